@@ -1,0 +1,5 @@
+"""`python -m flopcalc`."""
+
+from flopcalc.cli.main import run
+
+run()

@@ -1,0 +1,1 @@
+"""Pure data in, pure data out: records of layers, networks and their proofs."""

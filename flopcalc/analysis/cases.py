@@ -1,0 +1,68 @@
+"""Shapes and options worth checking, the same for every operator.
+
+Chosen to break formulas: odd sizes, strides, dilation, groups, non-square kernels, batches, channel
+counts that do not divide. An operator's rules refuse those that it cannot take.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from flopcalc.errors import FlopcalcError
+from flopcalc.geometry import Geometry, geometry
+from flopcalc.operator import Evaluation, Operator
+
+SHAPES: tuple[dict[str, Any], ...] = (
+    {"c_in": 64},
+    {"c_in": 24, "hw": 20},
+    {"c_in": 256, "hw": 14},
+    {"c_in": 64, "c_out": 128, "hw": 28},
+    {"c_in": 128, "c_out": 48, "hw": (19, 31)},
+    {"c_in": 3, "c_out": 64, "k": 7, "hw": 33, "stride": 2},
+    {"c_in": 64, "c_out": 96, "hw": 57, "stride": 2},
+    {"c_in": 96, "hw": (15, 22), "stride": (2, 1), "n": 3},
+    {"c_in": 48, "c_out": 72, "hw": 16, "stride": 3},
+    {"c_in": 48, "k": 1, "hw": 9},
+    {"c_in": 40, "c_out": 60, "k": (1, 5), "hw": (12, 17)},
+    {"c_in": 36, "k": (5, 3), "hw": 13, "n": 2},
+    {"c_in": 50, "c_out": 70, "hw": 11},
+    {"c_in": 37, "c_out": 53, "hw": 11},
+    {"c_in": 32, "hw": 23, "dilation": 2},
+    {"c_in": 32, "hw": 23, "dilation": (3, 1), "stride": 2},
+    {"c_in": 64, "c_out": 32, "hw": 10, "groups": 4},
+    {"c_in": 30, "hw": 10, "groups": 30},
+    {"c_in": 16, "hw": 12, "padding": 0},
+    {"c_in": 16, "k": 4, "hw": 12, "padding": 1, "stride": 2},
+    {"c_in": 16, "k": 2, "hw": 8},
+    {"c_in": 32, "k": 5, "hw": 9, "n": 4},
+)
+
+
+def shapes_for(operator: Operator) -> Iterator[Geometry]:
+    """SHAPES as geometries, with the sizes that the operator fixes."""
+    fixed = {key: value for key, value in operator.shape.items() if key == "k"}
+    for shape in SHAPES:
+        sizes = {**shape, **fixed}
+        if fixed:
+            # The padding and stride of another kernel would make no sense.
+            sizes = {key: value for key, value in sizes.items() if key not in ("stride", "padding", "dilation")}
+        yield geometry(sizes.pop("c_in"), sizes.pop("c_out", None), **sizes)
+
+
+def option_sets(operator: Operator) -> Iterator[dict[str, Any]]:
+    """The defaults, each option's samples one at a time, and the operator's own combinations."""
+    yield {}
+    for param in operator.params:
+        for value in param.samples:
+            yield {param.name: value}
+    yield from map(dict, operator.samples)
+
+
+def cases(operator: Operator) -> Iterator[Evaluation]:
+    """Every shape with every set of options that the operator's rules allow."""
+    for options in option_sets(operator):
+        for g in shapes_for(operator):
+            try:
+                yield operator.evaluate(g, options)
+            except FlopcalcError as error:
+                if error.code != "cannot-stand":
+                    raise

@@ -1,0 +1,47 @@
+"""The short way in for library users."""
+
+from typing import Any
+
+from flopcalc import registry
+from flopcalc.geometry import Pair, geometry
+from flopcalc.operator import Evaluation
+
+
+def layer(
+    type: str,
+    c_in: int,
+    c_out: int | None = None,
+    *,
+    k: Pair | None = None,
+    hw: Pair | None = None,
+    stride: Pair = 1,
+    padding: Pair | None = None,
+    dilation: Pair = 1,
+    groups: int = 1,
+    n: int = 1,
+    **options: Any,
+) -> Evaluation:
+    """An operator applied to one shape; `.cost.params`, `.cost.macs` and the rest are exact ints.
+
+    Defaults as on the command line: c_out = c_in, k = 3, hw = 56 unless the operator has its own.
+    Raises FlopcalcError where the operator cannot stand.
+
+    >>> from flopcalc import layer
+    >>> layer("compconv", 256).cost.macs
+    504080640
+    >>> layer("spconv", 256, alpha="1/4").ratio("macs")
+    Fraction(17, 72)
+    """
+    operator = registry.get(type)
+    shape = geometry(
+        c_in,
+        c_out,
+        k=operator.shape.get("k", 3) if k is None else k,
+        hw=operator.shape.get("hw", 56) if hw is None else hw,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        groups=groups,
+        n=n,
+    )
+    return operator.evaluate(shape, options)

@@ -1,0 +1,101 @@
+"""Arithmetic for cost formulas that works alike on ints, NumPy arrays and SymPy symbols.
+
+A formula has no branch on a dimension; whatever would need one is here. The helpers look at the
+values given and at `sys.modules`; NumPy and SymPy are never imported from here, so a formula on
+ints stays free of both.
+
+`Dim` is an int, a NumPy integer array or a SymPy expression. `Any` keeps the type checker out of
+an algebra that it cannot express.
+"""
+
+import sys
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any, TypeAlias
+
+Dim: TypeAlias = Any
+
+
+def _sympy(*values: Dim) -> Any:
+    """The sympy module when one of the values is symbolic, else None."""
+    sympy = sys.modules.get("sympy")
+    if sympy is not None and any(isinstance(value, sympy.Basic) for value in values):
+        return sympy
+    return None
+
+
+def _numpy(*values: Dim) -> Any:
+    """The numpy module when one of the values is an array or a NumPy number, else None."""
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and any(isinstance(value, numpy.ndarray | numpy.generic) for value in values):
+        return numpy
+    return None
+
+
+def ceil_div(a: Dim, b: Dim) -> Dim:
+    """ceil(a / b)."""
+    if type(a) is not int and (sympy := _sympy(a, b)):
+        return sympy.ceiling(a / sympy.sympify(b))
+    return -(-a // b)
+
+
+def floor_div(a: Dim, b: Dim) -> Dim:
+    """floor(a / b)."""
+    if type(a) is not int and (sympy := _sympy(a, b)):
+        return sympy.floor(a / sympy.sympify(b))
+    return a // b
+
+
+def exact_div(a: Dim, b: Dim) -> Dim:
+    """A / b where a rule of the operator guarantees that b divides a (symbols keep no floor)."""
+    if type(a) is int and type(b) is int:
+        return a // b
+    return a / b if _sympy(a, b) else a // b
+
+
+def share(ratio: Dim, whole: Dim) -> Dim:
+    """floor(ratio * whole) for a ratio kept as a Fraction, exactly (`int(100 * 0.29)` is 28, this is 29)."""
+    if type(whole) is not int and (sympy := _sympy(ratio, whole)):
+        if isinstance(ratio, Fraction):
+            ratio = sympy.Rational(ratio.numerator, ratio.denominator)
+        return sympy.floor(ratio * whole)
+    return ratio.numerator * whole // ratio.denominator
+
+
+def maximum(a: Dim, b: Dim) -> Dim:
+    """The larger of two, element by element on arrays."""
+    if type(a) is int and type(b) is int:
+        return max(b, a)
+    if sympy := _sympy(a, b):
+        return sympy.Max(a, b)
+    if numpy := _numpy(a, b):
+        return numpy.maximum(a, b)
+    return max(a, b)
+
+
+def minimum(a: Dim, b: Dim) -> Dim:
+    """The smaller of two, element by element on arrays."""
+    return -maximum(-a, -b)
+
+
+def floor_log2(a: Dim, b: Dim = 1) -> Dim:
+    """floor(log2(a / b)) for a >= b >= 1, exactly: no float is involved on ints."""
+    if sympy := _sympy(a, b):
+        return sympy.floor(sympy.log(sympy.sympify(a) / b, 2))
+    if numpy := _numpy(a, b):
+        quotient = numpy.asarray(a // b)
+        exponent = numpy.frexp(quotient.astype(float))[1].astype(quotient.dtype) - 1
+        # The cast to float may round a number just below a power of two up to it.
+        return exponent - (numpy.left_shift(numpy.ones_like(quotient), exponent) > quotient)
+    return (a // b).bit_length() - 1
+
+
+def summation(term: Callable[[Dim], Dim], first: int, last: Dim) -> Dim:
+    """Sum of term(i) for i = first..last, both included; 0 when last < first."""
+    if sympy := _sympy(last):
+        i = sympy.Symbol("i", integer=True, positive=True)
+        return sympy.summation(term(i), (i, first, last))
+    if numpy := _numpy(last):
+        steps = range(first, int(numpy.max(last)) + 1)
+        return sum((numpy.where(i <= last, term(i), 0) for i in steps), numpy.zeros_like(last))
+    return sum(map(term, range(first, last + 1)))

@@ -1,0 +1,181 @@
+"""What commands share: types of options, the output options, and writing the result."""
+
+import os
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flopcalc import convention
+from flopcalc.analysis.layer import DTYPE_BYTES
+from flopcalc.errors import FlopcalcError, clip
+from flopcalc.geometry import Geometry, geometry
+from flopcalc.operator import Operator
+from flopcalc.report.document import Document
+
+FORMATS = ("table", "json", "csv", "markdown", "latex", "html")
+_BY_SUFFIX = {".json": "json", ".csv": "csv", ".md": "markdown", ".tex": "latex", ".html": "html"}
+
+
+class Size(click.ParamType[Any]):
+    """A whole number, or two for height and width: 3, 3x5."""
+
+    name = "N[xN]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Int or (int, int); the bounds are checked with the geometry."""
+        if not isinstance(value, str):
+            return value
+        pieces = value.lower().split("x")
+        try:
+            numbers = [whole(piece) for piece in pieces]
+        except ValueError:
+            numbers = []
+        if len(numbers) not in (1, 2):
+            raise FlopcalcError(
+                "bad-dimension",
+                f"{_option(param)} is {clip(value)}; it must be a whole number, or two such as 3x5",
+                f"write for example {_option(param)} 3",
+            )
+        return numbers[0] if len(numbers) == 1 else tuple(numbers)
+
+
+class Whole(click.ParamType[Any]):
+    """A whole number of any size."""
+
+    name = "N"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The int; the bounds are checked with the geometry."""
+        try:
+            return whole(value)
+        except ValueError:
+            raise FlopcalcError(
+                "bad-dimension",
+                f"{_option(param)} is {clip(value)}; it must be a positive whole number",
+                f"write for example {_option(param)} 64",
+            ) from None
+
+
+def whole(value: Any) -> int:
+    """int(value) for text of a sane length, where a longer one would take quadratic time."""
+    if isinstance(value, str) and len(value) > 200:
+        raise ValueError
+    return int(value)
+
+
+def _option(param: click.Parameter | None) -> str:
+    return param.opts[0] if param else "the value"
+
+
+def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--format, -o, --convention, --dtype: the same for every command that shows rows."""
+    options = (
+        click.option(
+            "--format", "fmt", type=click.Choice(FORMATS), default=None,
+            help="How to write the result (default: table, or by the suffix of -o).",
+        ),
+        click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of the terminal."),
+        click.option(
+            "--convention", "convention_name", metavar="NAME", default="macs", show_default=True,
+            help=f"What the headline counts: {', '.join(convention.CONVENTIONS)}.",
+        ),
+        click.option(
+            "--dtype", type=click.Choice(tuple(DTYPE_BYTES)), default="float32", show_default=True,
+            help="Element type that memory traffic is measured in.",
+        ),
+    )  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def shape_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The shape of one layer: --cin, --cout, -k, --hw, --h, --w, --stride, ..."""
+    options = (
+        click.option("--cin", type=Whole(), required=True, help="Input channels."),
+        click.option("--cout", type=Whole(), help="Output channels (default: --cin)."),
+        click.option("-k", "--kernel", "k", type=Size(), help="Kernel size (default: 3)."),
+        click.option("--hw", type=Size(), help="Input height and width (default: 56)."),
+        click.option("--h", "height", type=Whole(), help="Input height."),
+        click.option("--w", "width", type=Whole(), help="Input width."),
+        click.option("--stride", type=Size(), help="Stride (default: 1)."),
+        click.option("--padding", type=Size(), help="Padding (default: dilation * (k - 1) / 2)."),
+        click.option("--dilation", type=Size(), help="Dilation (default: 1)."),
+        click.option("--groups", type=Whole(), help="Groups (default: 1)."),
+        click.option("--batch", type=Whole(), help="Batch size (default: 1)."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+SHAPE_NAMES = ("cin", "cout", "k", "hw", "height", "width", "stride", "padding", "dilation", "groups", "batch")
+
+
+def read_shape(operator: Operator, shape: dict[str, Any]) -> tuple[Geometry, frozenset[str]]:
+    """The geometry for an operator, and the JSON names of the inputs that were not given."""
+    default_size = operator.shape.get("hw", 56)
+    hw = shape["hw"]
+    if hw is not None and (shape["height"] is not None or shape["width"] is not None):
+        raise FlopcalcError("bad-dimension", "--hw is given together with --h or --w", "give --hw, or --h and --w")
+    height, width = hw if isinstance(hw, tuple) else (hw, hw)
+    height = shape["height"] if height is None else height
+    width = shape["width"] if width is None else width
+    # One of the two given stands for both.
+    size = (height or width or default_size, width or height or default_size)
+    if 0 in (height, width):
+        size = (0, 0)
+    given: dict[str, Any] = {"hw": size, "k": operator.shape.get("k", 3) if shape["k"] is None else shape["k"]}
+    for name, target in (("stride", "stride"), ("padding", "padding"), ("dilation", "dilation"),
+                         ("groups", "groups"), ("batch", "n")):  # fmt: skip
+        if shape[name] is not None:
+            given[target] = shape[name]
+    optional = ("cout", "k", "stride", "padding", "dilation", "groups", "batch")
+    defaulted = {name for name in optional if shape[name] is None}
+    if height is None and width is None:
+        defaulted |= {"h", "w"}
+    return geometry(shape["cin"], shape["cout"], **given), frozenset(defaulted)
+
+
+def emit(document: Document, fmt: str | None, output: str | None) -> None:
+    """Write a document to the terminal or, atomically, to a file."""
+    if fmt is None:
+        fmt = _BY_SUFFIX.get(Path(output).suffix.lower(), "table") if output else "table"
+    if output is None:
+        click.echo(render(document, fmt, terminal=True), nl=False)
+    else:
+        write_atomically(output, render(document, fmt, terminal=False))
+
+
+def render(document: Document, fmt: str, terminal: bool) -> str:
+    """The text of a document. Rich is imported for tables only."""
+    if fmt == "table":
+        color = terminal and sys.stdout.isatty() and "NO_COLOR" not in os.environ
+        width = None if terminal else 100
+        text: str = import_module("flopcalc.report.terminal").render(document, width, color)
+        return text
+    writer: Callable[[Document], str] = getattr(import_module("flopcalc.report.formats"), f"to_{fmt}")
+    return writer(document)
+
+
+def write_atomically(path: str, text: str) -> None:
+    """Write a file whole or not at all: to a neighbour first, then rename."""
+    target = Path(path)
+    beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        try:
+            if target.is_dir():
+                raise IsADirectoryError(21, "it is a folder")
+            beside.write_text(text, encoding="utf-8")
+            beside.replace(target)
+        finally:
+            beside.unlink(missing_ok=True)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise FlopcalcError(
+            "unwritable-output", f"cannot write {clip(path)}: {why}", "give -o a file in a folder that you may write to"
+        ) from None

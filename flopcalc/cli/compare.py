@@ -1,0 +1,29 @@
+"""`flopcalc compare`."""
+
+from typing import Any
+
+import click
+
+from flopcalc import convention, registry
+from flopcalc.cli.common import SHAPE_NAMES, emit, output_options, read_shape, shape_options
+from flopcalc.cli.views import compare_document
+
+
+@click.command("compare", epilog="Example: flopcalc compare conv ghost spconv:alpha=1/4 compconv --cin 256 --hw 28")
+@click.argument("types", nargs=-1, required=True, metavar="OPERATOR[:NAME=VALUE,...]...")
+@shape_options
+@output_options
+def command(
+    types: tuple[str, ...], fmt: str | None, output: str | None, convention_name: str, dtype: str, **shape: Any
+) -> None:
+    """Several operators on one shape, side by side.
+
+    Options of an operator stand behind its name: spconv:alpha=1/4,norm=true.
+    """
+    chosen = convention.get(convention_name)
+    evaluations = []
+    for text in types:
+        operator, given = registry.parse(text)
+        geometry, _ = read_shape(operator, {name: shape[name] for name in SHAPE_NAMES})
+        evaluations.append(operator.evaluate(geometry, given))
+    emit(compare_document(evaluations, chosen, dtype), fmt, output)

@@ -1,0 +1,165 @@
+"""`flopcalc formula`."""
+
+from collections.abc import Iterable
+from importlib import import_module
+from typing import Any
+
+import click
+
+from flopcalc import registry
+from flopcalc.analysis.equations import GIVES_TEXT
+from flopcalc.cli.common import emit
+from flopcalc.cli.views import numbered
+from flopcalc.expression import to_latex
+from flopcalc.operator import show
+from flopcalc.provenance import STATUS_TEXT
+from flopcalc.report.document import Document, Facts, Lines, Table
+
+_QUANTITIES = ("params", "macs")
+_NAMES = {"params": "Parameters", "macs": "MACs"}
+_RIGHT = {"corrected": "corrected", "asymptotic": "exact", "open": "other reading"}
+
+
+@click.command("formula", epilog="Example: flopcalc formula compconv --set depth=3 --as latex")
+@click.argument("type_name", metavar="OPERATOR")
+@click.option(
+    "--as",
+    "style",
+    type=click.Choice(("text", "latex", "python")),
+    default="text",
+    show_default=True,
+    help="How to write the formulas.",
+)
+@click.option("--set", "settings", metavar="NAME=VALUE", multiple=True, help="Fix an option; repeatable.")
+@click.option("--format", "fmt", type=click.Choice(("table", "json")), default="table", help="Text or JSON.")
+@click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of the terminal.")
+def command(type_name: str, style: str, settings: tuple[str, ...], fmt: str, output: str | None) -> None:
+    """The printed equation, the corrected one, and the exact cost derived from the structure.
+
+    With its ratio to a plain convolution, and that ratio's limit for c_in = c_out -> infinity.
+    Options stay symbols unless --set fixes them. Sizes: batch 1; h_out, w_out: the output.
+    """
+    operator = registry.get(type_name)
+    given = registry.read_settings(operator, list(settings))
+    algebra = import_module("flopcalc.symbolic")
+    form = algebra.closed_form(operator, given)
+    if style == "python":
+        source = "\n\n\n".join(algebra.python(form, kind) for kind in _QUANTITIES)
+        data = {"schema": "flopcalc/formula/1", "type": operator.name, "python": source}
+        if fmt == "json" or output:
+            emit(Document(operator.name, (Lines("Python", source.splitlines()),), data), fmt, output)
+        else:
+            click.echo(source)
+        return
+    record = _record(algebra, form, style)
+    if style == "latex" and fmt == "table":
+        _write_latex(record, output)
+        return
+    emit(_document(record, operator.title, operator.paper.short), fmt, output)
+
+
+def _record(algebra: Any, form: Any, style: str) -> dict[str, Any]:
+    write = algebra.latex if style == "latex" else algebra.text
+    operator = form.operator
+    printed = to_latex if style == "latex" else str
+    record: dict[str, Any] = {
+        "schema": "flopcalc/formula/1",
+        "type": operator.name,
+        "given": {name: show(form.evaluation.named[name]) for name in form.evaluation.given},
+        "definitions": {write(symbol): write(value) for symbol, value in form.definitions.items()},
+        "defaults": {write(symbol): write(value) for symbol, value in form.defaults.items()},
+        "cost": {},
+        "kinds": {kind: write(form.cost(kind)) for kind in algebra.kinds_present(form.evaluation.cost)},
+        "equations": [],
+    }
+    for kind in _QUANTITIES:
+        limit = form.limit(kind)
+        default = form.at_defaults(limit)
+        record["cost"][kind] = {
+            "exact": write(form.cost(kind)),
+            "ratio": write(form.ratio(kind)),
+            "limit": write(limit),
+            "limit_at_defaults": write(default),
+            "limit_value": float(default) if default.is_number else None,
+            "limit_where": ", ".join(
+                f"{symbol} = {value}" for symbol, value in form.settings.items() if symbol in limit.free_symbols
+            ),
+        }
+    for equation in operator.equations:
+        proof = algebra.prove(form, equation)
+        record["equations"].append(
+            {
+                "number": equation.number,
+                "gives": GIVES_TEXT.get(equation.gives, equation.gives),
+                "status": equation.status,
+                "printed": printed(equation.text),
+                "right": printed(equation.right) if equation.right else None,
+                "why": equation.why,
+                "printed_equals_derived": proof.equals if proof else None,
+                "right_equals_derived": proof.right_equals if proof else None,
+                "applies": proof is not None,
+                "given": {name: show(value) for name, value in equation.given.items()},
+            }
+        )
+    return record
+
+
+def _document(record: dict[str, Any], title: str, paper: str) -> Document:
+    blocks: list[Table | Facts | Lines] = []
+    if record["given"]:
+        blocks.append(Facts([("fixed", ", ".join(f"{k} = {v}" for k, v in record["given"].items()))]))
+    for kind, cost in record["cost"].items():
+        facts = [("exact", cost["exact"]), ("ratio to conv", cost["ratio"])]
+        limit = cost["limit"]
+        if cost["limit_value"] is not None and cost["limit_at_defaults"] != limit:
+            limit += f" = {cost['limit_at_defaults']} = {cost['limit_value']:.4f} at {cost['limit_where']}"
+        facts.append(("limit", f"{limit}   for c_in = c_out -> infinity"))
+        blocks.append(Facts(facts, _NAMES[kind]))
+    if record["definitions"]:
+        blocks.append(Facts([(k, v) for k, v in record["definitions"].items()], "where"))
+    blocks.append(Facts(list(record["kinds"].items()), "Other kinds, at stride 1"))
+    blocks.append(Lines(f"As printed: {paper}", list(_printed(record))))
+    return Document(f"{record['type']}  {title}", blocks, record)
+
+
+def _printed(record: dict[str, Any]) -> Iterable[str]:
+    seen: set[tuple[str, str]] = set()
+    for equation in record["equations"]:
+        number = numbered(equation["number"])
+        where = ", ".join(f"{k}={v}" for k, v in equation["given"].items() if v != "None")
+        if equation["applies"]:
+            told = f"equals the exact form: {'proved' if equation['printed_equals_derived'] else 'no'}"
+        else:
+            told = f"speaks of {where}" if where else "not compared as algebra"
+        text = f"{number}: {equation['gives']} = {equation['printed']}   [{equation['status']}; {told}]"
+        if (number, text) in seen:
+            continue
+        seen.add((number, text))
+        yield text
+        if equation["right"]:
+            proved = {True: "equals the exact form: proved", False: "does not equal it", None: "not compared"}
+            yield f"{_RIGHT[equation['status']]}: {equation['right']}   [{proved[equation['right_equals_derived']]}]"
+            yield f"{equation['status']} ({STATUS_TEXT[equation['status']]}): {equation['why']}"
+
+
+def _write_latex(record: dict[str, Any], output: str | None) -> None:
+    from flopcalc.cli.common import write_atomically
+    from flopcalc.report.formats import latex_text
+
+    lines = [f"% {record['type']}", r"\begin{align}"]
+    rows = []
+    for kind, cost in record["cost"].items():
+        rows.append(rf"  \mathrm{{{kind}}} &= {cost['exact']}")
+        rows.append(rf"  \frac{{\mathrm{{{kind}}}}}{{\mathrm{{{kind}}}_{{\mathrm{{conv}}}}}} &= {cost['ratio']}")
+        rows.append(rf"  &\to {cost['limit']} \quad (c_{{\mathrm{{in}}}} = c_{{\mathrm{{out}}}} \to \infty)")
+    rows += [f"  {symbol} &= {value}" for symbol, value in record["definitions"].items()]
+    for equation in record["equations"]:
+        label = rf"\text{{{latex_text(numbered(equation['number']))}, {equation['status']}: }}"
+        rows.append(rf"  {label} & {equation['printed']}")
+        if equation["right"]:
+            rows.append(rf"  \text{{{_RIGHT[equation['status']]}: }} & {equation['right']}")
+    text = "\n".join([*lines, " \\\\\n".join(rows), r"\end{align}"]) + "\n"
+    if output:
+        write_atomically(output, text)
+    else:
+        click.echo(text, nl=False)

@@ -1,0 +1,30 @@
+"""`flopcalc layer`."""
+
+from typing import Any
+
+import click
+
+from flopcalc import convention, registry
+from flopcalc.cli.common import SHAPE_NAMES, emit, output_options, read_shape, shape_options
+from flopcalc.cli.views import layer_document
+
+
+@click.command("layer", epilog="Example: flopcalc layer --type compconv --cin 256 --set depth=2")
+@click.option("--type", "type_name", metavar="OPERATOR", required=True, help="Operator; `flopcalc list` shows all.")
+@shape_options
+@click.option("--set", "settings", metavar="NAME=VALUE", multiple=True, help="An option of the operator; repeatable.")
+@output_options
+def command(
+    type_name: str, settings: tuple[str, ...], fmt: str | None, output: str | None,
+    convention_name: str, dtype: str, **shape: Any,
+) -> None:  # fmt: skip
+    """Cost of one operator on one shape.
+
+    Prints the inputs, the derived values with their rules, each part's cost, the ratio to the plain
+    convolution, and the paper's equations with their printed and corrected values.
+    """
+    chosen = convention.get(convention_name)
+    operator = registry.get(type_name)
+    given = registry.read_settings(operator, list(settings))
+    geometry, defaulted = read_shape(operator, {name: shape[name] for name in SHAPE_NAMES})
+    emit(layer_document(operator.evaluate(geometry, given), defaulted, chosen, dtype), fmt, output)

@@ -1,0 +1,198 @@
+"""`flopcalc verify`."""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+import click
+
+from flopcalc import networks, registry
+from flopcalc.analysis.cases import cases
+from flopcalc.analysis.model import replace_text
+from flopcalc.cli.common import FORMATS, SHAPE_NAMES, emit, read_shape, shape_options
+from flopcalc.errors import ExitCode, FlopcalcError, unknown_name
+from flopcalc.networks.replace import replace_convolutions
+from flopcalc.operator import Operator
+from flopcalc.report.document import Cell, Column, Document, Facts, Table, people
+
+Rows = list[dict[str, Any]]
+Job = tuple[str, Callable[[], Iterable[dict[str, Any]]]]
+
+
+def _optional_cin(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The shape options without the duty to give --cin."""
+    decorated = shape_options(command)
+    for option in decorated.__click_params__:  # type: ignore[attr-defined]
+        option.required = False
+    return decorated
+
+
+@click.command("verify", epilog="Example: flopcalc verify compconv --cin 256 --set tail=depthwise")
+@click.argument("targets", nargs=-1, metavar="[OPERATOR|NETWORK]...")
+@_optional_cin
+@click.option("--set", "settings", metavar="NAME=VALUE", multiple=True, help="An option of the one operator.")
+@click.option("--format", "fmt", type=click.Choice(FORMATS), default=None, help="How to write the result.")
+@click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of the terminal.")
+def command(
+    targets: tuple[str, ...], settings: tuple[str, ...], fmt: str | None, output: str | None, **shape: Any
+) -> int:
+    """Confront formulas, prints and counts.
+
+    Without a target: every operator over a spread of shapes and options, and every shipped network,
+    plain and with each operator in it. Every part is compared in every kind of cost, to the unit.
+    With one operator and --cin: that one case in full. Exit code 1 on any difference.
+    """
+    single = _single(targets, settings, shape)
+    verify = import_module("flopcalc.pytorch.verify")
+    if single is not None:
+        operator, given = single
+        geometry, _ = read_shape(operator, {name: shape[name] for name in SHAPE_NAMES})
+        rows = list(verify.verify_layer(operator.evaluate(geometry, given)))
+        document = _case_document(verify.verify_record(rows))
+    else:
+        rows = [row for found in _with_progress(list(_jobs(targets, verify))) for row in found]
+        document = _summary_document(verify.verify_record(rows))
+    emit(document, fmt, output)
+    return ExitCode.CHECK_FAILED if document.data["failed"] else ExitCode.OK
+
+
+def _single(
+    targets: tuple[str, ...], settings: tuple[str, ...], shape: dict[str, Any]
+) -> tuple[Operator, dict[str, Any]] | None:
+    """The one operator and its options when a shape is given, else None."""
+    if all(value is None for value in shape.values()) and not settings:
+        return None
+    if len(targets) != 1 or shape["cin"] is None:
+        raise FlopcalcError(
+            "bad-usage", "a shape or an option goes with exactly one operator and --cin",
+            "write for example flopcalc verify compconv --cin 256",
+        )  # fmt: skip
+    operator = registry.get(targets[0])
+    return operator, registry.read_settings(operator, list(settings))
+
+
+def _jobs(targets: tuple[str, ...], verify: Any) -> Iterator[Job]:
+    known = [*registry.names(), *networks.names()]
+    for name in targets or known:
+        if name in registry.names():
+            operator = registry.get(name)
+            yield name, partial(_operator_rows, operator, verify)
+        elif name in networks.names() or name.endswith((".yaml", ".yml")):
+            yield from _network_jobs(name, verify)
+        else:
+            raise unknown_name("operator or network", name, known, "`flopcalc list` shows both")
+
+
+def _operator_rows(operator: Operator, verify: Any) -> Iterator[dict[str, Any]]:
+    for case in cases(operator):
+        yield from verify.verify_layer(case)
+
+
+def _network_jobs(name: str, verify: Any) -> Iterator[Job]:
+    network = networks.load_network(name)
+    yield name, partial(verify.verify_network, network, name)
+    for operator in registry.every():
+        replacement = replace_convolutions(network, operator, {})
+        if replacement.replaced and operator.name != "conv":
+            target = f"{name} --replace {replace_text(replacement)}"
+            yield target, partial(verify.verify_network, replacement.network, target)
+
+
+def _with_progress(jobs: list[Job]) -> Iterator[Rows]:
+    """Run the jobs; a bar on the terminal, nothing in a pipe."""
+    if not sys.stderr.isatty():
+        yield from (list(run()) for _, run in jobs)
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("verify", total=len(jobs))
+        for name, run in jobs:
+            progress.update(task, description=name)
+            yield list(run())
+            progress.advance(task)
+
+
+def _summary_document(record: dict[str, Any]) -> Document:
+    groups: dict[str, Rows] = {}
+    for row in record["rows"]:
+        name = row["target"] if " --replace " in row["target"] else row["target"].split("(")[0]
+        groups.setdefault(name, []).append(row)
+    rows: list[list[Cell]] = []
+    for name, found in groups.items():
+        shapes = {(row["target"], row["case"]) for row in found}
+        printed = [row for row in found if row["witness"] == "printed"]
+        counted = [row for row in found if row["witness"] == "counted"]
+        numbers = sum(len(row["derived"]) for row in counted)
+        failed = sum(not row["agrees"] for row in found)
+        rows.append([name, len(shapes), len(printed), len(counted), numbers, failed])
+    columns = (Column("target", "text"), Column("cases"), Column("printed"), Column("parts"), Column("numbers"),
+               Column("differ"))  # fmt: skip
+    table = Table(columns, rows, [["total", *(sum(row[i] for row in rows) for i in range(1, 6))]])  # type: ignore[misc]
+    legend = Facts(
+        (
+            ("printed", "equations compared with the formula, by their status"),
+            ("parts", "parts of layers, or layers, compared with the count of a real module"),
+            ("numbers", "single figures compared: params, macs, adds, muls, other, activations, traffic, steps"),
+        )
+    )
+    blocks: list[Table | Facts] = [table, legend]
+    if record["failed"]:
+        blocks.append(_differences(record["rows"]))
+    verdict = "all agree" if not record["failed"] else f"{record['failed']:,} differ"
+    return Document(f"Printed, derived, counted: {record['checked']:,} comparisons, {verdict}", blocks, record)
+
+
+def _differences(rows: Rows) -> Table:
+    columns = (Column("target", "text"), Column("case", "text"), Column("what", "text"), Column("quantity", "text"),
+               Column("derived"), Column("other"))  # fmt: skip
+    return Table(columns, [line for row in rows if not row["agrees"] for line in _lines(row)], title="Differences")
+
+
+def _lines(row: dict[str, Any]) -> Iterator[list[Cell]]:
+    place = [row["target"], row["case"], row["what"]]
+    if row["witness"] == "printed":
+        other = row["right"] if row["right"] is not None else row["printed"]
+        yield [*place, row["quantity"], row["derived"], other]
+        return
+    for kind in sorted({*row["derived"], *row["counted"]}):
+        derived, counted = row["derived"].get(kind), row["counted"].get(kind)
+        if derived != counted:
+            yield [*place, kind, derived, counted]
+
+
+def _case_document(record: dict[str, Any]) -> Document:
+    first = record["rows"][0]
+    printed = [row for row in record["rows"] if row["witness"] == "printed"]
+    counted = [row for row in record["rows"] if row["witness"] == "counted"]
+    lines: list[list[Cell]] = []
+    for row in counted:
+        for kind in ("params", "macs", "adds", "muls", "other", "activations", "traffic", "steps", "output"):
+            derived, found = row["derived"].get(kind, 0), row["counted"].get(kind, 0)
+            if derived or found:
+                lines.append([row["what"], kind, derived, found, "yes" if derived == found else "NO"])
+    blocks: list[Table | Facts] = [
+        Table(
+            (Column("part", "text"), Column("kind", "text"), Column("derived"), Column("counted"),
+             Column("agree", "text")),
+            lines, title="Formula and count",
+        )
+    ]  # fmt: skip
+    if printed:
+        rows: list[list[Cell]] = [
+            [row["what"], row["quantity"], row["printed"], row["derived"], _verdict(row)] for row in printed
+        ]
+        columns = (Column("equation", "text"), Column("gives", "text"), Column("as printed"), Column("derived"),
+                   Column("agree", "text"))  # fmt: skip
+        blocks.append(Table(columns, rows, title="Print and formula"))
+    verdict = "all agree" if not record["failed"] else f"{people(record['failed'])} differ"
+    return Document(f"{first['target']}  {first['case']}: {record['checked']} comparisons, {verdict}", blocks, record)
+
+
+def _verdict(row: dict[str, Any]) -> str:
+    if not row["agrees"]:
+        return "NO"
+    return "yes" if row["printed"] == row["derived"] else "as stated"

@@ -1,0 +1,108 @@
+"""What one number means. A convention folds a cost's kinds into the figure that somebody prints.
+
+`macs` is the headline, since the "FLOPs" of papers are nearly always multiply-accumulates. The
+presets reproduce other counters on the kernels that flopcalc describes; tests run those counters
+beside them. They differ in what they leave out, not only by a factor of two.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flopcalc.arith import Dim
+from flopcalc.cost import Cost, Part
+from flopcalc.errors import unknown_name
+
+
+@dataclass(frozen=True)
+class Convention:
+    """One way of counting: `fold(part, n)` gives the number of one part at batch n."""
+
+    name: str
+    text: str
+    fold: Callable[[Part, Dim], Dim]
+
+    def of(self, cost: Cost, n: Dim = 1) -> Dim:
+        """The number that this convention gives for a cost at batch n."""
+        return sum(self.fold(part, n) for part in cost)
+
+
+def _macs(part: Part, n: Dim) -> Dim:
+    return part.macs
+
+
+def _flops(part: Part, n: Dim) -> Dim:
+    return 2 * part.macs + part.adds + part.muls + part.other
+
+
+def _two_per_mac(part: Part, n: Dim) -> Dim:
+    return 2 * part.macs
+
+
+def _fvcore(part: Part, n: Dim) -> Dim:
+    extra = {"norm": part.adds + part.muls, "gap": part.adds}
+    return part.macs + extra.get(part.work, 0)
+
+
+def _thop(part: Part, n: Dim) -> Dim:
+    # Its BatchNorm counts subtract, divide, multiply and add for each element.
+    extra = {"norm": 2 * (part.adds + part.muls), "avgpool": part.other, "gap": part.adds + part.other}
+    return part.macs + extra.get(part.work, 0)
+
+
+def _thop_2019(part: Part, n: Dim) -> Dim:
+    # A linear layer: one multiplication per weight and the additions between them; no bias.
+    extra = {
+        "conv": part.adds,
+        "linear": part.macs - part.activations,
+        "norm": 2 * (part.adds + part.muls),
+        "maxpool": part.other,
+        "avgpool": part.adds + part.other,
+        "gap": part.adds + part.other,
+    }
+    return part.macs + extra.get(part.work, 0)
+
+
+def _ptflops(part: Part, n: Dim) -> Dim:
+    extra = {
+        "conv": part.adds,
+        "linear": part.adds,
+        "norm": part.adds + part.muls,
+        "act": part.other,
+        "add": part.adds,
+        "mul": part.muls,
+        "maxpool": part.reads,
+        "avgpool": part.reads,
+        "gap": part.reads,
+    }
+    return part.macs + extra.get(part.work, 0)
+
+
+def _torchinfo(part: Part, n: Dim) -> Dim:
+    # It multiplies parameters by positions for convolutions, by the batch for all else.
+    extra = {"conv": part.adds, "linear": part.adds, "norm": n * part.params}
+    return part.macs + extra.get(part.work, 0)
+
+
+_ALL = (
+    Convention("macs", "multiply-accumulates of convolutions, linear layers and matrix products", _macs),
+    Convention("flops", "2 x MACs + every element-wise addition, multiplication and other operation", _flops),
+    Convention("torchvision", "the GFLOPS column of torchvision's documentation, which counts MACs", _macs),
+    Convention("flop-counter", "torch.utils.flop_counter.FlopCounterMode: 2 x MACs", _two_per_mac),
+    Convention("fvcore", "fvcore 0.1.5: MACs + 2 per BatchNorm element + adaptive pooling", _fvcore),
+    Convention("ptflops", "ptflops 0.7: MACs + biases, normalisation, activations, pooling, sums", _ptflops),
+    Convention("thop", "thop 0.1.1: MACs + 4 per BatchNorm element + average pooling", _thop),
+    Convention(
+        "thop-2019",
+        "THOP of August to October 2019: as thop, + biases and all pooling windows, linear layers twice",
+        _thop_2019,
+    ),
+    Convention("torchinfo", "torchinfo 1.8: parameters x positions for convolutions, x batch otherwise", _torchinfo),
+)
+CONVENTIONS = {convention.name: convention for convention in _ALL}
+
+
+def get(name: str) -> Convention:
+    """The convention of that name. Raises FlopcalcError (unknown-convention)."""
+    if name not in CONVENTIONS:
+        raise unknown_name("convention", name, CONVENTIONS, f"one of: {', '.join(CONVENTIONS)}")
+    return CONVENTIONS[name]

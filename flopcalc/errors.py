@@ -1,0 +1,60 @@
+"""What can go wrong, and with which exit code. Imports nothing of flopcalc.
+
+Every error that a user can cause is a `FlopcalcError`: one line that says what is wrong with the
+value given, one line (the hint) that says what to do.
+"""
+
+from collections.abc import Iterable
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Exit codes of the command line."""
+
+    OK = 0
+    CHECK_FAILED = 1
+    USAGE = 2
+    MISSING = 3
+    BUG = 70
+
+
+class FlopcalcError(Exception):
+    """Bad input or a missing part.
+
+    code: short name in kebab-case, stable, for programs.
+    message: one line, what is wrong with the value given.
+    hint: one line, what to do about it.
+    """
+
+    def __init__(self, code: str, message: str, hint: str, exit_code: ExitCode = ExitCode.USAGE) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.hint = hint
+        self.exit_code = exit_code
+
+
+def missing_package(package: str, requirement: str, purpose: str) -> FlopcalcError:
+    """The error for an optional package that is not installed (exit code 3)."""
+    return FlopcalcError(
+        "missing-package",
+        f"{purpose} needs {package}, which is not installed",
+        f'pip install "{requirement}"',
+        ExitCode.MISSING,
+    )
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str], how_to_list: str) -> FlopcalcError:
+    """The error for a name that nothing answers to, with the nearest known names."""
+    from difflib import get_close_matches
+
+    known = list(known)
+    near = get_close_matches(name.lower(), known, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}? {how_to_list}" if near else how_to_list
+    return FlopcalcError(f"unknown-{kind.replace(' ', '-')}", f"unknown {kind} {clip(name)}", hint)
+
+
+def clip(value: object, length: int = 60) -> str:
+    """Repr of a user's value, cut to a length that keeps an error on one line."""
+    text = repr(value)
+    return text if len(text) <= length else f"{text[: length - 2]}…{text[-1]}"

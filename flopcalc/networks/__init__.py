@@ -1,0 +1,54 @@
+"""Networks: YAML descriptions read into named layers, and layers replaced by operators."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from flopcalc.errors import unknown_name
+from flopcalc.networks.describe import read_description
+from flopcalc.networks.network import Network
+from flopcalc.yamlfile import read_file
+
+__all__ = ["Network", "load_network", "names", "network"]
+
+
+@lru_cache(maxsize=1)
+def folder() -> Path:
+    """Where the shipped descriptions are: inside an installed package, beside it in a checkout."""
+    package = Path(__file__).parent.parent
+    inside = package / "configs" / "networks"
+    return inside if inside.is_dir() else package.parent / "configs" / "networks"
+
+
+def names() -> list[str]:
+    """Names of the shipped networks."""
+    return sorted(path.stem for path in folder().glob("*.yaml"))
+
+
+def source(name_or_path: str) -> Path:
+    """The YAML file of a shipped name or a path. Raises FlopcalcError (unknown-network)."""
+    if name_or_path.endswith((".yaml", ".yml")) or "/" in name_or_path:
+        return Path(name_or_path)
+    shipped = folder() / f"{name_or_path}.yaml"
+    if name_or_path not in names():
+        how = "`flopcalc list` shows all networks; a description of your own is a path ending in .yaml"
+        raise unknown_name("network", name_or_path, names(), how)
+    return shipped
+
+
+def load_network(
+    name_or_path: str,
+    options: dict[str, Any] | None = None,
+    input_shape: tuple[int, ...] | None = None,
+    batch: int = 1,
+) -> Network:
+    """A network by name or path, as named layers with shapes and costs.
+
+    options: those that the description declares. input_shape: (channels, height, width).
+    Raises FlopcalcError for unknown names, broken files, wrong options and shapes that do not fit.
+    """
+    path = source(name_or_path)
+    return read_description(read_file(path, "network"), str(path), options or {}, input_shape, batch)
+
+
+network = load_network

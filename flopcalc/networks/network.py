@@ -1,0 +1,84 @@
+"""Networks as data: named layers in order, each with its shapes and its cost."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from flopcalc.arith import Dim, maximum
+from flopcalc.cost import Cost
+from flopcalc.geometry import Geometry
+from flopcalc.operator import Evaluation
+
+Shape = tuple[int, ...]
+
+# The name by which a layer refers to what the network is given.
+INPUT = "input"
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer of a network.
+
+    kind: an operator's name or a primitive's (batchnorm, relu, ...). inputs: names of the layers
+    whose outputs it takes, or `input`. in_shape, out_shape: (c, h, w) or (c,) without the batch.
+    evaluation: set for operators. settings: what a primitive was given.
+    """
+
+    name: str
+    kind: str
+    inputs: tuple[str, ...]
+    in_shape: Shape
+    out_shape: Shape
+    cost: Cost
+    stage: str
+    evaluation: Evaluation | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def geometry(self) -> Geometry | None:
+        """The shape as operators see it; None for primitives."""
+        return self.evaluation.geometry if self.evaluation else None
+
+
+@dataclass(frozen=True)
+class Network:
+    """Layers in order of execution. input_shape: (c, h, w), without the batch."""
+
+    name: str
+    title: str
+    input_shape: Shape
+    batch: int
+    layers: tuple[Layer, ...]
+    output: str
+    options: Mapping[str, Any]
+    mirrors: str = ""
+    source: str = ""
+
+    def total(self, kind: str) -> int:
+        """Sum of one kind over all layers; for steps the longest chain through the graph."""
+        if kind == "steps":
+            return self._steps()
+        return sum(layer.cost.total(kind) for layer in self.layers)
+
+    def fold(self, fold: Callable[[Cost, int], int]) -> int:
+        """Sum of a convention's number over all layers."""
+        return sum(fold(layer.cost, self.batch) for layer in self.layers)
+
+    @property
+    def params(self) -> int:
+        """Trainable parameters."""
+        return self.total("params")
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates at the network's batch."""
+        return self.total("macs")
+
+    def _steps(self) -> int:
+        ends: dict[str, Dim] = {INPUT: 0}
+        for layer in self.layers:
+            start: Dim = 0
+            for name in layer.inputs:
+                start = maximum(start, ends[name])
+            ends[layer.name] = start + layer.cost.steps
+        return int(max(ends.values()))

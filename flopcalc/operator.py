@@ -1,0 +1,338 @@
+"""The record of an operator, and what comes of applying it to a shape.
+
+An operator is data: a formula (a plain function that yields parts), its options, the values derived
+from them, the rules that say where it may stand, and where all this was printed. The command line,
+the tests, the documentation and the cross-check read this record; none of them knows an operator by
+name.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+from typing import Any, Literal, TypeAlias
+
+from flopcalc import parts
+from flopcalc.arith import Dim
+from flopcalc.cost import Cost, Part
+from flopcalc.errors import FlopcalcError, clip, unknown_name
+from flopcalc.geometry import Geometry
+from flopcalc.provenance import Equation, Paper
+
+Value: TypeAlias = int | bool | str | Fraction | tuple[int, ...] | None
+Named: TypeAlias = Mapping[str, Any]
+
+_TRUE = {"true", "yes", "on", "1"}
+_FALSE = {"false", "no", "off", "0"}
+_KIND_TEXT = {
+    "int": "a whole number",
+    "fraction": "a fraction such as 1/4 or 0.25",
+    "bool": "true or false",
+    "ints": "whole numbers separated by commas, such as 4,6",
+}
+
+
+@dataclass(frozen=True)
+class Param:
+    """One option of an operator (`--set name=value`).
+
+    default: None means that `auto` (in words) decides. same_as: the option whose value is the
+    default. least, most: inclusive bounds of a number. letter: the symbol in closed forms; an option
+    without one shapes the formula and stays concrete there. samples: values worth trying in checks.
+    """
+
+    name: str
+    kind: Literal["int", "fraction", "bool", "choice", "ints"]
+    default: Value
+    help: str
+    least: int | Fraction | None = None
+    most: int | Fraction | None = None
+    choices: tuple[str, ...] = ()
+    auto: str = ""
+    same_as: str = ""
+    letter: str = ""
+    samples: tuple[Value, ...] = ()
+
+    def read(self, value: object) -> Value:
+        """The checked value of text or of a Python value. Raises FlopcalcError (bad-option)."""
+        try:
+            checked = self._convert(value)
+        except (ValueError, TypeError, ZeroDivisionError):
+            raise self._error(value, f"it must be {self.expects}") from None
+        if isinstance(checked, int | Fraction) and not isinstance(checked, bool):
+            self._check_bounds(checked, value)
+        return checked
+
+    @property
+    def expects(self) -> str:
+        """In words, what a value looks like."""
+        return " or ".join(self.choices) if self.kind == "choice" else _KIND_TEXT[self.kind]
+
+    @property
+    def default_text(self) -> str:
+        """The default, in words."""
+        if self.same_as:
+            return f"as {self.same_as}"
+        return self.auto if self.default is None else show(self.default)
+
+    def _convert(self, value: object) -> Value:
+        text = value.strip() if isinstance(value, str) else value
+        if self.kind == "bool":
+            if isinstance(text, bool):
+                return text
+            if isinstance(text, str) and text.lower() in _TRUE | _FALSE:
+                return text.lower() in _TRUE
+            raise ValueError
+        if isinstance(text, bool) or text is None:
+            raise TypeError
+        if self.kind == "choice":
+            if text not in self.choices:
+                raise ValueError
+            return str(text)
+        if self.kind == "ints":
+            items = text.split(",") if isinstance(text, str) else text
+            numbers = tuple(_integer(item) for item in items) if isinstance(items, list | tuple) else ()
+            if not numbers or min(numbers) < 1 or len(numbers) > 16:
+                raise ValueError
+            return numbers
+        if self.kind == "int":
+            return _integer(text)
+        if isinstance(text, str) and len(text) > 100:
+            raise ValueError
+        # str() of a float is the decimal that was typed: 0.29 becomes 29/100.
+        return Fraction(str(text))
+
+    def _check_bounds(self, checked: int | Fraction, value: object) -> None:
+        if (self.least is not None and checked < self.least) or (self.most is not None and checked > self.most):
+            low = "" if self.least is None else f"at least {self.least}"
+            high = "" if self.most is None else f"at most {self.most}"
+            raise self._error(value, f"it must be {' and '.join(filter(None, [low, high]))}")
+        if self.kind == "fraction" and checked <= 0:
+            raise self._error(value, "it must be positive")
+
+    def _error(self, value: object, why: str) -> FlopcalcError:
+        return FlopcalcError(
+            "bad-option",
+            f"option {self.name} is {clip(value)}; {why}",
+            f"{self.name}: {self.help} (default: {self.default_text})",
+        )
+
+
+def _integer(value: object) -> int:
+    if isinstance(value, str):
+        if len(value) > 100:
+            raise ValueError
+        return int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise TypeError
+
+
+def show(value: object) -> str:
+    """A value as a user writes it: 1/4, true, 4,6."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return str(value)
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A value that follows from shape and options: the rule that gives it, and the rule in words.
+
+    compute(g, **named) takes the options and earlier derived values that it names. why(g, named)
+    says in words how. A hidden value only steers the formula.
+    """
+
+    name: str
+    compute: Callable[..., Any]
+    why: Callable[[Geometry, Named], str] | None = None
+
+    @property
+    def shown(self) -> bool:
+        """Whether users see it."""
+        return self.why is not None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Where an operator may stand. check(g, named) returns what is wrong, in words, or None."""
+
+    text: str
+    check: Callable[[Geometry, Named], str | None]
+    hint: str
+
+
+@dataclass(frozen=True)
+class Limit:
+    """At these option values the operator must cost what a simpler operator costs.
+
+    `named` replaces options and derived values alike. `surviving` names parts that remain beside the
+    simpler operator, e.g. an extra branch.
+    """
+
+    named: Named
+    equals: str
+    surviving: tuple[str, ...] = ()
+    equals_options: Named = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Site:
+    """A place in a network where an operator may be asked to stand."""
+
+    name: str
+    geometry: Geometry
+    first: bool
+
+
+def _any_site(site: Site) -> str | None:
+    return None
+
+
+def spatial(site: Site) -> str | None:
+    """The usual policy: every convolution whose kernel is larger than 1x1."""
+    return "1x1 kernel" if site.geometry.kernel == (1, 1) else None
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Which convolutions of a network the operator replaces, as its paper did."""
+
+    text: str
+    refuses: Callable[[Site], str | None] = _any_site
+
+
+def _plain_convolution(g: Geometry, named: Named) -> Cost:
+    bias = bool(named.get("bias", False))
+    return Cost((parts.conv("conv", g.c_in, g.c_out, g.area, g.p_in, g.p_out, bias=bias),))
+
+
+@dataclass(frozen=True)
+class Operator:
+    """Everything that flopcalc knows about an operator.
+
+    formula(g, **named) yields parts; it names the options and derived values that it reads.
+    summary(g, named) gives the notes that `layer` prints, with their numbers.
+    baseline(g, named) is the plain convolution that the ratio compares with.
+    shape: sizes that stand in for those that a user does not give.
+    family groups operators in listings. samples: sets of options worth checking together.
+    """
+
+    name: str
+    title: str
+    family: str
+    paper: Paper
+    formula: Callable[..., Iterable[Part]]
+    params: tuple[Param, ...] = ()
+    derived: tuple[Derived, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    limits: tuple[Limit, ...] = ()
+    equations: tuple[Equation, ...] = ()
+    policy: Policy = Policy("every convolution")
+    notes: Callable[["Evaluation"], Iterable[str]] | None = None
+    baseline: Callable[[Geometry, Named], Cost] = _plain_convolution
+    shape: Mapping[str, int] = field(default_factory=dict)
+    samples: tuple[Named, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = [param.name for param in self.params] + [value.name for value in self.derived]
+        if len(names) != len(set(names)):
+            raise ValueError(f"{self.name}: two options or derived values share a name")
+        for function in (self.formula, *(value.compute for value in self.derived)):
+            if unknown := set(_wanted(function)) - set(names):
+                raise ValueError(f"{self.name}: {function.__name__} reads unknown names {sorted(unknown)}")
+        for param in self.params:
+            if param.default is not None and param.read(param.default) != param.default:
+                raise ValueError(f"{self.name}: the default of {param.name} is not a value of its kind")
+            if param.default is None and not (param.auto or param.same_as):
+                raise ValueError(f"{self.name}: {param.name} has no default and no rule for one")
+
+    @cached_property
+    def _formula_wants(self) -> tuple[str, ...]:
+        return _wanted(self.formula)
+
+    @cached_property
+    def _derived_wants(self) -> tuple[tuple[Derived, tuple[str, ...]], ...]:
+        return tuple((value, _wanted(value.compute)) for value in self.derived)
+
+    @cached_property
+    def param(self) -> Mapping[str, Param]:
+        """The options by name."""
+        return {param.name: param for param in self.params}
+
+    def resolve(self, given: Named) -> dict[str, Value]:
+        """All options, checked, with defaults for those not given."""
+        for name in given:
+            if name not in self.param:
+                has = f"{self.name} has: {', '.join(self.param)}" if self.param else f"{self.name} has no options"
+                raise unknown_name(f"option of {self.name}", name, self.param, has)
+        options: dict[str, Value] = {}
+        for param in self.params:
+            options[param.name] = param.read(given[param.name]) if param.name in given else param.default
+        for param in self.params:
+            if param.same_as and options[param.name] is None:
+                options[param.name] = options[param.same_as]
+        return options
+
+    def derive(self, g: Geometry, options: Named) -> dict[str, Any]:
+        """Options and derived values together, by name."""
+        named = dict(options)
+        for value, wants in self._derived_wants:
+            named[value.name] = value.compute(g, **{name: named[name] for name in wants})
+        return named
+
+    def cost(self, g: Geometry, named: Named) -> Cost:
+        """The formula on a shape. `named` is what `derive` returned. Rules are not checked."""
+        return Cost(tuple(self.formula(g, **{name: named[name] for name in self._formula_wants})))
+
+    def evaluate(self, g: Geometry, given: Named | None = None) -> "Evaluation":
+        """The operator on one concrete shape. Raises FlopcalcError where it cannot stand."""
+        given = given or {}
+        named = self.derive(g, self.resolve(given))
+        for rule in self.rules:
+            if (problem := rule.check(g, named)) is not None:
+                raise FlopcalcError("cannot-stand", f"{self.name} cannot stand here: {problem}", rule.hint)
+        return Evaluation(self, g, frozenset(given), named, self.cost(g, named))
+
+
+def _wanted(function: Callable[..., Any]) -> tuple[str, ...]:
+    """Names of the arguments after the first (the geometry)."""
+    code = function.__code__
+    return code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """An operator applied to a shape. given: the options that the caller set himself."""
+
+    operator: Operator
+    geometry: Geometry
+    given: frozenset[str]
+    named: Named
+    cost: Cost
+
+    @property
+    def options(self) -> dict[str, Value]:
+        """The options, defaults filled in."""
+        return {param.name: self.named[param.name] for param in self.operator.params}
+
+    @property
+    def derived(self) -> dict[str, Any]:
+        """The derived values that users see."""
+        return {value.name: self.named[value.name] for value in self.operator.derived if value.shown}
+
+    @cached_property
+    def baseline(self) -> Cost:
+        """The plain convolution that this is compared with."""
+        return self.operator.baseline(self.geometry, self.named)
+
+    def ratio(self, kind: str) -> Dim:
+        """Cost over that of the plain convolution, an exact Fraction."""
+        return Fraction(self.cost.total(kind), self.baseline.total(kind))
+
+    def label(self) -> str:
+        """`spconv(alpha=1/4)`: the name with the options that were given."""
+        given = ", ".join(f"{name}={show(self.named[name])}" for name in self.options if name in self.given)
+        return f"{self.operator.name}({given})" if given else self.operator.name

@@ -1,0 +1,3 @@
+"""One file for each operator; the file's name is the operator's. Files with a leading underscore hold
+what several share. `flopcalc.registry` finds the files; nothing lists them.
+"""

@@ -1,0 +1,130 @@
+"""The Ghost module: few maps by a convolution, the others from those by cheap depthwise filters."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from flopcalc import parts
+from flopcalc.arith import Dim, ceil_div
+from flopcalc.cost import Part
+from flopcalc.geometry import Geometry
+from flopcalc.operator import Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule, Site
+from flopcalc.provenance import Equation, Paper
+from flopcalc.rules import ONE_GROUP
+
+GHOSTNET = Paper(
+    key="han2020ghostnet",
+    authors=("Han, Kai", "Wang, Yunhe", "Tian, Qi", "Guo, Jianyuan", "Xu, Chunjing", "Xu, Chang"),
+    title="GhostNet: More Features from Cheap Operations",
+    venue="CVPR",
+    year=2020,
+    arxiv="1911.11907",
+    doi="10.1109/CVPR42600.2020.00165",
+    pages="1577-1586",
+)
+
+
+def intrinsic(g: Geometry, s: Dim) -> Dim:
+    """Maps that the ordinary convolution computes."""
+    return ceil_div(g.c_out, s)
+
+
+def formula(g: Geometry, s: Dim, d: Dim, m: Dim, norm: bool, activation: bool, has_cheap: bool) -> Iterable[Part]:
+    """M maps by a k x k convolution, m (s - 1) by depthwise d x d, concatenated and cut to c_out."""
+    yield parts.conv("primary", g.c_in, m, g.area, g.p_in, g.p_out)
+    yield from parts.finish("primary", m, g.p_out, norm, activation)
+    yield from parts.when(has_cheap, lambda: _ghosts(g, m, s, d, norm, activation))
+
+
+def _ghosts(g: Geometry, m: Dim, s: Dim, d: Dim, norm: bool, activation: bool) -> Iterable[Part]:
+    extra = m * (s - 1)
+    # m groups of s - 1 filters with d * d taps each, every one of them on a single map.
+    cheap = parts.conv("cheap", m, extra, d * d, g.p_out, g.p_out, groups=m)
+    yield cheap
+    yield from parts.finish("cheap", extra, g.p_out, norm, activation)
+    yield parts.copy("join", (m + extra) * g.p_out)
+
+
+def _odd_d(g: Geometry, named: Named) -> str | None:
+    return None if named["d"] % 2 else f"d = {named['d']} is even, and a cheap filter needs a centre"
+
+
+def _enough_maps(g: Geometry, named: Named) -> str | None:
+    if named["s"] > g.c_out:
+        return f"s = {named['s']} is more than c_out = {g.c_out}"
+    return None
+
+
+def _no_stem(site: Site) -> str | None:
+    if site.first and site.geometry.strided:
+        return "a strided first convolution stays plain: so the figures of Ghost-ResNet-50 fit (2.15 G, not 2.10 G)"
+    return None
+
+
+def _s_divides(g: Geometry, named: Named) -> bool:
+    return bool(g.c_out % named["s"] == 0)
+
+
+def _notes(e: Evaluation) -> Iterable[str]:
+    m, s, c_out = e.named["m"], e.named["s"], e.geometry.c_out
+    if m * s > c_out:
+        yield f"s = {s} does not divide c_out = {c_out}: {m * s} maps are computed, {m * s - c_out} are dropped."
+    yield (
+        "The slides' price of 1 + 1 parameters per ghost map is wrong for the published module: "
+        f"it is d^2 = {e.named['d'] ** 2}."
+    )
+
+
+_LETTERS = {"c": "c_in", "k": "k", "d": "d", "s": "s"}
+_EXACT = "(c * k * k) / (1 / s * c * k * k + (s - 1) / s * d * d)"
+
+
+def _ratio(number: str, gives: str, given: Named) -> tuple[Equation, ...]:
+    """The three forms in which the paper prints its ratio: exact, and simplified twice."""
+
+    def form(step: str, text: str, **rest: Any) -> Equation:
+        return Equation(
+            number + step, text, _LETTERS, gives, given=given, domain=_s_divides, domain_text="s divides n", **rest
+        )
+
+    return (
+        form("", _EXACT),
+        form(
+            ", simplified", "s * c / (s + c - 1)", status="asymptotic", right=_EXACT,
+            why="It takes d for k. GhostNet itself has k = 1 and d = 3, where c = 16 and s = 2 give 1.28, not 1.88.",
+        ),
+        form(
+            ", simplified again", "s", status="asymptotic", right=_EXACT,
+            why="It also takes s for much smaller than c.",
+        ),
+    )  # fmt: skip
+
+
+OPERATOR = Operator(
+    name="ghost",
+    title="Ghost module",
+    family="compact convolutions",
+    paper=GHOSTNET,
+    formula=formula,
+    params=(
+        Param(
+            "s", "int", 2, "maps made from each intrinsic map, itself included", 1, 4096, letter="s",
+            samples=(1, 3, 4),
+        ),
+        Param("d", "int", 3, "kernel of the cheap depthwise filters", 1, 255, letter="d", samples=(1, 5)),
+        Param("norm", "bool", False, "batch norm after both steps, as its authors built it", samples=(True,)),
+        Param("activation", "bool", None, "ReLU after both steps", same_as="norm", samples=(True, False)),
+    ),
+    derived=(
+        Derived("m", intrinsic, lambda g, v: f"intrinsic maps: ceil(c_out / s) = ceil({g.c_out} / {v['s']})"),
+        Derived("has_cheap", lambda g, s: bool(s != 1)),
+    ),
+    rules=(
+        ONE_GROUP,
+        Rule("d is odd", _odd_d, "choose an odd d: 1, 3, 5, ..."),
+        Rule("s is at most c_out", _enough_maps, "choose a smaller s"),
+    ),
+    limits=(Limit({"s": 1}, equals="conv"),),
+    policy=Policy("every convolution, 1x1 included, but a strided first one", _no_stem),
+    equations=(*_ratio("4", "speedup", {}), *_ratio("5", "compression", {"norm": False})),
+    notes=_notes,
+)  # fmt: skip

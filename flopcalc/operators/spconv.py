@@ -1,0 +1,161 @@
+"""SPConv: the first channels get a grouped k x k and a 1x1 convolution, the rest a 1x1 only."""
+
+from collections.abc import Iterable
+from fractions import Fraction
+
+from flopcalc import parts
+from flopcalc.arith import Dim, share
+from flopcalc.cost import Part
+from flopcalc.geometry import Geometry
+from flopcalc.operator import Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule, Site
+from flopcalc.parts import INPUT
+from flopcalc.provenance import Equation, Paper
+from flopcalc.rules import ONE_GROUP, SAME_PADDING
+
+SPCONV = Paper(
+    key="zhang2020split",
+    authors=(
+        "Zhang, Qiulin",
+        "Jiang, Zhuqing",
+        "Lu, Qishuo",
+        "Han, Jia'nan",
+        "Zeng, Zhengxin",
+        "Gao, Shanghua",
+        "Men, Aidong",
+    ),
+    title="Split to Be Slim: An Overlooked Redundancy in Vanilla Convolution",
+    venue="IJCAI",
+    year=2020,
+    arxiv="2006.12085",
+    doi="10.24963/ijcai.2020/442",
+    pages="3195-3201",
+)
+
+
+def representative(g: Geometry, alpha: Dim) -> Dim:
+    """Channels of the representative part; the authors' code truncates, so does this."""
+    return share(alpha, g.c_in)
+
+
+def formula(
+    g: Geometry, groups_k: Dim, c_rep: Dim, norm: bool, bias: bool, strided: bool, has_rest: bool
+) -> Iterable[Part]:
+    """c_rep channels through a grouped k x k plus a 1x1, the others through a 1x1, then the fusion."""
+    grid, c_out = g.p_out, g.c_out
+    pooled = ("pool",) if strided else INPUT
+    yield from parts.when(
+        strided,
+        lambda: (
+            parts.avg_pool("pool", g.c_in, g.p_in, grid, g.stride_h * g.stride_w, after=INPUT),
+        ),
+    )  # fmt: skip
+    yield parts.conv("gwc", c_rep, c_out, g.area, g.p_in, grid, groups=groups_k, after=INPUT)
+    yield parts.conv("pwc", c_rep, c_out, 1, grid, grid, after=pooled)
+    yield parts.add("sum", c_out, grid, after=("gwc", "pwc"))
+    yield from parts.when(norm, lambda: (parts.norm("norm_rep", c_out, grid),))
+    yield from parts.when(has_rest, lambda: _rest(g, c_rep, norm, bias, pooled))
+
+
+def _rest(g: Geometry, c_rep: Dim, norm: bool, bias: bool, pooled: tuple[str, ...]) -> Iterable[Part]:
+    grid, c_out, n = g.p_out, g.c_out, g.n
+    yield parts.conv("rest", g.c_in - c_rep, c_out, 1, grid, grid, bias=bias, after=pooled)
+    yield from parts.when(norm, lambda: (parts.norm("norm_rest", c_out, grid),))
+    # Both branches are pooled, weighted and summed; the weights are a softmax over the two.
+    both = ("sum", "norm_rep", "rest", "norm_rest")
+    yield parts.parallel(2, parts.global_avg_pool("gap", c_out, grid, n, after=both))
+    yield parts.chain(
+        "weights", parts.softmax("softmax", 2 * c_out * n), parts.copy("stack", 2 * c_out * n)
+    )  # fmt: skip
+    yield parts.chain(
+        "fusion",
+        parts.parallel(2, parts.scale("scale", c_out, grid, n)),
+        parts.add("add", c_out, grid),
+    )
+
+
+def _divisible(g: Geometry, named: Named) -> str | None:
+    c_rep, groups = named["c_rep"], named["groups_k"]
+    if c_rep < 1:
+        return f"alpha * c_in = {named['alpha']} * {g.c_in} leaves no representative channel"
+    if c_rep % groups:
+        return (
+            f"the {c_rep} representative channels (alpha * c_in = {named['alpha']} * {g.c_in}) "
+            f"do not divide by groups_k = {groups}"
+        )
+    return f"c_out = {g.c_out} does not divide by groups_k = {groups}" if g.c_out % groups else None
+
+
+def _only_3x3(site: Site) -> str | None:
+    kernel = site.geometry.kernel
+    return None if kernel == (3, 3) else f"{kernel[0]}x{kernel[1]} kernel; SPConv replaces 3x3 convolutions"
+
+
+def _whole_alpha(g: Geometry, named: Named) -> bool:
+    return bool(named["alpha"] * g.c_in == named["c_rep"])
+
+
+def _notes(e: Evaluation) -> Iterable[str]:
+    if not e.named["norm"]:
+        yield "Counted without the bias and two batch norms of the authors' module: --set norm=true adds them."
+    if e.geometry.stride not in ((1, 1), (2, 2)):
+        yield "The authors define strides 1 and 2; here the 1x1 branches pool over one window per output."
+
+
+_LETTERS = {
+    "L": "c_in",
+    "M": "c_out",
+    "k": "k",
+    "alpha": "alpha",
+    "g": "groups_k",
+    "h": "h_out",
+    "w": "w_out",
+}
+
+OPERATOR = Operator(
+    name="spconv",
+    title="SPConv: split-based convolution",
+    family="compact convolutions",
+    paper=SPCONV,
+    formula=formula,
+    params=(
+        Param(
+            "alpha", "fraction", Fraction(1, 2), "share of the input channels in the representative part",
+            Fraction(1, 10**6), Fraction(1), letter="alpha",
+            samples=(Fraction(1, 4), Fraction(1, 8), Fraction(1, 3), Fraction(1)),
+        ),
+        Param("groups_k", "int", 2, "groups of the k x k convolution", 1, letter="g", samples=(1, 4)),
+        Param("norm", "bool", False, "both batch norms, as its authors built it", samples=(True,)),
+        Param("bias", "bool", None, "the bias of the rest's 1x1 convolution", same_as="norm", samples=(True, False)),
+    ),
+    derived=(
+        Derived(
+            "c_rep",
+            representative,
+            lambda g, v: f"representative channels: floor(alpha * c_in) = floor({v['alpha']} * {g.c_in})",
+        ),
+        Derived("strided", lambda g: g.strided),
+        Derived("has_rest", lambda g, alpha: bool(alpha != 1)),
+    ),
+    rules=(
+        ONE_GROUP,
+        SAME_PADDING,
+        Rule(
+            "groups_k divides alpha * c_in and c_out",
+            _divisible,
+            "choose alpha and groups_k so that groups_k divides floor(alpha * c_in) and c_out",
+        ),
+    ),
+    limits=(Limit({"alpha": Fraction(1), "groups_k": 1, "norm": False, "bias": False}, "conv", surviving=("pwc",)),),
+    policy=Policy("every 3x3 convolution", _only_3x3),
+    equations=(
+        Equation(
+            "MACs, not numbered", "h * w * L * M * (alpha * k^2 / g + 1)", _LETTERS, "macs",
+            domain=_whole_alpha, domain_text="alpha L is whole",
+        ),
+        Equation(
+            "parameters, not numbered", "L * M * (alpha * k^2 / g + 1)", _LETTERS, "params",
+            given={"norm": False, "bias": False}, domain=_whole_alpha, domain_text="alpha L is whole",
+        ),
+    ),
+    notes=_notes,
+)  # fmt: skip

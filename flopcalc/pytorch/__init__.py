@@ -1,0 +1,18 @@
+"""Real PyTorch layers, counting them, and building networks. Everything that imports torch is in here.
+
+Public: `count` (a module's cost by running it), `build_network` (a description as an nn.Module),
+`build_layer` (an operator's module), and the layers themselves in `flopcalc.pytorch.layers`.
+"""
+
+from flopcalc.errors import missing_package
+
+try:
+    import torch  # noqa: F401
+except ImportError:
+    raise missing_package("PyTorch", "torch>=2.4", "counting real layers") from None
+
+from flopcalc.pytorch.build import build_network
+from flopcalc.pytorch.hooks import Count, count
+from flopcalc.pytorch.layers import build_layer
+
+__all__ = ["Count", "build_layer", "build_network", "count"]

@@ -1,0 +1,107 @@
+"""A network description as an nn.Module with the names of its layers."""
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor, nn
+
+from flopcalc.networks.network import INPUT, Layer, Network
+from flopcalc.pytorch.layers import build_layer
+from flopcalc.pytorch.layers._blocks import Add, Concat
+
+
+class _Join(nn.Module):
+    """Concatenation of several inputs given one by one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.concat = Concat()
+
+    def forward(self, *tensors: Tensor) -> Tensor:
+        """Inputs of equal size."""
+        out: Tensor = self.concat(tensors)
+        return out
+
+
+def _batchnorm(layer: Layer, factory: dict[str, Any]) -> nn.Module:
+    kind = nn.BatchNorm2d if len(layer.in_shape) == 3 else nn.BatchNorm1d
+    return kind(layer.in_shape[0], **factory)
+
+
+_ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu": nn.ReLU,
+    "relu6": nn.ReLU6,
+    "leaky_relu": nn.LeakyReLU,
+    "elu": nn.ELU,
+    "silu": nn.SiLU,
+    "gelu": nn.GELU,
+    "sigmoid": nn.Sigmoid,
+    "tanh": nn.Tanh,
+    "hardswish": nn.Hardswish,
+    "hardsigmoid": nn.Hardsigmoid,
+}
+
+
+def _pool(kind: Callable[..., nn.Module]) -> Callable[[Layer, dict[str, Any]], nn.Module]:
+    def make(layer: Layer, factory: dict[str, Any]) -> nn.Module:
+        settings = layer.settings
+        return kind(settings.get("k", 2), settings.get("stride"), settings.get("padding", 0))
+
+    return make
+
+
+_BUILDERS: dict[str, Callable[[Layer, dict[str, Any]], nn.Module]] = {
+    "add": lambda layer, factory: Add(),
+    "avgpool": _pool(nn.AvgPool2d),
+    "batchnorm": _batchnorm,
+    "concat": lambda layer, factory: _Join(),
+    "dropout": lambda layer, factory: nn.Dropout(),
+    "flatten": lambda layer, factory: nn.Flatten(),
+    "global_avgpool": lambda layer, factory: nn.AdaptiveAvgPool2d(1),
+    "maxpool": _pool(nn.MaxPool2d),
+    "softmax": lambda layer, factory: nn.Softmax(dim=1),
+}
+
+
+def _build(layer: Layer, factory: dict[str, Any]) -> nn.Module:
+    if layer.evaluation is not None:
+        return build_layer(layer.evaluation, **factory)
+    if layer.kind in _ACTIVATIONS:
+        return _ACTIVATIONS[layer.kind]()
+    return _BUILDERS[layer.kind](layer, factory)
+
+
+class NetworkModule(nn.Module):
+    """Runs the layers of a description in order. Submodules have the layers' names."""
+
+    def __init__(self, network: Network, **factory: Any) -> None:
+        super().__init__()
+        self._plan = [(layer.name, layer.inputs) for layer in network.layers]
+        self._output = network.output
+        self._last_use = {name: index for index, (_, inputs) in enumerate(self._plan) for name in inputs}
+        for layer in network.layers:
+            self._place(layer.name, _build(layer, factory))
+
+    def _place(self, name: str, module: nn.Module) -> None:
+        *folders, last = name.split(".")
+        parent: nn.Module = self
+        for folder in folders:
+            if folder not in parent._modules:
+                parent.add_module(folder, nn.Module())
+            parent = parent.get_submodule(folder)
+        parent.add_module(last, module)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, h, w) -> the output of the last layer."""
+        values = {INPUT: x}
+        for index, (name, inputs) in enumerate(self._plan):
+            values[name] = self.get_submodule(name)(*(values[source] for source in inputs))
+            for source in inputs:
+                if self._last_use[source] == index and source != self._output:
+                    del values[source]
+        return values[self._output]
+
+
+def build_network(network: Network, **factory: Any) -> NetworkModule:
+    """The network as a trainable module. factory: device, dtype."""
+    return NetworkModule(network, **factory)

@@ -1,0 +1,105 @@
+"""Pieces that several layers share."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from flopcalc import api
+from flopcalc.geometry import Pair
+from flopcalc.operator import Evaluation
+
+
+def plan(
+    operator: str,
+    in_channels: int,
+    out_channels: int,
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Pair | None,
+    dilation: Pair,
+    groups: int,
+    **options: Any,
+) -> Evaluation:
+    """Checked options and derived values for a module. Raises FlopcalcError where it cannot be built.
+
+    A module fits inputs of any size; a large one serves for the check.
+    """
+    return api.layer(
+        operator,
+        in_channels,
+        out_channels,
+        k=kernel_size,
+        hw=2**20,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        groups=groups,
+        **options,
+    )
+
+
+def conv_block(
+    in_channels: int,
+    out_channels: int,
+    kernel_size: Pair,
+    *,
+    norm: bool,
+    activation: bool,
+    stride: Pair = 1,
+    padding: Pair = 0,
+    dilation: Pair = 1,
+    groups: int = 1,
+    bias: bool = False,
+    **factory: Any,
+) -> nn.Sequential:
+    """Convolution, then batch norm and ReLU where asked for; children conv, norm, act."""
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    layers["conv"] = nn.Conv2d(
+        in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, **factory
+    )  # fmt: skip
+    if norm:
+        layers["norm"] = nn.BatchNorm2d(out_channels, **factory)
+    if activation:
+        layers["act"] = nn.ReLU()
+    return nn.Sequential(layers)
+
+
+def pool_to_stride(stride: tuple[int, int]) -> nn.AvgPool2d:
+    """Average pooling onto the grid of a strided convolution, odd sizes included."""
+    return nn.AvgPool2d(stride, stride, ceil_mode=True)
+
+
+class Add(nn.Module):
+    """The sum of its inputs."""
+
+    def forward(self, *tensors: Tensor) -> Tensor:
+        """Inputs of equal shape."""
+        total = tensors[0]
+        for tensor in tensors[1:]:
+            total = total + tensor
+        return total
+
+
+class Concat(nn.Module):
+    """Channels of all inputs, one after the other."""
+
+    def forward(self, tensors: Sequence[Tensor]) -> Tensor:
+        """Inputs of equal size."""
+        return torch.cat(tuple(tensors), dim=1)
+
+
+class Gather(nn.Module):
+    """Channels picked by an index; a channel may be picked several times."""
+
+    order: Tensor
+
+    def __init__(self, order: Sequence[int], device: Any = None) -> None:
+        super().__init__()
+        self.register_buffer("order", torch.tensor(list(order), device=device), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, h, w) -> (n, len(order), h, w)."""
+        return x[:, self.order]

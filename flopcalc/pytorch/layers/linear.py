@@ -1,0 +1,19 @@
+"""The fully connected layer is torch's own; on a grid it takes channels last."""
+
+from typing import Any
+
+from torch import nn
+
+from flopcalc.geometry import Geometry
+from flopcalc.operator import Evaluation
+
+
+def build(evaluation: Evaluation, **factory: Any) -> nn.Module:
+    """nn.Linear of the evaluation's sizes."""
+    g = evaluation.geometry
+    return nn.Linear(g.c_in, g.c_out, bias=evaluation.named["bias"], **factory)
+
+
+def input_shape(g: Geometry) -> tuple[int, ...]:
+    """(n, c) for a single position, else channels last."""
+    return (g.n, g.c_in) if g.h == g.w == 1 else (g.n, g.h, g.w, g.c_in)

@@ -1,0 +1,79 @@
+"""SPConv, as its authors built it."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from flopcalc.geometry import Pair
+from flopcalc.pytorch.layers._blocks import Add, plan, pool_to_stride
+
+
+class BranchWeights(nn.Module):
+    """A softmax over two branches for each channel."""
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        """Two (n, c, 1, 1) -> (2, n, c, 1, 1)."""
+        return torch.stack((first, second)).softmax(dim=0)
+
+
+class WeightedSum(nn.Module):
+    """Both branches by their weights, summed."""
+
+    def forward(self, first: Tensor, second: Tensor, weights: Tensor) -> Tensor:
+        """(n, c, h, w) twice and (2, n, c, 1, 1) -> (n, c, h, w)."""
+        return first * weights[0] + second * weights[1]
+
+
+class SPConv2d(nn.Module):
+    """Grouped k x k plus 1x1 on the first alpha c_in channels, 1x1 on the rest, fused without weights.
+
+    Zhang et al. 2020. At stride s both 1x1 convolutions see the input average-pooled s x s. norm adds
+    the batch norm of each branch; bias (default: as norm) is that of the rest's 1x1.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: Pair, stride: Pair = 1,
+        padding: Pair | None = None, dilation: Pair = 1, groups: int = 1, bias: bool | None = None, *,
+        alpha: Any = "1/2", groups_k: int = 2, norm: bool = False, device: Any = None, dtype: Any = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        given = {"alpha": alpha, "groups_k": groups_k, "norm": norm} | ({} if bias is None else {"bias": bias})
+        e = plan("spconv", in_channels, out_channels, kernel_size, stride, padding, dilation, groups, **given)
+        g = e.geometry
+        factory: dict[str, Any] = {"device": device, "dtype": dtype}
+        # The authors truncate; so does int() of an exact fraction.
+        self.representative = int(e.named["alpha"] * in_channels)
+        self.pool = pool_to_stride(g.stride) if g.strided else None
+        self.gwc = nn.Conv2d(
+            self.representative, out_channels, g.kernel, g.stride, g.padding, g.dilation, groups_k, bias=False,
+            **factory,
+        )  # fmt: skip
+        self.pwc = nn.Conv2d(self.representative, out_channels, 1, bias=False, **factory)
+        self.sum = Add()
+        self.norm_rep = nn.BatchNorm2d(out_channels, **factory) if norm else None
+        self.rest: nn.Module | None = None
+        if e.named["alpha"] < 1:
+            left = in_channels - self.representative
+            self.rest = nn.Conv2d(left, out_channels, 1, bias=e.named["bias"], **factory)
+            self.norm_rest = nn.BatchNorm2d(out_channels, **factory) if norm else None
+            self.gap = nn.AdaptiveAvgPool2d(1)
+            self.weights = BranchWeights()
+            self.fusion = WeightedSum()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c_in, h, w) -> (n, c_out, h_out, w_out)."""
+        pooled = x if self.pool is None else self.pool(x)
+        first: Tensor = self.sum(self.gwc(x[:, : self.representative]), self.pwc(pooled[:, : self.representative]))
+        if self.norm_rep is not None:
+            first = self.norm_rep(first)
+        if self.rest is None:
+            return first
+        second: Tensor = self.rest(pooled[:, self.representative :])
+        if self.norm_rest is not None:
+            second = self.norm_rest(second)
+        out: Tensor = self.fusion(first, second, self.weights(self.gap(first), self.gap(second)))
+        return out
+
+
+LAYER = SPConv2d

@@ -1,0 +1,169 @@
+"""What each kernel costs, from the shapes that it reads and writes.
+
+Keyed by aten operator, as a dispatch mode sees them. The definitions are those of
+docs/conventions.md and of `flopcalc.parts`; they are written here a second time, on tensors, so that
+the one can be checked against the other.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+aten = torch.ops.aten
+
+
+class Work(NamedTuple):
+    """The work of one kernel; reads and writes in elements."""
+
+    macs: int = 0
+    adds: int = 0
+    muls: int = 0
+    other: int = 0
+    activations: int = 0
+    reads: int = 0
+    writes: int = 0
+
+
+def elements(tensor: Tensor) -> int:
+    """Elements in memory: an expanded axis holds one."""
+    size = 1
+    for extent, step in zip(tensor.shape, tensor.stride(), strict=True):
+        size *= extent if step or extent == 0 else 1
+    return size
+
+
+def tensors(values: Any) -> list[Tensor]:
+    """All tensors in nested arguments."""
+    if isinstance(values, Tensor):
+        return [values]
+    if isinstance(values, dict):
+        values = list(values.values())
+    if isinstance(values, list | tuple):
+        return [tensor for value in values for tensor in tensors(value)]
+    return []
+
+
+Rule = Callable[[Sequence[Any], dict[str, Any], Tensor, int], Work]
+
+
+def _conv(args: Sequence[Any], kwargs: dict[str, Any], out: Tensor, reads: int) -> Work:
+    x, weight, bias, transposed = args[0], args[1], args[2], args[6]
+    # A plain convolution uses c_in / groups * area weights for each output; a transposed one
+    # c_out / groups * area for each input.
+    per_position = weight.numel() // weight.shape[0]
+    macs = (x.numel() if transposed else out.numel()) * per_position
+    size = out.numel()
+    return Work(macs, adds=size if bias is not None else 0, activations=size, reads=reads, writes=size)
+
+
+def _matmul(args: Sequence[Any], kwargs: dict[str, Any], out: Tensor, reads: int) -> Work:
+    size = out.numel()
+    return Work(size * args[0].shape[-1], activations=size, reads=reads, writes=size)
+
+
+def _biased_matmul(args: Sequence[Any], kwargs: dict[str, Any], out: Tensor, reads: int) -> Work:
+    return _matmul(args[1:], kwargs, out, reads)._replace(adds=out.numel())
+
+
+def _batch_norm(args: Sequence[Any], kwargs: dict[str, Any], out: Tensor, reads: int) -> Work:
+    size = out.numel()
+    return Work(adds=size, muls=size, reads=reads, writes=size)
+
+
+def _layer_norm(args: Sequence[Any], kwargs: dict[str, Any], out: Tensor, reads: int) -> Work:
+    # Mean and variance of the input itself: two more additions and one more multiplication.
+    size = out.numel()
+    return Work(adds=3 * size, muls=2 * size, reads=reads, writes=size)
+
+
+def _add(args: Sequence[Any], kwargs: dict[str, Any], out: Tensor, reads: int) -> Work:
+    return Work(adds=out.numel(), reads=reads, writes=out.numel())
+
+
+def _mul(args: Sequence[Any], kwargs: dict[str, Any], out: Tensor, reads: int) -> Work:
+    return Work(muls=out.numel(), reads=reads, writes=out.numel())
+
+
+def pointwise(args: Sequence[Any], kwargs: dict[str, Any], out: Tensor, reads: int) -> Work:
+    """Any element-wise function: one operation of the kind `other` per output."""
+    return Work(other=out.numel(), reads=reads, writes=out.numel())
+
+
+def _max_pool(args: Sequence[Any], kwargs: dict[str, Any], out: Tensor, reads: int) -> Work:
+    window = _window(args[1], out.dim() - 2)
+    return Work(other=out.numel() * window, reads=reads, writes=out.numel())
+
+
+def _avg_pool(args: Sequence[Any], kwargs: dict[str, Any], out: Tensor, reads: int) -> Work:
+    window = _window(args[1], out.dim() - 2)
+    return Work(adds=out.numel() * window, other=out.numel(), reads=reads, writes=out.numel())
+
+
+def _window(kernel: int | Sequence[int], axes: int) -> int:
+    sizes = [kernel] if isinstance(kernel, int) else list(kernel)
+    area = 1
+    for axis in range(max(axes, 1)):
+        area *= sizes[min(axis, len(sizes) - 1)]
+    return area
+
+
+def _mean(args: Sequence[Any], kwargs: dict[str, Any], out: Tensor, reads: int) -> Work:
+    return Work(adds=args[0].numel(), other=out.numel(), reads=reads, writes=out.numel())
+
+
+def _sum(args: Sequence[Any], kwargs: dict[str, Any], out: Tensor, reads: int) -> Work:
+    return Work(adds=args[0].numel(), reads=reads, writes=out.numel())
+
+
+def _softmax(args: Sequence[Any], kwargs: dict[str, Any], out: Tensor, reads: int) -> Work:
+    size = out.numel()
+    return Work(adds=size, other=2 * size, reads=reads, writes=size)
+
+
+def _move(args: Sequence[Any], kwargs: dict[str, Any], out: Tensor, reads: int) -> Work:
+    return Work(reads=reads, writes=out.numel())
+
+
+def _gather(args: Sequence[Any], kwargs: dict[str, Any], out: Tensor, reads: int) -> Work:
+    # Only what is picked is read, and the index.
+    index = sum(elements(tensor) for tensor in tensors(list(args[1:])))
+    return Work(reads=out.numel() + index, writes=out.numel())
+
+
+def _table(rules: dict[Rule, Sequence[str]]) -> dict[Any, Rule]:
+    """Aten operator -> rule, for the names that this version of torch has."""
+    return {getattr(aten, name): rule for rule, names in rules.items() for name in names if hasattr(aten, name)}
+
+
+RULES = _table(
+    {
+        _conv: ("convolution", "_convolution", "convolution_overrideable"),
+        _matmul: ("mm", "bmm", "mv", "dot"),
+        _biased_matmul: ("addmm", "baddbmm", "addmv"),
+        _batch_norm: (
+            "native_batch_norm", "cudnn_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training",
+        ),
+        _layer_norm: ("native_layer_norm", "native_group_norm"),
+        _add: ("add", "add_", "sub", "sub_", "rsub"),
+        _mul: ("mul", "mul_"),
+        _max_pool: ("max_pool2d_with_indices", "max_pool3d_with_indices", "max_pool1d", "max_pool2d"),
+        _avg_pool: ("avg_pool1d", "avg_pool2d", "avg_pool3d"),
+        _mean: ("mean",),
+        _sum: ("sum",),
+        _softmax: ("_softmax", "_safe_softmax", "_log_softmax"),
+        _move: (
+            "cat", "stack", "clone", "copy_", "_to_copy", "contiguous", "constant_pad_nd", "roll", "repeat", "flip",
+            "channel_shuffle", "pixel_shuffle", "pixel_unshuffle", "fill_", "where", "masked_fill",
+        ),
+        _gather: ("index", "index_select", "gather", "embedding", "_unsafe_index"),
+    }
+)  # fmt: skip
+
+# Kernels that do nothing to data: bookkeeping, and views that torch does not mark as such.
+FREE = frozenset(
+    getattr(aten, name)
+    for name in ("_unsafe_view", "_reshape_alias", "detach", "alias", "lift_fresh", "dropout", "sym_size", "sym_stride")
+    if hasattr(aten, name)
+)

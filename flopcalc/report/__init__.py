@@ -1,0 +1,1 @@
+"""Documents -> text in any format. Computes nothing: rows come in, text goes out."""

@@ -1,0 +1,102 @@
+"""What a command has to show, before it is text.
+
+A Document is a title, blocks in order, and the same content as data for JSON. Cells keep exact
+values; `people` is the one place that rounds, and only for the eye.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Literal
+
+Cell = int | Fraction | float | str | None
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table. kind: text (left), number, short (1.21M), ratio (4 digits), share or bar."""
+
+    title: str
+    kind: Literal["text", "number", "short", "ratio", "share", "bar"] = "number"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells. `totals` are rows set apart at the end. CSV holds the rows of the `main` table, or
+    of the first where none is marked.
+    """
+
+    columns: tuple[Column, ...]
+    rows: Sequence[Sequence[Cell]]
+    totals: Sequence[Sequence[Cell]] = ()
+    title: str = ""
+    main: bool = False
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Labelled lines."""
+
+    items: Sequence[tuple[str, str]]
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Lines:
+    """A titled list of sentences."""
+
+    title: str
+    lines: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Document:
+    """Title, blocks, and the data behind them."""
+
+    title: str
+    blocks: Sequence[Table | Facts | Lines]
+    data: Any
+
+
+# Above this, digits stop helping anyone: shown as 1.85e+61.
+_EXACT_UP_TO = 10**15
+
+
+def people(cell: Cell, kind: str = "number") -> str:
+    """A cell as a person reads it."""
+    if cell is None:
+        return ""
+    if isinstance(cell, str):
+        return cell
+    if kind == "share":
+        return f"{float(cell):.1%}"
+    if kind == "bar":
+        return "\u2588" * round(float(cell) * 10) or "\u258f"
+    if kind == "ratio":
+        return _ratio(cell)
+    if kind == "short":
+        return _short(cell)
+    if isinstance(cell, Fraction) and cell.denominator == 1:
+        cell = int(cell)
+    if isinstance(cell, int):
+        return f"{cell:,}" if abs(cell) < _EXACT_UP_TO else _scientific(cell)
+    return f"{float(cell):.4g}"
+
+
+def _short(cell: int | Fraction | float) -> str:
+    for power, suffix in ((12, "T"), (9, "G"), (6, "M"), (3, "k")):
+        if 10**power <= cell < 10**15:
+            return f"{float(cell) / 10**power:.2f}{suffix}"
+    return people(cell)
+
+
+def _ratio(cell: int | Fraction | float) -> str:
+    value = float(cell)
+    return f"{value:.4f}" if value >= 0.001 or value == 0 else f"{value:.2e}"
+
+
+def _scientific(value: int) -> str:
+    """Three digits and an exponent, without a float (which ends at 1e308)."""
+    digits = str(abs(value))
+    sign = "-" if value < 0 else ""
+    return f"{sign}{digits[0]}.{digits[1:3]}e+{len(digits) - 1}"

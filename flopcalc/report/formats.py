@@ -1,0 +1,162 @@
+"""A document as JSON, CSV, Markdown, LaTeX or HTML."""
+
+import json
+from collections.abc import Sequence
+from fractions import Fraction
+
+from flopcalc.report.document import Cell, Document, Facts, Lines, Table, people
+
+
+def to_json(document: Document) -> str:
+    """The data, one value per line, ints exact."""
+    return json.dumps(document.data, indent=2, ensure_ascii=False) + "\n"
+
+
+def to_csv(document: Document) -> str:
+    """The main table, exact values, without its totals."""
+    import csv
+    from io import StringIO
+
+    out = StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    tables = [block for block in document.blocks if isinstance(block, Table)]
+    for table in sorted(tables, key=lambda table: not table.main)[:1]:
+        kept = [index for index, column in enumerate(table.columns) if column.kind != "bar"]
+        writer.writerow([table.columns[index].title for index in kept])
+        writer.writerows([_raw(row[index]) for index in kept] for row in table.rows)
+    return out.getvalue()
+
+
+def _raw(cell: Cell) -> str:
+    if cell is None:
+        return ""
+    return repr(float(cell)) if isinstance(cell, Fraction | float) else str(cell)
+
+
+def to_markdown(document: Document) -> str:
+    """GitHub's Markdown."""
+    out = [f"## {_md(document.title)}", ""]
+    for block in document.blocks:
+        if block.title:
+            out += [f"### {_md(block.title)}", ""]
+        if isinstance(block, Table):
+            out.append(_md_row([column.title for column in block.columns]))
+            out.append("|" + "|".join(":---" if c.kind in ("text", "bar") else "---:" for c in block.columns) + "|")
+            out += [_md_row(_people(block, row)) for row in [*block.rows, *block.totals]]
+        elif isinstance(block, Facts):
+            out += [f"- **{_md(label)}** {_md(text)}" if label else f"  {_md(text)}" for label, text in block.items]
+        else:
+            out += [f"- {_md(line)}" for line in block.lines]
+        out.append("")
+    return "\n".join(out)
+
+
+def _people(table: Table, row: Sequence[Cell]) -> list[str]:
+    return [people(cell, column.kind) for column, cell in zip(table.columns, row, strict=True)]
+
+
+def _md(text: str) -> str:
+    for mark in "\\`*_<>|":
+        text = text.replace(mark, "\\" + mark)
+    return text
+
+
+def _md_row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(map(_md, cells)) + " |"
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{",
+    "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"$<$", ">": r"$>$",
+    "\u2588": r"\rule{0.6em}{1.2ex}", "\u258f": r"\rule{0.1em}{1.2ex}",
+}  # fmt: skip
+
+
+def latex_text(text: str) -> str:
+    """Text with LaTeX's special characters escaped."""
+    return "".join(_LATEX.get(character, character) for character in text)
+
+
+def to_latex(document: Document) -> str:
+    """The tables, each ready for a paper (packages: booktabs)."""
+    out = [f"% {document.title}"]
+    for block in document.blocks:
+        if isinstance(block, Facts):
+            out += [f"% {label}: {text}" for label, text in block.items]
+        elif isinstance(block, Lines):
+            out += [f"% {block.title}: {line}" for line in block.lines]
+        else:
+            out += ["", *_tabular(block)]
+    return "\n".join(out) + "\n"
+
+
+def _tabular(table: Table) -> list[str]:
+    align = "".join("l" if column.kind in ("text", "bar") else "r" for column in table.columns)
+
+    def row(cells: Sequence[str]) -> str:
+        return "  " + " & ".join(map(latex_text, cells)) + r" \\"
+
+    lines = [rf"\begin{{tabular}}{{{align}}}", r"  \toprule", row([column.title for column in table.columns])]
+    lines += [r"  \midrule", *(row(_people(table, cells)) for cells in table.rows)]
+    if table.totals:
+        lines += [r"  \midrule", *(row(_people(table, cells)) for cells in table.totals)]
+    return [*lines, r"  \bottomrule", r"\end{tabular}"]
+
+
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem;
+       color: #1b1f24; background: #fff; }
+h1 { font-size: 1.3rem; } h2 { font-size: 1.05rem; margin-top: 2rem; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { padding: .25rem .8rem; text-align: right; white-space: nowrap; }
+th { border-bottom: 2px solid #57606a; } .text { text-align: left; white-space: normal; }
+tbody tr:nth-child(even) { background: #f6f8fa; } tfoot td { border-top: 1px solid #57606a; font-weight: 600; }
+tfoot tr + tr td { border-top: 0; } .bar { color: #0969da; text-align: left; letter-spacing: -1px; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1.2rem; } dt { color: #57606a; }
+dd { margin: 0; overflow-wrap: anywhere; }
+@media (prefers-color-scheme: dark) {
+  body { color: #e6edf3; background: #0d1117; } tbody tr:nth-child(even) { background: #161b22; }
+  dt { color: #8d96a0; } .bar { color: #4493f8; }
+}
+"""
+
+
+def to_html(document: Document) -> str:
+    """One page with no outside parts."""
+    from html import escape
+
+    body = [f"<h1>{escape(document.title)}</h1>"]
+    for block in document.blocks:
+        if block.title:
+            body.append(f"<h2>{escape(block.title)}</h2>")
+        if isinstance(block, Table):
+            body += _html_table(block)
+        elif isinstance(block, Facts):
+            pairs = (f"<dt>{escape(label)}</dt><dd>{escape(text)}</dd>" for label, text in block.items)
+            body += ["<dl>", *pairs, "</dl>"]
+        else:
+            body += ["<ul>", *(f"<li>{escape(line)}</li>" for line in block.lines), "</ul>"]
+    head = (
+        '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(document.title)}</title><style>{_STYLE}</style>"
+    )
+    content = "\n".join(body)
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n{content}\n</body></html>\n'
+
+
+def _html_table(table: Table) -> list[str]:
+    from html import escape
+
+    kinds = [column.kind if column.kind in ("text", "bar") else "" for column in table.columns]
+
+    def row(tag: str, cells: Sequence[str]) -> str:
+        pairs = zip(kinds, cells, strict=True)
+        inner = (f"<{tag}{f' class={kind!r}' if kind else ''}>{escape(cell)}</{tag}>" for kind, cell in pairs)
+        return f"<tr>{''.join(inner)}</tr>"
+
+    lines = ['<div class="scroll"><table><thead>', row("th", [column.title for column in table.columns])]
+    lines += ["</thead><tbody>", *(row("td", _people(table, cells)) for cells in table.rows), "</tbody>"]
+    if table.totals:
+        lines += ["<tfoot>", *(row("td", _people(table, cells)) for cells in table.totals), "</tfoot>"]
+    return [*lines, "</table></div>"]

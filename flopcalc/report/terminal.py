@@ -1,0 +1,87 @@
+"""A document for the terminal, by Rich."""
+
+from io import StringIO
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from flopcalc.report.document import Document, Facts, Lines, Table, people
+
+
+def render(document: Document, width: int | None = None, color: bool = False) -> str:
+    """The document as text. Colour only where asked for; width as the terminal has it."""
+    out = StringIO()
+    console = Console(
+        file=out,
+        width=width,
+        force_terminal=color,
+        no_color=not color,
+        highlight=False,
+        emoji=False,
+        markup=False,
+        soft_wrap=False,
+    )
+    console.print(Text(document.title, style="bold"))
+    for block in document.blocks:
+        if isinstance(block, Table):
+            _table(console, block)
+        elif isinstance(block, Facts):
+            _facts(console, block)
+        else:
+            _lines(console, block)
+    lines = (line.rstrip() for line in out.getvalue().splitlines())
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _table(console: Console, table: Table) -> None:
+    if table.title:
+        console.print()
+        console.print(Text(table.title, style="bold"))
+    grid = RichTable(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1), header_style="bold")
+    for column in table.columns:
+        left = column.kind in ("text", "bar")
+        # Numbers are never cut or wrapped; text gives way first.
+        grid.add_column(
+            column.title,
+            justify="left" if left else "right",
+            no_wrap=column.kind != "text",
+            overflow="fold",
+            min_width=8 if column.kind == "text" else None,
+        )
+    for row in table.rows:
+        grid.add_row(*_cells(table, row))
+    if table.totals:
+        grid.add_section()
+    for row in table.totals:
+        grid.add_row(*_cells(table, row))
+    console.print(grid)
+
+
+def _cells(table: Table, row: object) -> list[str]:
+    return [people(cell, column.kind) for column, cell in zip(table.columns, row, strict=True)]  # type: ignore[call-overload]
+
+
+def _facts(console: Console, facts: Facts) -> None:
+    if facts.title:
+        console.print()
+        console.print(Text(facts.title, style="bold"))
+    grid = RichTable.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True, style="dim")
+    grid.add_column(overflow="fold")
+    for label, text in facts.items:
+        grid.add_row(label, text)
+    console.print(Padding(grid, (0, 0, 0, 2)))
+
+
+def _lines(console: Console, block: Lines) -> None:
+    console.print()
+    console.print(Text(block.title, style="bold"))
+    grid = RichTable.grid(padding=(0, 1))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for line in block.lines:
+        grid.add_row("-", line)
+    console.print(Padding(grid, (0, 0, 0, 2)))

@@ -1,0 +1,147 @@
+"""Reading YAML safely: plain data with line numbers, and nothing else.
+
+The safe loader's parser gives events; the tree is built here, so that each value keeps its line and
+what a configuration never needs is refused by name: tags (Python objects), anchors and aliases
+(which can expand without bound), duplicate keys, more than one document, very deep or very large
+files. Plain scalars follow YAML 1.2: `on`, `no` and `1:30` are text.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from flopcalc.errors import FlopcalcError, clip
+
+MAX_BYTES = 1_000_000
+MAX_DEPTH = 40
+
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_INT = re.compile(r"[-+]?[0-9]{1,100}")
+_FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)([eE][-+]?[0-9]{1,3})?")
+_WORDS = {"true": True, "True": True, "false": False, "False": False, "null": None, "~": None, "": None}
+
+
+class Map(dict[str, Any]):
+    """A mapping that knows its lines: `line` of its start, `lines` of its keys."""
+
+    line = 0
+    lines: dict[str, int]
+
+
+class Seq(list[Any]):
+    """A sequence that knows the line of each item."""
+
+    lines: list[int]
+
+
+def line_of(value: Any, key: str | int | None = None) -> int:
+    """Line (from 1) of a value or of one of its items; 0 where it is not known."""
+    if isinstance(value, Map):
+        return value.line if key is None else value.lines.get(str(key), value.line)
+    if isinstance(value, Seq) and isinstance(key, int):
+        return value.lines[key]
+    return 0
+
+
+def read_file(path: Path, what: str = "file") -> Any:
+    """The content of a YAML file. Raises FlopcalcError (bad-yaml, unreadable-file)."""
+    try:
+        if path.is_file() and path.stat().st_size > MAX_BYTES:
+            raise _error(str(path), 1, f"larger than {MAX_BYTES:,} bytes")
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise _error(str(path), 1, "not text in UTF-8") from None
+    except OSError as error:
+        raise FlopcalcError(
+            "unreadable-file", f"cannot read the {what} {clip(str(path))}: {error.strerror}", "check the path"
+        ) from None
+    return read_text(text, str(path))
+
+
+def read_text(text: str, source: str) -> Any:
+    """The data of YAML text; `source` names it in errors."""
+    try:
+        return _build(yaml.parse(text, Loader=_Loader), source)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        why = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise _error(source, mark.line + 1 if mark else 1, f"broken YAML: {why}") from None
+
+
+def _error(source: str, line: int, why: str) -> FlopcalcError:
+    return FlopcalcError(
+        "bad-yaml", f"{source}, line {line}: {why}", "use plain YAML: mappings, lists, numbers and text"
+    )
+
+
+def _build(events: Iterator[Any], source: str) -> Any:
+    root: list[Any] = []
+    # Each open container, and for mappings the key that waits for its value.
+    stack: list[Any] = []
+    keys: list[str | None] = []
+    documents = 0
+
+    def put(value: Any, line: int) -> None:
+        if not stack:
+            root.append(value)
+        elif isinstance(stack[-1], Seq):
+            stack[-1].append(value)
+            stack[-1].lines.append(line)
+        elif keys[-1] is None:
+            keys[-1] = _key(stack[-1], value, source, line)
+            stack[-1].lines[keys[-1]] = line
+        else:
+            stack[-1][keys[-1]] = value
+            keys[-1] = None
+
+    for event in events:
+        line = event.start_mark.line + 1
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            raise _error(source, line, "anchors and aliases are not allowed")
+        if isinstance(event, yaml.DocumentStartEvent):
+            documents += 1
+            if documents > 1:
+                raise _error(source, line, "more than one document")
+        elif isinstance(event, yaml.ScalarEvent):
+            if event.tag not in (None, "!", "tag:yaml.org,2002:str"):
+                raise _error(source, line, f"the tag {clip(event.tag)} is not allowed")
+            put(event.value if event.style or event.tag else _scalar(event.value), line)
+        elif isinstance(event, yaml.CollectionStartEvent):
+            if event.tag not in (None, "!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"):
+                raise _error(source, line, f"the tag {clip(event.tag)} is not allowed")
+            if len(stack) >= MAX_DEPTH:
+                raise _error(source, line, f"nested more than {MAX_DEPTH} deep")
+            container: Any
+            if isinstance(event, yaml.MappingStartEvent):
+                container = Map()
+                container.line, container.lines = line, {}
+            else:
+                container = Seq()
+                container.lines = []
+            put(container, line)
+            stack.append(container)
+            keys.append(None)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            stack.pop()
+            keys.pop()
+    return root[0] if root else None
+
+
+def _key(mapping: Map, value: Any, source: str, line: int) -> str:
+    if isinstance(value, dict | list):
+        raise _error(source, line, "a key must be a word or a number")
+    key = str(value)
+    if key in mapping:
+        raise _error(source, line, f"the key {clip(key)} stands twice")
+    return key
+
+
+def _scalar(text: str) -> Any:
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INT.fullmatch(text):
+        return int(text)
+    return float(text) if _FLOAT.fullmatch(text) else text
