@@ -7,15 +7,14 @@ from typing import Any
 
 __version__ = "0.1.0"
 
+# name -> module that holds it, and its name there.
 _PUBLIC = {
-    "Cost": "flopcalc.cost",
-    "FlopcalcError": "flopcalc.errors",
-    "Geometry": "flopcalc.geometry",
-    "Network": "flopcalc.networks.network",
-    "geometry": "flopcalc.geometry",
-    "layer": "flopcalc.api",
-    "load_network": "flopcalc.networks",
-    "network": "flopcalc.networks",
+    "Cost": ("flopcalc.cost", "Cost"),
+    "FlopcalcError": ("flopcalc.errors", "FlopcalcError"),
+    "Geometry": ("flopcalc.geometry", "Geometry"),
+    "Network": ("flopcalc.networks", "Network"),
+    "layer": ("flopcalc.api", "layer"),
+    "network": ("flopcalc.networks", "load"),
 }
 
 __all__ = [
@@ -24,9 +23,7 @@ __all__ = [
     "Geometry",
     "Network",
     "__version__",
-    "geometry",
     "layer",
-    "load_network",
     "network",
 ]  # fmt: skip
 
@@ -36,4 +33,5 @@ def __getattr__(name: str) -> Any:
 
     if name not in _PUBLIC:
         raise AttributeError(f"module 'flopcalc' has no attribute {name!r}")
-    return getattr(import_module(_PUBLIC[name]), name)
+    module, attribute = _PUBLIC[name]
+    return getattr(import_module(module), attribute)

@@ -8,6 +8,7 @@ ints stays free of both.
 an algebra that it cannot express.
 """
 
+import math
 import sys
 from collections.abc import Callable
 from fractions import Fraction
@@ -88,6 +89,18 @@ def floor_log2(a: Dim, b: Dim = 1) -> Dim:
         # The cast to float may round a number just below a power of two up to it.
         return exponent - (numpy.left_shift(numpy.ones_like(quotient), exponent) > quotient)
     return (a // b).bit_length() - 1
+
+
+def log2(value: Dim) -> Dim:
+    """log2 as papers print it, without a floor: exact for powers of two, else a float."""
+    if sympy := _sympy(value):
+        return sympy.log(value, 2)
+    if value <= 0:
+        raise TypeError("log2 of a number that is not positive")
+    top, bottom = value.numerator, value.denominator
+    if top & (top - 1) == 0 and bottom & (bottom - 1) == 0:
+        return top.bit_length() - bottom.bit_length()
+    return math.log2(top) - math.log2(bottom)
 
 
 def summation(term: Callable[[Dim], Dim], first: int, last: Dim) -> Dim:

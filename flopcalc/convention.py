@@ -6,15 +6,14 @@ beside them. They differ in what they leave out, not only by a factor of two.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from flopcalc.arith import Dim
 from flopcalc.cost import Cost, Part
 from flopcalc.errors import unknown_name
 
 
-@dataclass(frozen=True)
-class Convention:
+class Convention(NamedTuple):
     """One way of counting: `fold(part, n)` gives the number of one part at batch n."""
 
     name: str
@@ -63,16 +62,16 @@ def _thop_2019(part: Part, n: Dim) -> Dim:
 
 
 def _ptflops(part: Part, n: Dim) -> Dim:
+    # Activations and pooling are counted by a hook on the module, and again by the patched
+    # function that the module calls. Sums by the + operator are not seen.
     extra = {
         "conv": part.adds,
         "linear": part.adds,
         "norm": part.adds + part.muls,
-        "act": part.other,
-        "add": part.adds,
-        "mul": part.muls,
-        "maxpool": part.reads,
-        "avgpool": part.reads,
-        "gap": part.reads,
+        "act": 2 * part.other,
+        "maxpool": 2 * part.reads,
+        "avgpool": 2 * part.reads,
+        "gap": 2 * part.reads,
     }
     return part.macs + extra.get(part.work, 0)
 
@@ -89,7 +88,9 @@ _ALL = (
     Convention("torchvision", "the GFLOPS column of torchvision's documentation, which counts MACs", _macs),
     Convention("flop-counter", "torch.utils.flop_counter.FlopCounterMode: 2 x MACs", _two_per_mac),
     Convention("fvcore", "fvcore 0.1.5: MACs + 2 per BatchNorm element + adaptive pooling", _fvcore),
-    Convention("ptflops", "ptflops 0.7: MACs + biases, normalisation, activations, pooling, sums", _ptflops),
+    Convention(
+        "ptflops", "ptflops 0.7.5: MACs + biases + normalisation, and activations and pooling twice over", _ptflops
+    ),
     Convention("thop", "thop 0.1.1: MACs + 4 per BatchNorm element + average pooling", _thop),
     Convention(
         "thop-2019",

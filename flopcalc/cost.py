@@ -12,7 +12,7 @@ traffic      elements that all kernels together read and write, weights included
 steps        kernels in the longest chain of dependent kernels; views cost none
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -103,14 +103,27 @@ class Cost:
     @property
     def steps(self) -> Dim:
         """Length of the longest chain of dependent kernels."""
+        return self.steps_after(())
+
+    def steps_after(self, inputs: Sequence[Dim]) -> Dim:
+        """When the last kernel ends, if each input is there after so many kernels.
+
+        Parts name inputs as input0, input1, ...; one that names none waits for them all.
+        """
+        ready: Dim = 0
         ends: dict[str, Dim] = {}
-        longest: Dim = 0
+        for index, end in enumerate(inputs):
+            ends[f"input{index}"] = end
+            ready = maximum(ready, end)
+        longest = ready
         previous: tuple[str, ...] = ()
         for part in self.parts:
-            start: Dim = 0
-            for name in previous if part.after is None else part.after:
-                # A part that a structural option left out (`when`) delays nobody.
-                start = maximum(start, ends.get(name, 0))
+            names = previous if part.after is None else part.after
+            # A part that a structural option left out (`when`) delays nobody.
+            starts = [ends.get(name, ready) for name in names] or [ready]
+            start = starts[0]
+            for other in starts[1:]:
+                start = maximum(start, other)
             ends[part.name] = start + part.steps
             longest = maximum(longest, ends[part.name])
             previous = (part.name,)

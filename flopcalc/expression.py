@@ -11,7 +11,6 @@ included. The same text evaluates on ints, Fractions, NumPy arrays and SymPy sym
 """
 
 import ast
-import math
 import operator
 from collections.abc import Callable, Mapping
 from fractions import Fraction
@@ -42,6 +41,12 @@ _COMPARISONS: dict[type[ast.AST], Callable[[Any, Any], bool]] = {
 }
 
 
+_ALLOWED = (
+    ast.Constant, ast.Name, ast.Load, ast.BinOp, ast.Pow, ast.Div, ast.UnaryOp, ast.USub, ast.Not, ast.Compare,
+    ast.BoolOp, ast.And, ast.Or, ast.IfExp, ast.Call, *_ARITHMETIC, *_COMPARISONS,
+)  # fmt: skip
+
+
 def _error(text: str, why: str) -> FlopcalcError:
     return FlopcalcError(
         "bad-expression",
@@ -56,9 +61,14 @@ def parse(text: str) -> ast.expr:
     if len(text) > MAX_LENGTH:
         raise _error(text, f"longer than {MAX_LENGTH} characters")
     try:
-        return ast.parse(text.strip().replace("^", "**"), mode="eval").body
+        tree = ast.parse(text.strip().replace("^", "**"), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise _error(text, "not an arithmetic expression") from None
+    # The whole tree, so that a branch that is not taken is refused too.
+    for node in ast.walk(tree):
+        if not isinstance(node, _ALLOWED):
+            raise _error(text, f"{type(node).__name__} is not allowed")
+    return tree
 
 
 def evaluate(text: str, names: Mapping[str, Any]) -> Any:
@@ -166,20 +176,6 @@ class _Evaluator:
         return arith.summation(at, low, high)
 
 
-def _log2(value: Any) -> Any:
-    """log2; exact where the value is a power of two, else a float (papers print no floor)."""
-    if not isinstance(value, int | Fraction):
-        import sympy
-
-        return sympy.log(value, 2)
-    if value <= 0:
-        raise TypeError("log2 of a number that is not positive")
-    top, bottom = value.numerator, value.denominator
-    if top & (top - 1) == 0 and bottom & (bottom - 1) == 0:
-        return top.bit_length() - bottom.bit_length()
-    return math.log2(top) - math.log2(bottom)
-
-
 def _ceil(value: Any) -> Any:
     return -((-value) // 1)
 
@@ -200,7 +196,7 @@ def _fold(pair: Callable[[Any, Any], Any]) -> Callable[..., Any]:
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "ceil": _ceil,
     "floor": _floor,
-    "log2": _log2,
+    "log2": arith.log2,
     "max": _fold(arith.maximum),
     "min": _fold(arith.minimum),
 }

@@ -5,8 +5,7 @@ read its fields; they are ints here, arrays in sweeps and symbols in `flopcalc.s
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from flopcalc.arith import Dim
 from flopcalc.errors import FlopcalcError, clip
@@ -17,8 +16,7 @@ Pair: TypeAlias = int | tuple[int, int]
 LARGEST = 10**100
 
 
-@dataclass(frozen=True, slots=True)
-class Geometry:
+class Geometry(NamedTuple):
     """One layer's sizes. Units: channels, pixels.
 
     n: batch. h, w: input. h_out, w_out: output. k_h, k_w: kernel. The pairs stride, padding and

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, Literal, TypeAlias
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from flopcalc import parts
 from flopcalc.arith import Dim
@@ -22,6 +23,8 @@ from flopcalc.provenance import Equation, Paper
 Value: TypeAlias = int | bool | str | Fraction | tuple[int, ...] | None
 Named: TypeAlias = Mapping[str, Any]
 
+# Shared, and so must not be changed.
+_NOTHING: Named = MappingProxyType({})
 _TRUE = {"true", "yes", "on", "1"}
 _FALSE = {"false", "no", "off", "0"}
 _KIND_TEXT = {
@@ -32,8 +35,7 @@ _KIND_TEXT = {
 }
 
 
-@dataclass(frozen=True)
-class Param:
+class Param(NamedTuple):
     """One option of an operator (`--set name=value`).
 
     default: None means that `auto` (in words) decides. same_as: the option whose value is the
@@ -103,12 +105,15 @@ class Param:
         return Fraction(str(text))
 
     def _check_bounds(self, checked: int | Fraction, value: object) -> None:
-        if (self.least is not None and checked < self.least) or (self.most is not None and checked > self.most):
-            low = "" if self.least is None else f"at least {self.least}"
-            high = "" if self.most is None else f"at most {self.most}"
-            raise self._error(value, f"it must be {' and '.join(filter(None, [low, high]))}")
-        if self.kind == "fraction" and checked <= 0:
-            raise self._error(value, "it must be positive")
+        bounds = []
+        if self.kind == "fraction":
+            bounds.append(("more than 0", checked > 0))
+        if self.least is not None:
+            bounds.append((f"at least {self.least}", checked >= self.least))
+        if self.most is not None:
+            bounds.append((f"at most {self.most}", checked <= self.most))
+        if not all(holds for _, holds in bounds):
+            raise self._error(value, f"it must be {' and '.join(text for text, _ in bounds)}")
 
     def _error(self, value: object, why: str) -> FlopcalcError:
         return FlopcalcError(
@@ -137,8 +142,7 @@ def show(value: object) -> str:
     return str(value)
 
 
-@dataclass(frozen=True)
-class Derived:
+class Derived(NamedTuple):
     """A value that follows from shape and options: the rule that gives it, and the rule in words.
 
     compute(g, **named) takes the options and earlier derived values that it names. why(g, named)
@@ -155,8 +159,7 @@ class Derived:
         return self.why is not None
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(NamedTuple):
     """Where an operator may stand. check(g, named) returns what is wrong, in words, or None."""
 
     text: str
@@ -164,8 +167,7 @@ class Rule:
     hint: str
 
 
-@dataclass(frozen=True)
-class Limit:
+class Limit(NamedTuple):
     """At these option values the operator must cost what a simpler operator costs.
 
     `named` replaces options and derived values alike. `surviving` names parts that remain beside the
@@ -175,11 +177,10 @@ class Limit:
     named: Named
     equals: str
     surviving: tuple[str, ...] = ()
-    equals_options: Named = field(default_factory=dict)
+    equals_options: Named = _NOTHING
 
 
-@dataclass(frozen=True)
-class Site:
+class Site(NamedTuple):
     """A place in a network where an operator may be asked to stand."""
 
     name: str
@@ -196,8 +197,7 @@ def spatial(site: Site) -> str | None:
     return "1x1 kernel" if site.geometry.kernel == (1, 1) else None
 
 
-@dataclass(frozen=True)
-class Policy:
+class Policy(NamedTuple):
     """Which convolutions of a network the operator replaces, as its paper did."""
 
     text: str
@@ -243,6 +243,8 @@ class Operator:
         for function in (self.formula, *(value.compute for value in self.derived)):
             if unknown := set(_wanted(function)) - set(names):
                 raise ValueError(f"{self.name}: {function.__name__} reads unknown names {sorted(unknown)}")
+        for equation in self.equations:
+            equation.check()
         for param in self.params:
             if param.default is not None and param.read(param.default) != param.default:
                 raise ValueError(f"{self.name}: the default of {param.name} is not a value of its kind")

@@ -1,12 +1,15 @@
 """Where a formula comes from: papers, and equations exactly as they are printed."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 from flopcalc.geometry import Geometry
 
 Status = Literal["printed", "corrected", "asymptotic", "open"]
+
+# Shared, and so must not be changed.
+_NOTHING: Mapping[str, object] = MappingProxyType({})
 
 STATUS_TEXT: dict[str, str] = {
     "printed": "right as it stands",
@@ -16,8 +19,7 @@ STATUS_TEXT: dict[str, str] = {
 }
 
 
-@dataclass(frozen=True)
-class Paper:
+class Paper(NamedTuple):
     """A source. `key` is its BibTeX key; fields that are not known stay empty, never guessed."""
 
     key: str
@@ -43,8 +45,7 @@ class Paper:
         return f"{text}, arXiv {self.arxiv}" if self.arxiv else text
 
 
-@dataclass(frozen=True)
-class Equation:
+class Equation(NamedTuple):
     """One printed equation, in the paper's own letters, and how it relates to our formula.
 
     number: as the paper numbers it, or where it stands.
@@ -68,12 +69,18 @@ class Equation:
     status: Status = "printed"
     right: str = ""
     why: str = ""
-    given: Mapping[str, object] = field(default_factory=dict)
+    given: Mapping[str, object] = _NOTHING
     domain: Callable[[Geometry, Mapping[str, Any]], bool] | None = None
     domain_text: str = ""
     floor: bool = False
 
-    def __post_init__(self) -> None:
+    @property
+    def label(self) -> str:
+        """`eq. 8`; where the paper numbers nothing, the words that stand for it."""
+        return f"eq. {self.number}" if self.number[:1].isdigit() else self.number
+
+    def check(self) -> None:
+        """Raise ValueError where the fields contradict each other."""
         if (self.status == "printed") == bool(self.right):
             raise ValueError(f"equation {self.number}: only a printed form that is not right has another form")
         if self.status != "printed" and not self.why:

@@ -68,7 +68,9 @@ def read_text(text: str, source: str) -> Any:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         why = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise _error(source, mark.line + 1 if mark else 1, f"broken YAML: {why}") from None
+        # libyaml reports the end of a file as the line after its last.
+        line = min(mark.line + 1, len(text.splitlines()) or 1) if mark else 1
+        raise _error(source, line, f"broken YAML: {why}") from None
 
 
 def _error(source: str, line: int, why: str) -> FlopcalcError:

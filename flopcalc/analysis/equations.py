@@ -1,9 +1,8 @@
 """Printed equations, evaluated beside the formula at one shape."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 from flopcalc.expression import evaluate
 from flopcalc.operator import Evaluation
@@ -50,8 +49,7 @@ def _over(a: Any, b: Any) -> Any:
     return Fraction(a, b) if isinstance(a, int) and isinstance(b, int) else a / b
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(NamedTuple):
     """An equation at one shape.
 
     value: the formula's. printed, right: what the equation's two forms give; None where there is none.

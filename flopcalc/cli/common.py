@@ -165,11 +165,11 @@ def render(document: Document, fmt: str, terminal: bool) -> str:
 def write_atomically(path: str, text: str) -> None:
     """Write a file whole or not at all: to a neighbour first, then rename."""
     target = Path(path)
-    beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
+        if target.is_dir():
+            raise IsADirectoryError(21, "it is a folder")
+        beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
         try:
-            if target.is_dir():
-                raise IsADirectoryError(21, "it is a folder")
             beside.write_text(text, encoding="utf-8")
             beside.replace(target)
         finally:

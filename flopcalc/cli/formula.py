@@ -9,7 +9,6 @@ import click
 from flopcalc import registry
 from flopcalc.analysis.equations import GIVES_TEXT
 from flopcalc.cli.common import emit
-from flopcalc.cli.views import numbered
 from flopcalc.expression import to_latex
 from flopcalc.operator import show
 from flopcalc.provenance import STATUS_TEXT
@@ -34,10 +33,10 @@ _RIGHT = {"corrected": "corrected", "asymptotic": "exact", "open": "other readin
 @click.option("--format", "fmt", type=click.Choice(("table", "json")), default="table", help="Text or JSON.")
 @click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of the terminal.")
 def command(type_name: str, style: str, settings: tuple[str, ...], fmt: str, output: str | None) -> None:
-    """The printed equation, the corrected one, and the exact cost derived from the structure.
+    """Printed, corrected and exact cost of an operator, as algebra.
 
-    With its ratio to a plain convolution, and that ratio's limit for c_in = c_out -> infinity.
-    Options stay symbols unless --set fixes them. Sizes: batch 1; h_out, w_out: the output.
+    The exact cost is derived from the structure; with it come its ratio to a plain convolution and that
+    ratio's limit for c_in = c_out -> infinity. Options stay symbols unless --set fixes them.
     """
     operator = registry.get(type_name)
     given = registry.read_settings(operator, list(settings))
@@ -90,6 +89,7 @@ def _record(algebra: Any, form: Any, style: str) -> dict[str, Any]:
         record["equations"].append(
             {
                 "number": equation.number,
+                "label": equation.label,
                 "gives": GIVES_TEXT.get(equation.gives, equation.gives),
                 "status": equation.status,
                 "printed": printed(equation.text),
@@ -125,7 +125,7 @@ def _document(record: dict[str, Any], title: str, paper: str) -> Document:
 def _printed(record: dict[str, Any]) -> Iterable[str]:
     seen: set[tuple[str, str]] = set()
     for equation in record["equations"]:
-        number = numbered(equation["number"])
+        number = equation["label"]
         where = ", ".join(f"{k}={v}" for k, v in equation["given"].items() if v != "None")
         if equation["applies"]:
             told = f"equals the exact form: {'proved' if equation['printed_equals_derived'] else 'no'}"
@@ -154,7 +154,7 @@ def _write_latex(record: dict[str, Any], output: str | None) -> None:
         rows.append(rf"  &\to {cost['limit']} \quad (c_{{\mathrm{{in}}}} = c_{{\mathrm{{out}}}} \to \infty)")
     rows += [f"  {symbol} &= {value}" for symbol, value in record["definitions"].items()]
     for equation in record["equations"]:
-        label = rf"\text{{{latex_text(numbered(equation['number']))}, {equation['status']}: }}"
+        label = rf"\text{{{latex_text(equation['label'])}, {equation['status']}: }}"
         rows.append(rf"  {label} & {equation['printed']}")
         if equation["right"]:
             rows.append(rf"  \text{{{_RIGHT[equation['status']]}: }} & {equation['right']}")

@@ -14,7 +14,7 @@ from flopcalc.report.document import Column, Document, Table
 def command(fmt: str | None, output: str | None) -> None:
     """The operators and networks that flopcalc knows."""
     operators = sorted(registry.every(), key=lambda operator: (operator.family, operator.name))
-    shipped = [networks.load_network(name) for name in networks.names()]
+    shipped = [networks.load(name) for name in networks.names()]
     data = {
         "schema": "flopcalc/list/1",
         "operators": [

@@ -6,12 +6,11 @@ from typing import Any
 
 import click
 
-from flopcalc import convention, registry
+from flopcalc import convention, networks, registry
 from flopcalc.analysis.model import grouped, model_record
 from flopcalc.cli.common import Whole, emit, output_options, whole
 from flopcalc.convention import Convention
 from flopcalc.errors import FlopcalcError, clip
-from flopcalc.networks import load_network
 from flopcalc.networks.replace import replace_convolutions
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
 
@@ -43,7 +42,7 @@ def command(
     NETWORK is a name that `flopcalc list` shows, or the path of a YAML description.
     """
     chosen = convention.get(convention_name)
-    plain = load_network(name, _settings(settings), _input_shape(input_text), batch)
+    plain = networks.load(name, _settings(settings), _input_shape(input_text), batch)
     replacement = None
     if replace_text is not None:
         operator, options = registry.parse(replace_text)
@@ -126,7 +125,7 @@ def _rows(record: dict[str, Any], by: str, chosen: Convention) -> Table:
     headline = _headline(chosen)
     columns: tuple[Column, ...]
     if by == "layer":
-        columns = (Column("layer", "text"), Column("type", "text"), Column("out", "text"), Column("params"),
+        columns = (Column("layer", "name"), Column("type", "text"), Column("out", "name"), Column("params"),
                    Column(headline), Column("share", "share"))  # fmt: skip
         rows: list[list[Cell]] = [
             [layer["name"], layer["type"], "x".join(map(str, layer["out"])), layer["params"], layer["cost"],
@@ -135,13 +134,31 @@ def _rows(record: dict[str, Any], by: str, chosen: Convention) -> Table:
         ]  # fmt: skip
         return Table(columns, rows, [["total", "", "", record["params"], record["cost"], 1]], main=True)
     groups = grouped(layers, by)
-    columns = (Column(by, "text"), Column("layers"), Column("out" if by == "stage" else "", "text"), Column("params"),
-               Column(headline), Column("share", "share"), Column("", "bar"))  # fmt: skip
     largest = max(group["cost"] for group in groups) or 1
+    # The output's shape belongs to a stage; layers of a type have many.
+    shown = by == "stage"
+    columns = (
+        Column(by, "name"),
+        Column("layers"),
+        *([Column("out", "text")] if shown else []),
+        Column("params"),
+        Column(headline),
+        Column("share", "share"),
+        Column("", "bar"),
+    )
     rows = [
-        [group[by], group["count"], "x".join(map(str, group["out"])) if by == "stage" else "", group["params"],
-         group["cost"], group["cost"] / total, group["cost"] / largest]
+        [
+            group[by],
+            group["count"],
+            *(["x".join(map(str, group["out"]))] if shown else []),
+            group["params"],
+            group["cost"],
+            group["cost"] / total,
+            group["cost"] / largest,
+        ]
         for group in groups
-    ]  # fmt: skip
-    end: list[list[Cell]] = [["total", len(layers), "", record["params"], record["cost"], 1, None]]
+    ]
+    end: list[list[Cell]] = [
+        ["total", len(layers), *([""] if shown else []), record["params"], record["cost"], 1, None]
+    ]
     return Table(columns, rows, end, main=True)

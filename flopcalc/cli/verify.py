@@ -91,7 +91,7 @@ def _operator_rows(operator: Operator, verify: Any) -> Iterator[dict[str, Any]]:
 
 
 def _network_jobs(name: str, verify: Any) -> Iterator[Job]:
-    network = networks.load_network(name)
+    network = networks.load(name)
     yield name, partial(verify.verify_network, network, name)
     for operator in registry.every():
         replacement = replace_convolutions(network, operator, {})

@@ -85,13 +85,14 @@ def _parts_table(e: Evaluation, convention: Convention) -> Table:
     n = e.geometry.n
     headline = "FLOPs" if convention.name == "flops" else "MACs"
     columns = [
-        Column("part", "text"),
+        Column("part", "name"),
         Column("params"),
         Column(headline),
         *([Column(convention.name)] if special else []),
         Column("share", "share"),
         Column("elementwise"),
-        Column("written"),
+        # No room for both at 80 columns.
+        *([] if special else [Column("written")]),
         Column("steps"),
     ]
     total = convention.of(e.cost, n)
@@ -100,20 +101,24 @@ def _parts_table(e: Evaluation, convention: Convention) -> Table:
         number = convention.fold(part, n)
         return [part.macs, number] if special else [number]
 
+    def end_of(cost: Part | Cost) -> list[Cell]:
+        written: list[Cell] = [] if special else [cost.activations]
+        return [elementwise(cost), *written, cost.steps]
+
     def row(part: Part) -> list[Cell]:
         number = convention.fold(part, n)
         share = number / total if total else None
-        return [part.name, part.params, *work(part), share, elementwise(part), part.activations, part.steps]
+        return [part.name, part.params, *work(part), share, *end_of(part)]
 
     base = e.baseline
     base_total = convention.of(base, n)
     both = ([e.cost.macs, total], [base.macs, base_total]) if special else ([total], [base_total])
-    end: list[list[Cell]] = [
-        ["total", e.cost.params, *both[0], 1 if total else None, elementwise(e.cost), e.cost.activations, e.cost.steps],
-        ["plain conv", base.params, *both[1], None, elementwise(base), base.activations, base.steps],
-    ]
     ratios = [f"{a / b:.4f}" if b else "" for a, b in zip(both[0], both[1], strict=True)]
-    end.append(["ratio", f"{e.cost.params / base.params:.4f}", *ratios, None, None, None, None])
+    end: list[list[Cell]] = [
+        ["total", e.cost.params, *both[0], 1 if total else None, *end_of(e.cost)],
+        ["plain conv", base.params, *both[1], None, *end_of(base)],
+        ["ratio", f"{e.cost.params / base.params:.4f}", *ratios, None, *[None] * len(end_of(base))],
+    ]
     rows = [row(part) for part in e.cost if any(getattr(part, kind) for kind in KINDS)]
     return Table(tuple(columns), rows, end)
 
@@ -130,7 +135,7 @@ def _equation_blocks(e: Evaluation) -> Iterable[Table | Lines]:
         return
     rows = [
         [
-            numbered(reading.equation.number),
+            reading.equation.label,
             GIVES_TEXT.get(reading.equation.gives, reading.equation.gives),
             reading.equation.status,
             reading.printed,
@@ -144,16 +149,11 @@ def _equation_blocks(e: Evaluation) -> Iterable[Table | Lines]:
     yield Lines("As printed", list(_texts(applied)))
 
 
-def numbered(number: str) -> str:
-    """`8` -> `eq. 8`; words stay as they are."""
-    return f"eq. {number}" if number[:1].isdigit() else number
-
-
 def _texts(applied: Sequence[Reading]) -> Iterable[str]:
     for reading in applied:
         equation = reading.equation
         name = GIVES_TEXT.get(equation.gives, equation.gives)
-        yield f"{numbered(equation.number)}: {name} = {equation.text}"
+        yield f"{equation.label}: {name} = {equation.text}"
         if equation.right:
             label = {"corrected": "corrected", "asymptotic": "exact", "open": "other reading"}[equation.status]
             yield f"{label}: {equation.right} = {people(reading.right)}"

@@ -9,7 +9,7 @@ from flopcalc.networks.describe import read_description
 from flopcalc.networks.network import Network
 from flopcalc.yamlfile import read_file
 
-__all__ = ["Network", "load_network", "names", "network"]
+__all__ = ["Network", "load", "names"]
 
 
 @lru_cache(maxsize=1)
@@ -36,7 +36,7 @@ def source(name_or_path: str) -> Path:
     return shipped
 
 
-def load_network(
+def load(
     name_or_path: str,
     options: dict[str, Any] | None = None,
     input_shape: tuple[int, ...] | None = None,
@@ -49,6 +49,3 @@ def load_network(
     """
     path = source(name_or_path)
     return read_description(read_file(path, "network"), str(path), options or {}, input_shape, batch)
-
-
-network = load_network

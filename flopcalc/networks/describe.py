@@ -9,8 +9,7 @@ may be expressions over the block's arguments, the network's options, and c, h, 
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from flopcalc import registry
 from flopcalc.cost import Cost
@@ -32,8 +31,7 @@ _SHAPE_KEYS = ("k", "stride", "padding", "dilation", "groups")
 _NAME = re.compile(r"[A-Za-z0-9_]+")
 
 
-@dataclass
-class _Scope:
+class _Scope(NamedTuple):
     """What expressions and `from` can see in one list of layers."""
 
     env: dict[str, Any]
@@ -50,16 +48,16 @@ class _Scope:
         return None
 
 
-@dataclass
 class _Reader:
     """The state of one reading: the file's name for errors, and the layers found so far."""
 
-    source: str
-    batch: int
-    options: dict[str, Any]
-    blocks: Mapping[str, Any]
-    shapes: dict[str, Shape]
-    layers: list[Layer] = field(default_factory=list)
+    def __init__(self, source: str, batch: int) -> None:
+        self.source = source
+        self.batch = batch
+        self.options: dict[str, Any] = {}
+        self.blocks: Mapping[str, Any] = {}
+        self.shapes: dict[str, Shape] = {}
+        self.layers: list[Layer] = []
 
     def error(self, where: Any, key: str | int | None, why: str, hint: str = "") -> FlopcalcError:
         line = line_of(where, key)
@@ -286,8 +284,8 @@ class _Reader:
 def read_description(
     data: Any, source: str, given: Mapping[str, Any], input_shape: tuple[int, ...] | None, batch: int
 ) -> Network:
-    """A network from the data of its YAML file. See `flopcalc.networks.load_network`."""
-    reader = _Reader(source, batch, {}, {}, {})
+    """A network from the data of its YAML file. See `flopcalc.networks.load`."""
+    reader = _Reader(source, batch)
     if not isinstance(data, Map) or "layers" not in data:
         raise reader.error(data, None, "a network is a mapping with name, input and layers")
     reader.known_keys("(top level)", data, _TOP)

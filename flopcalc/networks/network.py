@@ -1,10 +1,10 @@
 """Networks as data: named layers in order, each with its shapes and its cost."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
-from flopcalc.arith import Dim, maximum
+from flopcalc.arith import Dim
 from flopcalc.cost import Cost
 from flopcalc.geometry import Geometry
 from flopcalc.operator import Evaluation
@@ -15,8 +15,7 @@ Shape = tuple[int, ...]
 INPUT = "input"
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(NamedTuple):
     """One layer of a network.
 
     kind: an operator's name or a primitive's (batchnorm, relu, ...). inputs: names of the layers
@@ -32,7 +31,7 @@ class Layer:
     cost: Cost
     stage: str
     evaluation: Evaluation | None = None
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = MappingProxyType({})
 
     @property
     def geometry(self) -> Geometry | None:
@@ -40,8 +39,7 @@ class Layer:
         return self.evaluation.geometry if self.evaluation else None
 
 
-@dataclass(frozen=True)
-class Network:
+class Network(NamedTuple):
     """Layers in order of execution. input_shape: (c, h, w), without the batch."""
 
     name: str
@@ -77,8 +75,5 @@ class Network:
     def _steps(self) -> int:
         ends: dict[str, Dim] = {INPUT: 0}
         for layer in self.layers:
-            start: Dim = 0
-            for name in layer.inputs:
-                start = maximum(start, ends[name])
-            ends[layer.name] = start + layer.cost.steps
+            ends[layer.name] = layer.cost.steps_after([ends[name] for name in layer.inputs])
         return int(max(ends.values()))

@@ -1,16 +1,14 @@
 """Replacing the convolutions of a network by an operator, as the operator's paper did it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from flopcalc.errors import FlopcalcError
 from flopcalc.networks.network import Layer, Network
 from flopcalc.operator import Operator, Site
 
 
-@dataclass(frozen=True)
-class Replacement:
+class Replacement(NamedTuple):
     """What came of a replacement: the new network, the names replaced, and the others with reasons."""
 
     network: Network
@@ -56,10 +54,10 @@ def replace_convolutions(network: Network, operator: Operator, options: Mapping[
         if has_bias and not evaluation.named.get("bias"):
             dropped_bias.append(layer.name)
         replaced.append(layer.name)
-        layers.append(replace(layer, kind=operator.name, cost=evaluation.cost, evaluation=evaluation))
+        layers.append(layer._replace(kind=operator.name, cost=evaluation.cost, evaluation=evaluation))
     notes = []
     if dropped_bias:
         notes.append(f"{operator.name} has no bias: those of {len(dropped_bias)} replaced layers are gone")
     return Replacement(
-        replace(network, layers=tuple(layers)), operator, options, tuple(replaced), tuple(skipped), tuple(notes)
+        network._replace(layers=tuple(layers)), operator, options, tuple(replaced), tuple(skipped), tuple(notes)
     )

@@ -37,12 +37,15 @@ def representative(g: Geometry, alpha: Dim) -> Dim:
     return share(alpha, g.c_in)
 
 
+# At stride 1 there is no such part, and nothing to wait for.
+_POOLED = ("pool",)
+
+
 def formula(
     g: Geometry, groups_k: Dim, c_rep: Dim, norm: bool, bias: bool, strided: bool, has_rest: bool
 ) -> Iterable[Part]:
     """c_rep channels through a grouped k x k plus a 1x1, the others through a 1x1, then the fusion."""
     grid, c_out = g.p_out, g.c_out
-    pooled = ("pool",) if strided else INPUT
     yield from parts.when(
         strided,
         lambda: (
@@ -50,15 +53,15 @@ def formula(
         ),
     )  # fmt: skip
     yield parts.conv("gwc", c_rep, c_out, g.area, g.p_in, grid, groups=groups_k, after=INPUT)
-    yield parts.conv("pwc", c_rep, c_out, 1, grid, grid, after=pooled)
+    yield parts.conv("pwc", c_rep, c_out, 1, grid, grid, after=_POOLED)
     yield parts.add("sum", c_out, grid, after=("gwc", "pwc"))
     yield from parts.when(norm, lambda: (parts.norm("norm_rep", c_out, grid),))
-    yield from parts.when(has_rest, lambda: _rest(g, c_rep, norm, bias, pooled))
+    yield from parts.when(has_rest, lambda: _rest(g, c_rep, norm, bias))
 
 
-def _rest(g: Geometry, c_rep: Dim, norm: bool, bias: bool, pooled: tuple[str, ...]) -> Iterable[Part]:
+def _rest(g: Geometry, c_rep: Dim, norm: bool, bias: bool) -> Iterable[Part]:
     grid, c_out, n = g.p_out, g.c_out, g.n
-    yield parts.conv("rest", g.c_in - c_rep, c_out, 1, grid, grid, bias=bias, after=pooled)
+    yield parts.conv("rest", g.c_in - c_rep, c_out, 1, grid, grid, bias=bias, after=_POOLED)
     yield from parts.when(norm, lambda: (parts.norm("norm_rest", c_out, grid),))
     # Both branches are pooled, weighted and summed; the weights are a softmax over the two.
     both = ("sum", "norm_rep", "rest", "norm_rest")
@@ -120,7 +123,7 @@ OPERATOR = Operator(
     params=(
         Param(
             "alpha", "fraction", Fraction(1, 2), "share of the input channels in the representative part",
-            Fraction(1, 10**6), Fraction(1), letter="alpha",
+            most=Fraction(1), letter="alpha",
             samples=(Fraction(1, 4), Fraction(1, 8), Fraction(1, 3), Fraction(1)),
         ),
         Param("groups_k", "int", 2, "groups of the k x k convolution", 1, letter="g", samples=(1, 4)),

@@ -157,6 +157,8 @@ RULES = _table(
             "cat", "stack", "clone", "copy_", "_to_copy", "contiguous", "constant_pad_nd", "roll", "repeat", "flip",
             "channel_shuffle", "pixel_shuffle", "pixel_unshuffle", "fill_", "where", "masked_fill",
         ),
+        # Element-wise functions that torch does not mark so; the others are known by their tag.
+        pointwise: ("hardswish", "hardswish_", "hardsigmoid", "hardsigmoid_", "mish", "mish_", "_prelu_kernel"),
         _gather: ("index", "index_select", "gather", "embedding", "_unsafe_index"),
     }
 )  # fmt: skip

@@ -27,7 +27,7 @@ def verify_layer(evaluation: Evaluation) -> Iterator[Row]:
             "target": target,
             "case": case,
             "witness": "printed",
-            "what": f"{equation.number} ({equation.status})",
+            "what": f"{equation.label} ({equation.status})",
             "quantity": GIVES_TEXT.get(equation.gives, equation.gives),
             "printed": plain(reading.printed),
             "right": plain(reading.right),

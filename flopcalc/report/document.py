@@ -5,23 +5,26 @@ values; `people` is the one place that rounds, and only for the eye.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 Cell = int | Fraction | float | str | None
 
 
-@dataclass(frozen=True)
-class Column:
-    """A column of a table. kind: text (left), number, short (1.21M), ratio (4 digits), share or bar."""
+class Column(NamedTuple):
+    """A column of a table. kind: text (left), name (text that is never broken), number, short (1.21M),
+    ratio (4 digits), share or bar.
+    """
 
     title: str
-    kind: Literal["text", "number", "short", "ratio", "share", "bar"] = "number"
+    kind: Literal["text", "name", "number", "short", "ratio", "share", "bar"] = "number"
 
 
-@dataclass(frozen=True)
-class Table:
+# Kinds that stand at the left of their column.
+LEFT = ("text", "name", "bar")
+
+
+class Table(NamedTuple):
     """Rows of cells. `totals` are rows set apart at the end. CSV holds the rows of the `main` table, or
     of the first where none is marked.
     """
@@ -33,24 +36,21 @@ class Table:
     main: bool = False
 
 
-@dataclass(frozen=True)
-class Facts:
+class Facts(NamedTuple):
     """Labelled lines."""
 
     items: Sequence[tuple[str, str]]
     title: str = ""
 
 
-@dataclass(frozen=True)
-class Lines:
+class Lines(NamedTuple):
     """A titled list of sentences."""
 
     title: str
     lines: Sequence[str]
 
 
-@dataclass(frozen=True)
-class Document:
+class Document(NamedTuple):
     """Title, blocks, and the data behind them."""
 
     title: str

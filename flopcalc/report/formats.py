@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from fractions import Fraction
 
-from flopcalc.report.document import Cell, Document, Facts, Lines, Table, people
+from flopcalc.report.document import LEFT, Cell, Document, Facts, Lines, Table, people
 
 
 def to_json(document: Document) -> str:
@@ -41,7 +41,7 @@ def to_markdown(document: Document) -> str:
             out += [f"### {_md(block.title)}", ""]
         if isinstance(block, Table):
             out.append(_md_row([column.title for column in block.columns]))
-            out.append("|" + "|".join(":---" if c.kind in ("text", "bar") else "---:" for c in block.columns) + "|")
+            out.append("|" + "|".join(":---" if c.kind in LEFT else "---:" for c in block.columns) + "|")
             out += [_md_row(_people(block, row)) for row in [*block.rows, *block.totals]]
         elif isinstance(block, Facts):
             out += [f"- **{_md(label)}** {_md(text)}" if label else f"  {_md(text)}" for label, text in block.items]
@@ -91,7 +91,7 @@ def to_latex(document: Document) -> str:
 
 
 def _tabular(table: Table) -> list[str]:
-    align = "".join("l" if column.kind in ("text", "bar") else "r" for column in table.columns)
+    align = "".join("l" if column.kind in LEFT else "r" for column in table.columns)
 
     def row(cells: Sequence[str]) -> str:
         return "  " + " & ".join(map(latex_text, cells)) + r" \\"
@@ -145,10 +145,13 @@ def to_html(document: Document) -> str:
     return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n{content}\n</body></html>\n'
 
 
+_CLASSES = {"text": "text", "name": "text", "bar": "bar"}
+
+
 def _html_table(table: Table) -> list[str]:
     from html import escape
 
-    kinds = [column.kind if column.kind in ("text", "bar") else "" for column in table.columns]
+    kinds = [_CLASSES.get(column.kind, "") for column in table.columns]
 
     def row(tag: str, cells: Sequence[str]) -> str:
         pairs = zip(kinds, cells, strict=True)

@@ -1,14 +1,14 @@
 """A document for the terminal, by Rich."""
 
 from io import StringIO
+from textwrap import wrap
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from flopcalc.report.document import Document, Facts, Lines, Table, people
+from flopcalc.report.document import LEFT, Document, Facts, Lines, Table, people
 
 
 def render(document: Document, width: int | None = None, color: bool = False) -> str:
@@ -38,11 +38,10 @@ def render(document: Document, width: int | None = None, color: bool = False) ->
 
 def _table(console: Console, table: Table) -> None:
     if table.title:
-        console.print()
-        console.print(Text(table.title, style="bold"))
-    grid = RichTable(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1), header_style="bold")
+        _title(console, table.title)
+    grid = RichTable(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 0, 0, 1), header_style="bold")
     for column in table.columns:
-        left = column.kind in ("text", "bar")
+        left = column.kind in LEFT
         # Numbers are never cut or wrapped; text gives way first.
         grid.add_column(
             column.title,
@@ -66,22 +65,30 @@ def _cells(table: Table, row: object) -> list[str]:
 
 def _facts(console: Console, facts: Facts) -> None:
     if facts.title:
-        console.print()
-        console.print(Text(facts.title, style="bold"))
-    grid = RichTable.grid(padding=(0, 2))
-    grid.add_column(no_wrap=True, style="dim")
-    grid.add_column(overflow="fold")
+        _title(console, facts.title)
+    width = max((len(label) for label, _ in facts.items), default=0)
     for label, text in facts.items:
-        grid.add_row(label, text)
-    console.print(Padding(grid, (0, 0, 0, 2)))
+        _hanging(console, f"  {label:{width}}  ", text)
 
 
 def _lines(console: Console, block: Lines) -> None:
-    console.print()
-    console.print(Text(block.title, style="bold"))
-    grid = RichTable.grid(padding=(0, 1))
-    grid.add_column(no_wrap=True)
-    grid.add_column(overflow="fold")
+    _title(console, block.title)
     for line in block.lines:
-        grid.add_row("-", line)
-    console.print(Padding(grid, (0, 0, 0, 2)))
+        _hanging(console, "  - ", line)
+
+
+def _title(console: Console, title: str) -> None:
+    console.print()
+    console.print(Text(title, style="bold"))
+
+
+def _hanging(console: Console, label: str, text: str) -> None:
+    """Text behind a label, wrapped under itself. (A Rich grid does the same ten times slower.)"""
+    wrapped = wrap(
+        text,
+        max(console.width, 40),
+        initial_indent=label,
+        subsequent_indent=" " * len(label),
+        break_on_hyphens=False,
+    )
+    console.out("\n".join(wrapped or [label]), highlight=False)

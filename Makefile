@@ -1,0 +1,47 @@
+# Everything runs in .venv, which the targets make themselves. Needs Python 3.11 or newer with pip.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test lint docs docs-check bench clean
+
+demo: .venv/.demo
+	$(BIN)/flopcalc model resnet50 --replace spconv
+
+test: .venv/.test
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+lint: .venv/.lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+docs: .venv/.test
+	$(BIN)/python docs/generate.py
+
+docs-check: .venv/.test
+	$(BIN)/python docs/generate.py --check
+
+bench: .venv/.test
+	$(BIN)/python benchmarks/run.py
+
+clean:
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .coverage .hypothesis
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/.demo: .venv/bin/python pyproject.toml constraints.txt
+	$(PIP) --editable .
+	touch $@
+
+# thop and torchvision ask for builds of torch that are not wanted here: without their requirements.
+.venv/.test: .venv/bin/python pyproject.toml constraints.txt
+	$(PIP) --editable '.[test,peers]' torch
+	$(PIP) --no-deps thop torchvision pillow
+	touch $@
+
+.venv/.lint: .venv/.test
+	$(PIP) --editable '.[lint]'
+	touch $@

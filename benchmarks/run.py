@@ -1,0 +1,89 @@
+"""Speed, as ratios to peers measured in the same run. Nothing here passes or fails a test.
+
+Start-up is CPU time of fresh processes, against a process that only imports click and Rich's tables.
+Counting is time in process, against torch's FlopCounterMode on the same network on the meta device.
+"""
+
+import resource
+import subprocess
+import sys
+import timeit
+from collections.abc import Callable
+
+ROUNDS = 15
+
+
+def cpu(arguments: list[str]) -> float:
+    """CPU seconds of one fresh process."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, *arguments], stdout=subprocess.DEVNULL, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+
+
+def start_up() -> None:
+    """Commands against the import of what they need at least."""
+    jobs = {
+        "import click, rich.console, rich.table": ["-c", "import click, rich.console, rich.table"],
+        "flopcalc layer": ["-m", "flopcalc", "layer", "--type", "compconv", "--cin", "256"],
+        "flopcalc model resnet50 --replace spconv": ["-m", "flopcalc", "model", "resnet50", "--replace", "spconv"],
+        "flopcalc layer --format json": [
+            "-m", "flopcalc", "layer", "--type", "compconv", "--cin", "256", "--format", "json",
+        ],
+        "import torch": ["-c", "import torch"],
+    }  # fmt: skip
+    # Interleaved, so that a slow moment of the machine hits all alike; the least is the least disturbed.
+    best = dict.fromkeys(jobs, float("inf"))
+    for _ in range(ROUNDS):
+        for name, arguments in jobs.items():
+            best[name] = min(best[name], cpu(arguments))
+    peer = next(iter(best.values()))
+    print("Start-up, CPU time of a fresh process")
+    for name, seconds in best.items():
+        print(f"  {name:42} {seconds * 1e3:8.1f} ms  {seconds / peer:6.2f} x")
+
+
+def best_of(function: Callable[[], object], number: int) -> float:
+    """Least seconds for one call."""
+    return min(timeit.repeat(function, number=number, repeat=7)) / number
+
+
+def in_process() -> None:
+    """Formulas and networks against counting by running."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from flopcalc import layer, network, registry
+    from flopcalc.networks.replace import replace_convolutions
+    from flopcalc.pytorch import build_network, count
+
+    print("Formulas on ints")
+    for operator in registry.every():
+        e = layer(operator.name, 256)
+        seconds = best_of(lambda e=e: e.operator.cost(e.geometry, e.named), 500)  # type: ignore[misc]
+        print(f"  {operator.name:42} {seconds * 1e6:8.1f} us")
+
+    def described() -> None:
+        replace_convolutions(network("resnet50"), registry.get("spconv"), {})
+
+    module = build_network(network("resnet50"), device="meta").eval()
+    x = torch.empty(1, 3, 224, 224, device="meta")
+
+    def counter() -> None:
+        with FlopCounterMode(display=False), torch.no_grad():
+            module(x)
+
+    counter()
+    peer = best_of(counter, 3)
+    print("ResNet-50")
+    for name, seconds in {
+        "FlopCounterMode on meta": peer,
+        "flopcalc.pytorch.count": best_of(lambda: count(module, (1, 3, 224, 224)), 3),
+        "description read and replaced by spconv": best_of(described, 5),
+    }.items():
+        print(f"  {name:42} {seconds * 1e3:8.1f} ms  {seconds / peer:6.3f} x")
+
+
+if __name__ == "__main__":
+    start_up()
+    in_process()

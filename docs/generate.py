@@ -1,0 +1,106 @@
+"""Writes the pages that follow from the code: docs/cli.md and docs/operators.md.
+
+`python docs/generate.py` writes them; with --check it fails when they are stale.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from flopcalc import registry
+from flopcalc.analysis.equations import GIVES_TEXT
+from flopcalc.cli.main import COMMANDS, cli
+from flopcalc.convention import CONVENTIONS
+from flopcalc.operator import Operator
+from flopcalc.provenance import STATUS_TEXT
+
+DOCS = Path(__file__).parent
+NOTE = "<!-- Written by docs/generate.py; edit the code instead. -->\n"
+
+
+def cli_page() -> str:
+    """The help of every command."""
+    lines = ["# The command line", "", NOTE]
+    context = click.Context(cli, info_name="flopcalc", terminal_width=100, max_content_width=100)
+    pages = [("flopcalc", cli.get_help(context))]
+    for name in COMMANDS:
+        command = cli.get_command(context, name)
+        assert command is not None
+        inner = click.Context(
+            command, parent=context, info_name=name, terminal_width=100, max_content_width=100
+        )  # fmt: skip
+        pages.append((f"flopcalc {name}", command.get_help(inner)))
+    for title, text in pages:
+        lines += [f"## {title}", "", "```text", *(line.rstrip() for line in text.splitlines()), "```", ""]
+    lines += ["## Conventions", "", "What `--convention` takes:", "", "| name | the number is |", "|:---|:---|"]
+    lines += [f"| `{one.name}` | {one.text} |" for one in CONVENTIONS.values()]
+    return "\n".join(lines) + "\n"
+
+
+def operators_page() -> str:
+    """Every operator: options, needs, what it replaces, equations as printed."""
+    lines = ["# Operators", "", NOTE, "Statuses of printed equations:", ""]
+    lines += [f"- **{status}**: {text}" for status, text in STATUS_TEXT.items()]
+    for operator in registry.every():
+        lines += ["", *_operator(operator)]
+    return "\n".join(lines) + "\n"
+
+
+def _operator(operator: Operator) -> Iterator[str]:
+    paper = operator.paper
+    yield f"## {operator.name}"
+    yield ""
+    yield f"{operator.title}. "
+    who = "; ".join(paper.authors)
+    yield f"{who + '. ' if who else ''}*{paper.title}*. {paper.venue}{f' {paper.year}' if paper.year else ''}" + (
+        f", arXiv {paper.arxiv}." if paper.arxiv else "."
+    )
+    if operator.params:
+        yield ""
+        yield "| option | default | values | meaning |"
+        yield "|:---|:---|:---|:---|"
+        for param in operator.params:
+            yield f"| `{param.name}` | {param.default_text} | {param.expects} | {param.help} |"
+    if operator.rules:
+        yield ""
+        yield f"Needs: {'; '.join(rule.text for rule in operator.rules)}."
+    yield ""
+    yield f"In a network it replaces {operator.policy.text}."
+    if operator.equations:
+        yield ""
+        yield "| equation | gives | as printed | status |"
+        yield "|:---|:---|:---|:---|"
+        for equation in operator.equations:
+            given = ", ".join(f"{k}={str(v).lower()}" for k, v in equation.given.items() if v is not None)
+            where = f" (for {given})" if given else ""
+            gives = GIVES_TEXT.get(equation.gives, f"`{equation.gives}`")
+            yield f"| {equation.label}{where} | {gives} | `{equation.text}` | {equation.status} |"
+            if equation.right:
+                yield f"| | | {'other reading' if equation.status == 'open' else 'right'}: `{equation.right}` | |"
+        for why in dict.fromkeys(e.why for e in operator.equations if e.why):
+            yield ""
+            yield f"- {why}"
+
+
+PAGES = {"cli.md": cli_page, "operators.md": operators_page}
+
+
+def main() -> int:
+    """Write the pages, or check them."""
+    stale = []
+    for name, page in PAGES.items():
+        path, text = DOCS / name, page()
+        if "--check" in sys.argv:
+            if not path.exists() or path.read_text() != text:
+                stale.append(name)
+        else:
+            path.write_text(text)
+    if stale:
+        print(f"stale: {', '.join(stale)}; run `make docs`", file=sys.stderr)
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

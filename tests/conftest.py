@@ -1,0 +1,37 @@
+"""Fixtures of all tests."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from helpers import Run
+
+# Reproducible in CI, and no deadline: shared machines are slow at times.
+settings.register_profile("flopcalc", deadline=None, derandomize=True, max_examples=60)
+settings.load_profile("flopcalc")
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Run]:
+    """Run a flopcalc command line in process, at 80 columns, without colour."""
+    from flopcalc.cli.main import main
+
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+
+    def call(*args: str) -> Run:
+        code = main(list(args))
+        captured = capsys.readouterr()
+        return Run(int(code), captured.out, captured.err)
+
+    return call
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--golden-update` rewrites the golden texts of the command line."""
+    parser.addoption("--golden-update", action="store_true", help="rewrite tests/golden/*.txt")

@@ -1,0 +1,76 @@
+"""The helpers of formulas give the same on ints, arrays and symbols, and are exact."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import sympy
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flopcalc import arith
+
+WHOLE = st.integers(1, 10**6)
+
+
+@given(WHOLE, WHOLE)
+def test_quotients_agree_with_fractions(a: int, b: int) -> None:
+    """Against Fraction's own floor and ceiling, an independent definition."""
+    import math
+
+    quotient = Fraction(a, b)
+    assert arith.floor_div(a, b) == math.floor(quotient)
+    assert arith.ceil_div(a, b) == math.ceil(quotient)
+    assert arith.ceil_div(np.array([a]), b).tolist() == [math.ceil(quotient)]
+    assert arith.ceil_div(sympy.Integer(a), b) == math.ceil(quotient)
+    assert arith.floor_div(sympy.Integer(a), b) == math.floor(quotient)
+
+
+@given(WHOLE, WHOLE)
+def test_extremes(a: int, b: int) -> None:
+    """maximum and minimum on every kind of number."""
+    assert (arith.maximum(a, b), arith.minimum(a, b)) == (max(a, b), min(a, b))
+    assert arith.maximum(np.array([a, b]), np.array([b, a])).tolist() == [max(a, b)] * 2
+    x = sympy.Symbol("x", integer=True, positive=True)
+    assert arith.maximum(x, a).subs(x, b) == max(a, b)
+
+
+@pytest.mark.parametrize("value", [1, 2, 3, 2**40 - 1, 2**53 - 1, 2**60 - 1, 2**60, 2**60 + 1])
+def test_floor_log2_is_exact(value: int) -> None:
+    """Just below a power of two a float rounds up; this must not."""
+    expected = len(bin(value)) - 3
+    assert arith.floor_log2(value) == expected
+    assert arith.floor_log2(np.array([value], dtype=np.int64)).tolist() == [expected]
+
+
+def test_floor_log2_of_quotients_and_symbols() -> None:
+    """log2(384 / 128) = log2(3) floors to 1; a symbol stays a formula."""
+    assert arith.floor_log2(384, 128) == 1
+    x = sympy.Symbol("x", positive=True)
+    assert arith.floor_log2(x, 128).subs(x, 1024) == 3
+
+
+@given(st.integers(0, 12))
+def test_summation(last: int) -> None:
+    """Sum of 2^i for i = 1..last is 2^(last + 1) - 2."""
+    expected = 2 ** (last + 1) - 2
+    assert arith.summation(lambda i: 2**i, 1, last) == expected
+    assert arith.summation(lambda i: 2**i, 1, np.array([last, last])).tolist() == [expected] * 2
+    n = sympy.Symbol("n", integer=True, positive=True)
+    if last:
+        assert arith.summation(lambda i: 2**i, 1, n).subs(n, last) == expected
+
+
+def test_share_is_exact() -> None:
+    """int(100 * 0.29) is 28; an exact ratio gives 29."""
+    assert arith.share(Fraction(29, 100), 100) == 29
+    assert arith.share(Fraction(1, 3), np.array([10, 11, 12])).tolist() == [3, 3, 4]
+    x = sympy.Symbol("x", integer=True, positive=True)
+    assert arith.share(Fraction(1, 3), x).subs(x, 11) == 3
+
+
+def test_exact_div_keeps_no_floor_on_symbols() -> None:
+    """A rule guarantees divisibility, so the closed form is a plain quotient."""
+    a, g = sympy.symbols("a g", integer=True, positive=True)
+    assert arith.exact_div(a, g) == a / g
+    assert arith.exact_div(12, 4) == 3

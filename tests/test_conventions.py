@@ -1,0 +1,108 @@
+"""Conventions against the counters whose names they bear, run on the same modules."""
+
+import logging
+import warnings
+from typing import Any
+
+import pytest
+
+torch: Any = pytest.importorskip("torch")
+
+from helpers import import_torchvision
+
+from flopcalc import FlopcalcError, convention, layer, network
+from flopcalc.operator import Evaluation
+from flopcalc.pytorch import build_layer, build_network
+from flopcalc.pytorch.layers import input_shape
+
+LAYERS = [
+    ("conv", {"bias": True, "groups": 4}),
+    ("linear", {}),
+    ("dsc", {"norm": True, "bias": True}),
+    ("ghost", {"norm": True}),
+    ("spconv", {"norm": True, "stride": 2}),
+    ("compconv", {"norm": True, "stride": 2}),
+    ("sic", {}),
+]
+
+
+def _fvcore(module: Any, x: Any) -> int:
+    counter = pytest.importorskip("fvcore.nn").FlopCountAnalysis(module, x)
+    return int(counter.unsupported_ops_warnings(False).uncalled_modules_warnings(False).total())
+
+
+def _thop(module: Any, x: Any) -> int:
+    return int(pytest.importorskip("thop").profile(module, inputs=(x,), verbose=False)[0])
+
+
+def _torchinfo(module: Any, x: Any) -> int:
+    return int(pytest.importorskip("torchinfo").summary(module, input_data=x, verbose=0).total_mult_adds)
+
+
+def _ptflops(module: Any, x: Any) -> int:
+    # It imports torchvision where that is installed.
+    import_torchvision()
+    count = pytest.importorskip("ptflops").get_model_complexity_info
+    found = count(
+        module, tuple(x.shape[1:]), as_strings=False, print_per_layer_stat=False, verbose=False, backend="pytorch"
+    )
+    return int(found[0])
+
+
+def _flop_counter(module: Any, x: Any) -> int:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        module(x)
+    return int(counter.get_total_flops())
+
+
+PEERS = {
+    "fvcore": _fvcore,
+    "thop": _thop,
+    "torchinfo": _torchinfo,
+    "ptflops": _ptflops,
+    "flop-counter": _flop_counter,
+}
+
+
+def _ask(peer: str, module: Any, x: Any) -> int:
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return PEERS[peer](module.eval(), x)
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+@pytest.mark.parametrize("peer", PEERS)
+@pytest.mark.parametrize(("name", "options"), LAYERS, ids=[name for name, _ in LAYERS])
+def test_layers(peer: str, name: str, options: dict[str, Any]) -> None:
+    """Each operator, as built, to the unit."""
+    e: Evaluation = layer(name, 64, hw=1 if name == "linear" else 16, **options)
+    found = _ask(peer, build_layer(e), torch.zeros(input_shape(name, e.geometry)))
+    assert convention.get(peer).of(e.cost, 1) == found
+
+
+@pytest.mark.parametrize("peer", PEERS)
+def test_resnet50(peer: str) -> None:
+    """The network, built from its description."""
+    net = network("resnet50")
+    found = _ask(peer, build_network(net), torch.zeros(1, 3, 224, 224))
+    assert net.fold(convention.get(peer).of) == found
+
+
+def test_flops_by_hand() -> None:
+    """2 x MACs + every element-wise operation: a convolution with bias, and SIC's residual and ReLU."""
+    e = layer("conv", 4, 8, hw=5, bias=True)
+    assert convention.get("flops").of(e.cost) == e.cost.flops == 2 * 4 * 8 * 9 * 25 + 8 * 25
+    sic = layer("sic", 4, hw=5, b=1)
+    assert sic.cost.flops == 2 * (4 * 9 + 16) * 25 + 2 * 4 * 25
+
+
+def test_unknown_convention() -> None:
+    """Names are suggested."""
+    with pytest.raises(FlopcalcError, match="fvcor") as caught:
+        convention.get("fvcor")
+    assert "fvcore" in caught.value.hint

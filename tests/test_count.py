@@ -1,0 +1,188 @@
+"""The counter, on modules whose cost is worked out by hand, and beside torch's own counter."""
+
+import copy
+from typing import Any
+
+import pytest
+
+torch: Any = pytest.importorskip("torch")
+
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+from torch.utils.flop_counter import FlopCounterMode
+
+from flopcalc import FlopcalcError
+from flopcalc.pytorch import count
+from flopcalc.pytorch.rules import Work
+
+
+def test_a_convolution_by_hand() -> None:
+    """2 -> 4, 3x3, stride 2 on 5x7: output 3x4; 12 positions x 4 x 18 MACs."""
+    found = count(nn.Conv2d(2, 4, 3, stride=2, padding=1), (1, 2, 5, 7))
+    assert found.output == [(1, 4, 3, 4)]
+    assert found.work[""] == Work(
+        macs=12 * 4 * 18, adds=48, activations=48, reads=2 * 35 + 4 * 18 + 4, writes=48
+    )  # fmt: skip
+    assert found.params == {"": 4 * 18 + 4}
+    assert found.steps == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "shape", "macs"),
+    [
+        (nn.Conv1d(4, 6, 5, groups=2), (2, 4, 20), 2 * 16 * 6 * 2 * 5),
+        (nn.Conv3d(2, 3, 3), (1, 2, 5, 5, 5), 27 * 3 * 2 * 27),
+        (nn.ConvTranspose2d(4, 6, 3, stride=2), (1, 4, 5, 5), 25 * 4 * 6 * 9),
+        (nn.ConvTranspose2d(4, 6, 3, groups=2), (1, 4, 5, 5), 25 * 4 * 3 * 9),
+        (nn.Linear(7, 5), (3, 7), 3 * 35),
+        (nn.Linear(7, 5, bias=False), (3, 4, 7), 12 * 35),
+        (nn.Bilinear(3, 4, 5), None, None),
+    ],
+)
+def test_layers_by_hand(module: nn.Module, shape: tuple[int, ...] | None, macs: int | None) -> None:
+    """Against arithmetic written out here, and against FlopCounterMode."""
+    shapes = [shape] if shape else [(2, 3), (2, 4)]
+    found = count(module, *shapes)
+    with FlopCounterMode(display=False) as other, torch.no_grad():
+        module(*(torch.zeros(one) for one in shapes))
+    assert 2 * found.macs == other.get_total_flops() or shape is None
+    if macs is not None:
+        assert found.macs == macs
+
+
+class Functional(nn.Module):
+    """Calls functions, not modules; one module under two names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(8, 4, 3, 3))
+        self.inner = nn.Sequential(nn.Conv2d(8, 8, 1))
+        self.again = self.inner
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.conv2d(x, self.weight, padding=1)
+        x = self.again(self.inner(x))
+        return torch.einsum("nchw,mc->nmhw", x, self.weight.new_zeros(5, 8))
+
+
+def test_functional_calls_belong_to_their_module() -> None:
+    """Convolution and einsum are booked on the root; the shared module is counted each time it runs."""
+    found = count(Functional(), (1, 4, 6, 6))
+    assert found.work[""].macs == 36 * 8 * 36 + 36 * 5 * 8
+    assert found.work["inner.0"].macs == 2 * 36 * 64
+    assert found.params == {"": 8 * 36, "inner.0": 64 + 8}
+    assert found.total("params") == sum(p.numel() for p in Functional().parameters())
+
+
+def test_attention_and_lstm_are_not_missed() -> None:
+    """What hooks on modules alone miss: matrix products inside functions and fused modules."""
+    n, length, width = 2, 10, 16
+    attention = nn.MultiheadAttention(width, 4, batch_first=True)
+    tokens = n * length
+    products = tokens * width * (3 * width) + 2 * n * length * length * width + tokens * width * width
+    assert count(attention, *[(n, length, width)] * 3).macs == products
+    lstm = nn.LSTM(8, 16, batch_first=True)
+    assert count(lstm, (n, length, 8)).macs == tokens * 4 * 16 * (8 + 16)
+
+
+def test_an_encoder_layer_beside_torchs_counter() -> None:
+    """FlopCounterMode on the meta device counts two for each multiply-accumulate."""
+    with torch.device("meta"):
+        module = nn.TransformerEncoderLayer(32, 4, 64, batch_first=True).eval()
+        with FlopCounterMode(display=False) as other, torch.no_grad():
+            torch.backends.mha.set_fastpath_enabled(False)
+            module(torch.empty(2, 9, 32))
+            torch.backends.mha.set_fastpath_enabled(True)
+    found = count(module, (2, 9, 32))
+    assert 2 * found.macs == other.get_total_flops()
+    assert not found.uncounted
+
+
+class Unknown(nn.Module):
+    """Uses a kernel that has no rule."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cumsum(x, dim=1) + torch.sort(x, dim=1).values
+
+
+def test_unknown_is_not_zero() -> None:
+    """Kernels without a rule are listed, with the module that ran them."""
+    found = count(nn.Sequential(Unknown()), (2, 8))
+    assert {name for name, _ in found.uncounted} == {"aten.cumsum", "aten.sort"}
+    assert {where for _, where in found.uncounted} == {"0"}
+
+
+def test_steps_follow_the_longest_chain() -> None:
+    """Two branches of 1 and 2 convolutions, summed: 3 kernels in a row; views cost none."""
+
+    class Branches(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b, self.c = nn.Conv2d(2, 2, 1), nn.Conv2d(2, 2, 1), nn.Conv2d(2, 2, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.a(x[:, :2].transpose(2, 3)) + self.c(self.b(x))
+
+    assert count(Branches(), (1, 2, 4, 4)).steps == 3
+
+
+def _snapshot(module: nn.Module) -> Any:
+    hooks = [(len(m._forward_hooks), len(m._forward_pre_hooks)) for m in module.modules()]
+    state = {name: (id(t), t.device, t.clone()) for name, t in module.state_dict(keep_vars=True).items()}
+    return hooks, [m.training for m in module.modules()], state
+
+
+def _same(a: Any, b: Any) -> bool:
+    hooks, training, state = a
+    return bool(
+        hooks == b[0]
+        and training == b[1]
+        and all(v[0] == b[2][k][0] and torch.equal(v[2], b[2][k][2]) for k, v in state.items())
+    )
+
+
+class Raises(nn.Module):
+    """Reads a value in its forward."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 1)
+        self.norm = nn.BatchNorm2d(3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.norm(self.conv(x))
+        return x if x.sum().item() > 0 else -x
+
+
+def test_nothing_is_left_behind() -> None:
+    """Hooks, modes, training flags, parameters and statistics stay as they were, also on an error."""
+    fine = nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3), nn.Dropout())
+    fine[2].eval()
+    before = _snapshot(fine)
+    count(fine, (2, 3, 4, 4))
+    assert _same(before, _snapshot(fine))
+    broken = Raises()
+    before = _snapshot(broken)
+    with pytest.raises(FlopcalcError, match="item") as caught:
+        count(broken, (1, 3, 4, 4))
+    assert caught.value.code == "uncountable-module"
+    assert _same(before, _snapshot(broken))
+    assert torch.backends.mha.get_fastpath_enabled()
+    # No mode stays active: a real forward works.
+    assert broken(torch.zeros(1, 3, 4, 4)).device.type == "cpu"
+
+
+def test_wrong_shape_and_lazy_modules() -> None:
+    """Clear errors, not tracebacks."""
+    with pytest.raises(FlopcalcError, match="Conv2d"):
+        count(nn.Conv2d(3, 3, 1), (1, 4, 4, 4))
+    with pytest.raises(FlopcalcError, match="lazy"):
+        count(nn.LazyConv2d(3, 1), (1, 4, 4, 4))
+
+
+def test_counting_a_large_model_needs_no_memory() -> None:
+    """A layer of 40 GB on the meta device."""
+    with torch.device("meta"):
+        module = nn.Linear(100_000, 100_000)
+    assert count(module, (1, 100_000)).macs == 10**10
+    assert count(copy.deepcopy(module), (8, 100_000)).macs == 8 * 10**10

@@ -1,0 +1,108 @@
+"""Formula and count agree, part by part and in every kind, on shapes that nobody chose."""
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+torch: Any = pytest.importorskip("torch")
+
+from dataclasses import replace
+
+from flopcalc import FlopcalcError, layer, network, registry
+from flopcalc.geometry import Geometry, geometry
+from flopcalc.networks.replace import replace_convolutions
+from flopcalc.operator import Operator, Param
+from flopcalc.pytorch.crosscheck import confront_layer, confront_network
+
+OPERATORS = list(registry.every())
+
+
+def _value(param: Param) -> st.SearchStrategy[Any]:
+    """Values of an option: from its own bounds, choices and samples."""
+    default = st.just(None)
+    if param.kind == "bool":
+        return st.one_of(default, st.booleans())
+    if param.kind == "choice":
+        return st.one_of(default, st.sampled_from(param.choices))
+    if param.kind == "int":
+        least = int(param.least or 1)
+        return st.one_of(default, st.integers(least, min(int(param.most or 8), least + 6)))
+    if param.kind == "fraction":
+        return st.one_of(default, st.fractions(0, 1, max_denominator=8).filter(lambda ratio: ratio > 0))
+    return default
+
+
+@st.composite
+def applied(draw: st.DrawFn, operator: Operator) -> tuple[Geometry, dict[str, Any]]:
+    """A random shape, and options as the record allows them."""
+    channels = st.integers(1, 12).map(lambda c: 4 * c) | st.integers(1, 40)
+    c_in = draw(channels)
+    c_out = draw(st.just(c_in) | channels)
+    kernel = operator.shape.get("k") or draw(st.sampled_from([1, 2, 3, 5, (1, 3), (5, 3)]))
+    fixed = "k" in operator.shape
+    sizes: dict[str, Any] = {
+        "k": kernel,
+        "hw": (draw(st.integers(5, 19)), draw(st.integers(5, 19))),
+        "n": draw(st.integers(1, 3)),
+    }
+    if not fixed:
+        sizes |= {
+            "stride": draw(st.sampled_from([1, 1, 2, 3, (2, 1)])),
+            "dilation": draw(st.sampled_from([1, 1, 2])),
+            "groups": draw(st.sampled_from([1, 1, 1, 2, c_in])),
+        }
+        if draw(st.integers(0, 4)) == 0:
+            sizes["padding"] = draw(st.integers(0, 2))
+    options = {param.name: draw(_value(param)) for param in operator.params}
+    try:
+        return geometry(c_in, c_out, **sizes), {name: v for name, v in options.items() if v is not None}
+    except FlopcalcError:
+        assume(False)
+        raise
+
+
+@pytest.mark.parametrize("operator", OPERATORS, ids=lambda operator: operator.name)
+def test_random_layers(operator: Operator) -> None:
+    """Any shape that the rules allow."""
+    stood = 0
+
+    @settings(suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow], max_examples=150)
+    @given(applied(operator))
+    def check(case: tuple[Geometry, dict[str, Any]]) -> None:
+        nonlocal stood
+        try:
+            evaluation = operator.evaluate(*case)
+        except FlopcalcError as error:
+            assert error.code == "cannot-stand"
+            return
+        stood += 1
+        for row in confront_layer(evaluation):
+            assert row.derived == row.counted, f"{evaluation.label()} {evaluation.geometry}: {row.part}"
+
+    check()
+    assert stood >= 8, "the strategy hardly ever meets the rules"
+
+
+def test_a_wrong_formula_is_caught() -> None:
+    """The check can fail: a formula that forgets one kernel differs in just that part."""
+    evaluation = layer("spconv", 16, hw=8)
+    wrong = replace(evaluation, cost=type(evaluation.cost)(evaluation.cost.parts[1:]))
+    bad = [row.part for row in confront_layer(wrong) if not row.agrees]
+    assert "gwc" in bad
+    assert "total" in bad
+    assert "rest" not in bad
+
+
+@pytest.mark.parametrize("operator", [None, *OPERATORS], ids=lambda o: o.name if o else "plain")
+@pytest.mark.parametrize("shape", [(3, 224, 224), (3, 97, 131)], ids=str)
+def test_resnet50(operator: Operator | None, shape: tuple[int, ...]) -> None:
+    """Every layer of the network, plain and replaced, at its own and at an odd size."""
+    net = network("resnet50", input_shape=shape, batch=2)
+    if operator is not None:
+        net = replace_convolutions(net, operator, {}).network
+    rows = confront_network(net)
+    assert len(rows) == len(net.layers) + 1
+    for row in rows:
+        assert row.derived == row.counted, row.part

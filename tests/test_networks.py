@@ -1,0 +1,322 @@
+"""Networks: the description language, replacement, and published figures."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flopcalc import FlopcalcError, convention, network, networks, registry
+from flopcalc.networks.replace import replace_convolutions
+
+
+def test_resnet50_figures() -> None:
+    """torchvision documents 25557032 parameters and 4.09 GFLOPS (MACs)."""
+    net = network("resnet50")
+    assert (net.params, net.macs) == (25_557_032, 4_089_184_256)
+    assert net.macs == 4_087_136_256 + 2048 * 1000
+
+
+def test_resnet50_v1() -> None:
+    """The paper's stride in the first 1x1: 3.8 x 10^9 in its Table 1, 3.858 G counted."""
+    v1 = network("resnet50", {"stride_in": "v1"})
+    assert f"{v1.macs / 1e9:.3f}" == "3.858"
+    assert v1.params == network("resnet50").params
+
+
+def test_options_input_and_batch() -> None:
+    """classes changes the head alone; MACs are linear in the batch, and params do not see it."""
+    plain, ten = network("resnet50"), network("resnet50", {"classes": "10"})
+    assert plain.params - ten.params == 2049 * 990
+    batch = network("resnet50", batch=5)
+    assert (batch.macs, batch.params) == (5 * plain.macs, plain.params)
+    small = network("resnet50", input_shape=(3, 160, 160))
+    # 160 = 5 x 32 and 224 = 7 x 32: convolutions scale with (5 / 7)^2, the head does not.
+    assert (small.macs - 2_048_000) * 49 == (plain.macs - 2_048_000) * 25
+
+
+def _replaced(text: str) -> Any:
+    operator, options = registry.parse(text)
+    return replace_convolutions(network("resnet50"), operator, options)
+
+
+@pytest.mark.parametrize(
+    ("alpha", "params", "flops"), [("1/2", "18.34M", "2.97G"), ("1/4", "16.93M", "2.74G")]
+)  # fmt: skip
+def test_spconv_published_rows(alpha: str, params: str, flops: str) -> None:
+    """SPConv's table for ResNet-50, as built (norm), by THOP of 2019. Params are printed cut, not rounded."""
+    found = _replaced(f"spconv:norm=true,alpha={alpha}")
+    assert len(found.replaced) == 16
+    assert f"{found.network.params // 10**4 / 100:.2f}M" == params
+    assert f"{found.network.fold(convention.get('thop-2019').of) / 1e9:.2f}G" == flops
+
+
+def test_baseline_of_the_same_table() -> None:
+    """25.56M parameters and 4.14 GFLOPs, where the MACs are 4.089 G."""
+    plain = network("resnet50")
+    assert f"{plain.params / 1e6:.2f}" == "25.56"
+    assert f"{plain.fold(convention.get('thop-2019').of) / 1e9:.2f}" == "4.14"
+
+
+@pytest.mark.parametrize(("s", "flops", "params"), [(2, "2.2", "13.95"), (4, "1.2", "8.15")])
+def test_ghost_published_rows(s: int, flops: str, params: str) -> None:
+    """Ghost-ResNet-50 prints 2.2 and 1.2 GFLOPs; its printed 13.0M and 6.5M are 13.95M and 8.15M."""
+    found = _replaced(f"ghost:s={s}")
+    assert f"{found.network.macs / 1e9:.1f}" == flops
+    assert f"{found.network.params / 1e6:.2f}" == params
+    assert [name for name, _ in found.skipped] == ["conv1"]
+
+
+def test_policies() -> None:
+    """What each operator replaces in ResNet-50, and why not the rest."""
+    counts = {name: len(_replaced(name).replaced) for name in ("conv", "dsc", "ghost", "spconv", "compconv", "sic")}
+    assert counts == {"conv": 53, "dsc": 16, "ghost": 52, "spconv": 16, "compconv": 16, "sic": 13}
+    reasons = dict(_replaced("sic").skipped)
+    assert reasons["conv1"] == "c_in = 3 and c_out = 64 differ"
+    assert reasons["layer2.0.conv2"] == "stride 2"
+    assert reasons["layer1.0.conv1"] == "1x1 kernel"
+    assert set(dict(_replaced("compconv").skipped)) == set(dict(_replaced("dsc").skipped))
+
+
+def test_replacing_by_conv_changes_nothing() -> None:
+    """The identity."""
+    assert _replaced("conv").network.layers == network("resnet50").layers
+
+
+def test_stride_and_shapes_survive() -> None:
+    """A replaced layer has the shapes of the one it replaces."""
+    before = {layer.name: (layer.in_shape, layer.out_shape) for layer in network("resnet50").layers}
+    after = {layer.name: (layer.in_shape, layer.out_shape) for layer in _replaced("spconv").network.layers}
+    assert before == after
+
+
+# Descriptions of one's own ---------------------------------------------------------------------
+
+Write = Callable[[str], str]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Write a description and return its path."""
+
+    def to_file(text: str) -> str:
+        path = tmp_path / "net.yaml"
+        path.write_text(text)
+        return str(path)
+
+    return to_file
+
+
+SMALL = """
+name: small
+input: [3, 32, 32]
+options:
+  width: {default: 8, help: channels}
+blocks:
+  unit:
+    args: {out: null, stride: 1}
+    layers:
+      - conv: {op: conv, out: out, k: [1, 3], stride: [1, 1], bias: true}
+      - norm: batchnorm
+      - down: {op: conv, out: out, stride: stride}
+      - skip: {when: c != out or stride != 1, from: input, layers: [{proj: {op: conv, out: out, k: 1, stride: stride}}]}
+      - add: {op: add, from: [down, skip]}
+layers:
+  - stem: {op: conv, out: width, k: 3}
+  - body: {block: unit, repeat: 2, out: width * (i + 1), stride: 1 if i == 0 else 2}
+  - a: {op: spconv, out: 2 * width, alpha: 1/4, from: body}
+  - b: {op: ghost, out: width, s: 2, from: body}
+  - both: {op: concat, from: [a, b]}
+  - act: hardswish
+  - pool: global_avgpool
+  - flat: flatten
+  - drop: dropout
+  - fc: {op: linear, out: 10}
+"""
+
+
+def test_a_small_description(write: Write) -> None:
+    """Names, shapes, a skipped projection, branches; params summed by hand."""
+    net = network(write(SMALL))
+    names = [layer.name for layer in net.layers]
+    assert "body.0.skip.proj" not in names
+    assert "body.1.skip.proj" in names
+    shapes = {layer.name: layer.out_shape for layer in net.layers}
+    assert shapes["body.1.add"] == (16, 16, 16)
+    assert shapes["both"] == (24, 16, 16)
+    by_hand = {
+        "stem": 3 * 8 * 9, "body.0.conv": 8 * 8 * 3 + 8, "body.0.norm": 16, "body.0.down": 8 * 8 * 9,
+        "body.1.conv": 8 * 16 * 3 + 16, "body.1.norm": 32, "body.1.down": 16 * 16 * 9, "body.1.skip.proj": 8 * 16,
+        "a": 16 * 16 + 4 * 16 * 9 // 2, "b": 16 * 4 * 9 + 4 * 9, "fc": 24 * 10 + 10,
+    }  # fmt: skip
+    assert {layer.name: layer.cost.params for layer in net.layers if layer.cost.params} == by_hand
+    assert network(write(SMALL), {"width": 16}).layers[0].out_shape == (16, 32, 32)
+
+
+def test_the_small_description_as_a_module(write: Write) -> None:
+    """Counted, every kind and layer, also with biases that an operator cannot carry."""
+    pytest.importorskip("torch")
+    from flopcalc.pytorch.crosscheck import confront_network
+
+    net = network(write(SMALL), batch=2)
+    for name in (None, "dsc", "ghost"):
+        one = net if name is None else replace_convolutions(net, registry.get(name), {}).network
+        for row in confront_network(one):
+            assert row.derived == row.counted, row.part
+
+
+EVERY_PRIMITIVE = """
+input: [5, 21, 17]
+layers:
+  - one: relu
+  - two: relu6
+  - add: {op: add, from: [one, input, two]}
+  - concat: {op: concat, from: [add, two]}
+  - maxpool: {op: maxpool, k: 3, stride: 2, padding: 1}
+  - avgpool: {op: avgpool, k: 3, stride: 2}
+  - batchnorm: batchnorm
+  - leaky_relu: leaky_relu
+  - elu: elu
+  - silu: silu
+  - gelu: gelu
+  - sigmoid: sigmoid
+  - tanh: tanh
+  - hardswish: hardswish
+  - hardsigmoid: hardsigmoid
+  - dropout: dropout
+  - global_avgpool: global_avgpool
+  - flatten: flatten
+  - flat_norm: batchnorm
+  - softmax: softmax
+"""
+
+
+def test_every_primitive_as_a_module(write: Write) -> None:
+    """Activations, pooling at odd sizes, softmax, one-dimensional batch norm, a sum of three."""
+    pytest.importorskip("torch")
+    from flopcalc.networks.primitives import PRIMITIVES
+    from flopcalc.pytorch.crosscheck import confront_network
+
+    net = network(write(EVERY_PRIMITIVE), batch=3)
+    assert {layer.kind for layer in net.layers} == set(PRIMITIVES)
+    for row in confront_network(net):
+        assert row.derived == row.counted, row.part
+
+
+def test_a_lost_bias_is_told(write: Write) -> None:
+    """dsc carries the bias on; ghost has none, and says so."""
+    net = network(write(SMALL))
+    dsc = replace_convolutions(net, registry.get("dsc"), {})
+    assert not dsc.notes
+    assert {layer.name: layer for layer in dsc.network.layers}["body.0.conv"].evaluation.named["bias"]  # type: ignore[union-attr]
+    assert replace_convolutions(net, registry.get("ghost"), {}).notes == (
+        "ghost has no bias: those of 2 replaced layers are gone",
+    )
+
+
+TAIL = "\nlayers:\n  - a: {op: conv, out: 4}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ("layers: [", 1, "broken YAML"),
+        ("a: b: c", 1, "broken YAML"),
+        ("x: !!python/object/apply:os.system ['true']" + TAIL, 1, "tag"),
+        ("input: !!binary aGk=" + TAIL, 1, "tag"),
+        ("x: &a [1]\ny: *a" + TAIL, 1, "anchors"),
+        ("name: a\nname: b" + TAIL, 2, "twice"),
+        ("---\na: 1\n---\nb: 2\n", 3, "more than one document"),
+        ("x: " + "[" * 60 + "]" * 60, 1, "deep"),
+        ("- a", 0, "mapping"),
+        ("", 0, "mapping"),
+        ("inputs: [3, 8, 8]\nlayers:\n  - a: relu", 1, "unknown key 'inputs'"),
+        ("input: [3, 8]\nlayers:\n  - a: relu", 1, "channels, height, width"),
+        ("input: [3, 8, -8]\nlayers:\n  - a: relu", 1, "channels, height, width"),
+        ("input: [3, 8, 8]\nlayers: []", 0, "list of layers"),
+        ("input: [3, 8, 8]\nlayers:\n  - a", 3, "written"),
+        ("input: [3, 8, 8]\nlayers:\n  - {a: relu, b: relu}", 3, "written"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: 7", 3, "not a name"),
+        ("input: [3, 8, 8]\nlayers:\n  - a.b: relu", 3, "other than letters"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: relu\n  - a: relu", 4, "two layers"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: rellu", 3, "unknown layer kind 'rellu'"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: conv, outt: 3}", 3, "unknown key 'outt'"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: conv, out: 2 *}", 3, "arithmetic"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: conv, out: width}", 3, "unknown name 'width'"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: conv, out: 0}", 3, "c_out is 0"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: conv, out: 1.5}", 3, "not a whole number"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: conv, k: [1, 2, 3]}", 3, "height, width"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: conv, k: 11, padding: 0}", 3, "does not fit"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: conv, groups: 2}", 3, "groups = 2"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: spconv, alpha: 3/2}", 3, "alpha"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: linear}", 3, "flat input"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: flatten\n  - b: {op: conv}", 4, "channels x height x width"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: relu, from: b}", 3, "'b', which is not above"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: relu, from: []}", 3, "nothing"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: add}", 3, "two inputs"),
+        (
+            "input: [3, 8, 8]\nlayers:\n  - a: {op: conv, out: 4}\n  - b: {op: add, from: [a, input]}",
+            4, "layer b (add): its inputs differ in shape: 4x8x8 and 3x8x8",
+        ),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: maxpool, k: 9}", 3, "does not fit"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: maxpool, k: 2, padding: 2}", 3, "more than half"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {block: x}", 3, "unknown block 'x'"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: relu, block: x}", 3, "one of op, block or layers"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: relu, repeat: -1}", 3, "repeat"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: relu, repeat: 10^9}", 3, "repeat"),
+        ("blocks: {x: {layers: [{a: {block: x}}]}}\ninput: [3, 8, 8]\nlayers:\n  - a: {block: x}", 1, "use itself"),
+        ("blocks: {x: {args: {w: null}, layers: [{a: relu}]}}\ninput: [3, 8, 8]\nlayers:\n  - a: {block: x}", 4, "needs w"),
+        ("options: {w: 3}\ninput: [3, 8, 8]\nlayers:\n  - a: relu", 1, "default"),
+    ],
+)  # fmt: skip
+def test_broken_descriptions(write: Write, text: str, line: int, message: str) -> None:
+    """One line that names the file, the line and what is wrong; one that says what to do."""
+    path = write(text)
+    with pytest.raises(FlopcalcError) as caught:
+        network(path)
+    error = caught.value
+    assert message in error.message
+    assert path in error.message
+    assert f"line {line}:" in error.message or line == 0
+    assert "\n" not in error.message + error.hint
+    assert error.hint
+
+
+def test_a_network_too_large_is_refused(write: Write) -> None:
+    """Nested repeats multiply; they end in an error, not in memory."""
+    block = "blocks: {x: {layers: [{a: {op: relu, repeat: 10000}}]}}\n"
+    with pytest.raises(FlopcalcError, match="more than"):
+        network(write(block + "input: [3, 8, 8]\nlayers:\n  - a: {block: x, repeat: 10000}"))
+
+
+def test_huge_and_binary_files(tmp_path: Path) -> None:
+    """Size is limited, and bytes that are no text are told."""
+    big = tmp_path / "big.yaml"
+    big.write_text("# " + "x" * 1_100_000)
+    with pytest.raises(FlopcalcError, match="larger"):
+        network(str(big))
+    binary = tmp_path / "binary.yaml"
+    binary.write_bytes(b"\xff\xfe\x00\x01")
+    with pytest.raises(FlopcalcError, match="UTF-8"):
+        network(str(binary))
+    with pytest.raises(FlopcalcError, match="cannot read"):
+        network(str(tmp_path / "absent.yaml"))
+    with pytest.raises(FlopcalcError, match="cannot read"):
+        network(f"{tmp_path}/")
+
+
+def test_scalars_are_yaml_1_2(write: Write) -> None:
+    """`no` and `1:30` are text; quoted numbers are text; tags of plain types are refused only where unsafe."""
+    from flopcalc.yamlfile import read_text
+
+    data = read_text('a: no\nb: 1:30\nc: "7"\nd: 0.25\ne: true\nf: ~\ng: 1e3\nh: !!str 5\ni: -3', "x")
+    assert dict(data) == {
+        "a": "no", "b": "1:30", "c": "7", "d": 0.25, "e": True, "f": None, "g": 1000.0, "h": "5", "i": -3,
+    }  # fmt: skip
+
+
+def test_every_shipped_network_loads() -> None:
+    """And has the name of its file."""
+    assert networks.names()
+    for name in networks.names():
+        assert network(name).name == name

@@ -1,0 +1,269 @@
+"""What must hold for every operator. A new operator is tested by being there.
+
+These prove consistency, not truth; truth comes from the witnesses in test_worked_numbers.py,
+test_published.py and from counting real modules.
+"""
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+import sympy
+
+from flopcalc import registry, symbolic
+from flopcalc.analysis.cases import cases
+from flopcalc.analysis.equations import readings
+from flopcalc.cost import KINDS
+from flopcalc.expression import parse
+from flopcalc.geometry import Geometry
+from flopcalc.operator import Operator
+
+OPERATORS = list(registry.every())
+every_operator = pytest.mark.parametrize("operator", OPERATORS, ids=lambda operator: operator.name)
+
+
+@every_operator
+def test_enough_cases_stand(operator: Operator) -> None:
+    """The spread of shapes must exercise each operator, or the tests below say nothing."""
+    shapes = {evaluation.geometry for evaluation in cases(operator)}
+    assert len(shapes) >= 6
+    assert operator.equations or operator.limits
+
+
+@every_operator
+def test_formula_is_pure_arithmetic(operator: Operator) -> None:
+    """No branch, no comparison, no true division, no float in a formula or its local helpers."""
+    module = inspect.getmodule(operator.formula)
+    called = {
+        node.func.id
+        for node in ast.walk(_tree(operator.formula))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+    # Helpers of the same file that the formula calls are held to the same rule.
+    helpers = [getattr(module, name) for name in called if inspect.isfunction(getattr(module, name, None))]
+    for function in [operator.formula, *helpers]:
+        for node in ast.walk(_tree(function)):
+            assert not isinstance(node, ast.If | ast.IfExp | ast.Compare | ast.Div | ast.While), ast.unparse(node)
+            assert not (isinstance(node, ast.Constant) and isinstance(node.value, float)), function.__name__
+
+
+def _tree(function: Callable[..., Any]) -> ast.Module:
+    return ast.parse(textwrap.dedent(inspect.getsource(function)))
+
+
+@every_operator
+def test_results_are_exact_ints(operator: Operator) -> None:
+    """Not floats, not Fractions, not NumPy numbers; and never negative."""
+    for evaluation in cases(operator):
+        for part in evaluation.cost:
+            for kind in (*KINDS, "steps"):
+                value = getattr(part, kind)
+                assert type(value) is int, f"{evaluation.label()} {part.name} {kind}: {value!r}"
+                assert value >= 0
+
+
+def _arrays(g: Geometry) -> Geometry:
+    """The geometry with every number in an array."""
+    return Geometry(*(np.array([size], dtype=np.int64) for size in g))
+
+
+@every_operator
+def test_ints_equal_arrays(operator: Operator) -> None:
+    """The same function on int64 arrays."""
+    for evaluation in cases(operator):
+        g = evaluation.geometry
+        found = operator.cost(_arrays(g)._replace(**_structural(g)), evaluation.named)
+        for kind in (*KINDS, "steps"):
+            assert np.asarray(found.total(kind)).reshape(-1).tolist() == [evaluation.cost.total(kind)]
+        derived = operator.derive(_arrays(g)._replace(**_structural(g)), evaluation.options)
+        for name, value in evaluation.derived.items():
+            if isinstance(value, int):
+                assert np.asarray(derived[name]).reshape(-1).tolist() == [value], name
+
+
+def _structural(g: Geometry) -> dict[str, Any]:
+    """Strides decide whether a pooling is there: they stay concrete."""
+    return {"stride_h": g.stride_h, "stride_w": g.stride_w}
+
+
+@every_operator
+def test_ints_equal_symbols(operator: Operator) -> None:
+    """The closed form, with numbers put in, is what the ints give: params and MACs at any stride."""
+    tried = 0
+    for options in ({}, *({p.name: v} for p in operator.params for v in p.samples[:1] if p.letter == "")):
+        form = symbolic.closed_form(operator, options)
+        for evaluation in cases(operator):
+            if evaluation.given != set(options) or any(evaluation.named[k] != v for k, v in options.items()):
+                continue
+            g = evaluation.geometry
+            if g.k_h != g.k_w:
+                continue
+            numbers: dict[str, Any] = {
+                "c_in": g.c_in, "c_out": g.c_out, "k": g.k_h, "h_out": g.h_out, "w_out": g.w_out, "groups": g.groups,
+            }  # fmt: skip
+            for param in operator.params:
+                value = evaluation.named[param.name]
+                if param.letter and param.name not in options:
+                    value = evaluation.named["d"] if param.name == "depth" else value
+                    numbers[param.letter] = sympy.Rational(value)
+            for kind in ("params", "macs"):
+                expression = form.expand(form.cost(kind))
+                found = expression.subs({s: numbers[s.name] for s in expression.free_symbols})
+                assert found * (g.n if kind == "macs" else 1) == evaluation.cost.total(kind)
+                tried += 1
+    assert tried
+
+
+@every_operator
+def test_params_depend_on_channels_and_kernel_only(operator: Operator) -> None:
+    """Weights do not know the resolution or the batch; MACs are linear in the batch."""
+    for evaluation in cases(operator):
+        g, named = evaluation.geometry, evaluation.named
+        bigger = g._replace(n=g.n * 3)
+        assert operator.cost(bigger, named).params == evaluation.cost.params
+        for kind in ("macs", "adds", "muls", "other", "activations"):
+            assert operator.cost(bigger, named).total(kind) == 3 * evaluation.cost.total(kind), kind
+        assert operator.cost(bigger, named).steps == evaluation.cost.steps
+        wider = g._replace(h=g.h * 2, h_out=g.h_out * 2)
+        assert operator.cost(wider, named).params == evaluation.cost.params
+
+
+@every_operator
+def test_limits(operator: Operator) -> None:
+    """At its declared limits the operator costs what the simpler one costs, surviving parts apart."""
+    for limit in operator.limits:
+        simpler, tried = registry.get(limit.equals), 0
+        for evaluation in cases(operator):
+            if evaluation.given:
+                continue
+            g = evaluation.geometry
+            # Derived values follow from the limit's options, and are then overridden by its own.
+            options = {name: value for name, value in limit.named.items() if name in operator.param}
+            named = {**operator.derive(g, {**evaluation.options, **options}), **limit.named}
+            cost = operator.cost(g, named)
+            other = simpler.evaluate(g, limit.equals_options).cost
+            kept = [part for part in cost if part.name not in limit.surviving]
+            assert sum(part.params for part in kept) == other.params
+            assert sum(part.macs for part in kept) == other.macs
+            tried += 1
+        assert tried
+
+
+@every_operator
+def test_equations_at_numbers(operator: Operator) -> None:
+    """Every equation speaks about some case, and there it is as its status says."""
+    spoke: dict[int, int] = {}
+    differed: set[int] = set()
+    for evaluation in cases(operator):
+        for index, reading in enumerate(readings(evaluation)):
+            if reading.reason:
+                continue
+            spoke[index] = spoke.get(index, 0) + 1
+            assert reading.consistent, f"{evaluation.label()} {evaluation.geometry}: {reading}"
+            if reading.printed != reading.value:
+                differed.add(index)
+    for index, equation in enumerate(operator.equations):
+        assert spoke.get(index), f"eq. {equation.number} was never compared"
+        if equation.status in ("corrected", "asymptotic"):
+            assert index in differed, f"eq. {equation.number} never differs, so it is not {equation.status}"
+
+
+@every_operator
+def test_equations_as_algebra(operator: Operator) -> None:
+    """printed equals the formula as a function; another status means that it does not."""
+    for equation in operator.equations:
+        options = {name: value for name, value in equation.given.items() if value is not None}
+        proof = symbolic.prove(symbolic.closed_form(operator, options), equation)
+        if equation.status == "open":
+            assert proof is None
+            continue
+        assert proof is not None, equation.number
+        assert proof.equals == (equation.status == "printed"), equation.number
+        if equation.right:
+            assert proof.right_equals, equation.number
+
+
+@every_operator
+def test_asymptotic_equations_share_the_leading_term(operator: Operator) -> None:
+    """The ratio of the print to the exact form tends to 1 as channels and, where named, s fall away."""
+    c = sympy.Symbol("c", integer=True, positive=True)
+    for equation in operator.equations:
+        if equation.status != "asymptotic":
+            continue
+        proof = symbolic.prove(symbolic.closed_form(operator), equation)
+        assert proof is not None
+        quotient = symbolic.without_floors(proof.printed / proof.value)
+        channels = {s: c for s in quotient.free_symbols if s.name in ("c_in", "c_out")}
+        assert sympy.limit(sympy.together(quotient.subs(channels)), c, sympy.oo) == 1, equation.number
+
+
+@every_operator
+def test_every_letter_of_an_equation_is_used(operator: Operator) -> None:
+    """The map from letters to names has no letter that the text lacks, and no name that formulas lack."""
+    known = set(Geometry._fields) | {"k", "stride"} | set(operator.param)
+    known |= {derived.name for derived in operator.derived}
+    for equation in operator.equations:
+        used: set[str] = set()
+        for text in filter(None, (equation.text, equation.right)):
+            used |= {node.id for node in ast.walk(parse(text)) if isinstance(node, ast.Name)}
+        assert set(equation.letters.values()) <= known
+        assert not used - set(equation.letters) - {"sum", "ceil", "floor", "log2", "max", "min", "i"}
+        if equation.gives not in ("params", "macs") or equation.number.isdigit():
+            assert set(equation.letters) & used, equation.number
+
+
+@every_operator
+def test_record_is_documented(operator: Operator) -> None:
+    """Names and words that users see."""
+    assert registry.get(operator.name) is operator
+    assert operator.title
+    assert operator.paper.title
+    for param in operator.params:
+        assert param.help
+        assert param.default_text
+    for rule in operator.rules:
+        assert rule.hint
+
+
+def test_an_option_of_the_wrong_kind_is_refused() -> None:
+    """For each kind, values that must not pass."""
+    bad: dict[str, list[Any]] = {
+        "int": ["x", "1.5", "", "1e3", None, True, 10**400, "9" * 200],
+        "fraction": ["x", "0", "-1/2", "1/0", "nan", "inf", True, None, "9" * 200],
+        "bool": ["maybe", "2", 3, None],
+        "choice": ["neither", "", None, 1],
+        "ints": ["", "a,b", "0,1", "-1", "1,,2", None, 3, "1," * 40],
+    }
+    from flopcalc.errors import FlopcalcError
+
+    seen = set()
+    for operator in OPERATORS:
+        for param in operator.params:
+            seen.add(param.kind)
+            for value in bad[param.kind]:
+                if param.kind == "int" and value == 10**400 and param.most is None:
+                    continue
+                with pytest.raises(FlopcalcError, match=param.name) as caught:
+                    param.read(value)
+                assert caught.value.code == "bad-option"
+    assert seen == set(bad)
+
+
+def test_values_are_read_exactly() -> None:
+    """A decimal is what was typed; words for bool; lists."""
+    alpha = registry.get("spconv").param["alpha"]
+    assert alpha.read("0.29") == alpha.read(0.29) == Fraction(29, 100)
+    assert alpha.read("1/8") == Fraction(1, 8)
+    assert registry.get("ghost").param["norm"].read("Yes") is True
+    assert registry.get("sic").param["dims"].read("4,6") == (4, 6)
+
+
+def test_settings_may_hold_lists() -> None:
+    """A piece without = belongs to the value before it."""
+    operator, given = registry.parse("sic:dims=4,6,b=3")
+    assert (operator.name, given) == ("sic", {"dims": (4, 6), "b": 3})
