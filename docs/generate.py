@@ -27,7 +27,8 @@ def cli_page() -> str:
     pages = [("flopcalc", cli.get_help(context))]
     for name in COMMANDS:
         command = cli.get_command(context, name)
-        assert command is not None
+        if command is None:
+            continue
         inner = click.Context(
             command, parent=context, info_name=name, terminal_width=100, max_content_width=100
         )  # fmt: skip

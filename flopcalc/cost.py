@@ -14,7 +14,7 @@ steps        kernels in the longest chain of dependent kernels; views cost none
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from flopcalc.arith import Dim, maximum
 
@@ -74,6 +74,26 @@ class Cost:
         if kind == "flops":
             return self.flops
         return sum(getattr(part, kind) for part in self.parts)
+
+    def totals(self) -> dict[str, Dim]:
+        """All kinds at once, with flops and steps: one pass over the parts."""
+        sums: Any = (
+            self.parts[0][2:10]
+            if len(self.parts) == 1
+            else map(sum, zip(*(part[2:10] for part in self.parts), strict=True))
+        )
+        params, macs, adds, muls, other, activations, reads, writes = sums if self.parts else (0,) * 8
+        return {
+            "params": params,
+            "macs": macs,
+            "flops": 2 * macs + adds + muls + other,
+            "activations": activations,
+            "steps": self.steps,
+            "adds": adds,
+            "muls": muls,
+            "other": other,
+            "traffic": reads + writes,
+        }
 
     @property
     def params(self) -> Dim:

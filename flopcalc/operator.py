@@ -204,12 +204,15 @@ class Policy(NamedTuple):
     refuses: Callable[[Site], str | None] = _any_site
 
 
+_EVERYWHERE = Policy("every convolution")
+
+
 def _plain_convolution(g: Geometry, named: Named) -> Cost:
     bias = bool(named.get("bias", False))
     return Cost((parts.conv("conv", g.c_in, g.c_out, g.area, g.p_in, g.p_out, bias=bias),))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Operator:
     """Everything that flopcalc knows about an operator.
 
@@ -230,7 +233,7 @@ class Operator:
     rules: tuple[Rule, ...] = ()
     limits: tuple[Limit, ...] = ()
     equations: tuple[Equation, ...] = ()
-    policy: Policy = Policy("every convolution")
+    policy: Policy = _EVERYWHERE
     notes: Callable[["Evaluation"], Iterable[str]] | None = None
     baseline: Callable[[Geometry, Named], Cost] = _plain_convolution
     shape: Mapping[str, int] = field(default_factory=dict)
@@ -250,6 +253,9 @@ class Operator:
                 raise ValueError(f"{self.name}: the default of {param.name} is not a value of its kind")
             if param.default is None and not (param.auto or param.same_as):
                 raise ValueError(f"{self.name}: {param.name} has no default and no rule for one")
+
+    def __repr__(self) -> str:
+        return f"<operator {self.name}>"
 
     @cached_property
     def _formula_wants(self) -> tuple[str, ...]:

@@ -8,7 +8,6 @@ files. Plain scalars follow YAML 1.2: `on`, `no` and `1:30` are text.
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -46,19 +45,21 @@ def line_of(value: Any, key: str | int | None = None) -> int:
     return 0
 
 
-def read_file(path: Path, what: str = "file") -> Any:
+def read_file(path: str, what: str = "file") -> Any:
     """The content of a YAML file. Raises FlopcalcError (bad-yaml, unreadable-file)."""
     try:
-        if path.is_file() and path.stat().st_size > MAX_BYTES:
-            raise _error(str(path), 1, f"larger than {MAX_BYTES:,} bytes")
-        text = path.read_text(encoding="utf-8")
+        with open(path, "rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise _error(path, 1, f"larger than {MAX_BYTES:,} bytes")
+        return read_text(content.decode("utf-8"), path)
     except UnicodeDecodeError:
-        raise _error(str(path), 1, "not text in UTF-8") from None
-    except OSError as error:
+        raise _error(path, 1, "not text in UTF-8") from None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
         raise FlopcalcError(
-            "unreadable-file", f"cannot read the {what} {clip(str(path))}: {error.strerror}", "check the path"
+            "unreadable-file", f"cannot read the {what} {clip(path)}: {why}", "check the path"
         ) from None
-    return read_text(text, str(path))
 
 
 def read_text(text: str, source: str) -> Any:

@@ -1,15 +1,10 @@
 """Fixtures of all tests."""
 
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
-from hypothesis import settings
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from helpers import Run
+from hypothesis import settings
 
 # Reproducible in CI, and no deadline: shared machines are slow at times.
 settings.register_profile("flopcalc", deadline=None, derandomize=True, max_examples=60)

@@ -313,10 +313,10 @@ def test_an_interrupted_write_leaves_the_old_file(run: Runner, tmp_path: Path, m
     path = tmp_path / "out.json"
     path.write_text("old")
 
-    def fails(self: Path, target: Any) -> None:
+    def fails(source: str, target: str) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "replace", fails)
+    monkeypatch.setattr(os, "replace", fails)
     done = run("layer", *SHAPE, "-o", str(path))
     assert done.code == 2
     assert "No space left" in done.err

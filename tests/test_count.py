@@ -62,7 +62,8 @@ class Functional(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = F.conv2d(x, self.weight, padding=1)
         x = self.again(self.inner(x))
-        return torch.einsum("nchw,mc->nmhw", x, self.weight.new_zeros(5, 8))
+        out: Tensor = torch.einsum("nchw,mc->nmhw", x, self.weight.new_zeros(5, 8))
+        return out
 
 
 def test_functional_calls_belong_to_their_module() -> None:
@@ -102,7 +103,8 @@ class Unknown(nn.Module):
     """Uses a kernel that has no rule."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cumsum(x, dim=1) + torch.sort(x, dim=1).values
+        out: Tensor = torch.cumsum(x, dim=1) + torch.sort(x, dim=1).values
+        return out
 
 
 def test_unknown_is_not_zero() -> None:
@@ -121,7 +123,8 @@ def test_steps_follow_the_longest_chain() -> None:
             self.a, self.b, self.c = nn.Conv2d(2, 2, 1), nn.Conv2d(2, 2, 1), nn.Conv2d(2, 2, 1)
 
         def forward(self, x: Tensor) -> Tensor:
-            return self.a(x[:, :2].transpose(2, 3)) + self.c(self.b(x))
+            out: Tensor = self.a(x[:, :2].transpose(2, 3)) + self.c(self.b(x))
+            return out
 
     assert count(Branches(), (1, 2, 4, 4)).steps == 3
 

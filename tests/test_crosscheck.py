@@ -75,7 +75,8 @@ def test_random_layers(operator: Operator) -> None:
         try:
             evaluation = operator.evaluate(*case)
         except FlopcalcError as error:
-            assert error.code == "cannot-stand"
+            if error.code != "cannot-stand":
+                raise
             return
         stood += 1
         for row in confront_layer(evaluation):

@@ -1,5 +1,6 @@
 """The modules do what the papers say, not only what the count needs. Small tensors, real arithmetic."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -180,13 +181,14 @@ def test_layers_are_torch_citizens() -> None:
 
 def test_impossible_layers_are_refused_like_in_the_formula() -> None:
     """The rules are the operator's, so module and formula refuse alike."""
-    for make in (
+    makers: tuple[Callable[[], nn.Module], ...] = (
         lambda: SPConv2d(63, 64, 3),
         lambda: CompConv2d(3, 64, 3, depth=3),
         lambda: SIC2d(4, 6, 3),
         lambda: SPConv2d(8, 8, 3, padding=0),
         lambda: GhostConv2d(8, 8, 3, d=2),
-    ):
+    )
+    for make in makers:
         with pytest.raises(FlopcalcError, match="cannot stand"):
             make()
 

@@ -265,7 +265,10 @@ TAIL = "\nlayers:\n  - a: {op: conv, out: 4}\n"
         ("input: [3, 8, 8]\nlayers:\n  - a: {op: relu, repeat: -1}", 3, "repeat"),
         ("input: [3, 8, 8]\nlayers:\n  - a: {op: relu, repeat: 10^9}", 3, "repeat"),
         ("blocks: {x: {layers: [{a: {block: x}}]}}\ninput: [3, 8, 8]\nlayers:\n  - a: {block: x}", 1, "use itself"),
-        ("blocks: {x: {args: {w: null}, layers: [{a: relu}]}}\ninput: [3, 8, 8]\nlayers:\n  - a: {block: x}", 4, "needs w"),
+        (
+            "blocks: {x: {args: {w: null}, layers: [{a: relu}]}}\ninput: [3, 8, 8]\nlayers:\n  - a: {block: x}",
+            4, "needs w",
+        ),
         ("options: {w: 3}\ninput: [3, 8, 8]\nlayers:\n  - a: relu", 1, "default"),
     ],
 )  # fmt: skip

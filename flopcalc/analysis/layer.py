@@ -5,7 +5,7 @@ from typing import Any
 
 from flopcalc.analysis.equations import Reading, readings
 from flopcalc.convention import Convention
-from flopcalc.cost import KINDS, Cost
+from flopcalc.cost import KINDS
 from flopcalc.geometry import Geometry
 from flopcalc.operator import Evaluation
 
@@ -39,20 +39,11 @@ def inputs(g: Geometry) -> dict[str, Any]:
     }
 
 
-def totals(cost: Cost, dtype: str) -> dict[str, int]:
-    """All kinds of a cost; traffic in bytes of the dtype."""
-    sums: dict[str, int] = {kind: cost.total(kind) for kind in KINDS}
-    sums["traffic"] *= DTYPE_BYTES[dtype]
-    sums["flops"] = cost.flops
-    sums["steps"] = cost.steps
-    return sums
-
-
 def layer_record(e: Evaluation, convention: Convention, dtype: str = "float32") -> dict[str, Any]:
     """Everything that `flopcalc layer` knows, ready for JSON."""
-    sums = totals(e.cost, dtype)
     base = e.baseline
-    headline = ("params", "macs", "flops", "activations", "steps")
+    sums = e.cost.totals()
+    sums["traffic"] *= DTYPE_BYTES[dtype]
     return {
         "schema": "flopcalc/layer/1",
         "type": e.operator.name,
@@ -60,8 +51,7 @@ def layer_record(e: Evaluation, convention: Convention, dtype: str = "float32") 
         "output": [e.geometry.c_out, e.geometry.h_out, e.geometry.w_out],
         "options": {name: plain(value) for name, value in e.options.items()},
         "derived": {name: plain(value) for name, value in e.derived.items()},
-        **{kind: sums[kind] for kind in headline},
-        **{kind: sums[kind] for kind in ("adds", "muls", "other", "traffic")},
+        **sums,
         "dtype": dtype,
         "parts": [
             {

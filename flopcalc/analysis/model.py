@@ -5,10 +5,11 @@ from typing import Any
 
 from flopcalc.analysis.layer import DTYPE_BYTES
 from flopcalc.convention import Convention
-from flopcalc.cost import KINDS
 from flopcalc.networks.network import Layer, Network
 from flopcalc.networks.replace import Replacement
 from flopcalc.operator import show
+
+_SUMMED = ("params", "macs", "flops", "activations", "steps", "adds", "muls", "other", "traffic")
 
 
 def replace_text(replacement: Replacement) -> str:
@@ -22,7 +23,9 @@ def model_record(
 ) -> dict[str, Any]:
     """Everything that `flopcalc model` knows, ready for JSON. Sums are exact."""
     network = replacement.network if replacement else plain
-    sums = {kind: network.total(kind) for kind in (*KINDS, "flops", "steps")}
+    layers = [_layer(layer, network.batch, convention) for layer in network.layers]
+    sums = {kind: sum(layer[kind] for layer in layers) for kind in _SUMMED}
+    sums["steps"] = network.total("steps")
     sums["traffic"] *= DTYPE_BYTES[dtype]
     return {
         "schema": "flopcalc/model/1",
@@ -32,15 +35,14 @@ def model_record(
         "batch": network.batch,
         "options": dict(network.options),
         "replace": replace_text(replacement) if replacement else None,
-        **{kind: sums[kind] for kind in ("params", "macs", "flops", "activations", "steps")},
-        **{kind: sums[kind] for kind in ("adds", "muls", "other", "traffic")},
+        **{kind: sums[kind] for kind in _SUMMED},
         "dtype": dtype,
-        "cost": network.fold(convention.of),
+        "cost": sum(layer["cost"] for layer in layers),
         "baseline": _baseline(plain, convention) if replacement else None,
         "replaced": len(replacement.replaced) if replacement else 0,
         "replaced_layers": list(replacement.replaced) if replacement else [],
         "skipped": [{"name": name, "reason": reason} for name, reason in replacement.skipped] if replacement else [],
-        "layers": [_layer(layer, network.batch, convention) for layer in network.layers],
+        "layers": layers,
         "uncounted": [],
         "convention": convention.name,
         "notes": list(replacement.notes) if replacement else [],
@@ -52,11 +54,10 @@ def _baseline(plain: Network, convention: Convention) -> dict[str, int]:
 
 
 def _layer(layer: Layer, batch: int, convention: Convention) -> dict[str, Any]:
-    kinds = ("params", "macs", "adds", "muls", "other", "activations", "steps")
     return {
         "name": layer.name,
         "type": layer.kind,
-        **{kind: layer.cost.total(kind) for kind in kinds},
+        **layer.cost.totals(),
         "cost": convention.of(layer.cost, batch),
         "in": list(layer.in_shape),
         "out": list(layer.out_shape),

@@ -1,5 +1,1 @@
-"""The command line: one file for each command; `main` is the entry point."""
-
-from flopcalc.cli.main import main
-
-__all__ = ["main"]
+"""The command line: one file for each command; `flopcalc.cli.main` is the entry point."""

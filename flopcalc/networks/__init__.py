@@ -1,7 +1,7 @@
 """Networks: YAML descriptions read into named layers, and layers replaced by operators."""
 
+import os
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from flopcalc.errors import unknown_name
@@ -13,27 +13,26 @@ __all__ = ["Network", "load", "names"]
 
 
 @lru_cache(maxsize=1)
-def folder() -> Path:
+def folder() -> str:
     """Where the shipped descriptions are: inside an installed package, beside it in a checkout."""
-    package = Path(__file__).parent.parent
-    inside = package / "configs" / "networks"
-    return inside if inside.is_dir() else package.parent / "configs" / "networks"
+    package = os.path.dirname(os.path.dirname(__file__))
+    inside = os.path.join(package, "configs", "networks")
+    return inside if os.path.isdir(inside) else os.path.join(os.path.dirname(package), "configs", "networks")
 
 
 def names() -> list[str]:
     """Names of the shipped networks."""
-    return sorted(path.stem for path in folder().glob("*.yaml"))
+    return sorted(file.removesuffix(".yaml") for file in os.listdir(folder()) if file.endswith(".yaml"))
 
 
-def source(name_or_path: str) -> Path:
+def source(name_or_path: str) -> str:
     """The YAML file of a shipped name or a path. Raises FlopcalcError (unknown-network)."""
     if name_or_path.endswith((".yaml", ".yml")) or "/" in name_or_path:
-        return Path(name_or_path)
-    shipped = folder() / f"{name_or_path}.yaml"
+        return name_or_path
     if name_or_path not in names():
         how = "`flopcalc list` shows all networks; a description of your own is a path ending in .yaml"
         raise unknown_name("network", name_or_path, names(), how)
-    return shipped
+    return os.path.join(folder(), f"{name_or_path}.yaml")
 
 
 def load(
@@ -48,4 +47,4 @@ def load(
     Raises FlopcalcError for unknown names, broken files, wrong options and shapes that do not fit.
     """
     path = source(name_or_path)
-    return read_description(read_file(path, "network"), str(path), options or {}, input_shape, batch)
+    return read_description(read_file(path, "network"), path, options or {}, input_shape, batch)

@@ -8,7 +8,8 @@ may be expressions over the block's arguments, the network's options, and c, h, 
 """
 
 import re
-from collections.abc import Mapping
+from collections import ChainMap
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from flopcalc import registry
@@ -28,6 +29,7 @@ MAX_NESTING = 20
 _TOP = {"name", "title", "mirrors", "source", "input", "options", "reference", "blocks", "layers", "output"}
 _COMMON = {"op", "block", "layers", "from", "when", "repeat", "stage"}
 _SHAPE_KEYS = ("k", "stride", "padding", "dilation", "groups")
+_OF_OPERATORS = {*_COMMON, "out", *_SHAPE_KEYS}
 _NAME = re.compile(r"[A-Za-z0-9_]+")
 
 
@@ -130,10 +132,10 @@ class _Reader:
             raise self.error(spec, "from", f"layer {full} takes its input from nothing")
         return tuple(found)
 
-    def env(self, scope: _Scope, first: str, extra: dict[str, Any]) -> dict[str, Any]:
-        shape = self.shapes[first]
-        sizes = dict(zip(("c", "h", "w"), shape, strict=False))
-        return {**self.options, **scope.env, **sizes, **extra}
+    def env(self, scope: _Scope, first: str, extra: dict[str, Any]) -> Mapping[str, Any]:
+        """What expressions see: options, arguments, sizes of the input, the index; nearer ones first."""
+        sizes = dict(zip(("c", "h", "w"), self.shapes[first], strict=False))
+        return ChainMap(extra, sizes, scope.env, self.options)
 
     def once(
         self, full: str, spec: Map, scope: _Scope, inputs: tuple[str, ...], stage: str, extra: dict[str, Any]
@@ -145,14 +147,14 @@ class _Reader:
         if "op" in spec:
             return self.layer(full, spec, env, inputs, stage)
         if "layers" in spec:
-            self.known_keys(full, spec, _COMMON)
+            self.known_keys(full, spec, ())
             values = {INPUT: inputs[0]}
             inner = _Scope({**scope.env, **extra}, values, scope, scope.depth + 1)
             return self.body(spec["layers"], f"{full}.", inner, inputs[0], stage)
         return self.block(full, spec, scope, env, inputs, stage)
 
     def block(
-        self, full: str, spec: Map, scope: _Scope, env: dict[str, Any], inputs: tuple[str, ...], stage: str
+        self, full: str, spec: Map, scope: _Scope, env: Mapping[str, Any], inputs: tuple[str, ...], stage: str
     ) -> str:
         name = spec["block"]
         if name not in self.blocks:
@@ -162,7 +164,7 @@ class _Reader:
         if not isinstance(block, Map) or not set(block) <= {"args", "layers"}:
             raise self.error(self.blocks, name, f"block {name} has args and layers, and nothing else")
         args = block.get("args") or {}
-        self.known_keys(full, spec, _COMMON | set(args))
+        self.known_keys(full, spec, args)
         values: dict[str, Any] = {}
         for arg, default in args.items():
             if arg in spec:
@@ -176,7 +178,7 @@ class _Reader:
 
     # Single layers -----------------------------------------------------------------------------
 
-    def layer(self, full: str, spec: Map, env: dict[str, Any], inputs: tuple[str, ...], stage: str) -> str:
+    def layer(self, full: str, spec: Map, env: Mapping[str, Any], inputs: tuple[str, ...], stage: str) -> str:
         if len(self.layers) >= MAX_LAYERS:
             raise self.error(spec, None, f"more than {MAX_LAYERS:,} layers")
         kind = str(spec["op"])
@@ -193,10 +195,10 @@ class _Reader:
         return full
 
     def primitive(
-        self, full: str, kind: str, spec: Map, env: dict[str, Any], inputs: tuple[str, ...], stage: str
+        self, full: str, kind: str, spec: Map, env: Mapping[str, Any], inputs: tuple[str, ...], stage: str
     ) -> Layer:
         allowed = primitives.settings_of(kind)
-        self.known_keys(full, spec, _COMMON | set(allowed))
+        self.known_keys(full, spec, allowed)
         settings = {key: self.whole(full, spec, key, env) for key in allowed if key in spec}
         shapes = [self.shapes[name] for name in inputs]
         try:
@@ -206,9 +208,9 @@ class _Reader:
         return Layer(full, kind, inputs, shapes[0], shape, Cost(parts), stage, settings=settings)
 
     def operator(
-        self, full: str, operator: Operator, spec: Map, env: dict[str, Any], inputs: tuple[str, ...], stage: str
+        self, full: str, operator: Operator, spec: Map, env: Mapping[str, Any], inputs: tuple[str, ...], stage: str
     ) -> Layer:
-        self.known_keys(full, spec, _COMMON | {"out", *_SHAPE_KEYS, *operator.param})
+        self.known_keys(full, spec, operator.param, _OF_OPERATORS)
         if len(inputs) != 1:
             raise self.error(spec, "from", f"layer {full} ({operator.name}) takes one input, not {len(inputs)}")
         shape = self.shapes[inputs[0]]
@@ -236,7 +238,7 @@ class _Reader:
         out = (g.c_out,) if flat else (g.c_out, g.h_out, g.w_out)
         return Layer(full, operator.name, inputs, shape, out, evaluation.cost, stage, evaluation)
 
-    def settings(self, full: str, operator: Operator, spec: Map, env: dict[str, Any]) -> dict[str, Any]:
+    def settings(self, full: str, operator: Operator, spec: Map, env: Mapping[str, Any]) -> dict[str, Any]:
         """The operator's own options; text is an expression unless it names a choice."""
         given = {}
         for name, param in operator.param.items():
@@ -248,10 +250,11 @@ class _Reader:
 
     # Values ------------------------------------------------------------------------------------
 
-    def known_keys(self, full: str, spec: Map, allowed: set[str]) -> None:
+    def known_keys(self, full: str, spec: Map, allowed: Collection[str], common: Collection[str] = _COMMON) -> None:
         for key in spec:
-            if key not in allowed:
-                near = unknown_name("key", key, allowed, f"allowed here: {', '.join(sorted(allowed))}")
+            if key not in common and key not in allowed:
+                known = [*common, *allowed]
+                near = unknown_name("key", key, known, f"allowed here: {', '.join(sorted(known))}")
                 raise self.error(spec, key, f"layer {full}: {near.message}", near.hint)
 
     def number(self, full: str, spec: Mapping[str, Any], key: str, env: Mapping[str, Any]) -> Any:
@@ -288,7 +291,7 @@ def read_description(
     reader = _Reader(source, batch)
     if not isinstance(data, Map) or "layers" not in data:
         raise reader.error(data, None, "a network is a mapping with name, input and layers")
-    reader.known_keys("(top level)", data, _TOP)
+    reader.known_keys("(top level)", data, _TOP, ())
     name = str(data.get("name") or source.rsplit("/", 1)[-1].rsplit(".", 1)[0])
     reader.options = _options(reader, name, data, given)
     reader.blocks = data.get("blocks") or {}

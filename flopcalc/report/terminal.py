@@ -1,7 +1,6 @@
-"""A document for the terminal, by Rich."""
+"""A document for a terminal, by Rich. Pipes and files get `flopcalc.report.plain`."""
 
 from io import StringIO
-from textwrap import wrap
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -9,21 +8,13 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from flopcalc.report.document import LEFT, Document, Facts, Lines, Table, people
+from flopcalc.report.plain import hanging
 
 
-def render(document: Document, width: int | None = None, color: bool = False) -> str:
-    """The document as text. Colour only where asked for; width as the terminal has it."""
+def render(document: Document, width: int) -> str:
+    """The document as text with colours, unless NO_COLOR is set; Rich knows what the terminal can do."""
     out = StringIO()
-    console = Console(
-        file=out,
-        width=width,
-        force_terminal=color,
-        no_color=not color,
-        highlight=False,
-        emoji=False,
-        markup=False,
-        soft_wrap=False,
-    )
+    console = Console(file=out, width=width, force_terminal=True, highlight=False, emoji=False, markup=False)
     console.print(Text(document.title, style="bold"))
     for block in document.blocks:
         if isinstance(block, Table):
@@ -83,12 +74,4 @@ def _title(console: Console, title: str) -> None:
 
 
 def _hanging(console: Console, label: str, text: str) -> None:
-    """Text behind a label, wrapped under itself. (A Rich grid does the same ten times slower.)"""
-    wrapped = wrap(
-        text,
-        max(console.width, 40),
-        initial_indent=label,
-        subsequent_indent=" " * len(label),
-        break_on_hyphens=False,
-    )
-    console.out("\n".join(wrapped or [label]), highlight=False)
+    console.out("\n".join(hanging(label, text, console.width)), highlight=False)
