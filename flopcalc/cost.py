@@ -77,12 +77,9 @@ class Cost:
 
     def totals(self) -> dict[str, Dim]:
         """All kinds at once, with flops and steps: one pass over the parts."""
-        sums: Any = (
-            self.parts[0][2:10]
-            if len(self.parts) == 1
-            else map(sum, zip(*(part[2:10] for part in self.parts), strict=True))
-        )
-        params, macs, adds, muls, other, activations, reads, writes = sums if self.parts else (0,) * 8
+        rows: list[Any] = [part[2:10] for part in self.parts] or [(0,) * 8]
+        sums = rows[0] if len(rows) == 1 else map(sum, zip(*rows, strict=True))
+        params, macs, adds, muls, other, activations, reads, writes = sums
         return {
             "params": params,
             "macs": macs,

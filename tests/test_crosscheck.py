@@ -39,17 +39,18 @@ def applied(draw: st.DrawFn, operator: Operator) -> tuple[Geometry, dict[str, An
     """A random shape, and options as the record allows them."""
     channels = st.integers(1, 12).map(lambda c: 4 * c) | st.integers(1, 40)
     c_in = draw(channels)
-    c_out = draw(st.just(c_in) | channels)
-    kernel = operator.shape.get("k") or draw(st.sampled_from([1, 2, 3, 5, (1, 3), (5, 3)]))
-    fixed = "k" in operator.shape
+    # Half of the shapes are plain, since some operators refuse nearly all others.
+    plain = draw(st.booleans())
+    c_out = c_in if plain else draw(channels)
+    kernels = [1, 3, 5, (1, 3)] if plain else [1, 2, 3, 4, 5, (5, 3)]
     sizes: dict[str, Any] = {
-        "k": kernel,
+        "k": operator.shape.get("k") or draw(st.sampled_from(kernels)),
         "hw": (draw(st.integers(5, 19)), draw(st.integers(5, 19))),
         "n": draw(st.integers(1, 3)),
     }
-    if not fixed:
+    if not plain and "k" not in operator.shape:
         sizes |= {
-            "stride": draw(st.sampled_from([1, 1, 2, 3, (2, 1)])),
+            "stride": draw(st.sampled_from([1, 2, 3, (2, 1)])),
             "dilation": draw(st.sampled_from([1, 1, 2])),
             "groups": draw(st.sampled_from([1, 1, 1, 2, c_in])),
         }
@@ -83,7 +84,7 @@ def test_random_layers(operator: Operator) -> None:
             assert row.derived == row.counted, f"{evaluation.label()} {evaluation.geometry}: {row.part}"
 
     check()
-    assert stood >= 8, "the strategy hardly ever meets the rules"
+    assert stood >= 25, "the strategy hardly ever meets the rules"
 
 
 def test_a_wrong_formula_is_caught() -> None:
