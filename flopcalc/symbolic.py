@@ -224,6 +224,9 @@ def _latex_name(name: str) -> str:
     return rf"{head}_{{\mathrm{{{tail}}}}}" if tail else head
 
 
+_TITLES = {"params": "Parameters", "macs": "Multiply-accumulates"}
+
+
 def python(form: ClosedForm, kind: str) -> str:
     """Source of a Python function on ints that gives one kind of cost, exactly."""
     expression = form.cost(kind)
@@ -235,6 +238,9 @@ def python(form: ClosedForm, kind: str) -> str:
         key=_argument_order,
     )
     lines = [f"def {kind}({', '.join(arguments)}):"]
+    sizes = " h_out, w_out: size of the output." if "h_out" in arguments else ""
+    ratio = " alpha: a fractions.Fraction." if "alpha" in arguments else ""
+    lines.append(f'    """{_TITLES[kind]} of {form.operator.name} for one sample, exact on ints.{sizes}{ratio}"""')
     lines += [f"    {d.name} = {_python(used[d])}" for d in form.definitions if d in needed]
     lines.append(f"    return {_python(expression)}")
     return "\n".join(lines)

@@ -1,0 +1,86 @@
+"""The documentation says what is true: its commands run and print what it shows."""
+
+import doctest
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from helpers import ROOT, Run, fresh
+
+from flopcalc import networks
+from flopcalc.cli.main import COMMANDS
+from flopcalc.yamlfile import read_text
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+README = (ROOT / "README.md").read_text()
+
+
+def _blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("block", _blocks(README, "console"), ids=lambda block: str(block).splitlines()[0])
+def test_console_examples(block: str, run: Callable[..., Run]) -> None:
+    """What follows `$ flopcalc ...` is what it prints; a line `...` stands for any lines."""
+    pytest.importorskip("sympy")
+    pytest.importorskip("torch")
+    command, _, expected = block.partition("\n")
+    done = run(*shlex.split(command.removeprefix("$ flopcalc ")))
+    assert done.code == 0
+    pattern = "".join(
+        r"(?:.*\n)*?" if line == "..." else re.escape(line.rstrip()) + r"\n" for line in expected.splitlines()
+    )
+    assert re.fullmatch(pattern, done.out), done.out
+
+
+def test_python_examples() -> None:
+    """The README's sessions and the docstrings of the short API."""
+    pytest.importorskip("torch")
+    import flopcalc.api
+
+    parser = doctest.DocTestParser()
+    for index, block in enumerate(_blocks(README, "python")):
+        test = parser.get_doctest(block, {}, f"README block {index}", "README.md", 0)
+        assert test.examples
+        runner = doctest.DocTestRunner()
+        runner.run(test)
+        assert runner.failures == 0
+    found = doctest.testmod(flopcalc.api)
+    assert found.attempted
+    assert not found.failed
+
+
+def test_the_network_of_the_guide() -> None:
+    """docs/networks.md's example reads, and is plain YAML for any reader."""
+    (text,) = _blocks((ROOT / "docs" / "networks.md").read_text(), "yaml")
+    from flopcalc.networks.describe import read_description
+
+    net = read_description(read_text(text, "guide"), "guide", {}, None, 1)
+    assert [layer.name for layer in net.layers if layer.kind == "linear"] == ["fc"]
+    assert "layer2.0.shortcut.conv" in {layer.name for layer in net.layers}
+    assert yaml.safe_load(text)["name"] == "tiny"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    """Relative links name files that exist."""
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        assert target.startswith("http") or (page.parent / target).exists(), target
+
+
+def test_generated_pages_are_fresh() -> None:
+    """docs/cli.md and docs/operators.md follow from the code."""
+    done = fresh(
+        "import runpy, sys; sys.argv = ['x', '--check']; runpy.run_path('docs/generate.py', run_name='__main__')"
+    )
+    assert done.code == 0, done.err
+
+
+def test_every_command_is_in_the_readme() -> None:
+    """And every shipped network loads under the name that the README uses."""
+    for name in COMMANDS:
+        assert f"flopcalc {name}" in README, name
+    assert "resnet50" in networks.names()
