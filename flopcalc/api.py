@@ -3,7 +3,7 @@
 from typing import Any
 
 from flopcalc import registry
-from flopcalc.geometry import Pair, geometry
+from flopcalc.geometry import Pair
 from flopcalc.operator import Evaluation
 
 
@@ -33,11 +33,12 @@ def layer(
     Fraction(17, 72)
     """
     operator = registry.get(type)
-    shape = geometry(
+    shape = operator.geometry(
         c_in,
         c_out,
-        k=operator.shape.get("k", 3) if k is None else k,
-        hw=operator.shape.get("hw", 56) if hw is None else hw,
+        options,
+        k=k,
+        hw=hw,
         stride=stride,
         padding=padding,
         dilation=dilation,

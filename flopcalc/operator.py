@@ -14,10 +14,9 @@ from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from flopcalc import parts
-from flopcalc.arith import Dim
 from flopcalc.cost import Cost, Part
 from flopcalc.errors import FlopcalcError, clip, unknown_name
-from flopcalc.geometry import Geometry
+from flopcalc.geometry import Geometry, geometry
 from flopcalc.provenance import Equation, Paper
 
 Value: TypeAlias = int | bool | str | Fraction | tuple[int, ...] | None
@@ -207,6 +206,14 @@ class Policy(NamedTuple):
 _EVERYWHERE = Policy("every convolution")
 
 
+def _image_in(g: Geometry, named: Named) -> tuple[int, ...]:
+    return g.c_in, g.h, g.w
+
+
+def _image_out(g: Geometry, named: Named) -> tuple[int, ...]:
+    return g.c_out, g.h_out, g.w_out
+
+
 def _plain_convolution(g: Geometry, named: Named) -> Cost:
     bias = bool(named.get("bias", False))
     return Cost((parts.conv("conv", g.c_in, g.c_out, g.area, g.p_in, g.p_out, bias=bias),))
@@ -218,8 +225,10 @@ class Operator:
 
     formula(g, **named) yields parts; it names the options and derived values that it reads.
     summary(g, named) gives the notes that `layer` prints, with their numbers.
-    baseline(g, named) is the plain convolution that the ratio compares with.
-    shape: sizes that stand in for those that a user does not give.
+    baseline(g, named) is the plain convolution that the ratio compares with; baseline_text names it.
+    shape: sizes that stand in for those that a user does not give. axes: 1 for operators on
+    sequences, whose sizes lie along the width. default_c_out(c_in, options): output channels when
+    they are not given (else c_in). in_shape, out_shape: of one sample.
     family groups operators in listings. samples: sets of options worth checking together.
     """
 
@@ -236,7 +245,12 @@ class Operator:
     policy: Policy = _EVERYWHERE
     notes: Callable[["Evaluation"], Iterable[str]] | None = None
     baseline: Callable[[Geometry, Named], Cost] = _plain_convolution
+    baseline_text: str = "plain conv"
     shape: Mapping[str, int] = field(default_factory=dict)
+    axes: int = 2
+    default_c_out: Callable[[int, Named], int] | None = None
+    in_shape: Callable[[Geometry, Named], tuple[int, ...]] = _image_in
+    out_shape: Callable[[Geometry, Named], tuple[int, ...]] = _image_out
     samples: tuple[Named, ...] = ()
 
     def __post_init__(self) -> None:
@@ -269,6 +283,17 @@ class Operator:
     def param(self) -> Mapping[str, Param]:
         """The options by name."""
         return {param.name: param for param in self.params}
+
+    def geometry(self, c_in: int, c_out: int | None = None, given: Named = _NOTHING, **sizes: Any) -> Geometry:
+        """A checked shape with the operator's own defaults; sizes as `flopcalc.geometry.geometry` takes them."""
+        if c_out is None and self.default_c_out is not None:
+            c_out = self.default_c_out(c_in, self.resolve(given))
+        sizes = {**self.shape, **{name: size for name, size in sizes.items() if size is not None}}
+        if self.axes == 1:
+            sizes = {"k": 3, "hw": 56, **sizes}
+            flat = {"k": 1, "hw": 1, "stride": 1, "padding": 0, "dilation": 1}
+            sizes = {name: _along(flat[name], size) if name in flat else size for name, size in sizes.items()}
+        return geometry(c_in, c_out, **sizes)
 
     def resolve(self, given: Named) -> dict[str, Value]:
         """All options, checked, with defaults for those not given."""
@@ -305,6 +330,11 @@ class Operator:
         return Evaluation(self, g, frozenset(given), named, self.cost(g, named))
 
 
+def _along(flat: int, size: Any) -> tuple[int, int]:
+    """A size of a sequence as height and width; of two sizes the last counts."""
+    return flat, size[-1] if isinstance(size, tuple) else size
+
+
 def _wanted(function: Callable[..., Any]) -> tuple[str, ...]:
     """Names of the arguments after the first (the geometry)."""
     code = function.__code__
@@ -336,9 +366,20 @@ class Evaluation:
         """The plain convolution that this is compared with."""
         return self.operator.baseline(self.geometry, self.named)
 
-    def ratio(self, kind: str) -> Dim:
-        """Cost over that of the plain convolution, an exact Fraction."""
-        return Fraction(self.cost.total(kind), self.baseline.total(kind))
+    def ratio(self, kind: str) -> Fraction | None:
+        """Cost over that of the plain convolution, exact; None where that has no such cost."""
+        base = self.baseline.total(kind)
+        return Fraction(self.cost.total(kind), base) if base else None
+
+    @property
+    def in_shape(self) -> tuple[int, ...]:
+        """Shape of the input of one sample."""
+        return self.operator.in_shape(self.geometry, self.named)
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        """Shape of the output of one sample."""
+        return self.operator.out_shape(self.geometry, self.named)
 
     def label(self) -> str:
         """`spconv(alpha=1/4)`: the name with the options that were given."""

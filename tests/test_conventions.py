@@ -81,7 +81,7 @@ def _ask(peer: str, module: Any, x: Any) -> int:
 def test_layers(peer: str, name: str, options: dict[str, Any]) -> None:
     """Each operator, as built, to the unit."""
     e: Evaluation = layer(name, 64, hw=1 if name == "linear" else 16, **options)
-    found = _ask(peer, build_layer(e), torch.zeros(input_shape(name, e.geometry)))
+    found = _ask(peer, build_layer(e), torch.zeros(input_shape(e)))
     assert convention.get(peer).of(e.cost, 1) == found
 
 

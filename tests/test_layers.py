@@ -1,6 +1,7 @@
 """The modules do what the papers say, not only what the count needs. Small tensors, real arithmetic."""
 
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 import pytest
@@ -36,8 +37,8 @@ def test_trains(operator: Operator) -> None:
             continue
         tried += 1
         module = build_layer(evaluation, dtype=torch.float64)
-        out = module(_random(*input_shape(operator.name, g)))
-        assert out.numel() == g.c_out * g.p_out
+        out = module(_random(*input_shape(evaluation)))
+        assert out.numel() == g.n * prod(evaluation.out_shape)
         (out * _random(*out.shape)).sum().backward()
         for name, parameter in module.named_parameters():
             assert parameter.grad is not None, f"{evaluation.label()}: {name}"
@@ -51,7 +52,7 @@ def test_every_output_depends_on_the_input(operator: Operator) -> None:
     """No channel of the output is dead: each moves when the input does."""
     evaluation = next(e for e in cases(operator) if e.geometry.c_out <= 64)
     module = build_layer(evaluation, dtype=torch.float64).eval()
-    shape = input_shape(operator.name, evaluation.geometry)
+    shape = input_shape(evaluation)
     difference = (module(_random(*shape)) - module(torch.zeros(shape, dtype=torch.float64))).abs()
     channels = difference.amax(dim=tuple(d for d in range(difference.dim()) if d != 1))
     # ReLU may silence some channels of SIC; most must live.

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from flopcalc.errors import FlopcalcError
-from flopcalc.geometry import Geometry, geometry
-from flopcalc.operator import Evaluation, Operator
+from flopcalc.geometry import Geometry
+from flopcalc.operator import Evaluation, Named, Operator
 
 SHAPES: tuple[dict[str, Any], ...] = (
     {"c_in": 64},
@@ -37,15 +37,16 @@ SHAPES: tuple[dict[str, Any], ...] = (
 )
 
 
-def shapes_for(operator: Operator) -> Iterator[Geometry]:
+def shapes_for(operator: Operator, options: Named) -> Iterator[Geometry]:
     """SHAPES as geometries, with the sizes that the operator fixes."""
-    fixed = {key: value for key, value in operator.shape.items() if key == "k"}
     for shape in SHAPES:
-        sizes = {**shape, **fixed}
-        if fixed:
-            # The padding and stride of another kernel would make no sense.
-            sizes = {key: value for key, value in sizes.items() if key not in ("stride", "padding", "dilation")}
-        yield geometry(sizes.pop("c_in"), sizes.pop("c_out", None), **sizes)
+        sizes = dict(shape)
+        if "k" in operator.shape:
+            # The kernel is fixed, and the stride and padding of another would make no sense.
+            sizes = {key: value for key, value in sizes.items() if key not in ("k", "stride", "padding", "dilation")}
+        c_in = sizes.pop("c_in")
+        c_out = sizes.pop("c_out", None)
+        yield operator.geometry(c_in, c_out, options, **sizes)
 
 
 def option_sets(operator: Operator) -> Iterator[dict[str, Any]]:
@@ -60,7 +61,7 @@ def option_sets(operator: Operator) -> Iterator[dict[str, Any]]:
 def cases(operator: Operator) -> Iterator[Evaluation]:
     """Every shape with every set of options that the operator's rules allow."""
     for options in option_sets(operator):
-        for g in shapes_for(operator):
+        for g in shapes_for(operator, options):
             try:
                 yield operator.evaluate(g, options)
             except FlopcalcError as error:

@@ -48,7 +48,7 @@ def layer_record(e: Evaluation, convention: Convention, dtype: str = "float32") 
         "schema": "flopcalc/layer/1",
         "type": e.operator.name,
         "inputs": inputs(e.geometry),
-        "output": [e.geometry.c_out, e.geometry.h_out, e.geometry.w_out],
+        "output": list(e.out_shape),
         "options": {name: plain(value) for name, value in e.options.items()},
         "derived": {name: plain(value) for name, value in e.derived.items()},
         **sums,
@@ -71,8 +71,9 @@ def layer_record(e: Evaluation, convention: Convention, dtype: str = "float32") 
     }
 
 
-def _ratio(e: Evaluation, kind: str) -> float:
-    return float(e.ratio(kind))
+def _ratio(e: Evaluation, kind: str) -> float | None:
+    ratio = e.ratio(kind)
+    return None if ratio is None else float(ratio)
 
 
 def _equation(reading: Reading, e: Evaluation) -> dict[str, Any]:

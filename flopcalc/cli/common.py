@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -11,7 +11,7 @@ import click
 from flopcalc import convention
 from flopcalc.analysis.layer import DTYPE_BYTES
 from flopcalc.errors import FlopcalcError, clip
-from flopcalc.geometry import Geometry, geometry
+from flopcalc.geometry import Geometry
 from flopcalc.operator import Operator
 from flopcalc.report.document import Document
 
@@ -115,29 +115,21 @@ def shape_options(command: Callable[..., Any]) -> Callable[..., Any]:
 SHAPE_NAMES = ("cin", "cout", "k", "hw", "height", "width", "stride", "padding", "dilation", "groups", "batch")
 
 
-def read_shape(operator: Operator, shape: dict[str, Any]) -> tuple[Geometry, frozenset[str]]:
+def read_shape(
+    operator: Operator, shape: dict[str, Any], options: Mapping[str, Any]
+) -> tuple[Geometry, frozenset[str]]:
     """The geometry for an operator, and the JSON names of the inputs that were not given."""
-    default_size = operator.shape.get("hw", 56)
-    hw = shape["hw"]
-    if hw is not None and (shape["height"] is not None or shape["width"] is not None):
+    hw, height, width = shape["hw"], shape["height"], shape["width"]
+    if hw is not None and (height is not None or width is not None):
         raise FlopcalcError("bad-dimension", "--hw is given together with --h or --w", "give --hw, or --h and --w")
-    height, width = hw if isinstance(hw, tuple) else (hw, hw)
-    height = shape["height"] if height is None else height
-    width = shape["width"] if width is None else width
-    # One of the two given stands for both.
-    size = (height or width or default_size, width or height or default_size)
-    if 0 in (height, width):
-        size = (0, 0)
-    given: dict[str, Any] = {"hw": size, "k": operator.shape.get("k", 3) if shape["k"] is None else shape["k"]}
-    for name, target in (("stride", "stride"), ("padding", "padding"), ("dilation", "dilation"),
-                         ("groups", "groups"), ("batch", "n")):  # fmt: skip
-        if shape[name] is not None:
-            given[target] = shape[name]
+    if height is not None or width is not None:
+        # One of the two given stands for both.
+        hw = (width if height is None else height, height if width is None else width)
     optional = ("cout", "k", "stride", "padding", "dilation", "groups", "batch")
-    defaulted = {name for name in optional if shape[name] is None}
-    if height is None and width is None:
-        defaulted |= {"h", "w"}
-    return geometry(shape["cin"], shape["cout"], **given), frozenset(defaulted)
+    defaulted = {name for name in optional if shape[name] is None} | ({"h", "w"} if hw is None else set())
+    sizes = {name: shape[name] for name in ("k", "stride", "padding", "dilation", "groups")}
+    geometry = operator.geometry(shape["cin"], shape["cout"], options, hw=hw, n=shape["batch"], **sizes)
+    return geometry, frozenset(defaulted)
 
 
 def emit(document: Document, fmt: str | None, output: str | None) -> None:

@@ -24,6 +24,6 @@ def command(
     evaluations = []
     for text in types:
         operator, given = registry.parse(text)
-        geometry, _ = read_shape(operator, {name: shape[name] for name in SHAPE_NAMES})
+        geometry, _ = read_shape(operator, {name: shape[name] for name in SHAPE_NAMES}, given)
         evaluations.append(operator.evaluate(geometry, given))
     emit(compare_document(evaluations, chosen, dtype), fmt, output)

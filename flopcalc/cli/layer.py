@@ -26,5 +26,5 @@ def command(
     chosen = convention.get(convention_name)
     operator = registry.get(type_name)
     given = registry.read_settings(operator, list(settings))
-    geometry, defaulted = read_shape(operator, {name: shape[name] for name in SHAPE_NAMES})
+    geometry, defaulted = read_shape(operator, {name: shape[name] for name in SHAPE_NAMES}, given)
     emit(layer_document(operator.evaluate(geometry, given), defaulted, chosen, dtype), fmt, output)

@@ -48,7 +48,7 @@ def command(
     verify = import_module("flopcalc.pytorch.verify")
     if single is not None:
         operator, given = single
-        geometry, _ = read_shape(operator, {name: shape[name] for name in SHAPE_NAMES})
+        geometry, _ = read_shape(operator, {name: shape[name] for name in SHAPE_NAMES}, given)
         rows = list(verify.verify_layer(operator.evaluate(geometry, given)))
         document = _case_document(verify.verify_record(rows))
     else:

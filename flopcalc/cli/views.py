@@ -59,7 +59,7 @@ def _inputs(e: Evaluation, defaulted: frozenset[str]) -> Iterable[tuple[str, str
     }
     text = ", ".join(_star(f"{name} {value}", name in defaulted) for name, value in values.items())
     yield "input", f"{text} (* default)"
-    yield "output", f"{g.c_out} x {g.h_out} x {g.w_out}"
+    yield "output", " x ".join(map(str, e.out_shape))
 
 
 def _options(e: Evaluation) -> Iterable[tuple[str, str]]:
@@ -116,8 +116,14 @@ def _parts_table(e: Evaluation, convention: Convention) -> Table:
     ratios = [f"{a / b:.4f}" if b else "" for a, b in zip(both[0], both[1], strict=True)]
     end: list[list[Cell]] = [
         ["total", e.cost.params, *both[0], 1 if total else None, *end_of(e.cost)],
-        ["plain conv", base.params, *both[1], None, *end_of(base)],
-        ["ratio", f"{e.cost.params / base.params:.4f}", *ratios, None, *[None] * len(end_of(base))],
+        [e.operator.baseline_text, base.params, *both[1], None, *end_of(base)],
+        [
+            "ratio",
+            f"{e.cost.params / base.params:.4f}" if base.params else "",
+            *ratios,
+            None,
+            *[None] * len(end_of(base)),
+        ],
     ]
     rows = [row(part) for part in e.cost if any(getattr(part, kind) for kind in KINDS)]
     return Table(tuple(columns), rows, end)

@@ -207,10 +207,10 @@ OPERATOR = Operator(
         Equation("7", "H * W * k^2 * C_in * C_out",
                  {"H": "h_out", "W": "w_out", "k": "k", "C_in": "c_in", "C_out": "c_out"}, "baseline_macs"),
         Equation("8", _AS_PRINTED, _COST, "macs", status="corrected", right=_SQUARED,
-                 why="The last term lacks its square: the figure draws the tail as a Conv like the others. "
-                     "(The paper's 20 % at C_in = C_out, d = 3 fits the unsquared form, which an ordinary "
-                     "convolution cannot cost; squared it is never under 25.51 %.)",
-                 given={"tail": "conv"}, domain=_not_plain, domain_text="d >= 1"),
+                 why="The last term lacks its square: the figure draws the tail as a Conv like the others, and that "
+            "costs the square of its channels. Against it: the paper's 20 % at C_in = C_out, d = 3 fits the "
+            "unsquared form (17.3 to 20.5 %), not the squared one (never under 25.51 %).",
+            given={"tail": "conv"}, domain=_not_plain, domain_text="d >= 1"),
         Equation("8", _AS_PRINTED, _COST, "macs", given={"tail": "depthwise"},
                  domain=_not_plain, domain_text="d >= 1"),
     ),

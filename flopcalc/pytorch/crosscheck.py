@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import prod
 
 from flopcalc.cost import KINDS
 from flopcalc.networks.network import Network
@@ -31,12 +32,11 @@ class Confronted:
 
 def confront_layer(evaluation: Evaluation) -> list[Confronted]:
     """An operator's parts against its module; the last item is the whole."""
-    g = evaluation.geometry
     module = build_layer(evaluation, device="meta")
-    counted = count(module, input_shape(evaluation.operator.name, g))
+    counted = count(module, input_shape(evaluation))
     parts = {part.name: {kind: getattr(part, kind) for kind in KINDS} for part in evaluation.cost}
     rows = _confront(parts, counted, alone=not any(True for _ in module.children()))
-    elements = g.c_out * g.p_out
+    elements = evaluation.geometry.n * prod(evaluation.out_shape)
     sizes = {"output": elements}, {"output": _size(counted)}
     whole = {kind: evaluation.cost.total(kind) for kind in COMPARED}
     return [*rows, _whole(whole | sizes[0], counted, sizes[1])]
@@ -58,13 +58,7 @@ def _whole(derived: Mapping[str, int], counted: Count, more: Mapping[str, int]) 
 
 
 def _size(counted: Count) -> int:
-    total = 0
-    for shape in counted.output:
-        size = 1
-        for extent in shape:
-            size *= extent
-        total += size
-    return total
+    return sum(map(prod, counted.output))
 
 
 def _confront(parts: Mapping[str, Mapping[str, int]], counted: Count, alone: bool) -> list[Confronted]:

@@ -28,8 +28,7 @@ def render(document: Document, width: int) -> str:
 
 
 def _table(console: Console, table: Table) -> None:
-    if table.title:
-        _title(console, table.title)
+    _title(console, table.title)
     grid = RichTable(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 0, 0, 1), header_style="bold")
     for column in table.columns:
         left = column.kind in LEFT
@@ -70,7 +69,8 @@ def _lines(console: Console, block: Lines) -> None:
 
 def _title(console: Console, title: str) -> None:
     console.print()
-    console.print(Text(title, style="bold"))
+    if title:
+        console.print(Text(title, style="bold"))
 
 
 def _hanging(console: Console, label: str, text: str) -> None:

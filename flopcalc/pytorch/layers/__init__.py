@@ -13,7 +13,6 @@ from typing import Any
 from torch import nn
 
 from flopcalc import registry
-from flopcalc.geometry import Geometry
 from flopcalc.operator import Evaluation
 
 
@@ -42,11 +41,13 @@ def build_layer(evaluation: Evaluation, **factory: Any) -> nn.Module:
     return module
 
 
-def input_shape(operator: str, g: Geometry) -> tuple[int, ...]:
+def input_shape(evaluation: Evaluation) -> tuple[int, ...]:
     """The shape of the tensor that the operator's module takes, batch first."""
-    file = _file(operator)
-    shape: tuple[int, ...] = file.input_shape(g) if hasattr(file, "input_shape") else (g.n, g.c_in, g.h, g.w)
-    return shape
+    file = _file(evaluation.operator.name)
+    if hasattr(file, "input_shape"):
+        shape: tuple[int, ...] = file.input_shape(evaluation)
+        return shape
+    return (evaluation.geometry.n, *evaluation.in_shape)
 
 
 def __getattr__(name: str) -> Any:

@@ -4,7 +4,6 @@ from typing import Any
 
 from torch import nn
 
-from flopcalc.geometry import Geometry
 from flopcalc.operator import Evaluation
 
 
@@ -14,6 +13,7 @@ def build(evaluation: Evaluation, **factory: Any) -> nn.Module:
     return nn.Linear(g.c_in, g.c_out, bias=evaluation.named["bias"], **factory)
 
 
-def input_shape(g: Geometry) -> tuple[int, ...]:
+def input_shape(evaluation: Evaluation) -> tuple[int, ...]:
     """(n, c) for a single position, else channels last."""
+    g = evaluation.geometry
     return (g.n, g.c_in) if g.h == g.w == 1 else (g.n, g.h, g.w, g.c_in)
