@@ -101,6 +101,18 @@ def test_flops_by_hand() -> None:
     assert sic.cost.flops == 2 * (4 * 9 + 16) * 25 + 2 * 4 * 25
 
 
+def test_thop_2019_by_hand() -> None:
+    """Its rules for one layer each: no package of it lives. Linear: a product per weight, the sums between."""
+    fold = convention.get("thop-2019").of
+    assert fold(layer("linear", 64, 10).cost) == 10 * (64 + 63)
+    assert fold(layer("conv", 4, 8, hw=5, bias=True).cost) == 8 * 25 * (4 * 9 + 1)
+    dsc = layer("dsc", 4, 8, hw=5, norm=True)
+    assert fold(dsc.cost) == dsc.cost.macs + 4 * (4 + 8) * 25
+    net = network("resnet50")
+    pools = {one.name: fold(one.cost) for one in net.layers if "pool" in one.name}
+    assert pools == {"maxpool": 64 * 56 * 56 * 9, "avgpool": 2048 * (49 + 1)}
+
+
 def test_unknown_convention() -> None:
     """Names are suggested."""
     with pytest.raises(FlopcalcError, match="fvcor") as caught:
