@@ -11,7 +11,7 @@ torch: Any = pytest.importorskip("torch")
 from dataclasses import replace
 
 from flopcalc import FlopcalcError, layer, network, registry
-from flopcalc.geometry import Geometry, geometry
+from flopcalc.geometry import Geometry
 from flopcalc.networks.replace import replace_convolutions
 from flopcalc.operator import Operator, Param
 from flopcalc.pytorch.crosscheck import confront_layer, confront_network
@@ -41,24 +41,26 @@ def applied(draw: st.DrawFn, operator: Operator) -> tuple[Geometry, dict[str, An
     c_in = draw(channels)
     # Half of the shapes are plain, since some operators refuse nearly all others.
     plain = draw(st.booleans())
-    c_out = c_in if plain else draw(channels)
+    c_out = None if plain else draw(channels)
     kernels = [1, 3, 5, (1, 3)] if plain else [1, 2, 3, 4, 5, (5, 3)]
     sizes: dict[str, Any] = {
-        "k": operator.shape.get("k") or draw(st.sampled_from(kernels)),
         "hw": (draw(st.integers(5, 19)), draw(st.integers(5, 19))),
         "n": draw(st.integers(1, 3)),
     }
-    if not plain and "k" not in operator.shape:
-        sizes |= {
-            "stride": draw(st.sampled_from([1, 2, 3, (2, 1)])),
-            "dilation": draw(st.sampled_from([1, 1, 2])),
-            "groups": draw(st.sampled_from([1, 1, 1, 2, c_in])),
-        }
-        if draw(st.integers(0, 4)) == 0:
-            sizes["padding"] = draw(st.integers(0, 2))
-    options = {param.name: draw(_value(param)) for param in operator.params}
+    if "k" not in operator.shape:
+        sizes["k"] = draw(st.sampled_from(kernels))
+        if not plain:
+            sizes |= {
+                "stride": draw(st.sampled_from([1, 2, 3, (2, 1)])),
+                "dilation": draw(st.sampled_from([1, 1, 2])),
+                "groups": draw(st.sampled_from([1, 1, 1, 2, c_in])),
+            }
+            if draw(st.integers(0, 4)) == 0:
+                sizes["padding"] = draw(st.integers(0, 2))
+    drawn = {param.name: draw(_value(param)) for param in operator.params}
+    options = {name: value for name, value in drawn.items() if value is not None}
     try:
-        return geometry(c_in, c_out, **sizes), {name: v for name, v in options.items() if v is not None}
+        return operator.geometry(c_in, c_out, options, **sizes), options
     except FlopcalcError:
         assume(False)
         raise
