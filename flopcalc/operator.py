@@ -230,6 +230,7 @@ class Operator:
     sequences, whose sizes lie along the width. default_c_out(c_in, options): output channels when
     they are not given (else c_in). in_shape, out_shape: of one sample.
     family groups operators in listings. samples: sets of options worth checking together.
+    layer_file: for a plug-in, the module that holds its nn.Module, as `package.module`.
     """
 
     name: str
@@ -252,6 +253,7 @@ class Operator:
     in_shape: Callable[[Geometry, Named], tuple[int, ...]] = _image_in
     out_shape: Callable[[Geometry, Named], tuple[int, ...]] = _image_out
     samples: tuple[Named, ...] = ()
+    layer_file: str = ""
 
     def __post_init__(self) -> None:
         names = [param.name for param in self.params] + [value.name for value in self.derived]

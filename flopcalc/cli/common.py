@@ -112,6 +112,14 @@ def shape_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def optional_shape_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The shape options without the duty to give --cin."""
+    decorated = shape_options(command)
+    for option in decorated.__click_params__:  # type: ignore[attr-defined]
+        option.required = False
+    return decorated
+
+
 SHAPE_NAMES = ("cin", "cout", "k", "hw", "height", "width", "stride", "padding", "dilation", "groups", "batch")
 
 

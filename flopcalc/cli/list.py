@@ -1,19 +1,39 @@
 """`flopcalc list`."""
 
+from typing import Any
+
 import click
 
 from flopcalc import networks, registry
-from flopcalc.cli.common import FORMATS, emit
-from flopcalc.operator import Operator
-from flopcalc.report.document import Column, Document, Table
+from flopcalc.analysis.layer import inputs
+from flopcalc.cli.common import FORMATS, SHAPE_NAMES, emit, optional_shape_options, read_shape
+from flopcalc.errors import FlopcalcError
+from flopcalc.operator import Evaluation, Operator, Site
+from flopcalc.report.document import Cell, Column, Document, Facts, Table
+
+_EXAMPLE = "write for example flopcalc list --matching --cin 64"
 
 
-@click.command("list", epilog="Example: flopcalc list --format json")
+@click.command("list", epilog="Example: flopcalc list --matching --cin 64 --cout 128 --stride 2")
+@click.option("--matching", is_flag=True, help="Only what may stand for the convolution given by the shape options.")
+@optional_shape_options
 @click.option("--format", "fmt", type=click.Choice(FORMATS), default=None, help="How to write the result.")
 @click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of the terminal.")
-def command(fmt: str | None, output: str | None) -> None:
-    """The operators and networks that flopcalc knows."""
-    operators = sorted(registry.every(), key=lambda operator: (operator.family, operator.name))
+def command(matching: bool, fmt: str | None, output: str | None, **shape: Any) -> None:
+    """The operators and networks that flopcalc knows.
+
+    With --matching and a shape: which operators, with their default options, may stand for that
+    convolution, the cheapest first, and why the others may not.
+    """
+    operators = [*registry.every(), *map(registry.get, registry.plug_ins())]
+    operators.sort(key=lambda operator: (operator.family, operator.name))
+    if matching:
+        emit(_matching(operators, shape), fmt, output)
+        return
+    if any(value is not None for value in shape.values()):
+        raise FlopcalcError(
+            "bad-usage", "a shape is given without --matching", "write flopcalc list --matching --cin 64"
+        )
     shipped = [networks.load(name) for name in networks.names()]
     data = {
         "schema": "flopcalc/list/1",
@@ -56,3 +76,40 @@ def _family(family: str, operators: list[Operator]) -> Table:
         if operator.family == family
     ]
     return Table(tuple(Column(name, "text") for name in columns), rows, title=family.capitalize())
+
+
+def _matching(operators: list[Operator], shape: dict[str, Any]) -> Document:
+    if shape["cin"] is None:
+        raise FlopcalcError("bad-usage", "--matching needs a shape", _EXAMPLE)
+    plain, _ = read_shape(registry.get("conv"), {name: shape[name] for name in SHAPE_NAMES}, {})
+    site = Site("layer", plain, first=False)
+    stand: list[Evaluation] = []
+    refused: list[tuple[str, str]] = []
+    for operator in operators:
+        reason = operator.policy.refuses(site)
+        if reason is None:
+            try:
+                stand.append(operator.evaluate(plain))
+            except FlopcalcError as error:
+                reason = error.message.removeprefix(f"{operator.name} cannot stand here: ")
+        if reason is not None:
+            refused.append((operator.name, reason))
+    stand.sort(key=lambda e: (e.cost.macs, e.operator.name))
+    rows: list[list[Cell]] = [
+        [e.operator.name, e.cost.params, e.ratio("params"), e.cost.macs, e.ratio("macs"), e.cost.steps] for e in stand
+    ]
+    columns = (Column("operator", "name"), Column("params"), Column("ratio", "ratio"), Column("MACs"),
+               Column("ratio", "ratio"), Column("steps"))  # fmt: skip
+    data = {
+        "schema": "flopcalc/matching/1",
+        "inputs": inputs(plain),
+        "matching": [
+            {"name": e.operator.name, **{kind: e.cost.total(kind) for kind in ("params", "macs", "steps")}}
+            for e in stand
+        ],
+        "refused": [{"name": name, "reason": reason} for name, reason in refused],
+    }
+    blocks: list[Table | Facts] = [Table(columns, rows)]
+    if refused:
+        blocks.append(Facts(refused, "May not stand here"))
+    return Document(f"May stand for a convolution {plain}, with default options", blocks, data)

@@ -11,7 +11,7 @@ import click
 from flopcalc import networks, registry
 from flopcalc.analysis.cases import cases
 from flopcalc.analysis.model import replace_text
-from flopcalc.cli.common import FORMATS, SHAPE_NAMES, emit, read_shape, shape_options
+from flopcalc.cli.common import FORMATS, SHAPE_NAMES, emit, optional_shape_options, read_shape
 from flopcalc.errors import ExitCode, FlopcalcError, unknown_name
 from flopcalc.networks.replace import replace_convolutions
 from flopcalc.operator import Operator
@@ -21,17 +21,9 @@ Rows = list[dict[str, Any]]
 Job = tuple[str, Callable[[], Iterable[dict[str, Any]]]]
 
 
-def _optional_cin(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The shape options without the duty to give --cin."""
-    decorated = shape_options(command)
-    for option in decorated.__click_params__:  # type: ignore[attr-defined]
-        option.required = False
-    return decorated
-
-
 @click.command("verify", epilog="Example: flopcalc verify compconv --cin 256 --set tail=depthwise")
 @click.argument("targets", nargs=-1, metavar="[OPERATOR|NETWORK]...")
-@_optional_cin
+@optional_shape_options
 @click.option("--set", "settings", metavar="NAME=VALUE", multiple=True, help="An option of the one operator.")
 @click.option("--format", "fmt", type=click.Choice(FORMATS), default=None, help="How to write the result.")
 @click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of the terminal.")
@@ -76,8 +68,7 @@ def _single(
 def _jobs(targets: tuple[str, ...], verify: Any) -> Iterator[Job]:
     known = [*registry.names(), *networks.names()]
     for name in targets or known:
-        if name in registry.names():
-            operator = registry.get(name)
+        if name not in networks.names() and (operator := registry.find(name)) is not None:
             yield name, partial(_operator_rows, operator, verify)
         elif name in networks.names() or name.endswith((".yaml", ".yml")):
             yield from _network_jobs(name, verify)

@@ -184,8 +184,8 @@ class _Reader:
         kind = str(spec["op"])
         if kind in primitives.PRIMITIVES:
             layer = self.primitive(full, kind, spec, env, inputs, stage)
-        elif kind in registry.names():
-            layer = self.operator(full, registry.get(kind), spec, env, inputs, stage)
+        elif (operator := registry.find(kind)) is not None:
+            layer = self.operator(full, operator, spec, env, inputs, stage)
         else:
             known = [*primitives.PRIMITIVES, *registry.names()]
             near = unknown_name("layer kind", kind, known, f"known: {', '.join(sorted(known))}")

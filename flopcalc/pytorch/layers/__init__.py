@@ -17,7 +17,7 @@ from flopcalc.operator import Evaluation
 
 
 def _file(operator: str) -> ModuleType:
-    return import_module(f"{__name__}.{operator}")
+    return import_module(registry.get(operator).layer_file or f"{__name__}.{operator}")
 
 
 def build_layer(evaluation: Evaluation, **factory: Any) -> nn.Module:

@@ -1,0 +1,66 @@
+"""Citations and the query for what may stand."""
+
+import json
+import re
+from collections.abc import Callable
+
+import pytest
+from helpers import Run
+
+from flopcalc import registry
+from flopcalc.operator import Operator
+
+Runner = Callable[..., Run]
+
+
+@pytest.mark.parametrize("operator", list(registry.every()), ids=lambda operator: operator.name)
+def test_papers_are_complete(operator: Operator) -> None:
+    """Whatever has authors has a year and a place to find it; names are `Family, Given`."""
+    paper = operator.paper
+    assert re.fullmatch(r"[a-z0-9_]+", paper.key)
+    if paper.authors:
+        assert paper.year
+        assert paper.arxiv or paper.doi
+        assert all(", " in author for author in paper.authors)
+    assert not paper.arxiv or re.fullmatch(r"\d{4}\.\d{4,5}", paper.arxiv)
+    assert not paper.doi or paper.doi.startswith("10.")
+
+
+def test_one_key_is_one_paper() -> None:
+    """Two operators of one paper share the record."""
+    seen: dict[str, object] = {}
+    for operator in registry.every():
+        assert seen.setdefault(operator.paper.key, operator.paper) == operator.paper
+
+
+def test_cite(run: Runner) -> None:
+    """Text and BibTeX of what was asked for, each paper once."""
+    text = run("cite", "compconv", "spconv").out
+    assert text.splitlines()[1].startswith("Zhang, C., Xu, Y., Shen, Y.: CompConv: A Compact Convolution Module")
+    assert "pp. 3012-3021, 2021. arXiv:2106.10486." in text
+    entry = run("cite", "spconv", "--as", "bibtex").out
+    assert entry.startswith("@inproceedings{zhang2020split,\n")
+    assert "  pages         = {3195--3201}," in entry
+    assert "  author        = {Zhang, Qiulin and Jiang, Zhuqing and " in entry
+    assert entry.count("@") == 1
+    assert entry.count("{") == entry.count("}")
+    every = run("cite", "--as", "bibtex").out
+    keys = re.findall(r"^@\w+\{(\w+),", every, flags=re.MULTILINE)
+    assert len(keys) == len(set(keys)) > 4
+    assert run("cite", "nope").code == 2
+
+
+def test_matching(run: Runner) -> None:
+    """64 -> 128 at stride 2: SIC may not, with the reason; the cheapest comes first."""
+    done = run("list", "--matching", "--cin", "64", "--cout", "128", "--stride", "2", "--format", "json")
+    data = json.loads(done.out)
+    names = [row["name"] for row in data["matching"]]
+    assert {"conv", "dsc", "ghost", "spconv", "compconv"} <= set(names)
+    refused = {row["name"]: row["reason"] for row in data["refused"]}
+    assert refused["sic"] == "c_in = 64 and c_out = 128 differ"
+    assert "linear" in refused
+    macs = [row["macs"] for row in data["matching"]]
+    assert macs == sorted(macs)
+    assert "May not stand here" in run("list", "--matching", "--cin", "64", "--cout", "128").out
+    for bad in (["list", "--matching"], ["list", "--cin", "8"], ["list", "--matching", "--cin", "0"]):
+        assert run(*bad).code == 2
