@@ -177,11 +177,11 @@ class _Evaluator:
 
 
 def _ceil(value: Any) -> Any:
-    return -((-value) // 1)
+    return arith.ceil_div(value, 1)
 
 
 def _floor(value: Any) -> Any:
-    return value // 1
+    return arith.floor_div(value, 1)
 
 
 def _fold(pair: Callable[[Any, Any], Any]) -> Callable[..., Any]:

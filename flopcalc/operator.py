@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
+from inspect import CO_VARKEYWORDS
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -260,7 +261,7 @@ class Operator:
         if len(names) != len(set(names)):
             raise ValueError(f"{self.name}: two options or derived values share a name")
         for function in (self.formula, *(value.compute for value in self.derived)):
-            if unknown := set(_wanted(function)) - set(names):
+            if unknown := set(_wanted(function) or ()) - set(names):
                 raise ValueError(f"{self.name}: {function.__name__} reads unknown names {sorted(unknown)}")
         for equation in self.equations:
             equation.check()
@@ -274,11 +275,11 @@ class Operator:
         return f"<operator {self.name}>"
 
     @cached_property
-    def _formula_wants(self) -> tuple[str, ...]:
+    def _formula_wants(self) -> tuple[str, ...] | None:
         return _wanted(self.formula)
 
     @cached_property
-    def _derived_wants(self) -> tuple[tuple[Derived, tuple[str, ...]], ...]:
+    def _derived_wants(self) -> tuple[tuple[Derived, tuple[str, ...] | None], ...]:
         return tuple((value, _wanted(value.compute)) for value in self.derived)
 
     @cached_property
@@ -315,12 +316,12 @@ class Operator:
         """Options and derived values together, by name."""
         named = dict(options)
         for value, wants in self._derived_wants:
-            named[value.name] = value.compute(g, **{name: named[name] for name in wants})
+            named[value.name] = value.compute(g, **_pick(named, wants))
         return named
 
     def cost(self, g: Geometry, named: Named) -> Cost:
         """The formula on a shape. `named` is what `derive` returned. Rules are not checked."""
-        return Cost(tuple(self.formula(g, **{name: named[name] for name in self._formula_wants})))
+        return Cost(tuple(self.formula(g, **_pick(named, self._formula_wants))))
 
     def evaluate(self, g: Geometry, given: Named | None = None) -> "Evaluation":
         """The operator on one concrete shape. Raises FlopcalcError where it cannot stand."""
@@ -337,10 +338,16 @@ def _along(flat: int, size: Any) -> tuple[int, int]:
     return flat, size[-1] if isinstance(size, tuple) else size
 
 
-def _wanted(function: Callable[..., Any]) -> tuple[str, ...]:
-    """Names of the arguments after the first (the geometry)."""
+def _wanted(function: Callable[..., Any]) -> tuple[str, ...] | None:
+    """Names of the arguments after the first (the geometry); None where it takes all by `**named`."""
     code = function.__code__
+    if code.co_flags & CO_VARKEYWORDS:
+        return None
     return code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
+
+
+def _pick(named: Named, wants: tuple[str, ...] | None) -> Named:
+    return named if wants is None else {name: named[name] for name in wants}
 
 
 @dataclass(frozen=True)

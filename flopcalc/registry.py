@@ -4,7 +4,7 @@ A plug-in is an installed package with an entry point in the group `flopcalc.ope
 Operator. Scanning installed packages takes 50 ms, so it is done for unknown names only.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache, lru_cache
 from importlib import import_module
 from os import listdir
@@ -24,15 +24,22 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(file[:-3] for file in files if file.endswith(".py") and not file.startswith("_")))
 
 
-@cache
 def find(name: str) -> Operator | None:
-    """The operator of that name, plug-ins included, or None."""
-    if name in names():
-        found = import_module(f"flopcalc.operators.{name}").OPERATOR
-        if not isinstance(found, Operator) or found.name != name:
-            raise TypeError(f"flopcalc/operators/{name}.py must define OPERATOR with the name {name!r}")
-        return found
-    return _plug_in(name)
+    """The operator of that name, or None; plug-ins count, and paths of YAML files (see flopcalc.composed)."""
+    if name.endswith((".yaml", ".yml")):
+        read: Callable[[str], Operator] = import_module("flopcalc.composed").read_operator
+        return read(name)
+    return _known(name)
+
+
+@cache
+def _known(name: str) -> Operator | None:
+    if name not in names():
+        return _plug_in(name)
+    found = import_module(f"flopcalc.operators.{name}").OPERATOR
+    if not isinstance(found, Operator) or found.name != name:
+        raise TypeError(f"flopcalc/operators/{name}.py must define OPERATOR with the name {name!r}")
+    return found
 
 
 def get(name: str) -> Operator:

@@ -101,6 +101,7 @@ ORDER = [
     ["rules"],
     ["operators"],
     ["registry"],
+    ["composed"],
     ["networks", "api"],
     ["analysis"],
     ["report"],

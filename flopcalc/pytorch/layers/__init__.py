@@ -13,16 +13,24 @@ from typing import Any
 from torch import nn
 
 from flopcalc import registry
-from flopcalc.operator import Evaluation
+from flopcalc.errors import FlopcalcError
+from flopcalc.operator import Evaluation, Operator
 
 
-def _file(operator: str) -> ModuleType:
-    return import_module(registry.get(operator).layer_file or f"{__name__}.{operator}")
+def _file(operator: Operator) -> ModuleType:
+    path = operator.layer_file or f"{__name__}.{operator.name}"
+    try:
+        return import_module(path)
+    except ModuleNotFoundError as error:
+        if error.name != path:
+            raise
+        why = f"the operator {operator.name} has no PyTorch module that could be counted"
+        raise FlopcalcError("no-module", why, "`flopcalc layer` gives its cost by formula") from None
 
 
 def build_layer(evaluation: Evaluation, **factory: Any) -> nn.Module:
     """The module of an operator at its shape and options. factory: device, dtype."""
-    file, g = _file(evaluation.operator.name), evaluation.geometry
+    file, g = _file(evaluation.operator), evaluation.geometry
     module: nn.Module
     if hasattr(file, "build"):
         module = file.build(evaluation, **factory)
@@ -43,7 +51,7 @@ def build_layer(evaluation: Evaluation, **factory: Any) -> nn.Module:
 
 def input_shape(evaluation: Evaluation) -> tuple[int, ...]:
     """The shape of the tensor that the operator's module takes, batch first."""
-    file = _file(evaluation.operator.name)
+    file = _file(evaluation.operator)
     if hasattr(file, "input_shape"):
         shape: tuple[int, ...] = file.input_shape(evaluation)
         return shape
@@ -52,7 +60,7 @@ def input_shape(evaluation: Evaluation) -> tuple[int, ...]:
 
 def __getattr__(name: str) -> Any:
     if not name.startswith("_"):
-        for operator in registry.names():
+        for operator in registry.every():
             found = getattr(_file(operator), name, None)
             if isinstance(found, type) and issubclass(found, nn.Module):
                 return found
