@@ -18,7 +18,7 @@ from flopcalc import parts
 from flopcalc.cost import Cost, Part
 from flopcalc.errors import FlopcalcError, clip, unknown_name
 from flopcalc.geometry import Geometry, geometry
-from flopcalc.provenance import Equation, Paper
+from flopcalc.provenance import Equation, Erratum, Paper
 
 Value: TypeAlias = int | bool | str | Fraction | tuple[int, ...] | None
 Named: TypeAlias = Mapping[str, Any]
@@ -244,6 +244,7 @@ class Operator:
     rules: tuple[Rule, ...] = ()
     limits: tuple[Limit, ...] = ()
     equations: tuple[Equation, ...] = ()
+    errata: tuple[Erratum, ...] = ()
     policy: Policy = _EVERYWHERE
     notes: Callable[["Evaluation"], Iterable[str]] | None = None
     baseline: Callable[[Geometry, Named], Cost] = _plain_convolution

@@ -9,7 +9,7 @@ from flopcalc.geometry import Geometry
 Status = Literal["printed", "corrected", "asymptotic", "open"]
 
 # Shared, and so must not be changed.
-_NOTHING: Mapping[str, object] = MappingProxyType({})
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 STATUS_TEXT: dict[str, str] = {
     "printed": "right as it stands",
@@ -43,6 +43,36 @@ class Paper(NamedTuple):
         """`Zhang et al. 2021 (CVPRW), arXiv 2106.10486`."""
         text = f"{self.who} ({self.venue})"
         return f"{text}, arXiv {self.arxiv}" if self.arxiv else text
+
+
+class Evidence(NamedTuple):
+    """A number that speaks for a correction, described so that it is computed whenever it is shown.
+
+    what: what the number is. Exactly one of: expression (arithmetic on printed figures); operator, with
+    shape and options as `flopcalc.layer` takes them; network, with replace as on the command line.
+    field: what is taken of the layer or network: params, macs, macs_ratio or the name of a derived value.
+    """
+
+    what: str
+    expression: str = ""
+    operator: str = ""
+    shape: Mapping[str, Any] = _NOTHING
+    network: str = ""
+    replace: str = ""
+    field: str = ""
+
+
+class Erratum(NamedTuple):
+    """Something that a source gets wrong in words or figures (a wrong formula is an Equation).
+
+    where: table, section or figure. printed, right: the statement as it stands and as it should.
+    """
+
+    where: str
+    printed: str
+    right: str
+    evidence: tuple[Evidence, ...]
+    paper: Paper | None = None
 
 
 class Equation(NamedTuple):

@@ -21,6 +21,7 @@ COMMANDS = {
     "model": "Cost of a network, whole or with layers replaced.",
     "verify": "Confront formulas, prints and counts.",
     "list": "The operators and networks that flopcalc knows.",
+    "errata": "What the sources get wrong, with the evidence.",
     "cite": "The papers behind operators, as text or BibTeX.",
 }
 

@@ -8,7 +8,8 @@ from flopcalc.arith import Dim, ceil_div
 from flopcalc.cost import Part
 from flopcalc.geometry import Geometry
 from flopcalc.operator import Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule, Site
-from flopcalc.provenance import Equation, Paper
+from flopcalc.operators._slides import SLIDES
+from flopcalc.provenance import Equation, Erratum, Evidence, Paper
 from flopcalc.rules import ONE_GROUP
 
 GHOSTNET = Paper(
@@ -127,4 +128,27 @@ OPERATOR = Operator(
     policy=Policy("every convolution, 1x1 included, but a strided first one", _no_stem),
     equations=(*_ratio("4", "speedup", {}), *_ratio("5", "compression", {"norm": False})),
     notes=_notes,
+    errata=(
+        Erratum(
+            where="on the Ghost module",
+            printed="1 + 1 parameters for each further map",
+            right="d^2 parameters, 9 at d = 3, in the published module",
+            evidence=(
+                Evidence("weights of the cheap filters, 16 -> 64 at k = 1, s = 2, for 32 further maps",
+                         operator="ghost", shape={"c_in": 16, "c_out": 64, "k": 1}, field="part:cheap"),
+            ),
+            paper=SLIDES,
+        ),
+        Erratum(
+            where="ImageNet table, Ghost-ResNet-50 (s = 2) and (s = 4), parameters",
+            printed="13.0M and 6.5M",
+            right="13.95M and 8.15M, at the printed 2.2 and 1.2 GFLOPs",
+            evidence=(
+                Evidence("parameters, s = 2", network="resnet50", replace="ghost:s=2", field="params"),
+                Evidence("MACs, s = 2", network="resnet50", replace="ghost:s=2", field="macs"),
+                Evidence("parameters, s = 4", network="resnet50", replace="ghost:s=4", field="params"),
+                Evidence("MACs, s = 4", network="resnet50", replace="ghost:s=4", field="macs"),
+            ),
+        ),
+    ),
 )  # fmt: skip

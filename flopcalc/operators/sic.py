@@ -14,7 +14,7 @@ from flopcalc.arith import Dim
 from flopcalc.cost import Part
 from flopcalc.geometry import Geometry
 from flopcalc.operator import Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule, spatial
-from flopcalc.provenance import Equation, Paper
+from flopcalc.provenance import Equation, Erratum, Evidence, Paper
 from flopcalc.rules import EQUAL_CHANNELS, ONE_GROUP, SAME_PADDING, UNIT_STRIDE
 
 WANG = Paper(
@@ -144,6 +144,19 @@ OPERATOR = Operator(
                  "macs", domain=lambda g, named: named["topological"], domain_text="dims are given"),
     ),
     notes=_notes,
+    errata=(
+        Erratum(
+            where="on the number of bases",
+            printed="with b < k^2 the layer is cheaper than a convolution",
+            right="it is cheaper only for b < n k^2 / (n + k^2)",
+            evidence=(
+                Evidence("cost over a convolution, n = 64, k = 3, b = 8", operator="sic",
+                         shape={"c_in": 64, "b": 8}, field="macs_ratio"),
+                Evidence("the same with b = 7", operator="sic", shape={"c_in": 64, "b": 7}, field="macs_ratio"),
+                Evidence("n k^2 / (n + k^2)", expression="64 * 9 / (64 + 9)"),
+            ),
+        ),
+    ),
     samples=(
         {"dims": (4, 6)},
         {"dims": (2, 3, 4), "neighbourhood": (1, 2, 3)},

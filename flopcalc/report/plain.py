@@ -15,8 +15,7 @@ def render(document: Document, width: int) -> str:
     for block in document.blocks:
         if (block.title or isinstance(block, Table)) and lines[-1]:
             lines.append("")
-        if block.title:
-            lines.append(block.title)
+        lines += wrap(block.title, width)
         if isinstance(block, Table):
             lines += [*_table(block, width), ""]
         elif isinstance(block, Facts):
