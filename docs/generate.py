@@ -53,7 +53,8 @@ def _operator(operator: Operator) -> Iterator[str]:
     paper = operator.paper
     yield f"## {operator.name}"
     yield ""
-    yield f"{operator.title}. "
+    yield f"{operator.title}."
+    yield ""
     who = "; ".join(paper.authors)
     yield f"{who + '. ' if who else ''}*{paper.title}*. {paper.venue}{f' {paper.year}' if paper.year else ''}" + (
         f", arXiv {paper.arxiv}." if paper.arxiv else "."
@@ -63,7 +64,10 @@ def _operator(operator: Operator) -> Iterator[str]:
         yield "| option | default | values | meaning |"
         yield "|:---|:---|:---|:---|"
         for param in operator.params:
-            yield f"| `{param.name}` | {param.default_text} | {param.expects} | {param.help} |"
+            bounds = [f"at least {param.least}"] if param.least is not None else []
+            bounds += [f"at most {param.most}"] if param.most is not None else []
+            values = ", ".join([param.expects, *bounds])
+            yield f"| `{param.name}` | {param.default_text} | {values} | {param.help} |"
     if operator.rules:
         yield ""
         yield f"Needs: {'; '.join(rule.text for rule in operator.rules)}."
@@ -74,7 +78,8 @@ def _operator(operator: Operator) -> Iterator[str]:
         yield "| equation | gives | as printed | status |"
         yield "|:---|:---|:---|:---|"
         for equation in operator.equations:
-            given = ", ".join(f"{k}={str(v).lower()}" for k, v in equation.given.items() if v is not None)
+            options = {k: v for k, v in equation.given.items() if v is not None and k in operator.param}
+            given = ", ".join(f"{k}={str(v).lower()}" for k, v in options.items())
             where = f" (for {given})" if given else ""
             gives = GIVES_TEXT.get(equation.gives, f"`{equation.gives}`")
             yield f"| {equation.label}{where} | {gives} | `{equation.text}` | {equation.status} |"

@@ -23,6 +23,7 @@ from flopcalc.errors import FlopcalcError, clip
 MAX_LENGTH = 1000
 MAX_BITS = 4096
 MAX_TERMS = 4096
+MAX_STEPS = 100_000
 
 _ARITHMETIC: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -78,7 +79,7 @@ def evaluate(text: str, names: Mapping[str, Any]) -> Any:
     float. Raises FlopcalcError (bad-expression) for anything that is not plain arithmetic.
     """
     try:
-        return _Evaluator(text, names).value(parse(text))
+        return _Evaluator(text, names, [MAX_STEPS]).value(parse(text))
     except ZeroDivisionError:
         raise _error(text, "division by zero") from None
     except RecursionError:
@@ -90,11 +91,16 @@ def evaluate(text: str, names: Mapping[str, Any]) -> Any:
 class _Evaluator:
     """One walk over a tree. A class only to carry the text (for errors) and the names."""
 
-    def __init__(self, text: str, names: Mapping[str, Any]) -> None:
+    def __init__(self, text: str, names: Mapping[str, Any], budget: list[int]) -> None:
         self.text = text
         self.names = names
+        # Steps left, in a list since nested sums share it.
+        self.budget = budget
 
     def value(self, node: ast.expr) -> Any:  # noqa: PLR0912 - one case for each kind of node
+        self.budget[0] -= 1
+        if self.budget[0] < 0:
+            raise _error(self.text, "it takes too many steps")
         match node:
             case ast.Constant(value=bool() | int() | str()):
                 return node.value
@@ -136,7 +142,7 @@ class _Evaluator:
             raise _error(self.text, "arithmetic on text")
         if isinstance(op, ast.Div):
             # Fraction(int) / int stays exact; arrays and symbols divide by their own rules.
-            return Fraction(left) / right if isinstance(left, int) else left / right
+            return self.bounded(Fraction(left) / right if isinstance(left, int) else left / right)
         if isinstance(op, ast.Pow):
             return self.power(left, right)
         if type(op) in _ARITHMETIC:
@@ -151,7 +157,7 @@ class _Evaluator:
         return base**exponent
 
     def bounded(self, value: Any) -> Any:
-        if isinstance(value, int) and value.bit_length() > MAX_BITS:
+        if isinstance(value, int | Fraction) and max(abs(value.numerator), value.denominator).bit_length() > MAX_BITS:
             raise _error(self.text, "the number is too large")
         return value
 
@@ -171,7 +177,7 @@ class _Evaluator:
             raise _error(self.text, "the sum has too many terms")
 
         def at(i: Any) -> Any:
-            return _Evaluator(self.text, {**self.names, index: i}).value(term)
+            return _Evaluator(self.text, {**self.names, index: i}, self.budget).value(term)
 
         return arith.summation(at, low, high)
 

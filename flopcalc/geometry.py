@@ -148,13 +148,16 @@ def geometry(
     return Geometry(c_in, c_out, *kernel, *size, h_out, w_out, *strides, *pads, *dilations, groups, n)
 
 
+_EXAMPLES = {"c_in": 64, "c_out": 64, "k": 3, "hw": 56}
+
+
 def _whole(name: str, value: object, least: int = 1) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= LARGEST:
         kind = "a positive whole number" if least else "a whole number, 0 or more"
         raise FlopcalcError(
             "bad-dimension",
             f"{name} is {clip(value)}; it must be {kind} (up to 10^100)",
-            f"give {name} as a number such as {max(least, 64) if name.startswith('c_') else max(least, 1)}",
+            f"give {name} as a number such as {_EXAMPLES.get(name, 1)}",
         )
     return value
 

@@ -6,6 +6,7 @@ the tests, the documentation and the cross-check read this record; none of them 
 name.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -31,7 +32,7 @@ _KIND_TEXT = {
     "int": "a whole number",
     "fraction": "a fraction such as 1/4 or 0.25",
     "bool": "true or false",
-    "ints": "whole numbers separated by commas, such as 4,6",
+    "ints": "positive whole numbers separated by commas, such as 4,6",
 }
 
 
@@ -99,7 +100,7 @@ class Param(NamedTuple):
             return numbers
         if self.kind == "int":
             return _integer(text)
-        if isinstance(text, str) and len(text) > 100:
+        if isinstance(text, str) and not _RATIO.fullmatch(text):
             raise ValueError
         # str() of a float is the decimal that was typed: 0.29 becomes 29/100.
         return Fraction(str(text))
@@ -123,9 +124,14 @@ class Param(NamedTuple):
         )
 
 
+# A fraction or a decimal of a length that people write; an exponent could ask for any number of digits.
+_RATIO = re.compile(r"[+-]?([0-9]{1,30}(/[0-9]{1,30})?|[0-9]{0,30}\.[0-9]{1,30})", re.ASCII)
+_WHOLE = re.compile(r"[+-]?[0-9]{1,100}", re.ASCII)
+
+
 def _integer(value: object) -> int:
     if isinstance(value, str):
-        if len(value) > 100:
+        if not _WHOLE.fullmatch(value.strip()):
             raise ValueError
         return int(value)
     if isinstance(value, int) and not isinstance(value, bool):

@@ -6,7 +6,7 @@ from flopcalc.operator import Named, Rule
 
 def _groups_divide(g: Geometry, named: Named) -> str | None:
     if g.c_in % g.groups or g.c_out % g.groups:
-        return f"groups = {g.groups} divides not both c_in = {g.c_in} and c_out = {g.c_out}"
+        return f"groups = {g.groups} does not divide both c_in = {g.c_in} and c_out = {g.c_out}"
     return None
 
 

@@ -224,7 +224,7 @@ def _latex_name(name: str) -> str:
     return rf"{head}_{{\mathrm{{{tail}}}}}" if tail else head
 
 
-_TITLES = {"params": "Parameters", "macs": "Multiply-accumulates"}
+_TITLES = {"params": "Parameters of {}", "macs": "Multiply-accumulates of {} for one sample"}
 
 
 def python(form: ClosedForm, kind: str) -> str:
@@ -238,9 +238,14 @@ def python(form: ClosedForm, kind: str) -> str:
         key=_argument_order,
     )
     lines = [f"def {kind}({', '.join(arguments)}):"]
-    sizes = " h_out, w_out: size of the output." if "h_out" in arguments else ""
-    ratio = " alpha: a fractions.Fraction." if "alpha" in arguments else ""
-    lines.append(f'    """{_TITLES[kind]} of {form.operator.name} for one sample, exact on ints.{sizes}{ratio}"""')
+    words = [f"{_TITLES[kind].format(form.operator.name)}, exact on ints."]
+    if "h_out" in arguments:
+        words.append("h_out, w_out: size of the output.")
+    ratios = [p.letter for p in form.operator.params if p.kind == "fraction" and p.letter in arguments]
+    words += [f"{letter}: a fractions.Fraction." for letter in ratios]
+    # A value that is left out where an option is 0 has no closed form there.
+    words += [f"{p.letter}: at least 1." for p in form.operator.params if p.letter in arguments and p.least == 0]
+    lines.append(f'    """{" ".join(words)}"""')
     lines += [f"    {d.name} = {_python(used[d])}" for d in form.definitions if d in needed]
     lines.append(f"    return {_python(expression)}")
     return "\n".join(lines)

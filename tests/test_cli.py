@@ -263,6 +263,16 @@ BAD = {
     "verify shape with two": (["verify", "conv", "dsc", "--cin", "8"], "exactly one operator"),
     "formula option": (["formula", "spconv", "--set", "alpha=2"], "alpha"),
     "compare one that cannot": (["compare", "conv", "sic", "--cin", "8", "--cout", "9"], "sic cannot stand"),
+    "tiny exponent": (["layer", "--type", "spconv", "--cin", "4", "--set", "alpha=1e-9999999999"], "alpha"),
+    "small exponent": (["layer", "--type", "spconv", "--cin", "4", "--set", "alpha=1e-99999"], "alpha"),
+    "underscores": (["layer", "--type", "conv", "--cin", "1_000"], "'1_000'"),
+    "other digits": (["layer", "--type", "conv", "--cin", "\uff11\uff12"], "whole number"),
+    "zero dims": (["layer", "--type", "sic", "--cin", "4", "--set", "dims=0,1"], "positive"),
+    "input too large": (["model", "resnet50", "--input", "3x100000000000x7"], "10^9"),
+    "formula of what cannot stand": (["formula", "ghost", "--set", "d=2"], "even"),
+    "formula of no torus": (["formula", "sic", "--set", "neighbourhood=3,3"], "without dims"),
+    "formula too deep": (["formula", "compconv", "--set", "depth=64"], "depth 64"),
+    "too large to build": (["verify", "conv", "--cin", str(10**30)], "cannot build"),
     "compare nothing": (["compare", "--cin", "8"], "OPERATOR"),
 }  # fmt: skip
 
@@ -283,6 +293,61 @@ def test_bad_input(name: str, run: Runner, tmp_path: Path, monkeypatch: pytest.M
     assert message in lines[0]
     assert len(lines[0]) < 300
     assert list(tmp_path.iterdir()) == []
+
+
+def test_no_newline_reaches_an_error(run: Runner, tmp_path: Path) -> None:
+    """Names with newlines are told on one line, and do not break tables or LaTeX."""
+    path = tmp_path / "net.yaml"
+    path.write_text(
+        'input: [3, 8, 8]\nblocks: {x: {args: {"a\\nb": 1}, layers: [{c: relu}]}}\nlayers:\n  - y: {block: x}\n'
+    )
+    done = run("model", str(path))
+    assert (done.code, len(done.err.splitlines())) == (2, 2)
+    path.write_text('title: "x\\n\\\\input{x}"\ninput: [3, 8, 8]\nlayers:\n  - a: {op: relu, stage: "p\\nq|r"}\n')
+    written = run("model", str(path), "--format", "latex").out
+    assert all("input{" not in line or line.startswith("%") for line in written.splitlines())
+    assert r"p q\textbar{}r" in written
+    assert "p q|r" in run("model", str(path)).out
+
+
+def test_output_to_links_and_special_files(run: Runner, tmp_path: Path) -> None:
+    """A link is followed; a device stays a device."""
+    target, link = tmp_path / "target.json", tmp_path / "link.json"
+    target.write_text("old")
+    link.symlink_to(target)
+    assert run("layer", *SHAPE, "-o", str(link)).code == 0
+    assert link.is_symlink()
+    assert json.loads(target.read_text())["type"] == "conv"
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    assert run("layer", *SHAPE, "--format", "json", "-o", str(pipe)).code == 0
+    assert json.loads(os.read(reader, 1 << 20))["type"] == "conv"
+    os.close(reader)
+    assert pipe.is_fifo()
+
+
+def test_a_full_disk_is_no_bug_of_ours() -> None:
+    """Writing the result fails: exit code 2, two lines."""
+    source = (
+        "import subprocess, sys\n"
+        "with open('/dev/full', 'w') as full:\n"
+        "    p = subprocess.run([sys.executable, '-m', 'flopcalc', 'layer', '--type', 'conv', '--cin', '8'],"
+        " stdout=full, stderr=subprocess.PIPE, text=True)\n"
+        "print(p.returncode, len(p.stderr.splitlines()), p.stderr)"
+    )
+    assert fresh(source).out.startswith("2 2 error: cannot write the output: No space left")
+
+
+def test_compare_shows_shapes_that_differ(run: Runner) -> None:
+    """A linear layer has kernel 1 of its own; the table says so, and CSV has each column once."""
+    done = run("compare", "linear", "conv", "--cin", "8")
+    assert "Shapes that differ" in done.out
+    assert "8->8 1x1 1x1" in done.out
+    assert "8->8 3x3 56x56" in done.out
+    header = run("compare", "conv", "dsc", "--cin", "8", "--format", "csv").out.splitlines()[0].split(",")
+    assert len(header) == len(set(header))
+    assert {"params_ratio", "MACs_ratio"} <= set(header)
 
 
 def test_suggestions(run: Runner) -> None:

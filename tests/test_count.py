@@ -175,6 +175,92 @@ def test_nothing_is_left_behind() -> None:
     assert broken(torch.zeros(1, 3, 4, 4)).device.type == "cpu"
 
 
+class Shared(nn.Module):
+    """One linear layer and one batch norm under two names each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = self.b = nn.Linear(8, 8)
+        self.norms = nn.ModuleList([nn.BatchNorm1d(8)] * 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.last = self.b(self.a(x))
+        if not hasattr(self, "seen"):
+            self.register_buffer("seen", x.sum())
+        out: Tensor = self.norms[1](self.norms[0](self.last))
+        return out
+
+
+def test_shared_modules_and_what_a_forward_sets() -> None:
+    """A shared module runs twice, has its weights once, and keeps them; attributes of the forward are gone."""
+    module = Shared()
+    before = _snapshot(module)
+    found = count(module, (2, 8))
+    assert (found.macs, found.total("params")) == (2 * 2 * 64, 64 + 8 + 16)
+    assert _same(before, _snapshot(module))
+    assert isinstance(module.a.weight, nn.Parameter)
+    assert not hasattr(module, "last")
+    assert not hasattr(module, "seen")
+    assert module(torch.zeros(2, 8)).device.type == "cpu"
+
+
+def test_recurrent_layers_keep_their_lists_of_weights() -> None:
+    """nn.GRU holds its weights in a list beside the parameters."""
+    gru = nn.GRU(4, 6)
+    found = count(gru, (5, 2, 4))
+    assert found.macs == 10 * 3 * 6 * (4 + 6)
+    assert not found.uncounted
+    assert {weight.device.type for weight in gru._flat_weights} == {"cpu"}  # type: ignore[union-attr]
+    assert gru(torch.zeros(5, 2, 4))[0].shape == (5, 2, 6)
+
+
+def test_steps_see_writes_through_views() -> None:
+    """clone, then three kernels into a slice of it, then one on the whole: 1 + 3 + 1 + 1 in a row."""
+
+    class Slices(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            y = x.clone()
+            y[:, :1].add_(x[:, :1].exp().exp().exp())
+            return y.mul(2)
+
+    assert count(Slices(), (2, 4)).steps == 5
+
+
+def test_inputs_of_all_sorts() -> None:
+    """The module's own dtype for shapes; keywords, dicts, lists, None."""
+
+    class Many(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(4, 3)
+
+        def forward(self, items: list[Tensor], scale: Tensor | None = None, extra: Any = None) -> dict[str, Tensor]:
+            assert extra["flag"] is True
+            return {"out": self.linear(items[0]) if scale is None else self.linear(items[0]) * scale}
+
+    found = count(Many(), [(2, 4)], None, extra={"flag": True})
+    assert (found.macs, found.output) == (24, [(2, 3)])
+    assert count(Many(), [torch.zeros(2, 4)], scale=(2, 3), extra={"flag": True}).total("muls") == 6
+    half = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)).to(torch.bfloat16)
+    assert count(half, (1, 3, 5, 5)).macs == 25 * 12
+
+
+def test_pooling_onto_any_grid() -> None:
+    """7 columns onto 3: windows 0-3, 2-5, 4-7, each axis 9 taps; 2 channels."""
+    found = count(nn.AdaptiveAvgPool2d(3), (1, 2, 7, 7))
+    assert (found.total("adds"), found.total("other")) == (2 * 9 * 9, 2 * 9)
+    assert not found.uncounted
+
+
+def test_not_a_module() -> None:
+    """Classes, numbers and scripted modules are refused in words."""
+    wrong: tuple[Any, ...] = (42, nn.Linear, torch.jit.script(nn.Linear(2, 2)))
+    for what in wrong:
+        with pytest.raises(FlopcalcError) as caught:
+            count(what, (1, 2))
+        assert caught.value.code == "uncountable-module"
+
+
 def test_wrong_shape_and_lazy_modules() -> None:
     """Clear errors, not tracebacks."""
     with pytest.raises(FlopcalcError, match="Conv2d"):

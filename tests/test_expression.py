@@ -58,6 +58,8 @@ def test_the_same_text_on_symbols() -> None:
         "2^(10^9)",
         "sum(i, 1, 10^9, i)",
         "10^400 * 10^900",
+        "sum(i, 1, 4000, sum(j, 1, 4000, sum(k, 1, 4000, 1)))",
+        "sum(i, 1, 4000, sum(j, 1, 300, 1 / (i * j + 1)))",
         "1 / 0",
         "1 // 0",
         "unknown + 1",

@@ -156,7 +156,7 @@ def test_sic_by_its_definition() -> None:
 
 def test_topological_projection_is_cyclic() -> None:
     """On a 2 x 3 torus with a 1 x 2 neighbourhood, channel (r, c) sees (r, c) and (r, c + 1 mod 3)."""
-    assert torus_neighbours((2, 3), (1, 2)) == [[0, 1], [1, 2], [2, 0], [3, 4], [4, 5], [5, 3]]
+    assert torus_neighbours((2, 3), (1, 2)).tolist() == [[0, 1], [1, 2], [2, 0], [3, 4], [4, 5], [5, 3]]
     module = SIC2d(6, 6, 1, b=1, dims=(2, 3), neighbourhood=(1, 2), dtype=torch.float64)
     weight = module.projection[0].weight.reshape(6, 2)
     x = _random(1, 6, 4, 4)

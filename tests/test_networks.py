@@ -269,6 +269,12 @@ TAIL = "\nlayers:\n  - a: {op: conv, out: 4}\n"
             "blocks: {x: {args: {w: null}, layers: [{a: relu}]}}\ninput: [3, 8, 8]\nlayers:\n  - a: {block: x}",
             4, "needs w",
         ),
+        ("blocks: {x: {args: 1, layers: [{a: relu}]}}\ninput: [3, 8, 8]\nlayers:\n  - a: {block: x}", 1, "args maps"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {block: []}", 3, "unknown block"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: maxpool, stride: 0}", 3, "1 or more"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: relu, repeat: true}", 3, "repeat is True"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: conv, out: 'sum(i,1,4000,sum(j,1,4000,1))'}", 3, "too many steps"),
+        ("options: {w: {default: 3, choices: [1, 2]}}\ninput: [3, 8, 8]\nlayers:\n  - a: relu", 1, "choices"),
         ("options: {w: 3}\ninput: [3, 8, 8]\nlayers:\n  - a: relu", 1, "default"),
     ],
 )  # fmt: skip
@@ -290,6 +296,19 @@ def test_a_network_too_large_is_refused(write: Write) -> None:
     block = "blocks: {x: {layers: [{a: {op: relu, repeat: 10000}}]}}\n"
     with pytest.raises(FlopcalcError, match="more than"):
         network(write(block + "input: [3, 8, 8]\nlayers:\n  - a: {block: x, repeat: 10000}"))
+
+
+def test_left_out_layers_count_too(write: Write) -> None:
+    """Nested repeats of a layer that is never there end as well."""
+    block = "blocks: {x: {layers: [{a: {op: relu, repeat: 10000, when: 0}}]}}\n"
+    with pytest.raises(FlopcalcError, match="left out"):
+        network(write(block + "input: [3, 8, 8]\nlayers:\n  - a: {block: x, repeat: 10000}"))
+
+
+def test_replacing_nothing_is_told() -> None:
+    """An operator that stands for no convolution."""
+    (note,) = _replaced("linear").notes
+    assert "nothing was replaced" in note
 
 
 def test_huge_and_binary_files(tmp_path: Path) -> None:

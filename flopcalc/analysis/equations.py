@@ -83,7 +83,9 @@ def read(equation: Equation, evaluation: Evaluation) -> Reading:
     named = evaluation.named
     for name, value in equation.given.items():
         if named[name] != value:
-            return Reading(equation, reason=_spoken_for(name, value))
+            hidden = name not in evaluation.operator.param
+            reason = f"it holds for {equation.domain_text}" if hidden else _spoken_for(name, value)
+            return Reading(equation, reason=reason)
     names = shape_names(evaluation)
     letters = {letter: names[name] for letter, name in equation.letters.items() if name in names}
     for letter, name in equation.letters.items():

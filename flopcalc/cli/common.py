@@ -1,6 +1,7 @@
 """What commands share: types of options, the output options, and writing the result."""
 
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -54,14 +55,14 @@ class Whole(click.ParamType[Any]):
         except ValueError:
             raise FlopcalcError(
                 "bad-dimension",
-                f"{_option(param)} is {clip(value)}; it must be a positive whole number",
+                f"{_option(param)} is {clip(value)}; it must be a positive whole number (up to 10^100)",
                 f"write for example {_option(param)} 64",
             ) from None
 
 
 def whole(value: Any) -> int:
-    """int(value) for text of a sane length, where a longer one would take quadratic time."""
-    if isinstance(value, str) and len(value) > 200:
+    """The int of plain digits, of a sane length: a longer one would take quadratic time."""
+    if isinstance(value, str) and not re.fullmatch(r"[+-]?[0-9]{1,200}", value.strip(), re.ASCII):
         raise ValueError
     return int(value)
 
@@ -173,10 +174,18 @@ def _width() -> int:
 
 
 def write_atomically(path: str, text: str) -> None:
-    """Write a file whole or not at all: to a neighbour first, then rename."""
+    """Write a file whole or not at all: to a neighbour first, then rename.
+
+    A link is followed; what is no regular file (a pipe, /dev/stdout) is written to directly.
+    """
     try:
         if os.path.isdir(path):
             raise IsADirectoryError(21, "it is a folder")
+        if os.path.exists(path) and not os.path.isfile(path):
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text)
+            return
+        path = os.path.realpath(path)
         folder, name = os.path.split(path)
         beside = os.path.join(folder, f".{name}.{os.getpid()}.tmp")
         try:

@@ -2,15 +2,18 @@
 
 from collections.abc import Iterable
 from importlib import import_module
+from math import prod
 from typing import Any
 
 import click
 
 from flopcalc import registry
+from flopcalc.analysis.cases import shapes_for
 from flopcalc.analysis.equations import GIVES_TEXT
 from flopcalc.cli.common import emit
+from flopcalc.errors import FlopcalcError
 from flopcalc.expression import to_latex
-from flopcalc.operator import show
+from flopcalc.operator import Operator, show
 from flopcalc.provenance import STATUS_TEXT
 from flopcalc.report.document import Document, Facts, Lines, Table
 
@@ -40,6 +43,7 @@ def command(type_name: str, style: str, settings: tuple[str, ...], fmt: str, out
     """
     operator = registry.get(type_name)
     given = registry.read_settings(operator, list(settings))
+    _check_somewhere(operator, given)
     algebra = import_module("flopcalc.symbolic")
     form = algebra.closed_form(operator, given)
     if style == "python":
@@ -57,6 +61,22 @@ def command(type_name: str, style: str, settings: tuple[str, ...], fmt: str, out
     emit(_document(record, operator.title, operator.paper.short), fmt, output)
 
 
+def _check_somewhere(operator: Operator, given: dict[str, Any]) -> None:
+    """Refuse options with which the operator can stand nowhere: its closed form would mean nothing."""
+    # Lists may fix the channels, such as the dims of a torus.
+    fixed = [operator.geometry(prod(value), None, given) for value in given.values() if isinstance(value, tuple)]
+    shapes = [*fixed, *shapes_for(operator, given)]
+    refused: FlopcalcError | None = None
+    for shape in shapes:
+        try:
+            operator.evaluate(shape, given)
+            return
+        except FlopcalcError as error:
+            refused = refused or error
+    if refused is not None:
+        raise refused
+
+
 def _record(algebra: Any, form: Any, style: str) -> dict[str, Any]:
     write = algebra.latex if style == "latex" else algebra.text
     operator = form.operator
@@ -71,7 +91,11 @@ def _record(algebra: Any, form: Any, style: str) -> dict[str, Any]:
         "kinds": {kind: write(form.cost(kind)) for kind in algebra.kinds_present(form.evaluation.cost)},
         "equations": [],
     }
+    fixed = any(isinstance(form.evaluation.named[name], tuple) for name in form.evaluation.given)
     for kind in _QUANTITIES:
+        if fixed:
+            record["cost"][kind] = {"exact": write(form.cost(kind)), "ratio": write(form.ratio(kind)), "limit": None}
+            continue
         limit = form.limit(kind)
         default = form.at_defaults(limit)
         record["cost"][kind] = {
@@ -98,7 +122,8 @@ def _record(algebra: Any, form: Any, style: str) -> dict[str, Any]:
                 "printed_equals_derived": proof.equals if proof else None,
                 "right_equals_derived": proof.right_equals if proof else None,
                 "applies": proof is not None,
-                "given": {name: show(value) for name, value in equation.given.items()},
+                "given": {name: show(value) for name, value in equation.given.items() if name in operator.param},
+                "domain": equation.domain_text,
             }
         )
     return record
@@ -111,6 +136,9 @@ def _document(record: dict[str, Any], title: str, paper: str) -> Document:
     for kind, cost in record["cost"].items():
         facts = [("exact", cost["exact"]), ("ratio to conv", cost["ratio"])]
         limit = cost["limit"]
+        if limit is None:
+            blocks.append(Facts([*facts, ("limit", "none: a list among the options fixes the channels")], _NAMES[kind]))
+            continue
         if cost["limit_value"] is not None and cost["limit_at_defaults"] != limit:
             limit += f" = {cost['limit_at_defaults']} = {cost['limit_value']:.4f} at {cost['limit_where']}"
         facts.append(("limit", f"{limit}   for c_in = c_out -> infinity"))
@@ -129,6 +157,7 @@ def _printed(record: dict[str, Any]) -> Iterable[str]:
         where = ", ".join(f"{k}={v}" for k, v in equation["given"].items() if v != "None")
         if equation["applies"]:
             told = f"equals the exact form: {'proved' if equation['printed_equals_derived'] else 'no'}"
+            told += f", where {equation['domain']}" if equation["domain"] else ""
         else:
             told = f"speaks of {where}" if where else "not compared as algebra"
         text = f"{number}: {equation['gives']} = {equation['printed']}   [{equation['status']}; {told}]"
@@ -151,10 +180,14 @@ def _write_latex(record: dict[str, Any], output: str | None) -> None:
     for kind, cost in record["cost"].items():
         rows.append(rf"  \mathrm{{{kind}}} &= {cost['exact']}")
         rows.append(rf"  \frac{{\mathrm{{{kind}}}}}{{\mathrm{{{kind}}}_{{\mathrm{{conv}}}}}} &= {cost['ratio']}")
+        if cost["limit"] is None:
+            continue
         rows.append(rf"  &\to {cost['limit']} \quad (c_{{\mathrm{{in}}}} = c_{{\mathrm{{out}}}} \to \infty)")
     rows += [f"  {symbol} &= {value}" for symbol, value in record["definitions"].items()]
     for equation in record["equations"]:
-        label = rf"\text{{{latex_text(equation['label'])}, {equation['status']}: }}"
+        given = ", ".join(f"{name}={value}" for name, value in equation["given"].items() if value != "None")
+        where = ", ".join(filter(None, [equation["status"], given and f"for {given}", equation["domain"]]))
+        label = rf"\text{{{latex_text(equation['label'])} ({latex_text(where)}): }}"
         rows.append(rf"  {label} & {equation['printed']}")
         if equation["right"]:
             rows.append(rf"  \text{{{_RIGHT[equation['status']]}: }} & {equation['right']}")

@@ -94,7 +94,7 @@ def main(args: list[str] | None = None) -> int:
         path = error.ctx.command_path if error.ctx else "flopcalc"
         return _fail(_one_line(error.format_message()), f"{path} --help shows the options", ExitCode.USAGE)
     except click.ClickException as error:
-        return _fail(_one_line(error.format_message()), "flopcalc --help", ExitCode.USAGE)
+        return _fail(_one_line(error.format_message()), "flopcalc --help shows the commands", ExitCode.USAGE)
     except (click.Abort, KeyboardInterrupt):
         return 130
     except (BrokenPipeError, SystemExit):
@@ -102,6 +102,11 @@ def main(args: list[str] | None = None) -> int:
         # more to write at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.OK
+    except OSError as error:
+        if debug:
+            raise
+        why = error.strerror or str(error)
+        return _fail(f"cannot write the output: {why}", "check where the output goes", ExitCode.USAGE)
     except Exception as error:
         if debug:
             raise
@@ -115,6 +120,7 @@ def _one_line(text: str) -> str:
 
 
 def _fail(message: str, hint: str, code: ExitCode) -> int:
+    message, hint = (" ".join(text.split()) for text in (message, hint))
     click.echo(f"error: {message}\nhint:  {hint}", err=True)
     return code
 

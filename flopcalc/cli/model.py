@@ -70,7 +70,9 @@ def _input_shape(text: str | None) -> tuple[int, ...] | None:
         return tuple(whole(piece) for piece in text.lower().split("x"))
     except ValueError:
         raise FlopcalcError(
-            "bad-dimension", f"--input is {clip(text)}, not channels x height x width", "write --input 3x224x224"
+            "bad-dimension",
+            f"--input is {clip(text)}, not channels x height x width, each from 1 to 10^9",
+            "write --input 3x224x224",
         ) from None
 
 

@@ -169,25 +169,30 @@ def _texts(applied: Sequence[Reading]) -> Iterable[str]:
 def compare_document(evaluations: Sequence[Evaluation], convention: Convention, dtype: str) -> Document:
     """What `flopcalc compare` shows: one row for each operator."""
     records = [layer_record(e, convention, dtype) for e in evaluations]
-    g = evaluations[0].geometry
-    flops = convention.name == "flops"
-    headline = "MACs" if convention.name == "macs" else "FLOPs" if flops else convention.name
+    shapes = {str(e.geometry) for e in evaluations}
+    same = len(shapes) == 1
+    headline = {"macs": "MACs", "flops": "FLOPs"}.get(convention.name, convention.name)
     columns = (
         Column("operator", "text"),
+        # Some operators fix a size, such as the kernel of a linear layer.
+        *([] if same else [Column("shape", "name")]),
         Column("params"),
-        Column("ratio", "ratio"),
+        Column("ratio", "ratio", key="params_ratio"),
         Column(headline),
-        Column("ratio", "ratio"),
+        Column("ratio", "ratio", key=f"{headline}_ratio"),
         Column("elementwise", "short"),
         Column("bytes", "short"),
         Column("steps"),
     )
     rows: list[list[Cell]] = []
     for e, record in zip(evaluations, records, strict=True):
-        number, base = convention.of(e.cost, g.n), convention.of(e.baseline, g.n)
+        n = e.geometry.n
+        number, base = convention.of(e.cost, n), convention.of(e.baseline, n)
+        shape: list[Cell] = [] if same else [str(e.geometry)]
         rows.append(
             [
                 e.label(),
+                *shape,
                 e.cost.params,
                 e.ratio("params"),
                 number,
@@ -197,18 +202,15 @@ def compare_document(evaluations: Sequence[Evaluation], convention: Convention, 
                 e.cost.steps,
             ]
         )
+    facts = [
+        ("convention", f"{convention.name}: {convention.text}"),
+        ("bytes", f"read and written in {dtype}, each kernel by itself"),
+    ]
+    if not same:
+        facts.insert(0, ("shapes", "differ by row; each ratio is to the plain convolution of the row's own shape"))
     remarks = [f"{e.operator.name}: {line}" for e in evaluations for line in notes(e)]
     return Document(
-        title=f"{g}: ratios to the plain convolution",
-        blocks=(
-            Table(columns, rows),
-            Facts(
-                (
-                    ("convention", f"{convention.name}: {convention.text}"),
-                    ("bytes", f"read and written in {dtype}, each kernel by itself"),
-                )
-            ),
-            *((Lines("Notes", remarks),) if remarks else ()),
-        ),
+        title=f"{shapes.pop()}: ratios to the plain convolution" if same else "Shapes that differ: see each row",
+        blocks=(Table(columns, rows), Facts(facts), *((Lines("Notes", remarks),) if remarks else ())),
         data={"schema": "flopcalc/compare/1", "rows": records},
     )

@@ -60,6 +60,7 @@ class _Reader:
         self.blocks: Mapping[str, Any] = {}
         self.shapes: dict[str, Shape] = {}
         self.layers: list[Layer] = []
+        self.visited = 0
 
     def error(self, where: Any, key: str | int | None, why: str, hint: str = "") -> FlopcalcError:
         line = line_of(where, key)
@@ -100,7 +101,7 @@ class _Reader:
         if len(kinds) != 1:
             raise self.error(spec, None, f"layer {full} needs one of op, block or layers")
         inputs = self.inputs(full, spec, scope, current)
-        stage = str(spec.get("stage", "")) or stage or name
+        stage = " ".join(str(spec.get("stage", "")).split()) or stage or name
         count = self.count(full, spec, scope, inputs[0])
         if count is None:
             return self.once(full, spec, scope, inputs, stage, {})
@@ -114,7 +115,7 @@ class _Reader:
         if "repeat" not in spec:
             return None
         count = self.number(full, spec, "repeat", self.env(scope, first, {}))
-        if not isinstance(count, int) or not 0 <= count <= MAX_REPEAT:
+        if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= MAX_REPEAT:
             raise self.error(spec, "repeat", f"layer {full}: repeat is {clip(count)}, not 0 to {MAX_REPEAT}")
         return count
 
@@ -141,6 +142,9 @@ class _Reader:
         self, full: str, spec: Map, scope: _Scope, inputs: tuple[str, ...], stage: str, extra: dict[str, Any]
     ) -> str:
         """Read one entry at one index."""
+        self.visited += 1
+        if self.visited > 2 * MAX_LAYERS:
+            raise self.error(spec, None, f"more than {2 * MAX_LAYERS:,} entries, left out ones included")
         env = self.env(scope, inputs[0], extra)
         if "when" in spec and not self.number(full, spec, "when", env):
             return inputs[0]
@@ -156,14 +160,16 @@ class _Reader:
     def block(
         self, full: str, spec: Map, scope: _Scope, env: Mapping[str, Any], inputs: tuple[str, ...], stage: str
     ) -> str:
-        name = spec["block"]
+        name = str(spec["block"])
         if name not in self.blocks:
             near = unknown_name("block", str(name), self.blocks, f"blocks here: {', '.join(self.blocks) or 'none'}")
             raise self.error(spec, "block", f"layer {full}: {near.message}", near.hint)
         block = self.blocks[name]
         if not isinstance(block, Map) or not set(block) <= {"args", "layers"}:
             raise self.error(self.blocks, name, f"block {name} has args and layers, and nothing else")
-        args = block.get("args") or {}
+        args = block.get("args") or Map()
+        if not isinstance(args, Map) or not all(_NAME.fullmatch(arg) for arg in args):
+            raise self.error(block, "args", f"block {name}: args maps names to defaults, null where one must be given")
         self.known_keys(full, spec, args)
         values: dict[str, Any] = {}
         for arg, default in args.items():
@@ -292,7 +298,7 @@ def read_description(
     if not isinstance(data, Map) or "layers" not in data:
         raise reader.error(data, None, "a network is a mapping with name, input and layers")
     reader.known_keys("(top level)", data, _TOP, ())
-    name = str(data.get("name") or source.rsplit("/", 1)[-1].rsplit(".", 1)[0])
+    name = " ".join(str(data.get("name") or source.rsplit("/", 1)[-1].rsplit(".", 1)[0]).split())
     reader.options = _options(reader, name, data, given)
     reader.blocks = data.get("blocks") or {}
     if not isinstance(reader.blocks, dict):
@@ -304,7 +310,7 @@ def read_description(
     output = reader.body(data["layers"], "", _Scope({}, {INPUT: INPUT}), INPUT, "")
     return Network(
         name=name,
-        title=str(data.get("title") or name),
+        title=" ".join(str(data.get("title") or name).split()),
         input_shape=shape,
         batch=batch,
         layers=tuple(reader.layers),
@@ -323,6 +329,9 @@ def _options(reader: _Reader, name: str, data: Map, given: Mapping[str, Any]) ->
         if option not in declared:
             has = f"{name} has: {', '.join(declared)}" if declared else f"{name} has no options"
             raise unknown_name(f"option of {name}", option, declared, has)
+    for option, spec in declared.items():
+        if spec.get("choices") and spec["default"] not in spec["choices"]:
+            raise reader.error(declared, option, f"the default of option {option} is not one of its choices")
     return {option: _option(option, spec, given) for option, spec in declared.items()}
 
 
@@ -363,8 +372,10 @@ def _input_shape(reader: _Reader, data: Map, given: tuple[int, ...] | None) -> S
     sizes = tuple(shape) if isinstance(shape, list | tuple) else ()
     if len(sizes) not in (1, 3) or not all(type(size) is int and 0 < size <= 10**9 for size in sizes):
         if given is None:
-            raise reader.error(data, "input", f"input is {clip(shape)}, not [channels, height, width]")
-        raise FlopcalcError(
-            "bad-dimension", f"the input is {clip(given)}, not channels x height x width", "write --input 3x224x224"
-        )
+            raise reader.error(
+                data, "input", f"input is {clip(shape)}, not [channels, height, width], each from 1 to 10^9"
+            )
+        shown = clip("x".join(map(str, given)))
+        wanted = "channels x height x width, each from 1 to 10^9"
+        raise FlopcalcError("bad-dimension", f"the input is {shown}, not {wanted}", "write --input 3x224x224")
     return sizes

@@ -60,6 +60,8 @@ def _pool(
 ) -> Result:
     c, h, w = _image(shapes)
     step = k if stride is None else stride
+    if k < 1 or step < 1:
+        raise ShapeError(f"its window is {k}x{k} and its stride {step}; both must be 1 or more")
     if padding > k // 2:
         raise ShapeError(f"padding {padding} is more than half of the {k}x{k} window")
     out = out_size(h, k, step, padding, 1), out_size(w, k, step, padding, 1)

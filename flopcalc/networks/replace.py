@@ -55,7 +55,7 @@ def replace_convolutions(network: Network, operator: Operator, options: Mapping[
             dropped_bias.append(layer.name)
         replaced.append(layer.name)
         layers.append(layer._replace(kind=operator.name, cost=evaluation.cost, evaluation=evaluation))
-    notes = []
+    notes = [] if replaced else [f"nothing was replaced: no convolution of {network.name} admits {operator.name}"]
     if dropped_bias:
         notes.append(f"{operator.name} has no bias: those of {len(dropped_bias)} replaced layers are gone")
     return Replacement(

@@ -158,10 +158,6 @@ _PROSE = (
 )
 
 
-def _not_plain(g: Geometry, named: Named) -> bool:
-    return not named["plain"]
-
-
 OPERATOR = Operator(
     name="compconv",
     title="CompConv: divide-and-conquer convolution",
@@ -199,20 +195,20 @@ OPERATOR = Operator(
     policy=Policy("every convolution with a kernel larger than 1x1", spatial),
     equations=(
         Equation("4", "sum(i, 1, d, 2^i * C_prim)", {"d": "d", "C_prim": "c_prim"}, "channels",
-                 domain=_not_plain, domain_text="d >= 1"),
+                 given={"plain": False}, domain_text="d >= 1"),
         Equation("5", "ceil(C_out / (2 * (2^d - 1)))", {"C_out": "c_out", "d": "d"}, "c_prim",
-                 domain=_not_plain, domain_text="d >= 1"),
+                 given={"plain": False}, domain_text="d >= 1"),
         Equation("6", _MAX, _DEPTH, "d", status="open", right=_MIN, why=_PROSE, floor=True,
                  given={"depth": None}),
         Equation("7", "H * W * k^2 * C_in * C_out",
                  {"H": "h_out", "W": "w_out", "k": "k", "C_in": "c_in", "C_out": "c_out"}, "baseline_macs"),
         Equation("8", _AS_PRINTED, _COST, "macs", status="corrected", right=_SQUARED,
                  why="The last term lacks its square: the figure draws the tail as a Conv like the others, and that "
-            "costs the square of its channels. Against it: the paper's 20 % at C_in = C_out, d = 3 fits the "
-            "unsquared form (17.3 to 20.5 %), not the squared one (never under 25.51 %).",
-            given={"tail": "conv"}, domain=_not_plain, domain_text="d >= 1"),
-        Equation("8", _AS_PRINTED, _COST, "macs", given={"tail": "depthwise"},
-                 domain=_not_plain, domain_text="d >= 1"),
+                     "costs the square of its channels. Against it: the paper's 20 % at C_in = C_out, d = 3 fits the "
+                     "unsquared form (17.3 to 20.5 %), not the squared one (never under 25.51 %).",
+                 given={"tail": "conv", "plain": False}, domain_text="d >= 1"),
+        Equation("8", _AS_PRINTED, _COST, "macs", given={"tail": "depthwise", "plain": False},
+                 domain_text="d >= 1"),
     ),
     notes=_notes,
 )  # fmt: skip

@@ -81,7 +81,7 @@ def _notes(e: Evaluation) -> Iterable[str]:
     b, n, area = e.named["b"], e.geometry.c_in, e.geometry.area
     limit = n * area / (n + area)
     cheaper = e.cost.macs < e.baseline.macs
-    if not e.named["topological"]:
+    if not e.named["topological"] and round(limit, 2) < area:
         yield (
             f"Cheaper than the plain convolution only for b < n k^2 / (n + k^2) = {limit:.2f}; the printed b < k^2 = "
             f"{area} is not enough. Here b = {b} is {'cheaper' if cheaper else 'not cheaper'}."

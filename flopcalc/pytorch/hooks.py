@@ -9,16 +9,13 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.weak import WeakTensorKeyDictionary
 
-from flopcalc.errors import FlopcalcError
+from flopcalc.errors import FlopcalcError, clip
 from flopcalc.pytorch.rules import FREE, RULES, Work, elements, pointwise, tensors
 
 _NOTHING = Work()
@@ -62,28 +59,41 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self.result = result
         self.stack = [""]
-        self.depth: Any = WeakTensorKeyDictionary()
+        # Depth by storage, so that a write through a view is seen by all other views. Storages are
+        # kept, since an address may be used again; on the meta device they hold nothing.
+        self.depth: dict[int, int] = {}
+        self.kept: list[Any] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         read = tensors((args, kwargs))
         # Sizes first: an in-place kernel may change what it is given.
         reads = sum(map(elements, read))
-        before = max((self.depth.get(tensor, 0) for tensor in read), default=0)
+        before = max((self.depth.get(self.place(tensor), 0) for tensor in read), default=0)
         out = func(*args, **kwargs)
         written = tensors(out)
         if not written:
             return out
         work = self.work(func, args, kwargs, written[0], reads)
-        took_step = work is not None
+        end = before + (work is not None)
         for tensor in written:
-            self.depth[tensor] = before + took_step
-        self.result.steps = max(self.result.steps, before + took_step)
+            place = self.place(tensor)
+            self.depth[place] = max(end, self.depth.get(place, 0))
+        self.result.steps = max(self.result.steps, end)
         if work is not None:
             name = self.stack[-1]
             sums = zip(self.result.work.get(name, _NOTHING), work, strict=True)
             self.result.work[name] = Work(*(a + b for a, b in sums))
         return out
+
+    def place(self, tensor: Tensor) -> int:
+        """What stands for a tensor's storage."""
+        storage = tensor.untyped_storage()
+        place: int = storage._cdata
+        if place not in self.depth:
+            self.kept.append(storage)
+            self.depth[place] = 0
+        return place
 
     def work(self, func: Any, args: Any, kwargs: Any, out: Tensor, reads: int) -> Work | None:
         """The work of one kernel; None for views and for tensors made from nothing."""
@@ -99,29 +109,32 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return _NOTHING
 
 
-def count(module: nn.Module, *inputs: Any) -> Count:
+def count(module: nn.Module, *inputs: Any, **named_inputs: Any) -> Count:
     """Count one forward pass in inference mode.
 
-    inputs: shapes, batch first, as tuples of ints; or tensors, of which only shape and dtype are used.
-    The module is left exactly as it was. Raises FlopcalcError (uncountable-module) where the forward
-    fails, e.g. because it reads values, which the meta device does not have.
+    inputs: what the forward takes, by position or name. A tuple of ints is a shape, batch first, of the
+    module's own floating type; of tensors only shape and dtype are used; lists, tuples and dicts of
+    these, and other values, go through. The module is left exactly as it was. Raises FlopcalcError
+    (uncountable-module) where the forward fails, e.g. because it reads values, which the meta device
+    does not have.
     """
+    if not isinstance(module, nn.Module):
+        raise _uncountable(f"{clip(module)} is not an nn.Module", "give an instance of nn.Module, not a class")
+    if scripted := [child for child in module.modules() if isinstance(child, torch.jit.ScriptModule)]:
+        name = type(scripted[0]).__name__
+        raise _uncountable(f"{name} is scripted, and cannot be watched", "count the module that was scripted")
     result = Count(params=_own_params(module))
     mode = _Counter(result)
     fast_path = torch.backends.mha.get_fastpath_enabled()
-    training = {child: child.training for child in module.modules()}
-    state = {
-        name: torch.empty_like(tensor, device="meta")
-        for name, tensor in chain(module.named_parameters(), module.named_buffers())
-    }
     try:
         # The fused path of MultiheadAttention hides its matrix products.
         torch.backends.mha.set_fastpath_enabled(False)
-        module.eval()
-        with torch.no_grad(), _names_on(module, mode.stack):
-            given = tuple(_meta(value) for value in inputs)
+        with torch.no_grad(), _on_meta(module), _names_on(module, mode.stack):
+            dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.get_default_dtype())
+            given = [_meta(value, dtype) for value in inputs]
+            named = {name: _meta(value, dtype) for name, value in named_inputs.items()}
             with mode:
-                out = functional_call(module, state, given)
+                out = module(*given, **named)
         result.output = [tuple(tensor.shape) for tensor in tensors(out)]
         return result
     except FlopcalcError:
@@ -129,21 +142,32 @@ def count(module: nn.Module, *inputs: Any) -> Count:
     except Exception as error:
         where = mode.stack[-1] or type(module).__name__
         why = " ".join(str(error).split())[:200]
-        raise FlopcalcError(
-            "uncountable-module",
-            f"the forward pass of {where} failed without values: {type(error).__name__}: {why}",
-            "check the input shape; a forward that reads values (.item(), masks) cannot be counted",
+        values = isinstance(error, NotImplementedError) or "meta" in why or "item" in why
+        raise _uncountable(
+            f"the forward pass of {where} failed: {type(error).__name__}: {why}",
+            "a forward that reads values (.item(), masks) cannot be counted"
+            if values
+            else "check the number, shape and dtype of the inputs",
         ) from error
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_path)
-        for child, mode_before in training.items():
-            child.training = mode_before
 
 
-def _meta(value: Any) -> Any:
+def _uncountable(message: str, hint: str) -> FlopcalcError:
+    return FlopcalcError("uncountable-module", message, hint)
+
+
+def _meta(value: Any, dtype: torch.dtype) -> Any:
+    """A value for the forward: shapes and tensors as meta tensors, containers item by item."""
     if isinstance(value, Tensor):
         return torch.empty_like(value, device="meta")
-    return torch.empty(value, device="meta")
+    if isinstance(value, tuple | torch.Size) and value and all(type(size) is int for size in value):
+        return torch.empty(value, dtype=dtype, device="meta")
+    if isinstance(value, list | tuple):
+        return type(value)(_meta(item, dtype) for item in value)
+    if isinstance(value, dict):
+        return {key: _meta(item, dtype) for key, item in value.items()}
+    return value
 
 
 def _own_params(module: nn.Module) -> dict[str, int]:
@@ -153,8 +177,7 @@ def _own_params(module: nn.Module) -> dict[str, int]:
     for name, child in module.named_modules():
         for tensor in child.parameters(recurse=False):
             if isinstance(tensor, nn.parameter.UninitializedParameter):
-                raise FlopcalcError(
-                    "uncountable-module",
+                raise _uncountable(
                     f"{name or type(module).__name__} is lazy: its parameters have no shape yet",
                     "run the module once on real data before counting it",
                 )
@@ -162,6 +185,49 @@ def _own_params(module: nn.Module) -> dict[str, int]:
                 seen.add(id(tensor))
                 params[name] = params.get(name, 0) + tensor.numel()
     return params
+
+
+_DICTS = ("_parameters", "_buffers", "_modules")
+
+
+@contextmanager
+def _on_meta(module: nn.Module) -> Iterator[None]:
+    """The module in evaluation mode with its tensors on the meta device; afterwards as it was.
+
+    Each distinct module is visited once, however many names it has. What the forward sets on a module
+    is taken away again.
+    """
+    children = list(module.modules())
+    before = [(dict(child.__dict__), {key: dict(child.__dict__[key]) for key in _DICTS}) for child in children]
+    made: dict[int, Tensor] = {}
+
+    def on_meta(tensor: Tensor) -> Tensor:
+        if id(tensor) not in made:
+            empty = torch.empty_like(tensor, device="meta")
+            is_parameter = isinstance(tensor, nn.Parameter)
+            made[id(tensor)] = nn.Parameter(empty, requires_grad=False) if is_parameter else empty
+        return made[id(tensor)]
+
+    try:
+        for child, (_, dicts) in zip(children, before, strict=True):
+            for key in ("_parameters", "_buffers"):
+                for name, tensor in dicts[key].items():
+                    if tensor is not None:
+                        # By setattr, since recurrent layers keep lists of their weights.
+                        setattr(child, name, on_meta(tensor))
+        module.eval()
+        yield
+    finally:
+        for child, (attributes, dicts) in zip(children, before, strict=True):
+            child.__dict__.clear()
+            child.__dict__.update(attributes)
+            for key, items in dicts.items():
+                attributes[key].clear()
+                attributes[key].update(items)
+            for key in ("_parameters", "_buffers"):
+                for name, tensor in dicts[key].items():
+                    if tensor is not None:
+                        setattr(child, name, tensor)
 
 
 @contextmanager

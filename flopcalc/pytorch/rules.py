@@ -109,6 +109,15 @@ def _window(kernel: int | Sequence[int], axes: int) -> int:
     return area
 
 
+def _adaptive_pool(args: Sequence[Any], kwargs: dict[str, Any], out: Tensor, reads: int) -> Work:
+    # Window i of an axis spans floor(i * size / out) to ceil((i + 1) * size / out).
+    adds = out.numel()
+    for size, cells in zip(args[0].shape[-len(args[1]) :], args[1], strict=True):
+        spans = sum(-(-(i + 1) * size // cells) - i * size // cells for i in range(cells))
+        adds = adds // cells * spans
+    return Work(adds=adds, other=out.numel(), reads=reads, writes=out.numel())
+
+
 def _mean(args: Sequence[Any], kwargs: dict[str, Any], out: Tensor, reads: int) -> Work:
     return Work(adds=args[0].numel(), other=out.numel(), reads=reads, writes=out.numel())
 
@@ -150,22 +159,25 @@ RULES = _table(
         _mul: ("mul", "mul_"),
         _max_pool: ("max_pool2d_with_indices", "max_pool3d_with_indices", "max_pool1d", "max_pool2d"),
         _avg_pool: ("avg_pool1d", "avg_pool2d", "avg_pool3d"),
+        _adaptive_pool: ("_adaptive_avg_pool2d", "_adaptive_avg_pool3d"),
         _mean: ("mean",),
         _sum: ("sum",),
         _softmax: ("_softmax", "_safe_softmax", "_log_softmax"),
         _move: (
             "cat", "stack", "clone", "copy_", "_to_copy", "contiguous", "constant_pad_nd", "roll", "repeat", "flip",
-            "channel_shuffle", "pixel_shuffle", "pixel_unshuffle", "fill_", "where", "masked_fill",
+            "channel_shuffle", "tril", "triu", "pixel_shuffle", "pixel_unshuffle", "fill_", "where", "masked_fill",
         ),
         # Element-wise functions that torch does not mark so; the others are known by their tag.
-        pointwise: ("hardswish", "hardswish_", "hardsigmoid", "hardsigmoid_", "mish", "mish_", "_prelu_kernel"),
+        pointwise: ("hardswish", "hardswish_", "hardsigmoid", "hardsigmoid_", "mish", "mish_", "_prelu_kernel",
+            "upsample_nearest2d", "upsample_bilinear2d", "upsample_bicubic2d"),
         _gather: ("index", "index_select", "gather", "embedding", "_unsafe_index"),
     }
 )  # fmt: skip
 
-# Kernels that do nothing to data: bookkeeping, and views that torch does not mark as such.
-FREE = frozenset(
-    getattr(aten, name)
-    for name in ("_unsafe_view", "_reshape_alias", "detach", "alias", "lift_fresh", "dropout", "sym_size", "sym_stride")
-    if hasattr(aten, name)
-)
+# Kernels that do nothing to data: bookkeeping, new tensors, and views that torch does not mark as such.
+_FREE_NAMES = (
+    "_unsafe_view", "_reshape_alias", "detach", "alias", "lift_fresh", "dropout", "sym_size", "sym_stride",
+    "unsafe_split", "unsafe_chunk", "transpose_", "t_", "as_strided_", "unsqueeze_", "squeeze_", "new_zeros",
+    "new_ones", "new_empty", "new_full", "zeros_like", "ones_like", "empty_like",
+)  # fmt: skip
+FREE = frozenset(getattr(aten, name) for name in _FREE_NAMES if hasattr(aten, name))

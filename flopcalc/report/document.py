@@ -13,11 +13,12 @@ Cell = int | Fraction | float | str | None
 
 class Column(NamedTuple):
     """A column of a table. kind: text (left), name (text that is never broken), number, short (1.21M),
-    ratio (4 digits), share or bar.
+    ratio (4 digits), share or bar. key: its name in CSV, where the title alone would stand twice.
     """
 
     title: str
     kind: Literal["text", "name", "number", "short", "ratio", "share", "bar"] = "number"
+    key: str = ""
 
 
 # Kinds that stand at the left of their column.

@@ -22,7 +22,7 @@ def to_csv(document: Document) -> str:
     tables = [block for block in document.blocks if isinstance(block, Table)]
     for table in sorted(tables, key=lambda table: not table.main)[:1]:
         kept = [index for index, column in enumerate(table.columns) if column.kind != "bar"]
-        writer.writerow([table.columns[index].title for index in kept])
+        writer.writerow([table.columns[index].key or table.columns[index].title for index in kept])
         writer.writerows([_raw(row[index]) for index in kept] for row in table.rows)
     return out.getvalue()
 
@@ -68,26 +68,30 @@ def _md_row(cells: Sequence[str]) -> str:
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{",
     "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"$<$", ">": r"$>$",
-    "\u2588": r"\rule{0.6em}{1.2ex}", "\u258f": r"\rule{0.1em}{1.2ex}",
+    "|": r"\textbar{}", "\u2588": r"\rule{0.6em}{1.2ex}", "\u258f": r"\rule{0.1em}{1.2ex}",
 }  # fmt: skip
 
 
 def latex_text(text: str) -> str:
     """Text with LaTeX's special characters escaped."""
-    return "".join(_LATEX.get(character, character) for character in text)
+    return "".join(_LATEX.get(character, character) for character in " ".join(text.split()))
 
 
 def to_latex(document: Document) -> str:
     """The tables, each ready for a paper (packages: booktabs)."""
-    out = [f"% {document.title}"]
+    out = [_comment(document.title)]
     for block in document.blocks:
         if isinstance(block, Facts):
-            out += [f"% {label}: {text}" for label, text in block.items]
+            out += [_comment(f"{label}: {text}") for label, text in block.items]
         elif isinstance(block, Lines):
-            out += [f"% {block.title}: {line}" for line in block.lines]
+            out += [_comment(f"{block.title}: {line}") for line in block.lines]
         else:
             out += ["", *_tabular(block)]
     return "\n".join(out) + "\n"
+
+
+def _comment(text: str) -> str:
+    return "% " + " ".join(text.split())
 
 
 def _tabular(table: Table) -> list[str]:

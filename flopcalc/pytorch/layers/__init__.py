@@ -6,6 +6,7 @@ Each class takes the arguments of `nn.Conv2d` and the operator's options as keyw
 a module bear the names of the parts of the formula, so that a count can be compared part by part.
 """
 
+from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -30,12 +31,22 @@ def _file(operator: Operator) -> ModuleType:
 
 def build_layer(evaluation: Evaluation, **factory: Any) -> nn.Module:
     """The module of an operator at its shape and options. factory: device, dtype."""
-    file, g = _file(evaluation.operator), evaluation.geometry
-    module: nn.Module
-    if hasattr(file, "build"):
-        module = file.build(evaluation, **factory)
-    else:
-        module = file.LAYER(
+    file = _file(evaluation.operator)
+    build: Callable[..., nn.Module] = file.build if hasattr(file, "build") else _build(file.LAYER)
+    try:
+        return build(evaluation, **factory)
+    except FlopcalcError:
+        raise
+    except (RuntimeError, TypeError, OverflowError, MemoryError) as error:
+        why = " ".join(str(error).split())[:150]
+        message = f"PyTorch cannot build {evaluation.label()} {evaluation.geometry}: {why}"
+        raise FlopcalcError("cannot-build", message, "`flopcalc layer` gives the cost of any size by formula") from None
+
+
+def _build(layer: type[nn.Module]) -> Callable[..., nn.Module]:
+    def build(evaluation: Evaluation, **factory: Any) -> nn.Module:
+        g = evaluation.geometry
+        return layer(
             g.c_in,
             g.c_out,
             g.kernel,
@@ -46,7 +57,8 @@ def build_layer(evaluation: Evaluation, **factory: Any) -> nn.Module:
             **evaluation.options,
             **factory,
         )
-    return module
+
+    return build
 
 
 def input_shape(evaluation: Evaluation) -> tuple[int, ...]:

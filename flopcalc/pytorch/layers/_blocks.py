@@ -96,9 +96,9 @@ class Gather(nn.Module):
 
     order: Tensor
 
-    def __init__(self, order: Sequence[int], device: Any = None) -> None:
+    def __init__(self, order: Tensor) -> None:
         super().__init__()
-        self.register_buffer("order", torch.tensor(list(order), device=device), persistent=False)
+        self.register_buffer("order", order, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, h, w) -> (n, len(order), h, w)."""

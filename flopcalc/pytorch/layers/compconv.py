@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from flopcalc.geometry import Pair
@@ -16,8 +17,8 @@ class Join(nn.Module):
 
     def __init__(self, channels: int, device: Any = None) -> None:
         super().__init__()
-        half = -(-channels // 2)
-        self.shuffle = Gather([i // 2 + (i % 2) * half for i in range(channels)], device)
+        place = torch.arange(channels, device=device)
+        self.shuffle = Gather(place // 2 + place % 2 * -(-channels // 2))
         self.concat = Concat()
 
     def forward(self, tensors: list[Tensor]) -> Tensor:

@@ -1,27 +1,25 @@
 """Single intra-channel convolution, after its paper; no code of the authors is known."""
 
-from itertools import product
-from math import prod
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from flopcalc.geometry import Pair
 from flopcalc.pytorch.layers._blocks import Add, Gather, plan
 
 
-def torus_neighbours(dims: tuple[int, ...], near: tuple[int, ...]) -> list[list[int]]:
-    """For each channel of a torus of shape dims, the channels that its output sees.
+def torus_neighbours(dims: tuple[int, ...], near: tuple[int, ...], device: Any = None) -> Tensor:
+    """(channels, neighbours): for each channel of a torus of shape dims, those that its output sees.
 
     Cyclic and one-sided, as in the paper's algorithm: coordinates x, x + 1, ..., x + c - 1 modulo d.
     """
-    strides = [prod(dims[axis + 1 :]) for axis in range(len(dims))]
-    rows = []
-    for corner in product(*map(range, dims)):
-        steps = product(*map(range, near))
-        axes = (zip(corner, step, dims, strides, strict=True) for step in steps)
-        rows.append([sum((x + t) % d * s for x, t, d, s in axis) for axis in axes])
-    return rows
+    seen = torch.zeros((1, 1), dtype=torch.long, device=device)
+    for size, extent in zip(dims, near, strict=True):
+        place = torch.arange(size, device=device)[:, None]
+        axis = (place + torch.arange(extent, device=device)) % size
+        seen = (seen[:, None, :, None] * size + axis[None, :, None, :]).reshape(len(seen) * size, -1)
+    return seen
 
 
 class SIC2d(nn.Module):
@@ -53,11 +51,10 @@ class SIC2d(nn.Module):
             self.gather = nn.ModuleList(nn.Identity() for _ in range(stages))
         else:
             # Depthwise output c * bases + j is basis j of channel c.
-            rows = torus_neighbours(dims, e.named["near"])
-            order = [c * bases + j for row in rows for c in row for j in range(bases)]
-            seen = len(order)
-            self.gather = nn.ModuleList(Gather(order, device) for _ in range(stages))
-            self.projection = nn.ModuleList(nn.Conv2d(seen, n, 1, groups=n, **factory) for _ in range(stages))
+            seen = torus_neighbours(dims, e.named["near"], device)
+            order = (seen[:, :, None] * bases + torch.arange(bases, device=device)).flatten()
+            self.gather = nn.ModuleList(Gather(order) for _ in range(stages))
+            self.projection = nn.ModuleList(nn.Conv2d(len(order), n, 1, groups=n, **factory) for _ in range(stages))
         self.residual = nn.ModuleList(Add() for _ in range(stages))
         self.activation = nn.ModuleList(nn.ReLU() for _ in range(stages))
 
