@@ -39,7 +39,8 @@ class Param(NamedTuple):
 
     default: None means that `auto` (in words) decides. same_as: the option whose value is the
     default. least, most: inclusive bounds of a number. letter: the symbol in closed forms; an option
-    without one shapes the formula and stays concrete there. samples: values worth trying in checks.
+    without one shapes the formula and stays concrete there. stands_for: the derived value that the
+    letter means, where that is not the option itself. samples: values worth trying in checks.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Param(NamedTuple):
     same_as: str = ""
     letter: str = ""
     samples: tuple[Value, ...] = ()
+    stands_for: str = ""
 
     def read(self, value: object) -> Value:
         """The checked value of text or of a Python value. Raises FlopcalcError (bad-option)."""

@@ -108,7 +108,7 @@ def test_ints_equal_symbols(operator: Operator) -> None:
                 "h": g.h, "w": g.w,
             }  # fmt: skip
             for param in operator.params:
-                value = evaluation.named[param.name]
+                value = evaluation.named[param.stands_for or param.name]
                 if param.letter and param.name not in options:
                     value = evaluation.named["d"] if param.name == "depth" else value
                     numbers[param.letter] = sympy.Rational(value)
