@@ -126,3 +126,68 @@ def test_topological_is_a_convolution_with_a_sparse_kernel() -> None:
             for j, (row, column) in enumerate(seen):
                 dense[3 * r + c, 3 * row + column] = module.conv.weight[3 * r + c, j]
     assert torch.allclose(module(x), F.conv2d(x, dense, stride=2, padding=1))
+
+
+def test_spatial_bottleneck() -> None:
+    """h w (2 n + n^2 / k^2): at n = 128, k = 2, 56 x 56 it is 3136 * (256 + 4096) MACs.
+
+    A SIC stage with k = 3 has 3136 * 128 * (9 + 128); 4352 / 17536 = 0.248. Of a 3x3 convolution it
+    is (2 / n + 1 / k^2) / 9.
+    """
+    e = layer("spatial_bottleneck", 128, k=2, hw=56)
+    assert e.cost.macs == 3136 * (256 + 4096) == 13_647_872
+    assert e.cost.params == 2 * 128 * 4 + 128 * 128
+    sic = layer("sic", 128, b=1, hw=56)
+    assert sic.cost.macs == 3136 * 17_536
+    assert round(e.cost.macs / sic.cost.macs, 3) == 0.248
+    assert e.ratio("macs") == (Fraction(2, 128) + Fraction(1, 4)) / 9
+    assert e.out_shape == (128, 56, 56)
+    # k = (2, 3) on 8 x 9 with 16 channels: 12 coarse positions; 16 * 72 + 256 * 12 + 16 * 72.
+    assert layer("spatial_bottleneck", 16, k=(2, 3), hw=(8, 9)).cost.macs == 2 * 1152 + 3072
+
+
+def test_spatial_bottleneck_refuses() -> None:
+    """Sizes that k does not divide, strides and paddings that would be ignored."""
+    _refused("no multiple", "spatial_bottleneck", 8, hw=56)
+    _refused("stride 2", "spatial_bottleneck", 8, stride=2)
+    _refused("padding 0", "spatial_bottleneck", 8, padding=0)
+    _refused("differ", "spatial_bottleneck", 8, 16)
+    with pytest.raises(ValueError, match="no multiple"):
+        _build("spatial_bottleneck", 4)(_random(1, 4, 10, 9))
+
+
+def test_spatial_bottleneck_block_by_block() -> None:
+    """Each 2 x 3 block becomes one number per channel, is mixed, and spreads over the same block again."""
+    module, x = _build("spatial_bottleneck", 4, k=(2, 3), hw=(6, 9)), _random(2, 4, 6, 9)
+    blocks = x.reshape(2, 4, 3, 2, 3, 3)
+    coarse = torch.einsum("ncyixj,cij->ncyx", blocks, module.down.weight[:, 0])
+    mixed = torch.einsum("oc,ncyx->noyx", module.projection.weight[:, :, 0, 0], coarse)
+    spread = torch.einsum("ncyx,cij->ncyixj", mixed, module.up.weight[:, 0])
+    assert torch.allclose(module(x), spread.reshape(2, 4, 6, 9))
+
+
+def test_transposed() -> None:
+    """DCGAN's two sorts: 1x1 -> 4x4 by a 4x4 kernel, then doubling by 4x4 at stride 2, padding 1."""
+    first = layer("transposed", 100, 512, k=4, hw=1, padding=0)
+    assert (first.out_shape, first.cost.params, first.cost.macs) == ((512, 4, 4), 819_200, 819_200)
+    double = layer("transposed", 512, 256, k=4, hw=4, stride=2, padding=1)
+    # 16 input positions; a convolution that writes 8 x 8 would take four times as many.
+    assert (double.out_shape, double.cost.macs) == ((256, 8, 8), 512 * 256 * 16 * 16)
+    assert double.ratio("macs") == Fraction(1, 4)
+    assert double.cost.activations == 256 * 64
+    # (5 - 1) * 2 - 2 + 2 + 1 + 1 = 10 with output padding, and 9 without.
+    assert layer("transposed", 6, hw=5, stride=2, output_padding=1, bias=True).cost.total("adds") == 6 * 100
+    assert layer("transposed", 6, hw=5, stride=2).out_shape == (6, 9, 9)
+    assert layer("transposed", 6, 9, groups=3).cost.params == 6 * 9 * 9 // 3
+    _refused("output_padding = 2", "transposed", 6, stride=2, output_padding=2)
+    _refused("groups = 4", "transposed", 6, groups=4)
+
+
+def test_transposed_is_the_gradient_of_a_convolution() -> None:
+    """<conv(y), x> = <y, transposed(x)> for all y: the transpose of conv as a matrix."""
+    module = _build("transposed", 6, 4, hw=(4, 5), stride=(2, 1), groups=2, dilation=2)
+    x = _random(2, 6, 4, 5)
+    out = module(x)
+    y = torch.cos(torch.arange(out.numel(), dtype=torch.float64)).reshape(out.shape)
+    there = F.conv2d(y, module.weight, stride=(2, 1), padding=2, dilation=2, groups=2)
+    assert torch.allclose((there * x).sum(), (y * out).sum())
