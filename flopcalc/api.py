@@ -14,16 +14,16 @@ def layer(
     *,
     k: Pair | None = None,
     hw: Pair | None = None,
-    stride: Pair = 1,
+    stride: Pair | None = None,
     padding: Pair | None = None,
-    dilation: Pair = 1,
-    groups: int = 1,
+    dilation: Pair | None = None,
+    groups: int | None = None,
     n: int = 1,
     **options: Any,
 ) -> Evaluation:
     """An operator applied to one shape; `.cost.params`, `.cost.macs` and the rest are exact ints.
 
-    Defaults as on the command line: c_out = c_in, k = 3, hw = 56 unless the operator has its own.
+    Defaults as on the command line: c_out = c_in, k = 3, hw = 56, stride 1 and so on unless the operator has its own.
     Raises FlopcalcError where the operator cannot stand.
 
     >>> from flopcalc import layer

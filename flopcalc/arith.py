@@ -103,6 +103,14 @@ def log2(value: Dim) -> Dim:
     return math.log2(top) - math.log2(bottom)
 
 
+def elementwise(function: Callable[[int], int], value: Dim) -> Dim:
+    """function(value) for a rule that is no arithmetic, such as factoring; element by element on arrays."""
+    if _numpy(value):
+        flat = value.reshape(-1)
+        return (flat * 0 + [function(int(one)) for one in flat]).reshape(value.shape)
+    return function(value)
+
+
 def summation(term: Callable[[Dim], Dim], first: int, last: Dim) -> Dim:
     """Sum of term(i) for i = first..last, both included; 0 when last < first."""
     if sympy := _sympy(last):

@@ -4,7 +4,7 @@ A `Geometry` describes a two-dimensional convolution or anything that may stand 
 read its fields; they are ints here, arrays in sweeps and symbols in `flopcalc.symbolic`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
 from flopcalc.arith import Dim
@@ -125,11 +125,13 @@ def geometry(
     dilation: Pair = 1,
     groups: int = 1,
     n: int = 1,
+    size_out: Callable[[int, int, int, int, int], int] = out_size,
 ) -> Geometry:
     """A checked Geometry from what a user gives.
 
     c_out defaults to c_in; padding to dilation * (k - 1) // 2 ("same" for odd kernels). A pair is one
-    int for both axes or (height, width). Raises FlopcalcError (bad-dimension).
+    int for both axes or (height, width). size_out: the output's size along one axis, for operators
+    whose grid is not that of a convolution. Raises FlopcalcError (bad-dimension).
     """
     c_in = _whole("c_in", c_in)
     c_out = c_in if c_out is None else _whole("c_out", c_out)
@@ -137,7 +139,7 @@ def geometry(
     kernel, size = _pair("k", k), _pair("hw", hw)
     strides, dilations = _pair("stride", stride), _pair("dilation", dilation)
     pads = same_padding(kernel, dilations) if padding is None else _pair("padding", padding, least=0)
-    h_out, w_out = (out_size(*axis) for axis in zip(size, kernel, strides, pads, dilations, strict=True))
+    h_out, w_out = (size_out(*axis) for axis in zip(size, kernel, strides, pads, dilations, strict=True))
     if h_out < 1 or w_out < 1:
         raise FlopcalcError(
             "bad-dimension",

@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from flopcalc import parts
 from flopcalc.cost import Cost, Part
 from flopcalc.errors import FlopcalcError, clip, unknown_name
-from flopcalc.geometry import Geometry, geometry
+from flopcalc.geometry import Geometry, geometry, out_size
 from flopcalc.provenance import Equation, Erratum, Paper
 
 Value: TypeAlias = int | bool | str | Fraction | tuple[int, ...] | None
@@ -41,7 +41,8 @@ class Param(NamedTuple):
 
     default: None means that `auto` (in words) decides. same_as: the option whose value is the
     default. least, most: inclusive bounds of a number. letter: the symbol in closed forms; an option
-    without one shapes the formula and stays concrete there. samples: values worth trying in checks.
+    without one shapes the formula and stays concrete there. stands_for: the derived value that the
+    letter means, where that is not the option itself. samples: values worth trying in checks.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Param(NamedTuple):
     same_as: str = ""
     letter: str = ""
     samples: tuple[Value, ...] = ()
+    stands_for: str = ""
 
     def read(self, value: object) -> Value:
         """The checked value of text or of a Python value. Raises FlopcalcError (bad-option)."""
@@ -235,7 +237,9 @@ class Operator:
     baseline(g, named) is the plain convolution that the ratio compares with; baseline_text names it.
     shape: sizes that stand in for those that a user does not give. axes: 1 for operators on
     sequences, whose sizes lie along the width. default_c_out(c_in, options): output channels when
-    they are not given (else c_in). in_shape, out_shape: of one sample.
+    they are not given (else c_in). in_shape, out_shape: of one sample. size_out: the output's size
+    along an axis where it is not that of a convolution; closed forms then speak of the input grid.
+    shapes: sizes worth checking beside the usual spread, for operators that refuse most of it.
     family groups operators in listings. samples: sets of options worth checking together.
     layer_file: for a plug-in, the module that holds its nn.Module, as `package.module`.
     """
@@ -262,6 +266,8 @@ class Operator:
     out_shape: Callable[[Geometry, Named], tuple[int, ...]] = _image_out
     samples: tuple[Named, ...] = ()
     layer_file: str = ""
+    size_out: Callable[..., Any] = out_size
+    shapes: tuple[Mapping[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
         names = [param.name for param in self.params] + [value.name for value in self.derived]
@@ -303,7 +309,7 @@ class Operator:
             sizes = {"k": 3, "hw": 56, **sizes}
             flat = {"k": 1, "hw": 1, "stride": 1, "padding": 0, "dilation": 1}
             sizes = {name: _along(flat[name], size) if name in flat else size for name, size in sizes.items()}
-        return geometry(c_in, c_out, **sizes)
+        return geometry(c_in, c_out, size_out=self.size_out, **sizes)
 
     def resolve(self, given: Named) -> dict[str, Value]:
         """All options, checked, with defaults for those not given."""

@@ -38,6 +38,23 @@ def conv(
     return Part(name, "conv", params, weights * p_out, biases * p_out, 0, 0, size, params + c_in * p_in, size, 1, after)
 
 
+def transposed_conv(
+    name: str,
+    c_in: Dim,
+    c_out: Dim,
+    area: Dim,
+    p_in: Dim,
+    p_out: Dim,
+    *,
+    groups: Dim = 1,
+    bias: bool = False,
+    after: After = None,
+) -> Part:
+    """A transposed convolution: the weights of a convolution, each used at every input position."""
+    plain = conv(name, c_in, c_out, area, p_in, p_out, groups=groups, bias=bias, after=after)
+    return plain._replace(macs=exact_div(c_out * c_in, groups) * area * p_in)
+
+
 def linear(name: str, c_in: Dim, c_out: Dim, p: Dim, *, bias: bool = True, after: After = None) -> Part:
     """A fully connected layer applied at p positions."""
     return conv(name, c_in, c_out, 1, p, p, bias=bias, after=after)._replace(work="linear")

@@ -19,7 +19,7 @@ except ImportError:
 from flopcalc.analysis.equations import quantity
 from flopcalc.cost import Cost
 from flopcalc.expression import evaluate
-from flopcalc.geometry import Geometry
+from flopcalc.geometry import Geometry, out_size
 from flopcalc.operator import Evaluation, Operator
 from flopcalc.provenance import Equation
 from flopcalc.rules import EQUAL_CHANNELS, ONE_GROUP
@@ -36,9 +36,16 @@ def symbolic_geometry(operator: Operator) -> Geometry:
     c_in = _symbol("c_in")
     c_out = c_in if EQUAL_CHANNELS in operator.rules else _symbol("c_out")
     k = sympy.Integer(operator.shape["k"]) if "k" in operator.shape else _symbol("k")
-    h, w = _symbol("h_out"), _symbol("w_out")
+    k_h = 1 if operator.axes == 1 else k
+    own_grid = operator.size_out is not out_size
+    h, w = (_symbol("h"), _symbol("w")) if own_grid else (_symbol("h_out"), _symbol("w_out"))
+    h = 1 if operator.axes == 1 else h
     groups = 1 if ONE_GROUP in operator.rules else _symbol("groups")
-    return Geometry(c_in, c_out, k, k, h, w, h, w, padding_h=(k - 1) / 2, padding_w=(k - 1) / 2, groups=groups)
+    pad_h, pad_w = sympy.Rational(1, 2) * (k_h - 1), (k - 1) / 2
+    h_out, w_out = h, w
+    if own_grid:
+        h_out, w_out = operator.size_out(h, k_h, 1, pad_h, 1), operator.size_out(w, k, 1, pad_w, 1)
+    return Geometry(c_in, c_out, k_h, k, h, w, h_out, w_out, padding_h=pad_h, padding_w=pad_w, groups=groups)
 
 
 def without_floors(expression: Expr) -> Expr:
@@ -88,8 +95,9 @@ class ClosedForm:
 
     @property
     def settings(self) -> dict[Expr, Expr]:
-        """Default options, a 3x3 kernel and one group, by symbol."""
-        return {**self.defaults, _symbol("k"): sympy.Integer(3), _symbol("groups"): sympy.Integer(1)}
+        """Default options, a kernel of 3 and the operator's default groups, by symbol."""
+        groups = self.operator.shape.get("groups", 1)
+        return {**self.defaults, _symbol("k"): sympy.Integer(3), _symbol("groups"): sympy.Integer(groups)}
 
     def at_defaults(self, expression: Expr) -> Expr:
         """The expression at `settings`."""
@@ -241,6 +249,8 @@ def python(form: ClosedForm, kind: str) -> str:
     words = [f"{_TITLES[kind].format(form.operator.name)}, exact on ints."]
     if "h_out" in arguments:
         words.append("h_out, w_out: size of the output.")
+    if "h" in arguments:
+        words.append("h, w: size of the input.")
     ratios = [p.letter for p in form.operator.params if p.kind == "fraction" and p.letter in arguments]
     words += [f"{letter}: a fractions.Fraction." for letter in ratios]
     # A value that is left out where an option is 0 has no closed form there.
@@ -262,7 +272,7 @@ def _closure(expression: Expr, definitions: Mapping[Expr, Expr]) -> set[Expr]:
     return needed
 
 
-_ORDER = ("c_in", "c_out", "k", "h_out", "w_out", "groups")
+_ORDER = ("c_in", "c_out", "k", "h", "w", "h_out", "w_out", "groups")
 
 
 def _argument_order(name: str) -> tuple[int, str]:

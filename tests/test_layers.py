@@ -16,7 +16,7 @@ from flopcalc.analysis.cases import cases
 from flopcalc.operator import Operator
 from flopcalc.pytorch import build_layer
 from flopcalc.pytorch.layers import CompConv2d, DepthwiseSeparableConv2d, GhostConv2d, SIC2d, SPConv2d, input_shape
-from flopcalc.pytorch.layers.sic import torus_neighbours
+from flopcalc.pytorch.layers._topology import torus_neighbours
 
 OPERATORS = list(registry.every())
 

@@ -101,13 +101,14 @@ def test_ints_equal_symbols(operator: Operator) -> None:
             if evaluation.given != set(options) or any(evaluation.named[k] != v for k, v in options.items()):
                 continue
             g = evaluation.geometry
-            if g.k_h != g.k_w:
+            if g.k_h != g.k_w and operator.axes == 2:
                 continue
             numbers: dict[str, Any] = {
-                "c_in": g.c_in, "c_out": g.c_out, "k": g.k_h, "h_out": g.h_out, "w_out": g.w_out, "groups": g.groups,
+                "c_in": g.c_in, "c_out": g.c_out, "k": g.k_w, "h_out": g.h_out, "w_out": g.w_out, "groups": g.groups,
+                "h": g.h, "w": g.w,
             }  # fmt: skip
             for param in operator.params:
-                value = evaluation.named[param.name]
+                value = evaluation.named[param.stands_for or param.name]
                 if param.letter and param.name not in options:
                     value = evaluation.named["d"] if param.name == "depth" else value
                     numbers[param.letter] = sympy.Rational(value)

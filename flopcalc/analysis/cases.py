@@ -38,8 +38,8 @@ SHAPES: tuple[dict[str, Any], ...] = (
 
 
 def shapes_for(operator: Operator, options: Named) -> Iterator[Geometry]:
-    """SHAPES as geometries, with the sizes that the operator fixes."""
-    for shape in SHAPES:
+    """SHAPES and the operator's own as geometries, with the sizes that the operator fixes."""
+    for shape in (*SHAPES, *operator.shapes):
         sizes = dict(shape)
         if "k" in operator.shape:
             # The kernel is fixed, and the stride and padding of another would make no sense.

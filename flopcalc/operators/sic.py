@@ -14,6 +14,7 @@ from flopcalc.arith import Dim
 from flopcalc.cost import Part
 from flopcalc.geometry import Geometry
 from flopcalc.operator import Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule, spatial
+from flopcalc.operators._topology import halves, misfit, text
 from flopcalc.provenance import Equation, Erratum, Evidence, Paper
 from flopcalc.rules import EQUAL_CHANNELS, ONE_GROUP, SAME_PADDING, UNIT_STRIDE
 
@@ -33,7 +34,7 @@ def neighbours(dims: tuple[int, ...] | None, neighbourhood: tuple[int, ...] | No
     """The neighbourhood given, or half of each dimension, rounded up; None without dims."""
     if dims is None:
         return None
-    return tuple(-(-size // 2) for size in dims) if neighbourhood is None else neighbourhood
+    return halves(dims) if neighbourhood is None else neighbourhood
 
 
 def connections(g: Geometry, near: tuple[int, ...] | None) -> Dim:
@@ -63,18 +64,13 @@ def _dims_fit(g: Geometry, named: Named) -> str | None:
     dims, near = named["dims"], named["near"]
     if dims is None:
         return "neighbourhood is given without dims" if named["neighbourhood"] is not None else None
-    if prod(dims) != g.c_in:
-        return f"dims {'x'.join(map(str, dims))} make {prod(dims)} channels, and there are {g.c_in}"
-    if len(near) != len(dims) or any(c > d for c, d in zip(near, dims, strict=False)):
-        return f"neighbourhood {'x'.join(map(str, near))} does not fit in dims {'x'.join(map(str, dims))}"
-    return None
+    return misfit(dims, near, g.c_in)
 
 
 def _why_near(g: Geometry, named: Named) -> str:
     if named["near"] is None:
         return f"a dense projection sees all {g.c_in} channels"
-    text = "x".join(map(str, named["near"]))
-    return f"the product of the neighbourhood {text}"
+    return f"the product of the neighbourhood {text(named['near'])}"
 
 
 def _notes(e: Evaluation) -> Iterable[str]:

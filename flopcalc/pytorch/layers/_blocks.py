@@ -96,8 +96,9 @@ class Gather(nn.Module):
 
     order: Tensor
 
-    def __init__(self, order: Tensor) -> None:
+    def __init__(self, order: Sequence[int] | Tensor, device: Any = None) -> None:
         super().__init__()
+        order = torch.as_tensor(order, dtype=torch.long, device=device)
         self.register_buffer("order", order, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,0 +1,44 @@
+"""The group convolution: channels in groups that do not see each other. `--groups` says how many."""
+
+from collections.abc import Iterable
+
+from flopcalc import parts
+from flopcalc.cost import Part
+from flopcalc.geometry import Geometry
+from flopcalc.operator import Limit, Operator, Param, Policy, Site
+from flopcalc.operators._slides import SLIDES
+from flopcalc.provenance import Equation
+from flopcalc.rules import GROUPS_DIVIDE
+
+
+def formula(g: Geometry, bias: bool) -> Iterable[Part]:
+    """c_out filters, each over the c_in / groups channels of its group."""
+    yield parts.conv("conv", g.c_in, g.c_out, g.area, g.p_in, g.p_out, groups=g.groups, bias=bias)
+
+
+def _grouped(site: Site) -> str | None:
+    if site.geometry.groups == 1:
+        return "it has one group, and a replacement keeps the groups of the network"
+    return None
+
+
+OPERATOR = Operator(
+    name="group",
+    title="Group convolution",
+    family="convolutions",
+    paper=SLIDES,
+    formula=formula,
+    params=(Param("bias", "bool", False, "one bias for each output channel", samples=(True,)),),
+    rules=(GROUPS_DIVIDE,),
+    limits=(Limit({}, equals="conv"),),
+    policy=Policy("every convolution that has groups", _grouped),
+    equations=(
+        Equation(
+            number="ratio of M groups",
+            text="1 / M",
+            letters={"M": "groups"},
+            gives="macs_ratio",
+        ),
+    ),
+    shape={"groups": 2},
+)

@@ -1,0 +1,53 @@
+"""The pointwise convolution: a 1x1 kernel, which mixes channels and sees one position."""
+
+from collections.abc import Iterable
+
+from flopcalc import parts
+from flopcalc.cost import Part
+from flopcalc.geometry import Geometry
+from flopcalc.operator import Limit, Named, Operator, Param, Policy, Rule, Site
+from flopcalc.operators.dsc import MOBILENETS
+from flopcalc.provenance import Equation
+from flopcalc.rules import GROUPS_DIVIDE
+
+
+def formula(g: Geometry, bias: bool) -> Iterable[Part]:
+    """c_out * c_in / groups weights, each used at every output position."""
+    yield parts.conv("conv", g.c_in, g.c_out, 1, g.p_in, g.p_out, groups=g.groups, bias=bias)
+
+
+def _single_tap(g: Geometry, named: Named) -> str | None:
+    return None if g.kernel == (1, 1) else f"the kernel is {g.k_h}x{g.k_w}"
+
+
+def _only_1x1(site: Site) -> str | None:
+    problem = _single_tap(site.geometry, {})
+    return f"{problem}; a 1x1 one would see no neighbours" if problem else None
+
+
+def _square(g: Geometry, named: Named) -> bool:
+    return bool(g.h_out == g.w_out and g.groups == 1)
+
+
+OPERATOR = Operator(
+    name="pointwise",
+    title="Pointwise convolution",
+    family="convolutions",
+    paper=MOBILENETS,
+    formula=formula,
+    params=(Param("bias", "bool", False, "one bias for each output channel", samples=(True,)),),
+    rules=(Rule("kernel is 1x1", _single_tap, "leave the kernel at 1, or use the operator conv"), GROUPS_DIVIDE),
+    limits=(Limit({}, equals="conv"),),
+    policy=Policy("every 1x1 convolution", _only_1x1),
+    equations=(
+        Equation(
+            number="5, second term",
+            text="M * N * D_F * D_F",
+            letters={"M": "c_in", "N": "c_out", "D_F": "h_out"},
+            gives="macs",
+            domain=_square,
+            domain_text="one group and a square feature map",
+        ),
+    ),
+    shape={"k": 1},
+)

@@ -1,0 +1,90 @@
+"""The spatial bottleneck: channels are mixed on a grid that is k times coarser along each axis.
+
+x -> depthwise k x k at stride k (part `down`), 1x1 convolution on the coarse grid (`projection`),
+depthwise transposed k x k at stride k (`up`): as many channels and positions out as in.
+"""
+
+from collections.abc import Iterable
+
+from flopcalc import arith, parts
+from flopcalc.arith import Dim
+from flopcalc.cost import Cost, Part
+from flopcalc.geometry import Geometry, by, same_padding, short
+from flopcalc.operator import Derived, Evaluation, Limit, Named, Operator, Policy, Rule, spatial
+from flopcalc.operators.sic import WANG
+from flopcalc.rules import EQUAL_CHANNELS, ONE_GROUP
+
+
+def formula(g: Geometry, step_h: Dim, step_w: Dim) -> Iterable[Part]:
+    """N k^2 weights, n^2 on the coarse grid, n k^2 again."""
+    n, grid = g.c_in, g.p_in
+    coarse = g.n * arith.exact_div(g.h, step_h) * arith.exact_div(g.w, step_w)
+    yield parts.conv("down", n, n, g.area, grid, coarse, groups=n)
+    yield parts.conv("projection", n, n, 1, coarse, coarse)
+    yield parts.transposed_conv("up", n, n, g.area, coarse, grid, groups=n)
+
+
+def _same_size(size: Dim, kernel: Dim, stride: Dim, padding: Dim, dilation: Dim) -> Dim:
+    return size
+
+
+def _conv_3x3(g: Geometry, named: Named) -> Cost:
+    return Cost((parts.conv("conv", g.c_in, g.c_out, 9, g.p_in, g.p_in),))
+
+
+def _own_stride(g: Geometry, named: Named) -> str | None:
+    if g.strided or g.dilation != (1, 1):
+        return f"stride {short(g.stride)}, dilation {short(g.dilation)}, and its own stride is k"
+    if g.padding != same_padding(g.kernel, g.dilation):
+        return f"padding {short(g.padding)}, and it pads nothing"
+    if (g.h_out, g.w_out) != (g.h, g.w):
+        return f"it keeps the size, and {g.h}x{g.w} becomes {g.h_out}x{g.w_out} here"
+    return None
+
+
+def _multiples(g: Geometry, named: Named) -> str | None:
+    if g.h % g.k_h or g.w % g.k_w:
+        return f"{g.h}x{g.w} is no multiple of the {by(g.kernel)} kernel"
+    return None
+
+
+def _notes(e: Evaluation) -> Iterable[str]:
+    yield "Derived from the paper's description (convolution, projection, deconvolution); no printed cost was seen."
+    yield "The ratio compares with a 3x3 convolution of the same channels and size, whatever k is."
+
+
+OPERATOR = Operator(
+    name="spatial_bottleneck",
+    title="Spatial bottleneck",
+    family="compact convolutions",
+    paper=WANG,
+    formula=formula,
+    derived=(
+        Derived("step_h", lambda g: g.k_h),
+        Derived("step_w", lambda g: g.k_w),
+    ),
+    rules=(
+        EQUAL_CHANNELS,
+        ONE_GROUP,
+        Rule("stride and dilation 1, padding not given", _own_stride, "leave --stride, --dilation and --padding out"),
+        Rule("h and w are multiples of k", _multiples, "choose --hw as a multiple of k, such as --hw 60 for k = 3"),
+    ),
+    limits=(Limit({"step_h": 1, "step_w": 1}, equals="dsc", surviving=("up",)),),
+    policy=Policy(
+        "every convolution larger than 1x1 with as many channels out as in and stride 1, where k divides h and w",
+        spatial,
+    ),
+    notes=_notes,
+    baseline=_conv_3x3,
+    baseline_text="conv 3x3",
+    shape={"hw": 60},
+    size_out=_same_size,
+    shapes=(
+        {"c_in": 64},
+        {"c_in": 128, "k": 2, "hw": 56},
+        {"c_in": 24, "hw": (9, 12), "n": 3},
+        {"c_in": 16, "k": (2, 3), "hw": (8, 9)},
+        {"c_in": 12, "k": 5, "hw": (10, 15)},
+        {"c_in": 37, "k": 4, "hw": 8},
+    ),
+)

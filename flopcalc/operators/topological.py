@@ -1,0 +1,111 @@
+"""Topological subdivisioning: channels lie on a torus, and each output sees one neighbourhood of them.
+
+dims are the sizes of the torus, neighbourhood how many channels an output sees along each. The
+convolution itself is k x k, so its cost is that of a plain one times connected / c_in.
+"""
+
+from collections.abc import Iterable
+from math import prod
+from typing import Any
+
+from flopcalc import parts
+from flopcalc.arith import Dim
+from flopcalc.cost import Part
+from flopcalc.geometry import Geometry
+from flopcalc.operator import Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule, spatial
+from flopcalc.operators._topology import (
+    LARGEST_SEARCHED,
+    Sizes,
+    default_connections,
+    halves,
+    misfit,
+    near_factors,
+    text,
+)
+from flopcalc.operators.sic import WANG
+from flopcalc.provenance import Equation
+from flopcalc.rules import EQUAL_CHANNELS, ONE_GROUP
+
+
+def torus(g: Geometry, dims: Sizes | None) -> Sizes | None:
+    """The dims given, or the two factors of c_in nearest to each other; None where c_in is no number."""
+    return near_factors(g.c_in) if dims is None and type(g.c_in) is int else dims
+
+
+def neighbours(g: Geometry, torus: Sizes | None, neighbourhood: Any) -> Any:
+    """The neighbourhood given, or half of each dimension, rounded up."""
+    return halves(torus) if neighbourhood is None and torus is not None else neighbourhood
+
+
+def connections(g: Geometry, near: Any) -> Dim:
+    """Input channels that each output sees. In closed forms `near` is that number, as a symbol."""
+    if near is None:
+        return default_connections(g.c_in)
+    return prod(near) if isinstance(near, tuple) else near
+
+
+def formula(g: Geometry, connected: Dim) -> Iterable[Part]:
+    """Each output's neighbours side by side, then one filter over them for each output."""
+    seen = g.c_in * connected
+    yield parts.copy("gather", seen * g.p_in, index=seen)
+    yield parts.conv("conv", seen, g.c_in, g.area, g.p_in, g.p_out, groups=g.c_in)
+
+
+def _fits(g: Geometry, named: Named) -> str | None:
+    if named["dims"] is None and g.c_in > LARGEST_SEARCHED:
+        return f"dims are not given, and {g.c_in} channels are too many to search for factors"
+    return misfit(named["torus"], named["near"], g.c_in)
+
+
+def _why_connected(g: Geometry, named: Named) -> str:
+    return f"the neighbourhood {text(named['near'])} in the torus {text(named['torus'])}"
+
+
+def _notes(e: Evaluation) -> Iterable[str]:
+    yield "Cyclic and one-sided, as in the paper's algorithm; its prose says centred, which costs the same."
+    gathered = e.geometry.c_in * e.named["connected"]
+    yield f"The neighbours are gathered first: {gathered} channels are written and read, which MACs do not show."
+
+
+OPERATOR = Operator(
+    name="topological",
+    title="Topological subdivisioning",
+    family="compact convolutions",
+    paper=WANG,
+    formula=formula,
+    params=(
+        Param("dims", "ints", None, "shape of the channel torus", auto="the two factors of c_in nearest to each other"),
+        Param(
+            "neighbourhood", "ints", None, "channels that an output sees along each of dims",
+            auto="half of each of dims, rounded up", letter="c_near", stands_for="connected",
+        ),
+    ),
+    derived=(
+        Derived("torus", torus),
+        Derived("near", neighbours),
+        Derived("connected", connections, _why_connected),
+    ),
+    rules=(
+        EQUAL_CHANNELS,
+        ONE_GROUP,
+        Rule(
+            "dims multiply to c_in, neighbourhood within dims", _fits,
+            "give dims whose product is --cin, and as many neighbourhood sizes, none larger than its dim",
+        ),
+    ),
+    limits=(Limit({"neighbourhood": (1, 1)}, equals="depthwise"),),
+    policy=Policy("every convolution with a kernel larger than 1x1 and as many channels out as in", spatial),
+    equations=(
+        Equation(
+            "cost, not numbered", "n * c * k^2 * h * w",
+            {"n": "c_in", "c": "connected", "k": "k", "h": "h_out", "w": "w_out"}, "macs",
+        ),
+        Equation("share of the standard cost", "c / n", {"n": "c_in", "c": "connected"}, "macs_ratio"),
+    ),
+    notes=_notes,
+    samples=(
+        {"dims": (4, 6)},
+        {"dims": (2, 3, 4), "neighbourhood": (1, 2, 3)},
+        {"dims": (24,), "neighbourhood": (24,)},
+    ),
+)  # fmt: skip

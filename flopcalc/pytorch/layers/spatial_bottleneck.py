@@ -1,0 +1,42 @@
+"""The spatial bottleneck, after its paper's description; no code of the authors is known."""
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from flopcalc import api
+from flopcalc.geometry import Pair
+
+
+class SpatialBottleneck2d(nn.Module):
+    """Depthwise k x k at stride k, 1x1, depthwise transposed k x k at stride k (Wang, Liu, Foroosh, arXiv v2).
+
+    Takes inputs whose height and width are multiples of k.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: Pair, stride: Pair = 1,
+        padding: Pair | None = None, dilation: Pair = 1, groups: int = 1, *, device: Any = None, dtype: Any = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        k_h, k_w = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
+        # Any size that k divides serves for the check.
+        api.layer(
+            "spatial_bottleneck", in_channels, out_channels, k=(k_h, k_w), hw=(64 * k_h, 64 * k_w), stride=stride,
+            padding=padding, dilation=dilation, groups=groups,
+        )  # fmt: skip
+        n, self.kernel = in_channels, (k_h, k_w)
+        factory: dict[str, Any] = {"bias": False, "device": device, "dtype": dtype}
+        self.down = nn.Conv2d(n, n, self.kernel, self.kernel, groups=n, **factory)
+        self.projection = nn.Conv2d(n, n, 1, **factory)
+        self.up = nn.ConvTranspose2d(n, n, self.kernel, self.kernel, groups=n, **factory)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, h, w) -> (n, c, h, w)."""
+        if any(size % step for size, step in zip(x.shape[-2:], self.kernel, strict=True)):
+            raise ValueError(f"the input's {tuple(x.shape[-2:])} is no multiple of the kernel {self.kernel}")
+        out: Tensor = self.up(self.projection(self.down(x)))
+        return out
+
+
+LAYER = SpatialBottleneck2d

@@ -1,0 +1,5 @@
+"""The transposed convolution is torch's own."""
+
+from torch import nn
+
+LAYER = nn.ConvTranspose2d
