@@ -88,6 +88,6 @@ def overhead(e: Evaluation) -> Iterable[str]:
         return
     yield f"Headlines that count the convolution alone leave out routing and aggregation: {share}."
     yield (
-        "Neither depends on the resolution, so their share grows as the feature map shrinks; a batch pays them, and "
-        "reads a kernel, for each sample."
+        "But for the additions of the pooling they do not depend on the resolution, so their share grows as the "
+        "feature map shrinks; a batch pays them, and reads a mixed kernel, for each sample."
     )
