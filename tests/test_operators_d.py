@@ -13,6 +13,7 @@ from flopcalc import layer
 from flopcalc.operator import Evaluation
 from flopcalc.pytorch.layers.condconv import CondConv2d
 from flopcalc.pytorch.layers.dynamic_conv import DynamicConv2d
+from flopcalc.pytorch.layers.dynet import DyNetConv2d
 
 
 def _random(*shape: int) -> Tensor:
@@ -80,7 +81,7 @@ def test_condconv_by_hand() -> None:
     assert _part(t, "aggregation", "macs") == 2 * 4 * 3200
 
 
-@pytest.mark.parametrize("name", ["condconv", "dynamic_conv"])
+@pytest.mark.parametrize("name", ["condconv", "dynamic_conv", "dynet"])
 def test_overhead_does_not_know_the_resolution(name: str) -> None:
     """Routing and aggregation cost the same at 7 x 7 and 56 x 56; the convolution 64 times as much."""
     small, large = layer(name, 64, hw=7), layer(name, 64, hw=56)
@@ -165,3 +166,39 @@ def test_dynamic_conv_resnet18() -> None:
     assert (hidden, 4 * len(convs)) == (960, 76)
     assert total == 45_472_052
     assert round(total / 10**6, 3) == 45.472
+
+
+@pytest.mark.parametrize("given", SHAPES, ids=str)
+def test_dynet_mixes_each_output_channel_by_itself(given: dict[str, Any]) -> None:
+    """Channel o of sample s convolves with the sum over t of eta[s, o, t] W[o, t]; both modes agree."""
+    module: Any = DyNetConv2d(4, 6, 3, g_t=3, dtype=torch.float64, **given)
+    if module.bias is not None:
+        torch.nn.init.normal_(module.bias.bias)
+    x = _random(3, 4, 7, 9)
+    eta = torch.sigmoid(x.mean((2, 3)) @ module.routing.fc.weight.T).reshape(3, 6, 3)
+    weight, expected = module.convolution.weight, []
+    for s in range(3):
+        kernel = torch.stack([sum(eta[s, o, t] * weight[o, t] for t in range(3)) for o in range(6)])
+        expected.append(F.conv2d(x[s : s + 1], kernel, module.bias and module.bias.bias, **_conv_arguments(given)))
+    assert torch.allclose(module(x), torch.cat(expected))
+    training: Any = DyNetConv2d(4, 6, 3, g_t=3, mode="training", dtype=torch.float64, **given)
+    training.load_state_dict(module.state_dict())
+    assert torch.allclose(training(x), torch.cat(expected))
+
+
+def test_dynet_by_hand() -> None:
+    """c_in 16, c_out 32, k 3, 10 x 10, g_t 6, batch 2: 32 * 6 coefficients from 16 means, without bias.
+
+    W = 4608: fusion 6 W, convolution 100 W; in training 600 W, and 6 * 3200 to mix the maps.
+    """
+    e = layer("dynet", 16, 32, hw=10, n=2)
+    assert (_part(e, "routing", "params"), _part(e, "routing", "macs")) == (3072, 2 * 3072)
+    assert e.cost.params == 3072 + 6 * 4608
+    assert e.cost.macs == 2 * (3072 + 6 * 4608 + 460_800)
+    # pool, fc, sigmoid, fusion, its transposition, convolution.
+    assert e.cost.steps == 6
+    t = layer("dynet", 16, 32, hw=10, n=2, mode="training")
+    assert t.cost.params == e.cost.params
+    assert t.cost.macs == 2 * (3072 + 6 * 460_800 + 6 * 3200)
+    # A bias is one for each output channel, not g_t.
+    assert layer("dynet", 16, 32, bias=True).cost.params == e.cost.params + 32

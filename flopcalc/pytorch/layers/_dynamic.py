@@ -14,17 +14,18 @@ from flopcalc.operator import Evaluation
 class Kernels(nn.Module):
     """Several kernels of one shape, each initialised as nn.Conv2d does; a subclass convolves.
 
-    weight: (count, c_out, c_in / groups, k_h, k_w); bias: (count, c_out) or None.
+    lead: the first axes of the weights, (count, c_out) unless an operator orders them otherwise.
+    weight: (*lead, c_in / groups, k_h, k_w); bias: lead, or None.
     """
 
     bias: nn.Parameter | None
 
-    def __init__(self, count: int, g: Geometry, *, bias: bool, **factory: Any) -> None:
+    def __init__(self, lead: tuple[int, int], g: Geometry, *, bias: bool, **factory: Any) -> None:
         super().__init__()
         inputs = g.c_in // g.groups
         self.geometry = g
-        self.weight = nn.Parameter(torch.empty(count, g.c_out, inputs, g.k_h, g.k_w, **factory))
-        self.bias = nn.Parameter(torch.empty(count, g.c_out, **factory)) if bias else None
+        self.weight = nn.Parameter(torch.empty(*lead, inputs, g.k_h, g.k_w, **factory))
+        self.bias = nn.Parameter(torch.empty(lead, **factory)) if bias else None
         bound = 1 / math.sqrt(inputs * g.area)
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -bound, bound)
@@ -111,7 +112,7 @@ class MixedConv2d(nn.Module):
         self.mixes_outputs: bool = evaluation.named["training"]
         kind = EveryConv if self.mixes_outputs else SampleConv
         self.routing = routing
-        self.convolution = kind(count, evaluation.geometry, bias=bias, **factory)
+        self.convolution = kind((count, evaluation.geometry.c_out), evaluation.geometry, bias=bias, **factory)
         self.aggregation = MixOutputs() if self.mixes_outputs else MixKernels(bias)
 
     def forward(self, x: Tensor) -> Tensor:
