@@ -60,6 +60,13 @@ def linear(name: str, c_in: Dim, c_out: Dim, p: Dim, *, bias: bool = True, after
     return conv(name, c_in, c_out, 1, p, p, bias=bias, after=after)._replace(work="linear")
 
 
+def matmul(name: str, rows: Dim, inner: Dim, columns: Dim, batch: Dim = 1, *, after: After = None) -> Part:
+    """The product of two tensors that were computed or are held elsewhere, `batch` times side by side."""
+    size = batch * rows * columns
+    reads = batch * inner * (rows + columns)
+    return Part(name, "matmul", 0, size * inner, 0, 0, 0, size, reads, size, 1, after)
+
+
 def norm(name: str, c: Dim, p: Dim, *, after: After = None) -> Part:
     """Batch normalisation in inference: one scale and one shift per element; reads four vectors."""
     size = c * p

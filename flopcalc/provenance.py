@@ -82,7 +82,8 @@ class Equation(NamedTuple):
     text: the right-hand side as printed, readable by `flopcalc.expression`.
     letters: the paper's letter -> the name that formulas use.
     gives: what it computes: params, macs, params_ratio, macs_ratio (to the plain convolution),
-        speedup, compression (their inverses) or the name of a derived value.
+        speedup, compression (their inverses), one part of the cost such as `macs of routing`, or the
+        name of a derived value.
     status: printed (equals our value), corrected (is wrong; `right` is right), asymptotic (holds in
         a limit; `right` is exact) or open (`right` is the other reading, chosen by an option).
     right: the corrected, exact or other form, in the same letters.

@@ -36,7 +36,15 @@ def quantity(evaluation: Evaluation, gives: str) -> Any:
             return _over(evaluation.baseline.macs, cost.macs)
         case "compression":
             return _over(evaluation.baseline.params, cost.params)
+    if " of " in gives:
+        return _part_of_cost(evaluation, *gives.split(" of "))
     return evaluation.named[gives]
+
+
+def _part_of_cost(evaluation: Evaluation, kind: str, name: str) -> Any:
+    """One kind of one part and of its sub-parts: `macs of routing` sums routing.fc and the like."""
+    found = [part for part in evaluation.cost if part.name.split(".")[0] == name]
+    return _per_sample(sum(getattr(part, kind) for part in found), kind, evaluation.geometry.n)
 
 
 def _per_sample(value: Any, kind: str, n: Any) -> Any:

@@ -1,0 +1,93 @@
+"""What the operators with dynamic kernels share: several kernels, mixed by what the input says.
+
+Three parts. `routing` turns the input into coefficients, one set for each sample; `aggregation` mixes
+by them; `convolution` holds all kernels. At inference the kernels are mixed, and one convolution with
+one kernel for each sample follows. In training every kernel convolves, and the outputs are mixed.
+"""
+
+from collections.abc import Iterable
+
+from flopcalc import parts
+from flopcalc.arith import Dim, exact_div
+from flopcalc.cost import Part
+from flopcalc.geometry import Geometry
+from flopcalc.operator import Derived, Evaluation, Named, Param, Policy, Site
+from flopcalc.parts import INPUT
+
+MODE = Param(
+    "mode", "choice", "inference", "inference mixes the kernels, training mixes every kernel's output",
+    choices=("inference", "training"), samples=("training",),
+)  # fmt: skip
+TRAINING = Derived("training", lambda g, mode: mode == "training")
+
+
+def kernel_weights(g: Geometry) -> Dim:
+    """Weights of one kernel, without bias."""
+    return exact_div(g.c_out * g.c_in, g.groups) * g.area
+
+
+def mixed(g: Geometry, kernels: Dim, bias: bool, training: bool, ready: str) -> Iterable[Part]:
+    """Aggregation and convolution with one coefficient for each kernel. ready: the last part of the routing."""
+    yield from parts.when(not training, lambda: _mix_kernels(g, kernels, bias, ready))
+    yield from parts.when(training, lambda: _mix_outputs(g, kernels, bias, ready))
+
+
+def _mix_kernels(g: Geometry, kernels: Dim, bias: bool, ready: str) -> Iterable[Part]:
+    # One matrix product for the whole batch: (n, kernels) times (kernels, weights).
+    yield parts.matmul("aggregation", g.n, kernels, kernel_weights(g), after=(ready,))
+    yield from parts.when(
+        bias, lambda: (parts.matmul("aggregation.bias", g.n, kernels, g.c_out, after=(ready,)),)
+    )  # fmt: skip
+    yield sample_conv(g, kernels, bias, ("aggregation", "aggregation.bias"))
+
+
+def sample_conv(g: Geometry, kernels: Dim, bias: bool, after: tuple[str, ...]) -> Part:
+    """A convolution that holds all kernels and reads one mixed kernel for each sample."""
+    weights = kernel_weights(g)
+    biases = g.c_out * int(bias)
+    own, size = weights + biases, g.c_out * g.p_out
+    reads = g.n * own + g.c_in * g.p_in
+    return Part(
+        "convolution", "conv", kernels * own, weights * g.p_out, biases * g.p_out, 0, 0, size, reads, size, 1, after
+    )  # fmt: skip
+
+
+def _mix_outputs(g: Geometry, kernels: Dim, bias: bool, ready: str) -> Iterable[Part]:
+    one = parts.conv(
+        "convolution", g.c_in, g.c_out, g.area, g.p_in, g.p_out, groups=g.groups, bias=bias, after=INPUT
+    )  # fmt: skip
+    yield parts.parallel(kernels, one)
+    yield parts.copy("aggregation.stack", kernels * g.c_out * g.p_out)
+    # For each sample (1, kernels) times (kernels, outputs).
+    outputs = g.c_out * g.h_out * g.w_out
+    yield parts.matmul("aggregation", 1, kernels, outputs, batch=g.n, after=(ready, "aggregation.stack"))
+
+
+def _not_first(site: Site) -> str | None:
+    return "the first convolution stays plain" if site.first else None
+
+
+NOT_FIRST = Policy("every convolution, 1x1 included, but the first", _not_first)
+
+
+def ungrouped(g: Geometry, named: Named) -> bool:
+    """Whether there is one group, as printed equations have it."""
+    return bool(g.groups == 1)
+
+
+def overhead(e: Evaluation) -> Iterable[str]:
+    """The notes that all of them give: what a headline that counts only the convolution leaves out."""
+    n, operator = e.geometry.n, e.operator
+    alone = next(part.macs for part in e.cost if part.name == "convolution") // n
+    extra = e.cost.macs // n - alone
+    share = f"{extra:,} MACs a sample, {100 * extra / alone:.2f} % of the convolution's {alone:,}"
+    if e.named["training"]:
+        other = operator.cost(e.geometry, operator.derive(e.geometry, {**e.options, "mode": "inference"}))
+        yield f"Every kernel convolves here, then the outputs are mixed; mode=inference: {other.macs // n:,} MACs."
+        yield f"Routing and aggregation cost {share}."
+        return
+    yield f"Headlines that count the convolution alone leave out routing and aggregation: {share}."
+    yield (
+        "But for the additions of the pooling they do not depend on the resolution, so their share grows as the "
+        "feature map shrinks; a batch pays them, and reads a mixed kernel, for each sample."
+    )

@@ -1,0 +1,97 @@
+"""DyNet: each output channel mixes its own g_t kernels, by coefficients that the input gives."""
+
+from collections.abc import Iterable
+
+from flopcalc import parts
+from flopcalc.arith import Dim, exact_div
+from flopcalc.cost import Part
+from flopcalc.geometry import Geometry
+from flopcalc.operator import Evaluation, Limit, Operator, Param
+from flopcalc.operators._dynamic import MODE, NOT_FIRST, TRAINING, kernel_weights, overhead, sample_conv, ungrouped
+from flopcalc.parts import INPUT
+from flopcalc.provenance import Equation, Paper
+from flopcalc.rules import GROUPS_DIVIDE
+
+DYNET = Paper(
+    key="zhang2020dynet",
+    authors=("Zhang, Yikang", "Zhang, Jian", "Wang, Qiang", "Zhong, Zhao"),
+    title="DyNet: Dynamic Convolution for Accelerating Convolutional Neural Networks",
+    venue="arXiv preprint",
+    year=2020,
+    arxiv="2004.10694",
+)
+
+
+def formula(g: Geometry, g_t: Dim, bias: bool, training: bool) -> Iterable[Part]:
+    """c_out * g_t coefficients sigmoid(fc(mean of each channel)), then fusion, then the convolution."""
+    coefficients = g.c_out * g_t
+    yield parts.global_avg_pool("routing.pool", g.c_in, g.p_in, g.n, after=INPUT)
+    yield parts.linear("routing.fc", g.c_in, coefficients, g.n, bias=False)
+    yield parts.act("routing.gate", coefficients, g.n)
+    yield from parts.when(not training, lambda: _fuse_kernels(g, g_t))
+    yield from parts.when(training, lambda: _fuse_outputs(g, g_t))
+    yield from parts.when(bias, lambda: (_bias(g),))
+
+
+def _fuse_kernels(g: Geometry, g_t: Dim) -> Iterable[Part]:
+    # For each output channel (n, g_t) times (g_t, weights of a filter); then the batch comes first.
+    filter_weights = exact_div(g.c_in, g.groups) * g.area
+    yield parts.matmul("aggregation", g.n, g_t, filter_weights, batch=g.c_out)
+    yield parts.copy("aggregation.order", g.n * kernel_weights(g))
+    yield sample_conv(g, g_t, False, ("aggregation.order",))
+
+
+def _fuse_outputs(g: Geometry, g_t: Dim) -> Iterable[Part]:
+    yield parts.conv(
+        "convolution", g.c_in, g.c_out * g_t, g.area, g.p_in, g.p_out, groups=g.groups, after=INPUT
+    )  # fmt: skip
+    # For each sample and output channel (1, g_t) times (g_t, positions).
+    positions = g.h_out * g.w_out
+    yield parts.matmul("aggregation", 1, g_t, positions, batch=g.n * g.c_out, after=("routing.gate", "convolution"))
+
+
+def _bias(g: Geometry) -> Part:
+    size = g.c_out * g.p_out
+    return Part("bias", "add", g.c_out, adds=size, reads=size + g.c_out, writes=size)
+
+
+def _notes(e: Evaluation) -> Iterable[str]:
+    yield from overhead(e)
+    yield (
+        "The paper's own figures differ in this: its ICLR submission prints 129M for Dy-mobile at every g_t; on arXiv "
+        "it counts the overhead, 135.1M = 129.26 + 2.90 + 2.98."
+    )
+    yield "The paper predicts the coefficients once for all convolutions of a block; here each layer predicts its own."
+
+
+_LETTERS = {"C_in": "c_in", "C_out": "c_out", "g_t": "g_t", "k": "k"}
+
+OPERATOR = Operator(
+    name="dynet",
+    title="DyNet: dynamic convolution of grouped kernels",
+    family="dynamic convolutions",
+    paper=DYNET,
+    formula=formula,
+    params=(
+        Param("g_t", "int", 6, "kernels that each output channel mixes", 1, 1024, letter="g_t", samples=(1, 3)),
+        MODE,
+        Param("bias", "bool", False, "one bias for each output channel, not mixed", samples=(True,)),
+    ),
+    derived=(TRAINING,),
+    rules=(GROUPS_DIVIDE,),
+    limits=(
+        Limit({"g_t": 1}, "conv",
+              surviving=("routing.pool", "routing.fc", "routing.gate", "aggregation", "aggregation.order")),
+    ),
+    policy=NOT_FIRST,
+    equations=(
+        Equation("coefficient prediction, from its description", "C_in * C_out * g_t", _LETTERS, "macs of routing"),
+        Equation("kernel fusion, from its description", "g_t * C_out * C_in * k^2", _LETTERS, "macs of aggregation",
+                 given={"mode": "inference"}, domain=ungrouped, domain_text="one group"),
+        Equation("training, from its description", "g_t * H * W * C_out * C_in * k^2",
+                 {**_LETTERS, "H": "h_out", "W": "w_out"}, "macs of convolution",
+                 given={"mode": "training"}, domain=ungrouped, domain_text="one group"),
+    ),
+    notes=_notes,
+    samples=({"mode": "training", "bias": True, "g_t": 3},),
+)  # fmt: skip

@@ -1,0 +1,270 @@
+"""Dynamic kernels, attention and involution: what the modules do, and numbers worked out by hand."""
+
+from typing import Any
+
+import pytest
+
+torch: Any = pytest.importorskip("torch")
+
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+from flopcalc import FlopcalcError, layer
+from flopcalc.operator import Evaluation
+from flopcalc.pytorch.layers.attention import Attention2d
+from flopcalc.pytorch.layers.condconv import CondConv2d
+from flopcalc.pytorch.layers.dynamic_conv import DynamicConv2d
+from flopcalc.pytorch.layers.dynet import DyNetConv2d
+
+
+def _random(*shape: int) -> Tensor:
+    torch.manual_seed(0)
+    out: Tensor = torch.randn(*shape, dtype=torch.float64)
+    return out
+
+
+def _part(e: Evaluation, name: str, kind: str) -> int:
+    """One kind, summed over a part and its sub-parts."""
+    return sum(getattr(part, kind) for part in e.cost if part.name.split(".")[0] == name)
+
+
+def _by_samples(module: Any, x: Tensor, coefficients: Tensor, **conv: Any) -> Tensor:
+    """Each sample by itself: its kernel as a plain sum over the kernels, then a plain convolution."""
+    held, out = module.convolution, []
+    for sample, weights in zip(x, coefficients, strict=True):
+        kernel = sum(w * k for w, k in zip(weights, held.weight, strict=True))
+        bias = None if held.bias is None else sum(w * b for w, b in zip(weights, held.bias, strict=True))
+        out.append(F.conv2d(sample[None], kernel, bias, **conv))
+    joined: Tensor = torch.cat(out)
+    return joined
+
+
+SHAPES: list[dict[str, Any]] = [{}, {"bias": True}, {"groups": 2, "stride": 2, "bias": True}, {"dilation": 2}]
+
+
+def _conv_arguments(given: dict[str, Any]) -> dict[str, Any]:
+    rest = {name: value for name, value in given.items() if name != "bias"}
+    return {"padding": given.get("dilation", 1), **rest}
+
+
+@pytest.mark.parametrize("given", SHAPES, ids=str)
+def test_condconv_has_a_kernel_for_each_sample(given: dict[str, Any]) -> None:
+    """sigmoid(fc(mean)) mixes the experts; three samples get three kernels, and both modes agree."""
+    module: Any = CondConv2d(4, 6, 3, experts=5, dtype=torch.float64, **given)
+    x = _random(3, 4, 7, 9)
+    fc = module.routing.fc
+    coefficients = 1 / (1 + torch.exp(-(x.mean((2, 3)) @ fc.weight.T + fc.bias)))
+    expected = _by_samples(module, x, coefficients, **_conv_arguments(given))
+    assert torch.allclose(module(x), expected)
+    training = CondConv2d(4, 6, 3, experts=5, mode="training", dtype=torch.float64, **given)
+    training.load_state_dict(module.state_dict())
+    assert torch.allclose(training(x), expected)
+
+
+def test_condconv_by_hand() -> None:
+    """c_in 16, c_out 32, k 3, 10 x 10, 4 experts with bias, batch 2.
+
+    A kernel has W = 32 * 16 * 9 = 4608 weights and 32 biases. Routing: 16 * 4 + 4 parameters, 16 * 4
+    MACs, a mean over 1600 values. Aggregation: 4 * (4608 + 32). Convolution: 4608 * 100. All but the
+    parameters twice for two samples.
+    """
+    e = layer("condconv", 16, 32, hw=10, n=2, experts=4, bias=True)
+    assert (_part(e, "routing", "params"), _part(e, "routing", "macs")) == (68, 2 * 64)
+    assert _part(e, "routing", "adds") == 2 * (1600 + 4)
+    assert (_part(e, "aggregation", "params"), _part(e, "aggregation", "macs")) == (0, 2 * 4 * 4640)
+    assert (_part(e, "convolution", "params"), _part(e, "convolution", "macs")) == (4 * 4640, 2 * 460_800)
+    assert e.cost.macs == 2 * (64 + 18_560 + 460_800)
+    # pool, fc, sigmoid, mixing, convolution.
+    assert e.cost.steps == 5
+    # In training four convolutions; 4 outputs of 3200 values are stacked and mixed.
+    t = layer("condconv", 16, 32, hw=10, n=2, experts=4, bias=True, mode="training")
+    assert (_part(t, "convolution", "params"), _part(t, "convolution", "macs")) == (4 * 4640, 2 * 4 * 460_800)
+    assert _part(t, "aggregation", "macs") == 2 * 4 * 3200
+
+
+@pytest.mark.parametrize("name", ["condconv", "dynamic_conv", "dynet"])
+def test_overhead_does_not_know_the_resolution(name: str) -> None:
+    """Routing and aggregation cost the same at 7 x 7 and 56 x 56; the convolution 64 times as much."""
+    small, large = layer(name, 64, hw=7), layer(name, 64, hw=56)
+    for part in ("routing", "aggregation"):
+        assert _part(small, part, "macs") == _part(large, part, "macs") > 0
+    assert 64 * _part(small, "convolution", "macs") == _part(large, "convolution", "macs")
+
+
+@pytest.mark.parametrize(("experts", "params"), [(4, 13_314_116), (8, 24_013_284)])
+def test_condconv_efficientnet_b0(experts: int, params: int) -> None:
+    """Its authors' B0: the last three stages, three convolutions a block, one routing for each block.
+
+    Plain B0 has 5,288,548 parameters. Blocks expand 6 times: 80-112-112-112 and 112-192-192-192-192 with
+    5 x 5, 192-320 with 3 x 3 depthwise kernels. A routing sees the input of its block.
+    """
+    total = 5_288_548
+    blocks = [(80, 112, 5), (112, 112, 5), (112, 112, 5), (112, 192, 5), *[(192, 192, 5)] * 3, (192, 320, 3)]
+    for c_in, c_out, k in blocks:
+        wide = 6 * c_in
+        block = [
+            layer("condconv", c_in, wide, k=1, experts=experts),
+            layer("condconv", wide, k=k, groups=wide, experts=experts),
+            layer("condconv", wide, c_out, k=1, experts=experts),
+        ]
+        total += sum(_part(e, "convolution", "params") for e in block) - (c_in * wide + k * k * wide + wide * c_out)
+        total += _part(block[0], "routing", "params")
+    assert total == params
+
+
+@pytest.mark.parametrize("given", SHAPES, ids=str)
+def test_dynamic_conv_has_a_kernel_for_each_sample(given: dict[str, Any]) -> None:
+    """A softmax over the kernels, at a temperature; three samples get three kernels, and both modes agree."""
+    module: Any = DynamicConv2d(8, 6, 3, kernels=3, reduction=2, dtype=torch.float64, **given)
+    module.routing.temperature = 30.0
+    x = _random(3, 8, 7, 9)
+    first, second = module.routing.squeeze, module.routing.excite
+    scores = F.linear(F.relu(F.linear(x.mean((2, 3)), first.weight, first.bias)), second.weight, second.bias)
+    powers = torch.exp(scores / 30)
+    expected = _by_samples(module, x, powers / powers.sum(1, keepdim=True), **_conv_arguments(given))
+    assert torch.allclose(module(x), expected)
+    training: Any = DynamicConv2d(8, 6, 3, kernels=3, reduction=2, mode="training", dtype=torch.float64, **given)
+    training.load_state_dict(module.state_dict())
+    training.routing.temperature = 30.0
+    assert torch.allclose(training(x), expected)
+
+
+def test_dynamic_conv_by_hand() -> None:
+    """c_in 16, c_out 32, k 3, 10 x 10, K 4, reduction 4, batch 2.
+
+    W = 4608. Routing: 16 * 4 + 4 and 4 * 4 + 4 parameters, 64 + 16 MACs; the paper's attention adds the
+    1600 values that the pooling sums. Aggregation: 4 * 4608. Convolution: 4608 * 100.
+    """
+    e = layer("dynamic_conv", 16, 32, hw=10, n=2)
+    assert (_part(e, "routing", "params"), _part(e, "routing", "macs")) == (88, 2 * 80)
+    assert e.derived == {"squeezed": 4, "attention": 1680}
+    assert _part(e, "routing", "adds") == 2 * (1600 + 4 + 4 + 4)
+    assert e.cost.macs == 2 * (80 + 18_432 + 460_800)
+    assert e.cost.params == 88 + 18_432
+    # pool, fc, relu, fc, softmax, mixing, convolution.
+    assert e.cost.steps == 7
+    t = layer("dynamic_conv", 16, 32, hw=10, n=2, mode="training")
+    assert _part(t, "convolution", "macs") == 2 * 4 * 460_800
+
+
+def test_dynamic_conv_resnet18() -> None:
+    """ResNet-18, all convolutions but conv1, K = 4: 45.472M parameters, printed 45.47M elsewhere.
+
+    The 19 convolutions have 11,157,504 of the plain network's 11,689,512 parameters; each becomes 4 kernels.
+    Biases of both fully connected layers are counted; with those of the kernels too it would be 45.491M.
+    """
+    convs = [(64, 64, 3)] * 4
+    for c_in, c_out in ((64, 128), (128, 256), (256, 512)):
+        convs += [(c_in, c_out, 3), (c_in, c_out, 1), *[(c_out, c_out, 3)] * 3]
+    weights = sum(a * b * k * k for a, b, k in convs)
+    assert (len(convs), weights) == (19, 11_157_504)
+    dynamic = [layer("dynamic_conv", a, b, k=k) for a, b, k in convs]
+    total = 11_689_512 - weights + sum(e.cost.params for e in dynamic)
+    hidden = sum(a // 4 for a, _, _ in convs)
+    attention = sum(a * (a // 4) + a // 4 * 4 for a, _, _ in convs)
+    # 45,471,016 without any bias; hidden = 960 + 76 biases of the attention make 45,472,052.
+    assert 11_689_512 + 3 * weights + attention == 45_471_016
+    assert (hidden, 4 * len(convs)) == (960, 76)
+    assert total == 45_472_052
+    assert round(total / 10**6, 3) == 45.472
+
+
+@pytest.mark.parametrize("given", SHAPES, ids=str)
+def test_dynet_mixes_each_output_channel_by_itself(given: dict[str, Any]) -> None:
+    """Channel o of sample s convolves with the sum over t of eta[s, o, t] W[o, t]; both modes agree."""
+    module: Any = DyNetConv2d(4, 6, 3, g_t=3, dtype=torch.float64, **given)
+    if module.bias is not None:
+        torch.nn.init.normal_(module.bias.bias)
+    x = _random(3, 4, 7, 9)
+    eta = torch.sigmoid(x.mean((2, 3)) @ module.routing.fc.weight.T).reshape(3, 6, 3)
+    weight, expected = module.convolution.weight, []
+    for s in range(3):
+        kernel = torch.stack([sum(eta[s, o, t] * weight[o, t] for t in range(3)) for o in range(6)])
+        expected.append(F.conv2d(x[s : s + 1], kernel, module.bias and module.bias.bias, **_conv_arguments(given)))
+    assert torch.allclose(module(x), torch.cat(expected))
+    training: Any = DyNetConv2d(4, 6, 3, g_t=3, mode="training", dtype=torch.float64, **given)
+    training.load_state_dict(module.state_dict())
+    assert torch.allclose(training(x), torch.cat(expected))
+
+
+def test_dynet_by_hand() -> None:
+    """c_in 16, c_out 32, k 3, 10 x 10, g_t 6, batch 2: 32 * 6 coefficients from 16 means, without bias.
+
+    W = 4608: fusion 6 W, convolution 100 W; in training 600 W, and 6 * 3200 to mix the maps.
+    """
+    e = layer("dynet", 16, 32, hw=10, n=2)
+    assert (_part(e, "routing", "params"), _part(e, "routing", "macs")) == (3072, 2 * 3072)
+    assert e.cost.params == 3072 + 6 * 4608
+    assert e.cost.macs == 2 * (3072 + 6 * 4608 + 460_800)
+    # pool, fc, sigmoid, fusion, its transposition, convolution.
+    assert e.cost.steps == 6
+    t = layer("dynet", 16, 32, hw=10, n=2, mode="training")
+    assert t.cost.params == e.cost.params
+    assert t.cost.macs == 2 * (3072 + 6 * 460_800 + 6 * 3200)
+    # A bias is one for each output channel, not g_t.
+    assert layer("dynet", 16, 32, bias=True).cost.params == e.cost.params + 32
+
+
+def _torch_attention(module: Any, heads: int) -> Any:
+    """torch's own attention with the weights of ours."""
+    c = module.projection.weight.shape[0]
+    theirs = torch.nn.MultiheadAttention(c, heads, batch_first=True, dtype=torch.float64)
+    with torch.no_grad():
+        theirs.in_proj_weight.copy_(module.qkv.conv.weight.flatten(1))
+        theirs.in_proj_bias.copy_(module.qkv.conv.bias)
+        theirs.out_proj.weight.copy_(module.projection.weight.flatten(1))
+        theirs.out_proj.bias.copy_(module.projection.bias)
+    return theirs
+
+
+def test_attention_is_that_of_torch() -> None:
+    """Tokens are the positions of the map, row by row."""
+    module = Attention2d(8, 8, heads=2, dtype=torch.float64)
+    x = _random(2, 8, 5, 3)
+    tokens = x.flatten(2).transpose(1, 2)
+    expected, _ = _torch_attention(module, 2)(tokens, tokens, tokens)
+    assert torch.allclose(module(x), expected.transpose(1, 2).reshape(x.shape))
+
+
+def test_windows_see_only_themselves() -> None:
+    """Each 2 x 2 window by itself is what torch gives for its four tokens."""
+    module = Attention2d(8, 8, heads=4, window=2, dtype=torch.float64)
+    x = _random(2, 8, 4, 6)
+    theirs, out = _torch_attention(module, 4), module(x)
+    for top in range(0, 4, 2):
+        for left in range(0, 6, 2):
+            tokens = x[:, :, top : top + 2, left : left + 2].flatten(2).transpose(1, 2)
+            expected, _ = theirs(tokens, tokens, tokens)
+            found = out[:, :, top : top + 2, left : left + 2].flatten(2).transpose(1, 2)
+            assert torch.allclose(found, expected)
+
+
+def test_attention_by_hand() -> None:
+    """The layer of ViT-B on its 14 x 14 patches: 12 heads of 64 channels, 196 tokens.
+
+    4 * 768 * 768 weights and 4 * 768 biases; 196 * 4 * 768^2 MACs of the linear layers and twice
+    196 * 196 * 768 of the products. Within 7 x 7 windows a token sees 49 tokens instead of 196.
+    """
+    e = layer("attention", 768, hw=14, heads=12)
+    assert e.cost.params == 2_362_368
+    assert [_part(e, name, "macs") for name in ("qkv", "scores", "mix", "projection")] == [
+        346_816_512, 29_503_488, 29_503_488, 115_605_504,
+    ]  # fmt: skip
+    windows = layer("attention", 768, hw=14, heads=12, window=7)
+    assert windows.cost.params == e.cost.params
+    assert e.cost.macs - windows.cost.macs == 2 * 196 * (196 - 49) * 768
+    # 12 heads, 196 x 196 scores each: an addition, an exponential and a division for each.
+    assert (_part(e, "softmax", "adds"), _part(e, "softmax", "other")) == (460_992, 921_984)
+    assert _part(e, "scale", "muls") == 196 * 768
+    # Compared with a 3x3 convolution of the same channels.
+    assert e.baseline.macs == 196 * 9 * 768 * 768
+
+
+def test_attention_needs_whole_heads_and_windows() -> None:
+    """Ten channels make no four heads; a 14 x 14 map has no 4 x 4 windows."""
+    with pytest.raises(FlopcalcError, match="heads = 4"):
+        layer("attention", 10)
+    with pytest.raises(FlopcalcError, match="4x4 windows"):
+        layer("attention", 16, hw=14, window=4)
+    with pytest.raises(FlopcalcError, match="heads = 3"):
+        Attention2d(8, 8, heads=3)
