@@ -103,6 +103,7 @@ def count(module: nn.Module, *inputs: Any) -> Count:
     """Count one forward pass in inference mode.
 
     inputs: shapes, batch first, as tuples of ints; or tensors, of which only shape and dtype are used.
+    A tuple of shapes stands for a tuple of tensors.
     The module is left exactly as it was. Raises FlopcalcError (uncountable-module) where the forward
     fails, e.g. because it reads values, which the meta device does not have.
     """
@@ -143,6 +144,8 @@ def count(module: nn.Module, *inputs: Any) -> Count:
 def _meta(value: Any) -> Any:
     if isinstance(value, Tensor):
         return torch.empty_like(value, device="meta")
+    if isinstance(value, tuple) and value and isinstance(value[0], tuple):
+        return tuple(map(_meta, value))
     return torch.empty(value, device="meta")
 
 

@@ -41,11 +41,11 @@ def build_layer(evaluation: Evaluation, **factory: Any) -> nn.Module:
     return module
 
 
-def input_shape(evaluation: Evaluation) -> tuple[int, ...]:
-    """The shape of the tensor that the operator's module takes, batch first."""
+def input_shape(evaluation: Evaluation) -> tuple[Any, ...]:
+    """The shape of the tensor that the operator's module takes, batch first; a tuple of shapes for several."""
     file = _file(evaluation.operator.name)
     if hasattr(file, "input_shape"):
-        shape: tuple[int, ...] = file.input_shape(evaluation)
+        shape: tuple[Any, ...] = file.input_shape(evaluation)
         return shape
     return (evaluation.geometry.n, *evaluation.in_shape)
 
