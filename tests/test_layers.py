@@ -48,9 +48,14 @@ def test_trains(operator: Operator) -> None:
             continue
         tried += 1
         module = build_layer(evaluation, dtype=torch.float64)
-        outs = tensors(module(_filled(input_shape(evaluation))))
+        given = _filled(input_shape(evaluation))
+        for x in tensors(given):
+            x.requires_grad_()
+        outs = tensors(module(given))
         assert sum(out.numel() for out in outs) == g.n * prod(evaluation.out_shape)
         torch.stack([(out * _random(*out.shape)).sum() for out in outs]).sum().backward()
+        # An operator without parameters still hands the gradient on.
+        assert all(x.grad is not None and torch.isfinite(x.grad).all() for x in tensors(given))
         for name, parameter in module.named_parameters():
             assert parameter.grad is not None, f"{evaluation.label()}: {name}"
             assert torch.isfinite(parameter.grad).all()

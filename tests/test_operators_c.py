@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from flopcalc import FlopcalcError, layer
-from flopcalc.pytorch.layers import MixConv2d, OctConv2d
+from flopcalc.pytorch.layers import ConvShiftConv2d, MixConv2d, OctConv2d, Shift2d
 
 
 def _random(*shape: int, seed: int = 0) -> Tensor:
@@ -114,3 +114,80 @@ def test_octconv_refuses() -> None:
     for options in ({"hw": 7}, {"stride": 2}, {"alpha": 1}, {"alpha": "1/32"}, {"padding": 0}):
         with pytest.raises(FlopcalcError, match="cannot stand"):
             layer("octconv", 16, **options)
+
+
+# Shift -----------------------------------------------------------------------------------------
+
+
+def test_shift_by_hand() -> None:
+    """10 channels, 3x3, 4x5: padding reads 200 elements and writes 10 * 6 * 7, the windows move 200."""
+    e = layer("shift_only", 10, hw=(4, 5))
+    assert (e.cost.params, e.cost.macs, e.cost.flops, e.cost.activations) == (0, 0, 0, 0)
+    assert (e.cost.traffic, e.cost.steps) == (200 + 420 + 200 + 200, 2)
+
+
+@pytest.mark.parametrize(("kernel", "dilation"), [((3, 3), 1), ((3, 5), 1), ((3, 3), 2)])
+def test_shift_is_a_depthwise_convolution_with_one_hot_kernels(kernel: tuple[int, int], dilation: int) -> None:
+    """Channel groups in the order of the taps; what does not divide stays with the centre."""
+    area = kernel[0] * kernel[1]
+    channels = 2 * area + 4
+    module = Shift2d(channels, channels, kernel, dilation=dilation)
+    taps = [tap for tap in range(area) for _ in range(2 + 4 * (tap == area // 2))]
+    weight = F.one_hot(torch.tensor(taps), area).double().reshape(channels, 1, *kernel)
+    padding = tuple(dilation * (k // 2) for k in kernel)
+    x = _random(2, channels, 6, 7)
+    assert torch.equal(module(x), F.conv2d(x, weight, padding=padding, dilation=dilation, groups=channels))
+
+
+def test_conv_shift_conv_is_a_factored_convolution() -> None:
+    """project[o, m] * (tap of m) * expand[m, i] as one dense kernel; the stride is at the end."""
+    module = ConvShiftConv2d(4, 6, 3, stride=2, expansion=3, dtype=torch.float64)
+    expand, project = module.expand.conv.weight, module.project.conv.weight
+    taps = torch.tensor([tap for tap in range(9) for _ in range(2)])
+    one_hot = F.one_hot(taps, 9).double().reshape(18, 3, 3)
+    dense = torch.einsum("om,mhw,mi->oihw", project[:, :, 0, 0], one_hot, expand[:, :, 0, 0])
+    x = _random(2, 4, 9, 8)
+    assert torch.allclose(module(x), F.conv2d(x, dense, stride=2, padding=1))
+
+
+def test_conv_shift_conv_normalises_and_rectifies_in_between() -> None:
+    """With norm: batch norm after both convolutions, ReLU before the shift only."""
+    module = ConvShiftConv2d(4, 18, 3, norm=True, dtype=torch.float64).eval()
+    module.expand.norm.running_mean.fill_(0.3)
+    module.project.norm.running_var.fill_(2.0)
+    x = _random(1, 4, 5, 5)
+    y = F.relu(module.expand.norm(F.conv2d(x, module.expand.conv.weight)))
+    expected = module.project.norm(F.conv2d(module.shift(y), module.project.conv.weight))
+    assert torch.allclose(module(x), expected)
+    assert (module(x) < 0).any()
+
+
+@pytest.mark.parametrize(("expansion", "params", "macs"), [(1, 34_906, 5_948_032), (9, 277_850, 47_891_072)])
+def test_shift_resnet_20(expansion: int, params: int, macs: int) -> None:
+    """ShiftResNet-20 for CIFAR-10 from its layers: stem, nine blocks, two 1x1 shortcuts with norm, classifier.
+
+    At e = 1 by hand: stem 432 + 32; blocks 3 * 576 + (1664 + 2 * 2176) + (6400 + 2 * 8448); shortcuts
+    576 + 2176; classifier 650: 34,906. MACs: 705,152 outside the blocks, and 5,242,880 e in them.
+    """
+    shapes = (
+        [(16, 16, 32, 1)] * 3 + [(16, 32, 32, 2)] + [(32, 32, 16, 1)] * 2 + [(32, 64, 16, 2)] + [(64, 64, 8, 1)] * 2
+    )
+    layers = [
+        layer("shift", c_in, c_out, hw=hw, stride=stride, expansion=expansion, norm=True)
+        for c_in, c_out, hw, stride in shapes
+    ]
+    plain = [
+        layer("conv", 3, 16, hw=32), layer("conv", 16, 32, k=1, hw=32, stride=2),
+        layer("conv", 32, 64, k=1, hw=16, stride=2), layer("linear", 64, 10),
+    ]  # fmt: skip
+    norms = 2 * (16 + 32 + 64)
+    assert sum(e.cost.params for e in [*layers, *plain]) + norms == params
+    assert sum(e.cost.macs for e in [*layers, *plain]) == macs
+
+
+def test_shift_needs_a_channel_for_each_offset() -> None:
+    """9 offsets and 8 channels."""
+    for name, options in (("shift_only", {}), ("shift", {}), ("shift_only", {"stride": 2})):
+        with pytest.raises(FlopcalcError, match="cannot stand"):
+            layer(name, 8, **options)
+    assert layer("shift", 8, expansion=2).named["mid"] == 16
