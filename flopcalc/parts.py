@@ -120,6 +120,11 @@ def softmax(name: str, elements: Dim, *, after: After = None) -> Part:
     return Part(name, "softmax", 0, 0, elements, 0, 2 * elements, 0, elements, elements, 1, after)
 
 
+def upsample(name: str, c: Dim, p_in: Dim, p_out: Dim, *, after: After = None) -> Part:
+    """Nearest upsampling: reads the small grid, writes the large one."""
+    return Part(name, "move", reads=c * p_in, writes=c * p_out, after=after)
+
+
 def copy(name: str, elements: Dim, index: Dim = 0, *, after: After = None) -> Part:
     """A kernel that only moves data (concatenation, gather); `index`: elements of an index it reads."""
     return Part(name, "move", 0, 0, 0, 0, 0, 0, elements + index, elements, 1, after)

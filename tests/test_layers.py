@@ -17,6 +17,7 @@ from flopcalc.operator import Operator
 from flopcalc.pytorch import build_layer
 from flopcalc.pytorch.layers import CompConv2d, DepthwiseSeparableConv2d, GhostConv2d, SIC2d, SPConv2d, input_shape
 from flopcalc.pytorch.layers._topology import torus_neighbours
+from flopcalc.pytorch.rules import tensors
 
 OPERATORS = list(registry.every())
 
@@ -24,6 +25,16 @@ OPERATORS = list(registry.every())
 def _random(*shape: int) -> Tensor:
     torch.manual_seed(0)
     out: Tensor = torch.randn(*shape, dtype=torch.float64)
+    return out
+
+
+def _filled(shape: tuple[Any, ...], fill: Callable[..., Tensor] = _random) -> Any:
+    """A tensor of the shape, or a tuple of them where the module takes several."""
+    return tuple(_filled(one, fill) for one in shape) if isinstance(shape[0], tuple) else fill(*shape)
+
+
+def _zeros(*shape: int) -> Tensor:
+    out: Tensor = torch.zeros(shape, dtype=torch.float64)
     return out
 
 
@@ -37,9 +48,14 @@ def test_trains(operator: Operator) -> None:
             continue
         tried += 1
         module = build_layer(evaluation, dtype=torch.float64)
-        out = module(_random(*input_shape(evaluation)))
-        assert out.numel() == g.n * prod(evaluation.out_shape)
-        (out * _random(*out.shape)).sum().backward()
+        given = _filled(input_shape(evaluation))
+        for x in tensors(given):
+            x.requires_grad_()
+        outs = tensors(module(given))
+        assert sum(out.numel() for out in outs) == g.n * prod(evaluation.out_shape)
+        torch.stack([(out * _random(*out.shape)).sum() for out in outs]).sum().backward()
+        # An operator without parameters still hands the gradient on.
+        assert all(x.grad is not None and torch.isfinite(x.grad).all() for x in tensors(given))
         for name, parameter in module.named_parameters():
             assert parameter.grad is not None, f"{evaluation.label()}: {name}"
             assert torch.isfinite(parameter.grad).all()
@@ -53,8 +69,9 @@ def test_every_output_depends_on_the_input(operator: Operator) -> None:
     evaluation = next(e for e in cases(operator) if e.geometry.c_out <= 64)
     module = build_layer(evaluation, dtype=torch.float64).eval()
     shape = input_shape(evaluation)
-    difference = (module(_random(*shape)) - module(torch.zeros(shape, dtype=torch.float64))).abs()
-    channels = difference.amax(dim=tuple(d for d in range(difference.dim()) if d != 1))
+    moved, still = tensors(module(_filled(shape))), tensors(module(_filled(shape, _zeros)))
+    differences = [(a - b).abs() for a, b in zip(moved, still, strict=True)]
+    channels = torch.cat([one.amax(dim=tuple(d for d in range(one.dim()) if d != 1)) for one in differences])
     # ReLU may silence some channels of SIC; most must live.
     assert (channels > 0).double().mean() > 0.6
 

@@ -34,6 +34,9 @@ SHAPES: tuple[dict[str, Any], ...] = (
     {"c_in": 16, "k": 4, "hw": 12, "padding": 1, "stride": 2},
     {"c_in": 16, "k": 2, "hw": 8},
     {"c_in": 32, "k": 5, "hw": 9, "n": 4},
+    {"c_in": 24, "c_out": 40, "k": 5, "hw": (12, 18), "n": 2},
+    {"c_in": 20, "c_out": 36, "k": (3, 1), "hw": (6, 12)},
+    {"c_in": 18, "k": 3, "hw": 12, "dilation": 2},
 )
 
 

@@ -61,11 +61,11 @@ def _build(layer: type[nn.Module]) -> Callable[..., nn.Module]:
     return build
 
 
-def input_shape(evaluation: Evaluation) -> tuple[int, ...]:
-    """The shape of the tensor that the operator's module takes, batch first."""
+def input_shape(evaluation: Evaluation) -> tuple[Any, ...]:
+    """The shape of the tensor that the operator's module takes, batch first; a tuple of shapes for several."""
     file = _file(evaluation.operator)
     if hasattr(file, "input_shape"):
-        shape: tuple[int, ...] = file.input_shape(evaluation)
+        shape: tuple[Any, ...] = file.input_shape(evaluation)
         return shape
     return (evaluation.geometry.n, *evaluation.in_shape)
 
