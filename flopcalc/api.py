@@ -17,7 +17,7 @@ def layer(
     stride: Pair = 1,
     padding: Pair | None = None,
     dilation: Pair = 1,
-    groups: int = 1,
+    groups: int | None = None,
     n: int = 1,
     **options: Any,
 ) -> Evaluation:

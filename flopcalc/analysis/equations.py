@@ -85,6 +85,9 @@ def read(equation: Equation, evaluation: Evaluation) -> Reading:
         if named[name] != value:
             return Reading(equation, reason=_spoken_for(name, value))
     names = shape_names(evaluation)
+    for name, size in equation.sizes.items():
+        if names.get(name) != names.get(size, size):
+            return Reading(equation, reason=f"it holds for {name} = {size}")
     letters = {letter: names[name] for letter, name in equation.letters.items() if name in names}
     for letter, name in equation.letters.items():
         if letter not in letters:
