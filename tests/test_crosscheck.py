@@ -86,7 +86,7 @@ def test_random_layers(operator: Operator) -> None:
             assert row.derived == row.counted, f"{evaluation.label()} {evaluation.geometry}: {row.part}"
 
     check()
-    assert stood >= 25, "the strategy hardly ever meets the rules"
+    assert stood >= 20, "the strategy hardly ever meets the rules"
 
 
 def test_a_wrong_formula_is_caught() -> None:

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from flopcalc import FlopcalcError, layer
+from flopcalc import FlopcalcError, layer, registry
+from flopcalc.analysis.equations import readings
+from flopcalc.operator import Site
 
 torch: Any = pytest.importorskip("torch")
 
@@ -227,3 +229,190 @@ def test_se_may_be_zero_but_not_negative() -> None:
         layer("mbconv", 16, se="-1/4")
     with pytest.raises(FlopcalcError, match="more than 0"):
         layer("spconv", 16, alpha=0)
+
+
+@pytest.mark.parametrize(
+    ("mid", "weights", "ratio"), [(80, (9680, 800, 9840), 0.0392), (60, (7260, 600, 7440), 0.0295)]
+)
+def test_shuffle_unit_slides(mid: int, weights: tuple[int, ...], ratio: float) -> None:
+    """240 channels, two groups, biases: 240*mid/2 + mid, mid*9 + mid, mid*240/2 + 240; a conv has 240*240*9 + 240."""
+    unit = layer("shuffle_unit", 240, mid=mid, bias=True)
+    assert unit.geometry.groups == 2
+    assert tuple(part.params for part in unit.cost if part.params) == weights
+    assert unit.cost.params == sum(weights) == {80: 20_320, 60: 15_300}[mid]
+    assert unit.baseline.params == 518_640
+    assert round(float(unit.ratio("params") or 0), 4) == ratio
+    assert layer("shuffle_unit", 240).named["m"] == 60
+
+
+def test_shuffle_unit_printed_wrong() -> None:
+    """The slides' 20160 comes of halving the bias with the weights: 241 * 80 / 2 + 800 + 81 * 240 / 2."""
+    unit = layer("shuffle_unit", 240, mid=80, bias=True)
+    wrong = next(reading for reading in readings(unit) if reading.equation.status == "corrected")
+    assert (wrong.printed, wrong.right, wrong.value) == (20_160, 20_320, 20_320)
+
+
+def test_shuffle_unit_numbers() -> None:
+    """hw (2 c m / g + 9 m) at c = 240, m = 60, g = 3, 28 x 28; and a unit with stride."""
+    unit = layer("shuffle_unit", 240, hw=28, groups=3)
+    assert unit.cost.macs == 784 * (2 * 240 * 60 // 3 + 9 * 60)
+    # ShuffleNet 1x, g = 3, from stage 3 to 4 of Table 1: 240 -> 480, m = 120, the convolutions make 240.
+    down = layer("shuffle_unit", 240, 480, hw=28, groups=3, stride=2)
+    assert down.named["made"] == 240
+    assert down.cost.params == 240 * 120 // 3 + 120 * 9 + 120 * 240 // 3
+    assert down.cost.macs == (240 * 120 // 3) * 784 + (120 * 9 + 120 * 240 // 3) * 196
+    # The pooling: windows of 9 at 14 x 14, in 240 channels.
+    assert down.cost.total("adds") == 240 * 196 * 9
+    # Moved: the shuffle of 120 maps on 28 x 28 and the concatenation of 480 on 14 x 14.
+    moved = {part.name: part.writes for part in down.cost if part.work == "move"}
+    assert moved == {"shuffle": 120 * 784, "join": 480 * 196}
+    for wrong in ({"c_out": 480}, {"stride": 2}, {"groups": 7}, {"mid": 33}):
+        with pytest.raises(FlopcalcError, match="shuffle_unit cannot stand"):
+            layer("shuffle_unit", 240, **wrong)
+
+
+def _shuffled(x: Tensor, groups: int) -> Tensor:
+    """Output channel i * groups + j is channel i of group j."""
+    size = x.shape[1] // groups
+    return x[:, [j * size + i for i in range(size) for j in range(groups)]]
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_shuffle_unit_by_its_definition(stride: int) -> None:
+    """No ReLU after the depthwise convolution; added at stride 1, concatenated behind the pooled input at stride 2."""
+    c_out = 12 if stride == 1 else 18
+    module = _module("shuffle_unit", 12, c_out, groups=3, mid=6, stride=stride, norm=True)
+    x = _random(2, 12, 9, 7)
+    y = F.relu(_norm(module.compress.norm, _conv(module.compress, x, groups=3)))
+    y = _norm(module.depthwise.norm, _conv(module.depthwise, _shuffled(y, 3), stride=stride, padding=1, groups=6))
+    y = _norm(module.expand.norm, _conv(module.expand, y, groups=3))
+    y = x + y if stride == 1 else torch.cat([F.avg_pool2d(x, 3, 2, 1), y], 1)
+    assert torch.allclose(module(x), F.relu(y))
+
+
+def test_shuffle_unit_v2_numbers() -> None:
+    """ShuffleNetV2 1x: stage 2, 116 channels, 28 x 28; its first unit 24 -> 116 from 56 x 56."""
+    # Half of 116 is 58: 58*58 + 58*9 + 58*58.
+    unit = layer("shuffle_unit_v2", 116, hw=28)
+    assert unit.cost.params == 3364 + 522 + 3364 == 7250
+    assert unit.cost.macs == 7250 * 784
+    # Authors: the side branch keeps 24 channels (24*9 + 24*24), the main one makes 92:
+    # 24*58 on 56 x 56, then 58*9 + 58*92 on 28 x 28.
+    down = {"hw": 56, "stride": 2}
+    authors = layer("shuffle_unit_v2", 24, 116, **down)
+    assert authors.cost.params == 216 + 576 + 1392 + 522 + 5336
+    assert authors.cost.macs == 1392 * 3136 + (216 + 576 + 522 + 5336) * 784
+    # torchvision: both branches make 58: 24*9 + 24*58; 24*58, 58*9, 58*58.
+    other = layer("shuffle_unit_v2", 24, 116, down="torchvision", **down)
+    assert other.cost.params == 216 + 1392 + 1392 + 522 + 3364
+    # From stage to stage the channels double, and both are one: 116 -> 232.
+    both = [layer("shuffle_unit_v2", 116, 232, stride=2, down=one).cost.macs for one in ("authors", "torchvision")]
+    assert both[0] == both[1]
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_shuffle_unit_v2_by_its_definition(stride: int) -> None:
+    """The first half passes at stride 1; at stride 2 both branches see all channels; the shuffle comes last."""
+    c_out = 8 if stride == 1 else 18
+    module = _module("shuffle_unit_v2", 8, c_out, stride=stride, mid=6, norm=True)
+    x = _random(2, 8, 9, 7)
+    side, main = (x[:, :4], x[:, 4:]) if stride == 1 else (x, x)
+    if stride == 2:
+        side = _conv(module.side_depthwise, x, stride=2, padding=1, groups=8)
+        side = _norm(module.side_depthwise.norm, side)
+        side = F.relu(_norm(module.side.norm, _conv(module.side, side)))
+    y = F.relu(_norm(module.reduce.norm, _conv(module.reduce, main)))
+    y = _norm(module.depthwise.norm, _conv(module.depthwise, y, stride=stride, padding=1, groups=6))
+    y = F.relu(_norm(module.expand.norm, _conv(module.expand, y)))
+    assert side.shape[1] == (4 if stride == 1 else 8)
+    assert torch.allclose(module(x), _shuffled(torch.cat([side, y], 1), 2))
+
+
+def test_convnext_numbers() -> None:
+    """ConvNeXt-T's first stage, 96 channels on 56 x 56."""
+    block = layer("convnext_block", 96)
+    # 49*96 + 96; layer norm 2*96; 96*384 + 384; 384*96 + 96; layer scale 96.
+    assert [part.params for part in block.cost if part.params] == [4800, 192, 37_248, 36_960, 96]
+    assert block.cost.params == 79_296
+    assert block.cost.macs == (96 * 49 + 2 * 96 * 384) * 3136
+    # Biases 96 + 384 + 96, layer norm 3 per element, the sum.
+    assert block.cost.total("adds") == (96 + 384 + 96 + 3 * 96 + 96) * 3136
+    assert block.cost.total("other") == 384 * 3136
+    assert block.cost.steps == 7
+
+
+def test_convnext_by_its_definition() -> None:
+    """Layer norm by its definition, 1x1 convolutions instead of linear layers, GELU by the error function."""
+    module = _module("convnext_block", 4, k=5, expansion=3)
+    for tensor in (module.norm.weight, module.norm.bias, module.scale.gamma):
+        torch.nn.init.normal_(tensor)
+    x = _random(2, 4, 7, 6)
+    y = F.conv2d(x, module.depthwise.weight, module.depthwise.bias, padding=2, groups=4)
+    y = (y - y.mean(1, keepdim=True)) / (y.var(1, unbiased=False, keepdim=True) + 1e-6).sqrt()
+    y = y * module.norm.weight[:, None, None] + module.norm.bias[:, None, None]
+    y = F.conv2d(y, module.expand.weight[:, :, None, None], module.expand.bias)
+    y = y * (1 + torch.erf(y / 2**0.5)) / 2
+    y = F.conv2d(y, module.project.weight[:, :, None, None], module.project.bias)
+    assert torch.allclose(module(x), x + y * module.scale.gamma[:, None, None])
+
+
+def test_repvgg_numbers() -> None:
+    """64 channels: deployed 64*64*9 + 64; in training 64*64*9 + 64*64 and three norms of 128."""
+    deployed, training = layer("repvgg", 64), layer("repvgg", 64, mode="training")
+    assert deployed.cost.params == 36_928
+    assert training.cost.params == 36_864 + 4096 + 3 * 128
+    assert (deployed.cost.macs, training.cost.macs) == (36_864 * 3136, 40_960 * 3136)
+    # Convolution and ReLU; convolution, norm, two sums and ReLU.
+    assert (deployed.cost.steps, training.cost.steps) == (2, 5)
+    # Where shapes differ there is no identity: two norms of 2 * 128.
+    assert layer("repvgg", 64, 128, mode="training", stride=2).cost.params == 73_728 + 8192 + 512
+    # g4: a quarter of the weights in both branches.
+    assert layer("repvgg", 64, groups=4, mode="training").cost.params == 9216 + 1024 + 384
+
+
+@pytest.mark.parametrize("shape", [{}, {"groups": 2}, {"stride": 2}, {"c_out": 8, "k": (3, 5)}], ids=str)
+def test_repvgg_fuses(shape: dict[str, Any]) -> None:
+    """The branches by their definition, and the one convolution with the same output."""
+    module = _module("repvgg", 4, mode="training", **shape)
+    x = _random(2, 4, 9, 7)
+    groups, stride = shape.get("groups", 1), shape.get("stride", 1)
+    padding = (1, 2) if "k" in shape else 1
+    y = _norm(module.dense.norm, _conv(module.dense, x, stride=stride, padding=padding, groups=groups))
+    y = y + _norm(module.point.norm, _conv(module.point, x, stride=stride, groups=groups))
+    if stride == 1 and "c_out" not in shape:
+        y = y + _norm(module.identity, x)
+    assert torch.allclose(module(x), F.relu(y))
+    fused = module.fused()
+    assert sum(p.numel() for p in fused.parameters()) == layer("repvgg", 4, **shape).cost.params
+    assert torch.allclose(fused(x), F.relu(y))
+    assert fused.fused() is fused
+
+
+def test_pconv_numbers() -> None:
+    """A quarter of the channels costs a sixteenth: 16*16*9 of 64*64*9."""
+    pconv = layer("pconv", 64)
+    assert (pconv.cost.params, pconv.cost.macs) == (2304, 2304 * 3136)
+    assert pconv.ratio("macs") == Fraction(1, 16)
+    # 50 // 4 = 12 channels, as the authors' code has it.
+    assert layer("pconv", 50).cost.params == 12 * 12 * 9
+    for wrong in ({"c_out": 32}, {"stride": 2}, {"ratio": "1/65"}):
+        with pytest.raises(FlopcalcError, match="pconv cannot stand"):
+            layer("pconv", 64, **wrong)
+
+
+def test_pconv_by_its_definition() -> None:
+    """The first channels are convolved, the others are those of the input."""
+    module = _module("pconv", 10, ratio="1/3", k=5)
+    x = _random(2, 10, 7, 6)
+    out = module(x)
+    assert torch.allclose(out[:, :3], F.conv2d(x[:, :3], module.conv.weight, padding=2))
+    assert torch.equal(out[:, 3:], x[:, 3:])
+
+
+@pytest.mark.parametrize("name", ["fire", "bottleneck", "se", "mbconv", "fused_mbconv", "shuffle_unit",
+                                  "shuffle_unit_v2", "convnext_block"])  # fmt: skip
+def test_blocks_stand_for_no_convolution(name: str) -> None:
+    """A network keeps its convolutions, each with a reason."""
+    for k in (1, 3, 7):
+        site = Site("conv", layer("conv", 64, k=k).geometry, first=False)
+        assert registry.get(name).policy.refuses(site)

@@ -95,7 +95,7 @@ SOME_CHANNEL = Rule(
 def notes(e: Evaluation) -> Iterable[str]:
     """What both sorts leave out unless told."""
     if not e.named["norm"] and not e.named["activation"]:
-        yield "Counted without batch norm and SiLU after the convolutions: --set norm=true adds them, as its authors built it."
+        yield "Counted without batch norm and SiLU after convolutions: --set norm=true adds them, as in EfficientNet."
     if e.named["excites"]:
         yield "Squeeze and excitation is a share of the block's input channels, not of the expanded ones."
 
