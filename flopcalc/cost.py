@@ -24,8 +24,8 @@ KINDS = ("params", "macs", "adds", "muls", "other", "activations", "traffic")
 class Part(NamedTuple):
     """One named part of a layer. A NamedTuple, not a dataclass: formulas build many, fast.
 
-    work: conv, linear, matmul, norm, act, add, mul, maxpool, avgpool, gap, softmax or move: conventions fold
-    by it. reads, writes: elements, weights included; traffic is their sum.
+    work: conv, linear, matmul, norm, layernorm, act, add, mul, maxpool, avgpool, gap, softmax or move:
+    conventions fold by it. reads, writes: elements, weights included; traffic is their sum.
     steps: kernels of this part that depend on one another.
     after: names of the parts that must end first; None stands for the part listed before.
     """

@@ -40,9 +40,10 @@ class Param(NamedTuple):
     """One option of an operator (`--set name=value`).
 
     default: None means that `auto` (in words) decides. same_as: the option whose value is the
-    default. least, most: inclusive bounds of a number. letter: the symbol in closed forms; an option
-    without one shapes the formula and stays concrete there. stands_for: the derived value that the
-    letter means, where that is not the option itself. samples: values worth trying in checks.
+    default. least, most: inclusive bounds of a number; a fraction without least is more than 0.
+    letter: the symbol in closed forms; an option without one shapes the formula and stays concrete
+    there. stands_for: the derived value that the letter means, where that is not the option itself.
+    samples: values worth trying in checks.
     """
 
     name: str
@@ -109,7 +110,7 @@ class Param(NamedTuple):
 
     def _check_bounds(self, checked: int | Fraction, value: object) -> None:
         bounds = []
-        if self.kind == "fraction":
+        if self.kind == "fraction" and self.least is None:
             bounds.append(("more than 0", checked > 0))
         if self.least is not None:
             bounds.append((f"at least {self.least}", checked >= self.least))
@@ -213,6 +214,7 @@ class Policy(NamedTuple):
 
 
 _EVERYWHERE = Policy("every convolution")
+NOWHERE = Policy("no convolution", lambda site: "a block of several layers stands for no single convolution")
 
 
 def _image_in(g: Geometry, named: Named) -> tuple[int, ...]:

@@ -73,6 +73,12 @@ def norm(name: str, c: Dim, p: Dim, *, after: After = None) -> Part:
     return Part(name, "norm", 2 * c, 0, size, size, 0, 0, size + 4 * c, size, 1, after)
 
 
+def layer_norm(name: str, c: Dim, p: Dim, *, after: After = None) -> Part:
+    """Layer normalisation over the channels of each position, with its own mean and variance, and an affine map."""
+    size = c * p
+    return Part(name, "layernorm", 2 * c, 0, 3 * size, 2 * size, 0, 0, size + 2 * c, size, 1, after)
+
+
 def act(name: str, c: Dim, p: Dim, *, after: After = None) -> Part:
     """An activation function: one operation of the kind `other` per element."""
     size = c * p
@@ -89,6 +95,12 @@ def scale(name: str, c: Dim, p: Dim, n: Dim, *, after: After = None) -> Part:
     """Every channel of a tensor times one number per sample and channel."""
     size = c * p
     return Part(name, "mul", 0, 0, 0, size, 0, 0, size + n * c, size, 1, after)
+
+
+def layer_scale(name: str, c: Dim, p: Dim, *, after: After = None) -> Part:
+    """Every channel of a tensor times a trained number."""
+    size = c * p
+    return Part(name, "mul", c, 0, 0, size, 0, 0, size + c, size, 1, after)
 
 
 def max_pool(name: str, c: Dim, p_in: Dim, p_out: Dim, area: Dim, *, after: After = None) -> Part:

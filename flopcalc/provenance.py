@@ -89,6 +89,8 @@ class Equation(NamedTuple):
     right: the corrected, exact or other form, in the same letters.
     why: what is wrong and the evidence, one or two sentences.
     given: options under which the equation speaks, e.g. {"tail": "conv"}; elsewhere it is not applied.
+    sizes: sizes that the print fixes or takes as equal, e.g. {"k": 3, "c_out": "c_in"}; elsewhere it is
+        not applied.
     domain: a further condition on the shape, and `domain_text`, the same in words.
     floor: the derived value is the floor of what is printed.
     """
@@ -104,6 +106,7 @@ class Equation(NamedTuple):
     domain: Callable[[Geometry, Mapping[str, Any]], bool] | None = None
     domain_text: str = ""
     floor: bool = False
+    sizes: Mapping[str, Any] = _NOTHING
 
     @property
     def label(self) -> str:

@@ -80,7 +80,10 @@ class ClosedForm:
 
     def expand(self, expression: Expr) -> Expr:
         """The expression with derived values spelled out."""
-        return expression.subs(self.definitions)
+        # Later values may be written in earlier ones.
+        for symbol, meaning in reversed(list(self.definitions.items())):
+            expression = expression.subs(symbol, meaning)
+        return expression
 
     def ratio(self, kind: str) -> Expr:
         """Cost over the plain convolution's, exact."""
@@ -111,7 +114,7 @@ class ClosedForm:
         return Evaluation(self.operator, self.evaluation.geometry, frozenset(), named, cost)
 
     def _spelled(self, value: Any) -> Any:
-        return value.subs(self.definitions) if isinstance(value, sympy.Basic) else value
+        return self.expand(value) if isinstance(value, sympy.Basic) else value
 
 
 def closed_form(operator: Operator, given: Mapping[str, Any] | None = None) -> ClosedForm:
@@ -199,9 +202,11 @@ def prove(form: ClosedForm, equation: Equation) -> Proof | None:
         value = value.subs(g.groups, 1)
     if not {"w", "w_out"} & set(equation.letters.values()):
         value = value.subs(g.w_out, g.h_out)
+    fixed = {_symbol(name): names.get(size, size) for name, size in equation.sizes.items()}
+    value = value.subs(fixed)
 
     def same(text: str) -> tuple[Expr, bool]:
-        other = sympy.sympify(evaluate(text, letters))
+        other = sympy.sympify(evaluate(text, letters)).subs(fixed)
         return other, equal(value, other) or equal(without_floors(value), without_floors(other))
 
     printed, equals = same(equation.text)

@@ -260,6 +260,8 @@ def test_an_option_of_the_wrong_kind_is_refused() -> None:
             for value in bad[param.kind]:
                 if param.kind == "int" and value == 10**400 and param.most is None:
                     continue
+                if param.kind == "fraction" and value == "0" and param.least == 0:
+                    continue
                 with pytest.raises(FlopcalcError, match=param.name) as caught:
                     param.read(value)
                 assert caught.value.code == "bad-option"

@@ -95,6 +95,9 @@ def read(equation: Equation, evaluation: Evaluation) -> Reading:
             reason = f"it holds for {equation.domain_text}" if hidden else _spoken_for(name, value)
             return Reading(equation, reason=reason)
     names = shape_names(evaluation)
+    for name, size in equation.sizes.items():
+        if names.get(name) != names.get(size, size):
+            return Reading(equation, reason=f"it holds for {name} = {size}")
     letters = {letter: names[name] for letter, name in equation.letters.items() if name in names}
     for letter, name in equation.letters.items():
         if letter not in letters:

@@ -1,7 +1,7 @@
 """Pieces that several layers share."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -53,9 +53,10 @@ def conv_block(
     dilation: Pair = 1,
     groups: int = 1,
     bias: bool = False,
+    function: Callable[[], nn.Module] = nn.ReLU,
     **factory: Any,
 ) -> nn.Sequential:
-    """Convolution, then batch norm and ReLU where asked for; children conv, norm, act."""
+    """Convolution, then batch norm and activation function where asked for; children conv, norm, act."""
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     layers["conv"] = nn.Conv2d(
         in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, **factory
@@ -63,7 +64,7 @@ def conv_block(
     if norm:
         layers["norm"] = nn.BatchNorm2d(out_channels, **factory)
     if activation:
-        layers["act"] = nn.ReLU()
+        layers["act"] = function()
     return nn.Sequential(layers)
 
 
@@ -104,3 +105,16 @@ class Gather(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, h, w) -> (n, len(order), h, w)."""
         return x[:, self.order]
+
+
+class ChannelShuffle(nn.Module):
+    """Channels as (groups, c / groups), transposed: neighbours come from different groups."""
+
+    def __init__(self, groups: int) -> None:
+        super().__init__()
+        self.groups = groups
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, h, w) -> (n, c, h, w)."""
+        n, c, h, w = x.shape
+        return x.reshape(n, self.groups, c // self.groups, h, w).transpose(1, 2).reshape(n, c, h, w)

@@ -1,0 +1,32 @@
+"""Squeeze and excitation: a weight for each channel, from the means of all. Shared by several blocks."""
+
+from collections.abc import Iterable
+
+from flopcalc import parts
+from flopcalc.arith import Dim
+from flopcalc.cost import Part
+from flopcalc.provenance import Paper
+
+SENET = Paper(
+    key="hu2018squeeze",
+    authors=("Hu, Jie", "Shen, Li", "Sun, Gang"),
+    title="Squeeze-and-Excitation Networks",
+    venue="CVPR",
+    year=2018,
+    arxiv="1709.01507",
+    doi="10.1109/CVPR.2018.00745",
+    pages="7132-7141",
+)
+
+
+def excitation(prefix: str, c: Dim, m: Dim, p: Dim, n: Dim, bias: bool) -> Iterable[Part]:
+    """Means of c channels, c -> m -> c, a sigmoid, and every channel times its weight.
+
+    p positions, batch n included. prefix: what the names of the parts begin with, e.g. `se.`.
+    """
+    yield parts.global_avg_pool(f"{prefix}gap", c, p, n)
+    yield parts.conv(f"{prefix}reduce", c, m, 1, n, n, bias=bias)
+    yield parts.act(f"{prefix}act", m, n)
+    yield parts.conv(f"{prefix}expand", m, c, 1, n, n, bias=bias)
+    yield parts.act(f"{prefix}gate", c, n)
+    yield parts.scale(f"{prefix}scale", c, p, n)

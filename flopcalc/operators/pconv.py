@@ -1,0 +1,87 @@
+"""PConv, the partial convolution of FasterNet: k x k on the first channels, the others pass."""
+
+from collections.abc import Iterable
+from fractions import Fraction
+
+from flopcalc import parts
+from flopcalc.arith import Dim, share
+from flopcalc.cost import Part
+from flopcalc.geometry import Geometry
+from flopcalc.operator import Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule, spatial
+from flopcalc.provenance import Equation, Paper
+from flopcalc.rules import EQUAL_CHANNELS, ONE_GROUP, SAME_PADDING, UNIT_STRIDE
+
+FASTERNET = Paper(
+    key="chen2023run",
+    authors=(
+        "Chen, Jierun",
+        "Kao, Shiu-hong",
+        "He, Hao",
+        "Zhuo, Weipeng",
+        "Wen, Song",
+        "Lee, Chul-Ho",
+        "Chan, S.-H. Gary",
+    ),
+    title="Run, Don't Walk: Chasing Higher FLOPS for Faster Neural Networks",
+    venue="CVPR",
+    year=2023,
+    arxiv="2303.03667",
+    pages="12021-12031",
+)
+
+
+def formula(g: Geometry, c_p: Dim, has_rest: bool) -> Iterable[Part]:
+    """A convolution of c_p channels, then one copy that puts all c channels together again."""
+    yield parts.conv("conv", c_p, c_p, g.area, g.p_in, g.p_out)
+    yield from parts.when(has_rest, lambda: (parts.copy("join", g.c_in * g.p_out),))
+
+
+def _some_channel(g: Geometry, named: Named) -> str | None:
+    return f"ratio * c_in = {named['ratio']} * {g.c_in} leaves no channel" if named["c_p"] < 1 else None
+
+
+def _whole(g: Geometry, named: Named) -> bool:
+    return bool(named["ratio"] * g.c_in == named["c_p"])
+
+
+def _notes(e: Evaluation) -> Iterable[str]:
+    if e.named["has_rest"]:
+        passed = e.geometry.c_in - e.named["c_p"]
+        yield f"{passed} of {e.geometry.c_in} channels pass as they are; FasterNet mixes all in the 1x1 that follows."
+        yield "Counted as it trains, with a concatenation; in inference its authors write into the input instead."
+
+
+_LETTERS = {"h": "h", "w": "w", "k": "k", "c_p": "c_p"}
+
+OPERATOR = Operator(
+    name="pconv",
+    title="PConv: partial convolution",
+    family="compact convolutions",
+    paper=FASTERNET,
+    formula=formula,
+    params=(
+        Param("ratio", "fraction", Fraction(1, 4), "share of the channels that is convolved", most=Fraction(1),
+              letter="r", samples=(Fraction(1, 2), Fraction(1, 3), Fraction(1))),
+    ),
+    derived=(
+        Derived("c_p", lambda g, ratio: share(ratio, g.c_in),
+                lambda g, v: f"convolved channels: floor(ratio * c_in) = floor({v['ratio']} * {g.c_in})"),
+        Derived("has_rest", lambda g, ratio: bool(ratio != 1)),
+    ),
+    rules=(
+        EQUAL_CHANNELS,
+        UNIT_STRIDE,
+        ONE_GROUP,
+        SAME_PADDING,
+        Rule("ratio * c_in is at least 1", _some_channel, "set a larger ratio, or use more channels"),
+    ),
+    limits=(Limit({"ratio": Fraction(1)}, equals="conv"),),
+    policy=Policy("every convolution with a kernel larger than 1x1, as many channels out as in, stride 1", spatial),
+    equations=(
+        Equation("FLOPs of a PConv, Sec. 3.2", "h * w * k^2 * c_p^2", _LETTERS, "macs"),
+        Equation("share of a regular convolution's FLOPs, Sec. 3.2", "r^2", {"r": "ratio"}, "macs_ratio",
+                 domain=_whole, domain_text="r c is whole"),
+    ),
+    notes=_notes,
+    baseline_text="conv k x k",
+)  # fmt: skip

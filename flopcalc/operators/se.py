@@ -1,0 +1,73 @@
+"""Squeeze and excitation alone: it weighs channels and convolves nothing."""
+
+from collections.abc import Iterable
+
+from flopcalc import parts
+from flopcalc.arith import Dim, floor_div
+from flopcalc.cost import Cost, Part
+from flopcalc.geometry import Geometry
+from flopcalc.operator import Derived, Evaluation, Named, Operator, Param, Policy, Rule
+from flopcalc.operators._excitation import SENET, excitation
+from flopcalc.provenance import Equation
+from flopcalc.rules import EQUAL_CHANNELS, ONE_GROUP
+
+
+def formula(g: Geometry, m: Dim, bias: bool) -> Iterable[Part]:
+    """Two 1x1 convolutions on one position; pooling and scaling are element-wise work."""
+    yield from excitation("", g.c_in, m, g.p_in, g.n, bias)
+
+
+def _conv3x3(g: Geometry, named: Named) -> Cost:
+    return Cost((parts.conv("conv", g.c_in, g.c_out, 9, g.p_in, g.p_out),))
+
+
+def _single_tap(g: Geometry, named: Named) -> str | None:
+    if g.kernel != (1, 1) or g.strided or g.padding != (0, 0):
+        return "squeeze and excitation has no kernel, no stride and no padding"
+    return None
+
+
+def _some_width(g: Geometry, named: Named) -> str | None:
+    return f"c_in / reduction = {g.c_in} / {named['reduction']} leaves no channel" if named["m"] < 1 else None
+
+
+def _notes(e: Evaluation) -> Iterable[str]:
+    g, m = e.geometry, e.named["m"]
+    yield (
+        f"{2 * g.c_in * m:,} MACs per sample at any resolution; what grows with it is the element-wise work of pooling "
+        f"and scaling, {2 * g.c_in * g.h * g.w:,} operations here, which read the map twice."
+    )
+
+
+OPERATOR = Operator(
+    name="se",
+    title="Squeeze and excitation",
+    family="blocks",
+    paper=SENET,
+    formula=formula,
+    params=(
+        Param("reduction", "int", 4, "c_in over the channels between the two 1x1 convolutions; the paper uses 16", 1,
+              letter="r", samples=(2, 1)),
+        Param("bias", "bool", True, "a bias in both 1x1 convolutions", samples=(False,)),
+    ),
+    derived=(
+        Derived("m", lambda g, reduction: floor_div(g.c_in, reduction),
+                lambda g, v: f"channels between: floor(c_in / reduction) = floor({g.c_in} / {v['reduction']})"),
+    ),
+    rules=(
+        EQUAL_CHANNELS,
+        ONE_GROUP,
+        Rule("kernel 1, stride 1", _single_tap, "leave k, stride and padding at their defaults"),
+        Rule("at least one channel between", _some_width, "set a smaller reduction, or use more channels"),
+    ),
+    policy=Policy("no convolution", lambda site: "squeeze and excitation only weighs channels"),
+    equations=(
+        Equation("additional parameters of one block, after Sec. 4 of the paper", "2 / r * C^2",
+                 {"r": "reduction", "C": "c_in"}, "params", given={"bias": False},
+                 domain=lambda g, named: bool(g.c_in % named["reduction"] == 0), domain_text="r divides C"),
+    ),
+    notes=_notes,
+    baseline=_conv3x3,
+    baseline_text="conv 3x3",
+    shape={"k": 1},
+)  # fmt: skip
