@@ -289,3 +289,53 @@ def test_lowrank_pointwise_is_a_matrix_of_low_rank() -> None:
     matrix = module.expand.weight[:, :, 0, 0] @ module.reduce.weight[:, :, 0, 0]
     assert torch.linalg.matrix_rank(matrix) == 2
     assert torch.allclose(module(x), F.conv2d(x, matrix[:, :, None, None], stride=2))
+
+
+def test_conv1d() -> None:
+    """64 -> 128 over 100 steps by 5 taps: 64 * 128 * 5 weights; stride 2 with padding 2 leaves 50 positions."""
+    e = layer("conv1d", 64, 128, k=5, hw=100, stride=2, bias=True)
+    assert (e.in_shape, e.out_shape) == ((64, 100), (128, 50))
+    assert (e.cost.params, e.cost.macs, e.cost.total("adds")) == (40_960 + 128, 40_960 * 50, 128 * 50)
+    assert layer("conv1d", 8, groups=4, hw=10).ratio("macs") == Fraction(1, 4)
+    assert layer("depthwise1d", 8, hw=10, multiplier=2).cost.macs == 8 * 2 * 3 * 10
+    _refused("c_in \\* multiplier", "depthwise1d", 8, 12)
+    _refused("groups = 3", "conv1d", 8, groups=3)
+
+
+def test_conv1d_as_matrix() -> None:
+    """Windows of the padded sequence times the weights; depthwise: each channel with its own filters."""
+    x = _random(2, 4, 9)
+    windows = F.pad(x, (2, 2)).unfold(2, 5, 2)[..., ::2]
+    module = _build("conv1d", 4, 6, hw=9, stride=2, dilation=2)
+    assert torch.allclose(module(x), torch.einsum("ncwk,ock->now", windows, module.weight))
+    module = _build("depthwise1d", 4, hw=9, stride=2, dilation=2, multiplier=2)
+    filtered = torch.einsum("ncwk,cjk->ncjw", windows, module.weight.reshape(4, 2, 3))
+    assert torch.allclose(module(x), filtered.reshape(2, 8, -1))
+
+
+def test_conv3d() -> None:
+    """C3D's first layer, 3 -> 64 by 3x3x3 on 16 frames of 112 x 112: 5184 weights at 200,704 positions."""
+    e = layer("conv3d", 3, 64, hw=112, depth=16, bias=True)
+    assert (e.in_shape, e.out_shape) == ((3, 16, 112, 112), (64, 16, 112, 112))
+    assert (e.cost.params, e.cost.macs) == (5184 + 64, 5184 * 200_704)
+    # Depth as the height when not given; stride 2 halves all three: 4 * 4 * 4.
+    assert layer("conv3d", 2, hw=8, stride=2).cost.macs == 2 * 2 * 27 * 64
+    # The depth takes k = 5 and stride 3 of the height: (7 + 4 - 5) // 3 + 1 = 3.
+    e = layer("conv3d", 2, k=(5, 1), hw=(9, 6), stride=(3, 1), depth=7)
+    assert (e.out_shape, e.cost.macs) == ((2, 3, 3, 6), 4 * 25 * 54)
+    assert layer("conv3d", 8, groups=4, hw=6).ratio("macs") == Fraction(1, 4)
+    assert layer("depthwise3d", 8, hw=6, multiplier=2).cost.params == 8 * 2 * 27
+    assert layer("depthwise3d", 8, hw=6).ratio("params") == Fraction(1, 8)
+    _refused("does not fit the depth 2", "conv3d", 4, padding=0, depth=2)
+
+
+def test_conv3d_is_a_sum_over_slices() -> None:
+    """Two-dimensional convolutions of neighbouring slices, added up."""
+    x = F.pad(_random(1, 4, 3, 6, 5), (0, 0, 0, 0, 1, 1))
+    for name, groups, out in (("conv3d", 1, 6), ("depthwise3d", 4, 4)):
+        module = _build(name, 4, out, hw=(6, 5), depth=3)
+        slices = [
+            sum(F.conv2d(x[:, :, z + t], module.weight[:, :, t], padding=1, groups=groups) for t in range(3))
+            for z in range(3)
+        ]
+        assert torch.allclose(module(x[:, :, 1:-1]), torch.stack(slices, 2))
