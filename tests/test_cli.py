@@ -486,8 +486,10 @@ def test_python_of_a_formula_is_the_formula(run: Runner) -> None:
             g = e.geometry
             values: dict[str, Any] = {
                 "c_in": g.c_in, "c_out": g.c_out, "k": g.k_h, "h_out": g.h_out, "w_out": g.w_out, "groups": g.groups,
+                "h": g.h, "w": g.w,
             }  # fmt: skip
-            values |= {p.letter: e.named["d" if p.name == "depth" else p.name] for p in operator.params if p.letter}
+            letters = [p for p in operator.params if p.letter]
+            values |= {p.letter: e.named["d" if p.name == "depth" else p.stands_for or p.name] for p in letters}
             for kind in ("params", "macs"):
                 function = functions[kind]
                 names = function.__code__.co_varnames[: function.__code__.co_argcount]

@@ -14,7 +14,9 @@ torch: Any = pytest.importorskip("torch")
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from flopcalc import FlopcalcError, layer
+from flopcalc import FlopcalcError, layer, network, registry
+from flopcalc.analysis.equations import readings
+from flopcalc.networks.replace import replace_convolutions
 from flopcalc.pytorch import build_layer
 
 
@@ -230,6 +232,14 @@ def test_hetconv_parameters() -> None:
     assert exact + 3 * 64 * 9 + 64 + head == 5_172_490
 
 
+def test_hetconv_in_resnet50() -> None:
+    """P = 4 in the sixteen 3x3 convolutions: 2.85 G (cut), 30.32 % less by the printed digits 4.09 and 2.85."""
+    done = replace_convolutions(network("resnet50"), registry.get("hetconv"), {})
+    assert len(done.replaced) == 16
+    assert int(done.network.total("macs") / 10**7) == 285
+    assert round(100 * (1 - 2.85 / 4.09), 2) == 30.32
+
+
 def test_hetconv_units() -> None:
     """Per pair of channels at k = 3: 9 / 4 + 1 - 1 / 4 = 3 exact, 9 / 4 + 1 = 3.25 masked."""
     assert layer("hetconv", 64, hw=10).cost.macs == 3 * 64 * 64 * 100
@@ -266,3 +276,75 @@ def test_masked_hetconv_stays_masked() -> None:
     weight = module.pwc.weight.detach()[:, :, 0, 0]
     assert weight[:4, :2].abs().sum() == weight[4:, 2:].abs().sum() == 0
     assert (weight[:4, 2:] != before[:4, 2:, 0, 0]).all()
+
+
+def test_lowrank_pointwise() -> None:
+    """N = 64 by M = 16: 2 * 64 * 16 = 2048 of 4096 weights, 2 M / N = 1/2; the printed 2 N / M would be 8."""
+    e = layer("lowrank_pointwise", 64)
+    assert (e.derived["m"], e.cost.params, e.ratio("params")) == (16, 2048, Fraction(1, 2))
+    assert e.cost.macs == 2048 * 56 * 56
+    reading = next(one for one in readings(e) if one.equation.status == "corrected")
+    assert (reading.printed, reading.right, reading.value) == (8, Fraction(1, 2), Fraction(1, 2))
+    # M = N / 2 costs the same as without; 6 -> 10 by 3 at stride 2 on 7 x 7: (18 + 30) * 16.
+    assert layer("lowrank_pointwise", 64, mid=32).ratio("macs") == 1
+    assert layer("lowrank_pointwise", 6, 10, hw=7, stride=2, mid=3).cost.macs == 48 * 16
+    _refused("no channel", "lowrank_pointwise", 8, 3)
+    _refused("kernel is 3x3", "lowrank_pointwise", 8, k=3)
+
+
+def test_lowrank_pointwise_is_a_matrix_of_low_rank() -> None:
+    """The product of both matrices, of rank 2, in one 1x1 convolution."""
+    module, x = _build("lowrank_pointwise", 6, 8, hw=5, stride=2), _random(2, 6, 5, 5)
+    matrix = module.expand.weight[:, :, 0, 0] @ module.reduce.weight[:, :, 0, 0]
+    assert torch.linalg.matrix_rank(matrix) == 2
+    assert torch.allclose(module(x), F.conv2d(x, matrix[:, :, None, None], stride=2))
+
+
+def test_conv1d() -> None:
+    """64 -> 128 over 100 steps by 5 taps: 64 * 128 * 5 weights; stride 2 with padding 2 leaves 50 positions."""
+    e = layer("conv1d", 64, 128, k=5, hw=100, stride=2, bias=True)
+    assert (e.in_shape, e.out_shape) == ((64, 100), (128, 50))
+    assert (e.cost.params, e.cost.macs, e.cost.total("adds")) == (40_960 + 128, 40_960 * 50, 128 * 50)
+    assert layer("conv1d", 8, groups=4, hw=10).ratio("macs") == Fraction(1, 4)
+    assert layer("depthwise1d", 8, hw=10, multiplier=2).cost.macs == 8 * 2 * 3 * 10
+    _refused("c_in \\* multiplier", "depthwise1d", 8, 12)
+    _refused("groups = 3", "conv1d", 8, groups=3)
+
+
+def test_conv1d_as_matrix() -> None:
+    """Windows of the padded sequence times the weights; depthwise: each channel with its own filters."""
+    x = _random(2, 4, 9)
+    windows = F.pad(x, (2, 2)).unfold(2, 5, 2)[..., ::2]
+    module = _build("conv1d", 4, 6, hw=9, stride=2, dilation=2)
+    assert torch.allclose(module(x), torch.einsum("ncwk,ock->now", windows, module.weight))
+    module = _build("depthwise1d", 4, hw=9, stride=2, dilation=2, multiplier=2)
+    filtered = torch.einsum("ncwk,cjk->ncjw", windows, module.weight.reshape(4, 2, 3))
+    assert torch.allclose(module(x), filtered.reshape(2, 8, -1))
+
+
+def test_conv3d() -> None:
+    """C3D's first layer, 3 -> 64 by 3x3x3 on 16 frames of 112 x 112: 5184 weights at 200,704 positions."""
+    e = layer("conv3d", 3, 64, hw=112, depth=16, bias=True)
+    assert (e.in_shape, e.out_shape) == ((3, 16, 112, 112), (64, 16, 112, 112))
+    assert (e.cost.params, e.cost.macs) == (5184 + 64, 5184 * 200_704)
+    # Depth as the height when not given; stride 2 halves all three: 4 * 4 * 4.
+    assert layer("conv3d", 2, hw=8, stride=2).cost.macs == 2 * 2 * 27 * 64
+    # The depth takes k = 5 and stride 3 of the height: (7 + 4 - 5) // 3 + 1 = 3.
+    e = layer("conv3d", 2, k=(5, 1), hw=(9, 6), stride=(3, 1), depth=7)
+    assert (e.out_shape, e.cost.macs) == ((2, 3, 3, 6), 4 * 25 * 54)
+    assert layer("conv3d", 8, groups=4, hw=6).ratio("macs") == Fraction(1, 4)
+    assert layer("depthwise3d", 8, hw=6, multiplier=2).cost.params == 8 * 2 * 27
+    assert layer("depthwise3d", 8, hw=6).ratio("params") == Fraction(1, 8)
+    _refused("does not fit the depth 2", "conv3d", 4, padding=0, depth=2)
+
+
+def test_conv3d_is_a_sum_over_slices() -> None:
+    """Two-dimensional convolutions of neighbouring slices, added up."""
+    x = F.pad(_random(1, 4, 3, 6, 5), (0, 0, 0, 0, 1, 1))
+    for name, groups, out in (("conv3d", 1, 6), ("depthwise3d", 4, 4)):
+        module = _build(name, 4, out, hw=(6, 5), depth=3)
+        slices = [
+            sum(F.conv2d(x[:, :, z + t], module.weight[:, :, t], padding=1, groups=groups) for t in range(3))
+            for z in range(3)
+        ]
+        assert torch.allclose(module(x[:, :, 1:-1]), torch.stack(slices, 2))

@@ -16,18 +16,22 @@ def formula(g: Geometry, bias: bool) -> Iterable[Part]:
     yield parts.conv("conv", g.c_in, g.c_out, 1, g.p_in, g.p_out, groups=g.groups, bias=bias)
 
 
-def _single_tap(g: Geometry, named: Named) -> str | None:
+def single_tap(g: Geometry, named: Named) -> str | None:
+    """What is wrong with a kernel that is not 1x1."""
     return None if g.kernel == (1, 1) else f"the kernel is {g.k_h}x{g.k_w}"
 
 
-def _only_1x1(site: Site) -> str | None:
-    problem = _single_tap(site.geometry, {})
+def only_1x1(site: Site) -> str | None:
+    """The policy: 1x1 convolutions only."""
+    problem = single_tap(site.geometry, {})
     return f"{problem}; a 1x1 one would see no neighbours" if problem else None
 
 
 def _square(g: Geometry, named: Named) -> bool:
     return bool(g.h_out == g.w_out and g.groups == 1)
 
+
+SINGLE_TAP = Rule("kernel is 1x1", single_tap, "leave the kernel at 1, or use the operator conv")
 
 OPERATOR = Operator(
     name="pointwise",
@@ -36,9 +40,9 @@ OPERATOR = Operator(
     paper=MOBILENETS,
     formula=formula,
     params=(Param("bias", "bool", False, "one bias for each output channel", samples=(True,)),),
-    rules=(Rule("kernel is 1x1", _single_tap, "leave the kernel at 1, or use the operator conv"), GROUPS_DIVIDE),
+    rules=(SINGLE_TAP, GROUPS_DIVIDE),
     limits=(Limit({}, equals="conv"),),
-    policy=Policy("every 1x1 convolution", _only_1x1),
+    policy=Policy("every 1x1 convolution", only_1x1),
     equations=(
         Equation(
             number="5, second term",

@@ -1,0 +1,55 @@
+"""The convolution of volumes (videos, scans). The depth axis has the settings of the height axis."""
+
+from collections.abc import Iterable
+
+from flopcalc import parts
+from flopcalc.arith import Dim
+from flopcalc.cost import Cost, Part
+from flopcalc.geometry import Geometry
+from flopcalc.operator import Limit, Named, Operator, Param
+from flopcalc.operators._volume import DEEP_ENOUGH, DEPTH, NO_IMAGE, VOLUME, volume_in, volume_out
+from flopcalc.provenance import Paper
+from flopcalc.rules import GROUPS_DIVIDE
+
+C3D = Paper(
+    key="tran2015learning",
+    authors=("Tran, Du", "Bourdev, Lubomir", "Fergus, Rob", "Torresani, Lorenzo", "Paluri, Manohar"),
+    title="Learning Spatiotemporal Features with 3D Convolutional Networks",
+    venue="ICCV",
+    year=2015,
+    arxiv="1412.0767",
+    pages="4489-4497",
+)
+
+
+def formula(g: Geometry, taps: Dim, d_in: Dim, d_out: Dim, bias: bool) -> Iterable[Part]:
+    """c_out * c_in / groups filters of taps * k_h * k_w, at every output position."""
+    yield parts.conv(
+        "conv", g.c_in, g.c_out, taps * g.area, d_in * g.p_in, d_out * g.p_out, groups=g.groups, bias=bias
+    )  # fmt: skip
+
+
+def ungrouped(g: Geometry, named: Named) -> Cost:
+    """The plain convolution of the same volume."""
+    area, bias = named["taps"] * g.area, named["bias"]
+    grids = named["d_in"] * g.p_in, named["d_out"] * g.p_out
+    return Cost((parts.conv("conv", g.c_in, g.c_out, area, *grids, bias=bias),))
+
+
+OPERATOR = Operator(
+    name="conv3d",
+    title="Three-dimensional convolution",
+    family="convolutions",
+    paper=C3D,
+    formula=formula,
+    params=(DEPTH, Param("bias", "bool", False, "one bias for each output channel", samples=(True,))),
+    derived=VOLUME,
+    rules=(GROUPS_DIVIDE, DEEP_ENOUGH),
+    limits=(Limit({"taps": 1, "d_in": 1, "d_out": 1}, equals="conv"),),
+    policy=NO_IMAGE,
+    baseline=ungrouped,
+    baseline_text="plain conv3d",
+    in_shape=volume_in,
+    out_shape=volume_out,
+    samples=({"depth": 5}, {"depth": 16, "bias": True}),
+)

@@ -1,0 +1,17 @@
+"""The one-dimensional convolution is torch's own."""
+
+from typing import Any
+
+from torch import nn
+
+from flopcalc.operator import Evaluation
+
+LAYER = nn.Conv1d
+
+
+def build(evaluation: Evaluation, **factory: Any) -> nn.Conv1d:
+    """nn.Conv1d of the evaluation's sizes, which lie on the width axis."""
+    g = evaluation.geometry
+    return nn.Conv1d(
+        g.c_in, g.c_out, g.k_w, g.stride_w, g.padding_w, g.dilation_w, g.groups, evaluation.named["bias"], **factory
+    )  # fmt: skip

@@ -1,0 +1,17 @@
+"""The three-dimensional convolution is torch's own."""
+
+from typing import Any
+
+from torch import nn
+
+from flopcalc.operator import Evaluation
+from flopcalc.operators._volume import volume_settings
+
+LAYER = nn.Conv3d
+
+
+def build(evaluation: Evaluation, **factory: Any) -> nn.Conv3d:
+    """nn.Conv3d; the depth axis has the settings of the height axis."""
+    g = evaluation.geometry
+    settings = volume_settings(g)
+    return nn.Conv3d(g.c_in, g.c_out, groups=g.groups, bias=evaluation.named["bias"], **settings, **factory)

@@ -1,0 +1,15 @@
+"""The three-dimensional depthwise convolution: torch's own, with one group for each channel."""
+
+from typing import Any
+
+from torch import nn
+
+from flopcalc.operator import Evaluation
+from flopcalc.operators._volume import volume_settings
+
+
+def build(evaluation: Evaluation, **factory: Any) -> nn.Conv3d:
+    """nn.Conv3d with c_in groups; the depth axis has the settings of the height axis."""
+    g = evaluation.geometry
+    settings = volume_settings(g)
+    return nn.Conv3d(g.c_in, g.c_out, groups=g.c_in, bias=evaluation.named["bias"], **settings, **factory)
