@@ -155,7 +155,7 @@ RULES = _table(
         _softmax: ("_softmax", "_safe_softmax", "_log_softmax"),
         _move: (
             "cat", "stack", "clone", "copy_", "_to_copy", "contiguous", "constant_pad_nd", "roll", "repeat", "flip",
-            "channel_shuffle", "pixel_shuffle", "pixel_unshuffle", "fill_", "where", "masked_fill",
+            "channel_shuffle", "pixel_shuffle", "pixel_unshuffle", "fill_", "where", "masked_fill", "im2col",
         ),
         # Element-wise functions that torch does not mark so; the others are known by their tag.
         pointwise: ("hardswish", "hardswish_", "hardsigmoid", "hardsigmoid_", "mish", "mish_", "_prelu_kernel"),
