@@ -142,6 +142,11 @@ def copy(name: str, elements: Dim, index: Dim = 0, *, after: After = None) -> Pa
     return Part(name, "move", 0, 0, 0, 0, 0, 0, elements + index, elements, 1, after)
 
 
+def unfold(name: str, c: Dim, p_in: Dim, p_out: Dim, area: Dim, *, after: After = None) -> Part:
+    """Neighbourhoods laid out side by side: reads the input once, writes `area` values for each output."""
+    return Part(name, "move", reads=c * p_in, writes=c * p_out * area, after=after)
+
+
 def chain(name: str, first: Part, second: Part) -> Part:
     """Two kernels in a row as one part, which takes the first one's sort of work and its `after`."""
     return Part(

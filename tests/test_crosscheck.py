@@ -28,7 +28,8 @@ def _value(param: Param) -> st.SearchStrategy[Any]:
         return st.one_of(default, st.sampled_from(param.choices))
     if param.kind == "int":
         least = int(param.least or 1)
-        return st.one_of(default, st.integers(least, min(int(param.most or 8), least + 6)))
+        near = st.integers(least, min(int(param.most or 8), least + 6))
+        return st.one_of(default, near, st.sampled_from(param.samples)) if param.samples else st.one_of(default, near)
     if param.kind == "fraction":
         return st.one_of(default, st.fractions(0, 1, max_denominator=8).filter(lambda ratio: ratio > 0))
     return default

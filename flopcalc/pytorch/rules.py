@@ -166,7 +166,7 @@ RULES = _table(
         _move: (
             "cat", "stack", "clone", "copy_", "_to_copy", "contiguous", "constant_pad_nd", "roll", "repeat", "flip",
             "channel_shuffle", "tril", "triu", "pixel_shuffle", "pixel_unshuffle", "fill_", "where", "masked_fill",
-            "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d",
+            "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", "im2col",
         ),
         # Element-wise functions that torch does not mark so; the others are known by their tag.
         pointwise: ("hardswish", "hardswish_", "hardsigmoid", "hardsigmoid_", "mish", "mish_", "_prelu_kernel",
