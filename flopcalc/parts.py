@@ -43,6 +43,15 @@ def linear(name: str, c_in: Dim, c_out: Dim, p: Dim, *, bias: bool = True, after
     return conv(name, c_in, c_out, 1, p, p, bias=bias, after=after)._replace(work="linear")
 
 
+def distances(name: str, c_in: Dim, c_out: Dim, p: Dim, *, after: After = None) -> Part:
+    """L1 distances of p vectors to c_out vectors of weights: a difference and a sum per step, |x| free."""
+    weights, size = c_in * c_out, c_out * p
+    return Part(
+        name, "distance", weights, adds=2 * weights * p, activations=size, reads=weights + c_in * p, writes=size,
+        after=after,
+    )  # fmt: skip
+
+
 def norm(name: str, c: Dim, p: Dim, *, after: After = None) -> Part:
     """Batch normalisation in inference: one scale and one shift per element; reads four vectors."""
     size = c * p
