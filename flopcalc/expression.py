@@ -201,7 +201,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "min": _fold(arith.minimum),
 }
 
-_LATEX_LETTERS = {"alpha": r"\alpha", "hp": "h'", "wp": "w'"}
+_LATEX_LETTERS = {"alpha": r"\alpha", "hp": "h'", "wp": "w'", "Hp": "H'", "Wp": "W'", "dp": "d'"}
 _PRECEDENCE = {ast.Add: 1, ast.Sub: 1, ast.Mult: 2, ast.FloorDiv: 2, ast.Mod: 2}
 
 

@@ -15,7 +15,17 @@ from torch.nn import functional as F  # noqa: N812
 
 from flopcalc import FlopcalcError, layer
 from flopcalc.analysis.layer import notes
-from flopcalc.pytorch.layers import AdderConv2d, ConvShiftConv2d, GroupConv2d, MixConv2d, OctConv2d, Shift2d
+from flopcalc.pytorch.layers import (
+    AdderConv2d,
+    ConvShiftConv2d,
+    CPConv2d,
+    GroupConv2d,
+    MixConv2d,
+    OctConv2d,
+    Shift2d,
+    SVDConv2d,
+    Tucker2Conv2d,
+)
 
 
 def _random(*shape: int, seed: int = 0) -> Tensor:
@@ -370,3 +380,94 @@ def test_adder_learns() -> None:
         module.distance.weight.fill_(-1.0)
     module(torch.ones(1, 1, 2, 2, dtype=torch.float64)).sum().backward()
     assert torch.equal(module.distance.weight.grad, torch.ones(1, 1, 2, 2, dtype=torch.float64))
+
+
+# Factorisations --------------------------------------------------------------------------------
+
+
+def test_factorisations_by_hand() -> None:
+    """8 -> 12, 3x3, 6x4 at stride 2, so 3x2.
+
+    svd, r = 3: 8 * 9 * 3 + 3 * 12 = 252 weights, all on 6 positions.
+    tucker2, r1 = 2, r2 = 3: 16 on 24 positions, 2 * 3 * 9 = 54 and 36 on 6.
+    cp, r = 12: 96 on 24, 12 * 3 on 3x4 and on 3x2, 144 on 3x2.
+    """
+    sizes: dict[str, Any] = {"hw": (6, 4), "stride": 2}
+    svd = layer("svd", 8, 12, **sizes)
+    assert (svd.named["r"], svd.cost.params, svd.cost.macs, svd.cost.steps) == (3, 252, 252 * 6, 2)
+    tucker = layer("tucker2", 8, 12, **sizes)
+    assert (tucker.cost.params, tucker.cost.macs, tucker.cost.steps) == (16 + 54 + 36, 16 * 24 + 90 * 6, 3)
+    cp = layer("cp", 8, 12, **sizes)
+    assert (cp.cost.params, cp.cost.steps) == (96 + 36 + 36 + 144, 4)
+    assert cp.cost.macs == 96 * 24 + 36 * 12 + 36 * 6 + 144 * 6
+    for name in ("svd", "tucker2", "cp"):
+        assert layer(name, 8, 12, bias=True).cost.params == layer(name, 8, 12).cost.params + 12
+
+
+def test_lebedev_second_layer() -> None:
+    """AlexNet's conv2, one of its two groups: 48 -> 128, 5x5, rank 200.
+
+    S T d^2 = 153,600 and R (S + 2 d + T) = 200 * 186 = 37,200 products per pixel: 4.13 times fewer.
+    """
+    e = layer("cp", 48, 128, k=5, hw=27, rank=200)
+    assert (e.baseline.params, e.cost.params, e.cost.macs) == (153_600, 37_200, 37_200 * 27 * 27)
+    assert round(float(1 / e.ratio("macs")), 2) == 4.13
+
+
+def test_svd_is_the_nearest_of_its_rank() -> None:
+    """At full rank it is the convolution; below, its error is that of the singular values left out."""
+    weight, bias = _random(6, 4, 3, 3), _random(6)
+    x = _random(2, 4, 7, 8, seed=1)
+    full = SVDConv2d(4, 6, 3, stride=2, bias=True, rank=6, dtype=torch.float64)
+    full.factorise(weight, bias)
+    assert torch.allclose(full(x), F.conv2d(x, weight, bias, stride=2, padding=1))
+    low = SVDConv2d(4, 6, 3, rank=2, dtype=torch.float64)
+    low.factorise(weight)
+    product = torch.einsum("or,rihw->oihw", low.mix.weight[:, :, 0, 0], low.basis.weight)
+    left_out = torch.linalg.svdvals(weight.flatten(1))[2:]
+    assert torch.allclose((product - weight).square().sum(), left_out.square().sum())
+    assert torch.allclose(low(x), F.conv2d(x, product, padding=1))
+
+
+def test_tucker2_is_a_convolution_with_a_factored_kernel() -> None:
+    """U_out core U_in as one kernel; at full ranks a convolution's own; the stride is the core's."""
+    module = Tucker2Conv2d(5, 6, (3, 5), stride=(2, 1), dilation=2, rank1=2, rank2=3, dtype=torch.float64)
+    kernel = torch.einsum(
+        "or,rshw,si->oihw", module.expand.weight[:, :, 0, 0], module.core.weight, module.reduce.weight[:, :, 0, 0]
+    )
+    x = _random(2, 5, 9, 12)
+    assert torch.allclose(module(x), F.conv2d(x, kernel, stride=(2, 1), padding=(2, 4), dilation=2))
+    weight, bias = _random(6, 5, 3, 3), _random(6)
+    full = Tucker2Conv2d(5, 6, 3, bias=True, rank1=5, rank2=6, dtype=torch.float64)
+    full.factorise(weight, bias)
+    assert torch.allclose(full(x), F.conv2d(x, weight, bias, padding=1))
+    # At lower ranks the factors are projections: the kernel of a factored kernel is itself.
+    again = Tucker2Conv2d(5, 6, (3, 5), rank1=2, rank2=3, dtype=torch.float64)
+    again.factorise(kernel.detach())
+    assert torch.allclose(again(x), F.conv2d(x, kernel, padding=(1, 2)))
+
+
+def test_cp_is_a_sum_of_products_of_vectors() -> None:
+    """Sum over r of out x in x column x row, as one kernel; each axis with its own stride and dilation."""
+    module = CPConv2d(4, 6, (3, 5), stride=(2, 3), dilation=(2, 1), bias=True, rank=7, dtype=torch.float64)
+    kernel = torch.einsum(
+        "or,ri,rh,rw->oihw",
+        module.expand.weight[:, :, 0, 0], module.reduce.weight[:, :, 0, 0],
+        module.vertical.weight[:, 0, :, 0], module.horizontal.weight[:, 0, 0, :],
+    )  # fmt: skip
+    x = _random(2, 4, 11, 13)
+    expected = F.conv2d(x, kernel, module.expand.bias, stride=(2, 3), padding=(2, 2), dilation=(2, 1))
+    assert torch.allclose(module(x), expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("svd", {"rank": 13}), ("svd", {"groups": 2}), ("tucker2", {"rank1": 9}), ("tucker2", {"rank2": 13})],
+)
+def test_factorisations_refuse(name: str, options: dict[str, Any]) -> None:
+    """Ranks beyond the matrix, and grouped convolutions."""
+    with pytest.raises(FlopcalcError, match="cannot stand"):
+        layer(name, 8, 12, **options)
+    # A quarter of three channels is no rank.
+    with pytest.raises(FlopcalcError, match="cannot stand"):
+        layer(name, 3)
