@@ -207,7 +207,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "min": _fold(arith.minimum),
 }
 
-_LATEX_LETTERS = {"alpha": r"\alpha", "hp": "h'", "wp": "w'", "cp": "c'", "dp": "d'", "dpp": "d''"}
+_PRIMED = {letter + "p" * primes: letter + "'" * primes for letter in "hwHWcd" for primes in (1, 2)}
+_LATEX_LETTERS = {"alpha": r"\alpha", **_PRIMED}
 _PRECEDENCE = {ast.Add: 1, ast.Sub: 1, ast.Mult: 2, ast.FloorDiv: 2, ast.Mod: 2}
 
 

@@ -67,6 +67,15 @@ def matmul(name: str, rows: Dim, inner: Dim, columns: Dim, batch: Dim = 1, *, af
     return Part(name, "matmul", 0, size * inner, 0, 0, 0, size, reads, size, 1, after)
 
 
+def distances(name: str, c_in: Dim, c_out: Dim, p: Dim, *, after: After = None) -> Part:
+    """L1 distances of p vectors to c_out vectors of weights: a difference and a sum per step, |x| free."""
+    weights, size = c_in * c_out, c_out * p
+    return Part(
+        name, "distance", weights, adds=2 * weights * p, activations=size, reads=weights + c_in * p, writes=size,
+        after=after,
+    )  # fmt: skip
+
+
 def norm(name: str, c: Dim, p: Dim, *, after: After = None) -> Part:
     """Batch normalisation in inference: one scale and one shift per element; reads four vectors."""
     size = c * p

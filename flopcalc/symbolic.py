@@ -1,7 +1,8 @@
 """Formulas as algebra. The only file that imports SymPy.
 
 The same Python function that costs a layer on ints is called here with symbols; nothing is written
-twice. Sizes: batch 1, stride 1; params and MACs hold for any stride, as they use the output grid.
+twice. Sizes: batch 1; h, w of the input, h_out, w_out of the output. Ratios, limits and the smaller kinds
+are taken at stride 1, where both grids are one.
 """
 
 from collections.abc import Mapping
@@ -22,7 +23,7 @@ from flopcalc.expression import evaluate
 from flopcalc.geometry import Geometry, out_size
 from flopcalc.operator import Evaluation, Operator
 from flopcalc.provenance import Equation
-from flopcalc.rules import EQUAL_CHANNELS, ONE_GROUP
+from flopcalc.rules import EQUAL_CHANNELS, ONE_GROUP, UNIT_STRIDE
 
 Expr = Any
 
@@ -31,21 +32,36 @@ def _symbol(name: str) -> Expr:
     return sympy.Symbol(name, integer=True, positive=True)
 
 
-def symbolic_geometry(operator: Operator) -> Geometry:
-    """The shape in symbols. Channels are one symbol where the operator needs them equal."""
+def symbolic_geometry(operator: Operator, stride: int = 1) -> Geometry:
+    """The shape in symbols. Channels are one symbol where the operator needs them equal.
+
+    The stride is a number, since it decides which branches a block has. Input and output grid are
+    symbols of their own, unless the operator keeps the grid or has its own rule for the output.
+    """
     c_in = _symbol("c_in")
     c_out = c_in if EQUAL_CHANNELS in operator.rules else _symbol("c_out")
     k = sympy.Integer(operator.shape["k"]) if "k" in operator.shape else _symbol("k")
     k_h = 1 if operator.axes == 1 else k
-    own_grid = operator.size_out is not out_size
-    h, w = (_symbol("h"), _symbol("w")) if own_grid else (_symbol("h_out"), _symbol("w_out"))
-    h = 1 if operator.axes == 1 else h
-    groups = 1 if ONE_GROUP in operator.rules else _symbol("groups")
+    h, w = (1 if operator.axes == 1 else _symbol("h")), _symbol("w")
     pad_h, pad_w = sympy.Rational(1, 2) * (k_h - 1), (k - 1) / 2
-    h_out, w_out = h, w
-    if own_grid:
+    if operator.size_out is not out_size:
         h_out, w_out = operator.size_out(h, k_h, 1, pad_h, 1), operator.size_out(w, k, 1, pad_w, 1)
-    return Geometry(c_in, c_out, k_h, k, h, w, h_out, w_out, padding_h=pad_h, padding_w=pad_w, groups=groups)
+    else:
+        h_out, w_out = (1 if operator.axes == 1 else _symbol("h_out")), _symbol("w_out")
+        if UNIT_STRIDE in operator.rules:
+            h, w = h_out, w_out
+    groups = 1 if ONE_GROUP in operator.rules else _symbol("groups")
+    return Geometry(c_in, c_out, k_h, k, h, w, h_out, w_out, stride, stride, pad_h, pad_w, groups=groups)
+
+
+_AT_STRIDE_1 = {"h": "h_out", "w": "w_out"}
+
+
+def at_stride_1(expression: Expr) -> Expr:
+    """The expression where input and output have one grid."""
+    if {"h_out", "w_out"} & {symbol.name for symbol in expression.free_symbols}:
+        return expression.subs({_symbol(a): _symbol(b) for a, b in _AT_STRIDE_1.items()})
+    return expression
 
 
 def without_floors(expression: Expr) -> Expr:
@@ -72,7 +88,23 @@ class ClosedForm:
 
     def cost(self, kind: str) -> Expr:
         """One kind of cost, exact, in the symbols of shape, options and derived values."""
-        return tidy(sympy.sympify(self.evaluation.cost.total(kind)))
+        total = sympy.sympify(self.evaluation.cost.total(kind))
+        return tidy(total if kind in ("params", "macs") else at_stride_1(total))
+
+    @cached_property
+    def holds_at_any_stride(self) -> bool:
+        """Whether params and MACs are the same formula at a stride; a block may have another branch there."""
+        e = self.evaluation
+        if UNIT_STRIDE in self.operator.rules:
+            return True
+        g = symbolic_geometry(self.operator, stride=2)
+        options = {param.name: e.named[param.name] for param in self.operator.params}
+        strided = self.operator.cost(g, {**self.operator.derive(g, options), **self._symbols()})
+        return all(equal(self.evaluation.cost.total(kind), strided.total(kind)) for kind in ("params", "macs"))
+
+    def _symbols(self) -> dict[str, Expr]:
+        """Derived values that stand as symbols."""
+        return {symbol.name: symbol for symbol in self.definitions}
 
     def baseline(self, kind: str) -> Expr:
         """The same kind for the plain convolution."""
@@ -87,11 +119,12 @@ class ClosedForm:
 
     def ratio(self, kind: str) -> Expr:
         """Cost over the plain convolution's, exact."""
-        return tidy(sympy.cancel(self.cost(kind) / self.baseline(kind)))
+        return tidy(sympy.cancel(at_stride_1(self.cost(kind)) / at_stride_1(self.baseline(kind))))
 
     def limit(self, kind: str) -> Expr:
         """The ratio for c_in = c_out -> infinity. Floors change no leading term, and are dropped."""
-        c = _symbol("c")
+        # A dummy, since an option may have the letter c.
+        c = sympy.Dummy("c", integer=True, positive=True)
         ratio = without_floors(self.expand(self.ratio(kind)))
         channels = {_symbol("c_in"): c, _symbol("c_out"): c}
         return tidy(sympy.simplify(sympy.limit(sympy.together(ratio.subs(channels)), c, sympy.oo)))
@@ -200,13 +233,18 @@ def prove(form: ClosedForm, equation: Equation) -> Proof | None:
     value = sympy.sympify(quantity(e, equation.gives))
     if g.groups != 1 and equation.domain is not None:
         value = value.subs(g.groups, 1)
-    if not {"w", "w_out"} & set(equation.letters.values()):
-        value = value.subs(g.w_out, g.h_out)
     fixed = {_symbol(name): names.get(size, size) for name, size in equation.sizes.items()}
-    value = value.subs(fixed)
+    # At stride 1 both grids are one, unless the operator has its own rule for the output.
+    one_grid = {_symbol(a): _symbol(b) for a, b in _AT_STRIDE_1.items()} if g.h_out == _symbol("h_out") else {}
+    square = {} if {"w", "w_out"} & set(equation.letters.values()) else {g.w_out: g.h_out}
+
+    def plain(expression: Expr) -> Expr:
+        return sympy.sympify(expression).subs(one_grid).subs(square).subs(fixed)
+
+    value = plain(value)
 
     def same(text: str) -> tuple[Expr, bool]:
-        other = sympy.sympify(evaluate(text, letters)).subs(fixed)
+        other = plain(evaluate(text, letters))
         return other, equal(value, other) or equal(without_floors(value), without_floors(other))
 
     printed, equals = same(equation.text)
@@ -256,6 +294,8 @@ def python(form: ClosedForm, kind: str) -> str:
         words.append("h_out, w_out: size of the output.")
     if "h" in arguments:
         words.append("h, w: size of the input.")
+    if not form.holds_at_any_stride:
+        words.append("For stride 1.")
     ratios = [p.letter for p in form.operator.params if p.kind == "fraction" and p.letter in arguments]
     words += [f"{letter}: a fractions.Fraction." for letter in ratios]
     # A value that is left out where an option is 0 has no closed form there.

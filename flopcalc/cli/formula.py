@@ -87,6 +87,7 @@ def _record(algebra: Any, form: Any, style: str) -> dict[str, Any]:
         "given": {name: show(form.evaluation.named[name]) for name in form.evaluation.given},
         "definitions": {write(symbol): write(value) for symbol, value in form.definitions.items()},
         "defaults": {write(symbol): write(value) for symbol, value in form.defaults.items()},
+        "any_stride": form.holds_at_any_stride,
         "cost": {},
         "kinds": {kind: write(form.cost(kind)) for kind in algebra.kinds_present(form.evaluation.cost)},
         "equations": [],
@@ -131,6 +132,8 @@ def _record(algebra: Any, form: Any, style: str) -> dict[str, Any]:
 
 def _document(record: dict[str, Any], title: str, paper: str) -> Document:
     blocks: list[Table | Facts | Lines] = []
+    if not record["any_stride"]:
+        blocks.append(Facts([("stride", "1; at another stride the block has other branches, and another cost")]))
     if record["given"]:
         blocks.append(Facts([("fixed", ", ".join(f"{k} = {v}" for k, v in record["given"].items()))]))
     for kind, cost in record["cost"].items():

@@ -91,6 +91,13 @@ def pointwise(args: Sequence[Any], kwargs: dict[str, Any], out: Tensor, reads: i
     return Work(other=out.numel(), reads=reads, writes=out.numel())
 
 
+def _distances(args: Sequence[Any], kwargs: dict[str, Any], out: Tensor, reads: int) -> Work:
+    # A difference and a sum for each pair of elements. |x| is free, as in AdderNet; other norms raise to a power.
+    steps = out.numel() * args[0].shape[-1]
+    other = 0 if args[2] == 1 else steps + out.numel()
+    return Work(adds=2 * steps, other=other, activations=out.numel(), reads=reads, writes=out.numel())
+
+
 def _max_pool(args: Sequence[Any], kwargs: dict[str, Any], out: Tensor, reads: int) -> Work:
     window = _window(args[1], out.dim() - 2)
     return Work(other=out.numel() * window, reads=reads, writes=out.numel())
@@ -151,6 +158,7 @@ RULES = _table(
         _conv: ("convolution", "_convolution", "convolution_overrideable"),
         _matmul: ("mm", "bmm", "mv", "dot"),
         _biased_matmul: ("addmm", "baddbmm", "addmv"),
+        _distances: ("_cdist_forward",),
         _batch_norm: (
             "native_batch_norm", "cudnn_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training",
         ),

@@ -1,0 +1,82 @@
+"""AdderNet's layer: the output is minus the L1 distance between filter and patch, - sum |w - x|.
+
+A step is a subtraction and an addition in place of a multiply-accumulate; the absolute value is free.
+
+The kernels are those of the module, not of an ideal adder kernel: PyTorch has none, so patches are
+first unfolded (part `unfold`, k^2 times the input is written), then compared with the filters (part
+`distance`, by torch.cdist), then negated (part `negate`, or `bias`, which subtracts instead). An ideal
+kernel would have a convolution's traffic in one step; the additions are the same.
+"""
+
+from collections.abc import Iterable
+
+from flopcalc import parts
+from flopcalc.cost import Part
+from flopcalc.geometry import Geometry
+from flopcalc.operator import Derived, Evaluation, Operator, Param, Policy, Site
+from flopcalc.provenance import Equation, Paper
+from flopcalc.rules import ONE_GROUP
+
+ADDERNET = Paper(
+    key="chen2020addernet",
+    authors=(
+        "Chen, Hanting",
+        "Wang, Yunhe",
+        "Xu, Chunjing",
+        "Shi, Boxin",
+        "Xu, Chao",
+        "Tian, Qi",
+        "Xu, Chang",
+    ),
+    title="AdderNet: Do We Really Need Multiplications in Deep Learning?",
+    venue="CVPR",
+    year=2020,
+    arxiv="1912.13200",
+)
+
+
+def formula(g: Geometry, bias: bool, no_bias: bool) -> Iterable[Part]:
+    """Unfold, distances, sign."""
+    inner, size = g.c_in * g.area, g.c_out * g.p_out
+    yield Part("unfold", "move", reads=g.c_in * g.p_in, writes=inner * g.p_out)
+    yield parts.distances("distance", inner, g.c_out, g.p_out)
+    yield from parts.when(no_bias, lambda: (Part("negate", "sign", other=size, reads=size, writes=size),))
+    yield from parts.when(
+        bias, lambda: (Part("bias", "add", g.c_out, adds=size, reads=size + g.c_out, writes=size),)
+    )  # fmt: skip
+
+
+def _not_first(site: Site) -> str | None:
+    return "the first convolution stays one, as in AdderNet" if site.first else None
+
+
+def _notes(e: Evaluation) -> Iterable[str]:
+    g = e.geometry
+    steps = e.baseline.macs
+    yield (
+        f"No MACs, but {2 * steps:,} additions: two for each of the convolution's {steps:,} MACs. "
+        "Its paper counts batch norms as nothing, though they multiply."
+    )
+    ideal = g.c_in * g.p_in + g.c_in * g.c_out * g.area + g.c_out * g.p_out
+    yield (
+        f"Traffic and steps are those of the module (unfold, distances, sign); one adder kernel would move "
+        f"{ideal:,} elements in one step."
+    )
+
+
+OPERATOR = Operator(
+    name="adder",
+    title="AdderNet layer: additions in place of multiplications",
+    family="convolutions",
+    paper=ADDERNET,
+    formula=formula,
+    params=(Param("bias", "bool", False, "one bias for each output channel", samples=(True,)),),
+    derived=(Derived("no_bias", lambda g, bias: not bias),),
+    rules=(ONE_GROUP,),
+    policy=Policy("every convolution but the first; the classifier stays too", _not_first),
+    equations=(
+        Equation("filter F, Sec. 3.1", "d * d * c_in * c_out", {"d": "k", "c_in": "c_in", "c_out": "c_out"}, "params",
+                 given={"bias": False}),
+    ),
+    notes=_notes,
+)  # fmt: skip
