@@ -38,13 +38,18 @@ def _two_per_mac(part: Part, n: Dim) -> Dim:
 
 
 def _fvcore(part: Part, n: Dim) -> Dim:
-    extra = {"norm": part.adds + part.muls, "gap": part.adds}
+    extra = {"norm": part.adds + part.muls, "layernorm": part.adds + part.muls, "gap": part.adds}
     return part.macs + extra.get(part.work, 0)
 
 
 def _thop(part: Part, n: Dim) -> Dim:
     # Its BatchNorm counts subtract, divide, multiply and add for each element.
-    extra = {"norm": 2 * (part.adds + part.muls), "avgpool": part.other, "gap": part.adds + part.other}
+    extra = {
+        "norm": 2 * (part.adds + part.muls),
+        "layernorm": 2 * part.muls,
+        "avgpool": part.other,
+        "gap": part.adds + part.other,
+    }
     return part.macs + extra.get(part.work, 0)
 
 

@@ -5,16 +5,18 @@ from typing import Any
 
 import pytest
 
-from flopcalc import FlopcalcError, layer, registry
+from flopcalc import FlopcalcError, convention, layer, registry
 from flopcalc.analysis.equations import readings
 from flopcalc.operator import Site
 
 torch: Any = pytest.importorskip("torch")
 
+from helpers import import_torchvision
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from flopcalc.pytorch import build_layer
+from flopcalc.cost import KINDS
+from flopcalc.pytorch import build_layer, count
 
 
 def _random(*shape: int) -> Tensor:
@@ -416,3 +418,43 @@ def test_blocks_stand_for_no_convolution(name: str) -> None:
     for k in (1, 3, 7):
         site = Site("conv", layer("conv", 64, k=k).geometry, first=False)
         assert registry.get(name).policy.refuses(site)
+
+
+TORCHVISION: dict[str, tuple[str, str, int, int | None, dict[str, Any]]] = {
+    "projection": ("resnet50", "layer2.0", 256, 512, {"stride": 2, "norm": True, "shortcut": "auto"}),
+    "identity": ("resnet50", "layer2.1", 512, None, {"hw": 28, "norm": True, "shortcut": "auto"}),
+    "fire": ("squeezenet1_0", "features.4", 128, None, {}),
+    "fire, 32": ("squeezenet1_0", "features.5", 128, 256, {"squeeze": 32}),
+    "no expansion": ("efficientnet_b0", "features.1.0", 32, 16, {"expansion": 1, "norm": True}),
+    "mbconv": ("efficientnet_b0", "features.2.0", 16, 24, {"stride": 2, "norm": True}),
+    "mbconv 5x5": ("efficientnet_b0", "features.5.1", 112, None, {"k": 5, "hw": 14, "norm": True}),
+    "inverted residual": ("mobilenet_v2", "features.3", 24, None, {"se": 0, "norm": True}),
+    "fused, single": ("efficientnet_v2_s", "features.1.0", 24, None, {"expansion": 1, "norm": True}),
+    "fused": ("efficientnet_v2_s", "features.2.0", 24, 48, {"expansion": 4, "stride": 2, "norm": True}),
+    "shuffle, stride": ("shufflenet_v2_x1_0", "stage2.0", 24, 116,
+                        {"stride": 2, "norm": True, "down": "torchvision"}),
+    "shuffle": ("shufflenet_v2_x1_0", "stage2.1", 116, None, {"norm": True}),
+    "convnext": ("convnext_tiny", "features.1.0", 96, None, {}),
+}  # fmt: skip
+KINDS_OF = {"resnet50": "bottleneck", "squeezenet1_0": "fire", "efficientnet_b0": "mbconv", "mobilenet_v2": "mbconv",
+            "efficientnet_v2_s": "fused_mbconv", "shufflenet_v2_x1_0": "shuffle_unit_v2",
+            "convnext_tiny": "convnext_block"}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", TORCHVISION)
+def test_blocks_cost_what_torchvision_builds(case: str) -> None:
+    """A module that others wrote, counted, in every kind."""
+    network, path, c_in, c_out, settings = TORCHVISION[case]
+    e = layer(KINDS_OF[network], c_in, c_out, **settings)
+    with torch.device("meta"):
+        module = getattr(import_torchvision().models, network)().get_submodule(path)
+    found = count(module, (1, *e.in_shape))
+    for kind in (*KINDS, "steps"):
+        assert found.total(kind) == e.cost.total(kind), kind
+
+
+def test_layer_norm_in_other_counters() -> None:
+    """fvcore counts 5 for each element of a layer norm, thop 4, here 64 channels on 16 x 16, besides MACs."""
+    e = layer("convnext_block", 64, hw=16)
+    assert convention.get("fvcore").of(e.cost) == e.cost.macs + 5 * 64 * 256
+    assert convention.get("thop").of(e.cost) == e.cost.macs + 4 * 64 * 256
