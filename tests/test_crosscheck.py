@@ -74,7 +74,7 @@ def test_random_layers(operator: Operator) -> None:
     """Any shape that the rules allow."""
     stood = 0
 
-    @settings(suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow], max_examples=150)
+    @settings(suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow], max_examples=200)
     @given(applied(operator))
     def check(case: tuple[Geometry, dict[str, Any]]) -> None:
         nonlocal stood

@@ -20,7 +20,7 @@ from flopcalc.analysis.cases import cases
 from flopcalc.analysis.equations import readings
 from flopcalc.cost import KINDS
 from flopcalc.expression import parse
-from flopcalc.geometry import Geometry
+from flopcalc.geometry import Geometry, same_padding
 from flopcalc.operator import Evaluation, Operator
 
 OPERATORS = list(registry.every())
@@ -121,11 +121,18 @@ def test_ints_equal_symbols(operator: Operator) -> None:
 
 
 def _as_at_stride_1(operator: Operator, evaluation: Evaluation) -> bool:
-    """Whether the stride changes no more than the grids: some blocks have other branches at a stride."""
+    """Whether stride, padding and dilation change no more than the grids.
+
+    Some blocks have other branches at a stride, and the depth of a volume has a grid of its own.
+    """
     g = evaluation.geometry
-    flat = g._replace(stride_h=1, stride_w=1)
-    cost = operator.cost(flat, operator.derive(flat, evaluation.options))
-    return (cost.params, cost.macs) == (evaluation.cost.params, evaluation.cost.macs)
+    same = dict(zip(("padding_h", "padding_w"), same_padding(g.kernel, (1, 1)), strict=True))
+    flat = g._replace(stride_h=1, stride_w=1, dilation_h=1, dilation_w=1, **same)
+    wide = flat._replace(padding_h=flat.padding_h + 1)
+    costs = [operator.cost(one, operator.derive(one, evaluation.options)) for one in (flat, wide)]
+    found = {(cost.params, cost.macs) for cost in costs[: 1 if g.k_h % 2 else 2]}
+    # Where the padding matters, an even kernel has none that keeps the size, as closed forms assume.
+    return found == {(evaluation.cost.params, evaluation.cost.macs)}
 
 
 @every_operator

@@ -46,12 +46,7 @@ def _notes(e: Evaluation) -> Iterable[str]:
     )
 
 
-def _equal_channels(g: Geometry, named: Named) -> bool:
-    return bool(g.c_in == g.c_out)
-
-
 _LETTERS = {"N": "c_in", "M": "m"}
-_DOMAIN = "as many channels out as in"
 
 OPERATOR = Operator(
     name="lowrank_pointwise",
@@ -71,11 +66,11 @@ OPERATOR = Operator(
     policy=Policy("every 1x1 convolution", only_1x1),
     equations=(
         Equation("parameters of the bottleneck", "2 * N * M", _LETTERS, "params",
-                 domain=_equal_channels, domain_text=_DOMAIN),
+                 sizes={"c_out": "c_in"}),
         Equation("parameters without it", "N^2", {"N": "c_in"}, "baseline_params",
-                 domain=_equal_channels, domain_text=_DOMAIN),
+                 sizes={"c_out": "c_in"}),
         Equation("ratio of the bottleneck", "2 * N / M", _LETTERS, "params_ratio", status="corrected",
-                 right="2 * M / N", domain=_equal_channels, domain_text=_DOMAIN,
+                 right="2 * M / N", sizes={"c_out": "c_in"},
                  why="Inverted: 2 N M over N^2 is 2 M / N. Printed, it is more than 2 for every M < N; the condition "
                      "printed beside it, M < 0.5 N, is that of 2 M / N < 1."),
     ),
