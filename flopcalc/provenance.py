@@ -93,6 +93,7 @@ class Equation(NamedTuple):
         not applied.
     domain: a further condition on the shape, and `domain_text`, the same in words.
     floor: the derived value is the floor of what is printed.
+    paper: where it is printed, if not in the operator's own paper.
     """
 
     number: str
@@ -107,6 +108,7 @@ class Equation(NamedTuple):
     domain_text: str = ""
     floor: bool = False
     sizes: Mapping[str, Any] = _NOTHING
+    paper: Paper | None = None
 
     @property
     def label(self) -> str:

@@ -39,7 +39,7 @@ def _of_equation(operator: Operator, equation: Equation) -> Row:
     gives = GIVES_TEXT.get(equation.gives, equation.gives)
     return {
         "operator": operator.name,
-        "paper": operator.paper.short,
+        "paper": (equation.paper or operator.paper).short,
         "where": equation.label,
         "kind": equation.status,
         "printed": f"{gives} = {equation.text}",

@@ -79,7 +79,7 @@ def _ratio(e: Evaluation, kind: str) -> float | None:
 def _equation(reading: Reading, e: Evaluation) -> dict[str, Any]:
     equation = reading.equation
     record = {
-        "paper": e.operator.paper.short,
+        "paper": (equation.paper or e.operator.paper).short,
         "number": equation.number,
         "status": equation.status,
         "printed": plain(reading.printed),

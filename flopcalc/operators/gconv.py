@@ -15,6 +15,7 @@ from flopcalc.arith import Dim
 from flopcalc.cost import Part
 from flopcalc.geometry import Geometry, by, short
 from flopcalc.operator import Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule
+from flopcalc.operators._slides import SLIDES
 from flopcalc.parts import INPUT
 from flopcalc.provenance import Equation, Paper
 from flopcalc.rules import ONE_GROUP
@@ -114,7 +115,7 @@ OPERATOR = Operator(
                  right="K_l * K_m * S_m * n * n",
                  why="True of the lifting layer only. A later filter has a weight for each of the G channels of an "
                      "input map: All-CNN-C keeps its 1.37M parameters in p4 only by halving the maps.",
-                 given={"lifting": False, "bias": False}),
+                 given={"lifting": False, "bias": False}, paper=SLIDES),
     ),
     notes=_notes,
     samples=({"group": "p4m", "lifting": True, "bias": True}, {"group": "p4m", "bias": True}),

@@ -7,6 +7,7 @@ from flopcalc.arith import Dim, floor_div
 from flopcalc.cost import Part
 from flopcalc.geometry import Geometry
 from flopcalc.operator import NOWHERE, Derived, Evaluation, Named, Operator, Param, Rule
+from flopcalc.operators._slides import SLIDES
 from flopcalc.parts import INPUT
 from flopcalc.provenance import Equation, Paper
 from flopcalc.rules import SAME_PADDING
@@ -124,7 +125,7 @@ OPERATOR = Operator(
                  why="Grouping does not halve the bias: a grouped convolution has one for each output channel. At "
                      "c = 240, m = 80, g = 2 the print gives 20160 and the module has 20320. Besides, 240 / 4 is 60, "
                      "not 80.",
-                 given={"bias": True, "norm": False}, sizes=_UNIT),
+                 given={"bias": True, "norm": False}, sizes=_UNIT, paper=SLIDES),
     ),
     notes=_notes,
     baseline_text="conv k x k",
