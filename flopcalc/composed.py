@@ -14,7 +14,7 @@ from flopcalc import registry
 from flopcalc.cost import Part
 from flopcalc.errors import FlopcalcError, clip, unknown_name
 from flopcalc.expression import evaluate
-from flopcalc.geometry import Geometry, geometry
+from flopcalc.geometry import Geometry
 from flopcalc.operator import Derived, Named, Operator, Param, Policy, Rule, spatial
 from flopcalc.provenance import Paper
 from flopcalc.yamlfile import Map, line_of, read_file
@@ -201,12 +201,16 @@ def _parts(
         return [Part(name, "other", **counts, after=after)], grid
     operator = registry.get(str(spec["op"]))
     try:
-        inner = _shape(file, operator, spec, g, env, grid)
         given = {key: _setting(file, operator.param[key], spec, env) for key in operator.param if key in spec}
+        inner = _shape(file, operator, spec, g, env, grid, given)
         if isinstance(inner.c_in, int):
-            cost = operator.evaluate(inner, given).cost
+            evaluation = operator.evaluate(inner, given)
+            cost, out = evaluation.cost, evaluation.out_shape
+            if len(out) != 3:
+                raise file.error(spec, "op", f"part {name}: {operator.name} does not work on images")
         else:
             cost = operator.cost(inner, operator.derive(inner, operator.resolve(given)))
+            out = (inner.c_out, inner.h_out, inner.w_out)
     except FlopcalcError as error:
         if error.code == "bad-operator-file":
             raise
@@ -214,7 +218,7 @@ def _parts(
     sums = {kind: sum(getattr(part, kind) for part in cost) for kind in _COUNTS[:-1]}
     # Conventions fold by the sort of work: a single kernel keeps its own.
     work = cost.parts[0].work if len(cost.parts) == 1 else "mixed"
-    return [Part(name, work, **sums, steps=cost.steps, after=after)], (inner.h_out, inner.w_out)
+    return [Part(name, work, **sums, steps=cost.steps, after=after)], (out[1], out[2])
 
 
 def _setting(file: _File, param: Param, spec: Map, env: Mapping[str, Any]) -> Any:
@@ -224,7 +228,13 @@ def _setting(file: _File, param: Param, spec: Map, env: Mapping[str, Any]) -> An
 
 
 def _shape(
-    file: _File, operator: Operator, spec: Map, g: Geometry, env: Mapping[str, Any], grid: tuple[Any, Any]
+    file: _File,
+    operator: Operator,
+    spec: Map,
+    g: Geometry,
+    env: Mapping[str, Any],
+    grid: tuple[Any, Any],
+    given: Named,
 ) -> Geometry:
     def size(key: str, default: Any) -> Any:
         if key not in spec:
@@ -237,14 +247,5 @@ def _shape(
     if not isinstance(g.c_in, int):
         k_h, k_w = kernel if isinstance(kernel, tuple) else (kernel, kernel)
         return g._replace(c_in=c_in, c_out=c_out, k_h=k_h, k_w=k_w, groups=size("groups", 1))
-    return geometry(
-        c_in,
-        c_out,
-        k=kernel,
-        hw=grid,
-        stride=size("stride", 1),
-        padding=size("padding", None),
-        dilation=size("dilation", 1),
-        groups=size("groups", 1),
-        n=g.n,
-    )
+    sizes = {key: size(key, None) for key in ("stride", "padding", "dilation", "groups")}
+    return operator.geometry(c_in, c_out, given, k=kernel, hw=grid, n=g.n, **sizes)

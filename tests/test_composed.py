@@ -39,6 +39,15 @@ def test_wherever_a_name_is(run: Runner, tmp_path: Path) -> None:
     assert found["params"] == 64 * 32 + 32 * 32 * 9 + 32 * 32 + 32 + 64
 
 
+def test_an_inner_grid_of_its_own(tmp_path: Path) -> None:
+    """Down by a strided convolution, up again by a transposed one: 28 x 28 in between."""
+    path = tmp_path / "op.yaml"
+    up = "{op: transposed, k: 2, stride: 2, padding: 0}"
+    path.write_text(f"parts:\n  - down: {{op: conv, stride: 2}}\n  - up: {up}\n  - last: {{op: dsc}}\n")
+    e = layer(str(path), 8)
+    assert [part.macs for part in e.cost] == [28 * 28 * 576, 28 * 28 * 256, 56 * 56 * (72 + 64)]
+
+
 def test_as_algebra(run: Runner) -> None:
     """The closed form: c_in mid + 9 mid^2 + mid c_out + 3 c_out for k = 3; the limit ratio (1 + 1 + r k^2) r / k^2."""
     pytest.importorskip("sympy")
@@ -78,6 +87,7 @@ GOOD = "parts:\n  - a: {op: conv}\n"
         ("parts:\n  - a: {op: konv}", 2, "unknown operator 'konv'"),
         ("parts:\n  - a: {op: ./other.yaml}", 2, "unknown operator"),
         ("parts:\n  - a: {op: conv, alpha: 1/2}", 2, "unknown key 'alpha'"),
+        ("parts:\n  - a: {op: conv1d}", 2, "does not work on images"),
         ("parts:\n  - a: {parms: 3}", 2, "unknown key 'parms'"),
         ("parts:\n  - a: {params: c_in.real}", 2, "Attribute is not allowed"),
         ("parts:\n  - a: {params: __import__('os')}", 2, "params"),

@@ -203,6 +203,26 @@ def test_every_primitive_as_a_module(write: Write) -> None:
         assert row.derived == row.counted, row.part
 
 
+def test_operators_with_a_grid_of_their_own(write: Write) -> None:
+    """A transposed convolution doubles the map; blocks stand in a description like any layer."""
+    pytest.importorskip("torch")
+    from flopcalc.pytorch.crosscheck import confront_network
+
+    text = """
+input: [16, 9, 7]
+layers:
+  - up: {op: transposed, out: 8, k: 4, stride: 2, padding: 1}
+  - block: {op: mbconv, out: 12, stride: 2}
+  - attend: {op: attention, heads: 3}
+  - grouped: {op: group, out: 24}
+"""
+    net = network(write(text), batch=2)
+    assert [layer.out_shape for layer in net.layers] == [(8, 18, 14), (12, 9, 7), (12, 9, 7), (24, 9, 7)]
+    assert net.layers[0].cost.macs == 2 * 63 * 16 * 8 * 16
+    for row in confront_network(net):
+        assert row.derived == row.counted, row.part
+
+
 def test_a_lost_bias_is_told(write: Write) -> None:
     """dsc carries the bias on; ghost has none, and says so."""
     net = network(write(SMALL))
@@ -275,6 +295,8 @@ TAIL = "\nlayers:\n  - a: {op: conv, out: 4}\n"
         ("input: [3, 8, 8]\nlayers:\n  - a: {op: relu, repeat: true}", 3, "repeat is True"),
         ("input: [3, 8, 8]\nlayers:\n  - a: {op: conv, out: 'sum(i,1,4000,sum(j,1,4000,1))'}", 3, "too many steps"),
         ("options: {w: {default: 3, choices: [1, 2]}}\ninput: [3, 8, 8]\nlayers:\n  - a: relu", 1, "choices"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: conv1d}", 3, "it takes"),
+        ("input: [4, 8, 8]\nlayers:\n  - a: {op: octconv}", 3, "it takes"),
         ("options: {w: 3}\ninput: [3, 8, 8]\nlayers:\n  - a: relu", 1, "default"),
     ],
 )  # fmt: skip

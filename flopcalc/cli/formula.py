@@ -87,6 +87,10 @@ def _record(algebra: Any, form: Any, style: str) -> dict[str, Any]:
         "given": {name: show(form.evaluation.named[name]) for name in form.evaluation.given},
         "definitions": {write(symbol): write(value) for symbol, value in form.definitions.items()},
         "defaults": {write(symbol): write(value) for symbol, value in form.defaults.items()},
+        # Sizes in channels that do not grow with the channels, such as a neighbourhood.
+        "kept": [
+            p.letter for p in operator.params if p.kind == "ints" and p.letter and p.name not in form.evaluation.given
+        ],
         "any_stride": form.holds_at_any_stride,
         "cost": {},
         "kinds": {kind: write(form.cost(kind)) for kind in algebra.kinds_present(form.evaluation.cost)},
@@ -144,7 +148,8 @@ def _document(record: dict[str, Any], title: str, paper: str) -> Document:
             continue
         if cost["limit_value"] is not None and cost["limit_at_defaults"] != limit:
             limit += f" = {cost['limit_at_defaults']} = {cost['limit_value']:.4f} at {cost['limit_where']}"
-        facts.append(("limit", f"{limit}   for c_in = c_out -> infinity"))
+        kept = f", {' and '.join(record['kept'])} kept" if record["kept"] else ""
+        facts.append(("limit", f"{limit}   for c_in = c_out -> infinity{kept}"))
         blocks.append(Facts(facts, _NAMES[kind]))
     if record["definitions"]:
         blocks.append(Facts([(k, v) for k, v in record["definitions"].items()], "where"))

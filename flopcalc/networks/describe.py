@@ -16,7 +16,6 @@ from flopcalc import registry
 from flopcalc.cost import Cost
 from flopcalc.errors import FlopcalcError, clip, unknown_name
 from flopcalc.expression import evaluate
-from flopcalc.geometry import geometry
 from flopcalc.networks import primitives
 from flopcalc.networks.network import INPUT, Layer, Network, Shape
 from flopcalc.operator import Operator
@@ -227,21 +226,25 @@ class _Reader:
                 spec, None, f"layer {full} ({operator.name}): its input is {primitives.text(shape)}, it needs {wanted}"
             )
         sizes = {key: self.pair(full, spec, key, env) for key in _SHAPE_KEYS if key in spec}
-        sizes.setdefault("k", operator.shape.get("k", 3))
+        given = self.settings(full, operator, spec, env)
         try:
-            g = geometry(
+            g = operator.geometry(
                 shape[0],
                 self.whole(full, spec, "out", env) if "out" in spec else None,
+                given,
                 hw=(1, 1) if flat else (shape[1], shape[2]),
                 n=self.batch,
                 **sizes,
             )
-            evaluation = operator.evaluate(g, self.settings(full, operator, spec, env))
+            evaluation = operator.evaluate(g, given)
         except FlopcalcError as error:
             if error.code == "bad-network":
                 raise
             raise self.error(spec, None, f"layer {full}: {error.message}", error.hint) from None
-        out = (g.c_out,) if flat else (g.c_out, g.h_out, g.w_out)
+        if not flat and evaluation.in_shape != shape:
+            takes, has = primitives.text(evaluation.in_shape), primitives.text(shape)
+            raise self.error(spec, None, f"layer {full} ({operator.name}): it takes {takes}, and its input is {has}")
+        out = (g.c_out,) if flat else evaluation.out_shape
         return Layer(full, operator.name, inputs, shape, out, evaluation.cost, stage, evaluation)
 
     def settings(self, full: str, operator: Operator, spec: Map, env: Mapping[str, Any]) -> dict[str, Any]:

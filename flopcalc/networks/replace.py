@@ -45,6 +45,8 @@ def replace_convolutions(network: Network, operator: Operator, options: Mapping[
         if reason is None:
             try:
                 evaluation = operator.evaluate(site.geometry, given)
+                if (evaluation.in_shape, evaluation.out_shape) != (layer.in_shape, layer.out_shape):
+                    reason = "it takes or gives another shape"
             except FlopcalcError as error:
                 reason = error.message.removeprefix(f"{operator.name} cannot stand here: ")
         if reason is not None:
