@@ -6,149 +6,42 @@ the tests, the documentation and the cross-check read this record; none of them 
 name.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from inspect import CO_VARKEYWORDS
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from flopcalc import parts
 from flopcalc.cost import Cost, Part
-from flopcalc.errors import FlopcalcError, clip, unknown_name
+from flopcalc.errors import FlopcalcError, unknown_name
 from flopcalc.geometry import Geometry, geometry, out_size
+from flopcalc.param import Param, Value, show
 from flopcalc.provenance import Equation, Erratum, Paper
 
-Value: TypeAlias = int | bool | str | Fraction | tuple[int, ...] | None
+# An operator's file finds all that it needs here, options included.
+__all__ = [
+    "NOWHERE",
+    "Derived",
+    "Evaluation",
+    "Limit",
+    "Named",
+    "Operator",
+    "Param",
+    "Policy",
+    "Rule",
+    "Site",
+    "Value",
+    "show",
+    "spatial",
+]
+
 Named: TypeAlias = Mapping[str, Any]
 
 # Shared, and so must not be changed.
 _NOTHING: Named = MappingProxyType({})
-_TRUE = {"true", "yes", "on", "1"}
-_FALSE = {"false", "no", "off", "0"}
-_KIND_TEXT = {
-    "int": "a whole number",
-    "fraction": "a fraction such as 1/4 or 0.25",
-    "bool": "true or false",
-    "ints": "positive whole numbers separated by commas, such as 4,6",
-}
-
-
-class Param(NamedTuple):
-    """One option of an operator (`--set name=value`).
-
-    default: None means that `auto` (in words) decides. same_as: the option whose value is the
-    default. least, most: inclusive bounds of a number; a fraction without least is more than 0.
-    letter: the symbol in closed forms; an option without one shapes the formula and stays concrete
-    there. stands_for: the derived value that the letter means, where that is not the option itself.
-    samples: values worth trying in checks.
-    """
-
-    name: str
-    kind: Literal["int", "fraction", "bool", "choice", "ints"]
-    default: Value
-    help: str
-    least: int | Fraction | None = None
-    most: int | Fraction | None = None
-    choices: tuple[str, ...] = ()
-    auto: str = ""
-    same_as: str = ""
-    letter: str = ""
-    samples: tuple[Value, ...] = ()
-    stands_for: str = ""
-
-    def read(self, value: object) -> Value:
-        """The checked value of text or of a Python value. Raises FlopcalcError (bad-option)."""
-        try:
-            checked = self._convert(value)
-        except (ValueError, TypeError, ZeroDivisionError):
-            raise self._error(value, f"it must be {self.expects}") from None
-        if isinstance(checked, int | Fraction) and not isinstance(checked, bool):
-            self._check_bounds(checked, value)
-        return checked
-
-    @property
-    def expects(self) -> str:
-        """In words, what a value looks like."""
-        return " or ".join(self.choices) if self.kind == "choice" else _KIND_TEXT[self.kind]
-
-    @property
-    def default_text(self) -> str:
-        """The default, in words."""
-        if self.same_as:
-            return f"as {self.same_as}"
-        return self.auto if self.default is None else show(self.default)
-
-    def _convert(self, value: object) -> Value:
-        text = value.strip() if isinstance(value, str) else value
-        if self.kind == "bool":
-            if isinstance(text, bool):
-                return text
-            if isinstance(text, str) and text.lower() in _TRUE | _FALSE:
-                return text.lower() in _TRUE
-            raise ValueError
-        if isinstance(text, bool) or text is None:
-            raise TypeError
-        if self.kind == "choice":
-            if text not in self.choices:
-                raise ValueError
-            return str(text)
-        if self.kind == "ints":
-            items = text.split(",") if isinstance(text, str) else text
-            numbers = tuple(_integer(item) for item in items) if isinstance(items, list | tuple) else ()
-            if not numbers or min(numbers) < 1 or len(numbers) > 16:
-                raise ValueError
-            return numbers
-        if self.kind == "int":
-            return _integer(text)
-        if isinstance(text, str) and not _RATIO.fullmatch(text):
-            raise ValueError
-        # str() of a float is the decimal that was typed: 0.29 becomes 29/100.
-        return Fraction(str(text))
-
-    def _check_bounds(self, checked: int | Fraction, value: object) -> None:
-        bounds = []
-        if self.kind == "fraction" and self.least is None:
-            bounds.append(("more than 0", checked > 0))
-        if self.least is not None:
-            bounds.append((f"at least {self.least}", checked >= self.least))
-        if self.most is not None:
-            bounds.append((f"at most {self.most}", checked <= self.most))
-        if not all(holds for _, holds in bounds):
-            raise self._error(value, f"it must be {' and '.join(text for text, _ in bounds)}")
-
-    def _error(self, value: object, why: str) -> FlopcalcError:
-        return FlopcalcError(
-            "bad-option",
-            f"option {self.name} is {clip(value)}; {why}",
-            f"{self.name}: {self.help} (default: {self.default_text})",
-        )
-
-
-# A fraction or a decimal of a length that people write; an exponent could ask for any number of digits.
-_RATIO = re.compile(r"[+-]?([0-9]{1,30}(/[0-9]{1,30})?|[0-9]{0,30}\.[0-9]{1,30})", re.ASCII)
-_WHOLE = re.compile(r"[+-]?[0-9]{1,100}", re.ASCII)
-
-
-def _integer(value: object) -> int:
-    if isinstance(value, str):
-        if not _WHOLE.fullmatch(value.strip()):
-            raise ValueError
-        return int(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    raise TypeError
-
-
-def show(value: object) -> str:
-    """A value as a user writes it: 1/4, true, 4,6."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, tuple):
-        return ",".join(map(str, value))
-    return str(value)
 
 
 class Derived(NamedTuple):

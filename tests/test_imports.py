@@ -96,7 +96,7 @@ def _imports(path: Path) -> set[str]:
 ORDER = [
     ["errors", "arith"],
     ["geometry", "cost", "expression", "yamlfile"],
-    ["parts", "convention", "provenance"],
+    ["parts", "convention", "provenance", "param"],
     ["operator"],
     ["rules"],
     ["operators"],
