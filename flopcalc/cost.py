@@ -18,6 +18,9 @@ from typing import Any, NamedTuple
 
 from flopcalc.arith import Dim, maximum
 
+# Bytes of an element, for traffic.
+DTYPE_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "int8": 1}
+
 KINDS = ("params", "macs", "adds", "muls", "other", "activations", "traffic")
 
 

@@ -5,11 +5,9 @@ from typing import Any
 
 from flopcalc.analysis.equations import Reading, readings
 from flopcalc.convention import Convention
-from flopcalc.cost import KINDS
+from flopcalc.cost import DTYPE_BYTES, KINDS
 from flopcalc.geometry import Geometry
 from flopcalc.operator import Evaluation
-
-DTYPE_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "int8": 1}
 
 
 def plain(value: Any) -> Any:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from flopcalc.analysis.layer import DTYPE_BYTES
 from flopcalc.convention import Convention
+from flopcalc.cost import DTYPE_BYTES
 from flopcalc.networks.network import Layer, Network
 from flopcalc.networks.replace import Replacement
 from flopcalc.operator import show

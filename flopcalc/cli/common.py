@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from flopcalc import convention
-from flopcalc.analysis.layer import DTYPE_BYTES
+from flopcalc.cost import DTYPE_BYTES
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.geometry import Geometry
 from flopcalc.operator import Operator

@@ -2,7 +2,6 @@
 where errors become text and exit codes.
 """
 
-import gc
 import os
 import sys
 from importlib import import_module
@@ -127,6 +126,4 @@ def _fail(message: str, hint: str, code: ExitCode) -> int:
 
 def run() -> None:
     """Entry point of the installed script."""
-    # A short process makes little garbage; collecting it over and over costs a tenth of the time.
-    gc.set_threshold(100_000)
     sys.exit(main())
