@@ -128,7 +128,7 @@ class Operator:
     """Everything that flopcalc knows about an operator.
 
     formula(g, **named) yields parts; it names the options and derived values that it reads.
-    summary(g, named) gives the notes that `layer` prints, with their numbers.
+    notes(evaluation) gives the notes that `layer` prints, with their numbers.
     baseline(g, named) is the plain convolution that the ratio compares with; baseline_text names it.
     shape: sizes that stand in for those that a user does not give. axes: 1 for operators on
     sequences, whose sizes lie along the width. default_c_out(c_in, options): output channels when

@@ -25,6 +25,7 @@ class Param(NamedTuple):
     default. least, most: inclusive bounds of a number; a fraction without least is more than 0.
     letter: the symbol in closed forms; an option without one shapes the formula and stays concrete
     there. stands_for: the derived value that the letter means, where that is not the option itself.
+    typical: what closed forms take at the defaults for a letter whose value `auto` decides.
     samples: values worth trying in checks.
     """
 
@@ -40,6 +41,7 @@ class Param(NamedTuple):
     letter: str = ""
     samples: tuple[Value, ...] = ()
     stands_for: str = ""
+    typical: int | Fraction | None = None
 
     def read(self, value: object) -> Value:
         """The checked value of text or of a Python value. Raises FlopcalcError (bad-option)."""

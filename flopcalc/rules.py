@@ -30,6 +30,15 @@ def _unit_stride(g: Geometry, named: Named) -> str | None:
     return f"stride {short(g.stride)}" if g.strided else None
 
 
+def single_tap(what: str) -> Rule:
+    """The rule of an operator that has no window; `what` is the sentence that says so."""
+
+    def check(g: Geometry, named: Named) -> str | None:
+        return what if g.kernel != (1, 1) or g.strided or g.padding != (0, 0) else None
+
+    return Rule("kernel 1, stride 1", check, "leave k, stride and padding at their defaults")
+
+
 GROUPS_DIVIDE = Rule("groups divides c_in and c_out", _groups_divide, "choose groups that divides both channel counts")
 ONE_GROUP = Rule("groups is 1", _one_group, "leave --groups at 1; this operator has no grouped form")
 SAME_PADDING = Rule(

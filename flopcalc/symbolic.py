@@ -159,12 +159,9 @@ def closed_form(operator: Operator, given: Mapping[str, Any] | None = None) -> C
     for param in operator.params:
         if param.letter and param.name not in given:
             symbol = sympy.Symbol(param.letter, positive=True) if param.kind == "fraction" else _symbol(param.letter)
-            default = named[param.name]
+            default = param.typical if named[param.name] is None else named[param.name]
             if default is not None:
                 defaults[symbol] = sympy.Rational(default)
-            elif param.name == "depth":
-                # Eq. 6 gives 3 for every c_in up to 512; the closed form holds for any depth.
-                defaults[symbol] = sympy.Integer(3)
             named[param.name] = symbol
         elif param.kind == "fraction":
             named[param.name] = sympy.Rational(named[param.name].numerator, named[param.name].denominator)
@@ -222,7 +219,8 @@ def prove(form: ClosedForm, equation: Equation) -> Proof | None:
         # An unset option that the closed form leaves open, such as depth, is not a contradiction.
         if e.named[name] != wanted and not (wanted is None and isinstance(e.named[name], sympy.Basic)):
             return None
-    if equation.gives == "d":
+    value = sympy.sympify(quantity(e, equation.gives))
+    if value in form.defaults:  # an option that the closed form leaves open: there is nothing to compare
         return None
     g = e.geometry
     names: dict[str, Any] = {
@@ -230,7 +228,6 @@ def prove(form: ClosedForm, equation: Equation) -> Proof | None:
         "h_out": g.h_out, "w_out": g.w_out, "groups": g.groups, "stride": 1,
     }  # fmt: skip
     letters = {letter: names[name] for letter, name in equation.letters.items()}
-    value = sympy.sympify(quantity(e, equation.gives))
     if g.groups != 1 and equation.domain is not None:
         value = value.subs(g.groups, 1)
     fixed = {_symbol(name): names.get(size, size) for name, size in equation.sizes.items()}

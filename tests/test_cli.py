@@ -491,7 +491,7 @@ def test_python_of_a_formula_is_the_formula(run: Runner) -> None:
                 "h": g.h, "w": g.w,
             }  # fmt: skip
             letters = [p for p in operator.params if p.letter]
-            values |= {p.letter: e.named["d" if p.name == "depth" else p.stands_for or p.name] for p in letters}
+            values |= {p.letter: e.named[p.stands_for or p.name] for p in letters}
             for kind in ("params", "macs"):
                 function = functions[kind]
                 names = function.__code__.co_varnames[: function.__code__.co_argcount]

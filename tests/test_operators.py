@@ -110,7 +110,6 @@ def test_ints_equal_symbols(operator: Operator) -> None:
             for param in operator.params:
                 value = evaluation.named[param.stands_for or param.name]
                 if param.letter and param.name not in options:
-                    value = evaluation.named["d"] if param.name == "depth" else value
                     numbers[param.letter] = sympy.Rational(value)
             for kind in ("params", "macs"):
                 expression = form.expand(form.cost(kind))

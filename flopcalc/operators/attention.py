@@ -10,7 +10,7 @@ from flopcalc.geometry import Geometry
 from flopcalc.operator import Derived, Evaluation, Named, Operator, Param, Policy, Rule
 from flopcalc.parts import INPUT
 from flopcalc.provenance import Equation, Paper
-from flopcalc.rules import EQUAL_CHANNELS, ONE_GROUP
+from flopcalc.rules import EQUAL_CHANNELS, ONE_GROUP, single_tap
 
 # The attention is that of Vaswani et al. 2017; this paper prints its cost on a grid, and cuts the windows.
 SWIN = Paper(
@@ -67,12 +67,6 @@ def formula(g: Geometry, heads: Dim, tokens: Dim, bias: bool) -> Iterable[Part]:
     yield parts.conv("projection", c, c, 1, grid, grid, bias=bias)
 
 
-def _single_tap(g: Geometry, named: Named) -> str | None:
-    if g.kernel != (1, 1) or g.strided or g.padding != (0, 0):
-        return "attention has kernel 1, stride 1 and no padding"
-    return None
-
-
 def _heads_divide(g: Geometry, named: Named) -> str | None:
     heads = named["heads"]
     return f"heads = {heads} does not divide the {g.c_in} channels" if g.c_in % heads else None
@@ -123,7 +117,7 @@ OPERATOR = Operator(
         Derived("side", side),
     ),
     rules=(
-        Rule("kernel 1, stride 1", _single_tap, "leave k, stride and padding at their defaults"),
+        single_tap("attention has kernel 1, stride 1 and no padding"),
         EQUAL_CHANNELS,
         ONE_GROUP,
         Rule("heads divides the channels", _heads_divide, "choose heads that divides --cin (--set heads=1)"),

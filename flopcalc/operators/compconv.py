@@ -164,10 +164,11 @@ OPERATOR = Operator(
     family="compact convolutions",
     paper=COMPCONV,
     formula=formula,
+    # typical: eq. 6 gives 3 for every c_in up to 512.
     params=(
         Param("c0", "int", 128, "C_0 of the depth rule; the paper uses 128 for VGG and ResNet", 1, samples=(32, 512)),
         Param("depth", "int", None, "the depth d itself; 0 is a plain convolution", 0, 64, auto="by the rule",
-              letter="d", samples=(0, 1, 2, 4)),
+              letter="d", stands_for="d", typical=3, samples=(0, 1, 2, 4)),
         Param("depth_rule", "choice", "max", "eq. 6 as printed (max) or as its prose means it (min)",
               choices=("max", "min"), samples=("min",)),
         Param("tail", "choice", "conv", "A(0): a convolution (eq. 8 corrected) or depthwise (eq. 8 as printed)",

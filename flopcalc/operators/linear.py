@@ -5,20 +5,14 @@ from collections.abc import Iterable
 from flopcalc import parts
 from flopcalc.cost import Part
 from flopcalc.geometry import Geometry
-from flopcalc.operator import Limit, Named, Operator, Param, Policy, Rule
+from flopcalc.operator import Limit, Operator, Param, Policy
 from flopcalc.operators._slides import SLIDES
-from flopcalc.rules import ONE_GROUP
+from flopcalc.rules import ONE_GROUP, single_tap
 
 
 def formula(g: Geometry, bias: bool) -> Iterable[Part]:
     """c_in * c_out weights, used once at every position."""
     yield parts.linear("linear", g.c_in, g.c_out, g.p_out, bias=bias)
-
-
-def _single_tap(g: Geometry, named: Named) -> str | None:
-    if g.kernel != (1, 1) or g.strided or g.padding != (0, 0):
-        return "a linear layer has kernel 1, stride 1 and no padding"
-    return None
 
 
 OPERATOR = Operator(
@@ -28,7 +22,7 @@ OPERATOR = Operator(
     paper=SLIDES,
     formula=formula,
     params=(Param("bias", "bool", True, "one bias for each output", samples=(False,)),),
-    rules=(Rule("kernel 1, stride 1", _single_tap, "leave k, stride and padding at their defaults"), ONE_GROUP),
+    rules=(single_tap("a linear layer has kernel 1, stride 1 and no padding"), ONE_GROUP),
     limits=(Limit({"bias": False}, equals="conv"),),
     policy=Policy("no convolution", lambda site: "a linear layer stands for no convolution"),
     shape={"k": 1, "hw": 1},

@@ -9,7 +9,7 @@ from flopcalc.geometry import Geometry
 from flopcalc.operator import Derived, Evaluation, Named, Operator, Param, Policy, Rule
 from flopcalc.operators._excitation import SENET, excitation
 from flopcalc.provenance import Equation
-from flopcalc.rules import EQUAL_CHANNELS, ONE_GROUP
+from flopcalc.rules import EQUAL_CHANNELS, ONE_GROUP, single_tap
 
 
 def formula(g: Geometry, m: Dim, bias: bool) -> Iterable[Part]:
@@ -19,12 +19,6 @@ def formula(g: Geometry, m: Dim, bias: bool) -> Iterable[Part]:
 
 def _conv3x3(g: Geometry, named: Named) -> Cost:
     return Cost((parts.conv("conv", g.c_in, g.c_out, 9, g.p_in, g.p_out),))
-
-
-def _single_tap(g: Geometry, named: Named) -> str | None:
-    if g.kernel != (1, 1) or g.strided or g.padding != (0, 0):
-        return "squeeze and excitation has no kernel, no stride and no padding"
-    return None
 
 
 def _some_width(g: Geometry, named: Named) -> str | None:
@@ -57,7 +51,7 @@ OPERATOR = Operator(
     rules=(
         EQUAL_CHANNELS,
         ONE_GROUP,
-        Rule("kernel 1, stride 1", _single_tap, "leave k, stride and padding at their defaults"),
+        single_tap("squeeze and excitation has no kernel, no stride and no padding"),
         Rule("at least one channel between", _some_width, "set a smaller reduction, or use more channels"),
     ),
     policy=Policy("no convolution", lambda site: "squeeze and excitation only weighs channels"),
