@@ -52,7 +52,7 @@ def _error(text: str, why: str) -> FlopcalcError:
     return FlopcalcError(
         "bad-expression",
         f"cannot read the expression {clip(text)}: {why}",
-        "use numbers, the names in scope, + - * / // % ^, comparisons, and min, max, ceil, floor",
+        "use numbers, the names in scope, + - * / // % ^, comparisons, and min, max, ceil, floor, round",
     )
 
 
@@ -199,12 +199,28 @@ def _fold(pair: Callable[[Any, Any], Any]) -> Callable[..., Any]:
     return folded
 
 
+def _round(value: Any) -> Any:
+    """The nearest whole number, halves to the even one, as Python rounds."""
+    return round(value)
+
+
+def _divisible(value: Any, divisor: Any) -> Any:
+    """The nearest multiple of `divisor`, halves upwards, at least one, and never below 0.9 of the value.
+
+    The rule by which mobile networks scale their channels.
+    """
+    found = max(divisor, arith.floor_div(value + Fraction(divisor, 2), divisor) * divisor)
+    return found + divisor if 10 * found < 9 * value else found
+
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "ceil": _ceil,
+    "divisible": _divisible,
     "floor": _floor,
     "log2": arith.log2,
     "max": _fold(arith.maximum),
     "min": _fold(arith.minimum),
+    "round": _round,
 }
 
 _PRIMED = {letter + "p" * primes: letter + "'" * primes for letter in "hwHWcd" for primes in (1, 2)}

@@ -55,7 +55,7 @@ def test_python_examples() -> None:
 
 def test_the_network_of_the_guide() -> None:
     """docs/networks.md's example reads, and is plain YAML for any reader."""
-    (text,) = _blocks((ROOT / "docs" / "networks.md").read_text(), "yaml")
+    text, *_ = _blocks((ROOT / "docs" / "networks.md").read_text(), "yaml")
     from flopcalc.networks.describe import read_description
 
     net = read_description(read_text(text, "guide"), "guide", {}, None, 1)

@@ -1,5 +1,10 @@
-"""torchvision's own ResNet-50, the witness from outside: names, parameters, MACs, and the output itself."""
+"""torchvision's own modules, the witness from outside: names, parameters, MACs, and the output itself.
 
+Every network that says `mirrors: torchvision.models.NAME` is compared with that module, layer by layer.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -8,36 +13,57 @@ torch: Any = pytest.importorskip("torch")
 
 from helpers import import_torchvision
 
-from flopcalc import network
+from flopcalc import network, networks
 from flopcalc.pytorch import build_network, count
 
+MIRRORED = {
+    name: one.mirrors.removeprefix("torchvision.models.")
+    for name, one in ((name, network(name)) for name in networks.names())
+    if one.mirrors.startswith("torchvision.models.") and "detection" not in one.mirrors
+}
 
-@pytest.fixture(scope="module")
-def theirs() -> Any:
-    """A random ResNet-50 of torchvision."""
+
+def _theirs(name: str) -> Any:
     models = import_torchvision().models
-    torch.manual_seed(0)
-    return models.resnet50(weights=None).eval()
+    more = {"aux_logits": False, "init_weights": False} if name in ("googlenet", "inception_v3") else {}
+    with torch.device("meta"):
+        return getattr(models, name)(weights=None, **more).eval()
 
 
-def test_layer_by_layer(theirs: Any) -> None:
+def _by_layer(figures: Iterable[tuple[str, int]], names: set[str]) -> dict[str, int]:
+    """Figures summed by our layer: the one whose name is that of the module, or of what it is inside."""
+    sums: Counter[str] = Counter()
+    for name, figure in figures:
+        pieces = name.split(".")
+        inside = [".".join(pieces[:length]) for length in range(len(pieces), 0, -1)]
+        sums[next((prefix for prefix in inside if prefix in names), name)] += figure
+    return {name: figure for name, figure in sums.items() if figure}
+
+
+@pytest.mark.parametrize("name", sorted(MIRRORED))
+def test_layer_by_layer(name: str) -> None:
     """Params and MACs by the name of the layer, to the unit."""
-    counted = count(theirs, (1, 3, 224, 224))
-    net = network("resnet50")
-    ours = {layer.name: layer.cost for layer in net.layers if layer.cost.params}
-    assert {name: cost.params for name, cost in ours.items()} == counted.params
-    assert {name: cost.macs for name, cost in ours.items() if cost.macs} == {
-        name: work.macs for name, work in counted.work.items() if work.macs
-    }
-    assert (net.params, net.macs) == (25_557_032, 4_089_184_256)
+    net = network(name)
+    theirs = _theirs(MIRRORED[name])
+    counted = count(theirs, (1, *net.input_shape))
+    params = {layer.name: layer.cost.params for layer in net.layers if layer.cost.params}
+    macs = {layer.name: layer.cost.macs for layer in net.layers if layer.cost.macs}
+    assert params == _by_layer(((at, tensor.numel()) for at, tensor in theirs.named_parameters()), set(params))
+    assert macs == _by_layer(((at, work.macs) for at, work in counted.work.items()), set(macs))
     assert (net.params, net.macs) == (counted.total("params"), counted.macs)
-    # Every kind, and the length of the longest chain.
-    for kind in ("adds", "muls", "other", "activations", "traffic", "steps"):
+
+
+def test_every_kind_of_resnet50() -> None:
+    """Not MACs alone: all kinds, and the length of the longest chain."""
+    counted, net = count(_theirs("resnet50"), (1, 3, 224, 224)), network("resnet50")
+    for kind in ("params", "macs", "adds", "muls", "other", "activations", "traffic", "steps"):
         assert net.total(kind) == counted.total(kind), kind
 
 
-def test_the_same_function(theirs: Any) -> None:
+def test_the_same_function() -> None:
     """Our module built from the description takes their weights and gives their output."""
+    torch.manual_seed(0)
+    theirs = import_torchvision().models.resnet50(weights=None).eval()
     ours = build_network(network("resnet50", input_shape=(3, 64, 64))).eval()
     ours.load_state_dict(theirs.state_dict())
     x = torch.randn(2, 3, 64, 64)

@@ -5,9 +5,9 @@ from functools import lru_cache
 from typing import Any
 
 from flopcalc.errors import unknown_name
+from flopcalc.networks.derive import read_network_file
 from flopcalc.networks.describe import read_description
 from flopcalc.networks.network import Network
-from flopcalc.yamlfile import read_file
 
 __all__ = ["Network", "load", "names"]
 
@@ -46,5 +46,5 @@ def load(
     options: those that the description declares. input_shape: (channels, height, width).
     Raises FlopcalcError for unknown names, broken files, wrong options and shapes that do not fit.
     """
-    path = source(name_or_path)
-    return read_description(read_file(path, "network"), path, options or {}, input_shape, batch)
+    data, path = read_network_file(source(name_or_path), source)
+    return read_description(data, path, options or {}, input_shape, batch)

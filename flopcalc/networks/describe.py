@@ -3,39 +3,43 @@
 The language, in short (docs/networks.md has it in full): `layers` is a list of one-key mappings
 `name: what`. What a layer is: an operator or a primitive (`op`), a block defined under `blocks`
 (`block`), or a group of layers (`layers`). Each takes the output of the one before, unless `from` says
-otherwise; `when` leaves it out, `repeat` puts it several times, with `i` counting from 0. Numbers
-may be expressions over the block's arguments, the network's options, and c, h, w of the input.
+otherwise; `when` leaves it out, `repeat` puts it several times, with `i` counting from 0, `each` once
+for every row of a table. Numbers may be expressions over the block's arguments, the network's
+options, and c, h, w of the input.
 """
 
 import re
 from collections import ChainMap
-from collections.abc import Collection, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from flopcalc import registry
-from flopcalc.cost import Cost
 from flopcalc.errors import FlopcalcError, clip, unknown_name
-from flopcalc.expression import evaluate
-from flopcalc.networks import primitives
 from flopcalc.networks.network import INPUT, Layer, Network, Shape
-from flopcalc.operator import Operator
+from flopcalc.networks.options import read_options
+from flopcalc.networks.single import Single, read_layer
+from flopcalc.networks.values import Values
+from flopcalc.operator import Evaluation
 from flopcalc.yamlfile import Map, Seq, line_of
 
 MAX_LAYERS = 100_000
 MAX_REPEAT = 10_000
 MAX_NESTING = 20
 
-_TOP = {"name", "title", "mirrors", "source", "input", "options", "reference", "blocks", "layers", "output"}
-_COMMON = {"op", "block", "layers", "from", "when", "repeat", "stage"}
-_SHAPE_KEYS = ("k", "stride", "padding", "dilation", "groups")
-_OF_OPERATORS = {*_COMMON, "out", *_SHAPE_KEYS}
+TOP = (
+    "name", "title", "mirrors", "source", "input", "options", "let", "reference", "blocks", "layers",
+)  # fmt: skip
+COMMON = frozenset(("op", "block", "layers", "from", "when", "repeat", "each", "stage", "weights_of"))
+_KINDS = ("op", "block", "layers")
 _NAME = re.compile(r"[A-Za-z0-9_]+")
+# Names of entries with a meaning: the next number of the container; no name, contents go to the container.
+NEXT, SPLICE = "+", "_"
+PREVIOUS = "previous"
 
 
 class _Scope(NamedTuple):
     """What expressions and `from` can see in one list of layers."""
 
-    env: dict[str, Any]
+    env: Mapping[str, Any]
     values: dict[str, str]
     outer: "_Scope | None" = None
     depth: int = 0
@@ -49,24 +53,34 @@ class _Scope(NamedTuple):
         return None
 
 
-class _Reader:
-    """The state of one reading: the file's name for errors, and the layers found so far."""
+class _Entry(NamedTuple):
+    """One entry of a list of layers, and where it stands. prefix: of names, with the dot."""
+
+    name: str
+    spec: Map
+    prefix: str
+    scope: _Scope
+    stage: str
+
+    @property
+    def label(self) -> str:
+        """For errors."""
+        return f"layer {self.prefix}{self.name}"
+
+
+class _Reader(Values):
+    """The state of one reading: the layers found so far, their shapes, and what numbers containers have used."""
 
     def __init__(self, source: str, batch: int) -> None:
-        self.source = source
+        super().__init__(source)
         self.batch = batch
         self.options: dict[str, Any] = {}
         self.blocks: Mapping[str, Any] = {}
         self.shapes: dict[str, Shape] = {}
         self.layers: list[Layer] = []
+        self.indices: dict[str, int] = {}
+        self.known: dict[Any, Evaluation] = {}
         self.visited = 0
-
-    def error(self, where: Any, key: str | int | None, why: str, hint: str = "") -> FlopcalcError:
-        line = line_of(where, key)
-        place = f"{self.source}, line {line}" if line else self.source
-        return FlopcalcError(
-            "bad-network", f"{place}: {why}", hint or "docs/networks.md describes the language, with examples"
-        )
 
     # Lists of layers ---------------------------------------------------------------------------
 
@@ -80,8 +94,6 @@ class _Reader:
             if not isinstance(item, Map) or len(item) != 1:
                 raise self.error(items, index, "each layer is written `- name: what`")
             (name, what), *_ = item.items()
-            if not _NAME.fullmatch(name):
-                raise self.error(item, name, f"the name {clip(name)} has other than letters, digits and _")
             if name in scope.values:
                 raise self.error(item, name, f"two layers here are called {name}")
             spec = Map(op=what) if isinstance(what, str) else what
@@ -89,208 +101,199 @@ class _Reader:
                 spec.line, spec.lines = line_of(item, name), {}
             if not isinstance(spec, Map):
                 raise self.error(item, name, f"layer {prefix}{name} is {clip(what)}, not a name or a mapping")
-            current = self.item(name, spec, prefix, scope, current, stage)
-            scope.values[name] = current
+            current = self.item(_Entry(name, spec, prefix, scope, stage), current)
+            if name not in (NEXT, SPLICE):
+                scope.values[name] = current
         return current
 
-    def item(self, name: str, spec: Map, prefix: str, scope: _Scope, current: str, stage: str) -> str:
-        """Read one entry, repeats included; returns the name of its output."""
-        full = prefix + name
-        kinds = [key for key in ("op", "block", "layers") if key in spec]
-        if len(kinds) != 1:
-            raise self.error(spec, None, f"layer {full} needs one of op, block or layers")
-        inputs = self.inputs(full, spec, scope, current)
-        stage = " ".join(str(spec.get("stage", "")).split()) or stage or name
-        count = self.count(full, spec, scope, inputs[0])
-        if count is None:
-            return self.once(full, spec, scope, inputs, stage, {})
-        if count > 1 and len(inputs) > 1:
-            raise self.error(spec, "repeat", f"layer {full} is repeated and takes several inputs")
-        for i in range(count):
-            inputs = (self.once(f"{full}.{i}", spec, scope, inputs, stage, {"i": i}),)
+    def item(self, entry: _Entry, current: str) -> str:
+        """Read one entry, as often as it stands; returns the name of its output."""
+        spec = entry.spec
+        if sum(key in spec for key in _KINDS) != 1:
+            raise self.error(spec, None, f"{entry.label} needs one of op, block or layers")
+        inputs = self.inputs(entry, current)
+        often = "repeat" in spec or "each" in spec
+        for place, row in enumerate(self.rows(entry, inputs[0]) if often else ({},)):
+            if place and len(inputs) > 1:
+                key = "repeat" if "repeat" in spec else "each"
+                raise self.error(spec, key, f"{entry.label} is repeated and takes several inputs")
+            inputs = (self.once(entry, inputs, row, often),)
         return inputs[0]
 
-    def count(self, full: str, spec: Map, scope: _Scope, first: str) -> int | None:
-        if "repeat" not in spec:
-            return None
-        count = self.number(full, spec, "repeat", self.env(scope, first, {}))
-        if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= MAX_REPEAT:
-            raise self.error(spec, "repeat", f"layer {full}: repeat is {clip(count)}, not 0 to {MAX_REPEAT}")
-        return count
+    def rows(self, entry: _Entry, first: str) -> Iterator[dict[str, Any]]:
+        """What `repeat` or `each` adds to the names in scope, for each time that the entry stands."""
+        spec, env = entry.spec, self.env(entry.scope, first, {})
+        if "repeat" in spec:
+            count = self.number(entry.label, spec, "repeat", env)
+            if "each" in spec or type(count) is not int or not 0 <= count <= MAX_REPEAT:
+                why = (
+                    "has both repeat and each" if "each" in spec else f"repeat is {clip(count)}, not 0 to {MAX_REPEAT}"
+                )
+                raise self.error(spec, "repeat", f"{entry.label}: {why}")
+            yield from ({"i": i} for i in range(count))
+            return
+        table = spec["each"]
+        if not isinstance(table, Map) or not table:
+            raise self.error(
+                spec, "each", f"{entry.label}: each maps names to lists, `each: {{k: [3, 5], out: [8, 16]}}`"
+            )
+        columns = {name: self.number(entry.label, table, name, env) for name in table}
+        for name, column in columns.items():
+            if not _NAME.fullmatch(name):
+                raise self.error(table, name, f"{entry.label}: {clip(name)} is no name for a column")
+            if not isinstance(column, tuple):
+                raise self.error(table, name, f"{entry.label}: {name} is {clip(column)}, not a list")
+        lengths = {len(column) for column in columns.values()}
+        if len(lengths) != 1 or max(lengths) > MAX_REPEAT:
+            shown = ", ".join(f"{name} {len(column)}" for name, column in columns.items())
+            raise self.error(
+                spec, "each", f"{entry.label}: the lists of each have unequal or too great lengths: {shown}"
+            )
+        for i in range(lengths.pop()):
+            yield {"i": i, **{name: column[i] for name, column in columns.items()}}
 
-    def inputs(self, full: str, spec: Map, scope: _Scope, current: str) -> tuple[str, ...]:
-        given = spec.get("from", None)
+    def inputs(self, entry: _Entry, current: str) -> tuple[str, ...]:
+        given = entry.spec.get("from", None)
         if given is None:
             return (current,)
         found = []
         for name in given if isinstance(given, list) else [given]:
-            value = scope.find(str(name))
+            value = current if name == PREVIOUS else entry.scope.find(str(name))
             if value is None:
-                raise self.error(spec, "from", f"layer {full} takes its input from {clip(name)}, which is not above it")
+                why = f"{entry.label} takes its input from {clip(name)}, which is not above it"
+                raise self.error(entry.spec, "from", why)
             found.append(value)
         if not found:
-            raise self.error(spec, "from", f"layer {full} takes its input from nothing")
+            raise self.error(entry.spec, "from", f"{entry.label} takes its input from nothing")
         return tuple(found)
 
-    def env(self, scope: _Scope, first: str, extra: dict[str, Any]) -> Mapping[str, Any]:
+    def env(self, scope: _Scope, first: str, extra: Mapping[str, Any]) -> ChainMap[str, Any]:
         """What expressions see: options, arguments, sizes of the input, the index; nearer ones first."""
         sizes = dict(zip(("c", "h", "w"), self.shapes[first], strict=False))
-        return ChainMap(extra, sizes, scope.env, self.options)
+        return ChainMap(extra, sizes, scope.env, self.options)  # type: ignore[arg-type]
 
-    def once(
-        self, full: str, spec: Map, scope: _Scope, inputs: tuple[str, ...], stage: str, extra: dict[str, Any]
-    ) -> str:
+    def once(self, entry: _Entry, inputs: tuple[str, ...], row: dict[str, Any], often: bool) -> str:
         """Read one entry at one index."""
+        spec = entry.spec
         self.visited += 1
         if self.visited > 2 * MAX_LAYERS:
             raise self.error(spec, None, f"more than {2 * MAX_LAYERS:,} entries, left out ones included")
-        env = self.env(scope, inputs[0], extra)
-        if "when" in spec and not self.number(full, spec, "when", env):
+        env = self.env(entry.scope, inputs[0], row)
+        if "when" in spec and not self.number(entry.label, spec, "when", env):
             return inputs[0]
+        full, prefix = self.named(entry, env, often)
+        stage = entry.stage or full.split(".")[0] or entry.name
+        if "stage" in spec:
+            stage = " ".join(self.text(entry.label, spec, "stage", str(spec["stage"]), env).split()) or stage
+        start = len(self.layers)
         if "op" in spec:
-            return self.layer(full, spec, env, inputs, stage)
-        if "layers" in spec:
-            self.known_keys(full, spec, ())
-            values = {INPUT: inputs[0]}
-            inner = _Scope({**scope.env, **extra}, values, scope, scope.depth + 1)
-            return self.body(spec["layers"], f"{full}.", inner, inputs[0], stage)
-        return self.block(full, spec, scope, env, inputs, stage)
+            out = self.layer(full, spec, env, inputs, stage)
+        elif "layers" in spec:
+            self.known_keys(entry.label, spec, {*COMMON, "let"})
+            inner_env = self.let(entry.label, spec, env, {**entry.scope.env, **row})
+            inner = _Scope(inner_env, {INPUT: inputs[0]}, entry.scope, entry.scope.depth + 1)
+            out = self.body(spec["layers"], prefix, inner, inputs[0], self.inner_stage(entry, spec, stage))
+        else:
+            out = self.block(entry, prefix, env, row, inputs, self.inner_stage(entry, spec, stage))
+        if "weights_of" in spec:
+            self.share(entry, full, start)
+        return out
+
+    def inner_stage(self, entry: _Entry, spec: Map, stage: str) -> str:
+        """The stage of what is inside; contents of a nameless entry choose for themselves."""
+        return "" if entry.name == SPLICE and not entry.stage and "stage" not in spec else stage
+
+    def named(self, entry: _Entry, env: Mapping[str, Any], often: bool) -> tuple[str, str]:
+        """The full name of an entry at one index, and the prefix for what is inside."""
+        name, prefix = entry.name, entry.prefix
+        if name == SPLICE:
+            if "op" in entry.spec:
+                raise self.error(entry.spec, None, f"{entry.label}: a layer needs a name; _ is for blocks and groups")
+            return prefix.rstrip("."), prefix
+        if name == NEXT:
+            index = self.indices[prefix] = self.indices.get(prefix, -1) + 1
+            full = f"{prefix}{index}"
+        else:
+            filled = self.text(entry.label, entry.spec, "name", name, env)
+            if not _NAME.fullmatch(filled):
+                raise self.error(entry.spec, None, f"the name {clip(filled)} has other than letters, digits and _")
+            full = f"{prefix}{filled}"
+            if often and filled == name:
+                full = f"{full}.{env['i']}"
+        return full, f"{full}."
+
+    def let(
+        self, label: str, spec: Map, env: ChainMap[str, Any], names: Mapping[str, Any]
+    ) -> dict[str, Any]:  # fmt: skip
+        """`names` and what `let` adds to them, each computed with those before it in scope."""
+        found = dict(names)
+        table = spec.get("let")
+        if table is None:
+            return found
+        if not isinstance(table, Map) or not all(_NAME.fullmatch(name) for name in table):
+            raise self.error(spec, "let", f"{label}: let maps names to expressions")
+        added: dict[str, Any] = {}
+        for name in table:
+            found[name] = added[name] = self.number(label, table, name, env.new_child(added))
+        return found
 
     def block(
-        self, full: str, spec: Map, scope: _Scope, env: Mapping[str, Any], inputs: tuple[str, ...], stage: str
-    ) -> str:
-        name = str(spec["block"])
+        self, entry: _Entry, prefix: str, env: ChainMap[str, Any], row: Mapping[str, Any],
+        inputs: tuple[str, ...], stage: str,
+    ) -> str:  # fmt: skip
+        spec = entry.spec
+        name = self.text(entry.label, spec, "block", str(spec["block"]), env)
         if name not in self.blocks:
-            near = unknown_name("block", str(name), self.blocks, f"blocks here: {', '.join(self.blocks) or 'none'}")
-            raise self.error(spec, "block", f"layer {full}: {near.message}", near.hint)
+            near = unknown_name("block", name, self.blocks, f"blocks here: {', '.join(self.blocks) or 'none'}")
+            raise self.error(spec, "block", f"{entry.label}: {near.message}", near.hint)
         block = self.blocks[name]
-        if not isinstance(block, Map) or not set(block) <= {"args", "layers"}:
-            raise self.error(self.blocks, name, f"block {name} has args and layers, and nothing else")
+        if not isinstance(block, Map) or not set(block) <= {"args", "let", "layers"}:
+            raise self.error(self.blocks, name, f"block {name} has args, let and layers, and nothing else")
         args = block.get("args") or Map()
         if not isinstance(args, Map) or not all(_NAME.fullmatch(arg) for arg in args):
             raise self.error(block, "args", f"block {name}: args maps names to defaults, null where one must be given")
-        self.known_keys(full, spec, args)
-        values: dict[str, Any] = {}
+        self.known_keys(entry.label, spec, {*COMMON, *args})
+        given: dict[str, Any] = {}
         for arg, default in args.items():
             if arg in spec:
-                values[arg] = self.number(full, spec, arg, env)
+                given[arg] = self.number(entry.label, spec, arg, env)
+            elif arg in row:
+                given[arg] = row[arg]
             elif default is None:
-                raise self.error(spec, None, f"layer {full}: block {name} needs {arg}")
+                raise self.error(spec, None, f"{entry.label}: block {name} needs {arg}")
             else:
-                values[arg] = self.number(full, args, arg, {**self.options, **values})
-        inner = _Scope(values, {INPUT: inputs[0]}, None, scope.depth + 1)
-        return self.body(block.get("layers"), f"{full}.", inner, inputs[0], stage)
+                given[arg] = self.number(entry.label, args, arg, {**self.options, **given})
+        inner_env = self.let(entry.label, block, self.env(_Scope(given, {}), inputs[0], {}), given)
+        inner = _Scope(inner_env, {INPUT: inputs[0]}, None, entry.scope.depth + 1)
+        return self.body(block.get("layers"), prefix, inner, inputs[0], stage)
 
     # Single layers -----------------------------------------------------------------------------
 
     def layer(self, full: str, spec: Map, env: Mapping[str, Any], inputs: tuple[str, ...], stage: str) -> str:
         if len(self.layers) >= MAX_LAYERS:
             raise self.error(spec, None, f"more than {MAX_LAYERS:,} layers")
-        kind = str(spec["op"])
-        if kind in primitives.PRIMITIVES:
-            layer = self.primitive(full, kind, spec, env, inputs, stage)
-        elif (operator := registry.find(kind)) is not None:
-            layer = self.operator(full, operator, spec, env, inputs, stage)
-        else:
-            known = [*primitives.PRIMITIVES, *registry.names()]
-            near = unknown_name("layer kind", kind, known, f"known: {', '.join(sorted(known))}")
-            raise self.error(spec, "op", f"layer {full}: {near.message}", near.hint)
+        if full in self.shapes:
+            raise self.error(spec, None, f"two layers are called {full}")
+        shapes = [self.shapes[name] for name in inputs]
+        one = Single(full, spec, env, inputs, shapes, stage, self.batch, COMMON)
+        layer = read_layer(self, one, self.known)
         self.layers.append(layer)
         self.shapes[full] = layer.out_shape
         return full
 
-    def primitive(
-        self, full: str, kind: str, spec: Map, env: Mapping[str, Any], inputs: tuple[str, ...], stage: str
-    ) -> Layer:
-        allowed = primitives.settings_of(kind)
-        self.known_keys(full, spec, allowed)
-        settings = {key: self.whole(full, spec, key, env) for key in allowed if key in spec}
-        shapes = [self.shapes[name] for name in inputs]
-        try:
-            shape, parts = primitives.PRIMITIVES[kind](shapes, self.batch, **settings)
-        except primitives.ShapeError as error:
-            raise self.error(spec, None, f"layer {full} ({kind}): {error}", "make the shapes agree") from None
-        return Layer(full, kind, inputs, shapes[0], shape, Cost(parts), stage, settings=settings)
-
-    def operator(
-        self, full: str, operator: Operator, spec: Map, env: Mapping[str, Any], inputs: tuple[str, ...], stage: str
-    ) -> Layer:
-        self.known_keys(full, spec, operator.param, _OF_OPERATORS)
-        if len(inputs) != 1:
-            raise self.error(spec, "from", f"layer {full} ({operator.name}) takes one input, not {len(inputs)}")
-        shape = self.shapes[inputs[0]]
-        flat = len(shape) == 1
-        if flat != (operator.name == "linear"):
-            wanted = "a flat input; put a flatten before it" if not flat else "channels x height x width"
-            raise self.error(
-                spec, None, f"layer {full} ({operator.name}): its input is {primitives.text(shape)}, it needs {wanted}"
-            )
-        sizes = {key: self.pair(full, spec, key, env) for key in _SHAPE_KEYS if key in spec}
-        given = self.settings(full, operator, spec, env)
-        try:
-            g = operator.geometry(
-                shape[0],
-                self.whole(full, spec, "out", env) if "out" in spec else None,
-                given,
-                hw=(1, 1) if flat else (shape[1], shape[2]),
-                n=self.batch,
-                **sizes,
-            )
-            evaluation = operator.evaluate(g, given)
-        except FlopcalcError as error:
-            if error.code == "bad-network":
-                raise
-            raise self.error(spec, None, f"layer {full}: {error.message}", error.hint) from None
-        if not flat and evaluation.in_shape != shape:
-            takes, has = primitives.text(evaluation.in_shape), primitives.text(shape)
-            raise self.error(spec, None, f"layer {full} ({operator.name}): it takes {takes}, and its input is {has}")
-        out = (g.c_out,) if flat else evaluation.out_shape
-        return Layer(full, operator.name, inputs, shape, out, evaluation.cost, stage, evaluation)
-
-    def settings(self, full: str, operator: Operator, spec: Map, env: Mapping[str, Any]) -> dict[str, Any]:
-        """The operator's own options; text is an expression unless it names a choice."""
-        given = {}
-        for name, param in operator.param.items():
-            if name in spec:
-                value = spec[name]
-                is_text = isinstance(value, str) and value not in param.choices and param.kind != "ints"
-                given[name] = self.number(full, spec, name, env) if is_text else value
-        return given
-
-    # Values ------------------------------------------------------------------------------------
-
-    def known_keys(self, full: str, spec: Map, allowed: Collection[str], common: Collection[str] = _COMMON) -> None:
-        for key in spec:
-            if key not in common and key not in allowed:
-                known = [*common, *allowed]
-                near = unknown_name("key", key, known, f"allowed here: {', '.join(sorted(known))}")
-                raise self.error(spec, key, f"layer {full}: {near.message}", near.hint)
-
-    def number(self, full: str, spec: Mapping[str, Any], key: str, env: Mapping[str, Any]) -> Any:
-        value = spec[key]
-        if not isinstance(value, str):
-            return value
-        try:
-            return evaluate(value, env)
-        except FlopcalcError as error:
-            names = f"names here: {', '.join(sorted(env))}"
-            raise self.error(spec, key, f"layer {full}: {key}: {error.message}", names) from None
-
-    def whole(self, full: str, spec: Map, key: str, env: Mapping[str, Any]) -> int:
-        value = self.number(full, spec, key, env)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise self.error(spec, key, f"layer {full}: {key} is {clip(value)}, not a whole number")
-        return value
-
-    def pair(self, full: str, spec: Map, key: str, env: Mapping[str, Any]) -> Any:
-        value = spec[key]
-        if isinstance(value, list):
-            if len(value) != 2:
-                raise self.error(spec, key, f"layer {full}: {key} is one number or two, [height, width]")
-            both = Map(first=value[0], second=value[1])
-            both.line, both.lines = line_of(spec, key), {}
-            return self.whole(full, both, "first", env), self.whole(full, both, "second", env)
-        return self.whole(full, spec, key, env)
+    def share(self, entry: _Entry, full: str, start: int) -> None:
+        """Give the layers read since `start` the weights of those of the entry that `weights_of` names."""
+        owner = entry.prefix + str(entry.spec["weights_of"])
+        held = {layer.name: layer for layer in self.layers[:start]}
+        for index in range(start, len(self.layers)):
+            layer = self.layers[index]
+            if not layer.cost.params:
+                continue
+            twin = held.get(owner + layer.name.removeprefix(full))
+            if twin is None or (twin.kind, twin.cost.params) != (layer.kind, layer.cost.params):
+                why = f"{entry.label}: {layer.name} has no twin of the same kind and size in {clip(owner)}"
+                raise self.error(entry.spec, "weights_of", why)
+            self.layers[index] = layer.with_weights_of(twin)
 
 
 def read_description(
@@ -300,15 +303,16 @@ def read_description(
     reader = _Reader(source, batch)
     if not isinstance(data, Map) or "layers" not in data:
         raise reader.error(data, None, "a network is a mapping with name, input and layers")
-    reader.known_keys("(top level)", data, _TOP, ())
+    reader.known_keys("(top level)", data, TOP)
     name = " ".join(str(data.get("name") or source.rsplit("/", 1)[-1].rsplit(".", 1)[0]).split())
-    reader.options = _options(reader, name, data, given)
+    options = read_options(reader, name, data, given)
     reader.blocks = data.get("blocks") or {}
     if not isinstance(reader.blocks, dict):
         raise reader.error(data, "blocks", "blocks is a mapping from names to blocks")
     shape = _input_shape(reader, data, input_shape)
     if not isinstance(batch, int) or not 1 <= batch <= 10**9:
         raise FlopcalcError("bad-dimension", f"batch is {clip(batch)}; it must be positive", "give --batch 1")
+    reader.options = reader.let("(top level)", data, ChainMap(dict(options)), options)
     reader.shapes[INPUT] = shape
     output = reader.body(data["layers"], "", _Scope({}, {INPUT: INPUT}), INPUT, "")
     return Network(
@@ -318,55 +322,9 @@ def read_description(
         batch=batch,
         layers=tuple(reader.layers),
         output=output,
-        options=reader.options,
+        options=options,
         mirrors=str(data.get("mirrors") or ""),
         source=source,
-    )
-
-
-def _options(reader: _Reader, name: str, data: Map, given: Mapping[str, Any]) -> dict[str, Any]:
-    declared = data.get("options") or {}
-    if not isinstance(declared, dict) or not all(isinstance(o, dict) and "default" in o for o in declared.values()):
-        raise reader.error(data, "options", "options maps names to {default: ..., help: ...}")
-    for option in given:
-        if option not in declared:
-            has = f"{name} has: {', '.join(declared)}" if declared else f"{name} has no options"
-            raise unknown_name(f"option of {name}", option, declared, has)
-    for option, spec in declared.items():
-        if spec.get("choices") and spec["default"] not in spec["choices"]:
-            raise reader.error(declared, option, f"the default of option {option} is not one of its choices")
-    return {option: _option(option, spec, given) for option, spec in declared.items()}
-
-
-def _option(option: str, spec: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
-    default, choices = spec["default"], spec.get("choices")
-    if option not in given:
-        return default
-    value = given[option]
-    if choices:
-        if value not in choices:
-            raise _bad_option(option, value, f"one of {', '.join(map(str, choices))}", spec)
-        return value
-    try:
-        number = evaluate(value, {}) if isinstance(value, str) else value
-    except FlopcalcError:
-        number = None
-    if isinstance(default, bool):
-        words = {"true": True, "false": False}
-        if isinstance(value, bool) or str(value).lower() in words:
-            return words[str(value).lower()]
-        raise _bad_option(option, value, "true or false", spec)
-    whole = isinstance(default, int)
-    if number is None or isinstance(number, bool | str) or number <= 0 or (whole and not isinstance(number, int)):
-        raise _bad_option(option, value, f"a positive {'whole ' if whole else ''}number", spec)
-    return number
-
-
-def _bad_option(option: str, value: object, wanted: str, spec: Mapping[str, Any]) -> FlopcalcError:
-    return FlopcalcError(
-        "bad-option",
-        f"option {option} is {clip(value)}; it must be {wanted}",
-        f"{option}: {spec.get('help', 'an option of the network')} (default: {spec['default']})",
     )
 
 

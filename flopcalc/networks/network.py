@@ -20,7 +20,8 @@ class Layer(NamedTuple):
 
     kind: an operator's name or a primitive's (batchnorm, relu, ...). inputs: names of the layers
     whose outputs it takes, or `input`. in_shape, out_shape: (c, h, w) or (c,) without the batch.
-    evaluation: set for operators. settings: what a primitive was given.
+    evaluation: set for operators. settings: what a primitive was given. weights_of: the layer whose
+    weights it uses, where they are not its own.
     """
 
     name: str
@@ -32,6 +33,12 @@ class Layer(NamedTuple):
     stage: str
     evaluation: Evaluation | None = None
     settings: Mapping[str, Any] = MappingProxyType({})
+    weights_of: str = ""
+
+    def with_weights_of(self, twin: "Layer") -> "Layer":
+        """This layer with the weights of another, which counts them."""
+        parts = tuple(part._replace(params=0) for part in self.cost)
+        return self._replace(cost=Cost(parts), weights_of=twin.weights_of or twin.name)
 
     @property
     def geometry(self) -> Geometry | None:

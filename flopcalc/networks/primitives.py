@@ -6,9 +6,11 @@ settings and their defaults are those of the function.
 
 from collections.abc import Callable, Sequence
 from math import prod
+from typing import Any
 
 from flopcalc import parts
 from flopcalc.cost import Part
+from flopcalc.errors import clip
 from flopcalc.geometry import out_size
 
 Shape = tuple[int, ...]
@@ -37,10 +39,57 @@ def _image(shapes: Sequence[Shape]) -> tuple[int, int, int]:
     return shape[0], shape[1], shape[2]
 
 
-def batchnorm(shapes: Sequence[Shape], n: int) -> Result:
-    """Batch normalisation with scale and shift, in inference."""
+def _two(shapes: Sequence[Shape], what: str) -> tuple[Shape, Shape]:
+    if len(shapes) != 2:
+        raise ShapeError(f"it takes two inputs, {what}, not {len(shapes)}")
+    return shapes[0], shapes[1]
+
+
+def _whole(name: str, value: Any, least: int = 1) -> int:
+    if type(value) is not int or value < least:
+        raise ShapeError(f"{name} is {clip(value)}, not a whole number, {least} or more")
+    return value
+
+
+def _pair(name: str, value: Any, least: int = 1) -> tuple[int, int]:
+    if isinstance(value, tuple) and len(value) == 2:
+        return _whole(name, value[0], least), _whole(name, value[1], least)
+    return _whole(name, value, least), value
+
+
+def _flag(name: str, value: Any) -> bool:
+    if type(value) is not bool:
+        raise ShapeError(f"{name} is {clip(value)}, not true or false")
+    return value
+
+
+def batchnorm(shapes: Sequence[Shape], n: int, frozen: bool = False) -> Result:
+    """Batch normalisation in inference; frozen: scale and shift are constants, no parameters."""
     shape = _one(shapes)
-    return shape, (parts.norm("batchnorm", shape[0], n * prod(shape[1:])),)
+    part = parts.norm("batchnorm", shape[0], n * prod(shape[1:]))
+    if _flag("frozen", frozen):
+        part = part._replace(params=0, reads=part.reads - 2 * shape[0])
+    return shape, (part,)
+
+
+def layernorm(shapes: Sequence[Shape], n: int) -> Result:
+    """Layer normalisation over the channels of each position."""
+    shape = _one(shapes)
+    return shape, (parts.layer_norm("layernorm", shape[0], n * prod(shape[1:])),)
+
+
+def layer_scale(shapes: Sequence[Shape], n: int) -> Result:
+    """Each channel times a trained number."""
+    shape = _one(shapes)
+    return shape, (parts.layer_scale("layer_scale", shape[0], n * prod(shape[1:])),)
+
+
+def prelu(shapes: Sequence[Shape], n: int, shared: bool = False) -> Result:
+    """ReLU with a trained slope for each channel; shared: one slope for all."""
+    shape = _one(shapes)
+    slopes = 1 if _flag("shared", shared) else shape[0]
+    part = parts.act("prelu", shape[0], n * prod(shape[1:]))
+    return shape, (part._replace(params=slopes, reads=part.reads + slopes),)
 
 
 def activation(shapes: Sequence[Shape], n: int) -> Result:
@@ -56,34 +105,64 @@ def softmax(shapes: Sequence[Shape], n: int) -> Result:
 
 
 def _pool(
-    shapes: Sequence[Shape], n: int, k: int, stride: int | None, padding: int, part: Callable[..., Part]
+    shapes: Sequence[Shape], n: int, k: Any, stride: Any, padding: Any, ceil: Any, part: Callable[..., Part]
 ) -> Result:
-    c, h, w = _image(shapes)
-    step = k if stride is None else stride
-    if k < 1 or step < 1:
-        raise ShapeError(f"its window is {k}x{k} and its stride {step}; both must be 1 or more")
-    if padding > k // 2:
-        raise ShapeError(f"padding {padding} is more than half of the {k}x{k} window")
-    out = out_size(h, k, step, padding, 1), out_size(w, k, step, padding, 1)
+    c, *sizes = _image(shapes)
+    window = _pair("k", k)
+    steps = window if stride is None else _pair("stride", stride)
+    pads = _pair("padding", padding, 0)
+    for size, pad in zip(window, pads, strict=True):
+        if pad > size // 2:
+            raise ShapeError(f"padding {pad} is more than half of the {text(window)} window")
+    out = tuple(map(_ceil_size if _flag("ceil", ceil) else _floor_size, sizes, window, steps, pads))
     if min(out) < 1:
-        raise ShapeError(f"a {k}x{k} window does not fit its {h}x{w} input")
-    return (c, *out), (part("pool", c, n * h * w, n * prod(out), k * k),)
+        raise ShapeError(f"a {text(window)} window does not fit its {text(tuple(sizes))} input")
+    return (c, *out), (part("pool", c, n * prod(sizes), n * prod(out), prod(window)),)
 
 
-def maxpool(shapes: Sequence[Shape], n: int, k: int = 2, stride: int | None = None, padding: int = 0) -> Result:
-    """Max pooling; the stride is the window unless given."""
-    return _pool(shapes, n, k, stride, padding, parts.max_pool)
+def _floor_size(size: int, k: int, stride: int, padding: int) -> int:
+    return out_size(size, k, stride, padding, 1)
 
 
-def avgpool(shapes: Sequence[Shape], n: int, k: int = 2, stride: int | None = None, padding: int = 0) -> Result:
-    """Average pooling; the stride is the window unless given."""
-    return _pool(shapes, n, k, stride, padding, parts.avg_pool)
+def _ceil_size(size: int, k: int, stride: int, padding: int) -> int:
+    """As torch does it: a last window that starts beyond the input and its left padding is dropped."""
+    out = -(-(size + 2 * padding - k) // stride) + 1
+    return out - 1 if (out - 1) * stride >= size + padding else out
+
+
+def maxpool(
+    shapes: Sequence[Shape], n: int, k: Any = 2, stride: Any = None, padding: Any = 0, ceil: bool = False
+) -> Result:
+    """Max pooling; the stride is the window unless given. ceil: a last, partial window counts."""
+    return _pool(shapes, n, k, stride, padding, ceil, parts.max_pool)
+
+
+def avgpool(
+    shapes: Sequence[Shape], n: int, k: Any = 2, stride: Any = None, padding: Any = 0, ceil: bool = False
+) -> Result:
+    """Average pooling; the stride is the window unless given. ceil: a last, partial window counts."""
+    return _pool(shapes, n, k, stride, padding, ceil, parts.avg_pool)
 
 
 def global_avgpool(shapes: Sequence[Shape], n: int) -> Result:
     """The mean of each channel, kept as a 1x1 map."""
     c, h, w = _image(shapes)
     return (c, 1, 1), (parts.global_avg_pool("pool", c, n * h * w, n),)
+
+
+def adaptive_avgpool(shapes: Sequence[Shape], n: int, size: Any = 1) -> Result:
+    """Average pooling onto a grid of that size; window i spans floor(i h / size) to ceil((i + 1) h / size)."""
+    c, h, w = _image(shapes)
+    cells = _pair("size", size)
+    if cells == (1, 1):
+        return global_avgpool(shapes, n)
+    spans = prod(
+        sum(-(-(i + 1) * length // count) - i * length // count for i in range(count))
+        for length, count in ((h, cells[0]), (w, cells[1]))
+    )
+    out = n * c * prod(cells)
+    part = Part("pool", "gap", adds=n * c * spans, other=out, reads=n * c * h * w, writes=out)
+    return (c, *cells), (part,)
 
 
 def flatten(shapes: Sequence[Shape], n: int) -> Result:
@@ -120,19 +199,135 @@ def concat(shapes: Sequence[Shape], n: int) -> Result:
     return out, (parts.copy("concat", n * prod(out)),)
 
 
+def mul(shapes: Sequence[Shape], n: int) -> Result:
+    """The product of two inputs; one of size 1x1 is a factor for each channel of the other."""
+    one, other = _two(shapes, "from: [one, other]")
+    large, small = (one, other) if prod(one) >= prod(other) else (other, one)
+    if large[0] != small[0] or (small != large and prod(small[1:]) != 1):
+        raise ShapeError(f"its inputs differ in shape: {text(one)} and {text(other)}")
+    size = n * prod(large)
+    return large, (Part("mul", "mul", muls=size, reads=size + n * prod(small), writes=size),)
+
+
+def chunk(shapes: Sequence[Shape], n: int, of: int = 2, part: int = 0) -> Result:
+    """One of several equal groups of channels: a view."""
+    shape = _one(shapes)
+    count = _whole("of", of)
+    if shape[0] % count or _whole("part", part, 0) >= count:
+        raise ShapeError(f"part {part} of {count} equal parts of {shape[0]} channels does not exist")
+    return (shape[0] // count, *shape[1:]), ()
+
+
+def channel_shuffle(shapes: Sequence[Shape], n: int, groups: int = 2) -> Result:
+    """Channels of several groups, taken in turns."""
+    shape = _image(shapes)
+    if shape[0] % _whole("groups", groups):
+        raise ShapeError(f"its {shape[0]} channels do not divide by groups = {groups}")
+    return shape, (parts.copy("shuffle", n * prod(shape)),)
+
+
+def upsample(shapes: Sequence[Shape], n: int, scale: int = 2) -> Result:
+    """Nearest upsampling, by a factor or, with a second input, to its size."""
+    c, h, w = _image(shapes[:1])
+    out = (c, h * _whole("scale", scale), w * scale) if len(shapes) == 1 else (c, *_two(shapes, "what and to")[1][1:])
+    return out, (parts.upsample("upsample", c, n * h * w, n * prod(out[1:])),)
+
+
+def pad(shapes: Sequence[Shape], n: int, amount: Any = 0, multiple: int = 1) -> Result:
+    """Zeros at the bottom and at the right: so many rows and columns, and up to a multiple of a size."""
+    c, h, w = _image(shapes)
+    rows, columns = _pair("amount", amount, 0)
+    step = _whole("multiple", multiple)
+    out = (c, -(-(h + rows) // step) * step, -(-(w + columns) // step) * step)
+    # The kernel writes the new map and reads the old one.
+    part = Part("pad", "move", reads=n * c * h * w, writes=n * prod(out))
+    return out, (part,)
+
+
+def crop(shapes: Sequence[Shape], n: int) -> Result:
+    """The first input cut to the height and width of the second: a view."""
+    one, other = _two(shapes, "what and to")
+    if len(one) != 3 or len(other) != 3 or one[1] < other[1] or one[2] < other[2]:
+        raise ShapeError(f"{text(one)} cannot be cut to the size of {text(other)}")
+    return (one[0], *other[1:]), ()
+
+
+def roll(shapes: Sequence[Shape], n: int, by: Any = 1) -> Result:
+    """All positions moved along both axes, around the edges; by: rows and columns, negative too."""
+    shape = _image(shapes)
+    return shape, (parts.copy("roll", n * prod(shape)),)
+
+
+def space_to_depth(shapes: Sequence[Shape], n: int, block: int = 2) -> Result:
+    """Each block of positions as one position with as many times the channels."""
+    c, h, w = _image(shapes)
+    side = _whole("block", block)
+    if h % side or w % side:
+        raise ShapeError(f"its {h}x{w} positions are not made of {side}x{side} blocks")
+    return (c * side**2, h // side, w // side), (parts.copy("gather", n * c * h * w),)
+
+
+def to_tokens(shapes: Sequence[Shape], n: int) -> Result:
+    """The positions of a map in one row: a view."""
+    c, h, w = _image(shapes)
+    return (c, 1, h * w), ()
+
+
+def class_token(shapes: Sequence[Shape], n: int) -> Result:
+    """One trained token in front of the others."""
+    c, rows, tokens = _image(shapes)
+    if rows != 1:
+        raise ShapeError(f"it needs a row of tokens, and its input is {rows}x{tokens}; put a to_tokens before it")
+    out = (c, 1, tokens + 1)
+    # The token is held once and expanded to the batch; the concatenation reads each element once.
+    part = Part("concat", "move", params=c, reads=n * c * tokens + c, writes=n * prod(out))
+    return out, (part,)
+
+
+def position_embedding(shapes: Sequence[Shape], n: int) -> Result:
+    """A trained number for every channel and position, added."""
+    shape = _one(shapes)
+    size = prod(shape)
+    return shape, (Part("add", "add", params=size, adds=n * size, reads=n * size + size, writes=n * size),)
+
+
+def take_token(shapes: Sequence[Shape], n: int, index: int = 0) -> Result:
+    """One token of a row: a view."""
+    c, h, w = _image(shapes)
+    if h != 1 or _whole("index", index, 0) >= w:
+        raise ShapeError(f"there is no token {index} in {h}x{w} positions")
+    return (c,), ()
+
+
 _ACTIVATIONS = ("relu", "relu6", "leaky_relu", "elu", "silu", "gelu", "sigmoid", "tanh", "hardswish", "hardsigmoid")
 
 PRIMITIVES: dict[str, Callable[..., Result]] = {
     **dict.fromkeys(_ACTIVATIONS, activation),
+    "adaptive_avgpool": adaptive_avgpool,
     "add": add,
     "avgpool": avgpool,
     "batchnorm": batchnorm,
+    "channel_shuffle": channel_shuffle,
+    "chunk": chunk,
+    "class_token": class_token,
     "concat": concat,
+    "crop": crop,
     "dropout": dropout,
     "flatten": flatten,
     "global_avgpool": global_avgpool,
+    "layer_scale": layer_scale,
+    "layernorm": layernorm,
     "maxpool": maxpool,
+    "mul": mul,
+    "pad": pad,
+    "position_embedding": position_embedding,
+    "prelu": prelu,
+    "roll": roll,
     "softmax": softmax,
+    "space_to_depth": space_to_depth,
+    "take_token": take_token,
+    "to_tokens": to_tokens,
+    "upsample": upsample,
 }
 
 

@@ -6,8 +6,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from flopcalc.networks.network import INPUT, Layer, Network
+from flopcalc.pytorch.layers import _maps as maps
 from flopcalc.pytorch.layers import build_layer
-from flopcalc.pytorch.layers._blocks import Add, Concat
+from flopcalc.pytorch.layers._blocks import Add, ChannelShuffle, Concat
 
 
 class _Join(nn.Module):
@@ -25,7 +26,7 @@ class _Join(nn.Module):
 
 def _batchnorm(layer: Layer, factory: dict[str, Any]) -> nn.Module:
     kind = nn.BatchNorm2d if len(layer.in_shape) == 3 else nn.BatchNorm1d
-    return kind(layer.in_shape[0], **factory)
+    return kind(layer.in_shape[0], affine=not layer.settings.get("frozen", False), **factory)
 
 
 _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -45,26 +46,51 @@ _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 def _pool(kind: Callable[..., nn.Module]) -> Callable[[Layer, dict[str, Any]], nn.Module]:
     def make(layer: Layer, factory: dict[str, Any]) -> nn.Module:
         settings = layer.settings
-        return kind(settings.get("k", 2), settings.get("stride"), settings.get("padding", 0))
+        ceil = settings.get("ceil", False)
+        return kind(settings.get("k", 2), settings.get("stride"), settings.get("padding", 0), ceil_mode=ceil)
 
     return make
 
 
+def _prelu(layer: Layer, factory: dict[str, Any]) -> nn.Module:
+    return nn.PReLU(1 if layer.settings.get("shared") else layer.in_shape[0], **factory)
+
+
 _BUILDERS: dict[str, Callable[[Layer, dict[str, Any]], nn.Module]] = {
+    "adaptive_avgpool": lambda layer, factory: nn.AdaptiveAvgPool2d(layer.settings.get("size", 1)),
     "add": lambda layer, factory: Add(),
     "avgpool": _pool(nn.AvgPool2d),
     "batchnorm": _batchnorm,
+    "channel_shuffle": lambda layer, factory: ChannelShuffle(layer.settings.get("groups", 2)),
+    "chunk": lambda layer, factory: maps.Chunk(layer.settings.get("of", 2), layer.settings.get("part", 0)),
+    "class_token": lambda layer, factory: maps.ClassToken(layer.in_shape[0], **factory),
     "concat": lambda layer, factory: _Join(),
+    "crop": lambda layer, factory: maps.Crop(),
     "dropout": lambda layer, factory: nn.Dropout(),
     "flatten": lambda layer, factory: nn.Flatten(),
     "global_avgpool": lambda layer, factory: nn.AdaptiveAvgPool2d(1),
+    "layer_scale": lambda layer, factory: maps.LayerScale(layer.in_shape, **factory),
+    "layernorm": lambda layer, factory: maps.ChannelNorm(layer.in_shape[0], **factory),
     "maxpool": _pool(nn.MaxPool2d),
+    "mul": lambda layer, factory: maps.Product(),
+    "pad": lambda layer, factory: maps.Pad(layer.settings.get("amount", 0), layer.settings.get("multiple", 1)),
+    "position_embedding": lambda layer, factory: maps.PositionEmbedding(layer.in_shape, **factory),
+    "prelu": _prelu,
+    "roll": lambda layer, factory: maps.Roll(layer.settings.get("by", 1)),
     "softmax": lambda layer, factory: nn.Softmax(dim=1),
+    "space_to_depth": lambda layer, factory: maps.SpaceToDepth(layer.settings.get("block", 2)),
+    "take_token": lambda layer, factory: maps.TakeToken(layer.settings.get("index", 0)),
+    "to_tokens": lambda layer, factory: maps.ToTokens(),
+    "upsample": lambda layer, factory: maps.Upsample(layer.settings.get("scale", 2)),
 }
 
 
 def _build(layer: Layer, factory: dict[str, Any]) -> nn.Module:
     if layer.evaluation is not None:
+        if layer.kind == "linear" and len(layer.in_shape) == 3:
+            # The same layer at every position, where channels come first.
+            g = layer.evaluation.geometry
+            return nn.Conv2d(g.c_in, g.c_out, 1, bias=layer.evaluation.named["bias"], **factory)
         return build_layer(layer.evaluation, **factory)
     if layer.kind in _ACTIVATIONS:
         return _ACTIVATIONS[layer.kind]()
@@ -80,7 +106,8 @@ class NetworkModule(nn.Module):
         self._output = network.output
         self._last_use = {name: index for index, (_, inputs) in enumerate(self._plan) for name in inputs}
         for layer in network.layers:
-            self._place(layer.name, _build(layer, factory))
+            module = self.get_submodule(layer.weights_of) if layer.weights_of else _build(layer, factory)
+            self._place(layer.name, module)
 
     def _place(self, name: str, module: nn.Module) -> None:
         *folders, last = name.split(".")
@@ -96,7 +123,7 @@ class NetworkModule(nn.Module):
         values = {INPUT: x}
         for index, (name, inputs) in enumerate(self._plan):
             values[name] = self.get_submodule(name)(*(values[source] for source in inputs))
-            for source in inputs:
+            for source in set(inputs):
                 if self._last_use[source] == index and source != self._output:
                     del values[source]
         return values[self._output]

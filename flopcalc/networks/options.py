@@ -1,0 +1,91 @@
+"""The options of a network: declared in its description, given by the user, or set by one derived from it."""
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+from flopcalc.errors import FlopcalcError, clip, unknown_name
+from flopcalc.expression import evaluate
+from flopcalc.networks.values import Values, exact
+from flopcalc.operator import show
+from flopcalc.yamlfile import Map
+
+_KEYS = ("default", "help", "choices", "least")
+
+
+def read_options(values: Values, name: str, data: Map, given: Mapping[str, Any]) -> dict[str, Any]:
+    """All options of a description, with what was given in the place of the defaults."""
+    declared = data.get("options") or Map()
+    if not isinstance(declared, Map) or not all(isinstance(o, Map) and "default" in o for o in declared.values()):
+        raise values.error(data, "options", "options maps names to {default: ..., help: ...}")
+    for option, spec in declared.items():
+        values.known_keys(f"option {option}", spec, _KEYS)
+        if spec.get("choices") and spec["default"] not in spec["choices"]:
+            raise values.error(declared, option, f"the default of option {option} is not one of its choices")
+    known_options(name, declared, given)
+    return {option: read_option(option, spec, given) for option, spec in declared.items()}
+
+
+def known_options(name: str, declared: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Refuse options that the network does not have. Raises FlopcalcError (unknown-option-of-...)."""
+    for option in given:
+        if option not in declared:
+            has = f"{name} has: {', '.join(declared)}" if declared else f"{name} has no options"
+            raise unknown_name(f"option of {name}", option, declared, has)
+
+
+def read_option(option: str, spec: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
+    """The value of one option: that given, checked, or the default.
+
+    The default tells the kind: true or false, a whole number, a number with a decimal point (kept
+    exact), a list of whole numbers, or one of the choices.
+    """
+    default, choices = spec["default"], spec.get("choices")
+    kind = type(default)
+    value = given.get(option, default)
+    if choices:
+        found = {str(choice): choice for choice in choices}
+        if str(value) not in found:
+            raise _bad_option(option, value, f"one of {', '.join(found)}", spec)
+        return found[str(value)]
+    if kind is bool:
+        words = {"true": True, "false": False}
+        if str(value).lower() not in words:
+            raise _bad_option(option, value, "true or false", spec)
+        return words[str(value).lower()]
+    least = spec.get("least", 1)
+    if issubclass(kind, list):
+        pieces = value.split(",") if isinstance(value, str) else value
+        numbers = [_number(piece) for piece in pieces] if isinstance(pieces, list | tuple) else []
+        if not numbers or not all(type(number) is int and number >= least for number in numbers):
+            raise _bad_option(option, value, f"whole numbers of {least} or more, such as {_shown(default)}", spec)
+        return tuple(numbers)
+    number = _number(value)
+    if kind is int:
+        if type(number) is not int or number < least:
+            what = "a positive whole number" if least == 1 else f"a whole number of {least} or more"
+            raise _bad_option(option, value, what, spec)
+    elif not isinstance(number, int | Fraction) or isinstance(number, bool) or number <= 0:
+        raise _bad_option(option, value, "a positive number", spec)
+    return number
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            value = evaluate(value, {})
+        except FlopcalcError:
+            return None
+    return exact(value)
+
+
+def _shown(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else show(value)
+
+
+def _bad_option(option: str, value: object, wanted: str, spec: Mapping[str, Any]) -> FlopcalcError:
+    return FlopcalcError(
+        "bad-option",
+        f"option {option} is {clip(value)}; it must be {wanted}",
+        f"{option}: {spec.get('help', 'an option of the network')} (default: {_shown(spec['default'])})",
+    )

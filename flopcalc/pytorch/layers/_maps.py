@@ -1,0 +1,155 @@
+"""What networks do to feature maps and tokens between their layers; channels come first throughout."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class ChannelNorm(nn.LayerNorm):
+    """Layer normalisation over the channels of each position."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, ...) -> (n, c, ...)."""
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
+class LayerScale(nn.Module):
+    """Each channel times a trained number."""
+
+    def __init__(self, shape: Sequence[int], **factory: Any) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(shape[0], *(1 for _ in shape[1:]), **factory))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, ...) -> (n, c, ...)."""
+        return x * self.scale
+
+
+class Product(nn.Module):
+    """The product of two tensors; one may have a single position."""
+
+    def forward(self, one: Tensor, other: Tensor) -> Tensor:
+        """(n, c, h, w) and (n, c, h, w) or (n, c, 1, 1)."""
+        return one * other
+
+
+class Chunk(nn.Module):
+    """One of several equal groups of channels."""
+
+    def __init__(self, of: int, part: int) -> None:
+        super().__init__()
+        self.of, self.part = of, part
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, ...) -> (n, c / of, ...)."""
+        return x.chunk(self.of, dim=1)[self.part]
+
+
+class Pad(nn.Module):
+    """Zeros at the bottom and at the right, and up to a multiple."""
+
+    def __init__(self, amount: int | tuple[int, int], multiple: int) -> None:
+        super().__init__()
+        self.amount = amount if isinstance(amount, tuple) else (amount, amount)
+        self.multiple = multiple
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, h, w) -> (n, c, larger h, larger w)."""
+        more = [
+            -(-(size + extra) // self.multiple) * self.multiple - size
+            for size, extra in zip(x.shape[2:], self.amount, strict=True)
+        ]
+        return functional.pad(x, (0, more[1], 0, more[0]))
+
+
+class Crop(nn.Module):
+    """The first input cut to the size of the second."""
+
+    def forward(self, x: Tensor, like: Tensor) -> Tensor:
+        """(n, c, h, w), (n, d, h', w') -> (n, c, h', w')."""
+        return x[:, :, : like.shape[2], : like.shape[3]]
+
+
+class Roll(nn.Module):
+    """Positions moved around the edges."""
+
+    def __init__(self, by: int | tuple[int, int]) -> None:
+        super().__init__()
+        self.by = by if isinstance(by, tuple) else (by, by)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, h, w) -> (n, c, h, w)."""
+        return torch.roll(x, self.by, (2, 3))
+
+
+class SpaceToDepth(nn.Module):
+    """Each block of positions as one position; channels by column, then row of the block, then channel."""
+
+    def __init__(self, block: int) -> None:
+        super().__init__()
+        self.block = block
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, h, w) -> (n, c block^2, h / block, w / block)."""
+        steps = range(self.block)
+        return torch.cat([x[:, :, i :: self.block, j :: self.block] for j in steps for i in steps], dim=1)
+
+
+class Upsample(nn.Module):
+    """Nearest upsampling, by a factor or to the size of a second input."""
+
+    def __init__(self, scale: int) -> None:
+        super().__init__()
+        self.scale = scale
+
+    def forward(self, x: Tensor, like: Tensor | None = None) -> Tensor:
+        """(n, c, h, w) -> (n, c, larger h, larger w)."""
+        size = [side * self.scale for side in x.shape[2:]] if like is None else like.shape[2:]
+        return functional.interpolate(x, size=tuple(size))
+
+
+class ToTokens(nn.Module):
+    """The positions of a map in one row."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, h, w) -> (n, c, 1, h w)."""
+        return x.reshape(*x.shape[:2], 1, -1)
+
+
+class ClassToken(nn.Module):
+    """One trained token in front of the others."""
+
+    def __init__(self, channels: int, **factory: Any) -> None:
+        super().__init__()
+        self.token = nn.Parameter(torch.zeros(1, channels, 1, 1, **factory))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, 1, tokens) -> (n, c, 1, tokens + 1)."""
+        return torch.cat((self.token.expand(len(x), -1, -1, -1), x), dim=3)
+
+
+class PositionEmbedding(nn.Module):
+    """A trained number for every channel and position, added."""
+
+    def __init__(self, shape: Sequence[int], **factory: Any) -> None:
+        super().__init__()
+        self.embedding = nn.Parameter(torch.zeros(1, *shape, **factory))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, ...) -> (n, ...)."""
+        return x + self.embedding
+
+
+class TakeToken(nn.Module):
+    """One token of a row."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__()
+        self.index = index
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, 1, tokens) -> (n, c)."""
+        return x[:, :, 0, self.index]

@@ -1,0 +1,78 @@
+"""Every shipped network: its reference figures, its options, and the module that is built from it."""
+
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from flopcalc import convention, network, networks
+from flopcalc.yamlfile import read_file
+
+NAMES = networks.names()
+
+
+def _agrees(printed: Any, ours: int) -> bool:
+    """Equal to the unit, or, where digits are printed, rounded or cut to them."""
+    if isinstance(printed, int):
+        return printed == ours
+    units = {"K": 3, "M": 6, "G": 9, "B": 9}
+    text = str(printed)
+    scale = Fraction(10 ** units.get(text[-1], 0))
+    digits = text[:-1] if text[-1] in units else text
+    step = Fraction(1, 10 ** len(digits.partition(".")[2])) * scale
+    low = Fraction(digits) * scale
+    return low - step / 2 <= ours <= low + step / 2 or low <= ours < low + step
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_reference_figures(name: str) -> None:
+    """What the sources print for a network, and for its options, is what it comes to."""
+    rows = (read_file(networks.source(name), "network")).get("reference")
+    assert rows, f"{name} has no reference figures"
+    for row in rows:
+        assert row.get("source"), row
+        assert {"params", "macs"} & set(row), row
+        shape = tuple(row["input"]) if "input" in row else None
+        net = network(name, row.get("options"), input_shape=shape)
+        for kind in ("params", "macs"):
+            if kind in row:
+                ours = net.total(kind)
+                if kind == "macs" and "convention" in row:
+                    ours = net.fold(convention.get(row["convention"]).of)
+                assert _agrees(row[kind], ours), (row, kind, ours)
+
+
+def test_printed_digits() -> None:
+    """Rounded or cut, but no other neighbour."""
+    assert _agrees("4.09G", 4_089_184_256)
+    assert _agrees("4.08G", 4_089_184_256)
+    assert not _agrees("4.10G", 4_089_184_256)
+    assert not _agrees("4.07G", 4_089_184_256)
+    assert _agrees(7, 7)
+    assert not _agrees(7, 8)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_module_built_from_it(name: str) -> None:
+    """Every kind of work of every layer, counted in the module that the description builds."""
+    pytest.importorskip("torch")
+    from flopcalc.pytorch.crosscheck import confront_network
+
+    for row in confront_network(network(name, batch=2)):
+        assert row.derived == row.counted, row.part
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_option_says_what_it_is(name: str) -> None:
+    """Options have a help text, and change something or are refused with a reason."""
+    data = read_file(networks.source(name), "network")
+    for option, spec in (data.get("options") or {}).items():
+        assert spec.get("help"), option
+
+
+def test_parameters_do_not_depend_on_batch_and_macs_are_linear_in_it() -> None:
+    """For all of them."""
+    for name in NAMES:
+        one, three = network(name), network(name, batch=3)
+        assert one.params == three.params, name
+        assert 3 * one.macs == three.macs, name
