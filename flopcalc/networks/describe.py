@@ -292,6 +292,7 @@ class _Reader(Values):
             if not layer.cost.params:
                 continue
             twin = held.get(owner + layer.name.removeprefix(full))
+            twin = held[twin.weights_of] if twin and twin.weights_of else twin
             if twin is None or (twin.kind, twin.cost.params) != (layer.kind, layer.cost.params):
                 why = f"{entry.label}: {layer.name} has no twin of the same kind and size in {clip(owner)}"
                 raise self.error(entry.spec, "weights_of", why)
