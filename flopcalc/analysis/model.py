@@ -7,15 +7,8 @@ from flopcalc.convention import Convention
 from flopcalc.cost import DTYPE_BYTES
 from flopcalc.networks.network import Layer, Network
 from flopcalc.networks.replace import Replacement
-from flopcalc.operator import show
 
 _SUMMED = ("params", "macs", "flops", "activations", "steps", "adds", "muls", "other", "traffic")
-
-
-def replace_text(replacement: Replacement) -> str:
-    """`spconv:alpha=1/4`: a replacement as it is written on the command line."""
-    options = ",".join(f"{name}={show(value)}" for name, value in replacement.options.items())
-    return f"{replacement.operator.name}:{options}" if options else replacement.operator.name
 
 
 def model_record(
@@ -34,13 +27,16 @@ def model_record(
         "input": list(network.input_shape),
         "batch": network.batch,
         "options": dict(network.options),
-        "replace": replace_text(replacement) if replacement else None,
+        "replace": replacement.plan.text if replacement else None,
+        "where": replacement.plan.where if replacement else None,
+        "keep": list(replacement.plan.keep) if replacement else [],
         **{kind: sums[kind] for kind in _SUMMED},
         "dtype": dtype,
         "cost": sum(layer["cost"] for layer in layers),
         "baseline": _baseline(plain, convention) if replacement else None,
         "replaced": len(replacement.replaced) if replacement else 0,
         "replaced_layers": list(replacement.replaced) if replacement else [],
+        "replaced_by": dict(replacement.replaced_by) if replacement else {},
         "skipped": [{"name": name, "reason": reason} for name, reason in replacement.skipped] if replacement else [],
         "layers": layers,
         "uncounted": [],

@@ -6,23 +6,19 @@ from typing import Any
 
 import click
 
-from flopcalc import convention, networks, registry
+from flopcalc import convention, networks
 from flopcalc.analysis.model import grouped, model_record
 from flopcalc.cli.common import Whole, emit, output_options, whole
+from flopcalc.cli.replacing import read_plan, replace_options
 from flopcalc.convention import Convention
 from flopcalc.errors import FlopcalcError, clip
-from flopcalc.networks.replace import replace_convolutions
+from flopcalc.networks.replace import replace_layers
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
 
 
 @click.command("model", epilog="Example: flopcalc model resnet50 --replace spconv:alpha=1/4")
 @click.argument("name", metavar="NETWORK")
-@click.option(
-    "--replace",
-    "replace_text",
-    metavar="OPERATOR[:NAME=VALUE,...]",
-    help="Put this operator in the place of the convolutions that it may stand for.",
-)
+@replace_options
 @click.option("--set", "settings", metavar="NAME=VALUE", multiple=True, help="An option of the network; repeatable.")
 @click.option("--input", "input_text", metavar="CxHxW", help="Input shape (default: the network's own).")
 @click.option("--batch", type=Whole(), default=1, show_default=True, help="Batch size.")
@@ -34,19 +30,18 @@ from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table
 )
 @output_options
 def command(
-    name: str, replace_text: str | None, settings: tuple[str, ...], input_text: str | None, batch: int,
-    by: str | None, fmt: str | None, output: str | None, convention_name: str, dtype: str,
+    name: str, replace_texts: tuple[str, ...], where: str | None, keep: tuple[str, ...], settings: tuple[str, ...],
+    input_text: str | None, batch: int, by: str | None, fmt: str | None, output: str | None, convention_name: str,
+    dtype: str,
 ) -> None:  # fmt: skip
     """Cost of a network, whole or with layers replaced.
 
     NETWORK is a name that `flopcalc list` shows, or the path of a YAML description.
     """
     chosen = convention.get(convention_name)
+    plan = read_plan(replace_texts, where, keep)
     plain = networks.load(name, _settings(settings), _input_shape(input_text), batch)
-    replacement = None
-    if replace_text is not None:
-        operator, options = registry.parse(replace_text)
-        replacement = replace_convolutions(plain, operator, options)
+    replacement = replace_layers(plain, plan) if plan else None
     record = model_record(plain, replacement, chosen, dtype)
     to_csv = fmt == "csv" or (fmt is None and (output or "").endswith(".csv"))
     emit(_document(record, by or ("layer" if to_csv else "stage"), chosen), fmt, output)
@@ -96,7 +91,8 @@ def _document(record: dict[str, Any], by: str, chosen: Convention) -> Document:
     blocks: list[Table | Facts | Lines] = [_rows(record, by, chosen), Facts(facts)]
     if record["replace"]:
         blocks.insert(0, _before_after(record, chosen))
-        blocks.append(Lines(f"Replaced by {record['replace']}", list(_replaced(record))))
+        where = f", where {record['where']}" if record["where"] else ""
+        blocks.append(Lines(f"Replaced by {record['replace']}{where}", list(_replaced(record))))
     if record["notes"]:
         blocks.append(Lines("Notes", record["notes"]))
     return Document(title, blocks, record)
@@ -113,8 +109,12 @@ def _before_after(record: dict[str, Any], chosen: Convention) -> Table:
 
 
 def _replaced(record: dict[str, Any]) -> Iterable[str]:
-    names = record["replaced_layers"]
-    yield f"{len(names)} layers replaced{': ' if names else ''}{', '.join(names)}"
+    labels = record["replaced_by"]
+    several = len(set(labels.values())) > 1
+    for label in dict.fromkeys(labels.values()) or [""]:
+        names = [name for name in labels if labels[name] == label]
+        by = f" by {label}" if several else ""
+        yield f"{len(names)} layers replaced{by}{': ' if names else ''}{', '.join(names)}"
     reasons = Counter(skip["reason"] for skip in record["skipped"])
     for reason, count in reasons.items():
         examples = [skip["name"] for skip in record["skipped"] if skip["reason"] == reason]
