@@ -25,6 +25,7 @@ def model_record(
         "name": network.name,
         "title": network.title,
         "input": list(network.input_shape),
+        "inputs": list(network.inputs) or ["x".join(map(str, network.input_shape))],
         "batch": network.batch,
         "options": dict(network.options),
         "replace": replacement.plan.text if replacement else None,
@@ -39,9 +40,9 @@ def model_record(
         "replaced_by": dict(replacement.replaced_by) if replacement else {},
         "skipped": [{"name": name, "reason": reason} for name, reason in replacement.skipped] if replacement else [],
         "layers": layers,
-        "uncounted": [],
+        "uncounted": [{"op": one.op, "module": one.module, "count": one.times} for one in network.uncounted],
         "convention": convention.name,
-        "notes": list(replacement.notes) if replacement else [],
+        "notes": [*network.remarks, *(replacement.notes if replacement else ())],
     }
 
 
@@ -71,3 +72,14 @@ def grouped(layers: Sequence[dict[str, Any]], by: str) -> list[dict[str, Any]]:
             group[kind] += layer[kind]
         group["out"] = layer["out"]
     return list(groups.values())
+
+
+def dearest(rows: Sequence[dict[str, Any]], top: int) -> list[dict[str, Any]]:
+    """The `top` dearest of rows (layers or groups), with their share of all and that of all down to them."""
+    total = sum(row["cost"] for row in rows) or 1
+    found: list[dict[str, Any]] = []
+    running = 0
+    for row in sorted(rows, key=lambda row: -row["cost"])[:top]:
+        running += row["cost"]
+        found.append({**row, "share": row["cost"] / total, "cumulated": running / total})
+    return found

@@ -4,7 +4,6 @@ This is the one place that runs a user's code, and only code that the user named
 in it becomes one line and a hint; what it prints goes to stderr, so that JSON stays JSON.
 """
 
-import ast
 import importlib
 import importlib.util
 import inspect
@@ -239,16 +238,6 @@ def _told(error: BaseException) -> str:
 
 
 # Finding and building -------------------------------------------------------------------------------
-
-
-def defined_names(path: str) -> list[str]:
-    """Classes and functions of a Python file, without running it; empty where it cannot be read."""
-    with suppress(OSError, SyntaxError, ValueError, RecursionError, MemoryError):
-        with open(path, encoding="utf-8") as file:
-            tree = ast.parse(file.read(10**7))
-        kinds = (ast.ClassDef, ast.FunctionDef)
-        return [node.name for node in tree.body if isinstance(node, kinds) and not node.name.startswith("_")]
-    return []
 
 
 def _attribute(found: Any, place: str, attribute: str) -> Any:

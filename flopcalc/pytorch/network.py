@@ -10,8 +10,10 @@ from torch.nn.utils import parametrize
 
 from flopcalc.cost import Cost, Part
 from flopcalc.errors import FlopcalcError, clip, reason
+from flopcalc.networks.choose import Plan
 from flopcalc.networks.inputs import Input
 from flopcalc.networks.network import INPUT, Layer, Network, Uncounted
+from flopcalc.networks.replace import Replacement
 from flopcalc.pytorch.hooks import Count, Shapes, count
 from flopcalc.pytorch.load import load_module, visiting
 from flopcalc.pytorch.rules import Work
@@ -127,12 +129,20 @@ def counted_network(
     )
 
 
-def read_target(target: str, settings: Mapping[str, Any], inputs: Sequence[Input], batch: int = 1) -> Network:
-    """Load, build and count what a user named. See `flopcalc.pytorch.load`. Raises FlopcalcError."""
+def read_target(
+    target: str, settings: Mapping[str, Any], inputs: Sequence[Input], batch: int = 1, plan: Plan | None = None
+) -> tuple[Network, Replacement | None]:
+    """Load, build and count what a user named, as it is and with layers replaced. See `flopcalc.pytorch.load`.
+
+    Raises FlopcalcError for whatever goes wrong, in the user's code as well.
+    """
     with visiting(target):
         module = load_module(target, settings)
         try:
-            return counted_network(module, inputs, batch, name=target, options=settings)
+            plain = counted_network(module, inputs, batch, name=target, options=settings)
+            if plan is None:
+                return plain, None
+            raise NotImplementedError
         except (KeyboardInterrupt, FlopcalcError):
             raise
         except BaseException as error:
