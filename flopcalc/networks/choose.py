@@ -18,6 +18,9 @@ from flopcalc.geometry import Geometry, short
 from flopcalc.networks import clause
 from flopcalc.operator import Evaluation, Operator, Site, Value, show
 
+# A linear layer takes channels last, or a flat input.
+_NOT_ON_A_GRID = frozenset({"linear"})
+
 _WHERE = re.compile(r"\s+where(?:\s+|$)")
 
 
@@ -85,6 +88,7 @@ class Spot(NamedTuple):
     names: it has several where a module is shared; the first is what it goes by. geometries: one for
     each size it is called with. sized: whether the input's size is known; else h, w, h_out and w_out
     hold no meaning. place: its number among the convolutions, from 0; among: how many they are.
+    problem: why nothing may stand here, or None; geometries may then be empty.
     """
 
     names: tuple[str, ...]
@@ -95,6 +99,7 @@ class Spot(NamedTuple):
     place: int
     among: int
     sized: bool = True
+    problem: str | None = None
 
     @property
     def name(self) -> str:
@@ -159,6 +164,8 @@ def _kept_by(spot: Spot, keep: Iterable[str]) -> str | None:
 def _decide(spot: Spot, plan: Plan) -> Decision:
     if (pattern := _kept_by(spot, plan.keep)) is not None:
         return Decision(spot, reason=f"kept as asked: {pattern}")
+    if spot.problem is not None:
+        return Decision(spot, reason=spot.problem)
     reasons: list[tuple[str, str]] = []
     for request in plan.requests:
         found = [_take(spot, g, request, plan) for g in spot.geometries]
@@ -196,11 +203,20 @@ def _take(spot: Spot, g: Geometry, request: Request, plan: Plan) -> Evaluation |
         evaluation = operator.evaluate(g, given)
     except FlopcalcError as error:
         return error.message.removeprefix(f"{operator.name} cannot stand here: ")
-    if (evaluation.in_shape, evaluation.out_shape) != ((g.c_in, g.h, g.w), (g.c_out, g.h_out, g.w_out)):
+    if not _fits(evaluation):
         return "it takes or gives another shape"
     if evaluation.cost == spot.cost(g):
         return "it is this convolution already"
     return evaluation
+
+
+def _fits(evaluation: Evaluation) -> bool:
+    """Whether the operator takes and gives what the convolution takes and gives."""
+    g, operator = evaluation.geometry, evaluation.operator
+    axes = zip((g.h, g.w), g.kernel, g.stride, g.padding, g.dilation, strict=True)
+    if tuple(operator.size_out(*axis) for axis in axes) != (g.h_out, g.w_out) or operator.name in _NOT_ON_A_GRID:
+        return False
+    return (evaluation.in_shape, evaluation.out_shape) == ((g.c_in, g.h, g.w), (g.c_out, g.h_out, g.w_out))
 
 
 def _fields(spot: Spot, g: Geometry, policy: bool) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Real PyTorch layers, counting them, and building networks. Everything that imports torch is in here.
 
 Public: `count` (a module's cost by running it), `counted_network` (the same as named layers),
-`build_network` (a description as an nn.Module), `build_layer` (an operator's module), and the layers
-themselves in `flopcalc.pytorch.layers`.
+`build_network` (a description as an nn.Module), `replace` (convolutions of any module by operators),
+`build_layer` (an operator's module), and the layers themselves in `flopcalc.pytorch.layers`.
 """
 
 from flopcalc.errors import missing_package
@@ -16,5 +16,6 @@ from flopcalc.pytorch.build import build_network
 from flopcalc.pytorch.hooks import Count, count
 from flopcalc.pytorch.layers import build_layer
 from flopcalc.pytorch.network import counted_network
+from flopcalc.pytorch.surgery import Replaced, replace
 
-__all__ = ["Count", "build_layer", "build_network", "count", "counted_network"]
+__all__ = ["Count", "Replaced", "build_layer", "build_network", "count", "counted_network", "replace"]
