@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from difflib import get_close_matches
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -77,7 +77,14 @@ def _descriptor_to_stderr() -> Iterator[None]:
         os.close(kept)
 
 
-def load_module(target: str, settings: Mapping[str, Any]) -> nn.Module:
+class Loaded(NamedTuple):
+    """A module, and whether it was built for us alone (or is an object of the user's code)."""
+
+    module: nn.Module
+    built: bool
+
+
+def load_module(target: str, settings: Mapping[str, Any]) -> Loaded:
     """The nn.Module that a target names, built on the meta device where its code allows.
 
     settings: keywords for the factory. To be called inside `visiting(target)`, as is the forward.
@@ -93,7 +100,7 @@ def load_module(target: str, settings: Mapping[str, Any]) -> nn.Module:
         if settings:
             why = f"{target} is a module that is already built: --set has nobody to go to"
             raise FlopcalcError("bad-option", why, "name a class or a function that builds it")
-        return _plain(found)
+        return Loaded(_plain(found), built=False)
     if not callable(found):
         raise FlopcalcError(
             "not-a-module",
@@ -110,7 +117,7 @@ def load_module(target: str, settings: Mapping[str, Any]) -> nn.Module:
             "let it return an nn.Module" if not inside else "there is a module inside: let a function return it alone"
         )
         raise FlopcalcError("not-a-module", f"{target} returned {_article(module)}, not an nn.Module", hint)
-    return _plain(module)
+    return Loaded(_plain(module), built=True)
 
 
 def _plain(module: nn.Module) -> nn.Module:

@@ -14,9 +14,11 @@ from flopcalc.networks.choose import Plan
 from flopcalc.networks.inputs import Input
 from flopcalc.networks.network import INPUT, Layer, Network, Uncounted
 from flopcalc.networks.replace import Replacement
+from flopcalc.pytorch.convolutions import MARK
 from flopcalc.pytorch.hooks import Count, Shapes, count
-from flopcalc.pytorch.load import load_module, visiting
+from flopcalc.pytorch.load import Loaded, load_module, visiting
 from flopcalc.pytorch.rules import Work
+from flopcalc.pytorch.surgery import replace
 
 # The name of what a module's own forward does, outside its children.
 ROOT = "(model)"
@@ -63,6 +65,9 @@ def kind_of(module: nn.Module) -> str:
         return plain if groups == 1 else depthwise if groups == channels == module.out_channels else grouped
     if isinstance(module, nn.AdaptiveAvgPool2d):
         return "global_avgpool" if module.output_size in (1, (1, 1)) else cls.__name__
+    if MARK in module.__dict__:
+        # A replacement knows what it is: spconv(alpha=1/4).
+        return str(module.__dict__[MARK]).partition("(")[0]
     package, _, file = cls.__module__.rpartition(".")
     if package == "flopcalc.pytorch.layers":
         return cls.__name__.lower() if file.startswith("_") else file
@@ -71,7 +76,7 @@ def kind_of(module: nn.Module) -> str:
 
 def _is_whole(module: nn.Module) -> bool:
     """Whether a module stands for one layer, children included: operators of ours, fused attention."""
-    ours = type(module).__module__.startswith("flopcalc.pytorch.layers.")
+    ours = MARK in module.__dict__ or type(module).__module__.startswith("flopcalc.pytorch.layers.")
     return ours or isinstance(module, nn.MultiheadAttention) or parametrize.is_parametrized(module)
 
 
@@ -104,8 +109,7 @@ def counted_network(
     """
     if not isinstance(batch, int) or not 1 <= batch <= 10**9:
         raise FlopcalcError("bad-dimension", f"batch is {clip(batch)}; it must be from 1 to 10^9", "give --batch 1")
-    given = [_tensor(one, batch) for one in inputs if one.name is None]
-    named = {one.name: _tensor(one, batch) for one in inputs if one.name is not None}
+    given, named = _arguments(inputs, batch)
     try:
         counted = count(module, *given, **named)
     except FlopcalcError as error:
@@ -137,17 +141,42 @@ def read_target(
     Raises FlopcalcError for whatever goes wrong, in the user's code as well.
     """
     with visiting(target):
-        module = load_module(target, settings)
+        loaded = load_module(target, settings)
         try:
-            plain = counted_network(module, inputs, batch, name=target, options=settings)
-            if plan is None:
-                return plain, None
-            raise NotImplementedError
+            plain = counted_network(loaded.module, inputs, batch, name=target, options=settings)
+            return plain, _replaced(loaded, plain, inputs, plan) if plan else None
         except (KeyboardInterrupt, FlopcalcError):
             raise
         except BaseException as error:
             why = f"the forward pass of {target} failed: {type(error).__name__}: {reason(error)}"
             raise FlopcalcError("uncountable-module", why, "see the traceback with --debug") from error
+
+
+def _replaced(loaded: Loaded, plain: Network, inputs: Sequence[Input], plan: Plan) -> Replacement:
+    """The network again, with layers replaced. What the user's code holds on to is copied first."""
+    texts = [request.text for request in plan.requests]
+    given, named = _arguments(inputs, plain.batch)
+    if given and named:
+        given = [*inspect.signature(loaded.module.forward).bind_partial(*given).arguments.items()]
+        named, given = {**dict(given), **named}, []
+    done = replace(
+        loaded.module, texts, where=plan.where, keep=plan.keep, inputs=named or given, inplace=loaded.built
+    )  # fmt: skip
+    network = counted_network(done.module, inputs, plain.batch, name=plain.name, options=plain.options)
+    return Replacement(
+        network._replace(title=plain.title),
+        plan,
+        tuple(name or ROOT for name in done.replaced),
+        {name or ROOT: label for name, label in done.replaced.items()},
+        tuple((name or ROOT, why) for name, why in done.skipped.items()),
+        done.notes,
+    )
+
+
+def _arguments(inputs: Sequence[Input], batch: int) -> tuple[list[Any], dict[str, Any]]:
+    """What the forward is given, by position and by name."""
+    named = {one.name: _tensor(one, batch) for one in inputs if one.name is not None}
+    return [_tensor(one, batch) for one in inputs if one.name is None], named
 
 
 def _tensor(one: Input, batch: int) -> Any:
