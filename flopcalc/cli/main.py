@@ -18,6 +18,7 @@ COMMANDS = {
     "compare": "Several operators on one shape, side by side.",
     "formula": "Printed, corrected and exact cost of an operator, as algebra.",
     "model": "Cost of a network, whole or with layers replaced.",
+    "diff": "Two networks, or two versions of one, layer by layer.",
     "verify": "Confront formulas, prints and counts.",
     "list": "The operators and networks that flopcalc knows.",
     "errata": "What the sources get wrong, with the evidence.",

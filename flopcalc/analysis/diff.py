@@ -1,0 +1,147 @@
+"""Two networks, layer by layer: what stayed, changed, came, went, and what only got another name.
+
+Works on layer records, the `layers` of `flopcalc/model/1`, so that a record that was written down
+earlier serves as well. Pure data in, pure data out.
+"""
+
+from collections.abc import Sequence
+from difflib import SequenceMatcher
+from typing import Any, Literal, NamedTuple
+
+from flopcalc.convention import Convention
+
+Record = dict[str, Any]
+Status = Literal["same", "renamed", "changed", "removed", "added"]
+_KINDS = ("params", "macs", "flops", "activations", "traffic", "steps", "cost")
+# What a layer is, apart from its name.
+_SIGNATURE = ("type", "in", "out", "params", "macs", "flops")
+# Above so many pairs to compare, layers that are very frequent no longer serve as anchors.
+_MANY = 4_000_000
+
+
+class Match(NamedTuple):
+    """A layer in the first network, the second, or both. changes: which of its fields differ."""
+
+    status: Status
+    first: Record | None
+    second: Record | None
+    changes: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The layer's name, in the second network where it is there."""
+        return str((self.second or self.first or {})["name"])
+
+    def delta(self, kind: str) -> int:
+        """How much more the second has of one kind."""
+        return sum(sign * one[kind] for sign, one in ((1, self.second), (-1, self.first)) if one is not None)
+
+
+def match_layers(first: Sequence[Record], second: Sequence[Record]) -> list[Match]:
+    """Match the layers of two networks, in the order of the second, removed ones where they stood.
+
+    A layer is its name. Where a name is in one network only, layers of equal type, shapes and cost that
+    follow one another in both are the same under another name. The last piece of a name that is a number
+    tells a place in a list, not what stands there: such a layer is looked for elsewhere as well when
+    what stands at its place is no longer equal.
+    """
+    index = {layer["name"]: j for j, layer in enumerate(second)}
+    pairs: dict[int, int] = {}
+    loose: list[int] = []
+    for i, layer in enumerate(first):
+        j = index.get(layer["name"])
+        if j is None or (_is_place(layer) and _signature(layer) != _signature(second[j])):
+            loose.append(i)
+        else:
+            pairs[i] = j
+    taken = set(pairs.values())
+    free = [j for j in range(len(second)) if j not in taken]
+    found = _aligned([_signature(first[i]) for i in loose], [_signature(second[j]) for j in free])
+    pairs |= {loose[a]: free[b] for a, b in found}
+    taken = set(pairs.values())
+    # What is left under its old name has changed there.
+    for i in loose:
+        j = index.get(first[i]["name"])
+        if i not in pairs and j is not None and j not in taken:
+            pairs[i] = j
+    return list(_in_order(first, second, pairs))
+
+
+def _is_place(layer: Record) -> bool:
+    return bool(layer["name"].rpartition(".")[2].isdigit())
+
+
+def _signature(layer: Record) -> tuple[Any, ...]:
+    return tuple(tuple(layer[key]) if isinstance(layer[key], list) else layer[key] for key in _SIGNATURE)
+
+
+def _aligned(first: list[tuple[Any, ...]], second: list[tuple[Any, ...]]) -> list[tuple[int, int]]:
+    """Places of equal items, in order: a common beginning, a common end, and the longest runs between."""
+    start, limit = 0, min(len(first), len(second))
+    while start < limit and first[start] == second[start]:
+        start += 1
+    end = 0
+    while end < limit - start and first[-1 - end] == second[-1 - end]:
+        end += 1
+    pairs = [(k, k) for k in range(start)]
+    a, b = first[start : len(first) - end], second[start : len(second) - end]
+    blocks = SequenceMatcher(None, a, b, autojunk=len(a) * len(b) > _MANY).get_matching_blocks()
+    pairs += [(start + block.a + k, start + block.b + k) for block in blocks for k in range(block.size)]
+    return pairs + [(len(first) - 1 - k, len(second) - 1 - k) for k in range(end)]
+
+
+def _in_order(first: Sequence[Record], second: Sequence[Record], pairs: dict[int, int]) -> list[Match]:
+    back = {j: i for i, j in pairs.items()}
+    matches: list[Match] = []
+    shown = 0
+    for j, layer in enumerate(second):
+        i = back.get(j)
+        if i is None:
+            matches.append(Match("added", None, layer))
+            continue
+        matches += [Match("removed", first[k], None) for k in range(shown, i) if k not in pairs]
+        shown = max(shown, i + 1)
+        matches.append(_pair(first[i], layer))
+    return [*matches, *(Match("removed", first[k], None) for k in range(shown, len(first)) if k not in pairs)]
+
+
+def _pair(one: Record, other: Record) -> Match:
+    changes = tuple(key for key in ("type", "in", "out", *_KINDS) if one[key] != other[key])
+    if changes:
+        return Match("changed", one, other, changes)
+    return Match("same" if one["name"] == other["name"] else "renamed", one, other)
+
+
+_OF_NETWORK = ("name", "title", "input", "inputs", "batch", "options", "replace", *_KINDS, "uncounted")
+
+
+def diff_record(first: Record, second: Record, convention: Convention) -> Record:
+    """`flopcalc/diff/1` from two records of `flopcalc/model/1` under one convention, ready for JSON."""
+    matches = match_layers(first["layers"], second["layers"])
+    counts = dict.fromkeys(("same", "renamed", "changed", "removed", "added"), 0)
+    for match in matches:
+        counts[match.status] += 1
+    return {
+        "schema": "flopcalc/diff/1",
+        "a": {key: first[key] for key in _OF_NETWORK},
+        "b": {key: second[key] for key in _OF_NETWORK},
+        "difference": {kind: second[kind] - first[kind] for kind in _KINDS},
+        "ratio": {kind: second[kind] / first[kind] if first[kind] else None for kind in _KINDS},
+        "counts": counts,
+        "layers": [_row(match) for match in matches],
+        "dtype": second["dtype"],
+        "convention": convention.name,
+    }
+
+
+def _row(match: Match) -> Record:
+    before, after = match.first, match.second
+    return {
+        "status": match.status,
+        "name": match.name,
+        "was": before["name"] if before and after and before["name"] != after["name"] else None,
+        "changes": list(match.changes),
+        "difference": {kind: match.delta(kind) for kind in _KINDS},
+        "a": before,
+        "b": after,
+    }
