@@ -128,13 +128,14 @@ def diff_record(first: Record, second: Record, convention: Convention) -> Record
         "difference": {kind: second[kind] - first[kind] for kind in _KINDS},
         "ratio": {kind: second[kind] / first[kind] if first[kind] else None for kind in _KINDS},
         "counts": counts,
-        "layers": [_row(match) for match in matches],
+        "layers": [match_row(match) for match in matches],
         "dtype": second["dtype"],
         "convention": convention.name,
     }
 
 
-def _row(match: Match) -> Record:
+def match_row(match: Match) -> Record:
+    """A match as plain data."""
     before, after = match.first, match.second
     return {
         "status": match.status,

@@ -17,10 +17,9 @@ def model_record(
 ) -> dict[str, Any]:
     """Everything that `flopcalc model` knows, ready for JSON. Sums are exact."""
     network = replacement.network if replacement else plain
-    layers = [_layer(layer, network.batch, convention) for layer in network.layers]
+    layers = [_layer(layer, network.batch, convention, DTYPE_BYTES[dtype]) for layer in network.layers]
     sums = {kind: sum(layer[kind] for layer in layers) for kind in _SUMMED}
     sums["steps"] = network.total("steps")
-    sums["traffic"] *= DTYPE_BYTES[dtype]
     return {
         "schema": "flopcalc/model/1",
         "name": network.name,
@@ -51,11 +50,14 @@ def _baseline(plain: Network, convention: Convention) -> dict[str, int]:
     return {"params": plain.params, "macs": plain.macs, "cost": plain.fold(convention.of)}
 
 
-def _layer(layer: Layer, batch: int, convention: Convention) -> dict[str, Any]:
+def _layer(layer: Layer, batch: int, convention: Convention, element: int) -> dict[str, Any]:
+    """element: bytes of one."""
+    sums = layer.cost.totals()
     return {
         "name": layer.name,
         "type": layer.kind,
-        **layer.cost.totals(),
+        **sums,
+        "traffic": sums["traffic"] * element,
         "cost": convention.of(layer.cost, batch),
         "in": list(layer.in_shape),
         "out": list(layer.out_shape),

@@ -10,11 +10,12 @@ from flopcalc import convention
 from flopcalc.analysis.diff import diff_record
 from flopcalc.analysis.model import model_record
 from flopcalc.cli.common import Whole, emit, output_options
-from flopcalc.cli.target import check_counted, read_target, strict_option, target_options, uncounted_lines
+from flopcalc.cli.target import check_counted, strict_option, target_options, uncounted_lines
 from flopcalc.convention import Convention
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks.options import option_text
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
+from flopcalc.targets import read_target
 
 # So many renamed layers are shown.
 _EXAMPLES = 3
@@ -140,7 +141,7 @@ def _changes(record: dict[str, Any], shown: list[dict[str, Any]], headline: str)
     columns = (Column("layer", "text"), Column("what", "text"), Column("params", "difference"),
                Column(headline, "difference"))  # fmt: skip
     rows: list[list[Cell]] = [
-        [row["name"], _what(row), row["difference"]["params"], row["difference"]["cost"]] for row in shown
+        [row["name"], what_changed(row), row["difference"]["params"], row["difference"]["cost"]] for row in shown
     ]
     equal = len(record["layers"]) - len(shown)
     end: list[list[Cell]] = [[f"{equal:,} equal layers", "", 0, 0]] if equal else []
@@ -150,7 +151,7 @@ def _changes(record: dict[str, Any], shown: list[dict[str, Any]], headline: str)
     )
 
 
-def _what(row: dict[str, Any]) -> str:
+def what_changed(row: dict[str, Any]) -> str:
     """In words: `conv -> spconv`, `out 64x56x56 -> 128x56x56`, `added: conv, out 64x56x56`."""
     before, after = row["a"], row["b"]
     if row["status"] in ("added", "removed"):

@@ -19,6 +19,8 @@ COMMANDS = {
     "formula": "Printed, corrected and exact cost of an operator, as algebra.",
     "model": "Cost of a network, whole or with layers replaced.",
     "diff": "Two networks, or two versions of one, layer by layer.",
+    "check": "Costs against limits: fails where something became too dear.",
+    "lock": "Write down the exact cost of every target, layer by layer.",
     "verify": "Confront formulas, prints and counts.",
     "list": "The operators and networks that flopcalc knows.",
     "errata": "What the sources get wrong, with the evidence.",

@@ -9,11 +9,12 @@ import click
 from flopcalc import convention
 from flopcalc.analysis.model import dearest, grouped, model_record
 from flopcalc.cli.common import Whole, emit, output_options
-from flopcalc.cli.target import check_counted, read_target, strict_option, target_options, uncounted_lines
+from flopcalc.cli.target import check_counted, strict_option, target_options, uncounted_lines
 from flopcalc.convention import Convention
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks.options import option_text
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
+from flopcalc.targets import read_target
 
 
 @click.command("model", epilog="Example: flopcalc model resnet50 --replace spconv:alpha=1/4")

@@ -5,9 +5,6 @@ from typing import Any
 
 import click
 
-from flopcalc.errors import FlopcalcError
-from flopcalc.networks.choose import Plan, plan
-
 
 def replace_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """--replace, --where, --keep: which layers of a network are replaced by what."""
@@ -30,14 +27,3 @@ def replace_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(options):
         command = option(command)
     return command
-
-
-def read_plan(texts: tuple[str, ...], where: str | None, keep: tuple[str, ...]) -> Plan | None:
-    """What the replace options ask for; None where nothing is to be replaced."""
-    if texts:
-        return plan(texts, where, keep)
-    if where is not None or keep:
-        given = "--where" if where is not None else "--keep"
-        raise FlopcalcError("bad-usage", f"{given} says which layers to replace, and --replace is missing",
-                            "write for example --replace spconv --where 'k == 3'")  # fmt: skip
-    return None
