@@ -130,9 +130,9 @@ def _more_than_a_convolution(module: nn.Conv2d, owners: dict[Any, dict[int, str]
         return "its forward was exchanged on the instance"
     if more := [*module._modules, *module._buffers]:
         return f"it holds more than a weight and a bias: {', '.join(more)}"
-    for tensor in tensors.values():
-        if others := [name for owner, name in owners[_place(tensor)].items() if owner != id(module)]:
-            return f"its weight is shared with {others[0] or 'the model itself'}, and the tie would be lost"
+    for name, tensor in tensors.items():
+        if others := [other for owner, other in owners[_place(tensor)].items() if owner != id(module)]:
+            return f"its {name} is shared with {others[0] or 'the model itself'}, and the tie would be lost"
     if isinstance(module.padding, str) and _pads(module) is None:
         return f"padding {module.padding!r} of an even kernel is not the same on both sides"
     return None
@@ -210,6 +210,9 @@ def observe(root: nn.Module, convolutions: list[Convolution], inputs: Any) -> Co
     Raises FlopcalcError (uncountable-module) where the forward fails.
     """
     args, named = arguments(inputs)
+    if any(isinstance(module, torch.jit.ScriptModule) for module in root.modules()):
+        why = f"{type(root).__name__} has scripted parts, which cannot be watched"
+        raise FlopcalcError("uncountable-module", why, "leave inputs out, and nothing that needs a run is checked")
     running: list[nn.Module] = []
     readers: dict[int, tuple[nn.Module, str]] = {}
     turns = iter(range(len(convolutions)))

@@ -224,9 +224,11 @@ def _confirm(root: nn.Module, swaps: list[_Swap], before: Count, inputs: Any) ->
             for swap in idle:
                 swap.undo()
             missed += idle
-    except FlopcalcError as error:
+    except BaseException as error:
         for swap in swaps:
             swap.undo()
+        if not isinstance(error, FlopcalcError):
+            raise
         raise FlopcalcError(
             "cannot-replace",
             f"with the layers replaced, {error.message}",
