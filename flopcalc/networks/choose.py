@@ -294,8 +294,9 @@ def notes(decisions: Sequence[Decision], plan: Plan, network: str) -> list[str]:
     found = []
     taken = [decision for decision in decisions if decision.request is not None]
     if not taken:
-        admits = " or ".join(dict.fromkeys(request.operator.name for request in plan.requests))
-        found.append(f"nothing was replaced: no convolution of {network} admits {admits}")
+        what = " or ".join(dict.fromkeys(request.operator.name for request in plan.requests))
+        why = f"no convolution of {network} was taken by {what}" if decisions else f"{network} has no convolution"
+        found.append(f"nothing was replaced: {why}")
     for request in plan.requests:
         operator = request.operator
         mine = [decision for decision in taken if decision.request is request]

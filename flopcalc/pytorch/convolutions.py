@@ -13,6 +13,7 @@ from torch.nn.utils.parametrize import is_parametrized
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.geometry import Geometry, geometry
 from flopcalc.pytorch.hooks import Count, count
+from flopcalc.pytorch.layers.depthwise import DepthwiseConv2d
 
 # The mark of a module that was put in by a replacement.
 MARK = "_flopcalc_operator"
@@ -21,6 +22,7 @@ _HOOKS = (
     "_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks", "_state_dict_pre_hooks",
     "_state_dict_hooks", "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks",
 )  # fmt: skip
+_LOST_HOOKS = "it has hooks, which would be lost"
 _TENSOR_HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 
 # What others may read of a convolution, and what a replacement may not have or may mean otherwise.
@@ -31,7 +33,7 @@ _READABLE = frozenset(
 
 @dataclass
 class Convolution:
-    """A convolution of a module. A shared one has several names and places.
+    """A convolution of a module, or our depthwise layer around one. A shared one has several names and places.
 
     slots: (parent, key) of every place where it hangs; the parent of the whole model is None. shapes:
     the inputs that it was called with, each once. turn: its place in the order of first calls.
@@ -43,6 +45,11 @@ class Convolution:
     problem: str | None = None
     shapes: list[tuple[int, ...]] = field(default_factory=list)
     turn: int | None = None
+
+    @property
+    def conv(self) -> nn.Module:
+        """The convolution itself: what hangs there, or what it wraps."""
+        return self.module.conv if isinstance(self.module, DepthwiseConv2d) else self.module
 
 
 @dataclass
@@ -78,18 +85,24 @@ def survey(root: nn.Module) -> Survey:
     walk(root, "", None, "", ())
     owners = _owners(root)
     for convolution in found.values():
-        convolution.problem = _problem(convolution, owners)
+        convolution.problem = _problem(convolution.conv, owners)
+        if convolution.problem is None and _has_hooks(convolution.module):
+            convolution.problem = _LOST_HOOKS
     return Survey(list(found.values()), names, ours)
 
 
 def _is_ours(module: nn.Module) -> bool:
-    return MARK in module.__dict__ or type(module).__module__.startswith("flopcalc.pytorch.layers.")
+    if MARK in module.__dict__:
+        return True
+    return type(module).__module__.startswith("flopcalc.pytorch.layers.") and type(module) is not DepthwiseConv2d
 
 
 def _is_convolution(module: nn.Module) -> bool:
     if isinstance(module, torch.jit.ScriptModule):
         return getattr(module, "original_name", "") == "Conv2d"
-    return isinstance(module, nn.Conv2d) or (_is_quantized(module) and "Conv" in type(module).__name__)
+    return isinstance(module, nn.Conv2d | DepthwiseConv2d) or (
+        _is_quantized(module) and "Conv" in type(module).__name__
+    )
 
 
 def _is_quantized(module: nn.Module) -> bool:
@@ -99,9 +112,8 @@ def _is_quantized(module: nn.Module) -> bool:
 # What forbids a replacement -------------------------------------------------------------------------
 
 
-def _problem(convolution: Convolution, owners: dict[Any, dict[int, str]]) -> str | None:
+def _problem(module: nn.Module, owners: dict[Any, dict[int, str]]) -> str | None:
     """Why nothing may stand in the place of this convolution, as far as can be seen without a run."""
-    module = convolution.module
     kind = type(module)
     if isinstance(module, torch.jit.ScriptModule):
         return "it is scripted: its code is fixed"
@@ -116,23 +128,27 @@ def _problem(convolution: Convolution, owners: dict[Any, dict[int, str]]) -> str
     return _more_than_a_convolution(module, owners)
 
 
+def _has_hooks(module: nn.Module) -> bool:
+    return any(getattr(module, hooks, None) for hooks in _HOOKS)
+
+
 def _more_than_a_convolution(module: nn.Conv2d, owners: dict[Any, dict[int, str]]) -> str | None:
     """What hangs on a plain convolution that a replacement would lose, or why its sizes say nothing."""
     tensors = {name: tensor for name, tensor in module._parameters.items() if tensor is not None}
     if "weight" not in tensors or set(tensors) - {"weight", "bias"}:
         held = ", ".join(tensors) or "nothing"
         return f"its weight is computed (it holds {held}), and what computes it would be lost"
-    if any(getattr(module, hooks, None) for hooks in _HOOKS):
-        return "it has hooks, which would be lost"
+    if _has_hooks(module):
+        return _LOST_HOOKS
     if any(getattr(tensor, hooks, None) for tensor in tensors.values() for hooks in _TENSOR_HOOKS):
         return "its weight has gradient hooks, which would be lost"
     if "forward" in module.__dict__ or "_conv_forward" in module.__dict__:
         return "its forward was exchanged on the instance"
     if more := [*module._modules, *module._buffers]:
         return f"it holds more than a weight and a bias: {', '.join(more)}"
-    for tensor in tensors.values():
-        if others := [name for owner, name in owners[_place(tensor)].items() if owner != id(module)]:
-            return f"its weight is shared with {others[0] or 'the model itself'}, and the tie would be lost"
+    for name, tensor in tensors.items():
+        if others := [other for owner, other in owners[_place(tensor)].items() if owner != id(module)]:
+            return f"its {name} is shared with {others[0] or 'the model itself'}, and the tie would be lost"
     if isinstance(module.padding, str) and _pads(module) is None:
         return f"padding {module.padding!r} of an even kernel is not the same on both sides"
     return None
@@ -210,14 +226,19 @@ def observe(root: nn.Module, convolutions: list[Convolution], inputs: Any) -> Co
     Raises FlopcalcError (uncountable-module) where the forward fails.
     """
     args, named = arguments(inputs)
+    if any(isinstance(module, torch.jit.ScriptModule) for module in root.modules()):
+        why = f"{type(root).__name__} has scripted parts, which cannot be watched"
+        raise FlopcalcError("uncountable-module", why, "leave inputs out, and nothing that needs a run is checked")
     running: list[nn.Module] = []
     readers: dict[int, tuple[nn.Module, str]] = {}
     turns = iter(range(len(convolutions)))
 
     def note(convolution: Convolution) -> Callable[..., None]:
         def called(module: nn.Module, given: tuple[Any, ...], by_name: dict[str, Any]) -> None:
-            value = given[0] if given else by_name.get("input")
+            value = given[0] if given else by_name["input"]
             shape = tuple(value.shape) if isinstance(value, Tensor) else ()
+            if by_name and convolution.problem is None:
+                convolution.problem = "the forward calls it by keyword (input=...), which other layers do not take"
             if convolution.turn is None:
                 convolution.turn = next(turns)
             if shape not in convolution.shapes:
@@ -238,8 +259,8 @@ def observe(root: nn.Module, convolutions: list[Convolution], inputs: Any) -> Co
     for one in convolutions:
         if one.problem is not None:
             continue
-        if id(one.module) in readers:
-            reader, what = readers[id(one.module)]
+        if id(one.conv) in readers:
+            reader, what = readers[id(one.conv)]
             who = names.get(id(reader)) or type(reader).__name__
             one.problem = f"the forward of {who} reads its {what}"
         elif one.turn is None:
@@ -279,7 +300,7 @@ def _watched(
                 readers.setdefault(id(self), (running[-1], name))
             return super().__getattribute__(name)
 
-    watched = [one.module for one in convolutions if type(one.module) is nn.Conv2d]
+    watched = [one.conv for one in convolutions if type(one.conv) is nn.Conv2d]
     try:
         for module in watched:
             module.__class__ = Conv2d

@@ -24,8 +24,9 @@ _ANY_SIZE = 2**20
 class Replaced:
     """A module with convolutions replaced, and what was done.
 
-    replaced: name -> the operator as it is written. skipped: name -> why that convolution stays. Names
-    are those of `named_modules`; a shared module goes by its first.
+    replaced: name -> the operator as it is written. skipped: name -> why that convolution stays. Both in
+    order of execution where inputs were given, else of registration. Names are those of
+    `named_modules`; a shared module goes by its first.
     """
 
     module: nn.Module
@@ -71,7 +72,7 @@ def replace(
     for convolution, decision in zip(order, decisions, strict=True):
         if decision.request is not None:
             try:
-                swaps.append(_Swap(convolution, decision, _new(convolution.module, decision)))
+                swaps.append(_Swap(convolution, decision, _new(convolution.conv, decision)))
             except FlopcalcError as error:
                 skipped[decision.spot.name] = error.message
     for swap in swaps:
@@ -82,7 +83,7 @@ def replace(
         never = "the forward does not call it through its place in the model"
         skipped |= {swap.decision.spot.name: never for swap in missed}
     done = {swap.decision.spot.name: swap for swap in swaps}
-    names = [convolution.names[0] for convolution in found.convolutions]
+    names = [convolution.names[0] for convolution in order]
     return Replaced(
         done[""].new if "" in done else root,
         {name: done[name].label for name in names if name in done},
@@ -113,7 +114,7 @@ def _decisions(found: Survey, asked: Plan, sized: bool) -> tuple[list[Convolutio
 
 
 def _spot(convolution: Convolution, place: int, among: int, sized: bool) -> Spot:
-    module, problem, geometries = convolution.module, convolution.problem, []
+    module, problem, geometries = convolution.conv, convolution.problem, []
     if problem is None and isinstance(module, nn.Conv2d):
         shapes = convolution.shapes if sized else [(1, module.in_channels, _ANY_SIZE, _ANY_SIZE)]
         try:
@@ -224,9 +225,11 @@ def _confirm(root: nn.Module, swaps: list[_Swap], before: Count, inputs: Any) ->
             for swap in idle:
                 swap.undo()
             missed += idle
-    except FlopcalcError as error:
+    except BaseException as error:
         for swap in swaps:
             swap.undo()
+        if not isinstance(error, FlopcalcError):
+            raise
         raise FlopcalcError(
             "cannot-replace",
             f"with the layers replaced, {error.message}",
