@@ -15,8 +15,8 @@ Status = Literal["same", "renamed", "changed", "removed", "added"]
 _KINDS = ("params", "macs", "flops", "activations", "traffic", "steps", "cost")
 # What a layer is, apart from its name.
 _SIGNATURE = ("type", "in", "out", "params", "macs", "flops")
-# Above so many pairs to compare, layers that are very frequent no longer serve as anchors.
-_MANY = 4_000_000
+# The exact way of aligning renamed layers is left beyond so many insertions and deletions.
+_MOST_EDITS = 1500
 
 
 class Match(NamedTuple):
@@ -76,18 +76,50 @@ def _signature(layer: Record) -> tuple[Any, ...]:
 
 
 def _aligned(first: list[tuple[Any, ...]], second: list[tuple[Any, ...]]) -> list[tuple[int, int]]:
-    """Places of equal items, in order: a common beginning, a common end, and the longest runs between."""
-    start, limit = 0, min(len(first), len(second))
-    while start < limit and first[start] == second[start]:
-        start += 1
-    end = 0
-    while end < limit - start and first[-1 - end] == second[-1 - end]:
-        end += 1
-    pairs = [(k, k) for k in range(start)]
-    a, b = first[start : len(first) - end], second[start : len(second) - end]
-    blocks = SequenceMatcher(None, a, b, autojunk=len(a) * len(b) > _MANY).get_matching_blocks()
-    pairs += [(start + block.a + k, start + block.b + k) for block in blocks for k in range(block.size)]
-    return pairs + [(len(first) - 1 - k, len(second) - 1 - k) for k in range(end)]
+    """Places of equal items, in order, as many as there can be. What the other side has not is left out first."""
+    here, there = set(first), set(second)
+    a = [i for i, item in enumerate(first) if item in there]
+    b = [j for j, item in enumerate(second) if item in here]
+    one, other = [first[i] for i in a], [second[j] for j in b]
+    found = _common(one, other)
+    if found is None:
+        # Far apart, and too many for the exact way: long runs first.
+        blocks = SequenceMatcher(None, one, other).get_matching_blocks()
+        found = [(block.a + k, block.b + k) for block in blocks for k in range(block.size)]
+    return [(a[i], b[j]) for i, j in found]
+
+
+def _common(a: Sequence[Any], b: Sequence[Any]) -> list[tuple[int, int]] | None:
+    """A longest common subsequence as pairs of places (Myers' greedy way); None beyond _MOST_EDITS.
+
+    After d insertions and deletions, `ends[k]` is how far in `a` the best path on diagonal k has come. The
+    time goes with the number of edits, so that two versions of a large network are quick.
+    """
+    n, m = len(a), len(b)
+    trace: list[dict[int, int]] = [{1: 0}]
+    for d in range(_MOST_EDITS + 1):
+        ends, now = trace[-1], {}
+        for k in range(2 * max(0, d - m) - d, d - 2 * max(0, d - n) + 1, 2):
+            x = ends[k + 1] if ends.get(k - 1, -1) < ends.get(k + 1, -1) else ends[k - 1] + 1
+            while x < n and x - k < m and a[x] == b[x - k]:
+                x += 1
+            now[k] = x
+        trace.append(now)
+        if now.get(n - m) == n:
+            return _path(trace, n, m)
+    return None
+
+
+def _path(trace: list[dict[int, int]], n: int, m: int) -> list[tuple[int, int]]:
+    """The equal items on the way back from (n, m)."""
+    pairs: list[tuple[int, int]] = []
+    x, k = n, n - m
+    for ends in reversed(trace[:-1]):
+        down = ends.get(k - 1, -1) < ends.get(k + 1, -1)
+        start = ends[k + 1] if down else ends[k - 1] + 1
+        pairs += [(place, place - k) for place in range(x - 1, start - 1, -1)]
+        x, k = (start, k + 1) if down else (start - 1, k - 1)
+    return pairs[::-1]
 
 
 def _in_order(first: Sequence[Record], second: Sequence[Record], pairs: dict[int, int]) -> list[Match]:

@@ -54,7 +54,7 @@ def command(
         options["batch"] = batch if options["batch"] is None else options["batch"]
         target = read_target(name, **options)
         records.append(model_record(target.plain, target.replacement, chosen, dtype))
-    record = diff_record(*records, chosen)
+    record = diff_record(records[0], records[1], chosen)
     record["a"]["target"], record["b"]["target"] = first, second
     to_csv = fmt == "csv" or (fmt is None and (output or "").endswith(".csv"))
     emit(_document(record, chosen, everything, to_csv), fmt, output)
@@ -91,13 +91,16 @@ _WORDS = {"same": "equal", "renamed": "equal under another name", "changed": "ch
 def _document(record: dict[str, Any], chosen: Convention, everything: bool, for_csv: bool) -> Document:
     headline = {"macs": "MACs", "flops": "FLOPs"}.get(chosen.name, chosen.name)
     sides = [(key.upper(), record[key]) for key in ("a", "b")]
-    shown = [row for row in record["layers"] if everything or row["status"] not in ("same", "renamed")]
+    differ = [row for row in record["layers"] if row["status"] not in ("same", "renamed")]
+    shown = record["layers"] if everything else [row for row in differ if _matters(row)]
     blocks: list[Table | Facts | Lines] = [_totals(record, headline)]
     if for_csv:
         blocks.append(_rows_for_csv(record, headline))
     elif shown:
-        blocks.append(_changes(record, shown, headline))
+        blocks.append(_changes(record, shown, len(differ), headline))
     counts = ", ".join(f"{count:,} {_WORDS[status]}" for status, count in record["counts"].items() if count)
+    if len(shown) < len(differ):
+        counts += f"; {len(differ) - len(shown):,} without params or {headline} are shown by --all"
     facts = [("layers", counts or "none"), *((label, _told(side)) for label, side in sides)]
     blocks.append(Facts([*facts, ("convention", f"{chosen.name}: {chosen.text}")]))
     if not everything and (lines := list(_renamed(record))):
@@ -121,11 +124,10 @@ def _told(side: dict[str, Any]) -> str:
 def _totals(record: dict[str, Any], headline: str) -> Table:
     kinds = ("params", "cost", "flops", "activations", "steps")
     short = ("flops", "activations")
-    columns = (Column("total", "text"), Column("params"), Column(headline), Column("2 MACs + rest", "short"),
-               Column("written", "short"), Column("steps"))  # fmt: skip
-    rows: list[list[Cell]] = [
-        [label, *(record[key][kind] for kind in kinds)] for label, key in (("A", "a"), ("B", "b"))
-    ]
+    columns = (Column("total", "text"), Column("params"), Column(headline), Column("flops", "short"),
+               Column("activations", "short"), Column("steps"))  # fmt: skip
+    rows: list[list[Cell]] = [["A", *(record["a"][kind] for kind in kinds)]]
+    rows.append(["B", *(record["b"][kind] for kind in kinds)])
     difference = record["difference"]
     rows.append(["B - A", *(_signed(difference[kind], "short" if kind in short else "number") for kind in kinds)])
     ratios = [record["ratio"][kind] for kind in kinds]
@@ -137,18 +139,25 @@ def _signed(value: int, kind: str) -> str:
     return f"{'+' if value > 0 else '-' if value < 0 else ''}{people(abs(value), kind)}"
 
 
-def _changes(record: dict[str, Any], shown: list[dict[str, Any]], headline: str) -> Table:
+def _matters(row: dict[str, Any]) -> bool:
+    """Whether a layer is more than one that came or went without parameters and without a part in the headline."""
+    layers = [row[side] for side in ("a", "b") if row[side]]
+    return row["status"] == "changed" or any(layer["params"] or layer["cost"] for layer in layers)
+
+
+def _changes(record: dict[str, Any], shown: list[dict[str, Any]], differ: int, headline: str) -> Table:
     columns = (Column("layer", "text"), Column("what", "text"), Column("params", "difference"),
                Column(headline, "difference"))  # fmt: skip
     rows: list[list[Cell]] = [
         [row["name"], what_changed(row), row["difference"]["params"], row["difference"]["cost"]] for row in shown
     ]
-    equal = len(record["layers"]) - len(shown)
-    end: list[list[Cell]] = [[f"{equal:,} equal layers", "", 0, 0]] if equal else []
-    total = record["difference"]
-    return Table(
-        columns, rows, [*end, ["total", "", total["params"], total["cost"]]], "B - A, layer by layer", main=True
-    )
+    equal = record["counts"]["same"] + record["counts"]["renamed"]
+    rest = {"equal layers": equal, "others at 0": differ - len(shown)}
+    if len(shown) == len(record["layers"]):
+        rest = {}
+    end: list[list[Cell]] = [[f"{count:,} {what}", "", 0, 0] for what, count in rest.items() if count]
+    end.append(["total", "", record["difference"]["params"], record["difference"]["cost"]])
+    return Table(columns, rows, end, "B - A, layer by layer", main=True)
 
 
 def what_changed(row: dict[str, Any]) -> str:
@@ -184,7 +193,7 @@ def _rows_for_csv(record: dict[str, Any], headline: str) -> Table:
                 value = layer[kind] if layer else None
                 cells.append(_sizes(value) if isinstance(value, list) else value)
         rows.append(cells)
-    return Table(columns, rows, main=True)
+    return Table(tuple(columns), rows, main=True)
 
 
 def _renamed(record: dict[str, Any]) -> Iterator[str]:

@@ -5,6 +5,7 @@ modules that are running, and each kernel is booked on the innermost one. Nothin
 modes and parameters are restored also when the forward raises.
 """
 
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -160,11 +161,12 @@ def count(module: nn.Module, *inputs: Any, **named_inputs: Any) -> Count:
         raise _uncountable(f"{name} is scripted, and cannot be watched", "count the module that was scripted")
     result = Count(params=_own_params(module))
     mode = _Counter(result)
+    failed: dict[int, str] = {}
     fast_path = torch.backends.mha.get_fastpath_enabled()
     try:
         # The fused path of MultiheadAttention hides its matrix products.
         torch.backends.mha.set_fastpath_enabled(False)
-        with torch.no_grad(), _on_meta(module), _names_on(module, mode.stack, result.shapes):
+        with torch.no_grad(), _on_meta(module), _names_on(module, mode.stack, result.shapes, failed):
             mode.trained = {mode.place(parameter) for parameter in module.parameters()}
             dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.get_default_dtype())
             given = [_meta(value, dtype) for value in inputs]
@@ -179,7 +181,7 @@ def count(module: nn.Module, *inputs: Any, **named_inputs: Any) -> Count:
     except FlopcalcError:
         raise
     except Exception as error:
-        where = mode.stack[-1] or type(module).__name__
+        where = failed.get(id(error)) or type(module).__name__
         why = reason(error)
         values = isinstance(error, NotImplementedError) or "meta" in why or "item" in why
         raise _uncountable(
@@ -274,10 +276,10 @@ def _first(values: Any) -> Sizes:
 
 
 @contextmanager
-def _names_on(module: nn.Module, stack: list[str], shapes: dict[str, Shapes]) -> Iterator[None]:
+def _names_on(module: nn.Module, stack: list[str], shapes: dict[str, Shapes], failed: dict[int, str]) -> Iterator[None]:
     """Keep `stack` as the names of the modules that are running, and note their shapes.
 
-    Hooks are removed in the end.
+    failed: identity of an exception -> the innermost module that it left. Hooks are removed in the end.
     """
 
     def enter(name: str) -> Any:
@@ -285,6 +287,9 @@ def _names_on(module: nn.Module, stack: list[str], shapes: dict[str, Shapes]) ->
 
     def leave(_: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
         name = stack.pop()
+        error = sys.exception()
+        if error is not None:
+            failed.setdefault(id(error), name)
         if name not in shapes:
             shapes[name] = Shapes(_first(args) or _first(kwargs), _first(out))
 
