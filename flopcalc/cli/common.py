@@ -17,7 +17,7 @@ from flopcalc.operator import Operator
 from flopcalc.report.document import Document
 
 FORMATS = ("table", "json", "csv", "markdown", "latex", "html")
-_BY_SUFFIX = {".json": "json", ".csv": "csv", ".md": "markdown", ".tex": "latex", ".html": "html"}
+BY_SUFFIX = {".json": "json", ".csv": "csv", ".md": "markdown", ".tex": "latex", ".html": "html"}
 
 
 class Size(click.ParamType[Any]):
@@ -144,7 +144,7 @@ def read_shape(
 def emit(document: Document, fmt: str | None, output: str | None) -> None:
     """Write a document to the terminal or, atomically, to a file."""
     if fmt is None:
-        fmt = _BY_SUFFIX.get(os.path.splitext(output)[1].lower(), "table") if output else "table"
+        fmt = BY_SUFFIX.get(os.path.splitext(output)[1].lower(), "table") if output else "table"
     if output is None:
         click.echo(render(document, fmt, terminal=True), nl=False)
     else:
