@@ -206,6 +206,8 @@ layers:
   - roll: {op: roll, by: [2, -1]}
   - space_to_depth: space_to_depth
   - more: {op: pad, amount: [1, 2]}
+  - more_channels: {op: pad, channels: [2, 5], amount: 1}
+  - subsample: {op: subsample, stride: [3, 2]}
   - crop: {op: crop, from: [more, space_to_depth]}
   - adaptive_avgpool: {op: adaptive_avgpool, size: [3, 4]}
   - mean: {op: adaptive_avgpool, size: 1}
