@@ -12,11 +12,17 @@ from flopcalc.operator import Operator
 
 Schema = dict[str, Any]
 
-# An expression may stand wherever a number or a word may.
-_NUMBER: Schema = {"type": ["integer", "number", "string"]}
-_FLAG: Schema = {"type": ["boolean", "string"]}
-_PAIR: Schema = {"anyOf": [_NUMBER, {"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2}]}
+_NUMBER: Schema = {"$ref": "#/$defs/number"}
+_FLAG: Schema = {"$ref": "#/$defs/flag"}
+_PAIR: Schema = {"$ref": "#/$defs/pair"}
 _ANY: Schema = {}
+# An expression may stand wherever a number or a word may.
+_VALUES: Schema = {
+    "number": {"type": ["integer", "number", "string"]},
+    "flag": {"type": ["boolean", "string"]},
+    "pair": {"anyOf": [_NUMBER, {"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2}]},
+    "setting": {"anyOf": [_PAIR, _FLAG]},
+}
 _NAMED = {"type": "object", "additionalProperties": _NUMBER}
 
 _OF_ENTRIES: dict[str, Schema] = {
@@ -56,9 +62,8 @@ def network_schema() -> Schema:
     """The schema, with every operator and primitive that is known."""
     kinds = {name: _primitive(name) for name in sorted(primitives.PRIMITIVES)}
     kinds |= {operator.name: _operator(operator) for operator in registry.every()}
-    group = {**{key: _OF_ENTRIES[key] for key in sorted(COMMON)}, "let": _NAMED}
     rules = [_then("op", {"const": name}, one) for name, one in kinds.items()]
-    rules.append(_then("layers", _ANY, _closed(group)))
+    rules.append(_then("layers", _ANY, _entry({"let": _NAMED})))
     known = _then("op", _ANY, {"properties": {"op": {"$ref": "#/$defs/kind"}}})
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -69,6 +74,8 @@ def network_schema() -> Schema:
         "then": _closed({key: _OF_THE_TOP[key] for key in OF_DERIVED}),
         "else": {**_closed({key: _OF_THE_TOP[key] for key in TOP}), "required": ["layers", "input"]},
         "$defs": {
+            **_VALUES,
+            "common": {"properties": {key: _OF_ENTRIES[key] for key in sorted(COMMON)}},
             "layers": {
                 "type": "array",
                 "minItems": 1,
@@ -82,7 +89,6 @@ def network_schema() -> Schema:
             "kind": {"anyOf": [{"enum": list(kinds)}, {"type": "string", "pattern": r"\{|\.ya?ml$"}]},
             "entry": {
                 "type": "object",
-                "properties": _OF_ENTRIES,
                 "oneOf": [{"required": [key]} for key in ("op", "block", "layers")],
                 "allOf": [known, *rules],
             },
@@ -102,13 +108,13 @@ def _then(key: str, value: Schema, schema: Schema) -> Schema:
     return {"if": {"type": "object", "required": [key], "properties": {key: value}}, "then": schema}
 
 
-def _common() -> Schema:
-    return {key: _OF_ENTRIES[key] for key in sorted(COMMON)}
+def _entry(more: Schema) -> Schema:
+    """An entry that may have the common keys, and these."""
+    return {"$ref": "#/$defs/common", "properties": more, "unevaluatedProperties": False}
 
 
 def _primitive(name: str) -> Schema:
-    settings: Schema = {key: {"anyOf": [_PAIR, _FLAG]} for key in primitives.settings_of(name)}
-    return _closed(_common() | settings)
+    return _entry({key: {"$ref": "#/$defs/setting"} for key in primitives.settings_of(name)})
 
 
 def _operator(operator: Operator) -> Schema:
@@ -118,4 +124,4 @@ def _operator(operator: Operator) -> Schema:
         kinds: dict[str, Schema] = {"bool": _FLAG, "ints": {"type": ["array", "string", "integer"]}}
         text = f"{param.help} (default: {param.default_text})"
         options[param.name] = {**kinds.get(param.kind, _NUMBER), "description": text}
-    return {**_closed(_common() | sizes | options), "description": operator.title}
+    return {**_entry(sizes | options), "description": operator.title}
