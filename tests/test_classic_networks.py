@@ -66,11 +66,12 @@ def test_what_the_shiftnet_script_prints() -> None:
 
 
 def test_vgg16_for_cifar_by_hand() -> None:
-    """13 convolutions with biases and norms, then 512-10 or 512-512-10 with a norm."""
+    """13 convolutions with biases and norms, then one linear layer, two with a norm between, or three."""
     channels = [3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512]
     convolutions = sum(9 * one * other + 3 * other for one, other in pairwise(channels))
     assert network("vgg16_cifar").params == convolutions + 5130
     assert network("vgg16_cifar", {"head": "512-512-10"}).params == convolutions + 5130 + 513 * 512 + 1024
+    assert network("vgg16_cifar", {"head": "512-512-512-10"}).params == convolutions + 5130 + 2 * 513 * 512
 
 
 def test_squeezenet_at_the_size_of_its_authors() -> None:
