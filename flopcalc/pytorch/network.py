@@ -199,8 +199,8 @@ def _layers(module: nn.Module, counted: Count, batch: int) -> list[Layer]:
     parts: dict[str, list[Part]] = {}
     for (name, sort), work in counted.sorts.items():
         layer = owner[name]
-        # A linear layer without a fused bias adds it by a kernel of its own.
-        own = "linear" if sort == "add" and kind_of(modules[name]) == "linear" else sort
+        # On inputs that are not contiguous a linear layer is a product of batches, and a sum for the bias.
+        own = "linear" if sort in ("add", "matmul") and kind_of(modules[name]) == "linear" else sort
         parts.setdefault(layer, []).append(_part(name, layer, own, work, counted.kernels[name, sort]))
     for name, params in counted.params.items():
         layer = owner[name]
