@@ -241,6 +241,24 @@ def test_attention_is_one_layer() -> None:
     assert not net.remarks
 
 
+def test_a_linear_layer_that_adds_its_bias_apart() -> None:
+    """On a transposed input torch launches a product and a sum; the bias is the linear layer's in any convention."""
+
+    class Transposed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(5, 7)
+
+        def forward(self, x: Tensor) -> Tensor:
+            out: Tensor = self.fc(x.transpose(1, 2))
+            return out
+
+    (layer,) = counted_network(Transposed(), [Input((5, 3))], batch=2).layers
+    assert {part.work for part in layer.cost} == {"linear"}
+    macs, biases = 2 * 3 * 35, 2 * 3 * 7
+    assert (layer.cost.macs, layer.cost.params, convention.get("ptflops").of(layer.cost)) == (macs, 42, macs + biases)
+
+
 def test_parametrised_layers_keep_their_parameters() -> None:
     """Weight norm holds its tensors in a child; they are the layer's."""
     conv = torch.nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 4, 1, bias=False))
@@ -309,6 +327,8 @@ class FromValues(nn.Module):
         super().__init__()
         rates = [rate.item() for rate in torch.linspace(0, 1, 3)]
         self.layers = nn.Sequential(*(nn.Conv2d(3, 3, 1) for _ in rates))
+        # Nothing large is kept.
+        assert self.layers[0].weight.is_meta and isinstance(self.layers[0].weight, nn.Parameter)
         self.register_buffer("none", None)
     def forward(self, x): return self.layers(x)
 class ReadsItsWeights(nn.Module):
@@ -377,6 +397,9 @@ def test_what_a_target_may_be(nets: str, run: Runner, monkeypatch: pytest.Monkey
     monkeypatch.chdir(Path(nets).parent)
     assert _model(run, "nets:Net", *image)["macs"] == 8 * macs
     assert _model(run, "nets.py:Net", *image)["macs"] == 8 * macs
+    (Path(nets).parent / "models").mkdir()
+    (Path(nets).parent / "models" / "small.py").write_text("from nets import Net\n")
+    assert _model(run, "models/small.py:Net", *image)["macs"] == 8 * macs
     assert _model(run, "torch.nn:ReLU", *image)["macs"] == 0
     assert _model(run, f"{nets}:Empty", *image)["layers"] == []
     assert run("model", f"{nets}:Empty", *image, "--by", "type", "--replace", "spconv").code == 0

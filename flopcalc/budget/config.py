@@ -180,7 +180,7 @@ class _Reader:
                 raise self.error(
                     spec, key, f"set is {clip(value)}, not a mapping of options to values", "set: {classes: 10}"
                 )
-            return {name: _as_text(one) for name, one in value.items()}
+            return {name: as_text(one) for name, one in value.items()}
         if key in _TEXTS:
             values = value if isinstance(value, list) else [value]
             if key == "input" and values and all(type(one) is int for one in values):
@@ -247,10 +247,10 @@ _TEXT_EXAMPLES = {
 }
 
 
-def _as_text(value: Any) -> str:
+def as_text(value: Any) -> str:
     """A value as `--set` takes it."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if value is None:
         return "none"
-    return ",".join(map(_as_text, value)) if isinstance(value, list) else str(value)
+    return ",".join(map(as_text, value)) if isinstance(value, list) else str(value)

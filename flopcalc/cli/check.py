@@ -7,8 +7,9 @@ from typing import Any
 import click
 
 from flopcalc.budget.record import check_record
-from flopcalc.cli.common import BY_SUFFIX, FORMATS, render, write_atomically
+from flopcalc.cli.common import BY_SUFFIX, FORMATS, render
 from flopcalc.errors import ExitCode, FlopcalcError, clip
+from flopcalc.files import write_atomically
 from flopcalc.report.check import check_document
 
 _OF_CI = ("junit", "sarif", "github")

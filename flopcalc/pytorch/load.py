@@ -27,15 +27,17 @@ _DOES_NOT_FIT = "operator torchvision::nms does not exist"
 
 @contextmanager
 def visiting(target: str) -> Iterator[None]:
-    """Where a target's code may run: its folder importable, its prints on stderr, its own command line.
+    """Where a target's code may run: its prints on stderr, its own command line.
 
-    Modules that it imported from that folder are forgotten afterwards: another version of the same
-    file may come next, with neighbours of the same names.
+    Its file's folder and this one can be imported from. Modules that came from there are forgotten
+    afterwards: another version of the same file may come next, with neighbours of the same names.
     """
     path, _, _ = target.rpartition(":")
-    folder = os.path.abspath(os.path.dirname(path) if path.endswith(".py") else os.getcwd())
+    folders = [os.getcwd()]
+    if path.endswith(".py"):
+        folders.insert(0, os.path.abspath(os.path.dirname(path)))
     modules, search, arguments = set(sys.modules), list(sys.path), sys.argv
-    sys.path.insert(0, folder)
+    sys.path[:0] = folders
     sys.argv = [path]
     try:
         with redirect_stdout(sys.stderr), _descriptor_to_stderr():
@@ -43,7 +45,8 @@ def visiting(target: str) -> Iterator[None]:
     finally:
         sys.path[:], sys.argv = search, arguments
         for name in set(sys.modules) - modules:
-            if _is_theirs(getattr(sys.modules[name], "__file__", None), folder):
+            file = getattr(sys.modules[name], "__file__", None)
+            if any(_is_theirs(file, folder) for folder in folders):
                 del sys.modules[name]
 
 
@@ -96,6 +99,11 @@ def load_module(target: str, settings: Mapping[str, Any]) -> Loaded:
     else:
         source = _file(place) if place.endswith(".py") else _importable(place)
         found = _attribute(source, place, attribute)
+    return load_object(found, target, settings)
+
+
+def load_object(found: Any, target: str, settings: Mapping[str, Any]) -> Loaded:
+    """The nn.Module that an object is, or builds. target: what errors call it. Raises FlopcalcError."""
     if isinstance(found, nn.Module):
         if settings:
             why = f"{target} is a module that is already built: --set has nobody to go to"

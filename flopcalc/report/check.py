@@ -97,13 +97,13 @@ def told_formula(one: Record) -> str:
     return f"{name}: now - locked = {one['difference']}"
 
 
-def difference_blocks(one: Record) -> Iterator[Table | Lines]:
+def difference_blocks(one: Record, title: str = "Not as locked") -> Iterator[Table | Lines]:
     """A target that is not as locked: what it was and is, and its layers side by side."""
     lines = [told_difference(one)]
     before, after = one["what"]
     if before and after and before != after and any(one["difference"].values()):
         lines += [f"was {before}", f"is {after}"]
-    yield Lines("Not as locked", lines)
+    yield Lines(title, lines)
     if one["layers"]:
         yield _layers(one)
 
@@ -125,7 +125,7 @@ def _layers(one: Record) -> Table:
         end.append([f"{one['equal']:,} equal", "", 0, 0])
     total = one["difference"]
     end.append(["total", "", total["params"], total["macs"]])
-    return Table(columns, rows, end, title=f"{one['target']}: now - locked")
+    return Table(columns, rows, end, title=f"{one['target']}: now - before")
 
 
 def _deltas(rows: Sequence[Record]) -> list[Cell]:
