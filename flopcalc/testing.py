@@ -20,13 +20,18 @@ from flopcalc.cost import DTYPE_BYTES
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.files import write_atomically
 from flopcalc.networks.inputs import parse_input
-from flopcalc.report.check import difference_blocks, told
+from flopcalc.report.check import difference_blocks, told_limit
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table
 from flopcalc.report.plain import render
 from flopcalc.targets import Target, read_plan
 
+# A failure shows the test, not this file.
+__tracebackhide__ = True
+
 FOLDER = "__flopcalc__"
 _DEAREST = 5
+# So many broken limits are told.
+_MOST = 8
 _WIDTH = 100
 _HOW = "write it with `pytest --flopcalc-update`, and commit it"
 
@@ -73,7 +78,6 @@ class Costs:
         a comparison; `baseline` is the model before replacement, `locked` its snapshot. limits: more of them, as in
         flopcalc.yaml: `"layer *: macs <= 20M"`. name: of the snapshot. Returns the totals.
         """
-        __tracebackhide__ = True
         texts = [*_texts(limits), *_limit_texts(quantities)]
         if not texts:
             _fail("assert_cost was given no limit", 'for example macs="<= 300M", or params=25_557_032')
@@ -86,11 +90,13 @@ class Costs:
         except FlopcalcError as error:
             _fail(error.message, error.hint)
         if rows:
-            blocks: list[Table | Facts | Lines] = [Lines("", [told(row) for row in rows])]
-            blocks.append(_dearest(found, rows[0]["quantity"]))
+            blocks: list[Table | Facts | Lines] = [_dearest(found, rows[0]["quantity"])]
             if snapshot.there is not None and (changed := difference(found.name, snapshot.there, locked(found))):
                 blocks += difference_blocks(changed, f"Changed since the snapshot {_shown(snapshot.path)}")
-            _fail(render(Document(found.what, blocks, None), _WIDTH))
+            lines = [told_limit(row) for row in rows[:_MOST]]
+            if len(rows) > _MOST:
+                lines.append(f"and {len(rows) - _MOST:,} more")
+            _fail("\n".join([*lines, "", render(Document(found.what, blocks, None), _WIDTH)]))
         if self._update:
             self._write(snapshot.path, found, dtype)
         return dict(found.totals)
@@ -112,7 +118,6 @@ class Costs:
 
         Snapshots are lock files in the folder `__flopcalc__` beside the test; `--flopcalc-update` writes them.
         """
-        __tracebackhide__ = True
         options = _options(input_shape, batch, replace, where, keep, set)
         snapshot, found = self._measure(target, options, dtype, name)
         if self._update:
@@ -122,14 +127,13 @@ class Costs:
         elif snapshot.dtype != dtype:
             _fail(f"{_shown(snapshot.path)} measures traffic in {snapshot.dtype}, the test in {dtype}", _HOW)
         elif changed := difference(found.name, snapshot.there, locked(found)):
-            blocks = [*difference_blocks(changed, f"Not as in {_shown(snapshot.path)}")]
-            blocks.append(Lines("", ["`pytest --flopcalc-update` accepts what is there now"]))
-            _fail(render(Document(found.what, blocks, None), _WIDTH))
+            blocks = list(difference_blocks(changed, f"Not as in {_shown(snapshot.path)}"))
+            text = render(Document(found.what, blocks, None), _WIDTH)
+            _fail(f"the cost is not that of {_shown(snapshot.path)}\n\n{text}", "`pytest --flopcalc-update` accepts what is there now")
 
     def _measure(
         self, target: Any, options: Mapping[str, Any], dtype: str, name: str | None
     ) -> tuple[Snapshot, Measured]:
-        __tracebackhide__ = True
         self._calls += 1
         key = name or (self._test if self._calls == 1 else f"{self._test}-{self._calls}")
         path = snapshot_path(self._file, key)
@@ -162,7 +166,6 @@ class Costs:
 
     def _write(self, path: str, found: Measured, dtype: str) -> None:
         """One file for each snapshot, whole or not at all: tests may run side by side."""
-        __tracebackhide__ = True
         text = write_lock([locked(found)], [], dtype)
         try:
             if not may_overwrite(path):
@@ -256,5 +259,4 @@ def _shown(path: str) -> str:
 
 
 def _fail(message: str, hint: str = "") -> NoReturn:
-    __tracebackhide__ = True
-    pytest.fail(f"{message.rstrip()}\n{hint}".rstrip(), pytrace=True)
+    raise pytest.fail.Exception(f"{message.rstrip()}\n{hint}".rstrip(), pytrace=True) from None

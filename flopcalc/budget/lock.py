@@ -16,10 +16,10 @@ from flopcalc.errors import FlopcalcError, clip
 
 VERSION = "1"
 MAX_BYTES = 20_000_000
-SIGNATURE = "# Costs as `flopcalc lock` found them"
+SIGNATURE = "# Costs, layer by layer, as flopcalc found them."
 _HEAD = (
-    f"{SIGNATURE}; `flopcalc check --locked` compares.\n"
-    "# After a wanted change: `flopcalc lock --update`. Not to be edited by hand.\n"
+    f"{SIGNATURE} Not to be edited by hand; after a wanted change:\n"
+    "# `flopcalc lock --update`, or `pytest --flopcalc-update` for the snapshot of a test.\n"
     f"version {VERSION}\n"
 )
 # flops follow from the others; uncounted kernels are of the whole.

@@ -62,9 +62,14 @@ def by_how_much(row: Record) -> str:
 
 def told(row: Record) -> str:
     """A limit that is broken, in one line."""
+    return f"{row['target']}: {told_limit(row)}"
+
+
+def told_limit(row: Record) -> str:
+    """The same, where the target is clear."""
     where = f" of {row['name']}" if row["name"] else ""
     return (
-        f"{row['target']}: {row['quantity']}{where} is {amount(row['actual'])}, the limit is {amount(row['bound'])} "
+        f"{row['quantity']}{where} is {amount(row['actual'])}, the limit is {amount(row['bound'])} "
         f"({row['limit']}): {by_how_much(row)}"
     )
 
