@@ -129,7 +129,8 @@ class Costs:
         elif changed := difference(found.name, snapshot.there, locked(found)):
             blocks = list(difference_blocks(changed, f"Not as in {_shown(snapshot.path)}"))
             text = render(Document(found.what, blocks, None), _WIDTH)
-            _fail(f"the cost is not that of {_shown(snapshot.path)}\n\n{text}", "`pytest --flopcalc-update` accepts what is there now")
+            head = f"the cost is not that of {_shown(snapshot.path)}"
+            _fail(f"{head}\n\n{text}", "`pytest --flopcalc-update` accepts what is there now")
 
     def _measure(
         self, target: Any, options: Mapping[str, Any], dtype: str, name: str | None
