@@ -1,22 +1,27 @@
-"""Writes the pages that follow from the code: docs/cli.md and docs/operators.md.
+"""Writes what follows from the code: docs/cli.md, docs/operators.md, docs/shipped-networks.md and the
+schema of network descriptions.
 
-`python docs/generate.py` writes them; with --check it fails when they are stale.
+`python docs/generate.py` writes it; with --check it fails when something is stale.
 """
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
-from flopcalc import registry
+from flopcalc import networks, registry
 from flopcalc.analysis.equations import GIVES_TEXT
 from flopcalc.cli.main import COMMANDS, cli
 from flopcalc.convention import CONVENTIONS
+from flopcalc.networks.derive import read_network_file
+from flopcalc.networks.options import option_text
+from flopcalc.networks.schema import network_schema
 from flopcalc.operator import Operator
 from flopcalc.provenance import STATUS_TEXT
 
-DOCS = Path(__file__).parent
+ROOT = Path(__file__).parent.parent
 NOTE = "<!-- Written by docs/generate.py; edit the code instead. -->\n"
 
 
@@ -90,14 +95,43 @@ def _operator(operator: Operator) -> Iterator[str]:
             yield f"- {why}"
 
 
-PAGES = {"cli.md": cli_page, "operators.md": operators_page}
+def networks_page() -> str:
+    """Every shipped network: cost, input, options, the module whose names it bears, and where it was published."""
+    lines = ["# Shipped networks", "", NOTE, "At batch 1, with default options. [networks.md](networks.md) tells how"]
+    lines += ["they are described; `flopcalc model NAME` shows one.", ""]
+    lines += ["| network | parameters | MACs | input | options (defaults) | names of layers as in |"]
+    lines += ["|:---|---:|---:|:---|:---|:---|"]
+    sources: dict[str, list[str]] = {}
+    for name in networks.names():
+        net = networks.load(name)
+        data, _ = read_network_file(networks.source(name), networks.source)
+        sources.setdefault(" ".join(str(data["source"]).split()), []).append(f"`{name}`")
+        options = ", ".join(f"`{option}` {option_text(value)}" for option, value in net.options.items())
+        size = "x".join(map(str, net.input_shape))
+        lines.append(f"| `{name}` | {net.params:,} | {net.macs:,} | {size} | {options} | {net.mirrors} |")
+    lines += ["", "## Where they come from", ""]
+    lines += [f"- {', '.join(names)}: {source}" for source, names in sources.items()]
+    return "\n".join(lines) + "\n"
+
+
+def schema_file() -> str:
+    """As `flopcalc schema` prints it."""
+    return json.dumps(network_schema(), indent=1) + "\n"
+
+
+PAGES = {
+    "docs/cli.md": cli_page,
+    "docs/operators.md": operators_page,
+    "docs/shipped-networks.md": networks_page,
+    "configs/network.schema.json": schema_file,
+}
 
 
 def main() -> int:
     """Write the pages, or check them."""
     stale = []
     for name, page in PAGES.items():
-        path, text = DOCS / name, page()
+        path, text = ROOT / name, page()
         if "--check" in sys.argv:
             if not path.exists() or path.read_text() != text:
                 stale.append(name)
