@@ -148,8 +148,11 @@ def test_shared_weights_count_once(tmp_path: Path) -> None:
     assert net.macs == (8 * 8 * 9 + 8 * 4) * (256 + 64 + 64)
     module = build_network(net)
     assert sum(parameter.numel() for parameter in module.parameters()) == weights
-    # The counter books a module under the first of its names.
-    assert confront_network(net)[-1].agrees
+    # One module under three names: its work stands under the first.
+    rows = {row.part: row for row in confront_network(net)}
+    assert all(row.agrees for row in rows.values())
+    assert "head2.conv" not in rows
+    assert rows["head1.conv"].counted["macs"] == 8 * 8 * 9 * (256 + 64 + 64)
 
 
 def test_derived_networks(tmp_path: Path) -> None:
