@@ -211,7 +211,12 @@ layers:
   - mean: {op: adaptive_avgpool, size: 1}
   - mul: {op: mul, from: [mean, crop]}
   - square: {op: mul, from: [mul, mul]}
-  - to_tokens: to_tokens
+  - few: {op: chunk, of: 4, part: 1, from: mean}
+  - mixed_conv: {op: mixed_conv, from: [square, few], out: 8, stride: 2, groups: 4}
+  - own_kernels: {op: mixed_conv, from: [mixed_conv, mean], out: 8, k: [1, 3], groups: 2, per_channel: true}
+  - roi_align: {op: roi_align, from: [square, mul, crop], boxes: 5, size: 3}
+  - one_map: {op: roi_align, from: square, sampling: 1}
+  - to_tokens: {op: to_tokens, from: square}
   - class_token: class_token
   - position_embedding: position_embedding
   - take_token: take_token

@@ -10,57 +10,15 @@ from typing import Any
 
 from flopcalc import parts
 from flopcalc.cost import Part
-from flopcalc.errors import clip
 from flopcalc.geometry import out_size
-
-Shape = tuple[int, ...]
-Result = tuple[Shape, tuple[Part, ...]]
-
-
-class ShapeError(ValueError):
-    """The inputs do not fit; the message names both shapes."""
-
-
-def text(shape: Shape) -> str:
-    """A shape as people write it: 64x56x56."""
-    return "x".join(map(str, shape))
-
-
-def _one(shapes: Sequence[Shape]) -> Shape:
-    if len(shapes) != 1:
-        raise ShapeError(f"it takes one input, not {len(shapes)}")
-    return shapes[0]
-
-
-def _image(shapes: Sequence[Shape]) -> tuple[int, int, int]:
-    shape = _one(shapes)
-    if len(shape) != 3:
-        raise ShapeError(f"it needs channels x height x width, and its input is {text(shape)}")
-    return shape[0], shape[1], shape[2]
-
-
-def _two(shapes: Sequence[Shape], what: str) -> tuple[Shape, Shape]:
-    if len(shapes) != 2:
-        raise ShapeError(f"it takes two inputs, {what}, not {len(shapes)}")
-    return shapes[0], shapes[1]
-
-
-def _whole(name: str, value: Any, least: int = 1) -> int:
-    if type(value) is not int or value < least:
-        raise ShapeError(f"{name} is {clip(value)}, not a whole number, {least} or more")
-    return value
-
-
-def _pair(name: str, value: Any, least: int = 1) -> tuple[int, int]:
-    if isinstance(value, tuple) and len(value) == 2:
-        return _whole(name, value[0], least), _whole(name, value[1], least)
-    return _whole(name, value, least), value
-
-
-def _flag(name: str, value: Any) -> bool:
-    if type(value) is not bool:
-        raise ShapeError(f"{name} is {clip(value)}, not true or false")
-    return value
+from flopcalc.networks.joined import mixed_conv, roi_align
+from flopcalc.networks.shapes import Result, Shape, ShapeError, text
+from flopcalc.networks.shapes import flag as _flag
+from flopcalc.networks.shapes import image as _image
+from flopcalc.networks.shapes import one as _one
+from flopcalc.networks.shapes import pair as _pair
+from flopcalc.networks.shapes import two as _two
+from flopcalc.networks.shapes import whole as _whole
 
 
 def batchnorm(shapes: Sequence[Shape], n: int, frozen: bool = False) -> Result:
@@ -318,10 +276,12 @@ PRIMITIVES: dict[str, Callable[..., Result]] = {
     "layer_scale": layer_scale,
     "layernorm": layernorm,
     "maxpool": maxpool,
+    "mixed_conv": mixed_conv,
     "mul": mul,
     "pad": pad,
     "position_embedding": position_embedding,
     "prelu": prelu,
+    "roi_align": roi_align,
     "roll": roll,
     "softmax": softmax,
     "space_to_depth": space_to_depth,

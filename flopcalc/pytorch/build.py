@@ -6,6 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from flopcalc.networks.network import INPUT, Layer, Network
+from flopcalc.pytorch.layers import _joined as joined
 from flopcalc.pytorch.layers import _maps as maps
 from flopcalc.pytorch.layers import build_layer
 from flopcalc.pytorch.layers._blocks import Add, ChannelShuffle, Concat
@@ -72,10 +73,12 @@ _BUILDERS: dict[str, Callable[[Layer, dict[str, Any]], nn.Module]] = {
     "layer_scale": lambda layer, factory: maps.LayerScale(layer.in_shape, **factory),
     "layernorm": lambda layer, factory: maps.ChannelNorm(layer.in_shape[0], **factory),
     "maxpool": _pool(nn.MaxPool2d),
+    "mixed_conv": lambda layer, factory: joined.mixed_conv(layer, **factory),
     "mul": lambda layer, factory: maps.Product(),
     "pad": lambda layer, factory: maps.Pad(layer.settings.get("amount", 0), layer.settings.get("multiple", 1)),
     "position_embedding": lambda layer, factory: maps.PositionEmbedding(layer.in_shape, **factory),
     "prelu": _prelu,
+    "roi_align": lambda layer, factory: joined.roi_align(layer, **factory),
     "roll": lambda layer, factory: maps.Roll(layer.settings.get("by", 1)),
     "softmax": lambda layer, factory: nn.Softmax(dim=1),
     "space_to_depth": lambda layer, factory: maps.SpaceToDepth(layer.settings.get("block", 2)),
