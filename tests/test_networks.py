@@ -192,7 +192,10 @@ layers:
   - flat_layernorm: layernorm
   - map: {op: conv, out: 6, k: 3, stride: 2, padding: 0, from: input}
   - frozen: {op: batchnorm, frozen: true}
-  - one_slope: {op: prelu, shared: true}
+  - norm_of_maps: {op: batchnorm, per_map: 2}
+  - flat_norm_of_maps: {op: batchnorm, per_map: 5, frozen: true, from: flat_norm}
+  - mean_of_maps: {op: global_avgpool, per_map: 2, from: norm_of_maps}
+  - one_slope: {op: prelu, shared: true, from: frozen}
   - layernorm: layernorm
   - layer_scale: layer_scale
   - everywhere: {op: linear, out: 12}

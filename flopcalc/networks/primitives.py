@@ -21,13 +21,23 @@ from flopcalc.networks.shapes import two as _two
 from flopcalc.networks.shapes import whole as _whole
 
 
-def batchnorm(shapes: Sequence[Shape], n: int, frozen: bool = False) -> Result:
-    """Batch normalisation in inference; frozen: scale and shift are constants, no parameters."""
+def batchnorm(shapes: Sequence[Shape], n: int, frozen: bool = False, per_map: int = 1) -> Result:
+    """Batch normalisation in inference; frozen: scale and shift are constants, no parameters.
+
+    per_map: so many channels side by side are one map, with one scale and shift.
+    """
     shape = _one(shapes)
-    part = parts.norm("batchnorm", shape[0], n * prod(shape[1:]))
+    maps = _maps(shape, per_map)
+    part = parts.norm("batchnorm", maps, n * per_map * prod(shape[1:]))
     if _flag("frozen", frozen):
-        part = part._replace(params=0, reads=part.reads - 2 * shape[0])
+        part = part._replace(params=0, reads=part.reads - 2 * maps)
     return shape, (part,)
+
+
+def _maps(shape: Shape, per_map: Any) -> int:
+    if shape[0] % _whole("per_map", per_map):
+        raise ShapeError(f"its {shape[0]} channels are no maps of {per_map}")
+    return shape[0] // int(per_map)
 
 
 def layernorm(shapes: Sequence[Shape], n: int) -> Result:
@@ -102,10 +112,11 @@ def avgpool(
     return _pool(shapes, n, k, stride, padding, ceil, parts.avg_pool)
 
 
-def global_avgpool(shapes: Sequence[Shape], n: int) -> Result:
-    """The mean of each channel, kept as a 1x1 map."""
+def global_avgpool(shapes: Sequence[Shape], n: int, per_map: int = 1) -> Result:
+    """The mean of each channel, kept as a 1x1 map; per_map: of so many channels side by side."""
     c, h, w = _image(shapes)
-    return (c, 1, 1), (parts.global_avg_pool("pool", c, n * h * w, n),)
+    maps = _maps((c,), per_map)
+    return (maps, 1, 1), (parts.global_avg_pool("pool", maps, n * per_map * h * w, n),)
 
 
 def adaptive_avgpool(shapes: Sequence[Shape], n: int, size: Any = 1) -> Result:

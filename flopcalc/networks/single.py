@@ -76,7 +76,8 @@ def _operator(values: Values, one: Single, operator: Operator, known: dict[Any, 
     if evaluation is None:
         try:
             hw = (1, 1) if flat else shape[1:]
-            g = operator.geometry(shape[0], out, given, hw=hw, n=one.batch, **sizes)
+            c_in = operator.c_in_of(shape[0], operator.resolve(given)) if operator.c_in_of else shape[0]
+            g = operator.geometry(c_in, out, given, hw=hw, n=one.batch, **sizes)
             evaluation = known[key] = operator.evaluate(g, given)
         except FlopcalcError as error:
             if error.code == "bad-network":

@@ -27,7 +27,14 @@ class _Join(nn.Module):
 
 def _batchnorm(layer: Layer, factory: dict[str, Any]) -> nn.Module:
     kind = nn.BatchNorm2d if len(layer.in_shape) == 3 else nn.BatchNorm1d
-    return kind(layer.in_shape[0], affine=not layer.settings.get("frozen", False), **factory)
+    per_map = layer.settings.get("per_map", 1)
+    norm = kind(layer.in_shape[0] // per_map, affine=not layer.settings.get("frozen", False), **factory)
+    return norm if per_map == 1 else maps.OfMaps(norm, per_map)
+
+
+def _global_avgpool(layer: Layer, factory: dict[str, Any]) -> nn.Module:
+    pool, per_map = nn.AdaptiveAvgPool2d(1), layer.settings.get("per_map", 1)
+    return pool if per_map == 1 else maps.OfMaps(pool, per_map, kept=False)
 
 
 _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -69,7 +76,7 @@ _BUILDERS: dict[str, Callable[[Layer, dict[str, Any]], nn.Module]] = {
     "crop": lambda layer, factory: maps.Crop(),
     "dropout": lambda layer, factory: nn.Dropout(),
     "flatten": lambda layer, factory: nn.Flatten(),
-    "global_avgpool": lambda layer, factory: nn.AdaptiveAvgPool2d(1),
+    "global_avgpool": _global_avgpool,
     "layer_scale": lambda layer, factory: maps.LayerScale(layer.in_shape, **factory),
     "layernorm": lambda layer, factory: maps.ChannelNorm(layer.in_shape[0], **factory),
     "maxpool": _pool(nn.MaxPool2d),
