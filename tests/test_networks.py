@@ -70,7 +70,7 @@ def test_ghost_published_rows(s: int, flops: str, params: str) -> None:
 def test_policies() -> None:
     """What each operator replaces in ResNet-50, and why not the rest."""
     counts = {name: len(_replaced(name).replaced) for name in ("conv", "dsc", "ghost", "spconv", "compconv", "sic")}
-    assert counts == {"conv": 53, "dsc": 16, "ghost": 52, "spconv": 16, "compconv": 16, "sic": 13}
+    assert counts == {"conv": 0, "dsc": 16, "ghost": 52, "spconv": 16, "compconv": 16, "sic": 13}
     reasons = dict(_replaced("sic").skipped)
     assert reasons["conv1"] == "c_in = 3 and c_out = 64 differ"
     assert reasons["layer2.0.conv2"] == "stride 2"
@@ -79,8 +79,12 @@ def test_policies() -> None:
 
 
 def test_replacing_by_conv_changes_nothing() -> None:
-    """The identity."""
-    assert _replaced("conv").network.layers == network("resnet50").layers
+    """Every layer is that convolution already; with a bias it is another one."""
+    found = _replaced("conv")
+    assert found.network.layers == network("resnet50").layers
+    assert {reason for _, reason in found.skipped} == {"it is this convolution already"}
+    # One bias for each output channel of the 53 convolutions.
+    assert _replaced("conv:bias=true").network.params - found.network.params == 26_560
 
 
 def test_stride_and_shapes_survive() -> None:
@@ -209,6 +213,8 @@ layers:
   - roll: {op: roll, by: [2, -1]}
   - space_to_depth: space_to_depth
   - more: {op: pad, amount: [1, 2]}
+  - more_channels: {op: pad, channels: [2, 5], amount: 1}
+  - subsample: {op: subsample, stride: [3, 2]}
   - crop: {op: crop, from: [more, space_to_depth]}
   - adaptive_avgpool: {op: adaptive_avgpool, size: [3, 4]}
   - mean: {op: adaptive_avgpool, size: 1}
@@ -415,3 +421,54 @@ def test_every_shipped_network_loads() -> None:
     assert networks.names()
     for name in networks.names():
         assert network(name).name == name
+
+
+TWINS = """
+input: [4, 9, 9]
+blocks:
+  twins:
+    args: {k: null}
+    layers:
+      - first: {op: conv, k: k}
+      - pair:
+          layers:
+            - +: {op: conv, from: first, k: k}
+            - +: {op: add, from: [first, previous]}
+      - second: {op: conv, k: k, weights_of: first}
+      - add: {op: add, from: [second, input]}
+  spare: {args: {on: null}, layers: [{left_out: {op: relu, when: on}}]}
+layers:
+  - a: {block: twins, repeat: 3, k: 3 if i < 2 else 1}
+  - b: {block: spare, repeat: 2, on: i == 7}
+  - c: {block: twins, k: 3, stage: other}
+  - d: {block: twins, k: 3, from: a, weights_of: c, stage: other}
+"""
+
+
+def test_a_block_read_once_is_the_same_again(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Layers put from memory are those that reading the block gives; in all shipped networks too."""
+    from flopcalc.networks import describe
+
+    class Forgetful(dict[Any, Any]):
+        def __contains__(self, key: object) -> bool:
+            return False
+
+    def forget(self: Any, source: str, batch: int) -> None:
+        start(self, source, batch)
+        self.readings = Forgetful()
+
+    targets = [write(TWINS), *networks.names()]
+    remembered = [network(target) for target in targets]
+    start = describe._Reader.__init__
+    monkeypatch.setattr(describe._Reader, "__init__", forget)
+    for one, target in zip(remembered, targets, strict=True):
+        again = network(target)
+        assert [layer._replace(evaluation=None) for layer in again.layers] == [
+            layer._replace(evaluation=None) for layer in one.layers
+        ], target
+        assert again.output == one.output
+    layers = {layer.name: layer for layer in remembered[0].layers}
+    assert layers["a.1.second"].weights_of == "a.1.first"
+    assert layers["a.1.add"].inputs == ("a.1.second", "a.0.add")
+    assert layers["c.first"].inputs == ("a.2.add",)
+    assert (layers["d.first"].weights_of, layers["d.second"].weights_of) == ("c.first", "d.first")
