@@ -181,3 +181,29 @@ def test_wrong_options(name: str, option: str, value: object, wanted: str) -> No
     with pytest.raises(FlopcalcError, match=wanted) as caught:
         network(name, {option: value})
     assert "\n" not in caught.value.message + caught.value.hint
+
+
+def test_dynamic_resnet18_by_replacement() -> None:
+    """All convolutions but the first: 45.47M parameters in print, 45,472,052 by hand in tests/test_operators_d.py."""
+    found = replace_convolutions(network("resnet18"), registry.get("dynamic_conv"), {})
+    assert (len(found.replaced), [name for name, _ in found.skipped]) == (19, ["conv1"])
+    assert found.network.params == 45_472_052
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "printed", "unit"),
+    [
+        ("resnet32_cifar", {"shortcut": "B"}, "69.12", 10**6), ("resnet18", {}, "1.8", 10**9),
+        ("resnet50", {"stride_in": "v1"}, "3.9", 10**9),
+    ],
+)  # fmt: skip
+def test_adder_resnets_by_replacement(name: str, options: dict[str, Any], printed: str, unit: int) -> None:
+    """AdderNet's tables print a network's multiplications, and twice as many additions where adders stand for them."""
+    plain = network(name, options)
+    net = replace_convolutions(plain, registry.get("adder"), {}).network
+    assert f"{plain.macs / unit:.{len(printed.partition('.')[2])}f}" == printed
+    adders = sum(layer.cost.total("adds") for layer in net.layers if layer.kind == "adder")
+    assert adders == 2 * (plain.macs - net.macs)
+    stays = [layer.name for layer in net.layers if layer.cost.macs]
+    assert (stays[0], len(stays)) == ("conv1", 2)
+    assert net.params == plain.params
