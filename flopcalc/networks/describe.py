@@ -206,6 +206,9 @@ class _Reader(Values):
             inner_env = self.let(entry.label, spec, env, {**entry.scope.env, **row})
             inner = _Scope(inner_env, {INPUT: inputs[0]}, entry.scope, entry.scope.depth + 1)
             out = self.body(spec["layers"], prefix, inner, inputs[0], self.inner_stage(entry, spec, stage))
+            # Entries of a group are known beside it as `group.name`.
+            inside = {f"{entry.name}.{name}": value for name, value in inner.values.items() if name != INPUT}
+            entry.scope.values.update(inside)
         else:
             out = self.block(entry, prefix, env, row, inputs, self.inner_stage(entry, spec, stage))
         if "weights_of" in spec:

@@ -8,6 +8,7 @@ from flopcalc.cost import Cost
 from flopcalc.errors import FlopcalcError, unknown_name
 from flopcalc.networks import primitives
 from flopcalc.networks.network import Layer, Shape
+from flopcalc.networks.shapes import ShapeError, text
 from flopcalc.networks.values import Values
 from flopcalc.operator import Evaluation, Operator
 from flopcalc.yamlfile import Map
@@ -48,9 +49,12 @@ def _primitive(values: Values, one: Single, kind: str) -> Layer:
     settings = {key: values.number(full, one.spec, key, one.env) for key in allowed if key in one.spec}
     try:
         shape, parts = primitives.PRIMITIVES[kind](one.shapes, one.batch, **settings)
-    except primitives.ShapeError as error:
+    except ShapeError as error:
         raise values.error(one.spec, None, f"{full} ({kind}): {error}", "make the shapes agree") from None
-    return Layer(one.name, kind, one.inputs, one.shapes[0], shape, Cost(parts), one.stage, settings=settings)
+    further = tuple(one.shapes[1:])
+    return Layer(
+        one.name, kind, one.inputs, one.shapes[0], shape, Cost(parts), one.stage, settings=settings, further=further
+    )  # fmt: skip
 
 
 def _operator(values: Values, one: Single, operator: Operator, known: dict[Any, Evaluation]) -> Layer:
@@ -61,7 +65,7 @@ def _operator(values: Values, one: Single, operator: Operator, known: dict[Any, 
         raise values.error(spec, "from", f"{full} ({operator.name}) takes one input, not {len(one.inputs)}")
     flat = len(shape) == 1
     if flat and operator.name != "linear":
-        has = primitives.text(shape)
+        has = text(shape)
         needs = "channels x height x width"
         raise values.error(spec, None, f"{full} ({operator.name}): its input is {has}, it needs {needs}")
     sizes = {key: values.pair(full, spec, key, env) for key in _SHAPE_KEYS if key in spec}
@@ -72,14 +76,15 @@ def _operator(values: Values, one: Single, operator: Operator, known: dict[Any, 
     if evaluation is None:
         try:
             hw = (1, 1) if flat else shape[1:]
-            g = operator.geometry(shape[0], out, given, hw=hw, n=one.batch, **sizes)
+            c_in = operator.c_in_of(shape[0], operator.resolve(given)) if operator.c_in_of else shape[0]
+            g = operator.geometry(c_in, out, given, hw=hw, n=one.batch, **sizes)
             evaluation = known[key] = operator.evaluate(g, given)
         except FlopcalcError as error:
             if error.code == "bad-network":
                 raise
             raise values.error(spec, None, f"{full}: {error.message}", error.hint) from None
     if not flat and evaluation.in_shape != shape:
-        takes, has = primitives.text(evaluation.in_shape), primitives.text(shape)
+        takes, has = text(evaluation.in_shape), text(shape)
         raise values.error(spec, None, f"{full} ({operator.name}): it takes {takes}, and its input is {has}")
     out_shape = (evaluation.geometry.c_out,) if flat else evaluation.out_shape
     return Layer(name, operator.name, one.inputs, shape, out_shape, evaluation.cost, one.stage, evaluation)
