@@ -31,6 +31,7 @@ TOP = (
 COMMON = frozenset(("op", "block", "layers", "from", "when", "repeat", "each", "stage", "weights_of"))
 _KINDS = ("op", "block", "layers")
 _NAME = re.compile(r"[A-Za-z0-9_]+")
+_LAYER_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 # Names of entries with a meaning: the next number of the container; no name, contents go to the container.
 NEXT, SPLICE = "+", "_"
 PREVIOUS = "previous"
@@ -215,8 +216,8 @@ class _Reader(Values):
             full = f"{prefix}{index}"
         else:
             filled = self.text(entry.label, entry.spec, "name", name, env)
-            if not _NAME.fullmatch(filled):
-                raise self.error(entry.spec, None, f"the name {clip(filled)} has other than letters, digits and _")
+            if not _LAYER_NAME.fullmatch(filled):
+                raise self.error(entry.spec, None, f"the name {clip(filled)} has other than letters, digits, _ and -")
             full = f"{prefix}{filled}"
             if often and filled == name:
                 full = f"{full}.{env['i']}"
