@@ -26,7 +26,15 @@ MIRRORED = {
 def _theirs(name: str) -> Any:
     models = import_torchvision().models
     more = {"aux_logits": False, "init_weights": False} if name in ("googlenet", "inception_v3") else {}
-    with torch.device("meta"):
+    widths = models.regnet.BlockParams.from_init_params
+
+    def on_cpu(**settings: Any) -> Any:
+        with torch.device("cpu"):
+            return widths(**settings)
+
+    with pytest.MonkeyPatch.context() as patch, torch.device("meta"):
+        # RegNet computes its widths with tensors and reads their values.
+        patch.setattr(models.regnet.BlockParams, "from_init_params", on_cpu)
         return getattr(models, name)(weights=None, **more).eval()
 
 
