@@ -1,8 +1,9 @@
-"""Writes the pages that follow from the code: docs/cli.md and docs/operators.md.
+"""Writes what follows from the code: docs/cli.md, docs/operators.md and the schema of network descriptions.
 
-`python docs/generate.py` writes them; with --check it fails when they are stale.
+`python docs/generate.py` writes it; with --check it fails when something is stale.
 """
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +14,11 @@ from flopcalc import registry
 from flopcalc.analysis.equations import GIVES_TEXT
 from flopcalc.cli.main import COMMANDS, cli
 from flopcalc.convention import CONVENTIONS
+from flopcalc.networks.schema import network_schema
 from flopcalc.operator import Operator
 from flopcalc.provenance import STATUS_TEXT
 
-DOCS = Path(__file__).parent
+ROOT = Path(__file__).parent.parent
 NOTE = "<!-- Written by docs/generate.py; edit the code instead. -->\n"
 
 
@@ -90,14 +92,23 @@ def _operator(operator: Operator) -> Iterator[str]:
             yield f"- {why}"
 
 
-PAGES = {"cli.md": cli_page, "operators.md": operators_page}
+def schema_file() -> str:
+    """As `flopcalc schema` prints it."""
+    return json.dumps(network_schema(), indent=1) + "\n"
+
+
+PAGES = {
+    "docs/cli.md": cli_page,
+    "docs/operators.md": operators_page,
+    "configs/network.schema.json": schema_file,
+}
 
 
 def main() -> int:
     """Write the pages, or check them."""
     stale = []
     for name, page in PAGES.items():
-        path, text = DOCS / name, page()
+        path, text = ROOT / name, page()
         if "--check" in sys.argv:
             if not path.exists() or path.read_text() != text:
                 stale.append(name)

@@ -6,6 +6,7 @@ from typing import Any
 from flopcalc.convention import Convention
 from flopcalc.cost import DTYPE_BYTES
 from flopcalc.networks.network import Layer, Network
+from flopcalc.networks.options import plain_option
 from flopcalc.networks.replace import Replacement
 from flopcalc.operator import show
 
@@ -33,7 +34,7 @@ def model_record(
         "title": network.title,
         "input": list(network.input_shape),
         "batch": network.batch,
-        "options": dict(network.options),
+        "options": {name: plain_option(value) for name, value in network.options.items()},
         "replace": replace_text(replacement) if replacement else None,
         **{kind: sums[kind] for kind in _SUMMED},
         "dtype": dtype,

@@ -22,6 +22,7 @@ COMMANDS = {
     "list": "The operators and networks that flopcalc knows.",
     "errata": "What the sources get wrong, with the evidence.",
     "cite": "The papers behind operators, as text or BibTeX.",
+    "schema": "The JSON Schema of network descriptions, for editors.",
 }
 
 

@@ -11,6 +11,7 @@ from flopcalc.analysis.model import grouped, model_record
 from flopcalc.cli.common import Whole, emit, output_options, whole
 from flopcalc.convention import Convention
 from flopcalc.errors import FlopcalcError, clip
+from flopcalc.networks.options import option_text
 from flopcalc.networks.replace import replace_convolutions
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
 
@@ -92,7 +93,7 @@ def _document(record: dict[str, Any], by: str, chosen: Convention) -> Document:
         ("convention", f"{chosen.name}: {chosen.text}"),
     ]
     if record["options"]:
-        facts.insert(0, ("options", ", ".join(f"{k} {v}" for k, v in record["options"].items())))
+        facts.insert(0, ("options", ", ".join(f"{k} {option_text(v)}" for k, v in record["options"].items())))
     blocks: list[Table | Facts | Lines] = [_rows(record, by, chosen), Facts(facts)]
     if record["replace"]:
         blocks.insert(0, _before_after(record, chosen))

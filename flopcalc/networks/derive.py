@@ -11,6 +11,7 @@ from flopcalc.yamlfile import Map, Seq, read_file
 
 MAX_CHAIN = 5
 _OWN = ("name", "title", "mirrors", "source", "input", "reference")
+OF_DERIVED = ("like", "set", *_OWN)
 
 
 def read_network_file(path: str, find: Callable[[str], str], depth: int = 0) -> tuple[Any, str]:
@@ -23,7 +24,7 @@ def read_network_file(path: str, find: Callable[[str], str], depth: int = 0) -> 
     if not isinstance(data, Map) or "like" not in data:
         return data, path
     values = Values(path)
-    values.known_keys("(top level)", data, ("like", "set", *_OWN))
+    values.known_keys("(top level)", data, OF_DERIVED)
     if depth >= MAX_CHAIN:
         raise values.error(data, "like", f"more than {MAX_CHAIN} descriptions, each like another; is one like itself?")
     target = str(data["like"])

@@ -118,7 +118,9 @@ class _Reader(Values):
             if place and len(inputs) > 1:
                 key = "repeat" if "repeat" in spec else "each"
                 raise self.error(spec, key, f"{entry.label} is repeated and takes several inputs")
-            inputs = (self.once(entry, inputs, row, often),)
+            out = self.once(entry, inputs, row, often)
+            # A join that is left out lets the entry before it through.
+            inputs = (current if out is None and len(inputs) > 1 else out or inputs[0],)
         return inputs[0]
 
     def rows(self, entry: _Entry, first: str) -> Iterator[dict[str, Any]]:
@@ -173,15 +175,15 @@ class _Reader(Values):
         sizes = dict(zip(("c", "h", "w"), self.shapes[first], strict=False))
         return ChainMap(extra, sizes, scope.env, self.options)  # type: ignore[arg-type]
 
-    def once(self, entry: _Entry, inputs: tuple[str, ...], row: dict[str, Any], often: bool) -> str:
-        """Read one entry at one index."""
+    def once(self, entry: _Entry, inputs: tuple[str, ...], row: dict[str, Any], often: bool) -> str | None:
+        """Read one entry at one index; None where it is left out."""
         spec = entry.spec
         self.visited += 1
         if self.visited > 2 * MAX_LAYERS:
             raise self.error(spec, None, f"more than {2 * MAX_LAYERS:,} entries, left out ones included")
         env = self.env(entry.scope, inputs[0], row)
         if "when" in spec and not self.number(entry.label, spec, "when", env):
-            return inputs[0]
+            return None
         full, prefix = self.named(entry, env, often)
         stage = entry.stage or full.split(".")[0] or entry.name
         if "stage" in spec:
@@ -291,6 +293,7 @@ class _Reader(Values):
             if not layer.cost.params:
                 continue
             twin = held.get(owner + layer.name.removeprefix(full))
+            twin = held[twin.weights_of] if twin and twin.weights_of else twin
             if twin is None or (twin.kind, twin.cost.params) != (layer.kind, layer.cost.params):
                 why = f"{entry.label}: {layer.name} has no twin of the same kind and size in {clip(owner)}"
                 raise self.error(entry.spec, "weights_of", why)

@@ -38,7 +38,7 @@ class Layer(NamedTuple):
     def with_weights_of(self, twin: "Layer") -> "Layer":
         """This layer with the weights of another, which counts them."""
         parts = tuple(part._replace(params=0) for part in self.cost)
-        return self._replace(cost=Cost(parts), weights_of=twin.weights_of or twin.name)
+        return self._replace(cost=Cost(parts), weights_of=twin.name)
 
     @property
     def geometry(self) -> Geometry | None:

@@ -10,7 +10,7 @@ from flopcalc.networks.values import Values, exact
 from flopcalc.operator import show
 from flopcalc.yamlfile import Map
 
-_KEYS = ("default", "help", "choices", "least")
+OF_OPTION = ("default", "help", "choices", "least")
 
 
 def read_options(values: Values, name: str, data: Map, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -19,7 +19,7 @@ def read_options(values: Values, name: str, data: Map, given: Mapping[str, Any])
     if not isinstance(declared, Map) or not all(isinstance(o, Map) and "default" in o for o in declared.values()):
         raise values.error(data, "options", "options maps names to {default: ..., help: ...}")
     for option, spec in declared.items():
-        values.known_keys(f"option {option}", spec, _KEYS)
+        values.known_keys(f"option {option}", spec, OF_OPTION)
         if spec.get("choices") and spec["default"] not in spec["choices"]:
             raise values.error(declared, option, f"the default of option {option} is not one of its choices")
     known_options(name, declared, given)
@@ -58,7 +58,7 @@ def read_option(option: str, spec: Mapping[str, Any], given: Mapping[str, Any]) 
         pieces = value.split(",") if isinstance(value, str) else value
         numbers = [_number(piece) for piece in pieces] if isinstance(pieces, list | tuple) else []
         if not numbers or not all(type(number) is int and number >= least for number in numbers):
-            raise _bad_option(option, value, f"whole numbers of {least} or more, such as {_shown(default)}", spec)
+            raise _bad_option(option, value, f"whole numbers of {least} or more, such as {option_text(default)}", spec)
         return tuple(numbers)
     number = _number(value)
     if kind is int:
@@ -79,13 +79,22 @@ def _number(value: Any) -> Any:
     return exact(value)
 
 
-def _shown(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list) else show(value)
+def plain_option(value: Any) -> Any:
+    """The value of an option as JSON holds it: decimals as numbers, lists as lists."""
+    if isinstance(value, Fraction):
+        return float(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def option_text(value: Any) -> str:
+    """The value of an option as `--set` takes it: 0.75, 3,4,6,3, true."""
+    value = plain_option(value)
+    return show(tuple(value)) if isinstance(value, list) else show(value)
 
 
 def _bad_option(option: str, value: object, wanted: str, spec: Mapping[str, Any]) -> FlopcalcError:
     return FlopcalcError(
         "bad-option",
         f"option {option} is {clip(value)}; it must be {wanted}",
-        f"{option}: {spec.get('help', 'an option of the network')} (default: {_shown(spec['default'])})",
+        f"{option}: {spec.get('help', 'an option of the network')} (default: {option_text(spec['default'])})",
     )

@@ -13,7 +13,7 @@ from flopcalc.operator import Evaluation, Operator
 from flopcalc.yamlfile import Map
 
 _SHAPE_KEYS = ("k", "stride", "padding", "dilation", "groups")
-_OF_OPERATORS = ("out", *_SHAPE_KEYS)
+OF_OPERATORS = ("out", *_SHAPE_KEYS)
 
 
 class Single(NamedTuple):
@@ -56,7 +56,7 @@ def _primitive(values: Values, one: Single, kind: str) -> Layer:
 def _operator(values: Values, one: Single, operator: Operator, known: dict[Any, Evaluation]) -> Layer:
     name, spec, env = one.name, one.spec, one.env
     full, shape = f"layer {name}", one.shapes[0]
-    values.known_keys(full, spec, {*one.common, *_OF_OPERATORS, *operator.param})
+    values.known_keys(full, spec, {*one.common, *OF_OPERATORS, *operator.param})
     if len(one.inputs) != 1:
         raise values.error(spec, "from", f"{full} ({operator.name}) takes one input, not {len(one.inputs)}")
     flat = len(shape) == 1

@@ -1,0 +1,23 @@
+"""`flopcalc schema`."""
+
+import json
+
+import click
+
+from flopcalc.cli.common import write_atomically
+from flopcalc.networks.schema import network_schema
+
+
+@click.command("schema", epilog="Example: flopcalc schema -o network.schema.json")
+@click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of the terminal.")
+def command(output: str | None) -> None:
+    """The JSON Schema of network descriptions, for editors.
+
+    An editor with a YAML language server uses it where a description begins with the comment
+    `# yaml-language-server: $schema=network.schema.json`.
+    """
+    content = json.dumps(network_schema(), indent=1) + "\n"
+    if output is None:
+        click.echo(content, nl=False)
+    else:
+        write_atomically(output, content)

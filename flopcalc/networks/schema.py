@@ -1,0 +1,127 @@
+"""The JSON Schema of network descriptions, for editors. It follows from the tables that the reader itself uses."""
+
+from typing import Any
+
+from flopcalc import registry
+from flopcalc.networks import primitives
+from flopcalc.networks.derive import OF_DERIVED
+from flopcalc.networks.describe import COMMON, TOP
+from flopcalc.networks.options import OF_OPTION
+from flopcalc.networks.single import OF_OPERATORS
+from flopcalc.operator import Operator
+
+Schema = dict[str, Any]
+
+_NUMBER: Schema = {"$ref": "#/$defs/number"}
+_FLAG: Schema = {"$ref": "#/$defs/flag"}
+_PAIR: Schema = {"$ref": "#/$defs/pair"}
+_ANY: Schema = {}
+# An expression may stand wherever a number or a word may.
+_VALUES: Schema = {
+    "number": {"type": ["integer", "number", "string"]},
+    "flag": {"type": ["boolean", "string"]},
+    "pair": {"anyOf": [_NUMBER, {"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2}]},
+    "setting": {"anyOf": [_PAIR, _FLAG]},
+}
+_NAMED = {"type": "object", "additionalProperties": _NUMBER}
+
+_OF_ENTRIES: dict[str, Schema] = {
+    "op": {"type": "string", "description": "an operator, a primitive, or text with {expressions}"},
+    "block": {"type": "string", "description": "a name under `blocks`"},
+    "layers": {"$ref": "#/$defs/layers"},
+    "from": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]},
+    "when": {"type": ["boolean", "integer", "string"], "description": "left out where this is false"},
+    "repeat": {"type": ["integer", "string"], "description": "how often it stands; i counts from 0"},
+    "each": {"type": "object", "description": "a table: it stands once for every row", "minProperties": 1},
+    "stage": {"type": ["string", "integer"], "description": "the stage under which it is summed"},
+    "weights_of": {"type": "string", "description": "the entry beside it whose weights it uses"},
+}
+_OF_THE_TOP: dict[str, Schema] = {
+    "name": {"type": "string"},
+    "title": {"type": "string"},
+    "mirrors": {"type": "string", "description": "the module whose names the layers bear"},
+    "source": {"type": "string", "description": "where it was published"},
+    "input": {"type": "array", "items": {"type": "integer", "minimum": 1}, "description": "channels, height, width"},
+    "options": {"type": "object", "additionalProperties": {"$ref": "#/$defs/option"}},
+    "let": _NAMED,
+    "reference": {"type": "array", "items": {"type": "object"}, "description": "figures that sources print"},
+    "blocks": {"type": "object", "additionalProperties": {"$ref": "#/$defs/block"}},
+    "layers": {"$ref": "#/$defs/layers"},
+    "like": {"type": "string", "description": "the network whose layers it has: a shipped name or a path"},
+    "set": {"type": "object", "description": "defaults of the other network's options"},
+}
+_OF_AN_OPTION: dict[str, Schema] = {
+    "default": _ANY,
+    "help": {"type": "string"},
+    "choices": {"type": "array"},
+    "least": {"type": "integer"},
+}
+
+
+def network_schema() -> Schema:
+    """The schema, with every operator and primitive that is known."""
+    kinds = {name: _primitive(name) for name in sorted(primitives.PRIMITIVES)}
+    kinds |= {operator.name: _operator(operator) for operator in registry.every()}
+    rules = [_then("op", {"const": name}, one) for name, one in kinds.items()]
+    rules.append(_then("layers", _ANY, _entry({"let": _NAMED})))
+    known = _then("op", _ANY, {"properties": {"op": {"$ref": "#/$defs/kind"}}})
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A network for flopcalc",
+        "description": "docs/networks.md describes the language",
+        "type": "object",
+        "if": {"required": ["like"]},
+        "then": _closed({key: _OF_THE_TOP[key] for key in OF_DERIVED}),
+        "else": {**_closed({key: _OF_THE_TOP[key] for key in TOP}), "required": ["layers", "input"]},
+        "$defs": {
+            **_VALUES,
+            "common": {"properties": {key: _OF_ENTRIES[key] for key in sorted(COMMON)}},
+            "layers": {
+                "type": "array",
+                "minItems": 1,
+                "items": {
+                    "type": "object",
+                    "minProperties": 1,
+                    "maxProperties": 1,
+                    "additionalProperties": {"anyOf": [{"$ref": "#/$defs/kind"}, {"$ref": "#/$defs/entry"}]},
+                },
+            },
+            "kind": {"anyOf": [{"enum": list(kinds)}, {"type": "string", "pattern": r"\{|\.ya?ml$"}]},
+            "entry": {
+                "type": "object",
+                "oneOf": [{"required": [key]} for key in ("op", "block", "layers")],
+                "allOf": [known, *rules],
+            },
+            "block": _closed(
+                {"args": {"type": ["object", "null"]}, "let": _NAMED, "layers": {"$ref": "#/$defs/layers"}}
+            ),
+            "option": {**_closed({key: _OF_AN_OPTION[key] for key in OF_OPTION}), "required": ["default"]},
+        },
+    }  # fmt: skip
+
+
+def _closed(properties: Schema) -> Schema:
+    return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+def _then(key: str, value: Schema, schema: Schema) -> Schema:
+    return {"if": {"type": "object", "required": [key], "properties": {key: value}}, "then": schema}
+
+
+def _entry(more: Schema) -> Schema:
+    """An entry that may have the common keys, and these."""
+    return {"$ref": "#/$defs/common", "properties": more, "unevaluatedProperties": False}
+
+
+def _primitive(name: str) -> Schema:
+    return _entry({key: {"$ref": "#/$defs/setting"} for key in primitives.settings_of(name)})
+
+
+def _operator(operator: Operator) -> Schema:
+    sizes: Schema = {key: _NUMBER if key in ("out", "groups") else _PAIR for key in OF_OPERATORS}
+    options: Schema = {}
+    for param in operator.params:
+        kinds: dict[str, Schema] = {"bool": _FLAG, "ints": {"type": ["array", "string", "integer"]}}
+        text = f"{param.help} (default: {param.default_text})"
+        options[param.name] = {**kinds.get(param.kind, _NUMBER), "description": text}
+    return {**_entry(sizes | options), "description": operator.title}
