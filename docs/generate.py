@@ -1,4 +1,5 @@
-"""Writes what follows from the code: docs/cli.md, docs/operators.md and the schema of network descriptions.
+"""Writes what follows from the code: docs/cli.md, docs/operators.md, docs/shipped-networks.md and the
+schema of network descriptions.
 
 `python docs/generate.py` writes it; with --check it fails when something is stale.
 """
@@ -10,10 +11,12 @@ from pathlib import Path
 
 import click
 
-from flopcalc import registry
+from flopcalc import networks, registry
 from flopcalc.analysis.equations import GIVES_TEXT
 from flopcalc.cli.main import COMMANDS, cli
 from flopcalc.convention import CONVENTIONS
+from flopcalc.networks.derive import read_network_file
+from flopcalc.networks.options import option_text
 from flopcalc.networks.schema import network_schema
 from flopcalc.operator import Operator
 from flopcalc.provenance import STATUS_TEXT
@@ -92,6 +95,25 @@ def _operator(operator: Operator) -> Iterator[str]:
             yield f"- {why}"
 
 
+def networks_page() -> str:
+    """Every shipped network: cost, input, options, the module whose names it bears, and where it was published."""
+    lines = ["# Shipped networks", "", NOTE, "At batch 1, with default options. [networks.md](networks.md) tells how"]
+    lines += ["they are described; `flopcalc model NAME` shows one.", ""]
+    lines += ["| network | parameters | MACs | input | options (defaults) | names of layers as in |"]
+    lines += ["|:---|---:|---:|:---|:---|:---|"]
+    sources: dict[str, list[str]] = {}
+    for name in networks.names():
+        net = networks.load(name)
+        data, _ = read_network_file(networks.source(name), networks.source)
+        sources.setdefault(" ".join(str(data["source"]).split()), []).append(f"`{name}`")
+        options = ", ".join(f"`{option}` {option_text(value)}" for option, value in net.options.items())
+        size = "x".join(map(str, net.input_shape))
+        lines.append(f"| `{name}` | {net.params:,} | {net.macs:,} | {size} | {options} | {net.mirrors} |")
+    lines += ["", "## Where they come from", ""]
+    lines += [f"- {', '.join(names)}: {source}" for source, names in sources.items()]
+    return "\n".join(lines) + "\n"
+
+
 def schema_file() -> str:
     """As `flopcalc schema` prints it."""
     return json.dumps(network_schema(), indent=1) + "\n"
@@ -100,6 +122,7 @@ def schema_file() -> str:
 PAGES = {
     "docs/cli.md": cli_page,
     "docs/operators.md": operators_page,
+    "docs/shipped-networks.md": networks_page,
     "configs/network.schema.json": schema_file,
 }
 

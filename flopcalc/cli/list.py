@@ -8,6 +8,7 @@ from flopcalc import networks, registry
 from flopcalc.analysis.layer import inputs
 from flopcalc.cli.common import FORMATS, SHAPE_NAMES, emit, optional_shape_options, read_shape
 from flopcalc.errors import FlopcalcError
+from flopcalc.networks.options import plain_option
 from flopcalc.operator import Evaluation, Operator, Site
 from flopcalc.report.document import Cell, Column, Document, Facts, Table
 
@@ -15,26 +16,31 @@ _EXAMPLE = "write for example flopcalc list --matching --cin 64"
 
 
 @click.command("list", epilog="Example: flopcalc list --matching --cin 64 --cout 128 --stride 2")
+@click.argument("what", required=False, type=click.Choice(("operators", "networks")))
 @click.option("--matching", is_flag=True, help="Only what may stand for the convolution given by the shape options.")
 @optional_shape_options
 @click.option("--format", "fmt", type=click.Choice(FORMATS), default=None, help="How to write the result.")
 @click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of the terminal.")
-def command(matching: bool, fmt: str | None, output: str | None, **shape: Any) -> None:
+def command(what: str | None, matching: bool, fmt: str | None, output: str | None, **shape: Any) -> None:
     """The operators and networks that flopcalc knows.
 
-    With --matching and a shape: which operators, with their default options, may stand for that
-    convolution, the cheapest first, and why the others may not.
+    With `operators` or `networks`: only those. With --matching and a shape: which operators, with
+    their default options, may stand for that convolution, the cheapest first, and why the others may
+    not.
     """
     operators = [*registry.every(), *map(registry.get, registry.plug_ins())]
     operators.sort(key=lambda operator: (operator.family, operator.name))
     if matching:
+        if what == "networks":
+            raise FlopcalcError("bad-usage", "--matching is about operators, and networks are asked for", _EXAMPLE)
         emit(_matching(operators, shape), fmt, output)
         return
     if any(value is not None for value in shape.values()):
         raise FlopcalcError(
             "bad-usage", "a shape is given without --matching", "write flopcalc list --matching --cin 64"
         )
-    shipped = [networks.load(name) for name in networks.names()]
+    operators = operators if what != "networks" else []
+    shipped = [networks.load(name) for name in networks.names()] if what != "operators" else []
     data = {
         "schema": "flopcalc/list/1",
         "operators": [
@@ -50,16 +56,28 @@ def command(matching: bool, fmt: str | None, output: str | None, **shape: Any) -
             }
             for operator in operators
         ],
-        "networks": [{"name": n.name, "title": n.title, "params": n.params, "macs": n.macs} for n in shipped],
+        "networks": [
+            {
+                "name": n.name,
+                "title": n.title,
+                "input": list(n.input_shape),
+                "options": {name: plain_option(value) for name, value in n.options.items()},
+                "params": n.params,
+                "macs": n.macs,
+            }
+            for n in shipped
+        ],
     }
     blocks = [_family(family, operators) for family in dict.fromkeys(one.family for one in operators)]
-    blocks.append(
-        Table(
-            (Column("network", "text"), Column("what", "text"), Column("params"), Column("MACs")),
-            [[n.name, n.title, n.params, n.macs] for n in shipped],
-            title="Networks",
+    if shipped:
+        columns = (
+            Column("network", "name"),
+            Column("what", "text"),
+            Column("params", "short"),
+            Column("MACs", "short"),
         )
-    )
+        rows: list[list[Cell]] = [[n.name, n.title, n.params, n.macs] for n in shipped]
+        blocks.append(Table(columns, rows, title="Networks"))
     emit(Document("What flopcalc knows", blocks, data), fmt, output)
 
 

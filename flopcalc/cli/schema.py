@@ -8,7 +8,7 @@ from flopcalc.cli.common import write_atomically
 from flopcalc.networks.schema import network_schema
 
 
-@click.command("schema", epilog="Example: flopcalc schema -o network.schema.json")
+@click.command("schema", epilog="Example: flopcalc schema")
 @click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of the terminal.")
 def command(output: str | None) -> None:
     """The JSON Schema of network descriptions, for editors.
