@@ -206,6 +206,8 @@ layers:
   - roll: {op: roll, by: [2, -1]}
   - space_to_depth: space_to_depth
   - more: {op: pad, amount: [1, 2]}
+  - more_channels: {op: pad, channels: [2, 5], amount: 1}
+  - subsample: {op: subsample, stride: [3, 2]}
   - crop: {op: crop, from: [more, space_to_depth]}
   - adaptive_avgpool: {op: adaptive_avgpool, size: [3, 4]}
   - mean: {op: adaptive_avgpool, size: 1}
@@ -407,3 +409,54 @@ def test_every_shipped_network_loads() -> None:
     assert networks.names()
     for name in networks.names():
         assert network(name).name == name
+
+
+TWINS = """
+input: [4, 9, 9]
+blocks:
+  twins:
+    args: {k: null}
+    layers:
+      - first: {op: conv, k: k}
+      - pair:
+          layers:
+            - +: {op: conv, from: first, k: k}
+            - +: {op: add, from: [first, previous]}
+      - second: {op: conv, k: k, weights_of: first}
+      - add: {op: add, from: [second, input]}
+  spare: {args: {on: null}, layers: [{left_out: {op: relu, when: on}}]}
+layers:
+  - a: {block: twins, repeat: 3, k: 3 if i < 2 else 1}
+  - b: {block: spare, repeat: 2, on: i == 7}
+  - c: {block: twins, k: 3, stage: other}
+  - d: {block: twins, k: 3, from: a, weights_of: c, stage: other}
+"""
+
+
+def test_a_block_read_once_is_the_same_again(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Layers put from memory are those that reading the block gives; in all shipped networks too."""
+    from flopcalc.networks import describe
+
+    class Forgetful(dict[Any, Any]):
+        def __contains__(self, key: object) -> bool:
+            return False
+
+    def forget(self: Any, source: str, batch: int) -> None:
+        start(self, source, batch)
+        self.readings = Forgetful()
+
+    targets = [write(TWINS), *networks.names()]
+    remembered = [network(target) for target in targets]
+    start = describe._Reader.__init__
+    monkeypatch.setattr(describe._Reader, "__init__", forget)
+    for one, target in zip(remembered, targets, strict=True):
+        again = network(target)
+        assert [layer._replace(evaluation=None) for layer in again.layers] == [
+            layer._replace(evaluation=None) for layer in one.layers
+        ], target
+        assert again.output == one.output
+    layers = {layer.name: layer for layer in remembered[0].layers}
+    assert layers["a.1.second"].weights_of == "a.1.first"
+    assert layers["a.1.add"].inputs == ("a.1.second", "a.0.add")
+    assert layers["c.first"].inputs == ("a.2.add",)
+    assert (layers["d.first"].weights_of, layers["d.second"].weights_of) == ("c.first", "d.first")

@@ -77,9 +77,14 @@ def _confront(name: str, net: Network) -> None:
     assert (net.params, net.macs) == (counted.total("params"), counted.macs)
 
 
-def test_every_kind_of_resnet50() -> None:
+@pytest.mark.parametrize(
+    "name",
+    ["resnet18", "resnet50", "resnext50_32x4d", "alexnet", "vgg16_bn", "squeezenet1_0", "googlenet", "inception_v3"],
+)
+def test_every_kind(name: str) -> None:
     """Not MACs alone: all kinds, and the length of the longest chain."""
-    counted, net = count(_theirs("resnet50"), (1, 3, 224, 224)), network("resnet50")
+    net = network(name)
+    counted = count(_theirs(name), (1, *net.input_shape))
     for kind in ("params", "macs", "adds", "muls", "other", "activations", "traffic", "steps"):
         assert net.total(kind) == counted.total(kind), kind
 
@@ -93,6 +98,27 @@ def test_the_same_function() -> None:
     x = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
         assert torch.allclose(ours(x), theirs(x), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "heads"),
+    [("googlenet", {"aux1": (512, 14), "aux2": (528, 14)}), ("inception_v3", {"AuxLogits": (768, 17)})],
+)
+def test_auxiliary_classifiers(name: str, heads: dict[str, tuple[int, int]]) -> None:
+    """With aux they are layers like others; torchvision's run in training alone, so each is counted by itself."""
+    with torch.device("meta"):
+        theirs = getattr(import_torchvision().models, name)(weights=None, aux_logits=True, init_weights=False).eval()
+    net = network(name, {"aux": True})
+    params = {layer.name: layer.cost.params for layer in net.layers if layer.cost.params}
+    assert params == _by_layer(((at, tensor.numel()) for at, tensor in theirs.named_parameters()), set(params))
+    macs = net.macs
+    for head, (channels, side) in heads.items():
+        counted = count(theirs.get_submodule(head), (1, channels, side, side))
+        ours = {layer.name: layer.cost.macs for layer in net.layers if layer.name.startswith(f"{head}.")}
+        named = ((f"{head}.{at}", work.macs) for at, work in counted.work.items())
+        assert {at: figure for at, figure in ours.items() if figure} == _by_layer(named, set(ours))
+        macs -= sum(ours.values())
+    assert macs == network(name).macs
 
 
 _RENAMED = {

@@ -69,6 +69,16 @@ class _Entry(NamedTuple):
         return f"layer {self.prefix}{self.name}"
 
 
+class _Reading(NamedTuple):
+    """What a block came to: its layers, from where its input came, its output, and how many entries it has."""
+
+    prefix: str
+    source: str
+    layers: tuple[Layer, ...]
+    out: str
+    entries: int
+
+
 class _Reader(Values):
     """The state of one reading: the layers found so far, their shapes, and what numbers containers have used."""
 
@@ -81,6 +91,7 @@ class _Reader(Values):
         self.layers: list[Layer] = []
         self.indices: dict[str, int] = {}
         self.known: dict[Any, Evaluation] = {}
+        self.readings: dict[Any, _Reading] = {}
         self.visited = 0
 
     # Lists of layers ---------------------------------------------------------------------------
@@ -266,9 +277,35 @@ class _Reader(Values):
                 raise self.error(spec, None, f"{entry.label}: block {name} needs {arg}")
             else:
                 given[arg] = self.number(entry.label, args, arg, {**self.options, **given})
+        # A block sees nothing but these, so the same again is the same under other names.
+        key = None if entry.name == SPLICE else (name, repr(given), self.shapes[inputs[0]], stage)
+        if key in self.readings:
+            return self.again(self.readings[key], spec, prefix, inputs[0])
+        start, visited = len(self.layers), self.visited
         inner_env = self.let(entry.label, block, self.env(_Scope(given, {}), inputs[0], {}), given)
         inner = _Scope(inner_env, {INPUT: inputs[0]}, None, entry.scope.depth + 1)
-        return self.body(block.get("layers"), prefix, inner, inputs[0], stage)
+        out = self.body(block.get("layers"), prefix, inner, inputs[0], stage)
+        if key is not None:
+            read = tuple(self.layers[start:])
+            self.readings[key] = _Reading(prefix, inputs[0], read, out, self.visited - visited)
+        return out
+
+    def again(self, reading: _Reading, spec: Map, prefix: str, source: str) -> str:
+        """Put the layers of a block that was read before, with another prefix and another input."""
+        self.visited += reading.entries
+        if len(self.layers) + len(reading.layers) > MAX_LAYERS:
+            raise self.error(spec, None, f"more than {MAX_LAYERS:,} layers")
+        length = len(reading.prefix)
+        names = {layer.name: prefix + layer.name[length:] for layer in reading.layers}
+        names[reading.source], names[""] = source, ""
+        for layer in reading.layers:
+            full = names[layer.name]
+            if full in self.shapes:
+                raise self.error(spec, None, f"two layers are called {full}")
+            inputs = tuple([names[one] for one in layer.inputs])
+            self.layers.append(layer._replace(name=full, inputs=inputs, weights_of=names[layer.weights_of]))
+            self.shapes[full] = layer.out_shape
+        return names[reading.out]
 
     # Single layers -----------------------------------------------------------------------------
 

@@ -233,15 +233,24 @@ def upsample(shapes: Sequence[Shape], n: int, scale: int = 2) -> Result:
     return out, (parts.upsample("upsample", c, n * h * w, n * prod(out[1:])),)
 
 
-def pad(shapes: Sequence[Shape], n: int, amount: Any = 0, multiple: int = 1) -> Result:
-    """Zeros at the bottom and at the right: so many rows and columns, and up to a multiple of a size."""
+def pad(shapes: Sequence[Shape], n: int, amount: Any = 0, multiple: int = 1, channels: Any = (0, 0)) -> Result:
+    """Zeros at the bottom and at the right: so many rows and columns, and up to a multiple of a size.
+
+    channels: so many more of them, all zero, [before, behind] the others.
+    """
     c, h, w = _image(shapes)
     rows, columns = _pair("amount", amount, 0)
     step = _whole("multiple", multiple)
-    out = (c, -(-(h + rows) // step) * step, -(-(w + columns) // step) * step)
+    out = (c + sum(_pair("channels", channels, 0)), -(-(h + rows) // step) * step, -(-(w + columns) // step) * step)
     # The kernel writes the new map and reads the old one.
     part = Part("pad", "move", reads=n * c * h * w, writes=n * prod(out))
     return out, (part,)
+
+
+def subsample(shapes: Sequence[Shape], n: int, stride: Any = 2) -> Result:
+    """Every second position, or every so many-th, from the first on: a view."""
+    c, *sizes = _image(shapes)
+    return (c, *(-(-size // step) for size, step in zip(sizes, _pair("stride", stride), strict=True))), ()
 
 
 def crop(shapes: Sequence[Shape], n: int) -> Result:
@@ -325,6 +334,7 @@ PRIMITIVES: dict[str, Callable[..., Result]] = {
     "roll": roll,
     "softmax": softmax,
     "space_to_depth": space_to_depth,
+    "subsample": subsample,
     "take_token": take_token,
     "to_tokens": to_tokens,
     "upsample": upsample,

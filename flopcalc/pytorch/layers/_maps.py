@@ -49,20 +49,35 @@ class Chunk(nn.Module):
 
 
 class Pad(nn.Module):
-    """Zeros at the bottom and at the right, and up to a multiple."""
+    """Zeros at the bottom and at the right, up to a multiple, and as channels before and behind."""
 
-    def __init__(self, amount: int | tuple[int, int], multiple: int) -> None:
+    def __init__(
+        self, amount: int | tuple[int, int] = 0, multiple: int = 1, channels: int | tuple[int, int] = 0
+    ) -> None:  # fmt: skip
         super().__init__()
         self.amount = amount if isinstance(amount, tuple) else (amount, amount)
         self.multiple = multiple
+        self.channels = channels if isinstance(channels, tuple) else (channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n, c, h, w) -> (n, c, larger h, larger w)."""
+        """(n, c, h, w) -> (n, larger c, larger h, larger w)."""
         more = [
             -(-(size + extra) // self.multiple) * self.multiple - size
             for size, extra in zip(x.shape[2:], self.amount, strict=True)
         ]
-        return functional.pad(x, (0, more[1], 0, more[0]))
+        return functional.pad(x, (0, more[1], 0, more[0], *self.channels))
+
+
+class Subsample(nn.Module):
+    """Positions at every so many-th row and column."""
+
+    def __init__(self, stride: int | tuple[int, int]) -> None:
+        super().__init__()
+        self.stride = stride if isinstance(stride, tuple) else (stride, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, h, w) -> (n, c, ceil(h / stride), ceil(w / stride))."""
+        return x[:, :, :: self.stride[0], :: self.stride[1]]
 
 
 class Crop(nn.Module):
