@@ -79,7 +79,18 @@ def _confront(name: str, net: Network) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["resnet18", "resnet50", "resnext50_32x4d", "alexnet", "vgg16_bn", "squeezenet1_0", "googlenet", "inception_v3"],
+    [
+        "resnet18",
+        "resnet50",
+        "resnext50_32x4d",
+        "alexnet",
+        "vgg16_bn",
+        "squeezenet1_0",
+        "googlenet",
+        "inception_v3",
+        "regnet_y_400mf",
+        "convnext_tiny",
+    ],
 )
 def test_every_kind(name: str) -> None:
     """Not MACs alone: all kinds, and the length of the longest chain."""

@@ -29,7 +29,6 @@ TOP = (
     "name", "title", "mirrors", "source", "input", "options", "let", "reference", "blocks", "layers",
 )  # fmt: skip
 COMMON = frozenset(("op", "block", "layers", "from", "when", "repeat", "each", "stage", "weights_of"))
-_KINDS = ("op", "block", "layers")
 _NAME = re.compile(r"[A-Za-z0-9_]+")
 _LAYER_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 # Names of entries with a meaning: the next number of the container; no name, contents go to the container.
@@ -121,7 +120,7 @@ class _Reader(Values):
     def item(self, entry: _Entry, current: str) -> str:
         """Read one entry, as often as it stands; returns the name of its output."""
         spec = entry.spec
-        if sum(key in spec for key in _KINDS) != 1:
+        if ("op" in spec) + ("block" in spec) + ("layers" in spec) != 1:
             raise self.error(spec, None, f"{entry.label} needs one of op, block or layers")
         inputs = self.inputs(entry, current)
         often = "repeat" in spec or "each" in spec
