@@ -18,7 +18,6 @@ from flopcalc.networks.network import INPUT, Layer, Network, Shape
 from flopcalc.networks.options import read_options
 from flopcalc.networks.single import Single, read_layer
 from flopcalc.networks.values import Values
-from flopcalc.operator import Evaluation
 from flopcalc.yamlfile import Map, Seq, line_of
 
 MAX_LAYERS = 100_000
@@ -89,7 +88,7 @@ class _Reader(Values):
         self.shapes: dict[str, Shape] = {}
         self.layers: list[Layer] = []
         self.indices: dict[str, int] = {}
-        self.known: dict[Any, Evaluation] = {}
+        self.known: dict[Any, Any] = {}
         self.readings: dict[Any, _Reading] = {}
         self.visited = 0
 
@@ -104,15 +103,16 @@ class _Reader(Values):
         for index, item in enumerate(items):
             if not isinstance(item, Map) or len(item) != 1:
                 raise self.error(items, index, "each layer is written `- name: what`")
-            (name, what), *_ = item.items()
+            name, what = next(iter(item.items()))
             if name in scope.values:
                 raise self.error(item, name, f"two layers here are called {name}")
-            spec = Map(op=what) if isinstance(what, str) else what
             if isinstance(what, str):
-                spec.line, spec.lines = line_of(item, name), {}
-            if not isinstance(spec, Map):
+                # Written out in the description itself, since a block's layers are read often.
+                what = item[name] = Map(op=what)
+                what.line, what.lines = line_of(item, name), {}
+            if not isinstance(what, Map):
                 raise self.error(item, name, f"layer {prefix}{name} is {clip(what)}, not a name or a mapping")
-            current = self.item(_Entry(name, spec, prefix, scope, stage), current)
+            current = self.item(_Entry(name, what, prefix, scope, stage), current)
             if name not in (NEXT, SPLICE):
                 scope.values[name] = current
         return current
