@@ -58,3 +58,14 @@ def clip(value: object, length: int = 60) -> str:
     """Repr of a user's value, cut to a length that keeps an error on one line."""
     text = repr(value)
     return text if len(text) <= length else f"{text[: length - 2]}…{text[-1]}"
+
+
+def reason(error: object, length: int = 200) -> str:
+    """What an exception of somebody else's code says, as one printable line of limited length."""
+    try:
+        text = str(error)
+    except Exception:
+        return "(its message cannot be read)"
+    text = " ".join(text[: 10 * length].split())
+    text = "".join(letter if letter.isprintable() else "?" for letter in text)
+    return text if len(text) <= length else f"{text[: length - 2]}…"

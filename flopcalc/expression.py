@@ -187,6 +187,14 @@ def _ceil(value: Any) -> Any:
     return arith.ceil_div(value, 1)
 
 
+def _matches(name: Any, pattern: Any) -> bool:
+    if not isinstance(name, str) or not isinstance(pattern, str):
+        raise TypeError("matches takes a name and a pattern, both text")
+    from fnmatch import fnmatchcase
+
+    return fnmatchcase(name, pattern)
+
+
 def _floor(value: Any) -> Any:
     return arith.floor_div(value, 1)
 
@@ -219,6 +227,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "divisible": _divisible,
     "floor": _floor,
     "log2": arith.log2,
+    "matches": _matches,
     "max": _fold(arith.maximum),
     "min": _fold(arith.minimum),
     "round": _round,

@@ -11,7 +11,10 @@ def _groups_divide(g: Geometry, named: Named) -> str | None:
 
 
 def _one_group(g: Geometry, named: Named) -> str | None:
-    return f"groups = {g.groups}" if g.groups != 1 else None
+    if g.groups == 1:
+        return None
+    what = "it is depthwise" if g.groups == g.c_in else f"groups = {g.groups}"
+    return f"{what}, and this operator has no grouped form"
 
 
 def _same_padding(g: Geometry, named: Named) -> str | None:

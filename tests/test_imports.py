@@ -14,6 +14,8 @@ COMMANDS = [
     ["layer", "--type", "spconv", "--cin", "256", "--format", "json"],
     ["model", "resnet50", "--replace", "spconv"],
     ["model", "resnet50", "--format", "csv"],
+    ["model", "resnet50", "--top", "3"],
+    ["diff", "resnet50", "resnet50 --replace spconv"],
     ["compare", "conv", "ghost", "--cin", "64"],
     ["list"],
     ["--help"],

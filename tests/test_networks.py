@@ -70,7 +70,7 @@ def test_ghost_published_rows(s: int, flops: str, params: str) -> None:
 def test_policies() -> None:
     """What each operator replaces in ResNet-50, and why not the rest."""
     counts = {name: len(_replaced(name).replaced) for name in ("conv", "dsc", "ghost", "spconv", "compconv", "sic")}
-    assert counts == {"conv": 53, "dsc": 16, "ghost": 52, "spconv": 16, "compconv": 16, "sic": 13}
+    assert counts == {"conv": 0, "dsc": 16, "ghost": 52, "spconv": 16, "compconv": 16, "sic": 13}
     reasons = dict(_replaced("sic").skipped)
     assert reasons["conv1"] == "c_in = 3 and c_out = 64 differ"
     assert reasons["layer2.0.conv2"] == "stride 2"
@@ -79,8 +79,12 @@ def test_policies() -> None:
 
 
 def test_replacing_by_conv_changes_nothing() -> None:
-    """The identity."""
-    assert _replaced("conv").network.layers == network("resnet50").layers
+    """Every layer is that convolution already; with a bias it is another one."""
+    found = _replaced("conv")
+    assert found.network.layers == network("resnet50").layers
+    assert {reason for _, reason in found.skipped} == {"it is this convolution already"}
+    # One bias for each output channel of the 53 convolutions.
+    assert _replaced("conv:bias=true").network.params - found.network.params == 26_560
 
 
 def test_stride_and_shapes_survive() -> None:

@@ -6,75 +6,54 @@ from typing import Any
 
 import click
 
-from flopcalc import convention, networks, registry
-from flopcalc.analysis.model import grouped, model_record
-from flopcalc.cli.common import Whole, emit, output_options, whole
+from flopcalc import convention
+from flopcalc.analysis.model import dearest, grouped, model_record
+from flopcalc.cli.common import Whole, emit, output_options
+from flopcalc.cli.target import check_counted, strict_option, target_options, uncounted_lines
 from flopcalc.convention import Convention
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks.options import option_text
-from flopcalc.networks.replace import replace_convolutions
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
+from flopcalc.targets import read_target
 
 
 @click.command("model", epilog="Example: flopcalc model resnet50 --replace spconv:alpha=1/4")
 @click.argument("name", metavar="NETWORK")
-@click.option(
-    "--replace",
-    "replace_text",
-    metavar="OPERATOR[:NAME=VALUE,...]",
-    help="Put this operator in the place of the convolutions that it may stand for.",
-)
-@click.option("--set", "settings", metavar="NAME=VALUE", multiple=True, help="An option of the network; repeatable.")
-@click.option("--input", "input_text", metavar="CxHxW", help="Input shape (default: the network's own).")
-@click.option("--batch", type=Whole(), default=1, show_default=True, help="Batch size.")
+@target_options
 @click.option(
     "--by",
     type=click.Choice(("layer", "stage", "type")),
     default=None,
-    help="What a row stands for (default: stage; layer for CSV).",
+    help="What a row stands for (default: stage; layer for CSV and --top).",
 )
+@click.option("--top", type=Whole(), default=None, help="Only the N dearest rows, the dearest first.")
+@strict_option
 @output_options
 def command(
-    name: str, replace_text: str | None, settings: tuple[str, ...], input_text: str | None, batch: int,
-    by: str | None, fmt: str | None, output: str | None, convention_name: str, dtype: str,
+    name: str, by: str | None, top: int | None, strict: bool, fmt: str | None, output: str | None,
+    convention_name: str, dtype: str, **options: Any,
 ) -> None:  # fmt: skip
     """Cost of a network, whole or with layers replaced.
 
-    NETWORK is a name that `flopcalc list` shows, or the path of a YAML description.
+    NETWORK is a name that `flopcalc list` shows, the path of a YAML description, or a PyTorch model:
+    package.module:factory, file.py:factory, torchvision:NAME or timm:NAME, with --input.
     """
     chosen = convention.get(convention_name)
-    plain = networks.load(name, _settings(settings), _input_shape(input_text), batch)
-    replacement = None
-    if replace_text is not None:
-        operator, options = registry.parse(replace_text)
-        replacement = replace_convolutions(plain, operator, options)
-    record = model_record(plain, replacement, chosen, dtype)
+    if top is not None and top < 1:
+        raise FlopcalcError("bad-option", f"--top is {clip(top)}; it must be 1 or more", "write --top 10")
+    target = read_target(name, **options)
+    record = model_record(target.plain, target.replacement, chosen, dtype)
     to_csv = fmt == "csv" or (fmt is None and (output or "").endswith(".csv"))
-    emit(_document(record, by or ("layer" if to_csv else "stage"), chosen), fmt, output)
+    by = by or ("layer" if to_csv or top else "stage")
+    if top:
+        rows = record["layers"] if by == "layer" else grouped(record["layers"], by)
+        record["top"] = {"by": by, "rows": dearest(rows, top)}
+    emit(_document(record, by, chosen), fmt, output)
+    if strict:
+        check_counted(record["uncounted"])
 
 
-def _settings(settings: tuple[str, ...]) -> dict[str, str]:
-    given: dict[str, str] = {}
-    for setting in settings:
-        name, equals, value = setting.partition("=")
-        if not equals or not name.strip() or name.strip() in given:
-            why = "is given twice" if equals and name.strip() else "is not of the form name=value"
-            raise FlopcalcError("bad-option", f"--set {clip(setting)} {why}", "write for example --set classes=10")
-        given[name.strip()] = value.strip()
-    return given
-
-
-def _input_shape(text: str | None) -> tuple[int, ...] | None:
-    if text is None:
-        return None
-    try:
-        return tuple(whole(piece) for piece in text.lower().split("x"))
-    except ValueError:
-        raise FlopcalcError(
-            "bad-dimension",
-            f"--input is {clip(text)}, not channels x height x width, each from 1 to 10^9",
-            "write --input 3x224x224",
-        ) from None
+_LONG = 30
 
 
 def _headline(chosen: Convention) -> str:
@@ -82,7 +61,7 @@ def _headline(chosen: Convention) -> str:
 
 
 def _document(record: dict[str, Any], by: str, chosen: Convention) -> Document:
-    title = f"{record['title']} | input {'x'.join(map(str, record['input']))}"
+    title = f"{record['title']} | input {', '.join(record['inputs'])}"
     if record["batch"] != 1:
         title += f", batch {record['batch']}"
     facts = [
@@ -94,10 +73,21 @@ def _document(record: dict[str, Any], by: str, chosen: Convention) -> Document:
     ]
     if record["options"]:
         facts.insert(0, ("options", ", ".join(f"{k} {option_text(v)}" for k, v in record["options"].items())))
-    blocks: list[Table | Facts | Lines] = [_rows(record, by, chosen), Facts(facts)]
+    blocks: list[Table | Facts | Lines] = [
+        _top(record, chosen) if "top" in record else _rows(record, by, chosen),
+        Facts(facts),
+    ]
+    if record["uncounted"]:
+        blocks.append(
+            Lines(
+                "Not counted: kernels without a rule, which add nothing to the numbers above",
+                list(uncounted_lines(record["uncounted"])),
+            )
+        )
     if record["replace"]:
         blocks.insert(0, _before_after(record, chosen))
-        blocks.append(Lines(f"Replaced by {record['replace']}", list(_replaced(record))))
+        where = f", where {record['where']}" if record["where"] else ""
+        blocks.append(Lines(f"Replaced by {record['replace']}{where}", list(_replaced(record))))
     if record["notes"]:
         blocks.append(Lines("Notes", record["notes"]))
     return Document(title, blocks, record)
@@ -108,14 +98,18 @@ def _before_after(record: dict[str, Any], chosen: Convention) -> Table:
     rows: list[list[Cell]] = [
         ["before", base["params"], base["cost"]],
         [f"after, {record['replace']}", record["params"], record["cost"]],
-        ["ratio", f"{record['params'] / base['params']:.4f}", f"{record['cost'] / base['cost']:.4f}"],
+        ["ratio", *(f"{record[kind] / base[kind]:.4f}" if base[kind] else None for kind in ("params", "cost"))],
     ]
     return Table((Column("total", "text"), Column("params"), Column(_headline(chosen))), rows)
 
 
 def _replaced(record: dict[str, Any]) -> Iterable[str]:
-    names = record["replaced_layers"]
-    yield f"{len(names)} layers replaced{': ' if names else ''}{', '.join(names)}"
+    labels = record["replaced_by"]
+    several = len(set(labels.values())) > 1
+    for label in dict.fromkeys(labels.values()) or [""]:
+        names = [name for name in labels if labels[name] == label]
+        by = f" by {label}" if several else ""
+        yield f"{len(names)} layers replaced{by}{': ' if names else ''}{', '.join(names)}"
     reasons = Counter(skip["reason"] for skip in record["skipped"])
     for reason, count in reasons.items():
         examples = [skip["name"] for skip in record["skipped"] if skip["reason"] == reason]
@@ -128,8 +122,10 @@ def _rows(record: dict[str, Any], by: str, chosen: Convention) -> Table:
     headline = _headline(chosen)
     columns: tuple[Column, ...]
     if by == "layer":
-        columns = (Column("layer", "name"), Column("type", "text"), Column("out", "name"), Column("params"),
-                   Column(headline), Column("share", "share"))  # fmt: skip
+        # Names of real modules may be longer than a line.
+        long = any(len(layer["name"]) > _LONG for layer in layers)
+        columns = (Column("layer", "text" if long else "name"), Column("type", "text"), Column("out", "name"),
+                   Column("params"), Column(headline), Column("share", "share"))  # fmt: skip
         rows: list[list[Cell]] = [
             [layer["name"], layer["type"], "x".join(map(str, layer["out"])), layer["params"], layer["cost"],
              layer["cost"] / total]
@@ -137,7 +133,7 @@ def _rows(record: dict[str, Any], by: str, chosen: Convention) -> Table:
         ]  # fmt: skip
         return Table(columns, rows, [["total", "", "", record["params"], record["cost"], 1]], main=True)
     groups = grouped(layers, by)
-    largest = max(group["cost"] for group in groups) or 1
+    largest = max((group["cost"] for group in groups), default=0) or 1
     # The output's shape belongs to a stage; layers of a type have many.
     shown = by == "stage"
     columns = (
@@ -165,3 +161,33 @@ def _rows(record: dict[str, Any], by: str, chosen: Convention) -> Table:
         ["total", len(layers), *([""] if shown else []), record["params"], record["cost"], 1, None]
     ]
     return Table(columns, rows, end, main=True)
+
+
+def _top(record: dict[str, Any], chosen: Convention) -> Table:
+    """The dearest rows with their shares, and what the others cost together."""
+    by, rows = record["top"]["by"], record["top"]["rows"]
+    total = record["cost"]
+    largest = max((row["cost"] for row in rows), default=0) or 1
+    each = by == "layer"
+    columns = (
+        Column(by, "text"),
+        Column("type", "text") if each else Column("layers"),
+        Column(_headline(chosen)),
+        Column("share", "share"),
+        Column("sum", "share", key="cumulated share"),
+        Column("", "bar"),
+    )
+    cells: list[list[Cell]] = [
+        [row["name"] if each else row[by], row["type"] if each else row["count"], row["cost"],
+         row["share"], row["cumulated"], row["cost"] / largest]
+        for row in rows
+    ]  # fmt: skip
+    layers = len(record["layers"])
+    left = layers - (len(rows) if each else sum(row["count"] for row in rows))
+    end: list[list[Cell]] = [["total", "" if each else layers, total, 1, None, None]]
+    if left:
+        rest = total - sum(row["cost"] for row in rows)
+        end.insert(
+            0, ["others" if not each else f"{left} others", "" if each else left, rest, rest / (total or 1), 1, None]
+        )
+    return Table(columns, cells, end, main=True)

@@ -10,7 +10,6 @@ import click
 
 from flopcalc import networks, registry
 from flopcalc.analysis.cases import cases
-from flopcalc.analysis.model import replace_text
 from flopcalc.cli.common import FORMATS, SHAPE_NAMES, emit, optional_shape_options, read_shape
 from flopcalc.errors import ExitCode, FlopcalcError, unknown_name
 from flopcalc.networks.replace import replace_convolutions
@@ -89,8 +88,8 @@ def _network_jobs(name: str, verify: Any, replaced: bool) -> Iterator[Job]:
     yield name, partial(verify.verify_network, network, name)
     for operator in registry.every() if replaced else ():
         replacement = replace_convolutions(network, operator, {})
-        if replacement.replaced and operator.name != "conv":
-            target = f"{name} --replace {replace_text(replacement)}"
+        if replacement.replaced:
+            target = f"{name} --replace {operator.name}"
             yield target, partial(verify.verify_network, replacement.network, target)
 
 

@@ -46,8 +46,20 @@ class Layer(NamedTuple):
         return self.evaluation.geometry if self.evaluation else None
 
 
+class Uncounted(NamedTuple):
+    """Kernels that ran in a module so many times and for which there is no rule."""
+
+    op: str
+    module: str
+    times: int
+
+
 class Network(NamedTuple):
-    """Layers in order of execution. input_shape: (c, h, w), without the batch."""
+    """Layers in order of execution. input_shape: (c, h, w), without the batch.
+
+    Of a network that was counted rather than described: inputs: all of them as text. counted_steps: the
+    longest chain, since no graph is known. uncounted: kernels without a rule. remarks: what else was seen.
+    """
 
     name: str
     title: str
@@ -58,6 +70,10 @@ class Network(NamedTuple):
     options: Mapping[str, Any]
     mirrors: str = ""
     source: str = ""
+    inputs: tuple[str, ...] = ()
+    counted_steps: int | None = None
+    uncounted: tuple[Uncounted, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def total(self, kind: str) -> int:
         """Sum of one kind over all layers; for steps the longest chain through the graph."""
@@ -80,6 +96,8 @@ class Network(NamedTuple):
         return self.total("macs")
 
     def _steps(self) -> int:
+        if self.counted_steps is not None:
+            return self.counted_steps
         ends: dict[str, Dim] = {INPUT: 0}
         for layer in self.layers:
             ends[layer.name] = layer.cost.steps_after([ends[name] for name in layer.inputs])

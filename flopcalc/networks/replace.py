@@ -1,65 +1,74 @@
-"""Replacing the convolutions of a network by an operator, as the operator's paper did it."""
+"""Replacing the convolutions of a described network by operators."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from flopcalc.errors import FlopcalcError
+from flopcalc.networks.choose import Decision, Plan, Request, Spot, decide, notes
 from flopcalc.networks.network import Layer, Network
-from flopcalc.operator import Operator, Site
+from flopcalc.operator import Operator, Value
+
+# Operators that are a convolution of the grid they stand on: what may be replaced.
+CONVOLUTIONS = frozenset({"conv", "pointwise", "group", "dilated", "depthwise"})
 
 
 class Replacement(NamedTuple):
-    """What came of a replacement: the new network, the names replaced, and the others with reasons."""
+    """What came of a replacement.
+
+    replaced: names, in order. replaced_by: name -> the operator as it is written. skipped: the
+    convolutions that stay, with reasons.
+    """
 
     network: Network
-    operator: Operator
-    options: Mapping[str, Any]
+    plan: Plan
     replaced: tuple[str, ...]
+    replaced_by: Mapping[str, str]
     skipped: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
 
 
-def replace_convolutions(network: Network, operator: Operator, options: Mapping[str, Any]) -> Replacement:
-    """Put `operator` in the place of every convolution that its policy and its rules allow.
+def replace_convolutions(network: Network, operator: Operator, options: Mapping[str, Value]) -> Replacement:
+    """Put `operator` in the place of every convolution that its policy and its rules allow."""
+    return replace_layers(network, Plan((Request(operator, options),)))
 
-    Only layers of the kind conv are candidates. A convolution that stays is listed with the reason.
-    A bias is handed on where the operator has that option, and reported where it has not.
+
+def replace_layers(network: Network, plan: Plan) -> Replacement:
+    """Replace the convolutions that the plan's requests take; see flopcalc.networks.choose.
+
+    A convolution that stays is listed with the reason. A bias is handed on where the operator has that
+    option, and reported where it has not. Raises FlopcalcError for a clause or a name that fits nothing.
     """
-    operator.resolve(options)
-    layers: list[Layer] = []
-    replaced: list[str] = []
-    skipped: list[tuple[str, str]] = []
-    dropped_bias: list[str] = []
-    first = True
-    for layer in network.layers:
-        if layer.kind != "conv" or layer.evaluation is None:
-            layers.append(layer)
-            continue
-        site = Site(layer.name, layer.evaluation.geometry, first)
-        first = False
-        given = dict(options)
-        has_bias = bool(layer.evaluation.named["bias"])
-        if has_bias and "bias" in operator.param:
-            given.setdefault("bias", True)
-        reason = operator.policy.refuses(site)
-        if reason is None:
-            try:
-                evaluation = operator.evaluate(site.geometry, given)
-                if (evaluation.in_shape, evaluation.out_shape) != (layer.in_shape, layer.out_shape):
-                    reason = "it takes or gives another shape"
-            except FlopcalcError as error:
-                reason = error.message.removeprefix(f"{operator.name} cannot stand here: ")
-        if reason is not None:
-            skipped.append((layer.name, reason))
-            layers.append(layer)
-            continue
-        if has_bias and not evaluation.named.get("bias"):
-            dropped_bias.append(layer.name)
-        replaced.append(layer.name)
-        layers.append(layer._replace(kind=operator.name, cost=evaluation.cost, evaluation=evaluation))
-    notes = [] if replaced else [f"nothing was replaced: no convolution of {network.name} admits {operator.name}"]
-    if dropped_bias:
-        notes.append(f"{operator.name} has no bias: those of {len(dropped_bias)} replaced layers are gone")
+    spots = _spots(network)
+    found = {d.spot.name: d for d in decide(spots, plan, [layer.name for layer in network.layers])}
+    layers = tuple(_layer(layer, found.get(layer.name)) for layer in network.layers)
+    decisions = list(found.values())
+    replaced_by = {d.spot.name: d.request.label for d in decisions if d.request is not None}
     return Replacement(
-        network._replace(layers=tuple(layers)), operator, options, tuple(replaced), tuple(skipped), tuple(notes)
+        network._replace(layers=layers),
+        plan,
+        tuple(replaced_by),
+        replaced_by,
+        tuple((d.spot.name, d.reason) for d in decisions if d.request is None),
+        tuple(notes(decisions, plan, network.name)),
     )
+
+
+def _spots(network: Network) -> list[Spot]:
+    layers = [layer for layer in network.layers if layer.kind in CONVOLUTIONS]
+    return [_spot(layer, index, len(layers)) for index, layer in enumerate(layers)]
+
+
+def _spot(layer: Layer, index: int, count: int) -> Spot:
+    evaluation = layer.evaluation
+    assert evaluation is not None  # noqa: S101 - these kinds are operators
+    g = evaluation.geometry
+    if layer.kind == "depthwise":
+        # Its groups need not be written; a replacement must see them.
+        g = g._replace(groups=g.c_in)
+    return Spot((layer.name,), layer.stage, layer.kind, (g,), bool(evaluation.named["bias"]), index, count)
+
+
+def _layer(layer: Layer, decision: Decision | None) -> Layer:
+    if decision is None or decision.request is None or decision.evaluation is None:
+        return layer
+    evaluation = decision.evaluation
+    return layer._replace(kind=evaluation.operator.name, cost=evaluation.cost, evaluation=evaluation)

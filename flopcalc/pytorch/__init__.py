@@ -1,6 +1,7 @@
 """Real PyTorch layers, counting them, and building networks. Everything that imports torch is in here.
 
-Public: `count` (a module's cost by running it), `build_network` (a description as an nn.Module),
+Public: `count` (a module's cost by running it), `counted_network` (the same as named layers),
+`build_network` (a description as an nn.Module), `replace` (convolutions of any module by operators),
 `build_layer` (an operator's module), and the layers themselves in `flopcalc.pytorch.layers`.
 """
 
@@ -14,5 +15,7 @@ except ImportError:
 from flopcalc.pytorch.build import build_network
 from flopcalc.pytorch.hooks import Count, count
 from flopcalc.pytorch.layers import build_layer
+from flopcalc.pytorch.network import counted_network
+from flopcalc.pytorch.surgery import Replaced, replace
 
-__all__ = ["Count", "build_layer", "build_network", "count"]
+__all__ = ["Count", "Replaced", "build_layer", "build_network", "count", "counted_network", "replace"]

@@ -5,36 +5,52 @@ modules that are running, and each kernel is booked on the innermost one. Nothin
 modes and parameters are restored also when the forward raises.
 """
 
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from flopcalc.errors import FlopcalcError, clip
-from flopcalc.pytorch.rules import FREE, RULES, Work, elements, pointwise, tensors
+from flopcalc.errors import FlopcalcError, clip, reason
+from flopcalc.pytorch.rules import FREE, RULES, Work, elements, pointwise, sort_of, tensors
 
 _NOTHING = Work()
+Sizes = tuple[int, ...]
+
+
+class Shapes(NamedTuple):
+    """Of a module's first call: its first tensor in and its first tensor out, batch and all; () for none."""
+
+    given: Sizes
+    output: Sizes
 
 
 @dataclass
 class Count:
     """What a forward pass did.
 
-    work: module name -> what its own kernels did, without those of its children. params: module
-    name -> its own parameters, each tensor once. steps: kernels in the longest dependent chain.
-    uncounted: (aten operator, module) -> how often it ran without a rule. output: shapes.
+    work: module name -> what its own kernels did, without those of its children. sorts: the same,
+    apart by sort of kernel (conv, norm, ...), in order of execution; kernels: how many they were.
+    params: module name -> its own parameters, each tensor once. steps: kernels in the longest
+    dependent chain. uncounted: (aten operator, module) -> how often it ran without a rule.
+    output: shapes. shapes: those of each module that ran. idle: module name -> those of its
+    parameters that no kernel read.
     """
 
     work: dict[str, Work] = field(default_factory=dict)
+    sorts: dict[tuple[str, str], Work] = field(default_factory=dict)
+    kernels: Counter[tuple[str, str]] = field(default_factory=Counter)
     params: dict[str, int] = field(default_factory=dict)
     steps: int = 0
     uncounted: Counter[tuple[str, str]] = field(default_factory=Counter)
-    output: list[tuple[int, ...]] = field(default_factory=list)
+    output: list[Sizes] = field(default_factory=list)
+    shapes: dict[str, Shapes] = field(default_factory=dict)
+    idle: dict[str, int] = field(default_factory=dict)
 
     def total(self, kind: str) -> int:
         """Sum of one kind over all modules."""
@@ -63,6 +79,9 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         # kept, since an address may be used again; on the meta device they hold nothing.
         self.depth: dict[int, int] = {}
         self.kept: list[Any] = []
+        # Storages of parameters, and those of them that were read.
+        self.trained: set[int] = set()
+        self.touched: set[int] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -81,9 +100,11 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.depth[place] = max(end, self.depth.get(place, 0))
         self.result.steps = max(self.result.steps, end)
         if work is not None:
-            name = self.stack[-1]
-            sums = zip(self.result.work.get(name, _NOTHING), work, strict=True)
-            self.result.work[name] = Work(*(a + b for a, b in sums))
+            weights = {self.place(tensor) for tensor in read} & self.trained
+            self.touched |= weights
+            key = self.stack[-1], sort_of(func.overloadpacket, args, bool(weights))
+            self.result.sorts[key] = _sum(self.result.sorts.get(key, _NOTHING), work)
+            self.result.kernels[key] += 1
         return out
 
     def place(self, tensor: Tensor) -> int:
@@ -94,6 +115,17 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.kept.append(storage)
             self.depth[place] = 0
         return place
+
+    def idle(self, module: nn.Module) -> dict[str, int]:
+        """Parameters that were not read, by module."""
+        found: dict[str, int] = {}
+        seen = set(self.touched)
+        for name, child in module.named_modules():
+            for parameter in child.parameters(recurse=False):
+                if (place := self.place(parameter)) not in seen:
+                    seen.add(place)
+                    found[name] = found.get(name, 0) + parameter.numel()
+        return found
 
     def work(self, func: Any, args: Any, kwargs: Any, out: Tensor, reads: int) -> Work | None:
         """The work of one kernel; None for views and for tensors made from nothing."""
@@ -107,6 +139,10 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return pointwise(args, kwargs, out, reads)
         self.result.uncounted[str(packet), self.stack[-1]] += 1
         return _NOTHING
+
+
+def _sum(one: Work, other: Work) -> Work:
+    return Work(*(a + b for a, b in zip(one, other, strict=True)))
 
 
 def count(module: nn.Module, *inputs: Any, **named_inputs: Any) -> Count:
@@ -125,23 +161,28 @@ def count(module: nn.Module, *inputs: Any, **named_inputs: Any) -> Count:
         raise _uncountable(f"{name} is scripted, and cannot be watched", "count the module that was scripted")
     result = Count(params=_own_params(module))
     mode = _Counter(result)
+    failed: dict[int, str] = {}
     fast_path = torch.backends.mha.get_fastpath_enabled()
     try:
         # The fused path of MultiheadAttention hides its matrix products.
         torch.backends.mha.set_fastpath_enabled(False)
-        with torch.no_grad(), _on_meta(module), _names_on(module, mode.stack):
+        with torch.no_grad(), _on_meta(module), _names_on(module, mode.stack, result.shapes, failed):
+            mode.trained = {mode.place(parameter) for parameter in module.parameters()}
             dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.get_default_dtype())
             given = [_meta(value, dtype) for value in inputs]
             named = {name: _meta(value, dtype) for name, value in named_inputs.items()}
             with mode:
                 out = module(*given, **named)
+            result.idle = mode.idle(module)
         result.output = [tuple(tensor.shape) for tensor in tensors(out)]
+        for (name, _), work in result.sorts.items():
+            result.work[name] = _sum(result.work.get(name, _NOTHING), work)
         return result
     except FlopcalcError:
         raise
     except Exception as error:
-        where = mode.stack[-1] or type(module).__name__
-        why = " ".join(str(error).split())[:200]
+        where = failed.get(id(error)) or type(module).__name__
+        why = reason(error)
         values = isinstance(error, NotImplementedError) or "meta" in why or "item" in why
         raise _uncountable(
             f"the forward pass of {where} failed: {type(error).__name__}: {why}",
@@ -230,21 +271,33 @@ def _on_meta(module: nn.Module) -> Iterator[None]:
                         setattr(child, name, tensor)
 
 
+def _first(values: Any) -> Sizes:
+    return next((tuple(tensor.shape) for tensor in tensors(values)), ())
+
+
 @contextmanager
-def _names_on(module: nn.Module, stack: list[str]) -> Iterator[None]:
-    """Keep `stack` as the names of the modules that are running; hooks are removed in the end."""
+def _names_on(module: nn.Module, stack: list[str], shapes: dict[str, Shapes], failed: dict[int, str]) -> Iterator[None]:
+    """Keep `stack` as the names of the modules that are running, and note their shapes.
+
+    failed: identity of an exception -> the innermost module that it left. Hooks are removed in the end.
+    """
 
     def enter(name: str) -> Any:
         return lambda *_: stack.append(name)
 
-    def leave(*_: Any) -> None:
-        stack.pop()
+    def leave(_: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
+        name = stack.pop()
+        error = sys.exception()
+        if error is not None:
+            failed.setdefault(id(error), name)
+        if name not in shapes:
+            shapes[name] = Shapes(_first(args) or _first(kwargs), _first(out))
 
     handles = []
     try:
         for name, child in module.named_modules():
             handles.append(child.register_forward_pre_hook(enter(name)))
-            handles.append(child.register_forward_hook(leave, always_call=True))
+            handles.append(child.register_forward_hook(leave, always_call=True, with_kwargs=True))
         yield
     finally:
         for handle in handles:

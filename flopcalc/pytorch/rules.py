@@ -2,7 +2,8 @@
 
 Keyed by aten operator, as a dispatch mode sees them. The definitions are those of
 docs/conventions.md and of `flopcalc.parts`; they are written here a second time, on tensors, so that
-the one can be checked against the other.
+the one can be checked against the other. Each kernel has a sort as well, the `work` of a `Part`, by
+which conventions fold.
 """
 
 from collections.abc import Callable, Sequence
@@ -182,6 +183,56 @@ RULES = _table(
         _gather: ("index", "index_select", "gather", "embedding", "_unsafe_index"),
     }
 )  # fmt: skip
+
+_SORTS: dict[Rule, str] = {
+    _conv: "conv",
+    _matmul: "matmul",
+    _biased_matmul: "matmul",
+    _distances: "distance",
+    _batch_norm: "norm",
+    _layer_norm: "layernorm",
+    _add: "add",
+    _mul: "mul",
+    _max_pool: "maxpool",
+    _avg_pool: "avgpool",
+    _adaptive_pool: "gap",
+    _softmax: "softmax",
+    _move: "move",
+    _gather: "move",
+}
+
+# Element-wise functions that networks use as activations; what is not here (divisions, powers) is "other".
+_ACTIVATIONS = frozenset(
+    getattr(aten, name)
+    for name in (
+        "relu", "relu_", "relu6", "relu6_", "hardtanh", "hardtanh_", "leaky_relu", "leaky_relu_", "elu", "elu_",
+        "gelu", "silu", "silu_", "mish", "mish_", "sigmoid", "sigmoid_", "tanh", "tanh_", "hardswish", "hardswish_",
+        "hardsigmoid", "hardsigmoid_", "softplus", "threshold", "threshold_", "log_sigmoid_forward", "glu",
+        "_prelu_kernel", "rrelu_with_noise_functional", "celu", "celu_", "selu", "selu_",
+    )
+    if hasattr(aten, name)
+)  # fmt: skip
+
+
+def sort_of(packet: Any, args: Sequence[Any], trained: bool) -> str:
+    """The sort of a kernel: conv, linear, matmul, norm, ... (see `flopcalc.cost.Part`), or other.
+
+    trained: one of its operands is a parameter; that is what tells a linear layer from a product.
+    """
+    rule = RULES.get(packet)
+    # Without a bias, a linear layer is a product with a transposed weight; other products with parameters mix
+    # kernels, or are written out by hand.
+    if trained and (rule is _biased_matmul or (packet is aten.mm and args[1].stride(0) == 1)):
+        return "linear"
+    if rule is _mean:
+        # Over the trailing axes of a map: what adaptive pooling to 1x1 becomes.
+        rank = args[0].dim()
+        axes = sorted(axis % rank for axis in (args[1] if len(args) > 1 else None) or range(rank))
+        return "gap" if rank > 2 and axes == list(range(2, rank)) else "other"
+    if packet in _ACTIVATIONS:
+        return "act"
+    return _SORTS.get(rule, "other") if rule else "other"
+
 
 # Kernels that do nothing to data: bookkeeping, new tensors, and views that torch does not mark as such.
 _FREE_NAMES = (

@@ -13,11 +13,11 @@ Cell = int | Fraction | float | str | None
 
 class Column(NamedTuple):
     """A column of a table. kind: text (left), name (text that is never broken), number, short (1.21M),
-    ratio (4 digits), share or bar. key: its name in CSV, where the title alone would stand twice.
+    difference (+12), ratio (4 digits), share or bar. key: its name in CSV, where the title alone would stand twice.
     """
 
     title: str
-    kind: Literal["text", "name", "number", "short", "ratio", "share", "bar"] = "number"
+    kind: Literal["text", "name", "number", "short", "difference", "ratio", "share", "bar"] = "number"
     key: str = ""
 
 
@@ -75,6 +75,8 @@ def people(cell: Cell, kind: str = "number") -> str:
         return "\u2588" * round(float(cell) * 10) or "\u258f"
     if kind == "ratio":
         return _ratio(cell)
+    if kind == "difference":
+        return f"{'+' if cell > 0 else ''}{people(cell)}"
     if kind == "short":
         return _short(cell)
     if isinstance(cell, Fraction) and cell.denominator == 1:

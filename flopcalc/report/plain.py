@@ -1,5 +1,6 @@
 """A document as plain text, for pipes and files. No Rich: a pipe needs no colour, and half the start-up."""
 
+import re
 from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
@@ -40,7 +41,7 @@ def _table(table: Table, width: int) -> Iterator[str]:
     rows = [[people(cell, column.kind) for column, cell in zip(columns, row, strict=True)] for row in table.rows]
     totals = [[people(cell, column.kind) for column, cell in zip(columns, row, strict=True)] for row in table.totals]
     head = [column.title for column in columns]
-    widths = _widths(columns, [head, *rows, *totals], width)
+    widths = column_widths(columns, [head, *rows, *totals], width)
     yield from _lines(columns, head, widths)
     yield "\u2500" * (sum(widths) + _GAP * (len(widths) - 1))
     for row in rows:
@@ -51,7 +52,7 @@ def _table(table: Table, width: int) -> Iterator[str]:
         yield from _lines(columns, row, widths)
 
 
-def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) -> list[int]:
+def column_widths(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) -> list[int]:
     """Natural widths; where they do not fit, columns of text give way, the widest first."""
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
     room = width - _GAP * (len(widths) - 1)
@@ -64,10 +65,29 @@ def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int
     return widths
 
 
+# Where a long name may be broken: after a dot, an underscore and the like, and inside CamelCase.
+_BREAKS = re.compile(r"(?<=[._:/,-])|(?<=[a-z])(?=[A-Z])")
+
+
+def folded(cell: str, size: int) -> list[str]:
+    """Text in lines of at most `size`; long names are broken where they have a joint."""
+    lines = [""]
+    for word in cell.split():
+        gap = " " if lines[-1] else ""
+        joints = [word] if len(word) <= size else _BREAKS.split(word)
+        for piece in (part for joint in joints for part in wrap(joint, size)):
+            if len(lines[-1]) + len(gap) + len(piece) <= size:
+                lines[-1] += gap + piece
+            else:
+                lines.append(piece)
+            gap = ""
+    return lines if lines[0] else lines[1:] or [""]
+
+
 def _lines(columns: Sequence[Column], cells: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
     """One row, several lines where a cell is wrapped."""
     wrapped = [
-        (wrap(cell, size) or [""]) if column.kind == "text" and len(cell) > size else [cell]
+        folded(cell, size) if column.kind == "text" and len(cell) > size else [cell]
         for column, cell, size in zip(columns, cells, widths, strict=True)
     ]
     for index in range(max(map(len, wrapped))):

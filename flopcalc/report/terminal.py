@@ -1,5 +1,6 @@
 """A document for a terminal, by Rich. Pipes and files get `flopcalc.report.plain`."""
 
+from collections.abc import Sequence
 from io import StringIO
 
 from rich.box import SIMPLE_HEAD
@@ -7,8 +8,8 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from flopcalc.report.document import LEFT, Document, Facts, Lines, Table, people
-from flopcalc.report.plain import hanging
+from flopcalc.report.document import LEFT, Cell, Document, Facts, Lines, Table, people
+from flopcalc.report.plain import column_widths, folded, hanging
 
 
 def render(document: Document, width: int) -> str:
@@ -40,17 +41,28 @@ def _table(console: Console, table: Table) -> None:
             overflow="fold",
             min_width=8 if column.kind == "text" else None,
         )
-    for row in table.rows:
-        grid.add_row(*_cells(table, row))
-    if table.totals:
+    rows, totals = ([_cells(table, row) for row in some] for some in (table.rows, table.totals))
+    # Text is broken here, at the joints of long names; Rich would break it anywhere.
+    head = [column.title for column in table.columns]
+    widths = column_widths(table.columns, [head, *rows, *totals], console.width)
+    for row in rows:
+        grid.add_row(*_folded(table, row, widths))
+    if totals:
         grid.add_section()
-    for row in table.totals:
-        grid.add_row(*_cells(table, row))
+    for row in totals:
+        grid.add_row(*_folded(table, row, widths))
     console.print(grid)
 
 
-def _cells(table: Table, row: object) -> list[str]:
-    return [people(cell, column.kind) for column, cell in zip(table.columns, row, strict=True)]  # type: ignore[call-overload]
+def _cells(table: Table, row: Sequence[Cell]) -> list[str]:
+    return [people(cell, column.kind) for column, cell in zip(table.columns, row, strict=True)]
+
+
+def _folded(table: Table, row: Sequence[str], widths: Sequence[int]) -> list[str]:
+    return [
+        "\n".join(folded(cell, size)) if column.kind == "text" and len(cell) > size else cell
+        for column, cell, size in zip(table.columns, row, widths, strict=True)
+    ]
 
 
 def _facts(console: Console, facts: Facts) -> None:

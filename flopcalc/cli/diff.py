@@ -1,0 +1,204 @@
+"""`flopcalc diff`."""
+
+import shlex
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from flopcalc import convention
+from flopcalc.analysis.diff import diff_record
+from flopcalc.analysis.model import model_record
+from flopcalc.cli.common import Whole, emit, output_options
+from flopcalc.cli.target import check_counted, strict_option, target_options, uncounted_lines
+from flopcalc.convention import Convention
+from flopcalc.errors import FlopcalcError, clip
+from flopcalc.networks.options import option_text
+from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
+from flopcalc.targets import read_target
+
+# So many renamed layers are shown.
+_EXAMPLES = 3
+_HOW = "write it as for `flopcalc model`, in quotes: 'resnet50 --replace spconv --set classes=10'"
+
+
+@click.command("diff", epilog="Example: flopcalc diff resnet50 'resnet50 --replace spconv'")
+@click.argument("first", metavar="A")
+@click.argument("second", metavar="B")
+@click.option(
+    "--input",
+    "input_texts",
+    metavar="CxHxW[:DTYPE]",
+    multiple=True,
+    help="Input shape of both, where they do not say their own; repeatable for several inputs.",
+)
+@click.option("--batch", type=Whole(), default=None, help="Batch size of both (default: 1).")
+@click.option("--all", "everything", is_flag=True, help="Show the layers that are equal as well.")
+@strict_option
+@output_options
+def command(
+    first: str, second: str, input_texts: tuple[str, ...], batch: int | None, everything: bool, strict: bool,
+    fmt: str | None, output: str | None, convention_name: str, dtype: str,
+) -> None:  # fmt: skip
+    """Two networks, or two versions of one, layer by layer.
+
+    A and B are what `flopcalc model` takes, in quotes where options go with it: 'resnet50 --set
+    classes=10', 'old/net.py:Net --input 3x64x64'. Options: --replace, --where, --keep, --set, --input,
+    --batch. A layer that only has another name is recognised.
+    """
+    chosen = convention.get(convention_name)
+    records = []
+    for text in (first, second):
+        name, options = _read_side(text)
+        options["input_texts"] = options["input_texts"] or input_texts
+        options["batch"] = batch if options["batch"] is None else options["batch"]
+        target = read_target(name, **options)
+        records.append(model_record(target.plain, target.replacement, chosen, dtype))
+    record = diff_record(records[0], records[1], chosen)
+    record["a"]["target"], record["b"]["target"] = first, second
+    to_csv = fmt == "csv" or (fmt is None and (output or "").endswith(".csv"))
+    emit(_document(record, chosen, everything, to_csv), fmt, output)
+    if strict:
+        check_counted([*record["a"]["uncounted"], *record["b"]["uncounted"]])
+
+
+@click.command("flopcalc diff", add_help_option=False)
+@click.argument("name", metavar="NETWORK")
+@target_options
+def _side(**given: Any) -> dict[str, Any]:
+    """The options of one side; never shown."""
+    return given
+
+
+def _read_side(text: str) -> tuple[str, dict[str, Any]]:
+    """`resnet50 --replace spconv` -> the name and the target options."""
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise FlopcalcError("bad-usage", f"{clip(text)} cannot be read: {str(error).lower()}", _HOW) from None
+    try:
+        options = _side.make_context("flopcalc diff", words).params
+    except click.UsageError as error:
+        why = " ".join(error.format_message().split()).rstrip(".")
+        raise FlopcalcError("bad-usage", f"{clip(text)}: {why[:1].lower()}{why[1:]}", _HOW) from None
+    return options.pop("name"), options
+
+
+_WORDS = {"same": "equal", "renamed": "equal under another name", "changed": "changed", "removed": "removed",
+          "added": "added"}  # fmt: skip
+
+
+def _document(record: dict[str, Any], chosen: Convention, everything: bool, for_csv: bool) -> Document:
+    headline = {"macs": "MACs", "flops": "FLOPs"}.get(chosen.name, chosen.name)
+    sides = [(key.upper(), record[key]) for key in ("a", "b")]
+    differ = [row for row in record["layers"] if row["status"] not in ("same", "renamed")]
+    shown = record["layers"] if everything else [row for row in differ if _matters(row)]
+    blocks: list[Table | Facts | Lines] = [_totals(record, headline)]
+    if for_csv:
+        blocks.append(_rows_for_csv(record, headline))
+    elif shown:
+        blocks.append(_changes(record, shown, len(differ), headline))
+    counts = ", ".join(f"{count:,} {_WORDS[status]}" for status, count in record["counts"].items() if count)
+    if len(shown) < len(differ):
+        counts += f"; {len(differ) - len(shown):,} without params or {headline} are shown by --all"
+    facts = [("layers", counts or "none"), *((label, _told(side)) for label, side in sides)]
+    blocks.append(Facts([*facts, ("convention", f"{chosen.name}: {chosen.text}")]))
+    if not everything and (lines := list(_renamed(record))):
+        blocks.append(Lines("Renamed, and otherwise equal (--all shows all)", lines))
+    for label, side in sides:
+        if side["uncounted"]:
+            lines = list(uncounted_lines(side["uncounted"]))
+            blocks.append(Lines(f"Not counted in {label}: kernels without a rule, which add nothing", lines))
+    same = not any(record["counts"][status] for status in ("changed", "removed", "added"))
+    verdict = " | equal, layer by layer" if same else ""
+    return Document(f"{record['a']['target']}  ->  {record['b']['target']}{verdict}", blocks, record)
+
+
+def _told(side: dict[str, Any]) -> str:
+    batch = f", batch {side['batch']}" if side["batch"] != 1 else ""
+    options = "".join(f", {name} {option_text(value)}" for name, value in side["options"].items())
+    replaced = f", replaced by {side['replace']}" if side["replace"] else ""
+    return f"{side['title']}, input {', '.join(side['inputs'])}{batch}{options}{replaced}"
+
+
+def _totals(record: dict[str, Any], headline: str) -> Table:
+    kinds = ("params", "cost", "flops", "activations", "steps")
+    short = ("flops", "activations")
+    columns = (Column("total", "text"), Column("params"), Column(headline), Column("flops", "short"),
+               Column("activations", "short"), Column("steps"))  # fmt: skip
+    rows: list[list[Cell]] = [["A", *(record["a"][kind] for kind in kinds)]]
+    rows.append(["B", *(record["b"][kind] for kind in kinds)])
+    difference = record["difference"]
+    rows.append(["B - A", *(_signed(difference[kind], "short" if kind in short else "number") for kind in kinds)])
+    ratios = [record["ratio"][kind] for kind in kinds]
+    rows.append(["B / A", *(None if ratio is None else people(ratio, "ratio") for ratio in ratios)])
+    return Table(columns, rows)
+
+
+def _signed(value: int, kind: str) -> str:
+    return f"{'+' if value > 0 else '-' if value < 0 else ''}{people(abs(value), kind)}"
+
+
+def _matters(row: dict[str, Any]) -> bool:
+    """Whether a layer is more than one that came or went without parameters and without a part in the headline."""
+    layers = [row[side] for side in ("a", "b") if row[side]]
+    return row["status"] == "changed" or any(layer["params"] or layer["cost"] for layer in layers)
+
+
+def _changes(record: dict[str, Any], shown: list[dict[str, Any]], differ: int, headline: str) -> Table:
+    columns = (Column("layer", "text"), Column("what", "text"), Column("params", "difference"),
+               Column(headline, "difference"))  # fmt: skip
+    rows: list[list[Cell]] = [
+        [row["name"], what_changed(row), row["difference"]["params"], row["difference"]["cost"]] for row in shown
+    ]
+    equal = record["counts"]["same"] + record["counts"]["renamed"]
+    rest = {"equal layers": equal, "others at 0": differ - len(shown)}
+    if len(shown) == len(record["layers"]):
+        rest = {}
+    end: list[list[Cell]] = [[f"{count:,} {what}", "", 0, 0] for what, count in rest.items() if count]
+    end.append(["total", "", record["difference"]["params"], record["difference"]["cost"]])
+    return Table(columns, rows, end, "B - A, layer by layer", main=True)
+
+
+def what_changed(row: dict[str, Any]) -> str:
+    """In words: `conv -> spconv`, `out 64x56x56 -> 128x56x56`, `added: conv, out 64x56x56`."""
+    before, after = row["a"], row["b"]
+    if row["status"] in ("added", "removed"):
+        layer = after or before
+        return f"{row['status']}: {layer['type']}, out {_sizes(layer['out'])}"
+    pieces = [f"was {row['was']}"] if row["was"] else []
+    for key in row["changes"]:
+        if key == "type":
+            pieces.append(f"{before[key]} -> {after[key]}")
+        elif key in ("in", "out"):
+            pieces.append(f"{key} {_sizes(before[key])} -> {_sizes(after[key])}")
+    return "; ".join(pieces) or {"same": "equal"}.get(row["status"], f"{row['status']}: {after['type']}")
+
+
+def _sizes(shape: list[int]) -> str:
+    return "x".join(map(str, shape)) or "?"
+
+
+def _rows_for_csv(record: dict[str, Any], headline: str) -> Table:
+    """One row for each layer, both sides beside each other."""
+    kinds = ("type", "in", "out", "params", "cost")
+    titles = {"cost": headline}
+    columns = [Column("layer", "text"), Column("status", "text"), Column("was", "text")]
+    columns += [Column(f"{titles.get(kind, kind)} {side}") for kind in kinds for side in ("A", "B")]
+    rows: list[list[Cell]] = []
+    for row in record["layers"]:
+        cells: list[Cell] = [row["name"], row["status"], row["was"]]
+        for kind in kinds:
+            for layer in (row["a"], row["b"]):
+                value = layer[kind] if layer else None
+                cells.append(_sizes(value) if isinstance(value, list) else value)
+        rows.append(cells)
+    return Table(tuple(columns), rows, main=True)
+
+
+def _renamed(record: dict[str, Any]) -> Iterator[str]:
+    rows = [row for row in record["layers"] if row["status"] == "renamed"]
+    for row in rows[:_EXAMPLES]:
+        yield f"{row['was']} -> {row['name']}"
+    if len(rows) > _EXAMPLES:
+        yield f"and {len(rows) - _EXAMPLES:,} more"

@@ -1,0 +1,655 @@
+"""Real modules as targets: what they cost as networks, how they are loaded, and what hostile ones do."""
+
+import json
+import logging
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import Run, fresh, import_torchvision
+
+torch: Any = pytest.importorskip("torch")
+
+from torch import Tensor, nn
+
+from flopcalc import FlopcalcError, convention, network, registry
+from flopcalc.analysis.cases import cases
+from flopcalc.networks import Network
+from flopcalc.networks.inputs import Input, parse_input
+from flopcalc.networks.replace import replace_convolutions
+from flopcalc.operator import Evaluation
+from flopcalc.pytorch import build_layer, build_network, count, counted_network
+from flopcalc.pytorch.layers import input_shape
+from flopcalc.pytorch.network import kind_of
+
+Runner = Callable[..., Run]
+IMAGE = [parse_input("3x224x224")]
+KINDS = ("params", "macs", "flops", "adds", "muls", "other", "activations", "traffic", "steps")
+
+
+def _same_totals(one: Network, other: Network) -> None:
+    for kind in KINDS:
+        assert one.total(kind) == other.total(kind), kind
+    for chosen in convention.CONVENTIONS.values():
+        assert one.fold(chosen.of) == other.fold(chosen.of), chosen.name
+
+
+# A counted module as a network ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_torchvisions_resnet50_is_the_described_one(batch: int) -> None:
+    """Every kind, every convention; names, types, shapes and costs of all layers that have parameters."""
+    with torch.device("meta"):
+        theirs = counted_network(import_torchvision().models.resnet50(), IMAGE, batch)
+    ours = network("resnet50", batch=batch)
+    _same_totals(theirs, ours)
+    found, described = ({x.name: x for x in net.layers if x.cost.params} for net in (theirs, ours))
+    assert list(found) == list(described)
+    for name, layer in found.items():
+        twin = described[name]
+        assert (layer.kind, layer.in_shape, layer.out_shape) == (twin.kind, twin.in_shape, twin.out_shape), name
+        assert {k: v for k, v in layer.cost.totals().items() if k != "steps"} == {
+            k: v for k, v in twin.cost.totals().items() if k != "steps"
+        }
+    # One ReLU module runs three times in a block; the sum is what the block's own forward does.
+    block = {layer.name: layer for layer in theirs.layers}
+    relus = sum(layer.cost.flops for layer in ours.layers if layer.name.startswith("layer1.0.relu"))
+    assert (block["layer1.0.relu"].kind, block["layer1.0.relu"].cost.flops) == ("relu", relus)
+    assert (block["layer1.0"].kind, block["layer1.0"].cost.flops) == ("Bottleneck", batch * 256 * 56 * 56)
+    assert {layer.stage for layer in theirs.layers if layer.name.startswith("layer2.")} == {"layer2"}
+
+
+@pytest.mark.parametrize("name", ["spconv", "ghost", "compconv:depth=2", "dsc:norm=true", None])
+def test_a_built_description_counts_as_itself(name: str | None) -> None:
+    """Layer by layer: name, type, shapes, and every kind and convention; operators are one layer each."""
+    ours = network("resnet50", input_shape=(3, 64, 64))
+    if name is not None:
+        ours = replace_convolutions(ours, *registry.parse(name)).network
+    theirs = counted_network(build_network(ours, device="meta"), [Input((3, 64, 64))])
+    _same_totals(theirs, ours)
+    found = {layer.name: layer for layer in theirs.layers}
+    assert set(found) == {layer.name for layer in ours.layers if layer.cost.parts}
+    for layer in ours.layers:
+        if layer.name in found:
+            twin = found[layer.name]
+            assert (twin.in_shape, twin.out_shape) == (layer.in_shape, layer.out_shape), layer.name
+            assert twin.kind == layer.kind, layer.name
+            for chosen in convention.CONVENTIONS.values():
+                assert chosen.of(twin.cost) == chosen.of(layer.cost), (layer.name, chosen.name)
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_kernels_are_of_the_sort_that_the_formula_says(name: str) -> None:
+    """Folded by any convention, the count of an operator's module gives what its formula gives."""
+    some = list(cases(registry.get(name)))[::6]
+    assert some
+    for case in some:
+        _folds_alike(case)
+
+
+def _folds_alike(case: Evaluation) -> None:
+    shape, n = input_shape(case), case.geometry.n
+    tensors = shape if isinstance(shape[0], tuple) else (shape,)
+    if len(tensors) > 1 or tensors[0][0] != n:
+        pytest.skip("takes several tensors in one argument")
+    found = counted_network(build_layer(case, device="meta"), [Input(tuple(tensors[0][1:]))], n)
+    for chosen in convention.CONVENTIONS.values():
+        assert found.fold(chosen.of) == chosen.of(case.cost, n), (chosen.name, str(case.geometry), case.options)
+
+
+# torchvision's documentation: parameters, and GFLOPS, which are multiply-accumulates.
+PUBLISHED = {
+    "resnet50": (25_557_032, "4.089"),
+    "mobilenet_v2": (3_504_872, "0.301"),
+    "vit_b_16": (86_567_656, "17.564"),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_figures(name: str, run: Runner) -> None:
+    """As a target of the command line, in two ways to name it; and against the bare count."""
+    params, gmacs = PUBLISHED[name]
+    models = import_torchvision().models
+    counted = count(getattr(models, name)(), (1, 3, 224, 224))
+    for target in (f"torchvision:{name}", f"torchvision.models:{name}"):
+        data = json.loads(run("model", target, "--input", "3x224x224", "--format", "json").out)
+        assert data["params"] == params
+        assert f"{data['macs'] / 1e9:.3f}" == gmacs
+        assert not data["uncounted"]
+        for kind in ("params", "macs", "adds", "muls", "other", "activations", "steps"):
+            assert data[kind] == counted.total(kind), kind
+        assert data["traffic"] == 4 * counted.total("traffic")
+        assert sum(layer["macs"] for layer in data["layers"]) == data["macs"]
+        assert sum(layer["params"] for layer in data["layers"]) == params
+
+
+def _peers(module: nn.Module) -> dict[str, int]:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    x = torch.zeros(1, 3, 64, 64)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        module(x)
+    analysis = pytest.importorskip("fvcore.nn").FlopCountAnalysis(module, x)
+    found = {
+        "flop-counter": counter.get_total_flops(),
+        "fvcore": analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).total(),
+        "thop": pytest.importorskip("thop").profile(module, inputs=(x,), verbose=False)[0],
+        "torchinfo": pytest.importorskip("torchinfo").summary(module, input_data=x, verbose=0).total_mult_adds,
+    }
+    macs, _ = pytest.importorskip("ptflops").get_model_complexity_info(
+        module, (3, 64, 64), as_strings=False, print_per_layer_stat=False, verbose=False, backend="pytorch"
+    )
+    return {name: int(value) for name, value in {**found, "ptflops": macs}.items()}
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnext50_32x4d", "squeezenet1_1"])
+def test_conventions_of_real_modules(name: str) -> None:
+    """The counters themselves, run on the module; no description of it exists here."""
+    module = getattr(import_torchvision().models, name)().eval()
+    found = counted_network(module, [Input((3, 64, 64))])
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            peers = _peers(module)
+    finally:
+        logging.disable(logging.NOTSET)
+    assert {name: found.fold(convention.get(name).of) for name in peers} == peers
+
+
+def test_replaced_as_in_the_description(run: Runner) -> None:
+    """torchvision's ResNet-50 and the described one, with SPConv: equal in every kind, 16 layers replaced."""
+    options = ("--replace", "spconv:alpha=1/4", "--keep", "layer1", "--format", "json")
+    ours = json.loads(run("model", "resnet50", *options).out)
+    theirs = json.loads(run("model", "torchvision:resnet50", "--input", "3x224x224", *options).out)
+    kinds = ("params", "macs", "flops", "adds", "muls", "other", "activations", "traffic", "steps", "cost")
+    assert {kind: ours[kind] for kind in kinds} == {kind: theirs[kind] for kind in kinds}
+    assert theirs["replaced_layers"] == ours["replaced_layers"]
+    assert len(theirs["replaced_layers"]) == 13
+    assert theirs["baseline"] == ours["baseline"]
+    assert {s["name"]: s["reason"] for s in theirs["skipped"]} == {s["name"]: s["reason"] for s in ours["skipped"]}
+    layers = {layer["name"]: layer for layer in theirs["layers"]}
+    for layer in ours["layers"]:
+        if layer["name"] in ours["replaced_layers"]:
+            twin = layers[layer["name"]]
+            assert {k: twin[k] for k in ("type", "in", "out", "params", "macs", "flops")} == {
+                k: layer[k] for k in ("type", "in", "out", "params", "macs", "flops")
+            }
+
+
+class TwoHeads(nn.Module):
+    """A head that inference leaves out, an unknown kernel, and a wrapped body."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU())
+        self.training_head = nn.Linear(4, 10)
+        self.scale = nn.Parameter(torch.ones(4, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = torch.cumsum(self.body(x) * self.scale, dim=1)
+        return out if not self.training else self.training_head(out.mean((2, 3)))
+
+
+def test_idle_parameters_and_unknown_kernels() -> None:
+    """Both are told; parameters of the head count, and a shared stage is skipped."""
+    net = counted_network(TwoHeads(), [Input((3, 2, 2))], batch=2)
+    assert net.params == 3 * 4 + 4 + 4 + 50
+    assert net.remarks == ("50 of the parameters were not used in this pass: training_head",)
+    assert [tuple(one) for one in net.uncounted] == [("aten.cumsum", "(model)", 1)]
+    layers = {layer.name: layer for layer in net.layers}
+    assert list(layers) == ["body.0", "body.1", "(model)", "training_head"]
+    assert layers["(model)"].cost.totals()["muls"] == 2 * 4 * 4
+    assert (layers["body.0"].in_shape, layers["body.0"].out_shape) == ((3, 2, 2), (4, 2, 2))
+    wrapped = counted_network(nn.Sequential(nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU())), [Input((3, 2, 2))])
+    assert [layer.stage for layer in wrapped.layers] == ["0.0", "0.1"]
+
+
+def test_kinds_of_modules() -> None:
+    """Ours where they are the same thing, else the class."""
+    modules = {
+        "conv": nn.Conv2d(4, 8, 3),
+        "group": nn.Conv2d(4, 8, 3, groups=2),
+        "depthwise": nn.Conv2d(4, 4, 3, groups=4),
+        "transposed": nn.ConvTranspose2d(4, 4, 3),
+        "conv1d": nn.Conv1d(4, 4, 3),
+        "linear": nn.Linear(4, 4),
+        "batchnorm": nn.BatchNorm2d(4),
+        "layernorm": nn.LayerNorm(4),
+        "global_avgpool": nn.AdaptiveAvgPool2d(1),
+        "AdaptiveAvgPool2d": nn.AdaptiveAvgPool2d(7),
+        "LSTM": nn.LSTM(4, 4),
+    }
+    assert {kind: kind_of(module) for kind, module in modules.items()} == {kind: kind for kind in modules}
+
+    class Conv2d(nn.Conv2d):
+        """May do more than a convolution."""
+
+    assert kind_of(Conv2d(4, 4, 3)) == "Conv2d"
+
+
+def test_attention_is_one_layer() -> None:
+    """Fused attention uses the weights of its child: all parameters and work are on one layer."""
+    net = counted_network(nn.MultiheadAttention(16, 4, batch_first=True), [Input((10, 16))] * 3, batch=2)
+    (layer,) = net.layers
+    assert (layer.name, layer.kind, layer.cost.params) == ("(model)", "MultiheadAttention", 4 * 16 * 16 + 4 * 16)
+    assert layer.cost.macs == 2 * (10 * 16 * 64 + 2 * 10 * 10 * 16)
+    assert not net.remarks
+
+
+def test_parametrised_layers_keep_their_parameters() -> None:
+    """Weight norm holds its tensors in a child; they are the layer's."""
+    conv = torch.nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 4, 1, bias=False))
+    (layer,) = counted_network(nn.Sequential(conv), [Input((3, 2, 2))]).layers
+    assert (layer.name, layer.cost.params, layer.cost.macs) == ("0", 12 + 4, 48)
+
+
+# Inputs ---------------------------------------------------------------------------------------------
+
+NETS = '''
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, width=8, bias=True, scale=0.5, name="n"):
+        super().__init__()
+        assert type(width) is int and type(bias) is bool and type(scale) is float and type(name) is str
+        self.conv = nn.Conv2d(3, width, 3, bias=bias)
+    def forward(self, x):
+        return self.conv(x).relu()
+
+class Text(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embedding = nn.Embedding(100, 16)
+        self.linear = nn.Linear(16, 2)
+    def forward(self, ids, time=None, *, context=None):
+        out = self.linear(self.embedding(ids))
+        return out if context is None else out + context
+
+class Makers:
+    @staticmethod
+    def make():
+        return Net(4)
+
+def make(width):
+    return Net(width)
+
+def positional(width, /):
+    return Net(width)
+
+net = Net(4)
+number = 42
+def nothing(): return None
+def pair(): return Net(), "transform"
+def raises(): raise ValueError("bad\\nwidth \\x1b[31m" + "x" * 5000)
+def leaves():
+    import sys
+    sys.exit(3)
+def recursion(): return recursion()
+def missing(): import a_package_that_is_not_there
+class Mute(Exception):
+    def __str__(self): raise RuntimeError("no")
+def mute(): raise Mute
+class Base(BaseException): pass
+def base(): raise Base("deep")
+class Reads(nn.Module):
+    def forward(self, x): return x if x.sum().item() > 0 else -x
+class Leaves(nn.Module):
+    def forward(self, x): raise SystemExit
+class Empty(nn.Module):
+    def forward(self, x): return x
+class FromValues(nn.Module):
+    """Reads values in its constructor: impossible on the meta device."""
+    def __init__(self):
+        super().__init__()
+        rates = [rate.item() for rate in torch.linspace(0, 1, 3)]
+        self.layers = nn.Sequential(*(nn.Conv2d(3, 3, 1) for _ in rates))
+        self.register_buffer("none", None)
+    def forward(self, x): return self.layers(x)
+class ReadsItsWeights(nn.Module):
+    """Reads what it has registered: possible only for real."""
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 1)
+        self.factor = self.conv.weight.sum().item()
+    def forward(self, x): return self.conv(x)
+'''
+
+
+@pytest.fixture
+def nets(tmp_path: Path) -> str:
+    """A file of models."""
+    path = tmp_path / "nets.py"
+    path.write_text(NETS)
+    return str(path)
+
+
+def _model(run: Runner, target: str, *options: str) -> dict[str, Any]:
+    done = run("model", target, "--format", "json", *options)
+    assert done.code == 0, done.err
+    data: dict[str, Any] = json.loads(done.out)
+    return data
+
+
+def test_inputs_of_all_sorts(nets: str, run: Runner) -> None:
+    """Token ids, several inputs, scalars, keywords."""
+    data = _model(run, f"{nets}:Text", "--input", "77:int64", "--batch", "2")
+    assert (data["macs"], data["input"], data["inputs"], data["batch"]) == (2 * 77 * 32, [77], ["77:int64"], 2)
+    assert [layer["type"] for layer in data["layers"]] == ["embedding", "linear"]
+    several = ("--input", "77:int64", "--input", "scalar:float32", "--input", "context=77x2")
+    data = _model(run, f"{nets}:Text", *several)
+    assert data["inputs"] == ["77:int64", "scalar:float32", "context=77x2"]
+    assert data["adds"] == 77 * 2 + 77 * 2
+    wrong = run("model", f"{nets}:Text", "--input", "77")
+    assert wrong.code == 2
+    assert "77:int64" in wrong.err.splitlines()[1]
+    wrong = run("model", f"{nets}:Net", "--input", "4x32x32")
+    assert "the forward pass of conv failed" in wrong.err
+    assert "takes (x)" in wrong.err
+
+
+@pytest.mark.parametrize(
+    "text", ["", "3x", "0x3", "3x224x224:complex", "3x4:", "x", "a b=3", "-3", "999999999x999999999x999999999"]
+)
+def test_bad_inputs(text: str) -> None:
+    """Refused with the value and an example."""
+    with pytest.raises(FlopcalcError) as caught:
+        parse_input(text)
+    assert caught.value.code == "bad-dimension"
+
+
+def test_what_a_target_may_be(nets: str, run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A class, an instance, a function, an attribute of a class; by file or by module of this folder."""
+    image = ("--input", "3x32x32")
+    macs = 30 * 30 * 27
+    for name, width in (("Net", 8), ("net", 4), ("Makers.make", 4)):
+        assert _model(run, f"{nets}:{name}", *image)["macs"] == width * macs
+    assert _model(run, f"{nets}:make", "--set", "width=5", *image)["macs"] == 5 * macs
+    settings = ("--set", "width=6", "--set", "bias=false", "--set", "scale=1/4", "--set", "name=text")
+    data = _model(run, f"{nets}:Net", *settings, *image)
+    assert (data["macs"], data["adds"]) == (6 * macs, 0)
+    assert data["options"] == {"width": 6, "bias": False, "scale": 0.25, "name": "text"}
+    monkeypatch.chdir(Path(nets).parent)
+    assert _model(run, "nets:Net", *image)["macs"] == 8 * macs
+    assert _model(run, "nets.py:Net", *image)["macs"] == 8 * macs
+    assert _model(run, "torch.nn:ReLU", *image)["macs"] == 0
+    assert _model(run, f"{nets}:Empty", *image)["layers"] == []
+    assert run("model", f"{nets}:Empty", *image, "--by", "type", "--replace", "spconv").code == 0
+
+
+def test_constructors_that_read_values(nets: str, run: Runner) -> None:
+    """Built for real where the meta device will not do."""
+    assert _model(run, f"{nets}:FromValues", "--input", "3x8x8")["macs"] == 3 * 9 * 64
+    assert _model(run, f"{nets}:ReadsItsWeights", "--input", "3x8x8")["macs"] == 9 * 64
+
+
+# name: (target, options, words of the error, words of the hint); {} is the file of models.
+HOSTILE: dict[str, tuple[str, tuple[str, ...], str, str]] = {
+    "raises": ("{}:raises", (), "ValueError: bad width", "--debug"),
+    "exits": ("{}:leaves", (), "sys.exit", "factory"),
+    "recursion": ("{}:recursion", (), "RecursionError", "--debug"),
+    "needs arguments": ("{}:make", (), "needs width", "--set width="),
+    "needs by position": ("{}:positional", (), "needs width", "without arguments"),
+    "no such setting": ("{}:Net", ("--set", "widht=3"), "takes no 'widht'", "width"),
+    "setting of an instance": ("{}:net", ("--set", "width=3"), "already built", "function"),
+    "not a module": ("{}:number", (), "an int, not an nn.Module", "nn.Module"),
+    "returns none": ("{}:nothing", (), "returned None", "return an nn.Module"),
+    "returns a pair": ("{}:pair", (), "returned a tuple", "inside"),
+    "missing attribute": ("{}:Nett", (), "no 'Nett'", "Net"),
+    "missing inner attribute": ("{}:Makers.mak", (), "no 'mak'", "make"),
+    "missing dependency": ("{}:missing", (), "a_package_that_is_not_there", "--debug"),
+    "unprintable error": ("{}:mute", (), "cannot be read", "--debug"),
+    "base exception": ("{}:base", (), "Base: deep", "--debug"),
+    "reads values": ("{}:Reads", (), "item", "reads values"),
+    "leaves in the forward": ("{}:Leaves", (), "SystemExit", "--debug"),
+    "missing file": ("absent.py:Net", (), "is not there", "path"),
+    "missing module": ("nosuchmodule:Net", (), "'nosuchmodule'", "file"),
+    "near module": ("torc.nn:Linear", (), "'torc'", "torch"),
+    "near submodule": ("torch.optin:Adam", (), "'torch.optin'", "torch.optim"),
+    "no attribute given": ("{}", (), "does not say what", ":Net"),
+    "dots only": ("torchvision.models.resnet50", (), "unknown network", "torchvision.models:resnet50"),
+    "unknown model of a hub": ("torchvision:resnet5", (), "'resnet5'", "resnet50"),
+    "batch": ("{}:Net", ("--batch", "0"), "batch is 0", "--batch 1"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_targets(name: str, nets: str, run: Runner) -> None:
+    """One line that says what is wrong, one that says what to do; exit code 2; nothing on stdout."""
+    if "torchvision:" in HOSTILE[name][0]:
+        import_torchvision()
+    target, options, says, hints = HOSTILE[name]
+    done = run("model", target.format(nets), "--input", "3x32x32", *options)
+    assert (done.code, done.out) == (2, ""), done.err
+    error, hint = done.err.splitlines()
+    assert error.startswith("error: ")
+    assert says in error
+    assert len(error) < 500
+    assert error.isprintable()
+    assert hint.startswith("hint:")
+    assert hints in hint
+
+
+def test_the_line_of_an_error_is_told(nets: str, run: Runner) -> None:
+    """The last line of the user's own code."""
+    line = next(number for number, text in enumerate(NETS.splitlines(), 1) if text.startswith("def raises"))
+    assert f"(nets.py, line {line})" in run("model", f"{nets}:raises", "--input", "3").err
+
+
+BROKEN = {
+    "syntax": ("class Net(:\n    pass\n", "line 1", "valid Python"),
+    "import": ("import a_package_that_is_not_there\n", "a_package_that_is_not_there", "install"),
+    "relative": ("from .other import Net\n", "relative import", "package.module:NAME"),
+    "exit": ("import sys\nsys.exit('usage: net')\n", "sys.exit", "__main__"),
+    "parser": ("import argparse\nargparse.ArgumentParser().parse_args(['--x'])\n", "sys.exit", "__main__"),
+    "error": ("\n1 / 0\n", "ZeroDivisionError: division by zero (broken.py, line 2)", "mend"),
+    "null bytes": ("x = 1\0\n", "null bytes", "valid Python"),
+    "recursion": ("def f(): f()\nf()\n", "RecursionError", "mend"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken_files(name: str, tmp_path: Path, run: Runner) -> None:
+    """What happens while a file is imported."""
+    source, says, hints = BROKEN[name]
+    (tmp_path / "broken.py").write_text(source)
+    done = run("model", str(tmp_path / "broken.py") + ":Net", "--input", "3x8x8")
+    assert (done.code, done.out) == (2, "")
+    *_, error, hint = done.err.splitlines()
+    assert says in error
+    assert hints in hint
+
+
+def test_no_input_shape(nets: str, run: Runner) -> None:
+    """Said before anything is loaded; a described network takes one plain shape only."""
+    done = run("model", f"{nets}:Net")
+    assert done.code == 2
+    assert "the shape of its input is missing" in done.err
+    assert "--input 3x224x224" in done.err
+    for wrong in (("--input", "3x32x32:int64"), ("--input", "3x32x32", "--input", "3"), ("--input", "x=3x32x32")):
+        done = run("model", "resnet50", *wrong)
+        assert done.code == 2
+        assert "a described network takes one" in done.err
+    twice = run("model", f"{nets}:Net", "--input", "x=3x8x8", "--input", "x=3x8x8")
+    assert "x= is given twice" in twice.err
+
+
+def test_interrupts_go_through(nets: str, run: Runner) -> None:
+    """Ctrl-C while a factory runs is no error of it."""
+    Path(nets).write_text("def make(): raise KeyboardInterrupt\n")
+    assert run("model", f"{nets}:make", "--input", "3").code == 130
+    Path(nets).write_text("raise KeyboardInterrupt\n")
+    assert run("model", f"{nets}:make", "--input", "3").code == 130
+
+
+def test_debug_shows_the_users_traceback(nets: str, run: Runner) -> None:
+    """With the cause."""
+    with pytest.raises(FlopcalcError) as caught:
+        run("model", f"{nets}:raises", "--input", "3", "--debug")
+    assert isinstance(caught.value.__cause__, ValueError)
+
+
+NOISY = """
+import os, subprocess, sys, logging
+print("while imported")
+sys.__stdout__.write("by the first stream")
+os.write(1, b"by the descriptor")
+subprocess.run(["echo", "by a child"])
+logging.basicConfig(stream=sys.stdout, level=0)
+from torch import nn
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        print("while built")
+        self.conv = nn.Conv2d(3, 3, 1)
+    def forward(self, x):
+        print("while run")
+        return self.conv(x)
+"""
+
+
+def test_json_stays_json(tmp_path: Path) -> None:
+    """Whatever the code prints, and however, goes to stderr."""
+    path = tmp_path / "noisy.py"
+    path.write_text(NOISY)
+    done = fresh(
+        "import sys; from flopcalc.cli.main import main; "
+        f"sys.exit(main(['model', {str(path)!r} + ':Net', '--input', '3x8x8', '--format', 'json']))"
+    )
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["macs"] == 9 * 64
+    for text in (
+        "while imported",
+        "by the first stream",
+        "by the descriptor",
+        "by a child",
+        "while built",
+        "while run",
+    ):
+        assert text in done.err
+
+
+def test_nothing_is_left_behind(nets: str, run: Runner) -> None:
+    """The search path, the command line, standard output and the modules of the folder are as before."""
+    folder = Path(nets).parent
+    (folder / "helper_of_nets.py").write_text("WIDTH = 4\n")
+    Path(nets).write_text(
+        "import helper_of_nets, sys\nfrom torch import nn\nassert len(sys.argv) == 1\n"
+        "def make(): return nn.Conv2d(3, helper_of_nets.WIDTH, 1)\n"
+    )
+    before = list(sys.path), sys.argv, sys.stdout, set(sys.modules)
+    assert _model(run, f"{nets}:make", "--input", "3x2x2")["macs"] == 4 * 3 * 4
+    assert (list(sys.path), sys.argv, sys.stdout) == before[:3]
+    assert not {name for name in set(sys.modules) - before[3] if "nets" in name}
+    # Another version of a neighbour of the same name is another module.
+    other = folder / "other"
+    other.mkdir()
+    (other / "helper_of_nets.py").write_text("WIDTH = 7\n")
+    (other / "nets.py").write_text(Path(nets).read_text())
+    assert _model(run, f"{other / 'nets.py'}:make", "--input", "3x2x2")["macs"] == 7 * 3 * 4
+
+
+def test_a_file_may_be_called_as_a_package(tmp_path: Path, run: Runner) -> None:
+    """`timm.py` that imports torch is that file."""
+    (tmp_path / "timm.py").write_text("from torch import nn\nNet = nn.Identity\n")
+    assert _model(run, f"{tmp_path / 'timm.py'}:Net", "--input", "3")["macs"] == 0
+
+
+def test_missing_hubs_and_torch(nets: str) -> None:
+    """Exit code 3 and the pip command."""
+    for hidden, target, package in (("timm", "timm:resnet18", "timm"), ("torch", f"{nets}:Net", "torch")):
+        done = fresh(
+            f"import sys\nsys.modules[{hidden!r}] = None\nfrom flopcalc.cli.main import main\n"
+            f"sys.exit(main(['model', {target!r}, '--input', '3x8x8']))"
+        )
+        assert done.code == 3
+        error, hint = done.err.strip().splitlines()
+        assert "not installed" in error
+        assert f'pip install "{package}' in hint
+
+
+def test_torchvision_beside_another_torch() -> None:
+    """Its missing operators are declared when it is named, and not for others."""
+    source = "import sys; from flopcalc.cli.main import main; sys.exit(main({!r}))"
+    import_torchvision()
+    done = fresh(source.format(["model", "torchvision:resnet18", "--input", "3x64x64", "--format", "json"]))
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["params"] == 11_689_512
+
+
+def test_backbones_come_without_weights(run: Runner) -> None:
+    """A segmentation network loads nothing from anywhere; torchvision prints 35,322,218 parameters for it."""
+    import_torchvision()
+    data = _model(run, "torchvision:fcn_resnet50", "--input", "3x64x64", "--set", "aux_loss=true")
+    assert data["params"] == 35_322_218
+    assert "not used" not in " ".join(data["notes"])
+
+
+# Output ---------------------------------------------------------------------------------------------
+
+
+def test_strict_and_the_list_of_what_was_not_counted(tmp_path: Path, run: Runner) -> None:
+    """Listed in JSON and in the table; with --strict the result is written, and the exit code is 1."""
+    (tmp_path / "odd.py").write_text(
+        "import torch\nfrom torch import nn\nclass Net(nn.Module):\n"
+        "    def forward(self, x): return torch.cumsum(torch.cumsum(x, 1), 1).sort(1).values\n"
+    )
+    target = (f"{tmp_path / 'odd.py'}:Net", "--input", "3x8x8")
+    expected = [
+        {"op": "aten.cumsum", "module": "(model)", "count": 2},
+        {"op": "aten.sort", "module": "(model)", "count": 1},
+    ]
+    assert _model(run, *target)["uncounted"] == expected
+    table = run("model", *target)
+    assert table.code == 0
+    assert "aten.cumsum in (model), 2 times" in table.out
+    assert "aten.sort in (model), once" in table.out
+    strict = run("model", *target, "--strict")
+    assert strict.code == 1
+    assert strict.out == table.out
+    assert "aten.cumsum in (model)" in strict.err.splitlines()[0]
+    assert run("model", "torchvision:resnet18", "--input", "3x64x64", "--strict").code == 0
+    assert run("model", "resnet50", "--strict").code == 0
+
+
+def test_top(run: Runner) -> None:
+    """The dearest first, with shares by hand: conv1 of ResNet-50 has 118,013,952 of 4,089,184,256 MACs."""
+    data = json.loads(run("model", "resnet50", "--top", "3", "--format", "json").out)
+    assert data["top"]["by"] == "layer"
+    rows = data["top"]["rows"]
+    assert [row["name"] for row in rows] == ["conv1", "layer1.0.conv2", "layer1.1.conv2"]
+    assert rows[0]["share"] == 118_013_952 / 4_089_184_256
+    assert rows[2]["cumulated"] == (118_013_952 + 2 * 115_605_504) / 4_089_184_256
+    assert len(data["layers"]) == 175
+    table = run("model", "resnet50", "--top", "3").out
+    assert "172 others" in table
+    assert "\u2588" in table
+    assert max(map(len, table.splitlines())) <= 80
+    csv = run("model", "resnet50", "--top", "3", "--format", "csv").out.splitlines()
+    assert csv[0] == "layer,type,MACs,share,cumulated share"
+    assert csv[1].startswith("conv1,conv,118013952,0.0288")
+    assert len(csv) == 4
+    by_type = json.loads(run("model", "resnet50", "--top", "1", "--by", "type", "--format", "json").out)["top"]
+    assert (by_type["by"], by_type["rows"][0]["type"], by_type["rows"][0]["cost"]) == ("type", "conv", 4_087_136_256)
+    assert len(json.loads(run("model", "resnet50", "--top", "999", "--format", "json").out)["top"]["rows"]) == 175
+    folded = json.loads(run("model", "resnet50", "--top", "1", "--convention", "torchinfo", "--format", "json").out)
+    assert folded["top"]["rows"][0]["name"] == "conv1"
+    for bad in ("0", "-1", "x"):
+        assert run("model", "resnet50", "--top", bad).code == 2
+    for fmt in ("markdown", "latex", "html"):
+        assert "layer2.0.conv2" not in run("model", "resnet50", "--top", "3", "--format", fmt).out
+
+
+def test_long_names_break_at_their_joints(run: Runner) -> None:
+    """Within 80 columns, no letter lost."""
+    import_torchvision()
+    out = run("model", "torchvision:vit_b_16", "--input", "3x224x224", "--by", "layer").out
+    assert max(map(len, out.splitlines())) <= 80
+    assert "self_" in out
+    joined = "".join(line.split(" ", 1)[0] for line in out.splitlines())
+    assert "encoder.layers.encoder_layer_11.self_attention" in joined
