@@ -2,6 +2,7 @@
 
 Start-up is CPU time of fresh processes, against a process that only imports click and Rich's tables.
 Counting is time in process, against torch's FlopCounterMode on the same network on the meta device.
+Reading networks is time in process, against PyYAML's C loader on the text of the same files.
 """
 
 import resource
@@ -85,6 +86,40 @@ def in_process() -> None:
         print(f"  {name:56} {seconds * 1e3:8.1f} ms  {seconds / peer:6.3f} x")
 
 
+def descriptions() -> None:
+    """All shipped networks and the slowest of them: read, with every layer's shapes and cost."""
+    import yaml
+
+    from flopcalc import network, networks
+    from flopcalc.networks.derive import read_network_file
+
+    def sources(name: str) -> list[str]:
+        """The texts that a network is read from: its own, and that of the network that it is like."""
+        own = networks.source(name)
+        _, base = read_network_file(own, networks.source)
+        texts = []
+        for path in dict.fromkeys((own, base)):
+            with open(path, encoding="utf-8") as file:
+                texts.append(file.read())
+        return texts
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    read, parsed, layers = {}, {}, {}
+    for name in networks.names():
+        texts = sources(name)
+        layers[name] = len(network(name).layers)
+        read[name] = best_of(lambda name=name: network(name), 1)  # type: ignore[misc]
+        parsed[name] = best_of(lambda texts=texts: [loader(text).get_single_data() for text in texts], 1)  # type: ignore[misc]
+    print(f"Descriptions, against {loader.__name__} on the same text")
+    slowest = sorted(read, key=lambda name: read[name])[-5:]
+    for name in slowest:
+        label = f"{name} ({layers[name]} layers)"
+        print(f"  {label:56} {read[name] * 1e3:8.1f} ms  {read[name] / parsed[name]:6.2f} x")
+    label, whole, peer = f"all {len(read)} networks", sum(read.values()), sum(parsed.values())
+    print(f"  {label:56} {whole * 1e3:8.1f} ms  {whole / peer:6.2f} x")
+
+
 if __name__ == "__main__":
     start_up()
+    descriptions()
     in_process()

@@ -128,10 +128,11 @@ class Cost:
     def steps_after(self, inputs: Sequence[Dim]) -> Dim:
         """When the last kernel ends, if each input is there after so many kernels.
 
-        Parts name inputs as input0, input1, ...; one that names none waits for them all.
+        Parts name inputs as input0, input1, ...; one that names none waits for them all, and one that
+        names `nothing` for none.
         """
         ready: Dim = 0
-        ends: dict[str, Dim] = {}
+        ends: dict[str, Dim] = {"nothing": 0}
         for index, end in enumerate(inputs):
             ends[f"input{index}"] = end
             ready = maximum(ready, end)

@@ -107,9 +107,10 @@ class _Evaluator:
             case ast.Constant(value=float()):
                 return self.decimal(node)
             case ast.Name(id=name):
-                if name not in self.names:
-                    raise _error(self.text, f"unknown name {name!r}")
-                return self.names[name]
+                try:
+                    return self.names[name]
+                except KeyError:
+                    raise _error(self.text, f"unknown name {name!r}") from None
             case ast.BinOp(left=left, op=op, right=right):
                 return self.binary(op, self.value(left), self.value(right))
             case ast.UnaryOp(op=ast.USub(), operand=operand):

@@ -132,7 +132,8 @@ class Operator:
     baseline(g, named) is the plain convolution that the ratio compares with; baseline_text names it.
     shape: sizes that stand in for those that a user does not give. axes: 1 for operators on
     sequences, whose sizes lie along the width. default_c_out(c_in, options): output channels when
-    they are not given (else c_in). in_shape, out_shape: of one sample. size_out: the output's size
+    they are not given (else c_in). in_shape, out_shape: of one sample. c_in_of(channels,
+    options): c_in for a tensor of so many channels, where that is another number. size_out: the output's size
     along an axis where it is not that of a convolution; closed forms then speak of the input grid.
     shapes: sizes worth checking beside the usual spread, for operators that refuse most of it.
     family groups operators in listings. samples: sets of options worth checking together.
@@ -159,6 +160,7 @@ class Operator:
     default_c_out: Callable[[int, Named], int] | None = None
     in_shape: Callable[[Geometry, Named], tuple[int, ...]] = _image_in
     out_shape: Callable[[Geometry, Named], tuple[int, ...]] = _image_out
+    c_in_of: Callable[[int, Named], int] | None = None
     samples: tuple[Named, ...] = ()
     layer_file: str = ""
     size_out: Callable[..., Any] = out_size

@@ -16,6 +16,8 @@ After = tuple[str, ...] | None
 
 # `after=INPUT`: the part needs nothing but the layer's input.
 INPUT: tuple[str, ...] = ()
+# `after=NOTHING`: not even that, since it works on weights alone.
+NOTHING: tuple[str, ...] = ("nothing",)
 
 
 def conv(

@@ -65,13 +65,25 @@ def read_file(path: str, what: str = "file") -> Any:
 def read_text(text: str, source: str) -> Any:
     """The data of YAML text; `source` names it in errors."""
     try:
-        return _build(yaml.parse(text, Loader=_Loader), source)
+        return _build(_events(text), source)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         why = getattr(error, "problem", None) or str(error).splitlines()[0]
         # libyaml reports the end of a file as the line after its last.
         line = min(mark.line + 1, len(text.splitlines()) or 1) if mark else 1
         raise _error(source, line, f"broken YAML: {why}") from None
+
+
+def _events(text: str) -> Iterator[Any]:
+    """What `yaml.parse` gives, without asking before each event whether there is one."""
+    loader = _Loader(text)
+    try:
+        event = loader.get_event()
+        while type(event) is not yaml.StreamEndEvent:
+            yield event
+            event = loader.get_event()
+    finally:
+        loader.dispose()
 
 
 def _error(source: str, line: int, why: str) -> FlopcalcError:
@@ -90,35 +102,33 @@ def _build(events: Iterator[Any], source: str) -> Any:
     def put(value: Any, line: int) -> None:
         if not stack:
             root.append(value)
-        elif isinstance(stack[-1], Seq):
-            stack[-1].append(value)
-            stack[-1].lines.append(line)
-        elif keys[-1] is None:
-            keys[-1] = _key(stack[-1], value, source, line)
-            stack[-1].lines[keys[-1]] = line
+            return
+        top = stack[-1]
+        if type(top) is Seq:
+            top.append(value)
+            top.lines.append(line)
+        elif (key := keys[-1]) is None:
+            keys[-1] = key = _key(top, value, source, line)
+            top.lines[key] = line
         else:
-            stack[-1][keys[-1]] = value
+            top[key] = value
             keys[-1] = None
 
     for event in events:
-        line = event.start_mark.line + 1
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+        kind, line = type(event), event.start_mark.line + 1
+        if kind is yaml.AliasEvent or getattr(event, "anchor", None):
             raise _error(source, line, "anchors and aliases are not allowed")
-        if isinstance(event, yaml.DocumentStartEvent):
-            documents += 1
-            if documents > 1:
-                raise _error(source, line, "more than one document")
-        elif isinstance(event, yaml.ScalarEvent):
+        if kind is yaml.ScalarEvent:
             if event.tag not in (None, "!", "tag:yaml.org,2002:str"):
                 raise _error(source, line, f"the tag {clip(event.tag)} is not allowed")
             put(event.value if event.style or event.tag else _scalar(event.value), line)
-        elif isinstance(event, yaml.CollectionStartEvent):
+        elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
             if event.tag not in (None, "!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"):
                 raise _error(source, line, f"the tag {clip(event.tag)} is not allowed")
             if len(stack) >= MAX_DEPTH:
                 raise _error(source, line, f"nested more than {MAX_DEPTH} deep")
             container: Any
-            if isinstance(event, yaml.MappingStartEvent):
+            if kind is yaml.MappingStartEvent:
                 container = Map()
                 container.line, container.lines = line, {}
             else:
@@ -127,9 +137,13 @@ def _build(events: Iterator[Any], source: str) -> Any:
             put(container, line)
             stack.append(container)
             keys.append(None)
-        elif isinstance(event, yaml.CollectionEndEvent):
+        elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
             stack.pop()
             keys.pop()
+        elif kind is yaml.DocumentStartEvent:
+            documents += 1
+            if documents > 1:
+                raise _error(source, line, "more than one document")
     return root[0] if root else None
 
 

@@ -62,6 +62,9 @@ def applied(draw: st.DrawFn, operator: Operator) -> tuple[Geometry, dict[str, An
                 sizes["padding"] = draw(st.integers(0, 2))
     drawn = {param.name: draw(_value(param)) for param in operator.params}
     options = {name: value for name, value in drawn.items() if value is not None}
+    # Options drawn each by itself seldom go together, so operators name sets of them.
+    if draw(st.integers(0, 3)) and operator.samples:
+        options = dict(draw(st.sampled_from(operator.samples)))
     try:
         return operator.geometry(c_in, c_out, options, **sizes), options
     except FlopcalcError:

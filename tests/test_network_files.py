@@ -148,8 +148,37 @@ def test_shared_weights_count_once(tmp_path: Path) -> None:
     assert net.macs == (8 * 8 * 9 + 8 * 4) * (256 + 64 + 64)
     module = build_network(net)
     assert sum(parameter.numel() for parameter in module.parameters()) == weights
-    # The counter books a module under the first of its names.
-    assert confront_network(net)[-1].agrees
+    # One module under three names: its work stands under the first.
+    rows = {row.part: row for row in confront_network(net)}
+    assert all(row.agrees for row in rows.values())
+    assert "head2.conv" not in rows
+    assert rows["head1.conv"].counted["macs"] == 8 * 8 * 9 * (256 + 64 + 64)
+
+
+INSIDE = """
+input: [8, 16, 16]
+layers:
+  - body:
+      layers:
+        - one: {op: conv, out: 4}
+        - deep: {layers: [{two: {op: conv, out: 5, stride: 2}}, {three: {op: conv, out: 6}}]}
+  - back: {op: conv, out: 3, from: body.deep.two}
+  - both: {op: upsample, from: [body.deep, body.one]}
+"""
+
+
+def test_entries_inside_a_group(tmp_path: Path) -> None:
+    """`group.name`, also of a group in a group; not inside of what is left out, nor its `input`."""
+    path = tmp_path / "net.yaml"
+    path.write_text(INSIDE)
+    layers = {layer.name: layer for layer in network(str(path)).layers}
+    assert layers["back"].inputs == ("body.deep.two",)
+    assert layers["both"].inputs == ("body.deep.three", "body.one")
+    for old, new in (("from: body.deep.two", "from: deep.two"), ("from: body.deep.two", "from: body.input"),
+                     ("- deep: {layers", "- deep: {when: c > 4, layers")):  # fmt: skip
+        path.write_text(INSIDE.replace(old, new))
+        with pytest.raises(FlopcalcError, match="not above it"):
+            network(str(path))
 
 
 def test_derived_networks(tmp_path: Path) -> None:

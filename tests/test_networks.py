@@ -196,7 +196,10 @@ layers:
   - flat_layernorm: layernorm
   - map: {op: conv, out: 6, k: 3, stride: 2, padding: 0, from: input}
   - frozen: {op: batchnorm, frozen: true}
-  - one_slope: {op: prelu, shared: true}
+  - norm_of_maps: {op: batchnorm, per_map: 2}
+  - flat_norm_of_maps: {op: batchnorm, per_map: 5, frozen: true, from: flat_norm}
+  - mean_of_maps: {op: global_avgpool, per_map: 2, from: norm_of_maps}
+  - one_slope: {op: prelu, shared: true, from: frozen}
   - layernorm: layernorm
   - layer_scale: layer_scale
   - everywhere: {op: linear, out: 12}
@@ -217,7 +220,12 @@ layers:
   - mean: {op: adaptive_avgpool, size: 1}
   - mul: {op: mul, from: [mean, crop]}
   - square: {op: mul, from: [mul, mul]}
-  - to_tokens: to_tokens
+  - few: {op: chunk, of: 4, part: 1, from: mean}
+  - mixed_conv: {op: mixed_conv, from: [square, few], out: 8, stride: 2, groups: 4}
+  - own_kernels: {op: mixed_conv, from: [mixed_conv, mean], out: 8, k: [1, 3], groups: 2, per_channel: true}
+  - roi_align: {op: roi_align, from: [square, mul, crop], boxes: 5, size: 3}
+  - one_map: {op: roi_align, from: square, sampling: 1}
+  - to_tokens: {op: to_tokens, from: square}
   - class_token: class_token
   - position_embedding: position_embedding
   - take_token: take_token

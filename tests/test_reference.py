@@ -34,7 +34,7 @@ def test_reference_figures(name: str) -> None:
         assert {"params", "macs"} & set(row), row
         shape = tuple(row["input"]) if "input" in row else None
         net = network(name, row.get("options"), input_shape=shape)
-        for kind in ("params", "macs"):
+        for kind in ("params", "macs", "activations"):
             if kind in row:
                 ours = net.total(kind)
                 if kind == "macs" and "convention" in row:

@@ -18,7 +18,6 @@ from flopcalc.networks.network import INPUT, Layer, Network, Shape
 from flopcalc.networks.options import read_options
 from flopcalc.networks.single import Single, read_layer
 from flopcalc.networks.values import Values
-from flopcalc.operator import Evaluation
 from flopcalc.yamlfile import Map, Seq, line_of
 
 MAX_LAYERS = 100_000
@@ -29,8 +28,8 @@ TOP = (
     "name", "title", "mirrors", "source", "input", "options", "let", "reference", "blocks", "layers",
 )  # fmt: skip
 COMMON = frozenset(("op", "block", "layers", "from", "when", "repeat", "each", "stage", "weights_of"))
-_KINDS = ("op", "block", "layers")
 _NAME = re.compile(r"[A-Za-z0-9_]+")
+_LAYER_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 # Names of entries with a meaning: the next number of the container; no name, contents go to the container.
 NEXT, SPLICE = "+", "_"
 PREVIOUS = "previous"
@@ -89,7 +88,7 @@ class _Reader(Values):
         self.shapes: dict[str, Shape] = {}
         self.layers: list[Layer] = []
         self.indices: dict[str, int] = {}
-        self.known: dict[Any, Evaluation] = {}
+        self.known: dict[Any, Any] = {}
         self.readings: dict[Any, _Reading] = {}
         self.visited = 0
 
@@ -104,15 +103,16 @@ class _Reader(Values):
         for index, item in enumerate(items):
             if not isinstance(item, Map) or len(item) != 1:
                 raise self.error(items, index, "each layer is written `- name: what`")
-            (name, what), *_ = item.items()
+            name, what = next(iter(item.items()))
             if name in scope.values:
                 raise self.error(item, name, f"two layers here are called {name}")
-            spec = Map(op=what) if isinstance(what, str) else what
             if isinstance(what, str):
-                spec.line, spec.lines = line_of(item, name), {}
-            if not isinstance(spec, Map):
+                # Written out in the description itself, since a block's layers are read often.
+                what = item[name] = Map(op=what)
+                what.line, what.lines = line_of(item, name), {}
+            if not isinstance(what, Map):
                 raise self.error(item, name, f"layer {prefix}{name} is {clip(what)}, not a name or a mapping")
-            current = self.item(_Entry(name, spec, prefix, scope, stage), current)
+            current = self.item(_Entry(name, what, prefix, scope, stage), current)
             if name not in (NEXT, SPLICE):
                 scope.values[name] = current
         return current
@@ -120,7 +120,7 @@ class _Reader(Values):
     def item(self, entry: _Entry, current: str) -> str:
         """Read one entry, as often as it stands; returns the name of its output."""
         spec = entry.spec
-        if sum(key in spec for key in _KINDS) != 1:
+        if ("op" in spec) + ("block" in spec) + ("layers" in spec) != 1:
             raise self.error(spec, None, f"{entry.label} needs one of op, block or layers")
         inputs = self.inputs(entry, current)
         often = "repeat" in spec or "each" in spec
@@ -206,6 +206,9 @@ class _Reader(Values):
             inner_env = self.let(entry.label, spec, env, {**entry.scope.env, **row})
             inner = _Scope(inner_env, {INPUT: inputs[0]}, entry.scope, entry.scope.depth + 1)
             out = self.body(spec["layers"], prefix, inner, inputs[0], self.inner_stage(entry, spec, stage))
+            # Entries of a group are known beside it as `group.name`.
+            inside = {f"{entry.name}.{name}": value for name, value in inner.values.items() if name != INPUT}
+            entry.scope.values.update(inside)
         else:
             out = self.block(entry, prefix, env, row, inputs, self.inner_stage(entry, spec, stage))
         if "weights_of" in spec:
@@ -228,8 +231,8 @@ class _Reader(Values):
             full = f"{prefix}{index}"
         else:
             filled = self.text(entry.label, entry.spec, "name", name, env)
-            if not _NAME.fullmatch(filled):
-                raise self.error(entry.spec, None, f"the name {clip(filled)} has other than letters, digits and _")
+            if not _LAYER_NAME.fullmatch(filled):
+                raise self.error(entry.spec, None, f"the name {clip(filled)} has other than letters, digits, _ and -")
             full = f"{prefix}{filled}"
             if often and filled == name:
                 full = f"{full}.{env['i']}"

@@ -21,7 +21,7 @@ class Layer(NamedTuple):
     kind: an operator's name or a primitive's (batchnorm, relu, ...). inputs: names of the layers
     whose outputs it takes, or `input`. in_shape, out_shape: (c, h, w) or (c,) without the batch.
     evaluation: set for operators. settings: what a primitive was given. weights_of: the layer whose
-    weights it uses, where they are not its own.
+    weights it uses, where they are not its own. further: shapes of its other inputs.
     """
 
     name: str
@@ -34,6 +34,7 @@ class Layer(NamedTuple):
     evaluation: Evaluation | None = None
     settings: Mapping[str, Any] = MappingProxyType({})
     weights_of: str = ""
+    further: tuple[Shape, ...] = ()
 
     def with_weights_of(self, twin: "Layer") -> "Layer":
         """This layer with the weights of another, which counts them."""

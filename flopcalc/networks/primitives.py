@@ -10,66 +10,34 @@ from typing import Any
 
 from flopcalc import parts
 from flopcalc.cost import Part
-from flopcalc.errors import clip
 from flopcalc.geometry import out_size
-
-Shape = tuple[int, ...]
-Result = tuple[Shape, tuple[Part, ...]]
-
-
-class ShapeError(ValueError):
-    """The inputs do not fit; the message names both shapes."""
-
-
-def text(shape: Shape) -> str:
-    """A shape as people write it: 64x56x56."""
-    return "x".join(map(str, shape))
+from flopcalc.networks.joined import mixed_conv, roi_align
+from flopcalc.networks.shapes import Result, Shape, ShapeError, text
+from flopcalc.networks.shapes import flag as _flag
+from flopcalc.networks.shapes import image as _image
+from flopcalc.networks.shapes import one as _one
+from flopcalc.networks.shapes import pair as _pair
+from flopcalc.networks.shapes import two as _two
+from flopcalc.networks.shapes import whole as _whole
 
 
-def _one(shapes: Sequence[Shape]) -> Shape:
-    if len(shapes) != 1:
-        raise ShapeError(f"it takes one input, not {len(shapes)}")
-    return shapes[0]
+def batchnorm(shapes: Sequence[Shape], n: int, frozen: bool = False, per_map: int = 1) -> Result:
+    """Batch normalisation in inference; frozen: scale and shift are constants, no parameters.
 
-
-def _image(shapes: Sequence[Shape]) -> tuple[int, int, int]:
+    per_map: so many channels side by side are one map, with one scale and shift.
+    """
     shape = _one(shapes)
-    if len(shape) != 3:
-        raise ShapeError(f"it needs channels x height x width, and its input is {text(shape)}")
-    return shape[0], shape[1], shape[2]
-
-
-def _two(shapes: Sequence[Shape], what: str) -> tuple[Shape, Shape]:
-    if len(shapes) != 2:
-        raise ShapeError(f"it takes two inputs, {what}, not {len(shapes)}")
-    return shapes[0], shapes[1]
-
-
-def _whole(name: str, value: Any, least: int = 1) -> int:
-    if type(value) is not int or value < least:
-        raise ShapeError(f"{name} is {clip(value)}, not a whole number, {least} or more")
-    return value
-
-
-def _pair(name: str, value: Any, least: int = 1) -> tuple[int, int]:
-    if isinstance(value, tuple) and len(value) == 2:
-        return _whole(name, value[0], least), _whole(name, value[1], least)
-    return _whole(name, value, least), value
-
-
-def _flag(name: str, value: Any) -> bool:
-    if type(value) is not bool:
-        raise ShapeError(f"{name} is {clip(value)}, not true or false")
-    return value
-
-
-def batchnorm(shapes: Sequence[Shape], n: int, frozen: bool = False) -> Result:
-    """Batch normalisation in inference; frozen: scale and shift are constants, no parameters."""
-    shape = _one(shapes)
-    part = parts.norm("batchnorm", shape[0], n * prod(shape[1:]))
+    maps = _maps(shape, per_map)
+    part = parts.norm("batchnorm", maps, n * per_map * prod(shape[1:]))
     if _flag("frozen", frozen):
-        part = part._replace(params=0, reads=part.reads - 2 * shape[0])
+        part = part._replace(params=0, reads=part.reads - 2 * maps)
     return shape, (part,)
+
+
+def _maps(shape: Shape, per_map: Any) -> int:
+    if shape[0] % _whole("per_map", per_map):
+        raise ShapeError(f"its {shape[0]} channels are no maps of {per_map}")
+    return shape[0] // int(per_map)
 
 
 def layernorm(shapes: Sequence[Shape], n: int) -> Result:
@@ -144,10 +112,11 @@ def avgpool(
     return _pool(shapes, n, k, stride, padding, ceil, parts.avg_pool)
 
 
-def global_avgpool(shapes: Sequence[Shape], n: int) -> Result:
-    """The mean of each channel, kept as a 1x1 map."""
+def global_avgpool(shapes: Sequence[Shape], n: int, per_map: int = 1) -> Result:
+    """The mean of each channel, kept as a 1x1 map; per_map: of so many channels side by side."""
     c, h, w = _image(shapes)
-    return (c, 1, 1), (parts.global_avg_pool("pool", c, n * h * w, n),)
+    maps = _maps((c,), per_map)
+    return (maps, 1, 1), (parts.global_avg_pool("pool", maps, n * per_map * h * w, n),)
 
 
 def adaptive_avgpool(shapes: Sequence[Shape], n: int, size: Any = 1) -> Result:
@@ -327,10 +296,12 @@ PRIMITIVES: dict[str, Callable[..., Result]] = {
     "layer_scale": layer_scale,
     "layernorm": layernorm,
     "maxpool": maxpool,
+    "mixed_conv": mixed_conv,
     "mul": mul,
     "pad": pad,
     "position_embedding": position_embedding,
     "prelu": prelu,
+    "roi_align": roi_align,
     "roll": roll,
     "softmax": softmax,
     "space_to_depth": space_to_depth,

@@ -8,8 +8,9 @@ from flopcalc.cost import Cost
 from flopcalc.errors import FlopcalcError, unknown_name
 from flopcalc.networks import primitives
 from flopcalc.networks.network import Layer, Shape
+from flopcalc.networks.shapes import ShapeError, text
 from flopcalc.networks.values import Values
-from flopcalc.operator import Evaluation, Operator
+from flopcalc.operator import Operator
 from flopcalc.yamlfile import Map
 
 _SHAPE_KEYS = ("k", "stride", "padding", "dilation", "groups")
@@ -29,11 +30,11 @@ class Single(NamedTuple):
     common: frozenset[str]
 
 
-def read_layer(values: Values, one: Single, known: dict[Any, Evaluation]) -> Layer:
-    """The layer that an entry describes. known: evaluations of this network so far, since blocks repeat."""
+def read_layer(values: Values, one: Single, known: dict[Any, Any]) -> Layer:
+    """The layer that an entry describes. known: costs that this network had so far, since blocks repeat."""
     kind = values.text(f"layer {one.name}", one.spec, "op", str(one.spec["op"]), one.env)
     if kind in primitives.PRIMITIVES:
-        return _primitive(values, one, kind)
+        return _primitive(values, one, kind, known)
     if (operator := registry.find(kind)) is not None:
         return _operator(values, one, operator, known)
     kinds = [*primitives.PRIMITIVES, *registry.names()]
@@ -41,19 +42,31 @@ def read_layer(values: Values, one: Single, known: dict[Any, Evaluation]) -> Lay
     raise values.error(one.spec, "op", f"layer {one.name}: {near.message}", near.hint)
 
 
-def _primitive(values: Values, one: Single, kind: str) -> Layer:
-    allowed = primitives.settings_of(kind)
-    full = f"layer {one.name}"
-    values.known_keys(full, one.spec, {*one.common, *allowed})
-    settings = {key: values.number(full, one.spec, key, one.env) for key in allowed if key in one.spec}
-    try:
-        shape, parts = primitives.PRIMITIVES[kind](one.shapes, one.batch, **settings)
-    except primitives.ShapeError as error:
-        raise values.error(one.spec, None, f"{full} ({kind}): {error}", "make the shapes agree") from None
-    return Layer(one.name, kind, one.inputs, one.shapes[0], shape, Cost(parts), one.stage, settings=settings)
+def _primitive(values: Values, one: Single, kind: str, known: dict[Any, Any]) -> Layer:
+    full, settings = f"layer {one.name}", {}
+    if len(one.spec) > 1:
+        allowed = primitives.settings_of(kind)
+        values.known_keys(full, one.spec, {*one.common, *allowed})
+        settings = {key: values.number(full, one.spec, key, one.env) for key in allowed if key in one.spec}
+    # Without settings the shapes tell all.
+    key = None if settings else (kind, *one.shapes)
+    if key in known:
+        shape, cost = known[key]
+    else:
+        try:
+            shape, parts = primitives.PRIMITIVES[kind](one.shapes, one.batch, **settings)
+        except ShapeError as error:
+            raise values.error(one.spec, None, f"{full} ({kind}): {error}", "make the shapes agree") from None
+        cost = Cost(parts)
+        if key is not None:
+            known[key] = shape, cost
+    further = tuple(one.shapes[1:])
+    return Layer(
+        one.name, kind, one.inputs, one.shapes[0], shape, cost, one.stage, settings=settings, further=further
+    )  # fmt: skip
 
 
-def _operator(values: Values, one: Single, operator: Operator, known: dict[Any, Evaluation]) -> Layer:
+def _operator(values: Values, one: Single, operator: Operator, known: dict[Any, Any]) -> Layer:
     name, spec, env = one.name, one.spec, one.env
     full, shape = f"layer {name}", one.shapes[0]
     values.known_keys(full, spec, {*one.common, *OF_OPERATORS, *operator.param})
@@ -61,7 +74,7 @@ def _operator(values: Values, one: Single, operator: Operator, known: dict[Any, 
         raise values.error(spec, "from", f"{full} ({operator.name}) takes one input, not {len(one.inputs)}")
     flat = len(shape) == 1
     if flat and operator.name != "linear":
-        has = primitives.text(shape)
+        has = text(shape)
         needs = "channels x height x width"
         raise values.error(spec, None, f"{full} ({operator.name}): its input is {has}, it needs {needs}")
     sizes = {key: values.pair(full, spec, key, env) for key in _SHAPE_KEYS if key in spec}
@@ -72,14 +85,15 @@ def _operator(values: Values, one: Single, operator: Operator, known: dict[Any, 
     if evaluation is None:
         try:
             hw = (1, 1) if flat else shape[1:]
-            g = operator.geometry(shape[0], out, given, hw=hw, n=one.batch, **sizes)
+            c_in = operator.c_in_of(shape[0], operator.resolve(given)) if operator.c_in_of else shape[0]
+            g = operator.geometry(c_in, out, given, hw=hw, n=one.batch, **sizes)
             evaluation = known[key] = operator.evaluate(g, given)
         except FlopcalcError as error:
             if error.code == "bad-network":
                 raise
             raise values.error(spec, None, f"{full}: {error.message}", error.hint) from None
     if not flat and evaluation.in_shape != shape:
-        takes, has = primitives.text(evaluation.in_shape), primitives.text(shape)
+        takes, has = text(evaluation.in_shape), text(shape)
         raise values.error(spec, None, f"{full} ({operator.name}): it takes {takes}, and its input is {has}")
     out_shape = (evaluation.geometry.c_out,) if flat else evaluation.out_shape
     return Layer(name, operator.name, one.inputs, shape, out_shape, evaluation.cost, one.stage, evaluation)

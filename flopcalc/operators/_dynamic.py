@@ -28,17 +28,27 @@ def kernel_weights(g: Geometry) -> Dim:
 
 def mixed(g: Geometry, kernels: Dim, bias: bool, training: bool, ready: str) -> Iterable[Part]:
     """Aggregation and convolution with one coefficient for each kernel. ready: the last part of the routing."""
-    yield from parts.when(not training, lambda: _mix_kernels(g, kernels, bias, ready))
+    yield from parts.when(not training, lambda: mix_kernels(g, kernels, ready, bias))
     yield from parts.when(training, lambda: _mix_outputs(g, kernels, bias, ready))
 
 
-def _mix_kernels(g: Geometry, kernels: Dim, bias: bool, ready: str) -> Iterable[Part]:
+def mix_kernels(g: Geometry, kernels: Dim, ready: str, bias: bool = False) -> Iterable[Part]:
+    """One kernel for each sample, and the convolution with it. ready: the part that gives the coefficients."""
     # One matrix product for the whole batch: (n, kernels) times (kernels, weights).
     yield parts.matmul("aggregation", g.n, kernels, kernel_weights(g), after=(ready,))
     yield from parts.when(
         bias, lambda: (parts.matmul("aggregation.bias", g.n, kernels, g.c_out, after=(ready,)),)
     )  # fmt: skip
     yield sample_conv(g, kernels, bias, ("aggregation", "aggregation.bias"))
+
+
+def fuse_kernels(g: Geometry, kernels: Dim, ready: str) -> Iterable[Part]:
+    """As mix_kernels, but every output channel mixes as many kernels of its own."""
+    # For each output channel (n, kernels) times (kernels, weights of a filter); then the batch comes first.
+    filter_weights = exact_div(g.c_in, g.groups) * g.area
+    yield parts.matmul("aggregation", g.n, kernels, filter_weights, batch=g.c_out, after=(ready,))
+    yield parts.copy("aggregation.order", g.n * kernel_weights(g))
+    yield sample_conv(g, kernels, False, ("aggregation.order",))
 
 
 def sample_conv(g: Geometry, kernels: Dim, bias: bool, after: tuple[str, ...]) -> Part:

@@ -1,10 +1,10 @@
-"""Multi-head self-attention on the positions of a feature map, over all of them or within windows."""
+"""Multi-head self-attention on the positions of a feature map: all of them, within windows, or across patches."""
 
 from collections.abc import Iterable
 from fractions import Fraction
 
 from flopcalc import parts
-from flopcalc.arith import Dim, exact_div
+from flopcalc.arith import Dim, ceil_div, exact_div, minimum
 from flopcalc.cost import Cost, Part
 from flopcalc.geometry import Geometry
 from flopcalc.operator import Derived, Evaluation, Named, Operator, Param, Policy, Rule
@@ -32,14 +32,24 @@ SWIN = Paper(
 )
 
 
-def seen(g: Geometry, window: int | None) -> Dim:
-    """Tokens that one token sees: all, or those of its window."""
-    return g.h * g.w if window is None else window**2
+def seen(g: Geometry, window: int | None, patch: int) -> Dim:
+    """Tokens that one token sees: those of its window, or those with the same place in their patch."""
+    return exact_div(g.h * g.w, patch**2) if window is None else window**2
 
 
-def side(g: Geometry, window: int | None) -> Dim:
+def side(g: Geometry, window: int | None, patch: int) -> Dim:
     """M of the printed equations; without windows that of a square of all tokens, so that M^2 is right."""
     return (g.h * g.w) ** Fraction(1, 2) if window is None else window
+
+
+def offsets(g: Geometry, window: int | None) -> int:
+    """How far a token may be from another in its window, in both directions: numbers of a table for one head."""
+    return 0 if window is None else (2 * window - 1) ** 2
+
+
+def crossing(g: Geometry, window: int | None) -> Dim:
+    """1 where there are several windows, so that a shift moves positions from one to another; else 0."""
+    return 0 if window is None else minimum(1, ceil_div(g.h, window) + ceil_div(g.w, window) - 2)
 
 
 def head_width(g: Geometry, heads: Dim) -> Dim:
@@ -52,19 +62,41 @@ def attention_maps(g: Geometry, heads: Dim, tokens: Dim) -> Dim:
     return g.n * exact_div(g.h_out * g.w_out, tokens) * heads
 
 
-def formula(g: Geometry, heads: Dim, tokens: Dim, bias: bool) -> Iterable[Part]:
+def _position(heads: Dim, tokens: Dim, table: int, size: Dim) -> Iterable[Part]:
+    """A trained number for each head and offset, gathered for each pair of a window's tokens, and added."""
+    biases = heads * tokens**2
+    gather = parts.copy("position", biases, index=tokens**2, after=INPUT)
+    yield gather._replace(params=heads * table)
+    yield Part("position.add", "add", adds=size, reads=size + biases, writes=size, after=("scores", "position"))
+
+
+def _mask(g: Geometry, tokens: Dim, size: Dim) -> Part:
+    """A constant for each pair of tokens of each window: far below 0 for those that were not neighbours."""
+    constants = exact_div(g.h * g.w, tokens) * tokens**2
+    return Part("mask", "add", adds=size, reads=size + constants, writes=size)
+
+
+def formula(
+    g: Geometry, heads: Dim, tokens: Dim, table: int, several: Dim, bias: bool, position_bias: bool, shifted: bool
+) -> Iterable[Part]:  # fmt: skip
     """Queries, keys and values; softmax(q k^T / sqrt(d)) v for each window and head; a projection."""
     c, grid = g.c_in, g.p_out
     width, maps = head_width(g, heads), attention_maps(g, heads, tokens)
-    yield parts.conv("qkv", c, 3 * c, 1, grid, grid, bias=bias, after=INPUT)
+    size = maps * tokens * tokens
+    roll = parts.copy("roll", c * grid, after=INPUT)
+    yield from parts.when(shifted, lambda: (parts.times(several, roll),))
+    yield parts.conv("qkv", c, 3 * c, 1, grid, grid, bias=bias, after=("roll",))
     # One copy sorts the positions by window and the channels by head, another undoes it.
     yield parts.copy("qkv.arrange", 3 * c * grid)
     yield Part("scale", "mul", muls=c * grid, reads=c * grid, writes=c * grid)
     yield parts.matmul("scores", tokens, width, tokens, batch=maps)
-    yield parts.softmax("softmax", maps * tokens * tokens)
+    yield from parts.when(position_bias, lambda: _position(heads, tokens, table, size))
+    yield from parts.when(shifted, lambda: (parts.times(several, _mask(g, tokens, size)),))
+    yield parts.softmax("softmax", size)
     yield parts.matmul("mix", tokens, tokens, width, batch=maps)
     yield parts.copy("mix.arrange", c * grid)
     yield parts.conv("projection", c, c, 1, grid, grid, bias=bias)
+    yield from parts.when(shifted, lambda: (parts.times(several, parts.copy("roll_back", c * grid)),))
 
 
 def _heads_divide(g: Geometry, named: Named) -> str | None:
@@ -79,6 +111,20 @@ def _windows_fit(g: Geometry, named: Named) -> str | None:
     return None
 
 
+def _patches_fit(g: Geometry, named: Named) -> str | None:
+    patch = named["patch"]
+    if patch != 1 and named["window"] is not None:
+        return "tokens see those of their window, or those with their place in other patches: not both"
+    return f"{g.h}x{g.w} is not made of {patch}x{patch} patches" if g.h % patch or g.w % patch else None
+
+
+def _windows_are_there(g: Geometry, named: Named) -> str | None:
+    window, shift = named["window"], named["shift"]
+    if window is None and (shift or named["position_bias"]):
+        return f"{'a shift' if shift else 'a position bias'} is that of windows, and there are none"
+    return f"a shift of {shift} is not less than the window of {window}" if shift and shift >= window else None
+
+
 def _conv3x3(g: Geometry, named: Named) -> Cost:
     return Cost((parts.conv("conv", g.c_in, g.c_out, 9, g.p_in, g.p_out, bias=named["bias"]),))
 
@@ -91,9 +137,11 @@ def _notes(e: Evaluation) -> Iterable[str]:
         f"grow {growth}; qkv and projection grow with the tokens."
     )
     yield (
-        "The printed equations leave softmax and scaling out; here they are element-wise work. Normalisation, position "
-        "biases and the shift of windows are not counted."
+        "The printed equations leave out softmax, scaling, position biases and the mask of shifted windows; here they "
+        "are element-wise work. Normalisation is not counted."
     )
+    if e.named["shift"] and not e.named["several"]:
+        yield "The map is one window: nothing is shifted or masked."
 
 
 _LETTERS = {"h": "h", "w": "w", "C": "c_in"}
@@ -108,13 +156,20 @@ OPERATOR = Operator(
         Param("heads", "int", 4, "heads; each sees c_in / heads channels", 1, letter="m", samples=(1, 2, 8)),
         Param("window", "int", None, "side of the windows within which tokens see each other", 1,
               auto="none: all tokens", samples=(7, 4)),
+        Param("patch", "int", 1, "without windows: tokens see those with the same place in their patch of this side", 1,
+              samples=(2,)),
+        Param("position_bias", "bool", False, "a trained number for each head and offset within a window"),
+        Param("shift", "int", 0, "positions that windows are shifted by, where there are several", 0),
         Param("bias", "bool", True, "a bias in qkv and in the projection", samples=(False,)),
     ),
     derived=(
         Derived("tokens", seen,
-                lambda g, v: f"tokens that a token sees: {g.h} * {g.w}" if v["window"] is None
-                else f"tokens that a token sees: {v['window']}^2"),
+                lambda g, v: f"tokens that a token sees: {v['window']}^2" if v["window"] is not None
+                else f"tokens that a token sees: {g.h} * {g.w}" + (f" / {v['patch']}^2" if v["patch"] != 1 else "")),
         Derived("side", side),
+        Derived("table", offsets),
+        Derived("several", crossing),
+        Derived("shifted", lambda g, shift: shift > 0),
     ),
     rules=(
         single_tap("attention has kernel 1, stride 1 and no padding"),
@@ -122,10 +177,14 @@ OPERATOR = Operator(
         ONE_GROUP,
         Rule("heads divides the channels", _heads_divide, "choose heads that divides --cin (--set heads=1)"),
         Rule("h and w are multiples of window", _windows_fit, "choose a window that divides h and w"),
+        Rule("h and w are multiples of patch", _patches_fit, "choose a patch that divides h and w, and no window"),
+        Rule("position_bias and shift need a window, larger than the shift", _windows_are_there,
+             "give a window larger than the shift, e.g. --set window=7"),
     ),
     policy=Policy("no convolution", lambda site: "attention stands for no convolution of its papers"),
     equations=(
-        Equation("1", "4 * h * w * C^2 + 2 * (h * w)^2 * C", _LETTERS, "macs", given={"window": None}),
+        Equation("1", "4 * h * w * C^2 + 2 * (h * w)^2 * C", _LETTERS, "macs",
+                 given={"window": None, "patch": 1}),
         Equation("2", "4 * h * w * C^2 + 2 * M^2 * h * w * C", {**_LETTERS, "M": "side"}, "macs",
                  domain=lambda g, named: named["window"] is not None, domain_text="a window is given"),
     ),
@@ -133,4 +192,14 @@ OPERATOR = Operator(
     baseline=_conv3x3,
     baseline_text="conv 3x3",
     shape={"k": 1},
+    # Maps of one window, and of several along one axis only.
+    shapes=({"c_in": 32, "hw": 7}, {"c_in": 24, "hw": (7, 14), "n": 2}),
+    samples=(
+        {"window": 7, "shift": 3, "position_bias": True, "heads": 2},
+        {"window": 3, "position_bias": True, "heads": 1},
+        {"window": 6, "shift": 1, "heads": 1},
+        {"window": 3, "shift": 2, "position_bias": True},
+        {"window": 2, "shift": 1, "heads": 2},
+        {"patch": 3, "heads": 1},
+    ),
 )  # fmt: skip

@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 
 from flopcalc import parts
-from flopcalc.arith import Dim, exact_div
+from flopcalc.arith import Dim
 from flopcalc.cost import Part
 from flopcalc.geometry import Geometry
 from flopcalc.operator import Evaluation, Limit, Operator, Param
-from flopcalc.operators._dynamic import MODE, NOT_FIRST, TRAINING, kernel_weights, overhead, sample_conv, ungrouped
+from flopcalc.operators._dynamic import MODE, NOT_FIRST, TRAINING, fuse_kernels, overhead, ungrouped
 from flopcalc.parts import INPUT
 from flopcalc.provenance import Equation, Paper
 from flopcalc.rules import GROUPS_DIVIDE
@@ -28,17 +28,9 @@ def formula(g: Geometry, g_t: Dim, bias: bool, training: bool) -> Iterable[Part]
     yield parts.global_avg_pool("routing.pool", g.c_in, g.p_in, g.n, after=INPUT)
     yield parts.linear("routing.fc", g.c_in, coefficients, g.n, bias=False)
     yield parts.act("routing.gate", coefficients, g.n)
-    yield from parts.when(not training, lambda: _fuse_kernels(g, g_t))
+    yield from parts.when(not training, lambda: fuse_kernels(g, g_t, "routing.gate"))
     yield from parts.when(training, lambda: _fuse_outputs(g, g_t))
     yield from parts.when(bias, lambda: (_bias(g),))
-
-
-def _fuse_kernels(g: Geometry, g_t: Dim) -> Iterable[Part]:
-    # For each output channel (n, g_t) times (g_t, weights of a filter); then the batch comes first.
-    filter_weights = exact_div(g.c_in, g.groups) * g.area
-    yield parts.matmul("aggregation", g.n, g_t, filter_weights, batch=g.c_out)
-    yield parts.copy("aggregation.order", g.n * kernel_weights(g))
-    yield sample_conv(g, g_t, False, ("aggregation.order",))
 
 
 def _fuse_outputs(g: Geometry, g_t: Dim) -> Iterable[Part]:

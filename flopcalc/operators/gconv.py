@@ -16,7 +16,7 @@ from flopcalc.cost import Part
 from flopcalc.geometry import Geometry, by, short
 from flopcalc.operator import Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule
 from flopcalc.operators._slides import SLIDES
-from flopcalc.parts import INPUT
+from flopcalc.parts import NOTHING
 from flopcalc.provenance import Equation, Paper
 from flopcalc.rules import ONE_GROUP
 
@@ -33,18 +33,23 @@ GCNN = Paper(
 _ORDER = {"p4": 4, "p4m": 8}
 
 
+def _channels_in(group: str, lifting: bool) -> int:
+    return {True: 1, False: _ORDER[group]}[lifting]
+
+
 def formula(g: Geometry, order: Dim, order_in: Dim, planar: Dim, bias: bool) -> Iterable[Part]:
     """The gather of the filter bank, the bias for all G channels of a map, and the plain convolution."""
     weights = g.c_out * g.c_in * order_in * g.area
     # For each of G transformations, where each weight of one pair of maps comes from.
     index = order * order_in * g.area
-    yield Part("filters", "move", params=weights, reads=planar + index, writes=planar, after=INPUT)
+    yield Part("filters", "move", params=weights, reads=planar + index, writes=planar, after=NOTHING)
     yield from parts.when(
         bias,
-        lambda: (Part("spread", "move", params=g.c_out, reads=g.c_out, writes=g.c_out * order, after=INPUT),),
+        lambda: (Part("spread", "move", params=g.c_out, reads=g.c_out, writes=g.c_out * order, after=NOTHING),),
     )
     conv = parts.conv(
-        "conv", g.c_in * order_in, g.c_out * order, g.area, g.p_in, g.p_out, bias=bias, after=("filters", "spread")
+        "conv", g.c_in * order_in, g.c_out * order, g.area, g.p_in, g.p_out, bias=bias,
+        after=("filters", "spread", "input0"),
     )  # fmt: skip
     yield conv._replace(params=0)
 
@@ -94,7 +99,7 @@ OPERATOR = Operator(
     ),
     derived=(
         Derived("order", lambda g, group: _ORDER[group], lambda g, v: f"channels of an output map: {v['group']}"),
-        Derived("order_in", lambda g, lifting, order: {True: 1, False: order}[lifting],
+        Derived("order_in", lambda g, group, lifting: _channels_in(group, lifting),
                 lambda g, v: "channels of an input map" + (": a plain image" if v["lifting"] else "")),
         Derived("planar", lambda g, order, order_in: g.c_out * order * g.c_in * order_in * g.area,
                 lambda g, v: "weights of the plain convolution that computes it"),
@@ -119,6 +124,7 @@ OPERATOR = Operator(
     ),
     notes=_notes,
     samples=({"group": "p4m", "lifting": True, "bias": True}, {"group": "p4m", "bias": True}),
+    c_in_of=lambda channels, options: channels // _channels_in(options["group"], options["lifting"]),
     in_shape=lambda g, named: (g.c_in * named["order_in"], g.h, g.w),
     out_shape=lambda g, named: (g.c_out * named["order"], g.h_out, g.w_out),
 )  # fmt: skip

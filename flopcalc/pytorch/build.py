@@ -6,6 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from flopcalc.networks.network import INPUT, Layer, Network
+from flopcalc.pytorch.layers import _joined as joined
 from flopcalc.pytorch.layers import _maps as maps
 from flopcalc.pytorch.layers import build_layer
 from flopcalc.pytorch.layers._blocks import Add, ChannelShuffle, Concat
@@ -26,7 +27,14 @@ class _Join(nn.Module):
 
 def _batchnorm(layer: Layer, factory: dict[str, Any]) -> nn.Module:
     kind = nn.BatchNorm2d if len(layer.in_shape) == 3 else nn.BatchNorm1d
-    return kind(layer.in_shape[0], affine=not layer.settings.get("frozen", False), **factory)
+    per_map = layer.settings.get("per_map", 1)
+    norm = kind(layer.in_shape[0] // per_map, affine=not layer.settings.get("frozen", False), **factory)
+    return norm if per_map == 1 else maps.OfMaps(norm, per_map)
+
+
+def _global_avgpool(layer: Layer, factory: dict[str, Any]) -> nn.Module:
+    pool, per_map = nn.AdaptiveAvgPool2d(1), layer.settings.get("per_map", 1)
+    return pool if per_map == 1 else maps.OfMaps(pool, per_map, kept=False)
 
 
 _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -68,14 +76,16 @@ _BUILDERS: dict[str, Callable[[Layer, dict[str, Any]], nn.Module]] = {
     "crop": lambda layer, factory: maps.Crop(),
     "dropout": lambda layer, factory: nn.Dropout(),
     "flatten": lambda layer, factory: nn.Flatten(),
-    "global_avgpool": lambda layer, factory: nn.AdaptiveAvgPool2d(1),
+    "global_avgpool": _global_avgpool,
     "layer_scale": lambda layer, factory: maps.LayerScale(layer.in_shape, **factory),
     "layernorm": lambda layer, factory: maps.ChannelNorm(layer.in_shape[0], **factory),
     "maxpool": _pool(nn.MaxPool2d),
+    "mixed_conv": lambda layer, factory: joined.mixed_conv(layer, **factory),
     "mul": lambda layer, factory: maps.Product(),
     "pad": lambda layer, factory: maps.Pad(**layer.settings),
     "position_embedding": lambda layer, factory: maps.PositionEmbedding(layer.in_shape, **factory),
     "prelu": _prelu,
+    "roi_align": lambda layer, factory: joined.roi_align(layer, **factory),
     "roll": lambda layer, factory: maps.Roll(layer.settings.get("by", 1)),
     "softmax": lambda layer, factory: nn.Softmax(dim=1),
     "space_to_depth": lambda layer, factory: maps.SpaceToDepth(layer.settings.get("block", 2)),

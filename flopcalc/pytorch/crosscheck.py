@@ -43,10 +43,17 @@ def confront_layer(evaluation: Evaluation) -> list[Confronted]:
 
 
 def confront_network(network: Network) -> list[Confronted]:
-    """A network's layers against the module built from it; the last item is the whole."""
+    """A network's layers against the module built from it; the last item is the whole.
+
+    Layers that share weights are one module, which is counted under the first one's name.
+    """
     module = build_network(network, device="meta")
     counted = count(module, (network.batch, *network.input_shape))
-    layers = {layer.name: {kind: layer.cost.total(kind) for kind in KINDS} for layer in network.layers}
+    layers: dict[str, dict[str, int]] = {}
+    for layer in network.layers:
+        sums = layers.setdefault(layer.weights_of or layer.name, dict.fromkeys(KINDS, 0))
+        for kind in KINDS:
+            sums[kind] += layer.cost.total(kind)
     rows = _confront(layers, counted, alone=False)
     return [*rows, _whole({kind: network.total(kind) for kind in COMPARED}, counted, {})]
 

@@ -78,6 +78,27 @@ class MixKernels(nn.Module):
         return mixed, None if self.bias is None else self.bias(coefficients, bias)
 
 
+class BatchFirst(nn.Module):
+    """Swaps the first two axes in memory: the convolution takes one sample's kernel after the other."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(c_out, n, weights) -> (n, c_out, weights)."""
+        return x.transpose(0, 1).clone(memory_format=torch.contiguous_format)
+
+
+class FuseKernels(nn.Module):
+    """Each output channel's kernels, mixed for each sample."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.order = BatchFirst()
+
+    def forward(self, coefficients: Tensor, weight: Tensor) -> Tensor:
+        """(n, c_out, g_t), (c_out, g_t, ...) -> (n, c_out, weights of a filter)."""
+        out: Tensor = self.order(torch.bmm(coefficients.transpose(0, 1), weight.flatten(2)))
+        return out
+
+
 class Stack(nn.Module):
     """Tensors of one shape as one, on a new second axis."""
 

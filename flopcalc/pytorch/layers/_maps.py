@@ -36,6 +36,21 @@ class Product(nn.Module):
         return one * other
 
 
+class OfMaps(nn.Module):
+    """A module on maps that have several channels each: they lie below one another. kept: the size is."""
+
+    def __init__(self, module: nn.Module, per_map: int, kept: bool = True) -> None:
+        super().__init__()
+        self.module, self.per_map, self.kept = module, per_map, kept
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, ...) -> (n, c, ...), or what the module gives for (n, c / per_map, ...)."""
+        n, c, *sizes = x.shape
+        shape = (n, c // self.per_map, self.per_map * (sizes or [1])[0], *sizes[1:])
+        out: Tensor = self.module(x.reshape(shape))
+        return out.reshape(x.shape) if self.kept else out
+
+
 class Chunk(nn.Module):
     """One of several equal groups of channels."""
 

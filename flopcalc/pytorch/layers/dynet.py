@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from flopcalc.geometry import Pair
 from flopcalc.pytorch.layers._blocks import plan
-from flopcalc.pytorch.layers._dynamic import Kernels, SampleConv
+from flopcalc.pytorch.layers._dynamic import FuseKernels, Kernels, SampleConv
 
 
 class CoefficientPrediction(nn.Module):
@@ -24,27 +24,6 @@ class CoefficientPrediction(nn.Module):
         """(n, c_in, h, w) -> (n, c_out, g_t)."""
         out: Tensor = self.gate(self.fc(self.pool(x).flatten(1)))
         return out.reshape(len(x), -1, self.g_t)
-
-
-class BatchFirst(nn.Module):
-    """Swaps the first two axes in memory: the convolution takes one sample's kernel after the other."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(c_out, n, weights) -> (n, c_out, weights)."""
-        return x.transpose(0, 1).clone(memory_format=torch.contiguous_format)
-
-
-class FuseKernels(nn.Module):
-    """Each output channel's kernels, mixed for each sample."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.order = BatchFirst()
-
-    def forward(self, coefficients: Tensor, weight: Tensor) -> Tensor:
-        """(n, c_out, g_t), (c_out, g_t, ...) -> (n, c_out, weights of a filter)."""
-        out: Tensor = self.order(torch.bmm(coefficients.transpose(0, 1), weight.flatten(2)))
-        return out
 
 
 class FuseOutputs(nn.Module):
