@@ -19,6 +19,7 @@ QUANTITIES = (*KINDS, "uncounted")
 _RIGHT = (*QUANTITIES, "baseline", "locked")
 _UNITS = {"k": 3, "K": 3, "M": 6, "G": 9, "B": 9, "T": 12}
 _WITH_UNIT = re.compile(r"(?<![\w.])([0-9]+(?:\.[0-9]+)?)\s?([kKMGBT])(?![\w.])")
+_RATIO = re.compile(r"ratio ?\( ?(?:'([^']+)'|\"([^\"]+)\"|([^\s,()'\"][^,()'\"]*?)) ?(?:, ?(\w+) ?)?\)")
 _SELECTOR = re.compile(r"(layer|stage) ([^:\s]+) ?: ?(.+)")
 _COMPARISONS: dict[type[ast.cmpop], str] = {ast.LtE: "<=", ast.Lt: "<", ast.GtE: ">=", ast.Gt: ">", ast.Eq: "=="}
 _EXAMPLE = "for example params <= 5.5M, macs <= 1.02 * baseline, stage layer4: macs <= 1G, ratio(conv) <= 0.4"
@@ -69,6 +70,11 @@ def read_limit(given: str, kind: str, line: int = 0) -> Limit:
     each, pattern, body = selector.groups() if selector else ("whole", "", text)
     if each != "whole" and kind == "operator":
         raise _bad(text, "an operator has no layers and stages", "limit the whole of it: macs <= 300M")
+    ratio = _RATIO.match(body)
+    ratio_to = ""
+    if ratio:
+        ratio_to, quantity = ratio[1] or ratio[2] or ratio[3], ratio[4] or "macs"
+        body = quantity + body[ratio.end() :]
     plain = _WITH_UNIT.sub(lambda match: str(Fraction(match[1]) * 10 ** _UNITS[match[2]]), body)
     try:
         tree = parse(plain)
@@ -76,7 +82,7 @@ def read_limit(given: str, kind: str, line: int = 0) -> Limit:
         raise _bad(text, "it is not a comparison") from None
     if not isinstance(tree, ast.Compare) or len(tree.ops) != 1 or type(tree.ops[0]) not in _COMPARISONS:
         raise _bad(text, f"it is not one comparison by {', '.join(_COMPARISONS.values())}")
-    quantity, ratio_to = _left(text, tree.left)
+    quantity = _left(text, tree.left)
     if each != "whole" and (ratio_to or quantity == "uncounted"):
         raise _bad(text, f"a {each} has no {'ratio' if ratio_to else quantity}", f"of a {each}: {', '.join(KINDS)}")
     _check_right(text, tree.comparators[0])
@@ -104,22 +110,15 @@ def _check_right(text: str, right: ast.expr) -> None:
             raise _bad(text, "its right side is no plain arithmetic")
 
 
-def _left(text: str, node: ast.expr) -> tuple[str, str]:
-    """The quantity, and for a ratio with what it is compared."""
-    match node:
-        case ast.Name(id=name) if name in QUANTITIES:
-            return name, ""
-        case ast.Call(func=ast.Name(id="ratio"), args=[other, *rest], keywords=[]) if len(rest) <= 1:
-            words = [arg.id if isinstance(arg, ast.Name) else arg.value for arg in (other, *rest)
-                     if isinstance(arg, ast.Name | ast.Constant)]  # fmt: skip
-            if len(words) == 1 + len(rest) and all(isinstance(word, str) and word for word in words):
-                quantity = words[1] if rest else "macs"
-                if quantity in QUANTITIES:
-                    return str(quantity), str(words[0])
-            raise _bad(text, "a ratio is written ratio(NAME), ratio(NAME, params), or with a name in quotes")
-        case ast.Name(id=name):
-            near = unknown_name("quantity", name, QUANTITIES, f"quantities: {', '.join(QUANTITIES)}, ratio(NAME)")
-            raise _bad(text, near.message, near.hint)
+def _left(text: str, node: ast.expr) -> str:
+    """The quantity on the left."""
+    if isinstance(node, ast.Name):
+        if node.id in QUANTITIES:
+            return node.id
+        near = unknown_name("quantity", node.id, QUANTITIES, f"quantities: {', '.join(QUANTITIES)}, ratio(NAME)")
+        raise _bad(text, near.message, near.hint)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "ratio":
+        raise _bad(text, "a ratio is written ratio(NAME), ratio(NAME, params), or with a name in quotes")
     raise _bad(text, "its left side is no quantity", f"quantities: {', '.join(QUANTITIES)}, ratio(NAME)")
 
 
