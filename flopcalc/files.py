@@ -23,6 +23,9 @@ def write_atomically(path: str, text: str) -> None:
         try:
             with open(beside, "w", encoding="utf-8") as file:
                 file.write(text)
+                # On the disk before it takes the old one's place.
+                file.flush()
+                os.fsync(file.fileno())
             os.replace(beside, path)
         finally:
             if os.path.exists(beside):

@@ -86,6 +86,10 @@ class Costs:
         before = locked(found) if self._update else snapshot.there
         try:
             read = tuple(read_limit(text, "network") for text in texts)
+            if before is None and any(
+                one.reads("locked") or (one.reads("baseline") and not found.plain) for one in read
+            ):
+                _fail(f"there is no snapshot {_shown(snapshot.path)} to compare with", _HOW)
             rows = [row for row in self._rows(found, options, dtype, read, before) if not row["ok"]]
         except FlopcalcError as error:
             _fail(error.message, error.hint)
@@ -143,7 +147,8 @@ class Costs:
                 raise FlopcalcError("bad-usage", f"dtype is {clip(dtype)}", f"one of: {', '.join(DTYPE_BYTES)}")
             return self._snapshot(path, key, dtype), _measured(key, target, options, dtype)
         except FlopcalcError as error:
-            _fail(error.message, error.hint)
+            batch = "; input_shape is without the batch" if error.code == "uncountable-module" else ""
+            _fail(error.message, error.hint + batch)
 
     def _snapshot(self, path: str, key: str, dtype: str) -> Snapshot:
         try:
@@ -219,9 +224,12 @@ def _shapes(given: Any) -> tuple[str, ...]:
         return ()
     if isinstance(given, str):
         return (given,)
-    if all(isinstance(size, int) for size in given):
-        return ("x".join(map(str, given)) or "scalar",)
-    return tuple(text for one in given for text in _shapes(one))
+    sizes = list(given) if isinstance(given, Iterable) else [1, ""]
+    if all(isinstance(size, int) for size in sizes):
+        return ("x".join(map(str, sizes)) or "scalar",)
+    if any(isinstance(size, int) for size in sizes):
+        _fail(f"input_shape is {clip(given)}", 'write (3, 224, 224), without the batch; "77:int64"; or a list of such')
+    return tuple(text for one in sizes for text in _shapes(one))
 
 
 def _limit_texts(quantities: Mapping[str, Any]) -> Iterable[str]:
@@ -249,7 +257,7 @@ def _dearest(found: Measured, quantity: str) -> Table:
     )
     top = dearest([{**layer, "cost": layer[kind]} for layer in found.layers], _DEAREST)
     rows: list[list[Cell]] = [
-        [layer["name"], layer["type"], *(layer[one] for one in shown), layer["share"]] for layer in top
+        [layer["name"], layer["type"], *(layer[one] for one in shown), layer["share"]] for layer in top if layer["cost"]
     ]
     return Table(columns, rows, title=f"Dearest layers by {kind}")
 

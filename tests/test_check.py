@@ -180,12 +180,12 @@ def test_locked_and_new_layers(here: Path, run: Runner) -> None:
     # A stage of another name is another stage; a layer is recognised.
     assert renamed == {"macs <= locked": True, "layer *: params <= locked": True, "params <= 1.1 * baseline": True,
                        "stage *: macs <= locked": False}  # fmt: skip
-    (here / "tiny.yaml").write_text(TINY + "  - extra: {op: linear, out: 10}\n")
+    (here / "tiny.yaml").write_text(TINY + "  - extra: {op: linear, out: 10, bias: true}\n")
     found = rows(run, code=1)
     assert [(row["name"], row["actual"], row["bound"]) for row in found if "layer" in row["limit"]] == [
-        ("extra", 100, 0)
+        ("extra", 110, 0)
     ]
-    assert found[0]["excess"] == 100
+    assert found[0]["excess"] == 100  # MACs, without the bias
 
 
 def test_the_json_contract(here: Path, run: Runner) -> None:

@@ -8,6 +8,8 @@ from flopcalc.errors import FlopcalcError, clip
 from flopcalc.yamlfile import MAX_BYTES
 
 _HEADER = re.compile(r"\s*\[\[\s*tool\s*\.\s*flopcalc\s*\.\s*targets\s*\]\]")
+# A key of very many pieces takes tomllib quadratic memory.
+_LONG_KEY = re.compile(r"(?<![\w\"'-])(?:[\w\"'-]++\s*+\.\s*+){50}")
 _EXAMPLE = '[[tool.flopcalc.targets]] with network = "resnet50" and limits = ["macs <= 4.1G"]'
 
 
@@ -45,7 +47,7 @@ def has_table(path: str) -> bool:
     if b"flopcalc" not in content:
         return False
     try:
-        return _table(tomllib.loads(content.decode("utf-8"))) is not None
+        return _table(_loads(content.decode("utf-8"))) is not None
     except (ValueError, RecursionError):
         return bool(re.search(rb"^\s*\[+\s*tool\s*\.\s*flopcalc\b", content, re.MULTILINE))
 
@@ -62,13 +64,21 @@ def read_toml(path: str) -> tuple[Any, Lines]:
         if len(content) > MAX_BYTES:
             raise ValueError(f"larger than {MAX_BYTES:,} bytes")
         text = content.decode("utf-8")
-        table = _table(tomllib.loads(text))
+        table = _table(_loads(text))
     except (ValueError, RecursionError) as error:
         why = "nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())[:150]
         raise FlopcalcError("bad-config", f"{path} is not read as TOML: {why}", _EXAMPLE) from None
     if table is None:
         raise FlopcalcError("bad-config", f"{path}: there is no table [tool.flopcalc]", _EXAMPLE)
     return table, Lines(text)
+
+
+def _loads(text: str) -> dict[str, Any]:
+    found = _LONG_KEY.search(text)
+    if found:
+        line = text.count("\n", 0, found.start()) + 1
+        raise ValueError(f"a key of more than 50 pieces (at line {line})")
+    return tomllib.loads(text)
 
 
 def _table(data: dict[str, Any]) -> Any:

@@ -149,7 +149,7 @@ def read_object(
     found: Any, settings: Mapping[str, Any], inputs: Sequence[Input], batch: int = 1, plan: Plan | None = None
 ) -> tuple[Network, Replacement | None]:
     """As `read_target`, of a module, a class or a function that is there already. A module is left as it is."""
-    name = getattr(found, "__name__", type(found).__name__)
+    name = type(found).__name__ if isinstance(found, nn.Module) else getattr(found, "__name__", clip(found))
     return _counted(load_object(found, name, settings), name, settings, inputs, batch, plan)
 
 
