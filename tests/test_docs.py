@@ -42,8 +42,9 @@ def test_python_examples() -> None:
     import flopcalc.api
 
     parser = doctest.DocTestParser()
-    for index, block in enumerate(_blocks(README, "python")):
-        test = parser.get_doctest(block, {}, f"README block {index}", "README.md", 0)
+    guide = (ROOT / "docs" / "replacing.md").read_text()
+    for index, block in enumerate(_blocks(README, "python") + _blocks(guide, "python")):
+        test = parser.get_doctest(block, {}, f"block {index}", "README.md, docs/replacing.md", 0)
         assert test.examples
         runner = doctest.DocTestRunner()
         runner.run(test)
@@ -51,6 +52,24 @@ def test_python_examples() -> None:
     found = doctest.testmod(flopcalc.api)
     assert found.attempted
     assert not found.failed
+
+
+def test_commands_of_the_guide_to_replacing(run: Callable[..., Run]) -> None:
+    """They run."""
+    (block,) = _blocks((ROOT / "docs" / "replacing.md").read_text(), "sh")
+    for command in block.splitlines():
+        done = run(*shlex.split(command.removeprefix("flopcalc ")))
+        assert done.code == 0, done.err
+        assert "layers replaced" in done.out
+
+
+def test_the_guide_to_replacing_has_every_field() -> None:
+    """Its table of fields is complete."""
+    from flopcalc.networks.clause import FIELDS
+
+    guide = (ROOT / "docs" / "replacing.md").read_text()
+    rows = [line.split("|")[1] for line in guide.splitlines() if line.startswith("| `")]
+    assert sorted(name for row in rows for name in re.findall(r"`(\w+)`", row)) == sorted(FIELDS)
 
 
 def test_the_network_of_the_guide() -> None:

@@ -346,6 +346,17 @@ def test_not_inside_a_replacement() -> None:
     assert isinstance(twice.module[0], SPConv2d)
     assert "left alone: 2 layers that are operators already (0, 1)" in twice.notes
     assert not taken(twice.module, "spconv where k > 0").replaced
+    # The depthwise layer of a description is a convolution; one that a replacement put in is not touched again.
+    depthwise = taken(nn.Sequential(conv()), "depthwise where k == 3")
+    assert depthwise.replaced
+    assert not taken(depthwise.module, "mixconv where k == 3").replaced
+
+
+def test_a_module_that_holds_its_parent() -> None:
+    """A circle ends."""
+    model = nn.Sequential(conv(), nn.Sequential(conv()))
+    model[1].add_module("parent", model)
+    assert list(replace(model, "spconv").replaced) == ["0", "1.0"]
 
 
 # Padding ----------------------------------------------------------------------------------------
@@ -546,6 +557,11 @@ def test_weights_that_the_forward_reads_stay() -> None:
     assert taken(model, inplace=True).skipped == {"0": "the forward of 1 reads its weight"}
 
 
+def test_the_last_is_the_last_that_runs() -> None:
+    """What is never called is no last layer."""
+    assert taken(Reads(), "spconv where last").replaced == {"b": "spconv"}
+
+
 class ByKeyword(nn.Module):
     """conv(input=x), which nn.Conv2d allows."""
 
@@ -612,6 +628,19 @@ def test_a_forward_that_fails_is_told_and_all_undone() -> None:
     assert not any(part._forward_hooks or part._forward_pre_hooks for part in model.modules())
     assert {type(part) for part in model.modules()} == {nn.Sequential, Insists, nn.Conv2d}
     assert taken(model, keep="1.a").replaced == {"0": "spconv"}
+
+
+class Crops(Insists):
+    """Gives another shape with other layers."""
+
+    def forward(self, x: Any) -> Any:
+        return self.a(x) if isinstance(self.a, nn.Conv2d) else self.a(x)[..., 1:]
+
+
+def test_another_shape_is_told() -> None:
+    """The output must stay as it was."""
+    with pytest.raises(FlopcalcError, match=r"the output is \[\(2, 16, 9, 7\)\], not \[\(2, 16, 9, 8\)\]"):
+        taken(Crops())
 
 
 def test_nothing_stays_behind_when_the_first_run_fails() -> None:

@@ -104,10 +104,10 @@ def _copy(module: nn.Module) -> nn.Module:
 
 def _decisions(found: Survey, asked: Plan, sized: bool) -> tuple[list[Convolution], list[Decision]]:
     """The convolutions in order of execution (or of registration, unless sized), with what becomes of each."""
-    order = list(found.convolutions)
-    among = len(order)
+    order, among = list(found.convolutions), len(found.convolutions)
     if sized:
-        order.sort(key=lambda one: len(order) if one.turn is None else one.turn)
+        never = among
+        order = sorted(order, key=lambda one: never if one.turn is None else one.turn)
         among = sum(one.turn is not None for one in order)
     spots = [_spot(one, place, among, sized) for place, one in enumerate(order)]
     return order, decide(spots, asked, found.names)
