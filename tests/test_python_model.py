@@ -317,6 +317,9 @@ class Base(BaseException): pass
 def base(): raise Base("deep")
 class Reads(nn.Module):
     def forward(self, x): return x if x.sum().item() > 0 else -x
+class Fails(nn.Module):
+    def forward(self, x): return self.absent(x)
+async def later(): return Net()
 class Leaves(nn.Module):
     def forward(self, x): raise SystemExit
 class Empty(nn.Module):
@@ -429,6 +432,8 @@ HOSTILE: dict[str, tuple[str, tuple[str, ...], str, str]] = {
     "unprintable error": ("{}:mute", (), "cannot be read", "--debug"),
     "base exception": ("{}:base", (), "Base: deep", "--debug"),
     "reads values": ("{}:Reads", (), "item", "reads values"),
+    "fails in the forward": ("{}:Fails", (), "has no attribute 'absent' (nets.py, line ", "--debug"),
+    "returns a coroutine": ("{}:later", (), "returned a coroutine", "return an nn.Module"),
     "leaves in the forward": ("{}:Leaves", (), "SystemExit", "--debug"),
     "missing file": ("absent.py:Net", (), "is not there", "path"),
     "missing module": ("nosuchmodule:Net", (), "'nosuchmodule'", "file"),

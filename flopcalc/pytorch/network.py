@@ -16,7 +16,7 @@ from flopcalc.networks.network import INPUT, Layer, Network, Uncounted
 from flopcalc.networks.replace import Replacement
 from flopcalc.pytorch.convolutions import MARK
 from flopcalc.pytorch.hooks import Count, Shapes, count
-from flopcalc.pytorch.load import Loaded, load_module, visiting
+from flopcalc.pytorch.load import Loaded, load_module, place_of, visiting
 from flopcalc.pytorch.rules import Work
 from flopcalc.pytorch.surgery import replace
 
@@ -115,7 +115,12 @@ def counted_network(
     except FlopcalcError as error:
         if error.code != "uncountable-module" or not error.hint.startswith("check the number"):
             raise
-        raise FlopcalcError(error.code, error.message, _wanted(module, inputs)) from error
+        cause = error.__cause__
+        about_inputs = isinstance(cause, RuntimeError | TypeError | ValueError | IndexError)
+        hint = "mend it, or see the traceback with --debug"
+        if about_inputs and not isinstance(cause, RecursionError):
+            hint = _wanted(module, inputs)
+        raise FlopcalcError(error.code, f"{error.message}{place_of(cause)}", hint) from error
     layers = _layers(module, counted, batch)
     return Network(
         name=name or type(module).__name__,
