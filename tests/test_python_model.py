@@ -221,7 +221,9 @@ def test_kinds_of_modules() -> None:
         "batchnorm": nn.BatchNorm2d(4),
         "layernorm": nn.LayerNorm(4),
         "global_avgpool": nn.AdaptiveAvgPool2d(1),
-        "AdaptiveAvgPool2d": nn.AdaptiveAvgPool2d(7),
+        "adaptive_avgpool": nn.AdaptiveAvgPool2d(7),
+        "upsample": nn.Upsample(scale_factor=2),
+        "Upsample": nn.Upsample(scale_factor=2, mode="bilinear"),
         "LSTM": nn.LSTM(4, 4),
     }
     assert {kind: kind_of(module) for kind, module in modules.items()} == {kind: kind for kind in modules}

@@ -43,6 +43,7 @@ _KINDS: dict[type[nn.Module], str] = {
     nn.Softmax: "softmax",
     nn.MaxPool2d: "maxpool",
     nn.AvgPool2d: "avgpool",
+    nn.PReLU: "prelu",
     nn.Embedding: "embedding",
 }
 # Convolutions: the kind without groups, one group for each channel, and any other number of groups.
@@ -64,7 +65,9 @@ def kind_of(module: nn.Module) -> str:
         groups, channels = module.groups, module.in_channels
         return plain if groups == 1 else depthwise if groups == channels == module.out_channels else grouped
     if isinstance(module, nn.AdaptiveAvgPool2d):
-        return "global_avgpool" if module.output_size in (1, (1, 1)) else cls.__name__
+        return "global_avgpool" if module.output_size in (1, (1, 1)) else "adaptive_avgpool"
+    if cls is nn.Upsample and module.mode == "nearest":
+        return "upsample"
     if MARK in module.__dict__:
         # A replacement knows what it is: spconv(alpha=1/4).
         return str(module.__dict__[MARK]).partition("(")[0]
