@@ -42,9 +42,9 @@ def test_python_examples() -> None:
     import flopcalc.api
 
     parser = doctest.DocTestParser()
-    guide = (ROOT / "docs" / "replacing.md").read_text()
-    for index, block in enumerate(_blocks(README, "python") + _blocks(guide, "python")):
-        test = parser.get_doctest(block, {}, f"block {index}", "README.md, docs/replacing.md", 0)
+    guides = [(ROOT / "docs" / name).read_text() for name in ("replacing.md", "python-models.md")]
+    for index, block in enumerate(block for text in (README, *guides) for block in _blocks(text, "python")):
+        test = parser.get_doctest(block, {}, f"block {index}", "README.md and guides", 0)
         assert test.examples
         runner = doctest.DocTestRunner()
         runner.run(test)

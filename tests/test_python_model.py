@@ -221,7 +221,9 @@ def test_kinds_of_modules() -> None:
         "batchnorm": nn.BatchNorm2d(4),
         "layernorm": nn.LayerNorm(4),
         "global_avgpool": nn.AdaptiveAvgPool2d(1),
-        "AdaptiveAvgPool2d": nn.AdaptiveAvgPool2d(7),
+        "adaptive_avgpool": nn.AdaptiveAvgPool2d(7),
+        "upsample": nn.Upsample(scale_factor=2),
+        "Upsample": nn.Upsample(scale_factor=2, mode="bilinear"),
         "LSTM": nn.LSTM(4, 4),
     }
     assert {kind: kind_of(module) for kind, module in modules.items()} == {kind: kind for kind in modules}
@@ -239,6 +241,24 @@ def test_attention_is_one_layer() -> None:
     assert (layer.name, layer.kind, layer.cost.params) == ("(model)", "MultiheadAttention", 4 * 16 * 16 + 4 * 16)
     assert layer.cost.macs == 2 * (10 * 16 * 64 + 2 * 10 * 10 * 16)
     assert not net.remarks
+
+
+def test_a_linear_layer_that_adds_its_bias_apart() -> None:
+    """On a transposed input torch launches a product and a sum; the bias is the linear layer's in any convention."""
+
+    class Transposed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(5, 7)
+
+        def forward(self, x: Tensor) -> Tensor:
+            out: Tensor = self.fc(x.transpose(1, 2))
+            return out
+
+    (layer,) = counted_network(Transposed(), [Input((5, 3))], batch=2).layers
+    assert {part.work for part in layer.cost} == {"linear"}
+    macs, biases = 2 * 3 * 35, 2 * 3 * 7
+    assert (layer.cost.macs, layer.cost.params, convention.get("ptflops").of(layer.cost)) == (macs, 42, macs + biases)
 
 
 def test_parametrised_layers_keep_their_parameters() -> None:
@@ -299,6 +319,9 @@ class Base(BaseException): pass
 def base(): raise Base("deep")
 class Reads(nn.Module):
     def forward(self, x): return x if x.sum().item() > 0 else -x
+class Fails(nn.Module):
+    def forward(self, x): return self.absent(x)
+async def later(): return Net()
 class Leaves(nn.Module):
     def forward(self, x): raise SystemExit
 class Empty(nn.Module):
@@ -309,6 +332,8 @@ class FromValues(nn.Module):
         super().__init__()
         rates = [rate.item() for rate in torch.linspace(0, 1, 3)]
         self.layers = nn.Sequential(*(nn.Conv2d(3, 3, 1) for _ in rates))
+        # Nothing large is kept.
+        assert self.layers[0].weight.is_meta and isinstance(self.layers[0].weight, nn.Parameter)
         self.register_buffer("none", None)
     def forward(self, x): return self.layers(x)
 class ReadsItsWeights(nn.Module):
@@ -377,6 +402,9 @@ def test_what_a_target_may_be(nets: str, run: Runner, monkeypatch: pytest.Monkey
     monkeypatch.chdir(Path(nets).parent)
     assert _model(run, "nets:Net", *image)["macs"] == 8 * macs
     assert _model(run, "nets.py:Net", *image)["macs"] == 8 * macs
+    (Path(nets).parent / "models").mkdir()
+    (Path(nets).parent / "models" / "small.py").write_text("from nets import Net\n")
+    assert _model(run, "models/small.py:Net", *image)["macs"] == 8 * macs
     assert _model(run, "torch.nn:ReLU", *image)["macs"] == 0
     assert _model(run, f"{nets}:Empty", *image)["layers"] == []
     assert run("model", f"{nets}:Empty", *image, "--by", "type", "--replace", "spconv").code == 0
@@ -406,6 +434,8 @@ HOSTILE: dict[str, tuple[str, tuple[str, ...], str, str]] = {
     "unprintable error": ("{}:mute", (), "cannot be read", "--debug"),
     "base exception": ("{}:base", (), "Base: deep", "--debug"),
     "reads values": ("{}:Reads", (), "item", "reads values"),
+    "fails in the forward": ("{}:Fails", (), "has no attribute 'absent' (nets.py, line ", "--debug"),
+    "returns a coroutine": ("{}:later", (), "returned a coroutine", "return an nn.Module"),
     "leaves in the forward": ("{}:Leaves", (), "SystemExit", "--debug"),
     "missing file": ("absent.py:Net", (), "is not there", "path"),
     "missing module": ("nosuchmodule:Net", (), "'nosuchmodule'", "file"),

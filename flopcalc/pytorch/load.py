@@ -27,15 +27,17 @@ _DOES_NOT_FIT = "operator torchvision::nms does not exist"
 
 @contextmanager
 def visiting(target: str) -> Iterator[None]:
-    """Where a target's code may run: its folder importable, its prints on stderr, its own command line.
+    """Where a target's code may run: its prints on stderr, its own command line.
 
-    Modules that it imported from that folder are forgotten afterwards: another version of the same
-    file may come next, with neighbours of the same names.
+    Its file's folder and this one can be imported from. Modules that came from there are forgotten
+    afterwards: another version of the same file may come next, with neighbours of the same names.
     """
     path, _, _ = target.rpartition(":")
-    folder = os.path.abspath(os.path.dirname(path) if path.endswith(".py") else os.getcwd())
+    folders = [os.getcwd()]
+    if path.endswith(".py"):
+        folders.insert(0, os.path.abspath(os.path.dirname(path)))
     modules, search, arguments = set(sys.modules), list(sys.path), sys.argv
-    sys.path.insert(0, folder)
+    sys.path[:0] = folders
     sys.argv = [path]
     try:
         with redirect_stdout(sys.stderr), _descriptor_to_stderr():
@@ -43,7 +45,8 @@ def visiting(target: str) -> Iterator[None]:
     finally:
         sys.path[:], sys.argv = search, arguments
         for name in set(sys.modules) - modules:
-            if _is_theirs(getattr(sys.modules[name], "__file__", None), folder):
+            file = getattr(sys.modules[name], "__file__", None)
+            if any(_is_theirs(file, folder) for folder in folders):
                 del sys.modules[name]
 
 
@@ -110,6 +113,8 @@ def load_module(target: str, settings: Mapping[str, Any]) -> Loaded:
     _check_arguments(target, found, settings)
     module = _build(target, found, settings)
     if not isinstance(module, nn.Module):
+        if inspect.iscoroutine(module):
+            module.close()
         inside = isinstance(module, list | tuple | dict) and any(
             isinstance(item, nn.Module) for item in (module.values() if isinstance(module, dict) else module)
         )
@@ -234,14 +239,19 @@ def _import_failed(target: str, error: BaseException) -> NoReturn:
 def _told(error: BaseException) -> str:
     """`ValueError: bad width (net.py, line 12)`: the last line of the traceback that is not a library's."""
     text = "it calls sys.exit" if isinstance(error, SystemExit) else f"{type(error).__name__}: {reason(error)}"
-    places, trace = [], error.__traceback__
+    return f"{text}{place_of(error)}"
+
+
+def place_of(error: BaseException | None) -> str:
+    """` (net.py, line 12)`: where in the user's code an error arose; nothing where that is not known."""
+    places, trace = [], error.__traceback__ if error else None
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename
         # Frames of the import system and of this package are nobody's fault.
         if os.path.isfile(file) and "site-packages" not in file and os.path.dirname(__file__) not in file:
             places.append(f"{os.path.basename(file)}, line {trace.tb_lineno}")
         trace = trace.tb_next
-    return f"{text} ({places[-1]})" if places else text
+    return f" ({places[-1]})" if places else ""
 
 
 # Finding and building -------------------------------------------------------------------------------
