@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint docs docs-check bench clean
+.PHONY: demo test lint check docs docs-check bench clean
 
 demo: .venv/.demo
 	$(BIN)/flopcalc model resnet50 --replace spconv
@@ -16,6 +16,9 @@ lint: .venv/.lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+check: .venv/.test
+	$(BIN)/flopcalc check --locked --formulas
 
 docs: .venv/.test
 	$(BIN)/python docs/generate.py

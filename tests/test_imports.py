@@ -18,6 +18,7 @@ COMMANDS = [
     ["diff", "resnet50", "resnet50 --replace spconv"],
     ["compare", "conv", "ghost", "--cin", "64"],
     ["list"],
+    ["check", "--locked"],
     ["--help"],
     ["formula", "--help"],
     ["verify", "--help"],
@@ -97,6 +98,7 @@ def _imports(path: Path) -> set[str]:
 # Each layer may import those before it.
 ORDER = [
     ["errors", "arith"],
+    ["files"],
     ["geometry", "cost", "expression", "yamlfile"],
     ["parts", "convention", "provenance", "param"],
     ["operator"],
@@ -106,8 +108,11 @@ ORDER = [
     ["composed"],
     ["networks", "api"],
     ["analysis"],
+    ["targets", "symbolic"],
+    ["budget"],
     ["report"],
-    ["cli"],
+    ["testing"],
+    ["pytest_plugin", "cli"],
 ]
 
 
@@ -119,7 +124,7 @@ def test_imports_point_one_way() -> None:
     for path in package.rglob("*.py"):
         place = path.relative_to(package).parts[0].removesuffix(".py")
         if place not in rank:
-            assert place in ("__init__", "__main__", "pytorch", "symbolic"), f"{path}: where does it stand?"
+            assert place in ("__init__", "__main__", "pytorch"), f"{path}: where does it stand?"
             continue
         for module in _imports(path):
             pieces = module.split(".")

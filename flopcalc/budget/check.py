@@ -5,14 +5,19 @@ from fnmatch import fnmatchcase
 from fractions import Fraction
 from typing import Any
 
+from flopcalc.analysis.diff import match_layers
 from flopcalc.budget.config import Config, TargetSpec
-from flopcalc.budget.limits import Limit
+from flopcalc.budget.limits import KINDS, Limit
 from flopcalc.budget.lock import Locked
 from flopcalc.budget.measure import Measured, measure, measure_operator
 from flopcalc.errors import FlopcalcError, clip, unknown_name
 from flopcalc.networks import names as network_names
+from flopcalc.targets import is_python
 
 Row = dict[str, Any]
+_NOTHING: Mapping[str, int] = dict.fromkeys((*KINDS, "uncounted"), 0)
+# What a network is compared with takes the same input, unless it is a target of its own.
+_OF_INPUT = ("input", "batch")
 
 
 class Check:
@@ -22,7 +27,8 @@ class Check:
         self.config = config
         self.lock = lock
         self.specs = {spec.name: spec for spec in config.targets}
-        self.measured: dict[str, Measured] = {}
+        self.measured: dict[Any, Measured] = {}
+        self.matched: dict[tuple[int, int], dict[str, Mapping[str, int]]] = {}
 
     def of(self, name: str) -> Measured:
         """What a target costs."""
@@ -40,70 +46,86 @@ class Check:
     def judge(self, spec: TargetSpec, found: Measured, limit: Limit) -> Iterator[Row]:
         """A limit on everything that it is about: all that break it, else the one nearest to it."""
         if limit.each == "whole":
-            yield self.row(spec, limit, "", found.totals)
+            yield self.row(spec, found, limit, "", found.totals)[1]
             return
         parts = found.parts(limit.each)
         names = [name for name in parts if fnmatchcase(name, limit.pattern)]
         if not names:
             near = unknown_name(limit.each, limit.pattern, parts, f"{limit.each}s: {_few(list(parts))}")
             raise _error(spec, limit, near.message, near.hint)
-        rows = [self.row(spec, limit, name, parts[name]) for name in names]
-        broken = [row for row in rows if not row["ok"]]
-        yield from broken or [max(rows, key=lambda row: row["actual"])]
+        rows = [self.row(spec, found, limit, name, parts[name]) for name in names]
+        broken = [row for _, row in rows if not row["ok"]]
+        yield from broken or [max(rows, key=lambda pair: pair[0])[1]]
 
-    def row(self, spec: TargetSpec, limit: Limit, name: str, totals: Mapping[str, int]) -> Row:
-        """One limit on one thing. name: of the layer or stage, empty for the whole."""
+    def row(
+        self, spec: TargetSpec, found: Measured, limit: Limit, name: str, totals: Mapping[str, int]
+    ) -> tuple[Fraction, Row]:
+        """One limit on one thing, and how near it is to it. name: of the layer or stage, empty for the whole."""
         quantity = limit.quantity
         names: dict[str, Any] = dict(totals)
         for word in ("baseline", "locked"):
             if limit.reads(word):
-                names[word] = self.compared(spec, limit, name, word)
-        actual: Any = totals[quantity]
+                names[word] = self.compared(spec, found, limit, name, word)
+        actual = Fraction(totals[quantity])
         if limit.ratio_to:
             base = self.base(spec, limit).get(quantity)
             if not base:
                 raise _error(spec, limit, f"{limit.ratio_to} has no {quantity}", "compare another quantity")
-            actual = Fraction(actual, base)
+            actual /= base
         try:
             bound = limit.bound(names)
             ok = limit.holds(actual, bound)
         except FlopcalcError as error:
             raise _error(spec, limit, error.message, error.hint) from None
         excess = actual - bound
-        return {
+        return limit.nearness(excess), {
             "target": spec.name,
             "limit": limit.text,
             "name": name,
             "quantity": f"ratio({limit.ratio_to}, {quantity})" if limit.ratio_to else quantity,
-            "actual": _number(actual),
-            "bound": _number(bound),
-            "excess": _number(excess),
-            "relative": float(excess / bound) if bound else None,
+            "actual": number(actual),
+            "bound": number(bound),
+            "excess": number(excess),
+            "relative": _float(excess / abs(bound)) if bound else None,
+            "exact": {"actual": str(actual), "bound": str(bound), "excess": str(excess)},
             "ok": ok,
             "file": spec.path,
             "line": limit.line or spec.line,
         }
 
-    def compared(self, spec: TargetSpec, limit: Limit, name: str, word: str) -> int:
-        """What `baseline` or `locked` stands for in a limit."""
-        base = self.baseline(spec) if word == "baseline" else None
-        if base is not None:
-            totals = base.totals if limit.each == "whole" else base.parts(limit.each).get(name)
-            if totals is None:
-                raise _error(spec, limit, f"the baseline has no {limit.each} {clip(name)}", "name others")
-            return totals[limit.quantity]
-        if self.lock is None or spec.name not in self.lock:
-            what = "is not in the lock file" if self.lock is not None else "and there is no lock file"
-            why = f"it reads {word}, {what}" if self.lock is None else f"it reads {word}, and {spec.name} {what}"
-            hint = (
-                "write it with `flopcalc lock`" if word == "locked" else "name one with baseline:, or `flopcalc lock`"
-            )
-            raise _error(spec, limit, why, hint)
-        locked = self.lock[spec.name]
-        totals = locked.totals if limit.each == "whole" else locked.parts(limit.each).get(name)
-        if totals is None:
-            raise _error(spec, limit, f"the lock file has no {limit.each} {clip(name)}", "`flopcalc lock --update`")
+    def compared(self, spec: TargetSpec, found: Measured, limit: Limit, name: str, word: str) -> int:
+        """What `baseline` or `locked` stands for in a limit. A layer or stage that was not there cost nothing."""
+        base: Measured | Locked | None = self.baseline(spec) if word == "baseline" else None
+        if base is None:
+            base = self.locked(spec, limit, word)
+        totals = base.totals if limit.each == "whole" else self.before(base, found, limit.each).get(name, _NOTHING)
         return totals.get(limit.quantity, 0)
+
+    def locked(self, spec: TargetSpec, limit: Limit, word: str) -> Locked:
+        """The target in the lock file."""
+        if self.lock is not None and spec.name in self.lock:
+            return self.lock[spec.name]
+        where = f"{spec.name} is not in the lock file" if self.lock is not None else "there is no lock file"
+        hint = "write it with `flopcalc lock`" if self.lock is None else "`flopcalc lock --update` adds it"
+        raise _error(
+            spec,
+            limit,
+            f"it reads {word}, and {where}",
+            hint if word == "locked" else f"{hint}, or baseline: names a network",
+        )
+
+    def before(self, base: Measured | Locked, found: Measured, each: str) -> Mapping[str, Mapping[str, int]]:
+        """Kinds by layer or stage of what is compared with; of a layer that was renamed, by its new name."""
+        if each == "stage":
+            return base.parts(each)
+        key = id(base), id(found)
+        if key not in self.matched:
+            sums = dict(base.parts(each))
+            for match in match_layers(base.layers, found.layers):
+                if match.status == "renamed" and match.first:
+                    sums[match.name] = base.parts(each)[match.first["name"]]
+            self.matched[key] = sums
+        return self.matched[key]
 
     def baseline(self, spec: TargetSpec) -> Measured | None:
         """The target or network that a file names, else what was there before replacement."""
@@ -116,21 +138,21 @@ class Check:
         """Another target by its name, or a network by its own."""
         if name in self.specs:
             return self.of(name)
-        if name in network_names() or name.endswith((".yaml", ".yml")):
-            if name not in self.measured:
-                other = TargetSpec(name, "network", name, {}, (), spec.path, spec.line)
-                self.measured[name] = measure(other, self.config.dtype)
-            return self.measured[name]
+        if name in network_names() or name.endswith((".yaml", ".yml")) or is_python(name):
+            options = {key: spec.options[key] for key in _OF_INPUT if key in spec.options}
+            key = (name, *options.items())
+            if key not in self.measured:
+                other = TargetSpec(name, "network", name, options, (), spec.path, spec.line)
+                self.measured[key] = measure(other, self.config.dtype)
+            return self.measured[key]
         near = unknown_name("target or network", name, [*self.specs, *network_names()], "name a target of this file")
         place = f"{spec.path}, line {spec.line}" if spec.line else spec.path
         raise FlopcalcError("bad-config", f"{place}: {where}: {near.message}", near.hint)
 
     def base(self, spec: TargetSpec, limit: Limit) -> Mapping[str, int]:
         """Totals of what a ratio compares with: an operator on the same shape, or a target or network."""
-        if spec.kind == "network":
+        if limit.ratio_to in self.specs or spec.kind == "network":
             return self.named(limit.ratio_to, spec, limit.text).totals
-        if limit.ratio_to in self.specs:
-            return self.of(limit.ratio_to).totals
         shape = {key: value for key, value in spec.options.items() if key != "set"}
         try:
             return measure_operator(limit.ratio_to, limit.ratio_to, shape, self.config.dtype).totals
@@ -138,9 +160,20 @@ class Check:
             raise _error(spec, limit, error.message, error.hint) from None
 
 
-def _number(value: Any) -> int | float:
-    """JSON's number: exact where whole, and whole where a fraction means nothing."""
-    return round(value) if value.denominator == 1 or abs(value) >= 1000 else float(value)
+def number(value: Fraction) -> int | float:
+    """JSON's number: an exact int where the value is whole, else the nearest float."""
+    if value.denominator == 1:
+        return value.numerator
+    found = _float(value)
+    return round(value) if found is None else found
+
+
+def _float(value: Fraction) -> float | None:
+    """The nearest float; None beyond all of them."""
+    try:
+        return float(value)
+    except OverflowError:
+        return None
 
 
 def _few(names: Sequence[str]) -> str:

@@ -5,25 +5,28 @@ the file, the line and an example.
 """
 
 import os
-import re
-import tomllib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from flopcalc.budget.limits import Limit, read_limit
+from flopcalc.budget.toml import Lines, has_table, read_toml
 from flopcalc.cost import DTYPE_BYTES
 from flopcalc.errors import FlopcalcError, clip, unknown_name
-from flopcalc.yamlfile import MAX_BYTES, Map, Seq, line_of, read_file
+from flopcalc.yamlfile import line_of, read_file
 
 DEFAULT_FILES = ("flopcalc.yaml", "flopcalc.yml", "pyproject.toml")
 DEFAULT_LOCK = "flopcalc.lock"
-EXAMPLE = "for example: targets: [{network: resnet50, limits: [params <= 26M, macs <= 4.1G]}]"
+# Beyond any project; a file of a megabyte could ask for hours of work.
+MOST_TARGETS = 1000
+MOST_LIMITS = 5000
+_EXAMPLE = "for example: targets: [{network: resnet50, limits: [params <= 26M, macs <= 4.1G]}]"
 
 _TOP = ("targets", "lock", "dtype", "formulas")
 _SHARED = ("name", "set", "batch", "limits")
 _NETWORK = ("network", "input", "replace", "where", "keep", "baseline", *_SHARED)
-_SHAPE = ("cin", "cout", "k", "hw", "h", "w", "stride", "padding", "dilation", "groups")
-_OPERATOR = ("operator", *_SHAPE, *_SHARED)
+_PAIRS = ("k", "hw", "stride", "padding", "dilation")
+_OPERATOR = ("operator", "cin", "cout", "h", "w", "groups", *_PAIRS, *_SHARED)
+_TEXTS = ("replace", "keep", "input")
 
 
 class TargetSpec(NamedTuple):
@@ -41,13 +44,16 @@ class TargetSpec(NamedTuple):
 
 
 class Config(NamedTuple):
-    """Everything that a file asks for. formulas: operators whose closed forms are locked; None for none."""
+    """Everything that a file asks for. formulas: operators whose closed forms are locked, none for all of our
+    own; None where none are.
+    """
 
     path: str
     targets: tuple[TargetSpec, ...]
     lock: str
     dtype: str
     formulas: tuple[str, ...] | None
+    formulas_line: int = 0
 
 
 def find_config(given: str | None) -> str:
@@ -55,71 +61,86 @@ def find_config(given: str | None) -> str:
     if given is not None:
         return given
     for name in DEFAULT_FILES:
-        if os.path.isfile(name) and (name != "pyproject.toml" or _has_table(name)):
+        if os.path.isfile(name) and (name != "pyproject.toml" or has_table(name)):
             return name
     raise FlopcalcError(
         "no-config",
         "there is neither a flopcalc.yaml nor a pyproject.toml with [tool.flopcalc] here",
-        f"write a flopcalc.yaml, {EXAMPLE}",
+        f"write a flopcalc.yaml, {_EXAMPLE}",
     )
 
 
 def read_config(path: str) -> Config:
-    """The targets of a file. Raises FlopcalcError (bad-config, bad-yaml, unreadable-file)."""
-    reader = _Reader(path)
+    """The targets of a file. Raises FlopcalcError (bad-config, bad-limit, bad-yaml, unreadable-file)."""
     if path.endswith(".toml"):
-        data, reader.text = _toml(path)
+        data, lines = read_toml(path)
+        reader = _Reader(path, lines)
     else:
-        data = read_file(path, "configuration")
+        data = read_file(path, "file of targets")
+        reader = _Reader(path, None)
     if not isinstance(data, dict):
         raise reader.error(None, None, "it is not a mapping with targets")
     reader.keys(data, _TOP, "the file")
-    targets = data.get("targets")
-    if not isinstance(targets, list) or not targets:
-        raise reader.error(data, "targets", "targets is a list of what to check, and is empty or missing")
-    specs = [reader.target(targets, index) for index in range(len(targets))]
-    names = [spec.name for spec in specs]
-    for spec in specs:
-        if names.count(spec.name) > 1:
-            raise reader.at(spec.line, f"two targets are called {spec.name}", "give them a name: each")
+    specs = reader.targets(data)
     dtype = data.get("dtype", "float32")
-    if dtype not in DTYPE_BYTES:
+    if not isinstance(dtype, str) or dtype not in DTYPE_BYTES:
         raise reader.error(data, "dtype", f"dtype is {clip(dtype)}, not one of {', '.join(DTYPE_BYTES)}")
     lock = data.get("lock", DEFAULT_LOCK)
-    if not isinstance(lock, str):
-        raise reader.error(data, "lock", f"lock is {clip(lock)}, not the path of a file")
-    return Config(path, tuple(specs), os.path.join(os.path.dirname(path), lock), dtype, reader.formulas(data))
+    if not isinstance(lock, str) or not lock.strip():
+        raise reader.error(data, "lock", f"lock is {clip(lock)}, not the path of a file", f"lock: {DEFAULT_LOCK}")
+    lock = os.path.join(os.path.dirname(path), lock)
+    return Config(path, specs, lock, dtype, reader.formulas(data), reader.line(data, "formulas"))
 
 
 class _Reader:
-    """The file being read. text: of a TOML file, whose values do not know their lines."""
+    """The file being read. lines: of a TOML file, whose values do not know where they stand."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, lines: Lines | None) -> None:
         self.path = path
-        self.text = ""
+        self.lines = lines
+        self.limits_read = 0
 
     def at(self, line: int, why: str, hint: str = "") -> FlopcalcError:
         place = f"{self.path}, line {line}" if line else self.path
-        return FlopcalcError("bad-config", f"{place}: {why}", hint or EXAMPLE)
+        return FlopcalcError("bad-config", f"{place}: {why}", hint or _EXAMPLE)
 
     def error(self, where: Any, key: str | int | None, why: str, hint: str = "") -> FlopcalcError:
         return self.at(self.line(where, key), why, hint)
 
     def line(self, where: Any, key: str | int | None) -> int:
-        if not self.text:
+        if self.lines is None:
             return line_of(where, key)
-        # The first line that holds the text in question.
-        sought = str(where[key]) if isinstance(key, int) and isinstance(where, list) else str(key)
-        return next((i for i, line in enumerate(self.text.splitlines(), 1) if sought in line), 0)
+        item = where[key] if isinstance(where, list) and isinstance(key, int) else key
+        return self.lines.find(item if isinstance(item, str) else None)
 
-    def keys(self, data: Any, allowed: tuple[str, ...], what: str) -> None:
+    def keys(self, data: Mapping[str, Any], allowed: tuple[str, ...], what: str) -> None:
         for key in data:
             if key not in allowed:
-                near = unknown_name("key", str(key), allowed, f"{what} may have: {', '.join(allowed)}")
+                near = unknown_name("key", key, allowed, f"{what} may have: {', '.join(allowed)}")
                 raise self.error(data, key, near.message, near.hint)
+
+    def targets(self, data: Mapping[str, Any]) -> tuple[TargetSpec, ...]:
+        given = data.get("targets")
+        if not isinstance(given, list) or not given:
+            raise self.error(data, "targets", "targets is a list of what to check, and is empty or missing")
+        if len(given) > MOST_TARGETS:
+            raise self.error(data, "targets", f"there are more than {MOST_TARGETS} targets", "make several files")
+        specs: dict[str, TargetSpec] = {}
+        for index in range(len(given)):
+            spec = self.target(given, index)
+            if spec.name in specs:
+                raise self.at(
+                    spec.line, f"two targets are called {clip(spec.name)}", "give one of them a name: of its own"
+                )
+            specs[spec.name] = spec
+        if self.lines is not None:
+            self.lines.enter(None)
+        return tuple(specs.values())
 
     def target(self, targets: list[Any], index: int) -> TargetSpec:
         spec = targets[index]
+        if self.lines is not None:
+            self.lines.enter((index, len(targets)))
         if not isinstance(spec, dict):
             raise self.error(targets, index, f"a target is a mapping, not {clip(spec)}")
         kinds = [kind for kind in ("network", "operator") if kind in spec]
@@ -128,23 +149,27 @@ class _Reader:
         kind = kinds[0]
         self.keys(spec, _NETWORK if kind == "network" else _OPERATOR, f"a target with {kind}")
         what = spec[kind]
-        if not isinstance(what, str) or not what:
-            raise self.error(spec, kind, f"{kind} is {clip(what)}, not a name")
+        if not isinstance(what, str) or not what.strip():
+            raise self.error(spec, kind, f"{kind} is {clip(what)}, not a name", f"for example {kind}: {_NAMES[kind]}")
         if kind == "operator" and "cin" not in spec:
-            raise self.error(spec, kind, f"the operator {what} has no cin", "for example {operator: ghost, cin: 64}")
+            raise self.error(
+                spec, kind, f"the operator {clip(what)} has no cin", "for example {operator: ghost, cin: 64}"
+            )
+        if "hw" in spec and ("h" in spec or "w" in spec):
+            raise self.error(spec, "hw", "hw stands together with h or w", "give hw: 56, hw: [56, 28], or h: and w:")
         options = {key: self.plain(spec, key) for key in spec if key not in (kind, "name", "limits")}
-        limits = self.limits(spec, kind)
-        line = self.line(spec, None) if not self.text else self.line(spec, what)
-        return TargetSpec(self.name(spec, kind, options), kind, what, options, limits, self.path, line)
+        line = self.line(targets, index) if self.lines is None else self.line(spec, what)
+        return TargetSpec(
+            self.name(spec, kind, options), kind, what, options, self.limits(spec, kind), self.path, line
+        )  # fmt: skip
 
     def name(self, spec: Mapping[str, Any], kind: str, options: Mapping[str, Any]) -> str:
         given = spec.get("name")
         if given is None:
-            replaced = options.get("replace") or ()
-            given = " ".join([spec[kind], *(f"--replace {one}" for one in replaced)])
+            given = " ".join([spec[kind], *(f"--replace {one}" for one in options.get("replace", ()))])
         name = " ".join(str(given).split())
-        if not name or isinstance(given, dict | list):
-            raise self.error(spec, "name", f"the name of the target is {clip(given)}, not a text")
+        if not name or len(name) > 200 or not name.isprintable() or isinstance(given, dict | list):
+            raise self.error(spec, "name", f"the name of the target is {clip(given)}, not a short text", "name: my-net")
         return name
 
     def plain(self, spec: Mapping[str, Any], key: str) -> Any:
@@ -152,89 +177,80 @@ class _Reader:
         value = spec[key]
         if key == "set":
             if not isinstance(value, dict) or any(isinstance(one, dict) for one in value.values()):
-                raise self.error(spec, key, f"set is {clip(value)}, not a mapping of options to values")
-            return {name: _as_text(one) for name, one in value.items()}
-        if key in ("replace", "keep", "input"):
+                raise self.error(
+                    spec, key, f"set is {clip(value)}, not a mapping of options to values", "set: {classes: 10}"
+                )
+            return {name: as_text(one) for name, one in value.items()}
+        if key in _TEXTS:
             values = value if isinstance(value, list) else [value]
             if key == "input" and values and all(type(one) is int for one in values):
                 values = ["x".join(map(str, values))]
             if not values or not all(isinstance(one, str) for one in values):
-                raise self.error(spec, key, f"{key} is {clip(value)}, not a text or a list of texts")
+                raise self.error(
+                    spec, key, f"{key} is {clip(value)}, not a text or a list of texts", _TEXT_EXAMPLES[key]
+                )
             return tuple(values)
         if key in ("where", "baseline"):
             if not isinstance(value, str):
-                raise self.error(spec, key, f"{key} is {clip(value)}, not a text")
+                raise self.error(spec, key, f"{key} is {clip(value)}, not a text", _TEXT_EXAMPLES[key])
             return value
-        pair = isinstance(value, list) and len(value) == 2 and all(type(one) is int for one in value)
         if type(value) is int:
             return value
-        if pair and key in ("k", "hw", "stride", "padding", "dilation"):
+        if key in _PAIRS and isinstance(value, list) and len(value) == 2 and all(type(one) is int for one in value):
             return tuple(value)
-        raise self.error(spec, key, f"{key} is {clip(value)}, not a whole number")
+        sort = "whole number, or two such as [3, 5]" if key in _PAIRS else "whole number"
+        raise self.error(spec, key, f"{key} is {clip(value)}, not a {sort}", f"for example {key}: 3")
 
     def limits(self, spec: Mapping[str, Any], kind: str) -> tuple[Limit, ...]:
         given = spec.get("limits", [])
         if not isinstance(given, list):
-            raise self.error(spec, "limits", f"limits is {clip(given)}, not a list")
-        found = []
-        for index, one in enumerate(given):
-            # `layer *: macs <= 1M` is a mapping for YAML.
-            text = one
-            if isinstance(one, dict) and len(one) == 1:
-                text = ": ".join(map(str, *one.items()))
-            if not isinstance(text, str):
-                raise self.error(given, index, f"a limit is {clip(one)}, not a text such as `macs <= 300M`")
-            try:
-                found.append(read_limit(text, kind, self.line(given, index)))
-            except FlopcalcError as error:
-                raise self.error(given, index, error.message, error.hint) from None
-        return tuple(found)
+            raise self.error(
+                spec, "limits", f"limits is {clip(given)}, not a list", "limits: [params <= 5.5M, macs <= 300M]"
+            )
+        self.limits_read += len(given)
+        if self.limits_read > MOST_LIMITS:
+            raise self.error(spec, "limits", f"there are more than {MOST_LIMITS} limits", "make several files")
+        return tuple(self.limit(given, index, kind) for index in range(len(given)))
+
+    def limit(self, given: list[Any], index: int, kind: str) -> Limit:
+        text = given[index]
+        # `layer *: macs <= 1M` is a mapping for YAML.
+        if isinstance(text, dict) and len(text) == 1:
+            text = ": ".join(str(one) for pair in text.items() for one in pair)
+        line = self.line(given, index)
+        if not isinstance(text, str):
+            raise self.at(line, f"a limit is {clip(text)}, not a text", "for example params <= 5.5M, macs <= 300M")
+        try:
+            return read_limit(text, kind, line)
+        except FlopcalcError as error:
+            raise self.at(line, error.message, error.hint) from None
 
     def formulas(self, data: Mapping[str, Any]) -> tuple[str, ...] | None:
         given = data.get("formulas")
         if given is None or given is False:
             return None
-        if given in ("all", True):
+        if given is True or given == "all":
             return ()
         if isinstance(given, list) and given and all(isinstance(one, str) for one in given):
-            return tuple(given)
-        raise self.error(data, "formulas", f"formulas is {clip(given)}, not `all` or a list of operators")
+            return tuple(dict.fromkeys(given))
+        why = f"formulas is {clip(given)}, not `all` or a list of operators"
+        raise self.error(data, "formulas", why, "for example formulas: all, or formulas: [ghost, spconv]")
 
 
-def _as_text(value: Any) -> str:
+_NAMES = {"network": "resnet50", "operator": "ghost"}
+_TEXT_EXAMPLES = {
+    "replace": "for example replace: spconv:alpha=1/4",
+    "where": "for example where: k == 3",
+    "keep": "for example keep: [conv1, layer4]",
+    "input": "for example input: 3x224x224",
+    "baseline": "for example baseline: resnet50",
+}
+
+
+def as_text(value: Any) -> str:
     """A value as `--set` takes it."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _has_table(path: str) -> bool:
-    try:
-        with open(path, "rb") as file:
-            return bool(re.search(rb"^\s*\[+\s*tool\s*\.\s*flopcalc\b", file.read(MAX_BYTES), re.MULTILINE))
-    except OSError:
-        return False
-
-
-def _toml(path: str) -> tuple[Any, str]:
-    try:
-        with open(path, "rb") as file:
-            content = file.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise FlopcalcError("bad-config", f"{path}: larger than {MAX_BYTES:,} bytes", "keep it small")
-        text = content.decode("utf-8")
-        data = tomllib.loads(text)
-    except (OSError, ValueError, RecursionError) as error:
-        why = getattr(error, "strerror", None) or " ".join(str(error).split())[:150] or "nested too deeply"
-        raise FlopcalcError("bad-config", f"cannot read {clip(path)}: {why}", "it must be TOML in UTF-8") from None
-    table = data.get("tool", {})
-    found = table.get("flopcalc") if isinstance(table, dict) else None
-    if found is None:
-        raise FlopcalcError(
-            "bad-config", f"{path}: there is no table [tool.flopcalc]",
-            '[[tool.flopcalc.targets]] with network = "resnet50" and limits = ["macs <= 4.1G"]',
-        )  # fmt: skip
-    return found, text
-
-
-__all__ = ["DEFAULT_LOCK", "EXAMPLE", "Config", "Map", "Seq", "TargetSpec", "find_config", "read_config"]
+    if value is None:
+        return "none"
+    return ",".join(map(as_text, value)) if isinstance(value, list) else str(value)

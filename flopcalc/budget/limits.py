@@ -11,14 +11,19 @@ from fractions import Fraction
 from typing import Any, Literal, NamedTuple
 
 from flopcalc.errors import FlopcalcError, clip, unknown_name
-from flopcalc.expression import evaluate, parse
+from flopcalc.expression import MAX_LENGTH, evaluate, parse
 
-QUANTITIES = ("params", "macs", "flops", "activations", "traffic", "steps", "adds", "muls", "other", "uncounted")
+# Kinds of cost that a layer has, and with `uncounted` (kernels without a rule) a whole target.
+KINDS = ("params", "macs", "flops", "activations", "traffic", "steps", "adds", "muls", "other")
+QUANTITIES = (*KINDS, "uncounted")
+_RIGHT = (*QUANTITIES, "baseline", "locked")
 _UNITS = {"k": 3, "K": 3, "M": 6, "G": 9, "B": 9, "T": 12}
 _WITH_UNIT = re.compile(r"(?<![\w.])([0-9]+(?:\.[0-9]+)?)\s?([kKMGBT])(?![\w.])")
-_SELECTOR = re.compile(r"\s*(layer|stage)\s+([^:\s]+)\s*:\s*(.+)", re.DOTALL)
+_RATIO = re.compile(r"ratio ?\( ?(?:'([^']+)'|\"([^\"]+)\"|([^\s,()'\"][^,()'\"]*?)) ?(?:, ?(\w+) ?)?\)")
+_SELECTOR = re.compile(r"(layer|stage) ([^:\s]+) ?: ?(.+)")
 _COMPARISONS: dict[type[ast.cmpop], str] = {ast.LtE: "<=", ast.Lt: "<", ast.GtE: ">=", ast.Gt: ">", ast.Eq: "=="}
 _EXAMPLE = "for example params <= 5.5M, macs <= 1.02 * baseline, stage layer4: macs <= 1G, ratio(conv) <= 0.4"
+_ARITHMETIC = (ast.BinOp, ast.operator, ast.UnaryOp, ast.USub, ast.Load)
 
 
 class Limit(NamedTuple):
@@ -40,21 +45,36 @@ class Limit(NamedTuple):
         """Whether the right side speaks of baseline, locked or another quantity."""
         return any(isinstance(node, ast.Name) and node.id == name for node in ast.walk(parse(self.right)))
 
-    def bound(self, names: Mapping[str, Any]) -> Any:
-        """The value of the right side, exact. names: quantities, baseline, locked."""
-        return evaluate(self.right, names)
+    def bound(self, names: Mapping[str, Any]) -> Fraction:
+        """The value of the right side, exact. names: quantities, baseline, locked. Raises FlopcalcError (bad-limit)."""
+        value = evaluate(self.right, names)
+        if not isinstance(value, int | Fraction):
+            raise _bad(self.text, "its right side is no exact number", "roots have none: write the number")
+        return Fraction(value)
 
-    def holds(self, actual: Any, bound: Any) -> bool:
+    def holds(self, actual: Fraction, bound: Fraction) -> bool:
         """Whether the actual value keeps the limit."""
         return bool(evaluate(f"actual {self.comparison} bound", {"actual": actual, "bound": bound}))
 
+    def nearness(self, excess: Fraction) -> Fraction:
+        """How near to breaking the limit (or how far beyond) an excess is: the larger, the worse."""
+        return -excess if self.comparison.startswith(">") else abs(excess) if self.comparison == "==" else excess
 
-def read_limit(text: str, kind: str, line: int = 0) -> Limit:
+
+def read_limit(given: str, kind: str, line: int = 0) -> Limit:
     """A limit from its text. kind: of the target, network or operator. Raises FlopcalcError (bad-limit)."""
+    text = " ".join(given.split())
+    if len(text) > MAX_LENGTH:
+        raise _bad(text, f"longer than {MAX_LENGTH} characters")
     selector = _SELECTOR.fullmatch(text)
     each, pattern, body = selector.groups() if selector else ("whole", "", text)
     if each != "whole" and kind == "operator":
-        raise _bad(text, "an operator has no layers and stages")
+        raise _bad(text, "an operator has no layers and stages", "limit the whole of it: macs <= 300M")
+    ratio = _RATIO.match(body)
+    ratio_to = ""
+    if ratio:
+        ratio_to, quantity = ratio[1] or ratio[2] or ratio[3], ratio[4] or "macs"
+        body = quantity + body[ratio.end() :]
     plain = _WITH_UNIT.sub(lambda match: str(Fraction(match[1]) * 10 ** _UNITS[match[2]]), body)
     try:
         tree = parse(plain)
@@ -62,33 +82,43 @@ def read_limit(text: str, kind: str, line: int = 0) -> Limit:
         raise _bad(text, "it is not a comparison") from None
     if not isinstance(tree, ast.Compare) or len(tree.ops) != 1 or type(tree.ops[0]) not in _COMPARISONS:
         raise _bad(text, f"it is not one comparison by {', '.join(_COMPARISONS.values())}")
-    quantity, ratio_to = _left(text, tree.left)
-    right = tree.comparators[0]
+    quantity = _left(text, tree.left)
+    if each != "whole" and (ratio_to or quantity == "uncounted"):
+        raise _bad(text, f"a {each} has no {'ratio' if ratio_to else quantity}", f"of a {each}: {', '.join(KINDS)}")
+    _check_right(text, tree.comparators[0])
+    try:
+        right = ast.unparse(tree.comparators[0])
+        parse(right)
+    except (RecursionError, FlopcalcError):
+        raise _bad(text, "its right side is nested too deeply") from None
+    return Limit(text, each, pattern, quantity, ratio_to, _COMPARISONS[type(tree.ops[0])], right, line)  # type: ignore[arg-type]
+
+
+def _check_right(text: str, right: ast.expr) -> None:
+    """Arithmetic on numbers, quantities, baseline and locked; min and max."""
+    functions = {id(node.func) for node in ast.walk(right) if isinstance(node, ast.Call)}
     for node in ast.walk(right):
-        if isinstance(node, ast.Name) and node.id not in (*QUANTITIES, "baseline", "locked", "min", "max"):
-            near = unknown_name("name", node.id, (*QUANTITIES, "baseline", "locked"), _EXAMPLE)
-            raise _bad(text, near.message, near.hint)
-    comparison = _COMPARISONS[type(tree.ops[0])]
-    shown = " ".join(text.split())
-    return Limit(shown, each, pattern, quantity, ratio_to, comparison, ast.unparse(right), line)  # type: ignore[arg-type]
+        if isinstance(node, ast.Name):
+            known = ("min", "max") if id(node) in functions else _RIGHT
+            if node.id not in known:
+                near = unknown_name("function" if id(node) in functions else "name", node.id, known, _EXAMPLE)
+                raise _bad(text, near.message, near.hint)
+        elif isinstance(node, ast.Constant):
+            if type(node.value) not in (int, float):
+                raise _bad(text, f"{clip(node.value)} is no number")
+        elif not isinstance(node, (ast.Call, *_ARITHMETIC)):
+            raise _bad(text, "its right side is no plain arithmetic")
 
 
-def _left(text: str, node: ast.expr) -> tuple[str, str]:
-    """The quantity, and for a ratio with what it is compared."""
-    match node:
-        case ast.Name(id=name) if name in QUANTITIES:
-            return name, ""
-        case ast.Call(func=ast.Name(id="ratio"), args=[other, *rest], keywords=[]) if len(rest) <= 1:
-            words = [arg.id if isinstance(arg, ast.Name) else arg.value for arg in (other, *rest)
-                     if isinstance(arg, ast.Name | ast.Constant)]  # fmt: skip
-            if len(words) == 1 + len(rest) and all(isinstance(word, str) for word in words):
-                quantity = words[1] if rest else "macs"
-                if quantity in QUANTITIES:
-                    return str(quantity), str(words[0])
-            raise _bad(text, "a ratio is written ratio(NAME) or ratio(NAME, params)")
-        case ast.Name(id=name):
-            near = unknown_name("quantity", name, QUANTITIES, f"quantities: {', '.join(QUANTITIES)}, ratio(NAME)")
-            raise _bad(text, near.message, near.hint)
+def _left(text: str, node: ast.expr) -> str:
+    """The quantity on the left."""
+    if isinstance(node, ast.Name):
+        if node.id in QUANTITIES:
+            return node.id
+        near = unknown_name("quantity", node.id, QUANTITIES, f"quantities: {', '.join(QUANTITIES)}, ratio(NAME)")
+        raise _bad(text, near.message, near.hint)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "ratio":
+        raise _bad(text, "a ratio is written ratio(NAME), ratio(NAME, params), or with a name in quotes")
     raise _bad(text, "its left side is no quantity", f"quantities: {', '.join(QUANTITIES)}, ratio(NAME)")
 
 

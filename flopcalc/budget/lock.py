@@ -1,27 +1,34 @@
 """`flopcalc.lock`: the exact cost of every target, layer by layer, and closed forms of operators, as text.
 
 One layer is one line, in order of execution, and a cost of 0 is left out, so that a change of the model is a small
-difference of the file. The first line of a target tells what it is.
+difference of the file. The first line of a target tells what it is. A word with spaces stands in quotes, as in
+JSON.
 """
 
+import json
 import re
-import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from flopcalc.budget.measure import KINDS, Measured
+from flopcalc.budget.limits import KINDS
+from flopcalc.budget.measure import Measured, parts
 from flopcalc.errors import FlopcalcError, clip
 
 VERSION = "1"
-MAX_BYTES = 50_000_000
+MAX_BYTES = 20_000_000
+SIGNATURE = "# Costs, layer by layer, as flopcalc found them."
 _HEAD = (
-    "# Costs as `flopcalc lock` found them; `flopcalc check --locked` compares.\n"
-    "# After a wanted change: `flopcalc lock --update`. Not to be edited by hand.\n"
+    f"{SIGNATURE} Not to be edited by hand; after a wanted change:\n"
+    "# `flopcalc lock --update`, or `pytest --flopcalc-update` for the snapshot of a test.\n"
     f"version {VERSION}\n"
 )
-# flops follow from the others.
-_WRITTEN = tuple(kind for kind in KINDS if kind != "flops")
-_INTEGER = re.compile(r"[0-9]{1,200}", re.ASCII)
+# flops follow from the others; uncounted kernels are of the whole.
+_WRITTEN = (*(kind for kind in KINDS if kind != "flops"), "uncounted")
+_INTEGER = re.compile(r"[0-9]{1,1000}", re.ASCII)
+_WORD = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s"]+')
+_CONFLICT = ("<<<<<<<", "=======", ">>>>>>>", "|||||||")
+# Whose lines end in an expression, behind so many words.
+_EXPRESSIONS = {**dict.fromkeys(KINDS, 1), "where": 2}
 
 
 class Locked(NamedTuple):
@@ -34,7 +41,7 @@ class Locked(NamedTuple):
 
     def parts(self, each: str) -> Mapping[str, Mapping[str, int]]:
         """Kinds by name: of every layer, or summed by stage."""
-        return Measured(self.name, self.what, self.totals, self.layers).parts(each)
+        return parts(self.layers, each)
 
 
 class Formula(NamedTuple):
@@ -56,9 +63,21 @@ class Lock(NamedTuple):
 
 def locked(found: Measured) -> Locked:
     """A measured target as the lock keeps it."""
-    kept = ("name", "type", "in", "out", "stage", *KINDS)
-    layers = tuple({**{key: layer[key] for key in kept}, "cost": layer["macs"]} for layer in found.layers)
-    return Locked(found.name, found.what, {kind: found.totals[kind] for kind in KINDS}, layers)
+    layers = tuple(
+        {
+            **{key: _line(layer[key]) for key in ("name", "type", "stage")},
+            **{key: list(layer[key]) for key in ("in", "out")},
+            **{kind: layer[kind] for kind in KINDS},
+            "cost": layer["macs"],
+        }
+        for layer in found.layers
+    )
+    return Locked(_line(found.name), _line(found.what), dict(found.totals), layers)
+
+
+def _line(text: Any) -> str:
+    """As one line."""
+    return " ".join(str(text).split())
 
 
 def write_lock(targets: Iterable[Locked], formulas: Iterable[Formula], dtype: str) -> str:
@@ -81,11 +100,11 @@ def write_lock(targets: Iterable[Locked], formulas: Iterable[Formula], dtype: st
 
 
 def _costs(sums: Mapping[str, Any]) -> str:
-    return "".join(f" {kind} {sums[kind]}" for kind in _WRITTEN if sums[kind])
+    return "".join(f" {kind} {sums[kind]}" for kind in _WRITTEN if sums.get(kind))
 
 
-def _word(text: Any) -> str:
-    return shlex.quote(" ".join(str(text).split()))
+def _word(text: str) -> str:
+    return text if _WORD.fullmatch(text) and text[0] != '"' else json.dumps(text, ensure_ascii=False)
 
 
 def _size(shape: Iterable[int]) -> str:
@@ -94,105 +113,153 @@ def _size(shape: Iterable[int]) -> str:
 
 def read_lock(path: str) -> Lock | None:
     """The lock file; None where there is none. Raises FlopcalcError (bad-lock, unreadable-file)."""
-    try:
-        with open(path, "rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except FileNotFoundError:
+    content = _content(path)
+    if content is None:
         return None
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        raise FlopcalcError(
-            "unreadable-file", f"cannot read the lock file {clip(path)}: {why}", "check the path"
-        ) from None
     if len(content) > MAX_BYTES:
         raise _bad(path, 1, f"larger than {MAX_BYTES:,} bytes")
     try:
-        return _read(path, content.decode("utf-8"))
+        return _Reader(path).read(content.decode("utf-8"))
     except UnicodeDecodeError:
         raise _bad(path, 1, "not text in UTF-8") from None
 
 
-def _read(path: str, text: str) -> Lock:
-    targets: dict[str, Locked] = {}
-    formulas: list[Formula] = []
-    dtype = "float32"
-    layers: list[dict[str, Any]] = []
-    head: tuple[str, str] = ("", "")
-    totals: dict[str, int] = {}
-    operator, terms = "", dict[str, str]()
-
-    def close() -> None:
-        if head[0]:
-            targets[head[0]] = Locked(*head, totals, tuple(layers))
-
-    for number, words in _lines(path, text):
-        match words:
-            case ["version", version]:
-                if version != VERSION:
-                    raise _bad(path, number, f"version {version}, and this flopcalc reads version {VERSION}")
-            case ["dtype", name]:
-                dtype = name
-            case ["target", name, what]:
-                close()
-                head, totals, layers, operator = (name, what), {}, [], ""
-            case ["total", *costs] if head[0] and not operator:
-                totals = _kinds(path, number, costs)
-            case ["layer", name, kind, stage, size_in, size_out, *costs] if head[0] and not operator:
-                shapes = {"in": _shape(path, number, size_in), "out": _shape(path, number, size_out)}
-                sums = _kinds(path, number, costs)
-                layers.append({"name": name, "type": kind, "stage": stage, **shapes, **sums, "cost": sums["macs"]})
-            case ["formula", name]:
-                operator, terms = name, {}
-            case ["where", name, meaning] if operator:
-                terms[name] = meaning
-            case [kind, formula] if operator and kind in KINDS:
-                formulas.append(Formula(operator, kind, formula, terms))
-            case _:
-                raise _bad(path, number, f"cannot read {clip(' '.join(words))}")
-    close()
-    return Lock(dtype, targets, tuple(formulas))
+def may_overwrite(path: str) -> bool:
+    """Whether what stands at a path is a lock file, broken or not, or nothing: never write over another file."""
+    content = _content(path, 200)
+    return not content or content.startswith((SIGNATURE.encode(), *(mark.encode() for mark in _CONFLICT)))
 
 
-def _lines(path: str, text: str) -> Iterator[tuple[int, list[str]]]:
-    versions = 0
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line or line.startswith("#"):
-            continue
-        if line.startswith(("<<<<<<<", "=======", ">>>>>>>")):
-            raise _bad(path, number, "a merge conflict stands here", "`flopcalc lock --update` writes it anew")
-        try:
-            # Expressions run to the end of the line.
-            word = line.split(" ", 1)[0]
-            words = line.split(" ", 2 if word == "where" else 1) if word in (*KINDS, "where") else shlex.split(line)
-        except ValueError as error:
-            raise _bad(path, number, str(error).lower()) from None
-        versions += words[:1] == ["version"]
+def _content(path: str, most: int = MAX_BYTES) -> bytes | None:
+    try:
+        with open(path, "rb") as file:
+            return file.read(most + 1)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        message = f"cannot read the lock file {clip(path)}: {why}"
+        raise FlopcalcError(
+            "unreadable-file", message, "name another file by lock:, beside the file of targets"
+        ) from None
+
+
+class _Reader:
+    """A lock file being read: what is complete, and the target or operator whose lines come."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.number = 0
+        self.dtype = "float32"
+        self.targets: dict[str, Locked] = {}
+        self.layers: list[dict[str, Any]] = []
+        self.formulas: list[Formula] = []
+        self.target = ""
+        self.operator = ""
+        self.terms: dict[str, str] = {}
+
+    def read(self, text: str) -> Lock:
+        for words in self.lines(text):
+            match words:
+                case ["version", str(version)]:
+                    if version != VERSION:
+                        raise self.bad(f"version {clip(version)}, and this flopcalc reads version {VERSION}")
+                case ["dtype", name]:
+                    self.dtype = name
+                case ["target", name, what]:
+                    if not name or name in self.targets:
+                        raise self.bad(f"the target {clip(name)} stands twice")
+                    self.close()
+                    self.target, self.operator = name, ""
+                    self.targets[name] = Locked(name, what, {}, ())
+                case ["total", *costs] if self.target and not self.targets[self.target].totals:
+                    self.targets[self.target] = self.targets[self.target]._replace(totals=self.costs(costs, "total"))
+                case ["layer", name, kind, stage, size_in, size_out, *costs] if self.target:
+                    sums = self.costs(costs)
+                    shapes = {"in": self.shape(size_in), "out": self.shape(size_out)}
+                    self.layers.append(
+                        {"name": name, "type": kind, "stage": stage, **shapes, **sums, "cost": sums["macs"]}
+                    )
+                case ["formula", name] if name:
+                    self.close()
+                    self.operator, self.terms = name, {}
+                case ["where", name, meaning] if self.operator:
+                    self.terms[name] = meaning
+                case [kind, formula] if self.operator and kind in KINDS:
+                    self.formulas.append(Formula(self.operator, kind, formula, self.terms))
+                case _:
+                    raise self.bad(f"cannot read {clip(' '.join(words))}")
+        self.close()
+        return Lock(self.dtype, self.targets, tuple(self.formulas))
+
+    def close(self) -> None:
+        """The lines of a target end."""
+        if self.target:
+            one = self.targets[self.target]
+            if not one.totals:
+                raise self.bad(f"the target {clip(one.name)} has no total")
+            # A kernel chain is as long as its longest way; all other kinds add up.
+            if any(one.totals[kind] != sum(layer[kind] for layer in self.layers) for kind in KINDS if kind != "steps"):
+                raise self.bad(f"the total of {clip(one.name)} is not the sum of its layers: edited, or badly merged")
+            self.targets[self.target] = one._replace(layers=tuple(self.layers))
+        self.target, self.layers = "", []
+
+    def lines(self, text: str) -> Iterator[list[str]]:
+        versions = 0
+        for self.number, raw in enumerate(text.split("\n"), 1):
+            line = raw.rstrip()
+            if not line or line.startswith("#"):
+                continue
+            if line.startswith(_CONFLICT):
+                raise self.bad("a merge conflict stands here", "`flopcalc lock --update` writes it anew")
+            words = self.words(line)
+            versions += words[0] == "version"
+            if versions != 1:
+                raise self.bad("it does not begin with a version" if not versions else "a second version")
+            yield words
         if not versions:
-            raise _bad(path, number, "it does not begin with a version")
-        yield number, words
-    if not versions:
-        raise _bad(path, 1, "it is empty")
+            raise _bad(self.path, 1, "it is empty")
 
+    def words(self, line: str) -> list[str]:
+        first = line.split(" ", 1)[0]
+        if self.operator and first in _EXPRESSIONS:
+            return line.split(" ", _EXPRESSIONS[first])
+        if '"' not in line:
+            return line.split()
+        words: list[str] = []
+        place = 0
+        while place < len(line):
+            found = _WORD.match(line, place)
+            try:
+                words.append(json.loads(found[0]) if found and found[0][0] == '"' else found[0])  # type: ignore[index]
+            except (TypeError, ValueError):
+                raise self.bad(f"cannot read {clip(line[place:])}") from None
+            place = found.end() + 1  # type: ignore[union-attr]
+            if line[place - 1 : place].strip():
+                raise self.bad(f"cannot read {clip(line[place - 1 :])}")
+        return words
 
-def _kinds(path: str, number: int, words: list[str]) -> dict[str, int]:
-    sums = dict.fromkeys(KINDS, 0)
-    if len(words) % 2:
-        raise _bad(path, number, "a cost has no number")
-    for kind, value in zip(words[::2], words[1::2], strict=True):
-        if kind not in _WRITTEN or not _INTEGER.fullmatch(value):
-            raise _bad(path, number, f"cannot read the cost {clip(f'{kind} {value}')}")
-        sums[kind] = int(value)
-    sums["flops"] = 2 * sums["macs"] + sums["adds"] + sums["muls"] + sums["other"]
-    return sums
+    def costs(self, words: list[str], what: str = "layer") -> dict[str, int]:
+        sums = dict.fromkeys(KINDS if what == "layer" else (*KINDS, "uncounted"), 0)
+        if len(words) % 2:
+            raise self.bad("a cost has no number")
+        for kind, value in zip(words[::2], words[1::2], strict=True):
+            if kind not in _WRITTEN or kind not in sums or sums[kind] or not _INTEGER.fullmatch(value):
+                raise self.bad(f"cannot read the cost {clip(f'{kind} {value}')}")
+            sums[kind] = int(value)
+        sums["flops"] = 2 * sums["macs"] + sums["adds"] + sums["muls"] + sums["other"]
+        return sums
 
+    def shape(self, text: str) -> list[int]:
+        if text == "-":
+            return []
+        sizes = text.split("x")
+        if not all(_INTEGER.fullmatch(size) for size in sizes):
+            raise self.bad(f"cannot read the shape {clip(text)}")
+        return [int(size) for size in sizes]
 
-def _shape(path: str, number: int, text: str) -> list[int]:
-    if text == "-":
-        return []
-    sizes = text.split("x")
-    if not all(_INTEGER.fullmatch(size) for size in sizes):
-        raise _bad(path, number, f"cannot read the shape {clip(text)}")
-    return [int(size) for size in sizes]
+    def bad(self, why: str, hint: str = "") -> FlopcalcError:
+        return _bad(self.path, self.number, why, hint)
 
 
 def _bad(path: str, line: int, why: str, hint: str = "") -> FlopcalcError:

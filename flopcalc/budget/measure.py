@@ -1,25 +1,29 @@
 """What a target costs now: its totals, and its layers one by one."""
 
+import os
+import shlex
 from collections.abc import Mapping
+from contextlib import chdir
 from typing import Any, NamedTuple
 
 from flopcalc import convention, registry
 from flopcalc.analysis.model import model_record
 from flopcalc.budget.config import TargetSpec
+from flopcalc.budget.limits import KINDS
 from flopcalc.cost import DTYPE_BYTES, Cost
 from flopcalc.errors import FlopcalcError
-from flopcalc.operator import Evaluation
-from flopcalc.targets import read_target
+from flopcalc.targets import Target, read_target
 
-KINDS = ("params", "macs", "flops", "activations", "traffic", "steps", "adds", "muls", "other")
-_SIZES = {"k", "hw", "stride", "padding", "dilation", "groups"}
+_SIZES = ("k", "hw", "stride", "padding", "dilation", "groups")
+# As they stand behind a name on the command line.
+_WORDS = ("set", "replace", "where", "keep")
 
 
 class Measured(NamedTuple):
     """A target's cost. what: in one line. totals: by kind. layers: records with name, type, in, out, stage and kinds.
 
-    plain: totals of what it is compared with: the network before replacement, the plain convolution; None where
-    there is none. evaluation: of an operator.
+    plain: what it is compared with: the network before replacement, the plain convolution; None where there is
+    none. uncounted: kernels without a rule, which add nothing to the numbers.
     """
 
     name: str
@@ -27,22 +31,33 @@ class Measured(NamedTuple):
     totals: Mapping[str, int]
     layers: tuple[dict[str, Any], ...]
     plain: "Measured | None" = None
-    evaluation: Evaluation | None = None
+    uncounted: tuple[dict[str, Any], ...] = ()
 
     def parts(self, each: str) -> dict[str, Mapping[str, int]]:
         """Kinds by name: of every layer, or summed by stage."""
-        found: dict[str, dict[str, int]] = {}
-        for layer in self.layers:
-            sums = found.setdefault(str(layer["name" if each == "layer" else "stage"]), dict.fromkeys(KINDS, 0))
-            for kind in KINDS:
-                sums[kind] += layer[kind]
-        return dict(found)
+        return parts(self.layers, each)
+
+
+def parts(layers: tuple[dict[str, Any], ...], each: str) -> dict[str, Mapping[str, int]]:
+    """Kinds by name: of every layer, or summed by stage."""
+    found: dict[str, dict[str, int]] = {}
+    for layer in layers:
+        sums = found.setdefault(str(layer["name" if each == "layer" else "stage"]), dict.fromkeys(KINDS, 0))
+        for kind in KINDS:
+            sums[kind] += layer[kind]
+    return dict(found)
 
 
 def measure(spec: TargetSpec, dtype: str) -> Measured:
-    """The target as it is now. Raises FlopcalcError, with the file and the line."""
+    """The target as it is now; paths and modules are looked for from the folder of the file that names it.
+
+    Raises FlopcalcError, with the file and the line.
+    """
     try:
-        return _network(spec, dtype) if spec.kind == "network" else _operator(spec, dtype)
+        with chdir(os.path.dirname(spec.path) or "."):
+            if spec.kind == "operator":
+                return measure_operator(spec.name, spec.what, spec.options, dtype)
+            return measure_network(spec.name, spec.what, spec.options, dtype)
     except FlopcalcError as error:
         place = f"{spec.path}, line {spec.line}" if spec.line else spec.path
         raise FlopcalcError(
@@ -50,48 +65,54 @@ def measure(spec: TargetSpec, dtype: str) -> Measured:
         ) from error
 
 
-def _network(spec: TargetSpec, dtype: str) -> Measured:
-    options = spec.options
-    settings = tuple(f"{name}={value}" for name, value in options.get("set", {}).items())
+def measure_network(name: str, what: str, options: Mapping[str, Any], dtype: str) -> Measured:
+    """A network by what the command line calls it. options: set, input, batch, replace, where, keep."""
     target = read_target(
-        spec.what,
-        settings=settings,
+        what,
+        settings=tuple(f"{key}={value}" for key, value in options.get("set", {}).items()),
         input_texts=options.get("input", ()),
         batch=options.get("batch"),
         replace_texts=options.get("replace", ()),
         where=options.get("where"),
         keep=options.get("keep", ()),
     )
+    return measured(name, what, options, target, dtype)
+
+
+def measured(name: str, what: str, options: Mapping[str, Any], target: Target, dtype: str) -> Measured:
+    """A network that was read."""
     headline = convention.get("macs")
-    replacement = target.replacement
-    plain = None
-    if replacement:
-        before = model_record(target.plain, None, headline, dtype)
-        plain = _measured(spec.name, before)
-    return _measured(spec.name, model_record(target.plain, replacement, headline, dtype))._replace(plain=plain)
+    found = _measured(name, what, options, model_record(target.plain, target.replacement, headline, dtype))
+    if not target.replacement:
+        return found
+    bare = {key: value for key, value in options.items() if key == "set"}
+    return found._replace(plain=_measured(name, what, bare, model_record(target.plain, None, headline, dtype)))
 
 
-def _measured(name: str, record: Mapping[str, Any]) -> Measured:
-    what = f"{record['name']}, input {', '.join(record['inputs'])}, batch {record['batch']}"
-    if record["replace"]:
-        what += f", replaced by {record['replace']}"
+def _measured(name: str, what: str, options: Mapping[str, Any], record: Mapping[str, Any]) -> Measured:
+    words = [what]
+    for key in _WORDS:
+        value = options.get(key)
+        if isinstance(value, Mapping):
+            value = [f"{one}={given}" for one, given in value.items()]
+        for one in [value] if isinstance(value, str) else value or ():
+            words += [f"--{key}", shlex.quote(one)]
+    shown = f"{' '.join(words)}, input {', '.join(record['inputs']) or 'none'}, batch {record['batch']}"
     totals = {kind: record[kind] for kind in KINDS}
     totals["uncounted"] = sum(one["count"] for one in record["uncounted"])
-    return Measured(name, what, totals, tuple(record["layers"]))
-
-
-def _operator(spec: TargetSpec, dtype: str) -> Measured:
-    return measure_operator(spec.name, spec.what, spec.options, dtype)
+    return Measured(name, shown, totals, tuple(record["layers"]), uncounted=tuple(record["uncounted"]))
 
 
 def measure_operator(name: str, what: str, options: Mapping[str, Any], dtype: str) -> Measured:
-    """An operator at a shape."""
-    operator = registry.get(what)
-    settings = registry.read_settings(operator, [f"{key}={value}" for key, value in options.get("set", {}).items()])
-    sizes = {key: value for key, value in options.items() if key in _SIZES}
+    """An operator at a shape. what: its name, with options behind it where it has any: ghost:ratio=4."""
+    operator, settings = registry.parse(what)
+    given = [f"{key}={value}" for key, value in options.get("set", {}).items()]
+    settings = {**settings, **registry.read_settings(operator, given)}
+    sizes = {key: options.get(key) for key in _SIZES}
     if "h" in options or "w" in options:
+        # One of the two given stands for both.
         sizes["hw"] = (options.get("h", options.get("w")), options.get("w", options.get("h")))
-    geometry = operator.geometry(options["cin"], options.get("cout"), settings, n=options.get("batch", 1), **sizes)
+    geometry = operator.geometry(options["cin"], options.get("cout"), settings, n=options.get("batch"), **sizes)
     evaluation = operator.evaluate(geometry, settings)
     element = DTYPE_BYTES[dtype]
     bare: dict[str, Any] = {"in": [], "out": [], "stage": ""}
@@ -100,9 +121,10 @@ def measure_operator(name: str, what: str, options: Mapping[str, Any], dtype: st
     ]
     plain = Measured(name, "plain convolution", _totals(evaluation.baseline, element), ())
     shown = f"{evaluation.label()} {evaluation.geometry}"
-    return Measured(name, shown, _totals(evaluation.cost, element), tuple(layers), plain, evaluation)
+    return Measured(name, shown, _totals(evaluation.cost, element), tuple(layers), plain)
 
 
 def _totals(cost: Cost, element: int) -> dict[str, int]:
+    """element: bytes of one."""
     sums = cost.totals()
     return {**sums, "traffic": sums["traffic"] * element, "uncounted": 0}

@@ -3,7 +3,7 @@
 import click
 
 from flopcalc import registry
-from flopcalc.cli.common import write_atomically
+from flopcalc.files import write_atomically
 from flopcalc.report import citation
 
 

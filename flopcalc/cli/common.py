@@ -12,12 +12,13 @@ import click
 from flopcalc import convention
 from flopcalc.cost import DTYPE_BYTES
 from flopcalc.errors import FlopcalcError, clip
+from flopcalc.files import write_atomically
 from flopcalc.geometry import Geometry
 from flopcalc.operator import Operator
 from flopcalc.report.document import Document
 
 FORMATS = ("table", "json", "csv", "markdown", "latex", "html")
-_BY_SUFFIX = {".json": "json", ".csv": "csv", ".md": "markdown", ".tex": "latex", ".html": "html"}
+BY_SUFFIX = {".json": "json", ".csv": "csv", ".md": "markdown", ".tex": "latex", ".html": "html"}
 
 
 class Size(click.ParamType[Any]):
@@ -144,7 +145,7 @@ def read_shape(
 def emit(document: Document, fmt: str | None, output: str | None) -> None:
     """Write a document to the terminal or, atomically, to a file."""
     if fmt is None:
-        fmt = _BY_SUFFIX.get(os.path.splitext(output)[1].lower(), "table") if output else "table"
+        fmt = BY_SUFFIX.get(os.path.splitext(output)[1].lower(), "table") if output else "table"
     if output is None:
         click.echo(render(document, fmt, terminal=True), nl=False)
     else:
@@ -171,32 +172,3 @@ def _width() -> int:
         return os.get_terminal_size(sys.__stdout__.fileno() if sys.__stdout__ else 1).columns or 80
     except (OSError, ValueError):
         return 80
-
-
-def write_atomically(path: str, text: str) -> None:
-    """Write a file whole or not at all: to a neighbour first, then rename.
-
-    A link is followed; what is no regular file (a pipe, /dev/stdout) is written to directly.
-    """
-    try:
-        if os.path.isdir(path):
-            raise IsADirectoryError(21, "it is a folder")
-        if os.path.exists(path) and not os.path.isfile(path):
-            with open(path, "w", encoding="utf-8") as file:
-                file.write(text)
-            return
-        path = os.path.realpath(path)
-        folder, name = os.path.split(path)
-        beside = os.path.join(folder, f".{name}.{os.getpid()}.tmp")
-        try:
-            with open(beside, "w", encoding="utf-8") as file:
-                file.write(text)
-            os.replace(beside, path)
-        finally:
-            if os.path.exists(beside):
-                os.unlink(beside)
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        raise FlopcalcError(
-            "unwritable-output", f"cannot write {clip(path)}: {why}", "give -o a file in a folder that you may write to"
-        ) from None

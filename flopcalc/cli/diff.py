@@ -14,6 +14,7 @@ from flopcalc.cli.target import check_counted, strict_option, target_options, un
 from flopcalc.convention import Convention
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks.options import option_text
+from flopcalc.report.changes import sizes, what_changed
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
 from flopcalc.targets import read_target
 
@@ -160,25 +161,6 @@ def _changes(record: dict[str, Any], shown: list[dict[str, Any]], differ: int, h
     return Table(columns, rows, end, "B - A, layer by layer", main=True)
 
 
-def what_changed(row: dict[str, Any]) -> str:
-    """In words: `conv -> spconv`, `out 64x56x56 -> 128x56x56`, `added: conv, out 64x56x56`."""
-    before, after = row["a"], row["b"]
-    if row["status"] in ("added", "removed"):
-        layer = after or before
-        return f"{row['status']}: {layer['type']}, out {_sizes(layer['out'])}"
-    pieces = [f"was {row['was']}"] if row["was"] else []
-    for key in row["changes"]:
-        if key == "type":
-            pieces.append(f"{before[key]} -> {after[key]}")
-        elif key in ("in", "out"):
-            pieces.append(f"{key} {_sizes(before[key])} -> {_sizes(after[key])}")
-    return "; ".join(pieces) or {"same": "equal"}.get(row["status"], f"{row['status']}: {after['type']}")
-
-
-def _sizes(shape: list[int]) -> str:
-    return "x".join(map(str, shape)) or "?"
-
-
 def _rows_for_csv(record: dict[str, Any], headline: str) -> Table:
     """One row for each layer, both sides beside each other."""
     kinds = ("type", "in", "out", "params", "cost")
@@ -191,7 +173,7 @@ def _rows_for_csv(record: dict[str, Any], headline: str) -> Table:
         for kind in kinds:
             for layer in (row["a"], row["b"]):
                 value = layer[kind] if layer else None
-                cells.append(_sizes(value) if isinstance(value, list) else value)
+                cells.append(sizes(value) if isinstance(value, list) else value)
         rows.append(cells)
     return Table(tuple(columns), rows, main=True)
 

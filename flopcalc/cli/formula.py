@@ -180,7 +180,7 @@ def _printed(record: dict[str, Any]) -> Iterable[str]:
 
 
 def _write_latex(record: dict[str, Any], output: str | None) -> None:
-    from flopcalc.cli.common import write_atomically
+    from flopcalc.files import write_atomically
     from flopcalc.report.formats import latex_text
 
     lines = [f"% {record['type']}", r"\begin{align}"]

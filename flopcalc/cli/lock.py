@@ -6,9 +6,9 @@ import click
 
 from flopcalc.budget.check import Check
 from flopcalc.budget.config import Config, find_config, read_config
-from flopcalc.budget.lock import locked, read_lock, write_lock
-from flopcalc.cli.common import write_atomically
-from flopcalc.errors import ExitCode, FlopcalcError
+from flopcalc.budget.lock import locked, may_overwrite, read_lock, write_lock
+from flopcalc.errors import ExitCode, FlopcalcError, clip
+from flopcalc.files import write_atomically
 
 
 @click.command("lock", epilog="Example: flopcalc lock --update")
@@ -21,33 +21,44 @@ def command(file: str | None, update: bool) -> int:
     control. One that is there and differs is written anew with --update only; without it the exit code is 1.
     """
     config = read_config(find_config(file))
-    text = _text(config)
     try:
-        before = read_lock(config.lock)
-    except FlopcalcError:
+        there = read_lock(config.lock) is not None
+    except FlopcalcError as error:
         # A broken lock file is what --update mends.
-        if not update:
+        if not update or error.code != "bad-lock":
             raise
-        before = None
-    if before is not None and _same(config.lock, text):
-        click.echo(f"{config.lock} is up to date: {len(config.targets)} targets")
+        there = True
+    text = _text(config)
+    told = f"{config.lock}: {len(config.targets):,} targets"
+    if there and _same(config.lock, text):
+        click.echo(f"up to date, {told}")
         return ExitCode.OK
-    if before is not None and not update:
+    if there and not update:
         click.echo(f"{config.lock} differs from what there is now; nothing was written", err=True)
         click.echo("`flopcalc check --locked` shows the difference, `flopcalc lock --update` accepts it", err=True)
         return ExitCode.CHECK_FAILED
-    write_atomically(config.lock, text)
-    click.echo(f"wrote {config.lock}: {len(config.targets)} targets")
+    if not may_overwrite(config.lock):
+        raise FlopcalcError(
+            "not-a-lock", f"{clip(config.lock)} is no lock file of flopcalc; nothing was written",
+            "name another file by lock:, or remove it",
+        )  # fmt: skip
+    try:
+        write_atomically(config.lock, text)
+    except FlopcalcError as error:
+        raise FlopcalcError(error.code, error.message, "lock: names a file in a folder that is there") from None
+    click.echo(f"wrote {told}")
     return ExitCode.OK
 
 
 def _text(config: Config) -> str:
     check = Check(config, None)
     targets = [locked(check.of(spec.name)) for spec in config.targets]
-    forms = [] if config.formulas is None else import_module("flopcalc.budget.formulas").formulas(config.formulas)
-    return write_lock(targets, forms, config.dtype)
+    if config.formulas is None:
+        return write_lock(targets, [], config.dtype)
+    present = import_module("flopcalc.budget.formulas").formulas(config)
+    return write_lock(targets, [one.formula for one in present], config.dtype)
 
 
 def _same(path: str, text: str) -> bool:
-    with open(path, encoding="utf-8") as file:
-        return file.read() == text
+    with open(path, "rb") as file:
+        return file.read().replace(b"\r\n", b"\n") == text.encode("utf-8", "surrogatepass")

@@ -4,7 +4,7 @@ import json
 
 import click
 
-from flopcalc.cli.common import write_atomically
+from flopcalc.files import write_atomically
 from flopcalc.networks.schema import network_schema
 
 

@@ -99,6 +99,11 @@ def load_module(target: str, settings: Mapping[str, Any]) -> Loaded:
     else:
         source = _file(place) if place.endswith(".py") else _importable(place)
         found = _attribute(source, place, attribute)
+    return load_object(found, target, settings)
+
+
+def load_object(found: Any, target: str, settings: Mapping[str, Any]) -> Loaded:
+    """The nn.Module that an object is, or builds. target: what errors call it. Raises FlopcalcError."""
     if isinstance(found, nn.Module):
         if settings:
             why = f"{target} is a module that is already built: --set has nobody to go to"

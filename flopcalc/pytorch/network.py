@@ -16,7 +16,7 @@ from flopcalc.networks.network import INPUT, Layer, Network, Uncounted
 from flopcalc.networks.replace import Replacement
 from flopcalc.pytorch.convolutions import MARK
 from flopcalc.pytorch.hooks import Count, Shapes, count
-from flopcalc.pytorch.load import Loaded, load_module, place_of, visiting
+from flopcalc.pytorch.load import Loaded, load_module, load_object, place_of, visiting
 from flopcalc.pytorch.rules import Work
 from flopcalc.pytorch.surgery import replace
 
@@ -150,14 +150,28 @@ def read_target(
     """
     with visiting(target):
         loaded = load_module(target, settings)
-        try:
-            plain = counted_network(loaded.module, inputs, batch, name=target, options=settings)
-            return plain, _replaced(loaded, plain, inputs, plan) if plan else None
-        except (KeyboardInterrupt, FlopcalcError):
-            raise
-        except BaseException as error:
-            why = f"the forward pass of {target} failed: {type(error).__name__}: {reason(error)}"
-            raise FlopcalcError("uncountable-module", why, "see the traceback with --debug") from error
+        return _counted(loaded, target, settings, inputs, batch, plan)
+
+
+def read_object(
+    found: Any, settings: Mapping[str, Any], inputs: Sequence[Input], batch: int = 1, plan: Plan | None = None
+) -> tuple[Network, Replacement | None]:
+    """As `read_target`, of a module, a class or a function that is there already. A module is left as it is."""
+    name = getattr(found, "__name__", type(found).__name__)
+    return _counted(load_object(found, name, settings), name, settings, inputs, batch, plan)
+
+
+def _counted(
+    loaded: Loaded, name: str, settings: Mapping[str, Any], inputs: Sequence[Input], batch: int, plan: Plan | None
+) -> tuple[Network, Replacement | None]:
+    try:
+        plain = counted_network(loaded.module, inputs, batch, name=name, options=settings)
+        return plain, _replaced(loaded, plain, inputs, plan) if plan else None
+    except (KeyboardInterrupt, FlopcalcError):
+        raise
+    except BaseException as error:
+        why = f"the forward pass of {name} failed: {type(error).__name__}: {reason(error)}"
+        raise FlopcalcError("uncountable-module", why, "see the traceback with --debug") from error
 
 
 def _replaced(loaded: Loaded, plain: Network, inputs: Sequence[Input], plan: Plan) -> Replacement:

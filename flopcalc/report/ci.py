@@ -4,10 +4,14 @@ Each takes the record `flopcalc/check/1` and computes nothing.
 """
 
 import json
+import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
+from urllib.parse import quote
 from xml.sax.saxutils import escape, quoteattr
 
+from flopcalc.report.changes import what_changed
+from flopcalc.report.check import told, told_difference, told_formula
 from flopcalc.report.document import people
 
 Record = dict[str, Any]
@@ -31,47 +35,48 @@ class Result(NamedTuple):
 
 
 def results(record: Record) -> Iterator[Result]:
-    """Everything that was checked, one by one."""
+    """Everything that was checked, one by one; closed forms that are as locked as one."""
     for row in record["rows"]:
         message = "" if row["ok"] else told(row)
-        yield Result("limit", row["target"], row["limit"], message, row["file"], row["line"])
+        name = f"{row['limit']} [{row['name']}]" if row["name"] else row["limit"]
+        yield Result("limit", row["target"], name, message, row["file"], row["line"])
     for one in record["differences"]:
-        yield Result("locked", one["target"], "as locked", told_difference(one), one["file"], one["line"])
+        yield Result("locked", one["target"], "as locked", _with_layers(one), one["file"], one["line"])
+    if record["counts"]["targets"]:
+        different = {one["target"] for one in record["differences"]}
+        for name in record["targets"]:
+            if name not in different:
+                yield Result("locked", name, "as locked", "", record["file"], 0)
     for one in record["formulas"]:
-        yield Result("formula", one["operator"], one["kind"], told_formula(one), record["file"], 0)
+        yield Result("formula", one["operator"], one["kind"], told_formula(one), record["lock"] or "", 0)
+    same = record["counts"]["formulas"] - len(record["formulas"])
+    if same:
+        yield Result("formula", "formulas", f"{same} as locked", "", record["lock"] or "", 0)
 
 
-def told(row: Record) -> str:
-    """A limit that is broken, in one line."""
-    where = f" of {row['name']}" if row["name"] else ""
-    relative = f" ({row['relative']:+.1%})" if row["relative"] is not None else ""
-    return (
-        f"{row['target']}: {row['quantity']}{where} is {_number(row['actual'])}, the limit is {_number(row['bound'])} "
-        f"({row['limit']}): {'+' if row['excess'] > 0 else ''}{_number(row['excess'])}{relative}"
-    )
+# Of a difference so many layers go into a message.
+_LAYERS = 10
 
 
-def told_difference(one: Record) -> str:
-    """A target that is not as locked, in one line."""
-    if one["locked"] is None:
-        return f"{one['target']} is not in the lock file"
-    if one["now"] is None:
-        return f"{one['target']} is in the lock file, and no longer a target"
-    changed = [f"{kind} {_number(one['locked'][kind])} -> {_number(one['now'][kind])}"
-               for kind, value in one["difference"].items() if value]  # fmt: skip
-    return f"{one['target']}: {', '.join(changed) or 'its layers changed, the sums did not'}"
+def _with_layers(one: Record) -> str:
+    rows = [row for row in one["layers"] if row["status"] != "renamed"]
+    lines = [told_difference(one)]
+    for row in rows[:_LAYERS]:
+        deltas = [f"{kind} {people(row['difference'][kind], 'difference')}"
+                  for kind in ("params", "macs") if row["difference"][kind]]  # fmt: skip
+        lines.append(f"{row['name']}: {', '.join([what_changed(row), *deltas])}")
+    if len(rows) > _LAYERS:
+        lines.append(f"and {len(rows) - _LAYERS:,} more")
+    return "\n".join(lines)
 
 
-def told_formula(one: Record) -> str:
-    """A closed form that is not as locked, in one line."""
-    name = f"{one['kind']} of {one['operator']}"
-    if one["locked"] is None or one["now"] is None:
-        return f"{name}: {'not in the lock file' if one['locked'] is None else 'no longer there'}"
-    return f"{name}: now - locked = {one['difference']}"
-
-
-def _number(value: float) -> str:
-    return people(value) if isinstance(value, int) else f"{value:.4g}"
+def _relative(file: str, root: str | None) -> str:
+    """A path as the machine knows it: from the root of the checkout, with slashes."""
+    if root and os.path.isabs(root):
+        from_root = os.path.relpath(os.path.abspath(file), root)
+        if not from_root.startswith(".."):
+            file = from_root
+    return os.path.normpath(file).replace("\\", "/")
 
 
 def to_github(record: Record) -> str:
@@ -79,11 +84,11 @@ def to_github(record: Record) -> str:
     lines = []
     for one in results(record):
         if one.message:
-            place = f"file={_property(one.file)}" + (f",line={one.line}" if one.line else "")
+            file = _relative(one.file, os.environ.get("GITHUB_WORKSPACE"))
+            place = f"file={_property(file)}" + (f",line={one.line}" if one.line else "")
             lines.append(f"::error {place},title={_property(f'flopcalc: {_RULES[one.rule]}')}::{_data(one.message)}")
-    count = sum(1 for _ in results(record))
     summary = f"flopcalc: {record['checked']} checked, {record['failed']} failed"
-    return "\n".join([*lines, f"::notice title=flopcalc::{summary}" if count and not lines else summary]) + "\n"
+    return "\n".join([*lines, summary if lines else f"::notice title=flopcalc::{summary}"]) + "\n"
 
 
 def _data(text: str) -> str:
@@ -106,8 +111,8 @@ def to_junit(record: Record) -> str:
     for one in found:
         head = f"    <testcase classname={quoteattr(_plain(one.group))} name={quoteattr(_plain(one.name))}"
         if one.message:
-            message = _plain(one.message)
-            lines += [f"{head}>", f"      <failure message={quoteattr(message)}>{escape(message)}</failure>",
+            message = quoteattr(_plain(one.message.split("\n", 1)[0]))
+            lines += [f"{head}>", f"      <failure message={message}>{escape(_plain(one.message))}</failure>",
                       "    </testcase>"]  # fmt: skip
         else:
             lines.append(f"{head}/>")
@@ -116,7 +121,7 @@ def to_junit(record: Record) -> str:
 
 def _plain(text: str) -> str:
     """Text that XML can hold."""
-    return "".join(letter for letter in text if letter.isprintable())
+    return "".join(letter for letter in text if letter.isprintable() or letter == "\n")
 
 
 def to_sarif(record: Record) -> str:
@@ -137,7 +142,7 @@ def to_sarif(record: Record) -> str:
                 "locations": [
                     {
                         "physicalLocation": {
-                            "artifactLocation": {"uri": one.file.replace("\\", "/")},
+                            "artifactLocation": {"uri": quote(_relative(one.file, os.getcwd()))},
                             "region": {"startLine": max(one.line, 1)},
                         }
                     }

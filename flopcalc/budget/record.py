@@ -1,0 +1,94 @@
+"""A whole check as plain data: the JSON contract `flopcalc/check/1`."""
+
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
+
+from flopcalc.analysis.diff import match_layers, match_row
+from flopcalc.budget.check import Check
+from flopcalc.budget.config import Config, find_config, read_config
+from flopcalc.budget.limits import KINDS
+from flopcalc.budget.lock import Lock, Locked, locked, read_lock
+from flopcalc.errors import FlopcalcError
+
+Record = dict[str, Any]
+
+
+def check_record(file: str | None, *, with_lock: bool = False, with_formulas: bool = False) -> Record:
+    """Everything that `flopcalc check` knows, ready for JSON. Raises FlopcalcError."""
+    config = read_config(find_config(file))
+    lock = read_lock(config.lock)
+    if lock is None and (with_lock or with_formulas):
+        raise FlopcalcError("no-lock", f"there is no lock file {config.lock}", "write it with `flopcalc lock`")
+    check = Check(config, lock.targets if lock else None)
+    rows = list(check.rows())
+    targets = [check.of(spec.name) for spec in config.targets]
+    differences = list(_differences(check, config, lock)) if with_lock and lock else []
+    forms = _formulas(config, lock) if with_formulas and lock else []
+    gone = sum(one["now"] is None for one in differences)
+    checked = {
+        "limits": len(rows),
+        "targets": len(targets) + gone if with_lock else 0,
+        "formulas": len(forms),
+    }
+    wrong = [form for form in forms if not form["ok"]]
+    return {
+        "schema": "flopcalc/check/1",
+        "file": config.path,
+        "lock": config.lock if with_lock or with_formulas else None,
+        "dtype": config.dtype,
+        "checked": sum(checked.values()),
+        "failed": sum(not row["ok"] for row in rows) + len(differences) + len(wrong),
+        "counts": checked,
+        "rows": rows,
+        "targets": {one.name: {"what": one.what, **one.totals, "not_counted": list(one.uncounted)} for one in targets},
+        "differences": differences,
+        "formulas": wrong,
+    }
+
+
+def _differences(check: Check, config: Config, lock: Lock) -> Iterator[Record]:
+    """Targets that are not as they were locked, with their layers side by side."""
+    if lock.dtype != config.dtype:
+        why = f"{config.lock} measures traffic in {lock.dtype}, {config.path} in {config.dtype}"
+        raise FlopcalcError("stale-lock", why, "`flopcalc lock --update`")
+    for spec in config.targets:
+        found = difference(spec.name, lock.targets.get(spec.name), locked(check.of(spec.name)))
+        if found:
+            yield {**found, "file": spec.path, "line": spec.line}
+    for name, was in lock.targets.items():
+        if name not in check.specs:
+            yield {**_gone(name, was), "file": config.path, "line": 0}
+
+
+def difference(target: str, was: Locked | None, now: Locked) -> Record | None:
+    """What changed since it was locked; None where nothing did."""
+    if was == now:
+        return None
+    matches = match_layers(was.layers, now.layers) if was else []
+    return {
+        "target": target,
+        "locked": dict(was.totals) if was else None,
+        "now": dict(now.totals),
+        "what": [was.what if was else None, now.what],
+        "difference": {kind: now.totals[kind] - (was.totals[kind] if was else 0) for kind in (*KINDS, "uncounted")},
+        "equal": sum(match.status == "same" for match in matches),
+        "renamed": sum(match.status == "renamed" for match in matches),
+        "layers": [match_row(match) for match in matches if match.status != "same"],
+    }
+
+
+def _gone(target: str, was: Locked) -> Record:
+    less = {kind: -was.totals[kind] for kind in (*KINDS, "uncounted")}
+    return {"target": target, "locked": dict(was.totals), "now": None, "what": [was.what, None], "difference": less,
+            "equal": 0, "renamed": 0, "layers": []}  # fmt: skip
+
+
+def _formulas(config: Config, lock: Lock) -> list[Record]:
+    if config.formulas is None:
+        raise FlopcalcError(
+            "bad-config", f"{config.path} names no formulas to compare",
+            "write formulas: all, or a list of operators, and `flopcalc lock --update`",
+        )  # fmt: skip
+    algebra = import_module("flopcalc.budget.formulas")
+    return list(algebra.compare(lock.formulas, algebra.formulas(config)))

@@ -1,0 +1,34 @@
+"""Writing files whole or not at all."""
+
+import os
+
+from flopcalc.errors import FlopcalcError, clip
+
+
+def write_atomically(path: str, text: str) -> None:
+    """Write a file whole or not at all: to a neighbour first, then rename.
+
+    A link is followed; what is no regular file (a pipe, /dev/stdout) is written to directly.
+    """
+    try:
+        if os.path.isdir(path):
+            raise IsADirectoryError(21, "it is a folder")
+        if os.path.exists(path) and not os.path.isfile(path):
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text)
+            return
+        path = os.path.realpath(path)
+        folder, name = os.path.split(path)
+        beside = os.path.join(folder, f".{name}.{os.getpid()}.tmp")
+        try:
+            with open(beside, "w", encoding="utf-8") as file:
+                file.write(text)
+            os.replace(beside, path)
+        finally:
+            if os.path.exists(beside):
+                os.unlink(beside)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise FlopcalcError(
+            "unwritable-output", f"cannot write {clip(path)}: {why}", "give -o a file in a folder that you may write to"
+        ) from None

@@ -1,0 +1,23 @@
+"""The pytest plugin: the fixture `flopcalc`, and `--flopcalc-update`. Loads nothing until a test asks for it."""
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from flopcalc.testing import Costs
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--flopcalc-update` writes the snapshots of costs anew."""
+    group = parser.getgroup("flopcalc", "costs of models (flopcalc)")
+    group.addoption("--flopcalc-update", action="store_true", help="write the snapshots in __flopcalc__ anew")
+
+
+@pytest.fixture
+def flopcalc(request: pytest.FixtureRequest) -> "Costs":
+    """What models cost: assert_cost(model, input_shape, macs="<= 300M"), assert_unchanged(model, input_shape)."""
+    from flopcalc.testing import Costs
+
+    test = request.node.nodeid.partition("::")[2] or request.node.name
+    return Costs(str(request.path), test, bool(request.config.getoption("--flopcalc-update")))

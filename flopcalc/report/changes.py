@@ -1,0 +1,23 @@
+"""What changed in a layer, in words."""
+
+from typing import Any
+
+
+def what_changed(row: dict[str, Any]) -> str:
+    """In words: `conv -> spconv`, `out 64x56x56 -> 128x56x56`, `added: conv, out 64x56x56`."""
+    before, after = row["a"], row["b"]
+    if row["status"] in ("added", "removed"):
+        layer = after or before
+        return f"{row['status']}: {layer['type']}, out {sizes(layer['out'])}"
+    pieces = [f"was {row['was']}"] if row["was"] else []
+    for key in row["changes"]:
+        if key == "type":
+            pieces.append(f"{before[key]} -> {after[key]}")
+        elif key in ("in", "out"):
+            pieces.append(f"{key} {sizes(before[key])} -> {sizes(after[key])}")
+    return "; ".join(pieces) or {"same": "equal"}.get(row["status"], f"{row['status']}: {after['type']}")
+
+
+def sizes(shape: list[int]) -> str:
+    """64x56x56; ? where there is none."""
+    return "x".join(map(str, shape)) or "?"

@@ -1,0 +1,168 @@
+"""The result of a check for people. Takes the record `flopcalc/check/1` and computes nothing."""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+from flopcalc.report.changes import what_changed
+from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
+
+Record = dict[str, Any]
+# Of a large difference so many layers are shown.
+_SHOWN = 30
+
+
+def check_document(record: Record, for_csv: bool = False) -> Document:
+    """Limits by target, what is not as locked, and a summary."""
+    blocks: list[Table | Facts | Lines] = []
+    if for_csv:
+        blocks.append(_limits_for_csv(record["rows"]))
+    for target, rows in groupby(record["rows"], key=lambda row: str(row["target"])):
+        blocks.append(_limits(target, list(rows)))
+    for one in record["differences"]:
+        blocks += difference_blocks(one)
+    if record["formulas"]:
+        blocks.append(Lines("Closed forms that are not as locked", list(_forms(record["formulas"]))))
+    blocks.append(Facts(list(_summary(record))))
+    if lines := list(_not_counted(record)):
+        blocks.append(Lines("Not counted: kernels without a rule, which add nothing", lines))
+    verdict = f"{record['failed']} of {record['checked']} failed" if record["failed"] else "fine"
+    return Document(f"{record['file']}: {verdict}", blocks, record)
+
+
+def _limits(target: str, rows: list[Record]) -> Table:
+    columns = (Column("limit", "text"), Column("actual"), Column("allowed"), Column("by", "text"), Column("", "name"))
+    cells: list[list[Cell]] = []
+    for row in rows:
+        limit = row["limit"] + (f" [{row['name']}]" if row["name"] else "")
+        verdict = "ok" if row["ok"] else "EXCEEDED"
+        cells.append([limit, amount(row["actual"]), amount(row["bound"]), by_how_much(row), verdict])
+    return Table(columns, cells, title=target)
+
+
+def _limits_for_csv(rows: list[Record]) -> Table:
+    keys = ("target", "limit", "name", "quantity", "actual", "bound", "excess", "relative", "ok")
+    return Table(
+        tuple(Column(key, "text") for key in keys),
+        [[row[key] if key != "ok" else str(row[key]).lower() for key in keys] for row in rows],
+        main=True,
+    )
+
+
+def amount(value: float) -> str:
+    """A number of the record; a large one that is not whole (0.7 * baseline) with one digit behind the point."""
+    return f"{value:,.1f}" if isinstance(value, float) and 1000 <= abs(value) < 10**15 else people(value)
+
+
+def by_how_much(row: Record) -> str:
+    """`+3,612,672 (+0.4%)`: by how much the actual value is beyond its limit, or below it."""
+    excess = f"{'+' if row['excess'] > 0 else ''}{amount(row['excess'])}"
+    return excess if row["relative"] is None else f"{excess} ({row['relative']:+.1%})"
+
+
+def told(row: Record) -> str:
+    """A limit that is broken, in one line."""
+    return f"{row['target']}: {told_limit(row)}"
+
+
+def told_limit(row: Record) -> str:
+    """The same, where the target is clear."""
+    where = f" of {row['name']}" if row["name"] else ""
+    return (
+        f"{row['quantity']}{where} is {amount(row['actual'])}, the limit is {amount(row['bound'])} "
+        f"({row['limit']}): {by_how_much(row)}"
+    )
+
+
+def told_difference(one: Record) -> str:
+    """A target that is not as locked, in one line."""
+    if one["locked"] is None:
+        return f"{one['target']} is not in the lock file"
+    if one["now"] is None:
+        return f"{one['target']} is in the lock file, and no longer a target"
+    changed = [f"{kind} {people(one['locked'][kind])} -> {people(one['now'][kind])}"
+               for kind, value in one["difference"].items() if value]  # fmt: skip
+    return f"{one['target']}: {', '.join(changed) or _without_sums(one)}"
+
+
+def _without_sums(one: Record) -> str:
+    """What changed where the sums did not."""
+    rest = [row for row in one["layers"] if row["status"] != "renamed"]
+    if not one["layers"]:
+        before, after = one["what"]
+        return f"it was {before}, and is {after}" if before != after else "its layers stand in other stages"
+    return "its layers changed, the sums did not" if rest else f"{one['renamed']:,} layers renamed, nothing else"
+
+
+def told_formula(one: Record) -> str:
+    """A closed form that is not as locked, in one line."""
+    name = f"{one['kind']} of {one['operator']}"
+    if one["locked"] is None or one["now"] is None:
+        return f"{name}: {'not in the lock file' if one['locked'] is None else 'locked, and no longer there'}"
+    return f"{name}: now - locked = {one['difference']}"
+
+
+def difference_blocks(one: Record, title: str = "Not as locked") -> Iterator[Table | Lines]:
+    """A target that is not as locked: what it was and is, and its layers side by side."""
+    lines = [told_difference(one)]
+    before, after = one["what"]
+    if before and after and before != after and any(one["difference"].values()):
+        lines += [f"was {before}", f"is {after}"]
+    yield Lines(title, lines)
+    if one["layers"]:
+        yield _layers(one)
+
+
+def _layers(one: Record) -> Table:
+    columns = (Column("layer", "text"), Column("what", "text"), Column("params", "difference"),
+               Column("MACs", "difference"))  # fmt: skip
+    layers = [row for row in one["layers"] if row["status"] != "renamed"]
+    renamed = [row for row in one["layers"] if row["status"] == "renamed"]
+    rows: list[list[Cell]] = [[row["name"], what_changed(row), *_deltas([row])] for row in layers[:_SHOWN]]
+    if len(layers) > _SHOWN:
+        rows.append([f"{len(layers) - _SHOWN:,} more", "", *_deltas(layers[_SHOWN:])])
+    end: list[list[Cell]] = []
+    if renamed:
+        example = f"{renamed[0]['was']} -> {renamed[0]['name']}"
+        shown = example if len(renamed) == 1 else f"{example}, ..."
+        end.append([f"{len(renamed):,} renamed", shown, *_deltas(renamed)])
+    if one["equal"]:
+        end.append([f"{one['equal']:,} equal", "", 0, 0])
+    total = one["difference"]
+    end.append(["total", "", total["params"], total["macs"]])
+    return Table(columns, rows, end, title=f"{one['target']}: now - before")
+
+
+def _deltas(rows: Sequence[Record]) -> list[Cell]:
+    return [sum(row["difference"][kind] for row in rows) for kind in ("params", "macs")]
+
+
+def _forms(forms: list[Record]) -> Iterator[str]:
+    for one in forms:
+        yield told_formula(one)
+        if one["locked"]:
+            yield f"locked: {one['locked']}"
+        if one["now"]:
+            yield f"now: {one['now']}"
+
+
+def _summary(record: Record) -> Iterator[tuple[str, str]]:
+    counts, rows = record["counts"], record["rows"]
+    if counts["limits"]:
+        broken = sum(not row["ok"] for row in rows)
+        yield "limits", f"{len(rows) - broken:,} kept, {broken:,} exceeded" if broken else f"{len(rows):,} kept"
+    for key, what in (("targets", "differences"), ("formulas", "formulas")):
+        if counts[key]:
+            wrong = len(record[what])
+            yield key, f"{counts[key]:,}, {f'{wrong:,} not as locked' if wrong else 'all as locked'}"
+    if record["differences"] or record["formulas"]:
+        yield "if wanted", "`flopcalc lock --update` accepts what is there now"
+    if not record["checked"]:
+        yield "targets", f"{len(record['targets']):,} without limits; --locked compares them with the lock file"
+
+
+def _not_counted(record: Record) -> Iterator[str]:
+    for name, target in record["targets"].items():
+        for one in target["not_counted"]:
+            times = "once" if one["count"] == 1 else f"{one['count']:,} times"
+            yield f"{name}: {one['op']} in {one['module']}, {times}"
