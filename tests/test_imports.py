@@ -18,6 +18,8 @@ COMMANDS = [
     ["diff", "resnet50", "resnet50 --replace spconv"],
     ["compare", "conv", "ghost", "--cin", "64"],
     ["list"],
+    ["reproduce", "spconv"],
+    ["errata", "ghost"],
     ["--help"],
     ["formula", "--help"],
     ["verify", "--help"],
@@ -105,6 +107,7 @@ ORDER = [
     ["registry"],
     ["composed"],
     ["networks", "api"],
+    ["published"],
     ["analysis"],
     ["report"],
     ["cli"],
@@ -112,7 +115,7 @@ ORDER = [
 
 
 def test_imports_point_one_way() -> None:
-    """errors, arith -> ... -> operators -> registry -> networks -> analysis -> report -> cli."""
+    """errors, arith -> ... -> operators -> registry -> networks -> published -> analysis -> report -> cli."""
     rank = {name: index for index, names in enumerate(ORDER) for name in names}
     package = ROOT / "flopcalc"
     checked = 0
