@@ -54,7 +54,8 @@ def document(
 
 
 def _counts(counts: dict[str, int]) -> str:
-    return ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
+    many = {"agrees": "agree", "differs": "differ"}
+    return ", ".join(f"{count} {many.get(verdict, verdict)}" for verdict, count in counts.items() if count)
 
 
 def _flat(rows: Rows) -> Table:
