@@ -11,15 +11,18 @@ from pathlib import Path
 
 import click
 
-from flopcalc import networks, registry
+from flopcalc import networks, published, registry
 from flopcalc.analysis.equations import GIVES_TEXT
+from flopcalc.analysis.reproduce import compare, reproduce_record
 from flopcalc.cli.main import COMMANDS, cli
+from flopcalc.cli.reproduce import document
 from flopcalc.convention import CONVENTIONS
 from flopcalc.networks.derive import read_network_file
 from flopcalc.networks.options import option_text
 from flopcalc.networks.schema import network_schema
 from flopcalc.operator import Operator
 from flopcalc.provenance import STATUS_TEXT
+from flopcalc.report.formats import to_markdown
 
 ROOT = Path(__file__).parent.parent
 NOTE = "<!-- Written by docs/generate.py; edit the code instead. -->\n"
@@ -119,10 +122,20 @@ def schema_file() -> str:
     return json.dumps(network_schema(), indent=1) + "\n"
 
 
+def published_page() -> str:
+    """Every printed figure beside ours."""
+    sources = [published.load(name) for name in published.names()]
+    record = reproduce_record(compare(figure) for source in sources for figure in source.figures)
+    text = to_markdown(document(record, sources))
+    intro = "As `flopcalc reproduce` prints it. [adding-a-table.md](adding-a-table.md) tells how a table is written."
+    return f"# Papers' tables\n\n{NOTE}\n{intro}\n\n{text}"
+
+
 PAGES = {
     "docs/cli.md": cli_page,
     "docs/operators.md": operators_page,
     "docs/shipped-networks.md": networks_page,
+    "docs/published.md": published_page,
     "configs/network.schema.json": schema_file,
 }
 

@@ -12,12 +12,11 @@ from typing import Any
 
 from flopcalc import registry
 from flopcalc.cost import Part
-from flopcalc.errors import FlopcalcError, clip, unknown_name
-from flopcalc.expression import evaluate
+from flopcalc.errors import FlopcalcError, clip
 from flopcalc.geometry import Geometry
 from flopcalc.operator import Derived, Named, Operator, Param, Policy, Rule, spatial
 from flopcalc.provenance import Paper
-from flopcalc.yamlfile import Map, line_of, read_file
+from flopcalc.yamlfile import File, Map, read_file
 
 _TOP = ("name", "title", "family", "paper", "options", "derived", "needs", "parts")
 _OPTION = ("kind", "default", "help", "least", "most", "choices")
@@ -28,55 +27,20 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _SHAPE = ("c_in", "c_out", "h", "w", "h_out", "w_out", "k_h", "k_w", "groups", "n")
 
 
-class _File:
-    """A file being read: its name, for errors."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-
-    def error(self, where: Any, key: str | int | None, why: str, hint: str = "") -> FlopcalcError:
-        """The error at a line of this file."""
-        line = line_of(where, key)
-        place = f"{self.path}, line {line}" if line else self.path
-        hint = hint or "docs/composing.md describes the language, with an example"
-        return FlopcalcError("bad-operator-file", f"{place}: {why}", hint)
-
-    def keys(self, data: Any, where: Any, key: str | int | None, allowed: Iterable[str], what: str) -> Map:
-        """`data` as a mapping that has no key but the allowed ones."""
-        if not isinstance(data, Map):
-            raise self.error(where, key, f"{what} is {clip(data)}, not a mapping")
-        for name in data:
-            if name not in allowed:
-                known = list(allowed)
-                near = unknown_name("key", name, known, f"allowed here: {', '.join(known)}")
-                raise self.error(data, name, f"{what}: {near.message}", near.hint)
-        return data
-
-    def value(self, spec: Map, key: str, env: Mapping[str, Any]) -> Any:
-        """A number or an expression; exact."""
-        value = spec[key]
-        if not isinstance(value, str):
-            return value
-        try:
-            return evaluate(value, env)
-        except FlopcalcError as error:
-            names = f"names here: {', '.join(sorted(name for name in env if env[name] is not None))}"
-            raise self.error(spec, key, f"{key}: {error.message}", names) from None
-
-    def whole(self, spec: Map, key: str, env: Mapping[str, Any]) -> Any:
-        """As `value`; on numbers it must come out whole and not negative."""
-        value = self.value(spec, key, env)
-        pair = isinstance(value, list) and key in ("k", "stride", "padding", "dilation")
-        if value is None or isinstance(value, bool | float | str) or (isinstance(value, list | dict) and not pair):
-            raise self.error(spec, key, f"{key} is {clip(value)}, not a whole number")
-        if isinstance(value, int | Fraction) and (value.denominator != 1 or value < 0):
-            raise self.error(spec, key, f"{key} comes to {value}, not a whole number, 0 or more")
-        return int(value) if isinstance(value, Fraction) else value
+def _whole(file: File, spec: Map, key: str, env: Mapping[str, Any]) -> Any:
+    """As `file.value`; on numbers it must come out whole and not negative."""
+    value = file.value(spec, key, env)
+    pair = isinstance(value, list) and key in ("k", "stride", "padding", "dilation")
+    if value is None or isinstance(value, bool | float | str) or (isinstance(value, list | dict) and not pair):
+        raise file.error(spec, key, f"{key} is {clip(value)}, not a whole number")
+    if isinstance(value, int | Fraction) and (value.denominator != 1 or value < 0):
+        raise file.error(spec, key, f"{key} comes to {value}, not a whole number, 0 or more")
+    return int(value) if isinstance(value, Fraction) else value
 
 
 def read_operator(path: str) -> Operator:
     """The operator that a YAML file describes. Raises FlopcalcError (bad-operator-file)."""
-    file = _File(path)
+    file = File(path, "bad-operator-file", "docs/composing.md")
     data = file.keys(read_file(path, "operator"), None, None, _TOP, "an operator file")
     name = str(data.get("name") or os.path.basename(path).rsplit(".", 1)[0])
     if not _NAME.fullmatch(name):
@@ -115,7 +79,7 @@ def read_operator(path: str) -> Operator:
     )
 
 
-def _mapping(file: _File, data: Map, key: str) -> Map:
+def _mapping(file: File, data: Map, key: str) -> Map:
     found = data.get(key)
     if found is None:
         return Map()
@@ -124,7 +88,7 @@ def _mapping(file: _File, data: Map, key: str) -> Map:
     return found
 
 
-def _param(file: _File, data: Map, name: str) -> Param:
+def _param(file: File, data: Map, name: str) -> Param:
     spec = file.keys(data["options"][name], data["options"], name, _OPTION, f"option {name}")
     kind = spec.get("kind", "int")
     if kind not in ("int", "fraction", "bool", "choice") or "default" not in spec:
@@ -139,14 +103,14 @@ def _param(file: _File, data: Map, name: str) -> Param:
         raise file.error(spec, "default", error.message, error.hint) from None
 
 
-def _derived(file: _File, derived: Map, name: str) -> Derived:
+def _derived(file: File, derived: Map, name: str) -> Derived:
     def compute(g: Geometry, **named: Any) -> Any:
-        return file.whole(derived, name, _env(g, named))
+        return _whole(file, derived, name, _env(g, named))
 
     return Derived(name, compute, lambda g, named: str(derived[name]))
 
 
-def _rule(file: _File, data: Map, index: int) -> Rule:
+def _rule(file: File, data: Map, index: int) -> Rule:
     needs = data["needs"]
     if not isinstance(needs, list):
         raise file.error(data, "needs", "needs is a list of {rule: ..., text: ..., hint: ...}")
@@ -161,7 +125,7 @@ def _rule(file: _File, data: Map, index: int) -> Rule:
     return Rule(text, check, str(spec.get("hint") or "choose another shape or other options"))
 
 
-def _paper(file: _File, data: Map, name: str) -> Paper:
+def _paper(file: File, data: Map, name: str) -> Paper:
     if "paper" not in data:
         return Paper(name, (), str(data.get("title") or name), os.path.basename(file.path), None)
     spec = file.keys(data["paper"], data, "paper", Paper._fields, "paper")
@@ -170,7 +134,7 @@ def _paper(file: _File, data: Map, name: str) -> Paper:
     return Paper(**{**blank, **fields})
 
 
-def _piece(file: _File, parts: Any, index: int) -> tuple[str, Map]:
+def _piece(file: File, parts: Any, index: int) -> tuple[str, Map]:
     item = parts[index]
     if not isinstance(item, Map) or len(item) != 1:
         raise file.error(parts, index, "each part is written `- name: {...}`")
@@ -192,12 +156,12 @@ def _env(g: Geometry, named: Named) -> dict[str, Any]:
 
 
 def _parts(
-    file: _File, name: str, spec: Map, g: Geometry, env: Mapping[str, Any], source: str, grid: tuple[Any, Any]
+    file: File, name: str, spec: Map, g: Geometry, env: Mapping[str, Any], source: str, grid: tuple[Any, Any]
 ) -> tuple[list[Part], tuple[Any, Any]]:
     """The parts of one entry, and the grid that it ends on."""
     after = () if source == "input" else (source,)
     if "op" not in spec:
-        counts = {key: file.whole(spec, key, env) for key in _COUNTS if key in spec}
+        counts = {key: _whole(file, spec, key, env) for key in _COUNTS if key in spec}
         return [Part(name, "other", **counts, after=after)], grid
     operator = registry.get(str(spec["op"]))
     try:
@@ -221,14 +185,14 @@ def _parts(
     return [Part(name, work, **sums, steps=cost.steps, after=after)], (out[1], out[2])
 
 
-def _setting(file: _File, param: Param, spec: Map, env: Mapping[str, Any]) -> Any:
+def _setting(file: File, param: Param, spec: Map, env: Mapping[str, Any]) -> Any:
     value = spec[param.name]
     is_text = isinstance(value, str) and value not in param.choices and param.kind != "ints"
     return file.value(spec, param.name, env) if is_text else value
 
 
 def _shape(
-    file: _File,
+    file: File,
     operator: Operator,
     spec: Map,
     g: Geometry,
@@ -239,7 +203,7 @@ def _shape(
     def size(key: str, default: Any) -> Any:
         if key not in spec:
             return default
-        value = file.whole(spec, key, env)
+        value = _whole(file, spec, key, env)
         return tuple(value) if isinstance(value, list) else value
 
     c_in, c_out = size("c_in", g.c_in), size("c_out", g.c_out)

@@ -6,9 +6,10 @@ beside them. They differ in what they leave out, not only by a factor of two.
 """
 
 from collections.abc import Callable
+from math import isqrt
 from typing import NamedTuple
 
-from flopcalc.arith import Dim
+from flopcalc.arith import Dim, elementwise
 from flopcalc.cost import Cost, Part
 from flopcalc.errors import unknown_name
 
@@ -54,13 +55,14 @@ def _thop(part: Part, n: Dim) -> Dim:
 
 
 def _thop_2019(part: Part, n: Dim) -> Dim:
-    # A linear layer: one multiplication per weight and the additions between them; no bias.
+    # A linear layer: one multiplication per weight and the additions between them; no bias. Maximum
+    # pooling is free. A window of k x k, given as one number, counts k additions and a division.
+    if part.work == "avgpool":
+        return elementwise(isqrt, part.adds * part.other) + part.other
     extra = {
         "conv": part.adds,
         "linear": part.macs - part.activations,
         "norm": 2 * (part.adds + part.muls),
-        "maxpool": part.other,
-        "avgpool": part.adds + part.other,
         "gap": part.adds + part.other,
     }
     return part.macs + extra.get(part.work, 0)
@@ -99,7 +101,7 @@ _ALL = (
     Convention("thop", "thop 0.1.1: MACs + 4 per BatchNorm element + average pooling", _thop),
     Convention(
         "thop-2019",
-        "THOP of August to October 2019: as thop, + biases and all pooling windows, linear layers twice",
+        "THOP of August to October 2019: as thop, + biases and average pooling, linear layers twice",
         _thop_2019,
     ),
     Convention("torchinfo", "torchinfo 1.8: parameters x positions for convolutions, x batch otherwise", _torchinfo),

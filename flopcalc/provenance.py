@@ -49,21 +49,19 @@ class Evidence(NamedTuple):
     """A number that speaks for a correction, described so that it is computed whenever it is shown.
 
     what: what the number is. Exactly one of: expression (arithmetic on printed figures); operator, with
-    shape and options as `flopcalc.layer` takes them; network, with replace as on the command line.
-    field: what is taken of the layer or network: params, macs, macs_ratio or the name of a derived value.
+    shape and options as `flopcalc.layer` takes them.
+    field: what is taken of the layer: params, macs, macs_ratio or the name of a derived value.
     """
 
     what: str
     expression: str = ""
     operator: str = ""
     shape: Mapping[str, Any] = _NOTHING
-    network: str = ""
-    replace: str = ""
     field: str = ""
 
 
 class Erratum(NamedTuple):
-    """Something that a source gets wrong in words or figures (a wrong formula is an Equation).
+    """Something that a source gets wrong in words (a wrong formula is an Equation, a wrong figure is in its table).
 
     where: table, section or figure. printed, right: the statement as it stands and as it should.
     """

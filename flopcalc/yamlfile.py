@@ -7,12 +7,13 @@ files. Plain scalars follow YAML 1.2: `on`, `no` and `1:30` are text.
 """
 
 import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import yaml
 
-from flopcalc.errors import FlopcalcError, clip
+from flopcalc.errors import FlopcalcError, clip, unknown_name
+from flopcalc.expression import evaluate
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 40
@@ -43,6 +44,44 @@ def line_of(value: Any, key: str | int | None = None) -> int:
     if isinstance(value, Seq) and isinstance(key, int):
         return value.lines[key]
     return 0
+
+
+class File(NamedTuple):
+    """A file being read, for errors: its path, the code of its errors, and the page that describes its language."""
+
+    path: str
+    code: str
+    guide: str
+
+    def error(self, where: Any, key: str | int | None, why: str, hint: str = "") -> FlopcalcError:
+        """The error at a line of this file: that of `where`, or of its item `key`."""
+        line = line_of(where, key)
+        place = f"{self.path}, line {line}" if line else self.path
+        return FlopcalcError(
+            self.code, f"{place}: {why}", hint or f"{self.guide} describes the language, with an example"
+        )
+
+    def keys(self, data: Any, where: Any, key: str | int | None, allowed: Iterable[str], what: str) -> Map:
+        """`data` as a mapping that has no key but the allowed ones."""
+        if not isinstance(data, Map):
+            raise self.error(where, key, f"{what} is {clip(data)}, not a mapping")
+        for name in data:
+            if name not in allowed:
+                known = list(allowed)
+                near = unknown_name("key", name, known, f"allowed here: {', '.join(known)}")
+                raise self.error(data, name, f"{what}: {near.message}", near.hint)
+        return data
+
+    def value(self, spec: Map, key: str, env: Mapping[str, Any]) -> Any:
+        """What stands at a key: a number, or the exact value of an expression."""
+        value = spec[key]
+        if not isinstance(value, str):
+            return value
+        try:
+            return evaluate(value, env)
+        except FlopcalcError as error:
+            names = f"names here: {', '.join(sorted(name for name in env if env[name] is not None))}"
+            raise self.error(spec, key, f"{key}: {error.message}", names) from None
 
 
 def read_file(path: str, what: str = "file") -> Any:

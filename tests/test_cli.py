@@ -171,7 +171,7 @@ def test_verify_everything(run: Runner) -> None:
 
 
 @pytest.mark.parametrize("fmt", ["table", "json", "csv", "markdown", "latex", "html"])
-@pytest.mark.parametrize("command", ["layer", "compare", "model", "list"])
+@pytest.mark.parametrize("command", ["layer", "compare", "model", "list", "reproduce"])
 def test_every_format(command: str, fmt: str, run: Runner, tmp_path: Path) -> None:
     """On the terminal and into a file, the same content; the file ends in a newline."""
     arguments = {
@@ -179,6 +179,7 @@ def test_every_format(command: str, fmt: str, run: Runner, tmp_path: Path) -> No
         "compare": ["compare", "conv", "sic", "--cin", "64"],
         "model": ["model", "resnet50", "--replace", "ghost"],
         "list": ["list"],
+        "reproduce": ["reproduce", "hetconv"],
     }[command]
     shown = run(*arguments, "--format", fmt)
     assert shown.code == 0
@@ -274,6 +275,10 @@ BAD = {
     "formula too deep": (["formula", "compconv", "--set", "depth=64"], "depth 64"),
     "too large to build": (["verify", "conv", "--cin", str(10**30)], "cannot build"),
     "compare nothing": (["compare", "--cin", "8"], "OPERATOR"),
+    "reproduce an unknown paper": (["reproduce", "ghostnett"], "'ghostnett'"),
+    "reproduce an unknown verdict": (["reproduce", "--only", "right"], "'right'"),
+    "reproduce an absent file": (["reproduce", "./absent.yaml"], "cannot read"),
+    "errata of nothing": (["errata", "shiftnett"], "'shiftnett'"),
 }  # fmt: skip
 
 

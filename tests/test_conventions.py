@@ -110,7 +110,10 @@ def test_thop_2019_by_hand() -> None:
     assert fold(dsc.cost) == dsc.cost.macs + 4 * (4 + 8) * 25
     net = network("resnet50")
     pools = {one.name: fold(one.cost) for one in net.layers if "pool" in one.name}
-    assert pools == {"maxpool": 64 * 56 * 56 * 9, "avgpool": 2048 * (49 + 1)}
+    assert pools == {"maxpool": 0, "avgpool": 2048 * (49 + 1)}
+    # A pooling of 2 x 2: 2 additions and a division for each of its 16 x 12 x 12 outputs.
+    pool = next(part for part in layer("spconv", 16, hw=24, stride=2).cost if part.name == "pool")
+    assert convention.get("thop-2019").fold(pool, 1) == 3 * 16 * 12 * 12
 
 
 def test_unknown_convention() -> None:

@@ -19,6 +19,8 @@ COMMANDS = [
     ["compare", "conv", "ghost", "--cin", "64"],
     ["list"],
     ["check", "--locked"],
+    ["reproduce", "spconv"],
+    ["errata", "ghost"],
     ["--help"],
     ["formula", "--help"],
     ["verify", "--help"],
@@ -107,6 +109,7 @@ ORDER = [
     ["registry"],
     ["composed"],
     ["networks", "api"],
+    ["published"],
     ["analysis"],
     ["targets", "symbolic"],
     ["budget"],
@@ -117,7 +120,7 @@ ORDER = [
 
 
 def test_imports_point_one_way() -> None:
-    """errors, arith -> ... -> operators -> registry -> networks -> analysis -> report -> cli."""
+    """errors, arith -> ... -> operators -> registry -> networks -> published -> analysis -> report -> cli."""
     rank = {name: index for index, names in enumerate(ORDER) for name in names}
     package = ROOT / "flopcalc"
     checked = 0

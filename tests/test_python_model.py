@@ -221,7 +221,9 @@ def test_kinds_of_modules() -> None:
         "batchnorm": nn.BatchNorm2d(4),
         "layernorm": nn.LayerNorm(4),
         "global_avgpool": nn.AdaptiveAvgPool2d(1),
-        "AdaptiveAvgPool2d": nn.AdaptiveAvgPool2d(7),
+        "adaptive_avgpool": nn.AdaptiveAvgPool2d(7),
+        "upsample": nn.Upsample(scale_factor=2),
+        "Upsample": nn.Upsample(scale_factor=2, mode="bilinear"),
         "LSTM": nn.LSTM(4, 4),
     }
     assert {kind: kind_of(module) for kind, module in modules.items()} == {kind: kind for kind in modules}
@@ -317,6 +319,9 @@ class Base(BaseException): pass
 def base(): raise Base("deep")
 class Reads(nn.Module):
     def forward(self, x): return x if x.sum().item() > 0 else -x
+class Fails(nn.Module):
+    def forward(self, x): return self.absent(x)
+async def later(): return Net()
 class Leaves(nn.Module):
     def forward(self, x): raise SystemExit
 class Empty(nn.Module):
@@ -429,6 +434,8 @@ HOSTILE: dict[str, tuple[str, tuple[str, ...], str, str]] = {
     "unprintable error": ("{}:mute", (), "cannot be read", "--debug"),
     "base exception": ("{}:base", (), "Base: deep", "--debug"),
     "reads values": ("{}:Reads", (), "item", "reads values"),
+    "fails in the forward": ("{}:Fails", (), "has no attribute 'absent' (nets.py, line ", "--debug"),
+    "returns a coroutine": ("{}:later", (), "returned a coroutine", "return an nn.Module"),
     "leaves in the forward": ("{}:Leaves", (), "SystemExit", "--debug"),
     "missing file": ("absent.py:Net", (), "is not there", "path"),
     "missing module": ("nosuchmodule:Net", (), "'nosuchmodule'", "file"),

@@ -1,17 +1,17 @@
 """What the sources get wrong, each with its evidence computed now."""
 
-from collections.abc import Iterable, Iterator
-from fractions import Fraction
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from flopcalc import api, networks, registry
+from flopcalc import api
 from flopcalc.analysis.cases import cases
 from flopcalc.analysis.equations import GIVES_TEXT, quantity, read
-from flopcalc.analysis.layer import plain
+from flopcalc.analysis.layer import plain_value
+from flopcalc.analysis.reproduce import Comparison, compare, how, witnessed
 from flopcalc.expression import evaluate
-from flopcalc.networks.replace import replace_convolutions
 from flopcalc.operator import Operator
 from flopcalc.provenance import Equation, Evidence
+from flopcalc.published import Published
 
 Row = dict[str, Any]
 
@@ -25,6 +25,7 @@ def errata(operators: Iterable[Operator]) -> Iterator[Row]:
         for erratum in operator.errata:
             yield {
                 "operator": operator.name,
+                "source": None,
                 "paper": (erratum.paper or operator.paper).short,
                 "where": erratum.where,
                 "kind": "statement",
@@ -35,10 +36,48 @@ def errata(operators: Iterable[Operator]) -> Iterator[Row]:
             }
 
 
+def wrong_figures(sources: Iterable[Published]) -> Iterator[Row]:
+    """The figures of papers' tables that are wrong, those with one reason together."""
+    for source in sources:
+        found = [one for one in map(compare, source.figures_stated("wrong")) if one.verdict == "wrong"]
+        for why in dict.fromkeys(one.why for one in found):
+            yield _of_figures(source, why, [one for one in found if one.why == why])
+
+
+def _of_figures(source: Published, why: str, found: list[Comparison]) -> Row:
+    def each(text: Callable[[Comparison], str]) -> str:
+        """The text itself of one figure; of several, each with what it is of."""
+        shown = [(f"{one.figure.row}, {one.figure.quantity}", text(one)) for one in found]
+        return "; ".join(f"{what}: {text}" for what, text in shown) if len(found) > 1 else shown[0][1]
+
+    evidence = []
+    for one in found:
+        place = f"{one.figure.row}, {one.figure.quantity}"
+        evidence.append({"what": f"{place}: {how(one.figure.ours, one.figure.gives)}", "value": plain_value(one.value)})
+        for witness in one.figure.evidence:
+            fits = " (the printed digits)" if witness.fits else ""
+            value = plain_value(witnessed(one.figure, witness))
+            evidence.append({"what": f"{place}: {witness.what}{fits}", "value": value})
+    first = found[0].figure
+    tables = ", ".join(dict.fromkeys(one.figure.table for one in found))
+    return {
+        "operator": source.operator or None,
+        "source": source.key,
+        "paper": source.paper.short,
+        "where": f"table {tables}" + (f": {first.row}, {first.quantity}" if len(found) == 1 else ""),
+        "kind": "figure",
+        "printed": each(lambda one: one.figure.printed.text),
+        "right": each(lambda one: one.figure.printed.like(one.value or 0)),
+        "why": why,
+        "evidence": evidence,
+    }
+
+
 def _of_equation(operator: Operator, equation: Equation) -> Row:
     gives = GIVES_TEXT.get(equation.gives, equation.gives)
     return {
         "operator": operator.name,
+        "source": None,
         "paper": (equation.paper or operator.paper).short,
         "where": equation.label,
         "kind": equation.status,
@@ -67,18 +106,8 @@ def computed(evidence: Evidence) -> Any:
     """The number that an evidence describes."""
     if evidence.expression:
         return evaluate(evidence.expression, {})
-    if evidence.network:
-        network = networks.load(evidence.network)
-        if evidence.replace:
-            network = replace_convolutions(network, *registry.parse(evidence.replace)).network
-        return network.total(evidence.field)
     layer = api.layer(evidence.operator, **evidence.shape)
     if evidence.field.startswith("part:"):
         name = evidence.field.removeprefix("part:")
         return next(part.params for part in layer.cost if part.name == name)
     return quantity(layer, evidence.field)
-
-
-def plain_value(value: Any) -> Any:
-    """Ints stay exact; other fractions become the decimal that one compares with print."""
-    return round(float(value), 6) if isinstance(value, Fraction) and value.denominator != 1 else plain(value)

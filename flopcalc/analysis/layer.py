@@ -17,6 +17,11 @@ def plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
+def plain_value(value: Any) -> Any:
+    """As `plain`, but a fraction becomes the decimal that one compares with print."""
+    return round(float(value), 6) if isinstance(value, Fraction) and value.denominator != 1 else plain(value)
+
+
 def _pair(pair: tuple[int, int]) -> Any:
     return pair[0] if pair[0] == pair[1] else list(pair)
 

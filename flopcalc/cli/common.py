@@ -72,14 +72,23 @@ def _option(param: click.Parameter | None) -> str:
     return param.opts[0] if param else "the value"
 
 
-def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """--format, -o, --convention, --dtype: the same for every command that shows rows."""
+def output_only_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--format and -o, for commands whose numbers no convention changes."""
     options = (
         click.option(
             "--format", "fmt", type=click.Choice(FORMATS), default=None,
             help="How to write the result (default: table, or by the suffix of -o).",
         ),
         click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of the terminal."),
+    )  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--format, -o, --convention, --dtype: the same for every command that shows rows."""
+    options = (
         click.option(
             "--convention", "convention_name", metavar="NAME", default="macs", show_default=True,
             help=f"What the headline counts: {', '.join(convention.CONVENTIONS)}.",
@@ -91,7 +100,7 @@ def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )  # fmt: skip
     for option in reversed(options):
         command = option(command)
-    return command
+    return output_only_options(command)
 
 
 def shape_options(command: Callable[..., Any]) -> Callable[..., Any]:

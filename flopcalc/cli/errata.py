@@ -4,32 +4,54 @@ from typing import Any
 
 import click
 
-from flopcalc import registry
-from flopcalc.analysis.errata import errata
-from flopcalc.cli.common import FORMATS, emit
+from flopcalc import published, registry
+from flopcalc.analysis.errata import errata, wrong_figures
+from flopcalc.cli.common import emit, output_only_options
+from flopcalc.errors import unknown_name
+from flopcalc.operator import Operator
+from flopcalc.published import Published
 from flopcalc.report.document import Column, Document, Facts, Table, people
 
 
 @click.command("errata", epilog="Example: flopcalc errata compconv spconv")
-@click.argument("types", nargs=-1, metavar="[OPERATOR]...")
-@click.option("--format", "fmt", type=click.Choice(FORMATS), default=None, help="How to write the result.")
-@click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of the terminal.")
+@click.argument("types", nargs=-1, metavar="[OPERATOR|PAPER]...")
+@output_only_options
 def command(types: tuple[str, ...], fmt: str | None, output: str | None) -> None:
     """What the sources get wrong, with the evidence.
 
-    The printed form, the right one, and numbers that are computed as you ask. Without a name: all operators.
+    The printed form, the right one, and numbers that are computed as you ask: of the equations and
+    statements on operators, then of the figures in papers' tables. Names are operators, or papers as
+    `flopcalc reproduce` has them; without one: all.
     """
-    rows = list(errata(registry.get(name) for name in types or registry.names()))
+    operators, papers = _chosen(types)
+    rows = [*errata(operators), *wrong_figures(papers)]
     data = {"schema": "flopcalc/errata/1", "rows": rows}
     if fmt in ("csv", "latex"):
-        columns = ("operator", "paper", "where", "kind", "printed", "right")
+        columns = ("operator", "source", "paper", "where", "kind", "printed", "right")
         table = Table(
             tuple(Column(name, "text") for name in columns), [[row[name] for name in columns] for row in rows]
         )
         emit(Document("Errata", (table,), data), fmt, output)
         return
-    blocks = [Facts(_facts(row), f"{row['operator']}: {row['paper']}, {row['where']}") for row in rows]
+    blocks = [Facts(_facts(row), f"{row['operator'] or row['source']}: {row['paper']}, {row['where']}") for row in rows]
     emit(Document(f"{len(rows)} entries: what the sources get wrong, or leave open", blocks, data), fmt, output)
+
+
+def _chosen(names: tuple[str, ...]) -> tuple[list[Operator], list[Published]]:
+    """The operators and the sources of tables of these names; a name may stand for both."""
+    if not names:
+        return list(registry.every()), [published.load(name) for name in published.names()]
+    operators: list[Operator] = []
+    papers: list[Published] = []
+    for name in dict.fromkeys(names):
+        operator = registry.find(name) if not name.endswith((".yaml", ".yml")) else None
+        found = published.find(name)
+        if operator is None and not found:
+            known = [*registry.names(), *published.names()]
+            raise unknown_name("operator or paper", name, known, "`flopcalc list` and `flopcalc reproduce` show both")
+        operators += [operator] if operator else []
+        papers += found
+    return operators, list(dict.fromkeys(papers))
 
 
 def _facts(row: dict[str, Any]) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ import click
 
 from flopcalc import networks, registry
 from flopcalc.analysis.layer import inputs
-from flopcalc.cli.common import FORMATS, SHAPE_NAMES, emit, optional_shape_options, read_shape
+from flopcalc.cli.common import SHAPE_NAMES, emit, optional_shape_options, output_only_options, read_shape
 from flopcalc.errors import FlopcalcError
 from flopcalc.networks.options import plain_option
 from flopcalc.operator import Evaluation, Operator, Site
@@ -19,8 +19,7 @@ _EXAMPLE = "write for example flopcalc list --matching --cin 64"
 @click.argument("what", required=False, type=click.Choice(("operators", "networks")))
 @click.option("--matching", is_flag=True, help="Only what may stand for the convolution given by the shape options.")
 @optional_shape_options
-@click.option("--format", "fmt", type=click.Choice(FORMATS), default=None, help="How to write the result.")
-@click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of the terminal.")
+@output_only_options
 def command(what: str | None, matching: bool, fmt: str | None, output: str | None, **shape: Any) -> None:
     """The operators and networks that flopcalc knows.
 

@@ -23,6 +23,7 @@ COMMANDS = {
     "lock": "Write down the exact cost of every target, layer by layer.",
     "verify": "Confront formulas, prints and counts.",
     "list": "The operators and networks that flopcalc knows.",
+    "reproduce": "The papers' tables beside ours, digit by digit.",
     "errata": "What the sources get wrong, with the evidence.",
     "cite": "The papers behind operators, as text or BibTeX.",
     "schema": "The JSON Schema of network descriptions, for editors.",

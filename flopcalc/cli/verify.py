@@ -10,7 +10,7 @@ import click
 
 from flopcalc import networks, registry
 from flopcalc.analysis.cases import cases
-from flopcalc.cli.common import FORMATS, SHAPE_NAMES, emit, optional_shape_options, read_shape
+from flopcalc.cli.common import SHAPE_NAMES, emit, optional_shape_options, output_only_options, read_shape
 from flopcalc.errors import ExitCode, FlopcalcError, unknown_name
 from flopcalc.networks.replace import replace_convolutions
 from flopcalc.operator import Operator
@@ -26,8 +26,7 @@ Job = tuple[str, Callable[[], Iterable[dict[str, Any]]]]
 @click.argument("targets", nargs=-1, metavar="[OPERATOR|NETWORK]...")
 @optional_shape_options
 @click.option("--set", "settings", metavar="NAME=VALUE", multiple=True, help="An option of the one operator.")
-@click.option("--format", "fmt", type=click.Choice(FORMATS), default=None, help="How to write the result.")
-@click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of the terminal.")
+@output_only_options
 def command(
     targets: tuple[str, ...], settings: tuple[str, ...], fmt: str | None, output: str | None, **shape: Any
 ) -> int:

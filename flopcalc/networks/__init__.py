@@ -9,15 +9,20 @@ from flopcalc.networks.derive import read_network_file
 from flopcalc.networks.describe import read_description
 from flopcalc.networks.network import Network
 
-__all__ = ["Network", "load", "names"]
+__all__ = ["Network", "configs", "load", "names"]
 
 
-@lru_cache(maxsize=1)
-def folder() -> str:
-    """Where the shipped descriptions are: inside an installed package, beside it in a checkout."""
+@lru_cache
+def configs(name: str) -> str:
+    """Where shipped files of that sort are: inside an installed package, beside it in a checkout."""
     package = os.path.dirname(os.path.dirname(__file__))
-    inside = os.path.join(package, "configs", "networks")
-    return inside if os.path.isdir(inside) else os.path.join(os.path.dirname(package), "configs", "networks")
+    inside = os.path.join(package, "configs", name)
+    return inside if os.path.isdir(inside) else os.path.join(os.path.dirname(package), "configs", name)
+
+
+def folder() -> str:
+    """Where the shipped descriptions are."""
+    return configs("networks")
 
 
 def names() -> list[str]:

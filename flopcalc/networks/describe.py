@@ -10,7 +10,7 @@ options, and c, h, w of the input.
 
 import re
 from collections import ChainMap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from flopcalc.errors import FlopcalcError, clip, unknown_name
@@ -368,7 +368,17 @@ def read_description(
         options=options,
         mirrors=str(data.get("mirrors") or ""),
         source=source,
+        remarks=tuple(_loose_ends(reader.layers, output)),
     )
+
+
+def _loose_ends(layers: Sequence[Layer], output: str) -> Iterator[str]:
+    """What a reader should know of outputs that no layer takes: a network may have several, or a slip."""
+    used = {name for layer in layers for name in layer.inputs} | {output}
+    loose = [layer.name for layer in layers if layer.name not in used]
+    if loose:
+        shown = ", ".join(loose[:6]) + (", ..." if len(loose) > 6 else "")
+        yield f"{len(loose)} further outputs, which no layer takes: {shown}"
 
 
 def _input_shape(reader: _Reader, data: Map, given: tuple[int, ...] | None) -> Shape:

@@ -139,16 +139,5 @@ OPERATOR = Operator(
             ),
             paper=SLIDES,
         ),
-        Erratum(
-            where="ImageNet table, Ghost-ResNet-50 (s = 2) and (s = 4), parameters",
-            printed="13.0M and 6.5M",
-            right="13.95M and 8.15M, at the printed 2.2 and 1.2 GFLOPs",
-            evidence=(
-                Evidence("parameters, s = 2", network="resnet50", replace="ghost:s=2", field="params"),
-                Evidence("MACs, s = 2", network="resnet50", replace="ghost:s=2", field="macs"),
-                Evidence("parameters, s = 4", network="resnet50", replace="ghost:s=4", field="params"),
-                Evidence("MACs, s = 4", network="resnet50", replace="ghost:s=4", field="macs"),
-            ),
-        ),
     ),
 )  # fmt: skip

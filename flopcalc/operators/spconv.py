@@ -9,7 +9,7 @@ from flopcalc.cost import Part
 from flopcalc.geometry import Geometry
 from flopcalc.operator import Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule, Site
 from flopcalc.parts import INPUT
-from flopcalc.provenance import Equation, Erratum, Evidence, Paper
+from flopcalc.provenance import Equation, Paper
 from flopcalc.rules import ONE_GROUP, SAME_PADDING
 
 SPCONV = Paper(
@@ -161,33 +161,4 @@ OPERATOR = Operator(
         ),
     ),
     notes=_notes,
-    errata=(
-        Erratum(
-            where="CIFAR-10 VGG-16 table, Ghost",
-            printed="45.20 % of the FLOPs saved",
-            right="45.20 % is what is kept; 54.79 % is saved",
-            evidence=(Evidence("saved, from the table's own figures", expression="1 - 158 / 349.51"),),
-        ),
-        Erratum(
-            where="CIFAR-10 VGG-16 table, SPConv alpha = 1/2",
-            printed="66.24 % of the FLOPs saved",
-            right="66.16 %; 66.24 % is the share of parameters",
-            evidence=(Evidence("saved, from the table's own figures", expression="1 - 118.27 / 349.51"),),
-        ),
-        Erratum(
-            where="CIFAR-10 VGG-16 table, SPConv alpha = 1/16",
-            printed="55.14M FLOPs",
-            right="50.14M",
-            evidence=(
-                Evidence("the cost is linear in alpha: from the rows for 1/2 and 1/4, in millions",
-                         expression="79.34 - (1/4 - 1/16) * (118.27 - 79.34) / (1/4)"),
-            ),
-        ),
-        Erratum(
-            where="CIFAR-10 ResNet-20 table, SPConv alpha = 1/4",
-            printed="75.88 % of the FLOPs saved",
-            right="69.03 %",
-            evidence=(Evidence("saved, from the table's own figures", expression="1 - 12.89 / 41.62"),),
-        ),
-    ),
 )  # fmt: skip

@@ -118,6 +118,8 @@ def load_object(found: Any, target: str, settings: Mapping[str, Any]) -> Loaded:
     _check_arguments(target, found, settings)
     module = _build(target, found, settings)
     if not isinstance(module, nn.Module):
+        if inspect.iscoroutine(module):
+            module.close()
         inside = isinstance(module, list | tuple | dict) and any(
             isinstance(item, nn.Module) for item in (module.values() if isinstance(module, dict) else module)
         )
@@ -242,14 +244,19 @@ def _import_failed(target: str, error: BaseException) -> NoReturn:
 def _told(error: BaseException) -> str:
     """`ValueError: bad width (net.py, line 12)`: the last line of the traceback that is not a library's."""
     text = "it calls sys.exit" if isinstance(error, SystemExit) else f"{type(error).__name__}: {reason(error)}"
-    places, trace = [], error.__traceback__
+    return f"{text}{place_of(error)}"
+
+
+def place_of(error: BaseException | None) -> str:
+    """` (net.py, line 12)`: where in the user's code an error arose; nothing where that is not known."""
+    places, trace = [], error.__traceback__ if error else None
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename
         # Frames of the import system and of this package are nobody's fault.
         if os.path.isfile(file) and "site-packages" not in file and os.path.dirname(__file__) not in file:
             places.append(f"{os.path.basename(file)}, line {trace.tb_lineno}")
         trace = trace.tb_next
-    return f"{text} ({places[-1]})" if places else text
+    return f" ({places[-1]})" if places else ""
 
 
 # Finding and building -------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from flopcalc.networks.network import INPUT, Layer, Network, Uncounted
 from flopcalc.networks.replace import Replacement
 from flopcalc.pytorch.convolutions import MARK
 from flopcalc.pytorch.hooks import Count, Shapes, count
-from flopcalc.pytorch.load import Loaded, load_module, load_object, visiting
+from flopcalc.pytorch.load import Loaded, load_module, load_object, place_of, visiting
 from flopcalc.pytorch.rules import Work
 from flopcalc.pytorch.surgery import replace
 
@@ -43,6 +43,7 @@ _KINDS: dict[type[nn.Module], str] = {
     nn.Softmax: "softmax",
     nn.MaxPool2d: "maxpool",
     nn.AvgPool2d: "avgpool",
+    nn.PReLU: "prelu",
     nn.Embedding: "embedding",
 }
 # Convolutions: the kind without groups, one group for each channel, and any other number of groups.
@@ -64,7 +65,9 @@ def kind_of(module: nn.Module) -> str:
         groups, channels = module.groups, module.in_channels
         return plain if groups == 1 else depthwise if groups == channels == module.out_channels else grouped
     if isinstance(module, nn.AdaptiveAvgPool2d):
-        return "global_avgpool" if module.output_size in (1, (1, 1)) else cls.__name__
+        return "global_avgpool" if module.output_size in (1, (1, 1)) else "adaptive_avgpool"
+    if cls is nn.Upsample and module.mode == "nearest":
+        return "upsample"
     if MARK in module.__dict__:
         # A replacement knows what it is: spconv(alpha=1/4).
         return str(module.__dict__[MARK]).partition("(")[0]
@@ -115,7 +118,12 @@ def counted_network(
     except FlopcalcError as error:
         if error.code != "uncountable-module" or not error.hint.startswith("check the number"):
             raise
-        raise FlopcalcError(error.code, error.message, _wanted(module, inputs)) from error
+        cause = error.__cause__
+        about_inputs = isinstance(cause, RuntimeError | TypeError | ValueError | IndexError)
+        hint = "mend it, or see the traceback with --debug"
+        if about_inputs and not isinstance(cause, RecursionError):
+            hint = _wanted(module, inputs)
+        raise FlopcalcError(error.code, f"{error.message}{place_of(cause)}", hint) from error
     layers = _layers(module, counted, batch)
     return Network(
         name=name or type(module).__name__,

@@ -1,0 +1,101 @@
+"""`flopcalc reproduce`."""
+
+from collections.abc import Collection, Iterable
+from itertools import groupby
+from typing import Any
+
+import click
+
+from flopcalc import published
+from flopcalc.analysis.reproduce import FAILED, GOOD, VERDICTS, compare, reproduce_record
+from flopcalc.cli.common import emit, output_only_options
+from flopcalc.errors import ExitCode
+from flopcalc.published import Published
+from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
+
+Rows = list[dict[str, Any]]
+Block = Table | Facts | Lines
+
+_COLUMNS = ("table", "row", "quantity", "printed", "ours", "verdict")
+
+
+@click.command("reproduce", epilog="Example: flopcalc reproduce spconv --only wrong")
+@click.argument("papers", nargs=-1, metavar="[PAPER]...")
+@click.option(
+    "--only", "verdicts", type=click.Choice(tuple(VERDICTS)), multiple=True,
+    help="Only figures with this verdict; repeatable.",
+)  # fmt: skip
+@output_only_options
+def command(papers: tuple[str, ...], verdicts: tuple[str, ...], fmt: str | None, output: str | None) -> int:
+    """The papers' tables beside ours, digit by digit.
+
+    Every printed figure is computed as you ask. It agrees when ours rounds, or is cut, to the printed
+    digits. PAPER is a source, an operator, or the path of tables of your own; without one: all.
+    Exit code 1 when a figure neither agrees nor says why.
+    """
+    sources = list(dict.fromkeys(one for name in papers or published.names() for one in published.get(name)))
+    record = reproduce_record(compare(figure) for one in sources for figure in one.figures)
+    flat = fmt in ("csv", "latex") or (fmt is None and (output or "").endswith((".csv", ".tex")))
+    emit(document(record, sources, verdicts or tuple(VERDICTS), flat), fmt, output)
+    return ExitCode.CHECK_FAILED if record["failed"] else ExitCode.OK
+
+
+def document(
+    record: dict[str, Any],
+    sources: Iterable[Published],
+    verdicts: Collection[str] = tuple(VERDICTS),
+    flat: bool = False,
+) -> Document:
+    """The rows with those verdicts, by source; or as one table."""
+    rows = [row for row in record["rows"] if row["verdict"] in verdicts]
+    blocks = [_flat(rows)] if flat else [*_papers(rows, {one.key: one for one in sources}), _legend(record)]
+    title = f"{record['checked']} printed figures: {_counts(record['verdicts'])}"
+    return Document(title, blocks, {**record, "rows": rows})
+
+
+def _counts(counts: dict[str, int]) -> str:
+    many = {"agrees": "agree", "differs": "differ"}
+    return ", ".join(f"{count} {many.get(verdict, verdict)}" for verdict, count in counts.items() if count)
+
+
+def _flat(rows: Rows) -> Table:
+    names = ("paper", *_COLUMNS, "why", "how", "source")
+    lines = [[_ours(row) if name == "ours" else row[name] for name in names] for row in rows]
+    return Table(tuple(Column(name, "number" if name == "ours" else "text") for name in names), lines)
+
+
+def _papers(rows: Rows, sources: dict[str, Published]) -> Iterable[Block]:
+    for key, found in groupby(rows, lambda row: row["paper"]):
+        group = list(found)
+        counts = {verdict: sum(row["verdict"] == verdict for row in group) for verdict in VERDICTS}
+        yield Table(
+            tuple(Column(name, "number" if name in ("printed", "ours") else "text") for name in _COLUMNS),
+            [[_shown(row) if name == "ours" else row[name] for name in _COLUMNS] for row in group],
+            title=f"{key}: {sources[key].paper.short}; {_counts(counts)}",
+        )
+        reasons: dict[str, list[str]] = {}
+        for row in group:
+            if row["verdict"] not in GOOD and row["why"]:
+                reasons.setdefault(f"{row['verdict']}: {row['why']}", []).append(f"{row['row']}, {row['quantity']}")
+        if reasons:
+            yield Lines("", [f"{'; '.join(places)}: {reason}" for reason, places in reasons.items()])
+
+
+def _ours(row: dict[str, Any]) -> Cell:
+    value: Cell = row["ours"]
+    return value
+
+
+def _shown(row: dict[str, Any]) -> str:
+    """Ours as it is compared: a share in per cent where that is printed, and all digits before the point."""
+    value = row["ours"]
+    if value is None:
+        return ""
+    if row["printed"].endswith("%"):
+        return f"{100 * value:.3f}%"
+    return f"{value:,.1f}" if isinstance(value, float) and value > 1000 else people(value)
+
+
+def _legend(record: dict[str, Any]) -> Facts:
+    shown = [verdict for verdict, count in record["verdicts"].items() if count or verdict not in FAILED]
+    return Facts([(verdict, VERDICTS[verdict]) for verdict in shown], "Verdicts")
