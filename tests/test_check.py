@@ -139,7 +139,7 @@ targets:
       macs <= baseline, macs <= 0.5 * baseline, ratio(resnet50) <= 1, "layer layer1.0.conv2: params < baseline"]}
   - {network: resnet50, name: small, input: 3x160x160, baseline: half, limits: [
       params > baseline, "ratio(half, params) > 1"]}
-  - {network: tiny.yaml, input: 3x16x16, baseline: resnet50, limits: [ratio(tiny.yaml) == 1]}
+  - {network: tiny.yaml, name: large, input: 3x16x16, baseline: resnet50, limits: [ratio(tiny.yaml) == 1]}
 """
     (here / "flopcalc.yaml").write_text(text)
     found = rows(run, code=1)
@@ -293,7 +293,7 @@ def test_toml(here: Path, run: Runner) -> None:
     """[tool.flopcalc] of pyproject.toml is the same; errors tell the line of the right target."""
     good = '[project]\nname = "x"\n\n[[tool.flopcalc.targets]]\nnetwork = "resnet50"\nlimits = ["params <= 26M"]\n'
     second = '\n[[tool.flopcalc.targets]]\nnetwork = "resnet50"\nname = "two"\n'
-    second += 'limits = [\n  "macs <= 4.1G",\n  "params <= 1k",\n]\n'
+    second += 'limits = [\n  "params <= 26M",\n  "params <= 1k",\n]\n'
     (here / "pyproject.toml").write_text(good + second)
     found = rows(run, code=1)
     assert [(row["target"], row["line"], row["ok"]) for row in found] == [

@@ -11,6 +11,8 @@ import pytest
 from helpers import ROOT, fresh
 from test_check import TINY
 
+from flopcalc.testing import snapshot_path
+
 pytest_plugins = ["pytester"]
 
 # Where the package is installed, its entry point has loaded the plugin already.
@@ -242,6 +244,16 @@ def test_the_entry_point(tmp_path: Path) -> None:
         [*command, "--help"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     assert "--flopcalc-update" in listed.stdout
+
+
+def test_each_name_has_a_file_of_its_own() -> None:
+    """Also where the names differ only in what a file name cannot have, and whatever their length."""
+    names = ["a b", "a_b", "a/b", "a", "A::b", "x" * 300, "x" * 301, "..", "../../etc", ""]
+    paths = [snapshot_path("/tests/test_x.py", name) for name in names]
+    assert len(set(paths)) == len(names)
+    for path in paths:
+        assert os.path.dirname(os.path.normpath(path)) == "/tests/__flopcalc__/test_x"
+        assert len(os.path.basename(path)) < 130
 
 
 def test_side_by_side(project: pytest.Pytester) -> None:
