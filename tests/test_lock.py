@@ -140,7 +140,8 @@ def test_windows_line_ends(here: Path, run: Runner) -> None:
 
 
 _REFUSED = ("future", "huge int", "negative", "float", "superscript", "kind", "kind twice", "sum", "shape", "joined",
-            "quote", "glued", "escape", "twice", "target twice", "huge", "empty", "binary", "latin", "no version")  # fmt: skip
+            "quote", "glued", "escape", "twice", "target twice", "huge", "empty", "binary", "latin",
+            "no version")  # fmt: skip
 
 
 def _broken(text: str) -> dict[str, bytes]:
