@@ -34,7 +34,15 @@ def command(types: tuple[str, ...], fmt: str | None, output: str | None) -> None
         emit(Document("Errata", (table,), data), fmt, output)
         return
     blocks = [Facts(_facts(row), f"{row['operator'] or row['source']}: {row['paper']}, {row['where']}") for row in rows]
-    emit(Document(f"{len(rows)} entries: what the sources get wrong, or leave open", blocks, data), fmt, output)
+    emit(
+        Document(
+            f"{len(rows)} {'entry' if len(rows) == 1 else 'entries'}: what the sources get wrong, or leave open",
+            blocks,
+            data,
+        ),
+        fmt,
+        output,
+    )
 
 
 def _chosen(names: tuple[str, ...]) -> tuple[list[Operator], list[Published]]:
