@@ -412,6 +412,7 @@ def test_wrong_limits_are_refused_when_they_are_read(text: str) -> None:
         ("layer nothing*: params <= 1", "unknown layer 'nothing*'"),
         ("stage nothing*: params <= 1", "unknown stage 'nothing*'"),
         ("ratio(reznet50) <= 1", "did you mean resnet50"),
+        ("ratio(tiny.yam) <= 1", "unknown network 'tiny.yam'"),
         ("ratio(tiny.yaml,uncounted) <= 1", "has no uncounted"),
         ("macs <= locked", "there is no lock file"),
         ("macs <= baseline", "there is no lock file"),

@@ -138,16 +138,22 @@ class Check:
         """Another target by its name, or a network by its own."""
         if name in self.specs:
             return self.of(name)
-        if name in network_names() or name.endswith((".yaml", ".yml")) or is_python(name):
-            options = {key: spec.options[key] for key in _OF_INPUT if key in spec.options}
-            key = (name, *options.items())
-            if key not in self.measured:
-                other = TargetSpec(name, "network", name, options, (), spec.path, spec.line)
-                self.measured[key] = measure(other, self.config.dtype)
-            return self.measured[key]
-        near = unknown_name("target or network", name, [*self.specs, *network_names()], "name a target of this file")
         place = f"{spec.path}, line {spec.line}" if spec.line else spec.path
-        raise FlopcalcError("bad-config", f"{place}: {where}: {near.message}", near.hint)
+        try:
+            known = name in network_names() or name.endswith((".yaml", ".yml")) or is_python(name)
+        except FlopcalcError as error:
+            raise FlopcalcError("bad-config", f"{place}: {where}: {error.message}", error.hint) from None
+        if not known:
+            near = unknown_name(
+                "target or network", name, [*self.specs, *network_names()], "name a target of this file"
+            )
+            raise FlopcalcError("bad-config", f"{place}: {where}: {near.message}", near.hint)
+        options = {key: spec.options[key] for key in _OF_INPUT if key in spec.options}
+        key = (name, *options.items())
+        if key not in self.measured:
+            other = TargetSpec(name, "network", name, options, (), spec.path, spec.line)
+            self.measured[key] = measure(other, self.config.dtype)
+        return self.measured[key]
 
     def base(self, spec: TargetSpec, limit: Limit) -> Mapping[str, int]:
         """Totals of what a ratio compares with: an operator on the same shape, or a target or network."""
