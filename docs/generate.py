@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -31,15 +32,14 @@ NOTE = "<!-- Written by docs/generate.py; edit the code instead. -->\n"
 def cli_page() -> str:
     """The help of every command."""
     lines = ["# The command line", "", NOTE]
-    context = click.Context(cli, info_name="flopcalc", terminal_width=100, max_content_width=100)
+    settings: dict[str, Any] = {"terminal_width": 100, "max_content_width": 100, "help_option_names": ["-h", "--help"]}
+    context = click.Context(cli, info_name="flopcalc", **settings)
     pages = [("flopcalc", cli.get_help(context))]
     for name in COMMANDS:
         command = cli.get_command(context, name)
         if command is None:
             continue
-        inner = click.Context(
-            command, parent=context, info_name=name, terminal_width=100, max_content_width=100
-        )  # fmt: skip
+        inner = click.Context(command, parent=context, info_name=name, **settings)
         pages.append((f"flopcalc {name}", command.get_help(inner)))
     for title, text in pages:
         lines += [f"## {title}", "", "```text", *(line.rstrip() for line in text.splitlines()), "```", ""]

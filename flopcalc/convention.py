@@ -5,7 +5,7 @@ presets reproduce other counters on the kernels that flopcalc describes; tests r
 beside them. They differ in what they leave out, not only by a factor of two.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import isqrt
 from typing import NamedTuple
 
@@ -13,17 +13,34 @@ from flopcalc.arith import Dim, elementwise
 from flopcalc.cost import Cost, Part
 from flopcalc.errors import unknown_name
 
+_MODULES_ONLY = "the counter itself sees modules only, and leaves out what they do in functions"
+
 
 class Convention(NamedTuple):
-    """One way of counting: `fold(part, n)` gives the number of one part at batch n."""
+    """One way of counting: `fold(part, n)` gives the number of one part at batch n.
+
+    unseen: what the counter that it stands for leaves out where tensors that were computed are multiplied
+    (attention, mixed kernels), and this number holds.
+    """
 
     name: str
     text: str
     fold: Callable[[Part, Dim], Dim]
+    unseen: str = ""
 
     def of(self, cost: Cost, n: Dim = 1) -> Dim:
         """The number that this convention gives for a cost at batch n."""
         return sum(self.fold(part, n) for part in cost)
+
+    def remarks(self, costs: Iterable[Cost]) -> list[str]:
+        """What to know beside the number, for the costs of the layers that it is of."""
+        found = [cost for cost in costs if self.unseen and any(part.work == "matmul" for part in cost)]
+        if not found:
+            return []
+        macs = sum(cost.total("macs") for cost in found)
+        return [
+            f"Layers that multiply computed tensors (attention, mixed kernels) have {macs:,} MACs here; {self.unseen}."
+        ]
 
 
 def _macs(part: Part, n: Dim) -> Dim:
@@ -94,17 +111,28 @@ _ALL = (
     Convention("flops", "2 x MACs + every element-wise addition, multiplication and other operation", _flops),
     Convention("torchvision", "the GFLOPS column of torchvision's documentation, which counts MACs", _macs),
     Convention("flop-counter", "torch.utils.flop_counter.FlopCounterMode: 2 x MACs", _two_per_mac),
-    Convention("fvcore", "fvcore 0.1.5: MACs + 2 per BatchNorm element + adaptive pooling", _fvcore),
+    Convention(
+        "fvcore",
+        "fvcore 0.1.5: MACs + 2 per BatchNorm element + adaptive pooling",
+        _fvcore,
+        "fvcore itself leaves out products in torch's fused attention",
+    ),
     Convention(
         "ptflops", "ptflops 0.7.5: MACs + biases + normalisation, and activations and pooling twice over", _ptflops
     ),
-    Convention("thop", "thop 0.1.1: MACs + 4 per BatchNorm element + average pooling", _thop),
+    Convention("thop", "thop 0.1.1: MACs + 4 per BatchNorm element + average pooling", _thop, _MODULES_ONLY),
     Convention(
         "thop-2019",
         "THOP of August to October 2019: as thop, + biases and average pooling, linear layers twice",
         _thop_2019,
+        _MODULES_ONLY,
     ),
-    Convention("torchinfo", "torchinfo 1.8: parameters x positions for convolutions, x batch otherwise", _torchinfo),
+    Convention(
+        "torchinfo",
+        "torchinfo 1.8: parameters x positions for convolutions, x batch otherwise",
+        _torchinfo,
+        _MODULES_ONLY,
+    ),
 )
 CONVENTIONS = {convention.name: convention for convention in _ALL}
 

@@ -12,6 +12,7 @@ included. The same text evaluates on ints, Fractions, NumPy arrays and SymPy sym
 
 import ast
 import operator
+import re
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import lru_cache
@@ -42,6 +43,9 @@ _COMPARISONS: dict[type[ast.AST], Callable[[Any, Any], bool]] = {
 }
 
 
+# As YAML writes them.
+_TRUTHS = {"true": True, "false": False}
+
 _ALLOWED = (
     ast.Constant, ast.Name, ast.Load, ast.BinOp, ast.Pow, ast.Div, ast.UnaryOp, ast.USub, ast.Not, ast.Compare,
     ast.BoolOp, ast.And, ast.Or, ast.IfExp, ast.Call, *_ARITHMETIC, *_COMPARISONS,
@@ -64,7 +68,8 @@ def parse(text: str) -> ast.expr:
     try:
         tree = ast.parse(text.strip().replace("^", "**"), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise _error(text, "not an arithmetic expression") from None
+        single = re.search(r"[^=!<>]=[^=]", text)
+        raise _error(text, "`=` compares nothing; write ==" if single else "not an arithmetic expression") from None
     # The whole tree, so that a branch that is not taken is refused too.
     for node in ast.walk(tree):
         if not isinstance(node, _ALLOWED):
@@ -129,6 +134,11 @@ class _Evaluator:
                 return self.sum(index, self.value(low), self.value(high), term)
             case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in FUNCTIONS:
                 return FUNCTIONS[name](*(self.value(arg) for arg in args))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            known = ", ".join((*FUNCTIONS, "sum"))
+            raise _error(
+                self.text, f"there is no function {node.func.id} of {len(node.args)} arguments; known: {known}"
+            )
         raise _error(self.text, f"{type(node).__name__} is not allowed")
 
     def decimal(self, node: ast.Constant) -> Fraction:

@@ -275,3 +275,14 @@ def test_counting_a_large_model_needs_no_memory() -> None:
         module = nn.Linear(100_000, 100_000)
     assert count(module, (1, 100_000)).macs == 10**10
     assert count(copy.deepcopy(module), (8, 100_000)).macs == 8 * 10**10
+
+
+@pytest.mark.parametrize("mode", ["reflect", "replicate"])
+def test_padding_modes_move_data_and_are_counted(mode: Any) -> None:
+    """A padding of its own is a copy: what is read, and what is written; nothing is left uncounted."""
+    conv = nn.Conv2d(3, 4, 3, padding=1, padding_mode=mode, bias=False)
+    found = count(conv, (2, 3, 8, 6))
+    assert not found.uncounted
+    # The copy reads 3 x 8 x 6 and writes 3 x 10 x 8; the convolution reads that and its weights.
+    traffic = 2 * 3 * (8 * 6 + 10 * 8) + 2 * 3 * 10 * 8 + 4 * 3 * 9 + 2 * 4 * 8 * 6
+    assert (found.macs, found.total("traffic"), found.steps) == (2 * 8 * 6 * 4 * 27, traffic, 2)

@@ -199,3 +199,13 @@ def test_schema_command(run: Any, tmp_path: Path) -> None:
     target = tmp_path / "schema.json"
     assert run("schema", "-o", str(target)).code == 0
     assert json.loads(target.read_text()) == VALIDATOR.schema
+
+
+def test_titles_tell_what_was_set(tmp_path: Path) -> None:
+    """Expressions in a title read the options; what is not the default is told; other braces are just text."""
+    assert network("resnet50", {"stride_in": "v1"}).title.startswith("ResNet-50, v1 (the stride of a stage is in its ")
+    assert network("resnet50", {"classes": "10"}).title.endswith("convolution); classes 10")
+    assert network("resnet50", {"classes": "1000"}).title == network("resnet50").title
+    path = tmp_path / "net.yaml"
+    path.write_text('title: "{a plain set}"\ninput: [3, 8, 8]\nlayers: [{a: relu}]\n')
+    assert network(str(path)).title == "{a plain set}"

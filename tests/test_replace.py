@@ -231,7 +231,7 @@ def test_what_is_there_already_is_not_replaced(mixed: Network, name: str) -> Non
 # Wrong input ------------------------------------------------------------------------------------
 
 WRONG: dict[str, tuple[str, str]] = {
-    "k = 3": ("bad-where", "not an arithmetic expression"),
+    "k = 3": ("bad-where", "write =="),
     "": ("bad-where", "empty"),
     "   ": ("bad-where", "empty"),
     "kk == 3": ("unknown-field", "unknown field 'kk'"),
@@ -347,7 +347,7 @@ def test_text(run: Runner) -> None:
     )
     assert "Replaced by spconv where k==3; ghost where first, where k>1" in done.out
     assert "16 layers replaced by spconv: layer1.0.conv2" in done.out
-    assert "1 layers replaced by ghost: conv1" in done.out
+    assert "1 layer replaced by ghost: conv1" in done.out
 
 
 @pytest.mark.parametrize(
@@ -368,3 +368,11 @@ def test_wrong_command_lines(run: Runner, options: list[str]) -> None:
     done = run("model", "resnet50", *options)
     assert (done.code, done.out) == (2, "")
     assert len(done.err.strip().splitlines()) == 2, done.err
+
+
+def test_several_clauses_must_all_hold(run: Runner) -> None:
+    """--where given twice is one condition more, not another."""
+    done = run("model", "resnet18", "--replace", "spconv", "--where", "k == 3", "--where", 'stage != "layer1"')
+    assert "where (k == 3) and (stage != " in " ".join(done.out.split())
+    # Three stages of four 3x3 convolutions.
+    assert "12 layers replaced: layer2.0.conv1" in done.out

@@ -42,7 +42,11 @@ def model_record(
         "layers": layers,
         "uncounted": [{"op": one.op, "module": one.module, "count": one.times} for one in network.uncounted],
         "convention": convention.name,
-        "notes": [*network.remarks, *(replacement.notes if replacement else ())],
+        "notes": [
+            *network.remarks,
+            *(replacement.notes if replacement else ()),
+            *convention.remarks(layer.cost for layer in network.layers),
+        ],
     }
 
 

@@ -13,7 +13,6 @@ from flopcalc.cli.common import Whole, emit, output_options
 from flopcalc.cli.target import check_counted, strict_option, target_options, uncounted_lines
 from flopcalc.convention import Convention
 from flopcalc.errors import FlopcalcError, clip
-from flopcalc.networks.options import option_text
 from flopcalc.report.changes import sizes, what_changed
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
 from flopcalc.targets import read_target
@@ -117,9 +116,8 @@ def _document(record: dict[str, Any], chosen: Convention, everything: bool, for_
 
 def _told(side: dict[str, Any]) -> str:
     batch = f", batch {side['batch']}" if side["batch"] != 1 else ""
-    options = "".join(f", {name} {option_text(value)}" for name, value in side["options"].items())
     replaced = f", replaced by {side['replace']}" if side["replace"] else ""
-    return f"{side['title']}, input {', '.join(side['inputs'])}{batch}{options}{replaced}"
+    return f"{side['title']}, input {', '.join(side['inputs'])}{batch}{replaced}"
 
 
 def _totals(record: dict[str, Any], headline: str) -> Table:

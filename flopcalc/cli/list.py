@@ -24,7 +24,7 @@ def command(what: str | None, matching: bool, fmt: str | None, output: str | Non
     """The operators and networks that flopcalc knows.
 
     With `operators` or `networks`: only those. With --matching and a shape: which operators, with
-    their default options, may stand for that convolution, the cheapest first, and why the others may
+    their default options, may stand for that convolution, the least work first, and why the others may
     not.
     """
     operators = [*registry.every(), *map(registry.get, registry.plug_ins())]
@@ -111,17 +111,20 @@ def _matching(operators: list[Operator], shape: dict[str, Any]) -> Document:
                 reason = error.message.removeprefix(f"{operator.name} cannot stand here: ")
         if reason is not None:
             refused.append((operator.name, reason))
-    stand.sort(key=lambda e: (e.cost.macs, e.operator.name))
+    # By all of the work: an adder layer has no MACs, and is not free.
+    stand.sort(key=lambda e: (e.cost.flops, e.operator.name))
     rows: list[list[Cell]] = [
-        [e.operator.name, e.cost.params, e.ratio("params"), e.cost.macs, e.ratio("macs"), e.cost.steps] for e in stand
-    ]
+        [e.operator.name, e.cost.params, e.ratio("params"), e.cost.macs, e.ratio("macs"),
+         e.cost.flops - 2 * e.cost.macs, e.cost.steps]
+        for e in stand
+    ]  # fmt: skip
     columns = (Column("operator", "name"), Column("params"), Column("ratio", "ratio"), Column("MACs"),
-               Column("ratio", "ratio"), Column("steps"))  # fmt: skip
+               Column("ratio", "ratio"), Column("elementwise", "short"), Column("steps"))  # fmt: skip
     data = {
         "schema": "flopcalc/matching/1",
         "inputs": inputs(plain),
         "matching": [
-            {"name": e.operator.name, **{kind: e.cost.total(kind) for kind in ("params", "macs", "steps")}}
+            {"name": e.operator.name, **{kind: e.cost.total(kind) for kind in ("params", "macs", "flops", "steps")}}
             for e in stand
         ],
         "refused": [{"name": name, "reason": reason} for name, reason in refused],

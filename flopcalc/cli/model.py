@@ -109,7 +109,8 @@ def _replaced(record: dict[str, Any]) -> Iterable[str]:
     for label in dict.fromkeys(labels.values()) or [""]:
         names = [name for name in labels if labels[name] == label]
         by = f" by {label}" if several else ""
-        yield f"{len(names)} layers replaced{by}{': ' if names else ''}{', '.join(names)}"
+        many = "1 layer" if len(names) == 1 else f"{len(names)} layers"
+        yield f"{many} replaced{by}{': ' if names else ''}{', '.join(names)}"
     reasons = Counter(skip["reason"] for skip in record["skipped"])
     for reason, count in reasons.items():
         examples = [skip["name"] for skip in record["skipped"] if skip["reason"] == reason]

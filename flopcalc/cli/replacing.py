@@ -6,6 +6,11 @@ from typing import Any
 import click
 
 
+def _all_of(context: click.Context, option: click.Parameter, clauses: tuple[str, ...]) -> str | None:
+    """Several clauses as one, since all must hold."""
+    return " and ".join(f"({one})" for one in clauses) if len(clauses) > 1 else next(iter(clauses), None)
+
+
 def replace_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """--replace, --where, --keep: which layers of a network are replaced by what."""
     options = (
@@ -15,9 +20,9 @@ def replace_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "the clause holds; repeatable, and the first that takes a layer has it.",
         ),
         click.option(
-            "--where", metavar="CLAUSE",
-            help="Replace only layers for which this holds, e.g. 'k == 3 and stage != \"stem\"'. It decides in the "
-            "place of the operator's policy; 'policy and ...' keeps to that.",
+            "--where", metavar="CLAUSE", multiple=True, callback=_all_of,
+            help="Replace only layers for which this holds, e.g. 'k == 3 and stage != \"stem\"'; of several "
+            "all must hold. It decides in the place of the operator's policy; 'policy and ...' keeps to that.",
         ),
         click.option(
             "--keep", metavar="NAME", multiple=True,

@@ -75,9 +75,10 @@ def holds(text: str, fields: Mapping[str, Any]) -> bool:
         return bool(evaluate(text, fields))
     except FlopcalcError as error:
         mixed = "not supported between" in error.message
+        why = "a text is compared with a number" if mixed else error.message
         hint = "numbers go with numbers, names with names; k and stride are text where the axes differ (use k_h, k_w)"
         raise FlopcalcError(
-            "bad-where", f"where, at layer {fields['name']}: {error.message}", hint if mixed else error.hint
+            "bad-where", f"where {clip(text)}, at layer {fields['name']}: {why}", hint if mixed else error.hint
         ) from None
 
 

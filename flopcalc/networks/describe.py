@@ -10,14 +10,14 @@ options, and c, h, w of the input.
 
 import re
 from collections import ChainMap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from flopcalc.errors import FlopcalcError, clip, unknown_name
-from flopcalc.networks.network import INPUT, Layer, Network, Shape
-from flopcalc.networks.options import read_options
+from flopcalc.networks.network import INPUT, Layer, Network, Shape, loose_ends
+from flopcalc.networks.options import read_options, title_of
 from flopcalc.networks.single import Single, read_layer
-from flopcalc.networks.values import Values
+from flopcalc.networks.values import NAME, RESERVED, Values
 from flopcalc.yamlfile import Map, Seq, line_of
 
 MAX_LAYERS = 100_000
@@ -28,7 +28,6 @@ TOP = (
     "name", "title", "mirrors", "source", "input", "options", "let", "reference", "blocks", "layers",
 )  # fmt: skip
 COMMON = frozenset(("op", "block", "layers", "from", "when", "repeat", "each", "stage", "weights_of"))
-_NAME = re.compile(r"[A-Za-z0-9_]+")
 _LAYER_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 # Names of entries with a meaning: the next number of the container; no name, contents go to the container.
 NEXT, SPLICE = "+", "_"
@@ -50,6 +49,10 @@ class _Scope(NamedTuple):
                 return scope.values[name]
             scope = scope.outer
         return None
+
+    def names(self) -> list[str]:
+        """What `from` may name here."""
+        return [*(self.outer.names() if self.outer else ()), *self.values]
 
 
 class _Entry(NamedTuple):
@@ -152,7 +155,7 @@ class _Reader(Values):
             )
         columns = {name: self.number(entry.label, table, name, env) for name in table}
         for name, column in columns.items():
-            if not _NAME.fullmatch(name):
+            if not NAME.fullmatch(name):
                 raise self.error(table, name, f"{entry.label}: {clip(name)} is no name for a column")
             if not isinstance(column, tuple):
                 raise self.error(table, name, f"{entry.label}: {name} is {clip(column)}, not a list")
@@ -174,7 +177,9 @@ class _Reader(Values):
             value = current if name == PREVIOUS else entry.scope.find(str(name))
             if value is None:
                 why = f"{entry.label} takes its input from {clip(name)}, which is not above it"
-                raise self.error(entry.spec, "from", why)
+                above = entry.scope.names()
+                near = unknown_name("entry", str(name), above, f"above it: {', '.join(above)}")
+                raise self.error(entry.spec, "from", why, near.hint)
             found.append(value)
         if not found:
             raise self.error(entry.spec, "from", f"{entry.label} takes its input from nothing")
@@ -246,7 +251,7 @@ class _Reader(Values):
         table = spec.get("let")
         if table is None:
             return found
-        if not isinstance(table, Map) or not all(_NAME.fullmatch(name) for name in table):
+        if not isinstance(table, Map) or not all(NAME.fullmatch(name) for name in table):
             raise self.error(spec, "let", f"{label}: let maps names to expressions")
         added: dict[str, Any] = {}
         for name in table:
@@ -266,7 +271,9 @@ class _Reader(Values):
         if not isinstance(block, Map) or not set(block) <= {"args", "let", "layers"}:
             raise self.error(self.blocks, name, f"block {name} has args, let and layers, and nothing else")
         args = block.get("args") or Map()
-        if not isinstance(args, Map) or not all(_NAME.fullmatch(arg) for arg in args):
+        if taken := RESERVED & set(args if isinstance(args, Map) else ()):
+            raise self.error(args, min(taken), f"block {name}: the argument {min(taken)} has a meaning of its own")
+        if not isinstance(args, Map) or not all(NAME.fullmatch(arg) for arg in args):
             raise self.error(block, "args", f"block {name}: args maps names to defaults, null where one must be given")
         self.known_keys(entry.label, spec, {*COMMON, *args})
         given: dict[str, Any] = {}
@@ -344,9 +351,11 @@ def read_description(
 ) -> Network:
     """A network from the data of its YAML file. See `flopcalc.networks.load`."""
     reader = _Reader(source, batch)
-    if not isinstance(data, Map) or "layers" not in data:
+    if not isinstance(data, Map):
         raise reader.error(data, None, "a network is a mapping with name, input and layers")
     reader.known_keys("(top level)", data, TOP)
+    if "layers" not in data:
+        raise reader.error(data, None, "a network is a mapping with name, input and layers, and layers are missing")
     name = " ".join(str(data.get("name") or source.rsplit("/", 1)[-1].rsplit(".", 1)[0]).split())
     options = read_options(reader, name, data, given)
     reader.blocks = data.get("blocks") or {}
@@ -354,13 +363,13 @@ def read_description(
         raise reader.error(data, "blocks", "blocks is a mapping from names to blocks")
     shape = _input_shape(reader, data, input_shape)
     if not isinstance(batch, int) or not 1 <= batch <= 10**9:
-        raise FlopcalcError("bad-dimension", f"batch is {clip(batch)}; it must be positive", "give --batch 1")
+        raise FlopcalcError("bad-dimension", f"batch is {clip(batch)}; it must be from 1 to 10^9", "give --batch 1")
     reader.options = reader.let("(top level)", data, ChainMap(dict(options)), options)
     reader.shapes[INPUT] = shape
     output = reader.body(data["layers"], "", _Scope({}, {INPUT: INPUT}), INPUT, "")
     return Network(
         name=name,
-        title=" ".join(str(data.get("title") or name).split()),
+        title=title_of(reader, name, data, reader.options, options, given),
         input_shape=shape,
         batch=batch,
         layers=tuple(reader.layers),
@@ -368,17 +377,8 @@ def read_description(
         options=options,
         mirrors=str(data.get("mirrors") or ""),
         source=source,
-        remarks=tuple(_loose_ends(reader.layers, output)),
+        remarks=tuple(loose_ends(reader.layers, output)),
     )
-
-
-def _loose_ends(layers: Sequence[Layer], output: str) -> Iterator[str]:
-    """What a reader should know of outputs that no layer takes: a network may have several, or a slip."""
-    used = {name for layer in layers for name in layer.inputs} | {output}
-    loose = [layer.name for layer in layers if layer.name not in used]
-    if loose:
-        shown = ", ".join(loose[:6]) + (", ..." if len(loose) > 6 else "")
-        yield f"{len(loose)} further outputs, which no layer takes: {shown}"
 
 
 def _input_shape(reader: _Reader, data: Map, given: tuple[int, ...] | None) -> Shape:
@@ -386,6 +386,8 @@ def _input_shape(reader: _Reader, data: Map, given: tuple[int, ...] | None) -> S
     sizes = tuple(shape) if isinstance(shape, list | tuple) else ()
     if len(sizes) not in (1, 3) or not all(type(size) is int and 0 < size <= 10**9 for size in sizes):
         if given is None:
+            if "input" not in data:
+                raise reader.error(data, None, "input is missing", "write for example input: [3, 224, 224]")
             raise reader.error(
                 data, "input", f"input is {clip(shape)}, not [channels, height, width], each from 1 to 10^9"
             )

@@ -1,6 +1,6 @@
 """Networks as data: named layers in order, each with its shapes and its cost."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -103,3 +103,12 @@ class Network(NamedTuple):
         for layer in self.layers:
             ends[layer.name] = layer.cost.steps_after([ends[name] for name in layer.inputs])
         return int(max(ends.values()))
+
+
+def loose_ends(layers: Sequence[Layer], output: str) -> Iterator[str]:
+    """What a reader should know of outputs that no layer takes: a network may have several, or a slip."""
+    used = {name for layer in layers for name in layer.inputs} | {output}
+    loose = [layer.name for layer in layers if layer.name not in used]
+    if loose:
+        shown = ", ".join(loose[:6]) + (", ..." if len(loose) > 6 else "")
+        yield f"{len(loose)} further outputs, which no layer takes: {shown}"

@@ -1,12 +1,13 @@
 """The options of a network: declared in its description, given by the user, or set by one derived from it."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from fractions import Fraction
 from typing import Any
 
 from flopcalc.errors import FlopcalcError, clip, unknown_name
 from flopcalc.expression import evaluate
-from flopcalc.networks.values import Values, exact
+from flopcalc.networks.values import NAME, RESERVED, Values, exact
 from flopcalc.operator import show
 from flopcalc.yamlfile import Map
 
@@ -16,14 +17,34 @@ OF_OPTION = ("default", "help", "choices", "least")
 def read_options(values: Values, name: str, data: Map, given: Mapping[str, Any]) -> dict[str, Any]:
     """All options of a description, with what was given in the place of the defaults."""
     declared = data.get("options") or Map()
-    if not isinstance(declared, Map) or not all(isinstance(o, Map) and "default" in o for o in declared.values()):
+    if not isinstance(declared, Map):
         raise values.error(data, "options", "options maps names to {default: ..., help: ...}")
-    for option, spec in declared.items():
-        values.known_keys(f"option {option}", spec, OF_OPTION)
-        if spec.get("choices") and spec["default"] not in spec["choices"]:
-            raise values.error(declared, option, f"the default of option {option} is not one of its choices")
+    for option in declared:
+        _check_declared(values, declared, option)
     known_options(name, declared, given)
     return {option: read_option(option, spec, given) for option, spec in declared.items()}
+
+
+def _check_declared(values: Values, declared: Map, option: str) -> None:
+    """Refuse an option whose declaration says nothing, or what cannot be."""
+    spec = declared[option]
+    if not NAME.fullmatch(option) or option in RESERVED:
+        why = "has a meaning of its own" if option in RESERVED else "has other than letters, digits and _"
+        raise values.error(declared, option, f"the option name {clip(option)} {why}", "choose another name")
+    if not isinstance(spec, Map):
+        raise values.error(declared, option, f"option {option} is {clip(spec)}, not {{default: ..., help: ...}}")
+    values.known_keys(f"option {option}", spec, OF_OPTION)
+    if "default" not in spec:
+        raise values.error(declared, option, f"option {option} has no default", "write {default: ..., help: ...}")
+    if spec.get("choices"):
+        if spec["default"] not in spec["choices"]:
+            raise values.error(declared, option, f"the default of option {option} is not one of its choices")
+        return
+    try:
+        read_option(option, spec, {})
+    except FlopcalcError as error:
+        kinds = "true or false, a whole number, a decimal, a list of whole numbers, or one of choices"
+        raise values.error(spec, "default", f"the default of {error.message}", f"a default is {kinds}") from None
 
 
 def known_options(name: str, declared: Mapping[str, Any], given: Mapping[str, Any]) -> None:
@@ -98,3 +119,17 @@ def _bad_option(option: str, value: object, wanted: str, spec: Mapping[str, Any]
         f"option {option} is {clip(value)}; it must be {wanted}",
         f"{option}: {spec.get('help', 'an option of the network')} (default: {option_text(spec['default'])})",
     )
+
+
+def title_of(
+    values: Values, name: str, data: Map, env: Mapping[str, Any], options: Mapping[str, Any], given: Mapping[str, Any]
+) -> str:
+    """The title, in which {expressions} read the options, and what was set otherwise than by default."""
+    title = str(data.get("title") or name)
+    # Braces that are no expression are just text.
+    with suppress(FlopcalcError):
+        title = values.text("(top level)", data, "title", title, env)
+    declared = data.get("options") or {}
+    changed = [o for o in given if options[o] != read_option(o, declared[o], {})]
+    told = "".join(f"; {option} {option_text(options[option])}" for option in changed)
+    return " ".join(f"{title}{told}".split())

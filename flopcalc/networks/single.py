@@ -56,7 +56,9 @@ def _primitive(values: Values, one: Single, kind: str, known: dict[Any, Any]) ->
         try:
             shape, parts = primitives.PRIMITIVES[kind](one.shapes, one.batch, **settings)
         except ShapeError as error:
-            raise values.error(one.spec, None, f"{full} ({kind}): {error}", "make the shapes agree") from None
+            raise values.error(
+                one.spec, None, f"{full} ({kind}): {error}", "change the settings or the inputs, so that they fit"
+            ) from None
         cost = Cost(parts)
         if key is not None:
             known[key] = shape, cost

@@ -9,6 +9,9 @@ from flopcalc.errors import FlopcalcError, clip, unknown_name
 from flopcalc.expression import evaluate
 from flopcalc.yamlfile import Map, line_of
 
+NAME = re.compile(r"[A-Za-z0-9_]+")
+# Names that expressions see anyway: sizes of the input, and the index.
+RESERVED = frozenset(("c", "h", "w", "i"))
 _BRACES = re.compile(r"\{([^{}]*)\}")
 
 
@@ -54,7 +57,7 @@ class Values:
         """A whole number, 0 or more."""
         value = self.number(full, spec, key, env)
         if type(value) is not int or value < 0:
-            raise self.error(spec, key, f"{full}: {key} is {clip(_plain(value))}, not a whole number")
+            raise self.error(spec, key, f"{full}: {key} is {clip(_plain(value))}, not a whole number, 0 or more")
         return value
 
     def pair(self, full: str, spec: Map, key: str, env: Mapping[str, Any]) -> Any:
@@ -64,7 +67,7 @@ class Values:
             raise self.error(spec, key, f"{full}: {key} is one number or two, [height, width]")
         for one in value if isinstance(value, tuple) else (value,):
             if type(one) is not int or one < 0:
-                raise self.error(spec, key, f"{full}: {key} is {clip(_plain(one))}, not a whole number")
+                raise self.error(spec, key, f"{full}: {key} is {clip(_plain(one))}, not a whole number, 0 or more")
         return value
 
     def text(self, full: str, spec: Mapping[str, Any], key: str, template: str, env: Mapping[str, Any]) -> str:

@@ -175,7 +175,7 @@ OPERATOR = Operator(
         single_tap("attention has kernel 1, stride 1 and no padding"),
         EQUAL_CHANNELS,
         ONE_GROUP,
-        Rule("heads divides the channels", _heads_divide, "choose heads that divides --cin (--set heads=1)"),
+        Rule("heads divides the channels", _heads_divide, "choose heads that divides the channels, such as 1"),
         Rule("h and w are multiples of window", _windows_fit, "choose a window that divides h and w"),
         Rule("h and w are multiples of patch", _patches_fit, "choose a patch that divides h and w, and no window"),
         Rule("position_bias and shift need a window, larger than the shift", _windows_are_there,

@@ -176,6 +176,8 @@ RULES = _table(
             "cat", "stack", "clone", "copy_", "_to_copy", "contiguous", "constant_pad_nd", "roll", "repeat", "flip",
             "channel_shuffle", "tril", "triu", "pixel_shuffle", "pixel_unshuffle", "fill_", "where", "masked_fill",
             "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", "im2col",
+            "reflection_pad1d", "reflection_pad2d", "reflection_pad3d", "replication_pad1d", "replication_pad2d",
+            "replication_pad3d",
         ),
         # Element-wise functions that torch does not mark so; the others are known by their tag.
         pointwise: ("hardswish", "hardswish_", "hardsigmoid", "hardsigmoid_", "mish", "mish_", "_prelu_kernel",

@@ -59,6 +59,7 @@ def replace(
     """
     if not isinstance(module, nn.Module):
         raise FlopcalcError("bad-module", f"{clip(module)} is not an nn.Module", "give an instance of nn.Module")
+    _check_texts(what, where, keep)
     asked = plan(what, where, keep)
     check_sizes_known(asked, inputs is not None)
     if inputs is not None:
@@ -90,6 +91,16 @@ def replace(
         {name: skipped[name] for name in names if name in skipped},
         tuple(_notes(swaps, decisions, asked, found, type(module).__name__, ran=inputs is not None)),
     )
+
+
+def _check_texts(what: object, where: object, keep: object) -> None:
+    """Refuse what is no text, or no list of texts."""
+    for name, value in (("what", what), ("where", where), ("keep", keep)):
+        several = list(value) if isinstance(value, list | tuple | set | frozenset) and name != "where" else [value]
+        if not all(isinstance(one, str) or (one is None and name == "where") for one in several):
+            raise FlopcalcError(
+                "bad-usage", f"{name} is {clip(value)}, not a text", 'for example replace(model, "spconv")'
+            )
 
 
 def _copy(module: nn.Module) -> nn.Module:

@@ -72,6 +72,8 @@ def people(cell: Cell, kind: str = "number") -> str:
     if kind == "share":
         return f"{float(cell):.1%}"
     if kind == "bar":
+        if not cell:
+            return ""
         return "\u2588" * round(float(cell) * 10) or "\u258f"
     if kind == "ratio":
         return _ratio(cell)

@@ -20,7 +20,7 @@ def transform(x: Tensor, element: int) -> Tensor:
 def quotients(order: int) -> list[list[int]]:
     """Row s, column t: the element q with s q = t."""
     # An element is known by what it does to a grid; (s q)(x) = s(q(x)).
-    grid = torch.arange(9).reshape(3, 3)
+    grid = torch.arange(9, device="cpu").reshape(3, 3)
     known = {tuple(transform(grid, e).flatten().tolist()): e for e in range(order)}
     table = [[0] * order for _ in range(order)]
     for s in range(order):
@@ -35,7 +35,7 @@ def _sources(order: int, order_in: int, k: int) -> list[list[int]]:
 
     The filter of s is that of the identity, transformed: at (t, u) it is psi(s^-1 t, s^-1 u).
     """
-    grid = torch.arange(k * k).reshape(k, k)
+    grid = torch.arange(k * k, device="cpu").reshape(k, k)
     table = quotients(order) if order_in > 1 else [[0]] * order
     return [
         [q * k * k + u for q in table[s] for u in transform(grid, s).flatten().tolist()] for s in range(order)
