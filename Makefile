@@ -10,7 +10,7 @@ demo: .venv/.demo
 	$(BIN)/flopcalc model resnet50 --replace spconv
 
 test: .venv/.test
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest -n auto --cov --cov-report=term
 
 lint: .venv/.lint
 	$(BIN)/ruff check .
