@@ -34,7 +34,7 @@ _IS_PATH = re.compile(r"[^: ]+\.ya?ml(?![a-z])")
 _TOP = ("name", "operator", "paper", "source", "reasons", "tables")
 _TABLE = ("table", "source", "unit", "ours", "open", "note", "rows")
 _ROW = ("row", "ours", "open", "note")
-_FIGURE = ("printed", "ours", "gives", "wrong", "differs", "open", "evidence")
+_FIGURE = ("printed", "ours", "gives", "means", "wrong", "differs", "open", "evidence")
 _WITNESS = ("what", "ours", "gives", "fits")
 _OURS = ("network", "operator", "set", "shape", "input", "replace", "where", "keep", "only", "leaves_out")
 _SHAPE = ("c_in", "c_out", "k", "hw", "stride", "padding", "dilation", "groups", "n")
@@ -97,7 +97,8 @@ class Witness(NamedTuple):
 class Figure(NamedTuple):
     """One printed figure.
 
-    quantity: what it is of. gives: the expression that answers it, over the kinds of cost. stated, why: what its file
+    quantity: what it is of. gives: the expression that answers it, over the kinds of cost; means: what
+    that counts, in words. stated, why: what its file
     says of a figure that does not agree: wrong (the source is), differs (nobody knows why), open (nothing to compare).
     place: file and line.
     """
@@ -109,6 +110,7 @@ class Figure(NamedTuple):
     printed: Printed
     ours: Ours
     gives: str
+    means: str
     stated: Stated
     why: str
     note: str
@@ -245,6 +247,7 @@ def _figure(file: File, key: str, levels: tuple[Map, Map, Map, Map], quantity: s
         printed=_printed(file, spec, unit),
         ours=ours,
         gives=gives or _name(quantity),
+        means=_reason(file, data, spec, "means"),
         stated=stated,  # type: ignore[arg-type]
         why=why,
         note=_text(file, row, "note") or _text(file, table, "note"),

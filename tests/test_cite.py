@@ -7,8 +7,10 @@ from collections.abc import Callable
 import pytest
 from helpers import Run
 
-from flopcalc import registry
+from flopcalc import published, registry
 from flopcalc.operator import Operator
+from flopcalc.provenance import Paper
+from flopcalc.report import citation
 
 Runner = Callable[..., Run]
 
@@ -48,6 +50,23 @@ def test_cite(run: Runner) -> None:
     keys = re.findall(r"^@\w+\{(\w+),", every, flags=re.MULTILINE)
     assert len(keys) == len(set(keys)) > 4
     assert run("cite", "nope").code == 2
+
+
+def test_cite_published_tables(run: Runner) -> None:
+    """The papers of tables by their names, beside operators; suggestions come from both."""
+    text = run("cite", "efficientnet", "spconv", "hetconv").out
+    assert "EfficientNet: Rethinking Model Scaling" in text
+    assert len(text.splitlines()) == 3
+    assert "tan2019efficientnet," in run("cite", "efficientnet", "--as", "bibtex").out
+    assert run("cite", "spconv").out == run("cite", "spconv", "spconv").out
+    for wrong, right in (("efficientnett", "efficientnet"), ("compcnv", "compconv")):
+        done = run("cite", wrong)
+        assert done.code == 2
+        assert f"did you mean {right}" in done.err
+    # Whatever a title ends in, it has one stop.
+    for name in (*registry.names(), *published.names()):
+        assert not re.search(r"[?!.]\.(?!\d)", run("cite", name).out), name
+    assert citation.text(Paper("k", ("A, B",), "Is it?", "X", 2020)) == "A, B.: Is it? X, 2020.\n".strip()
 
 
 def test_matching(run: Runner) -> None:

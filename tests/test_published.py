@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from collections.abc import Callable
 from decimal import ROUND_DOWN, ROUND_HALF_DOWN, ROUND_HALF_UP, Decimal
 from fractions import Fraction
@@ -11,8 +12,11 @@ import pytest
 from helpers import ROOT, Run
 
 from flopcalc import FlopcalcError, networks, published
-from flopcalc.analysis.reproduce import Comparison, compare, witnessed
+from flopcalc.analysis.reproduce import Comparison, compare, reproduce_record, witnessed
+from flopcalc.cli.reproduce import document
+from flopcalc.expression import evaluate
 from flopcalc.published import Figure, Ours, read_printed
+from flopcalc.report import plain
 
 Runner = Callable[..., Run]
 
@@ -189,7 +193,8 @@ def test_json(run: Runner) -> None:
     assert data["schema"] == "flopcalc/reproduce/1"
     assert (data["checked"], data["failed"]) == (5, 0)
     assert list(data["rows"][0]) == [
-        "paper", "table", "row", "quantity", "printed", "ours", "agrees", "verdict", "why", "how", "source",
+        "paper", "table", "row", "quantity", "printed", "ours", "agrees", "verdict", "why",
+        "counted", "means", "plain_agrees", "how", "source",
     ]  # fmt: skip
     row = data["rows"][0]
     assert (row["paper"], row["row"], row["quantity"], row["printed"]) == ("g_cnn", "All-CNN-C p4", "params", "1.37M")
@@ -243,6 +248,95 @@ def test_a_planted_fault_fails(run: Runner, tmp_path: Path) -> None:
     # Wrong by a digit, and the table says so.
     text = GOOD.replace("25.6M", "{printed: 26.5M, wrong: two digits changed places}")
     assert run("reproduce", _file(tmp_path, text)).code == 0
+
+
+def test_printed_commands_run(run: Runner, comparisons: list[Comparison], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every ninth command and each with a path, a clause or a decimal: as a shell reads it, it gives the number."""
+    monkeypatch.chdir(ROOT)
+    told = [one for one in comparisons if " of flopcalc " in one.how]
+    odd = [one for one in told if re.search(r"yaml|where|hetconv|layer --type|convention", one.how)]
+    named = [one for one in told if "layer4" in one.how or "1/16" in one.how]
+    assert len(told) > 400
+    chosen = {one.how: one for one in [*told[::9], *odd[::3], *named]}
+    assert len(chosen) > 80
+    assert any("1/16" in how for how in chosen)
+    assert any("layer4" in how for how in chosen)
+    for how, one in chosen.items():
+        gives, command = how.split(" of flopcalc ", 1)
+        done = run(*shlex.split(command), "--format", "json")
+        assert done.code == 0, (how, done.err)
+        data = json.loads(done.out)
+        known = {name: data[name] for name in ("params", "macs", "flops", "adds", "muls", "other", "steps")}
+        known[data["convention"].replace("-", "_")] = data["cost"]
+        known |= {f"plain_{name}": (data["baseline"] or {}).get(name) for name in ("params", "macs")}
+        assert evaluate(gives, known) == one.value, how
+
+
+def test_no_half_commands(comparisons: list[Comparison]) -> None:
+    """What is no command does not look like one, and no path is cut or quoted twice."""
+    for one in comparisons:
+        assert "'\"'\"'" not in one.how
+        if one.figure.ours.only and " of flopcalc " in one.how:
+            # The condition changes nothing, or the number would not be that of the command.
+            assert "all_" not in one.how
+        if "flopcalc" not in one.how:
+            assert "--" not in one.how, one.how
+
+
+def test_another_count_is_marked(run: Runner, tmp_path: Path) -> None:
+    """A figure that is not the plain count bears a mark, with its formula and its words below; others bear none."""
+    text = GOOD.replace("4.09G", "{printed: 4.10G, gives: macs + adds, means: with the biases}")
+    rows = json.loads(run("reproduce", _file(tmp_path, text), "--format", "json").out)
+    assert rows["own_count"] == 1
+    assert [row["counted"] for row in rows["rows"]] == ["", "macs: macs + adds"]
+    assert (rows["rows"][1]["means"], rows["rows"][1]["plain_agrees"]) == ("with the biases", False)
+    for fmt in ("table", "markdown", "html"):
+        out = run("reproduce", _file(tmp_path, text), "--format", fmt).out.replace("\\", "")
+        assert len(re.findall(r"(agrees|truncated) \*1", out)) == 1, fmt
+        assert "with the biases; macs: macs + adds" in out
+        assert "1 of them only by a count of their own" in " ".join(out.split())
+    assert "macs: macs + adds" in run("reproduce", _file(tmp_path, text), "--format", "csv").out
+    # The same digits by the plain count: said, and not counted as needing another.
+    both = GOOD.replace("25.6M", "{printed: 25.6M, gives: params + 1}")
+    out = " ".join(run("reproduce", _file(tmp_path, both)).out.split())
+    assert "the plain count agrees too: params: params + 1" in out
+    assert "of their own" not in out
+    assert "*1" not in run("reproduce", _file(tmp_path, GOOD)).out
+
+
+def test_every_other_count_is_explained(run: Runner) -> None:
+    """Each mark of a table has its note and each note its mark; verdicts stay whole at 80 columns."""
+    out = run("reproduce").out
+    assert "32 * 32 * 64 = 65536" in out
+    assert not re.search(r"truncate(?!d)", out)
+    for name in published.names():
+        page = run("reproduce", name).out.split("\nVerdicts")[0]
+        marks = set(re.findall(r"(?:agrees|truncated|wrong|differs) (\*\d+)$", page, flags=re.MULTILINE))
+        assert marks == set(re.findall(r"^  (\*\d+) ", page, flags=re.MULTILINE)), name
+        assert max(map(len, page.splitlines())) <= 84, name
+
+
+def test_verdicts_are_never_broken() -> None:
+    """However narrow, the verdict with its mark stays in one piece."""
+    source = published.load("mobilenetv3")
+    page = plain.render(document(reproduce_record(map(compare, source.figures)), [source]), 50)
+    assert not re.search(r"truncate(?!d)", page)
+    assert re.search(r" truncated \*\d$", page, flags=re.MULTILINE)
+
+
+def test_figures_of_another_version_are_no_errors(comparisons: list[Comparison]) -> None:
+    """MobileNetV3-Small's 2.9M and 2.4M: 576 x 1280 + 1280 and 1280 x 1000 + 1000 in the place of those of 1024."""
+    found = [one for one in comparisons if one.figure.paper == "mobilenetv3" and "mall" in one.figure.row]
+    assert not [one for one in found if one.verdict == "wrong"]
+    by_digits = {one.figure.printed.text.split()[0].rstrip("M"): one for one in found if one.verdict == "differs"}
+    for digits, wide, narrow in (("2.9", 576, 2_542_856), ("2.4", 432, 2_041_872)):
+        (witness,) = by_digits[digits].figure.evidence
+        linear = {last: wide * last + last + last * 1000 + 1000 for last in (1024, 1280)}
+        assert witnessed(by_digits[digits].figure, witness) == narrow - linear[1024] + linear[1280]
+        assert witness.fits
+    (witness,) = by_digits["66"].figure.evidence
+    assert not witness.fits
+    assert witnessed(by_digits["66"].figure, witness) == 56_510_400 + 256 * 1576
 
 
 BAD = {

@@ -7,7 +7,7 @@ from flopcalc import api
 from flopcalc.analysis.cases import cases
 from flopcalc.analysis.equations import GIVES_TEXT, quantity, read
 from flopcalc.analysis.layer import plain_value
-from flopcalc.analysis.reproduce import Comparison, compare, how, witnessed
+from flopcalc.analysis.reproduce import Comparison, compare, witnessed
 from flopcalc.expression import evaluate
 from flopcalc.operator import Operator
 from flopcalc.provenance import Equation, Evidence
@@ -53,7 +53,7 @@ def _of_figures(source: Published, why: str, found: list[Comparison]) -> Row:
     evidence = []
     for one in found:
         place = f"{one.figure.row}, {one.figure.quantity}"
-        evidence.append({"what": f"{place}: {how(one.figure.ours, one.figure.gives)}", "value": plain_value(one.value)})
+        evidence.append({"what": f"{place}: {one.how}", "value": plain_value(one.value)})
         for witness in one.figure.evidence:
             fits = " (the printed digits)" if witness.fits else ""
             value = plain_value(witnessed(one.figure, witness))

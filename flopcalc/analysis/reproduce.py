@@ -1,7 +1,5 @@
 """Papers' figures beside ours, digit by digit: the JSON contract `flopcalc/reproduce/1`."""
 
-import os
-import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from functools import lru_cache
@@ -9,6 +7,7 @@ from typing import Any, NamedTuple
 
 from flopcalc import api, convention, networks
 from flopcalc.analysis.layer import plain_value
+from flopcalc.analysis.recipe import formula, how
 from flopcalc.cost import KINDS, Cost, Part
 from flopcalc.errors import FlopcalcError
 from flopcalc.expression import evaluate
@@ -17,8 +16,7 @@ from flopcalc.networks.choose import plan
 from flopcalc.networks.clause import names
 from flopcalc.networks.network import Network
 from flopcalc.networks.replace import replace_layers
-from flopcalc.operator import show
-from flopcalc.published import Figure, Ours, Witness
+from flopcalc.published import QUANTITIES, Figure, Ours, Witness
 
 # What can be said of a figure, and whether it is well.
 VERDICTS = {
@@ -37,12 +35,18 @@ Kernel = tuple[Mapping[str, Any], Part]
 
 
 class Comparison(NamedTuple):
-    """A printed figure and ours. value: None where there is nothing to compare."""
+    """A printed figure and ours. value: None where there is nothing to compare. counted: what was counted, where that
+    is not the plain count of the figure's quantity; plain: whether the plain count has the printed digits, None where
+    the quantity has none. how: what is computed, as a command or in words; empty where nothing is.
+    """
 
     figure: Figure
     value: int | Fraction | None
     verdict: str
     why: str
+    counted: str = ""
+    plain: bool | None = None
+    how: str = ""
 
 
 class _Counted(NamedTuple):
@@ -60,13 +64,37 @@ def compare(figure: Figure) -> Comparison:
         return Comparison(figure, None, "open", figure.why)
     value = value_of(figure, figure.ours, figure.gives)
     fits = figure.printed.agreement(value)
+    counted, plain = _counted_as(figure, value)
+    told = counted, plain, how(_told(figure, value), figure.gives)
     if figure.stated:
-        return Comparison(figure, value, "stale" if fits else figure.stated, figure.why)
+        return Comparison(figure, value, "stale" if fits else figure.stated, figure.why, *told)
     why = figure.note
     if fits == "truncated":
         cut = f"cut, not rounded: rounded it is {figure.printed.like(value)}"
         why = f"{cut}; {why}" if why else cut
-    return Comparison(figure, value, fits or "unexplained", why)
+    return Comparison(figure, value, fits or "unexplained", why, *told)
+
+
+def _counted_as(figure: Figure, value: int | Fraction) -> tuple[str, bool | None]:
+    """What was counted, if the plain count of the whole network is another number; and whether that would agree."""
+    agrees = None
+    if figure.quantity in QUANTITIES and (figure.ours.network or figure.ours.operator):
+        plain = value_of(figure, figure.ours._replace(only="", leaves_out=""), figure.quantity.replace("-", "_"))
+        agrees = bool(figure.printed.agreement(plain))
+        if plain == value:
+            return "", agrees
+    what = formula(_told(figure, value), figure.gives)
+    if figure.gives != figure.quantity:
+        what = f"{figure.quantity}: {what}"
+    return (f"{what} ({figure.note})" if figure.note and not figure.means else what), agrees
+
+
+def _told(figure: Figure, value: int | Fraction) -> Ours:
+    """What is computed, without conditions that do not change the number."""
+    for bare in (figure.ours._replace(only="", leaves_out=""), figure.ours._replace(leaves_out="")):
+        if value_of(figure, bare, figure.gives) == value:
+            return bare
+    return figure.ours
 
 
 def witnessed(figure: Figure, witness: Witness) -> int | Fraction:
@@ -160,6 +188,7 @@ def reproduce_record(comparisons: Iterable[Comparison]) -> dict[str, Any]:
         "checked": len(rows),
         "failed": sum(counts[verdict] for verdict in FAILED),
         "verdicts": counts,
+        "own_count": sum(row["agrees"] and row["counted"] != "" and not row["plain_agrees"] for row in rows),
         "rows": rows,
     }
 
@@ -176,29 +205,9 @@ def _row(one: Comparison) -> dict[str, Any]:
         "agrees": one.verdict in GOOD,
         "verdict": one.verdict,
         "why": one.why,
-        "how": how(figure.ours, figure.gives),
+        "counted": one.counted,
+        "means": figure.means if one.counted else "",
+        "plain_agrees": one.plain,
+        "how": one.how,
         "source": figure.source,
     }
-
-
-def how(ours: Ours, gives: str) -> str:
-    """What is computed, in words near to the command line's."""
-    words: list[str] = []
-    if not names(gives):
-        return gives
-    if ours.network:
-        words = ["model", ours.network.rsplit("/", 1)[-1], *_settings(ours)]
-        words += [f"--input {'x'.join(map(str, ours.input))}"] if ours.input else []
-        words += [f"--replace {shlex.quote(os.path.basename(text))}" for text in ours.replace]
-        words += [f"--where {shlex.quote(ours.where)}"] if ours.where else []
-        words += [f"--keep {shlex.quote(text)}" for text in ours.keep]
-    elif ours.operator:
-        sizes = (f"{name}={'x'.join(map(str, v)) if isinstance(v, tuple) else v}" for name, v in ours.shape)
-        words = ["layer", ours.operator, *sizes, *_settings(ours)]
-    words += [f"(only {ours.only})"] if ours.only else []
-    words += [f"(without {ours.leaves_out})"] if ours.leaves_out else []
-    return f"{gives} of {' '.join(words)}" if words else gives
-
-
-def _settings(ours: Ours) -> list[str]:
-    return [f"--set {name}={show(value)}" for name, value in ours.options]

@@ -2,27 +2,39 @@
 
 import click
 
-from flopcalc import registry
+from flopcalc import published, registry
+from flopcalc.errors import unknown_name
 from flopcalc.files import write_atomically
+from flopcalc.provenance import Paper
 from flopcalc.report import citation
 
 
 @click.command("cite", epilog="Example: flopcalc cite compconv spconv --as bibtex")
-@click.argument("types", nargs=-1, metavar="[OPERATOR]...")
+@click.argument("types", nargs=-1, metavar="[OPERATOR|PAPER]...")
 @click.option(
     "--as", "style", type=click.Choice(("text", "bibtex")), default="text", show_default=True, help="How to write them."
 )
 @click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of the terminal.")
 def command(types: tuple[str, ...], style: str, output: str | None) -> None:
-    """The papers behind operators, as text or BibTeX.
+    """The papers behind operators and tables, as text or BibTeX.
 
-    Without a name: those of all operators. A paper is given once, however many operators it has.
+    A name is an operator's, or a paper's as `flopcalc reproduce` has it. Without one: the papers of all
+    operators. A paper is given once, however many operators it has.
     """
-    operators = [registry.get(name) for name in types or registry.names()]
-    papers = {operator.paper.key: operator.paper for operator in operators}
+    papers = {paper.key: paper for name in types or registry.names() for paper in _papers(name)}
     write, between = (citation.bibtex, "\n\n") if style == "bibtex" else (citation.text, "\n")
     content = between.join(write(paper) for _, paper in sorted(papers.items())) + "\n"
     if output is None:
         click.echo(content, nl=False)
     else:
         write_atomically(output, content)
+
+
+def _papers(name: str) -> list[Paper]:
+    """An operator's paper; else that of the published tables of this name."""
+    operator = registry.find(name)
+    found = [operator.paper] if operator else [one.paper for one in published.find(name)]
+    if not found:
+        known = [*registry.names(), *published.names()]
+        raise unknown_name("operator or paper", name, known, "`flopcalc list` and `flopcalc reproduce` show both")
+    return found

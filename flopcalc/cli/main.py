@@ -25,7 +25,7 @@ COMMANDS = {
     "list": "The operators and networks that flopcalc knows.",
     "reproduce": "The papers' tables beside ours, digit by digit.",
     "errata": "What the sources get wrong, with the evidence.",
-    "cite": "The papers behind operators, as text or BibTeX.",
+    "cite": "The papers behind operators and tables, as text or BibTeX.",
     "schema": "The JSON Schema of network descriptions, for editors.",
 }
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from itertools import groupby
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -49,36 +49,80 @@ def document(
     """The rows with those verdicts, by source; or as one table."""
     rows = [row for row in record["rows"] if row["verdict"] in verdicts]
     blocks = [_flat(rows)] if flat else [*_papers(rows, {one.key: one for one in sources}), _legend(record)]
-    title = f"{record['checked']} printed figures: {_counts(record['verdicts'])}"
+    title = f"{record['checked']} printed figures: {_counts(record['rows'])}"
     return Document(title, blocks, {**record, "rows": rows})
 
 
-def _counts(counts: dict[str, int]) -> str:
-    many = {"agrees": "agree", "differs": "differ"}
-    return ", ".join(f"{count} {many.get(verdict, verdict)}" for verdict, count in counts.items() if count)
+def _counts(rows: Rows) -> str:
+    """How many there are of each verdict, and of the good ones how many by another count than the plain one."""
+    words = []
+    for verdict in VERDICTS:
+        found = [row for row in rows if row["verdict"] == verdict]
+        own = sum(row["counted"] != "" and not row["plain_agrees"] for row in found) if verdict in GOOD else 0
+        many = {"agrees": "agree", "differs": "differ"}.get(verdict, verdict)
+        words += (
+            [f"{len(found)} {many}" + (f" ({own} of them only by a count of their own)" if own else "")]
+            if found
+            else []
+        )
+    return ", ".join(words)
 
 
 def _flat(rows: Rows) -> Table:
-    names = ("paper", *_COLUMNS, "why", "how", "source")
+    names = ("paper", *_COLUMNS, "why", "counted", "means", "how", "source")
     lines = [[_ours(row) if name == "ours" else row[name] for name in names] for row in rows]
     return Table(tuple(Column(name, "number" if name == "ours" else "text") for name in names), lines)
+
+
+_KINDS: dict[str, Literal["number", "name", "text"]] = {"printed": "number", "ours": "number", "verdict": "name"}
 
 
 def _papers(rows: Rows, sources: dict[str, Published]) -> Iterable[Block]:
     for key, found in groupby(rows, lambda row: row["paper"]):
         group = list(found)
-        counts = {verdict: sum(row["verdict"] == verdict for row in group) for verdict in VERDICTS}
+        notes = _notes(group)
+        marks = {text: f"*{number}" for number, text in enumerate(notes, start=1)}
+        # A figure that is a sentence is broken like one.
+        kinds = _KINDS if max(len(row["printed"]) for row in group) < 20 else {**_KINDS, "printed": "text"}
         yield Table(
-            tuple(Column(name, "number" if name in ("printed", "ours") else "text") for name in _COLUMNS),
-            [[_shown(row) if name == "ours" else row[name] for name in _COLUMNS] for row in group],
-            title=f"{key}: {sources[key].paper.short}; {_counts(counts)}",
+            tuple(Column(name, kinds.get(name, "text")) for name in _COLUMNS),
+            [[*_cells(row)[:-1], f"{row['verdict']} {marks.get(_what(row), '')}".rstrip()] for row in group],
+            title=f"{key}: {sources[key].paper.short}; {_counts(group)}",
         )
+        if notes:
+            facts = [
+                (marks[text], "; ".join([text, *formulas]) if formulas else text) for text, formulas in notes.items()
+            ]
+            yield Facts(facts, f"{key}: not the plain count, but")
         reasons: dict[str, list[str]] = {}
         for row in group:
             if row["verdict"] not in GOOD and row["why"]:
                 reasons.setdefault(f"{row['verdict']}: {row['why']}", []).append(f"{row['row']}, {row['quantity']}")
         if reasons:
-            yield Lines("", [f"{'; '.join(places)}: {reason}" for reason, places in reasons.items()])
+            yield Lines(
+                "Reasons" if notes else "", [f"{'; '.join(places)}: {reason}" for reason, places in reasons.items()]
+            )
+
+
+def _cells(row: dict[str, Any]) -> list[Cell]:
+    return [_shown(row) if name == "ours" else row[name] for name in _COLUMNS]
+
+
+def _what(row: dict[str, Any]) -> str:
+    """What was counted, in words where the table has some; empty for a plain count."""
+    too = "the plain count agrees too: " if row["counted"] and row["plain_agrees"] else ""
+    return f"{too}{row['means'] or row['counted']}"
+
+
+def _notes(rows: Rows) -> dict[str, list[str]]:
+    """Each other count, with the formulas where it is told in words."""
+    notes: dict[str, list[str]] = {}
+    for row in rows:
+        if row["counted"]:
+            formulas = notes.setdefault(_what(row), [])
+            if row["means"] and row["counted"] not in formulas:
+                formulas.append(row["counted"])
+    return notes
 
 
 def _ours(row: dict[str, Any]) -> Cell:
@@ -98,4 +142,9 @@ def _shown(row: dict[str, Any]) -> str:
 
 def _legend(record: dict[str, Any]) -> Facts:
     shown = [verdict for verdict, count in record["verdicts"].items() if count or verdict not in FAILED]
-    return Facts([(verdict, VERDICTS[verdict]) for verdict in shown], "Verdicts")
+    facts = [(verdict, VERDICTS[verdict]) for verdict in shown]
+    if any(row["counted"] for row in record["rows"]):
+        facts.append(
+            ("*1", "ours is not the plain count of this quantity; the note of that number says what is counted")
+        )
+    return Facts(facts, "Verdicts")

@@ -25,7 +25,7 @@ def text(paper: Paper) -> str:
     parts.append(", ".join(filter(None, [*where, str(paper.year or "")])))
     parts += [f"arXiv:{paper.arxiv}"] if paper.arxiv else []
     parts += [f"doi:{paper.doi}"] if paper.doi else []
-    return ". ".join(parts) + "."
+    return " ".join(part if part.endswith(("?", "!", ".")) else f"{part}." for part in parts if part)
 
 
 def _initials(author: str) -> str:
