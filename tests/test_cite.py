@@ -70,7 +70,7 @@ def test_cite_published_tables(run: Runner) -> None:
 
 
 def test_matching(run: Runner) -> None:
-    """64 -> 128 at stride 2: SIC may not, with the reason; the cheapest comes first."""
+    """64 -> 128 at stride 2: SIC may not, with the reason; the least work comes first."""
     done = run("list", "--matching", "--cin", "64", "--cout", "128", "--stride", "2", "--format", "json")
     data = json.loads(done.out)
     names = [row["name"] for row in data["matching"]]
@@ -78,8 +78,11 @@ def test_matching(run: Runner) -> None:
     refused = {row["name"]: row["reason"] for row in data["refused"]}
     assert refused["sic"] == "c_in = 64 and c_out = 128 differ"
     assert "linear" in refused
-    macs = [row["macs"] for row in data["matching"]]
-    assert macs == sorted(macs)
+    work = [row["flops"] for row in data["matching"]]
+    assert work == sorted(work)
+    # An adder layer has no MACs, and two additions for each: as much work as the convolution.
+    rows = {row["name"]: row for row in data["matching"]}
+    assert (rows["adder"]["macs"], rows["adder"]["flops"]) == (0, rows["conv"]["flops"] + 128 * 28 * 28)
     assert "May not stand here" in run("list", "--matching", "--cin", "64", "--cout", "128").out
     for bad in (["list", "--matching"], ["list", "--cin", "8"], ["list", "--matching", "--cin", "0"]):
         assert run(*bad).code == 2
