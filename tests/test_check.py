@@ -222,6 +222,8 @@ def test_the_json_contract(here: Path, run: Runner) -> None:
         "difference",
         "equal",
         "renamed",
+        "moved",
+        "stages",
         "layers",
     }
     assert (difference["locked"]["macs"], difference["now"]["macs"]) == (MACS, macs)

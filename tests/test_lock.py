@@ -72,7 +72,7 @@ def test_the_difference_layer_by_layer(here: Path, run: Runner) -> None:
     (here / "tiny.yaml").write_text(TINY.replace("conv1: {op: conv, out: 8", "stem: {op: conv, out: 8"))
     done = run("check", "--locked")
     assert done.code == 1
-    assert "1 layers renamed, nothing else" in done.out
+    assert "1 layer renamed, nothing else" in done.out
     assert "conv1 -> stem" in done.out
     (here / "tiny.yaml").write_text(TINY.replace("out: 10", "out: 9"))
     done = run("check", "--locked")
@@ -482,3 +482,77 @@ def test_an_unreadable_lock_is_no_missing_lock(here: Path, run: Runner) -> None:
         assert (done.code, len(done.err.splitlines())) == (2, 2)
     with pytest.raises(FlopcalcError):
         read_lock("flopcalc.lock")
+
+
+MOVED = """
+input: [8, 8, 8]
+layers:
+  - conv1: {op: conv, stage: s}
+  - bn1: {op: batchnorm, stage: s}
+  - conv2: {op: conv, stage: s}
+  - relu: {op: relu, stage: s}
+  - conv3: {op: conv, stage: t}
+"""
+
+
+def _locked_project(path: Path, limits: str = "[]") -> Path:
+    net = path / "net.yaml"
+    net.write_text(MOVED)
+    (path / "flopcalc.yaml").write_text(f"targets: [{{network: net.yaml, limits: {limits}}}]\n")
+    return net
+
+
+def test_layers_that_moved_and_stages_that_changed_are_named(
+    run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sums are the same; what is told is what happened."""
+    monkeypatch.chdir(tmp_path)
+    net = _locked_project(tmp_path)
+    assert run("lock").code == 0
+    relu = "  - relu: {op: relu, stage: s}\n"
+    before_conv2 = MOVED.replace(relu, "").replace("  - conv2", f"{relu}  - conv2")
+    net.write_text(before_conv2)
+    done = run("check", "--locked")
+    assert done.code == 1
+    assert "net.yaml: the order changed: relu" in done.out
+    assert "stage" not in done.out
+    net.write_text(MOVED.replace("stage: t", "stage: u"))
+    assert "net.yaml: stages changed: conv3 t -> u" in run("check", "--locked").out
+    # A spreadsheet tells too what is not as locked.
+    net.write_text(MOVED.replace("conv3: {op: conv", "conv3: {op: conv, bias: true"))
+    rows = run("check", "--locked", "--format", "csv").out.splitlines()
+    # Eight biases, and eight additions at each of 64 places.
+    assert "net.yaml,locked,,params,1760,1752,8,,false" in rows
+    assert any(row.startswith("net.yaml,locked,,adds,") and row.endswith(",512,,false") for row in rows)
+    assert "conv: other params, traffic" in run("check", "--locked").out
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("targets: [{network: net.yaml, baseline: nope}]", "unknown target or network 'nope'"),
+        ("targets: [{network: net.yaml}]\nformulas: [gohst]", "unknown operator 'gohst'"),
+        ("targets:\n  - {network: net.yaml, replace: spconv where k == 99}", "replaces nothing"),
+    ],
+)
+def test_what_is_named_and_means_nothing_is_an_error(
+    run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, message: str
+) -> None:
+    """Also where no limit reads it: the target would guard something else."""
+    monkeypatch.chdir(tmp_path)
+    _locked_project(tmp_path)
+    (tmp_path / "flopcalc.yaml").write_text(text)
+    done = run("check")
+    assert (done.code, len(done.err.splitlines())) == (2, 2)
+    assert message in done.err
+    assert "flopcalc.yaml, line" in done.err
+
+
+def test_a_lock_that_is_no_file(run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device is not read without end."""
+    monkeypatch.chdir(tmp_path)
+    _locked_project(tmp_path)
+    (tmp_path / "flopcalc.yaml").write_text("targets: [{network: net.yaml}]\nlock: /dev/zero\n")
+    for arguments in (["lock"], ["lock", "--update"], ["check", "--locked"]):
+        done = run(*arguments)
+        assert (done.code, "no regular file" in done.err) == (2, True), arguments

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import tomllib
+from contextlib import suppress
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -18,6 +19,17 @@ pytest_plugins = ["pytester"]
 # Where the package is installed, its entry point has loaded the plugin already.
 LOADED = bool(entry_points(group="pytest11", name="flopcalc"))
 PLUGIN = () if LOADED else ("-p", "flopcalc.pytest_plugin")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _loaded() -> None:
+    """Load torch, with what it loads late: what a run in process loads is forgotten after it, and torch loads once."""
+    with suppress(ImportError):
+        import torch
+
+        from flopcalc.pytorch import count
+
+        count(torch.nn.Conv2d(1, 1, 1), (1, 1, 2, 2))
 
 
 @pytest.fixture

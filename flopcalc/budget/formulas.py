@@ -56,8 +56,15 @@ def compare(before: Iterable[Formula], now: Iterable[Present]) -> Iterator[dict[
             "locked": was.text if was else None,
             "now": one.formula.text if one else None,
             "difference": difference,
+            "terms": _changed_terms(was.terms, one.formula.terms) if was and one else [],
             "ok": difference == "0",
         }
+
+
+def _changed_terms(was: Mapping[str, str], now: Mapping[str, str]) -> list[dict[str, str | None]]:
+    """The values that a form is written in and that changed themselves."""
+    names = [name for name in dict.fromkeys((*was, *now)) if was.get(name) != now.get(name)]
+    return [{"name": name, "locked": was.get(name), "now": now.get(name)} for name in names]
 
 
 def _difference(was: Formula, now: Present) -> str:

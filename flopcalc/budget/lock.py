@@ -6,6 +6,7 @@ JSON.
 """
 
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -131,6 +132,8 @@ def may_overwrite(path: str) -> bool:
 
 
 def _content(path: str, most: int = MAX_BYTES) -> bytes | None:
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        raise FlopcalcError("not-a-lock", f"{clip(path)} is no regular file", "name another file by lock:")
     try:
         with open(path, "rb") as file:
             return file.read(most + 1)

@@ -85,6 +85,9 @@ def measured(name: str, what: str, options: Mapping[str, Any], target: Target, d
     found = _measured(name, what, options, model_record(target.plain, target.replacement, headline, dtype))
     if not target.replacement:
         return found
+    if not target.replacement.replaced:
+        why = f"replace: {target.replacement.plan.text} replaces nothing"
+        raise FlopcalcError("nothing-replaced", why, f"`flopcalc model {what} --replace ...` tells why of each layer")
     bare = {key: value for key, value in options.items() if key == "set"}
     return found._replace(plain=_measured(name, what, bare, model_record(target.plain, None, headline, dtype)))
 

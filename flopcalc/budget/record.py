@@ -1,10 +1,12 @@
 """A whole check as plain data: the JSON contract `flopcalc/check/1`."""
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import Any
 
-from flopcalc.analysis.diff import match_layers, match_row
+from flopcalc import registry
+from flopcalc.analysis.diff import Match, match_layers, match_row
 from flopcalc.budget.check import Check
 from flopcalc.budget.config import Config, find_config, read_config
 from flopcalc.budget.limits import KINDS
@@ -20,6 +22,12 @@ def check_record(file: str | None, *, with_lock: bool = False, with_formulas: bo
     lock = read_lock(config.lock)
     if lock is None and (with_lock or with_formulas):
         raise FlopcalcError("no-lock", f"there is no lock file {config.lock}", "write it with `flopcalc lock`")
+    for name in config.formulas or ():
+        try:
+            registry.get(name)
+        except FlopcalcError as error:
+            place = f"{config.path}, line {config.formulas_line}" if config.formulas_line else config.path
+            raise FlopcalcError("bad-config", f"{place}: formulas: {error.message}", error.hint) from None
     check = Check(config, lock.targets if lock else None)
     rows = list(check.rows())
     targets = [check.of(spec.name) for spec in config.targets]
@@ -75,13 +83,45 @@ def difference(target: str, was: Locked | None, now: Locked) -> Record | None:
         "equal": sum(match.status == "same" for match in matches),
         "renamed": sum(match.status == "renamed" for match in matches),
         "layers": [match_row(match) for match in matches if match.status != "same"],
+        "moved": _moved(was.layers, matches) if was else [],
+        "stages": [
+            {"name": match.name, "was": match.first["stage"], "now": match.second["stage"]}
+            for match in matches
+            if match.first and match.second and _stage(match.first) != _stage(match.second)
+        ],
     }
+
+
+def _stage(layer: Record) -> str:
+    """The stage of a layer; nothing where it is only the first piece of its name."""
+    stage = str(layer["stage"])
+    return "" if stage == layer["name"].partition(".")[0] else stage
+
+
+def _moved(layers: Sequence[Record], matches: Sequence[Match]) -> list[str]:
+    """Layers that stand elsewhere among the others than before: all but a longest run that kept its order."""
+    place = {layer["name"]: index for index, layer in enumerate(layers)}
+    kept = [(place[match.first["name"]], match.name) for match in matches if match.first and match.second]
+    # Patience sorting: ends[n] is where the best run of n + 1 layers ends.
+    ends: list[int] = []
+    runs: list[tuple[int, int | None]] = []
+    last: list[int] = []
+    for index, (was, _) in enumerate(kept):
+        length = bisect_left(ends, was)
+        runs.append((index, last[length - 1] if length else None))
+        ends[length : length + 1], last[length : length + 1] = [was], [index]
+    run: set[int] = set()
+    at = last[-1] if last else None
+    while at is not None:
+        run.add(at)
+        at = runs[at][1]
+    return [name for index, (_, name) in enumerate(kept) if index not in run]
 
 
 def _gone(target: str, was: Locked) -> Record:
     less = {kind: -was.totals[kind] for kind in (*KINDS, "uncounted")}
     return {"target": target, "locked": dict(was.totals), "now": None, "what": [was.what, None], "difference": less,
-            "equal": 0, "renamed": 0, "layers": []}  # fmt: skip
+            "equal": 0, "renamed": 0, "layers": [], "moved": [], "stages": []}  # fmt: skip
 
 
 def _formulas(config: Config, lock: Lock) -> list[Record]:

@@ -29,7 +29,8 @@ def command(file: str | None, update: bool) -> int:
             raise
         there = True
     text = _text(config)
-    told = f"{config.lock}: {len(config.targets):,} targets"
+    count = len(config.targets)
+    told = f"{config.lock}: {'1 target' if count == 1 else f'{count:,} targets'}"
     if there and _same(config.lock, text):
         click.echo(f"up to date, {told}")
         return ExitCode.OK

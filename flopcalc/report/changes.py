@@ -15,7 +15,10 @@ def what_changed(row: dict[str, Any]) -> str:
             pieces.append(f"{before[key]} -> {after[key]}")
         elif key in ("in", "out"):
             pieces.append(f"{key} {sizes(before[key])} -> {sizes(after[key])}")
-    return "; ".join(pieces) or {"same": "equal"}.get(row["status"], f"{row['status']}: {after['type']}")
+    if pieces:
+        return "; ".join(pieces)
+    kinds = [key for key in row["changes"] if key not in ("flops", "cost")]
+    return f"{after['type']}: other {', '.join(kinds)}" if kinds else "equal"
 
 
 def sizes(shape: list[int]) -> str:

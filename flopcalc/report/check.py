@@ -16,7 +16,7 @@ def check_document(record: Record, for_csv: bool = False) -> Document:
     """Limits by target, what is not as locked, and a summary."""
     blocks: list[Table | Facts | Lines] = []
     if for_csv:
-        blocks.append(_limits_for_csv(record["rows"]))
+        blocks.append(_rows_for_csv(record))
     for target, rows in groupby(record["rows"], key=lambda row: str(row["target"])):
         blocks.append(_limits(target, list(rows)))
     for one in record["differences"]:
@@ -40,13 +40,34 @@ def _limits(target: str, rows: list[Record]) -> Table:
     return Table(columns, cells, title=target)
 
 
-def _limits_for_csv(rows: list[Record]) -> Table:
+def _rows_for_csv(record: Record) -> Table:
+    """Limits, then what is not as locked: one row for each kind of cost that differs, and for each formula."""
     keys = ("target", "limit", "name", "quantity", "actual", "bound", "excess", "relative", "ok")
-    return Table(
-        tuple(Column(key, "text") for key in keys),
-        [[row[key] if key != "ok" else str(row[key]).lower() for key in keys] for row in rows],
-        main=True,
-    )
+    rows: list[list[Cell]] = [
+        [row[key] if key != "ok" else str(row[key]).lower() for key in keys] for row in record["rows"]
+    ]
+    for one in record["differences"]:
+        was, now = one["locked"] or {}, one["now"] or {}
+        kinds = [kind for kind, value in one["difference"].items() if value] or ["layers"]
+        rows += [
+            [
+                one["target"],
+                "locked",
+                "",
+                kind,
+                now.get(kind),
+                was.get(kind),
+                one["difference"].get(kind),
+                None,
+                "false",
+            ]
+            for kind in kinds
+        ]
+    rows += [
+        [one["operator"], "formula", "", one["kind"], one["now"], one["locked"], one["difference"], None, "false"]
+        for one in record["formulas"]
+    ]
+    return Table(tuple(Column(key, "text") for key in keys), rows, main=True)
 
 
 def amount(value: float) -> str:
@@ -90,8 +111,30 @@ def _without_sums(one: Record) -> str:
     rest = [row for row in one["layers"] if row["status"] != "renamed"]
     if not one["layers"]:
         before, after = one["what"]
-        return f"it was {before}, and is {after}" if before != after else "its layers stand in other stages"
-    return "its layers changed, the sums did not" if rest else f"{one['renamed']:,} layers renamed, nothing else"
+        if before != after:
+            return f"it was {before}, and is {after}"
+        return " and ".join(_places(one)) or "it is locked in another form"
+    if rest:
+        return "its layers changed, the sums did not"
+    count = "1 layer" if one["renamed"] == 1 else f"{one['renamed']:,} layers"
+    return " and ".join([f"{count} renamed", *_places(one)]) + (
+        "" if one["moved"] or one["stages"] else ", nothing else"
+    )
+
+
+def _places(one: Record) -> list[str]:
+    """Layers that stand at another place, or in another stage."""
+    found = []
+    if one["moved"]:
+        found.append(f"the order changed: {_first(one['moved'])}")
+    if one["stages"]:
+        moves = [f"{stage['name']} {stage['was']} -> {stage['now']}" for stage in one["stages"]]
+        found.append(f"stages changed: {_first(moves)}")
+    return found
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4:,} more" if len(names) > 4 else "")
 
 
 def told_formula(one: Record) -> str:
@@ -108,6 +151,8 @@ def difference_blocks(one: Record, title: str = "Not as locked") -> Iterator[Tab
     before, after = one["what"]
     if before and after and before != after and any(one["difference"].values()):
         lines += [f"was {before}", f"is {after}"]
+    if any(one["difference"].values()):
+        lines += _places(one)
     yield Lines(title, lines)
     if one["layers"]:
         yield _layers(one)
@@ -144,6 +189,8 @@ def _forms(forms: list[Record]) -> Iterator[str]:
             yield f"locked: {one['locked']}"
         if one["now"]:
             yield f"now: {one['now']}"
+        for term in one["terms"]:
+            yield f"where {term['name']}: {term['locked'] or 'nothing'} -> {term['now'] or 'nothing'}"
 
 
 def _summary(record: Record) -> Iterator[tuple[str, str]]:

@@ -86,7 +86,7 @@ def to_latex(document: Document) -> str:
         elif isinstance(block, Lines):
             out += [_comment(f"{block.title}: {line}") for line in block.lines]
         else:
-            out += ["", *_tabular(block)]
+            out += ["", *([_comment(block.title)] if block.title else []), *_tabular(block)]
     return "\n".join(out) + "\n"
 
 
