@@ -92,7 +92,7 @@ def test_snapshots(project: pytest.Pytester) -> None:
 
 
 def test_no_snapshot_that_nobody_asked_for(project: pytest.Pytester) -> None:
-    """Plain limits write none; `locked` does, `baseline` where nothing was replaced, and one that is there is renewed."""
+    """Plain limits write none; `locked` does, so does `baseline` without a replacement, and one there is renewed."""
     folder = project.path / "__flopcalc__" / "test_it"
 
     def files(*calls: str) -> list[str]:
