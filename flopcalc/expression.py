@@ -209,9 +209,12 @@ def _floor(value: Any) -> Any:
     return arith.floor_div(value, 1)
 
 
-def _fold(pair: Callable[[Any, Any], Any]) -> Callable[..., Any]:
-    def folded(first: Any, *rest: Any) -> Any:
-        for value in rest:
+def _fold(name: str, pair: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    def folded(*values: Any) -> Any:
+        if not values:
+            raise TypeError(f"{name} takes at least one value")
+        first = values[0]
+        for value in values[1:]:
             first = pair(first, value)
         return first
 
@@ -238,8 +241,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "floor": _floor,
     "log2": arith.log2,
     "matches": _matches,
-    "max": _fold(arith.maximum),
-    "min": _fold(arith.minimum),
+    "max": _fold("max", arith.maximum),
+    "min": _fold("min", arith.minimum),
     "round": _round,
 }
 

@@ -51,7 +51,7 @@ class Costs:
         self._file = file
         self._test = test
         self._update = update
-        self._calls = 0
+        self._calls = {"": 0, "-cost": 0}
 
     def assert_cost(
         self,
@@ -82,13 +82,12 @@ class Costs:
         if not texts:
             _fail("assert_cost was given no limit", 'for example macs="<= 300M", or params=25_557_032')
         options = _options(input_shape, batch, replace, where, keep, set)
-        snapshot, found = self._measure(target, options, dtype, name)
+        snapshot, found = self._measure(target, options, dtype, name, "-cost")
         before = locked(found) if self._update else snapshot.there
         try:
             read = tuple(read_limit(text, "network") for text in texts)
-            if before is None and any(
-                one.reads("locked") or (one.reads("baseline") and not found.plain) for one in read
-            ):
+            compares = any(one.reads("locked") or (one.reads("baseline") and not found.plain) for one in read)
+            if before is None and compares:
                 _fail(f"there is no snapshot {_shown(snapshot.path)} to compare with", _HOW)
             rows = [row for row in self._rows(found, options, dtype, read, before) if not row["ok"]]
         except FlopcalcError as error:
@@ -101,7 +100,8 @@ class Costs:
             if len(rows) > _MOST:
                 lines.append(f"and {len(rows) - _MOST:,} more")
             _fail("\n".join([*lines, "", render(Document(found.what, blocks, None), _WIDTH)]))
-        if self._update:
+        # Plain limits need no snapshot, and get none that nobody asked for.
+        if self._update and (compares or os.path.lexists(snapshot.path)):
             self._write(snapshot.path, found, dtype)
         return dict(found.totals)
 
@@ -123,7 +123,7 @@ class Costs:
         Snapshots are lock files in the folder `__flopcalc__` beside the test; `--flopcalc-update` writes them.
         """
         options = _options(input_shape, batch, replace, where, keep, set)
-        snapshot, found = self._measure(target, options, dtype, name)
+        snapshot, found = self._measure(target, options, dtype, name, "")
         if self._update:
             self._write(snapshot.path, found, dtype)
         elif snapshot.there is None:
@@ -137,10 +137,12 @@ class Costs:
             _fail(f"{head}\n\n{text}", "`pytest --flopcalc-update` accepts what is there now")
 
     def _measure(
-        self, target: Any, options: Mapping[str, Any], dtype: str, name: str | None
+        self, target: Any, options: Mapping[str, Any], dtype: str, name: str | None, of: str
     ) -> tuple[Snapshot, Measured]:
-        self._calls += 1
-        key = name or (self._test if self._calls == 1 else f"{self._test}-{self._calls}")
+        if not name:
+            # Each assertion counts its own calls: a limit above it must not give assert_unchanged another file.
+            self._calls[of] += 1
+        key = name or f"{self._test}{of}" + (f"-{self._calls[of]}" if self._calls[of] > 1 else "")
         path = snapshot_path(self._file, key)
         try:
             if dtype not in DTYPE_BYTES:

@@ -14,6 +14,7 @@ from flopcalc import networks
 from flopcalc.budget.check import number
 from flopcalc.budget.limits import read_limit
 from flopcalc.errors import FlopcalcError
+from flopcalc.expression import evaluate
 
 Runner = Callable[..., Run]
 
@@ -401,6 +402,50 @@ def test_wrong_limits_are_refused_when_they_are_read(text: str) -> None:
         read_limit(text, "network")
     assert caught.value.code == "bad-limit"
     assert caught.value.hint
+
+
+NEAR_LIMITS = {
+    "params => 5M": ("'=>'", "write >="), "params =< 5M": ("'=<'", "write <="), "params = 5M": ("'='", "write =="),
+    "params ≤ 26M": ("'≤'", "write <="), "layer a: macs ≥ 2": ("'≥'", "write >="),
+    "params <= 5m": ("unknown unit 'm'", "k, M, G, B (as G), T"), "params <= 5Mi": ("unknown unit 'Mi'", "k, M, G"),
+    "params <= 5 MB": ("unknown unit 'MB'", "k, M, G"), "params <= 1e3q": ("unknown unit 'q'", "k, M, G"),
+    "params <= 5,000": ("'5,000' has a comma", "write 5000"),
+    "params <= 1,250,000 + macs": ("'1,250,000' has a comma", "write 1250000"),
+    "layers *: macs <= 1": ("'layers' selects nothing", "write layer PATTERN:"),
+    "ratio(conv": ("a bracket is not closed", '"ratio(conv, params) < 1/2"'),
+    "params <= 5 5": ("it is not a comparison", "for example"), "params <= 5M M": ("it is not a comparison", ""),
+    "params <= 5 macs": ("it is not a comparison", "for example"),
+    "params <= max()": ("'max' takes at least one value", "max(macs, 1M)"),
+    "params <= 1 + min(max(), 2)": ("'max' takes at least one value", "max(macs, 1M)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", NEAR_LIMITS)
+def test_a_limit_that_is_nearly_right_is_told_what_to_write(text: str) -> None:
+    """The operator, the unit, the number, the selector."""
+    with pytest.raises(FlopcalcError) as caught:
+        read_limit(text, "network")
+    words, hint = NEAR_LIMITS[text]
+    assert words in caught.value.message
+    assert hint in caught.value.hint
+
+
+def test_yaml_splits_a_limit_at_its_comma(here: Path, run: Runner) -> None:
+    """As the guide says: in quotes it is one limit."""
+    text = "targets: [{network: tiny.yaml, limits: [ratio(tiny.yaml, params) <= 1]}]\n"
+    (here / "flopcalc.yaml").write_text(text)
+    done = run("check")
+    assert done.code == 2
+    assert "stands in quotes" in done.err
+    (here / "flopcalc.yaml").write_text(text.replace("[ratio", '["ratio').replace("1]", '1"]'))
+    assert run("check").code == 0
+
+
+@pytest.mark.parametrize("name", ["min", "max"])
+def test_an_extreme_of_nothing(name: str) -> None:
+    """In the words of an expression, not of Python."""
+    with pytest.raises(FlopcalcError, match=f"{name} takes at least one value"):
+        evaluate(f"{name}()", {})
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,10 @@ def test_the_check_step(tmp_path: Path) -> None:
     missing = _run_step(step, tmp_path, locked="true", **python)
     assert missing.code == 2
     assert "no lock file" in missing.err
+    error, hint = missing.err.splitlines()
+    assert missing.out == f"::error title=flopcalc::{error}%0A{hint}\n"
     summary = (tmp_path / "summary.md").read_text()
+    assert summary.endswith(f"## flopcalc: nothing was checked\n\n    {error}\n    {hint}\n")
     assert "## flopcalc.yaml: fine" in summary
     subprocess.run(
         [sys.executable, "-m", "flopcalc", "lock"],
@@ -120,6 +123,19 @@ def test_the_check_step(tmp_path: Path) -> None:
     assert "| conv1 | out 8x8x8 -\\> 16x8x8 | +224 | +13,824 |" in added
     assert (tmp_path / "output").read_text().split() == ["failed=0", "failed=2"]
     assert not (tmp_path / "owned.yaml").exists()
+
+
+def test_what_an_annotation_cannot_hold_is_escaped(tmp_path: Path) -> None:
+    """Percent, carriage return and line feed, of the last two lines; the exit status stays, whichever it is."""
+    (step,) = [step for step in _scripts() if step.get("id") == "check"]
+    told = tmp_path / "python"
+    for code in (2, 3):
+        told.write_text(f"#!/bin/sh\nprintf 'a warning\\nerror: 5%%0A of\\r x\\nhint:  `y` & z\\n' >&2\nexit {code}\n")
+        told.chmod(0o755)
+        done = _run_step(step, tmp_path, python=str(told))
+        assert done.code == code
+        assert done.out == "::error title=flopcalc::error: 5%250A of%0D x%0Ahint:  `y` & z\n"
+        assert "a warning" in done.err
 
 
 def test_the_install_step(tmp_path: Path) -> None:

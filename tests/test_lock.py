@@ -131,6 +131,33 @@ def test_what_is_written_is_read(tmp_path_factory: Any, name: str, what: str, la
     assert (lock.dtype, lock.formulas) == ("float16", (Formula("conv", "params", "c_in*k^2", {"m": "ceil(c/2)"}),))
 
 
+def test_a_byte_order_mark(here: Path, run: Runner) -> None:
+    """Read as what it is, and written anew without it."""
+    write(here)
+    assert run("lock").code == 0
+    path = here / "flopcalc.lock"
+    good = path.read_bytes()
+    path.write_bytes(b"\xef\xbb\xbf" + good)
+    done = run("check", "--locked")
+    assert (done.code, done.err) == (0, "")
+    assert run("lock", "--update").code == 0
+    assert path.read_bytes() in (good, b"\xef\xbb\xbf" + good)
+    path.write_bytes(b"\xef\xbb\xbf" + good.replace(b"params 314", b"params 315"))
+    assert run("lock", "--update").code == 0
+    assert path.read_bytes() == good
+
+
+def test_an_unknown_dtype_in_a_lock(here: Path, run: Runner) -> None:
+    """With file and line."""
+    write(here)
+    assert run("lock").code == 0
+    path = here / "flopcalc.lock"
+    path.write_text(path.read_text().replace("dtype float32", "dtype floaty"))
+    done = run("check", "--locked")
+    assert done.code == 2
+    assert "flopcalc.lock, line 4: dtype is 'floaty', not one of float64, float32" in done.err
+
+
 def test_windows_line_ends(here: Path, run: Runner) -> None:
     """A checkout that turned the line ends is the same lock."""
     path = here / "flopcalc.lock"

@@ -103,6 +103,34 @@ def test_snapshots(project: pytest.Pytester) -> None:
     go(project, source, failed=2, passed=1)
 
 
+def test_no_snapshot_that_nobody_asked_for(project: pytest.Pytester) -> None:
+    """Plain limits write none; `locked` does, so does `baseline` without a replacement, and one there is renewed."""
+    folder = project.path / "__flopcalc__" / "test_it"
+
+    def files(*calls: str) -> list[str]:
+        body = "".join(f"    flopcalc.{call}\n" for call in calls)
+        go(project, f"def test_a(flopcalc):\n{body}", "--flopcalc-update", passed=1)
+        return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+
+    plain = "assert_cost('tiny.yaml', macs='<= 14k')"
+    assert files(plain, "assert_cost('tiny.yaml', params=314, name='n')") == []
+    assert files("assert_cost('tiny.yaml', replace='dsc', macs='<= 2 * baseline')") == []
+    assert files(plain, "assert_unchanged('tiny.yaml')", plain, "assert_unchanged('tiny.yaml', name='n')") == [
+        "n.lock",
+        "test_a.lock",
+    ]
+    first, wide = (folder / "test_a.lock").read_text(), "assert_unchanged('tiny.yaml', '3x16x16')"
+    assert files("assert_unchanged('tiny.yaml')", wide)[1:] == ["test_a-2.lock", "test_a.lock"]
+    assert (folder / "test_a.lock").read_text() == first
+    both = ("assert_cost('tiny.yaml', macs='<= locked')", "assert_cost('tiny.yaml', '3x16x16', macs='<= baseline')")
+    assert set(files(*both, "assert_unchanged('tiny.yaml')")) >= {"test_a-cost.lock", "test_a-cost-2.lock"}
+    assert (folder / "test_a.lock").read_text() == first
+    # What is there is renewed, by a plain limit too.
+    (project.path / "tiny.yaml").write_text(TINY.replace("out: 8", "out: 16"))
+    files("assert_cost('tiny.yaml', params=618, name='n')")
+    assert "params 618" in (folder / "n.lock").read_text()
+
+
 def test_broken_snapshots(project: pytest.Pytester) -> None:
     """Told in the words of the plugin, mended by --flopcalc-update; what is no snapshot is not overwritten."""
     source = "def test_same(flopcalc):\n    flopcalc.assert_unchanged('tiny.yaml')\n"

@@ -22,6 +22,13 @@ _WITH_UNIT = re.compile(r"(?<![\w.])([0-9]+(?:\.[0-9]+)?)\s?([kKMGBT])(?![\w.])"
 _RATIO = re.compile(r"ratio ?\( ?(?:'([^']+)'|\"([^\"]+)\"|([^\s,()'\"][^,()'\"]*?)) ?(?:, ?(\w+) ?)?\)")
 _SELECTOR = re.compile(r"(layer|stage) ([^:\s]+) ?: ?(.+)")
 _COMPARISONS: dict[type[ast.cmpop], str] = {ast.LtE: "<=", ast.Lt: "<", ast.GtE: ">=", ast.Gt: ">", ast.Eq: "=="}
+# As they are written elsewhere.
+_OPERATORS = {"=>": ">=", "=<": "<=", "≤": "<=", "≥": ">=", "=": "=="}
+_OPERATOR = re.compile("=>|=<|≤|≥|(?<![<>=!])=(?!=)")
+_OTHER_SELECTOR = re.compile(r"([A-Za-z]+) [^:\s]+ ?: ?.+")
+_OTHER_UNIT = re.compile(r"(?<![\w.])[0-9.]+(?:[eE][+-]?[0-9]+)?\s?([^\W\d_]+)(?!\w)")
+_COMMA = re.compile(r"(?<![\w.])[0-9]{1,3}(?:,[0-9]{3})+(?![\w,])")
+_WORDS = (*_RIGHT, "and", "or", "if", "else", "in", "is", "not")
 _EXAMPLE = "for example params <= 5.5M, macs <= 1.02 * baseline, stage layer4: macs <= 1G, ratio(conv) <= 0.4"
 _ARITHMETIC = (ast.BinOp, ast.operator, ast.UnaryOp, ast.USub, ast.Load)
 
@@ -79,7 +86,7 @@ def read_limit(given: str, kind: str, line: int = 0) -> Limit:
     try:
         tree = parse(plain)
     except FlopcalcError:
-        raise _bad(text, "it is not a comparison") from None
+        raise _bad(text, *_why(body, plain)) from None
     if not isinstance(tree, ast.Compare) or len(tree.ops) != 1 or type(tree.ops[0]) not in _COMPARISONS:
         raise _bad(text, f"it is not one comparison by {', '.join(_COMPARISONS.values())}")
     quantity = _left(text, tree.left)
@@ -94,6 +101,21 @@ def read_limit(given: str, kind: str, line: int = 0) -> Limit:
     return Limit(text, each, pattern, quantity, ratio_to, _COMPARISONS[type(tree.ops[0])], right, line)  # type: ignore[arg-type]
 
 
+def _why(body: str, plain: str) -> tuple[str, str]:
+    """What keeps a text from being a comparison, and what to write. plain: with the units as numbers."""
+    if body.count("(") > body.count(")"):
+        return "a bracket is not closed", 'a limit with a comma stands in quotes: "ratio(conv, params) < 1/2"'
+    if found := _OTHER_SELECTOR.fullmatch(body):
+        return f"{clip(found[1])} selects nothing", "write layer PATTERN: or stage PATTERN:, as in layer *: macs <= 20M"
+    if found := _OPERATOR.search(body):
+        return f"{clip(found[0])} is no comparison", f"write {_OPERATORS[found[0]]}"
+    if found := _COMMA.search(body):
+        return f"{clip(found[0])} has a comma", f"write {found[0].replace(',', '')}"
+    if (found := _OTHER_UNIT.search(plain)) and found[1] not in (*_UNITS, *_WORDS):
+        return f"unknown unit {clip(found[1])}", "units: k, M, G, B (as G), T, for example params <= 5.5M"
+    return "it is not a comparison", _EXAMPLE
+
+
 def _check_right(text: str, right: ast.expr) -> None:
     """Arithmetic on numbers, quantities, baseline and locked; min and max."""
     functions = {id(node.func) for node in ast.walk(right) if isinstance(node, ast.Call)}
@@ -103,6 +125,8 @@ def _check_right(text: str, right: ast.expr) -> None:
             if node.id not in known:
                 near = unknown_name("function" if id(node) in functions else "name", node.id, known, _EXAMPLE)
                 raise _bad(text, near.message, near.hint)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.args:
+            raise _bad(text, f"{clip(node.func.id)} takes at least one value", "for example max(macs, 1M)")
         elif isinstance(node, ast.Constant):
             if type(node.value) not in (int, float):
                 raise _bad(text, f"{clip(node.value)} is no number")

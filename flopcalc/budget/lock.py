@@ -5,6 +5,7 @@ difference of the file. The first line of a target tells what it is. A word with
 JSON.
 """
 
+import codecs
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 
 from flopcalc.budget.limits import KINDS
 from flopcalc.budget.measure import Measured, parts
+from flopcalc.cost import DTYPE_BYTES
 from flopcalc.errors import FlopcalcError, clip
 
 VERSION = "1"
@@ -120,7 +122,7 @@ def read_lock(path: str) -> Lock | None:
     if len(content) > MAX_BYTES:
         raise _bad(path, 1, f"larger than {MAX_BYTES:,} bytes")
     try:
-        return _Reader(path).read(content.decode("utf-8"))
+        return _Reader(path).read(content.decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise _bad(path, 1, "not text in UTF-8") from None
 
@@ -128,7 +130,10 @@ def read_lock(path: str) -> Lock | None:
 def may_overwrite(path: str) -> bool:
     """Whether what stands at a path is a lock file, broken or not, or nothing: never write over another file."""
     content = _content(path, 200)
-    return not content or content.startswith((SIGNATURE.encode(), *(mark.encode() for mark in _CONFLICT)))
+    # An editor may have put a byte order mark before it.
+    return not content or content.removeprefix(codecs.BOM_UTF8).startswith(
+        (SIGNATURE.encode(), *(mark.encode() for mark in _CONFLICT))
+    )
 
 
 def _content(path: str, most: int = MAX_BYTES) -> bytes | None:
@@ -168,7 +173,7 @@ class _Reader:
                     if version != VERSION:
                         raise self.bad(f"version {clip(version)}, and this flopcalc reads version {VERSION}")
                 case ["dtype", name]:
-                    self.dtype = name
+                    self.dtype = self.element(name)
                 case ["target", name, what]:
                     if not name or name in self.targets:
                         raise self.bad(f"the target {clip(name)} stands twice")
@@ -252,6 +257,11 @@ class _Reader:
             sums[kind] = int(value)
         sums["flops"] = 2 * sums["macs"] + sums["adds"] + sums["muls"] + sums["other"]
         return sums
+
+    def element(self, name: str) -> str:
+        if name not in DTYPE_BYTES:
+            raise self.bad(f"dtype is {clip(name)}, not one of {', '.join(DTYPE_BYTES)}")
+        return name
 
     def shape(self, text: str) -> list[int]:
         if text == "-":
