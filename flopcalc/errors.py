@@ -54,6 +54,11 @@ def unknown_name(kind: str, name: str, known: Iterable[str], how_to_list: str) -
     return FlopcalcError(f"unknown-{kind.replace(' ', '-')}", f"unknown {kind} {clip(name)}", hint)
 
 
+def at_line(path: str, line: int) -> str:
+    """`net.yaml, line 3`: a place in a file; line 0 where it is not known."""
+    return f"{path}, line {line}" if line else path
+
+
 def clip(value: object, length: int = 60) -> str:
     """Repr of a user's value, cut to a length that keeps an error on one line."""
     text = repr(value)

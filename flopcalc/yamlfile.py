@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from flopcalc.errors import FlopcalcError, clip, unknown_name
+from flopcalc.errors import FlopcalcError, at_line, clip, unknown_name
 from flopcalc.expression import evaluate
 
 MAX_BYTES = 1_000_000
@@ -56,7 +56,7 @@ class File(NamedTuple):
     def error(self, where: Any, key: str | int | None, why: str, hint: str = "") -> FlopcalcError:
         """The error at a line of this file: that of `where`, or of its item `key`."""
         line = line_of(where, key)
-        place = f"{self.path}, line {line}" if line else self.path
+        place = at_line(self.path, line)
         return FlopcalcError(
             self.code, f"{place}: {why}", hint or f"{self.guide} describes the language, with an example"
         )

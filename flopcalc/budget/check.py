@@ -10,7 +10,7 @@ from flopcalc.budget.config import Config, TargetSpec
 from flopcalc.budget.limits import KINDS, Limit
 from flopcalc.budget.lock import Locked
 from flopcalc.budget.measure import Measured, measure, measure_operator
-from flopcalc.errors import FlopcalcError, clip, unknown_name
+from flopcalc.errors import FlopcalcError, at_line, clip, unknown_name
 from flopcalc.networks import names as network_names
 from flopcalc.targets import is_python
 
@@ -141,7 +141,7 @@ class Check:
         """Another target by its name, or a network by its own."""
         if name in self.specs:
             return self.of(name)
-        place = f"{spec.path}, line {spec.line}" if spec.line else spec.path
+        place = at_line(spec.path, spec.line)
         try:
             known = name in network_names() or name.endswith((".yaml", ".yml")) or is_python(name)
         except FlopcalcError as error:
@@ -190,6 +190,5 @@ def _few(names: Sequence[str]) -> str:
 
 
 def _error(spec: TargetSpec, limit: Limit, why: str, hint: str) -> FlopcalcError:
-    line = limit.line or spec.line
-    place = f"{spec.path}, line {line}" if line else spec.path
+    place = at_line(spec.path, limit.line or spec.line)
     return FlopcalcError("bad-limit", f"{place}: target {spec.name}, limit {clip(limit.text)}: {why}", hint)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from flopcalc.budget.limits import Limit, read_limit
 from flopcalc.budget.toml import Lines, has_table, read_toml
 from flopcalc.cost import DTYPE_BYTES
-from flopcalc.errors import FlopcalcError, clip, unknown_name
+from flopcalc.errors import FlopcalcError, at_line, clip, unknown_name
 from flopcalc.yamlfile import line_of, read_file
 
 DEFAULT_FILES = ("flopcalc.yaml", "flopcalc.yml", "pyproject.toml")
@@ -54,6 +54,11 @@ class Config(NamedTuple):
     dtype: str
     formulas: tuple[str, ...] | None
     formulas_line: int = 0
+
+    def formulas_error(self, error: FlopcalcError) -> FlopcalcError:
+        """What is wrong with one of the operators whose closed forms are locked, with its place."""
+        place = at_line(self.path, self.formulas_line)
+        return FlopcalcError("bad-config", f"{place}: formulas: {error.message}", error.hint)
 
 
 def find_config(given: str | None) -> str:
@@ -101,7 +106,7 @@ class _Reader:
         self.limits_read = 0
 
     def at(self, line: int, why: str, hint: str = "") -> FlopcalcError:
-        place = f"{self.path}, line {line}" if line else self.path
+        place = at_line(self.path, line)
         return FlopcalcError("bad-config", f"{place}: {why}", hint or _EXAMPLE)
 
     def error(self, where: Any, key: str | int | None, why: str, hint: str = "") -> FlopcalcError:

@@ -34,8 +34,7 @@ def formulas(config: Config) -> Iterator[Present]:
         try:
             form = symbolic.closed_form(registry.get(name))
         except FlopcalcError as error:
-            place = f"{config.path}, line {config.formulas_line}" if config.formulas_line else config.path
-            raise FlopcalcError("bad-config", f"{place}: formulas: {error.message}", error.hint) from None
+            raise config.formulas_error(error) from None
         terms = {symbolic.text(symbol): symbolic.text(value) for symbol, value in form.definitions.items()}
         symbols = symbols_of(form)
         for kind in (*_ALWAYS, *symbolic.kinds_present(form.evaluation.cost)):

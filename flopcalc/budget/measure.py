@@ -11,7 +11,7 @@ from flopcalc.analysis.model import model_record
 from flopcalc.budget.config import TargetSpec
 from flopcalc.budget.limits import KINDS
 from flopcalc.cost import DTYPE_BYTES, Cost
-from flopcalc.errors import FlopcalcError
+from flopcalc.errors import FlopcalcError, at_line
 from flopcalc.targets import Target, read_target
 
 _SIZES = ("k", "hw", "stride", "padding", "dilation", "groups")
@@ -59,7 +59,7 @@ def measure(spec: TargetSpec, dtype: str) -> Measured:
                 return measure_operator(spec.name, spec.what, spec.options, dtype)
             return measure_network(spec.name, spec.what, spec.options, dtype)
     except FlopcalcError as error:
-        place = f"{spec.path}, line {spec.line}" if spec.line else spec.path
+        place = at_line(spec.path, spec.line)
         raise FlopcalcError(
             error.code, f"{place}: target {spec.name}: {error.message}", error.hint, error.exit_code
         ) from error

@@ -26,8 +26,7 @@ def check_record(file: str | None, *, with_lock: bool = False, with_formulas: bo
         try:
             registry.get(name)
         except FlopcalcError as error:
-            place = f"{config.path}, line {config.formulas_line}" if config.formulas_line else config.path
-            raise FlopcalcError("bad-config", f"{place}: formulas: {error.message}", error.hint) from None
+            raise config.formulas_error(error) from None
     check = Check(config, lock.targets if lock else None)
     rows = list(check.rows())
     targets = [check.of(spec.name) for spec in config.targets]

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from fractions import Fraction
 from typing import Any
 
-from flopcalc.errors import FlopcalcError, clip, unknown_name
+from flopcalc.errors import FlopcalcError, at_line, clip, unknown_name
 from flopcalc.expression import evaluate
 from flopcalc.yamlfile import Map, line_of
 
@@ -24,7 +24,7 @@ class Values:
     def error(self, where: Any, key: str | int | None, why: str, hint: str = "") -> FlopcalcError:
         """The error at a line of this file."""
         line = line_of(where, key)
-        place = f"{self.source}, line {line}" if line else self.source
+        place = at_line(self.source, line)
         return FlopcalcError(
             "bad-network", f"{place}: {why}", hint or "docs/networks.md describes the language, with examples"
         )
