@@ -56,7 +56,7 @@ def match_layers(first: Sequence[Record], second: Sequence[Record]) -> list[Matc
             pairs[i] = j
     taken = set(pairs.values())
     free = [j for j in range(len(second)) if j not in taken]
-    found = _aligned([_signature(first[i]) for i in loose], [_signature(second[j]) for j in free])
+    found = aligned([_signature(first[i]) for i in loose], [_signature(second[j]) for j in free])
     pairs |= {loose[a]: free[b] for a, b in found}
     taken = set(pairs.values())
     # What is left under its old name has changed there.
@@ -75,7 +75,7 @@ def _signature(layer: Record) -> tuple[Any, ...]:
     return tuple(tuple(layer[key]) if isinstance(layer[key], list) else layer[key] for key in _SIGNATURE)
 
 
-def _aligned(first: list[tuple[Any, ...]], second: list[tuple[Any, ...]]) -> list[tuple[int, int]]:
+def aligned(first: Sequence[Any], second: Sequence[Any]) -> list[tuple[int, int]]:
     """Places of equal items, in order, as many as there can be. What the other side has not is left out first."""
     here, there = set(first), set(second)
     a = [i for i, item in enumerate(first) if item in there]

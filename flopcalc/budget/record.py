@@ -1,12 +1,11 @@
 """A whole check as plain data: the JSON contract `flopcalc/check/1`."""
 
-from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import Any
 
 from flopcalc import registry
-from flopcalc.analysis.diff import Match, match_layers, match_row
+from flopcalc.analysis.diff import Match, aligned, match_layers, match_row
 from flopcalc.budget.check import Check
 from flopcalc.budget.config import Config, find_config, read_config
 from flopcalc.budget.limits import KINDS
@@ -100,21 +99,9 @@ def _stage(layer: Record) -> str:
 def _moved(layers: Sequence[Record], matches: Sequence[Match]) -> list[str]:
     """Layers that stand elsewhere among the others than before: all but a longest run that kept its order."""
     place = {layer["name"]: index for index, layer in enumerate(layers)}
-    kept = [(place[match.first["name"]], match.name) for match in matches if match.first and match.second]
-    # Patience sorting: ends[n] is where the best run of n + 1 layers ends.
-    ends: list[int] = []
-    runs: list[tuple[int, int | None]] = []
-    last: list[int] = []
-    for index, (was, _) in enumerate(kept):
-        length = bisect_left(ends, was)
-        runs.append((index, last[length - 1] if length else None))
-        ends[length : length + 1], last[length : length + 1] = [was], [index]
-    run: set[int] = set()
-    at = last[-1] if last else None
-    while at is not None:
-        run.add(at)
-        at = runs[at][1]
-    return [name for index, (_, name) in enumerate(kept) if index not in run]
+    now = [(place[match.first["name"]], match.name) for match in matches if match.first and match.second]
+    kept = {index for index, _ in aligned(now, sorted(now))}
+    return [name for index, (_, name) in enumerate(now) if index not in kept]
 
 
 def _gone(target: str, was: Locked) -> Record:
