@@ -17,15 +17,7 @@ _PUBLIC = {
     "network": ("flopcalc.networks", "load"),
 }
 
-__all__ = [
-    "Cost",
-    "FlopcalcError",
-    "Geometry",
-    "Network",
-    "__version__",
-    "layer",
-    "network",
-]  # fmt: skip
+__all__ = ["Cost", "FlopcalcError", "Geometry", "Network", "__version__", "layer", "network"]
 
 
 def __getattr__(name: str) -> Any:

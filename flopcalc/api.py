@@ -34,15 +34,6 @@ def layer(
     """
     operator = registry.get(type)
     shape = operator.geometry(
-        c_in,
-        c_out,
-        options,
-        k=k,
-        hw=hw,
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-        groups=groups,
-        n=n,
+        c_in, c_out, options, k=k, hw=hw, stride=stride, padding=padding, dilation=dilation, groups=groups, n=n
     )
     return operator.evaluate(shape, options)

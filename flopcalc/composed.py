@@ -192,13 +192,7 @@ def _setting(file: File, param: Param, spec: Map, env: Mapping[str, Any]) -> Any
 
 
 def _shape(
-    file: File,
-    operator: Operator,
-    spec: Map,
-    g: Geometry,
-    env: Mapping[str, Any],
-    grid: tuple[Any, Any],
-    given: Named,
+    file: File, operator: Operator, spec: Map, g: Geometry, env: Mapping[str, Any], grid: tuple[Any, Any], given: Named
 ) -> Geometry:
     def size(key: str, default: Any) -> Any:
         if key not in spec:

@@ -47,9 +47,24 @@ _COMPARISONS: dict[type[ast.AST], Callable[[Any, Any], bool]] = {
 _TRUTHS = {"true": True, "false": False}
 
 _ALLOWED = (
-    ast.Constant, ast.Name, ast.Load, ast.BinOp, ast.Pow, ast.Div, ast.UnaryOp, ast.USub, ast.Not, ast.Compare,
-    ast.BoolOp, ast.And, ast.Or, ast.IfExp, ast.Call, *_ARITHMETIC, *_COMPARISONS,
-)  # fmt: skip
+    ast.Constant,
+    ast.Name,
+    ast.Load,
+    ast.BinOp,
+    ast.Pow,
+    ast.Div,
+    ast.UnaryOp,
+    ast.USub,
+    ast.Not,
+    ast.Compare,
+    ast.BoolOp,
+    ast.And,
+    ast.Or,
+    ast.IfExp,
+    ast.Call,
+    *_ARITHMETIC,
+    *_COMPARISONS,
+)
 
 
 def _error(text: str, why: str) -> FlopcalcError:

@@ -73,9 +73,15 @@ def distances(name: str, c_in: Dim, c_out: Dim, p: Dim, *, after: After = None) 
     """L1 distances of p vectors to c_out vectors of weights: a difference and a sum per step, |x| free."""
     weights, size = c_in * c_out, c_out * p
     return Part(
-        name, "distance", weights, adds=2 * weights * p, activations=size, reads=weights + c_in * p, writes=size,
+        name,
+        "distance",
+        weights,
+        adds=2 * weights * p,
+        activations=size,
+        reads=weights + c_in * p,
+        writes=size,
         after=after,
-    )  # fmt: skip
+    )
 
 
 def norm(name: str, c: Dim, p: Dim, *, after: After = None) -> Part:
@@ -121,15 +127,7 @@ def max_pool(name: str, c: Dim, p_in: Dim, p_out: Dim, area: Dim, *, after: Afte
 
 def avg_pool(name: str, c: Dim, p_in: Dim, p_out: Dim, area: Dim, *, after: After = None) -> Part:
     """Average pooling: one addition for each element of each window, one division for each window."""
-    return Part(
-        name,
-        "avgpool",
-        adds=c * p_out * area,
-        other=c * p_out,
-        reads=c * p_in,
-        writes=c * p_out,
-        after=after,
-    )
+    return Part(name, "avgpool", adds=c * p_out * area, other=c * p_out, reads=c * p_in, writes=c * p_out, after=after)
 
 
 def global_avg_pool(name: str, c: Dim, p: Dim, n: Dim, *, after: After = None) -> Part:

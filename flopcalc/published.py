@@ -24,9 +24,21 @@ Stated: TypeAlias = Literal["", "wrong", "differs", "open"]
 QUANTITIES = tuple(dict.fromkeys((*KINDS, "flops", "steps", *CONVENTIONS)))
 
 _SUFFIXES: dict[str, int | Fraction] = {
-    "": 1, "%": Fraction(1, 100), "times": 1, "K": 10**3, "k": 10**3, "M": 10**6, "million": 10**6, "MFLOPs": 10**6,
-    "MMAdds": 10**6, "G": 10**9, "B": 10**9, "GFLOPs": 10**9, "GFLOPS/image": 10**9, "T": 10**12,
-}  # fmt: skip
+    "": 1,
+    "%": Fraction(1, 100),
+    "times": 1,
+    "K": 10**3,
+    "k": 10**3,
+    "M": 10**6,
+    "million": 10**6,
+    "MFLOPs": 10**6,
+    "MMAdds": 10**6,
+    "G": 10**9,
+    "B": 10**9,
+    "GFLOPs": 10**9,
+    "GFLOPS/image": 10**9,
+    "T": 10**12,
+}
 _PRINTED = re.compile(r"(?:~|\+|approximately )?([0-9]{1,30})(?:\.([0-9]{1,30}))?(?:x10\^([0-9]{1,2}))? ?([^ ]*)")
 
 _IS_PATH = re.compile(r"[^: ]+\.ya?ml(?![a-z])")

@@ -224,9 +224,17 @@ def prove(form: ClosedForm, equation: Equation) -> Proof | None:
         return None
     g = e.geometry
     names: dict[str, Any] = {
-        **e.named, "c_in": g.c_in, "c_out": g.c_out, "k": g.k_h, "h": g.h, "w": g.w,
-        "h_out": g.h_out, "w_out": g.w_out, "groups": g.groups, "stride": 1,
-    }  # fmt: skip
+        **e.named,
+        "c_in": g.c_in,
+        "c_out": g.c_out,
+        "k": g.k_h,
+        "h": g.h,
+        "w": g.w,
+        "h_out": g.h_out,
+        "w_out": g.w_out,
+        "groups": g.groups,
+        "stride": 1,
+    }
     letters = {letter: names[name] for letter, name in equation.letters.items()}
     if g.groups != 1 and equation.domain is not None:
         value = value.subs(g.groups, 1)

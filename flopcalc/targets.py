@@ -140,6 +140,9 @@ def read_plan(texts: tuple[str, ...], where: str | None, keep: tuple[str, ...]) 
         return plan(texts, where, keep)
     if where is not None or keep:
         given = "--where" if where is not None else "--keep"
-        raise FlopcalcError("bad-usage", f"{given} is given, and --replace is missing",
-                            "write for example --replace spconv --where 'k == 3'")  # fmt: skip
+        raise FlopcalcError(
+            "bad-usage",
+            f"{given} is given, and --replace is missing",
+            "write for example --replace spconv --where 'k == 3'",
+        )
     return None

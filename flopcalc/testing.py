@@ -212,9 +212,13 @@ def _options(
 ) -> dict[str, Any]:
     """As a file of targets has them."""
     return {
-        "batch": batch, "replace": _texts(replace), "where": where, "keep": _texts(keep), "set": dict(given or {}),
+        "batch": batch,
+        "replace": _texts(replace),
+        "where": where,
+        "keep": _texts(keep),
+        "set": dict(given or {}),
         "input": _shapes(input_shape),
-    }  # fmt: skip
+    }
 
 
 def _texts(given: str | Iterable[str]) -> tuple[str, ...]:

@@ -179,8 +179,12 @@ def test_locked_and_new_layers(here: Path, run: Runner) -> None:
     (here / "tiny.yaml").write_text(TINY.replace("fc:", "head:"))
     renamed = {row["limit"]: row["ok"] for row in rows(run, code=1)}
     # A stage of another name is another stage; a layer is recognised.
-    assert renamed == {"macs <= locked": True, "layer *: params <= locked": True, "params <= 1.1 * baseline": True,
-                       "stage *: macs <= locked": False}  # fmt: skip
+    assert renamed == {
+        "macs <= locked": True,
+        "layer *: params <= locked": True,
+        "params <= 1.1 * baseline": True,
+        "stage *: macs <= locked": False,
+    }
     (here / "tiny.yaml").write_text(TINY + "  - extra: {op: linear, out: 10, bias: true}\n")
     found = rows(run, code=1)
     assert [(row["name"], row["actual"], row["bound"]) for row in found if "layer" in row["limit"]] == [
@@ -198,18 +202,42 @@ def test_the_json_contract(here: Path, run: Runner) -> None:
     data = json.loads(done.out)
     wide = 3 * 16 * 9
     params, macs = wide + 16 + 160 + 10, wide * 64 + 160
-    assert list(data) == ["schema", "file", "lock", "dtype", "checked", "failed", "counts", "rows", "targets",
-                          "differences", "formulas"]  # fmt: skip
+    assert list(data) == [
+        "schema",
+        "file",
+        "lock",
+        "dtype",
+        "checked",
+        "failed",
+        "counts",
+        "rows",
+        "targets",
+        "differences",
+        "formulas",
+    ]
     assert {key: data[key] for key in list(data)[:7]} == {
-        "schema": "flopcalc/check/1", "file": "flopcalc.yaml", "lock": "flopcalc.lock", "dtype": "float32",
-        "checked": 3, "failed": 2, "counts": {"limits": 2, "targets": 1, "formulas": 0},
-    }  # fmt: skip
+        "schema": "flopcalc/check/1",
+        "file": "flopcalc.yaml",
+        "lock": "flopcalc.lock",
+        "dtype": "float32",
+        "checked": 3,
+        "failed": 2,
+        "counts": {"limits": 2, "targets": 1, "formulas": 0},
+    }
     assert data["rows"][0] == {
-        "target": "tiny.yaml", "limit": f"macs <= {MACS - 4}", "name": "", "quantity": "macs", "actual": macs,
-        "bound": MACS - 4, "excess": macs - MACS + 4, "relative": (macs - MACS + 4) / (MACS - 4),
+        "target": "tiny.yaml",
+        "limit": f"macs <= {MACS - 4}",
+        "name": "",
+        "quantity": "macs",
+        "actual": macs,
+        "bound": MACS - 4,
+        "excess": macs - MACS + 4,
+        "relative": (macs - MACS + 4) / (MACS - 4),
         "exact": {"actual": str(macs), "bound": str(MACS - 4), "excess": str(macs - MACS + 4)},
-        "ok": False, "file": "flopcalc.yaml", "line": 4,
-    }  # fmt: skip
+        "ok": False,
+        "file": "flopcalc.yaml",
+        "line": 4,
+    }
     target = data["targets"]["tiny.yaml"]
     assert (target["params"], target["macs"], target["not_counted"]) == (params, macs, [])
     (difference,) = data["differences"]
@@ -300,8 +328,10 @@ def test_toml(here: Path, run: Runner) -> None:
     (here / "pyproject.toml").write_text(good + second)
     found = rows(run, code=1)
     assert [(row["target"], row["line"], row["ok"]) for row in found] == [
-        ("resnet50", 6, True), ("two", 12, True), ("two", 13, False),
-    ]  # fmt: skip
+        ("resnet50", 6, True),
+        ("two", 12, True),
+        ("two", 13, False),
+    ]
     (here / "pyproject.toml").write_text(good + second.replace("params <= 1k", "prams <= 1k"))
     done = run("check")
     assert done.code == 2
@@ -385,14 +415,41 @@ def test_errors_of_the_file_tell_line_and_example(text: str, here: Path, run: Ru
 
 
 LIMIT_ERRORS = [
-    "params", "params <=", "<= 3", "params 3", "params <= 3 <= 4", "params != 3", "params <= x", "params <= 'a'",
-    "params <= True", "params <= (1 < 2)", "params <= [3]", "params <= params.real", "params <= abs(3)", "3 <= params",
-    "params and macs <= 3", "ratio() <= 1", "ratio(a, b) <= 1", "ratio('') <= 1", "x <= 3",
-    "layer a: ratio(b) <= 1", "layer a: uncounted <= 1", "layer: params <= 3", "params <= 3;", "params <= 5Q",
-    "params <= __import__('os')", "params <= " + "(" * 300 + "1" + ")" * 300, "params <= " + "-" * 980 + "1",
-    "params <= " + "9" * 5000, "ratio(a <= 1", "ratio(a, b, c) <= 1", "ratio(a,) <= 1",
-    "params <= 1 if 1 else 2", "params <= sum(params, 1, 2, 3)", "a" * 10**5,
-]  # fmt: skip
+    "params",
+    "params <=",
+    "<= 3",
+    "params 3",
+    "params <= 3 <= 4",
+    "params != 3",
+    "params <= x",
+    "params <= 'a'",
+    "params <= True",
+    "params <= (1 < 2)",
+    "params <= [3]",
+    "params <= params.real",
+    "params <= abs(3)",
+    "3 <= params",
+    "params and macs <= 3",
+    "ratio() <= 1",
+    "ratio(a, b) <= 1",
+    "ratio('') <= 1",
+    "x <= 3",
+    "layer a: ratio(b) <= 1",
+    "layer a: uncounted <= 1",
+    "layer: params <= 3",
+    "params <= 3;",
+    "params <= 5Q",
+    "params <= __import__('os')",
+    "params <= " + "(" * 300 + "1" + ")" * 300,
+    "params <= " + "-" * 980 + "1",
+    "params <= " + "9" * 5000,
+    "ratio(a <= 1",
+    "ratio(a, b, c) <= 1",
+    "ratio(a,) <= 1",
+    "params <= 1 if 1 else 2",
+    "params <= sum(params, 1, 2, 3)",
+    "a" * 10**5,
+]
 
 
 @pytest.mark.parametrize("text", LIMIT_ERRORS, ids=range(len(LIMIT_ERRORS)))
@@ -405,19 +462,25 @@ def test_wrong_limits_are_refused_when_they_are_read(text: str) -> None:
 
 
 NEAR_LIMITS = {
-    "params => 5M": ("'=>'", "write >="), "params =< 5M": ("'=<'", "write <="), "params = 5M": ("'='", "write =="),
-    "params ≤ 26M": ("'≤'", "write <="), "layer a: macs ≥ 2": ("'≥'", "write >="),
-    "params <= 5m": ("unknown unit 'm'", "k, M, G, B (as G), T"), "params <= 5Mi": ("unknown unit 'Mi'", "k, M, G"),
-    "params <= 5 MB": ("unknown unit 'MB'", "k, M, G"), "params <= 1e3q": ("unknown unit 'q'", "k, M, G"),
+    "params => 5M": ("'=>'", "write >="),
+    "params =< 5M": ("'=<'", "write <="),
+    "params = 5M": ("'='", "write =="),
+    "params ≤ 26M": ("'≤'", "write <="),
+    "layer a: macs ≥ 2": ("'≥'", "write >="),
+    "params <= 5m": ("unknown unit 'm'", "k, M, G, B (as G), T"),
+    "params <= 5Mi": ("unknown unit 'Mi'", "k, M, G"),
+    "params <= 5 MB": ("unknown unit 'MB'", "k, M, G"),
+    "params <= 1e3q": ("unknown unit 'q'", "k, M, G"),
     "params <= 5,000": ("'5,000' has a comma", "write 5000"),
     "params <= 1,250,000 + macs": ("'1,250,000' has a comma", "write 1250000"),
     "layers *: macs <= 1": ("'layers' selects nothing", "write layer PATTERN:"),
     "ratio(conv": ("a bracket is not closed", '"ratio(conv, params) < 1/2"'),
-    "params <= 5 5": ("it is not a comparison", "for example"), "params <= 5M M": ("it is not a comparison", ""),
+    "params <= 5 5": ("it is not a comparison", "for example"),
+    "params <= 5M M": ("it is not a comparison", ""),
     "params <= 5 macs": ("it is not a comparison", "for example"),
     "params <= max()": ("'max' takes at least one value", "max(macs, 1M)"),
     "params <= 1 + min(max(), 2)": ("'max' takes at least one value", "max(macs, 1M)"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("text", NEAR_LIMITS)

@@ -43,9 +43,13 @@ def test_a_hook_runs(tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(TINY)
     write(tmp_path, "macs <= 10k")
     done = subprocess.run(
-        [sys.executable, "-m", "flopcalc", "check"], cwd=tmp_path, capture_output=True, text=True, check=False,
+        [sys.executable, "-m", "flopcalc", "check"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+    )
     assert done.returncode == 1
     assert "EXCEEDED" in done.stdout
 
@@ -80,13 +84,21 @@ def _run_step(step: dict[str, Any], folder: Path, **given: str) -> Run:
     (folder / "temp").mkdir(exist_ok=True)
     done = subprocess.run(
         ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", step["run"]],  # noqa: S607
-        cwd=folder, capture_output=True, text=True, check=False,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
         env={
-            **os.environ, **environment, "PYTHONPATH": str(ROOT), "RUNNER_TEMP": str(folder / "temp"),
-            "GITHUB_STEP_SUMMARY": str(folder / "summary.md"), "GITHUB_OUTPUT": str(folder / "output"),
-            "GITHUB_ACTION_PATH": str(ROOT), "GITHUB_WORKSPACE": str(folder),
+            **os.environ,
+            **environment,
+            "PYTHONPATH": str(ROOT),
+            "RUNNER_TEMP": str(folder / "temp"),
+            "GITHUB_STEP_SUMMARY": str(folder / "summary.md"),
+            "GITHUB_OUTPUT": str(folder / "output"),
+            "GITHUB_ACTION_PATH": str(ROOT),
+            "GITHUB_WORKSPACE": str(folder),
         },
-    )  # fmt: skip
+    )
     return Run(done.returncode, done.stdout, done.stderr)
 
 
@@ -146,9 +158,11 @@ def test_the_install_step(tmp_path: Path) -> None:
     told.chmod(0o755)
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     for given, wanted in (
-        ({}, f"{ROOT}"), ({"formulas": "true"}, f"{ROOT}[symbolic]"), ({"extras": "torch"}, f"{ROOT}[torch]"),
+        ({}, f"{ROOT}"),
+        ({"formulas": "true"}, f"{ROOT}[symbolic]"),
+        ({"extras": "torch"}, f"{ROOT}[torch]"),
         ({"extras": "torch", "formulas": "true"}, f"{ROOT}[torch,symbolic]"),
-    ):  # fmt: skip
+    ):
         done = _run_step(step, tmp_path, python=str(told), **given)
         assert (done.code, done.out.split()[-1]) == (0, wanted)
     assert {"torch", "symbolic"} <= set(extras)

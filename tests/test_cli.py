@@ -21,7 +21,17 @@ Runner = Callable[..., Run]
 GOLDEN = {
     "layer_compconv": ["layer", "--type", "compconv", "--cin", "256"],
     "layer_spconv_thop": [
-        "layer", "--type", "spconv", "--cin", "64", "--stride", "2", "--set", "norm=true", "--convention", "thop-2019",
+        "layer",
+        "--type",
+        "spconv",
+        "--cin",
+        "64",
+        "--stride",
+        "2",
+        "--set",
+        "norm=true",
+        "--convention",
+        "thop-2019",
     ],
     "layer_ghost_markdown": ["layer", "--type", "ghost", "--cin", "64", "--format", "markdown"],
     "layer_huge": ["layer", "--type", "conv", "--cin", str(10**30)],
@@ -33,7 +43,7 @@ GOLDEN = {
     "model_by_layer": ["model", "resnet50", "--by", "layer"],
     "list": ["list"],
     "help": ["--help"],
-}  # fmt: skip
+}
 GOLDEN_SYMPY = {
     "formula_compconv": ["formula", "compconv"],
     "formula_ghost_latex": ["formula", "ghost", "--as", "latex"],
@@ -89,18 +99,32 @@ def test_layer_json(run: Runner) -> None:
     }
     assert {key: data[key] for key in expected} == expected
     assert data["inputs"] == {
-        "cin": 256, "cout": 256, "k": 3, "h": 56, "w": 56, "stride": 1, "padding": 1, "dilation": 1, "groups": 1,
+        "cin": 256,
+        "cout": 256,
+        "k": 3,
+        "h": 56,
+        "w": 56,
+        "stride": 1,
+        "padding": 1,
+        "dilation": 1,
+        "groups": 1,
         "batch": 1,
-    }  # fmt: skip
+    }
     assert data["options"] == {
-        "c0": 128, "depth": None, "depth_rule": "max", "tail": "conv", "norm": False, "activation": False
-    }  # fmt: skip
+        "c0": 128,
+        "depth": None,
+        "depth_rule": "max",
+        "tail": "conv",
+        "norm": False,
+        "activation": False,
+    }
     assert sum(part["macs"] for part in data["parts"]) == data["macs"]
     assert {"name", "params", "macs"} <= set(data["parts"][0])
     eighth = [equation for equation in data["equations"] if equation["number"] == "8"]
     assert [(e["status"], e["printed"], e["value"]) for e in eighth] == [
-        ("corrected", 343_203_840, 504_080_640), ("printed", None, None),
-    ]  # fmt: skip
+        ("corrected", 343_203_840, 504_080_640),
+        ("printed", None, None),
+    ]
     assert all(isinstance(note, str) for note in data["notes"])
 
 
@@ -117,9 +141,21 @@ def test_model_json(run: Runner) -> None:
     """The contract flopcalc/model/1."""
     data = json.loads(run("model", "resnet50", "--replace", "spconv", "--format", "json").out)
     assert {
-        "schema", "name", "input", "replace", "params", "macs", "flops", "activations", "baseline", "replaced",
-        "skipped", "layers", "uncounted", "convention",
-    } <= set(data)  # fmt: skip
+        "schema",
+        "name",
+        "input",
+        "replace",
+        "params",
+        "macs",
+        "flops",
+        "activations",
+        "baseline",
+        "replaced",
+        "skipped",
+        "layers",
+        "uncounted",
+        "convention",
+    } <= set(data)
     assert (data["schema"], data["name"], data["input"]) == ("flopcalc/model/1", "resnet50", [3, 224, 224])
     assert (data["replace"], data["replaced"], len(data["skipped"])) == ("spconv", 16, 37)
     assert data["baseline"] | {} == {"params": 25_557_032, "macs": 4_089_184_256, "cost": 4_089_184_256}
@@ -220,10 +256,12 @@ BAD = {
     "unequal sic": (["layer", "--type", "sic", "--cin", "64", "--cout", "32"], "c_in = 64 and c_out = 32"),
     "sic dims": (["layer", "--type", "sic", "--cin", "64", "--set", "dims=4,6"], "24 channels"),
     "sic neighbourhood": (
-        ["layer", "--type", "sic", "--cin", "24", "--set", "dims=4,6", "--set", "neighbourhood=5,1"], "fit"
+        ["layer", "--type", "sic", "--cin", "24", "--set", "dims=4,6", "--set", "neighbourhood=5,1"],
+        "fit",
     ),
     "compconv 3 to 64": (
-        ["layer", "--type", "compconv", "--cin", "3", "--cout", "64", "--set", "depth=3"], "15 input channels"
+        ["layer", "--type", "compconv", "--cin", "3", "--cout", "64", "--set", "depth=3"],
+        "15 input channels",
     ),
     "unknown operator": (["layer", "--type", "compcon", "--cin", "64"], "'compcon'"),
     "a path as operator": (["layer", "--type", "../operators/conv", "--cin", "64"], "unknown operator"),
@@ -279,7 +317,7 @@ BAD = {
     "reproduce an unknown verdict": (["reproduce", "--only", "right"], "'right'"),
     "reproduce an absent file": (["reproduce", "./absent.yaml"], "cannot read"),
     "errata of nothing": (["errata", "shiftnett"], "'shiftnett'"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -492,9 +530,15 @@ def test_python_of_a_formula_is_the_formula(run: Runner) -> None:
             if "For stride 1." in source and (g.strided or (g.h, g.w) != (g.h_out, g.w_out)):
                 continue
             values: dict[str, Any] = {
-                "c_in": g.c_in, "c_out": g.c_out, "k": g.k_h, "h_out": g.h_out, "w_out": g.w_out, "groups": g.groups,
-                "h": g.h, "w": g.w,
-            }  # fmt: skip
+                "c_in": g.c_in,
+                "c_out": g.c_out,
+                "k": g.k_h,
+                "h_out": g.h_out,
+                "w_out": g.w_out,
+                "groups": g.groups,
+                "h": g.h,
+                "w": g.w,
+            }
             letters = [p for p in operator.params if p.letter]
             values |= {p.letter: e.named[p.stands_for or p.name] for p in letters}
             for kind in ("params", "macs"):

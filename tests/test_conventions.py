@@ -57,13 +57,7 @@ def _flop_counter(module: Any, x: Any) -> int:
     return int(counter.get_total_flops())
 
 
-PEERS = {
-    "fvcore": _fvcore,
-    "thop": _thop,
-    "torchinfo": _torchinfo,
-    "ptflops": _ptflops,
-    "flop-counter": _flop_counter,
-}
+PEERS = {"fvcore": _fvcore, "thop": _thop, "torchinfo": _torchinfo, "ptflops": _ptflops, "flop-counter": _flop_counter}
 
 
 def _ask(peer: str, module: Any, x: Any) -> int:

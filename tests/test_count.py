@@ -20,9 +20,7 @@ def test_a_convolution_by_hand() -> None:
     """2 -> 4, 3x3, stride 2 on 5x7: output 3x4; 12 positions x 4 x 18 MACs."""
     found = count(nn.Conv2d(2, 4, 3, stride=2, padding=1), (1, 2, 5, 7))
     assert found.output == [(1, 4, 3, 4)]
-    assert found.work[""] == Work(
-        macs=12 * 4 * 18, adds=48, activations=48, reads=2 * 35 + 4 * 18 + 4, writes=48
-    )  # fmt: skip
+    assert found.work[""] == Work(macs=12 * 4 * 18, adds=48, activations=48, reads=2 * 35 + 4 * 18 + 4, writes=48)
     assert found.params == {"": 4 * 18 + 4}
     assert found.steps == 1
 

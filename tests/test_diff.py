@@ -22,11 +22,21 @@ def _layers(*items: tuple[str, str, int]) -> Layers:
     """(name, type, size): size stands for shape and cost."""
     return [
         {
-            "name": name, "type": kind, "in": [size, 8, 8], "out": [size, 8, 8], "params": size, "macs": 10 * size,
-            "flops": 20 * size, "activations": size, "traffic": size, "steps": 1, "cost": 10 * size, "stage": "s",
+            "name": name,
+            "type": kind,
+            "in": [size, 8, 8],
+            "out": [size, 8, 8],
+            "params": size,
+            "macs": 10 * size,
+            "flops": 20 * size,
+            "activations": size,
+            "traffic": size,
+            "steps": 1,
+            "cost": 10 * size,
+            "stage": "s",
         }
         for name, kind, size in items
-    ]  # fmt: skip
+    ]
 
 
 def _told(one: Layers, other: Layers) -> list[tuple[str, str | None, str | None]]:
@@ -40,8 +50,13 @@ def test_same_changed_added_removed() -> None:
     """By name; the removed one stands where it was."""
     a = _layers(("a", "conv", 4), ("b", "conv", 4), ("c", "relu", 4), ("d", "linear", 2))
     b = _layers(("a", "conv", 4), ("c", "relu", 4), ("d", "linear", 3), ("e", "softmax", 3))
-    assert _told(a, b) == [("same", "a", "a"), ("removed", "b", None), ("same", "c", "c"), ("changed", "d", "d"),
-                           ("added", None, "e")]  # fmt: skip
+    assert _told(a, b) == [
+        ("same", "a", "a"),
+        ("removed", "b", None),
+        ("same", "c", "c"),
+        ("changed", "d", "d"),
+        ("added", None, "e"),
+    ]
     changed = match_layers(a, b)[3]
     assert changed.changes == ("in", "out", "params", "macs", "flops", "activations", "traffic", "cost")
     assert (changed.delta("params"), changed.delta("macs")) == (1, 10)
@@ -62,8 +77,12 @@ def test_renamed_layers() -> None:
     """A wrapper's prefix; two layers that swapped their names are two changes, not two renames."""
     a = _layers(("conv1", "conv", 4), ("conv2", "conv", 8), ("fc", "linear", 2))
     b = _layers(("net.conv1", "conv", 4), ("net.conv2", "conv", 8), ("net.extra", "relu", 8), ("net.fc", "linear", 2))
-    assert _told(a, b) == [("renamed", "conv1", "net.conv1"), ("renamed", "conv2", "net.conv2"),
-                           ("added", None, "net.extra"), ("renamed", "fc", "net.fc")]  # fmt: skip
+    assert _told(a, b) == [
+        ("renamed", "conv1", "net.conv1"),
+        ("renamed", "conv2", "net.conv2"),
+        ("added", None, "net.extra"),
+        ("renamed", "fc", "net.fc"),
+    ]
     swapped = _layers(("conv2", "conv", 4), ("conv1", "conv", 8), ("fc", "linear", 2))
     assert sorted(status for status, *_ in _told(a, swapped)) == ["changed", "changed", "same"]
 
@@ -72,8 +91,13 @@ def test_an_insertion_into_a_list_moves_the_rest() -> None:
     """features.3 is a place: what stands there moved on by one."""
     a = _layers(("f.0", "conv", 4), ("f.1", "relu", 4), ("f.2", "conv", 8), ("f.3", "relu", 8))
     b = _layers(("f.0", "conv", 4), ("f.1", "batchnorm", 4), ("f.2", "relu", 4), ("f.3", "conv", 8), ("f.4", "relu", 8))
-    assert _told(a, b) == [("same", "f.0", "f.0"), ("added", None, "f.1"), ("renamed", "f.1", "f.2"),
-                           ("renamed", "f.2", "f.3"), ("renamed", "f.3", "f.4")]  # fmt: skip
+    assert _told(a, b) == [
+        ("same", "f.0", "f.0"),
+        ("added", None, "f.1"),
+        ("renamed", "f.1", "f.2"),
+        ("renamed", "f.2", "f.3"),
+        ("renamed", "f.3", "f.4"),
+    ]
 
 
 def test_every_layer_is_told_once() -> None:
@@ -270,8 +294,10 @@ def test_two_versions_of_a_file(run: Runner, tmp_path: Path) -> None:
     data = json.loads(run("diff", new, wide, *options).out)
     assert data["difference"]["params"] == 2 * 27 + 2 * 2
     assert {row["name"]: row["status"] for row in data["layers"]} == {
-        "stem": "changed", "(model)": "changed", "head": "changed",
-    }  # fmt: skip
+        "stem": "changed",
+        "(model)": "changed",
+        "head": "changed",
+    }
     bias = json.loads(run("diff", new, f"{new} --set bias=true", *options).out)
     assert bias["difference"]["params"] == 4
     assert run("diff", old, new, "--input", "3x8x8", "--strict").code == 1

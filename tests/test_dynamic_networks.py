@@ -35,8 +35,11 @@ def test_condconv_efficientnet_b0(experts: int, params: int, printed: int) -> No
     plain, net = network("efficientnet_b0"), network("condconv_efficientnet_b0", {"experts": experts})
     ours, theirs = _weights(net), _weights(plain)
     routings = {name: size for name, size in ours.items() if ".routing." in name}
-    inputs = {f"features.{stage}.{block}.routing.fc": 192 if stage == 7 or (block and stage == 6) else 112
-              for stage, count in ((5, 3), (6, 4), (7, 1)) for block in range(count)}  # fmt: skip
+    inputs = {
+        f"features.{stage}.{block}.routing.fc": 192 if stage == 7 or (block and stage == 6) else 112
+        for stage, count in ((5, 3), (6, 4), (7, 1))
+        for block in range(count)
+    }
     inputs["features.5.0.routing.fc"] = 80
     assert routings == {name: c_in * experts + experts for name, c_in in inputs.items()}
     mixed = {layer.name for layer in net.layers if layer.kind == "mixed_conv"}
@@ -104,8 +107,14 @@ def test_dy_mobile_channels() -> None:
     """Multiples of 6, as many groups of 6 channels in the second convolution, and no expansion."""
     shapes = {layer.name: layer.out_shape for layer in network("dy_mobile").layers}
     assert [shapes[f"features.{place}.conv.2"][0] for place in (1, 2, 4, 7, 11, 14, 17)] == [
-        18, 24, 36, 66, 96, 162, 324,
-    ]  # fmt: skip
+        18,
+        24,
+        36,
+        66,
+        96,
+        162,
+        324,
+    ]
     assert shapes["features.14.conv.0.0"] == (162, 14, 14)
     assert shapes["features.14.conv.1.0"] == (162, 7, 7)
     weights = _weights(network("dy_mobile", {"dynamic": False}))
@@ -131,12 +140,15 @@ def test_maps_of_the_group_resnets() -> None:
 
 
 CHANGED: list[tuple[str, dict[str, Any]]] = [
-    ("dy_mobile", {"dynamic": False, "classes": 0}), ("dy_mobile", {"g_t": 2, "width": 0.5}),
+    ("dy_mobile", {"dynamic": False, "classes": 0}),
+    ("dy_mobile", {"g_t": 2, "width": 0.5}),
     ("condconv_mobilenet_v2", {"blocks": 11, "last": True, "experts": 3, "width": 0.5}),
-    ("condconv_efficientnet_b0", {"experts": 1}), ("dynamic_mobilenet_v2", {"last": False, "kernels": 2}),
-    ("allcnn_c_cifar", {"group": "p4"}), ("allcnn_c_cifar", {"group": "p4m"}),
+    ("condconv_efficientnet_b0", {"experts": 1}),
+    ("dynamic_mobilenet_v2", {"last": False, "kernels": 2}),
+    ("allcnn_c_cifar", {"group": "p4"}),
+    ("allcnn_c_cifar", {"group": "p4m"}),
     ("gcnn_resnet26_cifar", {"group": "p4m"}),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("name", "options"), CHANGED, ids=str)
@@ -169,13 +181,18 @@ def test_a_turned_image_has_the_same_classes(group: str, mirrored: bool) -> None
 @pytest.mark.parametrize(
     ("name", "option", "value", "wanted"),
     [
-        ("dy_mobile", "classes", -1, "0 or more"), ("dy_mobile", "dynamic", "perhaps", "true or false"),
-        ("dy_mobile", "g_t", 0, "positive"), ("dy_mobile", "width", "wide", "positive number"),
-        ("condconv_efficientnet_b0", "experts", 2.5, "whole number"), ("allcnn_c_cifar", "group", "p5", "Z2, p4, p4m"),
-        ("condconv_mobilenet_v2", "blocks", -1, "0 or more"), ("gcnn_resnet44_cifar", "group", "p4", "Z2, p4m"),
-        ("dynamic_mobilenet_v2", "kernels", 0, "positive"), ("dynamic_mobilenet_v2", "kernels", 2000, "1024"),
+        ("dy_mobile", "classes", -1, "0 or more"),
+        ("dy_mobile", "dynamic", "perhaps", "true or false"),
+        ("dy_mobile", "g_t", 0, "positive"),
+        ("dy_mobile", "width", "wide", "positive number"),
+        ("condconv_efficientnet_b0", "experts", 2.5, "whole number"),
+        ("allcnn_c_cifar", "group", "p5", "Z2, p4, p4m"),
+        ("condconv_mobilenet_v2", "blocks", -1, "0 or more"),
+        ("gcnn_resnet44_cifar", "group", "p4", "Z2, p4m"),
+        ("dynamic_mobilenet_v2", "kernels", 0, "positive"),
+        ("dynamic_mobilenet_v2", "kernels", 2000, "1024"),
     ],
-)  # fmt: skip
+)
 def test_wrong_options(name: str, option: str, value: object, wanted: str) -> None:
     """One line each."""
     with pytest.raises(FlopcalcError, match=wanted) as caught:
@@ -193,10 +210,11 @@ def test_dynamic_resnet18_by_replacement() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "printed", "unit"),
     [
-        ("resnet32_cifar", {"shortcut": "B"}, "69.12", 10**6), ("resnet18", {}, "1.8", 10**9),
+        ("resnet32_cifar", {"shortcut": "B"}, "69.12", 10**6),
+        ("resnet18", {}, "1.8", 10**9),
         ("resnet50", {"stride_in": "v1"}, "3.9", 10**9),
     ],
-)  # fmt: skip
+)
 def test_adder_resnets_by_replacement(name: str, options: dict[str, Any], printed: str, unit: int) -> None:
     """AdderNet's tables print a network's multiplications, and twice as many additions where adders stand for them."""
     plain = network(name, options)

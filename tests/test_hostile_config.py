@@ -48,7 +48,9 @@ HOSTILE: dict[str, tuple[str, str, str]] = {
     "tabs": ("flopcalc.yaml", "targets:\n\t- a", "broken YAML"),
     "many targets": ("flopcalc.yaml", "targets:\n" + "- a\n" * 1001, "more than 1000 targets"),
     "many limits": (
-        "flopcalc.yaml", "targets:\n- network: resnet50\n  limits:\n" + "  - macs <= 1\n" * 5001, "than 5000 limits"
+        "flopcalc.yaml",
+        "targets:\n- network: resnet50\n  limits:\n" + "  - macs <= 1\n" * 5001,
+        "than 5000 limits",
     ),
     "long name": ("flopcalc.yaml", "targets:\n- {network: resnet50, name: " + "a" * 1000 + "}", "not a short text"),
     "toml brackets": ("pyproject.toml", "[tool.flopcalc]\ntargets = " + "[" * 100_000, "nested too deeply"),
@@ -60,7 +62,7 @@ HOSTILE: dict[str, tuple[str, str, str]] = {
     "toml date": ("pyproject.toml", "[tool.flopcalc]\ntargets = 1979-05-27", "targets is a list"),
     "toml nan": ("pyproject.toml", "[tool.flopcalc]\ntargets = [{network = nan}]", "network is nan"),
     "toml table": ("pyproject.toml", "[tool]\nflopcalc = 3", "not a mapping"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("what", HOSTILE)
@@ -138,10 +140,17 @@ def large():
     return nn.Sequential(nn.Flatten(), nn.Linear(192, 10**9, bias=False))
 """
 FAILURES = {
-    "raises": "RuntimeError: no weights", "exits": "calls sys.exit", "needs": "needs width, depth",
-    "nothing": "returned None", "recurses": "RecursionError", "Exits": "SystemExit", "strange": "Strange",
-    "interrupted": "GeneratorExit", "missing": "has no 'missing'", "os": "is a Python module",
-}  # fmt: skip
+    "raises": "RuntimeError: no weights",
+    "exits": "calls sys.exit",
+    "needs": "needs width, depth",
+    "nothing": "returned None",
+    "recurses": "RecursionError",
+    "Exits": "SystemExit",
+    "strange": "Strange",
+    "interrupted": "GeneratorExit",
+    "missing": "has no 'missing'",
+    "os": "is a Python module",
+}
 
 
 @pytest.fixture
@@ -211,12 +220,47 @@ def test_what_could_not_be_counted_is_told(factories: Path, run: Runner) -> None
 
 # Nonsense ---------------------------------------------------------------------------------------
 
-_words = st.sampled_from([
-    "targets", "network", "operator", "resnet50", "tiny.yaml", "ghost", "conv", "cin", "cout", "k", "hw", "h", "set",
-    "limits", "input", "replace", "where", "keep", "baseline", "batch", "name", "macs <= 1M", "params <= locked",
-    "layer *: macs <= 1", "ratio(conv) <= 2", "3x8x8", "formulas", "lock", "dtype", "all", "spconv", "k == 3", "",
-    "1/4", "macs <= baseline", "params <= 1 / 0", "ratio(tiny.yaml, steps) < 1",
-])  # fmt: skip
+_words = st.sampled_from(
+    [
+        "targets",
+        "network",
+        "operator",
+        "resnet50",
+        "tiny.yaml",
+        "ghost",
+        "conv",
+        "cin",
+        "cout",
+        "k",
+        "hw",
+        "h",
+        "set",
+        "limits",
+        "input",
+        "replace",
+        "where",
+        "keep",
+        "baseline",
+        "batch",
+        "name",
+        "macs <= 1M",
+        "params <= locked",
+        "layer *: macs <= 1",
+        "ratio(conv) <= 2",
+        "3x8x8",
+        "formulas",
+        "lock",
+        "dtype",
+        "all",
+        "spconv",
+        "k == 3",
+        "",
+        "1/4",
+        "macs <= baseline",
+        "params <= 1 / 0",
+        "ratio(tiny.yaml, steps) < 1",
+    ]
+)
 _scalars = st.none() | st.booleans() | st.integers(-3, 10**6) | st.floats() | _words | st.text(max_size=5)
 _keys = _words | st.text(max_size=4)
 _trees = st.recursive(
@@ -224,12 +268,24 @@ _trees = st.recursive(
 )
 # Mostly what fits, so that much of it is read to the end, and now and then anything.
 _fitting: dict[str, list[Any]] = {
-    "name": ["x", 3], "set": [{}], "batch": [1, 2], "input": ["3x9x9", [3, 8, 8]], "replace": ["spconv", ["dsc"]],
-    "where": ["k == 3"], "keep": ["fc"], "baseline": ["tiny.yaml"],
-}  # fmt: skip
+    "name": ["x", 3],
+    "set": [{}],
+    "batch": [1, 2],
+    "input": ["3x9x9", [3, 8, 8]],
+    "replace": ["spconv", ["dsc"]],
+    "where": ["k == 3"],
+    "keep": ["fc"],
+    "baseline": ["tiny.yaml"],
+}
 _of_operators: dict[str, list[Any]] = {
-    "cout": [8, 16], "k": [3, [3, 5]], "hw": [9], "stride": [1, 2], "set": [{}], "batch": [2], "name": ["y"],
-}  # fmt: skip
+    "cout": [8, 16],
+    "k": [3, [3, 5]],
+    "hw": [9],
+    "stride": [1, 2],
+    "set": [{}],
+    "batch": [2],
+    "name": ["y"],
+}
 _BOTH = ["macs <= 1k", "params <= 10", "steps > 3", "macs <= 1G"]
 
 

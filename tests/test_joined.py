@@ -123,7 +123,7 @@ def test_a_routing_apart_is_the_operator(tmp_path: Path, name: str, text: str) -
         ("{op: roi_align, size: 1/2, from: input}", "size is"),
         ("{op: roi_align, sampling: -1, from: input}", "sampling is -1"),
     ],
-)  # fmt: skip
+)
 def test_what_does_not_fit(tmp_path: Path, entry: str, message: str | None) -> None:
     """One line with the layer and what is wrong; coefficients may be of any shape."""
     path = tmp_path / "net.yaml"

@@ -92,8 +92,9 @@ def test_targets_come_and_go(here: Path, run: Runner) -> None:
     data = json.loads(done.out)
     assert done.code == 1
     assert [(one["target"], one["locked"] is None, one["now"] is None) for one in data["differences"]] == [
-        ("other", True, False), ("tiny.yaml", False, True),
-    ]  # fmt: skip
+        ("other", True, False),
+        ("tiny.yaml", False, True),
+    ]
     assert (data["checked"], data["failed"]) == (2, 2)
     text = run("check", "--locked").out
     assert "other is not in the lock file" in text
@@ -166,9 +167,28 @@ def test_windows_line_ends(here: Path, run: Runner) -> None:
     assert "up to date" in run("lock").out
 
 
-_REFUSED = ("future", "huge int", "negative", "float", "superscript", "kind", "kind twice", "sum", "shape", "joined",
-            "quote", "glued", "escape", "twice", "target twice", "huge", "empty", "binary", "latin",
-            "no version")  # fmt: skip
+_REFUSED = (
+    "future",
+    "huge int",
+    "negative",
+    "float",
+    "superscript",
+    "kind",
+    "kind twice",
+    "sum",
+    "shape",
+    "joined",
+    "quote",
+    "glued",
+    "escape",
+    "twice",
+    "target twice",
+    "huge",
+    "empty",
+    "binary",
+    "latin",
+    "no version",
+)
 
 
 def _broken(text: str) -> dict[str, bytes]:
@@ -186,12 +206,20 @@ def _broken(text: str) -> dict[str, bytes]:
         "conflict": ("<<<<<<< HEAD\n" + text + "=======\n" + text + ">>>>>>> other\n").encode(),
     }
     edits = {
-        "future": ("version 1", "version 2"), "huge int": (macs, "macs " + "9" * 5000), "negative": (macs, "macs -80"),
-        "float": (macs, "macs 80.0"), "superscript": (macs, "macs 8²"), "kind": (macs, "mac 80"),
-        "kind twice": (macs, "macs 40 macs 40"), "sum": (macs, "macs 81"), "shape": ("3x8x8 8x8x8", "3xx8 8x8x8"),
-        "joined": ("layer fc linear", 'layer "fc"xlinear'), "quote": ("layer fc", 'layer "fc'),
-        "glued": ("layer fc", 'layer "f"c'), "escape": ("layer fc", 'layer "\\q"'),
-    }  # fmt: skip
+        "future": ("version 1", "version 2"),
+        "huge int": (macs, "macs " + "9" * 5000),
+        "negative": (macs, "macs -80"),
+        "float": (macs, "macs 80.0"),
+        "superscript": (macs, "macs 8²"),
+        "kind": (macs, "mac 80"),
+        "kind twice": (macs, "macs 40 macs 40"),
+        "sum": (macs, "macs 81"),
+        "shape": ("3x8x8 8x8x8", "3xx8 8x8x8"),
+        "joined": ("layer fc linear", 'layer "fc"xlinear'),
+        "quote": ("layer fc", 'layer "fc'),
+        "glued": ("layer fc", 'layer "f"c'),
+        "escape": ("layer fc", 'layer "\\q"'),
+    }
     for what, (old, new) in edits.items():
         assert old in text
         found[what] = text.replace(old, new).encode()
@@ -386,13 +414,23 @@ def test_operators_that_come_and_go(forms: Path, run: Runner) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "__import__('os').system('touch owned')", "\"__import__('os').system('touch owned')\"",
-        "max(c_in, \"__import__('os').system('touch owned')\")", "c_in if 1 else 'a'", "c_in ==", "(" * 5000,
-        "(c_in + c_out + m + s + k + d)^500", "*".join(["(c_in + c_out + m + s)"] * 40), "9^9^9^9", "c_in / 0",
-        "sum(i, 1, 10^9, c_in)", "c_in == 3", "-" * 990 + "1", "log2(" * 150 + "c_in" + ")" * 150,
+        "__import__('os').system('touch owned')",
+        "\"__import__('os').system('touch owned')\"",
+        "max(c_in, \"__import__('os').system('touch owned')\")",
+        "c_in if 1 else 'a'",
+        "c_in ==",
+        "(" * 5000,
+        "(c_in + c_out + m + s + k + d)^500",
+        "*".join(["(c_in + c_out + m + s)"] * 40),
+        "9^9^9^9",
+        "c_in / 0",
+        "sum(i, 1, 10^9, c_in)",
+        "c_in == 3",
+        "-" * 990 + "1",
+        "log2(" * 150 + "c_in" + ")" * 150,
     ],
     ids=range(14),
-)  # fmt: skip
+)
 def test_hostile_formulas_in_a_lock_file(text: str, forms: Path, run: Runner) -> None:
     """Nothing is executed, and nothing takes long."""
     _edit(forms, "params c_in*k^2*m + d^2*m*(s - 1)", f"params {text}")
@@ -426,17 +464,25 @@ def test_every_operator_reads_back() -> None:
 def _git(folder: Path, *arguments: str) -> str:
     config = ("-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "commit.gpgsign=false")
     return subprocess.run(
-        ["git", *config, *arguments], cwd=folder, check=True, capture_output=True, text=True  # noqa: S607
-    ).stdout  # fmt: skip
+        ["git", *config, *arguments],  # noqa: S607
+        cwd=folder,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
 
 
 def _flopcalc(folder: Path, *arguments: str, hide: str = "") -> Run:
     """The command line in a process of its own; hide: a package that is not installed there."""
     source = f"import sys; {f'sys.modules[{hide!r}] = None; ' if hide else ''}from flopcalc.cli.main import run; run()"
     done = subprocess.run(
-        [sys.executable, "-c", source, *arguments], cwd=folder, capture_output=True, text=True, check=False,
+        [sys.executable, "-c", source, *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
         env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80"},
-    )  # fmt: skip
+    )
     return Run(done.returncode, done.stdout, done.stderr)
 
 

@@ -63,9 +63,16 @@ def test_mobilenet_v3_is_torchvisions_where_the_tables_scale_alike() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["efficientnet_b0", "efficientnet_v2_s", "mnasnet0_5", "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small",
-     "shufflenet_v2_x0_5"],
-)  # fmt: skip
+    [
+        "efficientnet_b0",
+        "efficientnet_v2_s",
+        "mnasnet0_5",
+        "mobilenet_v2",
+        "mobilenet_v3_large",
+        "mobilenet_v3_small",
+        "shufflenet_v2_x0_5",
+    ],
+)
 def test_the_same_function(name: str) -> None:
     """The module built from the description takes torchvision's weights and gives its output."""
     torch.manual_seed(0)

@@ -115,9 +115,13 @@ def test_tables_names_and_options(tmp_path: Path) -> None:
     assert [layer.out_shape[0] for layer in more.layers if layer.kind == "conv"][:3] == [24, 24, 48]
     assert more.layers[8].name == "features.8"
     for option, value, wanted in (
-        ("counts", "2", "unequal"), ("counts", "0,1", "1 or more"), ("counts", "a", "1 or more"),
-        ("width", "-1", "positive number"), ("width", "wide", "positive number"), ("extra", "-1", "0 or more"),
-    ):  # fmt: skip
+        ("counts", "2", "unequal"),
+        ("counts", "0,1", "1 or more"),
+        ("counts", "a", "1 or more"),
+        ("width", "-1", "positive number"),
+        ("width", "wide", "positive number"),
+        ("extra", "-1", "0 or more"),
+    ):
         with pytest.raises(FlopcalcError, match=wanted):
             network(str(path), {option: value})
 
@@ -174,8 +178,11 @@ def test_entries_inside_a_group(tmp_path: Path) -> None:
     layers = {layer.name: layer for layer in network(str(path)).layers}
     assert layers["back"].inputs == ("body.deep.two",)
     assert layers["both"].inputs == ("body.deep.three", "body.one")
-    for old, new in (("from: body.deep.two", "from: deep.two"), ("from: body.deep.two", "from: body.input"),
-                     ("- deep: {layers", "- deep: {when: c > 4, layers")):  # fmt: skip
+    for old, new in (
+        ("from: body.deep.two", "from: deep.two"),
+        ("from: body.deep.two", "from: body.input"),
+        ("- deep: {layers", "- deep: {when: c > 4, layers"),
+    ):
         path.write_text(INSIDE.replace(old, new))
         with pytest.raises(FlopcalcError, match="not above it"):
             network(str(path))

@@ -40,9 +40,7 @@ def _replaced(text: str) -> Any:
     return replace_convolutions(network("resnet50"), operator, options)
 
 
-@pytest.mark.parametrize(
-    ("alpha", "params", "flops"), [("1/2", "18.34M", "2.97G"), ("1/4", "16.93M", "2.74G")]
-)  # fmt: skip
+@pytest.mark.parametrize(("alpha", "params", "flops"), [("1/2", "18.34M", "2.97G"), ("1/4", "16.93M", "2.74G")])
 def test_spconv_published_rows(alpha: str, params: str, flops: str) -> None:
     """SPConv's table for ResNet-50, as built (norm), by THOP of 2019. Params are printed cut, not rounded."""
     found = _replaced(f"spconv:norm=true,alpha={alpha}")
@@ -149,10 +147,18 @@ def test_a_small_description(write: Write) -> None:
     assert shapes["body.1.add"] == (16, 16, 16)
     assert shapes["both"] == (24, 16, 16)
     by_hand = {
-        "stem": 3 * 8 * 9, "body.0.conv": 8 * 8 * 3 + 8, "body.0.norm": 16, "body.0.down": 8 * 8 * 9,
-        "body.1.conv": 8 * 16 * 3 + 16, "body.1.norm": 32, "body.1.down": 16 * 16 * 9, "body.1.skip.proj": 8 * 16,
-        "a": 16 * 16 + 4 * 16 * 9 // 2, "b": 16 * 4 * 9 + 4 * 9, "fc": 24 * 10 + 10,
-    }  # fmt: skip
+        "stem": 3 * 8 * 9,
+        "body.0.conv": 8 * 8 * 3 + 8,
+        "body.0.norm": 16,
+        "body.0.down": 8 * 8 * 9,
+        "body.1.conv": 8 * 16 * 3 + 16,
+        "body.1.norm": 32,
+        "body.1.down": 16 * 16 * 9,
+        "body.1.skip.proj": 8 * 16,
+        "a": 16 * 16 + 4 * 16 * 9 // 2,
+        "b": 16 * 4 * 9 + 4 * 9,
+        "fc": 24 * 10 + 10,
+    }
     assert {layer.name: layer.cost.params for layer in net.layers if layer.cost.params} == by_hand
     assert network(write(SMALL), {"width": 16}).layers[0].out_shape == (16, 32, 32)
 
@@ -333,7 +339,8 @@ TAIL = "\nlayers:\n  - a: {op: conv, out: 4}\n"
         ("input: [3, 8, 8]\nlayers:\n  - a: {op: add}", 3, "two inputs"),
         (
             "input: [3, 8, 8]\nlayers:\n  - a: {op: conv, out: 4}\n  - b: {op: add, from: [a, input]}",
-            4, "layer b (add): its inputs differ in shape: 4x8x8 and 3x8x8",
+            4,
+            "layer b (add): its inputs differ in shape: 4x8x8 and 3x8x8",
         ),
         ("input: [3, 8, 8]\nlayers:\n  - a: {op: maxpool, k: 9}", 3, "does not fit"),
         ("input: [3, 8, 8]\nlayers:\n  - a: {op: maxpool, k: 2, padding: 2}", 3, "more than half"),
@@ -344,7 +351,8 @@ TAIL = "\nlayers:\n  - a: {op: conv, out: 4}\n"
         ("blocks: {x: {layers: [{a: {block: x}}]}}\ninput: [3, 8, 8]\nlayers:\n  - a: {block: x}", 1, "use itself"),
         (
             "blocks: {x: {args: {v: null}, layers: [{a: relu}]}}\ninput: [3, 8, 8]\nlayers:\n  - a: {block: x}",
-            4, "needs v",
+            4,
+            "needs v",
         ),
         ("blocks: {x: {args: 1, layers: [{a: relu}]}}\ninput: [3, 8, 8]\nlayers:\n  - a: {block: x}", 1, "args maps"),
         ("input: [3, 8, 8]\nlayers:\n  - a: {block: []}", 3, "unknown block"),
@@ -368,7 +376,7 @@ TAIL = "\nlayers:\n  - a: {op: conv, out: 4}\n"
         ("input: [3, 8, 8]\nlayers:\n  - a: {op: conv, out: 'divisble(c, 8)'}", 3, "no function divisble"),
         ("input: [3, 8, 8]\nlayers:\n  - a: {op: relu, when: c = 3}", 3, "write =="),
     ],
-)  # fmt: skip
+)
 def test_broken_descriptions(write: Write, text: str, line: int, message: str) -> None:
     """One line that names the file, the line and what is wrong; one that says what to do."""
     path = write(text)
@@ -424,8 +432,16 @@ def test_scalars_are_yaml_1_2(write: Write) -> None:
 
     data = read_text('a: no\nb: 1:30\nc: "7"\nd: 0.25\ne: true\nf: ~\ng: 1e3\nh: !!str 5\ni: -3', "x")
     assert dict(data) == {
-        "a": "no", "b": "1:30", "c": "7", "d": 0.25, "e": True, "f": None, "g": 1000.0, "h": "5", "i": -3,
-    }  # fmt: skip
+        "a": "no",
+        "b": "1:30",
+        "c": "7",
+        "d": 0.25,
+        "e": True,
+        "f": None,
+        "g": 1000.0,
+        "h": "5",
+        "i": -3,
+    }
 
 
 def test_every_shipped_network_loads() -> None:

@@ -104,9 +104,15 @@ def test_ints_equal_symbols(operator: Operator) -> None:
             if (g.k_h != g.k_w and operator.axes == 2) or not _as_at_stride_1(operator, evaluation):
                 continue
             numbers: dict[str, Any] = {
-                "c_in": g.c_in, "c_out": g.c_out, "k": g.k_w, "h_out": g.h_out, "w_out": g.w_out, "groups": g.groups,
-                "h": g.h, "w": g.w,
-            }  # fmt: skip
+                "c_in": g.c_in,
+                "c_out": g.c_out,
+                "k": g.k_w,
+                "h_out": g.h_out,
+                "w_out": g.w_out,
+                "groups": g.groups,
+                "h": g.h,
+                "w": g.w,
+            }
             for param in operator.params:
                 value = evaluation.named[param.stands_for or param.name]
                 if param.letter and param.name not in options:

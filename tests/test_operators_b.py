@@ -411,8 +411,9 @@ def test_pconv_by_its_definition() -> None:
     assert torch.equal(out[:, 3:], x[:, 3:])
 
 
-@pytest.mark.parametrize("name", ["fire", "bottleneck", "se", "mbconv", "fused_mbconv", "shuffle_unit",
-                                  "shuffle_unit_v2", "convnext_block"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name", ["fire", "bottleneck", "se", "mbconv", "fused_mbconv", "shuffle_unit", "shuffle_unit_v2", "convnext_block"]
+)
 def test_blocks_stand_for_no_convolution(name: str) -> None:
     """A network keeps its convolutions, each with a reason."""
     for k in (1, 3, 7):
@@ -431,14 +432,19 @@ TORCHVISION: dict[str, tuple[str, str, int, int | None, dict[str, Any]]] = {
     "inverted residual": ("mobilenet_v2", "features.3", 24, None, {"se": 0, "norm": True}),
     "fused, single": ("efficientnet_v2_s", "features.1.0", 24, None, {"expansion": 1, "norm": True}),
     "fused": ("efficientnet_v2_s", "features.2.0", 24, 48, {"expansion": 4, "stride": 2, "norm": True}),
-    "shuffle, stride": ("shufflenet_v2_x1_0", "stage2.0", 24, 116,
-                        {"stride": 2, "norm": True, "down": "torchvision"}),
+    "shuffle, stride": ("shufflenet_v2_x1_0", "stage2.0", 24, 116, {"stride": 2, "norm": True, "down": "torchvision"}),
     "shuffle": ("shufflenet_v2_x1_0", "stage2.1", 116, None, {"norm": True}),
     "convnext": ("convnext_tiny", "features.1.0", 96, None, {}),
-}  # fmt: skip
-KINDS_OF = {"resnet50": "bottleneck", "squeezenet1_0": "fire", "efficientnet_b0": "mbconv", "mobilenet_v2": "mbconv",
-            "efficientnet_v2_s": "fused_mbconv", "shufflenet_v2_x1_0": "shuffle_unit_v2",
-            "convnext_tiny": "convnext_block"}  # fmt: skip
+}
+KINDS_OF = {
+    "resnet50": "bottleneck",
+    "squeezenet1_0": "fire",
+    "efficientnet_b0": "mbconv",
+    "mobilenet_v2": "mbconv",
+    "efficientnet_v2_s": "fused_mbconv",
+    "shufflenet_v2_x1_0": "shuffle_unit_v2",
+    "convnext_tiny": "convnext_block",
+}
 
 
 @pytest.mark.parametrize("case", TORCHVISION)

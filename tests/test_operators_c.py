@@ -88,10 +88,7 @@ def test_octconv_by_hand() -> None:
     assert next(part for part in e.cost if part.name == "upsample").traffic == 12 * 4 + 12 * 16
 
 
-@pytest.mark.parametrize(
-    ("alpha", "printed"),
-    [("1/8", 82), ("1/4", 67), ("1/2", 44), ("3/4", 30), ("7/8", 26)],
-)
+@pytest.mark.parametrize(("alpha", "printed"), [("1/8", 82), ("1/4", 67), ("1/2", 44), ("3/4", 30), ("7/8", 26)])
 def test_octconv_printed_savings(alpha: str, printed: int) -> None:
     """The paper's table of relative FLOPs, in per cent: 1 - 3/4 a (2 - a), printed without decimals.
 
@@ -188,9 +185,11 @@ def test_shift_resnet_20(expansion: int, params: int, macs: int) -> None:
         for c_in, c_out, hw, stride in shapes
     ]
     plain = [
-        layer("conv", 3, 16, hw=32), layer("conv", 16, 32, k=1, hw=32, stride=2),
-        layer("conv", 32, 64, k=1, hw=16, stride=2), layer("linear", 64, 10),
-    ]  # fmt: skip
+        layer("conv", 3, 16, hw=32),
+        layer("conv", 16, 32, k=1, hw=32, stride=2),
+        layer("conv", 32, 64, k=1, hw=16, stride=2),
+        layer("linear", 64, 10),
+    ]
     norms = 2 * (16 + 32 + 64)
     assert sum(e.cost.params for e in [*layers, *plain]) + norms == params
     assert sum(e.cost.macs for e in [*layers, *plain]) == macs
@@ -235,10 +234,16 @@ def test_all_cnn_c(group: str, narrow: int, params: int, macs: float) -> None:
     """
     wide = 2 * narrow
     plan = [
-        (3, narrow, 3, 32, 1), (narrow, narrow, 3, 32, 1), (narrow, narrow, 3, 32, 2), (narrow, wide, 3, 16, 1),
-        (wide, wide, 3, 16, 1), (wide, wide, 3, 16, 2), (wide, wide, 3, 8, 1), (wide, wide, 1, 8, 1),
+        (3, narrow, 3, 32, 1),
+        (narrow, narrow, 3, 32, 1),
+        (narrow, narrow, 3, 32, 2),
+        (narrow, wide, 3, 16, 1),
+        (wide, wide, 3, 16, 1),
+        (wide, wide, 3, 16, 2),
+        (wide, wide, 3, 8, 1),
+        (wide, wide, 1, 8, 1),
         (wide, 10, 1, 8, 1),
-    ]  # fmt: skip
+    ]
     found_params, found_macs = 0, 0
     for index, (c_in, c_out, k, hw, stride) in enumerate(plan):
         options: dict[str, Any] = {"group": group, "lifting": index == 0} if group else {}
@@ -452,9 +457,11 @@ def test_cp_is_a_sum_of_products_of_vectors() -> None:
     module = CPConv2d(4, 6, (3, 5), stride=(2, 3), dilation=(2, 1), bias=True, rank=7, dtype=torch.float64)
     kernel = torch.einsum(
         "or,ri,rh,rw->oihw",
-        module.expand.weight[:, :, 0, 0], module.reduce.weight[:, :, 0, 0],
-        module.vertical.weight[:, 0, :, 0], module.horizontal.weight[:, 0, 0, :],
-    )  # fmt: skip
+        module.expand.weight[:, :, 0, 0],
+        module.reduce.weight[:, :, 0, 0],
+        module.vertical.weight[:, 0, :, 0],
+        module.horizontal.weight[:, 0, 0, :],
+    )
     x = _random(2, 4, 11, 13)
     expected = F.conv2d(x, kernel, module.expand.bias, stride=(2, 3), padding=(2, 2), dilation=(2, 1))
     assert torch.allclose(module(x), expected)

@@ -249,8 +249,11 @@ def test_attention_by_hand() -> None:
     e = layer("attention", 768, hw=14, heads=12)
     assert e.cost.params == 2_362_368
     assert [_part(e, name, "macs") for name in ("qkv", "scores", "mix", "projection")] == [
-        346_816_512, 29_503_488, 29_503_488, 115_605_504,
-    ]  # fmt: skip
+        346_816_512,
+        29_503_488,
+        29_503_488,
+        115_605_504,
+    ]
     windows = layer("attention", 768, hw=14, heads=12, window=7)
     assert windows.cost.params == e.cost.params
     assert e.cost.macs - windows.cost.macs == 2 * 196 * (196 - 49) * 768

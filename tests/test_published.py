@@ -160,9 +160,7 @@ BY_HAND = {
 
 @pytest.mark.parametrize("key", BY_HAND, ids=" ".join)
 def test_by_hand(key: tuple[str, str, str], comparisons: list[Comparison]) -> None:
-    found = [
-        one.value for one in comparisons if (one.figure.paper, one.figure.row, one.figure.quantity) == key
-    ]  # fmt: skip
+    found = [one.value for one in comparisons if (one.figure.paper, one.figure.row, one.figure.quantity) == key]
     assert found
     assert found[0] == BY_HAND[key]
 
@@ -193,9 +191,21 @@ def test_json(run: Runner) -> None:
     assert data["schema"] == "flopcalc/reproduce/1"
     assert (data["checked"], data["failed"]) == (5, 0)
     assert list(data["rows"][0]) == [
-        "paper", "table", "row", "quantity", "printed", "ours", "agrees", "verdict", "why",
-        "counted", "means", "plain_agrees", "how", "source",
-    ]  # fmt: skip
+        "paper",
+        "table",
+        "row",
+        "quantity",
+        "printed",
+        "ours",
+        "agrees",
+        "verdict",
+        "why",
+        "counted",
+        "means",
+        "plain_agrees",
+        "how",
+        "source",
+    ]
     row = data["rows"][0]
     assert (row["paper"], row["row"], row["quantity"], row["printed"]) == ("g_cnn", "All-CNN-C p4", "params", "1.37M")
     assert (row["ours"], row["agrees"], row["verdict"]) == (1_371_006, True, "agrees")
@@ -394,7 +404,7 @@ def test_what_stands_nearer_counts(tmp_path: Path) -> None:
     """A row's settings over its table's; options are joined; another network starts afresh."""
     text = GOOD.replace(
         "    rows:\n", "    ours: {network: resnet50, set: {classes: 10}, input: 160}\n    rows:\n"
-    ).replace("ours: {network: resnet50}", "ours: {set: {stride_in: v1}}")  # fmt: skip
+    ).replace("ours: {network: resnet50}", "ours: {set: {stride_in: v1}}")
     both = published.read_published(_file(tmp_path, text)).figures[0].ours
     assert both == Ours(network="resnet50", options=(("classes", 10), ("stride_in", "v1")), input=(3, 160, 160))
     other = text.replace("{set: {stride_in: v1}}", "{operator: conv, shape: {c_in: 3}}")

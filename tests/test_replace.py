@@ -321,9 +321,21 @@ def test_nothing_replaced_is_told(mixed: Network) -> None:
 def test_json(run: Runner) -> None:
     """The contract: text or null, a count, and who was left with the reason; and who replaced whom."""
     done = run(
-        "model", "resnet50", "--replace", "spconv where k==3", "--replace", "ghost:s=4 where k==1",
-        "--where", "stage != 'layer4'", "--keep", "layer1", "--keep", "layer2.0", "--format", "json",
-    )  # fmt: skip
+        "model",
+        "resnet50",
+        "--replace",
+        "spconv where k==3",
+        "--replace",
+        "ghost:s=4 where k==1",
+        "--where",
+        "stage != 'layer4'",
+        "--keep",
+        "layer1",
+        "--keep",
+        "layer2.0",
+        "--format",
+        "json",
+    )
     assert done.code == 0, done.err
     data = json.loads(done.out)
     assert data["replace"] == "spconv where k==3; ghost:s=4 where k==1"

@@ -164,10 +164,23 @@ class Mobile(nn.Module):
 
 
 MOBILE_REQUESTS = [
-    "spconv", "ghost", "dsc", "condconv", "mixconv:kernels=3,5", "sic", "depthwise", "pointwise where k == k", "conv",
-    "dynet where first or last", "ghost where index > 2 and not depthwise", "conv:bias=true", "cp where h == h_out",
-    "repvgg where k == 3", "involution where policy or k == '1x7'", "adder where stride == '2x1' or bias",
-]  # fmt: skip
+    "spconv",
+    "ghost",
+    "dsc",
+    "condconv",
+    "mixconv:kernels=3,5",
+    "sic",
+    "depthwise",
+    "pointwise where k == k",
+    "conv",
+    "dynet where first or last",
+    "ghost where index > 2 and not depthwise",
+    "conv:bias=true",
+    "cp where h == h_out",
+    "repvgg where k == 3",
+    "involution where policy or k == '1x7'",
+    "adder where stride == '2x1' or bias",
+]
 
 
 @pytest.mark.parametrize("depthwise", DEPTHWISE)
@@ -408,9 +421,10 @@ def test_padding_as_text() -> None:
 def test_kernels_strides_and_dilation_are_handed_on() -> None:
     """Shapes of all kinds, to the layer itself."""
     model = nn.Sequential(
-        conv(k=(1, 7), padding=(0, 3)), conv(k=(3, 5), padding=(2, 2), dilation=(2, 1), stride=(2, 1)),
+        conv(k=(1, 7), padding=(0, 3)),
+        conv(k=(3, 5), padding=(2, 2), dilation=(2, 1), stride=(2, 1)),
         conv(k=4, padding=(2, 0), stride=2),
-    )  # fmt: skip
+    )
     done = taken(model, "svd where k_h + k_w > 2", inputs=(1, 16, 20, 21))
     assert list(done.replaced) == ["0", "1", "2"]
     for old, new in zip(model, done.module, strict=True):
@@ -706,9 +720,7 @@ def test_inputs_of_all_kinds() -> None:
             return self.a(x) + y
 
     inputs: Any
-    for inputs in (
-        [SHAPE, SHAPE], (SHAPE, torch.zeros(SHAPE)), {"x": SHAPE, "y": SHAPE}, [torch.zeros(SHAPE), 1.0],
-    ):  # fmt: skip
+    for inputs in ([SHAPE, SHAPE], (SHAPE, torch.zeros(SHAPE)), {"x": SHAPE, "y": SHAPE}, [torch.zeros(SHAPE), 1.0]):
         assert replace(Both(), "spconv", inputs=inputs).replaced == {"a": "spconv"}
     for inputs in (SHAPE, list(SHAPE), torch.zeros(SHAPE), torch.Size(SHAPE)):
         assert replace(nn.Sequential(conv()), "spconv", inputs=inputs).replaced == {"0": "spconv"}

@@ -56,9 +56,11 @@ def test_layer_by_layer(name: str) -> None:
 
 
 ODD = [
-    ("swin_t", (3, 250, 330)), ("swin_t", (3, 65, 90)), ("convnext_tiny", (3, 250, 330)),
+    ("swin_t", (3, 250, 330)),
+    ("swin_t", (3, 65, 90)),
+    ("convnext_tiny", (3, 250, 330)),
     ("regnet_y_400mf", (3, 97, 130)),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("name", "shape"), ODD, ids=str)

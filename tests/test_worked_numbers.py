@@ -66,11 +66,20 @@ def test_compconv_headline() -> None:
 
 def test_compconv_depth_rule() -> None:
     """Eq. 6: log2 floored, max as printed, min as its prose means."""
-    depths = {c: (layer("compconv", c).named["d"], layer("compconv", c, depth_rule="min").named["d"])
-              for c in (64, 128, 255, 256, 384, 512, 1024, 2048)}  # fmt: skip
+    depths = {
+        c: (layer("compconv", c).named["d"], layer("compconv", c, depth_rule="min").named["d"])
+        for c in (64, 128, 255, 256, 384, 512, 1024, 2048)
+    }
     assert depths == {
-        64: (3, 1), 128: (3, 1), 255: (3, 1), 256: (3, 2), 384: (3, 2), 512: (3, 3), 1024: (4, 3), 2048: (5, 3),
-    }  # fmt: skip
+        64: (3, 1),
+        128: (3, 1),
+        255: (3, 1),
+        256: (3, 2),
+        384: (3, 2),
+        512: (3, 3),
+        1024: (4, 3),
+        2048: (5, 3),
+    }
     assert layer("compconv", 512, c0=32).named["d"] == 5
 
 

@@ -116,9 +116,7 @@ def shape_names(evaluation: Evaluation) -> dict[str, Any]:
     """All names that a letter may stand for; k and stride only where both axes have the same."""
     g = evaluation.geometry
     names = dict(evaluation.named)
-    names.update(
-        c_in=g.c_in, c_out=g.c_out, h=g.h, w=g.w, h_out=g.h_out, w_out=g.w_out, groups=g.groups, n=g.n
-    )  # fmt: skip
+    names.update(c_in=g.c_in, c_out=g.c_out, h=g.h, w=g.w, h_out=g.h_out, w_out=g.w_out, groups=g.groups, n=g.n)
     if g.k_h == g.k_w:
         names["k"] = g.k_h
     if g.stride_h == g.stride_w:

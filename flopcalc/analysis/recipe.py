@@ -9,9 +9,16 @@ from flopcalc.operator import show
 from flopcalc.published import Ours
 
 _FLAGS = {
-    "c_in": "--cin", "c_out": "--cout", "k": "-k", "hw": "--hw", "stride": "--stride", "padding": "--padding",
-    "dilation": "--dilation", "groups": "--groups", "n": "--batch",
-}  # fmt: skip
+    "c_in": "--cin",
+    "c_out": "--cout",
+    "k": "-k",
+    "hw": "--hw",
+    "stride": "--stride",
+    "padding": "--padding",
+    "dilation": "--dilation",
+    "groups": "--groups",
+    "n": "--batch",
+}
 
 _PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
 

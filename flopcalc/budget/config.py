@@ -164,9 +164,7 @@ class _Reader:
             raise self.error(spec, "hw", "hw stands together with h or w", "give hw: 56, hw: [56, 28], or h: and w:")
         options = {key: self.plain(spec, key) for key in spec if key not in (kind, "name", "limits")}
         line = self.line(targets, index) if self.lines is None else self.line(spec, what)
-        return TargetSpec(
-            self.name(spec, kind, options), kind, what, options, self.limits(spec, kind), self.path, line
-        )  # fmt: skip
+        return TargetSpec(self.name(spec, kind, options), kind, what, options, self.limits(spec, kind), self.path, line)
 
     def name(self, spec: Mapping[str, Any], kind: str, options: Mapping[str, Any]) -> str:
         given = spec.get("name")

@@ -32,11 +32,7 @@ def check_record(file: str | None, *, with_lock: bool = False, with_formulas: bo
     differences = list(_differences(check, config, lock)) if with_lock and lock else []
     forms = _formulas(config, lock) if with_formulas and lock else []
     gone = sum(one["now"] is None for one in differences)
-    checked = {
-        "limits": len(rows),
-        "targets": len(targets) + gone if with_lock else 0,
-        "formulas": len(forms),
-    }
+    checked = {"limits": len(rows), "targets": len(targets) + gone if with_lock else 0, "formulas": len(forms)}
     wrong = [form for form in forms if not form["ok"]]
     return {
         "schema": "flopcalc/check/1",
@@ -106,15 +102,26 @@ def _moved(layers: Sequence[Record], matches: Sequence[Match]) -> list[str]:
 
 def _gone(target: str, was: Locked) -> Record:
     less = {kind: -was.totals[kind] for kind in (*KINDS, "uncounted")}
-    return {"target": target, "locked": dict(was.totals), "now": None, "what": [was.what, None], "difference": less,
-            "equal": 0, "renamed": 0, "layers": [], "moved": [], "stages": []}  # fmt: skip
+    return {
+        "target": target,
+        "locked": dict(was.totals),
+        "now": None,
+        "what": [was.what, None],
+        "difference": less,
+        "equal": 0,
+        "renamed": 0,
+        "layers": [],
+        "moved": [],
+        "stages": [],
+    }
 
 
 def _formulas(config: Config, lock: Lock) -> list[Record]:
     if config.formulas is None:
         raise FlopcalcError(
-            "bad-config", f"{config.path} names no formulas to compare",
+            "bad-config",
+            f"{config.path} names no formulas to compare",
             "write formulas: all, or a list of operators, and `flopcalc lock --update`",
-        )  # fmt: skip
+        )
     algebra = import_module("flopcalc.budget.formulas")
     return list(algebra.compare(lock.formulas, algebra.formulas(config)))

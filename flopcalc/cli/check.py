@@ -19,19 +19,36 @@ _SUFFIXES = {**BY_SUFFIX, ".xml": "junit", ".sarif": "sarif"}
 @click.command("check", epilog="Example: flopcalc check --format json")
 @click.argument("file", required=False)
 @click.option("--locked", "with_lock", is_flag=True, help="Compare with the lock file as well: any difference fails.")
-@click.option("--formulas", "with_formulas", is_flag=True,
-              help="Compare the closed forms of operators with those in the lock file.")  # fmt: skip
-@click.option("--format", "fmt", type=click.Choice((*FORMATS, *_OF_CI)), default=None,
-              help="How to write the result (default: table, or by the suffix of -o); github: annotations of a pull "
-              "request.")  # fmt: skip
+@click.option(
+    "--formulas",
+    "with_formulas",
+    is_flag=True,
+    help="Compare the closed forms of operators with those in the lock file.",
+)
+@click.option(
+    "--format",
+    "fmt",
+    type=click.Choice((*FORMATS, *_OF_CI)),
+    default=None,
+    help="How to write the result (default: table, or by the suffix of -o); github: annotations of a pull request.",
+)
 @click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of the terminal.")
-@click.option("--report", "reports", metavar="FILE", multiple=True,
-              help="Write the result to FILE as well, by its suffix: .xml (JUnit), .sarif, .md, .json, .csv, .html, "
-              ".tex; repeatable.")  # fmt: skip
+@click.option(
+    "--report",
+    "reports",
+    metavar="FILE",
+    multiple=True,
+    help="Write the result to FILE as well, by its suffix: .xml (JUnit), .sarif, .md, .json, .csv, .html, "
+    ".tex; repeatable.",
+)
 def command(
-    file: str | None, with_lock: bool, with_formulas: bool, fmt: str | None, output: str | None,
+    file: str | None,
+    with_lock: bool,
+    with_formulas: bool,
+    fmt: str | None,
+    output: str | None,
     reports: tuple[str, ...],
-) -> int:  # fmt: skip
+) -> int:
     """Costs against limits: fails where something became too dear.
 
     FILE lists targets and limits; without it flopcalc.yaml here, or [tool.flopcalc] in pyproject.toml.

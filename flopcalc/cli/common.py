@@ -76,11 +76,14 @@ def output_only_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """--format and -o, for commands whose numbers no convention changes."""
     options = (
         click.option(
-            "--format", "fmt", type=click.Choice(FORMATS), default=None,
+            "--format",
+            "fmt",
+            type=click.Choice(FORMATS),
+            default=None,
             help="How to write the result (default: table, or by the suffix of -o).",
         ),
         click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of the terminal."),
-    )  # fmt: skip
+    )
     for option in reversed(options):
         command = option(command)
     return command
@@ -90,14 +93,21 @@ def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """--format, -o, --convention, --dtype: the same for every command that shows rows."""
     options = (
         click.option(
-            "--convention", "convention_name", metavar="NAME", default="macs", show_default=True,
+            "--convention",
+            "convention_name",
+            metavar="NAME",
+            default="macs",
+            show_default=True,
             help=f"What the headline counts: {', '.join(convention.CONVENTIONS)}.",
         ),
         click.option(
-            "--dtype", type=click.Choice(tuple(DTYPE_BYTES)), default="float32", show_default=True,
+            "--dtype",
+            type=click.Choice(tuple(DTYPE_BYTES)),
+            default="float32",
+            show_default=True,
             help="Element type that memory traffic is measured in.",
         ),
-    )  # fmt: skip
+    )
     for option in reversed(options):
         command = option(command)
     return output_only_options(command)

@@ -37,9 +37,17 @@ _HOW = "write it as for `flopcalc model`, in quotes: 'resnet50 --replace spconv 
 @strict_option
 @output_options
 def command(
-    first: str, second: str, input_texts: tuple[str, ...], batch: int | None, everything: bool, strict: bool,
-    fmt: str | None, output: str | None, convention_name: str, dtype: str,
-) -> None:  # fmt: skip
+    first: str,
+    second: str,
+    input_texts: tuple[str, ...],
+    batch: int | None,
+    everything: bool,
+    strict: bool,
+    fmt: str | None,
+    output: str | None,
+    convention_name: str,
+    dtype: str,
+) -> None:
     """Two networks, or two versions of one, layer by layer.
 
     A and B are what `flopcalc model` takes, in quotes where options go with it: 'resnet50 --set
@@ -84,8 +92,13 @@ def _read_side(text: str) -> tuple[str, dict[str, Any]]:
     return options.pop("name"), options
 
 
-_WORDS = {"same": "equal", "renamed": "equal under another name", "changed": "changed", "removed": "removed",
-          "added": "added"}  # fmt: skip
+_WORDS = {
+    "same": "equal",
+    "renamed": "equal under another name",
+    "changed": "changed",
+    "removed": "removed",
+    "added": "added",
+}
 
 
 def _document(record: dict[str, Any], chosen: Convention, everything: bool, for_csv: bool) -> Document:
@@ -123,8 +136,14 @@ def _told(side: dict[str, Any]) -> str:
 def _totals(record: dict[str, Any], headline: str) -> Table:
     kinds = ("params", "cost", "flops", "activations", "steps")
     short = ("flops", "activations")
-    columns = (Column("total", "text"), Column("params"), Column(headline), Column("flops", "short"),
-               Column("activations", "short"), Column("steps"))  # fmt: skip
+    columns = (
+        Column("total", "text"),
+        Column("params"),
+        Column(headline),
+        Column("flops", "short"),
+        Column("activations", "short"),
+        Column("steps"),
+    )
     rows: list[list[Cell]] = [["A", *(record["a"][kind] for kind in kinds)]]
     rows.append(["B", *(record["b"][kind] for kind in kinds)])
     difference = record["difference"]
@@ -145,8 +164,12 @@ def _matters(row: dict[str, Any]) -> bool:
 
 
 def _changes(record: dict[str, Any], shown: list[dict[str, Any]], differ: int, headline: str) -> Table:
-    columns = (Column("layer", "text"), Column("what", "text"), Column("params", "difference"),
-               Column(headline, "difference"))  # fmt: skip
+    columns = (
+        Column("layer", "text"),
+        Column("what", "text"),
+        Column("params", "difference"),
+        Column(headline, "difference"),
+    )
     rows: list[list[Cell]] = [
         [row["name"], what_changed(row), row["difference"]["params"], row["difference"]["cost"]] for row in shown
     ]

@@ -15,9 +15,14 @@ from flopcalc.cli.views import layer_document
 @click.option("--set", "settings", metavar="NAME=VALUE", multiple=True, help="An option of the operator; repeatable.")
 @output_options
 def command(
-    type_name: str, settings: tuple[str, ...], fmt: str | None, output: str | None,
-    convention_name: str, dtype: str, **shape: Any,
-) -> None:  # fmt: skip
+    type_name: str,
+    settings: tuple[str, ...],
+    fmt: str | None,
+    output: str | None,
+    convention_name: str,
+    dtype: str,
+    **shape: Any,
+) -> None:
     """Cost of one operator on one shape.
 
     Prints the inputs, the derived values with their rules, each part's cost, the ratio to the plain

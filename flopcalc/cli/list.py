@@ -114,12 +114,26 @@ def _matching(operators: list[Operator], shape: dict[str, Any]) -> Document:
     # By all of the work: an adder layer has no MACs, and is not free.
     stand.sort(key=lambda e: (e.cost.flops, e.operator.name))
     rows: list[list[Cell]] = [
-        [e.operator.name, e.cost.params, e.ratio("params"), e.cost.macs, e.ratio("macs"),
-         e.cost.flops - 2 * e.cost.macs, e.cost.steps]
+        [
+            e.operator.name,
+            e.cost.params,
+            e.ratio("params"),
+            e.cost.macs,
+            e.ratio("macs"),
+            e.cost.flops - 2 * e.cost.macs,
+            e.cost.steps,
+        ]
         for e in stand
-    ]  # fmt: skip
-    columns = (Column("operator", "name"), Column("params"), Column("ratio", "ratio"), Column("MACs"),
-               Column("ratio", "ratio"), Column("elementwise", "short"), Column("steps"))  # fmt: skip
+    ]
+    columns = (
+        Column("operator", "name"),
+        Column("params"),
+        Column("ratio", "ratio"),
+        Column("MACs"),
+        Column("ratio", "ratio"),
+        Column("elementwise", "short"),
+        Column("steps"),
+    )
     data = {
         "schema": "flopcalc/matching/1",
         "inputs": inputs(plain),

@@ -40,9 +40,10 @@ def command(file: str | None, update: bool) -> int:
         return ExitCode.CHECK_FAILED
     if not may_overwrite(config.lock):
         raise FlopcalcError(
-            "not-a-lock", f"{clip(config.lock)} is no lock file of flopcalc; nothing was written",
+            "not-a-lock",
+            f"{clip(config.lock)} is no lock file of flopcalc; nothing was written",
             "name another file by lock:, or remove it",
-        )  # fmt: skip
+        )
     try:
         write_atomically(config.lock, text)
     except FlopcalcError as error:

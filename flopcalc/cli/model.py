@@ -30,9 +30,16 @@ from flopcalc.targets import read_target
 @strict_option
 @output_options
 def command(
-    name: str, by: str | None, top: int | None, strict: bool, fmt: str | None, output: str | None,
-    convention_name: str, dtype: str, **options: Any,
-) -> None:  # fmt: skip
+    name: str,
+    by: str | None,
+    top: int | None,
+    strict: bool,
+    fmt: str | None,
+    output: str | None,
+    convention_name: str,
+    dtype: str,
+    **options: Any,
+) -> None:
     """Cost of a network, whole or with layers replaced.
 
     NETWORK is a name that `flopcalc list` shows, the path of a YAML description, or a PyTorch model:
@@ -125,13 +132,25 @@ def _rows(record: dict[str, Any], by: str, chosen: Convention) -> Table:
     if by == "layer":
         # Names of real modules may be longer than a line.
         long = any(len(layer["name"]) > _LONG for layer in layers)
-        columns = (Column("layer", "text" if long else "name"), Column("type", "text"), Column("out", "name"),
-                   Column("params"), Column(headline), Column("share", "share"))  # fmt: skip
+        columns = (
+            Column("layer", "text" if long else "name"),
+            Column("type", "text"),
+            Column("out", "name"),
+            Column("params"),
+            Column(headline),
+            Column("share", "share"),
+        )
         rows: list[list[Cell]] = [
-            [layer["name"], layer["type"], "x".join(map(str, layer["out"])), layer["params"], layer["cost"],
-             layer["cost"] / total]
+            [
+                layer["name"],
+                layer["type"],
+                "x".join(map(str, layer["out"])),
+                layer["params"],
+                layer["cost"],
+                layer["cost"] / total,
+            ]
             for layer in layers
-        ]  # fmt: skip
+        ]
         return Table(columns, rows, [["total", "", "", record["params"], record["cost"], 1]], main=True)
     groups = grouped(layers, by)
     largest = max((group["cost"] for group in groups), default=0) or 1
@@ -179,10 +198,16 @@ def _top(record: dict[str, Any], chosen: Convention) -> Table:
         Column("", "bar"),
     )
     cells: list[list[Cell]] = [
-        [row["name"] if each else row[by], row["type"] if each else row["count"], row["cost"],
-         row["share"], row["cumulated"], row["cost"] / largest]
+        [
+            row["name"] if each else row[by],
+            row["type"] if each else row["count"],
+            row["cost"],
+            row["share"],
+            row["cumulated"],
+            row["cost"] / largest,
+        ]
         for row in rows
-    ]  # fmt: skip
+    ]
     layers = len(record["layers"])
     left = layers - (len(rows) if each else sum(row["count"] for row in rows))
     end: list[list[Cell]] = [["total", "" if each else layers, total, 1, None, None]]

@@ -15,20 +15,28 @@ def replace_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """--replace, --where, --keep: which layers of a network are replaced by what."""
     options = (
         click.option(
-            "--replace", "replace_texts", metavar="OPERATOR[:NAME=VALUE,...] [where CLAUSE]", multiple=True,
+            "--replace",
+            "replace_texts",
+            metavar="OPERATOR[:NAME=VALUE,...] [where CLAUSE]",
+            multiple=True,
             help="Put this operator in the place of the convolutions that its paper replaced, or of those for which "
             "the clause holds; repeatable, and the first that takes a layer has it.",
         ),
         click.option(
-            "--where", metavar="CLAUSE", multiple=True, callback=_all_of,
+            "--where",
+            metavar="CLAUSE",
+            multiple=True,
+            callback=_all_of,
             help="Replace only layers for which this holds, e.g. 'k == 3 and stage != \"stem\"'; of several "
             "all must hold. It decides in the place of the operator's policy; 'policy and ...' keeps to that.",
         ),
         click.option(
-            "--keep", metavar="NAME", multiple=True,
+            "--keep",
+            metavar="NAME",
+            multiple=True,
             help="A layer to leave as it is, all below a name, or a pattern such as 'layer*.conv1'; repeatable.",
         ),
-    )  # fmt: skip
+    )
     for option in reversed(options):
         command = option(command)
     return command

@@ -22,9 +22,12 @@ _COLUMNS = ("table", "row", "quantity", "printed", "ours", "verdict")
 @click.command("reproduce", epilog="Example: flopcalc reproduce spconv --only wrong")
 @click.argument("papers", nargs=-1, metavar="[PAPER]...")
 @click.option(
-    "--only", "verdicts", type=click.Choice(tuple(VERDICTS)), multiple=True,
+    "--only",
+    "verdicts",
+    type=click.Choice(tuple(VERDICTS)),
+    multiple=True,
     help="Only figures with this verdict; repeatable.",
-)  # fmt: skip
+)
 @output_only_options
 def command(papers: tuple[str, ...], verdicts: tuple[str, ...], fmt: str | None, output: str | None) -> int:
     """The papers' tables beside ours, digit by digit.

@@ -14,15 +14,21 @@ def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """--replace, --where, --keep, --set, --input, --batch."""
     options = (
         click.option(
-            "--set", "settings", metavar="NAME=VALUE", multiple=True,
+            "--set",
+            "settings",
+            metavar="NAME=VALUE",
+            multiple=True,
             help="An option of the network, or a keyword of the Python factory; repeatable.",
         ),
         click.option(
-            "--input", "input_texts", metavar="CxHxW[:DTYPE]", multiple=True,
+            "--input",
+            "input_texts",
+            metavar="CxHxW[:DTYPE]",
+            multiple=True,
             help="Input shape without the batch (default: the described network's own); repeatable for several inputs.",
         ),
         click.option("--batch", type=Whole(), default=None, help="Batch size (default: 1)."),
-    )  # fmt: skip
+    )
     for option in reversed(options):
         command = option(command)
     return replace_options(command)

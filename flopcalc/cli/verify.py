@@ -59,9 +59,10 @@ def _single(
         return None
     if len(targets) != 1 or shape["cin"] is None:
         raise FlopcalcError(
-            "bad-usage", "a shape or an option goes with exactly one operator and --cin",
+            "bad-usage",
+            "a shape or an option goes with exactly one operator and --cin",
             "write for example flopcalc verify compconv --cin 256",
-        )  # fmt: skip
+        )
     operator = registry.get(targets[0])
     return operator, registry.read_settings(operator, list(settings))
 
@@ -121,8 +122,14 @@ def _summary_document(record: dict[str, Any]) -> Document:
         numbers = sum(len(row["derived"]) for row in counted)
         failed = sum(not row["agrees"] for row in found)
         rows.append([name, len(shapes), len(printed), len(counted), numbers, failed])
-    columns = (Column("target", "text"), Column("cases"), Column("printed"), Column("parts"), Column("numbers"),
-               Column("differ"))  # fmt: skip
+    columns = (
+        Column("target", "text"),
+        Column("cases"),
+        Column("printed"),
+        Column("parts"),
+        Column("numbers"),
+        Column("differ"),
+    )
     table = Table(columns, rows, [["total", *(sum(row[i] for row in rows) for i in range(1, 6))]])  # type: ignore[misc]
     legend = Facts(
         (
@@ -139,8 +146,14 @@ def _summary_document(record: dict[str, Any]) -> Document:
 
 
 def _differences(rows: Rows) -> Table:
-    columns = (Column("target", "text"), Column("case", "text"), Column("what", "text"), Column("quantity", "text"),
-               Column("derived"), Column("other"))  # fmt: skip
+    columns = (
+        Column("target", "text"),
+        Column("case", "text"),
+        Column("what", "text"),
+        Column("quantity", "text"),
+        Column("derived"),
+        Column("other"),
+    )
     return Table(columns, [line for row in rows if not row["agrees"] for line in _lines(row)], title="Differences")
 
 
@@ -168,17 +181,28 @@ def _case_document(record: dict[str, Any]) -> Document:
                 lines.append([row["what"], kind, derived, found, "yes" if derived == found else "NO"])
     blocks: list[Table | Facts] = [
         Table(
-            (Column("part", "text"), Column("kind", "text"), Column("derived"), Column("counted"),
-             Column("agree", "text")),
-            lines, title="Formula and count",
+            (
+                Column("part", "text"),
+                Column("kind", "text"),
+                Column("derived"),
+                Column("counted"),
+                Column("agree", "text"),
+            ),
+            lines,
+            title="Formula and count",
         )
-    ]  # fmt: skip
+    ]
     if printed:
         rows: list[list[Cell]] = [
             [row["what"], row["quantity"], row["printed"], row["derived"], _verdict(row)] for row in printed
         ]
-        columns = (Column("equation", "text"), Column("gives", "text"), Column("as printed"), Column("derived"),
-                   Column("agree", "text"))  # fmt: skip
+        columns = (
+            Column("equation", "text"),
+            Column("gives", "text"),
+            Column("as printed"),
+            Column("derived"),
+            Column("agree", "text"),
+        )
         blocks.append(Table(columns, rows, title="Print and formula"))
     verdict = "all agree" if not record["failed"] else f"{people(record['failed'])} differ"
     return Document(f"{first['target']}  {first['case']}: {record['checked']} comparisons, {verdict}", blocks, record)

@@ -149,8 +149,13 @@ def _equation_blocks(e: Evaluation) -> Iterable[Table | Lines]:
         ]
         for reading in applied
     ]
-    columns = (Column("equation", "text"), Column("gives", "text"), Column("status", "text"),
-               Column("as printed"), Column("used here"))  # fmt: skip
+    columns = (
+        Column("equation", "text"),
+        Column("gives", "text"),
+        Column("status", "text"),
+        Column("as printed"),
+        Column("used here"),
+    )
     yield Table(columns, rows, title=f"Equations of {e.operator.paper.short}")
     yield Lines("As printed", list(_texts(applied)))
 

@@ -41,10 +41,7 @@ def source(name_or_path: str) -> str:
 
 
 def load(
-    name_or_path: str,
-    options: dict[str, Any] | None = None,
-    input_shape: tuple[int, ...] | None = None,
-    batch: int = 1,
+    name_or_path: str, options: dict[str, Any] | None = None, input_shape: tuple[int, ...] | None = None, batch: int = 1
 ) -> Network:
     """A network by name or path, as named layers with shapes and costs.
 

@@ -108,9 +108,7 @@ class Spot(NamedTuple):
 
     def cost(self, g: Geometry) -> Cost:
         """What the convolution costs at one size."""
-        return Cost(
-            (parts.conv("conv", g.c_in, g.c_out, g.area, g.p_in, g.p_out, groups=g.groups, bias=self.bias),)
-        )  # fmt: skip
+        return Cost((parts.conv("conv", g.c_in, g.c_out, g.area, g.p_in, g.p_out, groups=g.groups, bias=self.bias),))
 
 
 class Decision(NamedTuple):

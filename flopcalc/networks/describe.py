@@ -24,9 +24,7 @@ MAX_LAYERS = 100_000
 MAX_REPEAT = 10_000
 MAX_NESTING = 20
 
-TOP = (
-    "name", "title", "mirrors", "source", "input", "options", "let", "reference", "blocks", "layers",
-)  # fmt: skip
+TOP = ("name", "title", "mirrors", "source", "input", "options", "let", "reference", "blocks", "layers")
 COMMON = frozenset(("op", "block", "layers", "from", "when", "repeat", "each", "stage", "weights_of"))
 _LAYER_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 # Names of entries with a meaning: the next number of the container; no name, contents go to the container.
@@ -243,9 +241,7 @@ class _Reader(Values):
                 full = f"{full}.{env['i']}"
         return full, f"{full}."
 
-    def let(
-        self, label: str, spec: Map, env: ChainMap[str, Any], names: Mapping[str, Any]
-    ) -> dict[str, Any]:  # fmt: skip
+    def let(self, label: str, spec: Map, env: ChainMap[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
         """`names` and what `let` adds to them, each computed with those before it in scope."""
         found = dict(names)
         table = spec.get("let")
@@ -259,9 +255,14 @@ class _Reader(Values):
         return found
 
     def block(
-        self, entry: _Entry, prefix: str, env: ChainMap[str, Any], row: Mapping[str, Any],
-        inputs: tuple[str, ...], stage: str,
-    ) -> str:  # fmt: skip
+        self,
+        entry: _Entry,
+        prefix: str,
+        env: ChainMap[str, Any],
+        row: Mapping[str, Any],
+        inputs: tuple[str, ...],
+        stage: str,
+    ) -> str:
         spec = entry.spec
         name = self.text(entry.label, spec, "block", str(spec["block"]), env)
         if name not in self.blocks:

@@ -14,9 +14,16 @@ from flopcalc.rules import GROUPS_DIVIDE
 
 
 def mixed_conv(
-    shapes: Sequence[Shape], n: int, out: Any = None, k: Any = 3, stride: Any = 1, padding: Any = None,
-    dilation: Any = 1, groups: int = 1, per_channel: bool = False,
-) -> Result:  # fmt: skip
+    shapes: Sequence[Shape],
+    n: int,
+    out: Any = None,
+    k: Any = 3,
+    stride: Any = 1,
+    padding: Any = None,
+    dilation: Any = 1,
+    groups: int = 1,
+    per_channel: bool = False,
+) -> Result:
     """A convolution with a kernel for each sample, mixed from several by coefficients, its second input.
 
     There are as many kernels as coefficients; per_channel: every output channel mixes its own, so that
@@ -29,7 +36,7 @@ def mixed_conv(
     try:
         g = geometry(
             x[0], out, k=k, hw=(x[1], x[2]), stride=stride, padding=padding, dilation=dilation, groups=groups, n=n
-        )  # fmt: skip
+        )
     except FlopcalcError as error:
         raise ShapeError(error.message) from None
     if problem := GROUPS_DIVIDE.check(g, {}):

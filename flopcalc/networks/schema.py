@@ -97,7 +97,7 @@ def network_schema() -> Schema:
             ),
             "option": {**_closed({key: _OF_AN_OPTION[key] for key in OF_OPTION}), "required": ["default"]},
         },
-    }  # fmt: skip
+    }
 
 
 def _closed(properties: Schema) -> Schema:

@@ -63,9 +63,7 @@ def _primitive(values: Values, one: Single, kind: str, known: dict[Any, Any]) ->
         if key is not None:
             known[key] = shape, cost
     further = tuple(one.shapes[1:])
-    return Layer(
-        one.name, kind, one.inputs, one.shapes[0], shape, cost, one.stage, settings=settings, further=further
-    )  # fmt: skip
+    return Layer(one.name, kind, one.inputs, one.shapes[0], shape, cost, one.stage, settings=settings, further=further)
 
 
 def _operator(values: Values, one: Single, operator: Operator, known: dict[Any, Any]) -> Layer:
@@ -101,9 +99,7 @@ def _operator(values: Values, one: Single, operator: Operator, known: dict[Any, 
     return Layer(name, operator.name, one.inputs, shape, out_shape, evaluation.cost, one.stage, evaluation)
 
 
-def _settings(
-    values: Values, full: str, operator: Operator, spec: Map, env: Mapping[str, Any]
-) -> dict[str, Any]:  # fmt: skip
+def _settings(values: Values, full: str, operator: Operator, spec: Map, env: Mapping[str, Any]) -> dict[str, Any]:
     """The operator's own options; text is an expression unless it names a choice."""
     given = {}
     for name, param in operator.param.items():

@@ -15,9 +15,13 @@ from flopcalc.operator import Derived, Evaluation, Named, Param, Policy, Site
 from flopcalc.parts import INPUT
 
 MODE = Param(
-    "mode", "choice", "inference", "inference mixes the kernels, training mixes every kernel's output",
-    choices=("inference", "training"), samples=("training",),
-)  # fmt: skip
+    "mode",
+    "choice",
+    "inference",
+    "inference mixes the kernels, training mixes every kernel's output",
+    choices=("inference", "training"),
+    samples=("training",),
+)
 TRAINING = Derived("training", lambda g, mode: mode == "training")
 
 
@@ -36,9 +40,7 @@ def mix_kernels(g: Geometry, kernels: Dim, ready: str, bias: bool = False) -> It
     """One kernel for each sample, and the convolution with it. ready: the part that gives the coefficients."""
     # One matrix product for the whole batch: (n, kernels) times (kernels, weights).
     yield parts.matmul("aggregation", g.n, kernels, kernel_weights(g), after=(ready,))
-    yield from parts.when(
-        bias, lambda: (parts.matmul("aggregation.bias", g.n, kernels, g.c_out, after=(ready,)),)
-    )  # fmt: skip
+    yield from parts.when(bias, lambda: (parts.matmul("aggregation.bias", g.n, kernels, g.c_out, after=(ready,)),))
     yield sample_conv(g, kernels, bias, ("aggregation", "aggregation.bias"))
 
 
@@ -59,13 +61,11 @@ def sample_conv(g: Geometry, kernels: Dim, bias: bool, after: tuple[str, ...]) -
     reads = g.n * own + g.c_in * g.p_in
     return Part(
         "convolution", "conv", kernels * own, weights * g.p_out, biases * g.p_out, 0, 0, size, reads, size, 1, after
-    )  # fmt: skip
+    )
 
 
 def _mix_outputs(g: Geometry, kernels: Dim, bias: bool, ready: str) -> Iterable[Part]:
-    one = parts.conv(
-        "convolution", g.c_in, g.c_out, g.area, g.p_in, g.p_out, groups=g.groups, bias=bias, after=INPUT
-    )  # fmt: skip
+    one = parts.conv("convolution", g.c_in, g.c_out, g.area, g.p_in, g.p_out, groups=g.groups, bias=bias, after=INPUT)
     yield parts.parallel(kernels, one)
     yield parts.copy("aggregation.stack", kernels * g.c_out * g.p_out)
     # For each sample (1, kernels) times (kernels, outputs).

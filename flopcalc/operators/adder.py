@@ -19,15 +19,7 @@ from flopcalc.rules import ONE_GROUP
 
 ADDERNET = Paper(
     key="chen2020addernet",
-    authors=(
-        "Chen, Hanting",
-        "Wang, Yunhe",
-        "Xu, Chunjing",
-        "Shi, Boxin",
-        "Xu, Chao",
-        "Tian, Qi",
-        "Xu, Chang",
-    ),
+    authors=("Chen, Hanting", "Wang, Yunhe", "Xu, Chunjing", "Shi, Boxin", "Xu, Chao", "Tian, Qi", "Xu, Chang"),
     title="AdderNet: Do We Really Need Multiplications in Deep Learning?",
     venue="CVPR",
     year=2020,
@@ -41,9 +33,7 @@ def formula(g: Geometry, bias: bool, no_bias: bool) -> Iterable[Part]:
     yield Part("unfold", "move", reads=g.c_in * g.p_in, writes=inner * g.p_out)
     yield parts.distances("distance", inner, g.c_out, g.p_out)
     yield from parts.when(no_bias, lambda: (Part("negate", "sign", other=size, reads=size, writes=size),))
-    yield from parts.when(
-        bias, lambda: (Part("bias", "add", g.c_out, adds=size, reads=size + g.c_out, writes=size),)
-    )  # fmt: skip
+    yield from parts.when(bias, lambda: (Part("bias", "add", g.c_out, adds=size, reads=size + g.c_out, writes=size),))
 
 
 def _not_first(site: Site) -> str | None:
@@ -75,8 +65,13 @@ OPERATOR = Operator(
     rules=(ONE_GROUP,),
     policy=Policy("every convolution but the first; the classifier stays too", _not_first),
     equations=(
-        Equation("filter F, Sec. 3.1", "d * d * c_in * c_out", {"d": "k", "c_in": "c_in", "c_out": "c_out"}, "params",
-                 given={"bias": False}),
+        Equation(
+            "filter F, Sec. 3.1",
+            "d * d * c_in * c_out",
+            {"d": "k", "c_in": "c_in", "c_out": "c_out"},
+            "params",
+            given={"bias": False},
+        ),
     ),
     notes=_notes,
-)  # fmt: skip
+)

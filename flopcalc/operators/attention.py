@@ -78,7 +78,7 @@ def _mask(g: Geometry, tokens: Dim, size: Dim) -> Part:
 
 def formula(
     g: Geometry, heads: Dim, tokens: Dim, table: int, several: Dim, bias: bool, position_bias: bool, shifted: bool
-) -> Iterable[Part]:  # fmt: skip
+) -> Iterable[Part]:
     """Queries, keys and values; softmax(q k^T / sqrt(d)) v for each window and head; a projection."""
     c, grid = g.c_in, g.p_out
     width, maps = head_width(g, heads), attention_maps(g, heads, tokens)
@@ -154,18 +154,37 @@ OPERATOR = Operator(
     formula=formula,
     params=(
         Param("heads", "int", 4, "heads; each sees c_in / heads channels", 1, letter="m", samples=(1, 2, 8)),
-        Param("window", "int", None, "side of the windows within which tokens see each other", 1,
-              auto="none: all tokens", samples=(7, 4)),
-        Param("patch", "int", 1, "without windows: tokens see those with the same place in their patch of this side", 1,
-              samples=(2,)),
+        Param(
+            "window",
+            "int",
+            None,
+            "side of the windows within which tokens see each other",
+            1,
+            auto="none: all tokens",
+            samples=(7, 4),
+        ),
+        Param(
+            "patch",
+            "int",
+            1,
+            "without windows: tokens see those with the same place in their patch of this side",
+            1,
+            samples=(2,),
+        ),
         Param("position_bias", "bool", False, "a trained number for each head and offset within a window"),
         Param("shift", "int", 0, "positions that windows are shifted by, where there are several", 0),
         Param("bias", "bool", True, "a bias in qkv and in the projection", samples=(False,)),
     ),
     derived=(
-        Derived("tokens", seen,
-                lambda g, v: f"tokens that a token sees: {v['window']}^2" if v["window"] is not None
-                else f"tokens that a token sees: {g.h} * {g.w}" + (f" / {v['patch']}^2" if v["patch"] != 1 else "")),
+        Derived(
+            "tokens",
+            seen,
+            lambda g, v: (
+                f"tokens that a token sees: {v['window']}^2"
+                if v["window"] is not None
+                else f"tokens that a token sees: {g.h} * {g.w}" + (f" / {v['patch']}^2" if v["patch"] != 1 else "")
+            ),
+        ),
         Derived("side", side),
         Derived("table", offsets),
         Derived("several", crossing),
@@ -178,15 +197,23 @@ OPERATOR = Operator(
         Rule("heads divides the channels", _heads_divide, "choose heads that divides the channels, such as 1"),
         Rule("h and w are multiples of window", _windows_fit, "choose a window that divides h and w"),
         Rule("h and w are multiples of patch", _patches_fit, "choose a patch that divides h and w, and no window"),
-        Rule("position_bias and shift need a window, larger than the shift", _windows_are_there,
-             "give a window larger than the shift, e.g. --set window=7"),
+        Rule(
+            "position_bias and shift need a window, larger than the shift",
+            _windows_are_there,
+            "give a window larger than the shift, e.g. --set window=7",
+        ),
     ),
     policy=Policy("no convolution", lambda site: "attention stands for no convolution of its papers"),
     equations=(
-        Equation("1", "4 * h * w * C^2 + 2 * (h * w)^2 * C", _LETTERS, "macs",
-                 given={"window": None, "patch": 1}),
-        Equation("2", "4 * h * w * C^2 + 2 * M^2 * h * w * C", {**_LETTERS, "M": "side"}, "macs",
-                 domain=lambda g, named: named["window"] is not None, domain_text="a window is given"),
+        Equation("1", "4 * h * w * C^2 + 2 * (h * w)^2 * C", _LETTERS, "macs", given={"window": None, "patch": 1}),
+        Equation(
+            "2",
+            "4 * h * w * C^2 + 2 * M^2 * h * w * C",
+            {**_LETTERS, "M": "side"},
+            "macs",
+            domain=lambda g, named: named["window"] is not None,
+            domain_text="a window is given",
+        ),
     ),
     notes=_notes,
     baseline=_conv3x3,
@@ -202,4 +229,4 @@ OPERATOR = Operator(
         {"window": 2, "shift": 1, "heads": 2},
         {"patch": 3, "heads": 1},
     ),
-)  # fmt: skip
+)

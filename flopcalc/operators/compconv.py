@@ -79,9 +79,7 @@ def _recursion(g: Geometry, d: Dim, p: Dim, tail: str, norm: bool, activation: b
         yield part._replace(steps=levels)
     yield parts.conv("tail", half, half, area, grid, grid, groups={"conv": 1, "depthwise": half}[tail])
     yield from parts.finish("tail", half, grid, norm, activation)
-    yield parts.chain(
-        "join", parts.copy("cat", g.c_out * grid), parts.copy("shuffle", g.c_out * grid, index=g.c_out)
-    )  # fmt: skip
+    yield parts.chain("join", parts.copy("cat", g.c_out * grid), parts.copy("shuffle", g.c_out * grid, index=g.c_out))
 
 
 def channel_plan(d: int, p: int, c_out: int) -> tuple[int, int]:
@@ -139,14 +137,7 @@ def _notes(e: Evaluation) -> Iterable[str]:
     yield f"Each convolution waits for the one before: {e.cost.steps} steps, so fewer MACs may not run faster."
 
 
-_COST = {
-    "H": "h_out",
-    "W": "w_out",
-    "k": "k",
-    "C_in": "c_in",
-    "C_prim": "c_prim",
-    "d": "d",
-}
+_COST = {"H": "h_out", "W": "w_out", "k": "k", "C_in": "c_in", "C_prim": "c_prim", "d": "d"}
 _DEPTH = {"C_in": "c_in", "C_0": "c0"}
 _AS_PRINTED = "H * W * k^2 * (C_in * C_prim + sum(i, 1, d - 1, (2^i * C_prim)^2) + 2^(d - 1) * C_prim)"
 _SQUARED = "H * W * k^2 * (C_in * C_prim + sum(i, 1, d - 1, (2^i * C_prim)^2) + (2^(d - 1) * C_prim)^2)"
@@ -167,12 +158,35 @@ OPERATOR = Operator(
     # typical: eq. 6 gives 3 for every c_in up to 512.
     params=(
         Param("c0", "int", 128, "C_0 of the depth rule; the paper uses 128 for VGG and ResNet", 1, samples=(32, 512)),
-        Param("depth", "int", None, "the depth d itself; 0 is a plain convolution", 0, 64, auto="by the rule",
-              letter="d", stands_for="d", typical=3, samples=(0, 1, 2, 4)),
-        Param("depth_rule", "choice", "max", "eq. 6 as printed (max) or as its prose means it (min)",
-              choices=("max", "min"), samples=("min",)),
-        Param("tail", "choice", "conv", "A(0): a convolution (eq. 8 corrected) or depthwise (eq. 8 as printed)",
-              choices=("conv", "depthwise"), samples=("depthwise",)),
+        Param(
+            "depth",
+            "int",
+            None,
+            "the depth d itself; 0 is a plain convolution",
+            0,
+            64,
+            auto="by the rule",
+            letter="d",
+            stands_for="d",
+            typical=3,
+            samples=(0, 1, 2, 4),
+        ),
+        Param(
+            "depth_rule",
+            "choice",
+            "max",
+            "eq. 6 as printed (max) or as its prose means it (min)",
+            choices=("max", "min"),
+            samples=("min",),
+        ),
+        Param(
+            "tail",
+            "choice",
+            "conv",
+            "A(0): a convolution (eq. 8 corrected) or depthwise (eq. 8 as printed)",
+            choices=("conv", "depthwise"),
+            samples=("depthwise",),
+        ),
         Param("norm", "bool", False, "batch norm after each convolution", samples=(True,)),
         Param("activation", "bool", None, "ReLU after each convolution", same_as="norm", samples=(True, False)),
     ),
@@ -195,21 +209,43 @@ OPERATOR = Operator(
     limits=(Limit({"depth": 0, "plain": True, "norm": False, "activation": False}, equals="conv"),),
     policy=Policy("every convolution with a kernel larger than 1x1", spatial),
     equations=(
-        Equation("4", "sum(i, 1, d, 2^i * C_prim)", {"d": "d", "C_prim": "c_prim"}, "channels",
-                 given={"plain": False}, domain_text="d >= 1"),
-        Equation("5", "ceil(C_out / (2 * (2^d - 1)))", {"C_out": "c_out", "d": "d"}, "c_prim",
-                 given={"plain": False}, domain_text="d >= 1"),
-        Equation("6", _MAX, _DEPTH, "d", status="open", right=_MIN, why=_PROSE, floor=True,
-                 given={"depth": None}),
-        Equation("7", "H * W * k^2 * C_in * C_out",
-                 {"H": "h_out", "W": "w_out", "k": "k", "C_in": "c_in", "C_out": "c_out"}, "baseline_macs"),
-        Equation("8", _AS_PRINTED, _COST, "macs", status="corrected", right=_SQUARED,
-                 why="The last term lacks its square: the figure draws the tail as a Conv like the others, and that "
-                     "costs the square of its channels. Against it: the paper's 20 % at C_in = C_out, d = 3 fits the "
-                     "unsquared form (17.3 to 20.5 %), not the squared one (never under 25.51 %).",
-                 given={"tail": "conv", "plain": False}, domain_text="d >= 1"),
-        Equation("8", _AS_PRINTED, _COST, "macs", given={"tail": "depthwise", "plain": False},
-                 domain_text="d >= 1"),
+        Equation(
+            "4",
+            "sum(i, 1, d, 2^i * C_prim)",
+            {"d": "d", "C_prim": "c_prim"},
+            "channels",
+            given={"plain": False},
+            domain_text="d >= 1",
+        ),
+        Equation(
+            "5",
+            "ceil(C_out / (2 * (2^d - 1)))",
+            {"C_out": "c_out", "d": "d"},
+            "c_prim",
+            given={"plain": False},
+            domain_text="d >= 1",
+        ),
+        Equation("6", _MAX, _DEPTH, "d", status="open", right=_MIN, why=_PROSE, floor=True, given={"depth": None}),
+        Equation(
+            "7",
+            "H * W * k^2 * C_in * C_out",
+            {"H": "h_out", "W": "w_out", "k": "k", "C_in": "c_in", "C_out": "c_out"},
+            "baseline_macs",
+        ),
+        Equation(
+            "8",
+            _AS_PRINTED,
+            _COST,
+            "macs",
+            status="corrected",
+            right=_SQUARED,
+            why="The last term lacks its square: the figure draws the tail as a Conv like the others, and that "
+            "costs the square of its channels. Against it: the paper's 20 % at C_in = C_out, d = 3 fits the "
+            "unsquared form (17.3 to 20.5 %), not the squared one (never under 25.51 %).",
+            given={"tail": "conv", "plain": False},
+            domain_text="d >= 1",
+        ),
+        Equation("8", _AS_PRINTED, _COST, "macs", given={"tail": "depthwise", "plain": False}, domain_text="d >= 1"),
     ),
     notes=_notes,
-)  # fmt: skip
+)

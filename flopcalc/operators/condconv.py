@@ -45,19 +45,29 @@ OPERATOR = Operator(
     ),
     derived=(TRAINING,),
     rules=(GROUPS_DIVIDE,),
-    limits=(
-        Limit({"experts": 1}, "conv", surviving=("routing.pool", "routing.fc", "routing.gate", "aggregation")),
-    ),
+    limits=(Limit({"experts": 1}, "conv", surviving=("routing.pool", "routing.fc", "routing.gate", "aggregation")),),
     policy=NOT_FIRST,
     equations=(
-        Equation("prose: one multiply-add for each kernel parameter", "n * k^2 * c_in * c_out", _LETTERS,
-                 "macs of aggregation", given={"mode": "inference", "bias": False},
-                 domain=ungrouped, domain_text="one group"),
-        Equation("routing function, the matrix R", "c_in * n", _LETTERS, "params of routing", status="corrected",
-                 right="c_in * n + n",
-                 why="The print has no bias. The authors' code has one for each expert, and only with it does "
-                     "EfficientNet-B0 with 8 experts have its 24,013,284 parameters."),
+        Equation(
+            "prose: one multiply-add for each kernel parameter",
+            "n * k^2 * c_in * c_out",
+            _LETTERS,
+            "macs of aggregation",
+            given={"mode": "inference", "bias": False},
+            domain=ungrouped,
+            domain_text="one group",
+        ),
+        Equation(
+            "routing function, the matrix R",
+            "c_in * n",
+            _LETTERS,
+            "params of routing",
+            status="corrected",
+            right="c_in * n + n",
+            why="The print has no bias. The authors' code has one for each expert, and only with it does "
+            "EfficientNet-B0 with 8 experts have its 24,013,284 parameters.",
+        ),
     ),
     notes=overhead,
     samples=({"mode": "training", "bias": True, "experts": 3},),
-)  # fmt: skip
+)

@@ -13,9 +13,7 @@ from flopcalc.rules import GROUPS_DIVIDE
 
 def formula(g: Geometry, bias: bool) -> Iterable[Part]:
     """c_out * c_in / groups filters of k_h * k_w taps, at every output position."""
-    yield parts.conv(
-        "conv", g.c_in, g.c_out, g.area, g.p_in, g.p_out, groups=g.groups, bias=bias
-    )  # fmt: skip
+    yield parts.conv("conv", g.c_in, g.c_out, g.area, g.p_in, g.p_out, groups=g.groups, bias=bias)
 
 
 def _ungrouped(g: Geometry, named: Named) -> bool:
@@ -65,11 +63,6 @@ OPERATOR = Operator(
             domain=_stride_divides,
             domain_text="one group, output size = input size / s",
         ),
-        Equation(
-            number="ratio of M groups",
-            text="1 / M",
-            letters={"M": "groups"},
-            gives="macs_ratio",
-        ),
+        Equation(number="ratio of M groups", text="1 / M", letters={"M": "groups"}, gives="macs_ratio"),
     ),
 )

@@ -11,13 +11,7 @@ from flopcalc.rules import GROUPS_DIVIDE
 
 TDNN = Paper(
     key="waibel1989phoneme",
-    authors=(
-        "Waibel, Alexander",
-        "Hanazawa, Toshiyuki",
-        "Hinton, Geoffrey",
-        "Shikano, Kiyohiro",
-        "Lang, Kevin J.",
-    ),
+    authors=("Waibel, Alexander", "Hanazawa, Toshiyuki", "Hinton, Geoffrey", "Shikano, Kiyohiro", "Lang, Kevin J."),
     title="Phoneme Recognition Using Time-Delay Neural Networks",
     venue="IEEE Transactions on Acoustics, Speech, and Signal Processing",
     year=1989,

@@ -53,15 +53,26 @@ OPERATOR = Operator(
     paper=CONVNEXT,
     formula=formula,
     params=(
-        Param("expansion", "int", 4, "inner channels of the two linear layers over c_in", 1, 4096, letter="t",
-              samples=(1, 2)),
+        Param(
+            "expansion",
+            "int",
+            4,
+            "inner channels of the two linear layers over c_in",
+            1,
+            4096,
+            letter="t",
+            samples=(1, 2),
+        ),
         Param("bias", "bool", True, "a bias in the convolution and both linear layers", samples=(False,)),
         Param("activation", "bool", True, "GELU between the linear layers", samples=(False,)),
         Param("layer_scale", "bool", True, "a trained factor for each channel before the sum", samples=(False,)),
     ),
     derived=(
-        Derived("hidden", lambda g, expansion: expansion * g.c_in,
-                lambda g, v: f"inner channels: expansion * c_in = {v['expansion']} * {g.c_in}"),
+        Derived(
+            "hidden",
+            lambda g, expansion: expansion * g.c_in,
+            lambda g, v: f"inner channels: expansion * c_in = {v['expansion']} * {g.c_in}",
+        ),
     ),
     rules=(EQUAL_CHANNELS, UNIT_STRIDE, ONE_GROUP, SAME_PADDING),
     limits=(
@@ -73,4 +84,4 @@ OPERATOR = Operator(
     baseline_text="conv k x k",
     shape={"k": 7},
     samples=({"bias": False, "layer_scale": False, "activation": False},),
-)  # fmt: skip
+)

@@ -52,8 +52,9 @@ OPERATOR = Operator(
     formula=formula,
     params=(
         Param("rank", "int", None, "terms of the decomposition", 1, auto="c_out", samples=(1, 8, 200)),
-        Param("bias", "bool", False, "the bias of the convolution that is factorised, after the last 1x1",
-              samples=(True,)),
+        Param(
+            "bias", "bool", False, "the bias of the convolution that is factorised, after the last 1x1", samples=(True,)
+        ),
     ),
     derived=(Derived("r", _rank, _why),),
     rules=(ONE_GROUP,),
@@ -62,4 +63,4 @@ OPERATOR = Operator(
         Equation("parameters before, Sec. 3", "S * T * d^2", _LETTERS, "baseline_params", given=_NO_BIAS),
         Equation("parameters after, Sec. 3", "R * (S + 2 * d + T)", _LETTERS, "params", given=_NO_BIAS),
     ),
-)  # fmt: skip
+)

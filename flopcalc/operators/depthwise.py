@@ -14,9 +14,7 @@ from flopcalc.provenance import Equation
 
 def formula(g: Geometry, multiplier: Dim, bias: bool) -> Iterable[Part]:
     """c_in * multiplier filters of one channel each, at every output position."""
-    yield parts.conv(
-        "conv", g.c_in, g.c_in * multiplier, g.area, g.p_in, g.p_out, groups=g.c_in, bias=bias
-    )  # fmt: skip
+    yield parts.conv("conv", g.c_in, g.c_in * multiplier, g.area, g.p_in, g.p_out, groups=g.c_in, bias=bias)
 
 
 def multiplied(c_in: int, options: Named) -> int:
@@ -41,9 +39,7 @@ CHANNELS_FOLLOW = Rule(
 OWN_GROUPS = Rule(
     "groups is not given, or c_in", _own_groups, "leave --groups out; there is one group for each channel"
 )
-MULTIPLIER = Param(
-    "multiplier", "int", 1, "filters for each input channel", 1, letter="m", samples=(2, 3)
-)  # fmt: skip
+MULTIPLIER = Param("multiplier", "int", 1, "filters for each input channel", 1, letter="m", samples=(2, 3))
 
 
 def _eq4_speaks(g: Geometry, named: Any) -> bool:

@@ -23,9 +23,7 @@ SLICENET = Paper(
 
 def formula(g: Geometry, multiplier: Dim, bias: bool) -> Iterable[Part]:
     """c_in * multiplier filters of k taps, at every output position."""
-    yield parts.conv(
-        "conv", g.c_in, g.c_in * multiplier, g.area, g.p_in, g.p_out, groups=g.c_in, bias=bias
-    )  # fmt: skip
+    yield parts.conv("conv", g.c_in, g.c_in * multiplier, g.area, g.p_in, g.p_out, groups=g.c_in, bias=bias)
 
 
 OPERATOR = Operator(

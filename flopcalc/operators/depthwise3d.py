@@ -26,7 +26,7 @@ def formula(g: Geometry, multiplier: Dim, taps: Dim, d_in: Dim, d_out: Dim, bias
     """c_in * multiplier filters of taps * k_h * k_w, at every output position."""
     yield parts.conv(
         "conv", g.c_in, g.c_in * multiplier, taps * g.area, d_in * g.p_in, d_out * g.p_out, groups=g.c_in, bias=bias
-    )  # fmt: skip
+    )
 
 
 OPERATOR = Operator(

@@ -53,10 +53,7 @@ OPERATOR = Operator(
     policy=Policy("every convolution that is dilated", _dilated),
     equations=(
         Equation(
-            number="receptive field",
-            text="k + (k - 1) * (d - 1)",
-            letters={"k": "k", "d": "rate"},
-            gives="field_h",
+            number="receptive field", text="k + (k - 1) * (d - 1)", letters={"k": "k", "d": "rate"}, gives="field_h"
         ),
     ),
     shape={"dilation": 2},

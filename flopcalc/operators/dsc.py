@@ -30,9 +30,7 @@ MOBILENETS = Paper(
 
 def formula(g: Geometry, bias: bool, norm: bool, activation: bool) -> Iterable[Part]:
     """Depthwise k x k at the layer's stride, then pointwise on the output grid."""
-    yield parts.conv(
-        "depthwise", g.c_in, g.c_in, g.area, g.p_in, g.p_out, groups=g.c_in, bias=bias
-    )  # fmt: skip
+    yield parts.conv("depthwise", g.c_in, g.c_in, g.area, g.p_in, g.p_out, groups=g.c_in, bias=bias)
     yield from parts.finish("depthwise", g.c_in, g.p_out, norm, activation)
     yield parts.conv("pointwise", g.c_in, g.c_out, 1, g.p_out, g.p_out, bias=bias)
     yield from parts.finish("pointwise", g.c_out, g.p_out, norm, activation)

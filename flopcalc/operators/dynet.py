@@ -34,9 +34,7 @@ def formula(g: Geometry, g_t: Dim, bias: bool, training: bool) -> Iterable[Part]
 
 
 def _fuse_outputs(g: Geometry, g_t: Dim) -> Iterable[Part]:
-    yield parts.conv(
-        "convolution", g.c_in, g.c_out * g_t, g.area, g.p_in, g.p_out, groups=g.groups, after=INPUT
-    )  # fmt: skip
+    yield parts.conv("convolution", g.c_in, g.c_out * g_t, g.area, g.p_in, g.p_out, groups=g.groups, after=INPUT)
     # For each sample and output channel (1, g_t) times (g_t, positions).
     positions = g.h_out * g.w_out
     yield parts.matmul("aggregation", 1, g_t, positions, batch=g.n * g.c_out, after=("routing.gate", "convolution"))
@@ -72,18 +70,34 @@ OPERATOR = Operator(
     derived=(TRAINING,),
     rules=(GROUPS_DIVIDE,),
     limits=(
-        Limit({"g_t": 1}, "conv",
-              surviving=("routing.pool", "routing.fc", "routing.gate", "aggregation", "aggregation.order")),
+        Limit(
+            {"g_t": 1},
+            "conv",
+            surviving=("routing.pool", "routing.fc", "routing.gate", "aggregation", "aggregation.order"),
+        ),
     ),
     policy=NOT_FIRST,
     equations=(
         Equation("coefficient prediction, from its description", "C_in * C_out * g_t", _LETTERS, "macs of routing"),
-        Equation("kernel fusion, from its description", "g_t * C_out * C_in * k^2", _LETTERS, "macs of aggregation",
-                 given={"mode": "inference"}, domain=ungrouped, domain_text="one group"),
-        Equation("training, from its description", "g_t * H * W * C_out * C_in * k^2",
-                 {**_LETTERS, "H": "h_out", "W": "w_out"}, "macs of convolution",
-                 given={"mode": "training"}, domain=ungrouped, domain_text="one group"),
+        Equation(
+            "kernel fusion, from its description",
+            "g_t * C_out * C_in * k^2",
+            _LETTERS,
+            "macs of aggregation",
+            given={"mode": "inference"},
+            domain=ungrouped,
+            domain_text="one group",
+        ),
+        Equation(
+            "training, from its description",
+            "g_t * H * W * C_out * C_in * k^2",
+            {**_LETTERS, "H": "h_out", "W": "w_out"},
+            "macs of convolution",
+            given={"mode": "training"},
+            domain=ungrouped,
+            domain_text="one group",
+        ),
     ),
     notes=_notes,
     samples=({"mode": "training", "bias": True, "g_t": 3},),
-)  # fmt: skip
+)

@@ -44,13 +44,18 @@ def formula(g: Geometry, order: Dim, order_in: Dim, planar: Dim, bias: bool) -> 
     index = order * order_in * g.area
     yield Part("filters", "move", params=weights, reads=planar + index, writes=planar, after=NOTHING)
     yield from parts.when(
-        bias,
-        lambda: (Part("spread", "move", params=g.c_out, reads=g.c_out, writes=g.c_out * order, after=NOTHING),),
+        bias, lambda: (Part("spread", "move", params=g.c_out, reads=g.c_out, writes=g.c_out * order, after=NOTHING),)
     )
     conv = parts.conv(
-        "conv", g.c_in * order_in, g.c_out * order, g.area, g.p_in, g.p_out, bias=bias,
+        "conv",
+        g.c_in * order_in,
+        g.c_out * order,
+        g.area,
+        g.p_in,
+        g.p_out,
+        bias=bias,
         after=("filters", "spread", "input0"),
-    )  # fmt: skip
+    )
     yield conv._replace(params=0)
 
 
@@ -92,22 +97,31 @@ OPERATOR = Operator(
     paper=GCNN,
     formula=formula,
     params=(
-        Param("group", "choice", "p4", "rotations by 90 degrees (p4), with mirrors (p4m)", choices=("p4", "p4m"),
-              samples=("p4m",)),
+        Param(
+            "group",
+            "choice",
+            "p4",
+            "rotations by 90 degrees (p4), with mirrors (p4m)",
+            choices=("p4", "p4m"),
+            samples=("p4m",),
+        ),
         Param("lifting", "bool", False, "the first layer, which takes a plain image", samples=(True,)),
         Param("bias", "bool", False, "one bias for each output map, shared by its channels", samples=(True,)),
     ),
     derived=(
         Derived("order", lambda g, group: _ORDER[group], lambda g, v: f"channels of an output map: {v['group']}"),
-        Derived("order_in", lambda g, group, lifting: _channels_in(group, lifting),
-                lambda g, v: "channels of an input map" + (": a plain image" if v["lifting"] else "")),
-        Derived("planar", lambda g, order, order_in: g.c_out * order * g.c_in * order_in * g.area,
-                lambda g, v: "weights of the plain convolution that computes it"),
+        Derived(
+            "order_in",
+            lambda g, group, lifting: _channels_in(group, lifting),
+            lambda g, v: "channels of an input map" + (": a plain image" if v["lifting"] else ""),
+        ),
+        Derived(
+            "planar",
+            lambda g, order, order_in: g.c_out * order * g.c_in * order_in * g.area,
+            lambda g, v: "weights of the plain convolution that computes it",
+        ),
     ),
-    rules=(
-        ONE_GROUP,
-        Rule("square kernel, stride, padding and dilation", _square, "give one number for both axes"),
-    ),
+    rules=(ONE_GROUP, Rule("square kernel, stride, padding and dilation", _square, "give one number for both axes")),
     limits=(Limit({"order": 1, "order_in": 1}, equals="conv"),),
     policy=Policy(
         "no convolution: a map has several channels", lambda site: "its neighbours would need maps of the group"
@@ -116,15 +130,22 @@ OPERATOR = Operator(
         # The paper writes K^l, K^(l-1), S^l, S^(l-1).
         Equation("filter bank F, Sec. 7", "K_l * K_m * S_m * n * n", _LETTERS, "params", given=_NO_BIAS),
         Equation("planar filter bank F+, Sec. 7", "K_l * S_l * K_m * S_m * n * n", _LETTERS, "planar"),
-        Equation("slides: more maps, no more parameters", "K_l * K_m * n * n", _LETTERS, "params", status="corrected",
-                 right="K_l * K_m * S_m * n * n",
-                 why="True of the lifting layer only. A later filter has a weight for each of the G channels of an "
-                     "input map: All-CNN-C keeps its 1.37M parameters in p4 only by halving the maps.",
-                 given={"lifting": False, "bias": False}, paper=SLIDES),
+        Equation(
+            "slides: more maps, no more parameters",
+            "K_l * K_m * n * n",
+            _LETTERS,
+            "params",
+            status="corrected",
+            right="K_l * K_m * S_m * n * n",
+            why="True of the lifting layer only. A later filter has a weight for each of the G channels of an "
+            "input map: All-CNN-C keeps its 1.37M parameters in p4 only by halving the maps.",
+            given={"lifting": False, "bias": False},
+            paper=SLIDES,
+        ),
     ),
     notes=_notes,
     samples=({"group": "p4m", "lifting": True, "bias": True}, {"group": "p4m", "bias": True}),
     c_in_of=lambda channels, options: channels // _channels_in(options["group"], options["lifting"]),
     in_shape=lambda g, named: (g.c_in * named["order_in"], g.h, g.w),
     out_shape=lambda g, named: (g.c_out * named["order"], g.h_out, g.w_out),
-)  # fmt: skip
+)

@@ -90,14 +90,16 @@ def _ratio(number: str, gives: str, given: Named) -> tuple[Equation, ...]:
     return (
         form("", _EXACT),
         form(
-            ", simplified", "s * c / (s + c - 1)", status="asymptotic", right=_EXACT,
+            ", simplified",
+            "s * c / (s + c - 1)",
+            status="asymptotic",
+            right=_EXACT,
             why="It takes d for k. GhostNet itself has k = 1 and d = 3, where c = 16 and s = 2 give 1.28, not 1.88.",
         ),
         form(
-            ", simplified again", "s", status="asymptotic", right=_EXACT,
-            why="It also takes s for much smaller than c.",
+            ", simplified again", "s", status="asymptotic", right=_EXACT, why="It also takes s for much smaller than c."
         ),
-    )  # fmt: skip
+    )
 
 
 OPERATOR = Operator(
@@ -108,8 +110,7 @@ OPERATOR = Operator(
     formula=formula,
     params=(
         Param(
-            "s", "int", 2, "maps made from each intrinsic map, itself included", 1, 4096, letter="s",
-            samples=(1, 3, 4),
+            "s", "int", 2, "maps made from each intrinsic map, itself included", 1, 4096, letter="s", samples=(1, 3, 4)
         ),
         Param("d", "int", 3, "kernel of the cheap depthwise filters", 1, 255, letter="d", samples=(1, 5)),
         Param("norm", "bool", False, "batch norm after both steps, as its authors built it", samples=(True,)),
@@ -134,10 +135,14 @@ OPERATOR = Operator(
             printed="1 + 1 parameters for each further map",
             right="d^2 parameters, 9 at d = 3, in the published module",
             evidence=(
-                Evidence("weights of the cheap filters, 16 -> 64 at k = 1, s = 2, for 32 further maps",
-                         operator="ghost", shape={"c_in": 16, "c_out": 64, "k": 1}, field="part:cheap"),
+                Evidence(
+                    "weights of the cheap filters, 16 -> 64 at k = 1, s = 2, for 32 further maps",
+                    operator="ghost",
+                    shape={"c_in": 16, "c_out": 64, "k": 1},
+                    field="part:cheap",
+                ),
             ),
             paper=SLIDES,
         ),
     ),
-)  # fmt: skip
+)

@@ -32,13 +32,6 @@ OPERATOR = Operator(
     rules=(GROUPS_DIVIDE,),
     limits=(Limit({}, equals="conv"),),
     policy=Policy("every convolution that has groups", _grouped),
-    equations=(
-        Equation(
-            number="ratio of M groups",
-            text="1 / M",
-            letters={"M": "groups"},
-            gives="macs_ratio",
-        ),
-    ),
+    equations=(Equation(number="ratio of M groups", text="1 / M", letters={"M": "groups"}, gives="macs_ratio"),),
     shape={"groups": 2},
 )

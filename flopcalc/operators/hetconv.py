@@ -90,12 +90,14 @@ OPERATOR = Operator(
     paper=HETCONV,
     formula=formula,
     params=(
+        Param("part", "int", 4, "P: one in P input channels gets a k x k kernel", 1, letter="P", samples=(1, 2, 8)),
         Param(
-            "part", "int", 4, "P: one in P input channels gets a k x k kernel", 1, letter="P", samples=(1, 2, 8),
-        ),
-        Param(
-            "form", "choice", "exact", "1x1 kernels where the formula has them (exact), or a full 1x1 with zeros "
-            "as in the authors' code (masked)", choices=("exact", "masked"), samples=("masked",),
+            "form",
+            "choice",
+            "exact",
+            "1x1 kernels where the formula has them (exact), or a full 1x1 with zeros as in the authors' code (masked)",
+            choices=("exact", "masked"),
+            samples=("masked",),
         ),
     ),
     derived=(
@@ -112,10 +114,17 @@ OPERATOR = Operator(
     limits=(Limit({"part": 1}, equals="conv"),),
     policy=Policy("every convolution with a kernel larger than 1x1, but the first", _not_first),
     equations=(
-        Equation("cost FL_HC = FL_K + FL_1", _COST, _LETTERS, "macs", given=_EXACT,
-                 domain=_square, domain_text="a square feature map"),
+        Equation(
+            "cost FL_HC = FL_K + FL_1",
+            _COST,
+            _LETTERS,
+            "macs",
+            given=_EXACT,
+            domain=_square,
+            domain_text="a square feature map",
+        ),
         Equation("ratio R_HetConv", _RATIO, _LETTERS_RATIO, "macs_ratio", given=_EXACT),
     ),
     notes=_notes,
     samples=({"form": "masked", "part": 2}, {"form": "masked", "part": 8}),
-)  # fmt: skip
+)

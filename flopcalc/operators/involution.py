@@ -35,9 +35,15 @@ _POOLED = ("pool",)
 
 
 def formula(
-    g: Geometry, reduced: Dim, kernels: Dim, group_channels: Dim, norm: bool, activation: bool, bias: bool,
+    g: Geometry,
+    reduced: Dim,
+    kernels: Dim,
+    group_channels: Dim,
+    norm: bool,
+    activation: bool,
+    bias: bool,
     strided: bool,
-) -> Iterable[Part]:  # fmt: skip
+) -> Iterable[Part]:
     """Two 1x1 convolutions make `kernels` kernels for each position; each weighs its neighbourhood."""
     grid, c, area = g.p_out, g.c_in, g.area
     yield from parts.when(
@@ -53,7 +59,7 @@ def formula(
     # For each position and kernel (group_channels, taps) times (taps, 1).
     yield parts.matmul(
         "product", group_channels, area, 1, batch=grid * kernels, after=("product.kernels", "product.patches")
-    )  # fmt: skip
+    )
 
 
 def _whole_groups(g: Geometry, named: Named) -> str | None:
@@ -104,36 +110,65 @@ OPERATOR = Operator(
     params=(
         Param("reduction", "int", 4, "kernels are made from c_in // reduction channels", 1, letter="r", samples=(1, 2)),
         Param("group_channels", "int", 16, "channels that share a kernel", 1, letter="q", samples=(1, 4, 8)),
-        Param("norm", "bool", False, "batch norm after the first 1x1 convolution, as its authors built it",
-              samples=(True,)),
-        Param("activation", "bool", None, "ReLU after the first 1x1 convolution", same_as="norm",
-              samples=(True, False)),
+        Param(
+            "norm",
+            "bool",
+            False,
+            "batch norm after the first 1x1 convolution, as its authors built it",
+            samples=(True,),
+        ),
+        Param(
+            "activation", "bool", None, "ReLU after the first 1x1 convolution", same_as="norm", samples=(True, False)
+        ),
         Param("bias", "bool", None, "the bias of the second 1x1 convolution", same_as="norm", samples=(True, False)),
     ),
     derived=(
-        Derived("reduced", lambda g, reduction: floor_div(g.c_in, reduction),
-                lambda g, v: f"channels that kernels are made from: c_in // reduction = {g.c_in} // {v['reduction']}"),
-        Derived("kernels", lambda g, group_channels: exact_div(g.c_in, group_channels),
-                lambda g, v: f"kernels of a position: c_in / group_channels = {g.c_in} / {v['group_channels']}"),
+        Derived(
+            "reduced",
+            lambda g, reduction: floor_div(g.c_in, reduction),
+            lambda g, v: f"channels that kernels are made from: c_in // reduction = {g.c_in} // {v['reduction']}",
+        ),
+        Derived(
+            "kernels",
+            lambda g, group_channels: exact_div(g.c_in, group_channels),
+            lambda g, v: f"kernels of a position: c_in / group_channels = {g.c_in} / {v['group_channels']}",
+        ),
         Derived("strided", lambda g: g.strided),
     ),
     rules=(
         EQUAL_CHANNELS,
         ONE_GROUP,
         SAME_PADDING,
-        Rule("group_channels divides the channels", _whole_groups,
-             "choose group_channels that divides --cin (--set group_channels=1)"),
+        Rule(
+            "group_channels divides the channels",
+            _whole_groups,
+            "choose group_channels that divides --cin (--set group_channels=1)",
+        ),
         Rule("c_in is at least reduction", _enough_channels, "choose a smaller reduction (--set reduction=1)"),
     ),
-    policy=Policy("every convolution with a kernel larger than 1x1, as many channels out as in, but the first",
-                  _refuses),
+    policy=Policy(
+        "every convolution with a kernel larger than 1x1, as many channels out as in, but the first", _refuses
+    ),
     equations=(
         Equation("4, one multiply-add for each tap", "H * W * K^2 * C", _LETTERS, "macs of product"),
-        Equation("6, the sizes of W_0 and W_1", "C / r * C + K * K * G * C / r", _LETTERS, "params", given=_PLAIN,
-                 domain=_reduction_divides, domain_text=_WHOLE),
-        Equation("4 and 6 together", "H * W * (C / r * C + K * K * G * C / r) + H * W * K^2 * C", _LETTERS, "macs",
-                 domain=_reduction_divides, domain_text=_WHOLE),
+        Equation(
+            "6, the sizes of W_0 and W_1",
+            "C / r * C + K * K * G * C / r",
+            _LETTERS,
+            "params",
+            given=_PLAIN,
+            domain=_reduction_divides,
+            domain_text=_WHOLE,
+        ),
+        Equation(
+            "4 and 6 together",
+            "H * W * (C / r * C + K * K * G * C / r) + H * W * K^2 * C",
+            _LETTERS,
+            "macs",
+            domain=_reduction_divides,
+            domain_text=_WHOLE,
+        ),
     ),
     notes=_notes,
     samples=({"norm": True, "reduction": 2, "group_channels": 4},),
-)  # fmt: skip
+)

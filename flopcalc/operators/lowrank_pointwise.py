@@ -54,9 +54,7 @@ OPERATOR = Operator(
     family="compact convolutions",
     paper=SLIDES,
     formula=formula,
-    params=(
-        Param("mid", "int", None, "channels in the middle: the rank", 1, auto="c_out // 4", samples=(8, 3)),
-    ),
+    params=(Param("mid", "int", None, "channels in the middle: the rank", 1, auto="c_out // 4", samples=(8, 3)),),
     derived=(Derived("m", middle, _why_middle),),
     rules=(
         SINGLE_TAP,
@@ -65,15 +63,20 @@ OPERATOR = Operator(
     ),
     policy=Policy("every 1x1 convolution", only_1x1),
     equations=(
-        Equation("parameters of the bottleneck", "2 * N * M", _LETTERS, "params",
-                 sizes={"c_out": "c_in"}),
-        Equation("parameters without it", "N^2", {"N": "c_in"}, "baseline_params",
-                 sizes={"c_out": "c_in"}),
-        Equation("ratio of the bottleneck", "2 * N / M", _LETTERS, "params_ratio", status="corrected",
-                 right="2 * M / N", sizes={"c_out": "c_in"},
-                 why="Inverted: 2 N M over N^2 is 2 M / N. Printed, it is more than 2 for every M < N; the condition "
-                     "printed beside it, M < 0.5 N, is that of 2 M / N < 1."),
+        Equation("parameters of the bottleneck", "2 * N * M", _LETTERS, "params", sizes={"c_out": "c_in"}),
+        Equation("parameters without it", "N^2", {"N": "c_in"}, "baseline_params", sizes={"c_out": "c_in"}),
+        Equation(
+            "ratio of the bottleneck",
+            "2 * N / M",
+            _LETTERS,
+            "params_ratio",
+            status="corrected",
+            right="2 * M / N",
+            sizes={"c_out": "c_in"},
+            why="Inverted: 2 N M over N^2 is 2 M / N. Printed, it is more than 2 for every M < N; the condition "
+            "printed beside it, M < 0.5 N, is that of 2 M / N < 1.",
+        ),
     ),
     notes=_notes,
     shape={"k": 1},
-)  # fmt: skip
+)

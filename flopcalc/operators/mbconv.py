@@ -27,16 +27,37 @@ MOBILENETV2 = Paper(
 def options(default_se: Fraction) -> tuple[Param, ...]:
     """The options that both sorts of MBConv have. Where se is 0 by default, closed forms leave it out."""
     return (
-        Param("expansion", "int", 6, "inner channels over c_in; at 1 the expansion is left out", 1, 4096, letter="t",
-              samples=(1, 4)),
-        Param("se", "fraction", default_se, "channels inside squeeze and excitation, as a share of c_in; 0 is none",
-              Fraction(0), Fraction(1), letter="r" if default_se else "",
-              samples=(Fraction(1, 4) - default_se, Fraction(1, 8))),
+        Param(
+            "expansion",
+            "int",
+            6,
+            "inner channels over c_in; at 1 the expansion is left out",
+            1,
+            4096,
+            letter="t",
+            samples=(1, 4),
+        ),
+        Param(
+            "se",
+            "fraction",
+            default_se,
+            "channels inside squeeze and excitation, as a share of c_in; 0 is none",
+            Fraction(0),
+            Fraction(1),
+            letter="r" if default_se else "",
+            samples=(Fraction(1, 4) - default_se, Fraction(1, 8)),
+        ),
         Param("residual", "bool", True, "the input is added where shapes allow", samples=(False,)),
         Param("norm", "bool", False, "batch norm after each convolution", samples=(True,)),
-        Param("activation", "bool", None, "SiLU after each convolution but the last", same_as="norm",
-              samples=(True, False)),
-    )  # fmt: skip
+        Param(
+            "activation",
+            "bool",
+            None,
+            "SiLU after each convolution but the last",
+            same_as="norm",
+            samples=(True, False),
+        ),
+    )
 
 
 def adds_input(g: Geometry, residual: bool) -> bool:
@@ -52,14 +73,20 @@ def why_adds(g: Geometry, named: Named) -> str:
 
 
 DERIVED = (
-    Derived("hidden", lambda g, expansion: expansion * g.c_in,
-            lambda g, v: f"inner channels: expansion * c_in = {v['expansion']} * {g.c_in}"),
-    Derived("m", lambda g, se: share(se, g.c_in),
-            lambda g, v: f"inside squeeze and excitation: floor(se * c_in) = floor({v['se']} * {g.c_in})"),
+    Derived(
+        "hidden",
+        lambda g, expansion: expansion * g.c_in,
+        lambda g, v: f"inner channels: expansion * c_in = {v['expansion']} * {g.c_in}",
+    ),
+    Derived(
+        "m",
+        lambda g, se: share(se, g.c_in),
+        lambda g, v: f"inside squeeze and excitation: floor(se * c_in) = floor({v['se']} * {g.c_in})",
+    ),
     Derived("adds", adds_input, why_adds),
     Derived("expands", lambda g, expansion: bool(expansion != 1)),
     Derived("excites", lambda g, se: bool(se != 0)),
-)  # fmt: skip
+)
 
 
 def formula(
@@ -112,12 +139,18 @@ OPERATOR = Operator(
     limits=(Limit({"expansion": 1, "se": Fraction(0)}, equals="dsc"),),
     policy=NOWHERE,
     equations=(
-        Equation("multiply-adds of a block, not numbered", "h * w * dp * t * (dp + k^2 + dpp)",
-                 {"h": "h", "w": "w", "dp": "c_in", "dpp": "c_out", "t": "expansion", "k": "k"}, "macs",
-                 given={"se": Fraction(0)}, sizes={"stride": 1},
-                 domain=lambda g, named: named["expands"], domain_text="t > 1, as MobileNetV2 has no 1x1 at t = 1"),
+        Equation(
+            "multiply-adds of a block, not numbered",
+            "h * w * dp * t * (dp + k^2 + dpp)",
+            {"h": "h", "w": "w", "dp": "c_in", "dpp": "c_out", "t": "expansion", "k": "k"},
+            "macs",
+            given={"se": Fraction(0)},
+            sizes={"stride": 1},
+            domain=lambda g, named: named["expands"],
+            domain_text="t > 1, as MobileNetV2 has no 1x1 at t = 1",
+        ),
     ),
     notes=notes,
     baseline_text="conv k x k",
     samples=({"norm": True, "expansion": 1}, {"norm": True, "se": Fraction(0)}),
-)  # fmt: skip
+)

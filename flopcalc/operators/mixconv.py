@@ -78,14 +78,25 @@ OPERATOR = Operator(
     paper=MIXCONV,
     formula=formula,
     params=(
-        Param("kernels", "ints", (3, 5, 7), "kernel sizes, one for each part of the channels",
-              samples=((3,), (3, 5, 7, 9, 11), (5, 1))),
+        Param(
+            "kernels",
+            "ints",
+            (3, 5, 7),
+            "kernel sizes, one for each part of the channels",
+            samples=((3,), (3, 5, 7, 9, 11), (5, 1)),
+        ),
     ),
     derived=(
-        Derived("c_rest", lambda g, kernels: floor_div(g.c_in, len(kernels)),
-                lambda g, v: f"channels of each further part: floor({g.c_in} / {len(v['kernels'])})"),
-        Derived("c_first", lambda g, kernels, c_rest: g.c_in - (len(kernels) - 1) * c_rest,
-                lambda g, v: "channels of the first part: what the others leave"),
+        Derived(
+            "c_rest",
+            lambda g, kernels: floor_div(g.c_in, len(kernels)),
+            lambda g, v: f"channels of each further part: floor({g.c_in} / {len(v['kernels'])})",
+        ),
+        Derived(
+            "c_first",
+            lambda g, kernels, c_rest: g.c_in - (len(kernels) - 1) * c_rest,
+            lambda g, v: "channels of the first part: what the others leave",
+        ),
         Derived("several", lambda g, kernels: len(kernels) > 1),
         *(_square_kernel(index) for index in range(3)),
     ),
@@ -93,16 +104,24 @@ OPERATOR = Operator(
         EQUAL_CHANNELS,
         SAME_PADDING,
         Rule("groups is 1 or c_in", _one_filter_per_channel, "leave --groups at 1: every channel has its own filter"),
-        Rule("kernels odd, each once, no more than channels", _kernels_fit,
-             "give different odd sizes such as --set kernels=3,5,7"),
+        Rule(
+            "kernels odd, each once, no more than channels",
+            _kernels_fit,
+            "give different odd sizes such as --set kernels=3,5,7",
+        ),
     ),
     policy=Policy("every depthwise convolution with a kernel larger than 1x1", _depthwise),
     equations=(
         # The paper gives the sizes of the g virtual kernels, and no sum; here g = 3 and multiplier 1.
-        Equation("virtual kernels, Sec. 3.1, g = 3", "k_1 * k_1 * c_1 + k_2 * k_2 * c_2 + k_3 * k_3 * c_2",
-                 {"k_1": "k_1", "k_2": "k_2", "k_3": "k_3", "c_1": "c_first", "c_2": "c_rest"}, "params",
-                 domain=lambda g, named: len(named["kernels"]) == 3, domain_text="three kernels",
-                 given={"kernels": (3, 5, 7)}),
+        Equation(
+            "virtual kernels, Sec. 3.1, g = 3",
+            "k_1 * k_1 * c_1 + k_2 * k_2 * c_2 + k_3 * k_3 * c_2",
+            {"k_1": "k_1", "k_2": "k_2", "k_3": "k_3", "c_1": "c_first", "c_2": "c_rest"},
+            "params",
+            domain=lambda g, named: len(named["kernels"]) == 3,
+            domain_text="three kernels",
+            given={"kernels": (3, 5, 7)},
+        ),
     ),
     notes=_notes,
-)  # fmt: skip
+)

@@ -111,8 +111,15 @@ OPERATOR = Operator(
     paper=OCTAVE,
     formula=formula,
     params=(
-        Param("alpha", "fraction", Fraction(1, 2), "share of low channels, in and out", most=Fraction(1),
-              letter="alpha", samples=(Fraction(1, 4), Fraction(1, 8), Fraction(3, 4))),
+        Param(
+            "alpha",
+            "fraction",
+            Fraction(1, 2),
+            "share of low channels, in and out",
+            most=Fraction(1),
+            letter="alpha",
+            samples=(Fraction(1, 4), Fraction(1, 8), Fraction(3, 4)),
+        ),
     ),
     derived=(
         _why_low("in"),
@@ -132,11 +139,17 @@ OPERATOR = Operator(
         "no convolution: features flow at two resolutions", lambda site: "its neighbours would need two resolutions"
     ),
     equations=(
-        Equation("FLOPs, appendix", "(1 - 3 / 4 * alpha * (2 - alpha)) * h * w * k^2 * c_in * c_out", _LETTERS, "macs",
-                 domain=_whole, domain_text="alpha c_in and alpha c_out are whole"),
+        Equation(
+            "FLOPs, appendix",
+            "(1 - 3 / 4 * alpha * (2 - alpha)) * h * w * k^2 * c_in * c_out",
+            _LETTERS,
+            "macs",
+            domain=_whole,
+            domain_text="alpha c_in and alpha c_out are whole",
+        ),
         Equation("parameters, not numbered", "k^2 * c_in * c_out", _LETTERS, "params"),
     ),
     notes=_notes,
     in_shape=lambda g, named: _packed(g.c_in, named["low_in"], g),
     out_shape=lambda g, named: _packed(g.c_out, named["low_out"], g),
-)  # fmt: skip
+)

@@ -60,12 +60,22 @@ OPERATOR = Operator(
     paper=FASTERNET,
     formula=formula,
     params=(
-        Param("ratio", "fraction", Fraction(1, 4), "share of the channels that is convolved", most=Fraction(1),
-              letter="r", samples=(Fraction(1, 2), Fraction(1, 3), Fraction(1))),
+        Param(
+            "ratio",
+            "fraction",
+            Fraction(1, 4),
+            "share of the channels that is convolved",
+            most=Fraction(1),
+            letter="r",
+            samples=(Fraction(1, 2), Fraction(1, 3), Fraction(1)),
+        ),
     ),
     derived=(
-        Derived("c_p", lambda g, ratio: share(ratio, g.c_in),
-                lambda g, v: f"convolved channels: floor(ratio * c_in) = floor({v['ratio']} * {g.c_in})"),
+        Derived(
+            "c_p",
+            lambda g, ratio: share(ratio, g.c_in),
+            lambda g, v: f"convolved channels: floor(ratio * c_in) = floor({v['ratio']} * {g.c_in})",
+        ),
         Derived("has_rest", lambda g, ratio: bool(ratio != 1)),
     ),
     rules=(
@@ -79,9 +89,15 @@ OPERATOR = Operator(
     policy=Policy("every convolution with a kernel larger than 1x1, as many channels out as in, stride 1", spatial),
     equations=(
         Equation("FLOPs of a PConv, Sec. 3.2", "h * w * k^2 * c_p^2", _LETTERS, "macs"),
-        Equation("share of a regular convolution's FLOPs, Sec. 3.2", "r^2", {"r": "ratio"}, "macs_ratio",
-                 domain=_whole, domain_text="r c is whole"),
+        Equation(
+            "share of a regular convolution's FLOPs, Sec. 3.2",
+            "r^2",
+            {"r": "ratio"},
+            "macs_ratio",
+            domain=_whole,
+            domain_text="r c is whole",
+        ),
     ),
     notes=_notes,
     baseline_text="conv k x k",
-)  # fmt: skip
+)

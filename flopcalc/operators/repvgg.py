@@ -73,8 +73,14 @@ OPERATOR = Operator(
     paper=REPVGG,
     formula=formula,
     params=(
-        Param("mode", "choice", "inference", "deployed, one convolution with bias, or as it trains, with three "
-              "branches (its forward pass alone is counted)", choices=("inference", "training")),
+        Param(
+            "mode",
+            "choice",
+            "inference",
+            "deployed, one convolution with bias, or as it trains, with three "
+            "branches (its forward pass alone is counted)",
+            choices=("inference", "training"),
+        ),
         Param("activation", "bool", True, "ReLU after the block", samples=(False,)),
     ),
     derived=(
@@ -88,4 +94,4 @@ OPERATOR = Operator(
     notes=_notes,
     baseline_text="conv k x k",
     samples=({"mode": "training"}, {"mode": "training", "activation": False}),
-)  # fmt: skip
+)

@@ -40,13 +40,23 @@ OPERATOR = Operator(
     paper=SENET,
     formula=formula,
     params=(
-        Param("reduction", "int", 4, "c_in over the channels between the two 1x1 convolutions; the paper uses 16", 1,
-              letter="r", samples=(2, 1)),
+        Param(
+            "reduction",
+            "int",
+            4,
+            "c_in over the channels between the two 1x1 convolutions; the paper uses 16",
+            1,
+            letter="r",
+            samples=(2, 1),
+        ),
         Param("bias", "bool", True, "a bias in both 1x1 convolutions", samples=(False,)),
     ),
     derived=(
-        Derived("m", lambda g, reduction: floor_div(g.c_in, reduction),
-                lambda g, v: f"channels between: floor(c_in / reduction) = floor({g.c_in} / {v['reduction']})"),
+        Derived(
+            "m",
+            lambda g, reduction: floor_div(g.c_in, reduction),
+            lambda g, v: f"channels between: floor(c_in / reduction) = floor({g.c_in} / {v['reduction']})",
+        ),
     ),
     rules=(
         EQUAL_CHANNELS,
@@ -56,12 +66,18 @@ OPERATOR = Operator(
     ),
     policy=Policy("no convolution", lambda site: "squeeze and excitation only weighs channels"),
     equations=(
-        Equation("additional parameters of one block, after Sec. 4 of the paper", "2 / r * C^2",
-                 {"r": "reduction", "C": "c_in"}, "params", given={"bias": False},
-                 domain=lambda g, named: bool(g.c_in % named["reduction"] == 0), domain_text="r divides C"),
+        Equation(
+            "additional parameters of one block, after Sec. 4 of the paper",
+            "2 / r * C^2",
+            {"r": "reduction", "C": "c_in"},
+            "params",
+            given={"bias": False},
+            domain=lambda g, named: bool(g.c_in % named["reduction"] == 0),
+            domain_text="r divides C",
+        ),
     ),
     notes=_notes,
     baseline=_conv3x3,
     baseline_text="conv 3x3",
     shape={"k": 1},
-)  # fmt: skip
+)

@@ -40,22 +40,36 @@ OPERATOR = Operator(
     paper=SHIFTNET,
     formula=formula,
     params=(
-        Param("expansion", "int", 1, "channels between the 1x1 convolutions, over c_out", 1, 1024, letter="e",
-              samples=(3, 9)),
+        Param(
+            "expansion",
+            "int",
+            1,
+            "channels between the 1x1 convolutions, over c_out",
+            1,
+            1024,
+            letter="e",
+            samples=(3, 9),
+        ),
         Param("norm", "bool", False, "batch norm after both convolutions, as in ShiftResNet", samples=(True,)),
         Param("activation", "bool", None, "ReLU before the shift", same_as="norm", samples=(True, False)),
     ),
     derived=(
-        Derived("mid", lambda g, expansion: expansion * g.c_out,
-                lambda g, v: f"channels that are shifted: {v['expansion']} * {g.c_out}"),
+        Derived(
+            "mid",
+            lambda g, expansion: expansion * g.c_out,
+            lambda g, v: f"channels that are shifted: {v['expansion']} * {g.c_out}",
+        ),
     ),
     rules=(
         ONE_GROUP,
         SAME_PADDING,
-        Rule("at least one shifted channel for each offset", lambda g, named: offsets_fit(g, named["mid"]),
-             "use a smaller kernel, more channels or a larger expansion"),
+        Rule(
+            "at least one shifted channel for each offset",
+            lambda g, named: offsets_fit(g, named["mid"]),
+            "use a smaller kernel, more channels or a larger expansion",
+        ),
     ),
     policy=Policy("every convolution with a kernel larger than 1x1, but the first", _not_first),
     equations=SPATIAL,
     notes=_notes,
-)  # fmt: skip
+)

@@ -81,9 +81,15 @@ def square_map(g: Geometry, named: Named) -> bool:
 # What the paper sets the shift against.
 SPATIAL = (
     Equation("parameters of a spatial convolution, Sec. 3", "D_K^2 * M * N", _LETTERS, "baseline_params"),
-    Equation("cost of a spatial convolution, Sec. 3", "D_K^2 * M * N * D_F^2", _LETTERS, "baseline_macs",
-             domain=square_map, domain_text="h = w"),
-)  # fmt: skip
+    Equation(
+        "cost of a spatial convolution, Sec. 3",
+        "D_K^2 * M * N * D_F^2",
+        _LETTERS,
+        "baseline_macs",
+        domain=square_map,
+        domain_text="h = w",
+    ),
+)
 
 OPERATOR = Operator(
     name="shift_only",
@@ -96,8 +102,11 @@ OPERATOR = Operator(
         Rule("stride is 1", _unstrided, "leave --stride at 1"),
         ONE_GROUP,
         SAME_PADDING,
-        Rule("at least one channel for each offset", lambda g, named: offsets_fit(g, g.c_in),
-             "use a smaller kernel or more channels"),
+        Rule(
+            "at least one channel for each offset",
+            lambda g, named: offsets_fit(g, g.c_in),
+            "use a smaller kernel or more channels",
+        ),
     ),
     policy=Policy(
         "no convolution: alone it mixes no channels",
@@ -109,4 +118,4 @@ OPERATOR = Operator(
         *SPATIAL,
     ),
     notes=_notes,
-)  # fmt: skip
+)

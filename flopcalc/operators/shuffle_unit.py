@@ -97,12 +97,14 @@ OPERATOR = Operator(
         Param("mid", "int", None, "channels of the depthwise convolution", 1, auto="c_out // 4", samples=(12,)),
         Param("bias", "bool", False, "a bias in all three convolutions, as in the slides' example", samples=(True,)),
         Param("norm", "bool", False, "batch norm after each convolution", samples=(True,)),
-        Param("activation", "bool", None, "ReLU after the first 1x1 and at the end", same_as="norm",
-              samples=(True, False)),
+        Param(
+            "activation", "bool", None, "ReLU after the first 1x1 and at the end", same_as="norm", samples=(True, False)
+        ),
     ),
     derived=(
-        Derived("m", narrow,
-                lambda g, v: f"c_out // 4 = {g.c_out} // 4" if v["mid"] is None else "set by the option mid"),
+        Derived(
+            "m", narrow, lambda g, v: f"c_out // 4 = {g.c_out} // 4" if v["mid"] is None else "set by the option mid"
+        ),
         Derived("made", branch, _why_made),
         Derived("strided", lambda g: g.strided),
         # One group, or one channel in each, leaves nothing to shuffle.
@@ -110,25 +112,39 @@ OPERATOR = Operator(
     ),
     rules=(
         SAME_PADDING,
-        Rule("stride 1 and c_in = c_out, or a stride and c_out > c_in", _shapes,
-             "at stride 1 leave --cout away; at a stride give a --cout larger than --cin"),
-        Rule("groups divides c_in, mid and the channels of the last 1x1", _groups,
-             "choose --groups that divides them, or set mid"),
+        Rule(
+            "stride 1 and c_in = c_out, or a stride and c_out > c_in",
+            _shapes,
+            "at stride 1 leave --cout away; at a stride give a --cout larger than --cin",
+        ),
+        Rule(
+            "groups divides c_in, mid and the channels of the last 1x1",
+            _groups,
+            "choose --groups that divides them, or set mid",
+        ),
     ),
     policy=NOWHERE,
     equations=(
-        Equation("FLOPs of a ShuffleNet unit, Sec. 3.2", "h * w * (2 * c * m / g + 9 * m)", _LETTERS, "macs",
-                 sizes=_UNIT),
-        Equation("slides, example of 240 channels, in letters",
-                 "(c + 1) * m / g + (9 + 1) * m + (m + 1) * c / g", _SLIDES, "params", status="corrected",
-                 right="c * m / g + m + (9 + 1) * m + m * c / g + c",
-                 why="Grouping does not halve the bias: a grouped convolution has one for each output channel. At "
-                     "c = 240, m = 80, g = 2 the print gives 20160 and the module has 20320. Besides, 240 / 4 is 60, "
-                     "not 80.",
-                 given={"bias": True, "norm": False}, sizes=_UNIT, paper=SLIDES),
+        Equation(
+            "FLOPs of a ShuffleNet unit, Sec. 3.2", "h * w * (2 * c * m / g + 9 * m)", _LETTERS, "macs", sizes=_UNIT
+        ),
+        Equation(
+            "slides, example of 240 channels, in letters",
+            "(c + 1) * m / g + (9 + 1) * m + (m + 1) * c / g",
+            _SLIDES,
+            "params",
+            status="corrected",
+            right="c * m / g + m + (9 + 1) * m + m * c / g + c",
+            why="Grouping does not halve the bias: a grouped convolution has one for each output channel. At "
+            "c = 240, m = 80, g = 2 the print gives 20160 and the module has 20320. Besides, 240 / 4 is 60, "
+            "not 80.",
+            given={"bias": True, "norm": False},
+            sizes=_UNIT,
+            paper=SLIDES,
+        ),
     ),
     notes=_notes,
     baseline_text="conv k x k",
     shape={"groups": 2},
     samples=({"norm": True, "bias": True}, {"mid": 8, "norm": True}),
-)  # fmt: skip
+)

@@ -41,9 +41,17 @@ def source(g: Geometry, made: Dim) -> Dim:
 
 
 def formula(
-    g: Geometry, m: Dim, made: Dim, kept: Dim, read: Dim, bias: bool, norm: bool, activation: bool, strided: bool,
+    g: Geometry,
+    m: Dim,
+    made: Dim,
+    kept: Dim,
+    read: Dim,
+    bias: bool,
+    norm: bool,
+    activation: bool,
+    strided: bool,
     shuffles: bool,
-) -> Iterable[Part]:  # fmt: skip
+) -> Iterable[Part]:
     """1x1, depthwise k x k and 1x1 on the main branch; a copy of all channels joins and one shuffles them."""
     grid = g.p_out
     yield from parts.when(strided, lambda: _shortcut(g, kept, bias, norm, activation))
@@ -109,17 +117,31 @@ OPERATOR = Operator(
     paper=SHUFFLENETV2,
     formula=formula,
     params=(
-        Param("mid", "int", None, "channels of the main branch's depthwise convolution", 1, auto="c_out // 2",
-              samples=(12,)),
-        Param("down", "choice", "authors", "at a stride: the side branch keeps c_in channels (authors) or makes "
-              "c_out // 2 (torchvision)", choices=("authors", "torchvision"), samples=("torchvision",)),
+        Param(
+            "mid",
+            "int",
+            None,
+            "channels of the main branch's depthwise convolution",
+            1,
+            auto="c_out // 2",
+            samples=(12,),
+        ),
+        Param(
+            "down",
+            "choice",
+            "authors",
+            "at a stride: the side branch keeps c_in channels (authors) or makes c_out // 2 (torchvision)",
+            choices=("authors", "torchvision"),
+            samples=("torchvision",),
+        ),
         Param("bias", "bool", False, "a bias in all convolutions", samples=(True,)),
         Param("norm", "bool", False, "batch norm after each convolution", samples=(True,)),
         Param("activation", "bool", None, "ReLU after each 1x1 convolution", same_as="norm", samples=(True, False)),
     ),
     derived=(
-        Derived("m", narrow,
-                lambda g, v: f"c_out // 2 = {g.c_out} // 2" if v["mid"] is None else "set by the option mid"),
+        Derived(
+            "m", narrow, lambda g, v: f"c_out // 2 = {g.c_out} // 2" if v["mid"] is None else "set by the option mid"
+        ),
         Derived("made", branch, _why_made),
         Derived("kept", lambda g, made: g.c_out - made, lambda g, v: "side branch: what is left of c_out"),
         Derived("read", source),
@@ -128,17 +150,25 @@ OPERATOR = Operator(
     ),
     rules=(
         SAME_PADDING,
-        Rule("stride 1 and c_in = c_out, or a stride and c_out > c_in", _shapes,
-             "at stride 1 leave --cout away; at a stride give a --cout larger than --cin"),
+        Rule(
+            "stride 1 and c_in = c_out, or a stride and c_out > c_in",
+            _shapes,
+            "at stride 1 leave --cout away; at a stride give a --cout larger than --cin",
+        ),
         Rule("c_out is even, and groups divides it", _groups, "give an even --cout, and leave --groups at 2"),
     ),
     policy=NOWHERE,
     equations=(
-        Equation("channels that pass the channel split, Sec. 3", "c - cp", {"c": "c_in", "cp": "made"}, "kept",
-                 sizes={"c_out": "c_in", "stride": 1}),
+        Equation(
+            "channels that pass the channel split, Sec. 3",
+            "c - cp",
+            {"c": "c_in", "cp": "made"},
+            "kept",
+            sizes={"c_out": "c_in", "stride": 1},
+        ),
     ),
     notes=_notes,
     baseline_text="conv k x k",
     shape={"groups": 2},
     samples=({"norm": True, "down": "torchvision"}, {"mid": 8, "norm": True}),
-)  # fmt: skip
+)

@@ -51,8 +51,7 @@ def formula(g: Geometry, b: Dim, stages: Dim, bases: Dim, connected: Dim, topolo
     # A topological projection gathers the neighbours of each output channel, then weighs them.
     seen = bases * connected
     yield from parts.when(
-        topological,
-        lambda: (parts.times(stages, parts.copy("gather", n * seen * grid, index=n * seen)),),
+        topological, lambda: (parts.times(stages, parts.copy("gather", n * seen * grid, index=n * seen)),)
     )
     inputs, groups = {True: (n * seen, n), False: (wide, 1)}[topological]
     yield parts.times(stages, parts.conv("projection", inputs, n, 1, grid, grid, groups=groups))
@@ -103,11 +102,22 @@ OPERATOR = Operator(
     formula=formula,
     params=(
         Param("b", "int", 2, "stages, or bases in the parallel form", 1, 1024, letter="b", samples=(1, 3)),
-        Param("form", "choice", "stacked", "b stages in a row, or b bases and one projection",
-              choices=("stacked", "parallel"), samples=("parallel",)),
+        Param(
+            "form",
+            "choice",
+            "stacked",
+            "b stages in a row, or b bases and one projection",
+            choices=("stacked", "parallel"),
+            samples=("parallel",),
+        ),
         Param("dims", "ints", None, "shape of the channel torus of a topological projection", auto="none: dense"),
-        Param("neighbourhood", "ints", None, "channels that an output sees along each of dims",
-              auto="half of each of dims, rounded up"),
+        Param(
+            "neighbourhood",
+            "ints",
+            None,
+            "channels that an output sees along each of dims",
+            auto="half of each of dims, rounded up",
+        ),
     ),
     derived=(
         Derived("near", lambda g, dims, neighbourhood: neighbours(dims, neighbourhood)),
@@ -121,8 +131,11 @@ OPERATOR = Operator(
         UNIT_STRIDE,
         ONE_GROUP,
         SAME_PADDING,
-        Rule("dims multiply to n, neighbourhood within dims", _dims_fit,
-             "give dims whose product is --cin, and as many neighbourhood sizes, none larger than its dim"),
+        Rule(
+            "dims multiply to n, neighbourhood within dims",
+            _dims_fit,
+            "give dims whose product is --cin, and as many neighbourhood sizes, none larger than its dim",
+        ),
     ),
     limits=(Limit({"b": 1, "stages": 1, "bases": 1}, equals="dsc"),),
     policy=Policy("every convolution with a kernel larger than 1x1, as many channels out as in, stride 1", spatial),
@@ -130,14 +143,31 @@ OPERATOR = Operator(
         Equation("standard cost, not numbered", "n^2 * k^2 * h * w", _LETTERS, "baseline_macs"),
         _always_dense("b * (n * k^2 + n^2) * h * w", "macs", "cost of SIC, not numbered"),
         _always_dense("b * (n * k^2 + n^2)", "params", "parameters of SIC, not numbered"),
-        _always_dense("b * n^2 * h * w", "macs", "cost of SIC, approximated", status="asymptotic",
-                      right="b * (n * k^2 + n^2) * h * w", why="It leaves out b n k^2, the intra-channel part."),
-        _always_dense("b / k^2", "macs_ratio", "share of the standard cost", status="asymptotic",
-                      right=_EXACT_RATIO,
-                      why="True for n much larger than k^2. So b < k^2 does not make it cheaper: k = 3, b = 8, n = 64 "
-                          "costs 1.014 convolutions. The condition is b < n k^2 / (n + k^2)."),
-        Equation("topological projection, not numbered", "b * n * (k^2 + c) * h * w", {**_LETTERS, "c": "connected"},
-                 "macs", domain=lambda g, named: named["topological"], domain_text="dims are given"),
+        _always_dense(
+            "b * n^2 * h * w",
+            "macs",
+            "cost of SIC, approximated",
+            status="asymptotic",
+            right="b * (n * k^2 + n^2) * h * w",
+            why="It leaves out b n k^2, the intra-channel part.",
+        ),
+        _always_dense(
+            "b / k^2",
+            "macs_ratio",
+            "share of the standard cost",
+            status="asymptotic",
+            right=_EXACT_RATIO,
+            why="True for n much larger than k^2. So b < k^2 does not make it cheaper: k = 3, b = 8, n = 64 "
+            "costs 1.014 convolutions. The condition is b < n k^2 / (n + k^2).",
+        ),
+        Equation(
+            "topological projection, not numbered",
+            "b * n * (k^2 + c) * h * w",
+            {**_LETTERS, "c": "connected"},
+            "macs",
+            domain=lambda g, named: named["topological"],
+            domain_text="dims are given",
+        ),
     ),
     notes=_notes,
     errata=(
@@ -146,8 +176,12 @@ OPERATOR = Operator(
             printed="with b < k^2 the layer is cheaper than a convolution",
             right="it is cheaper only for b < n k^2 / (n + k^2)",
             evidence=(
-                Evidence("cost over a convolution, n = 64, k = 3, b = 8", operator="sic",
-                         shape={"c_in": 64, "b": 8}, field="macs_ratio"),
+                Evidence(
+                    "cost over a convolution, n = 64, k = 3, b = 8",
+                    operator="sic",
+                    shape={"c_in": 64, "b": 8},
+                    field="macs_ratio",
+                ),
                 Evidence("the same with b = 7", operator="sic", shape={"c_in": 64, "b": 7}, field="macs_ratio"),
                 Evidence("n k^2 / (n + k^2)", expression="64 * 9 / (64 + 9)"),
             ),
@@ -158,4 +192,4 @@ OPERATOR = Operator(
         {"dims": (2, 3, 4), "neighbourhood": (1, 2, 3)},
         {"dims": (24,), "neighbourhood": (24,), "form": "parallel", "b": 3},
     ),
-)  # fmt: skip
+)

@@ -59,10 +59,7 @@ OPERATOR = Operator(
     family="compact convolutions",
     paper=WANG,
     formula=formula,
-    derived=(
-        Derived("step_h", lambda g: g.k_h),
-        Derived("step_w", lambda g: g.k_w),
-    ),
+    derived=(Derived("step_h", lambda g: g.k_h), Derived("step_w", lambda g: g.k_w)),
     rules=(
         EQUAL_CHANNELS,
         ONE_GROUP,

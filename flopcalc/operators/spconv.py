@@ -47,11 +47,8 @@ def formula(
     """c_rep channels through a grouped k x k plus a 1x1, the others through a 1x1, then the fusion."""
     grid, c_out = g.p_out, g.c_out
     yield from parts.when(
-        strided,
-        lambda: (
-            parts.avg_pool("pool", g.c_in, g.p_in, grid, g.stride_h * g.stride_w, after=INPUT),
-        ),
-    )  # fmt: skip
+        strided, lambda: (parts.avg_pool("pool", g.c_in, g.p_in, grid, g.stride_h * g.stride_w, after=INPUT),)
+    )
     yield parts.conv("gwc", c_rep, c_out, g.area, g.p_in, grid, groups=groups_k, after=INPUT)
     yield parts.conv("pwc", c_rep, c_out, 1, grid, grid, after=_POOLED)
     yield parts.add("sum", c_out, grid, after=("gwc", "pwc"))
@@ -66,14 +63,8 @@ def _rest(g: Geometry, c_rep: Dim, norm: bool, bias: bool) -> Iterable[Part]:
     # Both branches are pooled, weighted and summed; the weights are a softmax over the two.
     both = ("sum", "norm_rep", "rest", "norm_rest")
     yield parts.parallel(2, parts.global_avg_pool("gap", c_out, grid, n, after=both))
-    yield parts.chain(
-        "weights", parts.softmax("softmax", 2 * c_out * n), parts.copy("stack", 2 * c_out * n)
-    )  # fmt: skip
-    yield parts.chain(
-        "fusion",
-        parts.parallel(2, parts.scale("scale", c_out, grid, n)),
-        parts.add("add", c_out, grid),
-    )
+    yield parts.chain("weights", parts.softmax("softmax", 2 * c_out * n), parts.copy("stack", 2 * c_out * n))
+    yield parts.chain("fusion", parts.parallel(2, parts.scale("scale", c_out, grid, n)), parts.add("add", c_out, grid))
 
 
 def _divisible(g: Geometry, named: Named) -> str | None:
@@ -104,15 +95,7 @@ def _notes(e: Evaluation) -> Iterable[str]:
         yield "The authors define strides 1 and 2; here the 1x1 branches pool over one window per output."
 
 
-_LETTERS = {
-    "L": "c_in",
-    "M": "c_out",
-    "k": "k",
-    "alpha": "alpha",
-    "g": "groups_k",
-    "h": "h_out",
-    "w": "w_out",
-}
+_LETTERS = {"L": "c_in", "M": "c_out", "k": "k", "alpha": "alpha", "g": "groups_k", "h": "h_out", "w": "w_out"}
 
 OPERATOR = Operator(
     name="spconv",
@@ -122,8 +105,12 @@ OPERATOR = Operator(
     formula=formula,
     params=(
         Param(
-            "alpha", "fraction", Fraction(1, 2), "share of the input channels in the representative part",
-            most=Fraction(1), letter="alpha",
+            "alpha",
+            "fraction",
+            Fraction(1, 2),
+            "share of the input channels in the representative part",
+            most=Fraction(1),
+            letter="alpha",
             samples=(Fraction(1, 4), Fraction(1, 8), Fraction(1, 3), Fraction(1)),
         ),
         Param("groups_k", "int", 2, "groups of the k x k convolution", 1, letter="g", samples=(1, 4)),
@@ -152,13 +139,22 @@ OPERATOR = Operator(
     policy=Policy("every 3x3 convolution", _only_3x3),
     equations=(
         Equation(
-            "MACs, not numbered", "h * w * L * M * (alpha * k^2 / g + 1)", _LETTERS, "macs",
-            domain=_whole_alpha, domain_text="alpha L is whole",
+            "MACs, not numbered",
+            "h * w * L * M * (alpha * k^2 / g + 1)",
+            _LETTERS,
+            "macs",
+            domain=_whole_alpha,
+            domain_text="alpha L is whole",
         ),
         Equation(
-            "parameters, not numbered", "L * M * (alpha * k^2 / g + 1)", _LETTERS, "params",
-            given={"norm": False, "bias": False}, domain=_whole_alpha, domain_text="alpha L is whole",
+            "parameters, not numbered",
+            "L * M * (alpha * k^2 / g + 1)",
+            _LETTERS,
+            "params",
+            given={"norm": False, "bias": False},
+            domain=_whole_alpha,
+            domain_text="alpha L is whole",
         ),
     ),
     notes=_notes,
-)  # fmt: skip
+)

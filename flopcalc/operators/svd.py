@@ -74,4 +74,4 @@ OPERATOR = Operator(
         Equation("complexity after, Sec. 3.1", "dp * k^2 * c + d * dp", _LETTERS, "params", given=_NO_BIAS),
     ),
     notes=_notes,
-)  # fmt: skip
+)

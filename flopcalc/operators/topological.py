@@ -76,20 +76,22 @@ OPERATOR = Operator(
     params=(
         Param("dims", "ints", None, "shape of the channel torus", auto="the two factors of c_in nearest to each other"),
         Param(
-            "neighbourhood", "ints", None, "channels that an output sees along each of dims",
-            auto="half of each of dims, rounded up", letter="c_near", stands_for="connected",
+            "neighbourhood",
+            "ints",
+            None,
+            "channels that an output sees along each of dims",
+            auto="half of each of dims, rounded up",
+            letter="c_near",
+            stands_for="connected",
         ),
     ),
-    derived=(
-        Derived("torus", torus),
-        Derived("near", neighbours),
-        Derived("connected", connections, _why_connected),
-    ),
+    derived=(Derived("torus", torus), Derived("near", neighbours), Derived("connected", connections, _why_connected)),
     rules=(
         EQUAL_CHANNELS,
         ONE_GROUP,
         Rule(
-            "dims multiply to c_in, neighbourhood within dims", _fits,
+            "dims multiply to c_in, neighbourhood within dims",
+            _fits,
             "give dims whose product is --cin, and as many neighbourhood sizes, none larger than its dim",
         ),
     ),
@@ -97,8 +99,10 @@ OPERATOR = Operator(
     policy=Policy("every convolution with a kernel larger than 1x1 and as many channels out as in", spatial),
     equations=(
         Equation(
-            "cost, not numbered", "n * c * k^2 * h * w",
-            {"n": "c_in", "c": "connected", "k": "k", "h": "h_out", "w": "w_out"}, "macs",
+            "cost, not numbered",
+            "n * c * k^2 * h * w",
+            {"n": "c_in", "c": "connected", "k": "k", "h": "h_out", "w": "w_out"},
+            "macs",
         ),
         Equation("share of the standard cost", "c / n", {"n": "c_in", "c": "connected"}, "macs_ratio"),
     ),
@@ -108,4 +112,4 @@ OPERATOR = Operator(
         {"dims": (2, 3, 4), "neighbourhood": (1, 2, 3)},
         {"dims": (24,), "neighbourhood": (24,)},
     ),
-)  # fmt: skip
+)

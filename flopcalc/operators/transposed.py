@@ -32,7 +32,7 @@ def formula(g: Geometry, height: Dim, width: Dim, bias: bool) -> Iterable[Part]:
     """A convolution's weights on the input grid; a bias on the output grid."""
     yield parts.transposed_conv(
         "conv", g.c_in, g.c_out, g.area, g.p_in, g.n * height * width, groups=g.groups, bias=bias
-    )  # fmt: skip
+    )
 
 
 def _out_shape(g: Geometry, named: Named) -> tuple[int, ...]:

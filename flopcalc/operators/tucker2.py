@@ -56,8 +56,16 @@ def _ranks_fit(g: Geometry, named: Named) -> str | None:
 
 # The paper's D is the kernel, S and T the channels, R_3 and R_4 the ranks, H' W' the output.
 _LETTERS = {
-    "D": "k", "S": "c_in", "T": "c_out", "R_3": "r1", "R_4": "r2", "H": "h", "W": "w", "Hp": "h_out", "Wp": "w_out",
-}  # fmt: skip
+    "D": "k",
+    "S": "c_in",
+    "T": "c_out",
+    "R_3": "r1",
+    "R_4": "r2",
+    "H": "h",
+    "W": "w",
+    "Hp": "h_out",
+    "Wp": "w_out",
+}
 _SIZES = {letter: name for letter, name in _LETTERS.items() if letter not in ("H", "W", "Hp", "Wp")}
 
 OPERATOR = Operator(
@@ -67,12 +75,15 @@ OPERATOR = Operator(
     paper=KIM,
     formula=formula,
     params=(
-        Param("rank1", "int", None, "channels between the first 1x1 and the k x k", 1, auto="c_in // 4",
-              samples=(1, 8)),
-        Param("rank2", "int", None, "channels between the k x k and the last 1x1", 1, auto="c_out // 4",
-              samples=(1, 8)),
-        Param("bias", "bool", False, "the bias of the convolution that is factorised, after the last 1x1",
-              samples=(True,)),
+        Param(
+            "rank1", "int", None, "channels between the first 1x1 and the k x k", 1, auto="c_in // 4", samples=(1, 8)
+        ),
+        Param(
+            "rank2", "int", None, "channels between the k x k and the last 1x1", 1, auto="c_out // 4", samples=(1, 8)
+        ),
+        Param(
+            "bias", "bool", False, "the bias of the convolution that is factorised, after the last 1x1", samples=(True,)
+        ),
     ),
     derived=(Derived("r1", _rank1, _why1), Derived("r2", _rank2, _why2)),
     rules=(
@@ -81,10 +92,18 @@ OPERATOR = Operator(
     ),
     policy=Policy("every convolution with a kernel larger than 1x1", spatial),
     equations=(
-        Equation("compression ratio M, Sec. 3", "D^2 * S * T / (S * R_3 + D^2 * R_3 * R_4 + T * R_4)", _SIZES,
-                 "compression", given={"bias": False}),
-        Equation("speed-up ratio E, Sec. 3",
-                 "D^2 * S * T * Hp * Wp / (S * R_3 * H * W + D^2 * R_3 * R_4 * Hp * Wp + T * R_4 * Hp * Wp)", _LETTERS,
-                 "speedup"),
+        Equation(
+            "compression ratio M, Sec. 3",
+            "D^2 * S * T / (S * R_3 + D^2 * R_3 * R_4 + T * R_4)",
+            _SIZES,
+            "compression",
+            given={"bias": False},
+        ),
+        Equation(
+            "speed-up ratio E, Sec. 3",
+            "D^2 * S * T * Hp * Wp / (S * R_3 * H * W + D^2 * R_3 * R_4 * Hp * Wp + T * R_4 * Hp * Wp)",
+            _LETTERS,
+            "speedup",
+        ),
     ),
-)  # fmt: skip
+)

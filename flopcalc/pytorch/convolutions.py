@@ -19,9 +19,15 @@ from flopcalc.pytorch.layers.depthwise import DepthwiseConv2d
 MARK = "_flopcalc_operator"
 
 _HOOKS = (
-    "_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks", "_state_dict_pre_hooks",
-    "_state_dict_hooks", "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks",
-)  # fmt: skip
+    "_forward_pre_hooks",
+    "_forward_hooks",
+    "_backward_pre_hooks",
+    "_backward_hooks",
+    "_state_dict_pre_hooks",
+    "_state_dict_hooks",
+    "_load_state_dict_pre_hooks",
+    "_load_state_dict_post_hooks",
+)
 _LOST_HOOKS = "it has hooks, which would be lost"
 _TENSOR_HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 

@@ -320,9 +320,10 @@ def _check_arguments(target: str, factory: Callable[..., Any], settings: Mapping
             hint = f"did you mean {' or '.join(near)}? {takes}" if near else takes
             raise FlopcalcError("bad-option", f"{target} takes no {clip(name)}", hint)
     needed = [
-        name for name, one in parameters.items()
+        name
+        for name, one in parameters.items()
         if one.default is one.empty and one.kind not in (one.VAR_KEYWORD, one.VAR_POSITIONAL) and name not in settings
-    ]  # fmt: skip
+    ]
     if needed:
         how = " ".join(f"--set {name}=..." for name in needed if name in by_name)
         hint = f"give {how}" if how else "write a function without arguments that builds it"

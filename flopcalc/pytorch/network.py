@@ -181,9 +181,7 @@ def _replaced(loaded: Loaded, plain: Network, inputs: Sequence[Input], plan: Pla
     if given and named:
         given = [*inspect.signature(loaded.module.forward).bind_partial(*given).arguments.items()]
         named, given = {**dict(given), **named}, []
-    done = replace(
-        loaded.module, texts, where=plan.where, keep=plan.keep, inputs=named or given, inplace=loaded.built
-    )  # fmt: skip
+    done = replace(loaded.module, texts, where=plan.where, keep=plan.keep, inputs=named or given, inplace=loaded.built)
     network = counted_network(done.module, inputs, plain.batch, name=plain.name, options=plain.options)
     return Replacement(
         network._replace(title=plain.title),
@@ -247,9 +245,18 @@ def _prefix(name: str, layer: str) -> str:
 def _part(name: str, layer: str, sort: str, work: Work, kernels: int) -> Part:
     prefix = _prefix(name, layer)
     return Part(
-        f"{prefix}.{sort}" if prefix else sort, sort, 0, work.macs, work.adds, work.muls, work.other, work.activations,
-        work.reads, work.writes, kernels,
-    )  # fmt: skip
+        f"{prefix}.{sort}" if prefix else sort,
+        sort,
+        0,
+        work.macs,
+        work.adds,
+        work.muls,
+        work.other,
+        work.activations,
+        work.reads,
+        work.writes,
+        kernels,
+    )
 
 
 def _common_prefix(names: Sequence[str]) -> int:
@@ -266,9 +273,14 @@ def _layer(name: str, module: nn.Module, parts: Sequence[Part], shapes: Shapes |
     stage = ".".join(name.split(".")[: skip + 1])
     cost = Cost(tuple(parts))
     return Layer(
-        name or ROOT, kind_of(module), (INPUT,), _without_batch(given, batch), _without_batch(output, batch), cost,
+        name or ROOT,
+        kind_of(module),
+        (INPUT,),
+        _without_batch(given, batch),
+        _without_batch(output, batch),
+        cost,
         stage or ROOT,
-    )  # fmt: skip
+    )
 
 
 def _without_batch(shape: tuple[int, ...], batch: int) -> tuple[int, ...]:

@@ -101,8 +101,11 @@ def told_difference(one: Record) -> str:
         return f"{one['target']} is not in the lock file"
     if one["now"] is None:
         return f"{one['target']} is in the lock file, and no longer a target"
-    changed = [f"{kind} {people(one['locked'][kind])} -> {people(one['now'][kind])}"
-               for kind, value in one["difference"].items() if value]  # fmt: skip
+    changed = [
+        f"{kind} {people(one['locked'][kind])} -> {people(one['now'][kind])}"
+        for kind, value in one["difference"].items()
+        if value
+    ]
     return f"{one['target']}: {', '.join(changed) or _without_sums(one)}"
 
 
@@ -159,8 +162,12 @@ def difference_blocks(one: Record, title: str = "Not as locked") -> Iterator[Tab
 
 
 def _layers(one: Record) -> Table:
-    columns = (Column("layer", "text"), Column("what", "text"), Column("params", "difference"),
-               Column("MACs", "difference"))  # fmt: skip
+    columns = (
+        Column("layer", "text"),
+        Column("what", "text"),
+        Column("params", "difference"),
+        Column("MACs", "difference"),
+    )
     layers = [row for row in one["layers"] if row["status"] != "renamed"]
     renamed = [row for row in one["layers"] if row["status"] == "renamed"]
     rows: list[list[Cell]] = [[row["name"], what_changed(row), *_deltas([row])] for row in layers[:_SHOWN]]

@@ -62,8 +62,11 @@ def _with_layers(one: Record) -> str:
     rows = [row for row in one["layers"] if row["status"] != "renamed"]
     lines = [told_difference(one)]
     for row in rows[:_LAYERS]:
-        deltas = [f"{kind} {people(row['difference'][kind], 'difference')}"
-                  for kind in ("params", "macs") if row["difference"][kind]]  # fmt: skip
+        deltas = [
+            f"{kind} {people(row['difference'][kind], 'difference')}"
+            for kind in ("params", "macs")
+            if row["difference"][kind]
+        ]
         lines.append(f"{row['name']}: {', '.join([what_changed(row), *deltas])}")
     if len(rows) > _LAYERS:
         lines.append(f"and {len(rows) - _LAYERS:,} more")
@@ -112,8 +115,11 @@ def to_junit(record: Record) -> str:
         head = f"    <testcase classname={quoteattr(_plain(one.group))} name={quoteattr(_plain(one.name))}"
         if one.message:
             message = quoteattr(_plain(one.message.split("\n", 1)[0]))
-            lines += [f"{head}>", f"      <failure message={message}>{escape(_plain(one.message))}</failure>",
-                      "    </testcase>"]  # fmt: skip
+            lines += [
+                f"{head}>",
+                f"      <failure message={message}>{escape(_plain(one.message))}</failure>",
+                "    </testcase>",
+            ]
         else:
             lines.append(f"{head}/>")
     return "\n".join([*lines, "  </testsuite>", "</testsuites>"]) + "\n"

@@ -66,10 +66,22 @@ def _md_row(cells: Sequence[str]) -> str:
 
 
 _LATEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{",
-    "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"$<$", ">": r"$>$",
-    "|": r"\textbar{}", "\u2588": r"\rule{0.6em}{1.2ex}", "\u258f": r"\rule{0.1em}{1.2ex}",
-}  # fmt: skip
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"$<$",
+    ">": r"$>$",
+    "|": r"\textbar{}",
+    "\u2588": r"\rule{0.6em}{1.2ex}",
+    "\u258f": r"\rule{0.1em}{1.2ex}",
+}
 
 
 def latex_text(text: str) -> str:

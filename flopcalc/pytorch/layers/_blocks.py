@@ -60,7 +60,7 @@ def conv_block(
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     layers["conv"] = nn.Conv2d(
         in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, **factory
-    )  # fmt: skip
+    )
     if norm:
         layers["norm"] = nn.BatchNorm2d(out_channels, **factory)
     if activation:

@@ -21,9 +21,14 @@ class SqueezeExcite(nn.Module):
     """
 
     def __init__(
-        self, channels: int, squeezed: int, *, bias: bool = True, function: Callable[[], nn.Module] = nn.ReLU,
+        self,
+        channels: int,
+        squeezed: int,
+        *,
+        bias: bool = True,
+        function: Callable[[], nn.Module] = nn.ReLU,
         **factory: Any,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         self.gap = nn.AdaptiveAvgPool2d(1)
         self.reduce = nn.Conv2d(channels, squeezed, 1, bias=bias, **factory)

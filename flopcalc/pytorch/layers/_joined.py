@@ -49,7 +49,7 @@ class RoIAlign(nn.Module):
 
     def __init__(
         self, maps: Sequence[tuple[int, int]], boxes: Sequence[Tensor], size: int = 7, sampling: int = 2
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         self.points, self.used = sampling**2, []
         for level, ((h, w), some) in enumerate(zip(maps, boxes, strict=True)):

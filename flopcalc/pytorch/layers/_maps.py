@@ -68,7 +68,7 @@ class Pad(nn.Module):
 
     def __init__(
         self, amount: int | tuple[int, int] = 0, multiple: int = 1, channels: int | tuple[int, int] = 0
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         self.amount = amount if isinstance(amount, tuple) else (amount, amount)
         self.multiple = multiple

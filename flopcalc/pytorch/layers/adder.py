@@ -52,14 +52,21 @@ class AdderConv2d(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: Pair, stride: Pair = 1,
-        padding: Pair | None = None, dilation: Pair = 1, groups: int = 1, bias: bool = False, *,
-        device: Any = None, dtype: Any = None,
-    ) -> None:  # fmt: skip
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair,
+        stride: Pair = 1,
+        padding: Pair | None = None,
+        dilation: Pair = 1,
+        groups: int = 1,
+        bias: bool = False,
+        *,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
         super().__init__()
-        g = plan(
-            "adder", in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias=bias
-        ).geometry  # fmt: skip
+        g = plan("adder", in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias=bias).geometry
         self.axes = tuple(zip(g.kernel, g.stride, g.padding, g.dilation, strict=True))
         self.unfold = nn.Unfold(g.kernel, g.dilation, g.padding, g.stride)
         self.distance = FilterDistance(in_channels, out_channels, g.kernel, device, dtype)

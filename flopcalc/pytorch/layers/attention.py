@@ -58,9 +58,7 @@ class PositionBias(nn.Module):
         self.table = nn.Parameter(torch.empty(heads, reach**2, device=device, dtype=dtype))
         nn.init.trunc_normal_(self.table, std=0.02)
         places = [(row, column) for row in range(window) for column in range(window)]
-        index = [
-            [(a - c + window - 1) * reach + b - d + window - 1 for c, d in places] for a, b in places
-        ]  # fmt: skip
+        index = [[(a - c + window - 1) * reach + b - d + window - 1 for c, d in places] for a, b in places]
         self.register_buffer("index", torch.tensor(index, device=device), persistent=False)
         self.add = AddPerHead()
 
@@ -162,19 +160,39 @@ class Attention2d(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: Pair = 1, stride: Pair = 1,
-        padding: Pair | None = None, dilation: Pair = 1, groups: int = 1, bias: bool = True, *,
-        heads: int = 4, window: int | None = None, patch: int = 1, position_bias: bool = False, shift: int = 0,
-        device: Any = None, dtype: Any = None,
-    ) -> None:  # fmt: skip
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair = 1,
+        stride: Pair = 1,
+        padding: Pair | None = None,
+        dilation: Pair = 1,
+        groups: int = 1,
+        bias: bool = True,
+        *,
+        heads: int = 4,
+        window: int | None = None,
+        patch: int = 1,
+        position_bias: bool = False,
+        shift: int = 0,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
         super().__init__()
         # Whether windows and patches fit depends on the input, and shows when it comes.
         options = {"heads": heads, "window": window, "patch": patch, "position_bias": position_bias, "shift": shift}
         api.layer(
-            "attention", in_channels, out_channels, k=kernel_size, hw=2 * (window or patch), stride=stride,
-            padding=padding, dilation=dilation, groups=groups,
+            "attention",
+            in_channels,
+            out_channels,
+            k=kernel_size,
+            hw=2 * (window or patch),
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            groups=groups,
             **{name: value for name, value in options.items() if value is not None},
-        )  # fmt: skip
+        )
         factory: dict[str, Any] = {"device": device, "dtype": dtype}
         self.window = window
         self.roll = RollWindows(window, -shift) if window and shift else None

@@ -16,11 +16,23 @@ class Bottleneck2d(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: Pair = 3, stride: Pair = 1,
-        padding: Pair | None = None, dilation: Pair = 1, groups: int = 1, *, width: int | None = None,
-        stride_in: str = "v1.5", shortcut: str = "none", norm: bool = False, activation: bool | None = None,
-        device: Any = None, dtype: Any = None,
-    ) -> None:  # fmt: skip
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair = 3,
+        stride: Pair = 1,
+        padding: Pair | None = None,
+        dilation: Pair = 1,
+        groups: int = 1,
+        *,
+        width: int | None = None,
+        stride_in: str = "v1.5",
+        shortcut: str = "none",
+        norm: bool = False,
+        activation: bool | None = None,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
         super().__init__()
         given: dict[str, Any] = {"stride_in": stride_in, "shortcut": shortcut, "norm": norm}
         given |= {} if width is None else {"width": width}
@@ -32,7 +44,7 @@ class Bottleneck2d(nn.Module):
         self.reduce = conv_block(in_channels, mid, 1, stride=first, activation=active, **common)
         self.spatial = conv_block(
             mid, mid, g.kernel, stride=second, padding=g.padding, dilation=g.dilation, activation=active, **common
-        )  # fmt: skip
+        )
         self.expand = conv_block(mid, out_channels, 1, activation=False, **common)
         self.project: nn.Module | None = None
         if e.named["projects"]:

@@ -35,11 +35,24 @@ class CompConv2d(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: Pair, stride: Pair = 1,
-        padding: Pair | None = None, dilation: Pair = 1, groups: int = 1, *, c0: int = 128,
-        depth: int | None = None, depth_rule: str = "max", tail: str = "conv", norm: bool = False,
-        activation: bool | None = None, device: Any = None, dtype: Any = None,
-    ) -> None:  # fmt: skip
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair,
+        stride: Pair = 1,
+        padding: Pair | None = None,
+        dilation: Pair = 1,
+        groups: int = 1,
+        *,
+        c0: int = 128,
+        depth: int | None = None,
+        depth_rule: str = "max",
+        tail: str = "conv",
+        norm: bool = False,
+        activation: bool | None = None,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
         super().__init__()
         given: dict[str, Any] = {"c0": c0, "depth_rule": depth_rule, "tail": tail, "norm": norm}
         given |= {} if depth is None else {"depth": depth}
@@ -49,9 +62,13 @@ class CompConv2d(nn.Module):
         self.depth: int = e.named["d"]
         prim: int = e.named["c_prim"]
         common: dict[str, Any] = {
-            "padding": g.padding, "dilation": g.dilation, "norm": norm, "activation": e.named["activation"],
-            "device": device, "dtype": dtype,
-        }  # fmt: skip
+            "padding": g.padding,
+            "dilation": g.dilation,
+            "norm": norm,
+            "activation": e.named["activation"],
+            "device": device,
+            "dtype": dtype,
+        }
         self.primary = conv_block(in_channels, prim, g.kernel, stride=g.stride, **common)
         if self.depth == 0:
             return

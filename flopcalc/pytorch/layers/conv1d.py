@@ -14,4 +14,4 @@ def build(evaluation: Evaluation, **factory: Any) -> nn.Conv1d:
     g = evaluation.geometry
     return nn.Conv1d(
         g.c_in, g.c_out, g.k_w, g.stride_w, g.padding_w, g.dilation_w, g.groups, evaluation.named["bias"], **factory
-    )  # fmt: skip
+    )

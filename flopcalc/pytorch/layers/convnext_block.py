@@ -28,15 +28,29 @@ class ConvNeXtBlock2d(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: Pair = 7, stride: Pair = 1,
-        padding: Pair | None = None, dilation: Pair = 1, groups: int = 1, bias: bool = True, *,
-        expansion: int = 4, activation: bool = True, layer_scale: bool = True,
-        device: Any = None, dtype: Any = None,
-    ) -> None:  # fmt: skip
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair = 7,
+        stride: Pair = 1,
+        padding: Pair | None = None,
+        dilation: Pair = 1,
+        groups: int = 1,
+        bias: bool = True,
+        *,
+        expansion: int = 4,
+        activation: bool = True,
+        layer_scale: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
         super().__init__()
         given: dict[str, Any] = {
-            "expansion": expansion, "bias": bias, "activation": activation, "layer_scale": layer_scale
-        }  # fmt: skip
+            "expansion": expansion,
+            "bias": bias,
+            "activation": activation,
+            "layer_scale": layer_scale,
+        }
         e = plan("convnext_block", in_channels, out_channels, kernel_size, stride, padding, dilation, groups, **given)
         g, c, hidden = e.geometry, in_channels, e.named["hidden"]
         factory: dict[str, Any] = {"device": device, "dtype": dtype}

@@ -16,20 +16,46 @@ class DepthwiseConv2d(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: Pair, stride: Pair = 1,
-        padding: Pair | None = None, dilation: Pair = 1, groups: int = 1, bias: bool = False, *,
-        multiplier: int = 1, device: Any = None, dtype: Any = None,
-    ) -> None:  # fmt: skip
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair,
+        stride: Pair = 1,
+        padding: Pair | None = None,
+        dilation: Pair = 1,
+        groups: int = 1,
+        bias: bool = False,
+        *,
+        multiplier: int = 1,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
         super().__init__()
         e = plan(
-            "depthwise", in_channels, out_channels, kernel_size, stride, padding, dilation, groups,
-            multiplier=multiplier, bias=bias,
-        )  # fmt: skip
+            "depthwise",
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            dilation,
+            groups,
+            multiplier=multiplier,
+            bias=bias,
+        )
         g = e.geometry
         self.conv = nn.Conv2d(
-            in_channels, out_channels, g.kernel, g.stride, g.padding, g.dilation, in_channels, bias,
-            device=device, dtype=dtype,
-        )  # fmt: skip
+            in_channels,
+            out_channels,
+            g.kernel,
+            g.stride,
+            g.padding,
+            g.dilation,
+            in_channels,
+            bias,
+            device=device,
+            dtype=dtype,
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, c_in, h, w) -> (n, c_in * multiplier, h_out, w_out)."""

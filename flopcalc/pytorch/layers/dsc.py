@@ -15,21 +15,42 @@ class DepthwiseSeparableConv2d(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: Pair, stride: Pair = 1,
-        padding: Pair | None = None, dilation: Pair = 1, groups: int = 1, bias: bool = False, *,
-        norm: bool = False, activation: bool | None = None, device: Any = None, dtype: Any = None,
-    ) -> None:  # fmt: skip
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair,
+        stride: Pair = 1,
+        padding: Pair | None = None,
+        dilation: Pair = 1,
+        groups: int = 1,
+        bias: bool = False,
+        *,
+        norm: bool = False,
+        activation: bool | None = None,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
         super().__init__()
         given = {"norm": norm, "bias": bias} | ({} if activation is None else {"activation": activation})
         e = plan("dsc", in_channels, out_channels, kernel_size, stride, padding, dilation, groups, **given)
         g = e.geometry
         common: dict[str, Any] = {
-            "norm": norm, "activation": e.named["activation"], "bias": bias, "device": device, "dtype": dtype
-        }  # fmt: skip
+            "norm": norm,
+            "activation": e.named["activation"],
+            "bias": bias,
+            "device": device,
+            "dtype": dtype,
+        }
         self.depthwise = conv_block(
-            in_channels, in_channels, g.kernel, stride=g.stride, padding=g.padding, dilation=g.dilation,
-            groups=in_channels, **common,
-        )  # fmt: skip
+            in_channels,
+            in_channels,
+            g.kernel,
+            stride=g.stride,
+            padding=g.padding,
+            dilation=g.dilation,
+            groups=in_channels,
+            **common,
+        )
         self.pointwise = conv_block(in_channels, out_channels, 1, **common)
 
     def forward(self, x: Tensor) -> Tensor:

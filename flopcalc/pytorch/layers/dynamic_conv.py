@@ -41,10 +41,22 @@ class DynamicConv2d(MixedConv2d):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: Pair, stride: Pair = 1,
-        padding: Pair | None = None, dilation: Pair = 1, groups: int = 1, bias: bool = False, *,
-        kernels: int = 4, reduction: int = 4, mode: str = "inference", device: Any = None, dtype: Any = None,
-    ) -> None:  # fmt: skip
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair,
+        stride: Pair = 1,
+        padding: Pair | None = None,
+        dilation: Pair = 1,
+        groups: int = 1,
+        bias: bool = False,
+        *,
+        kernels: int = 4,
+        reduction: int = 4,
+        mode: str = "inference",
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
         given = {"kernels": kernels, "reduction": reduction, "mode": mode, "bias": bias}
         e = plan("dynamic_conv", in_channels, out_channels, kernel_size, stride, padding, dilation, groups, **given)
         factory: dict[str, Any] = {"device": device, "dtype": dtype}

@@ -65,10 +65,21 @@ class DyNetConv2d(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: Pair, stride: Pair = 1,
-        padding: Pair | None = None, dilation: Pair = 1, groups: int = 1, bias: bool = False, *,
-        g_t: int = 6, mode: str = "inference", device: Any = None, dtype: Any = None,
-    ) -> None:  # fmt: skip
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair,
+        stride: Pair = 1,
+        padding: Pair | None = None,
+        dilation: Pair = 1,
+        groups: int = 1,
+        bias: bool = False,
+        *,
+        g_t: int = 6,
+        mode: str = "inference",
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
         super().__init__()
         given = {"g_t": g_t, "mode": mode, "bias": bias}
         e = plan("dynet", in_channels, out_channels, kernel_size, stride, padding, dilation, groups, **given)

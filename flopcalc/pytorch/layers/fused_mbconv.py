@@ -17,11 +17,23 @@ class FusedMBConv2d(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: Pair = 3, stride: Pair = 1,
-        padding: Pair | None = None, dilation: Pair = 1, groups: int = 1, *, expansion: int = 6,
-        se: Any = 0, residual: bool = True, norm: bool = False, activation: bool | None = None,
-        device: Any = None, dtype: Any = None,
-    ) -> None:  # fmt: skip
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair = 3,
+        stride: Pair = 1,
+        padding: Pair | None = None,
+        dilation: Pair = 1,
+        groups: int = 1,
+        *,
+        expansion: int = 6,
+        se: Any = 0,
+        residual: bool = True,
+        norm: bool = False,
+        activation: bool | None = None,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
         super().__init__()
         given: dict[str, Any] = {"expansion": expansion, "se": se, "residual": residual, "norm": norm}
         given |= {} if activation is None else {"activation": activation}

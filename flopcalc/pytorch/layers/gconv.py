@@ -37,9 +37,7 @@ def _sources(order: int, order_in: int, k: int) -> list[list[int]]:
     """
     grid = torch.arange(k * k, device="cpu").reshape(k, k)
     table = quotients(order) if order_in > 1 else [[0]] * order
-    return [
-        [q * k * k + u for q in table[s] for u in transform(grid, s).flatten().tolist()] for s in range(order)
-    ]  # fmt: skip
+    return [[q * k * k + u for q in table[s] for u in transform(grid, s).flatten().tolist()] for s in range(order)]
 
 
 class GroupFilters(nn.Module):
@@ -100,10 +98,21 @@ class GroupConv2d(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: Pair, stride: Pair = 1,
-        padding: Pair | None = None, dilation: Pair = 1, groups: int = 1, bias: bool = False, *,
-        group: str = "p4", lifting: bool = False, device: Any = None, dtype: Any = None,
-    ) -> None:  # fmt: skip
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair,
+        stride: Pair = 1,
+        padding: Pair | None = None,
+        dilation: Pair = 1,
+        groups: int = 1,
+        bias: bool = False,
+        *,
+        group: str = "p4",
+        lifting: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
         super().__init__()
         given = {"group": group, "lifting": lifting, "bias": bias}
         e = plan("gconv", in_channels, out_channels, kernel_size, stride, padding, dilation, groups, **given)

@@ -17,27 +17,35 @@ class GhostConv2d(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: Pair, stride: Pair = 1,
-        padding: Pair | None = None, dilation: Pair = 1, groups: int = 1, *, s: int = 2, d: int = 3,
-        norm: bool = False, activation: bool | None = None, device: Any = None, dtype: Any = None,
-    ) -> None:  # fmt: skip
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair,
+        stride: Pair = 1,
+        padding: Pair | None = None,
+        dilation: Pair = 1,
+        groups: int = 1,
+        *,
+        s: int = 2,
+        d: int = 3,
+        norm: bool = False,
+        activation: bool | None = None,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
         super().__init__()
         given = {"s": s, "d": d, "norm": norm} | ({} if activation is None else {"activation": activation})
         e = plan("ghost", in_channels, out_channels, kernel_size, stride, padding, dilation, groups, **given)
         g = e.geometry
-        common: dict[str, Any] = {
-            "norm": norm, "activation": e.named["activation"], "device": device, "dtype": dtype
-        }  # fmt: skip
+        common: dict[str, Any] = {"norm": norm, "activation": e.named["activation"], "device": device, "dtype": dtype}
         self.out_channels = out_channels
         intrinsic = -(-out_channels // s)
         self.primary = conv_block(
             in_channels, intrinsic, g.kernel, stride=g.stride, padding=g.padding, dilation=g.dilation, **common
-        )  # fmt: skip
+        )
         self.cheap: nn.Module | None = None
         if s > 1:
-            self.cheap = conv_block(
-                intrinsic, intrinsic * (s - 1), d, padding=d // 2, groups=intrinsic, **common
-            )  # fmt: skip
+            self.cheap = conv_block(intrinsic, intrinsic * (s - 1), d, padding=d // 2, groups=intrinsic, **common)
             self.join = Concat()
 
     def forward(self, x: Tensor) -> Tensor:

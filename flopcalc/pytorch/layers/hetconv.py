@@ -43,19 +43,29 @@ class HetConv2d(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: Pair, stride: Pair = 1,
-        padding: Pair | None = None, dilation: Pair = 1, groups: int = 1, *, part: int = 4, form: str = "exact",
-        device: Any = None, dtype: Any = None,
-    ) -> None:  # fmt: skip
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair,
+        stride: Pair = 1,
+        padding: Pair | None = None,
+        dilation: Pair = 1,
+        groups: int = 1,
+        *,
+        part: int = 4,
+        form: str = "exact",
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
         super().__init__()
         e = plan(
             "hetconv", in_channels, out_channels, kernel_size, stride, padding, dilation, groups, part=part, form=form
-        )  # fmt: skip
+        )
         g = e.geometry
         factory: dict[str, Any] = {"device": device, "dtype": dtype}
         self.gwc = nn.Conv2d(
             in_channels, out_channels, g.kernel, g.stride, g.padding, g.dilation, part, bias=False, **factory
-        )  # fmt: skip
+        )
         self.gather: nn.Module | None = None
         self.pwc: nn.Module | None = None
         if form == "masked":

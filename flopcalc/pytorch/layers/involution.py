@@ -49,11 +49,23 @@ class Involution2d(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: Pair, stride: Pair = 1,
-        padding: Pair | None = None, dilation: Pair = 1, groups: int = 1, bias: bool | None = None, *,
-        reduction: int = 4, group_channels: int = 16, norm: bool = False, activation: bool | None = None,
-        device: Any = None, dtype: Any = None,
-    ) -> None:  # fmt: skip
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair,
+        stride: Pair = 1,
+        padding: Pair | None = None,
+        dilation: Pair = 1,
+        groups: int = 1,
+        bias: bool | None = None,
+        *,
+        reduction: int = 4,
+        group_channels: int = 16,
+        norm: bool = False,
+        activation: bool | None = None,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
         super().__init__()
         given: dict[str, Any] = {"reduction": reduction, "group_channels": group_channels, "norm": norm}
         given |= {} if activation is None else {"activation": activation}
@@ -62,9 +74,7 @@ class Involution2d(nn.Module):
         g, named = e.geometry, e.named
         factory: dict[str, Any] = {"device": device, "dtype": dtype}
         self.pool = pool_to_stride(g.stride) if g.strided else None
-        self.reduce = conv_block(
-            in_channels, named["reduced"], 1, norm=norm, activation=named["activation"], **factory
-        )  # fmt: skip
+        self.reduce = conv_block(in_channels, named["reduced"], 1, norm=norm, activation=named["activation"], **factory)
         self.span = nn.Conv2d(named["reduced"], g.area * named["kernels"], 1, bias=named["bias"], **factory)
         self.unfold = nn.Unfold(g.kernel, g.dilation, g.padding, g.stride)
         self.product = LocalProduct(group_channels, g.area)

@@ -12,15 +12,24 @@ class LowRankPointwiseConv2d(nn.Module):
     """1x1 to `mid` channels (default: a quarter of the output's), then 1x1 to all; no activation between."""
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: Pair = 1, stride: Pair = 1,
-        padding: Pair | None = None, dilation: Pair = 1, groups: int = 1, *, mid: int | None = None,
-        device: Any = None, dtype: Any = None,
-    ) -> None:  # fmt: skip
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair = 1,
+        stride: Pair = 1,
+        padding: Pair | None = None,
+        dilation: Pair = 1,
+        groups: int = 1,
+        *,
+        mid: int | None = None,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
         super().__init__()
         given = {} if mid is None else {"mid": mid}
         e = plan(
             "lowrank_pointwise", in_channels, out_channels, kernel_size, stride, padding, dilation, groups, **given
-        )  # fmt: skip
+        )
         g, rank = e.geometry, e.named["m"]
         factory: dict[str, Any] = {"bias": False, "device": device, "dtype": dtype}
         self.reduce = nn.Conv2d(in_channels, rank, 1, g.stride, g.padding, **factory)

@@ -17,11 +17,23 @@ class MBConv2d(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: Pair = 3, stride: Pair = 1,
-        padding: Pair | None = None, dilation: Pair = 1, groups: int = 1, *, expansion: int = 6,
-        se: Any = "1/4", residual: bool = True, norm: bool = False, activation: bool | None = None,
-        device: Any = None, dtype: Any = None,
-    ) -> None:  # fmt: skip
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair = 3,
+        stride: Pair = 1,
+        padding: Pair | None = None,
+        dilation: Pair = 1,
+        groups: int = 1,
+        *,
+        expansion: int = 6,
+        se: Any = "1/4",
+        residual: bool = True,
+        norm: bool = False,
+        activation: bool | None = None,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
         super().__init__()
         given: dict[str, Any] = {"expansion": expansion, "se": se, "residual": residual, "norm": norm}
         given |= {} if activation is None else {"activation": activation}
@@ -33,9 +45,16 @@ class MBConv2d(nn.Module):
         if e.named["expands"]:
             self.expand = conv_block(in_channels, hidden, 1, activation=active, **common)
         self.depthwise = conv_block(
-            hidden, hidden, g.kernel, stride=g.stride, padding=g.padding, dilation=g.dilation, groups=hidden,
-            activation=active, **common,
-        )  # fmt: skip
+            hidden,
+            hidden,
+            g.kernel,
+            stride=g.stride,
+            padding=g.padding,
+            dilation=g.dilation,
+            groups=hidden,
+            activation=active,
+            **common,
+        )
         self.se: nn.Module | None = None
         if e.named["excites"]:
             self.se = SqueezeExcite(hidden, e.named["m"], function=nn.SiLU, **factory)

@@ -17,22 +17,37 @@ class MixConv2d(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: Pair, stride: Pair = 1,
-        padding: Pair | None = None, dilation: Pair = 1, groups: int = 1, *,
-        kernels: tuple[int, ...] = (3, 5, 7), device: Any = None, dtype: Any = None,
-    ) -> None:  # fmt: skip
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair,
+        stride: Pair = 1,
+        padding: Pair | None = None,
+        dilation: Pair = 1,
+        groups: int = 1,
+        *,
+        kernels: tuple[int, ...] = (3, 5, 7),
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
         super().__init__()
-        e = plan(
-            "mixconv", in_channels, out_channels, kernel_size, stride, padding, dilation, groups, kernels=kernels
-        )  # fmt: skip
+        e = plan("mixconv", in_channels, out_channels, kernel_size, stride, padding, dilation, groups, kernels=kernels)
         g, first, rest = e.geometry, e.named["c_first"], e.named["c_rest"]
         self.widths: list[int] = [first, *(rest for _ in kernels[1:])]
         self.depthwise = nn.ModuleDict()
         for name, k, width in zip(part_names(kernels), kernels, self.widths, strict=True):
             self.depthwise[name] = nn.Conv2d(
-                width, width, k, g.stride, same_padding((k, k), g.dilation), g.dilation, width, bias=False,
-                device=device, dtype=dtype,
-            )  # fmt: skip
+                width,
+                width,
+                k,
+                g.stride,
+                same_padding((k, k), g.dilation),
+                g.dilation,
+                width,
+                bias=False,
+                device=device,
+                dtype=dtype,
+            )
         self.join = Concat() if len(kernels) > 1 else None
 
     def forward(self, x: Tensor) -> Tensor:

@@ -17,19 +17,26 @@ class OctConv2d(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: Pair, stride: Pair = 1,
-        padding: Pair | None = None, dilation: Pair = 1, groups: int = 1, *,
-        alpha: Fraction | float | str = Fraction(1, 2), device: Any = None, dtype: Any = None,
-    ) -> None:  # fmt: skip
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair,
+        stride: Pair = 1,
+        padding: Pair | None = None,
+        dilation: Pair = 1,
+        groups: int = 1,
+        *,
+        alpha: Fraction | float | str = Fraction(1, 2),
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
         super().__init__()
         e = plan("octconv", in_channels, out_channels, kernel_size, stride, padding, dilation, groups, alpha=alpha)
         g, low_in, low_out = e.geometry, e.named["low_in"], e.named["low_out"]
         high_in, high_out = in_channels - low_in, out_channels - low_out
 
         def conv(c_in: int, c_out: int) -> nn.Conv2d:
-            return nn.Conv2d(
-                c_in, c_out, g.kernel, 1, g.padding, g.dilation, bias=False, device=device, dtype=dtype
-            )  # fmt: skip
+            return nn.Conv2d(c_in, c_out, g.kernel, 1, g.padding, g.dilation, bias=False, device=device, dtype=dtype)
 
         self.high_high = conv(high_in, high_out)
         self.low_high = conv(low_in, high_out)

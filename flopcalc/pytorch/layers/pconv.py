@@ -13,10 +13,19 @@ class PConv2d(nn.Module):
     """A k x k convolution of the first ratio * c channels, the others untouched (Chen et al. 2023, Sec. 3.2)."""
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: Pair = 3, stride: Pair = 1,
-        padding: Pair | None = None, dilation: Pair = 1, groups: int = 1, *, ratio: Any = "1/4",
-        device: Any = None, dtype: Any = None,
-    ) -> None:  # fmt: skip
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair = 3,
+        stride: Pair = 1,
+        padding: Pair | None = None,
+        dilation: Pair = 1,
+        groups: int = 1,
+        *,
+        ratio: Any = "1/4",
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
         super().__init__()
         e = plan("pconv", in_channels, out_channels, kernel_size, stride, padding, dilation, groups, ratio=ratio)
         g, c_p = e.geometry, e.named["c_p"]

@@ -18,15 +18,33 @@ class RepVGG2d(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: Pair = 3, stride: Pair = 1,
-        padding: Pair | None = None, dilation: Pair = 1, groups: int = 1, *, mode: str = "inference",
-        activation: bool = True, device: Any = None, dtype: Any = None,
-    ) -> None:  # fmt: skip
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair = 3,
+        stride: Pair = 1,
+        padding: Pair | None = None,
+        dilation: Pair = 1,
+        groups: int = 1,
+        *,
+        mode: str = "inference",
+        activation: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
         super().__init__()
         e = plan(
-            "repvgg", in_channels, out_channels, kernel_size, stride, padding, dilation, groups,
-            mode=mode, activation=activation,
-        )  # fmt: skip
+            "repvgg",
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            dilation,
+            groups,
+            mode=mode,
+            activation=activation,
+        )
         self.geometry = g = e.geometry
         factory: dict[str, Any] = {"device": device, "dtype": dtype}
         self.conv: nn.Conv2d | None = None
@@ -44,7 +62,7 @@ class RepVGG2d(nn.Module):
             }
             self.dense = conv_block(
                 in_channels, out_channels, g.kernel, padding=g.padding, dilation=g.dilation, **branch
-            )  # fmt: skip
+            )
             self.point = conv_block(in_channels, out_channels, 1, **branch)
             self.identity = nn.BatchNorm2d(in_channels, **factory) if e.named["identity"] else None
             self.sum = Add()
@@ -68,9 +86,18 @@ class RepVGG2d(nn.Module):
         g, dense, point = self.geometry, self.dense, self.point
         weight: Tensor = dense.get_parameter("conv.weight")
         deployed = RepVGG2d(
-            g.c_in, g.c_out, g.kernel, g.stride, g.padding, g.dilation, g.groups, mode="inference",
-            activation=self.act is not None, device=weight.device, dtype=weight.dtype,
-        )  # fmt: skip
+            g.c_in,
+            g.c_out,
+            g.kernel,
+            g.stride,
+            g.padding,
+            g.dilation,
+            g.groups,
+            mode="inference",
+            activation=self.act is not None,
+            device=weight.device,
+            dtype=weight.dtype,
+        )
         around = (g.k_w // 2, g.k_w // 2, g.k_h // 2, g.k_h // 2)
         pairs: list[tuple[Tensor, Any]] = [
             (weight, dense.get_submodule("norm")),

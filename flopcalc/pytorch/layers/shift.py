@@ -17,10 +17,21 @@ class ConvShiftConv2d(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: Pair, stride: Pair = 1,
-        padding: Pair | None = None, dilation: Pair = 1, groups: int = 1, *, expansion: int = 1,
-        norm: bool = False, activation: bool | None = None, device: Any = None, dtype: Any = None,
-    ) -> None:  # fmt: skip
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair,
+        stride: Pair = 1,
+        padding: Pair | None = None,
+        dilation: Pair = 1,
+        groups: int = 1,
+        *,
+        expansion: int = 1,
+        norm: bool = False,
+        activation: bool | None = None,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
         super().__init__()
         given: dict[str, Any] = {"expansion": expansion, "norm": norm}
         given |= {} if activation is None else {"activation": activation}

@@ -40,9 +40,18 @@ class Shift2d(ShiftChannels):
     """The bare shift (Wu et al. 2018, Sec. 3.1). It has no parameters."""
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: Pair, stride: Pair = 1,
-        padding: Pair | None = None, dilation: Pair = 1, groups: int = 1, *, device: Any = None, dtype: Any = None,
-    ) -> None:  # fmt: skip
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair,
+        stride: Pair = 1,
+        padding: Pair | None = None,
+        dilation: Pair = 1,
+        groups: int = 1,
+        *,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
         g = plan("shift_only", in_channels, out_channels, kernel_size, stride, padding, dilation, groups).geometry
         super().__init__(in_channels, g.kernel, g.dilation)
 

@@ -17,11 +17,22 @@ class ShuffleUnit2d(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: Pair = 3, stride: Pair = 1,
-        padding: Pair | None = None, dilation: Pair = 1, groups: int = 2, bias: bool = False, *,
-        mid: int | None = None, norm: bool = False, activation: bool | None = None,
-        device: Any = None, dtype: Any = None,
-    ) -> None:  # fmt: skip
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair = 3,
+        stride: Pair = 1,
+        padding: Pair | None = None,
+        dilation: Pair = 1,
+        groups: int = 2,
+        bias: bool = False,
+        *,
+        mid: int | None = None,
+        norm: bool = False,
+        activation: bool | None = None,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
         super().__init__()
         given: dict[str, Any] = {"bias": bias, "norm": norm}
         given |= {} if mid is None else {"mid": mid}
@@ -32,9 +43,16 @@ class ShuffleUnit2d(nn.Module):
         self.compress = conv_block(in_channels, m, 1, groups=groups, activation=active, **common)
         self.shuffle = ChannelShuffle(groups)
         self.depthwise = conv_block(
-            m, m, g.kernel, stride=g.stride, padding=g.padding, dilation=g.dilation, groups=m, activation=False,
+            m,
+            m,
+            g.kernel,
+            stride=g.stride,
+            padding=g.padding,
+            dilation=g.dilation,
+            groups=m,
+            activation=False,
             **common,
-        )  # fmt: skip
+        )
         self.expand = conv_block(m, e.named["made"], 1, groups=groups, activation=False, **common)
         self.pool: nn.Module | None = None
         if g.strided:

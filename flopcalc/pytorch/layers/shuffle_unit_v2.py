@@ -16,11 +16,23 @@ class ShuffleUnitV2(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: Pair = 3, stride: Pair = 1,
-        padding: Pair | None = None, dilation: Pair = 1, groups: int = 2, bias: bool = False, *,
-        mid: int | None = None, down: str = "authors", norm: bool = False, activation: bool | None = None,
-        device: Any = None, dtype: Any = None,
-    ) -> None:  # fmt: skip
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair = 3,
+        stride: Pair = 1,
+        padding: Pair | None = None,
+        dilation: Pair = 1,
+        groups: int = 2,
+        bias: bool = False,
+        *,
+        mid: int | None = None,
+        down: str = "authors",
+        norm: bool = False,
+        activation: bool | None = None,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
         super().__init__()
         given: dict[str, Any] = {"bias": bias, "norm": norm, "down": down}
         given |= {} if mid is None else {"mid": mid}
@@ -30,8 +42,11 @@ class ShuffleUnitV2(nn.Module):
         self.kept: int = e.named["kept"]
         common: dict[str, Any] = {"norm": norm, "bias": bias, "device": device, "dtype": dtype}
         spatial: dict[str, Any] = {
-            "stride": g.stride, "padding": g.padding, "dilation": g.dilation, "activation": False
-        }  # fmt: skip
+            "stride": g.stride,
+            "padding": g.padding,
+            "dilation": g.dilation,
+            "activation": False,
+        }
         self.side: nn.Module | None = None
         if g.strided:
             self.side_depthwise = conv_block(

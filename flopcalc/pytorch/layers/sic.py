@@ -18,11 +18,22 @@ class SIC2d(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: Pair, stride: Pair = 1,
-        padding: Pair | None = None, dilation: Pair = 1, groups: int = 1, *, b: int = 2, form: str = "stacked",
-        dims: tuple[int, ...] | None = None, neighbourhood: tuple[int, ...] | None = None,
-        device: Any = None, dtype: Any = None,
-    ) -> None:  # fmt: skip
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair,
+        stride: Pair = 1,
+        padding: Pair | None = None,
+        dilation: Pair = 1,
+        groups: int = 1,
+        *,
+        b: int = 2,
+        form: str = "stacked",
+        dims: tuple[int, ...] | None = None,
+        neighbourhood: tuple[int, ...] | None = None,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
         super().__init__()
         given: dict[str, Any] = {"b": b, "form": form}
         given |= {} if dims is None else {"dims": dims}

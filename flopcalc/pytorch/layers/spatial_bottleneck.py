@@ -15,16 +15,32 @@ class SpatialBottleneck2d(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: Pair, stride: Pair = 1,
-        padding: Pair | None = None, dilation: Pair = 1, groups: int = 1, *, device: Any = None, dtype: Any = None,
-    ) -> None:  # fmt: skip
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair,
+        stride: Pair = 1,
+        padding: Pair | None = None,
+        dilation: Pair = 1,
+        groups: int = 1,
+        *,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
         super().__init__()
         k_h, k_w = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
         # Any size that k divides serves for the check.
         api.layer(
-            "spatial_bottleneck", in_channels, out_channels, k=(k_h, k_w), hw=(64 * k_h, 64 * k_w), stride=stride,
-            padding=padding, dilation=dilation, groups=groups,
-        )  # fmt: skip
+            "spatial_bottleneck",
+            in_channels,
+            out_channels,
+            k=(k_h, k_w),
+            hw=(64 * k_h, 64 * k_w),
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            groups=groups,
+        )
         n, self.kernel = in_channels, (k_h, k_w)
         factory: dict[str, Any] = {"bias": False, "device": device, "dtype": dtype}
         self.down = nn.Conv2d(n, n, self.kernel, self.kernel, groups=n, **factory)

@@ -33,10 +33,22 @@ class SPConv2d(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: Pair, stride: Pair = 1,
-        padding: Pair | None = None, dilation: Pair = 1, groups: int = 1, bias: bool | None = None, *,
-        alpha: Any = "1/2", groups_k: int = 2, norm: bool = False, device: Any = None, dtype: Any = None,
-    ) -> None:  # fmt: skip
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair,
+        stride: Pair = 1,
+        padding: Pair | None = None,
+        dilation: Pair = 1,
+        groups: int = 1,
+        bias: bool | None = None,
+        *,
+        alpha: Any = "1/2",
+        groups_k: int = 2,
+        norm: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
         super().__init__()
         given = {"alpha": alpha, "groups_k": groups_k, "norm": norm} | ({} if bias is None else {"bias": bias})
         e = plan("spconv", in_channels, out_channels, kernel_size, stride, padding, dilation, groups, **given)
@@ -46,9 +58,16 @@ class SPConv2d(nn.Module):
         self.representative = int(e.named["alpha"] * in_channels)
         self.pool = pool_to_stride(g.stride) if g.strided else None
         self.gwc = nn.Conv2d(
-            self.representative, out_channels, g.kernel, g.stride, g.padding, g.dilation, groups_k, bias=False,
+            self.representative,
+            out_channels,
+            g.kernel,
+            g.stride,
+            g.padding,
+            g.dilation,
+            groups_k,
+            bias=False,
             **factory,
-        )  # fmt: skip
+        )
         self.pwc = nn.Conv2d(self.representative, out_channels, 1, bias=False, **factory)
         self.sum = Add()
         self.norm_rep = nn.BatchNorm2d(out_channels, **factory) if norm else None

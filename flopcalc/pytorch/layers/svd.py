@@ -13,10 +13,20 @@ class SVDConv2d(nn.Module):
     """rank filters of k x k, then a 1x1 convolution (Zhang et al. 2016, Sec. 3.1)."""
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: Pair, stride: Pair = 1,
-        padding: Pair | None = None, dilation: Pair = 1, groups: int = 1, bias: bool = False, *,
-        rank: int | None = None, device: Any = None, dtype: Any = None,
-    ) -> None:  # fmt: skip
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair,
+        stride: Pair = 1,
+        padding: Pair | None = None,
+        dilation: Pair = 1,
+        groups: int = 1,
+        bias: bool = False,
+        *,
+        rank: int | None = None,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
         super().__init__()
         given = {"bias": bias} | ({} if rank is None else {"rank": rank})
         e = plan("svd", in_channels, out_channels, kernel_size, stride, padding, dilation, groups, **given)

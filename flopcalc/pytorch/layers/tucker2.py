@@ -13,15 +13,26 @@ class Tucker2Conv2d(nn.Module):
     """1x1 to rank1 channels, k x k to rank2, 1x1 to out_channels (Kim et al. 2016, Sec. 3)."""
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: Pair, stride: Pair = 1,
-        padding: Pair | None = None, dilation: Pair = 1, groups: int = 1, bias: bool = False, *,
-        rank1: int | None = None, rank2: int | None = None, device: Any = None, dtype: Any = None,
-    ) -> None:  # fmt: skip
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair,
+        stride: Pair = 1,
+        padding: Pair | None = None,
+        dilation: Pair = 1,
+        groups: int = 1,
+        bias: bool = False,
+        *,
+        rank1: int | None = None,
+        rank2: int | None = None,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
         super().__init__()
         ranks = {name: rank for name, rank in (("rank1", rank1), ("rank2", rank2)) if rank is not None}
         e = plan(
             "tucker2", in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias=bias, **ranks
-        )  # fmt: skip
+        )
         g, r1, r2 = e.geometry, e.named["r1"], e.named["r2"]
         factory: dict[str, Any] = {"device": device, "dtype": dtype}
         self.reduce = nn.Conv2d(in_channels, r1, 1, bias=False, **factory)
