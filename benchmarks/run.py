@@ -55,18 +55,19 @@ def in_process() -> None:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from flopcalc import layer, network, registry
-    from flopcalc.networks.replace import replace_convolutions
+    from flopcalc import layer, network
+    from flopcalc.catalog import lookup
     from flopcalc.pytorch import build_network, count
+    from flopcalc.replacing.described import replace_convolutions
 
     print("Formulas on ints")
-    for operator in registry.every():
+    for operator in lookup.every():
         e = layer(operator.name, 256)
         seconds = best_of(lambda e=e: e.operator.cost(e.geometry, e.named), 500)  # type: ignore[misc]
         print(f"  {operator.name:42} {seconds * 1e6:8.1f} us")
 
     def described() -> None:
-        replace_convolutions(network("resnet50"), registry.get("spconv"), {})
+        replace_convolutions(network("resnet50"), lookup.get("spconv"), {})
 
     module = build_network(network("resnet50"), device="meta").eval()
     x = torch.empty(1, 3, 224, 224, device="meta")
@@ -90,13 +91,14 @@ def descriptions() -> None:
     """All shipped networks and the slowest of them: read, with every layer's shapes and cost."""
     import yaml
 
-    from flopcalc import network, networks
-    from flopcalc.networks.derive import read_network_file
+    from flopcalc import network
+    from flopcalc.networks import library
+    from flopcalc.networks.like import read_network_file
 
     def sources(name: str) -> list[str]:
         """The texts that a network is read from: its own, and that of the network that it is like."""
-        own = networks.source(name)
-        _, base = read_network_file(own, networks.source)
+        own = library.source(name)
+        _, base = read_network_file(own, library.source)
         texts = []
         for path in dict.fromkeys((own, base)):
             with open(path, encoding="utf-8") as file:
@@ -105,7 +107,7 @@ def descriptions() -> None:
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     read, parsed, layers = {}, {}, {}
-    for name in networks.names():
+    for name in library.names():
         texts = sources(name)
         layers[name] = len(network(name).layers)
         read[name] = best_of(lambda name=name: network(name), 1)  # type: ignore[misc]

@@ -12,18 +12,20 @@ from typing import Any
 
 import click
 
-from flopcalc import networks, published, registry
-from flopcalc.analysis.equations import GIVES_TEXT
-from flopcalc.analysis.reproduce import compare, reproduce_record
+from flopcalc.catalog import lookup
 from flopcalc.cli.main import COMMANDS, cli
 from flopcalc.cli.reproduce import document
-from flopcalc.convention import CONVENTIONS
-from flopcalc.networks.derive import read_network_file
+from flopcalc.cost.convention import CONVENTIONS
+from flopcalc.networks import library
+from flopcalc.networks.like import read_network_file
 from flopcalc.networks.options import option_text
 from flopcalc.networks.schema import network_schema
-from flopcalc.operator import Operator
-from flopcalc.provenance import STATUS_TEXT
+from flopcalc.published import tables
+from flopcalc.published.compare import compare, reproduce_record
 from flopcalc.report.formats import to_markdown
+from flopcalc.spec.equations import GIVES_TEXT
+from flopcalc.spec.operator import Operator
+from flopcalc.spec.source import STATUS_TEXT
 
 ROOT = Path(__file__).parent.parent
 NOTE = "<!-- Written by docs/generate.py; edit the code instead. -->\n"
@@ -52,7 +54,7 @@ def operators_page() -> str:
     """Every operator: options, needs, what it replaces, equations as printed."""
     lines = ["# Operators", "", NOTE, "Statuses of printed equations:", ""]
     lines += [f"- **{status}**: {text}" for status, text in STATUS_TEXT.items()]
-    for operator in registry.every():
+    for operator in lookup.every():
         lines += ["", *_operator(operator)]
     return "\n".join(lines) + "\n"
 
@@ -105,9 +107,9 @@ def networks_page() -> str:
     lines += ["| network | parameters | MACs | input | options (defaults) | names of layers as in |"]
     lines += ["|:---|---:|---:|:---|:---|:---|"]
     sources: dict[str, list[str]] = {}
-    for name in networks.names():
-        net = networks.load(name)
-        data, _ = read_network_file(networks.source(name), networks.source)
+    for name in library.names():
+        net = library.load(name)
+        data, _ = read_network_file(library.source(name), library.source)
         sources.setdefault(" ".join(str(data["source"]).split()), []).append(f"`{name}`")
         options = ", ".join(f"`{option}` {option_text(value)}" for option, value in net.options.items())
         size = "x".join(map(str, net.input_shape))
@@ -124,7 +126,7 @@ def schema_file() -> str:
 
 def published_page() -> str:
     """Every printed figure beside ours."""
-    sources = [published.load(name) for name in published.names()]
+    sources = [tables.load(name) for name in tables.names()]
     record = reproduce_record(compare(figure) for source in sources for figure in source.figures)
     text = to_markdown(document(record, sources))
     intro = "As `flopcalc reproduce` prints it. [adding-a-table.md](adding-a-table.md) tells how a table is written."

@@ -9,12 +9,12 @@ __version__ = "0.1.0"
 
 # name -> module that holds it, and its name there.
 _PUBLIC = {
-    "Cost": ("flopcalc.cost", "Cost"),
+    "Cost": ("flopcalc.cost.cost", "Cost"),
     "FlopcalcError": ("flopcalc.errors", "FlopcalcError"),
-    "Geometry": ("flopcalc.geometry", "Geometry"),
-    "Network": ("flopcalc.networks", "Network"),
-    "layer": ("flopcalc.api", "layer"),
-    "network": ("flopcalc.networks", "load"),
+    "Geometry": ("flopcalc.cost.geometry", "Geometry"),
+    "Network": ("flopcalc.networks.network", "Network"),
+    "layer": ("flopcalc.catalog.layer", "layer"),
+    "network": ("flopcalc.networks.library", "load"),
 }
 
 __all__ = ["Cost", "FlopcalcError", "Geometry", "Network", "__version__", "layer", "network"]

@@ -8,7 +8,7 @@ import sympy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flopcalc import arith
+from flopcalc.cost import arith
 
 WHOLE = st.integers(1, 10**6)
 

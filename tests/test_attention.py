@@ -9,7 +9,7 @@ torch: Any = pytest.importorskip("torch")
 from helpers import import_torchvision
 
 from flopcalc import FlopcalcError, layer
-from flopcalc.pytorch.hooks import count
+from flopcalc.pytorch.counting.counter import count
 from flopcalc.pytorch.layers import Attention2d
 
 

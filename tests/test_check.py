@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from helpers import ROOT, Run
 
-from flopcalc import networks
 from flopcalc.budget.check import number
 from flopcalc.budget.limits import read_limit
 from flopcalc.errors import FlopcalcError
-from flopcalc.expression import evaluate
+from flopcalc.networks import library
+from flopcalc.text.expression import evaluate
 
 Runner = Callable[..., Run]
 
@@ -132,7 +132,7 @@ def test_the_nearest_layer_of_a_least_limit_is_the_smallest(here: Path, run: Run
 
 def test_baseline_is_the_network_before_replacement(here: Path, run: Runner) -> None:
     """`baseline`: before replacement, or what `baseline:` names; of a layer, the same layer."""
-    full = networks.load("resnet50")
+    full = library.load("resnet50")
     text = """\
 targets:
   - network: resnet50

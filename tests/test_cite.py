@@ -7,15 +7,16 @@ from collections.abc import Callable
 import pytest
 from helpers import Run
 
-from flopcalc import published, registry
-from flopcalc.operator import Operator
-from flopcalc.provenance import Paper
+from flopcalc.catalog import lookup
+from flopcalc.published import tables
 from flopcalc.report import citation
+from flopcalc.spec.operator import Operator
+from flopcalc.spec.source import Paper
 
 Runner = Callable[..., Run]
 
 
-@pytest.mark.parametrize("operator", list(registry.every()), ids=lambda operator: operator.name)
+@pytest.mark.parametrize("operator", list(lookup.every()), ids=lambda operator: operator.name)
 def test_papers_are_complete(operator: Operator) -> None:
     """Whatever has authors has a year and a place to find it; names are `Family, Given`."""
     paper = operator.paper
@@ -31,7 +32,7 @@ def test_papers_are_complete(operator: Operator) -> None:
 def test_one_key_is_one_paper() -> None:
     """Two operators of one paper share the record."""
     seen: dict[str, object] = {}
-    for operator in registry.every():
+    for operator in lookup.every():
         assert seen.setdefault(operator.paper.key, operator.paper) == operator.paper
 
 
@@ -64,7 +65,7 @@ def test_cite_published_tables(run: Runner) -> None:
         assert done.code == 2
         assert f"did you mean {right}" in done.err
     # Whatever a title ends in, it has one stop.
-    for name in (*registry.names(), *published.names()):
+    for name in (*lookup.names(), *tables.names()):
         assert not re.search(r"[?!.]\.(?!\d)", run("cite", name).out), name
     assert citation.text(Paper("k", ("A, B",), "Is it?", "X", 2020)) == "A, B.: Is it? X, 2020.\n".strip()
 

@@ -185,7 +185,7 @@ def test_verify_json_and_exit_codes(run: Runner, monkeypatch: pytest.MonkeyPatch
     assert data["checked"] == len(data["rows"]) > 5
     assert all(row["agrees"] for row in data["rows"])
     # Break the formula: the same command must notice, name the part, and exit with 1.
-    from flopcalc import parts
+    from flopcalc.cost import parts
 
     real = parts.conv
     monkeypatch.setattr(parts, "conv", lambda *a, **k: real(*a, **k)._replace(macs=real(*a, **k).macs + 1))
@@ -515,11 +515,11 @@ def test_version(run: Runner) -> None:
 def test_python_of_a_formula_is_the_formula(run: Runner) -> None:
     """The generated source, run on ints, equals the formula for every operator."""
     pytest.importorskip("sympy")
-    from flopcalc import registry
-    from flopcalc.analysis.cases import cases
+    from flopcalc.catalog import lookup
+    from flopcalc.catalog.cases import cases
 
     compared = 0
-    for operator in registry.every():
+    for operator in lookup.every():
         source = run("formula", operator.name, "--as", "python").out
         functions: dict[str, Any] = {}
         exec(source, functions)  # noqa: S102 - our own output, which users are told to run

@@ -8,7 +8,8 @@ import pytest
 import yaml
 from helpers import ROOT, Run
 
-from flopcalc import FlopcalcError, layer, registry
+from flopcalc import FlopcalcError, layer
+from flopcalc.catalog import lookup
 
 Runner = Callable[..., Run]
 EXAMPLE = str(ROOT / "examples" / "squeezed.yaml")
@@ -132,6 +133,6 @@ def test_needs_are_rules(tmp_path: Path) -> None:
     """A need that fails refuses the layer, with its words."""
     with pytest.raises(FlopcalcError, match="at least 4 channels in the middle"):
         layer(EXAMPLE, 8)
-    assert registry.get(EXAMPLE).rules[0].hint == "choose a larger ratio"
+    assert lookup.get(EXAMPLE).rules[0].hint == "choose a larger ratio"
     with pytest.raises(FlopcalcError, match="cannot read"):
         layer(str(tmp_path / "absent.yaml"), 8)

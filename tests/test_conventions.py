@@ -10,10 +10,11 @@ torch: Any = pytest.importorskip("torch")
 
 from helpers import import_torchvision
 
-from flopcalc import FlopcalcError, convention, layer, network
-from flopcalc.operator import Evaluation
+from flopcalc import FlopcalcError, layer, network
+from flopcalc.cost import convention
 from flopcalc.pytorch import build_layer, build_network
 from flopcalc.pytorch.layers import input_shape
+from flopcalc.spec.operator import Evaluation
 
 LAYERS = [
     ("conv", {"bias": True, "groups": 4}),
@@ -119,7 +120,7 @@ def test_unknown_convention() -> None:
 
 def test_what_a_counter_does_not_see_is_told() -> None:
     """thop, torchinfo and fvcore leave work inside attention out; their presets hold it, and say how much."""
-    from flopcalc.analysis.model import model_record
+    from flopcalc.targets.model_record import model_record
 
     swin = network("swin_t")
     # Of each block: 4 c^2 for every token in the projections, 2 c 49 in the products with its window.

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from flopcalc import FlopcalcError
 from flopcalc.pytorch import count
-from flopcalc.pytorch.rules import Work
+from flopcalc.pytorch.counting.kernels import Work
 
 
 def test_a_convolution_by_hand() -> None:

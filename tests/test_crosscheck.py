@@ -10,13 +10,14 @@ torch: Any = pytest.importorskip("torch")
 
 from dataclasses import replace
 
-from flopcalc import FlopcalcError, layer, network, registry
-from flopcalc.geometry import Geometry
-from flopcalc.networks.replace import replace_convolutions
-from flopcalc.operator import Operator, Param
-from flopcalc.pytorch.crosscheck import confront_layer, confront_network
+from flopcalc import FlopcalcError, layer, network
+from flopcalc.catalog import lookup
+from flopcalc.cost.geometry import Geometry
+from flopcalc.pytorch.comparison import confront_layer, confront_network
+from flopcalc.replacing.described import replace_convolutions
+from flopcalc.spec.operator import Operator, Param
 
-OPERATORS = list(registry.every())
+OPERATORS = list(lookup.every())
 
 
 def _value(param: Param) -> st.SearchStrategy[Any]:
@@ -74,7 +75,7 @@ def test_random_layers(operator: Operator) -> None:
     """Any shape that the rules allow."""
     stood = 0
 
-    @settings(suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow], max_examples=200)
+    @settings(suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow], max_examples=300)
     @given(applied(operator))
     def check(case: tuple[Geometry, dict[str, Any]]) -> None:
         nonlocal stood

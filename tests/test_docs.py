@@ -10,9 +10,9 @@ import pytest
 import yaml
 from helpers import ROOT, Run, fresh
 
-from flopcalc import networks
 from flopcalc.cli.main import COMMANDS
-from flopcalc.yamlfile import read_text
+from flopcalc.networks import library
+from flopcalc.text.yaml_file import read_text
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 README = (ROOT / "README.md").read_text()
@@ -39,7 +39,7 @@ def test_console_examples(block: str, run: Callable[..., Run]) -> None:
 def test_python_examples() -> None:
     """The README's sessions and the docstrings of the short API."""
     pytest.importorskip("torch")
-    import flopcalc.api
+    from flopcalc.catalog import layer
 
     parser = doctest.DocTestParser()
     guides = [(ROOT / "docs" / name).read_text() for name in ("replacing.md", "python-models.md")]
@@ -49,7 +49,7 @@ def test_python_examples() -> None:
         runner = doctest.DocTestRunner()
         runner.run(test)
         assert runner.failures == 0
-    found = doctest.testmod(flopcalc.api)
+    found = doctest.testmod(layer)
     assert found.attempted
     assert not found.failed
 
@@ -65,7 +65,7 @@ def test_commands_of_the_guide_to_replacing(run: Callable[..., Run]) -> None:
 
 def test_the_guide_to_replacing_has_every_field() -> None:
     """Its table of fields is complete."""
-    from flopcalc.networks.clause import FIELDS
+    from flopcalc.replacing.clause import FIELDS
 
     guide = (ROOT / "docs" / "replacing.md").read_text()
     rows = [line.split("|")[1] for line in guide.splitlines() if line.startswith("| `")]
@@ -75,7 +75,7 @@ def test_the_guide_to_replacing_has_every_field() -> None:
 def test_the_network_of_the_guide() -> None:
     """docs/networks.md's example reads, and is plain YAML for any reader."""
     text, *_ = _blocks((ROOT / "docs" / "networks.md").read_text(), "yaml")
-    from flopcalc.networks.describe import read_description
+    from flopcalc.networks.description import read_description
 
     net = read_description(read_text(text, "guide"), "guide", {}, None, 1)
     assert [layer.name for layer in net.layers if layer.kind == "linear"] == ["fc"]
@@ -102,4 +102,4 @@ def test_every_command_is_in_the_readme() -> None:
     """And every shipped network loads under the name that the README uses."""
     for name in COMMANDS:
         assert f"flopcalc {name}" in README, name
-    assert "resnet50" in networks.names()
+    assert "resnet50" in library.names()

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from flopcalc import FlopcalcError, network, registry
-from flopcalc.networks import Network
-from flopcalc.networks.replace import replace_convolutions
+from flopcalc import FlopcalcError, network
+from flopcalc.catalog import lookup
+from flopcalc.networks.network import Network
+from flopcalc.replacing.described import replace_convolutions
 
 KINDS = ("params", "macs", "adds", "muls", "other", "activations", "traffic", "steps")
 
@@ -80,7 +81,7 @@ def test_condconv_mobilenet_v2(width: float, blocks: int, last: bool) -> None:
 @pytest.mark.parametrize("width", [1, 0.35])
 def test_dynamic_mobilenet_v2_is_the_replacement(width: float) -> None:
     """The network of the paper is MobileNetV2 with every convolution replaced but the first."""
-    operator, plain = registry.get("dynamic_conv"), network("mobilenet_v2", {"width": width})
+    operator, plain = lookup.get("dynamic_conv"), network("mobilenet_v2", {"width": width})
     replaced = replace_convolutions(plain, operator, {}).network
     net = network("dynamic_mobilenet_v2", {"width": width})
     assert _weights(net) == _weights(replaced)
@@ -155,7 +156,7 @@ CHANGED: list[tuple[str, dict[str, Any]]] = [
 def test_the_module_built_with_other_options(name: str, options: dict[str, Any]) -> None:
     """Every kind of work of every layer, counted."""
     pytest.importorskip("torch")
-    from flopcalc.pytorch.crosscheck import confront_network
+    from flopcalc.pytorch.comparison import confront_network
 
     for row in confront_network(network(name, options, batch=2)):
         assert row.derived == row.counted, row.part
@@ -202,7 +203,7 @@ def test_wrong_options(name: str, option: str, value: object, wanted: str) -> No
 
 def test_dynamic_resnet18_by_replacement() -> None:
     """All convolutions but the first: 45.47M parameters in print, 45,472,052 by hand in tests/test_operators_d.py."""
-    found = replace_convolutions(network("resnet18"), registry.get("dynamic_conv"), {})
+    found = replace_convolutions(network("resnet18"), lookup.get("dynamic_conv"), {})
     assert (len(found.replaced), [name for name, _ in found.skipped]) == (19, ["conv1"])
     assert found.network.params == 45_472_052
 
@@ -218,7 +219,7 @@ def test_dynamic_resnet18_by_replacement() -> None:
 def test_adder_resnets_by_replacement(name: str, options: dict[str, Any], printed: str, unit: int) -> None:
     """AdderNet's tables print a network's multiplications, and twice as many additions where adders stand for them."""
     plain = network(name, options)
-    net = replace_convolutions(plain, registry.get("adder"), {}).network
+    net = replace_convolutions(plain, lookup.get("adder"), {}).network
     assert f"{plain.macs / unit:.{len(printed.partition('.')[2])}f}" == printed
     adders = sum(layer.cost.total("adds") for layer in net.layers if layer.kind == "adder")
     assert adders == 2 * (plain.macs - net.macs)

@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 from helpers import Run
 
-from flopcalc import published, registry
+from flopcalc.catalog import lookup
+from flopcalc.published import tables
 
 Runner = Callable[..., Run]
 
@@ -14,7 +15,7 @@ def test_every_wrong_equation_is_listed_with_numbers(run: Runner) -> None:
     """Printed form, right form, why, and the two numbers, which differ."""
     rows = json.loads(run("errata", "--format", "json").out)["rows"]
     listed = {(row["operator"], row["where"]) for row in rows if row["kind"] not in ("statement", "figure")}
-    wrong = {(o.name, e.label) for o in registry.every() for e in o.equations if e.status != "printed"}
+    wrong = {(o.name, e.label) for o in lookup.every() for e in o.equations if e.status != "printed"}
     assert listed == wrong
     for row in rows:
         assert row["printed"] != row["right"]
@@ -28,7 +29,7 @@ def test_every_wrong_equation_is_listed_with_numbers(run: Runner) -> None:
 def test_every_wrong_figure_is_listed(run: Runner) -> None:
     """Each figure that its table calls wrong, once, with its printed digits, ours, and the reason."""
     rows = [row for row in json.loads(run("errata", "--format", "json").out)["rows"] if row["kind"] == "figure"]
-    wrong = [figure for name in published.names() for figure in published.load(name).figures_stated("wrong")]
+    wrong = [figure for name in tables.names() for figure in tables.load(name).figures_stated("wrong")]
     assert len(wrong) > 40
     for figure in wrong:
         found = [row for row in rows if row["source"] == figure.paper and row["why"] == figure.why]

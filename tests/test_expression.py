@@ -7,7 +7,7 @@ import pytest
 import sympy
 
 from flopcalc.errors import FlopcalcError
-from flopcalc.expression import evaluate, to_latex
+from flopcalc.text.expression import evaluate, to_latex
 
 
 @pytest.mark.parametrize(

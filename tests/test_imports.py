@@ -2,6 +2,7 @@
 
 import ast
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -97,57 +98,119 @@ def _imports(path: Path) -> set[str]:
     return found
 
 
-# Each layer may import those before it.
-ORDER = [
-    ["errors", "arith"],
-    ["files"],
-    ["geometry", "cost", "expression", "yamlfile"],
-    ["parts", "convention", "provenance", "param"],
-    ["operator"],
-    ["rules"],
-    ["operators"],
-    ["registry"],
-    ["composed"],
-    ["networks", "api"],
-    ["published"],
-    ["analysis"],
-    ["targets", "symbolic"],
-    ["budget"],
-    ["report"],
-    ["testing"],
-    ["pytest_plugin", "cli"],
+# The rooms, from the bottom to the top: each imports only rooms before it.
+ROOMS = [
+    "errors",
+    "cost",
+    "text",
+    "spec",
+    "operators",
+    "primitives",
+    "catalog",
+    "networks",
+    "replacing",
+    "algebra",
+    "pytorch",
+    "targets",
+    "analysis",
+    "published",
+    "report",
+    "budget",
+    "__init__",
+    "cli",
+    "testing",
+    "pytest_plugin",
+    "__main__",
 ]
+# Reached by import_module or inside functions only, since they load SymPy and torch.
+LAZY = {"algebra": "sympy", "pytorch": "torch"}
+_IMPORT_MODULE = ("import_module", "importlib.import_module")
 
 
-def test_imports_point_one_way() -> None:
-    """errors, arith -> ... -> operators -> registry -> networks -> published -> analysis -> report -> cli."""
-    rank = {name: index for index, names in enumerate(ORDER) for name in names}
+def _modules() -> dict[str, Path]:
     package = ROOT / "flopcalc"
-    checked = 0
+    names = {}
     for path in package.rglob("*.py"):
-        place = path.relative_to(package).parts[0].removesuffix(".py")
-        if place not in rank:
-            assert place in ("__init__", "__main__", "pytorch"), f"{path}: where does it stand?"
-            continue
-        for module in _imports(path):
-            pieces = module.split(".")
-            if pieces[0] != "flopcalc" or len(pieces) < 2 or pieces[1] == "__version__":
-                continue
-            assert pieces[1] in rank, f"{path.name} imports {module}"
-            assert rank[pieces[1]] <= rank[place], f"{path.name} imports {module}"
-            checked += 1
-    assert checked > 50
+        pieces = path.relative_to(ROOT).with_suffix("").parts
+        names[".".join(pieces[:-1] if pieces[-1] == "__init__" else pieces)] = path
+    return names
+
+
+MODULES = _modules()
+
+
+def _targets(node: ast.AST) -> Iterator[str]:
+    """The modules of ours that a statement or a call imports, inside functions and under TYPE_CHECKING too."""
+    if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "flopcalc":
+        for alias in node.names:
+            full = f"{node.module}.{alias.name}"
+            yield full if full in MODULES else node.module
+    elif isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names if alias.name.split(".")[0] == "flopcalc")
+    elif isinstance(node, ast.Call) and ast.unparse(node.func) in _IMPORT_MODULE:
+        for part in ast.walk(node):
+            if isinstance(part, ast.Constant) and isinstance(part.value, str) and part.value.startswith("flopcalc"):
+                # Of an f-string the part before the first brace.
+                yield part.value.rstrip(".")
+
+
+def _room(module: str) -> str:
+    return module.split(".")[1] if "." in module else "__init__"
+
+
+def _edges(*, top_level: bool = False) -> Iterator[tuple[str, str]]:
+    for name, path in MODULES.items():
+        tree = ast.parse(path.read_text())
+        nodes = tree.body if top_level else ast.walk(tree)
+        yield from ((name, target) for node in nodes for target in _targets(node))
+
+
+def test_imports_go_one_way_between_rooms() -> None:
+    """Lazy imports included."""
+    rank = {name: index for index, name in enumerate(ROOMS)}
+    edges = list(_edges())
+    assert len(edges) > 500
+    for source, target in edges:
+        for module in (source, target):
+            assert _room(module) in rank, f"{module}: add its room to ROOMS in this test, and to docs/decisions.md"
+        assert rank[_room(target)] <= rank[_room(source)], f"{source} imports {target}, which is a room above it"
+
+
+def test_no_modules_import_each_other() -> None:
+    """Inside a room neither: no cycle of any length, imports inside functions included."""
+    graph: dict[str, set[str]] = {}
+    for source, target in _edges():
+        if source != target and target in MODULES:
+            graph.setdefault(source, set()).add(target)
+    done: set[str] = set()
+
+    def visit(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, f"a cycle: {' -> '.join((*path[path.index(module) :], module))}"
+        if module not in done:
+            for target in graph.get(module, ()):
+                visit(target, (*path, module))
+            done.add(module)
+
+    for module in MODULES:
+        visit(module, ())
 
 
 def test_heavy_packages_have_one_room_each() -> None:
-    """torch in pytorch/, SymPy in symbolic.py (and one function of expression.py), NumPy nowhere."""
-    package = ROOT / "flopcalc"
-    for path in package.rglob("*.py"):
-        place = path.relative_to(package).as_posix()
+    """torch in pytorch/, SymPy in algebra/, NumPy nowhere; nobody imports these rooms at its top."""
+    for name, path in MODULES.items():
         roots = {module.split(".")[0] for module in _imports(path)}
-        assert "numpy" not in roots, place
-        assert "torch" not in roots or place.startswith("pytorch/"), place
-        assert "sympy" not in roots or place == "symbolic.py", place
+        assert "numpy" not in roots, name
+        assert "torch" not in roots or _room(name) == "pytorch", name
+        assert "sympy" not in roots or _room(name) == "algebra", name
+    for source, target in _edges(top_level=True):
+        if _room(target) in LAZY and _room(source) != _room(target):
+            assert source == "flopcalc.budget.formulas", f"{source} loads {LAZY[_room(target)]} when it is imported"
+
+
+def test_the_root_is_small() -> None:
+    """At most eight names beside the rooms."""
+    files = {path.name for path in (ROOT / "flopcalc").iterdir() if path.is_file()}
+    assert len(files) <= 8, files
 
 
 def test_no_file_is_too_long() -> None:

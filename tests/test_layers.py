@@ -11,15 +11,16 @@ torch: Any = pytest.importorskip("torch")
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from flopcalc import FlopcalcError, layer, registry
-from flopcalc.analysis.cases import cases
-from flopcalc.operator import Operator
+from flopcalc import FlopcalcError, layer
+from flopcalc.catalog import lookup
+from flopcalc.catalog.cases import cases
 from flopcalc.pytorch import build_layer
+from flopcalc.pytorch.counting.kernels import tensors
 from flopcalc.pytorch.layers import CompConv2d, DepthwiseSeparableConv2d, GhostConv2d, SIC2d, SPConv2d, input_shape
 from flopcalc.pytorch.layers._topology import torus_neighbours
-from flopcalc.pytorch.rules import tensors
+from flopcalc.spec.operator import Operator
 
-OPERATORS = list(registry.every())
+OPERATORS = list(lookup.every())
 
 
 def _random(*shape: int) -> Tensor:

@@ -291,7 +291,7 @@ def test_an_interrupted_run_leaves_the_old_file(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(f"flopcalc.files.os.{at}", fail)
+    monkeypatch.setattr(f"flopcalc.text.atomic_file.os.{at}", fail)
     assert run("lock", "--update").code in (2, 130)
     monkeypatch.undo()
     assert (here / "flopcalc.lock").read_bytes() == before
@@ -376,9 +376,9 @@ def test_another_form_with_a_ratio_is_the_same(forms: Path, run: Runner) -> None
 
 def test_an_edit_of_the_code_shows(forms: Path, run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     """The formula itself is changed: one convolution more of d x d, for params and MACs."""
-    from flopcalc.cost import Cost
-    from flopcalc.operator import Operator
-    from flopcalc.parts import conv
+    from flopcalc.cost.cost import Cost
+    from flopcalc.cost.parts import conv
+    from flopcalc.spec.operator import Operator
 
     cost = Operator.cost
 
@@ -447,13 +447,14 @@ def test_hostile_formulas_in_a_lock_file(text: str, forms: Path, run: Runner) ->
 def test_every_operator_reads_back() -> None:
     """The text in the lock, read again, is the formula: so a difference is one of the formula."""
     pytest.importorskip("sympy")
-    from flopcalc.budget import formulas as algebra
+    from flopcalc.algebra import reading
+    from flopcalc.budget import formulas
     from flopcalc.budget.config import Config
 
     checked = 0
-    for one in algebra.formulas(Config("", (), "", "float32", ())):
-        again = algebra.read(one.formula.text, one.formula.terms, one.symbols)
-        assert algebra.subtract(one.value, again) == 0, one.formula
+    for one in formulas.formulas(Config("", (), "", "float32", ())):
+        again = reading.read(one.formula.text, one.formula.terms, one.symbols)
+        assert reading.subtract(one.value, again) == 0, one.formula
         checked += 1
     assert checked > 200
 

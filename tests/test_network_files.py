@@ -9,11 +9,12 @@ import pytest
 import yaml
 from helpers import ROOT
 
-from flopcalc import FlopcalcError, network, networks
+from flopcalc import FlopcalcError, network
+from flopcalc.networks import library
 from flopcalc.networks.schema import network_schema
 
 EXAMPLES = sorted((ROOT / "examples" / "networks").glob("*.yaml"))
-SHIPPED = [Path(networks.source(name)) for name in networks.names()]
+SHIPPED = [Path(library.source(name)) for name in library.names()]
 VALIDATOR: Any = jsonschema.Draft202012Validator(network_schema())
 
 
@@ -21,7 +22,7 @@ VALIDATOR: Any = jsonschema.Draft202012Validator(network_schema())
 def test_worked_examples_are_what_they_say(path: Path) -> None:
     """Each layer, in every kind, against the module that is built from it; the guide shows the file as it is."""
     pytest.importorskip("torch")
-    from flopcalc.pytorch.crosscheck import confront_network
+    from flopcalc.pytorch.comparison import confront_network
 
     for row in confront_network(network(str(path), batch=2)):
         assert row.derived == row.counted, row.part
@@ -142,7 +143,7 @@ def test_shared_weights_count_once(tmp_path: Path) -> None:
     """A head that runs at three sizes; in the module it is one head under three names."""
     pytest.importorskip("torch")
     from flopcalc.pytorch import build_network
-    from flopcalc.pytorch.crosscheck import confront_network
+    from flopcalc.pytorch.comparison import confront_network
 
     path = tmp_path / "net.yaml"
     path.write_text(SHARED)

@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
-from flopcalc import FlopcalcError, convention, network, networks, registry
-from flopcalc.networks.replace import replace_convolutions
+from flopcalc import FlopcalcError, network
+from flopcalc.catalog import lookup
+from flopcalc.cost import convention
+from flopcalc.networks import library
+from flopcalc.replacing.described import replace_convolutions
 
 
 def test_resnet50_figures() -> None:
@@ -36,7 +39,7 @@ def test_options_input_and_batch() -> None:
 
 
 def _replaced(text: str) -> Any:
-    operator, options = registry.parse(text)
+    operator, options = lookup.parse(text)
     return replace_convolutions(network("resnet50"), operator, options)
 
 
@@ -166,11 +169,11 @@ def test_a_small_description(write: Write) -> None:
 def test_the_small_description_as_a_module(write: Write) -> None:
     """Counted, every kind and layer, also with biases that an operator cannot carry."""
     pytest.importorskip("torch")
-    from flopcalc.pytorch.crosscheck import confront_network
+    from flopcalc.pytorch.comparison import confront_network
 
     net = network(write(SMALL), batch=2)
     for name in (None, "dsc", "ghost"):
-        one = net if name is None else replace_convolutions(net, registry.get(name), {}).network
+        one = net if name is None else replace_convolutions(net, lookup.get(name), {}).network
         for row in confront_network(one):
             assert row.derived == row.counted, row.part
 
@@ -241,8 +244,8 @@ layers:
 def test_every_primitive_as_a_module(write: Write) -> None:
     """Activations, pooling at odd sizes, softmax, one-dimensional batch norm, a sum of three."""
     pytest.importorskip("torch")
-    from flopcalc.networks.primitives import PRIMITIVES
-    from flopcalc.pytorch.crosscheck import confront_network
+    from flopcalc.primitives.registry import PRIMITIVES
+    from flopcalc.pytorch.comparison import confront_network
 
     net = network(write(EVERY_PRIMITIVE), batch=3)
     assert {layer.kind for layer in net.layers} >= set(PRIMITIVES)
@@ -253,7 +256,7 @@ def test_every_primitive_as_a_module(write: Write) -> None:
 def test_operators_with_a_grid_of_their_own(write: Write) -> None:
     """A transposed convolution doubles the map; blocks stand in a description like any layer."""
     pytest.importorskip("torch")
-    from flopcalc.pytorch.crosscheck import confront_network
+    from flopcalc.pytorch.comparison import confront_network
 
     text = """
 input: [16, 9, 7]
@@ -273,10 +276,10 @@ layers:
 def test_a_lost_bias_is_told(write: Write) -> None:
     """dsc carries the bias on; ghost has none, and says so."""
     net = network(write(SMALL))
-    dsc = replace_convolutions(net, registry.get("dsc"), {})
+    dsc = replace_convolutions(net, lookup.get("dsc"), {})
     assert not dsc.notes
     assert {layer.name: layer for layer in dsc.network.layers}["body.0.conv"].evaluation.named["bias"]  # type: ignore[union-attr]
-    assert replace_convolutions(net, registry.get("ghost"), {}).notes == (
+    assert replace_convolutions(net, lookup.get("ghost"), {}).notes == (
         "ghost has no bias: those of 2 replaced layers are gone",
     )
 
@@ -428,7 +431,7 @@ def test_huge_and_binary_files(tmp_path: Path) -> None:
 
 def test_scalars_are_yaml_1_2(write: Write) -> None:
     """`no` and `1:30` are text; quoted numbers are text; tags of plain types are refused only where unsafe."""
-    from flopcalc.yamlfile import read_text
+    from flopcalc.text.yaml_file import read_text
 
     data = read_text('a: no\nb: 1:30\nc: "7"\nd: 0.25\ne: true\nf: ~\ng: 1e3\nh: !!str 5\ni: -3', "x")
     assert dict(data) == {
@@ -446,8 +449,8 @@ def test_scalars_are_yaml_1_2(write: Write) -> None:
 
 def test_every_shipped_network_loads() -> None:
     """And has the name of its file."""
-    assert networks.names()
-    for name in networks.names():
+    assert library.names()
+    for name in library.names():
         assert network(name).name == name
 
 
@@ -475,7 +478,7 @@ layers:
 
 def test_a_block_read_once_is_the_same_again(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     """Layers put from memory are those that reading the block gives; in all shipped networks too."""
-    from flopcalc.networks import describe
+    from flopcalc.networks import description
 
     class Forgetful(dict[Any, Any]):
         def __contains__(self, key: object) -> bool:
@@ -485,10 +488,10 @@ def test_a_block_read_once_is_the_same_again(write: Write, monkeypatch: pytest.M
         start(self, source, batch)
         self.readings = Forgetful()
 
-    targets = [write(TWINS), *networks.names()]
+    targets = [write(TWINS), *library.names()]
     remembered = [network(target) for target in targets]
-    start = describe._Reader.__init__
-    monkeypatch.setattr(describe._Reader, "__init__", forget)
+    start = description._Reader.__init__
+    monkeypatch.setattr(description._Reader, "__init__", forget)
     for one, target in zip(remembered, targets, strict=True):
         again = network(target)
         assert [layer._replace(evaluation=None) for layer in again.layers] == [

@@ -15,15 +15,16 @@ import numpy as np
 import pytest
 import sympy
 
-from flopcalc import registry, symbolic
-from flopcalc.analysis.cases import cases
-from flopcalc.analysis.equations import readings
-from flopcalc.cost import KINDS
-from flopcalc.expression import parse
-from flopcalc.geometry import Geometry, same_padding
-from flopcalc.operator import Evaluation, Operator
+from flopcalc.algebra import closed_form
+from flopcalc.catalog import lookup
+from flopcalc.catalog.cases import cases
+from flopcalc.cost.cost import KINDS
+from flopcalc.cost.geometry import Geometry, same_padding
+from flopcalc.spec.equations import readings
+from flopcalc.spec.operator import Evaluation, Operator
+from flopcalc.text.expression import parse
 
-OPERATORS = list(registry.every())
+OPERATORS = list(lookup.every())
 every_operator = pytest.mark.parametrize("operator", OPERATORS, ids=lambda operator: operator.name)
 
 
@@ -96,7 +97,7 @@ def test_ints_equal_symbols(operator: Operator) -> None:
     """The closed form, with numbers put in, is what the ints give: params and MACs at any stride."""
     tried = 0
     for options in ({}, *({p.name: v} for p in operator.params for v in p.samples[:1] if p.letter == "")):
-        form = symbolic.closed_form(operator, options)
+        form = closed_form.closed_form(operator, options)
         for evaluation in cases(operator):
             if evaluation.given != set(options) or any(evaluation.named[k] != v for k, v in options.items()):
                 continue
@@ -158,7 +159,7 @@ def test_params_depend_on_channels_and_kernel_only(operator: Operator) -> None:
 def test_limits(operator: Operator) -> None:
     """At its declared limits the operator costs what the simpler one costs, surviving parts apart."""
     for limit in operator.limits:
-        simpler, tried = registry.get(limit.equals), 0
+        simpler, tried = lookup.get(limit.equals), 0
         for evaluation in cases(operator):
             if evaluation.given:
                 continue
@@ -199,7 +200,7 @@ def test_equations_as_algebra(operator: Operator) -> None:
     """printed equals the formula as a function; another status means that it does not."""
     for equation in operator.equations:
         options = {n: value for n, value in equation.given.items() if value is not None and n in operator.param}
-        proof = symbolic.prove(symbolic.closed_form(operator, options), equation)
+        proof = closed_form.prove(closed_form.closed_form(operator, options), equation)
         if equation.status == "open":
             assert proof is None
             continue
@@ -216,9 +217,9 @@ def test_asymptotic_equations_share_the_leading_term(operator: Operator) -> None
     for equation in operator.equations:
         if equation.status != "asymptotic":
             continue
-        proof = symbolic.prove(symbolic.closed_form(operator), equation)
+        proof = closed_form.prove(closed_form.closed_form(operator), equation)
         assert proof is not None
-        quotient = symbolic.without_floors(proof.printed / proof.value)
+        quotient = closed_form.without_floors(proof.printed / proof.value)
         channels = {s: c for s in quotient.free_symbols if s.name in ("c_in", "c_out")}
         assert sympy.limit(sympy.together(quotient.subs(channels)), c, sympy.oo) == 1, equation.number
 
@@ -241,7 +242,7 @@ def test_every_letter_of_an_equation_is_used(operator: Operator) -> None:
 @every_operator
 def test_record_is_documented(operator: Operator) -> None:
     """Names and words that users see."""
-    assert registry.get(operator.name) is operator
+    assert lookup.get(operator.name) is operator
     assert operator.title
     assert operator.paper.title
     for param in operator.params:
@@ -279,14 +280,14 @@ def test_an_option_of_the_wrong_kind_is_refused() -> None:
 
 def test_values_are_read_exactly() -> None:
     """A decimal is what was typed; words for bool; lists."""
-    alpha = registry.get("spconv").param["alpha"]
+    alpha = lookup.get("spconv").param["alpha"]
     assert alpha.read("0.29") == alpha.read(0.29) == Fraction(29, 100)
     assert alpha.read("1/8") == Fraction(1, 8)
-    assert registry.get("ghost").param["norm"].read("Yes") is True
-    assert registry.get("sic").param["dims"].read("4,6") == (4, 6)
+    assert lookup.get("ghost").param["norm"].read("Yes") is True
+    assert lookup.get("sic").param["dims"].read("4,6") == (4, 6)
 
 
 def test_settings_may_hold_lists() -> None:
     """A piece without = belongs to the value before it."""
-    operator, given = registry.parse("sic:dims=4,6,b=3")
+    operator, given = lookup.parse("sic:dims=4,6,b=3")
     assert (operator.name, given) == ("sic", {"dims": (4, 6), "b": 3})

@@ -14,10 +14,11 @@ torch: Any = pytest.importorskip("torch")
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from flopcalc import FlopcalcError, layer, network, registry
-from flopcalc.analysis.equations import readings
-from flopcalc.networks.replace import replace_convolutions
+from flopcalc import FlopcalcError, layer, network
+from flopcalc.catalog import lookup
 from flopcalc.pytorch import build_layer
+from flopcalc.replacing.described import replace_convolutions
+from flopcalc.spec.equations import readings
 
 
 def _random(*shape: int) -> Tensor:
@@ -245,7 +246,7 @@ def test_hetconv_parameters() -> None:
 
 def test_hetconv_in_resnet50() -> None:
     """P = 4 in the sixteen 3x3 convolutions: 2.85 G (cut), 30.32 % less by the printed digits 4.09 and 2.85."""
-    done = replace_convolutions(network("resnet50"), registry.get("hetconv"), {})
+    done = replace_convolutions(network("resnet50"), lookup.get("hetconv"), {})
     assert len(done.replaced) == 16
     assert int(done.network.total("macs") / 10**7) == 285
     assert round(100 * (1 - 2.85 / 4.09), 2) == 30.32

@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
-from flopcalc import FlopcalcError, convention, layer, registry
-from flopcalc.analysis.equations import readings
-from flopcalc.operator import Site
+from flopcalc import FlopcalcError, layer
+from flopcalc.catalog import lookup
+from flopcalc.cost import convention
+from flopcalc.spec.equations import readings
+from flopcalc.spec.operator import Site
 
 torch: Any = pytest.importorskip("torch")
 
@@ -15,7 +17,7 @@ from helpers import import_torchvision
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from flopcalc.cost import KINDS
+from flopcalc.cost.cost import KINDS
 from flopcalc.pytorch import build_layer, count
 
 
@@ -418,7 +420,7 @@ def test_blocks_stand_for_no_convolution(name: str) -> None:
     """A network keeps its convolutions, each with a reason."""
     for k in (1, 3, 7):
         site = Site("conv", layer("conv", 64, k=k).geometry, first=False)
-        assert registry.get(name).policy.refuses(site)
+        assert lookup.get(name).policy.refuses(site)
 
 
 TORCHVISION: dict[str, tuple[str, str, int, int | None, dict[str, Any]]] = {

@@ -14,7 +14,6 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from flopcalc import FlopcalcError, layer
-from flopcalc.analysis.layer import notes
 from flopcalc.pytorch.layers import (
     AdderConv2d,
     ConvShiftConv2d,
@@ -26,6 +25,7 @@ from flopcalc.pytorch.layers import (
     SVDConv2d,
     Tucker2Conv2d,
 )
+from flopcalc.spec.layer_record import notes
 
 
 def _random(*shape: int, seed: int = 0) -> Tensor:

@@ -10,12 +10,12 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from flopcalc import FlopcalcError, layer
-from flopcalc.operator import Evaluation
 from flopcalc.pytorch.layers.attention import Attention2d
 from flopcalc.pytorch.layers.condconv import CondConv2d
 from flopcalc.pytorch.layers.dynamic_conv import DynamicConv2d
 from flopcalc.pytorch.layers.dynet import DyNetConv2d
 from flopcalc.pytorch.layers.involution import Involution2d
+from flopcalc.spec.operator import Evaluation
 
 
 def _random(*shape: int) -> Tensor:

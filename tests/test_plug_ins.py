@@ -80,7 +80,7 @@ def test_known_names_scan_nothing() -> None:
     [
         ("raise RuntimeError('a\\nb')", "RuntimeError: a b"),
         ("OPERATOR = 3", "it is a int"),
-        ("from flopcalc import registry\nOPERATOR = registry.get('conv')", "calls itself 'conv'"),
+        ("from flopcalc.catalog import lookup\nOPERATOR = lookup.get('conv')", "calls itself 'conv'"),
         ("", "AttributeError"),
     ],
 )

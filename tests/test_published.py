@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 from helpers import ROOT, Run
 
-from flopcalc import FlopcalcError, networks, published
-from flopcalc.analysis.reproduce import Comparison, compare, reproduce_record, witnessed
+from flopcalc import FlopcalcError
 from flopcalc.cli.reproduce import document
-from flopcalc.expression import evaluate
-from flopcalc.published import Figure, Ours, read_printed
+from flopcalc.networks import library
+from flopcalc.published import tables
+from flopcalc.published.compare import Comparison, compare, reproduce_record, witnessed
+from flopcalc.published.tables import Figure, Ours, read_printed
 from flopcalc.report import plain
+from flopcalc.text.expression import evaluate
 
 Runner = Callable[..., Run]
 
@@ -71,7 +73,7 @@ def test_rounded_or_cut() -> None:
     assert read_printed("0.05M").like(4_000) == "0.00M"
 
 
-FIGURES = [figure for name in published.names() for figure in published.load(name).figures]
+FIGURES = [figure for name in tables.names() for figure in tables.load(name).figures]
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +132,7 @@ def test_what_tables_name_exists() -> None:
         text.split(".yaml")[0] + ".yaml" for one in asked for text in one.replace
     }
     for network in {ours.network for ours in asked} - {""}:
-        assert network in networks.names() or Path(network).is_file(), network
+        assert network in library.names() or Path(network).is_file(), network
     for folder in ("networks", "operators"):
         files = {path.name for path in (ROOT / "configs" / "published" / folder).glob("*.yaml")}
         assert files
@@ -319,7 +321,7 @@ def test_every_other_count_is_explained(run: Runner) -> None:
     out = run("reproduce").out
     assert "32 * 32 * 64 = 65536" in out
     assert not re.search(r"truncate(?!d)", out)
-    for name in published.names():
+    for name in tables.names():
         page = run("reproduce", name).out.split("\nVerdicts")[0]
         marks = set(re.findall(r"(?:agrees|truncated|wrong|differs) (\*\d+)$", page, flags=re.MULTILINE))
         assert marks == set(re.findall(r"^  (\*\d+) ", page, flags=re.MULTILINE)), name
@@ -328,7 +330,7 @@ def test_every_other_count_is_explained(run: Runner) -> None:
 
 def test_verdicts_are_never_broken() -> None:
     """However narrow, the verdict with its mark stays in one piece."""
-    source = published.load("mobilenetv3")
+    source = tables.load("mobilenetv3")
     page = plain.render(document(reproduce_record(map(compare, source.figures)), [source]), 50)
     assert not re.search(r"truncate(?!d)", page)
     assert re.search(r" truncated \*\d$", page, flags=re.MULTILINE)
@@ -396,7 +398,7 @@ def test_the_guide(run: Runner, tmp_path: Path) -> None:
     verdicts = [row["verdict"] for row in data["rows"]]
     assert verdicts.count("agrees") == len(verdicts) - 2
     assert verdicts[-2:] == ["open", "wrong"]
-    (figure,) = published.read_published(path).figures_stated("wrong")
+    (figure,) = tables.read_published(path).figures_stated("wrong")
     assert witnessed(figure, figure.evidence[0]) == 25_557_032 - 53_120
 
 
@@ -405,9 +407,7 @@ def test_what_stands_nearer_counts(tmp_path: Path) -> None:
     text = GOOD.replace(
         "    rows:\n", "    ours: {network: resnet50, set: {classes: 10}, input: 160}\n    rows:\n"
     ).replace("ours: {network: resnet50}", "ours: {set: {stride_in: v1}}")
-    both = published.read_published(_file(tmp_path, text)).figures[0].ours
+    both = tables.read_published(_file(tmp_path, text)).figures[0].ours
     assert both == Ours(network="resnet50", options=(("classes", 10), ("stride_in", "v1")), input=(3, 160, 160))
     other = text.replace("{set: {stride_in: v1}}", "{operator: conv, shape: {c_in: 3}}")
-    assert published.read_published(_file(tmp_path, other)).figures[0].ours == Ours(
-        operator="conv", shape=(("c_in", 3),)
-    )
+    assert tables.read_published(_file(tmp_path, other)).figures[0].ours == Ours(operator="conv", shape=(("c_in", 3),))

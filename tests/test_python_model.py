@@ -15,15 +15,17 @@ torch: Any = pytest.importorskip("torch")
 
 from torch import Tensor, nn
 
-from flopcalc import FlopcalcError, convention, network, registry
-from flopcalc.analysis.cases import cases
-from flopcalc.networks import Network
+from flopcalc import FlopcalcError, network
+from flopcalc.catalog import lookup
+from flopcalc.catalog.cases import cases
+from flopcalc.cost import convention
 from flopcalc.networks.inputs import Input, parse_input
-from flopcalc.networks.replace import replace_convolutions
-from flopcalc.operator import Evaluation
+from flopcalc.networks.network import Network
 from flopcalc.pytorch import build_layer, build_network, count, counted_network
+from flopcalc.pytorch.counting.network import kind_of
 from flopcalc.pytorch.layers import input_shape
-from flopcalc.pytorch.network import kind_of
+from flopcalc.replacing.described import replace_convolutions
+from flopcalc.spec.operator import Evaluation
 
 Runner = Callable[..., Run]
 IMAGE = [parse_input("3x224x224")]
@@ -68,7 +70,7 @@ def test_a_built_description_counts_as_itself(name: str | None) -> None:
     """Layer by layer: name, type, shapes, and every kind and convention; operators are one layer each."""
     ours = network("resnet50", input_shape=(3, 64, 64))
     if name is not None:
-        ours = replace_convolutions(ours, *registry.parse(name)).network
+        ours = replace_convolutions(ours, *lookup.parse(name)).network
     theirs = counted_network(build_network(ours, device="meta"), [Input((3, 64, 64))])
     _same_totals(theirs, ours)
     found = {layer.name: layer for layer in theirs.layers}
@@ -82,10 +84,10 @@ def test_a_built_description_counts_as_itself(name: str | None) -> None:
                 assert chosen.of(twin.cost) == chosen.of(layer.cost), (layer.name, chosen.name)
 
 
-@pytest.mark.parametrize("name", registry.names())
+@pytest.mark.parametrize("name", lookup.names())
 def test_kernels_are_of_the_sort_that_the_formula_says(name: str) -> None:
     """Folded by any convention, the count of an operator's module gives what its formula gives."""
-    some = list(cases(registry.get(name)))[::6]
+    some = list(cases(lookup.get(name)))[::6]
     assert some
     for case in some:
         _folds_alike(case)

@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
-from flopcalc import convention, network, networks
-from flopcalc.yamlfile import read_file
+from flopcalc import network
+from flopcalc.cost import convention
+from flopcalc.networks import library
+from flopcalc.text.yaml_file import read_file
 
-NAMES = networks.names()
+NAMES = library.names()
 
 
 def _agrees(printed: Any, ours: int) -> bool:
@@ -27,7 +29,7 @@ def _agrees(printed: Any, ours: int) -> bool:
 @pytest.mark.parametrize("name", NAMES)
 def test_reference_figures(name: str) -> None:
     """What the sources print for a network, and for its options, is what it comes to."""
-    rows = (read_file(networks.source(name), "network")).get("reference")
+    rows = (read_file(library.source(name), "network")).get("reference")
     assert rows, f"{name} has no reference figures"
     for row in rows:
         assert row.get("source"), row
@@ -56,7 +58,7 @@ def test_printed_digits() -> None:
 def test_the_module_built_from_it(name: str) -> None:
     """Every kind of work of every layer, counted in the module that the description builds."""
     pytest.importorskip("torch")
-    from flopcalc.pytorch.crosscheck import confront_network
+    from flopcalc.pytorch.comparison import confront_network
 
     for row in confront_network(network(name, batch=2)):
         assert row.derived == row.counted, row.part
@@ -65,7 +67,7 @@ def test_the_module_built_from_it(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_option_says_what_it_is(name: str) -> None:
     """Options have a help text, and change something or are refused with a reason."""
-    data = read_file(networks.source(name), "network")
+    data = read_file(library.source(name), "network")
     for option, spec in (data.get("options") or {}).items():
         assert spec.get("help"), option
 

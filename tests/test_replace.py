@@ -9,10 +9,10 @@ import pytest
 from helpers import Run
 
 from flopcalc import FlopcalcError, network
-from flopcalc.networks import clause
-from flopcalc.networks.choose import plan, read_request
 from flopcalc.networks.network import Network
-from flopcalc.networks.replace import Replacement, replace_layers
+from flopcalc.replacing import clause
+from flopcalc.replacing.decide import plan, read_request
+from flopcalc.replacing.described import Replacement, replace_layers
 
 Runner = Callable[..., Run]
 
@@ -126,8 +126,8 @@ def test_kept_layers(keep: list[str], kept: set[str]) -> None:
 def test_a_kept_name_is_no_prefix_of_another() -> None:
     """layer1 keeps layer1.0, and not layer10."""
     text = "input: [4, 8, 8]\nlayers:\n  - a: conv\n  - a1: conv\n  - ab: {layers: [{a: conv}]}"
-    from flopcalc.networks.describe import read_description
-    from flopcalc.yamlfile import read_text
+    from flopcalc.networks.description import read_description
+    from flopcalc.text.yaml_file import read_text
 
     net = read_description(read_text(text, "x"), "x", {}, None, 1)
     assert list(_replace("ghost", net=net, keep=["a"]).replaced) == ["a1", "ab.a"]
@@ -198,8 +198,8 @@ def test_fields(mixed: Network, text: str, names: list[str]) -> None:
 
 def test_every_field_is_tested(mixed: Network) -> None:
     """The documentation of fields is the list of fields."""
-    from flopcalc.networks.choose import _fields
-    from flopcalc.networks.replace import _spots
+    from flopcalc.replacing.decide import _fields
+    from flopcalc.replacing.described import _spots
 
     spots = _spots(mixed)
     assert list(_fields(spots[0], spots[0].geometries[0], True)) == list(clause.FIELDS)

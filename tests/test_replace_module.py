@@ -14,13 +14,13 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
 from flopcalc import FlopcalcError, network
-from flopcalc.networks.choose import plan
-from flopcalc.networks.describe import read_description
+from flopcalc.networks.description import read_description
 from flopcalc.networks.network import Network
-from flopcalc.networks.replace import replace_layers
 from flopcalc.pytorch import build_network, count, replace
 from flopcalc.pytorch.layers import GhostConv2d, SPConv2d
-from flopcalc.yamlfile import read_text
+from flopcalc.replacing.decide import plan
+from flopcalc.replacing.described import replace_layers
+from flopcalc.text.yaml_file import read_text
 
 SHAPE = (2, 16, 9, 8)
 

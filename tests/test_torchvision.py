@@ -13,13 +13,14 @@ torch: Any = pytest.importorskip("torch")
 
 from helpers import import_torchvision
 
-from flopcalc import network, networks
-from flopcalc.networks import Network
+from flopcalc import network
+from flopcalc.networks import library
+from flopcalc.networks.network import Network
 from flopcalc.pytorch import build_network, count
 
 MIRRORED = {
     name: one.mirrors.removeprefix("torchvision.models.")
-    for name, one in ((name, network(name)) for name in networks.names())
+    for name, one in ((name, network(name)) for name in library.names())
     if one.mirrors.startswith("torchvision.models.") and "detection" not in one.mirrors
 }
 

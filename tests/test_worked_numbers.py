@@ -4,7 +4,9 @@ from fractions import Fraction
 
 import pytest
 
-from flopcalc import FlopcalcError, layer, registry, symbolic
+from flopcalc import FlopcalcError, layer
+from flopcalc.algebra import closed_form
+from flopcalc.catalog import lookup
 
 PLAIN = 256 * 256 * 9 * 56 * 56
 
@@ -85,8 +87,8 @@ def test_compconv_depth_rule() -> None:
 
 def test_compconv_limit_for_many_channels() -> None:
     """C -> infinity, d = 1..4: 3/4, 7/18, 25/98, 89/450 squared; and for unsquared 1/2 ... 0.1267."""
-    squared = symbolic.closed_form(registry.get("compconv")).limit("macs")
-    unsquared = symbolic.closed_form(registry.get("compconv"), {"tail": "depthwise"}).limit("macs")
+    squared = closed_form.closed_form(lookup.get("compconv")).limit("macs")
+    unsquared = closed_form.closed_form(lookup.get("compconv"), {"tail": "depthwise"}).limit("macs")
     for depth, first, second in ((1, 0.75, 0.5), (2, 0.3889, 0.2778), (3, 25 / 98, 0.1735), (4, 0.1978, 0.1267)):
         symbol = next(iter(squared.free_symbols))
         assert round(float(squared.subs(symbol, depth)), 4) == round(first, 4)

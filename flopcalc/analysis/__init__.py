@@ -1,1 +1,1 @@
-"""Pure data in, pure data out: records of layers, networks and their proofs."""
+"""Passes over networks: pure data in, pure data out."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from difflib import SequenceMatcher
 from typing import Any, Literal, NamedTuple
 
-from flopcalc.convention import Convention
+from flopcalc.cost.convention import Convention
 
 Record = dict[str, Any]
 Status = Literal["same", "renamed", "changed", "removed", "added"]

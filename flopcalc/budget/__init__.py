@@ -1,1 +1,1 @@
-"""Costs as a contract: limits in a file of the project, a lock file of exact costs, and their check."""
+"""Costs as a contract: limits, the lock file of exact costs, their check, and the assertions of tests."""

@@ -11,8 +11,8 @@ from flopcalc.budget.limits import KINDS, Limit
 from flopcalc.budget.lock import Locked
 from flopcalc.budget.measure import Measured, measure, measure_operator
 from flopcalc.errors import FlopcalcError, at_line, clip, unknown_name
-from flopcalc.networks import names as network_names
-from flopcalc.targets import is_python
+from flopcalc.networks.library import names as network_names
+from flopcalc.targets.read import is_python
 
 Row = dict[str, Any]
 _NOTHING: Mapping[str, int] = dict.fromkeys((*KINDS, "uncounted"), 0)

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 from flopcalc.budget.limits import Limit, read_limit
 from flopcalc.budget.toml import Lines, has_table, read_toml
-from flopcalc.cost import DTYPE_BYTES
+from flopcalc.cost.cost import DTYPE_BYTES
 from flopcalc.errors import FlopcalcError, at_line, clip, unknown_name
-from flopcalc.yamlfile import line_of, read_file
+from flopcalc.text.yaml_file import line_of, read_file
 
 DEFAULT_FILES = ("flopcalc.yaml", "flopcalc.yml", "pyproject.toml")
 DEFAULT_LOCK = "flopcalc.lock"

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any, Literal, NamedTuple
 
 from flopcalc.errors import FlopcalcError, clip, unknown_name
-from flopcalc.expression import MAX_LENGTH, evaluate, parse
+from flopcalc.text.expression import MAX_LENGTH, evaluate, parse
 
 # Kinds of cost that a layer has, and with `uncounted` (kernels without a rule) a whole target.
 KINDS = ("params", "macs", "flops", "activations", "traffic", "steps", "adds", "muls", "other")

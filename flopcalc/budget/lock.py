@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from flopcalc.budget.limits import KINDS
 from flopcalc.budget.measure import Measured, parts
-from flopcalc.cost import DTYPE_BYTES
+from flopcalc.cost.cost import DTYPE_BYTES
 from flopcalc.errors import FlopcalcError, clip
 
 VERSION = "1"

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from contextlib import chdir
 from typing import Any, NamedTuple
 
-from flopcalc import convention, registry
-from flopcalc.analysis.model import model_record
 from flopcalc.budget.config import TargetSpec
 from flopcalc.budget.limits import KINDS
-from flopcalc.cost import DTYPE_BYTES, Cost
+from flopcalc.catalog import lookup
+from flopcalc.cost import convention
+from flopcalc.cost.cost import DTYPE_BYTES, Cost
 from flopcalc.errors import FlopcalcError, at_line
-from flopcalc.targets import Target, read_target
+from flopcalc.targets.model_record import model_record
+from flopcalc.targets.read import Target, read_target
 
 _SIZES = ("k", "hw", "stride", "padding", "dilation", "groups")
 # As they stand behind a name on the command line.
@@ -108,9 +109,9 @@ def _measured(name: str, what: str, options: Mapping[str, Any], record: Mapping[
 
 def measure_operator(name: str, what: str, options: Mapping[str, Any], dtype: str) -> Measured:
     """An operator at a shape. what: its name, with options behind it where it has any: ghost:ratio=4."""
-    operator, settings = registry.parse(what)
+    operator, settings = lookup.parse(what)
     given = [f"{key}={value}" for key, value in options.get("set", {}).items()]
-    settings = {**settings, **registry.read_settings(operator, given)}
+    settings = {**settings, **lookup.read_settings(operator, given)}
     sizes = {key: options.get(key) for key in _SIZES}
     if "h" in options or "w" in options:
         # One of the two given stands for both.

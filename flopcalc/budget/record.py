@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import Any
 
-from flopcalc import registry
 from flopcalc.analysis.diff import Match, aligned, match_layers, match_row
 from flopcalc.budget.check import Check
 from flopcalc.budget.config import Config, find_config, read_config
 from flopcalc.budget.limits import KINDS
 from flopcalc.budget.lock import Lock, Locked, locked, read_lock
+from flopcalc.catalog import lookup
 from flopcalc.errors import FlopcalcError
 
 Record = dict[str, Any]
@@ -23,7 +23,7 @@ def check_record(file: str | None, *, with_lock: bool = False, with_formulas: bo
         raise FlopcalcError("no-lock", f"there is no lock file {config.lock}", "write it with `flopcalc lock`")
     for name in config.formulas or ():
         try:
-            registry.get(name)
+            lookup.get(name)
         except FlopcalcError as error:
             raise config.formulas_error(error) from None
     check = Check(config, lock.targets if lock else None)

@@ -5,7 +5,7 @@ import tomllib
 from typing import Any
 
 from flopcalc.errors import FlopcalcError, clip
-from flopcalc.yamlfile import MAX_BYTES
+from flopcalc.text.yaml_file import MAX_BYTES
 
 _HEADER = re.compile(r"\s*\[\[\s*tool\s*\.\s*flopcalc\s*\.\s*targets\s*\]\]")
 # A key of very many pieces takes tomllib quadratic memory.

@@ -9,8 +9,8 @@ import click
 from flopcalc.budget.record import check_record
 from flopcalc.cli.common import BY_SUFFIX, FORMATS, render
 from flopcalc.errors import ExitCode, FlopcalcError, clip
-from flopcalc.files import write_atomically
 from flopcalc.report.check import check_document
+from flopcalc.text.atomic_file import write_atomically
 
 _OF_CI = ("junit", "sarif", "github")
 _SUFFIXES = {**BY_SUFFIX, ".xml": "junit", ".sarif": "sarif"}

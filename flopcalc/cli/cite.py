@@ -2,11 +2,12 @@
 
 import click
 
-from flopcalc import published, registry
+from flopcalc.catalog import lookup
 from flopcalc.errors import unknown_name
-from flopcalc.files import write_atomically
-from flopcalc.provenance import Paper
+from flopcalc.published import tables
 from flopcalc.report import citation
+from flopcalc.spec.source import Paper
+from flopcalc.text.atomic_file import write_atomically
 
 
 @click.command("cite", epilog="Example: flopcalc cite compconv spconv --as bibtex")
@@ -21,7 +22,7 @@ def command(types: tuple[str, ...], style: str, output: str | None) -> None:
     A name is an operator's, or a paper's as `flopcalc reproduce` has it. Without one: the papers of all
     operators. A paper is given once, however many operators it has.
     """
-    papers = {paper.key: paper for name in types or registry.names() for paper in _papers(name)}
+    papers = {paper.key: paper for name in types or lookup.names() for paper in _papers(name)}
     write, between = (citation.bibtex, "\n\n") if style == "bibtex" else (citation.text, "\n")
     content = between.join(write(paper) for _, paper in sorted(papers.items())) + "\n"
     if output is None:
@@ -32,9 +33,9 @@ def command(types: tuple[str, ...], style: str, output: str | None) -> None:
 
 def _papers(name: str) -> list[Paper]:
     """An operator's paper; else that of the published tables of this name."""
-    operator = registry.find(name)
-    found = [operator.paper] if operator else [one.paper for one in published.find(name)]
+    operator = lookup.find(name)
+    found = [operator.paper] if operator else [one.paper for one in tables.find(name)]
     if not found:
-        known = [*registry.names(), *published.names()]
+        known = [*lookup.names(), *tables.names()]
         raise unknown_name("operator or paper", name, known, "`flopcalc list` and `flopcalc reproduce` show both")
     return found

@@ -9,13 +9,13 @@ from typing import Any
 
 import click
 
-from flopcalc import convention
-from flopcalc.cost import DTYPE_BYTES
+from flopcalc.cost import convention
+from flopcalc.cost.cost import DTYPE_BYTES
+from flopcalc.cost.geometry import Geometry
 from flopcalc.errors import FlopcalcError, clip
-from flopcalc.files import write_atomically
-from flopcalc.geometry import Geometry
-from flopcalc.operator import Operator
 from flopcalc.report.document import Document
+from flopcalc.spec.operator import Operator
+from flopcalc.text.atomic_file import write_atomically
 
 FORMATS = ("table", "json", "csv", "markdown", "latex", "html")
 BY_SUFFIX = {".json": "json", ".csv": "csv", ".md": "markdown", ".tex": "latex", ".html": "html"}

@@ -4,9 +4,10 @@ from typing import Any
 
 import click
 
-from flopcalc import convention, registry
+from flopcalc.catalog import lookup
 from flopcalc.cli.common import SHAPE_NAMES, emit, output_options, read_shape, shape_options
-from flopcalc.cli.views import compare_document
+from flopcalc.cost import convention
+from flopcalc.report.layer import compare_document
 
 
 @click.command("compare", epilog="Example: flopcalc compare conv ghost spconv:alpha=1/4 compconv --cin 256 --hw 28")
@@ -23,7 +24,7 @@ def command(
     chosen = convention.get(convention_name)
     evaluations = []
     for text in types:
-        operator, given = registry.parse(text)
+        operator, given = lookup.parse(text)
         geometry, _ = read_shape(operator, {name: shape[name] for name in SHAPE_NAMES}, given)
         evaluations.append(operator.evaluate(geometry, given))
     emit(compare_document(evaluations, chosen, dtype), fmt, output)

@@ -6,16 +6,16 @@ from typing import Any
 
 import click
 
-from flopcalc import convention
 from flopcalc.analysis.diff import diff_record
-from flopcalc.analysis.model import model_record
 from flopcalc.cli.common import Whole, emit, output_options
 from flopcalc.cli.target import check_counted, strict_option, target_options, uncounted_lines
-from flopcalc.convention import Convention
+from flopcalc.cost import convention
+from flopcalc.cost.convention import Convention
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.report.changes import sizes, what_changed
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
-from flopcalc.targets import read_target
+from flopcalc.targets.model_record import model_record
+from flopcalc.targets.read import read_target
 
 # So many renamed layers are shown.
 _EXAMPLES = 3

@@ -4,13 +4,14 @@ from typing import Any
 
 import click
 
-from flopcalc import published, registry
-from flopcalc.analysis.errata import errata, wrong_figures
+from flopcalc.catalog import lookup
 from flopcalc.cli.common import emit, output_only_options
 from flopcalc.errors import unknown_name
-from flopcalc.operator import Operator
-from flopcalc.published import Published
+from flopcalc.published import tables
+from flopcalc.published.errata import errata, wrong_figures
+from flopcalc.published.tables import Published
 from flopcalc.report.document import Column, Document, Facts, Table, people
+from flopcalc.spec.operator import Operator
 
 
 @click.command("errata", epilog="Example: flopcalc errata compconv spconv")
@@ -48,14 +49,14 @@ def command(types: tuple[str, ...], fmt: str | None, output: str | None) -> None
 def _chosen(names: tuple[str, ...]) -> tuple[list[Operator], list[Published]]:
     """The operators and the sources of tables of these names; a name may stand for both."""
     if not names:
-        return list(registry.every()), [published.load(name) for name in published.names()]
+        return list(lookup.every()), [tables.load(name) for name in tables.names()]
     operators: list[Operator] = []
     papers: list[Published] = []
     for name in dict.fromkeys(names):
-        operator = registry.find(name) if not name.endswith((".yaml", ".yml")) else None
-        found = published.find(name)
+        operator = lookup.find(name) if not name.endswith((".yaml", ".yml")) else None
+        found = tables.find(name)
         if operator is None and not found:
-            known = [*registry.names(), *published.names()]
+            known = [*lookup.names(), *tables.names()]
             raise unknown_name("operator or paper", name, known, "`flopcalc list` and `flopcalc reproduce` show both")
         operators += [operator] if operator else []
         papers += found

@@ -2,22 +2,15 @@
 
 from collections.abc import Iterable
 from importlib import import_module
-from math import prod
 from typing import Any
 
 import click
 
-from flopcalc import registry
-from flopcalc.analysis.cases import shapes_for
-from flopcalc.analysis.equations import GIVES_TEXT
+from flopcalc.catalog import lookup
 from flopcalc.cli.common import emit
-from flopcalc.errors import FlopcalcError
-from flopcalc.expression import to_latex
-from flopcalc.operator import Operator, show
-from flopcalc.provenance import STATUS_TEXT
 from flopcalc.report.document import Document, Facts, Lines, Table
+from flopcalc.spec.source import STATUS_TEXT
 
-_QUANTITIES = ("params", "macs")
 _NAMES = {"params": "Parameters", "macs": "MACs"}
 _RIGHT = {"corrected": "corrected", "asymptotic": "exact", "open": "other reading"}
 
@@ -41,97 +34,26 @@ def command(type_name: str, style: str, settings: tuple[str, ...], fmt: str, out
     The exact cost is derived from the structure; with it come its ratio to a plain convolution and that
     ratio's limit for c_in = c_out -> infinity. Options stay symbols unless --set fixes them.
     """
-    operator = registry.get(type_name)
-    given = registry.read_settings(operator, list(settings))
-    _check_somewhere(operator, given)
-    algebra = import_module("flopcalc.symbolic")
-    form = algebra.closed_form(operator, given)
+    operator = lookup.get(type_name)
+    given = lookup.read_settings(operator, list(settings))
+    # SymPy is loaded here, so that a wrong name is reported without it.
+    record_of = import_module("flopcalc.algebra.formula_record")
+    record_of.check_somewhere(operator, given)
+    form = import_module("flopcalc.algebra.closed_form").closed_form(operator, given)
     if style == "python":
-        source = "\n\n\n".join(algebra.python(form, kind) for kind in _QUANTITIES)
+        python = import_module("flopcalc.algebra.writing").python
+        source = "\n\n\n".join(python(form, kind) for kind in record_of.QUANTITIES)
         data = {"schema": "flopcalc/formula/1", "type": operator.name, "python": source}
         if fmt == "json" or output:
             emit(Document(operator.name, (Lines("Python", source.splitlines()),), data), fmt, output)
         else:
             click.echo(source)
         return
-    record = _record(algebra, form, style)
+    record = record_of.formula_record(form, style)
     if style == "latex" and fmt == "table":
         _write_latex(record, output)
         return
     emit(_document(record, operator.title, operator.paper.short), fmt, output)
-
-
-def _check_somewhere(operator: Operator, given: dict[str, Any]) -> None:
-    """Refuse options with which the operator can stand nowhere: its closed form would mean nothing."""
-    # Lists may fix the channels, such as the dims of a torus.
-    fixed = [operator.geometry(prod(value), None, given) for value in given.values() if isinstance(value, tuple)]
-    shapes = [*fixed, *shapes_for(operator, given)]
-    refused: FlopcalcError | None = None
-    for shape in shapes:
-        try:
-            operator.evaluate(shape, given)
-            return
-        except FlopcalcError as error:
-            refused = refused or error
-    if refused is not None:
-        raise refused
-
-
-def _record(algebra: Any, form: Any, style: str) -> dict[str, Any]:
-    write = algebra.latex if style == "latex" else algebra.text
-    operator = form.operator
-    printed = to_latex if style == "latex" else str
-    record: dict[str, Any] = {
-        "schema": "flopcalc/formula/1",
-        "type": operator.name,
-        "given": {name: show(form.evaluation.named[name]) for name in form.evaluation.given},
-        "definitions": {write(symbol): write(value) for symbol, value in form.definitions.items()},
-        "defaults": {write(symbol): write(value) for symbol, value in form.defaults.items()},
-        # Sizes in channels that do not grow with the channels, such as a neighbourhood.
-        "kept": [
-            p.letter for p in operator.params if p.kind == "ints" and p.letter and p.name not in form.evaluation.given
-        ],
-        "any_stride": form.holds_at_any_stride,
-        "cost": {},
-        "kinds": {kind: write(form.cost(kind)) for kind in algebra.kinds_present(form.evaluation.cost)},
-        "equations": [],
-    }
-    fixed = any(isinstance(form.evaluation.named[name], tuple) for name in form.evaluation.given)
-    for kind in _QUANTITIES:
-        if fixed:
-            record["cost"][kind] = {"exact": write(form.cost(kind)), "ratio": write(form.ratio(kind)), "limit": None}
-            continue
-        limit = form.limit(kind)
-        default = form.at_defaults(limit)
-        record["cost"][kind] = {
-            "exact": write(form.cost(kind)),
-            "ratio": write(form.ratio(kind)),
-            "limit": write(limit),
-            "limit_at_defaults": write(default),
-            "limit_value": float(default) if default.is_number else None,
-            "limit_where": ", ".join(
-                f"{symbol} = {value}" for symbol, value in form.settings.items() if symbol in limit.free_symbols
-            ),
-        }
-    for equation in operator.equations:
-        proof = algebra.prove(form, equation)
-        record["equations"].append(
-            {
-                "number": equation.number,
-                "label": equation.label,
-                "gives": GIVES_TEXT.get(equation.gives, equation.gives),
-                "status": equation.status,
-                "printed": printed(equation.text),
-                "right": printed(equation.right) if equation.right else None,
-                "why": equation.why,
-                "printed_equals_derived": proof.equals if proof else None,
-                "right_equals_derived": proof.right_equals if proof else None,
-                "applies": proof is not None,
-                "given": {name: show(value) for name, value in equation.given.items() if name in operator.param},
-                "domain": equation.domain_text,
-            }
-        )
-    return record
 
 
 def _document(record: dict[str, Any], title: str, paper: str) -> Document:
@@ -180,8 +102,8 @@ def _printed(record: dict[str, Any]) -> Iterable[str]:
 
 
 def _write_latex(record: dict[str, Any], output: str | None) -> None:
-    from flopcalc.files import write_atomically
     from flopcalc.report.formats import latex_text
+    from flopcalc.text.atomic_file import write_atomically
 
     lines = [f"% {record['type']}", r"\begin{align}"]
     rows = []

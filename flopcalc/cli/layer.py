@@ -4,9 +4,10 @@ from typing import Any
 
 import click
 
-from flopcalc import convention, registry
+from flopcalc.catalog import lookup
 from flopcalc.cli.common import SHAPE_NAMES, emit, output_options, read_shape, shape_options
-from flopcalc.cli.views import layer_document
+from flopcalc.cost import convention
+from flopcalc.report.layer import layer_document
 
 
 @click.command("layer", epilog="Example: flopcalc layer --type compconv --cin 256 --set depth=2")
@@ -29,7 +30,7 @@ def command(
     convolution, and the paper's equations with their printed and corrected values.
     """
     chosen = convention.get(convention_name)
-    operator = registry.get(type_name)
-    given = registry.read_settings(operator, list(settings))
+    operator = lookup.get(type_name)
+    given = lookup.read_settings(operator, list(settings))
     geometry, defaulted = read_shape(operator, {name: shape[name] for name in SHAPE_NAMES}, given)
     emit(layer_document(operator.evaluate(geometry, given), defaulted, chosen, dtype), fmt, output)

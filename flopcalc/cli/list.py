@@ -4,13 +4,14 @@ from typing import Any
 
 import click
 
-from flopcalc import networks, registry
-from flopcalc.analysis.layer import inputs
+from flopcalc.catalog import lookup
 from flopcalc.cli.common import SHAPE_NAMES, emit, optional_shape_options, output_only_options, read_shape
 from flopcalc.errors import FlopcalcError
+from flopcalc.networks import library
 from flopcalc.networks.options import plain_option
-from flopcalc.operator import Evaluation, Operator, Site
 from flopcalc.report.document import Cell, Column, Document, Facts, Table
+from flopcalc.spec.layer_record import inputs
+from flopcalc.spec.operator import Evaluation, Operator, Site
 
 _EXAMPLE = "write for example flopcalc list --matching --cin 64"
 
@@ -27,7 +28,7 @@ def command(what: str | None, matching: bool, fmt: str | None, output: str | Non
     their default options, may stand for that convolution, the least work first, and why the others may
     not.
     """
-    operators = [*registry.every(), *map(registry.get, registry.plug_ins())]
+    operators = [*lookup.every(), *map(lookup.get, lookup.plug_ins())]
     operators.sort(key=lambda operator: (operator.family, operator.name))
     if matching:
         if what == "networks":
@@ -39,7 +40,7 @@ def command(what: str | None, matching: bool, fmt: str | None, output: str | Non
             "bad-usage", "a shape is given without --matching", "write flopcalc list --matching --cin 64"
         )
     operators = operators if what != "networks" else []
-    shipped = [networks.load(name) for name in networks.names()] if what != "operators" else []
+    shipped = [library.load(name) for name in library.names()] if what != "operators" else []
     data = {
         "schema": "flopcalc/list/1",
         "operators": [
@@ -98,7 +99,7 @@ def _family(family: str, operators: list[Operator]) -> Table:
 def _matching(operators: list[Operator], shape: dict[str, Any]) -> Document:
     if shape["cin"] is None:
         raise FlopcalcError("bad-usage", "--matching needs a shape", _EXAMPLE)
-    plain, _ = read_shape(registry.get("conv"), {name: shape[name] for name in SHAPE_NAMES}, {})
+    plain, _ = read_shape(lookup.get("conv"), {name: shape[name] for name in SHAPE_NAMES}, {})
     site = Site("layer", plain, first=False)
     stand: list[Evaluation] = []
     refused: list[tuple[str, str]] = []

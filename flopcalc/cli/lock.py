@@ -8,7 +8,7 @@ from flopcalc.budget.check import Check
 from flopcalc.budget.config import Config, find_config, read_config
 from flopcalc.budget.lock import locked, may_overwrite, read_lock, write_lock
 from flopcalc.errors import ExitCode, FlopcalcError, clip
-from flopcalc.files import write_atomically
+from flopcalc.text.atomic_file import write_atomically
 
 
 @click.command("lock", epilog="Example: flopcalc lock --update")

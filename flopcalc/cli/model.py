@@ -6,15 +6,15 @@ from typing import Any
 
 import click
 
-from flopcalc import convention
-from flopcalc.analysis.model import dearest, grouped, model_record
 from flopcalc.cli.common import Whole, emit, output_options
 from flopcalc.cli.target import check_counted, strict_option, target_options, uncounted_lines
-from flopcalc.convention import Convention
+from flopcalc.cost import convention
+from flopcalc.cost.convention import Convention
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks.options import option_text
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
-from flopcalc.targets import read_target
+from flopcalc.targets.model_record import dearest, grouped, model_record
+from flopcalc.targets.read import read_target
 
 
 @click.command("model", epilog="Example: flopcalc model resnet50 --replace spconv:alpha=1/4")

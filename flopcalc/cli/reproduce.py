@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 import click
 
-from flopcalc import published
-from flopcalc.analysis.reproduce import FAILED, GOOD, VERDICTS, compare, reproduce_record
 from flopcalc.cli.common import emit, output_only_options
 from flopcalc.errors import ExitCode
-from flopcalc.published import Published
+from flopcalc.published import tables
+from flopcalc.published.compare import FAILED, GOOD, VERDICTS, compare, reproduce_record
+from flopcalc.published.tables import Published
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
 
 Rows = list[dict[str, Any]]
@@ -36,7 +36,7 @@ def command(papers: tuple[str, ...], verdicts: tuple[str, ...], fmt: str | None,
     digits. PAPER is a source, an operator, or the path of tables of your own; without one: all.
     Exit code 1 when a figure neither agrees nor says why.
     """
-    sources = list(dict.fromkeys(one for name in papers or published.names() for one in published.get(name)))
+    sources = list(dict.fromkeys(one for name in papers or tables.names() for one in tables.get(name)))
     record = reproduce_record(compare(figure) for one in sources for figure in one.figures)
     flat = fmt in ("csv", "latex") or (fmt is None and (output or "").endswith((".csv", ".tex")))
     emit(document(record, sources, verdicts or tuple(VERDICTS), flat), fmt, output)

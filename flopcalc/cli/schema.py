@@ -4,8 +4,8 @@ import json
 
 import click
 
-from flopcalc.files import write_atomically
 from flopcalc.networks.schema import network_schema
+from flopcalc.text.atomic_file import write_atomically
 
 
 @click.command("schema", epilog="Example: flopcalc schema")

@@ -8,13 +8,14 @@ from typing import Any
 
 import click
 
-from flopcalc import networks, registry
-from flopcalc.analysis.cases import cases
+from flopcalc.catalog import lookup
+from flopcalc.catalog.cases import cases
 from flopcalc.cli.common import SHAPE_NAMES, emit, optional_shape_options, output_only_options, read_shape
 from flopcalc.errors import ExitCode, FlopcalcError, unknown_name
-from flopcalc.networks.replace import replace_convolutions
-from flopcalc.operator import Operator
+from flopcalc.networks import library
+from flopcalc.replacing.described import replace_convolutions
 from flopcalc.report.document import Cell, Column, Document, Facts, Table, people
+from flopcalc.spec.operator import Operator
 
 Rows = list[dict[str, Any]]
 # The network that every operator is put into where nothing is named: all of them in all would take an hour.
@@ -63,16 +64,16 @@ def _single(
             "a shape or an option goes with exactly one operator and --cin",
             "write for example flopcalc verify compconv --cin 256",
         )
-    operator = registry.get(targets[0])
-    return operator, registry.read_settings(operator, list(settings))
+    operator = lookup.get(targets[0])
+    return operator, lookup.read_settings(operator, list(settings))
 
 
 def _jobs(targets: tuple[str, ...], verify: Any) -> Iterator[Job]:
-    known = [*registry.names(), *networks.names()]
+    known = [*lookup.names(), *library.names()]
     for name in targets or known:
-        if name not in networks.names() and (operator := registry.find(name)) is not None:
+        if name not in library.names() and (operator := lookup.find(name)) is not None:
             yield name, partial(_operator_rows, operator, verify)
-        elif name in networks.names() or name.endswith((".yaml", ".yml")):
+        elif name in library.names() or name.endswith((".yaml", ".yml")):
             yield from _network_jobs(name, verify, replaced=name in targets or name == _SUBJECT)
         else:
             raise unknown_name("operator or network", name, known, "`flopcalc list` shows both")
@@ -84,9 +85,9 @@ def _operator_rows(operator: Operator, verify: Any) -> Iterator[dict[str, Any]]:
 
 
 def _network_jobs(name: str, verify: Any, replaced: bool) -> Iterator[Job]:
-    network = networks.load(name)
+    network = library.load(name)
     yield name, partial(verify.verify_network, network, name)
-    for operator in registry.every() if replaced else ():
+    for operator in lookup.every() if replaced else ():
         replacement = replace_convolutions(network, operator, {})
         if replacement.replaced:
             target = f"{name} --replace {operator.name}"

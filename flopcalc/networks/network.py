@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from flopcalc.arith import Dim
-from flopcalc.cost import Cost
-from flopcalc.geometry import Geometry
-from flopcalc.operator import Evaluation
+from flopcalc.cost.arith import Dim
+from flopcalc.cost.cost import Cost
+from flopcalc.cost.geometry import Geometry
+from flopcalc.spec.operator import Evaluation
 
 Shape = tuple[int, ...]
 

@@ -6,10 +6,10 @@ from fractions import Fraction
 from typing import Any
 
 from flopcalc.errors import FlopcalcError, clip, unknown_name
-from flopcalc.expression import evaluate
 from flopcalc.networks.values import NAME, RESERVED, Values, exact
-from flopcalc.operator import show
-from flopcalc.yamlfile import Map
+from flopcalc.spec.operator import show
+from flopcalc.text.expression import evaluate
+from flopcalc.text.yaml_file import Map
 
 OF_OPTION = ("default", "help", "choices", "least")
 

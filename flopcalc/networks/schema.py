@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from flopcalc import registry
-from flopcalc.networks import primitives
-from flopcalc.networks.derive import OF_DERIVED
-from flopcalc.networks.describe import COMMON, TOP
+from flopcalc.catalog import lookup
+from flopcalc.networks.description import COMMON, TOP
+from flopcalc.networks.layer_entry import OF_OPERATORS
+from flopcalc.networks.like import OF_DERIVED
 from flopcalc.networks.options import OF_OPTION
-from flopcalc.networks.single import OF_OPERATORS
-from flopcalc.operator import Operator
+from flopcalc.primitives.registry import PRIMITIVES, settings_of
+from flopcalc.spec.operator import Operator
 
 Schema = dict[str, Any]
 
@@ -60,8 +60,8 @@ _OF_AN_OPTION: dict[str, Schema] = {
 
 def network_schema() -> Schema:
     """The schema, with every operator and primitive that is known."""
-    kinds = {name: _primitive(name) for name in sorted(primitives.PRIMITIVES)}
-    kinds |= {operator.name: _operator(operator) for operator in registry.every()}
+    kinds = {name: _primitive(name) for name in sorted(PRIMITIVES)}
+    kinds |= {operator.name: _operator(operator) for operator in lookup.every()}
     rules = [_then("op", {"const": name}, one) for name, one in kinds.items()]
     rules.append(_then("layers", _ANY, _entry({"let": _NAMED})))
     known = _then("op", _ANY, {"properties": {"op": {"$ref": "#/$defs/kind"}}})
@@ -114,7 +114,7 @@ def _entry(more: Schema) -> Schema:
 
 
 def _primitive(name: str) -> Schema:
-    return _entry({key: {"$ref": "#/$defs/setting"} for key in primitives.settings_of(name)})
+    return _entry({key: {"$ref": "#/$defs/setting"} for key in settings_of(name)})
 
 
 def _operator(operator: Operator) -> Schema:

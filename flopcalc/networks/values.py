@@ -6,8 +6,8 @@ from fractions import Fraction
 from typing import Any
 
 from flopcalc.errors import FlopcalcError, at_line, clip, unknown_name
-from flopcalc.expression import evaluate
-from flopcalc.yamlfile import Map, line_of
+from flopcalc.text.expression import evaluate
+from flopcalc.text.yaml_file import Map, line_of
 
 NAME = re.compile(r"[A-Za-z0-9_]+")
 # Names that expressions see anyway: sizes of the input, and the index.

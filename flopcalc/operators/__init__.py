@@ -1,3 +1,3 @@
 """One file for each operator; the file's name is the operator's. Files with a leading underscore hold
-what several share. `flopcalc.registry` finds the files; nothing lists them.
+what several share. `flopcalc.catalog.lookup` finds the files; nothing lists them.
 """

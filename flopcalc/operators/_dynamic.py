@@ -7,12 +7,12 @@ one kernel for each sample follows. In training every kernel convolves, and the 
 
 from collections.abc import Iterable
 
-from flopcalc import parts
-from flopcalc.arith import Dim, exact_div
-from flopcalc.cost import Part
-from flopcalc.geometry import Geometry
-from flopcalc.operator import Derived, Evaluation, Named, Param, Policy, Site
-from flopcalc.parts import INPUT
+from flopcalc.cost import parts
+from flopcalc.cost.arith import Dim, exact_div
+from flopcalc.cost.cost import Part
+from flopcalc.cost.geometry import Geometry
+from flopcalc.cost.parts import INPUT
+from flopcalc.spec.operator import Derived, Evaluation, Named, Param, Policy, Site
 
 MODE = Param(
     "mode",

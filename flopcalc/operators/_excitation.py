@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
-from flopcalc import parts
-from flopcalc.arith import Dim
-from flopcalc.cost import Part
-from flopcalc.provenance import Paper
+from flopcalc.cost import parts
+from flopcalc.cost.arith import Dim
+from flopcalc.cost.cost import Part
+from flopcalc.spec.source import Paper
 
 SENET = Paper(
     key="hu2018squeeze",

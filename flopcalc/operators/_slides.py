@@ -1,6 +1,6 @@
 """The lecture slides that several operators quote."""
 
-from flopcalc.provenance import Paper
+from flopcalc.spec.source import Paper
 
 # Neither author nor year is known to us.
 SLIDES = Paper(

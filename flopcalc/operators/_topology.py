@@ -2,7 +2,7 @@
 
 from math import isqrt, prod
 
-from flopcalc.arith import Dim, elementwise
+from flopcalc.cost.arith import Dim, elementwise
 
 Sizes = tuple[int, ...]
 

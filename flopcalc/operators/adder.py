@@ -10,12 +10,12 @@ kernel would have a convolution's traffic in one step; the additions are the sam
 
 from collections.abc import Iterable
 
-from flopcalc import parts
-from flopcalc.cost import Part
-from flopcalc.geometry import Geometry
-from flopcalc.operator import Derived, Evaluation, Operator, Param, Policy, Site
-from flopcalc.provenance import Equation, Paper
-from flopcalc.rules import ONE_GROUP
+from flopcalc.cost import parts
+from flopcalc.cost.cost import Part
+from flopcalc.cost.geometry import Geometry
+from flopcalc.spec.operator import Derived, Evaluation, Operator, Param, Policy, Site
+from flopcalc.spec.rules import ONE_GROUP
+from flopcalc.spec.source import Equation, Paper
 
 ADDERNET = Paper(
     key="chen2020addernet",

@@ -3,14 +3,14 @@
 from collections.abc import Iterable
 from fractions import Fraction
 
-from flopcalc import parts
-from flopcalc.arith import Dim, ceil_div, exact_div, minimum
-from flopcalc.cost import Cost, Part
-from flopcalc.geometry import Geometry
-from flopcalc.operator import Derived, Evaluation, Named, Operator, Param, Policy, Rule
-from flopcalc.parts import INPUT
-from flopcalc.provenance import Equation, Paper
-from flopcalc.rules import EQUAL_CHANNELS, ONE_GROUP, single_tap
+from flopcalc.cost import parts
+from flopcalc.cost.arith import Dim, ceil_div, exact_div, minimum
+from flopcalc.cost.cost import Cost, Part
+from flopcalc.cost.geometry import Geometry
+from flopcalc.cost.parts import INPUT
+from flopcalc.spec.operator import Derived, Evaluation, Named, Operator, Param, Policy, Rule
+from flopcalc.spec.rules import EQUAL_CHANNELS, ONE_GROUP, single_tap
+from flopcalc.spec.source import Equation, Paper
 
 # The attention is that of Vaswani et al. 2017; this paper prints its cost on a grid, and cuts the windows.
 SWIN = Paper(

@@ -12,14 +12,14 @@ out    = [B(d-1), A(d-1), .., B(0), A(0)]: 2 (2^d - 1) p channels, surplus cut f
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from flopcalc import parts
-from flopcalc.arith import Dim, ceil_div, floor_log2, maximum, minimum, summation
-from flopcalc.cost import Part
-from flopcalc.geometry import Geometry
-from flopcalc.operator import Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule, spatial
-from flopcalc.parts import INPUT
-from flopcalc.provenance import Equation, Paper
-from flopcalc.rules import ONE_GROUP, SAME_PADDING
+from flopcalc.cost import parts
+from flopcalc.cost.arith import Dim, ceil_div, floor_log2, maximum, minimum, summation
+from flopcalc.cost.cost import Part
+from flopcalc.cost.geometry import Geometry
+from flopcalc.cost.parts import INPUT
+from flopcalc.spec.operator import Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule, spatial
+from flopcalc.spec.rules import ONE_GROUP, SAME_PADDING
+from flopcalc.spec.source import Equation, Paper
 
 COMPCONV = Paper(
     key="zhang2021compconv",

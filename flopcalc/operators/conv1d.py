@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 
-from flopcalc import parts
-from flopcalc.cost import Part
-from flopcalc.geometry import Geometry
-from flopcalc.operator import Limit, Named, Operator, Param, Policy
-from flopcalc.provenance import Paper
-from flopcalc.rules import GROUPS_DIVIDE
+from flopcalc.cost import parts
+from flopcalc.cost.cost import Part
+from flopcalc.cost.geometry import Geometry
+from flopcalc.spec.operator import Limit, Named, Operator, Param, Policy
+from flopcalc.spec.rules import GROUPS_DIVIDE
+from flopcalc.spec.source import Paper
 
 TDNN = Paper(
     key="waibel1989phoneme",

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable
 
-from flopcalc import parts
-from flopcalc.arith import Dim
-from flopcalc.cost import Cost, Part
-from flopcalc.geometry import Geometry
-from flopcalc.operator import Limit, Named, Operator, Param
+from flopcalc.cost import parts
+from flopcalc.cost.arith import Dim
+from flopcalc.cost.cost import Cost, Part
+from flopcalc.cost.geometry import Geometry
 from flopcalc.operators._volume import DEEP_ENOUGH, DEPTH, NO_IMAGE, VOLUME, volume_in, volume_out
-from flopcalc.provenance import Paper
-from flopcalc.rules import GROUPS_DIVIDE
+from flopcalc.spec.operator import Limit, Named, Operator, Param
+from flopcalc.spec.rules import GROUPS_DIVIDE
+from flopcalc.spec.source import Paper
 
 C3D = Paper(
     key="tran2015learning",

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 
-from flopcalc import parts
-from flopcalc.arith import Dim
-from flopcalc.cost import Part
-from flopcalc.geometry import Geometry
-from flopcalc.operator import NOWHERE, Derived, Evaluation, Limit, Operator, Param
-from flopcalc.provenance import Paper
-from flopcalc.rules import EQUAL_CHANNELS, ONE_GROUP, SAME_PADDING, UNIT_STRIDE
+from flopcalc.cost import parts
+from flopcalc.cost.arith import Dim
+from flopcalc.cost.cost import Part
+from flopcalc.cost.geometry import Geometry
+from flopcalc.spec.operator import NOWHERE, Derived, Evaluation, Limit, Operator, Param
+from flopcalc.spec.rules import EQUAL_CHANNELS, ONE_GROUP, SAME_PADDING, UNIT_STRIDE
+from flopcalc.spec.source import Paper
 
 CONVNEXT = Paper(
     key="liu2022convnet",

@@ -6,13 +6,13 @@ channels. Each axis has its own stride in its own depthwise convolution.
 
 from collections.abc import Iterable
 
-from flopcalc import parts
-from flopcalc.arith import Dim
-from flopcalc.cost import Part
-from flopcalc.geometry import Geometry
-from flopcalc.operator import Derived, Named, Operator, Param, Policy, spatial
-from flopcalc.provenance import Equation, Paper
-from flopcalc.rules import ONE_GROUP
+from flopcalc.cost import parts
+from flopcalc.cost.arith import Dim
+from flopcalc.cost.cost import Part
+from flopcalc.cost.geometry import Geometry
+from flopcalc.spec.operator import Derived, Named, Operator, Param, Policy, spatial
+from flopcalc.spec.rules import ONE_GROUP
+from flopcalc.spec.source import Equation, Paper
 
 LEBEDEV = Paper(
     key="lebedev2015speeding",

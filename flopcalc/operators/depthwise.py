@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 from typing import Any
 
-from flopcalc import parts
-from flopcalc.arith import Dim
-from flopcalc.cost import Part
-from flopcalc.geometry import Geometry
-from flopcalc.operator import Named, Operator, Param, Policy, Rule, spatial
+from flopcalc.cost import parts
+from flopcalc.cost.arith import Dim
+from flopcalc.cost.cost import Part
+from flopcalc.cost.geometry import Geometry
 from flopcalc.operators.dsc import MOBILENETS
-from flopcalc.provenance import Equation
+from flopcalc.spec.operator import Named, Operator, Param, Policy, Rule, spatial
+from flopcalc.spec.source import Equation
 
 
 def formula(g: Geometry, multiplier: Dim, bias: bool) -> Iterable[Part]:

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable
 
-from flopcalc import parts
-from flopcalc.arith import Dim
-from flopcalc.cost import Part
-from flopcalc.geometry import Geometry
-from flopcalc.operator import Limit, Operator, Param
+from flopcalc.cost import parts
+from flopcalc.cost.arith import Dim
+from flopcalc.cost.cost import Part
+from flopcalc.cost.geometry import Geometry
 from flopcalc.operators.conv1d import NO_IMAGE, sequence_in, sequence_out
 from flopcalc.operators.depthwise import CHANNELS_FOLLOW, MULTIPLIER, OWN_GROUPS, multiplied
-from flopcalc.provenance import Paper
+from flopcalc.spec.operator import Limit, Operator, Param
+from flopcalc.spec.source import Paper
 
 SLICENET = Paper(
     key="kaiser2018depthwise",

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable
 
-from flopcalc import parts
-from flopcalc.arith import Dim
-from flopcalc.cost import Part
-from flopcalc.geometry import Geometry
-from flopcalc.operator import Limit, Operator, Param
+from flopcalc.cost import parts
+from flopcalc.cost.arith import Dim
+from flopcalc.cost.cost import Part
+from flopcalc.cost.geometry import Geometry
 from flopcalc.operators._volume import DEEP_ENOUGH, DEPTH, NO_IMAGE, VOLUME, volume_in, volume_out
 from flopcalc.operators.conv3d import ungrouped
 from flopcalc.operators.depthwise import CHANNELS_FOLLOW, MULTIPLIER, OWN_GROUPS, multiplied
-from flopcalc.provenance import Paper
+from flopcalc.spec.operator import Limit, Operator, Param
+from flopcalc.spec.source import Paper
 
 CSN = Paper(
     key="tran2019video",

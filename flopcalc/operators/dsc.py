@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 
-from flopcalc import parts
-from flopcalc.cost import Part
-from flopcalc.geometry import Geometry
-from flopcalc.operator import Named, Operator, Param, Policy, Site, spatial
-from flopcalc.provenance import Equation, Paper
-from flopcalc.rules import ONE_GROUP
+from flopcalc.cost import parts
+from flopcalc.cost.cost import Part
+from flopcalc.cost.geometry import Geometry
+from flopcalc.spec.operator import Named, Operator, Param, Policy, Site, spatial
+from flopcalc.spec.rules import ONE_GROUP
+from flopcalc.spec.source import Equation, Paper
 
 MOBILENETS = Paper(
     key="howard2017mobilenets",

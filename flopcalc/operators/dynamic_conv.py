@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable
 
-from flopcalc import parts
-from flopcalc.arith import Dim, floor_div
-from flopcalc.cost import Part
-from flopcalc.geometry import Geometry
-from flopcalc.operator import Derived, Evaluation, Limit, Named, Operator, Param, Rule
+from flopcalc.cost import parts
+from flopcalc.cost.arith import Dim, floor_div
+from flopcalc.cost.cost import Part
+from flopcalc.cost.geometry import Geometry
+from flopcalc.cost.parts import INPUT
 from flopcalc.operators._dynamic import MODE, NOT_FIRST, TRAINING, mixed, overhead, ungrouped
-from flopcalc.parts import INPUT
-from flopcalc.provenance import Equation, Paper
-from flopcalc.rules import GROUPS_DIVIDE
+from flopcalc.spec.operator import Derived, Evaluation, Limit, Named, Operator, Param, Rule
+from flopcalc.spec.rules import GROUPS_DIVIDE
+from flopcalc.spec.source import Equation, Paper
 
 DYNAMIC = Paper(
     key="chen2020dynamic",

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable
 
-from flopcalc import parts
-from flopcalc.arith import Dim
-from flopcalc.cost import Part
-from flopcalc.geometry import Geometry
-from flopcalc.operator import Evaluation, Limit, Operator, Param
+from flopcalc.cost import parts
+from flopcalc.cost.arith import Dim
+from flopcalc.cost.cost import Part
+from flopcalc.cost.geometry import Geometry
+from flopcalc.cost.parts import INPUT
 from flopcalc.operators._dynamic import MODE, NOT_FIRST, TRAINING, fuse_kernels, overhead, ungrouped
-from flopcalc.parts import INPUT
-from flopcalc.provenance import Equation, Paper
-from flopcalc.rules import GROUPS_DIVIDE
+from flopcalc.spec.operator import Evaluation, Limit, Operator, Param
+from flopcalc.spec.rules import GROUPS_DIVIDE
+from flopcalc.spec.source import Equation, Paper
 
 DYNET = Paper(
     key="zhang2020dynet",

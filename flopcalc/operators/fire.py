@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterable
 
-from flopcalc import parts
-from flopcalc.arith import Dim, floor_div
-from flopcalc.cost import Part
-from flopcalc.geometry import Geometry
-from flopcalc.operator import NOWHERE, Derived, Named, Operator, Param, Rule
-from flopcalc.provenance import Equation, Paper
-from flopcalc.rules import ONE_GROUP, SAME_PADDING
+from flopcalc.cost import parts
+from flopcalc.cost.arith import Dim, floor_div
+from flopcalc.cost.cost import Part
+from flopcalc.cost.geometry import Geometry
+from flopcalc.spec.operator import NOWHERE, Derived, Named, Operator, Param, Rule
+from flopcalc.spec.rules import ONE_GROUP, SAME_PADDING
+from flopcalc.spec.source import Equation, Paper
 
 SQUEEZENET = Paper(
     key="iandola2016squeezenet",

@@ -3,15 +3,15 @@
 from collections.abc import Iterable
 from fractions import Fraction
 
-from flopcalc import parts
-from flopcalc.arith import Dim
-from flopcalc.cost import Part
-from flopcalc.geometry import Geometry
-from flopcalc.operator import NOWHERE, Limit, Operator
+from flopcalc.cost import parts
+from flopcalc.cost.arith import Dim
+from flopcalc.cost.cost import Part
+from flopcalc.cost.geometry import Geometry
 from flopcalc.operators._excitation import excitation
 from flopcalc.operators.mbconv import DERIVED, SOME_CHANNEL, notes, options
-from flopcalc.provenance import Paper
-from flopcalc.rules import ONE_GROUP, SAME_PADDING
+from flopcalc.spec.operator import NOWHERE, Limit, Operator
+from flopcalc.spec.rules import ONE_GROUP, SAME_PADDING
+from flopcalc.spec.source import Paper
 
 EFFICIENTNETV2 = Paper(
     key="tan2021efficientnetv2",

@@ -10,15 +10,15 @@ forward; in inference the bank could be kept.
 
 from collections.abc import Iterable
 
-from flopcalc import parts
-from flopcalc.arith import Dim
-from flopcalc.cost import Part
-from flopcalc.geometry import Geometry, by, short
-from flopcalc.operator import Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule
+from flopcalc.cost import parts
+from flopcalc.cost.arith import Dim
+from flopcalc.cost.cost import Part
+from flopcalc.cost.geometry import Geometry, by, short
+from flopcalc.cost.parts import NOTHING
 from flopcalc.operators._slides import SLIDES
-from flopcalc.parts import NOTHING
-from flopcalc.provenance import Equation, Paper
-from flopcalc.rules import ONE_GROUP
+from flopcalc.spec.operator import Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule
+from flopcalc.spec.rules import ONE_GROUP
+from flopcalc.spec.source import Equation, Paper
 
 GCNN = Paper(
     key="cohen2016group",

@@ -3,14 +3,14 @@
 from collections.abc import Iterable
 from typing import Any
 
-from flopcalc import parts
-from flopcalc.arith import Dim, ceil_div
-from flopcalc.cost import Part
-from flopcalc.geometry import Geometry
-from flopcalc.operator import Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule, Site
+from flopcalc.cost import parts
+from flopcalc.cost.arith import Dim, ceil_div
+from flopcalc.cost.cost import Part
+from flopcalc.cost.geometry import Geometry
 from flopcalc.operators._slides import SLIDES
-from flopcalc.provenance import Equation, Erratum, Evidence, Paper
-from flopcalc.rules import ONE_GROUP
+from flopcalc.spec.operator import Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule, Site
+from flopcalc.spec.rules import ONE_GROUP
+from flopcalc.spec.source import Equation, Erratum, Evidence, Paper
 
 GHOSTNET = Paper(
     key="han2020ghostnet",

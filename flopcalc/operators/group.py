@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 
-from flopcalc import parts
-from flopcalc.cost import Part
-from flopcalc.geometry import Geometry
-from flopcalc.operator import Limit, Operator, Param, Policy, Site
+from flopcalc.cost import parts
+from flopcalc.cost.cost import Part
+from flopcalc.cost.geometry import Geometry
 from flopcalc.operators._slides import SLIDES
-from flopcalc.provenance import Equation
-from flopcalc.rules import GROUPS_DIVIDE
+from flopcalc.spec.operator import Limit, Operator, Param, Policy, Site
+from flopcalc.spec.rules import GROUPS_DIVIDE
+from flopcalc.spec.source import Equation
 
 
 def formula(g: Geometry, bias: bool) -> Iterable[Part]:

@@ -8,14 +8,14 @@ authors' code: a full 1x1 convolution whose weights on the own group are kept at
 
 from collections.abc import Iterable
 
-from flopcalc import parts
-from flopcalc.arith import Dim
-from flopcalc.cost import Part
-from flopcalc.geometry import Geometry
-from flopcalc.operator import Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule, Site, spatial
-from flopcalc.parts import INPUT
-from flopcalc.provenance import Equation, Paper
-from flopcalc.rules import ONE_GROUP, SAME_PADDING
+from flopcalc.cost import parts
+from flopcalc.cost.arith import Dim
+from flopcalc.cost.cost import Part
+from flopcalc.cost.geometry import Geometry
+from flopcalc.cost.parts import INPUT
+from flopcalc.spec.operator import Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule, Site, spatial
+from flopcalc.spec.rules import ONE_GROUP, SAME_PADDING
+from flopcalc.spec.source import Equation, Paper
 
 HETCONV = Paper(
     key="singh2019hetconv",

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 
-from flopcalc import parts
-from flopcalc.cost import Part
-from flopcalc.geometry import Geometry
-from flopcalc.operator import Limit, Operator, Param, Policy
+from flopcalc.cost import parts
+from flopcalc.cost.cost import Part
+from flopcalc.cost.geometry import Geometry
 from flopcalc.operators._slides import SLIDES
-from flopcalc.rules import ONE_GROUP, single_tap
+from flopcalc.spec.operator import Limit, Operator, Param, Policy
+from flopcalc.spec.rules import ONE_GROUP, single_tap
 
 
 def formula(g: Geometry, bias: bool) -> Iterable[Part]:

@@ -5,15 +5,15 @@ A 1x1 convolution whose matrix has rank `mid` at most.
 
 from collections.abc import Iterable
 
-from flopcalc import parts
-from flopcalc.arith import Dim, floor_div
-from flopcalc.cost import Part
-from flopcalc.geometry import Geometry
-from flopcalc.operator import Derived, Evaluation, Named, Operator, Param, Policy, Rule
+from flopcalc.cost import parts
+from flopcalc.cost.arith import Dim, floor_div
+from flopcalc.cost.cost import Part
+from flopcalc.cost.geometry import Geometry
 from flopcalc.operators._slides import SLIDES
 from flopcalc.operators.pointwise import SINGLE_TAP, only_1x1
-from flopcalc.provenance import Equation
-from flopcalc.rules import ONE_GROUP
+from flopcalc.spec.operator import Derived, Evaluation, Named, Operator, Param, Policy, Rule
+from flopcalc.spec.rules import ONE_GROUP
+from flopcalc.spec.source import Equation
 
 
 def middle(g: Geometry, mid: Dim) -> Dim:

@@ -3,14 +3,14 @@
 from collections.abc import Iterable
 from fractions import Fraction
 
-from flopcalc import parts
-from flopcalc.arith import Dim, share
-from flopcalc.cost import Part
-from flopcalc.geometry import Geometry
-from flopcalc.operator import NOWHERE, Derived, Evaluation, Limit, Named, Operator, Param, Rule
+from flopcalc.cost import parts
+from flopcalc.cost.arith import Dim, share
+from flopcalc.cost.cost import Part
+from flopcalc.cost.geometry import Geometry
 from flopcalc.operators._excitation import excitation
-from flopcalc.provenance import Equation, Paper
-from flopcalc.rules import ONE_GROUP, SAME_PADDING
+from flopcalc.spec.operator import NOWHERE, Derived, Evaluation, Limit, Named, Operator, Param, Rule
+from flopcalc.spec.rules import ONE_GROUP, SAME_PADDING
+from flopcalc.spec.source import Equation, Paper
 
 MOBILENETV2 = Paper(
     key="sandler2018mobilenetv2",

@@ -6,14 +6,14 @@ concatenated, so there are as many channels out as in.
 
 from collections.abc import Iterable
 
-from flopcalc import parts
-from flopcalc.arith import Dim, floor_div
-from flopcalc.cost import Part
-from flopcalc.geometry import Geometry, short
-from flopcalc.operator import Derived, Evaluation, Named, Operator, Param, Policy, Rule, Site, spatial
-from flopcalc.parts import INPUT
-from flopcalc.provenance import Equation, Paper
-from flopcalc.rules import EQUAL_CHANNELS, SAME_PADDING
+from flopcalc.cost import parts
+from flopcalc.cost.arith import Dim, floor_div
+from flopcalc.cost.cost import Part
+from flopcalc.cost.geometry import Geometry, short
+from flopcalc.cost.parts import INPUT
+from flopcalc.spec.operator import Derived, Evaluation, Named, Operator, Param, Policy, Rule, Site, spatial
+from flopcalc.spec.rules import EQUAL_CHANNELS, SAME_PADDING
+from flopcalc.spec.source import Equation, Paper
 
 MIXCONV = Paper(
     key="tan2019mixconv",

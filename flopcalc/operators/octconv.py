@@ -14,14 +14,14 @@ and each grid sums its two (`sum_high`, `sum_low`). A pair of tensors goes in an
 from collections.abc import Iterable
 from fractions import Fraction
 
-from flopcalc import parts
-from flopcalc.arith import Dim, exact_div, share
-from flopcalc.cost import Part
-from flopcalc.geometry import Geometry
-from flopcalc.operator import Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule
-from flopcalc.parts import INPUT
-from flopcalc.provenance import Equation, Paper
-from flopcalc.rules import ONE_GROUP, SAME_PADDING
+from flopcalc.cost import parts
+from flopcalc.cost.arith import Dim, exact_div, share
+from flopcalc.cost.cost import Part
+from flopcalc.cost.geometry import Geometry
+from flopcalc.cost.parts import INPUT
+from flopcalc.spec.operator import Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule
+from flopcalc.spec.rules import ONE_GROUP, SAME_PADDING
+from flopcalc.spec.source import Equation, Paper
 
 OCTAVE = Paper(
     key="chen2019drop",

@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 from fractions import Fraction
 
-from flopcalc import parts
-from flopcalc.arith import Dim, share
-from flopcalc.cost import Part
-from flopcalc.geometry import Geometry
-from flopcalc.operator import Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule, spatial
-from flopcalc.provenance import Equation, Paper
-from flopcalc.rules import EQUAL_CHANNELS, ONE_GROUP, SAME_PADDING, UNIT_STRIDE
+from flopcalc.cost import parts
+from flopcalc.cost.arith import Dim, share
+from flopcalc.cost.cost import Part
+from flopcalc.cost.geometry import Geometry
+from flopcalc.spec.operator import Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule, spatial
+from flopcalc.spec.rules import EQUAL_CHANNELS, ONE_GROUP, SAME_PADDING, UNIT_STRIDE
+from flopcalc.spec.source import Equation, Paper
 
 FASTERNET = Paper(
     key="chen2023run",

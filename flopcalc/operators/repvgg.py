@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable
 
-from flopcalc import parts
-from flopcalc.arith import Dim
-from flopcalc.cost import Part
-from flopcalc.geometry import Geometry
-from flopcalc.operator import Derived, Evaluation, Limit, Named, Operator, Param, Policy, Site
-from flopcalc.parts import INPUT
-from flopcalc.provenance import Paper
-from flopcalc.rules import GROUPS_DIVIDE, SAME_PADDING
+from flopcalc.cost import parts
+from flopcalc.cost.arith import Dim
+from flopcalc.cost.cost import Part
+from flopcalc.cost.geometry import Geometry
+from flopcalc.cost.parts import INPUT
+from flopcalc.spec.operator import Derived, Evaluation, Limit, Named, Operator, Param, Policy, Site
+from flopcalc.spec.rules import GROUPS_DIVIDE, SAME_PADDING
+from flopcalc.spec.source import Paper
 
 REPVGG = Paper(
     key="ding2021repvgg",

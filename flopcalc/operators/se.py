@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable
 
-from flopcalc import parts
-from flopcalc.arith import Dim, floor_div
-from flopcalc.cost import Cost, Part
-from flopcalc.geometry import Geometry
-from flopcalc.operator import Derived, Evaluation, Named, Operator, Param, Policy, Rule
+from flopcalc.cost import parts
+from flopcalc.cost.arith import Dim, floor_div
+from flopcalc.cost.cost import Cost, Part
+from flopcalc.cost.geometry import Geometry
 from flopcalc.operators._excitation import SENET, excitation
-from flopcalc.provenance import Equation
-from flopcalc.rules import EQUAL_CHANNELS, ONE_GROUP, single_tap
+from flopcalc.spec.operator import Derived, Evaluation, Named, Operator, Param, Policy, Rule
+from flopcalc.spec.rules import EQUAL_CHANNELS, ONE_GROUP, single_tap
+from flopcalc.spec.source import Equation
 
 
 def formula(g: Geometry, m: Dim, bias: bool) -> Iterable[Part]:

@@ -5,13 +5,13 @@ The stride is that of the last 1x1, so the first and the shift work on the input
 
 from collections.abc import Iterable
 
-from flopcalc import parts
-from flopcalc.arith import Dim
-from flopcalc.cost import Part
-from flopcalc.geometry import Geometry
-from flopcalc.operator import Derived, Evaluation, Operator, Param, Policy, Rule, Site, spatial
+from flopcalc.cost import parts
+from flopcalc.cost.arith import Dim
+from flopcalc.cost.cost import Part
+from flopcalc.cost.geometry import Geometry
 from flopcalc.operators.shift_only import SHIFTNET, SPATIAL, offsets_fit, shift
-from flopcalc.rules import ONE_GROUP, SAME_PADDING
+from flopcalc.spec.operator import Derived, Evaluation, Operator, Param, Policy, Rule, Site, spatial
+from flopcalc.spec.rules import ONE_GROUP, SAME_PADDING
 
 
 def formula(g: Geometry, mid: Dim, norm: bool, activation: bool) -> Iterable[Part]:

@@ -10,13 +10,13 @@ once, in one step.
 
 from collections.abc import Iterable
 
-from flopcalc import parts
-from flopcalc.arith import Dim
-from flopcalc.cost import Part
-from flopcalc.geometry import Geometry
-from flopcalc.operator import Evaluation, Named, Operator, Policy, Rule
-from flopcalc.provenance import Equation, Paper
-from flopcalc.rules import EQUAL_CHANNELS, ONE_GROUP, SAME_PADDING
+from flopcalc.cost import parts
+from flopcalc.cost.arith import Dim
+from flopcalc.cost.cost import Part
+from flopcalc.cost.geometry import Geometry
+from flopcalc.spec.operator import Evaluation, Named, Operator, Policy, Rule
+from flopcalc.spec.rules import EQUAL_CHANNELS, ONE_GROUP, SAME_PADDING
+from flopcalc.spec.source import Equation, Paper
 
 SHIFTNET = Paper(
     key="wu2018shift",

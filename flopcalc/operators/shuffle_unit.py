@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable
 
-from flopcalc import parts
-from flopcalc.arith import Dim, floor_div
-from flopcalc.cost import Part
-from flopcalc.geometry import Geometry
-from flopcalc.operator import NOWHERE, Derived, Evaluation, Named, Operator, Param, Rule
+from flopcalc.cost import parts
+from flopcalc.cost.arith import Dim, floor_div
+from flopcalc.cost.cost import Part
+from flopcalc.cost.geometry import Geometry
+from flopcalc.cost.parts import INPUT
 from flopcalc.operators._slides import SLIDES
-from flopcalc.parts import INPUT
-from flopcalc.provenance import Equation, Paper
-from flopcalc.rules import SAME_PADDING
+from flopcalc.spec.operator import NOWHERE, Derived, Evaluation, Named, Operator, Param, Rule
+from flopcalc.spec.rules import SAME_PADDING
+from flopcalc.spec.source import Equation, Paper
 
 SHUFFLENET = Paper(
     key="zhang2018shufflenet",

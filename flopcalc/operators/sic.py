@@ -9,14 +9,14 @@ from collections.abc import Iterable
 from math import prod
 from typing import Any
 
-from flopcalc import parts
-from flopcalc.arith import Dim
-from flopcalc.cost import Part
-from flopcalc.geometry import Geometry
-from flopcalc.operator import Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule, spatial
+from flopcalc.cost import parts
+from flopcalc.cost.arith import Dim
+from flopcalc.cost.cost import Part
+from flopcalc.cost.geometry import Geometry
 from flopcalc.operators._topology import halves, misfit, text
-from flopcalc.provenance import Equation, Erratum, Evidence, Paper
-from flopcalc.rules import EQUAL_CHANNELS, ONE_GROUP, SAME_PADDING, UNIT_STRIDE
+from flopcalc.spec.operator import Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule, spatial
+from flopcalc.spec.rules import EQUAL_CHANNELS, ONE_GROUP, SAME_PADDING, UNIT_STRIDE
+from flopcalc.spec.source import Equation, Erratum, Evidence, Paper
 
 WANG = Paper(
     key="wang2017factorized",

@@ -6,13 +6,13 @@ depthwise transposed k x k at stride k (`up`): as many channels and positions ou
 
 from collections.abc import Iterable
 
-from flopcalc import arith, parts
-from flopcalc.arith import Dim
-from flopcalc.cost import Cost, Part
-from flopcalc.geometry import Geometry, by, same_padding, short
-from flopcalc.operator import Derived, Evaluation, Limit, Named, Operator, Policy, Rule, spatial
+from flopcalc.cost import arith, parts
+from flopcalc.cost.arith import Dim
+from flopcalc.cost.cost import Cost, Part
+from flopcalc.cost.geometry import Geometry, by, same_padding, short
 from flopcalc.operators.sic import WANG
-from flopcalc.rules import EQUAL_CHANNELS, ONE_GROUP
+from flopcalc.spec.operator import Derived, Evaluation, Limit, Named, Operator, Policy, Rule, spatial
+from flopcalc.spec.rules import EQUAL_CHANNELS, ONE_GROUP
 
 
 def formula(g: Geometry, step_h: Dim, step_w: Dim) -> Iterable[Part]:

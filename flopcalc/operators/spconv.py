@@ -3,14 +3,14 @@
 from collections.abc import Iterable
 from fractions import Fraction
 
-from flopcalc import parts
-from flopcalc.arith import Dim, share
-from flopcalc.cost import Part
-from flopcalc.geometry import Geometry
-from flopcalc.operator import Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule, Site
-from flopcalc.parts import INPUT
-from flopcalc.provenance import Equation, Paper
-from flopcalc.rules import ONE_GROUP, SAME_PADDING
+from flopcalc.cost import parts
+from flopcalc.cost.arith import Dim, share
+from flopcalc.cost.cost import Part
+from flopcalc.cost.geometry import Geometry
+from flopcalc.cost.parts import INPUT
+from flopcalc.spec.operator import Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule, Site
+from flopcalc.spec.rules import ONE_GROUP, SAME_PADDING
+from flopcalc.spec.source import Equation, Paper
 
 SPCONV = Paper(
     key="zhang2020split",

@@ -6,13 +6,13 @@ gives; so Denton et al. 2014 and Zhang et al. 2016.
 
 from collections.abc import Iterable
 
-from flopcalc import parts
-from flopcalc.arith import Dim, floor_div
-from flopcalc.cost import Part
-from flopcalc.geometry import Geometry
-from flopcalc.operator import Derived, Evaluation, Named, Operator, Param, Policy, Rule, spatial
-from flopcalc.provenance import Equation, Paper
-from flopcalc.rules import ONE_GROUP
+from flopcalc.cost import parts
+from flopcalc.cost.arith import Dim, floor_div
+from flopcalc.cost.cost import Part
+from flopcalc.cost.geometry import Geometry
+from flopcalc.spec.operator import Derived, Evaluation, Named, Operator, Param, Policy, Rule, spatial
+from flopcalc.spec.rules import ONE_GROUP
+from flopcalc.spec.source import Equation, Paper
 
 ZHANG = Paper(
     key="zhang2016accelerating",

@@ -8,11 +8,10 @@ from collections.abc import Iterable
 from math import prod
 from typing import Any
 
-from flopcalc import parts
-from flopcalc.arith import Dim
-from flopcalc.cost import Part
-from flopcalc.geometry import Geometry
-from flopcalc.operator import Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule, spatial
+from flopcalc.cost import parts
+from flopcalc.cost.arith import Dim
+from flopcalc.cost.cost import Part
+from flopcalc.cost.geometry import Geometry
 from flopcalc.operators._topology import (
     LARGEST_SEARCHED,
     Sizes,
@@ -23,8 +22,9 @@ from flopcalc.operators._topology import (
     text,
 )
 from flopcalc.operators.sic import WANG
-from flopcalc.provenance import Equation
-from flopcalc.rules import EQUAL_CHANNELS, ONE_GROUP
+from flopcalc.spec.operator import Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule, spatial
+from flopcalc.spec.rules import EQUAL_CHANNELS, ONE_GROUP
+from flopcalc.spec.source import Equation
 
 
 def torus(g: Geometry, dims: Sizes | None) -> Sizes | None:

@@ -5,13 +5,13 @@ Its MACs follow the input grid: every weight is used once for each input positio
 
 from collections.abc import Iterable
 
-from flopcalc import parts
-from flopcalc.arith import Dim
-from flopcalc.cost import Cost, Part
-from flopcalc.geometry import Geometry, short
-from flopcalc.operator import Derived, Evaluation, Named, Operator, Param, Policy, Rule
-from flopcalc.provenance import Equation, Paper
-from flopcalc.rules import GROUPS_DIVIDE
+from flopcalc.cost import parts
+from flopcalc.cost.arith import Dim
+from flopcalc.cost.cost import Cost, Part
+from flopcalc.cost.geometry import Geometry, short
+from flopcalc.spec.operator import Derived, Evaluation, Named, Operator, Param, Policy, Rule
+from flopcalc.spec.rules import GROUPS_DIVIDE
+from flopcalc.spec.source import Equation, Paper
 
 DUMOULIN = Paper(
     key="dumoulin2016guide",

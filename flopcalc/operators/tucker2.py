@@ -6,13 +6,13 @@ convolution, so the first 1x1 works on the input grid.
 
 from collections.abc import Iterable
 
-from flopcalc import parts
-from flopcalc.arith import Dim, floor_div
-from flopcalc.cost import Part
-from flopcalc.geometry import Geometry
-from flopcalc.operator import Derived, Named, Operator, Param, Policy, Rule, spatial
-from flopcalc.provenance import Equation, Paper
-from flopcalc.rules import ONE_GROUP
+from flopcalc.cost import parts
+from flopcalc.cost.arith import Dim, floor_div
+from flopcalc.cost.cost import Part
+from flopcalc.cost.geometry import Geometry
+from flopcalc.spec.operator import Derived, Named, Operator, Param, Policy, Rule, spatial
+from flopcalc.spec.rules import ONE_GROUP
+from flopcalc.spec.source import Equation, Paper
 
 KIM = Paper(
     key="kim2016compression",

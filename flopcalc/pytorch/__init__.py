@@ -13,9 +13,9 @@ except ImportError:
     raise missing_package("PyTorch", "torch>=2.4", "counting real layers") from None
 
 from flopcalc.pytorch.build import build_network
-from flopcalc.pytorch.hooks import Count, count
+from flopcalc.pytorch.counting.counter import Count, count
+from flopcalc.pytorch.counting.network import counted_network
 from flopcalc.pytorch.layers import build_layer
-from flopcalc.pytorch.network import counted_network
-from flopcalc.pytorch.surgery import Replaced, replace
+from flopcalc.pytorch.replacing.swap import Replaced, replace
 
 __all__ = ["Count", "Replaced", "build_layer", "build_network", "count", "counted_network", "replace"]

@@ -7,11 +7,11 @@ by kind; a row of an equation compares the formula with the print, by the equati
 from collections.abc import Iterator
 from typing import Any
 
-from flopcalc.analysis.equations import GIVES_TEXT, readings
-from flopcalc.analysis.layer import plain
 from flopcalc.networks.network import Network
-from flopcalc.operator import Evaluation
-from flopcalc.pytorch.crosscheck import Confronted, confront_layer, confront_network
+from flopcalc.pytorch.comparison import Confronted, confront_layer, confront_network
+from flopcalc.spec.equations import GIVES_TEXT, readings
+from flopcalc.spec.layer_record import plain
+from flopcalc.spec.operator import Evaluation
 
 Row = dict[str, Any]
 

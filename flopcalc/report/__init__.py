@@ -1,1 +1,1 @@
-"""Documents -> text in any format. Computes nothing: rows come in, text goes out."""
+"""Documents and their text in each format. Computes nothing: records come in, text goes out."""

@@ -1,6 +1,6 @@
 """Papers as citations: one line of text, or BibTeX."""
 
-from flopcalc.provenance import Paper
+from flopcalc.spec.source import Paper
 
 # What a venue's short name stands for in a list of references.
 _PROCEEDINGS = {

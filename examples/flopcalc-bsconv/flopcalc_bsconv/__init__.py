@@ -5,12 +5,12 @@ Written like a file of `flopcalc/operators/`; it imports no torch, which `layer_
 
 from collections.abc import Iterable
 
-from flopcalc import parts
-from flopcalc.cost import Part
-from flopcalc.geometry import Geometry
-from flopcalc.operator import Operator, Policy, spatial
-from flopcalc.provenance import Equation, Paper
-from flopcalc.rules import ONE_GROUP
+from flopcalc.cost import parts
+from flopcalc.cost.cost import Part
+from flopcalc.cost.geometry import Geometry
+from flopcalc.spec.operator import Operator, Policy, spatial
+from flopcalc.spec.rules import ONE_GROUP
+from flopcalc.spec.source import Equation, Paper
 
 
 def formula(g: Geometry) -> Iterable[Part]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from flopcalc.geometry import Pair
+from flopcalc.cost.geometry import Pair
 
 
 class BSConv2d(nn.Module):

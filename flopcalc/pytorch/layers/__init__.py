@@ -13,9 +13,9 @@ from typing import Any
 
 from torch import nn
 
-from flopcalc import registry
+from flopcalc.catalog import lookup
 from flopcalc.errors import FlopcalcError
-from flopcalc.operator import Evaluation, Operator
+from flopcalc.spec.operator import Evaluation, Operator
 
 
 def _file(operator: Operator) -> ModuleType:
@@ -72,7 +72,7 @@ def input_shape(evaluation: Evaluation) -> tuple[Any, ...]:
 
 def __getattr__(name: str) -> Any:
     if not name.startswith("_"):
-        for operator in registry.every():
+        for operator in lookup.every():
             found = getattr(_file(operator), name, None)
             if isinstance(found, type) and issubclass(found, nn.Module):
                 return found

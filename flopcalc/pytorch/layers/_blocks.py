@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from flopcalc import api
-from flopcalc.geometry import Pair
-from flopcalc.operator import Evaluation
+from flopcalc.catalog import layer
+from flopcalc.cost.geometry import Pair
+from flopcalc.spec.operator import Evaluation
 
 
 def plan(
@@ -27,7 +27,7 @@ def plan(
 
     A module fits inputs of any size; a large one serves for the check.
     """
-    return api.layer(
+    return layer.layer(
         operator,
         in_channels,
         out_channels,

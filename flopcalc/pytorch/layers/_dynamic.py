@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from flopcalc.geometry import Geometry
-from flopcalc.operator import Evaluation
+from flopcalc.cost.geometry import Geometry
+from flopcalc.spec.operator import Evaluation
 
 
 class Kernels(nn.Module):

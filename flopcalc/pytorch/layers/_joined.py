@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from flopcalc.geometry import Geometry
-from flopcalc.networks.joined import kernels, mixed_geometry
+from flopcalc.cost.geometry import Geometry
 from flopcalc.networks.network import Layer
+from flopcalc.primitives.mixed import kernels, mixed_geometry
 from flopcalc.pytorch.layers._dynamic import FuseKernels, Mix, SampleConv
 
 

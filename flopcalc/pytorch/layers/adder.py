@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from flopcalc.geometry import Pair, out_size
+from flopcalc.cost.geometry import Pair, out_size
 from flopcalc.pytorch.layers._blocks import plan
 
 

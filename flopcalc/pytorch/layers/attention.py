@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from flopcalc import api
-from flopcalc.geometry import Pair
+from flopcalc.catalog import layer
+from flopcalc.cost.geometry import Pair
 
 
 class ToHeads(nn.Module):
@@ -181,7 +181,7 @@ class Attention2d(nn.Module):
         super().__init__()
         # Whether windows and patches fit depends on the input, and shows when it comes.
         options = {"heads": heads, "window": window, "patch": patch, "position_bias": position_bias, "shift": shift}
-        api.layer(
+        layer.layer(
             "attention",
             in_channels,
             out_channels,

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import nn
 
-from flopcalc.operator import Evaluation
+from flopcalc.spec.operator import Evaluation
 
 LAYER = nn.Conv1d
 

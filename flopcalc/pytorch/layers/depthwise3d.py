@@ -4,8 +4,8 @@ from typing import Any
 
 from torch import nn
 
-from flopcalc.operator import Evaluation
 from flopcalc.operators._volume import volume_settings
+from flopcalc.spec.operator import Evaluation
 
 
 def build(evaluation: Evaluation, **factory: Any) -> nn.Conv3d:

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from flopcalc.geometry import Pair
+from flopcalc.cost.geometry import Pair
 from flopcalc.pytorch.layers._blocks import Concat, conv_block, plan
 
 

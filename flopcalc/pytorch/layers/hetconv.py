@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from flopcalc.geometry import Pair
+from flopcalc.cost.geometry import Pair
 from flopcalc.pytorch.layers._blocks import Add, Gather, plan
 
 

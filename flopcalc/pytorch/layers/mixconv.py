@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from flopcalc.geometry import Pair, same_padding
+from flopcalc.cost.geometry import Pair, same_padding
 from flopcalc.operators.mixconv import part_names
 from flopcalc.pytorch.layers._blocks import Concat, plan
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from flopcalc.geometry import Pair
-from flopcalc.operator import Evaluation
+from flopcalc.cost.geometry import Pair
 from flopcalc.pytorch.layers._blocks import Add, plan
+from flopcalc.spec.operator import Evaluation
 
 
 class OctConv2d(nn.Module):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from flopcalc.geometry import Pair
+from flopcalc.cost.geometry import Pair
 from flopcalc.pytorch.layers._blocks import Add, conv_block, plan
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flopcalc.geometry import Pair
+from flopcalc.cost.geometry import Pair
 from flopcalc.pytorch.layers._blocks import plan
 from flopcalc.pytorch.layers._excitation import SqueezeExcite
 

@@ -4,8 +4,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from flopcalc import api
-from flopcalc.geometry import Pair
+from flopcalc.catalog import layer
+from flopcalc.cost.geometry import Pair
 
 
 class SpatialBottleneck2d(nn.Module):
@@ -30,7 +30,7 @@ class SpatialBottleneck2d(nn.Module):
         super().__init__()
         k_h, k_w = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
         # Any size that k divides serves for the check.
-        api.layer(
+        layer.layer(
             "spatial_bottleneck",
             in_channels,
             out_channels,

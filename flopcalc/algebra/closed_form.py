@@ -1,0 +1,257 @@
+"""Formulas as algebra: closed forms of operators, their ratios and limits, and proofs of printed equations.
+
+The same Python function that costs a layer on ints is called here with symbols; nothing is written
+twice. Sizes: batch 1; h, w of the input, h_out, w_out of the output. Ratios, limits and the smaller kinds
+are taken at stride 1, where both grids are one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from flopcalc.algebra import sympy
+from flopcalc.cost.cost import Cost
+from flopcalc.cost.geometry import Geometry, out_size
+from flopcalc.spec.equations import quantity
+from flopcalc.spec.operator import Evaluation, Operator
+from flopcalc.spec.rules import EQUAL_CHANNELS, ONE_GROUP, UNIT_STRIDE
+from flopcalc.spec.source import Equation
+from flopcalc.text.expression import evaluate
+
+Expr = Any
+
+
+def _symbol(name: str) -> Expr:
+    return sympy.Symbol(name, integer=True, positive=True)
+
+
+def symbolic_geometry(operator: Operator, stride: int = 1) -> Geometry:
+    """The shape in symbols. Channels are one symbol where the operator needs them equal.
+
+    The stride is a number, since it decides which branches a block has. Input and output grid are
+    symbols of their own, unless the operator keeps the grid or has its own rule for the output.
+    """
+    c_in = _symbol("c_in")
+    c_out = c_in if EQUAL_CHANNELS in operator.rules else _symbol("c_out")
+    k = sympy.Integer(operator.shape["k"]) if "k" in operator.shape else _symbol("k")
+    k_h = 1 if operator.axes == 1 else k
+    h, w = (1 if operator.axes == 1 else _symbol("h")), _symbol("w")
+    pad_h, pad_w = sympy.Rational(1, 2) * (k_h - 1), (k - 1) / 2
+    if operator.size_out is not out_size:
+        h_out, w_out = operator.size_out(h, k_h, 1, pad_h, 1), operator.size_out(w, k, 1, pad_w, 1)
+    else:
+        h_out, w_out = (1 if operator.axes == 1 else _symbol("h_out")), _symbol("w_out")
+        if UNIT_STRIDE in operator.rules:
+            h, w = h_out, w_out
+    groups = 1 if ONE_GROUP in operator.rules else _symbol("groups")
+    return Geometry(c_in, c_out, k_h, k, h, w, h_out, w_out, stride, stride, pad_h, pad_w, groups=groups)
+
+
+_AT_STRIDE_1 = {"h": "h_out", "w": "w_out"}
+
+
+def at_stride_1(expression: Expr) -> Expr:
+    """The expression where input and output have one grid."""
+    if {"h_out", "w_out"} & {symbol.name for symbol in expression.free_symbols}:
+        return expression.subs({_symbol(a): _symbol(b) for a, b in _AT_STRIDE_1.items()})
+    return expression
+
+
+def without_floors(expression: Expr) -> Expr:
+    """The expression with floor(x) and ceiling(x) as x: what papers print, and the leading terms."""
+    return expression.replace(sympy.floor, lambda x: x).replace(sympy.ceiling, lambda x: x)
+
+
+@dataclass(frozen=True)
+class ClosedForm:
+    """An operator's cost as algebra.
+
+    evaluation: the operator on symbols, with derived values as symbols of their own.
+    definitions: what those symbols stand for. Options with a letter are symbols unless given.
+    """
+
+    evaluation: Evaluation
+    definitions: Mapping[Expr, Expr]
+    defaults: Mapping[Expr, Expr]
+
+    @property
+    def operator(self) -> Operator:
+        """The operator."""
+        return self.evaluation.operator
+
+    def cost(self, kind: str) -> Expr:
+        """One kind of cost, exact, in the symbols of shape, options and derived values."""
+        total = sympy.sympify(self.evaluation.cost.total(kind))
+        return tidy(total if kind in ("params", "macs") else at_stride_1(total))
+
+    @cached_property
+    def holds_at_any_stride(self) -> bool:
+        """Whether params and MACs are the same formula at a stride; a block may have another branch there."""
+        e = self.evaluation
+        if UNIT_STRIDE in self.operator.rules:
+            return True
+        g = symbolic_geometry(self.operator, stride=2)
+        options = {param.name: e.named[param.name] for param in self.operator.params}
+        strided = self.operator.cost(g, {**self.operator.derive(g, options), **self._symbols()})
+        return all(equal(self.evaluation.cost.total(kind), strided.total(kind)) for kind in ("params", "macs"))
+
+    def _symbols(self) -> dict[str, Expr]:
+        """Derived values that stand as symbols."""
+        return {symbol.name: symbol for symbol in self.definitions}
+
+    def baseline(self, kind: str) -> Expr:
+        """The same kind for the plain convolution."""
+        return tidy(sympy.sympify(self.evaluation.baseline.total(kind)))
+
+    def expand(self, expression: Expr) -> Expr:
+        """The expression with derived values spelled out."""
+        # Later values may be written in earlier ones.
+        for symbol, meaning in reversed(list(self.definitions.items())):
+            expression = expression.subs(symbol, meaning)
+        return expression
+
+    def ratio(self, kind: str) -> Expr:
+        """Cost over the plain convolution's, exact."""
+        return tidy(sympy.cancel(at_stride_1(self.cost(kind)) / at_stride_1(self.baseline(kind))))
+
+    def limit(self, kind: str) -> Expr:
+        """The ratio for c_in = c_out -> infinity. Floors change no leading term, and are dropped."""
+        # A dummy, since an option may have the letter c.
+        c = sympy.Dummy("c", integer=True, positive=True)
+        ratio = without_floors(self.expand(self.ratio(kind)))
+        channels = {_symbol("c_in"): c, _symbol("c_out"): c}
+        return tidy(sympy.simplify(sympy.limit(sympy.together(ratio.subs(channels)), c, sympy.oo)))
+
+    @property
+    def settings(self) -> dict[Expr, Expr]:
+        """Default options, a kernel of 3 and the operator's default groups, by symbol."""
+        groups = self.operator.shape.get("groups", 1)
+        return {**self.defaults, _symbol("k"): sympy.Integer(3), _symbol("groups"): sympy.Integer(groups)}
+
+    def at_defaults(self, expression: Expr) -> Expr:
+        """The expression at `settings`."""
+        return sympy.nsimplify(expression.subs(self.settings))
+
+    @cached_property
+    def exact(self) -> Evaluation:
+        """The operator on symbols with derived values spelled out (for comparison with print)."""
+        named = {name: self._spelled(value) for name, value in self.evaluation.named.items()}
+        cost = self.operator.cost(self.evaluation.geometry, named)
+        return Evaluation(self.operator, self.evaluation.geometry, frozenset(), named, cost)
+
+    def _spelled(self, value: Any) -> Any:
+        return self.expand(value) if isinstance(value, sympy.Basic) else value
+
+
+def closed_form(operator: Operator, given: Mapping[str, Any] | None = None) -> ClosedForm:
+    """The operator on symbols. `given` options are concrete; others are symbols where they have a letter."""
+    given = dict(given or {})
+    g = symbolic_geometry(operator)
+    named: dict[str, Any] = dict(operator.resolve(given))
+    defaults: dict[Expr, Expr] = {}
+    for param in operator.params:
+        if param.letter and param.name not in given:
+            symbol = sympy.Symbol(param.letter, positive=True) if param.kind == "fraction" else _symbol(param.letter)
+            default = param.typical if named[param.name] is None else named[param.name]
+            if default is not None:
+                defaults[symbol] = sympy.Rational(default)
+            named[param.name] = symbol
+        elif param.kind == "fraction":
+            named[param.name] = sympy.Rational(named[param.name].numerator, named[param.name].denominator)
+    values = operator.derive(g, named)
+    definitions: dict[Expr, Expr] = {}
+    for derived in operator.derived:
+        value = values[derived.name]
+        if derived.shown and isinstance(value, sympy.Basic) and not value.is_Atom:
+            symbol = _symbol(derived.name)
+            definitions[symbol] = value.subs({v: k for k, v in definitions.items()})
+            values[derived.name] = symbol
+    evaluation = Evaluation(operator, g, frozenset(given), values, operator.cost(g, values))
+    return ClosedForm(evaluation, definitions, defaults)
+
+
+def tidy(expression: Expr) -> Expr:
+    """A readable form: factored where that is shorter."""
+    expression = expression.replace(_is_power_of_four, lambda power: 2 ** (2 * power.exp))
+    candidates = [expression, sympy.factor(expression), sympy.factor_terms(sympy.expand(expression))]
+    return min(candidates, key=lambda one: (len(str(one)), str(one)))
+
+
+def _is_power_of_four(expression: Expr) -> bool:
+    return bool(expression.is_Pow and expression.base == 4)
+
+
+def equal(a: Expr, b: Expr) -> bool:
+    """Whether two expressions are the same function."""
+    return bool(sympy.simplify(sympy.expand(a - b)) == 0)
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A printed equation as algebra, beside the formula.
+
+    printed, right, value: expressions (right is None where the print has no second form).
+    equals: whether the print is the formula; right_equals: whether its second form is.
+    """
+
+    equation: Equation
+    printed: Expr
+    right: Expr | None
+    value: Expr
+    equals: bool
+    right_equals: bool | None
+
+
+def prove(form: ClosedForm, equation: Equation) -> Proof | None:
+    """Compare an equation with the formula as algebra; None where it does not speak of these options.
+
+    Rounding is left out on both sides where a paper prints none.
+    """
+    e = form.exact
+    for name, wanted in equation.given.items():
+        # An unset option that the closed form leaves open, such as depth, is not a contradiction.
+        if e.named[name] != wanted and not (wanted is None and isinstance(e.named[name], sympy.Basic)):
+            return None
+    value = sympy.sympify(quantity(e, equation.gives))
+    if value in form.defaults:  # an option that the closed form leaves open: there is nothing to compare
+        return None
+    g = e.geometry
+    names: dict[str, Any] = {
+        **e.named,
+        "c_in": g.c_in,
+        "c_out": g.c_out,
+        "k": g.k_h,
+        "h": g.h,
+        "w": g.w,
+        "h_out": g.h_out,
+        "w_out": g.w_out,
+        "groups": g.groups,
+        "stride": 1,
+    }
+    letters = {letter: names[name] for letter, name in equation.letters.items()}
+    if g.groups != 1 and equation.domain is not None:
+        value = value.subs(g.groups, 1)
+    fixed = {_symbol(name): names.get(size, size) for name, size in equation.sizes.items()}
+    # At stride 1 both grids are one, unless the operator has its own rule for the output.
+    one_grid = {_symbol(a): _symbol(b) for a, b in _AT_STRIDE_1.items()} if g.h_out == _symbol("h_out") else {}
+    square = {} if {"w", "w_out"} & set(equation.letters.values()) else {g.w_out: g.h_out}
+
+    def plain(expression: Expr) -> Expr:
+        return sympy.sympify(expression).subs(one_grid).subs(square).subs(fixed)
+
+    value = plain(value)
+
+    def same(text: str) -> tuple[Expr, bool]:
+        other = plain(evaluate(text, letters))
+        return other, equal(value, other) or equal(without_floors(value), without_floors(other))
+
+    printed, equals = same(equation.text)
+    right, right_equals = same(equation.right) if equation.right else (None, None)
+    return Proof(equation, printed, right, value, equals, right_equals)
+
+
+def kinds_present(cost: Cost) -> list[str]:
+    """Kinds beside params and MACs that are not zero."""
+    kinds = ("adds", "muls", "other", "activations", "traffic", "steps")
+    return [kind for kind in kinds if cost.total(kind) != 0]

@@ -1,0 +1,104 @@
+"""Expressions and closed forms as text, LaTeX and Python source."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flopcalc.algebra import sympy
+from flopcalc.algebra.closed_form import ClosedForm
+
+Expr = Any
+
+
+def text(expression: Expr) -> str:
+    """One line, with ^ for powers."""
+    return str(sympy.sstr(expression)).replace("**", "^").replace("ceiling(", "ceil(")
+
+
+def latex(expression: Expr) -> str:
+    """LaTeX."""
+    names = {symbol: _latex_name(symbol.name) for symbol in expression.free_symbols}
+    return str(sympy.latex(expression, symbol_names=names))
+
+
+def _latex_name(name: str) -> str:
+    head, _, tail = name.partition("_")
+    if head == "alpha":
+        head = r"\alpha"
+    elif len(head) > 1:
+        head = rf"\mathrm{{{head}}}"
+    return rf"{head}_{{\mathrm{{{tail}}}}}" if tail else head
+
+
+_TITLES = {"params": "Parameters of {}", "macs": "Multiply-accumulates of {} for one sample"}
+
+
+def python(form: ClosedForm, kind: str) -> str:
+    """Source of a Python function on ints that gives one kind of cost, exactly."""
+    expression = form.cost(kind)
+    used = dict(form.definitions)
+    needed = _closure(expression, used)
+    arguments = sorted(
+        {s.name for s in expression.free_symbols | set().union(*(used[d].free_symbols for d in needed))}
+        - {d.name for d in needed},
+        key=_argument_order,
+    )
+    lines = [f"def {kind}({', '.join(arguments)}):"]
+    words = [f"{_TITLES[kind].format(form.operator.name)}, exact on ints."]
+    if "h_out" in arguments:
+        words.append("h_out, w_out: size of the output.")
+    if "h" in arguments:
+        words.append("h, w: size of the input.")
+    if not form.holds_at_any_stride:
+        words.append("For stride 1.")
+    ratios = [p.letter for p in form.operator.params if p.kind == "fraction" and p.letter in arguments]
+    words += [f"{letter}: a fractions.Fraction." for letter in ratios]
+    # A value that is left out where an option is 0 has no closed form there.
+    words += [f"{p.letter}: at least 1." for p in form.operator.params if p.letter in arguments and p.least == 0]
+    lines.append(f'    """{" ".join(words)}"""')
+    lines += [f"    {d.name} = {_python(used[d])}" for d in form.definitions if d in needed]
+    lines.append(f"    return {_python(expression)}")
+    return "\n".join(lines)
+
+
+def _closure(expression: Expr, definitions: Mapping[Expr, Expr]) -> set[Expr]:
+    needed: set[Expr] = set()
+    waiting = list(expression.free_symbols)
+    while waiting:
+        symbol = waiting.pop()
+        if symbol in definitions and symbol not in needed:
+            needed.add(symbol)
+            waiting += definitions[symbol].free_symbols
+    return needed
+
+
+_ORDER = ("c_in", "c_out", "k", "h", "w", "h_out", "w_out", "groups")
+
+
+def _argument_order(name: str) -> tuple[int, str]:
+    return (_ORDER.index(name) if name in _ORDER else len(_ORDER), name)
+
+
+def _python(expression: Expr) -> str:
+    """Integer arithmetic: quotients are exact, floors and ceilings become //."""
+    numerator, denominator = sympy.fraction(sympy.together(expression))
+    top = _Printer().doprint(numerator)
+    if denominator == 1:
+        return f"{top}"
+    return f"({top}) // {_bracket(denominator)}"
+
+
+def _bracket(expression: Expr) -> str:
+    printed = _Printer().doprint(expression)
+    return str(printed) if expression.is_Atom else f"({printed})"
+
+
+class _Printer(sympy.StrPrinter):  # type: ignore[misc]
+    """SymPy's way to extend a printer is a subclass."""
+
+    def _print_floor(self, node: Expr) -> str:
+        top, bottom = sympy.fraction(sympy.together(node.args[0]))
+        return f"(({self.doprint(top)}) // {_bracket(bottom)})"
+
+    def _print_ceiling(self, node: Expr) -> str:
+        top, bottom = sympy.fraction(sympy.together(node.args[0]))
+        return f"(-(-({self.doprint(top)}) // {_bracket(bottom)}))"

@@ -1,0 +1,277 @@
+"""Costs in tests: what the pytest fixture `flopcalc` is."""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Mapping
+from importlib import import_module
+from typing import Any, NamedTuple, NoReturn
+
+import pytest
+
+from flopcalc.budget.check import Check
+from flopcalc.budget.config import Config, TargetSpec, as_text
+from flopcalc.budget.limits import QUANTITIES, Limit, read_limit
+from flopcalc.budget.lock import Locked, locked, may_overwrite, read_lock, write_lock
+from flopcalc.budget.measure import Measured, measure_network, measured
+from flopcalc.budget.record import difference
+from flopcalc.cost.cost import DTYPE_BYTES
+from flopcalc.errors import FlopcalcError, clip
+from flopcalc.networks.inputs import parse_input
+from flopcalc.report.check import difference_blocks, told_limit
+from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table
+from flopcalc.report.plain import render
+from flopcalc.targets.model_record import dearest
+from flopcalc.targets.read import Target, read_plan
+from flopcalc.text.atomic_file import write_atomically
+
+# A failure shows the test, not this file.
+__tracebackhide__ = True
+
+FOLDER = "__flopcalc__"
+_DEAREST = 5
+# So many broken limits are told.
+_MOST = 8
+_WIDTH = 100
+_HOW = "write it with `pytest --flopcalc-update`, and commit it"
+
+
+class Snapshot(NamedTuple):
+    """A snapshot: its file, and what stands there. dtype: that its traffic is measured in."""
+
+    path: str
+    there: Locked | None
+    dtype: str
+
+
+class Costs:
+    """Assertions about what models cost, for one test."""
+
+    def __init__(self, file: str, test: str, update: bool) -> None:
+        self._file = file
+        self._test = test
+        self._update = update
+        self._calls = {"": 0, "-cost": 0}
+
+    def assert_cost(
+        self,
+        target: Any,
+        input_shape: Any = None,
+        *,
+        batch: int = 1,
+        replace: str | Iterable[str] = (),
+        where: str | None = None,
+        keep: str | Iterable[str] = (),
+        set: Mapping[str, Any] | None = None,
+        dtype: str = "float32",
+        name: str | None = None,
+        limits: str | Iterable[str] = (),
+        **quantities: Any,
+    ) -> Mapping[str, int]:
+        """Fail where a model costs more than it may, with its dearest layers and what changed since its snapshot.
+
+        For example `flopcalc.assert_cost(Net(), (3, 224, 224), macs="<= 300M", params=5_288_548)`.
+
+        target: an nn.Module, its class or a function that builds it without arguments, or text as `flopcalc model`
+        takes it (resnet50, net.yaml, package.module:Net). input_shape: without the batch; `"77:int64"` for token
+        ids, a list for several inputs. quantities: params, macs, flops, ... as a whole number (exactly that many) or
+        a comparison; `baseline` is the model before replacement, `locked` its snapshot. limits: more of them, as in
+        flopcalc.yaml: `"layer *: macs <= 20M"`. name: of the snapshot. Returns the totals.
+        """
+        texts = [*_texts(limits), *_limit_texts(quantities)]
+        if not texts:
+            _fail("assert_cost was given no limit", 'for example macs="<= 300M", or params=25_557_032')
+        options = _options(input_shape, batch, replace, where, keep, set)
+        snapshot, found = self._measure(target, options, dtype, name, "-cost")
+        before = locked(found) if self._update else snapshot.there
+        try:
+            read = tuple(read_limit(text, "network") for text in texts)
+            compares = any(one.reads("locked") or (one.reads("baseline") and not found.plain) for one in read)
+            if before is None and compares:
+                _fail(f"there is no snapshot {_shown(snapshot.path)} to compare with", _HOW)
+            rows = [row for row in self._rows(found, options, dtype, read, before) if not row["ok"]]
+        except FlopcalcError as error:
+            _fail(error.message, error.hint)
+        if rows:
+            blocks: list[Table | Facts | Lines] = [_dearest(found, rows[0]["quantity"])]
+            if snapshot.there is not None and (changed := difference(found.name, snapshot.there, locked(found))):
+                blocks += difference_blocks(changed, f"Changed since the snapshot {_shown(snapshot.path)}")
+            lines = [told_limit(row) for row in rows[:_MOST]]
+            if len(rows) > _MOST:
+                lines.append(f"and {len(rows) - _MOST:,} more")
+            _fail("\n".join([*lines, "", render(Document(found.what, blocks, None), _WIDTH)]))
+        # Plain limits need no snapshot, and get none that nobody asked for.
+        if self._update and (compares or os.path.lexists(snapshot.path)):
+            self._write(snapshot.path, found, dtype)
+        return dict(found.totals)
+
+    def assert_unchanged(
+        self,
+        target: Any,
+        input_shape: Any = None,
+        *,
+        batch: int = 1,
+        replace: str | Iterable[str] = (),
+        where: str | None = None,
+        keep: str | Iterable[str] = (),
+        set: Mapping[str, Any] | None = None,
+        dtype: str = "float32",
+        name: str | None = None,
+    ) -> None:
+        """Fail where a model does not cost, layer by layer, what its snapshot says; see `assert_cost`.
+
+        Snapshots are lock files in the folder `__flopcalc__` beside the test; `--flopcalc-update` writes them.
+        """
+        options = _options(input_shape, batch, replace, where, keep, set)
+        snapshot, found = self._measure(target, options, dtype, name, "")
+        if self._update:
+            self._write(snapshot.path, found, dtype)
+        elif snapshot.there is None:
+            _fail(f"there is no snapshot {_shown(snapshot.path)}", _HOW)
+        elif snapshot.dtype != dtype:
+            _fail(f"{_shown(snapshot.path)} measures traffic in {snapshot.dtype}, the test in {dtype}", _HOW)
+        elif changed := difference(found.name, snapshot.there, locked(found)):
+            blocks = list(difference_blocks(changed, f"Not as in {_shown(snapshot.path)}"))
+            text = render(Document(found.what, blocks, None), _WIDTH)
+            head = f"the cost is not that of {_shown(snapshot.path)}"
+            _fail(f"{head}\n\n{text}", "`pytest --flopcalc-update` accepts what is there now")
+
+    def _measure(
+        self, target: Any, options: Mapping[str, Any], dtype: str, name: str | None, of: str
+    ) -> tuple[Snapshot, Measured]:
+        if not name:
+            # Each assertion counts its own calls: a limit above it must not give assert_unchanged another file.
+            self._calls[of] += 1
+        key = name or f"{self._test}{of}" + (f"-{self._calls[of]}" if self._calls[of] > 1 else "")
+        path = snapshot_path(self._file, key)
+        try:
+            if dtype not in DTYPE_BYTES:
+                raise FlopcalcError("bad-usage", f"dtype is {clip(dtype)}", f"one of: {', '.join(DTYPE_BYTES)}")
+            return self._snapshot(path, key, dtype), _measured(key, target, options, dtype)
+        except FlopcalcError as error:
+            batch = "; input_shape is without the batch" if error.code == "uncountable-module" else ""
+            _fail(error.message, error.hint + batch)
+
+    def _snapshot(self, path: str, key: str, dtype: str) -> Snapshot:
+        try:
+            lock = read_lock(path)
+        except FlopcalcError as error:
+            if error.code != "bad-lock":
+                raise
+            if self._update:
+                return Snapshot(path, None, dtype)
+            raise FlopcalcError(error.code, error.message, _HOW) from None
+        return Snapshot(path, lock.targets.get(" ".join(key.split())) if lock else None, lock.dtype if lock else dtype)
+
+    def _rows(
+        self, found: Measured, options: Mapping[str, Any], dtype: str, limits: tuple[Limit, ...], before: Locked | None
+    ) -> Iterable[dict[str, Any]]:
+        path = os.path.basename(self._file)
+        spec = TargetSpec(found.name, "network", found.name, options, limits, path, 0)
+        check = Check(Config(path, (spec,), "", dtype, None), {found.name: before} if before else None)
+        check.measured[found.name] = found
+        return check.rows()
+
+    def _write(self, path: str, found: Measured, dtype: str) -> None:
+        """One file for each snapshot, whole or not at all: tests may run side by side."""
+        text = write_lock([locked(found)], [], dtype)
+        try:
+            if not may_overwrite(path):
+                raise FlopcalcError("not-a-lock", f"{_shown(path)} is no snapshot; nothing was written", "remove it")
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            write_atomically(path, text)
+        except FlopcalcError as error:
+            _fail(error.message, error.hint)
+        except OSError as error:
+            _fail(f"cannot write {_shown(path)}: {error.strerror}", "check the folder")
+
+
+def snapshot_path(file: str, key: str) -> str:
+    """`__flopcalc__/test_file/test_name.lock` beside a test file."""
+    folder, base = os.path.split(file)
+    plain = re.sub(r"[^\w.\[\]-]+", "_", key)[:100]
+    # Two names must not share a file.
+    if plain != key:
+        plain = f"{plain}-{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
+    return os.path.join(folder, FOLDER, base.removesuffix(".py"), f"{plain}.lock")
+
+
+def _measured(key: str, target: Any, options: Mapping[str, Any], dtype: str) -> Measured:
+    shown = {**options, "set": {name: as_text(value) for name, value in options["set"].items()}}
+    if isinstance(target, str):
+        return measure_network(key, target, shown, dtype)
+    inputs = [parse_input(text) for text in options["input"]]
+    plan = read_plan(options["replace"], options["where"], options["keep"])
+    read = import_module("flopcalc.pytorch.target").read_object
+    found = Target(*read(target, options["set"], inputs, options["batch"], plan))
+    return measured(key, found.plain.name, shown, found, dtype)
+
+
+def _options(
+    input_shape: Any, batch: int, replace: Any, where: str | None, keep: Any, given: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """As a file of targets has them."""
+    return {
+        "batch": batch,
+        "replace": _texts(replace),
+        "where": where,
+        "keep": _texts(keep),
+        "set": dict(given or {}),
+        "input": _shapes(input_shape),
+    }
+
+
+def _texts(given: str | Iterable[str]) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+def _shapes(given: Any) -> tuple[str, ...]:
+    if given is None:
+        return ()
+    if isinstance(given, str):
+        return (given,)
+    sizes = list(given) if isinstance(given, Iterable) else [1, ""]
+    if all(isinstance(size, int) for size in sizes):
+        return ("x".join(map(str, sizes)) or "scalar",)
+    if any(isinstance(size, int) for size in sizes):
+        _fail(f"input_shape is {clip(given)}", 'write (3, 224, 224), without the batch; "77:int64"; or a list of such')
+    return tuple(text for one in sizes for text in _shapes(one))
+
+
+def _limit_texts(quantities: Mapping[str, Any]) -> Iterable[str]:
+    for quantity, given in quantities.items():
+        if quantity not in QUANTITIES:
+            _fail(f"assert_cost takes no {quantity}", f"quantities: {', '.join(QUANTITIES)}; others as limits=[...]")
+        for one in given if isinstance(given, list | tuple) else [given]:
+            if isinstance(one, int) and not isinstance(one, bool):
+                yield f"{quantity} == {one}"
+            elif isinstance(one, str) and re.match(r"\s*[<>=]", one):
+                yield f"{quantity} {one}"
+            else:
+                _fail(f"{quantity} is {clip(one)}", f'write {quantity}="<= 300M", or a whole number')
+
+
+def _dearest(found: Measured, quantity: str) -> Table:
+    """The dearest layers by the quantity that is too large."""
+    kind = quantity if found.layers and quantity in found.layers[0] else "macs"
+    shown = list(dict.fromkeys((kind, "params", "macs")))
+    columns = (
+        Column("layer", "text"),
+        Column("type", "text"),
+        *(Column(one) for one in shown),
+        Column("share", "share"),
+    )
+    top = dearest([{**layer, "cost": layer[kind]} for layer in found.layers], _DEAREST)
+    rows: list[list[Cell]] = [
+        [layer["name"], layer["type"], *(layer[one] for one in shown), layer["share"]] for layer in top if layer["cost"]
+    ]
+    return Table(columns, rows, title=f"Dearest layers by {kind}")
+
+
+def _shown(path: str) -> str:
+    """A path as short as it can be told."""
+    return min(os.path.relpath(path), path, key=len)
+
+
+def _fail(message: str, hint: str = "") -> NoReturn:
+    raise pytest.fail.Exception(f"{message.rstrip()}\n{hint}".rstrip(), pytrace=True) from None

@@ -1,0 +1,65 @@
+"""Operators as users write them: a name, the path of a YAML file, or either with options behind it."""
+
+from collections.abc import Iterator
+
+from flopcalc.catalog.registry import named, names, plug_ins
+from flopcalc.errors import FlopcalcError, unknown_name
+from flopcalc.spec.operator import Operator, Value
+
+__all__ = ["every", "find", "get", "names", "parse", "plug_ins", "read_settings"]
+
+
+def find(name: str) -> Operator | None:
+    """The operator of that name, or None; plug-ins count, and paths of YAML files."""
+    if name.endswith((".yaml", ".yml")):
+        # Loads the YAML parser, which most commands do not need.
+        from flopcalc.catalog.yaml_operator import read_operator
+
+        return read_operator(name)
+    return named(name)
+
+
+def get(name: str) -> Operator:
+    """The operator of that name. Raises FlopcalcError (unknown-operator), with the nearest names."""
+    found = find(name)
+    if found is None:
+        raise unknown_name("operator", name, [*names(), *plug_ins()], "`flopcalc list` shows all operators")
+    return found
+
+
+def every() -> Iterator[Operator]:
+    """Our own operators, sorted by name."""
+    return (get(name) for name in names())
+
+
+def parse(text: str) -> tuple[Operator, dict[str, Value]]:
+    """`spconv:alpha=1/4,groups_k=2` -> the operator and the options given.
+
+    A piece without `=` belongs to the value before it, so that lists can be written `dims=4,6`.
+    """
+    name, _, settings = text.partition(":")
+    operator = get(name.strip())
+    return operator, read_settings(operator, settings.split(",") if settings.strip() else [])
+
+
+def read_settings(operator: Operator, settings: list[str]) -> dict[str, Value]:
+    """Checked options from `name=value` texts. Raises FlopcalcError for anything else."""
+    joined: list[str] = []
+    for piece in settings:
+        if "=" not in piece and joined:
+            joined[-1] += f",{piece}"
+        else:
+            joined.append(piece)
+    given: dict[str, str] = {}
+    for setting in joined:
+        name, equals, value = setting.partition("=")
+        name = name.strip()
+        if not equals or not name:
+            raise FlopcalcError(
+                "bad-option", f"{setting.strip()!r} is not of the form name=value", "write for example norm=true"
+            )
+        if name in given:
+            raise FlopcalcError("bad-option", f"option {name} is given twice", "give each option once")
+        given[name] = value
+    resolved = operator.resolve(given)
+    return {name: resolved[name] for name in given}

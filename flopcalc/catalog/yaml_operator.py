@@ -1,0 +1,215 @@
+"""Operators without Python: a YAML file that composes known operators and gives formulas as text.
+
+The file's expressions are read by `flopcalc.text.expression`, so nothing in it is executed. The result is
+an ordinary Operator, usable wherever a name is. docs/composing.md describes the language.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from typing import Any
+
+from flopcalc.catalog import registry
+from flopcalc.cost.cost import Part
+from flopcalc.cost.geometry import Geometry
+from flopcalc.errors import FlopcalcError, clip
+from flopcalc.spec.operator import Derived, Named, Operator, Param, Policy, Rule, spatial
+from flopcalc.spec.source import Paper
+from flopcalc.text.yaml_file import File, Map, read_file
+
+_TOP = ("name", "title", "family", "paper", "options", "derived", "needs", "parts")
+_OPTION = ("kind", "default", "help", "least", "most", "choices")
+_SIZES = ("c_in", "c_out", "k", "stride", "padding", "dilation", "groups")
+_COUNTS = ("params", "macs", "adds", "muls", "other", "activations", "reads", "writes", "steps")
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+# What an expression finds beside options and derived values.
+_SHAPE = ("c_in", "c_out", "h", "w", "h_out", "w_out", "k_h", "k_w", "groups", "n")
+
+
+def _whole(file: File, spec: Map, key: str, env: Mapping[str, Any]) -> Any:
+    """As `file.value`; on numbers it must come out whole and not negative."""
+    value = file.value(spec, key, env)
+    pair = isinstance(value, list) and key in ("k", "stride", "padding", "dilation")
+    if value is None or isinstance(value, bool | float | str) or (isinstance(value, list | dict) and not pair):
+        raise file.error(spec, key, f"{key} is {clip(value)}, not a whole number")
+    if isinstance(value, int | Fraction) and (value.denominator != 1 or value < 0):
+        raise file.error(spec, key, f"{key} comes to {value}, not a whole number, 0 or more")
+    return int(value) if isinstance(value, Fraction) else value
+
+
+def read_operator(path: str) -> Operator:
+    """The operator that a YAML file describes. Raises FlopcalcError (bad-operator-file)."""
+    file = File(path, "bad-operator-file", "docs/composing.md")
+    data = file.keys(read_file(path, "operator"), None, None, _TOP, "an operator file")
+    name = str(data.get("name") or os.path.basename(path).rsplit(".", 1)[0])
+    if not _NAME.fullmatch(name):
+        raise file.error(data, "name", f"the name {clip(name)} has other than lower-case letters, digits and _")
+    params = tuple(_param(file, data, name) for name in _mapping(file, data, "options"))
+    derived = _mapping(file, data, "derived")
+    if clash := {param.name for param in params} & set(derived) or set(derived) & {*_SHAPE, "k", "stride"}:
+        raise file.error(derived, min(clash), f"{min(clash)} has a meaning already")
+    parts = data.get("parts")
+    if not isinstance(parts, list) or not parts:
+        raise file.error(data, "parts", "parts is a list of `- name: what`")
+    pieces = [_piece(file, parts, index) for index in range(len(parts))]
+
+    def formula(g: Geometry, **named: Any) -> Iterable[Part]:
+        grids: dict[str, tuple[Any, Any]] = {"input": (g.h, g.w)}
+        previous = "input"
+        env = _env(g, named)
+        for part_name, spec in pieces:
+            source = str(spec.get("from", previous))
+            if source not in grids:
+                raise file.error(spec, "from", f"{part_name} comes from {clip(source)}, which is not above it")
+            made, grids[part_name] = _parts(file, part_name, spec, g, env, source, grids[source])
+            yield from made
+            previous = part_name
+
+    return Operator(
+        name=name,
+        title=str(data.get("title") or name),
+        family=str(data.get("family") or "composed"),
+        paper=_paper(file, data, name),
+        formula=formula,
+        params=params,
+        derived=tuple(_derived(file, derived, name) for name in derived),
+        rules=tuple(_rule(file, data, index) for index in range(len(data.get("needs") or []))),
+        policy=Policy("every convolution with a kernel larger than 1x1", spatial),
+    )
+
+
+def _mapping(file: File, data: Map, key: str) -> Map:
+    found = data.get(key)
+    if found is None:
+        return Map()
+    if not isinstance(found, Map) or not all(_NAME.fullmatch(name) for name in found):
+        raise file.error(data, key, f"{key} maps names (lower-case letters, digits, _) to what they are")
+    return found
+
+
+def _param(file: File, data: Map, name: str) -> Param:
+    spec = file.keys(data["options"][name], data["options"], name, _OPTION, f"option {name}")
+    kind = spec.get("kind", "int")
+    if kind not in ("int", "fraction", "bool", "choice") or "default" not in spec:
+        raise file.error(spec, None, f"option {name} needs a default, and a kind: int, fraction, bool or choice")
+    choices = tuple(map(str, spec.get("choices") or ()))
+    bare = Param(name, kind, None, str(spec.get("help") or "an option of this file"), auto="none", choices=choices)
+    try:
+        bounds = {key: bare.read(spec[key]) for key in ("least", "most") if key in spec}
+        param = bare._replace(**bounds)  # type: ignore[arg-type]
+        return param._replace(default=param.read(spec["default"]), letter="" if kind in ("bool", "choice") else name)
+    except FlopcalcError as error:
+        raise file.error(spec, "default", error.message, error.hint) from None
+
+
+def _derived(file: File, derived: Map, name: str) -> Derived:
+    def compute(g: Geometry, **named: Any) -> Any:
+        return _whole(file, derived, name, _env(g, named))
+
+    return Derived(name, compute, lambda g, named: str(derived[name]))
+
+
+def _rule(file: File, data: Map, index: int) -> Rule:
+    needs = data["needs"]
+    if not isinstance(needs, list):
+        raise file.error(data, "needs", "needs is a list of {rule: ..., text: ..., hint: ...}")
+    spec = file.keys(needs[index], needs, index, ("rule", "text", "hint"), "a need")
+    if not isinstance(spec.get("rule"), str):
+        raise file.error(spec, None, "a need has a rule: an expression that must be true")
+    text = str(spec.get("text") or spec["rule"])
+
+    def check(g: Geometry, named: Named) -> str | None:
+        return None if file.value(spec, "rule", _env(g, named)) else f"it needs {text}"
+
+    return Rule(text, check, str(spec.get("hint") or "choose another shape or other options"))
+
+
+def _paper(file: File, data: Map, name: str) -> Paper:
+    if "paper" not in data:
+        return Paper(name, (), str(data.get("title") or name), os.path.basename(file.path), None)
+    spec = file.keys(data["paper"], data, "paper", Paper._fields, "paper")
+    fields = {key: tuple(map(str, value)) if key == "authors" else value for key, value in spec.items()}
+    blank: dict[str, Any] = {"key": name, "authors": (), "title": name, "venue": "", "year": None}
+    return Paper(**{**blank, **fields})
+
+
+def _piece(file: File, parts: Any, index: int) -> tuple[str, Map]:
+    item = parts[index]
+    if not isinstance(item, Map) or len(item) != 1:
+        raise file.error(parts, index, "each part is written `- name: {...}`")
+    (name, spec), *_ = item.items()
+    if not _NAME.fullmatch(name) or name == "input":
+        raise file.error(item, name, f"the part's name {clip(name)} has other than lower-case letters, digits and _")
+    if isinstance(spec, Map) and "op" in spec:
+        operator = _operator(file, name, spec)
+        return name, file.keys(spec, item, name, ("op", "from", *_SIZES, *operator.param), f"part {name}")
+    return name, file.keys(spec, item, name, ("from", *_COUNTS), f"part {name}")
+
+
+def _operator(file: File, name: str, spec: Map) -> Operator:
+    """The operator that a part names."""
+    operator = registry.named(str(spec["op"]))
+    if operator is None:
+        raise file.error(spec, "op", f"part {name}: unknown operator {clip(spec['op'])}", "`flopcalc list`")
+    return operator
+
+
+def _env(g: Geometry, named: Named) -> dict[str, Any]:
+    env = {name: getattr(g, name) for name in _SHAPE}
+    env |= {"k": g.k_h if g.k_h == g.k_w else None, "stride": g.stride_h if g.stride_h == g.stride_w else None}
+    return {**{name: value for name, value in env.items() if value is not None}, **named}
+
+
+def _parts(
+    file: File, name: str, spec: Map, g: Geometry, env: Mapping[str, Any], source: str, grid: tuple[Any, Any]
+) -> tuple[list[Part], tuple[Any, Any]]:
+    """The parts of one entry, and the grid that it ends on."""
+    after = () if source == "input" else (source,)
+    if "op" not in spec:
+        counts = {key: _whole(file, spec, key, env) for key in _COUNTS if key in spec}
+        return [Part(name, "other", **counts, after=after)], grid
+    operator = _operator(file, name, spec)
+    try:
+        given = {key: _setting(file, operator.param[key], spec, env) for key in operator.param if key in spec}
+        inner = _shape(file, operator, spec, g, env, grid, given)
+        if isinstance(inner.c_in, int):
+            evaluation = operator.evaluate(inner, given)
+            cost, out = evaluation.cost, evaluation.out_shape
+            if len(out) != 3:
+                raise file.error(spec, "op", f"part {name}: {operator.name} does not work on images")
+        else:
+            cost = operator.cost(inner, operator.derive(inner, operator.resolve(given)))
+            out = (inner.c_out, inner.h_out, inner.w_out)
+    except FlopcalcError as error:
+        if error.code == "bad-operator-file":
+            raise
+        raise file.error(spec, None, f"part {name}: {error.message}", error.hint) from None
+    sums = {kind: sum(getattr(part, kind) for part in cost) for kind in _COUNTS[:-1]}
+    # Conventions fold by the sort of work: a single kernel keeps its own.
+    work = cost.parts[0].work if len(cost.parts) == 1 else "mixed"
+    return [Part(name, work, **sums, steps=cost.steps, after=after)], (out[1], out[2])
+
+
+def _setting(file: File, param: Param, spec: Map, env: Mapping[str, Any]) -> Any:
+    value = spec[param.name]
+    is_text = isinstance(value, str) and value not in param.choices and param.kind != "ints"
+    return file.value(spec, param.name, env) if is_text else value
+
+
+def _shape(
+    file: File, operator: Operator, spec: Map, g: Geometry, env: Mapping[str, Any], grid: tuple[Any, Any], given: Named
+) -> Geometry:
+    def size(key: str, default: Any) -> Any:
+        if key not in spec:
+            return default
+        value = _whole(file, spec, key, env)
+        return tuple(value) if isinstance(value, list) else value
+
+    c_in, c_out = size("c_in", g.c_in), size("c_out", g.c_out)
+    kernel = size("k", operator.shape.get("k", g.kernel))
+    if not isinstance(g.c_in, int):
+        k_h, k_w = kernel if isinstance(kernel, tuple) else (kernel, kernel)
+        return g._replace(c_in=c_in, c_out=c_out, k_h=k_h, k_w=k_w, groups=size("groups", 1))
+    sizes = {key: size(key, None) for key in ("stride", "padding", "dilation", "groups")}
+    return operator.geometry(c_in, c_out, given, k=kernel, hw=grid, n=g.n, **sizes)

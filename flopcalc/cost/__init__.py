@@ -1,0 +1,1 @@
+"""What a cost is: kinds, parts, shapes, arithmetic, and the conventions that fold it into one number."""

@@ -1,0 +1,171 @@
+"""The shape of one layer: what a user gives, and the sizes that formulas see.
+
+A `Geometry` describes a two-dimensional convolution or anything that may stand for one. Formulas
+read its fields; they are ints here, arrays in sweeps and symbols in `flopcalc.algebra.closed_form`.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeAlias
+
+from flopcalc.cost.arith import Dim
+from flopcalc.errors import FlopcalcError, clip
+
+Pair: TypeAlias = int | tuple[int, int]
+
+# Far beyond any network; keeps every product printable, whatever a user types.
+LARGEST = 10**100
+
+
+class Geometry(NamedTuple):
+    """One layer's sizes. Units: channels, pixels.
+
+    n: batch. h, w: input. h_out, w_out: output. k_h, k_w: kernel. The pairs stride, padding and
+    dilation are held by axis.
+    """
+
+    c_in: Dim
+    c_out: Dim
+    k_h: Dim
+    k_w: Dim
+    h: Dim
+    w: Dim
+    h_out: Dim
+    w_out: Dim
+    stride_h: Dim = 1
+    stride_w: Dim = 1
+    padding_h: Dim = 0
+    padding_w: Dim = 0
+    dilation_h: Dim = 1
+    dilation_w: Dim = 1
+    groups: Dim = 1
+    n: Dim = 1
+
+    @property
+    def area(self) -> Dim:
+        """Taps of the kernel, k_h * k_w."""
+        return self.k_h * self.k_w
+
+    @property
+    def p_in(self) -> Dim:
+        """Input positions of the whole batch, n * h * w."""
+        return self.n * self.h * self.w
+
+    @property
+    def p_out(self) -> Dim:
+        """Output positions of the whole batch, n * h_out * w_out."""
+        return self.n * self.h_out * self.w_out
+
+    @property
+    def kernel(self) -> tuple[Dim, Dim]:
+        """(k_h, k_w)."""
+        return self.k_h, self.k_w
+
+    @property
+    def stride(self) -> tuple[Dim, Dim]:
+        """(stride_h, stride_w)."""
+        return self.stride_h, self.stride_w
+
+    @property
+    def padding(self) -> tuple[Dim, Dim]:
+        """(padding_h, padding_w)."""
+        return self.padding_h, self.padding_w
+
+    @property
+    def dilation(self) -> tuple[Dim, Dim]:
+        """(dilation_h, dilation_w)."""
+        return self.dilation_h, self.dilation_w
+
+    @property
+    def strided(self) -> bool:
+        """Whether the output grid is coarser than the input grid."""
+        return bool(self.stride_h != 1 or self.stride_w != 1)
+
+    def __str__(self) -> str:
+        """For error messages and tables: `64->128 3x3/2 56x56`."""
+        text = f"{self.c_in}->{self.c_out} {by(self.kernel)} {self.h}x{self.w}"
+        if self.strided:
+            text += f" stride {short(self.stride)}"
+        if self.dilation != (1, 1):
+            text += f" dilation {short(self.dilation)}"
+        if self.groups != 1:
+            text += f" groups {self.groups}"
+        if self.padding != same_padding(self.kernel, self.dilation):
+            text += f" padding {short(self.padding)}"
+        return text if self.n == 1 else f"{text} batch {self.n}"
+
+
+def by(pair: tuple[Dim, Dim]) -> str:
+    """A pair as people write it: 3x5."""
+    return f"{pair[0]}x{pair[1]}"
+
+
+def short(pair: tuple[Dim, Dim]) -> str:
+    """A pair, or one number where both are equal: 2, 2x1."""
+    return str(pair[0]) if pair[0] == pair[1] else by(pair)
+
+
+def same_padding(kernel: tuple[int, int], dilation: tuple[int, int]) -> tuple[int, int]:
+    """The padding that keeps the size at stride 1 for odd kernels: dilation * (k - 1) / 2."""
+    return dilation[0] * (kernel[0] - 1) // 2, dilation[1] * (kernel[1] - 1) // 2
+
+
+def out_size(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
+    """Output size of a convolution or pooling along one axis, as torch documents it for Conv2d."""
+    return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+
+
+def geometry(
+    c_in: int,
+    c_out: int | None = None,
+    *,
+    k: Pair = 3,
+    hw: Pair = 56,
+    stride: Pair = 1,
+    padding: Pair | None = None,
+    dilation: Pair = 1,
+    groups: int = 1,
+    n: int = 1,
+    size_out: Callable[[int, int, int, int, int], int] = out_size,
+) -> Geometry:
+    """A checked Geometry from what a user gives.
+
+    c_out defaults to c_in; padding to dilation * (k - 1) // 2 ("same" for odd kernels). A pair is one
+    int for both axes or (height, width). size_out: the output's size along one axis, for operators
+    whose grid is not that of a convolution. Raises FlopcalcError (bad-dimension).
+    """
+    c_in = _whole("c_in", c_in)
+    c_out = c_in if c_out is None else _whole("c_out", c_out)
+    groups, n = _whole("groups", groups), _whole("batch", n)
+    kernel, size = _pair("k", k), _pair("hw", hw)
+    strides, dilations = _pair("stride", stride), _pair("dilation", dilation)
+    pads = same_padding(kernel, dilations) if padding is None else _pair("padding", padding, least=0)
+    h_out, w_out = (size_out(*axis) for axis in zip(size, kernel, strides, pads, dilations, strict=True))
+    if h_out < 1 or w_out < 1:
+        raise FlopcalcError(
+            "bad-dimension",
+            f"a {by(kernel)} kernel (dilation {short(dilations)}, padding {short(pads)}) does not fit "
+            f"the {by(size)} input",
+            "make the input larger, the kernel or its dilation smaller, or add padding",
+        )
+    return Geometry(c_in, c_out, *kernel, *size, h_out, w_out, *strides, *pads, *dilations, groups, n)
+
+
+_EXAMPLES = {"c_in": 64, "c_out": 64, "k": 3, "hw": 56}
+
+
+def _whole(name: str, value: object, least: int = 1) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= LARGEST:
+        kind = "a positive whole number" if least else "a whole number, 0 or more"
+        raise FlopcalcError(
+            "bad-dimension",
+            f"{name} is {clip(value)}; it must be {kind} (up to 10^100)",
+            f"give {name} as a number such as {_EXAMPLES.get(name, 1)}",
+        )
+    return value
+
+
+def _pair(name: str, value: object, least: int = 1) -> tuple[int, int]:
+    if isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2:
+        return _whole(name, value[0], least), _whole(name, value[1], least)
+    one = _whole(name, value, least)
+    return one, one

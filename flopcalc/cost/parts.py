@@ -1,0 +1,218 @@
+"""The words of which cost formulas are written: one function for each sort of kernel.
+
+Each returns a `Part` with every kind of cost of that kernel (fields by position, which is faster), so
+that an operator's formula says only what is connected to what. Sizes: `c` channels; `p`, `p_in`,
+`p_out` positions, batch included; `area` kernel taps. What a kernel costs is defined in
+docs/conventions.md and confirmed by `flopcalc verify`, which counts the same kernels in a running
+module.
+"""
+
+from collections.abc import Callable, Iterable
+
+from flopcalc.cost.arith import Dim, exact_div
+from flopcalc.cost.cost import Part
+
+After = tuple[str, ...] | None
+
+# `after=INPUT`: the part needs nothing but the layer's input.
+INPUT: tuple[str, ...] = ()
+# `after=NOTHING`: not even that, since it works on weights alone.
+NOTHING: tuple[str, ...] = ("nothing",)
+
+
+def conv(
+    name: str,
+    c_in: Dim,
+    c_out: Dim,
+    area: Dim,
+    p_in: Dim,
+    p_out: Dim,
+    *,
+    groups: Dim = 1,
+    bias: bool = False,
+    after: After = None,
+) -> Part:
+    """A convolution: c_out * c_in / groups * area weights, each used at every output position."""
+    weights = exact_div(c_out * c_in, groups) * area
+    biases = c_out * int(bias)
+    params = weights + biases
+    size = c_out * p_out
+    return Part(name, "conv", params, weights * p_out, biases * p_out, 0, 0, size, params + c_in * p_in, size, 1, after)
+
+
+def transposed_conv(
+    name: str,
+    c_in: Dim,
+    c_out: Dim,
+    area: Dim,
+    p_in: Dim,
+    p_out: Dim,
+    *,
+    groups: Dim = 1,
+    bias: bool = False,
+    after: After = None,
+) -> Part:
+    """A transposed convolution: the weights of a convolution, each used at every input position."""
+    plain = conv(name, c_in, c_out, area, p_in, p_out, groups=groups, bias=bias, after=after)
+    return plain._replace(macs=exact_div(c_out * c_in, groups) * area * p_in)
+
+
+def linear(name: str, c_in: Dim, c_out: Dim, p: Dim, *, bias: bool = True, after: After = None) -> Part:
+    """A fully connected layer applied at p positions."""
+    return conv(name, c_in, c_out, 1, p, p, bias=bias, after=after)._replace(work="linear")
+
+
+def matmul(name: str, rows: Dim, inner: Dim, columns: Dim, batch: Dim = 1, *, after: After = None) -> Part:
+    """The product of two tensors that were computed or are held elsewhere, `batch` times side by side."""
+    size = batch * rows * columns
+    reads = batch * inner * (rows + columns)
+    return Part(name, "matmul", 0, size * inner, 0, 0, 0, size, reads, size, 1, after)
+
+
+def distances(name: str, c_in: Dim, c_out: Dim, p: Dim, *, after: After = None) -> Part:
+    """L1 distances of p vectors to c_out vectors of weights: a difference and a sum per step, |x| free."""
+    weights, size = c_in * c_out, c_out * p
+    return Part(
+        name,
+        "distance",
+        weights,
+        adds=2 * weights * p,
+        activations=size,
+        reads=weights + c_in * p,
+        writes=size,
+        after=after,
+    )
+
+
+def norm(name: str, c: Dim, p: Dim, *, after: After = None) -> Part:
+    """Batch normalisation in inference: one scale and one shift per element; reads four vectors."""
+    size = c * p
+    return Part(name, "norm", 2 * c, 0, size, size, 0, 0, size + 4 * c, size, 1, after)
+
+
+def layer_norm(name: str, c: Dim, p: Dim, *, after: After = None) -> Part:
+    """Layer normalisation over the channels of each position, with its own mean and variance, and an affine map."""
+    size = c * p
+    return Part(name, "layernorm", 2 * c, 0, 3 * size, 2 * size, 0, 0, size + 2 * c, size, 1, after)
+
+
+def act(name: str, c: Dim, p: Dim, *, after: After = None) -> Part:
+    """An activation function: one operation of the kind `other` per element."""
+    size = c * p
+    return Part(name, "act", 0, 0, 0, 0, size, 0, size, size, 1, after)
+
+
+def add(name: str, c: Dim, p: Dim, *, after: After = None) -> Part:
+    """The sum of two tensors of equal shape."""
+    size = c * p
+    return Part(name, "add", 0, 0, size, 0, 0, 0, 2 * size, size, 1, after)
+
+
+def scale(name: str, c: Dim, p: Dim, n: Dim, *, after: After = None) -> Part:
+    """Every channel of a tensor times one number per sample and channel."""
+    size = c * p
+    return Part(name, "mul", 0, 0, 0, size, 0, 0, size + n * c, size, 1, after)
+
+
+def layer_scale(name: str, c: Dim, p: Dim, *, after: After = None) -> Part:
+    """Every channel of a tensor times a trained number."""
+    size = c * p
+    return Part(name, "mul", c, 0, 0, size, 0, 0, size + c, size, 1, after)
+
+
+def max_pool(name: str, c: Dim, p_in: Dim, p_out: Dim, area: Dim, *, after: After = None) -> Part:
+    """Max pooling: one comparison for each element of each window."""
+    return Part(name, "maxpool", other=c * p_out * area, reads=c * p_in, writes=c * p_out, after=after)
+
+
+def avg_pool(name: str, c: Dim, p_in: Dim, p_out: Dim, area: Dim, *, after: After = None) -> Part:
+    """Average pooling: one addition for each element of each window, one division for each window."""
+    return Part(name, "avgpool", adds=c * p_out * area, other=c * p_out, reads=c * p_in, writes=c * p_out, after=after)
+
+
+def global_avg_pool(name: str, c: Dim, p: Dim, n: Dim, *, after: After = None) -> Part:
+    """The mean of each channel: one addition per element, one division per channel and sample."""
+    size, means = c * p, n * c
+    return Part(name, "gap", 0, 0, size, 0, means, 0, size, means, 1, after)
+
+
+def softmax(name: str, elements: Dim, *, after: After = None) -> Part:
+    """Softmax: per element an exponential and a division (other), and a share of the sum (adds)."""
+    return Part(name, "softmax", 0, 0, elements, 0, 2 * elements, 0, elements, elements, 1, after)
+
+
+def upsample(name: str, c: Dim, p_in: Dim, p_out: Dim, *, after: After = None) -> Part:
+    """Nearest upsampling: reads the small grid, writes the large one."""
+    return Part(name, "move", reads=c * p_in, writes=c * p_out, after=after)
+
+
+def copy(name: str, elements: Dim, index: Dim = 0, *, after: After = None) -> Part:
+    """A kernel that only moves data (concatenation, gather); `index`: elements of an index it reads."""
+    return Part(name, "move", 0, 0, 0, 0, 0, 0, elements + index, elements, 1, after)
+
+
+def unfold(name: str, c: Dim, p_in: Dim, p_out: Dim, area: Dim, *, after: After = None) -> Part:
+    """Neighbourhoods laid out side by side: reads the input once, writes `area` values for each output."""
+    return Part(name, "move", reads=c * p_in, writes=c * p_out * area, after=after)
+
+
+def chain(name: str, first: Part, second: Part) -> Part:
+    """Two kernels in a row as one part, which takes the first one's sort of work and its `after`."""
+    return Part(
+        name,
+        first.work,
+        first.params + second.params,
+        first.macs + second.macs,
+        first.adds + second.adds,
+        first.muls + second.muls,
+        first.other + second.other,
+        first.activations + second.activations,
+        first.reads + second.reads,
+        first.writes + second.writes,
+        first.steps + second.steps,
+        first.after,
+    )
+
+
+def times(count: Dim, part: Part) -> Part:
+    """The same part `count` times in a row."""
+    return _multiplied(count, part, count * part.steps)
+
+
+def parallel(count: Dim, part: Part) -> Part:
+    """The same part `count` times side by side: none waits for another."""
+    return _multiplied(count, part, part.steps)
+
+
+def _multiplied(count: Dim, part: Part, steps: Dim) -> Part:
+    name, work, params, macs, adds, muls, other, activations, reads, writes, _, after = part
+    return Part(
+        name,
+        work,
+        count * params,
+        count * macs,
+        count * adds,
+        count * muls,
+        count * other,
+        count * activations,
+        count * reads,
+        count * writes,
+        steps,
+        after,
+    )
+
+
+def when(flag: bool, build: Callable[[], Iterable[Part]]) -> Iterable[Part]:
+    """Parts that are there only if a structural option says so.
+
+    `flag` must be a real bool: a comparison of symbols or arrays would be silently wrong.
+    """
+    if type(flag) is not bool:
+        raise TypeError(f"a structural flag must be a bool, not {type(flag).__name__}")
+    return build() if flag else ()
+
+
+def finish(name: str, c: Dim, p: Dim, norm_after: bool, act_after: bool) -> Iterable[Part]:
+    """What follows a convolution called `name` in most modules: `name.norm`, then `name.act`."""
+    yield from when(norm_after, lambda: (norm(f"{name}.norm", c, p),))
+    yield from when(act_after, lambda: (act(f"{name}.act", c, p),))

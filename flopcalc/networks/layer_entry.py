@@ -1,0 +1,113 @@
+"""One layer of a description: an operator or a primitive, on the shapes that it is given."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from flopcalc.catalog import lookup
+from flopcalc.cost.cost import Cost
+from flopcalc.errors import FlopcalcError, unknown_name
+from flopcalc.networks.network import Layer, Shape
+from flopcalc.networks.values import Values
+from flopcalc.primitives.registry import PRIMITIVES, settings_of
+from flopcalc.primitives.shapes import ShapeError, text
+from flopcalc.spec.operator import Operator
+from flopcalc.text.yaml_file import Map
+
+_SHAPE_KEYS = ("k", "stride", "padding", "dilation", "groups")
+OF_OPERATORS = ("out", *_SHAPE_KEYS)
+
+
+class Single(NamedTuple):
+    """An entry with `op`, and what is around it. common: the keys that every entry may have."""
+
+    name: str
+    spec: Map
+    env: Mapping[str, Any]
+    inputs: tuple[str, ...]
+    shapes: Sequence[Shape]
+    stage: str
+    batch: int
+    common: frozenset[str]
+
+
+def read_layer(values: Values, one: Single, known: dict[Any, Any]) -> Layer:
+    """The layer that an entry describes. known: costs that this network had so far, since blocks repeat."""
+    kind = values.text(f"layer {one.name}", one.spec, "op", str(one.spec["op"]), one.env)
+    if kind in PRIMITIVES:
+        return _primitive(values, one, kind, known)
+    if (operator := lookup.find(kind)) is not None:
+        return _operator(values, one, operator, known)
+    kinds = [*PRIMITIVES, *lookup.names()]
+    near = unknown_name("layer kind", kind, kinds, f"known: {', '.join(sorted(kinds))}")
+    raise values.error(one.spec, "op", f"layer {one.name}: {near.message}", near.hint)
+
+
+def _primitive(values: Values, one: Single, kind: str, known: dict[Any, Any]) -> Layer:
+    full, settings = f"layer {one.name}", {}
+    if len(one.spec) > 1:
+        allowed = settings_of(kind)
+        values.known_keys(full, one.spec, {*one.common, *allowed})
+        settings = {key: values.number(full, one.spec, key, one.env) for key in allowed if key in one.spec}
+    # Without settings the shapes tell all.
+    key = None if settings else (kind, *one.shapes)
+    if key in known:
+        shape, cost = known[key]
+    else:
+        try:
+            shape, parts = PRIMITIVES[kind](one.shapes, one.batch, **settings)
+        except ShapeError as error:
+            raise values.error(
+                one.spec, None, f"{full} ({kind}): {error}", "change the settings or the inputs, so that they fit"
+            ) from None
+        cost = Cost(parts)
+        if key is not None:
+            known[key] = shape, cost
+    further = tuple(one.shapes[1:])
+    return Layer(one.name, kind, one.inputs, one.shapes[0], shape, cost, one.stage, settings=settings, further=further)
+
+
+def _operator(values: Values, one: Single, operator: Operator, known: dict[Any, Any]) -> Layer:
+    name, spec, env = one.name, one.spec, one.env
+    full, shape = f"layer {name}", one.shapes[0]
+    values.known_keys(full, spec, {*one.common, *OF_OPERATORS, *operator.param})
+    if len(one.inputs) != 1:
+        raise values.error(spec, "from", f"{full} ({operator.name}) takes one input, not {len(one.inputs)}")
+    flat = len(shape) == 1
+    if flat and operator.name != "linear":
+        has = text(shape)
+        needs = "channels x height x width"
+        raise values.error(spec, None, f"{full} ({operator.name}): its input is {has}, it needs {needs}")
+    sizes = {key: values.pair(full, spec, key, env) for key in _SHAPE_KEYS if key in spec}
+    given = _settings(values, full, operator, spec, env)
+    out = values.whole(full, spec, "out", env) if "out" in spec else None
+    key = (operator.name, shape, out, tuple(sizes.items()), tuple(given.items()))
+    evaluation = known.get(key)
+    if evaluation is None:
+        try:
+            hw = (1, 1) if flat else shape[1:]
+            c_in = operator.c_in_of(shape[0], operator.resolve(given)) if operator.c_in_of else shape[0]
+            g = operator.geometry(c_in, out, given, hw=hw, n=one.batch, **sizes)
+            evaluation = known[key] = operator.evaluate(g, given)
+        except FlopcalcError as error:
+            if error.code == "bad-network":
+                raise
+            raise values.error(spec, None, f"{full}: {error.message}", error.hint) from None
+    if not flat and evaluation.in_shape != shape:
+        takes, has = text(evaluation.in_shape), text(shape)
+        raise values.error(spec, None, f"{full} ({operator.name}): it takes {takes}, and its input is {has}")
+    out_shape = (evaluation.geometry.c_out,) if flat else evaluation.out_shape
+    return Layer(name, operator.name, one.inputs, shape, out_shape, evaluation.cost, one.stage, evaluation)
+
+
+def _settings(values: Values, full: str, operator: Operator, spec: Map, env: Mapping[str, Any]) -> dict[str, Any]:
+    """The operator's own options; text is an expression unless it names a choice."""
+    given = {}
+    for name, param in operator.param.items():
+        if name in spec:
+            value = spec[name]
+            as_it_is = value in param.choices if isinstance(value, str) else isinstance(value, list)
+            as_it_is = as_it_is or (param.kind == "ints" and isinstance(value, str) and value not in env)
+            given[name] = value if as_it_is else values.number(full, spec, name, env)
+            if isinstance(given[name], list):
+                given[name] = tuple(given[name])
+    return given

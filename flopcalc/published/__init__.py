@@ -1,0 +1,1 @@
+"""Tables that papers print: reading them, comparing them with ours, and what they get wrong."""

@@ -1,0 +1,215 @@
+"""Papers' figures beside ours, digit by digit: the JSON contract `flopcalc/reproduce/1`."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from flopcalc.catalog.layer import layer as evaluate_layer
+from flopcalc.cost import convention
+from flopcalc.cost.cost import KINDS, Cost, Part
+from flopcalc.cost.geometry import Geometry
+from flopcalc.errors import FlopcalcError
+from flopcalc.networks import library
+from flopcalc.networks.network import Network
+from flopcalc.published.command import formula, how
+from flopcalc.published.tables import QUANTITIES, Figure, Ours, Witness
+from flopcalc.replacing.clause import names
+from flopcalc.replacing.decide import plan
+from flopcalc.replacing.described import replace_layers
+from flopcalc.spec.layer_record import plain_value
+from flopcalc.text.expression import evaluate
+
+# What can be said of a figure, and whether it is well.
+VERDICTS = {
+    "agrees": "ours rounds to the printed digits",
+    "truncated": "ours, cut to the printed digits, is what is printed",
+    "wrong": "the source is wrong, for the reason given",
+    "differs": "ours differs, and the reason is not known or not certain",
+    "open": "nothing to compare: what was counted is not known",
+    "unexplained": "ours differs, and the table says nothing of it",
+    "stale": "the table says that ours differs, and it does not",
+}
+GOOD = ("agrees", "truncated")
+FAILED = ("unexplained", "stale")
+
+Kernel = tuple[Mapping[str, Any], Part]
+
+
+class Comparison(NamedTuple):
+    """A printed figure and ours. value: None where there is nothing to compare. counted: what was counted, where that
+    is not the plain count of the figure's quantity; plain: whether the plain count has the printed digits, None where
+    the quantity has none. how: what is computed, as a command or in words; empty where nothing is.
+    """
+
+    figure: Figure
+    value: int | Fraction | None
+    verdict: str
+    why: str
+    counted: str = ""
+    plain: bool | None = None
+    how: str = ""
+
+
+class _Counted(NamedTuple):
+    """Kernels: those of the part that a figure is of, all that the figure counts, and those before a replacement."""
+
+    chosen: tuple[Part, ...]
+    every: tuple[Part, ...]
+    plain: tuple[Part, ...]
+    batch: int
+
+
+def compare(figure: Figure) -> Comparison:
+    """One figure beside ours. Raises FlopcalcError, with file and line, where ours cannot be computed."""
+    if figure.stated == "open":
+        return Comparison(figure, None, "open", figure.why)
+    value = value_of(figure, figure.ours, figure.gives)
+    fits = figure.printed.agreement(value)
+    counted, plain = _counted_as(figure, value)
+    told = counted, plain, how(_told(figure, value), figure.gives)
+    if figure.stated:
+        return Comparison(figure, value, "stale" if fits else figure.stated, figure.why, *told)
+    why = figure.note
+    if fits == "truncated":
+        cut = f"cut, not rounded: rounded it is {figure.printed.like(value)}"
+        why = f"{cut}; {why}" if why else cut
+    return Comparison(figure, value, fits or "unexplained", why, *told)
+
+
+def _counted_as(figure: Figure, value: int | Fraction) -> tuple[str, bool | None]:
+    """What was counted, if the plain count of the whole network is another number; and whether that would agree."""
+    agrees = None
+    if figure.quantity in QUANTITIES and (figure.ours.network or figure.ours.operator):
+        plain = value_of(figure, figure.ours._replace(only="", leaves_out=""), figure.quantity.replace("-", "_"))
+        agrees = bool(figure.printed.agreement(plain))
+        if plain == value:
+            return "", agrees
+    what = formula(_told(figure, value), figure.gives)
+    if figure.gives != figure.quantity:
+        what = f"{figure.quantity}: {what}"
+    return (f"{what} ({figure.note})" if figure.note and not figure.means else what), agrees
+
+
+def _told(figure: Figure, value: int | Fraction) -> Ours:
+    """What is computed, without conditions that do not change the number."""
+    for bare in (figure.ours._replace(only="", leaves_out=""), figure.ours._replace(leaves_out="")):
+        if value_of(figure, bare, figure.gives) == value:
+            return bare
+    return figure.ours
+
+
+def witnessed(figure: Figure, witness: Witness) -> int | Fraction:
+    """The number of a further witness."""
+    return value_of(figure, witness.ours, witness.gives)
+
+
+def value_of(figure: Figure, ours: Ours, gives: str) -> int | Fraction:
+    """What the expression gives on what is computed."""
+    try:
+        known = {name: found for name in names(gives) if (found := _named(ours, name)) is not None}
+        value = evaluate(gives, known)
+    except FlopcalcError as error:
+        raise FlopcalcError("bad-table", f"{figure.place}: {error.message}", error.hint) from None
+    if isinstance(value, bool) or not isinstance(value, int | Fraction):
+        raise FlopcalcError("bad-table", f"{figure.place}: {gives} gives no number", "docs/adding-a-table.md")
+    return value
+
+
+def _named(ours: Ours, name: str) -> int | None:
+    """A kind of cost or a convention's number: `macs`, `plain_macs` before a replacement, `all_macs` of all kernels."""
+    if not (ours.network or ours.operator):
+        return None
+    prefix, _, rest = name.partition("_")
+    kernels, kind = ("chosen", name) if prefix not in ("plain", "all") else ({"all": "every"}.get(prefix, prefix), rest)
+    counted = _count(ours)
+    found: tuple[Part, ...] = getattr(counted, kernels)
+    if kind in KINDS:
+        return int(sum(getattr(part, kind) for part in found))
+    kind = kind.replace("_", "-")
+    if kind not in convention.CONVENTIONS:
+        return None
+    return int(convention.get(kind).of(Cost(found), counted.batch))
+
+
+@lru_cache(maxsize=4096)
+def _count(ours: Ours) -> _Counted:
+    plain, kernels, batch = _of_network(ours) if ours.network else _of_operator(ours)
+    every = [kernel for kernel in kernels if not (ours.leaves_out and evaluate(ours.leaves_out, kernel[0]))]
+    chosen = [kernel for kernel in every if not ours.only or evaluate(ours.only, kernel[0])]
+    found = ([part for _, part in some] for some in (chosen, every, plain))
+    return _Counted(*map(tuple, found), batch)  # type: ignore[arg-type, call-arg]
+
+
+def _of_operator(ours: Ours) -> tuple[list[Kernel], list[Kernel], int]:
+    shape = dict(ours.shape)
+    layer = evaluate_layer(ours.operator, **shape, **dict(ours.options))
+    kernels = list(_kernels(ours.operator, ours.operator, layer.cost, layer.geometry, False))
+    baseline = _kernels("conv", "conv", layer.baseline, layer.geometry, False)
+    return list(baseline), kernels, layer.geometry.n
+
+
+def _of_network(ours: Ours) -> tuple[list[Kernel], list[Kernel], int]:
+    plain = _network(ours._replace(replace=(), where="", keep=(), only="", leaves_out=""))
+    network = (
+        replace_layers(plain, plan(ours.replace, ours.where or None, ours.keep)).network if ours.replace else plain
+    )
+    return list(_walk(plain)), list(_walk(network)), network.batch
+
+
+@lru_cache(maxsize=4)
+def _network(ours: Ours) -> Network:
+    return library.load(ours.network, dict(ours.options), ours.input)
+
+
+def _walk(network: Network) -> Iterator[Kernel]:
+    first = True
+    for layer in network.layers:
+        spatial = layer.evaluation is not None and layer.kind != "linear"
+        yield from _kernels(layer.name, layer.kind, layer.cost, layer.geometry, first and spatial)
+        first = first and not spatial
+
+
+def _kernels(name: str, kind: str, cost: Cost, g: Geometry | None, first: bool) -> Iterator[Kernel]:
+    """Each kernel with what conditions can say of it; sizes are 0 where a layer has none."""
+    facts: dict[str, Any] = {"name": name, "kind": kind, "first": first}
+    sizes = ("c_in", "c_out", "groups", "h", "w", "h_out", "w_out", "k_h", "k_w")
+    facts |= {size: getattr(g, size) if g else 0 for size in sizes}
+    facts["k"] = facts["k_h"] if facts["k_h"] == facts["k_w"] else 0
+    facts["stride"] = g.stride_h if g else 0
+    for part in cost:
+        yield {**facts, "work": part.work, "part": part.name}, part
+
+
+def reproduce_record(comparisons: Iterable[Comparison]) -> dict[str, Any]:
+    """Rows for JSON, and how many there are of each verdict."""
+    rows = [_row(one) for one in comparisons]
+    counts = {verdict: sum(row["verdict"] == verdict for row in rows) for verdict in VERDICTS}
+    return {
+        "schema": "flopcalc/reproduce/1",
+        "checked": len(rows),
+        "failed": sum(counts[verdict] for verdict in FAILED),
+        "verdicts": counts,
+        "own_count": sum(row["agrees"] and row["counted"] != "" and not row["plain_agrees"] for row in rows),
+        "rows": rows,
+    }
+
+
+def _row(one: Comparison) -> dict[str, Any]:
+    figure = one.figure
+    return {
+        "paper": figure.paper,
+        "table": figure.table,
+        "row": figure.row,
+        "quantity": figure.quantity,
+        "printed": figure.printed.text,
+        "ours": None if one.value is None else plain_value(one.value),
+        "agrees": one.verdict in GOOD,
+        "verdict": one.verdict,
+        "why": one.why,
+        "counted": one.counted,
+        "means": figure.means if one.counted else "",
+        "plain_agrees": one.plain,
+        "how": one.how,
+        "source": figure.source,
+    }

@@ -1,0 +1,396 @@
+"""Papers' tables: the figures as they are printed, and how the program computes each.
+
+configs/published/ has a file for each source; docs/adding-a-table.md describes their language. Figures are text, so
+that their digits stay. Nothing is computed here: `flopcalc.published.compare` does.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from flopcalc.catalog import lookup
+from flopcalc.cost.convention import CONVENTIONS
+from flopcalc.cost.cost import KINDS
+from flopcalc.errors import FlopcalcError, clip, unknown_name
+from flopcalc.spec.source import Paper
+from flopcalc.text import shipped_files
+from flopcalc.text.yaml_file import File, Map, line_of, read_file
+
+Stated: TypeAlias = Literal["", "wrong", "differs", "open"]
+
+# What a figure may be of without saying how it is computed.
+QUANTITIES = tuple(dict.fromkeys((*KINDS, "flops", "steps", *CONVENTIONS)))
+
+_SUFFIXES: dict[str, int | Fraction] = {
+    "": 1,
+    "%": Fraction(1, 100),
+    "times": 1,
+    "K": 10**3,
+    "k": 10**3,
+    "M": 10**6,
+    "million": 10**6,
+    "MFLOPs": 10**6,
+    "MMAdds": 10**6,
+    "G": 10**9,
+    "B": 10**9,
+    "GFLOPs": 10**9,
+    "GFLOPS/image": 10**9,
+    "T": 10**12,
+}
+_PRINTED = re.compile(r"(?:~|\+|approximately )?([0-9]{1,30})(?:\.([0-9]{1,30}))?(?:x10\^([0-9]{1,2}))? ?([^ ]*)")
+
+_IS_PATH = re.compile(r"[^: ]+\.ya?ml(?![a-z])")
+
+_TOP = ("name", "operator", "paper", "source", "reasons", "tables")
+_TABLE = ("table", "source", "unit", "ours", "open", "note", "rows")
+_ROW = ("row", "ours", "open", "note")
+_FIGURE = ("printed", "ours", "gives", "means", "wrong", "differs", "open", "evidence")
+_WITNESS = ("what", "ours", "gives", "fits")
+_OURS = ("network", "operator", "set", "shape", "input", "replace", "where", "keep", "only", "leaves_out")
+_SHAPE = ("c_in", "c_out", "k", "hw", "stride", "padding", "dilation", "groups", "n")
+
+
+class Printed(NamedTuple):
+    """A figure as it is printed: its text, its exact value, what one unit of its last digit is worth, and how many
+    digits stand behind its point and which text behind its digits.
+    """
+
+    text: str
+    value: Fraction
+    step: Fraction
+    decimals: int
+    unit: str
+
+    def agreement(self, value: int | Fraction) -> str:
+        """`agrees` if a value rounds to this figure, `truncated` if it is cut to it, else empty."""
+        if 2 * abs(value - self.value) <= self.step:
+            return "agrees"
+        return "truncated" if self.value <= value < self.value + self.step else ""
+
+    def like(self, value: int | Fraction) -> str:
+        """A value in this figure's unit and with its digits: 568740352 beside `569 M` is 569 M."""
+        count = round(value / self.step)
+        digits = str(abs(count)).rjust(self.decimals + 1, "0")
+        point = len(digits) - self.decimals
+        shown = f"{digits[:point]}.{digits[point:]}" if self.decimals else digits
+        return f"{'-' if count < 0 else ''}{shown}{self.unit}"
+
+
+class Ours(NamedTuple):
+    """What the program computes to answer a figure.
+
+    Either a network (with options, an input, replacements and layers to keep) or an operator on a shape; neither for
+    plain arithmetic. only, leaves_out: conditions on the kernels that are counted.
+    """
+
+    network: str = ""
+    operator: str = ""
+    options: tuple[tuple[str, Any], ...] = ()
+    shape: tuple[tuple[str, Any], ...] = ()
+    input: tuple[int, ...] | None = None
+    replace: tuple[str, ...] = ()
+    where: str = ""
+    keep: tuple[str, ...] = ()
+    only: str = ""
+    leaves_out: str = ""
+
+
+class Witness(NamedTuple):
+    """A further number that speaks for a finding. fits: it gives the printed digits, and so tells what was printed."""
+
+    what: str
+    ours: Ours
+    gives: str
+    fits: bool
+
+
+class Figure(NamedTuple):
+    """One printed figure.
+
+    quantity: what it is of. gives: the expression that answers it, over the kinds of cost; means: what
+    that counts, in words. stated, why: what its file
+    says of a figure that does not agree: wrong (the source is), differs (nobody knows why), open (nothing to compare).
+    place: file and line.
+    """
+
+    paper: str
+    table: str
+    row: str
+    quantity: str
+    printed: Printed
+    ours: Ours
+    gives: str
+    means: str
+    stated: Stated
+    why: str
+    note: str
+    evidence: tuple[Witness, ...]
+    source: str
+    place: str
+
+
+class Published(NamedTuple):
+    """The tables of one source. key: its file's name. operator: whose paper it is, or empty."""
+
+    key: str
+    name: str
+    operator: str
+    paper: Paper
+    figures: tuple[Figure, ...]
+
+    def figures_stated(self, stated: Stated) -> list[Figure]:
+        """The figures of which the file says so."""
+        return [figure for figure in self.figures if figure.stated == stated]
+
+
+def folder() -> str:
+    """Where the shipped tables are."""
+    return shipped_files.folder("published")
+
+
+def names() -> list[str]:
+    """Keys of the shipped sources."""
+    return sorted(file.removesuffix(".yaml") for file in os.listdir(folder()) if file.endswith(".yaml"))
+
+
+def find(name: str) -> list[Published]:
+    """The sources of that key, or of an operator's paper; or the file at a path. Empty where there are none."""
+    if name.endswith((".yaml", ".yml")):
+        return [read_published(name)]
+    if name in names():
+        return [load(name)]
+    return [one for one in map(load, names()) if one.operator == name]
+
+
+def get(name: str) -> list[Published]:
+    """As `find`. Raises FlopcalcError (unknown-paper)."""
+    found = find(name)
+    if not found:
+        how = f"there are: {', '.join(names())}; a table of your own is a path ending in .yaml"
+        raise unknown_name("paper", name, names(), how)
+    return found
+
+
+def load(key: str) -> Published:
+    """A shipped source by its key."""
+    return read_published(os.path.join(folder(), f"{key}.yaml"))
+
+
+def read_published(path: str) -> Published:
+    """The tables of a YAML file. Raises FlopcalcError (bad-table)."""
+    file = File(path, "bad-table", "docs/adding-a-table.md")
+    data = file.keys(read_file(path, "table"), None, None, _TOP, "a file of tables")
+    key = os.path.basename(path).rsplit(".", 1)[0]
+    operator = _text(file, data, "operator")
+    figures = [
+        figure
+        for table in _list(file, data, "tables")
+        for figure in _table(file, key, file.keys(table, data, "tables", _TABLE, "a table"), data)
+    ]
+    return Published(key, _text(file, data, "name") or key, operator, _paper(file, data, key), tuple(figures))
+
+
+def _paper(file: File, data: Map, key: str) -> Paper:
+    """The operator's own paper, or what the file says."""
+    if ("operator" in data) == ("paper" in data):
+        raise file.error(data, None, "a file of tables has a paper, or the operator whose paper it is")
+    if "operator" in data:
+        found = lookup.find(str(data["operator"]))
+        if found is None:
+            raise file.error(data, "operator", f"unknown operator {clip(data['operator'])}", "`flopcalc list`")
+        return found.paper
+    spec = file.keys(data["paper"], data, "paper", Paper._fields, "paper")
+    fields = {name: tuple(map(str, value)) if name == "authors" else value for name, value in spec.items()}
+    blank: dict[str, Any] = {"key": key, "authors": (), "title": key, "venue": "", "year": None}
+    return Paper(**{**blank, **fields})
+
+
+def _table(file: File, key: str, table: Map, data: Map) -> Iterator[Figure]:
+    name = _text(file, table, "table", needed=True)
+    units = table.get("unit", "")
+    if isinstance(units, Map):
+        file.keys(units, table, "unit", QUANTITIES, f"unit of table {name}")
+    for row in _list(file, table, "rows"):
+        if not isinstance(row, Map) or "row" not in row:
+            raise file.error(table, "rows", f"table {name}: each row is a mapping with its name under `row`")
+        quantities = [quantity for quantity in row if quantity not in _ROW]
+        if not quantities:
+            raise file.error(row, None, f"table {name}, row {clip(row['row'])}: no figure")
+        for quantity in quantities:
+            spec = row[quantity]
+            if not isinstance(spec, Map):
+                spec = Map(printed=spec)
+                spec.line, spec.lines = line_of(row, quantity), {}
+            file.keys(spec, row, quantity, _FIGURE, quantity)
+            unit = units.get(quantity, "") if isinstance(units, Map) else units
+            yield _figure(file, key, (data, table, row, spec), quantity, str(unit))
+
+
+def _figure(file: File, key: str, levels: tuple[Map, Map, Map, Map], quantity: str, unit: str) -> Figure:
+    """A figure from its file, its table, its row and itself; what stands nearer to it counts."""
+    data, table, row, spec = levels
+    gives = _text(file, spec, "gives")
+    if not gives and quantity not in QUANTITIES:
+        near = unknown_name("quantity", quantity, QUANTITIES, f"known: {', '.join(QUANTITIES)}; others need `gives`")
+        raise file.error(row, quantity, near.message, near.hint)
+    found = [(stated, _reason(file, data, spec, stated)) for stated in ("wrong", "differs", "open") if stated in spec]
+    if len(found) > 1:
+        raise file.error(spec, None, f"{quantity} is both {found[0][0]} and {found[1][0]}")
+    for level in (row, table):
+        if not found and "open" in level:
+            found = [("open", _reason(file, data, level, "open"))]
+    stated, why = found[0] if found else ("", "")
+    if found and not why:
+        raise file.error(spec, None, f"{quantity} is {stated}, without a reason")
+    ours = _ours(file, levels[1:])
+    witnesses = tuple(
+        _witness(file, (*levels[1:], file.keys(one, spec, "evidence", _WITNESS, "evidence")), gives or _name(quantity))
+        for one in _list(file, spec, "evidence", needed=False)
+    )
+    if stated != "open" and ours == Ours() and not gives:
+        raise file.error(spec, None, f"{quantity} needs `ours`: how it is computed; or `open`: why it is not")
+    return Figure(
+        paper=key,
+        table=_text(file, table, "table"),
+        row=_text(file, row, "row"),
+        quantity=quantity,
+        printed=_printed(file, spec, unit),
+        ours=ours,
+        gives=gives or _name(quantity),
+        means=_reason(file, data, spec, "means"),
+        stated=stated,  # type: ignore[arg-type]
+        why=why,
+        note=_text(file, row, "note") or _text(file, table, "note"),
+        evidence=witnesses,
+        source=_text(file, table, "source") or _text(file, data, "source"),
+        place=f"{file.path}, line {line_of(spec)}",
+    )
+
+
+def _reason(file: File, data: Map, spec: Map, key: str) -> str:
+    """Why; `$name` stands for one of the file's reasons, since several figures may share one."""
+    text = _text(file, spec, key)
+    if not text.startswith("$"):
+        return text
+    reasons = file.keys(data.get("reasons", Map()), data, "reasons", tuple(data.get("reasons", ())), "reasons")
+    if text[1:] not in reasons:
+        raise file.error(
+            spec, key, f"no reason is called {clip(text[1:])}", f"there are: {', '.join(reasons) or 'none'}"
+        )
+    return _text(file, reasons, text[1:])
+
+
+def _name(quantity: str) -> str:
+    """A convention's name as expressions have it."""
+    return quantity.replace("-", "_")
+
+
+def _witness(file: File, levels: tuple[Map, ...], gives: str) -> Witness:
+    spec = levels[-1]
+    what = _text(file, spec, "what", needed=True)
+    return Witness(what, _ours(file, levels), _text(file, spec, "gives") or gives, bool(spec.get("fits")))
+
+
+def _printed(file: File, spec: Map, unit: str) -> Printed:
+    text = spec.get("printed")
+    if not isinstance(text, str):
+        raise file.error(spec, "printed", f"the figure {clip(text)} is no text", 'write it in quotes: "0.50"')
+    try:
+        return read_printed(text, unit)
+    except FlopcalcError as error:
+        raise file.error(spec, "printed", error.message, error.hint) from None
+
+
+def read_printed(text: str, unit: str = "") -> Printed:
+    """`4.14G`, `1.8x10^9`, `74.59%`, `95642` with its exact value and precision. unit: the column's, if it has one.
+
+    Raises FlopcalcError (bad-figure).
+    """
+    found = _PRINTED.fullmatch(text)
+    # What says for itself how large it is needs no unit of its column.
+    unit = "" if found and (found[3] or found[4]) else unit
+    suffix = (found[4] or unit) if found else ""
+    if found is None or suffix not in _SUFFIXES:
+        known = ", ".join(name for name in _SUFFIXES if name)
+        raise FlopcalcError("bad-figure", f"cannot read the figure {clip(text)}", f"digits, then one of {known}")
+    whole, decimals, exponent, _ = found.groups()
+    scale = Fraction(_SUFFIXES[suffix]) * 10 ** int(exponent or 0)
+    step = scale / 10 ** len(decimals or "")
+    shown = f"{text} {unit}" if unit else text
+    # What follows the digits, as it stands.
+    behind = shown.split(".")[-1] if decimals else shown.lstrip("~+aproximtely ")
+    value = int(whole + (decimals or "")) * step
+    return Printed(shown, value, step, len(decimals or ""), behind.lstrip("0123456789"))
+
+
+def _ours(file: File, levels: Iterable[Map]) -> Ours:
+    """What is computed: the nearest level's word on each setting; `set` is joined."""
+    merged: dict[str, Any] = {}
+    for level in levels:
+        if level.get("ours") is None:
+            continue
+        spec = file.keys(level["ours"], level, "ours", _OURS, "ours")
+        if "network" in spec or "operator" in spec:
+            # Another thing altogether; a table's default speaks of its own.
+            merged = {} if {"network", "operator"} & set(merged) else merged
+        for name, value in spec.items():
+            if name in ("set", "shape"):
+                allowed = _SHAPE if name == "shape" else tuple(value) if isinstance(value, Map) else ()
+                given = file.keys(value, spec, name, allowed, name)
+                merged[name] = {**merged.get(name, {}), **{key: _exact(value) for key, value in given.items()}}
+            else:
+                merged[name] = _setting(file, spec, name)
+    return Ours(
+        network=_beside(file, merged.get("network", "")),
+        operator=merged.get("operator", ""),
+        options=tuple(merged.get("set", {}).items()),
+        shape=tuple(merged.get("shape", {}).items()),
+        input=merged.get("input"),
+        replace=merged.get("replace", ()),
+        where=merged.get("where", ""),
+        keep=merged.get("keep", ()),
+        only=merged.get("only", ""),
+        leaves_out=merged.get("leaves_out", ""),
+    )
+
+
+def _exact(value: Any) -> Any:
+    """A value that can be looked up by; a decimal as it is written."""
+    return tuple(value) if isinstance(value, list) else str(value) if isinstance(value, float) else value
+
+
+def _setting(file: File, spec: Map, name: str) -> Any:
+    value = spec[name]
+    if name == "input":
+        sizes = (3, value, value) if isinstance(value, int) else tuple(value) if isinstance(value, list) else ()
+        if len(sizes) != 3 or not all(type(size) is int and size > 0 for size in sizes):
+            raise file.error(spec, name, f"input is {clip(value)}, not a size or [channels, height, width]")
+        return sizes
+    if name in ("replace", "keep"):
+        texts = value if isinstance(value, list) else [value]
+        if not all(isinstance(text, str) and text for text in texts):
+            raise file.error(spec, name, f"{name} is {clip(value)}, not text or a list of it")
+        return tuple(_beside(file, text) if name == "replace" else text for text in texts)
+    return _text(file, spec, name)
+
+
+def _beside(file: File, text: str) -> str:
+    """A name as it is; what begins with the path of a YAML file as seen from the folder of the file that names it."""
+    return os.path.join(os.path.dirname(file.path), text) if _IS_PATH.match(text) else text
+
+
+def _list(file: File, data: Map, key: str, needed: bool = True) -> list[Any]:
+    found = data.get(key, None if needed else [])
+    if not isinstance(found, list) or (needed and not found):
+        raise file.error(data, key, f"{key} is {clip(found)}, not a list")
+    return found
+
+
+def _text(file: File, data: Map, key: str, needed: bool = False) -> str:
+    """One line of text; empty where there is none."""
+    found = data.get(key)
+    if isinstance(found, dict | list) or (needed and found is None):
+        raise file.error(data, key, f"{key} is {clip(found)}, not text")
+    return "" if found is None else " ".join(str(found).split())

@@ -1,0 +1,1 @@
+"""Counting a real module, kernel by kernel, in one forward pass."""

@@ -1,0 +1,244 @@
+"""A counted module as a `Network`: what it did, layer by layer, as if it had been described."""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.utils import parametrize
+
+from flopcalc.cost.cost import Cost, Part
+from flopcalc.errors import FlopcalcError, clip, reason
+from flopcalc.networks.inputs import Input
+from flopcalc.networks.network import INPUT, Layer, Network, Uncounted
+from flopcalc.pytorch.counting.counter import Count, Shapes, count
+from flopcalc.pytorch.counting.kernels import Work
+from flopcalc.pytorch.loading.module import place_of
+from flopcalc.pytorch.replacing.survey import MARK
+
+# The name of what a module's own forward does, outside its children.
+ROOT = "(model)"
+
+_KINDS: dict[type[nn.Module], str] = {
+    nn.Linear: "linear",
+    nn.BatchNorm1d: "batchnorm",
+    nn.BatchNorm2d: "batchnorm",
+    nn.BatchNorm3d: "batchnorm",
+    nn.LayerNorm: "layernorm",
+    nn.GroupNorm: "groupnorm",
+    nn.ReLU: "relu",
+    nn.ReLU6: "relu6",
+    nn.LeakyReLU: "leaky_relu",
+    nn.ELU: "elu",
+    nn.SiLU: "silu",
+    nn.GELU: "gelu",
+    nn.Sigmoid: "sigmoid",
+    nn.Tanh: "tanh",
+    nn.Hardswish: "hardswish",
+    nn.Hardsigmoid: "hardsigmoid",
+    nn.Softmax: "softmax",
+    nn.MaxPool2d: "maxpool",
+    nn.AvgPool2d: "avgpool",
+    nn.PReLU: "prelu",
+    nn.Embedding: "embedding",
+}
+# Convolutions: the kind without groups, one group for each channel, and any other number of groups.
+_CONVOLUTIONS: dict[type[nn.Module], tuple[str, str, str]] = {
+    nn.Conv1d: ("conv1d", "depthwise1d", "conv1d"),
+    nn.Conv2d: ("conv", "depthwise", "group"),
+    nn.Conv3d: ("conv3d", "depthwise3d", "conv3d"),
+    nn.ConvTranspose2d: ("transposed", "transposed", "transposed"),
+}
+# Sorts of kernels that have weights, in the order in which they claim a module's parameters.
+_WEIGHTY = ("conv", "linear", "distance", "matmul", "norm", "layernorm", "mul", "move")
+
+
+def kind_of(module: nn.Module) -> str:
+    """Our name of the layer where there is one (conv, relu, spconv, ...), else the name of its class."""
+    cls = type(module)
+    if cls in _CONVOLUTIONS:
+        plain, depthwise, grouped = _CONVOLUTIONS[cls]
+        groups, channels = module.groups, module.in_channels
+        return plain if groups == 1 else depthwise if groups == channels == module.out_channels else grouped
+    if isinstance(module, nn.AdaptiveAvgPool2d):
+        return "global_avgpool" if module.output_size in (1, (1, 1)) else "adaptive_avgpool"
+    if cls is nn.Upsample and module.mode == "nearest":
+        return "upsample"
+    if MARK in module.__dict__:
+        # A replacement knows what it is: spconv(alpha=1/4).
+        return str(module.__dict__[MARK]).partition("(")[0]
+    package, _, file = cls.__module__.rpartition(".")
+    if package == "flopcalc.pytorch.layers":
+        return cls.__name__.lower() if file.startswith("_") else file
+    return _KINDS.get(cls, cls.__name__)
+
+
+def _is_whole(module: nn.Module) -> bool:
+    """Whether a module stands for one layer, children included: operators of ours, fused attention."""
+    ours = MARK in module.__dict__ or type(module).__module__.startswith("flopcalc.pytorch.layers.")
+    return ours or isinstance(module, nn.MultiheadAttention) or parametrize.is_parametrized(module)
+
+
+def _layers_by_module(module: nn.Module) -> dict[str, str]:
+    """Name of each module -> name of the layer that it belongs to, mostly itself."""
+    owner: dict[str, str] = {}
+    whole: set[str] = set()
+    for name, child in module.named_modules():
+        above = owner.get(name.rpartition(".")[0], "") if name else ""
+        owner[name] = above if above in whole else name
+        if owner[name] == name and _is_whole(child):
+            whole.add(name)
+    return owner
+
+
+def counted_network(
+    module: nn.Module,
+    inputs: Sequence[Input],
+    batch: int = 1,
+    *,
+    name: str = "",
+    options: Mapping[str, Any] | None = None,
+) -> Network:
+    """Count one forward pass, and give the modules that did something, or own parameters, as layers.
+
+    inputs: shapes without the batch. Names of layers are those of the modules; what a forward does outside
+    its children is booked on its own name, `(model)` for the outermost. A module that runs several times is
+    one layer, with the shapes of its first call; its steps are its kernels, one after the other.
+    Raises FlopcalcError (uncountable-module) where the forward fails.
+    """
+    if not isinstance(batch, int) or not 1 <= batch <= 10**9:
+        raise FlopcalcError("bad-dimension", f"batch is {clip(batch)}; it must be from 1 to 10^9", "give --batch 1")
+    given, named = arguments(inputs, batch)
+    try:
+        counted = count(module, *given, **named)
+    except FlopcalcError as error:
+        if error.code != "uncountable-module" or not error.hint.startswith("check the number"):
+            raise
+        cause = error.__cause__
+        about_inputs = isinstance(cause, RuntimeError | TypeError | ValueError | IndexError)
+        hint = "mend it, or see the traceback with --debug"
+        if about_inputs and not isinstance(cause, RecursionError):
+            hint = _wanted(module, inputs)
+        raise FlopcalcError(error.code, f"{error.message}{place_of(cause)}", hint) from error
+    layers = _layers(module, counted, batch)
+    return Network(
+        name=name or type(module).__name__,
+        title=f"{type(module).__name__} | {name}" if name else type(module).__name__,
+        input_shape=inputs[0].shape if inputs else (),
+        batch=batch,
+        layers=tuple(layers),
+        output=layers[-1].name if layers else INPUT,
+        options=dict(options or {}),
+        source=name,
+        inputs=tuple(map(str, inputs)),
+        counted_steps=counted.steps,
+        uncounted=tuple(Uncounted(op, where or ROOT, times) for (op, where), times in counted.uncounted.items()),
+        remarks=tuple(_remarks(counted)),
+    )
+
+
+def arguments(inputs: Sequence[Input], batch: int) -> tuple[list[Any], dict[str, Any]]:
+    """What the forward is given, by position and by name."""
+    named = {one.name: _tensor(one, batch) for one in inputs if one.name is not None}
+    return [_tensor(one, batch) for one in inputs if one.name is None], named
+
+
+def _tensor(one: Input, batch: int) -> Any:
+    shape = (batch, *one.shape)
+    return shape if one.dtype is None else torch.empty(shape, dtype=getattr(torch, one.dtype), device="meta")
+
+
+def _wanted(module: nn.Module, inputs: Sequence[Input]) -> str:
+    given = " ".join(f"--input {one}" for one in inputs)
+    try:
+        takes = ", ".join(str(one) for one in inspect.signature(module.forward).parameters.values())
+    except (TypeError, ValueError):
+        takes = "?"
+    return f"its forward takes ({reason(takes)}) and was given {given}; token ids are integers: --input 77:int64"
+
+
+def _layers(module: nn.Module, counted: Count, batch: int) -> list[Layer]:
+    owner = _layers_by_module(module)
+    modules = dict(module.named_modules())
+    parts: dict[str, list[Part]] = {}
+    for (name, sort), work in counted.sorts.items():
+        layer = owner[name]
+        # On inputs that are not contiguous a linear layer is a product of batches, and a sum for the bias.
+        own = "linear" if sort in ("add", "matmul") and kind_of(modules[name]) == "linear" else sort
+        parts.setdefault(layer, []).append(_part(name, layer, own, work, counted.kernels[name, sort]))
+    for name, params in counted.params.items():
+        layer = owner[name]
+        found = parts.setdefault(layer, [])
+        prefix = _prefix(name, layer)
+        mine = [i for i, part in enumerate(found) if part.name.rpartition(".")[0] == prefix] or range(len(found))
+        for sort in _WEIGHTY:
+            index = next((i for i in mine if found[i].work == sort), None)
+            if index is not None:
+                found[index] = found[index]._replace(params=found[index].params + params)
+                break
+        else:
+            found.append(Part(f"{prefix}.params".lstrip("."), "move", params=params, steps=0))
+    skip = _common_prefix([name for name in parts if name])
+    return [_layer(name, modules[name], found, counted.shapes.get(name), batch, skip) for name, found in parts.items()]
+
+
+def _prefix(name: str, layer: str) -> str:
+    return name[len(layer) :].lstrip(".")
+
+
+def _part(name: str, layer: str, sort: str, work: Work, kernels: int) -> Part:
+    prefix = _prefix(name, layer)
+    return Part(
+        f"{prefix}.{sort}" if prefix else sort,
+        sort,
+        0,
+        work.macs,
+        work.adds,
+        work.muls,
+        work.other,
+        work.activations,
+        work.reads,
+        work.writes,
+        kernels,
+    )
+
+
+def _common_prefix(names: Sequence[str]) -> int:
+    """How many leading pieces all names share, so that a wrapper around a model is no stage."""
+    pieces = [name.split(".") for name in names]
+    length = 0
+    while pieces and all(len(one) > length + 1 and one[length] == pieces[0][length] for one in pieces):
+        length += 1
+    return length
+
+
+def _layer(name: str, module: nn.Module, parts: Sequence[Part], shapes: Shapes | None, batch: int, skip: int) -> Layer:
+    given, output = shapes or Shapes((), ())
+    stage = ".".join(name.split(".")[: skip + 1])
+    cost = Cost(tuple(parts))
+    return Layer(
+        name or ROOT,
+        kind_of(module),
+        (INPUT,),
+        _without_batch(given, batch),
+        _without_batch(output, batch),
+        cost,
+        stage or ROOT,
+    )
+
+
+def _without_batch(shape: tuple[int, ...], batch: int) -> tuple[int, ...]:
+    """The shape of one sample; where the batch is folded into the first axis, what is left of that axis."""
+    if not shape or shape[0] % batch:
+        return shape
+    return shape[1:] if shape[0] == batch else (shape[0] // batch, *shape[1:])
+
+
+def _remarks(counted: Count) -> list[str]:
+    """Parameters that the pass did not read: heads for training, branches for other inputs."""
+    if not counted.idle:
+        return []
+    names = [name or ROOT for name in counted.idle]
+    shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    return [f"{sum(counted.idle.values()):,} of the parameters were not used in this pass: {shown}"]

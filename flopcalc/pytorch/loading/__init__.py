@@ -1,0 +1,1 @@
+"""Loading and building the Python model that a user names."""

@@ -1,0 +1,1 @@
+"""Replacing the convolutions of a real module by operators."""

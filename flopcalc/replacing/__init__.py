@@ -1,0 +1,1 @@
+"""Deciding which convolutions an operator replaces, and replacing them in a described network."""

@@ -1,0 +1,322 @@
+"""Which convolutions an operator replaces: one decision for described networks and for real modules.
+
+A request is an operator with its options and perhaps a where clause: `spconv:alpha=1/4 where k == 3`.
+A layer goes to the first request that takes it. Without a clause the operator's own policy says
+which layers those are; with one the clause says so, and the policy is the field `policy` in it.
+What the operator cannot do right (its rules) is never asked of it.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
+
+from flopcalc.catalog import lookup
+from flopcalc.cost import parts
+from flopcalc.cost.cost import Cost
+from flopcalc.cost.geometry import Geometry, short
+from flopcalc.errors import FlopcalcError, clip, unknown_name
+from flopcalc.replacing import clause
+from flopcalc.spec.operator import Evaluation, Operator, Site, Value, show
+
+# A linear layer takes channels last, or a flat input.
+_NOT_ON_A_GRID = frozenset({"linear"})
+
+_WHERE = re.compile(r"\s+where(?:\s+|$)")
+
+
+class Request(NamedTuple):
+    """An operator that is to replace convolutions. where: the clause that says which, or None."""
+
+    operator: Operator
+    options: Mapping[str, Value]
+    where: str | None = None
+
+    @property
+    def label(self) -> str:
+        """`spconv:alpha=1/4`: the operator as it is written on the command line."""
+        options = ",".join(f"{name}={show(value)}" for name, value in self.options.items())
+        return f"{self.operator.name}:{options}" if options else self.operator.name
+
+    @property
+    def text(self) -> str:
+        """`spconv:alpha=1/4 where k == 3`: the whole request, as it is written."""
+        return self.label if self.where is None else f"{self.label} where {self.where}"
+
+
+class Plan(NamedTuple):
+    """Requests in order, a clause that must hold besides their own, and names of layers to keep."""
+
+    requests: tuple[Request, ...]
+    where: str | None = None
+    keep: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The requests as they are written, by semicolons."""
+        return "; ".join(request.text for request in self.requests)
+
+    def clauses(self, request: Request) -> list[str]:
+        """The clauses that must hold for a request."""
+        return [text for text in (request.where, self.where) if text is not None]
+
+
+def read_request(text: str) -> Request:
+    """`spconv:alpha=1/4 where k == 3` -> a request. Raises FlopcalcError for anything else."""
+    what, *rest = _WHERE.split(text.strip(), maxsplit=1)
+    operator, options = lookup.parse(what)
+    if not rest:
+        return Request(operator, options)
+    clause.check(rest[0])
+    return Request(operator, options, " ".join(rest[0].split()))
+
+
+def plan(what: str | Sequence[str], where: str | None = None, keep: str | Iterable[str] = ()) -> Plan:
+    """What is asked, checked as far as it can be before a network is looked at."""
+    texts = [what] if isinstance(what, str) else list(what)
+    if not texts:
+        raise FlopcalcError("bad-usage", "no operator is named", "name one, such as spconv or 'ghost where k == 1'")
+    if where is not None:
+        clause.check(where)
+        where = " ".join(where.split())
+    names = (keep,) if isinstance(keep, str) else tuple(keep)
+    return Plan(tuple(map(read_request, texts)), where, names)
+
+
+class Spot(NamedTuple):
+    """A convolution that may be replaced.
+
+    names: it has several where a module is shared; the first is what it goes by. geometries: one for
+    each size it is called with. sized: whether the input's size is known; else h, w, h_out and w_out
+    hold no meaning. place: its number among the convolutions, from 0; among: how many they are.
+    problem: why nothing may stand here, or None; geometries may then be empty.
+    """
+
+    names: tuple[str, ...]
+    stage: str
+    kind: str
+    geometries: tuple[Geometry, ...]
+    bias: bool
+    place: int
+    among: int
+    sized: bool = True
+    problem: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The name that it goes by."""
+        return self.names[0]
+
+    def cost(self, g: Geometry) -> Cost:
+        """What the convolution costs at one size."""
+        return Cost((parts.conv("conv", g.c_in, g.c_out, g.area, g.p_in, g.p_out, groups=g.groups, bias=self.bias),))
+
+
+class Decision(NamedTuple):
+    """What becomes of a spot: a request with the operator at its sizes, or the reason why it stays.
+
+    widened: the operator's own policy would have left it.
+    """
+
+    spot: Spot
+    request: Request | None = None
+    evaluation: Evaluation | None = None
+    reason: str = ""
+    widened: bool = False
+
+    @property
+    def lost_bias(self) -> bool:
+        """Whether the convolution has a bias and the operator has none."""
+        return self.spot.bias and self.evaluation is not None and not self.evaluation.named.get("bias")
+
+
+def decide(spots: Iterable[Spot], plan: Plan, known: Collection[str]) -> list[Decision]:
+    """A decision for each spot. known: names of all layers, which `keep` may name.
+
+    Raises FlopcalcError where `keep` names nothing, or where a clause fails on a layer.
+    """
+    for request in plan.requests:
+        request.operator.resolve(request.options)
+    _check_keep(plan.keep, known)
+    return [_decide(spot, plan) for spot in spots]
+
+
+def _check_keep(keep: Iterable[str], known: Collection[str]) -> None:
+    every = dict.fromkeys(path for name in known for path in _paths(name))
+    for pattern in keep:
+        if not any(path == pattern or fnmatchcase(path, pattern) for path in every):
+            hint = "name a layer (`layer1.0.conv2`), all below a name (`layer1`), or a pattern (`layer*.conv1`)"
+            raise unknown_name("layer", pattern, every, hint)
+
+
+def _paths(name: str) -> list[str]:
+    """`a.b.c` -> a, a.b, a.b.c."""
+    pieces = name.split(".")
+    return [".".join(pieces[:length]) for length in range(1, len(pieces) + 1)]
+
+
+def _kept_by(spot: Spot, keep: Iterable[str]) -> str | None:
+    paths = [path for name in spot.names for path in _paths(name)]
+    return next((p for p in keep if any(path == p or fnmatchcase(path, p) for path in paths)), None)
+
+
+def _decide(spot: Spot, plan: Plan) -> Decision:
+    if (pattern := _kept_by(spot, plan.keep)) is not None:
+        return Decision(spot, reason=f"kept as asked: {pattern}")
+    if spot.problem is not None:
+        return Decision(spot, reason=spot.problem)
+    reasons: list[tuple[str, str]] = []
+    for request in plan.requests:
+        found = [_take(spot, g, request, plan) for g in spot.geometries]
+        refusal = next((one for one in found if isinstance(one, str)), None)
+        if refusal is None and isinstance(found[0], Evaluation):
+            widened = _habit(spot, spot.geometries[0], request.operator) is not None
+            return Decision(spot, request, found[0], widened=widened)
+        reasons.append((request.label, refusal or ""))
+    if len({reason for _, reason in reasons}) == 1:
+        return Decision(spot, reason=reasons[0][1])
+    return Decision(spot, reason="; ".join(f"{label}: {reason}" for label, reason in reasons))
+
+
+def _habit(spot: Spot, g: Geometry, operator: Operator) -> str | None:
+    """Why the operator's own policy leaves the layer, or None."""
+    return operator.policy.refuses(Site(spot.name, g, spot.place == 0))
+
+
+def _take(spot: Spot, g: Geometry, request: Request, plan: Plan) -> Evaluation | str:
+    """The operator in the place of a convolution at one size, or the reason why not."""
+    operator = request.operator
+    habit = _habit(spot, g, operator)
+    clauses = plan.clauses(request)
+    for text in clauses:
+        if not clause.holds(text, _fields(spot, g, habit is None)):
+            return f"where {text} does not hold"
+    if habit is not None and not clauses:
+        return habit
+    given = dict(request.options)
+    if spot.bias and "bias" in operator.param:
+        given.setdefault("bias", True)
+    try:
+        if not spot.sized and _asks_for_size(operator, g, given):
+            return "whether it can stand here depends on the size of the input, which is not known"
+        evaluation = operator.evaluate(g, given)
+    except FlopcalcError as error:
+        return error.message.removeprefix(f"{operator.name} cannot stand here: ")
+    if not _fits(evaluation):
+        return "it takes or gives another shape"
+    if evaluation.cost == spot.cost(g):
+        return "it is this convolution already"
+    return evaluation
+
+
+def _fits(evaluation: Evaluation) -> bool:
+    """Whether the operator takes and gives what the convolution takes and gives."""
+    g, operator = evaluation.geometry, evaluation.operator
+    axes = zip((g.h, g.w), g.kernel, g.stride, g.padding, g.dilation, strict=True)
+    if tuple(operator.size_out(*axis) for axis in axes) != (g.h_out, g.w_out) or operator.name in _NOT_ON_A_GRID:
+        return False
+    return (evaluation.in_shape, evaluation.out_shape) == ((g.c_in, g.h, g.w), (g.c_out, g.h_out, g.w_out))
+
+
+def _fields(spot: Spot, g: Geometry, policy: bool) -> dict[str, Any]:
+    """What a clause sees; flopcalc.networks.clause says what each is."""
+    cost = spot.cost(g)
+
+    def one(pair: tuple[Any, Any]) -> Any:
+        return pair[0] if pair[0] == pair[1] else short(pair)
+
+    return {
+        "name": spot.name,
+        "stage": spot.stage,
+        "type": spot.kind,
+        "index": spot.place,
+        "first": spot.place == 0,
+        "last": spot.place == spot.among - 1,
+        "k": one(g.kernel),
+        "k_h": g.k_h,
+        "k_w": g.k_w,
+        "c_in": g.c_in,
+        "c_out": g.c_out,
+        "stride": one(g.stride),
+        "padding": one(g.padding),
+        "dilation": one(g.dilation),
+        "groups": g.groups,
+        "h": g.h,
+        "w": g.w,
+        "h_out": g.h_out,
+        "w_out": g.w_out,
+        "depthwise": g.groups == g.c_in and g.c_in > 1,
+        "pointwise": g.kernel == (1, 1),
+        "bias": spot.bias,
+        "params": cost.total("params"),
+        "macs": cost.total("macs"),
+        "policy": policy,
+    }
+
+
+class _SizeRead(Exception):  # noqa: N818 - not an error, an answer
+    """A rule looked at a size that is not known."""
+
+
+def _read(*_: object) -> Any:
+    raise _SizeRead
+
+
+def _stay(*_: object) -> Any:
+    return _UNKNOWN
+
+
+# A number that nobody knows: arithmetic leaves it unknown, and only a question about it is an answer.
+_ARITHMETIC = "add radd sub rsub mul rmul floordiv rfloordiv truediv rtruediv mod rmod pow rpow neg"
+_QUESTIONS = "eq ne lt le gt ge bool index int float format str repr"
+_UNKNOWN: Any = type(
+    "_Unknown",
+    (),
+    {f"__{name}__": _stay for name in _ARITHMETIC.split()} | {f"__{name}__": _read for name in _QUESTIONS.split()},
+)()
+
+
+def _asks_for_size(operator: Operator, g: Geometry, given: Mapping[str, Any]) -> bool:
+    """Whether it depends on the input's size that the operator can stand here."""
+    blind = g._replace(h=_UNKNOWN, w=_UNKNOWN, h_out=_UNKNOWN, w_out=_UNKNOWN)
+    try:
+        named = operator.derive(blind, operator.resolve(given))
+        # A rule that fails anyway is the reason that is told.
+        next((rule for rule in operator.rules if rule.check(blind, named) is not None), None)
+    except _SizeRead:
+        return True
+    return False
+
+
+def notes(decisions: Sequence[Decision], plan: Plan, network: str) -> list[str]:
+    """What a user should know about the whole: nothing replaced, policies left behind, biases lost."""
+    found = []
+    taken = [decision for decision in decisions if decision.request is not None]
+    if not taken:
+        what = " or ".join(dict.fromkeys(request.operator.name for request in plan.requests))
+        why = f"no convolution of {network} was taken by {what}" if decisions else f"{network} has no convolution"
+        found.append(f"nothing was replaced: {why}")
+    for request in plan.requests:
+        operator = request.operator
+        mine = [decision for decision in taken if decision.request is request]
+        beyond = sum(decision.widened for decision in mine)
+        if beyond and not any("policy" in clause.names(text) for text in plan.clauses(request)):
+            found.append(
+                f"{operator.name}: its own policy ({operator.policy.text}) would leave {beyond} of these {len(mine)} "
+                "layers; the where clause decides, and `policy and ...` keeps to it"
+            )
+        if lost := sum(decision.lost_bias for decision in mine):
+            found.append(f"{operator.name} has no bias: those of {lost} replaced layers are gone")
+    return found
+
+
+def check_sizes_known(plan: Plan, known: bool) -> None:
+    """Raise FlopcalcError (needs-inputs) where a clause reads what only a run could tell."""
+    for text in {text for request in plan.requests for text in plan.clauses(request)}:
+        read = sorted(clause.names(text) & clause.OF_INPUT)
+        if read and not known:
+            raise FlopcalcError(
+                "needs-inputs",
+                f"where {clip(text)} reads {', '.join(read)}, and the size of the input is not known",
+                "give the shape of the input: inputs=(1, 3, 224, 224)",
+            )

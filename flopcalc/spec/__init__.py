@@ -1,0 +1,1 @@
+"""What an operator is: its record, options, rules, printed equations, and its evaluation on one shape."""

@@ -1,0 +1,102 @@
+"""One operator on one shape as plain data: the JSON contract `flopcalc/layer/1`."""
+
+from fractions import Fraction
+from typing import Any
+
+from flopcalc.cost.convention import Convention
+from flopcalc.cost.cost import DTYPE_BYTES, KINDS
+from flopcalc.cost.geometry import Geometry
+from flopcalc.spec.equations import Reading, readings
+from flopcalc.spec.operator import Evaluation
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON holds it: ints exact, other fractions as text, pairs as lists."""
+    if isinstance(value, Fraction):
+        return int(value) if value.denominator == 1 else str(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def plain_value(value: Any) -> Any:
+    """As `plain`, but a fraction becomes the decimal that one compares with print."""
+    return round(float(value), 6) if isinstance(value, Fraction) and value.denominator != 1 else plain(value)
+
+
+def _pair(pair: tuple[int, int]) -> Any:
+    return pair[0] if pair[0] == pair[1] else list(pair)
+
+
+def inputs(g: Geometry) -> dict[str, Any]:
+    """The shape under the names of the command line; a pair is one number where both are equal."""
+    return {
+        "cin": g.c_in,
+        "cout": g.c_out,
+        "k": _pair(g.kernel),
+        "h": g.h,
+        "w": g.w,
+        "stride": _pair(g.stride),
+        "padding": _pair(g.padding),
+        "dilation": _pair(g.dilation),
+        "groups": g.groups,
+        "batch": g.n,
+    }
+
+
+def layer_record(e: Evaluation, convention: Convention, dtype: str = "float32") -> dict[str, Any]:
+    """Everything that `flopcalc layer` knows, ready for JSON."""
+    base = e.baseline
+    sums = e.cost.totals()
+    sums["traffic"] *= DTYPE_BYTES[dtype]
+    return {
+        "schema": "flopcalc/layer/1",
+        "type": e.operator.name,
+        "inputs": inputs(e.geometry),
+        "output": list(e.out_shape),
+        "options": {name: plain(value) for name, value in e.options.items()},
+        "derived": {name: plain(value) for name, value in e.derived.items()},
+        **sums,
+        "dtype": dtype,
+        "parts": [
+            {
+                "name": part.name,
+                **{kind: getattr(part, kind) for kind in KINDS if kind != "traffic"},
+                "traffic": part.traffic * DTYPE_BYTES[dtype],
+                "steps": part.steps,
+            }
+            for part in e.cost
+        ],
+        "equations": [_equation(reading, e) for reading in readings(e)],
+        "baseline": {"type": "conv", "params": base.params, "macs": base.macs},
+        "ratio": {"params": _ratio(e, "params"), "macs": _ratio(e, "macs")},
+        "convention": convention.name,
+        "cost": convention.of(e.cost, e.geometry.n),
+        "notes": [*notes(e), *convention.remarks((e.cost,))],
+    }
+
+
+def _ratio(e: Evaluation, kind: str) -> float | None:
+    ratio = e.ratio(kind)
+    return None if ratio is None else float(ratio)
+
+
+def _equation(reading: Reading, e: Evaluation) -> dict[str, Any]:
+    equation = reading.equation
+    record = {
+        "paper": (equation.paper or e.operator.paper).short,
+        "number": equation.number,
+        "status": equation.status,
+        "printed": plain(reading.printed),
+        "value": plain(reading.value),
+        "gives": equation.gives,
+        "text": equation.text,
+    }
+    if equation.right:
+        record |= {"right": equation.right, "right_value": plain(reading.right), "why": equation.why}
+    if reading.reason:
+        record["not_applied"] = reading.reason
+    return record
+
+
+def notes(e: Evaluation) -> list[str]:
+    """What a reader should know beside the numbers."""
+    return list(e.operator.notes(e)) if e.operator.notes else []

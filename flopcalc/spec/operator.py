@@ -1,0 +1,306 @@
+"""The record of an operator, and what comes of applying it to a shape.
+
+An operator is data: a formula (a plain function that yields parts), its options, the values derived
+from them, the rules that say where it may stand, and where all this was printed. The command line,
+the tests, the documentation and the cross-check read this record; none of them knows an operator by
+name.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+from inspect import CO_VARKEYWORDS
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeAlias
+
+from flopcalc.cost import parts
+from flopcalc.cost.cost import Cost, Part
+from flopcalc.cost.geometry import Geometry, geometry, out_size
+from flopcalc.errors import FlopcalcError, unknown_name
+from flopcalc.spec.param import Param, Value, show
+from flopcalc.spec.source import Equation, Erratum, Paper
+
+# An operator's file finds all that it needs here, options included.
+__all__ = [
+    "NOWHERE",
+    "Derived",
+    "Evaluation",
+    "Limit",
+    "Named",
+    "Operator",
+    "Param",
+    "Policy",
+    "Rule",
+    "Site",
+    "Value",
+    "show",
+    "spatial",
+]
+
+Named: TypeAlias = Mapping[str, Any]
+
+# Shared, and so must not be changed.
+_NOTHING: Named = MappingProxyType({})
+
+
+class Derived(NamedTuple):
+    """A value that follows from shape and options: the rule that gives it, and the rule in words.
+
+    compute(g, **named) takes the options and earlier derived values that it names. why(g, named)
+    says in words how. A hidden value only steers the formula.
+    """
+
+    name: str
+    compute: Callable[..., Any]
+    why: Callable[[Geometry, Named], str] | None = None
+
+    @property
+    def shown(self) -> bool:
+        """Whether users see it."""
+        return self.why is not None
+
+
+class Rule(NamedTuple):
+    """Where an operator may stand. check(g, named) returns what is wrong, in words, or None."""
+
+    text: str
+    check: Callable[[Geometry, Named], str | None]
+    hint: str
+
+
+class Limit(NamedTuple):
+    """At these option values the operator must cost what a simpler operator costs.
+
+    `named` replaces options and derived values alike. `surviving` names parts that remain beside the
+    simpler operator, e.g. an extra branch.
+    """
+
+    named: Named
+    equals: str
+    surviving: tuple[str, ...] = ()
+    equals_options: Named = _NOTHING
+
+
+class Site(NamedTuple):
+    """A place in a network where an operator may be asked to stand."""
+
+    name: str
+    geometry: Geometry
+    first: bool
+
+
+def _any_site(site: Site) -> str | None:
+    return None
+
+
+def spatial(site: Site) -> str | None:
+    """The usual policy: every convolution whose kernel is larger than 1x1."""
+    return "1x1 kernel" if site.geometry.kernel == (1, 1) else None
+
+
+class Policy(NamedTuple):
+    """Which convolutions of a network the operator replaces, as its paper did."""
+
+    text: str
+    refuses: Callable[[Site], str | None] = _any_site
+
+
+_EVERYWHERE = Policy("every convolution")
+NOWHERE = Policy("no convolution", lambda site: "a block of several layers stands for no single convolution")
+
+
+def _image_in(g: Geometry, named: Named) -> tuple[int, ...]:
+    return g.c_in, g.h, g.w
+
+
+def _image_out(g: Geometry, named: Named) -> tuple[int, ...]:
+    return g.c_out, g.h_out, g.w_out
+
+
+def _plain_convolution(g: Geometry, named: Named) -> Cost:
+    bias = bool(named.get("bias", False))
+    return Cost((parts.conv("conv", g.c_in, g.c_out, g.area, g.p_in, g.p_out, bias=bias),))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Operator:
+    """Everything that flopcalc knows about an operator.
+
+    formula(g, **named) yields parts; it names the options and derived values that it reads.
+    notes(evaluation) gives the notes that `layer` prints, with their numbers.
+    baseline(g, named) is the plain convolution that the ratio compares with; baseline_text names it.
+    shape: sizes that stand in for those that a user does not give. axes: 1 for operators on
+    sequences, whose sizes lie along the width. default_c_out(c_in, options): output channels when
+    they are not given (else c_in). in_shape, out_shape: of one sample. c_in_of(channels,
+    options): c_in for a tensor of so many channels, where that is another number. size_out: the output's size
+    along an axis where it is not that of a convolution; closed forms then speak of the input grid.
+    shapes: sizes worth checking beside the usual spread, for operators that refuse most of it.
+    family groups operators in listings. samples: sets of options worth checking together.
+    layer_file: for a plug-in, the module that holds its nn.Module, as `package.module`.
+    """
+
+    name: str
+    title: str
+    family: str
+    paper: Paper
+    formula: Callable[..., Iterable[Part]]
+    params: tuple[Param, ...] = ()
+    derived: tuple[Derived, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    limits: tuple[Limit, ...] = ()
+    equations: tuple[Equation, ...] = ()
+    errata: tuple[Erratum, ...] = ()
+    policy: Policy = _EVERYWHERE
+    notes: Callable[["Evaluation"], Iterable[str]] | None = None
+    baseline: Callable[[Geometry, Named], Cost] = _plain_convolution
+    baseline_text: str = "plain conv"
+    shape: Mapping[str, int] = field(default_factory=dict)
+    axes: int = 2
+    default_c_out: Callable[[int, Named], int] | None = None
+    in_shape: Callable[[Geometry, Named], tuple[int, ...]] = _image_in
+    out_shape: Callable[[Geometry, Named], tuple[int, ...]] = _image_out
+    c_in_of: Callable[[int, Named], int] | None = None
+    samples: tuple[Named, ...] = ()
+    layer_file: str = ""
+    size_out: Callable[..., Any] = out_size
+    shapes: tuple[Mapping[str, Any], ...] = ()
+
+    def __post_init__(self) -> None:
+        names = [param.name for param in self.params] + [value.name for value in self.derived]
+        if len(names) != len(set(names)):
+            raise ValueError(f"{self.name}: two options or derived values share a name")
+        for function in (self.formula, *(value.compute for value in self.derived)):
+            if unknown := set(_wanted(function) or ()) - set(names):
+                raise ValueError(f"{self.name}: {function.__name__} reads unknown names {sorted(unknown)}")
+        for equation in self.equations:
+            equation.check()
+        for param in self.params:
+            if param.default is not None and param.read(param.default) != param.default:
+                raise ValueError(f"{self.name}: the default of {param.name} is not a value of its kind")
+            if param.default is None and not (param.auto or param.same_as):
+                raise ValueError(f"{self.name}: {param.name} has no default and no rule for one")
+
+    def __repr__(self) -> str:
+        return f"<operator {self.name}>"
+
+    @cached_property
+    def _formula_wants(self) -> tuple[str, ...] | None:
+        return _wanted(self.formula)
+
+    @cached_property
+    def _derived_wants(self) -> tuple[tuple[Derived, tuple[str, ...] | None], ...]:
+        return tuple((value, _wanted(value.compute)) for value in self.derived)
+
+    @cached_property
+    def param(self) -> Mapping[str, Param]:
+        """The options by name."""
+        return {param.name: param for param in self.params}
+
+    def geometry(self, c_in: int, c_out: int | None = None, given: Named = _NOTHING, **sizes: Any) -> Geometry:
+        """A checked shape with the operator's own defaults; sizes as `flopcalc.cost.geometry.geometry` takes them."""
+        if c_out is None and self.default_c_out is not None:
+            c_out = self.default_c_out(c_in, self.resolve(given))
+        sizes = {**self.shape, **{name: size for name, size in sizes.items() if size is not None}}
+        if self.axes == 1:
+            sizes = {"k": 3, "hw": 56, **sizes}
+            flat = {"k": 1, "hw": 1, "stride": 1, "padding": 0, "dilation": 1}
+            sizes = {name: _along(flat[name], size) if name in flat else size for name, size in sizes.items()}
+        return geometry(c_in, c_out, size_out=self.size_out, **sizes)
+
+    def resolve(self, given: Named) -> dict[str, Value]:
+        """All options, checked, with defaults for those not given."""
+        for name in given:
+            if name not in self.param:
+                has = f"{self.name} has: {', '.join(self.param)}" if self.param else f"{self.name} has no options"
+                raise unknown_name(f"option of {self.name}", name, self.param, has)
+        options: dict[str, Value] = {}
+        for param in self.params:
+            options[param.name] = param.read(given[param.name]) if param.name in given else param.default
+        for param in self.params:
+            if param.same_as and options[param.name] is None:
+                options[param.name] = options[param.same_as]
+        return options
+
+    def derive(self, g: Geometry, options: Named) -> dict[str, Any]:
+        """Options and derived values together, by name."""
+        named = dict(options)
+        for value, wants in self._derived_wants:
+            named[value.name] = value.compute(g, **_pick(named, wants))
+        return named
+
+    def cost(self, g: Geometry, named: Named) -> Cost:
+        """The formula on a shape. `named` is what `derive` returned. Rules are not checked."""
+        return Cost(tuple(self.formula(g, **_pick(named, self._formula_wants))))
+
+    def evaluate(self, g: Geometry, given: Named | None = None) -> "Evaluation":
+        """The operator on one concrete shape. Raises FlopcalcError where it cannot stand."""
+        given = given or {}
+        named = self.derive(g, self.resolve(given))
+        for rule in self.rules:
+            if (problem := rule.check(g, named)) is not None:
+                raise FlopcalcError("cannot-stand", f"{self.name} cannot stand here: {problem}", rule.hint)
+        return Evaluation(self, g, frozenset(given), named, self.cost(g, named))
+
+
+def _along(flat: int, size: Any) -> tuple[int, int]:
+    """A size of a sequence as height and width; of two sizes the last counts."""
+    return flat, size[-1] if isinstance(size, tuple) else size
+
+
+def _wanted(function: Callable[..., Any]) -> tuple[str, ...] | None:
+    """Names of the arguments after the first (the geometry); None where it takes all by `**named`."""
+    code = function.__code__
+    if code.co_flags & CO_VARKEYWORDS:
+        return None
+    return code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
+
+
+def _pick(named: Named, wants: tuple[str, ...] | None) -> Named:
+    return named if wants is None else {name: named[name] for name in wants}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """An operator applied to a shape. given: the options that the caller set himself."""
+
+    operator: Operator
+    geometry: Geometry
+    given: frozenset[str]
+    named: Named
+    cost: Cost
+
+    @property
+    def options(self) -> dict[str, Value]:
+        """The options, defaults filled in."""
+        return {param.name: self.named[param.name] for param in self.operator.params}
+
+    @property
+    def derived(self) -> dict[str, Any]:
+        """The derived values that users see."""
+        return {value.name: self.named[value.name] for value in self.operator.derived if value.shown}
+
+    @cached_property
+    def baseline(self) -> Cost:
+        """The plain convolution that this is compared with."""
+        return self.operator.baseline(self.geometry, self.named)
+
+    def ratio(self, kind: str) -> Fraction | None:
+        """Cost over that of the plain convolution, exact; None where that has no such cost."""
+        base = self.baseline.total(kind)
+        return Fraction(self.cost.total(kind), base) if base else None
+
+    @property
+    def in_shape(self) -> tuple[int, ...]:
+        """Shape of the input of one sample."""
+        return self.operator.in_shape(self.geometry, self.named)
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        """Shape of the output of one sample."""
+        return self.operator.out_shape(self.geometry, self.named)
+
+    def label(self) -> str:
+        """`spconv(alpha=1/4)`: the name with the options that were given."""
+        given = ", ".join(f"{name}={show(self.named[name])}" for name in self.options if name in self.given)
+        return f"{self.operator.name}({given})" if given else self.operator.name

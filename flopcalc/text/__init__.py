@@ -1,0 +1,1 @@
+"""Reading and writing text: expressions, YAML with line numbers, files written atomically."""
