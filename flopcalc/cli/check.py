@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from flopcalc.budget.record import check_record
-from flopcalc.cli.common import BY_SUFFIX, FORMATS, render
+from flopcalc.cli.output import BY_SUFFIX, FORMATS, render
 from flopcalc.errors import ExitCode, FlopcalcError, clip
 from flopcalc.report.check import check_document
 from flopcalc.text.atomic_file import write_atomically

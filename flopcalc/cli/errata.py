@@ -5,7 +5,8 @@ from typing import Any
 import click
 
 from flopcalc.catalog import lookup
-from flopcalc.cli.common import emit, output_only_options
+from flopcalc.cli.options import output_only_options
+from flopcalc.cli.output import emit
 from flopcalc.errors import unknown_name
 from flopcalc.published import tables
 from flopcalc.published.errata import errata, wrong_figures

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from flopcalc.catalog import lookup
-from flopcalc.cli.common import emit
+from flopcalc.cli.output import emit
 from flopcalc.report.document import Document, Facts, Lines, Table
 from flopcalc.spec.source import STATUS_TEXT
 

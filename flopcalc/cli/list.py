@@ -5,7 +5,8 @@ from typing import Any
 import click
 
 from flopcalc.catalog import lookup
-from flopcalc.cli.common import SHAPE_NAMES, emit, optional_shape_options, output_only_options, read_shape
+from flopcalc.cli.options import SHAPE_NAMES, optional_shape_options, output_only_options, read_shape
+from flopcalc.cli.output import emit
 from flopcalc.errors import FlopcalcError
 from flopcalc.networks import library
 from flopcalc.networks.options import plain_option

@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from flopcalc.cli.common import Whole, emit, output_options
+from flopcalc.cli.options import Whole, output_options
+from flopcalc.cli.output import emit
 from flopcalc.cli.target import check_counted, strict_option, target_options, uncounted_lines
 from flopcalc.cost import convention
 from flopcalc.cost.convention import Convention

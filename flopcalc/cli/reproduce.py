@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 import click
 
-from flopcalc.cli.common import emit, output_only_options
+from flopcalc.cli.options import output_only_options
+from flopcalc.cli.output import emit
 from flopcalc.errors import ExitCode
 from flopcalc.published import tables
 from flopcalc.published.compare import FAILED, GOOD, VERDICTS, compare, reproduce_record

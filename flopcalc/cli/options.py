@@ -1,24 +1,17 @@
-"""What commands share: types of options, the output options, and writing the result."""
+"""Types of options, and the options that several commands share."""
 
-import os
 import re
-import sys
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from typing import Any
 
 import click
 
+from flopcalc.cli.output import FORMATS
 from flopcalc.cost import convention
 from flopcalc.cost.cost import DTYPE_BYTES
 from flopcalc.cost.geometry import Geometry
 from flopcalc.errors import FlopcalcError, clip
-from flopcalc.report.document import Document
 from flopcalc.spec.operator import Operator
-from flopcalc.text.atomic_file import write_atomically
-
-FORMATS = ("table", "json", "csv", "markdown", "latex", "html")
-BY_SUFFIX = {".json": "json", ".csv": "csv", ".md": "markdown", ".tex": "latex", ".html": "html"}
 
 
 class Size(click.ParamType[Any]):
@@ -159,35 +152,3 @@ def read_shape(
     sizes = {name: shape[name] for name in ("k", "stride", "padding", "dilation", "groups")}
     geometry = operator.geometry(shape["cin"], shape["cout"], options, hw=hw, n=shape["batch"], **sizes)
     return geometry, frozenset(defaulted)
-
-
-def emit(document: Document, fmt: str | None, output: str | None) -> None:
-    """Write a document to the terminal or, atomically, to a file."""
-    if fmt is None:
-        fmt = BY_SUFFIX.get(os.path.splitext(output)[1].lower(), "table") if output else "table"
-    if output is None:
-        click.echo(render(document, fmt, terminal=True), nl=False)
-    else:
-        write_atomically(output, render(document, fmt, terminal=False))
-
-
-def render(document: Document, fmt: str, terminal: bool) -> str:
-    """The text of a document. A module is imported for its format only, Rich for terminals only."""
-    writer: Callable[..., str]
-    if fmt != "table":
-        writer = getattr(import_module("flopcalc.report.formats"), f"to_{fmt}")
-        return writer(document)
-    rich = terminal and sys.stdout.isatty()
-    writer = import_module("flopcalc.report.terminal" if rich else "flopcalc.report.plain").render
-    return writer(document, _width())
-
-
-def _width() -> int:
-    """Columns: COLUMNS, else the terminal's, else 80. (shutil does this, and takes 4 ms to import.)"""
-    given = os.environ.get("COLUMNS", "")
-    if given.isdigit() and int(given) > 0:
-        return int(given)
-    try:
-        return os.get_terminal_size(sys.__stdout__.fileno() if sys.__stdout__ else 1).columns or 80
-    except (OSError, ValueError):
-        return 80
