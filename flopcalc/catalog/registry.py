@@ -9,6 +9,7 @@ from importlib import import_module
 from os import listdir
 
 from flopcalc import operators
+from flopcalc.catalog.entry_points import may_have
 from flopcalc.errors import FlopcalcError
 from flopcalc.spec.operator import Operator
 
@@ -36,6 +37,8 @@ def named(name: str) -> Operator | None:
 
 def plug_ins() -> tuple[str, ...]:
     """Names of the operators that installed packages bring."""
+    if not may_have(GROUP):
+        return ()
     from importlib.metadata import entry_points
 
     return tuple(sorted({entry.name for entry in entry_points(group=GROUP)} - set(names())))

@@ -9,16 +9,17 @@ import click
 from flopcalc.analysis.diff import diff_record
 from flopcalc.cli.options import Whole, output_options
 from flopcalc.cli.output import emit
-from flopcalc.cli.target import check_counted, strict_option, target_options, uncounted_lines
+from flopcalc.cli.target import check_counted, strict_option, target_options
 from flopcalc.cost import convention
 from flopcalc.cost.convention import Convention
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.report.changes import sizes, what_changed
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
+from flopcalc.report.model import headline, uncounted_lines
 from flopcalc.targets.model_record import model_record
 from flopcalc.targets.read import read_target
 
-# So many renamed layers are shown.
+# The number of renamed layers that are shown.
 _EXAMPLES = 3
 _HOW = "write it as for `flopcalc model`, in quotes: 'resnet50 --replace spconv --set classes=10'"
 
@@ -31,10 +32,10 @@ _HOW = "write it as for `flopcalc model`, in quotes: 'resnet50 --replace spconv 
     "input_texts",
     metavar="CxHxW[:DTYPE]",
     multiple=True,
-    help="Input shape of both, where they do not say their own; repeatable for several inputs.",
+    help="Input shape of both, unless A or B gives its own; repeatable for several inputs.",
 )
-@click.option("--batch", type=Whole(), default=None, help="Batch size of both (default: 1).")
-@click.option("--all", "everything", is_flag=True, help="Show the layers that are equal as well.")
+@click.option("--batch", type=Whole(), default=None, help="Batch size of both, unless one gives its own (default: 1).")
+@click.option("--all", "everything", is_flag=True, help="Show equal layers too.")
 @strict_option
 @output_options
 def command(
@@ -51,9 +52,9 @@ def command(
 ) -> None:
     """Two networks, or two versions of one, layer by layer.
 
-    A and B are what `flopcalc model` takes, in quotes where options go with it: 'resnet50 --set
-    classes=10', 'old/net.py:Net --input 3x64x64'. Options: --replace, --where, --keep, --set, --input,
-    --batch. A layer that only has another name is recognised.
+    Write A and B as for `flopcalc model`, in quotes if options follow: 'resnet50 --set classes=10',
+    'old/net.py:Net --input 3x64x64'. Options: --replace, --where, --keep, --set, --input, --batch. A layer
+    that was only renamed is recognised.
     """
     chosen = convention.get(convention_name)
     records = []
@@ -75,7 +76,7 @@ def command(
 @click.argument("name", metavar="NETWORK")
 @target_options
 def _side(**given: Any) -> dict[str, Any]:
-    """The options of one side; never shown."""
+    """The options of one side. Its help is never shown."""
     return given
 
 
@@ -103,44 +104,44 @@ _WORDS = {
 
 
 def _document(record: dict[str, Any], chosen: Convention, everything: bool, for_csv: bool) -> Document:
-    headline = {"macs": "MACs", "flops": "FLOPs"}.get(chosen.name, chosen.name)
+    title = headline(chosen)
     sides = [(key.upper(), record[key]) for key in ("a", "b")]
     differ = [row for row in record["layers"] if row["status"] not in ("same", "renamed")]
     shown = record["layers"] if everything else [row for row in differ if _matters(row)]
-    blocks: list[Table | Facts | Lines] = [_totals(record, headline)]
+    blocks: list[Table | Facts | Lines] = [_totals(record, title)]
     if for_csv:
-        blocks.append(_rows_for_csv(record, headline))
+        blocks.append(_rows_for_csv(record, title))
     elif shown:
-        blocks.append(_changes(record, shown, len(differ), headline))
+        blocks.append(_changes(record, shown, len(differ), title))
     counts = ", ".join(f"{count:,} {_WORDS[status]}" for status, count in record["counts"].items() if count)
     if len(shown) < len(differ):
-        counts += f"; {len(differ) - len(shown):,} without params or {headline} are shown by --all"
-    facts = [("layers", counts or "none"), *((label, _told(side)) for label, side in sides)]
+        counts += f"; --all shows {len(differ) - len(shown):,} more, without params and {title}"
+    facts = [("layers", counts or "none"), *((label, _description(side)) for label, side in sides)]
     blocks.append(Facts([*facts, ("convention", f"{chosen.name}: {chosen.text}")]))
     if not everything and (lines := list(_renamed(record))):
-        blocks.append(Lines("Renamed, and otherwise equal (--all shows all)", lines))
+        blocks.append(Lines("Renamed, otherwise equal (--all shows all)", lines))
     for label, side in sides:
         if side["uncounted"]:
             lines = list(uncounted_lines(side["uncounted"]))
-            blocks.append(Lines(f"Not counted in {label}: kernels without a rule, which add nothing", lines))
+            blocks.append(Lines(f"Not counted in {label}: kernels without a rule, which add nothing above", lines))
     same = not any(record["counts"][status] for status in ("changed", "removed", "added"))
     verdict = " | equal, layer by layer" if same else ""
     return Document(f"{record['a']['target']}  ->  {record['b']['target']}{verdict}", blocks, record)
 
 
-def _told(side: dict[str, Any]) -> str:
+def _description(side: dict[str, Any]) -> str:
     batch = f", batch {side['batch']}" if side["batch"] != 1 else ""
     replaced = f", replaced by {side['replace']}" if side["replace"] else ""
     return f"{side['title']}, input {', '.join(side['inputs'])}{batch}{replaced}"
 
 
-def _totals(record: dict[str, Any], headline: str) -> Table:
+def _totals(record: dict[str, Any], title: str) -> Table:
     kinds = ("params", "cost", "flops", "activations", "steps")
     short = ("flops", "activations")
     columns = (
         Column("total", "text"),
         Column("params"),
-        Column(headline),
+        Column(title),
         Column("flops", "short"),
         Column("activations", "short"),
         Column("steps"),
@@ -159,17 +160,17 @@ def _signed(value: int, kind: str) -> str:
 
 
 def _matters(row: dict[str, Any]) -> bool:
-    """Whether a layer is more than one that came or went without parameters and without a part in the headline."""
+    """Whether a layer changed, or was added or removed with parameters or cost."""
     layers = [row[side] for side in ("a", "b") if row[side]]
     return row["status"] == "changed" or any(layer["params"] or layer["cost"] for layer in layers)
 
 
-def _changes(record: dict[str, Any], shown: list[dict[str, Any]], differ: int, headline: str) -> Table:
+def _changes(record: dict[str, Any], shown: list[dict[str, Any]], differ: int, title: str) -> Table:
     columns = (
         Column("layer", "text"),
         Column("what", "text"),
         Column("params", "difference"),
-        Column(headline, "difference"),
+        Column(title, "difference"),
     )
     rows: list[list[Cell]] = [
         [row["name"], what_changed(row), row["difference"]["params"], row["difference"]["cost"]] for row in shown
@@ -183,10 +184,10 @@ def _changes(record: dict[str, Any], shown: list[dict[str, Any]], differ: int, h
     return Table(columns, rows, end, "B - A, layer by layer", main=True)
 
 
-def _rows_for_csv(record: dict[str, Any], headline: str) -> Table:
-    """One row for each layer, both sides beside each other."""
+def _rows_for_csv(record: dict[str, Any], title: str) -> Table:
+    """One row for each layer, with the columns of both sides next to each other."""
     kinds = ("type", "in", "out", "params", "cost")
-    titles = {"cost": headline}
+    titles = {"cost": title}
     columns = [Column("layer", "text"), Column("status", "text"), Column("was", "text")]
     columns += [Column(f"{titles.get(kind, kind)} {side}") for kind in kinds for side in ("A", "B")]
     rows: list[list[Cell]] = []

@@ -5,7 +5,7 @@ where errors become text and exit codes.
 import os
 import sys
 from importlib import import_module
-from typing import cast
+from typing import Any, cast
 
 import click
 
@@ -48,11 +48,18 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does it, with our error for an unknown name."""
-        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS and not ctx.resilient_parsing:
             from flopcalc.errors import unknown_name
 
             raise unknown_name("command", args[0], COMMANDS, f"one of: {', '.join(COMMANDS)}")
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        """Names and summaries of commands, then options; imports no command."""
+        from click.shell_completion import CompletionItem
+
+        found = [CompletionItem(name, help=text) for name, text in COMMANDS.items() if name.startswith(incomplete)]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The table of summaries; imports no command."""

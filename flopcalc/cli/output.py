@@ -14,10 +14,14 @@ FORMATS = ("table", "json", "csv", "markdown", "latex", "html")
 BY_SUFFIX = {".json": "json", ".csv": "csv", ".md": "markdown", ".tex": "latex", ".html": "html"}
 
 
+def format_of(fmt: str | None, output: str | None) -> str:
+    """The format of the result: as `--format` says, else by the suffix of the file, else a table."""
+    return fmt or BY_SUFFIX.get(os.path.splitext(output or "")[1].lower(), "table")
+
+
 def emit(document: Document, fmt: str | None, output: str | None) -> None:
     """Write a document to the terminal or, atomically, to a file."""
-    if fmt is None:
-        fmt = BY_SUFFIX.get(os.path.splitext(output)[1].lower(), "table") if output else "table"
+    fmt = format_of(fmt, output)
     if output is None:
         click.echo(render(document, fmt, terminal=True), nl=False)
     else:

@@ -17,7 +17,7 @@ def folder() -> str:
 
 def names() -> list[str]:
     """Names of the shipped networks."""
-    return sorted(file.removesuffix(".yaml") for file in os.listdir(folder()) if file.endswith(".yaml"))
+    return shipped_files.names("networks")
 
 
 def source(name_or_path: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from flopcalc.cost.arith import Dim
 from flopcalc.cost.cost import Cost
 from flopcalc.cost.geometry import Geometry
+from flopcalc.networks.window import Window, operator_window, primitive_window
 from flopcalc.spec.operator import Evaluation
 
 Shape = tuple[int, ...]
@@ -21,7 +22,8 @@ class Layer(NamedTuple):
     kind: an operator's name or a primitive's (batchnorm, relu, ...). inputs: names of the layers
     whose outputs it takes, or `input`. in_shape, out_shape: (c, h, w) or (c,) without the batch.
     evaluation: set for operators. settings: what a primitive was given. weights_of: the layer whose
-    weights it uses, where they are not its own. further: shapes of its other inputs.
+    weights it uses, where they are not its own. further: shapes of its other inputs. counted_window: the
+    window of a counted module; `window` has it for every layer.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Layer(NamedTuple):
     settings: Mapping[str, Any] = MappingProxyType({})
     weights_of: str = ""
     further: tuple[Shape, ...] = ()
+    counted_window: Window | None = None
 
     def with_weights_of(self, twin: "Layer") -> "Layer":
         """This layer with the weights of another, which counts them."""
@@ -45,6 +48,13 @@ class Layer(NamedTuple):
     def geometry(self) -> Geometry | None:
         """The shape as operators see it; None for primitives."""
         return self.evaluation.geometry if self.evaluation else None
+
+    @property
+    def window(self) -> Window | None:
+        """Kernel, stride, padding, dilation and groups; None for layers that have no window."""
+        if self.evaluation:
+            return operator_window(self.evaluation.operator, self.evaluation.geometry, len(self.in_shape) - 1)
+        return self.counted_window or primitive_window(self.kind, self.settings)
 
 
 class Uncounted(NamedTuple):

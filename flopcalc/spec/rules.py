@@ -33,13 +33,17 @@ def _unit_stride(g: Geometry, named: Named) -> str | None:
     return f"stride {short(g.stride)}" if g.strided else None
 
 
+# The text of the rule of operators that have no window.
+NO_WINDOW = "kernel 1, stride 1"
+
+
 def single_tap(what: str) -> Rule:
     """The rule of an operator that has no window; `what` is the sentence that says so."""
 
     def check(g: Geometry, named: Named) -> str | None:
         return what if g.kernel != (1, 1) or g.strided or g.padding != (0, 0) else None
 
-    return Rule("kernel 1, stride 1", check, "leave k, stride and padding at their defaults")
+    return Rule(NO_WINDOW, check, "leave k, stride and padding at their defaults")
 
 
 GROUPS_DIVIDE = Rule("groups divides c_in and c_out", _groups_divide, "choose groups that divides both channel counts")

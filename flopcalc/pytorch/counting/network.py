@@ -14,6 +14,7 @@ from flopcalc.networks.inputs import Input
 from flopcalc.networks.network import INPUT, Layer, Network, Uncounted
 from flopcalc.pytorch.counting.counter import Count, Shapes, count
 from flopcalc.pytorch.counting.kernels import Work
+from flopcalc.pytorch.counting.window import window_of
 from flopcalc.pytorch.loading.module import place_of
 from flopcalc.pytorch.replacing.survey import MARK
 
@@ -225,6 +226,7 @@ def _layer(name: str, module: nn.Module, parts: Sequence[Part], shapes: Shapes |
         _without_batch(output, batch),
         cost,
         stage or ROOT,
+        counted_window=window_of(module),
     )
 
 

@@ -1,0 +1,58 @@
+"""The window of a layer: kernel, stride, padding, dilation and groups."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from flopcalc.cost.geometry import Geometry, same_padding
+from flopcalc.spec.operator import Operator
+from flopcalc.spec.rules import NO_WINDOW
+
+
+class Window(NamedTuple):
+    """Sizes of a convolution or pooling window: one number for each axis, in the order of the shape.
+
+    padding: None where it differs between the two ends of an axis. groups: None for pooling.
+    """
+
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[int, ...] | None
+    dilation: tuple[int, ...]
+    groups: int | None = None
+
+
+def operator_window(operator: Operator, g: Geometry, axes: int) -> Window | None:
+    """The window of an operator on a shape with that number of axes; None where it has no window."""
+    if axes == 0 or any(rule.text == NO_WINDOW for rule in operator.rules):
+        return None
+    kernel, stride, padding, dilation = (_axes(pair, axes) for pair in (g.kernel, g.stride, g.padding, g.dilation))
+    return Window(kernel, stride, padding, dilation, g.groups)
+
+
+def _axes(pair: tuple[int, int], axes: int) -> tuple[int, ...]:
+    """A pair for height and width as sizes for all axes: a sequence has the width, a volume has the height twice."""
+    return pair[1:] if axes == 1 else (*pair[:1] * (axes - 2), *pair)
+
+
+_POOLING = ("maxpool", "avgpool")
+_POOLING_DEFAULTS: Mapping[str, Any] = {"k": 2, "padding": 0, "dilation": 1}
+_CONV_DEFAULTS: Mapping[str, Any] = {"k": 3, "stride": 1, "dilation": 1, "groups": 1}
+
+
+def primitive_window(kind: str, settings: Mapping[str, Any]) -> Window | None:
+    """The window of a primitive with these settings; None where it has no window."""
+    if kind in _POOLING:
+        given = {**_POOLING_DEFAULTS, **settings}
+        given.setdefault("stride", given["k"])
+    elif kind == "mixed_conv":
+        given = {**_CONV_DEFAULTS, **settings}
+        given.setdefault("padding", same_padding(_pair(given["k"]), _pair(given["dilation"])))
+    else:
+        return None
+    kernel, stride, padding, dilation = (_pair(given[name]) for name in ("k", "stride", "padding", "dilation"))
+    return Window(kernel, stride, padding, dilation, given.get("groups"))
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    one, other = value if isinstance(value, list | tuple) else (value, value)
+    return int(one), int(other)
