@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_check import MACS, PARAMS, TINY, write
 
-from flopcalc.budget.limits import KINDS
 from flopcalc.budget.lock import Formula, Locked, locked, read_lock, write_lock
 from flopcalc.budget.measure import Measured
+from flopcalc.cost.kinds import KINDS
 from flopcalc.errors import FlopcalcError
 
 Runner = Callable[..., Run]

@@ -18,8 +18,8 @@ import sympy
 from flopcalc.algebra import closed_form
 from flopcalc.catalog import lookup
 from flopcalc.catalog.cases import cases
-from flopcalc.cost.cost import KINDS
 from flopcalc.cost.geometry import Geometry, same_padding
+from flopcalc.cost.kinds import OF_A_KERNEL
 from flopcalc.spec.equations import readings
 from flopcalc.spec.operator import Evaluation, Operator
 from flopcalc.text.expression import parse
@@ -62,7 +62,7 @@ def test_results_are_exact_ints(operator: Operator) -> None:
     """Not floats, not Fractions, not NumPy numbers; and never negative."""
     for evaluation in cases(operator):
         for part in evaluation.cost:
-            for kind in (*KINDS, "steps"):
+            for kind in (*OF_A_KERNEL, "steps"):
                 value = getattr(part, kind)
                 assert type(value) is int, f"{evaluation.label()} {part.name} {kind}: {value!r}"
                 assert value >= 0
@@ -79,7 +79,7 @@ def test_ints_equal_arrays(operator: Operator) -> None:
     for evaluation in cases(operator):
         g = evaluation.geometry
         found = operator.cost(_arrays(g)._replace(**_structural(g)), evaluation.named)
-        for kind in (*KINDS, "steps"):
+        for kind in (*OF_A_KERNEL, "steps"):
             assert np.asarray(found.total(kind)).reshape(-1).tolist() == [evaluation.cost.total(kind)]
         derived = operator.derive(_arrays(g)._replace(**_structural(g)), evaluation.options)
         for name, value in evaluation.derived.items():

@@ -17,7 +17,7 @@ from helpers import import_torchvision
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from flopcalc.cost.cost import KINDS
+from flopcalc.cost.kinds import OF_A_KERNEL
 from flopcalc.pytorch import build_layer, count
 
 
@@ -457,7 +457,7 @@ def test_blocks_cost_what_torchvision_builds(case: str) -> None:
     with torch.device("meta"):
         module = getattr(import_torchvision().models, network)().get_submodule(path)
     found = count(module, (1, *e.in_shape))
-    for kind in (*KINDS, "steps"):
+    for kind in (*OF_A_KERNEL, "steps"):
         assert found.total(kind) == e.cost.total(kind), kind
 
 

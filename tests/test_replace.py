@@ -1,5 +1,6 @@
 """Replacement in described networks: requests, where clauses, kept layers, and what the command line says of them."""
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -311,7 +312,7 @@ def test_nothing_replaced_is_told(mixed: Network) -> None:
     assert _replace("ghost where k == 99").notes == (
         "nothing was replaced: no convolution of resnet50 was taken by ghost",
     )
-    only = mixed._replace(layers=tuple(one for one in mixed.layers if one.kind == "relu"))
+    only = dataclasses.replace(mixed, layers=tuple(one for one in mixed.layers if one.kind == "relu"))
     assert _replace("ghost", net=only).notes == ("nothing was replaced: mixed has no convolution",)
 
 
