@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -20,6 +21,33 @@ class Run:
     code: int
     out: str
     err: str
+
+
+# The fixture `run`.
+Runner = Callable[..., Run]
+
+
+# A convolution 3 -> 8 of 3x3 on 8x8, and a linear layer 8 -> 10: figures by hand.
+TINY = """\
+name: tiny
+title: A convolution and a linear layer
+input: [3, 8, 8]
+layers:
+  - conv1: {op: conv, out: 8, bias: true}
+  - pool: global_avgpool
+  - flat: flatten
+  - fc: {op: linear, out: 10, bias: true}
+"""
+TINY_CONV = 3 * 8 * 9
+TINY_PARAMS = TINY_CONV + 8 + 8 * 10 + 10
+TINY_MACS = TINY_CONV * 64 + 80
+
+
+def write_targets(folder: Path, *limits: str, more: str = "", name: str = "flopcalc.yaml") -> None:
+    """A file of targets: the tiny network with limits."""
+    lines = ["targets:", "  - network: tiny.yaml", *(f"    {line}" for line in more.splitlines())]
+    lines += ["    limits:", *(f"      - {limit}" for limit in limits)] if limits else []
+    (folder / name).write_text("\n".join(lines) + "\n")
 
 
 def fresh(source: str, *, env: dict[str, str] | None = None) -> Run:

@@ -1,13 +1,10 @@
 """Errata are data: complete, and their evidence says what they claim."""
 
 import json
-from collections.abc import Callable
 
-from helpers import Run
+from helpers import Runner
 
 from flopcalc import published, registry
-
-Runner = Callable[..., Run]
 
 
 def test_every_wrong_equation_is_listed_with_numbers(run: Runner) -> None:

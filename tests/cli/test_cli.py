@@ -5,18 +5,15 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
-from helpers import ROOT, Run, fresh
+from helpers import ROOT, Runner, fresh
 
 from flopcalc.cli.main import COMMANDS, cli
 from flopcalc.errors import FlopcalcError
-
-Runner = Callable[..., Run]
 
 GOLDEN = {
     "layer_compconv": ["layer", "--type", "compconv", "--cin", "256"],

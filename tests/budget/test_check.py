@@ -2,36 +2,18 @@
 
 import json
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import ROOT, Run
+from helpers import ROOT, TINY, TINY_MACS, TINY_PARAMS, Runner, write_targets
 
 from flopcalc import networks
 from flopcalc.budget.check import number
 from flopcalc.budget.limits import read_limit
 from flopcalc.errors import FlopcalcError
 from flopcalc.expression import evaluate
-
-Runner = Callable[..., Run]
-
-# A convolution 3 -> 8 of 3x3 on 8x8, and a linear layer 8 -> 10: figures by hand.
-TINY = """\
-name: tiny
-title: A convolution and a linear layer
-input: [3, 8, 8]
-layers:
-  - conv1: {op: conv, out: 8, bias: true}
-  - pool: global_avgpool
-  - flat: flatten
-  - fc: {op: linear, out: 10, bias: true}
-"""
-CONV = 3 * 8 * 9
-PARAMS = CONV + 8 + 8 * 10 + 10
-MACS = CONV * 64 + 80
 
 
 @pytest.fixture
@@ -41,13 +23,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("GITHUB_WORKSPACE", raising=False)
     (tmp_path / "tiny.yaml").write_text(TINY)
     return tmp_path
-
-
-def write(folder: Path, *limits: str, more: str = "", name: str = "flopcalc.yaml") -> None:
-    """A file of targets: the tiny network with limits."""
-    lines = ["targets:", "  - network: tiny.yaml", *(f"    {line}" for line in more.splitlines())]
-    lines += ["    limits:", *(f"      - {limit}" for limit in limits)] if limits else []
-    (folder / name).write_text("\n".join(lines) + "\n")
 
 
 def rows(run: Runner, *arguments: str, code: int) -> list[dict[str, Any]]:
@@ -62,13 +37,13 @@ def rows(run: Runner, *arguments: str, code: int) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("limit", "kept"),
     [
-        (f"params <= {PARAMS}", True),
-        (f"params < {PARAMS}", False),
-        (f"params >= {PARAMS}", True),
-        (f"params > {PARAMS}", False),
-        (f"params == {PARAMS}", True),
-        (f"params == {PARAMS + 1}", False),
-        (f"params <= {PARAMS - 1}", False),
+        (f"params <= {TINY_PARAMS}", True),
+        (f"params < {TINY_PARAMS}", False),
+        (f"params >= {TINY_PARAMS}", True),
+        (f"params > {TINY_PARAMS}", False),
+        (f"params == {TINY_PARAMS}", True),
+        (f"params == {TINY_PARAMS + 1}", False),
+        (f"params <= {TINY_PARAMS - 1}", False),
         ("params<=0.314k", True),
         ("params <= 0.3139 k", False),
         ("macs <= 13.904k", True),
@@ -89,8 +64,8 @@ def rows(run: Runner, *arguments: str, code: int) -> list[dict[str, Any]]:
 )
 def test_limits(limit: str, kept: bool, here: Path, run: Runner) -> None:
     """Each is kept or not, by figures from the shapes: 216 weights + 8 and 80 + 10; 216 * 64 + 80 MACs."""
-    assert (PARAMS, MACS) == (314, 13904)
-    write(here, limit)
+    assert (TINY_PARAMS, TINY_MACS) == (314, 13904)
+    write_targets(here, limit)
     done = run("check")
     assert (done.code, done.err) == (0 if kept else 1, "")
     assert ("EXCEEDED" in done.out) is not kept
@@ -98,7 +73,7 @@ def test_limits(limit: str, kept: bool, here: Path, run: Runner) -> None:
 
 def test_by_how_much(here: Path, run: Runner) -> None:
     """Limit, actual value, excess, exact and relative; all that break a limit, else the nearest to it."""
-    write(
+    write_targets(
         here,
         "params <= 300",
         "macs <= 2/3 * 10000",
@@ -125,7 +100,7 @@ def test_by_how_much(here: Path, run: Runner) -> None:
 
 def test_the_nearest_layer_of_a_least_limit_is_the_smallest(here: Path, run: Runner) -> None:
     """For `>=` the smallest value is the one nearest to breaking it."""
-    write(here, "'layer [cf][oc]*: macs >= 1'")
+    write_targets(here, "'layer [cf][oc]*: macs >= 1'")
     (row,) = rows(run, code=0)
     assert (row["name"], row["actual"]) == ("fc", 80)
 
@@ -169,13 +144,15 @@ def test_baseline_of_an_operator_is_the_plain_convolution(here: Path, run: Runne
 
 def test_locked_and_new_layers(here: Path, run: Runner) -> None:
     """`locked` is the lock's figure, also for a renamed layer; a layer that was not there cost nothing."""
-    write(here, "macs <= locked", "'layer *: params <= locked'", "params <= 1.1 * baseline", "stage *: macs <= locked")
+    write_targets(
+        here, "macs <= locked", "'layer *: params <= locked'", "params <= 1.1 * baseline", "stage *: macs <= locked"
+    )
     missing = run("check")
     assert missing.code == 2
     assert "line 4" in missing.err
     assert "flopcalc lock" in missing.err
     assert run("lock").code == 0
-    assert {row["bound"] for row in rows(run, code=0)} >= {MACS, 345.4}
+    assert {row["bound"] for row in rows(run, code=0)} >= {TINY_MACS, 345.4}
     (here / "tiny.yaml").write_text(TINY.replace("fc:", "head:"))
     renamed = {row["limit"]: row["ok"] for row in rows(run, code=1)}
     # A stage of another name is another stage; a layer is recognised.
@@ -195,7 +172,7 @@ def test_locked_and_new_layers(here: Path, run: Runner) -> None:
 
 def test_the_json_contract(here: Path, run: Runner) -> None:
     """flopcalc/check/1: names and kinds of values."""
-    write(here, f"macs <= {MACS - 4}", "params <= 1k")
+    write_targets(here, f"macs <= {TINY_MACS - 4}", "params <= 1k")
     assert run("lock").code == 0
     (here / "tiny.yaml").write_text(TINY.replace("out: 8", "out: 16"))
     done = run("check", "--locked", "--format", "json")
@@ -226,14 +203,14 @@ def test_the_json_contract(here: Path, run: Runner) -> None:
     }
     assert data["rows"][0] == {
         "target": "tiny.yaml",
-        "limit": f"macs <= {MACS - 4}",
+        "limit": f"macs <= {TINY_MACS - 4}",
         "name": "",
         "quantity": "macs",
         "actual": macs,
-        "bound": MACS - 4,
-        "excess": macs - MACS + 4,
-        "relative": (macs - MACS + 4) / (MACS - 4),
-        "exact": {"actual": str(macs), "bound": str(MACS - 4), "excess": str(macs - MACS + 4)},
+        "bound": TINY_MACS - 4,
+        "excess": macs - TINY_MACS + 4,
+        "relative": (macs - TINY_MACS + 4) / (TINY_MACS - 4),
+        "exact": {"actual": str(macs), "bound": str(TINY_MACS - 4), "excess": str(macs - TINY_MACS + 4)},
         "ok": False,
         "file": "flopcalc.yaml",
         "line": 4,
@@ -255,8 +232,8 @@ def test_the_json_contract(here: Path, run: Runner) -> None:
         "stages",
         "layers",
     }
-    assert (difference["locked"]["macs"], difference["now"]["macs"]) == (MACS, macs)
-    assert difference["difference"]["params"] == params - PARAMS
+    assert (difference["locked"]["macs"], difference["now"]["macs"]) == (TINY_MACS, macs)
+    assert difference["difference"]["params"] == params - TINY_PARAMS
     assert [row["name"] for row in difference["layers"]] == ["conv1", "pool", "flat", "fc"]
     assert difference["layers"][0]["changes"] == ["out", "params", "macs", "flops", "activations", "traffic", "cost"]
     assert all(type(value) is int for value in difference["difference"].values())
@@ -264,7 +241,7 @@ def test_the_json_contract(here: Path, run: Runner) -> None:
 
 def test_large_numbers_stay_exact(here: Path, run: Runner) -> None:
     """Beyond floats: ints of 600 digits are told in full, and nothing overflows."""
-    write(here, "macs <= 10^330", "params <= 10^-330", "params >= 10^330 / 3")
+    write_targets(here, "macs <= 10^330", "params <= 10^-330", "params >= 10^330 / 3")
     (here / "flopcalc.yaml").write_text((here / "flopcalc.yaml").read_text().replace("10^-330", "1 / 10^330"))
     found = rows(run, code=1)
     assert found[0]["bound"] == 10**330
@@ -276,7 +253,7 @@ def test_large_numbers_stay_exact(here: Path, run: Runner) -> None:
 
 def test_formats_of_machines(here: Path, run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     """JUnit parses and counts, SARIF has the line, GitHub's commands are escaped; all tell the same."""
-    write(here, "params <= 300", "macs <= 1M", more="name: 'a, b: 100%'")
+    write_targets(here, "params <= 300", "macs <= 1M", more="name: 'a, b: 100%'")
     assert run("lock").code == 0
     (here / "tiny.yaml").write_text(TINY.replace("out: 10", "out: 20"))
     done = run("check", "--locked", "--format", "junit")
@@ -298,14 +275,14 @@ def test_formats_of_machines(here: Path, run: Runner, monkeypatch: pytest.Monkey
     assert out[2] == "flopcalc: 3 checked, 2 failed"
     monkeypatch.setenv("GITHUB_WORKSPACE", str(here.parent))
     assert f"file={here.name}/flopcalc.yaml," in run("check", "--format", "github").out
-    write(here, "params <= 1M")
+    write_targets(here, "params <= 1M")
     fine = run("check", "--format", "github")
     assert (fine.code, fine.out) == (0, "::notice title=flopcalc::flopcalc: 1 checked, 0 failed\n")
 
 
 def test_reports_beside_the_table(here: Path, run: Runner) -> None:
     """--report writes other formats by their suffix, also where the check fails; -o as well."""
-    write(here, "params <= 300")
+    write_targets(here, "params <= 300")
     done = run("check", "--report", "r.xml", "--report", "r.md", "--report", "r.sarif", "--report", "r.csv")
     assert done.code == 1
     assert "EXCEEDED" in done.out
@@ -530,7 +507,7 @@ def test_an_extreme_of_nothing(name: str) -> None:
 )
 def test_limits_without_an_answer_are_errors(limit: str, words: str, here: Path, run: Runner) -> None:
     """Exit code 2 with the line: neither kept nor exceeded."""
-    write(here, f"'{limit}'")
+    write_targets(here, f"'{limit}'")
     done = run("check")
     assert done.code == 2
     assert words in done.err
@@ -540,7 +517,7 @@ def test_limits_without_an_answer_are_errors(limit: str, words: str, here: Path,
 
 def test_without_limits(here: Path, run: Runner) -> None:
     """A file of targets alone serves the lock; check says so."""
-    write(here)
+    write_targets(here)
     done = run("check")
     assert done.code == 0
     assert "without limits" in done.out

@@ -9,8 +9,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
-from helpers import ROOT, fresh
-from test_check import TINY
+from helpers import ROOT, TINY, fresh
 
 from flopcalc.testing import snapshot_path
 

@@ -4,17 +4,15 @@ import csv
 import json
 import random
 import time
-from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import Run, import_torchvision
+from helpers import Runner, import_torchvision
 
 from flopcalc.analysis.diff import match_layers
 
-Runner = Callable[..., Run]
 Layers = list[dict[str, Any]]
 
 

@@ -1,20 +1,17 @@
 """Replacement in described networks: requests, where clauses, kept layers, and what the command line says of them."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import Run
+from helpers import Runner
 
 from flopcalc import FlopcalcError, network
 from flopcalc.networks import clause
 from flopcalc.networks.choose import plan, read_request
 from flopcalc.networks.network import Network
 from flopcalc.networks.replace import Replacement, replace_layers
-
-Runner = Callable[..., Run]
 
 # By hand: the bottlenecks of ResNet-50 and what their convolutions are.
 BLOCKS = [f"layer{stage}.{i}" for stage, count in ((1, 3), (2, 4), (3, 6), (4, 3)) for i in range(count)]

@@ -3,22 +3,19 @@
 import io
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import Run
+from helpers import TINY, Runner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_check import TINY
 
 from flopcalc.budget import config
 from flopcalc.budget.config import read_config
 from flopcalc.errors import FlopcalcError
-
-Runner = Callable[..., Run]
 
 
 @pytest.fixture

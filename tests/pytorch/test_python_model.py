@@ -4,12 +4,11 @@ import json
 import logging
 import sys
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import Run, fresh, import_torchvision
+from helpers import Runner, fresh, import_torchvision
 
 torch: Any = pytest.importorskip("torch")
 
@@ -25,7 +24,6 @@ from flopcalc.pytorch import build_layer, build_network, count, counted_network
 from flopcalc.pytorch.layers import input_shape
 from flopcalc.pytorch.network import kind_of
 
-Runner = Callable[..., Run]
 IMAGE = [parse_input("3x224x224")]
 KINDS = ("params", "macs", "flops", "adds", "muls", "other", "activations", "traffic", "steps")
 

@@ -1,16 +1,14 @@
 """Operators from YAML files: right numbers, usable wherever a name is, and safe."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
-from helpers import ROOT, Run
+from helpers import ROOT, Runner
 
 from flopcalc import FlopcalcError, layer, registry
 
-Runner = Callable[..., Run]
 EXAMPLE = str(ROOT / "examples" / "squeezed.yaml")
 
 

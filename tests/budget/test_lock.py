@@ -5,22 +5,18 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import ROOT, Run
+from helpers import ROOT, TINY, TINY_MACS, TINY_PARAMS, Run, Runner, write_targets
 from hypothesis import given
 from hypothesis import strategies as st
-from test_check import MACS, PARAMS, TINY, write
 
 from flopcalc.budget.limits import KINDS
 from flopcalc.budget.lock import Formula, Locked, locked, read_lock, write_lock
 from flopcalc.budget.measure import Measured
 from flopcalc.errors import FlopcalcError
-
-Runner = Callable[..., Run]
 
 
 @pytest.fixture
@@ -28,7 +24,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the tiny network, a file of targets and its lock."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tiny.yaml").write_text(TINY)
-    write(tmp_path, "macs <= 1M")
+    write_targets(tmp_path, "macs <= 1M")
     from flopcalc.cli.main import main
 
     assert main(["lock"]) == 0
@@ -41,9 +37,9 @@ def test_the_text(here: Path, run: Runner) -> None:
     traffic = 4 * (216 + 8 + 3 * positions + 8 * positions)
     lines = (here / "flopcalc.lock").read_text().splitlines()
     assert lines[2:6] == ["version 1", "dtype float32", "", 'target tiny.yaml "tiny.yaml, input 3x8x8, batch 1"']
-    assert lines[6].startswith(f"total params {PARAMS} macs {MACS} activations {8 * positions + 10} ")
+    assert lines[6].startswith(f"total params {TINY_PARAMS} macs {TINY_MACS} activations {8 * positions + 10} ")
     assert lines[7] == (
-        f"layer conv1 conv conv1 3x8x8 8x8x8 params 224 macs {MACS - 80} activations {8 * positions} "
+        f"layer conv1 conv conv1 3x8x8 8x8x8 params 224 macs {TINY_MACS - 80} activations {8 * positions} "
         f"traffic {traffic} steps 1 adds {8 * positions}"
     )
     assert len(lines) == 11
@@ -87,7 +83,7 @@ def test_the_difference_layer_by_layer(here: Path, run: Runner) -> None:
 
 def test_targets_come_and_go(here: Path, run: Runner) -> None:
     """A target without a lock, and a lock without its target, both fail --locked; another dtype is stale."""
-    write(here, more="name: other")
+    write_targets(here, more="name: other")
     done = run("check", "--locked", "--format", "json")
     data = json.loads(done.out)
     assert done.code == 1
@@ -134,7 +130,7 @@ def test_what_is_written_is_read(tmp_path_factory: Any, name: str, what: str, la
 
 def test_a_byte_order_mark(here: Path, run: Runner) -> None:
     """Read as what it is, and written anew without it."""
-    write(here)
+    write_targets(here)
     assert run("lock").code == 0
     path = here / "flopcalc.lock"
     good = path.read_bytes()
@@ -150,7 +146,7 @@ def test_a_byte_order_mark(here: Path, run: Runner) -> None:
 
 def test_an_unknown_dtype_in_a_lock(here: Path, run: Runner) -> None:
     """With file and line."""
-    write(here)
+    write_targets(here)
     assert run("lock").code == 0
     path = here / "flopcalc.lock"
     path.write_text(path.read_text().replace("dtype float32", "dtype floaty"))

@@ -3,13 +3,12 @@
 import json
 import re
 import shlex
-from collections.abc import Callable
 from decimal import ROUND_DOWN, ROUND_HALF_DOWN, ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from helpers import ROOT, Run
+from helpers import ROOT, Runner
 
 from flopcalc import FlopcalcError, networks, published
 from flopcalc.analysis.reproduce import Comparison, compare, reproduce_record, witnessed
@@ -17,8 +16,6 @@ from flopcalc.cli.reproduce import document
 from flopcalc.expression import evaluate
 from flopcalc.published import Figure, Ours, read_printed
 from flopcalc.report import plain
-
-Runner = Callable[..., Run]
 
 
 @pytest.mark.parametrize(

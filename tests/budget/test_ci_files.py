@@ -5,19 +5,16 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from helpers import ROOT, Run
-from test_check import TINY, write
+from helpers import ROOT, TINY, Run, Runner, write_targets
 
 from flopcalc.budget.config import read_config
 from flopcalc.cli.main import COMMANDS
 
-Runner = Callable[..., Run]
 GUIDE = (ROOT / "docs" / "budgets.md").read_text()
 ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text())
 
@@ -41,7 +38,7 @@ def test_hooks() -> None:
 def test_a_hook_runs(tmp_path: Path) -> None:
     """Its entry, as a command in the root of a repository."""
     (tmp_path / "tiny.yaml").write_text(TINY)
-    write(tmp_path, "macs <= 10k")
+    write_targets(tmp_path, "macs <= 10k")
     done = subprocess.run(
         [sys.executable, "-m", "flopcalc", "check"],
         cwd=tmp_path,
@@ -106,7 +103,7 @@ def test_the_check_step(tmp_path: Path) -> None:
     """Annotations on stdout, the tables in the summary, the exit code of the check, whatever it is."""
     (step,) = [step for step in _scripts() if step.get("id") == "check"]
     (tmp_path / "tiny.yaml").write_text(TINY)
-    write(tmp_path, "macs <= 14k")
+    write_targets(tmp_path, "macs <= 14k")
     python = {"python": sys.executable}
     fine = _run_step(step, tmp_path, **python)
     assert (fine.code, fine.err) == (0, "")
@@ -193,7 +190,7 @@ def test_the_examples_of_the_guide(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     done = run("check", "--locked", "--formulas")
     assert (done.code, done.err) == (0, ""), done.out
     (tmp_path / "tiny.yaml").write_text(TINY)
-    write(tmp_path)
+    write_targets(tmp_path)
     assert run("lock").code == 0
     (tmp_path / "tiny.yaml").write_text(TINY.replace("out: 8", "out: 16"))
     _matches(second, run("check", "--locked").out)

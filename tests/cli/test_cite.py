@@ -2,17 +2,14 @@
 
 import json
 import re
-from collections.abc import Callable
 
 import pytest
-from helpers import Run
+from helpers import Runner
 
 from flopcalc import published, registry
 from flopcalc.operator import Operator
 from flopcalc.provenance import Paper
 from flopcalc.report import citation
-
-Runner = Callable[..., Run]
 
 
 @pytest.mark.parametrize("operator", list(registry.every()), ids=lambda operator: operator.name)
