@@ -1,9 +1,10 @@
 """Fixtures of all tests."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from helpers import Run
+from helpers import Run, WriteNetwork
 from hypothesis import settings
 
 # Reproducible in CI, and no deadline: shared machines are slow at times.
@@ -25,6 +26,18 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
         return Run(int(code), captured.out, captured.err)
 
     return call
+
+
+@pytest.fixture
+def write_network(tmp_path: Path) -> WriteNetwork:
+    """Write the description of a network and return its path."""
+
+    def to_file(text: str) -> str:
+        path = tmp_path / "net.yaml"
+        path.write_text(text)
+        return str(path)
+
+    return to_file
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

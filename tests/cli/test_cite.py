@@ -3,33 +3,11 @@
 import json
 import re
 
-import pytest
 from helpers import Runner
 
 from flopcalc import published, registry
-from flopcalc.operator import Operator
 from flopcalc.provenance import Paper
 from flopcalc.report import citation
-
-
-@pytest.mark.parametrize("operator", list(registry.every()), ids=lambda operator: operator.name)
-def test_papers_are_complete(operator: Operator) -> None:
-    """Whatever has authors has a year and a place to find it; names are `Family, Given`."""
-    paper = operator.paper
-    assert re.fullmatch(r"[a-z0-9_]+", paper.key)
-    if paper.authors:
-        assert paper.year
-        assert paper.arxiv or paper.doi
-        assert all(", " in author for author in paper.authors)
-    assert not paper.arxiv or re.fullmatch(r"\d{4}\.\d{4,5}", paper.arxiv)
-    assert not paper.doi or paper.doi.startswith("10.")
-
-
-def test_one_key_is_one_paper() -> None:
-    """Two operators of one paper share the record."""
-    seen: dict[str, object] = {}
-    for operator in registry.every():
-        assert seen.setdefault(operator.paper.key, operator.paper) == operator.paper
 
 
 def test_cite(run: Runner) -> None:

@@ -1,113 +1,12 @@
-"""Networks: the description language, replacement, and published figures."""
+"""The language of descriptions: what it reads, what it refuses and in what words, and blocks read once."""
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import WriteNetwork
 
-from flopcalc import FlopcalcError, convention, network, networks, registry
+from flopcalc import FlopcalcError, network, networks, registry
 from flopcalc.networks.replace import replace_convolutions
-
-
-def test_resnet50_figures() -> None:
-    """torchvision documents 25557032 parameters and 4.09 GFLOPS (MACs)."""
-    net = network("resnet50")
-    assert (net.params, net.macs) == (25_557_032, 4_089_184_256)
-    assert net.macs == 4_087_136_256 + 2048 * 1000
-
-
-def test_resnet50_v1() -> None:
-    """The paper's stride in the first 1x1: 3.8 x 10^9 in its Table 1, 3.858 G counted."""
-    v1 = network("resnet50", {"stride_in": "v1"})
-    assert f"{v1.macs / 1e9:.3f}" == "3.858"
-    assert v1.params == network("resnet50").params
-
-
-def test_options_input_and_batch() -> None:
-    """classes changes the head alone; MACs are linear in the batch, and params do not see it."""
-    plain, ten = network("resnet50"), network("resnet50", {"classes": "10"})
-    assert plain.params - ten.params == 2049 * 990
-    batch = network("resnet50", batch=5)
-    assert (batch.macs, batch.params) == (5 * plain.macs, plain.params)
-    small = network("resnet50", input_shape=(3, 160, 160))
-    # 160 = 5 x 32 and 224 = 7 x 32: convolutions scale with (5 / 7)^2, the head does not.
-    assert (small.macs - 2_048_000) * 49 == (plain.macs - 2_048_000) * 25
-
-
-def _replaced(text: str) -> Any:
-    operator, options = registry.parse(text)
-    return replace_convolutions(network("resnet50"), operator, options)
-
-
-@pytest.mark.parametrize(("alpha", "params", "flops"), [("1/2", "18.34M", "2.97G"), ("1/4", "16.93M", "2.74G")])
-def test_spconv_published_rows(alpha: str, params: str, flops: str) -> None:
-    """SPConv's table for ResNet-50, as built (norm), by THOP of 2019. Params are printed cut, not rounded."""
-    found = _replaced(f"spconv:norm=true,alpha={alpha}")
-    assert len(found.replaced) == 16
-    assert f"{found.network.params // 10**4 / 100:.2f}M" == params
-    assert f"{found.network.fold(convention.get('thop-2019').of) / 1e9:.2f}G" == flops
-
-
-def test_baseline_of_the_same_table() -> None:
-    """25.56M parameters and 4.14 GFLOPs, where the MACs are 4.089 G."""
-    plain = network("resnet50")
-    assert f"{plain.params / 1e6:.2f}" == "25.56"
-    assert f"{plain.fold(convention.get('thop-2019').of) / 1e9:.2f}" == "4.14"
-
-
-@pytest.mark.parametrize(("s", "flops", "params"), [(2, "2.2", "13.95"), (4, "1.2", "8.15")])
-def test_ghost_published_rows(s: int, flops: str, params: str) -> None:
-    """Ghost-ResNet-50 prints 2.2 and 1.2 GFLOPs; its printed 13.0M and 6.5M are 13.95M and 8.15M."""
-    found = _replaced(f"ghost:s={s}")
-    assert f"{found.network.macs / 1e9:.1f}" == flops
-    assert f"{found.network.params / 1e6:.2f}" == params
-    assert [name for name, _ in found.skipped] == ["conv1"]
-
-
-def test_policies() -> None:
-    """What each operator replaces in ResNet-50, and why not the rest."""
-    counts = {name: len(_replaced(name).replaced) for name in ("conv", "dsc", "ghost", "spconv", "compconv", "sic")}
-    assert counts == {"conv": 0, "dsc": 16, "ghost": 52, "spconv": 16, "compconv": 16, "sic": 13}
-    reasons = dict(_replaced("sic").skipped)
-    assert reasons["conv1"] == "c_in = 3 and c_out = 64 differ"
-    assert reasons["layer2.0.conv2"] == "stride 2"
-    assert reasons["layer1.0.conv1"] == "1x1 kernel"
-    assert set(dict(_replaced("compconv").skipped)) == set(dict(_replaced("dsc").skipped))
-
-
-def test_replacing_by_conv_changes_nothing() -> None:
-    """Every layer is that convolution already; with a bias it is another one."""
-    found = _replaced("conv")
-    assert found.network.layers == network("resnet50").layers
-    assert {reason for _, reason in found.skipped} == {"it is this convolution already"}
-    # One bias for each output channel of the 53 convolutions.
-    assert _replaced("conv:bias=true").network.params - found.network.params == 26_560
-
-
-def test_stride_and_shapes_survive() -> None:
-    """A replaced layer has the shapes of the one it replaces."""
-    before = {layer.name: (layer.in_shape, layer.out_shape) for layer in network("resnet50").layers}
-    after = {layer.name: (layer.in_shape, layer.out_shape) for layer in _replaced("spconv").network.layers}
-    assert before == after
-
-
-# Descriptions of one's own ---------------------------------------------------------------------
-
-Write = Callable[[str], str]
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Write:
-    """Write a description and return its path."""
-
-    def to_file(text: str) -> str:
-        path = tmp_path / "net.yaml"
-        path.write_text(text)
-        return str(path)
-
-    return to_file
-
 
 SMALL = """
 name: small
@@ -137,9 +36,9 @@ layers:
 """
 
 
-def test_a_small_description(write: Write) -> None:
+def test_a_small_description(write_network: WriteNetwork) -> None:
     """Names, shapes, a skipped projection, branches; params summed by hand."""
-    net = network(write(SMALL))
+    net = network(write_network(SMALL))
     names = [layer.name for layer in net.layers]
     assert "body.0.skip.proj" not in names
     assert "body.1.skip.proj" in names
@@ -160,97 +59,22 @@ def test_a_small_description(write: Write) -> None:
         "fc": 24 * 10 + 10,
     }
     assert {layer.name: layer.cost.params for layer in net.layers if layer.cost.params} == by_hand
-    assert network(write(SMALL), {"width": 16}).layers[0].out_shape == (16, 32, 32)
+    assert network(write_network(SMALL), {"width": 16}).layers[0].out_shape == (16, 32, 32)
 
 
-def test_the_small_description_as_a_module(write: Write) -> None:
+def test_the_small_description_as_a_module(write_network: WriteNetwork) -> None:
     """Counted, every kind and layer, also with biases that an operator cannot carry."""
     pytest.importorskip("torch")
     from flopcalc.pytorch.crosscheck import confront_network
 
-    net = network(write(SMALL), batch=2)
+    net = network(write_network(SMALL), batch=2)
     for name in (None, "dsc", "ghost"):
         one = net if name is None else replace_convolutions(net, registry.get(name), {}).network
         for row in confront_network(one):
             assert row.derived == row.counted, row.part
 
 
-EVERY_PRIMITIVE = """
-input: [5, 21, 17]
-layers:
-  - one: relu
-  - two: relu6
-  - add: {op: add, from: [one, input, two]}
-  - concat: {op: concat, from: [add, two]}
-  - maxpool: {op: maxpool, k: 3, stride: 2, padding: 1}
-  - avgpool: {op: avgpool, k: 3, stride: 2}
-  - batchnorm: batchnorm
-  - leaky_relu: leaky_relu
-  - elu: elu
-  - silu: silu
-  - gelu: gelu
-  - sigmoid: sigmoid
-  - tanh: tanh
-  - hardswish: hardswish
-  - hardsigmoid: hardsigmoid
-  - dropout: dropout
-  - global_avgpool: global_avgpool
-  - flatten: flatten
-  - flat_norm: batchnorm
-  - softmax: softmax
-  - prelu: prelu
-  - flat_layernorm: layernorm
-  - map: {op: conv, out: 6, k: 3, stride: 2, padding: 0, from: input}
-  - frozen: {op: batchnorm, frozen: true}
-  - norm_of_maps: {op: batchnorm, per_map: 2}
-  - flat_norm_of_maps: {op: batchnorm, per_map: 5, frozen: true, from: flat_norm}
-  - mean_of_maps: {op: global_avgpool, per_map: 2, from: norm_of_maps}
-  - one_slope: {op: prelu, shared: true, from: frozen}
-  - layernorm: layernorm
-  - layer_scale: layer_scale
-  - everywhere: {op: linear, out: 12}
-  - second: {op: chunk, of: 3, part: 1}
-  - channel_shuffle: {op: channel_shuffle, groups: 2}
-  - ceiled: {op: maxpool, k: 3, stride: 2, ceil: true}
-  - wide: {op: avgpool, k: [1, 3], stride: [1, 2], padding: [0, 1], ceil: true}
-  - upsample: {op: upsample, from: [wide, channel_shuffle]}
-  - twice: upsample
-  - pad: {op: pad, multiple: 4}
-  - roll: {op: roll, by: [2, -1]}
-  - space_to_depth: space_to_depth
-  - more: {op: pad, amount: [1, 2]}
-  - more_channels: {op: pad, channels: [2, 5], amount: 1}
-  - subsample: {op: subsample, stride: [3, 2]}
-  - crop: {op: crop, from: [more, space_to_depth]}
-  - adaptive_avgpool: {op: adaptive_avgpool, size: [3, 4]}
-  - mean: {op: adaptive_avgpool, size: 1}
-  - mul: {op: mul, from: [mean, crop]}
-  - square: {op: mul, from: [mul, mul]}
-  - few: {op: chunk, of: 4, part: 1, from: mean}
-  - mixed_conv: {op: mixed_conv, from: [square, few], out: 8, stride: 2, groups: 4}
-  - own_kernels: {op: mixed_conv, from: [mixed_conv, mean], out: 8, k: [1, 3], groups: 2, per_channel: true}
-  - roi_align: {op: roi_align, from: [square, mul, crop], boxes: 5, size: 3}
-  - one_map: {op: roi_align, from: square, sampling: 1}
-  - to_tokens: {op: to_tokens, from: square}
-  - class_token: class_token
-  - position_embedding: position_embedding
-  - take_token: take_token
-"""
-
-
-def test_every_primitive_as_a_module(write: Write) -> None:
-    """Activations, pooling at odd sizes, softmax, one-dimensional batch norm, a sum of three."""
-    pytest.importorskip("torch")
-    from flopcalc.networks.primitives import PRIMITIVES
-    from flopcalc.pytorch.crosscheck import confront_network
-
-    net = network(write(EVERY_PRIMITIVE), batch=3)
-    assert {layer.kind for layer in net.layers} >= set(PRIMITIVES)
-    for row in confront_network(net):
-        assert row.derived == row.counted, row.part
-
-
-def test_operators_with_a_grid_of_their_own(write: Write) -> None:
+def test_operators_with_a_grid_of_their_own(write_network: WriteNetwork) -> None:
     """A transposed convolution doubles the map; blocks stand in a description like any layer."""
     pytest.importorskip("torch")
     from flopcalc.pytorch.crosscheck import confront_network
@@ -263,16 +87,16 @@ layers:
   - attend: {op: attention, heads: 3}
   - grouped: {op: group, out: 24}
 """
-    net = network(write(text), batch=2)
+    net = network(write_network(text), batch=2)
     assert [layer.out_shape for layer in net.layers] == [(8, 18, 14), (12, 9, 7), (12, 9, 7), (24, 9, 7)]
     assert net.layers[0].cost.macs == 2 * 63 * 16 * 8 * 16
     for row in confront_network(net):
         assert row.derived == row.counted, row.part
 
 
-def test_a_lost_bias_is_told(write: Write) -> None:
+def test_a_lost_bias_is_told(write_network: WriteNetwork) -> None:
     """dsc carries the bias on; ghost has none, and says so."""
-    net = network(write(SMALL))
+    net = network(write_network(SMALL))
     dsc = replace_convolutions(net, registry.get("dsc"), {})
     assert not dsc.notes
     assert {layer.name: layer for layer in dsc.network.layers}["body.0.conv"].evaluation.named["bias"]  # type: ignore[union-attr]
@@ -377,9 +201,9 @@ TAIL = "\nlayers:\n  - a: {op: conv, out: 4}\n"
         ("input: [3, 8, 8]\nlayers:\n  - a: {op: relu, when: c = 3}", 3, "write =="),
     ],
 )
-def test_broken_descriptions(write: Write, text: str, line: int, message: str) -> None:
+def test_broken_descriptions(write_network: WriteNetwork, text: str, line: int, message: str) -> None:
     """One line that names the file, the line and what is wrong; one that says what to do."""
-    path = write(text)
+    path = write_network(text)
     with pytest.raises(FlopcalcError) as caught:
         network(path)
     error = caught.value
@@ -390,65 +214,18 @@ def test_broken_descriptions(write: Write, text: str, line: int, message: str) -
     assert error.hint
 
 
-def test_a_network_too_large_is_refused(write: Write) -> None:
+def test_a_network_too_large_is_refused(write_network: WriteNetwork) -> None:
     """Nested repeats multiply; they end in an error, not in memory."""
     block = "blocks: {x: {layers: [{a: {op: relu, repeat: 10000}}]}}\n"
     with pytest.raises(FlopcalcError, match="more than"):
-        network(write(block + "input: [3, 8, 8]\nlayers:\n  - a: {block: x, repeat: 10000}"))
+        network(write_network(block + "input: [3, 8, 8]\nlayers:\n  - a: {block: x, repeat: 10000}"))
 
 
-def test_left_out_layers_count_too(write: Write) -> None:
+def test_left_out_layers_count_too(write_network: WriteNetwork) -> None:
     """Nested repeats of a layer that is never there end as well."""
     block = "blocks: {x: {layers: [{a: {op: relu, repeat: 10000, when: 0}}]}}\n"
     with pytest.raises(FlopcalcError, match="left out"):
-        network(write(block + "input: [3, 8, 8]\nlayers:\n  - a: {block: x, repeat: 10000}"))
-
-
-def test_replacing_nothing_is_told() -> None:
-    """An operator that stands for no convolution."""
-    (note,) = _replaced("linear").notes
-    assert "nothing was replaced" in note
-
-
-def test_huge_and_binary_files(tmp_path: Path) -> None:
-    """Size is limited, and bytes that are no text are told."""
-    big = tmp_path / "big.yaml"
-    big.write_text("# " + "x" * 1_100_000)
-    with pytest.raises(FlopcalcError, match="larger"):
-        network(str(big))
-    binary = tmp_path / "binary.yaml"
-    binary.write_bytes(b"\xff\xfe\x00\x01")
-    with pytest.raises(FlopcalcError, match="UTF-8"):
-        network(str(binary))
-    with pytest.raises(FlopcalcError, match="cannot read"):
-        network(str(tmp_path / "absent.yaml"))
-    with pytest.raises(FlopcalcError, match="cannot read"):
-        network(f"{tmp_path}/")
-
-
-def test_scalars_are_yaml_1_2(write: Write) -> None:
-    """`no` and `1:30` are text; quoted numbers are text; tags of plain types are refused only where unsafe."""
-    from flopcalc.yamlfile import read_text
-
-    data = read_text('a: no\nb: 1:30\nc: "7"\nd: 0.25\ne: true\nf: ~\ng: 1e3\nh: !!str 5\ni: -3', "x")
-    assert dict(data) == {
-        "a": "no",
-        "b": "1:30",
-        "c": "7",
-        "d": 0.25,
-        "e": True,
-        "f": None,
-        "g": 1000.0,
-        "h": "5",
-        "i": -3,
-    }
-
-
-def test_every_shipped_network_loads() -> None:
-    """And has the name of its file."""
-    assert networks.names()
-    for name in networks.names():
-        assert network(name).name == name
+        network(write_network(block + "input: [3, 8, 8]\nlayers:\n  - a: {block: x, repeat: 10000}"))
 
 
 TWINS = """
@@ -473,7 +250,7 @@ layers:
 """
 
 
-def test_a_block_read_once_is_the_same_again(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_block_read_once_is_the_same_again(write_network: WriteNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
     """Layers put from memory are those that reading the block gives; in all shipped networks too."""
     from flopcalc.networks import describe
 
@@ -485,7 +262,7 @@ def test_a_block_read_once_is_the_same_again(write: Write, monkeypatch: pytest.M
         start(self, source, batch)
         self.readings = Forgetful()
 
-    targets = [write(TWINS), *networks.names()]
+    targets = [write_network(TWINS), *networks.names()]
     remembered = [network(target) for target in targets]
     start = describe._Reader.__init__
     monkeypatch.setattr(describe._Reader, "__init__", forget)

@@ -125,7 +125,7 @@ def test_dy_mobile_channels() -> None:
     ("group", "params", "macs"), [("Z2", 1_372_254, 281.2), ("p4", 1_371_006, 1119.9), ("p4m", 1_219_678, 1989.4)]
 )
 def test_all_cnn_c(group: str, params: int, macs: float) -> None:
-    """As in tests/test_operators_c.py, where the nine layers stand by hand."""
+    """As in tests/operators/test_gconv.py, where the nine layers stand by hand."""
     net = network("allcnn_c_cifar", {"group": group})
     assert (net.params, round(net.macs / 1e6, 1)) == (params, macs)
 
@@ -201,7 +201,7 @@ def test_wrong_options(name: str, option: str, value: object, wanted: str) -> No
 
 
 def test_dynamic_resnet18_by_replacement() -> None:
-    """All convolutions but the first: 45.47M parameters in print, 45,472,052 by hand in tests/test_operators_d.py."""
+    """All convolutions but the first: 45.47M parameters in print, 45,472,052 by hand (test_dynamic_conv.py)."""
     found = replace_convolutions(network("resnet18"), registry.get("dynamic_conv"), {})
     assert (len(found.replaced), [name for name, _ in found.skipped]) == (19, ["conv1"])
     assert found.network.params == 45_472_052

@@ -8,6 +8,14 @@ import pytest
 from flopcalc import convention, network, networks
 from flopcalc.yamlfile import read_file
 
+
+def test_every_shipped_network_loads() -> None:
+    """And has the name of its file."""
+    assert networks.names()
+    for name in networks.names():
+        assert network(name).name == name
+
+
 NAMES = networks.names()
 
 

@@ -1,4 +1,4 @@
-"""Attention within shifted windows and across patches, beside torchvision's and torch's own."""
+"""Attention, within windows and across patches too, beside torch's and torchvision's own."""
 
 from typing import Any
 
@@ -6,11 +6,79 @@ import pytest
 
 torch: Any = pytest.importorskip("torch")
 
-from helpers import import_torchvision
+from helpers import import_torchvision, part_total, random_tensor
 
 from flopcalc import FlopcalcError, layer
 from flopcalc.pytorch.hooks import count
 from flopcalc.pytorch.layers import Attention2d
+
+
+def _torch_attention(module: Any, heads: int) -> Any:
+    """torch's own attention with the weights of ours."""
+    c = module.projection.weight.shape[0]
+    theirs = torch.nn.MultiheadAttention(c, heads, batch_first=True, dtype=torch.float64)
+    with torch.no_grad():
+        theirs.in_proj_weight.copy_(module.qkv.conv.weight.flatten(1))
+        theirs.in_proj_bias.copy_(module.qkv.conv.bias)
+        theirs.out_proj.weight.copy_(module.projection.weight.flatten(1))
+        theirs.out_proj.bias.copy_(module.projection.bias)
+    return theirs
+
+
+def test_attention_is_that_of_torch() -> None:
+    """Tokens are the positions of the map, row by row."""
+    module = Attention2d(8, 8, heads=2, dtype=torch.float64)
+    x = random_tensor(2, 8, 5, 3)
+    tokens = x.flatten(2).transpose(1, 2)
+    expected, _ = _torch_attention(module, 2)(tokens, tokens, tokens)
+    assert torch.allclose(module(x), expected.transpose(1, 2).reshape(x.shape))
+
+
+def test_windows_see_only_themselves() -> None:
+    """Each 2 x 2 window by itself is what torch gives for its four tokens."""
+    module = Attention2d(8, 8, heads=4, window=2, dtype=torch.float64)
+    x = random_tensor(2, 8, 4, 6)
+    theirs, out = _torch_attention(module, 4), module(x)
+    for top in range(0, 4, 2):
+        for left in range(0, 6, 2):
+            tokens = x[:, :, top : top + 2, left : left + 2].flatten(2).transpose(1, 2)
+            expected, _ = theirs(tokens, tokens, tokens)
+            found = out[:, :, top : top + 2, left : left + 2].flatten(2).transpose(1, 2)
+            assert torch.allclose(found, expected)
+
+
+def test_attention_by_hand() -> None:
+    """The layer of ViT-B on its 14 x 14 patches: 12 heads of 64 channels, 196 tokens.
+
+    4 * 768 * 768 weights and 4 * 768 biases; 196 * 4 * 768^2 MACs of the linear layers and twice
+    196 * 196 * 768 of the products. Within 7 x 7 windows a token sees 49 tokens instead of 196.
+    """
+    e = layer("attention", 768, hw=14, heads=12)
+    assert e.cost.params == 2_362_368
+    assert [part_total(e, name, "macs") for name in ("qkv", "scores", "mix", "projection")] == [
+        346_816_512,
+        29_503_488,
+        29_503_488,
+        115_605_504,
+    ]
+    windows = layer("attention", 768, hw=14, heads=12, window=7)
+    assert windows.cost.params == e.cost.params
+    assert e.cost.macs - windows.cost.macs == 2 * 196 * (196 - 49) * 768
+    # 12 heads, 196 x 196 scores each: an addition, an exponential and a division for each.
+    assert (part_total(e, "softmax", "adds"), part_total(e, "softmax", "other")) == (460_992, 921_984)
+    assert part_total(e, "scale", "muls") == 196 * 768
+    # Compared with a 3x3 convolution of the same channels.
+    assert e.baseline.macs == 196 * 9 * 768 * 768
+
+
+def test_attention_needs_whole_heads_and_windows() -> None:
+    """Ten channels make no four heads; a 14 x 14 map has no 4 x 4 windows."""
+    with pytest.raises(FlopcalcError, match="heads = 4"):
+        layer("attention", 10)
+    with pytest.raises(FlopcalcError, match="4x4 windows"):
+        layer("attention", 16, hw=14, window=4)
+    with pytest.raises(FlopcalcError, match="heads = 3"):
+        Attention2d(8, 8, heads=3)
 
 
 def _swin_attention(ours: Any, window: int, shift: int, heads: int) -> Any:

@@ -1,27 +1,27 @@
 """What must hold for every operator. A new operator is tested by being there.
 
-These prove consistency, not truth; truth comes from the witnesses in test_worked_numbers.py,
-test_published.py and from counting real modules.
+These prove consistency, not truth; truth comes from the witnesses in the files of the operators, in tests/published,
+and from counting real modules. Each message tells the author of a new operator what to do.
 """
 
 import ast
 import inspect
+import re
 import textwrap
 from collections.abc import Callable
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pytest
 import sympy
 
-from flopcalc import registry, symbolic
+from flopcalc import layer, registry, symbolic
 from flopcalc.analysis.cases import cases
 from flopcalc.analysis.equations import readings
 from flopcalc.cost import KINDS
 from flopcalc.expression import parse
 from flopcalc.geometry import Geometry, same_padding
-from flopcalc.operator import Evaluation, Operator
+from flopcalc.operator import Evaluation, Operator, Site
 
 OPERATORS = list(registry.every())
 every_operator = pytest.mark.parametrize("operator", OPERATORS, ids=lambda operator: operator.name)
@@ -277,16 +277,31 @@ def test_an_option_of_the_wrong_kind_is_refused() -> None:
     assert seen == set(bad)
 
 
-def test_values_are_read_exactly() -> None:
-    """A decimal is what was typed; words for bool; lists."""
-    alpha = registry.get("spconv").param["alpha"]
-    assert alpha.read("0.29") == alpha.read(0.29) == Fraction(29, 100)
-    assert alpha.read("1/8") == Fraction(1, 8)
-    assert registry.get("ghost").param["norm"].read("Yes") is True
-    assert registry.get("sic").param["dims"].read("4,6") == (4, 6)
+@pytest.mark.parametrize("operator", list(registry.every()), ids=lambda operator: operator.name)
+def test_papers_are_complete(operator: Operator) -> None:
+    """Whatever has authors has a year and a place to find it; names are `Family, Given`."""
+    paper = operator.paper
+    assert re.fullmatch(r"[a-z0-9_]+", paper.key)
+    if paper.authors:
+        assert paper.year
+        assert paper.arxiv or paper.doi
+        assert all(", " in author for author in paper.authors)
+    assert not paper.arxiv or re.fullmatch(r"\d{4}\.\d{4,5}", paper.arxiv)
+    assert not paper.doi or paper.doi.startswith("10.")
 
 
-def test_settings_may_hold_lists() -> None:
-    """A piece without = belongs to the value before it."""
-    operator, given = registry.parse("sic:dims=4,6,b=3")
-    assert (operator.name, given) == ("sic", {"dims": (4, 6), "b": 3})
+def test_one_key_is_one_paper() -> None:
+    """Two operators of one paper share the record."""
+    seen: dict[str, object] = {}
+    for operator in registry.every():
+        assert seen.setdefault(operator.paper.key, operator.paper) == operator.paper
+
+
+@pytest.mark.parametrize(
+    "name", ["fire", "bottleneck", "se", "mbconv", "fused_mbconv", "shuffle_unit", "shuffle_unit_v2", "convnext_block"]
+)
+def test_blocks_stand_for_no_convolution(name: str) -> None:
+    """A network keeps its convolutions, each with a reason."""
+    for k in (1, 3, 7):
+        site = Site("conv", layer("conv", 64, k=k).geometry, first=False)
+        assert registry.get(name).policy.refuses(site)
