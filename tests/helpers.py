@@ -77,6 +77,11 @@ def fresh(source: str, *, env: dict[str, str] | None = None) -> Run:
     return Run(done.returncode, done.stdout, done.stderr)
 
 
+def for_author(name: object, advice: str, guide: str = "docs/adding-an-operator.md") -> str:
+    """What the author of something new has to do: the message of an assertion that holds for all of its kind."""
+    return f"{name}: {advice}; see {guide}"
+
+
 # Operators ----------------------------------------------------------------------------------------
 
 

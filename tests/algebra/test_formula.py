@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from helpers import Runner
+from helpers import Runner, for_author
 
 
 def test_python_of_a_formula_is_the_formula(run: Runner) -> None:
@@ -40,7 +40,11 @@ def test_python_of_a_formula_is_the_formula(run: Runner) -> None:
                 function = functions[kind]
                 names = function.__code__.co_varnames[: function.__code__.co_argcount]
                 found = function(*(values[name] for name in names))
-                assert found == e.cost.total(kind), f"{operator.name} {g} {kind}"
+                assert found == e.cost.total(kind), for_author(
+                    operator.name,
+                    f"the Python of its closed form gives other {kind} on {g} than the formula; give a `letter` to "
+                    "each option that the formula reads as a number",
+                )
                 compared += 1
     assert compared > 50
 

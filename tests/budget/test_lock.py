@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import ROOT, TINY, TINY_MACS, TINY_PARAMS, Run, Runner, write_targets
+from helpers import ROOT, TINY, TINY_MACS, TINY_PARAMS, Run, Runner, for_author, write_targets
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -449,7 +449,11 @@ def test_every_operator_reads_back() -> None:
     checked = 0
     for one in algebra.formulas(Config("", (), "", "float32", ())):
         again = algebra.read(one.formula.text, one.formula.terms, one.symbols)
-        assert algebra.subtract(one.value, again) == 0, one.formula
+        assert algebra.subtract(one.value, again) == 0, for_author(
+            one.formula,
+            "the text in the lock does not read back as the formula; write the formula with the functions of "
+            "arith.py, and teach the reader of locked formulas what is new",
+        )
         checked += 1
     assert checked > 200
 

@@ -8,7 +8,7 @@ import pytest
 
 torch: Any = pytest.importorskip("torch")
 
-from helpers import import_torchvision
+from helpers import for_author, import_torchvision
 
 from flopcalc import FlopcalcError, convention, layer, network
 from flopcalc.operator import Evaluation
@@ -76,7 +76,11 @@ def test_layers(peer: str, name: str, options: dict[str, Any]) -> None:
     """Each operator, as built, to the unit."""
     e: Evaluation = layer(name, 64, hw=1 if name == "linear" else 16, **options)
     found = _ask(peer, build_layer(e), torch.zeros(input_shape(e)))
-    assert convention.get(peer).of(e.cost, 1) == found
+    assert convention.get(peer).of(e.cost, 1) == found, for_author(
+        f"{peer} on {name}",
+        "the convention gives another number than the counter itself; correct its `fold` for the `work` of these parts",
+        "docs/conventions.md",
+    )
 
 
 @pytest.mark.parametrize("peer", PEERS)
@@ -84,7 +88,11 @@ def test_resnet50(peer: str) -> None:
     """The network, built from its description."""
     net = network("resnet50")
     found = _ask(peer, build_network(net), torch.zeros(1, 3, 224, 224))
-    assert net.fold(convention.get(peer).of) == found
+    assert net.fold(convention.get(peer).of) == found, for_author(
+        peer,
+        "on ResNet-50 the convention gives another number than the counter itself; correct its `fold`",
+        "docs/conventions.md",
+    )
 
 
 def test_flops_by_hand() -> None:
@@ -126,7 +134,15 @@ def test_what_a_counter_does_not_see_is_told() -> None:
     blocks = [(96, 56, 2), (192, 28, 2), (384, 14, 6), (768, 7, 2)]
     macs = sum(count * side * side * (4 * c * c + 2 * c * 49) for c, side, count in blocks)
     for name in ("thop", "thop-2019", "torchinfo", "fvcore"):
-        assert any(f"{macs:,} MACs" in note for note in model_record(swin, None, convention.get(name))["notes"]), name
+        assert any(f"{macs:,} MACs" in note for note in model_record(swin, None, convention.get(name))["notes"]), (
+            for_author(
+                name,
+                "the counter leaves the products of computed tensors out; say so in `unseen`",
+                "docs/conventions.md",
+            )
+        )
     for name in ("macs", "flops", "ptflops", "flop-counter"):
-        assert not model_record(swin, None, convention.get(name))["notes"], name
+        assert not model_record(swin, None, convention.get(name))["notes"], for_author(
+            name, "the counter sees everything; leave its `unseen` empty", "docs/conventions.md"
+        )
     assert not model_record(network("resnet50"), None, convention.get("thop"))["notes"]

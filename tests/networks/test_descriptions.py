@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from helpers import WriteNetwork
+from helpers import WriteNetwork, for_author
 
 from flopcalc import FlopcalcError, network, networks, registry
 from flopcalc.networks.replace import replace_convolutions
@@ -270,8 +270,14 @@ def test_a_block_read_once_is_the_same_again(write_network: WriteNetwork, monkey
         again = network(target)
         assert [layer._replace(evaluation=None) for layer in again.layers] == [
             layer._replace(evaluation=None) for layer in one.layers
-        ], target
-        assert again.output == one.output
+        ], for_author(
+            target,
+            "a block put from memory differs from reading it; what reading depends on must be in its key",
+            "docs/networks.md",
+        )
+        assert again.output == one.output, for_author(
+            target, "a block put from memory has another output than reading it", "docs/networks.md"
+        )
     layers = {layer.name: layer for layer in remembered[0].layers}
     assert layers["a.1.second"].weights_of == "a.1.first"
     assert layers["a.1.add"].inputs == ("a.1.second", "a.0.add")

@@ -7,7 +7,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from helpers import ROOT
+from helpers import ROOT, for_author
 
 from flopcalc import FlopcalcError, network, networks
 from flopcalc.networks.schema import network_schema
@@ -24,9 +24,15 @@ def test_worked_examples_are_what_they_say(path: Path) -> None:
     from flopcalc.pytorch.crosscheck import confront_network
 
     for row in confront_network(network(str(path), batch=2)):
-        assert row.derived == row.counted, row.part
+        assert row.derived == row.counted, for_author(
+            path.name,
+            f"layer {row.part} costs another than the module that is built from the description",
+            "docs/networks.md",
+        )
     if path.stem != "wider":
-        assert f"```yaml\n{path.read_text()}```" in (ROOT / "docs" / "networks.md").read_text()
+        assert f"```yaml\n{path.read_text()}```" in (ROOT / "docs" / "networks.md").read_text(), for_author(
+            path.name, "the guide shows each example as it is; copy it there", "docs/networks.md"
+        )
 
 
 def test_pocket_by_hand() -> None:
@@ -49,7 +55,12 @@ def test_schema_is_a_schema_and_takes_all_that_is_read() -> None:
     assert json.loads((ROOT / "configs" / "network.schema.json").read_text()) == VALIDATOR.schema
     for path in (*EXAMPLES, *SHIPPED):
         errors = [error.message for error in VALIDATOR.iter_errors(yaml.safe_load(path.read_text()))]
-        assert not errors, (path, errors[:3])
+        assert not errors, for_author(
+            path.name,
+            f"the reader takes what the schema refuses: {errors[:3]}; add the new key or kind to the schema, "
+            "then write configs/network.schema.json by `flopcalc schema`",
+            "docs/networks.md",
+        )
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+from helpers import for_author
 
 from flopcalc import convention, network, networks
 from flopcalc.yamlfile import read_file
@@ -13,7 +14,7 @@ def test_every_shipped_network_loads() -> None:
     """And has the name of its file."""
     assert networks.names()
     for name in networks.names():
-        assert network(name).name == name
+        assert network(name).name == name, for_author(name, "write `name:` as its file is called", "docs/networks.md")
 
 
 NAMES = networks.names()
@@ -36,10 +37,12 @@ def _agrees(printed: Any, ours: int) -> bool:
 def test_reference_figures(name: str) -> None:
     """What the sources print for a network, and for its options, is what it comes to."""
     rows = (read_file(networks.source(name), "network")).get("reference")
-    assert rows, f"{name} has no reference figures"
+    assert rows, for_author(name, "give it `reference`: figures that its source prints", "docs/networks.md")
     for row in rows:
-        assert row.get("source"), row
-        assert {"params", "macs"} & set(row), row
+        assert row.get("source"), for_author(name, f"say with `source` who prints {row}", "docs/networks.md")
+        assert {"params", "macs"} & set(row), for_author(
+            name, f"{row} has neither params nor macs; add one", "docs/networks.md"
+        )
         shape = tuple(row["input"]) if "input" in row else None
         net = network(name, row.get("options"), input_shape=shape)
         for kind in ("params", "macs", "activations"):
@@ -47,7 +50,12 @@ def test_reference_figures(name: str) -> None:
                 ours = net.total(kind)
                 if kind == "macs" and "convention" in row:
                     ours = net.fold(convention.get(row["convention"]).of)
-                assert _agrees(row[kind], ours), (row, kind, ours)
+                assert _agrees(row[kind], ours), for_author(
+                    name,
+                    f"its {kind} come to {ours:,}, and {row['source']} prints {row[kind]}; correct the description, or "
+                    "the row: its `options`, `input` or `convention`",
+                    "docs/networks.md",
+                )
 
 
 def test_printed_digits() -> None:
@@ -67,7 +75,11 @@ def test_the_module_built_from_it(name: str) -> None:
     from flopcalc.pytorch.crosscheck import confront_network
 
     for row in confront_network(network(name, batch=2)):
-        assert row.derived == row.counted, row.part
+        assert row.derived == row.counted, for_author(
+            name,
+            f"layer {row.part} costs another than the module that is built from the description",
+            "docs/networks.md",
+        )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -75,12 +87,14 @@ def test_every_option_says_what_it_is(name: str) -> None:
     """Options have a help text, and change something or are refused with a reason."""
     data = read_file(networks.source(name), "network")
     for option, spec in (data.get("options") or {}).items():
-        assert spec.get("help"), option
+        assert spec.get("help"), for_author(name, f"give its option {option} a `help`", "docs/networks.md")
 
 
 def test_parameters_do_not_depend_on_batch_and_macs_are_linear_in_it() -> None:
     """For all of them."""
     for name in NAMES:
         one, three = network(name), network(name, batch=3)
-        assert one.params == three.params, name
-        assert 3 * one.macs == three.macs, name
+        assert one.params == three.params, for_author(name, "its parameters depend on the batch", "docs/networks.md")
+        assert 3 * one.macs == three.macs, for_author(
+            name, "its MACs are not three times as many at batch 3", "docs/networks.md"
+        )

@@ -8,7 +8,7 @@ import pytest
 
 torch: Any = pytest.importorskip("torch")
 
-from helpers import random_tensor
+from helpers import for_author, random_tensor
 from torch import Tensor
 
 from flopcalc import registry
@@ -45,25 +45,46 @@ def test_trains(operator: Operator) -> None:
         for x in tensors(given):
             x.requires_grad_()
         outs = tensors(module(given))
-        assert sum(out.numel() for out in outs) == g.n * prod(evaluation.out_shape)
+        assert sum(out.numel() for out in outs) == g.n * prod(evaluation.out_shape), for_author(
+            evaluation.label(),
+            f"on {g} the module gives {[tuple(out.shape) for out in outs]}, the record promises "
+            f"{evaluation.out_shape} for each sample; correct the module, or give the operator an `out_shape`",
+        )
         torch.stack([(out * random_tensor(*out.shape)).sum() for out in outs]).sum().backward()
         # An operator without parameters still hands the gradient on.
-        assert all(x.grad is not None and torch.isfinite(x.grad).all() for x in tensors(given))
+        assert all(x.grad is not None and torch.isfinite(x.grad).all() for x in tensors(given)), for_author(
+            evaluation.label(), f"on {g} the input gets no finite gradient; do not detach it in the module's forward"
+        )
         for name, parameter in module.named_parameters():
-            assert parameter.grad is not None, f"{evaluation.label()}: {name}"
-            assert torch.isfinite(parameter.grad).all()
-            assert parameter.grad.abs().sum() > 0 or parameter.numel() == 0, f"{evaluation.label()}: {name}"
-    assert tried >= 4
+            assert parameter.grad is not None, for_author(
+                evaluation.label(), f"the parameter {name} gets no gradient; use it in forward, or do not make it"
+            )
+            assert torch.isfinite(parameter.grad).all(), for_author(
+                evaluation.label(), f"the gradient of {name} is not finite; look for a division by 0 in forward"
+            )
+            assert parameter.grad.abs().sum() > 0 or parameter.numel() == 0, for_author(
+                evaluation.label(),
+                f"the gradient of {name} is 0 everywhere; initialise what multiplies it other than 0",
+            )
+    assert tried >= 4, for_author(
+        operator.name,
+        f"only {tried} small shapes could be trained, and 4 are needed; give it small `shapes` that it takes",
+    )
 
 
 @pytest.mark.parametrize("operator", OPERATORS, ids=lambda operator: operator.name)
 def test_every_output_depends_on_the_input(operator: Operator) -> None:
     """No channel of the output is dead: each moves when the input does."""
-    evaluation = next(e for e in cases(operator) if e.geometry.c_out <= 64)
+    evaluation = next((e for e in cases(operator) if e.geometry.c_out <= 64), None)
+    assert evaluation is not None, for_author(operator.name, "give it `shapes` with 64 output channels or fewer")
     module = build_layer(evaluation, dtype=torch.float64).eval()
     shape = input_shape(evaluation)
     moved, still = tensors(module(_filled(shape))), tensors(module(_filled(shape, _zeros)))
     differences = [(a - b).abs() for a, b in zip(moved, still, strict=True)]
     channels = torch.cat([one.amax(dim=tuple(d for d in range(one.dim()) if d != 1)) for one in differences])
     # ReLU may silence some channels of SIC; most must live.
-    assert (channels > 0).double().mean() > 0.6
+    assert (channels > 0).double().mean() > 0.6, for_author(
+        evaluation.label(),
+        "many output channels of the module do not change with the input; connect them, or initialise their weights "
+        "other than 0",
+    )

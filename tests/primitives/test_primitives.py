@@ -1,7 +1,7 @@
 """Every primitive, counted in the module that a description builds."""
 
 import pytest
-from helpers import WriteNetwork
+from helpers import WriteNetwork, for_author
 
 from flopcalc import network
 
@@ -75,6 +75,16 @@ def test_every_primitive_as_a_module(write_network: WriteNetwork) -> None:
     from flopcalc.pytorch.crosscheck import confront_network
 
     net = network(write_network(EVERY_PRIMITIVE), batch=3)
-    assert {layer.kind for layer in net.layers} >= set(PRIMITIVES)
+    missing = set(PRIMITIVES) - {layer.kind for layer in net.layers}
+    assert not missing, for_author(
+        sorted(missing),
+        "no layer of EVERY_PRIMITIVE above uses it; add one, with settings other than the defaults",
+        "docs/networks.md",
+    )
     for row in confront_network(net):
-        assert row.derived == row.counted, row.part
+        assert row.derived == row.counted, for_author(
+            row.part,
+            "the parts of this primitive and the module that is built for it differ; correct the one that does not "
+            "compute what the primitive says",
+            "docs/networks.md",
+        )

@@ -2,7 +2,7 @@
 
 import json
 
-from helpers import Runner
+from helpers import Runner, for_author
 
 from flopcalc import published, registry
 
@@ -12,14 +12,20 @@ def test_every_wrong_equation_is_listed_with_numbers(run: Runner) -> None:
     rows = json.loads(run("errata", "--format", "json").out)["rows"]
     listed = {(row["operator"], row["where"]) for row in rows if row["kind"] not in ("statement", "figure")}
     wrong = {(o.name, e.label) for o in registry.every() for e in o.equations if e.status != "printed"}
-    assert listed == wrong
+    assert listed == wrong, for_author(
+        sorted(listed ^ wrong),
+        "an equation that is not as printed must be listed; give its Equation numbers to compare",
+    )
     for row in rows:
-        assert row["printed"] != row["right"]
-        assert row["paper"]
-        assert row["evidence"], row["where"]
-        assert row["why"] or row["kind"] == "statement"
+        where = f"{row['operator'] or row['source']}, {row['where']}"
+        assert row["printed"] != row["right"], for_author(where, "the right form is the printed one; correct it")
+        assert row["paper"], for_author(where, "say which paper prints it")
+        assert row["evidence"], for_author(where, "give it evidence: numbers that speak for the correction")
+        assert row["why"] or row["kind"] == "statement", for_author(where, "say why the printed form is wrong")
         if row["kind"] not in ("statement", "figure"):
-            assert row["evidence"][0]["value"] != row["evidence"][1]["value"]
+            assert row["evidence"][0]["value"] != row["evidence"][1]["value"], for_author(
+                where, "the printed and the right form give the same number; choose a shape at which they differ"
+            )
 
 
 def test_every_wrong_figure_is_listed(run: Runner) -> None:
@@ -29,7 +35,11 @@ def test_every_wrong_figure_is_listed(run: Runner) -> None:
     assert len(wrong) > 40
     for figure in wrong:
         found = [row for row in rows if row["source"] == figure.paper and row["why"] == figure.why]
-        assert len(found) == 1
+        assert len(found) == 1, for_author(
+            f"{figure.paper}, {figure.row}",
+            "a wrong figure is listed once; give it a reason of its own",
+            "docs/adding-a-table.md",
+        )
         assert figure.printed.text in found[0]["printed"]
         assert figure.printed.text != found[0]["right"]
         assert f"{figure.row}, {figure.quantity}: " in " ".join(one["what"] for one in found[0]["evidence"])

@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from helpers import ROOT, Runner
+from helpers import ROOT, Runner, for_author
 
 from flopcalc import FlopcalcError, networks, published
 from flopcalc.analysis.reproduce import Comparison, compare, reproduce_record, witnessed
@@ -86,6 +86,11 @@ def _digits(figure: Figure, value: int | Fraction) -> set[str]:
     return {str(exact.quantize(last, rounding=way)) for way in (ROUND_HALF_UP, ROUND_HALF_DOWN, ROUND_DOWN)}
 
 
+def _to_do(one: Comparison, advice: str) -> str:
+    figure = one.figure
+    return for_author(f"{figure.paper}, {figure.row}, {figure.quantity}: {one}", advice, "docs/adding-a-table.md")
+
+
 def test_every_figure_agrees_or_says_why(comparisons: list[Comparison]) -> None:
     """By another arithmetic than the program's: ours has the printed digits, rounded or cut, or there is a reason.
 
@@ -94,19 +99,19 @@ def test_every_figure_agrees_or_says_why(comparisons: list[Comparison]) -> None:
     assert len(comparisons) > 600
     for one in comparisons:
         if one.value is None:
-            assert one.verdict == "open", one
-            assert len(one.why) > 10, one
+            assert one.verdict == "open", _to_do(one, "say with `ours` what it is compared with, or that it is `open`")
+            assert len(one.why) > 10, _to_do(one, "say in a sentence why it is open")
             continue
         found = re.search(r"\d+(?:\.\d+)?", one.figure.printed.text)
         assert found
         agrees = found[0] in _digits(one.figure, one.value)
         if one.figure.stated:
-            assert not agrees, one
-            assert len(one.why) > 10, one
+            assert not agrees, _to_do(one, f"it agrees, so it is not {one.figure.stated}; take that away")
+            assert len(one.why) > 10, _to_do(one, f"say in a sentence why it is {one.figure.stated}")
         else:
-            assert agrees, one
-        assert one.verdict == (one.figure.stated or one.verdict), one
-        assert one.verdict in ("agrees", "truncated", "wrong", "differs"), one
+            assert agrees, _to_do(one, "it does not agree; correct `ours` or `gives`, or say why: `wrong`, `differs`")
+        assert one.verdict == (one.figure.stated or one.verdict), _to_do(one, "its verdict is not what the table says")
+        assert one.verdict in ("agrees", "truncated", "wrong", "differs"), _to_do(one, "it agrees or has a reason")
 
 
 def test_witnesses_fit() -> None:
@@ -115,7 +120,11 @@ def test_witnesses_fit() -> None:
     for figure in FIGURES:
         for witness in figure.evidence:
             value = witnessed(figure, witness)
-            assert not witness.fits or figure.printed.agreement(value), (figure.row, witness.what, value)
+            assert not witness.fits or figure.printed.agreement(value), for_author(
+                f"{figure.paper}, {figure.row}",
+                f"{witness.what} comes to {value}, which has other digits than the print; correct it or its `fits`",
+                "docs/adding-a-table.md",
+            )
             tried += witness.fits
     assert tried > 5
 
@@ -127,11 +136,18 @@ def test_what_tables_name_exists() -> None:
         text.split(".yaml")[0] + ".yaml" for one in asked for text in one.replace
     }
     for network in {ours.network for ours in asked} - {""}:
-        assert network in networks.names() or Path(network).is_file(), network
+        assert network in networks.names() or Path(network).is_file(), for_author(
+            network,
+            "a table names this network; ship it, or put its description beside the tables",
+            "docs/adding-a-table.md",
+        )
     for folder in ("networks", "operators"):
         files = {path.name for path in (ROOT / "configs" / "published" / folder).glob("*.yaml")}
         assert files
-        assert files <= {Path(name).name for name in used}
+        unused = files - {Path(name).name for name in used}
+        assert not unused, for_author(
+            sorted(unused), "no table uses these descriptions; use them or remove them", "docs/adding-a-table.md"
+        )
 
 
 # By hand: what the layers of these networks come to.
@@ -319,8 +335,16 @@ def test_every_other_count_is_explained(run: Runner) -> None:
     for name in published.names():
         page = run("reproduce", name).out.split("\nVerdicts")[0]
         marks = set(re.findall(r"(?:agrees|truncated|wrong|differs) (\*\d+)$", page, flags=re.MULTILINE))
-        assert marks == set(re.findall(r"^  (\*\d+) ", page, flags=re.MULTILINE)), name
-        assert max(map(len, page.splitlines())) <= 84, name
+        assert marks == set(re.findall(r"^  (\*\d+) ", page, flags=re.MULTILINE)), for_author(
+            name,
+            "a mark has no note or a note no mark; say with `means` what each count of its own counts",
+            "docs/adding-a-table.md",
+        )
+        assert max(map(len, page.splitlines())) <= 84, for_author(
+            name,
+            "its tables are wider than 84 columns; shorten the names of rows and quantities",
+            "docs/adding-a-table.md",
+        )
 
 
 def test_verdicts_are_never_broken() -> None:

@@ -10,6 +10,8 @@ torch: Any = pytest.importorskip("torch")
 
 from dataclasses import replace
 
+from helpers import for_author
+
 from flopcalc import FlopcalcError, layer, network, registry
 from flopcalc.geometry import Geometry
 from flopcalc.networks.replace import replace_convolutions
@@ -86,10 +88,18 @@ def test_random_layers(operator: Operator) -> None:
             return
         stood += 1
         for row in confront_layer(evaluation):
-            assert row.derived == row.counted, f"{evaluation.label()} {evaluation.geometry}: {row.part}"
+            assert row.derived == row.counted, for_author(
+                evaluation.label(),
+                f"on {evaluation.geometry} formula and module differ in {row.part}; correct the one that is not as the "
+                "paper says, and call children of the module as the parts of the formula",
+            )
 
     check()
-    assert stood >= 25, "the strategy hardly ever meets the rules"
+    assert stood >= 25, for_author(
+        operator.name,
+        f"its rules allow {stood} of the random shapes, and 25 are needed; name in `samples` sets of options that go "
+        "together, or sizes in `shape` that it fixes",
+    )
 
 
 def test_a_wrong_formula_is_caught() -> None:
@@ -110,6 +120,12 @@ def test_resnet50(operator: Operator | None, shape: tuple[int, ...]) -> None:
     if operator is not None:
         net = replace_convolutions(net, operator, {}).network
     rows = confront_network(net)
-    assert len(rows) == len(net.layers) + 1
+    assert len(rows) == len(net.layers) + 1, for_author(
+        operator.name if operator else "resnet50", "a layer of the network was not counted, or was counted twice"
+    )
     for row in rows:
-        assert row.derived == row.counted, row.part
+        assert row.derived == row.counted, for_author(
+            operator.name if operator else "resnet50",
+            f"in ResNet-50 at {shape} formula and module differ in {row.part}; correct the one that is not as the "
+            "paper says, or the policy, where the operator cannot replace that layer",
+        )

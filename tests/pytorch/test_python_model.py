@@ -6,7 +6,7 @@ import warnings
 from typing import Any
 
 import pytest
-from helpers import Runner, import_torchvision
+from helpers import Runner, for_author, import_torchvision
 
 torch: Any = pytest.importorskip("torch")
 
@@ -75,14 +75,19 @@ def test_a_built_description_counts_as_itself(name: str | None) -> None:
             assert (twin.in_shape, twin.out_shape) == (layer.in_shape, layer.out_shape), layer.name
             assert twin.kind == layer.kind, layer.name
             for chosen in convention.CONVENTIONS.values():
-                assert chosen.of(twin.cost) == chosen.of(layer.cost), (layer.name, chosen.name)
+                assert chosen.of(twin.cost) == chosen.of(layer.cost), for_author(
+                    chosen.name,
+                    f"it gives another number for the counted module than for the described layer {layer.name}; "
+                    "read in `fold` only what both have: the kinds of cost and the `work` of a part",
+                    "docs/conventions.md",
+                )
 
 
 @pytest.mark.parametrize("name", registry.names())
 def test_kernels_are_of_the_sort_that_the_formula_says(name: str) -> None:
     """Folded by any convention, the count of an operator's module gives what its formula gives."""
     some = list(cases(registry.get(name)))[::6]
-    assert some
+    assert some, for_author(name, "its rules refuse every shape that is tried; give it `shapes` that it takes")
     for case in some:
         _folds_alike(case)
 
@@ -94,7 +99,11 @@ def _folds_alike(case: Evaluation) -> None:
         pytest.skip("takes several tensors in one argument")
     found = counted_network(build_layer(case, device="meta"), [Input(tuple(tensors[0][1:]))], n)
     for chosen in convention.CONVENTIONS.values():
-        assert found.fold(chosen.of) == chosen.of(case.cost, n), (chosen.name, str(case.geometry), case.options)
+        assert found.fold(chosen.of) == chosen.of(case.cost, n), for_author(
+            case.label(),
+            f"on {case.geometry} the convention {chosen.name} gives another number for the counted module than for the "
+            "formula; write each part of the formula with the function of parts.py for the kernel that the module runs",
+        )
 
 
 # torchvision's documentation: parameters, and GFLOPS, which are multiply-accumulates.

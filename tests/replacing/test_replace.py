@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import Runner
+from helpers import Runner, for_author
 
 from flopcalc import FlopcalcError, network
 from flopcalc.networks import clause
@@ -199,7 +199,11 @@ def test_every_field_is_tested(mixed: Network) -> None:
     from flopcalc.networks.replace import _spots
 
     spots = _spots(mixed)
-    assert list(_fields(spots[0], spots[0].geometries[0], True)) == list(clause.FIELDS)
+    assert list(_fields(spots[0], spots[0].geometries[0], True)) == list(clause.FIELDS), for_author(
+        "fields of where clauses",
+        "what a clause can read and what its errors and the guide list must be the same, in the same order",
+        "docs/replacing.md",
+    )
 
 
 def test_operators_for_plain_convolutions_leave_grouped_ones(mixed: Network) -> None:
