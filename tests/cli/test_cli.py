@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 import pytest
-from helpers import ROOT, Runner, fresh
+from helpers import ROOT, Runner, for_author, fresh
 
 from flopcalc.cli.main import COMMANDS, cli
 from flopcalc.errors import FlopcalcError
@@ -482,14 +482,25 @@ def test_summaries_are_the_commands_own() -> None:
     context = click.Context(cli)
     for name, summary in COMMANDS.items():
         command = cli.get_command(context, name)
-        assert command is not None
-        assert (command.help or "").splitlines()[0] == summary
-        assert (command.epilog or "").startswith(f"Example: flopcalc {name}")
+        assert command is not None, for_author(
+            name, "the list of commands has it; write its module", "the other commands in flopcalc/cli"
+        )
+        assert (command.help or "").splitlines()[0] == summary, for_author(
+            name,
+            f"its help begins otherwise than its line in the list of commands, {summary!r}; write both alike",
+            "the other commands in flopcalc/cli",
+        )
+        assert (command.epilog or "").startswith(f"Example: flopcalc {name}"), for_author(
+            name,
+            f"give it an epilog, `Example: flopcalc {name} ...`, with a command that runs",
+            "the other commands in flopcalc/cli",
+        )
 
 
+@pytest.mark.usefixtures("workplace")
 @pytest.mark.parametrize("name", COMMANDS)
 def test_examples_of_the_help_run(name: str, run: Runner) -> None:
-    """The example in each help is a command that works; -h and --help are the same."""
+    """The example in each help is a command that works, in a copy of the project; -h and --help are the same."""
     import shlex
 
     command = cli.get_command(click.Context(cli), name)
