@@ -24,14 +24,18 @@ class FlopcalcError(Exception):
     code: short name in kebab-case, stable, for programs.
     message: one line, what is wrong with the value given.
     hint: one line, what to do about it.
+    reason: where an operator does not apply to a layer, the reason alone, without the operator's name.
     """
 
-    def __init__(self, code: str, message: str, hint: str, exit_code: ExitCode = ExitCode.USAGE) -> None:
+    def __init__(
+        self, code: str, message: str, hint: str, exit_code: ExitCode = ExitCode.USAGE, *, reason: str = ""
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.hint = hint
         self.exit_code = exit_code
+        self.reason = reason
 
 
 def missing_package(package: str, requirement: str, purpose: str) -> FlopcalcError:

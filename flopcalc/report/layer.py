@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from flopcalc.cost.convention import Convention
-from flopcalc.cost.cost import DTYPE_BYTES, KINDS, Cost
+from flopcalc.cost.cost import DTYPE_BYTES, Cost
 from flopcalc.cost.geometry import by, short
+from flopcalc.cost.kinds import ELEMENTWISE, OF_A_KERNEL
 from flopcalc.report.columns import Field, cell_of, choose, table_of
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
 from flopcalc.report.model import headline, traffic_text
@@ -17,7 +18,7 @@ from flopcalc.spec.source import STATUS_TEXT
 
 def elementwise(cost: Cost) -> int:
     """Additions, multiplications and other element-wise work together."""
-    return sum(part.adds + part.muls + part.other for part in cost)
+    return sum(cost.total(kind) for kind in ELEMENTWISE)
 
 
 def layer_document(
@@ -112,7 +113,7 @@ def _parts_table(e: Evaluation, record: dict[str, Any], convention: Convention, 
     total = convention.of(e.cost, n)
     rows = []
     for part, found in zip(e.cost, record["parts"], strict=True):
-        if any(getattr(part, kind) for kind in KINDS):
+        if any(getattr(part, kind) for kind in OF_A_KERNEL):
             number = convention.fold(part, n)
             rows.append({**found, "cost": number, "share": number / total if total else None})
     share = 1 if total else None

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from flopcalc.cost.convention import Convention
+from flopcalc.cost.kinds import ELEMENTWISE
 from flopcalc.networks.options import option_text
 from flopcalc.report.columns import Field, Row, cell_of, choose, same_sizes, sizes, table_of
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
@@ -190,7 +191,7 @@ def _rows(record: dict[str, Any], view: View, chosen: Convention) -> Table:
 
 def _total(record: dict[str, Any], by: str) -> dict[str, Any]:
     """The last row. Steps do not add up: the total is the critical path."""
-    elementwise = sum(record[kind] for kind in ("adds", "muls", "other"))
+    elementwise = sum(record[kind] for kind in ELEMENTWISE)
     names = {"name": "total", by: "total"}
     return {**record, **names, "elementwise": elementwise, "count": len(record["layers"]), "share": 1, "total": True}
 
@@ -205,7 +206,7 @@ def _others(record: dict[str, Any], rows: Sequence[Row], by: str) -> Iterable[di
     rest: dict[str, Any] = {"name": name, by: name, "count": count, "cumulated": 1, "total": True}
     for kind in ("params", "cost", "macs", "flops", "traffic", "activations"):
         rest[kind] = record[kind] - sum(row[kind] for row in rows)
-    elementwise = sum(record[kind] for kind in ("adds", "muls", "other"))
+    elementwise = sum(record[kind] for kind in ELEMENTWISE)
     rest["elementwise"] = elementwise - sum(row["elementwise"] for row in rows)
     rest["intensity"] = rest["flops"] / rest["traffic"] if rest["traffic"] else None
     yield rest

@@ -4,8 +4,9 @@ from fractions import Fraction
 from typing import Any
 
 from flopcalc.cost.convention import Convention
-from flopcalc.cost.cost import DTYPE_BYTES, KINDS, Part
+from flopcalc.cost.cost import DTYPE_BYTES, Part
 from flopcalc.cost.geometry import Geometry
+from flopcalc.cost.kinds import OF_A_KERNEL
 from flopcalc.spec.equations import Reading, readings
 from flopcalc.spec.operator import Evaluation
 
@@ -79,7 +80,7 @@ def _part(part: Part, element: int) -> dict[str, Any]:
     traffic = part.traffic * element
     return {
         "name": part.name,
-        **{kind: getattr(part, kind) for kind in KINDS if kind != "traffic"},
+        **{kind: getattr(part, kind) for kind in OF_A_KERNEL if kind != "traffic"},
         "traffic": traffic,
         "steps": part.steps,
         "flops": flops,

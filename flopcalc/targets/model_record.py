@@ -5,13 +5,12 @@ from typing import Any
 
 from flopcalc.cost.convention import Convention
 from flopcalc.cost.cost import DTYPE_BYTES
+from flopcalc.cost.kinds import KINDS, SUMMED
 from flopcalc.networks.network import Layer, Network
 from flopcalc.networks.options import plain_option
 from flopcalc.networks.window import Window
 from flopcalc.replacing.described import Replacement
 from flopcalc.spec.layer_record import intensity
-
-_SUMMED = ("params", "macs", "flops", "activations", "steps", "adds", "muls", "other", "traffic")
 
 
 def model_record(
@@ -20,7 +19,7 @@ def model_record(
     """The record that `flopcalc model` shows, ready for JSON. Sums are exact."""
     network = replacement.network if replacement else plain
     layers = [_layer(layer, network.batch, convention, DTYPE_BYTES[dtype]) for layer in network.layers]
-    sums = {kind: sum(layer[kind] for layer in layers) for kind in _SUMMED}
+    sums = {kind: sum(layer[kind] for layer in layers) for kind in SUMMED}
     sums["steps"] = network.total("steps")
     return {
         "schema": "flopcalc/model/1",
@@ -33,7 +32,7 @@ def model_record(
         "replace": replacement.plan.text if replacement else None,
         "where": replacement.plan.where if replacement else None,
         "keep": list(replacement.plan.keep) if replacement else [],
-        **{kind: sums[kind] for kind in _SUMMED},
+        **{kind: sums[kind] for kind in KINDS},
         "intensity": intensity(sums["flops"], sums["traffic"]),
         "dtype": dtype,
         "cost": sum(layer["cost"] for layer in layers),
@@ -84,7 +83,7 @@ def _window(window: Window | None) -> dict[str, Any]:
 
 
 # Kinds that add up over layers; steps do not, since layers may run side by side.
-_ADDITIVE = ("params", "macs", "flops", "activations", "adds", "muls", "other", "elementwise", "traffic", "cost")
+_ADDITIVE = (*SUMMED, "elementwise", "cost")
 
 
 def grouped(layers: Sequence[dict[str, Any]], by: str) -> list[dict[str, Any]]:
