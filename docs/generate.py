@@ -1,5 +1,5 @@
-"""Writes what follows from the code: docs/cli.md, docs/operators.md, docs/shipped-networks.md and the
-schema of network descriptions.
+"""Writes what follows from the code: docs/cli.md, docs/operators.md, docs/shipped-networks.md,
+docs/published.md, the schema of network descriptions, and the index that `flopcalc list` reads.
 
 `python docs/generate.py` writes it; with --check it fails when something is stale.
 """
@@ -26,6 +26,7 @@ from flopcalc.report.formats import to_markdown
 from flopcalc.spec.equations import GIVES_TEXT
 from flopcalc.spec.operator import Operator
 from flopcalc.spec.source import STATUS_TEXT
+from flopcalc.targets.index import index_text
 
 ROOT = Path(__file__).parent.parent
 NOTE = "<!-- Written by docs/generate.py; edit the code instead. -->\n"
@@ -139,6 +140,7 @@ PAGES = {
     "docs/shipped-networks.md": networks_page,
     "docs/published.md": published_page,
     "configs/network.schema.json": schema_file,
+    "configs/index.json": index_text,
 }
 
 

@@ -14,8 +14,9 @@ from flopcalc.cost import convention
 from flopcalc.cost.convention import Convention
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.report.changes import sizes, what_changed
+from flopcalc.report.columns import headline
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
-from flopcalc.report.model import headline, uncounted_lines
+from flopcalc.report.model import uncounted_lines
 from flopcalc.targets.model_record import model_record
 from flopcalc.targets.read import read_target
 

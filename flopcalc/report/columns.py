@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from flopcalc.cost.convention import Convention
 from flopcalc.errors import FlopcalcError, unknown_name
 from flopcalc.report.document import Cell, Column, Table
 
@@ -71,3 +72,8 @@ def same_sizes(key: str) -> Callable[[Row], Cell]:
         return str(found[0]) if found and len(set(found)) == 1 else sizes(key)(row)
 
     return cell
+
+
+def headline(chosen: Convention) -> str:
+    """The title of the column that a convention counts."""
+    return {"macs": "MACs", "flops": "FLOPs"}.get(chosen.name, chosen.name)

@@ -7,9 +7,9 @@ from flopcalc.cost.convention import Convention
 from flopcalc.cost.cost import DTYPE_BYTES, Cost
 from flopcalc.cost.geometry import by, short
 from flopcalc.cost.kinds import ELEMENTWISE, OF_A_KERNEL
-from flopcalc.report.columns import Field, cell_of, choose, table_of
+from flopcalc.report.columns import Field, cell_of, choose, headline, table_of
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
-from flopcalc.report.model import headline, traffic_text
+from flopcalc.report.totals import traffic_text
 from flopcalc.spec.equations import GIVES_TEXT, Reading, readings
 from flopcalc.spec.layer_record import intensity, layer_record, notes
 from flopcalc.spec.operator import Evaluation, show

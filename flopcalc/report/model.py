@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 from flopcalc.cost.convention import Convention
 from flopcalc.cost.kinds import ELEMENTWISE
 from flopcalc.networks.options import option_text
-from flopcalc.report.columns import Field, Row, cell_of, choose, same_sizes, sizes, table_of
+from flopcalc.report.columns import Field, Row, cell_of, choose, headline, same_sizes, sizes, table_of
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
+from flopcalc.report.totals import traffic_text
 from flopcalc.targets.model_record import grouped
 
 
@@ -55,22 +56,11 @@ def _facts(record: dict[str, Any], chosen: Convention) -> Iterable[tuple[str, st
     yield "convention", f"{chosen.name}: {chosen.text}"
 
 
-def traffic_text(record: dict[str, Any]) -> str:
-    """Bytes of traffic and arithmetic intensity of a layer or a network."""
-    found = f"{people(record['traffic'])} bytes in {record['dtype']}, each kernel by itself"
-    return found if record["intensity"] is None else f"{found}; {people(record['intensity'])} FLOPs per byte"
-
-
 def uncounted_lines(uncounted: list[dict[str, Any]]) -> Iterable[str]:
     """One sentence for each kernel without a rule."""
     for one in uncounted:
         times = "once" if one["count"] == 1 else f"{one['count']:,} times"
         yield f"{one['op']} in {one['module']}, {times}"
-
-
-def headline(chosen: Convention) -> str:
-    """The title of the column that a convention counts."""
-    return {"macs": "MACs", "flops": "FLOPs"}.get(chosen.name, chosen.name)
 
 
 def _before_after(record: dict[str, Any], chosen: Convention) -> Table:
