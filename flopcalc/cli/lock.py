@@ -13,42 +13,43 @@ from flopcalc.text.atomic_file import write_atomically
 
 @click.command("lock", epilog="Example: flopcalc lock --update")
 @click.argument("file", required=False)
-@click.option("--update", is_flag=True, help="Write the lock file anew after a wanted change.")
+@click.option("--update", is_flag=True, help="Overwrite the lock file after a wanted change.")
 def command(file: str | None, update: bool) -> int:
-    """Write down the exact cost of every target, layer by layer.
+    """Record the exact cost of every target in the lock file.
 
-    FILE lists the targets, as for `flopcalc check`. The lock file stands beside it, to be kept under version
-    control. One that is there and differs is written anew with --update only; without it the exit code is 1.
+    FILE lists the targets, as for `flopcalc check`. The lock file is in the same folder; keep it under version
+    control. It records every layer. An existing lock file that differs is overwritten with --update only;
+    without it the exit code is 1.
     """
     config = read_config(find_config(file))
     try:
         there = read_lock(config.lock) is not None
     except FlopcalcError as error:
-        # A broken lock file is what --update mends.
+        # --update replaces a broken lock file.
         if not update or error.code != "bad-lock":
             raise
         there = True
     text = _text(config)
     count = len(config.targets)
-    told = f"{config.lock}: {'1 target' if count == 1 else f'{count:,} targets'}"
+    described = f"{config.lock}: {'1 target' if count == 1 else f'{count:,} targets'}"
     if there and _same(config.lock, text):
-        click.echo(f"up to date, {told}")
+        click.echo(f"up to date, {described}")
         return ExitCode.OK
     if there and not update:
-        click.echo(f"{config.lock} differs from what there is now; nothing was written", err=True)
+        click.echo(f"{config.lock} differs from the present costs; nothing was written", err=True)
         click.echo("`flopcalc check --locked` shows the difference, `flopcalc lock --update` accepts it", err=True)
         return ExitCode.CHECK_FAILED
     if not may_overwrite(config.lock):
         raise FlopcalcError(
             "not-a-lock",
-            f"{clip(config.lock)} is no lock file of flopcalc; nothing was written",
-            "name another file by lock:, or remove it",
+            f"{clip(config.lock)} is not a lock file of flopcalc; nothing was written",
+            "name another file after lock:, or remove this one",
         )
     try:
         write_atomically(config.lock, text)
     except FlopcalcError as error:
-        raise FlopcalcError(error.code, error.message, "lock: names a file in a folder that is there") from None
-    click.echo(f"wrote {told}")
+        raise FlopcalcError(error.code, error.message, "after lock:, name a file in an existing folder") from None
+    click.echo(f"wrote {described}")
     return ExitCode.OK
 
 
