@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from flopcalc.catalog import lookup
-from flopcalc.errors import FlopcalcError
+from flopcalc.errors import FlopcalcError, clip
 from flopcalc.spec.operator import Operator
 
 METAVAR = "OPERATOR[:NAME=VALUE,...]"
@@ -20,8 +20,8 @@ def read_operator(
     if argument is not None and option is not None:
         raise FlopcalcError(
             "bad-usage",
-            f"the operator is given twice: {argument} and --type {option}",
-            f"write flopcalc {command} {argument} ... without --type",
+            f"the operator is given twice: {clip(argument)} and --type {clip(option)}",
+            f"write flopcalc {command} OPERATOR, or --type OPERATOR",
         )
     text = argument if argument is not None else option
     if text is None:
