@@ -22,7 +22,7 @@ def test_the_example_by_hand() -> None:
     assert {part.name: part.macs for part in e.cost} == macs
     assert e.derived == {"mid": 16}
     assert e.cost.steps == 4
-    assert layer(EXAMPLE, 64, ratio="1/8", n=3).cost.parts[-1].macs == 3 * 128
+    assert layer(EXAMPLE, 64, ratio="1/8", batch=3).cost.parts[-1].macs == 3 * 128
 
 
 def test_wherever_a_name_is(run: Runner, tmp_path: Path) -> None:
