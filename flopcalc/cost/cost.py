@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from flopcalc.cost.arith import Dim, maximum
 from flopcalc.cost.kinds import OF_A_KERNEL, HasKinds, WorkKind, check_kind
@@ -11,12 +11,16 @@ from flopcalc.cost.kinds import OF_A_KERNEL, HasKinds, WorkKind, check_kind
 DTYPE_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "int8": 1}
 
 
+# `after=PREVIOUS`: the part needs the part listed before it.
+PREVIOUS: Final = None
+
+
 class Part(NamedTuple):
     """One named part of a layer. A NamedTuple, not a dataclass: formulas build many, fast.
 
     work: what its kernels do; conventions fold by it. reads, writes: elements, weights included; traffic is their
     sum. steps: kernels of this part that depend on one another.
-    after: names of the parts that must end first; None means the part listed before this one.
+    after: names of the parts that must end first; PREVIOUS means the part listed before this one.
     """
 
     name: str
@@ -30,7 +34,7 @@ class Part(NamedTuple):
     reads: Dim = 0
     writes: Dim = 0
     steps: Dim = 1
-    after: tuple[str, ...] | None = None
+    after: tuple[str, ...] | None = PREVIOUS
 
     @property
     def traffic(self) -> Dim:
@@ -98,7 +102,7 @@ class Cost(HasKinds):
         longest = ready
         previous: tuple[str, ...] = ()
         for part in self.parts:
-            names = previous if part.after is None else part.after
+            names = previous if part.after is PREVIOUS else part.after
             # A part that a structural option left out (`when`) delays nobody.
             starts = [ends.get(name, ready) for name in names] or [ready]
             start = starts[0]

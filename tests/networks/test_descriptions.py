@@ -61,7 +61,7 @@ def test_a_small_description(write_network: WriteNetwork) -> None:
         "fc": 24 * 10 + 10,
     }
     assert {layer.name: layer.cost.params for layer in net.layers if layer.cost.params} == by_hand
-    assert network(write_network(SMALL), {"width": 16}).layers[0].out_shape == (16, 32, 32)
+    assert network(write_network(SMALL), width=16).layers[0].out_shape == (16, 32, 32)
 
 
 def test_the_small_description_as_a_module(write_network: WriteNetwork) -> None:
