@@ -16,6 +16,7 @@ from flopcalc.networks.inputs import Input, one_shape, parse_input
 from flopcalc.networks.network import Network
 from flopcalc.replacing.decide import Plan, plan
 from flopcalc.replacing.described import Replacement, replace_layers
+from flopcalc.targets.other_files import check_is_readable
 
 _PYTHON = re.compile(r"(?:.*\.py|[^\W\d]\w*(?:\.[^\W\d]\w*)*):[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 _DOTTED = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)+")
@@ -58,7 +59,8 @@ def read_target(
 
 
 def is_python(name: str) -> bool:
-    """Whether a name stands for Python. Raises FlopcalcError for what is nearly one."""
+    """Whether a name is a Python model. Raises FlopcalcError for a name that is nearly one, and for other files."""
+    check_is_readable(name)
     if _PYTHON.fullmatch(name):
         return True
     path = name.removesuffix(":")
