@@ -8,7 +8,7 @@ import click
 
 from flopcalc.analysis.diff import diff_record
 from flopcalc.cli.options import Whole, output_options
-from flopcalc.cli.output import emit
+from flopcalc.cli.output import emit, format_of
 from flopcalc.cli.target import check_counted, strict_option, target_options, uncounted_lines
 from flopcalc.cost import convention
 from flopcalc.cost.convention import Convention
@@ -55,6 +55,7 @@ def command(
     classes=10', 'old/net.py:Net --input 3x64x64'. Options: --replace, --where, --keep, --set, --input,
     --batch. A layer that only has another name is recognised.
     """
+    fmt = format_of(fmt, output)
     chosen = convention.get(convention_name)
     records = []
     for text in (first, second):
@@ -65,8 +66,7 @@ def command(
         records.append(model_record(target.plain, target.replacement, chosen, dtype))
     record = diff_record(records[0], records[1], chosen)
     record["a"]["target"], record["b"]["target"] = first, second
-    to_csv = fmt == "csv" or (fmt is None and (output or "").endswith(".csv"))
-    emit(_document(record, chosen, everything, to_csv), fmt, output)
+    emit(_document(record, chosen, everything, fmt == "csv"), fmt, output)
     if strict:
         check_counted([*record["a"]["uncounted"], *record["b"]["uncounted"]])
 

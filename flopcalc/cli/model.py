@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from flopcalc.cli.options import Whole, output_options
-from flopcalc.cli.output import emit
+from flopcalc.cli.output import emit, format_of
 from flopcalc.cli.target import check_counted, strict_option, target_options, uncounted_lines
 from flopcalc.cost import convention
 from flopcalc.cost.convention import Convention
@@ -46,13 +46,13 @@ def command(
     NETWORK is a name that `flopcalc list` shows, the path of a YAML description, or a PyTorch model:
     package.module:factory, file.py:factory, torchvision:NAME or timm:NAME, with --input.
     """
+    fmt = format_of(fmt, output)
     chosen = convention.get(convention_name)
     if top is not None and top < 1:
         raise FlopcalcError("bad-option", f"--top is {clip(top)}; it must be 1 or more", "write --top 10")
     target = read_target(name, **options)
     record = model_record(target.plain, target.replacement, chosen, dtype)
-    to_csv = fmt == "csv" or (fmt is None and (output or "").endswith(".csv"))
-    by = by or ("layer" if to_csv or top else "stage")
+    by = by or ("layer" if fmt == "csv" or top else "stage")
     if top:
         rows = record["layers"] if by == "layer" else grouped(record["layers"], by)
         record["top"] = {"by": by, "rows": dearest(rows, top)}

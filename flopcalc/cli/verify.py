@@ -11,7 +11,7 @@ import click
 from flopcalc.catalog import lookup
 from flopcalc.catalog.cases import cases
 from flopcalc.cli.options import SHAPE_NAMES, optional_shape_options, output_only_options, read_shape
-from flopcalc.cli.output import emit
+from flopcalc.cli.output import emit, format_of
 from flopcalc.errors import ExitCode, FlopcalcError, unknown_name
 from flopcalc.networks import library
 from flopcalc.replacing.described import replace_convolutions
@@ -39,6 +39,7 @@ def command(
     Every part is compared in every kind of cost, to the unit.
     With one operator and --cin: that one case in full. Exit code 1 on any difference.
     """
+    fmt = format_of(fmt, output)
     single = _single(targets, settings, shape)
     verify = import_module("flopcalc.pytorch.verify")
     if single is not None:
