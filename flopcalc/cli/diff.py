@@ -141,9 +141,9 @@ def _totals(record: dict[str, Any], headline: str) -> Table:
         Column("total", "text"),
         Column("params"),
         Column(headline),
-        Column("flops", "short"),
-        Column("activations", "short"),
-        Column("steps"),
+        Column("flops", "short", drop=1),
+        Column("activations", "short", drop=2),
+        Column("steps", drop=3),
     )
     rows: list[list[Cell]] = [["A", *(record["a"][kind] for kind in kinds)]]
     rows.append(["B", *(record["b"][kind] for kind in kinds)])

@@ -130,11 +130,11 @@ def _matching(operators: list[Operator], shape: dict[str, Any]) -> Document:
     columns = (
         Column("operator", "name"),
         Column("params"),
-        Column("ratio", "ratio"),
+        Column("ratio", "ratio", key="params_ratio", drop=2),
         Column("MACs"),
-        Column("ratio", "ratio"),
-        Column("elementwise", "short"),
-        Column("steps"),
+        Column("ratio", "ratio", key="MACs_ratio", drop=1),
+        Column("elementwise", "short", drop=3),
+        Column("steps", drop=4),
     )
     data = {
         "schema": "flopcalc/matching/1",

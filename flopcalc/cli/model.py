@@ -135,11 +135,11 @@ def _rows(record: dict[str, Any], by: str, chosen: Convention) -> Table:
         long = any(len(layer["name"]) > _LONG for layer in layers)
         columns = (
             Column("layer", "text" if long else "name"),
-            Column("type", "text"),
-            Column("out", "name"),
+            Column("type", "text", drop=1),
+            Column("out", "name", drop=2),
             Column("params"),
             Column(headline),
-            Column("share", "share"),
+            Column("share", "share", drop=3),
         )
         rows: list[list[Cell]] = [
             [
@@ -159,11 +159,11 @@ def _rows(record: dict[str, Any], by: str, chosen: Convention) -> Table:
     shown = by == "stage"
     columns = (
         Column(by, "name"),
-        Column("layers"),
-        *([Column("out", "text")] if shown else []),
+        Column("layers", drop=1),
+        *([Column("out", "text", drop=2)] if shown else []),
         Column("params"),
         Column(headline),
-        Column("share", "share"),
+        Column("share", "share", drop=3),
         Column("", "bar"),
     )
     rows = [
@@ -192,10 +192,10 @@ def _top(record: dict[str, Any], chosen: Convention) -> Table:
     each = by == "layer"
     columns = (
         Column(by, "text"),
-        Column("type", "text") if each else Column("layers"),
+        Column("type", "text", drop=1) if each else Column("layers", drop=1),
         Column(_headline(chosen)),
         Column("share", "share"),
-        Column("sum", "share", key="cumulated share"),
+        Column("sum", "share", key="cumulated share", drop=2),
         Column("", "bar"),
     )
     cells: list[list[Cell]] = [

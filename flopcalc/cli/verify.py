@@ -128,8 +128,8 @@ def _summary_document(record: dict[str, Any]) -> Document:
     columns = (
         Column("target", "text"),
         Column("cases"),
-        Column("printed"),
-        Column("parts"),
+        Column("printed", drop=2),
+        Column("parts", drop=1),
         Column("numbers"),
         Column("differ"),
     )

@@ -14,7 +14,7 @@ Cell = int | Fraction | float | str | None
 class Column(NamedTuple):
     """A column of a table.
 
-    kind: text (left), name (text that is never broken), number, short (1.21M), difference (+12), ratio (4 digits),
+    kind: text (left), name (text that is broken last), number, short (1.21M), difference (+12), ratio (4 digits),
     share or bar.
     key: its name in CSV, where two columns have the same title.
     drop: rank for leaving it out where the table is too wide, the highest first; 0: never. Bars go before all.

@@ -75,9 +75,15 @@ def _hanging(label: str, text: str, width: int) -> Iterator[str]:
 def _table(table: Table, width: int, other_format: str) -> Iterator[Line]:
     cells = [[_clean(people(cell, c.kind)) for c, cell in zip(table.columns, row, strict=True)] for row in table.rows]
     ends = [[_clean(people(cell, c.kind)) for c, cell in zip(table.columns, row, strict=True)] for row in table.totals]
-    sizes = [_sizes(column, [row[i] for row in (*cells, *ends)]) for i, column in enumerate(table.columns)]
-    kept = _kept(table.columns, sizes, width)
-    if not kept:
+    for breaking in (("text",), ("text", "name")):
+        sizes = [
+            _sizes(column, [row[i] for row in (*cells, *ends)], column.kind in breaking)
+            for i, column in enumerate(table.columns)
+        ]
+        kept = _kept(table.columns, sizes, width)
+        if kept:
+            break
+    else:
         yield from _records(table.columns, cells, ends, width)
         return
     columns = [table.columns[i] for i in kept]
@@ -112,11 +118,11 @@ class _Size(NamedTuple):
     least: int
 
 
-def _sizes(column: Column, cells: Sequence[str]) -> _Size:
+def _sizes(column: Column, cells: Sequence[str], may_break: bool) -> _Size:
     title = _clean(column.title)
     widest = max(map(columns_of, cells), default=0)
     natural = max(widest, columns_of(title))
-    if column.kind == "text":
+    if may_break:
         least = max(map(_longest, (title, *cells)))
         return _Size(natural, max(least, min(natural, _NARROWEST)))
     return _Size(natural, max(widest, _longest(title)))
