@@ -7,7 +7,7 @@ import click
 from flopcalc.catalog import lookup
 from flopcalc.cli.completion import complete_papers
 from flopcalc.cli.options import output_only_options
-from flopcalc.cli.output import emit
+from flopcalc.cli.output import emit, format_of
 from flopcalc.errors import unknown_name
 from flopcalc.published import tables
 from flopcalc.published.errata import errata, wrong_figures
@@ -26,6 +26,7 @@ def command(types: tuple[str, ...], fmt: str | None, output: str | None) -> None
     and statements on operators, then for figures in papers' tables. A name is that of an operator, or of a
     paper as in `flopcalc reproduce`. Without names: all.
     """
+    fmt = format_of(fmt, output)
     operators, papers = _chosen(types)
     rows = [*errata(operators), *wrong_figures(papers)]
     data = {"schema": "flopcalc/errata/1", "rows": rows}

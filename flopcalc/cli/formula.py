@@ -9,12 +9,18 @@ import click
 from flopcalc.catalog import lookup
 from flopcalc.cli.completion import complete_operators
 from flopcalc.cli.operator_argument import METAVAR
-from flopcalc.cli.output import emit
+from flopcalc.cli.output import emit, format_of, output_option, write
 from flopcalc.report.document import Document, Facts, Lines, Table
 from flopcalc.spec.source import STATUS_TEXT
 
 _OTHER = "Other kinds, at stride 1"
 _NAMES = {"params": "Parameters", "macs": "MACs"}
+# What each way of writing is called as a file.
+_SUFFIXES = {
+    "text": {".txt": "table", ".json": "json"},
+    "latex": {".tex": "table", ".json": "json"},
+    "python": {".py": "table", ".json": "json"},
+}
 _RIGHT = {"corrected": "corrected", "asymptotic": "exact", "open": "other reading"}
 
 
@@ -29,15 +35,21 @@ _RIGHT = {"corrected": "corrected", "asymptotic": "exact", "open": "other readin
     help="How to write the formulas.",
 )
 @click.option("--set", "settings", metavar="NAME=VALUE", multiple=True, help="Set an option to a number; repeatable.")
-@click.option("--format", "fmt", type=click.Choice(("table", "json")), default="table", help="How to write the result.")
-@click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of the terminal.")
-def command(operator_text: str, style: str, settings: tuple[str, ...], fmt: str, output: str | None) -> None:
+@click.option(
+    "--format",
+    "fmt",
+    type=click.Choice(("table", "json")),
+    help="Text or JSON (default: text, or by the suffix of -o).",
+)
+@output_option
+def command(operator_text: str, style: str, settings: tuple[str, ...], fmt: str | None, output: str | None) -> None:
     """Printed, corrected and exact cost of an operator, as algebra.
 
     The exact cost is derived from the structure of the operator. Also shown: its ratio to a plain convolution,
     and the limit of that ratio for c_in = c_out -> infinity. Options are symbols unless they are set, by --set
     or behind the name: spconv:alpha=1/4.
     """
+    fmt = format_of(fmt, output, _SUFFIXES[style])
     operator, given = lookup.parse(operator_text, settings)
     # SymPy is loaded here, so that a wrong name is reported without it.
     record_of = import_module("flopcalc.algebra.formula_record")
@@ -48,10 +60,10 @@ def command(operator_text: str, style: str, settings: tuple[str, ...], fmt: str,
         python = import_module("flopcalc.algebra.writing").python
         source = "\n\n\n".join(python(form, kind) for kind in record_of.QUANTITIES)
         data = {"schema": "flopcalc/formula/1", "type": operator.name, "python": source}
-        if fmt == "json" or output:
-            emit(Document(operator.name, (Lines("Python", source.splitlines()),), data), fmt, output)
+        if fmt == "json":
+            emit(Document(operator.name, (), data), fmt, output)
         else:
-            click.echo(source)
+            write(f"{source}\n", output)
         return
     record = record_of.formula_record(form, style)
     if style == "latex" and fmt == "table":
@@ -113,7 +125,6 @@ def _printed(record: dict[str, Any]) -> Iterable[str]:
 
 def _write_latex(record: dict[str, Any], output: str | None) -> None:
     from flopcalc.report.formats import latex_text
-    from flopcalc.text.atomic_file import write_atomically
 
     lines = [f"% {record['type']}", r"\begin{align}"]
     rows = []
@@ -132,7 +143,4 @@ def _write_latex(record: dict[str, Any], output: str | None) -> None:
         if equation["right"]:
             rows.append(rf"  \text{{{_RIGHT[equation['status']]}: }} & {equation['right']}")
     text = "\n".join([*lines, " \\\\\n".join(rows), r"\end{align}"]) + "\n"
-    if output:
-        write_atomically(output, text)
-    else:
-        click.echo(text, nl=False)
+    write(text, output)

@@ -45,11 +45,11 @@ def _table(evaluations: Sequence[Evaluation]) -> Table:
     columns = (
         Column("operator", "name"),
         Column("params"),
-        Column("ratio", "ratio", key="params_ratio"),
+        Column("ratio", "ratio", key="params_ratio", drop=2),
         Column("MACs"),
-        Column("ratio", "ratio", key="MACs_ratio"),
-        Column("elementwise", "short"),
-        Column("steps"),
+        Column("ratio", "ratio", key="MACs_ratio", drop=1),
+        Column("elementwise", "short", drop=3),
+        Column("steps", drop=4),
     )
     rows: list[list[Cell]] = [
         [

@@ -58,21 +58,21 @@ def command(
     NETWORK is a name that `flopcalc list` shows, the path of a YAML description, or a PyTorch model:
     package.module:factory, file.py:factory, torchvision:NAME or timm:NAME, with --input.
     """
+    fmt = format_of(fmt, output)
     chosen = convention.get(convention_name)
     by = _checked_by(by, depth, top)
     target = read_target(name, **options)
     record = model_record(target.plain, target.replacement, chosen, dtype)
-    written = format_of(fmt, output)
-    by = by or ("layer" if written == "csv" or top else "stage")
+    by = by or ("layer" if fmt == "csv" or top else "stage")
     if top:
         rows = record["layers"] if by == "layer" else grouped(record["layers"], by)
         record["top"] = {"by": by, "rows": most_expensive(rows, top)}
     if by == "tree":
         levels = depth or _DEPTH
         record["tree"] = {"depth": levels, "rows": _with_shares(tree_rows(record["layers"], levels), record["cost"])}
-    if columns is None and written == "csv":
+    if columns is None and fmt == "csv":
         columns = ALL
-    emit(model_document(record, View(by, columns, full_names=written != "table"), chosen), fmt, output)
+    emit(model_document(record, View(by, columns, full_names=fmt != "table"), chosen), fmt, output)
     if strict:
         check_counted(record["uncounted"])
 

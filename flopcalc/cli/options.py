@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from flopcalc.cli.completion import complete_conventions
-from flopcalc.cli.output import FORMATS
+from flopcalc.cli.output import FORMATS, output_option
 from flopcalc.cost import convention
 from flopcalc.cost.cost import DTYPE_BYTES
 from flopcalc.cost.geometry import Geometry
@@ -76,7 +76,7 @@ def output_only_options(command: Callable[..., Any]) -> Callable[..., Any]:
             default=None,
             help="How to write the result (default: table, or by the suffix of -o).",
         ),
-        click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of the terminal."),
+        output_option,
     )
     for option in reversed(options):
         command = option(command)

@@ -8,7 +8,7 @@ import click
 
 from flopcalc.cli.completion import complete_papers
 from flopcalc.cli.options import output_only_options
-from flopcalc.cli.output import emit
+from flopcalc.cli.output import emit, format_of
 from flopcalc.errors import ExitCode
 from flopcalc.published import tables
 from flopcalc.published.compare import FAILED, GOOD, VERDICTS, compare, reproduce_record
@@ -38,9 +38,10 @@ def command(papers: tuple[str, ...], verdicts: tuple[str, ...], fmt: str | None,
     equal. PAPER is the name of a paper or an operator, or the path of a file of tables. Without it: all.
     Exit code 1 if a figure does not agree and no reason is given.
     """
+    fmt = format_of(fmt, output)
     sources = list(dict.fromkeys(one for name in papers or tables.names() for one in tables.get(name)))
     record = reproduce_record(compare(figure) for one in sources for figure in one.figures)
-    flat = fmt in ("csv", "latex") or (fmt is None and (output or "").endswith((".csv", ".tex")))
+    flat = fmt in ("csv", "latex")
     emit(document(record, sources, verdicts or tuple(VERDICTS), flat), fmt, output)
     return ExitCode.CHECK_FAILED if record["failed"] else ExitCode.OK
 

@@ -12,7 +12,7 @@ from flopcalc.catalog import lookup
 from flopcalc.catalog.cases import cases
 from flopcalc.cli.completion import complete_targets
 from flopcalc.cli.options import SHAPE_NAMES, optional_shape_options, output_only_options, read_shape
-from flopcalc.cli.output import emit
+from flopcalc.cli.output import emit, format_of
 from flopcalc.errors import ExitCode, FlopcalcError, unknown_name
 from flopcalc.networks import library
 from flopcalc.replacing.described import replace_convolutions
@@ -46,6 +46,7 @@ def command(
     cost of all parts must be equal. With one operator and --cin: that one case in full. Exit code 1 on any
     difference.
     """
+    fmt = format_of(fmt, output)
     single = _single(targets, settings, shape)
     verify = import_module("flopcalc.pytorch.verify")
     if single is not None:
@@ -137,8 +138,8 @@ def _summary_document(record: dict[str, Any]) -> Document:
     columns = (
         Column("target", "text"),
         Column("cases"),
-        Column("printed"),
-        Column("parts"),
+        Column("printed", drop=2),
+        Column("parts", drop=1),
         Column("numbers"),
         Column("differ"),
     )

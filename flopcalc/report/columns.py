@@ -41,7 +41,8 @@ def choose(fields: Sequence[Field], names: str | None, default: Sequence[str]) -
     for name in offered if ALL in wanted else wanted:
         # With the convention `macs`, cost and macs are the same column.
         found.setdefault(known[name].column.title, known[name])
-    return list(found.values())
+    # Of chosen columns the last ones are left out first where the table is too wide.
+    return [field._replace(column=field.column._replace(drop=place)) for place, field in enumerate(found.values())]
 
 
 def table_of(fields: Sequence[Field], rows: Sequence[Row], totals: Sequence[Row], **settings: Any) -> Table:

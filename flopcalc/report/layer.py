@@ -88,10 +88,10 @@ def _fields(convention: Convention) -> list[Field]:
         # A convention that is named after a kind counts that kind.
         *([Field("macs", Column("MACs"), cell_of("macs"))] if convention.name != "flops" else []),
         Field("cost", Column(headline(convention)), cell_of("cost")),
-        Field("share", Column("share", "share"), cell_of("share")),
-        Field("elementwise", Column("elementwise"), cell_of("elementwise")),
-        Field("written", Column("written"), cell_of("activations")),
-        Field("steps", Column("steps"), cell_of("steps")),
+        Field("share", Column("share", "share", drop=1), cell_of("share")),
+        Field("elementwise", Column("elementwise", drop=3), cell_of("elementwise")),
+        Field("written", Column("written", drop=4), cell_of("activations")),
+        Field("steps", Column("steps", drop=2), cell_of("steps")),
         *([Field("macs", Column("MACs"), cell_of("macs"))] if convention.name == "flops" else []),
         Field("flops", Column("FLOPs"), cell_of("flops")),
         Field("reads", Column("reads (bytes)", key="reads_bytes"), cell_of("reads")),
@@ -188,12 +188,12 @@ def compare_document(evaluations: Sequence[Evaluation], convention: Convention, 
         # Some operators fix a size: a linear layer has kernel 1.
         *([] if same else [Column("shape", "name")]),
         Column("params"),
-        Column("ratio", "ratio", key="params_ratio"),
+        Column("ratio", "ratio", key="params_ratio", drop=1),
         Column(counted),
         Column("ratio", "ratio", key=f"{counted}_ratio"),
-        Column("elementwise", "short"),
-        Column("bytes", "short"),
-        Column("steps"),
+        Column("elementwise", "short", drop=3),
+        Column("bytes", "short", drop=2),
+        Column("steps", drop=4),
     )
     rows: list[list[Cell]] = []
     for e, record in zip(evaluations, records, strict=True):

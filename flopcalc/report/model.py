@@ -111,8 +111,12 @@ def fields_of(view: View, record: dict[str, Any], rows: Sequence[Row], chosen: C
         *_first_fields(view, rows),
         Field("params", Column("params"), cell_of("params")),
         Field("cost", Column(headline(chosen)), cell_of("cost")),
-        Field("share", Column("share", "share"), lambda row: row.get("share", row["cost"] / total)),
-        *([Field("sum", Column("sum", "share", "cumulated share"), cell_of("cumulated"))] if "top" in record else []),
+        Field("share", Column("share", "share", drop=3), lambda row: row.get("share", row["cost"] / total)),
+        *(
+            [Field("sum", Column("sum", "share", "cumulated share", drop=4), cell_of("cumulated"))]
+            if "top" in record
+            else []
+        ),
         Field("bar", Column("", "bar"), lambda row: None if "total" in row else row["cost"] / largest, chosen=False),
         *(_shape_fields() if view.by == "layer" else []),
         Field("macs", Column("MACs"), cell_of("macs")),
@@ -126,12 +130,12 @@ def fields_of(view: View, record: dict[str, Any], rows: Sequence[Row], chosen: C
 
 
 def _first_fields(view: View, rows: Sequence[Row]) -> list[Field]:
-    out = Field("out", Column("out", "name"), sizes("out"))
+    out = Field("out", Column("out", "name", drop=2), sizes("out"))
     if view.by == "layer":
         long = any(len(row["name"]) > _LONG for row in rows)
         return [
             Field("layer", Column("layer", "text" if long else "name"), cell_of("name")),
-            Field("type", Column("type", "text"), cell_of("type")),
+            Field("type", Column("type", "text", drop=1), cell_of("type")),
             out,
         ]
     if view.by == "tree":
@@ -140,12 +144,12 @@ def _first_fields(view: View, rows: Sequence[Row]) -> list[Field]:
         return [
             Field("module", Column("module", "name"), names),
             *([level] if view.full_names else []),
-            Field("type", Column("type", "text"), cell_of("type")),
+            Field("type", Column("type", "text", drop=1), cell_of("type")),
             out,
         ]
     groups = [
         Field(view.by, Column(view.by, "name"), cell_of(view.by)),
-        Field("layers", Column("layers"), cell_of("count")),
+        Field("layers", Column("layers", drop=1), cell_of("count")),
     ]
     # Layers of one type have many output shapes.
     return [*groups, out] if view.by == "stage" else groups

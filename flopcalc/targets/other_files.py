@@ -1,4 +1,4 @@
-"""Files and folders that users take for a network: the error for each says what the file is and what to give instead."""
+"""Files and folders that are not networks: the error says what the file is and what to give instead."""
 
 import os
 

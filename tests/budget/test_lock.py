@@ -475,7 +475,7 @@ def _git(folder: Path, *arguments: str) -> str:
 
 def _flopcalc(folder: Path, *arguments: str, hide: str = "") -> Run:
     """The command line in a process of its own; hide: a package that is not installed there."""
-    source = f"import sys; {f'sys.modules[{hide!r}] = None; ' if hide else ''}from flopcalc.cli.main import run; run()"
+    source = f"import sys; {f'sys.modules[{hide!r}] = None; ' if hide else ''}from flopcalc.__main__ import run; run()"
     done = subprocess.run(
         [sys.executable, "-c", source, *arguments],
         cwd=folder,
