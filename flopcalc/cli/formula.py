@@ -55,7 +55,7 @@ def command(operator_text: str, style: str, settings: tuple[str, ...], fmt: str 
     record_of = import_module("flopcalc.algebra.formula_record")
     record_of.check_somewhere(operator, given)
     form = import_module("flopcalc.algebra.closed_form").closed_form(operator, given)
-    import_module("flopcalc.algebra.on_symbols").check_on_numbers(form, given)
+    import_module("flopcalc.algebra.comparison").check_on_numbers(form, given)
     if style == "python":
         python = import_module("flopcalc.algebra.writing").python
         source = "\n\n\n".join(python(form, kind) for kind in record_of.QUANTITIES)

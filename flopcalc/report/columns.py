@@ -9,6 +9,8 @@ from flopcalc.report.document import Cell, Column, Table
 
 Row = Mapping[str, Any]
 ALL = "all"
+# The ranks of default tables are below this.
+_LOW_RANKS = 10
 
 
 class Field(NamedTuple):
@@ -41,8 +43,17 @@ def choose(fields: Sequence[Field], names: str | None, default: Sequence[str]) -
     for name in offered if ALL in wanted else wanted:
         # With the convention `macs`, cost and macs are the same column.
         found.setdefault(known[name].column.title, known[name])
-    # Of chosen columns the last ones are left out first where the table is too wide.
-    return [field._replace(column=field.column._replace(drop=place)) for place, field in enumerate(found.values())]
+    return [
+        _ranked(field, place, ALL in wanted and field.name in default) for place, field in enumerate(found.values())
+    ]
+
+
+def _ranked(field: Field, place: int, keep: bool) -> Field:
+    """The field with its rank for leaving it out where the table is too wide: of chosen columns the last ones go first.
+
+    keep: it has the rank that it has in the default table, below all others.
+    """
+    return field if keep else field._replace(column=field.column._replace(drop=_LOW_RANKS + place if place else 0))
 
 
 def table_of(fields: Sequence[Field], rows: Sequence[Row], totals: Sequence[Row], **settings: Any) -> Table:
