@@ -29,10 +29,10 @@ class FlopcalcError(Exception):
     """
 
     def __init__(
-        self, code: str, message: str, hint: str, exit_code: ExitCode = ExitCode.USAGE, *, reason: str = ""
+        self, code: str, message: str, hint: str, exit_code: ExitCode = ExitCode.USAGE, reason: str = ""
     ) -> None:
-        # All positional ones, so that the error can be pickled.
-        super().__init__(code, message, hint, exit_code)
+        # All of them, so that the error can be pickled.
+        super().__init__(code, message, hint, exit_code, reason)
         self.code = code
         self.message = message
         self.hint = hint

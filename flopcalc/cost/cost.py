@@ -57,7 +57,7 @@ class Cost(HasKinds):
 
     def __repr__(self) -> str:
         many = "1 part" if len(self.parts) == 1 else f"{len(self.parts)} parts"
-        return f"<Cost: {many}, params {_short(self.params)}, macs {_short(self.macs)}, flops {_short(self.flops)}>"
+        return f"<Cost of {many}: {self.headline}>"
 
     def total(self, kind: str) -> int:
         """Sum of one kind over the parts; for steps the longest chain. Raises FlopcalcError (unknown-kind)."""
@@ -112,9 +112,3 @@ class Cost(HasKinds):
             longest = maximum(longest, ends[part.name])
             previous = (part.name,)
         return longest
-
-
-def _short(number: Dim) -> str:
-    """A number of a repr; an array or an expression may be long."""
-    text = f"{number:,}" if isinstance(number, int) else " ".join(str(number).split())
-    return text if len(text) <= 40 else f"{text[:39]}\u2026"

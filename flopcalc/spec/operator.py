@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeAlias
 from flopcalc.cost import parts
 from flopcalc.cost.cost import Cost, Part
 from flopcalc.cost.geometry import Geometry, geometry, out_size
+from flopcalc.cost.kinds import HasKinds
 from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, unknown_name
 from flopcalc.spec.containment import contained
@@ -262,15 +263,6 @@ class Operator:
         return Evaluation(self, g, given, named, self.cost(g, named))
 
 
-_HEADLINE = {"params": "params", "macs": "MACs", "flops": "FLOPs"}
-
-
-def _figure(value: Any) -> str:
-    """A number for `repr`: all digits, or its magnitude where it is longer than any network's cost."""
-    text = f"{value:,}" if isinstance(value, int) else str(value)
-    return text if len(text) <= 27 else f"about 10^{len(str(value)) - 1}"
-
-
 def _along(flat: int, size: Any) -> tuple[int, int]:
     """A size of a sequence as height and width; of two sizes the last one is taken."""
     return flat, size[-1] if isinstance(size, tuple) else size
@@ -289,7 +281,7 @@ def _pick(named: Named, wants: tuple[str, ...] | None) -> Named:
 
 
 @dataclass(frozen=True, repr=False)
-class Evaluation:
+class Evaluation(HasKinds):
     """An operator applied to a shape. given: the names of the options that the caller set."""
 
     operator: Operator
@@ -300,8 +292,11 @@ class Evaluation:
 
     def __repr__(self) -> str:
         title = f"{self.label()} {self.geometry}"
-        figures = ", ".join(f"{_figure(self.cost.total(kind))} {text}" for kind, text in _HEADLINE.items())
-        return f"<Evaluation {title if len(title) <= 90 else f'{title[:89]}…'}: {figures}>"
+        return f"<Evaluation {title if len(title) <= 90 else f'{title[:89]}…'}: {self.headline}>"
+
+    def total(self, kind: str) -> int:
+        """The total of one kind of cost. Raises FlopcalcError (unknown-kind)."""
+        return self.cost.total(kind)
 
     @property
     def options(self) -> dict[str, Value]:

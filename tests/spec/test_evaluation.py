@@ -34,10 +34,11 @@ def test_repr_of_huge_sizes() -> None:
 
 def test_numpy_sizes() -> None:
     """Integers, pairs, arrays and flags of NumPy give what Python's give, as Python ints."""
-    ours = layer("conv", 64, 128, k=(3, 5), hw=(14, 28), stride=2, groups=4, n=2, bias=True)
+    ours = layer("conv", 64, 128, k=(3, 5), hw=(14, 28), stride=2, groups=4, batch=2, bias=True)
     i = np.int64
     shapes: dict[str, Any] = {"k": (i(3), i(5)), "hw": np.array([14, 28]), "stride": np.uint8(2), "groups": i(4)}
-    theirs = layer("conv", np.int32(64), i(128), n=i(2), bias=np.bool_(True), **shapes)
+    shapes |= {"batch": i(2), "bias": np.bool_(True)}
+    theirs = layer("conv", np.int32(64), i(128), **shapes)
     assert theirs.geometry == ours.geometry
     assert theirs.cost == ours.cost
     assert all(type(size) is int for size in theirs.geometry)
