@@ -32,7 +32,7 @@ _COLUMNS = ("table", "row", "quantity", "printed", "ours", "verdict")
 )
 @output_only_options
 def command(papers: tuple[str, ...], verdicts: tuple[str, ...], fmt: str | None, output: str | None) -> int:
-    """Printed tables of papers compared with our figures, digit by digit.
+    """Printed tables compared with our figures, digit by digit.
 
     Our figures are computed on each run. A printed figure agrees if ours, rounded or cut to its digits, is
     equal. PAPER is the name of a paper or an operator, or the path of a file of tables. Without it: all.
