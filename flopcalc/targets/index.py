@@ -15,6 +15,7 @@ from flopcalc.spec.operator import Operator
 from flopcalc.text import shipped_files
 
 FILE = "index.json"
+_ROWS = ("operators", "networks")
 
 
 def operator_row(operator: Operator) -> dict[str, Any]:
@@ -39,10 +40,10 @@ def shipped() -> dict[str, list[dict[str, Any]]]:
         with open(_path(), encoding="utf-8") as file:
             index = json.load(file)
     except (OSError, ValueError):
-        index = {}
-    if index.get("checksum") != checksum():
+        index = None
+    if not isinstance(index, dict) or index.get("checksum") != checksum() or not index.keys() >= set(_ROWS):
         index = build()
-    return {key: index[key] for key in ("operators", "networks")}
+    return {key: index[key] for key in _ROWS}
 
 
 def build() -> dict[str, Any]:
