@@ -14,6 +14,7 @@ from flopcalc.report.columns import ALL
 from flopcalc.report.model import View, model_document
 from flopcalc.targets.model_record import grouped, model_record, most_expensive, tree_rows
 from flopcalc.targets.read import read_target
+from flopcalc.targets.spec import from_texts
 
 _DEPTH = 3
 
@@ -61,7 +62,7 @@ def command(
     fmt = format_of(fmt, output)
     chosen = convention.get(convention_name)
     by = _checked_by(by, depth, top)
-    target = read_target(name, **options)
+    target = read_target(from_texts(name, **options))
     record = model_record(target.plain, target.replacement, chosen, dtype)
     by = by or ("layer" if fmt == "csv" or top else "stage")
     if top:
