@@ -83,11 +83,10 @@ def write(text: str, output: str | None = None, fmt: str = "table") -> None:
 def encodable(text: str, stream: TextIO | None, fmt: str = "table") -> str:
     """The text with other characters, or escapes of the format, for those that a stream cannot write."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    try:
-        text.encode(encoding)
-    except UnicodeEncodeError:
-        return import_module("flopcalc.report.encoding").encodable(text, encoding, fmt)  # type: ignore[no-any-return]
-    return text
+    if text.isascii() or encoding.lower() in ("utf-8", "utf8"):
+        return text
+    other: Callable[[str, str, str], str] = import_module("flopcalc.report.encoding").encodable
+    return other(text, encoding, fmt)
 
 
 def _width(output: str | None) -> int:

@@ -31,7 +31,13 @@ def check_document(record: Record, for_csv: bool = False) -> Document:
 
 
 def _limits(target: str, rows: list[Record]) -> Table:
-    columns = (Column("limit", "text"), Column("actual"), Column("allowed"), Column("by", "text"), Column("", "name", key="verdict"))
+    columns = (
+        Column("limit", "text"),
+        Column("actual"),
+        Column("allowed"),
+        Column("by", "text"),
+        Column("", "name", key="verdict"),
+    )
     cells: list[list[Cell]] = []
     for row in rows:
         limit = row["limit"] + (f" [{row['name']}]" if row["name"] else "")
