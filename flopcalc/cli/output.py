@@ -44,8 +44,7 @@ def format_of(
         raise FlopcalcError(
             "bad-usage",
             f"-o {clip(output)}: no format has the suffix {suffix}",
-            f"use one of {', '.join(suffixes)}; or no suffix"
-            + (", or --format" if suffixes.keys() >= BY_SUFFIX.keys() else ""),
+            f"use {', '.join(suffixes)} or no suffix" + (", or --format" if ".csv" in suffixes else ""),
         )
     return suffixes[suffix]
 

@@ -94,7 +94,7 @@ def test_targets_come_and_go(here: Path, run: Runner) -> None:
     assert (data["checked"], data["failed"]) == (2, 2)
     text = run("check", "--locked").out
     assert "other is not in the lock file" in text
-    assert "no longer a target" in text
+    assert "not a target any more" in text
     (here / "flopcalc.yaml").write_text("dtype: float16\ntargets: [{network: tiny.yaml}]")
     stale = run("check", "--locked")
     assert stale.code == 2
