@@ -53,7 +53,7 @@ def test_identity_shortcuts(name: str, blocks: int) -> None:
 
 def test_projection_shortcuts() -> None:
     """By hand: two 1x1 convolutions, 16 x 32 and 32 x 64 weights, with norms, at 16x16 and at 8x8."""
-    plain, projected = network("resnet20_cifar"), network("resnet20_cifar", {"shortcut": "B"})
+    plain, projected = network("resnet20_cifar"), network("resnet20_cifar", shortcut="B")
     assert projected.params - plain.params == 512 + 2048 + 2 * (32 + 64)
     assert projected.macs - plain.macs == 512 * 256 + 2048 * 64
 
@@ -61,8 +61,8 @@ def test_projection_shortcuts() -> None:
 def test_what_the_shiftnet_script_prints() -> None:
     """Its counts of MACs take the stem for 9 x 64 at each position, where it is 9 x 3 x 16."""
     stem = 32 * 32 * (9 * 64 - 9 * 3 * 16)
-    assert network("resnet20_cifar", {"shortcut": "B"}).macs + stem == 40_960_640
-    assert network("shiftresnet20", {"expansion": 3}).macs + stem == 16_581_248
+    assert network("resnet20_cifar", shortcut="B").macs + stem == 40_960_640
+    assert network("shiftresnet20", expansion=3).macs + stem == 16_581_248
 
 
 def test_vgg16_for_cifar_by_hand() -> None:
@@ -70,14 +70,14 @@ def test_vgg16_for_cifar_by_hand() -> None:
     channels = [3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512]
     convolutions = sum(9 * one * other + 3 * other for one, other in pairwise(channels))
     assert network("vgg16_cifar").params == convolutions + 5130
-    assert network("vgg16_cifar", {"head": "512-512-10"}).params == convolutions + 5130 + 513 * 512 + 1024
-    assert network("vgg16_cifar", {"head": "512-512-512-10"}).params == convolutions + 5130 + 2 * 513 * 512
+    assert network("vgg16_cifar", head="512-512-10").params == convolutions + 5130 + 513 * 512 + 1024
+    assert network("vgg16_cifar", head="512-512-512-10").params == convolutions + 5130 + 2 * 513 * 512
 
 
 def test_squeezenet_at_the_size_of_its_authors() -> None:
     """Conv10 with padding 1 has 15x15 outputs in the place of 13x13."""
-    padded = network("squeezenet1_0", {"conv10_padding": 1}, (3, 227, 227))
-    assert padded.macs - network("squeezenet1_0", input_shape=(3, 227, 227)).macs == (225 - 169) * 512_000
+    padded = network("squeezenet1_0", input=(3, 227, 227), conv10_padding=1)
+    assert padded.macs - network("squeezenet1_0", input=(3, 227, 227)).macs == (225 - 169) * 512_000
     assert padded.macs == 861_339_936
 
 
@@ -104,5 +104,5 @@ def test_options_as_modules(name: str, options: dict[str, Any]) -> None:
     from flopcalc.pytorch.comparison import confront_network
 
     side = network(name).input_shape[1] + (1 if name != "vgg16_cifar" else 0)
-    for row in confront_network(network(name, options, (3, side, side), batch=2)):
+    for row in confront_network(network(name, input=(3, side, side), batch=2, **options)):
         assert row.derived == row.counted, row.part

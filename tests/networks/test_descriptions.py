@@ -61,7 +61,7 @@ def test_a_small_description(write_network: WriteNetwork) -> None:
         "fc": 24 * 10 + 10,
     }
     assert {layer.name: layer.cost.params for layer in net.layers if layer.cost.params} == by_hand
-    assert network(write_network(SMALL), {"width": 16}).layers[0].out_shape == (16, 32, 32)
+    assert network(write_network(SMALL), width=16).layers[0].out_shape == (16, 32, 32)
 
 
 def test_the_small_description_as_a_module(write_network: WriteNetwork) -> None:
@@ -103,7 +103,7 @@ def test_a_lost_bias_is_told(write_network: WriteNetwork) -> None:
     assert not dsc.notes
     assert {layer.name: layer for layer in dsc.network.layers}["body.0.conv"].evaluation.named["bias"]  # type: ignore[union-attr]
     assert replace_convolutions(net, lookup.get("ghost"), {}).notes == (
-        "ghost has no bias: those of 2 replaced layers are gone",
+        "ghost has no bias: the bias of 2 replaced layers was dropped",
     )
 
 

@@ -46,7 +46,7 @@ def _macs(theirs: Any, proposals: int) -> Iterator[tuple[str, int]]:
 @pytest.mark.parametrize("proposals", [1000, 7])
 def test_layer_by_layer(theirs: Any, proposals: int) -> None:
     """Params and MACs by name; the head's at all five levels together, as it is one module."""
-    net = network(NAME, {"proposals": proposals})
+    net = network(NAME, proposals=proposals)
     params, macs = Counter[str](), Counter[str]()
     for layer in net.layers:
         params[layer.weights_of or layer.name] += layer.cost.params
@@ -61,15 +61,15 @@ def test_layer_by_layer(theirs: Any, proposals: int) -> None:
 
 def test_second_stage_grows_with_the_proposals() -> None:
     """12544 x 1024 + 1024 x 1024 + 1024 x 5 x 91 MACs for each box, and none without boxes."""
-    none, some = network(NAME, {"proposals": 0}), network(NAME, {"proposals": 300})
+    none, some = network(NAME, proposals=0), network(NAME, proposals=300)
     assert some.macs - none.macs == 300 * (12544 * 1024 + 1024 * 1024 + 1024 * 5 * 91)
     assert not any(layer.name.startswith("roi_heads") for layer in none.layers)
-    assert network(NAME, {"classes": 2}).params == 41_755_286 - 89 * 5 * 1025
+    assert network(NAME, classes=2).params == 41_755_286 - 89 * 5 * 1025
 
 
 def test_other_sizes() -> None:
     """Odd sizes too: the pyramid upsamples to the size of the level below."""
-    net = network(NAME, input_shape=(3, 427, 641))
+    net = network(NAME, input=(3, 427, 641))
     assert {layer.name: layer.out_shape for layer in net.layers}["backbone.fpn.sum0"] == (256, 107, 161)
     with pytest.raises(FlopcalcError):
-        network(NAME, {"proposals": "many"})
+        network(NAME, proposals="many")

@@ -33,7 +33,7 @@ def test_condconv_efficientnet_b0(experts: int, params: int, printed: int) -> No
 
     Their prints, 391M for the plain network too, are rounded to millions: what CondConv adds may be 1M off.
     """
-    plain, net = network("efficientnet_b0"), network("condconv_efficientnet_b0", {"experts": experts})
+    plain, net = network("efficientnet_b0"), network("condconv_efficientnet_b0", experts=experts)
     ours, theirs = _weights(net), _weights(plain)
     routings = {name: size for name, size in ours.items() if ".routing." in name}
     inputs = {
@@ -54,7 +54,7 @@ def test_condconv_efficientnet_b0(experts: int, params: int, printed: int) -> No
 
 def test_deeper_condconv_efficientnet_b0() -> None:
     """The authors' third network has as many blocks as EfficientNet-B1."""
-    deep, b1 = network("condconv_efficientnet_b0", {"depth": 1.1}), network("efficientnet_b1")
+    deep, b1 = network("condconv_efficientnet_b0", depth=1.1), network("efficientnet_b1")
     assert {name for name in _weights(deep) if ".routing." not in name} == set(_weights(b1))
 
 
@@ -62,8 +62,8 @@ def test_deeper_condconv_efficientnet_b0() -> None:
 @pytest.mark.parametrize(("blocks", "last"), [(6, False), (11, True), (0, False), (17, True)])
 def test_condconv_mobilenet_v2(width: float, blocks: int, last: bool) -> None:
     """By hand from the plain network: 7 more kernels in the last blocks and the classifier, which has no bias."""
-    plain = network("mobilenet_v2", {"width": width})
-    net = network("condconv_mobilenet_v2", {"width": width, "blocks": blocks, "last": last})
+    plain = network("mobilenet_v2", width=width)
+    net = network("condconv_mobilenet_v2", width=width, blocks=blocks, last=last)
     expected = plain.params - 1000 + 7 * 1280 * 1000 + 1281 * 8
     dynamic = {f"features.{number}" for number in range(18 - blocks, 18)} | ({"features.18"} if last else set())
     seen = set()
@@ -81,9 +81,9 @@ def test_condconv_mobilenet_v2(width: float, blocks: int, last: bool) -> None:
 @pytest.mark.parametrize("width", [1, 0.35])
 def test_dynamic_mobilenet_v2_is_the_replacement(width: float) -> None:
     """The network of the paper is MobileNetV2 with every convolution replaced but the first."""
-    operator, plain = lookup.get("dynamic_conv"), network("mobilenet_v2", {"width": width})
+    operator, plain = lookup.get("dynamic_conv"), network("mobilenet_v2", width=width)
     replaced = replace_convolutions(plain, operator, {}).network
-    net = network("dynamic_mobilenet_v2", {"width": width})
+    net = network("dynamic_mobilenet_v2", width=width)
     assert _weights(net) == _weights(replaced)
     for kind in KINDS:
         assert net.total(kind) == replaced.total(kind), kind
@@ -91,15 +91,15 @@ def test_dynamic_mobilenet_v2_is_the_replacement(width: float) -> None:
 
 def test_dy_mobile_adds_up_as_its_paper() -> None:
     """129.26M of convolutions, 2.90M to fuse kernels, 2.98M to predict coefficients; the classifier is not in it."""
-    macs = _parts(network("dy_mobile", {"classes": 0}))
+    macs = _parts(network("dy_mobile", classes=0))
     assert f"{(macs['conv'] + macs['convolution']) / 1e6:.2f}" == "129.26"
     assert f"{macs['aggregation'] / 1e6:.2f}" == "2.90"
     assert f"{macs['linear'] / 1e6:.2f}" == "2.98"
-    fixed = _parts(network("dy_mobile", {"classes": 0, "dynamic": False}))
+    fixed = _parts(network("dy_mobile", classes=0, dynamic=False))
     assert fixed == {**dict.fromkeys(fixed, 0), "conv": macs["conv"] + macs["convolution"]}
-    assert network("dy_mobile").macs - network("dy_mobile", {"classes": 0}).macs == 1280 * 1000
+    assert network("dy_mobile").macs - network("dy_mobile", classes=0).macs == 1280 * 1000
     # One sixth of the overhead with one kernel; the convolutions do not see it.
-    one = _parts(network("dy_mobile", {"classes": 0, "g_t": 1}))
+    one = _parts(network("dy_mobile", classes=0, g_t=1))
     assert (6 * one["aggregation"], 6 * one["linear"]) == (macs["aggregation"], macs["linear"])
     assert one["convolution"] == macs["convolution"]
 
@@ -118,7 +118,7 @@ def test_dy_mobile_channels() -> None:
     ]
     assert shapes["features.14.conv.0.0"] == (162, 14, 14)
     assert shapes["features.14.conv.1.0"] == (162, 7, 7)
-    weights = _weights(network("dy_mobile", {"dynamic": False}))
+    weights = _weights(network("dy_mobile", dynamic=False))
     assert weights["features.14.conv.1.0"] == 162 * 6 * 9
 
 
@@ -127,14 +127,14 @@ def test_dy_mobile_channels() -> None:
 )
 def test_all_cnn_c(group: str, params: int, macs: float) -> None:
     """As in tests/operators/test_gconv.py, where the nine layers stand by hand."""
-    net = network("allcnn_c_cifar", {"group": group})
+    net = network("allcnn_c_cifar", group=group)
     assert (net.params, round(net.macs / 1e6, 1)) == (params, macs)
 
 
 def test_maps_of_the_group_resnets() -> None:
     """The README's: 11, 23, 45 maps for 32, 64, 128 channels, and 25, 50, 100 for 71, 142, 284."""
     for name, last, maps in (("44", 22, (11, 23, 45)), ("26", 13, (25, 50, 100))):
-        net = network(f"gcnn_resnet{name}_cifar", {"group": "p4m"})
+        net = network(f"gcnn_resnet{name}_cifar", group="p4m")
         channels = [layer.out_shape[0] for layer in net.layers if layer.name.endswith(".conv2")]
         assert sorted(set(channels)) == [8 * count for count in maps]
         assert [layer.name for layer in net.layers][-5:] == [str(last), "relu", "pool", str(last + 1), "flatten"]
@@ -158,7 +158,7 @@ def test_the_module_built_with_other_options(name: str, options: dict[str, Any])
     pytest.importorskip("torch")
     from flopcalc.pytorch.comparison import confront_network
 
-    for row in confront_network(network(name, options, batch=2)):
+    for row in confront_network(network(name, batch=2, **options)):
         assert row.derived == row.counted, row.part
 
 
@@ -169,7 +169,7 @@ def test_a_turned_image_has_the_same_classes(group: str, mirrored: bool) -> None
     from flopcalc.pytorch import build_network
 
     torch.manual_seed(0)
-    module = build_network(network("allcnn_c_cifar", {"group": group}, input_shape=(3, 33, 33)), dtype=torch.float64)
+    module = build_network(network("allcnn_c_cifar", input=(3, 33, 33), group=group), dtype=torch.float64)
     x = torch.rand(2, 3, 33, 33, dtype=torch.float64)
     for _ in range(3):
         module(x)
@@ -194,10 +194,10 @@ def test_a_turned_image_has_the_same_classes(group: str, mirrored: bool) -> None
         ("dynamic_mobilenet_v2", "kernels", 2000, "1024"),
     ],
 )
-def test_wrong_options(name: str, option: str, value: object, wanted: str) -> None:
+def test_wrong_options(name: str, option: str, value: Any, wanted: str) -> None:
     """One line each."""
     with pytest.raises(FlopcalcError, match=wanted) as caught:
-        network(name, {option: value})
+        network(name, **{option: value})
     assert "\n" not in caught.value.message + caught.value.hint
 
 
@@ -218,7 +218,7 @@ def test_dynamic_resnet18_by_replacement() -> None:
 )
 def test_adder_resnets_by_replacement(name: str, options: dict[str, Any], printed: str, unit: int) -> None:
     """AdderNet's tables print a network's multiplications, and twice as many additions where adders stand for them."""
-    plain = network(name, options)
+    plain = network(name, **options)
     net = replace_convolutions(plain, lookup.get("adder"), {}).network
     assert f"{plain.macs / unit:.{len(printed.partition('.')[2])}f}" == printed
     adders = sum(layer.cost.total("adds") for layer in net.layers if layer.kind == "adder")

@@ -19,7 +19,7 @@ def _totals(module: Any) -> tuple[int, int]:
 
 
 def _ours(name: str, **options: Any) -> tuple[int, int]:
-    net = network(name, options, input_shape=(3, 96, 96))
+    net = network(name, input=(3, 96, 96), **options)
     return net.params, net.macs
 
 
@@ -83,7 +83,7 @@ def test_the_same_function(name: str) -> None:
             module.eps = 1e-5
             torch.nn.init.uniform_(module.running_mean, -0.1, 0.1)
             torch.nn.init.uniform_(module.weight, 0.8, 1.2)
-    ours = build_network(network(name, input_shape=(3, 64, 64))).eval()
+    ours = build_network(network(name, input=(3, 64, 64))).eval()
     ours.load_state_dict(theirs.state_dict())
     x = torch.randn(2, 3, 64, 64)
     with torch.no_grad():

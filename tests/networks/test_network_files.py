@@ -123,7 +123,7 @@ def test_tables_names_and_options(tmp_path: Path) -> None:
     assert [layer.out_shape[0] for layer in net.layers if layer.kind == "conv"] == [8, 16, 16, 16, 16]
     assert {layer.stage for layer in net.layers[:8]} == {"stage 1", "stage 2"}
     assert net.params == 3 * 8 + 8 * 16 + 3 * 16 * 16
-    more = network(str(path), {"counts": "2,1", "width": "1.5", "extra": 1})
+    more = network(str(path), counts="2,1", width="1.5", extra=1)
     assert [layer.out_shape[0] for layer in more.layers if layer.kind == "conv"][:3] == [24, 24, 48]
     assert more.layers[8].name == "features.8"
     for option, value, wanted in (
@@ -135,7 +135,7 @@ def test_tables_names_and_options(tmp_path: Path) -> None:
         ("extra", "-1", "0 or more"),
     ):
         with pytest.raises(FlopcalcError, match=wanted):
-            network(str(path), {option: value})
+            library.load(str(path), {option: value})
 
 
 SHARED = """
@@ -206,10 +206,10 @@ def test_derived_networks(tmp_path: Path) -> None:
     path.write_text("like: resnet50\ntitle: Ten classes\nset: {classes: 10}\ninput: [3, 64, 64]\n")
     net = network(str(path))
     assert (net.name, net.title, net.input_shape) == ("ten", "Ten classes", (3, 64, 64))
-    assert net.params == network("resnet50", {"classes": 10}).params
-    assert network(str(path), {"classes": 1000}).params == 25_557_032
+    assert net.params == network("resnet50", classes=10).params
+    assert network(str(path), classes=1000).params == 25_557_032
     (tmp_path / "five.yaml").write_text("like: ten.yaml\nset: {classes: 5}\n")
-    assert network(str(tmp_path / "five.yaml")).params == network("resnet50", {"classes": 5}).params
+    assert network(str(tmp_path / "five.yaml")).params == network("resnet50", classes=5).params
 
 
 def test_schema_command(run: Any, tmp_path: Path) -> None:
@@ -222,9 +222,9 @@ def test_schema_command(run: Any, tmp_path: Path) -> None:
 
 def test_titles_tell_what_was_set(tmp_path: Path) -> None:
     """Expressions in a title read the options; what is not the default is told; other braces are just text."""
-    assert network("resnet50", {"stride_in": "v1"}).title.startswith("ResNet-50, v1 (the stride of a stage is in its ")
-    assert network("resnet50", {"classes": "10"}).title.endswith("convolution); classes 10")
-    assert network("resnet50", {"classes": "1000"}).title == network("resnet50").title
+    assert network("resnet50", stride_in="v1").title.startswith("ResNet-50, v1 (the stride of a stage is in its ")
+    assert network("resnet50", classes="10").title.endswith("convolution); classes 10")
+    assert network("resnet50", classes="1000").title == network("resnet50").title
     path = tmp_path / "net.yaml"
     path.write_text('title: "{a plain set}"\ninput: [3, 8, 8]\nlayers: [{a: relu}]\n')
     assert network(str(path)).title == "{a plain set}"

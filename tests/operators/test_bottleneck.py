@@ -18,7 +18,7 @@ def test_bottleneck_numbers() -> None:
     assert layer("bottleneck", 256).cost.params == 16_384 + 36_864 + 16_384
     # layer2.0 of torchvision's resnet50: 256 -> 512, width 128, stride 2, projection, batch norms.
     # Convolutions 256*128 + 128*128*9 + 128*512 + 256*512; norms 2 * (128 + 128 + 512 + 512).
-    first = {"hw": 56, "stride": 2, "norm": True, "shortcut": "auto"}
+    first: dict[str, Any] = {"hw": 56, "stride": 2, "norm": True, "shortcut": "auto"}
     assert layer("bottleneck", 256, 512, **first).cost.params == 32_768 + 147_456 + 65_536 + 131_072 + 2560
     # v1.5: the first 1x1 on 56 x 56, all else on 28 x 28; v1: everything on 28 x 28.
     late, early = (layer("bottleneck", 256, 512, stride_in=one, **first).cost.macs for one in ("v1.5", "v1"))

@@ -33,7 +33,7 @@ def test_condconv_by_hand() -> None:
     MACs, a mean over 1600 values. Aggregation: 4 * (4608 + 32). Convolution: 4608 * 100. All but the
     parameters twice for two samples.
     """
-    e = layer("condconv", 16, 32, hw=10, n=2, experts=4, bias=True)
+    e = layer("condconv", 16, 32, hw=10, batch=2, experts=4, bias=True)
     assert (part_total(e, "routing", "params"), part_total(e, "routing", "macs")) == (68, 2 * 64)
     assert part_total(e, "routing", "adds") == 2 * (1600 + 4)
     assert (part_total(e, "aggregation", "params"), part_total(e, "aggregation", "macs")) == (0, 2 * 4 * 4640)
@@ -42,7 +42,7 @@ def test_condconv_by_hand() -> None:
     # pool, fc, sigmoid, mixing, convolution.
     assert e.cost.steps == 5
     # In training four convolutions; 4 outputs of 3200 values are stacked and mixed.
-    t = layer("condconv", 16, 32, hw=10, n=2, experts=4, bias=True, mode="training")
+    t = layer("condconv", 16, 32, hw=10, batch=2, experts=4, bias=True, mode="training")
     assert (part_total(t, "convolution", "params"), part_total(t, "convolution", "macs")) == (4 * 4640, 2 * 4 * 460_800)
     assert part_total(t, "aggregation", "macs") == 2 * 4 * 3200
 

@@ -36,7 +36,7 @@ def test_dynamic_conv_by_hand() -> None:
     W = 4608. Routing: 16 * 4 + 4 and 4 * 4 + 4 parameters, 64 + 16 MACs; the paper's attention adds the
     1600 values that the pooling sums. Aggregation: 4 * 4608. Convolution: 4608 * 100.
     """
-    e = layer("dynamic_conv", 16, 32, hw=10, n=2)
+    e = layer("dynamic_conv", 16, 32, hw=10, batch=2)
     assert (part_total(e, "routing", "params"), part_total(e, "routing", "macs")) == (88, 2 * 80)
     assert e.derived == {"squeezed": 4, "attention": 1680}
     assert part_total(e, "routing", "adds") == 2 * (1600 + 4 + 4 + 4)
@@ -44,7 +44,7 @@ def test_dynamic_conv_by_hand() -> None:
     assert e.cost.params == 88 + 18_432
     # pool, fc, relu, fc, softmax, mixing, convolution.
     assert e.cost.steps == 7
-    t = layer("dynamic_conv", 16, 32, hw=10, n=2, mode="training")
+    t = layer("dynamic_conv", 16, 32, hw=10, batch=2, mode="training")
     assert part_total(t, "convolution", "macs") == 2 * 4 * 460_800
 
 

@@ -36,13 +36,13 @@ def test_dynet_by_hand() -> None:
 
     W = 4608: fusion 6 W, convolution 100 W; in training 600 W, and 6 * 3200 to mix the maps.
     """
-    e = layer("dynet", 16, 32, hw=10, n=2)
+    e = layer("dynet", 16, 32, hw=10, batch=2)
     assert (part_total(e, "routing", "params"), part_total(e, "routing", "macs")) == (3072, 2 * 3072)
     assert e.cost.params == 3072 + 6 * 4608
     assert e.cost.macs == 2 * (3072 + 6 * 4608 + 460_800)
     # pool, fc, sigmoid, fusion, its transposition, convolution.
     assert e.cost.steps == 6
-    t = layer("dynet", 16, 32, hw=10, n=2, mode="training")
+    t = layer("dynet", 16, 32, hw=10, batch=2, mode="training")
     assert t.cost.params == e.cost.params
     assert t.cost.macs == 2 * (3072 + 6 * 460_800 + 6 * 3200)
     # A bias is one for each output channel, not g_t.

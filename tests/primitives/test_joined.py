@@ -99,7 +99,7 @@ def test_a_routing_apart_is_the_operator(tmp_path: Path, name: str, text: str) -
     """Routing and convolution as layers of a network cost together what the operator costs."""
     path = tmp_path / "net.yaml"
     path.write_text(text)
-    net, whole = network(str(path), batch=3), layer(name, 16, 32, hw=10, stride=2, n=3).cost
+    net, whole = network(str(path), batch=3), layer(name, 16, 32, hw=10, stride=2, batch=3).cost
     for kind in ("params", "macs", "adds", "muls", "other", "activations", "traffic", "steps"):
         assert net.total(kind) == whole.total(kind), kind
     assert build_network(net)(torch.rand(3, 16, 10, 10)).shape == (3, 32, 5, 5)

@@ -117,7 +117,7 @@ def test_a_wrong_formula_is_caught() -> None:
 @pytest.mark.parametrize("shape", [(3, 224, 224), (3, 97, 131)], ids=str)
 def test_resnet50(operator: Operator | None, shape: tuple[int, ...]) -> None:
     """Every layer of the network, plain and replaced, at its own and at an odd size."""
-    net = network("resnet50", input_shape=shape, batch=2)
+    net = network("resnet50", input=shape, batch=2)
     if operator is not None:
         net = replace_convolutions(net, operator, {}).network
     rows = confront_network(net)

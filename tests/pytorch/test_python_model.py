@@ -64,7 +64,7 @@ def test_torchvisions_resnet50_is_the_described_one(batch: int) -> None:
 @pytest.mark.parametrize("name", ["spconv", "ghost", "compconv:depth=2", "dsc:norm=true", None])
 def test_a_built_description_counts_as_itself(name: str | None) -> None:
     """Layer by layer: name, type, shapes, and every kind and convention; operators are one layer each."""
-    ours = network("resnet50", input_shape=(3, 64, 64))
+    ours = network("resnet50", input=(3, 64, 64))
     if name is not None:
         ours = replace_convolutions(ours, *lookup.parse(name)).network
     theirs = counted_network(build_network(ours, device="meta"), [Input((3, 64, 64))])

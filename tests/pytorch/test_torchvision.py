@@ -67,7 +67,7 @@ ODD = [
 @pytest.mark.parametrize(("name", "shape"), ODD, ids=str)
 def test_layer_by_layer_at_odd_sizes(name: str, shape: tuple[int, int, int]) -> None:
     """Maps that windows and patches do not divide are padded; some axes have one window alone."""
-    _confront(name, network(name, input_shape=shape))
+    _confront(name, network(name, input=shape))
 
 
 def _confront(name: str, net: Network) -> None:
@@ -110,7 +110,7 @@ def test_the_same_function() -> None:
     """Our module built from the description takes their weights and gives their output."""
     torch.manual_seed(0)
     theirs = import_torchvision().models.resnet50(weights=None).eval()
-    ours = build_network(network("resnet50", input_shape=(3, 64, 64))).eval()
+    ours = build_network(network("resnet50", input=(3, 64, 64))).eval()
     ours.load_state_dict(theirs.state_dict())
     x = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
@@ -125,7 +125,7 @@ def test_auxiliary_classifiers(name: str, heads: dict[str, tuple[int, int]]) -> 
     """With aux they are layers like others; torchvision's run in training alone, so each is counted by itself."""
     with torch.device("meta"):
         theirs = getattr(import_torchvision().models, name)(weights=None, aux_logits=True, init_weights=False).eval()
-    net = network(name, {"aux": True})
+    net = network(name, aux=True)
     params = {layer.name: layer.cost.params for layer in net.layers if layer.cost.params}
     assert params == _by_layer(((at, tensor.numel()) for at, tensor in theirs.named_parameters()), set(params))
     macs = net.macs
@@ -158,7 +158,7 @@ def test_the_same_function_channels_first(name: str, hw: tuple[int, int]) -> Non
     """Ours keeps channels first; with their weights, in its order, it gives their output."""
     torch.manual_seed(0)
     theirs = getattr(import_torchvision().models, name)(weights=None).eval()
-    ours = build_network(network(name, input_shape=(3, *hw))).eval()
+    ours = build_network(network(name, input=(3, *hw))).eval()
     wanted, given = ours.state_dict(), {}
     for key, tensor in theirs.state_dict().items():
         renamed = key
