@@ -1,5 +1,5 @@
-"""The `flopcalc` command: a group that imports a command only when it is called, and the one place
-where errors become text and exit codes.
+"""The `flopcalc` command: a group that imports a command only when it is called, and the one function that turns
+errors into text and exit codes.
 """
 
 import errno
@@ -34,10 +34,10 @@ COMMANDS = {
 
 
 class LazyGroup(click.Group):
-    """A group whose commands live in modules of their own, imported when called."""
+    """A group of commands. The module of a command is imported when the command is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names, in the order of the table."""
+        """The names, in the order of COMMANDS."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
@@ -50,7 +50,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does it, with our error for an unknown name."""
+        """The command that the arguments name; an unknown name is an error with a suggestion."""
         if args and not args[0].startswith("-") and args[0] not in COMMANDS and not ctx.resilient_parsing:
             from flopcalc.errors import unknown_name
 
@@ -81,7 +81,7 @@ class LazyGroup(click.Group):
 def cli(debug: bool) -> None:
     """What a convolution operator or a network costs: parameters, MACs, FLOPs.
 
-    By the papers' formulas, by algebra, and proved against real PyTorch layers.
+    By the formulas of the papers and by algebra, checked against real PyTorch layers.
     """
 
 
@@ -91,6 +91,7 @@ def main(args: list[str] | None = None) -> int:
     # Accepted anywhere on the line: it is often added to a command that was typed before.
     debug = "--debug" in args
     args = [arg for arg in args if arg != "--debug"]
+    stdout = sys.stdout
     try:
         result = cli.main(args, prog_name="flopcalc", standalone_mode=False)
         sys.stdout.flush()
@@ -111,11 +112,11 @@ def main(args: list[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         return 130
     except (OSError, SystemExit) as error:
-        # click turns a broken pipe into a SystemExit.
-        cause = error if isinstance(error, OSError) else error.__context__
-        if not isinstance(cause, OSError) or (debug and cause.errno != errno.EPIPE):
+        # For a broken pipe click wraps standard output and exits.
+        left = sys.stdout is not stdout if isinstance(error, SystemExit) else error.errno == errno.EPIPE
+        if not left and (debug or isinstance(error, SystemExit)):
             raise
-        return _unwritten(cause)
+        return _unwritten(None if left else error)
     except Exception as error:
         if debug:
             raise
@@ -123,13 +124,13 @@ def main(args: list[str] | None = None) -> int:
         return _fail(f"a bug in flopcalc ({text})", "run again with --debug and report the output", ExitCode.BUG)
 
 
-def _unwritten(error: OSError) -> int:
-    """Standard output takes no more text. If only its reader left (`| head`), that is not an error."""
+def _unwritten(error: OSError | SystemExit | None) -> int:
+    """Standard output takes no more text. None: only its reader left (`| head`), which is not an error."""
     # What is still in the buffer would fail again when the interpreter ends.
     null = os.open(os.devnull, os.O_WRONLY)
     with suppress(OSError, ValueError):
         os.dup2(null, sys.stdout.fileno())
-    if error.errno == errno.EPIPE:
+    if not isinstance(error, OSError):
         return ExitCode.OK
     why = "standard output is closed" if error.errno == errno.EBADF else error.strerror or str(error)
     return _fail(f"cannot write the output: {why}", "check where the output goes, or write to a file with -o")

@@ -56,7 +56,7 @@ class Whole(click.ParamType[Any]):
 
 
 def whole(value: Any) -> int:
-    """The int of plain digits, of a sane length: a longer one would take quadratic time."""
+    """The int of plain digits. Its length is limited, since reading a long number takes quadratic time."""
     if isinstance(value, str) and not re.fullmatch(r"[+-]?[0-9]{1,200}", value.strip(), re.ASCII):
         raise ValueError
     return int(value)
@@ -129,7 +129,7 @@ def shape_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def optional_shape_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The shape options without the duty to give --cin."""
+    """The shape options, with --cin optional."""
     decorated = shape_options(command)
     for option in decorated.__click_params__:  # type: ignore[attr-defined]
         option.required = False
@@ -147,7 +147,7 @@ def read_shape(
     if hw is not None and (height is not None or width is not None):
         raise FlopcalcError("bad-dimension", "--hw is given together with --h or --w", "give --hw, or --h and --w")
     if height is not None or width is not None:
-        # One of the two given stands for both.
+        # One of the two applies to both.
         hw = (width if height is None else height, height if width is None else width)
     optional = ("cout", "k", "stride", "padding", "dilation", "groups", "batch")
     defaulted = {name for name in optional if shape[name] is None} | ({"h", "w"} if hw is None else set())

@@ -44,8 +44,7 @@ def format_of(
         raise FlopcalcError(
             "bad-usage",
             f"-o {clip(output)}: no format has the suffix {suffix}",
-            f"use one of {', '.join(suffixes)}; or no suffix"
-            + (", or --format" if suffixes.keys() >= BY_SUFFIX.keys() else ""),
+            f"use {', '.join(suffixes)} or no suffix" + (", or --format" if ".csv" in suffixes else ""),
         )
     return suffixes[suffix]
 
@@ -83,11 +82,10 @@ def write(text: str, output: str | None = None, fmt: str = "table") -> None:
 def encodable(text: str, stream: TextIO | None, fmt: str = "table") -> str:
     """The text with other characters, or escapes of the format, for those that a stream cannot write."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    try:
-        text.encode(encoding)
-    except UnicodeEncodeError:
-        return import_module("flopcalc.report.encoding").encodable(text, encoding, fmt)  # type: ignore[no-any-return]
-    return text
+    if text.isascii() or encoding.lower() in ("utf-8", "utf8"):
+        return text
+    other: Callable[[str, str, str], str] = import_module("flopcalc.report.encoding").encodable
+    return other(text, encoding, fmt)
 
 
 def _width(output: str | None) -> int:

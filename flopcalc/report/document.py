@@ -1,4 +1,4 @@
-"""What a command has to show, before it is text.
+"""The output of a command before it becomes text.
 
 A Document is a title, blocks in order, and the same content as data for JSON. Cells keep exact
 values; `people` is the one place that rounds, and only for the eye.

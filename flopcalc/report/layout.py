@@ -65,7 +65,8 @@ def _hanging(label: str, text: str, width: int) -> Iterator[str]:
     indent = columns_of(label)
     room = width - indent
     if label.strip() and room < max(width // 3, _longest(text)) and indent > 2 * _GAP:
-        yield label.rstrip()
+        start = indent - columns_of(label.lstrip())
+        yield from (" " * start + line for line in wrapped(label.strip(), width - start))
         label, indent = " " * 2 * _GAP, 2 * _GAP
         room = width - indent
     for index, line in enumerate(wrapped(text, room) or [""]):
