@@ -21,7 +21,7 @@ def _same_padding(g: Geometry, named: Named) -> str | None:
     if g.k_h % 2 == 0 or g.k_w % 2 == 0:
         return f"its branches need the same output grid, and a {g.k_h}x{g.k_w} kernel has no centre"
     if g.padding != (same := same_padding(g.kernel, g.dilation)):
-        return f"its branches need the same output grid: padding {short(same)}, not {short(g.padding)}"
+        return f"its branches need the same output grid, which needs padding {short(same)}, not {short(g.padding)}"
     return None
 
 
