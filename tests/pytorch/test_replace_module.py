@@ -338,7 +338,7 @@ def test_every_size_of_a_shared_module_must_pass() -> None:
     """9 x 9 is a multiple of 3, 9 x 5 is not; 5 is not more than 5."""
     shape = (1, 16, 9, 9)
     done = taken(TwoSizes(), "spatial_bottleneck where k == 3", inputs=shape)
-    assert done.skipped == {"a": "9x5 is no multiple of the 3x3 kernel"}
+    assert done.skipped == {"a": "9x5 is not a multiple of the 3x3 kernel"}
     assert taken(TwoSizes(), "spconv where w > 5", inputs=shape).skipped == {"a": "where w > 5 does not hold"}
     assert taken(TwoSizes(), "spconv where w > 4", inputs=shape).replaced == {"a": "spconv"}
 

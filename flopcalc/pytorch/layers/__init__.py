@@ -1,9 +1,9 @@
-"""One file for each operator, with its module as its authors built it. Found by name, not listed.
+"""One file for each operator, with its module as its authors built it. They are found by name.
 
     from flopcalc.pytorch.layers import SPConv2d
 
 Each class takes the arguments of `nn.Conv2d` and the operator's options as keywords. The children of
-a module bear the names of the parts of the formula, so that a count can be compared part by part.
+a module have the names of the parts of the formula, so that a count can be compared part by part.
 """
 
 from collections.abc import Callable

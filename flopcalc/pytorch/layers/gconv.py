@@ -31,7 +31,7 @@ def quotients(order: int) -> list[list[int]]:
 
 
 def _sources(order: int, order_in: int, k: int) -> list[list[int]]:
-    """For output channel s and filter position (t, u): which weight of (t, u) stands there.
+    """For output channel s and filter position (t, u): the index of the weight of (t, u) that is used there.
 
     The filter of s is that of the identity, transformed: at (t, u) it is psi(s^-1 t, s^-1 u).
     """
