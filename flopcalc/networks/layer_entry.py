@@ -8,7 +8,7 @@ from flopcalc.cost.cost import Cost
 from flopcalc.errors import FlopcalcError, unknown_name
 from flopcalc.networks.network import Layer, Shape
 from flopcalc.networks.values import Values
-from flopcalc.primitives.registry import PRIMITIVES, settings_of
+from flopcalc.primitives.registry import PRIMITIVES
 from flopcalc.primitives.shapes import ShapeError, text
 from flopcalc.spec.operator import Operator
 from flopcalc.text.yaml_file import Map
@@ -45,7 +45,7 @@ def read_layer(values: Values, one: Single, known: dict[Any, Any]) -> Layer:
 def _primitive(values: Values, one: Single, kind: str, known: dict[Any, Any]) -> Layer:
     full, settings = f"layer {one.name}", {}
     if len(one.spec) > 1:
-        allowed = settings_of(kind)
+        allowed = PRIMITIVES[kind].settings
         values.known_keys(full, one.spec, {*one.common, *allowed})
         settings = {key: values.number(full, one.spec, key, one.env) for key in allowed if key in one.spec}
     # Without settings the shapes tell all.
@@ -54,7 +54,7 @@ def _primitive(values: Values, one: Single, kind: str, known: dict[Any, Any]) ->
         shape, cost = known[key]
     else:
         try:
-            shape, parts = PRIMITIVES[kind](one.shapes, one.batch, **settings)
+            shape, parts = PRIMITIVES[kind].shape_and_parts(one.shapes, one.batch, **settings)
         except ShapeError as error:
             raise values.error(
                 one.spec, None, f"{full} ({kind}): {error}", "change the settings or the inputs, so that they fit"

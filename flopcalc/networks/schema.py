@@ -7,7 +7,8 @@ from flopcalc.networks.description import COMMON, TOP
 from flopcalc.networks.layer_entry import OF_OPERATORS
 from flopcalc.networks.like import OF_DERIVED
 from flopcalc.networks.options import OF_OPTION
-from flopcalc.primitives.registry import PRIMITIVES, settings_of
+from flopcalc.primitives.record import Primitive
+from flopcalc.primitives.registry import PRIMITIVES
 from flopcalc.spec.operator import Operator
 
 Schema = dict[str, Any]
@@ -60,7 +61,7 @@ _OF_AN_OPTION: dict[str, Schema] = {
 
 def network_schema() -> Schema:
     """The schema, with every operator and primitive that is known."""
-    kinds = {name: _primitive(name) for name in sorted(PRIMITIVES)}
+    kinds = {name: _primitive(PRIMITIVES[name]) for name in sorted(PRIMITIVES)}
     kinds |= {operator.name: _operator(operator) for operator in lookup.every()}
     rules = [_then("op", {"const": name}, one) for name, one in kinds.items()]
     rules.append(_then("layers", _ANY, _entry({"let": _NAMED})))
@@ -113,8 +114,9 @@ def _entry(more: Schema) -> Schema:
     return {"$ref": "#/$defs/common", "properties": more, "unevaluatedProperties": False}
 
 
-def _primitive(name: str) -> Schema:
-    return _entry({key: {"$ref": "#/$defs/setting"} for key in settings_of(name)})
+def _primitive(primitive: Primitive) -> Schema:
+    settings: Schema = {key: {"$ref": "#/$defs/setting"} for key in primitive.settings}
+    return {**_entry(settings), "description": primitive.text}
 
 
 def _operator(operator: Operator) -> Schema:
