@@ -61,7 +61,11 @@ def at_line(path: str, line: int) -> str:
 
 def clip(value: object, length: int = 60) -> str:
     """Repr of a user's value, cut to a length that keeps an error on one line."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:
+        # Python writes no number of more than 4,300 digits.
+        text = "a number of more than 4,300 digits"
     return text if len(text) <= length else f"{text[: length - 2]}…{text[-1]}"
 
 

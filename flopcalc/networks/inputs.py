@@ -1,4 +1,4 @@
-"""What a network is given, as text: `3x224x224`, `77:int64`, `context=77x768`."""
+"""The inputs of a network as text: `3x224x224`, `77:int64`, `context=77x768`."""
 
 import re
 from math import prod
@@ -19,7 +19,7 @@ class Input(NamedTuple):
     name: str | None = None
 
     def __str__(self) -> str:
-        """As it is written on the command line."""
+        """The input as `--input` takes it."""
         name = f"{self.name}=" if self.name else ""
         return f"{name}{'x'.join(map(str, self.shape)) or 'scalar'}{f':{self.dtype}' if self.dtype else ''}"
 
