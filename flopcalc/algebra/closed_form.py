@@ -13,6 +13,7 @@ from typing import Any
 from flopcalc.algebra import sympy
 from flopcalc.cost.cost import Cost
 from flopcalc.cost.geometry import Geometry, out_size
+from flopcalc.cost.kinds import ELEMENTWISE, KINDS
 from flopcalc.spec.equations import quantity
 from flopcalc.spec.operator import Evaluation, Operator
 from flopcalc.spec.rules import EQUAL_CHANNELS, ONE_GROUP, UNIT_STRIDE
@@ -253,5 +254,6 @@ def prove(form: ClosedForm, equation: Equation) -> Proof | None:
 
 def kinds_present(cost: Cost) -> list[str]:
     """Kinds beside params and MACs that are not zero."""
-    kinds = ("adds", "muls", "other", "activations", "traffic", "steps")
+    first = ("params", "macs", "flops", *ELEMENTWISE)
+    kinds = (*ELEMENTWISE, *(kind for kind in KINDS if kind not in first))
     return [kind for kind in kinds if cost.total(kind) != 0]

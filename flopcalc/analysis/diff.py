@@ -12,7 +12,8 @@ from flopcalc.cost.convention import Convention
 
 Record = dict[str, Any]
 Status = Literal["same", "renamed", "changed", "removed", "added"]
-_KINDS = ("params", "macs", "flops", "activations", "traffic", "steps", "cost")
+# What is compared; `cost` is the number of the chosen convention.
+_COMPARED = ("params", "macs", "flops", "activations", "traffic", "steps", "cost")
 # What a layer is, apart from its name.
 _SIGNATURE = ("type", "in", "out", "params", "macs", "flops")
 # The exact way of aligning renamed layers is left beyond so many insertions and deletions.
@@ -138,13 +139,13 @@ def _in_order(first: Sequence[Record], second: Sequence[Record], pairs: dict[int
 
 
 def _pair(one: Record, other: Record) -> Match:
-    changes = tuple(key for key in ("type", "in", "out", *_KINDS) if one[key] != other[key])
+    changes = tuple(key for key in ("type", "in", "out", *_COMPARED) if one[key] != other[key])
     if changes:
         return Match("changed", one, other, changes)
     return Match("same" if one["name"] == other["name"] else "renamed", one, other)
 
 
-_OF_NETWORK = ("name", "title", "input", "inputs", "batch", "options", "replace", *_KINDS, "uncounted")
+_OF_NETWORK = ("name", "title", "input", "inputs", "batch", "options", "replace", *_COMPARED, "uncounted")
 
 
 def diff_record(first: Record, second: Record, convention: Convention) -> Record:
@@ -157,8 +158,8 @@ def diff_record(first: Record, second: Record, convention: Convention) -> Record
         "schema": "flopcalc/diff/1",
         "a": {key: first[key] for key in _OF_NETWORK},
         "b": {key: second[key] for key in _OF_NETWORK},
-        "difference": {kind: second[kind] - first[kind] for kind in _KINDS},
-        "ratio": {kind: second[kind] / first[kind] if first[kind] else None for kind in _KINDS},
+        "difference": {kind: second[kind] - first[kind] for kind in _COMPARED},
+        "ratio": {kind: second[kind] / first[kind] if first[kind] else None for kind in _COMPARED},
         "counts": counts,
         "layers": [match_row(match) for match in matches],
         "dtype": second["dtype"],
@@ -174,7 +175,7 @@ def match_row(match: Match) -> Record:
         "name": match.name,
         "was": before["name"] if before and after and before["name"] != after["name"] else None,
         "changes": list(match.changes),
-        "difference": {kind: match.delta(kind) for kind in _KINDS},
+        "difference": {kind: match.delta(kind) for kind in _COMPARED},
         "a": before,
         "b": after,
     }

@@ -7,9 +7,10 @@ from typing import Any
 
 from flopcalc.analysis.diff import match_layers
 from flopcalc.budget.config import Config, TargetSpec
-from flopcalc.budget.limits import KINDS, Limit
+from flopcalc.budget.limits import Limit
 from flopcalc.budget.lock import Locked
 from flopcalc.budget.measure import Measured, measure, measure_operator
+from flopcalc.cost.kinds import KINDS
 from flopcalc.errors import FlopcalcError, at_line, clip, unknown_name
 from flopcalc.networks.library import names as network_names
 from flopcalc.targets.read import is_python

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any, Literal, NamedTuple
 
+from flopcalc.cost.kinds import KINDS
 from flopcalc.errors import FlopcalcError, clip, unknown_name
 from flopcalc.text.expression import MAX_LENGTH, evaluate, parse
 
-# Kinds of cost that a layer has, and with `uncounted` (kernels without a rule) a whole target.
-KINDS = ("params", "macs", "flops", "activations", "traffic", "steps", "adds", "muls", "other")
+# A layer has the kinds of cost; a whole target has `uncounted` (kernels without a rule) as well.
 QUANTITIES = (*KINDS, "uncounted")
 _RIGHT = (*QUANTITIES, "baseline", "locked")
 _UNITS = {"k": 3, "K": 3, "M": 6, "G": 9, "B": 9, "T": 12}

@@ -12,9 +12,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from flopcalc.budget.limits import KINDS
 from flopcalc.budget.measure import Measured, parts
 from flopcalc.cost.cost import DTYPE_BYTES
+from flopcalc.cost.kinds import KINDS
 from flopcalc.errors import FlopcalcError, clip
 
 VERSION = "1"

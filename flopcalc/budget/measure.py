@@ -7,10 +7,10 @@ from contextlib import chdir
 from typing import Any, NamedTuple
 
 from flopcalc.budget.config import TargetSpec
-from flopcalc.budget.limits import KINDS
 from flopcalc.catalog import lookup
 from flopcalc.cost import convention
 from flopcalc.cost.cost import DTYPE_BYTES, Cost
+from flopcalc.cost.kinds import KINDS
 from flopcalc.errors import FlopcalcError, at_line
 from flopcalc.targets.model_record import model_record
 from flopcalc.targets.read import Target, read_target

@@ -7,9 +7,9 @@ from typing import Any
 from flopcalc.analysis.diff import Match, aligned, match_layers, match_row
 from flopcalc.budget.check import Check
 from flopcalc.budget.config import Config, find_config, read_config
-from flopcalc.budget.limits import KINDS
 from flopcalc.budget.lock import Lock, Locked, locked, read_lock
 from flopcalc.catalog import lookup
+from flopcalc.cost.kinds import KINDS
 from flopcalc.errors import FlopcalcError
 
 Record = dict[str, Any]

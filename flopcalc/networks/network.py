@@ -1,12 +1,14 @@
 """Networks as data: named layers in order, each with its shapes and its cost."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from flopcalc.cost.arith import Dim
 from flopcalc.cost.cost import Cost
 from flopcalc.cost.geometry import Geometry
+from flopcalc.cost.kinds import HasKinds, check_kind
 from flopcalc.spec.operator import Evaluation
 
 Shape = tuple[int, ...]
@@ -64,7 +66,8 @@ class Uncounted(NamedTuple):
     times: int
 
 
-class Network(NamedTuple):
+@dataclass(frozen=True)
+class Network(HasKinds):
     """Layers in order of execution. input_shape: (c, h, w), without the batch.
 
     Set for a counted network only: inputs: all of them as text. counted_steps: the longest chain of kernels, since
@@ -92,26 +95,17 @@ class Network(NamedTuple):
         return f"<Network {self.name}: {len(self.layers)} layers, {cost}, input {shape}, batch {self.batch}>"
 
     def total(self, kind: str) -> int:
-        """Sum of one kind over all layers; for steps the longest chain through the graph."""
+        """Sum of one kind over all layers; for steps the longest chain. Raises FlopcalcError (unknown-kind)."""
         if kind == "steps":
-            return self._steps()
+            return self._longest_chain()
+        check_kind(kind)
         return sum(layer.cost.total(kind) for layer in self.layers)
 
     def fold(self, fold: Callable[[Cost, int], int]) -> int:
         """Sum of a convention's number over all layers."""
         return sum(fold(layer.cost, self.batch) for layer in self.layers)
 
-    @property
-    def params(self) -> int:
-        """Trainable parameters."""
-        return self.total("params")
-
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulates at the network's batch."""
-        return self.total("macs")
-
-    def _steps(self) -> int:
+    def _longest_chain(self) -> int:
         if self.counted_steps is not None:
             return self.counted_steps
         ends: dict[str, Dim] = {INPUT: 0}

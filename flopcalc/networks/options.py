@@ -1,12 +1,13 @@
-"""The options of a network: declared in its description, changed by the user or by a derived network."""
+"""The options and the input of a network: declared in its description, changed by the user or a derived network."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from keyword import iskeyword
 from typing import Any
 
+from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, clip, unknown_name
 from flopcalc.spec.operator import show
 from flopcalc.text.expression import evaluate, exact
@@ -17,7 +18,7 @@ NAME = re.compile(r"[A-Za-z0-9_]+")
 # Names with a meaning in expressions: sizes of the input, the index, and truth values.
 RESERVED = frozenset(("c", "h", "w", "i", "true", "false", "True", "False"))
 # Arguments of `flopcalc.network`, to which options are given as keywords.
-_ARGUMENTS = frozenset(("name", "input", "batch"))
+_ARGUMENTS = frozenset(("input", "batch"))
 
 
 def network_file(path: str) -> File:
@@ -109,7 +110,8 @@ def _number(value: Any) -> Any:
             value = evaluate(value, {})
         except FlopcalcError:
             return None
-    return exact(value)
+    whole = as_int(value)
+    return exact(value) if whole is None else whole
 
 
 def plain_option(value: Any) -> Any:
@@ -145,3 +147,24 @@ def title_of(
     changed = [o for o in given if options[o] != read_option(o, declared[o], {})]
     shown = "".join(f"; {option} {option_text(options[option])}" for option in changed)
     return " ".join(f"{title}{shown}".split())
+
+
+def read_input(file: File, data: Map, given: Sequence[int] | None) -> tuple[int, ...]:
+    """The input of a description: the given one, else its own. Raises FlopcalcError."""
+    own = data.get("input")
+    shape = own if given is None else given
+    sizes = tuple(map(as_int, shape)) if isinstance(shape, list | tuple) else ()
+    if given is not None and len(sizes) == 1 and isinstance(own, list) and len(own) == 3:
+        # One number for height and width.
+        sizes = (as_int(own[0]), *sizes, *sizes)
+    if len(sizes) not in (1, 3) or not all(size is not None and 0 < size <= 10**9 for size in sizes):
+        if given is None:
+            if "input" not in data:
+                raise file.error(data, None, "input is missing", "write for example input: [3, 224, 224]")
+            raise file.error(
+                data, "input", f"input is {clip(shape)}, not [channels, height, width], each from 1 to 10^9"
+            )
+        shown = clip("x".join(map(str, given)))
+        wanted = "channels x height x width, each from 1 to 10^9"
+        raise FlopcalcError("bad-dimension", f"the input is {shown}, not {wanted}", "write --input 3x224x224")
+    return sizes  # type: ignore[return-value]

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 from flopcalc.catalog.layer import layer as evaluate_layer
 from flopcalc.cost import convention
-from flopcalc.cost.cost import KINDS, Cost, Part
+from flopcalc.cost.cost import Cost, Part
 from flopcalc.cost.geometry import Geometry
+from flopcalc.cost.kinds import OF_A_KERNEL
 from flopcalc.errors import FlopcalcError
 from flopcalc.networks import library
 from flopcalc.networks.network import Network
@@ -124,7 +125,7 @@ def _named(ours: Ours, name: str) -> int | None:
     kernels, kind = ("chosen", name) if prefix not in ("plain", "all") else ({"all": "every"}.get(prefix, prefix), rest)
     counted = _count(ours)
     found: tuple[Part, ...] = getattr(counted, kernels)
-    if kind in KINDS:
+    if kind in OF_A_KERNEL:
         return int(sum(getattr(part, kind) for part in found))
     kind = kind.replace("_", "-")
     if kind not in convention.CONVENTIONS:

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from flopcalc.catalog import lookup
 from flopcalc.cost.convention import CONVENTIONS
-from flopcalc.cost.cost import KINDS
+from flopcalc.cost.kinds import KINDS
 from flopcalc.errors import FlopcalcError, clip, unknown_name
 from flopcalc.spec.source import Paper
 from flopcalc.text import shipped_files
@@ -21,7 +21,7 @@ from flopcalc.text.yaml_file import File, Map, line_of, read_file
 Stated: TypeAlias = Literal["", "wrong", "differs", "open"]
 
 # What a figure may be of without saying how it is computed.
-QUANTITIES = tuple(dict.fromkeys((*KINDS, "flops", "steps", *CONVENTIONS)))
+QUANTITIES = tuple(dict.fromkeys((*KINDS, *CONVENTIONS)))
 
 _SUFFIXES: dict[str, int | Fraction] = {
     "": 1,

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
 
-from flopcalc.cost.cost import KINDS
+from flopcalc.cost.kinds import OF_A_KERNEL
 from flopcalc.networks.network import Network
 from flopcalc.pytorch.build import build_network
 from flopcalc.pytorch.counting.counter import Count, count
@@ -13,7 +13,7 @@ from flopcalc.pytorch.layers import build_layer, input_shape
 from flopcalc.spec.operator import Evaluation
 
 # What is compared; steps and the output's shape are compared for the whole.
-COMPARED = (*KINDS, "steps")
+COMPARED = (*OF_A_KERNEL, "steps")
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def confront_layer(evaluation: Evaluation) -> list[Confronted]:
     """An operator's parts against its module; the last item is the whole."""
     module = build_layer(evaluation, device="meta")
     counted = count(module, input_shape(evaluation))
-    parts = {part.name: {kind: getattr(part, kind) for kind in KINDS} for part in evaluation.cost}
+    parts = {part.name: {kind: getattr(part, kind) for kind in OF_A_KERNEL} for part in evaluation.cost}
     rows = _confront(parts, counted, alone=not any(True for _ in module.children()))
     elements = evaluation.geometry.n * prod(evaluation.out_shape)
     sizes = {"output": elements}, {"output": _size(counted)}
@@ -51,8 +51,8 @@ def confront_network(network: Network) -> list[Confronted]:
     counted = count(module, (network.batch, *network.input_shape))
     layers: dict[str, dict[str, int]] = {}
     for layer in network.layers:
-        sums = layers.setdefault(layer.weights_of or layer.name, dict.fromkeys(KINDS, 0))
-        for kind in KINDS:
+        sums = layers.setdefault(layer.weights_of or layer.name, dict.fromkeys(OF_A_KERNEL, 0))
+        for kind in OF_A_KERNEL:
             sums[kind] += layer.cost.total(kind)
     rows = _confront(layers, counted, alone=False)
     return [*rows, _whole({kind: network.total(kind) for kind in COMPARED}, counted, {})]
@@ -74,7 +74,7 @@ def _confront(parts: Mapping[str, Mapping[str, int]], counted: Count, alone: boo
     A module belongs to the part with the longest matching name. `alone`: the module has no children,
     and its own work is that of its single part.
     """
-    found: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(KINDS, 0))
+    found: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(OF_A_KERNEL, 0))
     for name in sorted({*counted.work, *counted.params}):
         part = next(iter(parts)) if alone and len(parts) == 1 else _part_of(name, parts)
         sums = found[part]
@@ -84,7 +84,7 @@ def _confront(parts: Mapping[str, Mapping[str, int]], counted: Count, alone: boo
             for kind in ("macs", "adds", "muls", "other", "activations"):
                 sums[kind] += getattr(work, kind)
             sums["traffic"] += work.reads + work.writes
-    nothing = dict.fromkeys(KINDS, 0)
+    nothing = dict.fromkeys(OF_A_KERNEL, 0)
     names = [*parts, *(name for name in found if name not in parts)]
     return [Confronted(name or "(outside the parts)", parts.get(name, nothing), found[name]) for name in names]
 

@@ -1,5 +1,6 @@
 """A Python model that a user names: loaded, counted, and with layers replaced."""
 
+import dataclasses
 import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -59,7 +60,7 @@ def _replaced(loaded: Loaded, plain: Network, inputs: Sequence[Input], plan: Pla
     done = replace(loaded.module, texts, where=plan.where, keep=plan.keep, inputs=named or given, inplace=loaded.built)
     network = counted_network(done.module, inputs, plain.batch, name=plain.name, options=plain.options)
     return Replacement(
-        network._replace(title=plain.title),
+        dataclasses.replace(network, title=plain.title),
         plan,
         tuple(name or ROOT for name in done.replaced),
         {name or ROOT: label for name, label in done.replaced.items()},

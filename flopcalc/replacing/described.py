@@ -1,6 +1,7 @@
 """Replacing the convolutions of a described network by operators."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from flopcalc.networks.network import Layer, Network
@@ -43,7 +44,7 @@ def replace_layers(network: Network, plan: Plan) -> Replacement:
     decisions = list(found.values())
     replaced_by = {d.spot.name: d.request.label for d in decisions if d.request is not None}
     return Replacement(
-        network._replace(layers=layers),
+        replace(network, layers=layers),
         plan,
         tuple(replaced_by),
         replaced_by,

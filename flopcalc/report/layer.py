@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from flopcalc.cost.convention import Convention
-from flopcalc.cost.cost import KINDS, Cost, Part
+from flopcalc.cost.cost import Cost, Part
 from flopcalc.cost.geometry import by, short
+from flopcalc.cost.kinds import OF_A_KERNEL
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
 from flopcalc.spec.equations import GIVES_TEXT, Reading, readings
 from flopcalc.spec.layer_record import layer_record, notes
@@ -125,7 +126,7 @@ def _parts_table(e: Evaluation, convention: Convention) -> Table:
             *[None] * len(end_of(base)),
         ],
     ]
-    rows = [row(part) for part in e.cost if any(getattr(part, kind) for kind in KINDS)]
+    rows = [row(part) for part in e.cost if any(getattr(part, kind) for kind in OF_A_KERNEL)]
     return Table(tuple(columns), rows, end)
 
 

@@ -4,8 +4,9 @@ from fractions import Fraction
 from typing import Any
 
 from flopcalc.cost.convention import Convention
-from flopcalc.cost.cost import DTYPE_BYTES, KINDS
+from flopcalc.cost.cost import DTYPE_BYTES
 from flopcalc.cost.geometry import Geometry
+from flopcalc.cost.kinds import OF_A_KERNEL
 from flopcalc.spec.equations import Reading, readings
 from flopcalc.spec.operator import Evaluation
 
@@ -59,7 +60,7 @@ def layer_record(e: Evaluation, convention: Convention, dtype: str = "float32") 
         "parts": [
             {
                 "name": part.name,
-                **{kind: getattr(part, kind) for kind in KINDS if kind != "traffic"},
+                **{kind: getattr(part, kind) for kind in OF_A_KERNEL if kind != "traffic"},
                 "traffic": part.traffic * DTYPE_BYTES[dtype],
                 "steps": part.steps,
             }

@@ -5,11 +5,10 @@ from typing import Any
 
 from flopcalc.cost.convention import Convention
 from flopcalc.cost.cost import DTYPE_BYTES
+from flopcalc.cost.kinds import KINDS, SUMMED
 from flopcalc.networks.network import Layer, Network
 from flopcalc.networks.options import plain_option
 from flopcalc.replacing.described import Replacement
-
-_SUMMED = ("params", "macs", "flops", "activations", "steps", "adds", "muls", "other", "traffic")
 
 
 def model_record(
@@ -18,7 +17,7 @@ def model_record(
     """Everything that `flopcalc model` knows, ready for JSON. Sums are exact."""
     network = replacement.network if replacement else plain
     layers = [_layer(layer, network.batch, convention, DTYPE_BYTES[dtype]) for layer in network.layers]
-    sums = {kind: sum(layer[kind] for layer in layers) for kind in _SUMMED}
+    sums = {kind: sum(layer[kind] for layer in layers) for kind in SUMMED}
     sums["steps"] = network.total("steps")
     return {
         "schema": "flopcalc/model/1",
@@ -31,7 +30,7 @@ def model_record(
         "replace": replacement.plan.text if replacement else None,
         "where": replacement.plan.where if replacement else None,
         "keep": list(replacement.plan.keep) if replacement else [],
-        **{kind: sums[kind] for kind in _SUMMED},
+        **{kind: sums[kind] for kind in KINDS},
         "dtype": dtype,
         "cost": sum(layer["cost"] for layer in layers),
         "baseline": _baseline(plain, convention) if replacement else None,

@@ -17,7 +17,7 @@ def _load(folder: Path, text: str) -> Network:
 
 
 @pytest.mark.parametrize(
-    "name", ["c", "h", "w", "i", "true", "False", "name", "input", "batch", "lambda", "if", "for", "class"]
+    "name", ["c", "h", "w", "i", "true", "False", "input", "batch", "lambda", "if", "for", "class"]
 )
 def test_an_option_with_a_name_that_is_taken(name: str, tmp_path: Path) -> None:
     """Sizes, keywords of Python, and the arguments of `flopcalc.network`, to which options are keywords."""
@@ -41,4 +41,4 @@ def test_shipped_networks_have_no_such_option() -> None:
     for name in names():
         for option in load(name).options:
             assert option.isidentifier()
-            assert option not in ("name", "input", "batch", "options")
+            assert option not in ("input", "batch")

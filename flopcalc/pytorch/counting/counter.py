@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from flopcalc.cost.kinds import WorkKind
 from flopcalc.errors import FlopcalcError, clip, reason
 from flopcalc.pytorch.counting.kernels import FREE, RULES, Work, elements, pointwise, sort_of, tensors
 
@@ -43,7 +44,7 @@ class Count:
     """
 
     work: dict[str, Work] = field(default_factory=dict)
-    sorts: dict[tuple[str, str], Work] = field(default_factory=dict)
+    sorts: dict[tuple[str, WorkKind], Work] = field(default_factory=dict)
     kernels: Counter[tuple[str, str]] = field(default_factory=Counter)
     params: dict[str, int] = field(default_factory=dict)
     steps: int = 0

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from flopcalc.cost.kinds import WorkKind
+
 aten = torch.ops.aten
 
 
@@ -221,7 +223,7 @@ RULES = _table(
     }
 )
 
-_SORTS: dict[Rule, str] = {
+_SORTS: dict[Rule, WorkKind] = {
     _conv: "conv",
     _matmul: "matmul",
     _biased_matmul: "matmul",
@@ -281,7 +283,7 @@ _ACTIVATIONS = frozenset(
 )
 
 
-def sort_of(packet: Any, args: Sequence[Any], trained: bool) -> str:
+def sort_of(packet: Any, args: Sequence[Any], trained: bool) -> WorkKind:
     """The sort of a kernel: conv, linear, matmul, norm, ... (see `flopcalc.cost.cost.Part`), or other.
 
     trained: one of its operands is a parameter; that is what tells a linear layer from a product.

@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from flopcalc.cost.cost import Cost, Part
+from flopcalc.cost.kinds import WorkKind
 from flopcalc.errors import FlopcalcError, clip, reason
 from flopcalc.networks.inputs import Input
 from flopcalc.networks.network import INPUT, Layer, Network, Uncounted
@@ -45,7 +46,7 @@ def _primitives_by_class() -> dict[Any, list[Primitive]]:
 
 _PRIMITIVES = _primitives_by_class()
 # Types of kernels that have weights, in the order in which they claim a module's parameters.
-_WEIGHTY = ("conv", "linear", "distance", "matmul", "norm", "layernorm", "mul", "move")
+_WEIGHTY: tuple[WorkKind, ...] = ("conv", "linear", "distance", "matmul", "norm", "layernorm", "mul", "move")
 
 
 def kind_of(module: nn.Module) -> str:
@@ -158,7 +159,7 @@ def _layers(module: nn.Module, counted: Count, batch: int) -> list[Layer]:
     for (name, sort), work in counted.sorts.items():
         layer = owner[name]
         # On inputs that are not contiguous a linear layer is a product of batches, and a sum for the bias.
-        own = "linear" if sort in ("add", "matmul") and kind_of(modules[name]) == "linear" else sort
+        own: WorkKind = "linear" if sort in ("add", "matmul") and kind_of(modules[name]) == "linear" else sort
         parts.setdefault(layer, []).append(_part(name, layer, own, work, counted.kernels[name, sort]))
     for name, params in counted.params.items():
         layer = owner[name]
@@ -180,7 +181,7 @@ def _prefix(name: str, layer: str) -> str:
     return name[len(layer) :].lstrip(".")
 
 
-def _part(name: str, layer: str, sort: str, work: Work, kernels: int) -> Part:
+def _part(name: str, layer: str, sort: WorkKind, work: Work, kernels: int) -> Part:
     prefix = _prefix(name, layer)
     return Part(
         f"{prefix}.{sort}" if prefix else sort,
