@@ -4,12 +4,15 @@ import re
 import tomllib
 from typing import Any
 
-from flopcalc.errors import FlopcalcError, clip
-from flopcalc.text.yaml_file import MAX_BYTES
+from flopcalc.errors import FlopcalcError, at_line
+from flopcalc.text.input_file import MAX_BYTES, decode, read_bytes
+from flopcalc.text.yaml_file import MAX_DIGITS
 
 _HEADER = re.compile(r"\s*\[\[\s*tool\s*\.\s*flopcalc\s*\.\s*targets\s*\]\]")
 # A key of very many pieces takes tomllib quadratic memory.
 _LONG_KEY = re.compile(r"(?<![\w\"'-])(?:[\w\"'-]++\s*+\.\s*+){50}")
+# As many digits as Python refuses, outside of text and comments where it can be told cheaply.
+_DIGITS = re.compile(r"(?<![\w\"'.#])[0-9][0-9_]{4300,}")
 _EXAMPLE = '[[tool.flopcalc.targets]] with network = "resnet50" and limits = ["macs <= 4.1G"]'
 
 
@@ -54,23 +57,37 @@ def has_table(path: str) -> bool:
 
 def read_toml(path: str) -> tuple[Any, Lines]:
     """The table, and where things stand. Raises FlopcalcError (bad-config, unreadable-file)."""
+    content = read_bytes(path, "file of targets")
     try:
-        with open(path, "rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        raise FlopcalcError("unreadable-file", f"cannot read {clip(path)}: {why}", "check the path") from None
-    try:
-        if len(content) > MAX_BYTES:
-            raise ValueError(f"larger than {MAX_BYTES:,} bytes")
-        text = content.decode("utf-8")
+        text = decode(content)
         table = _table(_loads(text))
     except (ValueError, RecursionError) as error:
+        # Python converts no text of more than 4,300 digits to a number, and does not tell tomllib where it is.
+        if "integer string conversion" in str(error) and (found := _DIGITS.search(text)):
+            raise _too_long(path, text.count("\n", 0, found.start()) + 1, len(found[0].replace("_", ""))) from None
         why = "nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())[:150]
         raise FlopcalcError("bad-config", f"{path} is not read as TOML: {why}", _EXAMPLE) from None
     if table is None:
         raise FlopcalcError("bad-config", f"{path}: there is no table [tool.flopcalc]", _EXAMPLE)
-    return table, Lines(text)
+    lines = Lines(text)
+    if (number := _huge(table)) is not None:
+        raise _too_long(path, lines.find(str(number)) or 1, len(str(number)))
+    return table, lines
+
+
+def _huge(value: Any) -> int | None:
+    """The first number of the table that is too long."""
+    if isinstance(value, dict | list):
+        items = value.values() if isinstance(value, dict) else value
+        return next((found for item in items if (found := _huge(item)) is not None), None)
+    return value if isinstance(value, int) and abs(value) >= 10**MAX_DIGITS else None
+
+
+def _too_long(path: str, line: int, digits: int) -> FlopcalcError:
+    why = f"a number of {digits:,} digits"
+    return FlopcalcError(
+        "bad-config", f"{at_line(path, line)}: {why}", f"write a number of at most {MAX_DIGITS} digits"
+    )
 
 
 def _loads(text: str) -> dict[str, Any]:

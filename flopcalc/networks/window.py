@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from flopcalc.cost.geometry import Geometry, same_padding
+from flopcalc.primitives.record import Primitive
 from flopcalc.spec.operator import Operator
 from flopcalc.spec.rules import NO_WINDOW
 
@@ -34,23 +35,15 @@ def _axes(pair: tuple[int, int], axes: int) -> tuple[int, ...]:
     return pair[1:] if axes == 1 else (*pair[:1] * (axes - 2), *pair)
 
 
-_POOLING = ("maxpool", "avgpool")
-_POOLING_DEFAULTS: Mapping[str, Any] = {"k": 2, "padding": 0, "dilation": 1}
-_CONV_DEFAULTS: Mapping[str, Any] = {"k": 3, "stride": 1, "dilation": 1, "groups": 1}
-
-
-def primitive_window(kind: str, settings: Mapping[str, Any]) -> Window | None:
-    """The window of a primitive with these settings; None where it has no window."""
-    if kind in _POOLING:
-        given = {**_POOLING_DEFAULTS, **settings}
-        given.setdefault("stride", given["k"])
-    elif kind == "mixed_conv":
-        given = {**_CONV_DEFAULTS, **settings}
-        given.setdefault("padding", same_padding(_pair(given["k"]), _pair(given["dilation"])))
-    else:
+def primitive_window(primitive: Primitive, settings: Mapping[str, Any]) -> Window | None:
+    """The window of a primitive with these settings; None where it has no kernel."""
+    given = {"dilation": 1, "groups": None, **primitive.settings, **settings}
+    if "k" not in given or "stride" not in given:
         return None
-    kernel, stride, padding, dilation = (_pair(given[name]) for name in ("k", "stride", "padding", "dilation"))
-    return Window(kernel, stride, padding, dilation, given.get("groups"))
+    kernel, dilation = _pair(given["k"]), _pair(given["dilation"])
+    stride = kernel if given["stride"] is None else _pair(given["stride"])
+    padding = same_padding(kernel, dilation) if given["padding"] is None else _pair(given["padding"])
+    return Window(kernel, stride, padding, dilation, given["groups"])
 
 
 def _pair(value: Any) -> tuple[int, int]:

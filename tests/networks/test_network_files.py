@@ -127,7 +127,7 @@ def test_tables_names_and_options(tmp_path: Path) -> None:
     assert [layer.out_shape[0] for layer in more.layers if layer.kind == "conv"][:3] == [24, 24, 48]
     assert more.layers[8].name == "features.8"
     for option, value, wanted in (
-        ("counts", "2", "unequal"),
+        ("counts", "2", "different lengths"),
         ("counts", "0,1", "1 or more"),
         ("counts", "a", "1 or more"),
         ("width", "-1", "positive number"),

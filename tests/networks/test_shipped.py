@@ -46,7 +46,7 @@ def test_reference_figures(name: str) -> None:
             name, f"{row} has neither params nor macs; add one", "docs/networks.md"
         )
         shape = tuple(row["input"]) if "input" in row else None
-        net = network(name, input=shape, **row.get("options"))
+        net = network(name, input=shape, **row.get("options", {}))
         for kind in ("params", "macs", "activations"):
             if kind in row:
                 ours = net.total(kind)

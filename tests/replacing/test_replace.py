@@ -254,7 +254,7 @@ WRONG: dict[str, tuple[str, str]] = {
     "name > 3": ("bad-where", "at layer conv1"),
     "name * 3 == 'a'": ("bad-where", "arithmetic on text"),
     "k == 3 / 0": ("bad-where", "division by zero"),
-    "matches(k, 3)": ("bad-where", "both text"),
+    "matches(k, 3)": ("bad-where", "both as text"),
     "matches(name)": ("bad-where", "matches"),
     "k == 3 " + "and k == 3 " * 200: ("bad-where", "longer than"),
     "(" * 300 + "k" + ")" * 300: ("bad-where", ""),

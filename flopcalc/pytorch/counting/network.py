@@ -13,38 +13,20 @@ from flopcalc.cost.kinds import WorkKind
 from flopcalc.errors import FlopcalcError, clip, reason
 from flopcalc.networks.inputs import Input
 from flopcalc.networks.network import INPUT, Layer, Network, Uncounted
+from flopcalc.primitives.record import Primitive
+from flopcalc.primitives.registry import PRIMITIVES
 from flopcalc.pytorch.counting.counter import Count, Shapes, count
 from flopcalc.pytorch.counting.kernels import Work
 from flopcalc.pytorch.counting.window import window_of
 from flopcalc.pytorch.loading.module import place_of
+from flopcalc.pytorch.named_class import named_class
 from flopcalc.pytorch.replacing.survey import MARK
 
 # The name of what a module's own forward does, outside its children.
 ROOT = "(model)"
 
-_KINDS: dict[type[nn.Module], str] = {
-    nn.Linear: "linear",
-    nn.BatchNorm1d: "batchnorm",
-    nn.BatchNorm2d: "batchnorm",
-    nn.BatchNorm3d: "batchnorm",
-    nn.LayerNorm: "layernorm",
-    nn.GroupNorm: "groupnorm",
-    nn.ReLU: "relu",
-    nn.ReLU6: "relu6",
-    nn.LeakyReLU: "leaky_relu",
-    nn.ELU: "elu",
-    nn.SiLU: "silu",
-    nn.GELU: "gelu",
-    nn.Sigmoid: "sigmoid",
-    nn.Tanh: "tanh",
-    nn.Hardswish: "hardswish",
-    nn.Hardsigmoid: "hardsigmoid",
-    nn.Softmax: "softmax",
-    nn.MaxPool2d: "maxpool",
-    nn.AvgPool2d: "avgpool",
-    nn.PReLU: "prelu",
-    nn.Embedding: "embedding",
-}
+# Classes without a primitive: an operator, and layers that descriptions do not have.
+_KINDS: dict[type[nn.Module], str] = {nn.Linear: "linear", nn.GroupNorm: "groupnorm", nn.Embedding: "embedding"}
 # Convolutions: the kind without groups, one group for each channel, and any other number of groups.
 _CONVOLUTIONS: dict[type[nn.Module], tuple[str, str, str]] = {
     nn.Conv1d: ("conv1d", "depthwise1d", "conv1d"),
@@ -52,7 +34,19 @@ _CONVOLUTIONS: dict[type[nn.Module], tuple[str, str, str]] = {
     nn.Conv3d: ("conv3d", "depthwise3d", "conv3d"),
     nn.ConvTranspose2d: ("transposed", "transposed", "transposed"),
 }
-# Sorts of kernels that have weights, in the order in which they claim a module's parameters.
+
+
+def _primitives_by_class() -> dict[Any, list[Primitive]]:
+    """The primitives whose records name a class."""
+    found: dict[Any, list[Primitive]] = {}
+    for primitive in PRIMITIVES.values():
+        for path in dict.fromkeys((primitive.module, *primitive.counted)):
+            found.setdefault(named_class(path), []).append(primitive)
+    return found
+
+
+_PRIMITIVES = _primitives_by_class()
+# Types of kernels that have weights, in the order in which they claim a module's parameters.
 _WEIGHTY: tuple[WorkKind, ...] = ("conv", "linear", "distance", "matmul", "norm", "layernorm", "mul", "move")
 
 
@@ -63,13 +57,12 @@ def kind_of(module: nn.Module) -> str:
         plain, depthwise, grouped = _CONVOLUTIONS[cls]
         groups, channels = module.groups, module.in_channels
         return plain if groups == 1 else depthwise if groups == channels == module.out_channels else grouped
-    if isinstance(module, nn.AdaptiveAvgPool2d):
-        return "global_avgpool" if module.output_size in (1, (1, 1)) else "adaptive_avgpool"
-    if cls is nn.Upsample and module.mode == "nearest":
-        return "upsample"
     if MARK in module.__dict__:
         # A replacement knows what it is: spconv(alpha=1/4).
         return str(module.__dict__[MARK]).partition("(")[0]
+    for primitive in _PRIMITIVES.get(cls, ()):
+        if primitive.counted_if(module):
+            return primitive.name
     package, _, file = cls.__module__.rpartition(".")
     if package == "flopcalc.pytorch.layers":
         return cls.__name__.lower() if file.startswith("_") else file
@@ -227,7 +220,7 @@ def _layer(name: str, module: nn.Module, parts: Sequence[Part], shapes: Shapes |
         _without_batch(output, batch),
         cost,
         stage or ROOT,
-        counted_window=window_of(module),
+        own_window=window_of(module),
     )
 
 
