@@ -1,4 +1,4 @@
-"""One file for each operator, with its module as its authors built it. They are found by name.
+"""One file for each operator, with its module as in its authors' code. They are found by name.
 
     from flopcalc.pytorch.layers import SPConv2d
 
@@ -15,10 +15,18 @@ from torch import nn
 
 from flopcalc.catalog import lookup
 from flopcalc.errors import FlopcalcError
+from flopcalc.spec.containment import contained_import
 from flopcalc.spec.operator import Evaluation, Operator
 
 
 def _file(operator: Operator) -> ModuleType:
+    if not operator.origin:
+        return _import(operator)
+    with contained_import(f"the module of the plug-in {operator.name} ({operator.origin})"):
+        return _import(operator)
+
+
+def _import(operator: Operator) -> ModuleType:
     path = operator.layer_file or f"{__name__}.{operator.name}"
     try:
         return import_module(path)
