@@ -75,10 +75,10 @@ def _compare(parts: Mapping[str, Mapping[str, int]], counted: Count, alone: bool
     its own work is the work of its only part.
     """
     found: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(OF_A_KERNEL, 0))
-    for name in sorted({*counted.work, *counted.params}):
+    for name in sorted({*counted.work, *counted.own_params}):
         part = next(iter(parts)) if alone and len(parts) == 1 else _part_of(name, parts)
         sums = found[part]
-        sums["params"] += counted.params.get(name, 0)
+        sums["params"] += counted.own_params.get(name, 0)
         if name in counted.work:
             work = counted.work[name]
             for kind in ("macs", "adds", "muls", "other", "activations"):

@@ -18,7 +18,7 @@ aten = torch.ops.aten
 
 
 class Work(NamedTuple):
-    """The work of one kernel; reads and writes in elements."""
+    """The work of one or several kernels; reads and writes in elements."""
 
     macs: int = 0
     adds: int = 0
@@ -27,6 +27,11 @@ class Work(NamedTuple):
     activations: int = 0
     reads: int = 0
     writes: int = 0
+
+    @property
+    def traffic(self) -> int:
+        """Elements read and written."""
+        return self.reads + self.writes
 
 
 def elements(tensor: Tensor) -> int:
