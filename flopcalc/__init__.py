@@ -1,29 +1,48 @@
-"""flopcalc: what a convolution operator or a network costs, by formula, by algebra and by count.
+"""What a convolution operator or a network costs, by formula, by algebra and by count.
 
-Public names are resolved on first use, so that `import flopcalc` stays light.
+>>> import flopcalc
+>>> flopcalc.layer("ghost", 64).macs
+58003456
+>>> flopcalc.network("resnet50").params
+25557032
+
+`layer` and `network` need nothing but PyYAML. `count` and `replace` work on real modules and need PyTorch.
+All results offer the same kinds of cost: params, macs, flops, activations, traffic, steps, adds, muls, other.
+Names are loaded on first use, so that `import flopcalc` stays light.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
-# name -> module that holds it, and its name there.
-_PUBLIC = {
-    "Cost": ("flopcalc.cost.cost", "Cost"),
-    "FlopcalcError": ("flopcalc.errors", "FlopcalcError"),
-    "Geometry": ("flopcalc.cost.geometry", "Geometry"),
-    "Network": ("flopcalc.networks.network", "Network"),
-    "layer": ("flopcalc.catalog.layer", "layer"),
-    "network": ("flopcalc.networks.library", "load"),
-}
+__all__ = ["Cost", "Evaluation", "FlopcalcError", "Network", "__version__", "count", "layer", "network", "replace"]
 
-__all__ = ["Cost", "FlopcalcError", "Geometry", "Network", "__version__", "layer", "network"]
+if TYPE_CHECKING:
+    from flopcalc.catalog.layer import layer
+    from flopcalc.cost.cost import Cost
+    from flopcalc.errors import FlopcalcError
+    from flopcalc.networks.library import network
+    from flopcalc.networks.network import Network
+    from flopcalc.spec.operator import Evaluation
+    from flopcalc.targets.module import count, replace
+else:
+    _HOME = {
+        "Cost": "flopcalc.cost.cost",
+        "Evaluation": "flopcalc.spec.operator",
+        "FlopcalcError": "flopcalc.errors",
+        "Network": "flopcalc.networks.network",
+        "count": "flopcalc.targets.module",
+        "layer": "flopcalc.catalog.layer",
+        "network": "flopcalc.networks.library",
+        "replace": "flopcalc.targets.module",
+    }
 
+    def __getattr__(name):
+        from importlib import import_module
 
-def __getattr__(name: str) -> Any:
-    from importlib import import_module
+        if name not in _HOME:
+            raise AttributeError(f"module 'flopcalc' has no attribute {name!r}")
+        return getattr(import_module(_HOME[name]), name)
 
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'flopcalc' has no attribute {name!r}")
-    module, attribute = _PUBLIC[name]
-    return getattr(import_module(module), attribute)
+    def __dir__():
+        return list(__all__)

@@ -24,14 +24,19 @@ class FlopcalcError(Exception):
     code: short name in kebab-case, stable, for programs.
     message: one line, what is wrong with the value given.
     hint: one line, what to do about it.
+    Its text, as str() and a traceback show it, has both.
     """
 
     def __init__(self, code: str, message: str, hint: str, exit_code: ExitCode = ExitCode.USAGE) -> None:
-        super().__init__(message)
+        # All of them, so that the error can be pickled.
+        super().__init__(code, message, hint, exit_code)
         self.code = code
         self.message = message
         self.hint = hint
         self.exit_code = exit_code
+
+    def __str__(self) -> str:
+        return f"{self.message}\nhint: {self.hint}" if self.hint else self.message
 
 
 def missing_package(package: str, requirement: str, purpose: str) -> FlopcalcError:

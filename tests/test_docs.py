@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from helpers import ROOT, Run, fresh
+from helpers import ROOT, Run, for_author, fresh
 
 from flopcalc.cli.main import COMMANDS
 from flopcalc.networks import library
@@ -22,6 +22,7 @@ def _blocks(text: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
 
 
+@pytest.mark.usefixtures("workplace")
 @pytest.mark.parametrize("block", _blocks(README, "console"), ids=lambda block: str(block).splitlines()[0])
 def test_console_examples(block: str, run: Callable[..., Run]) -> None:
     """What follows `$ flopcalc ...` is what it prints; a line `...` stands for any lines."""
@@ -36,6 +37,7 @@ def test_console_examples(block: str, run: Callable[..., Run]) -> None:
     assert re.fullmatch(pattern, done.out), done.out
 
 
+@pytest.mark.usefixtures("workplace")
 def test_python_examples() -> None:
     """The README's sessions and the docstrings of the short API."""
     pytest.importorskip("torch")
@@ -54,6 +56,7 @@ def test_python_examples() -> None:
     assert not found.failed
 
 
+@pytest.mark.usefixtures("workplace")
 def test_commands_of_the_guide_to_replacing(run: Callable[..., Run]) -> None:
     """They run."""
     (block,) = _blocks((ROOT / "docs" / "replacing.md").read_text(), "sh")
@@ -87,7 +90,9 @@ def test_the_network_of_the_guide() -> None:
 def test_links_lead_somewhere(page: Path) -> None:
     """Relative links name files that exist."""
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
-        assert target.startswith("http") or (page.parent / target).exists(), target
+        assert target.startswith("http") or (page.parent / target).exists(), for_author(
+            target, "the link leads to no file; correct it", page.name
+        )
 
 
 def test_generated_pages_are_fresh() -> None:
@@ -101,5 +106,5 @@ def test_generated_pages_are_fresh() -> None:
 def test_every_command_is_in_the_readme() -> None:
     """And every shipped network loads under the name that the README uses."""
     for name in COMMANDS:
-        assert f"flopcalc {name}" in README, name
+        assert f"flopcalc {name}" in README, for_author(name, "the README shows every command; add it", "README.md")
     assert "resnet50" in library.names()

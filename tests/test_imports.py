@@ -88,9 +88,19 @@ def test_a_missing_package_is_named(hidden: str, command: list[str], package: st
 
 
 def _imports(path: Path) -> set[str]:
-    """All modules that a file imports, wherever in it."""
+    """All modules that a file loads, wherever in it; what only type checkers read is not loaded."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    tree = ast.parse(path.read_text())
+    unread = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for statement in node.body
+        for inner in ast.walk(statement)
+    }
+    for node in ast.walk(tree):
+        if node in unread:
+            continue
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -1,39 +1,57 @@
-"""The short way in for library users."""
+"""One operator on one shape, for callers in Python: `flopcalc.layer`."""
 
-from typing import Any
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any, SupportsIndex, TypeAlias
 
 from flopcalc.catalog import lookup
-from flopcalc.cost.geometry import Pair
 from flopcalc.spec.operator import Evaluation
+
+# One number for both axes, or (height, width). Any integer type, NumPy's included.
+Size: TypeAlias = SupportsIndex | tuple[SupportsIndex, SupportsIndex]
+Option: TypeAlias = SupportsIndex | float | Fraction | str | Sequence[SupportsIndex] | None
 
 
 def layer(
     type: str,
-    c_in: int,
-    c_out: int | None = None,
+    c_in: SupportsIndex,
+    c_out: SupportsIndex | None = None,
     *,
-    k: Pair | None = None,
-    hw: Pair | None = None,
-    stride: Pair | None = None,
-    padding: Pair | None = None,
-    dilation: Pair | None = None,
-    groups: int | None = None,
-    n: int = 1,
-    **options: Any,
+    k: Size | None = None,
+    hw: Size | None = None,
+    stride: Size | None = None,
+    padding: Size | None = None,
+    dilation: Size | None = None,
+    groups: SupportsIndex | None = None,
+    batch: SupportsIndex = 1,
+    **options: Option,
 ) -> Evaluation:
-    """An operator applied to one shape; `.cost.params`, `.cost.macs` and the rest are exact ints.
+    """The cost of one operator on one shape, as `flopcalc layer` shows it.
 
-    Defaults as on the command line: c_out = c_in, k = 3, hw = 56, stride 1 and so on unless the operator has its own.
-    Raises FlopcalcError where the operator cannot stand.
+    type: an operator that `flopcalc list` shows, or the path of an operator's YAML file. Sizes are in channels and
+    pixels. Defaults are those of the command line: c_out = c_in, k = 3, hw = 56, stride 1, unless the operator has
+    its own. options: those of the operator, as in `flopcalc layer --set`.
+
+    The result offers every kind of cost as an exact int (`.macs`, `.params`, `.total(kind)`), the parts as `.cost`,
+    and the ratio to the plain convolution. Raises FlopcalcError for unknown names, wrong values, and shapes to which
+    the operator does not apply.
 
     >>> from flopcalc import layer
-    >>> layer("compconv", 256).cost.macs
+    >>> layer("compconv", 256).macs
     504080640
     >>> layer("spconv", 256, alpha="1/4").ratio("macs")
     Fraction(17, 72)
     """
     operator = lookup.get(type)
-    shape = operator.geometry(
-        c_in, c_out, options, k=k, hw=hw, stride=stride, padding=padding, dilation=dilation, groups=groups, n=n
-    )
+    sizes: dict[str, Any] = {
+        "k": k,
+        "hw": hw,
+        "stride": stride,
+        "padding": padding,
+        "dilation": dilation,
+        "groups": groups,
+    }
+    # The sizes are checked there, and become ints.
+    channels: tuple[Any, Any] = c_in, c_out
+    shape = operator.geometry(*channels, options, n=batch, **sizes)
     return operator.evaluate(shape, options)

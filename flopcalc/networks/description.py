@@ -10,13 +10,14 @@ options, and c, h, w of the input.
 
 import re
 from collections import ChainMap
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, SupportsIndex
 
+from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, clip, unknown_name
 from flopcalc.networks.layer_entry import Single, read_layer
 from flopcalc.networks.network import INPUT, Layer, Network, Shape, loose_ends
-from flopcalc.networks.options import read_options, title_of
+from flopcalc.networks.options import read_input, read_options, title_of
 from flopcalc.networks.values import NAME, RESERVED, Values
 from flopcalc.text.yaml_file import Map, Seq, line_of
 
@@ -348,10 +349,13 @@ class _Reader(Values):
 
 
 def read_description(
-    data: Any, source: str, given: Mapping[str, Any], input_shape: tuple[int, ...] | None, batch: int
+    data: Any, source: str, given: Mapping[str, Any], input_shape: Sequence[int] | None, batch: SupportsIndex
 ) -> Network:
-    """A network from the data of its YAML file. See `flopcalc.networks.load`."""
-    reader = _Reader(source, batch)
+    """A network from the data of its YAML file. See `flopcalc.networks.library.load`."""
+    samples = as_int(batch)
+    if samples is None or not 1 <= samples <= 10**9:
+        raise FlopcalcError("bad-dimension", f"batch is {clip(batch)}; it must be from 1 to 10^9", "give --batch 1")
+    reader = _Reader(source, samples)
     if not isinstance(data, Map):
         raise reader.error(data, None, "a network is a mapping with name, input and layers")
     reader.known_keys("(top level)", data, TOP)
@@ -362,9 +366,7 @@ def read_description(
     reader.blocks = data.get("blocks") or {}
     if not isinstance(reader.blocks, dict):
         raise reader.error(data, "blocks", "blocks is a mapping from names to blocks")
-    shape = _input_shape(reader, data, input_shape)
-    if not isinstance(batch, int) or not 1 <= batch <= 10**9:
-        raise FlopcalcError("bad-dimension", f"batch is {clip(batch)}; it must be from 1 to 10^9", "give --batch 1")
+    shape = read_input(reader, data, input_shape)
     reader.options = reader.let("(top level)", data, ChainMap(dict(options)), options)
     reader.shapes[INPUT] = shape
     output = reader.body(data["layers"], "", _Scope({}, {INPUT: INPUT}), INPUT, "")
@@ -372,7 +374,7 @@ def read_description(
         name=name,
         title=title_of(reader, name, data, reader.options, options, given),
         input_shape=shape,
-        batch=batch,
+        batch=samples,
         layers=tuple(reader.layers),
         output=output,
         options=options,
@@ -380,19 +382,3 @@ def read_description(
         source=source,
         remarks=tuple(loose_ends(reader.layers, output)),
     )
-
-
-def _input_shape(reader: _Reader, data: Map, given: tuple[int, ...] | None) -> Shape:
-    shape = data.get("input") if given is None else given
-    sizes = tuple(shape) if isinstance(shape, list | tuple) else ()
-    if len(sizes) not in (1, 3) or not all(type(size) is int and 0 < size <= 10**9 for size in sizes):
-        if given is None:
-            if "input" not in data:
-                raise reader.error(data, None, "input is missing", "write for example input: [3, 224, 224]")
-            raise reader.error(
-                data, "input", f"input is {clip(shape)}, not [channels, height, width], each from 1 to 10^9"
-            )
-        shown = clip("x".join(map(str, given)))
-        wanted = "channels x height x width, each from 1 to 10^9"
-        raise FlopcalcError("bad-dimension", f"the input is {shown}, not {wanted}", "write --input 3x224x224")
-    return sizes

@@ -1,9 +1,11 @@
-"""What a network is given, as text: `3x224x224`, `77:int64`, `context=77x768`."""
+"""The inputs of a network: as records, and as text such as `3x224x224`, `77:int64`, `context=77x768`."""
 
 import re
+from collections.abc import Sequence
 from math import prod
-from typing import NamedTuple
+from typing import NamedTuple, SupportsIndex, TypeAlias
 
+from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, clip
 
 DTYPES = ("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool")
@@ -41,3 +43,48 @@ def parse_input(text: str) -> Input:
     if dtype is not None and dtype not in DTYPES:
         raise FlopcalcError("bad-dimension", f"--input has the dtype {clip(dtype)}", f"one of: {', '.join(DTYPES)}")
     return Input(shape, dtype, name)
+
+
+# One input as callers in Python write it: (3, 224, 224), "77:int64", or a record.
+InputLike: TypeAlias = str | Input | SupportsIndex | Sequence[SupportsIndex]
+
+
+def as_inputs(given: InputLike | Sequence[InputLike] | None) -> tuple[Input, ...]:
+    """The inputs that a caller in Python names: one shape without the batch, one text, or a sequence of these.
+
+    A single number is a shape of one size, which described networks take as height and width. Raises FlopcalcError
+    (bad-dimension) for anything else.
+    """
+    if given is None:
+        return ()
+    if isinstance(given, Input):
+        return (given,)
+    if isinstance(given, str):
+        return (parse_input(given),)
+    if (size := as_int(given)) is not None:
+        return (parse_input(str(size)),)
+    if isinstance(given, Sequence):
+        sizes = [as_int(one) for one in given]
+        if all(size is not None for size in sizes):
+            return (parse_input("x".join(map(str, sizes)) or "scalar"),)
+        if all(size is None for size in sizes):
+            return tuple(one for each in given for one in as_inputs(each))
+    raise FlopcalcError(
+        "bad-dimension",
+        f"the input is {clip(given)}, not a shape, a text, or a list of these",
+        'write (3, 224, 224), without the batch; "77:int64" for token ids; a list of these for several inputs',
+    )
+
+
+def one_shape(inputs: Sequence[Input]) -> tuple[int, ...] | None:
+    """The shape of the one input that a described network takes; None for its own. Raises FlopcalcError."""
+    if not inputs:
+        return None
+    if len(inputs) > 1 or inputs[0].dtype or inputs[0].name or not inputs[0].shape:
+        text = " and ".join(map(str, inputs))
+        raise FlopcalcError(
+            "bad-dimension",
+            f"--input is {clip(text)}: a described network takes one, channels x height x width, each from 1 to 10^9",
+            "write --input 3x224x224",
+        )
+    return inputs[0].shape

@@ -1,13 +1,19 @@
 """Networks by name or by path: the shipped descriptions, and reading any description."""
 
 import os
-from typing import Any
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any, SupportsIndex, TypeAlias
 
 from flopcalc.errors import unknown_name
 from flopcalc.networks.description import read_description
+from flopcalc.networks.inputs import InputLike, as_inputs, one_shape
 from flopcalc.networks.like import read_network_file
 from flopcalc.networks.network import Network
 from flopcalc.text import shipped_files
+
+# An option's value as callers in Python write it; text as on the command line.
+Option: TypeAlias = SupportsIndex | float | Fraction | str | Sequence[SupportsIndex]
 
 
 def folder() -> str:
@@ -32,9 +38,9 @@ def source(name_or_path: str) -> str:
 
 def load(
     name_or_path: str,
-    options: dict[str, Any] | None = None,
-    input_shape: tuple[int, ...] | None = None,
-    batch: int = 1,
+    options: Mapping[str, Any] | None = None,
+    input_shape: Sequence[int] | None = None,
+    batch: SupportsIndex = 1,
 ) -> Network:
     """A network by name or path, as named layers with shapes and costs.
 
@@ -43,3 +49,28 @@ def load(
     """
     data, path = read_network_file(source(name_or_path), source)
     return read_description(data, path, options or {}, input_shape, batch)
+
+
+def network(
+    name: str,
+    /,
+    *,
+    input: InputLike | None = None,
+    batch: SupportsIndex = 1,
+    **options: Option,
+) -> Network:
+    """A described network, as `flopcalc model` shows it: `network("mobilenet_v2", width=0.75, input=(3, 160, 160))`.
+
+    name: a network that `flopcalc list` shows, or the path of a YAML description. input: (channels, height, width) or
+    text such as "3x160x160", or one number for height and width; without it the network's own. options: those of the
+    network, as in `flopcalc model --set`.
+
+    The result offers every kind of cost as an exact int (`.macs`, `.params`, `.total(kind)`), and its layers with
+    their shapes and costs as `.layers`. Raises FlopcalcError for unknown names, wrong options, broken files, and
+    shapes that do not fit.
+
+    >>> from flopcalc import network
+    >>> network("resnet50", classes=10).params
+    23528522
+    """
+    return load(name, options, one_shape(as_inputs(input)), batch)

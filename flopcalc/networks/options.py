@@ -1,10 +1,11 @@
-"""The options of a network: declared in its description, given by the user, or set by one derived from it."""
+"""The options and the input of a network: declared in its description, given by the user, or set by one derived from it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from typing import Any
 
+from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, clip, unknown_name
 from flopcalc.networks.values import NAME, RESERVED, Values, exact
 from flopcalc.spec.operator import show
@@ -133,3 +134,24 @@ def title_of(
     changed = [o for o in given if options[o] != read_option(o, declared[o], {})]
     told = "".join(f"; {option} {option_text(options[option])}" for option in changed)
     return " ".join(f"{title}{told}".split())
+
+
+def read_input(values: Values, data: Map, given: Sequence[int] | None) -> tuple[int, ...]:
+    """The input of a description: that given, else its own. Raises FlopcalcError."""
+    own = data.get("input")
+    shape = own if given is None else given
+    sizes = tuple(map(as_int, shape)) if isinstance(shape, list | tuple) else ()
+    if given is not None and len(sizes) == 1 and isinstance(own, list) and len(own) == 3:
+        # One number for height and width.
+        sizes = (as_int(own[0]), *sizes, *sizes)
+    if len(sizes) not in (1, 3) or not all(size is not None and 0 < size <= 10**9 for size in sizes):
+        if given is None:
+            if "input" not in data:
+                raise values.error(data, None, "input is missing", "write for example input: [3, 224, 224]")
+            raise values.error(
+                data, "input", f"input is {clip(shape)}, not [channels, height, width], each from 1 to 10^9"
+            )
+        shown = clip("x".join(map(str, given)))
+        wanted = "channels x height x width, each from 1 to 10^9"
+        raise FlopcalcError("bad-dimension", f"the input is {shown}, not {wanted}", "write --input 3x224x224")
+    return sizes  # type: ignore[return-value]

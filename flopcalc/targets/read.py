@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks import library
-from flopcalc.networks.inputs import Input, parse_input
+from flopcalc.networks.inputs import Input, one_shape, parse_input
 from flopcalc.networks.network import Network
 from flopcalc.replacing.decide import Plan, plan
 from flopcalc.replacing.described import Replacement, replace_layers
@@ -53,7 +53,7 @@ def read_target(
         values = {key: plain_value(text) for key, text in given.items()}
         # Imports torch, or says that it is missing.
         return Target(*import_module("flopcalc.pytorch.target").read_target(name, values, inputs, batch, plan))
-    plain = library.load(name, dict(given), _one_shape(inputs), batch)
+    plain = library.load(name, dict(given), one_shape(inputs), batch)
     return Target(plain, replace_layers(plain, plan) if plan else None)
 
 
@@ -90,19 +90,6 @@ def _check_inputs(name: str, inputs: list[Input]) -> None:
     for one in names:
         if names.count(one) > 1:
             raise FlopcalcError("bad-option", f"--input {one}= is given twice", "give each keyword once")
-
-
-def _one_shape(inputs: list[Input]) -> tuple[int, ...] | None:
-    if not inputs:
-        return None
-    if len(inputs) > 1 or inputs[0].dtype or inputs[0].name or not inputs[0].shape:
-        text = " and ".join(map(str, inputs))
-        raise FlopcalcError(
-            "bad-dimension",
-            f"--input is {clip(text)}: a described network takes one, channels x height x width, each from 1 to 10^9",
-            "write --input 3x224x224",
-        )
-    return inputs[0].shape
 
 
 def read_settings(settings: tuple[str, ...]) -> dict[str, str]:

@@ -1,0 +1,60 @@
+"""`flopcalc formula`: the Python that it writes is the formula, and its JSON holds exact limits."""
+
+import json
+from typing import Any
+
+import pytest
+from helpers import Runner, for_author
+
+
+def test_python_of_a_formula_is_the_formula(run: Runner) -> None:
+    """The generated source, run on ints, equals the formula for every operator."""
+    pytest.importorskip("sympy")
+    from flopcalc.catalog import lookup
+    from flopcalc.catalog.cases import cases
+
+    compared = 0
+    for operator in lookup.every():
+        source = run("formula", operator.name, "--as", "python").out
+        functions: dict[str, Any] = {}
+        exec(source, functions)  # noqa: S102 - our own output, which users are told to run
+        for e in cases(operator):
+            g = e.geometry
+            if e.given or g.k_h != g.k_w or g.n != 1:
+                continue
+            if "For stride 1." in source and (g.strided or (g.h, g.w) != (g.h_out, g.w_out)):
+                continue
+            values: dict[str, Any] = {
+                "c_in": g.c_in,
+                "c_out": g.c_out,
+                "k": g.k_h,
+                "h_out": g.h_out,
+                "w_out": g.w_out,
+                "groups": g.groups,
+                "h": g.h,
+                "w": g.w,
+            }
+            letters = [p for p in operator.params if p.letter]
+            values |= {p.letter: e.named[p.stands_for or p.name] for p in letters}
+            for kind in ("params", "macs"):
+                function = functions[kind]
+                names = function.__code__.co_varnames[: function.__code__.co_argcount]
+                found = function(*(values[name] for name in names))
+                assert found == e.cost.total(kind), for_author(
+                    operator.name,
+                    f"the Python of its closed form gives other {kind} on {g} than the formula; give a `letter` to "
+                    "each option that the formula reads as a number",
+                )
+                compared += 1
+    assert compared > 50
+
+
+def test_formula_json(run: Runner) -> None:
+    """Printed, corrected, exact, ratio and limit as data."""
+    pytest.importorskip("sympy")
+    data = json.loads(run("formula", "compconv", "--format", "json", "--set", "depth=3").out)
+    assert data["cost"]["macs"]["limit"] == "25/98"
+    eighth = [e for e in data["equations"] if e["number"] == "8" and e["applies"]]
+    assert [(e["printed_equals_derived"], e["right_equals_derived"]) for e in eighth] == [(False, True)]
+    spconv = json.loads(run("formula", "spconv", "--format", "json").out)
+    assert spconv["cost"]["macs"]["limit_at_defaults"] == "13/36"

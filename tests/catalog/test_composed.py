@@ -1,0 +1,136 @@
+"""Operators from YAML files: right numbers, usable wherever a name is, and safe."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from helpers import ROOT, Runner
+
+from flopcalc import FlopcalcError, layer
+from flopcalc.catalog import lookup
+
+EXAMPLE = str(ROOT / "examples" / "squeezed.yaml")
+
+
+def test_the_example_by_hand() -> None:
+    """64 -> 128 at stride 2 on 56: mid 16; 1x1, 3x3 at 28x28, 1x1 with bias, and the gate."""
+    e = layer(EXAMPLE, 64, 128, stride=2)
+    params = {"reduce": 64 * 16, "spatial": 16 * 16 * 9, "expand": 16 * 128 + 128, "gate": 256}
+    macs = {"reduce": 1024 * 56 * 56, "spatial": 2304 * 28 * 28, "expand": 2048 * 28 * 28, "gate": 256}
+    assert {part.name: part.params for part in e.cost} == params
+    assert {part.name: part.macs for part in e.cost} == macs
+    assert e.derived == {"mid": 16}
+    assert e.cost.steps == 4
+    assert layer(EXAMPLE, 64, ratio="1/8", batch=3).cost.parts[-1].macs == 3 * 128
+
+
+def test_wherever_a_name_is(run: Runner, tmp_path: Path) -> None:
+    """layer, compare, formula, list of replaced layers, a network's description."""
+    data = json.loads(run("layer", "--type", EXAMPLE, "--cin", "64", "--set", "ratio=1/8", "--format", "json").out)
+    assert (data["type"], data["derived"], data["options"]) == ("squeezed", {"mid": 8}, {"ratio": "1/8"})
+    assert run("compare", "conv", f"{EXAMPLE}:ratio=1/2", "--cin", "64").code == 0
+    replaced = json.loads(run("model", "resnet50", "--replace", EXAMPLE, "--format", "json").out)
+    assert replaced["replaced"] == 16
+    description = tmp_path / "net.yaml"
+    description.write_text(f"input: [64, 8, 8]\nlayers:\n  - a: {{op: {EXAMPLE}, out: 32, ratio: 1 / 2}}\n")
+    found = json.loads(run("model", str(description), "--format", "json").out)
+    assert found["params"] == 64 * 32 + 32 * 32 * 9 + 32 * 32 + 32 + 64
+
+
+def test_an_inner_grid_of_its_own(tmp_path: Path) -> None:
+    """Down by a strided convolution, up again by a transposed one: 28 x 28 in between."""
+    path = tmp_path / "op.yaml"
+    up = "{op: transposed, k: 2, stride: 2, padding: 0}"
+    path.write_text(f"parts:\n  - down: {{op: conv, stride: 2}}\n  - up: {up}\n  - last: {{op: dsc}}\n")
+    e = layer(str(path), 8)
+    assert [part.macs for part in e.cost] == [28 * 28 * 576, 28 * 28 * 256, 56 * 56 * (72 + 64)]
+
+
+def test_as_algebra(run: Runner) -> None:
+    """The closed form: c_in mid + 9 mid^2 + mid c_out + 3 c_out for k = 3; the limit ratio (1 + 1 + r k^2) r / k^2."""
+    pytest.importorskip("sympy")
+    data = json.loads(run("formula", EXAMPLE, "--format", "json").out)
+    assert data["definitions"] == {"mid": "ceil(c_in*ratio)"}
+    assert data["cost"]["params"]["limit_value"] == pytest.approx(0.25**2 + 2 * 0.25 / 9)
+
+
+def test_the_guide_shows_the_example() -> None:
+    """docs/composing.md prints examples/squeezed.yaml."""
+    text = (ROOT / "docs" / "composing.md").read_text()
+    shown = yaml.safe_load(text.split("```yaml\n")[1].split("```")[0])
+    assert shown == yaml.safe_load(Path(EXAMPLE).read_text())
+
+
+def test_verify_has_nothing_to_count(run: Runner) -> None:
+    """Said in words."""
+    pytest.importorskip("torch")
+    done = run("verify", EXAMPLE, "--cin", "64")
+    assert done.code == 2
+    assert "no PyTorch module" in done.err
+
+
+GOOD = "parts:\n  - a: {op: conv}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ("", 0, "not a mapping"),
+        ("- a", 0, "not a mapping"),
+        ("parts: 3", 1, "parts is a list"),
+        ("parts: []", 1, "parts is a list"),
+        ("parts:\n  - a: 3", 2, "not a mapping"),
+        ("parts:\n  - A: {op: conv}", 2, "lower-case"),
+        ("parts:\n  - input: {op: conv}", 2, "lower-case"),
+        ("parts:\n  - a: {op: konv}", 2, "unknown operator 'konv'"),
+        ("parts:\n  - a: {op: ./other.yaml}", 2, "unknown operator"),
+        ("parts:\n  - a: {op: conv, alpha: 1/2}", 2, "unknown key 'alpha'"),
+        ("parts:\n  - a: {op: conv1d}", 2, "does not work on images"),
+        ("parts:\n  - a: {parms: 3}", 2, "unknown key 'parms'"),
+        ("parts:\n  - a: {params: c_in.real}", 2, "Attribute is not allowed"),
+        ("parts:\n  - a: {params: __import__('os')}", 2, "params"),
+        ("parts:\n  - a: {params: 9^9^9^9}", 2, "too large"),
+        ("parts:\n  - a: {params: c_in / 3}", 2, "64/3, not a whole number"),
+        ("parts:\n  - a: {params: 0 - c_in}", 2, "-64, not a whole number"),
+        ("parts:\n  - a: {params: 1.5}", 2, "not a whole number"),
+        ("parts:\n  - a: {params: true}", 2, "not a whole number"),
+        ("parts:\n  - a: {params: channels}", 2, "unknown name 'channels'"),
+        ("parts:\n  - a: {op: conv, from: b}", 2, "not above it"),
+        ("parts:\n  - a: {op: conv, c_out: 0}", 2, "c_out is 0"),
+        ("parts:\n  - a: {op: spconv, c_in: 3}", 2, "do not divide"),
+        (GOOD + "name: a/b", 3, "the name"),
+        (GOOD + "nmae: x", 3, "unknown key 'nmae'"),
+        (GOOD + "options: {q: 3}", 3, "not a mapping"),
+        (GOOD + "options: {q: {kind: int}}", 3, "needs a default"),
+        (GOOD + "options: {q: {kind: complex, default: 1}}", 3, "kind"),
+        (GOOD + "options: {q: {default: x}}", 3, "option q is 'x'"),
+        (GOOD + "options: {q: {default: 5, most: 3}}", 3, "at most 3"),
+        (GOOD + "derived: {c_in: 3}", 3, "meaning already"),
+        (GOOD + "derived: {m: 1 +}", 3, "arithmetic"),
+        (GOOD + "needs: [{text: x}]", 3, "a rule"),
+        (GOOD + "needs: {a: b}", 3, "needs is a list"),
+        (GOOD + "paper: {auther: x}", 3, "unknown key 'auther'"),
+        ("x: !!python/name:os.system\n" + GOOD, 1, "tag"),
+        ("x: &a [*a]", 1, "anchors"),
+    ],
+)
+def test_broken_files(text: str, line: int, message: str, tmp_path: Path) -> None:
+    """File, line and what is wrong; one line and a hint."""
+    path = tmp_path / "op.yaml"
+    path.write_text(text)
+    with pytest.raises(FlopcalcError) as caught:
+        layer(str(path), 64)
+    error = caught.value
+    assert message in error.message
+    assert f"line {line}:" in error.message or line == 0
+    assert "\n" not in error.message + error.hint
+
+
+def test_needs_are_rules(tmp_path: Path) -> None:
+    """A need that fails refuses the layer, with its words."""
+    with pytest.raises(FlopcalcError, match="at least 4 channels in the middle"):
+        layer(EXAMPLE, 8)
+    assert lookup.get(EXAMPLE).rules[0].hint == "choose a larger ratio"
+    with pytest.raises(FlopcalcError, match="cannot read"):
+        layer(str(tmp_path / "absent.yaml"), 8)

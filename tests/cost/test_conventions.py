@@ -1,0 +1,149 @@
+"""Conventions against the counters whose names they bear, run on the same modules."""
+
+import logging
+import warnings
+from typing import Any
+
+import pytest
+
+torch: Any = pytest.importorskip("torch")
+
+from helpers import for_author, import_torchvision
+
+from flopcalc import FlopcalcError, layer, network
+from flopcalc.cost import convention
+from flopcalc.pytorch import build_layer, build_network
+from flopcalc.pytorch.layers import input_shape
+from flopcalc.spec.operator import Evaluation
+
+LAYERS = [
+    ("conv", {"bias": True, "groups": 4}),
+    ("linear", {}),
+    ("dsc", {"norm": True, "bias": True}),
+    ("ghost", {"norm": True}),
+    ("spconv", {"norm": True, "stride": 2}),
+    ("compconv", {"norm": True, "stride": 2}),
+    ("sic", {}),
+]
+
+
+def _fvcore(module: Any, x: Any) -> int:
+    counter = pytest.importorskip("fvcore.nn").FlopCountAnalysis(module, x)
+    return int(counter.unsupported_ops_warnings(False).uncalled_modules_warnings(False).total())
+
+
+def _thop(module: Any, x: Any) -> int:
+    return int(pytest.importorskip("thop").profile(module, inputs=(x,), verbose=False)[0])
+
+
+def _torchinfo(module: Any, x: Any) -> int:
+    return int(pytest.importorskip("torchinfo").summary(module, input_data=x, verbose=0).total_mult_adds)
+
+
+def _ptflops(module: Any, x: Any) -> int:
+    # It imports torchvision where that is installed.
+    import_torchvision()
+    count = pytest.importorskip("ptflops").get_model_complexity_info
+    found = count(
+        module, tuple(x.shape[1:]), as_strings=False, print_per_layer_stat=False, verbose=False, backend="pytorch"
+    )
+    return int(found[0])
+
+
+def _flop_counter(module: Any, x: Any) -> int:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        module(x)
+    return int(counter.get_total_flops())
+
+
+PEERS = {"fvcore": _fvcore, "thop": _thop, "torchinfo": _torchinfo, "ptflops": _ptflops, "flop-counter": _flop_counter}
+
+
+def _ask(peer: str, module: Any, x: Any) -> int:
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return PEERS[peer](module.eval(), x)
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+@pytest.mark.parametrize("peer", PEERS)
+@pytest.mark.parametrize(("name", "options"), LAYERS, ids=[name for name, _ in LAYERS])
+def test_layers(peer: str, name: str, options: dict[str, Any]) -> None:
+    """Each operator, as built, to the unit."""
+    e: Evaluation = layer(name, 64, hw=1 if name == "linear" else 16, **options)
+    found = _ask(peer, build_layer(e), torch.zeros(input_shape(e)))
+    assert convention.get(peer).of(e.cost, 1) == found, for_author(
+        f"{peer} on {name}",
+        "the convention gives another number than the counter itself; correct its `fold` for the `work` of these parts",
+        "docs/conventions.md",
+    )
+
+
+@pytest.mark.parametrize("peer", PEERS)
+def test_resnet50(peer: str) -> None:
+    """The network, built from its description."""
+    net = network("resnet50")
+    found = _ask(peer, build_network(net), torch.zeros(1, 3, 224, 224))
+    assert net.fold(convention.get(peer).of) == found, for_author(
+        peer,
+        "on ResNet-50 the convention gives another number than the counter itself; correct its `fold`",
+        "docs/conventions.md",
+    )
+
+
+def test_flops_by_hand() -> None:
+    """2 x MACs + every element-wise operation: a convolution with bias, and SIC's residual and ReLU."""
+    e = layer("conv", 4, 8, hw=5, bias=True)
+    assert convention.get("flops").of(e.cost) == e.cost.flops == 2 * 4 * 8 * 9 * 25 + 8 * 25
+    sic = layer("sic", 4, hw=5, b=1)
+    assert sic.cost.flops == 2 * (4 * 9 + 16) * 25 + 2 * 4 * 25
+
+
+def test_thop_2019_by_hand() -> None:
+    """Its rules for one layer each: no package of it lives. Linear: a product per weight, the sums between."""
+    fold = convention.get("thop-2019").of
+    assert fold(layer("linear", 64, 10).cost) == 10 * (64 + 63)
+    assert fold(layer("conv", 4, 8, hw=5, bias=True).cost) == 8 * 25 * (4 * 9 + 1)
+    dsc = layer("dsc", 4, 8, hw=5, norm=True)
+    assert fold(dsc.cost) == dsc.cost.macs + 4 * (4 + 8) * 25
+    net = network("resnet50")
+    pools = {one.name: fold(one.cost) for one in net.layers if "pool" in one.name}
+    assert pools == {"maxpool": 0, "avgpool": 2048 * (49 + 1)}
+    # A pooling of 2 x 2: 2 additions and a division for each of its 16 x 12 x 12 outputs.
+    pool = next(part for part in layer("spconv", 16, hw=24, stride=2).cost if part.name == "pool")
+    assert convention.get("thop-2019").fold(pool, 1) == 3 * 16 * 12 * 12
+
+
+def test_unknown_convention() -> None:
+    """Names are suggested."""
+    with pytest.raises(FlopcalcError, match="fvcor") as caught:
+        convention.get("fvcor")
+    assert "fvcore" in caught.value.hint
+
+
+def test_what_a_counter_does_not_see_is_told() -> None:
+    """thop, torchinfo and fvcore leave work inside attention out; their presets hold it, and say how much."""
+    from flopcalc.targets.model_record import model_record
+
+    swin = network("swin_t")
+    # Of each block: 4 c^2 for every token in the projections, 2 c 49 in the products with its window.
+    blocks = [(96, 56, 2), (192, 28, 2), (384, 14, 6), (768, 7, 2)]
+    macs = sum(count * side * side * (4 * c * c + 2 * c * 49) for c, side, count in blocks)
+    for name in ("thop", "thop-2019", "torchinfo", "fvcore"):
+        assert any(f"{macs:,} MACs" in note for note in model_record(swin, None, convention.get(name))["notes"]), (
+            for_author(
+                name,
+                "the counter leaves the products of computed tensors out; say so in `unseen`",
+                "docs/conventions.md",
+            )
+        )
+    for name in ("macs", "flops", "ptflops", "flop-counter"):
+        assert not model_record(swin, None, convention.get(name))["notes"], for_author(
+            name, "the counter sees everything; leave its `unseen` empty", "docs/conventions.md"
+        )
+    assert not model_record(network("resnet50"), None, convention.get("thop"))["notes"]

@@ -1,0 +1,287 @@
+"""The language of descriptions: what it reads, what it refuses and in what words, and blocks read once."""
+
+from typing import Any
+
+import pytest
+from helpers import WriteNetwork, for_author
+
+from flopcalc import FlopcalcError, network
+from flopcalc.catalog import lookup
+from flopcalc.networks import library
+from flopcalc.replacing.described import replace_convolutions
+
+SMALL = """
+name: small
+input: [3, 32, 32]
+options:
+  width: {default: 8, help: channels}
+blocks:
+  unit:
+    args: {out: null, stride: 1}
+    layers:
+      - conv: {op: conv, out: out, k: [1, 3], stride: [1, 1], bias: true}
+      - norm: batchnorm
+      - down: {op: conv, out: out, stride: stride}
+      - skip: {when: c != out or stride != 1, from: input, layers: [{proj: {op: conv, out: out, k: 1, stride: stride}}]}
+      - add: {op: add, from: [down, skip]}
+layers:
+  - stem: {op: conv, out: width, k: 3}
+  - body: {block: unit, repeat: 2, out: width * (i + 1), stride: 1 if i == 0 else 2}
+  - a: {op: spconv, out: 2 * width, alpha: 1/4, from: body}
+  - b: {op: ghost, out: width, s: 2, from: body}
+  - both: {op: concat, from: [a, b]}
+  - act: hardswish
+  - pool: global_avgpool
+  - flat: flatten
+  - drop: dropout
+  - fc: {op: linear, out: 10}
+"""
+
+
+def test_a_small_description(write_network: WriteNetwork) -> None:
+    """Names, shapes, a skipped projection, branches; params summed by hand."""
+    net = network(write_network(SMALL))
+    names = [layer.name for layer in net.layers]
+    assert "body.0.skip.proj" not in names
+    assert "body.1.skip.proj" in names
+    shapes = {layer.name: layer.out_shape for layer in net.layers}
+    assert shapes["body.1.add"] == (16, 16, 16)
+    assert shapes["both"] == (24, 16, 16)
+    by_hand = {
+        "stem": 3 * 8 * 9,
+        "body.0.conv": 8 * 8 * 3 + 8,
+        "body.0.norm": 16,
+        "body.0.down": 8 * 8 * 9,
+        "body.1.conv": 8 * 16 * 3 + 16,
+        "body.1.norm": 32,
+        "body.1.down": 16 * 16 * 9,
+        "body.1.skip.proj": 8 * 16,
+        "a": 16 * 16 + 4 * 16 * 9 // 2,
+        "b": 16 * 4 * 9 + 4 * 9,
+        "fc": 24 * 10 + 10,
+    }
+    assert {layer.name: layer.cost.params for layer in net.layers if layer.cost.params} == by_hand
+    assert network(write_network(SMALL), width=16).layers[0].out_shape == (16, 32, 32)
+
+
+def test_the_small_description_as_a_module(write_network: WriteNetwork) -> None:
+    """Counted, every kind and layer, also with biases that an operator cannot carry."""
+    pytest.importorskip("torch")
+    from flopcalc.pytorch.comparison import confront_network
+
+    net = network(write_network(SMALL), batch=2)
+    for name in (None, "dsc", "ghost"):
+        one = net if name is None else replace_convolutions(net, lookup.get(name), {}).network
+        for row in confront_network(one):
+            assert row.derived == row.counted, row.part
+
+
+def test_operators_with_a_grid_of_their_own(write_network: WriteNetwork) -> None:
+    """A transposed convolution doubles the map; blocks stand in a description like any layer."""
+    pytest.importorskip("torch")
+    from flopcalc.pytorch.comparison import confront_network
+
+    text = """
+input: [16, 9, 7]
+layers:
+  - up: {op: transposed, out: 8, k: 4, stride: 2, padding: 1}
+  - block: {op: mbconv, out: 12, stride: 2}
+  - attend: {op: attention, heads: 3}
+  - grouped: {op: group, out: 24}
+"""
+    net = network(write_network(text), batch=2)
+    assert [layer.out_shape for layer in net.layers] == [(8, 18, 14), (12, 9, 7), (12, 9, 7), (24, 9, 7)]
+    assert net.layers[0].cost.macs == 2 * 63 * 16 * 8 * 16
+    for row in confront_network(net):
+        assert row.derived == row.counted, row.part
+
+
+def test_a_lost_bias_is_told(write_network: WriteNetwork) -> None:
+    """dsc carries the bias on; ghost has none, and says so."""
+    net = network(write_network(SMALL))
+    dsc = replace_convolutions(net, lookup.get("dsc"), {})
+    assert not dsc.notes
+    assert {layer.name: layer for layer in dsc.network.layers}["body.0.conv"].evaluation.named["bias"]  # type: ignore[union-attr]
+    assert replace_convolutions(net, lookup.get("ghost"), {}).notes == (
+        "ghost has no bias: those of 2 replaced layers are gone",
+    )
+
+
+TAIL = "\nlayers:\n  - a: {op: conv, out: 4}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ("layers: [", 1, "broken YAML"),
+        ("a: b: c", 1, "broken YAML"),
+        ("x: !!python/object/apply:os.system ['true']" + TAIL, 1, "tag"),
+        ("input: !!binary aGk=" + TAIL, 1, "tag"),
+        ("x: &a [1]\ny: *a" + TAIL, 1, "anchors"),
+        ("name: a\nname: b" + TAIL, 2, "twice"),
+        ("---\na: 1\n---\nb: 2\n", 3, "more than one document"),
+        ("x: " + "[" * 60 + "]" * 60, 1, "deep"),
+        ("- a", 0, "mapping"),
+        ("", 0, "mapping"),
+        ("inputs: [3, 8, 8]\nlayers:\n  - a: relu", 1, "unknown key 'inputs'"),
+        ("input: [3, 8]\nlayers:\n  - a: relu", 1, "channels, height, width"),
+        ("input: [3, 8, -8]\nlayers:\n  - a: relu", 1, "channels, height, width"),
+        ("input: [3, 8, 8]\nlayers: []", 0, "list of layers"),
+        ("input: [3, 8, 8]\nlayers:\n  - a", 3, "written"),
+        ("input: [3, 8, 8]\nlayers:\n  - {a: relu, b: relu}", 3, "written"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: 7", 3, "not a name"),
+        ("input: [3, 8, 8]\nlayers:\n  - a.b: relu", 3, "other than letters"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: relu\n  - a: relu", 4, "two layers"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: rellu", 3, "unknown layer kind 'rellu'"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: conv, outt: 3}", 3, "unknown key 'outt'"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: conv, out: 2 *}", 3, "arithmetic"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: conv, out: width}", 3, "unknown name 'width'"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: conv, out: 0}", 3, "c_out is 0"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: conv, out: 1.5}", 3, "not a whole number"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: conv, k: [1, 2, 3]}", 3, "height, width"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: conv, k: 11, padding: 0}", 3, "does not fit"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: conv, groups: 2}", 3, "groups = 2"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: spconv, alpha: 3/2}", 3, "alpha"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: conv, weights_of: b}", 3, "no twin"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: conv\n  - b: {op: conv, k: 1, weights_of: a}", 4, "no twin"),
+        ("input: [3, 8, 8]\nlayers:\n  - 'a{i}': relu", 3, "unknown name 'i'"),
+        ("input: [3, 8, 8]\nlayers:\n  - 'a{1/2}': relu", 3, "other than letters"),
+        ("input: [3, 8, 8]\nlayers:\n  - _: relu", 3, "needs a name"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: relu, each: {k: 3}}", 3, "not a list"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: relu, each: [1]}", 3, "each maps names"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: relu, each: {k: [1], j: [1, 2]}}", 3, "unequal"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: relu, repeat: 2, each: {k: [1, 2]}}", 3, "both"),
+        ("input: [3, 8, 8]\nlet: {x: 2 * y}\nlayers:\n  - a: relu", 2, "unknown name 'y'"),
+        ("input: [3, 8, 8]\nlayers:\n  - _: {layers: [{a: relu}]}\n  - a: relu", 4, "two layers are called a"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: mul, from: [input]}", 3, "two inputs"),
+        ("like: resnet5\nset: {classes: 3}", 1, "unknown network 'resnet5'"),
+        ("like: resnet50\nset: {class: 3}", 2, "unknown option of resnet50 'class'"),
+        ("like: resnet50\nset:\n  classes: none", 3, "whole number"),
+        ("like: resnet50\nlayers: []", 2, "unknown key 'layers'"),
+        ("like: net.yaml", 1, "like itself"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: flatten\n  - b: {op: conv}", 4, "channels x height x width"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: relu, from: b}", 3, "'b', which is not above"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: relu, from: []}", 3, "nothing"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: add}", 3, "two inputs"),
+        (
+            "input: [3, 8, 8]\nlayers:\n  - a: {op: conv, out: 4}\n  - b: {op: add, from: [a, input]}",
+            4,
+            "layer b (add): its inputs differ in shape: 4x8x8 and 3x8x8",
+        ),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: maxpool, k: 9}", 3, "does not fit"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: maxpool, k: 2, padding: 2}", 3, "more than half"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {block: x}", 3, "unknown block 'x'"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: relu, block: x}", 3, "one of op, block or layers"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: relu, repeat: -1}", 3, "repeat"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: relu, repeat: 10^9}", 3, "repeat"),
+        ("blocks: {x: {layers: [{a: {block: x}}]}}\ninput: [3, 8, 8]\nlayers:\n  - a: {block: x}", 1, "use itself"),
+        (
+            "blocks: {x: {args: {v: null}, layers: [{a: relu}]}}\ninput: [3, 8, 8]\nlayers:\n  - a: {block: x}",
+            4,
+            "needs v",
+        ),
+        ("blocks: {x: {args: 1, layers: [{a: relu}]}}\ninput: [3, 8, 8]\nlayers:\n  - a: {block: x}", 1, "args maps"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {block: []}", 3, "unknown block"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: maxpool, stride: 0}", 3, "1 or more"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: relu, repeat: true}", 3, "repeat is True"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: conv, out: 'sum(i,1,4000,sum(j,1,4000,1))'}", 3, "too many steps"),
+        ("options: {v: {default: 3, choices: [1, 2]}}\ninput: [3, 8, 8]\nlayers:\n  - a: relu", 1, "choices"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: conv1d}", 3, "it takes"),
+        ("input: [4, 8, 8]\nlayers:\n  - a: {op: octconv}", 3, "it takes"),
+        ("options: {v: 3}\ninput: [3, 8, 8]\nlayers:\n  - a: relu", 1, "default"),
+        ("options: {v: {defalt: 3}}\ninput: [3, 8, 8]\nlayers:\n  - a: relu", 1, "unknown key 'defalt'"),
+        ("options:\n  v: {default: foo}\ninput: [3, 8, 8]\nlayers:\n  - a: relu", 2, "positive number"),
+        ("options:\n  v: {default: 0.0}\ninput: [3, 8, 8]\nlayers:\n  - a: relu", 2, "positive number"),
+        ("options: {c: {default: 3}}\ninput: [3, 8, 8]\nlayers:\n  - a: relu", 1, "a meaning of its own"),
+        ("options: {a-b: {default: 3}}\ninput: [3, 8, 8]\nlayers:\n  - a: relu", 1, "other than letters"),
+        ("blocks: {x: {args: {i: 1}, layers: [{b: relu}]}}\ninput: [3, 8, 8]\nlayers:\n  - a: {block: x}", 1, "own"),
+        ("input: [3, 8, 8]\nlayer:\n  - a: relu", 2, "unknown key 'layer'"),
+        ("input: [3, 8, 8]", 1, "layers are missing"),
+        ("layers:\n  - a: relu", 1, "input is missing"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: conv, out: 4, stride: -1}", 3, "0 or more"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: conv, out: 'divisble(c, 8)'}", 3, "no function divisble"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: relu, when: c = 3}", 3, "write =="),
+    ],
+)
+def test_broken_descriptions(write_network: WriteNetwork, text: str, line: int, message: str) -> None:
+    """One line that names the file, the line and what is wrong; one that says what to do."""
+    path = write_network(text)
+    with pytest.raises(FlopcalcError) as caught:
+        network(path)
+    error = caught.value
+    assert message in error.message
+    assert path in error.message
+    assert f"line {line}:" in error.message or line == 0
+    assert "\n" not in error.message + error.hint
+    assert error.hint
+
+
+def test_a_network_too_large_is_refused(write_network: WriteNetwork) -> None:
+    """Nested repeats multiply; they end in an error, not in memory."""
+    block = "blocks: {x: {layers: [{a: {op: relu, repeat: 10000}}]}}\n"
+    with pytest.raises(FlopcalcError, match="more than"):
+        network(write_network(block + "input: [3, 8, 8]\nlayers:\n  - a: {block: x, repeat: 10000}"))
+
+
+def test_left_out_layers_count_too(write_network: WriteNetwork) -> None:
+    """Nested repeats of a layer that is never there end as well."""
+    block = "blocks: {x: {layers: [{a: {op: relu, repeat: 10000, when: 0}}]}}\n"
+    with pytest.raises(FlopcalcError, match="left out"):
+        network(write_network(block + "input: [3, 8, 8]\nlayers:\n  - a: {block: x, repeat: 10000}"))
+
+
+TWINS = """
+input: [4, 9, 9]
+blocks:
+  twins:
+    args: {k: null}
+    layers:
+      - first: {op: conv, k: k}
+      - pair:
+          layers:
+            - +: {op: conv, from: first, k: k}
+            - +: {op: add, from: [first, previous]}
+      - second: {op: conv, k: k, weights_of: first}
+      - add: {op: add, from: [second, input]}
+  spare: {args: {on: null}, layers: [{left_out: {op: relu, when: on}}]}
+layers:
+  - a: {block: twins, repeat: 3, k: 3 if i < 2 else 1}
+  - b: {block: spare, repeat: 2, on: i == 7}
+  - c: {block: twins, k: 3, stage: other}
+  - d: {block: twins, k: 3, from: a, weights_of: c, stage: other}
+"""
+
+
+def test_a_block_read_once_is_the_same_again(write_network: WriteNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Layers put from memory are those that reading the block gives; in all shipped networks too."""
+    from flopcalc.networks import description
+
+    class Forgetful(dict[Any, Any]):
+        def __contains__(self, key: object) -> bool:
+            return False
+
+    def forget(self: Any, source: str, batch: int) -> None:
+        start(self, source, batch)
+        self.readings = Forgetful()
+
+    targets = [write_network(TWINS), *library.names()]
+    remembered = [network(target) for target in targets]
+    start = description._Reader.__init__
+    monkeypatch.setattr(description._Reader, "__init__", forget)
+    for one, target in zip(remembered, targets, strict=True):
+        again = network(target)
+        assert [layer._replace(evaluation=None) for layer in again.layers] == [
+            layer._replace(evaluation=None) for layer in one.layers
+        ], for_author(
+            target,
+            "a block put from memory differs from reading it; what reading depends on must be in its key",
+            "docs/networks.md",
+        )
+        assert again.output == one.output, for_author(
+            target, "a block put from memory has another output than reading it", "docs/networks.md"
+        )
+    layers = {layer.name: layer for layer in remembered[0].layers}
+    assert layers["a.1.second"].weights_of == "a.1.first"
+    assert layers["a.1.add"].inputs == ("a.1.second", "a.0.add")
+    assert layers["c.first"].inputs == ("a.2.add",)
+    assert (layers["d.first"].weights_of, layers["d.second"].weights_of) == ("c.first", "d.first")

@@ -1,0 +1,75 @@
+"""The detector against torchvision's own: its parts are counted one by one, since the whole reads values."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+torch: Any = pytest.importorskip("torch")
+
+from helpers import import_torchvision
+
+from flopcalc import FlopcalcError, network
+from flopcalc.pytorch import count
+
+NAME = "fasterrcnn_resnet50_fpn"
+
+
+@pytest.fixture(scope="module")
+def theirs() -> Any:
+    """As with the weights that it is published with: batch norm is frozen."""
+    torchvision = import_torchvision()
+    detection: Any = torchvision.models.detection
+    with torch.device("meta"):
+        body = torchvision.models.resnet50(norm_layer=torchvision.ops.misc.FrozenBatchNorm2d)
+        backbone = detection.backbone_utils._resnet_fpn_extractor(body, 5)
+        return detection.FasterRCNN(backbone, num_classes=91).eval()
+
+
+def _macs(theirs: Any, proposals: int) -> Iterator[tuple[str, int]]:
+    """MACs by the name of the module."""
+    sizes = [(1, 256, side, side) for side in (200, 100, 50, 25, 13)]
+    runs = (
+        ("backbone", theirs.backbone, (1, 3, 800, 800)),
+        ("rpn.head", theirs.rpn.head, sizes),
+        ("roi_heads.box_head", theirs.roi_heads.box_head, (proposals, 256, 7, 7)),
+        ("roi_heads.box_predictor", theirs.roi_heads.box_predictor, (proposals, 1024)),
+    )
+    for prefix, module, given in runs:
+        counted = count(module, given)
+        if prefix == "backbone":
+            assert [tuple(shape) for shape in counted.output] == sizes
+        yield from ((f"{prefix}.{name}", work.macs) for name, work in counted.work.items() if work.macs)
+
+
+@pytest.mark.parametrize("proposals", [1000, 7])
+def test_layer_by_layer(theirs: Any, proposals: int) -> None:
+    """Params and MACs by name; the head's at all five levels together, as it is one module."""
+    net = network(NAME, proposals=proposals)
+    params, macs = Counter[str](), Counter[str]()
+    for layer in net.layers:
+        params[layer.weights_of or layer.name] += layer.cost.params
+        macs[layer.weights_of or layer.name] += layer.cost.macs
+    assert +macs == dict(_macs(theirs, proposals))
+    found = Counter[str]()
+    for name, tensor in theirs.named_parameters():
+        found[name.rpartition(".")[0]] += tensor.numel()
+    assert +params == found
+    assert net.params == 41_755_286
+
+
+def test_second_stage_grows_with_the_proposals() -> None:
+    """12544 x 1024 + 1024 x 1024 + 1024 x 5 x 91 MACs for each box, and none without boxes."""
+    none, some = network(NAME, proposals=0), network(NAME, proposals=300)
+    assert some.macs - none.macs == 300 * (12544 * 1024 + 1024 * 1024 + 1024 * 5 * 91)
+    assert not any(layer.name.startswith("roi_heads") for layer in none.layers)
+    assert network(NAME, classes=2).params == 41_755_286 - 89 * 5 * 1025
+
+
+def test_other_sizes() -> None:
+    """Odd sizes too: the pyramid upsamples to the size of the level below."""
+    net = network(NAME, input=(3, 427, 641))
+    assert {layer.name: layer.out_shape for layer in net.layers}["backbone.fpn.sum0"] == (256, 107, 161)
+    with pytest.raises(FlopcalcError):
+        network(NAME, proposals="many")

@@ -1,0 +1,167 @@
+"""The public face: what `flopcalc` offers, with which types, and what its results say of themselves."""
+
+import pickle
+import re
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import fresh
+
+import flopcalc
+from flopcalc import Evaluation, FlopcalcError, layer, network
+from flopcalc.cost.kinds import KINDS
+
+PUBLIC = ("Cost", "Evaluation", "FlopcalcError", "Network", "count", "layer", "network", "replace")
+
+
+def test_dir_and_help_show_the_public_names() -> None:
+    """And nothing else; help() needs no torch."""
+    assert set(dir(flopcalc)) == {*PUBLIC, "__version__"}
+    page = "print(pydoc.plain(pydoc.render_doc(flopcalc)))"
+    done = fresh(f"import sys; sys.modules['torch'] = None; import flopcalc, pydoc; {page}")
+    assert done.code == 0, done.err
+    functions = done.out.partition("\nFUNCTIONS\n")[2].partition("\nDATA\n")[0]
+    assert re.findall(r"^    (\w+)\(", functions, flags=re.MULTILINE) == ["count", "layer", "network", "replace"]
+    assert "torch" not in fresh("import sys, flopcalc; dir(flopcalc); flopcalc.count; print(*sys.modules)").out.split()
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    """As of any module."""
+    with pytest.raises(AttributeError, match="no attribute 'leyer'"):
+        _ = flopcalc.leyer  # type: ignore[attr-defined]
+
+
+def test_a_user_sees_real_types(tmp_path: Path) -> None:
+    """`mypy --strict` on a file of a user: what is revealed, and what is refused."""
+    pytest.importorskip("mypy")
+    source = tmp_path / "user.py"
+    source.write_text(
+        "import flopcalc\n"
+        "reveal_type(flopcalc.layer('ghost', 64).cost.macs)\n"
+        "reveal_type(flopcalc.layer('ghost', 64).ratio('macs'))\n"
+        "reveal_type(flopcalc.network('resnet50', classes=10, input=(3, 160, 160)).params)\n"
+        "flopcalc.layer('ghost', '64')\n"
+        "flopcalc.layer('ghost', 64, stride='2')\n"
+        "flopcalc.network('resnet50', batch='2')\n"
+        "flopcalc.layr('ghost', 64)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), str(source)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    lines = done.stdout.splitlines()
+    revealed = [re.findall(r'"(.*)"', line)[0] for line in lines if "Revealed type" in line]
+    assert [text.replace("builtins.", "") for text in revealed] == ["int", "fractions.Fraction | None", "int"]
+    wrong = [int(line.split(":")[1]) for line in lines if ": error:" in line]
+    assert wrong == [5, 6, 7, 8], done.stdout
+
+
+def test_options_are_keywords() -> None:
+    """`network` takes them like `layer`; the input as a tuple, text, a list or one number."""
+    small = network("mobilenet_v2", width=0.75, input=(3, 160, 160), batch=2)
+    assert small.options["width"] == Fraction(3, 4)
+    assert (small.input_shape, small.batch) == ((3, 160, 160), 2)
+    for same in ("3x160x160", [3, 160, 160], 160):
+        assert network("mobilenet_v2", width="0.75", input=same, batch=2).macs == small.macs
+    # 2048 x 1000 weights and 1000 biases against 2048 x 10 and 10.
+    assert network("resnet50").params - network("resnet50", classes=10).params == 2049 * 990
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"input": "3x"},
+        {"input": (3, "a", 4)},
+        {"input": 1.5},
+        {"input": (3, 224)},
+        {"input": ["3x8x8", "3x8x8"]},
+        {"batch": 0},
+        {"batch": "2"},
+        {"classes": "many"},
+        {"klasses": 10},
+    ],
+    ids=str,
+)
+def test_wrong_values_are_our_errors(wrong: dict[str, Any]) -> None:
+    """One line and a hint each."""
+    with pytest.raises(FlopcalcError) as caught:
+        network("resnet50", **wrong)
+    assert caught.value.message
+    assert caught.value.hint
+    assert "\n" not in caught.value.message + caught.value.hint
+
+
+def test_the_text_of_an_error_has_the_hint() -> None:
+    """So that a traceback says what to do; and an error survives a trip between processes."""
+    with pytest.raises(FlopcalcError) as caught:
+        layer("gohst", 64)
+    error = caught.value
+    assert str(error) == f"{error.message}\nhint: {error.hint}"
+    assert "ghost" in str(error)
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+    assert (again.code, again.message, again.hint, again.exit_code) == (
+        error.code,
+        error.message,
+        error.hint,
+        error.exit_code,
+    )
+
+
+def _results() -> list[Any]:
+    e = layer("spconv", 256, alpha="1/4")
+    found = [e, e.cost, network("resnet50"), network("resnet1202_cifar")]
+    torch = pytest.importorskip("torch")
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU())
+    found.append(flopcalc.count(model, (1, 3, 8, 8)))
+    return found
+
+
+def test_all_results_offer_the_same_kinds() -> None:
+    """As total(kind) and as properties; an unknown kind is our error, with a suggestion."""
+    for one in _results():
+        for kind in KINDS:
+            assert one.total(kind) == getattr(one, kind)
+            assert type(one.total(kind)) is int
+        assert one.total("flops") == 2 * one.macs + one.adds + one.muls + one.other
+        with pytest.raises(FlopcalcError, match="unknown kind 'mac'") as caught:
+            one.total("mac")
+        assert "macs" in caught.value.hint
+
+
+def test_a_repr_is_short() -> None:
+    """Two lines of 120 columns at most, whatever the size of the network."""
+    torch = pytest.importorskip("torch")
+    replaced = flopcalc.replace(torch.nn.Sequential(*(torch.nn.Conv2d(8, 8, 3) for _ in range(50))), "spconv")
+    for one in (*_results(), replaced, network("resnet50").layers[0]):
+        assert len(repr(one)) <= 240
+        assert len(repr(one).splitlines()) <= 2
+    assert "25,557,032" in repr(network("resnet50"))
+
+
+def test_numpy_integers_are_integers() -> None:
+    """In sizes, options, batches and inputs."""
+    np: Any = pytest.importorskip("numpy")
+    plain = layer("ghost", 64, 128, k=3, hw=(14, 28), stride=2, batch=3, s=4)
+    i = np.int64
+    same = layer("ghost", i(64), i(128), k=i(3), hw=(i(14), i(28)), stride=i(2), batch=i(3), s=i(4))
+    assert isinstance(same, Evaluation)
+    assert same.cost == plain.cost
+    assert same.geometry == plain.geometry
+    shape = tuple(np.array([3, 96, 96]))
+    net = network("resnet50", classes=np.int32(10), input=shape, batch=np.uint8(2))
+    assert net.macs == network("resnet50", classes=10, input=96, batch=2).macs
+    assert type(net.macs) is int
+
+
+def test_our_version_is_the_packages() -> None:
+    """One place."""
+    from importlib.metadata import version
+
+    assert flopcalc.__version__ == version("flopcalc")
