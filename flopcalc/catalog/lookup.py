@@ -1,16 +1,16 @@
-"""Operators as users write them: a name, the path of a YAML file, or either with options behind it."""
+"""Operators as users write them: a name or the path of a YAML file, each with or without options."""
 
 from collections.abc import Iterator
 
-from flopcalc.catalog.registry import named, names, plug_ins
+from flopcalc.catalog.registry import named, names, plug_ins, usable_plug_ins
 from flopcalc.errors import FlopcalcError, unknown_name
 from flopcalc.spec.operator import Operator, Value
 
-__all__ = ["every", "find", "get", "names", "parse", "plug_ins", "read_settings"]
+__all__ = ["every", "find", "get", "names", "parse", "plug_ins", "read_settings", "usable_plug_ins"]
 
 
 def find(name: str) -> Operator | None:
-    """The operator of that name, or None; plug-ins count, and paths of YAML files."""
+    """The operator of that name in flopcalc, in a plug-in, or in a YAML file; None where there is none."""
     if name.endswith((".yaml", ".yml")):
         # Loads the YAML parser, which most commands do not need.
         from flopcalc.catalog.yaml_operator import read_operator
@@ -28,7 +28,7 @@ def get(name: str) -> Operator:
 
 
 def every() -> Iterator[Operator]:
-    """Our own operators, sorted by name."""
+    """The operators in flopcalc, sorted by name."""
     return (get(name) for name in names())
 
 

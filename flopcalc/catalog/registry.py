@@ -1,15 +1,19 @@
-"""Operators by name: the files in `flopcalc/operators/`, and on a miss the plug-ins.
+"""Operators by name: the files in `flopcalc/operators/`, and after them the plug-ins.
 
 A plug-in is an installed package with an entry point in the group `flopcalc.operators` that names an
-Operator. Scanning installed packages takes 50 ms, so it is done for unknown names only.
+Operator. Scanning installed packages takes 50 ms, so it is done for unknown names only. A plug-in that
+cannot be used is an error where it is asked for, and a note in a listing.
 """
 
+from dataclasses import replace
 from functools import cache, lru_cache
 from importlib import import_module
 from os import listdir
+from typing import Any
 
 from flopcalc import operators
-from flopcalc.errors import FlopcalcError
+from flopcalc.errors import FlopcalcError, clip
+from flopcalc.spec.containment import broken_plug_in, contained_import
 from flopcalc.spec.operator import Operator
 
 GROUP = "flopcalc.operators"
@@ -17,7 +21,7 @@ GROUP = "flopcalc.operators"
 
 @lru_cache(maxsize=1)
 def names() -> tuple[str, ...]:
-    """Names of our own operators, sorted. Reads a folder; imports none of them."""
+    """Names of the operators in flopcalc, sorted. Reads a folder and imports none of them."""
     # A listing of the folder, not pkgutil: that costs 15 ms to import.
     files = (file for folder in operators.__path__ for file in listdir(folder))
     return tuple(sorted(file[:-3] for file in files if file.endswith(".py") and not file.startswith("_")))
@@ -25,7 +29,7 @@ def names() -> tuple[str, ...]:
 
 @cache
 def named(name: str) -> Operator | None:
-    """Our own operator of that name, else that of a plug-in, else None. Raises FlopcalcError (broken-plug-in)."""
+    """The operator of that name in flopcalc, else in a plug-in, else None. Raises FlopcalcError (broken-plug-in)."""
     if name not in names():
         return _plug_in(name)
     found = import_module(f"flopcalc.operators.{name}").OPERATOR
@@ -35,30 +39,79 @@ def named(name: str) -> Operator | None:
 
 
 def plug_ins() -> tuple[str, ...]:
-    """Names of the operators that installed packages bring."""
-    from importlib.metadata import entry_points
+    """Names of the operators in installed packages, whether they can be used or not."""
+    return tuple(sorted({entry.name for entry in _entries()} - set(names())))
 
-    return tuple(sorted({entry.name for entry in entry_points(group=GROUP)} - set(names())))
+
+def usable_plug_ins() -> tuple[list[Operator], list[str]]:
+    """The operators of installed packages that can be used, and one sentence about each that cannot."""
+    usable: list[Operator] = []
+    problems = [
+        f"{_described(entry)} cannot be used: flopcalc has an operator of that name"
+        for entry in _entries()
+        if entry.name in names()
+    ]
+    for name in plug_ins():
+        try:
+            found = named(name)
+        except FlopcalcError as error:
+            problems.append(error.message)
+        else:
+            usable += [found] if found is not None else []
+    return usable, problems
+
+
+def _entries() -> list[Any]:
+    """The entry points of our group, of all installed packages with readable metadata."""
+    from importlib.metadata import distributions, entry_points
+
+    try:
+        return list(entry_points(group=GROUP))
+    except Exception:
+        # The metadata of one package are damaged: read the others.
+        found: list[Any] = []
+        for distribution in distributions():
+            try:
+                found += distribution.entry_points.select(group=GROUP)
+            except Exception:  # noqa: S112 - the package may have nothing to do with flopcalc
+                continue
+        return found
+
+
+def _described(entry: Any) -> str:
+    return f"the plug-in {clip(entry.name)[1:-1]} ({_origin(entry)})"
+
+
+def _origin(entry: Any) -> str:
+    """`flopcalc-bsconv 0.1.0, flopcalc_bsconv:OPERATOR`: the package, and the place in it."""
+    place = clip(entry.value)[1:-1]
+    try:
+        return f"{entry.dist.name} {entry.dist.version}, {place}"
+    except Exception:
+        return place
 
 
 def _plug_in(name: str) -> Operator | None:
-    from importlib.metadata import entry_points
-
-    for entry in entry_points(group=GROUP, name=name):
-        try:
+    entries = [entry for entry in _entries() if entry.name == name]
+    if not entries:
+        return None
+    entry, *others = entries
+    what = _described(entry)
+    if others:
+        raise broken_plug_in(what, f"{_origin(others[0])} has the same name", "uninstall one of the two packages")
+    try:
+        with contained_import(what):
             found = entry.load()
-        except Exception as error:
-            raise _broken(name, entry.value, f"{type(error).__name__}: {error}") from error
-        if not isinstance(found, Operator):
-            raise _broken(name, entry.value, f"it is a {type(found).__name__}, not an Operator")
-        if found.name != name:
-            raise _broken(name, entry.value, f"its operator calls itself {found.name!r}")
-        return found
-    return None
-
-
-def _broken(name: str, where: str, why: str) -> FlopcalcError:
-    why = " ".join(why.split())[:200]
-    return FlopcalcError(
-        "broken-plug-in", f"the plug-in {name} ({where}) cannot be used: {why}", "mend or uninstall its package"
-    )
+    except FlopcalcError as error:
+        if error.code == "broken-plug-in":
+            raise
+        raise broken_plug_in(what, error.message) from error
+    if not isinstance(found, Operator):
+        raise broken_plug_in(what, f"{clip(entry.value)} is of type {type(found).__name__}, not an Operator")
+    if found.name != name:
+        raise broken_plug_in(
+            what,
+            f"the name of its operator is {clip(found.name)}",
+            f"give the entry point and the operator the same name in {clip(entry.value)[1:-1].split(':')[0]}",
+        )
+    return replace(found, origin=_origin(entry))

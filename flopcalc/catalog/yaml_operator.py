@@ -6,29 +6,66 @@ an ordinary Operator, usable wherever a name is. docs/composing.md describes the
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
-from typing import Any
+from keyword import iskeyword
+from typing import Any, NamedTuple
 
 from flopcalc.catalog import registry
+from flopcalc.catalog.yaml_policy import read_policy
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
 from flopcalc.errors import FlopcalcError, clip
-from flopcalc.spec.operator import Derived, Named, Operator, Param, Policy, Rule, spatial
+from flopcalc.spec.operator import AUTO, Derived, Named, Operator, Param, Rule
 from flopcalc.spec.source import Paper
+from flopcalc.text.expression import FUNCTIONS
 from flopcalc.text.yaml_file import File, Map, read_file
 
-_TOP = ("name", "title", "family", "paper", "options", "derived", "needs", "parts")
+# Files that use one another: levels, the first included, and parts of them all together.
+MAX_LEVELS = 5
+MAX_PARTS = 10_000
+
+_TOP = ("name", "title", "family", "paper", "options", "derived", "needs", "replaces", "parts")
 _OPTION = ("kind", "default", "help", "least", "most", "choices")
 _SIZES = ("c_in", "c_out", "k", "stride", "padding", "dilation", "groups")
 _COUNTS = ("params", "macs", "adds", "muls", "other", "activations", "reads", "writes", "steps")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-# What an expression finds beside options and derived values.
+# The names in an expression, in addition to options and derived values.
 _SHAPE = ("c_in", "c_out", "h", "w", "h_out", "w_out", "k_h", "k_w", "groups", "n")
+_SIZE_NAMES = frozenset((*_SHAPE, *_SIZES, "hw", "batch"))
+# Keys of parts and of the entries of a network, in which the operator's options appear too.
+_KEYS = frozenset(
+    ("op", "from", "out", "block", "layers", "when", "repeat", "each", "stage", "weights_of", "let", "type")
+)
+
+
+def _meaning(name: str) -> str | None:
+    """The meaning that a name has in these files, so that an option or a derived value cannot have it."""
+    if name in _SIZE_NAMES:
+        return "a size of the layer"
+    if name in _KEYS:
+        return "a key of parts and of a network's entries"
+    return "a word of expressions" if name in FUNCTIONS or name in ("sum", "true", "false") or iskeyword(name) else None
+
+
+class _Read(NamedTuple):
+    """An operator file that was read. levels: of files, itself included. parts: with those of the files it uses."""
+
+    operator: Operator
+    levels: int
+    parts: int
+
+
+class _Piece(NamedTuple):
+    """One part: counts, or an operator with its settings."""
+
+    name: str
+    spec: Map
+    operator: Operator | None
 
 
 def _whole(file: File, spec: Map, key: str, env: Mapping[str, Any]) -> Any:
-    """As `file.value`; on numbers it must come out whole and not negative."""
+    """As `file.value`; a number must be whole and not negative."""
     value = file.value(spec, key, env)
     pair = isinstance(value, list) and key in ("k", "stride", "padding", "dilation")
     if value is None or isinstance(value, bool | float | str) or (isinstance(value, list | dict) and not pair):
@@ -40,6 +77,11 @@ def _whole(file: File, spec: Map, key: str, env: Mapping[str, Any]) -> Any:
 
 def read_operator(path: str) -> Operator:
     """The operator that a YAML file describes. Raises FlopcalcError (bad-operator-file)."""
+    return _read(path, (), {}).operator
+
+
+def _read(path: str, above: tuple[str, ...], done: dict[str, _Read]) -> _Read:
+    """above: real paths of the files that led here. done: files that were read, by real path."""
     file = File(path, "bad-operator-file", "docs/composing.md")
     data = file.keys(read_file(path, "operator"), None, None, _TOP, "an operator file")
     name = str(data.get("name") or os.path.basename(path).rsplit(".", 1)[0])
@@ -47,26 +89,45 @@ def read_operator(path: str) -> Operator:
         raise file.error(data, "name", f"the name {clip(name)} has other than lower-case letters, digits and _")
     params = tuple(_param(file, data, name) for name in _mapping(file, data, "options"))
     derived = _mapping(file, data, "derived")
-    if clash := {param.name for param in params} & set(derived) or set(derived) & {*_SHAPE, "k", "stride"}:
-        raise file.error(derived, min(clash), f"{min(clash)} has a meaning already")
+    for what, names in (("option", data.get("options") or Map()), ("derived value", derived)):
+        for one in names:
+            if (meaning := _meaning(one)) is not None:
+                why = f"{what} {one}: the name has a meaning already, {meaning}"
+                raise file.error(names, one, why, "choose another name")
+    if clash := {param.name for param in params} & set(derived):
+        raise file.error(derived, min(clash), f"{min(clash)} is an option and a derived value", "choose another name")
     parts = data.get("parts")
     if not isinstance(parts, list) or not parts:
         raise file.error(data, "parts", "parts is a list of `- name: what`")
-    pieces = [_piece(file, parts, index) for index in range(len(parts))]
+    below: list[_Read] = []
+    chain = (*above, os.path.realpath(path))
+
+    def use(item: Map, name: str) -> Operator:
+        found = _operator(file, name, item, chain, done)
+        below.append(found)
+        return found.operator
+
+    pieces = [_piece(file, parts, index, use) for index in range(len(parts))]
+    total = len(parts) + sum(one.parts for one in below)
+    if total > MAX_PARTS:
+        raise file.error(
+            data, "parts", f"it has {total:,} parts with those of the files it uses, and {MAX_PARTS:,} is the limit"
+        )
 
     def formula(g: Geometry, **named: Any) -> Iterable[Part]:
         grids: dict[str, tuple[Any, Any]] = {"input": (g.h, g.w)}
         previous = "input"
         env = _env(g, named)
-        for part_name, spec in pieces:
+        for piece in pieces:
+            part_name, spec = piece.name, piece.spec
             source = str(spec.get("from", previous))
             if source not in grids:
                 raise file.error(spec, "from", f"{part_name} comes from {clip(source)}, which is not above it")
-            made, grids[part_name] = _parts(file, part_name, spec, g, env, source, grids[source])
+            made, grids[part_name] = _parts(file, piece, g, env, source, grids[source])
             yield from made
             previous = part_name
 
-    return Operator(
+    operator = Operator(
         name=name,
         title=str(data.get("title") or name),
         family=str(data.get("family") or "composed"),
@@ -75,8 +136,9 @@ def read_operator(path: str) -> Operator:
         params=params,
         derived=tuple(_derived(file, derived, name) for name in derived),
         rules=tuple(_rule(file, data, index) for index in range(len(data.get("needs") or []))),
-        policy=Policy("every convolution with a kernel larger than 1x1", spatial),
+        policy=read_policy(file, data),
     )
+    return _Read(operator, 1 + max((one.levels for one in below), default=0), total)
 
 
 def _mapping(file: File, data: Map, key: str) -> Map:
@@ -94,7 +156,7 @@ def _param(file: File, data: Map, name: str) -> Param:
     if kind not in ("int", "fraction", "bool", "choice") or "default" not in spec:
         raise file.error(spec, None, f"option {name} needs a default, and a kind: int, fraction, bool or choice")
     choices = tuple(map(str, spec.get("choices") or ()))
-    bare = Param(name, kind, None, str(spec.get("help") or "an option of this file"), auto="none", choices=choices)
+    bare = Param(name, kind, AUTO, str(spec.get("help") or "an option of this file"), auto="none", choices=choices)
     try:
         bounds = {key: bare.read(spec[key]) for key in ("least", "most") if key in spec}
         param = bare._replace(**bounds)  # type: ignore[arg-type]
@@ -134,7 +196,7 @@ def _paper(file: File, data: Map, name: str) -> Paper:
     return Paper(**{**blank, **fields})
 
 
-def _piece(file: File, parts: Any, index: int) -> tuple[str, Map]:
+def _piece(file: File, parts: Any, index: int, use: Callable[[Map, str], Operator]) -> _Piece:
     item = parts[index]
     if not isinstance(item, Map) or len(item) != 1:
         raise file.error(parts, index, "each part is written `- name: {...}`")
@@ -142,17 +204,40 @@ def _piece(file: File, parts: Any, index: int) -> tuple[str, Map]:
     if not _NAME.fullmatch(name) or name == "input":
         raise file.error(item, name, f"the part's name {clip(name)} has other than lower-case letters, digits and _")
     if isinstance(spec, Map) and "op" in spec:
-        operator = _operator(file, name, spec)
-        return name, file.keys(spec, item, name, ("op", "from", *_SIZES, *operator.param), f"part {name}")
-    return name, file.keys(spec, item, name, ("from", *_COUNTS), f"part {name}")
+        operator = use(spec, name)
+        keys = ("op", "from", *_SIZES, *operator.param)
+        return _Piece(name, file.keys(spec, item, name, keys, f"part {name}"), operator)
+    return _Piece(name, file.keys(spec, item, name, ("from", *_COUNTS), f"part {name}"), None)
 
 
-def _operator(file: File, name: str, spec: Map) -> Operator:
-    """The operator that a part names."""
-    operator = registry.named(str(spec["op"]))
-    if operator is None:
-        raise file.error(spec, "op", f"part {name}: unknown operator {clip(spec['op'])}", "`flopcalc list`")
-    return operator
+def _operator(file: File, name: str, spec: Map, chain: tuple[str, ...], done: dict[str, _Read]) -> _Read:
+    """The operator of a part: by its name, or from another file with a path relative to this one."""
+    op = str(spec["op"])
+    if not op.endswith((".yaml", ".yml")):
+        known = registry.named(op)
+        if known is None:
+            hint = "`flopcalc list` shows all operators; the path of a file ends in .yaml"
+            raise file.error(spec, "op", f"part {name}: unknown operator {clip(op)}", hint)
+        return _Read(known, 0, 0)
+    path = os.path.join(os.path.dirname(file.path), op)
+    real = os.path.realpath(path)
+    if not os.path.exists(path):
+        hint = "the path is relative to the folder of this file"
+        raise file.error(spec, "op", f"part {name}: there is no file {clip(op)}", hint)
+    if real in chain:
+        raise file.error(spec, "op", f"part {name}: {clip(op)} uses this file, directly or through other files")
+    if len(chain) >= MAX_LEVELS:
+        raise file.error(spec, "op", f"part {name}: more than {MAX_LEVELS} levels of files that use one another")
+    if real not in done:
+        try:
+            done[real] = _read(path, chain, done)
+        except FlopcalcError as error:
+            if error.code != "unreadable-file":
+                raise
+            raise file.error(spec, "op", f"part {name}: {error.message}", error.hint) from None
+    if len(chain) + done[real].levels > MAX_LEVELS:
+        raise file.error(spec, "op", f"part {name}: more than {MAX_LEVELS} levels of files that use one another")
+    return done[real]
 
 
 def _env(g: Geometry, named: Named) -> dict[str, Any]:
@@ -162,14 +247,14 @@ def _env(g: Geometry, named: Named) -> dict[str, Any]:
 
 
 def _parts(
-    file: File, name: str, spec: Map, g: Geometry, env: Mapping[str, Any], source: str, grid: tuple[Any, Any]
+    file: File, piece: _Piece, g: Geometry, env: Mapping[str, Any], source: str, grid: tuple[Any, Any]
 ) -> tuple[list[Part], tuple[Any, Any]]:
-    """The parts of one entry, and the grid that it ends on."""
+    """The parts of one entry, and the grid of its output."""
+    name, spec, operator = piece
     after = () if source == "input" else (source,)
-    if "op" not in spec:
+    if operator is None:
         counts = {key: _whole(file, spec, key, env) for key in _COUNTS if key in spec}
         return [Part(name, "other", **counts, after=after)], grid
-    operator = _operator(file, name, spec)
     try:
         given = {key: _setting(file, operator.param[key], spec, env) for key in operator.param if key in spec}
         inner = _shape(file, operator, spec, g, env, grid, given)
@@ -186,7 +271,7 @@ def _parts(
             raise
         raise file.error(spec, None, f"part {name}: {error.message}", error.hint) from None
     sums = {kind: sum(getattr(part, kind) for part in cost) for kind in _COUNTS[:-1]}
-    # Conventions fold by the sort of work: a single kernel keeps its own.
+    # Conventions fold by the kind of work: a single kernel keeps its own.
     work = cost.parts[0].work if len(cost.parts) == 1 else "mixed"
     return [Part(name, work, **sums, steps=cost.steps, after=after)], (out[1], out[2])
 

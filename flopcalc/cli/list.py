@@ -1,6 +1,6 @@
 """`flopcalc list`."""
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import click
 
@@ -9,9 +9,12 @@ from flopcalc.cli.common import SHAPE_NAMES, emit, optional_shape_options, outpu
 from flopcalc.errors import FlopcalcError
 from flopcalc.networks import library
 from flopcalc.networks.options import plain_option
-from flopcalc.report.document import Cell, Column, Document, Facts, Table
+from flopcalc.replacing.decide import applied_to_plain
+from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table
 from flopcalc.spec.layer_record import inputs
-from flopcalc.spec.operator import Evaluation, Operator, Site
+from flopcalc.spec.operator import Evaluation, Operator
+
+Block: TypeAlias = Table | Facts | Lines
 
 _EXAMPLE = "write for example flopcalc list --matching --cin 64"
 
@@ -28,12 +31,13 @@ def command(what: str | None, matching: bool, fmt: str | None, output: str | Non
     their default options, may stand for that convolution, the least work first, and why the others may
     not.
     """
-    operators = [*lookup.every(), *map(lookup.get, lookup.plug_ins())]
+    plug_ins, problems = lookup.usable_plug_ins()
+    operators = [*lookup.every(), *plug_ins]
     operators.sort(key=lambda operator: (operator.family, operator.name))
     if matching:
         if what == "networks":
             raise FlopcalcError("bad-usage", "--matching is about operators, and networks are asked for", _EXAMPLE)
-        emit(_matching(operators, shape), fmt, output)
+        emit(_matching(operators, shape, problems), fmt, output)
         return
     if any(value is not None for value in shape.values()):
         raise FlopcalcError(
@@ -53,6 +57,7 @@ def command(what: str | None, matching: bool, fmt: str | None, output: str | Non
                 "replaces": operator.policy.text,
                 "paper": operator.paper.short,
                 "year": operator.paper.year,
+                "plug_in": operator.origin or None,
             }
             for operator in operators
         ],
@@ -67,8 +72,9 @@ def command(what: str | None, matching: bool, fmt: str | None, output: str | Non
             }
             for n in shipped
         ],
+        "notes": problems,
     }
-    blocks = [_family(family, operators) for family in dict.fromkeys(one.family for one in operators)]
+    blocks: list[Block] = [_family(family, operators) for family in dict.fromkeys(one.family for one in operators)]
     if shipped:
         columns = (
             Column("network", "name"),
@@ -78,7 +84,19 @@ def command(what: str | None, matching: bool, fmt: str | None, output: str | Non
         )
         rows: list[list[Cell]] = [[n.name, n.title, n.params, n.macs] for n in shipped]
         blocks.append(Table(columns, rows, title="Networks"))
+    blocks += _plug_ins(operators, problems)
     emit(Document("What flopcalc knows", blocks, data), fmt, output)
+
+
+def _plug_ins(operators: list[Operator], problems: list[str]) -> list[Block]:
+    """The packages that operators come from, and the plug-ins that cannot be used."""
+    origins = [(operator.name, operator.origin) for operator in operators if operator.origin]
+    blocks: list[Block] = [Facts(origins, "Plug-ins")] if origins else []
+    return [*blocks, *_notes(problems)]
+
+
+def _notes(problems: list[str]) -> list[Block]:
+    return [Lines("Notes", problems)] if problems else []
 
 
 def _family(family: str, operators: list[Operator]) -> Table:
@@ -96,24 +114,15 @@ def _family(family: str, operators: list[Operator]) -> Table:
     return Table(tuple(Column(name, "text") for name in columns), rows, title=family.capitalize())
 
 
-def _matching(operators: list[Operator], shape: dict[str, Any]) -> Document:
+def _matching(operators: list[Operator], shape: dict[str, Any], problems: list[str]) -> Document:
     if shape["cin"] is None:
         raise FlopcalcError("bad-usage", "--matching needs a shape", _EXAMPLE)
     plain, _ = read_shape(lookup.get("conv"), {name: shape[name] for name in SHAPE_NAMES}, {})
-    site = Site("layer", plain, first=False)
-    stand: list[Evaluation] = []
-    refused: list[tuple[str, str]] = []
-    for operator in operators:
-        reason = operator.policy.refuses(site)
-        if reason is None:
-            try:
-                stand.append(operator.evaluate(plain))
-            except FlopcalcError as error:
-                reason = error.message.removeprefix(f"{operator.name} cannot stand here: ")
-        if reason is not None:
-            refused.append((operator.name, reason))
-    # By all of the work: an adder layer has no MACs, and is not free.
-    stand.sort(key=lambda e: (e.cost.flops, e.operator.name))
+    found = {operator.name: applied_to_plain(operator, plain) for operator in operators}
+    refused = [(name, reason) for name, reason in found.items() if isinstance(reason, str)]
+    apply = [evaluation for evaluation in found.values() if isinstance(evaluation, Evaluation)]
+    # By all kinds of work: an adder layer has no MACs, and is not free.
+    apply.sort(key=lambda e: (e.cost.flops, e.operator.name))
     rows: list[list[Cell]] = [
         [
             e.operator.name,
@@ -124,7 +133,7 @@ def _matching(operators: list[Operator], shape: dict[str, Any]) -> Document:
             e.cost.flops - 2 * e.cost.macs,
             e.cost.steps,
         ]
-        for e in stand
+        for e in apply
     ]
     columns = (
         Column("operator", "name"),
@@ -140,11 +149,13 @@ def _matching(operators: list[Operator], shape: dict[str, Any]) -> Document:
         "inputs": inputs(plain),
         "matching": [
             {"name": e.operator.name, **{kind: e.cost.total(kind) for kind in ("params", "macs", "flops", "steps")}}
-            for e in stand
+            for e in apply
         ],
         "refused": [{"name": name, "reason": reason} for name, reason in refused],
+        "notes": problems,
     }
-    blocks: list[Table | Facts] = [Table(columns, rows)]
+    blocks: list[Block] = [Table(columns, rows)]
     if refused:
-        blocks.append(Facts(refused, "May not stand here"))
-    return Document(f"May stand for a convolution {plain}, with default options", blocks, data)
+        blocks.append(Facts(refused, "Does not apply"))
+    blocks += _notes(problems)
+    return Document(f"Operators that can replace a convolution {plain}, with default options", blocks, data)

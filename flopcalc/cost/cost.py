@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from flopcalc.cost.arith import Dim, maximum
 from flopcalc.cost.kinds import OF_A_KERNEL, HasKinds, WorkKind, check_kind
@@ -11,12 +11,16 @@ from flopcalc.cost.kinds import OF_A_KERNEL, HasKinds, WorkKind, check_kind
 DTYPE_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "int8": 1}
 
 
+# `after=PREVIOUS`: the part needs the part listed before it.
+PREVIOUS: Final = None
+
+
 class Part(NamedTuple):
     """One named part of a layer. A NamedTuple, not a dataclass: formulas build many, fast.
 
     work: what its kernels do; conventions fold by it. reads, writes: elements, weights included; traffic is their
     sum. steps: kernels of this part that depend on one another.
-    after: names of the parts that must end first; None means the part listed before this one.
+    after: names of the parts that must end first; PREVIOUS means the part listed before this one.
     """
 
     name: str
@@ -30,7 +34,7 @@ class Part(NamedTuple):
     reads: Dim = 0
     writes: Dim = 0
     steps: Dim = 1
-    after: tuple[str, ...] | None = None
+    after: tuple[str, ...] | None = PREVIOUS
 
     @property
     def traffic(self) -> Dim:
@@ -53,7 +57,7 @@ class Cost(HasKinds):
 
     def __repr__(self) -> str:
         many = "1 part" if len(self.parts) == 1 else f"{len(self.parts)} parts"
-        return f"<Cost: {many}, params {_short(self.params)}, macs {_short(self.macs)}, flops {_short(self.flops)}>"
+        return f"<Cost of {many}: {self.headline}>"
 
     def total(self, kind: str) -> int:
         """Sum of one kind over the parts; for steps the longest chain. Raises FlopcalcError (unknown-kind)."""
@@ -98,7 +102,7 @@ class Cost(HasKinds):
         longest = ready
         previous: tuple[str, ...] = ()
         for part in self.parts:
-            names = previous if part.after is None else part.after
+            names = previous if part.after is PREVIOUS else part.after
             # A part that a structural option left out (`when`) delays nobody.
             starts = [ends.get(name, ready) for name in names] or [ready]
             start = starts[0]
@@ -108,9 +112,3 @@ class Cost(HasKinds):
             longest = maximum(longest, ends[part.name])
             previous = (part.name,)
         return longest
-
-
-def _short(number: Dim) -> str:
-    """A number of a repr; an array or an expression may be long."""
-    text = f"{number:,}" if isinstance(number, int) else " ".join(str(number).split())
-    return text if len(text) <= 40 else f"{text[:39]}\u2026"

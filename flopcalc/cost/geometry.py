@@ -1,6 +1,6 @@
 """The shape of one layer: what a user gives, and the sizes that formulas see.
 
-A `Geometry` describes a two-dimensional convolution or anything that may stand for one. Formulas
+A `Geometry` describes a two-dimensional convolution or an operator that can replace one. Formulas
 read its fields; they are ints here, arrays in sweeps and symbols in `flopcalc.algebra.closed_form`.
 """
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
 from flopcalc.cost.arith import Dim
+from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, clip
 
 Pair: TypeAlias = int | tuple[int, int]
@@ -131,7 +132,7 @@ def geometry(
 
     c_out defaults to c_in; padding to dilation * (k - 1) // 2 ("same" for odd kernels). A pair is one
     int for both axes or (height, width). size_out: the output's size along one axis, for operators
-    whose grid is not that of a convolution. Raises FlopcalcError (bad-dimension).
+    with another output grid than a convolution. Raises FlopcalcError (bad-dimension).
     """
     c_in = _whole("c_in", c_in)
     c_out = c_in if c_out is None else _whole("c_out", c_out)
@@ -154,17 +155,21 @@ _EXAMPLES = {"c_in": 64, "c_out": 64, "k": 3, "hw": 56}
 
 
 def _whole(name: str, value: object, least: int = 1) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= LARGEST:
+    size = as_int(value)
+    if size is None or not least <= size <= LARGEST:
         kind = "a positive whole number" if least else "a whole number, 0 or more"
         raise FlopcalcError(
             "bad-dimension",
             f"{name} is {clip(value)}; it must be {kind} (up to 10^100)",
             f"give {name} as a number such as {_EXAMPLES.get(name, 1)}",
         )
-    return value
+    return size
 
 
 def _pair(name: str, value: object, least: int = 1) -> tuple[int, int]:
+    if hasattr(value, "tolist"):
+        # A NumPy array of two sizes, or one NumPy number.
+        value = value.tolist()
     if isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2:
         return _whole(name, value[0], least), _whole(name, value[1], least)
     one = _whole(name, value, least)

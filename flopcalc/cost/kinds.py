@@ -4,7 +4,7 @@ A cost is never one number: its kinds are kept apart and folded late, by a conve
 kinds, as `total(kind)` and as properties. The work of a kernel says what it does: conventions fold by it.
 """
 
-from typing import Literal, NamedTuple, TypeAlias, get_args
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 from flopcalc.errors import unknown_name
 
@@ -133,3 +133,17 @@ class HasKinds:
     def other(self) -> int:
         """All other element-wise work."""
         return self.total("other")
+
+    @property
+    def headline(self) -> str:
+        """`25,557,032 params, 4,089,184,256 MACs, 8,220,000,000 FLOPs`: for a repr, so it is short for any numbers."""
+        named = {"params": "params", "macs": "MACs", "flops": "FLOPs"}
+        return ", ".join(f"{_figure(self.total(kind))} {text}" for kind, text in named.items())
+
+
+def _figure(value: Any) -> str:
+    """All digits, or the magnitude of a number that is longer than the cost of any network; part of an expression."""
+    text = f"{value:,}" if isinstance(value, int) else " ".join(str(value).split())
+    if len(text) <= 27:
+        return text
+    return f"about 10^{len(str(value)) - 1}" if isinstance(value, int) else f"{text[:26]}\u2026"

@@ -10,7 +10,7 @@ module.
 from collections.abc import Callable, Iterable
 
 from flopcalc.cost.arith import Dim, exact_div
-from flopcalc.cost.cost import Part
+from flopcalc.cost.cost import PREVIOUS, Part
 
 After = tuple[str, ...] | None
 
@@ -30,7 +30,7 @@ def conv(
     *,
     groups: Dim = 1,
     bias: bool = False,
-    after: After = None,
+    after: After = PREVIOUS,
 ) -> Part:
     """A convolution: c_out * c_in / groups * area weights, each used at every output position."""
     weights = exact_div(c_out * c_in, groups) * area
@@ -50,26 +50,26 @@ def transposed_conv(
     *,
     groups: Dim = 1,
     bias: bool = False,
-    after: After = None,
+    after: After = PREVIOUS,
 ) -> Part:
     """A transposed convolution: the weights of a convolution, each used at every input position."""
     plain = conv(name, c_in, c_out, area, p_in, p_out, groups=groups, bias=bias, after=after)
     return plain._replace(macs=exact_div(c_out * c_in, groups) * area * p_in)
 
 
-def linear(name: str, c_in: Dim, c_out: Dim, p: Dim, *, bias: bool = True, after: After = None) -> Part:
+def linear(name: str, c_in: Dim, c_out: Dim, p: Dim, *, bias: bool = True, after: After = PREVIOUS) -> Part:
     """A fully connected layer applied at p positions."""
     return conv(name, c_in, c_out, 1, p, p, bias=bias, after=after)._replace(work="linear")
 
 
-def matmul(name: str, rows: Dim, inner: Dim, columns: Dim, batch: Dim = 1, *, after: After = None) -> Part:
+def matmul(name: str, rows: Dim, inner: Dim, columns: Dim, batch: Dim = 1, *, after: After = PREVIOUS) -> Part:
     """The product of two tensors that were computed or are held elsewhere, `batch` times side by side."""
     size = batch * rows * columns
     reads = batch * inner * (rows + columns)
     return Part(name, "matmul", 0, size * inner, 0, 0, 0, size, reads, size, 1, after)
 
 
-def distances(name: str, c_in: Dim, c_out: Dim, p: Dim, *, after: After = None) -> Part:
+def distances(name: str, c_in: Dim, c_out: Dim, p: Dim, *, after: After = PREVIOUS) -> Part:
     """L1 distances of p vectors to c_out vectors of weights: a difference and a sum per step, |x| free."""
     weights, size = c_in * c_out, c_out * p
     return Part(
@@ -84,74 +84,74 @@ def distances(name: str, c_in: Dim, c_out: Dim, p: Dim, *, after: After = None) 
     )
 
 
-def norm(name: str, c: Dim, p: Dim, *, after: After = None) -> Part:
+def norm(name: str, c: Dim, p: Dim, *, after: After = PREVIOUS) -> Part:
     """Batch normalisation in inference: one scale and one shift per element; reads four vectors."""
     size = c * p
     return Part(name, "norm", 2 * c, 0, size, size, 0, 0, size + 4 * c, size, 1, after)
 
 
-def layer_norm(name: str, c: Dim, p: Dim, *, after: After = None) -> Part:
+def layer_norm(name: str, c: Dim, p: Dim, *, after: After = PREVIOUS) -> Part:
     """Layer normalisation over the channels of each position, with its own mean and variance, and an affine map."""
     size = c * p
     return Part(name, "layernorm", 2 * c, 0, 3 * size, 2 * size, 0, 0, size + 2 * c, size, 1, after)
 
 
-def act(name: str, c: Dim, p: Dim, *, after: After = None) -> Part:
+def act(name: str, c: Dim, p: Dim, *, after: After = PREVIOUS) -> Part:
     """An activation function: one operation of the kind `other` per element."""
     size = c * p
     return Part(name, "act", 0, 0, 0, 0, size, 0, size, size, 1, after)
 
 
-def add(name: str, c: Dim, p: Dim, *, after: After = None) -> Part:
+def add(name: str, c: Dim, p: Dim, *, after: After = PREVIOUS) -> Part:
     """The sum of two tensors of equal shape."""
     size = c * p
     return Part(name, "add", 0, 0, size, 0, 0, 0, 2 * size, size, 1, after)
 
 
-def scale(name: str, c: Dim, p: Dim, n: Dim, *, after: After = None) -> Part:
+def scale(name: str, c: Dim, p: Dim, n: Dim, *, after: After = PREVIOUS) -> Part:
     """Every channel of a tensor times one number per sample and channel."""
     size = c * p
     return Part(name, "mul", 0, 0, 0, size, 0, 0, size + n * c, size, 1, after)
 
 
-def layer_scale(name: str, c: Dim, p: Dim, *, after: After = None) -> Part:
+def layer_scale(name: str, c: Dim, p: Dim, *, after: After = PREVIOUS) -> Part:
     """Every channel of a tensor times a trained number."""
     size = c * p
     return Part(name, "mul", c, 0, 0, size, 0, 0, size + c, size, 1, after)
 
 
-def max_pool(name: str, c: Dim, p_in: Dim, p_out: Dim, area: Dim, *, after: After = None) -> Part:
+def max_pool(name: str, c: Dim, p_in: Dim, p_out: Dim, area: Dim, *, after: After = PREVIOUS) -> Part:
     """Max pooling: one comparison for each element of each window."""
     return Part(name, "maxpool", other=c * p_out * area, reads=c * p_in, writes=c * p_out, after=after)
 
 
-def avg_pool(name: str, c: Dim, p_in: Dim, p_out: Dim, area: Dim, *, after: After = None) -> Part:
+def avg_pool(name: str, c: Dim, p_in: Dim, p_out: Dim, area: Dim, *, after: After = PREVIOUS) -> Part:
     """Average pooling: one addition for each element of each window, one division for each window."""
     return Part(name, "avgpool", adds=c * p_out * area, other=c * p_out, reads=c * p_in, writes=c * p_out, after=after)
 
 
-def global_avg_pool(name: str, c: Dim, p: Dim, n: Dim, *, after: After = None) -> Part:
+def global_avg_pool(name: str, c: Dim, p: Dim, n: Dim, *, after: After = PREVIOUS) -> Part:
     """The mean of each channel: one addition per element, one division per channel and sample."""
     size, means = c * p, n * c
     return Part(name, "gap", 0, 0, size, 0, means, 0, size, means, 1, after)
 
 
-def softmax(name: str, elements: Dim, *, after: After = None) -> Part:
+def softmax(name: str, elements: Dim, *, after: After = PREVIOUS) -> Part:
     """Softmax: per element an exponential and a division (other), and a share of the sum (adds)."""
     return Part(name, "softmax", 0, 0, elements, 0, 2 * elements, 0, elements, elements, 1, after)
 
 
-def upsample(name: str, c: Dim, p_in: Dim, p_out: Dim, *, after: After = None) -> Part:
+def upsample(name: str, c: Dim, p_in: Dim, p_out: Dim, *, after: After = PREVIOUS) -> Part:
     """Nearest upsampling: reads the small grid, writes the large one."""
     return Part(name, "move", reads=c * p_in, writes=c * p_out, after=after)
 
 
-def copy(name: str, elements: Dim, index: Dim = 0, *, after: After = None) -> Part:
+def copy(name: str, elements: Dim, index: Dim = 0, *, after: After = PREVIOUS) -> Part:
     """A kernel that only moves data (concatenation, gather); `index`: elements of an index it reads."""
     return Part(name, "move", 0, 0, 0, 0, 0, 0, elements + index, elements, 1, after)
 
 
-def unfold(name: str, c: Dim, p_in: Dim, p_out: Dim, area: Dim, *, after: After = None) -> Part:
+def unfold(name: str, c: Dim, p_in: Dim, p_out: Dim, area: Dim, *, after: After = PREVIOUS) -> Part:
     """Neighbourhoods laid out side by side: reads the input once, writes `area` values for each output."""
     return Part(name, "move", reads=c * p_in, writes=c * p_out * area, after=after)
 

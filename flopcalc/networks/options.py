@@ -1,4 +1,4 @@
-"""The options and the input of a network: declared in its description, given by the user, or set by one derived from it."""
+"""The options and the input of a network: as its description declares them, and as the user gives them."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress

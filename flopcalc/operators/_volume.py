@@ -4,9 +4,9 @@ from typing import Any
 
 from flopcalc.cost.arith import Dim, floor_div
 from flopcalc.cost.geometry import Geometry
-from flopcalc.spec.operator import Derived, Named, Param, Policy, Rule
+from flopcalc.spec.operator import AUTO, Derived, Named, Param, Policy, Rule
 
-DEPTH = Param("depth", "int", None, "depth of the input", 1, auto="the height")
+DEPTH = Param("depth", "int", AUTO, "depth of the input", 1, auto="the height")
 NO_IMAGE = Policy("no convolution", lambda site: "it works on volumes, not on images")
 
 

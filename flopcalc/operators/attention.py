@@ -8,7 +8,7 @@ from flopcalc.cost.arith import Dim, ceil_div, exact_div, minimum
 from flopcalc.cost.cost import Cost, Part
 from flopcalc.cost.geometry import Geometry
 from flopcalc.cost.parts import INPUT
-from flopcalc.spec.operator import Derived, Evaluation, Named, Operator, Param, Policy, Rule
+from flopcalc.spec.operator import AUTO, Derived, Evaluation, Named, Operator, Param, Policy, Rule
 from flopcalc.spec.rules import EQUAL_CHANNELS, ONE_GROUP, single_tap
 from flopcalc.spec.source import Equation, Paper
 
@@ -157,7 +157,7 @@ OPERATOR = Operator(
         Param(
             "window",
             "int",
-            None,
+            AUTO,
             "side of the windows within which tokens see each other",
             1,
             auto="none: all tokens",

@@ -7,7 +7,7 @@ from flopcalc.cost.arith import Dim, floor_div
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
 from flopcalc.cost.parts import INPUT
-from flopcalc.spec.operator import NOWHERE, Derived, Evaluation, Named, Operator, Param, Rule
+from flopcalc.spec.operator import AUTO, NOWHERE, Derived, Evaluation, Named, Operator, Param, Rule
 from flopcalc.spec.rules import ONE_GROUP, SAME_PADDING
 from flopcalc.spec.source import Equation, Paper
 
@@ -95,7 +95,7 @@ OPERATOR = Operator(
     paper=RESNET,
     formula=formula,
     params=(
-        Param("width", "int", None, "channels of the k x k convolution", 1, auto="c_out // 4", samples=(10,)),
+        Param("width", "int", AUTO, "channels of the k x k convolution", 1, auto="c_out // 4", samples=(10,)),
         Param(
             "stride_in",
             "choice",
@@ -116,7 +116,7 @@ OPERATOR = Operator(
         Param(
             "activation",
             "bool",
-            None,
+            AUTO,
             "ReLU after the first two convolutions and at the end",
             same_as="norm",
             samples=(True, False),

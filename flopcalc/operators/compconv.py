@@ -17,7 +17,7 @@ from flopcalc.cost.arith import Dim, ceil_div, floor_log2, maximum, minimum, sum
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
 from flopcalc.cost.parts import INPUT
-from flopcalc.spec.operator import Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule, spatial
+from flopcalc.spec.operator import AUTO, Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule, spatial
 from flopcalc.spec.rules import ONE_GROUP, SAME_PADDING
 from flopcalc.spec.source import Equation, Paper
 
@@ -161,7 +161,7 @@ OPERATOR = Operator(
         Param(
             "depth",
             "int",
-            None,
+            AUTO,
             "the depth d itself; 0 is a plain convolution",
             0,
             64,
@@ -188,7 +188,7 @@ OPERATOR = Operator(
             samples=("depthwise",),
         ),
         Param("norm", "bool", False, "batch norm after each convolution", samples=(True,)),
-        Param("activation", "bool", None, "ReLU after each convolution", same_as="norm", samples=(True, False)),
+        Param("activation", "bool", AUTO, "ReLU after each convolution", same_as="norm", samples=(True, False)),
     ),
     derived=(
         Derived("plain", lambda g, depth: bool(depth == 0)),

@@ -10,7 +10,7 @@ from flopcalc.cost import parts
 from flopcalc.cost.arith import Dim
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
-from flopcalc.spec.operator import Derived, Named, Operator, Param, Policy, spatial
+from flopcalc.spec.operator import AUTO, Derived, Named, Operator, Param, Policy, spatial
 from flopcalc.spec.rules import ONE_GROUP
 from flopcalc.spec.source import Equation, Paper
 
@@ -51,7 +51,7 @@ OPERATOR = Operator(
     paper=LEBEDEV,
     formula=formula,
     params=(
-        Param("rank", "int", None, "terms of the decomposition", 1, auto="c_out", samples=(1, 8, 200)),
+        Param("rank", "int", AUTO, "terms of the decomposition", 1, auto="c_out", samples=(1, 8, 200)),
         Param(
             "bias", "bool", False, "the bias of the convolution that is factorised, after the last 1x1", samples=(True,)
         ),

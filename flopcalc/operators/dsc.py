@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from flopcalc.cost import parts
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
-from flopcalc.spec.operator import Named, Operator, Param, Policy, Site, spatial
+from flopcalc.spec.operator import AUTO, Named, Operator, Param, Policy, Site, spatial
 from flopcalc.spec.rules import ONE_GROUP
 from flopcalc.spec.source import Equation, Paper
 
@@ -56,7 +56,7 @@ OPERATOR = Operator(
     params=(
         Param("bias", "bool", False, "a bias in both convolutions", samples=(True,)),
         Param("norm", "bool", False, "batch norm after both convolutions, as in MobileNet", samples=(True,)),
-        Param("activation", "bool", None, "ReLU after both convolutions", same_as="norm", samples=(True, False)),
+        Param("activation", "bool", AUTO, "ReLU after both convolutions", same_as="norm", samples=(True, False)),
     ),
     rules=(ONE_GROUP,),
     policy=Policy("every convolution with a kernel larger than 1x1, but the first", _not_first),

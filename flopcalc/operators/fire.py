@@ -6,7 +6,7 @@ from flopcalc.cost import parts
 from flopcalc.cost.arith import Dim, floor_div
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
-from flopcalc.spec.operator import NOWHERE, Derived, Named, Operator, Param, Rule
+from flopcalc.spec.operator import AUTO, NOWHERE, Derived, Named, Operator, Param, Rule
 from flopcalc.spec.rules import ONE_GROUP, SAME_PADDING
 from flopcalc.spec.source import Equation, Paper
 
@@ -81,11 +81,11 @@ OPERATOR = Operator(
     paper=SQUEEZENET,
     formula=formula,
     params=(
-        Param("squeeze", "int", None, "channels after the 1x1 squeeze", 1, auto="c_in // 8", samples=(6,)),
+        Param("squeeze", "int", AUTO, "channels after the 1x1 squeeze", 1, auto="c_in // 8", samples=(6,)),
         Param(
             "expand1",
             "int",
-            None,
+            AUTO,
             "channels of the 1x1 expansion",
             1,
             auto="c_out // 2, or c_out - expand3",
@@ -94,7 +94,7 @@ OPERATOR = Operator(
         Param(
             "expand3",
             "int",
-            None,
+            AUTO,
             "channels of the 3x3 expansion",
             1,
             auto="c_out // 2, or c_out - expand1",

@@ -8,7 +8,7 @@ from flopcalc.cost.arith import Dim, ceil_div
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
 from flopcalc.operators._slides import SLIDES
-from flopcalc.spec.operator import Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule, Site
+from flopcalc.spec.operator import AUTO, Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule, Site
 from flopcalc.spec.rules import ONE_GROUP
 from flopcalc.spec.source import Equation, Erratum, Evidence, Paper
 
@@ -114,7 +114,7 @@ OPERATOR = Operator(
         ),
         Param("d", "int", 3, "kernel of the cheap depthwise filters", 1, 255, letter="d", samples=(1, 5)),
         Param("norm", "bool", False, "batch norm after both steps, as its authors built it", samples=(True,)),
-        Param("activation", "bool", None, "ReLU after both steps", same_as="norm", samples=(True, False)),
+        Param("activation", "bool", AUTO, "ReLU after both steps", same_as="norm", samples=(True, False)),
     ),
     derived=(
         Derived("m", intrinsic, lambda g, v: f"intrinsic maps: ceil(c_out / s) = ceil({g.c_out} / {v['s']})"),

@@ -7,7 +7,7 @@ from flopcalc.cost.arith import Dim, exact_div, floor_div
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
 from flopcalc.cost.parts import INPUT
-from flopcalc.spec.operator import Derived, Evaluation, Named, Operator, Param, Policy, Rule, Site, spatial
+from flopcalc.spec.operator import AUTO, Derived, Evaluation, Named, Operator, Param, Policy, Rule, Site, spatial
 from flopcalc.spec.rules import EQUAL_CHANNELS, ONE_GROUP, SAME_PADDING
 from flopcalc.spec.source import Equation, Paper
 
@@ -118,9 +118,9 @@ OPERATOR = Operator(
             samples=(True,),
         ),
         Param(
-            "activation", "bool", None, "ReLU after the first 1x1 convolution", same_as="norm", samples=(True, False)
+            "activation", "bool", AUTO, "ReLU after the first 1x1 convolution", same_as="norm", samples=(True, False)
         ),
-        Param("bias", "bool", None, "the bias of the second 1x1 convolution", same_as="norm", samples=(True, False)),
+        Param("bias", "bool", AUTO, "the bias of the second 1x1 convolution", same_as="norm", samples=(True, False)),
     ),
     derived=(
         Derived(

@@ -11,7 +11,7 @@ from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
 from flopcalc.operators._slides import SLIDES
 from flopcalc.operators.pointwise import SINGLE_TAP, only_1x1
-from flopcalc.spec.operator import Derived, Evaluation, Named, Operator, Param, Policy, Rule
+from flopcalc.spec.operator import AUTO, Derived, Evaluation, Named, Operator, Param, Policy, Rule
 from flopcalc.spec.rules import ONE_GROUP
 from flopcalc.spec.source import Equation
 
@@ -54,7 +54,7 @@ OPERATOR = Operator(
     family="compact convolutions",
     paper=SLIDES,
     formula=formula,
-    params=(Param("mid", "int", None, "channels in the middle: the rank", 1, auto="c_out // 4", samples=(8, 3)),),
+    params=(Param("mid", "int", AUTO, "channels in the middle: the rank", 1, auto="c_out // 4", samples=(8, 3)),),
     derived=(Derived("m", middle, _why_middle),),
     rules=(
         SINGLE_TAP,

@@ -8,7 +8,7 @@ from flopcalc.cost.arith import Dim, share
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
 from flopcalc.operators._excitation import excitation
-from flopcalc.spec.operator import NOWHERE, Derived, Evaluation, Limit, Named, Operator, Param, Rule
+from flopcalc.spec.operator import AUTO, NOWHERE, Derived, Evaluation, Limit, Named, Operator, Param, Rule
 from flopcalc.spec.rules import ONE_GROUP, SAME_PADDING
 from flopcalc.spec.source import Equation, Paper
 
@@ -52,7 +52,7 @@ def options(default_se: Fraction) -> tuple[Param, ...]:
         Param(
             "activation",
             "bool",
-            None,
+            AUTO,
             "SiLU after each convolution but the last",
             same_as="norm",
             samples=(True, False),

@@ -10,7 +10,7 @@ from flopcalc.cost.arith import Dim
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
 from flopcalc.operators.shift_only import SHIFTNET, SPATIAL, offsets_fit, shift
-from flopcalc.spec.operator import Derived, Evaluation, Operator, Param, Policy, Rule, Site, spatial
+from flopcalc.spec.operator import AUTO, Derived, Evaluation, Operator, Param, Policy, Rule, Site, spatial
 from flopcalc.spec.rules import ONE_GROUP, SAME_PADDING
 
 
@@ -51,7 +51,7 @@ OPERATOR = Operator(
             samples=(3, 9),
         ),
         Param("norm", "bool", False, "batch norm after both convolutions, as in ShiftResNet", samples=(True,)),
-        Param("activation", "bool", None, "ReLU before the shift", same_as="norm", samples=(True, False)),
+        Param("activation", "bool", AUTO, "ReLU before the shift", same_as="norm", samples=(True, False)),
     ),
     derived=(
         Derived(

@@ -8,7 +8,7 @@ from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
 from flopcalc.cost.parts import INPUT
 from flopcalc.operators._slides import SLIDES
-from flopcalc.spec.operator import NOWHERE, Derived, Evaluation, Named, Operator, Param, Rule
+from flopcalc.spec.operator import AUTO, NOWHERE, Derived, Evaluation, Named, Operator, Param, Rule
 from flopcalc.spec.rules import SAME_PADDING
 from flopcalc.spec.source import Equation, Paper
 
@@ -94,11 +94,11 @@ OPERATOR = Operator(
     paper=SHUFFLENET,
     formula=formula,
     params=(
-        Param("mid", "int", None, "channels of the depthwise convolution", 1, auto="c_out // 4", samples=(12,)),
+        Param("mid", "int", AUTO, "channels of the depthwise convolution", 1, auto="c_out // 4", samples=(12,)),
         Param("bias", "bool", False, "a bias in all three convolutions, as in the slides' example", samples=(True,)),
         Param("norm", "bool", False, "batch norm after each convolution", samples=(True,)),
         Param(
-            "activation", "bool", None, "ReLU after the first 1x1 and at the end", same_as="norm", samples=(True, False)
+            "activation", "bool", AUTO, "ReLU after the first 1x1 and at the end", same_as="norm", samples=(True, False)
         ),
     ),
     derived=(

@@ -7,7 +7,7 @@ from flopcalc.cost.arith import Dim, floor_div
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
 from flopcalc.cost.parts import INPUT
-from flopcalc.spec.operator import NOWHERE, Derived, Evaluation, Named, Operator, Param, Rule
+from flopcalc.spec.operator import AUTO, NOWHERE, Derived, Evaluation, Named, Operator, Param, Rule
 from flopcalc.spec.rules import SAME_PADDING
 from flopcalc.spec.source import Equation, Paper
 
@@ -120,7 +120,7 @@ OPERATOR = Operator(
         Param(
             "mid",
             "int",
-            None,
+            AUTO,
             "channels of the main branch's depthwise convolution",
             1,
             auto="c_out // 2",
@@ -136,7 +136,7 @@ OPERATOR = Operator(
         ),
         Param("bias", "bool", False, "a bias in all convolutions", samples=(True,)),
         Param("norm", "bool", False, "batch norm after each convolution", samples=(True,)),
-        Param("activation", "bool", None, "ReLU after each 1x1 convolution", same_as="norm", samples=(True, False)),
+        Param("activation", "bool", AUTO, "ReLU after each 1x1 convolution", same_as="norm", samples=(True, False)),
     ),
     derived=(
         Derived(

@@ -14,7 +14,7 @@ from flopcalc.cost.arith import Dim
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
 from flopcalc.operators._topology import halves, misfit, text
-from flopcalc.spec.operator import Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule, spatial
+from flopcalc.spec.operator import AUTO, Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule, spatial
 from flopcalc.spec.rules import EQUAL_CHANNELS, ONE_GROUP, SAME_PADDING, UNIT_STRIDE
 from flopcalc.spec.source import Equation, Erratum, Evidence, Paper
 
@@ -110,11 +110,11 @@ OPERATOR = Operator(
             choices=("stacked", "parallel"),
             samples=("parallel",),
         ),
-        Param("dims", "ints", None, "shape of the channel torus of a topological projection", auto="none: dense"),
+        Param("dims", "ints", AUTO, "shape of the channel torus of a topological projection", auto="none: dense"),
         Param(
             "neighbourhood",
             "ints",
-            None,
+            AUTO,
             "channels that an output sees along each of dims",
             auto="half of each of dims, rounded up",
         ),

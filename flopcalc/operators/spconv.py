@@ -8,7 +8,7 @@ from flopcalc.cost.arith import Dim, share
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
 from flopcalc.cost.parts import INPUT
-from flopcalc.spec.operator import Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule, Site
+from flopcalc.spec.operator import AUTO, Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule, Site
 from flopcalc.spec.rules import ONE_GROUP, SAME_PADDING
 from flopcalc.spec.source import Equation, Paper
 
@@ -115,7 +115,7 @@ OPERATOR = Operator(
         ),
         Param("groups_k", "int", 2, "groups of the k x k convolution", 1, letter="g", samples=(1, 4)),
         Param("norm", "bool", False, "both batch norms, as its authors built it", samples=(True,)),
-        Param("bias", "bool", None, "the bias of the rest's 1x1 convolution", same_as="norm", samples=(True, False)),
+        Param("bias", "bool", AUTO, "the bias of the rest's 1x1 convolution", same_as="norm", samples=(True, False)),
     ),
     derived=(
         Derived(

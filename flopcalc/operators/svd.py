@@ -10,7 +10,7 @@ from flopcalc.cost import parts
 from flopcalc.cost.arith import Dim, floor_div
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
-from flopcalc.spec.operator import Derived, Evaluation, Named, Operator, Param, Policy, Rule, spatial
+from flopcalc.spec.operator import AUTO, Derived, Evaluation, Named, Operator, Param, Policy, Rule, spatial
 from flopcalc.spec.rules import ONE_GROUP
 from flopcalc.spec.source import Equation, Paper
 
@@ -59,7 +59,7 @@ OPERATOR = Operator(
     paper=ZHANG,
     formula=formula,
     params=(
-        Param("rank", "int", None, "filters of the k x k convolution", 1, auto="c_out // 4", samples=(1, 8)),
+        Param("rank", "int", AUTO, "filters of the k x k convolution", 1, auto="c_out // 4", samples=(1, 8)),
         Param("bias", "bool", False, "the bias of the convolution that is factorised, after the 1x1", samples=(True,)),
     ),
     derived=(Derived("r", _rank, _why),),

@@ -22,7 +22,7 @@ from flopcalc.operators._topology import (
     text,
 )
 from flopcalc.operators.sic import WANG
-from flopcalc.spec.operator import Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule, spatial
+from flopcalc.spec.operator import AUTO, Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule, spatial
 from flopcalc.spec.rules import EQUAL_CHANNELS, ONE_GROUP
 from flopcalc.spec.source import Equation
 
@@ -74,11 +74,11 @@ OPERATOR = Operator(
     paper=WANG,
     formula=formula,
     params=(
-        Param("dims", "ints", None, "shape of the channel torus", auto="the two factors of c_in nearest to each other"),
+        Param("dims", "ints", AUTO, "shape of the channel torus", auto="the two factors of c_in nearest to each other"),
         Param(
             "neighbourhood",
             "ints",
-            None,
+            AUTO,
             "channels that an output sees along each of dims",
             auto="half of each of dims, rounded up",
             letter="c_near",

@@ -10,7 +10,7 @@ from flopcalc.cost import parts
 from flopcalc.cost.arith import Dim, floor_div
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
-from flopcalc.spec.operator import Derived, Named, Operator, Param, Policy, Rule, spatial
+from flopcalc.spec.operator import AUTO, Derived, Named, Operator, Param, Policy, Rule, spatial
 from flopcalc.spec.rules import ONE_GROUP
 from flopcalc.spec.source import Equation, Paper
 
@@ -76,10 +76,10 @@ OPERATOR = Operator(
     formula=formula,
     params=(
         Param(
-            "rank1", "int", None, "channels between the first 1x1 and the k x k", 1, auto="c_in // 4", samples=(1, 8)
+            "rank1", "int", AUTO, "channels between the first 1x1 and the k x k", 1, auto="c_in // 4", samples=(1, 8)
         ),
         Param(
-            "rank2", "int", None, "channels between the k x k and the last 1x1", 1, auto="c_out // 4", samples=(1, 8)
+            "rank2", "int", AUTO, "channels between the k x k and the last 1x1", 1, auto="c_out // 4", samples=(1, 8)
         ),
         Param(
             "bias", "bool", False, "the bias of the convolution that is factorised, after the last 1x1", samples=(True,)

@@ -1,9 +1,8 @@
 """Which convolutions an operator replaces: one decision for described networks and for real modules.
 
 A request is an operator with its options and perhaps a where clause: `spconv:alpha=1/4 where k == 3`.
-A layer goes to the first request that takes it. Without a clause the operator's own policy says
-which layers those are; with one the clause says so, and the policy is the field `policy` in it.
-What the operator cannot do right (its rules) is never asked of it.
+The first request that applies to a layer replaces it. Without a clause the operator's own policy decides;
+with a clause the clause decides, and can use the policy as its field `policy`. An operator's rules always hold.
 """
 
 import re
@@ -19,14 +18,14 @@ from flopcalc.errors import FlopcalcError, clip, unknown_name
 from flopcalc.replacing import clause
 from flopcalc.spec.operator import Evaluation, Operator, Site, Value, show
 
-# A linear layer takes channels last, or a flat input.
+# A linear layer needs a flat input, or channels in the last dimension.
 _NOT_ON_A_GRID = frozenset({"linear"})
 
 _WHERE = re.compile(r"\s+where(?:\s+|$)")
 
 
 class Request(NamedTuple):
-    """An operator that is to replace convolutions. where: the clause that says which, or None."""
+    """An operator that is to replace convolutions. where: the clause that selects them, or None."""
 
     operator: Operator
     options: Mapping[str, Value]
@@ -45,7 +44,7 @@ class Request(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """Requests in order, a clause that must hold besides their own, and names of layers to keep."""
+    """Requests in order, a clause that must hold in addition to theirs, and names of layers to keep."""
 
     requests: tuple[Request, ...]
     where: str | None = None
@@ -72,7 +71,7 @@ def read_request(text: str) -> Request:
 
 
 def plan(what: str | Sequence[str], where: str | None = None, keep: str | Iterable[str] = ()) -> Plan:
-    """What is asked, checked as far as it can be before a network is looked at."""
+    """The plan, checked as far as possible without a network."""
     texts = [what] if isinstance(what, str) else list(what)
     if not texts:
         raise FlopcalcError("bad-usage", "no operator is named", "name one, such as spconv or 'ghost where k == 1'")
@@ -86,10 +85,10 @@ def plan(what: str | Sequence[str], where: str | None = None, keep: str | Iterab
 class Spot(NamedTuple):
     """A convolution that may be replaced.
 
-    names: it has several where a module is shared; the first is what it goes by. geometries: one for
-    each size it is called with. sized: whether the input's size is known; else h, w, h_out and w_out
-    hold no meaning. place: its number among the convolutions, from 0; among: how many they are.
-    problem: why nothing may stand here, or None; geometries may then be empty.
+    names: several where a module is shared; the first one is used in output. geometries: one for
+    each input size. sized: whether the input's size is known; if not, h, w, h_out and w_out
+    have no meaning. place: its index among the convolutions, from 0; among: the number of convolutions.
+    problem: why no operator can replace it, or None; geometries may then be empty.
     """
 
     names: tuple[str, ...]
@@ -104,18 +103,18 @@ class Spot(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The name that it goes by."""
+        """The name that output uses."""
         return self.names[0]
 
     def cost(self, g: Geometry) -> Cost:
-        """What the convolution costs at one size."""
+        """The cost of the convolution at one size."""
         return Cost((parts.conv("conv", g.c_in, g.c_out, g.area, g.p_in, g.p_out, groups=g.groups, bias=self.bias),))
 
 
 class Decision(NamedTuple):
-    """What becomes of a spot: a request with the operator at its sizes, or the reason why it stays.
+    """The decision for one convolution: a request with the operator at its sizes, or the reason why it stays.
 
-    widened: the operator's own policy would have left it.
+    widened: the operator's own policy would have kept the convolution.
     """
 
     spot: Spot
@@ -133,7 +132,7 @@ class Decision(NamedTuple):
 def decide(spots: Iterable[Spot], plan: Plan, known: Collection[str]) -> list[Decision]:
     """A decision for each spot. known: names of all layers, which `keep` may name.
 
-    Raises FlopcalcError where `keep` names nothing, or where a clause fails on a layer.
+    Raises FlopcalcError where an item of `keep` matches no layer, or where a clause fails on a layer.
     """
     for request in plan.requests:
         request.operator.resolve(request.options)
@@ -167,7 +166,7 @@ def _decide(spot: Spot, plan: Plan) -> Decision:
         return Decision(spot, reason=spot.problem)
     reasons: list[tuple[str, str]] = []
     for request in plan.requests:
-        found = [_take(spot, g, request, plan) for g in spot.geometries]
+        found = [applied(request, spot, g, plan.clauses(request)) for g in spot.geometries]
         refusal = next((one for one in found if isinstance(one, str)), None)
         if refusal is None and isinstance(found[0], Evaluation):
             widened = _habit(spot, spot.geometries[0], request.operator) is not None
@@ -179,15 +178,18 @@ def _decide(spot: Spot, plan: Plan) -> Decision:
 
 
 def _habit(spot: Spot, g: Geometry, operator: Operator) -> str | None:
-    """Why the operator's own policy leaves the layer, or None."""
+    """Why the operator's own policy keeps the convolution, or None."""
     return operator.policy.refuses(Site(spot.name, g, spot.place == 0))
 
 
-def _take(spot: Spot, g: Geometry, request: Request, plan: Plan) -> Evaluation | str:
-    """The operator in the place of a convolution at one size, or the reason why not."""
+def applied(request: Request, spot: Spot, g: Geometry, clauses: Sequence[str] = ()) -> Evaluation | str:
+    """The operator in place of a convolution of one size, or the reason why it does not apply.
+
+    The only place where this is decided: for described networks, for modules and for `list --matching`.
+    clauses: what must hold; without any, the operator's own policy decides.
+    """
     operator = request.operator
     habit = _habit(spot, g, operator)
-    clauses = plan.clauses(request)
     for text in clauses:
         if not clause.holds(text, _fields(spot, g, habit is None)):
             return f"where {text} does not hold"
@@ -198,19 +200,24 @@ def _take(spot: Spot, g: Geometry, request: Request, plan: Plan) -> Evaluation |
         given.setdefault("bias", True)
     try:
         if not spot.sized and _asks_for_size(operator, g, given):
-            return "whether it can stand here depends on the size of the input, which is not known"
+            return "whether it applies depends on the size of the input, which is not known"
         evaluation = operator.evaluate(g, given)
     except FlopcalcError as error:
-        return error.message.removeprefix(f"{operator.name} cannot stand here: ")
+        return error.reason or error.message
     if not _fits(evaluation):
-        return "it takes or gives another shape"
+        return "its input or output has another shape"
     if evaluation.cost == spot.cost(g):
         return "it is this convolution already"
     return evaluation
 
 
+def applied_to_plain(operator: Operator, g: Geometry) -> Evaluation | str:
+    """The same decision for a plain convolution without a bias, neither the first nor the last of its network."""
+    return applied(Request(operator, {}), Spot(("layer",), "", "conv", (g,), bias=False, place=1, among=3), g)
+
+
 def _fits(evaluation: Evaluation) -> bool:
-    """Whether the operator takes and gives what the convolution takes and gives."""
+    """Whether the operator's input and output have the shapes of the convolution's."""
     g, operator = evaluation.geometry, evaluation.operator
     axes = zip((g.h, g.w), g.kernel, g.stride, g.padding, g.dilation, strict=True)
     if tuple(operator.size_out(*axis) for axis in axes) != (g.h_out, g.w_out) or operator.name in _NOT_ON_A_GRID:
@@ -219,7 +226,7 @@ def _fits(evaluation: Evaluation) -> bool:
 
 
 def _fields(spot: Spot, g: Geometry, policy: bool) -> dict[str, Any]:
-    """What a clause sees; flopcalc.networks.clause says what each is."""
+    """The fields that a clause can use; flopcalc.replacing.clause describes them."""
     cost = spot.cost(g)
 
     def one(pair: tuple[Any, Any]) -> Any:
@@ -255,7 +262,7 @@ def _fields(spot: Spot, g: Geometry, policy: bool) -> dict[str, Any]:
 
 
 class _SizeRead(Exception):  # noqa: N818 - not an error, an answer
-    """A rule looked at a size that is not known."""
+    """A rule needs a size that is not known."""
 
 
 def _read(*_: object) -> Any:
@@ -266,7 +273,7 @@ def _stay(*_: object) -> Any:
     return _UNKNOWN
 
 
-# A number that nobody knows: arithmetic leaves it unknown, and only a question about it is an answer.
+# An unknown number: arithmetic with it gives an unknown number, and a comparison raises _SizeRead.
 _ARITHMETIC = "add radd sub rsub mul rmul floordiv rfloordiv truediv rtruediv mod rmod pow rpow neg"
 _QUESTIONS = "eq ne lt le gt ge bool index int float format str repr"
 _UNKNOWN: Any = type(
@@ -277,11 +284,11 @@ _UNKNOWN: Any = type(
 
 
 def _asks_for_size(operator: Operator, g: Geometry, given: Mapping[str, Any]) -> bool:
-    """Whether it depends on the input's size that the operator can stand here."""
+    """Whether the rules of the operator depend on the input's size."""
     blind = g._replace(h=_UNKNOWN, w=_UNKNOWN, h_out=_UNKNOWN, w_out=_UNKNOWN)
     try:
         named = operator.derive(blind, operator.resolve(given))
-        # A rule that fails anyway is the reason that is told.
+        # A rule that fails whatever the size is gives the reason.
         next((rule for rule in operator.rules if rule.check(blind, named) is not None), None)
     except _SizeRead:
         return True
@@ -289,7 +296,7 @@ def _asks_for_size(operator: Operator, g: Geometry, given: Mapping[str, Any]) ->
 
 
 def notes(decisions: Sequence[Decision], plan: Plan, network: str) -> list[str]:
-    """What a user should know about the whole: nothing replaced, policies left behind, biases lost."""
+    """Notes for the user: nothing was replaced, a clause overrides a policy, or biases were dropped."""
     found = []
     taken = [decision for decision in decisions if decision.request is not None]
     if not taken:
@@ -302,16 +309,18 @@ def notes(decisions: Sequence[Decision], plan: Plan, network: str) -> list[str]:
         beyond = sum(decision.widened for decision in mine)
         if beyond and not any("policy" in clause.names(text) for text in plan.clauses(request)):
             found.append(
-                f"{operator.name}: its own policy ({operator.policy.text}) would leave {beyond} of these {len(mine)} "
-                "layers; the where clause decides, and `policy and ...` keeps to it"
+                f"{operator.name}: its own policy ({operator.policy.text}) would keep {beyond} of these {len(mine)} "
+                "layers; the where clause overrides it, and `policy and ...` narrows it instead"
             )
         if lost := sum(decision.lost_bias for decision in mine):
-            found.append(f"{operator.name} has no bias: those of {lost} replaced layers are gone")
+            found.append(
+                f"{operator.name} has no bias: the bias of {lost} replaced layer{'s' if lost > 1 else ''} was dropped"
+            )
     return found
 
 
 def check_sizes_known(plan: Plan, known: bool) -> None:
-    """Raise FlopcalcError (needs-inputs) where a clause reads what only a run could tell."""
+    """Raise FlopcalcError (needs-inputs) where a clause needs the size of the input and it is not known."""
     for text in {text for request in plan.requests for text in plan.clauses(request)}:
         read = sorted(clause.names(text) & clause.OF_INPUT)
         if read and not known:

@@ -1,7 +1,7 @@
-"""The record of an operator, and what comes of applying it to a shape.
+"""The record of an operator, and the result of applying it to a shape.
 
 An operator is data: a formula (a plain function that yields parts), its options, the values derived
-from them, the rules that say where it may stand, and where all this was printed. The command line,
+from them, the rules that say where it applies, and the papers that printed it. The command line,
 the tests, the documentation and the cross-check read this record; none of them knows an operator by
 name.
 """
@@ -17,12 +17,16 @@ from typing import Any, NamedTuple, TypeAlias
 from flopcalc.cost import parts
 from flopcalc.cost.cost import Cost, Part
 from flopcalc.cost.geometry import Geometry, geometry, out_size
+from flopcalc.cost.kinds import HasKinds
+from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, unknown_name
-from flopcalc.spec.param import Param, Value, show
+from flopcalc.spec.containment import contained
+from flopcalc.spec.param import AUTO, Param, Value, show
 from flopcalc.spec.source import Equation, Erratum, Paper
 
-# An operator's file finds all that it needs here, options included.
+# The names that an operator's file imports, options included.
 __all__ = [
+    "AUTO",
     "NOWHERE",
     "Derived",
     "Evaluation",
@@ -47,8 +51,8 @@ _NOTHING: Named = MappingProxyType({})
 class Derived(NamedTuple):
     """A value that follows from shape and options: the rule that gives it, and the rule in words.
 
-    compute(g, **named) takes the options and earlier derived values that it names. why(g, named)
-    says in words how. A hidden value only steers the formula.
+    compute(g, **named) takes the options and earlier derived values that it names as arguments.
+    why(g, named): the rule in words; a value without it is hidden from users and only steers the formula.
     """
 
     name: str
@@ -62,7 +66,7 @@ class Derived(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """Where an operator may stand. check(g, named) returns what is wrong, in words, or None."""
+    """A condition of an operator. check(g, named) returns why it does not apply, in words, or None if it does."""
 
     text: str
     check: Callable[[Geometry, Named], str | None]
@@ -72,8 +76,8 @@ class Rule(NamedTuple):
 class Limit(NamedTuple):
     """At these option values the operator must cost what a simpler operator costs.
 
-    `named` replaces options and derived values alike. `surviving` names parts that remain beside the
-    simpler operator, e.g. an extra branch.
+    named: the values of options and of derived values. surviving: names of parts that remain in addition to
+    the simpler operator, e.g. an extra branch.
     """
 
     named: Named
@@ -83,7 +87,7 @@ class Limit(NamedTuple):
 
 
 class Site(NamedTuple):
-    """A place in a network where an operator may be asked to stand."""
+    """A convolution of a network that an operator may replace. first: it is the network's first convolution."""
 
     name: str
     geometry: Geometry
@@ -95,19 +99,22 @@ def _any_site(site: Site) -> str | None:
 
 
 def spatial(site: Site) -> str | None:
-    """The usual policy: every convolution whose kernel is larger than 1x1."""
+    """The usual policy: every convolution with a kernel larger than 1x1."""
     return "1x1 kernel" if site.geometry.kernel == (1, 1) else None
 
 
 class Policy(NamedTuple):
-    """Which convolutions of a network the operator replaces, as its paper did."""
+    """Which convolutions of a network the operator replaces, as its paper did.
+
+    refuses(site): why a convolution stays, in words, or None where it is replaced.
+    """
 
     text: str
     refuses: Callable[[Site], str | None] = _any_site
 
 
 _EVERYWHERE = Policy("every convolution")
-NOWHERE = Policy("no convolution", lambda site: "a block of several layers stands for no single convolution")
+NOWHERE = Policy("no convolution", lambda site: "a block of several layers does not replace a single convolution")
 
 
 def _image_in(g: Geometry, named: Named) -> tuple[int, ...]:
@@ -128,16 +135,17 @@ class Operator:
     """Everything that flopcalc knows about an operator.
 
     formula(g, **named) yields parts; it names the options and derived values that it reads.
-    notes(evaluation) gives the notes that `layer` prints, with their numbers.
+    notes(evaluation) gives the notes that `layer` shows, with their numbers.
     baseline(g, named) is the plain convolution that the ratio compares with; baseline_text names it.
-    shape: sizes that stand in for those that a user does not give. axes: 1 for operators on
-    sequences, whose sizes lie along the width. default_c_out(c_in, options): output channels when
+    shape: the operator's own defaults for sizes that a user does not give. axes: 1 for operators on
+    sequences; their sizes lie along the width. default_c_out(c_in, options): output channels when
     they are not given (else c_in). in_shape, out_shape: of one sample. c_in_of(channels,
-    options): c_in for a tensor of so many channels, where that is another number. size_out: the output's size
-    along an axis where it is not that of a convolution; closed forms then speak of the input grid.
-    shapes: sizes worth checking beside the usual spread, for operators that refuse most of it.
-    family groups operators in listings. samples: sets of options worth checking together.
+    options): c_in for a tensor with that number of channels, where the two differ. size_out: the output's size
+    along an axis where it is not that of a convolution; closed forms then use the input grid.
+    shapes: sizes to check in addition to the usual ones, for operators that refuse most of those.
+    family groups operators in listings. samples: sets of options to check together.
     layer_file: for a plug-in, the module that holds its nn.Module, as `package.module`.
+    origin: for a plug-in, the package and the place that it was loaded from; set when it is loaded.
     """
 
     name: str
@@ -163,6 +171,7 @@ class Operator:
     c_in_of: Callable[[int, Named], int] | None = None
     samples: tuple[Named, ...] = ()
     layer_file: str = ""
+    origin: str = ""
     size_out: Callable[..., Any] = out_size
     shapes: tuple[Mapping[str, Any], ...] = ()
 
@@ -176,9 +185,9 @@ class Operator:
         for equation in self.equations:
             equation.check()
         for param in self.params:
-            if param.default is not None and param.read(param.default) != param.default:
+            if param.default is not AUTO and param.read(param.default) != param.default:
                 raise ValueError(f"{self.name}: the default of {param.name} is not a value of its kind")
-            if param.default is None and not (param.auto or param.same_as):
+            if param.default is AUTO and not (param.auto or param.same_as):
                 raise ValueError(f"{self.name}: {param.name} has no default and no rule for one")
 
     def __repr__(self) -> str:
@@ -199,8 +208,8 @@ class Operator:
 
     def geometry(self, c_in: int, c_out: int | None = None, given: Named = _NOTHING, **sizes: Any) -> Geometry:
         """A checked shape with the operator's own defaults; sizes as `flopcalc.cost.geometry.geometry` takes them."""
-        if c_out is None and self.default_c_out is not None:
-            c_out = self.default_c_out(c_in, self.resolve(given))
+        if c_out is None and self.default_c_out is not None and (channels := as_int(c_in)) is not None:
+            c_out = self.default_c_out(channels, self.resolve(given))
         sizes = {**self.shape, **{name: size for name, size in sizes.items() if size is not None}}
         if self.axes == 1:
             sizes = {"k": 3, "hw": 56, **sizes}
@@ -218,7 +227,7 @@ class Operator:
         for param in self.params:
             options[param.name] = param.read(given[param.name]) if param.name in given else param.default
         for param in self.params:
-            if param.same_as and options[param.name] is None:
+            if param.same_as and options[param.name] is AUTO:
                 options[param.name] = options[param.same_as]
         return options
 
@@ -234,22 +243,33 @@ class Operator:
         return Cost(tuple(self.formula(g, **_pick(named, self._formula_wants))))
 
     def evaluate(self, g: Geometry, given: Named | None = None) -> "Evaluation":
-        """The operator on one concrete shape. Raises FlopcalcError where it cannot stand."""
+        """The operator on one concrete shape.
+
+        Raises FlopcalcError (cannot-stand, with the reason) where the operator does not apply.
+        """
         given = given or {}
-        named = self.derive(g, self.resolve(given))
+        options = self.resolve(given)
+        if not self.origin:
+            return self._evaluate(g, options, frozenset(given))
+        with contained(f"the plug-in {self.name} ({self.origin})"):
+            return self._evaluate(g, options, frozenset(given))
+
+    def _evaluate(self, g: Geometry, options: Named, given: frozenset[str]) -> "Evaluation":
+        named = self.derive(g, options)
         for rule in self.rules:
             if (problem := rule.check(g, named)) is not None:
-                raise FlopcalcError("cannot-stand", f"{self.name} cannot stand here: {problem}", rule.hint)
-        return Evaluation(self, g, frozenset(given), named, self.cost(g, named))
+                message = f"{self.name} does not apply here: {problem}"
+                raise FlopcalcError("cannot-stand", message, rule.hint, reason=problem)
+        return Evaluation(self, g, given, named, self.cost(g, named))
 
 
 def _along(flat: int, size: Any) -> tuple[int, int]:
-    """A size of a sequence as height and width; of two sizes the last counts."""
+    """A size of a sequence as height and width; of two sizes the last one is taken."""
     return flat, size[-1] if isinstance(size, tuple) else size
 
 
 def _wanted(function: Callable[..., Any]) -> tuple[str, ...] | None:
-    """Names of the arguments after the first (the geometry); None where it takes all by `**named`."""
+    """Names of the arguments after the first (the geometry); None where the function takes all by `**named`."""
     code = function.__code__
     if code.co_flags & CO_VARKEYWORDS:
         return None
@@ -260,15 +280,23 @@ def _pick(named: Named, wants: tuple[str, ...] | None) -> Named:
     return named if wants is None else {name: named[name] for name in wants}
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """An operator applied to a shape. given: the options that the caller set himself."""
+@dataclass(frozen=True, repr=False)
+class Evaluation(HasKinds):
+    """An operator applied to a shape. given: the names of the options that the caller set."""
 
     operator: Operator
     geometry: Geometry
     given: frozenset[str]
     named: Named
     cost: Cost
+
+    def __repr__(self) -> str:
+        title = f"{self.label()} {self.geometry}"
+        return f"<Evaluation {title if len(title) <= 90 else f'{title[:89]}…'}: {self.headline}>"
+
+    def total(self, kind: str) -> int:
+        """The total of one kind of cost. Raises FlopcalcError (unknown-kind)."""
+        return self.cost.total(kind)
 
     @property
     def options(self) -> dict[str, Value]:

@@ -1,9 +1,10 @@
-"""Options of operators: what they are called, which values they take, and how text becomes a value."""
+"""Options of operators: their names, the values they take, and how text becomes a value."""
 
 import re
 from fractions import Fraction
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
+from flopcalc.cost.whole import as_flag, as_int
 from flopcalc.errors import FlopcalcError, clip
 
 Value: TypeAlias = int | bool | str | Fraction | tuple[int, ...] | None
@@ -18,15 +19,19 @@ _KIND_TEXT = {
 }
 
 
+# The default of an option where a rule decides instead of a fixed value.
+AUTO: Final = None
+
+
 class Param(NamedTuple):
     """One option of an operator (`--set name=value`).
 
-    default: None means that `auto` (in words) decides. same_as: the option whose value is the
+    default: AUTO where a rule decides; `auto` is that rule in words. same_as: the option whose value is the
     default. least, most: inclusive bounds of a number; a fraction without least is more than 0.
     letter: the symbol in closed forms; an option without one shapes the formula and stays concrete
     there. stands_for: the derived value that the letter means, where that is not the option itself.
-    typical: what closed forms take at the defaults for a letter whose value `auto` decides.
-    samples: values worth trying in checks.
+    typical: the value that closed forms use for the letter at the defaults, where `auto` decides.
+    samples: values that checks try.
     """
 
     name: str
@@ -55,7 +60,7 @@ class Param(NamedTuple):
 
     @property
     def expects(self) -> str:
-        """In words, what a value looks like."""
+        """The form of a value, in words."""
         return " or ".join(self.choices) if self.kind == "choice" else _KIND_TEXT[self.kind]
 
     @property
@@ -63,17 +68,17 @@ class Param(NamedTuple):
         """The default, in words."""
         if self.same_as:
             return f"as {self.same_as}"
-        return self.auto if self.default is None else show(self.default)
+        return self.auto if self.default is AUTO else show(self.default)
 
     def _convert(self, value: object) -> Value:
         text = value.strip() if isinstance(value, str) else value
         if self.kind == "bool":
-            if isinstance(text, bool):
-                return text
+            if (flag := as_flag(text)) is not None:
+                return flag
             if isinstance(text, str) and text.lower() in _TRUE | _FALSE:
                 return text.lower() in _TRUE
             raise ValueError
-        if isinstance(text, bool) or text is None:
+        if as_flag(text) is not None or text is None:
             raise TypeError
         if self.kind == "choice":
             if text not in self.choices:
@@ -111,7 +116,7 @@ class Param(NamedTuple):
         )
 
 
-# A fraction or a decimal of a length that people write; an exponent could ask for any number of digits.
+# A fraction or a decimal of limited length; an exponent could ask for any number of digits.
 _RATIO = re.compile(r"[+-]?([0-9]{1,30}(/[0-9]{1,30})?|[0-9]{0,30}\.[0-9]{1,30})", re.ASCII)
 _WHOLE = re.compile(r"[+-]?[0-9]{1,100}", re.ASCII)
 
@@ -121,9 +126,10 @@ def _integer(value: object) -> int:
         if not _WHOLE.fullmatch(value.strip()):
             raise ValueError
         return int(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    raise TypeError
+    number = as_int(value)
+    if number is None:
+        raise TypeError
+    return number
 
 
 def show(value: object) -> str:

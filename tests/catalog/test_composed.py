@@ -84,7 +84,8 @@ GOOD = "parts:\n  - a: {op: conv}\n"
         ("parts:\n  - A: {op: conv}", 2, "lower-case"),
         ("parts:\n  - input: {op: conv}", 2, "lower-case"),
         ("parts:\n  - a: {op: konv}", 2, "unknown operator 'konv'"),
-        ("parts:\n  - a: {op: ./other.yaml}", 2, "unknown operator"),
+        ("parts:\n  - a: {op: ./other.yaml}", 2, "there is no file './other.yaml'"),
+        ("parts:\n  - a: {op: op.yaml}", 2, "uses this file"),
         ("parts:\n  - a: {op: conv, alpha: 1/2}", 2, "unknown key 'alpha'"),
         ("parts:\n  - a: {op: conv1d}", 2, "does not work on images"),
         ("parts:\n  - a: {parms: 3}", 2, "unknown key 'parms'"),
@@ -106,7 +107,28 @@ GOOD = "parts:\n  - a: {op: conv}\n"
         (GOOD + "options: {q: {kind: complex, default: 1}}", 3, "kind"),
         (GOOD + "options: {q: {default: x}}", 3, "option q is 'x'"),
         (GOOD + "options: {q: {default: 5, most: 3}}", 3, "at most 3"),
-        (GOOD + "derived: {c_in: 3}", 3, "meaning already"),
+        (GOOD + "derived: {c_in: 3}", 3, "meaning already, a size of the layer"),
+        *(
+            (
+                GOOD + f"options:\n  q: {{default: 1}}\n  {name}: {{default: 1}}",
+                5,
+                f"option {name}: the name has a meaning",
+            )
+            for name in ("k", "k_h", "c_in", "c_out", "h", "w", "h_out", "stride", "padding", "dilation", "groups", "n")
+        ),
+        (GOOD + "options: {from: {default: 1}}", 3, "a key of parts"),
+        (GOOD + "options: {stage: {default: 1}}", 3, "a key of parts and of a network's entries"),
+        (GOOD + "options: {max: {default: 1}}", 3, "a word of expressions"),
+        (GOOD + "options: {lambda: {default: 1}}", 3, "a word of expressions"),
+        (GOOD + "options: {m: {default: 1}}\nderived: {m: 3}", 4, "an option and a derived value"),
+        (GOOD + "replaces: 3", 3, "replaces is 3"),
+        (GOOD + "replaces: true", 3, "replaces is True"),
+        (GOOD + "replaces: [any]", 3, "replaces is"),
+        (GOOD + "replaces: all", 3, "unknown name 'all'"),
+        (GOOD + "replaces: k", 3, "not true or false"),
+        (GOOD + "replaces: k == 3 and groups", 3, "not true or false"),
+        (GOOD + "replaces: h > 8", 3, "unknown name 'h'"),
+        (GOOD + "replaces: k = 3", 3, "write =="),
         (GOOD + "derived: {m: 1 +}", 3, "arithmetic"),
         (GOOD + "needs: [{text: x}]", 3, "a rule"),
         (GOOD + "needs: {a: b}", 3, "needs is a list"),
@@ -134,3 +156,109 @@ def test_needs_are_rules(tmp_path: Path) -> None:
     assert lookup.get(EXAMPLE).rules[0].hint == "choose a larger ratio"
     with pytest.raises(FlopcalcError, match="cannot read"):
         layer(str(tmp_path / "absent.yaml"), 8)
+
+
+def _write(folder: Path, **files: str) -> str:
+    """Files by name; the path of the first."""
+    folder.mkdir(exist_ok=True)
+    for name, text in files.items():
+        (folder / f"{name}.yaml").write_text(text)
+    return str(folder / f"{next(iter(files))}.yaml")
+
+
+OUTER = """
+parts:
+  - reduce: {op: conv, k: 1, c_out: c_in // 2}
+  - middle: {op: inner/squeezed.yaml, c_in: c_in // 2, c_out: c_out, ratio: 1/8}
+"""
+
+
+def test_an_operator_of_another_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its path is relative to the file that names it, wherever the command runs; its options are settings."""
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "squeezed.yaml").write_text(Path(EXAMPLE).read_text())
+    path = _write(tmp_path, outer=OUTER)
+    monkeypatch.chdir("/")
+    found = layer(path, 64, 128, hw=7)
+    inner = layer(EXAMPLE, 32, 128, hw=7, ratio="1/8")
+    assert [part.params for part in found.cost] == [64 * 32, inner.cost.params]
+    assert [part.macs for part in found.cost] == [64 * 32 * 49, inner.cost.macs]
+    assert found.cost.steps == 1 + inner.cost.steps
+    with pytest.raises(FlopcalcError, match="at least 4 channels in the middle"):
+        layer(path, 16)
+
+
+def test_files_that_use_one_another_in_a_circle(tmp_path: Path) -> None:
+    """An error with the line, also where a path is spelled in another way."""
+    path = _write(
+        tmp_path, a="parts:\n  - x: {op: b.yaml}\n", b="parts:\n  - y: {op: conv}\n  - x: {op: ../t/a.yaml}\n"
+    )
+    with pytest.raises(FlopcalcError, match=r"b\.yaml, line 3: part x: .* uses this file") as caught:
+        layer(
+            _write(tmp_path / "t", **{Path(path).stem: Path(path).read_text(), "b": (tmp_path / "b.yaml").read_text()}),
+            8,
+        )
+    assert caught.value.code == "bad-operator-file"
+
+
+def test_levels_of_files(tmp_path: Path) -> None:
+    """Five are allowed, on every way through the files, and a sixth is not."""
+    files = {f"f{i}": f"parts:\n  - x: {{op: f{i + 1}.yaml}}\n" for i in range(1, 7)} | {"f7": GOOD}
+    _write(tmp_path, **files)
+    assert layer(str(tmp_path / "f3.yaml"), 8).cost.params == 8 * 8 * 9
+    with pytest.raises(FlopcalcError, match=r"f6\.yaml, line 2: part x: more than 5 levels"):
+        layer(str(tmp_path / "f2.yaml"), 8)
+    # The deep file is read first, at a level where it may be.
+    both = _write(tmp_path, both="parts:\n  - deep: {op: f4.yaml}\n  - x: {op: f3.yaml}\n")
+    with pytest.raises(
+        FlopcalcError, match=r"f3\.yaml, line 2: part x: more than 5 levels|both.yaml, line 3: .* 5 levels"
+    ):
+        layer(both, 8)
+
+
+def test_files_that_multiply(tmp_path: Path) -> None:
+    """A hundred parts on each of five levels would be 10^10 parts."""
+    files = {
+        f"f{i}": "parts:\n" + "".join(f"  - p{j}: {{op: f{i + 1}.yaml}}\n" for j in range(100)) for i in range(1, 5)
+    }
+    with pytest.raises(FlopcalcError, match=r"f3\.yaml, line 1: it has 20,100 parts"):
+        layer(_write(tmp_path, **files, f5=GOOD), 8)
+
+
+def _replaced(run: Runner, path: str, tmp_path: Path) -> list[str]:
+    net = tmp_path / "net.yaml"
+    lines = ["input: [8, 8, 8]", "layers:", "  - stem: {op: conv}", "  - small: {op: conv, k: 1}"]
+    lines += ["  - wide: {op: conv, k: [1, 5]}", "  - large: {op: conv, k: 5, out: 16}"]
+    net.write_text("\n".join(lines))
+    return list(json.loads(run("model", str(net), "--replace", path, "--format", "json").out)["replaced_by"])
+
+
+@pytest.mark.parametrize(
+    ("policy", "taken"),
+    [
+        ("", ["stem", "wide", "large"]),
+        ("replaces: spatial", ["stem", "wide", "large"]),
+        ("replaces: any", ["stem", "small", "wide", "large"]),
+        ("replaces: none", []),
+        ("replaces: k == 3", ["stem"]),
+        ("replaces: k_w > 1 and not first", ["wide", "large"]),
+        ("replaces: c_out != c_in or k_h == 1", ["small", "wide", "large"]),
+    ],
+)
+def test_the_policy_of_a_file(policy: str, taken: list[str], run: Runner, tmp_path: Path) -> None:
+    """The layers that it replaces, and the policy in words."""
+    path = _write(tmp_path, op=f"{policy}\nparts:\n  - a: {{op: conv}}\n  - b: {{op: conv, c_in: c_out, k: 1}}\n")
+    assert _replaced(run, path, tmp_path) == taken
+    words = {"spatial": "larger than 1x1", "": "larger than 1x1", "none": "no convolution", "any": "every convolution"}
+    stated = policy.removeprefix("replaces: ")
+    assert words.get(stated, f"where {stated}") in lookup.get(path).policy.text
+
+
+def test_a_policy_that_fails_on_a_layer(run: Runner, tmp_path: Path) -> None:
+    """File, line and layer: a kernel that is not square is no number."""
+    path = _write(tmp_path, op=f"replaces: k > 3\n{GOOD}")
+    net = tmp_path / "net.yaml"
+    net.write_text("input: [8, 8, 8]\nlayers:\n  - wide: {op: conv, k: [1, 5]}\n")
+    done = run("model", str(net), "--replace", path)
+    assert done.code == 2
+    assert "op.yaml, line 1: replaces, at layer wide" in done.err

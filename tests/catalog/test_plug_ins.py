@@ -52,6 +52,10 @@ def test_the_example_works_wherever_a_name_does(site: str) -> None:
         code, out, err = _run(site, *command)
         assert (code, err) == (0, ""), command
     assert "bsconv" in _run(site, "list")[1]
+    listed = json.loads(_run(site, "list", "--format", "json")[1])
+    origins = {one["name"]: one["plug_in"] for one in listed["operators"] if one["plug_in"]}
+    assert origins == {"bsconv": "flopcalc-bsconv 0.1.0, flopcalc_bsconv:OPERATOR"}
+    assert listed["notes"] == []
     # A near miss suggests it.
     assert "bsconv" in _run(site, "layer", "--type", "bsconw", "--cin", "8")[2]
 
@@ -75,24 +79,104 @@ def test_known_names_scan_nothing() -> None:
     assert fresh(source).code == 0
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("raise RuntimeError('a\\nb')", "RuntimeError: a b"),
-        ("OPERATOR = 3", "it is a int"),
-        ("from flopcalc.catalog import lookup\nOPERATOR = lookup.get('conv')", "calls itself 'conv'"),
-        ("", "AttributeError"),
-    ],
-)
-def test_a_broken_plug_in_is_named(content: str, message: str, tmp_path: Path) -> None:
-    """One line and a hint, exit code 2."""
-    (tmp_path / "broken_plug_in.py").write_text(content)
-    info = tmp_path / "broken-1.0.dist-info"
+def _install(folder: Path, content: str, name: str = "myop", package: str = "broken") -> str:
+    """A package with one plug-in, as pip would leave it."""
+    (folder / f"{package}_plug_in.py").write_text(content)
+    info = folder / f"{package}-1.0.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[flopcalc.operators]\nmyop = broken_plug_in:OPERATOR\n")
-    code, out, err = _run(str(tmp_path), "layer", "--type", "myop", "--cin", "8")
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[flopcalc.operators]\n{name} = {package}_plug_in:OPERATOR\n")
+    return str(folder)
+
+
+BROKEN = {
+    "raise RuntimeError('a\\nb')": "RuntimeError: a b",
+    "OPERATOR = 3": "is of type int, not an Operator",
+    "from flopcalc.catalog import lookup\nOPERATOR = lookup.get('conv')": "the name of its operator is 'conv'",
+    "from flopcalc.catalog import lookup\nOPERATOR = lookup.get('conw')": "unknown operator 'conw'",
+    "": "AttributeError",
+    "import sys\nsys.exit()": "SystemExit",
+    "import sys\nsys.exit(0)": "SystemExit: 0",
+    "raise BaseException('x')": "BaseException: x",
+    "def f(: pass": "SyntaxError",
+}
+
+
+@pytest.mark.parametrize(("content", "message"), BROKEN.items())
+def test_a_broken_plug_in_is_named(content: str, message: str, tmp_path: Path) -> None:
+    """Where it is asked for: one line and a hint, exit code 2. Elsewhere it is in no one's way."""
+    site = _install(tmp_path, content)
+    code, out, err = _run(site, "layer", "--type", "myop", "--cin", "8")
     assert (code, out) == (2, "")
     assert len(err.splitlines()) == 2
     assert message in err
-    assert "myop (broken_plug_in:OPERATOR)" in err
+    assert "the plug-in myop (broken 1.0, broken_plug_in:OPERATOR) cannot be used" in err
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["list", "operators"], ["list", "--matching", "--cin", "64"]])
+def test_a_broken_plug_in_does_not_stop_a_listing(arguments: list[str], tmp_path: Path) -> None:
+    """The operators are listed, and a note names the plug-in with the reason."""
+    site = _install(tmp_path, "import sys\nprint('hello')\nsys.exit(3)")
+    code, out, err = _run(site, *arguments, "--format", "json")
+    data = json.loads(out)
+    assert (code, err) == (0, "hello\n")
+    assert data["notes"] == ["the plug-in myop (broken 1.0, broken_plug_in:OPERATOR) cannot be used: SystemExit: 3"]
+    code, out, _ = _run(site, *arguments)
+    assert code == 0
+    assert "ghost" in out
+    assert "SystemExit: 3" in " ".join(out.split())
+
+
+@pytest.mark.parametrize(
+    "arguments", [["compare", "conv", "ghost", "--cin", "8"], ["layer", "--type", "convv", "--cin", "8"]]
+)
+def test_a_broken_plug_in_is_not_loaded_for_others(arguments: list[str], tmp_path: Path) -> None:
+    """Nothing of it is seen, a near miss of another name included."""
+    code, _, err = _run(_install(tmp_path, "raise SystemExit('seen')"), *arguments)
+    assert code == (0 if arguments[0] == "compare" else 2)
+    assert "seen" not in err
+
+
+def test_what_a_plug_in_prints_is_not_output(tmp_path: Path) -> None:
+    """It goes to stderr: JSON on stdout stays JSON."""
+    printing = "print('hello')\nfrom dataclasses import replace\nfrom flopcalc.catalog import lookup\n"
+    site = _install(tmp_path, printing + "OPERATOR = replace(lookup.get('conv'), name='myop')")
+    code, out, err = _run(site, "layer", "--type", "myop", "--cin", "8", "--format", "json")
+    assert (code, err) == (0, "hello\n")
+    assert json.loads(out)["params"] == 8 * 8 * 9
+
+
+def test_a_formula_that_fails_is_the_plug_ins_error(tmp_path: Path) -> None:
+    """Not a bug of flopcalc: exit code 2, with the plug-in's name."""
+    failing = (
+        "from dataclasses import replace\nfrom flopcalc.catalog import lookup\n"
+        "def formula(g):\n    raise ValueError('no such size')\n    yield\n"
+        "OPERATOR = replace(lookup.get('conv'), name='myop', formula=formula)"
+    )
+    code, out, err = _run(_install(tmp_path, failing), "layer", "--type", "myop", "--cin", "8")
+    assert (code, out) == (2, "")
+    assert "myop (broken 1.0" in err
+    assert "ValueError: no such size" in err
+
+
+def test_a_plug_in_cannot_take_the_name_of_our_operators(tmp_path: Path) -> None:
+    """Ours is used, and the listing says so. Of two plug-ins of one name neither is used."""
+    site = _install(tmp_path, "raise SystemExit", name="ghost")
+    assert _run(site, "layer", "--type", "ghost", "--cin", "8")[0] == 0
+    assert "flopcalc has an operator of that name" in " ".join(_run(site, "list")[1].split())
+    _install(tmp_path, "OPERATOR = 1", package="one")
+    _install(tmp_path, "OPERATOR = 2", package="two")
+    code, _, err = _run(site, "layer", "--type", "myop", "--cin", "8")
+    assert code == 2
+    assert "has the same name" in err
+
+
+def test_damaged_metadata_of_another_package_stop_nothing(site: str, tmp_path: Path) -> None:
+    """The other plug-ins are found."""
+    info = tmp_path / "damaged-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Name: damaged\n")
+    (info / "entry_points.txt").write_text("[console_scripts]\nnonsense\n")
+    code, out, err = _run(f"{tmp_path}:{site}", "layer", "--type", "bsconv", "--cin", "8", "--format", "json")
+    assert code == 0, err
+    assert json.loads(out)["type"] == "bsconv"

@@ -298,7 +298,7 @@ BAD = {
     "verify shape without operator": (["verify", "--cin", "8"], "exactly one operator"),
     "verify shape with two": (["verify", "conv", "dsc", "--cin", "8"], "exactly one operator"),
     "formula option": (["formula", "spconv", "--set", "alpha=2"], "alpha"),
-    "compare one that cannot": (["compare", "conv", "sic", "--cin", "8", "--cout", "9"], "sic cannot stand"),
+    "compare one that cannot": (["compare", "conv", "sic", "--cin", "8", "--cout", "9"], "sic does not apply"),
     "tiny exponent": (["layer", "--type", "spconv", "--cin", "4", "--set", "alpha=1e-9999999999"], "alpha"),
     "small exponent": (["layer", "--type", "spconv", "--cin", "4", "--set", "alpha=1e-99999"], "alpha"),
     "underscores": (["layer", "--type", "conv", "--cin", "1_000"], "'1_000'"),

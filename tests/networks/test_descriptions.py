@@ -103,7 +103,7 @@ def test_a_lost_bias_is_told(write_network: WriteNetwork) -> None:
     assert not dsc.notes
     assert {layer.name: layer for layer in dsc.network.layers}["body.0.conv"].evaluation.named["bias"]  # type: ignore[union-attr]
     assert replace_convolutions(net, lookup.get("ghost"), {}).notes == (
-        "ghost has no bias: those of 2 replaced layers are gone",
+        "ghost has no bias: the bias of 2 replaced layers was dropped",
     )
 
 

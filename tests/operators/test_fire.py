@@ -31,7 +31,7 @@ def test_fire_numbers() -> None:
     assert fire.cost.steps == 5
     assert layer("fire", 128, expand1=100).named["e3"] == 28
     for wrong in ({"c_out": 33}, {"c_out": 32, "expand1": 8, "expand3": 8}, {"c_out": 32, "stride": 2}):
-        with pytest.raises(FlopcalcError, match="fire cannot stand"):
+        with pytest.raises(FlopcalcError, match="fire does not apply"):
             layer("fire", 32, **wrong)
 
 

@@ -64,5 +64,5 @@ def test_octconv_by_its_definition() -> None:
 def test_octconv_refuses() -> None:
     """Odd sizes, strides, and an alpha that leaves a side without low or high channels."""
     for options in ({"hw": 7}, {"stride": 2}, {"alpha": 1}, {"alpha": "1/32"}, {"padding": 0}):
-        with pytest.raises(FlopcalcError, match="cannot stand"):
+        with pytest.raises(FlopcalcError, match="does not apply"):
             layer("octconv", 16, **options)

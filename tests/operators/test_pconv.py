@@ -21,7 +21,7 @@ def test_pconv_numbers() -> None:
     # 50 // 4 = 12 channels, as the authors' code has it.
     assert layer("pconv", 50).cost.params == 12 * 12 * 9
     for wrong in ({"c_out": 32}, {"stride": 2}, {"ratio": "1/65"}):
-        with pytest.raises(FlopcalcError, match="pconv cannot stand"):
+        with pytest.raises(FlopcalcError, match="pconv does not apply"):
             layer("pconv", 64, **wrong)
 
 

@@ -25,7 +25,7 @@ def test_se_numbers() -> None:
     assert layer("se", 2048, hw=7, reduction=16, bias=False).cost.params == 524_288
     assert layer("se", 64, batch=5).cost.macs == 5 * 2048
     for wrong in ({"c_out": 32}, {"reduction": 65}, {"k": 3}):
-        with pytest.raises(FlopcalcError, match="se cannot stand"):
+        with pytest.raises(FlopcalcError, match="se does not apply"):
             layer("se", 64, **wrong)
 
 

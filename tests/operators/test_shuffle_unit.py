@@ -49,7 +49,7 @@ def test_shuffle_unit_numbers() -> None:
     moved = {part.name: part.writes for part in down.cost if part.work == "move"}
     assert moved == {"shuffle": 120 * 784, "join": 480 * 196}
     for wrong in ({"c_out": 480}, {"stride": 2}, {"groups": 7}, {"mid": 33}):
-        with pytest.raises(FlopcalcError, match="shuffle_unit cannot stand"):
+        with pytest.raises(FlopcalcError, match="shuffle_unit does not apply"):
             layer("shuffle_unit", 240, **wrong)
 
 

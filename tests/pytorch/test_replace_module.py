@@ -268,7 +268,9 @@ def test_bias_is_handed_on_or_told() -> None:
     assert kept.module[0].pointwise.conv.bias is not None
     bare = taken(nn.Sequential(conv(bias=False)), "dsc where k == 3")
     assert bare.module[0].pointwise.conv.bias is None
-    assert taken(nn.Sequential(conv()), "ghost").notes == ("ghost has no bias: those of 1 replaced layers are gone",)
+    assert taken(nn.Sequential(conv()), "ghost").notes == (
+        "ghost has no bias: the bias of 1 replaced layer was dropped",
+    )
 
 
 # Containers and sharing -------------------------------------------------------------------------
@@ -692,7 +694,7 @@ def test_without_inputs() -> None:
     assert list(done.replaced) == ["2"]
     assert any("without inputs" in note for note in done.notes)
     needs = replace(nn.Sequential(conv()), "spatial_bottleneck where k == 3").skipped["0"]
-    assert needs == "whether it can stand here depends on the size of the input, which is not known"
+    assert needs == "whether it applies depends on the size of the input, which is not known"
     for text in ("h > 3", "k == 3 and macs > 10", "h_out == w_out"):
         with pytest.raises(FlopcalcError, match="reads ") as caught:
             replace(nn.Sequential(conv()), "spconv", where=text)

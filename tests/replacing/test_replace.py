@@ -52,7 +52,7 @@ def test_a_clause_decides_in_the_place_of_the_policy() -> None:
     assert list(wide.replaced) == ["conv1", *THREES]
     (note,) = wide.notes
     assert "but the first" in note
-    assert "leave 1 of these 17 layers" in note
+    assert "keep 1 of these 17 layers" in note
     narrow = _replace("dsc where policy and stage != 'layer4'")
     assert list(narrow.replaced) == [name for name in THREES if not name.startswith("layer4")]
     assert not narrow.notes

@@ -1,0 +1,35 @@
+"""Running code of other packages: whatever it raises becomes one clear error, and its output goes to stderr."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+
+from flopcalc.errors import FlopcalcError, reason
+
+
+def broken_plug_in(what: str, why: str, hint: str = "fix the package, or uninstall it") -> FlopcalcError:
+    """The error for a plug-in that cannot be used."""
+    return FlopcalcError("broken-plug-in", f"{what} cannot be used: {why}", hint)
+
+
+@contextmanager
+def contained(what: str) -> Iterator[None]:
+    """Turn everything that the code raises, `SystemExit` included, into a FlopcalcError (broken-plug-in).
+
+    An interrupt by the user passes, and so does a FlopcalcError.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, FlopcalcError):
+        raise
+    except BaseException as error:
+        text = reason(error)
+        why = f"{type(error).__name__}: {text}" if text else type(error).__name__
+        raise broken_plug_in(what, why) from error
+
+
+@contextmanager
+def contained_import(what: str) -> Iterator[None]:
+    """As `contained`, and what the code prints goes to stderr, so that JSON on stdout stays JSON."""
+    with contained(what), redirect_stdout(sys.stderr):
+        yield
