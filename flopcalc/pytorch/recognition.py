@@ -1,8 +1,8 @@
 """Which operator a module is a layer of, for our own operators and for those of plug-ins alike.
 
 The `LAYER` of an operator's layer file is the class of its modules. A module is recognised by its class, so however it
-was built, copied, loaded or moved; a subclass counts as the operator that it extends. Where a class does not say it (a
-plug-in builds its layer from classes of torch), `build_layer` marks the module.
+was built, copied, loaded or moved; a subclass counts as the operator that it extends. Where the class is not enough (a
+plug-in may build its layer from classes of torch), `build_layer` marks the module.
 """
 
 import sys
@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary, WeakSet
 from torch import nn
 
 from flopcalc.catalog import registry
+from flopcalc.spec.containment import contained_import
 
 # The attribute of a marked module: the operator with its options, `spconv(alpha=1/4)`.
 MARK = "_flopcalc_operator"
@@ -23,12 +24,12 @@ MARK = "_flopcalc_operator"
 LAYERS = "flopcalc.pytorch.layers"
 
 _operators: WeakKeyDictionary[type, str] = WeakKeyDictionary()
-# Classes that are no operator's, as far as was known when they were looked up.
+# Classes that belonged to no operator when they were looked up.
 _others: WeakSet[type] = WeakSet()
 
 
 def operator_of(module: nn.Module) -> str | None:
-    """The name of the operator that a module is a layer of, else None. Layers of torch itself are nobody's."""
+    """The name of the operator that a module is a layer of, else None. Classes of torch itself are of no operator."""
     if is_marked(module):
         return str(module.__dict__[MARK]).partition("(")[0]
     return next((name for cls in type(module).__mro__ if (name := _operator_of_class(cls)) is not None), None)
@@ -72,7 +73,7 @@ def _look_in_plug_ins(cls: type) -> None:
     for name, packages in _plug_ins(tuple(sys.path)):
         if packages is None or package in packages:
             # A plug-in that fails has no layers. Commands that name it report the error.
-            with suppress(Exception, SystemExit):
+            with suppress(Exception), contained_import(name):
                 operator = registry.named(name)
                 if operator is not None and operator.layer_file:
                     register(name, import_module(operator.layer_file))

@@ -16,10 +16,22 @@ from torch import nn
 from flopcalc.catalog import lookup
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.pytorch import recognition
+from flopcalc.spec.containment import contained, contained_import
 from flopcalc.spec.operator import Evaluation, Operator
 
 
 def _file(operator: Operator) -> ModuleType:
+    if not operator.layer_file:
+        return _import(operator)
+    with contained_import(_plug_in(operator)):
+        return _import(operator)
+
+
+def _plug_in(operator: Operator) -> str:
+    return f"the plug-in {operator.name} ({operator.layer_file})"
+
+
+def _import(operator: Operator) -> ModuleType:
     path = operator.layer_file or f"{recognition.LAYERS}.{operator.name}"
     try:
         found = import_module(path)
@@ -38,20 +50,27 @@ def build_layer(evaluation: Evaluation, **factory: Any) -> nn.Module:
     Raises FlopcalcError where the operator has no module, or where PyTorch cannot build it.
     """
     _check(evaluation)
+    operator = evaluation.operator
+    if not operator.layer_file:
+        return _built(evaluation, **factory)
+    with contained(_plug_in(operator)):
+        module = _built(evaluation, **factory)
+        # The module of a plug-in may be of any class, torch's own included.
+        recognition.mark(module, evaluation.label())
+        return module
+
+
+def _built(evaluation: Evaluation, **factory: Any) -> nn.Module:
     file = _file(evaluation.operator)
     build: Callable[..., nn.Module] = file.build if hasattr(file, "build") else _build(file.LAYER)
     try:
-        module = build(evaluation, **factory)
+        return build(evaluation, **factory)
     except FlopcalcError:
         raise
     except (RuntimeError, TypeError, OverflowError, MemoryError) as error:
         why = " ".join(str(error).split())[:150]
         message = f"PyTorch cannot build {evaluation.label()} {evaluation.geometry}: {why}"
         raise FlopcalcError("cannot-build", message, "`flopcalc layer` gives the cost of any size by formula") from None
-    if evaluation.operator.layer_file:
-        # The module of a plug-in may be of any class, torch's own included.
-        recognition.mark(module, evaluation.label())
-    return module
 
 
 def _check(evaluation: object) -> None:

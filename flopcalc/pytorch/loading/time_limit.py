@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import Any, NamedTuple, TypeVar
 
@@ -31,8 +32,8 @@ _GRACE = 5.0
 class TimeLimit(NamedTuple):
     """When the code of a target must have ended.
 
-    seconds: the whole limit, for messages. ends: by `time.monotonic`. ends_process: end the process where the code
-    cannot be interrupted; for the command line only, since the process of a caller is not ours to end.
+    seconds: the whole limit, for messages. ends: by `time.monotonic`. ends_process: end the process if the code
+    cannot be interrupted, or leaves threads that still run; only for a process that flopcalc itself started.
     """
 
     seconds: float
@@ -45,7 +46,7 @@ class _TimedOut(BaseException):
 
 
 def start_limit(seconds: float | None, *, ends_process: bool = False) -> TimeLimit | None:
-    """A limit of so many seconds from now on; None for no limit."""
+    """A limit that starts now; None for no limit."""
     return None if seconds is None else TimeLimit(seconds, time.monotonic() + seconds, ends_process)
 
 
@@ -66,7 +67,7 @@ def run_limited(limit: TimeLimit | None, step: str, function: Callable[[], T]) -
 
     def interrupt(_signal: int, frame: FrameType | None) -> None:
         nonlocal fired
-        # In this file there is nothing to interrupt: the function has not started, or it has ended.
+        # Nothing to interrupt in this file: the function has not started, or it has ended.
         if over or frame is None or frame.f_code.co_filename == _HERE:
             return
         fired += 1
@@ -74,7 +75,7 @@ def run_limited(limit: TimeLimit | None, step: str, function: Callable[[], T]) -
             _raise_at_next_line(frame)
         raise _TimedOut
 
-    ended = threading.Event()
+    ended, threads = threading.Event(), set(threading.enumerate())
     if limit.ends_process:
         threading.Thread(target=_end_process, args=(limit, step, ended), daemon=True).start()
     handler = signal.signal(signal.SIGALRM, interrupt)
@@ -94,6 +95,8 @@ def run_limited(limit: TimeLimit | None, step: str, function: Callable[[], T]) -
             sys.settrace(trace)
         _restore(interrupt, handler, delay and max(delay - (time.monotonic() - started), 1e-6), interval)
     if fired:
+        if limit.ends_process:
+            _do_not_wait_for(set(threading.enumerate()) - threads)
         raise FlopcalcError("timed-out", _message(limit, step) + place_of(error), _HINT) from error
     return found
 
@@ -147,3 +150,18 @@ def _end_process(limit: TimeLimit, step: str, ended: threading.Event) -> None:
     if not ended.wait(max(limit.ends - time.monotonic(), 0) + _GRACE):
         os.write(2, f"error: {_message(limit, step)}\nhint:  {_HINT}\n".encode(errors="replace"))
         os._exit(ExitCode.USAGE)
+
+
+def _do_not_wait_for(threads: set[threading.Thread]) -> None:
+    """Let the process end with the error although these threads, which the code has started, still run."""
+    register = getattr(threading, "_register_atexit", None)
+
+    def leave() -> None:
+        if any(thread.is_alive() and not thread.daemon for thread in threads):
+            for stream in (sys.stdout, sys.stderr):
+                with suppress(Exception):
+                    stream.flush()
+            os._exit(ExitCode.USAGE)
+
+    if register is not None and any(not thread.daemon for thread in threads):
+        register(leave)
