@@ -38,8 +38,8 @@ class Replaced:
     notes: tuple[str, ...]
 
     def __repr__(self) -> str:
-        kept = f"{len(self.replaced)} replaced, {len(self.skipped)} skipped, {len(self.notes)} notes"
-        return f"<Replaced: {type(self.module).__name__}, {kept}>"
+        done = f"replaced {len(self.replaced)}, skipped {len(self.skipped)}, notes {len(self.notes)}"
+        return f"<Replaced: {type(self.module).__name__}, {done}>"
 
 
 class Run(NamedTuple):
