@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from flopcalc.cost.kinds import HasKinds, WorkKind, check_kind
 from flopcalc.errors import FlopcalcError, clip, reason
 from flopcalc.pytorch.counting.inputs import as_shape
-from flopcalc.pytorch.counting.kernels import FREE, RULES, Work, elements, pointwise, sort_of, tensors
+from flopcalc.pytorch.counting.kernels import FREE, RULES, Work, elements, pointwise, tensors, work_kind_of
 
 _NOTHING = Work()
 Sizes = tuple[int, ...]
@@ -36,7 +36,7 @@ class Shapes(NamedTuple):
 class Count(HasKinds):
     """The cost of one forward pass. `total(kind)` and one property for each kind, such as `macs`, give the sums.
 
-    work: module name -> the work of its own kernels, without its children's. sorts: the same for each kind of
+    work: module name -> the work of its own kernels, without its children's. by_work: the same for each kind of
     work (conv, norm, ...), in order of execution; kernels: their number. own_params: module name -> its own
     parameters, each tensor once. steps: kernels in the longest chain of dependent kernels.
     uncounted: (aten operator, module) -> how often it ran without a rule. output: shapes. shapes: those of each
@@ -44,7 +44,7 @@ class Count(HasKinds):
     """
 
     work: dict[str, Work] = field(default_factory=dict)
-    sorts: dict[tuple[str, WorkKind], Work] = field(default_factory=dict)
+    by_work: dict[tuple[str, WorkKind], Work] = field(default_factory=dict)
     kernels: Counter[tuple[str, str]] = field(default_factory=Counter)
     own_params: dict[str, int] = field(default_factory=dict)
     steps: int = 0
@@ -103,8 +103,8 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if work is not None:
             weights = {self.place(tensor) for tensor in read} & self.trained
             self.touched |= weights
-            key = self.stack[-1], sort_of(func.overloadpacket, args, bool(weights))
-            self.result.sorts[key] = _sum(self.result.sorts.get(key, _NOTHING), work)
+            key = self.stack[-1], work_kind_of(func.overloadpacket, args, bool(weights))
+            self.result.by_work[key] = _sum(self.result.by_work.get(key, _NOTHING), work)
             self.result.kernels[key] += 1
         return out
 
@@ -174,7 +174,7 @@ def count(module: nn.Module, *inputs: Any, **named_inputs: Any) -> Count:
                 out = module(*given, **named)
             result.idle = mode.idle(module)
         result.output = [tuple(tensor.shape) for tensor in tensors(out)]
-        for (name, _), work in result.sorts.items():
+        for (name, _), work in result.by_work.items():
             result.work[name] = _sum(result.work.get(name, _NOTHING), work)
         return result
     except FlopcalcError:

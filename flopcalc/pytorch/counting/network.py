@@ -52,7 +52,7 @@ _CONVOLUTIONS: dict[type[nn.Module], tuple[str, str, str]] = {
     nn.Conv3d: ("conv3d", "depthwise3d", "conv3d"),
     nn.ConvTranspose2d: ("transposed", "transposed", "transposed"),
 }
-# Kinds of work with weights, in the order in which they claim a module's parameters.
+# Kinds of work with weights, in the order in which they get the parameters of a module.
 _WEIGHTY: tuple[WorkKind, ...] = ("conv", "linear", "distance", "matmul", "norm", "layernorm", "mul", "move")
 
 
@@ -90,7 +90,7 @@ def _is_piece(module: nn.Module) -> bool:
 
 
 def _layers_by_module(module: nn.Module) -> dict[str, str]:
-    """Name of each module -> name of the layer that it belongs to, mostly itself."""
+    """Name of each module -> name of the layer that it belongs to, usually itself."""
     owner: dict[str, str] = {}
     whole: set[str] = set()
     for name, child in module.named_modules():
@@ -180,18 +180,18 @@ def _layers(module: nn.Module, counted: Count, batch: int) -> list[Layer]:
     owner = _layers_by_module(module)
     modules = dict(module.named_modules())
     parts: dict[str, list[Part]] = {}
-    for (name, sort), work in counted.sorts.items():
+    for (name, kind), work in counted.by_work.items():
         layer = owner[name]
         # On inputs that are not contiguous a linear layer is a product of batches, and a sum for the bias.
-        own: WorkKind = "linear" if sort in ("add", "matmul") and kind_of(modules[name]) == "linear" else sort
-        parts.setdefault(layer, []).append(_part(name, layer, own, work, counted.kernels[name, sort]))
+        own: WorkKind = "linear" if kind in ("add", "matmul") and kind_of(modules[name]) == "linear" else kind
+        parts.setdefault(layer, []).append(_part(name, layer, own, work, counted.kernels[name, kind]))
     for name, params in counted.own_params.items():
         layer = owner[name]
         found = parts.setdefault(layer, [])
         prefix = _prefix(name, layer)
         mine = [i for i, part in enumerate(found) if part.name.rpartition(".")[0] == prefix] or range(len(found))
-        for sort in _WEIGHTY:
-            index = next((i for i in mine if found[i].work == sort), None)
+        for kind in _WEIGHTY:
+            index = next((i for i in mine if found[i].work == kind), None)
             if index is not None:
                 found[index] = found[index]._replace(params=found[index].params + params)
                 break
@@ -205,11 +205,11 @@ def _prefix(name: str, layer: str) -> str:
     return name[len(layer) :].lstrip(".")
 
 
-def _part(name: str, layer: str, sort: WorkKind, work: Work, kernels: int) -> Part:
+def _part(name: str, layer: str, kind: WorkKind, work: Work, kernels: int) -> Part:
     prefix = _prefix(name, layer)
     return Part(
-        f"{prefix}.{sort}" if prefix else sort,
-        sort,
+        f"{prefix}.{kind}" if prefix else kind,
+        kind,
         macs=work.macs,
         adds=work.adds,
         muls=work.muls,
@@ -252,7 +252,7 @@ def _without_batch(shape: tuple[int, ...], batch: int) -> tuple[int, ...]:
 
 
 def _remarks(counted: Count) -> list[str]:
-    """Parameters that the pass did not read: heads for training, branches for other inputs."""
+    """A note on parameters that the pass did not read: heads for training, branches for other inputs."""
     if not counted.idle:
         return []
     names = [name or ROOT for name in counted.idle]

@@ -31,7 +31,7 @@ class Kernels(nn.Module):
             nn.init.uniform_(parameter, -bound, bound)
 
     def convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None, samples: int = 1) -> Tensor:
-        """A plain convolution; the groups of `samples` samples stand side by side."""
+        """A plain convolution; the groups of `samples` samples are concatenated."""
         g = self.geometry
         return F.conv2d(x, weight, bias, g.stride, g.padding, g.dilation, samples * g.groups)
 
@@ -52,7 +52,7 @@ class EveryConv(Kernels):
     """Convolves the input with every kernel."""
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """(n, c_in, h, w) -> as many (n, c_out, h_out, w_out) as there are kernels."""
+        """(n, c_in, h, w) -> one (n, c_out, h_out, w_out) for each kernel."""
         biases = [None] * len(self.weight) if self.bias is None else list(self.bias)
         return [self.convolve(x, weight, bias) for weight, bias in zip(self.weight, biases, strict=True)]
 

@@ -1,4 +1,4 @@
-"""Multi-head self-attention on a feature map, with explicit matrix products so that all is seen."""
+"""Multi-head self-attention on a feature map, with explicit matrix products, so that a count sees them."""
 
 from collections import OrderedDict
 from functools import lru_cache
@@ -12,7 +12,7 @@ from flopcalc.cost.geometry import Pair
 
 
 class ToHeads(nn.Module):
-    """Sorts positions by window (or by place in their patch) and channels by head, in one copy."""
+    """Orders positions by window (or by place in their patch) and channels by head, in one copy."""
 
     def __init__(self, heads: int, window: int | None, patch: int) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class AddPerHead(nn.Module):
 
 
 class ShiftMask(nn.Module):
-    """Tokens of a shifted window that are no neighbours on the map do not see each other."""
+    """Masks pairs of tokens of a shifted window that are not neighbours on the map."""
 
     def __init__(self, heads: int, window: int, shift: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""DyNet's dynamic convolution, after its paper; no code of the authors is known."""
+"""DyNet's dynamic convolution, after its paper; the authors published no code."""
 
 from typing import Any
 

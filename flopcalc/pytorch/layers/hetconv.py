@@ -1,4 +1,4 @@
-"""HetConv, as the paper's formula has it (exact) and as its authors' code computes it (masked)."""
+"""HetConv, as the paper's formula defines it (exact) and as the authors' code computes it (masked)."""
 
 from typing import Any
 

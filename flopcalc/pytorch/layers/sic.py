@@ -1,4 +1,4 @@
-"""Single intra-channel convolution, after its paper; no code of the authors is known."""
+"""Single intra-channel convolution, after its paper; the authors published no code."""
 
 from typing import Any
 
