@@ -4,25 +4,23 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable, Mapping
-from importlib import import_module
 from typing import Any, NamedTuple, NoReturn
 
 import pytest
 
 from flopcalc.budget.check import Check
-from flopcalc.budget.config import Config, TargetSpec, as_text
+from flopcalc.budget.config import Budget, Config
 from flopcalc.budget.limits import QUANTITIES, Limit, read_limit
 from flopcalc.budget.lock import Locked, locked, may_overwrite, read_lock, write_lock
-from flopcalc.budget.measure import Measured, measure_network, measured
+from flopcalc.budget.measure import Measured, measure_target
 from flopcalc.budget.record import difference
 from flopcalc.cost.cost import DTYPE_BYTES
 from flopcalc.errors import FlopcalcError, clip
-from flopcalc.networks.inputs import parse_input
 from flopcalc.report.check import difference_blocks, told_limit
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table
 from flopcalc.report.plain import render
 from flopcalc.targets.model_record import dearest
-from flopcalc.targets.read import Target, read_plan
+from flopcalc.targets.spec import TargetSpec, as_texts, from_python
 from flopcalc.text.atomic_file import write_atomically
 
 # A failure shows the test, not this file.
@@ -58,14 +56,14 @@ class Costs:
         target: Any,
         input_shape: Any = None,
         *,
+        dtype: str = "float32",
+        name: str | None = None,
+        limits: str | Iterable[str] = (),
         batch: int = 1,
         replace: str | Iterable[str] = (),
         where: str | None = None,
         keep: str | Iterable[str] = (),
         set: Mapping[str, Any] | None = None,
-        dtype: str = "float32",
-        name: str | None = None,
-        limits: str | Iterable[str] = (),
         **quantities: Any,
     ) -> Mapping[str, int]:
         """Fail where a model costs more than it may, with its dearest layers and what changed since its snapshot.
@@ -78,18 +76,18 @@ class Costs:
         a comparison; `baseline` is the model before replacement, `locked` its snapshot. limits: more of them, as in
         flopcalc.yaml: `"layer *: macs <= 20M"`. name: of the snapshot. Returns the totals.
         """
-        texts = [*_texts(limits), *_limit_texts(quantities)]
+        texts = [*as_texts(limits), *_limit_texts(quantities)]
         if not texts:
             _fail("assert_cost was given no limit", 'for example macs="<= 300M", or params=25_557_032')
-        options = _options(input_shape, batch, replace, where, keep, set)
-        snapshot, found = self._measure(target, options, dtype, name, "-cost")
+        spec = _spec(target, input_shape, batch=batch, replace=replace, where=where, keep=keep, set=set)
+        snapshot, found = self._measure(spec, dtype, name, "-cost")
         before = locked(found) if self._update else snapshot.there
         try:
             read = tuple(read_limit(text, "network") for text in texts)
             compares = any(one.reads("locked") or (one.reads("baseline") and not found.plain) for one in read)
             if before is None and compares:
                 _fail(f"there is no snapshot {_shown(snapshot.path)} to compare with", _HOW)
-            rows = [row for row in self._rows(found, options, dtype, read, before) if not row["ok"]]
+            rows = [row for row in self._rows(found, spec, dtype, read, before) if not row["ok"]]
         except FlopcalcError as error:
             _fail(error.message, error.hint)
         if rows:
@@ -122,8 +120,8 @@ class Costs:
 
         Snapshots are lock files in the folder `__flopcalc__` beside the test; `--flopcalc-update` writes them.
         """
-        options = _options(input_shape, batch, replace, where, keep, set)
-        snapshot, found = self._measure(target, options, dtype, name, "")
+        spec = _spec(target, input_shape, batch=batch, replace=replace, where=where, keep=keep, set=set)
+        snapshot, found = self._measure(spec, dtype, name, "")
         if self._update:
             self._write(snapshot.path, found, dtype)
         elif snapshot.there is None:
@@ -136,9 +134,7 @@ class Costs:
             head = f"the cost is not that of {_shown(snapshot.path)}"
             _fail(f"{head}\n\n{text}", "`pytest --flopcalc-update` accepts what is there now")
 
-    def _measure(
-        self, target: Any, options: Mapping[str, Any], dtype: str, name: str | None, of: str
-    ) -> tuple[Snapshot, Measured]:
+    def _measure(self, spec: TargetSpec, dtype: str, name: str | None, of: str) -> tuple[Snapshot, Measured]:
         if not name:
             # Each assertion counts its own calls: a limit above it must not give assert_unchanged another file.
             self._calls[of] += 1
@@ -147,7 +143,7 @@ class Costs:
         try:
             if dtype not in DTYPE_BYTES:
                 raise FlopcalcError("bad-usage", f"dtype is {clip(dtype)}", f"one of: {', '.join(DTYPE_BYTES)}")
-            return self._snapshot(path, key, dtype), _measured(key, target, options, dtype)
+            return self._snapshot(path, key, dtype), measure_target(key, spec, dtype)
         except FlopcalcError as error:
             batch = "; input_shape is without the batch" if error.code == "uncountable-module" else ""
             _fail(error.message, error.hint + batch)
@@ -164,11 +160,11 @@ class Costs:
         return Snapshot(path, lock.targets.get(" ".join(key.split())) if lock else None, lock.dtype if lock else dtype)
 
     def _rows(
-        self, found: Measured, options: Mapping[str, Any], dtype: str, limits: tuple[Limit, ...], before: Locked | None
+        self, found: Measured, spec: TargetSpec, dtype: str, limits: tuple[Limit, ...], before: Locked | None
     ) -> Iterable[dict[str, Any]]:
         path = os.path.basename(self._file)
-        spec = TargetSpec(found.name, "network", found.name, options, limits, path, 0)
-        check = Check(Config(path, (spec,), "", dtype, None), {found.name: before} if before else None)
+        budget = Budget(found.name, spec, limits, path, 0)
+        check = Check(Config(path, (budget,), "", dtype, None), {found.name: before} if before else None)
         check.measured[found.name] = found
         return check.rows()
 
@@ -196,46 +192,11 @@ def snapshot_path(file: str, key: str) -> str:
     return os.path.join(folder, FOLDER, base.removesuffix(".py"), f"{plain}.lock")
 
 
-def _measured(key: str, target: Any, options: Mapping[str, Any], dtype: str) -> Measured:
-    shown = {**options, "set": {name: as_text(value) for name, value in options["set"].items()}}
-    if isinstance(target, str):
-        return measure_network(key, target, shown, dtype)
-    inputs = [parse_input(text) for text in options["input"]]
-    plan = read_plan(options["replace"], options["where"], options["keep"])
-    read = import_module("flopcalc.pytorch.target").read_object
-    found = Target(*read(target, options["set"], inputs, options["batch"], plan))
-    return measured(key, found.plain.name, shown, found, dtype)
-
-
-def _options(
-    input_shape: Any, batch: int, replace: Any, where: str | None, keep: Any, given: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    """As a file of targets has them."""
-    return {
-        "batch": batch,
-        "replace": _texts(replace),
-        "where": where,
-        "keep": _texts(keep),
-        "set": dict(given or {}),
-        "input": _shapes(input_shape),
-    }
-
-
-def _texts(given: str | Iterable[str]) -> tuple[str, ...]:
-    return (given,) if isinstance(given, str) else tuple(given)
-
-
-def _shapes(given: Any) -> tuple[str, ...]:
-    if given is None:
-        return ()
-    if isinstance(given, str):
-        return (given,)
-    sizes = list(given) if isinstance(given, Iterable) else [1, ""]
-    if all(isinstance(size, int) for size in sizes):
-        return ("x".join(map(str, sizes)) or "scalar",)
-    if any(isinstance(size, int) for size in sizes):
-        _fail(f"input_shape is {clip(given)}", 'write (3, 224, 224), without the batch; "77:int64"; or a list of such')
-    return tuple(text for one in sizes for text in _shapes(one))
+def _spec(target: Any, input_shape: Any, **options: Any) -> TargetSpec:
+    try:
+        return from_python(target, input_shape, **options)
+    except FlopcalcError as error:
+        _fail(error.message, error.hint)
 
 
 def _limit_texts(quantities: Mapping[str, Any]) -> Iterable[str]:

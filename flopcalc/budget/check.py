@@ -6,19 +6,18 @@ from fractions import Fraction
 from typing import Any
 
 from flopcalc.analysis.diff import match_layers
-from flopcalc.budget.config import Config, TargetSpec
+from flopcalc.budget.config import Budget, Config
 from flopcalc.budget.limits import Limit
 from flopcalc.budget.lock import Locked
-from flopcalc.budget.measure import Measured, measure, measure_operator
+from flopcalc.budget.measure import Measured, measure, measure_target
 from flopcalc.cost.kinds import KINDS
 from flopcalc.errors import FlopcalcError, at_line, clip, unknown_name
 from flopcalc.networks.library import names as network_names
 from flopcalc.targets.read import is_python
+from flopcalc.targets.spec import TargetSpec
 
 Row = dict[str, Any]
 _NOTHING: Mapping[str, int] = dict.fromkeys((*KINDS, "uncounted"), 0)
-# What a network is compared with takes the same input, unless it is a target of its own.
-_OF_INPUT = ("input", "batch")
 
 
 class Check:
@@ -41,13 +40,13 @@ class Check:
         """One row for each limit, and for each layer or stage beyond one."""
         for spec in self.config.targets:
             found = self.of(spec.name)
-            if "baseline" in spec.options:
+            if spec.baseline:
                 # Also where no limit reads it: a name that means nothing is a mistake.
                 self.baseline(spec)
             for limit in spec.limits:
                 yield from self.judge(spec, found, limit)
 
-    def judge(self, spec: TargetSpec, found: Measured, limit: Limit) -> Iterator[Row]:
+    def judge(self, spec: Budget, found: Measured, limit: Limit) -> Iterator[Row]:
         """A limit on everything that it is about: all that break it, else the one nearest to it."""
         if limit.each == "whole":
             yield self.row(spec, found, limit, "", found.totals)[1]
@@ -62,7 +61,7 @@ class Check:
         yield from broken or [max(rows, key=lambda pair: pair[0])[1]]
 
     def row(
-        self, spec: TargetSpec, found: Measured, limit: Limit, name: str, totals: Mapping[str, int]
+        self, spec: Budget, found: Measured, limit: Limit, name: str, totals: Mapping[str, int]
     ) -> tuple[Fraction, Row]:
         """One limit on one thing, and how near it is to it. name: of the layer or stage, empty for the whole."""
         quantity = limit.quantity
@@ -97,7 +96,7 @@ class Check:
             "line": limit.line or spec.line,
         }
 
-    def compared(self, spec: TargetSpec, found: Measured, limit: Limit, name: str, word: str) -> int:
+    def compared(self, spec: Budget, found: Measured, limit: Limit, name: str, word: str) -> int:
         """What `baseline` or `locked` stands for in a limit. A layer or stage that was not there cost nothing."""
         base: Measured | Locked | None = self.baseline(spec) if word == "baseline" else None
         if base is None:
@@ -105,7 +104,7 @@ class Check:
         totals = base.totals if limit.each == "whole" else self.before(base, found, limit.each).get(name, _NOTHING)
         return totals.get(limit.quantity, 0)
 
-    def locked(self, spec: TargetSpec, limit: Limit, word: str) -> Locked:
+    def locked(self, spec: Budget, limit: Limit, word: str) -> Locked:
         """The target in the lock file."""
         if self.lock is not None and spec.name in self.lock:
             return self.lock[spec.name]
@@ -131,14 +130,13 @@ class Check:
             self.matched[key] = sums
         return self.matched[key]
 
-    def baseline(self, spec: TargetSpec) -> Measured | None:
+    def baseline(self, spec: Budget) -> Measured | None:
         """The target or network that a file names, else what was there before replacement."""
-        given = spec.options.get("baseline")
-        if given is None:
+        if not spec.baseline:
             return self.of(spec.name).plain
-        return self.named(str(given), spec, f"baseline: {given}")
+        return self.named(spec.baseline, spec, f"baseline: {spec.baseline}")
 
-    def named(self, name: str, spec: TargetSpec, where: str) -> Measured:
+    def named(self, name: str, spec: Budget, where: str) -> Measured:
         """Another target by its name, or a network by its own."""
         if name in self.specs:
             return self.of(name)
@@ -152,20 +150,19 @@ class Check:
                 "target or network", name, [*self.specs, *network_names()], "name a target of this file"
             )
             raise FlopcalcError("bad-config", f"{place}: {where}: {near.message}", near.hint)
-        options = {key: spec.options[key] for key in _OF_INPUT if key in spec.options}
-        key = (name, *options.items())
-        if key not in self.measured:
-            other = TargetSpec(name, "network", name, options, (), spec.path, spec.line)
-            self.measured[key] = measure(other, self.config.dtype)
-        return self.measured[key]
+        # It has the same input, since it is compared with the target.
+        other = TargetSpec("network", name, inputs=spec.target.inputs, batch=spec.target.batch)
+        if other not in self.measured:
+            self.measured[other] = measure(Budget(name, other, (), spec.path, spec.line), self.config.dtype)
+        return self.measured[other]
 
-    def base(self, spec: TargetSpec, limit: Limit) -> Mapping[str, int]:
+    def base(self, spec: Budget, limit: Limit) -> Mapping[str, int]:
         """Totals of what a ratio compares with: an operator on the same shape, or a target or network."""
-        if limit.ratio_to in self.specs or spec.kind == "network":
+        if limit.ratio_to in self.specs or spec.target.kind == "network":
             return self.named(limit.ratio_to, spec, limit.text).totals
-        shape = {key: value for key, value in spec.options.items() if key != "set"}
+        other = TargetSpec("operator", limit.ratio_to, shape=spec.target.shape)
         try:
-            return measure_operator(limit.ratio_to, limit.ratio_to, shape, self.config.dtype).totals
+            return measure_target(limit.ratio_to, other, self.config.dtype).totals
         except FlopcalcError as error:
             raise _error(spec, limit, error.message, error.hint) from None
 
@@ -190,6 +187,6 @@ def _few(names: Sequence[str]) -> str:
     return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
 
 
-def _error(spec: TargetSpec, limit: Limit, why: str, hint: str) -> FlopcalcError:
+def _error(spec: Budget, limit: Limit, why: str, hint: str) -> FlopcalcError:
     place = at_line(spec.path, limit.line or spec.line)
     return FlopcalcError("bad-limit", f"{place}: target {spec.name}, limit {clip(limit.text)}: {why}", hint)

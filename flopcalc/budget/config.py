@@ -6,12 +6,15 @@ the file, the line and an example.
 
 import os
 from collections.abc import Mapping
+from contextlib import chdir
 from typing import Any, NamedTuple
 
 from flopcalc.budget.limits import Limit, read_limit
 from flopcalc.budget.toml import Lines, has_table, read_toml
 from flopcalc.cost.cost import DTYPE_BYTES
 from flopcalc.errors import FlopcalcError, at_line, clip, unknown_name
+from flopcalc.networks.inputs import parse_input
+from flopcalc.targets.spec import TargetSpec, read_plan
 from flopcalc.text.yaml_file import line_of, read_file
 
 DEFAULT_FILES = ("flopcalc.yaml", "flopcalc.yml", "pyproject.toml")
@@ -25,22 +28,24 @@ _TOP = ("targets", "lock", "dtype", "formulas")
 _SHARED = ("name", "set", "batch", "limits")
 _NETWORK = ("network", "input", "replace", "where", "keep", "baseline", *_SHARED)
 _PAIRS = ("k", "hw", "stride", "padding", "dilation")
-_OPERATOR = ("operator", "cin", "cout", "h", "w", "groups", *_PAIRS, *_SHARED)
+_OPERATOR = ("operator", "c_in", "c_out", "cin", "cout", "h", "w", "groups", *_PAIRS, *_SHARED)
+# As the flags of the command line are called.
+_SAME = {"cin": "c_in", "cout": "c_out"}
 _TEXTS = ("replace", "keep", "input")
+_REPLACING = ("replace", "where", "keep")
 
 
-class TargetSpec(NamedTuple):
-    """One target. what: the operator or network as the command line takes it. options: the rest, checked
-    for names and sorts only. path, line: where it stands.
+class Budget(NamedTuple):
+    """A target and its limits. baseline: the target or network that limits compare with; empty for what the target
+    itself was before replacement. path, line: where the file names it.
     """
 
     name: str
-    kind: str
-    what: str
-    options: Mapping[str, Any]
+    target: TargetSpec
     limits: tuple[Limit, ...]
     path: str
     line: int
+    baseline: str = ""
 
 
 class Config(NamedTuple):
@@ -49,7 +54,7 @@ class Config(NamedTuple):
     """
 
     path: str
-    targets: tuple[TargetSpec, ...]
+    targets: tuple[Budget, ...]
     lock: str
     dtype: str
     formulas: tuple[str, ...] | None
@@ -124,13 +129,13 @@ class _Reader:
                 near = unknown_name("key", key, allowed, f"{what} may have: {', '.join(allowed)}")
                 raise self.error(data, key, near.message, near.hint)
 
-    def targets(self, data: Mapping[str, Any]) -> tuple[TargetSpec, ...]:
+    def targets(self, data: Mapping[str, Any]) -> tuple[Budget, ...]:
         given = data.get("targets")
         if not isinstance(given, list) or not given:
             raise self.error(data, "targets", "targets is a list of what to check, and is empty or missing")
         if len(given) > MOST_TARGETS:
             raise self.error(data, "targets", f"there are more than {MOST_TARGETS} targets", "make several files")
-        specs: dict[str, TargetSpec] = {}
+        specs: dict[str, Budget] = {}
         for index in range(len(given)):
             spec = self.target(given, index)
             if spec.name in specs:
@@ -142,7 +147,7 @@ class _Reader:
             self.lines.enter(None)
         return tuple(specs.values())
 
-    def target(self, targets: list[Any], index: int) -> TargetSpec:
+    def target(self, targets: list[Any], index: int) -> Budget:
         spec = targets[index]
         if self.lines is not None:
             self.lines.enter((index, len(targets)))
@@ -156,20 +161,51 @@ class _Reader:
         what = spec[kind]
         if not isinstance(what, str) or not what.strip():
             raise self.error(spec, kind, f"{kind} is {clip(what)}, not a name", f"for example {kind}: {_NAMES[kind]}")
-        if kind == "operator" and "cin" not in spec:
+        for flag, size in _SAME.items():
+            if flag in spec and size in spec:
+                raise self.error(spec, flag, f"{flag} and {size} are the same size", f"keep {size}")
+        if kind == "operator" and not {"cin", "c_in"} & set(spec):
             raise self.error(
-                spec, kind, f"the operator {clip(what)} has no cin", "for example {operator: ghost, cin: 64}"
+                spec, kind, f"the operator {clip(what)} has no c_in", "for example {operator: ghost, c_in: 64}"
             )
         if "hw" in spec and ("h" in spec or "w" in spec):
-            raise self.error(spec, "hw", "hw stands together with h or w", "give hw: 56, hw: [56, 28], or h: and w:")
-        options = {key: self.plain(spec, key) for key in spec if key not in (kind, "name", "limits")}
+            raise self.error(spec, "hw", "hw is given together with h or w", "give hw: 56, hw: [56, 28], or h: and w:")
         line = self.line(targets, index) if self.lines is None else self.line(spec, what)
-        return TargetSpec(self.name(spec, kind, options), kind, what, options, self.limits(spec, kind), self.path, line)
+        target = self.network(spec, what) if kind == "network" else self.operator(spec, what)
+        baseline = self.plain(spec, "baseline") if "baseline" in spec else ""
+        return Budget(self.name(spec, kind, target), target, self.limits(spec, kind), self.path, line, baseline)
 
-    def name(self, spec: Mapping[str, Any], kind: str, options: Mapping[str, Any]) -> str:
+    def network(self, spec: Mapping[str, Any], what: str) -> TargetSpec:
+        """The network of a target. Its paths are relative to the file."""
+        given = {key: self.plain(spec, key) for key in ("set", "input", "batch", *_REPLACING) if key in spec}
+        try:
+            inputs = tuple(parse_input(text) for text in given.get("input", ()))
+        except FlopcalcError as error:
+            raise self.error(spec, "input", error.message, error.hint) from None
+        key = next((key for key in _REPLACING if key in spec), None)
+        try:
+            with chdir(os.path.dirname(self.path) or "."):
+                plan = read_plan(given.get("replace", ()), given.get("where"), given.get("keep", ()))
+        except FlopcalcError as error:
+            raise self.error(spec, key, error.message, error.hint) from None
+        return TargetSpec("network", what, given.get("set", {}), inputs, given.get("batch", 1), plan)
+
+    def operator(self, spec: Mapping[str, Any], what: str) -> TargetSpec:
+        """The operator of a target, with its sizes by the names of `flopcalc.layer`."""
+        sizes = ("c_in", "c_out", "cin", "cout", "groups", "batch", *_PAIRS)
+        shape = {_SAME.get(key, key): self.plain(spec, key) for key in sizes if key in spec}
+        if "h" in spec or "w" in spec:
+            # One of the two given counts for both.
+            h, w = (self.plain(spec, key if key in spec else other) for key, other in (("h", "w"), ("w", "h")))
+            shape["hw"] = (h, w)
+        settings = self.plain(spec, "set") if "set" in spec else {}
+        return TargetSpec("operator", what, settings, shape=shape)
+
+    def name(self, spec: Mapping[str, Any], kind: str, target: TargetSpec) -> str:
         given = spec.get("name")
         if given is None:
-            given = " ".join([spec[kind], *(f"--replace {one}" for one in options.get("replace", ()))])
+            replaced = target.plan.requests if target.plan else ()
+            given = " ".join([spec[kind], *(f"--replace {one.command}" for one in replaced)])
         name = " ".join(str(given).split())
         if not name or len(name) > 200 or not name.isprintable() or isinstance(given, dict | list):
             raise self.error(spec, "name", f"the name of the target is {clip(given)}, not a short text", "name: my-net")
@@ -183,7 +219,7 @@ class _Reader:
                 raise self.error(
                     spec, key, f"set is {clip(value)}, not a mapping of options to values", "set: {classes: 10}"
                 )
-            return {name: as_text(one) for name, one in value.items()}
+            return dict(value)
         if key in _TEXTS:
             values = value if isinstance(value, list) else [value]
             if key == "input" and values and all(type(one) is int for one in values):
@@ -248,12 +284,3 @@ _TEXT_EXAMPLES = {
     "input": "for example input: 3x224x224",
     "baseline": "for example baseline: resnet50",
 }
-
-
-def as_text(value: Any) -> str:
-    """A value as `--set` takes it."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if value is None:
-        return "none"
-    return ",".join(map(as_text, value)) if isinstance(value, list) else str(value)

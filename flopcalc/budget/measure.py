@@ -6,18 +6,14 @@ from collections.abc import Mapping
 from contextlib import chdir
 from typing import Any, NamedTuple
 
-from flopcalc.budget.config import TargetSpec
-from flopcalc.catalog import lookup
+from flopcalc.budget.config import Budget
 from flopcalc.cost import convention
 from flopcalc.cost.cost import DTYPE_BYTES, Cost
 from flopcalc.cost.kinds import KINDS
 from flopcalc.errors import FlopcalcError, at_line
 from flopcalc.targets.model_record import model_record
-from flopcalc.targets.read import Target, read_target
-
-_SIZES = ("k", "hw", "stride", "padding", "dilation", "groups")
-# As they stand behind a name on the command line.
-_WORDS = ("set", "replace", "where", "keep")
+from flopcalc.targets.read import read_operator, read_target
+from flopcalc.targets.spec import TargetSpec
 
 
 class Measured(NamedTuple):
@@ -49,75 +45,51 @@ def parts(layers: tuple[dict[str, Any], ...], each: str) -> dict[str, Mapping[st
     return dict(found)
 
 
-def measure(spec: TargetSpec, dtype: str) -> Measured:
-    """The target as it is now; paths and modules are looked for from the folder of the file that names it.
+def measure(budget: Budget, dtype: str) -> Measured:
+    """The target of a budget as it is now; paths and modules are relative to the file that names it.
 
     Raises FlopcalcError, with the file and the line.
     """
     try:
-        with chdir(os.path.dirname(spec.path) or "."):
-            if spec.kind == "operator":
-                return measure_operator(spec.name, spec.what, spec.options, dtype)
-            return measure_network(spec.name, spec.what, spec.options, dtype)
+        with chdir(os.path.dirname(budget.path) or "."):
+            return measure_target(budget.name, budget.target, dtype)
     except FlopcalcError as error:
-        place = at_line(spec.path, spec.line)
+        place = at_line(budget.path, budget.line)
         raise FlopcalcError(
-            error.code, f"{place}: target {spec.name}: {error.message}", error.hint, error.exit_code
+            error.code, f"{place}: target {budget.name}: {error.message}", error.hint, error.exit_code
         ) from error
 
 
-def measure_network(name: str, what: str, options: Mapping[str, Any], dtype: str) -> Measured:
-    """A network by what the command line calls it. options: set, input, batch, replace, where, keep."""
-    target = read_target(
-        what,
-        settings=tuple(f"{key}={value}" for key, value in options.get("set", {}).items()),
-        input_texts=options.get("input", ()),
-        batch=options.get("batch"),
-        replace_texts=options.get("replace", ()),
-        where=options.get("where"),
-        keep=options.get("keep", ()),
-    )
-    return measured(name, what, options, target, dtype)
+def measure_target(name: str, spec: TargetSpec, dtype: str) -> Measured:
+    """The target that a spec names, as it is now. Raises FlopcalcError."""
+    return _operator(name, spec, dtype) if spec.kind == "operator" else _network(name, spec, dtype)
 
 
-def measured(name: str, what: str, options: Mapping[str, Any], target: Target, dtype: str) -> Measured:
-    """A network that was read."""
+def _network(name: str, spec: TargetSpec, dtype: str) -> Measured:
+    target = read_target(spec)
+    what = spec.what if isinstance(spec.what, str) else target.plain.name
     headline = convention.get("macs")
-    found = _measured(name, what, options, model_record(target.plain, target.replacement, headline, dtype))
+    found = _measured(name, what, spec, model_record(target.plain, target.replacement, headline, dtype))
     if not target.replacement:
         return found
     if not target.replacement.replaced:
         why = f"replace: {target.replacement.plan.text} replaces nothing"
-        raise FlopcalcError("nothing-replaced", why, f"`flopcalc model {what} --replace ...` tells why of each layer")
-    bare = {key: value for key, value in options.items() if key == "set"}
-    return found._replace(plain=_measured(name, what, bare, model_record(target.plain, None, headline, dtype)))
+        hint = f"`flopcalc model {what} --replace ...` shows the reason for each layer"
+        raise FlopcalcError("nothing-replaced", why, hint)
+    plain = model_record(target.plain, None, headline, dtype)
+    return found._replace(plain=_measured(name, what, spec.without_plan(), plain))
 
 
-def _measured(name: str, what: str, options: Mapping[str, Any], record: Mapping[str, Any]) -> Measured:
-    words = [what]
-    for key in _WORDS:
-        value = options.get(key)
-        if isinstance(value, Mapping):
-            value = [f"{one}={given}" for one, given in value.items()]
-        for one in [value] if isinstance(value, str) else value or ():
-            words += [f"--{key}", shlex.quote(one)]
+def _measured(name: str, what: str, spec: TargetSpec, record: Mapping[str, Any]) -> Measured:
+    words = [what, *(word for flag, value in spec.flags for word in (flag, shlex.quote(value)))]
     shown = f"{' '.join(words)}, input {', '.join(record['inputs']) or 'none'}, batch {record['batch']}"
     totals = {kind: record[kind] for kind in KINDS}
     totals["uncounted"] = sum(one["count"] for one in record["uncounted"])
     return Measured(name, shown, totals, tuple(record["layers"]), uncounted=tuple(record["uncounted"]))
 
 
-def measure_operator(name: str, what: str, options: Mapping[str, Any], dtype: str) -> Measured:
-    """An operator at a shape. what: its name, with options behind it where it has any: ghost:ratio=4."""
-    operator, settings = lookup.parse(what)
-    given = [f"{key}={value}" for key, value in options.get("set", {}).items()]
-    settings = {**settings, **lookup.read_settings(operator, given)}
-    sizes = {key: options.get(key) for key in _SIZES}
-    if "h" in options or "w" in options:
-        # One of the two given stands for both.
-        sizes["hw"] = (options.get("h", options.get("w")), options.get("w", options.get("h")))
-    geometry = operator.geometry(options["cin"], options.get("cout"), settings, n=options.get("batch"), **sizes)
-    evaluation = operator.evaluate(geometry, settings)
+def _operator(name: str, spec: TargetSpec, dtype: str) -> Measured:
+    evaluation = read_operator(spec)
     element = DTYPE_BYTES[dtype]
     bare: dict[str, Any] = {"in": [], "out": [], "stage": ""}
     layers = [

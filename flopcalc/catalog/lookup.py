@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from flopcalc.catalog.registry import named, names, plug_ins, usable_plug_ins
 from flopcalc.errors import FlopcalcError, unknown_name
 from flopcalc.spec.operator import Operator, Value
+from flopcalc.text import shipped_files
 
 __all__ = ["every", "find", "get", "names", "parse", "plug_ins", "read_settings", "usable_plug_ins"]
 
@@ -15,7 +16,7 @@ def find(name: str) -> Operator | None:
         # Loads the YAML parser, which most commands do not need.
         from flopcalc.catalog.yaml_operator import read_operator
 
-        return read_operator(name)
+        return read_operator(shipped_files.found(name))
     return named(name)
 
 

@@ -16,6 +16,7 @@ from flopcalc.report.changes import sizes, what_changed
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
 from flopcalc.targets.model_record import model_record
 from flopcalc.targets.read import read_target
+from flopcalc.targets.spec import from_texts
 
 # So many renamed layers are shown.
 _EXAMPLES = 3
@@ -60,7 +61,7 @@ def command(
         name, options = _read_side(text)
         options["input_texts"] = options["input_texts"] or input_texts
         options["batch"] = batch if options["batch"] is None else options["batch"]
-        target = read_target(name, **options)
+        target = read_target(from_texts(name, **options))
         records.append(model_record(target.plain, target.replacement, chosen, dtype))
     record = diff_record(records[0], records[1], chosen)
     record["a"]["target"], record["b"]["target"] = first, second

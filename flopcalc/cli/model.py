@@ -15,6 +15,7 @@ from flopcalc.networks.options import option_text
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
 from flopcalc.targets.model_record import dearest, grouped, model_record
 from flopcalc.targets.read import read_target
+from flopcalc.targets.spec import from_texts
 
 
 @click.command("model", epilog="Example: flopcalc model resnet50 --replace spconv:alpha=1/4")
@@ -48,7 +49,7 @@ def command(
     chosen = convention.get(convention_name)
     if top is not None and top < 1:
         raise FlopcalcError("bad-option", f"--top is {clip(top)}; it must be 1 or more", "write --top 10")
-    target = read_target(name, **options)
+    target = read_target(from_texts(name, **options))
     record = model_record(target.plain, target.replacement, chosen, dtype)
     to_csv = fmt == "csv" or (fmt is None and (output or "").endswith(".csv"))
     by = by or ("layer" if to_csv or top else "stage")

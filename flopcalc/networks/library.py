@@ -29,7 +29,7 @@ def names() -> list[str]:
 def source(name_or_path: str) -> str:
     """The YAML file of a shipped name or a path. Raises FlopcalcError (unknown-network)."""
     if name_or_path.endswith((".yaml", ".yml")) or "/" in name_or_path:
-        return name_or_path
+        return shipped_files.found(name_or_path)
     if name_or_path not in names():
         how = "`flopcalc list` shows all networks; a description of your own is a path ending in .yaml"
         raise unknown_name("network", name_or_path, names(), how)

@@ -1,12 +1,13 @@
 """How a figure of ours is computed: a command that runs as it stands, or words that are none."""
 
-import os
 import re
 
 from flopcalc.cost import convention
 from flopcalc.published.tables import Ours
 from flopcalc.replacing.clause import names
 from flopcalc.spec.operator import show
+from flopcalc.targets.spec import TargetSpec
+from flopcalc.text.shipped_files import shown
 
 _FLAGS = {
     "c_in": "--cin",
@@ -17,7 +18,7 @@ _FLAGS = {
     "padding": "--padding",
     "dilation": "--dilation",
     "groups": "--groups",
-    "n": "--batch",
+    "batch": "--batch",
 }
 
 _PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
@@ -28,11 +29,11 @@ def how(ours: Ours, gives: str) -> str:
 
     plain_params and plain_macs are those of its baseline. Where only some kernels count no command shows it: words.
     """
-    if not names(gives) or not (ours.network or ours.operator):
+    if not names(gives) or ours.target is None:
         return gives
     if ours.only or ours.leaves_out:
-        return f"{formula(ours, gives)}; of {_words(ours)}"
-    return f"{_whole(gives)} of {_command(ours, gives)}"
+        return f"{formula(ours, gives)}; of {_words(ours.target)}"
+    return f"{_whole(gives)} of {_command(ours.target, gives)}"
 
 
 def formula(ours: Ours, gives: str) -> str:
@@ -49,48 +50,31 @@ def _whole(gives: str) -> str:
     return re.sub(r"\ball_", "", gives)
 
 
-def _command(ours: Ours, gives: str) -> str:
-    words = ["flopcalc"]
-    if ours.network:
-        words += ["model", _quoted(_path(ours.network)), *_settings(ours)]
-        words += [f"--input {_sizes(ours.input)}"] if ours.input else []
-        words += [f"--replace {_quoted(_path(text))}" for text in ours.replace]
-        words += [f"--where {_quoted(ours.where)}"] if ours.where else []
-        words += [f"--keep {_quoted(text)}" for text in ours.keep]
-    else:
-        words += ["layer", f"--type {ours.operator}"]
-        words += [f"{_FLAGS[name]} {_sizes(value)}" for name, value in ours.shape]
-        words += _settings(ours)
+def _command(target: TargetSpec, gives: str) -> str:
+    words = ["flopcalc", "model" if target.kind == "network" else "layer --type", _quoted(shown(target.what))]
+    words += [f"{_FLAGS[name]} {_sizes(value)}" for name, value in target.shape.items()]
+    flags = [f"{flag} {_quoted(shown(value))}" for flag, value in target.flags]
+    settings = [word for word in flags if word.startswith("--set ")]
+    words += [*settings, *(f"--input {one}" for one in target.inputs), *flags[len(settings) :]]
     used = [name.replace("_", "-") for name in sorted(names(gives), key=gives.index)]
     words += [f"--convention {name}" for name in used if name in convention.CONVENTIONS and name != "macs"][:1]
     return " ".join(words)
 
 
-def _words(ours: Ours) -> str:
-    options = ", ".join(f"{name} = {show(value)}" for name, value in (*ours.options, *ours.shape))
-    words = [f"the {'network' if ours.network else 'operator'} {_path(ours.network or ours.operator)}"]
+def _words(target: TargetSpec) -> str:
+    options = ", ".join(f"{name} = {show(value)}" for name, value in (*target.settings.items(), *target.shape.items()))
+    words = [f"the {target.kind} {shown(target.what)}"]
     words += [f"with {options}"] if options else []
-    words += [f"at {_sizes(ours.input)}"] if ours.input else []
-    words += [f"its layers replaced by {' and '.join(map(_path, ours.replace))}"] if ours.replace else []
-    words += [f"where {ours.where}"] if ours.where else []
-    words += [f"but for {' and '.join(ours.keep)}"] if ours.keep else []
+    words += [f"at {one}" for one in target.inputs]
+    if target.plan:
+        words.append(f"its layers replaced by {' and '.join(shown(one.command) for one in target.plan.requests)}")
+        words += [f"where {target.plan.where}"] if target.plan.where else []
+        words += [f"except {' and '.join(target.plan.keep)}"] if target.plan.keep else []
     return ", ".join(words)
-
-
-def _path(text: str) -> str:
-    """A path as seen from here, where what it names is below; so that the command runs here."""
-    if not os.path.isabs(text):
-        return text
-    near = os.path.relpath(text)
-    return text if near.startswith(os.pardir) else near
 
 
 def _sizes(value: object) -> str:
     return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
-
-
-def _settings(ours: Ours) -> list[str]:
-    return [f"--set {_quoted(f'{name}={show(value)}')}" for name, value in ours.options]
 
 
 def _quoted(text: str) -> str:

@@ -5,20 +5,19 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from flopcalc.catalog.layer import layer as evaluate_layer
 from flopcalc.cost import convention
 from flopcalc.cost.cost import Cost, Part
 from flopcalc.cost.geometry import Geometry
 from flopcalc.cost.kinds import OF_A_KERNEL
 from flopcalc.errors import FlopcalcError
-from flopcalc.networks import library
 from flopcalc.networks.network import Network
 from flopcalc.published.command import formula, how
 from flopcalc.published.tables import QUANTITIES, Figure, Ours, Witness
 from flopcalc.replacing.clause import names
-from flopcalc.replacing.decide import plan
 from flopcalc.replacing.described import replace_layers
 from flopcalc.spec.layer_record import plain_value
+from flopcalc.targets.read import read_operator, read_target
+from flopcalc.targets.spec import TargetSpec
 from flopcalc.text.expression import evaluate
 
 # What can be said of a figure, and whether it is well.
@@ -81,7 +80,7 @@ def compare(figure: Figure) -> Comparison:
 def _counted_as(figure: Figure, value: int | Fraction) -> tuple[str, bool | None]:
     """What was counted, if the plain count of the whole network is another number; and whether that would agree."""
     agrees = None
-    if figure.quantity in QUANTITIES and (figure.ours.network or figure.ours.operator):
+    if figure.quantity in QUANTITIES and figure.ours.target is not None:
         plain = value_of(figure, figure.ours._replace(only="", leaves_out=""), figure.quantity.replace("-", "_"))
         agrees = bool(figure.printed.agreement(plain))
         if plain == value:
@@ -119,7 +118,7 @@ def value_of(figure: Figure, ours: Ours, gives: str) -> int | Fraction:
 
 def _named(ours: Ours, name: str) -> int | None:
     """A kind of cost or a convention's number: `macs`, `plain_macs` before a replacement, `all_macs` of all kernels."""
-    if not (ours.network or ours.operator):
+    if ours.target is None:
         return None
     prefix, _, rest = name.partition("_")
     kernels, kind = ("chosen", name) if prefix not in ("plain", "all") else ({"all": "every"}.get(prefix, prefix), rest)
@@ -135,32 +134,28 @@ def _named(ours: Ours, name: str) -> int | None:
 
 @lru_cache(maxsize=4096)
 def _count(ours: Ours) -> _Counted:
-    plain, kernels, batch = _of_network(ours) if ours.network else _of_operator(ours)
+    assert ours.target is not None  # noqa: S101 - plain arithmetic counts nothing
+    plain, kernels, batch = _kernels_of(ours.target)
     every = [kernel for kernel in kernels if not (ours.leaves_out and evaluate(ours.leaves_out, kernel[0]))]
     chosen = [kernel for kernel in every if not ours.only or evaluate(ours.only, kernel[0])]
     found = ([part for _, part in some] for some in (chosen, every, plain))
     return _Counted(*map(tuple, found), batch)  # type: ignore[arg-type, call-arg]
 
 
-def _of_operator(ours: Ours) -> tuple[list[Kernel], list[Kernel], int]:
-    shape = dict(ours.shape)
-    layer = evaluate_layer(ours.operator, **shape, **dict(ours.options))
-    kernels = list(_kernels(ours.operator, ours.operator, layer.cost, layer.geometry, False))
-    baseline = _kernels("conv", "conv", layer.baseline, layer.geometry, False)
-    return list(baseline), kernels, layer.geometry.n
-
-
-def _of_network(ours: Ours) -> tuple[list[Kernel], list[Kernel], int]:
-    plain = _network(ours._replace(replace=(), where="", keep=(), only="", leaves_out=""))
-    network = (
-        replace_layers(plain, plan(ours.replace, ours.where or None, ours.keep)).network if ours.replace else plain
-    )
-    return list(_walk(plain)), list(_walk(network)), network.batch
+def _kernels_of(target: TargetSpec) -> tuple[list[Kernel], list[Kernel], int]:
+    """The kernels before a replacement (of an operator: of the plain convolution), those now, and the batch."""
+    if target.kind == "operator":
+        e = read_operator(target)
+        plain = _kernels("conv", "conv", e.baseline, e.geometry, False)
+        return list(plain), list(_kernels(target.what, target.what, e.cost, e.geometry, False)), e.geometry.n
+    before = _network(target.without_plan())
+    after = replace_layers(before, target.plan).network if target.plan else before
+    return list(_walk(before)), list(_walk(after)), after.batch
 
 
 @lru_cache(maxsize=4)
-def _network(ours: Ours) -> Network:
-    return library.load(ours.network, dict(ours.options), ours.input)
+def _network(target: TargetSpec) -> Network:
+    return read_target(target).plain
 
 
 def _walk(network: Network) -> Iterator[Kernel]:

@@ -6,7 +6,7 @@ that their digits stay. Nothing is computed here: `flopcalc.published.compare` d
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -14,7 +14,9 @@ from flopcalc.catalog import lookup
 from flopcalc.cost.convention import CONVENTIONS
 from flopcalc.cost.kinds import KINDS
 from flopcalc.errors import FlopcalcError, clip, unknown_name
+from flopcalc.networks.inputs import Input
 from flopcalc.spec.source import Paper
+from flopcalc.targets.spec import TargetSpec, read_plan
 from flopcalc.text import shipped_files
 from flopcalc.text.yaml_file import File, Map, line_of, read_file
 
@@ -49,7 +51,7 @@ _ROW = ("row", "ours", "open", "note")
 _FIGURE = ("printed", "ours", "gives", "means", "wrong", "differs", "open", "evidence")
 _WITNESS = ("what", "ours", "gives", "fits")
 _OURS = ("network", "operator", "set", "shape", "input", "replace", "where", "keep", "only", "leaves_out")
-_SHAPE = ("c_in", "c_out", "k", "hw", "stride", "padding", "dilation", "groups", "n")
+_SHAPE = ("c_in", "c_out", "k", "hw", "stride", "padding", "dilation", "groups", "batch", "n")
 
 
 class Printed(NamedTuple):
@@ -79,20 +81,12 @@ class Printed(NamedTuple):
 
 
 class Ours(NamedTuple):
-    """What the program computes to answer a figure.
+    """What the program computes to answer a figure: a network or an operator; None for plain arithmetic.
 
-    Either a network (with options, an input, replacements and layers to keep) or an operator on a shape; neither for
-    plain arithmetic. only, leaves_out: conditions on the kernels that are counted.
+    only, leaves_out: conditions on the kernels that are counted.
     """
 
-    network: str = ""
-    operator: str = ""
-    options: tuple[tuple[str, Any], ...] = ()
-    shape: tuple[tuple[str, Any], ...] = ()
-    input: tuple[int, ...] | None = None
-    replace: tuple[str, ...] = ()
-    where: str = ""
-    keep: tuple[str, ...] = ()
+    target: TargetSpec | None = None
     only: str = ""
     leaves_out: str = ""
 
@@ -325,7 +319,7 @@ def read_printed(text: str, unit: str = "") -> Printed:
     return Printed(shown, value, step, len(decimals or ""), behind.lstrip("0123456789"))
 
 
-def _ours(file: File, levels: Iterable[Map]) -> Ours:
+def _ours(file: File, levels: Sequence[Map]) -> Ours:
     """What is computed: the nearest level's word on each setting; `set` is joined."""
     merged: dict[str, Any] = {}
     for level in levels:
@@ -342,18 +336,27 @@ def _ours(file: File, levels: Iterable[Map]) -> Ours:
                 merged[name] = {**merged.get(name, {}), **{key: _exact(value) for key, value in given.items()}}
             else:
                 merged[name] = _setting(file, spec, name)
-    return Ours(
-        network=_beside(file, merged.get("network", "")),
-        operator=merged.get("operator", ""),
-        options=tuple(merged.get("set", {}).items()),
-        shape=tuple(merged.get("shape", {}).items()),
-        input=merged.get("input"),
-        replace=merged.get("replace", ()),
-        where=merged.get("where", ""),
-        keep=merged.get("keep", ()),
-        only=merged.get("only", ""),
-        leaves_out=merged.get("leaves_out", ""),
-    )
+    return Ours(_target(file, levels, merged), merged.get("only", ""), merged.get("leaves_out", ""))
+
+
+def _target(file: File, levels: Sequence[Map], merged: dict[str, Any]) -> TargetSpec | None:
+    """The network or operator of merged settings. Raises FlopcalcError, with the line of the nearest level."""
+    given = merged.get("set", {})
+    if "operator" in merged:
+        shape = {_BATCH.get(name, name): size for name, size in merged.get("shape", {}).items()}
+        return TargetSpec("operator", merged["operator"], given, shape=shape)
+    if "network" not in merged:
+        return None
+    try:
+        plan = read_plan(merged.get("replace", ()), merged.get("where") or None, merged.get("keep", ()))
+    except FlopcalcError as error:
+        raise file.error(levels[-1], None, error.message, error.hint) from None
+    inputs = (Input(merged["input"]),) if "input" in merged else ()
+    return TargetSpec("network", _beside(file, merged["network"]), given, inputs, plan=plan)
+
+
+# As flopcalc.layer names it.
+_BATCH = {"n": "batch"}
 
 
 def _exact(value: Any) -> Any:

@@ -25,11 +25,15 @@ _WHERE = re.compile(r"\s+where(?:\s+|$)")
 
 
 class Request(NamedTuple):
-    """An operator that is to replace convolutions. where: the clause that selects them, or None."""
+    """An operator that is to replace convolutions. where: the clause that selects them, or None.
+
+    path: the operator's YAML file, where it has one.
+    """
 
     operator: Operator
     options: Mapping[str, Value]
     where: str | None = None
+    path: str = ""
 
     @property
     def label(self) -> str:
@@ -39,8 +43,13 @@ class Request(NamedTuple):
 
     @property
     def text(self) -> str:
-        """`spconv:alpha=1/4 where k == 3`: the whole request, as it is written."""
+        """`spconv:alpha=1/4 where k == 3`: the whole request, by the operator's name."""
         return self.label if self.where is None else f"{self.label} where {self.where}"
+
+    @property
+    def command(self) -> str:
+        """The whole request as `--replace` takes it: an operator of a YAML file by its path."""
+        return self.path + self.text.removeprefix(self.operator.name) if self.path else self.text
 
 
 class Plan(NamedTuple):
@@ -64,10 +73,12 @@ def read_request(text: str) -> Request:
     """`spconv:alpha=1/4 where k == 3` -> a request. Raises FlopcalcError for anything else."""
     what, *rest = _WHERE.split(text.strip(), maxsplit=1)
     operator, options = lookup.parse(what)
+    name = what.partition(":")[0].strip()
+    path = name if name.endswith((".yaml", ".yml")) else ""
     if not rest:
-        return Request(operator, options)
+        return Request(operator, options, path=path)
     clause.check(rest[0])
-    return Request(operator, options, " ".join(rest[0].split()))
+    return Request(operator, options, " ".join(rest[0].split()), path)
 
 
 def plan(what: str | Sequence[str], where: str | None = None, keep: str | Iterable[str] = ()) -> Plan:

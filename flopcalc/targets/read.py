@@ -1,64 +1,66 @@
-"""What a network is wherever one is named, and reading it: on the command line, in a file of limits, in a test.
+"""Reading the network or the operator that a TargetSpec names.
 
-A name that `flopcalc list` shows, the path of a YAML description, or Python that the user names:
-`package.module:factory`, `file.py:factory`, `torchvision:NAME`, `timm:NAME`. Only the last loads torch.
+A network is a name that `flopcalc list` shows, the path of a YAML description, or Python: an object, or text such as
+`package.module:factory`, `file.py:factory`, `torchvision:NAME`, `timm:NAME`. Only Python loads torch.
 """
 
 import re
-from collections.abc import Mapping
-from fractions import Fraction
+from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from flopcalc.catalog import lookup
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks import library
-from flopcalc.networks.inputs import Input, one_shape, parse_input
+from flopcalc.networks.inputs import Input, one_shape
 from flopcalc.networks.network import Network
-from flopcalc.replacing.decide import Plan, plan
 from flopcalc.replacing.described import Replacement, replace_layers
+from flopcalc.spec.operator import Evaluation
+from flopcalc.targets.spec import TargetSpec, keyword_value
 
 _PYTHON = re.compile(r"(?:.*\.py|[^\W\d]\w*(?:\.[^\W\d]\w*)*):[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 _DOTTED = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)+")
 
 
 class Target(NamedTuple):
-    """A network as it is, and with layers replaced where that was asked for."""
+    """A network as it is, and with layers replaced if that was asked for."""
 
     plain: Network
     replacement: Replacement | None
 
     @property
     def network(self) -> Network:
-        """The network that is asked about."""
+        """The network that was asked for."""
         return self.replacement.network if self.replacement else self.plain
 
 
-def read_target(
-    name: str,
-    *,
-    settings: tuple[str, ...] = (),
-    input_texts: tuple[str, ...] = (),
-    batch: int | None = None,
-    replace_texts: tuple[str, ...] = (),
-    where: str | None = None,
-    keep: tuple[str, ...] = (),
-) -> Target:
-    """The network that a name and the target options stand for. Raises FlopcalcError."""
-    plan = read_plan(replace_texts, where, keep)
-    given = read_settings(settings)
-    inputs = [parse_input(text) for text in input_texts]
-    batch = 1 if batch is None else batch
-    if is_python(name):
-        _check_inputs(name, inputs)
-        values = {key: plain_value(text) for key, text in given.items()}
-        # Imports torch, or says that it is missing.
-        return Target(*import_module("flopcalc.pytorch.target").read_target(name, values, inputs, batch, plan))
-    plain = library.load(name, dict(given), one_shape(inputs), batch)
-    return Target(plain, replace_layers(plain, plan) if plan else None)
+def read_target(spec: TargetSpec) -> Target:
+    """The network that a spec names. Raises FlopcalcError."""
+    what, plan = spec.what, spec.plan
+    if isinstance(what, str) and not is_python(what):
+        plain = library.load(what, spec.settings, one_shape(spec.inputs), spec.batch)
+        return Target(plain, replace_layers(plain, plan) if plan else None)
+    keywords = {name: keyword_value(value) for name, value in spec.settings.items()}
+    # Loads torch, or says that it is missing.
+    python = import_module("flopcalc.pytorch.target")
+    if not isinstance(what, str):
+        return Target(*python.read_object(what, keywords, spec.inputs, spec.batch, plan))
+    _check_inputs(what, spec.inputs)
+    return Target(*python.read_target(what, keywords, spec.inputs, spec.batch, plan))
+
+
+def read_operator(spec: TargetSpec) -> Evaluation:
+    """The operator that a spec names, on its shape. Raises FlopcalcError."""
+    operator, options = lookup.parse(spec.what)
+    given = {**options, **spec.settings}
+    shape = dict(spec.shape)
+    channels, batch = (shape.pop("c_in"), shape.pop("c_out", None)), shape.pop("batch", 1)
+    geometry = operator.geometry(*channels, given, n=batch, **shape)
+    return operator.evaluate(geometry, given)
 
 
 def is_python(name: str) -> bool:
-    """Whether a name stands for Python. Raises FlopcalcError for what is nearly one."""
+    """Whether a name is Python's. Raises FlopcalcError for a name that is nearly one."""
     if _PYTHON.fullmatch(name):
         return True
     path = name.removesuffix(":")
@@ -79,7 +81,7 @@ def is_python(name: str) -> bool:
     return False
 
 
-def _check_inputs(name: str, inputs: list[Input]) -> None:
+def _check_inputs(name: str, inputs: Sequence[Input]) -> None:
     if not inputs:
         raise FlopcalcError(
             "missing-input",
@@ -90,46 +92,3 @@ def _check_inputs(name: str, inputs: list[Input]) -> None:
     for one in names:
         if names.count(one) > 1:
             raise FlopcalcError("bad-option", f"--input {one}= is given twice", "give each keyword once")
-
-
-def read_settings(settings: tuple[str, ...]) -> dict[str, str]:
-    """`name=value` texts as a mapping. Raises FlopcalcError (bad-option)."""
-    given: dict[str, str] = {}
-    for setting in settings:
-        name, equals, value = setting.partition("=")
-        if not equals or not name.strip() or name.strip() in given:
-            why = "is given twice" if equals and name.strip() else "is not of the form name=value"
-            raise FlopcalcError("bad-option", f"--set {clip(setting)} {why}", "write for example --set classes=10")
-        given[name.strip()] = value.strip()
-    return given
-
-
-_NUMBER = re.compile(r"[+-]?([0-9]{1,50}\.?[0-9]{0,50}|\.[0-9]{1,50})([eE][+-]?[0-9]{1,3})?", re.ASCII)
-_WORDS: Mapping[str, bool | None] = {"true": True, "false": False, "none": None, "null": None}
-
-
-def plain_value(text: str) -> Any:
-    """What a keyword's text stands for: a whole number, a number (0.5, 1/4), true, false, none; else the text."""
-    if re.fullmatch(r"[+-]?[0-9]{1,100}", text, re.ASCII):
-        return int(text)
-    if re.fullmatch(
-        r"[+-]?([0-9]{1,50}\.?[0-9]{0,50}|\.[0-9]{1,50})(e[+-]?[0-9]{1,3})?", text, re.ASCII | re.IGNORECASE
-    ):
-        return float(text)
-    if re.fullmatch(r"[+-]?[0-9]{1,50}/0*[1-9][0-9]{0,50}", text, re.ASCII):
-        return float(Fraction(text))
-    return _WORDS.get(text.lower(), text)
-
-
-def read_plan(texts: tuple[str, ...], where: str | None, keep: tuple[str, ...]) -> Plan | None:
-    """What the replace options ask for; None where nothing is to be replaced."""
-    if texts:
-        return plan(texts, where, keep)
-    if where is not None or keep:
-        given = "--where" if where is not None else "--keep"
-        raise FlopcalcError(
-            "bad-usage",
-            f"{given} is given, and --replace is missing",
-            "write for example --replace spconv --where 'k == 3'",
-        )
-    return None

@@ -4,6 +4,25 @@ import os
 from functools import lru_cache
 
 
+def found(path: str) -> str:
+    """The path of a file, or of the shipped file of that name where there is no such file here.
+
+    `published/networks/vgg_small.yaml` names a description that comes with the published tables, from any folder.
+    """
+    first, _, rest = path.partition("/")
+    if first not in ("networks", "published") or not rest or os.path.exists(path):
+        return path
+    shipped = os.path.join(folder(first), rest)
+    return shipped if os.path.isfile(shipped) else path
+
+
+def shown(text: str) -> str:
+    """A text in which the paths of shipped files are written as `found` takes them, whatever the installation."""
+    for name in ("networks", "published"):
+        text = text.replace(os.path.join(folder(name), ""), f"{name}/")
+    return text
+
+
 @lru_cache
 def folder(name: str) -> str:
     """The folder of the shipped files of one kind: `networks`, `published`.

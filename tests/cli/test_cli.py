@@ -290,7 +290,7 @@ BAD = {
     "network option value": (["model", "resnet50", "--set", "classes=0"], "classes is '0'"),
     "network choice": (["model", "resnet50", "--set", "stride_in=v3"], "v1.5"),
     "network setting": (["model", "resnet50", "--set", "classes"], "name=value"),
-    "input": (["model", "resnet50", "--input", "224"], "channels x height x width"),
+    "input": (["model", "resnet50", "--input", "3x224"], "channels x height x width"),
     "input text": (["model", "resnet50", "--input", "axbxc"], "channels x height x width"),
     "batch": (["model", "resnet50", "--batch", "0"], "batch is 0"),
     "absent file": (["model", "./absent.yaml"], "cannot read"),

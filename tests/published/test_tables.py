@@ -13,10 +13,12 @@ from helpers import ROOT, Runner, for_author
 from flopcalc import FlopcalcError
 from flopcalc.cli.reproduce import document
 from flopcalc.networks import library
+from flopcalc.networks.inputs import Input
 from flopcalc.published import tables
 from flopcalc.published.compare import Comparison, compare, reproduce_record, witnessed
 from flopcalc.published.tables import Figure, Ours, read_printed
 from flopcalc.report import plain
+from flopcalc.targets.spec import TargetSpec
 from flopcalc.text.expression import evaluate
 
 
@@ -134,10 +136,10 @@ def test_witnesses_fit() -> None:
 def test_what_tables_name_exists() -> None:
     """Shipped names and files; a description beside the tables that none of them uses is dead."""
     asked = [ours for figure in FIGURES for ours in (figure.ours, *(one.ours for one in figure.evidence))]
-    used = {ours.network for ours in asked} | {
-        text.split(".yaml")[0] + ".yaml" for one in asked for text in one.replace
-    }
-    for network in {ours.network for ours in asked} - {""}:
+    targets = {one.target for one in asked if one.target and one.target.kind == "network"}
+    networks = {one.what for one in targets}
+    used = networks | {request.path for one in targets if one.plan for request in one.plan.requests}
+    for network in networks:
         assert network in library.names() or Path(network).is_file(), for_author(
             network,
             "a table names this network; ship it, or put its description beside the tables",
@@ -275,9 +277,15 @@ def test_a_planted_fault_fails(run: Runner, tmp_path: Path) -> None:
     assert run("reproduce", _file(tmp_path, text)).code == 0
 
 
-def test_printed_commands_run(run: Runner, comparisons: list[Comparison], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every ninth command and each with a path, a clause or a decimal: as a shell reads it, it gives the number."""
-    monkeypatch.chdir(ROOT)
+def test_printed_commands_run(
+    run: Runner, comparisons: list[Comparison], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Every ninth command and each with a path, a clause or a decimal: as a shell reads it, it gives the number.
+
+    From any folder, and no path of the installation is shown.
+    """
+    monkeypatch.chdir(tmp_path)
+    assert not any(str(ROOT) in one.how for one in comparisons)
     told = [one for one in comparisons if " of flopcalc " in one.how]
     odd = [one for one in told if re.search(r"yaml|where|hetconv|layer --type|convention", one.how)]
     named = [one for one in told if "layer4" in one.how or "1/16" in one.how]
@@ -429,6 +437,8 @@ def test_what_stands_nearer_counts(tmp_path: Path) -> None:
         "    rows:\n", "    ours: {network: resnet50, set: {classes: 10}, input: 160}\n    rows:\n"
     ).replace("ours: {network: resnet50}", "ours: {set: {stride_in: v1}}")
     both = tables.read_published(_file(tmp_path, text)).figures[0].ours
-    assert both == Ours(network="resnet50", options=(("classes", 10), ("stride_in", "v1")), input=(3, 160, 160))
+    settings = {"classes": 10, "stride_in": "v1"}
+    assert both.target == TargetSpec("network", "resnet50", settings, (Input((3, 160, 160)),))
     other = text.replace("{set: {stride_in: v1}}", "{operator: conv, shape: {c_in: 3}}")
-    assert tables.read_published(_file(tmp_path, other)).figures[0].ours == Ours(operator="conv", shape=(("c_in", 3),))
+    found = tables.read_published(_file(tmp_path, other)).figures[0].ours
+    assert found == Ours(TargetSpec("operator", "conv", shape={"c_in": 3}))

@@ -1,0 +1,152 @@
+"""What a user asks about, as one record: for the command line, YAML files, pytest and published tables.
+
+A name, options and sizes are read here, once, into values; `flopcalc.targets.read` looks up what they name.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, Literal
+
+from flopcalc.errors import FlopcalcError, clip
+from flopcalc.networks.inputs import Input, InputLike, as_inputs, parse_input
+from flopcalc.replacing.decide import Plan, plan
+from flopcalc.spec.param import show
+
+Kind = Literal["network", "operator"]
+
+
+@dataclass(frozen=True, eq=False)
+class TargetSpec:
+    """A network or an operator as a user asks for it; nothing is looked up yet.
+
+    what: the name as `flopcalc model` or `flopcalc layer` takes it; for a network also an nn.Module, its class, or a
+    function that builds it. settings: options of the network or operator, or keywords of a Python factory; text in
+    them is read as on the command line. Of a network: inputs (empty: its own), batch, and the plan of replacements
+    (None: none). Of an operator: shape, its sizes by their names in `flopcalc.layer`.
+    """
+
+    kind: Kind
+    what: Any
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    inputs: tuple[Input, ...] = ()
+    batch: int = 1
+    plan: Plan | None = None
+    shape: Mapping[str, Any] = field(default_factory=dict)
+
+    def _key(self) -> tuple[Any, ...]:
+        return self.kind, self.what, *self.flags, *self.shape.items(), self.inputs, self.batch
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TargetSpec) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    @property
+    def flags(self) -> list[tuple[str, str]]:
+        """The settings and the plan as flags of the command line with their values, unquoted."""
+        found = [("--set", f"{name}={setting_text(value)}") for name, value in self.settings.items()]
+        if self.plan:
+            found += [("--replace", request.command) for request in self.plan.requests]
+            found += [("--where", self.plan.where)] if self.plan.where is not None else []
+            found += [("--keep", pattern) for pattern in self.plan.keep]
+        return found
+
+    def without_plan(self) -> "TargetSpec":
+        """The same network before replacement."""
+        return TargetSpec(self.kind, self.what, self.settings, self.inputs, self.batch)
+
+
+def from_texts(
+    name: str,
+    *,
+    settings: Iterable[str] = (),
+    input_texts: Iterable[str] = (),
+    batch: int | None = None,
+    replace_texts: Iterable[str] = (),
+    where: str | None = None,
+    keep: Iterable[str] = (),
+) -> TargetSpec:
+    """A network as the command line names it. Raises FlopcalcError for what cannot be read."""
+    inputs = tuple(parse_input(text) for text in input_texts)
+    chosen = read_plan(tuple(replace_texts), where, tuple(keep))
+    return TargetSpec("network", name, read_settings(settings), inputs, 1 if batch is None else batch, chosen)
+
+
+def from_python(
+    what: Any,
+    inputs: InputLike | Sequence[InputLike] | None = None,
+    *,
+    batch: int = 1,
+    replace: str | Iterable[str] = (),
+    where: str | None = None,
+    keep: str | Iterable[str] = (),
+    set: Mapping[str, Any] | None = None,
+) -> TargetSpec:
+    """A network as a call in Python names it. Raises FlopcalcError for what cannot be read."""
+    chosen = read_plan(as_texts(replace), where, as_texts(keep))
+    return TargetSpec("network", what, dict(set or {}), as_inputs(inputs), batch, chosen)
+
+
+def as_texts(given: str | Iterable[str]) -> tuple[str, ...]:
+    """One text or several, as several."""
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+def read_plan(texts: tuple[str, ...], where: str | None, keep: tuple[str, ...]) -> Plan | None:
+    """The plan of replacements; None where nothing is replaced. Raises FlopcalcError."""
+    if texts:
+        return plan(texts, where, keep)
+    if where is not None or keep:
+        given = "where" if where is not None else "keep"
+        raise FlopcalcError(
+            "bad-usage",
+            f"{given} is given, and replace is missing",
+            "name the operator too, for example --replace spconv --where 'k == 3'",
+        )
+    return None
+
+
+def read_settings(settings: Iterable[str]) -> dict[str, str]:
+    """`name=value` texts as a mapping. Raises FlopcalcError (bad-option)."""
+    given: dict[str, str] = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals or not name.strip() or name.strip() in given:
+            why = "is given twice" if equals and name.strip() else "is not of the form name=value"
+            raise FlopcalcError("bad-option", f"--set {clip(setting)} {why}", "write for example --set classes=10")
+        given[name.strip()] = value.strip()
+    return given
+
+
+_WHOLE = re.compile(r"[+-]?[0-9]{1,100}", re.ASCII)
+_DECIMAL = re.compile(r"[+-]?([0-9]{1,50}\.?[0-9]{0,50}|\.[0-9]{1,50})(e[+-]?[0-9]{1,3})?", re.ASCII | re.IGNORECASE)
+_RATIO = re.compile(r"[+-]?[0-9]{1,50}/0*[1-9][0-9]{0,50}", re.ASCII)
+_WORDS: Mapping[str, bool | None] = {"true": True, "false": False, "none": None, "null": None}
+
+
+def keyword_value(value: Any) -> Any:
+    """The value of a factory's keyword: text is read as a whole number, a number (0.5, 1/4), true, false or none.
+
+    Other text stays as it is, and so do values that are not text.
+    """
+    if not isinstance(value, str):
+        return value
+    if _WHOLE.fullmatch(value):
+        return int(value)
+    if _DECIMAL.fullmatch(value):
+        return float(value)
+    if _RATIO.fullmatch(value):
+        return float(Fraction(value))
+    return _WORDS.get(value.lower(), value)
+
+
+def setting_text(value: Any) -> str:
+    """A value as `--set` takes it: 0.75, true, none, 3,4,6,3."""
+    if value is None:
+        return "none"
+    if isinstance(value, list | tuple):
+        return ",".join(map(setting_text, value))
+    return show(value)
