@@ -8,8 +8,10 @@ import click
 
 from flopcalc.budget.record import check_record
 from flopcalc.cli.common import BY_SUFFIX, FORMATS, render
+from flopcalc.cli.target import timeout_option
 from flopcalc.errors import ExitCode, FlopcalcError, clip
 from flopcalc.report.check import check_document
+from flopcalc.targets.spec import Timeout
 from flopcalc.text.atomic_file import write_atomically
 
 _OF_CI = ("junit", "sarif", "github")
@@ -41,6 +43,7 @@ _SUFFIXES = {**BY_SUFFIX, ".xml": "junit", ".sarif": "sarif"}
     help="Write the result to FILE as well, by its suffix: .xml (JUnit), .sarif, .md, .json, .csv, .html, "
     ".tex; repeatable.",
 )
+@timeout_option
 def command(
     file: str | None,
     with_lock: bool,
@@ -48,6 +51,7 @@ def command(
     fmt: str | None,
     output: str | None,
     reports: tuple[str, ...],
+    timeout: Timeout,
 ) -> int:
     """Costs against limits: fails where something became too dear.
 
@@ -57,7 +61,7 @@ def command(
     formats = [(path, _by_suffix(path)) for path in reports]
     if fmt is None:
         fmt = _SUFFIXES.get(os.path.splitext(output or "")[1].lower(), "table")
-    record = check_record(file, with_lock=with_lock, with_formulas=with_formulas)
+    record = check_record(file, with_lock=with_lock, with_formulas=with_formulas, timeout=timeout)
     if output is None:
         click.echo(_text(record, fmt, terminal=True), nl=False)
     else:

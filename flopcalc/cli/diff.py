@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from flopcalc.analysis.diff import diff_record
 from flopcalc.cli.common import Whole, emit, output_options
-from flopcalc.cli.target import check_counted, strict_option, target_options, uncounted_lines
+from flopcalc.cli.target import check_counted, strict_option, target_options, timeout_option, uncounted_lines
 from flopcalc.cost import convention
 from flopcalc.cost.convention import Convention
 from flopcalc.errors import FlopcalcError, clip
@@ -16,7 +17,7 @@ from flopcalc.report.changes import sizes, what_changed
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
 from flopcalc.targets.model_record import model_record
 from flopcalc.targets.read import read_target
-from flopcalc.targets.spec import from_texts
+from flopcalc.targets.spec import Timeout, from_texts
 
 # So many renamed layers are shown.
 _EXAMPLES = 3
@@ -34,6 +35,7 @@ _HOW = "write it as for `flopcalc model`, in quotes: 'resnet50 --replace spconv 
     help="Input shape of both, where they do not say their own; repeatable for several inputs.",
 )
 @click.option("--batch", type=Whole(), default=None, help="Batch size of both (default: 1).")
+@timeout_option
 @click.option("--all", "everything", is_flag=True, help="Show the layers that are equal as well.")
 @strict_option
 @output_options
@@ -42,6 +44,7 @@ def command(
     second: str,
     input_texts: tuple[str, ...],
     batch: int | None,
+    timeout: Timeout,
     everything: bool,
     strict: bool,
     fmt: str | None,
@@ -53,7 +56,7 @@ def command(
 
     A and B are what `flopcalc model` takes, in quotes where options go with it: 'resnet50 --set
     classes=10', 'old/net.py:Net --input 3x64x64'. Options: --replace, --where, --keep, --set, --input,
-    --batch. A layer that only has another name is recognised.
+    --batch, --timeout. A layer that only has another name is recognised.
     """
     chosen = convention.get(convention_name)
     records = []
@@ -61,6 +64,7 @@ def command(
         name, options = _read_side(text)
         options["input_texts"] = options["input_texts"] or input_texts
         options["batch"] = batch if options["batch"] is None else options["batch"]
+        options["timeout"] = options["timeout"] or timeout
         target = read_target(from_texts(name, **options))
         records.append(model_record(target.plain, target.replacement, chosen, dtype))
     record = diff_record(records[0], records[1], chosen)
@@ -86,10 +90,14 @@ def _read_side(text: str) -> tuple[str, dict[str, Any]]:
     except ValueError as error:
         raise FlopcalcError("bad-usage", f"{clip(text)} cannot be read: {str(error).lower()}", _HOW) from None
     try:
-        options = _side.make_context("flopcalc diff", words).params
+        context = _side.make_context("flopcalc diff", words, obj=click.get_current_context().find_root().obj)
     except click.UsageError as error:
         why = " ".join(error.format_message().split()).rstrip(".")
         raise FlopcalcError("bad-usage", f"{clip(text)}: {why[:1].lower()}{why[1:]}", _HOW) from None
+    options = context.params
+    if context.get_parameter_source("timeout") is not ParameterSource.COMMANDLINE:
+        # The limit of the command applies.
+        options["timeout"] = None
     return options.pop("name"), options
 
 

@@ -7,20 +7,23 @@ import click
 from flopcalc.budget.check import Check
 from flopcalc.budget.config import Config, find_config, read_config
 from flopcalc.budget.lock import locked, may_overwrite, read_lock, write_lock
+from flopcalc.cli.target import timeout_option
 from flopcalc.errors import ExitCode, FlopcalcError, clip
+from flopcalc.targets.spec import Timeout
 from flopcalc.text.atomic_file import write_atomically
 
 
 @click.command("lock", epilog="Example: flopcalc lock --update")
 @click.argument("file", required=False)
 @click.option("--update", is_flag=True, help="Write the lock file anew after a wanted change.")
-def command(file: str | None, update: bool) -> int:
+@timeout_option
+def command(file: str | None, update: bool, timeout: Timeout) -> int:
     """Write down the exact cost of every target, layer by layer.
 
     FILE lists the targets, as for `flopcalc check`. The lock file stands beside it, to be kept under version
     control. One that is there and differs is written anew with --update only; without it the exit code is 1.
     """
-    config = read_config(find_config(file))
+    config = read_config(find_config(file)).with_timeout(timeout)
     try:
         there = read_lock(config.lock) is not None
     except FlopcalcError as error:

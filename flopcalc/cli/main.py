@@ -12,6 +12,9 @@ import click
 from flopcalc import __version__
 from flopcalc.errors import ExitCode, FlopcalcError
 
+# The object of the context in a process that runs this command line only.
+OWN_PROCESS = "own process"
+
 # name -> summary, as `flopcalc --help` shows it; a test compares it with the command's own.
 COMMANDS = {
     "layer": "Cost of one operator on one shape.",
@@ -77,12 +80,13 @@ def cli(debug: bool) -> None:
 
 def main(args: list[str] | None = None) -> int:
     """Run the command line; returns the exit code. No traceback reaches a user without --debug."""
+    owner = OWN_PROCESS if args is None else None
     args = sys.argv[1:] if args is None else args
     # Accepted anywhere on the line, since it is added after the fact.
     debug = "--debug" in args
     args = [arg for arg in args if arg != "--debug"]
     try:
-        result = cli.main(args, prog_name="flopcalc", standalone_mode=False)
+        result = cli.main(args, prog_name="flopcalc", standalone_mode=False, obj=owner)
         sys.stdout.flush()
         return int(result or 0)
     except FlopcalcError as error:

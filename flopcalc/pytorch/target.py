@@ -14,10 +14,12 @@ from flopcalc.pytorch.counting.inputs import arguments, read_batch
 from flopcalc.pytorch.counting.network import ROOT, as_network, counted_network, explained
 from flopcalc.pytorch.loading.environment import visiting
 from flopcalc.pytorch.loading.module import Loaded, load_module, load_object
-from flopcalc.pytorch.loading.time_limit import TimeLimit
+from flopcalc.pytorch.loading.time_limit import TimeLimit, start_limit
 from flopcalc.pytorch.replacing.swap import find_and_run, replace_candidates
 from flopcalc.replacing.decide import Plan
 from flopcalc.replacing.described import Replacement
+
+__all__ = ["read_object", "read_target", "start_limit"]
 
 
 def read_target(
