@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from flopcalc.cli.common import Whole
 from flopcalc.cli.main import OWN_PROCESS
+from flopcalc.cli.options import Whole
 from flopcalc.cli.replacing import replace_options
 from flopcalc.errors import ExitCode, FlopcalcError
 from flopcalc.targets.spec import Timeout, read_timeout
