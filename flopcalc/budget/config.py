@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Mapping
 from contextlib import chdir
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from flopcalc.budget.limits import Limit, read_limit
@@ -15,7 +16,7 @@ from flopcalc.budget.toml import Lines, has_table, read_toml
 from flopcalc.cost.cost import DTYPE_BYTES
 from flopcalc.errors import FlopcalcError, at_line, clip
 from flopcalc.networks.inputs import parse_input
-from flopcalc.targets.spec import TargetSpec, read_plan
+from flopcalc.targets.spec import TargetSpec, Timeout, read_plan
 from flopcalc.text.yaml_file import File, line_of, read_file
 
 DEFAULT_FILES = ("flopcalc.yaml", "flopcalc.yml", "pyproject.toml")
@@ -71,6 +72,11 @@ class Config(NamedTuple):
     dtype: str
     formulas: tuple[str, ...] | None
     formulas_line: int = 0
+
+    def with_timeout(self, timeout: Timeout) -> "Config":
+        """The same file with another limit of the time for building Python models."""
+        targets = [one._replace(target=replace(one.target, timeout=timeout)) for one in self.targets]
+        return self._replace(targets=tuple(targets))
 
     def formulas_error(self, error: FlopcalcError) -> FlopcalcError:
         """What is wrong with one of the operators whose closed forms are locked, with its place."""

@@ -8,8 +8,10 @@ import click
 
 from flopcalc.budget.record import check_record
 from flopcalc.cli.output import BY_SUFFIX, FORMATS, format_of, output_option, render, write
+from flopcalc.cli.target import timeout_option
 from flopcalc.errors import ExitCode, FlopcalcError, clip
 from flopcalc.report.check import check_document
+from flopcalc.targets.spec import Timeout
 
 _OF_CI = ("junit", "sarif", "github")
 _SUFFIXES = {**BY_SUFFIX, ".xml": "junit", ".sarif": "sarif"}
@@ -40,6 +42,7 @@ _SUFFIXES = {**BY_SUFFIX, ".xml": "junit", ".sarif": "sarif"}
     help="Also write the result to FILE, in the format of its suffix: .xml (JUnit), .sarif, .md, .json, .csv, .html, "
     ".tex; repeatable.",
 )
+@timeout_option
 def command(
     file: str | None,
     with_lock: bool,
@@ -47,6 +50,7 @@ def command(
     fmt: str | None,
     output: str | None,
     reports: tuple[str, ...],
+    timeout: Timeout,
 ) -> int:
     """Check costs against limits; exit code 1 if any is exceeded.
 
@@ -55,7 +59,7 @@ def command(
     """
     formats = [(path, _by_suffix(path)) for path in reports]
     fmt = format_of(fmt, output, _SUFFIXES)
-    record = check_record(file, with_lock=with_lock, with_formulas=with_formulas)
+    record = check_record(file, with_lock=with_lock, with_formulas=with_formulas, timeout=timeout)
     write(_text(record, fmt, output), output, fmt)
     for path, form in formats:
         write(_text(record, form, path), path, form)

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from flopcalc.analysis.diff import diff_record
 from flopcalc.cli.options import Whole, output_options
 from flopcalc.cli.output import emit, format_of
-from flopcalc.cli.target import check_counted, strict_option, target_options
+from flopcalc.cli.target import check_counted, strict_option, target_options, timeout_option
 from flopcalc.cost import convention
 from flopcalc.cost.convention import Convention
 from flopcalc.errors import FlopcalcError, clip
@@ -19,7 +20,7 @@ from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table
 from flopcalc.report.model import uncounted_lines
 from flopcalc.targets.model_record import model_record
 from flopcalc.targets.read import read_target
-from flopcalc.targets.spec import from_texts
+from flopcalc.targets.spec import Timeout, from_texts
 
 # The number of renamed layers that are shown.
 _EXAMPLES = 3
@@ -37,6 +38,7 @@ _HOW = "write it as for `flopcalc model`, in quotes: 'resnet50 --replace spconv 
     help="Input shape of both, unless A or B gives its own; repeatable for several inputs.",
 )
 @click.option("--batch", type=Whole(), default=None, help="Batch size of both, unless one gives its own (default: 1).")
+@timeout_option
 @click.option("--all", "everything", is_flag=True, help="Show equal layers too.")
 @strict_option
 @output_options
@@ -45,6 +47,7 @@ def command(
     second: str,
     input_texts: tuple[str, ...],
     batch: int | None,
+    timeout: Timeout,
     everything: bool,
     strict: bool,
     fmt: str | None,
@@ -55,8 +58,8 @@ def command(
     """Two networks, or two versions of one, layer by layer.
 
     Write A and B as for `flopcalc model`, in quotes if options follow: 'resnet50 --set classes=10',
-    'old/net.py:Net --input 3x64x64'. Options: --replace, --where, --keep, --set, --input, --batch. A layer
-    that was only renamed is recognised.
+    'old/net.py:Net --input 3x64x64'. Options: --replace, --where, --keep, --set, --input, --batch, --timeout.
+    A layer that was only renamed is recognised.
     """
     fmt = format_of(fmt, output)
     chosen = convention.get(convention_name)
@@ -65,6 +68,7 @@ def command(
         name, options = _read_side(text)
         options["input_texts"] = options["input_texts"] or input_texts
         options["batch"] = batch if options["batch"] is None else options["batch"]
+        options["timeout"] = options["timeout"] or timeout
         target = read_target(from_texts(name, **options))
         records.append(model_record(target.plain, target.replacement, chosen, dtype))
     record = diff_record(records[0], records[1], chosen)
@@ -89,10 +93,14 @@ def _read_side(text: str) -> tuple[str, dict[str, Any]]:
     except ValueError as error:
         raise FlopcalcError("bad-usage", f"{clip(text)} cannot be read: {str(error).lower()}", _HOW) from None
     try:
-        options = _side.make_context("flopcalc diff", words).params
+        context = _side.make_context("flopcalc diff", words, obj=click.get_current_context().find_root().obj)
     except click.UsageError as error:
         why = " ".join(error.format_message().split()).rstrip(".")
         raise FlopcalcError("bad-usage", f"{clip(text)}: {why[:1].lower()}{why[1:]}", _HOW) from None
+    options = context.params
+    if context.get_parameter_source("timeout") is not ParameterSource.COMMANDLINE:
+        # The limit of the command applies.
+        options["timeout"] = None
     return options.pop("name"), options
 
 

@@ -8,21 +8,24 @@ from flopcalc.budget.check import Check
 from flopcalc.budget.config import Config, find_config, read_config
 from flopcalc.budget.lock import locked, may_overwrite, read_lock, write_lock
 from flopcalc.cli.output import write
+from flopcalc.cli.target import timeout_option
 from flopcalc.errors import ExitCode, FlopcalcError, clip, printable
+from flopcalc.targets.spec import Timeout
 from flopcalc.text.atomic_file import write_atomically
 
 
 @click.command("lock", epilog="Example: flopcalc lock --update")
 @click.argument("file", required=False)
 @click.option("--update", is_flag=True, help="Overwrite the lock file after a wanted change.")
-def command(file: str | None, update: bool) -> int:
+@timeout_option
+def command(file: str | None, update: bool, timeout: Timeout) -> int:
     """Record the exact cost of every target in the lock file.
 
     FILE lists the targets, as for `flopcalc check`. The lock file is in the same folder; keep it under version
     control. It records every layer. An existing lock file that differs is overwritten with --update only;
     without it the exit code is 1.
     """
-    config = read_config(find_config(file))
+    config = read_config(find_config(file)).with_timeout(timeout)
     try:
         there = read_lock(config.lock) is not None
     except FlopcalcError as error:

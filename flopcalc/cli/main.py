@@ -15,6 +15,9 @@ from flopcalc import __version__
 from flopcalc.cli.output import encodable
 from flopcalc.errors import ExitCode, FlopcalcError, printable
 
+# The object of the context in a process that runs this command line only.
+OWN_PROCESS = "own process"
+
 # name -> summary, as `flopcalc --help` shows it; a test compares it with the command's own.
 COMMANDS = {
     "layer": "Cost of one operator on one shape.",
@@ -87,13 +90,14 @@ def cli(debug: bool) -> None:
 
 def main(args: list[str] | None = None) -> int:
     """Run the command line; returns the exit code. A user sees no traceback without --debug."""
+    owner = OWN_PROCESS if args is None else None
     args = sys.argv[1:] if args is None else args
     # Accepted anywhere on the line: it is often added to a command that was typed before.
     debug = "--debug" in args
     args = [arg for arg in args if arg != "--debug"]
     stdout = sys.stdout
     try:
-        result = cli.main(args, prog_name="flopcalc", standalone_mode=False)
+        result = cli.main(args, prog_name="flopcalc", standalone_mode=False, obj=owner)
         sys.stdout.flush()
         return int(result or 0)
     except FlopcalcError as error:

@@ -5,13 +5,34 @@ from typing import Any
 
 import click
 
+from flopcalc.cli.main import OWN_PROCESS
 from flopcalc.cli.options import Whole
 from flopcalc.cli.replacing import replace_options
 from flopcalc.errors import ExitCode, FlopcalcError
+from flopcalc.targets.spec import Timeout, read_timeout
+
+
+class Seconds(click.ParamType[Any]):
+    """A limit of time: a number of seconds."""
+
+    name = "SECONDS"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Timeout:
+        """The limit; it may end the process only if flopcalc itself started it."""
+        own = ctx is not None and ctx.find_root().obj == OWN_PROCESS
+        return value if isinstance(value, Timeout) else read_timeout(value, ends_process=own)
+
+
+timeout_option = click.option(
+    "--timeout",
+    type=Seconds(),
+    default="120",
+    help="Limit the time for loading and building a Python model (default: 120). The forward pass is not limited.",
+)
 
 
 def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """--replace, --where, --keep, --set, --input, --batch."""
+    """--replace, --where, --keep, --set, --input, --batch, --timeout."""
     options = (
         click.option(
             "--set",
@@ -28,6 +49,7 @@ def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Input shape without the batch (default: that of the description); repeatable for several inputs.",
         ),
         click.option("--batch", type=Whole(), default=None, help="Batch size (default: 1)."),
+        timeout_option,
     )
     for option in reversed(options):
         command = option(command)

@@ -47,7 +47,9 @@ def read_target(spec: TargetSpec) -> Target:
     if not isinstance(what, str):
         return Target(*python.read_object(what, keywords, spec.inputs, spec.batch, plan))
     _check_inputs(what, spec.inputs)
-    return Target(*python.read_target(what, keywords, spec.inputs, spec.batch, plan))
+    seconds, ends_process = spec.timeout
+    limit = python.start_limit(seconds, ends_process=ends_process)
+    return Target(*python.read_target(what, keywords, spec.inputs, spec.batch, plan, limit))
 
 
 def read_operator(spec: TargetSpec) -> Evaluation:

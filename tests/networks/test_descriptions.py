@@ -67,19 +67,19 @@ def test_a_small_description(write_network: WriteNetwork) -> None:
 def test_the_small_description_as_a_module(write_network: WriteNetwork) -> None:
     """Counted, every kind and layer, also with biases that an operator cannot carry."""
     pytest.importorskip("torch")
-    from flopcalc.pytorch.comparison import confront_network
+    from flopcalc.pytorch.comparison import compare_network
 
     net = network(write_network(SMALL), batch=2)
     for name in (None, "dsc", "ghost"):
         one = net if name is None else replace_convolutions(net, lookup.get(name), {}).network
-        for row in confront_network(one):
+        for row in compare_network(one):
             assert row.derived == row.counted, row.part
 
 
 def test_operators_with_a_grid_of_their_own(write_network: WriteNetwork) -> None:
     """A transposed convolution doubles the map; blocks stand in a description like any layer."""
     pytest.importorskip("torch")
-    from flopcalc.pytorch.comparison import confront_network
+    from flopcalc.pytorch.comparison import compare_network
 
     text = """
 input: [16, 9, 7]
@@ -92,7 +92,7 @@ layers:
     net = network(write_network(text), batch=2)
     assert [layer.out_shape for layer in net.layers] == [(8, 18, 14), (12, 9, 7), (12, 9, 7), (24, 9, 7)]
     assert net.layers[0].cost.macs == 2 * 63 * 16 * 8 * 16
-    for row in confront_network(net):
+    for row in compare_network(net):
         assert row.derived == row.counted, row.part
 
 

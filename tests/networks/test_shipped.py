@@ -76,9 +76,9 @@ def test_printed_digits() -> None:
 def test_the_module_built_from_it(name: str) -> None:
     """Every kind of work of every layer, counted in the module that the description builds."""
     pytest.importorskip("torch")
-    from flopcalc.pytorch.comparison import confront_network
+    from flopcalc.pytorch.comparison import compare_network
 
-    for row in confront_network(network(name, batch=2)):
+    for row in compare_network(network(name, batch=2)):
         assert row.derived == row.counted, for_author(
             name,
             f"layer {row.part} costs another than the module that is built from the description",

@@ -49,7 +49,7 @@ def test_the_module_is_counted_as_its_parts(primitive: Primitive, tmp_path: Path
     """The record's module runs, gives the shape that the record says, costs the parts, and has the record's name."""
     torch: Any = pytest.importorskip("torch")
     from flopcalc.pytorch import build_network
-    from flopcalc.pytorch.comparison import confront_network
+    from flopcalc.pytorch.comparison import compare_network
     from flopcalc.pytorch.counting.network import kind_of
 
     names, settings = set(), set()
@@ -57,7 +57,7 @@ def test_the_module_is_counted_as_its_parts(primitive: Primitive, tmp_path: Path
         layer = net.layers[-1]
         settings |= {name for name, value in layer.settings.items() if value != primitive.settings[name]}
         # The total is left out: an input of which only the size is read does not delay the kernels.
-        for row in confront_network(net)[:-1]:
+        for row in compare_network(net)[:-1]:
             assert row.derived == row.counted, f"{primitive.name} {dict(layer.settings)}: {row.part}"
         module: Any = build_network(net).eval()
         with torch.no_grad():

@@ -94,7 +94,7 @@ def _agree(net: Network, module: nn.Module, request: dict[str, Any], shape: tupl
 
     for name, work in counted.work.items():
         macs[layer_of(name)] = macs.get(layer_of(name), 0) + work.macs
-    for name, held in counted.params.items():
+    for name, held in counted.own_params.items():
         params[layer_of(name)] = params.get(layer_of(name), 0) + held
     for layer in described.network.layers:
         assert macs.get(layer.name, 0) == layer.cost.macs, layer.name

@@ -52,7 +52,7 @@ class EveryConv(Kernels):
     """Convolves the input with every kernel."""
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """(n, c_in, h, w) -> as many (n, c_out, h_out, w_out) as there are kernels."""
+        """(n, c_in, h, w) -> one (n, c_out, h_out, w_out) for each kernel."""
         biases = [None] * len(self.weight) if self.bias is None else list(self.bias)
         return [self.convolve(x, weight, bias) for weight, bias in zip(self.weight, biases, strict=True)]
 

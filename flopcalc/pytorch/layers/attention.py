@@ -12,7 +12,7 @@ from flopcalc.cost.geometry import Pair
 
 
 class ToHeads(nn.Module):
-    """Sorts positions by window (or by place in their patch) and channels by head, in one copy."""
+    """Orders positions by window (or by place in their patch) and channels by head, in one copy."""
 
     def __init__(self, heads: int, window: int | None, patch: int) -> None:
         super().__init__()

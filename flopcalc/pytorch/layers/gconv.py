@@ -79,7 +79,7 @@ class SpreadBias(nn.Module):
 
 
 class PlanarConv(nn.Module):
-    """The plain convolution with filters that are given."""
+    """The plain convolution with given filters."""
 
     def __init__(self, stride: tuple[int, int], padding: tuple[int, int], dilation: tuple[int, int]) -> None:
         super().__init__()
