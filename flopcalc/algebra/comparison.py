@@ -35,7 +35,7 @@ def check_on_numbers(form: ClosedForm, given: dict[str, Any]) -> None:
 def _plain_cases(operator: Operator, given: dict[str, Any]) -> Iterator[Evaluation]:
     """Evaluations on shapes that a closed form is about: one sample, a square kernel, stride 1 and one grid."""
     for g in shapes_for(operator, given):
-        plain = g.k_h == g.k_w and g.n == 1 and not g.strided
+        plain = g.k_h == g.k_w and g.batch == 1 and not g.strided
         if not plain or (operator.size_out is out_size and (g.h, g.w) != (g.h_out, g.w_out)):
             continue
         try:

@@ -53,5 +53,5 @@ def layer(
     }
     # The sizes are checked there, and become ints.
     channels: tuple[Any, Any] = c_in, c_out
-    shape = operator.geometry(*channels, options, n=batch, **sizes)
+    shape = operator.geometry(*channels, options, batch=batch, **sizes)
     return operator.evaluate(shape, options)

@@ -31,8 +31,9 @@ _SIZES = ("c_in", "c_out", "k", "stride", "padding", "dilation", "groups")
 _COUNTS = ("params", "macs", "adds", "muls", "other", "activations", "reads", "writes", "steps")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 # The names in an expression, in addition to options and derived values.
-_SHAPE = ("c_in", "c_out", "h", "w", "h_out", "w_out", "k_h", "k_w", "groups", "n")
-_SIZE_NAMES = frozenset((*_SHAPE, *_SIZES, "hw", "batch"))
+_SHAPE = ("c_in", "c_out", "h", "w", "h_out", "w_out", "k_h", "k_w", "groups", "batch")
+# `n` is another name of the batch, as papers write it.
+_SIZE_NAMES = frozenset((*_SHAPE, *_SIZES, "hw", "n"))
 # Keys of parts and of the entries of a network, in which the operator's options appear too.
 _KEYS = frozenset(
     ("op", "from", "out", "block", "layers", "when", "repeat", "each", "stage", "weights_of", "let", "type")
@@ -242,7 +243,11 @@ def _operator(file: File, name: str, spec: Map, chain: tuple[str, ...], done: di
 
 def _env(g: Geometry, named: Named) -> dict[str, Any]:
     env = {name: getattr(g, name) for name in _SHAPE}
-    env |= {"k": g.k_h if g.k_h == g.k_w else None, "stride": g.stride_h if g.stride_h == g.stride_w else None}
+    env |= {
+        "n": g.batch,
+        "k": g.k_h if g.k_h == g.k_w else None,
+        "stride": g.stride_h if g.stride_h == g.stride_w else None,
+    }
     return {**{name: value for name, value in env.items() if value is not None}, **named}
 
 
@@ -296,4 +301,4 @@ def _shape(
         k_h, k_w = kernel if isinstance(kernel, tuple) else (kernel, kernel)
         return g._replace(c_in=c_in, c_out=c_out, k_h=k_h, k_w=k_w, groups=size("groups", 1))
     sizes = {key: size(key, None) for key in ("stride", "padding", "dilation", "groups")}
-    return operator.geometry(c_in, c_out, given, k=kernel, hw=grid, n=g.n, **sizes)
+    return operator.geometry(c_in, c_out, given, k=kernel, hw=grid, batch=g.batch, **sizes)

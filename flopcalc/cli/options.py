@@ -152,5 +152,5 @@ def read_shape(
     optional = ("cout", "k", "stride", "padding", "dilation", "groups", "batch")
     defaulted = {name for name in optional if shape[name] is None} | ({"h", "w"} if hw is None else set())
     sizes = {name: shape[name] for name in ("k", "stride", "padding", "dilation", "groups")}
-    geometry = operator.geometry(shape["cin"], shape["cout"], options, hw=hw, n=shape["batch"], **sizes)
+    geometry = operator.geometry(shape["cin"], shape["cout"], options, hw=hw, batch=shape["batch"], **sizes)
     return geometry, frozenset(defaulted)

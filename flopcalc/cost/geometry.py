@@ -20,7 +20,7 @@ LARGEST = 10**100
 class Geometry(NamedTuple):
     """One layer's sizes. Units: channels, pixels.
 
-    n: batch. h, w: input. h_out, w_out: output. k_h, k_w: kernel. The pairs stride, padding and
+    h, w: input. h_out, w_out: output. k_h, k_w: kernel. The pairs stride, padding and
     dilation are held by axis.
     """
 
@@ -39,7 +39,7 @@ class Geometry(NamedTuple):
     dilation_h: Dim = 1
     dilation_w: Dim = 1
     groups: Dim = 1
-    n: Dim = 1
+    batch: Dim = 1
 
     @property
     def area(self) -> Dim:
@@ -48,13 +48,13 @@ class Geometry(NamedTuple):
 
     @property
     def p_in(self) -> Dim:
-        """Input positions of the whole batch, n * h * w."""
-        return self.n * self.h * self.w
+        """Input positions of the whole batch, batch * h * w."""
+        return self.batch * self.h * self.w
 
     @property
     def p_out(self) -> Dim:
-        """Output positions of the whole batch, n * h_out * w_out."""
-        return self.n * self.h_out * self.w_out
+        """Output positions of the whole batch, batch * h_out * w_out."""
+        return self.batch * self.h_out * self.w_out
 
     @property
     def kernel(self) -> tuple[Dim, Dim]:
@@ -92,7 +92,7 @@ class Geometry(NamedTuple):
             text += f" groups {self.groups}"
         if self.padding != same_padding(self.kernel, self.dilation):
             text += f" padding {short(self.padding)}"
-        return text if self.n == 1 else f"{text} batch {self.n}"
+        return text if self.batch == 1 else f"{text} batch {self.batch}"
 
 
 def by(pair: tuple[Dim, Dim]) -> str:
@@ -125,7 +125,7 @@ def geometry(
     padding: Pair | None = None,
     dilation: Pair = 1,
     groups: int = 1,
-    n: int = 1,
+    batch: int = 1,
     size_out: Callable[[int, int, int, int, int], int] = out_size,
 ) -> Geometry:
     """A checked Geometry from what a user gives.
@@ -136,7 +136,7 @@ def geometry(
     """
     c_in = _whole("c_in", c_in)
     c_out = c_in if c_out is None else _whole("c_out", c_out)
-    groups, n = _whole("groups", groups), _whole("batch", n)
+    groups, batch = _whole("groups", groups), _whole("batch", batch)
     kernel, size = _pair("k", k), _pair("hw", hw)
     strides, dilations = _pair("stride", stride), _pair("dilation", dilation)
     pads = same_padding(kernel, dilations) if padding is None else _pair("padding", padding, least=0)
@@ -148,7 +148,7 @@ def geometry(
             f"the {by(size)} input",
             "make the input larger, the kernel or its dilation smaller, or add padding",
         )
-    return Geometry(c_in, c_out, *kernel, *size, h_out, w_out, *strides, *pads, *dilations, groups, n)
+    return Geometry(c_in, c_out, *kernel, *size, h_out, w_out, *strides, *pads, *dilations, groups, batch)
 
 
 _EXAMPLES = {"c_in": 64, "c_out": 64, "k": 3, "hw": 56}

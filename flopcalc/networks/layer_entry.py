@@ -98,7 +98,7 @@ def _operator(file: File, one: Single, operator: Operator, known: dict[Any, Any]
         try:
             hw = (1, 1) if flat else shape[1:]
             c_in = operator.c_in_of(shape[0], operator.resolve(given)) if operator.c_in_of else shape[0]
-            g = operator.geometry(c_in, out, given, hw=hw, n=one.batch, **sizes)
+            g = operator.geometry(c_in, out, given, hw=hw, batch=one.batch, **sizes)
             evaluation = known[key] = operator.evaluate(g, given)
         except FlopcalcError as error:
             if error.code == "bad-network":

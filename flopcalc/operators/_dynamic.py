@@ -39,8 +39,8 @@ def mixed(g: Geometry, kernels: Dim, bias: bool, training: bool, ready: str) -> 
 def mix_kernels(g: Geometry, kernels: Dim, ready: str, bias: bool = False) -> Iterable[Part]:
     """One kernel for each sample, and the convolution with it. ready: the part that gives the coefficients."""
     # One matrix product for the whole batch: (n, kernels) times (kernels, weights).
-    yield parts.matmul("aggregation", g.n, kernels, kernel_weights(g), after=(ready,))
-    yield from parts.when(bias, lambda: (parts.matmul("aggregation.bias", g.n, kernels, g.c_out, after=(ready,)),))
+    yield parts.matmul("aggregation", g.batch, kernels, kernel_weights(g), after=(ready,))
+    yield from parts.when(bias, lambda: (parts.matmul("aggregation.bias", g.batch, kernels, g.c_out, after=(ready,)),))
     yield sample_conv(g, kernels, bias, ("aggregation", "aggregation.bias"))
 
 
@@ -48,8 +48,8 @@ def fuse_kernels(g: Geometry, kernels: Dim, ready: str) -> Iterable[Part]:
     """As mix_kernels, but every output channel mixes kernels of its own."""
     # For each output channel (n, kernels) times (kernels, weights of a filter); then the batch comes first.
     filter_weights = exact_div(g.c_in, g.groups) * g.area
-    yield parts.matmul("aggregation", g.n, kernels, filter_weights, batch=g.c_out, after=(ready,))
-    yield parts.copy("aggregation.order", g.n * kernel_weights(g))
+    yield parts.matmul("aggregation", g.batch, kernels, filter_weights, batch=g.c_out, after=(ready,))
+    yield parts.copy("aggregation.order", g.batch * kernel_weights(g))
     yield sample_conv(g, kernels, False, ("aggregation.order",))
 
 
@@ -58,7 +58,7 @@ def sample_conv(g: Geometry, kernels: Dim, bias: bool, after: tuple[str, ...]) -
     weights = kernel_weights(g)
     biases = g.c_out * int(bias)
     own, size = weights + biases, g.c_out * g.p_out
-    reads = g.n * own + g.c_in * g.p_in
+    reads = g.batch * own + g.c_in * g.p_in
     return Part(
         "convolution", "conv", kernels * own, weights * g.p_out, biases * g.p_out, 0, 0, size, reads, size, 1, after
     )
@@ -70,7 +70,7 @@ def _mix_outputs(g: Geometry, kernels: Dim, bias: bool, ready: str) -> Iterable[
     yield parts.copy("aggregation.stack", kernels * g.c_out * g.p_out)
     # For each sample (1, kernels) times (kernels, outputs).
     outputs = g.c_out * g.h_out * g.w_out
-    yield parts.matmul("aggregation", 1, kernels, outputs, batch=g.n, after=(ready, "aggregation.stack"))
+    yield parts.matmul("aggregation", 1, kernels, outputs, batch=g.batch, after=(ready, "aggregation.stack"))
 
 
 def _not_first(site: Site) -> str | None:
@@ -87,7 +87,7 @@ def ungrouped(g: Geometry, named: Named) -> bool:
 
 def overhead(e: Evaluation) -> Iterable[str]:
     """The notes that these operators share: the cost that a headline for the convolution alone leaves out."""
-    n, operator = e.geometry.n, e.operator
+    n, operator = e.geometry.batch, e.operator
     alone = next(part.macs for part in e.cost if part.name == "convolution") // n
     extra = e.cost.macs // n - alone
     share = f"{extra:,} MACs a sample, {100 * extra / alone:.2f} % of the convolution's {alone:,}"

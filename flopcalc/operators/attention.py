@@ -59,7 +59,7 @@ def head_width(g: Geometry, heads: Dim) -> Dim:
 
 def attention_maps(g: Geometry, heads: Dim, tokens: Dim) -> Dim:
     """One for each sample, window and head."""
-    return g.n * exact_div(g.h_out * g.w_out, tokens) * heads
+    return g.batch * exact_div(g.h_out * g.w_out, tokens) * heads
 
 
 def _position(heads: Dim, tokens: Dim, table: int, size: Dim) -> Iterable[Part]:
@@ -223,7 +223,7 @@ OPERATOR = Operator(
     baseline_text="conv 3x3",
     shape={"k": 1},
     # Maps of one window, and of several along one axis only.
-    shapes=({"c_in": 32, "hw": 7}, {"c_in": 24, "hw": (7, 14), "n": 2}),
+    shapes=({"c_in": 32, "hw": 7}, {"c_in": 24, "hw": (7, 14), "batch": 2}),
     samples=(
         {"window": 7, "shift": 3, "position_bias": True, "heads": 2},
         {"window": 3, "position_bias": True, "heads": 1},

@@ -24,9 +24,9 @@ CONDCONV = Paper(
 
 def formula(g: Geometry, experts: Dim, bias: bool, training: bool) -> Iterable[Part]:
     """Routing sigmoid(fc(mean of each channel)), then the mixing of the experts, then the convolution."""
-    yield parts.global_avg_pool("routing.pool", g.c_in, g.p_in, g.n, after=INPUT)
-    yield parts.linear("routing.fc", g.c_in, experts, g.n)
-    yield parts.act("routing.gate", experts, g.n)
+    yield parts.global_avg_pool("routing.pool", g.c_in, g.p_in, g.batch, after=INPUT)
+    yield parts.linear("routing.fc", g.c_in, experts, g.batch)
+    yield parts.act("routing.gate", experts, g.batch)
     yield from mixed(g, experts, bias, training, ready="routing.gate")
 
 

@@ -26,7 +26,7 @@ LEBEDEV = Paper(
 
 def formula(g: Geometry, r: Dim, bias: bool) -> Iterable[Part]:
     """Four convolutions in a row; between the two depthwise ones, only the height is reduced."""
-    between = g.n * g.h_out * g.w
+    between = g.batch * g.h_out * g.w
     yield parts.conv("reduce", g.c_in, r, 1, g.p_in, g.p_in)
     yield parts.conv("vertical", r, r, g.k_h, g.p_in, between, groups=r)
     yield parts.conv("horizontal", r, r, g.k_w, between, g.p_out, groups=r)

@@ -25,11 +25,11 @@ DYNAMIC = Paper(
 
 def formula(g: Geometry, kernels: Dim, squeezed: Dim, bias: bool, training: bool) -> Iterable[Part]:
     """Attention softmax(fc(relu(fc(mean of each channel)))), then the mixing of the kernels, then the convolution."""
-    yield parts.global_avg_pool("routing.pool", g.c_in, g.p_in, g.n, after=INPUT)
-    yield parts.linear("routing.squeeze", g.c_in, squeezed, g.n)
-    yield parts.act("routing.act", squeezed, g.n)
-    yield parts.linear("routing.excite", squeezed, kernels, g.n)
-    yield parts.softmax("routing.softmax", kernels * g.n)
+    yield parts.global_avg_pool("routing.pool", g.c_in, g.p_in, g.batch, after=INPUT)
+    yield parts.linear("routing.squeeze", g.c_in, squeezed, g.batch)
+    yield parts.act("routing.act", squeezed, g.batch)
+    yield parts.linear("routing.excite", squeezed, kernels, g.batch)
+    yield parts.softmax("routing.softmax", kernels * g.batch)
     yield from mixed(g, kernels, bias, training, ready="routing.softmax")
 
 

@@ -25,9 +25,9 @@ DYNET = Paper(
 def formula(g: Geometry, g_t: Dim, bias: bool, training: bool) -> Iterable[Part]:
     """c_out * g_t coefficients sigmoid(fc(mean of each channel)), then fusion, then the convolution."""
     coefficients = g.c_out * g_t
-    yield parts.global_avg_pool("routing.pool", g.c_in, g.p_in, g.n, after=INPUT)
-    yield parts.linear("routing.fc", g.c_in, coefficients, g.n, bias=False)
-    yield parts.act("routing.gate", coefficients, g.n)
+    yield parts.global_avg_pool("routing.pool", g.c_in, g.p_in, g.batch, after=INPUT)
+    yield parts.linear("routing.fc", g.c_in, coefficients, g.batch, bias=False)
+    yield parts.act("routing.gate", coefficients, g.batch)
     yield from parts.when(not training, lambda: fuse_kernels(g, g_t, "routing.gate"))
     yield from parts.when(training, lambda: _fuse_outputs(g, g_t))
     yield from parts.when(bias, lambda: (_bias(g),))
@@ -37,7 +37,7 @@ def _fuse_outputs(g: Geometry, g_t: Dim) -> Iterable[Part]:
     yield parts.conv("convolution", g.c_in, g.c_out * g_t, g.area, g.p_in, g.p_out, groups=g.groups, after=INPUT)
     # For each sample and output channel (1, g_t) times (g_t, positions).
     positions = g.h_out * g.w_out
-    yield parts.matmul("aggregation", 1, g_t, positions, batch=g.n * g.c_out, after=("routing.gate", "convolution"))
+    yield parts.matmul("aggregation", 1, g_t, positions, batch=g.batch * g.c_out, after=("routing.gate", "convolution"))
 
 
 def _bias(g: Geometry) -> Part:

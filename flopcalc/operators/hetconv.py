@@ -65,7 +65,7 @@ def _notes(e: Evaluation) -> Iterable[str]:
         "masked": "a full 1x1 convolution with zeros on the own group, as in the authors' code: k^2 / P + 1",
     }
     yield (
-        f"form={form}: {text[form]}. {e.cost.macs // g.n:,} MACs here; form={other}: {cost.macs // g.n:,} "
+        f"form={form}: {text[form]}. {e.cost.macs // g.batch:,} MACs here; form={other}: {cost.macs // g.batch:,} "
         f"({text[other]})."
     )
     if e.named["gathers"]:

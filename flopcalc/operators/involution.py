@@ -82,7 +82,7 @@ def _reduction_divides(g: Geometry, named: Named) -> bool:
 
 
 def _notes(e: Evaluation) -> Iterable[str]:
-    n = e.geometry.n
+    n = e.geometry.batch
     product = next(part.macs for part in e.cost if part.name == "product") // n
     yield (
         f"The product with the neighbourhood, {product:,} of the MACs, is a matrix product here. Its authors' PyTorch "

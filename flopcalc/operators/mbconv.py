@@ -97,7 +97,7 @@ def formula(
     yield from parts.when(expands, lambda: _expansion(g, hidden, norm, activation))
     yield parts.conv("depthwise", hidden, hidden, g.area, g.p_in, grid, groups=hidden)
     yield from parts.finish("depthwise", hidden, grid, norm, activation)
-    yield from parts.when(excites, lambda: excitation("se.", hidden, m, grid, g.n, True))
+    yield from parts.when(excites, lambda: excitation("se.", hidden, m, grid, g.batch, True))
     yield parts.conv("project", hidden, g.c_out, 1, grid, grid)
     yield from parts.finish("project", g.c_out, grid, norm, False)
     yield from parts.when(adds, lambda: (parts.add("sum", g.c_out, grid),))

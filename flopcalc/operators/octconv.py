@@ -44,7 +44,7 @@ OCTAVE = Paper(
 
 def formula(g: Geometry, low_in: Dim, low_out: Dim, low_h: Dim, low_w: Dim) -> Iterable[Part]:
     """The four paths of the module's docstring; `grid` and `low` are the positions of the two grids."""
-    grid, low, area = g.p_out, g.n * low_h * low_w, g.area
+    grid, low, area = g.p_out, g.batch * low_h * low_w, g.area
     high_in, high_out = g.c_in - low_in, g.c_out - low_out
     yield parts.conv("high_high", high_in, high_out, area, grid, grid, after=INPUT)
     yield parts.conv("low_high", low_in, high_out, area, low, low, after=INPUT)

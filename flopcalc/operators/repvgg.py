@@ -64,7 +64,7 @@ def _notes(e: Evaluation) -> Iterable[str]:
     other = {"inference": "training", "training": "inference"}[e.named["mode"]]
     cost = e.operator.cost(e.geometry, e.operator.derive(e.geometry, {**e.options, "mode": other}))
     yield (
-        f"With mode={other}: {cost.params:,} parameters, {cost.macs // e.geometry.n:,} MACs, "
+        f"With mode={other}: {cost.params:,} parameters, {cost.macs // e.geometry.batch:,} MACs, "
         f"critical path {cost.steps}."
     )
 

@@ -14,7 +14,7 @@ from flopcalc.spec.source import Equation
 
 def formula(g: Geometry, m: Dim, bias: bool) -> Iterable[Part]:
     """Two 1x1 convolutions on one position; pooling and scaling are element-wise work."""
-    yield from excitation("", g.c_in, m, g.p_in, g.n, bias)
+    yield from excitation("", g.c_in, m, g.p_in, g.batch, bias)
 
 
 def _conv3x3(g: Geometry, named: Named) -> Cost:

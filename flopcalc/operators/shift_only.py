@@ -40,7 +40,7 @@ SHIFTNET = Paper(
 
 def shift(name: str, g: Geometry, c: Dim) -> Part:
     """The move of c channels on the input grid: zero padding, then one window for each offset."""
-    padded = g.n * (g.h + 2 * g.padding_h) * (g.w + 2 * g.padding_w)
+    padded = g.batch * (g.h + 2 * g.padding_h) * (g.w + 2 * g.padding_w)
     pad = Part(name, "move", reads=c * g.p_in, writes=c * padded)
     return parts.chain(name, pad, parts.copy(name, c * g.p_in))
 

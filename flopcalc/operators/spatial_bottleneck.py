@@ -18,7 +18,7 @@ from flopcalc.spec.rules import EQUAL_CHANNELS, ONE_GROUP
 def formula(g: Geometry, step_h: Dim, step_w: Dim) -> Iterable[Part]:
     """Weights: n k^2, n^2 on the coarse grid, n k^2 again."""
     n, grid = g.c_in, g.p_in
-    coarse = g.n * arith.exact_div(g.h, step_h) * arith.exact_div(g.w, step_w)
+    coarse = g.batch * arith.exact_div(g.h, step_h) * arith.exact_div(g.w, step_w)
     yield parts.conv("down", n, n, g.area, grid, coarse, groups=n)
     yield parts.conv("projection", n, n, 1, coarse, coarse)
     yield parts.transposed_conv("up", n, n, g.area, coarse, grid, groups=n)
@@ -79,7 +79,7 @@ OPERATOR = Operator(
     shapes=(
         {"c_in": 64},
         {"c_in": 128, "k": 2, "hw": 56},
-        {"c_in": 24, "hw": (9, 12), "n": 3},
+        {"c_in": 24, "hw": (9, 12), "batch": 3},
         {"c_in": 16, "k": (2, 3), "hw": (8, 9)},
         {"c_in": 12, "k": 5, "hw": (10, 15)},
         {"c_in": 37, "k": 4, "hw": 8},

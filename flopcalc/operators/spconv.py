@@ -57,7 +57,7 @@ def formula(
 
 
 def _rest(g: Geometry, c_rep: Dim, norm: bool, bias: bool) -> Iterable[Part]:
-    grid, c_out, n = g.p_out, g.c_out, g.n
+    grid, c_out, n = g.p_out, g.c_out, g.batch
     yield parts.conv("rest", g.c_in - c_rep, c_out, 1, grid, grid, bias=bias, after=_POOLED)
     yield from parts.when(norm, lambda: (parts.norm("norm_rest", c_out, grid),))
     # Both branches are pooled, weighted and summed; the weights are a softmax over the two.

@@ -31,7 +31,7 @@ def transposed_size(size: Dim, kernel: Dim, stride: Dim, padding: Dim, dilation:
 def formula(g: Geometry, height: Dim, width: Dim, bias: bool) -> Iterable[Part]:
     """A convolution's weights on the input grid; a bias on the output grid."""
     yield parts.transposed_conv(
-        "conv", g.c_in, g.c_out, g.area, g.p_in, g.n * height * width, groups=g.groups, bias=bias
+        "conv", g.c_in, g.c_out, g.area, g.p_in, g.batch * height * width, groups=g.groups, bias=bias
     )
 
 
@@ -40,7 +40,7 @@ def _out_shape(g: Geometry, named: Named) -> tuple[int, ...]:
 
 
 def _same_output(g: Geometry, named: Named) -> Cost:
-    grid = g.n * named["height"] * named["width"]
+    grid = g.batch * named["height"] * named["width"]
     return Cost((parts.conv("conv", g.c_in, g.c_out, g.area, grid, grid, bias=named["bias"]),))
 
 
@@ -71,7 +71,7 @@ def _why_width(g: Geometry, named: Named) -> str:
 def _notes(e: Evaluation) -> Iterable[str]:
     g, named = e.geometry, e.named
     if g.strided:
-        elsewhere = e.cost.macs // g.p_in * g.n * named["height"] * named["width"]
+        elsewhere = e.cost.macs // g.p_in * g.batch * named["height"] * named["width"]
         yield (
             "MACs follow the input grid. Counters that multiply the weights by output positions instead would give "
             f"{elsewhere:,}."

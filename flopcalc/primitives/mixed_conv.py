@@ -55,7 +55,7 @@ def _kernels(coefficients: int, out: int, per_channel: bool) -> int:
 
 def _geometry(shape: Shape, settings: Settings, n: int = 1) -> Geometry:
     sizes = {key: settings[key] for key in ("k", "stride", "padding", "dilation", "groups")}
-    return geometry(shape[0], settings["out"], hw=(shape[1], shape[2]), n=n, **sizes)
+    return geometry(shape[0], settings["out"], hw=(shape[1], shape[2]), batch=n, **sizes)
 
 
 def _arguments(shapes: Sequence[Shape], settings: Settings) -> Settings:

@@ -147,7 +147,7 @@ def _kernels_of(target: TargetSpec) -> tuple[list[Kernel], list[Kernel], int]:
     if target.kind == "operator":
         e = read_operator(target)
         plain = _kernels("conv", "conv", e.baseline, e.geometry, False)
-        return list(plain), list(_kernels(target.what, target.what, e.cost, e.geometry, False)), e.geometry.n
+        return list(plain), list(_kernels(target.what, target.what, e.cost, e.geometry, False)), e.geometry.batch
     before = _network(target.without_plan())
     after = replace_layers(before, target.plan).network if target.plan else before
     return list(_walk(before)), list(_walk(after)), after.batch

@@ -51,7 +51,7 @@ _ROW = ("row", "ours", "open", "note")
 _FIGURE = ("printed", "ours", "gives", "means", "wrong", "differs", "open", "evidence")
 _WITNESS = ("what", "ours", "gives", "fits")
 _OURS = ("network", "operator", "set", "shape", "input", "replace", "where", "keep", "only", "leaves_out")
-_SHAPE = ("c_in", "c_out", "k", "hw", "stride", "padding", "dilation", "groups", "batch", "n")
+_SHAPE = ("c_in", "c_out", "k", "hw", "stride", "padding", "dilation", "groups", "batch")
 
 
 class Printed(NamedTuple):
@@ -343,8 +343,7 @@ def _target(file: File, levels: Sequence[Map], merged: dict[str, Any]) -> Target
     """The network or operator of merged settings. Raises FlopcalcError, with the line of the nearest level."""
     given = merged.get("set", {})
     if "operator" in merged:
-        shape = {_BATCH.get(name, name): size for name, size in merged.get("shape", {}).items()}
-        return TargetSpec("operator", merged["operator"], given, shape=shape)
+        return TargetSpec("operator", merged["operator"], given, shape=merged.get("shape", {}))
     if "network" not in merged:
         return None
     try:
@@ -353,10 +352,6 @@ def _target(file: File, levels: Sequence[Map], merged: dict[str, Any]) -> Target
         raise file.error(levels[-1], None, error.message, error.hint) from None
     inputs = (Input(merged["input"]),) if "input" in merged else ()
     return TargetSpec("network", _beside(file, merged["network"]), given, inputs, plan=plan)
-
-
-# As flopcalc.layer names it.
-_BATCH = {"n": "batch"}
 
 
 def _exact(value: Any) -> Any:

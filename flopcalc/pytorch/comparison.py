@@ -36,7 +36,7 @@ def compare_layer(evaluation: Evaluation) -> list[Comparison]:
     counted = count(module, input_shape(evaluation))
     parts = {part.name: {kind: getattr(part, kind) for kind in OF_A_KERNEL} for part in evaluation.cost}
     rows = _compare(parts, counted, alone=not any(True for _ in module.children()))
-    elements = evaluation.geometry.n * prod(evaluation.out_shape)
+    elements = evaluation.geometry.batch * prod(evaluation.out_shape)
     sizes = {"output": elements}, {"output": _size(counted)}
     total = {kind: evaluation.cost.total(kind) for kind in COMPARED}
     return [*rows, _total(total | sizes[0], counted, sizes[1])]

@@ -55,7 +55,7 @@ def _inputs(e: Evaluation, defaulted: frozenset[str]) -> Iterable[tuple[str, str
         "padding": short(g.padding),
         "dilation": short(g.dilation),
         "groups": g.groups,
-        "batch": g.n,
+        "batch": g.batch,
     }
     text = ", ".join(_star(f"{name} {value}", name in defaulted) for name, value in values.items())
     yield "input", f"{text} (* default)"
@@ -109,7 +109,7 @@ def _default(convention: Convention) -> Iterable[str]:
 
 
 def _parts_table(e: Evaluation, record: dict[str, Any], convention: Convention, columns: str | None) -> Table:
-    n, element = e.geometry.n, DTYPE_BYTES[record["dtype"]]
+    n, element = e.geometry.batch, DTYPE_BYTES[record["dtype"]]
     total = convention.of(e.cost, n)
     rows = []
     for part, found in zip(e.cost, record["parts"], strict=True):
@@ -197,7 +197,7 @@ def compare_document(evaluations: Sequence[Evaluation], convention: Convention, 
     )
     rows: list[list[Cell]] = []
     for e, record in zip(evaluations, records, strict=True):
-        n = e.geometry.n
+        n = e.geometry.batch
         number, base = convention.of(e.cost, n), convention.of(e.baseline, n)
         shape: list[Cell] = [] if same else [str(e.geometry)]
         rows.append(

@@ -22,7 +22,7 @@ GIVES_TEXT = {
 
 def quantity(evaluation: Evaluation, gives: str) -> Any:
     """The quantity that an equation computes, from the formula: per sample, exact."""
-    cost, n = evaluation.cost, evaluation.geometry.n
+    cost, n = evaluation.cost, evaluation.geometry.batch
     match gives:
         case "macs" | "params":
             return _per_sample(cost.total(gives), gives, n)
@@ -44,7 +44,7 @@ def quantity(evaluation: Evaluation, gives: str) -> Any:
 def _part_of_cost(evaluation: Evaluation, kind: str, name: str) -> Any:
     """One kind of one part and of its sub-parts: `macs of routing` sums routing.fc and the like."""
     found = [part for part in evaluation.cost if part.name.split(".")[0] == name]
-    return _per_sample(sum(getattr(part, kind) for part in found), kind, evaluation.geometry.n)
+    return _per_sample(sum(getattr(part, kind) for part in found), kind, evaluation.geometry.batch)
 
 
 def _per_sample(value: Any, kind: str, n: Any) -> Any:
@@ -116,7 +116,7 @@ def shape_names(evaluation: Evaluation) -> dict[str, Any]:
     """All names that a letter can be mapped to; k and stride only where both axes have the same."""
     g = evaluation.geometry
     names = dict(evaluation.named)
-    names.update(c_in=g.c_in, c_out=g.c_out, h=g.h, w=g.w, h_out=g.h_out, w_out=g.w_out, groups=g.groups, n=g.n)
+    names.update(c_in=g.c_in, c_out=g.c_out, h=g.h, w=g.w, h_out=g.h_out, w_out=g.w_out, groups=g.groups, batch=g.batch)
     if g.k_h == g.k_w:
         names["k"] = g.k_h
     if g.stride_h == g.stride_w:

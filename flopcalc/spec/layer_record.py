@@ -39,7 +39,7 @@ def inputs(g: Geometry) -> dict[str, Any]:
         "padding": _pair(g.padding),
         "dilation": _pair(g.dilation),
         "groups": g.groups,
-        "batch": g.n,
+        "batch": g.batch,
     }
 
 
@@ -69,7 +69,7 @@ def layer_record(e: Evaluation, convention: Convention, dtype: str = "float32") 
         "baseline": {"type": "conv", "params": base.params, "macs": base.macs},
         "ratio": {"params": _ratio(e, "params"), "macs": _ratio(e, "macs")},
         "convention": convention.name,
-        "cost": convention.of(e.cost, e.geometry.n),
+        "cost": convention.of(e.cost, e.geometry.batch),
         "notes": [*notes(e), *convention.remarks((e.cost,))],
     }
 

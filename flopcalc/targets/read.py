@@ -58,7 +58,7 @@ def read_operator(spec: TargetSpec) -> Evaluation:
     given = {**options, **spec.settings}
     shape = dict(spec.shape)
     channels, batch = (shape.pop("c_in"), shape.pop("c_out", None)), shape.pop("batch", 1)
-    geometry = operator.geometry(*channels, given, n=batch, **shape)
+    geometry = operator.geometry(*channels, given, batch=batch, **shape)
     return operator.evaluate(geometry, given)
 
 

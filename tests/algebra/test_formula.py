@@ -20,7 +20,7 @@ def test_python_of_a_formula_is_the_formula(run: Runner) -> None:
         exec(source, functions)  # noqa: S102 - our own output, which users are told to run
         for e in cases(operator):
             g = e.geometry
-            if e.given or g.k_h != g.k_w or g.n != 1:
+            if e.given or g.k_h != g.k_w or g.batch != 1:
                 continue
             if "For stride 1." in source and (g.strided or (g.h, g.w) != (g.h_out, g.w_out)):
                 continue

@@ -155,7 +155,7 @@ def test_ints_equal_symbols(operator: Operator) -> None:
             for kind in ("params", "macs"):
                 expression = form.expand(form.cost(kind))
                 found = expression.subs({s: numbers[s.name] for s in expression.free_symbols})
-                assert found * (g.n if kind == "macs" else 1) == evaluation.cost.total(kind), for_author(
+                assert found * (g.batch if kind == "macs" else 1) == evaluation.cost.total(kind), for_author(
                     evaluation.label(),
                     f"the closed form of {kind} with the numbers of {g} put in is another number than the formula "
                     "on ints; write the formula with the functions of arith.py, and give a `letter` to each number "
@@ -188,7 +188,7 @@ def test_params_depend_on_channels_and_kernel_only(operator: Operator) -> None:
     """Weights do not know the resolution or the batch; MACs are linear in the batch."""
     for evaluation in cases(operator):
         g, named = evaluation.geometry, evaluation.named
-        bigger = g._replace(n=g.n * 3)
+        bigger = g._replace(batch=g.batch * 3)
         assert operator.cost(bigger, named).params == evaluation.cost.params, for_author(
             evaluation.label(), "its parameters grow with the batch n; take n and the positions out of the weights"
         )

@@ -45,7 +45,7 @@ def test_trains(operator: Operator) -> None:
         for x in tensors(given):
             x.requires_grad_()
         outs = tensors(module(given))
-        assert sum(out.numel() for out in outs) == g.n * prod(evaluation.out_shape), for_author(
+        assert sum(out.numel() for out in outs) == g.batch * prod(evaluation.out_shape), for_author(
             evaluation.label(),
             f"on {g} the module gives {[tuple(out.shape) for out in outs]}, the record promises "
             f"{evaluation.out_shape} for each sample; correct the module, or give the operator an `out_shape`",

@@ -49,7 +49,7 @@ def applied(draw: st.DrawFn, operator: Operator) -> tuple[Geometry, dict[str, An
     kernels = [1, 3, 5, (1, 3)] if plain else [1, 2, 3, 4, 5, (5, 3)]
     # Some operators need sizes that divide: most of the plain shapes have such.
     size = st.sampled_from([6, 12, 18]) if plain and draw(st.integers(0, 3)) else st.integers(5, 19)
-    sizes: dict[str, Any] = {"hw": (draw(size), draw(size)), "n": draw(st.integers(1, 3))}
+    sizes: dict[str, Any] = {"hw": (draw(size), draw(size)), "batch": draw(st.integers(1, 3))}
     if "k" not in operator.shape:
         sizes["k"] = draw(st.sampled_from(kernels))
         if not plain:

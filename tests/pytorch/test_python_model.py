@@ -95,7 +95,7 @@ def test_kernels_are_of_the_sort_that_the_formula_says(name: str) -> None:
 
 
 def _folds_alike(case: Evaluation) -> None:
-    shape, n = input_shape(case), case.geometry.n
+    shape, n = input_shape(case), case.geometry.batch
     tensors = shape if isinstance(shape[0], tuple) else (shape,)
     if len(tensors) > 1 or tensors[0][0] != n:
         pytest.skip("takes several tensors in one argument")

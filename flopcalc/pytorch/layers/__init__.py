@@ -103,7 +103,7 @@ def input_shape(evaluation: Evaluation) -> tuple[Any, ...]:
     if hasattr(file, "input_shape"):
         shape: tuple[Any, ...] = file.input_shape(evaluation)
         return shape
-    return (evaluation.geometry.n, *evaluation.in_shape)
+    return (evaluation.geometry.batch, *evaluation.in_shape)
 
 
 def __getattr__(name: str) -> Any:

@@ -16,4 +16,4 @@ def build(evaluation: Evaluation, **factory: Any) -> nn.Module:
 def input_shape(evaluation: Evaluation) -> tuple[int, ...]:
     """(n, c) for a single position, else channels last."""
     g = evaluation.geometry
-    return (g.n, g.c_in) if g.h == g.w == 1 else (g.n, g.h, g.w, g.c_in)
+    return (g.batch, g.c_in) if g.h == g.w == 1 else (g.batch, g.h, g.w, g.c_in)

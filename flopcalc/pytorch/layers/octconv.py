@@ -59,7 +59,7 @@ class OctConv2d(nn.Module):
 def input_shape(evaluation: Evaluation) -> tuple[Any, ...]:
     """Two shapes: high, then low."""
     g, low = evaluation.geometry, evaluation.named["low_in"]
-    return (g.n, g.c_in - low, g.h, g.w), (g.n, low, g.h // 2, g.w // 2)
+    return (g.batch, g.c_in - low, g.h, g.w), (g.batch, low, g.h // 2, g.w // 2)
 
 
 LAYER = OctConv2d

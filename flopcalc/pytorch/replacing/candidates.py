@@ -193,5 +193,5 @@ def geometry_of(module: nn.Conv2d, shape: tuple[int, ...]) -> Geometry:
         padding=_pads(module),
         dilation=(module.dilation[0], module.dilation[1]),
         groups=module.groups,
-        n=shape[0],
+        batch=shape[0],
     )
