@@ -47,7 +47,21 @@ def symbolic_geometry(operator: Operator, stride: int = 1) -> Geometry:
         if UNIT_STRIDE in operator.rules:
             h, w = h_out, w_out
     groups = 1 if ONE_GROUP in operator.rules else _symbol("groups")
-    return Geometry(c_in, c_out, k_h, k, h, w, h_out, w_out, stride, stride, pad_h, pad_w, groups=groups)
+    return Geometry(
+        c_in=c_in,
+        c_out=c_out,
+        k_h=k_h,
+        k_w=k,
+        h=h,
+        w=w,
+        h_out=h_out,
+        w_out=w_out,
+        stride_h=stride,
+        stride_w=stride,
+        padding_h=pad_h,
+        padding_w=pad_w,
+        groups=groups,
+    )
 
 
 _AT_STRIDE_1 = {"h": "h_out", "w": "w_out"}

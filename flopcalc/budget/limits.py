@@ -98,7 +98,16 @@ def read_limit(given: str, kind: str, line: int = 0) -> Limit:
         parse(right)
     except (RecursionError, FlopcalcError):
         raise _bad(text, "its right side is nested too deeply") from None
-    return Limit(text, each, pattern, quantity, ratio_to, _COMPARISONS[type(tree.ops[0])], right, line)  # type: ignore[arg-type]
+    return Limit(
+        text=text,
+        each=each,  # type: ignore[arg-type]
+        pattern=pattern,
+        quantity=quantity,
+        ratio_to=ratio_to,
+        comparison=_COMPARISONS[type(tree.ops[0])],
+        right=right,
+        line=line,
+    )
 
 
 def _why(body: str, plain: str) -> tuple[str, str]:

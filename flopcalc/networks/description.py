@@ -287,7 +287,9 @@ class _Reader:
         if full in self.shapes:
             raise self.file.error(spec, None, f"two layers are called {full}")
         shapes = [self.shapes[name] for name in inputs]
-        one = Single(full, spec, env, inputs, shapes, stage, self.batch, COMMON)
+        one = Single(
+            name=full, spec=spec, env=env, inputs=inputs, shapes=shapes, stage=stage, batch=self.batch, common=COMMON
+        )
         layer = read_layer(self.file, one, self.known)
         self.layers.append(layer)
         self.shapes[full] = layer.out_shape

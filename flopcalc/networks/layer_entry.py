@@ -65,13 +65,13 @@ def _primitive(file: File, one: Single, kind: str, known: dict[Any, Any]) -> Lay
     further = tuple(one.shapes[1:])
     window = primitive_window(PRIMITIVES[kind], settings)
     return Layer(
-        one.name,
-        kind,
-        one.inputs,
-        one.shapes[0],
-        shape,
-        cost,
-        one.stage,
+        name=one.name,
+        kind=kind,
+        inputs=one.inputs,
+        in_shape=one.shapes[0],
+        out_shape=shape,
+        cost=cost,
+        stage=one.stage,
         settings=settings,
         further=further,
         own_window=window,
@@ -108,7 +108,16 @@ def _operator(file: File, one: Single, operator: Operator, known: dict[Any, Any]
         takes, has = text(evaluation.in_shape), text(shape)
         raise file.error(spec, None, f"{full} ({operator.name}): it takes {takes}, and its input is {has}")
     out_shape = (evaluation.geometry.c_out,) if flat else evaluation.out_shape
-    return Layer(name, operator.name, one.inputs, shape, out_shape, evaluation.cost, one.stage, evaluation)
+    return Layer(
+        name=name,
+        kind=operator.name,
+        inputs=one.inputs,
+        in_shape=shape,
+        out_shape=out_shape,
+        cost=evaluation.cost,
+        stage=one.stage,
+        evaluation=evaluation,
+    )
 
 
 def _settings(file: File, full: str, operator: Operator, spec: Map, env: Mapping[str, Any]) -> dict[str, Any]:

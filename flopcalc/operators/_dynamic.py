@@ -60,7 +60,15 @@ def sample_conv(g: Geometry, kernels: Dim, bias: bool, after: tuple[str, ...]) -
     own, size = weights + biases, g.c_out * g.p_out
     reads = g.batch * own + g.c_in * g.p_in
     return Part(
-        "convolution", "conv", kernels * own, weights * g.p_out, biases * g.p_out, 0, 0, size, reads, size, 1, after
+        "convolution",
+        "conv",
+        params=kernels * own,
+        macs=weights * g.p_out,
+        adds=biases * g.p_out,
+        activations=size,
+        reads=reads,
+        writes=size,
+        after=after,
     )
 
 

@@ -74,7 +74,16 @@ def _recursion(g: Geometry, d: Dim, p: Dim, tail: str, norm: bool, activation: b
 
     size = channels * grid
     yield Part("chain_join", "move", reads=size, writes=size, steps=levels)
-    yield Part("chain", "conv", weights, weights * grid, 0, 0, 0, size, weights + size, size, levels)
+    yield Part(
+        "chain",
+        "conv",
+        params=weights,
+        macs=weights * grid,
+        activations=size,
+        reads=weights + size,
+        writes=size,
+        steps=levels,
+    )
     for part in parts.finish("chain", channels, grid, norm, activation):
         yield part._replace(steps=levels)
     yield parts.conv("tail", half, half, area, grid, grid, groups={"conv": 1, "depthwise": half}[tail])

@@ -73,10 +73,10 @@ def _replaced(
     done, after = replace_candidates(candidates, run, plan)
     changed = as_network(done.module, after, inputs, batch, name=name, options=settings)
     return plain, Replacement(
-        dataclasses.replace(changed, title=plain.title),
-        plan,
-        tuple(name or ROOT for name in done.replaced),
-        {name or ROOT: label for name, label in done.replaced.items()},
-        tuple((name or ROOT, why) for name, why in done.skipped.items()),
-        done.notes,
+        network=dataclasses.replace(changed, title=plain.title),
+        plan=plan,
+        replaced=tuple(name or ROOT for name in done.replaced),
+        replaced_by={name or ROOT: label for name, label in done.replaced.items()},
+        skipped=tuple((name or ROOT, why) for name, why in done.skipped.items()),
+        notes=done.notes,
     )

@@ -44,12 +44,12 @@ def replace_layers(network: Network, plan: Plan) -> Replacement:
     decisions = list(found.values())
     replaced_by = {d.spot.name: d.request.label for d in decisions if d.request is not None}
     return Replacement(
-        replace(network, layers=layers),
-        plan,
-        tuple(replaced_by),
-        replaced_by,
-        tuple((d.spot.name, d.reason) for d in decisions if d.request is None),
-        tuple(notes(decisions, plan, network.name)),
+        network=replace(network, layers=layers),
+        plan=plan,
+        replaced=tuple(replaced_by),
+        replaced_by=replaced_by,
+        skipped=tuple((d.spot.name, d.reason) for d in decisions if d.request is None),
+        notes=tuple(notes(decisions, plan, network.name)),
     )
 
 
@@ -65,7 +65,15 @@ def _spot(layer: Layer, index: int, count: int) -> Spot:
     if layer.kind == "depthwise":
         # Its groups need not be written; a replacement must see them.
         g = g._replace(groups=g.c_in)
-    return Spot((layer.name,), layer.stage, layer.kind, (g,), bool(evaluation.named["bias"]), index, count)
+    return Spot(
+        names=(layer.name,),
+        stage=layer.stage,
+        kind=layer.kind,
+        geometries=(g,),
+        bias=bool(evaluation.named["bias"]),
+        place=index,
+        among=count,
+    )
 
 
 def _layer(layer: Layer, decision: Decision | None) -> Layer:

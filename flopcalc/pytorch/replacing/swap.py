@@ -177,7 +177,17 @@ def _spot(convolution: Convolution, place: int, among: int, sized: bool) -> Spot
             problem = error.message
     stage = convolution.names[0].partition(".")[0]
     bias = getattr(module, "bias", None) is not None
-    return Spot(tuple(convolution.names), stage, "conv", tuple(geometries), bias, place, among, sized, problem)
+    return Spot(
+        names=tuple(convolution.names),
+        stage=stage,
+        kind="conv",
+        geometries=tuple(geometries),
+        bias=bias,
+        place=place,
+        among=among,
+        sized=sized,
+        problem=problem,
+    )
 
 
 # New layers -----------------------------------------------------------------------------------------
