@@ -7,10 +7,9 @@ from typing import Any
 import click
 
 from flopcalc.budget.record import check_record
-from flopcalc.cli.common import BY_SUFFIX, FORMATS, render
+from flopcalc.cli.output import BY_SUFFIX, FORMATS, format_of, output_option, render, write
 from flopcalc.errors import ExitCode, FlopcalcError, clip
 from flopcalc.report.check import check_document
-from flopcalc.text.atomic_file import write_atomically
 
 _OF_CI = ("junit", "sarif", "github")
 _SUFFIXES = {**BY_SUFFIX, ".xml": "junit", ".sarif": "sarif"}
@@ -32,7 +31,7 @@ _SUFFIXES = {**BY_SUFFIX, ".xml": "junit", ".sarif": "sarif"}
     default=None,
     help="How to write the result (default: table, or by the suffix of -o); github: annotations of a pull request.",
 )
-@click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of the terminal.")
+@output_option
 @click.option(
     "--report",
     "reports",
@@ -55,15 +54,11 @@ def command(
     Exit code 1 where a limit is exceeded, or with --locked or --formulas where something differs.
     """
     formats = [(path, _by_suffix(path)) for path in reports]
-    if fmt is None:
-        fmt = _SUFFIXES.get(os.path.splitext(output or "")[1].lower(), "table")
+    fmt = format_of(fmt, output, _SUFFIXES)
     record = check_record(file, with_lock=with_lock, with_formulas=with_formulas)
-    if output is None:
-        click.echo(_text(record, fmt, terminal=True), nl=False)
-    else:
-        write_atomically(output, _text(record, fmt))
+    write(_text(record, fmt, output), output, fmt)
     for path, form in formats:
-        write_atomically(path, _text(record, form))
+        write(_text(record, form, path), path, form)
     return ExitCode.CHECK_FAILED if record["failed"] else ExitCode.OK
 
 
@@ -76,7 +71,7 @@ def _by_suffix(path: str) -> str:
     return _SUFFIXES[suffix]
 
 
-def _text(record: dict[str, Any], fmt: str, terminal: bool = False) -> str:
+def _text(record: dict[str, Any], fmt: str, output: str | None) -> str:
     if fmt in _OF_CI:
         return str(getattr(import_module("flopcalc.report.ci"), f"to_{fmt}")(record))
-    return render(check_document(record, for_csv=fmt == "csv"), fmt, terminal)
+    return render(check_document(record, for_csv=fmt == "csv"), fmt, output)

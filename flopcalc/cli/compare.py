@@ -5,7 +5,8 @@ from typing import Any
 import click
 
 from flopcalc.catalog import lookup
-from flopcalc.cli.common import SHAPE_NAMES, emit, output_options, read_shape, shape_options
+from flopcalc.cli.options import SHAPE_NAMES, output_options, read_shape, shape_options
+from flopcalc.cli.output import emit
 from flopcalc.cost import convention
 from flopcalc.report.layer import compare_document
 

@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from flopcalc.analysis.diff import diff_record
-from flopcalc.cli.common import Whole, emit, output_options
+from flopcalc.cli.options import Whole, output_options
+from flopcalc.cli.output import emit, format_of
 from flopcalc.cli.target import check_counted, strict_option, target_options, uncounted_lines
 from flopcalc.cost import convention
 from flopcalc.cost.convention import Convention
@@ -55,6 +56,7 @@ def command(
     classes=10', 'old/net.py:Net --input 3x64x64'. Options: --replace, --where, --keep, --set, --input,
     --batch. A layer that only has another name is recognised.
     """
+    fmt = format_of(fmt, output)
     chosen = convention.get(convention_name)
     records = []
     for text in (first, second):
@@ -65,8 +67,7 @@ def command(
         records.append(model_record(target.plain, target.replacement, chosen, dtype))
     record = diff_record(records[0], records[1], chosen)
     record["a"]["target"], record["b"]["target"] = first, second
-    to_csv = fmt == "csv" or (fmt is None and (output or "").endswith(".csv"))
-    emit(_document(record, chosen, everything, to_csv), fmt, output)
+    emit(_document(record, chosen, everything, fmt == "csv"), fmt, output)
     if strict:
         check_counted([*record["a"]["uncounted"], *record["b"]["uncounted"]])
 
@@ -141,9 +142,9 @@ def _totals(record: dict[str, Any], headline: str) -> Table:
         Column("total", "text"),
         Column("params"),
         Column(headline),
-        Column("flops", "short"),
-        Column("activations", "short"),
-        Column("steps"),
+        Column("flops", "short", drop=1),
+        Column("activations", "short", drop=2),
+        Column("steps", drop=3),
     )
     rows: list[list[Cell]] = [["A", *(record["a"][kind] for kind in kinds)]]
     rows.append(["B", *(record["b"][kind] for kind in kinds)])

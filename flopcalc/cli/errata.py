@@ -5,7 +5,8 @@ from typing import Any
 import click
 
 from flopcalc.catalog import lookup
-from flopcalc.cli.common import emit, output_only_options
+from flopcalc.cli.options import output_only_options
+from flopcalc.cli.output import emit, format_of
 from flopcalc.errors import unknown_name
 from flopcalc.published import tables
 from flopcalc.published.errata import errata, wrong_figures
@@ -24,6 +25,7 @@ def command(types: tuple[str, ...], fmt: str | None, output: str | None) -> None
     statements on operators, then of the figures in papers' tables. Names are operators, or papers as
     `flopcalc reproduce` has them; without one: all.
     """
+    fmt = format_of(fmt, output)
     operators, papers = _chosen(types)
     rows = [*errata(operators), *wrong_figures(papers)]
     data = {"schema": "flopcalc/errata/1", "rows": rows}

@@ -7,11 +7,17 @@ from typing import Any
 import click
 
 from flopcalc.catalog import lookup
-from flopcalc.cli.common import emit
+from flopcalc.cli.output import emit, format_of, output_option, write
 from flopcalc.report.document import Document, Facts, Lines, Table
 from flopcalc.spec.source import STATUS_TEXT
 
 _NAMES = {"params": "Parameters", "macs": "MACs"}
+# What each way of writing is called as a file.
+_SUFFIXES = {
+    "text": {".txt": "table", ".json": "json"},
+    "latex": {".tex": "table", ".json": "json"},
+    "python": {".py": "table", ".json": "json"},
+}
 _RIGHT = {"corrected": "corrected", "asymptotic": "exact", "open": "other reading"}
 
 
@@ -26,14 +32,20 @@ _RIGHT = {"corrected": "corrected", "asymptotic": "exact", "open": "other readin
     help="How to write the formulas.",
 )
 @click.option("--set", "settings", metavar="NAME=VALUE", multiple=True, help="Fix an option; repeatable.")
-@click.option("--format", "fmt", type=click.Choice(("table", "json")), default="table", help="Text or JSON.")
-@click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of the terminal.")
-def command(type_name: str, style: str, settings: tuple[str, ...], fmt: str, output: str | None) -> None:
+@click.option(
+    "--format",
+    "fmt",
+    type=click.Choice(("table", "json")),
+    help="Text or JSON (default: text, or by the suffix of -o).",
+)
+@output_option
+def command(type_name: str, style: str, settings: tuple[str, ...], fmt: str | None, output: str | None) -> None:
     """Printed, corrected and exact cost of an operator, as algebra.
 
     The exact cost is derived from the structure; with it come its ratio to a plain convolution and that
     ratio's limit for c_in = c_out -> infinity. Options stay symbols unless --set fixes them.
     """
+    fmt = format_of(fmt, output, _SUFFIXES[style])
     operator = lookup.get(type_name)
     given = lookup.read_settings(operator, list(settings))
     # SymPy is loaded here, so that a wrong name is reported without it.
@@ -44,10 +56,10 @@ def command(type_name: str, style: str, settings: tuple[str, ...], fmt: str, out
         python = import_module("flopcalc.algebra.writing").python
         source = "\n\n\n".join(python(form, kind) for kind in record_of.QUANTITIES)
         data = {"schema": "flopcalc/formula/1", "type": operator.name, "python": source}
-        if fmt == "json" or output:
-            emit(Document(operator.name, (Lines("Python", source.splitlines()),), data), fmt, output)
+        if fmt == "json":
+            emit(Document(operator.name, (), data), fmt, output)
         else:
-            click.echo(source)
+            write(f"{source}\n", output)
         return
     record = record_of.formula_record(form, style)
     if style == "latex" and fmt == "table":
@@ -103,7 +115,6 @@ def _printed(record: dict[str, Any]) -> Iterable[str]:
 
 def _write_latex(record: dict[str, Any], output: str | None) -> None:
     from flopcalc.report.formats import latex_text
-    from flopcalc.text.atomic_file import write_atomically
 
     lines = [f"% {record['type']}", r"\begin{align}"]
     rows = []
@@ -122,7 +133,4 @@ def _write_latex(record: dict[str, Any], output: str | None) -> None:
         if equation["right"]:
             rows.append(rf"  \text{{{_RIGHT[equation['status']]}: }} & {equation['right']}")
     text = "\n".join([*lines, " \\\\\n".join(rows), r"\end{align}"]) + "\n"
-    if output:
-        write_atomically(output, text)
-    else:
-        click.echo(text, nl=False)
+    write(text, output)

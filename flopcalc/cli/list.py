@@ -5,7 +5,8 @@ from typing import Any, TypeAlias
 import click
 
 from flopcalc.catalog import lookup
-from flopcalc.cli.common import SHAPE_NAMES, emit, optional_shape_options, output_only_options, read_shape
+from flopcalc.cli.options import SHAPE_NAMES, optional_shape_options, output_only_options, read_shape
+from flopcalc.cli.output import emit
 from flopcalc.errors import FlopcalcError
 from flopcalc.networks import library
 from flopcalc.networks.options import plain_option
@@ -138,11 +139,11 @@ def _matching(operators: list[Operator], shape: dict[str, Any], problems: list[s
     columns = (
         Column("operator", "name"),
         Column("params"),
-        Column("ratio", "ratio"),
+        Column("ratio", "ratio", key="params_ratio", drop=2),
         Column("MACs"),
-        Column("ratio", "ratio"),
-        Column("elementwise", "short"),
-        Column("steps"),
+        Column("ratio", "ratio", key="MACs_ratio", drop=1),
+        Column("elementwise", "short", drop=3),
+        Column("steps", drop=4),
     )
     data = {
         "schema": "flopcalc/matching/1",

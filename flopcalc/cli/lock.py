@@ -7,7 +7,8 @@ import click
 from flopcalc.budget.check import Check
 from flopcalc.budget.config import Config, find_config, read_config
 from flopcalc.budget.lock import locked, may_overwrite, read_lock, write_lock
-from flopcalc.errors import ExitCode, FlopcalcError, clip
+from flopcalc.cli.output import write
+from flopcalc.errors import ExitCode, FlopcalcError, clip, printable
 from flopcalc.text.atomic_file import write_atomically
 
 
@@ -30,12 +31,12 @@ def command(file: str | None, update: bool) -> int:
         there = True
     text = _text(config)
     count = len(config.targets)
-    told = f"{config.lock}: {'1 target' if count == 1 else f'{count:,} targets'}"
+    told = f"{printable(config.lock)}: {'1 target' if count == 1 else f'{count:,} targets'}"
     if there and _same(config.lock, text):
-        click.echo(f"up to date, {told}")
+        write(f"up to date, {told}\n")
         return ExitCode.OK
     if there and not update:
-        click.echo(f"{config.lock} differs from what there is now; nothing was written", err=True)
+        click.echo(f"{printable(config.lock)} differs from what there is now; nothing was written", err=True)
         click.echo("`flopcalc check --locked` shows the difference, `flopcalc lock --update` accepts it", err=True)
         return ExitCode.CHECK_FAILED
     if not may_overwrite(config.lock):
@@ -48,7 +49,7 @@ def command(file: str | None, update: bool) -> int:
         write_atomically(config.lock, text)
     except FlopcalcError as error:
         raise FlopcalcError(error.code, error.message, "lock: names a file in a folder that is there") from None
-    click.echo(f"wrote {told}")
+    write(f"wrote {told}\n")
     return ExitCode.OK
 
 

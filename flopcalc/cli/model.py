@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from flopcalc.cli.common import Whole, emit, output_options
+from flopcalc.cli.options import Whole, output_options
+from flopcalc.cli.output import emit, format_of
 from flopcalc.cli.target import check_counted, strict_option, target_options, uncounted_lines
 from flopcalc.cost import convention
 from flopcalc.cost.convention import Convention
@@ -46,13 +47,13 @@ def command(
     NETWORK is a name that `flopcalc list` shows, the path of a YAML description, or a PyTorch model:
     package.module:factory, file.py:factory, torchvision:NAME or timm:NAME, with --input.
     """
+    fmt = format_of(fmt, output)
     chosen = convention.get(convention_name)
     if top is not None and top < 1:
         raise FlopcalcError("bad-option", f"--top is {clip(top)}; it must be 1 or more", "write --top 10")
     target = read_target(from_texts(name, **options))
     record = model_record(target.plain, target.replacement, chosen, dtype)
-    to_csv = fmt == "csv" or (fmt is None and (output or "").endswith(".csv"))
-    by = by or ("layer" if to_csv or top else "stage")
+    by = by or ("layer" if fmt == "csv" or top else "stage")
     if top:
         rows = record["layers"] if by == "layer" else grouped(record["layers"], by)
         record["top"] = {"by": by, "rows": dearest(rows, top)}
@@ -135,11 +136,11 @@ def _rows(record: dict[str, Any], by: str, chosen: Convention) -> Table:
         long = any(len(layer["name"]) > _LONG for layer in layers)
         columns = (
             Column("layer", "text" if long else "name"),
-            Column("type", "text"),
-            Column("out", "name"),
+            Column("type", "text", drop=1),
+            Column("out", "name", drop=2),
             Column("params"),
             Column(headline),
-            Column("share", "share"),
+            Column("share", "share", drop=3),
         )
         rows: list[list[Cell]] = [
             [
@@ -159,11 +160,11 @@ def _rows(record: dict[str, Any], by: str, chosen: Convention) -> Table:
     shown = by == "stage"
     columns = (
         Column(by, "name"),
-        Column("layers"),
-        *([Column("out", "text")] if shown else []),
+        Column("layers", drop=1),
+        *([Column("out", "text", drop=2)] if shown else []),
         Column("params"),
         Column(headline),
-        Column("share", "share"),
+        Column("share", "share", drop=3),
         Column("", "bar"),
     )
     rows = [
@@ -192,10 +193,10 @@ def _top(record: dict[str, Any], chosen: Convention) -> Table:
     each = by == "layer"
     columns = (
         Column(by, "text"),
-        Column("type", "text") if each else Column("layers"),
+        Column("type", "text", drop=1) if each else Column("layers", drop=1),
         Column(_headline(chosen)),
         Column("share", "share"),
-        Column("sum", "share", key="cumulated share"),
+        Column("sum", "share", key="cumulated share", drop=2),
         Column("", "bar"),
     )
     cells: list[list[Cell]] = [

@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 import click
 
-from flopcalc.cli.common import emit, output_only_options
+from flopcalc.cli.options import output_only_options
+from flopcalc.cli.output import emit, format_of
 from flopcalc.errors import ExitCode
 from flopcalc.published import tables
 from flopcalc.published.compare import FAILED, GOOD, VERDICTS, compare, reproduce_record
@@ -36,9 +37,10 @@ def command(papers: tuple[str, ...], verdicts: tuple[str, ...], fmt: str | None,
     digits. PAPER is a source, an operator, or the path of tables of your own; without one: all.
     Exit code 1 when a figure neither agrees nor says why.
     """
+    fmt = format_of(fmt, output)
     sources = list(dict.fromkeys(one for name in papers or tables.names() for one in tables.get(name)))
     record = reproduce_record(compare(figure) for one in sources for figure in one.figures)
-    flat = fmt in ("csv", "latex") or (fmt is None and (output or "").endswith((".csv", ".tex")))
+    flat = fmt in ("csv", "latex")
     emit(document(record, sources, verdicts or tuple(VERDICTS), flat), fmt, output)
     return ExitCode.CHECK_FAILED if record["failed"] else ExitCode.OK
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from flopcalc.cli.common import Whole
+from flopcalc.cli.options import Whole
 from flopcalc.cli.replacing import replace_options
 from flopcalc.errors import ExitCode, FlopcalcError
 

@@ -10,7 +10,8 @@ import click
 
 from flopcalc.catalog import lookup
 from flopcalc.catalog.cases import cases
-from flopcalc.cli.common import SHAPE_NAMES, emit, optional_shape_options, output_only_options, read_shape
+from flopcalc.cli.options import SHAPE_NAMES, optional_shape_options, output_only_options, read_shape
+from flopcalc.cli.output import emit, format_of
 from flopcalc.errors import ExitCode, FlopcalcError, unknown_name
 from flopcalc.networks import library
 from flopcalc.replacing.described import replace_convolutions
@@ -38,6 +39,7 @@ def command(
     Every part is compared in every kind of cost, to the unit.
     With one operator and --cin: that one case in full. Exit code 1 on any difference.
     """
+    fmt = format_of(fmt, output)
     single = _single(targets, settings, shape)
     verify = import_module("flopcalc.pytorch.verify")
     if single is not None:
@@ -126,8 +128,8 @@ def _summary_document(record: dict[str, Any]) -> Document:
     columns = (
         Column("target", "text"),
         Column("cases"),
-        Column("printed"),
-        Column("parts"),
+        Column("printed", drop=2),
+        Column("parts", drop=1),
         Column("numbers"),
         Column("differ"),
     )

@@ -90,11 +90,11 @@ def _parts_table(e: Evaluation, convention: Convention) -> Table:
         Column("params"),
         Column(headline),
         *([Column(convention.name)] if special else []),
-        Column("share", "share"),
-        Column("elementwise"),
+        Column("share", "share", drop=1),
+        Column("elementwise", drop=3),
         # No room for both at 80 columns.
-        *([] if special else [Column("written")]),
-        Column("steps"),
+        *([] if special else [Column("written", drop=4)]),
+        Column("steps", drop=2),
     ]
     total = convention.of(e.cost, n)
 
@@ -183,12 +183,12 @@ def compare_document(evaluations: Sequence[Evaluation], convention: Convention, 
         # Some operators fix a size, such as the kernel of a linear layer.
         *([] if same else [Column("shape", "name")]),
         Column("params"),
-        Column("ratio", "ratio", key="params_ratio"),
+        Column("ratio", "ratio", key="params_ratio", drop=1),
         Column(headline),
         Column("ratio", "ratio", key=f"{headline}_ratio"),
-        Column("elementwise", "short"),
-        Column("bytes", "short"),
-        Column("steps"),
+        Column("elementwise", "short", drop=3),
+        Column("bytes", "short", drop=2),
+        Column("steps", drop=4),
     )
     rows: list[list[Cell]] = []
     for e, record in zip(evaluations, records, strict=True):

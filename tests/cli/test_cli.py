@@ -522,6 +522,9 @@ def test_version(run: Runner) -> None:
 
 def test_module_entry_point() -> None:
     """python -m flopcalc."""
-    done = fresh("import runpy, sys; sys.argv = ['flopcalc', '--version']; runpy.run_module('flopcalc')")
+    source = (
+        "import runpy, sys; sys.argv = ['flopcalc', '--version']; runpy.run_module('flopcalc', run_name='__main__')"
+    )
+    done = fresh(source)
     assert done.out.startswith("flopcalc ")
     assert sys.version_info >= (3, 11)
