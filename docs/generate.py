@@ -19,12 +19,14 @@ from flopcalc.networks import library
 from flopcalc.networks.like import read_network_file
 from flopcalc.networks.options import option_text
 from flopcalc.networks.schema import network_schema
+from flopcalc.primitives.registry import PRIMITIVES
 from flopcalc.published import tables
 from flopcalc.published.compare import compare, reproduce_record
 from flopcalc.report.formats import to_markdown
 from flopcalc.spec.equations import GIVES_TEXT
 from flopcalc.spec.operator import Operator
 from flopcalc.spec.source import STATUS_TEXT
+from flopcalc.targets.index import index_text
 
 ROOT = Path(__file__).parent.parent
 NOTE = "<!-- Written by docs/generate.py; edit the code instead. -->\n"
@@ -123,6 +125,25 @@ def networks_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def primitives_page() -> str:
+    """docs/networks.md with the table of primitives replaced by the present one."""
+    page = (ROOT / "docs/networks.md").read_text()
+    head, start, rest = page.partition("<!-- primitives:")
+    note, _, rest = rest.partition("\n")
+    _, end, tail = rest.partition("<!-- end of primitives -->")
+    rows = [
+        f"| `{one.name}` | {', '.join(map(_setting, one.settings.items()))} | {one.text} |"
+        for one in PRIMITIVES.values()
+    ]
+    table = "\n".join(["| primitive | settings (defaults) | description |", "|:---|:---|:---|", *rows])
+    return f"{head}{start}{note}\n\n{table}\n\n{end}{tail}"
+
+
+def _setting(setting: tuple[str, Any]) -> str:
+    name, default = setting
+    return f"`{name}`" if default is None else f"`{name}` ({option_text(default)})"
+
+
 def schema_file() -> str:
     """The schema, as `flopcalc schema` writes it."""
     return json.dumps(network_schema(), indent=1) + "\n"
@@ -141,8 +162,10 @@ PAGES = {
     "docs/cli.md": cli_page,
     "docs/operators.md": operators_page,
     "docs/shipped-networks.md": networks_page,
+    "docs/networks.md": primitives_page,
     "docs/published.md": published_page,
     "configs/network.schema.json": schema_file,
+    "configs/index.json": index_text,
 }
 
 

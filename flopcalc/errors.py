@@ -90,7 +90,11 @@ def _escape(letter: str) -> str:
 
 def clip(value: object, length: int = 60) -> str:
     """Repr of a user's value, cut to a length that keeps an error on one line."""
-    text = printable(repr(value)).replace("\n", " ")
+    try:
+        text = printable(repr(value)).replace("\n", " ")
+    except ValueError:
+        # Python writes no number of more than 4,300 digits.
+        text = "a number of more than 4,300 digits"
     return text if len(text) <= length else f"{text[: length - 2]}…{text[-1]}"
 
 

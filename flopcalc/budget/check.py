@@ -151,7 +151,9 @@ class Check:
             )
             raise FlopcalcError("bad-config", f"{place}: {where}: {near.message}", near.hint)
         # It has the same input, since it is compared with the target.
-        other = TargetSpec("network", name, inputs=spec.target.inputs, batch=spec.target.batch)
+        other = TargetSpec(
+            "network", name, inputs=spec.target.inputs, batch=spec.target.batch, timeout=spec.target.timeout
+        )
         if other not in self.measured:
             self.measured[other] = measure(Budget(name, other, (), spec.path, spec.line), self.config.dtype)
         return self.measured[other]

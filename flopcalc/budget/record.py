@@ -11,13 +11,16 @@ from flopcalc.budget.lock import Lock, Locked, locked, read_lock
 from flopcalc.catalog import lookup
 from flopcalc.cost.kinds import KINDS
 from flopcalc.errors import FlopcalcError
+from flopcalc.targets.spec import DEFAULT_TIMEOUT, Timeout
 
 Record = dict[str, Any]
 
 
-def check_record(file: str | None, *, with_lock: bool = False, with_formulas: bool = False) -> Record:
+def check_record(
+    file: str | None, *, with_lock: bool = False, with_formulas: bool = False, timeout: Timeout = DEFAULT_TIMEOUT
+) -> Record:
     """Everything that `flopcalc check` knows, ready for JSON. Raises FlopcalcError."""
-    config = read_config(find_config(file))
+    config = read_config(find_config(file)).with_timeout(timeout)
     lock = read_lock(config.lock)
     if lock is None and (with_lock or with_formulas):
         raise FlopcalcError("no-lock", f"there is no lock file {config.lock}", "write it with `flopcalc lock`")

@@ -8,8 +8,10 @@ import click
 
 from flopcalc.budget.record import check_record
 from flopcalc.cli.output import BY_SUFFIX, FORMATS, format_of, output_option, render, write
+from flopcalc.cli.target import timeout_option
 from flopcalc.errors import ExitCode, FlopcalcError, clip
 from flopcalc.report.check import check_document
+from flopcalc.targets.spec import Timeout
 
 _OF_CI = ("junit", "sarif", "github")
 _SUFFIXES = {**BY_SUFFIX, ".xml": "junit", ".sarif": "sarif"}
@@ -17,19 +19,19 @@ _SUFFIXES = {**BY_SUFFIX, ".xml": "junit", ".sarif": "sarif"}
 
 @click.command("check", epilog="Example: flopcalc check --format json")
 @click.argument("file", required=False)
-@click.option("--locked", "with_lock", is_flag=True, help="Compare with the lock file as well: any difference fails.")
+@click.option("--locked", "with_lock", is_flag=True, help="Also compare with the lock file; any difference fails.")
 @click.option(
     "--formulas",
     "with_formulas",
     is_flag=True,
-    help="Compare the closed forms of operators with those in the lock file.",
+    help="Also compare the closed forms of operators with those in the lock file.",
 )
 @click.option(
     "--format",
     "fmt",
     type=click.Choice((*FORMATS, *_OF_CI)),
     default=None,
-    help="How to write the result (default: table, or by the suffix of -o); github: annotations of a pull request.",
+    help="How to write the result (default: table, or by the suffix of -o). github: annotations of a pull request.",
 )
 @output_option
 @click.option(
@@ -37,9 +39,10 @@ _SUFFIXES = {**BY_SUFFIX, ".xml": "junit", ".sarif": "sarif"}
     "reports",
     metavar="FILE",
     multiple=True,
-    help="Write the result to FILE as well, by its suffix: .xml (JUnit), .sarif, .md, .json, .csv, .html, "
+    help="Also write the result to FILE, in the format of its suffix: .xml (JUnit), .sarif, .md, .json, .csv, .html, "
     ".tex; repeatable.",
 )
+@timeout_option
 def command(
     file: str | None,
     with_lock: bool,
@@ -47,15 +50,16 @@ def command(
     fmt: str | None,
     output: str | None,
     reports: tuple[str, ...],
+    timeout: Timeout,
 ) -> int:
-    """Costs against limits: fails where something became too dear.
+    """Check costs against limits; exit code 1 if any is exceeded.
 
-    FILE lists targets and limits; without it flopcalc.yaml here, or [tool.flopcalc] in pyproject.toml.
-    Exit code 1 where a limit is exceeded, or with --locked or --formulas where something differs.
+    FILE lists targets and limits (default: flopcalc.yaml in this folder, or [tool.flopcalc] in
+    pyproject.toml). With --locked or --formulas, a difference from the lock file also gives exit code 1.
     """
     formats = [(path, _by_suffix(path)) for path in reports]
     fmt = format_of(fmt, output, _SUFFIXES)
-    record = check_record(file, with_lock=with_lock, with_formulas=with_formulas)
+    record = check_record(file, with_lock=with_lock, with_formulas=with_formulas, timeout=timeout)
     write(_text(record, fmt, output), output, fmt)
     for path, form in formats:
         write(_text(record, form, path), path, form)
@@ -66,7 +70,7 @@ def _by_suffix(path: str) -> str:
     suffix = os.path.splitext(path)[1].lower()
     if suffix not in _SUFFIXES:
         raise FlopcalcError(
-            "bad-usage", f"--report {clip(path)}: its suffix names no format", f"one of: {', '.join(_SUFFIXES)}"
+            "bad-usage", f"--report {clip(path)}: no format has this suffix", f"one of: {', '.join(_SUFFIXES)}"
         )
     return _SUFFIXES[suffix]
 

@@ -3,6 +3,7 @@
 import click
 
 from flopcalc.catalog import lookup
+from flopcalc.cli.completion import complete_papers
 from flopcalc.cli.output import format_of, output_option, write
 from flopcalc.errors import unknown_name
 from flopcalc.published import tables
@@ -11,19 +12,19 @@ from flopcalc.spec.source import Paper
 
 
 @click.command("cite", epilog="Example: flopcalc cite compconv spconv --as bibtex")
-@click.argument("types", nargs=-1, metavar="[OPERATOR|PAPER]...")
+@click.argument("types", nargs=-1, metavar="[OPERATOR|PAPER]...", shell_complete=complete_papers)
 @click.option(
     "--as",
     "style",
     type=click.Choice(("text", "bibtex")),
-    help="How to write them (default: text; bibtex for a file that ends in .bib).",
+    help="How to write the papers (default: text; bibtex for a file that ends in .bib).",
 )
 @output_option
 def command(types: tuple[str, ...], style: str | None, output: str | None) -> None:
     """The papers behind operators and tables, as text or BibTeX.
 
-    A name is an operator's, or a paper's as `flopcalc reproduce` has it. Without one: the papers of all
-    operators. A paper is given once, however many operators it has.
+    A name is that of an operator, or of a paper as in `flopcalc reproduce`. Without names: the papers of all
+    operators. A paper of several operators is listed once.
     """
     style = format_of(style, output, {".txt": "text", ".bib": "bibtex"}, "text")
     papers = {paper.key: paper for name in types or lookup.names() for paper in _papers(name)}
@@ -33,7 +34,7 @@ def command(types: tuple[str, ...], style: str | None, output: str | None) -> No
 
 
 def _papers(name: str) -> list[Paper]:
-    """An operator's paper; else that of the published tables of this name."""
+    """The paper of the operator of this name; else the papers of the published tables of this name."""
     operator = lookup.find(name)
     found = [operator.paper] if operator else [one.paper for one in tables.find(name)]
     if not found:

@@ -7,7 +7,7 @@ import os
 import sys
 from contextlib import suppress
 from importlib import import_module
-from typing import cast
+from typing import Any, cast
 
 import click
 
@@ -15,19 +15,22 @@ from flopcalc import __version__
 from flopcalc.cli.output import encodable
 from flopcalc.errors import ExitCode, FlopcalcError, printable
 
+# The object of the context in a process that runs this command line only.
+OWN_PROCESS = "own process"
+
 # name -> summary, as `flopcalc --help` shows it; a test compares it with the command's own.
 COMMANDS = {
     "layer": "Cost of one operator on one shape.",
     "compare": "Several operators on one shape, side by side.",
     "formula": "Printed, corrected and exact cost of an operator, as algebra.",
-    "model": "Cost of a network, whole or with layers replaced.",
+    "model": "Cost of a network, as it is or with layers replaced.",
     "diff": "Two networks, or two versions of one, layer by layer.",
-    "check": "Costs against limits: fails where something became too dear.",
-    "lock": "Write down the exact cost of every target, layer by layer.",
-    "verify": "Confront formulas, prints and counts.",
-    "list": "The operators and networks that flopcalc knows.",
-    "reproduce": "The papers' tables beside ours, digit by digit.",
-    "errata": "What the sources get wrong, with the evidence.",
+    "check": "Check costs against limits; exit code 1 if any is exceeded.",
+    "lock": "Record the exact cost of every target in the lock file.",
+    "verify": "Check formulas against printed equations and counted kernels.",
+    "list": "The operators, networks and conventions that flopcalc has.",
+    "reproduce": "Printed tables compared with our figures, digit by digit.",
+    "errata": "Errors in the sources, with the evidence.",
     "cite": "The papers behind operators and tables, as text or BibTeX.",
     "schema": "The JSON Schema of network descriptions, for editors.",
 }
@@ -51,11 +54,18 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The command that the arguments name; an unknown name is an error with a suggestion."""
-        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS and not ctx.resilient_parsing:
             from flopcalc.errors import unknown_name
 
             raise unknown_name("command", args[0], COMMANDS, f"one of: {', '.join(COMMANDS)}")
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        """Names and summaries of commands, then options; imports no command."""
+        from click.shell_completion import CompletionItem
+
+        found = [CompletionItem(name, help=text) for name, text in COMMANDS.items() if name.startswith(incomplete)]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The table of summaries; imports no command."""
@@ -80,13 +90,14 @@ def cli(debug: bool) -> None:
 
 def main(args: list[str] | None = None) -> int:
     """Run the command line; returns the exit code. A user sees no traceback without --debug."""
+    owner = OWN_PROCESS if args is None else None
     args = sys.argv[1:] if args is None else args
     # Accepted anywhere on the line: it is often added to a command that was typed before.
     debug = "--debug" in args
     args = [arg for arg in args if arg != "--debug"]
     stdout = sys.stdout
     try:
-        result = cli.main(args, prog_name="flopcalc", standalone_mode=False)
+        result = cli.main(args, prog_name="flopcalc", standalone_mode=False, obj=owner)
         sys.stdout.flush()
         return int(result or 0)
     except FlopcalcError as error:

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from flopcalc.cli.completion import complete_conventions
 from flopcalc.cli.output import FORMATS, output_option
 from flopcalc.cost import convention
 from flopcalc.cost.cost import DTYPE_BYTES
@@ -89,6 +90,7 @@ def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--convention",
             "convention_name",
             metavar="NAME",
+            shell_complete=complete_conventions,
             default="macs",
             show_default=True,
             help=f"What the headline counts: {', '.join(convention.CONVENTIONS)}.",

@@ -13,7 +13,7 @@ from flopcalc.networks.schema import network_schema
 def command(output: str | None) -> None:
     """The JSON Schema of network descriptions, for editors.
 
-    An editor with a YAML language server uses it where a description begins with the comment
+    An editor with a YAML language server uses it for descriptions that begin with the comment
     `# yaml-language-server: $schema=network.schema.json`.
     """
     fmt = format_of(None, output, {".json": "json"}, "json")

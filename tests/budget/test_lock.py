@@ -265,7 +265,7 @@ def test_broken_lock_files(here: Path, run: Runner) -> None:
 def test_nothing_else_is_overwritten(here: Path, run: Runner) -> None:
     """A lock: that names another file, a folder, or a place that is not there."""
     (here / "README.md").write_text("# Mine\n")
-    for name, words in (("README.md", "is no lock file"), (".", "directory"), ("nowhere/x.lock", "No such file")):
+    for name, words in (("README.md", "is not a lock file"), (".", "directory"), ("nowhere/x.lock", "No such file")):
         (here / "flopcalc.yaml").write_text(f"targets: [{{network: tiny.yaml}}]\nlock: {name}")
         done = run("lock", "--update")
         assert (done.code, done.out) == (2, "")
