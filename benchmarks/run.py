@@ -1,8 +1,8 @@
-"""Speed, as ratios to peers measured in the same run. Nothing here passes or fails a test.
+"""Measure speed, as ratios to a reference that is measured in the same run. No test depends on the results.
 
-Start-up is CPU time of fresh processes, against a process that only imports click and Rich's tables.
-Counting is time in process, against torch's FlopCounterMode on the same network on the meta device.
-Reading networks is time in process, against PyYAML's C loader on the text of the same files.
+Start-up is the CPU time of fresh processes, compared with a process that only imports click and Rich's tables.
+Counting is time in this process, compared with torch's FlopCounterMode on the same network on the meta device.
+Reading networks is time in this process, compared with PyYAML's C loader on the text of the same files.
 """
 
 import resource
@@ -15,7 +15,7 @@ ROUNDS = 15
 
 
 def cpu(arguments: list[str]) -> float:
-    """CPU seconds of one fresh process."""
+    """The CPU seconds of one fresh process."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([sys.executable, *arguments], stdout=subprocess.DEVNULL, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -23,7 +23,7 @@ def cpu(arguments: list[str]) -> float:
 
 
 def start_up() -> None:
-    """Commands against the import of what they need at least."""
+    """Compare commands with the imports that every command needs."""
     script = "import sys; sys.argv = {}; from flopcalc.__main__ import run; run()"
     layer = ["flopcalc", "layer", "--type", "compconv", "--cin", "256"]
     model = ["flopcalc", "model", "resnet50", "--replace", "spconv"]
@@ -34,7 +34,7 @@ def start_up() -> None:
         " ".join([*layer, "--format", "json"]): ["-c", script.format([*layer, "--format", "json"])],
         "import torch": ["-c", "import torch"],
     }
-    # Interleaved, so that a slow moment of the machine hits all alike; the least is the least disturbed.
+    # The jobs take turns, so that a slow moment of the machine affects all of them. The minimum has the least noise.
     best = dict.fromkeys(jobs, float("inf"))
     for _ in range(ROUNDS):
         for name, arguments in jobs.items():
@@ -46,12 +46,12 @@ def start_up() -> None:
 
 
 def best_of(function: Callable[[], object], number: int) -> float:
-    """Least seconds for one call."""
+    """The minimum of the seconds for one call."""
     return min(timeit.repeat(function, number=number, repeat=7)) / number
 
 
 def in_process() -> None:
-    """Formulas and networks against counting by running."""
+    """Compare formulas and described networks with FlopCounterMode."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -88,7 +88,7 @@ def in_process() -> None:
 
 
 def descriptions() -> None:
-    """All shipped networks and the slowest of them: read, with every layer's shapes and cost."""
+    """Compare reading the shipped networks, with the shapes and costs of all layers, with parsing their YAML."""
     import yaml
 
     from flopcalc import network
@@ -96,7 +96,7 @@ def descriptions() -> None:
     from flopcalc.networks.like import read_network_file
 
     def sources(name: str) -> list[str]:
-        """The texts that a network is read from: its own, and that of the network that it is like."""
+        """The texts of the files of a network: its own file, and the file that it is `like`."""
         own = library.source(name)
         _, base = read_network_file(own, library.source)
         texts = []
@@ -112,13 +112,13 @@ def descriptions() -> None:
         layers[name] = len(network(name).layers)
         read[name] = best_of(lambda name=name: network(name), 1)  # type: ignore[misc]
         parsed[name] = best_of(lambda texts=texts: [loader(text).get_single_data() for text in texts], 1)  # type: ignore[misc]
-    print(f"Descriptions, against {loader.__name__} on the same text")
+    print(f"Descriptions, compared with {loader.__name__} on the same text")
     slowest = sorted(read, key=lambda name: read[name])[-5:]
     for name in slowest:
         label = f"{name} ({layers[name]} layers)"
         print(f"  {label:56} {read[name] * 1e3:8.1f} ms  {read[name] / parsed[name]:6.2f} x")
-    label, whole, peer = f"all {len(read)} networks", sum(read.values()), sum(parsed.values())
-    print(f"  {label:56} {whole * 1e3:8.1f} ms  {whole / peer:6.2f} x")
+    label, seconds, peer = f"all {len(read)} networks", sum(read.values()), sum(parsed.values())
+    print(f"  {label:56} {seconds * 1e3:8.1f} ms  {seconds / peer:6.2f} x")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
-"""Writes the pages that follow from the code, the table of primitives in docs/networks.md, the schema of network
-descriptions, and the index that `flopcalc list` reads.
+"""Write the files that are generated from the code. `PAGES` lists them.
 
-`python docs/generate.py` writes it; with --check it fails when something is stale.
+`python docs/generate.py` writes them. With --check it writes nothing, and fails if a file is out of date.
 """
 
 import json
@@ -34,7 +33,7 @@ NOTE = "<!-- Written by docs/generate.py; edit the code instead. -->\n"
 
 
 def cli_page() -> str:
-    """The help of every command."""
+    """The page with the help of every command."""
     lines = ["# The command line", "", NOTE]
     settings: dict[str, Any] = {"terminal_width": 100, "max_content_width": 100, "help_option_names": ["-h", "--help"]}
     context = click.Context(cli, info_name="flopcalc", **settings)
@@ -47,13 +46,13 @@ def cli_page() -> str:
         pages.append((f"flopcalc {name}", command.get_help(inner)))
     for title, text in pages:
         lines += [f"## {title}", "", "```text", *(line.rstrip() for line in text.splitlines()), "```", ""]
-    lines += ["## Conventions", "", "What `--convention` takes:", "", "| name | the number is |", "|:---|:---|"]
+    lines += ["## Conventions", "", "Values of `--convention`:", "", "| name | meaning |", "|:---|:---|"]
     lines += [f"| `{one.name}` | {one.text} |" for one in CONVENTIONS.values()]
     return "\n".join(lines) + "\n"
 
 
 def operators_page() -> str:
-    """Every operator: options, needs, what it replaces, equations as printed."""
+    """The page of operators: options, needs, the convolutions that each replaces, printed equations."""
     lines = ["# Operators", "", NOTE, "Statuses of printed equations:", ""]
     lines += [f"- **{status}**: {text}" for status, text in STATUS_TEXT.items()]
     for operator in lookup.every():
@@ -103,10 +102,15 @@ def _operator(operator: Operator) -> Iterator[str]:
 
 
 def networks_page() -> str:
-    """Every shipped network: cost, input, options, the module whose names it bears, and where it was published."""
-    lines = ["# Shipped networks", "", NOTE, "At batch 1, with default options. [networks.md](networks.md) tells how"]
-    lines += ["they are described; `flopcalc model NAME` shows one.", ""]
-    lines += ["| network | parameters | MACs | input | options (defaults) | names of layers as in |"]
+    """The page of shipped networks: cost, input, options, the module with the same layer names, and the source."""
+    lines = [
+        "# Shipped networks",
+        "",
+        NOTE,
+        "At batch 1, with default options. [networks.md](networks.md) describes how",
+    ]
+    lines += ["they are written; `flopcalc model NAME` shows one.", ""]
+    lines += ["| network | parameters | MACs | input | options (defaults) | layers named as in |"]
     lines += ["|:---|---:|---:|:---|:---|:---|"]
     sources: dict[str, list[str]] = {}
     for name in library.names():
@@ -116,13 +120,13 @@ def networks_page() -> str:
         options = ", ".join(f"`{option}` {option_text(value)}" for option, value in net.options.items())
         size = "x".join(map(str, net.input_shape))
         lines.append(f"| `{name}` | {net.params:,} | {net.macs:,} | {size} | {options} | {net.mirrors} |")
-    lines += ["", "## Where they come from", ""]
+    lines += ["", "## Sources", ""]
     lines += [f"- {', '.join(names)}: {source}" for source, names in sources.items()]
     return "\n".join(lines) + "\n"
 
 
 def primitives_page() -> str:
-    """docs/networks.md with its table of primitives written again."""
+    """docs/networks.md with the table of primitives replaced by the present one."""
     page = (ROOT / "docs/networks.md").read_text()
     head, start, rest = page.partition("<!-- primitives:")
     note, _, rest = rest.partition("\n")
@@ -141,16 +145,16 @@ def _setting(setting: tuple[str, Any]) -> str:
 
 
 def schema_file() -> str:
-    """As `flopcalc schema` prints it."""
+    """The schema, as `flopcalc schema` writes it."""
     return json.dumps(network_schema(), indent=1) + "\n"
 
 
 def published_page() -> str:
-    """Every printed figure beside ours."""
+    """The page of published tables: every printed figure compared with ours."""
     sources = [tables.load(name) for name in tables.names()]
     record = reproduce_record(compare(figure) for source in sources for figure in source.figures)
     text = to_markdown(document(record, sources))
-    intro = "As `flopcalc reproduce` prints it. [adding-a-table.md](adding-a-table.md) tells how a table is written."
+    intro = "The output of `flopcalc reproduce`. [adding-a-table.md](adding-a-table.md) describes how to write a table."
     return f"# Papers' tables\n\n{NOTE}\n{intro}\n\n{text}"
 
 
@@ -166,7 +170,7 @@ PAGES = {
 
 
 def main() -> int:
-    """Write the pages, or check them."""
+    """Write the files, or check that they are up to date."""
     stale = []
     for name, page in PAGES.items():
         path, text = ROOT / name, page()
@@ -176,7 +180,7 @@ def main() -> int:
         else:
             path.write_text(text)
     if stale:
-        print(f"stale: {', '.join(stale)}; run `make docs`", file=sys.stderr)
+        print(f"out of date: {', '.join(stale)}; run `make docs`", file=sys.stderr)
     return 1 if stale else 0
 
 

@@ -75,7 +75,7 @@ def _fingerprint(path: Path) -> str:
 
 
 def _tracked_files() -> dict[str, str]:
-    """Every file that git tracks here, with its size and a hash; none where there is no git."""
+    """Every file that git tracks here, with its size and a hash; none if there is no git."""
     try:
         listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)  # noqa: S607
     except (OSError, subprocess.CalledProcessError):

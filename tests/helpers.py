@@ -29,7 +29,7 @@ ROOT = Path(__file__).parent.parent
 
 @dataclass(frozen=True)
 class Run:
-    """What a command did."""
+    """The result of a command."""
 
     code: int
     out: str
@@ -78,7 +78,7 @@ def fresh(source: str, *, env: dict[str, str] | None = None) -> Run:
 
 
 def for_author(name: object, advice: str, guide: str = "docs/adding-an-operator.md") -> str:
-    """What the author of something new has to do: the message of an assertion that holds for all of its kind."""
+    """The message of an assertion that holds for all parts of a kind: what the author of a new one has to do."""
     return f"{name}: {advice}; see {guide}"
 
 
@@ -179,7 +179,7 @@ DYNAMIC_SHAPES: list[dict[str, Any]] = [
 
 
 def conv_arguments(given: dict[str, Any]) -> dict[str, Any]:
-    """What a plain convolution with such a shape takes."""
+    """The arguments of a plain convolution of this shape."""
     rest = {name: value for name, value in given.items() if name != "bias"}
     return {"padding": given.get("dilation", 1), **rest}
 

@@ -1,4 +1,4 @@
-"""The documentation says what is true: its commands run and print what it shows."""
+"""The documentation is true: its commands run, and their output is the one that it shows."""
 
 import doctest
 import re
@@ -25,7 +25,7 @@ def _blocks(text: str, language: str) -> list[str]:
 @pytest.mark.usefixtures("workplace")
 @pytest.mark.parametrize("block", _blocks(README, "console"), ids=lambda block: str(block).splitlines()[0])
 def test_console_examples(block: str, run: Callable[..., Run]) -> None:
-    """What follows `$ flopcalc ...` is what it prints; a line `...` stands for any lines."""
+    """The lines after `$ flopcalc ...` are its output; a line `...` matches any lines."""
     pytest.importorskip("sympy")
     pytest.importorskip("torch")
     command, _, expected = block.partition("\n")
@@ -96,7 +96,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_generated_pages_are_fresh() -> None:
-    """docs/cli.md and docs/operators.md follow from the code."""
+    """The files that docs/generate.py writes are those that it would write now."""
     done = fresh(
         "import runpy, sys; sys.argv = ['x', '--check']; runpy.run_path('docs/generate.py', run_name='__main__')"
     )

@@ -75,7 +75,7 @@ def test_importing_the_package_loads_nothing() -> None:
     ],
 )
 def test_a_missing_package_is_named(hidden: str, command: list[str], package: str) -> None:
-    """Exit code 3 and the pip command that mends it; all else still works."""
+    """Exit code 3 and the pip command that installs it; everything else still works."""
     hide = f"import sys\nsys.modules[{hidden!r}] = None\nfrom flopcalc.cli.main import main\n"
     done = fresh(hide + f"sys.exit(main({command!r}))")
     assert done.code == 3
@@ -206,7 +206,7 @@ def test_no_modules_import_each_other() -> None:
 
 
 def test_heavy_packages_have_one_room_each() -> None:
-    """torch in pytorch/, SymPy in algebra/, NumPy nowhere; nobody imports these rooms at its top."""
+    """torch in pytorch/, SymPy in algebra/, NumPy nowhere; no other room imports these two at its top."""
     for name, path in MODULES.items():
         roots = {module.split(".")[0] for module in _imports(path)}
         assert "numpy" not in roots, name
@@ -218,13 +218,13 @@ def test_heavy_packages_have_one_room_each() -> None:
 
 
 def test_the_root_is_small() -> None:
-    """At most eight names beside the rooms."""
+    """At most eight names besides the rooms."""
     files = {path.name for path in (ROOT / "flopcalc").iterdir() if path.is_file()}
     assert len(files) <= 8, files
 
 
 def test_no_file_is_too_long() -> None:
-    """About 400 lines at most."""
+    """At most 400 lines."""
     for path in (ROOT / "flopcalc").rglob("*.py"):
         assert len(path.read_text().splitlines()) <= 400, path
 

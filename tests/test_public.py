@@ -30,7 +30,7 @@ def test_dir_and_help_show_the_public_names() -> None:
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
-    """As of any module."""
+    """As for any module."""
     with pytest.raises(AttributeError, match="no attribute 'leyer'"):
         _ = flopcalc.leyer  # type: ignore[attr-defined]
 

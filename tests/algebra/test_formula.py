@@ -17,7 +17,7 @@ def test_python_of_a_formula_is_the_formula(run: Runner) -> None:
     for operator in lookup.every():
         source = run("formula", operator.name, "--as", "python").out
         functions: dict[str, Any] = {}
-        exec(source, functions)  # noqa: S102 - our own output, which users are told to run
+        exec(source, functions)  # noqa: S102 - our own output, which users run
         for e in cases(operator):
             g = e.geometry
             if e.given or g.k_h != g.k_w or g.batch != 1:

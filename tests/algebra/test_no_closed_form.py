@@ -1,4 +1,4 @@
-"""Operators whose formula symbols cannot go through: a clear error, not a bug of ours and not a wrong formula."""
+"""Operators with a formula that does not work on symbols: a clear error, not exit code 70 and not a wrong formula."""
 
 import pytest
 

@@ -17,7 +17,7 @@ Layers = list[dict[str, Any]]
 
 
 def _layers(*items: tuple[str, str, int]) -> Layers:
-    """(name, type, size): size stands for shape and cost."""
+    """(name, type, size): the size is used for both shape and cost."""
     return [
         {
             "name": name,
@@ -45,7 +45,7 @@ def _told(one: Layers, other: Layers) -> list[tuple[str, str | None, str | None]
 
 
 def test_same_changed_added_removed() -> None:
-    """By name; the removed one stands where it was."""
+    """By name; the removed layer keeps its place."""
     a = _layers(("a", "conv", 4), ("b", "conv", 4), ("c", "relu", 4), ("d", "linear", 2))
     b = _layers(("a", "conv", 4), ("c", "relu", 4), ("d", "linear", 3), ("e", "softmax", 3))
     assert _told(a, b) == [
@@ -86,7 +86,7 @@ def test_renamed_layers() -> None:
 
 
 def test_an_insertion_into_a_list_moves_the_rest() -> None:
-    """features.3 is a place: what stands there moved on by one."""
+    """features.3 is a position: the layer in it moved on by one."""
     a = _layers(("f.0", "conv", 4), ("f.1", "relu", 4), ("f.2", "conv", 8), ("f.3", "relu", 8))
     b = _layers(("f.0", "conv", 4), ("f.1", "batchnorm", 4), ("f.2", "relu", 4), ("f.3", "conv", 8), ("f.4", "relu", 8))
     assert _told(a, b) == [
@@ -98,8 +98,8 @@ def test_an_insertion_into_a_list_moves_the_rest() -> None:
     ]
 
 
-def test_every_layer_is_told_once() -> None:
-    """Whatever is shuffled, dropped and renamed: each layer of both sides stands in one match, deltas add up."""
+def test_every_layer_is_in_one_match() -> None:
+    """With layers shuffled, dropped and renamed: each layer of both sides is in one match, and deltas add up."""
     for seed in range(300):
         rng = random.Random(seed)  # noqa: S311
         a = _layers(*((f"l{i}", rng.choice("xyz"), rng.randint(1, 3)) for i in range(rng.randint(0, 12))))
@@ -135,8 +135,8 @@ def test_many_equal_layers_take_no_time() -> None:
     assert sum(m.status == "added" for m in matches) == 100
 
 
-def test_far_apart_and_large_is_still_told_whole() -> None:
-    """Beyond the limit of the exact way the result is coarser, and complete."""
+def test_large_networks_far_apart_are_still_complete() -> None:
+    """Beyond the limit of the exact algorithm the result is coarser, but complete."""
     rng = random.Random(0)  # noqa: S311
     a, b = (_layers(*((f"{side}{i}", "conv", rng.randint(1, 300)) for i in range(3_000))) for side in "ab")
     matches = match_layers(a, b)
@@ -144,7 +144,7 @@ def test_far_apart_and_large_is_still_told_whole() -> None:
 
 
 def _longest(a: str, b: str) -> int:
-    """The length of a longest common subsequence, by the textbook's table."""
+    """The length of a longest common subsequence, by the textbook algorithm."""
     row = [0] * (len(b) + 1)
     for x in a:
         left = 0
@@ -154,7 +154,7 @@ def _longest(a: str, b: str) -> int:
 
 
 def test_as_many_layers_as_can_be_are_renamed() -> None:
-    """Against the quadratic table, on random sequences of three sorts of layers."""
+    """Compared with the quadratic algorithm, on random sequences of three kinds of layers."""
     for seed in range(500):
         rng = random.Random(seed)  # noqa: S311
         one, other = ("".join(rng.choice("xyz") for _ in range(rng.randint(0, 12))) for _ in range(2))
@@ -191,7 +191,7 @@ def test_a_replacement_as_json(run: Runner) -> None:
 
 
 def test_options_of_both_and_of_one(run: Runner) -> None:
-    """--input and --batch go to both sides, unless a side says its own."""
+    """--input and --batch apply to both sides, unless a side has its own."""
     options = ("--input", "3x64x64", "--batch", "2", "--format", "json")
     data = json.loads(run("diff", "resnet50", "resnet50 --input 3x32x32 --batch 3", *options).out)
     assert (data["a"]["input"], data["a"]["batch"]) == ([3, 64, 64], 2)
@@ -275,7 +275,7 @@ class Net(nn.Module):
 
 
 def test_two_versions_of_a_file(run: Runner, tmp_path: Path) -> None:
-    """Each imports its own neighbour; a renamed layer is told as such; --strict sees both sides."""
+    """Each file imports the module next to it; a renamed layer is shown as renamed; --strict checks both sides."""
     pytest.importorskip("torch")
     for folder, name, width in (("old", "conv", 4), ("new", "stem", 4), ("wide", "stem", 6)):
         (tmp_path / folder).mkdir()

@@ -56,14 +56,14 @@ def test_as_algebra(run: Runner) -> None:
 
 
 def test_the_guide_shows_the_example() -> None:
-    """docs/composing.md prints examples/squeezed.yaml."""
+    """docs/composing.md shows examples/squeezed.yaml."""
     text = (ROOT / "docs" / "composing.md").read_text()
     shown = yaml.safe_load(text.split("```yaml\n")[1].split("```")[0])
     assert shown == yaml.safe_load(Path(EXAMPLE).read_text())
 
 
 def test_verify_has_nothing_to_count(run: Runner) -> None:
-    """Said in words."""
+    """In words."""
     pytest.importorskip("torch")
     done = run("verify", EXAMPLE, "--cin", "64")
     assert done.code == 2
@@ -255,7 +255,7 @@ def test_the_policy_of_a_file(policy: str, taken: list[str], run: Runner, tmp_pa
 
 
 def test_a_policy_that_fails_on_a_layer(run: Runner, tmp_path: Path) -> None:
-    """File, line and layer: a kernel that is not square is no number."""
+    """File, line and layer: a kernel that is not square is not a number."""
     path = _write(tmp_path, op=f"replaces: k > 3\n{GOOD}")
     net = tmp_path / "net.yaml"
     net.write_text("input: [8, 8, 8]\nlayers:\n  - wide: {op: conv, k: [1, 5]}\n")

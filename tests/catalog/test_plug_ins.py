@@ -61,7 +61,7 @@ def test_the_example_works_wherever_a_name_does(site: str) -> None:
 
 
 def test_the_example_is_verified_like_our_own(site: str) -> None:
-    """Formula, print and count, over all shapes."""
+    """Formula, printed equations and count, over all shapes."""
     pytest.importorskip("torch")
     code, out, _ = _run(site, "verify", "bsconv")
     assert code == 0, out
@@ -104,7 +104,7 @@ BROKEN = {
 
 @pytest.mark.parametrize(("content", "message"), BROKEN.items())
 def test_a_broken_plug_in_is_named(content: str, message: str, tmp_path: Path) -> None:
-    """Where it is asked for: one line and a hint, exit code 2. Elsewhere it is in no one's way."""
+    """Where it is asked for: one line and a hint, exit code 2. Other commands work."""
     site = _install(tmp_path, content)
     code, out, err = _run(site, "layer", "--type", "myop", "--cin", "8")
     assert (code, out) == (2, "")

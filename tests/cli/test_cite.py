@@ -1,4 +1,4 @@
-"""Citations and the query for what may stand."""
+"""Citations, and the query for operators that can replace a convolution."""
 
 import json
 import re
@@ -29,7 +29,7 @@ def test_cite(run: Runner) -> None:
 
 
 def test_cite_published_tables(run: Runner) -> None:
-    """The papers of tables by their names, beside operators; suggestions come from both."""
+    """The papers of tables by their names, as well as operators; suggestions come from both."""
     text = run("cite", "efficientnet", "spconv", "hetconv").out
     assert "EfficientNet: Rethinking Model Scaling" in text
     assert len(text.splitlines()) == 3
@@ -48,7 +48,7 @@ def test_cite_published_tables(run: Runner) -> None:
 
 
 def test_matching(run: Runner) -> None:
-    """64 -> 128 at stride 2: SIC may not, with the reason; the least work comes first."""
+    """64 -> 128 at stride 2: SIC cannot, with the reason; the least work comes first."""
     done = run("list", "--matching", "--cin", "64", "--cout", "128", "--stride", "2", "--format", "json")
     data = json.loads(done.out)
     names = [row["name"] for row in data["matching"]]

@@ -1,4 +1,4 @@
-"""The command line: golden texts, the JSON contracts, every format, and every sort of bad input."""
+"""The command line: golden texts, the JSON contracts, every format, and every kind of bad input."""
 
 import csv
 import io
@@ -50,7 +50,7 @@ GOLDEN_SYMPY = {
 
 @pytest.mark.parametrize("name", [*GOLDEN, *GOLDEN_SYMPY])
 def test_golden(name: str, run: Runner, request: pytest.FixtureRequest) -> None:
-    """The text as it was last read and found good; --golden-update rewrites it."""
+    """The text is the one that was last reviewed; --golden-update rewrites it."""
     if name in GOLDEN_SYMPY:
         pytest.importorskip("sympy")
     done = run(*(GOLDEN | GOLDEN_SYMPY)[name])
@@ -65,7 +65,7 @@ def test_golden(name: str, run: Runner, request: pytest.FixtureRequest) -> None:
 
 @pytest.mark.parametrize("arguments", [GOLDEN["model"], GOLDEN["model_by_layer"], GOLDEN["model_spconv"]])
 def test_printed_rows_add_up(arguments: list[str], run: Runner) -> None:
-    """The columns that a person sees sum to the total that a person sees."""
+    """The numbers of each shown column sum to the shown total."""
     data = json.loads(run(*arguments, "--format", "json").out)
     by = () if "--by" in arguments else ("--by", "stage")
     rows = list(csv.DictReader(io.StringIO(run(*arguments, *by, "--format", "csv").out)))
@@ -195,7 +195,7 @@ def test_verify_json_and_exit_codes(run: Runner, monkeypatch: pytest.MonkeyPatch
 
 
 def test_verify_everything(run: Runner) -> None:
-    """What CI relies on: every operator and network, all witnesses."""
+    """The command that CI runs: every operator and network, in all three ways."""
     pytest.importorskip("torch")
     done = run("verify")
     assert done.code == 0, done.out
@@ -336,7 +336,7 @@ def test_bad_input(name: str, run: Runner, tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_no_newline_reaches_an_error(run: Runner, tmp_path: Path) -> None:
-    """Names with newlines are told on one line, and do not break tables or LaTeX."""
+    """Names with newlines are shown on one line, and do not break tables or LaTeX."""
     path = tmp_path / "net.yaml"
     path.write_text(
         'input: [3, 8, 8]\nblocks: {x: {args: {"a\\nb": 1}, layers: [{c: relu}]}}\nlayers:\n  - y: {block: x}\n'
@@ -436,7 +436,7 @@ def test_a_folder_without_permission(run: Runner, tmp_path: Path) -> None:
     assert "ermission" in run("layer", *SHAPE, "-o", str(tmp_path / "x.json")).err
 
 
-def test_a_bug_is_told_without_traceback(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_is_reported_without_traceback(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exit code 70; --debug shows the traceback."""
     from flopcalc.cli import layer
 
@@ -453,7 +453,7 @@ def test_a_bug_is_told_without_traceback(run: Runner, monkeypatch: pytest.Monkey
 
 
 def test_debug_shows_the_traceback_of_an_error(run: Runner) -> None:
-    """Wherever it stands on the line."""
+    """At any place of the command line."""
     with pytest.raises(FlopcalcError):
         run("layer", "--type", "nope", "--cin", "3", "--debug")
 

@@ -1,4 +1,4 @@
-"""Conventions against the counters whose names they bear, run on the same modules."""
+"""Conventions compared with the counters that they are named after, run on the same modules."""
 
 import logging
 import warnings
@@ -126,7 +126,7 @@ def test_unknown_convention() -> None:
     assert "fvcore" in caught.value.hint
 
 
-def test_what_a_counter_does_not_see_is_told() -> None:
+def test_work_that_a_counter_does_not_see_is_noted() -> None:
     """thop, torchinfo and fvcore leave work inside attention out; their presets hold it, and say how much."""
     from flopcalc.targets.model_record import model_record
 

@@ -77,7 +77,7 @@ def test_the_small_description_as_a_module(write_network: WriteNetwork) -> None:
 
 
 def test_operators_with_a_grid_of_their_own(write_network: WriteNetwork) -> None:
-    """A transposed convolution doubles the map; blocks stand in a description like any layer."""
+    """A transposed convolution doubles the map; a description uses blocks like any layer."""
     pytest.importorskip("torch")
     from flopcalc.pytorch.comparison import compare_network
 
@@ -96,7 +96,7 @@ layers:
         assert row.derived == row.counted, row.part
 
 
-def test_a_lost_bias_is_told(write_network: WriteNetwork) -> None:
+def test_a_dropped_bias_is_noted(write_network: WriteNetwork) -> None:
     """dsc carries the bias on; ghost has none, and says so."""
     net = network(write_network(SMALL))
     dsc = replace_convolutions(net, lookup.get("dsc"), {})

@@ -29,9 +29,9 @@ def _parts(net: Network) -> Counter[str]:
 
 @pytest.mark.parametrize(("experts", "params", "printed"), [(4, 13_314_116, 402), (8, 24_013_284, 413)])
 def test_condconv_efficientnet_b0(experts: int, params: int, printed: int) -> None:
-    """The plain network with so many kernels in the convolutions of the last three stages; a routing for each block.
+    """The plain network with n kernels in the convolutions of the last three stages; a routing for each block.
 
-    Their prints, 391M for the plain network too, are rounded to millions: what CondConv adds may be 1M off.
+    The printed figures, also 391M for the plain network, are rounded to millions: the difference may be 1M off.
     """
     plain, net = network("efficientnet_b0"), network("condconv_efficientnet_b0", experts=experts)
     ours, theirs = _weights(net), _weights(plain)
@@ -126,7 +126,7 @@ def test_dy_mobile_channels() -> None:
     ("group", "params", "macs"), [("Z2", 1_372_254, 281.2), ("p4", 1_371_006, 1119.9), ("p4m", 1_219_678, 1989.4)]
 )
 def test_all_cnn_c(group: str, params: int, macs: float) -> None:
-    """As in tests/operators/test_gconv.py, where the nine layers stand by hand."""
+    """As in tests/operators/test_gconv.py, where the nine layers are written by hand."""
     net = network("allcnn_c_cifar", group=group)
     assert (net.params, round(net.macs / 1e6, 1)) == (params, macs)
 
@@ -217,7 +217,7 @@ def test_dynamic_resnet18_by_replacement() -> None:
     ],
 )
 def test_adder_resnets_by_replacement(name: str, options: dict[str, Any], printed: str, unit: int) -> None:
-    """AdderNet's tables print a network's multiplications, and twice as many additions where adders stand for them."""
+    """AdderNet's tables print a network's multiplications, and twice as many additions where adders replace them."""
     plain = network(name, **options)
     net = replace_convolutions(plain, lookup.get("adder"), {}).network
     assert f"{plain.macs / unit:.{len(printed.partition('.')[2])}f}" == printed

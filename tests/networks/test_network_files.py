@@ -164,7 +164,7 @@ def test_shared_weights_count_once(tmp_path: Path) -> None:
     assert net.macs == (8 * 8 * 9 + 8 * 4) * (256 + 64 + 64)
     module = build_network(net)
     assert sum(parameter.numel() for parameter in module.parameters()) == weights
-    # One module under three names: its work stands under the first.
+    # One module under three names: its work is counted under the first.
     rows = {row.part: row for row in compare_network(net)}
     assert all(row.agrees for row in rows.values())
     assert "head2.conv" not in rows
@@ -221,7 +221,7 @@ def test_schema_command(run: Any, tmp_path: Path) -> None:
 
 
 def test_titles_tell_what_was_set(tmp_path: Path) -> None:
-    """Expressions in a title read the options; what is not the default is told; other braces are just text."""
+    """Expressions in a title read the options; values other than the default are shown; other braces are text."""
     assert network("resnet50", stride_in="v1").title.startswith("ResNet-50, v1 (the stride of a stage is in its ")
     assert network("resnet50", classes="10").title.endswith("convolution); classes 10")
     assert network("resnet50", classes="1000").title == network("resnet50").title

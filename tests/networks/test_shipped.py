@@ -39,7 +39,7 @@ def _agrees(printed: Any, ours: int) -> bool:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_reference_figures(name: str) -> None:
-    """What the sources print for a network, and for its options, is what it comes to."""
+    """The cost of a network, and of its options, is the one that its sources print."""
     rows = (read_file(library.source(name), "network")).get("reference")
     assert rows, for_author(name, "give it `reference`: figures that its source prints", "docs/shipping-a-network.md")
     for row in rows:

@@ -1,4 +1,4 @@
-"""Attention, within windows and across patches too, beside torch's and torchvision's own."""
+"""Attention, within windows and across patches too, compared with torch's and torchvision's."""
 
 from typing import Any
 
@@ -133,7 +133,7 @@ def test_shifted_windows_by_hand() -> None:
     moved = 4 * 16 * 196 + 2 * (2 * 49 * 49) + 49 * 49
     added = 2 * 2 * scores + 2 * 49 * 49 + 4 * 49 * 49
     assert cost.traffic - plain.traffic == moved + added
-    # Roll, bias, mask, roll back; the gathering runs beside qkv.
+    # Roll, bias, mask, roll back; the gathering runs in parallel to qkv.
     assert cost.steps == plain.steps + 4
     one_window = layer("attention", 16, hw=7, heads=2, window=7, shift=3).cost
     assert one_window.steps == plain.steps

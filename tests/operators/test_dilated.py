@@ -20,7 +20,7 @@ def test_dilated() -> None:
     assert e.cost.macs == layer("conv", 16, 24).cost.macs == 16 * 24 * 9 * 56 * 56
     assert layer("dilated", 8, dilation=3).derived["field_h"] == 7
     assert layer("dilated", 8, k=(1, 5), dilation=(1, 4)).derived == {"field_h": 1, "field_w": 17}
-    # The same as a dense 5x5 kernel whose odd taps are zero.
+    # The same as a dense 5x5 kernel with zeros at the odd taps.
     module, x = build("dilated", 2, 3), random_tensor(1, 2, 9, 9)
     dense = torch.zeros(3, 2, 5, 5, dtype=torch.float64)
     dense[:, :, ::2, ::2] = module.weight

@@ -14,7 +14,7 @@ from flopcalc import layer
 
 
 def test_group() -> None:
-    """Two groups unless told otherwise; M groups cost 1 / M; groups see only themselves."""
+    """Two groups by default; M groups cost 1 / M; each group reads only its own channels."""
     e = layer("group", 64, 128)
     assert (e.geometry.groups, e.cost.params, e.ratio("macs")) == (2, 64 * 128 * 9 // 2, Fraction(1, 2))
     assert layer("group", 64, groups=8).ratio("params") == Fraction(1, 8)

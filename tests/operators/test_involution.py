@@ -52,7 +52,7 @@ def test_involution_by_hand() -> None:
     assert part_total(e, "product", "macs") == 3136 * 3136
     # As built: two vectors of the batch norm and a bias for each of the 196 weights.
     assert layer("involution", 64, k=7, norm=True).cost.params == 4160 + 2 * 16 + 196
-    # reduce, span, copy, product; unfold and copy run beside them.
+    # reduce, span, copy, product; unfold and copy run in parallel to them.
     assert e.cost.steps == 4
     assert layer("involution", 64, k=7, stride=2, norm=True).cost.steps == 7
     assert e.baseline.macs == 3136 * 49 * 64 * 64

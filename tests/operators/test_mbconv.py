@@ -41,7 +41,7 @@ def test_mbconv_numbers() -> None:
 
 @pytest.mark.parametrize("expansion", [1, 4])
 def test_mbconv_by_its_definition(expansion: int) -> None:
-    """The last convolution is linear; the input is added; the excitation stands on the expanded maps."""
+    """The last convolution is linear; the input is added; the excitation is on the expanded maps."""
     module = build_block("mbconv", 8, k=5, expansion=expansion, norm=True)
     x = y = random_tensor(2, 8, 7, 6)
     if expansion != 1:
@@ -53,7 +53,7 @@ def test_mbconv_by_its_definition(expansion: int) -> None:
 
 
 def test_se_may_be_zero_but_not_negative() -> None:
-    """A fraction whose own bound is 0 takes 0; the others are more than 0 as before."""
+    """A fraction with its own bound 0 can be 0; the others must be more than 0."""
     assert layer("mbconv", 16, se="0").named["se"] == Fraction(0)
     with pytest.raises(FlopcalcError, match="at least 0"):
         layer("mbconv", 16, se="-1/4")

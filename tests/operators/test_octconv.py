@@ -26,7 +26,7 @@ def test_octconv_by_hand() -> None:
     assert (e.cost.params, e.cost.macs) == (9 * 128, 9 * 1376)
     assert (e.cost.total("adds"), e.cost.total("other")) == (208 + 96, 24)
     assert e.ratio("macs") == Fraction(43, 64)
-    # low -> high: convolution, upsampling, sum; the other paths are no longer.
+    # low -> high: convolution, upsampling, sum; no other path is longer.
     assert e.cost.steps == 3
     # Upsampling reads 12 * 4 elements and writes 12 * 16.
     assert next(part for part in e.cost if part.name == "upsample").traffic == 12 * 4 + 12 * 16

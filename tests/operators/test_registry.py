@@ -1,7 +1,7 @@
-"""What must hold for every operator. A new operator is tested by being there.
+"""Tests of every operator. A new operator is tested as soon as its file exists.
 
 These prove consistency, not truth; truth comes from the witnesses in the files of the operators, in tests/published,
-and from counting real modules. Each message tells the author of a new operator what to do.
+and from counting real modules. Each message says what the author of a new operator has to do.
 """
 
 import ast
@@ -31,7 +31,7 @@ every_operator = pytest.mark.parametrize("operator", OPERATORS, ids=lambda opera
 
 
 @every_operator
-def test_enough_cases_stand(operator: Operator) -> None:
+def test_enough_cases_are_allowed(operator: Operator) -> None:
     """The spread of shapes must exercise each operator, or the tests below say nothing."""
     shapes = {evaluation.geometry for evaluation in cases(operator)}
     assert len(shapes) >= 6, for_author(
@@ -226,7 +226,7 @@ def test_limits(operator: Operator) -> None:
                 assert sum(getattr(part, kind) for part in kept) == getattr(other, kind), for_author(
                     operator.name,
                     f"at {dict(limit.named)} its {kind} on {g} are not those of {limit.equals}; correct the formula "
-                    "or the Limit, and name in `surviving` the parts that remain beside the simpler operator",
+                    "or the Limit, and name in `surviving` the parts that remain in addition to the simpler operator",
                 )
             tried += 1
         assert tried, for_author(
@@ -326,7 +326,7 @@ def test_every_letter_of_an_equation_is_used(operator: Operator) -> None:
         unknown = set(equation.letters.values()) - known
         assert not unknown, for_author(
             operator.name,
-            f"the letters of eq. {equation.number} mean {sorted(unknown)}, which are no sizes, options or derived "
+            f"the letters of eq. {equation.number} mean {sorted(unknown)}, which are not sizes, options or derived "
             "values",
         )
         unmapped = used - set(equation.letters) - {"sum", "ceil", "floor", "log2", "max", "min", "i"}
@@ -387,7 +387,7 @@ def test_an_option_of_the_wrong_kind_is_refused() -> None:
 
 @every_operator
 def test_papers_are_complete(operator: Operator) -> None:
-    """Whatever has authors has a year and a place to find it; names are `Family, Given`."""
+    """A paper with authors has a year and an arXiv number or DOI; names are `Family, Given`."""
     paper = operator.paper
     name = operator.name
     assert re.fullmatch(r"[a-z0-9_]+", paper.key), for_author(
@@ -421,7 +421,7 @@ def test_one_key_is_one_paper() -> None:
 @pytest.mark.parametrize(
     "name", ["fire", "bottleneck", "se", "mbconv", "fused_mbconv", "shuffle_unit", "shuffle_unit_v2", "convnext_block"]
 )
-def test_blocks_stand_for_no_convolution(name: str) -> None:
+def test_blocks_replace_no_convolution(name: str) -> None:
     """A network keeps its convolutions, each with a reason."""
     for k in (1, 3, 7):
         site = Site("conv", layer("conv", 64, k=k).geometry, first=False)

@@ -1,4 +1,4 @@
-"""What must hold for the module of every operator."""
+"""Tests of the module of every operator."""
 
 from collections.abc import Callable
 from math import prod

@@ -55,6 +55,6 @@ def test_factorisations_refuse(name: str, options: dict[str, Any]) -> None:
     """Ranks beyond the matrix, and grouped convolutions."""
     with pytest.raises(FlopcalcError, match="does not apply"):
         layer(name, 8, 12, **options)
-    # A quarter of three channels is no rank.
+    # A quarter of three channels is not a rank.
     with pytest.raises(FlopcalcError, match="does not apply"):
         layer(name, 3)

@@ -14,7 +14,7 @@ from flopcalc import layer
 
 
 def test_transposed() -> None:
-    """DCGAN's two sorts: 1x1 -> 4x4 by a 4x4 kernel, then doubling by 4x4 at stride 2, padding 1."""
+    """DCGAN's two kinds: 1x1 -> 4x4 by a 4x4 kernel, then doubling by 4x4 at stride 2, padding 1."""
     first = layer("transposed", 100, 512, k=4, hw=1, padding=0)
     assert (first.out_shape, first.cost.params, first.cost.macs) == ((512, 4, 4), 819_200, 819_200)
     double = layer("transposed", 512, 256, k=4, hw=4, stride=2, padding=1)

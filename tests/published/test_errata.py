@@ -48,7 +48,7 @@ def test_every_wrong_figure_is_listed(run: Runner) -> None:
 
 
 def test_the_evidence_fits_the_statement(run: Runner) -> None:
-    """What the right form claims in figures is what the evidence comes to."""
+    """The figures in the corrected statement are those that the evidence gives."""
     rows = json.loads(run("errata", "spconv", "ghost", "sic", "--format", "json").out)["rows"]
     # Shares of the printed figures, a row on the line of its neighbours, and HetConv's on its own baseline.
     right = {row["printed"]: row["right"] for row in rows if row["source"] == "spconv"}

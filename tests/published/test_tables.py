@@ -81,7 +81,7 @@ def comparisons() -> list[Comparison]:
 
 
 def _digits(figure: Figure, value: int | Fraction) -> set[str]:
-    """A value as it may stand in print, by decimal arithmetic, with the digits and the unit of a figure."""
+    """A value as it may be printed, by decimal arithmetic, with the digits and the unit of a figure."""
     found = re.search(r"(\d+)(?:\.(\d+))?", figure.printed.text)
     assert found
     unit = figure.printed.step * 10 ** len(found[2] or "")
@@ -119,7 +119,7 @@ def test_every_figure_agrees_or_says_why(comparisons: list[Comparison]) -> None:
 
 
 def test_witnesses_fit() -> None:
-    """What is said to give the printed digits gives them."""
+    """Evidence with `fits: true` gives the printed digits."""
     tried = 0
     for figure in FIGURES:
         for witness in figure.evidence:
@@ -134,7 +134,7 @@ def test_witnesses_fit() -> None:
 
 
 def test_what_tables_name_exists() -> None:
-    """Shipped names and files; a description beside the tables that none of them uses is dead."""
+    """Shipped names and files; a description next to the tables must be used by one of them."""
     asked = [ours for figure in FIGURES for ours in (figure.ours, *(one.ours for one in figure.evidence))]
     targets = {one.target for one in asked if one.target and one.target.kind == "network"}
     networks = {one.what for one in targets}
@@ -142,7 +142,7 @@ def test_what_tables_name_exists() -> None:
     for network in networks:
         assert network in library.names() or Path(network).is_file(), for_author(
             network,
-            "a table names this network; ship it, or put its description beside the tables",
+            "a table names this network; ship it, or put its description next to the tables",
             "docs/adding-a-table.md",
         )
     for folder in ("networks", "operators"):
@@ -230,7 +230,7 @@ def test_json(run: Runner) -> None:
 
 
 def test_operators_and_papers_name_tables(run: Runner) -> None:
-    """An operator stands for its paper; a name given twice counts once; an unknown one gets a suggestion."""
+    """The name of an operator selects its paper; a name given twice counts once; an unknown one gets a suggestion."""
     by_paper, by_operator = (run("reproduce", name, "--format", "csv") for name in ("g_cnn", "gconv"))
     assert by_paper.out == by_operator.out == run("reproduce", "g_cnn", "gconv", "--format", "csv").out
     done = run("reproduce", "ghostnett")
@@ -286,11 +286,11 @@ def test_printed_commands_run(
     """
     monkeypatch.chdir(tmp_path)
     assert not any(str(ROOT) in one.how for one in comparisons)
-    told = [one for one in comparisons if " of flopcalc " in one.how]
-    odd = [one for one in told if re.search(r"yaml|where|hetconv|layer --type|convention", one.how)]
-    named = [one for one in told if "layer4" in one.how or "1/16" in one.how]
-    assert len(told) > 400
-    chosen = {one.how: one for one in [*told[::9], *odd[::3], *named]}
+    shown = [one for one in comparisons if " of flopcalc " in one.how]
+    odd = [one for one in shown if re.search(r"yaml|where|hetconv|layer --type|convention", one.how)]
+    named = [one for one in shown if "layer4" in one.how or "1/16" in one.how]
+    assert len(shown) > 400
+    chosen = {one.how: one for one in [*shown[::9], *odd[::3], *named]}
     assert len(chosen) > 80
     assert any("1/16" in how for how in chosen)
     assert any("layer4" in how for how in chosen)
@@ -306,7 +306,7 @@ def test_printed_commands_run(
 
 
 def test_no_half_commands(comparisons: list[Comparison]) -> None:
-    """What is no command does not look like one, and no path is cut or quoted twice."""
+    """Text that is not a command does not look like one, and no path is cut or quoted twice."""
     for one in comparisons:
         assert "'\"'\"'" not in one.how
         if one.figure.ours.only and " of flopcalc " in one.how:
@@ -317,7 +317,7 @@ def test_no_half_commands(comparisons: list[Comparison]) -> None:
 
 
 def test_another_count_is_marked(run: Runner, tmp_path: Path) -> None:
-    """A figure that is not the plain count bears a mark, with its formula and its words below; others bear none."""
+    """A figure that is not the plain count has a mark, with its formula and its words below; others have none."""
     text = GOOD.replace("4.09G", "{printed: 4.10G, gives: macs + adds, means: with the biases}")
     rows = json.loads(run("reproduce", _file(tmp_path, text), "--format", "json").out)
     assert rows["own_count"] == 1
@@ -431,7 +431,7 @@ def test_the_guide(run: Runner, tmp_path: Path) -> None:
     assert witnessed(figure, figure.evidence[0]) == 25_557_032 - 53_120
 
 
-def test_what_stands_nearer_counts(tmp_path: Path) -> None:
+def test_settings_of_a_row_come_before_those_of_its_table(tmp_path: Path) -> None:
     """A row's settings over its table's; options are joined; another network starts afresh."""
     text = GOOD.replace(
         "    rows:\n", "    ours: {network: resnet50, set: {classes: 10}, input: 160}\n    rows:\n"

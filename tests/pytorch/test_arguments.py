@@ -88,7 +88,7 @@ def test_shapes_of_a_count(shape: Any) -> None:
     assert replace(nn.Sequential(nn.Conv2d(4, 4, 3, padding=1)), "spconv", inputs=[np.int64(1), 4, 8, 8]).replaced
 
 
-def test_a_list_of_integers_beside_a_tensor_is_a_value() -> None:
+def test_a_list_of_integers_next_to_a_tensor_is_a_value() -> None:
     """As before: a forward may take sizes."""
 
     class Resizes(nn.Module):

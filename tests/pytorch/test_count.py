@@ -1,4 +1,4 @@
-"""The counter, on modules whose cost is worked out by hand, and beside torch's own counter."""
+"""The counter, on modules with a cost worked out by hand, and compared with torch's own counter."""
 
 import copy
 from typing import Any
@@ -74,7 +74,7 @@ def test_functional_calls_belong_to_their_module() -> None:
 
 
 def test_attention_and_lstm_are_not_missed() -> None:
-    """What hooks on modules alone miss: matrix products inside functions and fused modules."""
+    """Work that hooks on modules do not see: matrix products inside functions and fused modules."""
     n, length, width = 2, 10, 16
     attention = nn.MultiheadAttention(width, 4, batch_first=True)
     tokens = n * length
@@ -84,7 +84,7 @@ def test_attention_and_lstm_are_not_missed() -> None:
     assert count(lstm, (n, length, 8)).macs == tokens * 4 * 16 * (8 + 16)
 
 
-def test_an_encoder_layer_beside_torchs_counter() -> None:
+def test_an_encoder_layer_compared_with_torchs_counter() -> None:
     """FlopCounterMode on the meta device counts two for each multiply-accumulate."""
     with torch.device("meta"):
         module = nn.TransformerEncoderLayer(32, 4, 64, batch_first=True).eval()
@@ -203,7 +203,7 @@ def test_shared_modules_and_what_a_forward_sets() -> None:
 
 
 def test_recurrent_layers_keep_their_lists_of_weights() -> None:
-    """nn.GRU holds its weights in a list beside the parameters."""
+    """nn.GRU holds its weights in a list next to the parameters."""
     gru = nn.GRU(4, 6)
     found = count(gru, (5, 2, 4))
     assert found.macs == 10 * 3 * 6 * (4 + 6)
@@ -224,7 +224,7 @@ def test_steps_see_writes_through_views() -> None:
     assert count(Slices(), (2, 4)).steps == 5
 
 
-def test_inputs_of_all_sorts() -> None:
+def test_inputs_of_all_kinds() -> None:
     """The module's own dtype for shapes; keywords, dicts, lists, None."""
 
     class Many(nn.Module):

@@ -1,4 +1,4 @@
-"""Formula and count agree, part by part and in every kind, on shapes that nobody chose."""
+"""Formula and count agree, part by part and in every kind, on random shapes."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Real modules as networks: what they cost, beside their descriptions and other counters."""
+"""Real modules as networks: their costs, compared with their descriptions and other counters."""
 
 import json
 import logging
@@ -203,7 +203,7 @@ class TwoHeads(nn.Module):
 
 
 def test_idle_parameters_and_unknown_kernels() -> None:
-    """Both are told; parameters of the head count, and a shared stage is skipped."""
+    """Both are noted; parameters of the head count, and a shared stage is skipped."""
     net = counted_network(TwoHeads(), [Input((3, 2, 2))], batch=2)
     assert net.params == 3 * 4 + 4 + 4 + 50
     assert net.remarks == ("50 of the parameters were not used in this pass: training_head",)

@@ -254,7 +254,7 @@ def test_dtype_device_and_mode_are_handed_on() -> None:
     assert all(part.training for part in other.modules())
 
 
-def test_frozen_layers_are_told() -> None:
+def test_frozen_layers_are_noted() -> None:
     """New weights are random, so they are trainable, and the note says so."""
     model = nn.Sequential(conv().requires_grad_(False), conv())
     done = taken(model)
@@ -262,7 +262,7 @@ def test_frozen_layers_are_told() -> None:
     assert done.notes == ("1 replaced layers were frozen; the new ones have fresh weights and are trainable",)
 
 
-def test_bias_is_handed_on_or_told() -> None:
+def test_the_bias_is_kept_or_noted() -> None:
     """dsc has the option, ghost has not."""
     kept = taken(nn.Sequential(conv()), "dsc where k == 3")
     assert kept.module[0].pointwise.conv.bias is not None
@@ -398,7 +398,7 @@ def test_padding_modes(mode: str, what: str) -> None:
 
 @pytest.mark.parametrize("name", ["involution", "condconv", "adder", "shift", "dynet"])
 def test_a_layer_that_pads_by_itself_is_refused_there(name: str) -> None:
-    """It pads with zeros in a function, which no mode reaches; without padding it may stand."""
+    """It pads with zeros in a function, which no mode reaches; without padding it applies."""
     what = f"{name} where k == 3"
     done = taken(nn.Sequential(conv(padding_mode="reflect")), what)
     assert done.skipped == {"0": f"padding mode reflect, and {name} pads with zeros of its own"}
@@ -488,7 +488,7 @@ UNFIT: dict[str, tuple[Callable[[], nn.Module], str]] = {
 
 @pytest.mark.parametrize("what", UNFIT)
 def test_unfit_convolutions_stay(what: str) -> None:
-    """With the reason; a plain one beside them is replaced."""
+    """With the reason; a plain one next to them is replaced."""
     make, reason = UNFIT[what]
     odd = make()
     done: Any = replace(nn.Sequential(odd, conv()), "spconv", inplace=True)
@@ -506,7 +506,7 @@ def test_a_materialised_lazy_convolution_is_plain() -> None:
 
 
 def test_tied_weights_stay() -> None:
-    """Of two convolutions, of a convolution and another module, of one bias; views of one vector are no tie."""
+    """Of two convolutions, of a convolution and another module, of one bias; views of one vector are not tied."""
     one, other, third, fourth = conv(), conv(), conv(), conv()
     other.weight = one.weight
     third.bias = fourth.bias
@@ -561,7 +561,7 @@ class Sibling(nn.Module):
 
 
 def test_weights_that_the_forward_reads_stay() -> None:
-    """The reader is named; so is a layer that nobody calls."""
+    """The reader is named; so is a layer that is never called."""
     done = taken(nn.Sequential(Reads()))
     assert done.replaced == {"0.b": "spconv"}
     assert done.skipped["0.a"] == "the forward of 0 reads its weight"
@@ -574,7 +574,7 @@ def test_weights_that_the_forward_reads_stay() -> None:
 
 
 def test_the_last_is_the_last_that_runs() -> None:
-    """What is never called is no last layer."""
+    """A layer that is never called is not the last layer."""
     assert taken(Reads(), "spconv where last").replaced == {"b": "spconv"}
 
 
@@ -632,8 +632,8 @@ class Insists(nn.Module):
         return self.a(x)
 
 
-def test_a_forward_that_fails_is_told_and_all_undone() -> None:
-    """Who failed, why, and how to go on."""
+def test_a_forward_that_fails_is_an_error_and_all_is_undone() -> None:
+    """Which module failed, why, and what to do."""
     model = nn.Sequential(conv(), Insists())
     before = list(model.modules())
     with pytest.raises(FlopcalcError, match="a must be a Conv2d") as caught:
@@ -653,7 +653,7 @@ class Crops(Insists):
         return self.a(x) if isinstance(self.a, nn.Conv2d) else self.a(x)[..., 1:]
 
 
-def test_another_shape_is_told() -> None:
+def test_another_shape_is_an_error() -> None:
     """The output must stay as it was."""
     with pytest.raises(FlopcalcError, match=r"the output is \[\(2, 16, 9, 7\)\], not \[\(2, 16, 9, 8\)\]"):
         taken(Crops())
@@ -670,7 +670,7 @@ def test_nothing_stays_behind_when_the_first_run_fails() -> None:
 
 
 def test_attention_is_left_alone() -> None:
-    """Layers that are no convolution."""
+    """Layers that are not convolutions."""
     model = nn.Sequential(
         nn.TransformerEncoderLayer(16, 2, 32, batch_first=True), nn.ConvTranspose2d(3, 3, 3), nn.Conv1d(3, 3, 1)
     )
@@ -688,7 +688,7 @@ def test_unbatched_inputs_are_refused() -> None:
 
 
 def test_without_inputs() -> None:
-    """By registration; what only a run can tell is refused, and the rest is noted."""
+    """By registration; clauses that need a run are refused, and the rest is noted."""
     done = replace(nn.Sequential(conv(), nn.ReLU(), conv()), "dsc")
     # dsc leaves the first.
     assert list(done.replaced) == ["2"]
@@ -702,7 +702,7 @@ def test_without_inputs() -> None:
 
 
 def test_first_is_what_runs_first() -> None:
-    """Registered last, run first: inputs tell."""
+    """Registered last, run first: inputs show the order."""
     model = Mobile()
     shape = (1, 3, 33, 32)
     assert list(replace(model, "ghost where first", inputs=shape).replaced) == ["stem"]

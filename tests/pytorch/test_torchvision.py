@@ -41,7 +41,7 @@ def _theirs(name: str) -> Any:
 
 
 def _by_layer(figures: Iterable[tuple[str, int]], names: set[str]) -> dict[str, int]:
-    """Figures summed by our layer: the one whose name is that of the module, or of what it is inside."""
+    """Figures summed by our layer: the one with the name of the module, or of the module that it is inside."""
     sums: Counter[str] = Counter()
     for name, figure in figures:
         pieces = name.split(".")
@@ -53,7 +53,7 @@ def _by_layer(figures: Iterable[tuple[str, int]], names: set[str]) -> dict[str, 
 @pytest.mark.parametrize("name", sorted(MIRRORED))
 def test_layer_by_layer(name: str) -> None:
     """Params and MACs by the name of the layer, to the unit."""
-    _confront(name, network(name))
+    _compare(name, network(name))
 
 
 ODD = [
@@ -67,10 +67,10 @@ ODD = [
 @pytest.mark.parametrize(("name", "shape"), ODD, ids=str)
 def test_layer_by_layer_at_odd_sizes(name: str, shape: tuple[int, int, int]) -> None:
     """Maps that windows and patches do not divide are padded; some axes have one window alone."""
-    _confront(name, network(name, input=shape))
+    _compare(name, network(name, input=shape))
 
 
-def _confront(name: str, net: Network) -> None:
+def _compare(name: str, net: Network) -> None:
     theirs = _theirs(MIRRORED[name])
     counted = count(theirs, (1, *net.input_shape))
     params = {layer.name: layer.cost.params for layer in net.layers if layer.cost.params}

@@ -1,4 +1,4 @@
-"""What operators replace in ResNet-50 by themselves, and the published rows that this gives."""
+"""The layers that operators replace in ResNet-50 by default, and the published rows that this gives."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ def test_baseline_of_the_same_table() -> None:
 
 @pytest.mark.parametrize(("s", "flops", "params"), [(2, "2.2", "13.95"), (4, "1.2", "8.15")])
 def test_ghost_published_rows(s: int, flops: str, params: str) -> None:
-    """Ghost-ResNet-50 prints 2.2 and 1.2 GFLOPs; its printed 13.0M and 6.5M are 13.95M and 8.15M."""
+    """The printed 2.2 and 1.2 GFLOPs of Ghost-ResNet-50; its printed 13.0M and 6.5M are 13.95M and 8.15M."""
     found = _replaced(f"ghost:s={s}")
     assert f"{found.network.macs / 1e9:.1f}" == flops
     assert f"{found.network.params / 1e6:.2f}" == params
@@ -41,7 +41,7 @@ def test_ghost_published_rows(s: int, flops: str, params: str) -> None:
 
 
 def test_policies() -> None:
-    """What each operator replaces in ResNet-50, and why not the rest."""
+    """The layers of ResNet-50 that each operator replaces, and why not the rest."""
     counts = {name: len(_replaced(name).replaced) for name in ("conv", "dsc", "ghost", "spconv", "compconv", "sic")}
     assert counts == {"conv": 0, "dsc": 16, "ghost": 52, "spconv": 16, "compconv": 16, "sic": 13}
     reasons = dict(_replaced("sic").skipped)
@@ -67,7 +67,7 @@ def test_stride_and_shapes_survive() -> None:
     assert before == after
 
 
-def test_replacing_nothing_is_told() -> None:
-    """An operator that stands for no convolution."""
+def test_replacing_nothing_is_noted() -> None:
+    """An operator that replaces no convolution."""
     (note,) = _replaced("linear").notes
     assert "nothing was replaced" in note

@@ -71,7 +71,7 @@ def test_what_an_operator_cannot_do_no_clause_can_ask() -> None:
 
 
 def test_the_first_that_takes_a_layer_has_it() -> None:
-    """Two operators, and a third that comes too late; what nobody takes has everybody's reason."""
+    """Two operators, and a third that comes too late; a layer that none takes has the reasons of all."""
     found = _replace("spconv:alpha=1/4 where k == 3", "ghost where k == 1", "dsc where k == 3")
     assert {name for name, by in found.replaced_by.items() if by == "spconv:alpha=1/4"} == set(THREES)
     assert {name for name, by in found.replaced_by.items() if by == "ghost"} == set(ONES)
@@ -94,7 +94,7 @@ def test_costs_add_up_layer_by_layer() -> None:
         assert layer.cost == source[layer.name], layer.name
 
 
-def test_the_common_clause_holds_besides_their_own() -> None:
+def test_the_common_clause_applies_in_addition_to_their_own() -> None:
     """`--where` narrows every request."""
     found = _replace("spconv where k == 3", "ghost where k == 1", where="stage == 'layer1'")
     assert set(found.replaced) == {name for name in THREES + ONES if name.startswith("layer1.")}
@@ -151,7 +151,7 @@ layers:
 
 @pytest.fixture
 def mixed(tmp_path: Path) -> Network:
-    """A description with every sort of convolution."""
+    """A description with every kind of convolution."""
     path = tmp_path / "mixed.yaml"
     path.write_text(MIXED)
     found: Network = network(str(path))
@@ -189,7 +189,7 @@ def mixed(tmp_path: Path) -> Network:
     ],
 )
 def test_fields(mixed: Network, text: str, names: list[str]) -> None:
-    """Each field, on layers where one sees what it must be. An operator that can stand anywhere shows who is asked."""
+    """Each field, on layers with a known value. The operator applies to every layer, so the clause alone selects."""
     found = _replace(f"dynet where {text}", net=mixed)
     assert list(found.replaced) == names
 
@@ -208,7 +208,7 @@ def test_every_field_is_tested(mixed: Network) -> None:
 
 
 def test_operators_for_plain_convolutions_leave_grouped_ones(mixed: Network) -> None:
-    """By default, and with the reason; a layer that is an operator already is no candidate."""
+    """By default, and with the reason; a layer that is already an operator is not a candidate."""
     found = _replace("ghost", net=mixed)
     reasons = dict(found.skipped)
     assert reasons["dw"] == reasons["block.dw"] == "it is depthwise, and this operator has no grouped form"
@@ -294,7 +294,7 @@ def test_wrong_clauses(text: str, common: bool) -> None:
     ],
 )
 def test_wrong_requests(what: list[str], rest: dict[str, Any], code: str) -> None:
-    """Told by name."""
+    """Each is named."""
     with pytest.raises(FlopcalcError) as caught:
         _replace(*what, **rest)
     assert caught.value.code == code
@@ -308,8 +308,8 @@ def test_the_nearest_layer_is_suggested() -> None:
     assert "layer1.0.conv2" in caught.value.hint
 
 
-def test_nothing_replaced_is_told(mixed: Network) -> None:
-    """With why."""
+def test_nothing_replaced_is_noted(mixed: Network) -> None:
+    """With the reason."""
     assert _replace("ghost where k == 99").notes == (
         "nothing was replaced: no convolution of resnet50 was taken by ghost",
     )

@@ -1,4 +1,4 @@
-"""What a terminal shows: Rich's drawing has the words and numbers of the plain one, and colours if wanted."""
+"""Output on a terminal: Rich's has the words and numbers of the plain one, and colours if wanted."""
 
 import os
 import pty
@@ -43,7 +43,7 @@ def test_both_writers_say_the_same(width: int) -> None:
 
 
 def _on_a_terminal(*arguments: str, **env: str) -> str:
-    """What a command writes to a pseudo-terminal."""
+    """The output of a command on a pseudo-terminal."""
     master, slave = pty.openpty()
     source = f"import sys; sys.argv = ['flopcalc', *{arguments!r}]; from flopcalc.__main__ import run; run()"
     environment = {**os.environ, "COLUMNS": "80", "TERM": "xterm", **env}

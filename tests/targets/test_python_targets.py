@@ -104,7 +104,7 @@ def _model(run: Runner, target: str, *options: str) -> dict[str, Any]:
     return data
 
 
-def test_inputs_of_all_sorts(nets: str, run: Runner) -> None:
+def test_inputs_of_all_kinds(nets: str, run: Runner) -> None:
     """Token ids, several inputs, scalars, keywords."""
     data = _model(run, f"{nets}:Text", "--input", "77:int64", "--batch", "2")
     assert (data["macs"], data["input"], data["inputs"], data["batch"]) == (2 * 77 * 32, [77], ["77:int64"], 2)
@@ -144,7 +144,7 @@ def test_what_a_target_may_be(nets: str, run: Runner, monkeypatch: pytest.Monkey
 
 
 def test_constructors_that_read_values(nets: str, run: Runner) -> None:
-    """Built for real where the meta device will not do."""
+    """Built on real tensors if the meta device does not work."""
     assert _model(run, f"{nets}:FromValues", "--input", "3x8x8")["macs"] == 3 * 9 * 64
     assert _model(run, f"{nets}:ReadsItsWeights", "--input", "3x8x8")["macs"] == 9 * 64
 
@@ -198,7 +198,7 @@ def test_hostile_targets(name: str, nets: str, run: Runner) -> None:
     assert hints in hint
 
 
-def test_the_line_of_an_error_is_told(nets: str, run: Runner) -> None:
+def test_the_line_of_an_error_is_shown(nets: str, run: Runner) -> None:
     """The last line of the user's own code."""
     line = next(number for number, text in enumerate(NETS.splitlines(), 1) if text.startswith("def raises"))
     assert f"(nets.py, line {line})" in run("model", f"{nets}:raises", "--input", "3").err
@@ -218,7 +218,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_broken_files(name: str, tmp_path: Path, run: Runner) -> None:
-    """What happens while a file is imported."""
+    """Errors while a file is imported."""
     source, says, hints = BROKEN[name]
     (tmp_path / "broken.py").write_text(source)
     done = run("model", str(tmp_path / "broken.py") + ":Net", "--input", "3x8x8")
@@ -229,7 +229,7 @@ def test_broken_files(name: str, tmp_path: Path, run: Runner) -> None:
 
 
 def test_no_input_shape(nets: str, run: Runner) -> None:
-    """Said before anything is loaded; a described network takes one plain shape only."""
+    """An error before anything is loaded; a described network takes only one plain shape."""
     done = run("model", f"{nets}:Net")
     assert done.code == 2
     assert "the shape of its input is missing" in done.err
@@ -243,7 +243,7 @@ def test_no_input_shape(nets: str, run: Runner) -> None:
 
 
 def test_interrupts_go_through(nets: str, run: Runner) -> None:
-    """Ctrl-C while a factory runs is no error of it."""
+    """Ctrl-C while a factory runs is not an error of the factory."""
     Path(nets).write_text("def make(): raise KeyboardInterrupt\n")
     assert run("model", f"{nets}:make", "--input", "3").code == 130
     Path(nets).write_text("raise KeyboardInterrupt\n")
@@ -277,7 +277,7 @@ class Net(nn.Module):
 
 
 def test_json_stays_json(tmp_path: Path) -> None:
-    """Whatever the code prints, and however, goes to stderr."""
+    """Everything that the code prints, in any way, goes to stderr."""
     path = tmp_path / "noisy.py"
     path.write_text(NOISY)
     done = fresh(
@@ -336,7 +336,7 @@ def test_missing_hubs_and_torch(nets: str) -> None:
         assert f'pip install "{package}' in hint
 
 
-def test_torchvision_beside_another_torch() -> None:
+def test_torchvision_with_another_torch() -> None:
     """Its missing operators are declared when it is named, and not for others."""
     source = "import sys; from flopcalc.cli.main import main; sys.exit(main({!r}))"
     import_torchvision()

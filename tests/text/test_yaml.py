@@ -9,7 +9,7 @@ from flopcalc import FlopcalcError, network
 
 
 def test_huge_and_binary_files(tmp_path: Path) -> None:
-    """Size is limited, and bytes that are no text are told."""
+    """Size is limited, and bytes that are not text are an error."""
     big = tmp_path / "big.yaml"
     big.write_text("# " + "x" * 1_100_000)
     with pytest.raises(FlopcalcError, match="larger"):
