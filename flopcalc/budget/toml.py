@@ -1,4 +1,4 @@
-"""`[tool.flopcalc]` of a `pyproject.toml`, and the lines of what stands there."""
+"""`[tool.flopcalc]` of a `pyproject.toml`, and the line numbers of its values."""
 
 import re
 import tomllib
@@ -14,8 +14,8 @@ _EXAMPLE = '[[tool.flopcalc.targets]] with network = "resnet50" and limits = ["m
 
 
 class Lines:
-    """Where in a TOML file something stands. Its values do not know, so their text is looked for, beginning at
-    the header of the target that is read.
+    """The line numbers of a TOML file. Values have none, so their text is searched for, from the header of the
+    target that is being read.
     """
 
     def __init__(self, text: str) -> None:
@@ -24,12 +24,12 @@ class Lines:
         self.start = 0
 
     def enter(self, target: tuple[int, int] | None) -> None:
-        """Go to a target: its place among how many; None for the whole file."""
+        """Search from a target on. target: its index and the number of targets; None for the whole file."""
         written = target is not None and len(self.headers) == target[1]
         self.start = self.headers[target[0]] if target and written else 0
 
     def find(self, text: str | None) -> int:
-        """The line (from 1) that holds the text, else that of the target; 0 where it is not known."""
+        """The line (from 1) that contains the text, or that of the target; 0 if neither is known."""
         if text:
             for number in range(self.start, len(self.lines)):
                 if text in self.lines[number]:
@@ -38,7 +38,7 @@ class Lines:
 
 
 def has_table(path: str) -> bool:
-    """Whether a file has our table, or is broken and speaks of it."""
+    """Whether a file has our table, or is broken and contains its header."""
     try:
         with open(path, "rb") as file:
             content = file.read(MAX_BYTES + 1)
@@ -53,7 +53,7 @@ def has_table(path: str) -> bool:
 
 
 def read_toml(path: str) -> tuple[Any, Lines]:
-    """The table, and where things stand. Raises FlopcalcError (bad-config, unreadable-file)."""
+    """The table, and its line numbers. Raises FlopcalcError (bad-config, unreadable-file)."""
     try:
         with open(path, "rb") as file:
             content = file.read(MAX_BYTES + 1)
