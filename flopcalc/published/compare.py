@@ -26,7 +26,7 @@ VERDICTS = {
     "truncated": "our figure, truncated instead of rounded, gives the printed digits",
     "wrong": "the source is wrong, for the reason given",
     "differs": "our figure differs; the reason is unknown or uncertain",
-    "open": "not compared: the source does not say what was counted",
+    "open": "cannot be compared, for the reason given",
     "unexplained": "our figure differs, and the table gives no reason",
     "stale": "the table says that our figure differs, but it agrees",
 }

@@ -363,7 +363,7 @@ CONFIG_ERRORS = {
     "targets:\n- {network: resnet50, input: [3, x]}": ("line 2", "input is"),
     "targets:\n- {network: resnet50, replace: 3}": ("line 2", "replace is 3"),
     "targets:\n- {network: resnet50, replace: nothing}": ("line 2", "nothing"),
-    "targets:\n- {network: resnet50, where: k == 3}": ("line 2", "replace is missing"),
+    "targets:\n- {network: resnet50, where: k == 3}": ("line 2", "given without replace"),
     "targets:\n- {network: resnet50, batch: 0}": ("line 2", "batch"),
     "targets:\n- {network: resnet50, limits: 3}": ("line 2", "limits is 3, not a list"),
     "targets:\n- network: resnet50\n  limits:\n  - macs <= 1G\n  - 3": ("line 5", "the limit is 3"),

@@ -77,7 +77,7 @@ def test_snapshots(project: pytest.Pytester) -> None:
         "    flopcalc.assert_unchanged('tiny.yaml', name='by name')\n"
     )
     text = go(project, source, failed=3)
-    assert "there is not a snapshot __flopcalc__/test_it/test_same[3x8x8].lock" in text.replace("\\", "/")
+    assert "there is no snapshot __flopcalc__/test_it/test_same[3x8x8].lock" in text.replace("\\", "/")
     assert "--flopcalc-update" in text
     assert not (project.path / "__flopcalc__").exists()
     go(project, source, "--flopcalc-update", passed=3)
@@ -155,12 +155,12 @@ WRONG = {
     "assert_cost('tiny.yaml', macs=True)": "macs is True",
     "assert_cost('tiny.yaml', macs='300M')": "macs is '300M'",
     "assert_cost('tiny.yaml', macs='<= x')": "unknown name 'x'",
-    "assert_cost('tiny.yaml', macs='<= baseline')": "there is not a snapshot",
+    "assert_cost('tiny.yaml', macs='<= baseline')": "there is no snapshot",
     "assert_cost('tiny.yam', macs=1)": "unknown network 'tiny.yam'",
     "assert_cost('tiny.yaml', (3, 'x'), macs=1)": "the input is (3, 'x')",
     "assert_cost('tiny.yaml', 3.5, macs=1)": "the input is 3.5",
     "assert_cost('tiny.yaml', macs=1, dtype='int3')": "dtype is 'int3'",
-    "assert_cost('tiny.yaml', macs=1, where='k == 3')": "replace is missing",
+    "assert_cost('tiny.yaml', macs=1, where='k == 3')": "given without replace",
 }
 
 
