@@ -165,7 +165,7 @@ class Costs:
         self, found: Measured, spec: TargetSpec, dtype: str, limits: tuple[Limit, ...], before: Locked | None
     ) -> Iterable[dict[str, Any]]:
         path = os.path.basename(self._file)
-        budget = Budget(found.name, spec, limits, path, 0)
+        budget = Budget(name=found.name, target=spec, limits=limits, path=path, line=0)
         check = Check(Config(path, (budget,), "", dtype), {found.name: before} if before else None)
         check.measured[found.name] = found
         return check.rows()

@@ -154,7 +154,9 @@ class Check:
         # With the same input as the target that it is compared with.
         other = TargetSpec("network", name, inputs=spec.target.inputs, batch=spec.target.batch)
         if other not in self.measured:
-            self.measured[other] = measure(Budget(name, other, (), spec.path, spec.line), self.config.dtype)
+            self.measured[other] = measure(
+                Budget(name=name, target=other, limits=(), path=spec.path, line=spec.line), self.config.dtype
+            )
         return self.measured[other]
 
     def base(self, spec: Budget, limit: Limit) -> Mapping[str, int]:

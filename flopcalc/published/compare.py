@@ -67,14 +67,22 @@ def compare(figure: Figure) -> Comparison:
     value = value_of(figure, figure.ours, figure.gives)
     fits = figure.printed.agreement(value)
     counted, plain = _counted_as(figure, value)
-    shown = counted, plain, how(_simplest(figure, value), figure.gives)
-    if figure.stated:
-        return Comparison(figure, value, "stale" if fits else figure.stated, figure.why, *shown)
+    verdict: str = fits or "unexplained"
     why = figure.note
-    if fits == "truncated":
+    if figure.stated:
+        verdict, why = "stale" if fits else figure.stated, figure.why
+    if verdict == "truncated":
         cut = f"truncated; rounded, it is {figure.printed.like(value)}"
         why = f"{cut}; {why}" if why else cut
-    return Comparison(figure, value, fits or "unexplained", why, *shown)
+    return Comparison(
+        figure=figure,
+        value=value,
+        verdict=verdict,
+        why=why,
+        counted=counted,
+        plain=plain,
+        how=how(_simplest(figure, value), figure.gives),
+    )
 
 
 def _counted_as(figure: Figure, value: int | Fraction) -> tuple[str, bool | None]:

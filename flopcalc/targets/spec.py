@@ -104,7 +104,7 @@ def read_plan(texts: tuple[str, ...], where: str | None, keep: tuple[str, ...]) 
         raise FlopcalcError(
             "bad-usage",
             f"{given} is given without replace",
-            "name an operator too, for example --replace spconv --where 'k == 3'",
+            "name an operator with replace, for example spconv (--replace spconv on the command line)",
         )
     return None
 

@@ -364,6 +364,11 @@ CONFIG_ERRORS = {
     "targets:\n- {network: resnet50, replace: 3}": ("line 2", "replace is 3"),
     "targets:\n- {network: resnet50, replace: nothing}": ("line 2", "nothing"),
     "targets:\n- {network: resnet50, where: k == 3}": ("line 2", "given without replace"),
+    "targets:\n- network: resnet50\n\n  replace: spconv:alfa=1": ("line 4", "did you mean alpha"),
+    "targets:\n- network: resnet50\n  input: 8x8\n  replace: [ghost, spconv where q == 3]": (
+        "line 4",
+        "unknown field 'q'",
+    ),
     "targets:\n- {network: resnet50, batch: 0}": ("line 2", "batch"),
     "targets:\n- {network: resnet50, limits: 3}": ("line 2", "limits is 3, not a list"),
     "targets:\n- network: resnet50\n  limits:\n  - macs <= 1G\n  - 3": ("line 5", "the limit is 3"),
