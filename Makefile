@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint check docs docs-check bench clean
+.PHONY: demo test lint check docs docs-check new-operator accept bench clean
 
 demo: .venv/.demo
 	$(BIN)/flopcalc model resnet50 --replace spconv
@@ -25,6 +25,17 @@ docs: .venv/.test
 
 docs-check: .venv/.test
 	$(BIN)/python docs/generate.py --check
+
+# make new-operator NAME=my_conv: the two files of an operator, which work as they are.
+new-operator: .venv/.test
+	$(BIN)/python tools/new_operator.py '$(NAME)'
+
+# After a wanted change: writes all files that follow from the code, and shows which ones changed. Read the changes.
+accept: .venv/.test
+	$(BIN)/python docs/generate.py
+	$(BIN)/python -m pytest -q tests/cli/test_cli.py -k golden --golden-update
+	$(BIN)/flopcalc lock --update
+	git --no-pager diff --stat
 
 bench: .venv/.test
 	$(BIN)/python benchmarks/run.py

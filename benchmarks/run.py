@@ -24,7 +24,7 @@ def cpu(arguments: list[str]) -> float:
 
 def start_up() -> None:
     """Commands against the import of what they need at least."""
-    script = "import sys; sys.argv = {}; from flopcalc.cli.main import run; run()"
+    script = "import sys; sys.argv = {}; from flopcalc.__main__ import run; run()"
     layer = ["flopcalc", "layer", "--type", "compconv", "--cin", "256"]
     model = ["flopcalc", "model", "resnet50", "--replace", "spconv"]
     jobs = {

@@ -1,5 +1,5 @@
-"""Writes what follows from the code: docs/cli.md, docs/operators.md, docs/shipped-networks.md and the
-schema of network descriptions.
+"""Writes the pages that follow from the code, the table of primitives in docs/networks.md, the schema of network
+descriptions, and the index that `flopcalc list` reads.
 
 `python docs/generate.py` writes it; with --check it fails when something is stale.
 """
@@ -20,12 +20,14 @@ from flopcalc.networks import library
 from flopcalc.networks.like import read_network_file
 from flopcalc.networks.options import option_text
 from flopcalc.networks.schema import network_schema
+from flopcalc.primitives.registry import PRIMITIVES
 from flopcalc.published import tables
 from flopcalc.published.compare import compare, reproduce_record
 from flopcalc.report.formats import to_markdown
 from flopcalc.spec.equations import GIVES_TEXT
 from flopcalc.spec.operator import Operator
 from flopcalc.spec.source import STATUS_TEXT
+from flopcalc.targets.index import index_text
 
 ROOT = Path(__file__).parent.parent
 NOTE = "<!-- Written by docs/generate.py; edit the code instead. -->\n"
@@ -119,6 +121,25 @@ def networks_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def primitives_page() -> str:
+    """docs/networks.md with its table of primitives written again."""
+    page = (ROOT / "docs/networks.md").read_text()
+    head, start, rest = page.partition("<!-- primitives:")
+    note, _, rest = rest.partition("\n")
+    _, end, tail = rest.partition("<!-- end of primitives -->")
+    rows = [
+        f"| `{one.name}` | {', '.join(map(_setting, one.settings.items()))} | {one.text} |"
+        for one in PRIMITIVES.values()
+    ]
+    table = "\n".join(["| primitive | settings (defaults) | description |", "|:---|:---|:---|", *rows])
+    return f"{head}{start}{note}\n\n{table}\n\n{end}{tail}"
+
+
+def _setting(setting: tuple[str, Any]) -> str:
+    name, default = setting
+    return f"`{name}`" if default is None else f"`{name}` ({option_text(default)})"
+
+
 def schema_file() -> str:
     """As `flopcalc schema` prints it."""
     return json.dumps(network_schema(), indent=1) + "\n"
@@ -137,8 +158,10 @@ PAGES = {
     "docs/cli.md": cli_page,
     "docs/operators.md": operators_page,
     "docs/shipped-networks.md": networks_page,
+    "docs/networks.md": primitives_page,
     "docs/published.md": published_page,
     "configs/network.schema.json": schema_file,
+    "configs/index.json": index_text,
 }
 
 

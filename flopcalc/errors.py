@@ -68,18 +68,41 @@ def at_line(path: str, line: int) -> str:
     return f"{path}, line {line}" if line else path
 
 
+def printable(text: str) -> str:
+    r"""Text without control characters: each is shown as its escape, such as \x1b; newlines and tabs stay.
+
+    Text of files and users may hold escape sequences of terminals, and characters that are invisible or that reverse
+    the direction of the text.
+    """
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() or letter in "\n\t" else _escape(letter) for letter in text)
+
+
+def _escape(letter: str) -> str:
+    from unicodedata import category
+
+    kind = category(letter)
+    if kind == "Zs":
+        return " "
+    return letter if kind == "Co" else letter.encode("unicode_escape").decode("ascii")
+
+
 def clip(value: object, length: int = 60) -> str:
     """Repr of a user's value, cut to a length that keeps an error on one line."""
-    text = repr(value)
+    try:
+        text = printable(repr(value)).replace("\n", " ")
+    except ValueError:
+        # Python writes no number of more than 4,300 digits.
+        text = "a number of more than 4,300 digits"
     return text if len(text) <= length else f"{text[: length - 2]}…{text[-1]}"
 
 
 def reason(error: object, length: int = 200) -> str:
-    """What an exception of somebody else's code says, as one printable line of limited length."""
+    """The message of an exception of other code, as one printable line of limited length."""
     try:
         text = str(error)
     except Exception:
         return "(its message cannot be read)"
-    text = " ".join(text[: 10 * length].split())
-    text = "".join(letter if letter.isprintable() else "?" for letter in text)
+    text = printable(" ".join(text[: 10 * length].split()))
     return text if len(text) <= length else f"{text[: length - 2]}…"

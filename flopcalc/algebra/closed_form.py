@@ -1,8 +1,8 @@
 """Formulas as algebra: closed forms of operators, their ratios and limits, and proofs of printed equations.
 
-The same Python function that costs a layer on ints is called here with symbols; nothing is written
-twice. Sizes: batch 1; h, w of the input, h_out, w_out of the output. Ratios, limits and the smaller kinds
-are taken at stride 1, where both grids are one.
+The Python function that gives a layer's cost on ints is called here with symbols; nothing is written twice.
+Sizes: batch 1; h, w of the input, h_out, w_out of the output. Ratios, limits and all kinds but params and MACs
+are taken at stride 1, where input and output have the same grid.
 """
 
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from flopcalc.algebra import sympy
+from flopcalc.algebra.on_symbols import on_symbols
 from flopcalc.cost.cost import Cost
 from flopcalc.cost.geometry import Geometry, out_size
 from flopcalc.cost.kinds import ELEMENTWISE, KINDS
@@ -30,8 +31,8 @@ def _symbol(name: str) -> Expr:
 def symbolic_geometry(operator: Operator, stride: int = 1) -> Geometry:
     """The shape in symbols. Channels are one symbol where the operator needs them equal.
 
-    The stride is a number, since it decides which branches a block has. Input and output grid are
-    symbols of their own, unless the operator keeps the grid or has its own rule for the output.
+    The stride is a number, since it decides which branches a block has. Input and output grid have different
+    symbols, unless the operator keeps the grid or has its own rule for the output.
     """
     c_in = _symbol("c_in")
     c_out = c_in if EQUAL_CHANNELS in operator.rules else _symbol("c_out")
@@ -53,7 +54,7 @@ _AT_STRIDE_1 = {"h": "h_out", "w": "w_out"}
 
 
 def at_stride_1(expression: Expr) -> Expr:
-    """The expression where input and output have one grid."""
+    """The expression where input and output have the same grid."""
     if {"h_out", "w_out"} & {symbol.name for symbol in expression.free_symbols}:
         return expression.subs({_symbol(a): _symbol(b) for a, b in _AT_STRIDE_1.items()})
     return expression
@@ -69,7 +70,8 @@ class ClosedForm:
     """An operator's cost as algebra.
 
     evaluation: the operator on symbols, with derived values as symbols of their own.
-    definitions: what those symbols stand for. Options with a letter are symbols unless given.
+    definitions: the meaning of those symbols. Options with a letter are symbols unless given.
+    defaults: the default values of those options.
     """
 
     evaluation: Evaluation
@@ -94,11 +96,12 @@ class ClosedForm:
             return True
         g = symbolic_geometry(self.operator, stride=2)
         options = {param.name: e.named[param.name] for param in self.operator.params}
-        strided = self.operator.cost(g, {**self.operator.derive(g, options), **self._symbols()})
+        with on_symbols(self.operator):
+            strided = self.operator.cost(g, {**self.operator.derive(g, options), **self._symbols()})
         return all(equal(self.evaluation.cost.total(kind), strided.total(kind)) for kind in ("params", "macs"))
 
     def _symbols(self) -> dict[str, Expr]:
-        """Derived values that stand as symbols."""
+        """Derived values that are symbols, by name."""
         return {symbol.name: symbol for symbol in self.definitions}
 
     def baseline(self, kind: str) -> Expr:
@@ -106,14 +109,14 @@ class ClosedForm:
         return tidy(sympy.sympify(self.evaluation.baseline.total(kind)))
 
     def expand(self, expression: Expr) -> Expr:
-        """The expression with derived values spelled out."""
+        """The expression with derived values written out."""
         # Later values may be written in earlier ones.
         for symbol, meaning in reversed(list(self.definitions.items())):
             expression = expression.subs(symbol, meaning)
         return expression
 
     def ratio(self, kind: str) -> Expr:
-        """Cost over the plain convolution's, exact."""
+        """Cost divided by that of the plain convolution, exact."""
         return tidy(sympy.cancel(at_stride_1(self.cost(kind)) / at_stride_1(self.baseline(kind))))
 
     def limit(self, kind: str) -> Expr:
@@ -136,9 +139,10 @@ class ClosedForm:
 
     @cached_property
     def exact(self) -> Evaluation:
-        """The operator on symbols with derived values spelled out (for comparison with print)."""
+        """The operator on symbols with derived values written out, to compare with printed equations."""
         named = {name: self._spelled(value) for name, value in self.evaluation.named.items()}
-        cost = self.operator.cost(self.evaluation.geometry, named)
+        with on_symbols(self.operator):
+            cost = self.operator.cost(self.evaluation.geometry, named)
         return Evaluation(self.operator, self.evaluation.geometry, frozenset(), named, cost)
 
     def _spelled(self, value: Any) -> Any:
@@ -146,7 +150,10 @@ class ClosedForm:
 
 
 def closed_form(operator: Operator, given: Mapping[str, Any] | None = None) -> ClosedForm:
-    """The operator on symbols. `given` options are concrete; others are symbols where they have a letter."""
+    """The operator on symbols. `given` options are concrete; others are symbols where they have a letter.
+
+    Raises FlopcalcError (no-closed-form) where the formula fails on symbols.
+    """
     given = dict(given or {})
     g = symbolic_geometry(operator)
     named: dict[str, Any] = dict(operator.resolve(given))
@@ -160,7 +167,8 @@ def closed_form(operator: Operator, given: Mapping[str, Any] | None = None) -> C
             named[param.name] = symbol
         elif param.kind == "fraction":
             named[param.name] = sympy.Rational(named[param.name].numerator, named[param.name].denominator)
-    values = operator.derive(g, named)
+    with on_symbols(operator):
+        values = operator.derive(g, named)
     definitions: dict[Expr, Expr] = {}
     for derived in operator.derived:
         value = values[derived.name]
@@ -168,8 +176,12 @@ def closed_form(operator: Operator, given: Mapping[str, Any] | None = None) -> C
             symbol = _symbol(derived.name)
             definitions[symbol] = value.subs({v: k for k, v in definitions.items()})
             values[derived.name] = symbol
-    evaluation = Evaluation(operator, g, frozenset(given), values, operator.cost(g, values))
-    return ClosedForm(evaluation, definitions, defaults)
+    with on_symbols(operator):
+        cost = operator.cost(g, values)
+        # A value that is compared may be part of a total only.
+        for kind in KINDS:
+            cost.total(kind)
+    return ClosedForm(Evaluation(operator, g, frozenset(given), values, cost), definitions, defaults)
 
 
 def tidy(expression: Expr) -> Expr:
@@ -190,10 +202,10 @@ def equal(a: Expr, b: Expr) -> bool:
 
 @dataclass(frozen=True)
 class Proof:
-    """A printed equation as algebra, beside the formula.
+    """A printed equation as algebra, compared with the formula.
 
-    printed, right, value: expressions (right is None where the print has no second form).
-    equals: whether the print is the formula; right_equals: whether its second form is.
+    printed, right, value: expressions (right is None where the equation has no second form).
+    equals: whether the printed equation is the formula. right_equals: whether its second form is.
     """
 
     equation: Equation
@@ -205,9 +217,9 @@ class Proof:
 
 
 def prove(form: ClosedForm, equation: Equation) -> Proof | None:
-    """Compare an equation with the formula as algebra; None where it does not speak of these options.
+    """Compare an equation with the formula as algebra; None where it is not about these options.
 
-    Rounding is left out on both sides where a paper prints none.
+    Rounding is left out on both sides where a paper leaves it out.
     """
     e = form.exact
     for name, wanted in equation.given.items():
@@ -234,7 +246,7 @@ def prove(form: ClosedForm, equation: Equation) -> Proof | None:
     if g.groups != 1 and equation.domain is not None:
         value = value.subs(g.groups, 1)
     fixed = {_symbol(name): names.get(size, size) for name, size in equation.sizes.items()}
-    # At stride 1 both grids are one, unless the operator has its own rule for the output.
+    # At stride 1 both grids are the same, unless the operator has its own rule for the output.
     one_grid = {_symbol(a): _symbol(b) for a, b in _AT_STRIDE_1.items()} if g.h_out == _symbol("h_out") else {}
     square = {} if {"w", "w_out"} & set(equation.letters.values()) else {g.w_out: g.h_out}
 
@@ -253,7 +265,7 @@ def prove(form: ClosedForm, equation: Equation) -> Proof | None:
 
 
 def kinds_present(cost: Cost) -> list[str]:
-    """Kinds beside params and MACs that are not zero."""
+    """Kinds other than params and MACs that are not zero."""
     first = ("params", "macs", "flops", *ELEMENTWISE)
     kinds = (*ELEMENTWISE, *(kind for kind in KINDS if kind not in first))
     return [kind for kind in kinds if cost.total(kind) != 0]

@@ -6,6 +6,7 @@ from typing import Any
 from flopcalc.algebra.closed_form import ClosedForm, kinds_present, prove
 from flopcalc.algebra.writing import latex, text
 from flopcalc.catalog.cases import shapes_for
+from flopcalc.cost.kinds import KIND
 from flopcalc.errors import FlopcalcError
 from flopcalc.spec.equations import GIVES_TEXT
 from flopcalc.spec.operator import Operator, show
@@ -15,7 +16,7 @@ QUANTITIES = ("params", "macs")
 
 
 def check_somewhere(operator: Operator, given: dict[str, Any]) -> None:
-    """Refuse options with which the operator can stand nowhere: its closed form would mean nothing."""
+    """Raise the first error if the operator applies to no shape with these options."""
     # Lists may fix the channels, such as the dims of a torus.
     fixed = [operator.geometry(prod(value), None, given) for value in given.values() if isinstance(value, tuple)]
     shapes = [*fixed, *shapes_for(operator, given)]
@@ -31,7 +32,7 @@ def check_somewhere(operator: Operator, given: dict[str, Any]) -> None:
 
 
 def formula_record(form: ClosedForm, style: str) -> dict[str, Any]:
-    """Everything that `flopcalc formula` knows, ready for JSON. style: text or latex."""
+    """The record that `flopcalc formula` shows, ready for JSON. style: text or latex."""
     write = latex if style == "latex" else text
     operator = form.operator
     printed = to_latex if style == "latex" else str
@@ -48,6 +49,7 @@ def formula_record(form: ClosedForm, style: str) -> dict[str, Any]:
         "any_stride": form.holds_at_any_stride,
         "cost": {},
         "kinds": {kind: write(form.cost(kind)) for kind in kinds_present(form.evaluation.cost)},
+        "units": {kind: KIND[kind].unit for kind in (*QUANTITIES, *kinds_present(form.evaluation.cost))},
         "equations": [],
     }
     fixed = any(isinstance(form.evaluation.named[name], tuple) for name in form.evaluation.given)

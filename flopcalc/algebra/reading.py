@@ -24,9 +24,9 @@ def symbols_of(form: ClosedForm) -> dict[str, Any]:
 
 
 def read(written: str, terms: Mapping[str, str], symbols: Mapping[str, Any]) -> Any:
-    """An expression as `text` writes it, with the terms in it spelled out. Raises FlopcalcError (bad-expression).
+    """An expression as `text` writes it, with its terms written out. Raises FlopcalcError (bad-expression).
 
-    A name that is not among the symbols becomes one of its own, of which nothing is known: a floor of it stays.
+    A name that is not among the symbols becomes a new symbol without assumptions: a floor of it stays.
     """
     names = _Names(symbols)
     for name, meaning in terms.items():
@@ -36,7 +36,7 @@ def read(written: str, terms: Mapping[str, str], symbols: Mapping[str, Any]) -> 
 
 
 class _Names(dict[str, Any]):
-    """Symbols by name, as they come."""
+    """Symbols by name; an unknown name becomes a new symbol."""
 
     def __contains__(self, name: object) -> bool:
         return True
@@ -46,17 +46,17 @@ class _Names(dict[str, Any]):
 
 
 def _read(written: str, names: Mapping[str, Any]) -> Any:
-    # SymPy would execute a text.
+    # SymPy would execute a string.
     if not any(isinstance(node, ast.Constant) and isinstance(node.value, str) for node in ast.walk(parse(written))):
         with suppress(RecursionError):
             found = sympy.sympify(evaluate(written, names))
             if isinstance(found, sympy.Expr) and _terms(found) <= _MOST_TERMS:
                 return found
-    raise FlopcalcError("bad-expression", f"{clip(written)} is no formula of a sane size", "write it anew")
+    raise FlopcalcError("bad-expression", f"{clip(written)} is not a formula, or it is too long", "correct it")
 
 
 def _terms(expression: Any) -> int:
-    """How many terms an expression has when it is multiplied out, at most."""
+    """An upper bound of the number of terms of an expression when it is multiplied out."""
     if expression.is_Add:
         return sum(map(_terms, expression.args))
     if expression.is_Pow and expression.exp.is_Integer:

@@ -93,7 +93,7 @@ def _bracket(expression: Expr) -> str:
 
 
 class _Printer(sympy.StrPrinter):  # type: ignore[misc]
-    """SymPy's way to extend a printer is a subclass."""
+    """A printer that writes floor and ceiling as //. SymPy extends printers by subclasses."""
 
     def _print_floor(self, node: Expr) -> str:
         top, bottom = sympy.fraction(sympy.together(node.args[0]))

@@ -19,7 +19,7 @@ from flopcalc.errors import FlopcalcError, clip
 from flopcalc.report.check import difference_blocks, told_limit
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table
 from flopcalc.report.plain import render
-from flopcalc.targets.model_record import dearest
+from flopcalc.targets.model_record import most_expensive
 from flopcalc.targets.spec import TargetSpec, as_texts, from_python
 from flopcalc.text.atomic_file import write_atomically
 
@@ -231,7 +231,7 @@ def _most_expensive(found: Measured, quantity: str) -> Table:
         *(Column(one) for one in shown),
         Column("share", "share"),
     )
-    top = dearest([{**layer, "cost": layer[kind]} for layer in found.layers], _LAYERS_SHOWN)
+    top = most_expensive([{**layer, "cost": layer[kind]} for layer in found.layers], _LAYERS_SHOWN)
     rows: list[list[Cell]] = [
         [layer["name"], layer["type"], *(layer[one] for one in shown), layer["share"]] for layer in top if layer["cost"]
     ]

@@ -152,7 +152,9 @@ class Check:
             )
             raise FlopcalcError("bad-config", f"{place}: {where}: {near.message}", near.hint)
         # With the same input as the target that it is compared with.
-        other = TargetSpec("network", name, inputs=spec.target.inputs, batch=spec.target.batch)
+        other = TargetSpec(
+            "network", name, inputs=spec.target.inputs, batch=spec.target.batch, timeout=spec.target.timeout
+        )
         if other not in self.measured:
             self.measured[other] = measure(
                 Budget(name=name, target=other, limits=(), path=spec.path, line=spec.line), self.config.dtype

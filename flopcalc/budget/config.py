@@ -5,17 +5,19 @@ an example.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from contextlib import chdir
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
 from flopcalc.budget.limits import Limit, read_limit
 from flopcalc.budget.toml import Lines, has_table, read_toml
 from flopcalc.cost.cost import DTYPE_BYTES
-from flopcalc.errors import FlopcalcError, at_line, clip, unknown_name
+from flopcalc.errors import FlopcalcError, at_line, clip
 from flopcalc.networks.inputs import parse_input
-from flopcalc.targets.spec import TargetSpec, read_plan
-from flopcalc.text.yaml_file import line_of, read_file
+from flopcalc.targets.spec import TargetSpec, Timeout, read_plan
+from flopcalc.text.yaml_file import File, line_of, read_file
 
 DEFAULT_FILES = ("flopcalc.yaml", "flopcalc.yml", "pyproject.toml")
 DEFAULT_LOCK = "flopcalc.lock"
@@ -37,7 +39,7 @@ _REPLACING = ("replace", "where", "keep")
 
 class Budget(NamedTuple):
     """A target and its limits. baseline: the target or network that limits compare with; empty for the target itself
-    before replacement. path, line: its place in the file.
+    before replacement. path, line: its place in the file. lines: of its keys and settings.
     """
 
     name: str
@@ -46,6 +48,17 @@ class Budget(NamedTuple):
     path: str
     line: int
     baseline: str = ""
+    lines: tuple[tuple[str, int], ...] = ()
+
+    def place(self, error: FlopcalcError) -> str:
+        """The file, and the line of the key in an error about the target, or that of the target."""
+        line, first = self.line, len(error.message)
+        if error.code.startswith(("bad-option", "unknown-option", "bad-dimension", "does-not-fit")):
+            for name, at in self.lines:
+                found = re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w.-])", error.message)
+                if at and found and found.start() < first:
+                    line, first = at, found.start()
+        return at_line(self.path, line)
 
 
 class LockedFormulas(NamedTuple):
@@ -64,6 +77,11 @@ class Config(NamedTuple):
     lock: str
     dtype: str
     formulas: LockedFormulas = LockedFormulas()
+
+    def with_timeout(self, timeout: Timeout) -> "Config":
+        """The same file with another time limit for building Python models."""
+        targets = [one._replace(target=replace(one.target, timeout=timeout)) for one in self.targets]
+        return self._replace(targets=tuple(targets))
 
     def formulas_error(self, error: FlopcalcError) -> FlopcalcError:
         """An error about an operator in `formulas`, with its file and line."""
@@ -94,15 +112,15 @@ def read_config(path: str) -> Config:
         data = read_file(path, "file of targets")
         reader = _Reader(path, None)
     if not isinstance(data, dict):
-        raise reader.error(None, None, "it is not a mapping with targets")
-    reader.keys(data, _TOP, "the file")
+        raise reader.file.error(None, None, "it is not a mapping with targets")
+    reader.file.known(data, _TOP, "the file")
     specs = reader.targets(data)
     dtype = data.get("dtype", "float32")
     if not isinstance(dtype, str) or dtype not in DTYPE_BYTES:
-        raise reader.error(data, "dtype", f"dtype is {clip(dtype)}, not one of {', '.join(DTYPE_BYTES)}")
+        raise reader.file.error(data, "dtype", f"dtype is {clip(dtype)}, not one of {', '.join(DTYPE_BYTES)}")
     lock = data.get("lock", DEFAULT_LOCK)
     if not isinstance(lock, str) or not lock.strip():
-        raise reader.error(
+        raise reader.file.error(
             data, "lock", f"lock is {clip(lock)}, not the path of a file", f"for example lock: {DEFAULT_LOCK}"
         )
     lock = os.path.join(os.path.dirname(path), lock)
@@ -113,41 +131,22 @@ class _Reader:
     """The file being read. lines: of a TOML file, because its values have no line numbers."""
 
     def __init__(self, path: str, lines: Lines | None) -> None:
-        self.path = path
+        self.file = File(path, "bad-config", _EXAMPLE, line_of if lines is None else lines.line)
         self.lines = lines
         self.limits_read = 0
-
-    def at(self, line: int, why: str, hint: str = "") -> FlopcalcError:
-        place = at_line(self.path, line)
-        return FlopcalcError("bad-config", f"{place}: {why}", hint or _EXAMPLE)
-
-    def error(self, where: Any, key: str | int | None, why: str, hint: str = "") -> FlopcalcError:
-        return self.at(self.line(where, key), why, hint)
-
-    def line(self, where: Any, key: str | int | None) -> int:
-        if self.lines is None:
-            return line_of(where, key)
-        item = where[key] if isinstance(where, list) and isinstance(key, int) else key
-        return self.lines.find(item if isinstance(item, str) else None)
-
-    def keys(self, data: Mapping[str, Any], allowed: tuple[str, ...], what: str) -> None:
-        for key in data:
-            if key not in allowed:
-                near = unknown_name("key", key, allowed, f"{what} may have: {', '.join(allowed)}")
-                raise self.error(data, key, near.message, near.hint)
 
     def targets(self, data: Mapping[str, Any]) -> tuple[Budget, ...]:
         given = data.get("targets")
         if not isinstance(given, list) or not given:
-            raise self.error(data, "targets", "targets must be a list with at least one target")
+            raise self.file.error(data, "targets", "targets must be a list with at least one target")
         if len(given) > MOST_TARGETS:
-            raise self.error(data, "targets", f"there are more than {MOST_TARGETS} targets", "make several files")
+            raise self.file.error(data, "targets", f"there are more than {MOST_TARGETS} targets", "make several files")
         specs: dict[str, Budget] = {}
         for index in range(len(given)):
             spec = self.target(given, index)
             if spec.name in specs:
                 why = f"two targets have the name {clip(spec.name)}"
-                raise self.at(spec.line, why, "give one of them another name, with name:")
+                raise self.file.at(spec.line, why, "give one of them another name, with name:")
             specs[spec.name] = spec
         if self.lines is not None:
             self.lines.enter(None)
@@ -158,28 +157,47 @@ class _Reader:
         if self.lines is not None:
             self.lines.enter((index, len(targets)))
         if not isinstance(spec, dict):
-            raise self.error(targets, index, f"the target is {clip(spec)}, not a mapping")
+            raise self.file.error(targets, index, f"the target is {clip(spec)}, not a mapping")
         kinds = [kind for kind in ("network", "operator") if kind in spec]
         if len(kinds) != 1:
-            raise self.error(targets, index, "a target must have either network or operator")
+            raise self.file.error(targets, index, "a target must have either network or operator")
         kind = kinds[0]
-        self.keys(spec, _NETWORK if kind == "network" else _OPERATOR, f"a target with {kind}")
+        self.file.known(spec, _NETWORK if kind == "network" else _OPERATOR, f"a target with {kind}")
         what = spec[kind]
         if not isinstance(what, str) or not what.strip():
-            raise self.error(spec, kind, f"{kind} is {clip(what)}, not a name", f"for example {kind}: {_NAMES[kind]}")
+            raise self.file.error(
+                spec, kind, f"{kind} is {clip(what)}, not a name", f"for example {kind}: {_NAMES[kind]}"
+            )
         for flag, size in _SAME.items():
             if flag in spec and size in spec:
-                raise self.error(spec, flag, f"{flag} and {size} are the same size", f"keep {size}")
+                raise self.file.error(spec, flag, f"{flag} and {size} are the same size", f"keep {size}")
         if kind == "operator" and not {"cin", "c_in"} & set(spec):
-            raise self.error(
+            raise self.file.error(
                 spec, kind, f"the operator {clip(what)} has no c_in", "for example {operator: ghost, c_in: 64}"
             )
         if "hw" in spec and ("h" in spec or "w" in spec):
-            raise self.error(spec, "hw", "hw is given together with h or w", "give hw: 56, hw: [56, 28], or h and w")
-        line = self.line(targets, index) if self.lines is None else self.line(spec, what)
+            raise self.file.error(
+                spec, "hw", "hw is given together with h or w", "give hw: 56, hw: [56, 28], or h and w"
+            )
+        line = self.file.line(targets, index) if self.lines is None else self.lines.find(what)
         target = self.network(spec, what) if kind == "network" else self.operator(spec, what)
         baseline = self.plain(spec, "baseline") if "baseline" in spec else ""
-        return Budget(self.name(spec, kind, target), target, self.limits(spec, kind), self.path, line, baseline)
+        name, limits = self.name(spec, kind, target), self.limits(spec, kind)
+        return Budget(
+            name=name,
+            target=target,
+            limits=limits,
+            path=self.file.path,
+            line=line,
+            baseline=baseline,
+            lines=self.places(spec),
+        )
+
+    def places(self, spec: Mapping[str, Any]) -> tuple[tuple[str, int], ...]:
+        """The lines of the keys of a target and of its settings, by the names that errors use."""
+        found = {_SAME.get(key, key): self.file.line(spec, key) for key in spec if key != "name"}
+        settings = spec.get("set", {})
+        return tuple(({name: self.file.line(settings, name) for name in settings} | found).items())
 
     def network(self, spec: Mapping[str, Any], what: str) -> TargetSpec:
         """The network of a target. Paths are relative to the file."""
@@ -187,13 +205,14 @@ class _Reader:
         try:
             inputs = tuple(parse_input(text) for text in given.get("input", ()))
         except FlopcalcError as error:
-            raise self.error(spec, "input", error.message, error.hint) from None
-        key = next((key for key in _REPLACING if key in spec), None)
+            raise self.file.error(spec, "input", error.message, error.hint) from None
         try:
-            with chdir(os.path.dirname(self.path) or "."):
+            with chdir(os.path.dirname(self.file.path) or "."):
                 plan = read_plan(given.get("replace", ()), given.get("where"), given.get("keep", ()))
         except FlopcalcError as error:
-            raise self.error(spec, key, error.message, error.hint) from None
+            where = "where" if error.code in ("bad-where", "unknown-field") else None
+            key = next((key for key in (where, *_REPLACING) if key in spec), None)
+            raise self.file.error(spec, key, error.message, error.hint) from None
         return TargetSpec("network", what, given.get("set", {}), inputs, given.get("batch", 1), plan)
 
     def operator(self, spec: Mapping[str, Any], what: str) -> TargetSpec:
@@ -214,7 +233,7 @@ class _Reader:
             given = " ".join([spec[kind], *(f"--replace {one.command}" for one in replaced)])
         name = " ".join(str(given).split())
         if not name or len(name) > 200 or not name.isprintable() or isinstance(given, dict | list):
-            raise self.error(
+            raise self.file.error(
                 spec, "name", f"the name of the target is {clip(given)}, not a short string", "for example name: my-net"
             )
         return name
@@ -224,7 +243,7 @@ class _Reader:
         value = spec[key]
         if key == "set":
             if not isinstance(value, dict) or any(isinstance(one, dict) for one in value.values()):
-                raise self.error(
+                raise self.file.error(
                     spec,
                     key,
                     f"set is {clip(value)}, not a mapping of options to values",
@@ -236,25 +255,25 @@ class _Reader:
             if key == "input" and values and all(type(one) is int for one in values):
                 values = ["x".join(map(str, values))]
             if not values or not all(isinstance(one, str) for one in values):
-                raise self.error(
+                raise self.file.error(
                     spec, key, f"{key} is {clip(value)}, not a string or a list of strings", _TEXT_EXAMPLES[key]
                 )
             return tuple(values)
         if key in ("where", "baseline"):
             if not isinstance(value, str):
-                raise self.error(spec, key, f"{key} is {clip(value)}, not a string", _TEXT_EXAMPLES[key])
+                raise self.file.error(spec, key, f"{key} is {clip(value)}, not a string", _TEXT_EXAMPLES[key])
             return value
         if type(value) is int:
             return value
         if key in _PAIRS and isinstance(value, list) and len(value) == 2 and all(type(one) is int for one in value):
             return tuple(value)
-        expected = "whole number, or two such as [3, 5]" if key in _PAIRS else "whole number"
-        raise self.error(spec, key, f"{key} is {clip(value)}, not a {expected}", f"for example {key}: 3")
+        sort = "whole number, or two such as [3, 5]" if key in _PAIRS else "whole number"
+        raise self.file.error(spec, key, f"{key} is {clip(value)}, not a {sort}", f"for example {key}: 3")
 
     def limits(self, spec: Mapping[str, Any], kind: str) -> tuple[Limit, ...]:
         given = spec.get("limits", [])
         if not isinstance(given, list):
-            raise self.error(
+            raise self.file.error(
                 spec,
                 "limits",
                 f"limits is {clip(given)}, not a list",
@@ -262,7 +281,7 @@ class _Reader:
             )
         self.limits_read += len(given)
         if self.limits_read > MOST_LIMITS:
-            raise self.error(spec, "limits", f"there are more than {MOST_LIMITS} limits", "make several files")
+            raise self.file.error(spec, "limits", f"there are more than {MOST_LIMITS} limits", "make several files")
         return tuple(self.limit(given, index, kind) for index in range(len(given)))
 
     def limit(self, given: list[Any], index: int, kind: str) -> Limit:
@@ -270,17 +289,19 @@ class _Reader:
         # `layer *: macs <= 1M` is a mapping for YAML.
         if isinstance(text, dict) and len(text) == 1:
             text = ": ".join(str(one) for pair in text.items() for one in pair)
-        line = self.line(given, index)
+        line = self.file.line(given, index)
         if not isinstance(text, str):
-            raise self.at(line, f"the limit is {clip(text)}, not a string", "for example params <= 5.5M, macs <= 300M")
+            raise self.file.at(
+                line, f"the limit is {clip(text)}, not a string", "for example params <= 5.5M, macs <= 300M"
+            )
         try:
             return read_limit(text, kind, line)
         except FlopcalcError as error:
-            raise self.at(line, error.message, error.hint) from None
+            raise self.file.at(line, error.message, error.hint) from None
 
     def formulas(self, data: Mapping[str, Any]) -> LockedFormulas:
         given = data.get("formulas")
-        line = self.line(data, "formulas")
+        line = self.file.line(data, "formulas")
         if given is None or given is False:
             return LockedFormulas()
         if given is True or given == "all":
@@ -288,7 +309,7 @@ class _Reader:
         if isinstance(given, list) and given and all(isinstance(one, str) for one in given):
             return LockedFormulas("named", tuple(dict.fromkeys(given)), line)
         why = f"formulas is {clip(given)}, not `all` or a list of operators"
-        raise self.error(data, "formulas", why, "for example formulas: all, or formulas: [ghost, spconv]")
+        raise self.file.error(data, "formulas", why, "for example formulas: all, or formulas: [ghost, spconv]")
 
 
 _NAMES = {"network": "resnet50", "operator": "ghost"}

@@ -10,7 +10,7 @@ from flopcalc.budget.config import Budget
 from flopcalc.cost import convention
 from flopcalc.cost.cost import DTYPE_BYTES, Cost
 from flopcalc.cost.kinds import KINDS
-from flopcalc.errors import FlopcalcError, at_line
+from flopcalc.errors import FlopcalcError
 from flopcalc.targets.model_record import model_record
 from flopcalc.targets.read import read_operator, read_target
 from flopcalc.targets.spec import TargetSpec
@@ -55,9 +55,8 @@ def measure(budget: Budget, dtype: str) -> Measured:
         with chdir(os.path.dirname(budget.path) or "."):
             return measure_target(budget.name, budget.target, dtype)
     except FlopcalcError as error:
-        place = at_line(budget.path, budget.line)
         raise FlopcalcError(
-            error.code, f"{place}: target {budget.name}: {error.message}", error.hint, error.exit_code
+            error.code, f"{budget.place(error)}: target {budget.name}: {error.message}", error.hint, error.exit_code
         ) from error
 
 

@@ -11,13 +11,16 @@ from flopcalc.budget.lock import Lock, LockCommands, Locked, lock_commands, lock
 from flopcalc.catalog import lookup
 from flopcalc.cost.kinds import KINDS
 from flopcalc.errors import FlopcalcError
+from flopcalc.targets.spec import DEFAULT_TIMEOUT, Timeout
 
 Record = dict[str, Any]
 
 
-def check_record(file: str | None, *, with_lock: bool = False, with_formulas: bool = False) -> Record:
+def check_record(
+    file: str | None, *, with_lock: bool = False, with_formulas: bool = False, timeout: Timeout = DEFAULT_TIMEOUT
+) -> Record:
     """The record that `flopcalc check` shows, ready for JSON. Raises FlopcalcError."""
-    config = read_config(find_config(file))
+    config = read_config(find_config(file)).with_timeout(timeout)
     commands = lock_commands(config)
     lock = read_lock(config.lock, commands)
     if lock is None and (with_lock or with_formulas):

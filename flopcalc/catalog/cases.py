@@ -1,7 +1,7 @@
-"""Shapes and options worth checking, the same for every operator.
+"""Shapes and options that checks use, the same for every operator.
 
-Chosen to break formulas: odd sizes, strides, dilation, groups, non-square kernels, batches, channel
-counts that do not divide. An operator's rules refuse those that it cannot take.
+Chosen to find mistakes in formulas: odd sizes, strides, dilation, groups, non-square kernels, batches, channel
+counts that are not divisible. The rules of an operator exclude those to which it does not apply.
 """
 
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ def shapes_for(operator: Operator, options: Named) -> Iterator[Geometry]:
     for shape in (*SHAPES, *operator.shapes):
         sizes = dict(shape)
         if "k" in operator.shape:
-            # The kernel is fixed, and the stride and padding of another would make no sense.
+            # The kernel is fixed; the stride and padding of another kernel do not fit.
             sizes = {key: value for key, value in sizes.items() if key not in ("k", "stride", "padding", "dilation")}
         c_in = sizes.pop("c_in")
         c_out = sizes.pop("c_out", None)

@@ -1,6 +1,6 @@
 """Operators as users write them: a name or the path of a YAML file, each with or without options."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from flopcalc.catalog.registry import named, names, plug_ins, usable_plug_ins
 from flopcalc.errors import FlopcalcError, unknown_name
@@ -33,26 +33,31 @@ def every() -> Iterator[Operator]:
     return (get(name) for name in names())
 
 
-def parse(text: str) -> tuple[Operator, dict[str, Value]]:
+def parse(text: str, settings: Sequence[str] = ()) -> tuple[Operator, dict[str, Value]]:
     """`spconv:alpha=1/4,groups_k=2` -> the operator and the options given.
 
-    A piece without `=` belongs to the value before it, so that lists can be written `dims=4,6`.
+    A piece without `=` belongs to the value before it, so that lists can be written `dims=4,6`. settings: further
+    `name=value` texts, as `--set` gives them; an option that is given in both places is an error.
     """
-    name, _, settings = text.partition(":")
+    name, _, behind = text.partition(":")
     operator = get(name.strip())
-    return operator, read_settings(operator, settings.split(",") if settings.strip() else [])
+    return operator, read_settings(operator, [*_joined(behind.split(",") if behind.strip() else []), *settings])
 
 
-def read_settings(operator: Operator, settings: list[str]) -> dict[str, Value]:
-    """Checked options from `name=value` texts. Raises FlopcalcError for anything else."""
+def _joined(pieces: Sequence[str]) -> list[str]:
     joined: list[str] = []
-    for piece in settings:
+    for piece in pieces:
         if "=" not in piece and joined:
             joined[-1] += f",{piece}"
         else:
             joined.append(piece)
+    return joined
+
+
+def read_settings(operator: Operator, settings: Sequence[str]) -> dict[str, Value]:
+    """Checked options from `name=value` texts. Raises FlopcalcError for anything else."""
     given: dict[str, str] = {}
-    for setting in joined:
+    for setting in settings:
         name, equals, value = setting.partition("=")
         name = name.strip()
         if not equals or not name:

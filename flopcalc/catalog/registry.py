@@ -12,6 +12,7 @@ from os import listdir
 from typing import Any
 
 from flopcalc import operators
+from flopcalc.catalog.entry_points import may_have
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.spec.containment import broken_plug_in, contained_import
 from flopcalc.spec.operator import Operator
@@ -63,6 +64,8 @@ def usable_plug_ins() -> tuple[list[Operator], list[str]]:
 
 def _entries() -> list[Any]:
     """The entry points of our group, of all installed packages with readable metadata."""
+    if not may_have(GROUP):
+        return []
     from importlib.metadata import distributions, entry_points
 
     try:

@@ -67,8 +67,8 @@ class _Piece(NamedTuple):
 def _whole(file: File, spec: Map, key: str, env: Mapping[str, Any]) -> Any:
     """As `file.value`; a number must be whole and not negative."""
     value = file.value(spec, key, env)
-    pair = isinstance(value, list) and key in ("k", "stride", "padding", "dilation")
-    if value is None or isinstance(value, bool | float | str) or (isinstance(value, list | dict) and not pair):
+    pair = isinstance(value, tuple) and key in ("k", "stride", "padding", "dilation")
+    if value is None or isinstance(value, bool | float | str) or (isinstance(value, tuple | dict) and not pair):
         raise file.error(spec, key, f"{key} is {clip(value)}, not a whole number")
     if isinstance(value, int | Fraction) and (value.denominator != 1 or value < 0):
         raise file.error(spec, key, f"{key} comes to {value}, not a whole number, 0 or more")
@@ -82,7 +82,7 @@ def read_operator(path: str) -> Operator:
 
 def _read(path: str, above: tuple[str, ...], done: dict[str, _Read]) -> _Read:
     """above: real paths of the files that led here. done: files that were read, by real path."""
-    file = File(path, "bad-operator-file", "docs/composing.md")
+    file = File(path, "bad-operator-file", "docs/composing.md describes the language, with an example")
     data = file.keys(read_file(path, "operator"), None, None, _TOP, "an operator file")
     name = str(data.get("name") or os.path.basename(path).rsplit(".", 1)[0])
     if not _NAME.fullmatch(name):
@@ -288,8 +288,7 @@ def _shape(
     def size(key: str, default: Any) -> Any:
         if key not in spec:
             return default
-        value = _whole(file, spec, key, env)
-        return tuple(value) if isinstance(value, list) else value
+        return _whole(file, spec, key, env)
 
     c_in, c_out = size("c_in", g.c_in), size("c_out", g.c_out)
     kernel = size("k", operator.shape.get("k", g.kernel))

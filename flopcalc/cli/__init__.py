@@ -1,7 +1,1 @@
-"""The command line: one file for each command; `flopcalc.cli.main` is the entry point."""
-
-import gc
-
-# A short process makes little garbage, and looking for it while modules load costs a twentieth of the
-# start-up.
-gc.set_threshold(100_000)
+"""The command line: one file for each command, and `main` with the group of them."""

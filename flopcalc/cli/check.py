@@ -7,10 +7,11 @@ from typing import Any
 import click
 
 from flopcalc.budget.record import check_record
-from flopcalc.cli.common import BY_SUFFIX, FORMATS, render
+from flopcalc.cli.output import BY_SUFFIX, FORMATS, format_of, output_option, render, write
+from flopcalc.cli.target import timeout_option
 from flopcalc.errors import ExitCode, FlopcalcError, clip
 from flopcalc.report.check import check_document
-from flopcalc.text.atomic_file import write_atomically
+from flopcalc.targets.spec import Timeout
 
 _OF_CI = ("junit", "sarif", "github")
 _SUFFIXES = {**BY_SUFFIX, ".xml": "junit", ".sarif": "sarif"}
@@ -18,29 +19,30 @@ _SUFFIXES = {**BY_SUFFIX, ".xml": "junit", ".sarif": "sarif"}
 
 @click.command("check", epilog="Example: flopcalc check --format json")
 @click.argument("file", required=False)
-@click.option("--locked", "with_lock", is_flag=True, help="Compare with the lock file as well: any difference fails.")
+@click.option("--locked", "with_lock", is_flag=True, help="Also compare with the lock file; any difference fails.")
 @click.option(
     "--formulas",
     "with_formulas",
     is_flag=True,
-    help="Compare the closed forms of operators with those in the lock file.",
+    help="Also compare the closed forms of operators with those in the lock file.",
 )
 @click.option(
     "--format",
     "fmt",
     type=click.Choice((*FORMATS, *_OF_CI)),
     default=None,
-    help="How to write the result (default: table, or by the suffix of -o); github: annotations of a pull request.",
+    help="How to write the result (default: table, or by the suffix of -o). github: annotations of a pull request.",
 )
-@click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of the terminal.")
+@output_option
 @click.option(
     "--report",
     "reports",
     metavar="FILE",
     multiple=True,
-    help="Write the result to FILE as well, by its suffix: .xml (JUnit), .sarif, .md, .json, .csv, .html, "
+    help="Also write the result to FILE, in the format of its suffix: .xml (JUnit), .sarif, .md, .json, .csv, .html, "
     ".tex; repeatable.",
 )
+@timeout_option
 def command(
     file: str | None,
     with_lock: bool,
@@ -48,22 +50,19 @@ def command(
     fmt: str | None,
     output: str | None,
     reports: tuple[str, ...],
+    timeout: Timeout,
 ) -> int:
-    """Costs against limits: fails where something became too dear.
+    """Check costs against limits; exit code 1 if any is exceeded.
 
-    FILE lists targets and limits; without it flopcalc.yaml here, or [tool.flopcalc] in pyproject.toml.
-    Exit code 1 where a limit is exceeded, or with --locked or --formulas where something differs.
+    FILE lists targets and limits (default: flopcalc.yaml in this folder, or [tool.flopcalc] in
+    pyproject.toml). With --locked or --formulas, a difference from the lock file also gives exit code 1.
     """
     formats = [(path, _by_suffix(path)) for path in reports]
-    if fmt is None:
-        fmt = _SUFFIXES.get(os.path.splitext(output or "")[1].lower(), "table")
-    record = check_record(file, with_lock=with_lock, with_formulas=with_formulas)
-    if output is None:
-        click.echo(_text(record, fmt, terminal=True), nl=False)
-    else:
-        write_atomically(output, _text(record, fmt))
+    fmt = format_of(fmt, output, _SUFFIXES)
+    record = check_record(file, with_lock=with_lock, with_formulas=with_formulas, timeout=timeout)
+    write(_text(record, fmt, output), output, fmt)
     for path, form in formats:
-        write_atomically(path, _text(record, form))
+        write(_text(record, form, path), path, form)
     return ExitCode.CHECK_FAILED if record["failed"] else ExitCode.OK
 
 
@@ -71,12 +70,12 @@ def _by_suffix(path: str) -> str:
     suffix = os.path.splitext(path)[1].lower()
     if suffix not in _SUFFIXES:
         raise FlopcalcError(
-            "bad-usage", f"--report {clip(path)}: its suffix names no format", f"one of: {', '.join(_SUFFIXES)}"
+            "bad-usage", f"--report {clip(path)}: no format has this suffix", f"one of: {', '.join(_SUFFIXES)}"
         )
     return _SUFFIXES[suffix]
 
 
-def _text(record: dict[str, Any], fmt: str, terminal: bool = False) -> str:
+def _text(record: dict[str, Any], fmt: str, output: str | None) -> str:
     if fmt in _OF_CI:
         return str(getattr(import_module("flopcalc.report.ci"), f"to_{fmt}")(record))
-    return render(check_document(record, for_csv=fmt == "csv"), fmt, terminal)
+    return render(check_document(record, for_csv=fmt == "csv"), fmt, output)

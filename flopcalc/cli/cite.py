@@ -3,36 +3,38 @@
 import click
 
 from flopcalc.catalog import lookup
+from flopcalc.cli.completion import complete_papers
+from flopcalc.cli.output import format_of, output_option, write
 from flopcalc.errors import unknown_name
 from flopcalc.published import tables
 from flopcalc.report import citation
 from flopcalc.spec.source import Paper
-from flopcalc.text.atomic_file import write_atomically
 
 
 @click.command("cite", epilog="Example: flopcalc cite compconv spconv --as bibtex")
-@click.argument("types", nargs=-1, metavar="[OPERATOR|PAPER]...")
+@click.argument("types", nargs=-1, metavar="[OPERATOR|PAPER]...", shell_complete=complete_papers)
 @click.option(
-    "--as", "style", type=click.Choice(("text", "bibtex")), default="text", show_default=True, help="How to write them."
+    "--as",
+    "style",
+    type=click.Choice(("text", "bibtex")),
+    help="How to write the papers (default: text; bibtex for a file that ends in .bib).",
 )
-@click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of the terminal.")
-def command(types: tuple[str, ...], style: str, output: str | None) -> None:
+@output_option
+def command(types: tuple[str, ...], style: str | None, output: str | None) -> None:
     """The papers behind operators and tables, as text or BibTeX.
 
-    A name is an operator's, or a paper's as `flopcalc reproduce` has it. Without one: the papers of all
-    operators. A paper is given once, however many operators it has.
+    A name is that of an operator, or of a paper as in `flopcalc reproduce`. Without names: the papers of all
+    operators. A paper of several operators is listed once.
     """
+    style = format_of(style, output, {".txt": "text", ".bib": "bibtex"}, "text")
     papers = {paper.key: paper for name in types or lookup.names() for paper in _papers(name)}
-    write, between = (citation.bibtex, "\n\n") if style == "bibtex" else (citation.text, "\n")
-    content = between.join(write(paper) for _, paper in sorted(papers.items())) + "\n"
-    if output is None:
-        click.echo(content, nl=False)
-    else:
-        write_atomically(output, content)
+    cited, between = (citation.bibtex, "\n\n") if style == "bibtex" else (citation.text, "\n")
+    content = between.join(cited(paper) for _, paper in sorted(papers.items())) + "\n"
+    write(content, output)
 
 
 def _papers(name: str) -> list[Paper]:
-    """An operator's paper; else that of the published tables of this name."""
+    """The paper of the operator of this name; else the papers of the published tables of this name."""
     operator = lookup.find(name)
     found = [operator.paper] if operator else [one.paper for one in tables.find(name)]
     if not found:

@@ -5,13 +5,16 @@ from typing import Any
 import click
 
 from flopcalc.catalog import lookup
-from flopcalc.cli.common import SHAPE_NAMES, emit, output_options, read_shape, shape_options
+from flopcalc.cli.completion import complete_operators
+from flopcalc.cli.operator_argument import METAVAR
+from flopcalc.cli.options import SHAPE_NAMES, output_options, read_shape, shape_options
+from flopcalc.cli.output import emit
 from flopcalc.cost import convention
 from flopcalc.report.layer import compare_document
 
 
 @click.command("compare", epilog="Example: flopcalc compare conv ghost spconv:alpha=1/4 compconv --cin 256 --hw 28")
-@click.argument("types", nargs=-1, required=True, metavar="OPERATOR[:NAME=VALUE,...]...")
+@click.argument("types", nargs=-1, required=True, metavar=f"{METAVAR}...", shell_complete=complete_operators)
 @shape_options
 @output_options
 def command(
@@ -19,7 +22,7 @@ def command(
 ) -> None:
     """Several operators on one shape, side by side.
 
-    Options of an operator stand behind its name: spconv:alpha=1/4,norm=true.
+    Options of an operator follow its name: spconv:alpha=1/4,norm=true.
     """
     chosen = convention.get(convention_name)
     evaluations = []

@@ -5,20 +5,24 @@ from collections.abc import Iterator
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from flopcalc.analysis.diff import diff_record
-from flopcalc.cli.common import Whole, emit, output_options
-from flopcalc.cli.target import check_counted, strict_option, target_options, uncounted_lines
+from flopcalc.cli.options import Whole, output_options
+from flopcalc.cli.output import emit, format_of
+from flopcalc.cli.target import check_counted, strict_option, target_options, timeout_option
 from flopcalc.cost import convention
 from flopcalc.cost.convention import Convention
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.report.changes import sizes, what_changed
+from flopcalc.report.columns import headline
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
+from flopcalc.report.model import uncounted_lines
 from flopcalc.targets.model_record import model_record
 from flopcalc.targets.read import read_target
-from flopcalc.targets.spec import from_texts
+from flopcalc.targets.spec import Timeout, from_texts
 
-# So many renamed layers are shown.
+# The number of renamed layers that are shown.
 _EXAMPLES = 3
 _HOW = "write it as for `flopcalc model`, in quotes: 'resnet50 --replace spconv --set classes=10'"
 
@@ -31,10 +35,11 @@ _HOW = "write it as for `flopcalc model`, in quotes: 'resnet50 --replace spconv 
     "input_texts",
     metavar="CxHxW[:DTYPE]",
     multiple=True,
-    help="Input shape of both, where they do not say their own; repeatable for several inputs.",
+    help="Input shape of both, unless A or B gives its own; repeatable for several inputs.",
 )
-@click.option("--batch", type=Whole(), default=None, help="Batch size of both (default: 1).")
-@click.option("--all", "everything", is_flag=True, help="Show the layers that are equal as well.")
+@click.option("--batch", type=Whole(), default=None, help="Batch size of both, unless one gives its own (default: 1).")
+@timeout_option
+@click.option("--all", "everything", is_flag=True, help="Show equal layers too.")
 @strict_option
 @output_options
 def command(
@@ -42,6 +47,7 @@ def command(
     second: str,
     input_texts: tuple[str, ...],
     batch: int | None,
+    timeout: Timeout,
     everything: bool,
     strict: bool,
     fmt: str | None,
@@ -51,22 +57,23 @@ def command(
 ) -> None:
     """Two networks, or two versions of one, layer by layer.
 
-    A and B are what `flopcalc model` takes, in quotes where options go with it: 'resnet50 --set
-    classes=10', 'old/net.py:Net --input 3x64x64'. Options: --replace, --where, --keep, --set, --input,
-    --batch. A layer that only has another name is recognised.
+    Write A and B as for `flopcalc model`, in quotes if options follow: 'resnet50 --set classes=10',
+    'old/net.py:Net --input 3x64x64'. Options: --replace, --where, --keep, --set, --input, --batch, --timeout.
+    A layer that was only renamed is recognised.
     """
+    fmt = format_of(fmt, output)
     chosen = convention.get(convention_name)
     records = []
     for text in (first, second):
         name, options = _read_side(text)
         options["input_texts"] = options["input_texts"] or input_texts
         options["batch"] = batch if options["batch"] is None else options["batch"]
+        options["timeout"] = options["timeout"] or timeout
         target = read_target(from_texts(name, **options))
         records.append(model_record(target.plain, target.replacement, chosen, dtype))
     record = diff_record(records[0], records[1], chosen)
     record["a"]["target"], record["b"]["target"] = first, second
-    to_csv = fmt == "csv" or (fmt is None and (output or "").endswith(".csv"))
-    emit(_document(record, chosen, everything, to_csv), fmt, output)
+    emit(_document(record, chosen, everything, fmt == "csv"), fmt, output)
     if strict:
         check_counted([*record["a"]["uncounted"], *record["b"]["uncounted"]])
 
@@ -75,7 +82,7 @@ def command(
 @click.argument("name", metavar="NETWORK")
 @target_options
 def _side(**given: Any) -> dict[str, Any]:
-    """The options of one side; never shown."""
+    """The options of one side. Its help is never shown."""
     return given
 
 
@@ -86,10 +93,14 @@ def _read_side(text: str) -> tuple[str, dict[str, Any]]:
     except ValueError as error:
         raise FlopcalcError("bad-usage", f"{clip(text)} cannot be read: {str(error).lower()}", _HOW) from None
     try:
-        options = _side.make_context("flopcalc diff", words).params
+        context = _side.make_context("flopcalc diff", words, obj=click.get_current_context().find_root().obj)
     except click.UsageError as error:
         why = " ".join(error.format_message().split()).rstrip(".")
         raise FlopcalcError("bad-usage", f"{clip(text)}: {why[:1].lower()}{why[1:]}", _HOW) from None
+    options = context.params
+    if context.get_parameter_source("timeout") is not ParameterSource.COMMANDLINE:
+        # The limit of the command applies.
+        options["timeout"] = None
     return options.pop("name"), options
 
 
@@ -103,47 +114,47 @@ _WORDS = {
 
 
 def _document(record: dict[str, Any], chosen: Convention, everything: bool, for_csv: bool) -> Document:
-    headline = {"macs": "MACs", "flops": "FLOPs"}.get(chosen.name, chosen.name)
+    title = headline(chosen)
     sides = [(key.upper(), record[key]) for key in ("a", "b")]
     differ = [row for row in record["layers"] if row["status"] not in ("same", "renamed")]
     shown = record["layers"] if everything else [row for row in differ if _matters(row)]
-    blocks: list[Table | Facts | Lines] = [_totals(record, headline)]
+    blocks: list[Table | Facts | Lines] = [_totals(record, title)]
     if for_csv:
-        blocks.append(_rows_for_csv(record, headline))
+        blocks.append(_rows_for_csv(record, title))
     elif shown:
-        blocks.append(_changes(record, shown, len(differ), headline))
+        blocks.append(_changes(record, shown, len(differ), title))
     counts = ", ".join(f"{count:,} {_WORDS[status]}" for status, count in record["counts"].items() if count)
     if len(shown) < len(differ):
-        counts += f"; {len(differ) - len(shown):,} without params or {headline} are shown by --all"
-    facts = [("layers", counts or "none"), *((label, _told(side)) for label, side in sides)]
+        counts += f"; --all shows {len(differ) - len(shown):,} more, without params and {title}"
+    facts = [("layers", counts or "none"), *((label, _description(side)) for label, side in sides)]
     blocks.append(Facts([*facts, ("convention", f"{chosen.name}: {chosen.text}")]))
     if not everything and (lines := list(_renamed(record))):
-        blocks.append(Lines("Renamed, and otherwise equal (--all shows all)", lines))
+        blocks.append(Lines("Renamed, otherwise equal (--all shows all)", lines))
     for label, side in sides:
         if side["uncounted"]:
             lines = list(uncounted_lines(side["uncounted"]))
-            blocks.append(Lines(f"Not counted in {label}: kernels without a rule, which add nothing", lines))
+            blocks.append(Lines(f"Not counted in {label}: kernels without a rule, which add nothing above", lines))
     same = not any(record["counts"][status] for status in ("changed", "removed", "added"))
     verdict = " | equal, layer by layer" if same else ""
     return Document(f"{record['a']['target']}  ->  {record['b']['target']}{verdict}", blocks, record)
 
 
-def _told(side: dict[str, Any]) -> str:
+def _description(side: dict[str, Any]) -> str:
     batch = f", batch {side['batch']}" if side["batch"] != 1 else ""
     replaced = f", replaced by {side['replace']}" if side["replace"] else ""
     return f"{side['title']}, input {', '.join(side['inputs'])}{batch}{replaced}"
 
 
-def _totals(record: dict[str, Any], headline: str) -> Table:
+def _totals(record: dict[str, Any], title: str) -> Table:
     kinds = ("params", "cost", "flops", "activations", "steps")
     short = ("flops", "activations")
     columns = (
         Column("total", "text"),
         Column("params"),
-        Column(headline),
-        Column("flops", "short"),
-        Column("activations", "short"),
-        Column("steps"),
+        Column(title),
+        Column("flops", "short", drop=1),
+        Column("activations", "short", drop=2),
+        Column("steps", drop=3),
     )
     rows: list[list[Cell]] = [["A", *(record["a"][kind] for kind in kinds)]]
     rows.append(["B", *(record["b"][kind] for kind in kinds)])
@@ -159,17 +170,17 @@ def _signed(value: int, kind: str) -> str:
 
 
 def _matters(row: dict[str, Any]) -> bool:
-    """Whether a layer is more than one that came or went without parameters and without a part in the headline."""
+    """Whether a layer changed, or was added or removed with parameters or cost."""
     layers = [row[side] for side in ("a", "b") if row[side]]
     return row["status"] == "changed" or any(layer["params"] or layer["cost"] for layer in layers)
 
 
-def _changes(record: dict[str, Any], shown: list[dict[str, Any]], differ: int, headline: str) -> Table:
+def _changes(record: dict[str, Any], shown: list[dict[str, Any]], differ: int, title: str) -> Table:
     columns = (
         Column("layer", "text"),
         Column("what", "text"),
         Column("params", "difference"),
-        Column(headline, "difference"),
+        Column(title, "difference"),
     )
     rows: list[list[Cell]] = [
         [row["name"], what_changed(row), row["difference"]["params"], row["difference"]["cost"]] for row in shown
@@ -183,10 +194,10 @@ def _changes(record: dict[str, Any], shown: list[dict[str, Any]], differ: int, h
     return Table(columns, rows, end, "B - A, layer by layer", main=True)
 
 
-def _rows_for_csv(record: dict[str, Any], headline: str) -> Table:
-    """One row for each layer, both sides beside each other."""
+def _rows_for_csv(record: dict[str, Any], title: str) -> Table:
+    """One row for each layer, with the columns of both sides next to each other."""
     kinds = ("type", "in", "out", "params", "cost")
-    titles = {"cost": headline}
+    titles = {"cost": title}
     columns = [Column("layer", "text"), Column("status", "text"), Column("was", "text")]
     columns += [Column(f"{titles.get(kind, kind)} {side}") for kind in kinds for side in ("A", "B")]
     rows: list[list[Cell]] = []

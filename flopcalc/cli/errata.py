@@ -5,7 +5,9 @@ from typing import Any
 import click
 
 from flopcalc.catalog import lookup
-from flopcalc.cli.common import emit, output_only_options
+from flopcalc.cli.completion import complete_papers
+from flopcalc.cli.options import output_only_options
+from flopcalc.cli.output import emit, format_of
 from flopcalc.errors import unknown_name
 from flopcalc.published import tables
 from flopcalc.published.errata import errata, wrong_figures
@@ -15,15 +17,16 @@ from flopcalc.spec.operator import Operator
 
 
 @click.command("errata", epilog="Example: flopcalc errata compconv spconv")
-@click.argument("types", nargs=-1, metavar="[OPERATOR|PAPER]...")
+@click.argument("types", nargs=-1, metavar="[OPERATOR|PAPER]...", shell_complete=complete_papers)
 @output_only_options
 def command(types: tuple[str, ...], fmt: str | None, output: str | None) -> None:
-    """What the sources get wrong, with the evidence.
+    """Errors in the sources, with the evidence.
 
-    The printed form, the right one, and numbers that are computed as you ask: of the equations and
-    statements on operators, then of the figures in papers' tables. Names are operators, or papers as
-    `flopcalc reproduce` has them; without one: all.
+    Shows the printed form, the right form, and numbers that are computed on each run: first for equations
+    and statements on operators, then for figures in papers' tables. A name is that of an operator, or of a
+    paper as in `flopcalc reproduce`. Without names: all.
     """
+    fmt = format_of(fmt, output)
     operators, papers = _chosen(types)
     rows = [*errata(operators), *wrong_figures(papers)]
     data = {"schema": "flopcalc/errata/1", "rows": rows}
@@ -37,7 +40,7 @@ def command(types: tuple[str, ...], fmt: str | None, output: str | None) -> None
     blocks = [Facts(_facts(row), f"{row['operator'] or row['source']}: {row['paper']}, {row['where']}") for row in rows]
     emit(
         Document(
-            f"{len(rows)} {'entry' if len(rows) == 1 else 'entries'}: what the sources get wrong, or leave open",
+            f"{len(rows)} {'entry' if len(rows) == 1 else 'entries'}: errors in the sources, and open questions",
             blocks,
             data,
         ),
@@ -47,7 +50,7 @@ def command(types: tuple[str, ...], fmt: str | None, output: str | None) -> None
 
 
 def _chosen(names: tuple[str, ...]) -> tuple[list[Operator], list[Published]]:
-    """The operators and the sources of tables of these names; a name may stand for both."""
+    """The operators and the published tables of these names; a name may be that of both."""
     if not names:
         return list(lookup.every()), [tables.load(name) for name in tables.names()]
     operators: list[Operator] = []

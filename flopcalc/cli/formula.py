@@ -7,16 +7,25 @@ from typing import Any
 import click
 
 from flopcalc.catalog import lookup
-from flopcalc.cli.common import emit
+from flopcalc.cli.completion import complete_operators
+from flopcalc.cli.operator_argument import METAVAR
+from flopcalc.cli.output import emit, format_of, output_option, write
 from flopcalc.report.document import Document, Facts, Lines, Table
 from flopcalc.spec.source import STATUS_TEXT
 
+_OTHER = "Other kinds, at stride 1"
 _NAMES = {"params": "Parameters", "macs": "MACs"}
+# What each way of writing is called as a file.
+_SUFFIXES = {
+    "text": {".txt": "table", ".json": "json"},
+    "latex": {".tex": "table", ".json": "json"},
+    "python": {".py": "table", ".json": "json"},
+}
 _RIGHT = {"corrected": "corrected", "asymptotic": "exact", "open": "other reading"}
 
 
 @click.command("formula", epilog="Example: flopcalc formula compconv --set depth=3 --as latex")
-@click.argument("type_name", metavar="OPERATOR")
+@click.argument("operator_text", metavar=METAVAR, shell_complete=complete_operators)
 @click.option(
     "--as",
     "style",
@@ -25,29 +34,36 @@ _RIGHT = {"corrected": "corrected", "asymptotic": "exact", "open": "other readin
     show_default=True,
     help="How to write the formulas.",
 )
-@click.option("--set", "settings", metavar="NAME=VALUE", multiple=True, help="Fix an option; repeatable.")
-@click.option("--format", "fmt", type=click.Choice(("table", "json")), default="table", help="Text or JSON.")
-@click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of the terminal.")
-def command(type_name: str, style: str, settings: tuple[str, ...], fmt: str, output: str | None) -> None:
+@click.option("--set", "settings", metavar="NAME=VALUE", multiple=True, help="Set an option to a number; repeatable.")
+@click.option(
+    "--format",
+    "fmt",
+    type=click.Choice(("table", "json")),
+    help="Text or JSON (default: text, or by the suffix of -o).",
+)
+@output_option
+def command(operator_text: str, style: str, settings: tuple[str, ...], fmt: str | None, output: str | None) -> None:
     """Printed, corrected and exact cost of an operator, as algebra.
 
-    The exact cost is derived from the structure; with it come its ratio to a plain convolution and that
-    ratio's limit for c_in = c_out -> infinity. Options stay symbols unless --set fixes them.
+    The exact cost is derived from the structure of the operator. Also shown: its ratio to a plain convolution,
+    and the limit of that ratio for c_in = c_out -> infinity. Options are symbols unless they are set, by --set
+    or behind the name: spconv:alpha=1/4.
     """
-    operator = lookup.get(type_name)
-    given = lookup.read_settings(operator, list(settings))
+    fmt = format_of(fmt, output, _SUFFIXES[style])
+    operator, given = lookup.parse(operator_text, settings)
     # SymPy is loaded here, so that a wrong name is reported without it.
     record_of = import_module("flopcalc.algebra.formula_record")
     record_of.check_somewhere(operator, given)
     form = import_module("flopcalc.algebra.closed_form").closed_form(operator, given)
+    import_module("flopcalc.algebra.comparison").check_on_numbers(form, given)
     if style == "python":
         python = import_module("flopcalc.algebra.writing").python
         source = "\n\n\n".join(python(form, kind) for kind in record_of.QUANTITIES)
         data = {"schema": "flopcalc/formula/1", "type": operator.name, "python": source}
-        if fmt == "json" or output:
-            emit(Document(operator.name, (Lines("Python", source.splitlines()),), data), fmt, output)
+        if fmt == "json":
+            emit(Document(operator.name, (), data), fmt, output)
         else:
-            click.echo(source)
+            write(f"{source}\n", output)
         return
     record = record_of.formula_record(form, style)
     if style == "latex" and fmt == "table":
@@ -59,14 +75,14 @@ def command(type_name: str, style: str, settings: tuple[str, ...], fmt: str, out
 def _document(record: dict[str, Any], title: str, paper: str) -> Document:
     blocks: list[Table | Facts | Lines] = []
     if not record["any_stride"]:
-        blocks.append(Facts([("stride", "1; at another stride the block has other branches, and another cost")]))
+        blocks.append(Facts([("stride", "1; at another stride the block has other branches and another cost")]))
     if record["given"]:
         blocks.append(Facts([("fixed", ", ".join(f"{k} = {v}" for k, v in record["given"].items()))]))
     for kind, cost in record["cost"].items():
         facts = [("exact", cost["exact"]), ("ratio to conv", cost["ratio"])]
         limit = cost["limit"]
         if limit is None:
-            blocks.append(Facts([*facts, ("limit", "none: a list among the options fixes the channels")], _NAMES[kind]))
+            blocks.append(Facts([*facts, ("limit", "none: an option that is a list fixes the channels")], _NAMES[kind]))
             continue
         if cost["limit_value"] is not None and cost["limit_at_defaults"] != limit:
             limit += f" = {cost['limit_at_defaults']} = {cost['limit_value']:.4f} at {cost['limit_where']}"
@@ -75,9 +91,15 @@ def _document(record: dict[str, Any], title: str, paper: str) -> Document:
         blocks.append(Facts(facts, _NAMES[kind]))
     if record["definitions"]:
         blocks.append(Facts([(k, v) for k, v in record["definitions"].items()], "where"))
-    blocks.append(Facts(list(record["kinds"].items()), "Other kinds, at stride 1"))
-    blocks.append(Lines(f"As printed: {paper}", list(_printed(record))))
+    blocks.append(Facts([(_label(kind, record["units"]), cost) for kind, cost in record["kinds"].items()], _OTHER))
+    if printed := list(_printed(record)):
+        blocks.append(Lines(f"As printed: {paper}", printed))
     return Document(f"{record['type']}  {title}", blocks, record)
+
+
+def _label(kind: str, units: dict[str, str]) -> str:
+    """`traffic (elements)`: a kind with its unit, unless it counts operations."""
+    return kind if units[kind] == "operations" else f"{kind} ({units[kind]})"
 
 
 def _printed(record: dict[str, Any]) -> Iterable[str]:
@@ -86,11 +108,11 @@ def _printed(record: dict[str, Any]) -> Iterable[str]:
         number = equation["label"]
         where = ", ".join(f"{k}={v}" for k, v in equation["given"].items() if v != "None")
         if equation["applies"]:
-            told = f"equals the exact form: {'proved' if equation['printed_equals_derived'] else 'no'}"
-            told += f", where {equation['domain']}" if equation["domain"] else ""
+            verdict = f"equals the exact form: {'proved' if equation['printed_equals_derived'] else 'no'}"
+            verdict += f", where {equation['domain']}" if equation["domain"] else ""
         else:
-            told = f"speaks of {where}" if where else "not compared as algebra"
-        text = f"{number}: {equation['gives']} = {equation['printed']}   [{equation['status']}; {told}]"
+            verdict = f"only for {where}" if where else "not compared as algebra"
+        text = f"{number}: {equation['gives']} = {equation['printed']}   [{equation['status']}; {verdict}]"
         if (number, text) in seen:
             continue
         seen.add((number, text))
@@ -103,7 +125,6 @@ def _printed(record: dict[str, Any]) -> Iterable[str]:
 
 def _write_latex(record: dict[str, Any], output: str | None) -> None:
     from flopcalc.report.formats import latex_text
-    from flopcalc.text.atomic_file import write_atomically
 
     lines = [f"% {record['type']}", r"\begin{align}"]
     rows = []
@@ -122,7 +143,4 @@ def _write_latex(record: dict[str, Any], output: str | None) -> None:
         if equation["right"]:
             rows.append(rf"  \text{{{_RIGHT[equation['status']]}: }} & {equation['right']}")
     text = "\n".join([*lines, " \\\\\n".join(rows), r"\end{align}"]) + "\n"
-    if output:
-        write_atomically(output, text)
-    else:
-        click.echo(text, nl=False)
+    write(text, output)

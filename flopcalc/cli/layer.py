@@ -4,20 +4,40 @@ from typing import Any
 
 import click
 
-from flopcalc.catalog import lookup
-from flopcalc.cli.common import SHAPE_NAMES, emit, output_options, read_shape, shape_options
+from flopcalc.cli.completion import complete_operators
+from flopcalc.cli.operator_argument import METAVAR, read_operator
+from flopcalc.cli.options import SHAPE_NAMES, output_options, read_shape, shape_options
+from flopcalc.cli.output import emit, format_of
 from flopcalc.cost import convention
+from flopcalc.report.columns import ALL
 from flopcalc.report.layer import layer_document
 
 
-@click.command("layer", epilog="Example: flopcalc layer --type compconv --cin 256 --set depth=2")
-@click.option("--type", "type_name", metavar="OPERATOR", required=True, help="Operator; `flopcalc list` shows all.")
+@click.command("layer", epilog="Example: flopcalc layer compconv --cin 256 --set depth=2")
+@click.argument("operator_text", metavar=f"[{METAVAR}]", required=False, shell_complete=complete_operators)
+@click.option(
+    "--type",
+    "type_name",
+    metavar=METAVAR,
+    shell_complete=complete_operators,
+    help="The operator, if it is not given as an argument; `flopcalc list` shows all.",
+)
 @shape_options
-@click.option("--set", "settings", metavar="NAME=VALUE", multiple=True, help="An option of the operator; repeatable.")
+@click.option(
+    "--set", "settings", metavar="NAME=VALUE", multiple=True, help="Set an option of the operator; repeatable."
+)
+@click.option(
+    "--columns",
+    metavar="A,B,...",
+    help="Columns of the parts, or all: part, params, macs, cost, share, elementwise, written, steps, flops, reads, "
+    "writes, traffic, intensity. CSV has all of them.",
+)
 @output_options
 def command(
-    type_name: str,
+    operator_text: str | None,
+    type_name: str | None,
     settings: tuple[str, ...],
+    columns: str | None,
     fmt: str | None,
     output: str | None,
     convention_name: str,
@@ -26,11 +46,13 @@ def command(
 ) -> None:
     """Cost of one operator on one shape.
 
-    Prints the inputs, the derived values with their rules, each part's cost, the ratio to the plain
-    convolution, and the paper's equations with their printed and corrected values.
+    Shows the inputs, the derived values with their rules, the cost of each part, the ratio to the plain
+    convolution, and the paper's equations with their printed and corrected values. Options of the operator
+    follow its name, or --set: spconv:alpha=1/4,norm=true.
     """
     chosen = convention.get(convention_name)
-    operator = lookup.get(type_name)
-    given = lookup.read_settings(operator, list(settings))
+    operator, given = read_operator(operator_text, type_name, settings, "layer")
     geometry, defaulted = read_shape(operator, {name: shape[name] for name in SHAPE_NAMES}, given)
-    emit(layer_document(operator.evaluate(geometry, given), defaulted, chosen, dtype), fmt, output)
+    if columns is None and format_of(fmt, output) == "csv":
+        columns = ALL
+    emit(layer_document(operator.evaluate(geometry, given), defaulted, chosen, dtype, columns), fmt, output)

@@ -5,157 +5,109 @@ from typing import Any, TypeAlias
 import click
 
 from flopcalc.catalog import lookup
-from flopcalc.cli.common import SHAPE_NAMES, emit, optional_shape_options, output_only_options, read_shape
+from flopcalc.cli.options import SHAPE_NAMES, optional_shape_options, output_only_options, read_shape
+from flopcalc.cli.output import emit
+from flopcalc.cost.convention import CONVENTIONS
 from flopcalc.errors import FlopcalcError
-from flopcalc.networks import library
-from flopcalc.networks.options import plain_option
-from flopcalc.replacing.decide import applied_to_plain
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table
-from flopcalc.spec.layer_record import inputs
-from flopcalc.spec.operator import Evaluation, Operator
+from flopcalc.targets.index import operator_row, shipped
 
 Block: TypeAlias = Table | Facts | Lines
+Rows: TypeAlias = list[dict[str, Any]]
 
 _EXAMPLE = "write for example flopcalc list --matching --cin 64"
 
 
 @click.command("list", epilog="Example: flopcalc list --matching --cin 64 --cout 128 --stride 2")
-@click.argument("what", required=False, type=click.Choice(("operators", "networks")))
-@click.option("--matching", is_flag=True, help="Only what may stand for the convolution given by the shape options.")
+@click.argument("what", required=False, type=click.Choice(("operators", "networks", "conventions")))
+@click.option(
+    "--matching", is_flag=True, help="Show the operators that can replace the convolution of the shape options."
+)
 @optional_shape_options
 @output_only_options
 def command(what: str | None, matching: bool, fmt: str | None, output: str | None, **shape: Any) -> None:
-    """The operators and networks that flopcalc knows.
+    """The operators, networks and conventions that flopcalc has.
 
-    With `operators` or `networks`: only those. With --matching and a shape: which operators, with
-    their default options, may stand for that convolution, the least work first, and why the others may
-    not.
+    With `operators`, `networks` or `conventions`: only those. With --matching and a shape: the operators
+    that can replace that convolution with their default options, the least work first, and the reason why
+    each of the others cannot.
     """
-    plug_ins, problems = lookup.usable_plug_ins()
-    operators = [*lookup.every(), *plug_ins]
-    operators.sort(key=lambda operator: (operator.family, operator.name))
     if matching:
-        if what == "networks":
-            raise FlopcalcError("bad-usage", "--matching is about operators, and networks are asked for", _EXAMPLE)
-        emit(_matching(operators, shape, problems), fmt, output)
+        emit(_matching(what, shape), fmt, output)
         return
-    if any(value is not None for value in shape.values()):
+    if any(size is not None for size in shape.values()):
         raise FlopcalcError(
             "bad-usage", "a shape is given without --matching", "write flopcalc list --matching --cin 64"
         )
-    operators = operators if what != "networks" else []
-    shipped = [library.load(name) for name in library.names()] if what != "operators" else []
-    data = {
-        "schema": "flopcalc/list/1",
-        "operators": [
-            {
-                "name": operator.name,
-                "family": operator.family,
-                "title": operator.title,
-                "options": {p.name: {"default": p.default_text, "help": p.help} for p in operator.params},
-                "needs": [rule.text for rule in operator.rules],
-                "replaces": operator.policy.text,
-                "paper": operator.paper.short,
-                "year": operator.paper.year,
-                "plug_in": operator.origin or None,
-            }
-            for operator in operators
-        ],
-        "networks": [
-            {
-                "name": n.name,
-                "title": n.title,
-                "input": list(n.input_shape),
-                "options": {name: plain_option(value) for name, value in n.options.items()},
-                "params": n.params,
-                "macs": n.macs,
-            }
-            for n in shipped
-        ],
-        "notes": problems,
-    }
-    blocks: list[Block] = [_family(family, operators) for family in dict.fromkeys(one.family for one in operators)]
-    if shipped:
-        columns = (
-            Column("network", "name"),
-            Column("what", "text"),
-            Column("params", "short"),
-            Column("MACs", "short"),
-        )
-        rows: list[list[Cell]] = [[n.name, n.title, n.params, n.macs] for n in shipped]
-        blocks.append(Table(columns, rows, title="Networks"))
-    blocks += _plug_ins(operators, problems)
-    emit(Document("What flopcalc knows", blocks, data), fmt, output)
+    data, problems = _rows(what)
+    blocks = _blocks(data)
+    if problems:
+        blocks.append(Lines("Notes", problems))
+    title = f"{(what or 'operators, networks and conventions').capitalize()} of flopcalc"
+    emit(Document(title, blocks, {"schema": "flopcalc/list/1", **data, "notes": problems}), fmt, output)
 
 
-def _plug_ins(operators: list[Operator], problems: list[str]) -> list[Block]:
-    """The packages that operators come from, and the plug-ins that cannot be used."""
-    origins = [(operator.name, operator.origin) for operator in operators if operator.origin]
-    blocks: list[Block] = [Facts(origins, "Plug-ins")] if origins else []
-    return [*blocks, *_notes(problems)]
-
-
-def _notes(problems: list[str]) -> list[Block]:
-    return [Lines("Notes", problems)] if problems else []
-
-
-def _family(family: str, operators: list[Operator]) -> Table:
-    columns = ("operator", "what", "options", "source")
-    rows = [
-        [
-            operator.name,
-            operator.title,
-            ", ".join(f"{param.name} ({param.default_text})" for param in operator.params),
-            operator.paper.who,
-        ]
-        for operator in operators
-        if operator.family == family
-    ]
-    return Table(tuple(Column(name, "text") for name in columns), rows, title=family.capitalize())
-
-
-def _matching(operators: list[Operator], shape: dict[str, Any], problems: list[str]) -> Document:
+def _matching(what: str | None, shape: dict[str, Any]) -> Document:
+    if what not in (None, "operators"):
+        raise FlopcalcError("bad-usage", f"--matching is about operators, not {what}", _EXAMPLE)
     if shape["cin"] is None:
         raise FlopcalcError("bad-usage", "--matching needs a shape", _EXAMPLE)
     plain, _ = read_shape(lookup.get("conv"), {name: shape[name] for name in SHAPE_NAMES}, {})
-    found = {operator.name: applied_to_plain(operator, plain) for operator in operators}
-    refused = [(name, reason) for name, reason in found.items() if isinstance(reason, str)]
-    apply = [evaluation for evaluation in found.values() if isinstance(evaluation, Evaluation)]
-    # By all kinds of work: an adder layer has no MACs, and is not free.
-    apply.sort(key=lambda e: (e.cost.flops, e.operator.name))
+    # Loads all operators, which a plain listing does not.
+    from flopcalc.cli.matching import matching_document
+
+    return matching_document(plain)
+
+
+def _rows(what: str | None) -> tuple[dict[str, Rows], list[str]]:
+    """The rows of each kind that is shown, and one sentence for each plug-in that cannot be used."""
+    data: dict[str, Rows] = {"operators": [], "networks": [], "conventions": []}
+    problems: list[str] = []
+    if what in (None, "conventions"):
+        data["conventions"] = [{"name": one.name, "counts": one.text} for one in CONVENTIONS.values()]
+    if what == "conventions":
+        return data, problems
+    found = shipped()
+    if what in (None, "networks"):
+        data["networks"] = found["networks"]
+    if what in (None, "operators"):
+        plug_ins, problems = lookup.usable_plug_ins()
+        rows = [*found["operators"], *map(operator_row, plug_ins)]
+        data["operators"] = sorted(rows, key=lambda row: (row["family"], row["name"]))
+    return data, problems
+
+
+def _blocks(data: dict[str, Rows]) -> list[Block]:
+    operators, networks, conventions = data["operators"], data["networks"], data["conventions"]
+    blocks: list[Block] = [_family(family, operators) for family in dict.fromkeys(row["family"] for row in operators)]
+    if networks:
+        columns = (
+            Column("network", "name"),
+            Column("title", "text"),
+            Column("params", "short"),
+            Column("MACs", "short"),
+        )
+        rows: list[list[Cell]] = [[row["name"], row["title"], row["params"], row["macs"]] for row in networks]
+        blocks.append(Table(columns, rows, title="Networks"))
+    if conventions:
+        named: list[list[Cell]] = [[row["name"], row["counts"]] for row in conventions]
+        blocks.append(Table((Column("convention", "name"), Column("counts", "text")), named, title="Conventions"))
+    # The packages that operators come from.
+    if origins := [(row["name"], row["plug_in"]) for row in operators if row["plug_in"]]:
+        blocks.append(Facts(origins, "Plug-ins"))
+    return blocks
+
+
+def _family(family: str, operators: Rows) -> Table:
     rows: list[list[Cell]] = [
         [
-            e.operator.name,
-            e.cost.params,
-            e.ratio("params"),
-            e.cost.macs,
-            e.ratio("macs"),
-            e.cost.flops - 2 * e.cost.macs,
-            e.cost.steps,
+            row["name"],
+            row["title"],
+            ", ".join(f"{name} ({option['default']})" for name, option in row["options"].items()),
+            row["source"],
         ]
-        for e in apply
+        for row in operators
+        if row["family"] == family
     ]
-    columns = (
-        Column("operator", "name"),
-        Column("params"),
-        Column("ratio", "ratio"),
-        Column("MACs"),
-        Column("ratio", "ratio"),
-        Column("elementwise", "short"),
-        Column("steps"),
-    )
-    data = {
-        "schema": "flopcalc/matching/1",
-        "inputs": inputs(plain),
-        "matching": [
-            {"name": e.operator.name, **{kind: e.cost.total(kind) for kind in ("params", "macs", "flops", "steps")}}
-            for e in apply
-        ],
-        "refused": [{"name": name, "reason": reason} for name, reason in refused],
-        "notes": problems,
-    }
-    blocks: list[Block] = [Table(columns, rows)]
-    if refused:
-        blocks.append(Facts(refused, "Does not apply"))
-    blocks += _notes(problems)
-    return Document(f"Operators that can replace a convolution {plain}, with default options", blocks, data)
+    columns = tuple(Column(name, "text") for name in ("operator", "title", "options", "source"))
+    return Table(columns, rows, title=family.capitalize())

@@ -7,50 +7,55 @@ import click
 from flopcalc.budget.check import Check
 from flopcalc.budget.config import Config, find_config, read_config
 from flopcalc.budget.lock import lock_commands, locked, may_overwrite, read_lock, write_lock
-from flopcalc.errors import ExitCode, FlopcalcError, clip
+from flopcalc.cli.output import write
+from flopcalc.cli.target import timeout_option
+from flopcalc.errors import ExitCode, FlopcalcError, clip, printable
+from flopcalc.targets.spec import Timeout
 from flopcalc.text.atomic_file import write_atomically
 
 
 @click.command("lock", epilog="Example: flopcalc lock --update")
 @click.argument("file", required=False)
-@click.option("--update", is_flag=True, help="Write the lock file anew after a wanted change.")
-def command(file: str | None, update: bool) -> int:
-    """Write down the exact cost of every target, layer by layer.
+@click.option("--update", is_flag=True, help="Overwrite the lock file after a wanted change.")
+@timeout_option
+def command(file: str | None, update: bool, timeout: Timeout) -> int:
+    """Record the exact cost of every target in the lock file.
 
-    FILE lists the targets, as for `flopcalc check`. The lock file stands beside it, to be kept under version
-    control. One that is there and differs is written anew with --update only; without it the exit code is 1.
+    FILE lists the targets, as for `flopcalc check`. The lock file is in the same folder; keep it under version
+    control. It records every layer. An existing lock file that differs is overwritten with --update only;
+    without it the exit code is 1.
     """
-    config = read_config(find_config(file))
+    config = read_config(find_config(file)).with_timeout(timeout)
     commands = lock_commands(config)
     try:
         there = read_lock(config.lock, commands) is not None
     except FlopcalcError as error:
-        # A broken lock file is what --update mends.
+        # --update replaces a broken lock file.
         if not update or error.code != "bad-lock":
             raise
         there = True
     text = _text(config)
     count = len(config.targets)
-    told = f"{config.lock}: {'1 target' if count == 1 else f'{count:,} targets'}"
+    described = f"{printable(config.lock)}: {'1 target' if count == 1 else f'{count:,} targets'}"
     if there and _same(config.lock, text):
-        click.echo(f"up to date, {told}")
+        write(f"up to date, {described}\n")
         return ExitCode.OK
     if there and not update:
-        click.echo(f"{config.lock} differs from what there is now; nothing was written", err=True)
+        click.echo(f"{printable(config.lock)} differs from the present costs; nothing was written", err=True)
         check = commands.create.replace("flopcalc lock", "flopcalc check --locked", 1)
         click.echo(f"`{check}` shows the difference, `{commands.update}` accepts it", err=True)
         return ExitCode.CHECK_FAILED
     if not may_overwrite(config.lock):
         raise FlopcalcError(
             "not-a-lock",
-            f"{clip(config.lock)} is no lock file of flopcalc; nothing was written",
-            "name another file by lock:, or remove it",
+            f"{clip(config.lock)} is not a lock file of flopcalc; nothing was written",
+            "name another file after lock:, or remove this one",
         )
     try:
         write_atomically(config.lock, text)
     except FlopcalcError as error:
-        raise FlopcalcError(error.code, error.message, "lock: names a file in a folder that is there") from None
-    click.echo(f"wrote {told}")
+        raise FlopcalcError(error.code, error.message, "after lock:, name a file in an existing folder") from None
+    write(f"wrote {described}\n")
     return ExitCode.OK
 
 

@@ -1,40 +1,46 @@
-"""The `flopcalc` command: a group that imports a command only when it is called, and the one place
-where errors become text and exit codes.
+"""The `flopcalc` command: a group that imports a command only when it is called, and the one function that turns
+errors into text and exit codes.
 """
 
+import errno
 import os
 import sys
+from contextlib import suppress
 from importlib import import_module
-from typing import cast
+from typing import Any, cast
 
 import click
 
 from flopcalc import __version__
-from flopcalc.errors import ExitCode, FlopcalcError
+from flopcalc.cli.output import encodable
+from flopcalc.errors import ExitCode, FlopcalcError, printable
+
+# The object of the context in a process that runs this command line only.
+OWN_PROCESS = "own process"
 
 # name -> summary, as `flopcalc --help` shows it; a test compares it with the command's own.
 COMMANDS = {
     "layer": "Cost of one operator on one shape.",
     "compare": "Several operators on one shape, side by side.",
     "formula": "Printed, corrected and exact cost of an operator, as algebra.",
-    "model": "Cost of a network, whole or with layers replaced.",
+    "model": "Cost of a network, as it is or with layers replaced.",
     "diff": "Two networks, or two versions of one, layer by layer.",
-    "check": "Costs against limits: fails where something became too dear.",
-    "lock": "Write down the exact cost of every target, layer by layer.",
-    "verify": "Confront formulas, prints and counts.",
-    "list": "The operators and networks that flopcalc knows.",
-    "reproduce": "The papers' tables beside ours, digit by digit.",
-    "errata": "What the sources get wrong, with the evidence.",
+    "check": "Check costs against limits; exit code 1 if any is exceeded.",
+    "lock": "Record the exact cost of every target in the lock file.",
+    "verify": "Check formulas against printed equations and counted kernels.",
+    "list": "The operators, networks and conventions that flopcalc has.",
+    "reproduce": "Printed tables compared with our figures, digit by digit.",
+    "errata": "Errors in the sources, with the evidence.",
     "cite": "The papers behind operators and tables, as text or BibTeX.",
     "schema": "The JSON Schema of network descriptions, for editors.",
 }
 
 
 class LazyGroup(click.Group):
-    """A group whose commands live in modules of their own, imported when called."""
+    """A group of commands. The module of a command is imported when the command is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names, in the order of the table."""
+        """The names, in the order of COMMANDS."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
@@ -47,12 +53,19 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does it, with our error for an unknown name."""
-        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+        """The command that the arguments name; an unknown name is an error with a suggestion."""
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS and not ctx.resilient_parsing:
             from flopcalc.errors import unknown_name
 
             raise unknown_name("command", args[0], COMMANDS, f"one of: {', '.join(COMMANDS)}")
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        """Names and summaries of commands, then options; imports no command."""
+        from click.shell_completion import CompletionItem
+
+        found = [CompletionItem(name, help=text) for name, text in COMMANDS.items() if name.startswith(incomplete)]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The table of summaries; imports no command."""
@@ -71,18 +84,20 @@ class LazyGroup(click.Group):
 def cli(debug: bool) -> None:
     """What a convolution operator or a network costs: parameters, MACs, FLOPs.
 
-    By the papers' formulas, by algebra, and proved against real PyTorch layers.
+    By the formulas of the papers and by algebra, checked against real PyTorch layers.
     """
 
 
 def main(args: list[str] | None = None) -> int:
-    """Run the command line; returns the exit code. No traceback reaches a user without --debug."""
+    """Run the command line; returns the exit code. A user sees no traceback without --debug."""
+    owner = OWN_PROCESS if args is None else None
     args = sys.argv[1:] if args is None else args
-    # Accepted anywhere on the line, since it is added after the fact.
+    # Accepted anywhere on the line: it is often added to a command that was typed before.
     debug = "--debug" in args
     args = [arg for arg in args if arg != "--debug"]
+    stdout = sys.stdout
     try:
-        result = cli.main(args, prog_name="flopcalc", standalone_mode=False)
+        result = cli.main(args, prog_name="flopcalc", standalone_mode=False, obj=owner)
         sys.stdout.flush()
         return int(result or 0)
     except FlopcalcError as error:
@@ -92,30 +107,37 @@ def main(args: list[str] | None = None) -> int:
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help() if error.ctx else "", err=True)
         return ExitCode.USAGE
-    except click.UsageError as error:
+    except click.ClickException as error:
         if debug:
             raise
-        path = error.ctx.command_path if error.ctx else "flopcalc"
-        return _fail(_one_line(error.format_message()), f"{path} --help shows the options", ExitCode.USAGE)
-    except click.ClickException as error:
-        return _fail(_one_line(error.format_message()), "flopcalc --help shows the commands", ExitCode.USAGE)
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context else "flopcalc"
+        return _fail(_one_line(error.format_message()), f"{path} --help shows the options")
     except (click.Abort, KeyboardInterrupt):
         return 130
-    except (BrokenPipeError, SystemExit):
-        # The reader left (`| head`), which click makes a SystemExit: nothing to say, and nothing
-        # more to write at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.OK
-    except OSError as error:
-        if debug:
+    except (OSError, SystemExit) as error:
+        # For a broken pipe click wraps standard output and exits.
+        left = sys.stdout is not stdout if isinstance(error, SystemExit) else error.errno == errno.EPIPE
+        if not left and (debug or isinstance(error, SystemExit)):
             raise
-        why = error.strerror or str(error)
-        return _fail(f"cannot write the output: {why}", "check where the output goes", ExitCode.USAGE)
+        return _unwritten(None if left else error)
     except Exception as error:
         if debug:
             raise
         text = _one_line(f"{type(error).__name__}: {error}")[:300]
-        return _fail(f"a bug in flopcalc ({text})", "run again with --debug and report what it prints", ExitCode.BUG)
+        return _fail(f"a bug in flopcalc ({text})", "run again with --debug and report the output", ExitCode.BUG)
+
+
+def _unwritten(error: OSError | SystemExit | None) -> int:
+    """Standard output takes no more text. None: only its reader left (`| head`), which is not an error."""
+    # What is still in the buffer would fail again when the interpreter ends.
+    null = os.open(os.devnull, os.O_WRONLY)
+    with suppress(OSError, ValueError):
+        os.dup2(null, sys.stdout.fileno())
+    if not isinstance(error, OSError):
+        return ExitCode.OK
+    why = "standard output is closed" if error.errno == errno.EBADF else error.strerror or str(error)
+    return _fail(f"cannot write the output: {why}", "check where the output goes, or write to a file with -o")
 
 
 def _one_line(text: str) -> str:
@@ -123,12 +145,20 @@ def _one_line(text: str) -> str:
     return text[:1].lower() + text[1:].rstrip(".")
 
 
-def _fail(message: str, hint: str, code: ExitCode) -> int:
-    message, hint = (" ".join(text.split()) for text in (message, hint))
-    click.echo(f"error: {message}\nhint:  {hint}", err=True)
+def _fail(message: str, hint: str, code: ExitCode = ExitCode.USAGE) -> int:
+    """Report an error in two lines on standard error; returns the exit code."""
+    message, hint = (printable(" ".join(text.split())) for text in (message, hint))
+    with suppress(OSError):
+        click.echo(encodable(f"error: {message}\nhint:  {hint}", sys.stderr), err=True)
     return code
 
 
-def run() -> None:
-    """Entry point of the installed script."""
-    sys.exit(main())
+def open_streams() -> None:
+    """Give the process streams in the place of closed ones (`>&-`), for which Python has None.
+
+    Standard output is then open for reading only, so that writing to it is an error.
+    """
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")

@@ -1,40 +1,45 @@
-"""The options that say which layers of a network are replaced by what: the same for every command that takes one."""
+"""The options that replace layers of a network."""
 
 from collections.abc import Callable
 from typing import Any
 
 import click
 
+from flopcalc.cli.completion import complete_operators
+
 
 def _all_of(context: click.Context, option: click.Parameter, clauses: tuple[str, ...]) -> str | None:
-    """Several clauses as one, since all must hold."""
+    """Several clauses as one clause: all must hold."""
     return " and ".join(f"({one})" for one in clauses) if len(clauses) > 1 else next(iter(clauses), None)
 
 
 def replace_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """--replace, --where, --keep: which layers of a network are replaced by what."""
+    """Adds --replace, --where and --keep to a command."""
     options = (
         click.option(
             "--replace",
             "replace_texts",
             metavar="OPERATOR[:NAME=VALUE,...] [where CLAUSE]",
             multiple=True,
-            help="Put this operator in the place of the convolutions that its paper replaced, or of those for which "
-            "the clause holds; repeatable, and the first that takes a layer has it.",
+            shell_complete=complete_operators,
+            help="Replace convolutions with this operator. By default it replaces those that its paper replaced; with "
+            "a clause, those that the clause selects. Repeatable; if several match a layer, the first one wins.",
         ),
         click.option(
             "--where",
             metavar="CLAUSE",
             multiple=True,
             callback=_all_of,
-            help="Replace only layers for which this holds, e.g. 'k == 3 and stage != \"stem\"'; of several "
-            "all must hold. It decides in the place of the operator's policy; 'policy and ...' keeps to that.",
+            help="Replace the layers that this clause selects, e.g. 'k == 3 and stage != \"stem\"'. Repeatable; all "
+            "clauses must hold. It overrides the operator's default policy. Write 'policy and ...' to narrow "
+            "the policy instead.",
         ),
         click.option(
             "--keep",
             metavar="NAME",
             multiple=True,
-            help="A layer to leave as it is, all below a name, or a pattern such as 'layer*.conv1'; repeatable.",
+            help="Keep this layer, all layers below this name, or all that match a pattern such as 'layer*.conv1'; "
+            "repeatable.",
         ),
     )
     for option in reversed(options):

@@ -6,7 +6,9 @@ from typing import Any, Literal
 
 import click
 
-from flopcalc.cli.common import emit, output_only_options
+from flopcalc.cli.completion import complete_papers
+from flopcalc.cli.options import output_only_options
+from flopcalc.cli.output import emit, format_of
 from flopcalc.errors import ExitCode
 from flopcalc.published import tables
 from flopcalc.published.compare import FAILED, GOOD, VERDICTS, compare, reproduce_record
@@ -20,25 +22,26 @@ _COLUMNS = ("table", "row", "quantity", "printed", "ours", "verdict")
 
 
 @click.command("reproduce", epilog="Example: flopcalc reproduce spconv --only wrong")
-@click.argument("papers", nargs=-1, metavar="[PAPER]...")
+@click.argument("papers", nargs=-1, metavar="[PAPER]...", shell_complete=complete_papers)
 @click.option(
     "--only",
     "verdicts",
     type=click.Choice(tuple(VERDICTS)),
     multiple=True,
-    help="Only figures with this verdict; repeatable.",
+    help="Show only figures with this verdict; repeatable.",
 )
 @output_only_options
 def command(papers: tuple[str, ...], verdicts: tuple[str, ...], fmt: str | None, output: str | None) -> int:
-    """The papers' tables beside ours, digit by digit.
+    """Printed tables compared with our figures, digit by digit.
 
-    Every printed figure is computed as you ask. It agrees when ours rounds, or is cut, to the printed
-    digits. PAPER is a source, an operator, or the path of tables of your own; without one: all.
-    Exit code 1 when a figure neither agrees nor says why.
+    Our figures are computed on each run. A printed figure agrees if ours, rounded or cut to its digits, is
+    equal. PAPER is the name of a paper or an operator, or the path of a file of tables. Without it: all.
+    Exit code 1 if a figure does not agree and no reason is given.
     """
+    fmt = format_of(fmt, output)
     sources = list(dict.fromkeys(one for name in papers or tables.names() for one in tables.get(name)))
     record = reproduce_record(compare(figure) for one in sources for figure in one.figures)
-    flat = fmt in ("csv", "latex") or (fmt is None and (output or "").endswith((".csv", ".tex")))
+    flat = fmt in ("csv", "latex")
     emit(document(record, sources, verdicts or tuple(VERDICTS), flat), fmt, output)
     return ExitCode.CHECK_FAILED if record["failed"] else ExitCode.OK
 
@@ -57,14 +60,14 @@ def document(
 
 
 def _counts(rows: Rows) -> str:
-    """How many there are of each verdict, and of the good ones how many by another count than the plain one."""
+    """The number of figures of each verdict, and how many of the good ones agree only if counted in another way."""
     words = []
     for verdict in VERDICTS:
         found = [row for row in rows if row["verdict"] == verdict]
         own = sum(row["counted"] != "" and not row["plain_agrees"] for row in found) if verdict in GOOD else 0
         many = {"agrees": "agree", "differs": "differ"}.get(verdict, verdict)
         words += (
-            [f"{len(found)} {many}" + (f" ({own} of them only by a count of their own)" if own else "")]
+            [f"{len(found)} {many}" + (f" ({own} of them only if counted in another way)" if own else "")]
             if found
             else []
         )
@@ -85,7 +88,7 @@ def _papers(rows: Rows, sources: dict[str, Published]) -> Iterable[Block]:
         group = list(found)
         notes = _notes(group)
         marks = {text: f"*{number}" for number, text in enumerate(notes, start=1)}
-        # A figure that is a sentence is broken like one.
+        # A figure that is a sentence may be wrapped.
         kinds = _KINDS if max(len(row["printed"]) for row in group) < 20 else {**_KINDS, "printed": "text"}
         yield Table(
             tuple(Column(name, kinds.get(name, "text")) for name in _COLUMNS),
@@ -96,7 +99,7 @@ def _papers(rows: Rows, sources: dict[str, Published]) -> Iterable[Block]:
             facts = [
                 (marks[text], "; ".join([text, *formulas]) if formulas else text) for text, formulas in notes.items()
             ]
-            yield Facts(facts, f"{key}: not the plain count, but")
+            yield Facts(facts, f"{key}: other ways of counting")
         reasons: dict[str, list[str]] = {}
         for row in group:
             if row["verdict"] not in GOOD and row["why"]:
@@ -112,13 +115,13 @@ def _cells(row: dict[str, Any]) -> list[Cell]:
 
 
 def _what(row: dict[str, Any]) -> str:
-    """What was counted, in words where the table has some; empty for a plain count."""
+    """What was counted, in the words of the table if it has them; empty for a plain count."""
     too = "the plain count agrees too: " if row["counted"] and row["plain_agrees"] else ""
     return f"{too}{row['means'] or row['counted']}"
 
 
 def _notes(rows: Rows) -> dict[str, list[str]]:
-    """Each other count, with the formulas where it is told in words."""
+    """Each other way of counting, with its formulas if it is described in words."""
     notes: dict[str, list[str]] = {}
     for row in rows:
         if row["counted"]:
@@ -134,7 +137,7 @@ def _ours(row: dict[str, Any]) -> Cell:
 
 
 def _shown(row: dict[str, Any]) -> str:
-    """Ours as it is compared: a share in per cent where that is printed, and all digits before the point."""
+    """Our figure as it is compared: a share in per cent where the paper prints one, and all digits before the point."""
     value = row["ours"]
     if value is None:
         return ""
@@ -148,6 +151,6 @@ def _legend(record: dict[str, Any]) -> Facts:
     facts = [(verdict, VERDICTS[verdict]) for verdict in shown]
     if any(row["counted"] for row in record["rows"]):
         facts.append(
-            ("*1", "ours is not the plain count of this quantity; the note of that number says what is counted")
+            ("*1", "ours is not the plain count of this quantity; the note with this number says what is counted")
         )
     return Facts(facts, "Verdicts")

@@ -4,20 +4,17 @@ import json
 
 import click
 
+from flopcalc.cli.output import format_of, output_option, write
 from flopcalc.networks.schema import network_schema
-from flopcalc.text.atomic_file import write_atomically
 
 
 @click.command("schema", epilog="Example: flopcalc schema")
-@click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of the terminal.")
+@output_option
 def command(output: str | None) -> None:
     """The JSON Schema of network descriptions, for editors.
 
-    An editor with a YAML language server uses it where a description begins with the comment
+    An editor with a YAML language server uses it for descriptions that begin with the comment
     `# yaml-language-server: $schema=network.schema.json`.
     """
-    content = json.dumps(network_schema(), indent=1) + "\n"
-    if output is None:
-        click.echo(content, nl=False)
-    else:
-        write_atomically(output, content)
+    fmt = format_of(None, output, {".json": "json"}, "json")
+    write(json.dumps(network_schema(), indent=1) + "\n", output, fmt)

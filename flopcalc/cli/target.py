@@ -1,33 +1,55 @@
-"""The options that every command with a network takes, and what it tells of kernels that were not counted."""
+"""The options of every command that takes a network, and the error for kernels that were not counted."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import click
 
-from flopcalc.cli.common import Whole
+from flopcalc.cli.main import OWN_PROCESS
+from flopcalc.cli.options import Whole
 from flopcalc.cli.replacing import replace_options
 from flopcalc.errors import ExitCode, FlopcalcError
+from flopcalc.targets.spec import Timeout, read_timeout
+
+
+class Seconds(click.ParamType[Any]):
+    """A limit of time: a number of seconds."""
+
+    name = "SECONDS"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Timeout:
+        """The limit; it may end the process only if flopcalc itself started it."""
+        own = ctx is not None and ctx.find_root().obj == OWN_PROCESS
+        return value if isinstance(value, Timeout) else read_timeout(value, ends_process=own)
+
+
+timeout_option = click.option(
+    "--timeout",
+    type=Seconds(),
+    default="120",
+    help="Limit the time for loading and building a Python model (default: 120). The forward pass is not limited.",
+)
 
 
 def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """--replace, --where, --keep, --set, --input, --batch."""
+    """--replace, --where, --keep, --set, --input, --batch, --timeout."""
     options = (
         click.option(
             "--set",
             "settings",
             metavar="NAME=VALUE",
             multiple=True,
-            help="An option of the network, or a keyword of the Python factory; repeatable.",
+            help="Set an option of the network, or a keyword argument of the Python factory; repeatable.",
         ),
         click.option(
             "--input",
             "input_texts",
             metavar="CxHxW[:DTYPE]",
             multiple=True,
-            help="Input shape without the batch (default: the described network's own); repeatable for several inputs.",
+            help="Input shape without the batch (default: that of the description); repeatable for several inputs.",
         ),
         click.option("--batch", type=Whole(), default=None, help="Batch size (default: 1)."),
+        timeout_option,
     )
     for option in reversed(options):
         command = option(command)
@@ -35,25 +57,18 @@ def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 strict_option = click.option(
-    "--strict", is_flag=True, help="Exit code 1 where something could not be counted (Python models)."
+    "--strict", is_flag=True, help="Exit code 1 if a kernel could not be counted (Python models)."
 )
 
 
-def uncounted_lines(uncounted: list[dict[str, Any]]) -> Iterator[str]:
-    """One sentence for each kernel without a rule."""
-    for one in uncounted:
-        times = "once" if one["count"] == 1 else f"{one['count']:,} times"
-        yield f"{one['op']} in {one['module']}, {times}"
-
-
 def check_counted(uncounted: list[dict[str, Any]]) -> None:
-    """For --strict. Raises FlopcalcError (uncounted), exit code 1."""
+    """Raises FlopcalcError (uncounted, exit code 1) if a kernel was not counted: for --strict."""
     if uncounted:
         names = ", ".join(dict.fromkeys(f"{one['op']} in {one['module']}" for one in uncounted[:4]))
         more = f" and {len(uncounted) - 4} more" if len(uncounted) > 4 else ""
         raise FlopcalcError(
             "uncounted",
             f"--strict: not everything could be counted: {names}{more}",
-            "without --strict these kernels are listed, and add nothing to the numbers",
+            "without --strict these kernels are listed and add nothing to the numbers",
             ExitCode.CHECK_FAILED,
         )

@@ -10,7 +10,9 @@ import click
 
 from flopcalc.catalog import lookup
 from flopcalc.catalog.cases import cases
-from flopcalc.cli.common import SHAPE_NAMES, emit, optional_shape_options, output_only_options, read_shape
+from flopcalc.cli.completion import complete_targets
+from flopcalc.cli.options import SHAPE_NAMES, optional_shape_options, output_only_options, read_shape
+from flopcalc.cli.output import emit, format_of
 from flopcalc.errors import ExitCode, FlopcalcError, unknown_name
 from flopcalc.networks import library
 from flopcalc.replacing.described import replace_convolutions
@@ -18,26 +20,33 @@ from flopcalc.report.document import Cell, Column, Document, Facts, Table, peopl
 from flopcalc.spec.operator import Operator
 
 Rows = list[dict[str, Any]]
-# The network that every operator is put into where nothing is named: all of them in all would take an hour.
+# The network that every operator is put into if no target is named: all networks would take an hour.
 _SUBJECT = "resnet50"
 Job = tuple[str, Callable[[], Iterable[dict[str, Any]]]]
 
 
 @click.command("verify", epilog="Example: flopcalc verify compconv --cin 256 --set tail=depthwise")
-@click.argument("targets", nargs=-1, metavar="[OPERATOR|NETWORK]...")
+@click.argument("targets", nargs=-1, metavar="[OPERATOR[:NAME=VALUE,...]|NETWORK]...", shell_complete=complete_targets)
 @optional_shape_options
-@click.option("--set", "settings", metavar="NAME=VALUE", multiple=True, help="An option of the one operator.")
+@click.option(
+    "--set",
+    "settings",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="Set an option of the operator, with --cin; repeatable.",
+)
 @output_only_options
 def command(
     targets: tuple[str, ...], settings: tuple[str, ...], fmt: str | None, output: str | None, **shape: Any
 ) -> int:
-    """Confront formulas, prints and counts.
+    """Check formulas against printed equations and counted kernels.
 
-    Without a target: every operator over a spread of shapes and options, every shipped network, and
-    ResNet-50 with each operator in it; a network that is named is verified with each operator in it too.
-    Every part is compared in every kind of cost, to the unit.
-    With one operator and --cin: that one case in full. Exit code 1 on any difference.
+    Without a target: every operator on many shapes with many options, every shipped network, and ResNet-50
+    with each operator in it. A network that is named is also verified with each operator in it. All kinds of
+    cost of all parts must be equal. With one operator and --cin: that one case in full. Exit code 1 on any
+    difference.
     """
+    fmt = format_of(fmt, output)
     single = _single(targets, settings, shape)
     verify = import_module("flopcalc.pytorch.verify")
     if single is not None:
@@ -55,22 +64,25 @@ def command(
 def _single(
     targets: tuple[str, ...], settings: tuple[str, ...], shape: dict[str, Any]
 ) -> tuple[Operator, dict[str, Any]] | None:
-    """The one operator and its options when a shape is given, else None."""
+    """The operator and its options if a shape is given, else None."""
     if all(value is None for value in shape.values()) and not settings:
         return None
     if len(targets) != 1 or shape["cin"] is None:
         raise FlopcalcError(
             "bad-usage",
-            "a shape or an option goes with exactly one operator and --cin",
+            "a shape or an option needs exactly one operator, and --cin",
             "write for example flopcalc verify compconv --cin 256",
         )
-    operator = lookup.get(targets[0])
-    return operator, lookup.read_settings(operator, list(settings))
+    return lookup.parse(targets[0], settings)
 
 
 def _jobs(targets: tuple[str, ...], verify: Any) -> Iterator[Job]:
     known = [*lookup.names(), *library.names()]
     for name in targets or known:
+        if ":" in name and lookup.find(name.partition(":")[0]) is not None:
+            raise FlopcalcError(
+                "bad-usage", f"{name}: options of an operator need a shape", f"write flopcalc verify {name} --cin 256"
+            )
         if name not in library.names() and (operator := lookup.find(name)) is not None:
             yield name, partial(_operator_rows, operator, verify)
         elif name in library.names() or name.endswith((".yaml", ".yml")):
@@ -95,7 +107,7 @@ def _network_jobs(name: str, verify: Any, replaced: bool) -> Iterator[Job]:
 
 
 def _with_progress(jobs: list[Job]) -> Iterator[Rows]:
-    """Run the jobs; a bar on the terminal, nothing in a pipe."""
+    """Run the jobs, with a progress bar if stderr is a terminal."""
     if not sys.stderr.isatty():
         yield from (list(run()) for _, run in jobs)
         return
@@ -126,17 +138,17 @@ def _summary_document(record: dict[str, Any]) -> Document:
     columns = (
         Column("target", "text"),
         Column("cases"),
-        Column("printed"),
-        Column("parts"),
+        Column("printed", drop=2),
+        Column("parts", drop=1),
         Column("numbers"),
         Column("differ"),
     )
     table = Table(columns, rows, [["total", *(sum(row[i] for row in rows) for i in range(1, 6))]])  # type: ignore[misc]
     legend = Facts(
         (
-            ("printed", "equations compared with the formula, by their status"),
+            ("printed", "printed equations compared with the formula, as their status says"),
             ("parts", "parts of layers, or layers, compared with the count of a real module"),
-            ("numbers", "single figures compared: params, macs, adds, muls, other, activations, traffic, steps"),
+            ("numbers", "figures compared: params, macs, adds, muls, other, activations, traffic, steps"),
         )
     )
     blocks: list[Table | Facts] = [table, legend]
@@ -204,7 +216,7 @@ def _case_document(record: dict[str, Any]) -> Document:
             Column("derived"),
             Column("agree", "text"),
         )
-        blocks.append(Table(columns, rows, title="Print and formula"))
+        blocks.append(Table(columns, rows, title="Printed equations and formula"))
     verdict = "all agree" if not record["failed"] else f"{people(record['failed'])} differ"
     return Document(f"{first['target']}  {first['case']}: {record['checked']} comparisons, {verdict}", blocks, record)
 

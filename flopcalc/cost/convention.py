@@ -1,8 +1,8 @@
-"""What one number means. A convention folds a cost's kinds into the figure that somebody prints.
+"""The meaning of one number. A convention folds the kinds of a cost into one published figure.
 
 `macs` is the headline, since the "FLOPs" of papers are nearly always multiply-accumulates. The
-presets reproduce other counters on the kernels that flopcalc describes; tests run those counters
-beside them. They differ in what they leave out, not only by a factor of two.
+presets reproduce other counters on the kernels that flopcalc describes; tests compare
+them with those counters. They differ in the work that they leave out, not only by a factor of two.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,8 +19,8 @@ _MODULES_ONLY = "the counter itself sees modules only, and leaves out what they 
 class Convention(NamedTuple):
     """One way of counting: `fold(part, n)` gives the number of one part at batch n.
 
-    unseen: what the counter that it stands for leaves out where tensors that were computed are multiplied
-    (attention, mixed kernels), and this number holds.
+    unseen: why the counter that it is named after misses products of computed tensors (attention, mixed
+    kernels), which this number includes.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Convention(NamedTuple):
         return sum(self.fold(part, n) for part in cost)
 
     def remarks(self, costs: Iterable[Cost]) -> list[str]:
-        """What to know beside the number, for the costs of the layers that it is of."""
+        """Notes on the number, for the costs of the layers that it sums."""
         found = [cost for cost in costs if self.unseen and any(part.work == "matmul" for part in cost)]
         if not found:
             return []
@@ -117,9 +117,7 @@ _ALL = (
         _fvcore,
         "fvcore itself leaves out products in torch's fused attention",
     ),
-    Convention(
-        "ptflops", "ptflops 0.7.5: MACs + biases + normalisation, and activations and pooling twice over", _ptflops
-    ),
+    Convention("ptflops", "ptflops 0.7.5: MACs + biases + normalisation, and activations and pooling twice", _ptflops),
     Convention("thop", "thop 0.1.1: MACs + 4 per BatchNorm element + average pooling", _thop, _MODULES_ONLY),
     Convention(
         "thop-2019",

@@ -1,8 +1,8 @@
-"""The words of which cost formulas are written: one function for each sort of kernel.
+"""The functions that cost formulas are written with: one for each kind of kernel.
 
 Each returns a `Part` with every kind of cost of that kernel (fields by position, which is faster), so
-that an operator's formula says only what is connected to what. Sizes: `c` channels; `p`, `p_in`,
-`p_out` positions, batch included; `area` kernel taps. What a kernel costs is defined in
+that an operator's formula only says how they are connected. Sizes: `c` channels; `p`, `p_in`,
+`p_out` positions, batch included; `area` kernel taps. The cost of each kernel is defined in
 docs/conventions.md and confirmed by `flopcalc verify`, which counts the same kernels in a running
 module.
 """
@@ -14,9 +14,9 @@ from flopcalc.cost.cost import PREVIOUS, Part
 
 After = tuple[str, ...] | None
 
-# `after=INPUT`: the part needs nothing but the layer's input.
+# `after=INPUT`: the part needs only the layer's input.
 INPUT: tuple[str, ...] = ()
-# `after=NOTHING`: not even that, since it works on weights alone.
+# `after=NOTHING`: it does not need the input either, since it works on weights only.
 NOTHING: tuple[str, ...] = ("nothing",)
 
 
@@ -63,7 +63,7 @@ def linear(name: str, c_in: Dim, c_out: Dim, p: Dim, *, bias: bool = True, after
 
 
 def matmul(name: str, rows: Dim, inner: Dim, columns: Dim, batch: Dim = 1, *, after: After = PREVIOUS) -> Part:
-    """The product of two tensors that were computed or are held elsewhere, `batch` times side by side."""
+    """The product of two tensors that were computed or that belong to another part, `batch` times in parallel."""
     size = batch * rows * columns
     reads = batch * inner * (rows + columns)
     return Part(name, "matmul", 0, size * inner, 0, 0, 0, size, reads, size, 1, after)
@@ -152,12 +152,12 @@ def copy(name: str, elements: Dim, index: Dim = 0, *, after: After = PREVIOUS) -
 
 
 def unfold(name: str, c: Dim, p_in: Dim, p_out: Dim, area: Dim, *, after: After = PREVIOUS) -> Part:
-    """Neighbourhoods laid out side by side: reads the input once, writes `area` values for each output."""
+    """Neighbourhoods copied into rows: reads the input once, writes `area` values for each output."""
     return Part(name, "move", reads=c * p_in, writes=c * p_out * area, after=after)
 
 
 def chain(name: str, first: Part, second: Part) -> Part:
-    """Two kernels in a row as one part, which takes the first one's sort of work and its `after`."""
+    """Two kernels in a row as one part, with the kind of work and the `after` of the first."""
     return Part(
         name,
         first.work,
@@ -180,7 +180,7 @@ def times(count: Dim, part: Part) -> Part:
 
 
 def parallel(count: Dim, part: Part) -> Part:
-    """The same part `count` times side by side: none waits for another."""
+    """The same part `count` times in parallel: none waits for another."""
     return _multiplied(count, part, part.steps)
 
 
@@ -203,7 +203,7 @@ def _multiplied(count: Dim, part: Part, steps: Dim) -> Part:
 
 
 def when(flag: bool, build: Callable[[], Iterable[Part]]) -> Iterable[Part]:
-    """Parts that are there only if a structural option says so.
+    """Parts that exist only where a structural option is set.
 
     `flag` must be a real bool: a comparison of symbols or arrays would be silently wrong.
     """
@@ -213,6 +213,6 @@ def when(flag: bool, build: Callable[[], Iterable[Part]]) -> Iterable[Part]:
 
 
 def finish(name: str, c: Dim, p: Dim, norm_after: bool, act_after: bool) -> Iterable[Part]:
-    """What follows a convolution called `name` in most modules: `name.norm`, then `name.act`."""
+    """The kernels after a convolution called `name` in most modules: `name.norm`, then `name.act`."""
     yield from when(norm_after, lambda: (norm(f"{name}.norm", c, p),))
     yield from when(act_after, lambda: (act(f"{name}.act", c, p),))

@@ -1,24 +1,24 @@
-"""A network's YAML description -> named layers with shapes and costs.
+"""Reads the YAML description of a network: named layers with shapes and costs.
 
 The language, in short (docs/networks.md has it in full): `layers` is a list of one-key mappings
-`name: what`. What a layer is: an operator or a primitive (`op`), a block defined under `blocks`
-(`block`), or a group of layers (`layers`). Each takes the output of the one before, unless `from` says
-otherwise; `when` leaves it out, `repeat` puts it several times, with `i` counting from 0, `each` once
-for every row of a table. Numbers may be expressions over the block's arguments, the network's
+`name: what`. A layer is an operator or a primitive (`op`), a block defined under `blocks`
+(`block`), or a group of layers (`layers`). Each takes the output of the entry before it, unless `from` names another
+input. `when` is a condition, `repeat` a number of repetitions with `i` counting from 0, `each` repeats the
+entry for every row of a table. Numbers may be expressions over the block's arguments, the network's
 options, and c, h, w of the input.
 """
 
 import re
 from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, SupportsIndex
+from typing import Any, SupportsIndex
 
 from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, clip, unknown_name
 from flopcalc.networks.layer_entry import Single, read_layer
 from flopcalc.networks.network import INPUT, Layer, Network, Shape, loose_ends
-from flopcalc.networks.options import read_input, read_options, title_of
-from flopcalc.networks.values import NAME, RESERVED, Values
+from flopcalc.networks.options import NAME, RESERVED, network_file, read_input, read_options, title_of
+from flopcalc.networks.scope import Entry, Reading, Scope
 from flopcalc.text.yaml_file import Map, Seq, line_of
 
 MAX_LAYERS = 100_000
@@ -28,62 +28,16 @@ MAX_NESTING = 20
 TOP = ("name", "title", "mirrors", "source", "input", "options", "let", "reference", "blocks", "layers")
 COMMON = frozenset(("op", "block", "layers", "from", "when", "repeat", "each", "stage", "weights_of"))
 _LAYER_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
-# Names of entries with a meaning: the next number of the container; no name, contents go to the container.
+# Names of entries with a meaning: the next number of the container; no name, so that the layers go to the container.
 NEXT, SPLICE = "+", "_"
 PREVIOUS = "previous"
 
 
-class _Scope(NamedTuple):
-    """What expressions and `from` can see in one list of layers."""
-
-    env: Mapping[str, Any]
-    values: dict[str, str]
-    outer: "_Scope | None" = None
-    depth: int = 0
-
-    def find(self, name: str) -> str | None:
-        scope: _Scope | None = self
-        while scope is not None:
-            if name in scope.values:
-                return scope.values[name]
-            scope = scope.outer
-        return None
-
-    def names(self) -> list[str]:
-        """What `from` may name here."""
-        return [*(self.outer.names() if self.outer else ()), *self.values]
-
-
-class _Entry(NamedTuple):
-    """One entry of a list of layers, and where it stands. prefix: of names, with the dot."""
-
-    name: str
-    spec: Map
-    prefix: str
-    scope: _Scope
-    stage: str
-
-    @property
-    def label(self) -> str:
-        """For errors."""
-        return f"layer {self.prefix}{self.name}"
-
-
-class _Reading(NamedTuple):
-    """What a block came to: its layers, from where its input came, its output, and how many entries it has."""
-
-    prefix: str
-    source: str
-    layers: tuple[Layer, ...]
-    out: str
-    entries: int
-
-
-class _Reader(Values):
-    """The state of one reading: the layers found so far, their shapes, and what numbers containers have used."""
+class _Reader:
+    """The state of one reading: the layers so far, their shapes, and the last number of each container."""
 
     def __init__(self, source: str, batch: int) -> None:
-        super().__init__(source)
+        self.file = network_file(source)
         self.batch = batch
         self.options: dict[str, Any] = {}
         self.blocks: Mapping[str, Any] = {}
@@ -91,83 +45,84 @@ class _Reader(Values):
         self.layers: list[Layer] = []
         self.indices: dict[str, int] = {}
         self.known: dict[Any, Any] = {}
-        self.readings: dict[Any, _Reading] = {}
+        self.readings: dict[Any, Reading] = {}
         self.visited = 0
 
     # Lists of layers ---------------------------------------------------------------------------
 
-    def body(self, items: Any, prefix: str, scope: _Scope, current: str, stage: str) -> str:
+    def body(self, items: Any, prefix: str, scope: Scope, current: str, stage: str) -> str:
         """Read a list of layers; returns the name of the last one's output."""
         if not isinstance(items, Seq) or not items:
-            raise self.error(scope, None, f"{prefix or 'the network'} needs a list of layers")
+            raise self.file.error(scope, None, f"{prefix or 'the network'} needs a list of layers")
         if scope.depth > MAX_NESTING:
-            raise self.error(items, 0, f"layers nested more than {MAX_NESTING} deep; does a block use itself?")
+            raise self.file.error(items, 0, f"layers nested more than {MAX_NESTING} deep; does a block use itself?")
         for index, item in enumerate(items):
             if not isinstance(item, Map) or len(item) != 1:
-                raise self.error(items, index, "each layer is written `- name: what`")
+                raise self.file.error(items, index, "each layer is written `- name: what`")
             name, what = next(iter(item.items()))
             if name in scope.values:
-                raise self.error(item, name, f"two layers here are called {name}")
+                raise self.file.error(item, name, f"two layers here are called {name}")
             if isinstance(what, str):
-                # Written out in the description itself, since a block's layers are read often.
+                # Stored in the description itself, since the layers of a block are read several times.
                 what = item[name] = Map(op=what)
                 what.line, what.lines = line_of(item, name), {}
             if not isinstance(what, Map):
-                raise self.error(item, name, f"layer {prefix}{name} is {clip(what)}, not a name or a mapping")
-            current = self.item(_Entry(name, what, prefix, scope, stage), current)
+                raise self.file.error(item, name, f"layer {prefix}{name} is {clip(what)}, not a name or a mapping")
+            current = self.item(Entry(name, what, prefix, scope, stage), current)
             if name not in (NEXT, SPLICE):
                 scope.values[name] = current
         return current
 
-    def item(self, entry: _Entry, current: str) -> str:
-        """Read one entry, as often as it stands; returns the name of its output."""
+    def item(self, entry: Entry, current: str) -> str:
+        """Read one entry with its repetitions; returns the name of its output."""
         spec = entry.spec
         if ("op" in spec) + ("block" in spec) + ("layers" in spec) != 1:
-            raise self.error(spec, None, f"{entry.label} needs one of op, block or layers")
+            raise self.file.error(spec, None, f"{entry.label} needs one of op, block or layers")
         inputs = self.inputs(entry, current)
         often = "repeat" in spec or "each" in spec
         for place, row in enumerate(self.rows(entry, inputs[0]) if often else ({},)):
             if place and len(inputs) > 1:
                 key = "repeat" if "repeat" in spec else "each"
-                raise self.error(spec, key, f"{entry.label} is repeated and takes several inputs")
+                raise self.file.error(spec, key, f"{entry.label} is repeated and takes several inputs")
             out = self.once(entry, inputs, row, often)
-            # A join that is left out lets the entry before it through.
+            # If a join is left out, its output is that of the entry before it.
             inputs = (current if out is None and len(inputs) > 1 else out or inputs[0],)
         return inputs[0]
 
-    def rows(self, entry: _Entry, first: str) -> Iterator[dict[str, Any]]:
-        """What `repeat` or `each` adds to the names in scope, for each time that the entry stands."""
+    def rows(self, entry: Entry, first: str) -> Iterator[dict[str, Any]]:
+        """The names that `repeat` or `each` adds to the scope, for each repetition."""
         spec, env = entry.spec, self.env(entry.scope, first, {})
         if "repeat" in spec:
-            count = self.number(entry.label, spec, "repeat", env)
+            count = self.file.value(spec, "repeat", env, entry.label)
             if "each" in spec or type(count) is not int or not 0 <= count <= MAX_REPEAT:
                 why = (
                     "has both repeat and each" if "each" in spec else f"repeat is {clip(count)}, not 0 to {MAX_REPEAT}"
                 )
-                raise self.error(spec, "repeat", f"{entry.label}: {why}")
+                raise self.file.error(spec, "repeat", f"{entry.label}: {why}")
             yield from ({"i": i} for i in range(count))
             return
         table = spec["each"]
         if not isinstance(table, Map) or not table:
-            raise self.error(
+            raise self.file.error(
                 spec, "each", f"{entry.label}: each maps names to lists, `each: {{k: [3, 5], out: [8, 16]}}`"
             )
-        columns = {name: self.number(entry.label, table, name, env) for name in table}
+        columns = {name: self.file.value(table, name, env, entry.label) for name in table}
         for name, column in columns.items():
             if not NAME.fullmatch(name):
-                raise self.error(table, name, f"{entry.label}: {clip(name)} is no name for a column")
+                raise self.file.error(table, name, f"{entry.label}: {clip(name)} is not a name for a column")
             if not isinstance(column, tuple):
-                raise self.error(table, name, f"{entry.label}: {name} is {clip(column)}, not a list")
+                raise self.file.error(table, name, f"{entry.label}: {name} is {clip(column)}, not a list")
         lengths = {len(column) for column in columns.values()}
         if len(lengths) != 1 or max(lengths) > MAX_REPEAT:
             shown = ", ".join(f"{name} {len(column)}" for name, column in columns.items())
-            raise self.error(
-                spec, "each", f"{entry.label}: the lists of each have unequal or too great lengths: {shown}"
+            raise self.file.error(
+                spec, "each", f"{entry.label}: the lists of each have different lengths, or are too long: {shown}"
             )
         for i in range(lengths.pop()):
             yield {"i": i, **{name: column[i] for name, column in columns.items()}}
 
-    def inputs(self, entry: _Entry, current: str) -> tuple[str, ...]:
+    def inputs(self, entry: Entry, current: str) -> tuple[str, ...]:
+        """The layers whose outputs the entry takes."""
         given = entry.spec.get("from", None)
         if given is None:
             return (current,)
@@ -178,39 +133,39 @@ class _Reader(Values):
                 why = f"{entry.label} takes its input from {clip(name)}, which is not above it"
                 above = entry.scope.names()
                 near = unknown_name("entry", str(name), above, f"above it: {', '.join(above)}")
-                raise self.error(entry.spec, "from", why, near.hint)
+                raise self.file.error(entry.spec, "from", why, near.hint)
             found.append(value)
         if not found:
-            raise self.error(entry.spec, "from", f"{entry.label} takes its input from nothing")
+            raise self.file.error(entry.spec, "from", f"{entry.label} has an empty list of inputs")
         return tuple(found)
 
-    def env(self, scope: _Scope, first: str, extra: Mapping[str, Any]) -> ChainMap[str, Any]:
-        """What expressions see: options, arguments, sizes of the input, the index; nearer ones first."""
+    def env(self, scope: Scope, first: str, extra: Mapping[str, Any]) -> ChainMap[str, Any]:
+        """The names of expressions: index, sizes of the input, arguments, options; an earlier one hides a later one."""
         sizes = dict(zip(("c", "h", "w"), self.shapes[first], strict=False))
         return ChainMap(extra, sizes, scope.env, self.options)  # type: ignore[arg-type]
 
-    def once(self, entry: _Entry, inputs: tuple[str, ...], row: dict[str, Any], often: bool) -> str | None:
-        """Read one entry at one index; None where it is left out."""
+    def once(self, entry: Entry, inputs: tuple[str, ...], row: dict[str, Any], often: bool) -> str | None:
+        """Read one entry at one index; returns the name of its output, None if it is left out."""
         spec = entry.spec
         self.visited += 1
         if self.visited > 2 * MAX_LAYERS:
-            raise self.error(spec, None, f"more than {2 * MAX_LAYERS:,} entries, left out ones included")
+            raise self.file.error(spec, None, f"more than {2 * MAX_LAYERS:,} entries, with those that are left out")
         env = self.env(entry.scope, inputs[0], row)
-        if "when" in spec and not self.number(entry.label, spec, "when", env):
+        if "when" in spec and not self.file.value(spec, "when", env, entry.label):
             return None
         full, prefix = self.named(entry, env, often)
         stage = entry.stage or full.split(".")[0] or entry.name
         if "stage" in spec:
-            stage = " ".join(self.text(entry.label, spec, "stage", str(spec["stage"]), env).split()) or stage
+            stage = " ".join(self.file.text(str(spec["stage"]), spec, "stage", env, entry.label).split()) or stage
         start = len(self.layers)
         if "op" in spec:
             out = self.layer(full, spec, env, inputs, stage)
         elif "layers" in spec:
-            self.known_keys(entry.label, spec, {*COMMON, "let"})
+            self.file.known(spec, {*COMMON, "let"}, entry.label)
             inner_env = self.let(entry.label, spec, env, {**entry.scope.env, **row})
-            inner = _Scope(inner_env, {INPUT: inputs[0]}, entry.scope, entry.scope.depth + 1)
+            inner = Scope(inner_env, {INPUT: inputs[0]}, entry.scope, entry.scope.depth + 1)
             out = self.body(spec["layers"], prefix, inner, inputs[0], self.inner_stage(entry, spec, stage))
-            # Entries of a group are known beside it as `group.name`.
+            # Entries after the group can refer to its entries as `group.name`.
             inside = {f"{entry.name}.{name}": value for name, value in inner.values.items() if name != INPUT}
             entry.scope.values.update(inside)
         else:
@@ -219,24 +174,28 @@ class _Reader(Values):
             self.share(entry, full, start)
         return out
 
-    def inner_stage(self, entry: _Entry, spec: Map, stage: str) -> str:
-        """The stage of what is inside; contents of a nameless entry choose for themselves."""
+    def inner_stage(self, entry: Entry, spec: Map, stage: str) -> str:
+        """The stage of the layers inside; those of an entry without a name have their own."""
         return "" if entry.name == SPLICE and not entry.stage and "stage" not in spec else stage
 
-    def named(self, entry: _Entry, env: Mapping[str, Any], often: bool) -> tuple[str, str]:
-        """The full name of an entry at one index, and the prefix for what is inside."""
+    def named(self, entry: Entry, env: Mapping[str, Any], often: bool) -> tuple[str, str]:
+        """The full name of an entry at one index, and the prefix of the layers inside."""
         name, prefix = entry.name, entry.prefix
         if name == SPLICE:
             if "op" in entry.spec:
-                raise self.error(entry.spec, None, f"{entry.label}: a layer needs a name; _ is for blocks and groups")
+                raise self.file.error(
+                    entry.spec, None, f"{entry.label}: a layer needs a name; _ is for blocks and groups"
+                )
             return prefix.rstrip("."), prefix
         if name == NEXT:
             index = self.indices[prefix] = self.indices.get(prefix, -1) + 1
             full = f"{prefix}{index}"
         else:
-            filled = self.text(entry.label, entry.spec, "name", name, env)
+            filled = self.file.text(name, entry.spec, "name", env, entry.label)
             if not _LAYER_NAME.fullmatch(filled):
-                raise self.error(entry.spec, None, f"the name {clip(filled)} has other than letters, digits, _ and -")
+                raise self.file.error(
+                    entry.spec, None, f"the name {clip(filled)} has other characters than letters, digits, _ and -"
+                )
             full = f"{prefix}{filled}"
             if often and filled == name:
                 full = f"{full}.{env['i']}"
@@ -249,15 +208,15 @@ class _Reader(Values):
         if table is None:
             return found
         if not isinstance(table, Map) or not all(NAME.fullmatch(name) for name in table):
-            raise self.error(spec, "let", f"{label}: let maps names to expressions")
+            raise self.file.error(spec, "let", f"{label}: let maps names to expressions")
         added: dict[str, Any] = {}
         for name in table:
-            found[name] = added[name] = self.number(label, table, name, env.new_child(added))
+            found[name] = added[name] = self.file.value(table, name, env.new_child(added), label)
         return found
 
     def block(
         self,
-        entry: _Entry,
+        entry: Entry,
         prefix: str,
         env: ChainMap[str, Any],
         row: Mapping[str, Any],
@@ -265,54 +224,56 @@ class _Reader(Values):
         stage: str,
     ) -> str:
         spec = entry.spec
-        name = self.text(entry.label, spec, "block", str(spec["block"]), env)
+        name = self.file.text(str(spec["block"]), spec, "block", env, entry.label)
         if name not in self.blocks:
             near = unknown_name("block", name, self.blocks, f"blocks here: {', '.join(self.blocks) or 'none'}")
-            raise self.error(spec, "block", f"{entry.label}: {near.message}", near.hint)
+            raise self.file.error(spec, "block", f"{entry.label}: {near.message}", near.hint)
         block = self.blocks[name]
         if not isinstance(block, Map) or not set(block) <= {"args", "let", "layers"}:
-            raise self.error(self.blocks, name, f"block {name} has args, let and layers, and nothing else")
+            raise self.file.error(self.blocks, name, f"block {name} may only have args, let and layers")
         args = block.get("args") or Map()
-        if taken := RESERVED & set(args if isinstance(args, Map) else ()):
-            raise self.error(args, min(taken), f"block {name}: the argument {min(taken)} has a meaning of its own")
+        if taken := (RESERVED | COMMON) & set(args if isinstance(args, Map) else ()):
+            raise self.file.error(args, min(taken), f"block {name}: the argument {min(taken)} has another meaning")
         if not isinstance(args, Map) or not all(NAME.fullmatch(arg) for arg in args):
-            raise self.error(block, "args", f"block {name}: args maps names to defaults, null where one must be given")
-        self.known_keys(entry.label, spec, {*COMMON, *args})
+            raise self.file.error(
+                block, "args", f"block {name}: args maps names to defaults, null where one must be given"
+            )
+        self.file.known(spec, {*COMMON, *args}, entry.label)
         given: dict[str, Any] = {}
         for arg, default in args.items():
             if arg in spec:
-                given[arg] = self.number(entry.label, spec, arg, env)
+                given[arg] = self.file.value(spec, arg, env, entry.label)
             elif arg in row:
                 given[arg] = row[arg]
             elif default is None:
-                raise self.error(spec, None, f"{entry.label}: block {name} needs {arg}")
+                raise self.file.error(spec, None, f"{entry.label}: block {name} needs {arg}")
             else:
-                given[arg] = self.number(entry.label, args, arg, {**self.options, **given})
-        # A block sees nothing but these, so the same again is the same under other names.
+                given[arg] = self.file.value(args, arg, {**self.options, **given}, entry.label)
+        # A block depends on nothing else, so it is read once and then repeated under other names.
         key = None if entry.name == SPLICE else (name, repr(given), self.shapes[inputs[0]], stage)
         if key in self.readings:
             return self.again(self.readings[key], spec, prefix, inputs[0])
         start, visited = len(self.layers), self.visited
-        inner_env = self.let(entry.label, block, self.env(_Scope(given, {}), inputs[0], {}), given)
-        inner = _Scope(inner_env, {INPUT: inputs[0]}, None, entry.scope.depth + 1)
+        inner_env = self.let(entry.label, block, self.env(Scope(given, {}), inputs[0], {}), given)
+        inner = Scope(inner_env, {INPUT: inputs[0]}, None, entry.scope.depth + 1)
         out = self.body(block.get("layers"), prefix, inner, inputs[0], stage)
         if key is not None:
             read = tuple(self.layers[start:])
-            self.readings[key] = _Reading(prefix, inputs[0], read, out, self.visited - visited)
+            self.readings[key] = Reading(prefix, inputs[0], read, out, self.visited - visited)
         return out
 
-    def again(self, reading: _Reading, spec: Map, prefix: str, source: str) -> str:
-        """Put the layers of a block that was read before, with another prefix and another input."""
+    def again(self, reading: Reading, spec: Map, prefix: str, source: str) -> str:
+        """Repeat the layers of a block that was read before, with another prefix and another input."""
         self.visited += reading.entries
         if len(self.layers) + len(reading.layers) > MAX_LAYERS:
-            raise self.error(spec, None, f"more than {MAX_LAYERS:,} layers")
+            raise self.file.error(spec, None, f"more than {MAX_LAYERS:,} layers")
         length = len(reading.prefix)
         names = {layer.name: prefix + layer.name[length:] for layer in reading.layers}
         names[reading.source], names[""] = source, ""
         for layer in reading.layers:
             full = names[layer.name]
             if full in self.shapes:
-                raise self.error(spec, None, f"two layers are called {full}")
+                raise self.file.error(spec, None, f"two layers are called {full}")
             inputs = tuple([names[one] for one in layer.inputs])
             self.layers.append(layer._replace(name=full, inputs=inputs, weights_of=names[layer.weights_of]))
             self.shapes[full] = layer.out_shape
@@ -322,17 +283,17 @@ class _Reader(Values):
 
     def layer(self, full: str, spec: Map, env: Mapping[str, Any], inputs: tuple[str, ...], stage: str) -> str:
         if len(self.layers) >= MAX_LAYERS:
-            raise self.error(spec, None, f"more than {MAX_LAYERS:,} layers")
+            raise self.file.error(spec, None, f"more than {MAX_LAYERS:,} layers")
         if full in self.shapes:
-            raise self.error(spec, None, f"two layers are called {full}")
+            raise self.file.error(spec, None, f"two layers are called {full}")
         shapes = [self.shapes[name] for name in inputs]
         one = Single(full, spec, env, inputs, shapes, stage, self.batch, COMMON)
-        layer = read_layer(self, one, self.known)
+        layer = read_layer(self.file, one, self.known)
         self.layers.append(layer)
         self.shapes[full] = layer.out_shape
         return full
 
-    def share(self, entry: _Entry, full: str, start: int) -> None:
+    def share(self, entry: Entry, full: str, start: int) -> None:
         """Give the layers read since `start` the weights of those of the entry that `weights_of` names."""
         owner = entry.prefix + str(entry.spec["weights_of"])
         held = {layer.name: layer for layer in self.layers[:start]}
@@ -344,7 +305,7 @@ class _Reader(Values):
             twin = held[twin.weights_of] if twin and twin.weights_of else twin
             if twin is None or (twin.kind, twin.cost.params) != (layer.kind, layer.cost.params):
                 why = f"{entry.label}: {layer.name} has no twin of the same kind and size in {clip(owner)}"
-                raise self.error(entry.spec, "weights_of", why)
+                raise self.file.error(entry.spec, "weights_of", why)
             self.layers[index] = layer.with_weights_of(twin)
 
 
@@ -357,22 +318,24 @@ def read_description(
         raise FlopcalcError("bad-dimension", f"batch is {clip(batch)}; it must be from 1 to 10^9", "give --batch 1")
     reader = _Reader(source, samples)
     if not isinstance(data, Map):
-        raise reader.error(data, None, "a network is a mapping with name, input and layers")
-    reader.known_keys("(top level)", data, TOP)
+        raise reader.file.error(data, None, "a network is a mapping with name, input and layers")
+    reader.file.known(data, TOP, "(top level)")
     if "layers" not in data:
-        raise reader.error(data, None, "a network is a mapping with name, input and layers, and layers are missing")
+        raise reader.file.error(
+            data, None, "a network is a mapping with name, input and layers, and layers are missing"
+        )
     name = " ".join(str(data.get("name") or source.rsplit("/", 1)[-1].rsplit(".", 1)[0]).split())
-    options = read_options(reader, name, data, given)
+    options = read_options(reader.file, name, data, given)
     reader.blocks = data.get("blocks") or {}
     if not isinstance(reader.blocks, dict):
-        raise reader.error(data, "blocks", "blocks is a mapping from names to blocks")
-    shape = read_input(reader, data, input_shape)
+        raise reader.file.error(data, "blocks", "blocks is a mapping from names to blocks")
+    shape = read_input(reader.file, data, input_shape)
     reader.options = reader.let("(top level)", data, ChainMap(dict(options)), options)
     reader.shapes[INPUT] = shape
-    output = reader.body(data["layers"], "", _Scope({}, {INPUT: INPUT}), INPUT, "")
+    output = reader.body(data["layers"], "", Scope({}, {INPUT: INPUT}), INPUT, "")
     return Network(
         name=name,
-        title=title_of(reader, name, data, reader.options, options, given),
+        title=title_of(reader.file, name, data, reader.options, options, given),
         input_shape=shape,
         batch=samples,
         layers=tuple(reader.layers),

@@ -21,7 +21,7 @@ class Input(NamedTuple):
     name: str | None = None
 
     def __str__(self) -> str:
-        """As it is written on the command line."""
+        """The input as `--input` takes it."""
         name = f"{self.name}=" if self.name else ""
         return f"{name}{'x'.join(map(str, self.shape)) or 'scalar'}{f':{self.dtype}' if self.dtype else ''}"
 

@@ -1,4 +1,4 @@
-"""One layer of a description: an operator or a primitive, on the shapes that it is given."""
+"""Reads one layer of a description: an operator or a primitive, with the shapes of its inputs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -7,18 +7,18 @@ from flopcalc.catalog import lookup
 from flopcalc.cost.cost import Cost
 from flopcalc.errors import FlopcalcError, unknown_name
 from flopcalc.networks.network import Layer, Shape
-from flopcalc.networks.values import Values
-from flopcalc.primitives.registry import PRIMITIVES, settings_of
+from flopcalc.networks.window import primitive_window
+from flopcalc.primitives.registry import PRIMITIVES
 from flopcalc.primitives.shapes import ShapeError, text
 from flopcalc.spec.operator import Operator
-from flopcalc.text.yaml_file import Map
+from flopcalc.text.yaml_file import File, Map
 
 _SHAPE_KEYS = ("k", "stride", "padding", "dilation", "groups")
 OF_OPERATORS = ("out", *_SHAPE_KEYS)
 
 
 class Single(NamedTuple):
-    """An entry with `op`, and what is around it. common: the keys that every entry may have."""
+    """An entry with `op`, its inputs and its scope. common: the keys that every entry may have."""
 
     name: str
     spec: Map
@@ -30,56 +30,68 @@ class Single(NamedTuple):
     common: frozenset[str]
 
 
-def read_layer(values: Values, one: Single, known: dict[Any, Any]) -> Layer:
-    """The layer that an entry describes. known: costs that this network had so far, since blocks repeat."""
-    kind = values.text(f"layer {one.name}", one.spec, "op", str(one.spec["op"]), one.env)
+def read_layer(file: File, one: Single, known: dict[Any, Any]) -> Layer:
+    """The layer that an entry describes. known: costs of the layers so far, since blocks repeat."""
+    kind = file.text(str(one.spec["op"]), one.spec, "op", one.env, f"layer {one.name}")
     if kind in PRIMITIVES:
-        return _primitive(values, one, kind, known)
+        return _primitive(file, one, kind, known)
     if (operator := lookup.find(kind)) is not None:
-        return _operator(values, one, operator, known)
+        return _operator(file, one, operator, known)
     kinds = [*PRIMITIVES, *lookup.names()]
     near = unknown_name("layer kind", kind, kinds, f"known: {', '.join(sorted(kinds))}")
-    raise values.error(one.spec, "op", f"layer {one.name}: {near.message}", near.hint)
+    raise file.error(one.spec, "op", f"layer {one.name}: {near.message}", near.hint)
 
 
-def _primitive(values: Values, one: Single, kind: str, known: dict[Any, Any]) -> Layer:
+def _primitive(file: File, one: Single, kind: str, known: dict[Any, Any]) -> Layer:
     full, settings = f"layer {one.name}", {}
     if len(one.spec) > 1:
-        allowed = settings_of(kind)
-        values.known_keys(full, one.spec, {*one.common, *allowed})
-        settings = {key: values.number(full, one.spec, key, one.env) for key in allowed if key in one.spec}
-    # Without settings the shapes tell all.
+        allowed = PRIMITIVES[kind].settings
+        file.known(one.spec, {*one.common, *allowed}, full)
+        settings = {key: file.value(one.spec, key, one.env, full) for key in allowed if key in one.spec}
+    # Without settings the cost follows from the shapes.
     key = None if settings else (kind, *one.shapes)
     if key in known:
         shape, cost = known[key]
     else:
         try:
-            shape, parts = PRIMITIVES[kind](one.shapes, one.batch, **settings)
+            shape, parts = PRIMITIVES[kind].shape_and_parts(one.shapes, one.batch, **settings)
         except ShapeError as error:
-            raise values.error(
+            raise file.error(
                 one.spec, None, f"{full} ({kind}): {error}", "change the settings or the inputs, so that they fit"
             ) from None
         cost = Cost(parts)
         if key is not None:
             known[key] = shape, cost
     further = tuple(one.shapes[1:])
-    return Layer(one.name, kind, one.inputs, one.shapes[0], shape, cost, one.stage, settings=settings, further=further)
+    window = primitive_window(PRIMITIVES[kind], settings)
+    return Layer(
+        one.name,
+        kind,
+        one.inputs,
+        one.shapes[0],
+        shape,
+        cost,
+        one.stage,
+        settings=settings,
+        further=further,
+        own_window=window,
+    )
 
 
-def _operator(values: Values, one: Single, operator: Operator, known: dict[Any, Any]) -> Layer:
+def _operator(file: File, one: Single, operator: Operator, known: dict[Any, Any]) -> Layer:
     name, spec, env = one.name, one.spec, one.env
     full, shape = f"layer {name}", one.shapes[0]
-    values.known_keys(full, spec, {*one.common, *OF_OPERATORS, *operator.param})
+    file.known(spec, {*one.common, *OF_OPERATORS, *operator.param}, full)
     if len(one.inputs) != 1:
-        raise values.error(spec, "from", f"{full} ({operator.name}) takes one input, not {len(one.inputs)}")
+        raise file.error(spec, "from", f"{full} ({operator.name}) takes one input, not {len(one.inputs)}")
     flat = len(shape) == 1
     if flat and operator.name != "linear":
         has = text(shape)
         needs = "channels x height x width"
-        raise values.error(spec, None, f"{full} ({operator.name}): its input is {has}, it needs {needs}")
-    sizes = {key: values.pair(full, spec, key, env) for key in _SHAPE_KEYS if key in spec}
-    given = _settings(values, full, operator, spec, env)
-    out = values.whole(full, spec, "out", env) if "out" in spec else None
+        raise file.error(spec, None, f"{full} ({operator.name}): its input is {has}, it needs {needs}")
+    sizes = {key: file.pair(spec, key, env, full) for key in _SHAPE_KEYS if key in spec}
+    given = _settings(file, full, operator, spec, env)
+    out = file.whole(spec, "out", env, full) if "out" in spec else None
     key = (operator.name, shape, out, tuple(sizes.items()), tuple(given.items()))
     evaluation = known.get(key)
     if evaluation is None:
@@ -91,23 +103,23 @@ def _operator(values: Values, one: Single, operator: Operator, known: dict[Any, 
         except FlopcalcError as error:
             if error.code == "bad-network":
                 raise
-            raise values.error(spec, None, f"{full}: {error.message}", error.hint) from None
+            raise file.error(spec, None, f"{full}: {error.message}", error.hint) from None
     if not flat and evaluation.in_shape != shape:
         takes, has = text(evaluation.in_shape), text(shape)
-        raise values.error(spec, None, f"{full} ({operator.name}): it takes {takes}, and its input is {has}")
+        raise file.error(spec, None, f"{full} ({operator.name}): it takes {takes}, and its input is {has}")
     out_shape = (evaluation.geometry.c_out,) if flat else evaluation.out_shape
     return Layer(name, operator.name, one.inputs, shape, out_shape, evaluation.cost, one.stage, evaluation)
 
 
-def _settings(values: Values, full: str, operator: Operator, spec: Map, env: Mapping[str, Any]) -> dict[str, Any]:
-    """The operator's own options; text is an expression unless it names a choice."""
+def _settings(file: File, full: str, operator: Operator, spec: Map, env: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of the operator; a text is an expression unless it is one of the choices."""
     given = {}
     for name, param in operator.param.items():
         if name in spec:
             value = spec[name]
             as_it_is = value in param.choices if isinstance(value, str) else isinstance(value, list)
             as_it_is = as_it_is or (param.kind == "ints" and isinstance(value, str) and value not in env)
-            given[name] = value if as_it_is else values.number(full, spec, name, env)
+            given[name] = value if as_it_is else file.value(spec, name, env, full)
             if isinstance(given[name], list):
                 given[name] = tuple(given[name])
     return given

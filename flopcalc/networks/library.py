@@ -17,13 +17,13 @@ Option: TypeAlias = SupportsIndex | float | Fraction | str | Sequence[SupportsIn
 
 
 def folder() -> str:
-    """Where the shipped descriptions are."""
+    """The folder of the shipped descriptions."""
     return shipped_files.folder("networks")
 
 
 def names() -> list[str]:
     """Names of the shipped networks."""
-    return sorted(file.removesuffix(".yaml") for file in os.listdir(folder()) if file.endswith(".yaml"))
+    return shipped_files.names("networks")
 
 
 def source(name_or_path: str) -> str:
@@ -31,7 +31,7 @@ def source(name_or_path: str) -> str:
     if name_or_path.endswith((".yaml", ".yml")) or "/" in name_or_path:
         return shipped_files.found(name_or_path)
     if name_or_path not in names():
-        how = "`flopcalc list` shows all networks; a description of your own is a path ending in .yaml"
+        how = "`flopcalc list` shows all networks; to use your own description, give a path ending in .yaml"
         raise unknown_name("network", name_or_path, names(), how)
     return os.path.join(folder(), f"{name_or_path}.yaml")
 

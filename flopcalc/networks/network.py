@@ -9,12 +9,18 @@ from flopcalc.cost.arith import Dim
 from flopcalc.cost.cost import Cost
 from flopcalc.cost.geometry import Geometry
 from flopcalc.cost.kinds import HasKinds, check_kind
+from flopcalc.networks.window import Window, operator_window
 from flopcalc.spec.operator import Evaluation
 
 Shape = tuple[int, ...]
 
-# The name by which a layer refers to what the network is given.
+# The name by which a layer refers to the input of the network.
 INPUT = "input"
+
+
+def size(shape: Shape) -> str:
+    """A shape as text: 64x56x56."""
+    return "x".join(map(str, shape)) or "scalar"
 
 
 class Layer(NamedTuple):
@@ -22,8 +28,9 @@ class Layer(NamedTuple):
 
     kind: an operator's name or a primitive's (batchnorm, relu, ...). inputs: names of the layers
     whose outputs it takes, or `input`. in_shape, out_shape: (c, h, w) or (c,) without the batch.
-    evaluation: set for operators. settings: what a primitive was given. weights_of: the layer whose
-    weights it uses, where they are not its own. further: shapes of its other inputs.
+    evaluation: set for operators. settings: those of a primitive that are not defaults. weights_of: the layer
+    whose weights it uses, if they are not its own. further: shapes of its other inputs. own_window: the window of
+    a primitive or of a counted module; `window` is that of every layer.
     """
 
     name: str
@@ -37,6 +44,11 @@ class Layer(NamedTuple):
     settings: Mapping[str, Any] = MappingProxyType({})
     weights_of: str = ""
     further: tuple[Shape, ...] = ()
+    own_window: Window | None = None
+
+    def __repr__(self) -> str:
+        """A short text: name, kind and shapes."""
+        return f"<Layer {self.name}: {self.kind}, {size(self.in_shape)} -> {size(self.out_shape)}>"
 
     def with_weights_of(self, twin: "Layer") -> "Layer":
         """This layer with the weights of another, which counts them."""
@@ -45,12 +57,19 @@ class Layer(NamedTuple):
 
     @property
     def geometry(self) -> Geometry | None:
-        """The shape as operators see it; None for primitives."""
+        """The geometry of an operator; None for primitives."""
         return self.evaluation.geometry if self.evaluation else None
+
+    @property
+    def window(self) -> Window | None:
+        """Kernel, stride, padding, dilation and groups; None for layers that have no window."""
+        if self.evaluation:
+            return operator_window(self.evaluation.operator, self.evaluation.geometry, len(self.in_shape) - 1)
+        return self.own_window
 
 
 class Uncounted(NamedTuple):
-    """Kernels that ran in a module so many times and for which there is no rule."""
+    """An operation without a counting rule, the module that ran it, and the number of times."""
 
     op: str
     module: str
@@ -61,8 +80,8 @@ class Uncounted(NamedTuple):
 class Network(HasKinds):
     """Layers in order of execution. input_shape: (c, h, w), without the batch.
 
-    Of a network that was counted rather than described: inputs: all of them as text. counted_steps: the
-    longest chain, since no graph is known. uncounted: kernels without a rule. remarks: what else was seen.
+    Set for a counted network only: inputs: all of them as text. counted_steps: the longest chain of kernels, since
+    the graph is not known. uncounted: operations without a rule. remarks: other observations.
     """
 
     name: str
@@ -78,6 +97,12 @@ class Network(HasKinds):
     counted_steps: int | None = None
     uncounted: tuple[Uncounted, ...] = ()
     remarks: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """A short text: name, cost and input; a network can have thousands of layers."""
+        cost = f"{self.params:,} params, {self.macs:,} MACs"
+        shape = " ".join(self.inputs) or size(self.input_shape)
+        return f"<Network {self.name}: {len(self.layers)} layers, {cost}, input {shape}, batch {self.batch}>"
 
     def total(self, kind: str) -> int:
         """Sum of one kind over all layers; for steps the longest chain. Raises FlopcalcError (unknown-kind)."""
@@ -100,7 +125,7 @@ class Network(HasKinds):
 
 
 def loose_ends(layers: Sequence[Layer], output: str) -> Iterator[str]:
-    """What a reader should know of outputs that no layer takes: a network may have several, or a slip."""
+    """A remark on outputs that no layer takes: the network may have several outputs, or a mistake."""
     used = {name for layer in layers for name in layer.inputs} | {output}
     loose = [layer.name for layer in layers if layer.name not in used]
     if loose:

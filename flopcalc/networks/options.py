@@ -1,55 +1,67 @@
-"""The options and the input of a network: as its description declares them, and as the user gives them."""
+"""The options and the input of a network: declared in its description, changed by the user or a derived network."""
 
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
+from keyword import iskeyword
 from typing import Any
 
 from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, clip, unknown_name
-from flopcalc.networks.values import NAME, RESERVED, Values, exact
 from flopcalc.spec.operator import show
-from flopcalc.text.expression import evaluate
-from flopcalc.text.yaml_file import Map
+from flopcalc.text.expression import evaluate, exact
+from flopcalc.text.yaml_file import File, Map
 
 OF_OPTION = ("default", "help", "choices", "least")
+NAME = re.compile(r"[A-Za-z0-9_]+")
+# Names with a meaning in expressions: sizes of the input, the index, and truth values.
+RESERVED = frozenset(("c", "h", "w", "i", "true", "false", "True", "False"))
+# Arguments of `flopcalc.network`, to which options are given as keywords.
+_ARGUMENTS = frozenset(("input", "batch"))
 
 
-def read_options(values: Values, name: str, data: Map, given: Mapping[str, Any]) -> dict[str, Any]:
-    """All options of a description, with what was given in the place of the defaults."""
+def network_file(path: str) -> File:
+    """The file of a description, for its errors."""
+    return File(path, "bad-network", "docs/networks.md describes the language, with examples")
+
+
+def read_options(file: File, name: str, data: Map, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of all options of a description: those given, or the defaults."""
     declared = data.get("options") or Map()
     if not isinstance(declared, Map):
-        raise values.error(data, "options", "options maps names to {default: ..., help: ...}")
+        raise file.error(data, "options", "options maps names to {default: ..., help: ...}")
     for option in declared:
-        _check_declared(values, declared, option)
+        _check_declared(file, declared, option)
     known_options(name, declared, given)
     return {option: read_option(option, spec, given) for option, spec in declared.items()}
 
 
-def _check_declared(values: Values, declared: Map, option: str) -> None:
-    """Refuse an option whose declaration says nothing, or what cannot be."""
+def _check_declared(file: File, declared: Map, option: str) -> None:
+    """Raise an error if the declaration of an option is incomplete or contradicts itself."""
     spec = declared[option]
-    if not NAME.fullmatch(option) or option in RESERVED:
-        why = "has a meaning of its own" if option in RESERVED else "has other than letters, digits and _"
-        raise values.error(declared, option, f"the option name {clip(option)} {why}", "choose another name")
+    taken = option in RESERVED or option in _ARGUMENTS or iskeyword(option)
+    if not NAME.fullmatch(option) or taken:
+        why = "has another meaning" if taken else "has other characters than letters, digits and _"
+        raise file.error(declared, option, f"the option name {clip(option)} {why}", "choose another name")
     if not isinstance(spec, Map):
-        raise values.error(declared, option, f"option {option} is {clip(spec)}, not {{default: ..., help: ...}}")
-    values.known_keys(f"option {option}", spec, OF_OPTION)
+        raise file.error(declared, option, f"option {option} is {clip(spec)}, not {{default: ..., help: ...}}")
+    file.known(spec, OF_OPTION, f"option {option}")
     if "default" not in spec:
-        raise values.error(declared, option, f"option {option} has no default", "write {default: ..., help: ...}")
+        raise file.error(declared, option, f"option {option} has no default", "write {default: ..., help: ...}")
     if spec.get("choices"):
         if spec["default"] not in spec["choices"]:
-            raise values.error(declared, option, f"the default of option {option} is not one of its choices")
+            raise file.error(declared, option, f"the default of option {option} is not one of its choices")
         return
     try:
         read_option(option, spec, {})
     except FlopcalcError as error:
         kinds = "true or false, a whole number, a decimal, a list of whole numbers, or one of choices"
-        raise values.error(spec, "default", f"the default of {error.message}", f"a default is {kinds}") from None
+        raise file.error(spec, "default", f"the default of {error.message}", f"a default is {kinds}") from None
 
 
 def known_options(name: str, declared: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    """Refuse options that the network does not have. Raises FlopcalcError (unknown-option-of-...)."""
+    """Raise FlopcalcError (unknown-option-of-...) for an option that the network does not have."""
     for option in given:
         if option not in declared:
             has = f"{name} has: {', '.join(declared)}" if declared else f"{name} has no options"
@@ -59,8 +71,8 @@ def known_options(name: str, declared: Mapping[str, Any], given: Mapping[str, An
 def read_option(option: str, spec: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
     """The value of one option: that given, checked, or the default.
 
-    The default tells the kind: true or false, a whole number, a number with a decimal point (kept
-    exact), a list of whole numbers, or one of the choices.
+    The type of the default is the type of the option: true or false, a whole number, a number with a decimal
+    point (kept exact), a list of whole numbers, or one of the choices.
     """
     default, choices = spec["default"], spec.get("choices")
     kind = type(default)
@@ -98,11 +110,12 @@ def _number(value: Any) -> Any:
             value = evaluate(value, {})
         except FlopcalcError:
             return None
-    return exact(value)
+    whole = as_int(value)
+    return exact(value) if whole is None else whole
 
 
 def plain_option(value: Any) -> Any:
-    """The value of an option as JSON holds it: decimals as numbers, lists as lists."""
+    """The value of an option for JSON: decimals as numbers, tuples as lists."""
     if isinstance(value, Fraction):
         return float(value)
     return list(value) if isinstance(value, tuple) else value
@@ -123,21 +136,21 @@ def _bad_option(option: str, value: object, wanted: str, spec: Mapping[str, Any]
 
 
 def title_of(
-    values: Values, name: str, data: Map, env: Mapping[str, Any], options: Mapping[str, Any], given: Mapping[str, Any]
+    file: File, name: str, data: Map, env: Mapping[str, Any], options: Mapping[str, Any], given: Mapping[str, Any]
 ) -> str:
-    """The title, in which {expressions} read the options, and what was set otherwise than by default."""
+    """The title, with the values of {expressions}, and the options that differ from their defaults."""
     title = str(data.get("title") or name)
-    # Braces that are no expression are just text.
+    # Braces without an expression are plain text.
     with suppress(FlopcalcError):
-        title = values.text("(top level)", data, "title", title, env)
+        title = file.text(title, data, "title", env, "(top level)")
     declared = data.get("options") or {}
     changed = [o for o in given if options[o] != read_option(o, declared[o], {})]
-    told = "".join(f"; {option} {option_text(options[option])}" for option in changed)
-    return " ".join(f"{title}{told}".split())
+    shown = "".join(f"; {option} {option_text(options[option])}" for option in changed)
+    return " ".join(f"{title}{shown}".split())
 
 
-def read_input(values: Values, data: Map, given: Sequence[int] | None) -> tuple[int, ...]:
-    """The input of a description: that given, else its own. Raises FlopcalcError."""
+def read_input(file: File, data: Map, given: Sequence[int] | None) -> tuple[int, ...]:
+    """The input of a description: the given one, else its own. Raises FlopcalcError."""
     own = data.get("input")
     shape = own if given is None else given
     sizes = tuple(map(as_int, shape)) if isinstance(shape, list | tuple) else ()
@@ -147,8 +160,8 @@ def read_input(values: Values, data: Map, given: Sequence[int] | None) -> tuple[
     if len(sizes) not in (1, 3) or not all(size is not None and 0 < size <= 10**9 for size in sizes):
         if given is None:
             if "input" not in data:
-                raise values.error(data, None, "input is missing", "write for example input: [3, 224, 224]")
-            raise values.error(
+                raise file.error(data, None, "input is missing", "write for example input: [3, 224, 224]")
+            raise file.error(
                 data, "input", f"input is {clip(shape)}, not [channels, height, width], each from 1 to 10^9"
             )
         shown = clip("x".join(map(str, given)))

@@ -1,4 +1,4 @@
-"""The JSON Schema of network descriptions, for editors. It follows from the tables that the reader itself uses."""
+"""The JSON Schema of network descriptions, for editors. It follows from the tables that the reader uses."""
 
 from typing import Any
 
@@ -7,7 +7,8 @@ from flopcalc.networks.description import COMMON, TOP
 from flopcalc.networks.layer_entry import OF_OPERATORS
 from flopcalc.networks.like import OF_DERIVED
 from flopcalc.networks.options import OF_OPTION
-from flopcalc.primitives.registry import PRIMITIVES, settings_of
+from flopcalc.primitives.record import Primitive
+from flopcalc.primitives.registry import PRIMITIVES
 from flopcalc.spec.operator import Operator
 
 Schema = dict[str, Any]
@@ -16,7 +17,7 @@ _NUMBER: Schema = {"$ref": "#/$defs/number"}
 _FLAG: Schema = {"$ref": "#/$defs/flag"}
 _PAIR: Schema = {"$ref": "#/$defs/pair"}
 _ANY: Schema = {}
-# An expression may stand wherever a number or a word may.
+# A number or a word can always be an expression.
 _VALUES: Schema = {
     "number": {"type": ["integer", "number", "string"]},
     "flag": {"type": ["boolean", "string"]},
@@ -30,25 +31,28 @@ _OF_ENTRIES: dict[str, Schema] = {
     "block": {"type": "string", "description": "a name under `blocks`"},
     "layers": {"$ref": "#/$defs/layers"},
     "from": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]},
-    "when": {"type": ["boolean", "integer", "string"], "description": "left out where this is false"},
-    "repeat": {"type": ["integer", "string"], "description": "how often it stands; i counts from 0"},
-    "each": {"type": "object", "description": "a table: it stands once for every row", "minProperties": 1},
+    "when": {
+        "type": ["boolean", "integer", "string"],
+        "description": "a condition; if false, it is left out",
+    },
+    "repeat": {"type": ["integer", "string"], "description": "the number of repetitions; i counts from 0"},
+    "each": {"type": "object", "description": "a table: one repetition for every row", "minProperties": 1},
     "stage": {"type": ["string", "integer"], "description": "the stage under which it is summed"},
-    "weights_of": {"type": "string", "description": "the entry beside it whose weights it uses"},
+    "weights_of": {"type": "string", "description": "the entry in the same list whose weights it uses"},
 }
 _OF_THE_TOP: dict[str, Schema] = {
     "name": {"type": "string"},
     "title": {"type": "string"},
-    "mirrors": {"type": "string", "description": "the module whose names the layers bear"},
+    "mirrors": {"type": "string", "description": "the module whose layers have the same names"},
     "source": {"type": "string", "description": "where it was published"},
     "input": {"type": "array", "items": {"type": "integer", "minimum": 1}, "description": "channels, height, width"},
     "options": {"type": "object", "additionalProperties": {"$ref": "#/$defs/option"}},
     "let": _NAMED,
-    "reference": {"type": "array", "items": {"type": "object"}, "description": "figures that sources print"},
+    "reference": {"type": "array", "items": {"type": "object"}, "description": "figures printed in the sources"},
     "blocks": {"type": "object", "additionalProperties": {"$ref": "#/$defs/block"}},
     "layers": {"$ref": "#/$defs/layers"},
-    "like": {"type": "string", "description": "the network whose layers it has: a shipped name or a path"},
-    "set": {"type": "object", "description": "defaults of the other network's options"},
+    "like": {"type": "string", "description": "the network with the layers: a shipped name or a path"},
+    "set": {"type": "object", "description": "other defaults of its options"},
 }
 _OF_AN_OPTION: dict[str, Schema] = {
     "default": _ANY,
@@ -59,8 +63,8 @@ _OF_AN_OPTION: dict[str, Schema] = {
 
 
 def network_schema() -> Schema:
-    """The schema, with every operator and primitive that is known."""
-    kinds = {name: _primitive(name) for name in sorted(PRIMITIVES)}
+    """The schema, with all operators and primitives."""
+    kinds = {name: _primitive(PRIMITIVES[name]) for name in sorted(PRIMITIVES)}
     kinds |= {operator.name: _operator(operator) for operator in lookup.every()}
     rules = [_then("op", {"const": name}, one) for name, one in kinds.items()]
     rules.append(_then("layers", _ANY, _entry({"let": _NAMED})))
@@ -109,12 +113,13 @@ def _then(key: str, value: Schema, schema: Schema) -> Schema:
 
 
 def _entry(more: Schema) -> Schema:
-    """An entry that may have the common keys, and these."""
+    """An entry with the common keys and these."""
     return {"$ref": "#/$defs/common", "properties": more, "unevaluatedProperties": False}
 
 
-def _primitive(name: str) -> Schema:
-    return _entry({key: {"$ref": "#/$defs/setting"} for key in settings_of(name)})
+def _primitive(primitive: Primitive) -> Schema:
+    settings: Schema = {key: {"$ref": "#/$defs/setting"} for key in primitive.settings}
+    return {**_entry(settings), "description": primitive.text}
 
 
 def _operator(operator: Operator) -> Schema:

@@ -1,3 +1,3 @@
-"""One file for each operator; the file's name is the operator's. Files with a leading underscore hold
-what several share. `flopcalc.catalog.lookup` finds the files; nothing lists them.
+"""One file for each operator, with the name of the operator. Files with a leading underscore hold code that
+several operators share. `flopcalc.catalog.lookup` finds the files; they are not listed anywhere.
 """

@@ -1,7 +1,7 @@
-"""What the operators with dynamic kernels share: several kernels, mixed by what the input says.
+"""Shared by the operators with dynamic kernels: several kernels, mixed by coefficients that depend on the input.
 
 Three parts. `routing` turns the input into coefficients, one set for each sample; `aggregation` mixes
-by them; `convolution` holds all kernels. At inference the kernels are mixed, and one convolution with
+the kernels; `convolution` holds all kernels. At inference the kernels are mixed, and one convolution with
 one kernel for each sample follows. In training every kernel convolves, and the outputs are mixed.
 """
 
@@ -45,7 +45,7 @@ def mix_kernels(g: Geometry, kernels: Dim, ready: str, bias: bool = False) -> It
 
 
 def fuse_kernels(g: Geometry, kernels: Dim, ready: str) -> Iterable[Part]:
-    """As mix_kernels, but every output channel mixes as many kernels of its own."""
+    """As mix_kernels, but every output channel mixes kernels of its own."""
     # For each output channel (n, kernels) times (kernels, weights of a filter); then the batch comes first.
     filter_weights = exact_div(g.c_in, g.groups) * g.area
     yield parts.matmul("aggregation", g.n, kernels, filter_weights, batch=g.c_out, after=(ready,))
@@ -77,16 +77,16 @@ def _not_first(site: Site) -> str | None:
     return "the first convolution stays plain" if site.first else None
 
 
-NOT_FIRST = Policy("every convolution, 1x1 included, but the first", _not_first)
+NOT_FIRST = Policy("every convolution, 1x1 included, except the first", _not_first)
 
 
 def ungrouped(g: Geometry, named: Named) -> bool:
-    """Whether there is one group, as printed equations have it."""
+    """Whether there is one group, as in the printed equations."""
     return bool(g.groups == 1)
 
 
 def overhead(e: Evaluation) -> Iterable[str]:
-    """The notes that all of them give: what a headline that counts only the convolution leaves out."""
+    """The notes that these operators share: the cost that a headline for the convolution alone leaves out."""
     n, operator = e.geometry.n, e.operator
     alone = next(part.macs for part in e.cost if part.name == "convolution") // n
     extra = e.cost.macs // n - alone
@@ -96,8 +96,8 @@ def overhead(e: Evaluation) -> Iterable[str]:
         yield f"Every kernel convolves here, then the outputs are mixed; mode=inference: {other.macs // n:,} MACs."
         yield f"Routing and aggregation cost {share}."
         return
-    yield f"Headlines that count the convolution alone leave out routing and aggregation: {share}."
+    yield f"A headline that counts the convolution alone leaves out routing and aggregation: {share}."
     yield (
-        "But for the additions of the pooling they do not depend on the resolution, so their share grows as the "
+        "Apart from the additions of the pooling they do not depend on the resolution, so their share grows as the "
         "feature map shrinks; a batch pays them, and reads a mixed kernel, for each sample."
     )

@@ -22,7 +22,7 @@ SENET = Paper(
 def excitation(prefix: str, c: Dim, m: Dim, p: Dim, n: Dim, bias: bool) -> Iterable[Part]:
     """Means of c channels, c -> m -> c, a sigmoid, and every channel times its weight.
 
-    p positions, batch n included. prefix: what the names of the parts begin with, e.g. `se.`.
+    p positions, batch n included. prefix: of the names of the parts, e.g. `se.`.
     """
     yield parts.global_avg_pool(f"{prefix}gap", c, p, n)
     yield parts.conv(f"{prefix}reduce", c, m, 1, n, n, bias=bias)

@@ -1,8 +1,8 @@
-"""The lecture slides that several operators quote."""
+"""The lecture slides that several operators cite."""
 
 from flopcalc.spec.source import Paper
 
-# Neither author nor year is known to us.
+# Its author and its year are not known.
 SLIDES = Paper(
     key="slides_compact_filters",
     authors=(),

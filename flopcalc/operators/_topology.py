@@ -1,4 +1,4 @@
-"""Channels on a torus: what the topological operators share."""
+"""Channels on a torus, for the topological operators."""
 
 from math import isqrt, prod
 
@@ -29,9 +29,9 @@ def default_connections(channels: Dim) -> Dim:
 
 
 def misfit(dims: Sizes, near: Sizes, channels: int) -> str | None:
-    """What is wrong with a torus and a neighbourhood in it, in words, or None."""
+    """Why a torus and a neighbourhood in it do not fit, in words, or None."""
     if prod(dims) != channels:
-        return f"dims {text(dims)} make {prod(dims)} channels, and there are {channels}"
+        return f"dims {text(dims)} have {prod(dims)} channels, and the layer has {channels}"
     if len(near) != len(dims) or any(c > d for c, d in zip(near, dims, strict=False)):
         return f"neighbourhood {text(near)} does not fit in dims {text(dims)}"
     return None

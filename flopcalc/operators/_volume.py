@@ -1,4 +1,4 @@
-"""What operators on volumes share: the depth axis, which takes its settings from the height axis."""
+"""Shared by the operators on volumes: the depth axis, which has the settings of the height axis."""
 
 from typing import Any
 
@@ -54,7 +54,7 @@ def volume_out(g: Geometry, named: Named) -> tuple[int, ...]:
 
 
 def volume_settings(g: Geometry) -> dict[str, Any]:
-    """Kernel, stride, padding and dilation as torch's Conv3d takes them: depth, height, width."""
+    """Kernel, stride, padding and dilation in the order of torch's Conv3d: depth, height, width."""
     return {
         "kernel_size": (g.k_h, *g.kernel),
         "stride": (g.stride_h, *g.stride),

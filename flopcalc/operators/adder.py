@@ -1,11 +1,11 @@
 """AdderNet's layer: the output is minus the L1 distance between filter and patch, - sum |w - x|.
 
-A step is a subtraction and an addition in place of a multiply-accumulate; the absolute value is free.
+A subtraction and an addition replace each multiply-accumulate; the absolute value is free.
 
-The kernels are those of the module, not of an ideal adder kernel: PyTorch has none, so patches are
+The kernels are those of the module, not of an ideal adder kernel: PyTorch does not have one. Patches are
 first unfolded (part `unfold`, k^2 times the input is written), then compared with the filters (part
 `distance`, by torch.cdist), then negated (part `negate`, or `bias`, which subtracts instead). An ideal
-kernel would have a convolution's traffic in one step; the additions are the same.
+kernel would have the traffic of a convolution and run as one kernel; the additions are the same.
 """
 
 from collections.abc import Iterable
@@ -37,7 +37,7 @@ def formula(g: Geometry, bias: bool, no_bias: bool) -> Iterable[Part]:
 
 
 def _not_first(site: Site) -> str | None:
-    return "the first convolution stays one, as in AdderNet" if site.first else None
+    return "the first convolution stays a convolution, as in AdderNet" if site.first else None
 
 
 def _notes(e: Evaluation) -> Iterable[str]:
@@ -45,25 +45,25 @@ def _notes(e: Evaluation) -> Iterable[str]:
     steps = e.baseline.macs
     yield (
         f"No MACs, but {2 * steps:,} additions: two for each of the convolution's {steps:,} MACs. "
-        "Its paper counts batch norms as nothing, though they multiply."
+        "Its paper does not count batch norms, though they multiply."
     )
     ideal = g.c_in * g.p_in + g.c_in * g.c_out * g.area + g.c_out * g.p_out
     yield (
-        f"Traffic and steps are those of the module (unfold, distances, sign); one adder kernel would move "
-        f"{ideal:,} elements in one step."
+        f"Traffic and critical path are those of the module (unfold, distances, sign); one adder kernel would move "
+        f"{ideal:,} elements."
     )
 
 
 OPERATOR = Operator(
     name="adder",
-    title="AdderNet layer: additions in place of multiplications",
+    title="AdderNet layer: additions instead of multiplications",
     family="convolutions",
     paper=ADDERNET,
     formula=formula,
     params=(Param("bias", "bool", False, "one bias for each output channel", samples=(True,)),),
     derived=(Derived("no_bias", lambda g, bias: not bias),),
     rules=(ONE_GROUP,),
-    policy=Policy("every convolution but the first; the classifier stays too", _not_first),
+    policy=Policy("every convolution except the first; the classifier also stays", _not_first),
     equations=(
         Equation(
             "filter F, Sec. 3.1",

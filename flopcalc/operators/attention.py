@@ -12,7 +12,7 @@ from flopcalc.spec.operator import AUTO, Derived, Evaluation, Named, Operator, P
 from flopcalc.spec.rules import EQUAL_CHANNELS, ONE_GROUP, single_tap
 from flopcalc.spec.source import Equation, Paper
 
-# The attention is that of Vaswani et al. 2017; this paper prints its cost on a grid, and cuts the windows.
+# The attention is that of Vaswani et al. 2017; this paper prints its cost on a grid, and introduces the windows.
 SWIN = Paper(
     key="liu2021swin",
     authors=(
@@ -33,17 +33,17 @@ SWIN = Paper(
 
 
 def seen(g: Geometry, window: int | None, patch: int) -> Dim:
-    """Tokens that one token sees: those of its window, or those with the same place in their patch."""
+    """Tokens that one token attends to: those of its window, or those at the same position of their patch."""
     return exact_div(g.h * g.w, patch**2) if window is None else window**2
 
 
 def side(g: Geometry, window: int | None, patch: int) -> Dim:
-    """M of the printed equations; without windows that of a square of all tokens, so that M^2 is right."""
+    """M of the printed equations: the side of a window, or of a square of all tokens, so that M^2 is right."""
     return (g.h * g.w) ** Fraction(1, 2) if window is None else window
 
 
 def offsets(g: Geometry, window: int | None) -> int:
-    """How far a token may be from another in its window, in both directions: numbers of a table for one head."""
+    """Offsets between two tokens of a window, in both directions: the size of the table of one head."""
     return 0 if window is None else (2 * window - 1) ** 2
 
 
@@ -71,7 +71,7 @@ def _position(heads: Dim, tokens: Dim, table: int, size: Dim) -> Iterable[Part]:
 
 
 def _mask(g: Geometry, tokens: Dim, size: Dim) -> Part:
-    """A constant for each pair of tokens of each window: far below 0 for those that were not neighbours."""
+    """A constant for each pair of tokens of each window: far below 0 for tokens that were not neighbours."""
     constants = exact_div(g.h * g.w, tokens) * tokens**2
     return Part("mask", "add", adds=size, reads=size + constants, writes=size)
 
@@ -86,7 +86,7 @@ def formula(
     roll = parts.copy("roll", c * grid, after=INPUT)
     yield from parts.when(shifted, lambda: (parts.times(several, roll),))
     yield parts.conv("qkv", c, 3 * c, 1, grid, grid, bias=bias, after=("roll",))
-    # One copy sorts the positions by window and the channels by head, another undoes it.
+    # One copy arranges the positions by window and the channels by head; another one reverses that.
     yield parts.copy("qkv.arrange", 3 * c * grid)
     yield Part("scale", "mul", muls=c * grid, reads=c * grid, writes=c * grid)
     yield parts.matmul("scores", tokens, width, tokens, batch=maps)
@@ -107,21 +107,21 @@ def _heads_divide(g: Geometry, named: Named) -> str | None:
 def _windows_fit(g: Geometry, named: Named) -> str | None:
     window = named["window"]
     if window is not None and (g.h % window or g.w % window):
-        return f"{g.h}x{g.w} is not made of {window}x{window} windows"
+        return f"{g.h}x{g.w} cannot be divided into {window}x{window} windows"
     return None
 
 
 def _patches_fit(g: Geometry, named: Named) -> str | None:
     patch = named["patch"]
     if patch != 1 and named["window"] is not None:
-        return "tokens see those of their window, or those with their place in other patches: not both"
-    return f"{g.h}x{g.w} is not made of {patch}x{patch} patches" if g.h % patch or g.w % patch else None
+        return "window and patch are both set, and tokens attend within windows or across patches"
+    return f"{g.h}x{g.w} cannot be divided into {patch}x{patch} patches" if g.h % patch or g.w % patch else None
 
 
 def _windows_are_there(g: Geometry, named: Named) -> str | None:
     window, shift = named["window"], named["shift"]
     if window is None and (shift or named["position_bias"]):
-        return f"{'a shift' if shift else 'a position bias'} is that of windows, and there are none"
+        return f"{'a shift' if shift else 'a position bias'} needs windows, and there are none"
     return f"a shift of {shift} is not less than the window of {window}" if shift and shift >= window else None
 
 
@@ -153,12 +153,12 @@ OPERATOR = Operator(
     paper=SWIN,
     formula=formula,
     params=(
-        Param("heads", "int", 4, "heads; each sees c_in / heads channels", 1, letter="m", samples=(1, 2, 8)),
+        Param("heads", "int", 4, "heads; each has c_in / heads channels", 1, letter="m", samples=(1, 2, 8)),
         Param(
             "window",
             "int",
             AUTO,
-            "side of the windows within which tokens see each other",
+            "side of the windows within which tokens attend to each other",
             1,
             auto="none: all tokens",
             samples=(7, 4),
@@ -167,12 +167,12 @@ OPERATOR = Operator(
             "patch",
             "int",
             1,
-            "without windows: tokens see those with the same place in their patch of this side",
+            "side of the patches; without windows, tokens attend to those at the same position of their patch",
             1,
             samples=(2,),
         ),
         Param("position_bias", "bool", False, "a trained number for each head and offset within a window"),
-        Param("shift", "int", 0, "positions that windows are shifted by, where there are several", 0),
+        Param("shift", "int", 0, "positions by which windows are shifted, where there are several", 0),
         Param("bias", "bool", True, "a bias in qkv and in the projection", samples=(False,)),
     ),
     derived=(
@@ -180,9 +180,10 @@ OPERATOR = Operator(
             "tokens",
             seen,
             lambda g, v: (
-                f"tokens that a token sees: {v['window']}^2"
+                f"tokens that a token attends to: {v['window']}^2"
                 if v["window"] is not None
-                else f"tokens that a token sees: {g.h} * {g.w}" + (f" / {v['patch']}^2" if v["patch"] != 1 else "")
+                else f"tokens that a token attends to: {g.h} * {g.w}"
+                + (f" / {v['patch']}^2" if v["patch"] != 1 else "")
             ),
         ),
         Derived("side", side),
@@ -194,7 +195,9 @@ OPERATOR = Operator(
         single_tap("attention has kernel 1, stride 1 and no padding"),
         EQUAL_CHANNELS,
         ONE_GROUP,
-        Rule("heads divides the channels", _heads_divide, "choose heads that divides the channels, such as 1"),
+        Rule(
+            "heads divides the channels", _heads_divide, "choose a number of heads that divides the channels, such as 1"
+        ),
         Rule("h and w are multiples of window", _windows_fit, "choose a window that divides h and w"),
         Rule("h and w are multiples of patch", _patches_fit, "choose a patch that divides h and w, and no window"),
         Rule(
@@ -203,7 +206,7 @@ OPERATOR = Operator(
             "give a window larger than the shift, e.g. --set window=7",
         ),
     ),
-    policy=Policy("no convolution", lambda site: "attention stands for no convolution of its papers"),
+    policy=Policy("no convolution", lambda site: "its papers do not replace a convolution by attention"),
     equations=(
         Equation("1", "4 * h * w * C^2 + 2 * (h * w)^2 * C", _LETTERS, "macs", given={"window": None, "patch": 1}),
         Equation(

@@ -29,7 +29,7 @@ def narrow(g: Geometry, width: Dim) -> Dim:
 
 
 def takes(g: Geometry, shortcut: str) -> str:
-    """What the shortcut is: `auto` is the paper's option B, a projection only where shapes differ."""
+    """The kind of shortcut: `auto` is the paper's option B, a projection only where shapes differ."""
     differs = bool(g.c_in != g.c_out) or g.strided
     return {"auto": "projection" if differs else "identity"}.get(shortcut, shortcut)
 
@@ -60,12 +60,12 @@ def _projection(g: Geometry, norm: bool) -> Iterable[Part]:
 
 
 def _some_width(g: Geometry, named: Named) -> str | None:
-    return f"c_out // 4 leaves no channel of {g.c_out}" if named["mid"] < 1 else None
+    return f"c_out // 4 = {g.c_out} // 4 is 0, and at least one channel is needed" if named["mid"] < 1 else None
 
 
 def _identity_fits(g: Geometry, named: Named) -> str | None:
     if named["shortcut"] == "identity" and (g.c_in != g.c_out or g.strided):
-        return "the input has another shape than the output, and shortcut=identity adds it as it is"
+        return "shortcut=identity adds the input as it is, and its shape is not that of the output"
     return None
 
 
@@ -77,7 +77,7 @@ def _notes(e: Evaluation) -> Iterable[str]:
     if e.named["shortcut"] == "none":
         yield "Counted without the shortcut: --set shortcut=auto adds the input, or its projection where shapes differ."
     if not e.named["norm"] and not e.named["activation"]:
-        yield "Counted without batch norm and ReLU: --set norm=true adds them, as its authors built it."
+        yield "Counted without batch norm and ReLU: --set norm=true adds them, as in the authors' code."
     if e.geometry.strided:
         other = {"v1": "v1.5", "v1.5": "v1"}[e.named["stride_in"]]
         cost = e.operator.cost(e.geometry, e.operator.derive(e.geometry, {**e.options, "stride_in": other}))
@@ -108,7 +108,7 @@ OPERATOR = Operator(
             "shortcut",
             "choice",
             "none",
-            "what is added: nothing, the input, its 1x1 projection, or (auto) a projection where shapes differ",
+            "tensor that is added: none, the input, its 1x1 projection, or (auto) a projection where shapes differ",
             choices=("none", "identity", "projection", "auto"),
             samples=("projection", "identity", "auto"),
         ),

@@ -35,7 +35,7 @@ _RULES = {"max": maximum, "min": minimum}
 
 
 def ruled_depth(g: Geometry, c0: Dim, depth_rule: str) -> Dim:
-    """Eq. 6, with log2 floored where C_in / C_0 is no power of two."""
+    """Eq. 6, with log2 floored where C_in / C_0 is not a power of two."""
     return _RULES[depth_rule](floor_log2(maximum(g.c_in, c0), c0) + 1, 3)
 
 
@@ -93,9 +93,9 @@ def _feasible(g: Geometry, named: Named) -> str | None:
     d, p = named["d"], named["c_prim"]
     copies, surplus = channel_plan(d, p, g.c_out)
     if copies > g.c_in:
-        return f"at depth {d}, {copies} input channels are copied, and there are {g.c_in}"
+        return f"at depth {d}, {copies} input channels are copied, and the input has {g.c_in}"
     if surplus >= 2 ** (d - 1) * p:
-        return f"at depth {d}, {surplus} surplus channels leave nothing of A(0), which has {2 ** (d - 1) * p}"
+        return f"at depth {d}, {surplus} surplus channels are not fewer than the channels of A(0), {2 ** (d - 1) * p}"
     return None
 
 
@@ -134,7 +134,10 @@ def _notes(e: Evaluation) -> Iterable[str]:
             other_named = operator.derive(g, {**e.options, "depth_rule": other_rule})
             text += f" With {other_rule}: {operator.cost(g, other_named).macs // g.n:,} MACs."
         yield text
-    yield f"Each convolution waits for the one before: {e.cost.steps} steps, so fewer MACs may not run faster."
+    yield (
+        f"Each convolution waits for the one before: the critical path has {e.cost.steps} kernels, "
+        "so fewer MACs may not run faster."
+    )
 
 
 _COST = {"H": "h_out", "W": "w_out", "k": "k", "C_in": "c_in", "C_prim": "c_prim", "d": "d"}

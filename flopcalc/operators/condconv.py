@@ -1,4 +1,4 @@
-"""CondConv: a kernel for each sample, mixed from experts by weights that a sigmoid gives."""
+"""CondConv: a kernel for each sample, mixed from experts with the weights of a sigmoid."""
 
 from collections.abc import Iterable
 
@@ -23,7 +23,7 @@ CONDCONV = Paper(
 
 
 def formula(g: Geometry, experts: Dim, bias: bool, training: bool) -> Iterable[Part]:
-    """Routing sigmoid(fc(mean of each channel)), then the experts mixed, then the convolution."""
+    """Routing sigmoid(fc(mean of each channel)), then the mixing of the experts, then the convolution."""
     yield parts.global_avg_pool("routing.pool", g.c_in, g.p_in, g.n, after=INPUT)
     yield parts.linear("routing.fc", g.c_in, experts, g.n)
     yield parts.act("routing.gate", experts, g.n)
@@ -64,7 +64,7 @@ OPERATOR = Operator(
             "params of routing",
             status="corrected",
             right="c_in * n + n",
-            why="The print has no bias. The authors' code has one for each expert, and only with it does "
+            why="The printed equation has no bias. The authors' code has one for each expert, and only with it does "
             "EfficientNet-B0 with 8 experts have its 24,013,284 parameters.",
         ),
     ),

@@ -1,4 +1,4 @@
-"""The convolution along one axis: sequences. Sizes lie on the width axis; height and k_h are 1."""
+"""The convolution along one axis: sequences. The length is the width; height and k_h are 1."""
 
 from collections.abc import Iterable
 

@@ -29,7 +29,7 @@ CONVNEXT = Paper(
 
 
 def formula(g: Geometry, hidden: Dim, bias: bool, activation: bool, layer_scale: bool) -> Iterable[Part]:
-    """The 1x1 convolutions are linear layers on channels last, as in the authors' code."""
+    """The 1x1 convolutions are linear layers with channels last, as in the authors' code."""
     c, grid = g.c_in, g.p_out
     yield parts.conv("depthwise", c, c, g.area, g.p_in, grid, groups=c, bias=bias)
     yield parts.layer_norm("norm", c, grid)
@@ -76,7 +76,7 @@ OPERATOR = Operator(
     ),
     rules=(EQUAL_CHANNELS, UNIT_STRIDE, ONE_GROUP, SAME_PADDING),
     limits=(
-        # One linear layer less, and what is left is depthwise and pointwise.
+        # Without the second linear layer a depthwise and a pointwise convolution remain.
         Limit({"expansion": 1}, equals="dsc", surviving=("norm", "project", "scale"), equals_options={"bias": True}),
     ),
     policy=NOWHERE,

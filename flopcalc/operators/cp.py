@@ -25,7 +25,7 @@ LEBEDEV = Paper(
 
 
 def formula(g: Geometry, r: Dim, bias: bool) -> Iterable[Part]:
-    """Four convolutions in a row; between the two depthwise ones, height is reduced and width not yet."""
+    """Four convolutions in a row; between the two depthwise ones, only the height is reduced."""
     between = g.n * g.h_out * g.w
     yield parts.conv("reduce", g.c_in, r, 1, g.p_in, g.p_in)
     yield parts.conv("vertical", r, r, g.k_h, g.p_in, between, groups=r)

@@ -1,4 +1,4 @@
-"""The depthwise convolution: each channel is filtered by itself, by `multiplier` filters."""
+"""The depthwise convolution: each channel has `multiplier` filters of its own."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -18,7 +18,7 @@ def formula(g: Geometry, multiplier: Dim, bias: bool) -> Iterable[Part]:
 
 
 def multiplied(c_in: int, options: Named) -> int:
-    """Output channels: the multiplier decides."""
+    """Output channels: c_in * multiplier."""
     channels: int = c_in * options["multiplier"]
     return channels
 
@@ -42,7 +42,7 @@ OWN_GROUPS = Rule(
 MULTIPLIER = Param("multiplier", "int", 1, "filters for each input channel", 1, letter="m", samples=(2, 3))
 
 
-def _eq4_speaks(g: Geometry, named: Any) -> bool:
+def _square_map(g: Geometry, named: Any) -> bool:
     return bool(g.h_out == g.w_out)
 
 
@@ -62,7 +62,7 @@ OPERATOR = Operator(
             letters={"D_K": "k", "M": "c_in", "D_F": "h_out"},
             gives="macs",
             given={"multiplier": 1},
-            domain=_eq4_speaks,
+            domain=_square_map,
             domain_text="a square feature map",
         ),
     ),

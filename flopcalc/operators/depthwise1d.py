@@ -1,4 +1,4 @@
-"""The depthwise convolution along one axis: each channel of a sequence is filtered by itself."""
+"""The depthwise convolution along one axis: each channel of a sequence has filters of its own."""
 
 from collections.abc import Iterable
 

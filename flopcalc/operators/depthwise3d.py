@@ -1,4 +1,4 @@
-"""The depthwise convolution of volumes: each channel is filtered by itself along three axes."""
+"""The depthwise convolution of volumes: each channel has filters of its own along three axes."""
 
 from collections.abc import Iterable
 

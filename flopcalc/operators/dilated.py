@@ -1,4 +1,4 @@
-"""The dilated convolution: taps `dilation` pixels apart. It sees more and costs the same."""
+"""The dilated convolution: taps `dilation` pixels apart. It has a larger receptive field at the same cost."""
 
 from collections.abc import Iterable
 
@@ -13,7 +13,7 @@ from flopcalc.spec.source import Equation
 
 
 def formula(g: Geometry, bias: bool) -> Iterable[Part]:
-    """A convolution; dilation moves its taps and adds none."""
+    """A convolution; dilation moves its taps and does not add any."""
     yield parts.conv("conv", g.c_in, g.c_out, g.area, g.p_in, g.p_out, groups=g.groups, bias=bias)
 
 

@@ -59,7 +59,7 @@ OPERATOR = Operator(
         Param("activation", "bool", AUTO, "ReLU after both convolutions", same_as="norm", samples=(True, False)),
     ),
     rules=(ONE_GROUP,),
-    policy=Policy("every convolution with a kernel larger than 1x1, but the first", _not_first),
+    policy=Policy("every convolution with a kernel larger than 1x1, except the first", _not_first),
     equations=(
         Equation(
             number="5",

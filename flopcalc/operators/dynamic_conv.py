@@ -1,4 +1,4 @@
-"""Dynamic convolution: a kernel for each sample, mixed from K kernels by an attention over them."""
+"""Dynamic convolution: a kernel for each sample, mixed from K kernels with the weights of an attention over them."""
 
 from collections.abc import Iterable
 
@@ -24,7 +24,7 @@ DYNAMIC = Paper(
 
 
 def formula(g: Geometry, kernels: Dim, squeezed: Dim, bias: bool, training: bool) -> Iterable[Part]:
-    """Attention softmax(fc(relu(fc(mean of each channel)))), then the kernels mixed, then the convolution."""
+    """Attention softmax(fc(relu(fc(mean of each channel)))), then the mixing of the kernels, then the convolution."""
     yield parts.global_avg_pool("routing.pool", g.c_in, g.p_in, g.n, after=INPUT)
     yield parts.linear("routing.squeeze", g.c_in, squeezed, g.n)
     yield parts.act("routing.act", squeezed, g.n)
@@ -34,13 +34,13 @@ def formula(g: Geometry, kernels: Dim, squeezed: Dim, bias: bool, training: bool
 
 
 def attention_cost(g: Geometry, squeezed: Dim, kernels: Dim) -> Dim:
-    """The attention as its paper counts it: the additions of the pooling are Mult-Adds too."""
+    """The attention as its paper counts it: the additions of the pooling also count as Mult-Adds."""
     return g.h * g.w * g.c_in + g.c_in * squeezed + squeezed * kernels
 
 
 def _enough_channels(g: Geometry, named: Named) -> str | None:
     if named["squeezed"] < 1:
-        return f"c_in // reduction = {g.c_in} // {named['reduction']} leaves no channel for the attention"
+        return f"c_in // reduction = {g.c_in} // {named['reduction']} is 0, and the attention needs a channel"
     return None
 
 
@@ -48,7 +48,7 @@ def _notes(e: Evaluation) -> Iterable[str]:
     yield from overhead(e)
     yield (
         "Both fully connected layers have biases here; the paper's formula of the attention has none. With them "
-        "ResNet-18, dynamic but for its first convolution, has 45.472M parameters (45.471M without)."
+        "ResNet-18, dynamic except for its first convolution, has 45.472M parameters (45.471M without)."
     )
 
 
@@ -81,7 +81,7 @@ OPERATOR = Operator(
         Derived(
             "attention",
             attention_cost,
-            lambda g, v: "Mult-Adds of the attention as its paper counts them, those of the pooling included",
+            lambda g, v: "Mult-Adds of the attention as its paper counts them, with those of the pooling",
         ),
     ),
     rules=(

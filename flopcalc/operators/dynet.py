@@ -1,4 +1,4 @@
-"""DyNet: each output channel mixes its own g_t kernels, by coefficients that the input gives."""
+"""DyNet: each output channel mixes its own g_t kernels, with coefficients that depend on the input."""
 
 from collections.abc import Iterable
 

@@ -33,18 +33,18 @@ def squeezed(g: Geometry, squeeze: Dim) -> Dim:
 
 
 def expanded(g: Geometry, expand1: Dim, expand3: Dim) -> Dim:
-    """Channels of the 1x1 expansion: as given, or what the 3x3 one leaves, or half."""
+    """Channels of the 1x1 expansion: as given, or c_out without those of the 3x3 one, or half."""
     if expand1 is not None:
         return expand1
     return floor_div(g.c_out, 2) if expand3 is None else g.c_out - expand3
 
 
-# Both expansions read what the squeeze wrote.
+# Both expansions read the output of the squeeze.
 _SQUEEZED = ("squeeze", "squeeze.act")
 
 
 def formula(g: Geometry, s: Dim, e1: Dim, e3: Dim, bias: bool, activation: bool) -> Iterable[Part]:
-    """A 1x1 convolution to s channels, from those e1 by 1x1 and e3 by 3x3, concatenated."""
+    """A 1x1 convolution to s channels, then 1x1 to e1 and 3x3 to e3 channels, concatenated."""
     grid = g.p_out
     yield parts.conv("squeeze", g.c_in, s, 1, g.p_in, grid, bias=bias)
     yield from parts.finish("squeeze", s, grid, False, activation)
@@ -64,9 +64,9 @@ def _three(g: Geometry, named: Named) -> str | None:
 def _fits(g: Geometry, named: Named) -> str | None:
     s, e1, e3 = named["s"], named["e1"], named["e3"]
     if s < 1:
-        return f"c_in // 8 leaves no squeeze channel of {g.c_in}"
+        return f"c_in // 8 = {g.c_in} // 8 is 0, and the squeeze needs a channel"
     if e1 < 1 or e3 < 1:
-        return f"expand1 = {e1} and expand3 = {e3} must both have channels"
+        return f"expand1 = {e1} and expand3 = {e3} must both be at least 1"
     return f"expand1 + expand3 = {e1} + {e3} is not c_out = {g.c_out}" if e1 + e3 != g.c_out else None
 
 

@@ -27,7 +27,7 @@ EFFICIENTNETV2 = Paper(
 def formula(
     g: Geometry, hidden: Dim, m: Dim, norm: bool, activation: bool, adds: bool, expands: bool, excites: bool
 ) -> Iterable[Part]:
-    """K x k up and 1x1 down; at expansion 1 one k x k convolution alone."""
+    """K x k up and 1x1 down; at expansion 1 a single k x k convolution."""
     yield from parts.when(expands, lambda: _expanded(g, hidden, m, norm, activation, excites))
     yield from parts.when(not expands, lambda: _single(g, m, norm, activation, excites))
     yield from parts.when(adds, lambda: (parts.add("sum", g.c_out, g.p_out),))
@@ -43,7 +43,7 @@ def _expanded(g: Geometry, hidden: Dim, m: Dim, norm: bool, activation: bool, ex
 
 
 def _single(g: Geometry, m: Dim, norm: bool, activation: bool, excites: bool) -> Iterable[Part]:
-    # The excitation stands before the only convolution, on the input grid, as in the authors' code.
+    # The excitation comes before the only convolution, on the input grid, as in the authors' code.
     yield from parts.when(excites, lambda: excitation("se.", g.c_in, m, g.p_in, g.n, True))
     yield parts.conv("project", g.c_in, g.c_out, g.area, g.p_in, g.p_out)
     yield from parts.finish("project", g.c_out, g.p_out, norm, activation)

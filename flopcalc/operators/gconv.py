@@ -3,7 +3,7 @@
 Each of c maps has G channels, one for each rotation by 90 degrees (G = 4), mirrored or not (G = 8). The
 lifting layer takes a plain image; a later layer takes c_in * G channels. c_in and c_out count maps.
 
-Weights are transformed copies of few: part `filters` gathers them to the filter bank of a plain
+The weights are transformed copies of a few: part `filters` gathers them to the filter bank of a plain
 convolution, (c_out G) x (c_in G) x k x k, and part `conv` is that convolution. The gather runs at every
 forward; in inference the bank could be kept.
 """
@@ -62,12 +62,12 @@ def formula(g: Geometry, order: Dim, order_in: Dim, planar: Dim, bias: bool) -> 
 def _square(g: Geometry, named: Named) -> str | None:
     for name, pair in (("kernel", g.kernel), ("stride", g.stride), ("padding", g.padding), ("dilation", g.dilation)):
         if pair[0] != pair[1]:
-            return f"a rotation by 90 degrees turns the {by(pair)} {name} around"
+            return f"the {name} {by(pair)} is not square, and the operator rotates it by 90 degrees"
     return None
 
 
 def exact_under_rotation(g: Geometry) -> bool:
-    """Whether the windows lie symmetrically on the input, so that a rotated input has the rotated windows."""
+    """Whether the windows are symmetric on the input, so that a rotated input has rotated windows."""
     spans = ((g.h, g.padding_h, g.dilation_h, g.k_h, g.stride_h), (g.w, g.padding_w, g.dilation_w, g.k_w, g.stride_w))
     return all((size + 2 * pad - gap * (k - 1) - 1) % stride == 0 for size, pad, gap, k, stride in spans)
 
@@ -76,11 +76,11 @@ def _notes(e: Evaluation) -> Iterable[str]:
     g, order, order_in = e.geometry, e.named["order"], e.named["order_in"]
     yield (
         f"c_in and c_out count maps of {e.named['group']}; the tensors have {g.c_in * order_in} and "
-        f"{g.c_out * order} channels. The plain conv compared has c_in and c_out channels."
+        f"{g.c_out * order} channels. The ratio compares with a plain convolution of c_in and c_out channels."
     )
     if not e.named["lifting"]:
         yield (
-            f"With c / sqrt({order}) maps in place of c channels the parameters are those of a convolution, and the "
+            f"With c / sqrt({order}) maps instead of c channels the parameters are those of a convolution, and the "
             f"MACs {order} times as many."
         )
     if not exact_under_rotation(g):
@@ -124,7 +124,7 @@ OPERATOR = Operator(
     rules=(ONE_GROUP, Rule("square kernel, stride, padding and dilation", _square, "give one number for both axes")),
     limits=(Limit({"order": 1, "order_in": 1}, equals="conv"),),
     policy=Policy(
-        "no convolution: a map has several channels", lambda site: "its neighbours would need maps of the group"
+        "no convolution: a map has several channels", lambda site: "the layers around it would need maps of the group"
     ),
     equations=(
         # The paper writes K^l, K^(l-1), S^l, S^(l-1).
@@ -137,7 +137,7 @@ OPERATOR = Operator(
             "params",
             status="corrected",
             right="K_l * K_m * S_m * n * n",
-            why="True of the lifting layer only. A later filter has a weight for each of the G channels of an "
+            why="True for the lifting layer only. A later filter has a weight for each of the G channels of an "
             "input map: All-CNN-C keeps its 1.37M parameters in p4 only by halving the maps.",
             given={"lifting": False, "bias": False},
             paper=SLIDES,

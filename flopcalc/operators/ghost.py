@@ -1,4 +1,4 @@
-"""The Ghost module: few maps by a convolution, the others from those by cheap depthwise filters."""
+"""The Ghost module: a convolution computes a few maps, cheap depthwise filters make the others from them."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -25,12 +25,12 @@ GHOSTNET = Paper(
 
 
 def intrinsic(g: Geometry, s: Dim) -> Dim:
-    """Maps that the ordinary convolution computes."""
+    """Maps that the convolution computes."""
     return ceil_div(g.c_out, s)
 
 
 def formula(g: Geometry, s: Dim, d: Dim, m: Dim, norm: bool, activation: bool, has_cheap: bool) -> Iterable[Part]:
-    """M maps by a k x k convolution, m (s - 1) by depthwise d x d, concatenated and cut to c_out."""
+    """The m maps of a k x k convolution and m (s - 1) of depthwise d x d filters, concatenated and cut to c_out."""
     yield parts.conv("primary", g.c_in, m, g.area, g.p_in, g.p_out)
     yield from parts.finish("primary", m, g.p_out, norm, activation)
     yield from parts.when(has_cheap, lambda: _ghosts(g, m, s, d, norm, activation))
@@ -38,7 +38,7 @@ def formula(g: Geometry, s: Dim, d: Dim, m: Dim, norm: bool, activation: bool, h
 
 def _ghosts(g: Geometry, m: Dim, s: Dim, d: Dim, norm: bool, activation: bool) -> Iterable[Part]:
     extra = m * (s - 1)
-    # m groups of s - 1 filters with d * d taps each, every one of them on a single map.
+    # m groups of s - 1 filters with d * d taps each, each on a single map.
     cheap = parts.conv("cheap", m, extra, d * d, g.p_out, g.p_out, groups=m)
     yield cheap
     yield from parts.finish("cheap", extra, g.p_out, norm, activation)
@@ -57,7 +57,7 @@ def _enough_maps(g: Geometry, named: Named) -> str | None:
 
 def _no_stem(site: Site) -> str | None:
     if site.first and site.geometry.strided:
-        return "a strided first convolution stays plain: so the figures of Ghost-ResNet-50 fit (2.15 G, not 2.10 G)"
+        return "a strided first convolution stays plain: this fits the figures of Ghost-ResNet-50 (2.15 G, not 2.10 G)"
     return None
 
 
@@ -70,8 +70,8 @@ def _notes(e: Evaluation) -> Iterable[str]:
     if m * s > c_out:
         yield f"s = {s} does not divide c_out = {c_out}: {m * s} maps are computed, {m * s - c_out} are dropped."
     yield (
-        "The slides' price of 1 + 1 parameters per ghost map is wrong for the published module: "
-        f"it is d^2 = {e.named['d'] ** 2}."
+        "The slides' 1 + 1 parameters per ghost map are wrong for the published module: "
+        f"a ghost map has d^2 = {e.named['d'] ** 2}."
     )
 
 
@@ -94,10 +94,14 @@ def _ratio(number: str, gives: str, given: Named) -> tuple[Equation, ...]:
             "s * c / (s + c - 1)",
             status="asymptotic",
             right=_EXACT,
-            why="It takes d for k. GhostNet itself has k = 1 and d = 3, where c = 16 and s = 2 give 1.28, not 1.88.",
+            why="It sets d = k. GhostNet itself has k = 1 and d = 3, where c = 16 and s = 2 give 1.28, not 1.88.",
         ),
         form(
-            ", simplified again", "s", status="asymptotic", right=_EXACT, why="It also takes s for much smaller than c."
+            ", simplified again",
+            "s",
+            status="asymptotic",
+            right=_EXACT,
+            why="It also assumes that s is much smaller than c.",
         ),
     )
 
@@ -113,7 +117,7 @@ OPERATOR = Operator(
             "s", "int", 2, "maps made from each intrinsic map, itself included", 1, 4096, letter="s", samples=(1, 3, 4)
         ),
         Param("d", "int", 3, "kernel of the cheap depthwise filters", 1, 255, letter="d", samples=(1, 5)),
-        Param("norm", "bool", False, "batch norm after both steps, as its authors built it", samples=(True,)),
+        Param("norm", "bool", False, "batch norm after both steps, as in the authors' code", samples=(True,)),
         Param("activation", "bool", AUTO, "ReLU after both steps", same_as="norm", samples=(True, False)),
     ),
     derived=(
@@ -126,7 +130,7 @@ OPERATOR = Operator(
         Rule("s is at most c_out", _enough_maps, "choose a smaller s"),
     ),
     limits=(Limit({"s": 1}, equals="conv"),),
-    policy=Policy("every convolution, 1x1 included, but a strided first one", _no_stem),
+    policy=Policy("every convolution, 1x1 included, except a strided first one", _no_stem),
     equations=(*_ratio("4", "speedup", {}), *_ratio("5", "compression", {"norm": False})),
     notes=_notes,
     errata=(

@@ -1,4 +1,4 @@
-"""The group convolution: channels in groups that do not see each other. `--groups` says how many."""
+"""The group convolution: channels in groups that are convolved separately. `--groups` is their number."""
 
 from collections.abc import Iterable
 

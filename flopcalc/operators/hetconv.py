@@ -1,7 +1,7 @@
 """HetConv: each filter has k x k kernels on 1 / P of the input channels and 1x1 kernels on the others.
 
 Filters in group i of P have k x k kernels on the channels of group i (part `gwc`, a group
-convolution) and 1x1 kernels on all others. form=exact computes just that: the channels of the other
+convolution) and 1x1 kernels on all others. form=exact computes exactly this: the channels of the other
 groups are gathered for each group and go through a grouped 1x1 convolution. form=masked is the
 authors' code: a full 1x1 convolution whose weights on the own group are kept at zero.
 """
@@ -29,7 +29,7 @@ HETCONV = Paper(
 
 
 def formula(g: Geometry, part: Dim, gathers: bool, points: bool, seen: Dim, point_groups: Dim) -> Iterable[Part]:
-    """The k x k convolution of each group, and what the 1x1 kernels add."""
+    """The k x k convolution of each group, and the sum with the 1x1 kernels."""
     yield parts.conv("gwc", g.c_in, g.c_out, g.area, g.p_in, g.p_out, groups=part, after=INPUT)
     yield from parts.when(gathers, lambda: (parts.copy("gather", seen * g.p_in, index=seen, after=INPUT),))
     yield from parts.when(points, lambda: _points(g, seen, point_groups))
@@ -41,14 +41,14 @@ def _points(g: Geometry, seen: Dim, groups: Dim) -> Iterable[Part]:
 
 
 def _seen(g: Geometry, part: Dim, form: str) -> Dim:
-    # Each of the P groups sees the channels of the P - 1 others.
+    # Each of the P groups reads the channels of the P - 1 others.
     return {"exact": (part - 1) * g.c_in, "masked": g.c_in}[form]
 
 
 def _divides(g: Geometry, named: Named) -> str | None:
     part = named["part"]
     if g.c_in % part or g.c_out % part:
-        return f"part = {part} divides not both c_in = {g.c_in} and c_out = {g.c_out}"
+        return f"part = {part} does not divide both c_in = {g.c_in} and c_out = {g.c_out}"
     return None
 
 
@@ -95,7 +95,7 @@ OPERATOR = Operator(
             "form",
             "choice",
             "exact",
-            "1x1 kernels where the formula has them (exact), or a full 1x1 with zeros as in the authors' code (masked)",
+            "exact: 1x1 kernels as in the formula; masked: a full 1x1 with zeros, as in the authors' code",
             choices=("exact", "masked"),
             samples=("masked",),
         ),
@@ -112,7 +112,7 @@ OPERATOR = Operator(
         Rule("part divides c_in and c_out", _divides, "choose a part that divides both channel counts"),
     ),
     limits=(Limit({"part": 1}, equals="conv"),),
-    policy=Policy("every convolution with a kernel larger than 1x1, but the first", _not_first),
+    policy=Policy("every convolution with a kernel larger than 1x1, except the first", _not_first),
     equations=(
         Equation(
             "cost FL_HC = FL_K + FL_1",

@@ -1,4 +1,4 @@
-"""Involution: each position makes its own kernel, which the channels of a group share."""
+"""Involution: each position has its own kernel, made from its input and shared by the channels of a group."""
 
 from collections.abc import Iterable
 
@@ -30,7 +30,7 @@ INVOLUTION = Paper(
     pages="12321-12330",
 )
 
-# At stride 1 there is no such part, and nothing to wait for.
+# At stride 1 this part is missing, and does not delay the others.
 _POOLED = ("pool",)
 
 
@@ -44,7 +44,7 @@ def formula(
     bias: bool,
     strided: bool,
 ) -> Iterable[Part]:
-    """Two 1x1 convolutions make `kernels` kernels for each position; each weighs its neighbourhood."""
+    """Two 1x1 convolutions make `kernels` kernels for each position; each kernel is applied to its neighbourhood."""
     grid, c, area = g.p_out, g.c_in, g.area
     yield from parts.when(
         strided, lambda: (parts.avg_pool("pool", c, g.p_in, grid, g.stride_h * g.stride_w, after=INPUT),)
@@ -53,7 +53,7 @@ def formula(
     yield from parts.finish("reduce", reduced, grid, norm, activation)
     yield parts.conv("span", reduced, area * kernels, 1, grid, grid, bias=bias)
     yield parts.copy("product.kernels", area * kernels * grid)
-    # The neighbourhood of each position as one row, and that in the order of the product.
+    # The neighbourhood of each position as one row, then in the order that the product needs.
     yield parts.unfold("unfold", c, g.p_in, grid, area, after=INPUT)
     yield parts.copy("product.patches", c * area * grid)
     # For each position and kernel (group_channels, taps) times (taps, 1).
@@ -69,7 +69,7 @@ def _whole_groups(g: Geometry, named: Named) -> str | None:
 
 def _enough_channels(g: Geometry, named: Named) -> str | None:
     if named["reduced"] < 1:
-        return f"c_in // reduction = {g.c_in} // {named['reduction']} leaves no channel to make kernels from"
+        return f"c_in // reduction = {g.c_in} // {named['reduction']} is 0, and at least one channel is needed"
     return None
 
 
@@ -86,7 +86,7 @@ def _notes(e: Evaluation) -> Iterable[str]:
     product = next(part.macs for part in e.cost if part.name == "product") // n
     yield (
         f"The product with the neighbourhood, {product:,} of the MACs, is a matrix product here. Its authors' PyTorch "
-        "code multiplies and sums element by element, which counters of MACs do not see: they would find "
+        "code multiplies and sums element by element, which counters of MACs miss: they would find "
         f"{e.cost.macs // n - product:,}. The paper calls it Multiply-Add, and the printed 2.7, 4.7 and 6.8 G of "
         "RedNet-50, 101 and 152 (which include normalisation and activations) fit only with it."
     )
@@ -114,7 +114,7 @@ OPERATOR = Operator(
             "norm",
             "bool",
             False,
-            "batch norm after the first 1x1 convolution, as its authors built it",
+            "batch norm after the first 1x1 convolution, as in the authors' code",
             samples=(True,),
         ),
         Param(
@@ -147,7 +147,7 @@ OPERATOR = Operator(
         Rule("c_in is at least reduction", _enough_channels, "choose a smaller reduction (--set reduction=1)"),
     ),
     policy=Policy(
-        "every convolution with a kernel larger than 1x1, as many channels out as in, but the first", _refuses
+        "every convolution with a kernel larger than 1x1, as many channels out as in, except the first", _refuses
     ),
     equations=(
         Equation("4, one multiply-add for each tap", "H * W * K^2 * C", _LETTERS, "macs of product"),

@@ -1,4 +1,4 @@
-"""The fully connected layer; on a grid it is applied to every position."""
+"""The fully connected layer; on a feature map it is applied at every position."""
 
 from collections.abc import Iterable
 
@@ -24,6 +24,6 @@ OPERATOR = Operator(
     params=(Param("bias", "bool", True, "one bias for each output", samples=(False,)),),
     rules=(single_tap("a linear layer has kernel 1, stride 1 and no padding"), ONE_GROUP),
     limits=(Limit({"bias": False}, equals="conv"),),
-    policy=Policy("no convolution", lambda site: "a linear layer stands for no convolution"),
+    policy=Policy("no convolution", lambda site: "a linear layer does not replace a convolution"),
     shape={"k": 1, "hw": 1},
 )

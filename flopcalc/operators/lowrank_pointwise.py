@@ -28,7 +28,7 @@ def formula(g: Geometry, m: Dim) -> Iterable[Part]:
 
 
 def _some_channels(g: Geometry, named: Named) -> str | None:
-    return f"mid = c_out // 4 = {g.c_out} // 4 leaves no channel" if named["m"] < 1 else None
+    return f"mid = c_out // 4 = {g.c_out} // 4 is 0, and at least one channel is needed" if named["m"] < 1 else None
 
 
 def _why_middle(g: Geometry, named: Named) -> str:
@@ -42,7 +42,7 @@ def _notes(e: Evaluation) -> Iterable[str]:
     limit = g.c_in * g.c_out / (g.c_in + g.c_out)
     yield (
         f"Cheaper than the 1x1 convolution for m < c_in c_out / (c_in + c_out) = {limit:.2f}, which is N / 2 for "
-        f"N channels in and out, as printed. Here m = {m} is {'cheaper' if m < limit else 'not cheaper'}."
+        f"N channels in and out, as in the paper. Here m = {m} is {'cheaper' if m < limit else 'not cheaper'}."
     )
 
 
@@ -73,8 +73,8 @@ OPERATOR = Operator(
             status="corrected",
             right="2 * M / N",
             sizes={"c_out": "c_in"},
-            why="Inverted: 2 N M over N^2 is 2 M / N. Printed, it is more than 2 for every M < N; the condition "
-            "printed beside it, M < 0.5 N, is that of 2 M / N < 1.",
+            why="Inverted: 2 N M over N^2 is 2 M / N. As printed, it is more than 2 for every M < N; the condition "
+            "next to it, M < 0.5 N, is that of 2 M / N < 1.",
         ),
     ),
     notes=_notes,

@@ -25,7 +25,7 @@ MOBILENETV2 = Paper(
 
 
 def options(default_se: Fraction) -> tuple[Param, ...]:
-    """The options that both sorts of MBConv have. Where se is 0 by default, closed forms leave it out."""
+    """The options that both kinds of MBConv have. Where se is 0 by default, closed forms leave it out."""
     return (
         Param(
             "expansion",
@@ -41,7 +41,7 @@ def options(default_se: Fraction) -> tuple[Param, ...]:
             "se",
             "fraction",
             default_se,
-            "channels inside squeeze and excitation, as a share of c_in; 0 is none",
+            "channels inside squeeze and excitation, as a share of c_in; 0: none",
             Fraction(0),
             Fraction(1),
             letter="r" if default_se else "",
@@ -53,7 +53,7 @@ def options(default_se: Fraction) -> tuple[Param, ...]:
             "activation",
             "bool",
             AUTO,
-            "SiLU after each convolution but the last",
+            "SiLU after each convolution except the last",
             same_as="norm",
             samples=(True, False),
         ),
@@ -92,7 +92,7 @@ DERIVED = (
 def formula(
     g: Geometry, hidden: Dim, m: Dim, norm: bool, activation: bool, adds: bool, expands: bool, excites: bool
 ) -> Iterable[Part]:
-    """The expansion works on the input grid, all else on the output grid."""
+    """The expansion works on the input grid, all other parts on the output grid."""
     grid = g.p_out
     yield from parts.when(expands, lambda: _expansion(g, hidden, norm, activation))
     yield parts.conv("depthwise", hidden, hidden, g.area, g.p_in, grid, groups=hidden)
@@ -110,7 +110,7 @@ def _expansion(g: Geometry, hidden: Dim, norm: bool, activation: bool) -> Iterab
 
 def _some_channel(g: Geometry, named: Named) -> str | None:
     if named["excites"] and named["m"] < 1:
-        return f"se * c_in = {named['se']} * {g.c_in} leaves no channel"
+        return f"se * c_in = {named['se']} * {g.c_in} is less than one channel"
     return None
 
 
@@ -120,11 +120,11 @@ SOME_CHANNEL = Rule(
 
 
 def notes(e: Evaluation) -> Iterable[str]:
-    """What both sorts leave out unless told."""
+    """The parts that both kinds leave out by default."""
     if not e.named["norm"] and not e.named["activation"]:
         yield "Counted without batch norm and SiLU after convolutions: --set norm=true adds them, as in EfficientNet."
     if e.named["excites"]:
-        yield "Squeeze and excitation is a share of the block's input channels, not of the expanded ones."
+        yield "The channels in squeeze and excitation are a share of the input channels, not of the expanded ones."
 
 
 OPERATOR = Operator(

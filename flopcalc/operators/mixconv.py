@@ -1,6 +1,6 @@
-"""MixConv (MixNet): a depthwise convolution whose channels are cut in parts, each with its own kernel size.
+"""MixConv (MixNet): a depthwise convolution with several kernel sizes, each for a part of the channels.
 
-The parts are equal; what does not divide goes to the first, as in the authors' code. The outputs are
+The parts are equal; the remainder goes to the first, as in the authors' code. The outputs are
 concatenated, so there are as many channels out as in.
 """
 
@@ -31,7 +31,7 @@ def part_names(kernels: tuple[int, ...]) -> tuple[str, ...]:
 
 
 def formula(g: Geometry, kernels: tuple[int, ...], c_first: Dim, c_rest: Dim, several: bool) -> Iterable[Part]:
-    """One depthwise convolution for each kernel, side by side, and the concatenation."""
+    """One depthwise convolution for each kernel, in parallel, and the concatenation."""
     names = tuple(f"depthwise.{name}" for name in part_names(kernels))
     channels = (c_first, *(c_rest for _ in kernels[1:]))
     for name, k, c in zip(names, kernels, channels, strict=True):
@@ -42,11 +42,11 @@ def formula(g: Geometry, kernels: tuple[int, ...], c_first: Dim, c_rest: Dim, se
 def _kernels_fit(g: Geometry, named: Named) -> str | None:
     kernels = named["kernels"]
     if even := [k for k in kernels if k % 2 == 0]:
-        return f"kernel {even[0]} is even, and the parts meet on one grid"
+        return f"kernel {even[0]} is even, and all parts need the same output grid"
     if len(set(kernels)) < len(kernels):
-        return f"kernels {','.join(map(str, kernels))} name one size twice"
+        return f"kernels {','.join(map(str, kernels))} contain one size twice"
     if len(kernels) > g.c_in:
-        return f"{len(kernels)} kernels share {g.c_in} channels"
+        return f"{len(kernels)} kernels are more than the {g.c_in} channels"
     return None
 
 
@@ -63,11 +63,11 @@ def _depthwise(site: Site) -> str | None:
 
 def _notes(e: Evaluation) -> Iterable[str]:
     if e.geometry.kernel != (3, 3):
-        yield f"The kernels are those of the option; k = {short(e.geometry.kernel)} is the plain convolution's."
+        yield f"The kernels are those of the option; k = {short(e.geometry.kernel)} is that of the plain convolution."
 
 
 def _square_kernel(index: int) -> Derived:
-    """The kernel of one part, for the printed sizes; 0 where there is no such part."""
+    """The kernel of one part, for the printed sizes; 0 where the part does not exist."""
     return Derived(f"k_{index + 1}", lambda g, kernels: dict(enumerate(kernels)).get(index, 0))
 
 
@@ -95,7 +95,7 @@ OPERATOR = Operator(
         Derived(
             "c_first",
             lambda g, kernels, c_rest: g.c_in - (len(kernels) - 1) * c_rest,
-            lambda g, v: "channels of the first part: what the others leave",
+            lambda g, v: "channels of the first part: the remaining ones",
         ),
         Derived("several", lambda g, kernels: len(kernels) > 1),
         *(_square_kernel(index) for index in range(3)),

@@ -1,6 +1,6 @@
-"""Octave convolution: part of the channels lives on a grid of half the height and width.
+"""Octave convolution: some channels are on a grid of half the height and width.
 
-With a = alpha, of c channels floor(a c) are low, on h/2 x w/2, and the others high, on h x w. Four
+Of c channels, floor(alpha c) are low, on h/2 x w/2, and the others high, on h x w. Four
 convolutions connect them:
 
 high -> high on h x w                                   part `high_high`
@@ -57,11 +57,11 @@ def formula(g: Geometry, low_in: Dim, low_out: Dim, low_h: Dim, low_w: Dim) -> I
 
 
 def _even(g: Geometry, named: Named) -> str | None:
-    return f"the {g.h}x{g.w} input has no grid of half its size" if g.h % 2 or g.w % 2 else None
+    return f"the {g.h}x{g.w} input cannot be halved" if g.h % 2 or g.w % 2 else None
 
 
 def _unstrided(g: Geometry, named: Named) -> str | None:
-    return "it has a stride, and this form has none" if g.strided else None
+    return "it has a stride, and the operator does not" if g.strided else None
 
 
 def _both_frequencies(g: Geometry, named: Named) -> str | None:
@@ -80,7 +80,7 @@ def _notes(e: Evaluation) -> Iterable[str]:
     g, low_in, low_out = e.geometry, e.named["low_in"], e.named["low_out"]
     small = f"{g.h // 2}x{g.w // 2}"
     yield (
-        f"Takes a pair, {g.c_in - low_in} x {g.h}x{g.w} and {low_in} x {small}, and returns one, "
+        f"The input is a pair, {g.c_in - low_in} x {g.h}x{g.w} and {low_in} x {small}, and so is the output, "
         f"{g.c_out - low_out} x {g.h}x{g.w} and {low_out} x {small}; the output above is the pair on the small grid."
     )
     yield "The first and last layer of a network, with low channels on one side only, are not described here."
@@ -136,7 +136,8 @@ OPERATOR = Operator(
     ),
     limits=(Limit({"low_in": 0, "low_out": 0}, equals="conv"),),
     policy=Policy(
-        "no convolution: features flow at two resolutions", lambda site: "its neighbours would need two resolutions"
+        "no convolution: its tensors have two resolutions",
+        lambda site: "the layers around it would need two resolutions",
     ),
     equations=(
         Equation(

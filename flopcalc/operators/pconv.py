@@ -1,4 +1,4 @@
-"""PConv, the partial convolution of FasterNet: k x k on the first channels, the others pass."""
+"""PConv, the partial convolution of FasterNet: k x k on the first channels, the others are unchanged."""
 
 from collections.abc import Iterable
 from fractions import Fraction
@@ -31,13 +31,13 @@ FASTERNET = Paper(
 
 
 def formula(g: Geometry, c_p: Dim, has_rest: bool) -> Iterable[Part]:
-    """A convolution of c_p channels, then one copy that puts all c channels together again."""
+    """A convolution of c_p channels, then one copy that joins all c channels."""
     yield parts.conv("conv", c_p, c_p, g.area, g.p_in, g.p_out)
     yield from parts.when(has_rest, lambda: (parts.copy("join", g.c_in * g.p_out),))
 
 
 def _some_channel(g: Geometry, named: Named) -> str | None:
-    return f"ratio * c_in = {named['ratio']} * {g.c_in} leaves no channel" if named["c_p"] < 1 else None
+    return f"ratio * c_in = {named['ratio']} * {g.c_in} is less than one channel" if named["c_p"] < 1 else None
 
 
 def _whole(g: Geometry, named: Named) -> bool:
@@ -47,8 +47,8 @@ def _whole(g: Geometry, named: Named) -> bool:
 def _notes(e: Evaluation) -> Iterable[str]:
     if e.named["has_rest"]:
         passed = e.geometry.c_in - e.named["c_p"]
-        yield f"{passed} of {e.geometry.c_in} channels pass as they are; FasterNet mixes all in the 1x1 that follows."
-        yield "Counted as it trains, with a concatenation; in inference its authors write into the input instead."
+        yield f"{passed} of {e.geometry.c_in} channels are unchanged; FasterNet mixes them in the 1x1 that follows."
+        yield "Counted as in training, with a concatenation; in inference the authors' code writes into the input."
 
 
 _LETTERS = {"h": "h", "w": "w", "k": "k", "c_p": "c_p"}

@@ -1,4 +1,4 @@
-"""The pointwise convolution: a 1x1 kernel, which mixes channels and sees one position."""
+"""The pointwise convolution: a 1x1 kernel, which mixes the channels of one position."""
 
 from collections.abc import Iterable
 
@@ -17,14 +17,14 @@ def formula(g: Geometry, bias: bool) -> Iterable[Part]:
 
 
 def single_tap(g: Geometry, named: Named) -> str | None:
-    """What is wrong with a kernel that is not 1x1."""
+    """Why a kernel does not fit, in words; None for 1x1."""
     return None if g.kernel == (1, 1) else f"the kernel is {g.k_h}x{g.k_w}"
 
 
 def only_1x1(site: Site) -> str | None:
     """The policy: 1x1 convolutions only."""
     problem = single_tap(site.geometry, {})
-    return f"{problem}; a 1x1 one would see no neighbours" if problem else None
+    return f"{problem}; a 1x1 kernel would not read neighbours" if problem else None
 
 
 def _square(g: Geometry, named: Named) -> bool:

@@ -1,4 +1,4 @@
-"""The RepVGG block: three branches while it trains, one convolution with bias when it is deployed."""
+"""The RepVGG block: three branches in training, one convolution with a bias when deployed."""
 
 from collections.abc import Iterable
 
@@ -63,7 +63,10 @@ def _why_identity(g: Geometry, named: Named) -> str:
 def _notes(e: Evaluation) -> Iterable[str]:
     other = {"inference": "training", "training": "inference"}[e.named["mode"]]
     cost = e.operator.cost(e.geometry, e.operator.derive(e.geometry, {**e.options, "mode": other}))
-    yield f"With mode={other}: {cost.params:,} parameters, {cost.macs // e.geometry.n:,} MACs, {cost.steps} steps."
+    yield (
+        f"With mode={other}: {cost.params:,} parameters, {cost.macs // e.geometry.n:,} MACs, "
+        f"critical path {cost.steps}."
+    )
 
 
 OPERATOR = Operator(
@@ -77,8 +80,7 @@ OPERATOR = Operator(
             "mode",
             "choice",
             "inference",
-            "deployed, one convolution with bias, or as it trains, with three "
-            "branches (its forward pass alone is counted)",
+            "inference: one convolution with a bias; training: three branches (only the forward pass is counted)",
             choices=("inference", "training"),
         ),
         Param("activation", "bool", True, "ReLU after the block", samples=(False,)),

@@ -1,4 +1,4 @@
-"""Squeeze and excitation alone: it weighs channels and convolves nothing."""
+"""Squeeze and excitation by itself: a weight for each channel, without a spatial convolution."""
 
 from collections.abc import Iterable
 
@@ -22,14 +22,14 @@ def _conv3x3(g: Geometry, named: Named) -> Cost:
 
 
 def _some_width(g: Geometry, named: Named) -> str | None:
-    return f"c_in / reduction = {g.c_in} / {named['reduction']} leaves no channel" if named["m"] < 1 else None
+    return f"c_in / reduction = {g.c_in} / {named['reduction']} is less than one channel" if named["m"] < 1 else None
 
 
 def _notes(e: Evaluation) -> Iterable[str]:
     g, m = e.geometry, e.named["m"]
     yield (
-        f"{2 * g.c_in * m:,} MACs per sample at any resolution; what grows with it is the element-wise work of pooling "
-        f"and scaling, {2 * g.c_in * g.h * g.w:,} operations here, which read the map twice."
+        f"{2 * g.c_in * m:,} MACs per sample at any resolution; only the element-wise work of pooling "
+        f"and scaling grows with it, {2 * g.c_in * g.h * g.w:,} operations here, which read the map twice."
     )
 
 
@@ -55,16 +55,22 @@ OPERATOR = Operator(
         Derived(
             "m",
             lambda g, reduction: floor_div(g.c_in, reduction),
-            lambda g, v: f"channels between: floor(c_in / reduction) = floor({g.c_in} / {v['reduction']})",
+            lambda g, v: (
+                f"channels between the convolutions: floor(c_in / reduction) = floor({g.c_in} / {v['reduction']})"
+            ),
         ),
     ),
     rules=(
         EQUAL_CHANNELS,
         ONE_GROUP,
         single_tap("squeeze and excitation has no kernel, no stride and no padding"),
-        Rule("at least one channel between", _some_width, "set a smaller reduction, or use more channels"),
+        Rule(
+            "at least one channel between the convolutions",
+            _some_width,
+            "set a smaller reduction, or use more channels",
+        ),
     ),
-    policy=Policy("no convolution", lambda site: "squeeze and excitation only weighs channels"),
+    policy=Policy("no convolution", lambda site: "squeeze and excitation only scales channels"),
     equations=(
         Equation(
             "additional parameters of one block, after Sec. 4 of the paper",

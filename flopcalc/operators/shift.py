@@ -1,4 +1,4 @@
-"""Conv-shift-conv (ShiftNet): a 1x1 convolution to e c_out channels, their shift, a 1x1 convolution to c_out.
+"""Conv-shift-conv (ShiftNet): a 1x1 convolution to e c_out channels, a shift, a 1x1 convolution to c_out.
 
 The stride is that of the last 1x1, so the first and the shift work on the input grid.
 """
@@ -69,7 +69,7 @@ OPERATOR = Operator(
             "use a smaller kernel, more channels or a larger expansion",
         ),
     ),
-    policy=Policy("every convolution with a kernel larger than 1x1, but the first", _not_first),
+    policy=Policy("every convolution with a kernel larger than 1x1, except the first", _not_first),
     equations=SPATIAL,
     notes=_notes,
 )

@@ -1,11 +1,10 @@
-"""The bare shift (ShiftNet): channels in groups, each moved by one of the k x k offsets. No FLOPs, no parameters.
+"""The shift by itself (ShiftNet): channels in groups, each moved by one of the k x k offsets. No FLOPs, no parameters.
 
-Each offset takes floor(c / k^2) channels; the others stay where they are, with the centre. What is
-moved in over the border is zero.
+Each offset takes floor(c / k^2) channels; the others are not moved, as those of the centre.
+Zeros are moved in at the border.
 
-Nothing is computed, and yet data moves: the module pads the input, then concatenates one window of
-it for each offset, two kernels. A kernel written for the purpose would read and write each element
-once, in one step.
+Nothing is computed, but data moves: the module pads the input, then concatenates one window of
+it for each offset, two kernels. A kernel written for this would read and write each element once.
 """
 
 from collections.abc import Iterable
@@ -47,7 +46,7 @@ def shift(name: str, g: Geometry, c: Dim) -> Part:
 
 
 def offsets_fit(g: Geometry, c: int) -> str | None:
-    """What is wrong where there are fewer channels than offsets."""
+    """Why there are too few channels, in words, or None."""
     return f"{c} channels are too few for {g.area} offsets" if c < g.area else None
 
 
@@ -57,15 +56,15 @@ def formula(g: Geometry) -> Iterable[Part]:
 
 
 def _unstrided(g: Geometry, named: Named) -> str | None:
-    return "it has a stride, and a shift keeps the grid" if g.strided else None
+    return "it has a stride, and a shift does not change the grid" if g.strided else None
 
 
 def _notes(e: Evaluation) -> Iterable[str]:
     g = e.geometry
     each, left = divmod(g.c_in, g.area)
-    yield f"Each of the {g.area} offsets moves {each} channels; {left} more stay with the centre."
+    yield f"Each of the {g.area} offsets moves {each} channels; {left} more are not moved."
     yield (
-        f"Traffic is that of two kernels, padding and concatenation; one kernel written for it would move "
+        f"Traffic is that of two kernels, padding and concatenation; a kernel written for it would move "
         f"{2 * g.c_in * g.p_in:,} elements."
     )
 
@@ -74,11 +73,11 @@ _LETTERS = {"D_K": "k", "M": "c_in", "N": "c_out", "D_F": "h_out"}
 
 
 def square_map(g: Geometry, named: Named) -> bool:
-    """Whether the map has the one size that the paper's letters need."""
+    """Whether the map is square, as the paper's letters assume."""
     return bool(g.h_out == g.w_out)
 
 
-# What the paper sets the shift against.
+# The convolution with which the paper compares the shift.
 SPATIAL = (
     Equation("parameters of a spatial convolution, Sec. 3", "D_K^2 * M * N", _LETTERS, "baseline_params"),
     Equation(
@@ -109,8 +108,8 @@ OPERATOR = Operator(
         ),
     ),
     policy=Policy(
-        "no convolution: alone it mixes no channels",
-        lambda site: "a bare shift mixes no channels; the operator shift does",
+        "no convolution: by itself it does not mix channels",
+        lambda site: "a shift by itself does not mix channels; the operator shift does",
     ),
     equations=(
         Equation("parameters of the shift, in the title", "0", {}, "params"),

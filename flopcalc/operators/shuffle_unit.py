@@ -30,7 +30,7 @@ def narrow(g: Geometry, mid: Dim) -> Dim:
 
 
 def branch(g: Geometry) -> Dim:
-    """Channels that the convolutions make: at a stride the pooled input is concatenated, else it is added."""
+    """Output channels of the convolutions: at a stride the pooled input is concatenated, else it is added."""
     return {True: g.c_out - g.c_in, False: g.c_out}[g.strided]
 
 
@@ -65,7 +65,7 @@ def _shapes(g: Geometry, named: Named) -> str | None:
 def _groups(g: Geometry, named: Named) -> str | None:
     m, made = named["m"], named["made"]
     if m < 1:
-        return f"c_out // 4 leaves no channel of {g.c_out}"
+        return f"c_out // 4 = {g.c_out} // 4 is 0, and at least one channel is needed"
     for text, channels in (("c_in", g.c_in), ("mid", m), ("the channels of the last 1x1,", made)):
         if channels % g.groups:
             return f"groups = {g.groups} does not divide {text} = {channels}"
@@ -73,14 +73,18 @@ def _groups(g: Geometry, named: Named) -> str | None:
 
 
 def _why_made(g: Geometry, named: Named) -> str:
-    return f"c_out - c_in = {g.c_out} - {g.c_in}, beside the pooled input" if g.strided else "c_out: the input is added"
+    return (
+        f"c_out - c_in = {g.c_out} - {g.c_in}, joined with the pooled input"
+        if g.strided
+        else "c_out: the input is added"
+    )
 
 
 def _notes(e: Evaluation) -> Iterable[str]:
     if not e.named["norm"] and not e.named["activation"]:
-        yield "Counted without batch norm and ReLU: --set norm=true adds them, as its authors built it."
+        yield "Counted without batch norm and ReLU: --set norm=true adds them, as in the authors' code."
     if e.named["bias"]:
-        yield "A grouped convolution has one bias for each output channel all the same: grouping halves weights only."
+        yield "A grouped convolution still has one bias for each output channel: grouping reduces only the weights."
 
 
 _LETTERS = {"h": "h", "w": "w", "c": "c_in", "m": "m", "g": "groups"}
@@ -107,7 +111,7 @@ OPERATOR = Operator(
         ),
         Derived("made", branch, _why_made),
         Derived("strided", lambda g: g.strided),
-        # One group, or one channel in each, leaves nothing to shuffle.
+        # With one group, or one channel in each group, there is nothing to shuffle.
         Derived("shuffles", lambda g, m: bool(g.groups != 1) and bool(m != g.groups)),
     ),
     rules=(
@@ -115,12 +119,12 @@ OPERATOR = Operator(
         Rule(
             "stride 1 and c_in = c_out, or a stride and c_out > c_in",
             _shapes,
-            "at stride 1 leave --cout away; at a stride give a --cout larger than --cin",
+            "at stride 1 leave --cout out; at a stride give a --cout larger than --cin",
         ),
         Rule(
             "groups divides c_in, mid and the channels of the last 1x1",
             _groups,
-            "choose --groups that divides them, or set mid",
+            "choose a --groups that divides them, or set mid",
         ),
     ),
     policy=NOWHERE,
@@ -136,7 +140,7 @@ OPERATOR = Operator(
             status="corrected",
             right="c * m / g + m + (9 + 1) * m + m * c / g + c",
             why="Grouping does not halve the bias: a grouped convolution has one for each output channel. At "
-            "c = 240, m = 80, g = 2 the print gives 20160 and the module has 20320. Besides, 240 / 4 is 60, "
+            "c = 240, m = 80, g = 2 the printed equation gives 20160 and the module has 20320. Also, 240 / 4 is 60, "
             "not 80.",
             given={"bias": True, "norm": False},
             sizes=_UNIT,

@@ -1,4 +1,4 @@
-"""The ShuffleNet V2 unit: half of the channels pass, half are convolved; at a stride both branches convolve."""
+"""The ShuffleNet V2 unit: half of the channels are convolved; at a stride both branches convolve."""
 
 from collections.abc import Iterable
 
@@ -29,14 +29,14 @@ def narrow(g: Geometry, mid: Dim) -> Dim:
 
 
 def branch(g: Geometry, down: str) -> Dim:
-    """Channels that the main branch makes."""
+    """Output channels of the main branch."""
     half = floor_div(g.c_out, 2)
     rest = {"authors": g.c_out - g.c_in, "torchvision": half}[down]
     return {True: rest, False: half}[g.strided]
 
 
 def source(g: Geometry, made: Dim) -> Dim:
-    """Channels that the main branch reads: all of the input at a stride, else the half that it makes anew."""
+    """Input channels of the main branch: all at a stride, else one half."""
     return {True: g.c_in, False: made}[g.strided]
 
 
@@ -52,7 +52,7 @@ def formula(
     strided: bool,
     shuffles: bool,
 ) -> Iterable[Part]:
-    """1x1, depthwise k x k and 1x1 on the main branch; a copy of all channels joins and one shuffles them."""
+    """1x1, depthwise k x k and 1x1 on the main branch; one copy joins all channels and another shuffles them."""
     grid = g.p_out
     yield from parts.when(strided, lambda: _shortcut(g, kept, bias, norm, activation))
     yield parts.conv("reduce", read, m, 1, g.p_in, g.p_in, bias=bias, after=INPUT)
@@ -75,17 +75,17 @@ def _shortcut(g: Geometry, kept: Dim, bias: bool, norm: bool, activation: bool) 
 
 def _shapes(g: Geometry, named: Named) -> str | None:
     if not g.strided and g.c_in != g.c_out:
-        return f"at stride 1 half of the input passes, and c_in = {g.c_in} is not c_out = {g.c_out}"
+        return f"at stride 1 half of the input is unchanged, and c_in = {g.c_in} is not c_out = {g.c_out}"
     if g.strided and named["made"] < 1:
-        return f"the side branch keeps c_in = {g.c_in} channels and leaves none of c_out = {g.c_out} to the other"
+        return f"the side branch has c_in = {g.c_in} channels, and c_out = {g.c_out} has no more for the main branch"
     if named["m"] < 1:
-        return f"c_out // 2 leaves no channel of {g.c_out}"
+        return f"c_out // 2 = {g.c_out} // 2 is 0, and at least one channel is needed"
     return None
 
 
 def _groups(g: Geometry, named: Named) -> str | None:
     if g.c_out % 2:
-        return f"c_out = {g.c_out} has no half"
+        return f"c_out = {g.c_out} is odd"
     return f"groups = {g.groups} does not divide c_out = {g.c_out}" if g.c_out % g.groups else None
 
 
@@ -96,9 +96,9 @@ def _why_made(g: Geometry, named: Named) -> str:
 
 
 def _notes(e: Evaluation) -> Iterable[str]:
-    yield "--groups is that of the channel shuffle; no convolution of the unit is grouped but the depthwise ones."
+    yield "--groups is that of the channel shuffle; only the depthwise convolutions of the unit are grouped."
     if not e.named["norm"] and not e.named["activation"]:
-        yield "Counted without batch norm and ReLU: --set norm=true adds them, as its authors built it."
+        yield "Counted without batch norm and ReLU: --set norm=true adds them, as in the authors' code."
     if e.geometry.strided:
         other = {"authors": "torchvision", "torchvision": "authors"}[e.named["down"]]
         named = e.operator.derive(e.geometry, {**e.options, "down": other})
@@ -130,7 +130,7 @@ OPERATOR = Operator(
             "down",
             "choice",
             "authors",
-            "at a stride: the side branch keeps c_in channels (authors) or makes c_out // 2 (torchvision)",
+            "at a stride: the side branch has c_in (authors) or c_out // 2 output channels (torchvision)",
             choices=("authors", "torchvision"),
             samples=("torchvision",),
         ),
@@ -143,7 +143,7 @@ OPERATOR = Operator(
             "m", narrow, lambda g, v: f"c_out // 2 = {g.c_out} // 2" if v["mid"] is None else "set by the option mid"
         ),
         Derived("made", branch, _why_made),
-        Derived("kept", lambda g, made: g.c_out - made, lambda g, v: "side branch: what is left of c_out"),
+        Derived("kept", lambda g, made: g.c_out - made, lambda g, v: "side branch: the rest of c_out"),
         Derived("read", source),
         Derived("strided", lambda g: g.strided),
         Derived("shuffles", lambda g: bool(g.groups != 1) and bool(g.groups != g.c_out)),
@@ -153,7 +153,7 @@ OPERATOR = Operator(
         Rule(
             "stride 1 and c_in = c_out, or a stride and c_out > c_in",
             _shapes,
-            "at stride 1 leave --cout away; at a stride give a --cout larger than --cin",
+            "at stride 1 leave --cout out; at a stride give a --cout larger than --cin",
         ),
         Rule("c_out is even, and groups divides it", _groups, "give an even --cout, and leave --groups at 2"),
     ),

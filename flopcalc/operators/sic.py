@@ -2,7 +2,7 @@
 
 `form=parallel` is the earlier "bases" form: b filters for each channel at once and one projection of
 b n channels to n; it has the same multiplications. With `dims` the projection is topological: the
-channels lie on a torus of that shape and each output sees one neighbourhood of them.
+channels are on a torus of that shape and each output reads one neighbourhood of them.
 """
 
 from collections.abc import Iterable
@@ -38,7 +38,7 @@ def neighbours(dims: tuple[int, ...] | None, neighbourhood: tuple[int, ...] | No
 
 
 def connections(g: Geometry, near: tuple[int, ...] | None) -> Dim:
-    """Input channels that each output of the projection sees."""
+    """Input channels that each output of the projection reads."""
     return g.c_in if near is None else prod(near)
 
 
@@ -48,7 +48,7 @@ def formula(g: Geometry, b: Dim, stages: Dim, bases: Dim, connected: Dim, topolo
     wide = bases * n
     inner = parts.conv("intra", n, wide, g.area, g.p_in, grid, groups=n)
     yield parts.times(stages, inner)
-    # A topological projection gathers the neighbours of each output channel, then weighs them.
+    # A topological projection gathers the neighbours of each output channel, then multiplies them by the weights.
     seen = bases * connected
     yield from parts.when(
         topological, lambda: (parts.times(stages, parts.copy("gather", n * seen * grid, index=n * seen)),)
@@ -68,7 +68,7 @@ def _dims_fit(g: Geometry, named: Named) -> str | None:
 
 def _why_near(g: Geometry, named: Named) -> str:
     if named["near"] is None:
-        return f"a dense projection sees all {g.c_in} channels"
+        return f"a dense projection reads all {g.c_in} channels"
     return f"the product of the neighbourhood {text(named['near'])}"
 
 
@@ -82,7 +82,10 @@ def _notes(e: Evaluation) -> Iterable[str]:
             f"{area} is not enough. Here b = {b} is {'cheaper' if cheaper else 'not cheaper'}."
         )
     if e.named["form"] == "stacked":
-        yield f"The stages run one after the other: {e.cost.steps} steps, so fewer MACs may not run faster."
+        yield (
+            f"The stages run one after the other: the critical path has {e.cost.steps} kernels, "
+            "so fewer MACs may not run faster."
+        )
 
 
 _LETTERS = {"n": "c_in", "k": "k", "b": "b", "h": "h", "w": "w"}
@@ -115,7 +118,7 @@ OPERATOR = Operator(
             "neighbourhood",
             "ints",
             AUTO,
-            "channels that an output sees along each of dims",
+            "channels that an output reads along each of dims",
             auto="half of each of dims, rounded up",
         ),
     ),
@@ -132,9 +135,9 @@ OPERATOR = Operator(
         ONE_GROUP,
         SAME_PADDING,
         Rule(
-            "dims multiply to n, neighbourhood within dims",
+            "the product of dims is n, and neighbourhood fits in dims",
             _dims_fit,
-            "give dims whose product is --cin, and as many neighbourhood sizes, none larger than its dim",
+            "give dims with the product --cin, and one neighbourhood size for each, not larger than the dim",
         ),
     ),
     limits=(Limit({"b": 1, "stages": 1, "bases": 1}, equals="dsc"),),
@@ -157,7 +160,7 @@ OPERATOR = Operator(
             "share of the standard cost",
             status="asymptotic",
             right=_EXACT_RATIO,
-            why="True for n much larger than k^2. So b < k^2 does not make it cheaper: k = 3, b = 8, n = 64 "
+            why="True for n much larger than k^2. Otherwise b < k^2 does not make it cheaper: k = 3, b = 8, n = 64 "
             "costs 1.014 convolutions. The condition is b < n k^2 / (n + k^2).",
         ),
         Equation(

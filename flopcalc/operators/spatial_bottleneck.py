@@ -16,7 +16,7 @@ from flopcalc.spec.rules import EQUAL_CHANNELS, ONE_GROUP
 
 
 def formula(g: Geometry, step_h: Dim, step_w: Dim) -> Iterable[Part]:
-    """N k^2 weights, n^2 on the coarse grid, n k^2 again."""
+    """Weights: n k^2, n^2 on the coarse grid, n k^2 again."""
     n, grid = g.c_in, g.p_in
     coarse = g.n * arith.exact_div(g.h, step_h) * arith.exact_div(g.w, step_w)
     yield parts.conv("down", n, n, g.area, grid, coarse, groups=n)
@@ -34,22 +34,22 @@ def _conv_3x3(g: Geometry, named: Named) -> Cost:
 
 def _own_stride(g: Geometry, named: Named) -> str | None:
     if g.strided or g.dilation != (1, 1):
-        return f"stride {short(g.stride)}, dilation {short(g.dilation)}, and its own stride is k"
+        return f"stride {short(g.stride)}, dilation {short(g.dilation)}, and the operator has stride k inside"
     if g.padding != same_padding(g.kernel, g.dilation):
-        return f"padding {short(g.padding)}, and it pads nothing"
+        return f"padding {short(g.padding)}, and the operator has no padding"
     if (g.h_out, g.w_out) != (g.h, g.w):
-        return f"it keeps the size, and {g.h}x{g.w} becomes {g.h_out}x{g.w_out} here"
+        return f"the operator keeps the size, and {g.h}x{g.w} becomes {g.h_out}x{g.w_out} here"
     return None
 
 
 def _multiples(g: Geometry, named: Named) -> str | None:
     if g.h % g.k_h or g.w % g.k_w:
-        return f"{g.h}x{g.w} is no multiple of the {by(g.kernel)} kernel"
+        return f"{g.h}x{g.w} is not a multiple of the {by(g.kernel)} kernel"
     return None
 
 
 def _notes(e: Evaluation) -> Iterable[str]:
-    yield "Derived from the paper's description (convolution, projection, deconvolution); no printed cost was seen."
+    yield "Derived from the paper's description (convolution, projection, deconvolution); no printed cost was found."
     yield "The ratio compares with a 3x3 convolution of the same channels and size, whatever k is."
 
 

@@ -1,4 +1,4 @@
-"""SPConv: the first channels get a grouped k x k and a 1x1 convolution, the rest a 1x1 only."""
+"""SPConv: a grouped k x k and a 1x1 convolution of the first channels, a 1x1 of the rest."""
 
 from collections.abc import Iterable
 from fractions import Fraction
@@ -33,11 +33,11 @@ SPCONV = Paper(
 
 
 def representative(g: Geometry, alpha: Dim) -> Dim:
-    """Channels of the representative part; the authors' code truncates, so does this."""
+    """Channels of the representative part, truncated as in the authors' code."""
     return share(alpha, g.c_in)
 
 
-# At stride 1 there is no such part, and nothing to wait for.
+# At stride 1 this part is missing, and does not delay the others.
 _POOLED = ("pool",)
 
 
@@ -70,13 +70,13 @@ def _rest(g: Geometry, c_rep: Dim, norm: bool, bias: bool) -> Iterable[Part]:
 def _divisible(g: Geometry, named: Named) -> str | None:
     c_rep, groups = named["c_rep"], named["groups_k"]
     if c_rep < 1:
-        return f"alpha * c_in = {named['alpha']} * {g.c_in} leaves no representative channel"
+        return f"alpha * c_in = {named['alpha']} * {g.c_in} is less than one representative channel"
     if c_rep % groups:
         return (
             f"the {c_rep} representative channels (alpha * c_in = {named['alpha']} * {g.c_in}) "
-            f"do not divide by groups_k = {groups}"
+            f"are not divisible by groups_k = {groups}"
         )
-    return f"c_out = {g.c_out} does not divide by groups_k = {groups}" if g.c_out % groups else None
+    return f"c_out = {g.c_out} is not divisible by groups_k = {groups}" if g.c_out % groups else None
 
 
 def _only_3x3(site: Site) -> str | None:
@@ -92,7 +92,7 @@ def _notes(e: Evaluation) -> Iterable[str]:
     if not e.named["norm"]:
         yield "Counted without the bias and two batch norms of the authors' module: --set norm=true adds them."
     if e.geometry.stride not in ((1, 1), (2, 2)):
-        yield "The authors define strides 1 and 2; here the 1x1 branches pool over one window per output."
+        yield "The authors define strides 1 and 2; at others, the 1x1 branches here pool over one window per output."
 
 
 _LETTERS = {"L": "c_in", "M": "c_out", "k": "k", "alpha": "alpha", "g": "groups_k", "h": "h_out", "w": "w_out"}
@@ -114,7 +114,7 @@ OPERATOR = Operator(
             samples=(Fraction(1, 4), Fraction(1, 8), Fraction(1, 3), Fraction(1)),
         ),
         Param("groups_k", "int", 2, "groups of the k x k convolution", 1, letter="g", samples=(1, 4)),
-        Param("norm", "bool", False, "both batch norms, as its authors built it", samples=(True,)),
+        Param("norm", "bool", False, "both batch norms, as in the authors' code", samples=(True,)),
         Param("bias", "bool", AUTO, "the bias of the rest's 1x1 convolution", same_as="norm", samples=(True, False)),
     ),
     derived=(

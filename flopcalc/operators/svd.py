@@ -1,7 +1,7 @@
 """Low-rank factorisation of a convolution: r filters of k x k, then a 1x1 convolution to c_out.
 
 The c_out x (c_in k^2) matrix of the filters as a product of rank r, which a singular value decomposition
-gives; so Denton et al. 2014 and Zhang et al. 2016.
+gives, as in Denton et al. 2014 and Zhang et al. 2016.
 """
 
 from collections.abc import Iterable

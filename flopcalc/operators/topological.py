@@ -1,6 +1,6 @@
-"""Topological subdivisioning: channels lie on a torus, and each output sees one neighbourhood of them.
+"""Topological subdivisioning: channels are on a torus, and each output reads one neighbourhood of them.
 
-dims are the sizes of the torus, neighbourhood how many channels an output sees along each. The
+dims are the sizes of the torus, neighbourhood the number of channels that an output reads along each. The
 convolution itself is k x k, so its cost is that of a plain one times connected / c_in.
 """
 
@@ -28,7 +28,7 @@ from flopcalc.spec.source import Equation
 
 
 def torus(g: Geometry, dims: Sizes | None) -> Sizes | None:
-    """The dims given, or the two factors of c_in nearest to each other; None where c_in is no number."""
+    """The dims given, or the two factors of c_in nearest to each other; None where c_in is not a number."""
     return near_factors(g.c_in) if dims is None and type(g.c_in) is int else dims
 
 
@@ -38,14 +38,14 @@ def neighbours(g: Geometry, torus: Sizes | None, neighbourhood: Any) -> Any:
 
 
 def connections(g: Geometry, near: Any) -> Dim:
-    """Input channels that each output sees. In closed forms `near` is that number, as a symbol."""
+    """Input channels that each output reads. In closed forms `near` is that number, as a symbol."""
     if near is None:
         return default_connections(g.c_in)
     return prod(near) if isinstance(near, tuple) else near
 
 
 def formula(g: Geometry, connected: Dim) -> Iterable[Part]:
-    """Each output's neighbours side by side, then one filter over them for each output."""
+    """A gather of the neighbours of each output, then one filter over them for each output."""
     seen = g.c_in * connected
     yield parts.copy("gather", seen * g.p_in, index=seen)
     yield parts.conv("conv", seen, g.c_in, g.area, g.p_in, g.p_out, groups=g.c_in)
@@ -53,7 +53,7 @@ def formula(g: Geometry, connected: Dim) -> Iterable[Part]:
 
 def _fits(g: Geometry, named: Named) -> str | None:
     if named["dims"] is None and g.c_in > LARGEST_SEARCHED:
-        return f"dims are not given, and {g.c_in} channels are too many to search for factors"
+        return f"dims are not given, and {g.c_in} channels are too many to factor"
     return misfit(named["torus"], named["near"], g.c_in)
 
 
@@ -62,7 +62,7 @@ def _why_connected(g: Geometry, named: Named) -> str:
 
 
 def _notes(e: Evaluation) -> Iterable[str]:
-    yield "Cyclic and one-sided, as in the paper's algorithm; its prose says centred, which costs the same."
+    yield "Cyclic and one-sided, as in the paper's algorithm; its text describes a centred one, which costs the same."
     gathered = e.geometry.c_in * e.named["connected"]
     yield f"The neighbours are gathered first: {gathered} channels are written and read, which MACs do not show."
 
@@ -79,7 +79,7 @@ OPERATOR = Operator(
             "neighbourhood",
             "ints",
             AUTO,
-            "channels that an output sees along each of dims",
+            "channels that an output reads along each of dims",
             auto="half of each of dims, rounded up",
             letter="c_near",
             stands_for="connected",
@@ -90,9 +90,9 @@ OPERATOR = Operator(
         EQUAL_CHANNELS,
         ONE_GROUP,
         Rule(
-            "dims multiply to c_in, neighbourhood within dims",
+            "the product of dims is c_in, and neighbourhood fits in dims",
             _fits,
-            "give dims whose product is --cin, and as many neighbourhood sizes, none larger than its dim",
+            "give dims with the product --cin, and one neighbourhood size for each, not larger than the dim",
         ),
     ),
     limits=(Limit({"neighbourhood": (1, 1)}, equals="depthwise"),),

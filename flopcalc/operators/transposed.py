@@ -73,7 +73,7 @@ def _notes(e: Evaluation) -> Iterable[str]:
     if g.strided:
         elsewhere = e.cost.macs // g.p_in * g.n * named["height"] * named["width"]
         yield (
-            "MACs follow the input grid. Counters that multiply the weights by output positions instead would say "
+            "MACs follow the input grid. Counters that multiply the weights by output positions instead would give "
             f"{elsewhere:,}."
         )
 

@@ -1,1 +1,1 @@
-"""Layers of a network that are not operators: normalisation, activations, pooling, joins."""
+"""Layers of a network that are not operators: normalization, activations, pooling, joins."""

@@ -1,4 +1,4 @@
-"""Shapes and settings of primitives: what their functions check, and the error that names what does not fit."""
+"""Checks of the shapes and settings of primitives."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -27,7 +27,7 @@ def one(shapes: Sequence[Shape]) -> Shape:
 
 
 def image(shapes: Sequence[Shape]) -> tuple[int, int, int]:
-    """The only input, which is a map: channels, height, width."""
+    """Channels, height and width of the only input, a map."""
     shape = one(shapes)
     if len(shape) != 3:
         raise ShapeError(f"it needs channels x height x width, and its input is {text(shape)}")
@@ -35,10 +35,17 @@ def image(shapes: Sequence[Shape]) -> tuple[int, int, int]:
 
 
 def two(shapes: Sequence[Shape], what: str) -> tuple[Shape, Shape]:
-    """Both inputs; what: which they are, for the error."""
+    """Both inputs. what: their names, for the error."""
     if len(shapes) != 2:
         raise ShapeError(f"it takes two inputs, {what}, not {len(shapes)}")
     return shapes[0], shapes[1]
+
+
+def maps_of(shape: Shape, per_map: Any) -> int:
+    """The number of maps, where each has `per_map` neighbouring channels."""
+    if shape[0] % whole("per_map", per_map):
+        raise ShapeError(f"its {shape[0]} channels do not divide by per_map = {per_map}")
+    return shape[0] // int(per_map)
 
 
 def whole(name: str, value: Any, least: int = 1) -> int:

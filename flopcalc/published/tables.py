@@ -174,7 +174,7 @@ def load(key: str) -> Published:
 
 def read_published(path: str) -> Published:
     """The tables of a YAML file. Raises FlopcalcError (bad-table)."""
-    file = File(path, "bad-table", "docs/adding-a-table.md")
+    file = File(path, "bad-table", "docs/adding-a-table.md describes the language, with an example")
     data = file.keys(read_file(path, "table"), None, None, _TOP, "a file of tables")
     key = os.path.basename(path).rsplit(".", 1)[0]
     operator = _text(file, data, "operator")

@@ -1,4 +1,4 @@
-"""Real PyTorch layers, counting them, and building networks. Everything that imports torch is in here.
+"""PyTorch: layers of the operators, counts of modules, networks as modules. Only this package imports torch.
 
 Public: `count` (a module's cost by running it), `counted_network` (the same as named layers),
 `build_network` (a description as an nn.Module), `replace` (convolutions of any module by operators),

@@ -1,4 +1,4 @@
-"""Formula against count, part by part."""
+"""Formulas checked against counts, part by part."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -12,13 +12,13 @@ from flopcalc.pytorch.counting.counter import Count, count
 from flopcalc.pytorch.layers import build_layer, input_shape
 from flopcalc.spec.operator import Evaluation
 
-# What is compared; steps and the output's shape are compared for the whole.
+# Steps and the size of the output are compared for the total only.
 COMPARED = (*OF_A_KERNEL, "steps")
 
 
 @dataclass(frozen=True)
-class Confronted:
-    """One part (or one layer, or the whole) as the formula has it and as the count found it."""
+class Comparison:
+    """One part, layer or total: its cost by the formula, and as it was counted."""
 
     part: str
     derived: Mapping[str, int]
@@ -26,24 +26,24 @@ class Confronted:
 
     @property
     def agrees(self) -> bool:
-        """Whether all kinds are equal to the unit."""
+        """Whether all kinds are exactly equal."""
         return self.derived == self.counted
 
 
-def confront_layer(evaluation: Evaluation) -> list[Confronted]:
-    """An operator's parts against its module; the last item is the whole."""
+def compare_layer(evaluation: Evaluation) -> list[Comparison]:
+    """The parts of an operator compared with its counted module; the last item is the total."""
     module = build_layer(evaluation, device="meta")
     counted = count(module, input_shape(evaluation))
     parts = {part.name: {kind: getattr(part, kind) for kind in OF_A_KERNEL} for part in evaluation.cost}
-    rows = _confront(parts, counted, alone=not any(True for _ in module.children()))
+    rows = _compare(parts, counted, alone=not any(True for _ in module.children()))
     elements = evaluation.geometry.n * prod(evaluation.out_shape)
     sizes = {"output": elements}, {"output": _size(counted)}
-    whole = {kind: evaluation.cost.total(kind) for kind in COMPARED}
-    return [*rows, _whole(whole | sizes[0], counted, sizes[1])]
+    total = {kind: evaluation.cost.total(kind) for kind in COMPARED}
+    return [*rows, _total(total | sizes[0], counted, sizes[1])]
 
 
-def confront_network(network: Network) -> list[Confronted]:
-    """A network's layers against the module built from it; the last item is the whole.
+def compare_network(network: Network) -> list[Comparison]:
+    """The layers of a network compared with the counted module built from it; the last item is the total.
 
     Layers that share weights are one module, which is counted under the first one's name.
     """
@@ -54,31 +54,31 @@ def confront_network(network: Network) -> list[Confronted]:
         sums = layers.setdefault(layer.weights_of or layer.name, dict.fromkeys(OF_A_KERNEL, 0))
         for kind in OF_A_KERNEL:
             sums[kind] += layer.cost.total(kind)
-    rows = _confront(layers, counted, alone=False)
-    return [*rows, _whole({kind: network.total(kind) for kind in COMPARED}, counted, {})]
+    rows = _compare(layers, counted, alone=False)
+    return [*rows, _total({kind: network.total(kind) for kind in COMPARED}, counted, {})]
 
 
-def _whole(derived: Mapping[str, int], counted: Count, more: Mapping[str, int]) -> Confronted:
+def _total(derived: Mapping[str, int], counted: Count, more: Mapping[str, int]) -> Comparison:
     found = {kind: counted.total(kind) for kind in COMPARED}
     unknown = {"unknown kernels": counted.uncounted.total()}
-    return Confronted("total", {**derived, "unknown kernels": 0}, {**found, **more, **unknown})
+    return Comparison("total", {**derived, "unknown kernels": 0}, {**found, **more, **unknown})
 
 
 def _size(counted: Count) -> int:
     return sum(map(prod, counted.output))
 
 
-def _confront(parts: Mapping[str, Mapping[str, int]], counted: Count, alone: bool) -> list[Confronted]:
-    """Sum the count over the modules of each part, and set both side by side.
+def _compare(parts: Mapping[str, Mapping[str, int]], counted: Count, alone: bool) -> list[Comparison]:
+    """Sum the count over the modules of each part, and pair the sums with the formula's.
 
-    A module belongs to the part with the longest matching name. `alone`: the module has no children,
-    and its own work is that of its single part.
+    A module belongs to the part with the longest matching name. alone: the module has no children, so
+    its own work is the work of its only part.
     """
     found: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(OF_A_KERNEL, 0))
-    for name in sorted({*counted.work, *counted.params}):
+    for name in sorted({*counted.work, *counted.own_params}):
         part = next(iter(parts)) if alone and len(parts) == 1 else _part_of(name, parts)
         sums = found[part]
-        sums["params"] += counted.params.get(name, 0)
+        sums["params"] += counted.own_params.get(name, 0)
         if name in counted.work:
             work = counted.work[name]
             for kind in ("macs", "adds", "muls", "other", "activations"):
@@ -86,13 +86,13 @@ def _confront(parts: Mapping[str, Mapping[str, int]], counted: Count, alone: boo
             sums["traffic"] += work.reads + work.writes
     nothing = dict.fromkeys(OF_A_KERNEL, 0)
     names = [*parts, *(name for name in found if name not in parts)]
-    return [Confronted(name or "(outside the parts)", parts.get(name, nothing), found[name]) for name in names]
+    return [Comparison(name or "(outside the parts)", parts.get(name, nothing), found[name]) for name in names]
 
 
 def _part_of(name: str, parts: Iterable[str]) -> str:
     """The part that a module belongs to, by the longest name: `chain.0.norm` is in `chain.norm`.
 
-    Indices of module lists may be left out, since a part stands for all modules of its list.
+    Indices of module lists may be left out, since one part covers all modules of a list.
     """
     pieces = name.split(".")
     bare = [piece for piece in pieces if not piece.isdigit()]

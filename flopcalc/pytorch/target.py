@@ -1,7 +1,6 @@
 """A Python model that a user names: loaded, counted, and with layers replaced."""
 
 import dataclasses
-import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,29 +9,40 @@ from torch import nn
 from flopcalc.errors import FlopcalcError, clip, reason
 from flopcalc.networks.inputs import Input
 from flopcalc.networks.network import Network
-from flopcalc.pytorch.counting.network import ROOT, arguments, counted_network
-from flopcalc.pytorch.loading.module import Loaded, load_module, load_object, visiting
-from flopcalc.pytorch.replacing.swap import replace
+from flopcalc.pytorch.counting.counter import check_countable
+from flopcalc.pytorch.counting.inputs import arguments, read_batch
+from flopcalc.pytorch.counting.network import ROOT, as_network, counted_network, explained
+from flopcalc.pytorch.loading.environment import visiting
+from flopcalc.pytorch.loading.module import Loaded, load_module, load_object
+from flopcalc.pytorch.loading.time_limit import TimeLimit, start_limit
+from flopcalc.pytorch.replacing.swap import find_and_run, replace_candidates
 from flopcalc.replacing.decide import Plan
 from flopcalc.replacing.described import Replacement
 
+__all__ = ["read_object", "read_target", "start_limit"]
+
 
 def read_target(
-    target: str, settings: Mapping[str, Any], inputs: Sequence[Input], batch: int = 1, plan: Plan | None = None
+    target: str,
+    settings: Mapping[str, Any],
+    inputs: Sequence[Input],
+    batch: int = 1,
+    plan: Plan | None = None,
+    limit: TimeLimit | None = None,
 ) -> tuple[Network, Replacement | None]:
-    """Load, build and count what a user named, as it is and with layers replaced.
+    """Load, build and count the model that a user named, as it is and with layers replaced.
 
-    Raises FlopcalcError for whatever goes wrong, in the user's code as well.
+    limit: of the time for loading and building. Raises FlopcalcError for any error, also for those of the user's code.
     """
     with visiting(target):
-        loaded = load_module(target, settings)
+        loaded = load_module(target, settings, limit)
         return _counted(loaded, target, settings, inputs, batch, plan)
 
 
 def read_object(
     found: Any, settings: Mapping[str, Any], inputs: Sequence[Input], batch: int = 1, plan: Plan | None = None
 ) -> tuple[Network, Replacement | None]:
-    """As `read_target`, of a module, a class or a function that is there already. A module is left as it is."""
+    """As `read_target`, for a module, a class or a function. A module stays as it is, and there is no time limit."""
     name = type(found).__name__ if isinstance(found, nn.Module) else getattr(found, "__name__", clip(found))
     return _counted(load_object(found, name, settings), name, settings, inputs, batch, plan)
 
@@ -41,8 +51,9 @@ def _counted(
     loaded: Loaded, name: str, settings: Mapping[str, Any], inputs: Sequence[Input], batch: int, plan: Plan | None
 ) -> tuple[Network, Replacement | None]:
     try:
-        plain = counted_network(loaded.module, inputs, batch, name=name, options=settings)
-        return plain, _replaced(loaded, plain, inputs, plan) if plan else None
+        if plan is None:
+            return counted_network(loaded.module, inputs, batch, name=name, options=settings), None
+        return _replaced(loaded, name, settings, inputs, read_batch(batch), plan)
     except (KeyboardInterrupt, FlopcalcError):
         raise
     except BaseException as error:
@@ -50,17 +61,19 @@ def _counted(
         raise FlopcalcError("uncountable-module", why, "see the traceback with --debug") from error
 
 
-def _replaced(loaded: Loaded, plain: Network, inputs: Sequence[Input], plan: Plan) -> Replacement:
-    """The network again, with layers replaced. What the user's code holds on to is copied first."""
-    texts = [request.text for request in plan.requests]
-    given, named = arguments(inputs, plain.batch)
-    if given and named:
-        given = [*inspect.signature(loaded.module.forward).bind_partial(*given).arguments.items()]
-        named, given = {**dict(given), **named}, []
-    done = replace(loaded.module, texts, where=plan.where, keep=plan.keep, inputs=named or given, inplace=loaded.built)
-    network = counted_network(done.module, inputs, plain.batch, name=plain.name, options=plain.options)
-    return Replacement(
-        dataclasses.replace(network, title=plain.title),
+def _replaced(
+    loaded: Loaded, name: str, settings: Mapping[str, Any], inputs: Sequence[Input], batch: int, plan: Plan
+) -> tuple[Network, Replacement]:
+    """The network as it is, and with layers replaced. A module that belongs to the user's code is copied first."""
+    check_countable(loaded.module)
+    args, named = arguments(inputs, batch)
+    with explained(loaded.module, inputs):
+        candidates, run = find_and_run(loaded.module, args, named, inplace=loaded.built)
+    plain = as_network(candidates.root, run.counted, inputs, batch, name=name, options=settings)
+    done, after = replace_candidates(candidates, run, plan)
+    changed = as_network(done.module, after, inputs, batch, name=name, options=settings)
+    return plain, Replacement(
+        dataclasses.replace(changed, title=plain.title),
         plan,
         tuple(name or ROOT for name in done.replaced),
         {name or ROOT: label for name, label in done.replaced.items()},

@@ -1,14 +1,14 @@
-"""The three witnesses side by side: as printed, as derived, as counted.
+"""Each cost three ways: as the paper prints it, as the formula gives it, as the module is counted.
 
-Rows are plain data (`flopcalc/verify/1`). A row of a part compares the formula with the count, kind
-by kind; a row of an equation compares the formula with the print, by the equation's status.
+Rows are plain data (`flopcalc/verify/1`). A row for a part compares the formula with the count, kind
+by kind. A row for an equation compares the formula with the printed equation, as the equation's status says.
 """
 
 from collections.abc import Iterator
 from typing import Any
 
 from flopcalc.networks.network import Network
-from flopcalc.pytorch.comparison import Confronted, confront_layer, confront_network
+from flopcalc.pytorch.comparison import Comparison, compare_layer, compare_network
 from flopcalc.spec.equations import GIVES_TEXT, readings
 from flopcalc.spec.layer_record import plain
 from flopcalc.spec.operator import Evaluation
@@ -34,16 +34,16 @@ def verify_layer(evaluation: Evaluation) -> Iterator[Row]:
             "derived": plain(reading.value),
             "agrees": reading.consistent,
         }
-    yield from (_counted(target, case, row) for row in confront_layer(evaluation))
+    yield from (_counted(target, case, row) for row in compare_layer(evaluation))
 
 
 def verify_network(network: Network, target: str) -> Iterator[Row]:
-    """Rows for a network: one for each layer, and the whole."""
+    """Rows for a network: one for each layer, and the total."""
     case = f"{'x'.join(map(str, network.input_shape))} batch {network.batch}"
-    yield from (_counted(target, case, row) for row in confront_network(network))
+    yield from (_counted(target, case, row) for row in compare_network(network))
 
 
-def _counted(target: str, case: str, row: Confronted) -> Row:
+def _counted(target: str, case: str, row: Comparison) -> Row:
     return {
         "target": target,
         "case": case,

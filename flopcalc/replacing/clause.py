@@ -1,7 +1,7 @@
 """Where clauses: true or false for one convolution, e.g. `k == 3 and stage != "stem"`.
 
-A clause is checked before any layer is looked at: names that are no fields, and parts that are numbers
-or text where true or false is meant (`stage == "a" or "b"`), are refused.
+A clause is checked before it is applied to a layer: names that are not fields are errors, and so are numbers
+and text in the place of a condition (`stage == "a" or "b"`).
 """
 
 import ast
@@ -11,44 +11,44 @@ from typing import Any
 from flopcalc.errors import FlopcalcError, clip, unknown_name
 from flopcalc.text.expression import FUNCTIONS, evaluate, parse
 
-# field -> what it says, for error messages and the documentation.
+# field -> its meaning, for error messages and the documentation.
 FIELDS: dict[str, str] = {
     "name": "name of the layer",
-    "stage": "stage of the description; in a module the first piece of the name",
-    "type": "operator that the description names; in a module `conv`",
-    "index": "place among the convolutions, from 0, in order of execution",
+    "stage": "stage of the description; in a module the first part of the name",
+    "type": "operator in the description; in a module `conv`",
+    "index": "number of the convolution, from 0, in order of execution",
     "first": "whether it is the first convolution",
     "last": "whether it is the last convolution",
-    "k": 'kernel size; text such as "1x7" where it is not square',
+    "k": 'kernel size; text such as "1x7" if it is not square',
     "k_h": "height of the kernel",
     "k_w": "width of the kernel",
     "c_in": "input channels",
     "c_out": "output channels",
-    "stride": 'stride; text such as "2x1" where the axes differ',
-    "padding": 'padding; text such as "0x3" where the axes differ',
-    "dilation": 'dilation; text such as "2x1" where the axes differ',
+    "stride": 'stride; text such as "2x1" if the axes differ',
+    "padding": 'padding; text such as "0x3" if the axes differ',
+    "dilation": 'dilation; text such as "2x1" if the axes differ',
     "groups": "groups",
     "h": "height of the input",
     "w": "width of the input",
     "h_out": "height of the output",
     "w_out": "width of the output",
-    "depthwise": "whether there is one group for each of several input channels",
+    "depthwise": "whether it has several input channels and one group for each",
     "pointwise": "whether the kernel is 1x1",
     "bias": "whether it has a bias",
     "params": "parameters of the convolution",
-    "macs": "MACs of the convolution, at the batch given",
-    "policy": "whether the operator's own policy takes the layer",
+    "macs": "MACs of the convolution at the batch of the network",
+    "policy": "whether the operator's default policy includes the layer",
 }
 _TRUTHS = {"first", "last", "depthwise", "pointwise", "bias", "policy"}
 
-# What nobody knows of a module that was not run.
+# Fields that need a forward pass.
 OF_INPUT = frozenset({"h", "w", "h_out", "w_out", "macs"})
 
 _EXAMPLE = "write for example 'k == 3 and stage != \"stem\"'"
 
 
 def check(text: str) -> None:
-    """Raise FlopcalcError (bad-where, unknown-field) unless the text is a clause."""
+    """Raise FlopcalcError (bad-where, unknown-field) if the text is not a clause."""
     if not text.strip():
         raise FlopcalcError("bad-where", "the where clause is empty", _EXAMPLE)
     try:
@@ -60,8 +60,8 @@ def check(text: str) -> None:
             near = unknown_name("field", name, FIELDS, _known())
             raise FlopcalcError(near.code, f"where {clip(text)}: {near.message}", near.hint)
     if (bad := _no_truth(tree)) is not None:
-        why = f"`{ast.unparse(bad)[:60]}` is a number or a text, and true or false is wanted"
-        raise FlopcalcError("bad-where", f"where {clip(text)}: {why}", f"compare it with something; {_EXAMPLE}")
+        why = f"`{ast.unparse(bad)[:60]}` is a number or a text, not a condition"
+        raise FlopcalcError("bad-where", f"where {clip(text)}: {why}", f"compare it with a value; {_EXAMPLE}")
 
 
 def names(text: str) -> set[str]:
@@ -76,7 +76,7 @@ def holds(text: str, fields: Mapping[str, Any]) -> bool:
     except FlopcalcError as error:
         mixed = "not supported between" in error.message
         why = "a text is compared with a number" if mixed else error.message
-        hint = "numbers go with numbers, names with names; k and stride are text where the axes differ (use k_h, k_w)"
+        hint = "compare numbers with numbers, text with text; k and stride are text if the axes differ (use k_h, k_w)"
         raise FlopcalcError(
             "bad-where", f"where {clip(text)}, at layer {fields['name']}: {why}", hint if mixed else error.hint
         ) from None
@@ -94,7 +94,7 @@ def _names(tree: ast.expr) -> set[str]:
 
 
 def _no_truth(node: ast.expr) -> ast.expr | None:
-    """The first part that is to be true or false and cannot be."""
+    """The first part of a condition that is neither true nor false."""
     match node:
         case ast.Compare() | ast.Constant(value=bool()) | ast.Call(func=ast.Name(id="matches")):
             return None

@@ -1,10 +1,10 @@
-"""What changed in a layer, in words."""
+"""The changes of a layer, in words."""
 
 from typing import Any
 
 
 def what_changed(row: dict[str, Any]) -> str:
-    """In words: `conv -> spconv`, `out 64x56x56 -> 128x56x56`, `added: conv, out 64x56x56`."""
+    """The changes in words: `conv -> spconv`, `out 64x56x56 -> 128x56x56`, `added: conv, out 64x56x56`."""
     before, after = row["a"], row["b"]
     if row["status"] in ("added", "removed"):
         layer = after or before
@@ -22,5 +22,5 @@ def what_changed(row: dict[str, Any]) -> str:
 
 
 def sizes(shape: list[int]) -> str:
-    """64x56x56; ? where there is none."""
+    """64x56x56; ? without a shape."""
     return "x".join(map(str, shape)) or "?"

@@ -1,4 +1,4 @@
-"""The result of a check for people. Takes the record `flopcalc/check/1` and computes nothing."""
+"""The result of a check as a document and as lines of text, from the record `flopcalc/check/1`; computes nothing."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -8,12 +8,12 @@ from flopcalc.report.changes import what_changed
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
 
 Record = dict[str, Any]
-# Of a large difference so many layers are shown.
+# At most this number of changed layers is shown.
 _SHOWN = 30
 
 
 def check_document(record: Record, for_csv: bool = False) -> Document:
-    """Limits by target, what is not as locked, and a summary."""
+    """The limits by target, the differences from the lock file, and a summary."""
     blocks: list[Table | Facts | Lines] = []
     if for_csv:
         blocks.append(_rows_for_csv(record))
@@ -31,7 +31,13 @@ def check_document(record: Record, for_csv: bool = False) -> Document:
 
 
 def _limits(target: str, rows: list[Record]) -> Table:
-    columns = (Column("limit", "text"), Column("actual"), Column("allowed"), Column("by", "text"), Column("", "name"))
+    columns = (
+        Column("limit", "text"),
+        Column("actual"),
+        Column("allowed"),
+        Column("by", "text"),
+        Column("", "name", key="verdict"),
+    )
     cells: list[list[Cell]] = []
     for row in rows:
         limit = row["limit"] + (f" [{row['name']}]" if row["name"] else "")
@@ -41,7 +47,7 @@ def _limits(target: str, rows: list[Record]) -> Table:
 
 
 def _rows_for_csv(record: Record) -> Table:
-    """Limits, then what is not as locked: one row for each kind of cost that differs, and for each formula."""
+    """Limits, then differences from the lock file: one row for each kind of cost, and one for each formula."""
     keys = ("target", "limit", "name", "quantity", "actual", "bound", "excess", "relative", "ok")
     rows: list[list[Cell]] = [
         [row[key] if key != "ok" else str(row[key]).lower() for key in keys] for row in record["rows"]
@@ -71,23 +77,23 @@ def _rows_for_csv(record: Record) -> Table:
 
 
 def amount(value: float) -> str:
-    """A number of the record; a large one that is not whole (0.7 * baseline) with one digit behind the point."""
+    """A number of the record; a large float (0.7 * baseline) has one digit after the point."""
     return f"{value:,.1f}" if isinstance(value, float) and 1000 <= abs(value) < 10**15 else people(value)
 
 
 def by_how_much(row: Record) -> str:
-    """`+3,612,672 (+0.4%)`: by how much the actual value is beyond its limit, or below it."""
+    """`+3,612,672 (+0.4%)`: the difference between the actual value and its limit."""
     excess = f"{'+' if row['excess'] > 0 else ''}{amount(row['excess'])}"
     return excess if row["relative"] is None else f"{excess} ({row['relative']:+.1%})"
 
 
 def told(row: Record) -> str:
-    """A limit that is broken, in one line."""
+    """An exceeded limit, in one line."""
     return f"{row['target']}: {told_limit(row)}"
 
 
 def told_limit(row: Record) -> str:
-    """The same, where the target is clear."""
+    """An exceeded limit, in one line, without its target."""
     where = f" of {row['name']}" if row["name"] else ""
     return (
         f"{row['quantity']}{where} is {amount(row['actual'])}, the limit is {amount(row['bound'])} "
@@ -96,11 +102,11 @@ def told_limit(row: Record) -> str:
 
 
 def told_difference(one: Record) -> str:
-    """A target that is not as locked, in one line."""
+    """A target that differs from the lock file, in one line."""
     if one["locked"] is None:
         return f"{one['target']} is not in the lock file"
     if one["now"] is None:
-        return f"{one['target']} is in the lock file, and no longer a target"
+        return f"{one['target']} is in the lock file, but is not a target any more"
     changed = [
         f"{kind} {people(one['locked'][kind])} -> {people(one['now'][kind])}"
         for kind, value in one["difference"].items()
@@ -110,7 +116,7 @@ def told_difference(one: Record) -> str:
 
 
 def _without_sums(one: Record) -> str:
-    """What changed where the sums did not."""
+    """What changed in a target whose sums are as locked."""
     rest = [row for row in one["layers"] if row["status"] != "renamed"]
     if not one["layers"]:
         before, after = one["what"]
@@ -118,7 +124,7 @@ def _without_sums(one: Record) -> str:
             return f"it was {before}, and is {after}"
         return " and ".join(_places(one)) or "it is locked in another form"
     if rest:
-        return "its layers changed, the sums did not"
+        return "its layers changed, but not the sums"
     count = "1 layer" if one["renamed"] == 1 else f"{one['renamed']:,} layers"
     return " and ".join([f"{count} renamed", *_places(one)]) + (
         "" if one["moved"] or one["stages"] else ", nothing else"
@@ -126,7 +132,7 @@ def _without_sums(one: Record) -> str:
 
 
 def _places(one: Record) -> list[str]:
-    """Layers that stand at another place, or in another stage."""
+    """Layers that are in another position or in another stage."""
     found = []
     if one["moved"]:
         found.append(f"the order changed: {_first(one['moved'])}")
@@ -141,7 +147,7 @@ def _first(names: Sequence[str]) -> str:
 
 
 def told_formula(one: Record) -> str:
-    """A closed form that is not as locked, in one line."""
+    """A closed form that differs from the locked one, in one line."""
     name = f"{one['kind']} of {one['operator']}"
     if one["locked"] is None or one["now"] is None:
         return f"{name}: {'not in the lock file' if one['locked'] is None else 'locked, and no longer there'}"
@@ -149,7 +155,7 @@ def told_formula(one: Record) -> str:
 
 
 def difference_blocks(one: Record, title: str = "Not as locked") -> Iterator[Table | Lines]:
-    """A target that is not as locked: what it was and is, and its layers side by side."""
+    """A target that differs from the lock file: what it was and is, and its layers side by side."""
     lines = [told_difference(one)]
     before, after = one["what"]
     if before and after and before != after and any(one["difference"].values()):

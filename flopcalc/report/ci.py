@@ -1,6 +1,6 @@
-"""The result of a check as machines of continuous integration read it: JUnit XML, SARIF, annotations of a pull request.
+"""The result of a check for continuous integration: JUnit XML, SARIF, annotations of a pull request.
 
-Each takes the record `flopcalc/check/1` and computes nothing.
+Each function takes the record `flopcalc/check/1` and computes nothing.
 """
 
 import json
@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 from xml.sax.saxutils import escape, quoteattr
 
+from flopcalc.errors import printable
 from flopcalc.report.changes import what_changed
 from flopcalc.report.check import told, told_difference, told_formula
 from flopcalc.report.document import people
@@ -24,7 +25,7 @@ _RULES = {
 
 
 class Result(NamedTuple):
-    """One thing that was checked. message: empty where it is fine. line: 0 where it is not known."""
+    """One thing that was checked. message: empty if it passed. line: 0 if it is not known."""
 
     rule: str
     group: str
@@ -35,7 +36,7 @@ class Result(NamedTuple):
 
 
 def results(record: Record) -> Iterator[Result]:
-    """Everything that was checked, one by one; closed forms that are as locked as one."""
+    """Everything that was checked, one by one; the closed forms that are as locked count as one."""
     for row in record["rows"]:
         message = "" if row["ok"] else told(row)
         name = f"{row['limit']} [{row['name']}]" if row["name"] else row["limit"]
@@ -54,7 +55,7 @@ def results(record: Record) -> Iterator[Result]:
         yield Result("formula", "formulas", f"{same} as locked", "", record["lock"] or "", 0)
 
 
-# Of a difference so many layers go into a message.
+# A message shows at most this number of layers.
 _LAYERS = 10
 
 
@@ -74,7 +75,7 @@ def _with_layers(one: Record) -> str:
 
 
 def _relative(file: str, root: str | None) -> str:
-    """A path as the machine knows it: from the root of the checkout, with slashes."""
+    """A path from the root of the checkout, with slashes."""
     if root and os.path.isabs(root):
         from_root = os.path.relpath(os.path.abspath(file), root)
         if not from_root.startswith(".."):
@@ -83,7 +84,7 @@ def _relative(file: str, root: str | None) -> str:
 
 
 def to_github(record: Record) -> str:
-    """Workflow commands: one annotation at the line of each limit that is broken."""
+    """Workflow commands of GitHub: one annotation at the line of each limit that is exceeded."""
     lines = []
     for one in results(record):
         if one.message:
@@ -95,7 +96,7 @@ def to_github(record: Record) -> str:
 
 
 def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return printable(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:
@@ -103,7 +104,7 @@ def _property(text: str) -> str:
 
 
 def to_junit(record: Record) -> str:
-    """One test suite; a test case for each limit, each target and formula that differs."""
+    """JUnit XML: one test suite, with a test case for each limit, and for each target and formula that differs."""
     found = list(results(record))
     failed = sum(bool(one.message) for one in found)
     lines = [
@@ -127,12 +128,13 @@ def to_junit(record: Record) -> str:
 
 def _plain(text: str) -> str:
     """Text that XML can hold."""
-    return "".join(letter for letter in text if letter.isprintable() or letter == "\n")
+    return printable(text)
 
 
 def to_sarif(record: Record) -> str:
     """SARIF 2.1.0, for code scanning."""
     found = [one for one in results(record) if one.message]
+    root = os.getcwd()
     run = {
         "tool": {
             "driver": {
@@ -148,7 +150,7 @@ def to_sarif(record: Record) -> str:
                 "locations": [
                     {
                         "physicalLocation": {
-                            "artifactLocation": {"uri": quote(_relative(one.file, os.getcwd()))},
+                            "artifactLocation": {"uri": _uri(one.file, root)},
                             "region": {"startLine": max(one.line, 1)},
                         }
                     }
@@ -158,3 +160,7 @@ def to_sarif(record: Record) -> str:
         ],
     }
     return json.dumps({"$schema": _SARIF, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
+
+
+def _uri(file: str, root: str) -> str:
+    return quote(_relative(file, root), errors="surrogateescape")

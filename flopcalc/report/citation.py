@@ -2,7 +2,7 @@
 
 from flopcalc.spec.source import Paper
 
-# What a venue's short name stands for in a list of references.
+# The full names of venues, for a list of references.
 _PROCEEDINGS = {
     "CVPR": "Proceedings of the IEEE/CVF Conference on Computer Vision and Pattern Recognition (CVPR)",
     "CVPRW": "Proceedings of the IEEE/CVF Conference on Computer Vision and Pattern Recognition (CVPR) Workshops",

@@ -1,4 +1,4 @@
-"""What a command has to show, before it is text.
+"""The output of a command before it becomes text.
 
 A Document is a title, blocks in order, and the same content as data for JSON. Cells keep exact
 values; `people` is the one place that rounds, and only for the eye.
@@ -12,22 +12,27 @@ Cell = int | Fraction | float | str | None
 
 
 class Column(NamedTuple):
-    """A column of a table. kind: text (left), name (text that is never broken), number, short (1.21M),
-    difference (+12), ratio (4 digits), share or bar. key: its name in CSV, where the title alone would stand twice.
+    """A column of a table.
+
+    kind: text (left), name (text that is broken last), number, short (1.21M), difference (+12), ratio (4 digits),
+    share or bar.
+    key: its name in CSV, where two columns have the same title.
+    drop: rank for leaving it out where the table is too wide, the highest first; 0: never. Bars go before all.
     """
 
     title: str
     kind: Literal["text", "name", "number", "short", "difference", "ratio", "share", "bar"] = "number"
     key: str = ""
+    drop: int = 0
 
 
-# Kinds that stand at the left of their column.
+# Kinds that are aligned to the left.
 LEFT = ("text", "name", "bar")
 
 
 class Table(NamedTuple):
-    """Rows of cells. `totals` are rows set apart at the end. CSV holds the rows of the `main` table, or
-    of the first where none is marked.
+    """Rows of cells. `totals` are rows set apart at the end. CSV holds the rows of the `main` table, or of the
+    first table if none is marked.
     """
 
     columns: tuple[Column, ...]
@@ -59,7 +64,13 @@ class Document(NamedTuple):
     data: Any
 
 
-# Above this, digits stop helping anyone: shown as 1.85e+61.
+def main_table(document: Document) -> Table | None:
+    """The table that CSV holds: the one that is marked as main, else the first."""
+    tables = [block for block in document.blocks if isinstance(block, Table)]
+    return next((table for table in tables if table.main), tables[0] if tables else None)
+
+
+# Above this, more digits help no reader: shown as 1.85e+61.
 _EXACT_UP_TO = 10**15
 
 

@@ -4,12 +4,17 @@ import json
 from collections.abc import Sequence
 from fractions import Fraction
 
-from flopcalc.report.document import LEFT, Cell, Document, Facts, Lines, Table, people
+from flopcalc.errors import printable
+from flopcalc.report.document import LEFT, Cell, Document, Facts, Lines, Table, main_table, people
+from flopcalc.report.encoding import json_escape
 
 
 def to_json(document: Document) -> str:
-    """The data, one value per line, ints exact."""
-    return json.dumps(document.data, indent=2, ensure_ascii=False) + "\n"
+    """The data, one value per line, ints exact. Control characters are escaped, so that reading restores them."""
+    text = json.dumps(document.data, indent=2, ensure_ascii=False) + "\n"
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(letter if letter.isprintable() or letter == "\n" else json_escape(letter) for letter in text)
 
 
 def to_csv(document: Document) -> str:
@@ -19,12 +24,12 @@ def to_csv(document: Document) -> str:
 
     out = StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    tables = [block for block in document.blocks if isinstance(block, Table)]
-    for table in sorted(tables, key=lambda table: not table.main)[:1]:
+    table = main_table(document)
+    if table is not None:
         kept = [index for index, column in enumerate(table.columns) if column.kind != "bar"]
         writer.writerow([table.columns[index].key or table.columns[index].title for index in kept])
         writer.writerows([_raw(row[index]) for index in kept] for row in table.rows)
-    return out.getvalue()
+    return printable(out.getvalue())
 
 
 def _raw(cell: Cell) -> str:
@@ -56,6 +61,7 @@ def _people(table: Table, row: Sequence[Cell]) -> list[str]:
 
 
 def _md(text: str) -> str:
+    text = printable(text).replace("\n", " ")
     for mark in "\\`*_<>|":
         text = text.replace(mark, "\\" + mark)
     return text
@@ -86,7 +92,7 @@ _LATEX = {
 
 def latex_text(text: str) -> str:
     """Text with LaTeX's special characters escaped."""
-    return "".join(_LATEX.get(character, character) for character in " ".join(text.split()))
+    return "".join(_LATEX.get(character, character) for character in printable(" ".join(text.split())))
 
 
 def to_latex(document: Document) -> str:
@@ -103,7 +109,7 @@ def to_latex(document: Document) -> str:
 
 
 def _comment(text: str) -> str:
-    return "% " + " ".join(text.split())
+    return "% " + printable(" ".join(text.split()))
 
 
 def _tabular(table: Table) -> list[str]:
@@ -158,7 +164,7 @@ def to_html(document: Document) -> str:
         f"<title>{escape(document.title)}</title><style>{_STYLE}</style>"
     )
     content = "\n".join(body)
-    return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n{content}\n</body></html>\n'
+    return printable(f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n{content}\n</body></html>\n')
 
 
 _CLASSES = {"text": "text", "name": "text", "bar": "bar"}

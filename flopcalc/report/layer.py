@@ -1,38 +1,37 @@
-"""Records -> documents: how layers and comparisons are laid out for people."""
+"""Records -> documents: the layout of `layer` and `compare`."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from flopcalc.cost.convention import Convention
-from flopcalc.cost.cost import Cost, Part
+from flopcalc.cost.cost import DTYPE_BYTES, Cost
 from flopcalc.cost.geometry import by, short
-from flopcalc.cost.kinds import OF_A_KERNEL
+from flopcalc.cost.kinds import ELEMENTWISE, OF_A_KERNEL
+from flopcalc.report.columns import Field, cell_of, choose, headline, table_of
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
+from flopcalc.report.totals import traffic_text
 from flopcalc.spec.equations import GIVES_TEXT, Reading, readings
-from flopcalc.spec.layer_record import layer_record, notes
+from flopcalc.spec.layer_record import intensity, layer_record, notes
 from flopcalc.spec.operator import Evaluation, show
 from flopcalc.spec.source import STATUS_TEXT
 
-_SPECIAL = {"macs", "flops"}
 
-
-def elementwise(part: Part | Cost) -> int:
+def elementwise(cost: Cost) -> int:
     """Additions, multiplications and other element-wise work together."""
-    if isinstance(part, Cost):
-        return sum(elementwise(one) for one in part)
-    total: int = part.adds + part.muls + part.other
-    return total
+    return sum(cost.total(kind) for kind in ELEMENTWISE)
 
 
-def layer_document(e: Evaluation, defaulted: frozenset[str], convention: Convention, dtype: str) -> Document:
-    """What `flopcalc layer` shows."""
+def layer_document(
+    e: Evaluation, defaulted: frozenset[str], convention: Convention, dtype: str, columns: str | None = None
+) -> Document:
+    """What `flopcalc layer` shows. defaulted: inputs that were not given. columns: as `--columns` gives them."""
     record = layer_record(e, convention, dtype)
     return Document(
         title=f"{e.operator.name}  {e.operator.title} | {e.operator.paper.short}",
         blocks=(
             Facts((*_inputs(e, defaulted), *_options(e), *_derived(e))),
-            _parts_table(e, convention),
-            Facts(tuple(_beside(e, record, convention))),
+            _parts_table(e, record, convention, columns),
+            Facts(tuple(_totals(e, record, convention))),
             *_equation_blocks(e),
             *((Lines("Notes", record["notes"]),) if record["notes"] else ()),
         ),
@@ -81,58 +80,64 @@ def _derived(e: Evaluation) -> Iterable[tuple[str, str]]:
             label = ""
 
 
-def _parts_table(e: Evaluation, convention: Convention) -> Table:
-    special = convention.name not in _SPECIAL
-    n = e.geometry.n
-    headline = "FLOPs" if convention.name == "flops" else "MACs"
-    columns = [
-        Column("part", "name"),
-        Column("params"),
-        Column(headline),
-        *([Column(convention.name)] if special else []),
-        Column("share", "share"),
-        Column("elementwise"),
-        # No room for both at 80 columns.
-        *([] if special else [Column("written")]),
-        Column("steps"),
+def _fields(convention: Convention) -> list[Field]:
+    """The columns that the parts can have, in the order of `--columns all`."""
+    return [
+        Field("part", Column("part", "name"), cell_of("name")),
+        Field("params", Column("params"), cell_of("params")),
+        # A convention that is named after a kind counts that kind.
+        *([Field("macs", Column("MACs"), cell_of("macs"))] if convention.name != "flops" else []),
+        Field("cost", Column(headline(convention)), cell_of("cost")),
+        Field("share", Column("share", "share", drop=1), cell_of("share")),
+        Field("elementwise", Column("elementwise", drop=3), cell_of("elementwise")),
+        Field("written", Column("written", drop=4), cell_of("activations")),
+        Field("steps", Column("steps", drop=2), cell_of("steps")),
+        *([Field("macs", Column("MACs"), cell_of("macs"))] if convention.name == "flops" else []),
+        Field("flops", Column("FLOPs"), cell_of("flops")),
+        Field("reads", Column("reads (bytes)", key="reads_bytes"), cell_of("reads")),
+        Field("writes", Column("writes (bytes)", key="writes_bytes"), cell_of("writes")),
+        Field("traffic", Column("traffic (bytes)", key="traffic_bytes"), cell_of("traffic")),
+        Field("intensity", Column("FLOPs/byte", key="intensity"), cell_of("intensity")),
     ]
+
+
+def _default(convention: Convention) -> Iterable[str]:
+    if convention.name in ("macs", "flops"):
+        return "part", "params", "cost", "share", "elementwise", "written", "steps"
+    # There is no room for both at 80 columns.
+    return "part", "params", "macs", "cost", "share", "elementwise", "steps"
+
+
+def _parts_table(e: Evaluation, record: dict[str, Any], convention: Convention, columns: str | None) -> Table:
+    n, element = e.geometry.n, DTYPE_BYTES[record["dtype"]]
     total = convention.of(e.cost, n)
-
-    def work(part: Part) -> list[Cell]:
-        number = convention.fold(part, n)
-        return [part.macs, number] if special else [number]
-
-    def end_of(cost: Part | Cost) -> list[Cell]:
-        written: list[Cell] = [] if special else [cost.activations]
-        return [elementwise(cost), *written, cost.steps]
-
-    def row(part: Part) -> list[Cell]:
-        number = convention.fold(part, n)
-        share = number / total if total else None
-        return [part.name, part.params, *work(part), share, *end_of(part)]
-
-    base = e.baseline
-    base_total = convention.of(base, n)
-    both = ([e.cost.macs, total], [base.macs, base_total]) if special else ([total], [base_total])
-    ratios = [f"{a / b:.4f}" if b else "" for a, b in zip(both[0], both[1], strict=True)]
-    end: list[list[Cell]] = [
-        ["total", e.cost.params, *both[0], 1 if total else None, *end_of(e.cost)],
-        [e.operator.baseline_text, base.params, *both[1], None, *end_of(base)],
-        [
-            "ratio",
-            f"{e.cost.params / base.params:.4f}" if base.params else "",
-            *ratios,
-            None,
-            *[None] * len(end_of(base)),
-        ],
-    ]
-    rows = [row(part) for part in e.cost if any(getattr(part, kind) for kind in OF_A_KERNEL)]
-    return Table(tuple(columns), rows, end)
+    rows = []
+    for part, found in zip(e.cost, record["parts"], strict=True):
+        if any(getattr(part, kind) for kind in OF_A_KERNEL):
+            number = convention.fold(part, n)
+            rows.append({**found, "cost": number, "share": number / total if total else None})
+    share = 1 if total else None
+    all_parts = {**_sums(e.cost, element), "name": "total", "cost": total, "share": share}
+    plain = {**_sums(e.baseline, element), "name": e.operator.baseline_text, "cost": convention.of(e.baseline, n)}
+    ratio: dict[str, Any] = {"name": "ratio"}
+    for kind in ("params", "macs", "cost"):
+        ratio[kind] = f"{all_parts[kind] / plain[kind]:.4f}" if plain[kind] else ""
+    return table_of(choose(_fields(convention), columns, tuple(_default(convention))), rows, [all_parts, plain, ratio])
 
 
-def _beside(e: Evaluation, record: dict[str, Any], convention: Convention) -> Iterable[tuple[str, str]]:
+def _sums(cost: Cost, element: int) -> dict[str, Any]:
+    """All kinds of a cost. Steps do not add up: their total is the critical path. element: bytes of one element."""
+    sums: dict[str, Any] = cost.totals()
+    sums["elementwise"] = elementwise(cost)
+    for kind in ("reads", "writes"):
+        sums[kind] = sum(getattr(part, kind) for part in cost) * element
+    sums["traffic"] *= element
+    return sums | {"intensity": intensity(sums["flops"], sums["traffic"])}
+
+
+def _totals(e: Evaluation, record: dict[str, Any], convention: Convention) -> Iterable[tuple[str, str]]:
     yield "flops", f"{people(e.cost.flops)} = 2 x MACs + elementwise"
-    yield "traffic", f"{people(record['traffic'])} bytes in {record['dtype']}, each kernel by itself"
+    yield "traffic", traffic_text(record)
     yield "convention", f"{convention.name}: {convention.text}"
 
 
@@ -177,18 +182,18 @@ def compare_document(evaluations: Sequence[Evaluation], convention: Convention, 
     records = [layer_record(e, convention, dtype) for e in evaluations]
     shapes = {str(e.geometry) for e in evaluations}
     same = len(shapes) == 1
-    headline = {"macs": "MACs", "flops": "FLOPs"}.get(convention.name, convention.name)
+    counted = headline(convention)
     columns = (
         Column("operator", "text"),
-        # Some operators fix a size, such as the kernel of a linear layer.
+        # Some operators fix a size: a linear layer has kernel 1.
         *([] if same else [Column("shape", "name")]),
         Column("params"),
-        Column("ratio", "ratio", key="params_ratio"),
-        Column(headline),
-        Column("ratio", "ratio", key=f"{headline}_ratio"),
-        Column("elementwise", "short"),
-        Column("bytes", "short"),
-        Column("steps"),
+        Column("ratio", "ratio", key="params_ratio", drop=1),
+        Column(counted),
+        Column("ratio", "ratio", key=f"{counted}_ratio"),
+        Column("elementwise", "short", drop=3),
+        Column("bytes", "short", drop=2),
+        Column("steps", drop=4),
     )
     rows: list[list[Cell]] = []
     for e, record in zip(evaluations, records, strict=True):

@@ -1,4 +1,4 @@
-"""Printed equations, evaluated beside the formula at one shape."""
+"""Printed equations, evaluated at one shape and compared with the formula."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -21,7 +21,7 @@ GIVES_TEXT = {
 
 
 def quantity(evaluation: Evaluation, gives: str) -> Any:
-    """What an equation computes, taken from the formula: per sample, exact."""
+    """The quantity that an equation computes, from the formula: per sample, exact."""
     cost, n = evaluation.cost, evaluation.geometry.n
     match gives:
         case "macs" | "params":
@@ -60,8 +60,8 @@ def _over(a: Any, b: Any) -> Any:
 class Reading(NamedTuple):
     """An equation at one shape.
 
-    value: the formula's. printed, right: what the equation's two forms give; None where there is none.
-    reason: why the equation does not speak about this shape; empty where it does.
+    value: that of the formula. printed, right: those of the equation's two forms; None where a form is missing.
+    reason: why the equation does not apply to this shape; empty where it does.
     """
 
     equation: Equation
@@ -72,7 +72,7 @@ class Reading(NamedTuple):
 
     @property
     def consistent(self) -> bool:
-        """Whether formula and print agree or differ exactly as the equation's status says."""
+        """Whether formula and printed form agree, or differ exactly as the equation's status says."""
         match self.equation.status:
             case "printed":
                 return bool(self.value == self.printed)
@@ -113,7 +113,7 @@ def read(equation: Equation, evaluation: Evaluation) -> Reading:
 
 
 def shape_names(evaluation: Evaluation) -> dict[str, Any]:
-    """All names that a letter may stand for; k and stride only where both axes have the same."""
+    """All names that a letter can be mapped to; k and stride only where both axes have the same."""
     g = evaluation.geometry
     names = dict(evaluation.named)
     names.update(c_in=g.c_in, c_out=g.c_out, h=g.h, w=g.w, h_out=g.h_out, w_out=g.w_out, groups=g.groups, n=g.n)

@@ -4,7 +4,7 @@ from fractions import Fraction
 from typing import Any
 
 from flopcalc.cost.convention import Convention
-from flopcalc.cost.cost import DTYPE_BYTES
+from flopcalc.cost.cost import DTYPE_BYTES, Part
 from flopcalc.cost.geometry import Geometry
 from flopcalc.cost.kinds import OF_A_KERNEL
 from flopcalc.spec.equations import Reading, readings
@@ -12,14 +12,14 @@ from flopcalc.spec.operator import Evaluation
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON holds it: ints exact, other fractions as text, pairs as lists."""
+    """A value as JSON holds it: exact ints, other fractions as text, pairs as lists."""
     if isinstance(value, Fraction):
         return int(value) if value.denominator == 1 else str(value)
     return list(value) if isinstance(value, tuple) else value
 
 
 def plain_value(value: Any) -> Any:
-    """As `plain`, but a fraction becomes the decimal that one compares with print."""
+    """As `plain`, but a fraction becomes a decimal, as papers print it."""
     return round(float(value), 6) if isinstance(value, Fraction) and value.denominator != 1 else plain(value)
 
 
@@ -43,11 +43,17 @@ def inputs(g: Geometry) -> dict[str, Any]:
     }
 
 
+def intensity(flops: int, traffic: int) -> float | None:
+    """Arithmetic intensity in FLOPs per byte of traffic; None without traffic."""
+    # An int divided by an int, since the numbers may be larger than a float.
+    return float(Fraction(flops, traffic)) if traffic else None
+
+
 def layer_record(e: Evaluation, convention: Convention, dtype: str = "float32") -> dict[str, Any]:
-    """Everything that `flopcalc layer` knows, ready for JSON."""
-    base = e.baseline
+    """The record that `flopcalc layer` shows, ready for JSON."""
+    base, element = e.baseline, DTYPE_BYTES[dtype]
     sums = e.cost.totals()
-    sums["traffic"] *= DTYPE_BYTES[dtype]
+    sums["traffic"] *= element
     return {
         "schema": "flopcalc/layer/1",
         "type": e.operator.name,
@@ -56,22 +62,32 @@ def layer_record(e: Evaluation, convention: Convention, dtype: str = "float32") 
         "options": {name: plain(value) for name, value in e.options.items()},
         "derived": {name: plain(value) for name, value in e.derived.items()},
         **sums,
+        "intensity": intensity(sums["flops"], sums["traffic"]),
         "dtype": dtype,
-        "parts": [
-            {
-                "name": part.name,
-                **{kind: getattr(part, kind) for kind in OF_A_KERNEL if kind != "traffic"},
-                "traffic": part.traffic * DTYPE_BYTES[dtype],
-                "steps": part.steps,
-            }
-            for part in e.cost
-        ],
+        "parts": [_part(part, element) for part in e.cost],
         "equations": [_equation(reading, e) for reading in readings(e)],
         "baseline": {"type": "conv", "params": base.params, "macs": base.macs},
         "ratio": {"params": _ratio(e, "params"), "macs": _ratio(e, "macs")},
         "convention": convention.name,
         "cost": convention.of(e.cost, e.geometry.n),
         "notes": [*notes(e), *convention.remarks((e.cost,))],
+    }
+
+
+def _part(part: Part, element: int) -> dict[str, Any]:
+    """element: bytes of one element."""
+    flops = 2 * part.macs + part.adds + part.muls + part.other
+    traffic = part.traffic * element
+    return {
+        "name": part.name,
+        **{kind: getattr(part, kind) for kind in OF_A_KERNEL if kind != "traffic"},
+        "traffic": traffic,
+        "steps": part.steps,
+        "flops": flops,
+        "elementwise": part.adds + part.muls + part.other,
+        "reads": part.reads * element,
+        "writes": part.writes * element,
+        "intensity": intensity(flops, traffic),
     }
 
 
@@ -99,5 +115,5 @@ def _equation(reading: Reading, e: Evaluation) -> dict[str, Any]:
 
 
 def notes(e: Evaluation) -> list[str]:
-    """What a reader should know beside the numbers."""
+    """The operator's notes on this evaluation."""
     return list(e.operator.notes(e)) if e.operator.notes else []

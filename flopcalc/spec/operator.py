@@ -44,7 +44,7 @@ __all__ = [
 
 Named: TypeAlias = Mapping[str, Any]
 
-# Shared, and so must not be changed.
+# Shared by all records: read-only.
 _NOTHING: Named = MappingProxyType({})
 
 

@@ -19,9 +19,9 @@ def _one_group(g: Geometry, named: Named) -> str | None:
 
 def _same_padding(g: Geometry, named: Named) -> str | None:
     if g.k_h % 2 == 0 or g.k_w % 2 == 0:
-        return f"its branches meet on one grid, and a {g.k_h}x{g.k_w} kernel has no centre"
+        return f"its branches need the same output grid, and a {g.k_h}x{g.k_w} kernel has no centre"
     if g.padding != (same := same_padding(g.kernel, g.dilation)):
-        return f"its branches meet on one grid, which needs padding {short(same)}, not {short(g.padding)}"
+        return f"its branches need the same output grid, which needs padding {short(same)}, not {short(g.padding)}"
     return None
 
 
@@ -33,13 +33,17 @@ def _unit_stride(g: Geometry, named: Named) -> str | None:
     return f"stride {short(g.stride)}" if g.strided else None
 
 
+# The text of the rule of operators that have no window.
+NO_WINDOW = "kernel 1, stride 1"
+
+
 def single_tap(what: str) -> Rule:
-    """The rule of an operator that has no window; `what` is the sentence that says so."""
+    """The rule of an operator without a window; `what` is the reason, in words."""
 
     def check(g: Geometry, named: Named) -> str | None:
         return what if g.kernel != (1, 1) or g.strided or g.padding != (0, 0) else None
 
-    return Rule("kernel 1, stride 1", check, "leave k, stride and padding at their defaults")
+    return Rule(NO_WINDOW, check, "leave k, stride and padding at their defaults")
 
 
 GROUPS_DIVIDE = Rule("groups divides c_in and c_out", _groups_divide, "choose groups that divides both channel counts")
@@ -52,4 +56,4 @@ SAME_PADDING = Rule(
 EQUAL_CHANNELS = Rule(
     "c_in equals c_out", _equal_channels, "give --cout the value of --cin, or choose another operator"
 )
-UNIT_STRIDE = Rule("stride is 1", _unit_stride, "leave --stride at 1; the operator adds its own input")
+UNIT_STRIDE = Rule("stride is 1", _unit_stride, "leave --stride at 1; the operator adds its input to its output")

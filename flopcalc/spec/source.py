@@ -1,4 +1,4 @@
-"""Where a formula comes from: papers, and equations exactly as they are printed."""
+"""The source of a formula: papers, and equations exactly as printed."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -8,11 +8,11 @@ from flopcalc.cost.geometry import Geometry
 
 Status = Literal["printed", "corrected", "asymptotic", "open"]
 
-# Shared, and so must not be changed.
+# Shared by all records: read-only.
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 STATUS_TEXT: dict[str, str] = {
-    "printed": "right as it stands",
+    "printed": "correct as printed",
     "corrected": "the source is wrong; the corrected form is used",
     "asymptotic": "holds in the limit only; the exact form is used",
     "open": "the evidence allows two readings; an option chooses",
@@ -20,7 +20,7 @@ STATUS_TEXT: dict[str, str] = {
 
 
 class Paper(NamedTuple):
-    """A source. `key` is its BibTeX key; fields that are not known stay empty, never guessed."""
+    """A source. `key` is its BibTeX key; fields that are not known stay empty."""
 
     key: str
     authors: tuple[str, ...]
@@ -46,11 +46,11 @@ class Paper(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """A number that speaks for a correction, described so that it is computed whenever it is shown.
+    """A number that supports a correction, described so that it is computed on each run.
 
-    what: what the number is. Exactly one of: expression (arithmetic on printed figures); operator, with
+    what: the meaning of the number. Exactly one of: expression (arithmetic on printed figures); operator, with
     shape and options as `flopcalc.layer` takes them.
-    field: what is taken of the layer: params, macs, macs_ratio or the name of a derived value.
+    field: the figure of the layer: params, macs, macs_ratio or the name of a derived value.
     """
 
     what: str
@@ -61,9 +61,9 @@ class Evidence(NamedTuple):
 
 
 class Erratum(NamedTuple):
-    """Something that a source gets wrong in words (a wrong formula is an Equation, a wrong figure is in its table).
+    """A wrong statement in words (a wrong formula is an Equation, a wrong figure is in its table).
 
-    where: table, section or figure. printed, right: the statement as it stands and as it should.
+    where: table, section or figure. printed, right: the statement as printed, and the correct one.
     """
 
     where: str
@@ -76,21 +76,21 @@ class Erratum(NamedTuple):
 class Equation(NamedTuple):
     """One printed equation, in the paper's own letters, and how it relates to our formula.
 
-    number: as the paper numbers it, or where it stands.
+    number: as the paper numbers it, or where it is printed.
     text: the right-hand side as printed, readable by `flopcalc.text.expression`.
     letters: the paper's letter -> the name that formulas use.
-    gives: what it computes: params, macs, params_ratio, macs_ratio (to the plain convolution),
+    gives: the quantity that it computes: params, macs, params_ratio, macs_ratio (to the plain convolution),
         speedup, compression (their inverses), one part of the cost such as `macs of routing`, or the
         name of a derived value.
-    status: printed (equals our value), corrected (is wrong; `right` is right), asymptotic (holds in
+    status: printed (equals our value), corrected (is wrong; `right` is correct), asymptotic (holds in
         a limit; `right` is exact) or open (`right` is the other reading, chosen by an option).
     right: the corrected, exact or other form, in the same letters.
-    why: what is wrong and the evidence, one or two sentences.
-    given: options under which the equation speaks, e.g. {"tail": "conv"}; elsewhere it is not applied.
-    sizes: sizes that the print fixes or takes as equal, e.g. {"k": 3, "c_out": "c_in"}; elsewhere it is
+    why: the mistake and the evidence, one or two sentences.
+    given: options under which the equation applies, e.g. {"tail": "conv"}; elsewhere it is not applied.
+    sizes: sizes that the equation fixes or assumes equal, e.g. {"k": 3, "c_out": "c_in"}; elsewhere it is
         not applied.
     domain: a further condition on the shape, and `domain_text`, the same in words.
-    floor: the derived value is the floor of what is printed.
+    floor: the derived value is the floor of the printed form.
     paper: where it is printed, if not in the operator's own paper.
     """
 
@@ -110,7 +110,7 @@ class Equation(NamedTuple):
 
     @property
     def label(self) -> str:
-        """`eq. 8`; where the paper numbers nothing, the words that stand for it."""
+        """`eq. 8`; where the paper has no number, its description."""
         return f"eq. {self.number}" if self.number[:1].isdigit() else self.number
 
     def check(self) -> None:

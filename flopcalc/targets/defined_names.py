@@ -1,11 +1,11 @@
-"""Python files, read and not run."""
+"""The names that a Python file defines, found without running it."""
 
 import ast
 from contextlib import suppress
 
 
 def defined_names(path: str) -> list[str]:
-    """Public classes and functions of a Python file; none where it cannot be read."""
+    """Public classes and functions of a Python file; empty if it cannot be read."""
     with suppress(OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         with open(path, encoding="utf-8") as file:
             tree = ast.parse(file.read(10**7))

@@ -1,6 +1,6 @@
 """A network, plain or with layers replaced, as plain data: the JSON contract `flopcalc/model/1`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from flopcalc.cost.convention import Convention
@@ -8,13 +8,15 @@ from flopcalc.cost.cost import DTYPE_BYTES
 from flopcalc.cost.kinds import KINDS, SUMMED
 from flopcalc.networks.network import Layer, Network
 from flopcalc.networks.options import plain_option
+from flopcalc.networks.window import Window
 from flopcalc.replacing.described import Replacement
+from flopcalc.spec.layer_record import intensity
 
 
 def model_record(
     plain: Network, replacement: Replacement | None, convention: Convention, dtype: str = "float32"
 ) -> dict[str, Any]:
-    """Everything that `flopcalc model` knows, ready for JSON. Sums are exact."""
+    """The record that `flopcalc model` shows, ready for JSON. Sums are exact."""
     network = replacement.network if replacement else plain
     layers = [_layer(layer, network.batch, convention, DTYPE_BYTES[dtype]) for layer in network.layers]
     sums = {kind: sum(layer[kind] for layer in layers) for kind in SUMMED}
@@ -31,6 +33,7 @@ def model_record(
         "where": replacement.plan.where if replacement else None,
         "keep": list(replacement.plan.keep) if replacement else [],
         **{kind: sums[kind] for kind in KINDS},
+        "intensity": intensity(sums["flops"], sums["traffic"]),
         "dtype": dtype,
         "cost": sum(layer["cost"] for layer in layers),
         "baseline": _baseline(plain, convention) if replacement else None,
@@ -54,34 +57,91 @@ def _baseline(plain: Network, convention: Convention) -> dict[str, int]:
 
 
 def _layer(layer: Layer, batch: int, convention: Convention, element: int) -> dict[str, Any]:
-    """element: bytes of one."""
+    """The layer as plain data. element: bytes of one element."""
     sums = layer.cost.totals()
+    traffic = sums["traffic"] * element
     return {
         "name": layer.name,
         "type": layer.kind,
         **sums,
-        "traffic": sums["traffic"] * element,
+        "traffic": traffic,
         "cost": convention.of(layer.cost, batch),
         "in": list(layer.in_shape),
         "out": list(layer.out_shape),
         "stage": layer.stage,
+        **_window(layer.window),
+        "elementwise": sums["adds"] + sums["muls"] + sums["other"],
+        "intensity": intensity(sums["flops"], traffic),
     }
 
 
+def _window(window: Window | None) -> dict[str, Any]:
+    """Kernel, stride, padding, dilation (lists of sizes) and groups; null for a layer without them."""
+    if window is None:
+        return dict.fromkeys(Window._fields)
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in window._asdict().items()}
+
+
+# Kinds that add up over layers; steps do not, since layers may run side by side.
+_ADDITIVE = (*SUMMED, "elementwise", "cost")
+
+
 def grouped(layers: Sequence[dict[str, Any]], by: str) -> list[dict[str, Any]]:
-    """Layer records summed by stage or by type, in order of first appearance; `count` tells how many."""
-    groups: dict[str, dict[str, Any]] = {}
+    """Layer records summed by stage or by type, in order of first appearance; `count` is the number of layers."""
+    groups: dict[str, list[dict[str, Any]]] = {}
     for layer in layers:
-        group = groups.setdefault(layer[by], {by: layer[by], "count": 0, "params": 0, "macs": 0, "cost": 0})
-        group["count"] += 1
-        for kind in ("params", "macs", "cost"):
-            group[kind] += layer[kind]
-        group["out"] = layer["out"]
-    return list(groups.values())
+        groups.setdefault(layer[by], []).append(layer)
+    return [{by: name, **summed(found), "out": found[-1]["out"]} for name, found in groups.items()]
 
 
-def dearest(rows: Sequence[dict[str, Any]], top: int) -> list[dict[str, Any]]:
-    """The `top` dearest of rows (layers or groups), with their share of all and that of all down to them."""
+def summed(layers: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The number of layers, and the sums of all kinds that add up."""
+    sums: dict[str, Any] = {"count": len(layers)}
+    sums |= {kind: sum(layer[kind] for layer in layers) for kind in _ADDITIVE}
+    return sums | {"intensity": intensity(sums["flops"], sums["traffic"])}
+
+
+def tree_rows(layers: Sequence[dict[str, Any]], depth: int) -> list[dict[str, Any]]:
+    """The module hierarchy: one row for each module up to `depth` levels deep, parents before children.
+
+    The dots in the names of layers are the hierarchy. A row holds the sums of all layers at and below its
+    name, so the rows of one level add up to the row of their parent. A module that does work outside its
+    children is followed by a row `(own)` with that work. type: of a layer; None for a module that holds
+    other layers.
+    """
+    return list(_tree(layers, "", 1, depth))
+
+
+OWN = "(own)"
+
+
+def _tree(layers: Sequence[dict[str, Any]], parent: str, level: int, depth: int) -> Iterator[dict[str, Any]]:
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for layer in layers:
+        rest = layer["name"][len(parent) :]
+        groups.setdefault(rest.partition(".")[0], []).append(layer)
+    for short, found in groups.items():
+        name = parent + short
+        own = [layer for layer in found if layer["name"] == name]
+        below = [layer for layer in found if layer["name"] != name]
+        yield _node(name, short, level, found, own)
+        if below and level < depth:
+            if own:
+                yield _node(f"{name}.{OWN}", OWN, level + 1, own, own)
+            yield from _tree(below, f"{name}.", level + 1, depth)
+
+
+def _node(
+    name: str, short: str, level: int, layers: Sequence[dict[str, Any]], own: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    """own: the layer of exactly this name, if there is one: a module that runs its children ends with its output."""
+    last = own[-1] if own else layers[-1]
+    kind = own[-1]["type"] if own else None
+    return {"name": name, "short": short, "level": level, "type": kind, "out": last["out"], **summed(layers)}
+
+
+def most_expensive(rows: Sequence[dict[str, Any]], top: int) -> list[dict[str, Any]]:
+    """The `top` most expensive rows (layers or groups), each with its share and the share of all rows down to it."""
     total = sum(row["cost"] for row in rows) or 1
     found: list[dict[str, Any]] = []
     running = 0

@@ -16,6 +16,7 @@ from flopcalc.networks.inputs import Input, one_shape
 from flopcalc.networks.network import Network
 from flopcalc.replacing.described import Replacement, replace_layers
 from flopcalc.spec.operator import Evaluation
+from flopcalc.targets.other_files import check_is_readable
 from flopcalc.targets.spec import TargetSpec, keyword_value
 
 _PYTHON = re.compile(r"(?:.*\.py|[^\W\d]\w*(?:\.[^\W\d]\w*)*):[^\W\d]\w*(?:\.[^\W\d]\w*)*")
@@ -46,7 +47,9 @@ def read_target(spec: TargetSpec) -> Target:
     if not isinstance(what, str):
         return Target(*python.read_object(what, keywords, spec.inputs, spec.batch, plan))
     _check_inputs(what, spec.inputs)
-    return Target(*python.read_target(what, keywords, spec.inputs, spec.batch, plan))
+    seconds, ends_process = spec.timeout
+    limit = python.start_limit(seconds, ends_process=ends_process)
+    return Target(*python.read_target(what, keywords, spec.inputs, spec.batch, plan, limit))
 
 
 def read_operator(spec: TargetSpec) -> Evaluation:
@@ -60,7 +63,8 @@ def read_operator(spec: TargetSpec) -> Evaluation:
 
 
 def is_python(name: str) -> bool:
-    """Whether a name is that of a Python model. Raises FlopcalcError for a name that is almost one."""
+    """Whether a name is that of a Python model. Raises FlopcalcError for a name that is almost one or another file."""
+    check_is_readable(name)
     if _PYTHON.fullmatch(name):
         return True
     path = name.removesuffix(":")

@@ -5,9 +5,9 @@ The name, options and sizes are parsed here, once; `flopcalc.targets.read` finds
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks.inputs import Input, InputLike, as_inputs, parse_input
@@ -17,14 +17,40 @@ from flopcalc.spec.param import show
 Kind = Literal["network", "operator"]
 
 
+class Timeout(NamedTuple):
+    """The time limit for importing Python code and building its model. ends_process: end the process if it hangs.
+
+    Only a process that flopcalc itself started may be ended: `flopcalc` on the command line.
+    """
+
+    seconds: float
+    ends_process: bool = False
+
+
+DEFAULT_TIMEOUT = Timeout(120)
+
+
+def read_timeout(value: Any, *, ends_process: bool = False) -> Timeout:
+    """A number of seconds, or text of one. Raises FlopcalcError (bad-usage) unless it is larger than 0."""
+    number = keyword_value(value)
+    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 < number <= 10**6:
+        raise FlopcalcError(
+            "bad-usage",
+            f"--timeout is {clip(value)}; it must be a number of seconds, larger than 0 and at most 10^6",
+            "write for example --timeout 600 for code that needs ten minutes",
+        )
+    return Timeout(float(number), ends_process)
+
+
 @dataclass(frozen=True, eq=False)
 class TargetSpec:
     """A network or an operator as requested; its name is not looked up yet.
 
     what: a name as in `flopcalc model` or `flopcalc layer`; for a network also an nn.Module, its class, or a function
     that builds it. settings: options of the network or operator, or keywords of a Python factory; text in them is
-    parsed as on the command line. For a network: inputs (empty for its default input), batch, and the plan of
-    replacements (None for no replacement). For an operator: shape, its sizes by their names in `flopcalc.layer`.
+    parsed as on the command line. For a network: inputs (empty for its default input), batch, the plan of
+    replacements (None for no replacement), and the timeout for Python code. For an operator: shape, its sizes by
+    their names in `flopcalc.layer`.
     """
 
     kind: Kind
@@ -34,6 +60,7 @@ class TargetSpec:
     batch: int = 1
     plan: Plan | None = None
     shape: Mapping[str, Any] = field(default_factory=dict)
+    timeout: Timeout = DEFAULT_TIMEOUT
 
     def _key(self) -> tuple[Any, ...]:
         return self.kind, self.what, *self.flags, *self.shape.items(), self.inputs, self.batch
@@ -56,7 +83,7 @@ class TargetSpec:
 
     def without_plan(self) -> "TargetSpec":
         """The same network before replacement."""
-        return TargetSpec(self.kind, self.what, self.settings, self.inputs, self.batch)
+        return replace(self, plan=None, shape={})
 
 
 def from_texts(
@@ -68,11 +95,20 @@ def from_texts(
     replace_texts: Iterable[str] = (),
     where: str | None = None,
     keep: Iterable[str] = (),
+    timeout: Timeout | None = None,
 ) -> TargetSpec:
     """The network that the options of a command name. Raises FlopcalcError for invalid text."""
     inputs = tuple(parse_input(text) for text in input_texts)
     chosen = read_plan(tuple(replace_texts), where, tuple(keep))
-    return TargetSpec("network", name, split_settings(settings), inputs, 1 if batch is None else batch, chosen)
+    return TargetSpec(
+        "network",
+        name,
+        settings=split_settings(settings),
+        inputs=inputs,
+        batch=1 if batch is None else batch,
+        plan=chosen,
+        timeout=timeout or DEFAULT_TIMEOUT,
+    )
 
 
 def from_python(

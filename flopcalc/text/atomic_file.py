@@ -1,4 +1,4 @@
-"""Writing files whole or not at all."""
+"""Writing a file completely or not at all."""
 
 import os
 
@@ -6,9 +6,12 @@ from flopcalc.errors import FlopcalcError, clip
 
 
 def write_atomically(path: str, text: str) -> None:
-    """Write a file whole or not at all: to a neighbour first, then rename.
+    """Write a file in UTF-8, completely or not at all: to a temporary file in the same folder, which is then renamed.
 
-    A link is followed; what is no regular file (a pipe, /dev/stdout) is written to directly.
+    A link is followed. A path that is not a regular file (a pipe, /dev/stdout) is written to directly.
+
+    Raises:
+        FlopcalcError: unwritable-output.
     """
     try:
         if os.path.isdir(path):
@@ -23,7 +26,7 @@ def write_atomically(path: str, text: str) -> None:
         try:
             with open(beside, "w", encoding="utf-8") as file:
                 file.write(text)
-                # On the disk before it takes the old one's place.
+                # On the disk before it replaces the old file.
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(beside, path)

@@ -1,13 +1,12 @@
-"""A small, safe reader of arithmetic: text in, a number (or a symbol, or LaTeX) out.
+"""A small, safe reader of arithmetic: the value of a text, or its LaTeX.
 
-Serves two kinds of text: equations as a paper prints them, in the paper's letters, and the
-expressions of network descriptions (`4 * width`, `stride != 1 or c != 4 * width`). The text is
-parsed by `ast` and walked; only the node types below are known, so nothing is ever executed:
-no attribute access, no subscripts, no calls but the named functions, no huge powers.
+It reads printed equations in the paper's letters, and the expressions of files and options (`4 * width`,
+`stride != 1 or c != 4 * width`). `ast` parses the text, and only the node types below are allowed, so nothing is
+ever executed: no attributes, no subscripts, no calls except those of the named functions, no huge powers.
 
 `^` is power, `/` is exact (a Fraction on ints), `sum(i, 1, d - 1, term)` is a sum over i, both ends
-included. The same text evaluates on ints, Fractions, NumPy arrays and SymPy symbols, by what
-`names` holds.
+included, `true` and `false` are truth values. The same text evaluates on ints, Fractions, NumPy arrays and
+SymPy symbols, as `names` holds them.
 """
 
 import ast
@@ -16,6 +15,7 @@ import re
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import lru_cache
+from math import isfinite
 from typing import Any
 
 from flopcalc.cost import arith
@@ -77,26 +77,37 @@ def _error(text: str, why: str) -> FlopcalcError:
 
 @lru_cache(maxsize=1024)
 def parse(text: str) -> ast.expr:
-    """The syntax tree of an expression; an error where the text is not one."""
+    """The syntax tree of an expression. Raises FlopcalcError (bad-expression) if the text is not an expression."""
     if len(text) > MAX_LENGTH:
         raise _error(text, f"longer than {MAX_LENGTH} characters")
     try:
         tree = ast.parse(text.strip().replace("^", "**"), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         single = re.search(r"[^=!<>]=[^=]", text)
-        raise _error(text, "`=` compares nothing; write ==" if single else "not an arithmetic expression") from None
-    # The whole tree, so that a branch that is not taken is refused too.
+        raise _error(text, "`=` is not a comparison; write ==" if single else "not an arithmetic expression") from None
+    # The whole tree, so that a branch that is not taken is checked too.
+    truths = False
     for node in ast.walk(tree):
         if not isinstance(node, _ALLOWED):
             raise _error(text, f"{type(node).__name__} is not allowed")
-    return tree
+        truths = truths or (isinstance(node, ast.Name) and node.id in _TRUTHS)
+    found: ast.expr = _Truths().visit(tree) if truths else tree
+    return found
+
+
+class _Truths(ast.NodeTransformer):
+    """Replaces the names `true` and `false` by constants."""
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        """The constant of a truth value, any other name as it is."""
+        return ast.copy_location(ast.Constant(_TRUTHS[node.id]), node) if node.id in _TRUTHS else node
 
 
 def evaluate(text: str, names: Mapping[str, Any]) -> Any:
-    """The value of `text` with `names` standing for their values.
+    """The value of `text`, with the values of its names.
 
-    Exact: ints and Fractions stay so; only log2 and sqrt of a number with no exact value give a
-    float. Raises FlopcalcError (bad-expression) for anything that is not plain arithmetic.
+    Exact: ints and Fractions give ints and Fractions, except that log2 gives a float where the value is not
+    rational. Raises FlopcalcError (bad-expression) for anything that is not plain arithmetic.
     """
     try:
         return _Evaluator(text, names, [MAX_STEPS]).value(parse(text))
@@ -108,13 +119,20 @@ def evaluate(text: str, names: Mapping[str, Any]) -> Any:
         raise _error(text, str(error)) from None
 
 
+def exact(value: Any) -> Any:
+    """A decimal as the fraction that was written, a whole fraction as an int; any other value unchanged."""
+    if isinstance(value, float) and isfinite(value):
+        value = Fraction(repr(value))
+    return int(value) if isinstance(value, Fraction) and value.denominator == 1 else value
+
+
 class _Evaluator:
-    """One walk over a tree. A class only to carry the text (for errors) and the names."""
+    """One walk over a tree, with the text (for errors) and the names."""
 
     def __init__(self, text: str, names: Mapping[str, Any], budget: list[int]) -> None:
         self.text = text
         self.names = names
-        # Steps left, in a list since nested sums share it.
+        # Remaining steps, in a list that nested sums share.
         self.budget = budget
 
     def value(self, node: ast.expr) -> Any:  # noqa: PLR0912 - one case for each kind of node
@@ -157,7 +175,7 @@ class _Evaluator:
         raise _error(self.text, f"{type(node).__name__} is not allowed")
 
     def decimal(self, node: ast.Constant) -> Fraction:
-        """A decimal as it was written: 0.29 is 29/100, not the nearest binary fraction."""
+        """A decimal as it is written: 0.29 is 29/100, not the nearest binary fraction."""
         try:
             return Fraction(repr(node.value))
         except ValueError:
@@ -214,7 +232,7 @@ def _ceil(value: Any) -> Any:
 
 def _matches(name: Any, pattern: Any) -> bool:
     if not isinstance(name, str) or not isinstance(pattern, str):
-        raise TypeError("matches takes a name and a pattern, both text")
+        raise TypeError("matches takes a name and a pattern, both as text")
     from fnmatch import fnmatchcase
 
     return fnmatchcase(name, pattern)
@@ -244,7 +262,7 @@ def _round(value: Any) -> Any:
 def _divisible(value: Any, divisor: Any) -> Any:
     """The nearest multiple of `divisor`, halves upwards, at least one, and never below 0.9 of the value.
 
-    The rule by which mobile networks scale their channels.
+    Mobile networks scale their channels by this rule.
     """
     found = max(divisor, arith.floor_div(value + Fraction(divisor, 2), divisor) * divisor)
     return found + divisor if 10 * found < 9 * value else found
@@ -267,7 +285,7 @@ _PRECEDENCE = {ast.Add: 1, ast.Sub: 1, ast.Mult: 2, ast.FloorDiv: 2, ast.Mod: 2}
 
 
 def to_latex(text: str) -> str:
-    """LaTeX of a printed equation, in the order in which it is printed (a CAS would reorder it)."""
+    """LaTeX of an equation with its terms in the printed order, which SymPy would change."""
     return _latex(parse(text), 0)
 
 

@@ -1,44 +1,51 @@
-"""Reading YAML safely: plain data with line numbers, and nothing else.
+"""Reading YAML files: plain data with line numbers, and errors that name the line.
 
-The safe loader's parser gives events; the tree is built here, so that each value keeps its line and
-what a configuration never needs is refused by name: tags (Python objects), anchors and aliases
-(which can expand without bound), duplicate keys, more than one document, very deep or very large
-files. Plain scalars follow YAML 1.2: `on`, `no` and `1:30` are text.
+The tree is built here from the events of the safe loader, so that each value keeps its line. Anything that a
+configuration does not need is an error: tags (Python objects), anchors and aliases (which can expand without
+bound), duplicate keys, more than one document, very deep or very large files, numbers of more than 100 digits.
+Plain scalars follow YAML 1.2: `on`, `no` and `1:30` are text.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Set
+from fractions import Fraction
+from math import isinf
 from typing import Any, NamedTuple
 
 import yaml
 
 from flopcalc.errors import FlopcalcError, at_line, clip, unknown_name
-from flopcalc.text.expression import evaluate
+from flopcalc.text.expression import evaluate, exact
+from flopcalc.text.input_file import decode, read_bytes
 
-MAX_BYTES = 1_000_000
 MAX_DEPTH = 40
+MAX_DIGITS = 100
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_INT = re.compile(r"[-+]?[0-9]{1,100}")
-_FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)([eE][-+]?[0-9]{1,3})?")
+_INT = re.compile(r"[-+]?[0-9]+")
+_FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)([eE][-+]?[0-9]+)?")
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_BRACES = re.compile(r"\{([^{}]*)\}")
+_RANGE = "numbers are from 1e-307 to 1e308; write text in quotes"
+_PLAIN = "use plain YAML in UTF-8: mappings, lists, numbers and text"
 _WORDS = {"true": True, "True": True, "false": False, "False": False, "null": None, "~": None, "": None}
 
 
 class Map(dict[str, Any]):
-    """A mapping that knows its lines: `line` of its start, `lines` of its keys."""
+    """A mapping with its lines: `line` of its start, `lines` of its keys."""
 
     line = 0
     lines: dict[str, int]
 
 
 class Seq(list[Any]):
-    """A sequence that knows the line of each item."""
+    """A sequence with the line of each item."""
 
     lines: list[int]
 
 
 def line_of(value: Any, key: str | int | None = None) -> int:
-    """Line (from 1) of a value or of one of its items; 0 where it is not known."""
+    """Line (from 1) of a value or of one of its items; 0 if it is not known."""
     if isinstance(value, Map):
         return value.line if key is None else value.lines.get(str(key), value.line)
     if isinstance(value, Seq) and isinstance(key, int):
@@ -47,58 +54,91 @@ def line_of(value: Any, key: str | int | None = None) -> int:
 
 
 class File(NamedTuple):
-    """A file being read, for errors: its path, the code of its errors, and the page that describes its language."""
+    """A file being read: reads its values, and makes its errors, which name the file and the line.
+
+    code: the code of its errors. hint: the hint of errors that have none of their own. line: (a mapping or
+    list, a key or index) -> its line, 0 if it is not known.
+    """
 
     path: str
     code: str
-    guide: str
+    hint: str
+    line: Callable[[Any, str | int | None], int] = line_of
+
+    def at(self, line: int, why: str, hint: str = "") -> FlopcalcError:
+        """The error at a line of this file."""
+        return FlopcalcError(self.code, f"{at_line(self.path, line)}: {why}", hint or self.hint)
 
     def error(self, where: Any, key: str | int | None, why: str, hint: str = "") -> FlopcalcError:
-        """The error at a line of this file: that of `where`, or of its item `key`."""
-        line = line_of(where, key)
-        place = at_line(self.path, line)
-        return FlopcalcError(
-            self.code, f"{place}: {why}", hint or f"{self.guide} describes the language, with an example"
-        )
+        """The error at the line of `where`, or of its item `key`."""
+        return self.at(self.line(where, key), why, hint)
 
-    def keys(self, data: Any, where: Any, key: str | int | None, allowed: Iterable[str], what: str) -> Map:
-        """`data` as a mapping that has no key but the allowed ones."""
-        if not isinstance(data, Map):
-            raise self.error(where, key, f"{what} is {clip(data)}, not a mapping")
+    def known(self, data: Mapping[str, Any], allowed: Collection[str], what: str) -> None:
+        """Raise an error if a mapping has a key that is not allowed."""
         for name in data:
             if name not in allowed:
-                known = list(allowed)
+                known = sorted(allowed) if isinstance(allowed, Set) else list(allowed)
                 near = unknown_name("key", name, known, f"allowed here: {', '.join(known)}")
                 raise self.error(data, name, f"{what}: {near.message}", near.hint)
+
+    def keys(self, data: Any, where: Any, key: str | int | None, allowed: Collection[str], what: str) -> Map:
+        """`data`, the item `key` of `where`, as a mapping with allowed keys only."""
+        if not isinstance(data, Map):
+            raise self.error(where, key, f"{what} is {clip(data)}, not a mapping")
+        self.known(data, allowed, what)
         return data
 
-    def value(self, spec: Map, key: str, env: Mapping[str, Any]) -> Any:
-        """What stands at a key: a number, or the exact value of an expression."""
-        value = spec[key]
+    def value(self, spec: Mapping[str, Any], key: str, env: Mapping[str, Any], what: str = "") -> Any:
+        """The value of a key. A text is an expression over `env`; decimals are exact fractions, lists are tuples."""
+        return self._value(spec[key], spec, key, env, what)
+
+    def _value(self, value: Any, spec: Any, key: str, env: Mapping[str, Any], what: str) -> Any:
+        if isinstance(value, float):
+            return exact(value)
+        if isinstance(value, list):
+            return tuple(self._value(item, spec, key, env, what) for item in value)
         if not isinstance(value, str):
             return value
         try:
-            return evaluate(value, env)
+            return exact(evaluate(value, env))
         except FlopcalcError as error:
             names = f"names here: {', '.join(sorted(name for name in env if env[name] is not None))}"
-            raise self.error(spec, key, f"{key}: {error.message}", names) from None
+            raise self.error(spec, key, f"{f'{what}: ' if what else ''}{key}: {error.message}", names) from None
+
+    def whole(self, spec: Mapping[str, Any], key: str, env: Mapping[str, Any], what: str) -> int:
+        """The value of a key that is a whole number, 0 or more."""
+        return self._whole(self.value(spec, key, env, what), spec, key, what)
+
+    def _whole(self, value: Any, spec: Any, key: str, what: str) -> int:
+        if type(value) is not int or value < 0:
+            shown = float(value) if isinstance(value, Fraction) else value
+            raise self.error(spec, key, f"{what}: {key} is {clip(shown)}, not a whole number, 0 or more")
+        return value
+
+    def pair(self, spec: Mapping[str, Any], key: str, env: Mapping[str, Any], what: str) -> int | tuple[int, int]:
+        """The value of a key that is one whole number, or two: [height, width]."""
+        value = self.value(spec, key, env, what)
+        if not isinstance(value, tuple):
+            return self._whole(value, spec, key, what)
+        if len(value) != 2:
+            raise self.error(spec, key, f"{what}: {key} is one number or two, [height, width]")
+        return self._whole(value[0], spec, key, what), self._whole(value[1], spec, key, what)
+
+    def text(self, template: str, spec: Mapping[str, Any], key: str, env: Mapping[str, Any], what: str) -> str:
+        """Text with the value of each `{expression}` in its place."""
+        if "{" not in template:
+            return template
+        return _BRACES.sub(lambda match: str(self._value(match[1], spec, key, env, what)), template)
 
 
 def read_file(path: str, what: str = "file") -> Any:
     """The content of a YAML file. Raises FlopcalcError (bad-yaml, unreadable-file)."""
+    content = read_bytes(path, what)
     try:
-        with open(path, "rb") as file:
-            content = file.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise _error(path, 1, f"larger than {MAX_BYTES:,} bytes")
-        return read_text(content.decode("utf-8"), path)
-    except UnicodeDecodeError:
-        raise _error(path, 1, "not text in UTF-8") from None
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        raise FlopcalcError(
-            "unreadable-file", f"cannot read the {what} {clip(path)}: {why}", "check the path"
-        ) from None
+        text = decode(content)
+    except ValueError as error:
+        raise FlopcalcError("bad-yaml", f"{path}: {error}", _PLAIN) from None
+    return read_text(text, path)
 
 
 def read_text(text: str, source: str) -> Any:
@@ -106,6 +146,9 @@ def read_text(text: str, source: str) -> Any:
     try:
         return _build(_events(text), source)
     except yaml.YAMLError as error:
+        if found := _CONTROL.search(text):
+            line = text.count("\n", 0, found.start()) + 1
+            raise _error(source, line, f"the control character {found[0]!r} is not allowed") from None
         mark = getattr(error, "problem_mark", None)
         why = getattr(error, "problem", None) or str(error).splitlines()[0]
         # libyaml reports the end of a file as the line after its last.
@@ -114,7 +157,7 @@ def read_text(text: str, source: str) -> Any:
 
 
 def _events(text: str) -> Iterator[Any]:
-    """What `yaml.parse` gives, without asking before each event whether there is one."""
+    """The events of `yaml.parse`. It asks before each event whether there is one, and is slower."""
     loader = _Loader(text)
     try:
         event = loader.get_event()
@@ -125,15 +168,13 @@ def _events(text: str) -> Iterator[Any]:
         loader.dispose()
 
 
-def _error(source: str, line: int, why: str) -> FlopcalcError:
-    return FlopcalcError(
-        "bad-yaml", f"{source}, line {line}: {why}", "use plain YAML: mappings, lists, numbers and text"
-    )
+def _error(source: str, line: int, why: str, hint: str = _PLAIN) -> FlopcalcError:
+    return FlopcalcError("bad-yaml", f"{source}, line {line}: {why}", hint)
 
 
 def _build(events: Iterator[Any], source: str) -> Any:
     root: list[Any] = []
-    # Each open container, and for mappings the key that waits for its value.
+    # Each open container, and for mappings the key before its value.
     stack: list[Any] = []
     keys: list[str | None] = []
     documents = 0
@@ -160,7 +201,7 @@ def _build(events: Iterator[Any], source: str) -> Any:
         if kind is yaml.ScalarEvent:
             if event.tag not in (None, "!", "tag:yaml.org,2002:str"):
                 raise _error(source, line, f"the tag {clip(event.tag)} is not allowed")
-            put(event.value if event.style or event.tag else _scalar(event.value), line)
+            put(event.value if event.style or event.tag else _scalar(event.value, source, line), line)
         elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
             if event.tag not in (None, "!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"):
                 raise _error(source, line, f"the tag {clip(event.tag)} is not allowed")
@@ -191,13 +232,24 @@ def _key(mapping: Map, value: Any, source: str, line: int) -> str:
         raise _error(source, line, "a key must be a word or a number")
     key = str(value)
     if key in mapping:
-        raise _error(source, line, f"the key {clip(key)} stands twice")
+        raise _error(source, line, f"the key {clip(key)} appears twice")
     return key
 
 
-def _scalar(text: str) -> Any:
+def _scalar(text: str, source: str, line: int) -> Any:
     if text in _WORDS:
         return _WORDS[text]
     if _INT.fullmatch(text):
-        return int(text)
-    return float(text) if _FLOAT.fullmatch(text) else text
+        if len(text) <= MAX_DIGITS:
+            return int(text)
+    elif not _FLOAT.fullmatch(text):
+        return text
+    digits = sum(map(str.isdigit, re.split("[eE]", text)[0]))
+    if digits > MAX_DIGITS:
+        why, how = f"a number of {digits:,} digits", f"a number has at most {MAX_DIGITS} digits"
+        raise _error(source, line, why, f"{how}; write text in quotes")
+    value = float(text)
+    if isinf(value) or (value == 0 and re.search("[1-9]", re.split("[eE]", text)[0])):
+        size = "large" if value else "small"
+        raise _error(source, line, f"the number {clip(text)} is too {size}", _RANGE)
+    return value

@@ -54,7 +54,7 @@ HOSTILE: dict[str, tuple[str, str, str]] = {
     "toml braces": ("pyproject.toml", "[tool.flopcalc]\na = " + "{a=" * 50_000, "nested too deeply"),
     "toml dots": ("pyproject.toml", "[tool.flopcalc]\n" + "a." * 100_000 + "a = 1", "more than 50 pieces (at line 2)"),
     "toml large": ("pyproject.toml", "[tool.flopcalc]\n# " + "x" * 1_000_001, "larger than"),
-    "toml int": ("pyproject.toml", "[tool.flopcalc]\ntargets = " + "9" * 10_000, "flopcalc"),
+    "toml int": ("pyproject.toml", "[tool.flopcalc]\ntargets = " + "9" * 10_000, "line 2: a number of 10,000 digits"),
     "toml broken": ("pyproject.toml", "[tool.flopcalc]\ntargets = [{network = }]", "line 2"),
     "toml date": ("pyproject.toml", "[tool.flopcalc]\ntargets = 1979-05-27", "targets must be a list"),
     "toml nan": ("pyproject.toml", "[tool.flopcalc]\ntargets = [{network = nan}]", "network is nan"),

@@ -75,7 +75,7 @@ def test_the_difference_layer_by_layer(here: Path, run: Runner) -> None:
     assert done.code == 1
     assert re.search(r"fc +out 10 -> 9 +-9 +-8\n", done.out)
     assert "params 314 -> 305, macs 13,904 -> 13,896" in done.out
-    assert "`flopcalc lock --update` writes" in done.out
+    assert "`flopcalc lock --update` writes the present costs" in done.out
     assert run("check").code == 0
     assert run("lock", "--update").code == 0
     assert run("check", "--locked").code == 0
@@ -94,7 +94,7 @@ def test_targets_come_and_go(here: Path, run: Runner) -> None:
     assert (data["checked"], data["failed"]) == (2, 2)
     text = run("check", "--locked").out
     assert "other is not in the lock file" in text
-    assert "no longer a target" in text
+    assert "not a target any more" in text
     (here / "flopcalc.yaml").write_text("dtype: float16\ntargets: [{network: tiny.yaml}]")
     stale = run("check", "--locked")
     assert stale.code == 2
@@ -265,7 +265,7 @@ def test_broken_lock_files(here: Path, run: Runner) -> None:
 def test_nothing_else_is_overwritten(here: Path, run: Runner) -> None:
     """A lock: that names another file, a folder, or a place that is not there."""
     (here / "README.md").write_text("# Mine\n")
-    for name, words in (("README.md", "is no lock file"), (".", "directory"), ("nowhere/x.lock", "No such file")):
+    for name, words in (("README.md", "is not a lock file"), (".", "directory"), ("nowhere/x.lock", "No such file")):
         (here / "flopcalc.yaml").write_text(f"targets: [{{network: tiny.yaml}}]\nlock: {name}")
         done = run("lock", "--update")
         assert (done.code, done.out) == (2, "")
@@ -475,7 +475,7 @@ def _git(folder: Path, *arguments: str) -> str:
 
 def _flopcalc(folder: Path, *arguments: str, hide: str = "") -> Run:
     """The command line in a process of its own; hide: a package that is not installed there."""
-    source = f"import sys; {f'sys.modules[{hide!r}] = None; ' if hide else ''}from flopcalc.cli.main import run; run()"
+    source = f"import sys; {f'sys.modules[{hide!r}] = None; ' if hide else ''}from flopcalc.__main__ import run; run()"
     done = subprocess.run(
         [sys.executable, "-c", source, *arguments],
         cwd=folder,

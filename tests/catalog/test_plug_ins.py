@@ -159,6 +159,20 @@ def test_a_formula_that_fails_is_the_plug_ins_error(tmp_path: Path) -> None:
     assert "ValueError: no such size" in err
 
 
+@pytest.mark.parametrize("content", ["import sys\nsys.exit(0)", "import no_such_package", "LAYER = 1 / 0"])
+def test_a_module_that_fails_is_the_plug_ins_error(content: str, tmp_path: Path) -> None:
+    """Its cost is known by formula; what needs the module names the plug-in, exit code 2."""
+    pytest.importorskip("torch")
+    (tmp_path / "broken_layer.py").write_text(f"print('hello')\n{content}")
+    copied = "from dataclasses import replace\nfrom flopcalc.catalog import lookup\n"
+    site = _install(tmp_path, copied + "OPERATOR = replace(lookup.get('conv'), name='myop', layer_file='broken_layer')")
+    assert _run(site, "layer", "--type", "myop", "--cin", "8")[0] == 0
+    code, out, err = _run(site, "verify", "myop", "--cin", "8", "--format", "json")
+    assert (code, out) == (2, "")
+    assert "the module of the plug-in myop (broken 1.0" in err
+    assert "hello" in err
+
+
 def test_a_plug_in_cannot_take_the_name_of_our_operators(tmp_path: Path) -> None:
     """Ours is used, and the listing says so. Of two plug-ins of one name neither is used."""
     site = _install(tmp_path, "raise SystemExit", name="ghost")

@@ -249,7 +249,7 @@ BAD = {
     "too large": (["layer", "--type", "conv", "--cin", "9" * 150], "10^100"),
     "absurdly large": (["layer", "--type", "conv", "--cin", "9" * 100_000], "whole number"),
     "alpha above one": (["layer", "--type", "spconv", "--cin", "64", "--set", "alpha=3/2"], "alpha is '3/2'"),
-    "odd spconv": (["layer", "--type", "spconv", "--cin", "63"], "divide"),
+    "odd spconv": (["layer", "--type", "spconv", "--cin", "63"], "divisible"),
     "unequal sic": (["layer", "--type", "sic", "--cin", "64", "--cout", "32"], "c_in = 64 and c_out = 32"),
     "sic dims": (["layer", "--type", "sic", "--cin", "64", "--set", "dims=4,6"], "24 channels"),
     "sic neighbourhood": (
@@ -305,7 +305,7 @@ BAD = {
     "other digits": (["layer", "--type", "conv", "--cin", "\uff11\uff12"], "whole number"),
     "zero dims": (["layer", "--type", "sic", "--cin", "4", "--set", "dims=0,1"], "positive"),
     "input too large": (["model", "resnet50", "--input", "3x100000000000x7"], "10^9"),
-    "formula of what cannot stand": (["formula", "ghost", "--set", "d=2"], "even"),
+    "formula where an operator does not apply": (["formula", "ghost", "--set", "d=2"], "even"),
     "formula of no torus": (["formula", "sic", "--set", "neighbourhood=3,3"], "without dims"),
     "formula too deep": (["formula", "compconv", "--set", "depth=64"], "depth 64"),
     "too large to build": (["verify", "conv", "--cin", str(10**30)], "cannot build"),
@@ -522,6 +522,9 @@ def test_version(run: Runner) -> None:
 
 def test_module_entry_point() -> None:
     """python -m flopcalc."""
-    done = fresh("import runpy, sys; sys.argv = ['flopcalc', '--version']; runpy.run_module('flopcalc')")
+    source = (
+        "import runpy, sys; sys.argv = ['flopcalc', '--version']; runpy.run_module('flopcalc', run_name='__main__')"
+    )
+    done = fresh(source)
     assert done.out.startswith("flopcalc ")
     assert sys.version_info >= (3, 11)

@@ -101,8 +101,8 @@ def test_squeezenet_at_the_size_of_its_authors() -> None:
 def test_options_as_modules(name: str, options: dict[str, Any]) -> None:
     """The module that a description builds counts the same in every kind under other options, at an odd size too."""
     pytest.importorskip("torch")
-    from flopcalc.pytorch.comparison import confront_network
+    from flopcalc.pytorch.comparison import compare_network
 
     side = network(name).input_shape[1] + (1 if name != "vgg16_cifar" else 0)
-    for row in confront_network(network(name, input=(3, side, side), batch=2, **options)):
+    for row in compare_network(network(name, input=(3, side, side), batch=2, **options)):
         assert row.derived == row.counted, row.part

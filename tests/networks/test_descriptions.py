@@ -67,19 +67,19 @@ def test_a_small_description(write_network: WriteNetwork) -> None:
 def test_the_small_description_as_a_module(write_network: WriteNetwork) -> None:
     """Counted, every kind and layer, also with biases that an operator cannot carry."""
     pytest.importorskip("torch")
-    from flopcalc.pytorch.comparison import confront_network
+    from flopcalc.pytorch.comparison import compare_network
 
     net = network(write_network(SMALL), batch=2)
     for name in (None, "dsc", "ghost"):
         one = net if name is None else replace_convolutions(net, lookup.get(name), {}).network
-        for row in confront_network(one):
+        for row in compare_network(one):
             assert row.derived == row.counted, row.part
 
 
 def test_operators_with_a_grid_of_their_own(write_network: WriteNetwork) -> None:
     """A transposed convolution doubles the map; blocks stand in a description like any layer."""
     pytest.importorskip("torch")
-    from flopcalc.pytorch.comparison import confront_network
+    from flopcalc.pytorch.comparison import compare_network
 
     text = """
 input: [16, 9, 7]
@@ -92,7 +92,7 @@ layers:
     net = network(write_network(text), batch=2)
     assert [layer.out_shape for layer in net.layers] == [(8, 18, 14), (12, 9, 7), (12, 9, 7), (24, 9, 7)]
     assert net.layers[0].cost.macs == 2 * 63 * 16 * 8 * 16
-    for row in confront_network(net):
+    for row in compare_network(net):
         assert row.derived == row.counted, row.part
 
 
@@ -130,7 +130,7 @@ TAIL = "\nlayers:\n  - a: {op: conv, out: 4}\n"
         ("input: [3, 8, 8]\nlayers:\n  - a", 3, "written"),
         ("input: [3, 8, 8]\nlayers:\n  - {a: relu, b: relu}", 3, "written"),
         ("input: [3, 8, 8]\nlayers:\n  - a: 7", 3, "not a name"),
-        ("input: [3, 8, 8]\nlayers:\n  - a.b: relu", 3, "other than letters"),
+        ("input: [3, 8, 8]\nlayers:\n  - a.b: relu", 3, "other characters than letters"),
         ("input: [3, 8, 8]\nlayers:\n  - a: relu\n  - a: relu", 4, "two layers"),
         ("input: [3, 8, 8]\nlayers:\n  - a: rellu", 3, "unknown layer kind 'rellu'"),
         ("input: [3, 8, 8]\nlayers:\n  - a: {op: conv, outt: 3}", 3, "unknown key 'outt'"),
@@ -145,11 +145,11 @@ TAIL = "\nlayers:\n  - a: {op: conv, out: 4}\n"
         ("input: [3, 8, 8]\nlayers:\n  - a: {op: conv, weights_of: b}", 3, "no twin"),
         ("input: [3, 8, 8]\nlayers:\n  - a: conv\n  - b: {op: conv, k: 1, weights_of: a}", 4, "no twin"),
         ("input: [3, 8, 8]\nlayers:\n  - 'a{i}': relu", 3, "unknown name 'i'"),
-        ("input: [3, 8, 8]\nlayers:\n  - 'a{1/2}': relu", 3, "other than letters"),
+        ("input: [3, 8, 8]\nlayers:\n  - 'a{1/2}': relu", 3, "other characters than letters"),
         ("input: [3, 8, 8]\nlayers:\n  - _: relu", 3, "needs a name"),
         ("input: [3, 8, 8]\nlayers:\n  - a: {op: relu, each: {k: 3}}", 3, "not a list"),
         ("input: [3, 8, 8]\nlayers:\n  - a: {op: relu, each: [1]}", 3, "each maps names"),
-        ("input: [3, 8, 8]\nlayers:\n  - a: {op: relu, each: {k: [1], j: [1, 2]}}", 3, "unequal"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: relu, each: {k: [1], j: [1, 2]}}", 3, "different lengths"),
         ("input: [3, 8, 8]\nlayers:\n  - a: {op: relu, repeat: 2, each: {k: [1, 2]}}", 3, "both"),
         ("input: [3, 8, 8]\nlet: {x: 2 * y}\nlayers:\n  - a: relu", 2, "unknown name 'y'"),
         ("input: [3, 8, 8]\nlayers:\n  - _: {layers: [{a: relu}]}\n  - a: relu", 4, "two layers are called a"),
@@ -161,7 +161,7 @@ TAIL = "\nlayers:\n  - a: {op: conv, out: 4}\n"
         ("like: net.yaml", 1, "like itself"),
         ("input: [3, 8, 8]\nlayers:\n  - a: flatten\n  - b: {op: conv}", 4, "channels x height x width"),
         ("input: [3, 8, 8]\nlayers:\n  - a: {op: relu, from: b}", 3, "'b', which is not above"),
-        ("input: [3, 8, 8]\nlayers:\n  - a: {op: relu, from: []}", 3, "nothing"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: relu, from: []}", 3, "empty list of inputs"),
         ("input: [3, 8, 8]\nlayers:\n  - a: {op: add}", 3, "two inputs"),
         (
             "input: [3, 8, 8]\nlayers:\n  - a: {op: conv, out: 4}\n  - b: {op: add, from: [a, input]}",
@@ -192,9 +192,13 @@ TAIL = "\nlayers:\n  - a: {op: conv, out: 4}\n"
         ("options: {v: {defalt: 3}}\ninput: [3, 8, 8]\nlayers:\n  - a: relu", 1, "unknown key 'defalt'"),
         ("options:\n  v: {default: foo}\ninput: [3, 8, 8]\nlayers:\n  - a: relu", 2, "positive number"),
         ("options:\n  v: {default: 0.0}\ninput: [3, 8, 8]\nlayers:\n  - a: relu", 2, "positive number"),
-        ("options: {c: {default: 3}}\ninput: [3, 8, 8]\nlayers:\n  - a: relu", 1, "a meaning of its own"),
-        ("options: {a-b: {default: 3}}\ninput: [3, 8, 8]\nlayers:\n  - a: relu", 1, "other than letters"),
-        ("blocks: {x: {args: {i: 1}, layers: [{b: relu}]}}\ninput: [3, 8, 8]\nlayers:\n  - a: {block: x}", 1, "own"),
+        ("options: {c: {default: 3}}\ninput: [3, 8, 8]\nlayers:\n  - a: relu", 1, "another meaning"),
+        ("options: {a-b: {default: 3}}\ninput: [3, 8, 8]\nlayers:\n  - a: relu", 1, "other characters than letters"),
+        (
+            "blocks: {x: {args: {i: 1}, layers: [{b: relu}]}}\ninput: [3, 8, 8]\nlayers:\n  - a: {block: x}",
+            1,
+            "another meaning",
+        ),
         ("input: [3, 8, 8]\nlayer:\n  - a: relu", 2, "unknown key 'layer'"),
         ("input: [3, 8, 8]", 1, "layers are missing"),
         ("layers:\n  - a: relu", 1, "input is missing"),

@@ -156,9 +156,9 @@ CHANGED: list[tuple[str, dict[str, Any]]] = [
 def test_the_module_built_with_other_options(name: str, options: dict[str, Any]) -> None:
     """Every kind of work of every layer, counted."""
     pytest.importorskip("torch")
-    from flopcalc.pytorch.comparison import confront_network
+    from flopcalc.pytorch.comparison import compare_network
 
-    for row in confront_network(network(name, batch=2, **options)):
+    for row in compare_network(network(name, batch=2, **options)):
         assert row.derived == row.counted, row.part
 
 

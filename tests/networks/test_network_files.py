@@ -22,9 +22,9 @@ VALIDATOR: Any = jsonschema.Draft202012Validator(network_schema())
 def test_worked_examples_are_what_they_say(path: Path) -> None:
     """Each layer, in every kind, against the module that is built from it; the guide shows the file as it is."""
     pytest.importorskip("torch")
-    from flopcalc.pytorch.comparison import confront_network
+    from flopcalc.pytorch.comparison import compare_network
 
-    for row in confront_network(network(str(path), batch=2)):
+    for row in compare_network(network(str(path), batch=2)):
         assert row.derived == row.counted, for_author(
             path.name,
             f"layer {row.part} costs another than the module that is built from the description",
@@ -127,7 +127,7 @@ def test_tables_names_and_options(tmp_path: Path) -> None:
     assert [layer.out_shape[0] for layer in more.layers if layer.kind == "conv"][:3] == [24, 24, 48]
     assert more.layers[8].name == "features.8"
     for option, value, wanted in (
-        ("counts", "2", "unequal"),
+        ("counts", "2", "different lengths"),
         ("counts", "0,1", "1 or more"),
         ("counts", "a", "1 or more"),
         ("width", "-1", "positive number"),
@@ -154,7 +154,7 @@ def test_shared_weights_count_once(tmp_path: Path) -> None:
     """A head that runs at three sizes; in the module it is one head under three names."""
     pytest.importorskip("torch")
     from flopcalc.pytorch import build_network
-    from flopcalc.pytorch.comparison import confront_network
+    from flopcalc.pytorch.comparison import compare_network
 
     path = tmp_path / "net.yaml"
     path.write_text(SHARED)
@@ -165,7 +165,7 @@ def test_shared_weights_count_once(tmp_path: Path) -> None:
     module = build_network(net)
     assert sum(parameter.numel() for parameter in module.parameters()) == weights
     # One module under three names: its work stands under the first.
-    rows = {row.part: row for row in confront_network(net)}
+    rows = {row.part: row for row in compare_network(net)}
     assert all(row.agrees for row in rows.values())
     assert "head2.conv" not in rows
     assert rows["head1.conv"].counted["macs"] == 8 * 8 * 9 * (256 + 64 + 64)

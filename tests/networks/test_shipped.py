@@ -16,7 +16,9 @@ def test_every_shipped_network_loads() -> None:
     """And has the name of its file."""
     assert library.names()
     for name in library.names():
-        assert network(name).name == name, for_author(name, "write `name:` as its file is called", "docs/networks.md")
+        assert network(name).name == name, for_author(
+            name, "write `name:` as its file is called", "docs/shipping-a-network.md"
+        )
 
 
 NAMES = library.names()
@@ -39,14 +41,14 @@ def _agrees(printed: Any, ours: int) -> bool:
 def test_reference_figures(name: str) -> None:
     """What the sources print for a network, and for its options, is what it comes to."""
     rows = (read_file(library.source(name), "network")).get("reference")
-    assert rows, for_author(name, "give it `reference`: figures that its source prints", "docs/networks.md")
+    assert rows, for_author(name, "give it `reference`: figures that its source prints", "docs/shipping-a-network.md")
     for row in rows:
-        assert row.get("source"), for_author(name, f"say with `source` who prints {row}", "docs/networks.md")
+        assert row.get("source"), for_author(name, f"say with `source` who prints {row}", "docs/shipping-a-network.md")
         assert {"params", "macs"} & set(row), for_author(
-            name, f"{row} has neither params nor macs; add one", "docs/networks.md"
+            name, f"{row} has neither params nor macs; add one", "docs/shipping-a-network.md"
         )
         shape = tuple(row["input"]) if "input" in row else None
-        net = network(name, input=shape, **row.get("options"))
+        net = network(name, input=shape, **(row.get("options") or {}))
         for kind in ("params", "macs", "activations"):
             if kind in row:
                 ours = net.total(kind)
@@ -56,7 +58,7 @@ def test_reference_figures(name: str) -> None:
                     name,
                     f"its {kind} come to {ours:,}, and {row['source']} prints {row[kind]}; correct the description, or "
                     "the row: its `options`, `input` or `convention`",
-                    "docs/networks.md",
+                    "docs/shipping-a-network.md",
                 )
 
 
@@ -74,13 +76,13 @@ def test_printed_digits() -> None:
 def test_the_module_built_from_it(name: str) -> None:
     """Every kind of work of every layer, counted in the module that the description builds."""
     pytest.importorskip("torch")
-    from flopcalc.pytorch.comparison import confront_network
+    from flopcalc.pytorch.comparison import compare_network
 
-    for row in confront_network(network(name, batch=2)):
+    for row in compare_network(network(name, batch=2)):
         assert row.derived == row.counted, for_author(
             name,
             f"layer {row.part} costs another than the module that is built from the description",
-            "docs/networks.md",
+            "docs/shipping-a-network.md",
         )
 
 
@@ -89,14 +91,16 @@ def test_every_option_says_what_it_is(name: str) -> None:
     """Options have a help text, and change something or are refused with a reason."""
     data = read_file(library.source(name), "network")
     for option, spec in (data.get("options") or {}).items():
-        assert spec.get("help"), for_author(name, f"give its option {option} a `help`", "docs/networks.md")
+        assert spec.get("help"), for_author(name, f"give its option {option} a `help`", "docs/shipping-a-network.md")
 
 
 def test_parameters_do_not_depend_on_batch_and_macs_are_linear_in_it() -> None:
     """For all of them."""
     for name in NAMES:
         one, three = network(name), network(name, batch=3)
-        assert one.params == three.params, for_author(name, "its parameters depend on the batch", "docs/networks.md")
+        assert one.params == three.params, for_author(
+            name, "its parameters depend on the batch", "docs/shipping-a-network.md"
+        )
         assert 3 * one.macs == three.macs, for_author(
-            name, "its MACs are not three times as many at batch 3", "docs/networks.md"
+            name, "its MACs are not three times as many at batch 3", "docs/shipping-a-network.md"
         )

@@ -162,10 +162,10 @@ def test_patches_see_their_like() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"shift": 1}, "a shift is that of windows"),
-        ({"position_bias": True}, "a position bias is that of windows"),
+        ({"shift": 1}, "a shift needs windows"),
+        ({"position_bias": True}, "a position bias needs windows"),
         ({"window": 4, "shift": 4}, "a shift of 4 is not less"),
-        ({"window": 4, "patch": 2}, "not both"),
+        ({"window": 4, "patch": 2}, "window and patch are both set"),
         ({"patch": 3}, "3x3 patches"),
     ],
 )

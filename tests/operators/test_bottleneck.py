@@ -29,7 +29,7 @@ def test_bottleneck_numbers() -> None:
     # The identity costs one addition per element, and fits equal shapes only.
     plain, added = layer("bottleneck", 64), layer("bottleneck", 64, shortcut="identity")
     assert added.cost.total("adds") - plain.cost.total("adds") == 64 * 56 * 56
-    with pytest.raises(FlopcalcError, match="another shape"):
+    with pytest.raises(FlopcalcError, match="its shape is not that of the output"):
         layer("bottleneck", 64, 128, shortcut="identity")
 
 

@@ -24,7 +24,7 @@ def test_lowrank_pointwise() -> None:
     # M = N / 2 costs the same as without; 6 -> 10 by 3 at stride 2 on 7 x 7: (18 + 30) * 16.
     assert layer("lowrank_pointwise", 64, mid=32).ratio("macs") == 1
     assert layer("lowrank_pointwise", 6, 10, hw=7, stride=2, mid=3).cost.macs == 48 * 16
-    refused("no channel", "lowrank_pointwise", 8, 3)
+    refused("at least one channel", "lowrank_pointwise", 8, 3)
     refused("kernel is 3x3", "lowrank_pointwise", 8, k=3)
 
 

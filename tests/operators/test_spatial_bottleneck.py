@@ -32,11 +32,11 @@ def test_spatial_bottleneck() -> None:
 
 def test_spatial_bottleneck_refuses() -> None:
     """Sizes that k does not divide, strides and paddings that would be ignored."""
-    refused("no multiple", "spatial_bottleneck", 8, hw=56)
+    refused("not a multiple", "spatial_bottleneck", 8, hw=56)
     refused("stride 2", "spatial_bottleneck", 8, stride=2)
     refused("padding 0", "spatial_bottleneck", 8, padding=0)
     refused("differ", "spatial_bottleneck", 8, 16)
-    with pytest.raises(ValueError, match="no multiple"):
+    with pytest.raises(ValueError, match="not a multiple"):
         build("spatial_bottleneck", 4)(random_tensor(1, 4, 10, 9))
 
 

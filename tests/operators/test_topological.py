@@ -28,7 +28,7 @@ def test_topological() -> None:
 
 def test_topological_needs_a_torus_that_fits() -> None:
     """Wrong products, neighbourhoods larger than the torus, and a number that nobody can factor in time."""
-    refused("make 20 channels", "topological", 24, dims="4,5")
+    refused("have 20 channels", "topological", 24, dims="4,5")
     refused("does not fit", "topological", 24, neighbourhood="5,1")
     refused("does not fit", "topological", 24, dims="4,6", neighbourhood="2")
     refused("too many", "topological", 10**60)

@@ -13,7 +13,8 @@ from helpers import import_torchvision
 
 from flopcalc import FlopcalcError, layer, network
 from flopcalc.pytorch import build_network
-from flopcalc.pytorch.layers._joined import MixedConv2d, RoIAlign
+from flopcalc.pytorch.layers._mixed_conv import MixedConv2d
+from flopcalc.pytorch.layers._roi_align import RoIAlign
 
 MAPS = [(12, 9), (6, 5), (1, 3)]
 
@@ -117,8 +118,8 @@ def test_a_routing_apart_is_the_operator(tmp_path: Path, name: str, text: str) -
         ("{op: mixed_conv, from: [input, p], out: 3, per_channel: true}", "4 coefficients do not divide by its 3"),
         ("{op: mixed_conv, from: [input, p], per_channel: 1}", "per_channel is 1, not true or false"),
         ("{op: mixed_conv, from: [input, p], kernels: 3}", "unknown key 'kernels'"),
-        ("{op: roi_align, from: [input, f]}", "no maps of equal channels: 4x8x8, 4"),
-        ("{op: roi_align, from: [input, other]}", "no maps of equal channels: 4x8x8, 5x8x8"),
+        ("{op: roi_align, from: [input, f]}", "are not maps of equal channels: 4x8x8, 4"),
+        ("{op: roi_align, from: [input, other]}", "are not maps of equal channels: 4x8x8, 5x8x8"),
         ("{op: roi_align, boxes: 0, from: input}", "boxes is 0"),
         ("{op: roi_align, size: 1/2, from: input}", "size is"),
         ("{op: roi_align, sampling: -1, from: input}", "sampling is -1"),

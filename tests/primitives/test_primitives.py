@@ -72,7 +72,7 @@ def test_every_primitive_as_a_module(write_network: WriteNetwork) -> None:
     """Activations, pooling at odd sizes, softmax, one-dimensional batch norm, a sum of three."""
     pytest.importorskip("torch")
     from flopcalc.primitives.registry import PRIMITIVES
-    from flopcalc.pytorch.comparison import confront_network
+    from flopcalc.pytorch.comparison import compare_network
 
     net = network(write_network(EVERY_PRIMITIVE), batch=3)
     missing = set(PRIMITIVES) - {layer.kind for layer in net.layers}
@@ -81,7 +81,7 @@ def test_every_primitive_as_a_module(write_network: WriteNetwork) -> None:
         "no layer of EVERY_PRIMITIVE above uses it; add one, with settings other than the defaults",
         "docs/networks.md",
     )
-    for row in confront_network(net):
+    for row in compare_network(net):
         assert row.derived == row.counted, for_author(
             row.part,
             "the parts of this primitive and the module that is built for it differ; correct the one that does not "

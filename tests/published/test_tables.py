@@ -327,7 +327,7 @@ def test_another_count_is_marked(run: Runner, tmp_path: Path) -> None:
         out = run("reproduce", _file(tmp_path, text), "--format", fmt).out.replace("\\", "")
         assert len(re.findall(r"(agrees|truncated) \*1", out)) == 1, fmt
         assert "with the biases; macs: macs + adds" in out
-        assert "1 of them only by a count of their own" in " ".join(out.split())
+        assert "1 of them only if counted in another way" in " ".join(out.split())
     assert "macs: macs + adds" in run("reproduce", _file(tmp_path, text), "--format", "csv").out
     # The same digits by the plain count: said, and not counted as needing another.
     both = GOOD.replace("25.6M", "{printed: 25.6M, gives: params + 1}")

@@ -21,7 +21,7 @@ def test_a_convolution_by_hand() -> None:
     found = count(nn.Conv2d(2, 4, 3, stride=2, padding=1), (1, 2, 5, 7))
     assert found.output == [(1, 4, 3, 4)]
     assert found.work[""] == Work(macs=12 * 4 * 18, adds=48, activations=48, reads=2 * 35 + 4 * 18 + 4, writes=48)
-    assert found.params == {"": 4 * 18 + 4}
+    assert found.own_params == {"": 4 * 18 + 4}
     assert found.steps == 1
 
 
@@ -69,7 +69,7 @@ def test_functional_calls_belong_to_their_module() -> None:
     found = count(Functional(), (1, 4, 6, 6))
     assert found.work[""].macs == 36 * 8 * 36 + 36 * 5 * 8
     assert found.work["inner.0"].macs == 2 * 36 * 64
-    assert found.params == {"": 8 * 36, "inner.0": 64 + 8}
+    assert found.own_params == {"": 8 * 36, "inner.0": 64 + 8}
     assert found.total("params") == sum(p.numel() for p in Functional().parameters())
 
 

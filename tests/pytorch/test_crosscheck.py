@@ -15,7 +15,7 @@ from helpers import for_author
 from flopcalc import FlopcalcError, layer, network
 from flopcalc.catalog import lookup
 from flopcalc.cost.geometry import Geometry
-from flopcalc.pytorch.comparison import confront_layer, confront_network
+from flopcalc.pytorch.comparison import compare_layer, compare_network
 from flopcalc.replacing.described import replace_convolutions
 from flopcalc.spec.operator import Operator, Param
 
@@ -88,7 +88,7 @@ def test_random_layers(operator: Operator) -> None:
                 raise
             return
         stood += 1
-        for row in confront_layer(evaluation):
+        for row in compare_layer(evaluation):
             assert row.derived == row.counted, for_author(
                 evaluation.label(),
                 f"on {evaluation.geometry} formula and module differ in {row.part}; correct the one that is not as the "
@@ -107,7 +107,7 @@ def test_a_wrong_formula_is_caught() -> None:
     """The check can fail: a formula that forgets one kernel differs in just that part."""
     evaluation = layer("spconv", 16, hw=8)
     wrong = replace(evaluation, cost=type(evaluation.cost)(evaluation.cost.parts[1:]))
-    bad = [row.part for row in confront_layer(wrong) if not row.agrees]
+    bad = [row.part for row in compare_layer(wrong) if not row.agrees]
     assert "gwc" in bad
     assert "total" in bad
     assert "rest" not in bad
@@ -120,7 +120,7 @@ def test_resnet50(operator: Operator | None, shape: tuple[int, ...]) -> None:
     net = network("resnet50", input=shape, batch=2)
     if operator is not None:
         net = replace_convolutions(net, operator, {}).network
-    rows = confront_network(net)
+    rows = compare_network(net)
     assert len(rows) == len(net.layers) + 1, for_author(
         operator.name if operator else "resnet50", "a layer of the network was not counted, or was counted twice"
     )

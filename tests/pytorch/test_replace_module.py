@@ -94,7 +94,7 @@ def _agree(net: Network, module: nn.Module, request: dict[str, Any], shape: tupl
 
     for name, work in counted.work.items():
         macs[layer_of(name)] = macs.get(layer_of(name), 0) + work.macs
-    for name, held in counted.params.items():
+    for name, held in counted.own_params.items():
         params[layer_of(name)] = params.get(layer_of(name), 0) + held
     for layer in described.network.layers:
         assert macs.get(layer.name, 0) == layer.cost.macs, layer.name
@@ -338,7 +338,7 @@ def test_every_size_of_a_shared_module_must_pass() -> None:
     """9 x 9 is a multiple of 3, 9 x 5 is not; 5 is not more than 5."""
     shape = (1, 16, 9, 9)
     done = taken(TwoSizes(), "spatial_bottleneck where k == 3", inputs=shape)
-    assert done.skipped == {"a": "9x5 is no multiple of the 3x3 kernel"}
+    assert done.skipped == {"a": "9x5 is not a multiple of the 3x3 kernel"}
     assert taken(TwoSizes(), "spconv where w > 5", inputs=shape).skipped == {"a": "where w > 5 does not hold"}
     assert taken(TwoSizes(), "spconv where w > 4", inputs=shape).replaced == {"a": "spconv"}
 

@@ -51,7 +51,7 @@ def test_a_clause_decides_in_the_place_of_the_policy() -> None:
     wide = _replace("dsc where k > 1")
     assert list(wide.replaced) == ["conv1", *THREES]
     (note,) = wide.notes
-    assert "but the first" in note
+    assert "except the first" in note
     assert "keep 1 of these 17 layers" in note
     narrow = _replace("dsc where policy and stage != 'layer4'")
     assert list(narrow.replaced) == [name for name in THREES if not name.startswith("layer4")]
@@ -78,7 +78,7 @@ def test_the_first_that_takes_a_layer_has_it() -> None:
     ((name, reason),) = found.skipped
     assert name == "conv1"
     assert reason.startswith("spconv:alpha=1/4: where k == 3 does not hold; ghost: where k == 1 does not hold; dsc: ")
-    # Where the first cannot stand, the next one does.
+    # Where the first does not apply, the next one does.
     fallback = _replace("sic where k == 3", "dsc where k == 3")
     assert fallback.replaced_by["layer2.0.conv2"] == "dsc"
     assert fallback.replaced_by["layer2.1.conv2"] == "sic"
@@ -254,7 +254,7 @@ WRONG: dict[str, tuple[str, str]] = {
     "name > 3": ("bad-where", "at layer conv1"),
     "name * 3 == 'a'": ("bad-where", "arithmetic on text"),
     "k == 3 / 0": ("bad-where", "division by zero"),
-    "matches(k, 3)": ("bad-where", "both text"),
+    "matches(k, 3)": ("bad-where", "both as text"),
     "matches(name)": ("bad-where", "matches"),
     "k == 3 " + "and k == 3 " * 200: ("bad-where", "longer than"),
     "(" * 300 + "k" + ")" * 300: ("bad-where", ""),

@@ -45,7 +45,7 @@ def test_both_writers_say_the_same(width: int) -> None:
 def _on_a_terminal(*arguments: str, **env: str) -> str:
     """What a command writes to a pseudo-terminal."""
     master, slave = pty.openpty()
-    source = f"import sys; sys.argv = ['flopcalc', *{arguments!r}]; from flopcalc.cli.main import run; run()"
+    source = f"import sys; sys.argv = ['flopcalc', *{arguments!r}]; from flopcalc.__main__ import run; run()"
     environment = {**os.environ, "COLUMNS": "80", "TERM": "xterm", **env}
     process = subprocess.Popen([sys.executable, "-c", source], stdout=slave, stderr=slave, cwd=ROOT, env=environment)
     os.close(slave)

@@ -156,7 +156,7 @@ HOSTILE: dict[str, tuple[str, tuple[str, ...], str, str]] = {
     "recursion": ("{}:recursion", (), "RecursionError", "--debug"),
     "needs arguments": ("{}:make", (), "needs width", "--set width="),
     "needs by position": ("{}:positional", (), "needs width", "without arguments"),
-    "no such setting": ("{}:Net", ("--set", "widht=3"), "takes no 'widht'", "width"),
+    "no such setting": ("{}:Net", ("--set", "widht=3"), "does not take 'widht'", "width"),
     "setting of an instance": ("{}:net", ("--set", "width=3"), "already built", "function"),
     "not a module": ("{}:number", (), "an int, not an nn.Module", "nn.Module"),
     "returns none": ("{}:nothing", (), "returned None", "return an nn.Module"),
@@ -170,7 +170,7 @@ HOSTILE: dict[str, tuple[str, tuple[str, ...], str, str]] = {
     "fails in the forward": ("{}:Fails", (), "has no attribute 'absent' (nets.py, line ", "--debug"),
     "returns a coroutine": ("{}:later", (), "returned a coroutine", "return an nn.Module"),
     "leaves in the forward": ("{}:Leaves", (), "SystemExit", "--debug"),
-    "missing file": ("absent.py:Net", (), "is not there", "path"),
+    "missing file": ("absent.py:Net", (), "does not exist", "path"),
     "missing module": ("nosuchmodule:Net", (), "'nosuchmodule'", "file"),
     "near module": ("torc.nn:Linear", (), "'torc'", "torch"),
     "near submodule": ("torch.optin:Adam", (), "'torch.optin'", "torch.optim"),
@@ -210,9 +210,9 @@ BROKEN = {
     "relative": ("from .other import Net\n", "relative import", "package.module:NAME"),
     "exit": ("import sys\nsys.exit('usage: net')\n", "sys.exit", "__main__"),
     "parser": ("import argparse\nargparse.ArgumentParser().parse_args(['--x'])\n", "sys.exit", "__main__"),
-    "error": ("\n1 / 0\n", "ZeroDivisionError: division by zero (broken.py, line 2)", "mend"),
+    "error": ("\n1 / 0\n", "ZeroDivisionError: division by zero (broken.py, line 2)", "fix it"),
     "null bytes": ("x = 1\0\n", "null bytes", "valid Python"),
-    "recursion": ("def f(): f()\nf()\n", "RecursionError", "mend"),
+    "recursion": ("def f(): f()\nf()\n", "RecursionError", "fix it"),
 }
 
 

@@ -1,6 +1,6 @@
 """Blueprint separable convolution, BSConv-U: a 1x1 convolution, then one k x k filter for each channel.
 
-Written like a file of `flopcalc/operators/`; it imports no torch, which `layer_file` names a place for.
+Written like a file of `flopcalc/operators/`. It does not import torch; `layer_file` names the module that does.
 """
 
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""The module; its children bear the names of the formula's parts."""
+"""BSConv-U as a module; its children have the names of the formula's parts."""
 
 from typing import Any
 

@@ -1,8 +1,8 @@
-"""Counting a real module: one forward pass on the meta device, where nothing is computed.
+"""Counting a module: one forward pass on the meta device, where nothing is computed.
 
 A dispatch mode sees every kernel, functional calls included; forward hooks keep a stack of the
-modules that are running, and each kernel is booked on the innermost one. Nothing stays behind: hooks,
-modes and parameters are restored also when the forward raises.
+modules that are running, and each kernel is counted for the innermost one. Hooks, modes and parameters
+are restored, also when the forward raises.
 """
 
 import sys
@@ -16,61 +16,61 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from flopcalc.cost.kinds import WorkKind
+from flopcalc.cost.kinds import HasKinds, WorkKind, check_kind
 from flopcalc.errors import FlopcalcError, clip, reason
-from flopcalc.pytorch.counting.kernels import FREE, RULES, Work, elements, pointwise, sort_of, tensors
+from flopcalc.pytorch.counting.inputs import as_shape
+from flopcalc.pytorch.counting.kernels import FREE, RULES, Work, elements, pointwise, tensors, work_kind_of
 
 _NOTHING = Work()
 Sizes = tuple[int, ...]
 
 
 class Shapes(NamedTuple):
-    """Of a module's first call: its first tensor in and its first tensor out, batch and all; () for none."""
+    """The shapes of the first input and of the first output of a module's first call, with the batch; () for none."""
 
     given: Sizes
     output: Sizes
 
 
-@dataclass
-class Count:
-    """What a forward pass did.
+@dataclass(repr=False)
+class Count(HasKinds):
+    """The cost of one forward pass. `total(kind)` and one property for each kind, such as `macs`, give the sums.
 
-    work: module name -> what its own kernels did, without those of its children. sorts: the same,
-    apart by sort of kernel (conv, norm, ...), in order of execution; kernels: how many they were.
-    params: module name -> its own parameters, each tensor once. steps: kernels in the longest
-    dependent chain. uncounted: (aten operator, module) -> how often it ran without a rule.
-    output: shapes. shapes: those of each module that ran. idle: module name -> those of its
-    parameters that no kernel read.
+    work: module name -> the work of its own kernels, without its children's. by_work: the same for each kind of
+    work (conv, norm, ...), in order of execution; kernels: their number. own_params: module name -> its own
+    parameters, each tensor once. steps: kernels in the longest chain of dependent kernels.
+    uncounted: (aten operator, module) -> how often it ran without a rule. output: shapes. shapes: those of each
+    module that ran. idle: module name -> those of its parameters that no kernel read.
     """
 
     work: dict[str, Work] = field(default_factory=dict)
-    sorts: dict[tuple[str, WorkKind], Work] = field(default_factory=dict)
+    by_work: dict[tuple[str, WorkKind], Work] = field(default_factory=dict)
     kernels: Counter[tuple[str, str]] = field(default_factory=Counter)
-    params: dict[str, int] = field(default_factory=dict)
+    own_params: dict[str, int] = field(default_factory=dict)
     steps: int = 0
     uncounted: Counter[tuple[str, str]] = field(default_factory=Counter)
     output: list[Sizes] = field(default_factory=list)
     shapes: dict[str, Shapes] = field(default_factory=dict)
     idle: dict[str, int] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        unknown = f", {len(self.uncounted)} kinds of kernels without a rule" if self.uncounted else ""
+        return f"<Count: {len(self.shapes)} modules, params {self.params:,}, macs {self.macs:,}{unknown}>"
+
     def total(self, kind: str) -> int:
-        """Sum of one kind over all modules."""
+        """Sum of one kind over all modules; for steps the longest chain. Raises FlopcalcError (unknown-kind)."""
+        check_kind(kind)
         if kind == "params":
-            return sum(self.params.values())
+            return sum(self.own_params.values())
         if kind == "steps":
             return self.steps
-        if kind == "traffic":
-            return sum(work.reads + work.writes for work in self.work.values())
+        if kind == "flops":
+            return 2 * self.macs + self.adds + self.muls + self.other
         return sum(getattr(work, kind) for work in self.work.values())
-
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulates."""
-        return self.total("macs")
 
 
 class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Books every kernel on the module that is running."""
+    """Counts each kernel for the module that is running."""
 
     def __init__(self, result: Count) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -87,7 +87,7 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         read = tensors((args, kwargs))
-        # Sizes first: an in-place kernel may change what it is given.
+        # Sizes first: a kernel may change its inputs in place.
         reads = sum(map(elements, read))
         before = max((self.depth.get(self.place(tensor), 0) for tensor in read), default=0)
         out = func(*args, **kwargs)
@@ -103,13 +103,13 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if work is not None:
             weights = {self.place(tensor) for tensor in read} & self.trained
             self.touched |= weights
-            key = self.stack[-1], sort_of(func.overloadpacket, args, bool(weights))
-            self.result.sorts[key] = _sum(self.result.sorts.get(key, _NOTHING), work)
+            key = self.stack[-1], work_kind_of(func.overloadpacket, args, bool(weights))
+            self.result.by_work[key] = _sum(self.result.by_work.get(key, _NOTHING), work)
             self.result.kernels[key] += 1
         return out
 
     def place(self, tensor: Tensor) -> int:
-        """What stands for a tensor's storage."""
+        """An identity of the storage of a tensor."""
         storage = tensor.untyped_storage()
         place: int = storage._cdata
         if place not in self.depth:
@@ -129,7 +129,7 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return found
 
     def work(self, func: Any, args: Any, kwargs: Any, out: Tensor, reads: int) -> Work | None:
-        """The work of one kernel; None for views and for tensors made from nothing."""
+        """The work of one kernel; None for views and for new tensors that read no other."""
         packet = func.overloadpacket
         rule = RULES.get(packet)
         if rule is not None:
@@ -149,18 +149,14 @@ def _sum(one: Work, other: Work) -> Work:
 def count(module: nn.Module, *inputs: Any, **named_inputs: Any) -> Count:
     """Count one forward pass in inference mode.
 
-    inputs: what the forward takes, by position or name. A tuple of ints is a shape, batch first, of the
-    module's own floating type; of tensors only shape and dtype are used; lists, tuples and dicts of
-    these, and other values, go through. The module is left exactly as it was. Raises FlopcalcError
-    (uncountable-module) where the forward fails, e.g. because it reads values, which the meta device
-    does not have.
+    inputs: the inputs of the forward, by position or by name. A tuple of integers is a shape, batch first, of the
+    module's own floating type, and so is a list of integers that is the only input. Of tensors only shape and dtype
+    are used. Lists, tuples and dicts may hold these; other values are passed on. The module is left exactly as
+    it was. Raises FlopcalcError (uncountable-module) where the forward fails, for example because it reads
+    values, which the meta device does not have.
     """
-    if not isinstance(module, nn.Module):
-        raise _uncountable(f"{clip(module)} is not an nn.Module", "give an instance of nn.Module, not a class")
-    if scripted := [child for child in module.modules() if isinstance(child, torch.jit.ScriptModule)]:
-        name = type(scripted[0]).__name__
-        raise _uncountable(f"{name} is scripted, and cannot be watched", "count the module that was scripted")
-    result = Count(params=_own_params(module))
+    check_countable(module)
+    result = Count(own_params=_own_params(module))
     mode = _Counter(result)
     failed: dict[int, str] = {}
     fast_path = torch.backends.mha.get_fastpath_enabled()
@@ -170,13 +166,15 @@ def count(module: nn.Module, *inputs: Any, **named_inputs: Any) -> Count:
         with torch.no_grad(), _on_meta(module), _names_on(module, mode.stack, result.shapes, failed):
             mode.trained = {mode.place(parameter) for parameter in module.parameters()}
             dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.get_default_dtype())
-            given = [_meta(value, dtype) for value in inputs]
+            # A list of integers is a value of the forward, unless it is the only input.
+            shape = as_shape(inputs[0]) if len(inputs) == 1 and not named_inputs else None
+            given = [_meta(value, dtype) for value in ([shape] if shape else inputs)]
             named = {name: _meta(value, dtype) for name, value in named_inputs.items()}
             with mode:
                 out = module(*given, **named)
             result.idle = mode.idle(module)
         result.output = [tuple(tensor.shape) for tensor in tensors(out)]
-        for (name, _), work in result.sorts.items():
+        for (name, _), work in result.by_work.items():
             result.work[name] = _sum(result.work.get(name, _NOTHING), work)
         return result
     except FlopcalcError:
@@ -195,6 +193,15 @@ def count(module: nn.Module, *inputs: Any, **named_inputs: Any) -> Count:
         torch.backends.mha.set_fastpath_enabled(fast_path)
 
 
+def check_countable(module: object) -> None:
+    """Raise FlopcalcError (uncountable-module) for what is not a module, and for scripted modules."""
+    if not isinstance(module, nn.Module):
+        raise _uncountable(f"{clip(module)} is not an nn.Module", "give an instance of nn.Module, not a class")
+    if scripted := [child for child in module.modules() if isinstance(child, torch.jit.ScriptModule)]:
+        name = type(scripted[0]).__name__
+        raise _uncountable(f"{name} is scripted, and cannot be observed", "count the module that was scripted")
+
+
 def _uncountable(message: str, hint: str) -> FlopcalcError:
     return FlopcalcError("uncountable-module", message, hint)
 
@@ -203,8 +210,8 @@ def _meta(value: Any, dtype: torch.dtype) -> Any:
     """A value for the forward: shapes and tensors as meta tensors, containers item by item."""
     if isinstance(value, Tensor):
         return torch.empty_like(value, device="meta")
-    if isinstance(value, tuple | torch.Size) and value and all(type(size) is int for size in value):
-        return torch.empty(value, dtype=dtype, device="meta")
+    if isinstance(value, tuple) and (shape := as_shape(value)) is not None:
+        return torch.empty(shape, dtype=dtype, device="meta")
     if isinstance(value, list | tuple):
         return type(value)(_meta(item, dtype) for item in value)
     if isinstance(value, dict):
@@ -213,7 +220,7 @@ def _meta(value: Any, dtype: torch.dtype) -> Any:
 
 
 def _own_params(module: nn.Module) -> dict[str, int]:
-    """Parameters that each module holds itself; a shared tensor counts where it is met first."""
+    """Parameters of each module without its children; a shared tensor counts for the first module."""
     seen: set[int] = set()
     params: dict[str, int] = {}
     for name, child in module.named_modules():
@@ -236,8 +243,7 @@ _DICTS = ("_parameters", "_buffers", "_modules")
 def _on_meta(module: nn.Module) -> Iterator[None]:
     """The module in evaluation mode with its tensors on the meta device; afterwards as it was.
 
-    Each distinct module is visited once, however many names it has. What the forward sets on a module
-    is taken away again.
+    Each module is visited once, however many names it has. Attributes that the forward sets are removed again.
     """
     children = list(module.modules())
     before = [(dict(child.__dict__), {key: dict(child.__dict__[key]) for key in _DICTS}) for child in children]
@@ -278,9 +284,9 @@ def _first(values: Any) -> Sizes:
 
 @contextmanager
 def _names_on(module: nn.Module, stack: list[str], shapes: dict[str, Shapes], failed: dict[int, str]) -> Iterator[None]:
-    """Keep `stack` as the names of the modules that are running, and note their shapes.
+    """Keep in `stack` the names of the modules that are running, and note their shapes.
 
-    failed: identity of an exception -> the innermost module that it left. Hooks are removed in the end.
+    failed: identity of an exception -> the innermost module that raised it.
     """
 
     def enter(name: str) -> Any:

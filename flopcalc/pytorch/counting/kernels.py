@@ -2,7 +2,7 @@
 
 Keyed by aten operator, as a dispatch mode sees them. The definitions are those of
 docs/conventions.md and of `flopcalc.cost.parts`; they are written here a second time, on tensors, so that
-the one can be checked against the other. Each kernel has a sort as well, the `work` of a `Part`, by
+the one can be checked against the other. Each kernel has a kind of work as well, the `work` of a `Part`, by
 which conventions fold.
 """
 
@@ -18,7 +18,7 @@ aten = torch.ops.aten
 
 
 class Work(NamedTuple):
-    """The work of one kernel; reads and writes in elements."""
+    """The work of one or several kernels; reads and writes in elements."""
 
     macs: int = 0
     adds: int = 0
@@ -27,6 +27,11 @@ class Work(NamedTuple):
     activations: int = 0
     reads: int = 0
     writes: int = 0
+
+    @property
+    def traffic(self) -> int:
+        """Elements read and written."""
+        return self.reads + self.writes
 
 
 def elements(tensor: Tensor) -> int:
@@ -207,7 +212,7 @@ RULES = _table(
             "replication_pad2d",
             "replication_pad3d",
         ),
-        # Element-wise functions that torch does not mark so; the others are known by their tag.
+        # Element-wise functions without torch's tag for them; the others have it.
         pointwise: (
             "hardswish",
             "hardswish_",
@@ -223,7 +228,7 @@ RULES = _table(
     }
 )
 
-_SORTS: dict[Rule, WorkKind] = {
+_WORK_KINDS: dict[Rule, WorkKind] = {
     _conv: "conv",
     _matmul: "matmul",
     _biased_matmul: "matmul",
@@ -283,10 +288,10 @@ _ACTIVATIONS = frozenset(
 )
 
 
-def sort_of(packet: Any, args: Sequence[Any], trained: bool) -> WorkKind:
-    """The sort of a kernel: conv, linear, matmul, norm, ... (see `flopcalc.cost.cost.Part`), or other.
+def work_kind_of(packet: Any, args: Sequence[Any], trained: bool) -> WorkKind:
+    """The kind of work of a kernel: conv, linear, matmul, norm, ... (see `flopcalc.cost.kinds`), or other.
 
-    trained: one of its operands is a parameter; that is what tells a linear layer from a product.
+    trained: one of its operands is a parameter; that makes a product a linear layer.
     """
     rule = RULES.get(packet)
     # Without a bias, a linear layer is a product with a transposed weight; other products with parameters mix
@@ -300,10 +305,10 @@ def sort_of(packet: Any, args: Sequence[Any], trained: bool) -> WorkKind:
         return "gap" if rank > 2 and axes == list(range(2, rank)) else "other"
     if packet in _ACTIVATIONS:
         return "act"
-    return _SORTS.get(rule, "other") if rule else "other"
+    return _WORK_KINDS.get(rule, "other") if rule else "other"
 
 
-# Kernels that do nothing to data: bookkeeping, new tensors, and views that torch does not mark as such.
+# Kernels without work on data: bookkeeping, new tensors, and views that torch does not mark as views.
 _FREE_NAMES = (
     "_unsafe_view",
     "_reshape_alias",

@@ -1,49 +1,33 @@
 """A counted module as a `Network`: what it did, layer by layer, as if it had been described."""
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
 from flopcalc.cost.cost import Cost, Part
 from flopcalc.cost.kinds import WorkKind
-from flopcalc.errors import FlopcalcError, clip, reason
+from flopcalc.errors import FlopcalcError, reason
 from flopcalc.networks.inputs import Input
 from flopcalc.networks.network import INPUT, Layer, Network, Uncounted
+from flopcalc.primitives.record import Primitive
+from flopcalc.primitives.registry import PRIMITIVES
 from flopcalc.pytorch.counting.counter import Count, Shapes, count
+from flopcalc.pytorch.counting.inputs import arguments, read_batch, read_inputs
 from flopcalc.pytorch.counting.kernels import Work
-from flopcalc.pytorch.loading.module import place_of
-from flopcalc.pytorch.replacing.survey import MARK
+from flopcalc.pytorch.counting.window import window_of
+from flopcalc.pytorch.loading.user_errors import FIX_IT, place_of
+from flopcalc.pytorch.named_class import named_class
+from flopcalc.pytorch.recognition import LAYERS, operator_of
 
-# The name of what a module's own forward does, outside its children.
+# The name of the layer for what the outermost forward does outside its children.
 ROOT = "(model)"
 
-_KINDS: dict[type[nn.Module], str] = {
-    nn.Linear: "linear",
-    nn.BatchNorm1d: "batchnorm",
-    nn.BatchNorm2d: "batchnorm",
-    nn.BatchNorm3d: "batchnorm",
-    nn.LayerNorm: "layernorm",
-    nn.GroupNorm: "groupnorm",
-    nn.ReLU: "relu",
-    nn.ReLU6: "relu6",
-    nn.LeakyReLU: "leaky_relu",
-    nn.ELU: "elu",
-    nn.SiLU: "silu",
-    nn.GELU: "gelu",
-    nn.Sigmoid: "sigmoid",
-    nn.Tanh: "tanh",
-    nn.Hardswish: "hardswish",
-    nn.Hardsigmoid: "hardsigmoid",
-    nn.Softmax: "softmax",
-    nn.MaxPool2d: "maxpool",
-    nn.AvgPool2d: "avgpool",
-    nn.PReLU: "prelu",
-    nn.Embedding: "embedding",
-}
+# Classes without a primitive: an operator, and layers that descriptions do not have.
+_KINDS: dict[type[nn.Module], str] = {nn.Linear: "linear", nn.GroupNorm: "groupnorm", nn.Embedding: "embedding"}
 # Convolutions: the kind without groups, one group for each channel, and any other number of groups.
 _CONVOLUTIONS: dict[type[nn.Module], tuple[str, str, str]] = {
     nn.Conv1d: ("conv1d", "depthwise1d", "conv1d"),
@@ -51,38 +35,56 @@ _CONVOLUTIONS: dict[type[nn.Module], tuple[str, str, str]] = {
     nn.Conv3d: ("conv3d", "depthwise3d", "conv3d"),
     nn.ConvTranspose2d: ("transposed", "transposed", "transposed"),
 }
-# Sorts of kernels that have weights, in the order in which they claim a module's parameters.
+
+
+def _primitives_by_class() -> dict[Any, list[Primitive]]:
+    """The primitives whose records name a class."""
+    found: dict[Any, list[Primitive]] = {}
+    for primitive in PRIMITIVES.values():
+        for path in dict.fromkeys((primitive.module, *primitive.counted)):
+            found.setdefault(named_class(path), []).append(primitive)
+    return found
+
+
+_PRIMITIVES = _primitives_by_class()
+# Kinds of work with weights, in the order in which they get the parameters of a module.
 _WEIGHTY: tuple[WorkKind, ...] = ("conv", "linear", "distance", "matmul", "norm", "layernorm", "mul", "move")
 
 
 def kind_of(module: nn.Module) -> str:
     """Our name of the layer where there is one (conv, relu, spconv, ...), else the name of its class."""
+    if (operator := operator_of(module)) is not None:
+        return operator
     cls = type(module)
     if cls in _CONVOLUTIONS:
         plain, depthwise, grouped = _CONVOLUTIONS[cls]
         groups, channels = module.groups, module.in_channels
         return plain if groups == 1 else depthwise if groups == channels == module.out_channels else grouped
-    if isinstance(module, nn.AdaptiveAvgPool2d):
-        return "global_avgpool" if module.output_size in (1, (1, 1)) else "adaptive_avgpool"
-    if cls is nn.Upsample and module.mode == "nearest":
-        return "upsample"
-    if MARK in module.__dict__:
-        # A replacement knows what it is: spconv(alpha=1/4).
-        return str(module.__dict__[MARK]).partition("(")[0]
-    package, _, file = cls.__module__.rpartition(".")
-    if package == "flopcalc.pytorch.layers":
-        return cls.__name__.lower() if file.startswith("_") else file
+    for primitive in _PRIMITIVES.get(cls, ()):
+        if primitive.counted_if(module):
+            return primitive.name
+    if _is_piece(module):
+        return cls.__name__.lower()
     return _KINDS.get(cls, cls.__name__)
 
 
 def _is_whole(module: nn.Module) -> bool:
-    """Whether a module stands for one layer, children included: operators of ours, fused attention."""
-    ours = MARK in module.__dict__ or type(module).__module__.startswith("flopcalc.pytorch.layers.")
-    return ours or isinstance(module, nn.MultiheadAttention) or parametrize.is_parametrized(module)
+    """Whether a module is one layer together with its children: an operator, fused attention."""
+    return (
+        operator_of(module) is not None
+        or _is_piece(module)
+        or isinstance(module, nn.MultiheadAttention)
+        or parametrize.is_parametrized(module)
+    )
+
+
+def _is_piece(module: nn.Module) -> bool:
+    """Whether it is one of our modules that are not operators, of which described networks are built."""
+    return type(module).__module__.startswith(f"{LAYERS}._")
 
 
 def _layers_by_module(module: nn.Module) -> dict[str, str]:
-    """Name of each module -> name of the layer that it belongs to, mostly itself."""
+    """Name of each module -> name of the layer that it belongs to, usually itself."""
     owner: dict[str, str] = {}
     whole: set[str] = set()
     for name, child in module.named_modules():
@@ -95,7 +97,7 @@ def _layers_by_module(module: nn.Module) -> dict[str, str]:
 
 def counted_network(
     module: nn.Module,
-    inputs: Sequence[Input],
+    inputs: Any,
     batch: int = 1,
     *,
     name: str = "",
@@ -103,25 +105,45 @@ def counted_network(
 ) -> Network:
     """Count one forward pass, and give the modules that did something, or own parameters, as layers.
 
-    inputs: shapes without the batch. Names of layers are those of the modules; what a forward does outside
-    its children is booked on its own name, `(model)` for the outermost. A module that runs several times is
-    one layer, with the shapes of its first call; its steps are its kernels, one after the other.
+    inputs: shapes without the batch: `(3, 224, 224)`, `"3x224x224"`, `"77:int64"`, an `Input`, a sequence of these for
+    several inputs, or a mapping for inputs by keyword. Names of layers are those of the modules. What a forward
+    does outside its children is counted for its own name, `(model)` for the outermost module. A module that runs
+    several times is one layer, with the shapes of its first call; its steps are its kernels, one after the other.
     Raises FlopcalcError (uncountable-module) where the forward fails.
     """
-    if not isinstance(batch, int) or not 1 <= batch <= 10**9:
-        raise FlopcalcError("bad-dimension", f"batch is {clip(batch)}; it must be from 1 to 10^9", "give --batch 1")
-    given, named = arguments(inputs, batch)
+    inputs, batch = read_inputs(inputs), read_batch(batch)
+    args, named = arguments(inputs, batch)
+    with explained(module, inputs):
+        counted = count(module, *args, **named)
+    return as_network(module, counted, inputs, batch, name=name, options=options)
+
+
+@contextmanager
+def explained(module: nn.Module, inputs: Sequence[Input]) -> Iterator[None]:
+    """Add to the errors of a count the place in the user's code, and the inputs that the forward takes."""
     try:
-        counted = count(module, *given, **named)
+        yield
     except FlopcalcError as error:
         if error.code != "uncountable-module" or not error.hint.startswith("check the number"):
             raise
         cause = error.__cause__
         about_inputs = isinstance(cause, RuntimeError | TypeError | ValueError | IndexError)
-        hint = "mend it, or see the traceback with --debug"
+        hint = FIX_IT
         if about_inputs and not isinstance(cause, RecursionError):
             hint = _wanted(module, inputs)
         raise FlopcalcError(error.code, f"{error.message}{place_of(cause)}", hint) from error
+
+
+def as_network(
+    module: nn.Module,
+    counted: Count,
+    inputs: Sequence[Input],
+    batch: int,
+    *,
+    name: str = "",
+    options: Mapping[str, Any] | None = None,
+) -> Network:
+    """A counted module as a network, in the state in which it was counted."""
     layers = _layers(module, counted, batch)
     return Network(
         name=name or type(module).__name__,
@@ -139,42 +161,31 @@ def counted_network(
     )
 
 
-def arguments(inputs: Sequence[Input], batch: int) -> tuple[list[Any], dict[str, Any]]:
-    """What the forward is given, by position and by name."""
-    named = {one.name: _tensor(one, batch) for one in inputs if one.name is not None}
-    return [_tensor(one, batch) for one in inputs if one.name is None], named
-
-
-def _tensor(one: Input, batch: int) -> Any:
-    shape = (batch, *one.shape)
-    return shape if one.dtype is None else torch.empty(shape, dtype=getattr(torch, one.dtype), device="meta")
-
-
 def _wanted(module: nn.Module, inputs: Sequence[Input]) -> str:
     given = " ".join(f"--input {one}" for one in inputs)
     try:
         takes = ", ".join(str(one) for one in inspect.signature(module.forward).parameters.values())
     except (TypeError, ValueError):
         takes = "?"
-    return f"its forward takes ({reason(takes)}) and was given {given}; token ids are integers: --input 77:int64"
+    return f"its forward takes ({reason(takes)}), and the input was {given}; token ids are integers: --input 77:int64"
 
 
 def _layers(module: nn.Module, counted: Count, batch: int) -> list[Layer]:
     owner = _layers_by_module(module)
     modules = dict(module.named_modules())
     parts: dict[str, list[Part]] = {}
-    for (name, sort), work in counted.sorts.items():
+    for (name, kind), work in counted.by_work.items():
         layer = owner[name]
         # On inputs that are not contiguous a linear layer is a product of batches, and a sum for the bias.
-        own: WorkKind = "linear" if sort in ("add", "matmul") and kind_of(modules[name]) == "linear" else sort
-        parts.setdefault(layer, []).append(_part(name, layer, own, work, counted.kernels[name, sort]))
-    for name, params in counted.params.items():
+        own: WorkKind = "linear" if kind in ("add", "matmul") and kind_of(modules[name]) == "linear" else kind
+        parts.setdefault(layer, []).append(_part(name, layer, own, work, counted.kernels[name, kind]))
+    for name, params in counted.own_params.items():
         layer = owner[name]
         found = parts.setdefault(layer, [])
         prefix = _prefix(name, layer)
         mine = [i for i, part in enumerate(found) if part.name.rpartition(".")[0] == prefix] or range(len(found))
-        for sort in _WEIGHTY:
-            index = next((i for i in mine if found[i].work == sort), None)
+        for kind in _WEIGHTY:
+            index = next((i for i in mine if found[i].work == kind), None)
             if index is not None:
                 found[index] = found[index]._replace(params=found[index].params + params)
                 break
@@ -188,25 +199,24 @@ def _prefix(name: str, layer: str) -> str:
     return name[len(layer) :].lstrip(".")
 
 
-def _part(name: str, layer: str, sort: WorkKind, work: Work, kernels: int) -> Part:
+def _part(name: str, layer: str, kind: WorkKind, work: Work, kernels: int) -> Part:
     prefix = _prefix(name, layer)
     return Part(
-        f"{prefix}.{sort}" if prefix else sort,
-        sort,
-        0,
-        work.macs,
-        work.adds,
-        work.muls,
-        work.other,
-        work.activations,
-        work.reads,
-        work.writes,
-        kernels,
+        f"{prefix}.{kind}" if prefix else kind,
+        kind,
+        macs=work.macs,
+        adds=work.adds,
+        muls=work.muls,
+        other=work.other,
+        activations=work.activations,
+        reads=work.reads,
+        writes=work.writes,
+        steps=kernels,
     )
 
 
 def _common_prefix(names: Sequence[str]) -> int:
-    """How many leading pieces all names share, so that a wrapper around a model is no stage."""
+    """How many leading pieces all names share, so that a wrapper around a model is not a stage."""
     pieces = [name.split(".") for name in names]
     length = 0
     while pieces and all(len(one) > length + 1 and one[length] == pieces[0][length] for one in pieces):
@@ -217,15 +227,15 @@ def _common_prefix(names: Sequence[str]) -> int:
 def _layer(name: str, module: nn.Module, parts: Sequence[Part], shapes: Shapes | None, batch: int, skip: int) -> Layer:
     given, output = shapes or Shapes((), ())
     stage = ".".join(name.split(".")[: skip + 1])
-    cost = Cost(tuple(parts))
     return Layer(
-        name or ROOT,
-        kind_of(module),
-        (INPUT,),
-        _without_batch(given, batch),
-        _without_batch(output, batch),
-        cost,
-        stage or ROOT,
+        name=name or ROOT,
+        kind=kind_of(module),
+        inputs=(INPUT,),
+        in_shape=_without_batch(given, batch),
+        out_shape=_without_batch(output, batch),
+        cost=Cost(tuple(parts)),
+        stage=stage or ROOT,
+        own_window=window_of(module),
     )
 
 
@@ -237,7 +247,7 @@ def _without_batch(shape: tuple[int, ...], batch: int) -> tuple[int, ...]:
 
 
 def _remarks(counted: Count) -> list[str]:
-    """Parameters that the pass did not read: heads for training, branches for other inputs."""
+    """A note on parameters that the pass did not read: heads for training, branches for other inputs."""
     if not counted.idle:
         return []
     names = [name or ROOT for name in counted.idle]

@@ -1,9 +1,9 @@
-"""One file for each operator, with its module as its authors built it. Found by name, not listed.
+"""The PyTorch modules of the operators: one file each, found by name, with the module as its authors built it.
 
     from flopcalc.pytorch.layers import SPConv2d
 
-Each class takes the arguments of `nn.Conv2d` and the operator's options as keywords. The children of
-a module bear the names of the parts of the formula, so that a count can be compared part by part.
+Each class takes the arguments of `nn.Conv2d`, and the operator's options as keywords. The children of
+a module have the names of the parts of the formula, so that a count can be compared part by part.
 """
 
 from collections.abc import Callable
@@ -14,23 +14,53 @@ from typing import Any
 from torch import nn
 
 from flopcalc.catalog import lookup
-from flopcalc.errors import FlopcalcError
+from flopcalc.errors import FlopcalcError, clip
+from flopcalc.pytorch import recognition
+from flopcalc.spec.containment import contained, contained_import
 from flopcalc.spec.operator import Evaluation, Operator
 
 
 def _file(operator: Operator) -> ModuleType:
-    path = operator.layer_file or f"{__name__}.{operator.name}"
+    if not operator.layer_file:
+        return _import(operator)
+    with contained_import(_plug_in(operator)):
+        return _import(operator)
+
+
+def _plug_in(operator: Operator) -> str:
+    return f"the plug-in {operator.name} ({operator.layer_file})"
+
+
+def _import(operator: Operator) -> ModuleType:
+    path = operator.layer_file or f"{recognition.LAYERS}.{operator.name}"
     try:
-        return import_module(path)
+        found = import_module(path)
     except ModuleNotFoundError as error:
         if error.name != path:
             raise
         why = f"the operator {operator.name} has no PyTorch module that could be counted"
         raise FlopcalcError("no-module", why, "`flopcalc layer` gives its cost by formula") from None
+    recognition.register(operator.name, found)
+    return found
 
 
 def build_layer(evaluation: Evaluation, **factory: Any) -> nn.Module:
-    """The module of an operator at its shape and options. factory: device, dtype."""
+    """The module of an operator at its shape and options. factory: device, dtype.
+
+    Raises FlopcalcError where the operator has no module, or where PyTorch cannot build it.
+    """
+    _check(evaluation)
+    operator = evaluation.operator
+    if not operator.layer_file:
+        return _built(evaluation, **factory)
+    with contained(_plug_in(operator)):
+        module = _built(evaluation, **factory)
+        # The module of a plug-in may be of any class, torch's own included.
+        recognition.mark(module, evaluation.label())
+        return module
+
+
+def _built(evaluation: Evaluation, **factory: Any) -> nn.Module:
     file = _file(evaluation.operator)
     build: Callable[..., nn.Module] = file.build if hasattr(file, "build") else _build(file.LAYER)
     try:
@@ -41,6 +71,12 @@ def build_layer(evaluation: Evaluation, **factory: Any) -> nn.Module:
         why = " ".join(str(error).split())[:150]
         message = f"PyTorch cannot build {evaluation.label()} {evaluation.geometry}: {why}"
         raise FlopcalcError("cannot-build", message, "`flopcalc layer` gives the cost of any size by formula") from None
+
+
+def _check(evaluation: object) -> None:
+    if not isinstance(evaluation, Evaluation):
+        hint = 'write build_layer(flopcalc.layer("ghost", 64))'
+        raise FlopcalcError("bad-usage", f"{clip(evaluation)} is not an evaluated operator", hint)
 
 
 def _build(layer: type[nn.Module]) -> Callable[..., nn.Module]:

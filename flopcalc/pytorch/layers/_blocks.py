@@ -25,7 +25,7 @@ def plan(
 ) -> Evaluation:
     """Checked options and derived values for a module. Raises FlopcalcError where it cannot be built.
 
-    A module fits inputs of any size; a large one serves for the check.
+    A module accepts inputs of any size, so the check uses a large one.
     """
     return layer.layer(
         operator,
@@ -56,7 +56,7 @@ def conv_block(
     function: Callable[[], nn.Module] = nn.ReLU,
     **factory: Any,
 ) -> nn.Sequential:
-    """Convolution, then batch norm and activation function where asked for; children conv, norm, act."""
+    """Convolution, then batch norm and activation function if they are on; children conv, norm, act."""
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     layers["conv"] = nn.Conv2d(
         in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, **factory

@@ -31,13 +31,13 @@ class Kernels(nn.Module):
             nn.init.uniform_(parameter, -bound, bound)
 
     def convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None, samples: int = 1) -> Tensor:
-        """A plain convolution; the groups of `samples` samples stand side by side."""
+        """A plain convolution; the groups of `samples` samples are in parallel."""
         g = self.geometry
         return F.conv2d(x, weight, bias, g.stride, g.padding, g.dilation, samples * g.groups)
 
 
 class SampleConv(Kernels):
-    """Convolves each sample with a kernel of its own: the batch becomes groups of one convolution."""
+    """Convolves each sample with its own kernel: the batch becomes groups of one convolution."""
 
     def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """(n, c_in, h, w), (n, weights of a kernel), (n, c_out) -> (n, c_out, h_out, w_out)."""
@@ -52,7 +52,7 @@ class EveryConv(Kernels):
     """Convolves the input with every kernel."""
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """(n, c_in, h, w) -> as many (n, c_out, h_out, w_out) as there are kernels."""
+        """(n, c_in, h, w) -> one (n, c_out, h_out, w_out) for each kernel."""
         biases = [None] * len(self.weight) if self.bias is None else list(self.bias)
         return [self.convolve(x, weight, bias) for weight, bias in zip(self.weight, biases, strict=True)]
 
@@ -66,7 +66,7 @@ class Mix(nn.Module):
 
 
 class MixKernels(nn.Module):
-    """Kernels and, in a child of its own, biases mixed for each sample."""
+    """Mixes kernels and, in a separate child, biases for each sample."""
 
     def __init__(self, bias: bool) -> None:
         super().__init__()

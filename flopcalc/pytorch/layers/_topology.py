@@ -1,4 +1,4 @@
-"""Channels on a torus: which of them an output of a topological layer sees."""
+"""Channels on a torus: the ones that an output of a topological layer reads."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def torus_neighbours(dims: tuple[int, ...], near: tuple[int, ...], device: Any = None) -> Tensor:
-    """(channels, neighbours): for each channel of a torus of shape dims, those that its output sees.
+    """(channels, neighbours): for each channel of a torus of shape dims, those that its output reads.
 
     Cyclic and one-sided, as in the paper's algorithm: coordinates x, x + 1, ..., x + c - 1 modulo d.
     """

@@ -1,4 +1,4 @@
-"""Multi-head self-attention on a feature map, with explicit matrix products so that all is seen."""
+"""Multi-head self-attention on a feature map, with explicit matrix products so that a count includes all of it."""
 
 from collections import OrderedDict
 from functools import lru_cache
@@ -12,7 +12,7 @@ from flopcalc.cost.geometry import Pair
 
 
 class ToHeads(nn.Module):
-    """Sorts positions by window (or by place in their patch) and channels by head, in one copy."""
+    """Orders positions by window (or by place in their patch) and channels by head, in one copy."""
 
     def __init__(self, heads: int, window: int | None, patch: int) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class FromHeads(nn.Module):
 
 
 class PositionBias(nn.Module):
-    """Adds to each score the number that its head has for the offset between the two tokens."""
+    """Adds to each score the trained number of its head for the offset between the two tokens."""
 
     index: Tensor
 
@@ -77,7 +77,7 @@ class AddPerHead(nn.Module):
 
 
 class ShiftMask(nn.Module):
-    """Tokens of a shifted window that are no neighbours on the map do not see each other."""
+    """Masks pairs of tokens of a shifted window that are not neighbours on the map."""
 
     def __init__(self, heads: int, window: int, shift: int) -> None:
         super().__init__()
@@ -131,7 +131,7 @@ class Scale(nn.Module):
 
 
 class Scores(nn.Module):
-    """Each query with each key of its window."""
+    """The product of each query with each key of its window."""
 
     def forward(self, query: Tensor, key: Tensor) -> Tensor:
         """(b, tokens, d) twice -> (b, tokens, tokens)."""

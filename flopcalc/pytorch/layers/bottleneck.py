@@ -1,4 +1,4 @@
-"""The bottleneck block, as ResNet has it."""
+"""The bottleneck block, as in ResNet."""
 
 from typing import Any
 

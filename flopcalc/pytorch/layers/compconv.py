@@ -1,4 +1,4 @@
-"""CompConv, after its paper's text and figure; no code of the authors is known."""
+"""CompConv, after its paper's text and figure; its authors' code is not known."""
 
 from typing import Any
 
@@ -72,7 +72,7 @@ class CompConv2d(nn.Module):
         self.primary = conv_block(in_channels, prim, g.kernel, stride=g.stride, **common)
         if self.depth == 0:
             return
-        # Widths of the blocks B(d-1), B(d-2), ..., B(0); the copies A(i) beside them are as wide.
+        # Widths of the blocks B(d-1), B(d-2), ..., B(0); the copies A(i) next to them have the same width.
         self.widths = [2**level * prim for level in range(self.depth)]
         self.identity = pool_to_stride(g.stride) if g.strided and self.depth > 1 else None
         wide = self.widths[1:]

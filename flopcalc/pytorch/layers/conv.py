@@ -1,4 +1,4 @@
-"""The plain convolution is torch's own."""
+"""The plain convolution is that of torch."""
 
 from torch import nn
 

@@ -1,4 +1,4 @@
-"""The one-dimensional convolution is torch's own."""
+"""The one-dimensional convolution is that of torch."""
 
 from typing import Any
 

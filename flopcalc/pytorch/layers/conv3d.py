@@ -1,4 +1,4 @@
-"""The three-dimensional convolution is torch's own."""
+"""The three-dimensional convolution is that of torch."""
 
 from typing import Any
 

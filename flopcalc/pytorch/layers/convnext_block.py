@@ -1,4 +1,4 @@
-"""The ConvNeXt block, as its authors built it, without stochastic depth."""
+"""The ConvNeXt block, as in its authors' code, without stochastic depth."""
 
 from typing import Any
 

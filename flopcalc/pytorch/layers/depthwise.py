@@ -1,4 +1,4 @@
-"""The depthwise convolution: torch's own, with one group for each channel."""
+"""The depthwise convolution: that of torch, with one group for each channel."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The three-dimensional depthwise convolution: torch's own, with one group for each channel."""
+"""The three-dimensional depthwise convolution: that of torch, with one group for each channel."""
 
 from typing import Any
 

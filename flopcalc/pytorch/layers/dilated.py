@@ -1,4 +1,4 @@
-"""A dilated convolution is torch's own."""
+"""A dilated convolution is that of torch."""
 
 from torch import nn
 

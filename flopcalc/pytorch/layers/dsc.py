@@ -1,4 +1,4 @@
-"""Depthwise separable convolution, as MobileNet has it."""
+"""Depthwise separable convolution, as in MobileNet."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""DyNet's dynamic convolution, after its paper; no code of the authors is known."""
+"""DyNet's dynamic convolution, after its paper; its authors' code is not known."""
 
 from typing import Any
 

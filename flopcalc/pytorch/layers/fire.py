@@ -1,4 +1,4 @@
-"""The fire module, as SqueezeNet has it."""
+"""The fire module, as in SqueezeNet."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from flopcalc.pytorch.layers._blocks import Concat, conv_block, plan
 
 
 class Fire2d(nn.Module):
-    """A 1x1 squeeze, then 1x1 and 3x3 filters on what it leaves, side by side (Iandola et al. 2016, Sec. 3.2).
+    """A 1x1 squeeze, then 1x1 and 3x3 filters on its output, side by side (Iandola et al. 2016, Sec. 3.2).
 
     ReLU after all three unless activation is False.
     """

@@ -1,4 +1,4 @@
-"""Fused-MBConv, as EfficientNetV2 has it."""
+"""Fused-MBConv, as in EfficientNetV2."""
 
 from typing import Any
 

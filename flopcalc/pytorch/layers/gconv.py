@@ -31,7 +31,7 @@ def quotients(order: int) -> list[list[int]]:
 
 
 def _sources(order: int, order_in: int, k: int) -> list[list[int]]:
-    """For output channel s and filter position (t, u): which weight of (t, u) stands there.
+    """For output channel s and filter position (t, u): the index of the weight of (t, u) that is used there.
 
     The filter of s is that of the identity, transformed: at (t, u) it is psi(s^-1 t, s^-1 u).
     """
@@ -79,7 +79,7 @@ class SpreadBias(nn.Module):
 
 
 class PlanarConv(nn.Module):
-    """The plain convolution with filters that are given."""
+    """The plain convolution with given filters."""
 
     def __init__(self, stride: tuple[int, int], padding: tuple[int, int], dilation: tuple[int, int]) -> None:
         super().__init__()

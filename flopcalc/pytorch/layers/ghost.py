@@ -1,4 +1,4 @@
-"""The Ghost module, as its authors built it."""
+"""The Ghost module, as in its authors' code."""
 
 from typing import Any
 

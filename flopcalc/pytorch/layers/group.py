@@ -1,4 +1,4 @@
-"""A group convolution is torch's own."""
+"""A group convolution is that of torch."""
 
 from torch import nn
 

@@ -1,4 +1,4 @@
-"""HetConv, as the paper's formula has it (exact) and as its authors' code computes it (masked)."""
+"""HetConv, as in the paper's formula (exact) and as in its authors' code (masked)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Involution, as its paper defines it; its product is a matrix product, so that a count sees it."""
+"""Involution, as its paper defines it; its product is a matrix product, so that a count includes it."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The fully connected layer is torch's own; on a grid it takes channels last."""
+"""The fully connected layer is that of torch; on a feature map its input has channels last."""
 
 from typing import Any
 

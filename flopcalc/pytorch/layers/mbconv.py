@@ -1,4 +1,4 @@
-"""MBConv, as EfficientNet has it; with se=0 the inverted residual of MobileNetV2."""
+"""MBConv, as in EfficientNet; with se=0 the inverted residual of MobileNetV2."""
 
 from typing import Any
 

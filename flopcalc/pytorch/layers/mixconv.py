@@ -1,4 +1,4 @@
-"""Depthwise convolution with mixed kernels, as MixNet has it."""
+"""Depthwise convolution with mixed kernels, as in MixNet."""
 
 from typing import Any
 

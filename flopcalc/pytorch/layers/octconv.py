@@ -1,4 +1,4 @@
-"""Octave convolution. Its features are a pair of tensors: high on the full grid, low on the half one."""
+"""Octave convolution. Its tensors are a pair: high on the full grid, low on the half grid."""
 
 from fractions import Fraction
 from typing import Any

@@ -1,4 +1,4 @@
-"""A pointwise convolution is torch's own, with a kernel of 1."""
+"""A pointwise convolution is that of torch, with a kernel of 1."""
 
 from torch import nn
 

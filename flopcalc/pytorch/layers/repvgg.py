@@ -1,4 +1,4 @@
-"""The RepVGG block, in both of its forms, and the way from the one to the other."""
+"""The RepVGG block, in both forms, and the conversion from training to inference."""
 
 from typing import Any
 

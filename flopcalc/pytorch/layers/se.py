@@ -1,4 +1,4 @@
-"""Squeeze and excitation as a layer of its own."""
+"""Squeeze and excitation as a separate layer."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The ShuffleNet unit, as its authors built it."""
+"""The ShuffleNet unit, as in its authors' code."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Single intra-channel convolution, after its paper; no code of the authors is known."""
+"""Single intra-channel convolution, after its paper; its authors' code is not known."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The spatial bottleneck, after its paper's description; no code of the authors is known."""
+"""The spatial bottleneck, after its paper's description; its authors' code is not known."""
 
 from typing import Any
 
@@ -50,7 +50,7 @@ class SpatialBottleneck2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, h, w) -> (n, c, h, w)."""
         if any(size % step for size, step in zip(x.shape[-2:], self.kernel, strict=True)):
-            raise ValueError(f"the input's {tuple(x.shape[-2:])} is no multiple of the kernel {self.kernel}")
+            raise ValueError(f"the input's {tuple(x.shape[-2:])} is not a multiple of the kernel {self.kernel}")
         out: Tensor = self.up(self.projection(self.down(x)))
         return out
 

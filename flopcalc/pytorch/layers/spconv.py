@@ -1,4 +1,4 @@
-"""SPConv, as its authors built it."""
+"""SPConv, as in its authors' code."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Topological subdivisioning, after its paper; no code of the authors is known."""
+"""Topological subdivisioning, after its paper; its authors' code is not known."""
 
 from typing import Any
 

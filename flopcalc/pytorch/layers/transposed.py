@@ -1,4 +1,4 @@
-"""The transposed convolution is torch's own."""
+"""The transposed convolution is that of torch."""
 
 from torch import nn
 

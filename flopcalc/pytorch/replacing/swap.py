@@ -1,9 +1,9 @@
 """Replacing the convolutions of a real module by operators, by the same decisions as in described networks."""
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, overload
 
 import torch
 from torch import nn
@@ -11,28 +11,43 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.pytorch.counting.counter import Count, count
+from flopcalc.pytorch.counting.inputs import forward_arguments
 from flopcalc.pytorch.layers import build_layer
-from flopcalc.pytorch.replacing.survey import MARK, Convolution, Survey, arguments, geometry_of, observe, survey
+from flopcalc.pytorch.recognition import mark
+from flopcalc.pytorch.replacing.candidates import Candidates, Convolution, find_candidates, geometry_of
+from flopcalc.pytorch.replacing.observation import observe
 from flopcalc.replacing.decide import Decision, Plan, Spot, check_sizes_known, decide, notes, plan
 from flopcalc.spec.operator import Evaluation
 
-# Stands for the input's size where it is not known; rules that ask for it refuse.
+# The size of the input where it is not known; rules that depend on it refuse.
 _ANY_SIZE = 2**20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Replaced:
-    """A module with convolutions replaced, and what was done.
+    """A module with convolutions replaced, and what was replaced.
 
-    replaced: name -> the operator as it is written. skipped: name -> why that convolution stays. Both in
+    replaced: name -> the operator, as it is written. skipped: name -> why that convolution stays. Both in
     order of execution where inputs were given, else of registration. Names are those of
-    `named_modules`; a shared module goes by its first.
+    `named_modules`; a shared module has its first name.
     """
 
     module: nn.Module
     replaced: dict[str, str]
     skipped: dict[str, str]
     notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        done = f"replaced {len(self.replaced)}, skipped {len(self.skipped)}, notes {len(self.notes)}"
+        return f"<Replaced: {type(self.module).__name__}, {done}>"
+
+
+class Run(NamedTuple):
+    """One forward pass of a module that is to be changed: its arguments, and its count."""
+
+    args: Sequence[Any]
+    named: Mapping[str, Any]
+    counted: Count
 
 
 def replace(
@@ -46,15 +61,15 @@ def replace(
 ) -> Replaced:
     """Replace the convolutions of any module by operators: `replace(model, "spconv:alpha=1/4")`.
 
-    what: an operator with options and perhaps a clause (`ghost where k == 1`), or several, of which the
-    first that takes a layer has it. where, keep: as `flopcalc model --where --keep`. inputs: what the
-    forward takes, as for `count` (a shape, a tensor, a list or a dict of these); with them the order of
-    execution and all sizes are known, and the changed module is run (on the meta device) to see that
-    every new layer is called and that the output's shape stays. The model is copied unless inplace;
-    in place, a model that is itself a convolution is still replaced only in the result.
+    what: an operator with options, and perhaps with a clause (`ghost where k == 1`). If it lists several and more
+    than one matches a layer, the first one wins. where, keep: as `flopcalc model --where --keep`. inputs: the inputs
+    of the forward, as for `count` (a shape, a tensor, a list or a dict of these). With them the order of
+    execution and all sizes are known, and the changed module is run (on the meta device) to check that
+    every new layer is called and that the output keeps its shape. The model is copied unless inplace is true.
+    In place, a model that is itself a convolution is replaced only in the result.
 
     New layers have fresh random weights, are trainable, and have the device, dtype and mode (training
-    or not) of the old. Raises FlopcalcError for wrong requests, and where the changed forward fails;
+    or not) of the old ones. Raises FlopcalcError for wrong requests, and where the changed forward fails;
     a module that is changed in place is then as it was.
     """
     if not isinstance(module, nn.Module):
@@ -62,12 +77,38 @@ def replace(
     _check_texts(what, where, keep)
     asked = plan(what, where, keep)
     check_sizes_known(asked, inputs is not None)
-    if inputs is not None:
-        arguments(inputs)
-    root = module if inplace else _copy(module)
-    found = survey(root)
-    before = None if inputs is None else observe(root, found.convolutions, inputs)
-    order, decisions = _decisions(found, asked, sized=inputs is not None)
+    if inputs is None:
+        return replace_candidates(find_candidates(module if inplace else _copy(module)), None, asked)[0]
+    args, named = forward_arguments(inputs)
+    return replace_candidates(*find_and_run(module, args, named, inplace=inplace), asked)[0]
+
+
+def find_and_run(
+    module: nn.Module, args: Sequence[Any], named: Mapping[str, Any], *, inplace: bool
+) -> tuple[Candidates, Run]:
+    """The convolutions of a module, or of its copy unless inplace, and one forward pass that observes them.
+
+    Raises FlopcalcError (uncountable-module) where the forward fails.
+    """
+    candidates = find_candidates(module if inplace else _copy(module))
+    return candidates, Run(args, named, observe(candidates, args, named))
+
+
+@overload
+def replace_candidates(candidates: Candidates, run: Run, asked: Plan) -> tuple[Replaced, Count]: ...
+
+
+@overload
+def replace_candidates(candidates: Candidates, run: None, asked: Plan) -> tuple[Replaced, None]: ...
+
+
+def replace_candidates(candidates: Candidates, run: Run | None, asked: Plan) -> tuple[Replaced, Count | None]:
+    """Replace the convolutions that the plan takes; with the count of the changed module where there was a run.
+
+    Raises FlopcalcError as `replace` does.
+    """
+    sized = run is not None
+    order, decisions = _decisions(candidates, asked, sized)
     skipped = {decision.spot.name: decision.reason for decision in decisions if decision.request is None}
     swaps: list[_Swap] = []
     for convolution, decision in zip(order, decisions, strict=True):
@@ -78,28 +119,30 @@ def replace(
                 skipped[decision.spot.name] = error.message
     for swap in swaps:
         swap.put(swap.new)
-    if before is not None:
-        missed = _confirm(root, swaps, before, inputs)
+    after = None
+    if run is not None:
+        missed, after = _confirm(candidates.root, swaps, run)
         swaps = [swap for swap in swaps if swap not in missed]
         never = "the forward does not call it through its place in the model"
         skipped |= {swap.decision.spot.name: never for swap in missed}
     done = {swap.decision.spot.name: swap for swap in swaps}
     names = [convolution.names[0] for convolution in order]
-    return Replaced(
-        done[""].new if "" in done else root,
+    replaced = Replaced(
+        done[""].new if "" in done else candidates.root,
         {name: done[name].label for name in names if name in done},
         {name: skipped[name] for name in names if name in skipped},
-        tuple(_notes(swaps, decisions, asked, found, type(module).__name__, ran=inputs is not None)),
+        tuple(_notes(swaps, decisions, asked, candidates, ran=sized)),
     )
+    return replaced, after
 
 
 def _check_texts(what: object, where: object, keep: object) -> None:
-    """Refuse what is no text, or no list of texts."""
+    """Raise FlopcalcError (bad-usage) unless these are strings or lists of strings."""
     for name, value in (("what", what), ("where", where), ("keep", keep)):
         several = list(value) if isinstance(value, list | tuple | set | frozenset) and name != "where" else [value]
         if not all(isinstance(one, str) or (one is None and name == "where") for one in several):
             raise FlopcalcError(
-                "bad-usage", f"{name} is {clip(value)}, not a text", 'for example replace(model, "spconv")'
+                "bad-usage", f"{name} is {clip(value)}, not a string", 'for example replace(model, "spconv")'
             )
 
 
@@ -113,8 +156,8 @@ def _copy(module: nn.Module) -> nn.Module:
         ) from error
 
 
-def _decisions(found: Survey, asked: Plan, sized: bool) -> tuple[list[Convolution], list[Decision]]:
-    """The convolutions in order of execution (or of registration, unless sized), with what becomes of each."""
+def _decisions(found: Candidates, asked: Plan, sized: bool) -> tuple[list[Convolution], list[Decision]]:
+    """The convolutions in order of execution (of registration, unless sized), with the decision for each."""
     order, among = list(found.convolutions), len(found.convolutions)
     if sized:
         never = among
@@ -142,7 +185,7 @@ def _spot(convolution: Convolution, place: int, among: int, sized: bool) -> Spot
 
 @dataclass(eq=False)
 class _Swap:
-    """A convolution, and what stands in its place."""
+    """A convolution, and the layer that replaces it."""
 
     convolution: Convolution
     decision: Decision
@@ -153,13 +196,13 @@ class _Swap:
         return self.decision.request.label if self.decision.request else ""
 
     def put(self, module: nn.Module) -> None:
-        """Hang a module in every place of the convolution."""
+        """Put a module into every slot of the convolution."""
         for parent, key in self.convolution.slots:
             if parent is not None:
                 parent._modules[key] = module
 
     def undo(self) -> None:
-        """Hang the convolution back."""
+        """Put the convolution back."""
         self.put(self.convolution.module)
 
 
@@ -178,14 +221,14 @@ def _new(old: nn.Module, decision: Decision) -> nn.Module:
             why = f"padding mode {old.padding_mode}, and {evaluation.operator.name} pads with zeros of its own"
             raise FlopcalcError("cannot-stand", why, "keep the convolution")
     if type(new) is not nn.Conv2d:
-        new.__dict__[MARK] = evaluation.label()
+        mark(new, evaluation.label())
     return new.train(old.training)
 
 
 class _ZeroPadding(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Notes whether any kernel pads with zeros."""
 
-    # Where the padding stands among a kernel's arguments.
+    # The place of the padding among the arguments of each kernel.
     places = {"convolution": 4, "im2col": 3, "avg_pool2d": 3, "max_pool2d_with_indices": 3}  # noqa: RUF012
 
     def __init__(self) -> None:
@@ -209,7 +252,7 @@ def _pads_with_zeros(new: nn.Module, evaluation: Evaluation, sized: bool, dtype:
         with torch.no_grad(), mode:
             blank(torch.empty(1, g.c_in, *size, device="meta", dtype=dtype))
     except (RuntimeError, NotImplementedError):
-        # What cannot be tried is not trusted.
+        # It could not be checked, so assume that it does.
         return True
     return mode.seen
 
@@ -217,8 +260,8 @@ def _pads_with_zeros(new: nn.Module, evaluation: Evaluation, sized: bool, dtype:
 # Afterwards -----------------------------------------------------------------------------------------
 
 
-def _confirm(root: nn.Module, swaps: list[_Swap], before: Count, inputs: Any) -> list[_Swap]:
-    """Run the changed module; undo and return the swaps that are never called.
+def _confirm(root: nn.Module, swaps: list[_Swap], run: Run) -> tuple[list[_Swap], Count]:
+    """Run the changed module; undo the swaps that are never called, and return them with the last count.
 
     Raises FlopcalcError (cannot-replace), with everything undone, where the forward fails or gives another shape.
     """
@@ -227,12 +270,12 @@ def _confirm(root: nn.Module, swaps: list[_Swap], before: Count, inputs: Any) ->
         while True:
             now = [swap for swap in swaps if swap not in missed]
             new_root = next((swap.new for swap in now if swap.convolution.slots[0][0] is None), root)
-            after, called = _run(new_root, now, inputs)
-            if after.output != before.output:
-                raise FlopcalcError("uncountable-module", f"the output is {after.output}, not {before.output}", "")
+            after, called = _count(new_root, now, run)
+            if after.output != run.counted.output:
+                raise FlopcalcError("uncountable-module", f"the output is {after.output}, not {run.counted.output}", "")
             idle = [swap for swap in now if id(swap.new) not in called]
             if not idle:
-                return missed
+                return missed, after
             for swap in idle:
                 swap.undo()
             missed += idle
@@ -248,30 +291,28 @@ def _confirm(root: nn.Module, swaps: list[_Swap], before: Count, inputs: Any) ->
         ) from error
 
 
-def _run(root: nn.Module, swaps: list[_Swap], inputs: Any) -> tuple[Count, set[int]]:
-    """A count, and the new modules that were called."""
+def _count(root: nn.Module, swaps: list[_Swap], run: Run) -> tuple[Count, set[int]]:
+    """A count of the changed module, and the identities of the new layers that were called."""
     called: set[int] = set()
-    args, named = arguments(inputs)
 
     def note(new: nn.Module, given: Any) -> None:
         called.add(id(new))
 
     hooks = [swap.new.register_forward_pre_hook(note) for swap in swaps]
     try:
-        return count(root, *args, **named), called
+        return count(root, *run.args, **run.named), called
     finally:
         for hook in hooks:
             hook.remove()
 
 
-def _notes(
-    swaps: list[_Swap], decisions: list[Decision], asked: Plan, found: Survey, name: str, ran: bool
-) -> Iterable[str]:
+def _notes(swaps: list[_Swap], decisions: list[Decision], asked: Plan, found: Candidates, ran: bool) -> Iterable[str]:
     taken = [swap.decision for swap in swaps]
     left = [decision for decision in decisions if decision.request is None]
-    yield from notes([*taken, *left], asked, name)
-    if found.ours:
-        yield f"left alone: {len(found.ours)} layers that are operators already ({', '.join(found.ours[:3])})"
+    yield from notes([*taken, *left], asked, type(found.root).__name__)
+    if found.operators:
+        names = ", ".join(found.operators[:3])
+        yield f"left alone: {len(found.operators)} layers that are operators already ({names})"
     for swap in swaps:
         if len(swap.convolution.names) > 1:
             yield f"one layer under several names: {', '.join(swap.convolution.names)}"
@@ -280,6 +321,6 @@ def _notes(
         yield f"{len(frozen)} replaced layers were frozen; the new ones have fresh weights and are trainable"
     if swaps and not ran:
         yield (
-            "without inputs the order is that of registration, and it was not seen whether the forward calls every "
+            "without inputs the order is that of registration, and it was not checked that the forward calls every "
             "new layer and keeps its shapes"
         )

@@ -1,46 +1,14 @@
-"""Modules that join inputs of different kinds: a map and coefficients of kernels, maps and boxes."""
+"""RoIAlign with fixed boxes."""
 
 from collections.abc import Sequence
-from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from flopcalc.cost.geometry import Geometry
-from flopcalc.networks.network import Layer
-from flopcalc.primitives.mixed import kernels, mixed_geometry
-from flopcalc.pytorch.layers._dynamic import FuseKernels, Mix, SampleConv
-
-
-class MixedConv2d(nn.Module):
-    """A convolution with a kernel for each sample, mixed by coefficients that another module gives.
-
-    One coefficient for each kernel, or, per_channel, for each output channel and each of its kernels.
-    """
-
-    def __init__(self, g: Geometry, count: int, per_channel: bool, **factory: Any) -> None:
-        super().__init__()
-        self.lead = (g.c_out, count) if per_channel else (count,)
-        self.aggregation = FuseKernels() if per_channel else Mix()
-        self.convolution = SampleConv((g.c_out, count) if per_channel else (count, g.c_out), g, bias=False, **factory)
-
-    def forward(self, x: Tensor, coefficients: Tensor) -> Tensor:
-        """(n, c_in, h, w), (n, coefficients) -> (n, c_out, h_out, w_out)."""
-        rows = coefficients.reshape(len(x), *self.lead)
-        out: Tensor = self.convolution(x, self.aggregation(rows, self.convolution.weight), None)
-        return out
-
-
-def mixed_conv(layer: Layer, **factory: Any) -> MixedConv2d:
-    """The module of a layer."""
-    g = mixed_geometry(layer.in_shape, dict(layer.settings))
-    per_channel = bool(layer.settings.get("per_channel", False))
-    return MixedConv2d(g, kernels(prod(layer.further[0]), g.c_out, per_channel), per_channel, **factory)
-
 
 class RoIAlign(nn.Module):
-    """RoIAlign with boxes that are given: each has `size` x `size` cells, sampled from one of several maps.
+    """RoIAlign with fixed boxes: each has `size` x `size` cells, sampled from one of several maps.
 
     boxes: one tensor for each map, of rows left, top, right, bottom in positions of that map (0 is the
     centre of the first position, as in torchvision without `aligned`). Each cell is the mean of sampling^2 points, each
@@ -99,12 +67,17 @@ def corners(h: int, w: int, boxes: Tensor, size: int, sampling: int) -> tuple[Te
     return table(rows, one_column), table(one_row, columns), table(of_rows, of_columns)
 
 
-def roi_align(layer: Layer, device: Any = None, dtype: Any = None) -> RoIAlign:
-    """The module of a layer. The boxes lie evenly on all maps, and each covers its map."""
-    maps = [(shape[1], shape[2]) for shape in (layer.in_shape, *layer.further)]
-    count = layer.settings.get("boxes", 1)
-    boxes = []
+def roi_align(
+    maps: Sequence[tuple[int, int]],
+    boxes: int,
+    size: int,
+    sampling: int,
+    device: Any = None,
+    dtype: Any = None,
+) -> RoIAlign:
+    """RoIAlign of boxes that are spread evenly over all maps; each box covers its map."""
+    corners_of = []
     for level, (h, w) in enumerate(maps):
-        some = count // len(maps) + (level < count % len(maps))
-        boxes.append(torch.tensor([[0, 0, w, h]] * some, device=device, dtype=dtype or torch.get_default_dtype()))
-    return RoIAlign(maps, boxes, layer.settings.get("size", 7), layer.settings.get("sampling", 2))
+        some = boxes // len(maps) + (level < boxes % len(maps))
+        corners_of.append(torch.tensor([[0, 0, w, h]] * some, device=device, dtype=dtype or torch.get_default_dtype()))
+    return RoIAlign(maps, corners_of, size, sampling)

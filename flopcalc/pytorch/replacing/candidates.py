@@ -1,7 +1,5 @@
-"""The convolutions of a real module: where they hang, how the forward uses them, and what forbids replacing one."""
+"""The convolutions of a module that operators may replace: where they are, and what forbids replacing one."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,12 +9,9 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.utils.parametrize import is_parametrized
 
 from flopcalc.cost.geometry import Geometry, geometry
-from flopcalc.errors import FlopcalcError, clip
-from flopcalc.pytorch.counting.counter import Count, count
+from flopcalc.errors import FlopcalcError
 from flopcalc.pytorch.layers.depthwise import DepthwiseConv2d
-
-# The mark of a module that was put in by a replacement.
-MARK = "_flopcalc_operator"
+from flopcalc.pytorch.recognition import is_marked, operator_of
 
 _HOOKS = (
     "_forward_pre_hooks",
@@ -31,18 +26,13 @@ _HOOKS = (
 _LOST_HOOKS = "it has hooks, which would be lost"
 _TENSOR_HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 
-# What others may read of a convolution, and what a replacement may not have or may mean otherwise.
-_READABLE = frozenset(
-    {"weight", "bias", "in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups"}
-)
-
 
 @dataclass
 class Convolution:
-    """A convolution of a module, or our depthwise layer around one. A shared one has several names and places.
+    """A convolution of a module, or our depthwise layer around one. A shared one has several names and slots.
 
-    slots: (parent, key) of every place where it hangs; the parent of the whole model is None. shapes:
-    the inputs that it was called with, each once. turn: its place in the order of first calls.
+    slots: (parent, key) of every place that holds it; the parent of the model itself is None. problem: why it
+    cannot be replaced. shapes: the inputs of its calls, each once. turn: its place in the order of first calls.
     """
 
     module: nn.Module
@@ -54,30 +44,31 @@ class Convolution:
 
     @property
     def conv(self) -> nn.Module:
-        """The convolution itself: what hangs there, or what it wraps."""
+        """The convolution itself, or the one inside our depthwise layer."""
         return self.module.conv if isinstance(self.module, DepthwiseConv2d) else self.module
 
 
 @dataclass
-class Survey:
-    """What a module holds. names: of all modules. ours: names of modules that are flopcalc's own layers."""
+class Candidates:
+    """The convolutions of a module. names: of all its modules. operators: of those that are operators already."""
 
+    root: nn.Module
     convolutions: list[Convolution]
     names: list[str]
-    ours: list[str]
+    operators: list[str]
 
 
-def survey(root: nn.Module) -> Survey:
-    """Every convolution with every place where it hangs; those inside flopcalc's own layers left out."""
+def find_candidates(root: nn.Module) -> Candidates:
+    """Every convolution of a module with all its slots, except those inside operators."""
     found: dict[int, Convolution] = {}
     names: list[str] = []
-    ours: list[str] = []
+    operators: list[str] = []
 
     def walk(module: nn.Module, name: str, parent: nn.Module | None, key: str, above: tuple[int, ...]) -> None:
         names.append(name)
-        if _is_ours(module):
+        if _is_operator(module):
             if any(isinstance(inner, nn.Conv2d) for inner in module.modules()):
-                ours.append(name)
+                operators.append(name)
         elif _is_convolution(module):
             convolution = found.setdefault(id(module), Convolution(module))
             convolution.names.append(name)
@@ -94,13 +85,12 @@ def survey(root: nn.Module) -> Survey:
         convolution.problem = _problem(convolution.conv, owners)
         if convolution.problem is None and _has_hooks(convolution.module):
             convolution.problem = _LOST_HOOKS
-    return Survey(list(found.values()), names, ours)
+    return Candidates(root, list(found.values()), names, operators)
 
 
-def _is_ours(module: nn.Module) -> bool:
-    if MARK in module.__dict__:
-        return True
-    return type(module).__module__.startswith("flopcalc.pytorch.layers.") and type(module) is not DepthwiseConv2d
+def _is_operator(module: nn.Module) -> bool:
+    # A depthwise layer is a convolution as well, unless a replacement put it in.
+    return is_marked(module) or (operator_of(module) is not None and type(module) is not DepthwiseConv2d)
 
 
 def _is_convolution(module: nn.Module) -> bool:
@@ -119,7 +109,7 @@ def _is_quantized(module: nn.Module) -> bool:
 
 
 def _problem(module: nn.Module, owners: dict[Any, dict[int, str]]) -> str | None:
-    """Why nothing may stand in the place of this convolution, as far as can be seen without a run."""
+    """Why the convolution cannot be replaced, as far as this is known without a run; else None."""
     kind = type(module)
     if isinstance(module, torch.jit.ScriptModule):
         return "it is scripted: its code is fixed"
@@ -139,7 +129,7 @@ def _has_hooks(module: nn.Module) -> bool:
 
 
 def _more_than_a_convolution(module: nn.Conv2d, owners: dict[Any, dict[int, str]]) -> str | None:
-    """What hangs on a plain convolution that a replacement would lose, or why its sizes say nothing."""
+    """What a plain convolution has that a replacement would lose, or why its padding cannot be passed on; else None."""
     tensors = {name: tensor for name, tensor in module._parameters.items() if tensor is not None}
     if "weight" not in tensors or set(tensors) - {"weight", "bias"}:
         held = ", ".join(tensors) or "nothing"
@@ -171,7 +161,7 @@ def _owners(root: nn.Module) -> dict[Any, dict[int, str]]:
 
 
 def _place(tensor: Tensor) -> Any:
-    """What stands for a tensor's memory; two views of one storage at one offset are one place."""
+    """The memory of a tensor. Two views of one storage at one offset have the same."""
     try:
         return tensor.untyped_storage()._cdata, tensor.storage_offset()
     except (RuntimeError, NotImplementedError):
@@ -189,7 +179,7 @@ def _pads(module: nn.Conv2d) -> tuple[int, int] | None:
 
 
 def geometry_of(module: nn.Conv2d, shape: tuple[int, ...]) -> Geometry:
-    """The convolution's sizes at an input of (n, c, h, w). Raises FlopcalcError where they fit nothing."""
+    """The geometry of the convolution at an input of (n, c, h, w). Raises FlopcalcError where they do not fit."""
     if len(shape) != 4:
         size = "x".join(map(str, shape))
         raise FlopcalcError("bad-dimension", f"it is called with {size}, without a batch", "give it a batch of 1")
@@ -205,112 +195,3 @@ def geometry_of(module: nn.Conv2d, shape: tuple[int, ...]) -> Geometry:
         groups=module.groups,
         n=shape[0],
     )
-
-
-# Watching a run -------------------------------------------------------------------------------------
-
-
-def arguments(inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """What the forward takes, from one shape or tensor, a sequence of such, or a mapping of names to such."""
-    if isinstance(inputs, dict):
-        return (), inputs
-    is_shape = isinstance(inputs, tuple | list) and inputs and all(type(size) is int for size in inputs)
-    if isinstance(inputs, Tensor) or is_shape:
-        return (inputs if isinstance(inputs, Tensor) else tuple(inputs),), {}
-    if isinstance(inputs, tuple | list):
-        return tuple(inputs), {}
-    raise FlopcalcError(
-        "bad-inputs",
-        f"inputs is {clip(inputs)}, not a shape, a tensor, or several of them",
-        "write for example inputs=(1, 3, 224, 224)",
-    )
-
-
-def observe(root: nn.Module, convolutions: list[Convolution], inputs: Any) -> Count:
-    """Run the module once on the meta device, and note of each convolution its inputs and who reads its weight.
-
-    Raises FlopcalcError (uncountable-module) where the forward fails.
-    """
-    args, named = arguments(inputs)
-    if any(isinstance(module, torch.jit.ScriptModule) for module in root.modules()):
-        why = f"{type(root).__name__} has scripted parts, which cannot be watched"
-        raise FlopcalcError("uncountable-module", why, "leave inputs out, and nothing that needs a run is checked")
-    running: list[nn.Module] = []
-    readers: dict[int, tuple[nn.Module, str]] = {}
-    turns = iter(range(len(convolutions)))
-
-    def note(convolution: Convolution) -> Callable[..., None]:
-        def called(module: nn.Module, given: tuple[Any, ...], by_name: dict[str, Any]) -> None:
-            value = given[0] if given else by_name["input"]
-            shape = tuple(value.shape) if isinstance(value, Tensor) else ()
-            if by_name and convolution.problem is None:
-                convolution.problem = "the forward calls it by keyword (input=...), which other layers do not take"
-            if convolution.turn is None:
-                convolution.turn = next(turns)
-            if shape not in convolution.shapes:
-                convolution.shapes.append(shape)
-
-        return called
-
-    hooks = []
-    with _running(root, running), _watched(convolutions, running, readers):
-        try:
-            for one in convolutions:
-                hooks.append(one.module.register_forward_pre_hook(note(one), with_kwargs=True))
-            found = count(root, *args, **named)
-        finally:
-            for hook in hooks:
-                hook.remove()
-    names = {id(module): name for name, module in root.named_modules()}
-    for one in convolutions:
-        if one.problem is not None:
-            continue
-        if id(one.conv) in readers:
-            reader, what = readers[id(one.conv)]
-            who = names.get(id(reader)) or type(reader).__name__
-            one.problem = f"the forward of {who} reads its {what}"
-        elif one.turn is None:
-            one.problem = "the forward does not call it with these inputs"
-    return found
-
-
-@contextmanager
-def _running(root: nn.Module, stack: list[nn.Module]) -> Iterator[None]:
-    """Keep `stack` as the modules that are running; hooks are removed in the end."""
-    handles = []
-
-    def leave(*_: Any) -> None:
-        stack.pop()
-
-    try:
-        for module in root.modules():
-            handles.append(module.register_forward_pre_hook(lambda running, _: stack.append(running)))
-            handles.append(module.register_forward_hook(leave, always_call=True))
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-@contextmanager
-def _watched(
-    convolutions: list[Convolution], running: list[nn.Module], readers: dict[int, tuple[nn.Module, str]]
-) -> Iterator[None]:
-    """Note who reads what of a convolution from outside, while it lasts."""
-
-    class Conv2d(nn.Conv2d):
-        """A convolution that notes who reads it. It has the name of what it stands for, in messages."""
-
-        def __getattribute__(self, name: str) -> Any:
-            if name in _READABLE and running and running[-1] is not self:
-                readers.setdefault(id(self), (running[-1], name))
-            return super().__getattribute__(name)
-
-    watched = [one.conv for one in convolutions if type(one.conv) is nn.Conv2d]
-    try:
-        for module in watched:
-            module.__class__ = Conv2d
-        yield
-    finally:
-        for module in watched:
-            module.__class__ = nn.Conv2d

@@ -1,24 +1,18 @@
-"""What commands share: types of options, the output options, and writing the result."""
+"""Types of options, and the options that several commands share."""
 
-import os
 import re
-import sys
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from typing import Any
 
 import click
 
+from flopcalc.cli.completion import complete_conventions
+from flopcalc.cli.output import FORMATS, output_option
 from flopcalc.cost import convention
 from flopcalc.cost.cost import DTYPE_BYTES
 from flopcalc.cost.geometry import Geometry
 from flopcalc.errors import FlopcalcError, clip
-from flopcalc.report.document import Document
 from flopcalc.spec.operator import Operator
-from flopcalc.text.atomic_file import write_atomically
-
-FORMATS = ("table", "json", "csv", "markdown", "latex", "html")
-BY_SUFFIX = {".json": "json", ".csv": "csv", ".md": "markdown", ".tex": "latex", ".html": "html"}
 
 
 class Size(click.ParamType[Any]):
@@ -62,7 +56,7 @@ class Whole(click.ParamType[Any]):
 
 
 def whole(value: Any) -> int:
-    """The int of plain digits, of a sane length: a longer one would take quadratic time."""
+    """The int of plain digits. Its length is limited, since reading a long number takes quadratic time."""
     if isinstance(value, str) and not re.fullmatch(r"[+-]?[0-9]{1,200}", value.strip(), re.ASCII):
         raise ValueError
     return int(value)
@@ -82,7 +76,7 @@ def output_only_options(command: Callable[..., Any]) -> Callable[..., Any]:
             default=None,
             help="How to write the result (default: table, or by the suffix of -o).",
         ),
-        click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of the terminal."),
+        output_option,
     )
     for option in reversed(options):
         command = option(command)
@@ -96,6 +90,7 @@ def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--convention",
             "convention_name",
             metavar="NAME",
+            shell_complete=complete_conventions,
             default="macs",
             show_default=True,
             help=f"What the headline counts: {', '.join(convention.CONVENTIONS)}.",
@@ -134,7 +129,7 @@ def shape_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def optional_shape_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The shape options without the duty to give --cin."""
+    """The shape options, with --cin optional."""
     decorated = shape_options(command)
     for option in decorated.__click_params__:  # type: ignore[attr-defined]
         option.required = False
@@ -152,42 +147,10 @@ def read_shape(
     if hw is not None and (height is not None or width is not None):
         raise FlopcalcError("bad-dimension", "--hw is given together with --h or --w", "give --hw, or --h and --w")
     if height is not None or width is not None:
-        # One of the two given stands for both.
+        # One of the two applies to both.
         hw = (width if height is None else height, height if width is None else width)
     optional = ("cout", "k", "stride", "padding", "dilation", "groups", "batch")
     defaulted = {name for name in optional if shape[name] is None} | ({"h", "w"} if hw is None else set())
     sizes = {name: shape[name] for name in ("k", "stride", "padding", "dilation", "groups")}
     geometry = operator.geometry(shape["cin"], shape["cout"], options, hw=hw, n=shape["batch"], **sizes)
     return geometry, frozenset(defaulted)
-
-
-def emit(document: Document, fmt: str | None, output: str | None) -> None:
-    """Write a document to the terminal or, atomically, to a file."""
-    if fmt is None:
-        fmt = BY_SUFFIX.get(os.path.splitext(output)[1].lower(), "table") if output else "table"
-    if output is None:
-        click.echo(render(document, fmt, terminal=True), nl=False)
-    else:
-        write_atomically(output, render(document, fmt, terminal=False))
-
-
-def render(document: Document, fmt: str, terminal: bool) -> str:
-    """The text of a document. A module is imported for its format only, Rich for terminals only."""
-    writer: Callable[..., str]
-    if fmt != "table":
-        writer = getattr(import_module("flopcalc.report.formats"), f"to_{fmt}")
-        return writer(document)
-    rich = terminal and sys.stdout.isatty()
-    writer = import_module("flopcalc.report.terminal" if rich else "flopcalc.report.plain").render
-    return writer(document, _width())
-
-
-def _width() -> int:
-    """Columns: COLUMNS, else the terminal's, else 80. (shutil does this, and takes 4 ms to import.)"""
-    given = os.environ.get("COLUMNS", "")
-    if given.isdigit() and int(given) > 0:
-        return int(given)
-    try:
-        return os.get_terminal_size(sys.__stdout__.fileno() if sys.__stdout__ else 1).columns or 80
-    except (OSError, ValueError):
-        return 80

@@ -1,4 +1,4 @@
-"""What networks do to feature maps and tokens between their layers; channels come first throughout."""
+"""Modules of the primitives for which torch has no module. Channels come first throughout."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -36,19 +36,50 @@ class Product(nn.Module):
         return one * other
 
 
-class OfMaps(nn.Module):
-    """A module on maps that have several channels each: they lie below one another. kept: the size is."""
+class BatchNormOfMaps(nn.BatchNorm2d):
+    """Batch normalization of maps of `per_map` neighbouring channels each."""
 
-    def __init__(self, module: nn.Module, per_map: int, kept: bool = True) -> None:
-        super().__init__()
-        self.module, self.per_map, self.kept = module, per_map, kept
+    def __init__(self, maps: int, per_map: int, **factory: Any) -> None:
+        super().__init__(maps, **factory)
+        self.per_map = per_map
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n, c, ...) -> (n, c, ...), or what the module gives for (n, c / per_map, ...)."""
-        n, c, *sizes = x.shape
-        shape = (n, c // self.per_map, self.per_map * (sizes or [1])[0], *sizes[1:])
-        out: Tensor = self.module(x.reshape(shape))
-        return out.reshape(x.shape) if self.kept else out
+        """(n, c) or (n, c, h, w) -> the same shape."""
+        width = x.shape[3] if x.dim() == 4 else 1
+        return super().forward(x.reshape(len(x), x.shape[1] // self.per_map, -1, width)).reshape(x.shape)
+
+
+def batch_norm(channels: int, axes: int, per_map: int, affine: bool, **factory: Any) -> nn.Module:
+    """The batch normalization of inputs with `axes` axes after the channels; `channels` scales and shifts."""
+    if per_map != 1:
+        return BatchNormOfMaps(channels, per_map, affine=affine, **factory)
+    return (nn.BatchNorm2d if axes else nn.BatchNorm1d)(channels, affine=affine, **factory)
+
+
+class MeanOfMaps(nn.AdaptiveAvgPool2d):
+    """The mean of maps of `per_map` neighbouring channels each."""
+
+    def __init__(self, per_map: int) -> None:
+        super().__init__(1)
+        self.per_map = per_map
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, h, w) -> (n, c / per_map, 1, 1)."""
+        n, c, _, w = x.shape
+        return super().forward(x.reshape(n, c // self.per_map, -1, w))
+
+
+def global_average(per_map: int) -> nn.Module:
+    """The mean of each channel, or of each map."""
+    return nn.AdaptiveAvgPool2d(1) if per_map == 1 else MeanOfMaps(per_map)
+
+
+class Join(nn.Module):
+    """The channels of several inputs, one input after the other."""
+
+    def forward(self, *tensors: Tensor) -> Tensor:
+        """Inputs of equal size."""
+        return torch.cat(tensors, dim=1)
 
 
 class Chunk(nn.Module):
@@ -64,7 +95,7 @@ class Chunk(nn.Module):
 
 
 class Pad(nn.Module):
-    """Zeros at the bottom and at the right, up to a multiple, and as channels before and behind."""
+    """Zeros at the bottom and at the right, up to a multiple, and as channels before and after."""
 
     def __init__(
         self, amount: int | tuple[int, int] = 0, multiple: int = 1, channels: int | tuple[int, int] = 0
@@ -84,7 +115,7 @@ class Pad(nn.Module):
 
 
 class Subsample(nn.Module):
-    """Positions at every so many-th row and column."""
+    """Positions at every `stride`-th row and column."""
 
     def __init__(self, stride: int | tuple[int, int]) -> None:
         super().__init__()
@@ -116,16 +147,16 @@ class Roll(nn.Module):
 
 
 class SpaceToDepth(nn.Module):
-    """Each block of positions as one position; channels by column, then row of the block, then channel."""
+    """Each block of positions as one position. Its channels are ordered by column, then row, then channel."""
 
-    def __init__(self, block: int) -> None:
+    def __init__(self, size: int) -> None:
         super().__init__()
-        self.block = block
+        self.size = size
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n, c, h, w) -> (n, c block^2, h / block, w / block)."""
-        steps = range(self.block)
-        return torch.cat([x[:, :, i :: self.block, j :: self.block] for j in steps for i in steps], dim=1)
+        """(n, c, h, w) -> (n, c size^2, h / size, w / size)."""
+        steps = range(self.size)
+        return torch.cat([x[:, :, i :: self.size, j :: self.size] for j in steps for i in steps], dim=1)
 
 
 class Upsample(nn.Module):

@@ -1,0 +1,51 @@
+"""The window of a layer: kernel, stride, padding, dilation and groups."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from flopcalc.cost.geometry import Geometry, same_padding
+from flopcalc.primitives.record import Primitive
+from flopcalc.spec.operator import Operator
+from flopcalc.spec.rules import NO_WINDOW
+
+
+class Window(NamedTuple):
+    """Sizes of a convolution or pooling window: one number for each axis, in the order of the shape.
+
+    padding: None where it differs between the two ends of an axis. groups: None for pooling.
+    """
+
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[int, ...] | None
+    dilation: tuple[int, ...]
+    groups: int | None = None
+
+
+def operator_window(operator: Operator, g: Geometry, axes: int) -> Window | None:
+    """The window of an operator on a shape with that number of axes; None where it has no window."""
+    if axes == 0 or any(rule.text == NO_WINDOW for rule in operator.rules):
+        return None
+    kernel, stride, padding, dilation = (_axes(pair, axes) for pair in (g.kernel, g.stride, g.padding, g.dilation))
+    return Window(kernel, stride, padding, dilation, g.groups)
+
+
+def _axes(pair: tuple[int, int], axes: int) -> tuple[int, ...]:
+    """A pair for height and width as sizes for all axes: a sequence has the width, a volume has the height twice."""
+    return pair[1:] if axes == 1 else (*pair[:1] * (axes - 2), *pair)
+
+
+def primitive_window(primitive: Primitive, settings: Mapping[str, Any]) -> Window | None:
+    """The window of a primitive with these settings; None where it has no kernel."""
+    given = {"dilation": 1, "groups": None, **primitive.settings, **settings}
+    if "k" not in given or "stride" not in given:
+        return None
+    kernel, dilation = _pair(given["k"]), _pair(given["dilation"])
+    stride = kernel if given["stride"] is None else _pair(given["stride"])
+    padding = same_padding(kernel, dilation) if given["padding"] is None else _pair(given["padding"])
+    return Window(kernel, stride, padding, dilation, given["groups"])
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    one, other = value if isinstance(value, list | tuple) else (value, value)
+    return int(one), int(other)

@@ -1,0 +1,61 @@
+"""Joins: several inputs become one output."""
+
+from collections.abc import Sequence
+from math import prod
+
+from flopcalc.cost import parts
+from flopcalc.cost.cost import Part
+from flopcalc.primitives.record import Primitive
+from flopcalc.primitives.shapes import Result, Shape, ShapeError, text, two
+
+
+def add(shapes: Sequence[Shape], n: int) -> Result:
+    """The sum of inputs of equal shape."""
+    if len(shapes) < 2:
+        raise ShapeError("it needs two inputs: from: [one, other]")
+    for shape in shapes[1:]:
+        if shape != shapes[0]:
+            raise ShapeError(f"its inputs differ in shape: {text(shapes[0])} and {text(shape)}")
+    p = n * prod(shapes[0][1:])
+    # One after the other, as a + b + c is evaluated.
+    chain = [("input0" if i == 1 else f"add{i - 1}", f"input{i}") for i in range(1, len(shapes))]
+    return shapes[0], tuple(parts.add(f"add{i}", shapes[0][0], p, after=pair) for i, pair in enumerate(chain, 1))
+
+
+def concat(shapes: Sequence[Shape], n: int) -> Result:
+    """The channels of all inputs, one after the other."""
+    if len(shapes) < 2:
+        raise ShapeError("it needs two inputs: from: [one, other]")
+    for shape in shapes[1:]:
+        if shape[1:] != shapes[0][1:]:
+            raise ShapeError(f"its inputs differ in size: {text(shapes[0])} and {text(shape)}")
+    out = (sum(shape[0] for shape in shapes), *shapes[0][1:])
+    return out, (parts.copy("concat", n * prod(out)),)
+
+
+def mul(shapes: Sequence[Shape], n: int) -> Result:
+    """The product of two inputs; one of size 1x1 is a factor for each channel of the other."""
+    one, other = two(shapes, "from: [one, other]")
+    large, small = (one, other) if prod(one) >= prod(other) else (other, one)
+    if large[0] != small[0] or (small != large and prod(small[1:]) != 1):
+        raise ShapeError(f"its inputs differ in shape: {text(one)} and {text(other)}")
+    size = n * prod(large)
+    return large, (Part("mul", "mul", muls=size, reads=size + n * prod(small), writes=size),)
+
+
+JOIN = (
+    Primitive("add", "the sum of two or more inputs of equal shape", add, "flopcalc.pytorch.layers._blocks.Add"),
+    Primitive(
+        "concat",
+        "the channels of two or more inputs, one after the other",
+        concat,
+        "flopcalc.pytorch.layers._primitives.Join",
+        counted=("flopcalc.pytorch.layers._blocks.Concat",),
+    ),
+    Primitive(
+        "mul",
+        "the product of two maps, or of a map and one factor for each channel",
+        mul,
+        "flopcalc.pytorch.layers._primitives.Product",
+    ),
+)

@@ -1,0 +1,99 @@
+"""Building a module by calling the class or function that a target names."""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from difflib import get_close_matches
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from flopcalc.errors import FlopcalcError, clip, reason
+from flopcalc.pytorch.loading.time_limit import TimeLimit, is_time_out, run_limited
+from flopcalc.pytorch.loading.user_errors import FIX_IT, in_words
+
+
+def check_arguments(target: str, factory: Callable[..., Any], settings: Mapping[str, Any]) -> None:
+    """Raise FlopcalcError for settings that the factory does not take, and for missing ones."""
+    try:
+        parameters = inspect.signature(factory).parameters
+    except (TypeError, ValueError):
+        return
+    by_name = {
+        name: one for name, one in parameters.items() if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)
+    }
+    open_ended = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
+    for name in settings:
+        if name not in by_name and not open_ended:
+            near = get_close_matches(name, by_name, n=2, cutoff=0.6)
+            takes = f"it takes: {', '.join(by_name) or 'nothing'}"
+            hint = f"did you mean {' or '.join(near)}? {takes}" if near else takes
+            raise FlopcalcError("bad-option", f"{target} does not take {clip(name)}", hint)
+    needed = [
+        name
+        for name, one in parameters.items()
+        if one.default is one.empty and one.kind not in (one.VAR_KEYWORD, one.VAR_POSITIONAL) and name not in settings
+    ]
+    if needed:
+        how = " ".join(f"--set {name}=..." for name in needed if name in by_name)
+        hint = f"give {how}" if how else "write a function without arguments that builds it"
+        raise FlopcalcError(
+            "missing-argument",
+            f"{target} needs {', '.join(needed)}",
+            f"{hint}, or name a function without required arguments",
+        )
+
+
+def build(target: str, factory: Callable[..., Any], settings: Mapping[str, Any], limit: TimeLimit | None) -> Any:
+    """What the factory returns, built on the meta device.
+
+    Where it reads values, it runs on real tensors, and its parameters move to the meta device at once.
+    """
+    ways: tuple[Callable[[], Any], ...] = (lambda: torch.device("meta"), _registered_on_meta, nullcontext)
+    for last, way in enumerate(ways, 1 - len(ways)):
+        try:
+            with way():
+                return run_limited(limit, f"building {target}", partial(factory, **settings))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            if is_time_out(error):
+                raise
+            if last == 0 or not isinstance(error, Exception) or "meta" not in _chain(error):
+                hint = FIX_IT
+                if isinstance(error, SystemExit):
+                    hint = "a factory must only build the module and return it"
+                raise FlopcalcError("broken-factory", f"{target} failed: {in_words(error)}", hint) from error
+    raise AssertionError
+
+
+def _chain(error: BaseException | None) -> str:
+    texts: list[str] = []
+    while error is not None and len(texts) < 10:
+        texts.append(reason(error, 10**5))
+        error = error.__cause__ or error.__context__
+    return " ".join(texts)
+
+
+@contextmanager
+def _registered_on_meta() -> Iterator[None]:
+    """Let tensors have values, but move what a module registers to the meta device, so that a large one fits."""
+    from torch.nn.modules import module as hooks
+
+    def moved(_module: nn.Module, _name: str, tensor: Tensor | None) -> Tensor | None:
+        if tensor is None or isinstance(tensor, nn.parameter.UninitializedParameter | nn.parameter.UninitializedBuffer):
+            return None
+        empty = torch.empty_like(tensor, device="meta")
+        return nn.Parameter(empty, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else empty
+
+    handles = [
+        hooks.register_module_parameter_registration_hook(moved),  # type: ignore[arg-type]
+        hooks.register_module_buffer_registration_hook(moved),  # type: ignore[arg-type]
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

@@ -1,0 +1,104 @@
+"""Importing a Python file or a module that the user names."""
+
+import importlib
+import importlib.util
+import os
+import pkgutil
+import sys
+from contextlib import suppress
+from difflib import get_close_matches
+from functools import partial
+from types import ModuleType
+from typing import Any, NoReturn
+
+import torch
+
+from flopcalc.errors import FlopcalcError, clip, missing_package
+from flopcalc.pytorch.loading.time_limit import TimeLimit, is_time_out, run_limited
+from flopcalc.pytorch.loading.user_errors import DOES_NOT_FIT, import_failed
+
+# Packages of models, named as torchvision:NAME and timm:NAME.
+HUBS = ("torchvision", "timm")
+
+
+def import_file(path: str, limit: TimeLimit | None) -> ModuleType:
+    """The module of a Python file. Raises FlopcalcError."""
+    if not os.path.isfile(path):
+        folder, name = os.path.split(path)
+        what = "is a folder" if os.path.isdir(path) else "does not exist"
+        with suppress(OSError):
+            near = get_close_matches(name, [f for f in os.listdir(folder or ".") if f.endswith(".py")], n=2)
+            if near:
+                hint = f"did you mean {' or '.join(os.path.join(folder, one) for one in near)}?"
+                raise FlopcalcError("unknown-module", f"the file {clip(path)} {what}", hint)
+        raise FlopcalcError("unknown-module", f"the file {clip(path)} {what}", "give the path of a Python file")
+    # An own name: a file may have the name of a package that it imports.
+    name = f"_flopcalc_target_{os.path.basename(path).removesuffix('.py')}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise FlopcalcError("unknown-module", f"Python cannot import {clip(path)}", "give the path of a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        run_limited(limit, f"importing {path}", partial(spec.loader.exec_module, module))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        if is_time_out(error):
+            raise
+        import_failed(path, error)
+    return module
+
+
+def import_named(name: str, limit: TimeLimit | None) -> ModuleType:
+    """The module `package.module`. Raises FlopcalcError."""
+    load = partial(run_limited, limit, f"importing {name}", partial(importlib.import_module, name))
+    root = name.split(".", maxsplit=1)[0]
+    try:
+        try:
+            return load()
+        except RuntimeError as error:
+            if root != "torchvision" or DOES_NOT_FIT not in str(error):
+                raise
+            _declare_operators()
+            return load()
+    except KeyboardInterrupt:
+        raise
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if missing and (name == missing or name.startswith(f"{missing}.")):
+            _no_such_module(name, missing)
+        import_failed(name, error)
+    except BaseException as error:
+        if is_time_out(error):
+            raise
+        import_failed(name, error)
+
+
+_declared: list[Any] = []
+
+
+def _declare_operators() -> None:
+    """Declare the operators that a torchvision built for CUDA expects, and that a CPU-only torch does not have.
+
+    Only its detectors call them, but without the declarations torchvision cannot be imported.
+    """
+    library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
+    for name in ("nms", "qnms"):
+        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]
+    # The declarations live as long as the library object.
+    _declared.append(library)
+
+
+def _no_such_module(name: str, missing: str) -> NoReturn:
+    parent, _, last = missing.rpartition(".")
+    if missing in HUBS:
+        raise missing_package(missing, missing, f"the target {missing}:NAME")
+    path = getattr(sys.modules.get(parent), "__path__", None) if parent else None
+    known = {module.name for module in pkgutil.iter_modules(path)} if path or not parent else set()
+    near = get_close_matches(last, known, n=2, cutoff=0.7)
+    names = " or ".join(f"{parent}.{one}" if parent else one for one in near)
+    where = "Python looks in this folder and in the installed packages; write a file as path/net.py:NAME"
+    inside = f" (of {name})" if missing != name else ""
+    message = f"there is no module {clip(missing)}{inside}"
+    raise FlopcalcError("unknown-module", message, f"did you mean {names}?" if near else where)

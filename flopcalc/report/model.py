@@ -1,0 +1,206 @@
+"""The record of a network -> a document: rows by layer, stage, type or module, and what was replaced."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from flopcalc.cost.convention import Convention
+from flopcalc.cost.kinds import ELEMENTWISE
+from flopcalc.networks.options import option_text
+from flopcalc.report.columns import Field, Row, cell_of, choose, headline, same_sizes, sizes, table_of
+from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
+from flopcalc.report.totals import traffic_text
+from flopcalc.targets.model_record import grouped
+
+
+class View(NamedTuple):
+    """What the rows of the table are. by: layer, stage, type or tree. columns: as `--columns` gives them.
+
+    full_names: names of the tree are dotted names, not indented ones.
+    """
+
+    by: str
+    columns: str | None = None
+    full_names: bool = False
+
+
+def model_document(record: dict[str, Any], view: View, chosen: Convention) -> Document:
+    """What `flopcalc model` shows."""
+    title = f"{record['title']} | input {', '.join(record['inputs'])}"
+    if record["batch"] != 1:
+        title += f", batch {record['batch']}"
+    blocks: list[Table | Facts | Lines] = [_rows(record, view, chosen), Facts(list(_facts(record, chosen)))]
+    if record["uncounted"]:
+        blocks.append(
+            Lines(
+                "Not counted: kernels without a rule, which add nothing to the numbers above",
+                list(uncounted_lines(record["uncounted"])),
+            )
+        )
+    if record["replace"]:
+        blocks.insert(0, _before_after(record, chosen))
+        where = f", where {record['where']}" if record["where"] else ""
+        blocks.append(Lines(f"Replaced by {record['replace']}{where}", list(_replaced(record))))
+    if record["notes"]:
+        blocks.append(Lines("Notes", record["notes"]))
+    return Document(title, blocks, record)
+
+
+def _facts(record: dict[str, Any], chosen: Convention) -> Iterable[tuple[str, str]]:
+    if record["options"]:
+        yield "options", ", ".join(f"{name} {option_text(one)}" for name, one in record["options"].items())
+    yield "flops", f"{people(record['flops'])} = 2 x MACs + elementwise"
+    yield "activations", f"{people(record['activations'])} elements written by convolutions and linear layers"
+    yield "traffic", traffic_text(record)
+    yield "steps", f"{record['steps']} kernels on the critical path, the longest chain of dependent kernels"
+    yield "convention", f"{chosen.name}: {chosen.text}"
+
+
+def uncounted_lines(uncounted: list[dict[str, Any]]) -> Iterable[str]:
+    """One sentence for each kernel without a rule."""
+    for one in uncounted:
+        times = "once" if one["count"] == 1 else f"{one['count']:,} times"
+        yield f"{one['op']} in {one['module']}, {times}"
+
+
+def _before_after(record: dict[str, Any], chosen: Convention) -> Table:
+    base = record["baseline"]
+    rows: list[list[Cell]] = [
+        ["before", base["params"], base["cost"]],
+        [f"after, {record['replace']}", record["params"], record["cost"]],
+        ["ratio", *(f"{record[kind] / base[kind]:.4f}" if base[kind] else None for kind in ("params", "cost"))],
+    ]
+    return Table((Column("total", "text"), Column("params"), Column(headline(chosen))), rows)
+
+
+def _replaced(record: dict[str, Any]) -> Iterable[str]:
+    labels = record["replaced_by"]
+    several = len(set(labels.values())) > 1
+    for label in dict.fromkeys(labels.values()) or [""]:
+        names = [name for name in labels if labels[name] == label]
+        by = f" by {label}" if several else ""
+        many = "1 layer" if len(names) == 1 else f"{len(names)} layers"
+        yield f"{many} replaced{by}{': ' if names else ''}{', '.join(names)}"
+    reasons = Counter(skip["reason"] for skip in record["skipped"])
+    for reason, count in reasons.items():
+        examples = [skip["name"] for skip in record["skipped"] if skip["reason"] == reason]
+        shown = ", ".join(examples[:3]) + (", ..." if count > 3 else "")
+        yield f"{count} kept ({shown}): {reason}"
+
+
+# Longer names of layers may be wrapped.
+_LONG = 30
+_DEFAULT = {
+    "layer": ("layer", "type", "out", "params", "cost", "share"),
+    "stage": ("stage", "layers", "out", "params", "cost", "share", "bar"),
+    "type": ("type", "layers", "params", "cost", "share", "bar"),
+    "tree": ("module", "type", "out", "params", "cost", "share"),
+}
+_DEFAULT_TOP = {
+    "layer": ("layer", "type", "out", "params", "cost", "share", "sum", "bar"),
+    "stage": ("stage", "layers", "out", "params", "cost", "share", "sum", "bar"),
+    "type": ("type", "layers", "params", "cost", "share", "sum", "bar"),
+}
+
+
+def fields_of(view: View, record: dict[str, Any], rows: Sequence[Row], chosen: Convention) -> list[Field]:
+    """The columns that the rows can have, in the order of `--columns all`."""
+    total = record["cost"] or 1
+    largest = max((row["cost"] for row in rows), default=0) or 1
+    return [
+        *_first_fields(view, rows),
+        Field("params", Column("params"), cell_of("params")),
+        Field("cost", Column(headline(chosen)), cell_of("cost")),
+        Field("share", Column("share", "share", drop=3), lambda row: row.get("share", row["cost"] / total)),
+        *(
+            [Field("sum", Column("sum", "share", "cumulated share", drop=4), cell_of("cumulated"))]
+            if "top" in record
+            else []
+        ),
+        Field("bar", Column("", "bar"), lambda row: None if "total" in row else row["cost"] / largest, chosen=False),
+        *(_shape_fields() if view.by == "layer" else []),
+        Field("macs", Column("MACs"), cell_of("macs")),
+        Field("flops", Column("FLOPs"), cell_of("flops")),
+        Field("traffic", Column("traffic (bytes)", key="traffic_bytes"), cell_of("traffic")),
+        Field("intensity", Column("FLOPs/byte", key="intensity"), cell_of("intensity")),
+        Field("activations", Column("activations"), cell_of("activations")),
+        Field("elementwise", Column("elementwise"), cell_of("elementwise")),
+        *([Field("steps", Column("steps"), cell_of("steps"))] if view.by == "layer" else []),
+    ]
+
+
+def _first_fields(view: View, rows: Sequence[Row]) -> list[Field]:
+    out = Field("out", Column("out", "name", drop=2), sizes("out"))
+    if view.by == "layer":
+        long = any(len(row["name"]) > _LONG for row in rows)
+        return [
+            Field("layer", Column("layer", "text" if long else "name"), cell_of("name")),
+            Field("type", Column("type", "text", drop=1), cell_of("type")),
+            out,
+        ]
+    if view.by == "tree":
+        names = cell_of("name") if view.full_names else _indented
+        level = Field("level", Column("level"), cell_of("level"))
+        return [
+            Field("module", Column("module", "name"), names),
+            *([level] if view.full_names else []),
+            Field("type", Column("type", "text", drop=1), cell_of("type")),
+            out,
+        ]
+    groups = [
+        Field(view.by, Column(view.by, "name"), cell_of(view.by)),
+        Field("layers", Column("layers", drop=1), cell_of("count")),
+    ]
+    # Layers of one type have many output shapes.
+    return [*groups, out] if view.by == "stage" else groups
+
+
+def _indented(row: Row) -> Cell:
+    return f"{'  ' * (row['level'] - 1)}{row['short']}" if "short" in row else row["name"]
+
+
+def _shape_fields() -> list[Field]:
+    return [
+        Field("in", Column("in", "name"), sizes("in")),
+        Field("kernel", Column("kernel", "name"), sizes("kernel")),
+        *(Field(name, Column(name, "name"), same_sizes(name)) for name in ("stride", "padding", "dilation")),
+        Field("groups", Column("groups"), cell_of("groups")),
+    ]
+
+
+def _rows(record: dict[str, Any], view: View, chosen: Convention) -> Table:
+    by = view.by
+    total = _total(record, by)
+    if "top" in record:
+        rows, default = record["top"]["rows"], _DEFAULT_TOP[by]
+        totals = [*_others(record, rows, by), total]
+    elif by == "tree":
+        rows, default, totals = record["tree"]["rows"], _DEFAULT[by], [total]
+    else:
+        rows = record["layers"] if by == "layer" else grouped(record["layers"], by)
+        default, totals = _DEFAULT[by], [total]
+    fields = fields_of(view, record, rows, chosen)
+    return table_of(choose(fields, view.columns, default), rows, totals, main=True)
+
+
+def _total(record: dict[str, Any], by: str) -> dict[str, Any]:
+    """The last row. Steps do not add up: the total is the critical path."""
+    elementwise = sum(record[kind] for kind in ELEMENTWISE)
+    names = {"name": "total", by: "total"}
+    return {**record, **names, "elementwise": elementwise, "count": len(record["layers"]), "share": 1, "total": True}
+
+
+def _others(record: dict[str, Any], rows: Sequence[Row], by: str) -> Iterable[dict[str, Any]]:
+    """The rows that `--top` leaves out, as one row."""
+    layers = len(record["layers"])
+    count = layers - (len(rows) if by == "layer" else sum(row["count"] for row in rows))
+    if not count:
+        return
+    name = f"{count} others" if by == "layer" else "others"
+    rest: dict[str, Any] = {"name": name, by: name, "count": count, "cumulated": 1, "total": True}
+    for kind in ("params", "cost", "macs", "flops", "traffic", "activations"):
+        rest[kind] = record[kind] - sum(row[kind] for row in rows)
+    elementwise = sum(record[kind] for kind in ELEMENTWISE)
+    rest["elementwise"] = elementwise - sum(row["elementwise"] for row in rows)
+    rest["intensity"] = rest["flops"] / rest["traffic"] if rest["traffic"] else None
+    yield rest

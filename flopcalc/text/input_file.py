@@ -1,0 +1,48 @@
+"""Reading files that users name: regular files of limited size, in UTF-8."""
+
+import os
+import stat
+
+from flopcalc.errors import FlopcalcError, clip
+
+MAX_BYTES = 1_000_000
+_BOMS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+
+
+def read_bytes(path: str, what: str, most: int = MAX_BYTES) -> bytes:
+    """The content of a regular file, at most one byte more than `most`. Raises FlopcalcError (unreadable-file).
+
+    The file is opened without waiting: a FIFO that no program writes to would block for ever.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+        with open(descriptor, "rb") as file:
+            mode = os.fstat(descriptor).st_mode
+            if stat.S_ISREG(mode):
+                return file.read(most + 1)
+        why = f"it is {_kind(mode)}, not a file"
+    except (OSError, ValueError) as error:
+        # Python itself refuses to open a folder, with a message of its own.
+        why = getattr(error, "strerror", None) or str(error)
+    raise FlopcalcError("unreadable-file", f"cannot read the {what} {clip(path)}: {why}", "check the path")
+
+
+def _kind(mode: int) -> str:
+    if stat.S_ISDIR(mode):
+        return "a folder"
+    if stat.S_ISFIFO(mode):
+        return "a FIFO (named pipe)"
+    return "a socket" if stat.S_ISSOCK(mode) else "a device"
+
+
+def decode(content: bytes) -> str:
+    """The text of a file in UTF-8, without a BOM. Raises ValueError if it is in another encoding or too large."""
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"larger than {MAX_BYTES:,} bytes")
+    if encoding := _BOMS.get(content[:2]):
+        raise ValueError(f"text in {encoding}, not in UTF-8")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"not text in UTF-8 (see line {line})") from None

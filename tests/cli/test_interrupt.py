@@ -1,0 +1,92 @@
+"""Ctrl-C at any time is quiet, and the package as a library changes no signal handler."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from helpers import ROOT, fresh
+
+# The interpreter's own start comes before our first line, and prints a traceback that no program can prevent. So the
+# process reports when the entry point has set its first handler, and the signal is sent after that.
+PROGRAM = """
+import os, sys, _signal
+import flopcalc.__main__ as program
+
+change = _signal.signal
+
+def report(number, handler):
+    before = change(number, handler)
+    _signal.signal = change
+    os.write(1, b"started\\n")
+    return before
+
+_signal.signal = report
+sys.argv = ["flopcalc", "list"]
+program.run()
+"""
+
+
+@pytest.mark.parametrize("milliseconds", [*range(0, 40, 4), *range(40, 160, 12)])
+def test_an_early_interrupt_is_quiet(milliseconds: int) -> None:
+    """It ends the process by the signal, with exit code 130, or after its work; standard error is empty."""
+    command = [sys.executable, "-c", PROGRAM]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"started\n"
+    time.sleep(milliseconds / 1000)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate()
+    # click ends the line that shows ^C.
+    assert err.strip() == b""
+    assert process.returncode in (0, 130, -signal.SIGINT)
+
+
+def test_nothing_is_imported_before_the_handler() -> None:
+    """The module of the entry point loads nothing but the package itself."""
+    done = fresh(
+        "import sys; before = set(sys.modules); import flopcalc.__main__\n"
+        "print(sorted(name for name in set(sys.modules) - before if 'flopcalc' in name))"
+    )
+    assert done.out == "['flopcalc', 'flopcalc.__main__']\n"
+
+
+def test_the_library_changes_no_setting_of_the_process() -> None:
+    """Neither signal handlers nor the garbage collector, not even by importing the command line."""
+    done = fresh(
+        "import gc, signal, sys; names = [s for s in signal.Signals]\n"
+        "def state(): return [signal.getsignal(s) for s in names], gc.get_threshold(), sys.unraisablehook\n"
+        "before = state()\n"
+        "import flopcalc, flopcalc.__main__\nflopcalc.layer('conv', 8)\n"
+        "from flopcalc.cli.main import main\nassert main(['list']) == 0\n"
+        "assert state() == before"
+    )
+    assert done.code == 0, done.err
+
+
+def test_a_parent_that_ignores_interrupts_is_respected() -> None:
+    done = fresh(
+        "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "import flopcalc.cli.main as m, flopcalc.__main__ as program\n"
+        "m.main = lambda: os.kill(os.getpid(), signal.SIGINT) or 0\n"
+        "program.run()"
+    )
+    assert (done.code, done.err) == (0, "")
+
+
+def test_an_interrupt_in_a_callback_ends_the_program() -> None:
+    """Python would report it and go on."""
+    source = (
+        "import sys, flopcalc.__main__ as program\n"
+        "import flopcalc.cli.main as m\n"
+        "class Late:\n"
+        "    def __del__(self): raise KeyboardInterrupt\n"
+        "def main():\n"
+        "    Late()\n"
+        "    return 0\n"
+        "m.main = main\n"
+        "program.run()"
+    )
+    done = fresh(source)
+    assert (done.code, done.err) == (-signal.SIGINT, "")

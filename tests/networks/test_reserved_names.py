@@ -1,0 +1,44 @@
+"""Names that an option or an argument of a block cannot have, since they mean something else."""
+
+from pathlib import Path
+
+import pytest
+
+from flopcalc import FlopcalcError
+from flopcalc.networks.description import COMMON
+from flopcalc.networks.library import load, names
+from flopcalc.networks.network import Network
+
+
+def _load(folder: Path, text: str) -> Network:
+    path = folder / "net.yaml"
+    path.write_text(text)
+    return load(str(path))
+
+
+@pytest.mark.parametrize(
+    "name", ["c", "h", "w", "i", "true", "False", "input", "batch", "lambda", "if", "for", "class"]
+)
+def test_an_option_with_a_name_that_is_taken(name: str, tmp_path: Path) -> None:
+    """Sizes, keywords of Python, and the arguments of `flopcalc.network`, to which options are keywords."""
+    with pytest.raises(FlopcalcError) as caught:
+        _load(tmp_path, f'options:\n  "{name}": {{default: 3}}\ninput: [3, 8, 8]\nlayers:\n  - a: relu\n')
+    assert (caught.value.code, caught.value.hint) == ("bad-network", "choose another name")
+    assert f"line 2: the option name '{name}' has another meaning" in caught.value.message
+
+
+@pytest.mark.parametrize("name", sorted({*COMMON, "c", "i", "true", "False"}))
+def test_an_argument_with_a_name_that_is_taken(name: str, tmp_path: Path) -> None:
+    """An entry that uses the block could not give the argument: the key means something else there."""
+    block = f'{{args: {{"{name}": 1}}, layers: [b: relu]}}'
+    text = f"blocks: {{x: {block}}}\ninput: [3, 8, 8]\nlayers:\n  - a: {{block: x}}\n"
+    with pytest.raises(FlopcalcError, match=f"line 1: block x: the argument {name} has another meaning"):
+        _load(tmp_path, text)
+
+
+def test_shipped_networks_have_no_such_option() -> None:
+    """Options of shipped networks are keywords that Python accepts."""
+    for name in names():
+        for option in load(name).options:
+            assert option.isidentifier()
+            assert option not in ("input", "batch")
