@@ -42,7 +42,6 @@ _SUFFIXES: dict[str, int | Fraction] = {
     "T": 10**12,
 }
 _PRINTED = re.compile(r"(?:~|\+|approximately )?([0-9]{1,30})(?:\.([0-9]{1,30}))?(?:x10\^([0-9]{1,2}))? ?([^ ]*)")
-
 _IS_PATH = re.compile(r"[^: ]+\.ya?ml(?![a-z])")
 
 _TOP = ("name", "operator", "paper", "source", "reasons", "tables")
@@ -51,6 +50,9 @@ _ROW = ("row", "ours", "open", "note")
 _FIGURE = ("printed", "ours", "gives", "means", "wrong", "differs", "open", "evidence")
 _WITNESS = ("what", "ours", "gives", "fits")
 _OURS = ("network", "operator", "set", "shape", "input", "replace", "where", "keep", "only", "leaves_out")
+_NEITHER = "write ours (how to compute it), or open (why it cannot be compared)"
+# The name in flopcalc.layer.
+_BATCH = {"n": "batch"}
 _SHAPE = ("c_in", "c_out", "k", "hw", "stride", "padding", "dilation", "groups", "batch", "n")
 
 
@@ -103,10 +105,8 @@ class Witness(NamedTuple):
 class Figure(NamedTuple):
     """One printed figure.
 
-    quantity: a kind of cost, a convention or another name. gives: the expression over the kinds of cost that is
-    compared with it. means: what that counts, in words. stated, why: for a figure that does not agree, whether the
-    source is wrong, the figure differs for an unknown reason, or is open (cannot be compared), and the reason.
-    place: file and line.
+    quantity: a kind of cost, a convention or another name. gives: the expression that is compared with it. means: what
+    that counts, in words. stated, why: for a figure that does not agree, its verdict and the reason. place: file, line.
     """
 
     paper: str
@@ -246,8 +246,7 @@ def _figure(file: File, key: str, levels: tuple[Map, Map, Map, Map], quantity: s
         for one in _list(file, spec, "evidence", needed=False)
     )
     if stated != "open" and ours == Ours() and not gives:
-        hint = "write ours (how to compute it), or open (why it cannot be compared)"
-        raise file.error(spec, None, f"{quantity} has neither ours nor open", hint)
+        raise file.error(spec, None, f"{quantity} has neither ours nor open", _NEITHER)
     return Figure(
         paper=key,
         table=_text(file, table, "table"),
@@ -359,10 +358,6 @@ def _target(file: File, levels: Sequence[Map], merged: dict[str, Any]) -> Target
         raise file.error(levels[-1], None, error.message, error.hint) from None
     inputs = (Input(merged["input"]),) if "input" in merged else ()
     return TargetSpec("network", _beside(file, merged["network"]), given, inputs, plan=plan)
-
-
-# The name in flopcalc.layer.
-_BATCH = {"n": "batch"}
 
 
 def _exact(value: Any) -> Any:
