@@ -99,7 +99,7 @@ GOOD = "parts:\n  - a: {op: conv}\n"
         ("parts:\n  - a: {params: channels}", 2, "unknown name 'channels'"),
         ("parts:\n  - a: {op: conv, from: b}", 2, "not above it"),
         ("parts:\n  - a: {op: conv, c_out: 0}", 2, "c_out is 0"),
-        ("parts:\n  - a: {op: spconv, c_in: 3}", 2, "do not divide"),
+        ("parts:\n  - a: {op: spconv, c_in: 3}", 2, "not divisible"),
         (GOOD + "name: a/b", 3, "the name"),
         (GOOD + "nmae: x", 3, "unknown key 'nmae'"),
         (GOOD + "options: {q: 3}", 3, "not a mapping"),

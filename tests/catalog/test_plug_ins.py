@@ -169,7 +169,7 @@ def test_a_module_that_fails_is_the_plug_ins_error(content: str, tmp_path: Path)
     assert _run(site, "layer", "--type", "myop", "--cin", "8")[0] == 0
     code, out, err = _run(site, "verify", "myop", "--cin", "8", "--format", "json")
     assert (code, out) == (2, "")
-    assert "the module of the plug-in myop (broken 1.0" in err
+    assert "the plug-in myop (broken_layer) cannot be used" in err
     assert "hello" in err
 
 
