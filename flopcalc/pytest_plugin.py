@@ -1,4 +1,4 @@
-"""The pytest plugin: the fixture `flopcalc`, and `--flopcalc-update`. Loads nothing until a test asks for it."""
+"""The pytest plugin: the fixture `flopcalc` and `--flopcalc-update`. Imports nothing else until a test uses it."""
 
 from typing import TYPE_CHECKING
 
@@ -9,14 +9,14 @@ if TYPE_CHECKING:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--flopcalc-update` writes the snapshots of costs anew."""
+    """Add the option `--flopcalc-update`."""
     group = parser.getgroup("flopcalc", "costs of models (flopcalc)")
-    group.addoption("--flopcalc-update", action="store_true", help="write the snapshots in __flopcalc__ anew")
+    group.addoption("--flopcalc-update", action="store_true", help="write the snapshots in __flopcalc__ again")
 
 
 @pytest.fixture
 def flopcalc(request: pytest.FixtureRequest) -> "Costs":
-    """What models cost: assert_cost(model, input_shape, macs="<= 300M"), assert_unchanged(model, input_shape)."""
+    """Assertions about costs: assert_cost(model, input_shape, macs="<= 300M"), assert_unchanged(model, input_shape)."""
     from flopcalc.testing import Costs
 
     test = request.node.nodeid.partition("::")[2] or request.node.name

@@ -1,4 +1,4 @@
-"""Costs in tests: what the pytest fixture `flopcalc` is."""
+"""Assertions about costs in tests: the object that the pytest fixture `flopcalc` gives."""
 
 from flopcalc.budget.assertions import Costs, Snapshot, snapshot_path
 

@@ -1,1 +1,1 @@
-"""Passes over networks: pure data in, pure data out."""
+"""Passes over networks: from plain data to plain data."""

@@ -1,7 +1,6 @@
-"""Two networks, layer by layer: what stayed, changed, came, went, and what only got another name.
+"""The difference of two networks, layer by layer: layers that are the same, changed, added, removed or renamed.
 
-Works on layer records, the `layers` of `flopcalc/model/1`, so that a record that was written down
-earlier serves as well. Pure data in, pure data out.
+It works on layer records, the `layers` of `flopcalc/model/1`, so that a saved record can be compared too.
 """
 
 from collections.abc import Sequence
@@ -12,16 +11,16 @@ from flopcalc.cost.convention import Convention
 
 Record = dict[str, Any]
 Status = Literal["same", "renamed", "changed", "removed", "added"]
-# What is compared; `cost` is the number of the chosen convention.
+# The fields that are compared; `cost` is the number of the chosen convention.
 _COMPARED = ("params", "macs", "flops", "activations", "traffic", "steps", "cost")
-# What a layer is, apart from its name.
+# Two layers that are equal in these fields can be one layer under two names.
 _SIGNATURE = ("type", "in", "out", "params", "macs", "flops")
-# The exact way of aligning renamed layers is left beyond so many insertions and deletions.
+# With more insertions and deletions, renamed layers are aligned by a faster, inexact method.
 _MOST_EDITS = 1500
 
 
 class Match(NamedTuple):
-    """A layer in the first network, the second, or both. changes: which of its fields differ."""
+    """A layer of the first network, the second, or both. changes: the fields that differ."""
 
     status: Status
     first: Record | None
@@ -30,21 +29,21 @@ class Match(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The layer's name, in the second network where it is there."""
+        """The name of the layer in the second network, or in the first if it was removed."""
         return str((self.second or self.first or {})["name"])
 
     def delta(self, kind: str) -> int:
-        """How much more the second has of one kind."""
+        """The cost of one kind in the second network minus that in the first."""
         return sum(sign * one[kind] for sign, one in ((1, self.second), (-1, self.first)) if one is not None)
 
 
 def match_layers(first: Sequence[Record], second: Sequence[Record]) -> list[Match]:
-    """Match the layers of two networks, in the order of the second, removed ones where they stood.
+    """Match the layers of two networks, in the order of the second, with removed layers at their old place.
 
-    A layer is its name. Where a name is in one network only, layers of equal type, shapes and cost that
-    follow one another in both are the same under another name. The last piece of a name that is a number
-    tells a place in a list, not what stands there: such a layer is looked for elsewhere as well when
-    what stands at its place is no longer equal.
+    Layers match by name. Layers whose name is in one network only match if they have the same type, shapes and
+    cost, and the same order in both networks: they were renamed. If the last piece of a name is a number, it is an
+    index, which changes when a layer is inserted before it. Such a layer is also matched by its type, shapes and
+    cost if the layer with the same name differs.
     """
     index = {layer["name"]: j for j, layer in enumerate(second)}
     pairs: dict[int, int] = {}
@@ -60,7 +59,7 @@ def match_layers(first: Sequence[Record], second: Sequence[Record]) -> list[Matc
     found = aligned([_signature(first[i]) for i in loose], [_signature(second[j]) for j in free])
     pairs |= {loose[a]: free[b] for a, b in found}
     taken = set(pairs.values())
-    # What is left under its old name has changed there.
+    # The rest match by name: these layers changed.
     for i in loose:
         j = index.get(first[i]["name"])
         if i not in pairs and j is not None and j not in taken:
@@ -77,24 +76,24 @@ def _signature(layer: Record) -> tuple[Any, ...]:
 
 
 def aligned(first: Sequence[Any], second: Sequence[Any]) -> list[tuple[int, int]]:
-    """Places of equal items, in order, as many as there can be. What the other side has not is left out first."""
+    """Index pairs of a longest common subsequence. Items that the other sequence does not have are removed first."""
     here, there = set(first), set(second)
     a = [i for i, item in enumerate(first) if item in there]
     b = [j for j, item in enumerate(second) if item in here]
     one, other = [first[i] for i in a], [second[j] for j in b]
     found = _common(one, other)
     if found is None:
-        # Far apart, and too many for the exact way: long runs first.
+        # Too many edits for the exact method: match the longest blocks first.
         blocks = SequenceMatcher(None, one, other).get_matching_blocks()
         found = [(block.a + k, block.b + k) for block in blocks for k in range(block.size)]
     return [(a[i], b[j]) for i, j in found]
 
 
 def _common(a: Sequence[Any], b: Sequence[Any]) -> list[tuple[int, int]] | None:
-    """A longest common subsequence as pairs of places (Myers' greedy way); None beyond _MOST_EDITS.
+    """A longest common subsequence as index pairs (Myers' greedy algorithm); None beyond _MOST_EDITS edits.
 
-    After d insertions and deletions, `ends[k]` is how far in `a` the best path on diagonal k has come. The
-    time goes with the number of edits, so that two versions of a large network are quick.
+    After d insertions and deletions, `ends[k]` is the position in `a` that the best path on diagonal k has reached.
+    The time grows with the number of edits, so two versions of a large network are compared quickly.
     """
     n, m = len(a), len(b)
     trace: list[dict[int, int]] = [{1: 0}]

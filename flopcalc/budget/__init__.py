@@ -1,1 +1,1 @@
-"""Costs as a contract: limits, the lock file of exact costs, their check, and the assertions of tests."""
+"""Limits on costs, the lock file of exact costs, their check, and the assertions for tests."""

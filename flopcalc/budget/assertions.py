@@ -1,4 +1,4 @@
-"""Costs in tests: what the pytest fixture `flopcalc` is."""
+"""Assertions about costs: the object that the pytest fixture `flopcalc` gives."""
 
 import hashlib
 import os
@@ -11,7 +11,7 @@ import pytest
 from flopcalc.budget.check import Check
 from flopcalc.budget.config import Budget, Config
 from flopcalc.budget.limits import QUANTITIES, Limit, read_limit
-from flopcalc.budget.lock import Locked, locked, may_overwrite, read_lock, write_lock
+from flopcalc.budget.lock import LockCommands, Locked, locked, may_overwrite, read_lock, write_lock
 from flopcalc.budget.measure import Measured, measure_target
 from flopcalc.budget.record import difference
 from flopcalc.cost.cost import DTYPE_BYTES
@@ -23,27 +23,28 @@ from flopcalc.targets.model_record import most_expensive
 from flopcalc.targets.spec import TargetSpec, as_texts, from_python
 from flopcalc.text.atomic_file import write_atomically
 
-# A failure shows the test, not this file.
+# The traceback of a failure shows the test, not this file.
 __tracebackhide__ = True
 
 FOLDER = "__flopcalc__"
-_DEAREST = 5
-# So many broken limits are told.
-_MOST = 8
+_LAYERS_SHOWN = 5
+_LIMITS_SHOWN = 8
 _WIDTH = 100
-_HOW = "write it with `pytest --flopcalc-update`, and commit it"
+_UPDATE = "pytest --flopcalc-update"
+_HOW = f"write it with `{_UPDATE}`, and commit it"
+_COMMANDS = LockCommands(_UPDATE, _UPDATE, "give the assertion another name=")
 
 
 class Snapshot(NamedTuple):
-    """A snapshot: its file, and what stands there. dtype: that its traffic is measured in."""
+    """A snapshot. cost: None if there is no file, or a damaged one that is written again. dtype: of its traffic."""
 
     path: str
-    there: Locked | None
+    cost: Locked | None
     dtype: str
 
 
 class Costs:
-    """Assertions about what models cost, for one test."""
+    """Assertions about the costs of models, for one test."""
 
     def __init__(self, file: str, test: str, update: bool) -> None:
         self._file = file
@@ -66,14 +67,14 @@ class Costs:
         set: Mapping[str, Any] | None = None,
         **quantities: Any,
     ) -> Mapping[str, int]:
-        """Fail where a model costs more than it may, with its dearest layers and what changed since its snapshot.
+        """Fail if the model breaks a limit. Show its most expensive layers and the changes since its snapshot.
 
         For example `flopcalc.assert_cost(Net(), (3, 224, 224), macs="<= 300M", params=5_288_548)`.
 
-        target: an nn.Module, its class or a function that builds it without arguments, or text as `flopcalc model`
-        takes it (resnet50, net.yaml, package.module:Net). input_shape: without the batch; `"77:int64"` for token
-        ids, a list for several inputs. quantities: params, macs, flops, ... as a whole number (exactly that many) or
-        a comparison; `baseline` is the model before replacement, `locked` its snapshot. limits: more of them, as in
+        target: an nn.Module, its class, a function that builds it without arguments, or a target of `flopcalc model`
+        (resnet50, net.yaml, package.module:Net). input_shape: without the batch; `"77:int64"` for token ids, a list
+        for several inputs. quantities: params, macs, flops, ... as a whole number (the exact cost) or a comparison;
+        `baseline` is the model before replacement, `locked` is its snapshot. limits: more limits, as in
         flopcalc.yaml: `"layer *: macs <= 20M"`. name: of the snapshot. Returns the totals.
         """
         texts = [*as_texts(limits), *_limit_texts(quantities)]
@@ -81,7 +82,7 @@ class Costs:
             _fail("assert_cost was given no limit", 'for example macs="<= 300M", or params=25_557_032')
         spec = _spec(target, input_shape, batch=batch, replace=replace, where=where, keep=keep, set=set)
         snapshot, found = self._measure(spec, dtype, name, "-cost")
-        before = locked(found) if self._update else snapshot.there
+        before = locked(found) if self._update else snapshot.cost
         try:
             read = tuple(read_limit(text, "network") for text in texts)
             compares = any(one.reads("locked") or (one.reads("baseline") and not found.plain) for one in read)
@@ -91,14 +92,14 @@ class Costs:
         except FlopcalcError as error:
             _fail(error.message, error.hint)
         if rows:
-            blocks: list[Table | Facts | Lines] = [_dearest(found, rows[0]["quantity"])]
-            if snapshot.there is not None and (changed := difference(found.name, snapshot.there, locked(found))):
+            blocks: list[Table | Facts | Lines] = [_most_expensive(found, rows[0]["quantity"])]
+            if snapshot.cost is not None and (changed := difference(found.name, snapshot.cost, locked(found))):
                 blocks += difference_blocks(changed, f"Changed since the snapshot {_shown(snapshot.path)}")
-            lines = [told_limit(row) for row in rows[:_MOST]]
-            if len(rows) > _MOST:
-                lines.append(f"and {len(rows) - _MOST:,} more")
+            lines = [told_limit(row) for row in rows[:_LIMITS_SHOWN]]
+            if len(rows) > _LIMITS_SHOWN:
+                lines.append(f"and {len(rows) - _LIMITS_SHOWN:,} more")
             _fail("\n".join([*lines, "", render(Document(found.what, blocks, None), _WIDTH)]))
-        # Plain limits need no snapshot, and get none that nobody asked for.
+        # Other limits need no snapshot, so none is written for them.
         if self._update and (compares or os.path.lexists(snapshot.path)):
             self._write(snapshot.path, found, dtype)
         return dict(found.totals)
@@ -116,27 +117,30 @@ class Costs:
         dtype: str = "float32",
         name: str | None = None,
     ) -> None:
-        """Fail where a model does not cost, layer by layer, what its snapshot says; see `assert_cost`.
+        """Fail if the cost of the model differs, in any layer, from its snapshot. Arguments as in `assert_cost`.
 
-        Snapshots are lock files in the folder `__flopcalc__` beside the test; `--flopcalc-update` writes them.
+        Snapshots are lock files in the folder `__flopcalc__` next to the test; `--flopcalc-update` writes them.
         """
         spec = _spec(target, input_shape, batch=batch, replace=replace, where=where, keep=keep, set=set)
         snapshot, found = self._measure(spec, dtype, name, "")
         if self._update:
             self._write(snapshot.path, found, dtype)
-        elif snapshot.there is None:
+        elif snapshot.cost is None:
             _fail(f"there is no snapshot {_shown(snapshot.path)}", _HOW)
         elif snapshot.dtype != dtype:
-            _fail(f"{_shown(snapshot.path)} measures traffic in {snapshot.dtype}, the test in {dtype}", _HOW)
-        elif changed := difference(found.name, snapshot.there, locked(found)):
-            blocks = list(difference_blocks(changed, f"Not as in {_shown(snapshot.path)}"))
+            _fail(
+                f"{_shown(snapshot.path)} measures traffic in {snapshot.dtype}, the test in {dtype}",
+                f"write it again with `{_UPDATE}`",
+            )
+        elif changed := difference(found.name, snapshot.cost, locked(found)):
+            blocks = list(difference_blocks(changed, f"Differs from {_shown(snapshot.path)}"))
             text = render(Document(found.what, blocks, None), _WIDTH)
-            head = f"the cost is not that of {_shown(snapshot.path)}"
-            _fail(f"{head}\n\n{text}", "`pytest --flopcalc-update` accepts what is there now")
+            head = f"the cost differs from {_shown(snapshot.path)}"
+            _fail(f"{head}\n\n{text}", f"if intended, accept it with `{_UPDATE}`")
 
     def _measure(self, spec: TargetSpec, dtype: str, name: str | None, of: str) -> tuple[Snapshot, Measured]:
         if not name:
-            # Each assertion counts its own calls: a limit above it must not give assert_unchanged another file.
+            # Calls are counted separately, so that a new assert_cost does not change the files of assert_unchanged.
             self._calls[of] += 1
         key = name or f"{self._test}{of}" + (f"-{self._calls[of]}" if self._calls[of] > 1 else "")
         path = snapshot_path(self._file, key)
@@ -150,30 +154,32 @@ class Costs:
 
     def _snapshot(self, path: str, key: str, dtype: str) -> Snapshot:
         try:
-            lock = read_lock(path)
+            lock = read_lock(path, _COMMANDS)
         except FlopcalcError as error:
-            if error.code != "bad-lock":
-                raise
-            if self._update:
+            if error.code == "bad-lock" and self._update:
                 return Snapshot(path, None, dtype)
-            raise FlopcalcError(error.code, error.message, _HOW) from None
+            raise
         return Snapshot(path, lock.targets.get(" ".join(key.split())) if lock else None, lock.dtype if lock else dtype)
 
     def _rows(
         self, found: Measured, spec: TargetSpec, dtype: str, limits: tuple[Limit, ...], before: Locked | None
     ) -> Iterable[dict[str, Any]]:
         path = os.path.basename(self._file)
-        budget = Budget(found.name, spec, limits, path, 0)
-        check = Check(Config(path, (budget,), "", dtype, None), {found.name: before} if before else None)
+        budget = Budget(name=found.name, target=spec, limits=limits, path=path, line=0)
+        check = Check(Config(path, (budget,), "", dtype), {found.name: before} if before else None)
         check.measured[found.name] = found
         return check.rows()
 
     def _write(self, path: str, found: Measured, dtype: str) -> None:
-        """One file for each snapshot, whole or not at all: tests may run side by side."""
+        """Write the file of a snapshot in one step, because tests may run in parallel."""
         text = write_lock([locked(found)], [], dtype)
         try:
             if not may_overwrite(path):
-                raise FlopcalcError("not-a-lock", f"{_shown(path)} is no snapshot; nothing was written", "remove it")
+                raise FlopcalcError(
+                    "not-a-lock",
+                    f"{_shown(path)} is not a snapshot; nothing was written",
+                    f"remove it, or {_COMMANDS.move}",
+                )
             os.makedirs(os.path.dirname(path), exist_ok=True)
             write_atomically(path, text)
         except FlopcalcError as error:
@@ -183,10 +189,10 @@ class Costs:
 
 
 def snapshot_path(file: str, key: str) -> str:
-    """`__flopcalc__/test_file/test_name.lock` beside a test file."""
+    """`__flopcalc__/test_file/test_name.lock` next to a test file."""
     folder, base = os.path.split(file)
     plain = re.sub(r"[^\w.\[\]-]+", "_", key)[:100]
-    # Two names must not share a file.
+    # Different names must not share a file.
     if plain != key:
         plain = f"{plain}-{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
     return os.path.join(folder, FOLDER, base.removesuffix(".py"), f"{plain}.lock")
@@ -202,7 +208,10 @@ def _spec(target: Any, input_shape: Any, **options: Any) -> TargetSpec:
 def _limit_texts(quantities: Mapping[str, Any]) -> Iterable[str]:
     for quantity, given in quantities.items():
         if quantity not in QUANTITIES:
-            _fail(f"assert_cost takes no {quantity}", f"quantities: {', '.join(QUANTITIES)}; others as limits=[...]")
+            _fail(
+                f"assert_cost has no quantity {clip(quantity)}",
+                f"quantities: {', '.join(QUANTITIES)}; others as limits=[...]",
+            )
         for one in given if isinstance(given, list | tuple) else [given]:
             if isinstance(one, int) and not isinstance(one, bool):
                 yield f"{quantity} == {one}"
@@ -212,8 +221,8 @@ def _limit_texts(quantities: Mapping[str, Any]) -> Iterable[str]:
                 _fail(f"{quantity} is {clip(one)}", f'write {quantity}="<= 300M", or a whole number')
 
 
-def _dearest(found: Measured, quantity: str) -> Table:
-    """The dearest layers by the quantity that is too large."""
+def _most_expensive(found: Measured, quantity: str) -> Table:
+    """The most expensive layers by the quantity that breaks its limit."""
     kind = quantity if found.layers and quantity in found.layers[0] else "macs"
     shown = list(dict.fromkeys((kind, "params", "macs")))
     columns = (
@@ -222,15 +231,15 @@ def _dearest(found: Measured, quantity: str) -> Table:
         *(Column(one) for one in shown),
         Column("share", "share"),
     )
-    top = most_expensive([{**layer, "cost": layer[kind]} for layer in found.layers], _DEAREST)
+    top = most_expensive([{**layer, "cost": layer[kind]} for layer in found.layers], _LAYERS_SHOWN)
     rows: list[list[Cell]] = [
         [layer["name"], layer["type"], *(layer[one] for one in shown), layer["share"]] for layer in top if layer["cost"]
     ]
-    return Table(columns, rows, title=f"Dearest layers by {kind}")
+    return Table(columns, rows, title=f"Most expensive layers by {kind}")
 
 
 def _shown(path: str) -> str:
-    """A path as short as it can be told."""
+    """A path, relative if that is shorter."""
     return min(os.path.relpath(path), path, key=len)
 
 

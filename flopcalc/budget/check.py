@@ -1,4 +1,4 @@
-"""Limits against what targets cost: rows of plain data."""
+"""Limits compared with the costs of targets: rows of plain data."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -8,7 +8,7 @@ from typing import Any
 from flopcalc.analysis.diff import match_layers
 from flopcalc.budget.config import Budget, Config
 from flopcalc.budget.limits import Limit
-from flopcalc.budget.lock import Locked
+from flopcalc.budget.lock import Locked, lock_commands
 from flopcalc.budget.measure import Measured, measure, measure_target
 from flopcalc.cost.kinds import KINDS
 from flopcalc.errors import FlopcalcError, at_line, clip, unknown_name
@@ -21,7 +21,7 @@ _NOTHING: Mapping[str, int] = dict.fromkeys((*KINDS, "uncounted"), 0)
 
 
 class Check:
-    """One run over a file of targets: each is measured once, also where others compare with it."""
+    """One run over a file of targets. Each target is measured once, even if other targets compare with it."""
 
     def __init__(self, config: Config, lock: Mapping[str, Locked] | None) -> None:
         self.config = config
@@ -31,7 +31,7 @@ class Check:
         self.matched: dict[tuple[int, int], dict[str, Mapping[str, int]]] = {}
 
     def of(self, name: str) -> Measured:
-        """What a target costs."""
+        """The cost of a target."""
         if name not in self.measured:
             self.measured[name] = measure(self.specs[name], self.config.dtype)
         return self.measured[name]
@@ -41,14 +41,14 @@ class Check:
         for spec in self.config.targets:
             found = self.of(spec.name)
             if spec.baseline:
-                # Also where no limit reads it: a name that means nothing is a mistake.
+                # Even if no limit reads it: an unknown name is a mistake.
                 self.baseline(spec)
             for limit in spec.limits:
                 yield from self.judge(spec, found, limit)
 
     def judge(self, spec: Budget, found: Measured, limit: Limit) -> Iterator[Row]:
-        """A limit on everything that it is about: all that break it, else the one nearest to it."""
-        if limit.each == "whole":
+        """The rows that break a limit, or the row nearest to it; one row for each layer or stage that matches."""
+        if limit.each == "target":
             yield self.row(spec, found, limit, "", found.totals)[1]
             return
         parts = found.parts(limit.each)
@@ -63,7 +63,7 @@ class Check:
     def row(
         self, spec: Budget, found: Measured, limit: Limit, name: str, totals: Mapping[str, int]
     ) -> tuple[Fraction, Row]:
-        """One limit on one thing, and how near it is to it. name: of the layer or stage, empty for the whole."""
+        """How near the cost is to a limit, and its row. name: of the layer or stage; empty for the whole target."""
         quantity = limit.quantity
         names: dict[str, Any] = dict(totals)
         for word in ("baseline", "locked"):
@@ -97,11 +97,11 @@ class Check:
         }
 
     def compared(self, spec: Budget, found: Measured, limit: Limit, name: str, word: str) -> int:
-        """What `baseline` or `locked` stands for in a limit. A layer or stage that was not there cost nothing."""
+        """The value of `baseline` or `locked` in a limit. A layer or stage that did not exist cost nothing."""
         base: Measured | Locked | None = self.baseline(spec) if word == "baseline" else None
         if base is None:
             base = self.locked(spec, limit, word)
-        totals = base.totals if limit.each == "whole" else self.before(base, found, limit.each).get(name, _NOTHING)
+        totals = base.totals if limit.each == "target" else self.before(base, found, limit.each).get(name, _NOTHING)
         return totals.get(limit.quantity, 0)
 
     def locked(self, spec: Budget, limit: Limit, word: str) -> Locked:
@@ -109,16 +109,17 @@ class Check:
         if self.lock is not None and spec.name in self.lock:
             return self.lock[spec.name]
         where = f"{spec.name} is not in the lock file" if self.lock is not None else "there is no lock file"
-        hint = "write it with `flopcalc lock`" if self.lock is None else "`flopcalc lock --update` adds it"
+        commands = lock_commands(self.config)
+        hint = f"write it with `{commands.create}`" if self.lock is None else f"add it with `{commands.update}`"
         raise _error(
             spec,
             limit,
-            f"it reads {word}, and {where}",
-            hint if word == "locked" else f"{hint}, or baseline: names a network",
+            f"it reads {word}, but {where}",
+            hint if word == "locked" else f"{hint}, or name a network after baseline:",
         )
 
     def before(self, base: Measured | Locked, found: Measured, each: str) -> Mapping[str, Mapping[str, int]]:
-        """Kinds by layer or stage of what is compared with; of a layer that was renamed, by its new name."""
+        """The costs to compare with, by layer or stage. A renamed layer is found by its new name."""
         if each == "stage":
             return base.parts(each)
         key = id(base), id(found)
@@ -131,13 +132,13 @@ class Check:
         return self.matched[key]
 
     def baseline(self, spec: Budget) -> Measured | None:
-        """The target or network that a file names, else what was there before replacement."""
+        """The target or network after `baseline:`, or the target itself before replacement."""
         if not spec.baseline:
             return self.of(spec.name).plain
         return self.named(spec.baseline, spec, f"baseline: {spec.baseline}")
 
     def named(self, name: str, spec: Budget, where: str) -> Measured:
-        """Another target by its name, or a network by its own."""
+        """Another target of the file, or a network that is not in the file."""
         if name in self.specs:
             return self.of(name)
         place = at_line(spec.path, spec.line)
@@ -150,16 +151,18 @@ class Check:
                 "target or network", name, [*self.specs, *network_names()], "name a target of this file"
             )
             raise FlopcalcError("bad-config", f"{place}: {where}: {near.message}", near.hint)
-        # It has the same input, since it is compared with the target.
+        # With the same input as the target that it is compared with.
         other = TargetSpec(
             "network", name, inputs=spec.target.inputs, batch=spec.target.batch, timeout=spec.target.timeout
         )
         if other not in self.measured:
-            self.measured[other] = measure(Budget(name, other, (), spec.path, spec.line), self.config.dtype)
+            self.measured[other] = measure(
+                Budget(name=name, target=other, limits=(), path=spec.path, line=spec.line), self.config.dtype
+            )
         return self.measured[other]
 
     def base(self, spec: Budget, limit: Limit) -> Mapping[str, int]:
-        """Totals of what a ratio compares with: an operator on the same shape, or a target or network."""
+        """Totals of the operator (on the same shape), target or network in a `ratio`."""
         if limit.ratio_to in self.specs or spec.target.kind == "network":
             return self.named(limit.ratio_to, spec, limit.text).totals
         other = TargetSpec("operator", limit.ratio_to, shape=spec.target.shape)
@@ -170,7 +173,7 @@ class Check:
 
 
 def number(value: Fraction) -> int | float:
-    """JSON's number: an exact int where the value is whole, else the nearest float."""
+    """The number for JSON: an exact int if the value is whole, otherwise the nearest float."""
     if value.denominator == 1:
         return value.numerator
     found = _float(value)
@@ -178,7 +181,7 @@ def number(value: Fraction) -> int | float:
 
 
 def _float(value: Fraction) -> float | None:
-    """The nearest float; None beyond all of them."""
+    """The nearest float; None if the value is too large for one."""
     try:
         return float(value)
     except OverflowError:

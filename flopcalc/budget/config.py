@@ -1,7 +1,7 @@
 """The file of targets and limits: `flopcalc.yaml`, or `[tool.flopcalc]` in `pyproject.toml`.
 
-It lists targets (an operator with its shape, or a network with its options) and their limits. Errors name
-the file, the line and an example.
+A target is an operator with its shape, or a network with its options. Errors name the file and the line, and give
+an example.
 """
 
 import os
@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from contextlib import chdir
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from flopcalc.budget.limits import Limit, read_limit
 from flopcalc.budget.toml import Lines, has_table, read_toml
@@ -31,15 +31,15 @@ _SHARED = ("name", "set", "batch", "limits")
 _NETWORK = ("network", "input", "replace", "where", "keep", "baseline", *_SHARED)
 _PAIRS = ("k", "hw", "stride", "padding", "dilation")
 _OPERATOR = ("operator", "c_in", "c_out", "cin", "cout", "h", "w", "groups", *_PAIRS, *_SHARED)
-# As the flags of the command line are called.
+# Sizes that may be written like the flags of the command line.
 _SAME = {"cin": "c_in", "cout": "c_out"}
 _TEXTS = ("replace", "keep", "input")
 _REPLACING = ("replace", "where", "keep")
 
 
 class Budget(NamedTuple):
-    """A target and its limits. baseline: the target or network that limits compare with; empty for what the target
-    itself was before replacement. path, line: where the file names it. lines: of its keys and settings.
+    """A target and its limits. baseline: the target or network that limits compare with; empty for the target itself
+    before replacement. path, line: its place in the file. lines: of its keys and settings.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Budget(NamedTuple):
     lines: tuple[tuple[str, int], ...] = ()
 
     def place(self, error: FlopcalcError) -> str:
-        """The file, and the line of the key that an error in the target is about; else that of the target."""
+        """The file, and the line of the key in an error about the target, or that of the target."""
         line, first = self.line, len(error.message)
         if error.code.startswith(("bad-option", "unknown-option", "bad-dimension", "does-not-fit")):
             for name, at in self.lines:
@@ -61,31 +61,36 @@ class Budget(NamedTuple):
         return at_line(self.path, line)
 
 
+class LockedFormulas(NamedTuple):
+    """The operators whose closed forms are locked: all operators in flopcalc, those with these names, or none."""
+
+    which: Literal["none", "all", "named"] = "none"
+    names: tuple[str, ...] = ()
+    line: int = 0
+
+
 class Config(NamedTuple):
-    """Everything that a file asks for. formulas: operators whose closed forms are locked, none for all of our
-    own; None where none are.
-    """
+    """The content of a file of targets. lock: the path of its lock file."""
 
     path: str
     targets: tuple[Budget, ...]
     lock: str
     dtype: str
-    formulas: tuple[str, ...] | None
-    formulas_line: int = 0
+    formulas: LockedFormulas = LockedFormulas()
 
     def with_timeout(self, timeout: Timeout) -> "Config":
-        """The same file with another limit of the time for building Python models."""
+        """The same file with another time limit for building Python models."""
         targets = [one._replace(target=replace(one.target, timeout=timeout)) for one in self.targets]
         return self._replace(targets=tuple(targets))
 
     def formulas_error(self, error: FlopcalcError) -> FlopcalcError:
-        """What is wrong with one of the operators whose closed forms are locked, with its place."""
-        place = at_line(self.path, self.formulas_line)
+        """An error about an operator in `formulas`, with its file and line."""
+        place = at_line(self.path, self.formulas.line)
         return FlopcalcError("bad-config", f"{place}: formulas: {error.message}", error.hint)
 
 
 def find_config(given: str | None) -> str:
-    """The file to read: the one given, else the first of the usual ones here. Raises FlopcalcError (no-config)."""
+    """The file to read: the given one, or the first default file in this folder. Raises FlopcalcError (no-config)."""
     if given is not None:
         return given
     for name in DEFAULT_FILES:
@@ -93,7 +98,7 @@ def find_config(given: str | None) -> str:
             return name
     raise FlopcalcError(
         "no-config",
-        "there is neither a flopcalc.yaml nor a pyproject.toml with [tool.flopcalc] here",
+        "this folder has no flopcalc.yaml and no pyproject.toml with [tool.flopcalc]",
         f"write a flopcalc.yaml, {_EXAMPLE}",
     )
 
@@ -115,13 +120,15 @@ def read_config(path: str) -> Config:
         raise reader.file.error(data, "dtype", f"dtype is {clip(dtype)}, not one of {', '.join(DTYPE_BYTES)}")
     lock = data.get("lock", DEFAULT_LOCK)
     if not isinstance(lock, str) or not lock.strip():
-        raise reader.file.error(data, "lock", f"lock is {clip(lock)}, not the path of a file", f"lock: {DEFAULT_LOCK}")
+        raise reader.file.error(
+            data, "lock", f"lock is {clip(lock)}, not the path of a file", f"for example lock: {DEFAULT_LOCK}"
+        )
     lock = os.path.join(os.path.dirname(path), lock)
-    return Config(path, specs, lock, dtype, reader.formulas(data), reader.file.line(data, "formulas"))
+    return Config(path, specs, lock, dtype, reader.formulas(data))
 
 
 class _Reader:
-    """The file being read. lines: of a TOML file, since its values have none."""
+    """The file being read. lines: of a TOML file, because its values have no line numbers."""
 
     def __init__(self, path: str, lines: Lines | None) -> None:
         self.file = File(path, "bad-config", _EXAMPLE, line_of if lines is None else lines.line)
@@ -131,16 +138,15 @@ class _Reader:
     def targets(self, data: Mapping[str, Any]) -> tuple[Budget, ...]:
         given = data.get("targets")
         if not isinstance(given, list) or not given:
-            raise self.file.error(data, "targets", "targets is a list of what to check, and is empty or missing")
+            raise self.file.error(data, "targets", "targets must be a list with at least one target")
         if len(given) > MOST_TARGETS:
             raise self.file.error(data, "targets", f"there are more than {MOST_TARGETS} targets", "make several files")
         specs: dict[str, Budget] = {}
         for index in range(len(given)):
             spec = self.target(given, index)
             if spec.name in specs:
-                raise self.file.at(
-                    spec.line, f"two targets are called {clip(spec.name)}", "give one of them a name: of its own"
-                )
+                why = f"two targets have the name {clip(spec.name)}"
+                raise self.file.at(spec.line, why, "give one of them another name, with name:")
             specs[spec.name] = spec
         if self.lines is not None:
             self.lines.enter(None)
@@ -151,10 +157,10 @@ class _Reader:
         if self.lines is not None:
             self.lines.enter((index, len(targets)))
         if not isinstance(spec, dict):
-            raise self.file.error(targets, index, f"a target is a mapping, not {clip(spec)}")
+            raise self.file.error(targets, index, f"the target is {clip(spec)}, not a mapping")
         kinds = [kind for kind in ("network", "operator") if kind in spec]
         if len(kinds) != 1:
-            raise self.file.error(targets, index, "a target has either network or operator")
+            raise self.file.error(targets, index, "a target must have either network or operator")
         kind = kinds[0]
         self.file.known(spec, _NETWORK if kind == "network" else _OPERATOR, f"a target with {kind}")
         what = spec[kind]
@@ -171,13 +177,21 @@ class _Reader:
             )
         if "hw" in spec and ("h" in spec or "w" in spec):
             raise self.file.error(
-                spec, "hw", "hw is given together with h or w", "give hw: 56, hw: [56, 28], or h: and w:"
+                spec, "hw", "hw is given together with h or w", "give hw: 56, hw: [56, 28], or h and w"
             )
         line = self.file.line(targets, index) if self.lines is None else self.lines.find(what)
         target = self.network(spec, what) if kind == "network" else self.operator(spec, what)
         baseline = self.plain(spec, "baseline") if "baseline" in spec else ""
         name, limits = self.name(spec, kind, target), self.limits(spec, kind)
-        return Budget(name, target, limits, self.file.path, line, baseline, self.places(spec))
+        return Budget(
+            name=name,
+            target=target,
+            limits=limits,
+            path=self.file.path,
+            line=line,
+            baseline=baseline,
+            lines=self.places(spec),
+        )
 
     def places(self, spec: Mapping[str, Any]) -> tuple[tuple[str, int], ...]:
         """The lines of the keys of a target and of its settings, by the names that errors use."""
@@ -186,7 +200,7 @@ class _Reader:
         return tuple(({name: self.file.line(settings, name) for name in settings} | found).items())
 
     def network(self, spec: Mapping[str, Any], what: str) -> TargetSpec:
-        """The network of a target. Its paths are relative to the file."""
+        """The network of a target. Paths are relative to the file."""
         given = {key: self.plain(spec, key) for key in ("set", "input", "batch", *_REPLACING) if key in spec}
         try:
             inputs = tuple(parse_input(text) for text in given.get("input", ()))
@@ -202,11 +216,11 @@ class _Reader:
         return TargetSpec("network", what, given.get("set", {}), inputs, given.get("batch", 1), plan)
 
     def operator(self, spec: Mapping[str, Any], what: str) -> TargetSpec:
-        """The operator of a target, with its sizes by the names of `flopcalc.layer`."""
+        """The operator of a target. Sizes are named as in `flopcalc.layer`."""
         sizes = ("c_in", "c_out", "cin", "cout", "groups", "batch", *_PAIRS)
         shape = {_SAME.get(key, key): self.plain(spec, key) for key in sizes if key in spec}
         if "h" in spec or "w" in spec:
-            # One of the two given counts for both.
+            # If only one of the two is given, it applies to both.
             h, w = (self.plain(spec, key if key in spec else other) for key, other in (("h", "w"), ("w", "h")))
             shape["hw"] = (h, w)
         settings = self.plain(spec, "set") if "set" in spec else {}
@@ -220,17 +234,20 @@ class _Reader:
         name = " ".join(str(given).split())
         if not name or len(name) > 200 or not name.isprintable() or isinstance(given, dict | list):
             raise self.file.error(
-                spec, "name", f"the name of the target is {clip(given)}, not a short text", "name: my-net"
+                spec, "name", f"the name of the target is {clip(given)}, not a short string", "for example name: my-net"
             )
         return name
 
     def plain(self, spec: Mapping[str, Any], key: str) -> Any:
-        """A value of the sort that its key wants: text, whole numbers, lists or mappings of these."""
+        """The value of a key, checked: text, whole numbers, lists or mappings of these."""
         value = spec[key]
         if key == "set":
             if not isinstance(value, dict) or any(isinstance(one, dict) for one in value.values()):
                 raise self.file.error(
-                    spec, key, f"set is {clip(value)}, not a mapping of options to values", "set: {classes: 10}"
+                    spec,
+                    key,
+                    f"set is {clip(value)}, not a mapping of options to values",
+                    "for example set: {classes: 10}",
                 )
             return dict(value)
         if key in _TEXTS:
@@ -239,12 +256,12 @@ class _Reader:
                 values = ["x".join(map(str, values))]
             if not values or not all(isinstance(one, str) for one in values):
                 raise self.file.error(
-                    spec, key, f"{key} is {clip(value)}, not a text or a list of texts", _TEXT_EXAMPLES[key]
+                    spec, key, f"{key} is {clip(value)}, not a string or a list of strings", _TEXT_EXAMPLES[key]
                 )
             return tuple(values)
         if key in ("where", "baseline"):
             if not isinstance(value, str):
-                raise self.file.error(spec, key, f"{key} is {clip(value)}, not a text", _TEXT_EXAMPLES[key])
+                raise self.file.error(spec, key, f"{key} is {clip(value)}, not a string", _TEXT_EXAMPLES[key])
             return value
         if type(value) is int:
             return value
@@ -257,7 +274,10 @@ class _Reader:
         given = spec.get("limits", [])
         if not isinstance(given, list):
             raise self.file.error(
-                spec, "limits", f"limits is {clip(given)}, not a list", "limits: [params <= 5.5M, macs <= 300M]"
+                spec,
+                "limits",
+                f"limits is {clip(given)}, not a list",
+                "for example limits: [params <= 5.5M, macs <= 300M]",
             )
         self.limits_read += len(given)
         if self.limits_read > MOST_LIMITS:
@@ -271,20 +291,23 @@ class _Reader:
             text = ": ".join(str(one) for pair in text.items() for one in pair)
         line = self.file.line(given, index)
         if not isinstance(text, str):
-            raise self.file.at(line, f"a limit is {clip(text)}, not a text", "for example params <= 5.5M, macs <= 300M")
+            raise self.file.at(
+                line, f"the limit is {clip(text)}, not a string", "for example params <= 5.5M, macs <= 300M"
+            )
         try:
             return read_limit(text, kind, line)
         except FlopcalcError as error:
             raise self.file.at(line, error.message, error.hint) from None
 
-    def formulas(self, data: Mapping[str, Any]) -> tuple[str, ...] | None:
+    def formulas(self, data: Mapping[str, Any]) -> LockedFormulas:
         given = data.get("formulas")
+        line = self.file.line(data, "formulas")
         if given is None or given is False:
-            return None
+            return LockedFormulas()
         if given is True or given == "all":
-            return ()
+            return LockedFormulas("all", line=line)
         if isinstance(given, list) and given and all(isinstance(one, str) for one in given):
-            return tuple(dict.fromkeys(given))
+            return LockedFormulas("named", tuple(dict.fromkeys(given)), line)
         why = f"formulas is {clip(given)}, not `all` or a list of operators"
         raise self.file.error(data, "formulas", why, "for example formulas: all, or formulas: [ghost, spconv]")
 

@@ -1,4 +1,4 @@
-"""Closed forms of operators for the lock file, and their differences as algebra. Loads SymPy."""
+"""Closed forms of operators for the lock file, and their differences as expressions. Imports SymPy."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ _ALWAYS = ("params", "macs")
 
 
 class Present(NamedTuple):
-    """A closed form as it is now. symbols: those it is written in, by name."""
+    """A closed form as it is now. symbols: those that it contains, by name."""
 
     formula: Formula
     value: Any
@@ -23,11 +23,11 @@ class Present(NamedTuple):
 
 
 def formulas(config: Config) -> Iterator[Present]:
-    """The closed forms of the operators that a file names, all kinds that are not zero; of all our own without names.
+    """The closed forms of the operators that a file asks for: all kinds of cost that are not zero.
 
     At stride 1 and default options; options that have a letter are symbols.
     """
-    for name in config.formulas or lookup.names():
+    for name in lookup.names() if config.formulas.which == "all" else config.formulas.names:
         try:
             form = closed_form(lookup.get(name))
         except FlopcalcError as error:
@@ -39,13 +39,16 @@ def formulas(config: Config) -> Iterator[Present]:
             yield Present(Formula(name, kind, text(value), terms), form.expand(value), symbols)
 
 
-def compare(before: Iterable[Formula], now: Iterable[Present]) -> Iterator[dict[str, Any]]:
-    """One row for each locked or present closed form. difference: now - locked, as algebra, where both are there."""
+def compare(before: Iterable[Formula], now: Iterable[Present], update: str) -> Iterator[dict[str, Any]]:
+    """One row for each locked or present closed form. difference: now - locked as an expression, None without both.
+
+    update: the command that writes the lock file again, for the hint of an error.
+    """
     old = {(one.operator, one.kind): one for one in before}
     new = {(one.formula.operator, one.formula.kind): one for one in now}
     for key in dict.fromkeys((*old, *new)):
         was, one = old.get(key), new.get(key)
-        difference = _difference(was, one) if was and one else None
+        difference = _difference(was, one, update) if was and one else None
         yield {
             "operator": key[0],
             "kind": key[1],
@@ -58,18 +61,17 @@ def compare(before: Iterable[Formula], now: Iterable[Present]) -> Iterator[dict[
 
 
 def _changed_terms(was: Mapping[str, str], now: Mapping[str, str]) -> list[dict[str, str | None]]:
-    """The values that a form is written in and that changed themselves."""
+    """The definitions of symbols that differ."""
     names = [name for name in dict.fromkeys((*was, *now)) if was.get(name) != now.get(name)]
     return [{"name": name, "locked": was.get(name), "now": now.get(name)} for name in names]
 
 
-def _difference(was: Formula, now: Present) -> str:
+def _difference(was: Formula, now: Present, update: str) -> str:
     if (was.text, was.terms) == (now.formula.text, now.formula.terms):
         return "0"
     try:
         return text(subtract(now.value, read(was.text, was.terms, now.symbols)))
     except FlopcalcError as error:
         where = f"the {was.kind} of {was.operator} in the lock file"
-        raise FlopcalcError(
-            "bad-lock", f"{where}: {error.message}", "`flopcalc lock --update` writes it anew"
-        ) from None
+        hint = f"restore it from version control, or write it again with `{update}`"
+        raise FlopcalcError("bad-lock", f"{where}: {error.message}", hint) from None

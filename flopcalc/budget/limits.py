@@ -1,7 +1,7 @@
 """Limits: `params <= 5.5M`, `macs <= 1.02 * baseline`, `layer features.*: macs <= 100M`, `ratio(conv) <= 0.4`.
 
 A limit is `[layer PATTERN: | stage PATTERN:] QUANTITY COMPARISON EXPRESSION`. It is read once, when the
-file is read, so that a mistake is told before anything is computed.
+file is read, so that a mistake is reported before anything is computed.
 """
 
 import ast
@@ -14,7 +14,7 @@ from flopcalc.cost.kinds import KINDS
 from flopcalc.errors import FlopcalcError, clip, unknown_name
 from flopcalc.text.expression import MAX_LENGTH, evaluate, parse
 
-# A layer has the kinds of cost; a whole target has `uncounted` (kernels without a rule) as well.
+# A layer has the kinds of cost; a target also has `uncounted` (kernels without a rule).
 QUANTITIES = (*KINDS, "uncounted")
 _RIGHT = (*QUANTITIES, "baseline", "locked")
 _UNITS = {"k": 3, "K": 3, "M": 6, "G": 9, "B": 9, "T": 12}
@@ -22,7 +22,7 @@ _WITH_UNIT = re.compile(r"(?<![\w.])([0-9]+(?:\.[0-9]+)?)\s?([kKMGBT])(?![\w.])"
 _RATIO = re.compile(r"ratio ?\( ?(?:'([^']+)'|\"([^\"]+)\"|([^\s,()'\"][^,()'\"]*?)) ?(?:, ?(\w+) ?)?\)")
 _SELECTOR = re.compile(r"(layer|stage) ([^:\s]+) ?: ?(.+)")
 _COMPARISONS: dict[type[ast.cmpop], str] = {ast.LtE: "<=", ast.Lt: "<", ast.GtE: ">=", ast.Gt: ">", ast.Eq: "=="}
-# As they are written elsewhere.
+# Other ways to write a comparison.
 _OPERATORS = {"=>": ">=", "=<": "<=", "≤": "<=", "≥": ">=", "=": "=="}
 _OPERATOR = re.compile("=>|=<|≤|≥|(?<![<>=!])=(?!=)")
 _OTHER_SELECTOR = re.compile(r"([A-Za-z]+) [^:\s]+ ?: ?.+")
@@ -34,13 +34,13 @@ _ARITHMETIC = (ast.BinOp, ast.operator, ast.UnaryOp, ast.USub, ast.Load)
 
 
 class Limit(NamedTuple):
-    """One limit, read. each: what it is about: the whole, or every layer or stage that the pattern names.
+    """One limit. each: whether it applies to the whole target, or to every layer or stage that matches the pattern.
 
-    ratio_to: for `ratio(NAME)`, with what the quantity is compared. right: the expression on the right.
+    ratio_to: NAME of `ratio(NAME)`, otherwise empty. right: the expression on the right.
     """
 
     text: str
-    each: Literal["whole", "layer", "stage"]
+    each: Literal["target", "layer", "stage"]
     pattern: str
     quantity: str
     ratio_to: str
@@ -49,14 +49,14 @@ class Limit(NamedTuple):
     line: int
 
     def reads(self, name: str) -> bool:
-        """Whether the right side speaks of baseline, locked or another quantity."""
+        """Whether the right side contains a name: baseline, locked or a quantity."""
         return any(isinstance(node, ast.Name) and node.id == name for node in ast.walk(parse(self.right)))
 
     def bound(self, names: Mapping[str, Any]) -> Fraction:
         """The value of the right side, exact. names: quantities, baseline, locked. Raises FlopcalcError (bad-limit)."""
         value = evaluate(self.right, names)
         if not isinstance(value, int | Fraction):
-            raise _bad(self.text, "its right side is no exact number", "roots have none: write the number")
+            raise _bad(self.text, "its right side is not an exact number", "write the number; roots are not exact")
         return Fraction(value)
 
     def holds(self, actual: Fraction, bound: Fraction) -> bool:
@@ -64,7 +64,7 @@ class Limit(NamedTuple):
         return bool(evaluate(f"actual {self.comparison} bound", {"actual": actual, "bound": bound}))
 
     def nearness(self, excess: Fraction) -> Fraction:
-        """How near to breaking the limit (or how far beyond) an excess is: the larger, the worse."""
+        """How near an excess is to breaking the limit; the larger, the worse."""
         return -excess if self.comparison.startswith(">") else abs(excess) if self.comparison == "==" else excess
 
 
@@ -74,9 +74,9 @@ def read_limit(given: str, kind: str, line: int = 0) -> Limit:
     if len(text) > MAX_LENGTH:
         raise _bad(text, f"longer than {MAX_LENGTH} characters")
     selector = _SELECTOR.fullmatch(text)
-    each, pattern, body = selector.groups() if selector else ("whole", "", text)
-    if each != "whole" and kind == "operator":
-        raise _bad(text, "an operator has no layers and stages", "limit the whole of it: macs <= 300M")
+    each, pattern, body = selector.groups() if selector else ("target", "", text)
+    if each != "target" and kind == "operator":
+        raise _bad(text, "an operator has no layers and no stages", "limit the whole operator: macs <= 300M")
     ratio = _RATIO.match(body)
     ratio_to = ""
     if ratio:
@@ -88,9 +88,9 @@ def read_limit(given: str, kind: str, line: int = 0) -> Limit:
     except FlopcalcError:
         raise _bad(text, *_why(body, plain)) from None
     if not isinstance(tree, ast.Compare) or len(tree.ops) != 1 or type(tree.ops[0]) not in _COMPARISONS:
-        raise _bad(text, f"it is not one comparison by {', '.join(_COMPARISONS.values())}")
+        raise _bad(text, f"it is not one comparison with {', '.join(_COMPARISONS.values())}")
     quantity = _left(text, tree.left)
-    if each != "whole" and (ratio_to or quantity == "uncounted"):
+    if each != "target" and (ratio_to or quantity == "uncounted"):
         raise _bad(text, f"a {each} has no {'ratio' if ratio_to else quantity}", f"of a {each}: {', '.join(KINDS)}")
     _check_right(text, tree.comparators[0])
     try:
@@ -111,13 +111,16 @@ def read_limit(given: str, kind: str, line: int = 0) -> Limit:
 
 
 def _why(body: str, plain: str) -> tuple[str, str]:
-    """What keeps a text from being a comparison, and what to write. plain: with the units as numbers."""
+    """Why a text is not a comparison, and a hint. plain: the text with units replaced by numbers."""
     if body.count("(") > body.count(")"):
-        return "a bracket is not closed", 'a limit with a comma stands in quotes: "ratio(conv, params) < 1/2"'
+        return "a bracket is not closed", 'put a limit with a comma in quotes: "ratio(conv, params) < 1/2"'
     if found := _OTHER_SELECTOR.fullmatch(body):
-        return f"{clip(found[1])} selects nothing", "write layer PATTERN: or stage PATTERN:, as in layer *: macs <= 20M"
+        return (
+            f"{clip(found[1])} is not a selector",
+            "write layer PATTERN: or stage PATTERN:, as in layer *: macs <= 20M",
+        )
     if found := _OPERATOR.search(body):
-        return f"{clip(found[0])} is no comparison", f"write {_OPERATORS[found[0]]}"
+        return f"{clip(found[0])} is not a comparison operator", f"write {_OPERATORS[found[0]]}"
     if found := _COMMA.search(body):
         return f"{clip(found[0])} has a comma", f"write {found[0].replace(',', '')}"
     if (found := _OTHER_UNIT.search(plain)) and found[1] not in (*_UNITS, *_WORDS):
@@ -126,7 +129,7 @@ def _why(body: str, plain: str) -> tuple[str, str]:
 
 
 def _check_right(text: str, right: ast.expr) -> None:
-    """Arithmetic on numbers, quantities, baseline and locked; min and max."""
+    """Allow only arithmetic on numbers, quantities, baseline and locked, with min and max."""
     functions = {id(node.func) for node in ast.walk(right) if isinstance(node, ast.Call)}
     for node in ast.walk(right):
         if isinstance(node, ast.Name):
@@ -138,9 +141,9 @@ def _check_right(text: str, right: ast.expr) -> None:
             raise _bad(text, f"{clip(node.func.id)} takes at least one value", "for example max(macs, 1M)")
         elif isinstance(node, ast.Constant):
             if type(node.value) not in (int, float):
-                raise _bad(text, f"{clip(node.value)} is no number")
+                raise _bad(text, f"{clip(node.value)} is not a number")
         elif not isinstance(node, (ast.Call, *_ARITHMETIC)):
-            raise _bad(text, "its right side is no plain arithmetic")
+            raise _bad(text, "its right side is not plain arithmetic")
 
 
 def _left(text: str, node: ast.expr) -> str:
@@ -151,8 +154,8 @@ def _left(text: str, node: ast.expr) -> str:
         near = unknown_name("quantity", node.id, QUANTITIES, f"quantities: {', '.join(QUANTITIES)}, ratio(NAME)")
         raise _bad(text, near.message, near.hint)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "ratio":
-        raise _bad(text, "a ratio is written ratio(NAME), ratio(NAME, params), or with a name in quotes")
-    raise _bad(text, "its left side is no quantity", f"quantities: {', '.join(QUANTITIES)}, ratio(NAME)")
+        raise _bad(text, "write a ratio as ratio(NAME) or ratio(NAME, params), with NAME in quotes if needed")
+    raise _bad(text, "its left side is not a quantity", f"quantities: {', '.join(QUANTITIES)}, ratio(NAME)")
 
 
 def _bad(text: str, why: str, hint: str = "") -> FlopcalcError:

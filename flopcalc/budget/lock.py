@@ -1,17 +1,18 @@
 """`flopcalc.lock`: the exact cost of every target, layer by layer, and closed forms of operators, as text.
 
-One layer is one line, in order of execution, and a cost of 0 is left out, so that a change of the model is a small
-difference of the file. The first line of a target tells what it is. A word with spaces stands in quotes, as in
-JSON.
+Each layer is one line, in order of execution, and a cost of 0 is left out, so that a change of the model is a small
+difference of the file. The first line of a target describes it. A word with spaces is quoted, as in JSON.
 """
 
 import codecs
 import json
 import os
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from flopcalc.budget.config import Config, find_config
 from flopcalc.budget.measure import Measured, parts
 from flopcalc.cost.cost import DTYPE_BYTES
 from flopcalc.cost.kinds import KINDS
@@ -25,17 +26,29 @@ _HEAD = (
     "# `flopcalc lock --update`, or `pytest --flopcalc-update` for the snapshot of a test.\n"
     f"version {VERSION}\n"
 )
-# flops follow from the others; uncounted kernels are of the whole.
+# flops follow from the others; uncounted kernels are recorded for the target only.
 _WRITTEN = (*(kind for kind in KINDS if kind != "flops"), "uncounted")
 _INTEGER = re.compile(r"[0-9]{1,1000}", re.ASCII)
 _WORD = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s"]+')
 _CONFLICT = ("<<<<<<<", "=======", ">>>>>>>", "|||||||")
-# Whose lines end in an expression, behind so many words.
+# The lines that end in an expression, with the number of words before it.
 _EXPRESSIONS = {**dict.fromkeys(KINDS, 1), "where": 2}
 
 
+class LockCommands(NamedTuple):
+    """What a user can do about a lock file that cannot be read.
+
+    update: the command that overwrites a lock file. create: the command that writes it if there is none.
+    move: how to use another path.
+    """
+
+    update: str
+    create: str
+    move: str
+
+
 class Locked(NamedTuple):
-    """A target as it is in the lock file; like `Measured`, with what was written."""
+    """A target as recorded in the lock file; the fields are those of `Measured`."""
 
     name: str
     what: str
@@ -43,12 +56,12 @@ class Locked(NamedTuple):
     layers: tuple[dict[str, Any], ...]
 
     def parts(self, each: str) -> Mapping[str, Mapping[str, int]]:
-        """Kinds by name: of every layer, or summed by stage."""
+        """The kinds of cost by name, of every layer or summed by stage."""
         return parts(self.layers, each)
 
 
 class Formula(NamedTuple):
-    """The closed form of one kind of cost of an operator. terms: symbol -> what it stands for."""
+    """The closed form of one kind of cost of an operator. terms: the definition of each symbol that is not a size."""
 
     operator: str
     kind: str
@@ -57,15 +70,29 @@ class Formula(NamedTuple):
 
 
 class Lock(NamedTuple):
-    """Everything in a lock file."""
+    """The content of a lock file."""
 
     dtype: str
     targets: Mapping[str, Locked]
     formulas: tuple[Formula, ...]
 
 
+def lock_commands(config: Config) -> LockCommands:
+    """The commands for the lock file of a file of targets, with FILE where the command would read another file."""
+    try:
+        usual = find_config(None)
+    except FlopcalcError:
+        usual = ""
+    dashes = "-- " if config.path.startswith("-") else ""
+    file = "" if config.path == usual else f" {dashes}{shlex.quote(config.path)}"
+    return LockCommands(f"flopcalc lock --update{file}", f"flopcalc lock{file}", "name another file after lock:")
+
+
+_USUAL = LockCommands("flopcalc lock --update", "flopcalc lock", "name another file after lock:")
+
+
 def locked(found: Measured) -> Locked:
-    """A measured target as the lock keeps it."""
+    """A measured target as the lock file records it."""
     layers = tuple(
         {
             **{key: _line(layer[key]) for key in ("name", "type", "stage")},
@@ -79,7 +106,7 @@ def locked(found: Measured) -> Locked:
 
 
 def _line(text: Any) -> str:
-    """As one line."""
+    """The text on one line."""
     return " ".join(str(text).split())
 
 
@@ -114,31 +141,49 @@ def _size(shape: Iterable[int]) -> str:
     return "x".join(map(str, shape)) or "-"
 
 
-def read_lock(path: str) -> Lock | None:
-    """The lock file; None where there is none. Raises FlopcalcError (bad-lock, unreadable-file)."""
-    content = _content(path)
+def read_lock(path: str, commands: LockCommands = _USUAL) -> Lock | None:
+    """The lock file; None if there is none. Raises FlopcalcError (bad-lock, unreadable-file, not-a-lock).
+
+    commands: what the hint of an error names.
+    """
+    content = _content(path, commands)
     if content is None:
         return None
     if len(content) > MAX_BYTES:
-        raise _bad(path, 1, f"larger than {MAX_BYTES:,} bytes")
+        raise _bad(path, 1, f"larger than {MAX_BYTES:,} bytes", commands)
     try:
-        return _Reader(path).read(content.decode("utf-8-sig"))
+        lock = _Reader(path, commands).read(content.decode("utf-8-sig"))
     except UnicodeDecodeError:
-        raise _bad(path, 1, "not text in UTF-8") from None
+        raise _bad(path, 1, "not text in UTF-8", commands) from None
+    if not lock.targets and not lock.formulas and not _begins_like_a_lock(path):
+        raise _bad(path, 1, "it has no targets", commands)
+    return lock
 
 
 def may_overwrite(path: str) -> bool:
-    """Whether what stands at a path is a lock file, broken or not, or nothing: never write over another file."""
-    content = _content(path, 200)
+    """Whether there is no file at a path, or a lock file, damaged or not: no other file is ever overwritten."""
+    if _begins_like_a_lock(path):
+        return True
+    try:
+        # A lock file without its first line can still be read.
+        read_lock(path)
+    except FlopcalcError:
+        return False
+    return True
+
+
+def _begins_like_a_lock(path: str) -> bool:
+    """Whether a file is empty, or begins with the signature or the marks of a merge conflict; true without a file."""
+    content = _content(path, _USUAL, 200)
     # An editor may have put a byte order mark before it.
     return not content or content.removeprefix(codecs.BOM_UTF8).startswith(
         (SIGNATURE.encode(), *(mark.encode() for mark in _CONFLICT))
     )
 
 
-def _content(path: str, most: int = MAX_BYTES) -> bytes | None:
+def _content(path: str, commands: LockCommands, most: int = MAX_BYTES) -> bytes | None:
     if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
-        raise FlopcalcError("not-a-lock", f"{clip(path)} is no regular file", "name another file by lock:")
+        raise FlopcalcError("not-a-lock", f"{clip(path)} is not a regular file", commands.move)
     try:
         with open(path, "rb") as file:
             return file.read(most + 1)
@@ -146,17 +191,18 @@ def _content(path: str, most: int = MAX_BYTES) -> bytes | None:
         return None
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        message = f"cannot read the lock file {clip(path)}: {why}"
-        raise FlopcalcError(
-            "unreadable-file", message, "name another file by lock:, beside the file of targets"
-        ) from None
+        hint = f"remove the directory and run `{commands.create}`, or {commands.move}"
+        if not os.path.isdir(path):
+            hint = f"check its permissions, or {commands.move}"
+        raise FlopcalcError("unreadable-file", f"cannot read the lock file {clip(path)}: {why}", hint) from None
 
 
 class _Reader:
-    """A lock file being read: what is complete, and the target or operator whose lines come."""
+    """The lines of a lock file that were read so far, and the target or operator that the next lines describe."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, commands: LockCommands) -> None:
         self.path = path
+        self.commands = commands
         self.number = 0
         self.dtype = "float32"
         self.targets: dict[str, Locked] = {}
@@ -171,12 +217,12 @@ class _Reader:
             match words:
                 case ["version", str(version)]:
                     if version != VERSION:
-                        raise self.bad(f"version {clip(version)}, and this flopcalc reads version {VERSION}")
+                        raise self.bad(f"it has version {clip(version)}; this flopcalc reads version {VERSION}")
                 case ["dtype", name]:
                     self.dtype = self.element(name)
                 case ["target", name, what]:
                     if not name or name in self.targets:
-                        raise self.bad(f"the target {clip(name)} stands twice")
+                        raise self.bad(f"the target {clip(name)} is listed twice")
                     self.close()
                     self.target, self.operator = name, ""
                     self.targets[name] = Locked(name, what, {}, ())
@@ -201,14 +247,14 @@ class _Reader:
         return Lock(self.dtype, self.targets, tuple(self.formulas))
 
     def close(self) -> None:
-        """The lines of a target end."""
+        """Finish the present target: check its sums and keep its layers."""
         if self.target:
             one = self.targets[self.target]
             if not one.totals:
                 raise self.bad(f"the target {clip(one.name)} has no total")
-            # A kernel chain is as long as its longest way; all other kinds add up.
+            # steps are the longest path; all other kinds add up.
             if any(one.totals[kind] != sum(layer[kind] for layer in self.layers) for kind in KINDS if kind != "steps"):
-                raise self.bad(f"the total of {clip(one.name)} is not the sum of its layers: edited, or badly merged")
+                raise self.bad(f"the total of {clip(one.name)} is not the sum of its layers: the file was edited")
             self.targets[self.target] = one._replace(layers=tuple(self.layers))
         self.target, self.layers = "", []
 
@@ -219,14 +265,14 @@ class _Reader:
             if not line or line.startswith("#"):
                 continue
             if line.startswith(_CONFLICT):
-                raise self.bad("a merge conflict stands here", "`flopcalc lock --update` writes it anew")
+                raise self.bad("unresolved merge conflict")
             words = self.words(line)
             versions += words[0] == "version"
             if versions != 1:
-                raise self.bad("it does not begin with a version" if not versions else "a second version")
+                raise self.bad("it does not begin with a version" if not versions else "it has a second version")
             yield words
         if not versions:
-            raise _bad(self.path, 1, "it is empty")
+            raise _bad(self.path, 1, "it is empty", self.commands)
 
     def words(self, line: str) -> list[str]:
         first = line.split(" ", 1)[0]
@@ -271,10 +317,14 @@ class _Reader:
             raise self.bad(f"cannot read the shape {clip(text)}")
         return [int(size) for size in sizes]
 
-    def bad(self, why: str, hint: str = "") -> FlopcalcError:
-        return _bad(self.path, self.number, why, hint)
+    def bad(self, why: str) -> FlopcalcError:
+        return _bad(self.path, self.number, why, self.commands)
 
 
-def _bad(path: str, line: int, why: str, hint: str = "") -> FlopcalcError:
-    hint = hint or "take it from version control, or write it anew with `flopcalc lock --update`"
+def _bad(path: str, line: int, why: str, commands: LockCommands) -> FlopcalcError:
+    """The error of a damaged lock file. Its hint names a command that works on the file as it is."""
+    hint = f"restore it from version control, or write it again with `{commands.update}`"
+    if not _begins_like_a_lock(path):
+        # The command that updates refuses files that may not be ours.
+        hint = f"if it is a lock file, remove it and run `{commands.create}`; if not, {commands.move}"
     return FlopcalcError("bad-lock", f"{path}, line {line}: {why}", hint)

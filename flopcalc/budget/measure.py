@@ -1,4 +1,4 @@
-"""What a target costs now: its totals, and its layers one by one."""
+"""The present cost of a target: its totals, and the cost of each layer."""
 
 import os
 import shlex
@@ -17,10 +17,11 @@ from flopcalc.targets.spec import TargetSpec
 
 
 class Measured(NamedTuple):
-    """A target's cost. what: in one line. totals: by kind. layers: records with name, type, in, out, stage and kinds.
+    """The cost of a target. what: the target in one line. totals: by kind of cost. layers: records with name, type,
+    in, out, stage and the kinds of cost.
 
-    plain: what it is compared with: the network before replacement, the plain convolution; None where there is
-    none. uncounted: kernels without a rule, which add nothing to the numbers.
+    plain: the baseline: the network before replacement, or the plain convolution; None if there is neither.
+    uncounted: kernels without a rule, which add nothing to the numbers.
     """
 
     name: str
@@ -31,12 +32,12 @@ class Measured(NamedTuple):
     uncounted: tuple[dict[str, Any], ...] = ()
 
     def parts(self, each: str) -> dict[str, Mapping[str, int]]:
-        """Kinds by name: of every layer, or summed by stage."""
+        """The kinds of cost by name, of every layer or summed by stage."""
         return parts(self.layers, each)
 
 
 def parts(layers: tuple[dict[str, Any], ...], each: str) -> dict[str, Mapping[str, int]]:
-    """Kinds by name: of every layer, or summed by stage."""
+    """The kinds of cost by name, of every layer or summed by stage."""
     found: dict[str, dict[str, int]] = {}
     for layer in layers:
         sums = found.setdefault(str(layer["name" if each == "layer" else "stage"]), dict.fromkeys(KINDS, 0))
@@ -46,7 +47,7 @@ def parts(layers: tuple[dict[str, Any], ...], each: str) -> dict[str, Mapping[st
 
 
 def measure(budget: Budget, dtype: str) -> Measured:
-    """The target of a budget as it is now; paths and modules are relative to the file that names it.
+    """The present cost of the target of a budget. Paths and modules are relative to the file that names it.
 
     Raises FlopcalcError, with the file and the line.
     """
@@ -60,7 +61,7 @@ def measure(budget: Budget, dtype: str) -> Measured:
 
 
 def measure_target(name: str, spec: TargetSpec, dtype: str) -> Measured:
-    """The target that a spec names, as it is now. Raises FlopcalcError."""
+    """The present cost of the target that a spec names. Raises FlopcalcError."""
     return _operator(name, spec, dtype) if spec.kind == "operator" else _network(name, spec, dtype)
 
 
@@ -100,6 +101,6 @@ def _operator(name: str, spec: TargetSpec, dtype: str) -> Measured:
 
 
 def _totals(cost: Cost, element: int) -> dict[str, int]:
-    """element: bytes of one."""
+    """Totals by kind. element: bytes of one element."""
     sums = cost.totals()
     return {**sums, "traffic": sums["traffic"] * element, "uncounted": 0}

@@ -1,4 +1,4 @@
-"""A whole check as plain data: the JSON contract `flopcalc/check/1`."""
+"""The result of a check as plain data: the JSON contract `flopcalc/check/1`."""
 
 from collections.abc import Iterator, Sequence
 from importlib import import_module
@@ -7,7 +7,7 @@ from typing import Any
 from flopcalc.analysis.diff import Match, aligned, match_layers, match_row
 from flopcalc.budget.check import Check
 from flopcalc.budget.config import Config, find_config, read_config
-from flopcalc.budget.lock import Lock, Locked, locked, read_lock
+from flopcalc.budget.lock import Lock, LockCommands, Locked, lock_commands, locked, read_lock
 from flopcalc.catalog import lookup
 from flopcalc.cost.kinds import KINDS
 from flopcalc.errors import FlopcalcError
@@ -19,12 +19,13 @@ Record = dict[str, Any]
 def check_record(
     file: str | None, *, with_lock: bool = False, with_formulas: bool = False, timeout: Timeout = DEFAULT_TIMEOUT
 ) -> Record:
-    """Everything that `flopcalc check` knows, ready for JSON. Raises FlopcalcError."""
+    """The record that `flopcalc check` shows, ready for JSON. Raises FlopcalcError."""
     config = read_config(find_config(file)).with_timeout(timeout)
-    lock = read_lock(config.lock)
+    commands = lock_commands(config)
+    lock = read_lock(config.lock, commands)
     if lock is None and (with_lock or with_formulas):
-        raise FlopcalcError("no-lock", f"there is no lock file {config.lock}", "write it with `flopcalc lock`")
-    for name in config.formulas or ():
+        raise FlopcalcError("no-lock", f"there is no lock file {config.lock}", f"write it with `{commands.create}`")
+    for name in config.formulas.names:
         try:
             lookup.get(name)
         except FlopcalcError as error:
@@ -32,8 +33,8 @@ def check_record(
     check = Check(config, lock.targets if lock else None)
     rows = list(check.rows())
     targets = [check.of(spec.name) for spec in config.targets]
-    differences = list(_differences(check, config, lock)) if with_lock and lock else []
-    forms = _formulas(config, lock) if with_formulas and lock else []
+    differences = list(_differences(check, config, lock, commands)) if with_lock and lock else []
+    forms = _formulas(config, lock, commands) if with_formulas and lock else []
     gone = sum(one["now"] is None for one in differences)
     checked = {"limits": len(rows), "targets": len(targets) + gone if with_lock else 0, "formulas": len(forms)}
     wrong = [form for form in forms if not form["ok"]]
@@ -49,14 +50,15 @@ def check_record(
         "targets": {one.name: {"what": one.what, **one.totals, "not_counted": list(one.uncounted)} for one in targets},
         "differences": differences,
         "formulas": wrong,
+        "accept": commands.update,
     }
 
 
-def _differences(check: Check, config: Config, lock: Lock) -> Iterator[Record]:
-    """Targets that are not as they were locked, with their layers side by side."""
+def _differences(check: Check, config: Config, lock: Lock, commands: LockCommands) -> Iterator[Record]:
+    """Targets that differ from the lock file, with their layers side by side."""
     if lock.dtype != config.dtype:
         why = f"{config.lock} measures traffic in {lock.dtype}, {config.path} in {config.dtype}"
-        raise FlopcalcError("stale-lock", why, "`flopcalc lock --update`")
+        raise FlopcalcError("stale-lock", why, f"write it again with `{commands.update}`")
     for spec in config.targets:
         found = difference(spec.name, lock.targets.get(spec.name), locked(check.of(spec.name)))
         if found:
@@ -67,7 +69,7 @@ def _differences(check: Check, config: Config, lock: Lock) -> Iterator[Record]:
 
 
 def difference(target: str, was: Locked | None, now: Locked) -> Record | None:
-    """What changed since it was locked; None where nothing did."""
+    """What changed since the target was locked; None if nothing did."""
     if was == now:
         return None
     matches = match_layers(was.layers, now.layers) if was else []
@@ -90,13 +92,13 @@ def difference(target: str, was: Locked | None, now: Locked) -> Record | None:
 
 
 def _stage(layer: Record) -> str:
-    """The stage of a layer; nothing where it is only the first piece of its name."""
+    """The stage of a layer; empty if it is only the first piece of its name."""
     stage = str(layer["stage"])
     return "" if stage == layer["name"].partition(".")[0] else stage
 
 
 def _moved(layers: Sequence[Record], matches: Sequence[Match]) -> list[str]:
-    """Layers that stand elsewhere among the others than before: all but a longest run that kept its order."""
+    """Layers that changed their place in the order: all but a longest sequence that kept its order."""
     place = {layer["name"]: index for index, layer in enumerate(layers)}
     now = [(place[match.first["name"]], match.name) for match in matches if match.first and match.second]
     kept = {index for index, _ in aligned(now, sorted(now))}
@@ -119,12 +121,12 @@ def _gone(target: str, was: Locked) -> Record:
     }
 
 
-def _formulas(config: Config, lock: Lock) -> list[Record]:
-    if config.formulas is None:
+def _formulas(config: Config, lock: Lock, commands: LockCommands) -> list[Record]:
+    if config.formulas.which == "none":
         raise FlopcalcError(
             "bad-config",
             f"{config.path} names no formulas to compare",
-            "write formulas: all, or a list of operators, and `flopcalc lock --update`",
+            f"write formulas: all, or a list of operators, then run `{commands.update}`",
         )
     algebra = import_module("flopcalc.budget.formulas")
-    return list(algebra.compare(lock.formulas, algebra.formulas(config)))
+    return list(algebra.compare(lock.formulas, algebra.formulas(config), commands.update))

@@ -47,7 +47,7 @@ class Lines:
         return self.find(key)
 
     def find(self, text: str | None) -> int:
-        """The line (from 1) that holds the text, else that of the target; 0 where it is not known."""
+        """The line (from 1) that contains the text, or that of the target; 0 if neither is known."""
         if text:
             for number in range(self.start, self.stop):
                 if text in self.lines[number]:

@@ -6,7 +6,7 @@ import click
 
 from flopcalc.budget.check import Check
 from flopcalc.budget.config import Config, find_config, read_config
-from flopcalc.budget.lock import locked, may_overwrite, read_lock, write_lock
+from flopcalc.budget.lock import lock_commands, locked, may_overwrite, read_lock, write_lock
 from flopcalc.cli.output import write
 from flopcalc.cli.target import timeout_option
 from flopcalc.errors import ExitCode, FlopcalcError, clip, printable
@@ -26,8 +26,9 @@ def command(file: str | None, update: bool, timeout: Timeout) -> int:
     without it the exit code is 1.
     """
     config = read_config(find_config(file)).with_timeout(timeout)
+    commands = lock_commands(config)
     try:
-        there = read_lock(config.lock) is not None
+        there = read_lock(config.lock, commands) is not None
     except FlopcalcError as error:
         # --update replaces a broken lock file.
         if not update or error.code != "bad-lock":
@@ -41,7 +42,8 @@ def command(file: str | None, update: bool, timeout: Timeout) -> int:
         return ExitCode.OK
     if there and not update:
         click.echo(f"{printable(config.lock)} differs from the present costs; nothing was written", err=True)
-        click.echo("`flopcalc check --locked` shows the difference, `flopcalc lock --update` accepts it", err=True)
+        check = commands.create.replace("flopcalc lock", "flopcalc check --locked", 1)
+        click.echo(f"`{check}` shows the difference, `{commands.update}` accepts it", err=True)
         return ExitCode.CHECK_FAILED
     if not may_overwrite(config.lock):
         raise FlopcalcError(
@@ -60,7 +62,7 @@ def command(file: str | None, update: bool, timeout: Timeout) -> int:
 def _text(config: Config) -> str:
     check = Check(config, None)
     targets = [locked(check.of(spec.name)) for spec in config.targets]
-    if config.formulas is None:
+    if config.formulas.which == "none":
         return write_lock(targets, [], config.dtype)
     present = import_module("flopcalc.budget.formulas").formulas(config)
     return write_lock(targets, [one.formula for one in present], config.dtype)

@@ -1,11 +1,11 @@
 """Arithmetic for cost formulas that works alike on ints, NumPy arrays and SymPy symbols.
 
-A formula has no branch on a dimension; whatever would need one is here. The helpers look at the
-values given and at `sys.modules`; NumPy and SymPy are never imported from here, so a formula on
-ints stays free of both.
+A formula has no branch on a dimension; operations that need one are here. The helpers look at the
+types of their arguments and at `sys.modules`. They never import NumPy or SymPy, so a formula on ints
+needs neither.
 
-`Dim` is an int, a NumPy integer array or a SymPy expression. `Any` keeps the type checker out of
-an algebra that it cannot express.
+`Dim` is an int, a NumPy integer array or a SymPy expression. Its type is `Any`, because a type checker
+cannot express arithmetic on this union.
 """
 
 import math
@@ -18,7 +18,7 @@ Dim: TypeAlias = Any
 
 
 def _sympy(*values: Dim) -> Any:
-    """The sympy module when one of the values is symbolic, else None."""
+    """The sympy module if one of the values is symbolic, otherwise None."""
     sympy = sys.modules.get("sympy")
     if sympy is not None and any(isinstance(value, sympy.Basic) for value in values):
         return sympy
@@ -26,7 +26,7 @@ def _sympy(*values: Dim) -> Any:
 
 
 def _numpy(*values: Dim) -> Any:
-    """The numpy module when one of the values is an array or a NumPy number, else None."""
+    """The numpy module if one of the values is an array or a NumPy number, otherwise None."""
     numpy = sys.modules.get("numpy")
     if numpy is not None and any(isinstance(value, numpy.ndarray | numpy.generic) for value in values):
         return numpy
@@ -48,14 +48,14 @@ def floor_div(a: Dim, b: Dim) -> Dim:
 
 
 def exact_div(a: Dim, b: Dim) -> Dim:
-    """A / b where a rule of the operator guarantees that b divides a (symbols keep no floor)."""
+    """A / b, if a rule of the operator guarantees that b divides a. Symbols get no floor."""
     if type(a) is int and type(b) is int:
         return a // b
     return a / b if _sympy(a, b) else a // b
 
 
 def share(ratio: Dim, whole: Dim) -> Dim:
-    """floor(ratio * whole) for a ratio kept as a Fraction, exactly (`int(100 * 0.29)` is 28, this is 29)."""
+    """The floor of ratio * whole, exact for a Fraction: `int(100 * 0.29)` is 28, and this is 29."""
     if type(whole) is not int and (sympy := _sympy(ratio, whole)):
         if isinstance(ratio, Fraction):
             ratio = sympy.Rational(ratio.numerator, ratio.denominator)
@@ -92,7 +92,7 @@ def floor_log2(a: Dim, b: Dim = 1) -> Dim:
 
 
 def log2(value: Dim) -> Dim:
-    """log2 as papers print it, without a floor: exact for powers of two, else a float."""
+    """log2 without a floor, as in papers: exact for powers of two, otherwise a float."""
     if sympy := _sympy(value):
         return sympy.log(value, 2)
     if value <= 0:
@@ -104,7 +104,7 @@ def log2(value: Dim) -> Dim:
 
 
 def elementwise(function: Callable[[int], int], value: Dim) -> Dim:
-    """function(value) for a rule that is no arithmetic, such as factoring; element by element on arrays."""
+    """function(value) for a rule that is not arithmetic, such as factoring; element by element on arrays."""
     if _numpy(value):
         flat = value.reshape(-1)
         return (flat * 0 + [function(int(one)) for one in flat]).reshape(value.shape)

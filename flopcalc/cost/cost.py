@@ -44,7 +44,7 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Cost(HasKinds):
-    """The parts of a layer, in order of execution."""
+    """The cost of a layer: its parts in order of execution."""
 
     parts: tuple[Part, ...]
 
@@ -52,7 +52,7 @@ class Cost(HasKinds):
         return iter(self.parts)
 
     def __add__(self, other: "Cost") -> "Cost":
-        """The one, then the other."""
+        """The parts of both, one after the other."""
         return Cost(self.parts + other.parts)
 
     def __repr__(self) -> str:
@@ -89,10 +89,10 @@ class Cost(HasKinds):
         }
 
     def steps_after(self, inputs: Sequence[Dim]) -> Dim:
-        """When the last kernel ends, if each input is there after so many kernels.
+        """The step at which the last kernel ends. inputs: the step at which each input is ready.
 
-        Parts name inputs as input0, input1, ...; one that names none waits for them all, and one that
-        names `nothing` for none.
+        A part names inputs as input0, input1, ... in `after`. A part without names waits for all inputs; a part
+        that names `nothing` waits for none.
         """
         ready: Dim = 0
         ends: dict[str, Dim] = {"nothing": 0}
@@ -103,7 +103,7 @@ class Cost(HasKinds):
         previous: tuple[str, ...] = ()
         for part in self.parts:
             names = previous if part.after is PREVIOUS else part.after
-            # A part that a structural option left out (`when`) delays nobody.
+            # A part that a structural option left out (`when`) causes no delay.
             starts = [ends.get(name, ready) for name in names] or [ready]
             start = starts[0]
             for other in starts[1:]:

@@ -1,4 +1,4 @@
-"""The shape of one layer: what a user gives, and the sizes that formulas see.
+"""The shape of one layer: the sizes that a user gives, and the sizes that formulas read.
 
 A `Geometry` describes a two-dimensional convolution or an operator that can replace one. Formulas
 read its fields; they are ints here, arrays in sweeps and symbols in `flopcalc.algebra.closed_form`.
@@ -13,15 +13,14 @@ from flopcalc.errors import FlopcalcError, clip
 
 Pair: TypeAlias = int | tuple[int, int]
 
-# Far beyond any network; keeps every product printable, whatever a user types.
+# Far beyond any network; every product of sizes up to this one can still be printed.
 LARGEST = 10**100
 
 
 class Geometry(NamedTuple):
     """One layer's sizes. Units: channels, pixels.
 
-    h, w: input. h_out, w_out: output. k_h, k_w: kernel. The pairs stride, padding and
-    dilation are held by axis.
+    h, w: input. h_out, w_out: output. k_h, k_w: kernel. stride, padding and dilation have one field for each axis.
     """
 
     c_in: Dim
@@ -96,12 +95,12 @@ class Geometry(NamedTuple):
 
 
 def by(pair: tuple[Dim, Dim]) -> str:
-    """A pair as people write it: 3x5."""
+    """A pair as text: 3x5."""
     return f"{pair[0]}x{pair[1]}"
 
 
 def short(pair: tuple[Dim, Dim]) -> str:
-    """A pair, or one number where both are equal: 2, 2x1."""
+    """A pair as text, one number if both are equal: 2, 2x1."""
     return str(pair[0]) if pair[0] == pair[1] else by(pair)
 
 
@@ -128,10 +127,10 @@ def geometry(
     batch: int = 1,
     size_out: Callable[[int, int, int, int, int], int] = out_size,
 ) -> Geometry:
-    """A checked Geometry from what a user gives.
+    """A checked Geometry.
 
-    c_out defaults to c_in; padding to dilation * (k - 1) // 2 ("same" for odd kernels). A pair is one
-    int for both axes or (height, width). size_out: the output's size along one axis, for operators
+    c_out defaults to c_in, and padding to dilation * (k - 1) // 2 ("same" for odd kernels). A pair is one
+    int for both axes, or (height, width). size_out: computes the output size along one axis, for operators
     with another output grid than a convolution. Raises FlopcalcError (bad-dimension).
     """
     c_in = _whole("c_in", c_in)
@@ -148,7 +147,24 @@ def geometry(
             f"the {by(size)} input",
             "make the input larger, the kernel or its dilation smaller, or add padding",
         )
-    return Geometry(c_in, c_out, *kernel, *size, h_out, w_out, *strides, *pads, *dilations, groups, batch)
+    return Geometry(
+        c_in=c_in,
+        c_out=c_out,
+        k_h=kernel[0],
+        k_w=kernel[1],
+        h=size[0],
+        w=size[1],
+        h_out=h_out,
+        w_out=w_out,
+        stride_h=strides[0],
+        stride_w=strides[1],
+        padding_h=pads[0],
+        padding_w=pads[1],
+        dilation_h=dilations[0],
+        dilation_w=dilations[1],
+        groups=groups,
+        batch=batch,
+    )
 
 
 _EXAMPLES = {"c_in": 64, "c_out": 64, "k": 3, "hw": 56}
@@ -157,11 +173,11 @@ _EXAMPLES = {"c_in": 64, "c_out": 64, "k": 3, "hw": 56}
 def _whole(name: str, value: object, least: int = 1) -> int:
     size = as_int(value)
     if size is None or not least <= size <= LARGEST:
-        kind = "a positive whole number" if least else "a whole number, 0 or more"
+        expected = "a positive whole number" if least else "a whole number, 0 or more"
         raise FlopcalcError(
             "bad-dimension",
-            f"{name} is {clip(value)}; it must be {kind} (up to 10^100)",
-            f"give {name} as a number such as {_EXAMPLES.get(name, 1)}",
+            f"{name} is {clip(value)}; it must be {expected} (up to 10^100)",
+            f"give {name} as a number, for example {_EXAMPLES.get(name, 1)}",
         )
     return size
 

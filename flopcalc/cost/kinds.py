@@ -1,7 +1,7 @@
 """The one list of kinds of cost, and the one list of kinds of work.
 
-A cost is never one number: its kinds are kept apart and folded late, by a convention. All results offer the same
-kinds, as `total(kind)` and as properties. The work of a kernel says what it does: conventions fold by it.
+A cost is more than one number: its kinds are kept separate, and a convention combines them into one number last. All
+results have the same kinds, as `total(kind)` and as properties. A convention selects kernels by their kind of work.
 """
 
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
@@ -26,8 +26,8 @@ _KINDS = (
     Kind(
         "traffic",
         "elements",
-        "elements that all kernels read and write, weights included, each kernel by itself (no fusion, no cache); "
-        "times the size of the dtype it is bytes",
+        "elements that all kernels read and write, weights included, each kernel separately (no fusion, no cache); "
+        "multiply by the size of the dtype for bytes",
     ),
     Kind(
         "steps",
@@ -45,7 +45,7 @@ KINDS = tuple(KIND)
 SUMMED = tuple(kind.name for kind in _KINDS if kind.adds_up)
 # Work on single elements, whatever the operation.
 ELEMENTWISE = ("adds", "muls", "other")
-# What each kernel has of its own: flops follow from the others, and steps are a path through several.
+# The kinds that each kernel has: flops follow from the others, and steps are a path through several kernels.
 OF_A_KERNEL = tuple(name for name in SUMMED if name != "flops")
 
 WorkKind: TypeAlias = Literal[
@@ -77,10 +77,9 @@ def check_kind(name: str) -> None:
 
 
 class HasKinds:
-    """What all results offer: each kind of cost as a property. A result defines `total(kind)`.
+    """The base of all results: each kind of cost as a property. A result defines `total(kind)`.
 
-    The numbers are exact ints. A cost on arrays or symbols, which sweeps and closed forms make, has arrays or
-    expressions in their place.
+    The numbers are exact ints. In sweeps and closed forms they are arrays or expressions.
     """
 
     __slots__ = ()
@@ -111,7 +110,7 @@ class HasKinds:
 
     @property
     def traffic(self) -> int:
-        """Elements read and written; times the size of the dtype it is bytes."""
+        """Elements read and written; multiply by the size of the dtype for bytes."""
         return self.total("traffic")
 
     @property
@@ -136,13 +135,13 @@ class HasKinds:
 
     @property
     def headline(self) -> str:
-        """`25,557,032 params, 4,089,184,256 MACs, 8,220,000,000 FLOPs`: for a repr, so it is short for any numbers."""
+        """`25,557,032 params, 4,089,184,256 MACs, 8,220,000,000 FLOPs`, short even for very large numbers."""
         named = {"params": "params", "macs": "MACs", "flops": "FLOPs"}
         return ", ".join(f"{_figure(self.total(kind))} {text}" for kind, text in named.items())
 
 
 def _figure(value: Any) -> str:
-    """All digits, or the magnitude of a number that is longer than the cost of any network; part of an expression."""
+    """The digits of a number, the magnitude of a very long one, or the beginning of a long expression."""
     text = f"{value:,}" if isinstance(value, int) else " ".join(str(value).split())
     if len(text) <= 27:
         return text

@@ -1,1 +1,1 @@
-"""Tables that papers print: reading them, comparing them with ours, and what they get wrong."""
+"""Tables of papers: reading them, comparing them with computed figures, and their errors."""

@@ -1,4 +1,4 @@
-"""How a figure of ours is computed: a command that runs as it stands, or words that are none."""
+"""How a figure is computed: a command that can be copied and run, or a description in words."""
 
 import re
 
@@ -25,9 +25,10 @@ _PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
 
 
 def how(ours: Ours, gives: str) -> str:
-    """`params of flopcalc model resnet50`: an expression over the numbers that the command prints.
+    """`params of flopcalc model resnet50`: an expression over the numbers in the output of a command.
 
-    plain_params and plain_macs are those of its baseline. Where only some kernels count no command shows it: words.
+    plain_params and plain_macs are those of its baseline. No command counts only some of the kernels; such a figure
+    is described in words.
     """
     if not names(gives) or ours.target is None:
         return gives
@@ -37,7 +38,7 @@ def how(ours: Ours, gives: str) -> str:
 
 
 def formula(ours: Ours, gives: str) -> str:
-    """The expression, and which kernels it is over."""
+    """The expression, and the kernels that it counts."""
     text = [_whole(gives) if not ours.only else gives]
     chosen = [name for name in sorted(names(gives), key=gives.index) if not name.startswith(("all_", "plain_"))]
     text += [f"{', '.join(chosen)} only of kernels with {ours.only}"] if ours.only and chosen else []
@@ -46,7 +47,7 @@ def formula(ours: Ours, gives: str) -> str:
 
 
 def _whole(gives: str) -> str:
-    """Where all kernels are chosen, the number of all is the number."""
+    """The expression without the prefix `all_`, for figures that count all kernels."""
     return re.sub(r"\ball_", "", gives)
 
 
@@ -78,7 +79,7 @@ def _sizes(value: object) -> str:
 
 
 def _quoted(text: str) -> str:
-    """For a shell, in the quotes that leave the text as it is."""
+    """The text quoted for a shell."""
     if _PLAIN.fullmatch(text):
         return text
     if "'" not in text:

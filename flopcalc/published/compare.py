@@ -1,4 +1,4 @@
-"""Papers' figures beside ours, digit by digit: the JSON contract `flopcalc/reproduce/1`."""
+"""Printed figures compared with computed ones, digit by digit: the JSON contract `flopcalc/reproduce/1`."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
@@ -20,15 +20,15 @@ from flopcalc.targets.read import read_operator, read_target
 from flopcalc.targets.spec import TargetSpec
 from flopcalc.text.expression import evaluate
 
-# What can be said of a figure, and whether it is well.
+# The result of comparing a figure.
 VERDICTS = {
-    "agrees": "ours rounds to the printed digits",
-    "truncated": "ours, cut to the printed digits, is what is printed",
+    "agrees": "our figure rounds to the printed digits",
+    "truncated": "our figure, truncated instead of rounded, gives the printed digits",
     "wrong": "the source is wrong, for the reason given",
-    "differs": "ours differs, and the reason is not known or not certain",
-    "open": "nothing to compare: what was counted is not known",
-    "unexplained": "ours differs, and the table says nothing of it",
-    "stale": "the table says that ours differs, and it does not",
+    "differs": "our figure differs; the reason is unknown or uncertain",
+    "open": "cannot be compared, for the reason given",
+    "unexplained": "our figure differs, and the table gives no reason",
+    "stale": "the table says that our figure differs, but it agrees",
 }
 GOOD = ("agrees", "truncated")
 FAILED = ("unexplained", "stale")
@@ -37,9 +37,9 @@ Kernel = tuple[Mapping[str, Any], Part]
 
 
 class Comparison(NamedTuple):
-    """A printed figure and ours. value: None where there is nothing to compare. counted: what was counted, where that
-    is not the plain count of the figure's quantity; plain: whether the plain count has the printed digits, None where
-    the quantity has none. how: what is computed, as a command or in words; empty where nothing is.
+    """A printed figure and the computed one. value: None for an open figure. counted: what was counted; empty for the
+    plain count of the figure's quantity. plain: whether the plain count has the printed digits, None if the quantity
+    has no plain count. how: what is computed, as a command or in words; empty for an open figure.
     """
 
     figure: Figure
@@ -52,7 +52,7 @@ class Comparison(NamedTuple):
 
 
 class _Counted(NamedTuple):
-    """Kernels: those of the part that a figure is of, all that the figure counts, and those before a replacement."""
+    """Kernels. chosen: those that the figure is about. every: all that it counts. plain: those before replacement."""
 
     chosen: tuple[Part, ...]
     every: tuple[Part, ...]
@@ -61,37 +61,45 @@ class _Counted(NamedTuple):
 
 
 def compare(figure: Figure) -> Comparison:
-    """One figure beside ours. Raises FlopcalcError, with file and line, where ours cannot be computed."""
+    """A figure compared with the computed one. Raises FlopcalcError, with file and line, if it cannot be computed."""
     if figure.stated == "open":
         return Comparison(figure, None, "open", figure.why)
     value = value_of(figure, figure.ours, figure.gives)
     fits = figure.printed.agreement(value)
     counted, plain = _counted_as(figure, value)
-    told = counted, plain, how(_told(figure, value), figure.gives)
-    if figure.stated:
-        return Comparison(figure, value, "stale" if fits else figure.stated, figure.why, *told)
+    verdict: str = fits or "unexplained"
     why = figure.note
-    if fits == "truncated":
-        cut = f"cut, not rounded: rounded it is {figure.printed.like(value)}"
+    if figure.stated:
+        verdict, why = "stale" if fits else figure.stated, figure.why
+    if verdict == "truncated":
+        cut = f"truncated; rounded, it is {figure.printed.like(value)}"
         why = f"{cut}; {why}" if why else cut
-    return Comparison(figure, value, fits or "unexplained", why, *told)
+    return Comparison(
+        figure=figure,
+        value=value,
+        verdict=verdict,
+        why=why,
+        counted=counted,
+        plain=plain,
+        how=how(_simplest(figure, value), figure.gives),
+    )
 
 
 def _counted_as(figure: Figure, value: int | Fraction) -> tuple[str, bool | None]:
-    """What was counted, if the plain count of the whole network is another number; and whether that would agree."""
+    """What was counted, empty for the plain count of the whole network; and whether the plain count agrees."""
     agrees = None
     if figure.quantity in QUANTITIES and figure.ours.target is not None:
         plain = value_of(figure, figure.ours._replace(only="", leaves_out=""), figure.quantity.replace("-", "_"))
         agrees = bool(figure.printed.agreement(plain))
         if plain == value:
             return "", agrees
-    what = formula(_told(figure, value), figure.gives)
+    what = formula(_simplest(figure, value), figure.gives)
     if figure.gives != figure.quantity:
         what = f"{figure.quantity}: {what}"
     return (f"{what} ({figure.note})" if figure.note and not figure.means else what), agrees
 
 
-def _told(figure: Figure, value: int | Fraction) -> Ours:
+def _simplest(figure: Figure, value: int | Fraction) -> Ours:
     """What is computed, without conditions that do not change the number."""
     for bare in (figure.ours._replace(only="", leaves_out=""), figure.ours._replace(leaves_out="")):
         if value_of(figure, bare, figure.gives) == value:
@@ -105,19 +113,19 @@ def witnessed(figure: Figure, witness: Witness) -> int | Fraction:
 
 
 def value_of(figure: Figure, ours: Ours, gives: str) -> int | Fraction:
-    """What the expression gives on what is computed."""
+    """The value of the expression for the network or operator of `ours`."""
     try:
         known = {name: found for name in names(gives) if (found := _named(ours, name)) is not None}
         value = evaluate(gives, known)
     except FlopcalcError as error:
         raise FlopcalcError("bad-table", f"{figure.place}: {error.message}", error.hint) from None
     if isinstance(value, bool) or not isinstance(value, int | Fraction):
-        raise FlopcalcError("bad-table", f"{figure.place}: {gives} gives no number", "docs/adding-a-table.md")
+        raise FlopcalcError("bad-table", f"{figure.place}: {gives} does not give a number", "docs/adding-a-table.md")
     return value
 
 
 def _named(ours: Ours, name: str) -> int | None:
-    """A kind of cost or a convention's number: `macs`, `plain_macs` before a replacement, `all_macs` of all kernels."""
+    """The value of a name: a kind of cost or a convention, as `macs`, `plain_macs` or `all_macs`; None if unknown."""
     if ours.target is None:
         return None
     prefix, _, rest = name.partition("_")
@@ -143,7 +151,7 @@ def _count(ours: Ours) -> _Counted:
 
 
 def _kernels_of(target: TargetSpec) -> tuple[list[Kernel], list[Kernel], int]:
-    """The kernels before a replacement (of an operator: of the plain convolution), those now, and the batch."""
+    """The kernels before replacement (for an operator, of the plain convolution), those after it, and the batch."""
     if target.kind == "operator":
         e = read_operator(target)
         plain = _kernels("conv", "conv", e.baseline, e.geometry, False)
@@ -167,7 +175,7 @@ def _walk(network: Network) -> Iterator[Kernel]:
 
 
 def _kernels(name: str, kind: str, cost: Cost, g: Geometry | None, first: bool) -> Iterator[Kernel]:
-    """Each kernel with what conditions can say of it; sizes are 0 where a layer has none."""
+    """Each kernel with the names that conditions can use. A size that the layer does not have is 0."""
     facts: dict[str, Any] = {"name": name, "kind": kind, "first": first}
     sizes = ("c_in", "c_out", "groups", "h", "w", "h_out", "w_out", "k_h", "k_w")
     facts |= {size: getattr(g, size) if g else 0 for size in sizes}
@@ -178,7 +186,7 @@ def _kernels(name: str, kind: str, cost: Cost, g: Geometry | None, first: bool) 
 
 
 def reproduce_record(comparisons: Iterable[Comparison]) -> dict[str, Any]:
-    """Rows for JSON, and how many there are of each verdict."""
+    """The rows for JSON, and the number of rows with each verdict."""
     rows = [_row(one) for one in comparisons]
     counts = {verdict: sum(row["verdict"] == verdict for row in rows) for verdict in VERDICTS}
     return {

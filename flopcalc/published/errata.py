@@ -1,4 +1,4 @@
-"""What the sources get wrong, each with its evidence computed now."""
+"""Errors in the sources, each with evidence that is computed on each run."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -17,7 +17,7 @@ Row = dict[str, Any]
 
 
 def errata(operators: Iterable[Operator]) -> Iterator[Row]:
-    """Every wrong, asymptotic or ambiguous equation, then what is wrong in words and figures."""
+    """Every wrong, asymptotic or ambiguous equation of the operators, and the wrong statements of their papers."""
     for operator in operators:
         for equation in operator.equations:
             if equation.status != "printed":
@@ -37,7 +37,7 @@ def errata(operators: Iterable[Operator]) -> Iterator[Row]:
 
 
 def wrong_figures(sources: Iterable[Published]) -> Iterator[Row]:
-    """The figures of papers' tables that are wrong, those with one reason together."""
+    """The wrong figures in tables of papers; figures with the same reason are one row."""
     for source in sources:
         found = [one for one in map(compare, source.figures_stated("wrong")) if one.verdict == "wrong"]
         for why in dict.fromkeys(one.why for one in found):
@@ -46,7 +46,7 @@ def wrong_figures(sources: Iterable[Published]) -> Iterator[Row]:
 
 def _of_figures(source: Published, why: str, found: list[Comparison]) -> Row:
     def each(text: Callable[[Comparison], str]) -> str:
-        """The text itself of one figure; of several, each with what it is of."""
+        """The text of one figure; of several figures, each text after its row and quantity."""
         shown = [(f"{one.figure.row}, {one.figure.quantity}", text(one)) for one in found]
         return "; ".join(f"{what}: {text}" for what, text in shown) if len(found) > 1 else shown[0][1]
 
@@ -89,7 +89,7 @@ def _of_equation(operator: Operator, equation: Equation) -> Row:
 
 
 def _at_a_shape(operator: Operator, equation: Equation) -> list[Row]:
-    """Both forms at the first shape of the usual spread where they differ."""
+    """The values of both forms at the first test shape where they differ."""
     for evaluation in cases(operator):
         reading = read(equation, evaluation)
         if not reading.reason and reading.printed != reading.right:
@@ -103,7 +103,7 @@ def _at_a_shape(operator: Operator, equation: Equation) -> list[Row]:
 
 
 def computed(evidence: Evidence) -> Any:
-    """The number that an evidence describes."""
+    """The number that a piece of evidence describes."""
     if evidence.expression:
         return evaluate(evidence.expression, {})
     layer = evaluate_layer(evidence.operator, **evidence.shape)

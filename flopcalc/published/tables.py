@@ -1,7 +1,7 @@
-"""Papers' tables: the figures as they are printed, and how the program computes each.
+"""Tables of papers: the printed figures, and how each is computed.
 
-configs/published/ has a file for each source; docs/adding-a-table.md describes their language. Figures are text, so
-that their digits stay. Nothing is computed here: `flopcalc.published.compare` does.
+configs/published/ has a file for each source; docs/adding-a-table.md describes the language of these files. Figures
+are text, so that all digits are kept. They are computed in `flopcalc.published.compare`.
 """
 
 import os
@@ -22,7 +22,7 @@ from flopcalc.text.yaml_file import File, Map, line_of, read_file
 
 Stated: TypeAlias = Literal["", "wrong", "differs", "open"]
 
-# What a figure may be of without saying how it is computed.
+# Quantities that a figure can have without `gives`.
 QUANTITIES = tuple(dict.fromkeys((*KINDS, *CONVENTIONS)))
 
 _SUFFIXES: dict[str, int | Fraction] = {
@@ -42,7 +42,6 @@ _SUFFIXES: dict[str, int | Fraction] = {
     "T": 10**12,
 }
 _PRINTED = re.compile(r"(?:~|\+|approximately )?([0-9]{1,30})(?:\.([0-9]{1,30}))?(?:x10\^([0-9]{1,2}))? ?([^ ]*)")
-
 _IS_PATH = re.compile(r"[^: ]+\.ya?ml(?![a-z])")
 
 _TOP = ("name", "operator", "paper", "source", "reasons", "tables")
@@ -51,12 +50,13 @@ _ROW = ("row", "ours", "open", "note")
 _FIGURE = ("printed", "ours", "gives", "means", "wrong", "differs", "open", "evidence")
 _WITNESS = ("what", "ours", "gives", "fits")
 _OURS = ("network", "operator", "set", "shape", "input", "replace", "where", "keep", "only", "leaves_out")
+_NEITHER = "write ours (how to compute it), or open (why it cannot be compared)"
 _SHAPE = ("c_in", "c_out", "k", "hw", "stride", "padding", "dilation", "groups", "batch")
 
 
 class Printed(NamedTuple):
-    """A figure as it is printed: its text, its exact value, what one unit of its last digit is worth, and how many
-    digits stand behind its point and which text behind its digits.
+    """A figure as printed. value: exact. step: the value of one unit of the last digit. decimals: the number of digits
+    after the point. unit: the text after the digits.
     """
 
     text: str
@@ -66,13 +66,13 @@ class Printed(NamedTuple):
     unit: str
 
     def agreement(self, value: int | Fraction) -> str:
-        """`agrees` if a value rounds to this figure, `truncated` if it is cut to it, else empty."""
+        """`agrees` if a value rounds to this figure, `truncated` if it truncates to it, otherwise empty."""
         if 2 * abs(value - self.value) <= self.step:
             return "agrees"
         return "truncated" if self.value <= value < self.value + self.step else ""
 
     def like(self, value: int | Fraction) -> str:
-        """A value in this figure's unit and with its digits: 568740352 beside `569 M` is 569 M."""
+        """A value in the unit and with the digits of this figure: 568740352 like `570 M` is 569 M."""
         count = round(value / self.step)
         digits = str(abs(count)).rjust(self.decimals + 1, "0")
         point = len(digits) - self.decimals
@@ -81,7 +81,7 @@ class Printed(NamedTuple):
 
 
 class Ours(NamedTuple):
-    """What the program computes to answer a figure: a network or an operator; None for plain arithmetic.
+    """What is computed for a figure. target: a network or an operator; None for arithmetic on printed figures.
 
     only, leaves_out: conditions on the kernels that are counted.
     """
@@ -92,7 +92,7 @@ class Ours(NamedTuple):
 
 
 class Witness(NamedTuple):
-    """A further number that speaks for a finding. fits: it gives the printed digits, and so tells what was printed."""
+    """A further number as evidence. fits: it gives the printed digits, so it shows what the source counted."""
 
     what: str
     ours: Ours
@@ -103,10 +103,8 @@ class Witness(NamedTuple):
 class Figure(NamedTuple):
     """One printed figure.
 
-    quantity: what it is of. gives: the expression that answers it, over the kinds of cost; means: what
-    that counts, in words. stated, why: what its file
-    says of a figure that does not agree: wrong (the source is), differs (nobody knows why), open (nothing to compare).
-    place: file and line.
+    quantity: a kind of cost, a convention or another name. gives: the expression that is compared with it. means: what
+    that counts, in words. stated, why: for a figure that does not agree, its verdict and the reason. place: file, line.
     """
 
     paper: str
@@ -126,7 +124,7 @@ class Figure(NamedTuple):
 
 
 class Published(NamedTuple):
-    """The tables of one source. key: its file's name. operator: whose paper it is, or empty."""
+    """The tables of one source. key: the name of its file. operator: the operator that the paper defines, or empty."""
 
     key: str
     name: str
@@ -135,12 +133,12 @@ class Published(NamedTuple):
     figures: tuple[Figure, ...]
 
     def figures_stated(self, stated: Stated) -> list[Figure]:
-        """The figures of which the file says so."""
+        """The figures that the file states to be wrong, different or open."""
         return [figure for figure in self.figures if figure.stated == stated]
 
 
 def folder() -> str:
-    """Where the shipped tables are."""
+    """The folder of the shipped tables."""
     return shipped_files.folder("published")
 
 
@@ -150,7 +148,7 @@ def names() -> list[str]:
 
 
 def find(name: str) -> list[Published]:
-    """The sources of that key, or of an operator's paper; or the file at a path. Empty where there are none."""
+    """The source with that key, those of an operator's paper, or the file at a path; empty if there are none."""
     if name.endswith((".yaml", ".yml")):
         return [read_published(name)]
     if name in names():
@@ -159,10 +157,10 @@ def find(name: str) -> list[Published]:
 
 
 def get(name: str) -> list[Published]:
-    """As `find`. Raises FlopcalcError (unknown-paper)."""
+    """Like `find`, but raises FlopcalcError (unknown-paper) if there are none."""
     found = find(name)
     if not found:
-        how = f"there are: {', '.join(names())}; a table of your own is a path ending in .yaml"
+        how = f"papers: {', '.join(names())}; for your own table give a path that ends in .yaml"
         raise unknown_name("paper", name, names(), how)
     return found
 
@@ -187,13 +185,15 @@ def read_published(path: str) -> Published:
 
 
 def _paper(file: File, data: Map, key: str) -> Paper:
-    """The operator's own paper, or what the file says."""
+    """The paper of the operator, or the one that the file describes."""
     if ("operator" in data) == ("paper" in data):
-        raise file.error(data, None, "a file of tables has a paper, or the operator whose paper it is")
+        raise file.error(data, None, "a file of tables must have either paper or operator")
     if "operator" in data:
         found = lookup.find(str(data["operator"]))
         if found is None:
-            raise file.error(data, "operator", f"unknown operator {clip(data['operator'])}", "`flopcalc list`")
+            raise file.error(
+                data, "operator", f"unknown operator {clip(data['operator'])}", "`flopcalc list` shows all operators"
+            )
         return found.paper
     spec = file.keys(data["paper"], data, "paper", Paper._fields, "paper")
     fields = {name: tuple(map(str, value)) if name == "authors" else value for name, value in spec.items()}
@@ -208,10 +208,10 @@ def _table(file: File, key: str, table: Map, data: Map) -> Iterator[Figure]:
         file.keys(units, table, "unit", QUANTITIES, f"unit of table {name}")
     for row in _list(file, table, "rows"):
         if not isinstance(row, Map) or "row" not in row:
-            raise file.error(table, "rows", f"table {name}: each row is a mapping with its name under `row`")
+            raise file.error(table, "rows", f"table {name}: each row must be a mapping with the key row")
         quantities = [quantity for quantity in row if quantity not in _ROW]
         if not quantities:
-            raise file.error(row, None, f"table {name}, row {clip(row['row'])}: no figure")
+            raise file.error(row, None, f"table {name}, row {clip(row['row'])}: it has no figure")
         for quantity in quantities:
             spec = row[quantity]
             if not isinstance(spec, Map):
@@ -223,28 +223,28 @@ def _table(file: File, key: str, table: Map, data: Map) -> Iterator[Figure]:
 
 
 def _figure(file: File, key: str, levels: tuple[Map, Map, Map, Map], quantity: str, unit: str) -> Figure:
-    """A figure from its file, its table, its row and itself; what stands nearer to it counts."""
+    """A figure from its file, table, row and own keys; the nearest value wins."""
     data, table, row, spec = levels
     gives = _text(file, spec, "gives")
     if not gives and quantity not in QUANTITIES:
-        near = unknown_name("quantity", quantity, QUANTITIES, f"known: {', '.join(QUANTITIES)}; others need `gives`")
+        near = unknown_name("quantity", quantity, QUANTITIES, f"known: {', '.join(QUANTITIES)}; other names need gives")
         raise file.error(row, quantity, near.message, near.hint)
     found = [(stated, _reason(file, data, spec, stated)) for stated in ("wrong", "differs", "open") if stated in spec]
     if len(found) > 1:
-        raise file.error(spec, None, f"{quantity} is both {found[0][0]} and {found[1][0]}")
+        raise file.error(spec, None, f"{quantity} has both {found[0][0]} and {found[1][0]}", "keep one of them")
     for level in (row, table):
         if not found and "open" in level:
             found = [("open", _reason(file, data, level, "open"))]
     stated, why = found[0] if found else ("", "")
     if found and not why:
-        raise file.error(spec, None, f"{quantity} is {stated}, without a reason")
+        raise file.error(spec, None, f"{quantity} has {stated} without a reason", "write the reason as its value")
     ours = _ours(file, levels[1:])
     witnesses = tuple(
         _witness(file, (*levels[1:], file.keys(one, spec, "evidence", _WITNESS, "evidence")), gives or _name(quantity))
         for one in _list(file, spec, "evidence", needed=False)
     )
     if stated != "open" and ours == Ours() and not gives:
-        raise file.error(spec, None, f"{quantity} needs `ours`: how it is computed; or `open`: why it is not")
+        raise file.error(spec, None, f"{quantity} has neither ours nor open", _NEITHER)
     return Figure(
         paper=key,
         table=_text(file, table, "table"),
@@ -264,20 +264,18 @@ def _figure(file: File, key: str, levels: tuple[Map, Map, Map, Map], quantity: s
 
 
 def _reason(file: File, data: Map, spec: Map, key: str) -> str:
-    """Why; `$name` stands for one of the file's reasons, since several figures may share one."""
+    """The text of a key; `$name` is replaced by that entry of `reasons`, which several figures can share."""
     text = _text(file, spec, key)
     if not text.startswith("$"):
         return text
     reasons = file.keys(data.get("reasons", Map()), data, "reasons", tuple(data.get("reasons", ())), "reasons")
     if text[1:] not in reasons:
-        raise file.error(
-            spec, key, f"no reason is called {clip(text[1:])}", f"there are: {', '.join(reasons) or 'none'}"
-        )
+        raise file.error(spec, key, f"unknown reason {clip(text[1:])}", f"reasons: {', '.join(reasons) or 'none'}")
     return _text(file, reasons, text[1:])
 
 
 def _name(quantity: str) -> str:
-    """A convention's name as expressions have it."""
+    """The name of a convention as expressions write it."""
     return quantity.replace("-", "_")
 
 
@@ -290,7 +288,12 @@ def _witness(file: File, levels: tuple[Map, ...], gives: str) -> Witness:
 def _printed(file: File, spec: Map, unit: str) -> Printed:
     text = spec.get("printed")
     if not isinstance(text, str):
-        raise file.error(spec, "printed", f"the figure {clip(text)} is no text", 'write it in quotes: "0.50"')
+        raise file.error(
+            spec,
+            "printed",
+            f"the figure is {clip(text)}; it must be a string",
+            'write it in quotes, for example "0.50"',
+        )
     try:
         return read_printed(text, unit)
     except FlopcalcError as error:
@@ -298,36 +301,36 @@ def _printed(file: File, spec: Map, unit: str) -> Printed:
 
 
 def read_printed(text: str, unit: str = "") -> Printed:
-    """`4.14G`, `1.8x10^9`, `74.59%`, `95642` with its exact value and precision. unit: the column's, if it has one.
+    """The value and precision of `4.14G`, `1.8x10^9`, `74.59%` or `95642`. unit: of the column; empty if it has none.
 
     Raises FlopcalcError (bad-figure).
     """
     found = _PRINTED.fullmatch(text)
-    # What says for itself how large it is needs no unit of its column.
+    # The unit of the column applies only to a figure without a unit.
     unit = "" if found and (found[3] or found[4]) else unit
     suffix = (found[4] or unit) if found else ""
     if found is None or suffix not in _SUFFIXES:
         known = ", ".join(name for name in _SUFFIXES if name)
-        raise FlopcalcError("bad-figure", f"cannot read the figure {clip(text)}", f"digits, then one of {known}")
+        raise FlopcalcError("bad-figure", f"cannot read the figure {clip(text)}", f"write digits, then one of {known}")
     whole, decimals, exponent, _ = found.groups()
     scale = Fraction(_SUFFIXES[suffix]) * 10 ** int(exponent or 0)
     step = scale / 10 ** len(decimals or "")
     shown = f"{text} {unit}" if unit else text
-    # What follows the digits, as it stands.
+    # The text after the digits.
     behind = shown.split(".")[-1] if decimals else shown.lstrip("~+aproximtely ")
     value = int(whole + (decimals or "")) * step
     return Printed(shown, value, step, len(decimals or ""), behind.lstrip("0123456789"))
 
 
 def _ours(file: File, levels: Sequence[Map]) -> Ours:
-    """What is computed: the nearest level's word on each setting; `set` is joined."""
+    """What is computed: for each key the value of the nearest level; the options of `set` are merged."""
     merged: dict[str, Any] = {}
     for level in levels:
         if level.get("ours") is None:
             continue
         spec = file.keys(level["ours"], level, "ours", _OURS, "ours")
         if "network" in spec or "operator" in spec:
-            # Another thing altogether; a table's default speaks of its own.
+            # The defaults of the table apply to its own network only.
             merged = {} if {"network", "operator"} & set(merged) else merged
         for name, value in spec.items():
             if name in ("set", "shape"):
@@ -355,7 +358,7 @@ def _target(file: File, levels: Sequence[Map], merged: dict[str, Any]) -> Target
 
 
 def _exact(value: Any) -> Any:
-    """A value that can be looked up by; a decimal as it is written."""
+    """A value that can be hashed; a decimal number as text."""
     return tuple(value) if isinstance(value, list) else str(value) if isinstance(value, float) else value
 
 
@@ -369,13 +372,13 @@ def _setting(file: File, spec: Map, name: str) -> Any:
     if name in ("replace", "keep"):
         texts = value if isinstance(value, list) else [value]
         if not all(isinstance(text, str) and text for text in texts):
-            raise file.error(spec, name, f"{name} is {clip(value)}, not text or a list of it")
+            raise file.error(spec, name, f"{name} is {clip(value)}, not a string or a list of strings")
         return tuple(_beside(file, text) if name == "replace" else text for text in texts)
     return _text(file, spec, name)
 
 
 def _beside(file: File, text: str) -> str:
-    """A name as it is; what begins with the path of a YAML file as seen from the folder of the file that names it."""
+    """A name unchanged; the path of a YAML file relative to the folder of the file that contains it."""
     return os.path.join(os.path.dirname(file.path), text) if _IS_PATH.match(text) else text
 
 
@@ -387,8 +390,8 @@ def _list(file: File, data: Map, key: str, needed: bool = True) -> list[Any]:
 
 
 def _text(file: File, data: Map, key: str, needed: bool = False) -> str:
-    """One line of text; empty where there is none."""
+    """The text of a key on one line; empty if there is none."""
     found = data.get(key)
     if isinstance(found, dict | list) or (needed and found is None):
-        raise file.error(data, key, f"{key} is {clip(found)}, not text")
+        raise file.error(data, key, f"{key} is {clip(found)}, not a string")
     return "" if found is None else " ".join(str(found).split())

@@ -216,7 +216,7 @@ def _summary(record: Record) -> Iterator[tuple[str, str]]:
             wrong = len(record[what])
             yield key, f"{counts[key]:,}, {f'{wrong:,} not as locked' if wrong else 'all as locked'}"
     if record["differences"] or record["formulas"]:
-        yield "to accept", "`flopcalc lock --update` writes the present costs to the lock file"
+        yield "to accept", f"`{record['accept']}` writes the present costs to the lock file"
     if not record["checked"]:
         yield "targets", f"{len(record['targets']):,} without limits; --locked compares them with the lock file"
 

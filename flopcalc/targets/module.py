@@ -1,4 +1,4 @@
-"""Real modules from Python: `flopcalc.count` and `flopcalc.replace`. PyTorch is loaded when they are called."""
+"""`flopcalc.count` and `flopcalc.replace` for PyTorch modules. PyTorch is imported when they are called."""
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
 
 
 def count(module: "nn.Module", *inputs: Any, **named_inputs: Any) -> "Count":
-    """Count what one forward pass of a PyTorch module costs, kernel by kernel. Nothing is computed.
+    """Count the cost of one forward pass of a PyTorch module, kernel by kernel, without computing any tensor.
 
-    inputs: what the forward takes, by position or by name. A tuple of ints is a shape, batch first, of the module's
-    own floating-point type: `count(model, (1, 3, 224, 224))`. Of tensors only shape and dtype are used.
-    The result offers every kind of cost, as `found.macs` or `found.total("macs")`, each by module as `found.work`,
-    and lists in `found.uncounted` what could not be counted. The module stays as it was.
+    inputs: the arguments of the forward, by position or by name. A tuple of ints is a shape, batch first, with the
+    floating-point type of the module: `count(model, (1, 3, 224, 224))`. Of tensors only shape and dtype are used.
+    The result has every kind of cost, as `found.macs` or `found.total("macs")`, and by module in `found.work`.
+    `found.uncounted` lists the kernels that could not be counted. The module is not changed.
 
-    Raises FlopcalcError: missing-package without PyTorch, uncountable-module where the forward fails.
+    Raises FlopcalcError: missing-package without PyTorch, uncountable-module if the forward fails.
     """
     from flopcalc.pytorch import count as counted
 
@@ -33,15 +33,15 @@ def replace(
     inputs: Any = None,
     inplace: bool = False,
 ) -> "Replaced":
-    """Replace the convolutions of a PyTorch module by operators: `replace(model, "spconv:alpha=1/4")`.
+    """Replace the convolutions of a PyTorch module with operators: `replace(model, "spconv:alpha=1/4")`.
 
-    what: an operator with its options and perhaps a clause (`"ghost where k == 1"`), or several; the first one that
-    takes a layer wins. where, keep: as `flopcalc model --where --keep`. inputs: what the forward takes, as for
-    `count`; with them all sizes are known, and the changed module is run to check that every new layer is called
-    and that the shape of the output stays. The module is copied unless inplace is true.
+    what: an operator with its options and an optional clause (`"ghost where k == 1"`), or several; if several match a
+    layer, the first one wins. where, keep: as in `flopcalc model --where --keep`. inputs: the arguments of the
+    forward, as for `count`. With inputs all sizes are known, and the changed module is run to check that every new
+    layer is called and that the output keeps its shape. The module is copied unless inplace is true.
 
-    The result has the module, which layers were replaced by what, and why each other convolution was not.
-    Raises FlopcalcError: missing-package without PyTorch, and errors that name what is wrong with the request.
+    The result has the module, the layers that were replaced, and the reason for each other convolution.
+    Raises FlopcalcError: missing-package without PyTorch, other codes if the request is invalid.
     """
     from flopcalc.pytorch import replace as replaced
 

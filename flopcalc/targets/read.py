@@ -1,7 +1,7 @@
 """Reading the network or the operator that a TargetSpec names.
 
-A network is a name that `flopcalc list` shows, the path of a YAML description, or Python: an object, or text such as
-`package.module:factory`, `file.py:factory`, `torchvision:NAME`, `timm:NAME`. Only Python loads torch.
+A network is a name that `flopcalc list` shows, the path of a YAML description, or a Python model: an object, or text
+such as `package.module:factory`, `file.py:factory`, `torchvision:NAME`, `timm:NAME`. Only a Python model needs torch.
 """
 
 import re
@@ -24,14 +24,14 @@ _DOTTED = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)+")
 
 
 class Target(NamedTuple):
-    """A network as it is, and with layers replaced if that was asked for."""
+    """A network, and the same network with layers replaced. replacement: None if no replacement was requested."""
 
     plain: Network
     replacement: Replacement | None
 
     @property
     def network(self) -> Network:
-        """The network that was asked for."""
+        """The network after replacement, or the plain one."""
         return self.replacement.network if self.replacement else self.plain
 
 
@@ -42,7 +42,7 @@ def read_target(spec: TargetSpec) -> Target:
         plain = library.load(what, spec.settings, one_shape(spec.inputs), spec.batch)
         return Target(plain, replace_layers(plain, plan) if plan else None)
     keywords = {name: keyword_value(value) for name, value in spec.settings.items()}
-    # Loads torch, or says that it is missing.
+    # Imports torch, or raises missing-package.
     python = import_module("flopcalc.pytorch.target")
     if not isinstance(what, str):
         return Target(*python.read_object(what, keywords, spec.inputs, spec.batch, plan))
@@ -63,7 +63,7 @@ def read_operator(spec: TargetSpec) -> Evaluation:
 
 
 def is_python(name: str) -> bool:
-    """Whether a name is Python's. Raises FlopcalcError for a name that is nearly one, and for other files."""
+    """Whether a name is that of a Python model. Raises FlopcalcError for a name that is almost one or another file."""
     check_is_readable(name)
     if _PYTHON.fullmatch(name):
         return True
@@ -75,12 +75,12 @@ def is_python(name: str) -> bool:
         shown = f"it defines {', '.join(found[:8])}: " if found else ""
         example = found[0] if found else "NAME"
         raise FlopcalcError(
-            "bad-usage", f"{clip(name)} does not say what in the file is the model", f"{shown}write {path}:{example}"
+            "bad-usage", f"{clip(name)} does not name the model in the file", f"{shown}write {path}:{example}"
         )
     if _DOTTED.fullmatch(name) and not name.endswith((".yaml", ".yml")):
         module, _, attribute = name.rpartition(".")
         raise FlopcalcError(
-            "unknown-network", f"unknown network {clip(name)}", f"a Python model is written {module}:{attribute}"
+            "unknown-network", f"unknown network {clip(name)}", f"write a Python model as {module}:{attribute}"
         )
     return False
 
@@ -89,7 +89,7 @@ def _check_inputs(name: str, inputs: Sequence[Input]) -> None:
     if not inputs:
         raise FlopcalcError(
             "missing-input",
-            f"{clip(name)} does not say what it takes: the shape of its input is missing",
+            f"{clip(name)} needs the shape of its input",
             "give --input 3x224x224, without the batch; --input 77:int64 for token ids; one --input for each input",
         )
     names = [one.name for one in inputs if one.name is not None]

@@ -1,6 +1,6 @@
-"""What a user asks about, as one record: for the command line, YAML files, pytest and published tables.
+"""The target of a request as one record: for the command line, YAML files, pytest and published tables.
 
-A name, options and sizes are read here, once, into values; `flopcalc.targets.read` looks up what they name.
+The name, options and sizes are parsed here, once; `flopcalc.targets.read` finds what they name.
 """
 
 import re
@@ -18,7 +18,7 @@ Kind = Literal["network", "operator"]
 
 
 class Timeout(NamedTuple):
-    """The time for importing Python code and building its model. ends_process: end the process if it cannot be stopped.
+    """The time limit for importing Python code and building its model. ends_process: end the process if it hangs.
 
     Only a process that flopcalc itself started may be ended: `flopcalc` on the command line.
     """
@@ -44,13 +44,13 @@ def read_timeout(value: Any, *, ends_process: bool = False) -> Timeout:
 
 @dataclass(frozen=True, eq=False)
 class TargetSpec:
-    """A network or an operator as a user asks for it; nothing is looked up yet.
+    """A network or an operator as requested; its name is not looked up yet.
 
-    what: the name as `flopcalc model` or `flopcalc layer` takes it; for a network also an nn.Module, its class, or a
-    function that builds it. settings: options of the network or operator, or keywords of a Python factory; text in
-    them is read as on the command line. Of a network: inputs (empty: its own), batch, the plan of replacements
-    (None: none), and the timeout for Python code that text names. Of an operator: shape, its sizes by their names
-    in `flopcalc.layer`.
+    what: a name as in `flopcalc model` or `flopcalc layer`; for a network also an nn.Module, its class, or a function
+    that builds it. settings: options of the network or operator, or keywords of a Python factory; text in them is
+    parsed as on the command line. For a network: inputs (empty for its default input), batch, the plan of
+    replacements (None for no replacement), and the timeout for Python code. For an operator: shape, its sizes by
+    their names in `flopcalc.layer`.
     """
 
     kind: Kind
@@ -73,7 +73,7 @@ class TargetSpec:
 
     @property
     def flags(self) -> list[tuple[str, str]]:
-        """The settings and the plan as flags of the command line with their values, unquoted."""
+        """The settings and the plan as flags of the command line with their unquoted values."""
         found = [("--set", f"{name}={setting_text(value)}") for name, value in self.settings.items()]
         if self.plan:
             found += [("--replace", request.command) for request in self.plan.requests]
@@ -97,13 +97,13 @@ def from_texts(
     keep: Iterable[str] = (),
     timeout: Timeout | None = None,
 ) -> TargetSpec:
-    """A network as the command line names it. Raises FlopcalcError for what cannot be read."""
+    """The network that the options of a command name. Raises FlopcalcError for invalid text."""
     inputs = tuple(parse_input(text) for text in input_texts)
     chosen = read_plan(tuple(replace_texts), where, tuple(keep))
     return TargetSpec(
         "network",
         name,
-        settings=read_settings(settings),
+        settings=split_settings(settings),
         inputs=inputs,
         batch=1 if batch is None else batch,
         plan=chosen,
@@ -121,32 +121,32 @@ def from_python(
     keep: str | Iterable[str] = (),
     set: Mapping[str, Any] | None = None,
 ) -> TargetSpec:
-    """A network as a call in Python names it. Raises FlopcalcError for what cannot be read."""
+    """The network that the arguments of a Python call name. Raises FlopcalcError for invalid values."""
     chosen = read_plan(as_texts(replace), where, as_texts(keep))
     return TargetSpec("network", what, dict(set or {}), as_inputs(inputs), batch, chosen)
 
 
 def as_texts(given: str | Iterable[str]) -> tuple[str, ...]:
-    """One text or several, as several."""
+    """One string or several, as a tuple."""
     return (given,) if isinstance(given, str) else tuple(given)
 
 
 def read_plan(texts: tuple[str, ...], where: str | None, keep: tuple[str, ...]) -> Plan | None:
-    """The plan of replacements; None where nothing is replaced. Raises FlopcalcError."""
+    """The plan of replacements; None without a replacement. Raises FlopcalcError."""
     if texts:
         return plan(texts, where, keep)
     if where is not None or keep:
         given = "where" if where is not None else "keep"
         raise FlopcalcError(
             "bad-usage",
-            f"{given} is given, and replace is missing",
-            "name the operator too, for example --replace spconv --where 'k == 3'",
+            f"{given} is given without replace",
+            "name an operator with replace, for example spconv (--replace spconv on the command line)",
         )
     return None
 
 
-def read_settings(settings: Iterable[str]) -> dict[str, str]:
-    """`name=value` texts as a mapping. Raises FlopcalcError (bad-option)."""
+def split_settings(settings: Iterable[str]) -> dict[str, str]:
+    """The values of `name=value` texts by name, unparsed. Raises FlopcalcError (bad-option)."""
     given: dict[str, str] = {}
     for setting in settings:
         name, equals, value = setting.partition("=")
@@ -157,20 +157,20 @@ def read_settings(settings: Iterable[str]) -> dict[str, str]:
     return given
 
 
-_WHOLE = re.compile(r"[+-]?[0-9]{1,100}", re.ASCII)
+_INTEGER = re.compile(r"[+-]?[0-9]{1,100}", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?([0-9]{1,50}\.?[0-9]{0,50}|\.[0-9]{1,50})(e[+-]?[0-9]{1,3})?", re.ASCII | re.IGNORECASE)
 _RATIO = re.compile(r"[+-]?[0-9]{1,50}/0*[1-9][0-9]{0,50}", re.ASCII)
 _WORDS: Mapping[str, bool | None] = {"true": True, "false": False, "none": None, "null": None}
 
 
 def keyword_value(value: Any) -> Any:
-    """The value of a factory's keyword: text is read as a whole number, a number (0.5, 1/4), true, false or none.
+    """The value of a keyword of a factory: text is parsed as an integer, a number (0.5, 1/4), true, false or none.
 
-    Other text stays as it is, and so do values that are not text.
+    Other text, and values that are not text, are not changed.
     """
     if not isinstance(value, str):
         return value
-    if _WHOLE.fullmatch(value):
+    if _INTEGER.fullmatch(value):
         return int(value)
     if _DECIMAL.fullmatch(value):
         return float(value)
@@ -180,7 +180,7 @@ def keyword_value(value: Any) -> Any:
 
 
 def setting_text(value: Any) -> str:
-    """A value as `--set` takes it: 0.75, true, none, 3,4,6,3."""
+    """A value as the text of `--set`: 0.75, true, none, 3,4,6,3."""
     if value is None:
         return "none"
     if isinstance(value, list | tuple):

@@ -245,7 +245,7 @@ BAD = {
     "bad batch": (("resnet50", "resnet50 --batch x"), "--batch is 'x'"),
     "bad operator": (("resnet50", "resnet50 --replace nothing"), "'nothing'"),
     "one side": (("resnet50",), "missing argument"),
-    "python without input": (("resnet50", "net.py:Net"), "shape of its input is missing"),
+    "python without input": (("resnet50", "net.py:Net"), "needs the shape of its input"),
 }
 
 

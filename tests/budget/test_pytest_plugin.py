@@ -62,7 +62,7 @@ def test_limits_and_the_message(project: pytest.Pytester) -> None:
     """Limit, actual, by how much, and the dearest layers with their shares; this file is not shown."""
     text = go(project, NAMED, passed=1, failed=1)
     assert "Failed: macs is 13,904, the limit is 10,000 (macs <= 10k): +3,904 (+39.0%)" in text
-    assert "Dearest layers by macs" in text
+    assert "Most expensive layers by macs" in text
     assert "conv1  conv    13,824     224  99.4%" in text
     assert "testing.py" not in text
     assert not (project.path / "__flopcalc__").exists()
@@ -91,7 +91,7 @@ def test_snapshots(project: pytest.Pytester) -> None:
     text = go(project, source, failed=3)
     assert "params 314 -> 618" in text
     assert "conv1  out 8x8x8 -> 16x8x8" in text
-    assert "`pytest --flopcalc-update` accepts what is there now" in text
+    assert "accept it with `pytest --flopcalc-update`" in text
     cost = text[text.index("_ test_cost _") :]
     assert "params is 618, the limit is 330 (params <= 330): +288" in cost
     assert "macs is 27,808, the limit is 13,904 (macs <= locked)" in cost
@@ -131,19 +131,19 @@ def test_no_snapshot_that_nobody_asked_for(project: pytest.Pytester) -> None:
 
 
 def test_broken_snapshots(project: pytest.Pytester) -> None:
-    """Told in the words of the plugin, mended by --flopcalc-update; what is no snapshot is not overwritten."""
+    """Told in the words of the plugin, mended by --flopcalc-update; what is not a snapshot is not overwritten."""
     source = "def test_same(flopcalc):\n    flopcalc.assert_unchanged('tiny.yaml')\n"
     go(project, source, "--flopcalc-update", passed=1)
     path = project.path / "__flopcalc__" / "test_it" / "test_same.lock"
     good = path.read_text()
     path.write_text(good.replace("version 1", "version 9"))
     text = go(project, source, failed=1)
-    assert "line 3: version '9'" in text
+    assert "line 3: it has version '9'" in text
     assert "pytest --flopcalc-update" in text
     go(project, source, "--flopcalc-update", passed=1)
     assert path.read_text() == good
     path.write_text("precious")
-    assert "is no snapshot; nothing was written" in go(project, source, "--flopcalc-update", failed=1)
+    assert "is not a snapshot; nothing was written" in go(project, source, "--flopcalc-update", failed=1)
     assert path.read_text() == "precious"
     path.write_text(good.replace("float32", "float16"))
     assert "measures traffic in float16" in go(project, source, failed=1)
@@ -151,7 +151,7 @@ def test_broken_snapshots(project: pytest.Pytester) -> None:
 
 WRONG = {
     "assert_cost('tiny.yaml')": "was given no limit",
-    "assert_cost('tiny.yaml', mac=3)": "assert_cost takes no mac",
+    "assert_cost('tiny.yaml', mac=3)": "assert_cost has no quantity 'mac'",
     "assert_cost('tiny.yaml', macs=True)": "macs is True",
     "assert_cost('tiny.yaml', macs='300M')": "macs is '300M'",
     "assert_cost('tiny.yaml', macs='<= x')": "unknown name 'x'",
@@ -160,7 +160,7 @@ WRONG = {
     "assert_cost('tiny.yaml', (3, 'x'), macs=1)": "the input is (3, 'x')",
     "assert_cost('tiny.yaml', 3.5, macs=1)": "the input is 3.5",
     "assert_cost('tiny.yaml', macs=1, dtype='int3')": "dtype is 'int3'",
-    "assert_cost('tiny.yaml', macs=1, where='k == 3')": "replace is missing",
+    "assert_cost('tiny.yaml', macs=1, where='k == 3')": "given without replace",
 }
 
 

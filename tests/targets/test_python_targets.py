@@ -174,7 +174,7 @@ HOSTILE: dict[str, tuple[str, tuple[str, ...], str, str]] = {
     "missing module": ("nosuchmodule:Net", (), "'nosuchmodule'", "file"),
     "near module": ("torc.nn:Linear", (), "'torc'", "torch"),
     "near submodule": ("torch.optin:Adam", (), "'torch.optin'", "torch.optim"),
-    "no attribute given": ("{}", (), "does not say what", ":Net"),
+    "no attribute given": ("{}", (), "does not name the model in the file", ":Net"),
     "dots only": ("torchvision.models.resnet50", (), "unknown network", "torchvision.models:resnet50"),
     "unknown model of a hub": ("torchvision:resnet5", (), "'resnet5'", "resnet50"),
     "batch": ("{}:Net", ("--batch", "0"), "batch is 0", "--batch 1"),
@@ -232,7 +232,7 @@ def test_no_input_shape(nets: str, run: Runner) -> None:
     """An error before anything is loaded; a described network takes only one plain shape."""
     done = run("model", f"{nets}:Net")
     assert done.code == 2
-    assert "the shape of its input is missing" in done.err
+    assert "needs the shape of its input" in done.err
     assert "--input 3x224x224" in done.err
     for wrong in (("--input", "3x32x32:int64"), ("--input", "3x32x32", "--input", "3"), ("--input", "x=3x32x32")):
         done = run("model", "resnet50", *wrong)
