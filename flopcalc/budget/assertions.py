@@ -16,7 +16,7 @@ from flopcalc.budget.measure import Measured, measure_target
 from flopcalc.budget.record import difference
 from flopcalc.cost.cost import DTYPE_BYTES
 from flopcalc.errors import FlopcalcError, clip
-from flopcalc.report.check import difference_blocks, told_limit
+from flopcalc.report.check import difference_blocks, limit_text
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table
 from flopcalc.report.plain import render
 from flopcalc.targets.model_record import most_expensive
@@ -95,7 +95,7 @@ class Costs:
             blocks: list[Table | Facts | Lines] = [_most_expensive(found, rows[0]["quantity"])]
             if snapshot.cost is not None and (changed := difference(found.name, snapshot.cost, locked(found))):
                 blocks += difference_blocks(changed, f"Changed since the snapshot {_shown(snapshot.path)}")
-            lines = [told_limit(row) for row in rows[:_LIMITS_SHOWN]]
+            lines = [limit_text(row) for row in rows[:_LIMITS_SHOWN]]
             if len(rows) > _LIMITS_SHOWN:
                 lines.append(f"and {len(rows) - _LIMITS_SHOWN:,} more")
             _fail("\n".join([*lines, "", render(Document(found.what, blocks, None), _WIDTH)]))

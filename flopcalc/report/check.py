@@ -87,12 +87,12 @@ def by_how_much(row: Record) -> str:
     return excess if row["relative"] is None else f"{excess} ({row['relative']:+.1%})"
 
 
-def told(row: Record) -> str:
+def target_limit_text(row: Record) -> str:
     """An exceeded limit, in one line."""
-    return f"{row['target']}: {told_limit(row)}"
+    return f"{row['target']}: {limit_text(row)}"
 
 
-def told_limit(row: Record) -> str:
+def limit_text(row: Record) -> str:
     """An exceeded limit, in one line, without its target."""
     where = f" of {row['name']}" if row["name"] else ""
     return (
@@ -101,7 +101,7 @@ def told_limit(row: Record) -> str:
     )
 
 
-def told_difference(one: Record) -> str:
+def difference_text(one: Record) -> str:
     """A target that differs from the lock file, in one line."""
     if one["locked"] is None:
         return f"{one['target']} is not in the lock file"
@@ -146,7 +146,7 @@ def _first(names: Sequence[str]) -> str:
     return ", ".join(names[:4]) + (f" and {len(names) - 4:,} more" if len(names) > 4 else "")
 
 
-def told_formula(one: Record) -> str:
+def formula_text(one: Record) -> str:
     """A closed form that differs from the locked one, in one line."""
     name = f"{one['kind']} of {one['operator']}"
     if one["locked"] is None or one["now"] is None:
@@ -156,7 +156,7 @@ def told_formula(one: Record) -> str:
 
 def difference_blocks(one: Record, title: str = "Not as locked") -> Iterator[Table | Lines]:
     """A target that differs from the lock file: what it was and is, and its layers side by side."""
-    lines = [told_difference(one)]
+    lines = [difference_text(one)]
     before, after = one["what"]
     if before and after and before != after and any(one["difference"].values()):
         lines += [f"was {before}", f"is {after}"]
@@ -197,7 +197,7 @@ def _deltas(rows: Sequence[Record]) -> list[Cell]:
 
 def _forms(forms: list[Record]) -> Iterator[str]:
     for one in forms:
-        yield told_formula(one)
+        yield formula_text(one)
         if one["locked"]:
             yield f"locked: {one['locked']}"
         if one["now"]:

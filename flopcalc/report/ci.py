@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from flopcalc.errors import printable
 from flopcalc.report.changes import what_changed
-from flopcalc.report.check import told, told_difference, told_formula
+from flopcalc.report.check import difference_text, formula_text, target_limit_text
 from flopcalc.report.document import people
 
 Record = dict[str, Any]
@@ -38,7 +38,7 @@ class Result(NamedTuple):
 def results(record: Record) -> Iterator[Result]:
     """Everything that was checked, one by one; the closed forms that are as locked count as one."""
     for row in record["rows"]:
-        message = "" if row["ok"] else told(row)
+        message = "" if row["ok"] else target_limit_text(row)
         name = f"{row['limit']} [{row['name']}]" if row["name"] else row["limit"]
         yield Result("limit", row["target"], name, message, row["file"], row["line"])
     for one in record["differences"]:
@@ -49,7 +49,7 @@ def results(record: Record) -> Iterator[Result]:
             if name not in different:
                 yield Result("locked", name, "as locked", "", record["file"], 0)
     for one in record["formulas"]:
-        yield Result("formula", one["operator"], one["kind"], told_formula(one), record["lock"] or "", 0)
+        yield Result("formula", one["operator"], one["kind"], formula_text(one), record["lock"] or "", 0)
     same = record["counts"]["formulas"] - len(record["formulas"])
     if same:
         yield Result("formula", "formulas", f"{same} as locked", "", record["lock"] or "", 0)
@@ -61,7 +61,7 @@ _LAYERS = 10
 
 def _with_layers(one: Record) -> str:
     rows = [row for row in one["layers"] if row["status"] != "renamed"]
-    lines = [told_difference(one)]
+    lines = [difference_text(one)]
     for row in rows[:_LAYERS]:
         deltas = [
             f"{kind} {people(row['difference'][kind], 'difference')}"
