@@ -79,9 +79,12 @@ def is_python(name: str) -> bool:
         )
     if _DOTTED.fullmatch(name) and not name.endswith((".yaml", ".yml")):
         module, _, attribute = name.rpartition(".")
-        raise FlopcalcError(
-            "unknown-network", f"unknown network {clip(name)}", f"write a Python model as {module}:{attribute}"
-        )
+        from difflib import get_close_matches
+
+        hint = f"write a Python model as {module}:{attribute}"
+        if get_close_matches(attribute, ("yaml", "yml"), cutoff=0.6):
+            hint = f"the path of a description ends in .yaml: {module}.yaml"
+        raise FlopcalcError("unknown-network", f"unknown network {clip(name)}", hint)
     return False
 
 

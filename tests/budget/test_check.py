@@ -241,7 +241,7 @@ def test_the_json_contract(here: Path, run: Runner) -> None:
 
 
 def test_large_numbers_stay_exact(here: Path, run: Runner) -> None:
-    """Beyond floats: ints of 600 digits are told in full, and nothing overflows."""
+    """Beyond floats: ints of 600 digits are shown in full, and nothing overflows."""
     write_targets(here, "macs <= 10^330", "params <= 10^-330", "params >= 10^330 / 3")
     (here / "flopcalc.yaml").write_text((here / "flopcalc.yaml").read_text().replace("10^-330", "1 / 10^330"))
     found = rows(run, code=1)
@@ -281,7 +281,7 @@ def test_formats_of_machines(here: Path, run: Runner, monkeypatch: pytest.Monkey
     assert (fine.code, fine.out) == (0, "::notice title=flopcalc::flopcalc: 1 checked, 0 failed\n")
 
 
-def test_reports_beside_the_table(here: Path, run: Runner) -> None:
+def test_reports_next_to_the_table(here: Path, run: Runner) -> None:
     """--report writes other formats by their suffix, also where the check fails; -o as well."""
     write_targets(here, "params <= 300")
     done = run("check", "--report", "r.xml", "--report", "r.md", "--report", "r.sarif", "--report", "r.csv")
@@ -467,7 +467,7 @@ NEAR_LIMITS = {
 
 
 @pytest.mark.parametrize("text", NEAR_LIMITS)
-def test_a_limit_that_is_nearly_right_is_told_what_to_write(text: str) -> None:
+def test_the_error_of_a_limit_that_is_almost_right_says_what_to_write(text: str) -> None:
     """The operator, the unit, the number, the selector."""
     with pytest.raises(FlopcalcError) as caught:
         read_limit(text, "network")

@@ -137,11 +137,11 @@ def test_the_check_step(tmp_path: Path) -> None:
 def test_what_an_annotation_cannot_hold_is_escaped(tmp_path: Path) -> None:
     """Percent, carriage return and line feed, of the last two lines; the exit status stays, whichever it is."""
     (step,) = [step for step in _scripts() if step.get("id") == "check"]
-    told = tmp_path / "python"
+    fake = tmp_path / "python"
     for code in (2, 3):
-        told.write_text(f"#!/bin/sh\nprintf 'a warning\\nerror: 5%%0A of\\r x\\nhint:  `y` & z\\n' >&2\nexit {code}\n")
-        told.chmod(0o755)
-        done = _run_step(step, tmp_path, python=str(told))
+        fake.write_text(f"#!/bin/sh\nprintf 'a warning\\nerror: 5%%0A of\\r x\\nhint:  `y` & z\\n' >&2\nexit {code}\n")
+        fake.chmod(0o755)
+        done = _run_step(step, tmp_path, python=str(fake))
         assert done.code == code
         assert done.out == "::error title=flopcalc::error: 5%250A of%0D x%0Ahint:  `y` & z\n"
         assert "a warning" in done.err
@@ -150,9 +150,9 @@ def test_what_an_annotation_cannot_hold_is_escaped(tmp_path: Path) -> None:
 def test_the_install_step(tmp_path: Path) -> None:
     """pip is given this folder with the extras that are needed; here a stand-in tells what it was called with."""
     step = _scripts()[0]
-    told = tmp_path / "python"
-    told.write_text('#!/bin/sh\necho "$@"\n')
-    told.chmod(0o755)
+    fake = tmp_path / "python"
+    fake.write_text('#!/bin/sh\necho "$@"\n')
+    fake.chmod(0o755)
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     for given, wanted in (
         ({}, f"{ROOT}"),
@@ -160,7 +160,7 @@ def test_the_install_step(tmp_path: Path) -> None:
         ({"extras": "torch"}, f"{ROOT}[torch]"),
         ({"extras": "torch", "formulas": "true"}, f"{ROOT}[torch,symbolic]"),
     ):
-        done = _run_step(step, tmp_path, python=str(told), **given)
+        done = _run_step(step, tmp_path, python=str(fake), **given)
         assert (done.code, done.out.split()[-1]) == (0, wanted)
     assert {"torch", "symbolic"} <= set(extras)
 

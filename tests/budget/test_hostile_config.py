@@ -195,7 +195,7 @@ targets:
     assert "and from below" in captured.err
 
 
-def test_what_could_not_be_counted_is_told(factories: Path, run: Runner) -> None:
+def test_kernels_that_could_not_be_counted_are_listed(factories: Path, run: Runner) -> None:
     """Kernels without a rule are listed, and `uncounted <= 0` makes them a failure."""
     (factories / "odd.py").write_text(
         "import torch\nclass Net(torch.nn.Module):\n    def forward(self, x):\n        return torch.linalg.det(x)\n"

@@ -129,7 +129,7 @@ def test_what_is_written_is_read(tmp_path_factory: Any, name: str, what: str, la
 
 
 def test_a_byte_order_mark(here: Path, run: Runner) -> None:
-    """Read as what it is, and written anew without it."""
+    """It is read, and written again without it."""
     write_targets(here)
     assert run("lock").code == 0
     path = here / "flopcalc.lock"
@@ -237,9 +237,9 @@ def _broken(text: str) -> dict[str, bytes]:
 
 
 def test_broken_lock_files(here: Path, run: Runner) -> None:
-    """Each is an error with its line, or is told as a difference; never a traceback, and --update mends our own."""
+    """Each is an error with its line, or a reported difference; never a traceback, and --update fixes our own."""
     text = (here / "flopcalc.lock").read_text()
-    told = 0
+    reported = 0
     for what, content in _broken(text).items():
         (here / "flopcalc.lock").write_bytes(content)
         done = run("check", "--locked")
@@ -249,13 +249,13 @@ def test_broken_lock_files(here: Path, run: Runner) -> None:
         assert done.code in ((2,) if what in _REFUSED or "conflict" in what else (1, 2)), (what, done)
         assert ("unresolved merge conflict" in done.err) is ("conflict" in what), what
         if done.code == 2:
-            told += 1
+            reported += 1
             assert done.out == ""
             error, hint = done.err.splitlines()
             assert re.match(r"error: flopcalc\.lock, line \d+: ", error), what
             assert len(error) < 250, what
             assert "run `flopcalc lock`" in hint or "with `flopcalc lock --update`" in hint, what
-    assert told > 30
+    assert reported > 30
     (here / "flopcalc.lock").write_text("<<<<<<< HEAD\n" + text)
     assert run("lock").code == 2
     assert run("lock", "--update").code == 0
@@ -378,13 +378,13 @@ def test_an_edit_of_the_code_shows(forms: Path, run: Runner, monkeypatch: pytest
 
     cost = Operator.cost
 
-    def dearer(self: Operator, g: Any, named: Any) -> Cost:
+    def more_expensive(self: Operator, g: Any, named: Any) -> Cost:
         found = cost(self, g, named)
         if self.name != "ghost":
             return found
         return Cost((*found.parts, conv("extra", 1, 1, named["d"] ** 2, g.p_in, g.p_out)))
 
-    monkeypatch.setattr(Operator, "cost", dearer)
+    monkeypatch.setattr(Operator, "cost", more_expensive)
     done = run("check", "--formulas", "--format", "json")
     assert done.code == 1
     found = {(one["operator"], one["kind"]): one["difference"] for one in json.loads(done.out)["formulas"]}
@@ -497,8 +497,8 @@ def make(width=8):
 
 
 @pytest.mark.parametrize("python", [False, True], ids=["described", "python"])
-def test_a_pull_request_that_is_dearer(python: bool, tmp_path: Path) -> None:
-    """Two commits in a real repository: fine, then told layer by layer, then accepted; and without torch."""
+def test_a_pull_request_that_is_more_expensive(python: bool, tmp_path: Path) -> None:
+    """Two commits in a real repository: fine, then reported layer by layer, then accepted; and without torch."""
     if python:
         pytest.importorskip("torch")
     hide = "" if python else "torch"
@@ -579,7 +579,7 @@ def _locked_project(path: Path, limits: str = "[]") -> Path:
 def test_layers_that_moved_and_stages_that_changed_are_named(
     run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The sums are the same; what is told is what happened."""
+    """The sums are the same; the report says what happened."""
     monkeypatch.chdir(tmp_path)
     net = _locked_project(tmp_path)
     assert run("lock").code == 0

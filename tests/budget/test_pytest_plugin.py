@@ -59,7 +59,7 @@ def test_too_dear(flopcalc):
 
 
 def test_limits_and_the_message(project: pytest.Pytester) -> None:
-    """Limit, actual, by how much, and the dearest layers with their shares; this file is not shown."""
+    """Limit, actual, by how much, and the most expensive layers with their shares; this file is not shown."""
     text = go(project, NAMED, passed=1, failed=1)
     assert "Failed: macs is 13,904, the limit is 10,000 (macs <= 10k): +3,904 (+39.0%)" in text
     assert "Most expensive layers by macs" in text
@@ -69,7 +69,7 @@ def test_limits_and_the_message(project: pytest.Pytester) -> None:
 
 
 def test_snapshots(project: pytest.Pytester) -> None:
-    """Missing, written, compared, changed, written anew; assert_cost shows what changed as well."""
+    """Missing, written, compared, changed, written again; assert_cost also shows what changed."""
     source = (
         "import pytest\n@pytest.mark.parametrize('size', ['3x8x8', '3x16x16'])\ndef test_same(flopcalc, size):\n"
         "    flopcalc.assert_unchanged('tiny.yaml', size)\n"
@@ -102,7 +102,7 @@ def test_snapshots(project: pytest.Pytester) -> None:
     go(project, source, failed=2, passed=1)
 
 
-def test_no_snapshot_that_nobody_asked_for(project: pytest.Pytester) -> None:
+def test_no_snapshot_without_a_request(project: pytest.Pytester) -> None:
     """Plain limits write none; `locked` does, so does `baseline` without a replacement, and one there is renewed."""
     folder = project.path / "__flopcalc__" / "test_it"
 
@@ -131,7 +131,7 @@ def test_no_snapshot_that_nobody_asked_for(project: pytest.Pytester) -> None:
 
 
 def test_broken_snapshots(project: pytest.Pytester) -> None:
-    """Told in the words of the plugin, mended by --flopcalc-update; what is not a snapshot is not overwritten."""
+    """Reported in the terms of the plugin, fixed by --flopcalc-update; other files are not overwritten."""
     source = "def test_same(flopcalc):\n    flopcalc.assert_unchanged('tiny.yaml')\n"
     go(project, source, "--flopcalc-update", passed=1)
     path = project.path / "__flopcalc__" / "test_it" / "test_same.lock"
@@ -227,7 +227,7 @@ def test_no_module(flopcalc):
 
 
 def test_modules(project: pytest.Pytester) -> None:
-    """A module, a class, a function, token ids, replacement; what fails is told."""
+    """A module, a class, a function, token ids, replacement; each failure is reported."""
     pytest.importorskip("torch")
     text = go(project, MODULES, passed=4, failed=3)
     assert "broken failed: ValueError: no such width" in text
