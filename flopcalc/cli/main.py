@@ -154,7 +154,7 @@ def _fail(message: str, hint: str, code: ExitCode = ExitCode.USAGE) -> int:
 
 
 def open_streams() -> None:
-    """Give the process streams in the place of closed ones (`>&-`), for which Python has None.
+    """Give the process streams instead of closed ones (`>&-`), for which Python has None.
 
     Standard output is then open for reading only, so that writing to it is an error.
     """

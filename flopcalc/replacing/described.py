@@ -8,7 +8,7 @@ from flopcalc.networks.network import Layer, Network
 from flopcalc.replacing.decide import Decision, Plan, Request, Spot, decide, notes
 from flopcalc.spec.operator import Operator, Value
 
-# Operators that are a convolution of the grid they stand on: what may be replaced.
+# Operators that are one convolution on the grid of their input: these can be replaced.
 CONVOLUTIONS = frozenset({"conv", "pointwise", "group", "dilated", "depthwise"})
 
 
@@ -28,7 +28,7 @@ class Replacement(NamedTuple):
 
 
 def replace_convolutions(network: Network, operator: Operator, options: Mapping[str, Value]) -> Replacement:
-    """Put `operator` in the place of every convolution that its policy and its rules allow."""
+    """Replace every convolution for which the operator's policy and rules allow it with the operator."""
     return replace_layers(network, Plan((Request(operator, options),)))
 
 

@@ -108,7 +108,7 @@ def _table(table: Table, width: int, other_format: str) -> Iterator[Line]:
 
 
 def _name(column: Column) -> str:
-    """What a column is called outside its table; the title alone may stand twice."""
+    """What a column is called outside its table; the title alone may appear twice."""
     return _clean(column.key or column.title)
 
 

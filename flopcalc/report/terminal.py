@@ -5,7 +5,7 @@ import os
 from flopcalc.report.document import Document
 from flopcalc.report.layout import Role, layout
 
-# Bold and faint are no colours, so they are used with NO_COLOR too.
+# Bold and faint are not colours, so they are used with NO_COLOR too.
 _STYLES: dict[Role, str] = {
     "title": "\x1b[1m",
     "heading": "\x1b[1m",
