@@ -267,7 +267,7 @@ class _Reader:
             return value
         if key in _PAIRS and isinstance(value, list) and len(value) == 2 and all(type(one) is int for one in value):
             return tuple(value)
-        sort = "whole number, or two such as [3, 5]" if key in _PAIRS else "whole number"
+        wanted = "whole number, or two such as [3, 5]" if key in _PAIRS else "whole number"
         raise self.file.error(spec, key, f"{key} is {clip(value)}, not a {wanted}", f"for example {key}: 3")
 
     def limits(self, spec: Mapping[str, Any], kind: str) -> tuple[Limit, ...]:
