@@ -2,7 +2,7 @@
 
 >>> import flopcalc
 >>> flopcalc.layer("ghost", 64).macs
-58003456
+58705920
 >>> flopcalc.network("resnet50").params
 25557032
 

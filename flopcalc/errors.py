@@ -6,6 +6,7 @@ value given, one line (the hint) that says what to do.
 
 from collections.abc import Iterable
 from enum import IntEnum
+from os import PathLike
 
 
 class ExitCode(IntEnum):
@@ -61,6 +62,16 @@ def unknown_name(kind: str, name: str, known: Iterable[str], how_to_list: str) -
     near = get_close_matches(name.lower(), known, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}? {how_to_list}" if near else how_to_list
     return FlopcalcError(f"unknown-{kind.replace(' ', '-')}", f"unknown {kind} {clip(name)}", hint)
+
+
+def as_name(value: object, what: str) -> str:
+    """A name or a path as text. what: `operator`, `network`. Raises FlopcalcError (bad-name) for other types."""
+    path = value.__fspath__() if isinstance(value, PathLike) else value
+    if not isinstance(path, str):
+        raise FlopcalcError(
+            "bad-name", f"the {what} is {clip(value)}, not a name or a path", f"give the name of the {what} as a string"
+        )
+    return path
 
 
 def at_line(path: str, line: int) -> str:

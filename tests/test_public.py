@@ -1,5 +1,7 @@
 """The public face: what `flopcalc` offers, with which types, and what its results say of themselves."""
 
+import copy
+import doctest
 import pickle
 import re
 import subprocess
@@ -165,3 +167,64 @@ def test_our_version_is_the_packages() -> None:
     from importlib.metadata import version
 
     assert flopcalc.__version__ == version("flopcalc")
+
+
+def test_the_example_of_the_package_is_true() -> None:
+    """The docstring that help(flopcalc) shows."""
+    found = doctest.testmod(flopcalc)
+    assert found.attempted >= 3
+    assert not found.failed
+
+
+def test_results_go_to_other_processes() -> None:
+    """Pickled and copied, with their operators; a copy costs the same."""
+    for one in (layer("compconv", 64), network("resnet18"), network("resnet18").layers[0], layer("ghost", 64).cost):
+        for again in (pickle.loads(pickle.dumps(one)), copy.deepcopy(one)):  # noqa: S301 - our own
+            assert repr(again) == repr(one)
+    assert pickle.loads(pickle.dumps(layer("ghost", 64).operator)) is layer("ghost", 64).operator  # noqa: S301
+
+
+def test_a_path_is_a_name(tmp_path: Path) -> None:
+    """pathlib's paths are names too; other types are errors of ours."""
+    net = tmp_path / "net.yaml"
+    net.write_text("input: [3, 8, 8]\nlayers:\n- conv: {op: conv, out: 4}\n")
+    assert network(net).params == network(str(net)).params == 3 * 4 * 9
+    for wrong in (5, None, b"resnet18", ["resnet18"]):
+        for call in (network, lambda name: layer(name, 64)):
+            with pytest.raises(FlopcalcError, match="not a name or a path"):
+                call(wrong)  # type: ignore[arg-type]
+
+
+def test_options_of_a_result_can_be_given_again() -> None:
+    """Those that a rule decided included, and lists as arrays."""
+    np: Any = pytest.importorskip("numpy")
+    for name in ("compconv", "attention", "mixconv"):
+        e = layer(name, 64)
+        options: dict[str, Any] = e.options
+        assert layer(name, 64, **options).cost == e.cost
+    assert layer("mixconv", 64, kernels=np.array([3, 5])).cost == layer("mixconv", 64, kernels=(3, 5)).cost
+
+
+@pytest.mark.parametrize("kind", [["macs"], {}, None, 3, "mac"], ids=str)
+def test_a_kind_of_any_type_is_our_error(kind: Any) -> None:
+    """Unhashable ones included."""
+    for one in (layer("ghost", 64), layer("ghost", 64).cost, network("resnet18")):
+        with pytest.raises(FlopcalcError, match="unknown kind"):
+            one.total(kind)
+
+
+def test_bytes_are_not_a_shape() -> None:
+    """Although they are a sequence of integers."""
+    with pytest.raises(FlopcalcError, match="not a shape"):
+        network("resnet18", input=b"3")
+
+
+def test_build_network_takes_described_networks_only() -> None:
+    """What else it is given, the error says."""
+    torch = pytest.importorskip("torch")
+    from flopcalc.pytorch import build_network, counted_network
+
+    counted = counted_network(torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3)), (3, 8, 8))
+    for wrong in ("resnet18", None, layer("ghost", 64), counted):
+        with pytest.raises(FlopcalcError):
+            build_network(wrong)  # type: ignore[arg-type]

@@ -15,6 +15,7 @@ from flopcalc.budget.lock import LockCommands, Locked, locked, may_overwrite, re
 from flopcalc.budget.measure import Measured, measure_target
 from flopcalc.budget.record import difference
 from flopcalc.cost.cost import DTYPE_BYTES
+from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.report.check import difference_blocks, limit_text
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table
@@ -89,6 +90,8 @@ class Costs:
             if before is None and compares:
                 _fail(f"there is no snapshot {_shown(snapshot.path)} to compare with", _HOW)
             rows = [row for row in self._rows(found, spec, dtype, read, before) if not row["ok"]]
+            # The limits on the whole model first: the user wrote them, and layers may be many.
+            rows.sort(key=lambda row: row["name"] != "")
         except FlopcalcError as error:
             _fail(error.message, error.hint)
         if rows:
@@ -213,8 +216,8 @@ def _limit_texts(quantities: Mapping[str, Any]) -> Iterable[str]:
                 f"quantities: {', '.join(QUANTITIES)}; others as limits=[...]",
             )
         for one in given if isinstance(given, list | tuple) else [given]:
-            if isinstance(one, int) and not isinstance(one, bool):
-                yield f"{quantity} == {one}"
+            if (number := as_int(one)) is not None:
+                yield f"{quantity} == {number}"
             elif isinstance(one, str) and re.match(r"\s*[<>=]", one):
                 yield f"{quantity} {one}"
             else:

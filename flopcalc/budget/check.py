@@ -135,13 +135,13 @@ class Check:
         """The target or network after `baseline:`, or the target itself before replacement."""
         if not spec.baseline:
             return self.of(spec.name).plain
-        return self.named(spec.baseline, spec, f"baseline: {spec.baseline}")
+        return self.named(spec.baseline, spec, f"baseline: {spec.baseline}", dict(spec.lines).get("baseline", 0))
 
-    def named(self, name: str, spec: Budget, where: str) -> Measured:
+    def named(self, name: str, spec: Budget, where: str, line: int) -> Measured:
         """Another target of the file, or a network that is not in the file."""
         if name in self.specs:
             return self.of(name)
-        place = at_line(spec.path, spec.line)
+        place = at_line(spec.path, line or spec.line)
         try:
             known = name in network_names() or name.endswith((".yaml", ".yml")) or is_python(name)
         except FlopcalcError as error:
@@ -164,7 +164,7 @@ class Check:
     def base(self, spec: Budget, limit: Limit) -> Mapping[str, int]:
         """Totals of the operator (on the same shape), target or network in a `ratio`."""
         if limit.ratio_to in self.specs or spec.target.kind == "network":
-            return self.named(limit.ratio_to, spec, limit.text).totals
+            return self.named(limit.ratio_to, spec, limit.text, limit.line).totals
         other = TargetSpec("operator", limit.ratio_to, shape=spec.target.shape)
         try:
             return measure_target(limit.ratio_to, other, self.config.dtype).totals

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from fractions import Fraction
+from os import PathLike
 from typing import Any, SupportsIndex, TypeAlias
 
 from flopcalc.catalog import lookup
+from flopcalc.errors import as_name
 from flopcalc.spec.operator import Evaluation
 
 # One number for both axes, or (height, width). Any integer type, NumPy's included.
@@ -13,7 +15,7 @@ Option: TypeAlias = SupportsIndex | float | Fraction | str | Sequence[SupportsIn
 
 
 def layer(
-    type: str,
+    type: str | PathLike[str],
     c_in: SupportsIndex,
     c_out: SupportsIndex | None = None,
     *,
@@ -42,7 +44,7 @@ def layer(
     >>> layer("spconv", 256, alpha="1/4").ratio("macs")
     Fraction(17, 72)
     """
-    operator = lookup.get(type)
+    operator = lookup.get(as_name(type, "operator"))
     sizes: dict[str, Any] = {
         "k": k,
         "hw": hw,

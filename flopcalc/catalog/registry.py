@@ -5,6 +5,8 @@ Operator. Scanning installed packages takes 50 ms, so it is done for unknown nam
 cannot be used is an error where it is asked for, and a note in a listing.
 """
 
+import copyreg
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, lru_cache
 from importlib import import_module
@@ -26,6 +28,17 @@ def names() -> tuple[str, ...]:
     # A listing of the folder, not pkgutil: that costs 15 ms to import.
     files = (file for folder in operators.__path__ for file in listdir(folder))
     return tuple(sorted(file[:-3] for file in files if file.endswith(".py") and not file.startswith("_")))
+
+
+def _by_name(operator: Operator) -> tuple[Callable[[str], Operator | None], tuple[str]]:
+    """How an operator is pickled: by its name. Its functions could not be."""
+    if named(operator.name) is not operator:
+        raise TypeError(f"cannot pickle the operator {operator.name}, which comes from a file")
+    return named, (operator.name,)
+
+
+# So that evaluations and networks can go to other processes.
+copyreg.pickle(Operator, _by_name)  # type: ignore[arg-type]
 
 
 @cache

@@ -6,7 +6,7 @@ import click
 
 from flopcalc.catalog import lookup
 from flopcalc.cli.options import SHAPE_NAMES, optional_shape_options, output_only_options, read_shape
-from flopcalc.cli.output import emit
+from flopcalc.cli.output import emit, format_of
 from flopcalc.cost.convention import CONVENTIONS
 from flopcalc.errors import FlopcalcError
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table
@@ -40,7 +40,8 @@ def command(what: str | None, matching: bool, fmt: str | None, output: str | Non
             "bad-usage", "a shape is given without --matching", "write flopcalc list --matching --cin 64"
         )
     data, problems = _rows(what)
-    blocks = _blocks(data)
+    # CSV holds one table.
+    blocks: list[Block] = [_flat(data)] if format_of(fmt, output) == "csv" else _blocks(data)
     if problems:
         blocks.append(Lines("Notes", problems))
     title = f"{(what or 'operators, networks and conventions').capitalize()} of flopcalc"
@@ -77,6 +78,22 @@ def _rows(what: str | None) -> tuple[dict[str, Rows], list[str]]:
     return data, problems
 
 
+def _flat(data: dict[str, Rows]) -> Table:
+    """Operators, networks and conventions as one table; a cell is empty where its column does not apply."""
+    names = ("kind", "name", "title", "family", "options", "source", "params", "macs")
+    rows: list[list[Cell]] = []
+    for kind, found in data.items():
+        for row in found:
+            cells = {**row, "kind": kind.removesuffix("s"), "title": row.get("title", row.get("counts"))}
+            cells["options"] = _options(row) if kind == "operators" else None
+            rows.append([cells.get(name) for name in names])
+    return Table(tuple(Column(name, "text") for name in names), rows, main=True)
+
+
+def _options(row: dict[str, Any]) -> str:
+    return ", ".join(f"{name} ({option['default']})" for name, option in row["options"].items())
+
+
 def _blocks(data: dict[str, Rows]) -> list[Block]:
     operators, networks, conventions = data["operators"], data["networks"], data["conventions"]
     blocks: list[Block] = [_family(family, operators) for family in dict.fromkeys(row["family"] for row in operators)]
@@ -103,7 +120,7 @@ def _family(family: str, operators: Rows) -> Table:
         [
             row["name"],
             row["title"],
-            ", ".join(f"{name} ({option['default']})" for name, option in row["options"].items()),
+            _options(row),
             row["source"],
         ]
         for row in operators

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from flopcalc.cost.arith import Dim, maximum
-from flopcalc.cost.kinds import OF_A_KERNEL, HasKinds, WorkKind, check_kind
+from flopcalc.cost.kinds import KIND, HasKinds, WorkKind, check_kind
 
 # Bytes of an element, for traffic.
 DTYPE_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "int8": 1}
@@ -61,14 +61,15 @@ class Cost(HasKinds):
 
     def total(self, kind: str) -> int:
         """Sum of one kind over the parts; for steps the longest chain. Raises FlopcalcError (unknown-kind)."""
+        if not isinstance(kind, str) or kind not in KIND:
+            check_kind(kind)
         found: Any
-        if kind in OF_A_KERNEL:
-            found = sum(getattr(part, kind) for part in self.parts)
+        if kind == "steps":
+            found = self.steps_after(())
         elif kind == "flops":
             found = sum(2 * part.macs + part.adds + part.muls + part.other for part in self.parts)
         else:
-            check_kind(kind)
-            found = self.steps_after(())
+            found = sum(getattr(part, kind) for part in self.parts)
         return found  # type: ignore[no-any-return]
 
     def totals(self) -> dict[str, Dim]:

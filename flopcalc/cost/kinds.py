@@ -72,7 +72,7 @@ WORK_KINDS: tuple[WorkKind, ...] = get_args(WorkKind)
 
 def check_kind(name: str) -> None:
     """Raise FlopcalcError (unknown-kind) unless it is the name of a kind of cost."""
-    if name not in KIND:
+    if not isinstance(name, str) or name not in KIND:
         raise unknown_name("kind", str(name), KINDS, f"kinds of cost: {', '.join(KINDS)}")
 
 

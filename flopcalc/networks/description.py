@@ -317,7 +317,11 @@ def read_description(
     """A network from the data of its YAML file. See `flopcalc.networks.library.load`."""
     samples = as_int(batch)
     if samples is None or not 1 <= samples <= 10**9:
-        raise FlopcalcError("bad-dimension", f"batch is {clip(batch)}; it must be from 1 to 10^9", "give --batch 1")
+        raise FlopcalcError(
+            "bad-dimension",
+            f"batch is {clip(batch)}, not a whole number from 1 to 10^9",
+            "write --batch 1, in Python batch=1",
+        )
     reader = _Reader(source, samples)
     if not isinstance(data, Map):
         raise reader.file.error(data, None, "a network is a mapping with name, input and layers")

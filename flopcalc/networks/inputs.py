@@ -63,7 +63,7 @@ def as_inputs(given: InputLike | Sequence[InputLike] | None) -> tuple[Input, ...
         return (parse_input(given),)
     if (size := as_int(given)) is not None:
         return (parse_input(str(size)),)
-    if isinstance(given, Sequence):
+    if isinstance(given, Sequence) and not isinstance(given, bytes | bytearray):
         sizes = [as_int(one) for one in given]
         if all(size is not None for size in sizes):
             return (parse_input("x".join(map(str, sizes)) or "scalar"),)

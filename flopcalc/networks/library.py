@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any, SupportsIndex, TypeAlias
 
-from flopcalc.errors import unknown_name
+from flopcalc.errors import as_name, unknown_name
 from flopcalc.networks.description import read_description
 from flopcalc.networks.inputs import InputLike, as_inputs, one_shape
 from flopcalc.networks.like import read_network_file
@@ -52,7 +52,7 @@ def load(
 
 
 def network(
-    name: str,
+    name: str | os.PathLike[str],
     /,
     *,
     input: InputLike | None = None,
@@ -73,4 +73,4 @@ def network(
     >>> network("resnet50", classes=10).params
     23528522
     """
-    return load(name, options, one_shape(as_inputs(input)), batch)
+    return load(as_name(name, "network"), options, one_shape(as_inputs(input)), batch)

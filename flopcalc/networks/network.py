@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from flopcalc.cost.arith import Dim
@@ -23,6 +22,10 @@ def size(shape: Shape) -> str:
     return "x".join(map(str, shape)) or "scalar"
 
 
+# Shared, and so never changed; a plain dict, so that layers can be pickled and copied.
+NO_SETTINGS: Mapping[str, Any] = {}
+
+
 class Layer(NamedTuple):
     """One layer of a network.
 
@@ -41,7 +44,7 @@ class Layer(NamedTuple):
     cost: Cost
     stage: str
     evaluation: Evaluation | None = None
-    settings: Mapping[str, Any] = MappingProxyType({})
+    settings: Mapping[str, Any] = NO_SETTINGS
     weights_of: str = ""
     further: tuple[Shape, ...] = ()
     own_window: Window | None = None
@@ -106,9 +109,9 @@ class Network(HasKinds):
 
     def total(self, kind: str) -> int:
         """Sum of one kind over all layers; for steps the longest chain. Raises FlopcalcError (unknown-kind)."""
+        check_kind(kind)
         if kind == "steps":
             return self._longest_chain()
-        check_kind(kind)
         return sum(layer.cost.total(kind) for layer in self.layers)
 
     def fold(self, fold: Callable[[Cost, int], int]) -> int:

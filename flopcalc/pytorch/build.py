@@ -4,6 +4,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks.network import INPUT, Layer, Network
 from flopcalc.primitives.registry import PRIMITIVES
 from flopcalc.pytorch.layers import build_layer
@@ -56,5 +57,18 @@ class NetworkModule(nn.Module):
 
 
 def build_network(network: Network, **factory: Any) -> NetworkModule:
-    """The network as a trainable module. factory: device, dtype."""
+    """The network as a trainable module. factory: device, dtype.
+
+    Raises FlopcalcError (bad-usage) for anything but a described network: a module that was counted is there already.
+    """
+    _check(network)
     return NetworkModule(network, **factory)
+
+
+def _check(network: object) -> None:
+    if not isinstance(network, Network):
+        hint = 'write build_network(flopcalc.network("resnet50"))'
+        raise FlopcalcError("bad-usage", f"{clip(network)} is not a network", hint)
+    if network.counted_steps is not None:
+        why = f"{network.name} was counted from a module, and its description is not known"
+        raise FlopcalcError("bad-usage", why, "use the module itself")

@@ -90,6 +90,8 @@ def plan(what: str | Sequence[str], where: str | None = None, keep: str | Iterab
         clause.check(where)
         where = " ".join(where.split())
     names = (keep,) if isinstance(keep, str) else tuple(keep)
+    if not all(name.strip() for name in names):
+        raise FlopcalcError("bad-usage", "the name of a layer to keep is empty", "name a layer, such as conv1")
     return Plan(tuple(map(read_request, texts)), where, names)
 
 

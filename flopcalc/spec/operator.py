@@ -193,6 +193,10 @@ class Operator:
     def __repr__(self) -> str:
         return f"<operator {self.name}>"
 
+    def __deepcopy__(self, memo: object) -> "Operator":
+        # A record that nothing changes: a copy is the record itself.
+        return self
+
     @cached_property
     def _formula_wants(self) -> tuple[str, ...] | None:
         return _wanted(self.formula)
@@ -225,7 +229,10 @@ class Operator:
                 raise unknown_name(f"option of {self.name}", name, self.param, has)
         options: dict[str, Value] = {}
         for param in self.params:
-            options[param.name] = param.read(given[param.name]) if param.name in given else param.default
+            value = given.get(param.name, param.default)
+            # AUTO is also what `.options` of an evaluation has for a value that a rule decided.
+            decided = param.name not in given or (value is AUTO and param.default is AUTO)
+            options[param.name] = param.default if decided else param.read(value)
         for param in self.params:
             if param.same_as and options[param.name] is AUTO:
                 options[param.name] = options[param.same_as]

@@ -85,7 +85,9 @@ class Param(NamedTuple):
                 raise ValueError
             return str(text)
         if self.kind == "ints":
-            items = text.split(",") if isinstance(text, str) else text
+            # A NumPy array or a tensor has tolist.
+            listed = getattr(text, "tolist", lambda: text)()
+            items = listed.split(",") if isinstance(listed, str) else listed
             numbers = tuple(_integer(item) for item in items) if isinstance(items, list | tuple) else ()
             if not numbers or min(numbers) < 1 or len(numbers) > 16:
                 raise ValueError

@@ -45,6 +45,7 @@ def read_target(spec: TargetSpec) -> Target:
     # Imports torch, or raises missing-package.
     python = import_module("flopcalc.pytorch.target")
     if not isinstance(what, str):
+        _check_inputs(getattr(what, "__name__", type(what).__name__), spec.inputs)
         return Target(*python.read_object(what, keywords, spec.inputs, spec.batch, plan))
     _check_inputs(what, spec.inputs)
     seconds, ends_process = spec.timeout
@@ -93,7 +94,7 @@ def _check_inputs(name: str, inputs: Sequence[Input]) -> None:
         raise FlopcalcError(
             "missing-input",
             f"{clip(name)} needs the shape of its input",
-            "give --input 3x224x224, without the batch; --input 77:int64 for token ids; one --input for each input",
+            "give each shape without the batch: --input 3x224x224, in Python (3, 224, 224); 77:int64 for token ids",
         )
     names = [one.name for one in inputs if one.name is not None]
     for one in names:

@@ -68,6 +68,23 @@ def test_limits_and_the_message(project: pytest.Pytester) -> None:
     assert not (project.path / "__flopcalc__").exists()
 
 
+def test_limits_on_the_whole_come_first(project: pytest.Pytester) -> None:
+    """However many layers are over theirs."""
+    source = (
+        "def test_it(flopcalc):\n    flopcalc.assert_cost('resnet50', macs='<= 4G', limits=['layer *: params <= 1k'])\n"
+    )
+    text = go(project, source, failed=1)
+    assert "Failed: macs is 4,089,184,256, the limit is 4,000,000,000" in text
+    assert " more" in text
+
+
+def test_integers_of_numpy(project: pytest.Pytester) -> None:
+    """A quantity is exactly a whole number, of any type."""
+    pytest.importorskip("numpy")
+    source = "import numpy as np\ndef test_it(flopcalc):\n    flopcalc.assert_cost('tiny.yaml', params=np.int64(314))\n"
+    go(project, source, passed=1)
+
+
 def test_snapshots(project: pytest.Pytester) -> None:
     """Missing, written, compared, changed, written again; assert_cost also shows what changed."""
     source = (

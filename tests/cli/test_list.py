@@ -1,5 +1,6 @@
 """`flopcalc list` reads an index; the index is what the operators and networks themselves give."""
 
+import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -7,8 +8,9 @@ from pathlib import Path
 import pytest
 from helpers import ROOT, Run, fresh
 
-from flopcalc.catalog import entry_points
+from flopcalc.catalog import entry_points, lookup
 from flopcalc.cost.convention import CONVENTIONS
+from flopcalc.networks import library
 from flopcalc.targets import index
 
 Runner = Callable[..., Run]
@@ -93,3 +95,17 @@ def test_plug_ins_are_seen_without_importlib_metadata(tmp_path: Path, monkeypatc
     with zipfile.ZipFile(tmp_path / "some.zip", "w") as archive:
         archive.writestr("one-1.0.dist-info/entry_points.txt", f"[{group}]\nx = y:z\n")
     assert entry_points.may_have(group)
+
+
+def test_csv_has_everything(run: Runner) -> None:
+    """One table of all kinds: a script would not miss what a second table holds."""
+    rows = list(csv.DictReader(run("list", "--format", "csv").out.splitlines()))
+    names = {
+        kind: [row["name"] for row in rows if row["kind"] == kind] for kind in ("operator", "network", "convention")
+    }
+    assert set(names["operator"]) >= set(lookup.names())
+    assert names["network"] == library.names()
+    assert names["convention"] == list(CONVENTIONS)
+    only = list(csv.DictReader(run("list", "operators", "--format", "csv").out.splitlines()))
+    assert [row["name"] for row in only] == names["operator"]
+    assert all(row["title"] for row in rows)

@@ -170,7 +170,7 @@ def test_what_is_not_a_file_ends_at_once(kind: str, what: str, special: Callable
         timeout=30,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
-    words = {"a folder": "irectory", "a socket": "such device"}.get(what, what)
+    words = {"a folder": "older" if kind == "network" else "irectory", "a socket": "such device"}.get(what, what)
     _refused(Run(done.returncode, done.stdout, done.stderr), name, words)
 
 

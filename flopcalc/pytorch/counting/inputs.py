@@ -53,7 +53,11 @@ def read_batch(batch: Any) -> int:
     """The batch as an int. Raises FlopcalcError (bad-dimension)."""
     size = as_int(batch)
     if size is None or not 1 <= size <= 10**9:
-        raise FlopcalcError("bad-dimension", f"batch is {clip(batch)}; it must be from 1 to 10^9", "give --batch 1")
+        raise FlopcalcError(
+            "bad-dimension",
+            f"batch is {clip(batch)}, not a whole number from 1 to 10^9",
+            "write --batch 1, in Python batch=1",
+        )
     return size
 
 
