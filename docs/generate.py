@@ -23,9 +23,8 @@ from flopcalc.primitives.registry import PRIMITIVES
 from flopcalc.published import tables
 from flopcalc.published.compare import compare, reproduce_record
 from flopcalc.report.formats import to_markdown
-from flopcalc.spec.equations import GIVES_TEXT
 from flopcalc.spec.operator import Operator
-from flopcalc.spec.source import STATUS_TEXT
+from flopcalc.spec.source import GIVES_TEXT, STATUS_TEXT
 from flopcalc.targets.index import index_text
 
 ROOT = Path(__file__).parent.parent

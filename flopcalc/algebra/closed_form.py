@@ -15,11 +15,10 @@ from flopcalc.algebra.on_symbols import on_symbols
 from flopcalc.cost.cost import Cost
 from flopcalc.cost.geometry import Geometry, out_size
 from flopcalc.cost.kinds import ELEMENTWISE, KINDS
-from flopcalc.spec.equations import quantity
+from flopcalc.spec.equations import equation_value, quantity
 from flopcalc.spec.operator import Evaluation, Operator
 from flopcalc.spec.rules import EQUAL_CHANNELS, ONE_GROUP, UNIT_STRIDE
 from flopcalc.spec.source import Equation
-from flopcalc.text.expression import evaluate
 
 Expr = Any
 
@@ -270,7 +269,7 @@ def prove(form: ClosedForm, equation: Equation) -> Proof | None:
     value = plain(value)
 
     def same(text: str) -> tuple[Expr, bool]:
-        other = plain(evaluate(text, letters))
+        other = plain(equation_value(equation, text, letters))
         return other, equal(value, other) or equal(without_floors(value), without_floors(other))
 
     printed, equals = same(equation.text)

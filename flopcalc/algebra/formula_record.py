@@ -8,8 +8,8 @@ from flopcalc.algebra.writing import latex, text
 from flopcalc.catalog.cases import shapes_for
 from flopcalc.cost.kinds import KIND
 from flopcalc.errors import FlopcalcError
-from flopcalc.spec.equations import GIVES_TEXT
 from flopcalc.spec.operator import Operator, show
+from flopcalc.spec.source import GIVES_TEXT
 from flopcalc.text.expression import to_latex
 
 QUANTITIES = ("params", "macs")

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
-from flopcalc.catalog.registry import named, names, plug_ins, usable_plug_ins
+from flopcalc.catalog.registry import named, names, plug_ins, usable, usable_plug_ins
 from flopcalc.errors import FlopcalcError, unknown_name
 from flopcalc.spec.operator import Operator, Value
 from flopcalc.text import shipped_files
 
-__all__ = ["every", "find", "get", "names", "parse", "plug_ins", "read_settings", "usable_plug_ins"]
+__all__ = ["every", "find", "get", "names", "parse", "plug_ins", "read_settings", "usable", "usable_plug_ins"]
 
 
 def find(name: str) -> Operator | None:
@@ -29,7 +29,7 @@ def get(name: str) -> Operator:
 
 
 def every() -> Iterator[Operator]:
-    """The operators in flopcalc, sorted by name."""
+    """The operators in flopcalc, sorted by name. Raises FlopcalcError where one cannot be used."""
     return (get(name) for name in names())
 
 

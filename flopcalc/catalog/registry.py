@@ -16,7 +16,7 @@ from typing import Any
 from flopcalc import operators
 from flopcalc.catalog.entry_points import may_have
 from flopcalc.errors import FlopcalcError, clip
-from flopcalc.spec.containment import broken_plug_in, contained_import
+from flopcalc.spec.containment import broken_plug_in, broken_record, contained, contained_import
 from flopcalc.spec.operator import Operator
 
 GROUP = "flopcalc.operators"
@@ -43,13 +43,35 @@ copyreg.pickle(Operator, _by_name)  # type: ignore[arg-type]
 
 @cache
 def named(name: str) -> Operator | None:
-    """The operator of that name in flopcalc, else in a plug-in, else None. Raises FlopcalcError (broken-plug-in)."""
+    """The operator of that name in flopcalc, else in a plug-in, else None.
+
+    Raises FlopcalcError (broken-operator, broken-plug-in) where its record cannot be used.
+    """
     if name not in names():
         return _plug_in(name)
-    found = import_module(f"flopcalc.operators.{name}").OPERATOR
+    file = f"flopcalc/operators/{name}.py"
+    try:
+        with contained(file, broken_record):
+            found = import_module(f"flopcalc.operators.{name}").OPERATOR
+    except FlopcalcError as error:
+        raise error if error.code == "broken-operator" else broken_record(file, error.message) from error
     if not isinstance(found, Operator) or found.name != name:
-        raise TypeError(f"flopcalc/operators/{name}.py must define OPERATOR with the name {name!r}")
+        raise broken_record(file, f"it must define OPERATOR, an Operator with the name {name!r}")
     return found
+
+
+def usable() -> tuple[list[Operator], list[str]]:
+    """The operators in flopcalc that can be used, and one sentence about each that cannot."""
+    found: list[Operator] = []
+    problems: list[str] = []
+    for name in names():
+        try:
+            operator = named(name)
+        except FlopcalcError as error:
+            problems.append(error.message)
+        else:
+            found += [operator] if operator is not None else []
+    return found, problems
 
 
 def plug_ins() -> tuple[str, ...]:

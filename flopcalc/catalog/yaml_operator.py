@@ -131,7 +131,8 @@ def _read(path: str, above: tuple[str, ...], done: dict[str, _Read]) -> _Read:
     operator = Operator(
         name=name,
         title=str(data.get("title") or name),
-        family=str(data.get("family") or "composed"),
+        # As the records of operators have it.
+        family=" ".join(str(data.get("family") or "").lower().split()) or "composed",
         paper=_paper(file, data, name),
         formula=formula,
         params=params,

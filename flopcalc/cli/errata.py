@@ -12,7 +12,7 @@ from flopcalc.errors import unknown_name
 from flopcalc.published import tables
 from flopcalc.published.errata import errata, wrong_figures
 from flopcalc.published.tables import Published
-from flopcalc.report.document import Column, Document, Facts, Table, people
+from flopcalc.report.document import Column, Document, Facts, Lines, Table, people
 from flopcalc.spec.operator import Operator
 
 
@@ -27,9 +27,9 @@ def command(types: tuple[str, ...], fmt: str | None, output: str | None) -> None
     paper as in `flopcalc reproduce`. Without names: all.
     """
     fmt = format_of(fmt, output)
-    operators, papers = _chosen(types)
+    operators, papers, problems = _chosen(types)
     rows = [*errata(operators), *wrong_figures(papers)]
-    data = {"schema": "flopcalc/errata/1", "rows": rows}
+    data = {"schema": "flopcalc/errata/1", "rows": rows, "notes": problems}
     if fmt in ("csv", "latex"):
         columns = ("operator", "source", "paper", "where", "kind", "printed", "right")
         table = Table(
@@ -37,7 +37,11 @@ def command(types: tuple[str, ...], fmt: str | None, output: str | None) -> None
         )
         emit(Document("Errata", (table,), data), fmt, output)
         return
-    blocks = [Facts(_facts(row), f"{row['operator'] or row['source']}: {row['paper']}, {row['where']}") for row in rows]
+    blocks: list[Facts | Lines] = [
+        Facts(_facts(row), f"{row['operator'] or row['source']}: {row['paper']}, {row['where']}") for row in rows
+    ]
+    if problems:
+        blocks.append(Lines("Notes", problems))
     emit(
         Document(
             f"{len(rows)} {'entry' if len(rows) == 1 else 'entries'}: errors in the sources, and open questions",
@@ -49,10 +53,15 @@ def command(types: tuple[str, ...], fmt: str | None, output: str | None) -> None
     )
 
 
-def _chosen(names: tuple[str, ...]) -> tuple[list[Operator], list[Published]]:
-    """The operators and the published tables of these names; a name may be that of both."""
+def _chosen(names: tuple[str, ...]) -> tuple[list[Operator], list[Published], list[str]]:
+    """The operators and the published tables of these names; a name may be that of both.
+
+    Without names: all, those of plug-ins included, and one sentence about each that cannot be used.
+    """
     if not names:
-        return list(lookup.every()), [tables.load(name) for name in tables.names()]
+        own, broken = lookup.usable()
+        plug_ins, problems = lookup.usable_plug_ins()
+        return [*own, *plug_ins], [tables.load(name) for name in tables.names()], [*broken, *problems]
     operators: list[Operator] = []
     papers: list[Published] = []
     for name in dict.fromkeys(names):
@@ -63,7 +72,7 @@ def _chosen(names: tuple[str, ...]) -> tuple[list[Operator], list[Published]]:
             raise unknown_name("operator or paper", name, known, "`flopcalc list` and `flopcalc reproduce` show both")
         operators += [operator] if operator else []
         papers += found
-    return operators, list(dict.fromkeys(papers))
+    return operators, list(dict.fromkeys(papers)), []
 
 
 def _facts(row: dict[str, Any]) -> list[tuple[str, str]]:

@@ -61,18 +61,19 @@ def _matching(what: str | None, shape: dict[str, Any]) -> Document:
 
 
 def _rows(what: str | None) -> tuple[dict[str, Rows], list[str]]:
-    """The rows of each kind that is shown, and one sentence for each plug-in that cannot be used."""
+    """The rows of each kind that is shown, and one sentence for each operator and network that cannot be used."""
     data: dict[str, Rows] = {"operators": [], "networks": [], "conventions": []}
     problems: list[str] = []
     if what in (None, "conventions"):
         data["conventions"] = [{"name": one.name, "counts": one.text} for one in CONVENTIONS.values()]
     if what == "conventions":
         return data, problems
-    found = shipped()
+    found, problems = shipped()
     if what in (None, "networks"):
         data["networks"] = found["networks"]
     if what in (None, "operators"):
-        plug_ins, problems = lookup.usable_plug_ins()
+        plug_ins, broken = lookup.usable_plug_ins()
+        problems = [*problems, *broken]
         rows = [*found["operators"], *map(operator_row, plug_ins)]
         data["operators"] = sorted(rows, key=lambda row: (row["family"], row["name"]))
     return data, problems

@@ -102,14 +102,14 @@ def main(args: list[str] | None = None) -> int:
         return int(result or 0)
     except FlopcalcError as error:
         if debug:
-            raise
+            return _traceback(error.exit_code)
         return _fail(error.message, error.hint, error.exit_code)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help() if error.ctx else "", err=True)
         return ExitCode.USAGE
     except click.ClickException as error:
         if debug:
-            raise
+            return _traceback(ExitCode.USAGE)
         context = getattr(error, "ctx", None)
         path = context.command_path if context else "flopcalc"
         return _fail(_one_line(error.format_message()), f"{path} --help shows the options")
@@ -118,14 +118,25 @@ def main(args: list[str] | None = None) -> int:
     except (OSError, SystemExit) as error:
         # For a broken pipe click wraps standard output and exits.
         left = sys.stdout is not stdout if isinstance(error, SystemExit) else error.errno == errno.EPIPE
-        if not left and (debug or isinstance(error, SystemExit)):
+        if not left and isinstance(error, SystemExit):
             raise
+        if not left and debug:
+            return _traceback(ExitCode.USAGE)
         return _unwritten(None if left else error)
     except Exception as error:
         if debug:
-            raise
-        text = _one_line(f"{type(error).__name__}: {error}")[:300]
+            return _traceback(ExitCode.BUG)
+        text = " ".join(f"{type(error).__name__}: {error}".split())[:300].rstrip(".")
         return _fail(f"a bug in flopcalc ({text})", "run again with --debug and report the output", ExitCode.BUG)
+
+
+def _traceback(code: ExitCode) -> ExitCode:
+    """Show the traceback of the present error; returns the exit code, which `raise` would change to 1."""
+    import traceback
+
+    with suppress(OSError):
+        click.echo(encodable(printable(traceback.format_exc()), sys.stderr), err=True, nl=False)
+    return code
 
 
 def _unwritten(error: OSError | SystemExit | None) -> int:

@@ -5,6 +5,7 @@ from typing import Any, TypeAlias
 
 from flopcalc.catalog import lookup
 from flopcalc.cost.geometry import Geometry
+from flopcalc.errors import FlopcalcError
 from flopcalc.replacing.decide import applied_to_plain
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table
 from flopcalc.spec.layer_record import inputs
@@ -16,9 +17,16 @@ Block: TypeAlias = Table | Facts | Lines
 def matching_document(plain: Geometry) -> Document:
     """All operators, plug-ins included, with their default options on the shape of a plain convolution."""
     plug_ins, problems = lookup.usable_plug_ins()
-    operators: list[Operator] = [*lookup.every(), *plug_ins]
+    own, broken = lookup.usable()
+    problems = [*broken, *problems]
+    operators: list[Operator] = [*own, *plug_ins]
     operators.sort(key=lambda operator: (operator.family, operator.name))
-    found = {operator.name: applied_to_plain(operator, plain) for operator in operators}
+    found: dict[str, Evaluation | str] = {}
+    for operator in operators:
+        try:
+            found[operator.name] = applied_to_plain(operator, plain)
+        except FlopcalcError as error:
+            problems.append(error.message)
     refused = [(name, reason) for name, reason in found.items() if isinstance(reason, str)]
     apply = [evaluation for evaluation in found.values() if isinstance(evaluation, Evaluation)]
     # By all kinds of work: an adder layer has no MACs, and is not free.

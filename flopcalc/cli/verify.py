@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from flopcalc.catalog import lookup
+from flopcalc.catalog import lookup, part_names
 from flopcalc.catalog.cases import cases
 from flopcalc.cli.completion import complete_targets
 from flopcalc.cli.options import SHAPE_NAMES, optional_shape_options, output_only_options, read_shape
@@ -16,12 +16,16 @@ from flopcalc.cli.output import emit, format_of
 from flopcalc.errors import ExitCode, FlopcalcError, unknown_name
 from flopcalc.networks import library
 from flopcalc.replacing.described import replace_convolutions
-from flopcalc.report.document import Cell, Column, Document, Facts, Table, people
+from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
 from flopcalc.spec.operator import Operator
 
 Rows = list[dict[str, Any]]
 # The network that every operator is put into if no target is named: all networks would take an hour.
 _SUBJECT = "resnet50"
+# Differences in the summary.
+_SHOWN = 20
+# The name that a comparison gives to work that belongs to no part.
+OUTSIDE = "(outside the parts)"
 Job = tuple[str, Callable[[], Iterable[dict[str, Any]]]]
 
 
@@ -92,6 +96,8 @@ def _jobs(targets: tuple[str, ...], verify: Any) -> Iterator[Job]:
 
 
 def _operator_rows(operator: Operator, verify: Any) -> Iterator[dict[str, Any]]:
+    if (problem := next(part_names.problems(operator), None)) is not None:
+        raise FlopcalcError("unknown-part", f"{operator.name}: {problem}", "correct the operator's record")
     for case in cases(operator):
         yield from verify.verify_layer(case)
 
@@ -125,8 +131,7 @@ def _with_progress(jobs: list[Job]) -> Iterator[Rows]:
 def _summary_document(record: dict[str, Any]) -> Document:
     groups: dict[str, Rows] = {}
     for row in record["rows"]:
-        name = row["target"] if " --replace " in row["target"] else row["target"].split("(")[0]
-        groups.setdefault(name, []).append(row)
+        groups.setdefault(_name(row), []).append(row)
     rows: list[list[Cell]] = []
     for name, found in groups.items():
         shapes = {(row["target"], row["case"]) for row in found}
@@ -151,35 +156,57 @@ def _summary_document(record: dict[str, Any]) -> Document:
             ("numbers", "figures compared: params, macs, adds, muls, other, activations, traffic, steps"),
         )
     )
-    blocks: list[Table | Facts] = [table, legend]
+    blocks: list[Table | Facts | Lines] = [table, legend]
     if record["failed"]:
-        blocks.append(_differences(record["rows"]))
+        blocks += _differences(record["rows"])
     verdict = "all agree" if not record["failed"] else f"{record['failed']:,} differ"
     return Document(f"Printed, derived, counted: {record['checked']:,} comparisons, {verdict}", blocks, record)
 
 
-def _differences(rows: Rows) -> Table:
+def _name(row: dict[str, Any]) -> str:
+    """The target without an operator's options."""
+    target: str = row["target"]
+    return target if " --replace " in target else target.split("(", maxsplit=1)[0]
+
+
+def _differences(rows: Rows) -> Iterator[Table | Lines]:
+    """The first differences: each part and quantity once, with its first case and the number of cases."""
+    found: dict[tuple[str, str, str], list[list[Cell]]] = {}
+    for row in rows:
+        if not row["agrees"]:
+            for quantity, *values in _values(row):
+                line = [row["target"], row["case"], row["what"], quantity, *values]
+                found.setdefault((_name(row), row["what"], str(quantity)), []).append(line)
     columns = (
         Column("target", "text"),
         Column("case", "text"),
         Column("what", "text"),
         Column("quantity", "text"),
         Column("derived"),
-        Column("other"),
+        Column("counted"),
+        Column("equation"),
+        Column("cases"),
     )
-    return Table(columns, [line for row in rows if not row["agrees"] for line in _lines(row)], title="Differences")
+    lines = [[*first, 1 + len(others)] for first, *others in list(found.values())[:_SHOWN]]
+    yield Table(columns, lines, title="Differences, each at its first case")
+    notes = []
+    if len(found) > _SHOWN:
+        notes.append(f"and {people(len(found) - _SHOWN)} more; --format json has all")
+    if any(row["what"] == OUTSIDE and not row["agrees"] for row in rows):
+        notes.append(f"{OUTSIDE}: a kernel runs in no child of the module; run it in a child named after its part")
+    if notes:
+        yield Lines("Notes", notes)
 
 
-def _lines(row: dict[str, Any]) -> Iterator[list[Cell]]:
-    place = [row["target"], row["case"], row["what"]]
+def _values(row: dict[str, Any]) -> Iterator[list[Cell]]:
+    """The quantities of a row that differ: the name, derived, counted, and the right form of the equation."""
     if row["witness"] == "printed":
-        other = row["right"] if row["right"] is not None else row["printed"]
-        yield [*place, row["quantity"], row["derived"], other]
+        yield [row["quantity"], row["derived"], None, row["right"] if row["right"] is not None else row["printed"]]
         return
     for kind in sorted({*row["derived"], *row["counted"]}):
         derived, counted = row["derived"].get(kind), row["counted"].get(kind)
         if derived != counted:
-            yield [*place, kind, derived, counted]
+            yield [kind, derived, counted, None]
 
 
 def _case_document(record: dict[str, Any]) -> Document:

@@ -7,10 +7,10 @@ from flopcalc.catalog.cases import cases
 from flopcalc.catalog.layer import layer as evaluate_layer
 from flopcalc.published.compare import Comparison, compare, witnessed
 from flopcalc.published.tables import Published
-from flopcalc.spec.equations import GIVES_TEXT, quantity, read
+from flopcalc.spec.equations import quantity, read
 from flopcalc.spec.layer_record import plain_value
 from flopcalc.spec.operator import Operator
-from flopcalc.spec.source import Equation, Evidence
+from flopcalc.spec.source import GIVES_TEXT, Equation, Evidence
 from flopcalc.text.expression import evaluate
 
 Row = dict[str, Any]

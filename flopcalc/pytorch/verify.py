@@ -9,9 +9,10 @@ from typing import Any
 
 from flopcalc.networks.network import Network
 from flopcalc.pytorch.comparison import Comparison, compare_layer, compare_network
-from flopcalc.spec.equations import GIVES_TEXT, readings
+from flopcalc.spec.equations import readings
 from flopcalc.spec.layer_record import plain
 from flopcalc.spec.operator import Evaluation
+from flopcalc.spec.source import GIVES_TEXT
 
 Row = dict[str, Any]
 

@@ -192,7 +192,8 @@ def _decide(spot: Spot, plan: Plan) -> Decision:
 
 def _habit(spot: Spot, g: Geometry, operator: Operator) -> str | None:
     """Why the operator's own policy keeps the convolution, or None."""
-    return operator.policy.refuses(Site(spot.name, g, spot.place == 0))
+    with operator.contained():
+        return operator.policy.refuses(Site(spot.name, g, spot.place == 0))
 
 
 def applied(request: Request, spot: Spot, g: Geometry, clauses: Sequence[str] = ()) -> Evaluation | str:
@@ -212,12 +213,19 @@ def applied(request: Request, spot: Spot, g: Geometry, clauses: Sequence[str] = 
     if spot.bias and "bias" in operator.param:
         given.setdefault("bias", True)
     try:
-        if not spot.sized and _asks_for_size(operator, g, given):
+        with operator.contained():
+            asks = not spot.sized and _asks_for_size(operator, g, given)
+        if asks:
             return "whether it applies depends on the size of the input, which is not known"
         evaluation = operator.evaluate(g, given)
     except FlopcalcError as error:
+        # Not a reason to keep the convolution: the operator fails.
+        if error.code == "broken-plug-in":
+            raise
         return error.reason or error.message
-    if not _fits(evaluation):
+    with operator.contained():
+        fits = _fits(evaluation)
+    if not fits:
         return "its input or output has another shape"
     if evaluation.cost == spot.cost(g):
         return "it is this convolution already"

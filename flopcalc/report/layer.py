@@ -10,10 +10,10 @@ from flopcalc.cost.kinds import ELEMENTWISE, OF_A_KERNEL
 from flopcalc.report.columns import Field, cell_of, choose, headline, table_of
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
 from flopcalc.report.totals import traffic_text
-from flopcalc.spec.equations import GIVES_TEXT, Reading, readings
+from flopcalc.spec.equations import Reading, readings
 from flopcalc.spec.layer_record import intensity, layer_record, notes
 from flopcalc.spec.operator import Evaluation, show
-from flopcalc.spec.source import STATUS_TEXT
+from flopcalc.spec.source import GIVES_TEXT, STATUS_TEXT
 
 
 def elementwise(cost: Cost) -> int:

@@ -1,7 +1,7 @@
 """Running code of other packages: whatever it raises becomes one clear error, and its output goes to stderr."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 
 from flopcalc.errors import FlopcalcError, reason
@@ -12,9 +12,14 @@ def broken_plug_in(what: str, why: str, hint: str = "fix the package, or uninsta
     return FlopcalcError("broken-plug-in", f"{what} cannot be used: {why}", hint)
 
 
+def broken_record(file: str, why: str) -> FlopcalcError:
+    """The error for a file of an operator in flopcalc that cannot be used."""
+    return FlopcalcError("broken-operator", f"{file} cannot be used: {why}", "correct the file")
+
+
 @contextmanager
-def contained(what: str) -> Iterator[None]:
-    """Turn everything that the code raises, `SystemExit` included, into a FlopcalcError (broken-plug-in).
+def contained(what: str, broken: Callable[[str, str], FlopcalcError] = broken_plug_in) -> Iterator[None]:
+    """Turn everything that the code raises, `SystemExit` included, into the FlopcalcError that `broken` makes.
 
     An interrupt by the user passes, and so does a FlopcalcError.
     """
@@ -25,7 +30,7 @@ def contained(what: str) -> Iterator[None]:
     except BaseException as error:
         text = reason(error)
         why = f"{type(error).__name__}: {text}" if text else type(error).__name__
-        raise broken_plug_in(what, why) from error
+        raise broken(what, why) from error
 
 
 @contextmanager

@@ -1,23 +1,13 @@
 """Printed equations, evaluated at one shape and compared with the formula."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+from flopcalc.errors import FlopcalcError
 from flopcalc.spec.operator import Evaluation
 from flopcalc.spec.source import Equation
 from flopcalc.text.expression import evaluate
-
-GIVES_TEXT = {
-    "macs": "MACs",
-    "params": "parameters",
-    "macs_ratio": "MACs / plain convolution",
-    "params_ratio": "parameters / plain convolution",
-    "speedup": "plain convolution / MACs",
-    "compression": "plain convolution / parameters",
-    "baseline_macs": "MACs of the plain convolution",
-    "baseline_params": "parameters of the plain convolution",
-}
 
 
 def quantity(evaluation: Evaluation, gives: str) -> Any:
@@ -106,10 +96,19 @@ def read(equation: Equation, evaluation: Evaluation) -> Reading:
         return Reading(equation, reason=f"it holds for {equation.domain_text}")
 
     def form(text: str) -> Any:
-        value = evaluate(text, letters) if text else None
+        value = equation_value(equation, text, letters) if text else None
         return value // 1 if equation.floor and value is not None else value
 
     return Reading(equation, quantity(evaluation, equation.gives), form(equation.text), form(equation.right))
+
+
+def equation_value(equation: Equation, text: str, letters: Mapping[str, Any]) -> Any:
+    """One form of an equation. Raises FlopcalcError (bad-expression) with the equation's number."""
+    try:
+        return evaluate(text, letters)
+    except FlopcalcError as error:
+        hint = f"{error.hint}; `letters` of the equation says what each letter means"
+        raise FlopcalcError(error.code, f"{equation.label}: {error.message}", hint) from error
 
 
 def shape_names(evaluation: Evaluation) -> dict[str, Any]:

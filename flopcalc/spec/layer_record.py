@@ -116,4 +116,7 @@ def _equation(reading: Reading, e: Evaluation) -> dict[str, Any]:
 
 def notes(e: Evaluation) -> list[str]:
     """The operator's notes on this evaluation."""
-    return list(e.operator.notes(e)) if e.operator.notes else []
+    if e.operator.notes is None:
+        return []
+    with e.operator.contained():
+        return list(e.operator.notes(e))

@@ -7,6 +7,7 @@ name.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -20,6 +21,7 @@ from flopcalc.cost.geometry import Geometry, geometry, out_size
 from flopcalc.cost.kinds import HasKinds
 from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, unknown_name
+from flopcalc.spec import validation
 from flopcalc.spec.containment import contained
 from flopcalc.spec.param import AUTO, Param, Value, show
 from flopcalc.spec.source import Equation, Erratum, Paper
@@ -130,6 +132,9 @@ def _plain_convolution(g: Geometry, named: Named) -> Cost:
     return Cost((parts.conv("conv", g.c_in, g.c_out, g.area, g.p_in, g.p_out, bias=bias),))
 
 
+_ITEMS = {"params": Param, "derived": Derived, "rules": Rule, "limits": Limit, "equations": Equation, "errata": Erratum}
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Operator:
     """Everything that flopcalc knows about an operator.
@@ -176,19 +181,16 @@ class Operator:
     shapes: tuple[Mapping[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
+        for field_name, kind in _ITEMS.items():
+            validation.check_items(self.name, field_name, getattr(self, field_name), kind)
         names = [param.name for param in self.params] + [value.name for value in self.derived]
         if len(names) != len(set(names)):
             raise ValueError(f"{self.name}: two options or derived values share a name")
         for function in (self.formula, *(value.compute for value in self.derived)):
             if unknown := set(_wanted(function) or ()) - set(names):
-                raise ValueError(f"{self.name}: {function.__name__} reads unknown names {sorted(unknown)}")
-        for equation in self.equations:
-            equation.check()
-        for param in self.params:
-            if param.default is not AUTO and param.read(param.default) != param.default:
-                raise ValueError(f"{self.name}: the default of {param.name} is not a value of its kind")
-            if param.default is AUTO and not (param.auto or param.same_as):
-                raise ValueError(f"{self.name}: {param.name} has no default and no rule for one")
+                known = f"known: {', '.join(sorted(names))}" if names else "it has no options or derived values"
+                raise ValueError(f"{self.name}: {function.__name__} reads {', '.join(sorted(unknown))}; {known}")
+        validation.check(self)
 
     def __repr__(self) -> str:
         return f"<operator {self.name}>"
@@ -258,8 +260,15 @@ class Operator:
         options = self.resolve(given)
         if not self.origin:
             return self._evaluate(g, options, frozenset(given))
-        with contained(f"the plug-in {self.name} ({self.origin})"):
-            return self._evaluate(g, options, frozenset(given))
+        with self.contained():
+            evaluation = self._evaluate(g, options, frozenset(given))
+            # The tests over all operators prove this for our own.
+            validation.check_cost(evaluation.cost)
+            return evaluation
+
+    def contained(self) -> AbstractContextManager[None]:
+        """Around calls of the record's functions: what a plug-in raises becomes an error that names the plug-in."""
+        return contained(f"the plug-in {self.name} ({self.origin})") if self.origin else nullcontext()
 
     def _evaluate(self, g: Geometry, options: Named, given: frozenset[str]) -> "Evaluation":
         named = self.derive(g, options)

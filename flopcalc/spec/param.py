@@ -19,6 +19,8 @@ _KIND_TEXT = {
 }
 
 
+Kind: TypeAlias = Literal["int", "fraction", "bool", "choice", "ints"]
+
 # The default of an option where a rule decides instead of a fixed value.
 AUTO: Final = None
 
@@ -35,7 +37,7 @@ class Param(NamedTuple):
     """
 
     name: str
-    kind: Literal["int", "fraction", "bool", "choice", "ints"]
+    kind: Kind
     default: Value
     help: str
     least: int | Fraction | None = None

@@ -18,6 +18,18 @@ STATUS_TEXT: dict[str, str] = {
     "open": "the evidence allows two readings; an option chooses",
 }
 
+# The quantities that an equation can give, in addition to parts of the cost and derived values.
+GIVES_TEXT = {
+    "macs": "MACs",
+    "params": "parameters",
+    "macs_ratio": "MACs / plain convolution",
+    "params_ratio": "parameters / plain convolution",
+    "speedup": "plain convolution / MACs",
+    "compression": "plain convolution / parameters",
+    "baseline_macs": "MACs of the plain convolution",
+    "baseline_params": "parameters of the plain convolution",
+}
+
 
 class Paper(NamedTuple):
     """A source. `key` is its BibTeX key; fields that are not known stay empty."""
@@ -112,10 +124,3 @@ class Equation(NamedTuple):
     def label(self) -> str:
         """`eq. 8`; where the paper has no number, its description."""
         return f"eq. {self.number}" if self.number[:1].isdigit() else self.number
-
-    def check(self) -> None:
-        """Raise ValueError where the fields contradict each other."""
-        if (self.status == "printed") == bool(self.right):
-            raise ValueError(f"equation {self.number}: only a printed form that is not right has another form")
-        if self.status != "printed" and not self.why:
-            raise ValueError(f"equation {self.number}: status {self.status} needs its evidence")

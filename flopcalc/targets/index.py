@@ -7,12 +7,16 @@ checksum of the files that define them. An index with another checksum is not us
 import json
 import os
 import zlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flopcalc import operators
 from flopcalc.catalog import lookup
+from flopcalc.errors import FlopcalcError
 from flopcalc.spec.operator import Operator
 from flopcalc.text import shipped_files
+
+if TYPE_CHECKING:
+    from flopcalc.networks.network import Network
 
 FILE = "index.json"
 _ROWS = ("operators", "networks")
@@ -34,39 +38,53 @@ def operator_row(operator: Operator) -> dict[str, Any]:
     }
 
 
-def shipped() -> dict[str, list[dict[str, Any]]]:
-    """The rows of all shipped operators and networks, from the index if it is up to date."""
+def shipped() -> tuple[dict[str, list[dict[str, Any]]], list[str]]:
+    """The rows of all shipped operators and networks, from the index if it is up to date.
+
+    With one sentence about each that cannot be used.
+    """
     try:
         with open(_path(), encoding="utf-8") as file:
             index = json.load(file)
     except (OSError, ValueError):
         index = None
-    if not isinstance(index, dict) or index.get("checksum") != checksum() or not index.keys() >= set(_ROWS):
-        index = build()
-    return {key: index[key] for key in _ROWS}
+    if isinstance(index, dict) and index.get("checksum") == checksum() and index.keys() >= set(_ROWS):
+        return {key: index[key] for key in _ROWS}, []
+    found, problems = lookup.usable()
+    # Loads the readers of descriptions, which a look at the index does not need.
+    from flopcalc.networks import library
+
+    networks = []
+    for name in library.names():
+        try:
+            networks.append(network_row(library.load(name)))
+        except FlopcalcError as error:
+            problems.append(f"the network {name} cannot be used: {error.message}")
+    return {"operators": list(map(operator_row, found)), "networks": networks}, problems
+
+
+def network_row(network: "Network") -> dict[str, Any]:
+    """A network as `flopcalc/list/1` has it."""
+    from flopcalc.networks.options import plain_option
+
+    return {
+        "name": network.name,
+        "title": network.title,
+        "input": list(network.input_shape),
+        "options": {name: plain_option(value) for name, value in network.options.items()},
+        "params": network.params,
+        "macs": network.macs,
+    }
 
 
 def build() -> dict[str, Any]:
-    """The index from the operators and networks themselves."""
-    # Loads the readers of descriptions, which a look at the index does not need.
+    """The index from the operators and networks themselves. Raises FlopcalcError where one cannot be used."""
     from flopcalc.networks import library
-    from flopcalc.networks.options import plain_option
 
-    networks = [library.load(name) for name in library.names()]
     return {
         "checksum": checksum(),
         "operators": [operator_row(operator) for operator in lookup.every()],
-        "networks": [
-            {
-                "name": n.name,
-                "title": n.title,
-                "input": list(n.input_shape),
-                "options": {name: plain_option(value) for name, value in n.options.items()},
-                "params": n.params,
-                "macs": n.macs,
-            }
-            for n in networks
-        ],
+        "networks": [network_row(library.load(name)) for name in library.names()],
     }
 
 

@@ -45,9 +45,9 @@ def test_a_stale_index_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     expected = {key: good[key] for key in ("operators", "networks")}
     for content in (json.dumps(wrong), "{", "", "[]", json.dumps({"checksum": good["checksum"]})):
         path.write_text(content)
-        assert index.shipped() == expected
+        assert index.shipped() == (expected, [])
     path.unlink()
-    assert index.shipped() == expected
+    assert index.shipped() == (expected, [])
 
 
 def test_the_checksum_sees_every_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

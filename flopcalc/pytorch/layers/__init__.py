@@ -70,6 +70,11 @@ def _built(evaluation: Evaluation, **factory: Any) -> nn.Module:
     except (RuntimeError, TypeError, OverflowError, MemoryError) as error:
         why = " ".join(str(error).split())[:150]
         message = f"PyTorch cannot build {evaluation.label()} {evaluation.geometry}: {why}"
+        if "keyword argument" in why or "positional argument" in why:
+            # The size is not the cause: the module does not take the arguments.
+            place = file.__name__.replace(".", "/") + ".py"
+            hint = f"{place}: the module takes the arguments of nn.Conv2d, and the operator's options as keywords"
+            raise FlopcalcError("cannot-build", message, hint) from error
         raise FlopcalcError("cannot-build", message, "`flopcalc layer` gives the cost of any size by formula") from None
 
 
