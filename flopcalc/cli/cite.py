@@ -27,7 +27,8 @@ def command(types: tuple[str, ...], style: str | None, output: str | None) -> No
     operators. A paper of several operators is listed once.
     """
     style = format_of(style, output, {".txt": "text", ".bib": "bibtex"}, "text")
-    papers = {paper.key: paper for name in types or lookup.names() for paper in _papers(name)}
+    found = [paper for name in types for paper in _papers(name)] if types else [one.paper for one in lookup.usable()[0]]
+    papers = {paper.key: paper for paper in found}
     cited, between = (citation.bibtex, "\n\n") if style == "bibtex" else (citation.text, "\n")
     content = between.join(cited(paper) for _, paper in sorted(papers.items())) + "\n"
     write(content, output)

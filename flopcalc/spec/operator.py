@@ -190,7 +190,18 @@ class Operator:
             if unknown := set(_wanted(function) or ()) - set(names):
                 known = f"known: {', '.join(sorted(names))}" if names else "it has no options or derived values"
                 raise ValueError(f"{self.name}: {function.__name__} reads {', '.join(sorted(unknown))}; {known}")
-        validation.check(self)
+        self._check_names()
+
+    def _check_names(self) -> None:
+        names = validation.Names(self.name, self.param, frozenset(value.name for value in self.derived))
+        validation.check_names(names, self.family)
+        validation.check_shapes(names, self.shape, self.shapes)
+        for options in self.samples:
+            validation.check_known(names, "samples", options, self.param)
+        for limit in self.limits:
+            validation.check_known(names, "a Limit", limit.named, names.known)
+        for equation in self.equations:
+            validation.check_equation(equation, names)
 
     def __repr__(self) -> str:
         return f"<operator {self.name}>"

@@ -6,16 +6,13 @@ They are cheap, since every command that uses an operator makes them. What needs
 
 from collections.abc import Iterable, Mapping
 from keyword import iskeyword
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, NamedTuple, get_args
 
 from flopcalc.cost.cost import Cost
 from flopcalc.cost.kinds import OF_A_KERNEL
 from flopcalc.errors import FlopcalcError
 from flopcalc.spec.param import AUTO, Kind, Param
 from flopcalc.spec.source import GIVES_TEXT, STATUS_TEXT, Equation
-
-if TYPE_CHECKING:
-    from flopcalc.spec.operator import Operator
 
 # The sizes that a letter of an equation can be mapped to.
 SIZES = ("c_in", "c_out", "k", "h", "w", "h_out", "w_out", "stride", "groups", "batch")
@@ -27,24 +24,35 @@ _SHAPE = ("k", "hw", "stride", "padding", "dilation", "groups", "batch")
 _TAKEN = frozenset((*SIZES, *_SHAPE, "type", "n", "k_h", "k_w", "stride_h", "stride_w"))
 
 
-def check(operator: "Operator") -> None:
-    """Raise ValueError where fields of the record contradict each other or name what does not exist."""
-    if not operator.family or operator.family != " ".join(operator.family.lower().split()):
-        raise ValueError(f"{operator.name}: the family is {operator.family!r}; write it in lower-case words")
-    names = {*operator.param, *(value.name for value in operator.derived)}
-    for param in operator.params:
-        _check_param(param, operator)
-    _check_letters(operator)
-    for values, what in ((operator.samples, "samples"), ([limit.named for limit in operator.limits], "a Limit")):
-        for one in values:
-            _known(operator, what, one, names)
-    _known(operator, "shape", operator.shape, _SHAPE)
-    for shape in operator.shapes:
-        _known(operator, "shapes", shape, ("c_in", "c_out", *_SHAPE))
-        if "c_in" not in shape:
-            raise ValueError(f"{operator.name}: shapes: {dict(shape)} has no c_in")
-    for equation in operator.equations:
-        check_equation(equation, operator, names)
+class Names(NamedTuple):
+    """An operator's name, its options, and the names of its derived values."""
+
+    operator: str
+    params: Mapping[str, Param]
+    derived: frozenset[str]
+
+    @property
+    def known(self) -> frozenset[str]:
+        """Names that formulas can read."""
+        return self.derived | self.params.keys()
+
+
+def check_names(names: Names, family: str) -> None:
+    """Raise ValueError where an option, a letter or the family of an operator is not valid."""
+    if not family or family != " ".join(family.lower().split()):
+        raise ValueError(f"{names.operator}: the family is {family!r}; write it in lower-case words")
+    for param in names.params.values():
+        _check_param(param, names)
+    _check_letters(names)
+
+
+def check_shapes(names: Names, shape: Mapping[str, Any], shapes: Iterable[Mapping[str, Any]]) -> None:
+    """Raise ValueError where a shape has an unknown size, or no c_in where it needs one."""
+    check_known(names, "shape", shape, _SHAPE)
+    for one in shapes:
+        check_known(names, "shapes", one, ("c_in", "c_out", *_SHAPE))
+        if "c_in" not in one:
+            raise ValueError(f"{names.operator}: shapes: {dict(one)} has no c_in")
 
 
 def check_items(name: str, field: str, items: object, kind: type) -> None:
@@ -54,19 +62,20 @@ def check_items(name: str, field: str, items: object, kind: type) -> None:
         raise ValueError(f"{name}: {field} is not a tuple of {kind.__name__}; a tuple of one is written ({field[0]},)")
 
 
-def _known(operator: "Operator", what: str, found: Iterable[str], known: Iterable[str]) -> None:
+def check_known(names: Names, what: str, found: Iterable[str], known: Iterable[str]) -> None:
+    """Raise ValueError where a field names what does not exist."""
     if unknown := sorted(set(found) - set(known)):
-        raise ValueError(f"{operator.name}: {what} names {', '.join(unknown)}; known: {', '.join(sorted(known))}")
+        raise ValueError(f"{names.operator}: {what} names {', '.join(unknown)}; known: {', '.join(sorted(known))}")
 
 
-def _check_name(operator: "Operator", what: str, name: str) -> None:
+def _check_name(names: Names, what: str, name: str) -> None:
     if not name.isidentifier() or iskeyword(name):
-        raise ValueError(f"{operator.name}: {what} {name!r} is not a name in Python")
+        raise ValueError(f"{names.operator}: {what} {name!r} is not a name in Python")
 
 
-def _check_param(param: Param, operator: "Operator") -> None:
-    what = f"{operator.name}: option {param.name}"
-    _check_name(operator, "the option", param.name)
+def _check_param(param: Param, names: Names) -> None:
+    what = f"{names.operator}: option {param.name}"
+    _check_name(names, "the option", param.name)
     if param.name in _TAKEN:
         raise ValueError(f"{what}: the name is that of a size or an argument; choose another name")
     if param.kind not in get_args(Kind):
@@ -75,7 +84,7 @@ def _check_param(param: Param, operator: "Operator") -> None:
         raise ValueError(f"{what}: the kind choice needs `choices`, and no other kind has them")
     if param.letter and param.kind not in ("int", "fraction") and not param.stands_for:
         raise ValueError(f"{what} has a letter, and its kind is {param.kind}; only a number has a letter")
-    if param.same_as and param.same_as not in operator.param:
+    if param.same_as and param.same_as not in names.params:
         raise ValueError(f"{what}: same_as names {param.same_as!r}, which is not an option")
     if param.default is AUTO and not (param.auto or param.same_as):
         raise ValueError(f"{what} has no default and no rule for one; say the rule in `auto`, or give `same_as`")
@@ -94,31 +103,29 @@ def _is_value(param: Param, value: Any) -> bool:
         return False
 
 
-def _check_letters(operator: "Operator") -> None:
-    derived = {value.name for value in operator.derived}
+def _check_letters(names: Names) -> None:
     seen: dict[str, str] = {}
-    for param in operator.params:
+    for param in names.params.values():
         letter = param.letter
-        if param.stands_for and (not letter or param.stands_for not in derived):
-            raise ValueError(f"{operator.name}: option {param.name}: stands_for needs a letter and a derived value")
+        if param.stands_for and (not letter or param.stands_for not in names.derived):
+            raise ValueError(f"{names.operator}: option {param.name}: stands_for needs a letter and a derived value")
         if not letter:
             continue
-        _check_name(operator, f"the letter of option {param.name},", letter)
+        _check_name(names, f"the letter of option {param.name},", letter)
         if letter in seen:
-            raise ValueError(f"{operator.name}: the options {seen[letter]} and {param.name} share the letter {letter}")
-        if letter in _SYMBOLS or (letter in derived and letter != param.stands_for):
+            raise ValueError(f"{names.operator}: the options {seen[letter]} and {param.name} share the letter {letter}")
+        if letter in _SYMBOLS or (letter in names.derived and letter != param.stands_for):
             what = "size" if letter in _SYMBOLS else "derived value"
             raise ValueError(
-                f"{operator.name}: the letter {letter} of option {param.name} is the name of a {what}; choose another"
+                f"{names.operator}: the letter {letter} of option {param.name} is the name of a {what}; choose another"
             )
         seen[letter] = param.name
 
 
-def check_equation(equation: Equation, operator: "Operator", names: Iterable[str]) -> None:
+def check_equation(equation: Equation, names: Names) -> None:
     """Raise ValueError where an equation contradicts itself or names what does not exist."""
-    names = set(names)
     label = f"equation {equation.number}"
-    what = f"{operator.name}: {label}"
+    what = f"{names.operator}: {label}"
     if equation.status not in STATUS_TEXT:
         raise ValueError(f"{what} has the status {equation.status!r}; the statuses are {', '.join(STATUS_TEXT)}")
     if equation.status == "printed" and equation.right:
@@ -130,20 +137,20 @@ def check_equation(equation: Equation, operator: "Operator", names: Iterable[str
     kind, of, part = equation.gives.partition(" of ")
     if of and not (kind in OF_A_KERNEL and part):
         raise ValueError(f"{what}: gives is {equation.gives!r}; before `of` comes one of {', '.join(OF_A_KERNEL)}")
-    if not of and equation.gives not in {*GIVES_TEXT, *names}:
-        known = ", ".join((*GIVES_TEXT, "KIND of PART", *sorted(names)))
+    if not of and equation.gives not in {*GIVES_TEXT, *names.known}:
+        known = ", ".join((*GIVES_TEXT, "KIND of PART", *sorted(names.known)))
         raise ValueError(f"{what}: gives is {equation.gives!r}; known: {known}")
-    _known(operator, f"`letters` of {label}", equation.letters.values(), {*SIZES, *names})
-    _known(operator, f"`given` of {label}", equation.given, names)
-    _check_given(equation.given, operator, what)
+    check_known(names, f"`letters` of {label}", equation.letters.values(), {*SIZES, *names.known})
+    check_known(names, f"`given` of {label}", equation.given, names.known)
+    _check_given(equation.given, names, what)
     sizes = {*equation.sizes, *(size for size in equation.sizes.values() if isinstance(size, str))}
-    _known(operator, f"`sizes` of {label}", sizes, {*SIZES, *names})
+    check_known(names, f"`sizes` of {label}", sizes, {*SIZES, *names.known})
 
 
-def _check_given(given: Mapping[str, object], operator: "Operator", what: str) -> None:
+def _check_given(given: Mapping[str, object], names: Names, what: str) -> None:
     for name, value in given.items():
-        if name in operator.param and not _is_value(operator.param[name], value):
-            raise ValueError(f"{what}: given has {name} = {value!r}; it must be {operator.param[name].expects}")
+        if name in names.params and not _is_value(names.params[name], value):
+            raise ValueError(f"{what}: given has {name} = {value!r}; it must be {names.params[name].expects}")
 
 
 def check_cost(cost: Cost) -> None:
