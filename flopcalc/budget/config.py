@@ -8,7 +8,6 @@ import os
 import re
 from collections.abc import Mapping
 from contextlib import chdir
-from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
 from flopcalc.budget.limits import Limit, read_limit
@@ -80,7 +79,7 @@ class Config(NamedTuple):
 
     def with_timeout(self, timeout: Timeout) -> "Config":
         """The same file with another time limit for building Python models."""
-        targets = [one._replace(target=replace(one.target, timeout=timeout)) for one in self.targets]
+        targets = [one._replace(target=one.target._replace(timeout=timeout)) for one in self.targets]
         return self._replace(targets=tuple(targets))
 
     def formulas_error(self, error: FlopcalcError) -> FlopcalcError:

@@ -79,7 +79,8 @@ class Uncounted(NamedTuple):
     times: int
 
 
-@dataclass(frozen=True)
+# Not compared: two networks are compared layer by layer, by `diff`.
+@dataclass(frozen=True, eq=False, repr=False)
 class Network(HasKinds):
     """Layers in order of execution. input_shape: (c, h, w), without the batch.
 

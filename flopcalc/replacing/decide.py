@@ -91,7 +91,7 @@ def plan(what: str | Sequence[str], where: str | None = None, keep: str | Iterab
         where = " ".join(where.split())
     names = (keep,) if isinstance(keep, str) else tuple(keep)
     if not all(name.strip() for name in names):
-        raise FlopcalcError("bad-usage", "the name of a layer to keep is empty", "name a layer, such as conv1")
+        raise FlopcalcError("unknown-layer", "the name of a layer to keep is empty", "name a layer, such as conv1")
     return Plan(tuple(map(read_request, texts)), where, names)
 
 

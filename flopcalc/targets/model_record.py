@@ -1,7 +1,7 @@
 """A network, plain or with layers replaced, as plain data: the JSON contract `flopcalc/model/1`."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flopcalc.cost.convention import Convention
 from flopcalc.cost.cost import DTYPE_BYTES
@@ -9,12 +9,14 @@ from flopcalc.cost.kinds import KINDS, SUMMED
 from flopcalc.networks.network import Layer, Network
 from flopcalc.networks.options import plain_option
 from flopcalc.networks.window import Window
-from flopcalc.replacing.described import Replacement
 from flopcalc.spec.layer_record import intensity
+
+if TYPE_CHECKING:
+    from flopcalc.replacing.described import Replacement
 
 
 def model_record(
-    plain: Network, replacement: Replacement | None, convention: Convention, dtype: str = "float32"
+    plain: Network, replacement: "Replacement | None", convention: Convention, dtype: str = "float32"
 ) -> dict[str, Any]:
     """The record that `flopcalc model` shows, ready for JSON. Sums are exact."""
     network = replacement.network if replacement else plain

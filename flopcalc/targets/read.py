@@ -7,17 +7,19 @@ such as `package.module:factory`, `file.py:factory`, `torchvision:NAME`, `timm:N
 import re
 from collections.abc import Sequence
 from importlib import import_module
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from flopcalc.catalog import lookup
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks import library
 from flopcalc.networks.inputs import Input, one_shape
 from flopcalc.networks.network import Network
-from flopcalc.replacing.described import Replacement, replace_layers
 from flopcalc.spec.operator import Evaluation
 from flopcalc.targets.other_files import check_is_readable
 from flopcalc.targets.spec import TargetSpec, keyword_value
+
+if TYPE_CHECKING:
+    from flopcalc.replacing.described import Replacement
 
 _PYTHON = re.compile(r"(?:.*\.py|[^\W\d]\w*(?:\.[^\W\d]\w*)*):[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 _DOTTED = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)+")
@@ -27,7 +29,7 @@ class Target(NamedTuple):
     """A network, and the same network with layers replaced. replacement: None if no replacement was requested."""
 
     plain: Network
-    replacement: Replacement | None
+    replacement: "Replacement | None"
 
     @property
     def network(self) -> Network:
@@ -40,7 +42,12 @@ def read_target(spec: TargetSpec) -> Target:
     what, plan = spec.what, spec.plan
     if isinstance(what, str) and not is_python(what):
         plain = library.load(what, spec.settings, one_shape(spec.inputs), spec.batch)
-        return Target(plain, replace_layers(plain, plan) if plan else None)
+        if plan is None:
+            return Target(plain, None)
+        # Only a replacement needs it.
+        from flopcalc.replacing.described import replace_layers
+
+        return Target(plain, replace_layers(plain, plan))
     keywords = {name: keyword_value(value) for name, value in spec.settings.items()}
     # Imports torch, or raises missing-package.
     python = import_module("flopcalc.pytorch.target")

@@ -5,14 +5,15 @@ The name, options and sizes are parsed here, once; `flopcalc.targets.read` finds
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks.inputs import Input, InputLike, as_inputs, parse_input
-from flopcalc.replacing.decide import Plan, plan
 from flopcalc.spec.param import show
+
+if TYPE_CHECKING:
+    from flopcalc.replacing.decide import Plan
 
 Kind = Literal["network", "operator"]
 
@@ -42,8 +43,11 @@ def read_timeout(value: Any, *, ends_process: bool = False) -> Timeout:
     return Timeout(float(number), ends_process)
 
 
-@dataclass(frozen=True, eq=False)
-class TargetSpec:
+# Shared, and so never changed.
+_NOTHING: Mapping[str, Any] = {}
+
+
+class TargetSpec(NamedTuple):
     """A network or an operator as requested; its name is not looked up yet.
 
     what: a name as in `flopcalc model` or `flopcalc layer`; for a network also an nn.Module, its class, or a function
@@ -55,11 +59,11 @@ class TargetSpec:
 
     kind: Kind
     what: Any
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = _NOTHING
     inputs: tuple[Input, ...] = ()
     batch: int = 1
-    plan: Plan | None = None
-    shape: Mapping[str, Any] = field(default_factory=dict)
+    plan: "Plan | None" = None
+    shape: Mapping[str, Any] = _NOTHING
     timeout: Timeout = DEFAULT_TIMEOUT
 
     def _key(self) -> tuple[Any, ...]:
@@ -83,7 +87,7 @@ class TargetSpec:
 
     def without_plan(self) -> "TargetSpec":
         """The same network before replacement."""
-        return replace(self, plan=None, shape={})
+        return self._replace(plan=None, shape=_NOTHING)
 
 
 def from_texts(
@@ -131,9 +135,12 @@ def as_texts(given: str | Iterable[str]) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(given)
 
 
-def read_plan(texts: tuple[str, ...], where: str | None, keep: tuple[str, ...]) -> Plan | None:
+def read_plan(texts: tuple[str, ...], where: str | None, keep: tuple[str, ...]) -> "Plan | None":
     """The plan of replacements; None without a replacement. Raises FlopcalcError."""
     if texts:
+        # Only a replacement needs it.
+        from flopcalc.replacing.decide import plan
+
         return plan(texts, where, keep)
     if where is not None or keep:
         given = "where" if where is not None else "keep"

@@ -6,6 +6,7 @@ import stat
 from flopcalc.errors import FlopcalcError, clip
 
 MAX_BYTES = 1_000_000
+_UTF_8_BOM = b"\xef\xbb\xbf"
 _BOMS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 
 
@@ -42,7 +43,7 @@ def decode(content: bytes) -> str:
     if encoding := _BOMS.get(content[:2]):
         raise ValueError(f"text in {encoding}, not in UTF-8")
     try:
-        return content.decode("utf-8-sig")
+        return content.removeprefix(_UTF_8_BOM).decode()
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise ValueError(f"not text in UTF-8 (see line {line})") from None
