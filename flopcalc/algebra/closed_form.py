@@ -6,7 +6,7 @@ are taken at stride 1, where input and output have the same grid.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -15,8 +15,9 @@ from flopcalc.algebra.on_symbols import on_symbols
 from flopcalc.cost.cost import Cost
 from flopcalc.cost.geometry import Geometry, out_size
 from flopcalc.cost.kinds import ELEMENTWISE, KINDS
+from flopcalc.errors import FlopcalcError
 from flopcalc.spec.equations import equation_value, quantity
-from flopcalc.spec.operator import Evaluation, Operator
+from flopcalc.spec.operator import Evaluation, Operator, Param
 from flopcalc.spec.rules import EQUAL_CHANNELS, ONE_GROUP, UNIT_STRIDE
 from flopcalc.spec.source import Equation
 
@@ -84,12 +85,13 @@ class ClosedForm:
 
     evaluation: the operator on symbols, with derived values as symbols of their own.
     definitions: the meaning of those symbols. Options with a letter are symbols unless given.
-    defaults: the default values of those options.
+    defaults: the default values of those options. given: the options that were given.
     """
 
     evaluation: Evaluation
     definitions: Mapping[Expr, Expr]
     defaults: Mapping[Expr, Expr]
+    given: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def operator(self) -> Operator:
@@ -112,6 +114,30 @@ class ClosedForm:
         with on_symbols(self.operator):
             strided = self.operator.cost(g, {**self.operator.derive(g, options), **self._symbols()})
         return all(equal(self.evaluation.cost.total(kind), strided.total(kind)) for kind in ("params", "macs"))
+
+    @cached_property
+    def fixed(self) -> dict[str, Any]:
+        """The numbers without a letter that were not given, at their defaults, where another value changes the cost."""
+        numbers = [p for p in self.operator.params if p.kind in ("int", "fraction", "ints") and not p.letter]
+        return {
+            param.name: param.default
+            for param in numbers
+            if param.default is not None and param.name not in self.given and self._depends_on(param)
+        }
+
+    def _depends_on(self, param: Param) -> bool:
+        default: Any = param.default
+        others = param.samples or ((*default, *default) if isinstance(default, tuple) else default + 1,)
+        try:
+            forms = [closed_form(self.operator, {**self.given, param.name: other}) for other in others]
+        except FlopcalcError:
+            # It has no formula at the other value.
+            return True
+        return any(form._totals != self._totals for form in forms)
+
+    @cached_property
+    def _totals(self) -> list[Expr]:
+        return [self.expand(sympy.sympify(self.evaluation.cost.total(kind))) for kind in ("params", "macs")]
 
     def _symbols(self) -> dict[str, Expr]:
         """Derived values that are symbols, by name."""
@@ -194,7 +220,7 @@ def closed_form(operator: Operator, given: Mapping[str, Any] | None = None) -> C
         # A value that is compared may be part of a total only.
         for kind in KINDS:
             cost.total(kind)
-    return ClosedForm(Evaluation(operator, g, frozenset(given), values, cost), definitions, defaults)
+    return ClosedForm(Evaluation(operator, g, frozenset(given), values, cost), definitions, defaults, given)
 
 
 def tidy(expression: Expr) -> Expr:

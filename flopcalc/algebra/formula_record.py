@@ -40,6 +40,7 @@ def formula_record(form: ClosedForm, style: str) -> dict[str, Any]:
         "schema": "flopcalc/formula/1",
         "type": operator.name,
         "given": {name: show(form.evaluation.named[name]) for name in form.evaluation.given},
+        "fixed": {name: show(value) for name, value in form.fixed.items()},
         "definitions": {write(symbol): write(value) for symbol, value in form.definitions.items()},
         "defaults": {write(symbol): write(value) for symbol, value in form.defaults.items()},
         # Sizes in channels that do not grow with the channels, such as a neighbourhood.

@@ -5,6 +5,7 @@ from typing import Any
 
 from flopcalc.algebra import sympy
 from flopcalc.algebra.closed_form import ClosedForm
+from flopcalc.spec.operator import show
 
 Expr = Any
 
@@ -50,6 +51,7 @@ def python(form: ClosedForm, kind: str) -> str:
         words.append("h, w: size of the input.")
     if not form.holds_at_any_stride:
         words.append("For stride 1.")
+    words += [f"For {name} = {show(value)}." for name, value in form.fixed.items()]
     ratios = [p.letter for p in form.operator.params if p.kind == "fraction" and p.letter in arguments]
     words += [f"{letter}: a fractions.Fraction." for letter in ratios]
     # A value that is left out where an option is 0 has no closed form there.

@@ -78,6 +78,9 @@ def _document(record: dict[str, Any], title: str, paper: str) -> Document:
         blocks.append(Facts([("stride", "1; at another stride the block has other branches and another cost")]))
     if record["given"]:
         blocks.append(Facts([("fixed", ", ".join(f"{k} = {v}" for k, v in record["given"].items()))]))
+    if record["fixed"]:
+        at = ", ".join(f"{k} = {v}" for k, v in record["fixed"].items())
+        blocks.append(Facts([("at defaults", f"{at}; --set gives another value")]))
     for kind, cost in record["cost"].items():
         facts = [("exact", cost["exact"]), ("ratio to conv", cost["ratio"])]
         limit = cost["limit"]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from keyword import iskeyword
 from typing import Any, NamedTuple, get_args
 
-from flopcalc.cost.cost import Cost
+from flopcalc.cost.cost import Cost, Part
 from flopcalc.cost.kinds import OF_A_KERNEL
 from flopcalc.errors import FlopcalcError
 from flopcalc.spec.param import AUTO, Kind, Param
@@ -18,6 +18,8 @@ from flopcalc.spec.source import GIVES_TEXT, STATUS_TEXT, Equation
 SIZES = ("c_in", "c_out", "k", "h", "w", "h_out", "w_out", "stride", "groups", "batch")
 # The symbols of sizes in closed forms.
 _SYMBOLS = frozenset(SIZES) - {"stride", "batch"}
+# The numbers of a part.
+_COUNTS = tuple(name for name in Part._fields if name not in ("name", "work", "after"))
 # The sizes that `geometry` takes.
 _SHAPE = ("k", "hw", "stride", "padding", "dilation", "groups", "batch")
 # Arguments of `flopcalc.layer` and fields of a geometry: an option of that name could not be given or read.
@@ -156,7 +158,7 @@ def _check_given(given: Mapping[str, object], names: Names, what: str) -> None:
 def check_cost(cost: Cost) -> None:
     """Raise ValueError where a number of a part is not an int, or is negative, or where `after` is not a tuple."""
     for part in cost.parts:
-        for kind in (*OF_A_KERNEL, "reads", "writes", "steps"):
+        for kind in _COUNTS:
             value = getattr(part, kind)
             if type(value) is not int:
                 raise ValueError(f"{kind} of part {part.name} is {value!r}, not an int")

@@ -194,3 +194,56 @@ def test_damaged_metadata_of_another_package_stop_nothing(site: str, tmp_path: P
     code, out, err = _run(f"{tmp_path}:{site}", "layer", "--type", "bsconv", "--cin", "8", "--format", "json")
     assert code == 0, err
     assert json.loads(out)["type"] == "bsconv"
+
+
+COPY = "from dataclasses import replace\nfrom flopcalc.catalog import lookup\nfrom flopcalc.cost import parts\n"
+WRONG_NUMBERS = {
+    "parts.conv('a', -1, g.c_out, 1, 1, 1)": "params of part a is -8, less than 0",
+    "parts.conv('a', g.c_in * 1.0, 1, 1, 1, 1)": "params of part a is 8.0, not an int",
+    "parts.act('a', g.c_in * 1.0, 1)": "other of part a is 8.0, not an int",
+    "parts.act('a', 1, 1, after='b')": "`after` of part a is 'b', not a tuple of names",
+}
+
+
+@pytest.mark.parametrize(("part", "message"), WRONG_NUMBERS.items())
+def test_a_cost_that_is_not_a_count(part: str, message: str, tmp_path: Path) -> None:
+    """A negative number, a float, or a text for `after`: the plug-in cannot be used, exit code 2."""
+    made = f"{COPY}def formula(g):\n    yield {part}\n"
+    made += "OPERATOR = replace(lookup.get('conv'), name='myop', formula=formula)"
+    code, out, err = _run(_install(tmp_path, made), "layer", "--type", "myop", "--cin", "8")
+    assert (code, out) == (2, "")
+    assert "the plug-in myop (broken 1.0, broken_plug_in:OPERATOR) cannot be used" in err
+    assert message in err
+
+
+FAILING = {
+    "formula": "formula=lambda g: [1 / 0]",
+    "rule": "rules=(Rule('x', lambda g, named: 1 / 0, 'x'),)",
+    "policy": "policy=Policy('x', lambda site: 1 / 0)",
+    "shape": "out_shape=lambda g, named: 1 / 0",
+}
+
+
+@pytest.mark.parametrize("change", FAILING.values(), ids=FAILING)
+def test_a_plug_in_that_fails_is_not_a_reason(change: str, tmp_path: Path) -> None:
+    """A convolution does not stay because the operator fails: exit code 2. A listing has a note."""
+    made = COPY + "from flopcalc.spec.operator import Policy, Rule\n"
+    site = _install(tmp_path, f"{made}OPERATOR = replace(lookup.get('conv'), name='myop', {change})")
+    code, out, err = _run(site, "model", "resnet18", "--replace", "myop")
+    assert (code, out) == (2, "")
+    assert "the plug-in myop" in err
+    assert "ZeroDivisionError" in err
+    code, out, _ = _run(site, "list", "--matching", "--cin", "64", "--format", "json")
+    assert code == 0
+    assert "ZeroDivisionError" in json.loads(out)["notes"][0]
+
+
+def test_errata_of_plug_ins(tmp_path: Path) -> None:
+    """Without names: all operators, those of plug-ins included; one that cannot be used is a note."""
+    site = _install(tmp_path, COPY + "OPERATOR = replace(lookup.get('ghost'), name='myop')", package="good")
+    _install(tmp_path, "raise SystemExit", name="other")
+    code, out, err = _run(site, "errata", "--format", "json")
+    assert (code, err) == (0, "")
+    data = json.loads(out)
+    assert {"ghost", "myop"} <= {row["operator"] for row in data["rows"]}
+    assert ["the plug-in other" in note for note in data["notes"]] == [True]

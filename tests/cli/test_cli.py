@@ -13,7 +13,6 @@ import pytest
 from helpers import ROOT, Runner, for_author, fresh
 
 from flopcalc.cli.main import COMMANDS, cli
-from flopcalc.errors import FlopcalcError
 
 GOLDEN = {
     "layer_compconv": ["layer", "--type", "compconv", "--cin", "256"],
@@ -192,6 +191,9 @@ def test_verify_json_and_exit_codes(run: Runner, monkeypatch: pytest.MonkeyPatch
     done = run("verify", "dsc")
     assert done.code == 1
     assert "Differences" in done.out
+    # One line for each part and quantity, not for each case.
+    assert len(done.out.splitlines()) < 60
+    assert done.out.count("cases     115") == 3
 
 
 def test_verify_everything(run: Runner) -> None:
@@ -446,16 +448,22 @@ def test_a_bug_is_reported_without_traceback(run: Runner, monkeypatch: pytest.Mo
     monkeypatch.setattr(layer, "emit", broken)
     done = run("layer", *SHAPE)
     assert done.code == 70
-    assert done.err.splitlines()[0] == "error: a bug in flopcalc (runtimeError: a b)"
+    assert done.err.splitlines()[0] == "error: a bug in flopcalc (RuntimeError: a b)"
     assert "Traceback" not in done.err
-    with pytest.raises(RuntimeError):
-        run("layer", *SHAPE, "--debug")
+    done = run("layer", *SHAPE, "--debug")
+    assert done.code == 70
+    assert done.err.startswith("Traceback")
+    assert "RuntimeError: a" in done.err
 
 
 def test_debug_shows_the_traceback_of_an_error(run: Runner) -> None:
-    """At any place of the command line."""
-    with pytest.raises(FlopcalcError):
-        run("layer", "--type", "nope", "--cin", "3", "--debug")
+    """At any place of the command line; the exit code is that of the error, since 1 means that a check failed."""
+    done = run("layer", "--type", "nope", "--cin", "3", "--debug")
+    assert done.code == 2
+    assert done.err.startswith("Traceback")
+    assert "unknown operator 'nope'" in done.err
+    done = run("layer", "--nope", "--debug")
+    assert (done.code, done.err[:9]) == (2, "Traceback")
 
 
 def test_a_closed_pipe_is_no_error() -> None:
