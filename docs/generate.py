@@ -91,13 +91,19 @@ def _operator(operator: Operator) -> Iterator[str]:
             options = {k: v for k, v in equation.given.items() if v is not None and k in operator.param}
             given = ", ".join(f"{k}={str(v).lower()}" for k, v in options.items())
             where = f" (for {given})" if given else ""
+            if equation.domain_text:
+                where += f" (condition: {equation.domain_text})"
             gives = GIVES_TEXT.get(equation.gives, f"`{equation.gives}`")
             yield f"| {equation.label}{where} | {gives} | `{equation.text}` | {equation.status} |"
             if equation.right:
                 yield f"| | | {'other reading' if equation.status == 'open' else 'right'}: `{equation.right}` | |"
-        for why in dict.fromkeys(e.why for e in operator.equations if e.why):
+        reasons: dict[str, list[str]] = {}
+        for equation in operator.equations:
+            if equation.why:
+                reasons.setdefault(equation.why, []).append(equation.label)
+        for why, labels in reasons.items():
             yield ""
-            yield f"- {why}"
+            yield f"- {', '.join(dict.fromkeys(labels))}: {why}"
 
 
 def networks_page() -> str:
@@ -115,6 +121,8 @@ def networks_page() -> str:
     for name in library.names():
         net = library.load(name)
         data, _ = read_network_file(library.source(name), library.source)
+        if not data.get("source"):
+            sys.exit(f"configs/networks/{name}.yaml has no `source`: the paper, or the code, that it follows")
         sources.setdefault(" ".join(str(data["source"]).split()), []).append(f"`{name}`")
         options = ", ".join(f"`{option}` {option_text(value)}" for option, value in net.options.items())
         size = "x".join(map(str, net.input_shape))

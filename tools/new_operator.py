@@ -82,7 +82,7 @@ OPERATOR = Operator(
     rules=(ONE_GROUP, Rule("ratio leaves at least one channel", _enough, "choose a larger ratio")),
     # At these options it must cost what a simpler operator costs, apart from the parts that remain.
     limits=(Limit({"ratio": Fraction(1)}, equals="conv", surviving=("reduce",)),),
-    # What the paper prints, in its letters, would be
+    # What the paper prints, in its letters, would be, with `from flopcalc.spec.source import Equation`,
     #     Equation(number="3", text="C * M + K^2 * M * N", letters={"C": "c_in", "M": "mid", "N": "c_out", "K": "k"},
     #              gives="params"),
     # equations=(...,),
@@ -138,7 +138,11 @@ LAYER = @CLASS@
 
 def problem(name: str) -> str | None:
     """Why a new operator cannot have the name, or None."""
-    if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name) or iskeyword(name):
+    if iskeyword(name):
+        return f"{name!r} is not a name: it is a keyword of Python; choose another, such as {name}_conv"
+    if re.fullmatch(r"[0-9_][a-z0-9_]*", name):
+        return f"{name!r} is not a name: it does not begin with a letter; write for example conv{name}"
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name):
         return f"{name!r} is not a name of lower-case letters, digits and _, such as my_conv"
     taken = {"an operator": lookup.names(), "a network": library.names(), "a primitive layer": PRIMITIVES}
     for what, names in taken.items():

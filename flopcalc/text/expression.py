@@ -67,6 +67,17 @@ _ALLOWED = (
 )
 
 
+# The words for what users write by mistake; the others have no common word.
+_WORDS = {
+    "Set": "a name in braces, such as {classes},",
+    "Dict": "an entry in braces",
+    "List": "a list",
+    "Tuple": "a comma",
+    "Attribute": "a dot behind a name",
+    "Subscript": "an index in brackets",
+}
+
+
 def _error(text: str, why: str) -> FlopcalcError:
     return FlopcalcError(
         "bad-expression",
@@ -89,7 +100,8 @@ def parse(text: str) -> ast.expr:
     truths = False
     for node in ast.walk(tree):
         if not isinstance(node, _ALLOWED):
-            raise _error(text, f"{type(node).__name__} is not allowed")
+            kind = type(node).__name__
+            raise _error(text, f"{_WORDS.get(kind, kind)} is not allowed")
         truths = truths or (isinstance(node, ast.Name) and node.id in _TRUTHS)
     found: ast.expr = _Truths().visit(tree) if truths else tree
     return found

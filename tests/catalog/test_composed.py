@@ -89,7 +89,7 @@ GOOD = "parts:\n  - a: {op: conv}\n"
         ("parts:\n  - a: {op: conv, alpha: 1/2}", 2, "unknown key 'alpha'"),
         ("parts:\n  - a: {op: conv1d}", 2, "does not work on images"),
         ("parts:\n  - a: {parms: 3}", 2, "unknown key 'parms'"),
-        ("parts:\n  - a: {params: c_in.real}", 2, "Attribute is not allowed"),
+        ("parts:\n  - a: {params: c_in.real}", 2, "a dot behind a name is not allowed"),
         ("parts:\n  - a: {params: __import__('os')}", 2, "params"),
         ("parts:\n  - a: {params: 9^9^9^9}", 2, "too large"),
         ("parts:\n  - a: {params: c_in / 3}", 2, "64/3, not a whole number"),

@@ -7,21 +7,29 @@ import pytest
 from helpers import for_author
 
 from flopcalc import network
+from flopcalc.catalog import registry
 from flopcalc.cost import convention
 from flopcalc.networks import library
+from flopcalc.networks.like import read_network_file
 from flopcalc.text.yaml_file import read_file
 
-
-def test_every_shipped_network_loads() -> None:
-    """And has the name of its file."""
-    assert library.names()
-    for name in library.names():
-        assert network(name).name == name, for_author(
-            name, "write `name:` as its file is called", "docs/shipping-a-network.md"
-        )
-
-
 NAMES = library.names()
+GUIDE = "docs/shipping-a-network.md"
+
+
+def test_there_are_networks() -> None:
+    """So that the tests below test something."""
+    assert NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_loads_and_is_documented(name: str) -> None:
+    """It has the name of its file, a title and a source; an operator's name means the operator."""
+    assert network(name).name == name, for_author(name, "write `name:` as its file is called", GUIDE)
+    assert name not in registry.names(), for_author(name, "an operator has this name; choose another", GUIDE)
+    data, _ = read_network_file(library.source(name), library.source)
+    for key, text in {"title": "a few words", "source": "the paper, or the code, that it follows"}.items():
+        assert str(data.get(key) or "").strip(), for_author(name, f"give it a `{key}`: {text}", GUIDE)
 
 
 def _agrees(printed: Any, ours: int) -> bool:
@@ -41,12 +49,15 @@ def _agrees(printed: Any, ours: int) -> bool:
 def test_reference_figures(name: str) -> None:
     """The cost of a network, and of its options, is the one that its sources print."""
     rows = (read_file(library.source(name), "network")).get("reference")
-    assert rows, for_author(name, "give it `reference`: figures that its source prints", "docs/shipping-a-network.md")
+    assert rows, for_author(name, "give it `reference`: figures that its source prints", GUIDE)
     for row in rows:
-        assert row.get("source"), for_author(name, f"say with `source` who prints {row}", "docs/shipping-a-network.md")
-        assert {"params", "macs"} & set(row), for_author(
-            name, f"{row} has neither params nor macs; add one", "docs/shipping-a-network.md"
-        )
+        assert row.get("source"), for_author(name, f"say with `source` who prints {row}", GUIDE)
+        assert {"params", "macs"} & set(row), for_author(name, f"{row} has neither params nor macs; add one", GUIDE)
+        unknown = set(row) - {"params", "macs", "activations", "source", "input", "options", "convention"}
+        assert not unknown, for_author(name, f"{row} has the unknown keys {sorted(unknown)}", GUIDE)
+        if "convention" in row:
+            # Raises an error with the known names.
+            convention.get(row["convention"])
         shape = tuple(row["input"]) if "input" in row else None
         net = network(name, input=shape, **(row.get("options") or {}))
         for kind in ("params", "macs", "activations"):
@@ -58,7 +69,7 @@ def test_reference_figures(name: str) -> None:
                     name,
                     f"its {kind} come to {ours:,}, and {row['source']} prints {row[kind]}; correct the description, or "
                     "the row: its `options`, `input` or `convention`",
-                    "docs/shipping-a-network.md",
+                    GUIDE,
                 )
 
 
@@ -82,7 +93,7 @@ def test_the_module_built_from_it(name: str) -> None:
         assert row.derived == row.counted, for_author(
             name,
             f"layer {row.part} costs another than the module that is built from the description",
-            "docs/shipping-a-network.md",
+            GUIDE,
         )
 
 
@@ -91,16 +102,12 @@ def test_every_option_says_what_it_is(name: str) -> None:
     """Options have a help text, and change something or are refused with a reason."""
     data = read_file(library.source(name), "network")
     for option, spec in (data.get("options") or {}).items():
-        assert spec.get("help"), for_author(name, f"give its option {option} a `help`", "docs/shipping-a-network.md")
+        assert spec.get("help"), for_author(name, f"give its option {option} a `help`", GUIDE)
 
 
 def test_parameters_do_not_depend_on_batch_and_macs_are_linear_in_it() -> None:
     """For all of them."""
     for name in NAMES:
         one, three = network(name), network(name, batch=3)
-        assert one.params == three.params, for_author(
-            name, "its parameters depend on the batch", "docs/shipping-a-network.md"
-        )
-        assert 3 * one.macs == three.macs, for_author(
-            name, "its MACs are not three times as many at batch 3", "docs/shipping-a-network.md"
-        )
+        assert one.params == three.params, for_author(name, "its parameters depend on the batch", GUIDE)
+        assert 3 * one.macs == three.macs, for_author(name, "its MACs are not three times as many at batch 3", GUIDE)

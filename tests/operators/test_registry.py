@@ -18,11 +18,12 @@ from helpers import for_author
 
 from flopcalc import layer
 from flopcalc.algebra import closed_form
-from flopcalc.catalog import lookup
+from flopcalc.catalog import lookup, part_names
 from flopcalc.catalog.cases import cases
 from flopcalc.cost.geometry import Geometry, same_padding
 from flopcalc.cost.kinds import OF_A_KERNEL
 from flopcalc.spec.equations import readings
+from flopcalc.spec.layer_record import notes
 from flopcalc.spec.operator import Evaluation, Operator, Site
 from flopcalc.text.expression import parse
 
@@ -59,7 +60,9 @@ def test_formula_is_pure_arithmetic(operator: Operator) -> None:
     helpers = [getattr(module, name) for name in called if inspect.isfunction(getattr(module, name, None))]
     for function in [operator.formula, *helpers]:
         for node in ast.walk(_tree(function)):
-            assert not isinstance(node, ast.If | ast.IfExp | ast.Compare | ast.Div | ast.While), for_author(
+            divides = isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, ast.Div)
+            refused = divides or isinstance(node, ast.If | ast.IfExp | ast.Compare | ast.While)
+            assert not refused, for_author(
                 operator.name,
                 f"`{ast.unparse(node)}` in {function.__name__} has a branch, a comparison, a loop or a true division; "
                 "use parts.when for parts that may be missing, a derived value for other choices, and the quotients of "
@@ -247,8 +250,8 @@ def test_equations_at_numbers(operator: Operator) -> None:
             spoke[index] = spoke.get(index, 0) + 1
             assert reading.consistent, for_author(
                 evaluation.label(),
-                f"on {evaluation.geometry} the equation is not as its status says; copy it as it is printed, and where "
-                f"the source is wrong give it the status `corrected` and the right form: {reading}",
+                f"eq. {reading.equation.number} on {evaluation.geometry}: the formula gives {reading.value}, the "
+                f"printed form {reading.printed}, the right form {reading.right}; {_advice(reading.equation.status)}",
             )
             if reading.printed != reading.value:
                 differed.add(index)
@@ -264,6 +267,16 @@ def test_equations_at_numbers(operator: Operator) -> None:
                 f"eq. {equation.number} differs from the formula on no shape, so it is not {equation.status}; give "
                 "it the status `printed`",
             )
+
+
+def _advice(status: str) -> str:
+    """What the author of an equation that differs can do."""
+    form = (
+        "copy it as it is printed; where the source is wrong give it the status `corrected`, `right` and `why`"
+        if status == "printed"
+        else "correct `right`, or the formula"
+    )
+    return f"{form}; where it does not hold for all shapes and options, say so with `given`, `sizes` or `domain`"
 
 
 @every_operator
@@ -351,6 +364,31 @@ def test_record_is_documented(operator: Operator) -> None:
         assert param.default_text, for_author(name, f"say in words what the option {param.name} is when not given")
     for rule in operator.rules:
         assert rule.hint, for_author(name, f"give the rule `{rule.text}` a hint: what a user can do")
+
+
+@every_operator
+def test_names_of_parts_are_those_of_the_formula(operator: Operator) -> None:
+    """In `after`, in what equations give, and in `surviving`."""
+    problems = list(part_names.problems(operator))
+    assert not problems, for_author(operator.name, problems[0])
+
+
+@every_operator
+def test_notes_are_sentences(operator: Operator) -> None:
+    """They work on every case, and take the evaluation alone."""
+    for evaluation in cases(operator):
+        for note in notes(evaluation):
+            assert isinstance(note, str), for_author(operator.name, f"its notes yield {note!r}, not a sentence")
+            assert note.endswith("."), for_author(operator.name, f"end the note `{note}` with a full stop")
+
+
+@every_operator
+def test_options_are_keywords_of_the_module(operator: Operator) -> None:
+    """A module takes them in addition to the arguments of nn.Conv2d, device and dtype."""
+    taken = {"in_channels", "out_channels", "kernel_size", "padding_mode", "device", "dtype", "self"}
+    assert not taken & set(operator.param), for_author(
+        operator.name, f"the module has arguments {sorted(taken & set(operator.param))} already; rename the options"
+    )
 
 
 def test_an_option_of_the_wrong_kind_is_refused() -> None:
