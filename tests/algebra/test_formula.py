@@ -58,3 +58,13 @@ def test_formula_json(run: Runner) -> None:
     assert [(e["printed_equals_derived"], e["right_equals_derived"]) for e in eighth] == [(False, True)]
     spconv = json.loads(run("formula", "spconv", "--format", "json").out)
     assert spconv["cost"]["macs"]["limit_at_defaults"] == "13/36"
+
+
+def test_numbers_that_a_formula_fixes_are_named(run: Runner) -> None:
+    """An option without a letter, where its value changes the cost: h w / p^2 tokens."""
+    assert "at defaults  patch = 1; --set gives another value" in run("formula", "attention").out
+    assert "at defaults" not in run("formula", "attention", "--set", "patch=2").out
+    assert "For patch = 1." in run("formula", "attention", "--as", "python").out
+    assert json.loads(run("formula", "attention", "--format", "json").out)["fixed"] == {"patch": "1"}
+    # The option c_0 only chooses the depth, which has a letter.
+    assert json.loads(run("formula", "compconv", "--format", "json").out)["fixed"] == {}

@@ -247,3 +247,51 @@ def test_errata_of_plug_ins(tmp_path: Path) -> None:
     data = json.loads(out)
     assert {"ghost", "myop"} <= {row["operator"] for row in data["rows"]}
     assert ["the plug-in other" in note for note in data["notes"]] == [True]
+
+
+LAYER = """
+from torch import nn
+class LAYER(nn.Module):
+    def __init__(self, c_in, c_out, k, stride=1, padding=0, dilation=1, groups=1, *{bias}, device=None, dtype=None):
+        super().__init__()
+        self.{child} = nn.Conv2d(c_in, c_out, k, stride, padding, dilation, groups, bias, device=device, dtype=dtype)
+    def forward(self, x):
+        return {forward}
+"""
+CONV = "self.conv(x)"
+
+
+def _with_module(folder: Path, record: str = "", **fields: str) -> str:
+    (folder / "my_layer.py").write_text(
+        LAYER.format(**{"bias": ", bias=False", "child": "conv", "forward": CONV, **fields})
+    )
+    return _install(folder, f"{COPY}OPERATOR = replace(lookup.get('conv'), name='myop', layer_file='my_layer'{record})")
+
+
+def test_arguments_that_a_module_does_not_take(tmp_path: Path) -> None:
+    """The hint names the file of the module and what it takes."""
+    pytest.importorskip("torch")
+    site = _with_module(tmp_path, bias=", biases=False", child="conv")
+    code, _, err = _run(site, "verify", "myop", "--cin", "8")
+    assert code == 2
+    assert "unexpected keyword argument 'bias'" in err
+    assert "my_layer.py: the module takes the arguments of nn.Conv2d, and the operator's options" in err
+
+
+def test_a_kernel_outside_the_parts(tmp_path: Path) -> None:
+    """The difference is explained once, with what to do."""
+    pytest.importorskip("torch")
+    site = _with_module(tmp_path, forward=f"{CONV} + 1")
+    code, out, _ = _run(site, "verify", "myop")
+    assert code == 1
+    assert "a kernel runs in no child of the module" in " ".join(out.split())
+    assert len(out.splitlines()) < 150
+
+
+def test_a_part_that_does_not_exist(tmp_path: Path) -> None:
+    """verify names it, since a cost of a part that is missing would be 0."""
+    pytest.importorskip("torch")
+    wrong = ", equations=(lookup.get('conv').equations[0]._replace(gives='params of cnov'),)"
+    code, out, err = _run(_with_module(tmp_path, wrong), "verify", "myop")
+    assert (code, out) == (2, "")
+    assert "gives 'params of cnov'; its parts are conv" in err

@@ -239,6 +239,7 @@ WRONG: dict[str, tuple[str, str]] = {
     "kk == 3": ("unknown-field", "unknown field 'kk'"),
     "k == 3 or staeg == 'a'": ("unknown-field", "unknown field 'staeg'"),
     "open('x') == 3": ("unknown-field", "unknown field 'open'"),
+    "k == {3}": ("bad-where", "a name in braces, such as {classes}, is not allowed"),
     "name.upper() == 'A'": ("bad-where", "a dot behind a name is not allowed"),
     "name[0] == 'A'": ("bad-where", "an index in brackets is not allowed"),
     "name in 'abc'": ("bad-where", "In is not allowed"),
