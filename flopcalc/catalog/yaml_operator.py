@@ -157,7 +157,7 @@ def _param(file: File, data: Map, name: str) -> Param:
     kind = spec.get("kind", "int")
     if kind not in ("int", "fraction", "bool", "choice") or "default" not in spec:
         raise file.error(spec, None, f"option {name} needs a default, and a kind: int, fraction, bool or choice")
-    choices = tuple(map(str, spec.get("choices") or ()))
+    choices = tuple(map(str, spec.get("choices") or ())) if kind == "choice" else ()
     bare = Param(name, kind, AUTO, str(spec.get("help") or "an option of this file"), auto="none", choices=choices)
     try:
         bounds = {key: bare.read(spec[key]) for key in ("least", "most") if key in spec}

@@ -23,7 +23,7 @@ _COUNTS = tuple(name for name in Part._fields if name not in ("name", "work", "a
 # The sizes that `geometry` takes.
 _SHAPE = ("k", "hw", "stride", "padding", "dilation", "groups", "batch")
 # Arguments of `flopcalc.layer` and fields of a geometry: an option of that name could not be given or read.
-_TAKEN = frozenset((*SIZES, *_SHAPE, "type", "n", "k_h", "k_w", "stride_h", "stride_w"))
+_TAKEN = frozenset((*SIZES, *_SHAPE, "type", "n", "k_h", "k_w"))
 
 
 class Names(NamedTuple):
@@ -45,6 +45,10 @@ def check_names(names: Names, family: str) -> None:
         raise ValueError(f"{names.operator}: the family is {family!r}; write it in lower-case words")
     for param in names.params.values():
         _check_param(param, names)
+    for name in sorted(names.derived):
+        _check_name(names, "the derived value", name)
+        if name in SIZES:
+            raise ValueError(f"{names.operator}: derived value {name}: the name is that of a size; choose another name")
     _check_letters(names)
 
 

@@ -118,6 +118,10 @@ OTHERS: dict[str, tuple[dict[str, Any], str]] = {
     "no comma": ({"params": _param()}, r"params is not a tuple of Param; a tuple of one is written \(p,\)"),
     "another record": ({"limits": (_equation(),)}, "limits is not a tuple of Limit"),
     "limit": ({"limits": (Limit({"widht": 4}, equals="conv"),)}, "a Limit names widht; known: mid, norm, width"),
+    "derived value": (
+        {"derived": (Derived("mid", lambda g: 4), Derived("c_out", lambda g: 4))},
+        "derived value c_out: the name is that of a size",
+    ),
     "samples": ({"samples": ({"widht": 4},)}, "samples names widht"),
     "shape": ({"shape": {"kernel": 3}}, "shape names kernel; known: batch, dilation, groups, hw"),
     "shapes": ({"shapes": ({"c_in": 8, "size": 3},)}, "shapes names size"),
