@@ -59,7 +59,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str], how_to_list: str) -
     from difflib import get_close_matches
 
     known = list(known)
-    near = get_close_matches(name.lower(), known, n=3, cutoff=0.5)
+    near = get_close_matches(name.lower(), known, n=3, cutoff=0.6)
     hint = f"did you mean {' or '.join(near)}? {how_to_list}" if near else how_to_list
     return FlopcalcError(f"unknown-{kind.replace(' ', '-')}", f"unknown {kind} {clip(name)}", hint)
 

@@ -160,6 +160,11 @@ def read_lock(path: str, commands: LockCommands = _USUAL) -> Lock | None:
     return lock
 
 
+def parse_lock(text: str) -> Lock:
+    """The content of a lock file's text. Raises FlopcalcError (bad-lock)."""
+    return _Reader("lock file", _USUAL).read(text)
+
+
 def may_overwrite(path: str) -> bool:
     """Whether there is no file at a path, or a lock file, damaged or not: no other file is ever overwritten."""
     if _begins_like_a_lock(path):

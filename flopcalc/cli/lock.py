@@ -6,7 +6,7 @@ import click
 
 from flopcalc.budget.check import Check
 from flopcalc.budget.config import Config, find_config, read_config
-from flopcalc.budget.lock import lock_commands, locked, may_overwrite, read_lock, write_lock
+from flopcalc.budget.lock import lock_commands, locked, may_overwrite, parse_lock, read_lock, write_lock
 from flopcalc.cli.output import write
 from flopcalc.cli.target import timeout_option
 from flopcalc.errors import ExitCode, FlopcalcError, clip, printable
@@ -39,6 +39,10 @@ def command(file: str | None, update: bool, timeout: Timeout) -> int:
     described = f"{printable(config.lock)}: {'1 target' if count == 1 else f'{count:,} targets'}"
     if there and _same(config.lock, text):
         write(f"up to date, {described}\n")
+        return ExitCode.OK
+    if there and not update and parse_lock(text) == read_lock(config.lock, commands):
+        # Only comments, blank lines or the order differ.
+        write(f"up to date, {described}; written in another form, which `{commands.update}` replaces\n")
         return ExitCode.OK
     if there and not update:
         click.echo(f"{printable(config.lock)} differs from the present costs; nothing was written", err=True)

@@ -32,7 +32,7 @@ class Size(click.ParamType[Any]):
         if len(numbers) not in (1, 2):
             raise FlopcalcError(
                 "bad-dimension",
-                f"{_option(param)} is {clip(value)}; it must be a whole number, or two such as 3x5",
+                f"{_option(param)} is {clip(value)}; it must be a whole number (up to 10^100), or two such as 3x5",
                 f"write for example {_option(param)} 3",
             )
         return numbers[0] if len(numbers) == 1 else tuple(numbers)

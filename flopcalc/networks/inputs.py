@@ -37,9 +37,11 @@ def parse_input(text: str) -> Input:
         )
     name, sizes, dtype = found.groups()
     shape = () if sizes == "scalar" else tuple(map(int, sizes.split("x")))
-    # Torch counts elements in 63 bits.
-    if not all(1 <= size <= 10**9 for size in shape) or prod(shape) >= 2**62:
+    if not all(1 <= size <= 10**9 for size in shape):
         raise FlopcalcError("bad-dimension", f"--input is {clip(text)}; each size is from 1 to 10^9", _HOW)
+    # Torch counts elements in 63 bits.
+    if prod(shape) >= 2**62:
+        raise FlopcalcError("bad-dimension", f"--input is {clip(text)}; its sizes multiply to more than 10^18", _HOW)
     if dtype is not None and dtype not in DTYPES:
         raise FlopcalcError("bad-dimension", f"--input has the dtype {clip(dtype)}", f"one of: {', '.join(DTYPES)}")
     return Input(shape, dtype, name)

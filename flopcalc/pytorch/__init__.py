@@ -5,12 +5,16 @@ Public: `count` (a module's cost by running it), `counted_network` (the same as 
 `build_layer` (an operator's module), and the layers themselves in `flopcalc.pytorch.layers`.
 """
 
-from flopcalc.errors import missing_package
+from flopcalc.errors import ExitCode, FlopcalcError, missing_package, reason
 
 try:
     import torch  # noqa: F401
-except ImportError:
-    raise missing_package("PyTorch", "torch>=2.4", "counting real layers") from None
+except ImportError as error:
+    if isinstance(error, ModuleNotFoundError) and error.name == "torch":
+        raise missing_package("PyTorch", "torch>=2.4", "counting real layers") from None
+    why = f"PyTorch is installed but cannot be imported: {reason(error)}"
+    how = "run `python -c 'import torch'` to see why"
+    raise FlopcalcError("missing-package", why, how, ExitCode.MISSING) from error
 
 from flopcalc.pytorch.build import build_network
 from flopcalc.pytorch.counting.counter import Count, count

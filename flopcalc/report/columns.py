@@ -39,13 +39,14 @@ def choose(fields: Sequence[Field], names: str | None, default: Sequence[str]) -
             raise unknown_name(
                 "column", name, [*offered, ALL], f"--columns takes all, or some of: {', '.join(offered)}"
             )
+    # Among all columns, those of the default table are the last ones to be left out.
+    last = {known[name].column.title: known[name] for name in default if name in known} if ALL in wanted else {}
     found: dict[str, Field] = {}
     for name in offered if ALL in wanted else wanted:
         # With the convention `macs`, cost and macs are the same column.
-        found.setdefault(known[name].column.title, known[name])
-    return [
-        _ranked(field, place, ALL in wanted and field.name in default) for place, field in enumerate(found.values())
-    ]
+        title = known[name].column.title
+        found.setdefault(title, last.get(title, known[name]))
+    return [_ranked(field, place, field.column.title in last) for place, field in enumerate(found.values())]
 
 
 def _ranked(field: Field, place: int, keep: bool) -> Field:

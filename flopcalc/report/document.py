@@ -112,7 +112,10 @@ def _ratio(cell: int | Fraction | float) -> str:
 
 
 def _scientific(value: int) -> str:
-    """Three digits and an exponent, without a float (which ends at 1e308)."""
-    digits = str(abs(value))
-    sign = "-" if value < 0 else ""
-    return f"{sign}{digits[0]}.{digits[1:3]}e+{len(digits) - 1}"
+    """Three digits, rounded, and an exponent, without a float (which ends at 1e308)."""
+    exponent = len(str(abs(value))) - 1
+    unit = 10 ** (exponent - 2)
+    digits = (2 * abs(value) + unit) // (2 * unit)
+    if digits == 1000:
+        digits, exponent = 100, exponent + 1
+    return f"{'-' if value < 0 else ''}{digits // 100}.{digits % 100:02}e+{exponent}"

@@ -14,7 +14,7 @@ def write_atomically(path: str, text: str) -> None:
         FlopcalcError: unwritable-output.
     """
     try:
-        if os.path.isdir(path):
+        if os.path.isdir(path) or path.endswith(os.sep):
             raise IsADirectoryError(21, "it is a folder")
         if os.path.exists(path) and not os.path.isfile(path):
             with open(path, "w", encoding="utf-8") as file:
@@ -22,6 +22,12 @@ def write_atomically(path: str, text: str) -> None:
             return
         path = os.path.realpath(path)
         folder, name = os.path.split(path)
+        if os.path.islink(path):
+            raise OSError(40, "it is a link to itself")
+        there = os.path.exists(path)
+        # Renaming would also replace a file that may not be written to.
+        if there and not os.access(path, os.W_OK):
+            raise PermissionError(13, "it is read-only")
         beside = os.path.join(folder, f".{name}.{os.getpid()}.tmp")
         try:
             with open(beside, "w", encoding="utf-8") as file:
@@ -29,6 +35,9 @@ def write_atomically(path: str, text: str) -> None:
                 # On the disk before it replaces the old file.
                 file.flush()
                 os.fsync(file.fileno())
+            if there:
+                # As a file that is written in place keeps them.
+                os.chmod(beside, os.stat(path).st_mode & 0o7777)
             os.replace(beside, path)
         finally:
             if os.path.exists(beside):

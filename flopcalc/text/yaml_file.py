@@ -84,7 +84,7 @@ class File(NamedTuple):
     def keys(self, data: Any, where: Any, key: str | int | None, allowed: Collection[str], what: str) -> Map:
         """`data`, the item `key` of `where`, as a mapping with allowed keys only."""
         if not isinstance(data, Map):
-            raise self.error(where, key, f"{what} is {clip(data)}, not a mapping")
+            raise self.error(where, key, f"{what} is {'empty' if data is None else clip(data)}, not a mapping")
         self.known(data, allowed, what)
         return data
 

@@ -630,3 +630,17 @@ def test_a_lock_that_is_no_file(run: Runner, tmp_path: Path, monkeypatch: pytest
     for arguments in (["lock"], ["lock", "--update"], ["check", "--locked"]):
         done = run(*arguments)
         assert (done.code, "not a regular file" in done.err) == (2, True), arguments
+
+
+def test_another_form_of_the_same_costs_is_up_to_date(here: Path, run: Runner) -> None:
+    """`lock` and `check --locked` agree: comments, blank lines and a byte order mark are not costs."""
+    path = here / "flopcalc.lock"
+    text = path.read_text()
+    for other in (f"\ufeff{text}", f"{text}\n# mine\n", text.replace("\ntotal", "\n\ntotal"), text.rstrip("\n")):
+        path.write_text(other, encoding="utf-8")
+        done = run("lock")
+        assert (done.code, done.err) == (0, ""), other
+        assert "up to date" in done.out
+        assert run("check", "--locked").code == 0
+    path.write_text(text.replace("224", "225"))
+    assert run("lock").code != 0

@@ -149,3 +149,13 @@ def test_counted_modules_have_a_window(run: Runner, tmp_path: Path) -> None:
         [[2, 2], [2, 2], [0, 0], [1, 1], None],
         [[2, 2], [2, 2], [0, 0], [1, 1], 1],
     ]
+
+
+@pytest.mark.parametrize("width", [40, 50, 60, 70])
+@pytest.mark.parametrize("operator", ["spconv", "mbconv", "dynet"])
+def test_the_headline_is_left_out_last(run: Runner, monkeypatch: pytest.MonkeyPatch, operator: str, width: int) -> None:
+    """Of all columns, MACs and params are shown however narrow the terminal is."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    out = run("layer", operator, "--cin", "64", "--columns", "all").out
+    header = next(line for line in out.splitlines() if line.startswith("part "))
+    assert {"params", "MACs"} <= set(header.split())

@@ -106,7 +106,7 @@ _HINT = "fix the code that waits, or raise the limit with --timeout SECONDS"
 
 
 def _message(limit: TimeLimit, step: str) -> str:
-    return f"{step} did not end within {limit.seconds:g} seconds"
+    return f"{step} did not end within {limit.seconds:g} second{'' if limit.seconds == 1 else 's'}"
 
 
 def _can_interrupt() -> bool:
