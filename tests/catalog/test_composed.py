@@ -262,3 +262,12 @@ def test_a_policy_that_fails_on_a_layer(run: Runner, tmp_path: Path) -> None:
     done = run("model", str(net), "--replace", path)
     assert done.code == 2
     assert "op.yaml, line 1: replaces, at layer wide" in done.err
+
+
+def test_a_family_in_capitals_and_choices_of_a_number(tmp_path: Path) -> None:
+    """Neither is an error in a file, as it is in a record."""
+    path = tmp_path / "mine.yaml"
+    options = "options:\n  wide: {kind: int, default: 3, choices: [a]}\n"
+    path.write_text(f"family: My Blocks\n{options}parts:\n  - a: {{op: conv}}\n")
+    assert lookup.get(str(path)).family == "my blocks"
+    assert layer(str(path), 8).params == 8 * 8 * 9
