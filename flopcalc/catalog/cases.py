@@ -47,6 +47,8 @@ def shapes_for(operator: Operator, options: Named) -> Iterator[Geometry]:
         if "k" in operator.shape:
             # The kernel is fixed; the stride and padding of another kernel do not fit.
             sizes = {key: value for key, value in sizes.items() if key not in ("k", "stride", "padding", "dilation")}
+        if operator.axes == 1:
+            sizes = {key: value[-1] if isinstance(value, tuple) else value for key, value in sizes.items()}
         c_in = sizes.pop("c_in")
         c_out = sizes.pop("c_out", None)
         yield operator.geometry(c_in, c_out, options, **sizes)

@@ -302,4 +302,7 @@ def _shape(
         k_h, k_w = kernel if isinstance(kernel, tuple) else (kernel, kernel)
         return g._replace(c_in=c_in, c_out=c_out, k_h=k_h, k_w=k_w, groups=size("groups", 1))
     sizes = {key: size(key, None) for key in ("stride", "padding", "dilation", "groups")}
-    return operator.geometry(c_in, c_out, given, k=kernel, hw=grid, batch=g.batch, **sizes)
+    # An operator on sequences has one axis; that it does not work on images is reported by the caller.
+    hw: Any = grid if operator.axes == 2 else grid[-1]
+    kernel = kernel[-1] if operator.axes == 1 and isinstance(kernel, tuple) and "k" not in spec else kernel
+    return operator.geometry(c_in, c_out, given, k=kernel, hw=hw, batch=g.batch, **sizes)

@@ -96,7 +96,8 @@ def _operator(file: File, one: Single, operator: Operator, known: dict[Any, Any]
     evaluation = known.get(key)
     if evaluation is None:
         try:
-            hw = (1, 1) if flat else shape[1:]
+            # An operator on sequences has one axis; the shape of its input is checked below.
+            hw: Any = (1, 1) if flat else shape[1:] if operator.axes == 2 else shape[-1]
             c_in = operator.c_in_of(shape[0], operator.resolve(given)) if operator.c_in_of else shape[0]
             g = operator.geometry(c_in, out, given, hw=hw, batch=one.batch, **sizes)
             evaluation = known[key] = operator.evaluate(g, given)

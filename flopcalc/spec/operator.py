@@ -231,8 +231,18 @@ class Operator:
         if self.axes == 1:
             sizes = {"k": 3, "hw": 56, **sizes}
             flat = {"k": 1, "hw": 1, "stride": 1, "padding": 0, "dilation": 1}
-            sizes = {name: _along(flat[name], size) if name in flat else size for name, size in sizes.items()}
+            sizes |= {name: self._along(name, flat[name], sizes[name]) for name in flat if name in sizes}
         return geometry(c_in, c_out, size_out=self.size_out, **sizes)
+
+    def _along(self, name: str, flat: int, size: Any) -> tuple[int, Any]:
+        """A size of a sequence as height and width."""
+        if not isinstance(size, tuple | list) or len(size) != 2:
+            return flat, size
+        if size[0] != flat:
+            shown = "x".join(map(str, size))
+            why = f"{name} is {shown}, and {self.name} works along one axis"
+            raise FlopcalcError("bad-dimension", why, f"give {name} as one number, for example {size[1]}")
+        return flat, size[1]
 
     def resolve(self, given: Named) -> dict[str, Value]:
         """All options, checked, with defaults for those not given."""
@@ -288,11 +298,6 @@ class Operator:
                 message = f"{self.name} does not apply here: {problem}"
                 raise FlopcalcError("cannot-stand", message, rule.hint, reason=problem)
         return Evaluation(self, g, given, named, self.cost(g, named))
-
-
-def _along(flat: int, size: Any) -> tuple[int, int]:
-    """A size of a sequence as height and width; of two sizes the last one is taken."""
-    return flat, size[-1] if isinstance(size, tuple) else size
 
 
 def _wanted(function: Callable[..., Any]) -> tuple[str, ...] | None:

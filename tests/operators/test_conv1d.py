@@ -10,7 +10,7 @@ torch: Any = pytest.importorskip("torch")
 from helpers import build, random_tensor, refused
 from torch.nn import functional as F  # noqa: N812
 
-from flopcalc import layer
+from flopcalc import FlopcalcError, layer
 
 
 def test_conv1d() -> None:
@@ -33,3 +33,16 @@ def test_conv1d_as_matrix() -> None:
     module = build("depthwise1d", 4, hw=9, stride=2, dilation=2, multiplier=2)
     filtered = torch.einsum("ncwk,cjk->ncjw", windows, module.weight.reshape(4, 2, 3))
     assert torch.allclose(module(x), filtered.reshape(2, 8, -1))
+
+
+@pytest.mark.parametrize("size", ["k", "hw", "stride", "padding", "dilation"])
+def test_a_second_axis_is_refused(size: str) -> None:
+    """It was left out silently: a 3x5 kernel counted as one of 5."""
+    for name in ("conv1d", "depthwise1d"):
+        sizes: Any = {size: (2, 3)}
+        with pytest.raises(FlopcalcError, match="works along one axis"):
+            layer(name, 8, **sizes)
+        flat = 0 if size == "padding" else 1
+        same: Any = {size: (flat, 3)}
+        one: Any = {size: 3}
+        assert layer(name, 8, **same).cost == layer(name, 8, **one).cost
