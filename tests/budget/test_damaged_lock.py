@@ -1,5 +1,6 @@
 """The hint of every error about a damaged lock file works: its command is taken from the hint and run."""
 
+import importlib
 import re
 import shlex
 import shutil
@@ -162,6 +163,9 @@ def test_a_file_that_is_not_ours_stays(project: Path, run: Runner) -> None:
 def test_the_hint_repairs_a_snapshot(pytester: pytest.Pytester) -> None:
     """The command is that of pytest, and it works after the file was removed if the hint asks for that."""
     pytester.makepyfile("def test_it(flopcalc):\n    flopcalc.assert_unchanged('squeezenet1_1')\n")
+
+    # Loaded here, so that pytest does not forget it after each run: a second copy does not work with PyYAML's C parser.
+    importlib.import_module("yaml")
 
     def run(*arguments: str) -> pytest.RunResult:
         return pytester.runpytest_inprocess("-p", "no:cacheprovider", *arguments)
