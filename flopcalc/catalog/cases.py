@@ -40,6 +40,13 @@ SHAPES: tuple[dict[str, Any], ...] = (
 )
 
 
+def along_axes(operator: Operator, sizes: dict[str, Any]) -> dict[str, Any]:
+    """The sizes for the axes of an operator: of (height, width) the width, if it works on sequences."""
+    if operator.axes == 2:
+        return sizes
+    return {name: size[-1] if isinstance(size, tuple) else size for name, size in sizes.items()}
+
+
 def shapes_for(operator: Operator, options: Named) -> Iterator[Geometry]:
     """SHAPES and the operator's own as geometries, with the sizes that the operator fixes."""
     for shape in (*SHAPES, *operator.shapes):
@@ -47,8 +54,7 @@ def shapes_for(operator: Operator, options: Named) -> Iterator[Geometry]:
         if "k" in operator.shape:
             # The kernel is fixed; the stride and padding of another kernel do not fit.
             sizes = {key: value for key, value in sizes.items() if key not in ("k", "stride", "padding", "dilation")}
-        if operator.axes == 1:
-            sizes = {key: value[-1] if isinstance(value, tuple) else value for key, value in sizes.items()}
+        sizes = along_axes(operator, sizes)
         c_in = sizes.pop("c_in")
         c_out = sizes.pop("c_out", None)
         yield operator.geometry(c_in, c_out, options, **sizes)

@@ -14,6 +14,7 @@ from helpers import for_author
 
 from flopcalc import FlopcalcError, layer, network
 from flopcalc.catalog import lookup
+from flopcalc.catalog.cases import along_axes
 from flopcalc.cost.geometry import Geometry
 from flopcalc.pytorch.comparison import compare_layer, compare_network
 from flopcalc.replacing.described import replace_convolutions
@@ -66,7 +67,7 @@ def applied(draw: st.DrawFn, operator: Operator) -> tuple[Geometry, dict[str, An
     if draw(st.integers(0, 3)) and operator.samples:
         options = dict(draw(st.sampled_from(operator.samples)))
     try:
-        return operator.geometry(c_in, c_out, options, **sizes), options
+        return operator.geometry(c_in, c_out, options, **along_axes(operator, sizes)), options
     except FlopcalcError:
         assume(False)
         raise
