@@ -17,6 +17,10 @@ Pair: TypeAlias = int | tuple[int, int]
 LARGEST = 10**100
 
 
+# The sizes that `geometry` takes by keyword, as callers give them.
+GIVEN_SIZES = ("k", "hw", "stride", "padding", "dilation", "groups", "batch")
+
+
 class Geometry(NamedTuple):
     """One layer's sizes. Units: channels, pixels.
 

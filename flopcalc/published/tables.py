@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from flopcalc.catalog import lookup
 from flopcalc.cost.convention import CONVENTIONS
+from flopcalc.cost.geometry import GIVEN_SIZES
 from flopcalc.cost.kinds import KINDS
 from flopcalc.errors import FlopcalcError, clip, unknown_name
 from flopcalc.networks.inputs import Input
@@ -51,7 +52,7 @@ _FIGURE = ("printed", "ours", "gives", "means", "wrong", "differs", "open", "evi
 _WITNESS = ("what", "ours", "gives", "fits")
 _OURS = ("network", "operator", "set", "shape", "input", "replace", "where", "keep", "only", "leaves_out")
 _NEITHER = "write ours (how to compute it), or open (why it cannot be compared)"
-_SHAPE = ("c_in", "c_out", "k", "hw", "stride", "padding", "dilation", "groups", "batch")
+_SHAPE = ("c_in", "c_out", *GIVEN_SIZES)
 
 
 class Printed(NamedTuple):

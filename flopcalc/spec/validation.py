@@ -9,6 +9,7 @@ from keyword import iskeyword
 from typing import Any, NamedTuple, get_args
 
 from flopcalc.cost.cost import Cost, Part
+from flopcalc.cost.geometry import GIVEN_SIZES
 from flopcalc.cost.kinds import OF_A_KERNEL
 from flopcalc.errors import FlopcalcError
 from flopcalc.spec.param import AUTO, Kind, Param
@@ -20,10 +21,8 @@ SIZES = ("c_in", "c_out", "k", "h", "w", "h_out", "w_out", "stride", "groups", "
 _SYMBOLS = frozenset(SIZES) - {"stride", "batch"}
 # The numbers of a part.
 _COUNTS = tuple(name for name in Part._fields if name not in ("name", "work", "after"))
-# The sizes that `geometry` takes.
-_SHAPE = ("k", "hw", "stride", "padding", "dilation", "groups", "batch")
 # Arguments of `flopcalc.layer` and fields of a geometry: an option of that name could not be given or read.
-_TAKEN = frozenset((*SIZES, *_SHAPE, "type", "n", "k_h", "k_w"))
+_TAKEN = frozenset((*SIZES, *GIVEN_SIZES, "type", "n", "k_h", "k_w"))
 
 
 class Names(NamedTuple):
@@ -54,9 +53,9 @@ def check_names(names: Names, family: str) -> None:
 
 def check_shapes(names: Names, shape: Mapping[str, Any], shapes: Iterable[Mapping[str, Any]]) -> None:
     """Raise ValueError where a shape has an unknown size, or no c_in where it needs one."""
-    check_known(names, "shape", shape, _SHAPE)
+    check_known(names, "shape", shape, GIVEN_SIZES)
     for one in shapes:
-        check_known(names, "shapes", one, ("c_in", "c_out", *_SHAPE))
+        check_known(names, "shapes", one, ("c_in", "c_out", *GIVEN_SIZES))
         if "c_in" not in one:
             raise ValueError(f"{names.operator}: shapes: {dict(one)} has no c_in")
 
