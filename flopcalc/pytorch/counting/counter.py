@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from flopcalc.cost.kinds import HasKinds, WorkKind, check_kind
 from flopcalc.errors import FlopcalcError, clip, reason
 from flopcalc.pytorch.counting.inputs import as_shape
-from flopcalc.pytorch.counting.kernels import FREE, RULES, Work, elements, pointwise, tensors, work_kind_of
+from flopcalc.pytorch.counting.kernels import UNKNOWN, Work, elements, tensors, work_kind_of, work_of
 
 _NOTHING = Work()
 Sizes = tuple[int, ...]
@@ -94,7 +94,7 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         written = tensors(out)
         if not written:
             return out
-        work = self.work(func, args, kwargs, written[0], reads)
+        work = self.work(func, args, kwargs, out, reads)
         end = before + (work is not None)
         for tensor in written:
             place = self.place(tensor)
@@ -128,17 +128,12 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     found[name] = found.get(name, 0) + parameter.numel()
         return found
 
-    def work(self, func: Any, args: Any, kwargs: Any, out: Tensor, reads: int) -> Work | None:
+    def work(self, func: Any, args: Any, kwargs: Any, out: Any, reads: int) -> Work | None:
         """The work of one kernel; None for views and for new tensors that read no other."""
-        packet = func.overloadpacket
-        rule = RULES.get(packet)
-        if rule is not None:
-            return rule(args, kwargs, out, reads)
-        if func.is_view or packet in FREE or not reads:
-            return None
-        if torch.Tag.pointwise in func.tags:
-            return pointwise(args, kwargs, out, reads)
-        self.result.uncounted[str(packet), self.stack[-1]] += 1
+        found = work_of(func, args, kwargs, out, reads)
+        if found is not UNKNOWN:
+            return found
+        self.result.uncounted[str(func.overloadpacket), self.stack[-1]] += 1
         return _NOTHING
 
 
