@@ -15,7 +15,8 @@ from flopcalc.errors import FlopcalcError, reason
 def on_meta(tensor: Tensor) -> Tensor:
     """A tensor of the same shape, strides and dtype without values."""
     empty = torch.empty_like(tensor, device="meta")
-    return nn.Parameter(empty, requires_grad=tensor.requires_grad) if isinstance(tensor, nn.Parameter) else empty
+    # Without gradients: torch chooses other kernels for weights that require them.
+    return nn.Parameter(empty, requires_grad=False) if isinstance(tensor, nn.Parameter) else empty
 
 
 def structural_copy(module: nn.Module, twin: Callable[[Tensor], Tensor]) -> nn.Module:
