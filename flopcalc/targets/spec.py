@@ -13,6 +13,7 @@ from flopcalc.networks.inputs import Input, InputLike, as_inputs, parse_input
 from flopcalc.spec.param import show
 
 if TYPE_CHECKING:
+    from flopcalc.catalog.kernels import KernelRule
     from flopcalc.replacing.decide import Plan
 
 Kind = Literal["network", "operator"]
@@ -53,8 +54,8 @@ class TargetSpec(NamedTuple):
     what: a name as in `flopcalc model` or `flopcalc layer`; for a network also an nn.Module, its class, or a function
     that builds it. settings: options of the network or operator, or keywords of a Python factory; text in them is
     parsed as on the command line. For a network: inputs (empty for its default input), batch, the plan of
-    replacements (None for no replacement), and the timeout for Python code. For an operator: shape, its sizes by
-    their names in `flopcalc.layer`.
+    replacements (None for no replacement), the timeout for Python code, and the rules for kernels of its own (beside
+    those that are registered). For an operator: shape, its sizes by their names in `flopcalc.layer`.
     """
 
     kind: Kind
@@ -65,6 +66,7 @@ class TargetSpec(NamedTuple):
     plan: "Plan | None" = None
     shape: Mapping[str, Any] = _NOTHING
     timeout: Timeout = DEFAULT_TIMEOUT
+    kernels: "tuple[KernelRule, ...]" = ()
 
     def _key(self) -> tuple[Any, ...]:
         return self.kind, self.what, *self.flags, *self.shape.items(), self.inputs, self.batch
