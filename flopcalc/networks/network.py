@@ -104,7 +104,7 @@ class Network(HasKinds):
 
     def __repr__(self) -> str:
         """A short text: name, cost and input; a network can have thousands of layers."""
-        cost = f"{self.params:,} params, {self.macs:,} MACs"
+        cost = f"{self.params:,} params, {'at least ' if self.uncounted else ''}{self.macs:,} MACs"
         shape = " ".join(self.inputs) or size(self.input_shape)
         return f"<Network {self.name}: {len(self.layers)} layers, {cost}, input {shape}, batch {self.batch}>"
 
