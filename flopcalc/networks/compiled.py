@@ -181,7 +181,20 @@ def _layers(rows: Sequence[Row], values: Values) -> tuple[Layer, ...]:
     for name, kind, inputs, stage, slot, weights_of in rows:
         out_shape, in_shape, cost, evaluation, settings, further, window = values[slot]
         # The fields of Layer in their order. A call of the class takes twice as long.
-        fields = (name, kind, inputs, in_shape, out_shape, cost, stage, evaluation, settings, weights_of, further, window)
+        fields = (
+            name,
+            kind,
+            inputs,
+            in_shape,
+            out_shape,
+            cost,
+            stage,
+            evaluation,
+            settings,
+            weights_of,
+            further,
+            window,
+        )
         layers.append(_new_layer(Layer, fields))
     return tuple(layers)
 

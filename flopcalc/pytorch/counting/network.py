@@ -125,7 +125,7 @@ def as_network(
         input_shape=inputs[0].shape if inputs else (),
         batch=batch,
         layers=tuple(layers),
-        output=layers[-1].name if layers else INPUT,
+        output=layers[counted.ends[-1]].name if counted.ends else INPUT,
         options=dict(options or {}),
         source=name,
         inputs=tuple(map(str, inputs)),
