@@ -82,7 +82,8 @@ def counted_network(
     inputs: shapes without the batch: `(3, 224, 224)`, `"3x224x224"`, `"77:int64"`, an `Input`, a sequence of these for
     several inputs, or a mapping for inputs by keyword. Names of layers are those of the modules. What a forward
     does outside its children is counted for its own name, `(model)` for the outermost module. A module that runs
-    several times is one layer, with the shapes of its first call; its steps are its kernels, one after the other.
+    several times is several layers (`relu`, `relu#2`), and so is one that goes on after another layer ran; the steps
+    of a layer are its kernels, one after the other.
     Raises FlopcalcError (uncountable-module) where the forward fails.
     """
     inputs, batch = read_inputs(inputs), read_batch(batch)
