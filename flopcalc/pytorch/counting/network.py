@@ -1,7 +1,7 @@
 """A counted module as a `Network`: what it did, layer by layer, as if it had been described."""
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,11 +10,11 @@ from torch import nn
 from flopcalc.cost.cost import Cost, Part
 from flopcalc.cost.kinds import WorkKind
 from flopcalc.errors import FlopcalcError, reason
-from flopcalc.networks.inputs import Input
+from flopcalc.networks.inputs import ForwardCall, Input
 from flopcalc.networks.network import INPUT, Layer, Network, Uncounted
 from flopcalc.primitives.record import Primitive
 from flopcalc.primitives.registry import PRIMITIVES
-from flopcalc.pytorch.counting.counter import count
+from flopcalc.pytorch.counting.counter import count_call
 from flopcalc.pytorch.counting.inputs import arguments, read_batch, read_inputs
 from flopcalc.pytorch.counting.kernels import Work
 from flopcalc.pytorch.counting.layers import is_piece, layers_by_module
@@ -76,6 +76,9 @@ def counted_network(
     *,
     name: str = "",
     options: Mapping[str, Any] | None = None,
+    call: ForwardCall = ForwardCall(),
+    rebuild: Callable[[], nn.Module] | None = None,
+    kernels: Sequence[Any] = (),
 ) -> Network:
     """Count one forward pass, and give the modules that did something, or own parameters, as layers.
 
@@ -89,7 +92,15 @@ def counted_network(
     inputs, batch = read_inputs(inputs), read_batch(batch)
     args, named = arguments(inputs, batch)
     with explained(module, inputs):
-        counted = count(module, *args, **named)
+        counted = count_call(
+            module,
+            args,
+            {**named, **call.arguments},
+            method=call.method,
+            on=call.on,
+            kernels=kernels,
+            rebuild=rebuild,
+        )
     return as_network(module, counted, inputs, batch, name=name, options=options)
 
 
@@ -132,7 +143,7 @@ def as_network(
         inputs=tuple(map(str, inputs)),
         counted_steps=counted.steps,
         uncounted=tuple(Uncounted(op, where or ROOT, times) for (op, where), times in counted.uncounted.items()),
-        remarks=tuple(_remarks(counted)),
+        remarks=(*counted.notes, *_remarks(counted)),
     )
 
 
