@@ -41,6 +41,7 @@ def read_target(spec: TargetSpec) -> Target:
     """The network that a spec names. Raises FlopcalcError."""
     what, plan = spec.what, spec.plan
     if isinstance(what, str) and not is_python(what):
+        _check_no_call(spec)
         plain = library.load(what, spec.settings, one_shape(spec.inputs), spec.batch)
         if plan is None:
             return Target(plain, None)
@@ -94,6 +95,17 @@ def is_python(name: str) -> bool:
             hint = f"the path of a description ends in .yaml: {module}.yaml"
         raise FlopcalcError("unknown-network", f"unknown network {clip(name)}", hint)
     return False
+
+
+def _check_no_call(spec: TargetSpec) -> None:
+    """Raise FlopcalcError for options of a Python model with a described network."""
+    if spec.call_flags:
+        flag, value = spec.call_flags[0]
+        raise FlopcalcError(
+            "bad-usage",
+            f"{flag} {clip(value)} does not apply to {clip(spec.what)}, which is a described network",
+            f"leave {flag} out; it is for a Python model such as file.py:Net",
+        )
 
 
 def _check_inputs(name: str, inputs: Sequence[Input]) -> None:
