@@ -29,6 +29,7 @@ def read_target(
     batch: int = 1,
     plan: Plan | None = None,
     limit: TimeLimit | None = None,
+    kernels: Sequence[Any] = (),
 ) -> tuple[Network, Replacement | None]:
     """Load, build and count the model that a user named, as it is and with layers replaced.
 
@@ -40,7 +41,12 @@ def read_target(
 
 
 def read_object(
-    found: Any, settings: Mapping[str, Any], inputs: Sequence[Input], batch: int = 1, plan: Plan | None = None
+    found: Any,
+    settings: Mapping[str, Any],
+    inputs: Sequence[Input],
+    batch: int = 1,
+    plan: Plan | None = None,
+    kernels: Sequence[Any] = (),
 ) -> tuple[Network, Replacement | None]:
     """As `read_target`, for a module, a class or a function. A module stays as it is, and there is no time limit."""
     name = type(found).__name__ if isinstance(found, nn.Module) else getattr(found, "__name__", clip(found))

@@ -54,11 +54,11 @@ def read_target(spec: TargetSpec) -> Target:
     python = import_module("flopcalc.pytorch.target")
     if not isinstance(what, str):
         _check_inputs(getattr(what, "__name__", type(what).__name__), spec.inputs)
-        return Target(*python.read_object(what, keywords, spec.inputs, spec.batch, plan))
+        return Target(*python.read_object(what, keywords, spec.inputs, spec.batch, plan, kernels=spec.kernels))
     _check_inputs(what, spec.inputs)
     seconds, ends_process = spec.timeout
     limit = python.start_limit(seconds, ends_process=ends_process)
-    return Target(*python.read_target(what, keywords, spec.inputs, spec.batch, plan, limit))
+    return Target(*python.read_target(what, keywords, spec.inputs, spec.batch, plan, limit, kernels=spec.kernels))
 
 
 def read_operator(spec: TargetSpec) -> Evaluation:
