@@ -18,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from flopcalc.cost.kinds import HasKinds, WorkKind, check_kind
 from flopcalc.errors import FlopcalcError, clip, reason
-from flopcalc.pytorch.counting.inputs import as_shape
+from flopcalc.pytorch.counting.inputs import Values, as_shape
 from flopcalc.pytorch.counting.kernels import FREE, RULES, Work, elements, pointwise, tensors, work_kind_of
 
 _NOTHING = Work()
@@ -155,6 +155,20 @@ def count(module: nn.Module, *inputs: Any, **named_inputs: Any) -> Count:
     it was. Raises FlopcalcError (uncountable-module) where the forward fails, for example because it reads
     values, which the meta device does not have.
     """
+    return count_call(module, inputs, named_inputs)
+
+
+def count_call(
+    module: nn.Module,
+    inputs: Any,
+    named_inputs: Any,
+    *,
+    method: str = "forward",
+    on: str = "auto",
+    kernels: Any = (),
+    rebuild: Any = None,
+) -> Count:
+    """Count one call of a method, as `count` does."""
     check_countable(module)
     result = Count(own_params=_own_params(module))
     mode = _Counter(result)
@@ -171,7 +185,7 @@ def count(module: nn.Module, *inputs: Any, **named_inputs: Any) -> Count:
             given = [_meta(value, dtype) for value in ([shape] if shape else inputs)]
             named = {name: _meta(value, dtype) for name, value in named_inputs.items()}
             with mode:
-                out = module(*given, **named)
+                out = module(*given, **named) if method == "forward" else getattr(module, method)(*given, **named)
             result.idle = mode.idle(module)
         result.output = [tuple(tensor.shape) for tensor in tensors(out)]
         for (name, _), work in result.by_work.items():
@@ -212,6 +226,8 @@ def _meta(value: Any, dtype: torch.dtype) -> Any:
         return torch.empty_like(value, device="meta")
     if isinstance(value, tuple) and (shape := as_shape(value)) is not None:
         return torch.empty(shape, dtype=dtype, device="meta")
+    if isinstance(value, Values):
+        return tuple(value)
     if isinstance(value, list | tuple):
         return type(value)(_meta(item, dtype) for item in value)
     if isinstance(value, dict):

@@ -1,7 +1,7 @@
 """A counted module as a `Network`: what it did, layer by layer, as if it had been described."""
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,11 +11,11 @@ from torch.nn.utils import parametrize
 from flopcalc.cost.cost import Cost, Part
 from flopcalc.cost.kinds import WorkKind
 from flopcalc.errors import FlopcalcError, reason
-from flopcalc.networks.inputs import Input
+from flopcalc.networks.inputs import ForwardCall, Input
 from flopcalc.networks.network import INPUT, Layer, Network, Uncounted
 from flopcalc.primitives.record import Primitive
 from flopcalc.primitives.registry import PRIMITIVES
-from flopcalc.pytorch.counting.counter import Count, Shapes, count
+from flopcalc.pytorch.counting.counter import Count, Shapes, count_call
 from flopcalc.pytorch.counting.inputs import arguments, read_batch, read_inputs
 from flopcalc.pytorch.counting.kernels import Work
 from flopcalc.pytorch.counting.window import window_of
@@ -102,24 +102,31 @@ def counted_network(
     *,
     name: str = "",
     options: Mapping[str, Any] | None = None,
+    call: ForwardCall | None = None,
+    rebuild: Callable[[], nn.Module] | None = None,
+    kernels: Sequence[Any] = (),
 ) -> Network:
     """Count one forward pass, and give the modules that did something, or own parameters, as layers.
 
     inputs: shapes without the batch: `(3, 224, 224)`, `"3x224x224"`, `"77:int64"`, an `Input`, a sequence of these for
-    several inputs, or a mapping for inputs by keyword. Names of layers are those of the modules. What a forward
+    several inputs, or a mapping for inputs by keyword. call: the method, the device and the keywords that are not
+    tensors. rebuild: builds the module again with real values. Names of layers are those of the modules. What a forward
     does outside its children is counted for its own name, `(model)` for the outermost module. A module that runs
     several times is one layer, with the shapes of its first call; its steps are its kernels, one after the other.
     Raises FlopcalcError (uncountable-module) where the forward fails.
     """
     inputs, batch = read_inputs(inputs), read_batch(batch)
-    args, named = arguments(inputs, batch)
-    with explained(module, inputs):
-        counted = count(module, *args, **named)
+    call = call or ForwardCall()
+    args, named = arguments(inputs, batch, module, call)
+    with explained(module, inputs, call):
+        counted = count_call(
+            module, args, named, method=call.method, on=call.on, kernels=kernels, rebuild=rebuild
+        )
     return as_network(module, counted, inputs, batch, name=name, options=options)
 
 
 @contextmanager
-def explained(module: nn.Module, inputs: Sequence[Input]) -> Iterator[None]:
+def explained(module: nn.Module, inputs: Sequence[Input], call: ForwardCall | None = None) -> Iterator[None]:
     """Add to the errors of a count the place in the user's code, and the inputs that the forward takes."""
     try:
         yield
@@ -130,7 +137,7 @@ def explained(module: nn.Module, inputs: Sequence[Input]) -> Iterator[None]:
         about_inputs = isinstance(cause, RuntimeError | TypeError | ValueError | IndexError)
         hint = FIX_IT
         if about_inputs and not isinstance(cause, RecursionError):
-            hint = _wanted(module, inputs)
+            hint = _wanted(module, inputs, call or ForwardCall())
         raise FlopcalcError(error.code, f"{error.message}{place_of(cause)}", hint) from error
 
 
@@ -161,13 +168,13 @@ def as_network(
     )
 
 
-def _wanted(module: nn.Module, inputs: Sequence[Input]) -> str:
-    given = " ".join(f"--input {one}" for one in inputs)
+def _wanted(module: nn.Module, inputs: Sequence[Input], call: ForwardCall) -> str:
+    given = " ".join([*(f"--input {one}" for one in inputs), *(f"--arg {name}=..." for name in call.arguments)])
     try:
-        takes = ", ".join(str(one) for one in inspect.signature(module.forward).parameters.values())
-    except (TypeError, ValueError):
+        takes = ", ".join(str(one) for one in inspect.signature(getattr(module, call.method)).parameters.values())
+    except (AttributeError, TypeError, ValueError):
         takes = "?"
-    return f"its forward takes ({reason(takes)}), and the input was {given}; token ids are integers: --input 77:int64"
+    return f"its {call.method} takes ({reason(takes)}), and the input was {given}; token ids are integers: --input 77:int64"
 
 
 def _layers(module: nn.Module, counted: Count, batch: int) -> list[Layer]:
