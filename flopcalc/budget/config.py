@@ -27,7 +27,7 @@ _EXAMPLE = "for example: targets: [{network: resnet50, limits: [params <= 26M, m
 
 _TOP = ("targets", "lock", "dtype", "formulas")
 _SHARED = ("name", "set", "batch", "limits")
-_NETWORK = ("network", "input", "replace", "where", "keep", "baseline", *_SHARED)
+_NETWORK = ("network", "input", "replace", "where", "keep", "baseline", "uncounted", *_SHARED)
 _PAIRS = ("k", "hw", "stride", "padding", "dilation")
 _OPERATOR = ("operator", "c_in", "c_out", "cin", "cout", "h", "w", "groups", *_PAIRS, *_SHARED)
 # Sizes that may be written like the flags of the command line.
@@ -38,7 +38,8 @@ _REPLACING = ("replace", "where", "keep")
 
 class Budget(NamedTuple):
     """A target and its limits. baseline: the target or network that limits compare with; empty for the target itself
-    before replacement. path, line: its place in the file. lines: of its keys and settings.
+    before replacement. path, line: its place in the file. lines: of its keys and settings. uncounted: whether its
+    limits fail if a kernel could not be counted.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Budget(NamedTuple):
     line: int
     baseline: str = ""
     lines: tuple[tuple[str, int], ...] = ()
+    uncounted: Literal["fail", "allow"] = "fail"
 
     def place(self, error: FlopcalcError) -> str:
         """The file, and the line of the key in an error about the target, or that of the target."""
@@ -190,6 +192,7 @@ class _Reader:
             line=line,
             baseline=baseline,
             lines=self.places(spec),
+            uncounted=self.uncounted(spec),
         )
 
     def places(self, spec: Mapping[str, Any]) -> tuple[tuple[str, int], ...]:
@@ -297,6 +300,14 @@ class _Reader:
             return read_limit(text, kind, line)
         except FlopcalcError as error:
             raise self.file.at(line, error.message, error.hint) from None
+
+    def uncounted(self, spec: Mapping[str, Any]) -> Literal["fail", "allow"]:
+        given = spec.get("uncounted", "fail")
+        if given not in ("fail", "allow"):
+            why = f"uncounted is {clip(given)}, not allow or fail"
+            hint = "uncounted: allow checks the limits on what could be counted; a limit is written as uncounted <= 3"
+            raise self.file.error(spec, "uncounted", why, hint)
+        return "allow" if given == "allow" else "fail"
 
     def formulas(self, data: Mapping[str, Any]) -> LockedFormulas:
         given = data.get("formulas")

@@ -17,7 +17,7 @@ from flopcalc.errors import FlopcalcError, clip
 from flopcalc.report.changes import sizes, what_changed
 from flopcalc.report.columns import headline
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
-from flopcalc.report.model import uncounted_lines
+from flopcalc.report.uncounted import RULE_HINT, how_many, uncounted_lines
 from flopcalc.targets.model_record import model_record
 from flopcalc.targets.read import read_target
 from flopcalc.targets.spec import Timeout, from_texts
@@ -133,9 +133,15 @@ def _document(record: dict[str, Any], chosen: Convention, everything: bool, for_
     for label, side in sides:
         if side["uncounted"]:
             lines = list(uncounted_lines(side["uncounted"]))
+            lines.append(f"to count them: {RULE_HINT}")
             blocks.append(Lines(f"Not counted in {label}: kernels without a rule, which add nothing above", lines))
     same = not any(record["counts"][status] for status in ("changed", "removed", "added"))
     verdict = " | equal, layer by layer" if same else ""
+    unknown = [
+        f"{label} costs at least this, {how_many(found)}" for label, side in sides if (found := side["uncounted"])
+    ]
+    if unknown:
+        verdict += f"{', as far as counted' if same else ''} | {'; '.join(unknown)}"
     return Document(f"{record['a']['target']}  ->  {record['b']['target']}{verdict}", blocks, record)
 
 
@@ -156,12 +162,17 @@ def _totals(record: dict[str, Any], title: str) -> Table:
         Column("activations", "short", drop=2),
         Column("steps", drop=3),
     )
-    rows: list[list[Cell]] = [["A", *(record["a"][kind] for kind in kinds)]]
-    rows.append(["B", *(record["b"][kind] for kind in kinds)])
+    names = [f"{key.upper()}, at least" if record[key]["uncounted"] else key.upper() for key in ("a", "b")]
+    counted = ", as counted" if record["a"]["uncounted"] or record["b"]["uncounted"] else ""
+    rows: list[list[Cell]] = [
+        [name, *(record[key][kind] for kind in kinds)] for name, key in zip(names, ("a", "b"), strict=True)
+    ]
     difference = record["difference"]
-    rows.append(["B - A", *(_signed(difference[kind], "short" if kind in short else "number") for kind in kinds)])
+    rows.append(
+        [f"B - A{counted}", *(_signed(difference[kind], "short" if kind in short else "number") for kind in kinds)]
+    )
     ratios = [record["ratio"][kind] for kind in kinds]
-    rows.append(["B / A", *(None if ratio is None else people(ratio, "ratio") for ratio in ratios)])
+    rows.append([f"B / A{counted}", *(None if ratio is None else people(ratio, "ratio") for ratio in ratios)])
     return Table(columns, rows)
 
 

@@ -45,7 +45,7 @@ def read_target(
     batch: int = 1,
     plan: Plan | None = None,
     limit: TimeLimit | None = None,
-    call: ForwardCall | None = None,
+    call: ForwardCall = ForwardCall(),
     kernels: Sequence[Any] = (),
 ) -> tuple[Network, Replacement | None]:
     """Load, build and count the model that a user named, as it is and with layers replaced.
@@ -58,7 +58,7 @@ def read_target(
         notes: tuple[str, ...] = ()
         if target.startswith("hf:"):
             inputs, notes = model_inputs(loaded.module, target, inputs)
-        request = _Request(target, settings, inputs, batch, plan, call or ForwardCall(), kernels, notes)
+        request = _Request(target, settings, inputs, batch, plan, call, kernels, notes)
         return _counted(loaded, request, limit)
 
 
@@ -68,12 +68,12 @@ def read_object(
     inputs: Sequence[Input],
     batch: int = 1,
     plan: Plan | None = None,
-    call: ForwardCall | None = None,
+    call: ForwardCall = ForwardCall(),
     kernels: Sequence[Any] = (),
 ) -> tuple[Network, Replacement | None]:
     """As `read_target`, for a module, a class or a function. A module stays as it is, and there is no time limit."""
     name = type(found).__name__ if isinstance(found, nn.Module) else getattr(found, "__name__", clip(found))
-    request = _Request(name, settings, inputs, batch, plan, call or ForwardCall(), kernels)
+    request = _Request(name, settings, inputs, batch, plan, call, kernels)
     return _counted(load_object(found, name, settings), request, None)
 
 

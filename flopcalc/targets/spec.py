@@ -13,6 +13,7 @@ from flopcalc.networks.inputs import ForwardCall, Input, InputLike, On, as_input
 from flopcalc.spec.param import show
 
 if TYPE_CHECKING:
+    from flopcalc.catalog.kernels import KernelRule
     from flopcalc.replacing.decide import Plan
 
 Kind = Literal["network", "operator"]
@@ -53,8 +54,9 @@ class TargetSpec(NamedTuple):
     what: a name as in `flopcalc model` or `flopcalc layer`; for a network also an nn.Module, its class, or a function
     that builds it. settings: options of the network or operator, or keywords of a Python factory; text in them is
     parsed as on the command line. For a network: inputs (empty for its default input), batch, the plan of
-    replacements (None for no replacement), and for Python code the timeout and the call: the method, the device and
-    the keywords that are not tensors. For an operator: shape, its sizes by their names in `flopcalc.layer`.
+    replacements (None for no replacement), and for Python code the timeout, the call (the method, the device and the
+    keywords that are not tensors) and the rules for kernels of its own (beside those that are registered). For an
+    operator: shape, its sizes by their names in `flopcalc.layer`.
     """
 
     kind: Kind
@@ -66,6 +68,7 @@ class TargetSpec(NamedTuple):
     shape: Mapping[str, Any] = _NOTHING
     timeout: Timeout = DEFAULT_TIMEOUT
     call: ForwardCall = ForwardCall()
+    kernels: "tuple[KernelRule, ...]" = ()
 
     def _key(self) -> tuple[Any, ...]:
         return self.kind, self.what, *self.flags, *self.shape.items(), self.inputs, self.batch

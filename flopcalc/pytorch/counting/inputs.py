@@ -70,7 +70,7 @@ def read_batch(batch: Any) -> int:
 
 
 def arguments(
-    inputs: Sequence[Input], batch: int, module: nn.Module | None = None, call: ForwardCall | None = None
+    inputs: Sequence[Input], batch: int, module: nn.Module | None = None, call: ForwardCall = ForwardCall()
 ) -> tuple[list[Any], dict[str, Any]]:
     """The arguments of the forward, by position and by name: shapes with the batch, or meta tensors.
 
@@ -78,7 +78,6 @@ def arguments(
     by position are the images of that list, `batch` of each, and so is an input with its name. call: adds its
     keywords. Raises FlopcalcError (bad-option) for a keyword that is an input as well.
     """
-    call = call or ForwardCall()
     listed = _list_parameter(module, call.method) if module is not None else None
     positional = [one for one in inputs if one.name is None]
     named: dict[str, Any] = {}

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from torch import nn
-from torch.nn.utils import parametrize
 
 from flopcalc.cost.cost import Cost, Part
 from flopcalc.cost.kinds import WorkKind
@@ -15,13 +14,15 @@ from flopcalc.networks.inputs import ForwardCall, Input
 from flopcalc.networks.network import INPUT, Layer, Network, Uncounted
 from flopcalc.primitives.record import Primitive
 from flopcalc.primitives.registry import PRIMITIVES
-from flopcalc.pytorch.counting.counter import Count, Shapes, count_call
+from flopcalc.pytorch.counting.counter import count_call
 from flopcalc.pytorch.counting.inputs import arguments, read_batch, read_inputs
 from flopcalc.pytorch.counting.kernels import Work
+from flopcalc.pytorch.counting.layers import is_piece, layers_by_module
+from flopcalc.pytorch.counting.record import Call, Count, Shapes
 from flopcalc.pytorch.counting.window import window_of
 from flopcalc.pytorch.loading.user_errors import FIX_IT, place_of
 from flopcalc.pytorch.named_class import named_class
-from flopcalc.pytorch.recognition import LAYERS, operator_of
+from flopcalc.pytorch.recognition import operator_of
 
 # The name of the layer for what the outermost forward does outside its children.
 ROOT = "(model)"
@@ -63,36 +64,9 @@ def kind_of(module: nn.Module) -> str:
     for primitive in _PRIMITIVES.get(cls, ()):
         if primitive.counted_if(module):
             return primitive.name
-    if _is_piece(module):
+    if is_piece(module):
         return cls.__name__.lower()
     return _KINDS.get(cls, cls.__name__)
-
-
-def _is_whole(module: nn.Module) -> bool:
-    """Whether a module is one layer together with its children: an operator, fused attention."""
-    return (
-        operator_of(module) is not None
-        or _is_piece(module)
-        or isinstance(module, nn.MultiheadAttention)
-        or parametrize.is_parametrized(module)
-    )
-
-
-def _is_piece(module: nn.Module) -> bool:
-    """Whether it is one of our modules that are not operators, of which described networks are built."""
-    return type(module).__module__.startswith(f"{LAYERS}._")
-
-
-def _layers_by_module(module: nn.Module) -> dict[str, str]:
-    """Name of each module -> name of the layer that it belongs to, usually itself."""
-    owner: dict[str, str] = {}
-    whole: set[str] = set()
-    for name, child in module.named_modules():
-        above = owner.get(name.rpartition(".")[0], "") if name else ""
-        owner[name] = above if above in whole else name
-        if owner[name] == name and _is_whole(child):
-            whole.add(name)
-    return owner
 
 
 def counted_network(
@@ -102,7 +76,7 @@ def counted_network(
     *,
     name: str = "",
     options: Mapping[str, Any] | None = None,
-    call: ForwardCall | None = None,
+    call: ForwardCall = ForwardCall(),
     rebuild: Callable[[], nn.Module] | None = None,
     kernels: Sequence[Any] = (),
 ) -> Network:
@@ -112,21 +86,27 @@ def counted_network(
     several inputs, or a mapping for inputs by keyword. call: the method, the device and the keywords that are not
     tensors. rebuild: builds the module again with real values. Names of layers are those of the modules. What a forward
     does outside its children is counted for its own name, `(model)` for the outermost module. A module that runs
-    several times is one layer, with the shapes of its first call; its steps are its kernels, one after the other.
+    several times is several layers (`relu`, `relu#2`), and so is one that goes on after another layer ran; the steps
+    of a layer are its kernels, one after the other.
     Raises FlopcalcError (uncountable-module) where the forward fails.
     """
     inputs, batch = read_inputs(inputs), read_batch(batch)
-    call = call or ForwardCall()
     args, named = arguments(inputs, batch, module, call)
     with explained(module, inputs, call):
         counted = count_call(
-            module, args, named, method=call.method, on=call.on, kernels=kernels, rebuild=rebuild
+            module,
+            args,
+            named,
+            method=call.method,
+            on=call.on,
+            kernels=kernels,
+            rebuild=rebuild,
         )
     return as_network(module, counted, inputs, batch, name=name, options=options)
 
 
 @contextmanager
-def explained(module: nn.Module, inputs: Sequence[Input], call: ForwardCall | None = None) -> Iterator[None]:
+def explained(module: nn.Module, inputs: Sequence[Input], call: ForwardCall = ForwardCall()) -> Iterator[None]:
     """Add to the errors of a count the place in the user's code, and the inputs that the forward takes."""
     try:
         yield
@@ -137,7 +117,7 @@ def explained(module: nn.Module, inputs: Sequence[Input], call: ForwardCall | No
         about_inputs = isinstance(cause, RuntimeError | TypeError | ValueError | IndexError)
         hint = FIX_IT
         if about_inputs and not isinstance(cause, RecursionError):
-            hint = _wanted(module, inputs, call or ForwardCall())
+            hint = _wanted(module, inputs, call)
         raise FlopcalcError(error.code, f"{error.message}{place_of(cause)}", hint) from error
 
 
@@ -158,13 +138,13 @@ def as_network(
         input_shape=inputs[0].shape if inputs else (),
         batch=batch,
         layers=tuple(layers),
-        output=layers[-1].name if layers else INPUT,
+        output=layers[counted.ends[-1]].name if counted.ends else INPUT,
         options=dict(options or {}),
         source=name,
         inputs=tuple(map(str, inputs)),
         counted_steps=counted.steps,
         uncounted=tuple(Uncounted(op, where or ROOT, times) for (op, where), times in counted.uncounted.items()),
-        remarks=tuple(_remarks(counted)),
+        remarks=(*counted.notes, *_remarks(counted)),
     )
 
 
@@ -178,28 +158,68 @@ def _wanted(module: nn.Module, inputs: Sequence[Input], call: ForwardCall) -> st
 
 
 def _layers(module: nn.Module, counted: Count, batch: int) -> list[Layer]:
-    owner = _layers_by_module(module)
+    """The calls as layers; a module that holds parameters and ran nothing is a layer without inputs."""
+    owner = layers_by_module(module)
     modules = dict(module.named_modules())
-    parts: dict[str, list[Part]] = {}
-    for (name, kind), work in counted.by_work.items():
-        layer = owner[name]
+    first = {call.layer: call for call in reversed(counted.calls)}
+    params: dict[str, dict[str, int]] = {}
+    for name, own in counted.own_params.items():
+        params.setdefault(owner[name], {})[name] = own
+    idle = []
+    for name in params:
+        if name not in first:
+            given, output = counted.shapes.get(name, _NO_SHAPES)
+            idle.append(Call(name, 1, given=given, output=output))
+    names = [_layer_name(call) for call in counted.calls]
+    skip = _common_prefix([call.layer for call in (*counted.calls, *idle) if call.layer])
+    found = []
+    for call in (*counted.calls, *idle):
+        own_module, weights = modules[call.layer], params.get(call.layer, {})
+        kind = kind_of(own_module)
+        parts = list(_parts(call, kind == "linear"))
+        if call.number == 1:
+            for name, own in weights.items():
+                _give_params(parts, _prefix(name, call.layer), own)
+        found.append(
+            Layer(
+                name=_layer_name(call),
+                kind=kind,
+                inputs=tuple(names[one] if one >= 0 else INPUT for one in call.inputs),
+                in_shape=_without_batch(call.given, batch),
+                out_shape=_without_batch(call.output, batch),
+                cost=Cost(tuple(parts)),
+                stage=".".join(call.layer.split(".")[: skip + 1]) or ROOT,
+                weights_of=_layer_name(first[call.layer]) if call.number > 1 and weights else "",
+                own_window=window_of(own_module),
+            )
+        )
+    return found
+
+
+_NO_SHAPES = Shapes((), ())
+
+
+def _layer_name(call: Call) -> str:
+    """`layer1.0.relu`, and `layer1.0.relu#2` for its second call."""
+    return (call.layer or ROOT) + (f"#{call.number}" if call.number > 1 else "")
+
+
+def _parts(call: Call, is_linear: bool) -> Iterator[Part]:
+    for (name, kind), work in call.work.items():
         # On inputs that are not contiguous a linear layer is a product of batches, and a sum for the bias.
-        own: WorkKind = "linear" if kind in ("add", "matmul") and kind_of(modules[name]) == "linear" else kind
-        parts.setdefault(layer, []).append(_part(name, layer, own, work, counted.kernels[name, kind]))
-    for name, params in counted.own_params.items():
-        layer = owner[name]
-        found = parts.setdefault(layer, [])
-        prefix = _prefix(name, layer)
-        mine = [i for i, part in enumerate(found) if part.name.rpartition(".")[0] == prefix] or range(len(found))
-        for kind in _WEIGHTY:
-            index = next((i for i in mine if found[i].work == kind), None)
-            if index is not None:
-                found[index] = found[index]._replace(params=found[index].params + params)
-                break
-        else:
-            found.append(Part(f"{prefix}.params".lstrip("."), "move", params=params, steps=0))
-    skip = _common_prefix([name for name in parts if name])
-    return [_layer(name, modules[name], found, counted.shapes.get(name), batch, skip) for name, found in parts.items()]
+        own: WorkKind = "linear" if kind in ("add", "matmul") and is_linear and name == call.layer else kind
+        yield _part(name, call.layer, own, work, call.kernels[name, kind])
+
+
+def _give_params(parts: list[Part], prefix: str, params: int) -> None:
+    """Add the parameters of a module to the part of its kernel that has weights."""
+    mine = [i for i, part in enumerate(parts) if part.name.rpartition(".")[0] == prefix] or range(len(parts))
+    for kind in _WEIGHTY:
+        index = next((i for i in mine if parts[i].work == kind), None)
+        if index is not None:
+            parts[index] = parts[index]._replace(params=parts[index].params + params)
+            return
+    parts.append(Part(f"{prefix}.params".lstrip("."), "move", params=params, steps=0))
 
 
 def _prefix(name: str, layer: str) -> str:
@@ -229,21 +249,6 @@ def _common_prefix(names: Sequence[str]) -> int:
     while pieces and all(len(one) > length + 1 and one[length] == pieces[0][length] for one in pieces):
         length += 1
     return length
-
-
-def _layer(name: str, module: nn.Module, parts: Sequence[Part], shapes: Shapes | None, batch: int, skip: int) -> Layer:
-    given, output = shapes or Shapes((), ())
-    stage = ".".join(name.split(".")[: skip + 1])
-    return Layer(
-        name=name or ROOT,
-        kind=kind_of(module),
-        inputs=(INPUT,),
-        in_shape=_without_batch(given, batch),
-        out_shape=_without_batch(output, batch),
-        cost=Cost(tuple(parts)),
-        stage=stage or ROOT,
-        own_window=window_of(module),
-    )
 
 
 def _without_batch(shape: tuple[int, ...], batch: int) -> tuple[int, ...]:

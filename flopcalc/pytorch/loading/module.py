@@ -87,7 +87,9 @@ def _load_object(found: Any, target: str, settings: Mapping[str, Any], limit: Ti
     return _build_object(found, target, settings, limit)
 
 
-def _build_object(found: Callable[..., Any], target: str, settings: Mapping[str, Any], limit: TimeLimit | None) -> Loaded:
+def _build_object(
+    found: Callable[..., Any], target: str, settings: Mapping[str, Any], limit: TimeLimit | None
+) -> Loaded:
     module = _checked(build(target, found, settings, limit), target)
 
     def rebuild(limit: TimeLimit | None) -> nn.Module:

@@ -37,7 +37,6 @@ def find_in_transformers(name: str, settings: Mapping[str, Any], limit: TimeLimi
     fields = _read(name) if is_file else {}
     library = import_named("transformers", limit)
 
-
     def configured() -> Callable[[], Any]:
         configuration, model = _classes(library, name, target, fields if is_file else None)
         given = _with_settings(target, configuration, fields, settings)
@@ -204,9 +203,7 @@ _IDS = ("_ids", "mask")
 _KINDS = ("input_ids", "pixel_values", "pixel_values_videos", "input_features", "input_values", "decoder_input_ids")
 
 
-def model_inputs(
-    module: nn.Module, target: str, inputs: Sequence[Input]
-) -> tuple[tuple[Input, ...], tuple[str, ...]]:
+def model_inputs(module: nn.Module, target: str, inputs: Sequence[Input]) -> tuple[tuple[Input, ...], tuple[str, ...]]:
     """The inputs by name, with those that follow from the configuration; and notes on the ones that were added.
 
     An input by position is the model's main one. Without any, images have the size of the configuration.

@@ -1,57 +1,15 @@
-"""What each kernel costs, from the shapes that it reads and writes.
+"""The rules, and the lists of kernels that are free."""
 
-Keyed by aten operator, as a dispatch mode sees them. The definitions are those of
-docs/conventions.md and of `flopcalc.cost.parts`; they are written here a second time, on tensors, so that
-the one can be checked against the other. Each kernel has a kind of work as well, the `work` of a `Part`, by
-which conventions fold.
-"""
-
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from flopcalc.cost.kinds import WorkKind
+from flopcalc.pytorch.counting.kernels.work import UNKNOWN, Answer, Work, elements, tensors
 
 aten = torch.ops.aten
-
-
-class Work(NamedTuple):
-    """The work of one or several kernels; reads and writes in elements."""
-
-    macs: int = 0
-    adds: int = 0
-    muls: int = 0
-    other: int = 0
-    activations: int = 0
-    reads: int = 0
-    writes: int = 0
-
-    @property
-    def traffic(self) -> int:
-        """Elements read and written."""
-        return self.reads + self.writes
-
-
-def elements(tensor: Tensor) -> int:
-    """Elements in memory: an expanded axis holds one."""
-    size = 1
-    for extent, step in zip(tensor.shape, tensor.stride(), strict=True):
-        size *= extent if step or extent == 0 else 1
-    return size
-
-
-def tensors(values: Any) -> list[Tensor]:
-    """All tensors in nested arguments."""
-    if isinstance(values, Tensor):
-        return [values]
-    if isinstance(values, dict):
-        values = list(values.values())
-    if isinstance(values, list | tuple):
-        return [tensor for value in values for tensor in tensors(value)]
-    return []
-
 
 Rule = Callable[[Sequence[Any], dict[str, Any], Tensor, int], Work]
 
@@ -288,11 +246,13 @@ _ACTIVATIONS = frozenset(
 )
 
 
-def work_kind_of(packet: Any, args: Sequence[Any], trained: bool) -> WorkKind:
+def work_kind_of(func: Any, args: Sequence[Any], trained: bool) -> WorkKind:
     """The kind of work of a kernel: conv, linear, matmul, norm, ... (see `flopcalc.cost.kinds`), or other.
 
-    trained: one of its operands is a parameter; that makes a product a linear layer.
+    func: the operator, with or without its overload. trained: one of its operands is a parameter; that makes a
+    product a linear layer.
     """
+    packet = getattr(func, "overloadpacket", func)
     rule = RULES.get(packet)
     # Without a bias, a linear layer is a product with a transposed weight; other products with parameters mix
     # kernels, or are written out by hand.
@@ -334,3 +294,23 @@ _FREE_NAMES = (
     "empty_like",
 )
 FREE = frozenset(getattr(aten, name) for name in _FREE_NAMES if hasattr(aten, name))
+
+
+def work_of(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], out: Any, reads: int) -> Answer:
+    """The work of one kernel; None for views, bookkeeping and new tensors; UNKNOWN where there is no rule.
+
+    func: an operator as a dispatch mode sees it. out: its output, a tensor or nested tensors. reads: elements of
+    its tensor arguments in memory, taken before it ran, since a kernel may change its inputs in place.
+    """
+    written = tensors(out)
+    if not written:
+        return None
+    packet = func.overloadpacket
+    rule = RULES.get(packet)
+    if rule is not None:
+        return rule(args, dict(kwargs), written[0], reads)
+    if func.is_view or packet in FREE or not reads:
+        return None
+    if torch.Tag.pointwise in func.tags:
+        return pointwise(args, dict(kwargs), written[0], reads)
+    return UNKNOWN

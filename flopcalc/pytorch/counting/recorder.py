@@ -1,0 +1,195 @@
+"""Recording kernels while a module runs: for the module that is running, and as layers of a graph.
+
+Both witnesses, the dispatch mode and the tracer, tell one recorder what ran; what a kernel costs is theirs to know.
+A kernel depends on those that wrote what it reads. What wrote a tensor is known by its storage, so that a write
+through a view is seen by all other views. A layer is a stretch of kernels of one module, not interrupted by another
+layer: layers in order of execution are a graph without cycles, also where a module is called several times.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from flopcalc.cost.kinds import WorkKind
+from flopcalc.pytorch.counting.kernels import Work, tensors
+from flopcalc.pytorch.counting.record import NOTHING, Call, Count, Shapes, Sizes, add
+
+# The place in `Call.inputs` of what the forward is given.
+GIVEN = -1
+
+
+class _Frame:
+    """One running call of a module. layer: the name of the layer that it is part of; slot: shared with its whole."""
+
+    __slots__ = ("layer", "name", "slot")
+
+    def __init__(self, name: str, layer: str, slot: "_Slot") -> None:
+        self.name = name
+        self.layer = layer
+        self.slot = slot
+
+
+class _Slot:
+    """The layers of one call of a module: all of them, and the one that still grows."""
+
+    __slots__ = ("calls", "now")
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self.now: Call | None = None
+
+
+class Recorder:
+    """Collects the kernels of one forward pass in a `Count`.
+
+    layers: name of each module -> name of the layer that it belongs to, which is itself, or a module that is counted
+    as a whole. names: of the running modules, the innermost last. failed: identity of an exception -> the innermost
+    module that raised it.
+    """
+
+    def __init__(self, layers: Mapping[str, str]) -> None:
+        self.result = Count()
+        self.failed: dict[int, str] = {}
+        self._layers = layers
+        self._frames = [_Frame("", "", _Slot())]
+        self._numbers: dict[str, int] = {}
+        # By place: the number of kernels in the longest chain that ends there, and the call that wrote it.
+        self._depth: dict[int, int] = {}
+        self._maker: dict[int, int] = {}
+        # Storages are kept, since an address may be used again; on the meta device they hold nothing.
+        self._kept: list[Any] = []
+        self._trained: set[int] = set()
+        self._touched: set[int] = set()
+
+    @property
+    def module(self) -> str:
+        """The name of the running module."""
+        return self._frames[-1].name
+
+    def place(self, tensor: Tensor) -> int:
+        """An identity of what a tensor stores: the same for all views of it."""
+        try:
+            held: Any = tensor.untyped_storage()
+            place: int = held._cdata
+        except (NotImplementedError, RuntimeError):
+            # Sparse, nested and other tensors without one storage.
+            held, place = tensor, id(tensor)
+        if place not in self._depth:
+            self._kept.append(held)
+            self._depth[place] = 0
+        return place
+
+    def start(self, parameters: Iterable[Tensor], given: Iterable[Tensor]) -> None:
+        """Note the parameters, and the tensors that the forward is given."""
+        self._trained.update(map(self.place, parameters))
+        for tensor in given:
+            self._maker[self.place(tensor)] = GIVEN
+
+    def enter(self, name: str) -> None:
+        """A module starts to run."""
+        above = self._frames[-1]
+        layer = self._layers.get(name, name)
+        inside = layer == above.layer and layer != name
+        self._frames.append(_Frame(name, layer, above.slot if inside else _Slot()))
+        self.result.times[name] += 1
+
+    def leave(self, given: Any, out: Any) -> None:
+        """The innermost module has ended: its arguments, and its output."""
+        frame = self._frames.pop()
+        name, slot = frame.name, frame.slot
+        if slot.calls or name not in self.result.shapes:
+            shapes = Shapes(_first(given), _first(out))
+            self.result.shapes.setdefault(name, shapes)
+            if frame.layer == name:
+                for call in slot.calls:
+                    call.given, call.output = shapes
+
+    def abandon(self, error: BaseException) -> None:
+        """The innermost module has raised an error."""
+        self.failed.setdefault(id(error), self._frames.pop().name)
+
+    def reads_parameter(self, read: Iterable[Tensor]) -> bool:
+        """Whether one of the tensors is a parameter."""
+        return not self._trained.isdisjoint(map(self.place, read))
+
+    def kernel(self, kind: WorkKind, work: Work, read: Sequence[Tensor], written: Sequence[Tensor]) -> None:
+        """A kernel of the running module: its kind of work, its work, and the tensors that it reads and writes."""
+        depth, maker, result = self._depth, self._maker, self.result
+        frame = self._frames[-1]
+        slot = frame.slot
+        call = slot.now
+        if call is None:
+            call = self._new_call(frame.layer, slot)
+        index = len(result.calls) - 1
+        before = 0
+        for tensor in read:
+            place = self.place(tensor)
+            if place in self._trained:
+                self._touched.add(place)
+            before = max(before, depth[place])
+            made = maker.get(place)
+            if made is not None and made != index:
+                call.inputs[made] = None
+        end = before + 1
+        for tensor in written:
+            place = self.place(tensor)
+            depth[place] = max(end, depth[place])
+            maker[place] = index
+        result.steps = max(result.steps, end)
+        key = frame.name, kind
+        result.by_work[key] = add(result.by_work.get(key, NOTHING), work)
+        result.kernels[key] += 1
+        call.work[key] = add(call.work.get(key, NOTHING), work)
+        call.kernels[key] += 1
+
+    def passed(self, read: Sequence[Tensor], written: Sequence[Tensor]) -> None:
+        """A function without work, such as a view, whose outputs may be in storages of their own."""
+        before, made = 0, None
+        for tensor in read:
+            place = self.place(tensor)
+            before = max(before, self._depth[place])
+            made = self._maker.get(place, made)
+        for tensor in written:
+            place = self.place(tensor)
+            self._depth[place] = max(before, self._depth[place])
+            if made is not None and place not in self._trained:
+                self._maker.setdefault(place, made)
+
+    def unknown(self, operator: str) -> None:
+        """A kernel without a rule ran in the running module."""
+        self.result.uncounted[operator, self.module] += 1
+
+    def finish(self, parameters: Iterable[tuple[str, Tensor]], out: Any) -> Count:
+        """The result. parameters: each with the name of its module. out: the output of the forward."""
+        result = self.result
+        outputs = tensors(out)
+        result.output = [tuple(tensor.shape) for tensor in outputs]
+        makers = [self._maker.get(self.place(tensor), GIVEN) for tensor in outputs]
+        result.ends = tuple(dict.fromkeys(one for one in makers if one != GIVEN))
+        seen = set(self._touched)
+        for name, tensor in parameters:
+            place = self.place(tensor)
+            if place not in seen:
+                seen.add(place)
+                result.idle[name] = result.idle.get(name, 0) + tensor.numel()
+        for (name, _), work in result.by_work.items():
+            result.work[name] = add(result.work.get(name, NOTHING), work)
+        return result
+
+    def _new_call(self, layer: str, slot: _Slot) -> Call:
+        """A new layer; what the modules around it did before it is another layer than what they do after it."""
+        number = self._numbers.get(layer, 0) + 1
+        self._numbers[layer] = number
+        for frame in self._frames:
+            frame.slot.now = None
+        call = Call(layer, number)
+        slot.now = call
+        slot.calls.append(call)
+        self.result.calls.append(call)
+        return call
+
+
+def _first(values: Any) -> Sizes:
+    found = tensors(values)
+    return tuple(found[0].shape) if found else ()
