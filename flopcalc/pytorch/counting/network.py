@@ -24,6 +24,7 @@ from flopcalc.pytorch.loading.user_errors import FIX_IT, place_of
 from flopcalc.pytorch.named_class import named_class
 from flopcalc.pytorch.recognition import operator_of
 
+_FORWARD = ForwardCall()
 # The name of the layer for what the outermost forward does outside its children.
 ROOT = "(model)"
 
@@ -76,7 +77,7 @@ def counted_network(
     *,
     name: str = "",
     options: Mapping[str, Any] | None = None,
-    call: ForwardCall = ForwardCall(),
+    call: ForwardCall = _FORWARD,
     rebuild: Callable[[], nn.Module] | None = None,
     kernels: Sequence[Any] = (),
 ) -> Network:
