@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from flopcalc.errors import FlopcalcError, clip, reason
-from flopcalc.networks.inputs import ForwardCall, Input
+from flopcalc.networks.inputs import FORWARD, ForwardCall, Input
 from flopcalc.networks.network import Network
 from flopcalc.pytorch.counting.counter import check_countable
 from flopcalc.pytorch.counting.inputs import arguments, read_batch
@@ -45,7 +45,7 @@ def read_target(
     batch: int = 1,
     plan: Plan | None = None,
     limit: TimeLimit | None = None,
-    call: ForwardCall = ForwardCall(),
+    call: ForwardCall = FORWARD,
     kernels: Sequence[Any] = (),
 ) -> tuple[Network, Replacement | None]:
     """Load, build and count the model that a user named, as it is and with layers replaced.
@@ -68,7 +68,7 @@ def read_object(
     inputs: Sequence[Input],
     batch: int = 1,
     plan: Plan | None = None,
-    call: ForwardCall = ForwardCall(),
+    call: ForwardCall = FORWARD,
     kernels: Sequence[Any] = (),
 ) -> tuple[Network, Replacement | None]:
     """As `read_target`, for a module, a class or a function. A module stays as it is, and there is no time limit."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, clip
-from flopcalc.networks.inputs import ForwardCall, Input, parse_input
+from flopcalc.networks.inputs import FORWARD, ForwardCall, Input, parse_input
 
 _HOW = "give a shape without the batch: (3, 224, 224), '3x224x224', or '77:int64' for token ids"
 
@@ -70,7 +70,7 @@ def read_batch(batch: Any) -> int:
 
 
 def arguments(
-    inputs: Sequence[Input], batch: int, module: nn.Module | None = None, call: ForwardCall = ForwardCall()
+    inputs: Sequence[Input], batch: int, module: nn.Module | None = None, call: ForwardCall = FORWARD
 ) -> tuple[list[Any], dict[str, Any]]:
     """The arguments of the forward, by position and by name: shapes with the batch, or meta tensors.
 

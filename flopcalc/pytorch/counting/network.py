@@ -10,7 +10,7 @@ from torch import nn
 from flopcalc.cost.cost import Cost, Part
 from flopcalc.cost.kinds import WorkKind
 from flopcalc.errors import FlopcalcError, reason
-from flopcalc.networks.inputs import ForwardCall, Input
+from flopcalc.networks.inputs import FORWARD, ForwardCall, Input
 from flopcalc.networks.network import INPUT, Layer, Network, Uncounted
 from flopcalc.primitives.record import Primitive
 from flopcalc.primitives.registry import PRIMITIVES
@@ -24,7 +24,6 @@ from flopcalc.pytorch.loading.user_errors import FIX_IT, place_of
 from flopcalc.pytorch.named_class import named_class
 from flopcalc.pytorch.recognition import operator_of
 
-_FORWARD = ForwardCall()
 # The name of the layer for what the outermost forward does outside its children.
 ROOT = "(model)"
 
@@ -77,7 +76,7 @@ def counted_network(
     *,
     name: str = "",
     options: Mapping[str, Any] | None = None,
-    call: ForwardCall = _FORWARD,
+    call: ForwardCall = FORWARD,
     rebuild: Callable[[], nn.Module] | None = None,
     kernels: Sequence[Any] = (),
 ) -> Network:
@@ -107,7 +106,7 @@ def counted_network(
 
 
 @contextmanager
-def explained(module: nn.Module, inputs: Sequence[Input], call: ForwardCall = ForwardCall()) -> Iterator[None]:
+def explained(module: nn.Module, inputs: Sequence[Input], call: ForwardCall = FORWARD) -> Iterator[None]:
     """Add to the errors of a count the place in the user's code, and the inputs that the forward takes."""
     try:
         yield
@@ -155,7 +154,8 @@ def _wanted(module: nn.Module, inputs: Sequence[Input], call: ForwardCall) -> st
         takes = ", ".join(str(one) for one in inspect.signature(getattr(module, call.method)).parameters.values())
     except (AttributeError, TypeError, ValueError):
         takes = "?"
-    return f"its {call.method} takes ({reason(takes)}), and the input was {given}; token ids are integers: --input 77:int64"
+    forward = f"its {call.method} takes ({reason(takes)})"
+    return f"{forward}, and the input was {given}; token ids are integers: --input 77:int64"
 
 
 def _layers(module: nn.Module, counted: Count, batch: int) -> list[Layer]:

@@ -126,7 +126,8 @@ def _check_fits(module: nn.Module, target: str) -> None:
     if size > _MOST * memory:
         raise FlopcalcError(
             "uncountable-module",
-            f"{target} reads values, and with real values it takes {size / 1e9:.0f} GB of {memory / 1e9:.0f} GB of memory",
+            f"{target} reads values, and would take {size / 1e9:.0f} GB with real values; the memory is "
+            f"{memory / 1e9:.0f} GB",
             "count a model with fewer layers or channels",
         )
 

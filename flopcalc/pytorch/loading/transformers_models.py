@@ -217,18 +217,17 @@ def model_inputs(module: nn.Module, target: str, inputs: Sequence[Input]) -> tup
     if not inputs:
         notes.append(f"the input is that of the configuration: {', '.join(map(str, found))}")
     names = {one.name for one in found}
-    decoder = [one for one in takes if one.startswith("decoder_input")]
-    if getattr(module.config, "is_encoder_decoder", False) and "decoder_input_ids" in decoder:
-        if not names & {*decoder, "labels"}:
-            if "input_ids" not in names:
-                raise FlopcalcError(
-                    "missing-input",
-                    f"{target} is an encoder with a decoder, and decoder_input_ids are missing",
-                    f"add for example --input decoder_input_ids=32:int64 to --input {found[0]}",
-                )
-            tokens = next(one for one in found if one.name == "input_ids")
-            found = (*found, tokens._replace(name="decoder_input_ids"))
-            notes.append("decoder_input_ids were added, of the same length as input_ids; --input sets another one")
+    decodes = getattr(module.config, "is_encoder_decoder", False) and "decoder_input_ids" in takes
+    if decodes and not names & {"decoder_input_ids", "decoder_inputs_embeds", "labels"}:
+        tokens = next((one for one in found if one.name == "input_ids"), None)
+        if tokens is None:
+            raise FlopcalcError(
+                "missing-input",
+                f"{target} is an encoder with a decoder, and decoder_input_ids are missing",
+                f"add for example --input decoder_input_ids=32:int64 to --input {found[0]}",
+            )
+        found = (*found, tokens._replace(name="decoder_input_ids"))
+        notes.append("decoder_input_ids were added, of the same length as input_ids; --input sets another one")
     return found, tuple(notes)
 
 
