@@ -9,6 +9,7 @@ from flopcalc.cli.main import OWN_PROCESS
 from flopcalc.cli.options import Whole
 from flopcalc.cli.replacing import replace_options
 from flopcalc.errors import ExitCode, FlopcalcError
+from flopcalc.report.uncounted import RULE_HINT
 from flopcalc.targets.spec import Timeout, read_timeout
 
 
@@ -32,7 +33,7 @@ timeout_option = click.option(
 
 
 def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """--replace, --where, --keep, --set, --input, --batch, --timeout."""
+    """--replace, --where, --keep, --set, --input, --arg, --method, --on, --batch, --timeout."""
     options = (
         click.option(
             "--set",
@@ -44,9 +45,26 @@ def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--input",
             "input_texts",
-            metavar="CxHxW[:DTYPE]",
+            metavar="[NAME=]CxHxW[:DTYPE]",
             multiple=True,
-            help="Input shape without the batch (default: that of the description); repeatable for several inputs.",
+            help="Input shape without the batch (default: that of the description); repeatable for several inputs. "
+            "With NAME it is a keyword argument of the forward.",
+        ),
+        click.option(
+            "--arg",
+            "argument_texts",
+            metavar="NAME=VALUE",
+            multiple=True,
+            help="Pass a value that is not a tensor to the forward of a Python model, such as return_dict=false or "
+            "size=16,16; repeatable.",
+        ),
+        click.option("--method", metavar="NAME", help="Count this method of a Python model (default: forward)."),
+        click.option(
+            "--on",
+            type=click.Choice(("meta", "cpu")),
+            default=None,
+            help="Run a Python model on the meta device, where nothing is computed, or on real values on the CPU "
+            "(default: meta, then cpu if the model reads values).",
         ),
         click.option("--batch", type=Whole(), default=None, help="Batch size (default: 1)."),
         timeout_option,
@@ -69,6 +87,6 @@ def check_counted(uncounted: list[dict[str, Any]]) -> None:
         raise FlopcalcError(
             "uncounted",
             f"--strict: not everything could be counted: {names}{more}",
-            "without --strict these kernels are listed and add nothing to the numbers",
+            f"{RULE_HINT}; without --strict these kernels are listed, and the costs are at least those shown",
             ExitCode.CHECK_FAILED,
         )

@@ -72,6 +72,10 @@ class Cost(HasKinds):
             found = sum(getattr(part, kind) for part in self.parts)
         return found  # type: ignore[no-any-return]
 
+    def without_params(self) -> "Cost":
+        """The cost of a layer whose weights another layer counts."""
+        return Cost(tuple(part._replace(params=0) for part in self.parts))
+
     def totals(self) -> dict[str, Dim]:
         """All kinds at once, with flops and steps: one pass over the parts."""
         rows: list[Any] = [part[2:10] for part in self.parts] or [(0,) * 8]

@@ -10,22 +10,22 @@ options, and c, h, w of the input.
 
 import re
 from collections import ChainMap
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, SupportsIndex
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from flopcalc.cost.whole import as_int
-from flopcalc.errors import FlopcalcError, clip, unknown_name
-from flopcalc.networks.layer_entry import Single, read_layer
-from flopcalc.networks.network import INPUT, Layer, Network, Shape, loose_ends
-from flopcalc.networks.options import NAME, RESERVED, network_file, read_input, read_options, title_of
-from flopcalc.networks.scope import Entry, Reading, Scope
-from flopcalc.text.yaml_file import Map, Seq, line_of
+from flopcalc.errors import clip, unknown_name
+from flopcalc.networks.layer_entry import Single, params_of, read_layer, share_weights
+from flopcalc.networks.network import INPUT
+from flopcalc.networks.options import NAME, RESERVED
+from flopcalc.networks.scope import Entry, Reading, Row, Scope
+from flopcalc.networks.tape import INPUT_SLOT, Env, Known, Tape
+from flopcalc.spec.operator import Operator
+from flopcalc.text.yaml_file import File, Map, Seq, line_of
 
 MAX_LAYERS = 100_000
 MAX_REPEAT = 10_000
 MAX_NESTING = 20
 
-TOP = ("name", "title", "mirrors", "source", "input", "options", "let", "reference", "blocks", "layers")
 COMMON = frozenset(("op", "block", "layers", "from", "when", "repeat", "each", "stage", "weights_of"))
 _LAYER_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 # Names of entries with a meaning: the next number of the container; no name, so that the layers go to the container.
@@ -33,20 +33,25 @@ NEXT, SPLICE = "+", "_"
 PREVIOUS = "previous"
 
 
-class _Reader:
-    """The state of one reading: the layers so far, their shapes, and the last number of each container."""
+class Reader:
+    """The state of one reading: the layers so far, their slots, and the last number of each container."""
 
-    def __init__(self, source: str, batch: int) -> None:
-        self.file = network_file(source)
-        self.batch = batch
-        self.options: dict[str, Any] = {}
-        self.blocks: Mapping[str, Any] = {}
-        self.shapes: dict[str, Shape] = {}
-        self.layers: list[Layer] = []
+    def __init__(self, file: File, tape: Tape, blocks: Mapping[str, Any]) -> None:
+        self.file = file
+        self.tape = tape
+        self.options: dict[str, Known] = {}
+        self.blocks = blocks
+        self.slots: dict[str, int] = {INPUT: INPUT_SLOT}
+        self.rows: list[Row] = []
         self.indices: dict[str, int] = {}
-        self.known: dict[Any, Any] = {}
+        self.operators: dict[str, Operator] = {}
         self.readings: dict[Any, Reading] = {}
         self.visited = 0
+
+    def read(self, data: Map) -> str:
+        """Read all layers; returns the name of the last one's output."""
+        self.options = self.let("(top level)", data, ChainMap(dict(self.tape.options)), self.tape.options)
+        return self.body(data["layers"], "", Scope({}, {INPUT: INPUT}), INPUT, "")
 
     # Lists of layers ---------------------------------------------------------------------------
 
@@ -80,7 +85,7 @@ class _Reader:
             raise self.file.error(spec, None, f"{entry.label} needs one of op, block or layers")
         inputs = self.inputs(entry, current)
         often = "repeat" in spec or "each" in spec
-        for place, row in enumerate(self.rows(entry, inputs[0]) if often else ({},)):
+        for place, row in enumerate(self.repeats(entry, inputs[0]) if often else ({},)):
             if place and len(inputs) > 1:
                 key = "repeat" if "repeat" in spec else "each"
                 raise self.file.error(spec, key, f"{entry.label} is repeated and takes several inputs")
@@ -89,37 +94,40 @@ class _Reader:
             inputs = (current if out is None and len(inputs) > 1 else out or inputs[0],)
         return inputs[0]
 
-    def rows(self, entry: Entry, first: str) -> Iterator[dict[str, Any]]:
+    def repeats(self, entry: Entry, first: str) -> Iterator[dict[str, Known]]:
         """The names that `repeat` or `each` adds to the scope, for each repetition."""
         spec, env = entry.spec, self.env(entry.scope, first, {})
         if "repeat" in spec:
-            count = self.file.value(spec, "repeat", env, entry.label)
+            times = self.tape.value(spec, "repeat", env, entry.label)
+            self.tape.same(times)
+            count = times.value
             if "each" in spec or type(count) is not int or not 0 <= count <= MAX_REPEAT:
                 why = (
                     "has both repeat and each" if "each" in spec else f"repeat is {clip(count)}, not 0 to {MAX_REPEAT}"
                 )
                 raise self.file.error(spec, "repeat", f"{entry.label}: {why}")
-            yield from ({"i": i} for i in range(count))
+            yield from ({"i": Known(i)} for i in range(count))
             return
         table = spec["each"]
         if not isinstance(table, Map) or not table:
             raise self.file.error(
                 spec, "each", f"{entry.label}: each maps names to lists, `each: {{k: [3, 5], out: [8, 16]}}`"
             )
-        columns = {name: self.file.value(table, name, env, entry.label) for name in table}
+        columns = {name: self.tape.value(table, name, env, entry.label) for name in table}
         for name, column in columns.items():
             if not NAME.fullmatch(name):
                 raise self.file.error(table, name, f"{entry.label}: {clip(name)} is not a name for a column")
-            if not isinstance(column, tuple):
-                raise self.file.error(table, name, f"{entry.label}: {name} is {clip(column)}, not a list")
-        lengths = {len(column) for column in columns.values()}
+            if not isinstance(column.value, tuple):
+                raise self.file.error(table, name, f"{entry.label}: {name} is {clip(column.value)}, not a list")
+            self.tape.same(column, len)
+        lengths = {len(column.value) for column in columns.values()}
         if len(lengths) != 1 or max(lengths) > MAX_REPEAT:
-            shown = ", ".join(f"{name} {len(column)}" for name, column in columns.items())
+            shown = ", ".join(f"{name} {len(column.value)}" for name, column in columns.items())
             raise self.file.error(
                 spec, "each", f"{entry.label}: the lists of each have different lengths, or are too long: {shown}"
             )
         for i in range(lengths.pop()):
-            yield {"i": i, **{name: column[i] for name, column in columns.items()}}
+            yield {"i": Known(i), **{name: self.tape.item(column, i) for name, column in columns.items()}}
 
     def inputs(self, entry: Entry, current: str) -> tuple[str, ...]:
         """The layers whose outputs the entry takes."""
@@ -139,25 +147,30 @@ class _Reader:
             raise self.file.error(entry.spec, "from", f"{entry.label} has an empty list of inputs")
         return tuple(found)
 
-    def env(self, scope: Scope, first: str, extra: Mapping[str, Any]) -> ChainMap[str, Any]:
+    def env(self, scope: Scope, first: str, extra: Mapping[str, Known]) -> Env:
         """The names of expressions: index, sizes of the input, arguments, options; an earlier one hides a later one."""
-        sizes = dict(zip(("c", "h", "w"), self.shapes[first], strict=False))
+        slot = self.slots[first]
+        shape = self.tape.values[slot][0]
+        sizes = {name: Known(size, slot, axis) for axis, (name, size) in enumerate(zip("chw", shape, strict=False))}
         return ChainMap(extra, sizes, scope.env, self.options)  # type: ignore[arg-type]
 
-    def once(self, entry: Entry, inputs: tuple[str, ...], row: dict[str, Any], often: bool) -> str | None:
+    def once(self, entry: Entry, inputs: tuple[str, ...], row: dict[str, Known], often: bool) -> str | None:
         """Read one entry at one index; returns the name of its output, None if it is left out."""
         spec = entry.spec
         self.visited += 1
         if self.visited > 2 * MAX_LAYERS:
             raise self.file.error(spec, None, f"more than {2 * MAX_LAYERS:,} entries, with those that are left out")
         env = self.env(entry.scope, inputs[0], row)
-        if "when" in spec and not self.file.value(spec, "when", env, entry.label):
-            return None
+        if "when" in spec:
+            when = self.tape.value(spec, "when", env, entry.label)
+            self.tape.same(when, bool)
+            if not when.value:
+                return None
         full, prefix = self.named(entry, env, often)
         stage = entry.stage or full.split(".")[0] or entry.name
         if "stage" in spec:
-            stage = " ".join(self.file.text(str(spec["stage"]), spec, "stage", env, entry.label).split()) or stage
-        start = len(self.layers)
+            stage = " ".join(self.tape.text(str(spec["stage"]), spec, "stage", env, entry.label).split()) or stage
+        start = len(self.rows)
         if "op" in spec:
             out = self.layer(full, spec, env, inputs, stage)
         elif "layers" in spec:
@@ -178,7 +191,7 @@ class _Reader:
         """The stage of the layers inside; those of an entry without a name have their own."""
         return "" if entry.name == SPLICE and not entry.stage and "stage" not in spec else stage
 
-    def named(self, entry: Entry, env: Mapping[str, Any], often: bool) -> tuple[str, str]:
+    def named(self, entry: Entry, env: Env, often: bool) -> tuple[str, str]:
         """The full name of an entry at one index, and the prefix of the layers inside."""
         name, prefix = entry.name, entry.prefix
         if name == SPLICE:
@@ -191,17 +204,17 @@ class _Reader:
             index = self.indices[prefix] = self.indices.get(prefix, -1) + 1
             full = f"{prefix}{index}"
         else:
-            filled = self.file.text(name, entry.spec, "name", env, entry.label)
+            filled = self.tape.text(name, entry.spec, "name", env, entry.label)
             if not _LAYER_NAME.fullmatch(filled):
                 raise self.file.error(
                     entry.spec, None, f"the name {clip(filled)} has other characters than letters, digits, _ and -"
                 )
             full = f"{prefix}{filled}"
             if often and filled == name:
-                full = f"{full}.{env['i']}"
+                full = f"{full}.{env['i'].value}"
         return full, f"{full}."
 
-    def let(self, label: str, spec: Map, env: ChainMap[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
+    def let(self, label: str, spec: Map, env: Env, names: Mapping[str, Known]) -> dict[str, Known]:
         """`names` and what `let` adds to them, each computed with those before it in scope."""
         found = dict(names)
         table = spec.get("let")
@@ -209,22 +222,22 @@ class _Reader:
             return found
         if not isinstance(table, Map) or not all(NAME.fullmatch(name) for name in table):
             raise self.file.error(spec, "let", f"{label}: let maps names to expressions")
-        added: dict[str, Any] = {}
+        added: dict[str, Known] = {}
         for name in table:
-            found[name] = added[name] = self.file.value(table, name, env.new_child(added), label)
+            found[name] = added[name] = self.tape.value(table, name, env.new_child(added), label)
         return found
 
     def block(
         self,
         entry: Entry,
         prefix: str,
-        env: ChainMap[str, Any],
-        row: Mapping[str, Any],
+        env: Env,
+        row: Mapping[str, Known],
         inputs: tuple[str, ...],
         stage: str,
     ) -> str:
         spec = entry.spec
-        name = self.file.text(str(spec["block"]), spec, "block", env, entry.label)
+        name = self.tape.text(str(spec["block"]), spec, "block", env, entry.label)
         if name not in self.blocks:
             near = unknown_name("block", name, self.blocks, f"blocks here: {', '.join(self.blocks) or 'none'}")
             raise self.file.error(spec, "block", f"{entry.label}: {near.message}", near.hint)
@@ -239,115 +252,76 @@ class _Reader:
                 block, "args", f"block {name}: args maps names to defaults, null where one must be given"
             )
         self.file.known(spec, {*COMMON, *args}, entry.label)
-        given: dict[str, Any] = {}
+        given: dict[str, Known] = {}
         for arg, default in args.items():
             if arg in spec:
-                given[arg] = self.file.value(spec, arg, env, entry.label)
+                given[arg] = self.tape.value(spec, arg, env, entry.label)
             elif arg in row:
                 given[arg] = row[arg]
             elif default is None:
                 raise self.file.error(spec, None, f"{entry.label}: block {name} needs {arg}")
             else:
-                given[arg] = self.file.value(args, arg, {**self.options, **given}, entry.label)
+                given[arg] = self.tape.value(args, arg, ChainMap(given, self.options), entry.label)
         # A block depends on nothing else, so it is read once and then repeated under other names.
-        key = None if entry.name == SPLICE else (name, repr(given), self.shapes[inputs[0]], stage)
+        slot = self.slots[inputs[0]]
+        arguments = tuple([repr(known.value) if known.slot < 0 else known[1:] for known in given.values()])
+        key = None if entry.name == SPLICE else (name, arguments, self.tape.values[slot][0], stage)
         if key in self.readings:
             return self.again(self.readings[key], spec, prefix, inputs[0])
-        start, visited = len(self.layers), self.visited
+        start, visited = len(self.rows), self.visited
         inner_env = self.let(entry.label, block, self.env(Scope(given, {}), inputs[0], {}), given)
         inner = Scope(inner_env, {INPUT: inputs[0]}, None, entry.scope.depth + 1)
         out = self.body(block.get("layers"), prefix, inner, inputs[0], stage)
         if key is not None:
-            read = tuple(self.layers[start:])
-            self.readings[key] = Reading(prefix, inputs[0], read, out, self.visited - visited)
+            rows = tuple(self.rows[start:])
+            self.readings[key] = Reading(prefix, inputs[0], slot, rows, out, self.visited - visited)
         return out
 
     def again(self, reading: Reading, spec: Map, prefix: str, source: str) -> str:
         """Repeat the layers of a block that was read before, with another prefix and another input."""
         self.visited += reading.entries
-        if len(self.layers) + len(reading.layers) > MAX_LAYERS:
+        if len(self.rows) + len(reading.rows) > MAX_LAYERS:
             raise self.file.error(spec, None, f"more than {MAX_LAYERS:,} layers")
+        self.tape.same_shape(reading.input_slot, self.slots[source])
         length = len(reading.prefix)
-        names = {layer.name: prefix + layer.name[length:] for layer in reading.layers}
+        names = {row.name: prefix + row.name[length:] for row in reading.rows}
         names[reading.source], names[""] = source, ""
-        for layer in reading.layers:
-            full = names[layer.name]
-            if full in self.shapes:
+        for row in reading.rows:
+            full = names[row.name]
+            if full in self.slots:
                 raise self.file.error(spec, None, f"two layers are called {full}")
-            inputs = tuple([names[one] for one in layer.inputs])
-            self.layers.append(layer._replace(name=full, inputs=inputs, weights_of=names[layer.weights_of]))
-            self.shapes[full] = layer.out_shape
+            inputs = tuple([names[one] for one in row.inputs])
+            self.rows.append(Row(full, row.kind, inputs, row.stage, row.slot, names[row.weights_of]))
+            self.slots[full] = row.slot
         return names[reading.out]
 
     # Single layers -----------------------------------------------------------------------------
 
-    def layer(self, full: str, spec: Map, env: Mapping[str, Any], inputs: tuple[str, ...], stage: str) -> str:
-        if len(self.layers) >= MAX_LAYERS:
+    def layer(self, full: str, spec: Map, env: Env, inputs: tuple[str, ...], stage: str) -> str:
+        if len(self.rows) >= MAX_LAYERS:
             raise self.file.error(spec, None, f"more than {MAX_LAYERS:,} layers")
-        if full in self.shapes:
+        if full in self.slots:
             raise self.file.error(spec, None, f"two layers are called {full}")
-        shapes = [self.shapes[name] for name in inputs]
-        one = Single(
-            name=full, spec=spec, env=env, inputs=inputs, shapes=shapes, stage=stage, batch=self.batch, common=COMMON
-        )
-        layer = read_layer(self.file, one, self.known)
-        self.layers.append(layer)
-        self.shapes[full] = layer.out_shape
+        slots = tuple([self.slots[name] for name in inputs])
+        kind, slot = read_layer(self.file, Single(full, spec, env, slots, COMMON), self.tape, self.operators)
+        self.rows.append(Row(full, kind, inputs, stage, slot))
+        self.slots[full] = slot
         return full
 
     def share(self, entry: Entry, full: str, start: int) -> None:
         """Give the layers read since `start` the weights of those of the entry that `weights_of` names."""
         owner = entry.prefix + str(entry.spec["weights_of"])
-        held = {layer.name: layer for layer in self.layers[:start]}
-        for index in range(start, len(self.layers)):
-            layer = self.layers[index]
-            if not layer.cost.params:
+        held = {row.name: row for row in self.rows[:start]}
+        for index in range(start, len(self.rows)):
+            row = self.rows[index]
+            params = params_of(self.tape, row.slot)
+            if not params:
                 continue
-            twin = held.get(owner + layer.name.removeprefix(full))
+            twin = held.get(owner + row.name.removeprefix(full))
             twin = held[twin.weights_of] if twin and twin.weights_of else twin
-            if twin is None or (twin.kind, twin.cost.params) != (layer.kind, layer.cost.params):
-                why = f"{entry.label}: {layer.name} has no twin of the same kind and size in {clip(owner)}"
+            if twin is None or twin.kind != row.kind or params_of(self.tape, twin.slot) != params:
+                why = f"{entry.label}: {row.name} has no twin of the same kind and size in {clip(owner)}"
                 raise self.file.error(entry.spec, "weights_of", why)
-            self.layers[index] = layer.with_weights_of(twin)
-
-
-def read_description(
-    data: Any, source: str, given: Mapping[str, Any], input_shape: Sequence[int] | None, batch: SupportsIndex
-) -> Network:
-    """A network from the data of its YAML file. See `flopcalc.networks.library.load`."""
-    samples = as_int(batch)
-    if samples is None or not 1 <= samples <= 10**9:
-        raise FlopcalcError(
-            "bad-dimension",
-            f"batch is {clip(batch)}, not a whole number from 1 to 10^9",
-            "write --batch 1, in Python batch=1",
-        )
-    reader = _Reader(source, samples)
-    if not isinstance(data, Map):
-        raise reader.file.error(data, None, "a network is a mapping with name, input and layers")
-    reader.file.known(data, TOP, "(top level)")
-    if "layers" not in data:
-        raise reader.file.error(
-            data, None, "a network is a mapping with name, input and layers, and layers are missing"
-        )
-    name = " ".join(str(data.get("name") or source.rsplit("/", 1)[-1].rsplit(".", 1)[0]).split())
-    options = read_options(reader.file, name, data, given)
-    reader.blocks = data.get("blocks") or {}
-    if not isinstance(reader.blocks, dict):
-        raise reader.file.error(data, "blocks", "blocks is a mapping from names to blocks")
-    shape = read_input(reader.file, data, input_shape)
-    reader.options = reader.let("(top level)", data, ChainMap(dict(options)), options)
-    reader.shapes[INPUT] = shape
-    output = reader.body(data["layers"], "", Scope({}, {INPUT: INPUT}), INPUT, "")
-    return Network(
-        name=name,
-        title=title_of(reader.file, name, data, reader.options, options, given),
-        input_shape=shape,
-        batch=samples,
-        layers=tuple(reader.layers),
-        output=output,
-        options=options,
-        mirrors=str(data.get("mirrors") or ""),
-        source=source,
-        remarks=tuple(loose_ends(reader.layers, output)),
-    )
+            slot = share_weights(self.tape, row.slot, twin.slot)
+            self.rows[index] = row._replace(slot=slot, weights_of=twin.name)
+            self.slots[row.name] = slot

@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any, SupportsIndex, TypeAlias
 
 from flopcalc.errors import as_name, unknown_name
-from flopcalc.networks.description import read_description
+from flopcalc.networks.compiled import Description
 from flopcalc.networks.inputs import InputLike, as_inputs, one_shape
 from flopcalc.networks.like import read_network_file
 from flopcalc.networks.network import Network
@@ -36,6 +36,16 @@ def source(name_or_path: str) -> str:
     return os.path.join(folder(), f"{name_or_path}.yaml")
 
 
+def compiled(name_or_path: str) -> Description:
+    """A description by name or path, read once, to be evaluated with many inputs and options.
+
+    It is a snapshot: later changes of the file are seen by the next call of this function, as by `network`.
+    Raises FlopcalcError for unknown names and broken files.
+    """
+    data, path = read_network_file(source(name_or_path), source)
+    return Description(data, path)
+
+
 def load(
     name_or_path: str,
     options: Mapping[str, Any] | None = None,
@@ -47,8 +57,7 @@ def load(
     options: those that the description declares. input_shape: (channels, height, width).
     Raises FlopcalcError for unknown names, broken files, wrong options and shapes that do not fit.
     """
-    data, path = read_network_file(source(name_or_path), source)
-    return read_description(data, path, options or {}, input_shape, batch)
+    return compiled(name_or_path).at(options, input_shape, batch)
 
 
 def network(

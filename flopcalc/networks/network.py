@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from flopcalc.cost.arith import Dim
 from flopcalc.cost.cost import Cost
@@ -55,8 +55,7 @@ class Layer(NamedTuple):
 
     def with_weights_of(self, twin: "Layer") -> "Layer":
         """This layer with the weights of another, which counts them."""
-        parts = tuple(part._replace(params=0) for part in self.cost)
-        return self._replace(cost=Cost(parts), weights_of=twin.name)
+        return self._replace(cost=self.cost.without_params(), weights_of=twin.name)
 
     @property
     def geometry(self) -> Geometry | None:
@@ -104,7 +103,7 @@ class Network(HasKinds):
 
     def __repr__(self) -> str:
         """A short text: name, cost and input; a network can have thousands of layers."""
-        cost = f"{self.params:,} params, {self.macs:,} MACs"
+        cost = f"{self.params:,} params, {'at least ' if self.uncounted else ''}{self.macs:,} MACs"
         shape = " ".join(self.inputs) or size(self.input_shape)
         return f"<Network {self.name}: {len(self.layers)} layers, {cost}, input {shape}, batch {self.batch}>"
 
@@ -128,7 +127,17 @@ class Network(HasKinds):
         return int(max(ends.values()))
 
 
-def loose_ends(layers: Sequence[Layer], output: str) -> Iterator[str]:
+class _Placed(Protocol):
+    """A layer, or a row of a structure."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def inputs(self) -> tuple[str, ...]: ...
+
+
+def loose_ends(layers: Sequence[_Placed], output: str) -> Iterator[str]:
     """A remark on outputs that no layer takes: the network may have several outputs, or a mistake."""
     used = {name for layer in layers for name in layer.inputs} | {output}
     loose = [layer.name for layer in layers if layer.name not in used]

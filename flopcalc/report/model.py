@@ -10,6 +10,7 @@ from flopcalc.networks.options import option_text
 from flopcalc.report.columns import Field, Row, cell_of, choose, headline, same_sizes, sizes, table_of
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
 from flopcalc.report.totals import traffic_text
+from flopcalc.report.uncounted import RULE_HINT, at_least, how_many, uncounted_lines
 from flopcalc.targets.model_record import grouped
 
 
@@ -29,12 +30,14 @@ def model_document(record: dict[str, Any], view: View, chosen: Convention) -> Do
     title = f"{record['title']} | input {', '.join(record['inputs'])}"
     if record["batch"] != 1:
         title += f", batch {record['batch']}"
+    if record["uncounted"]:
+        title += f" | at least {people(record['cost'])} {headline(chosen)}: {how_many(record['uncounted'])}"
     blocks: list[Table | Facts | Lines] = [_rows(record, view, chosen), Facts(list(_facts(record, chosen)))]
     if record["uncounted"]:
         blocks.append(
             Lines(
                 "Not counted: kernels without a rule, which add nothing to the numbers above",
-                list(uncounted_lines(record["uncounted"])),
+                [*uncounted_lines(record["uncounted"]), f"to count them: {RULE_HINT}"],
             )
         )
     if record["replace"]:
@@ -49,25 +52,25 @@ def model_document(record: dict[str, Any], view: View, chosen: Convention) -> Do
 def _facts(record: dict[str, Any], chosen: Convention) -> Iterable[tuple[str, str]]:
     if record["options"]:
         yield "options", ", ".join(f"{name} {option_text(one)}" for name, one in record["options"].items())
-    yield "flops", f"{people(record['flops'])} = 2 x MACs + elementwise"
-    yield "activations", f"{people(record['activations'])} elements written by convolutions and linear layers"
-    yield "traffic", traffic_text(record)
-    yield "steps", f"{record['steps']} kernels on the critical path, the longest chain of dependent kernels"
+    unknown = record["uncounted"]
+    yield "flops", at_least(f"{people(record['flops'])} = 2 x MACs + elementwise", unknown)
+    yield (
+        "activations",
+        at_least(f"{people(record['activations'])} elements written by convolutions and linear layers", unknown),
+    )
+    yield "traffic", at_least(traffic_text(record), unknown)
+    yield (
+        "steps",
+        at_least(f"{record['steps']} kernels on the critical path, the longest chain of dependent kernels", unknown),
+    )
     yield "convention", f"{chosen.name}: {chosen.text}"
-
-
-def uncounted_lines(uncounted: list[dict[str, Any]]) -> Iterable[str]:
-    """One sentence for each kernel without a rule."""
-    for one in uncounted:
-        times = "once" if one["count"] == 1 else f"{one['count']:,} times"
-        yield f"{one['op']} in {one['module']}, {times}"
 
 
 def _before_after(record: dict[str, Any], chosen: Convention) -> Table:
     base = record["baseline"]
     rows: list[list[Cell]] = [
-        ["before", base["params"], base["cost"]],
-        [f"after, {record['replace']}", record["params"], record["cost"]],
+        [_total_name("before", record), base["params"], base["cost"]],
+        [_total_name(f"after, {record['replace']}", record), record["params"], record["cost"]],
         ["ratio", *(f"{record[kind] / base[kind]:.4f}" if base[kind] else None for kind in ("params", "cost"))],
     ]
     return Table((Column("total", "text"), Column("params"), Column(headline(chosen))), rows)
@@ -186,8 +189,14 @@ def _rows(record: dict[str, Any], view: View, chosen: Convention) -> Table:
 def _total(record: dict[str, Any], by: str) -> dict[str, Any]:
     """The last row. Steps do not add up: the total is the critical path."""
     elementwise = sum(record[kind] for kind in ELEMENTWISE)
-    names = {"name": "total", by: "total"}
+    name = _total_name("total", record)
+    names = {"name": name, by: name}
     return {**record, **names, "elementwise": elementwise, "count": len(record["layers"]), "share": 1, "total": True}
+
+
+def _total_name(name: str, record: dict[str, Any]) -> str:
+    """The name of a row of sums, which are lower bounds where a kernel was not counted."""
+    return f"{name}, at least" if record["uncounted"] else name
 
 
 def _others(record: dict[str, Any], rows: Sequence[Row], by: str) -> Iterable[dict[str, Any]]:

@@ -278,11 +278,14 @@ class Operator:
         Raises FlopcalcError (cannot-stand, with the reason) where the operator does not apply.
         """
         given = given or {}
-        options = self.resolve(given)
+        return self.evaluate_resolved(g, self.resolve(given), frozenset(given))
+
+    def evaluate_resolved(self, g: Geometry, options: Named, given: frozenset[str]) -> "Evaluation":
+        """`evaluate` with all options, as `resolve` returns them. given: the names of those that the caller set."""
         if not self.origin:
-            return self._evaluate(g, options, frozenset(given))
+            return self._evaluate(g, options, given)
         with self.contained():
-            evaluation = self._evaluate(g, options, frozenset(given))
+            evaluation = self._evaluate(g, options, given)
             # The tests over all operators prove this for our own.
             validation.check_cost(evaluation.cost)
             return evaluation

@@ -53,10 +53,13 @@ def test_torchvisions_resnet50_is_the_described_one(batch: int) -> None:
         assert {k: v for k, v in layer.cost.totals().items() if k != "steps"} == {
             k: v for k, v in twin.cost.totals().items() if k != "steps"
         }
-    # One ReLU module runs three times in a block; the sum is what the block's own forward does.
+    # One ReLU module runs three times in a block, as three layers; the sum is what the block's own forward does.
     block = {layer.name: layer for layer in theirs.layers}
-    relus = sum(layer.cost.flops for layer in ours.layers if layer.name.startswith("layer1.0.relu"))
-    assert (block["layer1.0.relu"].kind, block["layer1.0.relu"].cost.flops) == ("relu", relus)
+    relus = [layer.cost.flops for layer in ours.layers if layer.name.startswith("layer1.0.relu")]
+    assert [block[f"layer1.0.relu{call}"].cost.flops for call in ("", "#2", "#3")] == relus
+    assert {block[f"layer1.0.relu{call}"].kind for call in ("", "#2", "#3")} == {"relu"}
+    assert block["layer1.0"].inputs == ("layer1.0.bn3", "layer1.0.downsample.1")
+    assert block["layer1.0.relu#3"].inputs == ("layer1.0",)
     assert (block["layer1.0"].kind, block["layer1.0"].cost.flops) == ("Bottleneck", batch * 256 * 56 * 56)
     assert {layer.stage for layer in theirs.layers if layer.name.startswith("layer2.")} == {"layer2"}
 

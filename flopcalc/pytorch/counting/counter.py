@@ -1,7 +1,7 @@
 """Counting a module: one forward pass of a structural copy on the meta device, where nothing is computed."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any, Literal
 
 import torch
@@ -22,6 +22,9 @@ __all__ = ["Count", "check_countable", "count", "count_call"]
 
 On = Literal["auto", "meta", "cpu"]
 Witness = Literal["trace", "dispatch"]
+# What looks at the copy while it runs, once for each pass: it gets the copy, and a function that gives the name of
+# the module that is running, "" for the copy itself.
+Watch = Callable[[nn.Module, Callable[[], str]], AbstractContextManager[object]]
 
 
 def count(module: nn.Module, *inputs: Any, **named_inputs: Any) -> Count:
@@ -46,6 +49,7 @@ def count_call(
     kernels: Sequence[Any] = (),
     rebuild: Callable[[], nn.Module] | None = None,
     witness: Witness = "trace",
+    watch: Watch | None = None,
 ) -> Count:
     """Count one call of a module's method, as `count` does."""
     check_countable(module)
@@ -59,6 +63,8 @@ def count_call(
         recorder.start((one for _, one in parameters), tensors((given, by_name)))
         name_modules(twin, recorder)
         with ExitStack() as modes:
+            if watch is not None:
+                modes.enter_context(watch(twin, lambda: recorder.module))
             modes.enter_context(torch.no_grad())
             # Its presence keeps MultiheadAttention from its fused path, which hides the matrix products.
             modes.enter_context(BaseTorchFunctionMode())

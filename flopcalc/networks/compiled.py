@@ -1,0 +1,203 @@
+"""A description that is read once and evaluated many times: with other inputs, batches and options.
+
+The first evaluation reads all entries and leaves a tape (`flopcalc.networks.tape`), a flat list of the computations
+of its sizes, next to the structure that they belong to. The next one runs the tape. Where its guards fail, or
+anything else does, the description is read again, which gives the result or the error; so the tape never decides
+what is an error. Nothing of an earlier result is kept: each evaluation computes all its sizes and costs.
+"""
+
+from collections import ChainMap
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, SupportsIndex
+
+from flopcalc.catalog import lookup
+from flopcalc.cost.whole import as_int
+from flopcalc.errors import FlopcalcError, clip
+from flopcalc.networks.description import Reader
+from flopcalc.networks.network import Layer, Network, Shape, loose_ends
+from flopcalc.networks.options import default_options, network_file, read_input, read_options, title_of
+from flopcalc.networks.scope import Row
+from flopcalc.networks.tape import Differs, Known, Step, Tape, Values, taken
+from flopcalc.spec.operator import Operator
+from flopcalc.text.yaml_file import BRACES, Map
+
+TOP = ("name", "title", "mirrors", "source", "input", "options", "let", "reference", "blocks", "layers")
+# Structures kept for each description. A structure of more layers and steps is read on each evaluation.
+MAX_PLANS = 8
+MAX_SIZE = 50_000
+
+_new_layer = tuple.__new__
+
+
+class Plan(NamedTuple):
+    """One structure of a description, and how its sizes follow from the input, the batch and the options.
+
+    rows: the layers. title: literal texts and the values of expressions, in turn.
+    operators: those from plug-ins and files, which must be the same for the plan to hold.
+    """
+
+    steps: tuple[Step, ...]
+    rows: tuple[Row, ...]
+    output: str
+    remarks: tuple[str, ...]
+    title: tuple[str | Known, ...]
+    operators: Mapping[str, Operator]
+
+
+class Description:
+    """A description of a network, read from `data`. `at` evaluates it; safe to use from several threads.
+
+    source: the path that errors name. The data must not be changed.
+    """
+
+    def __init__(self, data: Any, source: str) -> None:
+        self._data = data
+        self.source = source
+        self._file = network_file(source)
+        self._defaults: dict[str, Any] | None = None
+        # Replaced as a whole and never changed, so that threads need no lock. The last one used is the first.
+        self._plans: tuple[Plan, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Description {self.source}>"
+
+    @property
+    def size(self) -> int:
+        """Steps and layers of the plans, as a measure of the memory that they take."""
+        return sum(len(plan.steps) + len(plan.rows) for plan in self._plans)
+
+    def at(
+        self,
+        options: Mapping[str, Any] | None = None,
+        input_shape: Sequence[int] | None = None,
+        batch: SupportsIndex = 1,
+    ) -> Network:
+        """The network with these options and this input; see `flopcalc.networks.library.load`."""
+        given = options or {}
+        samples = as_int(batch)
+        if samples is None or not 1 <= samples <= 10**9:
+            raise FlopcalcError(
+                "bad-dimension",
+                f"batch is {clip(batch)}, not a whole number from 1 to 10^9",
+                "write --batch 1, in Python batch=1",
+            )
+        data = self._data
+        if self._defaults is None:
+            self._check_top()
+        name = " ".join(str(data.get("name") or self.source.rsplit("/", 1)[-1].rsplit(".", 1)[0]).split())
+        if self._defaults is None:
+            self._defaults = default_options(self._file, data)
+        chosen = read_options(name, data, self._defaults, given)
+        blocks = data.get("blocks") or {}
+        if not isinstance(blocks, dict):
+            raise self._file.error(data, "blocks", "blocks is a mapping from names to blocks")
+        shape = read_input(self._file, data, input_shape)
+        plan, values = self._evaluated(name, samples, shape, chosen, blocks)
+        return Network(
+            name=name,
+            title=title_of(_text(plan.title, values), chosen, given, self._defaults),
+            input_shape=shape,
+            batch=samples,
+            layers=_layers(plan.rows, values),
+            output=plan.output,
+            options=chosen,
+            mirrors=str(data.get("mirrors") or ""),
+            source=self.source,
+            remarks=plan.remarks,
+        )
+
+    def _check_top(self) -> None:
+        data = self._data
+        if not isinstance(data, Map):
+            raise self._file.error(data, None, "a network is a mapping with name, input and layers")
+        self._file.known(data, TOP, "(top level)")
+        if "layers" not in data:
+            raise self._file.error(
+                data, None, "a network is a mapping with name, input and layers, and layers are missing"
+            )
+
+    def _evaluated(
+        self, name: str, batch: int, shape: Shape, options: Mapping[str, Any], blocks: Mapping[str, Any]
+    ) -> tuple[Plan, Values]:
+        """A plan for these sizes, and all its values."""
+        plans = self._plans
+        for plan in plans:
+            values: Values = [{}, batch, (shape,), *options.values()]
+            if _run(plan, values):
+                if plan is not plans[0]:
+                    self._plans = (plan, *[other for other in plans if other is not plan])
+                return plan, values
+        tape = Tape(self._file, batch, shape, options)
+        reader = Reader(self._file, tape, blocks)
+        output = reader.read(self._data)
+        title, fixed = self._title(reader, name)
+        plan = Plan(
+            steps=tuple(tape.steps),
+            rows=tuple(reader.rows),
+            output=output,
+            remarks=tuple(loose_ends(reader.rows, output)),
+            title=title,
+            operators={kind: one for kind, one in reader.operators.items() if one.origin or one.name != kind},
+        )
+        if fixed and len(plan.steps) + len(plan.rows) <= MAX_SIZE:
+            self._plans = (plan, *plans[: MAX_PLANS - 1])
+        return plan, tape.values
+
+    def _title(self, reader: Reader, name: str) -> tuple[tuple[str | Known, ...], bool]:
+        """The title with the values of its {expressions}, and whether it is of this form for other values too."""
+        data = self._data
+        title = str(data.get("title") or name)
+        env = ChainMap(dict(reader.options))
+        pieces: list[str | Known] = []
+        try:
+            for index, piece in enumerate(BRACES.split(title)):
+                is_text = index % 2 == 0
+                pieces.append(piece if is_text else reader.tape.read(piece, data, "title", env, "(top level)"))
+        except FlopcalcError:
+            # Braces without an expression are plain text.
+            return (title,), False
+        return tuple(pieces), True
+
+
+def _run(plan: Plan, values: Values) -> bool:
+    """Add the values of all steps; false where the plan does not hold for the first of them."""
+    try:
+        for kind, operator in plan.operators.items():
+            if lookup.find(kind) is not operator:
+                return False
+        add = values.append
+        for step in plan.steps:
+            add(step(values))
+    except Differs:
+        return False
+    except Exception:
+        # Whatever is wrong: reading the description gives the error.
+        return False
+    return True
+
+
+def _layers(rows: Sequence[Row], values: Values) -> tuple[Layer, ...]:
+    layers = []
+    for name, kind, inputs, stage, slot, weights_of in rows:
+        out_shape, in_shape, cost, evaluation, settings, further, window = values[slot]
+        # The fields of Layer in their order. A call of the class takes twice as long.
+        fields = (
+            name,
+            kind,
+            inputs,
+            in_shape,
+            out_shape,
+            cost,
+            stage,
+            evaluation,
+            settings,
+            weights_of,
+            further,
+            window,
+        )
+        layers.append(_new_layer(Layer, fields))
+    return tuple(layers)
+
+
+def _text(pieces: Sequence[str | Known], values: Values) -> str:
+    return "".join([piece if isinstance(piece, str) else str(taken(values, piece)) for piece in pieces])
