@@ -34,12 +34,13 @@ _LOCKS = {type(threading.Lock()): threading.Lock, type(threading.RLock()): threa
 _NOTHING: Any = object()
 
 
-def structural_copy(module: nn.Module, twin: Twin) -> nn.Module:
+def structural_copy(module: nn.Module, twin: Twin, *, gradients: bool = False) -> nn.Module:
     """A copy of a module in evaluation mode. twin: the tensor that takes the place of one of the module's own.
 
+    gradients: whether parameters go on asking for them; torch chooses other kernels for weights that do.
     Raises FlopcalcError (cannot-copy).
     """
-    copier = Copier(twin)
+    copier = Copier(twin, gradients=gradients)
     made: nn.Module = copier.copy(module)
     evaluate(made)
     return made
@@ -71,8 +72,9 @@ def _decides_on_training(module: nn.Module) -> bool:
 class Copier:
     """Copies modules and values. memo: identity of an original -> its copy; originals are kept alive by `kept`."""
 
-    def __init__(self, twin: Twin) -> None:
+    def __init__(self, twin: Twin, *, gradients: bool = False) -> None:
         self.twin = twin
+        self.gradients = gradients
         self.memo: dict[int, Any] = {}
         self._kept: list[Any] = []
         self._modules: list[tuple[nn.Module, nn.Module]] = []
@@ -194,7 +196,7 @@ class Copier:
         return made
 
     def _tensor(self, tensor: Tensor) -> Any:
-        made = tensor_twin(tensor, self.twin)
+        made = tensor_twin(tensor, self.twin, gradients=self.gradients)
         if attributes := vars(tensor):
             self._keep(tensor, made)
             vars(made).update(self._items(attributes, {}))

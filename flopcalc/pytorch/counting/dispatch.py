@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from flopcalc.pytorch.counting.higher_order import run_higher_order
 from flopcalc.pytorch.counting.kernels import UNKNOWN, Work, elements, tensors, work_kind_of, work_of
+from flopcalc.pytorch.counting.kernels.own import OwnRules
 from flopcalc.pytorch.counting.random_numbers import own_random
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.counting.twins import is_meta, on_meta
@@ -26,7 +27,10 @@ class ValuesNeeded(RuntimeError):
 
 
 class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Tells a recorder the work of each kernel. generator: where random numbers of the CPU come from."""
+    """Tells a recorder the work of each kernel.
+
+    own: rules for kernels, before all others. generator: where the random numbers of the CPU come from.
+    """
 
     supports_higher_order_operators = True
 
@@ -35,9 +39,12 @@ class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         # Otherwise torch imports its compiler at the first kernel.
         return False
 
-    def __init__(self, recorder: Recorder, generator: torch.Generator | None = None) -> None:
+    def __init__(
+        self, recorder: Recorder, *, own: OwnRules | None = None, generator: torch.Generator | None = None
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.recorder = recorder
+        self.own = own
         self.generator = generator or torch.Generator()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -61,8 +68,10 @@ class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         out = func(*args, **kwargs) if random is None else random(self.generator, *args, **kwargs)
         written = tensors(out)
         if not written:
-            return out
-        work = work_of(func, args, kwargs, out, reads)
+            if not func._schema.is_mutable:
+                return out
+            written = read
+        work = work_of(func, args, kwargs, out, reads, self.own)
         recorder = self.recorder
         if work is None:
             recorder.passed(read, written)
@@ -76,8 +85,6 @@ class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _together(self, func: OpOverload, args: Any, kwargs: Any) -> tuple[Any, Any]:
         """The arguments on the meta device: constants that the forward makes are tensors on the CPU."""
-        if func in _TO_DEVICE:
-            return args, kwargs
         for argument, value in zip(func._schema.arguments, args, strict=False):
             if argument.alias_info and argument.alias_info.is_write and any(not is_meta(one) for one in tensors(value)):
                 raise ValuesNeeded(f"{func.overloadpacket} writes a result without values to a tensor on the CPU")
@@ -98,7 +105,6 @@ class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return value
 
 
-_TO_DEVICE: frozenset[Any] = frozenset()
 _COMPOSITE: dict[OpOverload, bool] = {}
 
 

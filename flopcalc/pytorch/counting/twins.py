@@ -58,11 +58,11 @@ def input_values(tensor: Tensor, generator: torch.Generator) -> Tensor:
     return made
 
 
-def tensor_twin(tensor: Tensor, plain: Twin) -> Tensor:
+def tensor_twin(tensor: Tensor, plain: Twin, *, gradients: bool) -> Tensor:
     """A tensor of the same class. plain: how to make a tensor of torch's own."""
     kind = type(tensor)
     if kind is nn.Parameter:
-        return nn.Parameter(plain(tensor), tensor.requires_grad)
+        return nn.Parameter(plain(tensor), gradients and tensor.requires_grad)
     if kind is Tensor:
         made: Any = plain(tensor)
     elif isinstance(tensor, nn.parameter.UninitializedTensorMixin):
@@ -70,13 +70,13 @@ def tensor_twin(tensor: Tensor, plain: Twin) -> Tensor:
     elif hasattr(tensor, "__tensor_flatten__"):
         # A class that keeps its values in other tensors.
         names, context = tensor.__tensor_flatten__()
-        inner = {name: tensor_twin(getattr(tensor, name), plain) for name in names}
+        inner = {name: tensor_twin(getattr(tensor, name), plain, gradients=False) for name in names}
         made = kind.__tensor_unflatten__(inner, context, tensor.size(), tensor.stride())  # type: ignore[attr-defined]
     else:
         made = Tensor._make_subclass(kind, plain(tensor.as_subclass(Tensor)))
     if isinstance(tensor, nn.Parameter) and not isinstance(made, nn.Parameter):
-        made = nn.Parameter(made, tensor.requires_grad)
-    elif tensor.requires_grad and tensor.is_leaf:
+        made = nn.Parameter(made, gradients and tensor.requires_grad)
+    elif gradients and tensor.requires_grad and tensor.is_leaf:
         made.requires_grad_()
     return made  # type: ignore[no-any-return]
 
