@@ -5,6 +5,7 @@ keeps what is shared shared: ties, one module under two names, cycles, and closu
 to the module. Code and immutable values are not copied.
 """
 
+import copy
 import copyreg
 import functools
 import io
@@ -166,7 +167,7 @@ class Copier:
             if made_of in _SHARED:
                 state[name] = item
                 continue
-            if not item and (made_of is dict or made_of is OrderedDict or made_of is set):
+            if (made_of is dict or made_of is OrderedDict or made_of is set) and not item:
                 # Most of the containers of a module. The module keeps them alive.
                 state[name] = self.memo[id(item)] = made_of()
                 continue
@@ -189,7 +190,7 @@ class Copier:
         return self._keep(value, value)
 
     def _script(self, module: Any) -> Any:
-        made = torch.jit._recursive.wrap_cpp_module(module._c.deepcopy({}))
+        made = torch.jit._recursive.wrap_cpp_module(copy.deepcopy(module._c))
         for name, tensor in [*made.named_parameters(), *made.named_buffers()]:
             owner, _, last = name.rpartition(".")
             made.get_submodule(owner)._c.setattr(last, self.twin(tensor))
@@ -203,6 +204,9 @@ class Copier:
         return made
 
     def _function(self, value: types.FunctionType) -> Any:
+        if (original := vars(value).get("_torchdynamo_orig_callable")) is not None:
+            # A compiled function; the function itself gives the kernels.
+            return self.value(original)
         cells, attributes = value.__closure__, vars(value)
         defaults, keywords = value.__defaults__, value.__kwdefaults__
         if not cells and not attributes and not defaults and not keywords:

@@ -168,7 +168,7 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
         modes.enter_context(OnDevice(how.on))
         if any(isinstance(one, nn.parameter.UninitializedTensorMixin) for one in twin.parameters()):
             # A lazy module gets its parameters from a first pass, which is not counted.
-            with DispatchCounter(Recorder({}), generator=generator):
+            with DispatchCounter(None, generator=generator):
                 forward()
         parameters = [(name, one) for name, child in twin.named_modules() for one in child.parameters(recurse=False)]
         own_params = _own_params(parameters)

@@ -27,7 +27,7 @@ class ValuesNeeded(RuntimeError):
 
 
 class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Tells a recorder the work of each kernel.
+    """Tells a recorder the work of each kernel; without one, only runs them on the device of the pass.
 
     own: rules for kernels, before all others. generator: where the random numbers of the CPU come from.
     """
@@ -40,7 +40,7 @@ class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return False
 
     def __init__(
-        self, recorder: Recorder, *, own: OwnRules | None = None, generator: torch.Generator | None = None
+        self, recorder: Recorder | None, *, own: OwnRules | None = None, generator: torch.Generator | None = None
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.recorder = recorder
@@ -62,17 +62,19 @@ class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if valueless and not all(map(is_meta, read)):
             args, kwargs = self._together(func, args, kwargs)
             read = tensors((args, kwargs))
+        recorder = self.recorder
         # Sizes first: a kernel may change its inputs in place.
-        reads = sum(map(elements, read))
+        reads = sum(map(elements, read)) if recorder else 0
         random = None if valueless else own_random(func)
         out = func(*args, **kwargs) if random is None else random(self.generator, *args, **kwargs)
+        if recorder is None:
+            return out
         written = tensors(out)
         if not written:
             if not func._schema.is_mutable:
                 return out
             written = read
         work = work_of(func, args, kwargs, out, reads, self.own)
-        recorder = self.recorder
         if work is None:
             recorder.passed(read, written)
             return out
@@ -96,13 +98,25 @@ class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if is_meta(value) or value.dim() == 0:
                 return value
             moved = on_meta(value)
-            self.recorder.passed([value], [moved])
+            if self.recorder:
+                self.recorder.passed([value], [moved])
             return moved
         if isinstance(value, list | tuple):
             return type(value)(map(self._moved, value))
         if isinstance(value, dict):
             return {key: self._moved(item) for key, item in value.items()}
         return value
+
+
+def _leave_alone(function: Any) -> None:
+    """Tell torch's compiler, which takes over inside of compiled functions, not to compile this function of ours."""
+    frames = torch._C._dynamo.eval_frame
+    if hasattr(frames, "_FrameExecStrategy"):
+        skip = frames._FrameAction.SKIP
+        frames.set_code_exec_strategy(function.__code__, frames._FrameExecStrategy(skip, skip))
+
+
+_leave_alone(DispatchCounter.__torch_dispatch__)
 
 
 _COMPOSITE: dict[OpOverload, bool] = {}
