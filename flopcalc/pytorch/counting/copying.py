@@ -191,9 +191,9 @@ class Copier:
 
     def _script(self, module: Any) -> Any:
         made = torch.jit._recursive.wrap_cpp_module(copy.deepcopy(module._c))
-        for name, tensor in [*made.named_parameters(), *made.named_buffers()]:
-            owner, _, last = name.rpartition(".")
-            made.get_submodule(owner)._c.setattr(last, self.twin(tensor))
+        for child in made.modules():
+            for name, tensor in [*child.named_parameters(recurse=False), *child.named_buffers(recurse=False)]:
+                child._c.setattr(name, self.twin(tensor))
         return made
 
     def _tensor(self, tensor: Tensor) -> Any:

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.pytorch.counting.copying import Copier, evaluate
-from flopcalc.pytorch.counting.dispatch import DispatchCounter, OnDevice
-from flopcalc.pytorch.counting.failures import Failure, asks_for_gradients, failed
+from flopcalc.pytorch.counting.dispatch import DispatchCounter, OnDevice, compiled_in_pieces
+from flopcalc.pytorch.counting.failures import Failure, asks_for_gradients, failed, is_compiled_whole
 from flopcalc.pytorch.counting.kernels import tensors
 from flopcalc.pytorch.counting.layers import layers_by_module
 from flopcalc.pytorch.counting.names import name_modules
@@ -45,10 +45,11 @@ REAL_VALUES = "counted on real values: another input may cost something else"
 
 
 class _Pass(NamedTuple):
-    """One way to run the copy."""
+    """One way to run the copy. compiled: it calls functions that insist on being compiled as a whole."""
 
     on: Literal["meta", "cpu"]
     gradients: bool = False
+    compiled: bool = False
 
 
 class _Call(NamedTuple):
@@ -130,10 +131,11 @@ def _on_device(
     call: _Call, reading: Reading, device: Literal["meta", "cpu"], failures: list[Failure]
 ) -> Count | None:
     """The count on a device, first without gradients, and with them if the forward asks; None if it fails."""
-    for gradients in (False, True):
+    how = _Pass(device)
+    while True:
         recorder = Recorder(layers_by_module(call.module))
         try:
-            return _run(call, reading, _Pass(device, gradients), recorder)
+            return _run(call, reading, how, recorder)
         except FlopcalcError as error:
             if error.code not in {"cannot-copy", "too-large"}:
                 raise
@@ -141,9 +143,12 @@ def _on_device(
             return None
         except Exception as error:
             failures.append(Failure(device, error, recorder.failed.get(id(error), "")))
-            if not asks_for_gradients(error):
+            if asks_for_gradients(error) and not how.gradients:
+                how = how._replace(gradients=True)
+            elif is_compiled_whole(error) and not how.compiled:
+                how = how._replace(compiled=True)
+            else:
                 return None
-    return None
 
 
 def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count:
@@ -166,6 +171,8 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
     with ExitStack() as modes:
         modes.enter_context(torch.set_grad_enabled(how.gradients))
         modes.enter_context(OnDevice(how.on))
+        if how.compiled:
+            modes.enter_context(compiled_in_pieces())
         if any(isinstance(one, nn.parameter.UninitializedTensorMixin) for one in twin.parameters()):
             # A lazy module gets its parameters from a first pass, which is not counted.
             with DispatchCounter(None, generator=generator):
@@ -177,7 +184,7 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
         if call.watch is not None:
             modes.enter_context(call.watch(twin, lambda: recorder.module))
         modes.enter_context(DispatchCounter(recorder, own=call.kernels or None, generator=generator))
-        if call.witness == "trace" and how == _Pass("meta") and tracing is not None:
+        if call.witness == "trace" and how == _Pass("meta", compiled=how.compiled) and tracing is not None:
             modes.enter_context(tracing(recorder))
         out = forward()
     result = recorder.finish(parameters, out)

@@ -3,6 +3,8 @@
 It is a witness of its own, and the net under the tracer: it counts what the tracer has no rule for.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -114,6 +116,18 @@ def _leave_alone(function: Any) -> None:
     if hasattr(frames, "_FrameExecStrategy"):
         skip = frames._FrameAction.SKIP
         frames.set_code_exec_strategy(function.__code__, frames._FrameExecStrategy(skip, skip))
+
+
+@contextmanager
+def compiled_in_pieces() -> Iterator[None]:
+    """Let functions that were compiled with fullgraph=True run plain, as torch does for its own branches and loops."""
+    count = getattr(torch._C._dynamo.eval_frame, "set_fullgraph_compiled_frame_count", None)
+    before = count(0) if count else None
+    try:
+        yield
+    finally:
+        if count:
+            count(before)
 
 
 _leave_alone(DispatchCounter.__torch_dispatch__)

@@ -24,6 +24,11 @@ def asks_for_gradients(error: Exception) -> bool:
     return isinstance(error, RuntimeError) and ("does not require grad" in why or "not have been used in the" in why)
 
 
+def is_compiled_whole(error: Exception) -> bool:
+    """Whether a forward failed because a function that was compiled with fullgraph=True ran plain."""
+    return isinstance(error, RuntimeError) and "found no compiled frames" in str(error)
+
+
 def needs_values(error: Exception) -> bool:
     """Whether a forward failed because the meta device has no values."""
     why = str(error)
