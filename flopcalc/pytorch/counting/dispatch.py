@@ -16,6 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from flopcalc.pytorch.counting.higher_order import run_higher_order
 from flopcalc.pytorch.counting.kernels import UNKNOWN, Work, elements, tensors, work_kind_of, work_of
 from flopcalc.pytorch.counting.kernels.own import OwnRules
+from flopcalc.pytorch.counting.nested import work_of_rows
 from flopcalc.pytorch.counting.random_numbers import own_random
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.counting.twins import is_meta, on_meta
@@ -76,7 +77,10 @@ class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if not func._schema.is_mutable:
                 return out
             written = read
-        work = work_of(func, args, kwargs, out, reads, self.own)
+        if any(one.is_nested for one in (*read, *written)):
+            work = work_of_rows(work_of, func, args, kwargs, out, self.own)
+        else:
+            work = work_of(func, args, kwargs, out, reads, self.own)
         if work is None:
             recorder.passed(read, written)
             return out

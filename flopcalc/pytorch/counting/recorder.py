@@ -7,6 +7,7 @@ layer: layers in order of execution are a graph without cycles, also where a mod
 """
 
 import copy
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ from flopcalc.pytorch.counting.record import NOTHING, Call, Count, Shapes, Sizes
 # The place in `Call.inputs` of what the forward is given.
 GIVEN = -1
 # Of a recorder, what no branch can undo: tensors stay alive, so that no place is used again.
-_FIXED = {"_layers", "_kept"}
+_FIXED = {"_layers", "_kept", "lock"}
 
 
 class _Frame:
@@ -64,6 +65,7 @@ class Recorder:
         self._kept: list[Any] = []
         self._trained: set[int] = set()
         self._touched: set[int] = set()
+        self.lock = threading.Lock()
 
     @property
     def module(self) -> str:
@@ -163,6 +165,21 @@ class Recorder:
         """A kernel without a rule ran in the running module."""
         self.result.uncounted[operator, self.module] += 1
 
+    def elsewhere(self) -> "Recorder":
+        """A recorder for another thread, with frames of its own; what it records is recorded here."""
+        other = Recorder(self._layers)
+        vars(other).update({name: value for name, value in vars(self).items() if name != "_frames"})
+        other._frames = [self._frames[0]]
+        return other
+
+    def knows(self, tensor: Tensor) -> bool:
+        """Whether a tensor came from something that was recorded."""
+        try:
+            place = tensor.untyped_storage()._cdata
+        except (NotImplementedError, RuntimeError):
+            return True
+        return place in self._depth
+
     def note(self, text: str) -> None:
         """What a reader of the numbers must know; said once."""
         if text not in self.result.notes:
@@ -184,7 +201,7 @@ class Recorder:
         """The result. parameters: each with the name of its module. out: the output of the forward."""
         result = self.result
         outputs = tensors(out)
-        result.output = [tuple(tensor.shape) for tensor in outputs]
+        result.output = [_shape(tensor) for tensor in outputs]
         makers = [self._maker.get(self.place(tensor), GIVEN) for tensor in outputs]
         result.ends = tuple(dict.fromkeys(one for one in makers if one != GIVEN))
         seen = set(self._touched)
@@ -212,4 +229,9 @@ class Recorder:
 
 def _first(values: Any) -> Sizes:
     found = tensors(values)
-    return tuple(found[0].shape) if found else ()
+    return _shape(found[0]) if found else ()
+
+
+def _shape(tensor: Tensor) -> Sizes:
+    """The shape; () for a nested tensor, whose rows differ."""
+    return () if tensor.is_nested else tuple(tensor.shape)

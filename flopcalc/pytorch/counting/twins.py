@@ -17,7 +17,7 @@ def is_meta(tensor: Tensor) -> bool:
 
 def on_meta(tensor: Tensor) -> Tensor:
     """A tensor of the same shape, strides and dtype without values."""
-    if tensor.layout is torch.strided:
+    if tensor.layout is torch.strided and not tensor.is_nested:
         return torch.empty_like(tensor, device="meta", requires_grad=False)
     return tensor.detach().to("meta")
 
