@@ -37,7 +37,7 @@ def read_target(
     """
     with visiting(target):
         loaded = load_module(target, settings, limit)
-        return _counted(loaded, target, settings, inputs, batch, plan)
+        return _counted(loaded, target, settings, inputs, batch, plan, kernels)
 
 
 def read_object(
@@ -50,15 +50,22 @@ def read_object(
 ) -> tuple[Network, Replacement | None]:
     """As `read_target`, for a module, a class or a function. A module stays as it is, and there is no time limit."""
     name = type(found).__name__ if isinstance(found, nn.Module) else getattr(found, "__name__", clip(found))
-    return _counted(load_object(found, name, settings), name, settings, inputs, batch, plan)
+    return _counted(load_object(found, name, settings), name, settings, inputs, batch, plan, kernels)
 
 
 def _counted(
-    loaded: Loaded, name: str, settings: Mapping[str, Any], inputs: Sequence[Input], batch: int, plan: Plan | None
+    loaded: Loaded,
+    name: str,
+    settings: Mapping[str, Any],
+    inputs: Sequence[Input],
+    batch: int,
+    plan: Plan | None,
+    kernels: Sequence[Any],
 ) -> tuple[Network, Replacement | None]:
     try:
         if plan is None:
-            return counted_network(loaded.module, inputs, batch, name=name, options=settings), None
+            network = counted_network(loaded.module, inputs, batch, name=name, options=settings, kernels=kernels)
+            return network, None
         return _replaced(loaded, name, settings, inputs, read_batch(batch), plan)
     except (KeyboardInterrupt, FlopcalcError):
         raise
