@@ -46,6 +46,10 @@ class ForwardCall(NamedTuple):
     arguments: Mapping[str, Any] = _NOTHING
 
 
+# The plain call: tensors only.
+FORWARD = ForwardCall()
+
+
 def parse_input(text: str) -> Input:
     """`[NAME=]SIZExSIZEx...[:DTYPE]`; `scalar` is one number per sample. Raises FlopcalcError (bad-dimension)."""
     found = _FORM.fullmatch(text.strip())

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from flopcalc.errors import FlopcalcError, clip
-from flopcalc.networks.inputs import ForwardCall, Input, InputLike, On, as_inputs, parse_input
+from flopcalc.networks.inputs import FORWARD, ForwardCall, Input, InputLike, On, as_inputs, parse_input
 from flopcalc.spec.param import show
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class TargetSpec(NamedTuple):
     plan: "Plan | None" = None
     shape: Mapping[str, Any] = _NOTHING
     timeout: Timeout = DEFAULT_TIMEOUT
-    call: ForwardCall = ForwardCall()
+    call: ForwardCall = FORWARD
     kernels: "tuple[KernelRule, ...]" = ()
 
     def _key(self) -> tuple[Any, ...]:
@@ -93,7 +93,7 @@ class TargetSpec(NamedTuple):
     @property
     def call_flags(self) -> list[tuple[str, str]]:
         """How the model is called as flags of the command line; empty for `forward` with tensors only."""
-        call, usual = self.call, ForwardCall()
+        call, usual = self.call, FORWARD
         found = [("--arg", f"{name}={argument_text(value)}") for name, value in call.arguments.items()]
         found += [("--method", call.method)] if call.method != usual.method else []
         return found + ([("--on", call.on)] if call.on != usual.on else [])

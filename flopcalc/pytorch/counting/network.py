@@ -10,7 +10,7 @@ from torch import nn
 from flopcalc.cost.cost import Cost, Part
 from flopcalc.cost.kinds import WorkKind
 from flopcalc.errors import FlopcalcError, reason
-from flopcalc.networks.inputs import ForwardCall, Input
+from flopcalc.networks.inputs import FORWARD, ForwardCall, Input
 from flopcalc.networks.network import INPUT, Layer, Network, Uncounted
 from flopcalc.primitives.record import Primitive
 from flopcalc.primitives.registry import PRIMITIVES
@@ -24,7 +24,6 @@ from flopcalc.pytorch.loading.user_errors import FIX_IT, place_of
 from flopcalc.pytorch.named_class import named_class
 from flopcalc.pytorch.recognition import operator_of
 
-_FORWARD = ForwardCall()
 # The name of the layer for what the outermost forward does outside its children.
 ROOT = "(model)"
 
@@ -77,26 +76,27 @@ def counted_network(
     *,
     name: str = "",
     options: Mapping[str, Any] | None = None,
-    call: ForwardCall = _FORWARD,
+    call: ForwardCall = FORWARD,
     rebuild: Callable[[], nn.Module] | None = None,
     kernels: Sequence[Any] = (),
 ) -> Network:
     """Count one forward pass, and give the modules that did something, or own parameters, as layers.
 
     inputs: shapes without the batch: `(3, 224, 224)`, `"3x224x224"`, `"77:int64"`, an `Input`, a sequence of these for
-    several inputs, or a mapping for inputs by keyword. Names of layers are those of the modules. What a forward
+    several inputs, or a mapping for inputs by keyword. call: the method, the device and the keywords that are not
+    tensors. rebuild: builds the module again with real values. Names of layers are those of the modules. What a forward
     does outside its children is counted for its own name, `(model)` for the outermost module. A module that runs
     several times is several layers (`relu`, `relu#2`), and so is one that goes on after another layer ran; the steps
     of a layer are its kernels, one after the other.
     Raises FlopcalcError (uncountable-module) where the forward fails.
     """
     inputs, batch = read_inputs(inputs), read_batch(batch)
-    args, named = arguments(inputs, batch)
-    with explained(module, inputs):
+    args, named = arguments(inputs, batch, module, call)
+    with explained(module, inputs, call):
         counted = count_call(
             module,
             args,
-            {**named, **call.arguments},
+            named,
             method=call.method,
             on=call.on,
             kernels=kernels,
@@ -106,7 +106,7 @@ def counted_network(
 
 
 @contextmanager
-def explained(module: nn.Module, inputs: Sequence[Input]) -> Iterator[None]:
+def explained(module: nn.Module, inputs: Sequence[Input], call: ForwardCall = FORWARD) -> Iterator[None]:
     """Add to the errors of a count the place in the user's code, and the inputs that the forward takes."""
     try:
         yield
@@ -117,7 +117,7 @@ def explained(module: nn.Module, inputs: Sequence[Input]) -> Iterator[None]:
         about_inputs = isinstance(cause, RuntimeError | TypeError | ValueError | IndexError)
         hint = FIX_IT
         if about_inputs and not isinstance(cause, RecursionError):
-            hint = _wanted(module, inputs)
+            hint = _wanted(module, inputs, call)
         raise FlopcalcError(error.code, f"{error.message}{place_of(cause)}", hint) from error
 
 
@@ -148,13 +148,14 @@ def as_network(
     )
 
 
-def _wanted(module: nn.Module, inputs: Sequence[Input]) -> str:
-    given = " ".join(f"--input {one}" for one in inputs)
+def _wanted(module: nn.Module, inputs: Sequence[Input], call: ForwardCall) -> str:
+    given = " ".join([*(f"--input {one}" for one in inputs), *(f"--arg {name}=..." for name in call.arguments)])
     try:
-        takes = ", ".join(str(one) for one in inspect.signature(module.forward).parameters.values())
-    except (TypeError, ValueError):
+        takes = ", ".join(str(one) for one in inspect.signature(getattr(module, call.method)).parameters.values())
+    except (AttributeError, TypeError, ValueError):
         takes = "?"
-    return f"its forward takes ({reason(takes)}), and the input was {given}; token ids are integers: --input 77:int64"
+    forward = f"its {call.method} takes ({reason(takes)})"
+    return f"{forward}, and the input was {given}; token ids are integers: --input 77:int64"
 
 
 def _layers(module: nn.Module, counted: Count, batch: int) -> list[Layer]:

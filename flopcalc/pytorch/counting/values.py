@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from flopcalc.pytorch.counting.inputs import as_shape
+from flopcalc.pytorch.counting.inputs import Values, as_shape
 
 
 def placed(args: Sequence[Any], named: Mapping[str, Any], dtype: torch.dtype) -> tuple[list[Any], dict[str, Any]]:
@@ -22,6 +22,8 @@ def _placed(value: Any, dtype: torch.dtype) -> Any:
         return torch.empty_like(value, device="meta")
     if isinstance(value, tuple) and (shape := as_shape(value)) is not None:
         return torch.empty(shape, dtype=dtype, device="meta")
+    if isinstance(value, Values):
+        return tuple(value)
     if isinstance(value, list | tuple):
         return type(value)(_placed(item, dtype) for item in value)
     if isinstance(value, dict):

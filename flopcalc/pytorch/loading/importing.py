@@ -5,11 +5,12 @@ import importlib.util
 import os
 import pkgutil
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from difflib import get_close_matches
 from functools import partial
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import torch
 
@@ -17,8 +18,10 @@ from flopcalc.errors import FlopcalcError, clip, missing_package
 from flopcalc.pytorch.loading.time_limit import TimeLimit, is_time_out, run_limited
 from flopcalc.pytorch.loading.user_errors import DOES_NOT_FIT, import_failed
 
+T = TypeVar("T")
+
 # Packages of models, named as torchvision:NAME and timm:NAME.
-HUBS = ("torchvision", "timm")
+HUBS = ("torchvision", "timm", "transformers")
 
 
 def import_file(path: str, limit: TimeLimit | None) -> ModuleType:
@@ -53,15 +56,8 @@ def import_file(path: str, limit: TimeLimit | None) -> ModuleType:
 def import_named(name: str, limit: TimeLimit | None) -> ModuleType:
     """The module `package.module`. Raises FlopcalcError."""
     load = partial(run_limited, limit, f"importing {name}", partial(importlib.import_module, name))
-    root = name.split(".", maxsplit=1)[0]
     try:
-        try:
-            return load()
-        except RuntimeError as error:
-            if root != "torchvision" or DOES_NOT_FIT not in str(error):
-                raise
-            _declare_operators()
-            return load()
+        return load()
     except KeyboardInterrupt:
         raise
     except ModuleNotFoundError as error:
@@ -73,6 +69,36 @@ def import_named(name: str, limit: TimeLimit | None) -> ModuleType:
         if is_time_out(error):
             raise
         import_failed(name, error)
+
+
+def with_operators(load: Callable[[], T]) -> T:
+    """What `load` returns. Where a torchvision in it was built for another torch, its operators are declared first.
+
+    `load` then runs a second time: the operators cannot be declared before, since another torchvision declares them
+    itself. The error may be far up in the chain of causes, because transformers hides it.
+    """
+    before = set(sys.modules)
+    try:
+        return load()
+    except Exception as error:
+        if _declared or not _is_caused_by_operators(error):
+            raise
+    _declare_operators()
+    # Parts of a package that was not imported whole.
+    for name in set(sys.modules) - before:
+        if name.partition(".")[0] not in sys.modules:
+            del sys.modules[name]
+    return load()
+
+
+def _is_caused_by_operators(error: BaseException | None) -> bool:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if DOES_NOT_FIT in str(error):
+            return True
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return False
 
 
 _declared: list[Any] = []
@@ -93,7 +119,7 @@ def _declare_operators() -> None:
 def _no_such_module(name: str, missing: str) -> NoReturn:
     parent, _, last = missing.rpartition(".")
     if missing in HUBS:
-        raise missing_package(missing, missing, f"the target {missing}:NAME")
+        raise missing_package(missing, missing, f"the target {'hf' if missing == 'transformers' else missing}:NAME")
     path = getattr(sys.modules.get(parent), "__path__", None) if parent else None
     known = {module.name for module in pkgutil.iter_modules(path)} if path or not parent else set()
     near = get_close_matches(last, known, n=2, cutoff=0.7)
