@@ -127,7 +127,15 @@ def _replaced(loaded: Loaded, asked: _Request, plan: Plan) -> tuple[Network, Rep
     inputs, call = asked.inputs, asked.call
     args, named = arguments(inputs, asked.batch, loaded.module, call)
     with explained(loaded.module, inputs, call):
-        candidates, run = find_and_run(loaded.module, args, named, inplace=loaded.built)
+        candidates, run = find_and_run(
+            loaded.module,
+            args,
+            named,
+            inplace=loaded.built,
+            method=call.method,
+            on=call.on,
+            kernels=asked.kernels,
+        )
     network = partial(as_network, inputs=inputs, batch=asked.batch, name=asked.name, options=asked.settings)
     plain = network(candidates.root, run.counted)
     done, after = replace_candidates(candidates, run, plan)

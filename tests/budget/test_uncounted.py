@@ -383,7 +383,6 @@ def test_the_objects_say_at_least(here: Path) -> None:
 
 def test_a_rule_of_the_file_counts_the_kernel(here: Path, run: Runner) -> None:
     """16 MACs for each of 8 * 64 elements, two times; for the targets of the file and for a model in its folder."""
-    pytest.importorskip("flopcalc.catalog.kernels")
     targets(here, f"macs == {MACS + 2 * 16 * 8 * 64}", "uncounted == 0")
     path = here / "flopcalc.yaml"
     path.write_text("kernels:\n  flopcalctest::scan: 16 * x_numel\n" + path.read_text())
@@ -392,6 +391,12 @@ def test_a_rule_of_the_file_counts_the_kernel(here: Path, run: Runner) -> None:
     done = run("model", "net.py:Net", "--input", "3x8x8", "--strict", "--format", "json")
     assert done.code == 0, done.err
     assert json.loads(done.out)["macs"] == MACS + 2 * 16 * 8 * 64
+    done = run(
+        "model", "net.py:Net", "--input", "3x8x8", "--replace", "dsc where k == 3", "--strict", "--format", "json"
+    )
+    assert done.code == 0, done.err
+    # Depthwise 3x3 on 3 channels, then 3 -> 8 at each of 64 places.
+    assert json.loads(done.out)["macs"] == (27 + 24) * 64 + 2 * 16 * 8 * 64
     path.unlink()
     done = run("model", "net.py:Net", "--input", "3x8x8", "--strict")
     assert done.code == 1

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.overrides import BaseTorchFunctionMode
 
+from flopcalc.catalog.kernels import by_name as rules_by_operator
 from flopcalc.errors import FlopcalcError, clip, reason
 from flopcalc.pytorch.counting.copying import on_meta, structural_copy
 from flopcalc.pytorch.counting.dispatch import DispatchCounter
@@ -68,7 +69,7 @@ def count_call(
             modes.enter_context(torch.no_grad())
             # Its presence keeps MultiheadAttention from its fused path, which hides the matrix products.
             modes.enter_context(BaseTorchFunctionMode())
-            modes.enter_context(DispatchCounter(recorder))
+            modes.enter_context(DispatchCounter(recorder, rules_by_operator(kernels)))
             out = getattr(twin, method)(*given, **by_name) if method != "forward" else twin(*given, **by_name)
         result = recorder.finish(parameters, out)
         result.own_params = _own_params(module)

@@ -3,12 +3,14 @@
 It is a witness of its own, and the net under the tracer: it counts what the tracer has no rule for.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from flopcalc.catalog.kernels import KernelRule
 from flopcalc.pytorch.counting.kernels import UNKNOWN, Work, elements, tensors, work_kind_of, work_of
 from flopcalc.pytorch.counting.recorder import Recorder
 
@@ -16,16 +18,17 @@ _NOTHING = Work()
 
 
 class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Tells a recorder the work of each kernel."""
+    """Tells a recorder the work of each kernel. own: rules for this count, by operator."""
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
         # Otherwise torch imports its compiler at the first kernel.
         return False
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, own: Mapping[str, KernelRule] | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.recorder = recorder
+        self.own = own
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -36,7 +39,7 @@ class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         written = tensors(out)
         if not written:
             return out
-        work = work_of(func, args, kwargs, out, reads)
+        work = work_of(func, args, kwargs, out, reads, self.own)
         recorder = self.recorder
         if work is None:
             recorder.passed(read, written)
