@@ -6,19 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import TINY, Runner
+from helpers import TINY, Runner, define_kernels
 
 from flopcalc.budget.assertions import Costs
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-# A kernel of a user, with a shape and no rule. It stays registered, so it is defined once for all tests.
-_LIBRARY = torch.library.Library("flopcalctest", "DEF")
-_LIBRARY.define("scan(Tensor x) -> Tensor")
-_LIBRARY.define("blend(Tensor x) -> Tensor")
-for _name in ("scan", "blend"):
-    _LIBRARY.impl(_name, torch.empty_like, "Meta")
-    _LIBRARY.impl(_name, torch.clone, "CPU")
+define_kernels()
 
 # A convolution 3 -> 8 of 3x3 on 8x8, and kernels of the user: 216 weights, 216 * 64 MACs.
 MACS = 216 * 64
