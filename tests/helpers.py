@@ -115,7 +115,7 @@ def define_kernels() -> object:
     """
     import torch
 
-    library = torch.library.Library("flopcalctest", "DEF")
+    library: Any = torch.library.Library("flopcalctest", "DEF")  # type: ignore[no-untyped-call]
     for name in ("scan", "blend"):
         library.define(f"{name}(Tensor x) -> Tensor")
         library.impl(name, torch.empty_like, "Meta")
