@@ -9,11 +9,10 @@ from contextlib import suppress
 from difflib import get_close_matches
 from functools import partial
 from types import ModuleType
-from typing import Any, NoReturn
-
-import torch
+from typing import NoReturn
 
 from flopcalc.errors import FlopcalcError, clip, missing_package
+from flopcalc.pytorch.loading import torchvision_operators
 from flopcalc.pytorch.loading.time_limit import TimeLimit, is_time_out, run_limited
 from flopcalc.pytorch.loading.user_errors import DOES_NOT_FIT, import_failed
 
@@ -60,8 +59,10 @@ def import_named(name: str, limit: TimeLimit | None) -> ModuleType:
         except RuntimeError as error:
             if root != "torchvision" or DOES_NOT_FIT not in str(error):
                 raise
-            _declare_operators()
-            return load()
+            torchvision_operators.declare()
+            module = load()
+            torchvision_operators.enable()
+            return module
     except KeyboardInterrupt:
         raise
     except ModuleNotFoundError as error:
@@ -73,21 +74,6 @@ def import_named(name: str, limit: TimeLimit | None) -> ModuleType:
         if is_time_out(error):
             raise
         import_failed(name, error)
-
-
-_declared: list[Any] = []
-
-
-def _declare_operators() -> None:
-    """Declare the operators that a torchvision built for CUDA expects, and that a CPU-only torch does not have.
-
-    Only its detectors call them, but without the declarations torchvision cannot be imported.
-    """
-    library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
-    for name in ("nms", "qnms"):
-        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]
-    # The declarations live as long as the library object.
-    _declared.append(library)
 
 
 def _no_such_module(name: str, missing: str) -> NoReturn:
