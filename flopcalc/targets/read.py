@@ -59,11 +59,11 @@ def read_target(spec: TargetSpec) -> Target:
     python = import_module("flopcalc.pytorch.target")
     if not isinstance(what, str):
         _check_inputs(getattr(what, "__name__", type(what).__name__), spec.inputs)
-        return Target(*python.read_object(what, keywords, spec.inputs, spec.batch, plan, spec.call))
+        return Target(*python.read_object(what, keywords, spec.inputs, spec.batch, plan, spec.call, spec.kernels))
     _check_inputs(what, spec.inputs, needed=not is_configured)
     seconds, ends_process = spec.timeout
     limit = python.start_limit(seconds, ends_process=ends_process)
-    return Target(*python.read_target(what, keywords, spec.inputs, spec.batch, plan, limit, spec.call))
+    return Target(*python.read_target(what, keywords, spec.inputs, spec.batch, plan, limit, spec.call, spec.kernels))
 
 
 def read_operator(spec: TargetSpec) -> Evaluation:

@@ -256,6 +256,14 @@ def _default(module: nn.Module, target: str, main: str, takes: Sequence[str]) ->
     )
 
 
+def other_inputs(module: nn.Module, given: Sequence[Input]) -> str:
+    """A hint for a forward that fails where inputs that it takes are missing; empty where none is known."""
+    takes = list(inspect.signature(module.forward).parameters)
+    names = {one.name for one in given}
+    missing = [one for one in _KINDS if one in takes and one not in names]
+    return f"it may need more inputs, for example {_example(module, takes)}" if missing else ""
+
+
 def _example(module: nn.Module, takes: Sequence[str]) -> str:
     """The options that name the inputs of a model."""
     image = "x".join(map(str, _image(module.config) or (3, 224, 224)))

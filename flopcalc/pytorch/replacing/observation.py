@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from flopcalc.errors import FlopcalcError
-from flopcalc.pytorch.counting.counter import Count, count
+from flopcalc.pytorch.counting.counter import Count, count_call
 from flopcalc.pytorch.replacing.candidates import Candidates, Convolution
 
 # What a forward may read of a convolution, and what its replacement may not have, or may use in another meaning.
@@ -17,10 +17,10 @@ _READABLE = frozenset(
 )
 
 
-def observe(found: Candidates, args: Sequence[Any], named: Mapping[str, Any]) -> Count:
+def observe(found: Candidates, args: Sequence[Any], named: Mapping[str, Any], options: Mapping[str, Any]) -> Count:
     """Count one forward pass, and note for each convolution its turn, its input shapes, and any reader of its weight.
 
-    Raises FlopcalcError (uncountable-module) where the forward fails.
+    options: as of `count_call`. Raises FlopcalcError (uncountable-module) where the forward fails.
     """
     root, convolutions = found.root, found.convolutions
     if any(isinstance(module, torch.jit.ScriptModule) for module in root.modules()):
@@ -48,7 +48,7 @@ def observe(found: Candidates, args: Sequence[Any], named: Mapping[str, Any]) ->
         try:
             for one in convolutions:
                 hooks.append(one.module.register_forward_pre_hook(note(one), with_kwargs=True))
-            counted = count(root, *args, **named)
+            counted = count_call(root, args, named, **options)
         finally:
             for hook in hooks:
                 hook.remove()

@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from flopcalc.errors import FlopcalcError, clip
-from flopcalc.pytorch.counting.counter import Count, count
+from flopcalc.pytorch.counting.counter import Count, count_call
 from flopcalc.pytorch.counting.inputs import forward_arguments
 from flopcalc.pytorch.layers import build_layer
 from flopcalc.pytorch.recognition import mark
@@ -43,11 +43,12 @@ class Replaced:
 
 
 class Run(NamedTuple):
-    """One forward pass of a module that is to be changed: its arguments, and its count."""
+    """One forward pass of a module that is to be changed: its arguments, its count, and how it was called."""
 
     args: Sequence[Any]
     named: Mapping[str, Any]
     counted: Count
+    options: Mapping[str, Any]
 
 
 def replace(
@@ -84,14 +85,15 @@ def replace(
 
 
 def find_and_run(
-    module: nn.Module, args: Sequence[Any], named: Mapping[str, Any], *, inplace: bool
+    module: nn.Module, args: Sequence[Any], named: Mapping[str, Any], *, inplace: bool, **options: Any
 ) -> tuple[Candidates, Run]:
     """The convolutions of a module, or of its copy unless inplace, and one forward pass that observes them.
 
+    options: as of `count_call`: method, on, kernels.
     Raises FlopcalcError (uncountable-module) where the forward fails.
     """
     candidates = find_candidates(module if inplace else _copy(module))
-    return candidates, Run(args, named, observe(candidates, args, named))
+    return candidates, Run(args, named, observe(candidates, args, named, options), options)
 
 
 @overload
@@ -310,7 +312,7 @@ def _count(root: nn.Module, swaps: list[_Swap], run: Run) -> tuple[Count, set[in
 
     hooks = [swap.new.register_forward_pre_hook(note) for swap in swaps]
     try:
-        return count(root, *run.args, **run.named), called
+        return count_call(root, run.args, run.named, **run.options), called
     finally:
         for hook in hooks:
             hook.remove()
