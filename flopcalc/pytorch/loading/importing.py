@@ -14,7 +14,7 @@ from typing import Any, NoReturn, TypeVar
 
 import torch
 
-from flopcalc.errors import FlopcalcError, clip, missing_package
+from flopcalc.errors import FlopcalcError, clip, missing_package, reason
 from flopcalc.pytorch.loading.time_limit import TimeLimit, is_time_out, run_limited
 from flopcalc.pytorch.loading.user_errors import DOES_NOT_FIT, import_failed
 
@@ -94,7 +94,7 @@ def with_operators(load: Callable[[], T]) -> T:
 def _is_caused_by_operators(error: BaseException | None) -> bool:
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
-        if DOES_NOT_FIT in str(error):
+        if DOES_NOT_FIT in reason(error, 10**5):
             return True
         seen.add(id(error))
         error = error.__cause__ or error.__context__
