@@ -129,6 +129,7 @@ REFUSED = {
     "hf:clip  ": (["--input", "8"], "failed", "pixel_values=3x224x224"),
     "hf:whisper": (["--input", "80x3000"], "decoder_input_ids", "decoder_input_ids=32:int64"),
     "hf:encoder-decoder": (["--input", "8"], "hf:encoder-decoder", ""),
+    "hf:nougat": (["--input", "8"], "no model of the type 'nougat'", "a class"),
     "hf:nothing.json": (["--input", "8"], "nothing.json", ""),
 }
 
