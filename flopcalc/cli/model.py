@@ -58,7 +58,8 @@ def command(
     """Cost of a network, as it is or with layers replaced.
 
     NETWORK is a name that `flopcalc list` shows, the path of a YAML description, or a PyTorch model:
-    package.module:factory, file.py:factory, torchvision:NAME or timm:NAME, with --input.
+    package.module:factory, file.py:factory, torchvision:NAME, timm:NAME, or hf:NAME-OR-CONFIG.json (transformers,
+    without weights), with --input.
     """
     fmt = format_of(fmt, output)
     chosen = convention.get(convention_name)

@@ -40,7 +40,8 @@ def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "settings",
             metavar="NAME=VALUE",
             multiple=True,
-            help="Set an option of the network, or a keyword argument of the Python factory; repeatable.",
+            help="Set an option of the network, a keyword argument of the Python factory, or a field of the "
+            "configuration of an hf: model; repeatable.",
         ),
         click.option(
             "--input",
