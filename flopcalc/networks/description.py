@@ -42,6 +42,7 @@ class Reader:
         self.options: dict[str, Known] = {}
         self.blocks = blocks
         self.slots: dict[str, int] = {INPUT: INPUT_SLOT}
+        self.sizes: dict[int, dict[str, Known]] = {}
         self.rows: list[Row] = []
         self.indices: dict[str, int] = {}
         self.operators: dict[str, Operator] = {}
@@ -150,8 +151,11 @@ class Reader:
     def env(self, scope: Scope, first: str, extra: Mapping[str, Known]) -> Env:
         """The names of expressions: index, sizes of the input, arguments, options; an earlier one hides a later one."""
         slot = self.slots[first]
-        shape = self.tape.values[slot][0]
-        sizes = {name: Known(size, slot, axis) for axis, (name, size) in enumerate(zip("chw", shape, strict=False))}
+        sizes = self.sizes.get(slot)
+        if sizes is None:
+            shape = self.tape.values[slot][0]
+            sizes = {name: Known(size, slot, axis) for axis, (name, size) in enumerate(zip("chw", shape, strict=False))}
+            self.sizes[slot] = sizes
         return ChainMap(extra, sizes, scope.env, self.options)  # type: ignore[arg-type]
 
     def once(self, entry: Entry, inputs: tuple[str, ...], row: dict[str, Known], often: bool) -> str | None:
