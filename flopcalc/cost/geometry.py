@@ -175,7 +175,7 @@ def resized(
     g: Geometry,
     c_in: int,
     c_out: int,
-    hw: tuple[int, int],
+    hw: Sequence[int],
     groups: int,
     batch: int,
     size_out: Callable[[int, int, int, int, int], int] = out_size,

@@ -1,7 +1,7 @@
 """Reads one layer of a description: an operator or a primitive, with the shapes of its inputs."""
 
 from collections.abc import Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 from flopcalc.catalog import lookup
@@ -9,7 +9,7 @@ from flopcalc.cost.cost import Cost
 from flopcalc.cost.geometry import Geometry, resized
 from flopcalc.errors import FlopcalcError, unknown_name
 from flopcalc.networks.network import Shape
-from flopcalc.networks.tape import BATCH, MEMO, Differs, Env, Known, Step, Tape, Values, taken
+from flopcalc.networks.tape import BATCH, MEMO, DiffersError, Env, Known, Step, Tape, Values, taken
 from flopcalc.networks.window import Window, primitive_window
 from flopcalc.primitives.record import Primitive
 from flopcalc.primitives.registry import PRIMITIVES
@@ -135,8 +135,8 @@ def _primitive_step(primitive: Primitive, inputs: tuple[int, ...], settings: Map
 def _operator(file: File, one: Single, operator: Operator, tape: Tape) -> int:
     name, spec, env = one.name, one.spec, one.env
     full, shape = f"layer {name}", tape.values[one.inputs[0]][0]
-    allowed = one.common if len(spec) == 1 else {*one.common, *OF_OPERATORS, *operator.param}
-    file.known(spec, allowed, full)
+    if len(spec) > 1:
+        file.known(spec, _allowed(one.common, operator), full)
     if len(one.inputs) != 1:
         raise file.error(spec, "from", f"{full} ({operator.name}) takes one input, not {len(one.inputs)}")
     if len(shape) == 1 and operator.name != "linear":
@@ -152,10 +152,10 @@ def _operator(file: File, one: Single, operator: Operator, tape: Tape) -> int:
     if "out" in spec:
         sizes["out"] = tape.value(spec, "out", env, full)
         file.as_whole(sizes["out"].value, spec, "out", full)
-    step = _operator_step(operator, one.inputs[0], sizes, given)
+    step = _operator_step(tape, operator, one.inputs[0], sizes, given)
     try:
         found = step(tape.values)
-    except _OtherShape as error:
+    except _OtherShapeError as error:
         takes, has = text(error.takes), text(shape)
         raise file.error(spec, None, f"{full} ({operator.name}): it takes {takes}, and its input is {has}") from None
     except FlopcalcError as error:
@@ -163,6 +163,12 @@ def _operator(file: File, one: Single, operator: Operator, tape: Tape) -> int:
             raise
         raise file.error(spec, None, f"{full}: {error.message}", error.hint) from None
     return tape.record(step, found)
+
+
+@lru_cache(maxsize=64)
+def _allowed(common: frozenset[str], operator: Operator) -> frozenset[str]:
+    """The keys of an entry with that operator."""
+    return frozenset((*common, *OF_OPERATORS, *operator.param))
 
 
 def _settings(full: str, operator: Operator, spec: Map, env: Env, tape: Tape) -> dict[str, Known]:
@@ -180,15 +186,18 @@ def _settings(full: str, operator: Operator, spec: Map, env: Env, tape: Tape) ->
     return given
 
 
-class _OtherShape(Differs):
+class _OtherShapeError(DiffersError):
     """The operator takes another shape than that of its input."""
 
     def __init__(self, takes: Shape) -> None:
         self.takes = takes
 
 
-def _operator_step(operator: Operator, source: int, sizes: Mapping[str, Known], given: Mapping[str, Known]) -> Step:
-    alike = repr((operator.name, id(operator), _fixed(sizes), _fixed(given)))
+def _operator_step(
+    tape: Tape, operator: Operator, source: int, sizes: Mapping[str, Known], given: Mapping[str, Known]
+) -> Step:
+    # Layers of the same operator and settings share their cost where their inputs have the same shape.
+    alike = tape.alike((operator, *_fixed(sizes), ..., *_fixed(given)))
     changing_sizes = tuple((name, known) for name, known in sizes.items() if known.slot >= 0)
     changing_given = tuple((name, known) for name, known in given.items() if known.slot >= 0)
     sizes_then = {name: known.value for name, known in sizes.items()}
@@ -201,6 +210,19 @@ def _operator_step(operator: Operator, source: int, sizes: Mapping[str, Known], 
     one_window = all(name in ("out", "groups") for name, _ in changing_sizes) and not changing_given
     one_window = one_window and operator.axes == 2 and operator.c_in_of is None and operator.default_c_out is None
 
+    def geometry_of(shape: Shape, now: Mapping[str, Any], options: dict[str, Value], batch: int) -> Geometry:
+        if not window or len(shape) == 1:
+            g = _geometry(operator, shape, now, options, batch)
+            if one_window and len(shape) > 1:
+                window.append(g)
+            return g
+        c_in = shape[0]
+        c_out, groups = now.get("out", c_in), now.get("groups", window[0].groups)
+        other = resized(window[0], c_in, c_out, shape[1:], groups, batch, operator.size_out)
+        if other is None:
+            raise DiffersError
+        return other
+
     def step(values: Values) -> Sized:
         shape = values[source][0]
         memo = values[MEMO]
@@ -211,7 +233,7 @@ def _operator_step(operator: Operator, source: int, sizes: Mapping[str, Known], 
             for name, known in changing_sizes:
                 sizes_now[name] = size = taken(values, known)
                 if type(size) is not int and (type(size) is not tuple or {*map(type, size)} != {int}):
-                    raise Differs
+                    raise DiffersError
                 key = (*key, size)
         if changing_given:
             given_now = dict(given_then)
@@ -219,34 +241,22 @@ def _operator_step(operator: Operator, source: int, sizes: Mapping[str, Known], 
                 given_now[name] = value = taken(values, known)
                 key = (*key, type(value), value)
         found = memo.get(key)
-        if found is not None:
-            return found  # type: ignore[no-any-return]
-        if changing_given:
-            options = operator.resolve(given_now)
-        else:
-            if not resolved:
-                resolved.append(operator.resolve(given_now))
-            options = resolved[0]
-        flat = len(shape) == 1
-        batch = values[BATCH]
-        if window and not flat:
-            c_in = shape[0]
-            groups, c_out = sizes_now.get("groups", window[0].groups), sizes_now.get("out", c_in)
-            g = resized(window[0], c_in, c_out, shape[1:], groups, batch, operator.size_out)
-            if g is None:
-                raise Differs
-        else:
-            g = _geometry(operator, shape, sizes_now, options, batch)
-            if one_window and not flat:
-                window.append(g)
-        found = memo[key] = _sized_operator(shape, operator.evaluate_resolved(g, options, set_by_caller))
-        return found
+        if found is None:
+            if changing_given or not resolved:
+                options = operator.resolve(given_now)
+                resolved[:] = () if changing_given else (options,)
+            else:
+                options = resolved[0]
+            g = geometry_of(shape, sizes_now, options, values[BATCH])
+            found = memo[key] = _sized_operator(shape, operator.evaluate_resolved(g, options, set_by_caller))
+        return found  # type: ignore[no-any-return]
 
     return step
 
 
-def _fixed(given: Mapping[str, Known]) -> list[tuple[str, Any]]:
-    return [(name, ... if known.slot >= 0 else known.value) for name, known in given.items()]
+def _fixed(given: Mapping[str, Known]) -> list[Any]:
+    """Names and fixed values, with their types, since True equals 1."""
+    return [(name, type(one.value), one.value) if one.slot < 0 else name for name, one in given.items()]
 
 
 def _geometry(
@@ -254,7 +264,7 @@ def _geometry(
 ) -> Geometry:
     flat = len(shape) == 1
     if flat and operator.name != "linear":
-        raise Differs
+        raise DiffersError
     # An operator on sequences has one axis; the shape of its input is checked with its result.
     hw: Any = (1, 1) if flat else shape[1:] if operator.axes == 2 else shape[-1]
     c_in = operator.c_in_of(shape[0], options) if operator.c_in_of else shape[0]
@@ -270,7 +280,7 @@ def _sized_operator(shape: Shape, evaluation: Evaluation) -> Sized:
         return Sized((evaluation.geometry.c_out,), shape, evaluation.cost, evaluation, {}, (), None)
     takes, gives = evaluation.in_shape, evaluation.out_shape
     if takes != shape:
-        raise _OtherShape(takes)
+        raise _OtherShapeError(takes)
     return _sized((gives, shape, evaluation.cost, evaluation, {}, (), None))
 
 
@@ -293,7 +303,7 @@ def share_weights(tape: Tape, slot: int, twin: int) -> int:
     def step(values: Values) -> Sized:
         found: Sized = values[slot]
         if found.cost.total("params") != values[twin].cost.total("params"):
-            raise Differs
+            raise DiffersError
         return found._replace(cost=found.cost.without_params())
 
     return tape.record(step, step(tape.values))
