@@ -85,7 +85,8 @@ def read_files(path: str, files: Files, depth: int = 0) -> tuple[Any, str]:
 
 def _copy(base: Map) -> Map:
     new = Map(base)
-    new.line, new.lines = base.line, dict(base.lines)
+    # A network without options has none to copy, and no lines.
+    new.line, new.lines = base.line, dict(getattr(base, "lines", {}))
     return new
 
 
