@@ -186,8 +186,13 @@ def test_what_a_name_refers_to_is_looked_up_each_time(tmp_path: Path, monkeypatc
     hiding = tmp_path / "two" / "published" / "networks" / "vgg_small.yaml"
     hiding.write_text(NET)
     assert network("published/networks/vgg_small.yaml").params == 24 != shipped
+    Path("like.yaml").write_text("like: published/networks/vgg_small.yaml\n")
+    assert network("like.yaml").params == 24
     hiding.unlink()
     assert network("published/networks/vgg_small.yaml").params == shipped
+    assert network("like.yaml").params == shipped
+    hiding.write_text(NET)
+    assert network("like.yaml").params == 24
 
 
 def test_a_changed_operator_file_is_seen(write_network: WriteNetwork, tmp_path: Path) -> None:
@@ -252,6 +257,18 @@ def test_guards_and_errors_by_hand(write_network: WriteNetwork) -> None:
             one.at({"width": 6})
         with pytest.raises(FlopcalcError, match="line 11: layer c: out is -100, not a whole number"):
             one.at({}, (8, 1, 1))
+
+
+def test_blocks_that_are_alike_by_chance(write_network: WriteNetwork) -> None:
+    """Two uses of a block are read once where their inputs have the same shape, which another width changes."""
+    text = (
+        "input: [8, 4, 4]\noptions: {width: {default: 8, help: channels}}\n"
+        "blocks: {unit: {args: {out: null}, layers: [{x: {op: conv, out: out, k: 1}}]}}\n"
+        "layers: [{a: {op: conv, out: width, k: 1}}, {u: {block: unit, out: 8}}, {v: {block: unit, out: 8}}]\n"
+    )
+    one = library.compiled(write_network(text))
+    # a: 8 x width; u: width x 8; v: 8 x 8.
+    assert [one.at({"width": width}).params for width in (8, 5, 8, 3)] == [192, 144, 192, 112]
 
 
 def test_threads_share_a_description() -> None:
