@@ -129,9 +129,7 @@ def _rebuild(loaded: Loaded, limit: TimeLimit | None) -> Callable[[], nn.Module]
     return lambda: rebuild(start_limit(limit.seconds, ends_process=limit.ends_process) if limit else None)
 
 
-def _replaced(
-    loaded: Loaded, asked: _Request, plan: "Plan", limit: TimeLimit | None
-) -> "tuple[Network, Replacement]":
+def _replaced(loaded: Loaded, asked: _Request, plan: "Plan", limit: TimeLimit | None) -> "tuple[Network, Replacement]":
     """The network as it is, and with layers replaced. A module that belongs to the user's code is copied first."""
     # Most models are counted as they are.
     from flopcalc.pytorch.replacing.swap import find_and_run, replace_candidates

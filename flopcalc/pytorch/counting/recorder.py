@@ -6,6 +6,7 @@ through a view is seen by all other views. A layer is a stretch of kernels of on
 layer: layers in order of execution are a graph without cycles, also where a module is called several times.
 """
 
+import copy
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,8 @@ from flopcalc.pytorch.counting.record import NOTHING, Call, Count, Shapes, Sizes
 
 # The place in `Call.inputs` of what the forward is given.
 GIVEN = -1
+# Of a recorder, what no branch can undo: tensors stay alive, so that no place is used again.
+_FIXED = {"_layers", "_kept"}
 
 
 class _Frame:
@@ -159,6 +162,23 @@ class Recorder:
     def unknown(self, operator: str) -> None:
         """A kernel without a rule ran in the running module."""
         self.result.uncounted[operator, self.module] += 1
+
+    def note(self, text: str) -> None:
+        """What a reader of the numbers must know; said once."""
+        if text not in self.result.notes:
+            self.result.notes.append(text)
+
+    def saved(self) -> "Recorder":
+        """The state of the recorder, as a recorder of its own."""
+        state = {name: value for name, value in vars(self).items() if name not in _FIXED}
+        copied = Recorder(self._layers)
+        vars(copied).update(copy.deepcopy(state))
+        copied._kept = self._kept
+        return copied
+
+    def restore(self, state: "Recorder") -> None:
+        """Go back to a state that was saved."""
+        vars(self).update({name: value for name, value in vars(state.saved()).items() if name not in _FIXED})
 
     def finish(self, parameters: Iterable[tuple[str, Tensor]], out: Any) -> Count:
         """The result. parameters: each with the name of its module. out: the output of the forward."""
