@@ -3,6 +3,7 @@
 It is a witness of its own, and the net under the tracer: it counts what the tracer has no rule for.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -32,21 +33,29 @@ class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         read = tensors((args, kwargs))
         # Sizes first: a kernel may change its inputs in place.
         reads = sum(map(elements, read))
-        out = func(*args, **kwargs)
-        written = tensors(out)
-        if not written:
-            return out
-        work = work_of(func, args, kwargs, out, reads)
-        recorder = self.recorder
-        if work is None:
-            recorder.passed(read, written)
-            return out
-        if work is UNKNOWN:
-            recorder.unknown(func.name() if not isinstance(func, torch._ops.OpOverload) else str(func.overloadpacket))
-            work = _NOTHING
-        kind = work_kind_of(func, args, recorder.reads_parameter(read))
-        recorder.kernel(kind, work, read, written)
+        out = self.run(func, args, kwargs)
+        tell(self.recorder, func, args, kwargs, out, read, reads)
         return out
+
+    def run(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """The result of a kernel."""
+        return func(*args, **kwargs)
+
+
+def tell(recorder: Recorder, func: Any, args: Any, kwargs: Any, out: Any, read: Sequence[Tensor], reads: int) -> None:
+    """Tell a recorder the work of a kernel that ran. read: its tensors; reads: their elements before it ran."""
+    written = tensors(out)
+    if not written:
+        return
+    work = work_of(func, args, kwargs, out, reads)
+    if work is None:
+        recorder.passed(read, written)
+        return
+    if work is UNKNOWN:
+        recorder.unknown(func.name() if not isinstance(func, torch._ops.OpOverload) else str(func.overloadpacket))
+        work = _NOTHING
+    kind = work_kind_of(func, args, recorder.reads_parameter(read))
+    recorder.kernel(kind, work, read, written)
 
 
 def is_meta(tensor: Tensor) -> bool:
