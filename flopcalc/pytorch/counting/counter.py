@@ -129,9 +129,7 @@ def check_countable(module: object) -> None:
         raise FlopcalcError("uncountable-module", what, "give an instance of nn.Module, not a class")
 
 
-def _on_device(
-    call: _Call, reading: Reading, device: Literal["meta", "cpu"], failures: list[Failure]
-) -> Count | None:
+def _on_device(call: _Call, reading: Reading, device: Literal["meta", "cpu"], failures: list[Failure]) -> Count | None:
     """The count on a device, first without gradients, and with them if the forward asks; None if it fails."""
     how = _Pass(device)
     while True:

@@ -40,7 +40,7 @@ class Call:
     given: Sizes = ()
     output: Sizes = ()
     work: dict[tuple[str, WorkKind], Work] = field(default_factory=dict)
-    kernels: Counter[tuple[str, WorkKind]] = field(default_factory=Counter)
+    kernels: dict[tuple[str, WorkKind], int] = field(default_factory=dict)
 
 
 @dataclass(repr=False)
