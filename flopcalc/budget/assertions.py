@@ -71,6 +71,9 @@ class Costs:
         where: str | None = None,
         keep: str | Iterable[str] = (),
         set: Mapping[str, Any] | None = None,
+        arg: Mapping[str, Any] | None = None,
+        method: str | None = None,
+        on: str | None = None,
         uncounted: Any = (),
         **quantities: Any,
     ) -> Mapping[str, int]:
@@ -80,9 +83,10 @@ class Costs:
 
         target: an nn.Module, its class, a function that builds it without arguments, or a target of `flopcalc model`
         (resnet50, net.yaml, package.module:Net). input_shape: without the batch; `"77:int64"` for token ids, a list
-        for several inputs. quantities: params, macs, flops, ... as a whole number (the exact cost) or a comparison;
-        `baseline` is the model before replacement, `locked` is its snapshot. limits: more limits, as in
-        flopcalc.yaml: `"layer *: macs <= 20M"`. name: of the snapshot. Returns the totals.
+        for several inputs. arg: keywords of the forward that are not tensors. method: the one that is counted instead
+        of forward. on: "meta" or "cpu", the device of the pass. quantities: params, macs, flops, ... as a whole number
+        (the exact cost) or a comparison; `baseline` is the model before replacement, `locked` is its snapshot. limits:
+        more limits, as in flopcalc.yaml: `"layer *: macs <= 20M"`. name: of the snapshot. Returns the totals.
 
         uncounted: if a kernel has no counting rule, every limit fails, unless this is `"allow"`: then the limits apply
         to what could be counted. It also takes a limit on the number of such kernels, or a list: `["allow", "<= 3"]`.
@@ -93,7 +97,8 @@ class Costs:
         texts = [*as_texts(limits), *_limit_texts({**quantities, **numbers})]
         if not texts:
             _fail("assert_cost was given no limit", 'for example macs="<= 300M", or params=25_557_032')
-        spec = _spec(target, input_shape, batch=batch, replace=replace, where=where, keep=keep, set=set)
+        call = {"arg": arg, "method": method, "on": on}
+        spec = _spec(target, input_shape, batch=batch, replace=replace, where=where, keep=keep, set=set, **call)
         snapshot, found = self._measure(spec, dtype, name, "-cost")
         before = locked(found) if self._update else snapshot.cost
         try:
@@ -131,6 +136,9 @@ class Costs:
         where: str | None = None,
         keep: str | Iterable[str] = (),
         set: Mapping[str, Any] | None = None,
+        arg: Mapping[str, Any] | None = None,
+        method: str | None = None,
+        on: str | None = None,
         dtype: str = "float32",
         name: str | None = None,
     ) -> None:
@@ -138,7 +146,8 @@ class Costs:
 
         Snapshots are lock files in the folder `__flopcalc__` next to the test; `--flopcalc-update` writes them.
         """
-        spec = _spec(target, input_shape, batch=batch, replace=replace, where=where, keep=keep, set=set)
+        call = {"arg": arg, "method": method, "on": on}
+        spec = _spec(target, input_shape, batch=batch, replace=replace, where=where, keep=keep, set=set, **call)
         snapshot, found = self._measure(spec, dtype, name, "")
         if self._update:
             self._write(snapshot.path, found, dtype)

@@ -13,6 +13,7 @@ from flopcalc.budget.measure import Measured, measure, measure_target
 from flopcalc.budget.unknown import Unknown, judged, named
 from flopcalc.cost.kinds import KINDS
 from flopcalc.errors import FlopcalcError, at_line, clip, unknown_name
+from flopcalc.networks.inputs import FORWARD
 from flopcalc.networks.library import names as network_names
 from flopcalc.targets.read import is_python
 from flopcalc.targets.spec import TargetSpec
@@ -184,6 +185,7 @@ class Check:
             batch=spec.target.batch,
             timeout=spec.target.timeout,
             kernels=spec.target.kernels,
+            call=spec.target.call if is_python(name) else FORWARD,
         )
         if other not in self.measured:
             self.measured[other] = measure(

@@ -18,7 +18,7 @@ from flopcalc.budget.toml import Lines, read_toml
 from flopcalc.cost.cost import DTYPE_BYTES
 from flopcalc.errors import FlopcalcError, at_line, clip
 from flopcalc.networks.inputs import parse_input
-from flopcalc.targets.spec import TargetSpec, Timeout, read_plan
+from flopcalc.targets.spec import TargetSpec, Timeout, read_call, read_plan
 from flopcalc.text.yaml_file import File, line_of, read_file
 
 if TYPE_CHECKING:
@@ -30,9 +30,10 @@ MOST_TARGETS = 1000
 MOST_LIMITS = 5000
 _EXAMPLE = "for example: targets: [{network: resnet50, limits: [params <= 26M, macs <= 4.1G]}]"
 
+_CALL = ("arg", "method", "on")
 _TOP = ("targets", "lock", "dtype", "formulas", "kernels")
 _SHARED = ("name", "set", "batch", "limits")
-_NETWORK = ("network", "input", "replace", "where", "keep", "baseline", "uncounted", *_SHARED)
+_NETWORK = ("network", "input", *_CALL, "replace", "where", "keep", "baseline", "uncounted", *_SHARED)
 _PAIRS = ("k", "hw", "stride", "padding", "dilation")
 _OPERATOR = ("operator", "c_in", "c_out", "cin", "cout", "h", "w", "groups", *_PAIRS, *_SHARED)
 # Sizes that may be written like the flags of the command line.
@@ -220,7 +221,7 @@ class _Reader:
 
     def network(self, spec: Mapping[str, Any], what: str) -> TargetSpec:
         """The network of a target. Paths are relative to the file."""
-        given = {key: self.plain(spec, key) for key in ("set", "input", "batch", *_REPLACING) if key in spec}
+        given = {key: self.plain(spec, key) for key in ("set", "input", "batch", *_CALL, *_REPLACING) if key in spec}
         try:
             inputs = tuple(parse_input(text) for text in given.get("input", ()))
         except FlopcalcError as error:
@@ -232,8 +233,13 @@ class _Reader:
             where = "where" if error.code in ("bad-where", "unknown-field") else None
             key = next((key for key in (where, *_REPLACING) if key in spec), None)
             raise self.file.error(spec, key, as_keys(error.message), as_keys(error.hint)) from None
+        try:
+            call = read_call(*(given.get(key) for key in _CALL))
+        except FlopcalcError as error:
+            key = next(key for key in _CALL if error.message.startswith(f"--{key} "))
+            raise self.file.error(spec, key, error.message.removeprefix("--"), _CALL_EXAMPLES[key]) from None
         settings, batch = given.get("set", {}), given.get("batch", 1)
-        return TargetSpec("network", what, settings, inputs, batch, plan, kernels=self.kernels)
+        return TargetSpec("network", what, settings, inputs, batch, plan, call=call, kernels=self.kernels)
 
     def operator(self, spec: Mapping[str, Any], what: str) -> TargetSpec:
         """The operator of a target. Sizes are named as in `flopcalc.layer`."""
@@ -261,13 +267,13 @@ class _Reader:
     def plain(self, spec: Mapping[str, Any], key: str) -> Any:
         """The value of a key, checked: text, whole numbers, lists or mappings of these."""
         value = spec[key]
-        if key == "set":
+        if key in ("set", "arg"):
             if not isinstance(value, dict) or any(isinstance(one, dict) for one in value.values()):
                 raise self.file.error(
                     spec,
                     key,
-                    f"set is {clip(value)}, not a mapping of options to values",
-                    "for example set: {classes: 10}",
+                    f"{key} is {clip(value)}, not a mapping of {_MAPPINGS[key]} to values",
+                    f"for example {key}: {_MAPPING_EXAMPLES[key]}",
                 )
             return dict(value)
         if key in _TEXTS:
@@ -279,7 +285,7 @@ class _Reader:
                     spec, key, f"{key} is {clip(value)}, not a string or a list of strings", _TEXT_EXAMPLES[key]
                 )
             return tuple(values)
-        if key in ("where", "baseline"):
+        if key in ("where", "baseline", "method", "on"):
             if not isinstance(value, str):
                 raise self.file.error(spec, key, f"{key} is {clip(value)}, not a string", _TEXT_EXAMPLES[key])
             return value
@@ -347,4 +353,10 @@ _TEXT_EXAMPLES = {
     "keep": "for example keep: [conv1, layer4]",
     "input": "for example input: 3x224x224",
     "baseline": "for example baseline: resnet50",
+    "method": "for example method: encode_image",
+    "on": "for example on: cpu",
 }
+_MAPPINGS = {"set": "options", "arg": "keywords of the forward"}
+_MAPPING_EXAMPLES = {"set": "{classes: 10}", "arg": "{return_dict: false}"}
+_CALL_EXAMPLES = {"arg": f"for example arg: {_MAPPING_EXAMPLES['arg']}", "method": _TEXT_EXAMPLES["method"]}
+_CALL_EXAMPLES["on"] = "one of: auto, meta, cpu"

@@ -8,7 +8,7 @@ from flopcalc.budget.folder_rules import with_folder_rules
 from flopcalc.cli.completion import complete_networks
 from flopcalc.cli.options import Whole, output_options
 from flopcalc.cli.output import emit, format_of
-from flopcalc.cli.target import check_counted, strict_option, target_options
+from flopcalc.cli.target import check_counted, note_uncounted, strict_option, target_options
 from flopcalc.cost import convention
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.report.columns import ALL
@@ -58,7 +58,8 @@ def command(
     """Cost of a network, as it is or with layers replaced.
 
     NETWORK is a name that `flopcalc list` shows, the path of a YAML description, or a PyTorch model:
-    package.module:factory, file.py:factory, torchvision:NAME or timm:NAME, with --input.
+    package.module:factory, file.py:factory, torchvision:NAME, timm:NAME, or hf:NAME-OR-CONFIG.json (transformers,
+    without weights), with --input.
     """
     fmt = format_of(fmt, output)
     chosen = convention.get(convention_name)
@@ -75,6 +76,7 @@ def command(
     if columns is None and fmt == "csv":
         columns = ALL
     emit(model_document(record, View(by, columns, full_names=fmt != "table"), chosen), fmt, output)
+    note_uncounted(record["uncounted"], fmt)
     if strict:
         check_counted(record["uncounted"])
 

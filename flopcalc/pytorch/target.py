@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch import nn
 
@@ -17,10 +17,11 @@ from flopcalc.pytorch.counting.network import ROOT, as_network, counted_network,
 from flopcalc.pytorch.loading.environment import visiting
 from flopcalc.pytorch.loading.module import Loaded, load_module, load_object
 from flopcalc.pytorch.loading.time_limit import TimeLimit, start_limit
-from flopcalc.pytorch.loading.transformers_models import model_inputs
-from flopcalc.pytorch.replacing.swap import find_and_run, replace_candidates
-from flopcalc.replacing.decide import Plan
-from flopcalc.replacing.described import Replacement
+from flopcalc.pytorch.loading.user_errors import FIX_IT
+
+if TYPE_CHECKING:
+    from flopcalc.replacing.decide import Plan
+    from flopcalc.replacing.described import Replacement
 
 __all__ = ["read_object", "read_target", "start_limit"]
 
@@ -32,7 +33,7 @@ class _Request(NamedTuple):
     settings: Mapping[str, Any]
     inputs: Sequence[Input]
     batch: int
-    plan: Plan | None
+    plan: "Plan | None"
     call: ForwardCall
     kernels: Sequence[Any] = ()
     notes: tuple[str, ...] = ()
@@ -43,11 +44,11 @@ def read_target(
     settings: Mapping[str, Any],
     inputs: Sequence[Input],
     batch: int = 1,
-    plan: Plan | None = None,
+    plan: "Plan | None" = None,
     limit: TimeLimit | None = None,
     call: ForwardCall = FORWARD,
     kernels: Sequence[Any] = (),
-) -> tuple[Network, Replacement | None]:
+) -> "tuple[Network, Replacement | None]":
     """Load, build and count the model that a user named, as it is and with layers replaced.
 
     limit: of the time for loading and building. call: the method, the device and the keywords that are not tensors.
@@ -55,11 +56,18 @@ def read_target(
     """
     with visiting(target):
         loaded = load_module(target, settings, limit)
-        notes: tuple[str, ...] = ()
-        if target.startswith("hf:"):
-            inputs, notes = model_inputs(loaded.module, target, inputs)
-        request = _Request(target, settings, inputs, batch, plan, call, kernels, notes)
-        return _counted(loaded, request, limit)
+        if not target.startswith("hf:"):
+            return _counted(loaded, _Request(target, settings, inputs, batch, plan, call, kernels), limit)
+        from flopcalc.pytorch.loading.transformers_models import model_inputs, other_inputs
+
+        inputs, notes = model_inputs(loaded.module, target, inputs)
+        try:
+            return _counted(loaded, _Request(target, settings, inputs, batch, plan, call, kernels, notes), limit)
+        except FlopcalcError as error:
+            hint = other_inputs(loaded.module, inputs) if error.hint == FIX_IT else ""
+            if not hint:
+                raise
+            raise FlopcalcError(error.code, error.message, hint, error.exit_code) from error
 
 
 def read_object(
@@ -67,21 +75,21 @@ def read_object(
     settings: Mapping[str, Any],
     inputs: Sequence[Input],
     batch: int = 1,
-    plan: Plan | None = None,
+    plan: "Plan | None" = None,
     call: ForwardCall = FORWARD,
     kernels: Sequence[Any] = (),
-) -> tuple[Network, Replacement | None]:
+) -> "tuple[Network, Replacement | None]":
     """As `read_target`, for a module, a class or a function. A module stays as it is, and there is no time limit."""
     name = type(found).__name__ if isinstance(found, nn.Module) else getattr(found, "__name__", clip(found))
     request = _Request(name, settings, inputs, batch, plan, call, kernels)
     return _counted(load_object(found, name, settings), request, None)
 
 
-def _counted(loaded: Loaded, asked: _Request, limit: TimeLimit | None) -> tuple[Network, Replacement | None]:
+def _counted(loaded: Loaded, asked: _Request, limit: TimeLimit | None) -> "tuple[Network, Replacement | None]":
     _check_method(loaded.module, asked)
     try:
         if asked.plan is not None:
-            return _replaced(loaded, asked._replace(batch=read_batch(asked.batch)), asked.plan)
+            return _replaced(loaded, asked._replace(batch=read_batch(asked.batch)), asked.plan, limit)
         network = counted_network(
             loaded.module,
             asked.inputs,
@@ -121,13 +129,26 @@ def _rebuild(loaded: Loaded, limit: TimeLimit | None) -> Callable[[], nn.Module]
     return lambda: rebuild(start_limit(limit.seconds, ends_process=limit.ends_process) if limit else None)
 
 
-def _replaced(loaded: Loaded, asked: _Request, plan: Plan) -> tuple[Network, Replacement]:
+def _replaced(loaded: Loaded, asked: _Request, plan: "Plan", limit: TimeLimit | None) -> "tuple[Network, Replacement]":
     """The network as it is, and with layers replaced. A module that belongs to the user's code is copied first."""
+    # Most models are counted as they are.
+    from flopcalc.pytorch.replacing.swap import find_and_run, replace_candidates
+    from flopcalc.replacing.described import Replacement
+
     check_countable(loaded.module)
     inputs, call = asked.inputs, asked.call
     args, named = arguments(inputs, asked.batch, loaded.module, call)
     with explained(loaded.module, inputs, call):
-        candidates, run = find_and_run(loaded.module, args, named, inplace=loaded.built)
+        candidates, run = find_and_run(
+            loaded.module,
+            args,
+            named,
+            inplace=loaded.built,
+            method=call.method,
+            on=call.on,
+            kernels=asked.kernels,
+            rebuild=_rebuild(loaded, limit),
+        )
     network = partial(as_network, inputs=inputs, batch=asked.batch, name=asked.name, options=asked.settings)
     plain = network(candidates.root, run.counted)
     done, after = replace_candidates(candidates, run, plan)

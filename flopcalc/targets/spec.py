@@ -147,12 +147,13 @@ def from_python(
 ) -> TargetSpec:
     """The network that the arguments of a Python call name. Raises FlopcalcError for invalid values."""
     chosen = read_plan(as_texts(replace), where, as_texts(keep))
-    call = read_call(arg or {}, method, on)
+    call = read_call(arg, method, on)
     return TargetSpec("network", what, dict(set or {}), as_inputs(inputs), batch, chosen, call=call)
 
 
-def read_call(arguments: Mapping[str, Any], method: Any = None, on: Any = None) -> ForwardCall:
+def read_call(arguments: Mapping[str, Any] | None = None, method: Any = None, on: Any = None) -> ForwardCall:
     """How a model is called; None for the default. Text in the arguments is parsed. Raises FlopcalcError."""
+    arguments = arguments or {}
     for name in arguments:
         if not isinstance(name, str) or not name.isidentifier():
             why = f"--arg {clip(name)} is not the name of a keyword"

@@ -12,6 +12,8 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from flopcalc.catalog.kernels import KernelRule
+from flopcalc.catalog.kernels import by_name as rules_by_operator
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.pytorch.counting.copying import Copier, evaluate
 from flopcalc.pytorch.counting.dispatch import DispatchCounter, OnDevice, compiled_in_pieces
@@ -58,7 +60,7 @@ class _Call(NamedTuple):
     module: nn.Module
     method: str
     function: Callable[..., Any] | None
-    kernels: Any
+    kernels: Sequence[KernelRule]
     rebuild: Callable[[], nn.Module] | None
     witness: Witness
     watch: Watch | None
@@ -89,14 +91,14 @@ def count_call(
     *,
     method: str = "forward",
     on: On = "auto",
-    kernels: Any = None,
+    kernels: Sequence[KernelRule] = (),
     rebuild: Callable[[], nn.Module] | None = None,
     witness: Witness = "trace",
     watch: Watch | None = None,
 ) -> Count:
     """Count one call of a module's method, as `count` does.
 
-    on: "meta" or "cpu" to force the one or the other. kernels: operator -> rule, for this count. rebuild: builds the
+    on: "meta" or "cpu" to force the one or the other. kernels: rules beside those that are registered. rebuild: builds the
     module again with real values, where it lies on the meta device and the forward reads values. witness: "trace", or
     "dispatch" for the slower and independent way. watch: looks at the copy while it runs.
     """
@@ -127,9 +129,7 @@ def check_countable(module: object) -> None:
         raise FlopcalcError("uncountable-module", what, "give an instance of nn.Module, not a class")
 
 
-def _on_device(
-    call: _Call, reading: Reading, device: Literal["meta", "cpu"], failures: list[Failure]
-) -> Count | None:
+def _on_device(call: _Call, reading: Reading, device: Literal["meta", "cpu"], failures: list[Failure]) -> Count | None:
     """The count on a device, first without gradients, and with them if the forward asks; None if it fails."""
     how = _Pass(device)
     while True:
@@ -183,7 +183,7 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
         name_modules(twin, recorder, lambda other: _modes(call, how, other, generator))
         if call.watch is not None:
             modes.enter_context(call.watch(twin, lambda: recorder.module))
-        modes.enter_context(DispatchCounter(recorder, own=call.kernels or None, generator=generator))
+        modes.enter_context(DispatchCounter(recorder, own=rules_by_operator(call.kernels), generator=generator))
         if call.witness == "trace" and how == _Pass("meta", compiled=how.compiled) and tracing is not None:
             modes.enter_context(tracing(recorder))
         out = forward()

@@ -3,7 +3,7 @@
 It is a witness of its own, and the net under the tracer: it counts what the tracer has no rule for.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -69,30 +69,19 @@ class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         # Sizes first: a kernel may change its inputs in place.
         reads = sum(map(elements, read)) if recorder else 0
         random = None if valueless else own_random(func)
-        out = func(*args, **kwargs) if random is None else random(self.generator, *args, **kwargs)
-        if recorder is None:
-            return out
-        written = tensors(out)
-        if not written:
-            if not func._schema.is_mutable:
-                return out
-            written = read
-        if any(one.is_nested for one in (*read, *written)):
-            work = work_of_rows(work_of, func, args, kwargs, out, self.own)
-        else:
-            work = work_of(func, args, kwargs, out, reads, self.own)
-        if work is None:
-            recorder.passed(read, written)
-            return out
-        if work is UNKNOWN:
-            recorder.unknown(str(func.overloadpacket))
-            work = _NOTHING
-        kind = work_kind_of(func, args, recorder.reads_parameter(read))
-        recorder.kernel(kind, work, read, written)
+        out = self.run(func, args, kwargs) if random is None else random(self.generator, *args, **kwargs)
+        if recorder is not None:
+            tell(recorder, func, args, kwargs, out, read, reads, self.own)
         return out
+
+    def run(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """The result of a kernel."""
+        return func(*args, **kwargs)
 
     def _together(self, func: OpOverload, args: Any, kwargs: Any) -> tuple[Any, Any]:
         """The arguments on the meta device: constants that the forward makes are tensors on the CPU."""
+        if str(func.overloadpacket) in _READ_LENGTHS:
+            return args, kwargs
         for argument, value in zip(func._schema.arguments, args, strict=False):
             if argument.alias_info and argument.alias_info.is_write and any(not is_meta(one) for one in tensors(value)):
                 raise ValuesNeeded(f"{func.overloadpacket} writes a result without values to a tensor on the CPU")
@@ -112,6 +101,40 @@ class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if isinstance(value, dict):
             return {key: self._moved(item) for key, item in value.items()}
         return value
+
+
+# They read the lengths of sequences, which are values on the CPU on every device.
+_READ_LENGTHS = {"aten._pack_padded_sequence", "aten._pad_packed_sequence"}
+
+
+def tell(
+    recorder: Recorder,
+    func: Any,
+    args: Any,
+    kwargs: Any,
+    out: Any,
+    read: Sequence[Tensor],
+    reads: int,
+    own: OwnRules | None = None,
+) -> None:
+    """Tell a recorder the work of a kernel that ran. read: its tensors; reads: their elements before it ran."""
+    written: Sequence[Tensor] = tensors(out)
+    if not written:
+        if not func._schema.is_mutable:
+            return
+        written = read
+    if any(one.is_nested for one in (*read, *written)):
+        work = work_of_rows(work_of, func, args, kwargs, out, own)
+    else:
+        work = work_of(func, args, kwargs, out, reads, own)
+    if work is None:
+        recorder.passed(read, written)
+        return
+    if work is UNKNOWN:
+        recorder.unknown(str(func.overloadpacket))
+        work = _NOTHING
+    kind = work_kind_of(func, args, recorder.reads_parameter(read))
+    recorder.kernel(kind, work, read, written)
 
 
 def _leave_alone(function: Any) -> None:

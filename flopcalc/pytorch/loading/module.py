@@ -18,7 +18,6 @@ from flopcalc.pytorch.loading.attribute import find_attribute, find_in_hub
 from flopcalc.pytorch.loading.building import build, build_with_values, check_arguments
 from flopcalc.pytorch.loading.importing import HUBS, import_file, import_named, with_operators
 from flopcalc.pytorch.loading.time_limit import TimeLimit
-from flopcalc.pytorch.loading.transformers_models import find_in_transformers
 
 # The part of the memory that a module with real values may take.
 _MOST = 0.5
@@ -48,6 +47,8 @@ def load_module(target: str, settings: Mapping[str, Any], limit: TimeLimit | Non
 def _load(target: str, settings: Mapping[str, Any], limit: TimeLimit | None) -> Loaded:
     place, attribute = split_target(target)
     if place == "hf":
+        from flopcalc.pytorch.loading.transformers_models import find_in_transformers
+
         return _build_object(find_in_transformers(attribute, settings, limit), target, {}, limit)
     if place in HUBS:
         found = find_in_hub(place, attribute, limit)

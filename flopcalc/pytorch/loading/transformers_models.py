@@ -4,6 +4,7 @@ No weights are read, and nothing is downloaded.
 """
 
 import importlib
+import importlib.util
 import inspect
 import json
 import os
@@ -106,23 +107,26 @@ def _model_class(library: Any, name: str, target: str) -> Any:
 def _base_model(library: Any, kind: str, configuration: Any, target: str) -> Any:
     """The model of a type: the one without a head, else one with a head, else the only one in its module."""
     auto = importlib.import_module("transformers.models.auto.modeling_auto")
-    tables = [auto.MODEL_MAPPING_NAMES, *(getattr(auto, one) for one in dir(auto) if one.endswith("_MAPPING_NAMES"))]
+    names = [one for one in dir(auto) if one.startswith("MODEL_") and one.endswith("_MAPPING_NAMES")]
+    tables = [auto.MODEL_MAPPING_NAMES, *(getattr(auto, one) for one in names)]
     for table in tables:
         if isinstance(table, Mapping) and kind in table:
-            names = table[kind]
-            return _model_class(library, names if isinstance(names, str) else names[0], target)
-    module = importlib.import_module(configuration.__module__.replace(".configuration_", ".modeling_"))
+            found = table[kind]
+            return _model_class(library, found if isinstance(found, str) else found[0], target)
+    module = configuration.__module__.replace(".configuration_", ".modeling_")
+    # Some types are only a configuration and a way to prepare inputs.
+    members = vars(importlib.import_module(module)) if importlib.util.find_spec(module) else {}
     classes = [
         one
-        for one in vars(module).values()
-        if inspect.isclass(one) and issubclass(one, nn.Module) and one.__module__ == module.__name__
+        for one in members.values()
+        if inspect.isclass(one) and issubclass(one, nn.Module) and one.__module__ == module
         if getattr(one, "config_class", None) is configuration and not one.__name__.endswith("PreTrainedModel")
     ]
     if len(classes) == 1:
         return classes[0]
-    names = ", ".join(f"hf:{one.__name__}" for one in classes if one.__name__ in dir(library))
+    known = ", ".join(f"hf:{one.__name__}" for one in classes if one.__name__ in dir(library))
     why = f"transformers has {'several models' if classes else 'no model'} of the type {clip(kind)}"
-    raise FlopcalcError("unknown-attribute", why, f"name one: {names}" if names else f"give {_NAMES}")
+    raise FlopcalcError("unknown-attribute", why, f"name one: {known}" if known else f"give {_NAMES}")
 
 
 def _configured(target: str, configuration: Any, fields: Mapping[str, Any]) -> Any:
@@ -254,6 +258,14 @@ def _default(module: nn.Module, target: str, main: str, takes: Sequence[str]) ->
     raise FlopcalcError(
         "missing-input", f"{target} needs the shape of its input", f"give for example {_example(module, takes)}"
     )
+
+
+def other_inputs(module: nn.Module, given: Sequence[Input]) -> str:
+    """A hint for a forward that fails where inputs that it takes are missing; empty where none is known."""
+    takes = list(inspect.signature(module.forward).parameters)
+    names = {one.name for one in given}
+    missing = [one for one in _KINDS if one in takes and one not in names]
+    return f"it may need more inputs, for example {_example(module, takes)}" if missing else ""
 
 
 def _example(module: nn.Module, takes: Sequence[str]) -> str:
