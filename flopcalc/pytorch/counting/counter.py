@@ -17,7 +17,7 @@ from flopcalc.catalog.kernels import by_name as rules_by_operator
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.pytorch.counting.copying import Copier, evaluate
 from flopcalc.pytorch.counting.dispatch import DispatchCounter, OnDevice, compiled_in_pieces
-from flopcalc.pytorch.counting.failures import Failure, asks_for_gradients, failed, is_compiled_whole
+from flopcalc.pytorch.counting.failures import Failure, asks_for_gradients, failed, is_compiled_whole, lacks_operators
 from flopcalc.pytorch.counting.kernels import tensors
 from flopcalc.pytorch.counting.layers import layers_by_module
 from flopcalc.pytorch.counting.names import name_modules
@@ -34,6 +34,7 @@ from flopcalc.pytorch.counting.twins import (
     on_meta,
 )
 from flopcalc.pytorch.counting.values import Reading, placed, readings
+from flopcalc.pytorch.loading.torchvision_operators import enabled
 
 __all__ = ["Count", "check_countable", "count", "count_call"]
 
@@ -47,11 +48,16 @@ REAL_VALUES = "counted on real values: another input may cost something else"
 
 
 class _Pass(NamedTuple):
-    """One way to run the copy. compiled: it calls functions that insist on being compiled as a whole."""
+    """One way to run the copy.
+
+    compiled: it calls functions that insist on being compiled as a whole. operators: it calls operators of
+    torchvision, whose compiled part is missing.
+    """
 
     on: Literal["meta", "cpu"]
     gradients: bool = False
     compiled: bool = False
+    operators: bool = False
 
 
 class _Call(NamedTuple):
@@ -147,6 +153,8 @@ def _on_device(call: _Call, reading: Reading, device: Literal["meta", "cpu"], fa
                 how = how._replace(gradients=True)
             elif is_compiled_whole(error) and not how.compiled:
                 how = how._replace(compiled=True)
+            elif lacks_operators(error) and not how.operators:
+                how = how._replace(operators=True)
             else:
                 return None
 
@@ -173,6 +181,8 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
         modes.enter_context(OnDevice(how.on))
         if how.compiled:
             modes.enter_context(compiled_in_pieces())
+        if how.operators:
+            modes.enter_context(enabled())
         if any(isinstance(one, nn.parameter.UninitializedTensorMixin) for one in twin.parameters()):
             # A lazy module gets its parameters from a first pass, which is not counted.
             with DispatchCounter(None, generator=generator):
@@ -184,7 +194,7 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
         if call.watch is not None:
             modes.enter_context(call.watch(twin, lambda: recorder.module))
         modes.enter_context(DispatchCounter(recorder, own=rules_by_operator(call.kernels), generator=generator))
-        if call.witness == "trace" and how == _Pass("meta", compiled=how.compiled) and tracing is not None:
+        if call.witness == "trace" and how.on == "meta" and not how.gradients and tracing is not None:
             modes.enter_context(tracing(recorder))
         out = forward()
     result = recorder.finish(parameters, out)

@@ -29,6 +29,11 @@ def is_compiled_whole(error: Exception) -> bool:
     return isinstance(error, RuntimeError) and "found no compiled frames" in str(error)
 
 
+def lacks_operators(error: Exception) -> bool:
+    """Whether a forward failed because torchvision was built for another torch."""
+    return "Couldn't load custom C++ ops" in str(error)
+
+
 def needs_values(error: Exception) -> bool:
     """Whether a forward failed because the meta device has no values."""
     why = str(error)

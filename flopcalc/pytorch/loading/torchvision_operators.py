@@ -7,7 +7,8 @@ they are there. Nothing happens where the compiled part is loaded.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -58,6 +59,19 @@ def enable() -> bool:
         declare()
         extension._has_ops = _declared
     return bool(extension._has_ops is _declared)
+
+
+@contextmanager
+def enabled() -> Iterator[None]:
+    """Let an imported torchvision find the operators, and leave it as it was afterwards."""
+    extension: Any = sys.modules.get("torchvision.extension")
+    before = getattr(extension, "_has_ops", None)
+    enable()
+    try:
+        yield
+    finally:
+        if extension is not None:
+            extension._has_ops = before
 
 
 def _declared() -> bool:
