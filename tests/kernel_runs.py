@@ -10,9 +10,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from flopcalc.pytorch.counting.kernels import UNKNOWN, Work, elements, tensors, work_of
 
 
-class _Sum(TorchDispatchMode):
+class _Sum(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, own: Any) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.own = own
         self.found: list[tuple[str, Work]] = []
         self.unknown: Counter[str] = Counter()
@@ -21,12 +21,12 @@ class _Sum(TorchDispatchMode):
         kwargs = kwargs or {}
         # Nested tensors take some of these functions whole.
         nested = any(tensor.is_nested for tensor in tensors((args, kwargs)))
-        if not nested and torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd"):
-            # In inference mode, functions made of others arrive whole.
+        composite = torch._C.DispatchKey.CompositeImplicitAutograd
+        if not nested and torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), composite):
+            # In inference mode, functions made of others arrive whole. Not `func.decompose`, which prefers torch's
+            # decompositions in Python, and those use other kernels than the function does.
             with self:
-                out = func.decompose(*args, **kwargs)
-            if out is not NotImplemented:
-                return out
+                return func._op_dk(composite, *args, **kwargs)
         reads = sum(map(elements, tensors((args, kwargs))))
         out = func(*args, **kwargs)
         work = work_of(func, args, kwargs, out, reads, self.own)

@@ -17,7 +17,7 @@ import flopcalc
 from flopcalc import Evaluation, FlopcalcError, layer, network
 from flopcalc.cost.kinds import KINDS
 
-PUBLIC = ("Cost", "Evaluation", "FlopcalcError", "Network", "count", "layer", "network", "replace")
+PUBLIC = ("Cost", "Evaluation", "FlopcalcError", "Network", "count", "layer", "network", "register_kernel", "replace")
 
 
 def test_dir_and_help_show_the_public_names() -> None:

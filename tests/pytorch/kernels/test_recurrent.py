@@ -76,7 +76,7 @@ def test_packed_sequences_and_projections() -> None:
 
 def test_quantised_layers() -> None:
     """Dynamic quantisation keeps the products: 2 layers on 10 positions."""
-    module = torch.ao.quantization.quantize_dynamic(
+    module = torch.ao.quantization.quantize_dynamic(  # type: ignore[no-untyped-call]
         nn.Sequential(nn.LSTM(16, 32, num_layers=2)), {nn.LSTM}, torch.qint8
     )
     assert run(module, torch.rand(10, 1, 16)).work.macs == 10 * 4 * 32 * (48 + 64)
