@@ -264,7 +264,7 @@ def test_blocks_that_are_alike_by_chance(write_network: WriteNetwork) -> None:
     text = (
         "input: [8, 4, 4]\noptions: {width: {default: 8, help: channels}}\n"
         "blocks: {unit: {args: {out: null}, layers: [{x: {op: conv, out: out, k: 1}}]}}\n"
-        "layers: [{a: {op: conv, out: width, k: 1}}, {u: {block: unit, out: 8}}, {v: {block: unit, out: 8}}]\n"
+        "layers: [{a: {op: conv, out: width, k: 1}}, {u: {block: unit, out: 8, stage: s}}, {v: {block: unit, out: 8, stage: s}}]\n"
     )
     one = library.compiled(write_network(text))
     # a: 8 x width; u: width x 8; v: 8 x 8.
