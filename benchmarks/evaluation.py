@@ -47,7 +47,7 @@ def first(name: str) -> float:
 
 def changed(name: str, option: str, place: int) -> dict[str, Any]:
     """A new value of an option for each evaluation."""
-    value = 100 + 2 * place if option == "classes" else None
+    value: object = 100 + 2 * place if option == "classes" else None
     if value is None:
         value = {"width_per_group": 64 + 2 * place, "growth": 24 + 2 * place}.get(option)
     if value is None:
