@@ -196,7 +196,8 @@ class Recorder:
         result.times = Counter(self._times)
         makers = [self._maker.get(self.place(tensor), GIVEN) for tensor in outputs]
         result.ends = tuple(dict.fromkeys(one for one in makers if one != GIVEN))
-        seen = set(self._touched)
+        # A parameter that is given out is used as well.
+        seen = self._touched.union(map(self.place, outputs))
         for name, tensor in parameters:
             place = self.place(tensor)
             if place not in seen:
