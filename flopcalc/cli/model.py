@@ -8,6 +8,7 @@ from flopcalc.budget.folder_rules import with_folder_rules
 from flopcalc.cli.completion import complete_networks
 from flopcalc.cli.options import Whole, output_options
 from flopcalc.cli.output import emit, format_of
+from flopcalc.cli.progress import progress_bar
 from flopcalc.cli.target import check_counted, note_uncounted, strict_option, target_options
 from flopcalc.cost import convention
 from flopcalc.errors import FlopcalcError, clip
@@ -64,7 +65,8 @@ def command(
     fmt = format_of(fmt, output)
     chosen = convention.get(convention_name)
     by = _checked_by(by, depth, top)
-    target = read_target(with_folder_rules(from_texts(name, **options)))
+    with progress_bar(name):
+        target = read_target(with_folder_rules(from_texts(name, **options)))
     record = model_record(target.plain, target.replacement, chosen, dtype)
     by = by or ("layer" if fmt == "csv" or top else "stage")
     if top:
