@@ -12,7 +12,7 @@ from flopcalc.pytorch.counting.recorder import Recorder
 def name_modules(module: nn.Module, recorder: Recorder) -> None:
     """Wrap the forward of each module below `module`, itself included. It changes the module: give it a copy."""
     modules = list(module.named_modules())
-    report(recorder.result.times, len(modules))
+    report(recorder.times, len(modules))
     for name, child in modules:
         # By the instance's dict: modules may define __setattr__, and a forward of the instance comes first anyway.
         child.__dict__["forward"] = _named(child.forward, name, recorder)

@@ -76,6 +76,11 @@ class Recorder:
         """The name of the running module."""
         return self._frames[-1].name
 
+    @property
+    def times(self) -> Mapping[str, int]:
+        """How often each module was called until now."""
+        return self._times
+
     def place(self, tensor: Tensor) -> int:
         """An identity of what a tensor stores: the same for all views of it."""
         try:
