@@ -5,12 +5,15 @@ from typing import Any
 
 from torch import nn
 
+from flopcalc.networks.progress import report
 from flopcalc.pytorch.counting.recorder import Recorder
 
 
 def name_modules(module: nn.Module, recorder: Recorder) -> None:
     """Wrap the forward of each module below `module`, itself included. It changes the module: give it a copy."""
-    for name, child in module.named_modules():
+    modules = list(module.named_modules())
+    report(recorder.times, len(modules))
+    for name, child in modules:
         # By the instance's dict: modules may define __setattr__, and a forward of the instance comes first anyway.
         child.__dict__["forward"] = _named(child.forward, name, recorder)
 
