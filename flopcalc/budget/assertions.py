@@ -10,6 +10,7 @@ import pytest
 
 from flopcalc.budget.check import Check
 from flopcalc.budget.config import Budget, Config
+from flopcalc.budget.folder_rules import with_folder_rules
 from flopcalc.budget.limits import QUANTITIES, Limit, read_limit
 from flopcalc.budget.lock import LockCommands, Locked, locked, may_overwrite, read_lock, write_lock
 from flopcalc.budget.measure import Measured, measure_target
@@ -49,10 +50,12 @@ class Snapshot(NamedTuple):
 class Costs:
     """Assertions about the costs of models, for one test."""
 
-    def __init__(self, file: str, test: str, update: bool) -> None:
+    def __init__(self, file: str, test: str, update: bool, folder: str = "") -> None:
+        """folder: that of the project; rules for its own kernels are in its flopcalc.yaml or pyproject.toml."""
         self._file = file
         self._test = test
         self._update = update
+        self._folder = folder
         self._calls = {"": 0, "-cost": 0}
 
     def assert_cost(
@@ -170,7 +173,7 @@ class Costs:
         try:
             if dtype not in DTYPE_BYTES:
                 raise FlopcalcError("bad-usage", f"dtype is {clip(dtype)}", f"one of: {', '.join(DTYPE_BYTES)}")
-            return self._snapshot(path, key, dtype), measure_target(key, spec, dtype)
+            return self._snapshot(path, key, dtype), measure_target(key, with_folder_rules(spec, self._folder), dtype)
         except FlopcalcError as error:
             batch = "; input_shape is without the batch" if error.code == "uncountable-module" else ""
             _fail(error.message, error.hint + batch)

@@ -8,17 +8,22 @@ import os
 import re
 from collections.abc import Mapping
 from contextlib import chdir
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from flopcalc.budget.default_file import default_file
+from flopcalc.budget.flags import as_keys
+from flopcalc.budget.kernel_rules import read_rules
 from flopcalc.budget.limits import Limit, read_limit
-from flopcalc.budget.toml import Lines, has_table, read_toml
+from flopcalc.budget.toml import Lines, read_toml
 from flopcalc.cost.cost import DTYPE_BYTES
 from flopcalc.errors import FlopcalcError, at_line, clip
 from flopcalc.networks.inputs import parse_input
 from flopcalc.targets.spec import TargetSpec, Timeout, read_call, read_plan
 from flopcalc.text.yaml_file import File, line_of, read_file
 
-DEFAULT_FILES = ("flopcalc.yaml", "flopcalc.yml", "pyproject.toml")
+if TYPE_CHECKING:
+    from flopcalc.catalog.kernels import KernelRule
+
 DEFAULT_LOCK = "flopcalc.lock"
 # Beyond any project; a file of a megabyte could ask for hours of work.
 MOST_TARGETS = 1000
@@ -26,7 +31,7 @@ MOST_LIMITS = 5000
 _EXAMPLE = "for example: targets: [{network: resnet50, limits: [params <= 26M, macs <= 4.1G]}]"
 
 _CALL = ("arg", "method", "on")
-_TOP = ("targets", "lock", "dtype", "formulas")
+_TOP = ("targets", "lock", "dtype", "formulas", "kernels")
 _SHARED = ("name", "set", "batch", "limits")
 _NETWORK = ("network", "input", *_CALL, "replace", "where", "keep", "baseline", "uncounted", *_SHARED)
 _PAIRS = ("k", "hw", "stride", "padding", "dilation")
@@ -95,9 +100,8 @@ def find_config(given: str | None) -> str:
     """The file to read: the given one, or the first default file in this folder. Raises FlopcalcError (no-config)."""
     if given is not None:
         return given
-    for name in DEFAULT_FILES:
-        if os.path.isfile(name) and (name != "pyproject.toml" or has_table(name)):
-            return name
+    if (found := default_file()) is not None:
+        return found
     raise FlopcalcError(
         "no-config",
         "this folder has no flopcalc.yaml and no pyproject.toml with [tool.flopcalc]",
@@ -107,14 +111,7 @@ def find_config(given: str | None) -> str:
 
 def read_config(path: str) -> Config:
     """The targets of a file. Raises FlopcalcError (bad-config, bad-limit, bad-yaml, unreadable-file)."""
-    if path.endswith(".toml"):
-        data, lines = read_toml(path)
-        reader = _Reader(path, lines)
-    else:
-        data = read_file(path, "file of targets")
-        reader = _Reader(path, None)
-    if not isinstance(data, dict):
-        raise reader.file.error(None, None, "it is not a mapping with targets")
+    reader, data = _open(path)
     reader.file.known(data, _TOP, "the file")
     specs = reader.targets(data)
     dtype = data.get("dtype", "float32")
@@ -129,6 +126,24 @@ def read_config(path: str) -> Config:
     return Config(path, specs, lock, dtype, reader.formulas(data))
 
 
+def kernel_rules(path: str) -> "tuple[KernelRule, ...]":
+    """The section `kernels` of a file, whatever the other sections hold. Raises FlopcalcError as `read_config`."""
+    reader, data = _open(path)
+    return read_rules(reader.file, data)
+
+
+def _open(path: str) -> tuple["_Reader", dict[str, Any]]:
+    if path.endswith(".toml"):
+        data, lines = read_toml(path)
+        reader = _Reader(path, lines)
+    else:
+        data = read_file(path, "file of targets")
+        reader = _Reader(path, None)
+    if not isinstance(data, dict):
+        raise reader.file.error(None, None, "it is not a mapping with targets")
+    return reader, data
+
+
 class _Reader:
     """The file being read. lines: of a TOML file, because its values have no line numbers."""
 
@@ -136,8 +151,10 @@ class _Reader:
         self.file = File(path, "bad-config", _EXAMPLE, line_of if lines is None else lines.line)
         self.lines = lines
         self.limits_read = 0
+        self.kernels: tuple[KernelRule, ...] = ()
 
     def targets(self, data: Mapping[str, Any]) -> tuple[Budget, ...]:
+        self.kernels = read_rules(self.file, data)
         given = data.get("targets")
         if not isinstance(given, list) or not given:
             raise self.file.error(data, "targets", "targets must be a list with at least one target")
@@ -208,20 +225,21 @@ class _Reader:
         try:
             inputs = tuple(parse_input(text) for text in given.get("input", ()))
         except FlopcalcError as error:
-            raise self.file.error(spec, "input", error.message, error.hint) from None
+            raise self.file.error(spec, "input", as_keys(error.message), as_keys(error.hint)) from None
         try:
             with chdir(os.path.dirname(self.file.path) or "."):
                 plan = read_plan(given.get("replace", ()), given.get("where"), given.get("keep", ()))
         except FlopcalcError as error:
             where = "where" if error.code in ("bad-where", "unknown-field") else None
             key = next((key for key in (where, *_REPLACING) if key in spec), None)
-            raise self.file.error(spec, key, error.message, error.hint) from None
+            raise self.file.error(spec, key, as_keys(error.message), as_keys(error.hint)) from None
         try:
             call = read_call(*(given.get(key) for key in _CALL))
         except FlopcalcError as error:
             key = next(key for key in _CALL if error.message.startswith(f"--{key} "))
             raise self.file.error(spec, key, error.message.removeprefix("--"), _CALL_EXAMPLES[key]) from None
-        return TargetSpec("network", what, given.get("set", {}), inputs, given.get("batch", 1), plan, call=call)
+        settings, batch = given.get("set", {}), given.get("batch", 1)
+        return TargetSpec("network", what, settings, inputs, batch, plan, kernels=self.kernels, call=call)
 
     def operator(self, spec: Mapping[str, Any], what: str) -> TargetSpec:
         """The operator of a target. Sizes are named as in `flopcalc.layer`."""

@@ -7,6 +7,7 @@ from contextlib import chdir
 from typing import Any, NamedTuple
 
 from flopcalc.budget.config import Budget
+from flopcalc.budget.flags import as_keys
 from flopcalc.cost import convention
 from flopcalc.cost.cost import DTYPE_BYTES, Cost
 from flopcalc.cost.kinds import KINDS
@@ -55,9 +56,8 @@ def measure(budget: Budget, dtype: str) -> Measured:
         with chdir(os.path.dirname(budget.path) or "."):
             return measure_target(budget.name, budget.target, dtype)
     except FlopcalcError as error:
-        raise FlopcalcError(
-            error.code, f"{budget.place(error)}: target {budget.name}: {error.message}", error.hint, error.exit_code
-        ) from error
+        why = f"{budget.place(error)}: target {budget.name}: {as_keys(error.message)}"
+        raise FlopcalcError(error.code, why, as_keys(error.hint), error.exit_code) from error
 
 
 def measure_target(name: str, spec: TargetSpec, dtype: str) -> Measured:

@@ -8,6 +8,7 @@ import click
 from click.core import ParameterSource
 
 from flopcalc.analysis.diff import diff_record
+from flopcalc.budget.folder_rules import with_folder_rules
 from flopcalc.cli.options import Whole, output_options
 from flopcalc.cli.output import emit, format_of
 from flopcalc.cli.target import check_counted, strict_option, target_options, timeout_option
@@ -69,7 +70,7 @@ def command(
         options["input_texts"] = options["input_texts"] or input_texts
         options["batch"] = batch if options["batch"] is None else options["batch"]
         options["timeout"] = options["timeout"] or timeout
-        target = read_target(from_texts(name, **options))
+        target = read_target(with_folder_rules(from_texts(name, **options)))
         records.append(model_record(target.plain, target.replacement, chosen, dtype))
     record = diff_record(records[0], records[1], chosen)
     record["a"]["target"], record["b"]["target"] = first, second

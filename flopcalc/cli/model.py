@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from flopcalc.budget.folder_rules import with_folder_rules
 from flopcalc.cli.completion import complete_networks
 from flopcalc.cli.options import Whole, output_options
 from flopcalc.cli.output import emit, format_of
@@ -63,7 +64,7 @@ def command(
     fmt = format_of(fmt, output)
     chosen = convention.get(convention_name)
     by = _checked_by(by, depth, top)
-    target = read_target(from_texts(name, **options))
+    target = read_target(with_folder_rules(from_texts(name, **options)))
     record = model_record(target.plain, target.replacement, chosen, dtype)
     by = by or ("layer" if fmt == "csv" or top else "stage")
     if top:

@@ -9,6 +9,7 @@ from flopcalc.cli.main import OWN_PROCESS
 from flopcalc.cli.options import Whole
 from flopcalc.cli.replacing import replace_options
 from flopcalc.errors import ExitCode, FlopcalcError
+from flopcalc.report.uncounted import RULE_HINT
 from flopcalc.targets.spec import Timeout, read_timeout
 
 
@@ -87,6 +88,6 @@ def check_counted(uncounted: list[dict[str, Any]]) -> None:
         raise FlopcalcError(
             "uncounted",
             f"--strict: not everything could be counted: {names}{more}",
-            "without --strict these kernels are listed and add nothing to the numbers",
+            f"{RULE_HINT}; without --strict these kernels are listed, and the costs are at least those shown",
             ExitCode.CHECK_FAILED,
         )

@@ -89,7 +89,7 @@ def _counted(loaded: Loaded, asked: _Request, limit: TimeLimit | None) -> "tuple
     _check_method(loaded.module, asked)
     try:
         if asked.plan is not None:
-            return _replaced(loaded, asked._replace(batch=read_batch(asked.batch)), asked.plan)
+            return _replaced(loaded, asked._replace(batch=read_batch(asked.batch)), asked.plan, limit)
         network = counted_network(
             loaded.module,
             asked.inputs,
@@ -129,7 +129,7 @@ def _rebuild(loaded: Loaded, limit: TimeLimit | None) -> Callable[[], nn.Module]
     return lambda: rebuild(start_limit(limit.seconds, ends_process=limit.ends_process) if limit else None)
 
 
-def _replaced(loaded: Loaded, asked: _Request, plan: "Plan") -> "tuple[Network, Replacement]":
+def _replaced(loaded: Loaded, asked: _Request, plan: "Plan", limit: TimeLimit | None) -> "tuple[Network, Replacement]":
     """The network as it is, and with layers replaced. A module that belongs to the user's code is copied first."""
     # Most models are counted as they are.
     from flopcalc.pytorch.replacing.swap import find_and_run, replace_candidates
@@ -139,7 +139,7 @@ def _replaced(loaded: Loaded, asked: _Request, plan: "Plan") -> "tuple[Network, 
     inputs, call = asked.inputs, asked.call
     args, named = arguments(inputs, asked.batch, loaded.module, call)
     with explained(loaded.module, inputs, call):
-        options = {"method": call.method, "on": call.on, "kernels": asked.kernels}
+        options = {"method": call.method, "on": call.on, "kernels": asked.kernels, "rebuild": _rebuild(loaded, limit)}
         candidates, run = find_and_run(loaded.module, args, named, inplace=loaded.built, **options)
     network = partial(as_network, inputs=inputs, batch=asked.batch, name=asked.name, options=asked.settings)
     plain = network(candidates.root, run.counted)
