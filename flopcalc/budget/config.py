@@ -239,7 +239,7 @@ class _Reader:
             key = next(key for key in _CALL if error.message.startswith(f"--{key} "))
             raise self.file.error(spec, key, error.message.removeprefix("--"), _CALL_EXAMPLES[key]) from None
         settings, batch = given.get("set", {}), given.get("batch", 1)
-        return TargetSpec("network", what, settings, inputs, batch, plan, kernels=self.kernels, call=call)
+        return TargetSpec("network", what, settings, inputs, batch, plan, call=call, kernels=self.kernels)
 
     def operator(self, spec: Mapping[str, Any], what: str) -> TargetSpec:
         """The operator of a target. Sizes are named as in `flopcalc.layer`."""

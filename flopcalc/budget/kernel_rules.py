@@ -20,7 +20,7 @@ def read_rules(file: "File", data: Mapping[str, Any]) -> "tuple[KernelRule, ...]
     given = data[SECTION]
     if not isinstance(given, dict):
         why = f"kernels is {clip(given)}, not a mapping of kernels to their rules"
-        raise file.error(data, SECTION, why, "write the name of each kernel, as in mylib::scan, and below it its cost")
+        raise file.error(data, SECTION, why, "write one line for each kernel, such as mylib::scan: x_0 * x_1")
     rules = import_module("flopcalc.catalog.kernels").read_kernel_rules
     for name in given:
         try:

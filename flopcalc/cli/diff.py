@@ -11,7 +11,7 @@ from flopcalc.analysis.diff import diff_record
 from flopcalc.budget.folder_rules import with_folder_rules
 from flopcalc.cli.options import Whole, output_options
 from flopcalc.cli.output import emit, format_of
-from flopcalc.cli.target import check_counted, strict_option, target_options, timeout_option
+from flopcalc.cli.target import check_counted, note_uncounted, strict_option, target_options, timeout_option
 from flopcalc.cost import convention
 from flopcalc.cost.convention import Convention
 from flopcalc.errors import FlopcalcError, clip
@@ -75,8 +75,10 @@ def command(
     record = diff_record(records[0], records[1], chosen)
     record["a"]["target"], record["b"]["target"] = first, second
     emit(_document(record, chosen, everything, fmt == "csv"), fmt, output)
+    uncounted = [*record["a"]["uncounted"], *record["b"]["uncounted"]]
+    note_uncounted(uncounted, fmt)
     if strict:
-        check_counted([*record["a"]["uncounted"], *record["b"]["uncounted"]])
+        check_counted(uncounted)
 
 
 @click.command("flopcalc diff", add_help_option=False)

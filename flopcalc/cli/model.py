@@ -8,7 +8,7 @@ from flopcalc.budget.folder_rules import with_folder_rules
 from flopcalc.cli.completion import complete_networks
 from flopcalc.cli.options import Whole, output_options
 from flopcalc.cli.output import emit, format_of
-from flopcalc.cli.target import check_counted, strict_option, target_options
+from flopcalc.cli.target import check_counted, note_uncounted, strict_option, target_options
 from flopcalc.cost import convention
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.report.columns import ALL
@@ -76,6 +76,7 @@ def command(
     if columns is None and fmt == "csv":
         columns = ALL
     emit(model_document(record, View(by, columns, full_names=fmt != "table"), chosen), fmt, output)
+    note_uncounted(record["uncounted"], fmt)
     if strict:
         check_counted(record["uncounted"])
 

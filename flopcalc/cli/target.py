@@ -9,7 +9,7 @@ from flopcalc.cli.main import OWN_PROCESS
 from flopcalc.cli.options import Whole
 from flopcalc.cli.replacing import replace_options
 from flopcalc.errors import ExitCode, FlopcalcError
-from flopcalc.report.uncounted import RULE_HINT
+from flopcalc.report.uncounted import RULE_HINT, how_many, kernels_text
 from flopcalc.targets.spec import Timeout, read_timeout
 
 
@@ -73,6 +73,12 @@ def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(options):
         command = option(command)
     return replace_options(command)
+
+
+def note_uncounted(uncounted: list[dict[str, Any]], fmt: str) -> None:
+    """Write to stderr that the costs are lower bounds, where the format has no headline that says so."""
+    if uncounted and fmt == "csv":
+        click.echo(f"note: at least these costs: {how_many(uncounted)}: {kernels_text(uncounted)}", err=True)
 
 
 strict_option = click.option(

@@ -1,13 +1,15 @@
 """Reads one layer of a description: an operator or a primitive, with the shapes of its inputs."""
 
 from collections.abc import Mapping
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 from flopcalc.catalog import lookup
 from flopcalc.cost.cost import Cost
+from flopcalc.cost.geometry import Geometry, resized
 from flopcalc.errors import FlopcalcError, unknown_name
 from flopcalc.networks.network import Shape
-from flopcalc.networks.tape import BATCH, MEMO, Differs, Env, Known, Step, Tape, Values, taken
+from flopcalc.networks.tape import BATCH, MEMO, DiffersError, Env, Known, Step, Tape, Values, taken
 from flopcalc.networks.window import Window, primitive_window
 from flopcalc.primitives.record import Primitive
 from flopcalc.primitives.registry import PRIMITIVES
@@ -45,6 +47,10 @@ class Sized(NamedTuple):
     window: Window | None
 
 
+# A call of the class takes twice as long.
+_sized = partial(tuple.__new__, Sized)
+
+
 def read_layer(file: File, one: Single, tape: Tape, operators: dict[str, Operator]) -> tuple[str, int]:
     """The kind and the slot of the layer that an entry describes. operators: those used so far, extended here."""
     kind = tape.text(str(one.spec["op"]), one.spec, "op", one.env, f"layer {one.name}")
@@ -64,12 +70,14 @@ def read_layer(file: File, one: Single, tape: Tape, operators: dict[str, Operato
 
 
 def _primitive(file: File, one: Single, kind: str, tape: Tape) -> int:
-    full, settings = f"layer {one.name}", {}
-    if len(one.spec) > 1:
+    full = f"layer {one.name}"
+    if len(one.spec) == 1 and len(one.inputs) == 1:
+        step = _plain_step(kind, one.inputs[0])
+    else:
         allowed = PRIMITIVES[kind].settings
         file.known(one.spec, {*one.common, *allowed}, full)
         settings = {key: tape.value(one.spec, key, one.env, full) for key in allowed if key in one.spec}
-    step = _primitive_step(PRIMITIVES[kind], one.inputs, settings)
+        step = _primitive_step(PRIMITIVES[kind], one.inputs, settings)
     try:
         return tape.record(step, step(tape.values))
     except ShapeError as error:
@@ -78,30 +86,47 @@ def _primitive(file: File, one: Single, kind: str, tape: Tape) -> int:
         ) from None
 
 
+def _plain_step(kind: str, source: int) -> Step:
+    """The step of a layer without settings and with one input: most layers of a network."""
+    primitive = PRIMITIVES[kind]
+
+    def step(values: Values) -> Sized:
+        shape = values[source][0]
+        memo = values[MEMO]
+        found = memo.get((kind, shape))
+        if found is None:
+            out, parts = primitive.shape_and_parts((shape,), values[BATCH])
+            window = primitive_window(primitive, {})
+            found = memo[kind, shape] = _sized((out, shape, Cost(parts), None, {}, (), window))
+        return found  # type: ignore[no-any-return]
+
+    return step
+
+
 def _primitive_step(primitive: Primitive, inputs: tuple[int, ...], settings: Mapping[str, Known]) -> Step:
     fixed = {key: known.value for key, known in settings.items()}
     changing = tuple((key, known) for key, known in settings.items() if known.slot >= 0)
     # Layers of the same kind and settings share their cost where their inputs have the same shapes.
     alike = f"{primitive.name} {fixed!r}"
     first, single = inputs[0], len(inputs) == 1
+    window = None if changing else primitive_window(primitive, fixed)
 
     def step(values: Values) -> Sized:
         shapes = (values[first][0],) if single else tuple([values[slot][0] for slot in inputs])
         if not changing:
             memo = values[MEMO]
             key = (alike, shapes)
-            if key not in memo:
-                memo[key] = _sized_primitive(primitive, shapes, values[BATCH], dict(fixed))
-            return memo[key]  # type: ignore[no-any-return]
+            found = memo.get(key)
+            if found is None:
+                shape, parts = primitive.shape_and_parts(shapes, values[BATCH], **fixed)
+                found = _sized((shape, shapes[0], Cost(parts), None, fixed.copy(), shapes[1:], window))
+                memo[key] = found
+            return found  # type: ignore[no-any-return]
         given = fixed | {key: taken(values, known) for key, known in changing}
-        return _sized_primitive(primitive, shapes, values[BATCH], given)
+        shape, parts = primitive.shape_and_parts(shapes, values[BATCH], **given)
+        return Sized(shape, shapes[0], Cost(parts), None, given, shapes[1:], primitive_window(primitive, given))
 
     return step
-
-
-def _sized_primitive(primitive: Primitive, shapes: tuple[Shape, ...], batch: int, settings: dict[str, Any]) -> Sized:
-    shape, parts = primitive.shape_and_parts(shapes, batch, **settings)
-    return Sized(shape, shapes[0], Cost(parts), None, settings, shapes[1:], primitive_window(primitive, settings))
 
 
 # Operators -------------------------------------------------------------------------------------
@@ -110,7 +135,8 @@ def _sized_primitive(primitive: Primitive, shapes: tuple[Shape, ...], batch: int
 def _operator(file: File, one: Single, operator: Operator, tape: Tape) -> int:
     name, spec, env = one.name, one.spec, one.env
     full, shape = f"layer {name}", tape.values[one.inputs[0]][0]
-    file.known(spec, {*one.common, *OF_OPERATORS, *operator.param}, full)
+    if len(spec) > 1:
+        file.known(spec, _allowed(one.common, operator), full)
     if len(one.inputs) != 1:
         raise file.error(spec, "from", f"{full} ({operator.name}) takes one input, not {len(one.inputs)}")
     if len(shape) == 1 and operator.name != "linear":
@@ -126,10 +152,10 @@ def _operator(file: File, one: Single, operator: Operator, tape: Tape) -> int:
     if "out" in spec:
         sizes["out"] = tape.value(spec, "out", env, full)
         file.as_whole(sizes["out"].value, spec, "out", full)
-    step = _operator_step(operator, one.inputs[0], sizes, given)
+    step = _operator_step(tape, operator, one.inputs[0], sizes, given)
     try:
         found = step(tape.values)
-    except _OtherShape as error:
+    except _OtherShapeError as error:
         takes, has = text(error.takes), text(shape)
         raise file.error(spec, None, f"{full} ({operator.name}): it takes {takes}, and its input is {has}") from None
     except FlopcalcError as error:
@@ -137,6 +163,12 @@ def _operator(file: File, one: Single, operator: Operator, tape: Tape) -> int:
             raise
         raise file.error(spec, None, f"{full}: {error.message}", error.hint) from None
     return tape.record(step, found)
+
+
+@lru_cache(maxsize=64)
+def _allowed(common: frozenset[str], operator: Operator) -> frozenset[str]:
+    """The keys of an entry with that operator."""
+    return frozenset((*common, *OF_OPERATORS, *operator.param))
 
 
 def _settings(full: str, operator: Operator, spec: Map, env: Env, tape: Tape) -> dict[str, Known]:
@@ -154,15 +186,18 @@ def _settings(full: str, operator: Operator, spec: Map, env: Env, tape: Tape) ->
     return given
 
 
-class _OtherShape(Differs):
+class _OtherShapeError(DiffersError):
     """The operator takes another shape than that of its input."""
 
     def __init__(self, takes: Shape) -> None:
         self.takes = takes
 
 
-def _operator_step(operator: Operator, source: int, sizes: Mapping[str, Known], given: Mapping[str, Known]) -> Step:
-    alike = repr((operator.name, id(operator), _fixed(sizes), _fixed(given)))
+def _operator_step(
+    tape: Tape, operator: Operator, source: int, sizes: Mapping[str, Known], given: Mapping[str, Known]
+) -> Step:
+    # Layers of the same operator and settings share their cost where their inputs have the same shape.
+    alike = tape.alike((operator, *_fixed(sizes), ..., *_fixed(given)))
     changing_sizes = tuple((name, known) for name, known in sizes.items() if known.slot >= 0)
     changing_given = tuple((name, known) for name, known in given.items() if known.slot >= 0)
     sizes_then = {name: known.value for name, known in sizes.items()}
@@ -170,6 +205,23 @@ def _operator_step(operator: Operator, source: int, sizes: Mapping[str, Known], 
     set_by_caller = frozenset(given)
     # Checked once where they are the same at all sizes. Another evaluation gets a copy of its own.
     resolved: list[dict[str, Value]] = []
+    # The window is the same at all sizes, and so is checked once.
+    window: list[Geometry] = []
+    one_window = all(name in ("out", "groups") for name, _ in changing_sizes) and not changing_given
+    one_window = one_window and operator.axes == 2 and operator.c_in_of is None and operator.default_c_out is None
+
+    def geometry_of(shape: Shape, now: Mapping[str, Any], options: dict[str, Value], batch: int) -> Geometry:
+        if not window or len(shape) == 1:
+            g = _geometry(operator, shape, now, options, batch)
+            if one_window and len(shape) > 1:
+                window.append(g)
+            return g
+        c_in = shape[0]
+        c_out, groups = now.get("out", c_in), now.get("groups", window[0].groups)
+        other = resized(window[0], c_in, c_out, shape[1:], groups, batch, operator.size_out)
+        if other is None:
+            raise DiffersError
+        return other
 
     def step(values: Values) -> Sized:
         shape = values[source][0]
@@ -181,7 +233,7 @@ def _operator_step(operator: Operator, source: int, sizes: Mapping[str, Known], 
             for name, known in changing_sizes:
                 sizes_now[name] = size = taken(values, known)
                 if type(size) is not int and (type(size) is not tuple or {*map(type, size)} != {int}):
-                    raise Differs
+                    raise DiffersError
                 key = (*key, size)
         if changing_given:
             given_now = dict(given_then)
@@ -190,47 +242,46 @@ def _operator_step(operator: Operator, source: int, sizes: Mapping[str, Known], 
                 key = (*key, type(value), value)
         found = memo.get(key)
         if found is None:
-            if changing_given:
+            if changing_given or not resolved:
                 options = operator.resolve(given_now)
+                resolved[:] = () if changing_given else (options,)
             else:
-                if not resolved:
-                    resolved.append(operator.resolve(given_now))
                 options = resolved[0]
-            found = memo[key] = _sized_operator(operator, shape, sizes_now, options, set_by_caller, values[BATCH])
+            g = geometry_of(shape, sizes_now, options, values[BATCH])
+            found = memo[key] = _sized_operator(shape, operator.evaluate_resolved(g, options, set_by_caller))
         return found  # type: ignore[no-any-return]
 
     return step
 
 
-def _fixed(given: Mapping[str, Known]) -> list[tuple[str, Any]]:
-    return [(name, ... if known.slot >= 0 else known.value) for name, known in given.items()]
+def _fixed(given: Mapping[str, Known]) -> list[Any]:
+    """Names and fixed values, with their types, since True equals 1."""
+    return [(name, type(one.value), one.value) if one.slot < 0 else name for name, one in given.items()]
 
 
-def _sized_operator(
-    operator: Operator,
-    shape: Shape,
-    sizes: Mapping[str, Any],
-    options: dict[str, Value],
-    given: frozenset[str],
-    batch: int,
-) -> Sized:
+def _geometry(
+    operator: Operator, shape: Shape, sizes: Mapping[str, Any], options: dict[str, Value], batch: int
+) -> Geometry:
     flat = len(shape) == 1
     if flat and operator.name != "linear":
-        raise Differs
-    # An operator on sequences has one axis; the shape of its input is checked below.
+        raise DiffersError
+    # An operator on sequences has one axis; the shape of its input is checked with its result.
     hw: Any = (1, 1) if flat else shape[1:] if operator.axes == 2 else shape[-1]
     c_in = operator.c_in_of(shape[0], options) if operator.c_in_of else shape[0]
     c_out = sizes.get("out")
     if c_out is None and operator.default_c_out is not None:
         c_out = operator.default_c_out(c_in, options)
     own = {name: size for name, size in sizes.items() if name != "out"}
-    g = operator.geometry(c_in, c_out, hw=hw, batch=batch, **own)
-    evaluation = operator.evaluate_resolved(g, options, given)
-    if flat:
-        return Sized((g.c_out,), shape, evaluation.cost, evaluation, {}, (), None)
-    if evaluation.in_shape != shape:
-        raise _OtherShape(evaluation.in_shape)
-    return Sized(evaluation.out_shape, shape, evaluation.cost, evaluation, {}, (), None)
+    return operator.geometry(c_in, c_out, hw=hw, batch=batch, **own)
+
+
+def _sized_operator(shape: Shape, evaluation: Evaluation) -> Sized:
+    if len(shape) == 1:
+        return Sized((evaluation.geometry.c_out,), shape, evaluation.cost, evaluation, {}, (), None)
+    takes, gives = evaluation.in_shape, evaluation.out_shape
+    if takes != shape:
+        raise _OtherShapeError(takes)
+    return _sized((gives, shape, evaluation.cost, evaluation, {}, (), None))
 
 
 # Shared weights --------------------------------------------------------------------------------
@@ -252,7 +303,7 @@ def share_weights(tape: Tape, slot: int, twin: int) -> int:
     def step(values: Values) -> Sized:
         found: Sized = values[slot]
         if found.cost.total("params") != values[twin].cost.total("params"):
-            raise Differs
+            raise DiffersError
         return found._replace(cost=found.cost.without_params())
 
     return tape.record(step, step(tape.values))

@@ -1,11 +1,13 @@
 """Networks as data: named layers in order, each with its shapes and its cost."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
 from flopcalc.cost.arith import Dim
-from flopcalc.cost.cost import Cost
+from flopcalc.cost.cost import Cost, totals_of
 from flopcalc.cost.geometry import Geometry
 from flopcalc.cost.kinds import HasKinds, check_kind
 from flopcalc.networks.window import Window, operator_window
@@ -111,19 +113,43 @@ class Network(HasKinds):
         """Sum of one kind over all layers; for steps the longest chain. Raises FlopcalcError (unknown-kind)."""
         check_kind(kind)
         if kind == "steps":
-            return self._longest_chain()
-        return sum(layer.cost.total(kind) for layer in self.layers)
+            return self._longest_chain
+        return self._sums[kind]
 
     def fold(self, fold: Callable[[Cost, int], int]) -> int:
         """Sum of a convention's number over all layers."""
-        return sum(fold(layer.cost, self.batch) for layer in self.layers)
+        return sum(times * fold(cost, self.batch) for cost, times in self._costs)
 
+    # Layers of the same sizes share their cost, so that sums look at each cost once.
+
+    @cached_property
+    def _costs(self) -> list[tuple[Cost, int]]:
+        costs = {id(layer.cost): layer.cost for layer in self.layers}
+        times = Counter([id(layer.cost) for layer in self.layers])
+        return [(cost, times[key]) for key, cost in costs.items()]
+
+    # All but the steps.
+    @cached_property
+    def _sums(self) -> dict[str, int]:
+        rows = [cost.sums(times) for cost, times in self._costs]
+        return totals_of(map(sum, zip(*rows, strict=True)) if rows else (0,) * 8, 0)
+
+    @cached_property
     def _longest_chain(self) -> int:
         if self.counted_steps is not None:
             return self.counted_steps
+        lengths = {id(cost): cost.own_steps() for cost, _ in self._costs}
         ends: dict[str, Dim] = {INPUT: 0}
         for layer in self.layers:
-            ends[layer.name] = layer.cost.steps_after([ends[name] for name in layer.inputs])
+            inputs = layer.inputs
+            length = lengths[id(layer.cost)]
+            if length is None:
+                end = layer.cost.steps_after([ends[name] for name in inputs])
+            elif len(inputs) == 1:
+                end = ends[inputs[0]] + length
+            else:
+                end = max([ends[name] for name in inputs]) + length
+            ends[layer.name] = end
         return int(max(ends.values()))
 
 

@@ -7,9 +7,10 @@ that the decision would be the same, else the description must be read again.
 """
 
 from collections import ChainMap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
+from flopcalc.errors import FlopcalcError
 from flopcalc.networks.network import Shape
 from flopcalc.text.compiled import compiled, is_name, names_in
 from flopcalc.text.expression import exact
@@ -22,7 +23,7 @@ Step: TypeAlias = Callable[[Values], Any]
 MEMO, BATCH, INPUT_SLOT, OPTIONS = 0, 1, 2, 3
 
 
-class Differs(Exception):
+class DiffersError(Exception):
     """For these sizes the description gives another structure, or an error."""
 
 
@@ -78,13 +79,21 @@ class Tape:
             name: Known(value, OPTIONS + index) for index, (name, value) in enumerate(options.items())
         }
         self._slots: dict[Any, int] = {}
+        self._alike: dict[Any, int] = {}
         self._guarded: set[Any] = set()
 
-    def record(self, step: Step, value: Any) -> int:
-        """Add a step and the value that it had; returns the slot."""
+    def record(self, step: Step, value: Any, key: Any = None) -> int:
+        """Add a step and the value that it had; returns the slot. key: equal for steps that do the same."""
         self.steps.append(step)
         self.values.append(value)
-        return len(self.values) - 1
+        slot = len(self.values) - 1
+        if key is not None:
+            self._slots[key] = slot
+        return slot
+
+    def alike(self, key: Any) -> int:
+        """A number for layers of the same operator and settings."""
+        return self._alike.setdefault(key, len(self._alike))
 
     # Values ------------------------------------------------------------------------------------
 
@@ -94,29 +103,42 @@ class Tape:
         kind = type(raw)
         if kind is int or kind is bool or raw is None:
             return Known(raw)
-        if kind is str and raw in env and is_name(raw):
-            return env[raw]
+        if kind is str and is_name(raw):
+            try:
+                return env[raw]
+            except KeyError:
+                pass
         return self.read(raw, spec, key, env, what)
 
-    def read(self, raw: Any, spec: Mapping[str, Any], key: str, env: Env, what: str = "") -> Known:
-        """The value of a text or of a list of them; spec and key name the line of an error."""
-        return self._derived(raw, self.file.read(raw, spec, key, Plain(env), what), env)
-
-    def _derived(self, raw: Any, value: Any, env: Env) -> Known:
-        """The value of an expression or of a list of them."""
-        names: set[str] = set()
-        for text in _texts(raw):
-            names |= names_in(text)
-        used = {name: env[name] for name in sorted(names) if name in env}
-        if all(known.slot < 0 for known in used.values()):
-            return Known(value)
-        references = tuple((name, known.slot, known.axis) for name, known in used.items() if known.slot >= 0)
-        fixed = {name: known.value for name, known in used.items() if known.slot < 0}
-        key = (repr(raw), references, repr(fixed))
-        slot = self._slots.get(key)
-        if slot is None:
-            slot = self._slots[key] = self.record(_expression(raw, references, fixed), value)
-        return Known(value, slot)
+    def read(self, raw: Any, spec: Mapping[str, Any], place: str, env: Env, what: str = "") -> Known:
+        """The value of a text or of a list of them; spec and place name the line of an error."""
+        try:
+            names = _names_in(raw)
+        except FlopcalcError:
+            # The file says where.
+            names = ()
+        references, fixed = [], {}
+        for name in names:
+            try:
+                value, slot, axis = env[name]
+            except KeyError:
+                # A name of a branch that is not taken, or an error.
+                continue
+            if slot < 0:
+                fixed[name] = value
+            else:
+                references.append((name, slot, axis))
+        key = (repr(raw), tuple(references), repr(fixed))
+        found = self._slots.get(key)
+        if found is not None:
+            return Known(self.values[found], found)
+        step = _expression(raw, references, fixed)
+        try:
+            value = step(self.values)
+        except Exception:
+            # It raises the error, or has the value of an expression that is not compiled.
+            value = self.file.read(raw, spec, place, Plain(env), what)
+        return Known(value, self.record(step, value, key)) if references else Known(value)
 
     def text(self, template: str, spec: Mapping[str, Any], key: str, env: Env, what: str) -> str:
         """Text with the value of each `{expression}` in its place. It is part of the structure."""
@@ -133,8 +155,7 @@ class Tape:
         key = (column.slot, index)
         slot = self._slots.get(key)
         if slot is None:
-            slot = self.record(lambda values: values[column.slot][index], column.value[index])
-            self._slots[key] = slot
+            slot = self.record(lambda values: values[column.slot][index], column.value[index], key)
         return Known(column.value[index], slot)
 
     # Guards ------------------------------------------------------------------------------------
@@ -153,7 +174,7 @@ class Tape:
             if of is not None:
                 found = of(found)
             if found != wanted or type(found) is not kind:
-                raise Differs
+                raise DiffersError
 
         self.record(guard, None)
 
@@ -165,21 +186,20 @@ class Tape:
 
         def guard(values: Values) -> None:
             if values[one][0] != values[other][0]:
-                raise Differs
+                raise DiffersError
 
         self.record(guard, None)
 
 
-def _texts(raw: Any) -> Iterator[str]:
+def _names_in(raw: Any) -> Collection[str]:
+    """The names that a text or a list of them can read. Raises FlopcalcError (bad-expression)."""
     if isinstance(raw, str):
-        yield raw
-    elif isinstance(raw, list):
-        for item in raw:
-            yield from _texts(item)
+        return names_in(raw)
+    return {name for item in raw for name in _names_in(item)} if isinstance(raw, list) else ()
 
 
-def _expression(raw: Any, references: tuple[tuple[str, int, int], ...], fixed: Mapping[str, Any]) -> Step:
-    """The step of an expression. Its function is made when it is first needed: most tapes run once."""
+def _expression(raw: Any, references: Sequence[tuple[str, int, int]], fixed: Mapping[str, Any]) -> Step:
+    """The step of an expression."""
 
     def of(raw: Any, names: Mapping[str, Any]) -> Any:
         if isinstance(raw, str):

@@ -139,8 +139,16 @@ def _replaced(loaded: Loaded, asked: _Request, plan: "Plan", limit: TimeLimit | 
     inputs, call = asked.inputs, asked.call
     args, named = arguments(inputs, asked.batch, loaded.module, call)
     with explained(loaded.module, inputs, call):
-        options = {"method": call.method, "on": call.on, "kernels": asked.kernels, "rebuild": _rebuild(loaded, limit)}
-        candidates, run = find_and_run(loaded.module, args, named, inplace=loaded.built, **options)
+        candidates, run = find_and_run(
+            loaded.module,
+            args,
+            named,
+            inplace=loaded.built,
+            method=call.method,
+            on=call.on,
+            kernels=asked.kernels,
+            rebuild=_rebuild(loaded, limit),
+        )
     network = partial(as_network, inputs=inputs, batch=asked.batch, name=asked.name, options=asked.settings)
     plain = network(candidates.root, run.counted)
     done, after = replace_candidates(candidates, run, plan)

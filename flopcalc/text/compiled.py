@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, TypeAlias
 
+from flopcalc.errors import FlopcalcError
 from flopcalc.text.expression import COMPARISONS, FUNCTIONS, MAX_BITS, binary_of, constant_of, parse
 
 Names: TypeAlias = Mapping[str, Any]
@@ -30,8 +31,11 @@ def names_in(text: str) -> frozenset[str]:
 
 @lru_cache(maxsize=4096)
 def is_name(text: str) -> bool:
-    """Whether an expression is one name. Raises FlopcalcError (bad-expression)."""
-    node = parse(text)
+    """Whether an expression is one name; false where it cannot be read."""
+    try:
+        node = parse(text)
+    except FlopcalcError:
+        return False
     return isinstance(node, ast.Name) and node.id == text
 
 

@@ -138,7 +138,11 @@ class File(NamedTuple):
 
 def read_file(path: str, what: str = "file") -> Any:
     """The content of a YAML file. Raises FlopcalcError (bad-yaml, unreadable-file)."""
-    content = read_bytes(path, what)
+    return read_content(read_bytes(path, what), path)
+
+
+def read_content(content: bytes, path: str) -> Any:
+    """The data of the bytes of a YAML file. Raises FlopcalcError (bad-yaml)."""
     try:
         text = decode(content)
     except ValueError as error:

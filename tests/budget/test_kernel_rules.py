@@ -59,7 +59,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-RULES = (("mylib::scan", {"macs": "4 * x.numel", "other": 7}),)
+RULES: Any = (("mylib::scan", {"macs": "4 * x.numel", "other": 7}),)
 
 
 def test_targets_of_the_file_get_the_rules(here: Path, run: Runner) -> None:

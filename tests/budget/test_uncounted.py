@@ -6,19 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import TINY, Runner
+from helpers import TINY, Runner, define_kernels
 
 from flopcalc.budget.assertions import Costs
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-# A kernel of a user, with a shape and no rule. It stays registered, so it is defined once for all tests.
-_LIBRARY = torch.library.Library("flopcalctest", "DEF")
-_LIBRARY.define("scan(Tensor x) -> Tensor")
-_LIBRARY.define("blend(Tensor x) -> Tensor")
-for _name in ("scan", "blend"):
-    _LIBRARY.impl(_name, torch.empty_like, "Meta")
-    _LIBRARY.impl(_name, torch.clone, "CPU")
+define_kernels()
 
 # A convolution 3 -> 8 of 3x3 on 8x8, and kernels of the user: 216 weights, 216 * 64 MACs.
 MACS = 216 * 64
@@ -356,3 +350,48 @@ def test_the_headline_of_a_difference(here: Path, run: Runner) -> None:
     same = run("diff", "net.py:Net", "net.py:Net", "--input", "3x8x8").out
     assert "equal, layer by layer, as far as counted" in same
     assert "at least" not in run("diff", "net.py:Plain", "net.py:Plain", "--input", "3x8x8").out
+
+
+@pytest.mark.parametrize("command", [("model", "net.py:Net"), ("diff", "net.py:Plain", "net.py:Net")])
+def test_a_spreadsheet_has_no_headline(command: tuple[str, ...], here: Path, run: Runner) -> None:
+    """So the note is on stderr, and the file has the layers only."""
+    done = run(*command, "--input", "3x8x8", "--format", "csv")
+    assert done.err == f"note: at least these costs: 2 kernels were not counted: {KERNEL}\n"
+    assert "note" not in done.out
+    assert run(command[0], *["net.py:Plain"] * (len(command) - 1), "--input", "3x8x8", "--format", "csv").err == ""
+
+
+def test_the_objects_say_at_least(here: Path) -> None:
+    """The short texts of a network and of a count."""
+    from flopcalc import count
+    from flopcalc.pytorch.counting.network import counted_network
+
+    net = _net(here)
+    assert "216 params, at least 13,824 MACs" in repr(counted_network(net, (3, 8, 8)))
+    assert "macs at least 13,824" in repr(count(net, (1, 3, 8, 8)))
+    assert "at least" not in repr(counted_network(net.conv, (3, 8, 8)))
+
+
+# Rules ------------------------------------------------------------------------------------------------------
+
+
+def test_a_rule_of_the_file_counts_the_kernel(here: Path, run: Runner) -> None:
+    """16 MACs for each of 8 * 64 elements, two times; for the targets of the file and for a model in its folder."""
+    targets(here, f"macs == {MACS + 2 * 16 * 8 * 64}", "uncounted == 0")
+    path = here / "flopcalc.yaml"
+    path.write_text("kernels:\n  flopcalctest::scan: 16 * x_numel\n" + path.read_text())
+    done = run("check")
+    assert done.code == 0, done.out
+    done = run("model", "net.py:Net", "--input", "3x8x8", "--strict", "--format", "json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["macs"] == MACS + 2 * 16 * 8 * 64
+    done = run(
+        "model", "net.py:Net", "--input", "3x8x8", "--replace", "dsc where k == 3", "--strict", "--format", "json"
+    )
+    assert done.code == 0, done.err
+    # Depthwise 3x3 on 3 channels, then 3 -> 8 at each of 64 places.
+    assert json.loads(done.out)["macs"] == (27 + 24) * 64 + 2 * 16 * 8 * 64
+    path.unlink()
+    done = run("model", "net.py:Net", "--input", "3x8x8", "--strict")
+    assert done.code == 1
+    assert "kernels: in flopcalc.yaml" in done.err

@@ -40,7 +40,7 @@ class Call:
     given: Sizes = ()
     output: Sizes = ()
     work: dict[tuple[str, WorkKind], Work] = field(default_factory=dict)
-    kernels: Counter[tuple[str, WorkKind]] = field(default_factory=Counter)
+    kernels: dict[tuple[str, WorkKind], int] = field(default_factory=dict)
 
 
 @dataclass(repr=False)
@@ -72,8 +72,9 @@ class Count(HasKinds):
     notes: list[str] = field(default_factory=list)
 
     def __repr__(self) -> str:
+        least = "at least " if self.uncounted else ""
         unknown = f", {len(self.uncounted)} kinds of kernels without a rule" if self.uncounted else ""
-        return f"<Count: {len(self.shapes)} modules, params {self.params:,}, macs {self.macs:,}{unknown}>"
+        return f"<Count: {len(self.shapes)} modules, params {self.params:,}, macs {least}{self.macs:,}{unknown}>"
 
     def total(self, kind: str) -> int:
         """Sum of one kind over all modules; for steps the longest chain. Raises FlopcalcError (unknown-kind)."""

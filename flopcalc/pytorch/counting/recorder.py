@@ -6,17 +6,25 @@ through a view is seen by all other views. A layer is a stretch of kernels of on
 layer: layers in order of execution are a graph without cycles, also where a module is called several times.
 """
 
+import copy
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from flopcalc.cost.kinds import WorkKind
 from flopcalc.pytorch.counting.kernels import Work, tensors
 from flopcalc.pytorch.counting.record import NOTHING, Call, Count, Shapes, Sizes, add
 
+# Sizes of tensors are read without asking the modes above, which would be asked for each.
+_Unseen = torch._C.DisableTorchFunction
+
 # The place in `Call.inputs` of what the forward is given.
 GIVEN = -1
+# Of a recorder, what no branch can undo: tensors stay alive, so that no place is used again.
+_FIXED = {"_layers", "_kept"}
 
 
 class _Frame:
@@ -54,6 +62,7 @@ class Recorder:
         self._layers = layers
         self._frames = [_Frame("", "", _Slot())]
         self._numbers: dict[str, int] = {}
+        self._times: dict[str, int] = {}
         # By place: the number of kernels in the longest chain that ends there, and the call that wrote it.
         self._depth: dict[int, int] = {}
         self._maker: dict[int, int] = {}
@@ -92,14 +101,15 @@ class Recorder:
         layer = self._layers.get(name, name)
         inside = layer == above.layer and layer != name
         self._frames.append(_Frame(name, layer, above.slot if inside else _Slot()))
-        self.result.times[name] += 1
+        self._times[name] = self._times.get(name, 0) + 1
 
     def leave(self, given: Any, out: Any) -> None:
         """The innermost module has ended: its arguments, and its output."""
         frame = self._frames.pop()
         name, slot = frame.name, frame.slot
         if slot.calls or name not in self.result.shapes:
-            shapes = Shapes(_first(given), _first(out))
+            with _Unseen():
+                shapes = Shapes(_first(given), _first(out))
             self.result.shapes.setdefault(name, shapes)
             if frame.layer == name:
                 for call in slot.calls:
@@ -115,33 +125,34 @@ class Recorder:
 
     def kernel(self, kind: WorkKind, work: Work, read: Sequence[Tensor], written: Sequence[Tensor]) -> None:
         """A kernel of the running module: its kind of work, its work, and the tensors that it reads and writes."""
-        depth, maker, result = self._depth, self._maker, self.result
+        depth, maker, place_of = self._depth, self._maker, self.place
         frame = self._frames[-1]
-        slot = frame.slot
-        call = slot.now
+        call = frame.slot.now
         if call is None:
-            call = self._new_call(frame.layer, slot)
-        index = len(result.calls) - 1
-        before = 0
+            call = self._new_call(frame.layer, frame.slot)
+        index = len(self.result.calls) - 1
+        end = 0
         for tensor in read:
-            place = self.place(tensor)
+            place = place_of(tensor)
             if place in self._trained:
                 self._touched.add(place)
-            before = max(before, depth[place])
-            made = maker.get(place)
-            if made is not None and made != index:
+            if depth[place] > end:
+                end = depth[place]
+            made = maker.get(place, index)
+            if made != index:
                 call.inputs[made] = None
-        end = before + 1
+        end += 1
         for tensor in written:
-            place = self.place(tensor)
-            depth[place] = max(end, depth[place])
+            place = place_of(tensor)
+            if depth[place] < end:
+                depth[place] = end
             maker[place] = index
-        result.steps = max(result.steps, end)
+        if end > self.result.steps:
+            self.result.steps = end
         key = frame.name, kind
-        result.by_work[key] = add(result.by_work.get(key, NOTHING), work)
-        result.kernels[key] += 1
-        call.work[key] = add(call.work.get(key, NOTHING), work)
-        call.kernels[key] += 1
+        before = call.work.get(key)
+        call.work[key] = work if before is None else add(before, work)
+        call.kernels[key] = call.kernels.get(key, 0) + 1
 
     def passed(self, read: Sequence[Tensor], written: Sequence[Tensor]) -> None:
         """A function without work, such as a view, whose outputs may be in storages of their own."""
@@ -160,11 +171,29 @@ class Recorder:
         """A kernel without a rule ran in the running module."""
         self.result.uncounted[operator, self.module] += 1
 
+    def note(self, text: str) -> None:
+        """What a reader of the numbers must know; said once."""
+        if text not in self.result.notes:
+            self.result.notes.append(text)
+
+    def saved(self) -> "Recorder":
+        """The state of the recorder, as a recorder of its own."""
+        state = {name: value for name, value in vars(self).items() if name not in _FIXED}
+        copied = Recorder(self._layers)
+        vars(copied).update(copy.deepcopy(state))
+        copied._kept = self._kept
+        return copied
+
+    def restore(self, state: "Recorder") -> None:
+        """Go back to a state that was saved."""
+        vars(self).update({name: value for name, value in vars(state.saved()).items() if name not in _FIXED})
+
     def finish(self, parameters: Iterable[tuple[str, Tensor]], out: Any) -> Count:
         """The result. parameters: each with the name of its module. out: the output of the forward."""
         result = self.result
         outputs = tensors(out)
         result.output = [tuple(tensor.shape) for tensor in outputs]
+        result.times = Counter(self._times)
         makers = [self._maker.get(self.place(tensor), GIVEN) for tensor in outputs]
         result.ends = tuple(dict.fromkeys(one for one in makers if one != GIVEN))
         seen = set(self._touched)
@@ -173,9 +202,19 @@ class Recorder:
             if place not in seen:
                 seen.add(place)
                 result.idle[name] = result.idle.get(name, 0) + tensor.numel()
+        self._add_up()
+        return result
+
+    def _add_up(self) -> None:
+        """The work of all calls, by module and kind of work, and by module."""
+        result = self.result
+        for call in result.calls:
+            for key, work in call.work.items():
+                before = result.by_work.get(key)
+                result.by_work[key] = work if before is None else add(before, work)
+                result.kernels[key] += call.kernels[key]
         for (name, _), work in result.by_work.items():
             result.work[name] = add(result.work.get(name, NOTHING), work)
-        return result
 
     def _new_call(self, layer: str, slot: _Slot) -> Call:
         """A new layer; what the modules around it did before it is another layer than what they do after it."""
@@ -191,5 +230,9 @@ class Recorder:
 
 
 def _first(values: Any) -> Sizes:
+    if type(values) is tuple and values:
+        values = values[0] if isinstance(values[0], Tensor) else values
+    if isinstance(values, Tensor):
+        return tuple(values.shape)
     found = tensors(values)
     return tuple(found[0].shape) if found else ()

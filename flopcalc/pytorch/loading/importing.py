@@ -10,11 +10,10 @@ from contextlib import suppress
 from difflib import get_close_matches
 from functools import partial
 from types import ModuleType
-from typing import Any, NoReturn, TypeVar
-
-import torch
+from typing import NoReturn, TypeVar
 
 from flopcalc.errors import FlopcalcError, clip, missing_package, reason
+from flopcalc.pytorch.loading import torchvision_operators
 from flopcalc.pytorch.loading.time_limit import TimeLimit, is_time_out, run_limited
 from flopcalc.pytorch.loading.user_errors import DOES_NOT_FIT, import_failed
 
@@ -79,41 +78,31 @@ def with_operators(load: Callable[[], T]) -> T:
     """
     before = set(sys.modules)
     try:
-        return load()
+        loaded = load()
     except Exception as error:
-        if _declared or not _is_caused_by_operators(error):
+        if not _is_caused_by_operators(error):
             raise
-    _declare_operators()
+    else:
+        torchvision_operators.enable()
+        return loaded
+    torchvision_operators.declare()
     # Parts of a package that was not imported whole.
     for name in set(sys.modules) - before:
         if name.partition(".")[0] not in sys.modules:
             del sys.modules[name]
-    return load()
+    loaded = load()
+    torchvision_operators.enable()
+    return loaded
 
 
 def _is_caused_by_operators(error: BaseException | None) -> bool:
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
-        if DOES_NOT_FIT in reason(error, 10**5):
+        if DOES_NOT_FIT in reason(error, 10_000):
             return True
         seen.add(id(error))
         error = error.__cause__ or error.__context__
     return False
-
-
-_declared: list[Any] = []
-
-
-def _declare_operators() -> None:
-    """Declare the operators that a torchvision built for CUDA expects, and that a CPU-only torch does not have.
-
-    Only its detectors call them, but without the declarations torchvision cannot be imported.
-    """
-    library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
-    for name in ("nms", "qnms"):
-        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]
-    # The declarations live as long as the library object.
-    _declared.append(library)
 
 
 def _no_such_module(name: str, missing: str) -> NoReturn:

@@ -1,0 +1,174 @@
+"""Shape rules: plain functions of sizes and strides. None means that the sizes do not fit, or that no rule applies."""
+
+from collections.abc import Sequence
+
+Sizes = tuple[int, ...]
+
+
+def product(sizes: Sequence[int]) -> int:
+    """The product of sizes."""
+    size = 1
+    for extent in sizes:
+        size *= extent
+    return size
+
+
+def contiguous(shape: Sequence[int]) -> Sizes:
+    """The strides of a contiguous tensor; an empty axis counts as one, as in torch."""
+    strides = []
+    step = 1
+    for extent in reversed(shape):
+        strides.append(step)
+        step *= extent if extent > 1 else 1
+    strides.reverse()
+    return tuple(strides)
+
+
+def channels_last(shape: Sequence[int]) -> Sizes:
+    """The strides of a map whose channels are innermost."""
+    inner = contiguous((shape[0], *shape[2:], shape[1]))
+    return (inner[0], inner[-1], *inner[1:-1])
+
+
+def is_contiguous(shape: Sequence[int], strides: Sequence[int]) -> bool:
+    """Whether the strides are those of a contiguous tensor; those of axes of size one do not matter."""
+    step = 1
+    for extent, stride in zip(reversed(shape), reversed(strides), strict=True):
+        if extent != 1:
+            if stride != step:
+                return not all(shape)
+            step *= extent
+    return True
+
+
+def is_dense(shape: Sequence[int], strides: Sequence[int]) -> bool:
+    """Whether the elements fill their memory without gaps or overlaps, in whatever order of axes."""
+    step = 1
+    for stride, extent in sorted(
+        (stride, extent) for stride, extent in zip(strides, shape, strict=True) if extent != 1
+    ):
+        if stride != step:
+            return not all(shape)
+        step *= extent
+    return True
+
+
+def elements(shape: Sequence[int], strides: Sequence[int]) -> int:
+    """Elements in memory: an expanded axis holds one."""
+    size = 1
+    for extent, stride in zip(shape, strides, strict=True):
+        if stride or not extent:
+            size *= extent
+    return size
+
+
+def broadcast(one: Sequence[int], other: Sequence[int]) -> Sizes | None:
+    """The shape of two tensors together."""
+    if len(one) < len(other):
+        one, other = other, one
+    more = len(one) - len(other)
+    shape = list(one[:more])
+    for a, b in zip(one[more:], other, strict=True):
+        if a == b or b == 1:
+            shape.append(a)
+        elif a == 1:
+            shape.append(b)
+        else:
+            return None
+    return tuple(shape)
+
+
+def expanded(shape: Sequence[int], given: Sequence[int], strides: Sequence[int]) -> Sizes:
+    """The strides of a tensor that is expanded to a shape."""
+    more = len(shape) - len(given)
+    return (
+        *((0,) * more),
+        *(
+            0 if old == 1 and new != 1 else stride
+            for new, old, stride in zip(shape[more:], given, strides, strict=True)
+        ),
+    )
+
+
+def like(shape: Sequence[int], strides: Sequence[int]) -> Sizes:
+    """The strides of a new tensor that keeps the memory format of another."""
+    if is_dense(shape, strides):
+        return tuple(strides)
+    return elementwise(shape, [strides])
+
+
+def elementwise(shape: Sequence[int], operands: Sequence[Sequence[int]]) -> Sizes:
+    """The strides of the result of an element-wise function. operands: their strides, expanded to its shape.
+
+    Axes are ordered as the first operand orders them, then the second (Tensor Iterator's rule).
+    """
+    rank = len(shape)
+    if rank < 2:
+        return (1,) * rank
+    if all(is_contiguous(shape, strides) for strides in operands):
+        return contiguous(shape)
+    order = list(reversed(range(rank)))
+    for i in range(1, rank):
+        later = i
+        for earlier in reversed(range(i)):
+            swap = _swap(order[earlier], order[later], shape, operands)
+            if swap > 0:
+                order[earlier], order[later] = order[later], order[earlier]
+                later = earlier
+            elif swap < 0:
+                break
+    strides = [0] * rank
+    step = 1
+    for axis in order:
+        strides[axis] = step
+        step *= shape[axis] if shape[axis] > 1 else 1
+    return tuple(strides)
+
+
+def _swap(a: int, b: int, shape: Sequence[int], operands: Sequence[Sequence[int]]) -> int:
+    """1 where axis `b` is inside axis `a`, -1 where it is outside, 0 where no operand tells."""
+    for strides in operands:
+        inner, outer = strides[a], strides[b]
+        if not inner or not outer:
+            continue
+        if inner == outer:
+            if shape[a] > shape[b]:
+                return 1
+            continue
+        return -1 if inner < outer else 1
+    return 0
+
+
+def axis(index: int, rank: int) -> int | None:
+    """An axis counted from the front."""
+    span = max(rank, 1)
+    return index % span if -span <= index < span else None
+
+
+def axes(given: int | Sequence[int] | None, rank: int) -> list[int] | None:
+    """Axes counted from the front, in order; all of them for none given."""
+    if given is None or (not isinstance(given, int) and not len(given)):
+        return list(range(rank))
+    indices = [given] if isinstance(given, int) else list(given)
+    span = max(rank, 1)
+    if not all(-span <= index < span for index in indices):
+        return None
+    found = sorted({index % span for index in indices})
+    return found if len(found) == len(indices) else None
+
+
+def reduced(shape: Sequence[int], over: Sequence[int], keep: bool) -> Sizes:
+    """The shape of a reduction over axes."""
+    if keep:
+        return tuple(1 if index in over else extent for index, extent in enumerate(shape))
+    return tuple(extent for index, extent in enumerate(shape) if index not in over)
+
+
+def windows(extent: int, kernel: int, stride: int, pad: int, dilation: int = 1, ceil: bool = False) -> int:
+    """Positions of a window along an axis that is padded at both ends. With `ceil` a last window may pass the end."""
+    span = extent + 2 * pad - dilation * (kernel - 1) - 1
+    if not ceil:
+        return span // stride + 1
+    count = -(-span // stride) + 1
+    # The last window must start inside the input or its first padding.
+    return count - 1 if (count - 1) * stride >= extent + pad else count
