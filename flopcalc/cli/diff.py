@@ -60,8 +60,8 @@ def command(
     """Two networks, or two versions of one, layer by layer.
 
     Write A and B as for `flopcalc model`, in quotes if options follow: 'resnet50 --set classes=10',
-    'old/net.py:Net --input 3x64x64'. Options: --replace, --where, --keep, --set, --input, --batch, --timeout.
-    A layer that was only renamed is recognised.
+    'old/net.py:Net --input 3x64x64'. Options: --replace, --where, --keep, --set, --input, --arg, --method, --on,
+    --batch, --timeout. A layer that was only renamed is recognised.
     """
     fmt = format_of(fmt, output)
     chosen = convention.get(convention_name)
