@@ -50,7 +50,8 @@ def structural_copy(module: nn.Module, twin: Twin, *, gradients: bool = False) -
 def evaluate(module: nn.Module) -> None:
     """Put a copy into evaluation mode, also where its class refuses to."""
     modules = list(module.modules())
-    if not any(child.training for child in modules):
+    # A frozen program of TorchScript has no such flag.
+    if not any(getattr(child, "training", False) for child in modules):
         return
     if any(_decides_on_training(child) for child in modules):
         try:
@@ -271,10 +272,14 @@ class Copier:
         kind = type(value)
         if issubclass(kind, type):
             return value
-        if (own := getattr(value, "__deepcopy__", None)) is not None:
+        if hasattr(kind, "__deepcopy__"):
             # It may copy by itself what it holds: those of its tensors and modules that the memo knows stay ours.
             self._items(dict(getattr(value, "__dict__", {})), {})
-            return own(self.memo)
+            try:
+                return kind.__deepcopy__(value, self.memo)
+            except Exception:
+                # It refuses, or cannot; what follows is what a class without it would get.
+                self.memo.pop(id(value), None)
         reduce = copyreg.dispatch_table.get(kind)
         parts = reduce(value) if reduce else value.__reduce_ex__(4)
         if isinstance(parts, str):

@@ -6,7 +6,7 @@ differentiate, and run there with them; some read values, and run on the CPU. Ea
 
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -180,7 +180,7 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
         parameters = [(name, one) for name, child in twin.named_modules() for one in child.parameters(recurse=False)]
         own_params = _own_params(parameters)
         recorder.start((one for _, one in parameters), tensors((given, by_name)))
-        name_modules(twin, recorder)
+        name_modules(twin, recorder, lambda other: _modes(call, how, other, generator))
         if call.watch is not None:
             modes.enter_context(call.watch(twin, lambda: recorder.module))
         modes.enter_context(DispatchCounter(recorder, own=rules_by_operator(call.kernels), generator=generator))
@@ -194,6 +194,14 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
     if how.on == "cpu":
         result.notes.append(REAL_VALUES)
     return result
+
+
+@contextmanager
+def _modes(call: _Call, how: _Pass, recorder: Recorder, generator: torch.Generator) -> Iterator[None]:
+    """The modes of a pass, for a thread that its forward started."""
+    counter = DispatchCounter(recorder, own=call.kernels or None, generator=generator)
+    with torch.set_grad_enabled(how.gradients), OnDevice(how.on), counter:
+        yield
 
 
 def _arguments(

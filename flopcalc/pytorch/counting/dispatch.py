@@ -16,6 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from flopcalc.pytorch.counting.higher_order import run_higher_order
 from flopcalc.pytorch.counting.kernels import UNKNOWN, Work, elements, tensors, work_kind_of, work_of
 from flopcalc.pytorch.counting.kernels.own import OwnRules
+from flopcalc.pytorch.counting.nested import work_of_rows
 from flopcalc.pytorch.counting.random_numbers import own_random
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.counting.twins import is_meta, on_meta
@@ -79,6 +80,8 @@ class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _together(self, func: OpOverload, args: Any, kwargs: Any) -> tuple[Any, Any]:
         """The arguments on the meta device: constants that the forward makes are tensors on the CPU."""
+        if str(func.overloadpacket) in _READ_LENGTHS:
+            return args, kwargs
         for argument, value in zip(func._schema.arguments, args, strict=False):
             if argument.alias_info and argument.alias_info.is_write and any(not is_meta(one) for one in tensors(value)):
                 raise ValuesNeeded(f"{func.overloadpacket} writes a result without values to a tensor on the CPU")
@@ -100,6 +103,10 @@ class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return value
 
 
+# They read the lengths of sequences, which are values on the CPU on every device.
+_READ_LENGTHS = {"aten._pack_padded_sequence", "aten._pad_packed_sequence"}
+
+
 def tell(
     recorder: Recorder,
     func: Any,
@@ -116,7 +123,10 @@ def tell(
         if not func._schema.is_mutable:
             return
         written = read
-    work = work_of(func, args, kwargs, out, reads, own)
+    if any(one.is_nested for one in (*read, *written)):
+        work = work_of_rows(work_of, func, args, kwargs, out, own)
+    else:
+        work = work_of(func, args, kwargs, out, reads, own)
     if work is None:
         recorder.passed(read, written)
         return

@@ -47,7 +47,7 @@ def _cond(mode: Any, condition: Any, true_fn: Any, false_fn: Any, operands: Sequ
 
 
 def _price(counted: Count) -> tuple[int, int, int]:
-    works = counted.by_work.values()
+    works = [work for call in counted.calls for work in call.work.values()]
     return (
         sum(work.macs for work in works),
         sum(work.adds + work.muls + work.other for work in works),

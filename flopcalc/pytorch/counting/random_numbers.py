@@ -21,10 +21,10 @@ def own_random(func: OpOverload) -> Random | None:
     if "generator" in names:
         position = names.index("generator")
 
-        def with_generator(generator: torch.Generator, *args: Any, **kwargs: Any) -> Any:
+        def with_generator(own: torch.Generator, /, *args: Any, **kwargs: Any) -> Any:
             if position < len(args):
-                return func(*args[:position], generator, *args[position + 1 :], **kwargs)
-            return func(*args, **{**kwargs, "generator": generator})
+                return func(*args[:position], own, *args[position + 1 :], **kwargs)
+            return func(*args, **{**kwargs, "generator": own})
 
         return with_generator
     if (made := _BY_HAND.get(str(func.overloadpacket))) is not None:
@@ -32,7 +32,7 @@ def own_random(func: OpOverload) -> Random | None:
     for name in func.overloadpacket.overloads():
         other = getattr(func.overloadpacket, name)
         if [one.name for one in other._schema.arguments if one.name != "generator"] == names and other is not func:
-            return lambda generator, *args, **kwargs: other(*args, **{**kwargs, "generator": generator})
+            return lambda own, /, *args, **kwargs: other(*args, **{**kwargs, "generator": own})
     return None
 
 

@@ -7,6 +7,7 @@ layer: layers in order of execution are a graph without cycles, also where a mod
 """
 
 import copy
+import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -24,7 +25,7 @@ _Unseen = torch._C.DisableTorchFunction
 # The place in `Call.inputs` of what the forward is given.
 GIVEN = -1
 # Of a recorder, what no branch can undo: tensors stay alive, so that no place is used again.
-_FIXED = {"_layers", "_kept"}
+_FIXED = {"_layers", "_kept", "lock"}
 
 
 class _Frame:
@@ -70,6 +71,7 @@ class Recorder:
         self._kept: list[Any] = []
         self._trained: set[int] = set()
         self._touched: set[int] = set()
+        self.lock = threading.Lock()
 
     @property
     def module(self) -> str:
@@ -176,6 +178,13 @@ class Recorder:
         """A kernel without a rule ran in the running module."""
         self.result.uncounted[operator, self.module] += 1
 
+    def elsewhere(self) -> "Recorder":
+        """A recorder for another thread, with frames of its own; what it records is recorded here."""
+        other = Recorder(self._layers)
+        vars(other).update({name: value for name, value in vars(self).items() if name != "_frames"})
+        other._frames = [self._frames[0]]
+        return other
+
     def note(self, text: str) -> None:
         """What a reader of the numbers must know; said once."""
         if text not in self.result.notes:
@@ -197,7 +206,7 @@ class Recorder:
         """The result. parameters: each with the name of its module. out: the output of the forward."""
         result = self.result
         outputs = tensors(out)
-        result.output = [tuple(tensor.shape) for tensor in outputs]
+        result.output = [_shape(tensor) for tensor in outputs]
         result.times = Counter(self._times)
         makers = [self._maker.get(self.place(tensor), GIVEN) for tensor in outputs]
         result.ends = tuple(dict.fromkeys(one for one in makers if one != GIVEN))
@@ -239,6 +248,11 @@ def _first(values: Any) -> Sizes:
     if type(values) is tuple and values:
         values = values[0] if isinstance(values[0], Tensor) else values
     if isinstance(values, Tensor):
-        return tuple(values.shape)
+        return _shape(values)
     found = tensors(values)
-    return tuple(found[0].shape) if found else ()
+    return _shape(found[0]) if found else ()
+
+
+def _shape(tensor: Tensor) -> Sizes:
+    """The shape; () for a nested tensor, whose rows differ."""
+    return () if tensor.is_nested else tuple(tensor.shape)

@@ -1,8 +1,9 @@
 """The arguments of a forward: shapes become tensors, tensors are copied, and what is ambiguous is read both ways."""
 
 import inspect
+import re
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -73,10 +74,11 @@ def _takes_tensor(forward: Any, place: int | str) -> bool | None:
         one = parameters.get(place)
     if one is None or one.kind in {one.VAR_POSITIONAL, one.VAR_KEYWORD} or one.annotation is one.empty:
         return None
-    text = one.annotation if isinstance(one.annotation, str) else _text(one.annotation)
-    if "Tensor" in text:
-        return None if "uple" in text or "int" in text else True
-    return False if "uple" in text or "int" in text else None
+    words = set(re.findall(r"\w+", one.annotation if isinstance(one.annotation, str) else _text(one.annotation)))
+    sizes = not words.isdisjoint({"tuple", "Tuple", "int", "Size"})
+    if "Tensor" in words:
+        return None if sizes else True
+    return False if sizes else None
 
 
 def _text(annotation: Any) -> str:
@@ -86,7 +88,7 @@ def _text(annotation: Any) -> str:
 
 
 def placed(
-    reading: Reading, copier: Copier, twin: Twin, new: typing.Callable[[tuple[int, ...]], Tensor]
+    reading: Reading, copier: Copier, twin: Twin, new: Callable[[tuple[int, ...]], Tensor]
 ) -> tuple[list[Any], dict[str, Any]]:
     """The arguments of the copy. twin: makes a tensor in the place of a given one; new: one of a shape."""
     copier.twin = twin
@@ -99,7 +101,7 @@ def placed(
     return given, {name: made(name, value) for name, value in reading.named.items()}
 
 
-def _made(value: Any, copier: Copier, new: typing.Callable[[tuple[int, ...]], Tensor], *, outermost: bool) -> Any:
+def _made(value: Any, copier: Copier, new: Callable[[tuple[int, ...]], Tensor], *, outermost: bool) -> Any:
     kind = type(value)
     if kind is Values:
         return tuple(value)

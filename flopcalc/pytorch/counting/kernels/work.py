@@ -68,6 +68,8 @@ def tensors(values: Any) -> list[Tensor]:
         values = list(values.values())
     if isinstance(values, list | tuple):
         return [tensor for value in values for tensor in tensors(value)]
+    if hasattr(values, "__dataclass_fields__") or isinstance(values, Mapping):
+        return tensors(list((values if isinstance(values, Mapping) else vars(values)).values()))
     return []
 
 
