@@ -10,14 +10,25 @@ from typing import Any
 
 from flopcalc.networks.network import Network
 from flopcalc.pytorch.loading.environment import visiting
-from flopcalc.pytorch.loading.importing import import_named
+from flopcalc.pytorch.loading.importing import import_named, with_operators
 from flopcalc.targets.read import read_target
 from flopcalc.targets.spec import from_texts
 
 # Height and width at which torchvision's tables give detectors, where the model does not fix them.
 _DETECTION_SIZE = 800
-# The box heads of these see as many proposals as the published count had; their cost is linear in them.
-_PROPOSALS = {"fasterrcnn_mobilenet_v3_large_fpn": 0, "fasterrcnn_mobilenet_v3_large_320_fpn": 0}
+# Boxes that the published count ran the heads on, where they are known: proposals for the box head, and instances
+# for the head of masks or keypoints. The cost of a head is linear in them.
+_BOXES = {
+    "fasterrcnn_mobilenet_v3_large_fpn": (0, 0),
+    "fasterrcnn_mobilenet_v3_large_320_fpn": (0, 0),
+    "maskrcnn_resnet50_fpn": (1000, 0),
+    "maskrcnn_resnet50_fpn_v2": (1000, 100),
+    "keypointrcnn_resnet50_fpn": (1000, 1),
+}
+_HEADS = (
+    ("roi_heads.box_head", "roi_heads.box_predictor"),
+    ("roi_heads.mask_head", "roi_heads.mask_predictor", "roi_heads.keypoint_head", "roi_heads.keypoint_predictor"),
+)
 
 
 @dataclass(frozen=True)
@@ -82,18 +93,20 @@ def frozen_norms(network: Network) -> int:
     return sum(layer.cost.params for layer in network.layers if layer.kind.lower().startswith("batchnorm"))
 
 
-def proposals(network: Network) -> tuple[int, int]:
-    """The boxes that the box head saw, and the MACs of everything that runs for each of them."""
-    boxes = [layer for layer in network.layers if layer.name.startswith("roi_heads.box_head")]
-    first = next((layer for layer in boxes if layer.cost.macs), None)
-    heads = ("roi_heads.box_head", "roi_heads.box_predictor")
-    macs = sum(layer.cost.macs for layer in network.layers if layer.name.startswith(heads))
-    return (first.in_shape[0] if first else 0), macs
+def at_published_boxes(network: Network, name: str) -> int:
+    """The MACs of a detector with as many boxes as the published count had."""
+    macs = network.macs
+    for names, wanted in zip(_HEADS, _BOXES.get(name, ()), strict=False):
+        head = [layer for layer in network.layers if layer.name.startswith(names) and layer.cost.macs]
+        if head:
+            now, boxes = sum(layer.cost.macs for layer in head), head[0].in_shape[0]
+            macs += now // boxes * wanted - now
+    return macs
 
 
 def difference(entry: Published, network: Network) -> str:
     """What is not as published; empty if nothing is."""
-    params, gmacs, notes = network.params, network.macs / 1e9, []
+    params, gmacs, notes = network.params, at_published_boxes(network, entry.name) / 1e9, []
     if params != entry.params and params - frozen_norms(network) == entry.params:
         params = entry.params
     if params != entry.params:
@@ -108,7 +121,7 @@ def difference(entry: Published, network: Network) -> str:
 def main(names: list[str]) -> int:
     """Count and compare; the exit code."""
     with visiting("torchvision:"):
-        torchvision = import_named("torchvision", None)
+        torchvision = with_operators(lambda: import_named("torchvision", None))
     entries = [entry for entry in published(torchvision) if not names or entry.name in names]
     wrong = 0
     for entry in entries:

@@ -9,7 +9,7 @@ from flopcalc.analysis.diff import match_layers
 from flopcalc.budget.config import Budget, Config
 from flopcalc.budget.limits import Limit
 from flopcalc.budget.lock import Locked, lock_commands
-from flopcalc.budget.measure import Measured, measure, measure_target
+from flopcalc.budget.measure import Each, Measured, measure, measure_target, part_name
 from flopcalc.budget.unknown import Unknown, judged, named
 from flopcalc.cost.kinds import KINDS
 from flopcalc.errors import FlopcalcError, at_line, clip, unknown_name
@@ -30,7 +30,7 @@ class Check:
         self.lock = lock
         self.specs = {spec.name: spec for spec in config.targets}
         self.measured: dict[Any, Measured] = {}
-        self.matched: dict[tuple[int, int], dict[str, Mapping[str, int]]] = {}
+        self.matched: dict[tuple[int, int, Each], dict[str, Mapping[str, int]]] = {}
 
     def of(self, name: str) -> Measured:
         """The cost of a target."""
@@ -62,7 +62,7 @@ class Check:
         if limit.each == "target":
             yield self.row(spec, found, limit, "", found.totals)[1]
             return
-        parts = found.parts(limit.each)
+        parts = found.parts(limit.part)
         names = [name for name in parts if fnmatchcase(name, limit.pattern)]
         if not names:
             near = unknown_name(limit.each, limit.pattern, parts, f"{limit.each}s: {_few(list(parts))}")
@@ -126,7 +126,7 @@ class Check:
         """The value of `baseline` or `locked` in a limit. A layer or stage that did not exist cost nothing."""
         base = self.before(spec, limit, word)
         totals = (
-            base.totals if limit.each == "target" else self.parts_before(base, found, limit.each).get(name, _NOTHING)
+            base.totals if limit.each == "target" else self.parts_before(base, found, limit.part).get(name, _NOTHING)
         )
         return totals.get(limit.quantity, 0)
 
@@ -144,16 +144,17 @@ class Check:
             hint if word == "locked" else f"{hint}, or name a network after baseline:",
         )
 
-    def parts_before(self, base: Measured | Locked, found: Measured, each: str) -> Mapping[str, Mapping[str, int]]:
+    def parts_before(self, base: Measured | Locked, found: Measured, each: Each) -> Mapping[str, Mapping[str, int]]:
         """The costs to compare with, by layer or stage. A renamed layer is found by its new name."""
         if each == "stage":
             return base.parts(each)
-        key = id(base), id(found)
+        key = id(base), id(found), each
         if key not in self.matched:
-            sums = dict(base.parts(each))
+            before = base.parts(each)
+            sums = dict(before)
             for match in match_layers(base.layers, found.layers):
-                if match.status == "renamed" and match.first:
-                    sums[match.name] = base.parts(each)[match.first["name"]]
+                if match.status == "renamed" and match.first and match.second:
+                    sums[part_name(match.second, each)] = before[part_name(match.first, each)]
             self.matched[key] = sums
         return self.matched[key]
 

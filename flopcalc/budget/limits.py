@@ -53,6 +53,13 @@ class Limit(NamedTuple):
         return any(isinstance(node, ast.Name) and node.id in names for node in ast.walk(parse(self.right)))
 
     @property
+    def part(self) -> Literal["layer", "call", "stage"]:
+        """What the pattern matches: stages, layers, or single calls where it has the number of one (`relu#2`)."""
+        if self.each == "stage":
+            return "stage"
+        return "call" if "#" in self.pattern else "layer"
+
+    @property
     def of_kernels(self) -> bool:
         """Whether it limits the number of kernels without a rule, which is known even where the cost is not."""
         return self.quantity == "uncounted" and not self.reads(*KINDS)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from flopcalc.budget.config import Config, find_config
-from flopcalc.budget.measure import Measured, parts
+from flopcalc.budget.measure import Each, Measured, parts
 from flopcalc.cost.cost import DTYPE_BYTES
 from flopcalc.cost.kinds import KINDS
 from flopcalc.errors import FlopcalcError, clip
@@ -56,8 +56,8 @@ class Locked(NamedTuple):
     layers: tuple[dict[str, Any], ...]
     uncounted: tuple[dict[str, Any], ...] = ()
 
-    def parts(self, each: str) -> Mapping[str, Mapping[str, int]]:
-        """The kinds of cost by name, of every layer or summed by stage."""
+    def parts(self, each: Each) -> Mapping[str, Mapping[str, int]]:
+        """The kinds of cost by name; see `flopcalc.budget.measure.parts`."""
         return parts(self.layers, each)
 
 

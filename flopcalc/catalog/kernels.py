@@ -150,10 +150,13 @@ def _rule(name: object, rule: Any, origin: str, data: bool = False) -> KernelRul
     return KernelRule(_key(name), costs, origin)
 
 
+def any_registered() -> bool:
+    """Whether `register_kernel` was given any rule: most processes have none, and kernels are many."""
+    return bool(_registered)
+
+
 def find_rule(name: str, own: Mapping[str, KernelRule] | None = None) -> KernelRule | None:
     """The rule of an operator, of one overload first: given for this count, else registered; else None."""
-    if not own and not _registered:
-        return None
     for key in (_key(name), name.split(".", maxsplit=1)[0]):
         found = (own or {}).get(key) or _registered.get(key)
         if found is not None:

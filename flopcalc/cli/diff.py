@@ -11,6 +11,7 @@ from flopcalc.analysis.diff import diff_record
 from flopcalc.budget.folder_rules import with_folder_rules
 from flopcalc.cli.options import Whole, output_options
 from flopcalc.cli.output import emit, format_of
+from flopcalc.cli.progress import progress_bar
 from flopcalc.cli.target import check_counted, note_uncounted, strict_option, target_options, timeout_option
 from flopcalc.cost import convention
 from flopcalc.cost.convention import Convention
@@ -59,8 +60,8 @@ def command(
     """Two networks, or two versions of one, layer by layer.
 
     Write A and B as for `flopcalc model`, in quotes if options follow: 'resnet50 --set classes=10',
-    'old/net.py:Net --input 3x64x64'. Options: --replace, --where, --keep, --set, --input, --batch, --timeout.
-    A layer that was only renamed is recognised.
+    'old/net.py:Net --input 3x64x64'. Options: --replace, --where, --keep, --set, --input, --arg, --method, --on,
+    --batch, --timeout. A layer that was only renamed is recognised.
     """
     fmt = format_of(fmt, output)
     chosen = convention.get(convention_name)
@@ -70,7 +71,8 @@ def command(
         options["input_texts"] = options["input_texts"] or input_texts
         options["batch"] = batch if options["batch"] is None else options["batch"]
         options["timeout"] = options["timeout"] or timeout
-        target = read_target(with_folder_rules(from_texts(name, **options)))
+        with progress_bar(name):
+            target = read_target(with_folder_rules(from_texts(name, **options)))
         records.append(model_record(target.plain, target.replacement, chosen, dtype))
     record = diff_record(records[0], records[1], chosen)
     record["a"]["target"], record["b"]["target"] = first, second

@@ -183,7 +183,8 @@ def resized(
     """The same window on another input, of whole numbers; None where `geometry` would raise an error."""
     _, _, k_h, k_w, _, _, _, _, stride_h, stride_w, padding_h, padding_w, dilation_h, dilation_w, _, _ = g
     h, w = hw
-    if min(c_in, c_out, h, w, groups) < 1 or max(c_in, c_out, h, w, groups) > LARGEST:
+    fits = 0 < c_in <= LARGEST and 0 < c_out <= LARGEST and 0 < groups <= LARGEST
+    if not (fits and 0 < h <= LARGEST and 0 < w <= LARGEST):
         return None
     h_out = size_out(h, k_h, stride_h, padding_h, dilation_h)
     w_out = size_out(w, k_w, stride_w, padding_w, dilation_w)

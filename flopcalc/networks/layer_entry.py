@@ -205,23 +205,28 @@ def _operator_step(
     set_by_caller = frozenset(given)
     # Checked once where they are the same at all sizes. Another evaluation gets a copy of its own.
     resolved: list[dict[str, Value]] = []
-    # The window is the same at all sizes, and so is checked once.
-    window: list[Geometry] = []
-    one_window = all(name in ("out", "groups") for name, _ in changing_sizes) and not changing_given
-    one_window = one_window and operator.axes == 2 and operator.c_in_of is None and operator.default_c_out is None
+    # The last geometry, with the sizes of its window that can change: the same window is not checked again.
+    last: list[tuple[list[Any], Geometry]] = []
+    changing_window = [name for name, _ in changing_sizes if name not in ("out", "groups")]
+    simple = operator.axes == 2 and operator.c_in_of is None and operator.default_c_out is None
+    image = simple and operator.has_image_shapes
 
     def geometry_of(shape: Shape, now: Mapping[str, Any], options: dict[str, Value], batch: int) -> Geometry:
-        if not window or len(shape) == 1:
-            g = _geometry(operator, shape, now, options, batch)
-            if one_window and len(shape) > 1:
-                window.append(g)
-            return g
-        c_in = shape[0]
-        c_out, groups = now.get("out", c_in), now.get("groups", window[0].groups)
-        other = resized(window[0], c_in, c_out, shape[1:], groups, batch, operator.size_out)
-        if other is None:
-            raise DiffersError
-        return other
+        if not simple or len(shape) == 1:
+            return _geometry(operator, shape, now, options, batch)
+        window = [now[name] for name in changing_window]
+        # One look at the list, since another thread may change it.
+        of_window, g = last[0] if last else (None, None)
+        if g is not None and of_window == window:
+            other = resized(
+                g, shape[0], now.get("out", shape[0]), shape[1:], now.get("groups", g.groups), batch, operator.size_out
+            )
+            if other is None:
+                raise DiffersError
+            return other
+        g = _geometry(operator, shape, now, options, batch)
+        last[:] = [(window, g)]
+        return g
 
     def step(values: Values) -> Sized:
         shape = values[source][0]
@@ -248,7 +253,12 @@ def _operator_step(
             else:
                 options = resolved[0]
             g = geometry_of(shape, sizes_now, options, values[BATCH])
-            found = memo[key] = _sized_operator(shape, operator.evaluate_resolved(g, options, set_by_caller))
+            evaluation = operator.evaluate_resolved(g, options, set_by_caller)
+            if image and len(shape) > 1:
+                found = _sized(((g.c_out, g.h_out, g.w_out), shape, evaluation.cost, evaluation, {}, (), None))
+            else:
+                found = _sized_operator(shape, evaluation)
+            memo[key] = found
         return found  # type: ignore[no-any-return]
 
     return step

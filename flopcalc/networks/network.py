@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
@@ -80,13 +80,29 @@ class Uncounted(NamedTuple):
     times: int
 
 
+class Module(NamedTuple):
+    """A module of a counted network. kind: as of a layer. calls: how often it ran; 0 for one that never did.
+
+    in_shape, out_shape: of its first call, without the batch. unused: those of its own parameters that no kernel read.
+    also: its other names, where it is held in several places.
+    """
+
+    kind: str
+    calls: int
+    in_shape: Shape = ()
+    out_shape: Shape = ()
+    unused: int = 0
+    also: tuple[str, ...] = ()
+
+
 # Not compared: two networks are compared layer by layer, by `diff`.
 @dataclass(frozen=True, eq=False, repr=False)
 class Network(HasKinds):
     """Layers in order of execution. input_shape: (c, h, w), without the batch.
 
     Set for a counted network only: inputs: all of them as text. counted_steps: the longest chain of kernels, since
-    the graph is not known. uncounted: operations without a rule. remarks: other observations.
+    the graph is not known. uncounted: operations without a rule. remarks: other observations. modules: all modules by
+    name, those that are not layers too; a layer `relu#2` is the second one of the module `relu`.
     """
 
     name: str
@@ -102,6 +118,7 @@ class Network(HasKinds):
     counted_steps: int | None = None
     uncounted: tuple[Uncounted, ...] = ()
     remarks: tuple[str, ...] = ()
+    modules: Mapping[str, Module] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         """A short text: name, cost and input; a network can have thousands of layers."""

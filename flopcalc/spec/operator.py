@@ -219,6 +219,11 @@ class Operator:
         return tuple((value, _wanted(value.compute)) for value in self.derived)
 
     @cached_property
+    def has_image_shapes(self) -> bool:
+        """Whether input and output are maps of c_in and c_out channels, as those of a convolution."""
+        return self.in_shape is _image_in and self.out_shape is _image_out
+
+    @cached_property
     def param(self) -> Mapping[str, Param]:
         """The options by name."""
         return {param.name: param for param in self.params}
@@ -300,7 +305,11 @@ class Operator:
             if (problem := rule.check(g, named)) is not None:
                 message = f"{self.name} does not apply here: {problem}"
                 raise FlopcalcError("cannot-stand", message, rule.hint, reason=problem)
-        return Evaluation(self, g, given, named, self.cost(g, named))
+        # `Evaluation(...)` sets each field of a frozen record by a call, which takes twice as long.
+        evaluation = object.__new__(Evaluation)
+        fields = {"operator": self, "geometry": g, "given": given, "named": named, "cost": self.cost(g, named)}
+        evaluation.__dict__.update(fields)
+        return evaluation
 
 
 def _wanted(function: Callable[..., Any]) -> tuple[str, ...] | None:

@@ -122,4 +122,10 @@ def _call(name: str, args: list[ast.expr]) -> Function:
             return a // b if type(a) is int and type(b) is int else function(functions[0](names))
 
         return floor_of_quotient
+    if len(functions) == 1:
+        only = functions[0]
+        return lambda names: function(only(names))
+    if len(functions) == 2:
+        first, second = functions
+        return lambda names: function(first(names), second(names))
     return lambda names: function(*[one(names) for one in functions])

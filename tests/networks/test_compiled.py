@@ -264,7 +264,8 @@ def test_blocks_that_are_alike_by_chance(write_network: WriteNetwork) -> None:
     text = (
         "input: [8, 4, 4]\noptions: {width: {default: 8, help: channels}}\n"
         "blocks: {unit: {args: {out: null}, layers: [{x: {op: conv, out: out, k: 1}}]}}\n"
-        "layers: [{a: {op: conv, out: width, k: 1}}, {u: {block: unit, out: 8}}, {v: {block: unit, out: 8}}]\n"
+        "layers: [{a: {op: conv, out: width, k: 1}}, {u: {block: unit, out: 8, stage: s}}, "
+        "{v: {block: unit, out: 8, stage: s}}]\n"
     )
     one = library.compiled(write_network(text))
     # a: 8 x width; u: width x 8; v: 8 x 8.
@@ -308,8 +309,11 @@ NAMES = {"a": 7, "b": 0, "f": Fraction(3, 4), "t": True, "s": "v1.5", "l": (1, 2
 _LEAVES = st.sampled_from([*NAMES, "0", "1", "2", "8", "1.5", "0.25", "'v1.5'", "true", "missing"])
 
 
+_SIGNS = ["+", "-", "*", "/", "//", "%", "^", "==", "!=", "<", "<=", ">", ">=", "and", "or"]
+
+
 def _grown(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    two = st.tuples(inner, st.sampled_from("+ - * / // % ^ == != < <= > >= and or".split()), inner)
+    two = st.tuples(inner, st.sampled_from(_SIGNS), inner)
     return st.one_of(
         two.map(lambda pieces: f"({' '.join(pieces)})"),
         inner.map(lambda one: f"not {one}"),

@@ -128,7 +128,6 @@ REFUSED = {
     "hf:bert    ": (["--input", "8", "--set", "vocab_size.x=2"], "no other fields", "vocab_size="),
     "hf:clip  ": (["--input", "8"], "failed", "pixel_values=3x224x224"),
     "hf:whisper": (["--input", "80x3000"], "decoder_input_ids", "decoder_input_ids=32:int64"),
-    "hf:encoder-decoder": (["--input", "8"], "hf:encoder-decoder", ""),
     "hf:nougat": (["--input", "8"], "no model of the type 'nougat'", "a class"),
     "hf:nothing.json": (["--input", "8"], "nothing.json", ""),
 }

@@ -164,7 +164,7 @@ HOSTILE: dict[str, tuple[str, tuple[str, ...], str, str]] = {
     "missing dependency": ("{}:missing", (), "a_package_that_is_not_there", "--debug"),
     "unprintable error": ("{}:mute", (), "cannot be read", "--debug"),
     "base exception": ("{}:base", (), "Base: deep", "--debug"),
-    "reads values": ("{}:Reads", (), "item", "reads values"),
+    "reads values": ("{}:Reads", ("--on", "meta"), "item", "on the CPU"),
     "fails in the forward": ("{}:Fails", (), "has no attribute 'absent' (nets.py, line ", "--debug"),
     "returns a coroutine": ("{}:later", (), "returned a coroutine", "return an nn.Module"),
     "leaves in the forward": ("{}:Leaves", (), "SystemExit", "--debug"),

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from flopcalc.networks.progress import report
 from flopcalc.pytorch.counting.recorder import Recorder
 
 # The modes that count in another thread, for a recorder of that thread.
@@ -19,7 +20,9 @@ def name_modules(module: nn.Module, recorder: Recorder, modes: Modes | None = No
     modes: a forward may run modules in threads of its own, where the modes of this one do not count.
     """
     threads = _Threads(recorder, modes) if modes else None
-    for name, child in module.named_modules():
+    modules = list(module.named_modules())
+    report(recorder.times, len(modules))
+    for name, child in modules:
         # By the instance's dict: modules may define __setattr__, and a forward of the instance comes first anyway.
         state, forward = child.__dict__, child.forward
         state["forward"] = _named(forward, name, recorder, threads)

@@ -11,7 +11,7 @@ from flopcalc.cost.cost import Cost, Part
 from flopcalc.cost.kinds import WorkKind
 from flopcalc.errors import FlopcalcError, reason
 from flopcalc.networks.inputs import FORWARD, ForwardCall, Input
-from flopcalc.networks.network import INPUT, Layer, Network, Uncounted
+from flopcalc.networks.network import INPUT, Layer, Module, Network, Uncounted
 from flopcalc.primitives.record import Primitive
 from flopcalc.primitives.registry import PRIMITIVES
 from flopcalc.pytorch.counting.counter import count_call
@@ -19,6 +19,7 @@ from flopcalc.pytorch.counting.inputs import arguments, read_batch, read_inputs
 from flopcalc.pytorch.counting.kernels import Work
 from flopcalc.pytorch.counting.layers import is_piece, layers_by_module
 from flopcalc.pytorch.counting.record import Call, Count, Shapes
+from flopcalc.pytorch.counting.sharing import other_names, sharing_remarks
 from flopcalc.pytorch.counting.window import window_of
 from flopcalc.pytorch.loading.user_errors import FIX_IT, place_of
 from flopcalc.pytorch.named_class import named_class
@@ -132,6 +133,7 @@ def as_network(
 ) -> Network:
     """A counted module as a network, in the state in which it was counted."""
     layers = _layers(module, counted, batch)
+    others = other_names(module)
     return Network(
         name=name or type(module).__name__,
         title=f"{type(module).__name__} | {name}" if name else type(module).__name__,
@@ -144,8 +146,22 @@ def as_network(
         inputs=tuple(map(str, inputs)),
         counted_steps=counted.steps,
         uncounted=tuple(Uncounted(op, where or ROOT, times) for (op, where), times in counted.uncounted.items()),
-        remarks=(*counted.notes, *_remarks(counted)),
+        remarks=(*counted.notes, *sharing_remarks(module, others), *_remarks(counted)),
+        modules=_modules(module, counted, batch, others),
     )
+
+
+def _modules(module: nn.Module, counted: Count, batch: int, others: Mapping[str, tuple[str, ...]]) -> dict[str, Module]:
+    found = {}
+    for name, child in module.named_modules():
+        given, output = counted.shapes.get(name, _NO_SHAPES)
+        # Other methods of the outermost module can be counted without a call of its forward.
+        calls = counted.times[name] if name else max(1, counted.times[name])
+        shapes = _without_batch(given, batch), _without_batch(output, batch)
+        found[name or ROOT] = Module(
+            kind_of(child), calls, *shapes, unused=counted.idle.get(name, 0), also=others.get(name, ())
+        )
+    return found
 
 
 def _wanted(module: nn.Module, inputs: Sequence[Input], call: ForwardCall) -> str:

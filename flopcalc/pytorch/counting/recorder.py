@@ -78,6 +78,11 @@ class Recorder:
         """The name of the running module."""
         return self._frames[-1].name
 
+    @property
+    def times(self) -> Mapping[str, int]:
+        """How often each module was called until now."""
+        return self._times
+
     def place(self, tensor: Tensor) -> int:
         """An identity of what a tensor stores: the same for all views of it."""
         try:
@@ -205,7 +210,8 @@ class Recorder:
         result.times = Counter(self._times)
         makers = [self._maker.get(self.place(tensor), GIVEN) for tensor in outputs]
         result.ends = tuple(dict.fromkeys(one for one in makers if one != GIVEN))
-        seen = set(self._touched)
+        # A parameter that is given out is used as well.
+        seen = self._touched.union(map(self.place, outputs))
         for name, tensor in parameters:
             place = self.place(tensor)
             if place not in seen:

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from flopcalc.catalog.kernels import KernelRule, TensorSize, find_rule, plug_in_rule, rule_cost
+from flopcalc.catalog.kernels import KernelRule, TensorSize, any_registered, find_rule, plug_in_rule, rule_cost
 from flopcalc.pytorch.counting.kernels.work import Kernel, Work, tensors
 
 OwnRules = Mapping[str, KernelRule]
@@ -16,6 +16,8 @@ def own_work(kernel: Kernel, own: OwnRules | None, plug_ins: bool = False) -> Wo
 
     plug_ins: look at the rules of installed packages. Raises FlopcalcError (bad-kernel-rule).
     """
+    if not plug_ins and not own and not any_registered():
+        return None
     name = _name_of(kernel.func)
     rule = plug_in_rule(name) if plug_ins else find_rule(name, own)
     if rule is None:

@@ -97,10 +97,25 @@ def _of_two_sparse(a: Tensor, b: Tensor) -> int | None:
 def matmul(kernel: Kernel) -> Answer:
     """A matrix product, whatever the rank; with a sparse operand, its entries times the columns of the other."""
     a, b = tensors(kernel.args)[:2]
+    if a.is_nested or b.is_nested:
+        return _of_members(kernel, a, b)
     if a.layout in _SPARSE or b.layout in _SPARSE:
         macs = _sparse_macs(a, b, kernel.size)
         return UNKNOWN if macs is None else _sparse_product(kernel, macs)
     return product(kernel, kernel.size * a.shape[-1])
+
+
+def _of_members(kernel: Kernel, a: Tensor, b: Tensor) -> Answer:
+    """The products of the members of nested tensors, summed; each may have sizes of its own."""
+    try:
+        left, right = (value.unbind() if value.is_nested else [value] for value in (a, b))
+    except RuntimeError:
+        # The lengths are on the meta device.
+        return UNKNOWN
+    if len(left) != len(right):
+        left, right = (list(side) * (1 if value.is_nested else len(left)) for side, value in ((left, a), (right, b)))
+    macs = sum(x.numel() * int(y.shape[-1]) for x, y in zip(left, right, strict=True))
+    return product(kernel, macs)
 
 
 _SPARSE = (torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc)
@@ -146,7 +161,7 @@ def addr(kernel: Kernel) -> Answer:
 
 def linear(kernel: Kernel) -> Answer:
     """A linear layer as one kernel; its input is the first argument."""
-    return product(kernel, kernel.size * kernel.first.shape[-1], kernel.argument("bias") is not None)
+    return product(kernel, kernel.size * int(kernel.first.size(-1)), kernel.argument("bias") is not None)
 
 
 def scaled_linear(kernel: Kernel) -> Answer:

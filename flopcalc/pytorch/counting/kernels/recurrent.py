@@ -67,7 +67,8 @@ def library_layer(kernel: Kernel) -> Answer:
     mode = kernel.argument("mode")
     weights = kernel.argument("weight")
     if weights is None:
-        weights = kernel.args[1:5]
+        # oneDNN's kernel repeats the matrices in the place of biases that a layer does not have.
+        weights = kernel.args[1 : 5 if kernel.argument("has_biases") else 3]
     cell = _MODES.get(mode)
     return UNKNOWN if cell is None else _layer(kernel, cell, kernel.first, tensors(list(weights)))
 
