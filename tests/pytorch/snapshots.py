@@ -60,7 +60,7 @@ def _inside(cell: Any) -> Any:
 
 def _tensor(tensor: Tensor) -> tuple[Any, ...]:
     about: tuple[Any, ...] = (tensor.device, tensor.dtype, tensor.requires_grad, tensor.layout, id(tensor.grad))
-    if isinstance(tensor, nn.parameter.UninitializedTensorMixin):
+    if nn.parameter.is_lazy(tensor):
         return about
     about += (tensor._version if not tensor.is_inference() else 0,)
     if tensor.device.type == "meta" or tensor.layout is not torch.strided or tensor.is_nested:
@@ -81,7 +81,7 @@ def of_process() -> dict[str, Any]:
     return {
         "torch random": bytes(torch.get_rng_state().numpy()),
         "python random": random.getstate(),
-        "numpy random": np.random.get_state()[1].tobytes(),  # type: ignore[index, union-attr]
+        "numpy random": np.random.get_state()[1].tobytes(),  # type: ignore[index]
         "grad": (torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.is_anomaly_enabled()),
         "default": (torch.get_default_dtype(), torch.get_default_device(), torch.get_num_threads()),
         "flags": (

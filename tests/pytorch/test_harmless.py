@@ -1,8 +1,5 @@
 """Counting leaves a module, its inputs and the process as they were."""
 
-import random
-import threading
-import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -24,10 +21,8 @@ from pytorch.traps import (  # noqa: F401  (they add to the list)
     values,
 )
 from pytorch.traps.table import TRAPS, Trap
-from torch import Tensor, nn
+from torch import nn
 
-from flopcalc import FlopcalcError
-from flopcalc.pytorch import count
 from flopcalc.pytorch.counting.counter import count_call
 
 
@@ -60,14 +55,14 @@ def test_traps_are_unharmed(trap: Trap) -> None:
     assert count_call(module, given, named).macs == first.macs
 
 
-TORCHVISION = (
-    "resnet18 mobilenet_v2 mobilenet_v3_small shufflenet_v2_x0_5 squeezenet1_0 mnasnet0_5 googlenet efficientnet_b0 "
-    "densenet121 regnet_y_400mf"
-).split()
-TIMM = (
-    "vit_tiny_patch16_224 convnext_atto ghostnet_050 mobilevit_xxs levit_128s lcnet_050 mixer_s32_224 poolformer_s12 "
-    "tinynet_e fastvit_t8"
-).split()
+TORCHVISION = [
+    *("resnet18", "mobilenet_v2", "mobilenet_v3_small", "shufflenet_v2_x0_5", "squeezenet1_0", "mnasnet0_5"),
+    *("googlenet", "efficientnet_b0", "densenet121", "regnet_y_400mf"),
+]
+TIMM = [
+    *("vit_tiny_patch16_224", "convnext_atto", "ghostnet_050", "mobilevit_xxs", "levit_128s", "lcnet_050"),
+    *("mixer_s32_224", "poolformer_s12", "tinynet_e", "fastvit_t8"),
+]
 TRANSFORMERS = {
     "bert": "tokens",
     "gpt2": "tokens",

@@ -4,6 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from helpers import import_torchvision
 from pytorch.traps import (  # noqa: F401  (they add to the list)
     attention,
     convolutions,
@@ -16,7 +17,6 @@ from pytorch.traps import (  # noqa: F401  (they add to the list)
 from pytorch.traps.table import TRAPS, Trap
 
 from flopcalc.pytorch.counting.counter import count_call
-from helpers import import_torchvision
 
 # Where our answer is one of the alternatives: which one, and why.
 ALTERNATIVES = {

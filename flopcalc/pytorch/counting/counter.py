@@ -6,7 +6,7 @@ differentiate, and run there with them; some read values, and run on the CPU. Ea
 
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -104,17 +104,18 @@ def count_call(
 ) -> Count:
     """Count one call of a module's method, as `count` does.
 
-    on: "meta" or "cpu" to force the one or the other. kernels: rules beside those that are registered. rebuild: builds the
-    module again with real values, where it lies on the meta device and the forward reads values. witness: "trace", or
-    "dispatch" for the slower and independent way. watch: looks at the copy while it runs.
+    on: "meta" or "cpu" to force the one or the other. kernels: rules next to those that are registered. rebuild:
+    builds the module again with real values, where it lies on the meta device and the forward reads values. witness:
+    "trace", or "dispatch" for the slower and independent way. watch: looks at the copy while it runs.
     """
     function = None
     if isinstance(module, types.MethodType) and isinstance(module.__self__, nn.Module):
         function, module = module.__func__, module.__self__
         method = function.__name__
-    check_countable(module)
-    assert isinstance(module, nn.Module)
-    call = _Call(module, method, function, kernels, rebuild, witness, watch)
+    if not isinstance(module, nn.Module):
+        raise _not_a_module(module)
+    own = {rule.name: rule for rule in kernels} or None
+    call = _Call(module, method, function, own, rebuild, witness, watch)
     forward = function.__get__(module) if function else getattr(module, method, None)
     ways = list(readings(args, named or {}, forward))
     failures: list[Failure] = []
@@ -131,8 +132,12 @@ def count_call(
 def check_countable(module: object) -> None:
     """Raise FlopcalcError (uncountable-module) for what is not a module."""
     if not isinstance(module, nn.Module):
-        what = f"{clip(module)} is not an nn.Module"
-        raise FlopcalcError("uncountable-module", what, "give an instance of nn.Module, not a class")
+        raise _not_a_module(module)
+
+
+def _not_a_module(given: object) -> FlopcalcError:
+    what = f"{clip(given)} is not an nn.Module"
+    return FlopcalcError("uncountable-module", what, "give an instance of nn.Module, not a class")
 
 
 def _on_device(call: _Call, reading: Reading, device: Literal["meta", "cpu"], failures: list[Failure]) -> Count | None:
@@ -183,7 +188,7 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
             modes.enter_context(compiled_in_pieces())
         if how.operators:
             modes.enter_context(enabled())
-        if any(isinstance(one, nn.parameter.UninitializedTensorMixin) for one in twin.parameters()):
+        if any(nn.parameter.is_lazy(one) for one in twin.parameters()):
             # A lazy module gets its parameters from a first pass, which is not counted.
             with DispatchCounter(None, generator=generator):
                 forward()
@@ -194,8 +199,8 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
         if call.watch is not None:
             modes.enter_context(call.watch(twin, lambda: recorder.module))
         modes.enter_context(DispatchCounter(recorder, own=rules_by_operator(call.kernels), generator=generator))
-        if call.witness == "trace" and how.on == "meta" and not how.gradients and tracing is not None:
-            modes.enter_context(tracing(recorder))
+        if call.witness == "trace" and how.on == "meta" and not how.gradients:
+            modes.enter_context(_traced(recorder))
         out = forward()
     result = recorder.finish(parameters, out)
     result.own_params = own_params
@@ -209,7 +214,7 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
 @contextmanager
 def _modes(call: _Call, how: _Pass, recorder: Recorder, generator: torch.Generator) -> Iterator[None]:
     """The modes of a pass, for a thread that its forward started."""
-    counter = DispatchCounter(recorder, own=call.kernels or None, generator=generator)
+    counter = DispatchCounter(recorder, own=call.own, generator=generator)
     with torch.set_grad_enabled(how.gradients), OnDevice(how.on), counter:
         yield
 
@@ -259,12 +264,9 @@ def _own_params(parameters: Sequence[tuple[str, Tensor]]) -> dict[str, int]:
     return params
 
 
-def _tracer() -> Any:
-    try:
-        from flopcalc.pytorch.tracing import tracing
-    except ImportError:
-        return None
-    return tracing
+def _traced(recorder: Recorder) -> AbstractContextManager[object]:
+    """The tracer, which counts from sizes alone, over the mode that counts kernels."""
+    from flopcalc.pytorch import tracing
 
-
-tracing = _tracer()
+    made: AbstractContextManager[object] = getattr(tracing, "tracing", lambda _: nullcontext())(recorder)
+    return made

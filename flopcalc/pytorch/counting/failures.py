@@ -6,6 +6,7 @@ from typing import NamedTuple
 from torch import nn
 
 from flopcalc.errors import FlopcalcError, reason
+from flopcalc.pytorch.loading.user_errors import place_of
 
 CHECK_INPUTS = "check the number, shape and dtype of the inputs"
 
@@ -51,12 +52,21 @@ def failed(module: nn.Module, failures: Sequence[Failure]) -> FlopcalcError:
     if isinstance(told.error, FlopcalcError):
         return told.error
     where = told.module or type(module).__name__
-    what = f"the forward pass of {where} failed: {type(told.error).__name__}: {reason(told.error)}"
-    hint = CHECK_INPUTS
-    if told.on == "meta" and needs_values(told.error):
-        hint = "it reads values, which the meta device does not have: count it on the CPU"
-        if isinstance(too_large, FlopcalcError):
-            hint = f"it reads values, but {too_large.message}: {too_large.hint}"
-    made = FlopcalcError("uncountable-module", what, hint)
-    made.__cause__ = told.error
+    error = told.error
+    what = f"the forward pass of {where} failed: {type(error).__name__}: {reason(error)}{place_of(error)}"
+    made = FlopcalcError("uncountable-module", what, _hint(told, too_large))
+    made.__cause__ = error
     return made
+
+
+def _hint(told: Failure, too_large: object) -> str:
+    why = str(told.error)
+    if told.on == "meta" and needs_values(told.error):
+        if isinstance(too_large, FlopcalcError):
+            return f"it reads values, but {too_large.message}: {too_large.hint}"
+        return "it needs values, which the meta device does not have: count it on the CPU (--on cpu)"
+    if isinstance(told.error, NotImplementedError) and ("Could not run" in why or "not implemented for" in why):
+        return "it calls an operator that does not run on the CPU"
+    if "CUDA" in why or "NVIDIA" in why:
+        return "it asks for a GPU by name: use the device of the input instead"
+    return CHECK_INPUTS

@@ -52,7 +52,7 @@ def _named(
             or child._backward_pre_hooks
             or state["forward"] is not expected
         ):
-            return child._call_impl(*args, **kwargs)
+            return child._call_impl(*args, **kwargs)  # type: ignore[no-untyped-call]
         if threads is not None and this() != home:
             return threads.run(name, forward, args, kwargs)
         enter(name)

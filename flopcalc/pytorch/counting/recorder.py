@@ -143,19 +143,16 @@ class Recorder:
             place = place_of(tensor)
             if place in self._trained:
                 self._touched.add(place)
-            if depth[place] > end:
-                end = depth[place]
+            end = max(end, depth[place])
             made = maker.get(place, index)
             if made != index:
                 call.inputs[made] = None
         end += 1
         for tensor in written:
             place = place_of(tensor)
-            if depth[place] < end:
-                depth[place] = end
+            depth[place] = max(depth[place], end)
             maker[place] = index
-        if end > self.result.steps:
-            self.result.steps = end
+        self.result.steps = max(self.result.steps, end)
         key = frame.name, kind
         before = call.work.get(key)
         call.work[key] = work if before is None else add(before, work)
