@@ -19,6 +19,7 @@ from flopcalc.pytorch.counting.copying import Copier, evaluate
 from flopcalc.pytorch.counting.dispatch import DispatchCounter, OnDevice, compiled_in_pieces
 from flopcalc.pytorch.counting.failures import Failure, asks_for_gradients, failed, is_compiled_whole, lacks_operators
 from flopcalc.pytorch.counting.kernels import tensors
+from flopcalc.pytorch.counting.kernels.own import OwnRules
 from flopcalc.pytorch.counting.layers import layers_by_module
 from flopcalc.pytorch.counting.names import name_modules
 from flopcalc.pytorch.counting.process_state import kept_state
@@ -66,7 +67,7 @@ class _Call(NamedTuple):
     module: nn.Module
     method: str
     function: Callable[..., Any] | None
-    kernels: Sequence[KernelRule]
+    own: OwnRules | None
     rebuild: Callable[[], nn.Module] | None
     witness: Witness
     watch: Watch | None
@@ -114,8 +115,7 @@ def count_call(
         method = function.__name__
     if not isinstance(module, nn.Module):
         raise _not_a_module(module)
-    own = {rule.name: rule for rule in kernels} or None
-    call = _Call(module, method, function, own, rebuild, witness, watch)
+    call = _Call(module, method, function, rules_by_operator(kernels), rebuild, witness, watch)
     forward = function.__get__(module) if function else getattr(module, method, None)
     ways = list(readings(args, named or {}, forward))
     failures: list[Failure] = []
@@ -198,7 +198,7 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
         name_modules(twin, recorder, lambda other: _modes(call, how, other, generator))
         if call.watch is not None:
             modes.enter_context(call.watch(twin, lambda: recorder.module))
-        modes.enter_context(DispatchCounter(recorder, own=rules_by_operator(call.kernels), generator=generator))
+        modes.enter_context(DispatchCounter(recorder, own=call.own, generator=generator))
         if call.witness == "trace" and how.on == "meta" and not how.gradients:
             modes.enter_context(_traced(recorder))
         out = forward()
