@@ -16,7 +16,7 @@ from flopcalc.catalog.kernels import KernelRule
 from flopcalc.catalog.kernels import by_name as rules_by_operator
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.pytorch.counting.copying import Copier, evaluate
-from flopcalc.pytorch.counting.dispatch import DispatchCounter, OnDevice, compiled_in_pieces
+from flopcalc.pytorch.counting.dispatch import ELSEWHERE, DispatchCounter, OnDevice, compiled_in_pieces
 from flopcalc.pytorch.counting.failures import Failure, asks_for_gradients, failed, is_compiled_whole, lacks_operators
 from flopcalc.pytorch.counting.kernels import tensors
 from flopcalc.pytorch.counting.kernels.own import OwnRules
@@ -194,14 +194,19 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
                 forward()
         parameters = [(name, one) for name, child in twin.named_modules() for one in child.parameters(recurse=False)]
         own_params = _own_params(parameters)
-        recorder.start((one for _, one in parameters), tensors((given, by_name)))
+        held = [one for one in copier.memo.values() if isinstance(one, Tensor)]
+        recorder.start((one for _, one in parameters), tensors((given, by_name)), held)
         name_modules(twin, recorder, lambda other: _modes(call, how, other, generator))
         if call.watch is not None:
             modes.enter_context(call.watch(twin, lambda: recorder.module))
-        modes.enter_context(DispatchCounter(recorder, own=call.own, generator=generator))
-        if call.witness == "trace" and how.on == "meta" and not how.gradients:
+        traced = call.witness == "trace" and how.on == "meta" and not how.gradients
+        alone = how.on == "meta" and not traced
+        modes.enter_context(DispatchCounter(recorder, own=call.own, generator=generator, alone=alone))
+        if traced:
             modes.enter_context(_traced(recorder))
         out = forward()
+    if alone and not all(map(recorder.knows, filter(is_meta, tensors(out)))):
+        recorder.unknown(ELSEWHERE)
     result = recorder.finish(parameters, out)
     result.own_params = own_params
     result.on = how.on
