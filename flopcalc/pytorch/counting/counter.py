@@ -17,6 +17,7 @@ from flopcalc.pytorch.counting.names import name_modules
 from flopcalc.pytorch.counting.record import Count
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.counting.values import placed
+from flopcalc.pytorch.tracing.tracer import tracing
 
 __all__ = ["Count", "check_countable", "count", "count_call"]
 
@@ -60,9 +61,12 @@ def count_call(
         name_modules(twin, recorder)
         with ExitStack() as modes:
             modes.enter_context(torch.no_grad())
-            # Its presence keeps MultiheadAttention from its fused path, which hides the matrix products.
-            modes.enter_context(BaseTorchFunctionMode())
-            modes.enter_context(DispatchCounter(recorder))
+            if witness == "trace":
+                modes.enter_context(tracing(recorder))
+            else:
+                # Its presence keeps MultiheadAttention from its fused path, which hides the matrix products.
+                modes.enter_context(BaseTorchFunctionMode())
+                modes.enter_context(DispatchCounter(recorder))
             out = getattr(twin, method)(*given, **by_name) if method != "forward" else twin(*given, **by_name)
         result = recorder.finish(parameters, out)
         result.own_params = _own_params(module)

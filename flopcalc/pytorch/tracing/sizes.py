@@ -170,3 +170,16 @@ def windows(extent: int, kernel: int, stride: int, pad: int, dilation: int = 1, 
     count = -(-span // stride) + 1
     # The last window must start inside the input or its first padding.
     return count - 1 if (count - 1) * stride >= extent + pad else count
+
+
+def suggests_channels_last(shape: Sequence[int], strides: Sequence[int]) -> bool:
+    """Whether torch takes a map of two or three axes for one whose channels are innermost."""
+    rank = len(shape)
+    if rank not in (4, 5) or not strides[1]:
+        return False
+    least = 0
+    for index in (1, *range(rank - 1, 1, -1), 0):
+        if not shape[index] or strides[index] < least or (not index and least == strides[1]):
+            return False
+        least = strides[index] * shape[index]
+    return True
