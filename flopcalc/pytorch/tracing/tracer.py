@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.tracing.decomposed import decomposed
-from flopcalc.pytorch.tracing.functions import RULES
+from flopcalc.pytorch.tracing.functions import DONE, FACTS, RULES
 from flopcalc.pytorch.tracing.net import Net
 
 _TYPES = frozenset({Tensor, torch.nn.Parameter})
@@ -36,6 +36,8 @@ class Tracer(TorchFunctionMode):
         self.wants_autograd = False
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in FACTS:
+            return func(*args, **kwargs) if kwargs else func(*args)
         if not types or _TYPES.issuperset(types):
             rule = RULES.get(func)
             if rule is not None:
@@ -46,7 +48,7 @@ class Tracer(TorchFunctionMode):
                         # Arguments of an unusual form, or wrong ones: torch itself runs it, or says what is wrong.
                         out = None
                     if out is not None:
-                        return out
+                        return None if out is DONE else out
             else:
                 inner = decomposed(func)
                 if inner is not None:
