@@ -13,7 +13,7 @@ from flopcalc.pytorch.counting.kernels import Work, tensors
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.tracing import heavy, sizes
 from flopcalc.pytorch.tracing.fresh import is_plain, packed
-from flopcalc.pytorch.tracing.heavy import Unseen, copied, stored
+from flopcalc.pytorch.tracing.heavy import copied, stored
 from flopcalc.pytorch.tracing.net import SHAPES
 
 
@@ -59,8 +59,7 @@ _VIEWS = [
 
 def _view(func: Any) -> Any:
     def rule(recorder: Recorder, *args: Any, **kwargs: Any) -> Any:
-        with Unseen():
-            return func(*args, **kwargs)
+        return func(*args, **kwargs)
 
     return rule
 
@@ -71,8 +70,7 @@ def _copy(func: Any) -> Any:
     def rule(recorder: Recorder, x: Any, *args: Any, **kwargs: Any) -> Any:
         if not is_plain(x):
             return None
-        with Unseen():
-            out = func(x, *args, **kwargs)
+        out = func(x, *args, **kwargs)
         if out is x or out.untyped_storage()._cdata == x.untyped_storage()._cdata:
             return out
         return copied(recorder, x, out)
@@ -91,16 +89,14 @@ def _is_view(index: Any) -> bool:
 def _pick(recorder: Recorder, x: Tensor, index: Any) -> Tensor | None:
     if not _is_view(index):
         return None
-    with Unseen():
-        return x[index]
+    return x[index]
 
 
 def _put(recorder: Recorder, x: Tensor, index: Any, value: Any) -> Any:
     """A number written to a part of a tensor, which torch copies from a tensor without axes."""
     if type(value) not in (int, float) or not _is_view(index) or not is_plain(x) or x.dtype is torch.bool:
         return None
-    with Unseen():
-        part = x[index]
+    part = x[index]
     if not part.dim() or not part.numel():
         return None
     source = packed((), x.dtype)

@@ -1,7 +1,7 @@
 """What the functions with most of the work do, in sizes: convolutions, products, attention, norms, softmax.
 
 A rule takes a recorder and the arguments of the function, tells the recorder the kernels that torch would run, and
-gives the result; None, and nothing told, where it does not apply. The figures are those of docs/conventions.md.
+gives the result; None, and nothing told, where it does not apply. It runs below the dispatch mode. The figures are those of docs/conventions.md.
 """
 
 from collections.abc import Sequence
@@ -17,9 +17,6 @@ from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.tracing import sizes
 from flopcalc.pytorch.tracing.fresh import is_plain, new, packed
 from flopcalc.pytorch.tracing.products import RULES
-
-# Functions that only change how a tensor is seen run below the dispatch mode, which has nothing to count in them.
-Unseen = torch._C._DisableTorchDispatch
 
 _convolution = RULES["aten::convolution"]
 _norm_by_layer = RULES["aten::native_layer_norm"]
@@ -121,9 +118,8 @@ def _as_batch(recorder: Recorder, x: Tensor, batch: sizes.Sizes) -> Tensor:
     if x.dim() == 3 and x.shape[0] == batch[0]:
         return x
     tail = x.shape[-2:]
-    with Unseen():
-        wide = x.expand(*batch, *tail)
-        flat = wide.reshape(sizes.product(batch), *tail)
+    wide = x.expand(*batch, *tail)
+    flat = wide.reshape(sizes.product(batch), *tail)
     return flat if _shares(flat, wide) else copied(recorder, wide, flat)
 
 
@@ -171,8 +167,7 @@ def attention(
     if sqrt(1.0 if scale is None else abs(scale)) == 0:
         return None
     queries = _scaled(recorder, query)
-    with Unseen():
-        turned = key.transpose(-2, -1)
+    turned = key.transpose(-2, -1)
     scores = matmul(recorder, queries, _scaled(recorder, turned))
     return None if scores is None else matmul(recorder, softmax(recorder, scores, -1), value)
 

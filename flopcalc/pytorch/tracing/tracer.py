@@ -18,6 +18,8 @@ from flopcalc.pytorch.tracing.decomposed import decomposed
 from flopcalc.pytorch.tracing.functions import DONE, FACTS, RULES
 from flopcalc.pytorch.tracing.net import Net
 
+# What a rule does to tensors is not for the dispatch mode to count.
+_Below = torch._C._DisableTorchDispatch
 _TYPES = frozenset({Tensor, torch.nn.Parameter})
 _inside_a_transform = torch._C._functorch.peek_interpreter_stack
 _autograd = torch.is_grad_enabled
@@ -43,7 +45,8 @@ class Tracer(TorchFunctionMode):
             if rule is not None:
                 if not _autograd() and _inside_a_transform() is None:
                     try:
-                        out = rule(self.recorder, *args, **kwargs) if kwargs else rule(self.recorder, *args)
+                        with _Below():
+                            out = rule(self.recorder, *args, **kwargs) if kwargs else rule(self.recorder, *args)
                     except Exception:
                         # Arguments of an unusual form, or wrong ones: torch itself runs it, or says what is wrong.
                         out = None
