@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from flopcalc.pytorch.tracing import sizes
-from flopcalc.pytorch.tracing.fresh import is_plain, new
+from flopcalc.pytorch.tracing.fresh import is_plain, new, packed
 
 Rule = Callable[..., Any]
 
@@ -36,10 +36,14 @@ def to_float(dtype: torch.dtype) -> torch.dtype:
     return dtype if dtype.is_floating_point or dtype.is_complex else torch.get_default_dtype()
 
 
-def joint(operands: Sequence[Tensor]) -> tuple[sizes.Sizes, sizes.Sizes] | None:
-    """The shape and the strides of the result of an element-wise function."""
+def result(operands: Sequence[Tensor], dtype: torch.dtype) -> Tensor | None:
+    """A new tensor for the result of an element-wise function."""
     first = operands[0]
     shape: sizes.Sizes = first.shape
+    if len(operands) == 1:
+        if first.is_contiguous():
+            return packed(shape, dtype)
+        return new(shape, sizes.like(shape, first.stride()), dtype)
     same = True
     for operand in operands[1:]:
         other = operand.shape
@@ -50,20 +54,14 @@ def joint(operands: Sequence[Tensor]) -> tuple[sizes.Sizes, sizes.Sizes] | None:
                 return None
             shape = joined
     if same and all(operand.is_contiguous() for operand in operands):
-        return shape, first.stride() if len(operands) == 1 else sizes.contiguous(shape)
-    if len(operands) == 1:
-        return shape, sizes.like(shape, first.stride())
+        return packed(shape, dtype)
     strides = [
         operand.stride() if operand.shape == shape else sizes.expanded(shape, operand.shape, operand.stride())
         for operand in operands
     ]
-    return shape, sizes.elementwise(shape, strides)
-
-
-def result(operands: Sequence[Tensor], dtype: torch.dtype) -> Tensor | None:
-    """A new tensor for the result of an element-wise function."""
-    found = joint(operands)
-    return None if found is None else new(*found, dtype)
+    if all(map(sizes.descends, strides)):
+        return packed(shape, dtype)
+    return new(shape, sizes.elementwise(shape, strides), dtype)
 
 
 def _unary(out: Callable[[torch.dtype], torch.dtype | None]) -> Rule:
@@ -82,14 +80,12 @@ def _keep(x: Tensor, *rest: Any, **more: Any) -> Tensor | None:
 def _binary(out: Callable[[Any, Any], torch.dtype]) -> Rule:
     def rule(one: Any, other: Any, **more: Any) -> Tensor | None:
         operands = [operand for operand in (one, other) if isinstance(operand, Tensor)]
-        if not all(map(is_plain, operands)) or isinstance(one, complex) or isinstance(other, complex):
+        for operand in operands:
+            if not is_plain(operand):
+                return None
+        if isinstance(one, complex) or isinstance(other, complex):
             return None
-        if len(operands) == 2 and (operands[0].dim() == 0) != (operands[1].dim() == 0):
-            # Tensors without axes promote like numbers do.
-            dtype = out(*operands) if operands[0].dtype is operands[1].dtype else None
-        else:
-            dtype = out(one, other)
-        return None if dtype is None else result(operands, dtype)
+        return result(operands, out(one, other))
 
     return rule
 
@@ -105,10 +101,6 @@ def _in_place(one: Tensor, other: Any, **more: Any) -> Tensor | None:
     elif not one.dtype.is_floating_point and type(other) is not int:
         return None
     return one if all(map(bool, one.stride())) else None
-
-
-def _arithmetic(one: Any, other: Any) -> torch.dtype:
-    return result_dtype(one, other)
 
 
 def _quotient(one: Any, other: Any) -> torch.dtype:
@@ -139,7 +131,7 @@ def _three(one: Tensor, two: Tensor, three: Any, *, value: Any = 1) -> Tensor | 
     return result(operands, one.dtype) if one.dtype.is_floating_point else None
 
 
-_ADD = _binary(_arithmetic)
+_ADD = _binary(result_dtype)
 _DIV = _binary(_quotient)
 
 
@@ -168,7 +160,7 @@ _NAMES: dict[Rule, str] = {
         "hardsigmoid_ leaky_relu_ elu_ celu_ selu_ clamp_ clamp_min_ clamp_max_ reciprocal_"
     ),
     _ADD: "add sub mul rsub remainder fmod pow",
-    _binary(lambda one, other: result_dtype(one, other)): "maximum minimum bitwise_and bitwise_or bitwise_xor",
+    _binary(result_dtype): "maximum minimum bitwise_and bitwise_or bitwise_xor",
     _div: "div",
     _in_place: "add_ sub_ mul_",
     lambda one, other, **more: _in_place(one, other) if one.dtype.is_floating_point and not more else None: "div_",

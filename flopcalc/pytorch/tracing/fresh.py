@@ -6,8 +6,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from flopcalc.pytorch.tracing.sizes import contiguous
-
 _Key = torch._C.DispatchKey
 _META = torch._C.DispatchKeySet(_Key.Meta)
 
@@ -18,6 +16,7 @@ PLAIN = frozenset({_META.raw_repr(), _META.add(_Key.ADInplaceOrView).add(_Key.Au
 
 _keys = torch._C._dispatch_keys
 _device = torch.device("meta")
+_empty = torch.empty
 _empty_strided = torch.empty_strided
 
 
@@ -33,7 +32,7 @@ def new(shape: Sequence[int], strides: Sequence[int], dtype: torch.dtype) -> Ten
 
 def packed(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
     """A contiguous meta tensor."""
-    return _empty_strided(shape, contiguous(shape), dtype=dtype, device=_device)
+    return _empty(shape, dtype=dtype, device=_device)
 
 
 def all_plain(values: Any) -> bool:

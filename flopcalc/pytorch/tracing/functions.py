@@ -51,7 +51,8 @@ _VIEWS = [
         names="view permute transpose unsqueeze squeeze expand expand_as select narrow chunk unbind t swapaxes swapdims "
         "movedim moveaxis view_as detach diagonal tensor_split hsplit vsplit dsplit",
     ),
-    *_found(Tensor, names="unfold split_with_sizes"),
+    *_found(Tensor, names="unfold split_with_sizes unflatten split"),
+    torch.split,
     torch.Tensor.as_strided,
     torch.as_strided,
 ]
@@ -78,33 +79,6 @@ def _copy(func: Any) -> Any:
     return rule
 
 
-_PLACES = (int, slice, type(None), type(Ellipsis))
-
-
-def _is_view(index: Any) -> bool:
-    """Whether an index picks a view: integers, slices, None and an ellipsis."""
-    return type(index) in _PLACES or (type(index) is tuple and all(type(one) in _PLACES for one in index))
-
-
-def _pick(recorder: Recorder, x: Tensor, index: Any) -> Tensor | None:
-    if not _is_view(index):
-        return None
-    return x[index]
-
-
-def _put(recorder: Recorder, x: Tensor, index: Any, value: Any) -> Any:
-    """A number written to a part of a tensor, which torch copies from a tensor without axes."""
-    if type(value) not in (int, float) or not _is_view(index) or not is_plain(x) or x.dtype is torch.bool:
-        return None
-    part = x[index]
-    if not part.dim() or not part.numel():
-        return None
-    source = packed((), x.dtype)
-    work = Work(reads=stored(part) + 1, writes=part.numel())
-    recorder.kernel("move", work, (part, source), (part,))
-    return DONE
-
-
 # The answer of a rule whose function gives nothing.
 DONE = object()
 
@@ -128,6 +102,38 @@ def _kernel(name: str, overload: str = "default") -> Any:
         return None
 
     return rule
+
+
+_PLACES = (int, slice, type(None), type(Ellipsis))
+
+
+def _is_view(index: Any) -> bool:
+    """Whether an index picks a view: integers, slices, None and an ellipsis."""
+    return type(index) in _PLACES or (type(index) is tuple and all(type(one) in _PLACES for one in index))
+
+
+def _pick(recorder: Recorder, x: Tensor, index: Any) -> Any:
+    if isinstance(index, Tensor):
+        return _INDEX(recorder, x, [index])
+    if not _is_view(index):
+        return None
+    return x[index]
+
+
+_INDEX = _kernel("index", "Tensor")
+
+
+def _put(recorder: Recorder, x: Tensor, index: Any, value: Any) -> Any:
+    """A number written to a part of a tensor, which torch copies from a tensor without axes."""
+    if type(value) not in (int, float) or not _is_view(index) or not is_plain(x) or x.dtype is torch.bool:
+        return None
+    part = x[index]
+    if not part.dim() or not part.numel():
+        return None
+    source = packed((), x.dtype)
+    work = Work(reads=stored(part) + 1, writes=part.numel())
+    recorder.kernel("move", work, (part, source), (part,))
+    return DONE
 
 
 def _sum(name: str, adds: bool) -> Any:
@@ -231,6 +237,50 @@ def _embedding(
 _EMBEDDING = _kernel("embedding")
 
 
+def _compared(name: str) -> Any:
+    with_number, with_tensor = _kernel(name, "Scalar"), _kernel(name, "Tensor")
+
+    def rule(recorder: Recorder, x: Tensor, other: Any) -> Any:
+        return (with_tensor if isinstance(other, Tensor) else with_number)(recorder, x, other)
+
+    return rule
+
+
+def _new(name: str) -> Any:
+    shape = SHAPES[f"aten::{name}"]
+
+    def rule(recorder: Recorder, x: Tensor, *size: Any, dtype: Any = None, device: Any = None) -> Any:
+        sizes = size[0] if len(size) == 1 and not isinstance(size[0], int) else size
+        out = shape(x, sizes, dtype=dtype, device=None if device is None else torch.device(device))
+        if out is not None:
+            tell(recorder, _operator(name, "default"), (x, sizes), {}, out, (x,), stored(x))
+        return out
+
+    return rule
+
+
+def _masked_fill(recorder: Recorder, x: Tensor, mask: Tensor, value: Any) -> Any:
+    return None if isinstance(value, Tensor) else _MASKED_FILL(recorder, x, mask, value)
+
+
+_MASKED_FILL = _kernel("masked_fill", "Scalar")
+
+
+def _roll(recorder: Recorder, x: Tensor, shifts: Any, dims: Any = ()) -> Any:
+    steps, axes = ([value] if isinstance(value, int) else list(value) for value in (shifts, dims))
+    return _ROLL(recorder, x, steps, axes)
+
+
+_ROLL = _kernel("roll")
+
+
+def _pad(recorder: Recorder, input: Tensor, pad: Any, mode: str = "constant", value: Any = None) -> Any:
+    return _PAD(recorder, input, list(pad), 0 if value is None else value) if mode == "constant" else None
+
+
+_PAD = _kernel("constant_pad_nd")
+
+
 def _table() -> dict[Any, Any]:
     rules: dict[Any, Any] = {func: _view(func) for func in _VIEWS}
     names = "reshape flatten contiguous clone to type float half bfloat16 double int long bool type_as reshape_as ravel"
@@ -262,6 +312,14 @@ def _table() -> dict[Any, Any]:
     rules.update(dict.fromkeys(_found(torch, Tensor, names="softmax"), heavy.softmax_of))
     rules.update(dict.fromkeys(_found(torch, names="cat concat concatenate"), _joined("cat")))
     rules[torch.stack] = _joined("stack")
+    for name in ("eq", "ne", "lt", "le", "gt", "ge"):
+        for func in _found(Tensor, torch, names=f"{name} __{name}__"):
+            rules[func] = _compared(name)
+    for name in ("new_zeros", "new_ones", "new_empty"):
+        rules[getattr(Tensor, name)] = _new(name)
+    rules.update(dict.fromkeys(_found(Tensor, torch, names="masked_fill"), _masked_fill))
+    rules.update(dict.fromkeys(_found(Tensor, torch, names="roll"), _roll))
+    rules[functional.pad] = rules[torch._C._nn.pad] = _pad
     rules[functional.softmax] = heavy.softmax
     rules[functional.linear] = heavy.linear
     rules[functional.layer_norm] = rules[torch.layer_norm] = heavy.layer_norm

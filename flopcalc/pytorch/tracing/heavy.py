@@ -16,11 +16,9 @@ from flopcalc.pytorch.counting.kernels import Work
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.tracing import sizes
 from flopcalc.pytorch.tracing.fresh import is_plain, new, packed
-from flopcalc.pytorch.tracing.products import RULES
+from flopcalc.pytorch.tracing.products import RULES, normalised, normalised_tail
 
 _convolution = RULES["aten::convolution"]
-_norm_by_layer = RULES["aten::native_layer_norm"]
-_norm_by_batch = RULES["aten::native_batch_norm"]
 
 
 def stored(tensor: Tensor) -> int:
@@ -208,13 +206,12 @@ def layer_norm(
     cudnn_enable: bool = True,
 ) -> Tensor | None:
     """Layer norm: statistics of the input itself, a scale and a shift."""
-    made = _norm_by_layer(input, normalized_shape, weight, bias, eps)
-    if made is None:
+    out = normalised_tail(input, normalized_shape, weight, bias)
+    if out is None:
         return None
     read = tuple(one for one in (input, weight, bias) if one is not None)
     size = input.numel()
-    recorder.kernel("layernorm", Work(0, 3 * size, 2 * size, 0, 0, sum(map(stored, read)), size), read, made)
-    out: Tensor = made[0]
+    recorder.kernel("layernorm", Work(0, 3 * size, 2 * size, 0, 0, sum(map(stored, read)), size), read, (out,))
     return out
 
 
@@ -232,13 +229,12 @@ def batch_norm(
     """Batch norm with given statistics: a scale and a shift."""
     if training or running_mean is None or running_var is None:
         return None
-    made = _norm_by_batch(input, weight, bias, running_mean, running_var, False, momentum, eps)
-    if made is None:
+    out = normalised(input, weight, bias, running_mean, running_var)
+    if out is None:
         return None
     read = tuple(one for one in (input, weight, bias, running_mean, running_var) if one is not None)
     size = input.numel()
-    recorder.kernel("norm", Work(0, size, size, 0, 0, sum(map(stored, read)), size), read, made)
-    out: Tensor = made[0]
+    recorder.kernel("norm", Work(0, size, size, 0, 0, sum(map(stored, read)), size), read, (out,))
     return out
 
 

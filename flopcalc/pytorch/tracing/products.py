@@ -30,17 +30,15 @@ def _convolution(
     x: Tensor,
     weight: Tensor,
     bias: Tensor | None,
-    stride: Sequence[int],
-    padding: Sequence[int],
-    dilation: Sequence[int],
+    stride: Any,
+    padding: Any,
+    dilation: Any,
     transposed: bool,
-    output_padding: Sequence[int],
+    output_padding: Any,
     groups: int,
 ) -> Tensor | None:
-    given, kernel = x.shape, weight.shape
-    if len(given) != len(kernel) or not is_plain(x) or not is_plain(weight) or x.dtype is not weight.dtype:
-        return None
-    if bias is not None and (not is_plain(bias) or bias.dtype is not x.dtype or bias.dim() != 1):
+    given, kernel, dtype = x.shape, weight.shape, x.dtype
+    if len(given) != len(kernel) or not is_plain(x) or not weight.is_meta or dtype is not weight.dtype:
         return None
     if transposed:
         axes = len(kernel) - 2
@@ -55,9 +53,11 @@ def _convolution(
         out = convolved(given, kernel, stride, padding, dilation)
         channels = kernel[0]
         fits = kernel[1] * groups == given[1] and channels % groups == 0
-    if not fits or min(out, default=1) < 1 or (bias is not None and bias.shape[0] != channels) or not given[1]:
+    if not fits or min(out) < 1 or not given[1]:
         return None
-    return packed((given[0], channels, *out), x.dtype)
+    if bias is not None and (not bias.is_meta or bias.dtype is not dtype or bias.shape != (channels,)):
+        return None
+    return packed((given[0], channels, *out), dtype)
 
 
 def _mm(a: Tensor, b: Tensor) -> Tensor | None:
@@ -98,7 +98,18 @@ def _alike(*given: Tensor) -> bool:
 
 
 def _statistics(given: Tensor | None, channels: int) -> bool:
-    return given is None or (is_plain(given) and tuple(given.shape) == (channels,))
+    return given is None or (given.is_meta and given.shape == (channels,))
+
+
+def normalised(x: Tensor, *given: Tensor | None) -> Tensor | None:
+    """The result of batch norm. given: weight, bias, mean and variance."""
+    if not is_plain(x) or x.dim() < 2 or not x.dtype.is_floating_point:
+        return None
+    channels = x.shape[1]
+    for one in given:
+        if not _statistics(one, channels):
+            return None
+    return packed(x.shape, x.dtype) if x.is_contiguous() else new(x.shape, sizes.like(x.shape, x.stride()), x.dtype)
 
 
 def _batch_norm(
@@ -111,27 +122,31 @@ def _batch_norm(
     momentum: float,
     eps: float,
 ) -> Any:
-    if not is_plain(x) or x.dim() < 2 or not x.dtype.is_floating_point:
+    out = normalised(x, weight, bias, mean, var)
+    if out is None or (not training and (mean is None or var is None)):
         return None
-    channels = x.shape[1]
-    if not all(_statistics(given, channels) for given in (weight, bias, mean, var)):
+    kept = (x.shape[1],) if training else (0,)
+    return out, packed(kept, x.dtype), packed(kept, x.dtype)
+
+
+def normalised_tail(x: Tensor, shape: Sequence[int], weight: Tensor | None, bias: Tensor | None) -> Tensor | None:
+    """The result of layer norm over the last axes."""
+    tail = tuple(shape)
+    given = x.shape
+    if not tail or given[-len(tail) :] != tail or not is_plain(x) or not x.dtype.is_floating_point:
         return None
-    if not training and (mean is None or var is None):
-        return None
-    kept = (channels,) if training else (0,)
-    strides = sizes.like(x.shape, x.stride())
-    return new(x.shape, strides, x.dtype), packed(kept, x.dtype), packed(kept, x.dtype)
+    for one in (weight, bias):
+        if one is not None and not (one.is_meta and one.shape == tail):
+            return None
+    return packed(given, x.dtype)
 
 
 def _layer_norm(x: Tensor, shape: Sequence[int], weight: Tensor | None, bias: Tensor | None, eps: float) -> Any:
-    tail = tuple(shape)
-    before = x.dim() - len(tail)
-    if before < 0 or not tail or tuple(x.shape[before:]) != tail or not is_plain(x) or not x.dtype.is_floating_point:
+    out = normalised_tail(x, shape, weight, bias)
+    if out is None:
         return None
-    if not all(one is None or (is_plain(one) and tuple(one.shape) == tail) for one in (weight, bias)):
-        return None
-    kept = (*x.shape[:before], *((1,) * len(tail)))
-    return packed(x.shape, x.dtype), packed(kept, x.dtype), packed(kept, x.dtype)
+    kept = (*x.shape[: -len(shape)], *((1,) * len(shape)))
+    return out, packed(kept, x.dtype), packed(kept, x.dtype)
 
 
 def _group_norm(

@@ -123,6 +123,17 @@ def elementwise(shape: Sequence[int], operands: Sequence[Sequence[int]]) -> Size
     return tuple(strides)
 
 
+def descends(strides: Sequence[int]) -> bool:
+    """Whether each axis is inside those before it; repeated axes, of stride 0, are in any place."""
+    last = 0
+    for stride in strides:
+        if stride:
+            if last and stride >= last:
+                return False
+            last = stride
+    return True
+
+
 def _swap(a: int, b: int, shape: Sequence[int], operands: Sequence[Sequence[int]]) -> int:
     """1 where axis `b` is inside axis `a`, -1 where it is outside, 0 where no operand tells."""
     for strides in operands:
