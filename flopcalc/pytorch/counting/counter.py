@@ -17,7 +17,13 @@ from flopcalc.catalog.kernels import by_name as rules_by_operator
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.pytorch.counting.copying import Copier, evaluate
 from flopcalc.pytorch.counting.dispatch import DispatchCounter, OnDevice, compiled_in_pieces
-from flopcalc.pytorch.counting.failures import Failure, asks_for_gradients, failed, is_compiled_whole
+from flopcalc.pytorch.counting.failures import (
+    Failure,
+    asks_for_gradients,
+    failed,
+    is_compiled_whole,
+    lacks_operators,
+)
 from flopcalc.pytorch.counting.kernels import tensors
 from flopcalc.pytorch.counting.layers import layers_by_module
 from flopcalc.pytorch.counting.names import name_modules
@@ -34,6 +40,8 @@ from flopcalc.pytorch.counting.twins import (
     on_meta,
 )
 from flopcalc.pytorch.counting.values import Reading, placed, readings
+from flopcalc.pytorch.loading import torchvision_operators
+from flopcalc.pytorch.tracing.tracer import tracing
 
 __all__ = ["Count", "check_countable", "count", "count_call"]
 
@@ -47,11 +55,16 @@ REAL_VALUES = "counted on real values: another input may cost something else"
 
 
 class _Pass(NamedTuple):
-    """One way to run the copy. compiled: it calls functions that insist on being compiled as a whole."""
+    """One way to run the copy.
+
+    compiled: it calls functions that insist on being compiled as a whole. operators: it calls operators of a
+    torchvision whose compiled part does not fit this torch.
+    """
 
     on: Literal["meta", "cpu"]
     gradients: bool = False
     compiled: bool = False
+    operators: bool = False
 
 
 class _Call(NamedTuple):
@@ -98,9 +111,9 @@ def count_call(
 ) -> Count:
     """Count one call of a module's method, as `count` does.
 
-    on: "meta" or "cpu" to force the one or the other. kernels: rules beside those that are registered. rebuild: builds the
-    module again with real values, where it lies on the meta device and the forward reads values. witness: "trace", or
-    "dispatch" for the slower and independent way. watch: looks at the copy while it runs.
+    on: "meta" or "cpu" to force the one or the other. kernels: rules beside those that are registered. rebuild: builds
+    the module again with real values, where it lies on the meta device and the forward reads values. witness:
+    "trace", or "dispatch" for the slower and independent way. watch: looks at the copy while it runs.
     """
     function = None
     if isinstance(module, types.MethodType) and isinstance(module.__self__, nn.Module):
@@ -145,6 +158,8 @@ def _on_device(call: _Call, reading: Reading, device: Literal["meta", "cpu"], fa
             failures.append(Failure(device, error, recorder.failed.get(id(error), "")))
             if asks_for_gradients(error) and not how.gradients:
                 how = how._replace(gradients=True)
+            elif lacks_operators(error) and not how.operators:
+                how = how._replace(operators=True)
             elif is_compiled_whole(error) and not how.compiled:
                 how = how._replace(compiled=True)
             else:
@@ -170,12 +185,13 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
 
     with ExitStack() as modes:
         modes.enter_context(torch.set_grad_enabled(how.gradients))
-        modes.enter_context(OnDevice(how.on))
         if how.compiled:
             modes.enter_context(compiled_in_pieces())
+        if how.operators:
+            modes.enter_context(torchvision_operators.enabled())
         if any(isinstance(one, nn.parameter.UninitializedTensorMixin) for one in twin.parameters()):
             # A lazy module gets its parameters from a first pass, which is not counted.
-            with DispatchCounter(None, generator=generator):
+            with OnDevice(how.on), DispatchCounter(None, generator=generator):
                 forward()
         parameters = [(name, one) for name, child in twin.named_modules() for one in child.parameters(recurse=False)]
         own_params = _own_params(parameters)
@@ -183,9 +199,12 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
         name_modules(twin, recorder, lambda other: _modes(call, how, other, generator))
         if call.watch is not None:
             modes.enter_context(call.watch(twin, lambda: recorder.module))
-        modes.enter_context(DispatchCounter(recorder, own=rules_by_operator(call.kernels), generator=generator))
-        if call.witness == "trace" and how == _Pass("meta", compiled=how.compiled) and tracing is not None:
-            modes.enter_context(tracing(recorder))
+        own = rules_by_operator(call.kernels)
+        if call.witness == "trace" and how.on == "meta" and not how.gradients:
+            modes.enter_context(tracing(recorder, own, generator))
+        else:
+            modes.enter_context(OnDevice(how.on))
+            modes.enter_context(DispatchCounter(recorder, own=own, generator=generator))
         out = forward()
     result = recorder.finish(parameters, out)
     result.own_params = own_params
@@ -199,7 +218,7 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
 @contextmanager
 def _modes(call: _Call, how: _Pass, recorder: Recorder, generator: torch.Generator) -> Iterator[None]:
     """The modes of a pass, for a thread that its forward started."""
-    counter = DispatchCounter(recorder, own=call.kernels or None, generator=generator)
+    counter = DispatchCounter(recorder, own=rules_by_operator(call.kernels), generator=generator)
     with torch.set_grad_enabled(how.gradients), OnDevice(how.on), counter:
         yield
 
@@ -247,14 +266,3 @@ def _own_params(parameters: Sequence[tuple[str, Tensor]]) -> dict[str, int]:
             seen.add(id(tensor))
             params[name] = params.get(name, 0) + tensor.numel()
     return params
-
-
-def _tracer() -> Any:
-    try:
-        from flopcalc.pytorch.tracing import tracing
-    except ImportError:
-        return None
-    return tracing
-
-
-tracing = _tracer()

@@ -10,6 +10,10 @@ from flopcalc.errors import FlopcalcError, reason
 CHECK_INPUTS = "check the number, shape and dtype of the inputs"
 
 
+class NeedsAutograd(Exception):
+    """The forward asks for gradients, for which it must run with autograd on."""
+
+
 class Failure(NamedTuple):
     """A pass that failed: its device, the error, and the innermost module that raised it."""
 
@@ -21,12 +25,19 @@ class Failure(NamedTuple):
 def asks_for_gradients(error: Exception) -> bool:
     """Whether a forward failed because gradients were switched off."""
     why = str(error)
+    if isinstance(error, NeedsAutograd):
+        return True
     return isinstance(error, RuntimeError) and ("does not require grad" in why or "not have been used in the" in why)
 
 
 def is_compiled_whole(error: Exception) -> bool:
     """Whether a forward failed because a function that was compiled with fullgraph=True ran plain."""
     return isinstance(error, RuntimeError) and "found no compiled frames" in str(error)
+
+
+def lacks_operators(error: Exception) -> bool:
+    """Whether a forward failed because torchvision's compiled part does not fit this torch."""
+    return isinstance(error, RuntimeError) and "load custom C++ ops" in str(error)
 
 
 def needs_values(error: Exception) -> bool:

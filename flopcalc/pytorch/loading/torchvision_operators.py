@@ -7,7 +7,9 @@ they are there. Nothing happens where the compiled part is loaded.
 """
 
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -58,6 +60,34 @@ def enable() -> bool:
         declare()
         extension._has_ops = _declared
     return bool(extension._has_ops is _declared)
+
+
+_users = 0
+_lock = threading.Lock()
+
+
+@contextmanager
+def enabled() -> Iterator[None]:
+    """Enable the operators for a while, in all threads; afterwards torchvision is as it was."""
+    global _users  # noqa: PLW0603
+    extension: Any = sys.modules.get("torchvision.extension")
+    with _lock:
+        was = getattr(extension, "_has_ops", _declared)
+        # Whoever enables them for good, or first, is not undone.
+        mine = was is not _declared and enable()
+        _users += 1
+        if mine:
+            _originals.append(was)
+    try:
+        yield
+    finally:
+        with _lock:
+            _users -= 1
+            if _users == 0 and _originals:
+                extension._has_ops = _originals.pop()
+
+
+_originals: list[Any] = []
 
 
 def _declared() -> bool:
