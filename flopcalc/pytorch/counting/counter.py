@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.lazy import LazyModuleMixin
 
 from flopcalc.catalog.kernels import KernelRule
 from flopcalc.catalog.kernels import by_name as rules_by_operator
@@ -25,8 +26,8 @@ from flopcalc.pytorch.counting.failures import (
     lacks_operators,
 )
 from flopcalc.pytorch.counting.kernels import tensors
-from flopcalc.pytorch.counting.layers import layers_by_module
-from flopcalc.pytorch.counting.names import name_modules
+from flopcalc.pytorch.counting.layers import layers_by_module, modules_of
+from flopcalc.pytorch.counting.names import forget_names, name_modules
 from flopcalc.pytorch.counting.process_state import kept_state
 from flopcalc.pytorch.counting.record import Count
 from flopcalc.pytorch.counting.recorder import Recorder
@@ -146,7 +147,7 @@ def _on_device(call: _Call, reading: Reading, device: Literal["meta", "cpu"], fa
     """The count on a device, first without gradients, and with them if the forward asks; None if it fails."""
     how = _Pass(device)
     while True:
-        recorder = Recorder(layers_by_module(call.module))
+        recorder = Recorder(layers_by_module(modules_of(call.module)))
         try:
             return _run(call, reading, how, recorder)
         except FlopcalcError as error:
@@ -189,14 +190,15 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
             modes.enter_context(compiled_in_pieces())
         if how.operators:
             modes.enter_context(torchvision_operators.enabled())
-        if any(isinstance(one, nn.parameter.UninitializedTensorMixin) for one in twin.parameters()):
+        if any(isinstance(child, LazyModuleMixin) for _, child in modules_of(twin)):
             # A lazy module gets its parameters from a first pass, which is not counted.
             with OnDevice(how.on), DispatchCounter(None, generator=generator):
                 forward()
-        parameters = [(name, one) for name, child in twin.named_modules() for one in child.parameters(recurse=False)]
+        named = modules_of(twin)
+        parameters = [(name, one) for name, child in named for one in child._parameters.values() if one is not None]
         own_params = _own_params(parameters)
         recorder.start((one for _, one in parameters), tensors((given, by_name)))
-        name_modules(twin, recorder, lambda other: _modes(call, how, other, generator))
+        name_modules(named, recorder, lambda other: _modes(call, how, other, generator))
         if call.watch is not None:
             modes.enter_context(call.watch(twin, lambda: recorder.module))
         own = rules_by_operator(call.kernels)
@@ -206,6 +208,7 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
             modes.enter_context(OnDevice(how.on))
             modes.enter_context(DispatchCounter(recorder, own=own, generator=generator))
         out = forward()
+    forget_names(named)
     result = recorder.finish(parameters, out)
     result.own_params = own_params
     result.on = how.on
