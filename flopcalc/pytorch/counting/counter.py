@@ -26,6 +26,7 @@ from flopcalc.pytorch.counting.failures import (
     lacks_operators,
 )
 from flopcalc.pytorch.counting.kernels import tensors
+from flopcalc.pytorch.counting.kernels.own import OwnRules
 from flopcalc.pytorch.counting.layers import layers_by_module, modules_of
 from flopcalc.pytorch.counting.names import forget_names, name_modules
 from flopcalc.pytorch.counting.process_state import kept_state
@@ -74,7 +75,7 @@ class _Call(NamedTuple):
     module: nn.Module
     method: str
     function: Callable[..., Any] | None
-    kernels: Sequence[KernelRule]
+    own: OwnRules | None
     rebuild: Callable[[], nn.Module] | None
     witness: Witness
     watch: Watch | None
@@ -120,9 +121,9 @@ def count_call(
     if isinstance(module, types.MethodType) and isinstance(module.__self__, nn.Module):
         function, module = module.__func__, module.__self__
         method = function.__name__
-    check_countable(module)
-    assert isinstance(module, nn.Module)
-    call = _Call(module, method, function, kernels, rebuild, witness, watch)
+    if not isinstance(module, nn.Module):
+        raise _not_a_module(module)
+    call = _Call(module, method, function, rules_by_operator(kernels), rebuild, witness, watch)
     forward = function.__get__(module) if function else getattr(module, method, None)
     ways = list(readings(args, named or {}, forward))
     failures: list[Failure] = []
@@ -139,8 +140,12 @@ def count_call(
 def check_countable(module: object) -> None:
     """Raise FlopcalcError (uncountable-module) for what is not a module."""
     if not isinstance(module, nn.Module):
-        what = f"{clip(module)} is not an nn.Module"
-        raise FlopcalcError("uncountable-module", what, "give an instance of nn.Module, not a class")
+        raise _not_a_module(module)
+
+
+def _not_a_module(given: object) -> FlopcalcError:
+    what = f"{clip(given)} is not an nn.Module"
+    return FlopcalcError("uncountable-module", what, "give an instance of nn.Module, not a class")
 
 
 def _on_device(call: _Call, reading: Reading, device: Literal["meta", "cpu"], failures: list[Failure]) -> Count | None:
@@ -201,12 +206,11 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
         name_modules(named, recorder, lambda other: _modes(call, how, other, generator))
         if call.watch is not None:
             modes.enter_context(call.watch(twin, lambda: recorder.module))
-        own = rules_by_operator(call.kernels)
         if call.witness == "trace" and how.on == "meta" and not how.gradients:
-            modes.enter_context(tracing(recorder, own, generator))
+            modes.enter_context(tracing(recorder, call.own, generator))
         else:
             modes.enter_context(OnDevice(how.on))
-            modes.enter_context(DispatchCounter(recorder, own=own, generator=generator))
+            modes.enter_context(DispatchCounter(recorder, own=call.own, generator=generator))
         out = forward()
     forget_names(named)
     result = recorder.finish(parameters, out)
@@ -221,7 +225,7 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
 @contextmanager
 def _modes(call: _Call, how: _Pass, recorder: Recorder, generator: torch.Generator) -> Iterator[None]:
     """The modes of a pass, for a thread that its forward started."""
-    counter = DispatchCounter(recorder, own=rules_by_operator(call.kernels), generator=generator)
+    counter = DispatchCounter(recorder, own=call.own, generator=generator)
     with torch.set_grad_enabled(how.gradients), OnDevice(how.on), counter:
         yield
 

@@ -21,11 +21,11 @@ from flopcalc.pytorch.counting.random_numbers import own_random
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.counting.twins import is_meta, on_meta
 
-__all__ = ["DispatchCounter", "OnDevice", "ValuesNeeded", "is_meta"]
+__all__ = ["DispatchCounter", "OnDevice", "ValuesNeededError", "is_meta"]
 _NOTHING = Work()
 
 
-class ValuesNeeded(RuntimeError):
+class ValuesNeededError(RuntimeError):
     """A forward on the meta device came to something that needs values."""
 
 
@@ -83,7 +83,7 @@ class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return args, kwargs
         for argument, value in zip(func._schema.arguments, args, strict=False):
             if argument.alias_info and argument.alias_info.is_write and any(not is_meta(one) for one in tensors(value)):
-                raise ValuesNeeded(f"{func.overloadpacket} writes a result without values to a tensor on the CPU")
+                raise ValuesNeededError(f"{func.overloadpacket} writes a result without values to a tensor on the CPU")
         return self._moved(args), self._moved(kwargs)
 
     def _moved(self, value: Any) -> Any:

@@ -40,7 +40,9 @@ def forget_names(modules: Sequence[tuple[str, nn.Module]]) -> None:
 _Run = Callable[..., Any]
 
 
-def _namer(recorder: Recorder, threads: "_Threads | None") -> Callable[[_Run, str, nn.Module | None], tuple[_Run, _Run]]:
+def _namer(
+    recorder: Recorder, threads: "_Threads | None"
+) -> Callable[[_Run, str, nn.Module | None], tuple[_Run, _Run]]:
     """Makes, of a module's forward, a forward that tells its name, and a call that runs the module's hooks as well.
 
     The functions of all modules share what is the same for them: a model has thousands of modules.

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from flopcalc.pytorch.counting.dispatch import OnDevice
-from flopcalc.pytorch.counting.failures import NeedsAutograd
+from flopcalc.pytorch.counting.failures import NeedsAutogradError
 from flopcalc.pytorch.counting.kernels.own import OwnRules
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.tracing.decomposed import decomposed
@@ -59,7 +59,7 @@ class Tracer(TorchFunctionMode):
                         return inner(*args, **(kwargs or {}))
                 if func in _GRADIENTS and not (func is Tensor.requires_grad_ and args[1:] == (False,)):
                     self.wants_autograd = True
-                    raise NeedsAutograd
+                    raise NeedsAutogradError
         return self.elsewhere.__torch_function__(func, types, args, kwargs)
 
 
@@ -70,9 +70,9 @@ _GRADIENTS = frozenset({torch.autograd.grad, Tensor.backward, Tensor.requires_gr
 def tracing(
     recorder: Recorder, own: OwnRules | None = None, generator: torch.Generator | None = None
 ) -> Iterator[None]:
-    """Count by tracing. own, generator: as of the dispatch counter. Raises NeedsAutograd where the forward asks for gradients, even where it catches that."""
+    """Count by tracing. own, generator: as of the dispatch counter. Raises NeedsAutogradError where the forward asks for gradients, even where it catches that."""
     tracer = Tracer(recorder)
     with tracer, Net(recorder, own=own, generator=generator):
         yield
     if tracer.wants_autograd:
-        raise NeedsAutograd
+        raise NeedsAutogradError
