@@ -17,6 +17,7 @@ from flopcalc.pytorch.counting.names import name_modules
 from flopcalc.pytorch.counting.record import Count
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.counting.values import placed
+from flopcalc.pytorch.tracing.shortcuts import shorten
 from flopcalc.pytorch.tracing.tracer import tracing
 
 __all__ = ["Count", "check_countable", "count", "count_call"]
@@ -58,6 +59,8 @@ def count_call(
         dtype = next((p.dtype for _, p in parameters if p.is_floating_point()), torch.get_default_dtype())
         given, by_name = placed(args, named or {}, dtype)
         recorder.start((one for _, one in parameters), tensors((given, by_name)))
+        if witness == "trace":
+            shorten(twin, recorder)
         name_modules(twin, recorder)
         with ExitStack() as modes:
             modes.enter_context(torch.no_grad())

@@ -23,6 +23,7 @@ _Below = torch._C._DisableTorchDispatch
 _TYPES = frozenset({Tensor, torch.nn.Parameter})
 _inside_a_transform = torch._C._functorch.peek_interpreter_stack
 _autograd = torch.is_grad_enabled
+_modes = torch._C._len_torch_dispatch_stack
 
 
 class NeedsAutograd(Exception):
@@ -36,6 +37,7 @@ class Tracer(TorchFunctionMode):
         super().__init__()
         self.recorder = recorder
         self.wants_autograd = False
+        self._modes = _modes() + 1
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func in FACTS:
@@ -43,7 +45,8 @@ class Tracer(TorchFunctionMode):
         if not types or _TYPES.issuperset(types):
             rule = RULES.get(func)
             if rule is not None:
-                if not _autograd() and _inside_a_transform() is None:
+                # A dispatch mode of the forward's own must see its kernels.
+                if not _autograd() and _inside_a_transform() is None and _modes() == self._modes:
                     try:
                         with _Below():
                             out = rule(self.recorder, *args, **kwargs) if kwargs else rule(self.recorder, *args)
