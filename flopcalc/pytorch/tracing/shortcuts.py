@@ -17,6 +17,7 @@ from flopcalc.pytorch.tracing.functions import RULES
 
 Rule = Callable[[Recorder, Any, Tensor], Any]
 
+_unseen = torch._C.DisableTorchFunction
 _below = torch._C._DisableTorchDispatch
 _inside_a_transform = torch._C._functorch.peek_interpreter_stack
 _autograd = torch.is_grad_enabled
@@ -120,7 +121,7 @@ def _shortcut(module: nn.Module, forward: Any, rule: Rule, recorder: Recorder) -
             # Nothing may listen but the tracer and the mode below it.
             if _modes() == 1 and _functions() == 1 and _inside_a_transform() is None:
                 try:
-                    with _below():
+                    with _unseen(), _below():
                         out = rule(recorder, module, args[0])
                 except Exception:
                     out = None
