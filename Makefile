@@ -39,6 +39,7 @@ accept: .venv/.test
 
 bench: .venv/.test
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/start_up.py
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .coverage .hypothesis
@@ -50,10 +51,12 @@ clean:
 	$(PIP) --editable .
 	touch $@
 
-# thop and torchvision ask for builds of torch that are not wanted here: without their requirements.
+# thop, torchvision and timm ask for builds of torch that are not wanted here: without their requirements. The models of
+# transformers need no more than is listed.
 .venv/.test: .venv/bin/python pyproject.toml constraints.txt
 	$(PIP) --editable '.[test,peers]' torch
-	$(PIP) --no-deps thop torchvision pillow
+	$(PIP) --no-deps thop torchvision pillow timm safetensors
+	$(PIP) --no-deps transformers tokenizers regex huggingface_hub httpx2 httpcore2 anyio h11 idna truststore tqdm
 	touch $@
 
 .venv/.lint: .venv/.test

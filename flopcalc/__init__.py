@@ -15,9 +15,21 @@ from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
-__all__ = ["Cost", "Evaluation", "FlopcalcError", "Network", "__version__", "count", "layer", "network", "replace"]
+__all__ = [
+    "Cost",
+    "Evaluation",
+    "FlopcalcError",
+    "Network",
+    "__version__",
+    "count",
+    "layer",
+    "network",
+    "register_kernel",
+    "replace",
+]
 
 if TYPE_CHECKING:
+    from flopcalc.catalog.kernels import register_kernel
     from flopcalc.catalog.layer import layer
     from flopcalc.cost.cost import Cost
     from flopcalc.errors import FlopcalcError
@@ -34,6 +46,7 @@ else:
         "count": "flopcalc.targets.module",
         "layer": "flopcalc.catalog.layer",
         "network": "flopcalc.networks.library",
+        "register_kernel": "flopcalc.catalog.kernels",
         "replace": "flopcalc.targets.module",
     }
 

@@ -20,4 +20,5 @@ def flopcalc(request: pytest.FixtureRequest) -> "Costs":
     from flopcalc.testing import Costs
 
     test = request.node.nodeid.partition("::")[2] or request.node.name
-    return Costs(str(request.path), test, bool(request.config.getoption("--flopcalc-update")))
+    update = bool(request.config.getoption("--flopcalc-update"))
+    return Costs(str(request.path), test, update, str(request.config.rootpath))

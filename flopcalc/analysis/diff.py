@@ -42,8 +42,8 @@ def match_layers(first: Sequence[Record], second: Sequence[Record]) -> list[Matc
 
     Layers match by name. Layers whose name is in one network only match if they have the same type, shapes and
     cost, and the same order in both networks: they were renamed. If the last piece of a name is a number, it is an
-    index, which changes when a layer is inserted before it. Such a layer is also matched by its type, shapes and
-    cost if the layer with the same name differs.
+    index, which changes when a layer is inserted before it; so is the number of a call (`relu#2`). Such a layer is
+    also matched by its type, shapes and cost if the layer with the same name differs.
     """
     index = {layer["name"]: j for j, layer in enumerate(second)}
     pairs: dict[int, int] = {}
@@ -68,7 +68,8 @@ def match_layers(first: Sequence[Record], second: Sequence[Record]) -> list[Matc
 
 
 def _is_place(layer: Record) -> bool:
-    return bool(layer["name"].rpartition(".")[2].isdigit())
+    # A record of an older version has no calls.
+    return layer.get("calls", 1) > 1 or bool(layer["name"].rpartition(".")[2].replace("#", "").isdigit())
 
 
 def _signature(layer: Record) -> tuple[Any, ...]:

@@ -4,12 +4,13 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, Literal, NamedTuple, NoReturn
 
 import pytest
 
 from flopcalc.budget.check import Check
 from flopcalc.budget.config import Budget, Config
+from flopcalc.budget.folder_rules import with_folder_rules
 from flopcalc.budget.limits import QUANTITIES, Limit, read_limit
 from flopcalc.budget.lock import LockCommands, Locked, locked, may_overwrite, read_lock, write_lock
 from flopcalc.budget.measure import Measured, measure_target
@@ -20,6 +21,7 @@ from flopcalc.errors import FlopcalcError, clip
 from flopcalc.report.check import difference_blocks, limit_text
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table
 from flopcalc.report.plain import render
+from flopcalc.report.uncounted import RULE_HINT
 from flopcalc.targets.model_record import most_expensive
 from flopcalc.targets.spec import TargetSpec, as_texts, from_python
 from flopcalc.text.atomic_file import write_atomically
@@ -33,6 +35,7 @@ _LIMITS_SHOWN = 8
 _WIDTH = 100
 _UPDATE = "pytest --flopcalc-update"
 _HOW = f"write it with `{_UPDATE}`, and commit it"
+_ALLOW = "allow"
 _COMMANDS = LockCommands(_UPDATE, _UPDATE, "give the assertion another name=")
 
 
@@ -47,10 +50,12 @@ class Snapshot(NamedTuple):
 class Costs:
     """Assertions about the costs of models, for one test."""
 
-    def __init__(self, file: str, test: str, update: bool) -> None:
+    def __init__(self, file: str, test: str, update: bool, folder: str = "") -> None:
+        """folder: that of the project; rules for its own kernels are in its flopcalc.yaml or pyproject.toml."""
         self._file = file
         self._test = test
         self._update = update
+        self._folder = folder
         self._calls = {"": 0, "-cost": 0}
 
     def assert_cost(
@@ -66,6 +71,10 @@ class Costs:
         where: str | None = None,
         keep: str | Iterable[str] = (),
         set: Mapping[str, Any] | None = None,
+        arg: Mapping[str, Any] | None = None,
+        method: str | None = None,
+        on: str | None = None,
+        uncounted: Any = (),
         **quantities: Any,
     ) -> Mapping[str, int]:
         """Fail if the model breaks a limit. Show its most expensive layers and the changes since its snapshot.
@@ -74,14 +83,22 @@ class Costs:
 
         target: an nn.Module, its class, a function that builds it without arguments, or a target of `flopcalc model`
         (resnet50, net.yaml, package.module:Net). input_shape: without the batch; `"77:int64"` for token ids, a list
-        for several inputs. quantities: params, macs, flops, ... as a whole number (the exact cost) or a comparison;
-        `baseline` is the model before replacement, `locked` is its snapshot. limits: more limits, as in
-        flopcalc.yaml: `"layer *: macs <= 20M"`. name: of the snapshot. Returns the totals.
+        for several inputs. arg: keywords of the forward that are not tensors. method: the one that is counted instead
+        of forward. on: "meta" or "cpu", the device of the pass. quantities: params, macs, flops, ... as a whole number
+        (the exact cost) or a comparison; `baseline` is the model before replacement, `locked` is its snapshot. limits:
+        more limits, as in flopcalc.yaml: `"layer *: macs <= 20M"`. name: of the snapshot. Returns the totals.
+
+        uncounted: if a kernel has no counting rule, every limit fails, unless this is `"allow"`: then the limits apply
+        to what could be counted. It also takes a limit on the number of such kernels, or a list: `["allow", "<= 3"]`.
         """
-        texts = [*as_texts(limits), *_limit_texts(quantities)]
+        given = list(uncounted) if isinstance(uncounted, list | tuple) else [uncounted]
+        policy: Literal["fail", "allow"] = "allow" if _ALLOW in given else "fail"
+        numbers = {"uncounted": rest} if (rest := [one for one in given if one != _ALLOW]) else {}
+        texts = [*as_texts(limits), *_limit_texts({**quantities, **numbers})]
         if not texts:
             _fail("assert_cost was given no limit", 'for example macs="<= 300M", or params=25_557_032')
-        spec = _spec(target, input_shape, batch=batch, replace=replace, where=where, keep=keep, set=set)
+        call = {"arg": arg, "method": method, "on": on}
+        spec = _spec(target, input_shape, batch=batch, replace=replace, where=where, keep=keep, set=set, **call)
         snapshot, found = self._measure(spec, dtype, name, "-cost")
         before = locked(found) if self._update else snapshot.cost
         try:
@@ -89,7 +106,7 @@ class Costs:
             compares = any(one.reads("locked") or (one.reads("baseline") and not found.plain) for one in read)
             if before is None and compares:
                 _fail(f"there is no snapshot {_shown(snapshot.path)} to compare with", _HOW)
-            rows = [row for row in self._rows(found, spec, dtype, read, before) if not row["ok"]]
+            rows = [row for row in self._rows(found, spec, dtype, read, before, policy) if not row["ok"]]
             # The limits on the whole model first: the user wrote them, and layers may be many.
             rows.sort(key=lambda row: row["name"] != "")
         except FlopcalcError as error:
@@ -101,6 +118,8 @@ class Costs:
             lines = [limit_text(row) for row in rows[:_LIMITS_SHOWN]]
             if len(rows) > _LIMITS_SHOWN:
                 lines.append(f"and {len(rows) - _LIMITS_SHOWN:,} more")
+            if any(row["reason"] for row in rows):
+                lines.append(f'{RULE_HINT}; or pass uncounted="allow" to check what could be counted')
             _fail("\n".join([*lines, "", render(Document(found.what, blocks, None), _WIDTH)]))
         # Other limits need no snapshot, so none is written for them.
         if self._update and (compares or os.path.lexists(snapshot.path)):
@@ -117,6 +136,9 @@ class Costs:
         where: str | None = None,
         keep: str | Iterable[str] = (),
         set: Mapping[str, Any] | None = None,
+        arg: Mapping[str, Any] | None = None,
+        method: str | None = None,
+        on: str | None = None,
         dtype: str = "float32",
         name: str | None = None,
     ) -> None:
@@ -124,7 +146,8 @@ class Costs:
 
         Snapshots are lock files in the folder `__flopcalc__` next to the test; `--flopcalc-update` writes them.
         """
-        spec = _spec(target, input_shape, batch=batch, replace=replace, where=where, keep=keep, set=set)
+        call = {"arg": arg, "method": method, "on": on}
+        spec = _spec(target, input_shape, batch=batch, replace=replace, where=where, keep=keep, set=set, **call)
         snapshot, found = self._measure(spec, dtype, name, "")
         if self._update:
             self._write(snapshot.path, found, dtype)
@@ -150,7 +173,7 @@ class Costs:
         try:
             if dtype not in DTYPE_BYTES:
                 raise FlopcalcError("bad-usage", f"dtype is {clip(dtype)}", f"one of: {', '.join(DTYPE_BYTES)}")
-            return self._snapshot(path, key, dtype), measure_target(key, spec, dtype)
+            return self._snapshot(path, key, dtype), measure_target(key, with_folder_rules(spec, self._folder), dtype)
         except FlopcalcError as error:
             batch = "; input_shape is without the batch" if error.code == "uncountable-module" else ""
             _fail(error.message, error.hint + batch)
@@ -165,10 +188,16 @@ class Costs:
         return Snapshot(path, lock.targets.get(" ".join(key.split())) if lock else None, lock.dtype if lock else dtype)
 
     def _rows(
-        self, found: Measured, spec: TargetSpec, dtype: str, limits: tuple[Limit, ...], before: Locked | None
+        self,
+        found: Measured,
+        spec: TargetSpec,
+        dtype: str,
+        limits: tuple[Limit, ...],
+        before: Locked | None,
+        uncounted: Literal["fail", "allow"],
     ) -> Iterable[dict[str, Any]]:
         path = os.path.basename(self._file)
-        budget = Budget(name=found.name, target=spec, limits=limits, path=path, line=0)
+        budget = Budget(name=found.name, target=spec, limits=limits, path=path, line=0, uncounted=uncounted)
         check = Check(Config(path, (budget,), "", dtype), {found.name: before} if before else None)
         check.measured[found.name] = found
         return check.rows()

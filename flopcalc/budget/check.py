@@ -9,9 +9,11 @@ from flopcalc.analysis.diff import match_layers
 from flopcalc.budget.config import Budget, Config
 from flopcalc.budget.limits import Limit
 from flopcalc.budget.lock import Locked, lock_commands
-from flopcalc.budget.measure import Measured, measure, measure_target
+from flopcalc.budget.measure import Each, Measured, measure, measure_target, part_name
+from flopcalc.budget.unknown import Unknown, judged, named
 from flopcalc.cost.kinds import KINDS
 from flopcalc.errors import FlopcalcError, at_line, clip, unknown_name
+from flopcalc.networks.inputs import FORWARD
 from flopcalc.networks.library import names as network_names
 from flopcalc.targets.read import is_python
 from flopcalc.targets.spec import TargetSpec
@@ -28,7 +30,7 @@ class Check:
         self.lock = lock
         self.specs = {spec.name: spec for spec in config.targets}
         self.measured: dict[Any, Measured] = {}
-        self.matched: dict[tuple[int, int], dict[str, Mapping[str, int]]] = {}
+        self.matched: dict[tuple[int, int, Each], dict[str, Mapping[str, int]]] = {}
 
     def of(self, name: str) -> Measured:
         """The cost of a target."""
@@ -47,11 +49,20 @@ class Check:
                 yield from self.judge(spec, found, limit)
 
     def judge(self, spec: Budget, found: Measured, limit: Limit) -> Iterator[Row]:
-        """The rows that break a limit, or the row nearest to it; one row for each layer or stage that matches."""
+        """The rows that break a limit, or the row nearest to it; one row for each layer or stage that matches.
+
+        Where a kernel has no rule, every row fails, unless the target allows it.
+        """
+        unknown = Unknown() if limit.of_kernels else self.unknown(spec, found, limit)
+        for row in self.nearest(spec, found, limit):
+            yield judged(row, limit, unknown, spec.uncounted)
+
+    def nearest(self, spec: Budget, found: Measured, limit: Limit) -> Iterator[Row]:
+        """The rows that break a limit, or the row nearest to it, by the numbers as far as they are counted."""
         if limit.each == "target":
             yield self.row(spec, found, limit, "", found.totals)[1]
             return
-        parts = found.parts(limit.each)
+        parts = found.parts(limit.part)
         names = [name for name in parts if fnmatchcase(name, limit.pattern)]
         if not names:
             near = unknown_name(limit.each, limit.pattern, parts, f"{limit.each}s: {_few(list(parts))}")
@@ -71,7 +82,7 @@ class Check:
                 names[word] = self.compared(spec, found, limit, name, word)
         actual = Fraction(totals[quantity])
         if limit.ratio_to:
-            base = self.base(spec, limit).get(quantity)
+            base = self.base(spec, limit).totals.get(quantity)
             if not base:
                 raise _error(spec, limit, f"{limit.ratio_to} has no {quantity}", "compare another quantity")
             actual /= base
@@ -96,12 +107,27 @@ class Check:
             "line": limit.line or spec.line,
         }
 
+    def unknown(self, spec: Budget, found: Measured, limit: Limit) -> Unknown:
+        """The kernels without a rule in the costs that a limit compares."""
+        compared = [
+            named(self.before(spec, limit, word).uncounted, f"the {'lock file' if word == 'locked' else word}")
+            for word in ("baseline", "locked")
+            if limit.reads(word)
+        ]
+        base = named(self.base(spec, limit).uncounted, limit.ratio_to) if limit.ratio_to else ()
+        return Unknown(found.uncounted, base, tuple(one for kernels in compared for one in kernels))
+
+    def before(self, spec: Budget, limit: Limit, word: str) -> Measured | Locked:
+        """What `baseline` or `locked` in a limit names."""
+        found = self.baseline(spec) if word == "baseline" else None
+        return self.locked(spec, limit, word) if found is None else found
+
     def compared(self, spec: Budget, found: Measured, limit: Limit, name: str, word: str) -> int:
         """The value of `baseline` or `locked` in a limit. A layer or stage that did not exist cost nothing."""
-        base: Measured | Locked | None = self.baseline(spec) if word == "baseline" else None
-        if base is None:
-            base = self.locked(spec, limit, word)
-        totals = base.totals if limit.each == "target" else self.before(base, found, limit.each).get(name, _NOTHING)
+        base = self.before(spec, limit, word)
+        totals = (
+            base.totals if limit.each == "target" else self.parts_before(base, found, limit.part).get(name, _NOTHING)
+        )
         return totals.get(limit.quantity, 0)
 
     def locked(self, spec: Budget, limit: Limit, word: str) -> Locked:
@@ -118,16 +144,17 @@ class Check:
             hint if word == "locked" else f"{hint}, or name a network after baseline:",
         )
 
-    def before(self, base: Measured | Locked, found: Measured, each: str) -> Mapping[str, Mapping[str, int]]:
+    def parts_before(self, base: Measured | Locked, found: Measured, each: Each) -> Mapping[str, Mapping[str, int]]:
         """The costs to compare with, by layer or stage. A renamed layer is found by its new name."""
         if each == "stage":
             return base.parts(each)
-        key = id(base), id(found)
+        key = id(base), id(found), each
         if key not in self.matched:
-            sums = dict(base.parts(each))
+            before = base.parts(each)
+            sums = dict(before)
             for match in match_layers(base.layers, found.layers):
-                if match.status == "renamed" and match.first:
-                    sums[match.name] = base.parts(each)[match.first["name"]]
+                if match.status == "renamed" and match.first and match.second:
+                    sums[part_name(match.second, each)] = before[part_name(match.first, each)]
             self.matched[key] = sums
         return self.matched[key]
 
@@ -153,7 +180,13 @@ class Check:
             raise FlopcalcError("bad-config", f"{place}: {where}: {near.message}", near.hint)
         # With the same input as the target that it is compared with.
         other = TargetSpec(
-            "network", name, inputs=spec.target.inputs, batch=spec.target.batch, timeout=spec.target.timeout
+            "network",
+            name,
+            inputs=spec.target.inputs,
+            batch=spec.target.batch,
+            timeout=spec.target.timeout,
+            kernels=spec.target.kernels,
+            call=spec.target.call if is_python(name) else FORWARD,
         )
         if other not in self.measured:
             self.measured[other] = measure(
@@ -161,13 +194,13 @@ class Check:
             )
         return self.measured[other]
 
-    def base(self, spec: Budget, limit: Limit) -> Mapping[str, int]:
-        """Totals of the operator (on the same shape), target or network in a `ratio`."""
+    def base(self, spec: Budget, limit: Limit) -> Measured:
+        """The operator (on the same shape), target or network in a `ratio`."""
         if limit.ratio_to in self.specs or spec.target.kind == "network":
-            return self.named(limit.ratio_to, spec, limit.text, limit.line).totals
+            return self.named(limit.ratio_to, spec, limit.text, limit.line)
         other = TargetSpec("operator", limit.ratio_to, shape=spec.target.shape)
         try:
-            return measure_target(limit.ratio_to, other, self.config.dtype).totals
+            return measure_target(limit.ratio_to, other, self.config.dtype)
         except FlopcalcError as error:
             raise _error(spec, limit, error.message, error.hint) from None
 

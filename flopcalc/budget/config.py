@@ -8,26 +8,32 @@ import os
 import re
 from collections.abc import Mapping
 from contextlib import chdir
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from flopcalc.budget.default_file import default_file
+from flopcalc.budget.flags import as_keys
+from flopcalc.budget.kernel_rules import read_rules
 from flopcalc.budget.limits import Limit, read_limit
-from flopcalc.budget.toml import Lines, has_table, read_toml
+from flopcalc.budget.toml import Lines, read_toml
 from flopcalc.cost.cost import DTYPE_BYTES
 from flopcalc.errors import FlopcalcError, at_line, clip
 from flopcalc.networks.inputs import parse_input
-from flopcalc.targets.spec import TargetSpec, Timeout, read_plan
+from flopcalc.targets.spec import TargetSpec, Timeout, read_call, read_plan
 from flopcalc.text.yaml_file import File, line_of, read_file
 
-DEFAULT_FILES = ("flopcalc.yaml", "flopcalc.yml", "pyproject.toml")
+if TYPE_CHECKING:
+    from flopcalc.catalog.kernels import KernelRule
+
 DEFAULT_LOCK = "flopcalc.lock"
 # Beyond any project; a file of a megabyte could ask for hours of work.
 MOST_TARGETS = 1000
 MOST_LIMITS = 5000
 _EXAMPLE = "for example: targets: [{network: resnet50, limits: [params <= 26M, macs <= 4.1G]}]"
 
-_TOP = ("targets", "lock", "dtype", "formulas")
+_CALL = ("arg", "method", "on")
+_TOP = ("targets", "lock", "dtype", "formulas", "kernels")
 _SHARED = ("name", "set", "batch", "limits")
-_NETWORK = ("network", "input", "replace", "where", "keep", "baseline", *_SHARED)
+_NETWORK = ("network", "input", *_CALL, "replace", "where", "keep", "baseline", "uncounted", *_SHARED)
 _PAIRS = ("k", "hw", "stride", "padding", "dilation")
 _OPERATOR = ("operator", "c_in", "c_out", "cin", "cout", "h", "w", "groups", *_PAIRS, *_SHARED)
 # Sizes that may be written like the flags of the command line.
@@ -38,7 +44,8 @@ _REPLACING = ("replace", "where", "keep")
 
 class Budget(NamedTuple):
     """A target and its limits. baseline: the target or network that limits compare with; empty for the target itself
-    before replacement. path, line: its place in the file. lines: of its keys and settings.
+    before replacement. path, line: its place in the file. lines: of its keys and settings. uncounted: whether its
+    limits fail if a kernel could not be counted.
     """
 
     name: str
@@ -48,6 +55,7 @@ class Budget(NamedTuple):
     line: int
     baseline: str = ""
     lines: tuple[tuple[str, int], ...] = ()
+    uncounted: Literal["fail", "allow"] = "fail"
 
     def place(self, error: FlopcalcError) -> str:
         """The file, and the line of the key in an error about the target, or that of the target."""
@@ -92,9 +100,8 @@ def find_config(given: str | None) -> str:
     """The file to read: the given one, or the first default file in this folder. Raises FlopcalcError (no-config)."""
     if given is not None:
         return given
-    for name in DEFAULT_FILES:
-        if os.path.isfile(name) and (name != "pyproject.toml" or has_table(name)):
-            return name
+    if (found := default_file()) is not None:
+        return found
     raise FlopcalcError(
         "no-config",
         "this folder has no flopcalc.yaml and no pyproject.toml with [tool.flopcalc]",
@@ -104,14 +111,7 @@ def find_config(given: str | None) -> str:
 
 def read_config(path: str) -> Config:
     """The targets of a file. Raises FlopcalcError (bad-config, bad-limit, bad-yaml, unreadable-file)."""
-    if path.endswith(".toml"):
-        data, lines = read_toml(path)
-        reader = _Reader(path, lines)
-    else:
-        data = read_file(path, "file of targets")
-        reader = _Reader(path, None)
-    if not isinstance(data, dict):
-        raise reader.file.error(None, None, "it is not a mapping with targets")
+    reader, data = _open(path)
     reader.file.known(data, _TOP, "the file")
     specs = reader.targets(data)
     dtype = data.get("dtype", "float32")
@@ -126,6 +126,24 @@ def read_config(path: str) -> Config:
     return Config(path, specs, lock, dtype, reader.formulas(data))
 
 
+def kernel_rules(path: str) -> "tuple[KernelRule, ...]":
+    """The section `kernels` of a file, whatever the other sections hold. Raises FlopcalcError as `read_config`."""
+    reader, data = _open(path)
+    return read_rules(reader.file, data)
+
+
+def _open(path: str) -> tuple["_Reader", dict[str, Any]]:
+    if path.endswith(".toml"):
+        data, lines = read_toml(path)
+        reader = _Reader(path, lines)
+    else:
+        data = read_file(path, "file of targets")
+        reader = _Reader(path, None)
+    if not isinstance(data, dict):
+        raise reader.file.error(None, None, "it is not a mapping with targets")
+    return reader, data
+
+
 class _Reader:
     """The file being read. lines: of a TOML file, because its values have no line numbers."""
 
@@ -133,8 +151,10 @@ class _Reader:
         self.file = File(path, "bad-config", _EXAMPLE, line_of if lines is None else lines.line)
         self.lines = lines
         self.limits_read = 0
+        self.kernels: tuple[KernelRule, ...] = ()
 
     def targets(self, data: Mapping[str, Any]) -> tuple[Budget, ...]:
+        self.kernels = read_rules(self.file, data)
         given = data.get("targets")
         if not isinstance(given, list) or not given:
             raise self.file.error(data, "targets", "targets must be a list with at least one target")
@@ -190,6 +210,7 @@ class _Reader:
             line=line,
             baseline=baseline,
             lines=self.places(spec),
+            uncounted=self.uncounted(spec),
         )
 
     def places(self, spec: Mapping[str, Any]) -> tuple[tuple[str, int], ...]:
@@ -200,19 +221,25 @@ class _Reader:
 
     def network(self, spec: Mapping[str, Any], what: str) -> TargetSpec:
         """The network of a target. Paths are relative to the file."""
-        given = {key: self.plain(spec, key) for key in ("set", "input", "batch", *_REPLACING) if key in spec}
+        given = {key: self.plain(spec, key) for key in ("set", "input", "batch", *_CALL, *_REPLACING) if key in spec}
         try:
             inputs = tuple(parse_input(text) for text in given.get("input", ()))
         except FlopcalcError as error:
-            raise self.file.error(spec, "input", error.message, error.hint) from None
+            raise self.file.error(spec, "input", as_keys(error.message), as_keys(error.hint)) from None
         try:
             with chdir(os.path.dirname(self.file.path) or "."):
                 plan = read_plan(given.get("replace", ()), given.get("where"), given.get("keep", ()))
         except FlopcalcError as error:
             where = "where" if error.code in ("bad-where", "unknown-field") else None
             key = next((key for key in (where, *_REPLACING) if key in spec), None)
-            raise self.file.error(spec, key, error.message, error.hint) from None
-        return TargetSpec("network", what, given.get("set", {}), inputs, given.get("batch", 1), plan)
+            raise self.file.error(spec, key, as_keys(error.message), as_keys(error.hint)) from None
+        try:
+            call = read_call(*(given.get(key) for key in _CALL))
+        except FlopcalcError as error:
+            key = next(key for key in _CALL if error.message.startswith(f"--{key} "))
+            raise self.file.error(spec, key, error.message.removeprefix("--"), _CALL_EXAMPLES[key]) from None
+        settings, batch = given.get("set", {}), given.get("batch", 1)
+        return TargetSpec("network", what, settings, inputs, batch, plan, call=call, kernels=self.kernels)
 
     def operator(self, spec: Mapping[str, Any], what: str) -> TargetSpec:
         """The operator of a target. Sizes are named as in `flopcalc.layer`."""
@@ -240,13 +267,13 @@ class _Reader:
     def plain(self, spec: Mapping[str, Any], key: str) -> Any:
         """The value of a key, checked: text, whole numbers, lists or mappings of these."""
         value = spec[key]
-        if key == "set":
+        if key in ("set", "arg"):
             if not isinstance(value, dict) or any(isinstance(one, dict) for one in value.values()):
                 raise self.file.error(
                     spec,
                     key,
-                    f"set is {clip(value)}, not a mapping of options to values",
-                    "for example set: {classes: 10}",
+                    f"{key} is {clip(value)}, not a mapping of {_MAPPINGS[key]} to values",
+                    f"for example {key}: {_MAPPING_EXAMPLES[key]}",
                 )
             return dict(value)
         if key in _TEXTS:
@@ -258,7 +285,7 @@ class _Reader:
                     spec, key, f"{key} is {clip(value)}, not a string or a list of strings", _TEXT_EXAMPLES[key]
                 )
             return tuple(values)
-        if key in ("where", "baseline"):
+        if key in ("where", "baseline", "method", "on"):
             if not isinstance(value, str):
                 raise self.file.error(spec, key, f"{key} is {clip(value)}, not a string", _TEXT_EXAMPLES[key])
             return value
@@ -298,6 +325,14 @@ class _Reader:
         except FlopcalcError as error:
             raise self.file.at(line, error.message, error.hint) from None
 
+    def uncounted(self, spec: Mapping[str, Any]) -> Literal["fail", "allow"]:
+        given = spec.get("uncounted", "fail")
+        if given not in ("fail", "allow"):
+            why = f"uncounted is {clip(given)}, not allow or fail"
+            hint = "uncounted: allow checks the limits on what could be counted; a limit is written as uncounted <= 3"
+            raise self.file.error(spec, "uncounted", why, hint)
+        return "allow" if given == "allow" else "fail"
+
     def formulas(self, data: Mapping[str, Any]) -> LockedFormulas:
         given = data.get("formulas")
         line = self.file.line(data, "formulas")
@@ -318,4 +353,10 @@ _TEXT_EXAMPLES = {
     "keep": "for example keep: [conv1, layer4]",
     "input": "for example input: 3x224x224",
     "baseline": "for example baseline: resnet50",
+    "method": "for example method: encode_image",
+    "on": "for example on: cpu",
 }
+_MAPPINGS = {"set": "options", "arg": "keywords of the forward"}
+_MAPPING_EXAMPLES = {"set": "{classes: 10}", "arg": "{return_dict: false}"}
+_CALL_EXAMPLES = {"arg": f"for example arg: {_MAPPING_EXAMPLES['arg']}", "method": _TEXT_EXAMPLES["method"]}
+_CALL_EXAMPLES["on"] = "one of: auto, meta, cpu"

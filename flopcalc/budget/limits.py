@@ -48,9 +48,21 @@ class Limit(NamedTuple):
     right: str
     line: int
 
-    def reads(self, name: str) -> bool:
-        """Whether the right side contains a name: baseline, locked or a quantity."""
-        return any(isinstance(node, ast.Name) and node.id == name for node in ast.walk(parse(self.right)))
+    def reads(self, *names: str) -> bool:
+        """Whether the right side contains one of the names: baseline, locked or quantities."""
+        return any(isinstance(node, ast.Name) and node.id in names for node in ast.walk(parse(self.right)))
+
+    @property
+    def part(self) -> Literal["layer", "call", "stage"]:
+        """What the pattern matches: stages, layers, or single calls where it has the number of one (`relu#2`)."""
+        if self.each == "stage":
+            return "stage"
+        return "call" if "#" in self.pattern else "layer"
+
+    @property
+    def of_kernels(self) -> bool:
+        """Whether it limits the number of kernels without a rule, which is known even where the cost is not."""
+        return self.quantity == "uncounted" and not self.reads(*KINDS)
 
     def bound(self, names: Mapping[str, Any]) -> Fraction:
         """The value of the right side, exact. names: quantities, baseline, locked. Raises FlopcalcError (bad-limit)."""

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from flopcalc.budget.config import Config, find_config
-from flopcalc.budget.measure import Measured, parts
+from flopcalc.budget.measure import Each, Measured, parts
 from flopcalc.cost.cost import DTYPE_BYTES
 from flopcalc.cost.kinds import KINDS
 from flopcalc.errors import FlopcalcError, clip
@@ -26,7 +26,7 @@ _HEAD = (
     "# `flopcalc lock --update`, or `pytest --flopcalc-update` for the snapshot of a test.\n"
     f"version {VERSION}\n"
 )
-# flops follow from the others; uncounted kernels are recorded for the target only.
+# flops follow from the others; uncounted kernels are recorded for the target only, their number and each of them.
 _WRITTEN = (*(kind for kind in KINDS if kind != "flops"), "uncounted")
 _INTEGER = re.compile(r"[0-9]{1,1000}", re.ASCII)
 _WORD = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s"]+')
@@ -54,9 +54,10 @@ class Locked(NamedTuple):
     what: str
     totals: Mapping[str, int]
     layers: tuple[dict[str, Any], ...]
+    uncounted: tuple[dict[str, Any], ...] = ()
 
-    def parts(self, each: str) -> Mapping[str, Mapping[str, int]]:
-        """The kinds of cost by name, of every layer or summed by stage."""
+    def parts(self, each: Each) -> Mapping[str, Mapping[str, int]]:
+        """The kinds of cost by name; see `flopcalc.budget.measure.parts`."""
         return parts(self.layers, each)
 
 
@@ -102,7 +103,12 @@ def locked(found: Measured) -> Locked:
         }
         for layer in found.layers
     )
-    return Locked(_line(found.name), _line(found.what), dict(found.totals), layers)
+    # Sorted, because two ways of counting may meet the kernels in another order.
+    kernels = sorted(
+        ({"op": _line(one["op"]), "module": _line(one["module"]), "count": one["count"]} for one in found.uncounted),
+        key=lambda one: (one["module"], one["op"]),
+    )
+    return Locked(_line(found.name), _line(found.what), dict(found.totals), layers, tuple(kernels))
 
 
 def _line(text: Any) -> str:
@@ -119,6 +125,9 @@ def write_lock(targets: Iterable[Locked], formulas: Iterable[Formula], dtype: st
         for layer in one.layers:
             words = " ".join(_word(layer[key]) for key in ("name", "type", "stage"))
             pieces.append(f"layer {words} {_size(layer['in'])} {_size(layer['out'])}{_costs(layer)}\n")
+        for kernel in one.uncounted:
+            if kernel != _unnamed(kernel["count"]):
+                pieces.append(f"uncounted {_word(kernel['op'])} {_word(kernel['module'])} {kernel['count']}\n")
     last = ""
     for formula in formulas:
         if formula.operator != last:
@@ -127,6 +136,11 @@ def write_lock(targets: Iterable[Locked], formulas: Iterable[Formula], dtype: st
             last = formula.operator
         pieces.append(f"{formula.kind} {formula.text}\n")
     return "".join(pieces)
+
+
+def _unnamed(count: int) -> dict[str, Any]:
+    """The kernels of a lock file that has their number only, as flopcalc 0.1 wrote it."""
+    return {"op": "kernels that the lock file does not name", "module": "", "count": count}
 
 
 def _costs(sums: Mapping[str, Any]) -> str:
@@ -212,6 +226,7 @@ class _Reader:
         self.dtype = "float32"
         self.targets: dict[str, Locked] = {}
         self.layers: list[dict[str, Any]] = []
+        self.uncounted: list[dict[str, Any]] = []
         self.formulas: list[Formula] = []
         self.target = ""
         self.operator = ""
@@ -233,12 +248,8 @@ class _Reader:
                     self.targets[name] = Locked(name, what, {}, ())
                 case ["total", *costs] if self.target and not self.targets[self.target].totals:
                     self.targets[self.target] = self.targets[self.target]._replace(totals=self.costs(costs, "total"))
-                case ["layer", name, kind, stage, size_in, size_out, *costs] if self.target:
-                    sums = self.costs(costs)
-                    shapes = {"in": self.shape(size_in), "out": self.shape(size_out)}
-                    self.layers.append(
-                        {"name": name, "type": kind, "stage": stage, **shapes, **sums, "cost": sums["macs"]}
-                    )
+                case ["layer" | "uncounted", *_] if self.target:
+                    self.piece(words)
                 case ["formula", name] if name:
                     self.close()
                     self.operator, self.terms = name, {}
@@ -251,6 +262,18 @@ class _Reader:
         self.close()
         return Lock(self.dtype, self.targets, tuple(self.formulas))
 
+    def piece(self, words: list[str]) -> None:
+        """Keep a layer or an uncounted kernel of the present target."""
+        match words:
+            case ["layer", name, kind, stage, size_in, size_out, *costs]:
+                sums = self.costs(costs)
+                shapes = {"in": self.shape(size_in), "out": self.shape(size_out)}
+                self.layers.append({"name": name, "type": kind, "stage": stage, **shapes, **sums, "cost": sums["macs"]})
+            case ["uncounted", op, module, count] if _INTEGER.fullmatch(count):
+                self.uncounted.append({"op": op, "module": module, "count": int(count)})
+            case _:
+                raise self.bad(f"cannot read {clip(' '.join(words))}")
+
     def close(self) -> None:
         """Finish the present target: check its sums and keep its layers."""
         if self.target:
@@ -260,8 +283,15 @@ class _Reader:
             # steps are the longest path; all other kinds add up.
             if any(one.totals[kind] != sum(layer[kind] for layer in self.layers) for kind in KINDS if kind != "steps"):
                 raise self.bad(f"the total of {clip(one.name)} is not the sum of its layers: the file was edited")
-            self.targets[self.target] = one._replace(layers=tuple(self.layers))
-        self.target, self.layers = "", []
+            self.targets[self.target] = one._replace(layers=tuple(self.layers), uncounted=self.kernels(one))
+        self.target, self.layers, self.uncounted = "", [], []
+
+    def kernels(self, target: Locked) -> tuple[dict[str, Any], ...]:
+        """The uncounted kernels of the present target."""
+        count = target.totals["uncounted"]
+        if self.uncounted and sum(one["count"] for one in self.uncounted) != count:
+            raise self.bad(f"the uncounted kernels of {clip(target.name)} do not add up: the file was edited")
+        return tuple(self.uncounted) or ((_unnamed(count),) if count else ())
 
     def lines(self, text: str) -> Iterator[list[str]]:
         versions = 0

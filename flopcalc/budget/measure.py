@@ -4,16 +4,26 @@ import os
 import shlex
 from collections.abc import Mapping
 from contextlib import chdir
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from flopcalc.budget.config import Budget
+from flopcalc.budget.flags import as_keys
 from flopcalc.cost import convention
 from flopcalc.cost.cost import DTYPE_BYTES, Cost
 from flopcalc.cost.kinds import KINDS
 from flopcalc.errors import FlopcalcError
-from flopcalc.targets.model_record import model_record
+from flopcalc.targets.model_record import model_record, module_of
 from flopcalc.targets.read import read_operator, read_target
 from flopcalc.targets.spec import TargetSpec
+
+Each = Literal["layer", "call", "stage"]
+
+
+def part_name(layer: Mapping[str, Any], each: Each) -> str:
+    """The name of the part that a layer record belongs to. Those of a lock file do not have the module."""
+    if each == "layer":
+        return str(layer.get("module") or module_of(layer["name"]))
+    return str(layer["name" if each == "call" else "stage"])
 
 
 class Measured(NamedTuple):
@@ -31,16 +41,19 @@ class Measured(NamedTuple):
     plain: "Measured | None" = None
     uncounted: tuple[dict[str, Any], ...] = ()
 
-    def parts(self, each: str) -> dict[str, Mapping[str, int]]:
-        """The kinds of cost by name, of every layer or summed by stage."""
+    def parts(self, each: Each) -> dict[str, Mapping[str, int]]:
+        """The kinds of cost by name; see `parts`."""
         return parts(self.layers, each)
 
 
-def parts(layers: tuple[dict[str, Any], ...], each: str) -> dict[str, Mapping[str, int]]:
-    """The kinds of cost by name, of every layer or summed by stage."""
+def parts(layers: tuple[dict[str, Any], ...], each: Each) -> dict[str, Mapping[str, int]]:
+    """The kinds of cost by name: of every layer, of every call of a layer, or summed by stage.
+
+    A module that is called several times is one layer here, with the sums of its calls.
+    """
     found: dict[str, dict[str, int]] = {}
     for layer in layers:
-        sums = found.setdefault(str(layer["name" if each == "layer" else "stage"]), dict.fromkeys(KINDS, 0))
+        sums = found.setdefault(part_name(layer, each), dict.fromkeys(KINDS, 0))
         for kind in KINDS:
             sums[kind] += layer[kind]
     return dict(found)
@@ -55,9 +68,8 @@ def measure(budget: Budget, dtype: str) -> Measured:
         with chdir(os.path.dirname(budget.path) or "."):
             return measure_target(budget.name, budget.target, dtype)
     except FlopcalcError as error:
-        raise FlopcalcError(
-            error.code, f"{budget.place(error)}: target {budget.name}: {error.message}", error.hint, error.exit_code
-        ) from error
+        why = f"{budget.place(error)}: target {budget.name}: {as_keys(error.message)}"
+        raise FlopcalcError(error.code, why, as_keys(error.hint), error.exit_code) from error
 
 
 def measure_target(name: str, spec: TargetSpec, dtype: str) -> Measured:

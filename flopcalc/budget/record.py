@@ -6,8 +6,9 @@ from typing import Any
 
 from flopcalc.analysis.diff import Match, aligned, match_layers, match_row
 from flopcalc.budget.check import Check
-from flopcalc.budget.config import Config, find_config, read_config
+from flopcalc.budget.config import Budget, Config, find_config, read_config
 from flopcalc.budget.lock import Lock, LockCommands, Locked, lock_commands, locked, read_lock
+from flopcalc.budget.measure import Measured
 from flopcalc.catalog import lookup
 from flopcalc.cost.kinds import KINDS
 from flopcalc.errors import FlopcalcError
@@ -47,10 +48,22 @@ def check_record(
         "failed": sum(not row["ok"] for row in rows) + len(differences) + len(wrong),
         "counts": checked,
         "rows": rows,
-        "targets": {one.name: {"what": one.what, **one.totals, "not_counted": list(one.uncounted)} for one in targets},
+        "targets": {spec.name: _target(spec, one) for spec, one in zip(config.targets, targets, strict=True)},
         "differences": differences,
         "formulas": wrong,
         "accept": commands.update,
+    }
+
+
+def _target(spec: Budget, found: Measured) -> Record:
+    """The totals of a target, and the kernels without a rule, which make all but params a lower bound."""
+    return {
+        "what": found.what,
+        **found.totals,
+        "not_counted": list(found.uncounted),
+        "if_uncounted": spec.uncounted,
+        "file": spec.path,
+        "line": spec.line,
     }
 
 
@@ -78,6 +91,7 @@ def difference(target: str, was: Locked | None, now: Locked) -> Record | None:
         "locked": dict(was.totals) if was else None,
         "now": dict(now.totals),
         "what": [was.what if was else None, now.what],
+        "uncounted": [list(was.uncounted) if was else None, list(now.uncounted)],
         "difference": {kind: now.totals[kind] - (was.totals[kind] if was else 0) for kind in (*KINDS, "uncounted")},
         "equal": sum(match.status == "same" for match in matches),
         "renamed": sum(match.status == "renamed" for match in matches),
@@ -112,6 +126,7 @@ def _gone(target: str, was: Locked) -> Record:
         "locked": dict(was.totals),
         "now": None,
         "what": [was.what, None],
+        "uncounted": [list(was.uncounted), None],
         "difference": less,
         "equal": 0,
         "renamed": 0,

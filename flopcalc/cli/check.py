@@ -8,6 +8,7 @@ import click
 
 from flopcalc.budget.record import check_record
 from flopcalc.cli.output import BY_SUFFIX, FORMATS, format_of, output_option, render, write
+from flopcalc.cli.progress import progress_bar
 from flopcalc.cli.target import timeout_option
 from flopcalc.errors import ExitCode, FlopcalcError, clip
 from flopcalc.report.check import check_document
@@ -59,7 +60,8 @@ def command(
     """
     formats = [(path, _by_suffix(path)) for path in reports]
     fmt = format_of(fmt, output, _SUFFIXES)
-    record = check_record(file, with_lock=with_lock, with_formulas=with_formulas, timeout=timeout)
+    with progress_bar(file or "targets"):
+        record = check_record(file, with_lock=with_lock, with_formulas=with_formulas, timeout=timeout)
     write(_text(record, fmt, output), output, fmt)
     for path, form in formats:
         write(_text(record, form, path), path, form)

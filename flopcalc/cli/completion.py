@@ -18,8 +18,10 @@ def complete_operators(context: click.Context, parameter: click.Parameter, incom
 
 
 def complete_networks(context: click.Context, parameter: click.Parameter, incomplete: str) -> "list[CompletionItem]":
-    """Described networks; files too, since a network may be the path of a YAML file."""
-    return _names(_networks(), incomplete)
+    """Described networks, and the places of Python models; files too, since a network may be the path of a file."""
+    if incomplete.startswith("hf:"):
+        return _after(incomplete, "hf:")
+    return _names([*_networks(), *_PLACES] if incomplete else _networks(), incomplete)
 
 
 def complete_targets(context: click.Context, parameter: click.Parameter, incomplete: str) -> "list[CompletionItem]":
@@ -41,6 +43,26 @@ def complete_conventions(context: click.Context, parameter: click.Parameter, inc
     from flopcalc.cost.convention import CONVENTIONS
 
     return [CompletionItem(name, help=one.text) for name, one in CONVENTIONS.items() if name.startswith(incomplete)]
+
+
+_PLACES = ("hf:", "timm:", "torchvision:")
+
+
+def _after(incomplete: str, place: str) -> "list[CompletionItem]":
+    """JSON files and folders after `hf:`. A name of transformers is not known without loading it."""
+    import os
+
+    from click.shell_completion import CompletionItem
+
+    start = incomplete.removeprefix(place)
+    folder = os.path.dirname(start)
+    try:
+        found = sorted(os.listdir(folder or "."))
+    except OSError:
+        return []
+    paths = [os.path.join(folder, one) for one in found]
+    shown = [f"{one}/" if os.path.isdir(one) else one for one in paths]
+    return [CompletionItem(place + one) for one in shown if one.startswith(start) and one.endswith(("/", ".json"))]
 
 
 def _operators() -> list[str]:

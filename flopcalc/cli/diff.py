@@ -8,16 +8,18 @@ import click
 from click.core import ParameterSource
 
 from flopcalc.analysis.diff import diff_record
+from flopcalc.budget.folder_rules import with_folder_rules
 from flopcalc.cli.options import Whole, output_options
 from flopcalc.cli.output import emit, format_of
-from flopcalc.cli.target import check_counted, strict_option, target_options, timeout_option
+from flopcalc.cli.progress import progress_bar
+from flopcalc.cli.target import check_counted, note_uncounted, strict_option, target_options, timeout_option
 from flopcalc.cost import convention
 from flopcalc.cost.convention import Convention
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.report.changes import sizes, what_changed
 from flopcalc.report.columns import headline
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
-from flopcalc.report.model import uncounted_lines
+from flopcalc.report.uncounted import RULE_HINT, how_many, uncounted_lines
 from flopcalc.targets.model_record import model_record
 from flopcalc.targets.read import read_target
 from flopcalc.targets.spec import Timeout, from_texts
@@ -58,8 +60,8 @@ def command(
     """Two networks, or two versions of one, layer by layer.
 
     Write A and B as for `flopcalc model`, in quotes if options follow: 'resnet50 --set classes=10',
-    'old/net.py:Net --input 3x64x64'. Options: --replace, --where, --keep, --set, --input, --batch, --timeout.
-    A layer that was only renamed is recognised.
+    'old/net.py:Net --input 3x64x64'. Options: --replace, --where, --keep, --set, --input, --arg, --method, --on,
+    --batch, --timeout. A layer that was only renamed is recognised.
     """
     fmt = format_of(fmt, output)
     chosen = convention.get(convention_name)
@@ -69,13 +71,16 @@ def command(
         options["input_texts"] = options["input_texts"] or input_texts
         options["batch"] = batch if options["batch"] is None else options["batch"]
         options["timeout"] = options["timeout"] or timeout
-        target = read_target(from_texts(name, **options))
+        with progress_bar(name):
+            target = read_target(with_folder_rules(from_texts(name, **options)))
         records.append(model_record(target.plain, target.replacement, chosen, dtype))
     record = diff_record(records[0], records[1], chosen)
     record["a"]["target"], record["b"]["target"] = first, second
     emit(_document(record, chosen, everything, fmt == "csv"), fmt, output)
+    uncounted = [*record["a"]["uncounted"], *record["b"]["uncounted"]]
+    note_uncounted(uncounted, fmt)
     if strict:
-        check_counted([*record["a"]["uncounted"], *record["b"]["uncounted"]])
+        check_counted(uncounted)
 
 
 @click.command("flopcalc diff", add_help_option=False)
@@ -133,9 +138,15 @@ def _document(record: dict[str, Any], chosen: Convention, everything: bool, for_
     for label, side in sides:
         if side["uncounted"]:
             lines = list(uncounted_lines(side["uncounted"]))
+            lines.append(f"to count them: {RULE_HINT}")
             blocks.append(Lines(f"Not counted in {label}: kernels without a rule, which add nothing above", lines))
     same = not any(record["counts"][status] for status in ("changed", "removed", "added"))
     verdict = " | equal, layer by layer" if same else ""
+    unknown = [
+        f"{label} costs at least this, {how_many(found)}" for label, side in sides if (found := side["uncounted"])
+    ]
+    if unknown:
+        verdict += f"{', as far as counted' if same else ''} | {'; '.join(unknown)}"
     return Document(f"{record['a']['target']}  ->  {record['b']['target']}{verdict}", blocks, record)
 
 
@@ -156,12 +167,17 @@ def _totals(record: dict[str, Any], title: str) -> Table:
         Column("activations", "short", drop=2),
         Column("steps", drop=3),
     )
-    rows: list[list[Cell]] = [["A", *(record["a"][kind] for kind in kinds)]]
-    rows.append(["B", *(record["b"][kind] for kind in kinds)])
+    names = [f"{key.upper()}, at least" if record[key]["uncounted"] else key.upper() for key in ("a", "b")]
+    counted = ", as counted" if record["a"]["uncounted"] or record["b"]["uncounted"] else ""
+    rows: list[list[Cell]] = [
+        [name, *(record[key][kind] for kind in kinds)] for name, key in zip(names, ("a", "b"), strict=True)
+    ]
     difference = record["difference"]
-    rows.append(["B - A", *(_signed(difference[kind], "short" if kind in short else "number") for kind in kinds)])
+    rows.append(
+        [f"B - A{counted}", *(_signed(difference[kind], "short" if kind in short else "number") for kind in kinds)]
+    )
     ratios = [record["ratio"][kind] for kind in kinds]
-    rows.append(["B / A", *(None if ratio is None else people(ratio, "ratio") for ratio in ratios)])
+    rows.append([f"B / A{counted}", *(None if ratio is None else people(ratio, "ratio") for ratio in ratios)])
     return Table(columns, rows)
 
 

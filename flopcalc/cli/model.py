@@ -4,15 +4,17 @@ from typing import Any
 
 import click
 
+from flopcalc.budget.folder_rules import with_folder_rules
 from flopcalc.cli.completion import complete_networks
 from flopcalc.cli.options import Whole, output_options
 from flopcalc.cli.output import emit, format_of
-from flopcalc.cli.target import check_counted, strict_option, target_options
+from flopcalc.cli.progress import progress_bar
+from flopcalc.cli.target import check_counted, note_uncounted, strict_option, target_options
 from flopcalc.cost import convention
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.report.columns import ALL
 from flopcalc.report.model import View, model_document
-from flopcalc.targets.model_record import grouped, model_record, most_expensive, tree_rows
+from flopcalc.targets.model_record import folded, grouped, model_record, most_expensive, tree_rows
 from flopcalc.targets.read import read_target
 from flopcalc.targets.spec import from_texts
 
@@ -57,23 +59,27 @@ def command(
     """Cost of a network, as it is or with layers replaced.
 
     NETWORK is a name that `flopcalc list` shows, the path of a YAML description, or a PyTorch model:
-    package.module:factory, file.py:factory, torchvision:NAME or timm:NAME, with --input.
+    package.module:factory, file.py:factory, torchvision:NAME, timm:NAME, or hf:NAME-OR-CONFIG.json (transformers,
+    without weights), with --input.
     """
     fmt = format_of(fmt, output)
     chosen = convention.get(convention_name)
     by = _checked_by(by, depth, top)
-    target = read_target(from_texts(name, **options))
+    with progress_bar(name):
+        target = read_target(with_folder_rules(from_texts(name, **options)))
     record = model_record(target.plain, target.replacement, chosen, dtype)
     by = by or ("layer" if fmt == "csv" or top else "stage")
     if top:
-        rows = record["layers"] if by == "layer" else grouped(record["layers"], by)
+        rows = folded(record["layers"]) if by == "layer" else grouped(record["layers"], by)
         record["top"] = {"by": by, "rows": most_expensive(rows, top)}
     if by == "tree":
         levels = depth or _DEPTH
-        record["tree"] = {"depth": levels, "rows": _with_shares(tree_rows(record["layers"], levels), record["cost"])}
+        rows = tree_rows(record["layers"], levels, record["modules"])
+        record["tree"] = {"depth": levels, "rows": _with_shares(rows, record["cost"])}
     if columns is None and fmt == "csv":
         columns = ALL
-    emit(model_document(record, View(by, columns, full_names=fmt != "table"), chosen), fmt, output)
+    emit(model_document(record, View(by, columns, full_names=fmt != "table", fold=fmt != "csv"), chosen), fmt, output)
+    note_uncounted(record["uncounted"], fmt)
     if strict:
         check_counted(record["uncounted"])
 

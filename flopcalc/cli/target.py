@@ -9,6 +9,7 @@ from flopcalc.cli.main import OWN_PROCESS
 from flopcalc.cli.options import Whole
 from flopcalc.cli.replacing import replace_options
 from flopcalc.errors import ExitCode, FlopcalcError
+from flopcalc.report.uncounted import RULE_HINT, how_many, kernels_text
 from flopcalc.targets.spec import Timeout, read_timeout
 
 
@@ -32,21 +33,39 @@ timeout_option = click.option(
 
 
 def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """--replace, --where, --keep, --set, --input, --batch, --timeout."""
+    """--replace, --where, --keep, --set, --input, --arg, --method, --on, --batch, --timeout."""
     options = (
         click.option(
             "--set",
             "settings",
             metavar="NAME=VALUE",
             multiple=True,
-            help="Set an option of the network, or a keyword argument of the Python factory; repeatable.",
+            help="Set an option of the network, a keyword argument of the Python factory, or a field of the "
+            "configuration of an hf: model; repeatable.",
         ),
         click.option(
             "--input",
             "input_texts",
-            metavar="CxHxW[:DTYPE]",
+            metavar="[NAME=]CxHxW[:DTYPE]",
             multiple=True,
-            help="Input shape without the batch (default: that of the description); repeatable for several inputs.",
+            help="Input shape without the batch (default: that of the description); repeatable for several inputs. "
+            "With NAME it is a keyword argument of the forward.",
+        ),
+        click.option(
+            "--arg",
+            "argument_texts",
+            metavar="NAME=VALUE",
+            multiple=True,
+            help="Pass a value that is not a tensor to the forward of a Python model, such as return_dict=false or "
+            "size=16,16; repeatable.",
+        ),
+        click.option("--method", metavar="NAME", help="Count this method of a Python model (default: forward)."),
+        click.option(
+            "--on",
+            type=click.Choice(("meta", "cpu")),
+            default=None,
+            help="Run a Python model on the meta device, where nothing is computed, or on real values on the CPU "
+            "(default: meta, then cpu if the model reads values).",
         ),
         click.option("--batch", type=Whole(), default=None, help="Batch size (default: 1)."),
         timeout_option,
@@ -54,6 +73,12 @@ def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(options):
         command = option(command)
     return replace_options(command)
+
+
+def note_uncounted(uncounted: list[dict[str, Any]], fmt: str) -> None:
+    """Write to stderr that the costs are lower bounds, where the format has no headline that says so."""
+    if uncounted and fmt == "csv":
+        click.echo(f"note: at least these costs: {how_many(uncounted)}: {kernels_text(uncounted)}", err=True)
 
 
 strict_option = click.option(
@@ -69,6 +94,6 @@ def check_counted(uncounted: list[dict[str, Any]]) -> None:
         raise FlopcalcError(
             "uncounted",
             f"--strict: not everything could be counted: {names}{more}",
-            "without --strict these kernels are listed and add nothing to the numbers",
+            f"{RULE_HINT}; without --strict these kernels are listed, and the costs are at least those shown",
             ExitCode.CHECK_FAILED,
         )

@@ -1,6 +1,6 @@
 """Cost: named parts in order of execution, each with its kinds of cost. `flopcalc.cost.kinds` lists the kinds."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -72,22 +72,29 @@ class Cost(HasKinds):
             found = sum(getattr(part, kind) for part in self.parts)
         return found  # type: ignore[no-any-return]
 
+    def without_params(self) -> "Cost":
+        """The cost of a layer whose weights another layer counts."""
+        return Cost(tuple(part._replace(params=0) for part in self.parts))
+
     def totals(self) -> dict[str, Dim]:
         """All kinds at once, with flops and steps: one pass over the parts."""
-        rows: list[Any] = [part[2:10] for part in self.parts] or [(0,) * 8]
-        sums = rows[0] if len(rows) == 1 else map(sum, zip(*rows, strict=True))
-        params, macs, adds, muls, other, activations, reads, writes = sums
-        return {
-            "params": params,
-            "macs": macs,
-            "flops": 2 * macs + adds + muls + other,
-            "activations": activations,
-            "steps": self.steps,
-            "adds": adds,
-            "muls": muls,
-            "other": other,
-            "traffic": reads + writes,
-        }
+        return totals_of(self.sums(), self.steps)
+
+    def sums(self, times: int = 1) -> Sequence[Dim]:
+        """The sums over the parts, times a number, in the order of the fields of a part: params to writes."""
+        parts = self.parts
+        if len(parts) == 1:
+            sums: Sequence[Any] = parts[0][2:10]
+        else:
+            sums = [sum(column) for column in zip(*[part[2:10] for part in parts], strict=True)] or (0,) * 8
+        return sums if times == 1 else [times * one for one in sums]
+
+    def own_steps(self) -> Dim | None:
+        """The steps that a layer adds to those of its inputs; None where its parts need some of its inputs only."""
+        for part in self.parts:
+            if part.after and any(name == "nothing" or name.startswith("input") for name in part.after):
+                return None
+        return self.parts[0].steps if len(self.parts) == 1 else self.steps_after(())
 
     def steps_after(self, inputs: Sequence[Dim]) -> Dim:
         """The step at which the last kernel ends. inputs: the step at which each input is ready.
@@ -113,3 +120,19 @@ class Cost(HasKinds):
             longest = maximum(longest, ends[part.name])
             previous = (part.name,)
         return longest
+
+
+def totals_of(sums: Iterable[Dim], steps: Dim) -> dict[str, Dim]:
+    """All kinds, from `Cost.sums` and the steps."""
+    params, macs, adds, muls, other, activations, reads, writes = sums
+    return {
+        "params": params,
+        "macs": macs,
+        "flops": 2 * macs + adds + muls + other,
+        "activations": activations,
+        "steps": steps,
+        "adds": adds,
+        "muls": muls,
+        "other": other,
+        "traffic": reads + writes,
+    }

@@ -171,10 +171,37 @@ def geometry(
     )
 
 
+def resized(
+    g: Geometry,
+    c_in: int,
+    c_out: int,
+    hw: Sequence[int],
+    groups: int,
+    batch: int,
+    size_out: Callable[[int, int, int, int, int], int] = out_size,
+) -> Geometry | None:
+    """The same window on another input, of whole numbers; None where `geometry` would raise an error."""
+    _, _, k_h, k_w, _, _, _, _, stride_h, stride_w, padding_h, padding_w, dilation_h, dilation_w, _, _ = g
+    h, w = hw
+    fits = 0 < c_in <= LARGEST and 0 < c_out <= LARGEST and 0 < groups <= LARGEST
+    if not (fits and 0 < h <= LARGEST and 0 < w <= LARGEST):
+        return None
+    h_out = size_out(h, k_h, stride_h, padding_h, dilation_h)
+    w_out = size_out(w, k_w, stride_w, padding_w, dilation_w)
+    if h_out < 1 or w_out < 1:
+        return None
+    sizes = (c_in, c_out, k_h, k_w, h, w, h_out, w_out)
+    window = (stride_h, stride_w, padding_h, padding_w, dilation_h, dilation_w)
+    # A call of the class takes twice as long.
+    return tuple.__new__(Geometry, (*sizes, *window, groups, batch))
+
+
 _EXAMPLES = {"c_in": 64, "c_out": 64, "k": 3, "hw": 56}
 
 
 def _whole(name: str, value: object, least: int = 1) -> int:
+    if type(value) is int and least <= value <= LARGEST:
+        return value
     size = as_int(value)
     if size is None or not least <= size <= LARGEST:
         expected = "a positive whole number" if least else "a whole number, 0 or more"
@@ -187,6 +214,10 @@ def _whole(name: str, value: object, least: int = 1) -> int:
 
 
 def _pair(name: str, value: object, least: int = 1) -> tuple[int, int]:
+    if type(value) is int and least <= value <= LARGEST:
+        return value, value
+    if type(value) is tuple and len(value) == 2:
+        return _whole(name, value[0], least), _whole(name, value[1], least)
     if hasattr(value, "tolist"):
         # A NumPy array of two sizes, or one NumPy number.
         value = value.tolist()

@@ -1,353 +1,212 @@
-"""Reads the YAML description of a network: named layers with shapes and costs.
+"""A description that is read once and evaluated many times: with other inputs, batches and options.
 
-The language, in short (docs/networks.md has it in full): `layers` is a list of one-key mappings
-`name: what`. A layer is an operator or a primitive (`op`), a block defined under `blocks`
-(`block`), or a group of layers (`layers`). Each takes the output of the entry before it, unless `from` names another
-input. `when` is a condition, `repeat` a number of repetitions with `i` counting from 0, `each` repeats the
-entry for every row of a table. Numbers may be expressions over the block's arguments, the network's
-options, and c, h, w of the input.
+The first evaluation reads all entries and leaves a tape (`flopcalc.networks.tape`), a flat list of the computations
+of its sizes, next to the structure that they belong to. The next one runs the tape. Where its guards fail, or
+anything else does, the description is read again, which gives the result or the error; so the tape never decides
+what is an error. Nothing of an earlier result is kept: each evaluation computes all its sizes and costs.
 """
 
-import re
 from collections import ChainMap
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, SupportsIndex
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, SupportsIndex
 
+from flopcalc.catalog import lookup
 from flopcalc.cost.whole import as_int
-from flopcalc.errors import FlopcalcError, clip, unknown_name
-from flopcalc.networks.layer_entry import Single, read_layer
-from flopcalc.networks.network import INPUT, Layer, Network, Shape, loose_ends
-from flopcalc.networks.options import NAME, RESERVED, network_file, read_input, read_options, title_of
-from flopcalc.networks.scope import Entry, Reading, Scope
-from flopcalc.text.yaml_file import Map, Seq, line_of
+from flopcalc.errors import FlopcalcError, clip
+from flopcalc.networks.network import Layer, Network, Shape, loose_ends
+from flopcalc.networks.options import default_options, network_file, read_input, read_options, title_of
+from flopcalc.networks.reader import COMMON, Reader
+from flopcalc.networks.scope import Row
+from flopcalc.networks.tape import DiffersError, Known, Step, Tape, Values, taken
+from flopcalc.spec.operator import Operator
+from flopcalc.text.yaml_file import BRACES, Map
 
-MAX_LAYERS = 100_000
-MAX_REPEAT = 10_000
-MAX_NESTING = 20
+__all__ = ["COMMON", "TOP", "Description", "read_description"]
 
 TOP = ("name", "title", "mirrors", "source", "input", "options", "let", "reference", "blocks", "layers")
-COMMON = frozenset(("op", "block", "layers", "from", "when", "repeat", "each", "stage", "weights_of"))
-_LAYER_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
-# Names of entries with a meaning: the next number of the container; no name, so that the layers go to the container.
-NEXT, SPLICE = "+", "_"
-PREVIOUS = "previous"
+# Structures kept for each description. A structure of more layers and steps is read on each evaluation.
+MAX_PLANS = 8
+MAX_SIZE = 50_000
+
+_new_layer = tuple.__new__
 
 
-class _Reader:
-    """The state of one reading: the layers so far, their shapes, and the last number of each container."""
+class Plan(NamedTuple):
+    """One structure of a description, and how its sizes follow from the input, the batch and the options.
 
-    def __init__(self, source: str, batch: int) -> None:
-        self.file = network_file(source)
-        self.batch = batch
-        self.options: dict[str, Any] = {}
-        self.blocks: Mapping[str, Any] = {}
-        self.shapes: dict[str, Shape] = {}
-        self.layers: list[Layer] = []
-        self.indices: dict[str, int] = {}
-        self.known: dict[Any, Any] = {}
-        self.readings: dict[Any, Reading] = {}
-        self.visited = 0
+    rows: the layers. title: literal texts and the values of expressions, in turn.
+    operators: those from plug-ins and files, which must be the same for the plan to hold.
+    """
 
-    # Lists of layers ---------------------------------------------------------------------------
+    steps: tuple[Step, ...]
+    rows: tuple[Row, ...]
+    output: str
+    remarks: tuple[str, ...]
+    title: tuple[str | Known, ...]
+    operators: Mapping[str, Operator]
 
-    def body(self, items: Any, prefix: str, scope: Scope, current: str, stage: str) -> str:
-        """Read a list of layers; returns the name of the last one's output."""
-        if not isinstance(items, Seq) or not items:
-            raise self.file.error(scope, None, f"{prefix or 'the network'} needs a list of layers")
-        if scope.depth > MAX_NESTING:
-            raise self.file.error(items, 0, f"layers nested more than {MAX_NESTING} deep; does a block use itself?")
-        for index, item in enumerate(items):
-            if not isinstance(item, Map) or len(item) != 1:
-                raise self.file.error(items, index, "each layer is written `- name: what`")
-            name, what = next(iter(item.items()))
-            if name in scope.values:
-                raise self.file.error(item, name, f"two layers here are called {name}")
-            if isinstance(what, str):
-                # Stored in the description itself, since the layers of a block are read several times.
-                what = item[name] = Map(op=what)
-                what.line, what.lines = line_of(item, name), {}
-            if not isinstance(what, Map):
-                raise self.file.error(item, name, f"layer {prefix}{name} is {clip(what)}, not a name or a mapping")
-            current = self.item(Entry(name, what, prefix, scope, stage), current)
-            if name not in (NEXT, SPLICE):
-                scope.values[name] = current
-        return current
 
-    def item(self, entry: Entry, current: str) -> str:
-        """Read one entry with its repetitions; returns the name of its output."""
-        spec = entry.spec
-        if ("op" in spec) + ("block" in spec) + ("layers" in spec) != 1:
-            raise self.file.error(spec, None, f"{entry.label} needs one of op, block or layers")
-        inputs = self.inputs(entry, current)
-        often = "repeat" in spec or "each" in spec
-        for place, row in enumerate(self.rows(entry, inputs[0]) if often else ({},)):
-            if place and len(inputs) > 1:
-                key = "repeat" if "repeat" in spec else "each"
-                raise self.file.error(spec, key, f"{entry.label} is repeated and takes several inputs")
-            out = self.once(entry, inputs, row, often)
-            # If a join is left out, its output is that of the entry before it.
-            inputs = (current if out is None and len(inputs) > 1 else out or inputs[0],)
-        return inputs[0]
+class Description:
+    """A description of a network, read from `data`. `at` evaluates it; safe to use from several threads.
 
-    def rows(self, entry: Entry, first: str) -> Iterator[dict[str, Any]]:
-        """The names that `repeat` or `each` adds to the scope, for each repetition."""
-        spec, env = entry.spec, self.env(entry.scope, first, {})
-        if "repeat" in spec:
-            count = self.file.value(spec, "repeat", env, entry.label)
-            if "each" in spec or type(count) is not int or not 0 <= count <= MAX_REPEAT:
-                why = (
-                    "has both repeat and each" if "each" in spec else f"repeat is {clip(count)}, not 0 to {MAX_REPEAT}"
-                )
-                raise self.file.error(spec, "repeat", f"{entry.label}: {why}")
-            yield from ({"i": i} for i in range(count))
-            return
-        table = spec["each"]
-        if not isinstance(table, Map) or not table:
-            raise self.file.error(
-                spec, "each", f"{entry.label}: each maps names to lists, `each: {{k: [3, 5], out: [8, 16]}}`"
-            )
-        columns = {name: self.file.value(table, name, env, entry.label) for name in table}
-        for name, column in columns.items():
-            if not NAME.fullmatch(name):
-                raise self.file.error(table, name, f"{entry.label}: {clip(name)} is not a name for a column")
-            if not isinstance(column, tuple):
-                raise self.file.error(table, name, f"{entry.label}: {name} is {clip(column)}, not a list")
-        lengths = {len(column) for column in columns.values()}
-        if len(lengths) != 1 or max(lengths) > MAX_REPEAT:
-            shown = ", ".join(f"{name} {len(column)}" for name, column in columns.items())
-            raise self.file.error(
-                spec, "each", f"{entry.label}: the lists of each have different lengths, or are too long: {shown}"
-            )
-        for i in range(lengths.pop()):
-            yield {"i": i, **{name: column[i] for name, column in columns.items()}}
+    source: the path that errors name. The data must not be changed.
+    """
 
-    def inputs(self, entry: Entry, current: str) -> tuple[str, ...]:
-        """The layers whose outputs the entry takes."""
-        given = entry.spec.get("from", None)
-        if given is None:
-            return (current,)
-        found = []
-        for name in given if isinstance(given, list) else [given]:
-            value = current if name == PREVIOUS else entry.scope.find(str(name))
-            if value is None:
-                why = f"{entry.label} takes its input from {clip(name)}, which is not above it"
-                above = entry.scope.names()
-                near = unknown_name("entry", str(name), above, f"above it: {', '.join(above)}")
-                raise self.file.error(entry.spec, "from", why, near.hint)
-            found.append(value)
-        if not found:
-            raise self.file.error(entry.spec, "from", f"{entry.label} has an empty list of inputs")
-        return tuple(found)
+    def __init__(self, data: Any, source: str) -> None:
+        self._data = data
+        self.source = source
+        self._file = network_file(source)
+        self._defaults: dict[str, Any] | None = None
+        # Replaced as a whole and never changed, so that threads need no lock. The last one used is the first.
+        self._plans: tuple[Plan, ...] = ()
 
-    def env(self, scope: Scope, first: str, extra: Mapping[str, Any]) -> ChainMap[str, Any]:
-        """The names of expressions: index, sizes of the input, arguments, options; an earlier one hides a later one."""
-        sizes = dict(zip(("c", "h", "w"), self.shapes[first], strict=False))
-        return ChainMap(extra, sizes, scope.env, self.options)  # type: ignore[arg-type]
+    def __repr__(self) -> str:
+        return f"<Description {self.source}>"
 
-    def once(self, entry: Entry, inputs: tuple[str, ...], row: dict[str, Any], often: bool) -> str | None:
-        """Read one entry at one index; returns the name of its output, None if it is left out."""
-        spec = entry.spec
-        self.visited += 1
-        if self.visited > 2 * MAX_LAYERS:
-            raise self.file.error(spec, None, f"more than {2 * MAX_LAYERS:,} entries, with those that are left out")
-        env = self.env(entry.scope, inputs[0], row)
-        if "when" in spec and not self.file.value(spec, "when", env, entry.label):
-            return None
-        full, prefix = self.named(entry, env, often)
-        stage = entry.stage or full.split(".")[0] or entry.name
-        if "stage" in spec:
-            stage = " ".join(self.file.text(str(spec["stage"]), spec, "stage", env, entry.label).split()) or stage
-        start = len(self.layers)
-        if "op" in spec:
-            out = self.layer(full, spec, env, inputs, stage)
-        elif "layers" in spec:
-            self.file.known(spec, {*COMMON, "let"}, entry.label)
-            inner_env = self.let(entry.label, spec, env, {**entry.scope.env, **row})
-            inner = Scope(inner_env, {INPUT: inputs[0]}, entry.scope, entry.scope.depth + 1)
-            out = self.body(spec["layers"], prefix, inner, inputs[0], self.inner_stage(entry, spec, stage))
-            # Entries after the group can refer to its entries as `group.name`.
-            inside = {f"{entry.name}.{name}": value for name, value in inner.values.items() if name != INPUT}
-            entry.scope.values.update(inside)
-        else:
-            out = self.block(entry, prefix, env, row, inputs, self.inner_stage(entry, spec, stage))
-        if "weights_of" in spec:
-            self.share(entry, full, start)
-        return out
+    @property
+    def size(self) -> int:
+        """Steps and layers of the plans, as a measure of the memory that they take."""
+        return sum(len(plan.steps) + len(plan.rows) for plan in self._plans)
 
-    def inner_stage(self, entry: Entry, spec: Map, stage: str) -> str:
-        """The stage of the layers inside; those of an entry without a name have their own."""
-        return "" if entry.name == SPLICE and not entry.stage and "stage" not in spec else stage
-
-    def named(self, entry: Entry, env: Mapping[str, Any], often: bool) -> tuple[str, str]:
-        """The full name of an entry at one index, and the prefix of the layers inside."""
-        name, prefix = entry.name, entry.prefix
-        if name == SPLICE:
-            if "op" in entry.spec:
-                raise self.file.error(
-                    entry.spec, None, f"{entry.label}: a layer needs a name; _ is for blocks and groups"
-                )
-            return prefix.rstrip("."), prefix
-        if name == NEXT:
-            index = self.indices[prefix] = self.indices.get(prefix, -1) + 1
-            full = f"{prefix}{index}"
-        else:
-            filled = self.file.text(name, entry.spec, "name", env, entry.label)
-            if not _LAYER_NAME.fullmatch(filled):
-                raise self.file.error(
-                    entry.spec, None, f"the name {clip(filled)} has other characters than letters, digits, _ and -"
-                )
-            full = f"{prefix}{filled}"
-            if often and filled == name:
-                full = f"{full}.{env['i']}"
-        return full, f"{full}."
-
-    def let(self, label: str, spec: Map, env: ChainMap[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
-        """`names` and what `let` adds to them, each computed with those before it in scope."""
-        found = dict(names)
-        table = spec.get("let")
-        if table is None:
-            return found
-        if not isinstance(table, Map) or not all(NAME.fullmatch(name) for name in table):
-            raise self.file.error(spec, "let", f"{label}: let maps names to expressions")
-        added: dict[str, Any] = {}
-        for name in table:
-            found[name] = added[name] = self.file.value(table, name, env.new_child(added), label)
-        return found
-
-    def block(
+    def at(
         self,
-        entry: Entry,
-        prefix: str,
-        env: ChainMap[str, Any],
-        row: Mapping[str, Any],
-        inputs: tuple[str, ...],
-        stage: str,
-    ) -> str:
-        spec = entry.spec
-        name = self.file.text(str(spec["block"]), spec, "block", env, entry.label)
-        if name not in self.blocks:
-            near = unknown_name("block", name, self.blocks, f"blocks here: {', '.join(self.blocks) or 'none'}")
-            raise self.file.error(spec, "block", f"{entry.label}: {near.message}", near.hint)
-        block = self.blocks[name]
-        if not isinstance(block, Map) or not set(block) <= {"args", "let", "layers"}:
-            raise self.file.error(self.blocks, name, f"block {name} may only have args, let and layers")
-        args = block.get("args") or Map()
-        if taken := (RESERVED | COMMON) & set(args if isinstance(args, Map) else ()):
-            raise self.file.error(args, min(taken), f"block {name}: the argument {min(taken)} has another meaning")
-        if not isinstance(args, Map) or not all(NAME.fullmatch(arg) for arg in args):
-            raise self.file.error(
-                block, "args", f"block {name}: args maps names to defaults, null where one must be given"
+        options: Mapping[str, Any] | None = None,
+        input_shape: Sequence[int] | None = None,
+        batch: SupportsIndex = 1,
+    ) -> Network:
+        """The network with these options and this input; see `flopcalc.networks.library.load`."""
+        given = options or {}
+        samples = as_int(batch)
+        if samples is None or not 1 <= samples <= 10**9:
+            raise FlopcalcError(
+                "bad-dimension",
+                f"batch is {clip(batch)}, not a whole number from 1 to 10^9",
+                "write --batch 1, in Python batch=1",
             )
-        self.file.known(spec, {*COMMON, *args}, entry.label)
-        given: dict[str, Any] = {}
-        for arg, default in args.items():
-            if arg in spec:
-                given[arg] = self.file.value(spec, arg, env, entry.label)
-            elif arg in row:
-                given[arg] = row[arg]
-            elif default is None:
-                raise self.file.error(spec, None, f"{entry.label}: block {name} needs {arg}")
-            else:
-                given[arg] = self.file.value(args, arg, {**self.options, **given}, entry.label)
-        # A block depends on nothing else, so it is read once and then repeated under other names.
-        key = None if entry.name == SPLICE else (name, repr(given), self.shapes[inputs[0]], stage)
-        if key in self.readings:
-            return self.again(self.readings[key], spec, prefix, inputs[0])
-        start, visited = len(self.layers), self.visited
-        inner_env = self.let(entry.label, block, self.env(Scope(given, {}), inputs[0], {}), given)
-        inner = Scope(inner_env, {INPUT: inputs[0]}, None, entry.scope.depth + 1)
-        out = self.body(block.get("layers"), prefix, inner, inputs[0], stage)
-        if key is not None:
-            read = tuple(self.layers[start:])
-            self.readings[key] = Reading(prefix, inputs[0], read, out, self.visited - visited)
-        return out
-
-    def again(self, reading: Reading, spec: Map, prefix: str, source: str) -> str:
-        """Repeat the layers of a block that was read before, with another prefix and another input."""
-        self.visited += reading.entries
-        if len(self.layers) + len(reading.layers) > MAX_LAYERS:
-            raise self.file.error(spec, None, f"more than {MAX_LAYERS:,} layers")
-        length = len(reading.prefix)
-        names = {layer.name: prefix + layer.name[length:] for layer in reading.layers}
-        names[reading.source], names[""] = source, ""
-        for layer in reading.layers:
-            full = names[layer.name]
-            if full in self.shapes:
-                raise self.file.error(spec, None, f"two layers are called {full}")
-            inputs = tuple([names[one] for one in layer.inputs])
-            self.layers.append(layer._replace(name=full, inputs=inputs, weights_of=names[layer.weights_of]))
-            self.shapes[full] = layer.out_shape
-        return names[reading.out]
-
-    # Single layers -----------------------------------------------------------------------------
-
-    def layer(self, full: str, spec: Map, env: Mapping[str, Any], inputs: tuple[str, ...], stage: str) -> str:
-        if len(self.layers) >= MAX_LAYERS:
-            raise self.file.error(spec, None, f"more than {MAX_LAYERS:,} layers")
-        if full in self.shapes:
-            raise self.file.error(spec, None, f"two layers are called {full}")
-        shapes = [self.shapes[name] for name in inputs]
-        one = Single(
-            name=full, spec=spec, env=env, inputs=inputs, shapes=shapes, stage=stage, batch=self.batch, common=COMMON
+        data = self._data
+        if self._defaults is None:
+            self._check_top()
+        name = " ".join(str(data.get("name") or self.source.rsplit("/", 1)[-1].rsplit(".", 1)[0]).split())
+        if self._defaults is None:
+            self._defaults = default_options(self._file, data)
+        chosen = read_options(name, data, self._defaults, given)
+        blocks = data.get("blocks") or {}
+        if not isinstance(blocks, dict):
+            raise self._file.error(data, "blocks", "blocks is a mapping from names to blocks")
+        shape = read_input(self._file, data, input_shape)
+        plan, values = self._evaluated(name, samples, shape, chosen, blocks)
+        return Network(
+            name=name,
+            title=title_of(_text(plan.title, values), chosen, given, self._defaults),
+            input_shape=shape,
+            batch=samples,
+            layers=_layers(plan.rows, values),
+            output=plan.output,
+            options=chosen,
+            mirrors=str(data.get("mirrors") or ""),
+            source=self.source,
+            remarks=plan.remarks,
         )
-        layer = read_layer(self.file, one, self.known)
-        self.layers.append(layer)
-        self.shapes[full] = layer.out_shape
-        return full
 
-    def share(self, entry: Entry, full: str, start: int) -> None:
-        """Give the layers read since `start` the weights of those of the entry that `weights_of` names."""
-        owner = entry.prefix + str(entry.spec["weights_of"])
-        held = {layer.name: layer for layer in self.layers[:start]}
-        for index in range(start, len(self.layers)):
-            layer = self.layers[index]
-            if not layer.cost.params:
-                continue
-            twin = held.get(owner + layer.name.removeprefix(full))
-            twin = held[twin.weights_of] if twin and twin.weights_of else twin
-            if twin is None or (twin.kind, twin.cost.params) != (layer.kind, layer.cost.params):
-                why = f"{entry.label}: {layer.name} has no twin of the same kind and size in {clip(owner)}"
-                raise self.file.error(entry.spec, "weights_of", why)
-            self.layers[index] = layer.with_weights_of(twin)
+    def _check_top(self) -> None:
+        data = self._data
+        if not isinstance(data, Map):
+            raise self._file.error(data, None, "a network is a mapping with name, input and layers")
+        self._file.known(data, TOP, "(top level)")
+        if "layers" not in data:
+            raise self._file.error(
+                data, None, "a network is a mapping with name, input and layers, and layers are missing"
+            )
+
+    def _evaluated(
+        self, name: str, batch: int, shape: Shape, options: Mapping[str, Any], blocks: Mapping[str, Any]
+    ) -> tuple[Plan, Values]:
+        """A plan for these sizes, and all its values."""
+        plans = self._plans
+        for plan in plans:
+            values: Values = [{}, batch, (shape,), *options.values()]
+            if _run(plan, values):
+                if plan is not plans[0]:
+                    self._plans = (plan, *[other for other in plans if other is not plan])
+                return plan, values
+        tape = Tape(self._file, batch, shape, options)
+        reader = Reader(self._file, tape, blocks)
+        output = reader.read(self._data)
+        title, fixed = self._title(reader, name)
+        plan = Plan(
+            steps=tuple(tape.steps),
+            rows=tuple(reader.rows),
+            output=output,
+            remarks=tuple(loose_ends(reader.rows, output)),
+            title=title,
+            operators={kind: one for kind, one in reader.operators.items() if one.origin or one.name != kind},
+        )
+        if fixed and len(plan.steps) + len(plan.rows) <= MAX_SIZE:
+            self._plans = (plan, *plans[: MAX_PLANS - 1])
+        return plan, tape.values
+
+    def _title(self, reader: Reader, name: str) -> tuple[tuple[str | Known, ...], bool]:
+        """The title with the values of its {expressions}, and whether it is of this form for other values too."""
+        data = self._data
+        title = str(data.get("title") or name)
+        env = ChainMap(dict(reader.options))
+        pieces: list[str | Known] = []
+        try:
+            for index, piece in enumerate(BRACES.split(title)):
+                is_text = index % 2 == 0
+                pieces.append(piece if is_text else reader.tape.read(piece, data, "title", env, "(top level)"))
+        except FlopcalcError:
+            # Braces without an expression are plain text.
+            return (title,), False
+        return tuple(pieces), True
 
 
 def read_description(
     data: Any, source: str, given: Mapping[str, Any], input_shape: Sequence[int] | None, batch: SupportsIndex
 ) -> Network:
     """A network from the data of its YAML file. See `flopcalc.networks.library.load`."""
-    samples = as_int(batch)
-    if samples is None or not 1 <= samples <= 10**9:
-        raise FlopcalcError(
-            "bad-dimension",
-            f"batch is {clip(batch)}, not a whole number from 1 to 10^9",
-            "write --batch 1, in Python batch=1",
+    return Description(data, source).at(given, input_shape, batch)
+
+
+def _run(plan: Plan, values: Values) -> bool:
+    """Add the values of all steps; false where the plan does not hold for the first of them."""
+    try:
+        for kind, operator in plan.operators.items():
+            if lookup.find(kind) is not operator:
+                return False
+        add = values.append
+        for step in plan.steps:
+            add(step(values))
+    except DiffersError:
+        return False
+    except Exception:
+        # Whatever is wrong: reading the description gives the error.
+        return False
+    return True
+
+
+def _layers(rows: Sequence[Row], values: Values) -> tuple[Layer, ...]:
+    layers = []
+    for name, kind, inputs, stage, slot, weights_of in rows:
+        out_shape, in_shape, cost, evaluation, settings, further, window = values[slot]
+        # The fields of Layer in their order. A call of the class takes twice as long.
+        fields = (
+            name,
+            kind,
+            inputs,
+            in_shape,
+            out_shape,
+            cost,
+            stage,
+            evaluation,
+            settings,
+            weights_of,
+            further,
+            window,
         )
-    reader = _Reader(source, samples)
-    if not isinstance(data, Map):
-        raise reader.file.error(data, None, "a network is a mapping with name, input and layers")
-    reader.file.known(data, TOP, "(top level)")
-    if "layers" not in data:
-        raise reader.file.error(
-            data, None, "a network is a mapping with name, input and layers, and layers are missing"
-        )
-    name = " ".join(str(data.get("name") or source.rsplit("/", 1)[-1].rsplit(".", 1)[0]).split())
-    options = read_options(reader.file, name, data, given)
-    reader.blocks = data.get("blocks") or {}
-    if not isinstance(reader.blocks, dict):
-        raise reader.file.error(data, "blocks", "blocks is a mapping from names to blocks")
-    shape = read_input(reader.file, data, input_shape)
-    reader.options = reader.let("(top level)", data, ChainMap(dict(options)), options)
-    reader.shapes[INPUT] = shape
-    output = reader.body(data["layers"], "", Scope({}, {INPUT: INPUT}), INPUT, "")
-    return Network(
-        name=name,
-        title=title_of(reader.file, name, data, reader.options, options, given),
-        input_shape=shape,
-        batch=samples,
-        layers=tuple(reader.layers),
-        output=output,
-        options=options,
-        mirrors=str(data.get("mirrors") or ""),
-        source=source,
-        remarks=tuple(loose_ends(reader.layers, output)),
-    )
+        layers.append(_new_layer(Layer, fields))
+    return tuple(layers)
+
+
+def _text(pieces: Sequence[str | Known], values: Values) -> str:
+    return "".join([piece if isinstance(piece, str) else str(taken(values, piece)) for piece in pieces])

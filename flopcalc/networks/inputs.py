@@ -1,14 +1,17 @@
 """The inputs of a network: as records, and as text such as `3x224x224`, `77:int64`, `context=77x768`."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
-from typing import NamedTuple, SupportsIndex, TypeAlias
+from typing import Any, Literal, NamedTuple, SupportsIndex, TypeAlias
 
 from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, clip
 
-DTYPES = ("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool")
+DTYPES = (
+    *("float64", "float32", "float16", "bfloat16", "complex128", "complex64"),
+    *("int64", "int32", "int16", "int8", "uint8", "bool"),
+)
 _FORM = re.compile(r"(?:([A-Za-z_]\w*)=)?([0-9]{1,10}(?:x[0-9]{1,10})*|scalar)(?::([A-Za-z]\w*))?", re.ASCII)
 _HOW = "write --input 3x224x224, --input 77:int64 for token ids, --input name=77x768 for a keyword of the forward"
 
@@ -24,6 +27,27 @@ class Input(NamedTuple):
         """The input as `--input` takes it."""
         name = f"{self.name}=" if self.name else ""
         return f"{name}{'x'.join(map(str, self.shape)) or 'scalar'}{f':{self.dtype}' if self.dtype else ''}"
+
+
+On: TypeAlias = Literal["auto", "meta", "cpu"]
+# Shared, and so never changed.
+_NOTHING: Mapping[str, Any] = {}
+
+
+class ForwardCall(NamedTuple):
+    """How a Python model is called, apart from its tensors.
+
+    method: the method that is counted. on: the device of the pass: meta, where nothing is computed; cpu, with real
+    values; or auto, which is meta, and cpu where the forward reads values. arguments: keywords that are not tensors.
+    """
+
+    method: str = "forward"
+    on: On = "auto"
+    arguments: Mapping[str, Any] = _NOTHING
+
+
+# The plain call: tensors only.
+FORWARD = ForwardCall()
 
 
 def parse_input(text: str) -> Input:

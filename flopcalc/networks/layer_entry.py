@@ -1,16 +1,21 @@
 """Reads one layer of a description: an operator or a primitive, with the shapes of its inputs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 from flopcalc.catalog import lookup
 from flopcalc.cost.cost import Cost
+from flopcalc.cost.geometry import Geometry, resized
 from flopcalc.errors import FlopcalcError, unknown_name
-from flopcalc.networks.network import Layer, Shape
-from flopcalc.networks.window import primitive_window
+from flopcalc.networks.network import Shape
+from flopcalc.networks.tape import BATCH, MEMO, DiffersError, Env, Known, Step, Tape, Values, taken
+from flopcalc.networks.window import Window, primitive_window
+from flopcalc.primitives.record import Primitive
 from flopcalc.primitives.registry import PRIMITIVES
 from flopcalc.primitives.shapes import ShapeError, text
-from flopcalc.spec.operator import Operator
+from flopcalc.spec.operator import Evaluation, Operator
+from flopcalc.spec.param import Value
 from flopcalc.text.yaml_file import File, Map
 
 _SHAPE_KEYS = ("k", "stride", "padding", "dilation", "groups")
@@ -18,110 +23,155 @@ OF_OPERATORS = ("out", *_SHAPE_KEYS)
 
 
 class Single(NamedTuple):
-    """An entry with `op`, its inputs and its scope. common: the keys that every entry may have."""
+    """An entry with `op`, and its scope. inputs: the slots of the layers whose outputs it takes.
+
+    common: the keys that every entry may have.
+    """
 
     name: str
     spec: Map
-    env: Mapping[str, Any]
-    inputs: tuple[str, ...]
-    shapes: Sequence[Shape]
-    stage: str
-    batch: int
+    env: Env
+    inputs: tuple[int, ...]
     common: frozenset[str]
 
 
-def read_layer(file: File, one: Single, known: dict[Any, Any]) -> Layer:
-    """The layer that an entry describes. known: costs of the layers so far, since blocks repeat."""
-    kind = file.text(str(one.spec["op"]), one.spec, "op", one.env, f"layer {one.name}")
+class Sized(NamedTuple):
+    """What a layer is at certain sizes: the part of its record that does not depend on its place in the network."""
+
+    out_shape: Shape
+    in_shape: Shape
+    cost: Cost
+    evaluation: Evaluation | None
+    settings: Mapping[str, Any]
+    further: tuple[Shape, ...]
+    window: Window | None
+
+
+# A call of the class takes twice as long.
+_sized = partial(tuple.__new__, Sized)
+
+
+def read_layer(file: File, one: Single, tape: Tape, operators: dict[str, Operator]) -> tuple[str, int]:
+    """The kind and the slot of the layer that an entry describes. operators: those used so far, extended here."""
+    kind = tape.text(str(one.spec["op"]), one.spec, "op", one.env, f"layer {one.name}")
     if kind in PRIMITIVES:
-        return _primitive(file, one, kind, known)
-    if (operator := lookup.find(kind)) is not None:
-        return _operator(file, one, operator, known)
+        return kind, _primitive(file, one, kind, tape)
+    # Once for each reading, so that a file is read once.
+    operator = operators.get(kind) or lookup.find(kind)
+    if operator is not None:
+        operators[kind] = operator
+        return operator.name, _operator(file, one, operator, tape)
     kinds = [*PRIMITIVES, *lookup.names()]
     near = unknown_name("layer kind", kind, kinds, f"known: {', '.join(sorted(kinds))}")
     raise file.error(one.spec, "op", f"layer {one.name}: {near.message}", near.hint)
 
 
-def _primitive(file: File, one: Single, kind: str, known: dict[Any, Any]) -> Layer:
-    full, settings = f"layer {one.name}", {}
-    if len(one.spec) > 1:
+# Primitives ------------------------------------------------------------------------------------
+
+
+def _primitive(file: File, one: Single, kind: str, tape: Tape) -> int:
+    full = f"layer {one.name}"
+    if len(one.spec) == 1 and len(one.inputs) == 1:
+        step = _plain_step(kind, one.inputs[0])
+    else:
         allowed = PRIMITIVES[kind].settings
         file.known(one.spec, {*one.common, *allowed}, full)
-        settings = {key: file.value(one.spec, key, one.env, full) for key in allowed if key in one.spec}
-    # Without settings the cost follows from the shapes.
-    key = None if settings else (kind, *one.shapes)
-    if key in known:
-        shape, cost = known[key]
-    else:
-        try:
-            shape, parts = PRIMITIVES[kind].shape_and_parts(one.shapes, one.batch, **settings)
-        except ShapeError as error:
-            raise file.error(
-                one.spec, None, f"{full} ({kind}): {error}", "change the settings or the inputs, so that they fit"
-            ) from None
-        cost = Cost(parts)
-        if key is not None:
-            known[key] = shape, cost
-    further = tuple(one.shapes[1:])
-    window = primitive_window(PRIMITIVES[kind], settings)
-    return Layer(
-        name=one.name,
-        kind=kind,
-        inputs=one.inputs,
-        in_shape=one.shapes[0],
-        out_shape=shape,
-        cost=cost,
-        stage=one.stage,
-        settings=settings,
-        further=further,
-        own_window=window,
-    )
+        settings = {key: tape.value(one.spec, key, one.env, full) for key in allowed if key in one.spec}
+        step = _primitive_step(PRIMITIVES[kind], one.inputs, settings)
+    try:
+        return tape.record(step, step(tape.values))
+    except ShapeError as error:
+        raise file.error(
+            one.spec, None, f"{full} ({kind}): {error}", "change the settings or the inputs, so that they fit"
+        ) from None
 
 
-def _operator(file: File, one: Single, operator: Operator, known: dict[Any, Any]) -> Layer:
+def _plain_step(kind: str, source: int) -> Step:
+    """The step of a layer without settings and with one input: most layers of a network."""
+    primitive = PRIMITIVES[kind]
+
+    def step(values: Values) -> Sized:
+        shape = values[source][0]
+        memo = values[MEMO]
+        found = memo.get((kind, shape))
+        if found is None:
+            out, parts = primitive.shape_and_parts((shape,), values[BATCH])
+            window = primitive_window(primitive, {})
+            found = memo[kind, shape] = _sized((out, shape, Cost(parts), None, {}, (), window))
+        return found  # type: ignore[no-any-return]
+
+    return step
+
+
+def _primitive_step(primitive: Primitive, inputs: tuple[int, ...], settings: Mapping[str, Known]) -> Step:
+    fixed = {key: known.value for key, known in settings.items()}
+    changing = tuple((key, known) for key, known in settings.items() if known.slot >= 0)
+    # Layers of the same kind and settings share their cost where their inputs have the same shapes.
+    alike = f"{primitive.name} {fixed!r}"
+    first, single = inputs[0], len(inputs) == 1
+    window = None if changing else primitive_window(primitive, fixed)
+
+    def step(values: Values) -> Sized:
+        shapes = (values[first][0],) if single else tuple([values[slot][0] for slot in inputs])
+        if not changing:
+            memo = values[MEMO]
+            key = (alike, shapes)
+            found = memo.get(key)
+            if found is None:
+                shape, parts = primitive.shape_and_parts(shapes, values[BATCH], **fixed)
+                found = _sized((shape, shapes[0], Cost(parts), None, fixed.copy(), shapes[1:], window))
+                memo[key] = found
+            return found  # type: ignore[no-any-return]
+        given = fixed | {key: taken(values, known) for key, known in changing}
+        shape, parts = primitive.shape_and_parts(shapes, values[BATCH], **given)
+        return Sized(shape, shapes[0], Cost(parts), None, given, shapes[1:], primitive_window(primitive, given))
+
+    return step
+
+
+# Operators -------------------------------------------------------------------------------------
+
+
+def _operator(file: File, one: Single, operator: Operator, tape: Tape) -> int:
     name, spec, env = one.name, one.spec, one.env
-    full, shape = f"layer {name}", one.shapes[0]
-    file.known(spec, {*one.common, *OF_OPERATORS, *operator.param}, full)
+    full, shape = f"layer {name}", tape.values[one.inputs[0]][0]
+    if len(spec) > 1:
+        file.known(spec, _allowed(one.common, operator), full)
     if len(one.inputs) != 1:
         raise file.error(spec, "from", f"{full} ({operator.name}) takes one input, not {len(one.inputs)}")
-    flat = len(shape) == 1
-    if flat and operator.name != "linear":
+    if len(shape) == 1 and operator.name != "linear":
         has = text(shape)
         needs = "channels x height x width"
         raise file.error(spec, None, f"{full} ({operator.name}): its input is {has}, it needs {needs}")
-    sizes = {key: file.pair(spec, key, env, full) for key in _SHAPE_KEYS if key in spec}
-    given = _settings(file, full, operator, spec, env)
-    out = file.whole(spec, "out", env, full) if "out" in spec else None
-    key = (operator.name, shape, out, tuple(sizes.items()), tuple(given.items()))
-    evaluation = known.get(key)
-    if evaluation is None:
-        try:
-            # An operator on sequences has one axis; the shape of its input is checked below.
-            hw: Any = (1, 1) if flat else shape[1:] if operator.axes == 2 else shape[-1]
-            c_in = operator.c_in_of(shape[0], operator.resolve(given)) if operator.c_in_of else shape[0]
-            g = operator.geometry(c_in, out, given, hw=hw, batch=one.batch, **sizes)
-            evaluation = known[key] = operator.evaluate(g, given)
-        except FlopcalcError as error:
-            if error.code == "bad-network":
-                raise
-            raise file.error(spec, None, f"{full}: {error.message}", error.hint) from None
-    if not flat and evaluation.in_shape != shape:
-        takes, has = text(evaluation.in_shape), text(shape)
-        raise file.error(spec, None, f"{full} ({operator.name}): it takes {takes}, and its input is {has}")
-    out_shape = (evaluation.geometry.c_out,) if flat else evaluation.out_shape
-    return Layer(
-        name=name,
-        kind=operator.name,
-        inputs=one.inputs,
-        in_shape=shape,
-        out_shape=out_shape,
-        cost=evaluation.cost,
-        stage=one.stage,
-        evaluation=evaluation,
-    )
+    sizes: dict[str, Known] = {}
+    for key in _SHAPE_KEYS:
+        if key in spec:
+            sizes[key] = tape.value(spec, key, env, full)
+            file.as_pair(sizes[key].value, spec, key, full)
+    given = _settings(full, operator, spec, env, tape)
+    if "out" in spec:
+        sizes["out"] = tape.value(spec, "out", env, full)
+        file.as_whole(sizes["out"].value, spec, "out", full)
+    step = _operator_step(tape, operator, one.inputs[0], sizes, given)
+    try:
+        found = step(tape.values)
+    except _OtherShapeError as error:
+        takes, has = text(error.takes), text(shape)
+        raise file.error(spec, None, f"{full} ({operator.name}): it takes {takes}, and its input is {has}") from None
+    except FlopcalcError as error:
+        if error.code == "bad-network":
+            raise
+        raise file.error(spec, None, f"{full}: {error.message}", error.hint) from None
+    return tape.record(step, found)
 
 
-def _settings(file: File, full: str, operator: Operator, spec: Map, env: Mapping[str, Any]) -> dict[str, Any]:
+@lru_cache(maxsize=64)
+def _allowed(common: frozenset[str], operator: Operator) -> frozenset[str]:
+    """The keys of an entry with that operator."""
+    return frozenset((*common, *OF_OPERATORS, *operator.param))
+
+
+def _settings(full: str, operator: Operator, spec: Map, env: Env, tape: Tape) -> dict[str, Known]:
     """The options of the operator; a text is an expression unless it is one of the choices."""
     given = {}
     for name, param in operator.param.items():
@@ -129,7 +179,141 @@ def _settings(file: File, full: str, operator: Operator, spec: Map, env: Mapping
             value = spec[name]
             as_it_is = value in param.choices if isinstance(value, str) else isinstance(value, list)
             as_it_is = as_it_is or (param.kind == "ints" and isinstance(value, str) and value not in env)
-            given[name] = value if as_it_is else file.value(spec, name, env, full)
-            if isinstance(given[name], list):
-                given[name] = tuple(given[name])
+            if not as_it_is:
+                given[name] = tape.value(spec, name, env, full)
+            else:
+                given[name] = Known(tuple(value) if isinstance(value, list) else value)
     return given
+
+
+class _OtherShapeError(DiffersError):
+    """The operator takes another shape than that of its input."""
+
+    def __init__(self, takes: Shape) -> None:
+        self.takes = takes
+
+
+def _operator_step(
+    tape: Tape, operator: Operator, source: int, sizes: Mapping[str, Known], given: Mapping[str, Known]
+) -> Step:
+    # Layers of the same operator and settings share their cost where their inputs have the same shape.
+    alike = tape.alike((operator, *_fixed(sizes), ..., *_fixed(given)))
+    changing_sizes = tuple((name, known) for name, known in sizes.items() if known.slot >= 0)
+    changing_given = tuple((name, known) for name, known in given.items() if known.slot >= 0)
+    sizes_then = {name: known.value for name, known in sizes.items()}
+    given_then = {name: known.value for name, known in given.items()}
+    set_by_caller = frozenset(given)
+    # Checked once where they are the same at all sizes. Another evaluation gets a copy of its own.
+    resolved: list[dict[str, Value]] = []
+    # The last geometry, with the sizes of its window that can change: the same window is not checked again.
+    last: list[tuple[list[Any], Geometry]] = []
+    changing_window = [name for name, _ in changing_sizes if name not in ("out", "groups")]
+    simple = operator.axes == 2 and operator.c_in_of is None and operator.default_c_out is None
+    image = simple and operator.has_image_shapes
+
+    def geometry_of(shape: Shape, now: Mapping[str, Any], options: dict[str, Value], batch: int) -> Geometry:
+        if not simple or len(shape) == 1:
+            return _geometry(operator, shape, now, options, batch)
+        window = [now[name] for name in changing_window]
+        # One look at the list, since another thread may change it.
+        of_window, g = last[0] if last else (None, None)
+        if g is not None and of_window == window:
+            other = resized(
+                g, shape[0], now.get("out", shape[0]), shape[1:], now.get("groups", g.groups), batch, operator.size_out
+            )
+            if other is None:
+                raise DiffersError
+            return other
+        g = _geometry(operator, shape, now, options, batch)
+        last[:] = [(window, g)]
+        return g
+
+    def step(values: Values) -> Sized:
+        shape = values[source][0]
+        memo = values[MEMO]
+        key: Any = (alike, shape)
+        sizes_now, given_now = sizes_then, given_then
+        if changing_sizes:
+            sizes_now = dict(sizes_then)
+            for name, known in changing_sizes:
+                sizes_now[name] = size = taken(values, known)
+                if type(size) is not int and (type(size) is not tuple or {*map(type, size)} != {int}):
+                    raise DiffersError
+                key = (*key, size)
+        if changing_given:
+            given_now = dict(given_then)
+            for name, known in changing_given:
+                given_now[name] = value = taken(values, known)
+                key = (*key, type(value), value)
+        found = memo.get(key)
+        if found is None:
+            if changing_given or not resolved:
+                options = operator.resolve(given_now)
+                resolved[:] = () if changing_given else (options,)
+            else:
+                options = resolved[0]
+            g = geometry_of(shape, sizes_now, options, values[BATCH])
+            evaluation = operator.evaluate_resolved(g, options, set_by_caller)
+            if image and len(shape) > 1:
+                found = _sized(((g.c_out, g.h_out, g.w_out), shape, evaluation.cost, evaluation, {}, (), None))
+            else:
+                found = _sized_operator(shape, evaluation)
+            memo[key] = found
+        return found  # type: ignore[no-any-return]
+
+    return step
+
+
+def _fixed(given: Mapping[str, Known]) -> list[Any]:
+    """Names and fixed values, with their types, since True equals 1."""
+    return [(name, type(one.value), one.value) if one.slot < 0 else name for name, one in given.items()]
+
+
+def _geometry(
+    operator: Operator, shape: Shape, sizes: Mapping[str, Any], options: dict[str, Value], batch: int
+) -> Geometry:
+    flat = len(shape) == 1
+    if flat and operator.name != "linear":
+        raise DiffersError
+    # An operator on sequences has one axis; the shape of its input is checked with its result.
+    hw: Any = (1, 1) if flat else shape[1:] if operator.axes == 2 else shape[-1]
+    c_in = operator.c_in_of(shape[0], options) if operator.c_in_of else shape[0]
+    c_out = sizes.get("out")
+    if c_out is None and operator.default_c_out is not None:
+        c_out = operator.default_c_out(c_in, options)
+    own = {name: size for name, size in sizes.items() if name != "out"}
+    return operator.geometry(c_in, c_out, hw=hw, batch=batch, **own)
+
+
+def _sized_operator(shape: Shape, evaluation: Evaluation) -> Sized:
+    if len(shape) == 1:
+        return Sized((evaluation.geometry.c_out,), shape, evaluation.cost, evaluation, {}, (), None)
+    takes, gives = evaluation.in_shape, evaluation.out_shape
+    if takes != shape:
+        raise _OtherShapeError(takes)
+    return _sized((gives, shape, evaluation.cost, evaluation, {}, (), None))
+
+
+# Shared weights --------------------------------------------------------------------------------
+
+
+def params_of(tape: Tape, slot: int) -> int:
+    """The parameters of a layer; whether there are any is part of the structure."""
+    tape.same(Known(tape.values[slot], slot), _has_params)
+    return tape.values[slot].cost.total("params")  # type: ignore[no-any-return]
+
+
+def _has_params(found: Sized) -> bool:
+    return bool(found.cost.total("params"))
+
+
+def share_weights(tape: Tape, slot: int, twin: int) -> int:
+    """The slot of a layer with the weights of another layer, which counts them."""
+
+    def step(values: Values) -> Sized:
+        found: Sized = values[slot]
+        if found.cost.total("params") != values[twin].cost.total("params"):
+            raise DiffersError
+        return found._replace(cost=found.cost.without_params())
+
+    return tape.record(step, step(tape.values))

@@ -3,12 +3,14 @@
 import os
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Any, SupportsIndex, TypeAlias
+from functools import lru_cache
+from threading import Lock
+from typing import Any, NamedTuple, SupportsIndex, TypeAlias
 
 from flopcalc.errors import as_name, unknown_name
-from flopcalc.networks.description import read_description
+from flopcalc.networks.description import Description
 from flopcalc.networks.inputs import InputLike, as_inputs, one_shape
-from flopcalc.networks.like import read_network_file
+from flopcalc.networks.like import Files, read_files
 from flopcalc.networks.network import Network
 from flopcalc.text import shipped_files
 
@@ -30,10 +32,57 @@ def source(name_or_path: str) -> str:
     """The YAML file of a shipped name or a path. Raises FlopcalcError (unknown-network)."""
     if name_or_path.endswith((".yaml", ".yml")) or "/" in name_or_path:
         return shipped_files.found(name_or_path)
+    path = os.path.join(folder(), f"{name_or_path}.yaml")
+    if name_or_path in _listed(folder()) and os.path.isfile(path):
+        return path
     if name_or_path not in names():
         how = "`flopcalc list` shows all networks; to use your own description, give a path ending in .yaml"
         raise unknown_name("network", name_or_path, names(), how)
-    return os.path.join(folder(), f"{name_or_path}.yaml")
+    return path
+
+
+@lru_cache(maxsize=4)
+def _listed(folder: str) -> frozenset[str]:
+    """The names at the first call. It only decides whether the folder must be listed again."""
+    return frozenset(names())
+
+
+def compiled(name_or_path: str) -> Description:
+    """A description by name or path, read once, to be evaluated with many inputs, batches and options.
+
+    It is what the files contain at this call. A description whose files have the same content as before is not read
+    again. Raises FlopcalcError for unknown names and broken files.
+    """
+    path = source(name_or_path)
+    held = _held.get(path)
+    if held is not None and held.files.unchanged():
+        return held.description
+    files = Files(source)
+    data, base = read_files(path, files)
+    description = Description(data, base)
+    with _lock:
+        _held.pop(path, None)
+        _held[path] = _Held(files, description)
+        # The one that was read first goes first.
+        while len(_held) > MAX_HELD or (len(_held) > 1 and sum(one.size for one in _held.values()) > MAX_SIZE):
+            del _held[next(iter(_held))]
+    return description
+
+
+class _Held(NamedTuple):
+    files: Files
+    description: Description
+
+    @property
+    def size(self) -> int:
+        return self.description.size + sum(map(len, self.files.contents.values())) // 50
+
+
+# Descriptions that were read. Limits: their number, and the layers, steps and 50-byte pieces of text of all.
+MAX_HELD = 256
+MAX_SIZE = 400_000
+_held: dict[str, _Held] = {}
+_lock = Lock()
 
 
 def load(
@@ -47,8 +96,7 @@ def load(
     options: those that the description declares. input_shape: (channels, height, width).
     Raises FlopcalcError for unknown names, broken files, wrong options and shapes that do not fit.
     """
-    data, path = read_network_file(source(name_or_path), source)
-    return read_description(data, path, options or {}, input_shape, batch)
+    return compiled(name_or_path).at(options, input_shape, batch)
 
 
 def network(

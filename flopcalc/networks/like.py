@@ -6,20 +6,54 @@ from typing import Any
 
 from flopcalc.errors import FlopcalcError
 from flopcalc.networks.options import known_options, network_file, read_option
-from flopcalc.text.yaml_file import File, Map, Seq, read_file
+from flopcalc.text.input_file import read_bytes
+from flopcalc.text.yaml_file import File, Map, Seq, read_content
 
 MAX_CHAIN = 5
 _OWN = ("name", "title", "mirrors", "source", "input", "reference")
 OF_DERIVED = ("like", "set", *_OWN)
 
 
-def read_network_file(path: str, find: Callable[[str], str], depth: int = 0) -> tuple[Any, str]:
+class Files:
+    """What a description was read from: the content of each file, and the path of each network that one is `like`."""
+
+    def __init__(self, find: Callable[[str], str]) -> None:
+        self._find = find
+        self.contents: dict[str, bytes] = {}
+        self.paths: dict[str, str] = {}
+
+    def content(self, path: str) -> bytes:
+        """The content of a file. Raises FlopcalcError (unreadable-file)."""
+        found = self.contents[path] = read_bytes(path, "network")
+        return found
+
+    def find(self, target: str) -> str:
+        """The path of a network by its name or path."""
+        found = self.paths[target] = self._find(target)
+        return found
+
+    def unchanged(self) -> bool:
+        """Whether reading now would give the same. It reads the files: the time of a file may stay when it changes."""
+        try:
+            return all(self._find(target) == path for target, path in self.paths.items()) and all(
+                read_bytes(path, "network") == content for path, content in self.contents.items()
+            )
+        except FlopcalcError:
+            return False
+
+
+def read_network_file(path: str, find: Callable[[str], str]) -> tuple[Any, str]:
     """The data of a description and the file that holds its layers, for errors.
 
     A file with `like` has the layers of another network, and other defaults of its options. find: a name or
     path -> the path of a description. Raises FlopcalcError (bad-network, bad-yaml, unreadable-file).
     """
-    data = read_file(path, "network")
+    return read_files(path, Files(find))
+
+
+def read_files(path: str, files: Files, depth: int = 0) -> tuple[Any, str]:
+    """As `read_network_file`; `files` notes what was read."""
+    data = read_content(files.content(path), path)
     if not isinstance(data, Map) or "like" not in data:
         return data, path
     file = network_file(path)
@@ -30,7 +64,7 @@ def read_network_file(path: str, find: Callable[[str], str], depth: int = 0) -> 
     if target.endswith((".yaml", ".yml")):
         target = os.path.join(os.path.dirname(path), target)
     try:
-        base, base_path = read_network_file(find(target), find, depth + 1)
+        base, base_path = read_files(files.find(target), files, depth + 1)
     except FlopcalcError as error:
         if error.code in ("unknown-network", "unreadable-file"):
             raise file.error(data, "like", error.message, error.hint) from None
@@ -51,7 +85,8 @@ def read_network_file(path: str, find: Callable[[str], str], depth: int = 0) -> 
 
 def _copy(base: Map) -> Map:
     new = Map(base)
-    new.line, new.lines = base.line, dict(base.lines)
+    # A network without options has none to copy, and no lines.
+    new.line, new.lines = base.line, dict(getattr(base, "lines", {}))
     return new
 
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from fractions import Fraction
 from keyword import iskeyword
 from typing import Any
@@ -26,15 +25,24 @@ def network_file(path: str) -> File:
     return File(path, "bad-network", "docs/networks.md describes the language, with examples")
 
 
-def read_options(file: File, name: str, data: Map, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of all options of a description: those given, or the defaults."""
+def default_options(file: File, data: Map) -> dict[str, Any]:
+    """The defaults of all options of a description, which are checked here."""
     declared = data.get("options") or Map()
     if not isinstance(declared, Map):
         raise file.error(data, "options", "options maps names to {default: ..., help: ...}")
     for option in declared:
         _check_declared(file, declared, option)
+    return {option: read_option(option, spec, {}) for option, spec in declared.items()}
+
+
+def read_options(name: str, data: Map, defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of all options of a description: those given, or the defaults."""
+    if not given:
+        return dict(defaults)
+    declared = data["options"] if defaults else {}
     known_options(name, declared, given)
-    return {option: read_option(option, spec, given) for option, spec in declared.items()}
+    changed = {option: read_option(option, declared[option], given) for option in defaults if option in given}
+    return {**defaults, **changed}
 
 
 def _check_declared(file: File, declared: Map, option: str) -> None:
@@ -135,16 +143,9 @@ def _bad_option(option: str, value: object, wanted: str, spec: Mapping[str, Any]
     )
 
 
-def title_of(
-    file: File, name: str, data: Map, env: Mapping[str, Any], options: Mapping[str, Any], given: Mapping[str, Any]
-) -> str:
-    """The title, with the values of {expressions}, and the options that differ from their defaults."""
-    title = str(data.get("title") or name)
-    # Braces without an expression are plain text.
-    with suppress(FlopcalcError):
-        title = file.text(title, data, "title", env, "(top level)")
-    declared = data.get("options") or {}
-    changed = [o for o in given if options[o] != read_option(o, declared[o], {})]
+def title_of(title: str, options: Mapping[str, Any], given: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
+    """The title, and the options that differ from their defaults."""
+    changed = [option for option in given if options[option] != defaults[option]]
     shown = "".join(f"; {option} {option_text(options[option])}" for option in changed)
     return " ".join(f"{title}{shown}".split())
 

@@ -1,16 +1,16 @@
 """What the reader of a description knows of an entry: its place, the names that it can use, and its layers."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from flopcalc.networks.network import Layer
+from flopcalc.networks.tape import Known
 from flopcalc.text.yaml_file import Map
 
 
 class Scope(NamedTuple):
     """The names that expressions and `from` can use in one list of layers."""
 
-    env: Mapping[str, Any]
+    env: Mapping[str, Known]
     values: dict[str, str]
     outer: "Scope | None" = None
     depth: int = 0
@@ -44,11 +44,26 @@ class Entry(NamedTuple):
         return f"layer {self.prefix}{self.name}"
 
 
+class Row(NamedTuple):
+    """A layer of the structure: everything but its sizes and its cost, which are in a slot of the tape."""
+
+    name: str
+    kind: str
+    inputs: tuple[str, ...]
+    stage: str
+    slot: int
+    weights_of: str = ""
+
+
 class Reading(NamedTuple):
-    """A block that was read: its layers, the names of its input and output, and the number of its entries."""
+    """A block that was read: its layers, the names of its input and output, and the number of its entries.
+
+    input_slot: the slot of the layer that it takes.
+    """
 
     prefix: str
     source: str
-    layers: tuple[Layer, ...]
+    input_slot: int
+    rows: tuple[Row, ...]
     out: str
     entries: int

@@ -37,7 +37,10 @@ def _axes(pair: tuple[int, int], axes: int) -> tuple[int, ...]:
 
 def primitive_window(primitive: Primitive, settings: Mapping[str, Any]) -> Window | None:
     """The window of a primitive with these settings; None where it has no kernel."""
-    given = {"dilation": 1, "groups": None, **primitive.settings, **settings}
+    own = primitive.settings
+    if not own and not settings:
+        return None
+    given = {"dilation": 1, "groups": None, **own, **settings}
     if "k" not in given or "stride" not in given:
         return None
     kernel, dilation = _pair(given["k"]), _pair(given["dilation"])

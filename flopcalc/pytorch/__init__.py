@@ -16,10 +16,35 @@ except ImportError as error:
     how = "run `python -c 'import torch'` to see why"
     raise FlopcalcError("missing-package", why, how, ExitCode.MISSING) from error
 
-from flopcalc.pytorch.build import build_network
-from flopcalc.pytorch.counting.counter import Count, count
-from flopcalc.pytorch.counting.network import counted_network
-from flopcalc.pytorch.layers import build_layer
-from flopcalc.pytorch.replacing.swap import Replaced, replace
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flopcalc.pytorch.build import build_network
+    from flopcalc.pytorch.counting.counter import Count, count
+    from flopcalc.pytorch.counting.network import counted_network
+    from flopcalc.pytorch.layers import build_layer
+    from flopcalc.pytorch.replacing.swap import Replaced, replace
 
 __all__ = ["Count", "Replaced", "build_layer", "build_network", "count", "counted_network", "replace"]
+
+_HOMES = {
+    "Count": "counting.counter",
+    "Replaced": "replacing.swap",
+    "build_layer": "layers",
+    "build_network": "build",
+    "count": "counting.counter",
+    "counted_network": "counting.network",
+    "replace": "replacing.swap",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name on first use: counting a model needs no layers of ours."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

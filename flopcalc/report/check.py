@@ -6,10 +6,14 @@ from typing import Any
 
 from flopcalc.report.changes import what_changed
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
+from flopcalc.report.uncounted import RULE_HINT, kernel_text, kernels_text
 
 Record = dict[str, Any]
 # At most this number of changed layers is shown.
 _SHOWN = 30
+_VERDICTS = {"ok": "ok", "exceeded": "EXCEEDED", "unknown": "NOT COUNTED"}
+# What to do about a limit that fails because of a kernel without a rule.
+UNCOUNTED_HINT = f"{RULE_HINT}; or write uncounted: allow in the target, to check what could be counted"
 
 
 def check_document(record: Record, for_csv: bool = False) -> Document:
@@ -25,7 +29,7 @@ def check_document(record: Record, for_csv: bool = False) -> Document:
         blocks.append(Lines("Closed forms that are not as locked", list(_forms(record["formulas"]))))
     blocks.append(Facts(list(_summary(record))))
     if lines := list(_not_counted(record)):
-        blocks.append(Lines("Not counted: kernels without a rule, which add nothing", lines))
+        blocks.append(Lines("Not counted: kernels without a rule, so that costs are at least these", lines))
     verdict = f"{record['failed']} of {record['checked']} failed" if record["failed"] else "fine"
     return Document(f"{record['file']}: {verdict}", blocks, record)
 
@@ -41,16 +45,21 @@ def _limits(target: str, rows: list[Record]) -> Table:
     cells: list[list[Cell]] = []
     for row in rows:
         limit = row["limit"] + (f" [{row['name']}]" if row["name"] else "")
-        verdict = "ok" if row["ok"] else "EXCEEDED"
-        cells.append([limit, amount(row["actual"]), amount(row["bound"]), by_how_much(row), verdict])
-    return Table(columns, cells, title=target)
+        by = "" if row["verdict"] == "unknown" else by_how_much(row)
+        cells.append([limit, _known(row, "actual"), _known(row, "bound"), by, _VERDICTS[row["verdict"]]])
+    lower = any(row["known"]["actual"] == "at least" for row in rows)
+    return Table(columns, cells, title=f"{target}: costs at least" if lower else target)
 
 
 def _rows_for_csv(record: Record) -> Table:
     """Limits, then differences from the lock file: one row for each kind of cost, and one for each formula."""
     keys = ("target", "limit", "name", "quantity", "actual", "bound", "excess", "relative", "ok")
     rows: list[list[Cell]] = [
-        [row[key] if key != "ok" else str(row[key]).lower() for key in keys] for row in record["rows"]
+        [
+            *(row[key] if key != "ok" else str(row[key]).lower() for key in keys),
+            "; ".join(map(kernel_text, row["uncounted"])),
+        ]
+        for row in record["rows"]
     ]
     for one in record["differences"]:
         was, now = one["locked"] or {}, one["now"] or {}
@@ -66,14 +75,21 @@ def _rows_for_csv(record: Record) -> Table:
                 one["difference"].get(kind),
                 None,
                 "false",
+                "; ".join(map(kernel_text, one["uncounted"][1] or ())),
             ]
             for kind in kinds
         ]
     rows += [
-        [one["operator"], "formula", "", one["kind"], one["now"], one["locked"], one["difference"], None, "false"]
+        [one["operator"], "formula", "", one["kind"], one["now"], one["locked"], one["difference"], None, "false", ""]
         for one in record["formulas"]
     ]
-    return Table(tuple(Column(key, "text") for key in keys), rows, main=True)
+    return Table(tuple(Column(key, "text") for key in (*keys, "uncounted")), rows, main=True)
+
+
+def _known(row: Record, key: str) -> str:
+    """A number of a limit, or how much of it is known."""
+    known: str = row["known"][key]
+    return {"exact": amount(row[key]), "at least": f"at least {amount(row[key])}"}.get(known, known)
 
 
 def amount(value: float) -> str:
@@ -93,11 +109,13 @@ def target_limit_text(row: Record) -> str:
 
 
 def limit_text(row: Record) -> str:
-    """An exceeded limit, in one line, without its target."""
+    """A limit that fails, in one line, without its target."""
     where = f" of {row['name']}" if row["name"] else ""
+    why = [] if row["verdict"] == "unknown" else [by_how_much(row)]
+    why += [row["reason"]] if row["reason"] else []
     return (
-        f"{row['quantity']}{where} is {amount(row['actual'])}, the limit is {amount(row['bound'])} "
-        f"({row['limit']}): {by_how_much(row)}"
+        f"{row['quantity']}{where} is {_known(row, 'actual')}, the limit is {_known(row, 'bound')} "
+        f"({row['limit']}): {'; '.join(why)}"
     )
 
 
@@ -112,7 +130,16 @@ def difference_text(one: Record) -> str:
         for kind, value in one["difference"].items()
         if value
     ]
-    return f"{one['target']}: {', '.join(changed) or _without_sums(one)}"
+    kernels = list(_kernels(one))
+    return f"{one['target']}: {'; '.join([', '.join(changed)] * bool(changed) + kernels) or _without_sums(one)}"
+
+
+def _kernels(one: Record) -> Iterator[str]:
+    """The kernels without a rule that one of the two versions has."""
+    before, after = one["uncounted"]
+    for text, found, other in (("counted now, or gone", before, after), ("not counted", after, before)):
+        if kernels := [kernel for kernel in found if kernel not in other]:
+            yield f"{text}: {kernels_text(kernels)}"
 
 
 def _without_sums(one: Record) -> str:
@@ -206,15 +233,22 @@ def _forms(forms: list[Record]) -> Iterator[str]:
             yield f"where {term['name']}: {term['locked'] or 'nothing'} -> {term['now'] or 'nothing'}"
 
 
+_COUNTS = {"ok": "kept", "exceeded": "exceeded", "unknown": "not known"}
+
+
 def _summary(record: Record) -> Iterator[tuple[str, str]]:
     counts, rows = record["counts"], record["rows"]
     if counts["limits"]:
-        broken = sum(not row["ok"] for row in rows)
-        yield "limits", f"{len(rows) - broken:,} kept, {broken:,} exceeded" if broken else f"{len(rows):,} kept"
+        found = [(sum(row["verdict"] == verdict for row in rows), text) for verdict, text in _COUNTS.items()]
+        yield "limits", ", ".join(f"{count:,} {text}" for count, text in found if count or text == "kept")
+    if any(row["reason"] for row in rows):
+        yield "to count", UNCOUNTED_HINT
     for key, what in (("targets", "differences"), ("formulas", "formulas")):
         if counts[key]:
             wrong = len(record[what])
-            yield key, f"{counts[key]:,}, {f'{wrong:,} not as locked' if wrong else 'all as locked'}"
+            partly = key == "targets" and any(one["not_counted"] for one in record["targets"].values())
+            as_locked = f"{wrong:,} not as locked" if wrong else "all as locked"
+            yield key, f"{counts[key]:,}, {as_locked}{', as far as they could be counted' if partly else ''}"
     if record["differences"] or record["formulas"]:
         yield "to accept", f"`{record['accept']}` writes the present costs to the lock file"
     if not record["checked"]:
@@ -224,5 +258,4 @@ def _summary(record: Record) -> Iterator[tuple[str, str]]:
 def _not_counted(record: Record) -> Iterator[str]:
     for name, target in record["targets"].items():
         for one in target["not_counted"]:
-            times = "once" if one["count"] == 1 else f"{one['count']:,} times"
-            yield f"{name}: {one['op']} in {one['module']}, {times}"
+            yield f"{name}: {kernel_text(one)}"

@@ -10,18 +10,20 @@ from flopcalc.networks.options import option_text
 from flopcalc.report.columns import Field, Row, cell_of, choose, headline, same_sizes, sizes, table_of
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
 from flopcalc.report.totals import traffic_text
-from flopcalc.targets.model_record import grouped
+from flopcalc.report.uncounted import RULE_HINT, at_least, how_many, uncounted_lines
+from flopcalc.targets.model_record import OWN, folded, grouped, number_of
 
 
 class View(NamedTuple):
     """What the rows of the table are. by: layer, stage, type or tree. columns: as `--columns` gives them.
 
-    full_names: names of the tree are dotted names, not indented ones.
+    full_names: names of the tree are dotted names, not indented ones. fold: equal calls of one module are one row.
     """
 
     by: str
     columns: str | None = None
     full_names: bool = False
+    fold: bool = True
 
 
 def model_document(record: dict[str, Any], view: View, chosen: Convention) -> Document:
@@ -29,12 +31,14 @@ def model_document(record: dict[str, Any], view: View, chosen: Convention) -> Do
     title = f"{record['title']} | input {', '.join(record['inputs'])}"
     if record["batch"] != 1:
         title += f", batch {record['batch']}"
+    if record["uncounted"]:
+        title += f" | at least {people(record['cost'])} {headline(chosen)}: {how_many(record['uncounted'])}"
     blocks: list[Table | Facts | Lines] = [_rows(record, view, chosen), Facts(list(_facts(record, chosen)))]
     if record["uncounted"]:
         blocks.append(
             Lines(
                 "Not counted: kernels without a rule, which add nothing to the numbers above",
-                list(uncounted_lines(record["uncounted"])),
+                [*uncounted_lines(record["uncounted"]), f"to count them: {RULE_HINT}"],
             )
         )
     if record["replace"]:
@@ -49,25 +53,25 @@ def model_document(record: dict[str, Any], view: View, chosen: Convention) -> Do
 def _facts(record: dict[str, Any], chosen: Convention) -> Iterable[tuple[str, str]]:
     if record["options"]:
         yield "options", ", ".join(f"{name} {option_text(one)}" for name, one in record["options"].items())
-    yield "flops", f"{people(record['flops'])} = 2 x MACs + elementwise"
-    yield "activations", f"{people(record['activations'])} elements written by convolutions and linear layers"
-    yield "traffic", traffic_text(record)
-    yield "steps", f"{record['steps']} kernels on the critical path, the longest chain of dependent kernels"
+    unknown = record["uncounted"]
+    yield "flops", at_least(f"{people(record['flops'])} = 2 x MACs + elementwise", unknown)
+    yield (
+        "activations",
+        at_least(f"{people(record['activations'])} elements written by convolutions and linear layers", unknown),
+    )
+    yield "traffic", at_least(traffic_text(record), unknown)
+    yield (
+        "steps",
+        at_least(f"{record['steps']} kernels on the critical path, the longest chain of dependent kernels", unknown),
+    )
     yield "convention", f"{chosen.name}: {chosen.text}"
-
-
-def uncounted_lines(uncounted: list[dict[str, Any]]) -> Iterable[str]:
-    """One sentence for each kernel without a rule."""
-    for one in uncounted:
-        times = "once" if one["count"] == 1 else f"{one['count']:,} times"
-        yield f"{one['op']} in {one['module']}, {times}"
 
 
 def _before_after(record: dict[str, Any], chosen: Convention) -> Table:
     base = record["baseline"]
     rows: list[list[Cell]] = [
-        ["before", base["params"], base["cost"]],
-        [f"after, {record['replace']}", record["params"], record["cost"]],
+        [_total_name("before", record), base["params"], base["cost"]],
+        [_total_name(f"after, {record['replace']}", record), record["params"], record["cost"]],
         ["ratio", *(f"{record[kind] / base[kind]:.4f}" if base[kind] else None for kind in ("params", "cost"))],
     ]
     return Table((Column("total", "text"), Column("params"), Column(headline(chosen))), rows)
@@ -94,7 +98,7 @@ _DEFAULT = {
     "layer": ("layer", "type", "out", "params", "cost", "share"),
     "stage": ("stage", "layers", "out", "params", "cost", "share", "bar"),
     "type": ("type", "layers", "params", "cost", "share", "bar"),
-    "tree": ("module", "type", "out", "params", "cost", "share"),
+    "tree": ("module", "type", "out", "params", "cost", "share", "notes"),
 }
 _DEFAULT_TOP = {
     "layer": ("layer", "type", "out", "params", "cost", "share", "sum", "bar"),
@@ -118,7 +122,7 @@ def fields_of(view: View, record: dict[str, Any], rows: Sequence[Row], chosen: C
             else []
         ),
         Field("bar", Column("", "bar"), lambda row: None if "total" in row else row["cost"] / largest, chosen=False),
-        *(_shape_fields() if view.by == "layer" else []),
+        *(_shape_fields() if view.by == "layer" else [_IN] if view.by == "tree" else []),
         Field("macs", Column("MACs"), cell_of("macs")),
         Field("flops", Column("FLOPs"), cell_of("flops")),
         Field("traffic", Column("traffic (bytes)", key="traffic_bytes"), cell_of("traffic")),
@@ -126,7 +130,42 @@ def fields_of(view: View, record: dict[str, Any], rows: Sequence[Row], chosen: C
         Field("activations", Column("activations"), cell_of("activations")),
         Field("elementwise", Column("elementwise"), cell_of("elementwise")),
         *([Field("steps", Column("steps"), cell_of("steps"))] if view.by == "layer" else []),
+        *(_call_fields(view, rows) if record["modules"] else []),
     ]
+
+
+def _call_fields(view: View, rows: Sequence[Row]) -> list[Field]:
+    """Columns of a counted network. In the tree: what is remarkable about a module, in words and in numbers."""
+    if view.by == "layer":
+        calls = [Field("calls", Column("calls"), lambda row: row.get("count", 1))]
+        return [Field("module", Column("module", "name"), cell_of("module")), *(calls if view.fold else [])]
+    if view.by != "tree":
+        return []
+    notes = _tree_notes(rows)
+    remark = Field("notes", Column("notes", "text"), lambda row: notes.get(row["name"]), chosen=False)
+    return [
+        *([remark] if notes else []),
+        Field("calls", Column("calls"), cell_of("calls")),
+        Field("unused", Column("unused params", key="unused_params"), cell_of("unused")),
+    ]
+
+
+def _tree_notes(rows: Sequence[Row]) -> dict[str, str]:
+    """Name of a row -> its note. Unused parameters are noted where the row is not split up further."""
+    found: dict[str, str] = {}
+    levels = [*(row["level"] for row in rows[1:]), 0]
+    for row, following in zip(rows, levels, strict=True):
+        texts = []
+        if row["calls"] > 1 and row["short"] != OWN:
+            texts.append(f"{row['calls']:,} calls")
+        if row["also"]:
+            texts.append(f"also {', '.join(row['also'][:2])}{', ...' if len(row['also']) > 2 else ''}")
+        if row["unused"] and following <= row["level"]:
+            some = "" if row["unused"] == row["params"] else f"{people(row['unused'])} "
+            texts.append(f"{some}params unused")
+        if texts:
+            found[row["name"]] = ", ".join(texts)
+    return found
 
 
 def _first_fields(view: View, rows: Sequence[Row]) -> list[Field]:
@@ -134,7 +173,7 @@ def _first_fields(view: View, rows: Sequence[Row]) -> list[Field]:
     if view.by == "layer":
         long = any(len(row["name"]) > _LONG for row in rows)
         return [
-            Field("layer", Column("layer", "text" if long else "name"), cell_of("name")),
+            Field("layer", Column("layer", "text" if long else "name"), _with_calls),
             Field("type", Column("type", "text", drop=1), cell_of("type")),
             out,
         ]
@@ -144,7 +183,8 @@ def _first_fields(view: View, rows: Sequence[Row]) -> list[Field]:
         return [
             Field("module", Column("module", "name"), names),
             *([level] if view.full_names else []),
-            Field("type", Column("type", "text", drop=1), cell_of("type")),
+            # A row for the module's own work has its class above it.
+            Field("type", Column("type", "text", drop=1), cell_of("type") if view.full_names else _type_in_tree),
             out,
         ]
     groups = [
@@ -155,13 +195,26 @@ def _first_fields(view: View, rows: Sequence[Row]) -> list[Field]:
     return [*groups, out] if view.by == "stage" else groups
 
 
+def _with_calls(row: Row) -> Cell:
+    """`relu`, and `relu, 3 calls` for a row of several."""
+    count = row.get("count") or 1
+    return row["name"] if count == 1 else f"{row['name']}, {count:,} calls"
+
+
+def _type_in_tree(row: Row) -> Cell:
+    return None if row.get("short") == OWN else row.get("type")
+
+
 def _indented(row: Row) -> Cell:
     return f"{'  ' * (row['level'] - 1)}{row['short']}" if "short" in row else row["name"]
 
 
+_IN = Field("in", Column("in", "name"), sizes("in"))
+
+
 def _shape_fields() -> list[Field]:
     return [
-        Field("in", Column("in", "name"), sizes("in")),
+        _IN,
         Field("kernel", Column("kernel", "name"), sizes("kernel")),
         *(Field(name, Column(name, "name"), same_sizes(name)) for name in ("stride", "padding", "dilation")),
         Field("groups", Column("groups"), cell_of("groups")),
@@ -177,7 +230,8 @@ def _rows(record: dict[str, Any], view: View, chosen: Convention) -> Table:
     elif by == "tree":
         rows, default, totals = record["tree"]["rows"], _DEFAULT[by], [total]
     else:
-        rows = record["layers"] if by == "layer" else grouped(record["layers"], by)
+        layers = record["layers"]
+        rows = grouped(layers, by) if by != "layer" else folded(layers) if view.fold else layers
         default, totals = _DEFAULT[by], [total]
     fields = fields_of(view, record, rows, chosen)
     return table_of(choose(fields, view.columns, default), rows, totals, main=True)
@@ -186,17 +240,35 @@ def _rows(record: dict[str, Any], view: View, chosen: Convention) -> Table:
 def _total(record: dict[str, Any], by: str) -> dict[str, Any]:
     """The last row. Steps do not add up: the total is the critical path."""
     elementwise = sum(record[kind] for kind in ELEMENTWISE)
-    names = {"name": "total", by: "total"}
-    return {**record, **names, "elementwise": elementwise, "count": len(record["layers"]), "share": 1, "total": True}
+    name = _total_name("total", record)
+    # Calls of a module are in one row or in several.
+    count = None if by == "layer" else number_of(record["layers"])
+    names = {"name": name, by: name}
+    return {
+        **record,
+        **names,
+        "elementwise": elementwise,
+        "count": count,
+        "share": 1,
+        "total": True,
+    }
+
+
+def _total_name(name: str, record: dict[str, Any]) -> str:
+    """The name of a row of sums, which are lower bounds where a kernel was not counted."""
+    return f"{name}, at least" if record["uncounted"] else name
 
 
 def _others(record: dict[str, Any], rows: Sequence[Row], by: str) -> Iterable[dict[str, Any]]:
     """The rows that `--top` leaves out, as one row."""
-    layers = len(record["layers"])
-    count = layers - (len(rows) if by == "layer" else sum(row["count"] for row in rows))
-    if not count:
+    if by == "layer":
+        more = len(folded(record["layers"])) - len(rows)
+        name, count = f"{more} others", None
+    else:
+        more = number_of(record["layers"]) - sum(row["count"] for row in rows)
+        name, count = "others", more
+    if not more:
         return
-    name = f"{count} others" if by == "layer" else "others"
     rest: dict[str, Any] = {"name": name, by: name, "count": count, "cumulated": 1, "total": True}
     for kind in ("params", "cost", "macs", "flops", "traffic", "activations"):
         rest[kind] = record[kind] - sum(row[kind] for row in rows)

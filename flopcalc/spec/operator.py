@@ -219,6 +219,11 @@ class Operator:
         return tuple((value, _wanted(value.compute)) for value in self.derived)
 
     @cached_property
+    def has_image_shapes(self) -> bool:
+        """Whether input and output are maps of c_in and c_out channels, as those of a convolution."""
+        return self.in_shape is _image_in and self.out_shape is _image_out
+
+    @cached_property
     def param(self) -> Mapping[str, Param]:
         """The options by name."""
         return {param.name: param for param in self.params}
@@ -278,11 +283,14 @@ class Operator:
         Raises FlopcalcError (cannot-stand, with the reason) where the operator does not apply.
         """
         given = given or {}
-        options = self.resolve(given)
+        return self.evaluate_resolved(g, self.resolve(given), frozenset(given))
+
+    def evaluate_resolved(self, g: Geometry, options: Named, given: frozenset[str]) -> "Evaluation":
+        """`evaluate` with all options, as `resolve` returns them. given: the names of those that the caller set."""
         if not self.origin:
-            return self._evaluate(g, options, frozenset(given))
+            return self._evaluate(g, options, given)
         with self.contained():
-            evaluation = self._evaluate(g, options, frozenset(given))
+            evaluation = self._evaluate(g, options, given)
             # The tests over all operators prove this for our own.
             validation.check_cost(evaluation.cost)
             return evaluation
@@ -297,7 +305,11 @@ class Operator:
             if (problem := rule.check(g, named)) is not None:
                 message = f"{self.name} does not apply here: {problem}"
                 raise FlopcalcError("cannot-stand", message, rule.hint, reason=problem)
-        return Evaluation(self, g, given, named, self.cost(g, named))
+        # `Evaluation(...)` sets each field of a frozen record by a call, which takes twice as long.
+        evaluation = object.__new__(Evaluation)
+        fields = {"operator": self, "geometry": g, "given": given, "named": named, "cost": self.cost(g, named)}
+        evaluation.__dict__.update(fields)
+        return evaluation
 
 
 def _wanted(function: Callable[..., Any]) -> tuple[str, ...] | None:

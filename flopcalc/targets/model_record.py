@@ -1,12 +1,14 @@
 """A network, plain or with layers replaced, as plain data: the JSON contract `flopcalc/model/1`."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections import Counter
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flopcalc.cost.convention import Convention
 from flopcalc.cost.cost import DTYPE_BYTES
 from flopcalc.cost.kinds import KINDS, SUMMED
-from flopcalc.networks.network import Layer, Network
+from flopcalc.networks.network import Layer, Module, Network
 from flopcalc.networks.options import plain_option
 from flopcalc.networks.window import Window
 from flopcalc.spec.layer_record import intensity
@@ -20,7 +22,7 @@ def model_record(
 ) -> dict[str, Any]:
     """The record that `flopcalc model` shows, ready for JSON. Sums are exact."""
     network = replacement.network if replacement else plain
-    layers = [_layer(layer, network.batch, convention, DTYPE_BYTES[dtype]) for layer in network.layers]
+    layers = [_layer(layer, network, convention, DTYPE_BYTES[dtype]) for layer in network.layers]
     sums = {kind: sum(layer[kind] for layer in layers) for kind in SUMMED}
     sums["steps"] = network.total("steps")
     return {
@@ -44,6 +46,7 @@ def model_record(
         "replaced_by": dict(replacement.replaced_by) if replacement else {},
         "skipped": [{"name": name, "reason": reason} for name, reason in replacement.skipped] if replacement else [],
         "layers": layers,
+        "modules": [_module(name, one) for name, one in network.modules.items()],
         "uncounted": [{"op": one.op, "module": one.module, "count": one.times} for one in network.uncounted],
         "convention": convention.name,
         "notes": [
@@ -58,22 +61,47 @@ def _baseline(plain: Network, convention: Convention) -> dict[str, int]:
     return {"params": plain.params, "macs": plain.macs, "cost": plain.fold(convention.of)}
 
 
-def _layer(layer: Layer, batch: int, convention: Convention, element: int) -> dict[str, Any]:
+def module_of(layer: str, modules: Container[str] = ()) -> str:
+    """The name of the module that a layer is a call of: `layer1.0.relu` of `layer1.0.relu#2`. modules: those known."""
+    return layer if layer in modules else _NUMBER.sub("", layer)
+
+
+_NUMBER = re.compile(r"#[0-9]+$")
+
+
+def _module(name: str, module: Module) -> dict[str, Any]:
+    return {
+        "name": name,
+        "type": module.kind,
+        "calls": module.calls,
+        "in": list(module.in_shape),
+        "out": list(module.out_shape),
+        "unused": module.unused,
+        "also": list(module.also),
+    }
+
+
+def _layer(layer: Layer, network: Network, convention: Convention, element: int) -> dict[str, Any]:
     """The layer as plain data. element: bytes of one element."""
     sums = layer.cost.totals()
     traffic = sums["traffic"] * element
+    module = module_of(layer.name, network.modules)
     return {
         "name": layer.name,
         "type": layer.kind,
         **sums,
         "traffic": traffic,
-        "cost": convention.of(layer.cost, batch),
+        "cost": convention.of(layer.cost, network.batch),
         "in": list(layer.in_shape),
         "out": list(layer.out_shape),
         "stage": layer.stage,
         **_window(layer.window),
         "elementwise": sums["adds"] + sums["muls"] + sums["other"],
         "intensity": intensity(sums["flops"], traffic),
+        "inputs": list(layer.inputs),
+        "module": module,
+        "calls": network.modules[module].calls if module in network.modules else 1,
+        "weights_of": layer.weights_of or None,
     }
 
 
@@ -88,6 +116,21 @@ def _window(window: Window | None) -> dict[str, Any]:
 _ADDITIVE = (*SUMMED, "elementwise", "cost")
 
 
+# Equal in these, two calls of one module are one row.
+_OF_A_CALL = ("module", "type", "in", "out", "macs", "flops", "traffic", "activations", "elementwise", "steps")
+
+
+def folded(layers: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Layer records with the equal calls of a module as one row, at the place of the first, with their sums.
+
+    `count` is the number of calls. Parameters count once, and the steps of calls add up: each has its own kernels.
+    """
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for layer in layers:
+        groups.setdefault(repr([layer[key] for key in _OF_A_CALL]), []).append(layer)
+    return [{**found[0], **summed(found), "steps": sum(layer["steps"] for layer in found)} for found in groups.values()]
+
+
 def grouped(layers: Sequence[dict[str, Any]], by: str) -> list[dict[str, Any]]:
     """Layer records summed by stage or by type, in order of first appearance; `count` is the number of layers."""
     groups: dict[str, list[dict[str, Any]]] = {}
@@ -98,48 +141,89 @@ def grouped(layers: Sequence[dict[str, Any]], by: str) -> list[dict[str, Any]]:
 
 def summed(layers: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The number of layers, and the sums of all kinds that add up."""
-    sums: dict[str, Any] = {"count": len(layers)}
+    sums: dict[str, Any] = {"count": number_of(layers)}
     sums |= {kind: sum(layer[kind] for layer in layers) for kind in _ADDITIVE}
     return sums | {"intensity": intensity(sums["flops"], sums["traffic"])}
 
 
-def tree_rows(layers: Sequence[dict[str, Any]], depth: int) -> list[dict[str, Any]]:
+def number_of(layers: Sequence[Mapping[str, Any]]) -> int:
+    """The number of layers as calls of modules: a module that goes on after its children have run is called once."""
+    pieces = Counter(layer["module"] for layer in layers)
+    calls = {layer["module"]: layer["calls"] for layer in layers}
+    return sum(min(count, max(1, calls[module])) for module, count in pieces.items())
+
+
+def tree_rows(
+    layers: Sequence[dict[str, Any]], depth: int, modules: Sequence[dict[str, Any]] = ()
+) -> list[dict[str, Any]]:
     """The module hierarchy: one row for each module up to `depth` levels deep, parents before children.
 
-    The dots in the names of layers are the hierarchy. A row holds the sums of all layers at and below its
+    The dots in the names of modules are the hierarchy. A row holds the sums of all layers at and below its
     name, so the rows of one level add up to the row of their parent. A module that does work outside its
-    children is followed by a row `(own)` with that work. type: of a layer; None for a module that holds
-    other layers.
+    children is followed by a row `(own)` with that work. type: of a layer, and of any module of a counted network;
+    else None. calls: of the module. unused: the parameters at and below it that the pass did not read.
+    also: other names of the module.
     """
-    return list(_tree(layers, "", 1, depth))
+    return list(_Tree(modules, depth).rows(layers, "", 1))
 
 
 OWN = "(own)"
 
 
-def _tree(layers: Sequence[dict[str, Any]], parent: str, level: int, depth: int) -> Iterator[dict[str, Any]]:
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for layer in layers:
-        rest = layer["name"][len(parent) :]
-        groups.setdefault(rest.partition(".")[0], []).append(layer)
-    for short, found in groups.items():
-        name = parent + short
-        own = [layer for layer in found if layer["name"] == name]
-        below = [layer for layer in found if layer["name"] != name]
-        yield _node(name, short, level, found, own)
-        if below and level < depth:
-            if own:
-                yield _node(f"{name}.{OWN}", OWN, level + 1, own, own)
-            yield from _tree(below, f"{name}.", level + 1, depth)
+class _Tree:
+    """The rows of a tree. modules: records of modules, for a counted network."""
 
+    def __init__(self, modules: Sequence[dict[str, Any]], depth: int) -> None:
+        self._modules = {module["name"]: module for module in modules}
+        self._depth = depth
+        self._unused: Counter[str] = Counter()
+        for module in modules:
+            # Of a module and of all above it, so that the levels add up.
+            pieces = module["name"].split(".") if module["unused"] else []
+            for length in range(len(pieces)):
+                self._unused[".".join(pieces[: length + 1])] += module["unused"]
 
-def _node(
-    name: str, short: str, level: int, layers: Sequence[dict[str, Any]], own: Sequence[dict[str, Any]]
-) -> dict[str, Any]:
-    """own: the layer of exactly this name, if there is one: a module that runs its children ends with its output."""
-    last = own[-1] if own else layers[-1]
-    kind = own[-1]["type"] if own else None
-    return {"name": name, "short": short, "level": level, "type": kind, "out": last["out"], **summed(layers)}
+    def rows(self, layers: Sequence[dict[str, Any]], parent: str, level: int) -> Iterator[dict[str, Any]]:
+        """The rows below a parent, whose name ends in a dot."""
+        groups: dict[str, list[dict[str, Any]]] = {}
+        for layer in layers:
+            rest = layer["module"][len(parent) :]
+            groups.setdefault(rest.partition(".")[0], []).append(layer)
+        for short, found in groups.items():
+            name = parent + short
+            own = [layer for layer in found if layer["module"] == name]
+            below = [layer for layer in found if layer["module"] != name]
+            yield self._node(name, name, short, level, found, own)
+            if below and level < self._depth:
+                if own:
+                    yield self._node(name, f"{name}.{OWN}", OWN, level + 1, own, own)
+                yield from self.rows(below, f"{name}.", level + 1)
+
+    def _node(
+        self,
+        module: str,
+        name: str,
+        short: str,
+        level: int,
+        layers: Sequence[dict[str, Any]],
+        own: Sequence[dict[str, Any]],
+    ) -> dict[str, Any]:
+        """own: the layers of exactly this name: a module that runs its children ends with its own output."""
+        first, last = (own[0], own[-1]) if own else (layers[0], layers[-1])
+        known = self._modules.get(module, {})
+        is_own = short == OWN
+        return {
+            "name": name,
+            "short": short,
+            "level": level,
+            "type": own[-1]["type"] if own else known.get("type"),
+            "in": known.get("in", first["in"]),
+            "out": known.get("out", last["out"]),
+            "calls": known.get("calls", 1),
+            "unused": known.get("unused", 0) if is_own else self._unused[module],
+            "also": [] if is_own else known.get("also", []),
+            **summed(layers),
+        }
 
 
 def most_expensive(rows: Sequence[dict[str, Any]], top: int) -> list[dict[str, Any]]:

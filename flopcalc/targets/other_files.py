@@ -32,7 +32,10 @@ _KINDS: dict[str, tuple[str, str]] = {
         "is a notebook, which cannot be imported",
         "put the model into a file.py and write file.py:factory with --input; in the notebook, call flopcalc.count",
     ),
-    ".json": ("is a JSON file", "a description of a network is a YAML file, with a name that ends in .yaml"),
+    ".json": (
+        "is a JSON file",
+        "write the configuration of a model of transformers as hf:config.json; a description is a .yaml file",
+    ),
 }
 
 
@@ -54,6 +57,8 @@ def _folder_hint(name: str) -> str:
         files = sorted(file for file in os.listdir(name) if file.endswith((".yaml", ".yml", ".py")))
     except OSError:
         files = []
+    if os.path.isfile(os.path.join(name, "config.json")):
+        return f"for a model of transformers write hf:{os.path.join(name, 'config.json')}"
     path = os.path.join(name, files[0]) if files else "file.py"
     example = path if path.endswith((".yaml", ".yml")) else f"{path}:factory"
     return f"give a file: the path of a YAML description, or file.py:factory, for example {example}"

@@ -1,7 +1,8 @@
 """Reading the network or the operator that a TargetSpec names.
 
 A network is a name that `flopcalc list` shows, the path of a YAML description, or a Python model: an object, or text
-such as `package.module:factory`, `file.py:factory`, `torchvision:NAME`, `timm:NAME`. Only a Python model needs torch.
+such as `package.module:factory`, `file.py:factory`, `torchvision:NAME`, `timm:NAME`, `hf:NAME-OR-CONFIG.json`. Only a
+Python model needs torch.
 """
 
 import re
@@ -16,12 +17,13 @@ from flopcalc.networks.inputs import Input, one_shape
 from flopcalc.networks.network import Network
 from flopcalc.spec.operator import Evaluation
 from flopcalc.targets.other_files import check_is_readable
-from flopcalc.targets.spec import TargetSpec, keyword_value
+from flopcalc.targets.spec import TargetSpec, argument_value, keyword_value
 
 if TYPE_CHECKING:
     from flopcalc.replacing.described import Replacement
 
 _PYTHON = re.compile(r"(?:.*\.py|[^\W\d]\w*(?:\.[^\W\d]\w*)*):[^\W\d]\w*(?:\.[^\W\d]\w*)*")
+_HUB = re.compile(r"(?:torchvision|timm|hf):.")
 _DOTTED = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)+")
 
 
@@ -41,6 +43,7 @@ def read_target(spec: TargetSpec) -> Target:
     """The network that a spec names. Raises FlopcalcError."""
     what, plan = spec.what, spec.plan
     if isinstance(what, str) and not is_python(what):
+        _check_no_call(spec)
         plain = library.load(what, spec.settings, one_shape(spec.inputs), spec.batch)
         if plan is None:
             return Target(plain, None)
@@ -48,16 +51,19 @@ def read_target(spec: TargetSpec) -> Target:
         from flopcalc.replacing.described import replace_layers
 
         return Target(plain, replace_layers(plain, plan))
-    keywords = {name: keyword_value(value) for name, value in spec.settings.items()}
+    is_configured = isinstance(what, str) and what.startswith("hf:")
+    # Fields of a configuration may be lists.
+    read = argument_value if is_configured else keyword_value
+    keywords = {name: read(value) for name, value in spec.settings.items()}
     # Imports torch, or raises missing-package.
     python = import_module("flopcalc.pytorch.target")
     if not isinstance(what, str):
         _check_inputs(getattr(what, "__name__", type(what).__name__), spec.inputs)
-        return Target(*python.read_object(what, keywords, spec.inputs, spec.batch, plan))
-    _check_inputs(what, spec.inputs)
+        return Target(*python.read_object(what, keywords, spec.inputs, spec.batch, plan, spec.call, spec.kernels))
+    _check_inputs(what, spec.inputs, needed=not is_configured)
     seconds, ends_process = spec.timeout
     limit = python.start_limit(seconds, ends_process=ends_process)
-    return Target(*python.read_target(what, keywords, spec.inputs, spec.batch, plan, limit))
+    return Target(*python.read_target(what, keywords, spec.inputs, spec.batch, plan, limit, spec.call, spec.kernels))
 
 
 def read_operator(spec: TargetSpec) -> Evaluation:
@@ -72,6 +78,8 @@ def read_operator(spec: TargetSpec) -> Evaluation:
 
 def is_python(name: str) -> bool:
     """Whether a name is that of a Python model. Raises FlopcalcError for a name that is almost one or another file."""
+    if _HUB.match(name):
+        return True
     check_is_readable(name)
     if _PYTHON.fullmatch(name):
         return True
@@ -96,8 +104,19 @@ def is_python(name: str) -> bool:
     return False
 
 
-def _check_inputs(name: str, inputs: Sequence[Input]) -> None:
-    if not inputs:
+def _check_no_call(spec: TargetSpec) -> None:
+    """Raise FlopcalcError for options of a Python model with a described network."""
+    if spec.call_flags:
+        flag, value = spec.call_flags[0]
+        raise FlopcalcError(
+            "bad-usage",
+            f"{flag} {clip(value)} does not apply to {clip(spec.what)}, which is a described network",
+            f"leave {flag} out; it is for a Python model such as file.py:Net",
+        )
+
+
+def _check_inputs(name: str, inputs: Sequence[Input], *, needed: bool = True) -> None:
+    if not inputs and needed:
         raise FlopcalcError(
             "missing-input",
             f"{clip(name)} needs the shape of its input",

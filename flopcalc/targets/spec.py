@@ -6,13 +6,14 @@ The name, options and sizes are parsed here, once; `flopcalc.targets.read` finds
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from flopcalc.errors import FlopcalcError, clip
-from flopcalc.networks.inputs import Input, InputLike, as_inputs, parse_input
+from flopcalc.networks.inputs import FORWARD, ForwardCall, Input, InputLike, On, as_inputs, parse_input
 from flopcalc.spec.param import show
 
 if TYPE_CHECKING:
+    from flopcalc.catalog.kernels import KernelRule
     from flopcalc.replacing.decide import Plan
 
 Kind = Literal["network", "operator"]
@@ -53,8 +54,9 @@ class TargetSpec(NamedTuple):
     what: a name as in `flopcalc model` or `flopcalc layer`; for a network also an nn.Module, its class, or a function
     that builds it. settings: options of the network or operator, or keywords of a Python factory; text in them is
     parsed as on the command line. For a network: inputs (empty for its default input), batch, the plan of
-    replacements (None for no replacement), and the timeout for Python code. For an operator: shape, its sizes by
-    their names in `flopcalc.layer`.
+    replacements (None for no replacement), and for Python code the timeout, the call (the method, the device and the
+    keywords that are not tensors) and the rules for kernels of its own (beside those that are registered). For an
+    operator: shape, its sizes by their names in `flopcalc.layer`.
     """
 
     kind: Kind
@@ -65,6 +67,8 @@ class TargetSpec(NamedTuple):
     plan: "Plan | None" = None
     shape: Mapping[str, Any] = _NOTHING
     timeout: Timeout = DEFAULT_TIMEOUT
+    call: ForwardCall = FORWARD
+    kernels: "tuple[KernelRule, ...]" = ()
 
     def _key(self) -> tuple[Any, ...]:
         return self.kind, self.what, *self.flags, *self.shape.items(), self.inputs, self.batch
@@ -77,13 +81,22 @@ class TargetSpec(NamedTuple):
 
     @property
     def flags(self) -> list[tuple[str, str]]:
-        """The settings and the plan as flags of the command line with their unquoted values."""
+        """The settings, the call and the plan as flags of the command line with their unquoted values."""
         found = [("--set", f"{name}={setting_text(value)}") for name, value in self.settings.items()]
+        found += self.call_flags
         if self.plan:
             found += [("--replace", request.command) for request in self.plan.requests]
             found += [("--where", self.plan.where)] if self.plan.where is not None else []
             found += [("--keep", pattern) for pattern in self.plan.keep]
         return found
+
+    @property
+    def call_flags(self) -> list[tuple[str, str]]:
+        """How the model is called as flags of the command line; empty for `forward` with tensors only."""
+        call, usual = self.call, FORWARD
+        found = [("--arg", f"{name}={argument_text(value)}") for name, value in call.arguments.items()]
+        found += [("--method", call.method)] if call.method != usual.method else []
+        return found + ([("--on", call.on)] if call.on != usual.on else [])
 
     def without_plan(self) -> "TargetSpec":
         """The same network before replacement."""
@@ -100,6 +113,9 @@ def from_texts(
     where: str | None = None,
     keep: Iterable[str] = (),
     timeout: Timeout | None = None,
+    argument_texts: Iterable[str] = (),
+    method: str | None = None,
+    on: str | None = None,
 ) -> TargetSpec:
     """The network that the options of a command name. Raises FlopcalcError for invalid text."""
     inputs = tuple(parse_input(text) for text in input_texts)
@@ -112,6 +128,7 @@ def from_texts(
         batch=1 if batch is None else batch,
         plan=chosen,
         timeout=timeout or DEFAULT_TIMEOUT,
+        call=read_call(split_settings(argument_texts, "--arg"), method, on),
     )
 
 
@@ -124,10 +141,30 @@ def from_python(
     where: str | None = None,
     keep: str | Iterable[str] = (),
     set: Mapping[str, Any] | None = None,
+    arg: Mapping[str, Any] | None = None,
+    method: str | None = None,
+    on: str | None = None,
 ) -> TargetSpec:
     """The network that the arguments of a Python call name. Raises FlopcalcError for invalid values."""
     chosen = read_plan(as_texts(replace), where, as_texts(keep))
-    return TargetSpec("network", what, dict(set or {}), as_inputs(inputs), batch, chosen)
+    call = read_call(arg, method, on)
+    return TargetSpec("network", what, dict(set or {}), as_inputs(inputs), batch, chosen, call=call)
+
+
+def read_call(arguments: Mapping[str, Any] | None = None, method: Any = None, on: Any = None) -> ForwardCall:
+    """How a model is called; None for the default. Text in the arguments is parsed. Raises FlopcalcError."""
+    arguments = arguments or {}
+    for name in arguments:
+        if not isinstance(name, str) or not name.isidentifier():
+            why = f"--arg {clip(name)} is not the name of a keyword"
+            raise FlopcalcError("bad-option", why, "write for example --arg return_dict=false")
+    if method is not None and (not isinstance(method, str) or not method.isidentifier()):
+        why = f"--method is {clip(method)}, not the name of a method"
+        raise FlopcalcError("bad-option", why, "write for example --method encode_image")
+    if on is not None and on not in get_args(On):
+        raise FlopcalcError("bad-option", f"--on is {clip(on)}", f"one of: {', '.join(get_args(On))}")
+    values = {name: argument_value(value) for name, value in arguments.items()}
+    return ForwardCall(method or "forward", on or "auto", values)
 
 
 def as_texts(given: str | Iterable[str]) -> tuple[str, ...]:
@@ -152,18 +189,19 @@ def read_plan(texts: tuple[str, ...], where: str | None, keep: tuple[str, ...]) 
     return None
 
 
-def split_settings(settings: Iterable[str]) -> dict[str, str]:
+def split_settings(settings: Iterable[str], flag: str = "--set") -> dict[str, str]:
     """The values of `name=value` texts by name, unparsed. Raises FlopcalcError (bad-option)."""
     given: dict[str, str] = {}
     for setting in settings:
         name, equals, value = setting.partition("=")
         if not equals or not name.strip() or name.strip() in given:
             why = "is given twice" if equals and name.strip() else "is not of the form name=value"
-            raise FlopcalcError("bad-option", f"--set {clip(setting)} {why}", "write for example --set classes=10")
+            raise FlopcalcError("bad-option", f"{flag} {clip(setting)} {why}", _EXAMPLES[flag])
         given[name.strip()] = value.strip()
     return given
 
 
+_EXAMPLES = {"--set": "write for example --set classes=10", "--arg": "write for example --arg return_dict=false"}
 _INTEGER = re.compile(r"[+-]?[0-9]{1,100}", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?([0-9]{1,50}\.?[0-9]{0,50}|\.[0-9]{1,50})(e[+-]?[0-9]{1,3})?", re.ASCII | re.IGNORECASE)
 _RATIO = re.compile(r"[+-]?[0-9]{1,50}/0*[1-9][0-9]{0,50}", re.ASCII)
@@ -184,6 +222,21 @@ def keyword_value(value: Any) -> Any:
     if _RATIO.fullmatch(value):
         return float(Fraction(value))
     return _WORDS.get(value.lower(), value)
+
+
+def argument_value(value: Any) -> Any:
+    """As `keyword_value`; also text such as `16,16`, `16,` or `0.5,none`, which is a tuple of these values."""
+    if isinstance(value, str) and "," in value:
+        pieces = value.split(",")
+        values = tuple(keyword_value(one.strip()) for one in (pieces if pieces[-1].strip() else pieces[:-1]))
+        return value if any(isinstance(one, str) for one in values) else values
+    return keyword_value(value)
+
+
+def argument_text(value: Any) -> str:
+    """A value as the text of `--arg`: as `setting_text`, and `16,` for a tuple of one number."""
+    text = setting_text(value)
+    return f"{text}," if isinstance(value, list | tuple) and len(value) == 1 else text
 
 
 def setting_text(value: Any) -> str:

@@ -33,7 +33,7 @@ _ARITHMETIC: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.FloorDiv: operator.floordiv,
     ast.Mod: operator.mod,
 }
-_COMPARISONS: dict[type[ast.AST], Callable[[Any, Any], bool]] = {
+COMPARISONS: dict[type[ast.AST], Callable[[Any, Any], bool]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
     ast.Lt: operator.lt,
@@ -63,7 +63,7 @@ _ALLOWED = (
     ast.IfExp,
     ast.Call,
     *_ARITHMETIC,
-    *_COMPARISONS,
+    *COMPARISONS,
 )
 
 
@@ -136,6 +136,17 @@ def exact(value: Any) -> Any:
     if isinstance(value, float) and isfinite(value):
         value = Fraction(repr(value))
     return int(value) if isinstance(value, Fraction) and value.denominator == 1 else value
+
+
+def constant_of(node: ast.Constant) -> Any:
+    """The value of a constant; a decimal is the fraction that was written."""
+    return _Evaluator("", {}, [1]).value(node)
+
+
+def binary_of(op: ast.operator) -> Callable[[Any, Any], Any]:
+    """What an operator of arithmetic does, with the limits of `evaluate`. The function raises FlopcalcError."""
+    evaluator = _Evaluator("", {}, [0])
+    return lambda left, right: evaluator.binary(op, left, right)
 
 
 class _Evaluator:
@@ -220,10 +231,10 @@ class _Evaluator:
     def compare(self, left: ast.expr, ops: list[ast.cmpop], comparators: list[ast.expr]) -> bool:
         value = self.value(left)
         for op, comparator in zip(ops, comparators, strict=True):
-            if type(op) not in _COMPARISONS:
+            if type(op) not in COMPARISONS:
                 raise _error(self.text, f"{type(op).__name__} is not allowed")
             other = self.value(comparator)
-            if not _COMPARISONS[type(op)](value, other):
+            if not COMPARISONS[type(op)](value, other):
                 return False
             value = other
         return True
@@ -276,6 +287,11 @@ def _divisible(value: Any, divisor: Any) -> Any:
 
     Mobile networks scale their channels by this rule.
     """
+    if type(divisor) is int and type(value) in (int, Fraction):
+        # On whole numbers and fractions without making further fractions, which take most of the time.
+        top, bottom = value.numerator, value.denominator
+        found = max(divisor, (2 * top + divisor * bottom) // (2 * divisor * bottom) * divisor)
+        return found + divisor if 10 * found * bottom < 9 * top else found
     found = max(divisor, arith.floor_div(value + Fraction(divisor, 2), divisor) * divisor)
     return found + divisor if 10 * found < 9 * value else found
 

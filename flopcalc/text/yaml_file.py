@@ -25,7 +25,7 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INT = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)([eE][-+]?[0-9]+)?")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_BRACES = re.compile(r"\{([^{}]*)\}")
+BRACES = re.compile(r"\{([^{}]*)\}")
 _RANGE = "numbers are from 1e-307 to 1e308; write text in quotes"
 _PLAIN = "use plain YAML in UTF-8: mappings, lists, numbers and text"
 _WORDS = {"true": True, "True": True, "false": False, "False": False, "null": None, "~": None, "": None}
@@ -90,13 +90,14 @@ class File(NamedTuple):
 
     def value(self, spec: Mapping[str, Any], key: str, env: Mapping[str, Any], what: str = "") -> Any:
         """The value of a key. A text is an expression over `env`; decimals are exact fractions, lists are tuples."""
-        return self._value(spec[key], spec, key, env, what)
+        return self.read(spec[key], spec, key, env, what)
 
-    def _value(self, value: Any, spec: Any, key: str, env: Mapping[str, Any], what: str) -> Any:
+    def read(self, value: Any, spec: Any, key: str, env: Mapping[str, Any], what: str) -> Any:
+        """The value of a text or of a list of them, as `value` reads it; spec and key name the line of an error."""
         if isinstance(value, float):
             return exact(value)
         if isinstance(value, list):
-            return tuple(self._value(item, spec, key, env, what) for item in value)
+            return tuple(self.read(item, spec, key, env, what) for item in value)
         if not isinstance(value, str):
             return value
         try:
@@ -107,9 +108,10 @@ class File(NamedTuple):
 
     def whole(self, spec: Mapping[str, Any], key: str, env: Mapping[str, Any], what: str) -> int:
         """The value of a key that is a whole number, 0 or more."""
-        return self._whole(self.value(spec, key, env, what), spec, key, what)
+        return self.as_whole(self.value(spec, key, env, what), spec, key, what)
 
-    def _whole(self, value: Any, spec: Any, key: str, what: str) -> int:
+    def as_whole(self, value: Any, spec: Any, key: str, what: str) -> int:
+        """The value of a key, if it is a whole number, 0 or more."""
         if type(value) is not int or value < 0:
             shown = float(value) if isinstance(value, Fraction) else value
             raise self.error(spec, key, f"{what}: {key} is {clip(shown)}, not a whole number, 0 or more")
@@ -117,23 +119,30 @@ class File(NamedTuple):
 
     def pair(self, spec: Mapping[str, Any], key: str, env: Mapping[str, Any], what: str) -> int | tuple[int, int]:
         """The value of a key that is one whole number, or two: [height, width]."""
-        value = self.value(spec, key, env, what)
+        return self.as_pair(self.value(spec, key, env, what), spec, key, what)
+
+    def as_pair(self, value: Any, spec: Any, key: str, what: str) -> int | tuple[int, int]:
+        """The value of a key, if it is one whole number or two."""
         if not isinstance(value, tuple):
-            return self._whole(value, spec, key, what)
+            return self.as_whole(value, spec, key, what)
         if len(value) != 2:
             raise self.error(spec, key, f"{what}: {key} is one number or two, [height, width]")
-        return self._whole(value[0], spec, key, what), self._whole(value[1], spec, key, what)
+        return self.as_whole(value[0], spec, key, what), self.as_whole(value[1], spec, key, what)
 
     def text(self, template: str, spec: Mapping[str, Any], key: str, env: Mapping[str, Any], what: str) -> str:
         """Text with the value of each `{expression}` in its place."""
         if "{" not in template:
             return template
-        return _BRACES.sub(lambda match: str(self._value(match[1], spec, key, env, what)), template)
+        return BRACES.sub(lambda match: str(self.read(match[1], spec, key, env, what)), template)
 
 
 def read_file(path: str, what: str = "file") -> Any:
     """The content of a YAML file. Raises FlopcalcError (bad-yaml, unreadable-file)."""
-    content = read_bytes(path, what)
+    return read_content(read_bytes(path, what), path)
+
+
+def read_content(content: bytes, path: str) -> Any:
+    """The data of the bytes of a YAML file. Raises FlopcalcError (bad-yaml)."""
     try:
         text = decode(content)
     except ValueError as error:

@@ -215,6 +215,10 @@ def test_the_json_contract(here: Path, run: Runner) -> None:
         "ok": False,
         "file": "flopcalc.yaml",
         "line": 4,
+        "verdict": "exceeded",
+        "known": {"actual": "exact", "bound": "exact"},
+        "uncounted": [],
+        "reason": None,
     }
     target = data["targets"]["tiny.yaml"]
     assert (target["params"], target["macs"], target["not_counted"]) == (params, macs, [])
@@ -226,6 +230,7 @@ def test_the_json_contract(here: Path, run: Runner) -> None:
         "locked",
         "now",
         "what",
+        "uncounted",
         "difference",
         "equal",
         "renamed",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import TINY, Runner
+from helpers import TINY, Runner, define_kernels
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -197,8 +197,10 @@ targets:
 
 def test_kernels_that_could_not_be_counted_are_listed(factories: Path, run: Runner) -> None:
     """Kernels without a rule are listed, and `uncounted <= 0` makes them a failure."""
+    define_kernels()
     (factories / "odd.py").write_text(
-        "import torch\nclass Net(torch.nn.Module):\n    def forward(self, x):\n        return torch.linalg.det(x)\n"
+        "import torch\nclass Net(torch.nn.Module):\n"
+        "    def forward(self, x):\n        return torch.ops.flopcalctest.scan(x)\n"
     )
     (factories / "flopcalc.yaml").write_text(
         "targets:\n  - {network: 'odd.py:Net', input: 3x8x8, limits: [uncounted <= 0]}\n"

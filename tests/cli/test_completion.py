@@ -56,6 +56,20 @@ def test_files_where_no_name_fits() -> None:
     assert [item.type for item in completer.get_completions(["model"], "./my")] == ["file"]
 
 
+def test_places_of_python_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The places, and configuration files and folders after hf: (the shell completes the names of other files)."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small.json").touch()
+    (tmp_path / "notes.txt").touch()
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "config.json").touch()
+    assert _complete("model", "h") >= {"hf:"}
+    assert _complete("model", "tim") == {"timm:"}
+    assert _complete("model", "hf:") == {"hf:small.json", "hf:models/"}
+    assert _complete("model", "hf:models/c") == {"hf:models/config.json"}
+    assert _complete("model", "hf:missing/c") == set()
+
+
 def test_nothing_after_an_unknown_command() -> None:
     """And no error on the terminal."""
     assert _complete("nonsense", "x") == set()

@@ -258,20 +258,21 @@ layers:
 
 def test_a_block_read_once_is_the_same_again(write_network: WriteNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
     """Layers put from memory are those that reading the block gives; in all shipped networks too."""
-    from flopcalc.networks import description
+    from flopcalc.networks import reader
 
     class Forgetful(dict[Any, Any]):
         def __contains__(self, key: object) -> bool:
             return False
 
-    def forget(self: Any, source: str, batch: int) -> None:
-        start(self, source, batch)
+    def forget(self: Any, *arguments: Any) -> None:
+        start(self, *arguments)
         self.readings = Forgetful()
 
     targets = [write_network(TWINS), *library.names()]
     remembered = [network(target) for target in targets]
-    start = description._Reader.__init__
-    monkeypatch.setattr(description._Reader, "__init__", forget)
+    start = reader.Reader.__init__
+    monkeypatch.setattr(reader.Reader, "__init__", forget)
+    library._held.clear()
     for one, target in zip(remembered, targets, strict=True):
         again = network(target)
         assert [layer._replace(evaluation=None) for layer in again.layers] == [

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from helpers import Runner, fresh, import_torchvision
+from helpers import Runner, define_kernels, fresh, import_torchvision
 
 NETS = '''
 import torch
@@ -164,7 +164,7 @@ HOSTILE: dict[str, tuple[str, tuple[str, ...], str, str]] = {
     "missing dependency": ("{}:missing", (), "a_package_that_is_not_there", "--debug"),
     "unprintable error": ("{}:mute", (), "cannot be read", "--debug"),
     "base exception": ("{}:base", (), "Base: deep", "--debug"),
-    "reads values": ("{}:Reads", (), "item", "reads values"),
+    "reads values": ("{}:Reads", ("--on", "meta"), "item", "on the CPU"),
     "fails in the forward": ("{}:Fails", (), "has no attribute 'absent' (nets.py, line ", "--debug"),
     "returns a coroutine": ("{}:later", (), "returned a coroutine", "return an nn.Module"),
     "leaves in the forward": ("{}:Leaves", (), "SystemExit", "--debug"),
@@ -354,23 +354,26 @@ def test_backbones_come_without_weights(run: Runner) -> None:
 
 def test_strict_and_the_list_of_what_was_not_counted(tmp_path: Path, run: Runner) -> None:
     """Listed in JSON and in the table; with --strict the result is written, and the exit code is 1."""
+    define_kernels()
     (tmp_path / "odd.py").write_text(
         "import torch\nfrom torch import nn\nclass Net(nn.Module):\n"
-        "    def forward(self, x): return torch.cumsum(torch.cumsum(x, 1), 1).sort(1).values\n"
+        "    def forward(self, x):\n"
+        "        own = torch.ops.flopcalctest\n"
+        "        return own.blend(own.scan(own.scan(x)))\n"
     )
     target = (f"{tmp_path / 'odd.py'}:Net", "--input", "3x8x8")
     expected = [
-        {"op": "aten.cumsum", "module": "(model)", "count": 2},
-        {"op": "aten.sort", "module": "(model)", "count": 1},
+        {"op": "flopcalctest.scan", "module": "(model)", "count": 2},
+        {"op": "flopcalctest.blend", "module": "(model)", "count": 1},
     ]
     assert _model(run, *target)["uncounted"] == expected
     table = run("model", *target)
     assert table.code == 0
-    assert "aten.cumsum in (model), 2 times" in table.out
-    assert "aten.sort in (model), once" in table.out
+    assert "flopcalctest.scan in (model), 2 times" in table.out
+    assert "flopcalctest.blend in (model), once" in table.out
     strict = run("model", *target, "--strict")
     assert strict.code == 1
     assert strict.out == table.out
-    assert "aten.cumsum in (model)" in strict.err.splitlines()[0]
+    assert "flopcalctest.scan in (model)" in strict.err.splitlines()[0]
     assert run("model", "torchvision:resnet18", "--input", "3x64x64", "--strict").code == 0
     assert run("model", "resnet50", "--strict").code == 0

@@ -1,36 +1,399 @@
-"""A structural copy of a module: its own objects all the way down, with other tensors.
+"""A structural copy: the same objects all the way down, with other tensors, sharing nothing that a forward can change.
 
-Counting runs the copy, so that nothing that a forward does can reach the user's module.
+Counting runs the copy, so that nothing that a forward does can reach the user's module. One memo for the whole copy
+keeps what is shared shared: ties, one module under two names, cycles, and closures and bound methods that lead back
+to the module. Code and immutable values are not copied.
 """
 
 import copy
-from collections.abc import Callable
+import copyreg
+import functools
+import io
+import threading
+import types
+import weakref
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from flopcalc.errors import FlopcalcError, reason
+from flopcalc.errors import FlopcalcError, clip, reason
+from flopcalc.pytorch.counting.twins import Twin, on_meta, tensor_twin
+
+__all__ = ["Copier", "evaluate", "on_meta", "structural_copy"]
+
+_SHARED = frozenset(
+    {
+        *(int, float, bool, complex, str, bytes, type(None), type(...), type(NotImplemented), range, slice, property),
+        *(types.ModuleType, types.CodeType, type, torch.dtype, torch.device, torch.layout, torch.memory_format),
+        *(torch.Size, torch.fx.Graph, torch.jit.ScriptFunction, torch.Stream, threading.Thread),
+    }
+)
+_LOCKS = {type(threading.Lock()): threading.Lock, type(threading.RLock()): threading.RLock}
+_NOTHING: Any = object()
 
 
-def on_meta(tensor: Tensor) -> Tensor:
-    """A tensor of the same shape, strides and dtype without values."""
-    empty = torch.empty_like(tensor, device="meta")
-    return nn.Parameter(empty, requires_grad=tensor.requires_grad) if isinstance(tensor, nn.Parameter) else empty
+def structural_copy(module: nn.Module, twin: Twin, *, gradients: bool = False) -> nn.Module:
+    """A copy of a module in evaluation mode. twin: the tensor that takes the place of one of the module's own.
 
-
-def structural_copy(module: nn.Module, twin: Callable[[Tensor], Tensor]) -> nn.Module:
-    """A copy of a module in evaluation mode that shares nothing which a forward can change.
-
-    twin: the tensor that stands for one of the module's own. Raises FlopcalcError (cannot-copy).
+    gradients: whether parameters go on asking for them; torch chooses other kernels for weights that do.
+    Raises FlopcalcError (cannot-copy).
     """
-    memo: dict[int, object] = {}
-    for held in module.modules():
-        for tensor in (*held._parameters.values(), *held._buffers.values()):
-            if tensor is not None and id(tensor) not in memo:
-                memo[id(tensor)] = twin(tensor)
-    try:
-        made = copy.deepcopy(module, memo)
-    except Exception as error:
-        why = f"{type(module).__name__} cannot be copied: {reason(error)}"
-        raise FlopcalcError("cannot-copy", why, "counting works on a copy of the module") from error
-    return made.eval()
+    copier = Copier(twin, gradients=gradients)
+    made: nn.Module = copier.copy(module)
+    evaluate(made)
+    return made
+
+
+def evaluate(module: nn.Module) -> None:
+    """Put a copy into evaluation mode, also where its class refuses to."""
+    modules = list(module.modules())
+    # A frozen program of TorchScript has no such flag.
+    if not any(getattr(child, "training", False) for child in modules):
+        return
+    if any(_decides_on_training(child) for child in modules):
+        try:
+            module.eval()
+        except Exception:
+            # A program of torch.export has no other mode, and refuses to be asked.
+            modules = [child for child in modules if not isinstance(child, torch.jit.ScriptModule)]
+        else:
+            return
+    for child in modules:
+        child.__dict__["training"] = False
+
+
+def _decides_on_training(module: nn.Module) -> bool:
+    kind = type(module)
+    own = {"train", "eval"} & vars(module).keys()
+    return bool(own) or kind.train is not nn.Module.train or kind.eval is not nn.Module.eval
+
+
+class Copier:
+    """Copies modules and values. memo: identity of an original -> its copy; originals are kept alive by `kept`."""
+
+    def __init__(self, twin: Twin, *, gradients: bool = False) -> None:
+        self.twin = twin
+        self.gradients = gradients
+        self.memo: dict[int, Any] = {}
+        self._kept: list[Any] = []
+        self._modules: list[tuple[nn.Module, nn.Module]] = []
+
+    def copy(self, value: Any) -> Any:
+        """The copy of a value. Raises FlopcalcError (cannot-copy)."""
+        with torch._C.DisableTorchFunction():
+            made = self.value(value)
+            # Modules are filled one after the other, so that nesting is not limited by Python's stack.
+            while self._modules:
+                self._fill(*self._modules.pop())
+        return made
+
+    def value(self, value: Any) -> Any:
+        """The copy of a value whose modules may still be empty."""
+        kind = type(value)
+        if kind in _SHARED:
+            return value
+        made = self.memo.get(id(value), _NOTHING)
+        if made is not _NOTHING:
+            return made
+        if kind is dict or kind is OrderedDict:
+            return self._items(value, kind())
+        if kind is list:
+            return self._list(value)
+        make = _BY_TYPE.get(kind)
+        if make is None:
+            make = next((rule for base, rule in _BY_BASE if isinstance(value, base)), Copier._object)
+        return self._keep(value, make(self, value))
+
+    def _keep(self, value: Any, made: Any) -> Any:
+        self.memo[id(value)] = made
+        if made is not value:
+            self._kept.append(value)
+        return made
+
+    def _items(self, value: dict[Any, Any], made: dict[Any, Any]) -> dict[Any, Any]:
+        self._keep(value, made)
+        # A list first: another thread may train the module meanwhile.
+        for key, item in list(value.items()):
+            made[key if type(key) in _SHARED else self.value(key)] = item if type(item) in _SHARED else self.value(item)
+        return made
+
+    def _list(self, value: list[Any]) -> list[Any]:
+        if _SHARED.issuperset(map(type, value)):
+            return self._keep(value, list(value))  # type: ignore[no-any-return]
+        made: list[Any] = []
+        self._keep(value, made)
+        made.extend(map(self.value, list(value)))
+        return made
+
+    def _tuple(self, value: tuple[Any, ...]) -> Any:
+        items = tuple(map(self.value, value))
+        if all(map(_same, items, value)):
+            return value
+        # A tuple that leads back to itself, through a list, was made meanwhile.
+        return self.memo.get(id(value), tuple.__new__(type(value), items))
+
+    def _collection(self, value: Iterable[Any]) -> Any:
+        items = list(map(self.value, list(value)))
+        return deque(items, value.maxlen) if isinstance(value, deque) else type(value)(items)  # type: ignore[call-arg]
+
+    def _default(self, value: defaultdict[Any, Any]) -> Any:
+        return self._items(value, defaultdict(self.value(value.default_factory)))
+
+    def _module(self, module: nn.Module) -> Any:
+        if isinstance(module, torch.jit.ScriptModule):
+            return self._script(module)
+        kind = type(module)
+        inner = _WRAPPERS.get(kind.__name__) if kind.__module__.startswith("torch.") else None
+        try:
+            made = _Wrapper() if inner else object.__new__(kind)
+        except TypeError:
+            # A module that is a list or a dict as well.
+            return self._object(module)
+        if inner:
+            self._keep(module, made)
+            made.__dict__["inner"] = inner
+            made._modules[inner] = self.value(module._modules[inner])
+            made.training = module.training
+        else:
+            self._modules.append((module, made))
+        return made
+
+    def _fill(self, module: nn.Module, made: nn.Module) -> None:
+        kind, state = type(module), made.__dict__
+        for name, item in list(vars(module).items()):
+            made_of = type(item)
+            if made_of in _SHARED:
+                state[name] = item
+                continue
+            if (made_of is dict or made_of is OrderedDict or made_of is set) and not item:
+                # Most of the containers of a module. The module keeps them alive.
+                state[name] = self.memo[id(item)] = made_of()
+                continue
+            try:
+                state[name] = self.value(item)
+            except FlopcalcError:
+                raise
+            except Exception as error:
+                state[name] = self._fallback(f"{kind.__name__}.{name}", item, error)
+        # What `Module.compile` leaves would run the compiled original.
+        state.pop("_compiled_call_impl", None)
+        _copy_slots(module, made, self.value)
+
+    def _fallback(self, where: str, value: Any, error: Exception) -> Any:
+        """What takes the place of a value that cannot be copied: the value itself, where a forward cannot harm it."""
+        if hasattr(value, "__next__"):
+            return _Unavailable(_cannot(where, value, error))
+        if holds_tensors(value):
+            raise _cannot(where, value, error) from error
+        return self._keep(value, value)
+
+    def _script(self, module: Any) -> Any:
+        made = torch.jit._recursive.wrap_cpp_module(copy.deepcopy(module._c))
+        for child in made.modules():
+            for name, tensor in [*child.named_parameters(recurse=False), *child.named_buffers(recurse=False)]:
+                child._c.setattr(name, self.twin(tensor))
+        return made
+
+    def _tensor(self, tensor: Tensor) -> Any:
+        made = tensor_twin(tensor, self.twin, gradients=self.gradients)
+        if attributes := vars(tensor):
+            self._keep(tensor, made)
+            vars(made).update(self._items(attributes, {}))
+        return made
+
+    def _function(self, value: types.FunctionType) -> Any:
+        if (original := vars(value).get("_torchdynamo_orig_callable")) is not None:
+            # A compiled function; the function itself gives the kernels.
+            return self.value(original)
+        cells, attributes = value.__closure__, vars(value)
+        defaults, keywords = value.__defaults__, value.__kwdefaults__
+        if not cells and not attributes and not defaults and not keywords:
+            return value
+        made = types.FunctionType(
+            value.__code__, value.__globals__, value.__name__, None, tuple(map(self._cell, cells or ())) or None
+        )
+        self._keep(value, made)
+        made.__defaults__, made.__kwdefaults__ = self.value(defaults), self.value(keywords)
+        made.__qualname__, made.__doc__, made.__module__ = value.__qualname__, value.__doc__, value.__module__
+        made.__annotations__ = value.__annotations__
+        vars(made).update(self._items(attributes, {}))
+        return made
+
+    def _cell(self, cell: Any) -> Any:
+        made = self.memo.get(id(cell))
+        if made is None:
+            made = self._keep(cell, types.CellType())
+            try:
+                inside = cell.cell_contents
+            except ValueError:
+                return made
+            made.cell_contents = self.value(inside)
+        return made
+
+    def _method(self, value: types.MethodType) -> Any:
+        return types.MethodType(self.value(value.__func__), self.value(value.__self__))
+
+    def _builtin(self, value: Any) -> Any:
+        """A function of C: a method of a list or a tensor, such as `found.append`, belongs to the copy of it."""
+        owner = value.__self__
+        made = owner if isinstance(owner, types.ModuleType | type) else self.value(owner)
+        return value if made is owner else getattr(made, value.__name__)
+
+    def _partial(self, value: functools.partial[Any]) -> Any:
+        made = type(value)(self.value(value.func), *self.value(value.args), **self.value(value.keywords))
+        vars(made).update(self._items(vars(value), {}))
+        return made
+
+    def _reference(self, value: weakref.ref[Any]) -> Any:
+        target = value()
+        return value if target is None else weakref.ref(self._keep(target, self.value(target)))
+
+    def _weak_items(self, value: Any) -> Any:
+        made = type(value)()
+        for key, item in list(value.items()):
+            made[self.value(key)] = self.value(item)
+        return made
+
+    def _generator(self, value: torch.Generator) -> Any:
+        made = torch.Generator(device=value.device)
+        made.set_state(value.get_state())
+        return made
+
+    def _stream(self, value: Any) -> Any:
+        """What the forward writes to a file goes nowhere."""
+        if getattr(value, "name", "") in {"<stdout>", "<stderr>"} or not value.writable():
+            return value
+        return io.StringIO() if isinstance(value, io.TextIOBase) else io.BytesIO()
+
+    def _object(self, value: Any) -> Any:
+        kind = type(value)
+        if issubclass(kind, type):
+            return value
+        if hasattr(kind, "__deepcopy__"):
+            # It may copy by itself what it holds: those of its tensors and modules that the memo knows stay ours.
+            self._items(dict(getattr(value, "__dict__", {})), {})
+            try:
+                return kind.__deepcopy__(value, self.memo)
+            except Exception:
+                # It refuses, or cannot; what follows is what a class without it would get.
+                self.memo.pop(id(value), None)
+        reduce = copyreg.dispatch_table.get(kind)
+        parts = reduce(value) if reduce else value.__reduce_ex__(4)
+        if isinstance(parts, str):
+            return value
+        make, given, state, listed, keyed = (*parts, None, None, None)[:5]
+        made = self._keep(value, make(*self.value(given)))
+        if state is not None:
+            _set_state(made, self.value(state))
+        for item in listed or ():
+            made.append(self.value(item))
+        for key, item in keyed or ():
+            made[self.value(key)] = self.value(item)
+        return made
+
+    def _whatever(self, value: Any) -> Any:
+        return value
+
+
+# Wrappers of torch that run the module that they hold somewhere else: on several devices, or compiled.
+_WRAPPERS = {"OptimizedModule": "_orig_mod", "DataParallel": "module", "DistributedDataParallel": "module"}
+
+
+class _Wrapper(nn.Module):
+    """Runs the one module that it holds."""
+
+    inner: str
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        return self._modules[self.inner](*args, **kwargs)  # type: ignore[misc]
+
+    def __getattr__(self, name: str) -> Any:
+        modules = self.__dict__["_modules"]
+        return modules[name] if name in modules else getattr(modules[self.__dict__["inner"]], name)
+
+
+class _Unavailable:
+    """Takes the place of an iterator, which a forward would use up; the error comes only when it is used."""
+
+    def __init__(self, error: FlopcalcError) -> None:
+        self._error = error
+
+    def __iter__(self) -> Any:
+        return self
+
+    def __next__(self) -> Any:
+        raise self._error
+
+
+def holds_tensors(value: Any, depth: int = 4) -> bool:
+    """Whether a value holds a tensor or a module, down to some depth."""
+    if isinstance(value, Tensor | nn.Module):
+        return True
+    if depth == 0 or type(value) in _SHARED:
+        return False
+    inner = [*vars(value).values()] if hasattr(value, "__dict__") else []
+    if isinstance(value, dict):
+        inner += value.values()
+    elif isinstance(value, list | tuple | set | frozenset):
+        inner += value
+    return any(holds_tensors(one, depth - 1) for one in inner)
+
+
+_BY_TYPE: dict[type, Callable[[Copier, Any], Any]] = {
+    tuple: Copier._tuple,
+    set: Copier._collection,
+    frozenset: Copier._collection,
+    deque: Copier._collection,
+    defaultdict: Copier._default,
+    Tensor: Copier._tensor,
+    nn.Parameter: Copier._tensor,
+    types.FunctionType: Copier._function,
+    types.MethodType: Copier._method,
+    types.BuiltinFunctionType: Copier._builtin,
+    functools.partial: Copier._partial,
+    torch.Generator: Copier._generator,
+    weakref.WeakSet: Copier._collection,
+    weakref.WeakKeyDictionary: Copier._weak_items,
+    weakref.WeakValueDictionary: Copier._weak_items,
+    types.MappingProxyType: lambda copier, value: types.MappingProxyType(copier.value(dict(value))),
+    **{lock: lambda copier, value, make=make: make() for lock, make in _LOCKS.items()},
+}
+_BY_BASE: tuple[tuple[type | tuple[type, ...], Callable[[Copier, Any], Any]], ...] = (
+    (nn.Module, Copier._module),
+    (Tensor, Copier._tensor),
+    (weakref.ref, Copier._reference),
+    (io.IOBase, Copier._stream),
+    (tuple, Copier._tuple),
+    (tuple(_SHARED), Copier._whatever),
+)
+
+
+def _same(one: object, other: object) -> bool:
+    return one is other
+
+
+def _copy_slots(value: object, made: object, copy: Callable[[Any], Any]) -> None:
+    for base in type(value).__mro__:
+        slots = vars(base).get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            if name not in {"__dict__", "__weakref__"} and hasattr(value, name):
+                object.__setattr__(made, name, copy(getattr(value, name)))
+
+
+def _set_state(made: Any, state: Any) -> None:
+    if hasattr(made, "__setstate__"):
+        made.__setstate__(state)
+        return
+    attributes, slots = state if isinstance(state, tuple) and len(state) == 2 else (state, None)
+    if attributes:
+        made.__dict__.update(attributes)
+    for name, item in (slots or {}).items():
+        object.__setattr__(made, name, item)
+
+
+def _cannot(where: str, value: object, error: Exception) -> FlopcalcError:
+    what = f"{where} cannot be copied: it is {clip(value)} ({type(error).__name__}: {reason(error)})"
+    return FlopcalcError("cannot-copy", what, "counting works on a copy of the module: remove this attribute first")

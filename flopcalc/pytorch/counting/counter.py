@@ -1,22 +1,46 @@
-"""Counting a module: one forward pass of a structural copy on the meta device, where nothing is computed."""
+"""Counting a module: a structural copy runs, on the meta device where nothing is computed, or on real values.
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
-from typing import Any, Literal
+The passes are tried in turn. Most forwards need no values, and run on the meta device without gradients; some
+differentiate, and run there with them; some read values, and run on the CPU. Each pass has a copy of its own.
+"""
+
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any, Literal, NamedTuple
 
 import torch
-from torch import nn
-from torch.overrides import BaseTorchFunctionMode
+from torch import Tensor, nn
 
-from flopcalc.errors import FlopcalcError, clip, reason
-from flopcalc.pytorch.counting.copying import on_meta, structural_copy
-from flopcalc.pytorch.counting.dispatch import DispatchCounter
+from flopcalc.catalog.kernels import KernelRule
+from flopcalc.catalog.kernels import by_name as rules_by_operator
+from flopcalc.errors import FlopcalcError, clip
+from flopcalc.pytorch.counting.copying import Copier, evaluate
+from flopcalc.pytorch.counting.dispatch import DispatchCounter, OnDevice, compiled_in_pieces
+from flopcalc.pytorch.counting.failures import (
+    Failure,
+    asks_for_gradients,
+    failed,
+    is_compiled_whole,
+    lacks_operators,
+)
 from flopcalc.pytorch.counting.kernels import tensors
 from flopcalc.pytorch.counting.layers import layers_by_module
 from flopcalc.pytorch.counting.names import name_modules
+from flopcalc.pytorch.counting.process_state import kept_state
 from flopcalc.pytorch.counting.record import Count
 from flopcalc.pytorch.counting.recorder import Recorder
-from flopcalc.pytorch.counting.values import placed
+from flopcalc.pytorch.counting.twins import (
+    bytes_of,
+    free_memory,
+    has_no_values,
+    input_values,
+    is_meta,
+    on_cpu,
+    on_meta,
+)
+from flopcalc.pytorch.counting.values import Reading, placed, readings
+from flopcalc.pytorch.loading import torchvision_operators
 from flopcalc.pytorch.tracing.shortcuts import shorten
 from flopcalc.pytorch.tracing.tracer import tracing
 
@@ -24,95 +48,225 @@ __all__ = ["Count", "check_countable", "count", "count_call"]
 
 On = Literal["auto", "meta", "cpu"]
 Witness = Literal["trace", "dispatch"]
+# What looks at the copy while it runs, once for each pass: it gets the copy, and a function that gives the name of
+# the module that is running, "" for the copy itself.
+Watch = Callable[[nn.Module, Callable[[], str]], AbstractContextManager[object]]
+
+REAL_VALUES = "counted on real values: another input may cost something else"
 
 
-def count(module: nn.Module, *inputs: Any, **named_inputs: Any) -> Count:
-    """Count one forward pass in inference mode.
+class _Pass(NamedTuple):
+    """One way to run the copy.
+
+    compiled: it calls functions that insist on being compiled as a whole. operators: it calls operators of a
+    torchvision whose compiled part does not fit this torch.
+    """
+
+    on: Literal["meta", "cpu"]
+    gradients: bool = False
+    compiled: bool = False
+    operators: bool = False
+
+
+class _Call(NamedTuple):
+    """What is counted, and how."""
+
+    module: nn.Module
+    method: str
+    function: Callable[..., Any] | None
+    kernels: Sequence[KernelRule]
+    rebuild: Callable[[], nn.Module] | None
+    witness: Witness
+    watch: Watch | None
+
+
+def count(module: nn.Module | Callable[..., Any], *inputs: Any, **named_inputs: Any) -> Count:
+    """Count one forward pass in inference mode, or one call of another method: `count(model.encode, (1, 77))`.
 
     inputs: the inputs of the forward, by position or by name. A tuple of integers is a shape, batch first, of the
-    module's own floating type, and so is a list of integers that is the only input. Of tensors only shape and dtype
-    are used. Lists, tuples and dicts may hold these; other values are passed on. The module is left exactly as
-    it was. Raises FlopcalcError (uncountable-module) where the forward fails, for example because it reads
-    values, which the meta device does not have.
+    module's own floating type, and so is a list of integers that is the only input. Where tensors are among the
+    inputs, or the forward's annotation asks for a tuple, a tuple of integers is a value of the forward first, and a
+    shape only if the forward fails; where none is, the other way round. The count's notes say so where a
+    tuple was taken as a value. Lists, tuples and dicts may hold these, a NumPy array is a tensor of its dtype, and
+    other values are passed on as copies.
+
+    Where the forward needs no values, only shapes and dtypes are used. Where it reads some, it runs on the CPU with
+    copies of the tensors given, or random values; then `on` is "cpu", and a note says so. What a forward prints may
+    come more than once. The module is left exactly as it was. Raises FlopcalcError (uncountable-module) where the
+    forward fails, and (cannot-copy) where the module cannot be copied.
     """
     return count_call(module, inputs, named_inputs)
 
 
 def count_call(
-    module: nn.Module,
+    module: nn.Module | Callable[..., Any],
     args: Sequence[Any] = (),
     named: Mapping[str, Any] | None = None,
     *,
     method: str = "forward",
     on: On = "auto",
-    kernels: Sequence[Any] = (),
+    kernels: Sequence[KernelRule] = (),
     rebuild: Callable[[], nn.Module] | None = None,
     witness: Witness = "trace",
+    watch: Watch | None = None,
 ) -> Count:
-    """Count one call of a module's method, as `count` does."""
+    """Count one call of a module's method, as `count` does.
+
+    on: "meta" or "cpu" to force the one or the other. kernels: rules beside those that are registered. rebuild: builds
+    the module again with real values, where it lies on the meta device and the forward reads values. witness:
+    "trace", or "dispatch" for the slower and independent way. watch: looks at the copy while it runs.
+    """
+    function = None
+    if isinstance(module, types.MethodType) and isinstance(module.__self__, nn.Module):
+        function, module = module.__func__, module.__self__
+        method = function.__name__
     check_countable(module)
-    names = layers_by_module(module)
-    recorder = Recorder(names)
-    try:
-        twin = structural_copy(module, on_meta)
-        parameters = [(name, one) for name, child in twin.named_modules() for one in child.parameters(recurse=False)]
-        dtype = next((p.dtype for _, p in parameters if p.is_floating_point()), torch.get_default_dtype())
-        given, by_name = placed(args, named or {}, dtype)
-        recorder.start((one for _, one in parameters), tensors((given, by_name)))
-        if witness == "trace":
-            shorten(twin, recorder)
-        name_modules(twin, recorder)
-        with ExitStack() as modes:
-            modes.enter_context(torch.no_grad())
-            if witness == "trace":
-                modes.enter_context(tracing(recorder))
-            else:
-                # Its presence keeps MultiheadAttention from its fused path, which hides the matrix products.
-                modes.enter_context(BaseTorchFunctionMode())
-                modes.enter_context(DispatchCounter(recorder))
-            out = getattr(twin, method)(*given, **by_name) if method != "forward" else twin(*given, **by_name)
-        result = recorder.finish(parameters, out)
-        result.own_params = _own_params(module)
-        return result
-    except FlopcalcError:
-        raise
-    except Exception as error:
-        where = recorder.failed.get(id(error)) or type(module).__name__
-        why = reason(error)
-        values = isinstance(error, NotImplementedError) or "meta" in why or "item" in why
-        raise _uncountable(
-            f"the forward pass of {where} failed: {type(error).__name__}: {why}",
-            "a forward that reads values (.item(), masks) cannot be counted"
-            if values
-            else "check the number, shape and dtype of the inputs",
-        ) from error
+    assert isinstance(module, nn.Module)
+    call = _Call(module, method, function, kernels, rebuild, witness, watch)
+    forward = function.__get__(module) if function else getattr(module, method, None)
+    ways = list(readings(args, named or {}, forward))
+    failures: list[Failure] = []
+    with kept_state(module):
+        for device in ("meta", "cpu"):
+            if on in {"auto", device}:
+                for reading in ways:
+                    result = _on_device(call, reading, device, failures)
+                    if result is not None:
+                        return result
+    raise failed(module, failures)
 
 
 def check_countable(module: object) -> None:
-    """Raise FlopcalcError (uncountable-module) for what is not a module, and for scripted modules."""
+    """Raise FlopcalcError (uncountable-module) for what is not a module."""
     if not isinstance(module, nn.Module):
-        raise _uncountable(f"{clip(module)} is not an nn.Module", "give an instance of nn.Module, not a class")
-    if scripted := [child for child in module.modules() if isinstance(child, torch.jit.ScriptModule)]:
-        name = type(scripted[0]).__name__
-        raise _uncountable(f"{name} is scripted, and cannot be observed", "count the module that was scripted")
+        what = f"{clip(module)} is not an nn.Module"
+        raise FlopcalcError("uncountable-module", what, "give an instance of nn.Module, not a class")
 
 
-def _uncountable(message: str, hint: str) -> FlopcalcError:
-    return FlopcalcError("uncountable-module", message, hint)
+def _on_device(call: _Call, reading: Reading, device: Literal["meta", "cpu"], failures: list[Failure]) -> Count | None:
+    """The count on a device, first without gradients, and with them if the forward asks; None if it fails."""
+    how = _Pass(device)
+    while True:
+        recorder = Recorder(layers_by_module(call.module))
+        try:
+            return _run(call, reading, how, recorder)
+        except FlopcalcError as error:
+            if error.code not in {"cannot-copy", "too-large"}:
+                raise
+            failures.append(Failure(device, error, ""))
+            return None
+        except Exception as error:
+            failures.append(Failure(device, error, recorder.failed.get(id(error), "")))
+            if asks_for_gradients(error) and not how.gradients:
+                how = how._replace(gradients=True)
+            elif lacks_operators(error) and not how.operators:
+                how = how._replace(operators=True)
+            elif is_compiled_whole(error) and not how.compiled:
+                how = how._replace(compiled=True)
+            else:
+                return None
 
 
-def _own_params(module: nn.Module) -> dict[str, int]:
+def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count:
+    module = call.module
+    generator = torch.Generator().manual_seed(0)
+    if how.on == "cpu":
+        module = _with_values(call)
+    copier = Copier(on_meta if how.on == "meta" else on_cpu(generator), gradients=how.gradients)
+    twin: nn.Module = copier.copy(module)
+    evaluate(twin)
+    if how.on == "cpu" and has_no_values(module):
+        _usable(twin)
+    given, by_name = _arguments(twin, reading, how, copier, generator)
+
+    def forward() -> Any:
+        if call.function is not None:
+            return types.MethodType(copier.copy(call.function), twin)(*given, **by_name)
+        return twin(*given, **by_name) if call.method == "forward" else getattr(twin, call.method)(*given, **by_name)
+
+    with ExitStack() as modes:
+        modes.enter_context(torch.set_grad_enabled(how.gradients))
+        if how.compiled:
+            modes.enter_context(compiled_in_pieces())
+        if how.operators:
+            modes.enter_context(torchvision_operators.enabled())
+        if any(isinstance(one, nn.parameter.UninitializedTensorMixin) for one in twin.parameters()):
+            # A lazy module gets its parameters from a first pass, which is not counted.
+            with OnDevice(how.on), DispatchCounter(None, generator=generator):
+                forward()
+        parameters = [(name, one) for name, child in twin.named_modules() for one in child.parameters(recurse=False)]
+        own_params = _own_params(parameters)
+        recorder.start((one for _, one in parameters), tensors((given, by_name)))
+        traced = call.witness == "trace" and how.on == "meta" and not how.gradients
+        if traced:
+            shorten(twin)
+        name_modules(twin, recorder, lambda other: _modes(call, how, other, generator))
+        if call.watch is not None:
+            modes.enter_context(call.watch(twin, lambda: recorder.module))
+        own = rules_by_operator(call.kernels)
+        if traced:
+            modes.enter_context(tracing(recorder, own, generator))
+        else:
+            modes.enter_context(OnDevice(how.on))
+            modes.enter_context(DispatchCounter(recorder, own=own, generator=generator))
+        out = forward()
+    result = recorder.finish(parameters, out)
+    result.own_params = own_params
+    result.on = how.on
+    result.notes += [note for note in reading.notes if note not in result.notes]
+    if how.on == "cpu":
+        result.notes.append(REAL_VALUES)
+    return result
+
+
+@contextmanager
+def _modes(call: _Call, how: _Pass, recorder: Recorder, generator: torch.Generator) -> Iterator[None]:
+    """The modes of a pass, for a thread that its forward started."""
+    counter = DispatchCounter(recorder, own=rules_by_operator(call.kernels), generator=generator)
+    with torch.set_grad_enabled(how.gradients), OnDevice(how.on), counter:
+        yield
+
+
+def _arguments(
+    twin: nn.Module, reading: Reading, how: _Pass, copier: Copier, generator: torch.Generator
+) -> tuple[list[Any], dict[str, Any]]:
+    floats = (one.dtype for one in (*twin.parameters(), *twin.buffers()) if one.is_floating_point())
+    dtype = next(floats, torch.get_default_dtype())
+    # Inputs go on asking for gradients as they did: a forward may differentiate by them.
+    copier.gradients = True
+
+    def new(shape: tuple[int, ...]) -> Tensor:
+        empty = torch.empty(shape, dtype=dtype, device="meta")
+        return empty if how.on == "meta" else input_values(empty, generator)
+
+    def values(tensor: Tensor) -> Tensor:
+        return input_values(tensor, generator) if is_meta(tensor) else tensor.detach().to("cpu", copy=True)
+
+    return placed(reading, copier, on_meta if how.on == "meta" else values, new)
+
+
+def _with_values(call: _Call) -> nn.Module:
+    """The module to copy for a pass on real values. Raises FlopcalcError (too-large)."""
+    needed, free = bytes_of(call.module), free_memory()
+    if free is not None and needed > free:
+        what = f"its parameters take {needed / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB of memory are free"
+        raise FlopcalcError("too-large", what, "count a smaller model of the same kind")
+    return call.rebuild() if call.rebuild is not None and has_no_values(call.module) else call.module
+
+
+def _usable(twin: nn.Module) -> None:
+    """Give a copy with values made up those that a forward can compute with: a variance is not negative."""
+    for name, buffer in twin.named_buffers():
+        if name.endswith("running_var"):
+            buffer.fill_(1)
+
+
+def _own_params(parameters: Sequence[tuple[str, Tensor]]) -> dict[str, int]:
     """Parameters of each module without its children; a shared tensor counts for the first module."""
     seen: set[int] = set()
     params: dict[str, int] = {}
-    for name, child in module.named_modules():
-        for tensor in child.parameters(recurse=False):
-            if isinstance(tensor, nn.parameter.UninitializedParameter):
-                raise _uncountable(
-                    f"{name or type(module).__name__} is lazy: its parameters have no shape yet",
-                    "run the module once on real data before counting it",
-                )
-            if id(tensor) not in seen:
-                seen.add(id(tensor))
-                params[name] = params.get(name, 0) + tensor.numel()
+    for name, tensor in parameters:
+        if id(tensor) not in seen:
+            seen.add(id(tensor))
+            params[name] = params.get(name, 0) + tensor.numel()
     return params

@@ -3,61 +3,207 @@
 It is a witness of its own, and the net under the tracer: it counts what the tracer has no rule for.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch._ops import OpOverload
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from flopcalc.pytorch.counting.higher_order import run_higher_order
 from flopcalc.pytorch.counting.kernels import UNKNOWN, Work, elements, tensors, work_kind_of, work_of
+from flopcalc.pytorch.counting.kernels.own import OwnRules
+from flopcalc.pytorch.counting.nested import work_of_rows
+from flopcalc.pytorch.counting.random_numbers import own_random
 from flopcalc.pytorch.counting.recorder import Recorder
+from flopcalc.pytorch.counting.twins import is_meta, on_meta
 
+__all__ = ["DispatchCounter", "OnDevice", "ValuesNeeded", "is_meta"]
 _NOTHING = Work()
 
 
+class ValuesNeeded(RuntimeError):
+    """A forward on the meta device came to something that needs values."""
+
+
 class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Tells a recorder the work of each kernel."""
+    """Tells a recorder the work of each kernel; without one, only runs them on the device of the pass.
+
+    own: rules for kernels, before all others. generator: where the random numbers of the CPU come from.
+    """
+
+    supports_higher_order_operators = True
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
         # Otherwise torch imports its compiler at the first kernel.
         return False
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(
+        self, recorder: Recorder | None, *, own: OwnRules | None = None, generator: torch.Generator | None = None
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.recorder = recorder
+        self.own = own
+        self.generator = generator or torch.Generator()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if not isinstance(func, OpOverload):
+            return run_higher_order(self, func, args, kwargs)
+        if torch.is_inference_mode_enabled() and _is_composite(func) and not any(map(_is_nested, tensors(args))):
+            # In inference mode, functions that are made of kernels come here in one piece. Nested tensors have
+            # kernels for the whole function.
+            with self:
+                return func._op_dk(_COMPOSITE_KEY, *args, **kwargs)
         read = tensors((args, kwargs))
+        valueless = any(map(is_meta, read))
+        if valueless and not all(map(is_meta, read)):
+            args, kwargs = self._together(func, args, kwargs)
+            read = tensors((args, kwargs))
+        recorder = self.recorder
         # Sizes first: a kernel may change its inputs in place.
-        reads = sum(map(elements, read))
-        out = self.run(func, args, kwargs)
-        tell(self.recorder, func, args, kwargs, out, read, reads)
+        reads = sum(map(elements, read)) if recorder else 0
+        random = None if valueless else own_random(func)
+        out = self.run(func, args, kwargs) if random is None else random(self.generator, *args, **kwargs)
+        if recorder is not None:
+            tell(recorder, func, args, kwargs, out, read, reads, self.own)
         return out
 
     def run(self, func: Any, args: Any, kwargs: Any) -> Any:
         """The result of a kernel."""
         return func(*args, **kwargs)
 
+    def _together(self, func: OpOverload, args: Any, kwargs: Any) -> tuple[Any, Any]:
+        """The arguments on the meta device: constants that the forward makes are tensors on the CPU."""
+        if str(func.overloadpacket) in _READ_LENGTHS:
+            return args, kwargs
+        for argument, value in zip(func._schema.arguments, args, strict=False):
+            if argument.alias_info and argument.alias_info.is_write and any(not is_meta(one) for one in tensors(value)):
+                raise ValuesNeeded(f"{func.overloadpacket} writes a result without values to a tensor on the CPU")
+        return self._moved(args), self._moved(kwargs)
 
-def tell(recorder: Recorder, func: Any, args: Any, kwargs: Any, out: Any, read: Sequence[Tensor], reads: int) -> None:
+    def _moved(self, value: Any) -> Any:
+        # A tensor without axes may stay: torch takes it for a number.
+        if isinstance(value, Tensor):
+            if is_meta(value) or value.dim() == 0:
+                return value
+            moved = on_meta(value)
+            if self.recorder:
+                self.recorder.passed([value], [moved])
+            return moved
+        if isinstance(value, list | tuple):
+            return type(value)(map(self._moved, value))
+        if isinstance(value, dict):
+            return {key: self._moved(item) for key, item in value.items()}
+        return value
+
+
+# They read the lengths of sequences, which are values on the CPU on every device.
+_READ_LENGTHS = {"aten._pack_padded_sequence", "aten._pad_packed_sequence"}
+
+
+def tell(
+    recorder: Recorder,
+    func: Any,
+    args: Any,
+    kwargs: Any,
+    out: Any,
+    read: Sequence[Tensor],
+    reads: int,
+    own: OwnRules | None = None,
+) -> None:
     """Tell a recorder the work of a kernel that ran. read: its tensors; reads: their elements before it ran."""
-    written = tensors(out)
+    written: Sequence[Tensor] = tensors(out)
     if not written:
-        return
-    work = work_of(func, args, kwargs, out, reads)
+        if not func._schema.is_mutable:
+            return
+        written = read
+    if any(one.is_nested for one in (*read, *written)):
+        work = work_of_rows(work_of, func, args, kwargs, out, own)
+    else:
+        work = work_of(func, args, kwargs, out, reads, own)
     if work is None:
         recorder.passed(read, written)
         return
     if work is UNKNOWN:
-        recorder.unknown(func.name() if not isinstance(func, torch._ops.OpOverload) else str(func.overloadpacket))
+        recorder.unknown(str(func.overloadpacket))
         work = _NOTHING
     kind = work_kind_of(func, args, recorder.reads_parameter(read))
     recorder.kernel(kind, work, read, written)
 
 
-def is_meta(tensor: Tensor) -> bool:
-    """Whether a tensor has no values."""
-    return tensor.device.type == "meta"
+def _leave_alone(function: Any) -> None:
+    """Tell torch's compiler, which takes over inside of compiled functions, not to compile this function of ours."""
+    frames = torch._C._dynamo.eval_frame
+    if hasattr(frames, "_FrameExecStrategy"):
+        skip = frames._FrameAction.SKIP
+        frames.set_code_exec_strategy(function.__code__, frames._FrameExecStrategy(skip, skip))
+
+
+@contextmanager
+def compiled_in_pieces() -> Iterator[None]:
+    """Let functions that were compiled with fullgraph=True run plain, as torch does for its own branches and loops."""
+    count = getattr(torch._C._dynamo.eval_frame, "set_fullgraph_compiled_frame_count", None)
+    before = count(0) if count else None
+    try:
+        yield
+    finally:
+        if count:
+            count(before)
+
+
+_leave_alone(DispatchCounter.__torch_dispatch__)
+
+
+def _is_nested(tensor: Tensor) -> bool:
+    return bool(tensor.is_nested)
+
+
+_COMPOSITE_KEY = torch._C.DispatchKey.CompositeImplicitAutograd
+_COMPOSITE: dict[OpOverload, bool] = {}
+
+
+def _is_composite(func: OpOverload) -> bool:
+    made = _COMPOSITE.get(func)
+    if made is None:
+        # Not `func.decompose`, which prefers decompositions in Python, and those run other kernels.
+        made = _COMPOSITE[func] = torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), _COMPOSITE_KEY)
+    return made
+
+
+class OnDevice(TorchFunctionMode):
+    """Keeps a forward on the device of the pass, where it names another, such as `cuda`.
+
+    Its presence also keeps MultiheadAttention from its fused path, which hides the matrix products.
+    """
+
+    def __init__(self, device: str) -> None:
+        super().__init__()
+        self.device = torch.device(device)
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func in _MOVES:
+            return args[0]
+        if (device := kwargs.get("device")) is not None:
+            kwargs = {**kwargs, "device": self._place(device)}
+        if func is Tensor.to and len(args) > 1:
+            args = (args[0], *(self._place(one) if isinstance(one, str | torch.device) else one for one in args[1:]))
+            if is_meta(args[0]) and args[1] == _CPU:
+                # Without values there is nothing to bring to the CPU.
+                args = (args[0], self.device, *args[2:])
+        elif func is Tensor.cpu and is_meta(args[0]):
+            return args[0]
+        return func(*args, **kwargs)
+
+    def _place(self, device: Any) -> Any:
+        named = torch.device(device) if isinstance(device, str) else device
+        return named if isinstance(named, torch.device) and named.type in {"cpu", "meta"} else self.device
+
+
+_CPU = torch.device("cpu")
+_MOVES = {Tensor.cuda, Tensor.xpu}

@@ -1,7 +1,7 @@
 """A counted module as a `Network`: what it did, layer by layer, as if it had been described."""
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,15 +10,16 @@ from torch import nn
 from flopcalc.cost.cost import Cost, Part
 from flopcalc.cost.kinds import WorkKind
 from flopcalc.errors import FlopcalcError, reason
-from flopcalc.networks.inputs import Input
-from flopcalc.networks.network import INPUT, Layer, Network, Uncounted
+from flopcalc.networks.inputs import FORWARD, ForwardCall, Input
+from flopcalc.networks.network import INPUT, Layer, Module, Network, Uncounted
 from flopcalc.primitives.record import Primitive
 from flopcalc.primitives.registry import PRIMITIVES
-from flopcalc.pytorch.counting.counter import count
+from flopcalc.pytorch.counting.counter import count_call
 from flopcalc.pytorch.counting.inputs import arguments, read_batch, read_inputs
 from flopcalc.pytorch.counting.kernels import Work
 from flopcalc.pytorch.counting.layers import is_piece, layers_by_module
 from flopcalc.pytorch.counting.record import Call, Count, Shapes
+from flopcalc.pytorch.counting.sharing import other_names, sharing_remarks
 from flopcalc.pytorch.counting.window import window_of
 from flopcalc.pytorch.loading.user_errors import FIX_IT, place_of
 from flopcalc.pytorch.named_class import named_class
@@ -76,24 +77,37 @@ def counted_network(
     *,
     name: str = "",
     options: Mapping[str, Any] | None = None,
+    call: ForwardCall = FORWARD,
+    rebuild: Callable[[], nn.Module] | None = None,
+    kernels: Sequence[Any] = (),
 ) -> Network:
     """Count one forward pass, and give the modules that did something, or own parameters, as layers.
 
     inputs: shapes without the batch: `(3, 224, 224)`, `"3x224x224"`, `"77:int64"`, an `Input`, a sequence of these for
-    several inputs, or a mapping for inputs by keyword. Names of layers are those of the modules. What a forward
+    several inputs, or a mapping for inputs by keyword. call: the method, the device and the keywords that are not
+    tensors. rebuild: builds the module again with real values. Names of layers are those of the modules. What a forward
     does outside its children is counted for its own name, `(model)` for the outermost module. A module that runs
-    several times is one layer, with the shapes of its first call; its steps are its kernels, one after the other.
+    several times is several layers (`relu`, `relu#2`), and so is one that goes on after another layer ran; the steps
+    of a layer are its kernels, one after the other.
     Raises FlopcalcError (uncountable-module) where the forward fails.
     """
     inputs, batch = read_inputs(inputs), read_batch(batch)
-    args, named = arguments(inputs, batch)
-    with explained(module, inputs):
-        counted = count(module, *args, **named)
+    args, named = arguments(inputs, batch, module, call)
+    with explained(module, inputs, call):
+        counted = count_call(
+            module,
+            args,
+            named,
+            method=call.method,
+            on=call.on,
+            kernels=kernels,
+            rebuild=rebuild,
+        )
     return as_network(module, counted, inputs, batch, name=name, options=options)
 
 
 @contextmanager
-def explained(module: nn.Module, inputs: Sequence[Input]) -> Iterator[None]:
+def explained(module: nn.Module, inputs: Sequence[Input], call: ForwardCall = FORWARD) -> Iterator[None]:
     """Add to the errors of a count the place in the user's code, and the inputs that the forward takes."""
     try:
         yield
@@ -104,7 +118,7 @@ def explained(module: nn.Module, inputs: Sequence[Input]) -> Iterator[None]:
         about_inputs = isinstance(cause, RuntimeError | TypeError | ValueError | IndexError)
         hint = FIX_IT
         if about_inputs and not isinstance(cause, RecursionError):
-            hint = _wanted(module, inputs)
+            hint = _wanted(module, inputs, call)
         raise FlopcalcError(error.code, f"{error.message}{place_of(cause)}", hint) from error
 
 
@@ -119,29 +133,45 @@ def as_network(
 ) -> Network:
     """A counted module as a network, in the state in which it was counted."""
     layers = _layers(module, counted, batch)
+    others = other_names(module)
     return Network(
         name=name or type(module).__name__,
         title=f"{type(module).__name__} | {name}" if name else type(module).__name__,
         input_shape=inputs[0].shape if inputs else (),
         batch=batch,
         layers=tuple(layers),
-        output=layers[-1].name if layers else INPUT,
+        output=layers[counted.ends[-1]].name if counted.ends else INPUT,
         options=dict(options or {}),
         source=name,
         inputs=tuple(map(str, inputs)),
         counted_steps=counted.steps,
         uncounted=tuple(Uncounted(op, where or ROOT, times) for (op, where), times in counted.uncounted.items()),
-        remarks=tuple(_remarks(counted)),
+        remarks=(*counted.notes, *sharing_remarks(module, others), *_remarks(counted)),
+        modules=_modules(module, counted, batch, others),
     )
 
 
-def _wanted(module: nn.Module, inputs: Sequence[Input]) -> str:
-    given = " ".join(f"--input {one}" for one in inputs)
+def _modules(module: nn.Module, counted: Count, batch: int, others: Mapping[str, tuple[str, ...]]) -> dict[str, Module]:
+    found = {}
+    for name, child in module.named_modules():
+        given, output = counted.shapes.get(name, _NO_SHAPES)
+        # Other methods of the outermost module can be counted without a call of its forward.
+        calls = counted.times[name] if name else max(1, counted.times[name])
+        shapes = _without_batch(given, batch), _without_batch(output, batch)
+        found[name or ROOT] = Module(
+            kind_of(child), calls, *shapes, unused=counted.idle.get(name, 0), also=others.get(name, ())
+        )
+    return found
+
+
+def _wanted(module: nn.Module, inputs: Sequence[Input], call: ForwardCall) -> str:
+    given = " ".join([*(f"--input {one}" for one in inputs), *(f"--arg {name}=..." for name in call.arguments)])
     try:
-        takes = ", ".join(str(one) for one in inspect.signature(module.forward).parameters.values())
-    except (TypeError, ValueError):
+        takes = ", ".join(str(one) for one in inspect.signature(getattr(module, call.method)).parameters.values())
+    except (AttributeError, TypeError, ValueError):
         takes = "?"
-    return f"its forward takes ({reason(takes)}), and the input was {given}; token ids are integers: --input 77:int64"
+    forward = f"its {call.method} takes ({reason(takes)})"
+    return f"{forward}, and the input was {given}; token ids are integers: --input 77:int64"
 
 
 def _layers(module: nn.Module, counted: Count, batch: int) -> list[Layer]:

@@ -72,8 +72,9 @@ class Count(HasKinds):
     notes: list[str] = field(default_factory=list)
 
     def __repr__(self) -> str:
+        least = "at least " if self.uncounted else ""
         unknown = f", {len(self.uncounted)} kinds of kernels without a rule" if self.uncounted else ""
-        return f"<Count: {len(self.shapes)} modules, params {self.params:,}, macs {self.macs:,}{unknown}>"
+        return f"<Count: {len(self.shapes)} modules, params {self.params:,}, macs {least}{self.macs:,}{unknown}>"
 
     def total(self, kind: str) -> int:
         """Sum of one kind over all modules; for steps the longest chain. Raises FlopcalcError (unknown-kind)."""

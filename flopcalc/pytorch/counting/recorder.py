@@ -6,6 +6,8 @@ through a view is seen by all other views. A layer is a stretch of kernels of on
 layer: layers in order of execution are a graph without cycles, also where a module is called several times.
 """
 
+import copy
+import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -22,6 +24,8 @@ _Unseen = torch._C.DisableTorchFunction
 
 # The place in `Call.inputs` of what the forward is given.
 GIVEN = -1
+# Of a recorder, what no branch can undo: tensors stay alive, so that no place is used again.
+_FIXED = {"_layers", "_kept", "lock"}
 
 
 class _Frame:
@@ -67,11 +71,17 @@ class Recorder:
         self._kept: list[Any] = []
         self._trained: set[int] = set()
         self._touched: set[int] = set()
+        self.lock = threading.Lock()
 
     @property
     def module(self) -> str:
         """The name of the running module."""
         return self._frames[-1].name
+
+    @property
+    def times(self) -> Mapping[str, int]:
+        """How often each module was called until now."""
+        return self._times
 
     def place(self, tensor: Tensor) -> int:
         """An identity of what a tensor stores: the same for all views of it."""
@@ -139,8 +149,7 @@ class Recorder:
             if before is None:
                 # Nothing that is known has written it.
                 continue
-            if before > end:
-                end = before
+            end = max(end, before)
             if place in trained:
                 self._touched.add(place)
             made = maker.get(place, index)
@@ -149,11 +158,9 @@ class Recorder:
         end += 1
         for tensor in written:
             place = self.place(tensor)
-            if depth[place] < end:
-                depth[place] = end
+            depth[place] = max(depth[place], end)
             maker[place] = index
-        if end > self.result.steps:
-            self.result.steps = end
+        self.result.steps = max(self.result.steps, end)
         key = frame.name, kind
         sum_before = call.work.get(key)
         if sum_before is None:
@@ -180,15 +187,40 @@ class Recorder:
         """A kernel without a rule ran in the running module."""
         self.result.uncounted[operator, self.module] += 1
 
+    def elsewhere(self) -> "Recorder":
+        """A recorder for another thread, with frames of its own; what it records is recorded here."""
+        other = Recorder(self._layers)
+        vars(other).update({name: value for name, value in vars(self).items() if name != "_frames"})
+        other._frames = [self._frames[0]]
+        return other
+
+    def note(self, text: str) -> None:
+        """What a reader of the numbers must know; said once."""
+        if text not in self.result.notes:
+            self.result.notes.append(text)
+
+    def saved(self) -> "Recorder":
+        """The state of the recorder, as a recorder of its own."""
+        state = {name: value for name, value in vars(self).items() if name not in _FIXED}
+        copied = Recorder(self._layers)
+        vars(copied).update(copy.deepcopy(state))
+        copied._kept = self._kept
+        return copied
+
+    def restore(self, state: "Recorder") -> None:
+        """Go back to a state that was saved."""
+        vars(self).update({name: value for name, value in vars(state.saved()).items() if name not in _FIXED})
+
     def finish(self, parameters: Iterable[tuple[str, Tensor]], out: Any) -> Count:
         """The result. parameters: each with the name of its module. out: the output of the forward."""
         result = self.result
         outputs = tensors(out)
-        result.output = [tuple(tensor.shape) for tensor in outputs]
+        result.output = [_shape(tensor) for tensor in outputs]
         result.times = Counter(self._times)
         makers = [self._maker.get(self.place(tensor), GIVEN) for tensor in outputs]
         result.ends = tuple(dict.fromkeys(one for one in makers if one != GIVEN))
-        seen = set(self._touched)
+        # A parameter that is given out is used as well.
+        seen = self._touched.union(map(self.place, outputs))
         for name, tensor in parameters:
             place = self.place(tensor)
             if place not in seen:
@@ -225,6 +257,11 @@ def _first(values: Any) -> Sizes:
     if type(values) is tuple and values:
         values = values[0] if isinstance(values[0], Tensor) else values
     if isinstance(values, Tensor):
-        return tuple(values.shape)
+        return _shape(values)
     found = tensors(values)
-    return tuple(found[0].shape) if found else ()
+    return _shape(found[0]) if found else ()
+
+
+def _shape(tensor: Tensor) -> Sizes:
+    """The shape; () for a nested tensor, whose rows differ."""
+    return () if tensor.is_nested else tuple(tensor.shape)

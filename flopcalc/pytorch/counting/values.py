@@ -1,29 +1,124 @@
-"""The arguments of a forward: shapes become tensors, and tensors move to the device of the pass."""
+"""The arguments of a forward: shapes become tensors, tensors are copied, and what is ambiguous is read both ways."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import inspect
+import re
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
 
-from flopcalc.pytorch.counting.inputs import as_shape
-
-
-def placed(args: Sequence[Any], named: Mapping[str, Any], dtype: torch.dtype) -> tuple[list[Any], dict[str, Any]]:
-    """The arguments on the meta device. dtype: of tensors that are given as shapes."""
-    # A list of integers is a value of the forward, unless it is the only input.
-    shape = as_shape(args[0]) if len(args) == 1 and not named else None
-    given = [_placed(value, dtype) for value in ([shape] if shape else args)]
-    return given, {name: _placed(value, dtype) for name, value in named.items()}
+from flopcalc.pytorch.counting.copying import Copier, holds_tensors
+from flopcalc.pytorch.counting.inputs import Values, as_shape
+from flopcalc.pytorch.counting.twins import Twin
 
 
-def _placed(value: Any, dtype: torch.dtype) -> Any:
-    if isinstance(value, Tensor):
-        return torch.empty_like(value, device="meta")
-    if isinstance(value, tuple) and (shape := as_shape(value)) is not None:
-        return torch.empty(shape, dtype=dtype, device="meta")
-    if isinstance(value, list | tuple):
-        return type(value)(_placed(item, dtype) for item in value)
-    if isinstance(value, dict):
-        return {key: _placed(item, dtype) for key, item in value.items()}
-    return value
+class Reading(NamedTuple):
+    """One way to read the arguments: those at `shapes`, positions and names, are shapes. notes: what to say of it."""
+
+    args: Sequence[Any]
+    named: Mapping[str, Any]
+    shapes: frozenset[int | str]
+    notes: tuple[str, ...] = ()
+
+
+def readings(args: Sequence[Any], named: Mapping[str, Any], forward: Any) -> Iterator[Reading]:
+    """The ways to read the arguments of a forward, the likeliest first.
+
+    A tuple of integers is a shape, unless the forward's annotation says that it takes a tuple. It may also be a value,
+    such as a size to interpolate to. Values are tried first where a tensor is among the arguments, since shapes are
+    not needed then; shapes are tried first where none is.
+    """
+    if len(args) == 1 and not named and (shape := as_shape(args[0])):
+        # A list of integers is a value of the forward, unless it is the only input.
+        args = (shape,)
+    given: dict[int | str, Any] = {**dict(enumerate(args)), **named}
+    tuples = [place for place, value in given.items() if _may_be_shape(value)]
+    sure = {place for place in tuples if _takes_tensor(forward, place) is True}
+    values = {place for place in tuples if _takes_tensor(forward, place) is False}
+    unsure = [place for place in tuples if place not in sure | values]
+    both = frozenset(sure.union(unsure)), frozenset(sure)
+    some_tensor = any(holds_tensors(value) for value in given.values())
+    if not some_tensor and unsure and unsure[0] == 0 and not sure:
+        # Some argument is a tensor; the first is the likeliest.
+        both = both[0], frozenset({0})
+    seen = set()
+    for shapes in reversed(both) if some_tensor else both:
+        if shapes not in seen:
+            seen.add(shapes)
+            taken = [place for place in unsure if place not in shapes]
+            notes = tuple(f"{_name(place)} was taken as a value, {given[place]}, not as a shape" for place in taken)
+            yield Reading(args, named, shapes, notes)
+
+
+def _may_be_shape(value: Any) -> bool:
+    shape = as_shape(value) if isinstance(value, tuple) else None
+    return shape is not None and min(shape) >= 0
+
+
+def _name(place: int | str) -> str:
+    return f"argument {place + 1}" if isinstance(place, int) else place
+
+
+def _takes_tensor(forward: Any, place: int | str) -> bool | None:
+    """Whether a forward's annotation says that an argument is a tensor, or is none; None where it does not say."""
+    try:
+        parameters = inspect.signature(forward).parameters
+    except (TypeError, ValueError):
+        return None
+    if isinstance(place, int):
+        one = list(parameters.values())[place] if place < len(parameters) else None
+    else:
+        one = parameters.get(place)
+    if one is None or one.kind in {one.VAR_POSITIONAL, one.VAR_KEYWORD} or one.annotation is one.empty:
+        return None
+    words = set(re.findall(r"\w+", one.annotation if isinstance(one.annotation, str) else _text(one.annotation)))
+    sizes = not words.isdisjoint({"tuple", "Tuple", "int", "Size"})
+    if "Tensor" in words:
+        return None if sizes else True
+    return False if sizes else None
+
+
+def _text(annotation: Any) -> str:
+    parts = typing.get_args(annotation)
+    name = getattr(annotation, "__name__", str(annotation))
+    return f"{typing.get_origin(annotation)} {name} {' '.join(map(_text, parts))}" if parts else str(name)
+
+
+def placed(
+    reading: Reading, copier: Copier, twin: Twin, new: Callable[[tuple[int, ...]], Tensor]
+) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments of the copy. twin: makes a tensor in the place of a given one; new: one of a shape."""
+    copier.twin = twin
+
+    def made(place: int | str, value: Any) -> Any:
+        shape = as_shape(value) if place in reading.shapes else None
+        return new(shape) if shape is not None else _made(value, copier, new, outermost=True)
+
+    given = [made(place, value) for place, value in enumerate(reading.args)]
+    return given, {name: made(name, value) for name, value in reading.named.items()}
+
+
+def _made(value: Any, copier: Copier, new: Callable[[tuple[int, ...]], Tensor], *, outermost: bool) -> Any:
+    kind = type(value)
+    if kind is Values:
+        return tuple(value)
+    if kind is tuple and not outermost and _may_be_shape(value):
+        return new(tuple(map(int, value)))
+    if kind in {list, tuple}:
+        return kind(_made(item, copier, new, outermost=False) for item in value)
+    if kind is dict:
+        return {key: _made(item, copier, new, outermost=False) for key, item in value.items()}
+    if isinstance(value, PackedSequence):
+        # The lengths of its steps are values that decide what runs.
+        return PackedSequence(
+            copier.copy(value.data),
+            value.batch_sizes.clone(),
+            copier.copy(value.sorted_indices),
+            copier.copy(value.unsorted_indices),
+        )
+    if kind.__module__ == "numpy" and kind.__name__ == "ndarray" and value.dtype != object:
+        return copier.copy(torch.from_numpy(value.copy()))
+    return copier.copy(value)

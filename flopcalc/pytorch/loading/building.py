@@ -1,7 +1,8 @@
 """Building a module by calling the class or function that a target names."""
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from difflib import get_close_matches
 from functools import partial
@@ -51,10 +52,26 @@ def build(target: str, factory: Callable[..., Any], settings: Mapping[str, Any],
 
     Where it reads values, it runs on real tensors, and its parameters move to the meta device at once.
     """
-    ways: tuple[Callable[[], Any], ...] = (lambda: torch.device("meta"), _registered_on_meta, nullcontext)
+    return _built((lambda: torch.device("meta"), _registered_on_meta, nullcontext), target, factory, settings, limit)
+
+
+def build_with_values(
+    target: str, factory: Callable[..., Any], settings: Mapping[str, Any], limit: TimeLimit | None
+) -> Any:
+    """What the factory returns, built with real values on its own device."""
+    return _built((nullcontext,), target, factory, settings, limit)
+
+
+def _built(
+    ways: Sequence[Callable[[], Any]],
+    target: str,
+    factory: Callable[..., Any],
+    settings: Mapping[str, Any],
+    limit: TimeLimit | None,
+) -> Any:
     for last, way in enumerate(ways, 1 - len(ways)):
         try:
-            with way():
+            with _random_numbers_kept(), way():
                 return run_limited(limit, f"building {target}", partial(factory, **settings))
         except KeyboardInterrupt:
             raise
@@ -67,6 +84,17 @@ def build(target: str, factory: Callable[..., Any], settings: Mapping[str, Any],
                     hint = "a factory must only build the module and return it"
                 raise FlopcalcError("broken-factory", f"{target} failed: {in_words(error)}", hint) from error
     raise AssertionError
+
+
+@contextmanager
+def _random_numbers_kept() -> Iterator[None]:
+    """Leave the random numbers of the process as they were: a factory draws weights."""
+    state, plain = torch.get_rng_state(), random.getstate()
+    try:
+        yield
+    finally:
+        torch.set_rng_state(state)
+        random.setstate(plain)
 
 
 def _chain(error: BaseException | None) -> str:

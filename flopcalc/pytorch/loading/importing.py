@@ -5,20 +5,22 @@ import importlib.util
 import os
 import pkgutil
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from difflib import get_close_matches
 from functools import partial
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import NoReturn, TypeVar
 
-import torch
-
-from flopcalc.errors import FlopcalcError, clip, missing_package
+from flopcalc.errors import FlopcalcError, clip, missing_package, reason
+from flopcalc.pytorch.loading import torchvision_operators
 from flopcalc.pytorch.loading.time_limit import TimeLimit, is_time_out, run_limited
 from flopcalc.pytorch.loading.user_errors import DOES_NOT_FIT, import_failed
 
+T = TypeVar("T")
+
 # Packages of models, named as torchvision:NAME and timm:NAME.
-HUBS = ("torchvision", "timm")
+HUBS = ("torchvision", "timm", "transformers")
 
 
 def import_file(path: str, limit: TimeLimit | None) -> ModuleType:
@@ -53,15 +55,8 @@ def import_file(path: str, limit: TimeLimit | None) -> ModuleType:
 def import_named(name: str, limit: TimeLimit | None) -> ModuleType:
     """The module `package.module`. Raises FlopcalcError."""
     load = partial(run_limited, limit, f"importing {name}", partial(importlib.import_module, name))
-    root = name.split(".", maxsplit=1)[0]
     try:
-        try:
-            return load()
-        except RuntimeError as error:
-            if root != "torchvision" or DOES_NOT_FIT not in str(error):
-                raise
-            _declare_operators()
-            return load()
+        return load()
     except KeyboardInterrupt:
         raise
     except ModuleNotFoundError as error:
@@ -75,25 +70,45 @@ def import_named(name: str, limit: TimeLimit | None) -> ModuleType:
         import_failed(name, error)
 
 
-_declared: list[Any] = []
+def with_operators(load: Callable[[], T]) -> T:
+    """What `load` returns. Where a torchvision in it was built for another torch, its operators are declared first.
 
-
-def _declare_operators() -> None:
-    """Declare the operators that a torchvision built for CUDA expects, and that a CPU-only torch does not have.
-
-    Only its detectors call them, but without the declarations torchvision cannot be imported.
+    `load` then runs a second time: the operators cannot be declared before, since another torchvision declares them
+    itself. The error may be far up in the chain of causes, because transformers hides it.
     """
-    library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
-    for name in ("nms", "qnms"):
-        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]
-    # The declarations live as long as the library object.
-    _declared.append(library)
+    before = set(sys.modules)
+    try:
+        loaded = load()
+    except Exception as error:
+        if not _is_caused_by_operators(error):
+            raise
+    else:
+        torchvision_operators.enable()
+        return loaded
+    torchvision_operators.declare()
+    # Parts of a package that was not imported whole.
+    for name in set(sys.modules) - before:
+        if name.partition(".")[0] not in sys.modules:
+            del sys.modules[name]
+    loaded = load()
+    torchvision_operators.enable()
+    return loaded
+
+
+def _is_caused_by_operators(error: BaseException | None) -> bool:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if DOES_NOT_FIT in reason(error, 10_000):
+            return True
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _no_such_module(name: str, missing: str) -> NoReturn:
     parent, _, last = missing.rpartition(".")
     if missing in HUBS:
-        raise missing_package(missing, missing, f"the target {missing}:NAME")
+        raise missing_package(missing, missing, f"the target {'hf' if missing == 'transformers' else missing}:NAME")
     path = getattr(sys.modules.get(parent), "__path__", None) if parent else None
     known = {module.name for module in pkgutil.iter_modules(path)} if path or not parent else set()
     near = get_close_matches(last, known, n=2, cutoff=0.7)

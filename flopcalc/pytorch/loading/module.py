@@ -1,11 +1,13 @@
-"""A module that the user names: `package.module:factory`, `path/file.py:factory`, `torchvision:NAME`, `timm:NAME`.
+"""A module that the user names: `package.module:factory`, `path/file.py:factory`, `torchvision:NAME`, `timm:NAME`,
+`hf:NAME-OR-CONFIG.json`.
 
 Only this package runs a user's code, and only the code that the user named. Whatever goes wrong
 in it becomes one line and a hint. What it prints goes to stderr, so that JSON stays JSON.
 """
 
 import inspect
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -13,16 +15,24 @@ from torch import nn
 
 from flopcalc.errors import FlopcalcError
 from flopcalc.pytorch.loading.attribute import find_attribute, find_in_hub
-from flopcalc.pytorch.loading.building import build, check_arguments
-from flopcalc.pytorch.loading.importing import HUBS, import_file, import_named
+from flopcalc.pytorch.loading.building import build, build_with_values, check_arguments
+from flopcalc.pytorch.loading.importing import HUBS, import_file, import_named, with_operators
 from flopcalc.pytorch.loading.time_limit import TimeLimit
+
+# The part of the memory that a module with real values may take.
+_MOST = 0.5
 
 
 class Loaded(NamedTuple):
-    """A module. built: whether it was built for this call; else it is an object of the user's code."""
+    """A module. rebuild: builds it again with real values, if it was built for this call; None for the user's own."""
 
     module: nn.Module
-    built: bool
+    rebuild: Callable[[TimeLimit | None], nn.Module] | None = None
+
+    @property
+    def built(self) -> bool:
+        """Whether it was built for this call; else it is an object of the user's code."""
+        return self.rebuild is not None
 
 
 def load_module(target: str, settings: Mapping[str, Any], limit: TimeLimit | None = None) -> Loaded:
@@ -31,22 +41,43 @@ def load_module(target: str, settings: Mapping[str, Any], limit: TimeLimit | Non
     settings: keywords for the factory. limit: of the time that importing and building may take. Call it inside
     `visiting(target)`, as the forward. Raises FlopcalcError for any error of the target or of its code.
     """
-    place, _, attribute = target.rpartition(":")
+    return with_operators(lambda: _load(target, settings, limit))
+
+
+def _load(target: str, settings: Mapping[str, Any], limit: TimeLimit | None) -> Loaded:
+    place, attribute = split_target(target)
+    if place == "hf":
+        from flopcalc.pytorch.loading.transformers_models import find_in_transformers
+
+        return _build_object(find_in_transformers(attribute, settings, limit), target, {}, limit)
     if place in HUBS:
         found = find_in_hub(place, attribute, limit)
     else:
         source = import_file(place, limit) if place.endswith(".py") else import_named(place, limit)
         found = find_attribute(source, place, attribute, limit)
-    return load_object(found, target, settings, limit)
+    return _load_object(found, target, settings, limit)
+
+
+def split_target(target: str) -> tuple[str, str]:
+    """The place and the name in it: `timm:resnet50`, `hf:path/config.json`, `net.py:Net`."""
+    first, _, rest = target.partition(":")
+    if first in (*HUBS, "hf"):
+        return first, rest
+    place, _, attribute = target.rpartition(":")
+    return place, attribute
 
 
 def load_object(found: Any, target: str, settings: Mapping[str, Any], limit: TimeLimit | None = None) -> Loaded:
     """The nn.Module that an object is, or that it builds. target: its name in errors. Raises FlopcalcError."""
+    return with_operators(lambda: _load_object(found, target, settings, limit))
+
+
+def _load_object(found: Any, target: str, settings: Mapping[str, Any], limit: TimeLimit | None) -> Loaded:
     if isinstance(found, nn.Module):
         if settings:
             why = f"--set has no effect: {target} is a module that is already built"
             raise FlopcalcError("bad-option", why, "name a class or a function that builds the module")
-        return Loaded(_plain(found), built=False)
+        return Loaded(_plain(found))
     if not callable(found):
         raise FlopcalcError(
             "not-a-module",
@@ -54,7 +85,23 @@ def load_object(found: Any, target: str, settings: Mapping[str, Any], limit: Tim
             "name an nn.Module, its class, or a function that returns one",
         )
     check_arguments(target, found, settings)
-    module = build(target, found, settings, limit)
+    return _build_object(found, target, settings, limit)
+
+
+def _build_object(
+    found: Callable[..., Any], target: str, settings: Mapping[str, Any], limit: TimeLimit | None
+) -> Loaded:
+    module = _checked(build(target, found, settings, limit), target)
+
+    def rebuild(limit: TimeLimit | None) -> nn.Module:
+        _check_fits(module, target)
+        return _checked(build_with_values(target, found, settings, limit), target)
+
+    return Loaded(module, rebuild)
+
+
+def _checked(module: Any, target: str) -> nn.Module:
+    """What a factory returned, which must be a module. Raises FlopcalcError (not-a-module)."""
     if not isinstance(module, nn.Module):
         if inspect.iscoroutine(module):
             module.close()
@@ -67,7 +114,23 @@ def load_object(found: Any, target: str, settings: Mapping[str, Any], limit: Tim
             else "there is a module inside: write a function that returns only the module"
         )
         raise FlopcalcError("not-a-module", f"{target} returned {_article(module)}, not an nn.Module", hint)
-    return Loaded(_plain(module), built=True)
+    return _plain(module)
+
+
+def _check_fits(module: nn.Module, target: str) -> None:
+    """Raise FlopcalcError (uncountable-module) for a module that the memory does not hold with real values."""
+    size = sum(one.numel() * one.element_size() for one in (*module.parameters(), *module.buffers()))
+    try:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return
+    if size > _MOST * memory:
+        raise FlopcalcError(
+            "uncountable-module",
+            f"{target} reads values, and would take {size / 1e9:.0f} GB with real values; the memory is "
+            f"{memory / 1e9:.0f} GB",
+            "count a model with fewer layers or channels",
+        )
 
 
 def _plain(module: nn.Module) -> nn.Module:

@@ -5,19 +5,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, overload
 
-import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from flopcalc.errors import FlopcalcError, clip
-from flopcalc.pytorch.counting.counter import Count, count
+from flopcalc.pytorch.counting.counter import Count, count_call
 from flopcalc.pytorch.counting.inputs import forward_arguments
-from flopcalc.pytorch.layers import build_layer
-from flopcalc.pytorch.recognition import mark
+from flopcalc.pytorch.layers.depthwise import DepthwiseConv2d
 from flopcalc.pytorch.replacing.candidates import Candidates, Convolution, find_candidates, geometry_of
+from flopcalc.pytorch.replacing.new_layer import OwnRandomness, new_layer
 from flopcalc.pytorch.replacing.observation import observe
 from flopcalc.replacing.decide import Decision, Plan, Spot, check_sizes_known, decide, notes, plan
-from flopcalc.spec.operator import Evaluation
 
 # The size of the input where it is not known; rules that depend on it refuse.
 _ANY_SIZE = 2**20
@@ -43,11 +40,12 @@ class Replaced:
 
 
 class Run(NamedTuple):
-    """One forward pass of a module that is to be changed: its arguments, and its count."""
+    """One forward pass of a module that is to be changed: its arguments, its count, and the options of `count_call`."""
 
     args: Sequence[Any]
     named: Mapping[str, Any]
     counted: Count
+    options: Mapping[str, Any]
 
 
 def replace(
@@ -69,7 +67,8 @@ def replace(
     In place, a model that is itself a convolution is replaced only in the result.
 
     New layers have fresh random weights, are trainable, and have the device, dtype and mode (training
-    or not) of the old ones. Raises FlopcalcError for wrong requests, and where the changed forward fails;
+    or not) of the old ones. The weights follow from the state of torch's random generator, which stays as it is: set
+    another seed for other weights. Raises FlopcalcError for wrong requests, and where the changed forward fails;
     a module that is changed in place is then as it was.
     """
     if not isinstance(module, nn.Module):
@@ -84,14 +83,15 @@ def replace(
 
 
 def find_and_run(
-    module: nn.Module, args: Sequence[Any], named: Mapping[str, Any], *, inplace: bool
+    module: nn.Module, args: Sequence[Any], named: Mapping[str, Any], *, inplace: bool, **options: Any
 ) -> tuple[Candidates, Run]:
     """The convolutions of a module, or of its copy unless inplace, and one forward pass that observes them.
 
-    Raises FlopcalcError (uncountable-module) where the forward fails.
+    options: of `count_call`, for this pass and for that of the changed module. Raises FlopcalcError
+    (uncountable-module) where the forward fails.
     """
     candidates = find_candidates(module if inplace else _copy(module))
-    return candidates, Run(args, named, observe(candidates, args, named))
+    return candidates, Run(args, named, observe(candidates, args, named, options), options)
 
 
 @overload
@@ -111,20 +111,22 @@ def replace_candidates(candidates: Candidates, run: Run | None, asked: Plan) -> 
     order, decisions = _decisions(candidates, asked, sized)
     skipped = {decision.spot.name: decision.reason for decision in decisions if decision.request is None}
     swaps: list[_Swap] = []
-    for convolution, decision in zip(order, decisions, strict=True):
-        if decision.request is not None:
-            try:
-                swaps.append(_Swap(convolution, decision, _new(convolution.conv, decision)))
-            except FlopcalcError as error:
-                skipped[decision.spot.name] = error.message
-    for swap in swaps:
-        swap.put(swap.new)
+    with OwnRandomness():
+        for convolution, decision in zip(order, decisions, strict=True):
+            if decision.request is not None:
+                try:
+                    swaps.append(_Swap(convolution, decision, new_layer(convolution.conv, decision)))
+                except FlopcalcError as error:
+                    skipped[decision.spot.name] = error.message
     after = None
     if run is not None:
         missed, after = _confirm(candidates.root, swaps, run)
         swaps = [swap for swap in swaps if swap not in missed]
         never = "the forward does not call it through its place in the model"
         skipped |= {swap.decision.spot.name: never for swap in missed}
+    else:
+        for swap in swaps:
+            swap.put(swap.new)
     done = {swap.decision.spot.name: swap for swap in swaps}
     names = [convolution.names[0] for convolution in order]
     replaced = Replaced(
@@ -216,67 +218,18 @@ class _Swap:
         self.put(self.convolution.module)
 
 
-def _new(old: nn.Module, decision: Decision) -> nn.Module:
-    """The operator's layer with the device, dtype, padding mode and training mode of the old one."""
-    evaluation = decision.evaluation
-    assert evaluation is not None  # noqa: S101 - a decision for a request has one
-    assert isinstance(old, nn.Conv2d)  # noqa: S101 - others have a problem
-    factory: dict[str, Any] = {"device": old.weight.device, "dtype": old.weight.dtype}
-    new = build_layer(evaluation, **factory)
-    if old.padding_mode != "zeros":
-        for part in new.modules():
-            if isinstance(part, nn.Conv2d):
-                part.padding_mode = old.padding_mode
-        if _pads_with_zeros(new, evaluation, decision.spot.sized, old.weight.dtype):
-            why = f"padding mode {old.padding_mode}, and {evaluation.operator.name} pads with zeros of its own"
-            raise FlopcalcError("cannot-stand", why, "keep the convolution")
-    if type(new) is not nn.Conv2d:
-        mark(new, evaluation.label())
-    return new.train(old.training)
-
-
-class _ZeroPadding(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notes whether any kernel pads with zeros."""
-
-    # The place of the padding among the arguments of each kernel.
-    places = {"convolution": 4, "im2col": 3, "avg_pool2d": 3, "max_pool2d_with_indices": 3}  # noqa: RUF012
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.seen = False
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = func.overloadpacket.__name__
-        place = self.places.get(name)
-        pads = place is not None and len(args) > place and any(args[place])
-        self.seen = self.seen or pads or name == "constant_pad_nd"
-        return func(*args, **(kwargs or {}))
-
-
-def _pads_with_zeros(new: nn.Module, evaluation: Evaluation, sized: bool, dtype: torch.dtype) -> bool:
-    g = evaluation.geometry
-    size = (g.h, g.w) if sized else (64 * g.k_h, 64 * g.k_w)
-    blank = copy.deepcopy(new).to("meta").eval()
-    mode = _ZeroPadding()
-    try:
-        with torch.no_grad(), mode:
-            blank(torch.empty(1, g.c_in, *size, device="meta", dtype=dtype))
-    except (RuntimeError, NotImplementedError):
-        # It could not be checked, so assume that it does.
-        return True
-    return mode.seen
-
-
 # Afterwards -----------------------------------------------------------------------------------------
 
 
 def _confirm(root: nn.Module, swaps: list[_Swap], run: Run) -> tuple[list[_Swap], Count]:
-    """Run the changed module; undo the swaps that are never called, and return them with the last count.
+    """Change the module and count it; undo the swaps that are never called, and return them with the last count.
 
     Raises FlopcalcError (cannot-replace), with everything undone, where the forward fails or gives another shape.
     """
     missed: list[_Swap] = []
     try:
+        for swap in swaps:
+            swap.put(swap.new)
         while True:
             now = [swap for swap in swaps if swap not in missed]
             new_root = next((swap.new for swap in now if swap.convolution.slots[0][0] is None), root)
@@ -303,17 +256,27 @@ def _confirm(root: nn.Module, swaps: list[_Swap], run: Run) -> tuple[list[_Swap]
 
 def _count(root: nn.Module, swaps: list[_Swap], run: Run) -> tuple[Count, set[int]]:
     """A count of the changed module, and the identities of the new layers that were called."""
-    called: set[int] = set()
+    options = dict(run.options)
+    if (rebuild := options.get("rebuild")) is not None:
+        options["rebuild"] = lambda: _changed(rebuild(), swaps)
+    counted = count_call(root, run.args, run.named, **options)
+    names = {id(module): name for name, module in root.named_modules()}
+    return counted, {id(swap.new) for swap in swaps if counted.times.get(names.get(id(swap.new), ""))}
 
-    def note(new: nn.Module, given: Any) -> None:
-        called.add(id(new))
 
-    hooks = [swap.new.register_forward_pre_hook(note) for swap in swaps]
-    try:
-        return count(root, *run.args, **run.named), called
-    finally:
-        for hook in hooks:
-            hook.remove()
+def _changed(built: nn.Module, swaps: list[_Swap]) -> nn.Module:
+    """The same swaps in a module that was built again, with real values."""
+    for swap in swaps:
+        new: nn.Module | None = None
+        for name in swap.convolution.names:
+            above, _, key = name.rpartition(".")
+            if new is None:
+                old = built.get_submodule(name)
+                new = new_layer(old.conv if isinstance(old, DepthwiseConv2d) else old, swap.decision)
+            if not name:
+                return new
+            built.get_submodule(above)._modules[key] = new
+    return built
 
 
 def _notes(swaps: list[_Swap], decisions: list[Decision], asked: Plan, found: Candidates, ran: bool) -> Iterable[str]:

@@ -3,7 +3,6 @@
 from types import FunctionType
 from typing import Any
 
-import torch
 from torch.nn import functional
 
 _CHECKS = ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")

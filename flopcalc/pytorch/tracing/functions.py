@@ -131,7 +131,8 @@ def _put(recorder: Recorder, x: Tensor, index: Any, value: Any) -> Any:
     if not part.dim() or not part.numel():
         return None
     source = packed((), x.dtype)
-    work = Work(reads=stored(part) + 1, writes=part.numel())
+    # What is overwritten is not read.
+    work = Work(reads=1, writes=part.numel())
     recorder.kernel("move", work, (part, source), (part,))
     return DONE
 

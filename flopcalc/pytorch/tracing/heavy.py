@@ -239,4 +239,3 @@ def batch_norm(
 
 
 conv1d, conv2d, conv3d = _conv(1), _conv(2), _conv(3)
-

@@ -204,7 +204,9 @@ def _made(*given: Any, dtype: torch.dtype | None = None, device: Any = None, lay
     return packed(given[0], dtype or torch.get_default_dtype())
 
 
-def _full(shape: Sequence[int], value: Any, *, dtype: torch.dtype | None = None, device: Any = None, **more: Any) -> Any:
+def _full(
+    shape: Sequence[int], value: Any, *, dtype: torch.dtype | None = None, device: Any = None, **more: Any
+) -> Any:
     if device is None or device.type != "meta" or isinstance(value, complex):
         return None
     if dtype is None:

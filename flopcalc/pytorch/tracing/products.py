@@ -21,9 +21,7 @@ def convolved(x: Sequence[int], weight: Sequence[int], stride: Any, padding: Any
     """The axes of the output of a convolution, without batch and channels."""
     axes = len(weight) - 2
     steps, pads, gaps = per_axis(stride, axes), per_axis(padding, axes), per_axis(dilation, axes)
-    return [
-        (x[i + 2] + 2 * pads[i] - gaps[i] * (weight[i + 2] - 1) - 1) // steps[i] + 1 for i in range(axes)
-    ]
+    return [(x[i + 2] + 2 * pads[i] - gaps[i] * (weight[i + 2] - 1) - 1) // steps[i] + 1 for i in range(axes)]
 
 
 def _convolution(
@@ -188,16 +186,12 @@ def pooled(
     pads, gaps = per_axis(padding, axes), per_axis(dilation, axes)
     if any(2 * pad > span for pad, span in zip(pads, spans, strict=True)) or min(steps) < 1:
         return None
-    out = [
-        sizes.windows(*sized, ceil=ceil) for sized in zip(given[-axes:], spans, steps, pads, gaps, strict=True)
-    ]
+    out = [sizes.windows(*sized, ceil=ceil) for sized in zip(given[-axes:], spans, steps, pads, gaps, strict=True)]
     return (*given[:-axes], *out) if min(out) > 0 else None
 
 
 def _max_pool(axes: int) -> Any:
-    def rule(
-        x: Tensor, kernel: Any, stride: Any = (), padding: Any = 0, dilation: Any = 1, ceil: bool = False
-    ) -> Any:
+    def rule(x: Tensor, kernel: Any, stride: Any = (), padding: Any = 0, dilation: Any = 1, ceil: bool = False) -> Any:
         shape = pooled(x, kernel, stride, padding, dilation, ceil, axes) if is_plain(x) else None
         if shape is None:
             return None

@@ -14,15 +14,14 @@ from torch.nn import functional
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.tracing import heavy
 from flopcalc.pytorch.tracing.functions import RULES
+from flopcalc.pytorch.tracing.tracer import Tracer
 
 Rule = Callable[[Recorder, Any, Tensor], Any]
 
 _unseen = torch._C.DisableTorchFunction
 _below = torch._C._DisableTorchDispatch
-_inside_a_transform = torch._C._functorch.peek_interpreter_stack
-_autograd = torch.is_grad_enabled
-_modes = torch._C._len_torch_dispatch_stack
-_functions = torch._C._len_torch_function_stack
+_depth = torch._C._len_torch_function_stack
+_mode_at = torch._C._get_function_stack_at
 
 
 def _conv(rule: Any) -> Rule:
@@ -107,23 +106,25 @@ _SHORT: dict[type[nn.Module], Rule] = {
 _FORWARD = {cls: cls.forward for cls in _SHORT if cls.forward.__module__.startswith("torch.nn.modules")}
 
 
-def shorten(module: nn.Module, recorder: Recorder) -> None:
+def shorten(module: nn.Module) -> None:
     """Give the modules below `module` their shortcuts. It changes the module: give it a copy."""
     for child in module.modules():
         cls = type(child)
         if cls in _FORWARD and cls.forward is _FORWARD[cls] and "forward" not in child.__dict__:
-            child.__dict__["forward"] = _shortcut(child, child.forward, _SHORT[cls], recorder)
+            child.__dict__["forward"] = _shortcut(child, child.forward, _SHORT[cls])
 
 
-def _shortcut(module: nn.Module, forward: Any, rule: Rule, recorder: Recorder) -> Any:
+def _shortcut(module: nn.Module, forward: Any, rule: Rule) -> Any:
     def run(*args: Any, **kwargs: Any) -> Any:
-        if len(args) == 1 and not kwargs and type(args[0]) is Tensor and not _autograd():
-            # Nothing may listen but the tracer and the mode below it.
-            if _modes() == 1 and _functions() == 1 and _inside_a_transform() is None:
+        if len(args) == 1 and not kwargs and type(args[0]) is Tensor and (depth := _depth()):
+            # Only where the innermost mode is the tracer of this thread.
+            tracer = _mode_at(depth - 1)
+            if type(tracer) is Tracer and tracer.applies():
                 try:
                     with _unseen(), _below():
-                        out = rule(recorder, module, args[0])
+                        out = rule(tracer.recorder, module, args[0])
                 except Exception:
+                    # The forward runs, or says what is wrong.
                     out = None
                 if out is not None:
                     return out

@@ -19,7 +19,7 @@ def contiguous(shape: Sequence[int]) -> Sizes:
     step = 1
     for extent in reversed(shape):
         strides.append(step)
-        step *= extent if extent > 1 else 1
+        step *= max(1, extent)
     strides.reverse()
     return tuple(strides)
 
@@ -44,7 +44,9 @@ def is_contiguous(shape: Sequence[int], strides: Sequence[int]) -> bool:
 def is_dense(shape: Sequence[int], strides: Sequence[int]) -> bool:
     """Whether the elements fill their memory without gaps or overlaps, in whatever order of axes."""
     step = 1
-    for stride, extent in sorted((stride, extent) for stride, extent in zip(strides, shape, strict=True) if extent != 1):
+    for stride, extent in sorted(
+        (stride, extent) for stride, extent in zip(strides, shape, strict=True) if extent != 1
+    ):
         if stride != step:
             return not all(shape)
         step *= extent
@@ -119,7 +121,7 @@ def elementwise(shape: Sequence[int], operands: Sequence[Sequence[int]]) -> Size
     step = 1
     for axis in order:
         strides[axis] = step
-        step *= shape[axis] if shape[axis] > 1 else 1
+        step *= max(1, shape[axis])
     return tuple(strides)
 
 

@@ -13,6 +13,10 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from flopcalc.catalog.kernels import any_rule_for
+from flopcalc.pytorch.counting.dispatch import OnDevice
+from flopcalc.pytorch.counting.failures import NeedsAutograd
+from flopcalc.pytorch.counting.kernels.own import OwnRules
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.tracing.decomposed import decomposed
 from flopcalc.pytorch.tracing.functions import DONE, FACTS, RULES
@@ -26,18 +30,23 @@ _autograd = torch.is_grad_enabled
 _modes = torch._C._len_torch_dispatch_stack
 
 
-class NeedsAutograd(Exception):
-    """The forward asks for gradients, for which it must run with autograd on."""
-
-
 class Tracer(TorchFunctionMode):
-    """Runs functions by their rules. wants_autograd: whether the forward has asked for gradients."""
+    """Runs functions by their rules.
 
-    def __init__(self, recorder: Recorder) -> None:
+    wants_autograd: whether the forward has asked for gradients. own: the user's rules for kernels; where one is for
+    a kernel of torch, no rule of ours applies.
+    """
+
+    def __init__(self, recorder: Recorder, own: OwnRules | None = None) -> None:
         super().__init__()
         self.recorder = recorder
         self.wants_autograd = False
-        self._modes = _modes() + 1
+        self.elsewhere = OnDevice("meta")
+        self._modes = -1 if any_rule_for("aten", own) else _modes() + 1
+
+    def applies(self) -> bool:
+        """Whether rules apply now: not inside a transform, with gradients, or below a dispatch mode of the forward."""
+        return _modes() == self._modes and not _autograd() and _inside_a_transform() is None
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func in FACTS:
@@ -45,8 +54,7 @@ class Tracer(TorchFunctionMode):
         if not types or _TYPES.issuperset(types):
             rule = RULES.get(func)
             if rule is not None:
-                # A dispatch mode of the forward's own must see its kernels.
-                if not _autograd() and _inside_a_transform() is None and _modes() == self._modes:
+                if self.applies():
                     try:
                         with _Below():
                             out = rule(self.recorder, *args, **kwargs) if kwargs else rule(self.recorder, *args)
@@ -63,17 +71,22 @@ class Tracer(TorchFunctionMode):
                 if func in _GRADIENTS and not (func is Tensor.requires_grad_ and args[1:] == (False,)):
                     self.wants_autograd = True
                     raise NeedsAutograd
-        return func(*args, **kwargs) if kwargs else func(*args)
+        return self.elsewhere.__torch_function__(func, types, args, kwargs)
 
 
 _GRADIENTS = frozenset({torch.autograd.grad, Tensor.backward, Tensor.requires_grad_})
 
 
 @contextmanager
-def tracing(recorder: Recorder) -> Iterator[None]:
-    """Count by tracing. Raises NeedsAutograd where the forward asks for gradients, even where it catches that."""
-    tracer = Tracer(recorder)
-    with tracer, Net(recorder):
+def tracing(
+    recorder: Recorder, own: OwnRules | None = None, generator: torch.Generator | None = None
+) -> Iterator[None]:
+    """Count by tracing. own, generator: as of the dispatch counter.
+
+    Raises NeedsAutograd where the forward asks for gradients, even where it catches that.
+    """
+    tracer = Tracer(recorder, own)
+    with tracer, Net(recorder, own=own, generator=generator):
         yield
     if tracer.wants_autograd:
         raise NeedsAutograd

@@ -5,7 +5,7 @@ Keyed by operator, as a dispatch mode sees it. The definitions are those of docs
 against the other. Each kernel has a kind of work as well, the `work` of a `Part`, by which conventions fold.
 """
 
-from flopcalc.pytorch.counting.kernels.rules import work_kind_of, work_of
+from flopcalc.pytorch.counting.kernels.table import FREE, RULES, work_kind_of, work_of
 from flopcalc.pytorch.counting.kernels.work import UNKNOWN, Answer, Work, elements, tensors
 
-__all__ = ["UNKNOWN", "Answer", "Work", "elements", "tensors", "work_kind_of", "work_of"]
+__all__ = ["FREE", "RULES", "UNKNOWN", "Answer", "Work", "elements", "tensors", "work_kind_of", "work_of"]

@@ -1,9 +1,12 @@
 """The records of this package: the work of a kernel, and a kernel that ran."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
+from functools import lru_cache
+from math import prod
 from typing import Any, Final, Literal, NamedTuple
 
+import torch
 from torch import Tensor
 
 
@@ -37,11 +40,24 @@ Answer = Work | Literal[Unknown.UNKNOWN] | None
 
 
 def elements(tensor: Tensor) -> int:
-    """Elements in memory: an expanded axis holds one."""
+    """Elements in memory: an expanded axis holds one; a sparse tensor holds its entries and their indices."""
+    if tensor.layout is not torch.strided or tensor.is_nested:
+        return _stored(tensor)
     size = 1
     for extent, step in zip(tensor.shape, tensor.stride(), strict=True):
         size *= extent if step or extent == 0 else 1
     return size
+
+
+def _stored(tensor: Tensor) -> int:
+    """Elements of a tensor that has no strides of its own."""
+    if tensor.layout is torch.sparse_coo:
+        return int(tensor._values().numel() + tensor._indices().numel())
+    if tensor.layout in (torch.sparse_csr, torch.sparse_bsr):
+        return tensor.values().numel() + tensor.crow_indices().numel() + tensor.col_indices().numel()
+    if tensor.layout in (torch.sparse_csc, torch.sparse_bsc):
+        return tensor.values().numel() + tensor.ccol_indices().numel() + tensor.row_indices().numel()
+    return int(tensor.numel())
 
 
 def tensors(values: Any) -> list[Tensor]:
@@ -52,7 +68,28 @@ def tensors(values: Any) -> list[Tensor]:
         values = list(values.values())
     if isinstance(values, list | tuple):
         return [tensor for value in values for tensor in tensors(value)]
+    if hasattr(values, "__dataclass_fields__") or isinstance(values, Mapping):
+        return tensors(list((values if isinstance(values, Mapping) else vars(values)).values()))
     return []
+
+
+class _Argument(NamedTuple):
+    """An argument of an operator: its place, its default, and whether it is a buffer for the result."""
+
+    position: int
+    default: Any
+    is_out: bool
+
+
+@lru_cache(maxsize=4096)
+def signature(func: Any) -> Mapping[str, _Argument]:
+    """The arguments of an operator, by name."""
+    return {
+        argument.name: _Argument(
+            position, argument.default_value if argument.has_default_value() else None, bool(argument.is_out)
+        )
+        for position, argument in enumerate(func._schema.arguments)
+    }
 
 
 class Kernel(NamedTuple):
@@ -68,22 +105,65 @@ class Kernel(NamedTuple):
     reads: int
 
     @property
+    def first(self) -> Any:
+        """The first argument."""
+        return self.args[0] if self.args else next(iter(self.kwargs.values()))
+
+    @property
     def result(self) -> Tensor:
-        """The first tensor of the output."""
-        return tensors(self.out)[0]
+        """The first tensor of the output; of a kernel without one, its first argument, which it changed."""
+        return next(iter(tensors(self.out) or tensors((self.args, self.kwargs))))
 
     @property
     def size(self) -> int:
         """Elements of the first tensor of the output."""
-        return self.result.numel()
+        return int(self.result.numel())
+
+    @property
+    def written(self) -> int:
+        """Elements of all tensors of the output."""
+        return sum(int(tensor.numel()) for tensor in tensors(self.out))
 
     def argument(self, name: str, default: Any = None) -> Any:
         """An argument by the name that the operator's schema gives it, whether by position or by name."""
         if name in self.kwargs:
             return self.kwargs[name]
-        for position, argument in enumerate(self.func._schema.arguments):
-            if argument.name == name:
-                if position < len(self.args):
-                    return self.args[position]
-                return argument.default_value if argument.has_default_value() else default
-        return default
+        found = signature(self.func).get(name)
+        if found is None:
+            return default
+        if found.position < len(self.args):
+            return self.args[found.position]
+        return default if found.default is None else found.default
+
+
+Rule = Callable[[Kernel], Answer]
+
+
+def is_complex(value: Any) -> bool:
+    """Whether a tensor or a number is complex."""
+    return value.is_complex() if isinstance(value, Tensor) else isinstance(value, complex)
+
+
+def factor(tensor: Tensor) -> int:
+    """Real additions in one addition of its elements: two where they are complex."""
+    return 2 if tensor.is_complex() else 1
+
+
+def products(tensor: Tensor) -> int:
+    """Real multiply-adds in one multiply-add of its elements: four where they are complex."""
+    return 4 if tensor.is_complex() else 1
+
+
+def ceil_log2(value: int) -> int:
+    """The number of times that `value` elements are halved until one is left; 0 for none or one."""
+    return max(value - 1, 0).bit_length()
+
+
+def taps(weight: Tensor) -> int:
+    """Products for each output of a convolution, or for each input of a transposed one: c / groups x area."""
+    return prod(weight.shape[1:])
+
+
+def has_values(tensor: Tensor) -> bool:
+    """Whether the values of a tensor can be read: not on the meta device, not in a fake tensor."""
+    return tensor.device.type != "meta" and type(tensor) in (Tensor, torch.nn.Parameter)

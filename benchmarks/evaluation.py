@@ -1,0 +1,121 @@
+"""Measure the evaluation of described networks, compared with torch's FlopCounterMode on the same network.
+
+Each evaluation has an input that was not evaluated before, and gives all layers with names, shapes and costs, and the
+totals in all kinds. "Options" changes an option together with the input. FlopCounterMode counts torchvision's module on
+the meta device, in the same process. "First" is the first reading in a fresh process, imports excluded, in CPU time.
+No test depends on the results.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+ROUNDS = 15
+# The step of the input's size, and an option that changes sizes only.
+NETWORKS: dict[str, tuple[int, str]] = {
+    "resnet50": (32, "width_per_group"),
+    "resnet152": (32, "width_per_group"),
+    "mobilenet_v2": (32, "width"),
+    "mobilenet_v3_large": (32, "width"),
+    "efficientnet_b0": (32, "width"),
+    "densenet121": (32, "growth"),
+    "densenet201": (32, "growth"),
+    "convnext_tiny": (32, "classes"),
+    "resnext50_32x4d": (32, "width_per_group"),
+    "shufflenet_v2_x1_0": (32, "classes"),
+    "vgg16": (32, "classes"),
+    "vit_b_16": (16, "classes"),
+    "swin_t": (32, "width"),
+}
+FIRST = """
+import time
+from flopcalc import network
+start = time.process_time()
+network({!r})
+print((time.process_time() - start) * 1e3)
+"""
+
+
+def first(name: str) -> float:
+    """The CPU milliseconds of the first reading in a fresh process; the minimum of several processes."""
+    command = [sys.executable, "-c", FIRST.format(name)]
+    return min(float(subprocess.run(command, capture_output=True, check=True, text=True).stdout) for _ in range(7))
+
+
+def changed(name: str, option: str, place: int) -> dict[str, Any]:
+    """A new value of an option for each evaluation."""
+    value: object = 100 + 2 * place if option == "classes" else None
+    if value is None:
+        value = {"width_per_group": 64 + 2 * place, "growth": 24 + 2 * place}.get(option)
+    if value is None:
+        value = 48 + 48 * place if name == "swin_t" else f"{50 + place}/100"
+    return {option: value}
+
+
+def milliseconds(function: Callable[[int], object]) -> float:
+    """The median CPU time of a call, each with another number."""
+    times = []
+    for place in range(1, ROUNDS + 1):
+        start = time.thread_time()
+        function(place)
+        times.append((time.thread_time() - start) * 1e3)
+    return median(times)
+
+
+def main() -> None:
+    """Print a table."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from flopcalc import network
+    from flopcalc.cost.kinds import KINDS
+    from flopcalc.networks import library
+    from flopcalc.pytorch.loading.importing import import_named
+
+    models = import_named("torchvision.models", None)
+    head = "network", "layers", "first", "peer", "input", "ratio", "options", "ratio", "compiled", "ratio"
+    print(" ".join(f"{text:>{19 if text == 'network' else 8}}" for text in head), " (ms)")
+    for name, (step, option) in NETWORKS.items():
+        with torch.device("meta"):
+            module = getattr(models, name)().eval()
+        x = torch.empty(1, 3, 224, 224, device="meta")
+
+        def peer(_: int, module: Any = module, x: Any = x) -> None:
+            with FlopCounterMode(display=False), torch.no_grad():
+                module(x)
+
+        def sizes(place: int, step: int = step) -> int:
+            return 224 + step * place
+
+        def all_of(net: Any) -> None:
+            for kind in KINDS:
+                net.total(kind)
+            for layer in net.layers:
+                _ = layer.name, layer.in_shape, layer.out_shape, layer.cost.parts
+
+        def by_input(place: int, name: str = name, sizes: Any = sizes) -> None:
+            all_of(network(name, input=sizes(place)))
+
+        def by_options(place: int, name: str = name, option: str = option, sizes: Any = sizes) -> None:
+            all_of(network(name, input=sizes(place + ROUNDS), **changed(name, option, place)))
+
+        description = library.compiled(name)
+
+        def again(place: int, description: Any = description, sizes: Any = sizes) -> None:
+            side = sizes(place + 2 * ROUNDS)
+            all_of(description.at({}, (3, side, side)))
+
+        by_input(0)
+        peer(0)
+        slow = milliseconds(peer)
+        found = [milliseconds(one) for one in (by_input, by_options, again)]
+        cells = [f"{name:>19} {len(network(name).layers):8d} {first(name):8.2f} {slow:8.1f}"]
+        cells += [f"{one:8.3f} {slow / one:8.0f}" for one in found]
+        print(" ".join(cells), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,22 @@
+"""How far a count has come, for a reader in another thread: counting itself does nothing for it."""
+
+from collections.abc import Sized
+from contextvars import ContextVar
+
+
+class Progress:
+    """What is being done. A count puts the modules that have run into `done`, of `total`; 0 where it is not known."""
+
+    def __init__(self) -> None:
+        self.done: Sized = ()
+        self.total = 0
+
+
+# What the counts of this thread report to; None where nothing shows it.
+progress: ContextVar[Progress | None] = ContextVar("progress", default=None)
+
+
+def report(done: Sized, total: int) -> None:
+    """Say what a count is filling while it runs, and how long that becomes."""
+    if (shown := progress.get()) is not None:
+        shown.done, shown.total = done, total

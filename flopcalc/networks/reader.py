@@ -1,0 +1,337 @@
+"""Reads the YAML description of a network: named layers with shapes and costs.
+
+The language, in short (docs/networks.md has it in full): `layers` is a list of one-key mappings
+`name: what`. A layer is an operator or a primitive (`op`), a block defined under `blocks`
+(`block`), or a group of layers (`layers`). Each takes the output of the entry before it, unless `from` names another
+input. `when` is a condition, `repeat` a number of repetitions with `i` counting from 0, `each` repeats the
+entry for every row of a table. Numbers may be expressions over the block's arguments, the network's
+options, and c, h, w of the input.
+"""
+
+import re
+from collections import ChainMap
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from flopcalc.errors import clip, unknown_name
+from flopcalc.networks.layer_entry import Single, params_of, read_layer, share_weights
+from flopcalc.networks.network import INPUT
+from flopcalc.networks.options import NAME, RESERVED
+from flopcalc.networks.scope import Entry, Reading, Row, Scope
+from flopcalc.networks.tape import INPUT_SLOT, Env, Known, Tape
+from flopcalc.spec.operator import Operator
+from flopcalc.text.yaml_file import File, Map, Seq, line_of
+
+MAX_LAYERS = 100_000
+MAX_REPEAT = 10_000
+MAX_NESTING = 20
+
+COMMON = frozenset(("op", "block", "layers", "from", "when", "repeat", "each", "stage", "weights_of"))
+_LAYER_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
+# Names of entries with a meaning: the next number of the container; no name, so that the layers go to the container.
+NEXT, SPLICE = "+", "_"
+PREVIOUS = "previous"
+
+_NO_NAMES: Env = ChainMap()
+
+
+class Reader:
+    """The state of one reading: the layers so far, their slots, and the last number of each container."""
+
+    def __init__(self, file: File, tape: Tape, blocks: Mapping[str, Any]) -> None:
+        self.file = file
+        self.tape = tape
+        self.options: dict[str, Known] = {}
+        self.blocks = blocks
+        self.slots: dict[str, int] = {INPUT: INPUT_SLOT}
+        self.sizes: dict[int, dict[str, Known]] = {}
+        self.rows: list[Row] = []
+        self.indices: dict[str, int] = {}
+        self.operators: dict[str, Operator] = {}
+        self.readings: dict[Any, Reading] = {}
+        self.visited = 0
+
+    def read(self, data: Map) -> str:
+        """Read all layers; returns the name of the last one's output."""
+        self.options = self.let("(top level)", data, ChainMap(dict(self.tape.options)), self.tape.options)
+        return self.body(data["layers"], "", Scope({}, {INPUT: INPUT}), INPUT, "")
+
+    # Lists of layers ---------------------------------------------------------------------------
+
+    def body(self, items: Any, prefix: str, scope: Scope, current: str, stage: str) -> str:
+        """Read a list of layers; returns the name of the last one's output."""
+        if not isinstance(items, Seq) or not items:
+            raise self.file.error(scope, None, f"{prefix or 'the network'} needs a list of layers")
+        if scope.depth > MAX_NESTING:
+            raise self.file.error(items, 0, f"layers nested more than {MAX_NESTING} deep; does a block use itself?")
+        for index, item in enumerate(items):
+            if not isinstance(item, Map) or len(item) != 1:
+                raise self.file.error(items, index, "each layer is written `- name: what`")
+            name, what = next(iter(item.items()))
+            if name in scope.values:
+                raise self.file.error(item, name, f"two layers here are called {name}")
+            if isinstance(what, str):
+                # Stored in the description itself, since the layers of a block are read several times.
+                what = item[name] = Map(op=what)
+                what.line, what.lines = line_of(item, name), {}
+            if not isinstance(what, Map):
+                raise self.file.error(item, name, f"layer {prefix}{name} is {clip(what)}, not a name or a mapping")
+            current = self.item(Entry(name, what, prefix, scope, stage), current)
+            if name not in (NEXT, SPLICE):
+                scope.values[name] = current
+        return current
+
+    def item(self, entry: Entry, current: str) -> str:
+        """Read one entry with its repetitions; returns the name of its output."""
+        spec = entry.spec
+        if ("op" in spec) + ("block" in spec) + ("layers" in spec) != 1:
+            raise self.file.error(spec, None, f"{entry.label} needs one of op, block or layers")
+        inputs = self.inputs(entry, current)
+        often = "repeat" in spec or "each" in spec
+        for place, row in enumerate(self.repeats(entry, inputs[0]) if often else ({},)):
+            if place and len(inputs) > 1:
+                key = "repeat" if "repeat" in spec else "each"
+                raise self.file.error(spec, key, f"{entry.label} is repeated and takes several inputs")
+            out = self.once(entry, inputs, row, often)
+            # If a join is left out, its output is that of the entry before it.
+            inputs = (current if out is None and len(inputs) > 1 else out or inputs[0],)
+        return inputs[0]
+
+    def repeats(self, entry: Entry, first: str) -> Iterator[dict[str, Known]]:
+        """The names that `repeat` or `each` adds to the scope, for each repetition."""
+        spec, env = entry.spec, self.env(entry.scope, first, {})
+        if "repeat" in spec:
+            times = self.tape.value(spec, "repeat", env, entry.label)
+            self.tape.same(times)
+            count = times.value
+            if "each" in spec or type(count) is not int or not 0 <= count <= MAX_REPEAT:
+                why = (
+                    "has both repeat and each" if "each" in spec else f"repeat is {clip(count)}, not 0 to {MAX_REPEAT}"
+                )
+                raise self.file.error(spec, "repeat", f"{entry.label}: {why}")
+            yield from ({"i": Known(i)} for i in range(count))
+            return
+        table = spec["each"]
+        if not isinstance(table, Map) or not table:
+            raise self.file.error(
+                spec, "each", f"{entry.label}: each maps names to lists, `each: {{k: [3, 5], out: [8, 16]}}`"
+            )
+        columns = {name: self.tape.value(table, name, env, entry.label) for name in table}
+        for name, column in columns.items():
+            if not NAME.fullmatch(name):
+                raise self.file.error(table, name, f"{entry.label}: {clip(name)} is not a name for a column")
+            if not isinstance(column.value, tuple):
+                raise self.file.error(table, name, f"{entry.label}: {name} is {clip(column.value)}, not a list")
+            self.tape.same(column, len)
+        lengths = {len(column.value) for column in columns.values()}
+        if len(lengths) != 1 or max(lengths) > MAX_REPEAT:
+            shown = ", ".join(f"{name} {len(column.value)}" for name, column in columns.items())
+            raise self.file.error(
+                spec, "each", f"{entry.label}: the lists of each have different lengths, or are too long: {shown}"
+            )
+        for i in range(lengths.pop()):
+            yield {"i": Known(i), **{name: self.tape.item(column, i) for name, column in columns.items()}}
+
+    def inputs(self, entry: Entry, current: str) -> tuple[str, ...]:
+        """The layers whose outputs the entry takes."""
+        given = entry.spec.get("from", None)
+        if given is None:
+            return (current,)
+        found = []
+        for name in given if isinstance(given, list) else [given]:
+            value = current if name == PREVIOUS else entry.scope.find(str(name))
+            if value is None:
+                why = f"{entry.label} takes its input from {clip(name)}, which is not above it"
+                above = entry.scope.names()
+                near = unknown_name("entry", str(name), above, f"above it: {', '.join(above)}")
+                raise self.file.error(entry.spec, "from", why, near.hint)
+            found.append(value)
+        if not found:
+            raise self.file.error(entry.spec, "from", f"{entry.label} has an empty list of inputs")
+        return tuple(found)
+
+    def env(self, scope: Scope, first: str, extra: Mapping[str, Known]) -> Env:
+        """The names of expressions: index, sizes of the input, arguments, options; an earlier one hides a later one."""
+        slot = self.slots[first]
+        sizes = self.sizes.get(slot)
+        if sizes is None:
+            shape = self.tape.values[slot][0]
+            sizes = {name: Known(size, slot, axis) for axis, (name, size) in enumerate(zip("chw", shape, strict=False))}
+            self.sizes[slot] = sizes
+        return ChainMap(extra, sizes, scope.env, self.options)  # type: ignore[arg-type]
+
+    def once(self, entry: Entry, inputs: tuple[str, ...], row: dict[str, Known], often: bool) -> str | None:
+        """Read one entry at one index; returns the name of its output, None if it is left out."""
+        spec = entry.spec
+        self.visited += 1
+        if self.visited > 2 * MAX_LAYERS:
+            raise self.file.error(spec, None, f"more than {2 * MAX_LAYERS:,} entries, with those that are left out")
+        # Most entries are the name of a layer and no more, and need no names of expressions.
+        plain = len(spec) == 1 and "op" in spec and not often and "{" not in f"{entry.name}{spec['op']}"
+        env = _NO_NAMES if plain else self.env(entry.scope, inputs[0], row)
+        if "when" in spec:
+            when = self.tape.value(spec, "when", env, entry.label)
+            self.tape.same(when, bool)
+            if not when.value:
+                return None
+        full, prefix = self.named(entry, env, often)
+        stage = entry.stage or full.split(".")[0] or entry.name
+        if "stage" in spec:
+            stage = " ".join(self.tape.text(str(spec["stage"]), spec, "stage", env, entry.label).split()) or stage
+        start = len(self.rows)
+        if "op" in spec:
+            out = self.layer(full, spec, env, inputs, stage)
+        elif "layers" in spec:
+            self.file.known(spec, {*COMMON, "let"}, entry.label)
+            inner_env = self.let(entry.label, spec, env, {**entry.scope.env, **row})
+            inner = Scope(inner_env, {INPUT: inputs[0]}, entry.scope, entry.scope.depth + 1)
+            out = self.body(spec["layers"], prefix, inner, inputs[0], self.inner_stage(entry, spec, stage))
+            # Entries after the group can refer to its entries as `group.name`.
+            inside = {f"{entry.name}.{name}": value for name, value in inner.values.items() if name != INPUT}
+            entry.scope.values.update(inside)
+        else:
+            out = self.block(entry, prefix, env, row, inputs, self.inner_stage(entry, spec, stage))
+        if "weights_of" in spec:
+            self.share(entry, full, start)
+        return out
+
+    def inner_stage(self, entry: Entry, spec: Map, stage: str) -> str:
+        """The stage of the layers inside; those of an entry without a name have their own."""
+        return "" if entry.name == SPLICE and not entry.stage and "stage" not in spec else stage
+
+    def named(self, entry: Entry, env: Env, often: bool) -> tuple[str, str]:
+        """The full name of an entry at one index, and the prefix of the layers inside."""
+        name, prefix = entry.name, entry.prefix
+        if name == SPLICE:
+            if "op" in entry.spec:
+                raise self.file.error(
+                    entry.spec, None, f"{entry.label}: a layer needs a name; _ is for blocks and groups"
+                )
+            return prefix.rstrip("."), prefix
+        if name == NEXT:
+            index = self.indices[prefix] = self.indices.get(prefix, -1) + 1
+            full = f"{prefix}{index}"
+        else:
+            filled = self.tape.text(name, entry.spec, "name", env, entry.label) if "{" in name else name
+            if not _LAYER_NAME.fullmatch(filled):
+                raise self.file.error(
+                    entry.spec, None, f"the name {clip(filled)} has other characters than letters, digits, _ and -"
+                )
+            full = f"{prefix}{filled}"
+            if often and filled == name:
+                full = f"{full}.{env['i'].value}"
+        return full, f"{full}."
+
+    def let(self, label: str, spec: Map, env: Env, names: Mapping[str, Known]) -> dict[str, Known]:
+        """`names` and what `let` adds to them, each computed with those before it in scope."""
+        found = dict(names)
+        table = spec.get("let")
+        if table is None:
+            return found
+        if not isinstance(table, Map) or not all(NAME.fullmatch(name) for name in table):
+            raise self.file.error(spec, "let", f"{label}: let maps names to expressions")
+        added: dict[str, Known] = {}
+        for name in table:
+            found[name] = added[name] = self.tape.value(table, name, env.new_child(added), label)
+        return found
+
+    def block(
+        self,
+        entry: Entry,
+        prefix: str,
+        env: Env,
+        row: Mapping[str, Known],
+        inputs: tuple[str, ...],
+        stage: str,
+    ) -> str:
+        """Read an entry with `block`; returns the name of its output."""
+        spec = entry.spec
+        name = self.tape.text(str(spec["block"]), spec, "block", env, entry.label)
+        if name not in self.blocks:
+            near = unknown_name("block", name, self.blocks, f"blocks here: {', '.join(self.blocks) or 'none'}")
+            raise self.file.error(spec, "block", f"{entry.label}: {near.message}", near.hint)
+        block = self.blocks[name]
+        if not isinstance(block, Map) or not set(block) <= {"args", "let", "layers"}:
+            raise self.file.error(self.blocks, name, f"block {name} may only have args, let and layers")
+        args = block.get("args") or Map()
+        if taken := (RESERVED | COMMON) & set(args if isinstance(args, Map) else ()):
+            raise self.file.error(args, min(taken), f"block {name}: the argument {min(taken)} has another meaning")
+        if not isinstance(args, Map) or not all(NAME.fullmatch(arg) for arg in args):
+            raise self.file.error(
+                block, "args", f"block {name}: args maps names to defaults, null where one must be given"
+            )
+        self.file.known(spec, {*COMMON, *args}, entry.label)
+        given: dict[str, Known] = {}
+        for arg, default in args.items():
+            if arg in spec:
+                given[arg] = self.tape.value(spec, arg, env, entry.label)
+            elif arg in row:
+                given[arg] = row[arg]
+            elif default is None:
+                raise self.file.error(spec, None, f"{entry.label}: block {name} needs {arg}")
+            else:
+                given[arg] = self.tape.value(args, arg, ChainMap(given, self.options), entry.label)
+        # A block depends on nothing else, so it is read once and then repeated under other names.
+        slot = self.slots[inputs[0]]
+        arguments = tuple([repr(known.value) if known.slot < 0 else known[1:] for known in given.values()])
+        key = None if entry.name == SPLICE else (name, arguments, self.tape.values[slot][0], stage)
+        if key in self.readings:
+            return self.again(self.readings[key], spec, prefix, inputs[0])
+        start, visited = len(self.rows), self.visited
+        inner_env = self.let(entry.label, block, self.env(Scope(given, {}), inputs[0], {}), given)
+        inner = Scope(inner_env, {INPUT: inputs[0]}, None, entry.scope.depth + 1)
+        out = self.body(block.get("layers"), prefix, inner, inputs[0], stage)
+        if key is not None:
+            rows = tuple(self.rows[start:])
+            self.readings[key] = Reading(prefix, inputs[0], slot, rows, out, self.visited - visited)
+        return out
+
+    def again(self, reading: Reading, spec: Map, prefix: str, source: str) -> str:
+        """Repeat the layers of a block that was read before, with another prefix and another input."""
+        self.visited += reading.entries
+        if len(self.rows) + len(reading.rows) > MAX_LAYERS:
+            raise self.file.error(spec, None, f"more than {MAX_LAYERS:,} layers")
+        self.tape.same_shape(reading.input_slot, self.slots[source])
+        length = len(reading.prefix)
+        names = {row.name: prefix + row.name[length:] for row in reading.rows}
+        names[reading.source], names[""] = source, ""
+        for row in reading.rows:
+            full = names[row.name]
+            if full in self.slots:
+                raise self.file.error(spec, None, f"two layers are called {full}")
+            inputs = tuple([names[one] for one in row.inputs])
+            self.rows.append(Row(full, row.kind, inputs, row.stage, row.slot, names[row.weights_of]))
+            self.slots[full] = row.slot
+        return names[reading.out]
+
+    # Single layers -----------------------------------------------------------------------------
+
+    def layer(self, full: str, spec: Map, env: Env, inputs: tuple[str, ...], stage: str) -> str:
+        """Read an entry with `op`; returns its full name, which is that of its output."""
+        if len(self.rows) >= MAX_LAYERS:
+            raise self.file.error(spec, None, f"more than {MAX_LAYERS:,} layers")
+        if full in self.slots:
+            raise self.file.error(spec, None, f"two layers are called {full}")
+        slots = tuple([self.slots[name] for name in inputs])
+        kind, slot = read_layer(self.file, Single(full, spec, env, slots, COMMON), self.tape, self.operators)
+        self.rows.append(Row(full, kind, inputs, stage, slot))
+        self.slots[full] = slot
+        return full
+
+    def share(self, entry: Entry, full: str, start: int) -> None:
+        """Give the layers read since `start` the weights of those of the entry that `weights_of` names."""
+        owner = entry.prefix + str(entry.spec["weights_of"])
+        held = {row.name: row for row in self.rows[:start]}
+        for index in range(start, len(self.rows)):
+            row = self.rows[index]
+            params = params_of(self.tape, row.slot)
+            if not params:
+                continue
+            twin = held.get(owner + row.name.removeprefix(full))
+            twin = held[twin.weights_of] if twin and twin.weights_of else twin
+            if twin is None or twin.kind != row.kind or params_of(self.tape, twin.slot) != params:
+                why = f"{entry.label}: {row.name} has no twin of the same kind and size in {clip(owner)}"
+                raise self.file.error(entry.spec, "weights_of", why)
+            slot = share_weights(self.tape, row.slot, twin.slot)
+            self.rows[index] = row._replace(slot=slot, weights_of=twin.name)
+            self.slots[row.name] = slot

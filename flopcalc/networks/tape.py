@@ -1,0 +1,218 @@
+"""The values of one reading of a description, recorded so that they can be computed again for other sizes.
+
+A reading decides the structure of a network (which layers exist, their names and inputs) and computes sizes. The tape
+holds the computations in order. A value that follows from the input, the batch or the options has a slot; any other
+value is fixed. Where the reader decides by a value that has a slot, the tape has a guard: for other sizes it checks
+that the decision would be the same, else the description must be read again.
+"""
+
+from collections import ChainMap
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+from flopcalc.errors import FlopcalcError
+from flopcalc.networks.network import Shape
+from flopcalc.text.compiled import compiled, is_name, names_in
+from flopcalc.text.expression import exact
+from flopcalc.text.yaml_file import BRACES, File
+
+Values: TypeAlias = list[Any]
+Step: TypeAlias = Callable[[Values], Any]
+
+# The slots that every tape has: the layers' results by shape and settings, the batch, and the input.
+MEMO, BATCH, INPUT_SLOT, OPTIONS = 0, 1, 2, 3
+
+
+class DiffersError(Exception):
+    """For these sizes the description gives another structure, or an error."""
+
+
+class Known(NamedTuple):
+    """A value of the reading. slot: its place on the tape, -1 for a fixed value.
+
+    axis: for a size of a shape, the axis; the slot is then that of the layer, whose result begins with its shape.
+    """
+
+    value: Any
+    slot: int = -1
+    axis: int = -1
+
+
+Env: TypeAlias = ChainMap[str, Known]
+
+
+class Plain(Mapping[str, Any]):
+    """The names of an expression with their values only."""
+
+    def __init__(self, env: Env) -> None:
+        self.env = env
+
+    def __getitem__(self, name: str) -> Any:
+        return self.env[name].value
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.env
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.env)
+
+    def __len__(self) -> int:
+        return len(self.env)
+
+
+def taken(values: Values, known: Known) -> Any:
+    """The value on another tape."""
+    value, slot, axis = known
+    if slot < 0:
+        return value
+    return values[slot] if axis < 0 else values[slot][0][axis]
+
+
+class Tape:
+    """Values and the steps that compute them. `values[start + i]` is the result of `steps[i]`."""
+
+    def __init__(self, file: File, batch: int, shape: Shape, options: Mapping[str, Any]) -> None:
+        self.file = file
+        self.values: Values = [{}, batch, (shape,), *options.values()]
+        self.steps: list[Step] = []
+        self.options: dict[str, Known] = {
+            name: Known(value, OPTIONS + index) for index, (name, value) in enumerate(options.items())
+        }
+        self._slots: dict[Any, int] = {}
+        self._alike: dict[Any, int] = {}
+        self._guarded: set[Any] = set()
+
+    def record(self, step: Step, value: Any, key: Any = None) -> int:
+        """Add a step and the value that it had; returns the slot. key: equal for steps that do the same."""
+        self.steps.append(step)
+        self.values.append(value)
+        slot = len(self.values) - 1
+        if key is not None:
+            self._slots[key] = slot
+        return slot
+
+    def alike(self, key: Any) -> int:
+        """A number for layers of the same operator and settings."""
+        return self._alike.setdefault(key, len(self._alike))
+
+    # Values ------------------------------------------------------------------------------------
+
+    def value(self, spec: Mapping[str, Any], key: str, env: Env, what: str = "") -> Known:
+        """The value of a key, as `File.value` reads it."""
+        raw = spec[key]
+        kind = type(raw)
+        if kind is int or kind is bool or raw is None:
+            return Known(raw)
+        if kind is str and is_name(raw):
+            try:
+                return env[raw]
+            except KeyError:
+                pass
+        return self.read(raw, spec, key, env, what)
+
+    def read(self, raw: Any, spec: Mapping[str, Any], place: str, env: Env, what: str = "") -> Known:
+        """The value of a text or of a list of them; spec and place name the line of an error."""
+        try:
+            names = _names_in(raw)
+        except FlopcalcError:
+            # The file says where.
+            names = ()
+        references, fixed = [], {}
+        for name in names:
+            try:
+                value, slot, axis = env[name]
+            except KeyError:
+                # A name of a branch that is not taken, or an error.
+                continue
+            if slot < 0:
+                fixed[name] = value
+            else:
+                references.append((name, slot, axis))
+        key = (repr(raw), tuple(references), repr(fixed))
+        found = self._slots.get(key)
+        if found is not None:
+            return Known(self.values[found], found)
+        step = _expression(raw, references, fixed)
+        try:
+            value = step(self.values)
+        except Exception:
+            # It raises the error, or has the value of an expression that is not compiled.
+            value = self.file.read(raw, spec, place, Plain(env), what)
+        return Known(value, self.record(step, value, key)) if references else Known(value)
+
+    def text(self, template: str, spec: Mapping[str, Any], key: str, env: Env, what: str) -> str:
+        """Text with the value of each `{expression}` in its place. It is part of the structure."""
+        if "{" not in template:
+            return template
+        for inner in BRACES.findall(template):
+            self.same(self.read(inner, spec, key, env, what), str)
+        return self.file.text(template, spec, key, Plain(env), what)
+
+    def item(self, column: Known, index: int) -> Known:
+        """One item of a list."""
+        if column.slot < 0:
+            return Known(column.value[index])
+        key = (column.slot, index)
+        slot = self._slots.get(key)
+        if slot is None:
+            slot = self.record(lambda values: values[column.slot][index], column.value[index], key)
+        return Known(column.value[index], slot)
+
+    # Guards ------------------------------------------------------------------------------------
+
+    def same(self, known: Known, of: Callable[[Any], Any] | None = None) -> None:
+        """The structure needs this value, or what `of` makes of it."""
+        key = (known.slot, known.axis, of)
+        if known.slot < 0 or key in self._guarded:
+            return
+        self._guarded.add(key)
+        wanted = known.value if of is None else of(known.value)
+        kind = type(wanted)
+
+        def guard(values: Values) -> None:
+            found = taken(values, known)
+            if of is not None:
+                found = of(found)
+            if found != wanted or type(found) is not kind:
+                raise DiffersError
+
+        self.record(guard, None)
+
+    def same_shape(self, one: int, other: int) -> None:
+        """The structure needs two layers with equal output shapes."""
+        if one == other or (one, other) in self._guarded:
+            return
+        self._guarded.add((one, other))
+
+        def guard(values: Values) -> None:
+            if values[one][0] != values[other][0]:
+                raise DiffersError
+
+        self.record(guard, None)
+
+
+def _names_in(raw: Any) -> Collection[str]:
+    """The names that a text or a list of them can read. Raises FlopcalcError (bad-expression)."""
+    if isinstance(raw, str):
+        return names_in(raw)
+    return {name for item in raw for name in _names_in(item)} if isinstance(raw, list) else ()
+
+
+def _expression(raw: Any, references: Sequence[tuple[str, int, int]], fixed: Mapping[str, Any]) -> Step:
+    """The step of an expression."""
+
+    def of(raw: Any, names: Mapping[str, Any]) -> Any:
+        if isinstance(raw, str):
+            return exact(compiled(raw)(names))
+        return tuple([of(item, names) for item in raw]) if isinstance(raw, list) else exact(raw)
+
+    def step(values: Values) -> Any:
+        names = dict(fixed)
+        for name, slot, axis in references:
+            names[name] = values[slot] if axis < 0 else values[slot][0][axis]
+        if type(raw) is not str:
+            return of(raw, names)
+        value = compiled(raw)(names)
+        return value if type(value) is int else exact(value)
+
+    return step

@@ -1,0 +1,68 @@
+"""Why a forward could not be counted, in words."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from torch import nn
+
+from flopcalc.errors import FlopcalcError, reason
+
+CHECK_INPUTS = "check the number, shape and dtype of the inputs"
+
+
+class NeedsAutograd(Exception):
+    """The forward asks for gradients, for which it must run with autograd on."""
+
+
+class Failure(NamedTuple):
+    """A pass that failed: its device, the error, and the innermost module that raised it."""
+
+    on: str
+    error: Exception
+    module: str
+
+
+def asks_for_gradients(error: Exception) -> bool:
+    """Whether a forward failed because gradients were switched off."""
+    why = str(error)
+    if isinstance(error, NeedsAutograd):
+        return True
+    return isinstance(error, RuntimeError) and ("does not require grad" in why or "not have been used in the" in why)
+
+
+def is_compiled_whole(error: Exception) -> bool:
+    """Whether a forward failed because a function that was compiled with fullgraph=True ran plain."""
+    return isinstance(error, RuntimeError) and "found no compiled frames" in str(error)
+
+
+def lacks_operators(error: Exception) -> bool:
+    """Whether a forward failed because torchvision's compiled part does not fit this torch."""
+    return isinstance(error, RuntimeError) and "load custom C++ ops" in str(error)
+
+
+def needs_values(error: Exception) -> bool:
+    """Whether a forward failed because the meta device has no values."""
+    why = str(error)
+    return isinstance(error, NotImplementedError) or any(
+        sign in why for sign in ("meta", "item()", "fake impl", "same device", "expected device", "writes a result")
+    )
+
+
+def failed(module: nn.Module, failures: Sequence[Failure]) -> FlopcalcError:
+    """The error to raise after all passes failed."""
+    # Real values show what the forward itself would say; the first way to read the inputs is the likeliest.
+    on_cpu = [one for one in failures if one.on == "cpu"]
+    too_large = next((one.error for one in failures if getattr(one.error, "code", "") == "too-large"), None)
+    told = failures[0] if too_large or not on_cpu else on_cpu[0]
+    if isinstance(told.error, FlopcalcError):
+        return told.error
+    where = told.module or type(module).__name__
+    what = f"the forward pass of {where} failed: {type(told.error).__name__}: {reason(told.error)}"
+    hint = CHECK_INPUTS
+    if told.on == "meta" and needs_values(told.error):
+        hint = "it reads values, which the meta device does not have: count it on the CPU"
+        if isinstance(too_large, FlopcalcError):
+            hint = f"it reads values, but {too_large.message}: {too_large.hint}"
+    made = FlopcalcError("uncountable-module", what, hint)
+    made.__cause__ = told.error
+    return made

@@ -1,0 +1,125 @@
+"""Recurrent layers as one kernel: each weight matrix meets each position once, then the gates.
+
+The figures are those of the same layer as single kernels, which is how it runs on the meta device.
+"""
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+from flopcalc.pytorch.counting.kernels.work import UNKNOWN, Answer, Kernel, Work, tensors
+
+
+class _Cell(NamedTuple):
+    """The gates of a cell and its element-wise work for each hidden element, biases apart.
+
+    adds include the sum of what the input and what the hidden state give to each gate.
+    """
+
+    gates: int
+    adds: int
+    muls: int
+    other: int
+
+
+# LSTM: c = f c + i g; h = o tanh(c). GRU: n = tanh(a + r b); h = n + z (h - n).
+_LSTM, _GRU, _RNN = _Cell(4, 5, 3, 5), _Cell(3, 5, 2, 3), _Cell(1, 1, 0, 1)
+# As cuDNN and oneDNN number them.
+_MODES = {0: _RNN, 1: _RNN, 2: _LSTM, 3: _GRU}
+
+
+def _layer(kernel: Kernel, cell: _Cell, x: Tensor, weights: list[Tensor]) -> Work:
+    positions = x.numel() // max(x.shape[-1], 1)
+    matrices = [weight for weight in weights if weight.dim() == 2]
+    # A projection of the hidden state has as many rows as the state: it is the third matrix of its layer.
+    biases = sum(weight.numel() for weight in weights if weight.dim() == 1)
+    gates = sum(matrix.shape[0] for matrix in matrices)
+    hidden = _hidden(matrices, cell.gates)
+    return Work(
+        positions * sum(matrix.numel() for matrix in matrices),
+        positions * (biases + cell.adds * hidden),
+        positions * cell.muls * hidden,
+        positions * cell.other * hidden,
+        positions * gates,
+        kernel.reads,
+        sum(tensor.numel() for tensor in tensors(kernel.out)[: 3 if cell is _LSTM else 2]),
+    )
+
+
+def _hidden(matrices: list[Tensor], gates: int) -> int:
+    """Hidden elements of all layers and directions: input and hidden matrices have `gates` rows for each."""
+    rows = matrices[0].shape[0]
+    return sum(matrix.shape[0] for matrix in matrices if matrix.shape[0] == rows) // (2 * gates)
+
+
+def whole_layer(kernel: Kernel) -> Answer:
+    """lstm, gru and rnn on padded or packed sequences, with all their layers and directions."""
+    name = kernel.func.name()
+    cell = _LSTM if "lstm" in name else _GRU if "gru" in name else _RNN
+    params = kernel.argument("params")
+    if not isinstance(params, list | tuple) or not all(isinstance(weight, Tensor) for weight in params):
+        return UNKNOWN
+    return _layer(kernel, cell, kernel.first, list(params))
+
+
+def library_layer(kernel: Kernel) -> Answer:
+    """The kernels of cuDNN, oneDNN and MIOpen."""
+    mode = kernel.argument("mode")
+    weights = kernel.argument("weight")
+    if weights is None:
+        # oneDNN's kernel repeats the matrices in the place of biases that a layer does not have.
+        weights = kernel.args[1 : 5 if kernel.argument("has_biases") else 3]
+    cell = _MODES.get(mode)
+    return UNKNOWN if cell is None else _layer(kernel, cell, kernel.first, tensors(list(weights)))
+
+
+def packed_layer(kernel: Kernel) -> Answer:
+    """quantized_lstm and quantized_gru: their weights are packed, so sizes follow from the state and the input."""
+    cell = _LSTM if "lstm" in kernel.func.name() else _GRU
+    x, state = kernel.first, tensors(kernel.argument("hx"))[0]
+    hidden, sides = int(state.shape[-1]), 2 if kernel.argument("bidirectional") else 1
+    deeper = int(state.shape[0]) // sides - 1
+    positions = x.numel() // max(x.shape[-1], 1)
+    rows = cell.gates * hidden * sides
+    inner = int(x.shape[-1]) + hidden + deeper * (hidden * sides + hidden)
+    units = hidden * sides * (deeper + 1)
+    biases = 2 * cell.gates * units if kernel.argument("has_biases") else 0
+    return Work(
+        positions * rows * inner,
+        positions * (biases + cell.adds * units),
+        positions * cell.muls * units,
+        positions * cell.other * units,
+        2 * positions * cell.gates * units,
+        kernel.reads + rows * inner + biases,
+        kernel.written,
+    )
+
+
+def one_step(kernel: Kernel) -> Answer:
+    """lstm_cell, gru_cell and rnn_cell: one position."""
+    name = kernel.func.name()
+    cell = _LSTM if "lstm" in name else _GRU if "gru" in name else _RNN
+    weights = [kernel.argument(key) for key in ("w_ih", "w_hh", "b_ih", "b_hh")]
+    return _layer(kernel, cell, kernel.first, [weight for weight in weights if weight is not None])
+
+
+def gates(kernel: Kernel) -> Answer:
+    """The gates of one step, after their products."""
+    lstm = "lstm" in kernel.func.name()
+    cell, size = (_LSTM, kernel.size) if lstm else (_GRU, kernel.size)
+    biases = sum(kernel.argument(key) is not None for key in ("input_bias", "hidden_bias"))
+    adds = (cell.adds + biases * cell.gates) * size
+    return Work(
+        adds=adds, muls=cell.muls * size, other=cell.other * size, reads=kernel.reads, writes=size * (2 if lstm else 1)
+    )
+
+
+RULES = {
+    whole_layer: "aten::lstm aten::gru aten::rnn_tanh aten::rnn_relu",
+    library_layer: "aten::mkldnn_rnn_layer aten::_cudnn_rnn aten::miopen_rnn",
+    packed_layer: "aten::quantized_lstm aten::quantized_gru",
+    one_step: "aten::lstm_cell aten::gru_cell aten::rnn_tanh_cell aten::rnn_relu_cell",
+    gates: "aten::_thnn_fused_lstm_cell aten::_thnn_fused_gru_cell",
+}
+
+KINDS = {whole_layer: "linear", library_layer: "linear", packed_layer: "linear", one_step: "linear"}

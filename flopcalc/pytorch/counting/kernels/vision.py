@@ -1,0 +1,112 @@
+"""torchvision's own operators."""
+
+from torch import Tensor
+
+from flopcalc.pytorch.counting.kernels.work import UNKNOWN, Answer, Kernel, Work, has_values, taps
+
+
+def deformable(kernel: Kernel) -> Answer:
+    """A deformable convolution: each tap is interpolated between four positions (4 muls, 3 adds), then a convolution.
+
+    A mask multiplies each tap once more. Channels share the weights of the interpolation, which are not counted.
+    """
+    x, weight = kernel.args[:2]
+    size = kernel.size
+    area = weight.shape[-2:].numel()
+    sampled = size // max(weight.shape[0], 1) * x.shape[1] * area
+    masked = sampled if kernel.argument("use_mask", False) else 0
+    return Work(
+        size * taps(weight),
+        adds=3 * sampled + size,
+        muls=4 * sampled + masked,
+        activations=size,
+        reads=kernel.reads,
+        writes=size,
+    )
+
+
+def deformable_backward(kernel: Kernel) -> Answer:
+    """Gradients of the taps and of the weights, each as expensive as the convolution; positions twice."""
+    grad, x, weight = kernel.args[:3]
+    area = weight.shape[-2:].numel()
+    sampled = grad.numel() // max(weight.shape[0], 1) * x.shape[1] * area
+    return Work(
+        2 * grad.numel() * taps(weight),
+        adds=7 * sampled + grad.numel(),
+        muls=8 * sampled,
+        activations=kernel.written,
+        reads=kernel.reads,
+        writes=kernel.written,
+    )
+
+
+def _points(kernel: Kernel) -> int | None:
+    """Points in all cells of all boxes; None if they depend on boxes that cannot be read."""
+    boxes, ratio = kernel.args[1], kernel.argument("sampling_ratio")
+    rows, columns = kernel.argument("pooled_height"), kernel.argument("pooled_width")
+    if ratio > 0:
+        return int(boxes.shape[0] * rows * columns * ratio**2)
+    if not has_values(boxes):
+        return None
+    scale = kernel.argument("spatial_scale")
+    # As many points along an axis as the cell has positions.
+    high = ((boxes[:, 4] - boxes[:, 2]) * scale / rows).ceil().clamp(min=1)
+    wide = ((boxes[:, 3] - boxes[:, 1]) * scale / columns).ceil().clamp(min=1)
+    return int((high * wide).sum() * rows * columns)
+
+
+def aligned(kernel: Kernel) -> Answer:
+    """RoIAlign: for each channel and point 4 muls and 4 adds (one for the mean), and one mul for each cell."""
+    points = _points(kernel)
+    if points is None:
+        return UNKNOWN
+    size = kernel.size
+    each = points * int(kernel.result.shape[1])
+    return Work(adds=4 * each, muls=4 * each + size, reads=kernel.reads, writes=size)
+
+
+def pooled(kernel: Kernel) -> Answer:
+    """RoIPool: a comparison, or with positions an addition, for each position of a box."""
+    boxes = kernel.args[1]
+    if not has_values(boxes):
+        return UNKNOWN
+    scale = kernel.argument("spatial_scale")
+    corners = (boxes[:, 1:] * scale).round()
+    area = ((corners[:, 2] - corners[:, 0] + 1).clamp(min=1) * (corners[:, 3] - corners[:, 1] + 1).clamp(min=1)).sum()
+    each = int(area) * int(kernel.result.shape[1])
+    if "ps_roi" in kernel.func.name():
+        return Work(adds=each, other=kernel.size, reads=kernel.reads, writes=kernel.size)
+    return Work(other=each, reads=kernel.reads, writes=kernel.size)
+
+
+def pooled_backward(kernel: Kernel) -> Answer:
+    """Each gradient goes back to its points: four products and four additions; of a pooled box one addition."""
+    grad: Tensor = kernel.first
+    if "align" not in kernel.func.name():
+        return Work(adds=grad.numel(), reads=kernel.reads, writes=kernel.size)
+    ratio = kernel.argument("sampling_ratio")
+    if ratio <= 0:
+        return UNKNOWN
+    each = 4 * grad.numel() * ratio**2
+    return Work(adds=each, muls=each, reads=kernel.reads, writes=kernel.size)
+
+
+def suppressed(kernel: Kernel) -> Answer:
+    """Non-maximum suppression: at most one comparison of overlap for each pair of boxes."""
+    boxes = int(kernel.first.shape[0])
+    return Work(other=boxes * (boxes - 1) // 2, reads=kernel.reads, writes=kernel.size)
+
+
+RULES = {
+    deformable: "torchvision::deform_conv2d",
+    deformable_backward: "torchvision::_deform_conv2d_backward",
+    aligned: "torchvision::roi_align torchvision::ps_roi_align",
+    pooled: "torchvision::roi_pool torchvision::ps_roi_pool",
+    pooled_backward: (
+        "torchvision::_roi_align_backward torchvision::_ps_roi_align_backward torchvision::_roi_pool_backward "
+        "torchvision::_ps_roi_pool_backward"
+    ),
+    suppressed: "torchvision::nms torchvision::qnms",
+}
+
+KINDS = {deformable: "conv", deformable_backward: "conv"}

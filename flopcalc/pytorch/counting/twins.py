@@ -1,0 +1,114 @@
+"""The tensors of a copy: without values on the meta device, or real ones on the CPU."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+Twin = Callable[[Tensor], Tensor]
+
+
+def is_meta(tensor: Tensor) -> bool:
+    """Whether a tensor has no values."""
+    return tensor.device.type == "meta"
+
+
+def on_meta(tensor: Tensor) -> Tensor:
+    """A tensor of the same shape, strides and dtype without values."""
+    if tensor.layout is torch.strided and not tensor.is_nested:
+        if is_meta(tensor):
+            # Not empty_like, which imports SymPy for a tensor on meta.
+            return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
+        return torch.empty_like(tensor, device="meta", requires_grad=False)
+    return tensor.detach().to("meta")
+
+
+def on_cpu(generator: torch.Generator) -> Twin:
+    """How to make a tensor with values: those of the original, or random ones of its type where it has none."""
+
+    def made(tensor: Tensor) -> Tensor:
+        if is_meta(tensor):
+            return small_values(tensor, generator)
+        return tensor.detach().to("cpu", copy=True)
+
+    return made
+
+
+def small_values(tensor: Tensor, generator: torch.Generator) -> Tensor:
+    """Values for a parameter or buffer: small, true, and 0 as an index."""
+    made = torch.zeros_like(tensor, device="cpu", requires_grad=False)
+    if tensor.dtype is torch.bool:
+        return made.fill_(True)
+    if made.is_floating_point() or made.is_complex():
+        try:
+            made.normal_(0, 0.02, generator=generator)
+        except (NotImplementedError, RuntimeError):
+            # Types that only hold values, such as float8: zeros are values too.
+            pass
+    return made
+
+
+def input_values(tensor: Tensor, generator: torch.Generator) -> Tensor:
+    """Values for an input: from 0 to 1, true, and 1 for integers, which is a valid index, a mask and a length."""
+    made = torch.ones_like(tensor, device="cpu", requires_grad=False)
+    if made.is_floating_point():
+        try:
+            made.uniform_(generator=generator)
+        except (NotImplementedError, RuntimeError):
+            pass
+    return made
+
+
+def tensor_twin(tensor: Tensor, plain: Twin, *, gradients: bool) -> Tensor:
+    """A tensor of the same class. plain: how to make a tensor of torch's own."""
+    kind = type(tensor)
+    if kind is nn.Parameter:
+        return nn.Parameter(plain(tensor), gradients and tensor.requires_grad)
+    if kind is Tensor:
+        made: Any = plain(tensor)
+    elif isinstance(tensor, nn.parameter.UninitializedTensorMixin):
+        return kind(device=plain(torch.empty(0)).device, dtype=tensor.dtype)  # type: ignore[call-arg]
+    elif hasattr(tensor, "__tensor_flatten__"):
+        # A class that keeps its values in other tensors.
+        names, context = tensor.__tensor_flatten__()
+        inner = {name: tensor_twin(getattr(tensor, name), plain, gradients=False) for name in names}
+        made = kind.__tensor_unflatten__(inner, context, tensor.size(), tensor.stride())  # type: ignore[attr-defined]
+    else:
+        made = Tensor._make_subclass(kind, plain(tensor.as_subclass(Tensor)))
+    if isinstance(tensor, nn.Parameter) and not isinstance(made, nn.Parameter):
+        made = nn.Parameter(made, gradients and tensor.requires_grad)
+    elif gradients and tensor.requires_grad and tensor.is_leaf:
+        made.requires_grad_()
+    return made  # type: ignore[no-any-return]
+
+
+def has_no_values(module: nn.Module) -> bool:
+    """Whether some of a module's tensors are on the meta device."""
+    return any(is_meta(tensor) for tensor in _tensors(module))
+
+
+def bytes_of(module: nn.Module) -> int:
+    """The size of a module's parameters and buffers."""
+    return sum({id(t): t.numel() * t.element_size() for t in _tensors(module)}.values())
+
+
+def _tensors(module: nn.Module) -> Sequence[Tensor]:
+    found = (*module.parameters(), *module.buffers())
+    return [tensor for tensor in found if not isinstance(tensor, nn.parameter.UninitializedTensorMixin)]
+
+
+def free_memory() -> int | None:
+    """The bytes of memory that a program may still take, where the system says so."""
+    sizes = []
+    try:
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                sizes.append(int(line.split()[1]) * 1024)
+        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
+        if limit != "max":
+            sizes.append(int(limit) - int(Path("/sys/fs/cgroup/memory.current").read_text(encoding="ascii")))
+    except (OSError, ValueError):
+        pass
+    return min(sizes, default=None)
