@@ -43,6 +43,7 @@ from flopcalc.pytorch.counting.twins import (
 )
 from flopcalc.pytorch.counting.values import Reading, placed, readings
 from flopcalc.pytorch.loading import torchvision_operators
+from flopcalc.pytorch.tracing.shortcuts import shorten
 from flopcalc.pytorch.tracing.tracer import tracing
 
 __all__ = ["Count", "check_countable", "count", "count_call"]
@@ -203,10 +204,13 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
         parameters = [(name, one) for name, child in named for one in child._parameters.values() if one is not None]
         own_params = _own_params(parameters)
         recorder.start((one for _, one in parameters), tensors((given, by_name)))
+        traced = call.witness == "trace" and how.on == "meta" and not how.gradients
+        if traced:
+            shorten(twin)
         name_modules(named, recorder, lambda other: _modes(call, how, other, generator))
         if call.watch is not None:
             modes.enter_context(call.watch(twin, lambda: recorder.module))
-        if call.witness == "trace" and how.on == "meta" and not how.gradients:
+        if traced:
             modes.enter_context(tracing(recorder, call.own, generator))
         else:
             modes.enter_context(OnDevice(how.on))

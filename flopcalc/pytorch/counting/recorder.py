@@ -128,7 +128,8 @@ class Recorder:
 
     def reads_parameter(self, read: Iterable[Tensor]) -> bool:
         """Whether one of the tensors is a parameter."""
-        return not self._trained.isdisjoint(map(self.place, read))
+        trained = self._trained
+        return any(self.place(tensor) in trained for tensor in read)
 
     def kernel(self, kind: WorkKind, work: Work, read: Sequence[Tensor], written: Sequence[Tensor]) -> None:
         """A kernel of the running module: its kind of work, its work, and the tensors that it reads and writes."""

@@ -131,7 +131,8 @@ def _put(recorder: Recorder, x: Tensor, index: Any, value: Any) -> Any:
     if not part.dim() or not part.numel():
         return None
     source = packed((), x.dtype)
-    work = Work(reads=stored(part) + 1, writes=part.numel())
+    # What is overwritten is not read.
+    work = Work(reads=1, writes=part.numel())
     recorder.kernel("move", work, (part, source), (part,))
     return DONE
 
@@ -142,8 +143,11 @@ def _sum(name: str, adds: bool) -> Any:
     kind: Any = "add" if adds else "mul"
 
     def rule(recorder: Recorder, x: Any, other: Any) -> Any:
-        read = (x, other) if isinstance(other, Tensor) else (x,)
-        reads = sum(map(stored, read))
+        if isinstance(other, Tensor):
+            read: tuple[Tensor, ...] = (x, other)
+            reads = stored(x) + stored(other)
+        else:
+            read, reads = (x,), stored(x)
         out = shape(x, other)
         if out is None:
             return None
@@ -206,10 +210,14 @@ def _mean(recorder: Recorder, input: Tensor, dim: Any, keepdim: bool = False) ->
 
 
 def _joined(name: str) -> Any:
-    rule = _kernel(name)
+    shape = SHAPES[f"aten::{name}"]
 
     def joined(recorder: Recorder, tensors: Iterable[Tensor], dim: int = 0) -> Any:
-        return rule(recorder, list(tensors), dim)
+        read = list(tensors)
+        out = shape(read, dim)
+        if out is not None:
+            recorder.kernel("move", Work(reads=sum(map(stored, read)), writes=out.numel()), read, (out,))
+        return out
 
     return joined
 
@@ -268,17 +276,13 @@ _MASKED_FILL = _kernel("masked_fill", "Scalar")
 
 def _roll(recorder: Recorder, x: Tensor, shifts: Any, dims: Any = ()) -> Any:
     steps, axes = ([value] if isinstance(value, int) else list(value) for value in (shifts, dims))
-    return _ROLL(recorder, x, steps, axes)
-
-
-_ROLL = _kernel("roll")
+    out = SHAPES["aten::roll"](x, steps, axes)
+    return None if out is None else copied(recorder, x, out)
 
 
 def _pad(recorder: Recorder, input: Tensor, pad: Any, mode: str = "constant", value: Any = None) -> Any:
-    return _PAD(recorder, input, list(pad), 0 if value is None else value) if mode == "constant" else None
-
-
-_PAD = _kernel("constant_pad_nd")
+    out = SHAPES["aten::constant_pad_nd"](input, pad) if mode == "constant" else None
+    return None if out is None else copied(recorder, input, out)
 
 
 def _table() -> dict[Any, Any]:

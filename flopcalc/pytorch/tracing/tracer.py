@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from flopcalc.catalog.kernels import any_rule_for
 from flopcalc.pytorch.counting.dispatch import OnDevice
 from flopcalc.pytorch.counting.failures import NeedsAutogradError
 from flopcalc.pytorch.counting.kernels.own import OwnRules
@@ -26,16 +27,26 @@ _Below = torch._C._DisableTorchDispatch
 _TYPES = frozenset({Tensor, torch.nn.Parameter})
 _inside_a_transform = torch._C._functorch.peek_interpreter_stack
 _autograd = torch.is_grad_enabled
+_modes = torch._C._len_torch_dispatch_stack
 
 
 class Tracer(TorchFunctionMode):
-    """Runs functions by their rules. wants_autograd: whether the forward has asked for gradients."""
+    """Runs functions by their rules.
 
-    def __init__(self, recorder: Recorder) -> None:
+    wants_autograd: whether the forward has asked for gradients. own: the user's rules for kernels; where one is for
+    a kernel of torch, no rule of ours applies.
+    """
+
+    def __init__(self, recorder: Recorder, own: OwnRules | None = None) -> None:
         super().__init__()
         self.recorder = recorder
         self.wants_autograd = False
         self.elsewhere = OnDevice("meta")
+        self._modes = -1 if any_rule_for("aten", own) else _modes() + 1
+
+    def applies(self) -> bool:
+        """Whether rules apply now: not inside a transform, with gradients, or below a dispatch mode of the forward."""
+        return _modes() == self._modes and not _autograd() and _inside_a_transform() is None
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func in FACTS:
@@ -43,7 +54,7 @@ class Tracer(TorchFunctionMode):
         if not types or _TYPES.issuperset(types):
             rule = RULES.get(func)
             if rule is not None:
-                if not _autograd() and _inside_a_transform() is None:
+                if self.applies():
                     try:
                         with _Below():
                             out = rule(self.recorder, *args, **kwargs) if kwargs else rule(self.recorder, *args)
@@ -70,8 +81,11 @@ _GRADIENTS = frozenset({torch.autograd.grad, Tensor.backward, Tensor.requires_gr
 def tracing(
     recorder: Recorder, own: OwnRules | None = None, generator: torch.Generator | None = None
 ) -> Iterator[None]:
-    """Count by tracing. own, generator: as of the dispatch counter. Raises NeedsAutogradError where the forward asks for gradients, even where it catches that."""
-    tracer = Tracer(recorder)
+    """Count by tracing. own, generator: as of the dispatch counter.
+
+    Raises NeedsAutogradError where the forward asks for gradients, even where it catches that.
+    """
+    tracer = Tracer(recorder, own)
     with tracer, Net(recorder, own=own, generator=generator):
         yield
     if tracer.wants_autograd:
