@@ -7,6 +7,7 @@ differentiate, and run there with them; some read values, and run on the CPU. Ea
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -196,11 +197,12 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
             modes.enter_context(compiled_in_pieces())
         if how.operators:
             modes.enter_context(torchvision_operators.enabled())
-        if any(isinstance(child, LazyModuleMixin) for _, child in modules_of(twin)):
+        named = modules_of(twin)
+        if any(isinstance(child, LazyModuleMixin) for _, child in named):
             # A lazy module gets its parameters from a first pass, which is not counted.
             with OnDevice(how.on), DispatchCounter(None, generator=generator):
                 forward()
-        named = modules_of(twin)
+            named = modules_of(twin)
         parameters = [(name, one) for name, child in named for one in child._parameters.values() if one is not None]
         own_params = _own_params(parameters)
         recorder.start((one for _, one in parameters), tensors((given, by_name)))
@@ -237,7 +239,7 @@ def _modes(call: _Call, how: _Pass, recorder: Recorder, generator: torch.Generat
 def _arguments(
     twin: nn.Module, reading: Reading, how: _Pass, copier: Copier, generator: torch.Generator
 ) -> tuple[list[Any], dict[str, Any]]:
-    floats = (one.dtype for one in (*twin.parameters(), *twin.buffers()) if one.is_floating_point())
+    floats = (one.dtype for one in chain(twin.parameters(), twin.buffers()) if one.is_floating_point())
     dtype = next(floats, torch.get_default_dtype())
     # Inputs go on asking for gradients as they did: a forward may differentiate by them.
     copier.gradients = True
@@ -266,6 +268,16 @@ def _usable(twin: nn.Module) -> None:
     for name, buffer in twin.named_buffers():
         if name.endswith("running_var"):
             buffer.fill_(1)
+
+
+def _parameters(module: nn.Module) -> list[tuple[str, Tensor]]:
+    """The parameters of a module, each with the name of the module that holds it."""
+    return [
+        (name, one)
+        for name, child in module.named_modules()
+        for one in child._parameters.values()
+        if one is not None
+    ]
 
 
 def _own_params(parameters: Sequence[tuple[str, Tensor]]) -> dict[str, int]:
