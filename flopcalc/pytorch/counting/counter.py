@@ -18,14 +18,8 @@ from flopcalc.catalog.kernels import KernelRule
 from flopcalc.catalog.kernels import by_name as rules_by_operator
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.pytorch.counting.copying import Copier, evaluate
-from flopcalc.pytorch.counting.dispatch import DispatchCounter, OnDevice, compiled_in_pieces
-from flopcalc.pytorch.counting.failures import (
-    Failure,
-    asks_for_gradients,
-    failed,
-    is_compiled_whole,
-    lacks_operators,
-)
+from flopcalc.pytorch.counting.dispatch import ELSEWHERE, DispatchCounter, OnDevice, compiled_in_pieces
+from flopcalc.pytorch.counting.failures import Failure, asks_for_gradients, failed, is_compiled_whole, lacks_operators
 from flopcalc.pytorch.counting.kernels import tensors
 from flopcalc.pytorch.counting.kernels.own import OwnRules
 from flopcalc.pytorch.counting.layers import layers_by_module, modules_of
@@ -205,8 +199,10 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
             named = modules_of(twin)
         parameters = [(name, one) for name, child in named for one in child._parameters.values() if one is not None]
         own_params = _own_params(parameters)
-        recorder.start((one for _, one in parameters), tensors((given, by_name)))
+        held = [one for one in copier.memo.values() if isinstance(one, Tensor)]
+        recorder.start((one for _, one in parameters), tensors((given, by_name)), held)
         traced = call.witness == "trace" and how.on == "meta" and not how.gradients
+        alone = how.on == "meta" and not traced
         if traced:
             shorten(twin)
         name_modules(named, recorder, lambda other: _modes(call, how, other, generator))
@@ -216,9 +212,11 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
             modes.enter_context(tracing(recorder, call.own, generator))
         else:
             modes.enter_context(OnDevice(how.on))
-            modes.enter_context(DispatchCounter(recorder, own=call.own, generator=generator))
+            modes.enter_context(DispatchCounter(recorder, own=call.own, generator=generator, alone=alone))
         out = forward()
     forget_names(named)
+    if alone and not all(map(recorder.knows, filter(is_meta, tensors(out)))):
+        recorder.unknown(ELSEWHERE)
     result = recorder.finish(parameters, out)
     result.own_params = own_params
     result.on = how.on
@@ -268,16 +266,6 @@ def _usable(twin: nn.Module) -> None:
     for name, buffer in twin.named_buffers():
         if name.endswith("running_var"):
             buffer.fill_(1)
-
-
-def _parameters(module: nn.Module) -> list[tuple[str, Tensor]]:
-    """The parameters of a module, each with the name of the module that holds it."""
-    return [
-        (name, one)
-        for name, child in module.named_modules()
-        for one in child._parameters.values()
-        if one is not None
-    ]
 
 
 def _own_params(parameters: Sequence[tuple[str, Tensor]]) -> dict[str, int]:
