@@ -114,7 +114,8 @@ def sparse(x: Tensor, weight: Tensor) -> Tensor:
     """A sparse 64 x 64 matrix with 100 entries, times the input."""
     places = torch.arange(100)
     matrix = torch.sparse_coo_tensor(torch.stack((places % 64, places // 2)), weight.expand(100), (64, 64))
-    return torch.sparse.mm(matrix, x)
+    found: Tensor = torch.sparse.mm(matrix, x)
+    return found
 
 
 def tokens() -> Tensor:
