@@ -6,11 +6,13 @@ differentiate, and run there with them; some read values, and run on the CPU. Ea
 
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.lazy import LazyModuleMixin
 
 from flopcalc.catalog.kernels import KernelRule
 from flopcalc.catalog.kernels import by_name as rules_by_operator
@@ -20,8 +22,8 @@ from flopcalc.pytorch.counting.dispatch import ELSEWHERE, DispatchCounter, OnDev
 from flopcalc.pytorch.counting.failures import Failure, asks_for_gradients, failed, is_compiled_whole, lacks_operators
 from flopcalc.pytorch.counting.kernels import tensors
 from flopcalc.pytorch.counting.kernels.own import OwnRules
-from flopcalc.pytorch.counting.layers import layers_by_module
-from flopcalc.pytorch.counting.names import name_modules
+from flopcalc.pytorch.counting.layers import layers_by_module, modules_of
+from flopcalc.pytorch.counting.names import forget_names, name_modules
 from flopcalc.pytorch.counting.process_state import kept_state
 from flopcalc.pytorch.counting.record import Count
 from flopcalc.pytorch.counting.recorder import Recorder
@@ -35,7 +37,9 @@ from flopcalc.pytorch.counting.twins import (
     on_meta,
 )
 from flopcalc.pytorch.counting.values import Reading, placed, readings
-from flopcalc.pytorch.loading.torchvision_operators import enabled
+from flopcalc.pytorch.loading import torchvision_operators
+from flopcalc.pytorch.tracing.shortcuts import shorten
+from flopcalc.pytorch.tracing.tracer import tracing
 
 __all__ = ["Count", "check_countable", "count", "count_call"]
 
@@ -51,8 +55,8 @@ REAL_VALUES = "counted on real values: another input may cost something else"
 class _Pass(NamedTuple):
     """One way to run the copy.
 
-    compiled: it calls functions that insist on being compiled as a whole. operators: it calls operators of
-    torchvision, whose compiled part is missing.
+    compiled: it calls functions that insist on being compiled as a whole. operators: it calls operators of a
+    torchvision whose compiled part does not fit this torch.
     """
 
     on: Literal["meta", "cpu"]
@@ -105,8 +109,8 @@ def count_call(
 ) -> Count:
     """Count one call of a module's method, as `count` does.
 
-    on: "meta" or "cpu" to force the one or the other. kernels: rules next to those that are registered. rebuild:
-    builds the module again with real values, where it lies on the meta device and the forward reads values. witness:
+    on: "meta" or "cpu" to force the one or the other. kernels: rules beside those that are registered. rebuild: builds
+    the module again with real values, where it lies on the meta device and the forward reads values. witness:
     "trace", or "dispatch" for the slower and independent way. watch: looks at the copy while it runs.
     """
     function = None
@@ -144,7 +148,7 @@ def _on_device(call: _Call, reading: Reading, device: Literal["meta", "cpu"], fa
     """The count on a device, first without gradients, and with them if the forward asks; None if it fails."""
     how = _Pass(device)
     while True:
-        recorder = Recorder(layers_by_module(call.module))
+        recorder = Recorder(layers_by_module(modules_of(call.module)))
         try:
             return _run(call, reading, how, recorder)
         except FlopcalcError as error:
@@ -156,10 +160,10 @@ def _on_device(call: _Call, reading: Reading, device: Literal["meta", "cpu"], fa
             failures.append(Failure(device, error, recorder.failed.get(id(error), "")))
             if asks_for_gradients(error) and not how.gradients:
                 how = how._replace(gradients=True)
-            elif is_compiled_whole(error) and not how.compiled:
-                how = how._replace(compiled=True)
             elif lacks_operators(error) and not how.operators:
                 how = how._replace(operators=True)
+            elif is_compiled_whole(error) and not how.compiled:
+                how = how._replace(compiled=True)
             else:
                 return None
 
@@ -183,28 +187,34 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
 
     with ExitStack() as modes:
         modes.enter_context(torch.set_grad_enabled(how.gradients))
-        modes.enter_context(OnDevice(how.on))
         if how.compiled:
             modes.enter_context(compiled_in_pieces())
         if how.operators:
-            modes.enter_context(enabled())
-        if any(nn.parameter.is_lazy(one) for one in twin.parameters()):
+            modes.enter_context(torchvision_operators.enabled())
+        named = modules_of(twin)
+        if any(isinstance(child, LazyModuleMixin) for _, child in named):
             # A lazy module gets its parameters from a first pass, which is not counted.
-            with DispatchCounter(None, generator=generator):
+            with OnDevice(how.on), DispatchCounter(None, generator=generator):
                 forward()
-        parameters = [(name, one) for name, child in twin.named_modules() for one in child.parameters(recurse=False)]
+            named = modules_of(twin)
+        parameters = [(name, one) for name, child in named for one in child._parameters.values() if one is not None]
         own_params = _own_params(parameters)
         held = [one for one in copier.memo.values() if isinstance(one, Tensor)]
         recorder.start((one for _, one in parameters), tensors((given, by_name)), held)
-        name_modules(twin, recorder, lambda other: _modes(call, how, other, generator))
-        if call.watch is not None:
-            modes.enter_context(call.watch(twin, lambda: recorder.module))
         traced = call.witness == "trace" and how.on == "meta" and not how.gradients
         alone = how.on == "meta" and not traced
-        modes.enter_context(DispatchCounter(recorder, own=call.own, generator=generator, alone=alone))
         if traced:
-            modes.enter_context(_traced(recorder))
+            shorten(twin)
+        name_modules(named, recorder, lambda other: _modes(call, how, other, generator))
+        if call.watch is not None:
+            modes.enter_context(call.watch(twin, lambda: recorder.module))
+        if traced:
+            modes.enter_context(tracing(recorder, call.own, generator))
+        else:
+            modes.enter_context(OnDevice(how.on))
+            modes.enter_context(DispatchCounter(recorder, own=call.own, generator=generator, alone=alone))
         out = forward()
+    forget_names(named)
     if alone and not all(map(recorder.knows, filter(is_meta, tensors(out)))):
         recorder.unknown(ELSEWHERE)
     result = recorder.finish(parameters, out)
@@ -227,7 +237,7 @@ def _modes(call: _Call, how: _Pass, recorder: Recorder, generator: torch.Generat
 def _arguments(
     twin: nn.Module, reading: Reading, how: _Pass, copier: Copier, generator: torch.Generator
 ) -> tuple[list[Any], dict[str, Any]]:
-    floats = (one.dtype for one in (*twin.parameters(), *twin.buffers()) if one.is_floating_point())
+    floats = (one.dtype for one in chain(twin.parameters(), twin.buffers()) if one.is_floating_point())
     dtype = next(floats, torch.get_default_dtype())
     # Inputs go on asking for gradients as they did: a forward may differentiate by them.
     copier.gradients = True
@@ -267,11 +277,3 @@ def _own_params(parameters: Sequence[tuple[str, Tensor]]) -> dict[str, int]:
             seen.add(id(tensor))
             params[name] = params.get(name, 0) + tensor.numel()
     return params
-
-
-def _traced(recorder: Recorder) -> AbstractContextManager[object]:
-    """The tracer, which counts from sizes alone, over the mode that counts kernels."""
-    from flopcalc.pytorch import tracing
-
-    made: AbstractContextManager[object] = getattr(tracing, "tracing", lambda _: nullcontext())(recorder)
-    return made

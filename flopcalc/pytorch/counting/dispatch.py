@@ -63,12 +63,11 @@ class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs = kwargs or {}
         if not isinstance(func, OpOverload):
             return run_higher_order(self, func, args, kwargs)
-        if torch.is_inference_mode_enabled() and _is_composite(func):
-            # In inference mode, functions that are made of kernels come here in one piece.
+        if torch.is_inference_mode_enabled() and _is_composite(func) and not any(map(_is_nested, tensors(args))):
+            # In inference mode, functions that are made of kernels come here in one piece. Nested tensors have
+            # kernels for the whole function.
             with self:
-                out = func.decompose(*args, **kwargs)
-            if out is not NotImplemented:
-                return out
+                return func._op_dk(_COMPOSITE_KEY, *args, **kwargs)
         read = tensors((args, kwargs))
         valueless = any(map(is_meta, read))
         if valueless and not all(map(is_meta, read)):
@@ -181,13 +180,19 @@ def compiled_in_pieces() -> Iterator[None]:
 _leave_alone(DispatchCounter.__torch_dispatch__)
 
 
+def _is_nested(tensor: Tensor) -> bool:
+    return bool(tensor.is_nested)
+
+
+_COMPOSITE_KEY = torch._C.DispatchKey.CompositeImplicitAutograd
 _COMPOSITE: dict[OpOverload, bool] = {}
 
 
 def _is_composite(func: OpOverload) -> bool:
     made = _COMPOSITE.get(func)
     if made is None:
-        made = _COMPOSITE[func] = func._can_decompose()
+        # Not `func.decompose`, which prefers decompositions in Python, and those run other kernels.
+        made = _COMPOSITE[func] = torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), _COMPOSITE_KEY)
     return made
 
 

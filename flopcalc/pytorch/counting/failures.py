@@ -11,6 +11,10 @@ from flopcalc.pytorch.loading.user_errors import place_of
 CHECK_INPUTS = "check the number, shape and dtype of the inputs"
 
 
+class NeedsAutogradError(Exception):
+    """The forward asks for gradients, for which it must run with autograd on."""
+
+
 class Failure(NamedTuple):
     """A pass that failed: its device, the error, and the innermost module that raised it."""
 
@@ -22,6 +26,8 @@ class Failure(NamedTuple):
 def asks_for_gradients(error: Exception) -> bool:
     """Whether a forward failed because gradients were switched off."""
     why = str(error)
+    if isinstance(error, NeedsAutogradError):
+        return True
     return isinstance(error, RuntimeError) and ("does not require grad" in why or "not have been used in the" in why)
 
 
@@ -31,8 +37,8 @@ def is_compiled_whole(error: Exception) -> bool:
 
 
 def lacks_operators(error: Exception) -> bool:
-    """Whether a forward failed because torchvision was built for another torch."""
-    return "Couldn't load custom C++ ops" in str(error)
+    """Whether a forward failed because torchvision's compiled part does not fit this torch."""
+    return isinstance(error, RuntimeError) and "load custom C++ ops" in str(error)
 
 
 def needs_values(error: Exception) -> bool:

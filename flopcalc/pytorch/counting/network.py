@@ -18,7 +18,7 @@ from flopcalc.pytorch.counting.counter import count_call
 from flopcalc.pytorch.counting.failures import CHECK_INPUTS
 from flopcalc.pytorch.counting.inputs import arguments, read_batch, read_inputs
 from flopcalc.pytorch.counting.kernels import Work
-from flopcalc.pytorch.counting.layers import is_piece, layers_by_module
+from flopcalc.pytorch.counting.layers import is_piece, layers_by_module, modules_of
 from flopcalc.pytorch.counting.record import Call, Count, Shapes
 from flopcalc.pytorch.counting.sharing import other_names, sharing_remarks
 from flopcalc.pytorch.counting.window import window_of
@@ -177,7 +177,7 @@ def _wanted(module: nn.Module, inputs: Sequence[Input], call: ForwardCall) -> st
 
 def _layers(module: nn.Module, counted: Count, batch: int) -> list[Layer]:
     """The calls as layers; a module that holds parameters and ran nothing is a layer without inputs."""
-    owner = layers_by_module(module)
+    owner = layers_by_module(modules_of(module))
     modules = dict(module.named_modules())
     first = {call.layer: call for call in reversed(counted.calls)}
     params: dict[str, dict[str, int]] = {}

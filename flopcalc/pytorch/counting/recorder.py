@@ -130,11 +130,12 @@ class Recorder:
 
     def reads_parameter(self, read: Iterable[Tensor]) -> bool:
         """Whether one of the tensors is a parameter."""
-        return not self._trained.isdisjoint(map(self.place, read))
+        trained = self._trained
+        return any(self.place(tensor) in trained for tensor in read)
 
     def kernel(self, kind: WorkKind, work: Work, read: Sequence[Tensor], written: Sequence[Tensor]) -> None:
         """A kernel of the running module: its kind of work, its work, and the tensors that it reads and writes."""
-        depth, maker, place_of = self._depth, self._maker, self.place
+        depth, maker, trained = self._depth, self._maker, self._trained
         frame = self._frames[-1]
         call = frame.slot.now
         if call is None:
@@ -142,23 +143,34 @@ class Recorder:
         index = len(self.result.calls) - 1
         end = 0
         for tensor in read:
-            place = place_of(tensor)
-            if place in self._trained:
+            try:
+                place: int = tensor.untyped_storage()._cdata
+            except (NotImplementedError, RuntimeError):
+                place = self.place(tensor)
+            before = depth.get(place)
+            if before is None:
+                # Nothing that is known has written it.
+                continue
+            end = max(end, before)
+            if place in trained:
                 self._touched.add(place)
-            end = max(end, depth[place])
             made = maker.get(place, index)
             if made != index:
                 call.inputs[made] = None
         end += 1
         for tensor in written:
-            place = place_of(tensor)
+            place = self.place(tensor)
             depth[place] = max(depth[place], end)
             maker[place] = index
         self.result.steps = max(self.result.steps, end)
         key = frame.name, kind
-        before = call.work.get(key)
-        call.work[key] = work if before is None else add(before, work)
-        call.kernels[key] = call.kernels.get(key, 0) + 1
+        sum_before = call.work.get(key)
+        if sum_before is None:
+            call.work[key] = work
+            call.kernels[key] = 1
+        else:
+            call.work[key] = add(sum_before, work)
+            call.kernels[key] += 1
 
     def passed(self, read: Sequence[Tensor], written: Sequence[Tensor]) -> None:
         """A function without work, such as a view, whose outputs may be in storages of their own."""

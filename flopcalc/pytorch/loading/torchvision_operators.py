@@ -7,6 +7,7 @@ they are there. Nothing happens where the compiled part is loaded.
 """
 
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -61,17 +62,32 @@ def enable() -> bool:
     return bool(extension._has_ops is _declared)
 
 
+_users = 0
+_lock = threading.Lock()
+
+
 @contextmanager
 def enabled() -> Iterator[None]:
-    """Let an imported torchvision find the operators, and leave it as it was afterwards."""
+    """Enable the operators for a while, in all threads; afterwards torchvision is as it was."""
+    global _users  # noqa: PLW0603
     extension: Any = sys.modules.get("torchvision.extension")
-    before = getattr(extension, "_has_ops", None)
-    enable()
+    with _lock:
+        was = getattr(extension, "_has_ops", _declared)
+        # Whoever enables them for good, or first, is not undone.
+        mine = was is not _declared and enable()
+        _users += 1
+        if mine:
+            _originals.append(was)
     try:
         yield
     finally:
-        if extension is not None:
-            extension._has_ops = before
+        with _lock:
+            _users -= 1
+            if _users == 0 and _originals:
+                extension._has_ops = _originals.pop()
+
+
+_originals: list[Any] = []
 
 
 def _declared() -> bool:

@@ -19,7 +19,7 @@ def contiguous(shape: Sequence[int]) -> Sizes:
     step = 1
     for extent in reversed(shape):
         strides.append(step)
-        step *= extent if extent > 1 else 1
+        step *= max(1, extent)
     strides.reverse()
     return tuple(strides)
 
@@ -121,8 +121,19 @@ def elementwise(shape: Sequence[int], operands: Sequence[Sequence[int]]) -> Size
     step = 1
     for axis in order:
         strides[axis] = step
-        step *= shape[axis] if shape[axis] > 1 else 1
+        step *= max(1, shape[axis])
     return tuple(strides)
+
+
+def descends(strides: Sequence[int]) -> bool:
+    """Whether each axis is inside those before it; repeated axes, of stride 0, are in any place."""
+    last = 0
+    for stride in strides:
+        if stride:
+            if last and stride >= last:
+                return False
+            last = stride
+    return True
 
 
 def _swap(a: int, b: int, shape: Sequence[int], operands: Sequence[Sequence[int]]) -> int:
@@ -172,3 +183,16 @@ def windows(extent: int, kernel: int, stride: int, pad: int, dilation: int = 1, 
     count = -(-span // stride) + 1
     # The last window must start inside the input or its first padding.
     return count - 1 if (count - 1) * stride >= extent + pad else count
+
+
+def suggests_channels_last(shape: Sequence[int], strides: Sequence[int]) -> bool:
+    """Whether torch takes a map of two or three axes for one whose channels are innermost."""
+    rank = len(shape)
+    if rank not in (4, 5) or not strides[1]:
+        return False
+    least = 0
+    for index in (1, *range(rank - 1, 1, -1), 0):
+        if not shape[index] or strides[index] < least or (not index and least == strides[1]):
+            return False
+        least = strides[index] * shape[index]
+    return True

@@ -1,0 +1,172 @@
+"""Shape rules of element-wise kernels, by the name of the kernel: new tensors from the sizes of the operands.
+
+A rule takes the arguments of the kernel and answers None where it does not apply: the kernel then runs as it is.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from flopcalc.pytorch.tracing import sizes
+from flopcalc.pytorch.tracing.fresh import is_plain, new, packed
+
+Rule = Callable[..., Any]
+
+
+def result_dtype(one: Any, other: Any) -> torch.dtype:
+    """The common dtype of two operands, tensors or numbers."""
+    if isinstance(one, Tensor):
+        if isinstance(other, Tensor):
+            if one.dtype is other.dtype:
+                return one.dtype
+        elif one.dtype.is_floating_point:
+            if not isinstance(other, complex):
+                return one.dtype
+        elif type(other) is int and one.dtype is not torch.bool:
+            return one.dtype
+    elif isinstance(other, Tensor):
+        return result_dtype(other, one)
+    return torch.result_type(one, other)
+
+
+def to_float(dtype: torch.dtype) -> torch.dtype:
+    """The dtype of a result that is never whole."""
+    return dtype if dtype.is_floating_point or dtype.is_complex else torch.get_default_dtype()
+
+
+def result(operands: Sequence[Tensor], dtype: torch.dtype) -> Tensor | None:
+    """A new tensor for the result of an element-wise function."""
+    first = operands[0]
+    shape: sizes.Sizes = first.shape
+    if len(operands) == 1:
+        if first.is_contiguous():
+            return packed(shape, dtype)
+        return new(shape, sizes.like(shape, first.stride()), dtype)
+    same = True
+    for operand in operands[1:]:
+        other = operand.shape
+        if other != shape:
+            same = False
+            joined = sizes.broadcast(shape, other)
+            if joined is None:
+                return None
+            shape = joined
+    if same and all(operand.is_contiguous() for operand in operands):
+        return packed(shape, dtype)
+    strides = [
+        operand.stride() if operand.shape == shape else sizes.expanded(shape, operand.shape, operand.stride())
+        for operand in operands
+    ]
+    if all(map(sizes.descends, strides)):
+        return packed(shape, dtype)
+    return new(shape, sizes.elementwise(shape, strides), dtype)
+
+
+def _unary(out: Callable[[torch.dtype], torch.dtype | None]) -> Rule:
+    def rule(x: Tensor, *rest: Any, **more: Any) -> Tensor | None:
+        dtype = out(x.dtype)
+        return None if dtype is None or not is_plain(x) else result((x,), dtype)
+
+    return rule
+
+
+def _keep(x: Tensor, *rest: Any, **more: Any) -> Tensor | None:
+    """The result of a function that works in place on its only tensor."""
+    return x if is_plain(x) and x.dtype.is_floating_point else None
+
+
+def _binary(out: Callable[[Any, Any], torch.dtype]) -> Rule:
+    def rule(one: Any, other: Any, **more: Any) -> Tensor | None:
+        operands = [operand for operand in (one, other) if isinstance(operand, Tensor)]
+        for operand in operands:
+            if not is_plain(operand):
+                return None
+        if isinstance(one, complex) or isinstance(other, complex):
+            return None
+        return result(operands, out(one, other))
+
+    return rule
+
+
+def _in_place(one: Tensor, other: Any, **more: Any) -> Tensor | None:
+    if not is_plain(one) or isinstance(other, complex):
+        return None
+    if isinstance(other, Tensor):
+        if not is_plain(other) or sizes.broadcast(one.shape, other.shape) != tuple(one.shape):
+            return None
+        if other.dtype is not one.dtype and not one.dtype.is_floating_point:
+            return None
+    elif not one.dtype.is_floating_point and type(other) is not int:
+        return None
+    return one if all(map(bool, one.stride())) else None
+
+
+def _quotient(one: Any, other: Any) -> torch.dtype:
+    return to_float(result_dtype(one, other))
+
+
+def _truth(one: Any, other: Any) -> torch.dtype:
+    return torch.bool
+
+
+def _div(one: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor | None:
+    return _DIV(one, other) if rounding_mode is None else _ADD(one, other)
+
+
+def _where(condition: Tensor, one: Any, other: Any) -> Tensor | None:
+    operands = [operand for operand in (condition, one, other) if isinstance(operand, Tensor)]
+    if not all(map(is_plain, operands)) or len(operands) < 3:
+        return None
+    if one.dtype is not other.dtype or condition.dtype is not torch.bool:
+        return None
+    return result(operands, one.dtype)
+
+
+def _three(one: Tensor, two: Tensor, three: Any, *, value: Any = 1) -> Tensor | None:
+    operands = [operand for operand in (one, two, three) if isinstance(operand, Tensor)]
+    if not all(map(is_plain, operands)) or any(operand.dtype is not one.dtype for operand in operands):
+        return None
+    return result(operands, one.dtype) if one.dtype.is_floating_point else None
+
+
+_ADD = _binary(result_dtype)
+_DIV = _binary(_quotient)
+
+
+def _floating(dtype: torch.dtype) -> torch.dtype | None:
+    return dtype if dtype.is_floating_point else None
+
+
+def _real(dtype: torch.dtype) -> torch.dtype | None:
+    return None if dtype is torch.bool else dtype
+
+
+_NAMES: dict[Rule, str] = {
+    _unary(to_float): (
+        "exp exp2 expm1 log log2 log10 log1p sqrt rsqrt sin cos tan asin acos atan sinh cosh asinh acosh atanh tanh "
+        "sigmoid erf erfc reciprocal"
+    ),
+    _unary(_real): "relu neg abs sign floor ceil trunc",
+    _unary(_floating): (
+        "hardtanh relu6 gelu silu mish hardswish hardsigmoid leaky_relu elu celu selu softplus clamp clamp_min clamp_max "
+        "hardshrink softshrink threshold round frac nan_to_num"
+    ),
+    _unary(lambda dtype: torch.bool): "logical_not isnan isinf",
+    _unary(lambda dtype: None if dtype.is_floating_point else dtype): "bitwise_not",
+    _keep: (
+        "exp_ log_ sqrt_ rsqrt_ sin_ cos_ tanh_ sigmoid_ relu_ neg_ abs_ hardtanh_ relu6_ gelu_ silu_ mish_ hardswish_ "
+        "hardsigmoid_ leaky_relu_ elu_ celu_ selu_ clamp_ clamp_min_ clamp_max_ reciprocal_"
+    ),
+    _ADD: "add sub mul rsub remainder fmod pow",
+    _binary(result_dtype): "maximum minimum bitwise_and bitwise_or bitwise_xor",
+    _div: "div",
+    _in_place: "add_ sub_ mul_",
+    lambda one, other, **more: _in_place(one, other) if one.dtype.is_floating_point and not more else None: "div_",
+    _binary(_truth): "eq ne lt le gt ge logical_and logical_or logical_xor",
+    _where: "where",
+    _three: "addcmul addcdiv lerp",
+}
+
+RULES: dict[str, Rule] = {f"aten::{name}": rule for rule, names in _NAMES.items() for name in names.split()}

@@ -1,0 +1,46 @@
+"""Plain meta tensors: which tensors the rules apply to, and new ones made from sizes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_Key = torch._C.DispatchKey
+_META = torch._C.DispatchKeySet(_Key.Meta)
+
+# Of a strided tensor on the meta device, also of one that is made in inference mode. A sparse, quantised or nested
+# tensor, a view with a pending conjugation, one inside a functorch transform, and one of a class with kernels of its
+# own have other keys.
+PLAIN = frozenset({_META.raw_repr(), _META.add(_Key.ADInplaceOrView).add(_Key.AutogradMeta).raw_repr()})
+
+_keys = torch._C._dispatch_keys
+_device = torch.device("meta")
+_empty = torch.empty
+_empty_strided = torch.empty_strided
+
+
+def is_plain(tensor: Tensor) -> bool:
+    """Whether the rules apply to a tensor."""
+    return _keys(tensor).raw_repr() in PLAIN and not tensor.dtype.is_complex
+
+
+def new(shape: Sequence[int], strides: Sequence[int], dtype: torch.dtype) -> Tensor:
+    """A meta tensor with these strides."""
+    return _empty_strided(shape, strides, dtype=dtype, device=_device)
+
+
+def packed(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+    """A contiguous meta tensor."""
+    return _empty(shape, dtype=dtype, device=_device)
+
+
+def all_plain(values: Any) -> bool:
+    """Whether the rules apply to all tensors in nested arguments."""
+    for value in values:
+        if isinstance(value, Tensor):
+            if not is_plain(value):
+                return False
+        elif isinstance(value, list | tuple) and value and not all_plain(value):
+            return False
+    return True

@@ -1,0 +1,338 @@
+"""The rules of functions: which of them are free, which move data, and the kernels that the others run."""
+
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from flopcalc.pytorch.counting.dispatch import tell
+from flopcalc.pytorch.counting.kernels import Work, tensors
+from flopcalc.pytorch.counting.recorder import Recorder
+from flopcalc.pytorch.tracing import heavy, sizes
+from flopcalc.pytorch.tracing.fresh import is_plain, packed
+from flopcalc.pytorch.tracing.heavy import copied, stored
+from flopcalc.pytorch.tracing.net import SHAPES
+
+
+def _found(*spaces: Any, names: str) -> list[Any]:
+    """The functions of these names that this version of torch has."""
+    return [getattr(space, name) for name in names.split() for space in spaces if hasattr(space, name)]
+
+
+def _getters(names: str) -> list[Any]:
+    return [getattr(Tensor, name).__get__ for name in names.split() if hasattr(Tensor, name)]
+
+
+# Facts about a tensor: no kernel runs.
+FACTS = frozenset(
+    [
+        *_getters(
+            "shape device dtype layout requires_grad is_meta is_cuda is_cpu is_mps is_xpu is_sparse is_nested "
+            "is_quantized is_leaf grad_fn ndim itemsize nbytes names is_mkldnn is_sparse_csr is_ipu is_xla is_vulkan"
+        ),
+        *_found(
+            Tensor,
+            names="dim size stride numel nelement ndimension element_size is_contiguous is_floating_point is_complex "
+            "storage_offset get_device is_conj is_neg untyped_storage data_ptr __len__ is_inference is_signed",
+        ),
+        *_found(torch, names="is_floating_point is_complex numel is_tensor result_type can_cast"),
+    ]
+)
+
+# Functions that give a view, and never a copy.
+_VIEWS = [
+    *_getters("T mT"),
+    *_found(
+        Tensor,
+        torch,
+        names="view permute transpose unsqueeze squeeze expand expand_as select narrow chunk unbind t swapaxes swapdims "
+        "movedim moveaxis view_as detach diagonal tensor_split hsplit vsplit dsplit",
+    ),
+    *_found(Tensor, names="unfold split_with_sizes unflatten split"),
+    torch.split,
+    torch.Tensor.as_strided,
+    torch.as_strided,
+]
+
+
+def _view(func: Any) -> Any:
+    def rule(recorder: Recorder, *args: Any, **kwargs: Any) -> Any:
+        return func(*args, **kwargs)
+
+    return rule
+
+
+def _copy(func: Any) -> Any:
+    """A function that gives its input, a view of it, or a copy."""
+
+    def rule(recorder: Recorder, x: Any, *args: Any, **kwargs: Any) -> Any:
+        if not is_plain(x):
+            return None
+        out = func(x, *args, **kwargs)
+        if out is x or out.untyped_storage()._cdata == x.untyped_storage()._cdata:
+            return out
+        return copied(recorder, x, out)
+
+    return rule
+
+
+# The answer of a rule whose function gives nothing.
+DONE = object()
+
+
+@cache
+def _operator(name: str, overload: str) -> Any:
+    return getattr(getattr(torch.ops.aten, name), overload)
+
+
+def _kernel(name: str, overload: str = "default") -> Any:
+    """A function that runs one kernel with the same arguments."""
+    shape = SHAPES[f"aten::{name}"]
+
+    def rule(recorder: Recorder, *args: Any, **kwargs: Any) -> Any:
+        read = tensors(args)
+        reads = sum(map(stored, read))
+        out = shape(*args, **kwargs)
+        if out is not None:
+            tell(recorder, _operator(name, overload), args, kwargs, out, read, reads)
+            return out[0] if type(out) is tuple else out
+        return None
+
+    return rule
+
+
+_PLACES = (int, slice, type(None), type(Ellipsis))
+
+
+def _is_view(index: Any) -> bool:
+    """Whether an index picks a view: integers, slices, None and an ellipsis."""
+    return type(index) in _PLACES or (type(index) is tuple and all(type(one) in _PLACES for one in index))
+
+
+def _pick(recorder: Recorder, x: Tensor, index: Any) -> Any:
+    if isinstance(index, Tensor):
+        return _INDEX(recorder, x, [index])
+    if not _is_view(index):
+        return None
+    return x[index]
+
+
+_INDEX = _kernel("index", "Tensor")
+
+
+def _put(recorder: Recorder, x: Tensor, index: Any, value: Any) -> Any:
+    """A number written to a part of a tensor, which torch copies from a tensor without axes."""
+    if type(value) not in (int, float) or not _is_view(index) or not is_plain(x) or x.dtype is torch.bool:
+        return None
+    part = x[index]
+    if not part.dim() or not part.numel():
+        return None
+    source = packed((), x.dtype)
+    # What is overwritten is not read.
+    work = Work(reads=1, writes=part.numel())
+    recorder.kernel("move", work, (part, source), (part,))
+    return DONE
+
+
+def _sum(name: str, adds: bool) -> Any:
+    """A sum or a product with a tensor or a number."""
+    shape = SHAPES[f"aten::{name}"]
+    kind: Any = "add" if adds else "mul"
+
+    def rule(recorder: Recorder, x: Any, other: Any) -> Any:
+        if isinstance(other, Tensor):
+            read: tuple[Tensor, ...] = (x, other)
+            reads = stored(x) + stored(other)
+        else:
+            read, reads = (x,), stored(x)
+        out = shape(x, other)
+        if out is None:
+            return None
+        size = out.numel()
+        work = Work(0, size, 0, 0, 0, reads, size) if adds else Work(0, 0, size, 0, 0, reads, size)
+        recorder.kernel(kind, work, read, (out,))
+        return out
+
+    return rule
+
+
+def _activation(name: str) -> Any:
+    """An activation function whose Python form has an argument `inplace`."""
+    shape = SHAPES[f"aten::{name}"]
+
+    def rule(recorder: Recorder, x: Tensor, *args: Any, inplace: bool = False, **kwargs: Any) -> Any:
+        if args and type(args[-1]) is bool:
+            return None
+        reads = stored(x)
+        out = (x if is_plain(x) and x.dtype.is_floating_point else None) if inplace else shape(x)
+        if out is None:
+            return None
+        size = out.numel()
+        recorder.kernel("act", Work(0, 0, 0, size, 0, reads, size), (x,), (out,))
+        return out
+
+    return rule
+
+
+def _acted_in_place(recorder: Recorder, x: Tensor, *args: Any, **kwargs: Any) -> Any:
+    if not is_plain(x) or not x.dtype.is_floating_point or 0 in x.stride():
+        return None
+    size = x.numel()
+    recorder.kernel("act", Work(0, 0, 0, size, 0, stored(x), size), (x,), (x,))
+    return x
+
+
+def _dropout(recorder: Recorder, input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+    return None if training or not 0 <= p <= 1 else input
+
+
+def _dropout_below(recorder: Recorder, input: Tensor, p: float, train: bool) -> Any:
+    return None if train or not 0 <= p <= 1 else input
+
+
+def _global_pool(recorder: Recorder, input: Tensor, output_size: Any) -> Any:
+    """Adaptive pooling to one cell, which is a mean."""
+    if output_size not in (1, (1, 1), [1, 1]) or input.dim() != 4 or not input.is_contiguous():
+        return None
+    if sizes.suggests_channels_last(input.shape, input.stride()):
+        return None
+    return _MEAN(recorder, input, [-1, -2], True)
+
+
+_MEAN = _kernel("mean", "dim")
+
+
+def _mean(recorder: Recorder, input: Tensor, dim: Any, keepdim: bool = False) -> Any:
+    return _MEAN(recorder, input, [dim] if isinstance(dim, int) else list(dim), keepdim)
+
+
+def _joined(name: str) -> Any:
+    shape = SHAPES[f"aten::{name}"]
+
+    def joined(recorder: Recorder, tensors: Iterable[Tensor], dim: int = 0) -> Any:
+        read = list(tensors)
+        out = shape(read, dim)
+        if out is not None:
+            recorder.kernel("move", Work(reads=sum(map(stored, read)), writes=out.numel()), read, (out,))
+        return out
+
+    return joined
+
+
+def _division(recorder: Recorder, x: Any, other: Any) -> Any:
+    return _DIV(recorder, x, other)
+
+
+_DIV = _kernel("div", "Tensor")
+
+
+def _embedding(
+    recorder: Recorder,
+    input: Tensor,
+    weight: Tensor,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> Any:
+    return _EMBEDDING(recorder, weight, input) if max_norm is None else None
+
+
+_EMBEDDING = _kernel("embedding")
+
+
+def _compared(name: str) -> Any:
+    with_number, with_tensor = _kernel(name, "Scalar"), _kernel(name, "Tensor")
+
+    def rule(recorder: Recorder, x: Tensor, other: Any) -> Any:
+        return (with_tensor if isinstance(other, Tensor) else with_number)(recorder, x, other)
+
+    return rule
+
+
+def _new(name: str) -> Any:
+    shape = SHAPES[f"aten::{name}"]
+
+    def rule(recorder: Recorder, x: Tensor, *size: Any, dtype: Any = None, device: Any = None) -> Any:
+        sizes = size[0] if len(size) == 1 and not isinstance(size[0], int) else size
+        out = shape(x, sizes, dtype=dtype, device=None if device is None else torch.device(device))
+        if out is not None:
+            tell(recorder, _operator(name, "default"), (x, sizes), {}, out, (x,), stored(x))
+        return out
+
+    return rule
+
+
+def _masked_fill(recorder: Recorder, x: Tensor, mask: Tensor, value: Any) -> Any:
+    return None if isinstance(value, Tensor) else _MASKED_FILL(recorder, x, mask, value)
+
+
+_MASKED_FILL = _kernel("masked_fill", "Scalar")
+
+
+def _roll(recorder: Recorder, x: Tensor, shifts: Any, dims: Any = ()) -> Any:
+    steps, axes = ([value] if isinstance(value, int) else list(value) for value in (shifts, dims))
+    out = SHAPES["aten::roll"](x, steps, axes)
+    return None if out is None else copied(recorder, x, out)
+
+
+def _pad(recorder: Recorder, input: Tensor, pad: Any, mode: str = "constant", value: Any = None) -> Any:
+    out = SHAPES["aten::constant_pad_nd"](input, pad) if mode == "constant" else None
+    return None if out is None else copied(recorder, input, out)
+
+
+def _table() -> dict[Any, Any]:
+    rules: dict[Any, Any] = {func: _view(func) for func in _VIEWS}
+    names = "reshape flatten contiguous clone to type float half bfloat16 double int long bool type_as reshape_as ravel"
+    for func in (*_found(Tensor, names=names), *_found(torch, names="reshape flatten clone ravel")):
+        rules[func] = _copy(func)
+    rules[Tensor.__getitem__] = _pick
+    rules[Tensor.__setitem__] = _put
+    for name in ("add", "sub", "mul"):
+        for func in (*_found(Tensor, torch, names=name), *_found(Tensor, names=f"__{name}__")):
+            rules[func] = _sum(name, name != "mul")
+        for func in _found(Tensor, names=f"{name}_ __i{name}__"):
+            rules[func] = _sum(f"{name}_", name != "mul")
+    for name in ("relu", "hardtanh", "relu6", "gelu", "silu", "sigmoid", "tanh", "hardswish", "hardsigmoid", "mish"):
+        for func in _found(functional, torch, Tensor, torch._C._nn, names=name):
+            rules[func] = _activation(name)
+        for func in _found(functional, torch, Tensor, torch._C._nn, names=f"{name}_"):
+            rules[func] = _acted_in_place
+    for name in ("exp", "log", "sqrt", "rsqrt", "sin", "cos", "neg", "abs"):
+        for func in _found(torch, Tensor, names=name):
+            rules[func] = _kernel(name)
+    for func in _found(torch, Tensor, names="div true_divide"):
+        rules[func] = _division
+    for func in (functional.dropout, functional.dropout1d, functional.dropout2d, functional.dropout3d):
+        rules[func] = _dropout
+    rules.update(dict.fromkeys(_found(torch, names="dropout dropout_ feature_dropout"), _dropout_below))
+    rules.update(dict.fromkeys(_found(torch, Tensor, names="mean"), _mean))
+    rules.update(dict.fromkeys(_found(torch, Tensor, names="matmul __matmul__"), heavy.matmul))
+    rules.update(dict.fromkeys(_found(torch, Tensor, names="bmm"), heavy.bmm))
+    rules.update(dict.fromkeys(_found(torch, Tensor, names="softmax"), heavy.softmax_of))
+    rules.update(dict.fromkeys(_found(torch, names="cat concat concatenate"), _joined("cat")))
+    rules[torch.stack] = _joined("stack")
+    for name in ("eq", "ne", "lt", "le", "gt", "ge"):
+        for func in _found(Tensor, torch, names=f"{name} __{name}__"):
+            rules[func] = _compared(name)
+    for name in ("new_zeros", "new_ones", "new_empty"):
+        rules[getattr(Tensor, name)] = _new(name)
+    rules.update(dict.fromkeys(_found(Tensor, torch, names="masked_fill"), _masked_fill))
+    rules.update(dict.fromkeys(_found(Tensor, torch, names="roll"), _roll))
+    rules[functional.pad] = rules[torch._C._nn.pad] = _pad
+    rules[functional.softmax] = heavy.softmax
+    rules[functional.linear] = heavy.linear
+    rules[functional.layer_norm] = rules[torch.layer_norm] = heavy.layer_norm
+    rules[functional.batch_norm] = heavy.batch_norm
+    rules[functional.scaled_dot_product_attention] = heavy.attention
+    rules[functional.embedding] = _embedding
+    rules[functional.adaptive_avg_pool2d] = _global_pool
+    rules[torch.conv1d], rules[torch.conv2d], rules[torch.conv3d] = heavy.conv1d, heavy.conv2d, heavy.conv3d
+    return rules
+
+
+RULES = _table()
