@@ -218,7 +218,12 @@ def test_deep_and_wide_modules(monkeypatch: pytest.MonkeyPatch) -> None:
         with monkeypatch.context() as patched:
             visited: list[Any] = []
             value = Copier.value
-            patched.setattr(Copier, "value", lambda copier, one: (visited.append(one), value(copier, one))[1])
+
+            def visit(copier: Copier, one: Any) -> Any:
+                visited.append(one)
+                return value(copier, one)
+
+            patched.setattr(Copier, "value", visit)
             structural_copy(wide, on_meta)
         return len(visited)
 
