@@ -8,11 +8,11 @@ put something into it: what it holds cannot be looked at.
 import functools
 import sys
 from collections import OrderedDict, defaultdict, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from flopcalc.pytorch.counting.twins import is_meta
 
@@ -28,11 +28,11 @@ class _Memory(NamedTuple):
     caches: list[tuple[Any, int]]
 
 
-def remembered(module: nn.Module) -> _Memory:
-    """The state of the caches in the code of a module's classes."""
+def remembered(classes: Collection[type]) -> _Memory:
+    """The state of the caches in the code of the classes of modules."""
     memory = _Memory([], [], [])
     seen: set[int] = set()
-    for space in _namespaces(module):
+    for space in _namespaces(classes):
         items = dict(vars(space))
         memory.namespaces.append((space, items))
         for item in items.values():
@@ -84,9 +84,9 @@ def _take_out(container: Any, item: object) -> None:
         del container[place]
 
 
-def _namespaces(module: nn.Module) -> Iterator[Any]:
-    """The classes of a module that are not torch's own, the files that define them, and those that these import."""
-    kinds = {base for child in module.modules() for base in type(child).__mro__ if not _is_torch(base.__module__)}
+def _namespaces(classes: Collection[type]) -> Iterator[Any]:
+    """The classes that are not torch's own, the files that define them, and those that these import."""
+    kinds = {base for kind in classes for base in kind.__mro__ if not _is_torch(base.__module__)}
     files = {id(file): file for kind in kinds if (file := sys.modules.get(kind.__module__)) is not None}
     for file in list(files.values()):
         package = file.__name__.partition(".")[0]

@@ -47,9 +47,9 @@ def structural_copy(module: nn.Module, twin: Twin, *, gradients: bool = False) -
     return made
 
 
-def evaluate(module: nn.Module) -> None:
-    """Put a copy into evaluation mode, also where its class refuses to."""
-    modules = list(module.modules())
+def evaluate(module: nn.Module, modules: Iterable[nn.Module] | None = None) -> None:
+    """Put a copy into evaluation mode, also where its class refuses to. modules: all of its modules."""
+    modules = list(module.modules() if modules is None else modules)
     # A frozen program of TorchScript has no such flag.
     if not any(getattr(child, "training", False) for child in modules):
         return

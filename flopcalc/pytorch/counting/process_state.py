@@ -3,12 +3,11 @@
 import random
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
 
 from flopcalc.pytorch.counting.caches import forget, remembered
 
@@ -34,8 +33,8 @@ _FLAGS: tuple[_Flag, ...] = (
 
 
 @contextmanager
-def kept_state(module: nn.Module) -> Iterator[None]:
-    """Leave the process as it was: its random numbers, its flags, and the caches in the code of a module.
+def kept_state(classes: Collection[type]) -> Iterator[None]:
+    """Leave the process as it was: its random numbers, its flags, and the caches in the code of a module's classes.
 
     Kernels draw random numbers from a generator of the count's own, and so nothing is to restore unless a forward
     seeds the process, or draws by Python's `random` or NumPy. Other threads may draw while this one counts: in a
@@ -47,7 +46,7 @@ def kept_state(module: nn.Module) -> Iterator[None]:
     numpy = getattr(sys.modules.get("numpy"), "random", None)
     numbers = numpy.get_state() if numpy is not None else None
     flags = [read() for read, _ in _FLAGS]
-    caches = remembered(module)
+    caches = remembered(classes)
     try:
         yield
     finally:
