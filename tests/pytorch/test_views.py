@@ -153,6 +153,19 @@ def test_the_tree_is_of_modules(target: tuple[str, ...], run: Runner) -> None:
     assert "unused" in run("model", *target, "--by", "tree", "--depth", "1").out.split("\naux")[1].splitlines()[0]
 
 
+@pytest.mark.parametrize("depth", ["1", "2", "3"])
+def test_each_level_adds_up(depth: str, target: tuple[str, ...], run: Runner) -> None:
+    """The rows of a level sum to their parent, those of the first level to the model; unused parameters do as well."""
+    data = record(run, *target, "--depth", depth)
+    rows = data["tree"]["rows"]
+    total = {kind: data[kind] for kind in ("params", "macs", "flops", "traffic")} | {"unused": 289}
+    for kind in total:
+        assert sum(row[kind] for row in rows if row["level"] == 1) == total[kind]
+        for row in rows:
+            below = [one for one in rows if one["name"].rpartition(".")[0] == row["name"]]
+            assert not below or sum(one[kind] for one in below) == row[kind]
+
+
 def test_notes_on_sharing_and_unused_parameters(target: tuple[str, ...], run: Runner) -> None:
     """Exactly: 7 of the block, 16 * 16 + 16 of aux.0, the bias of `other`, whose weight the head uses."""
     notes = record(run, *target)["notes"]
