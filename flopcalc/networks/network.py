@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from operator import attrgetter, mul
+from operator import mul
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 from flopcalc.cost.arith import Dim
@@ -180,23 +180,24 @@ class Network(HasKinds):
         return [(cost.parts, times[key]) for key, cost in costs.items()]
 
     @cached_property
-    def _parts(self) -> tuple[list[Part], list[int]]:
+    def _columns(self) -> tuple[Mapping[str, Sequence[int]], Sequence[int]]:
         found: list[Part] = []
         often: list[int] = []
         for parts, times in self._costs:
             found += parts
             often += [times] * len(parts)
-        return found, often
+        return dict(zip(Part._fields, zip(*found, strict=True), strict=False)), often
 
     @cached_property
     def _sums(self) -> dict[str, int]:
         return {}
 
-    def _sum(self, kind: str) -> int:
-        if kind not in self._sums:
-            parts, times = self._parts
-            self._sums[kind] = sum(map(mul, map(attrgetter(kind), parts), times))
-        return self._sums[kind]
+    def _sum(self, field: str) -> int:
+        """The sum of one field of all parts."""
+        if field not in self._sums:
+            columns, times = self._columns
+            self._sums[field] = sum(map(mul, columns.get(field, ()), times))
+        return self._sums[field]
 
     @cached_property
     def _longest_chain(self) -> int:
@@ -207,8 +208,15 @@ class Network(HasKinds):
         else:
             chain = zip(numbered(self.layers), [layer.cost.parts for layer in self.layers], strict=True)
         ends: list[Dim] = [0]
+        # Layers of the same sizes have the same parts.
+        lengths: dict[int, Dim | None] = {}
         for inputs, parts in chain:
-            length = own_steps(parts)
+            if len(parts) == 1 and not parts[0].after:
+                length = parts[0].steps
+            else:
+                if id(parts) not in lengths:
+                    lengths[id(parts)] = own_steps(parts)
+                length = lengths[id(parts)]
             if length is None:
                 end = Cost(parts).steps_after([ends[one] for one in inputs])
             elif len(inputs) == 1:

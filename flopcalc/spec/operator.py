@@ -277,10 +277,7 @@ class Operator:
 
     def cost(self, g: Geometry, named: Named) -> Cost:
         """The formula on a shape. `named` is what `derive` returned. Rules are not checked."""
-        return Cost(self._parts(g, named))
-
-    def _parts(self, g: Geometry, named: Named) -> Parts:
-        return tuple(self.formula(g, **_pick(named, self._formula_wants)))
+        return Cost(tuple(self.formula(g, **_pick(named, self._formula_wants))))
 
     def evaluate(self, g: Geometry, given: Named | None = None) -> "Evaluation":
         """The operator on one concrete shape.
@@ -315,7 +312,7 @@ class Operator:
             if (problem := rule.check(g, named)) is not None:
                 message = f"{self.name} does not apply here: {problem}"
                 raise FlopcalcError("cannot-stand", message, rule.hint, reason=problem)
-        return named, self._parts(g, named)
+        return named, tuple(self.formula(g, **_pick(named, self._formula_wants)))
 
 
 def _wanted(function: Callable[..., Any]) -> tuple[str, ...] | None:
