@@ -266,10 +266,7 @@ def _usable(twin: nn.Module) -> None:
 def _parameters(module: nn.Module) -> list[tuple[str, Tensor]]:
     """The parameters of a module, each with the name of the module that holds it."""
     return [
-        (name, one)
-        for name, child in module.named_modules()
-        for one in child._parameters.values()
-        if one is not None
+        (name, one) for name, child in module.named_modules() for one in child._parameters.values() if one is not None
     ]
 
 
