@@ -67,7 +67,7 @@ def linear(recorder: Recorder, input: Tensor, weight: Tensor, bias: Tensor | Non
     if len(given) < 2 or weight.dim() != 2 or weight.shape[1] != given[-1] or input.dtype is not weight.dtype:
         return None
     # Other inputs may be copied first, and the bias added by a kernel of its own.
-    if not input.is_contiguous() and (bias is None or len(given) > 2 or 0 in input.stride()):
+    if len(given) > 2 and not (_folds(input, weight) if bias is None else input.is_contiguous()):
         return None
     if not is_plain(input) or not weight.is_meta or not input.dtype.is_floating_point:
         return None
@@ -88,13 +88,20 @@ def linear(recorder: Recorder, input: Tensor, weight: Tensor, bias: Tensor | Non
     return out
 
 
+def _folds(batch: Tensor, matrix: Tensor) -> bool:
+    """Whether torch takes a batch of matrices times one matrix as one product over all rows, without a copy."""
+    shape, strides = batch.shape, batch.stride()
+    rows = all(strides[i] == strides[i + 1] * shape[i + 1] for i in range(len(shape) - 2))
+    return rows or (matrix.requires_grad and batch.is_contiguous())
+
+
 def matmul(recorder: Recorder, input: Tensor, other: Tensor) -> Tensor | None:
     """A product of matrices, or of batches of matrices."""
     a, b = input.shape, other.shape
     if not is_plain(input) or not is_plain(other) or input.dtype is not other.dtype or len(b) < 2 or a[-1] != b[-2]:
         return None
     if len(b) == 2:
-        if len(a) < 2 or (len(a) > 2 and not input.is_contiguous()):
+        if len(a) < 2 or (len(a) > 2 and not _folds(input, other)):
             return None
         out = packed((*a[:-1], b[1]), input.dtype)
         read = (input, other)

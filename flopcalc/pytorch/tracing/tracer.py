@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from flopcalc.catalog.kernels import any_rule_for
-from flopcalc.pytorch.counting.dispatch import OnDevice
+from flopcalc.pytorch.counting.dispatch import OnDevice, leave_alone
 from flopcalc.pytorch.counting.failures import NeedsAutograd
 from flopcalc.pytorch.counting.kernels.own import OwnRules
 from flopcalc.pytorch.counting.recorder import Recorder
@@ -73,6 +73,8 @@ class Tracer(TorchFunctionMode):
                     raise NeedsAutograd
         return self.elsewhere.__torch_function__(func, types, args, kwargs)
 
+
+leave_alone(Tracer.__torch_function__)
 
 _GRADIENTS = frozenset({torch.autograd.grad, Tensor.backward, Tensor.requires_grad_})
 
