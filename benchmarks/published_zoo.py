@@ -78,7 +78,7 @@ def _input(name: str, kind: str, weights: Any) -> tuple[tuple[str, ...], tuple[s
         settings.append(f"image_size={crop[0]}")
     if name == "googlenet":
         # The published weights come without the auxiliary heads.
-        settings.append("aux_logits=false")
+        settings += ["aux_logits=false", "init_weights=false"]
     return (f"3x{crop[0]}x{crop[0]}",), tuple(settings)
 
 

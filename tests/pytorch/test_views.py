@@ -225,3 +225,32 @@ def test_limits_on_layers_that_are_called_often(
     assert run("lock").code == 0
     done = run("check")
     assert (done.code == 0) == kept, done.out + done.err
+
+
+VALUES = """
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(4, 4), nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.b(x) if x.sum().item() < 0 else self.a(x)
+"""
+NOTES = ("counted on real values", "20 of the parameters were not used in this pass: b")
+
+
+@pytest.mark.parametrize("fmt", ["table", "json", "markdown", "latex", "html", "csv"])
+def test_notes_are_in_every_format(fmt: str, run: Runner, tmp_path: Path) -> None:
+    """CSV has no place for them, so they are on stderr; everywhere else stderr is empty."""
+    path = tmp_path / "net.py"
+    path.write_text(VALUES)
+    for command in (("model", f"{path}:Net"), ("diff", f"{path}:Net", f"{path}:Net")):
+        done = run(*command, "--input", "4", "--format", fmt)
+        text, other = (done.err, done.out) if fmt == "csv" else (done.out, done.err)
+        words = " ".join(text.split())
+        assert all(note in words for note in NOTES), text
+        assert not any(note in other for note in NOTES)
+        assert (fmt == "csv") == bool(done.err)

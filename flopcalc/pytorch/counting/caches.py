@@ -8,7 +8,7 @@ put something into it: what it holds cannot be looked at.
 import functools
 import sys
 from collections import OrderedDict, defaultdict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -49,34 +49,36 @@ def remembered(module: nn.Module) -> _Memory:
 def forget(memory: _Memory) -> None:
     """Take out of the caches what has no values and was not there before."""
     for space, before in memory.namespaces:
-        for name, item in list(vars(space).items()):
-            if item is not before.get(name) and _is_valueless(item):
-                if name in before:
-                    setattr(space, name, before[name])
-                else:
-                    delattr(space, name)
+        for name in _new_and_valueless(vars(space), before):
+            if name in before:
+                setattr(space, name, before[name])
+            else:
+                delattr(space, name)
     for container, before in memory.containers:
-        if isinstance(container, dict):
-            for key, item in list(container.items()):
-                if _is_valueless(item) and item is not before.get(key):
-                    if key in before:
-                        container[key] = before[key]
-                    else:
-                        del container[key]
-        else:
+        if not isinstance(container, dict):
             known = set(map(id, before))
             for item in [one for one in list(container) if id(one) not in known and _is_valueless(one)]:
-                # By identity: comparing tensors asks for their values.
                 _take_out(container, item)
+            continue
+        for key in _new_and_valueless(container, before):
+            if key in before:
+                container[key] = before[key]
+            else:
+                del container[key]
     for cache, misses in memory.caches:
         if cache.cache_info().misses != misses:
             cache.cache_clear()
+
+
+def _new_and_valueless(items: Mapping[Any, Any], before: Mapping[Any, Any]) -> list[Any]:
+    return [key for key, item in list(items.items()) if item is not before.get(key) and _is_valueless(item)]
 
 
 def _take_out(container: Any, item: object) -> None:
     if isinstance(container, set):
         container.discard(item)
         return
+    # By identity: comparing tensors asks for their values.
     place = next((index for index, one in enumerate(container) if one is item), None)
     if place is not None:
         del container[place]
@@ -96,7 +98,7 @@ def _namespaces(module: nn.Module) -> Iterator[Any]:
 
 
 def _is_torch(name: str) -> bool:
-    return name == "builtins" or name == "torch" or name.startswith("torch.") or name.startswith("flopcalc.")
+    return name.partition(".")[0] in {"builtins", "torch", "flopcalc"}
 
 
 def _lru_cache(item: Any) -> Any:

@@ -24,14 +24,13 @@ from flopcalc.pytorch.counting.twins import Twin, on_meta, tensor_twin
 
 __all__ = ["Copier", "evaluate", "on_meta", "structural_copy"]
 
-_SHARED = frozenset(
+_SHARED: frozenset[type] = frozenset(
     {
         *(int, float, bool, complex, str, bytes, type(None), type(...), type(NotImplemented), range, slice, property),
         *(types.ModuleType, types.CodeType, type, torch.dtype, torch.device, torch.layout, torch.memory_format),
         *(torch.Size, torch.fx.Graph, torch.jit.ScriptFunction, torch.Stream, threading.Thread),
     }
 )
-_LOCKS = {type(threading.Lock()): threading.Lock, type(threading.RLock()): threading.RLock}
 _NOTHING: Any = object()
 
 
@@ -191,7 +190,7 @@ class Copier:
         return self._keep(value, value)
 
     def _script(self, module: Any) -> Any:
-        made = torch.jit._recursive.wrap_cpp_module(copy.deepcopy(module._c))
+        made = torch.jit._recursive.wrap_cpp_module(copy.deepcopy(module._c))  # type: ignore[no-untyped-call]
         for child in made.modules():
             for name, tensor in [*child.named_parameters(recurse=False), *child.named_buffers(recurse=False)]:
                 child._c.setattr(name, self.twin(tensor))
@@ -359,7 +358,8 @@ _BY_TYPE: dict[type, Callable[[Copier, Any], Any]] = {
     weakref.WeakKeyDictionary: Copier._weak_items,
     weakref.WeakValueDictionary: Copier._weak_items,
     types.MappingProxyType: lambda copier, value: types.MappingProxyType(copier.value(dict(value))),
-    **{lock: lambda copier, value, make=make: make() for lock, make in _LOCKS.items()},
+    type(threading.Lock()): lambda copier, value: threading.Lock(),
+    type(threading.RLock()): lambda copier, value: threading.RLock(),
 }
 _BY_BASE: tuple[tuple[type | tuple[type, ...], Callable[[Copier, Any], Any]], ...] = (
     (nn.Module, Copier._module),

@@ -12,22 +12,18 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.lazy import LazyModuleMixin
 
 from flopcalc.catalog.kernels import KernelRule
 from flopcalc.catalog.kernels import by_name as rules_by_operator
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.pytorch.counting.copying import Copier, evaluate
-from flopcalc.pytorch.counting.dispatch import DispatchCounter, OnDevice, compiled_in_pieces
-from flopcalc.pytorch.counting.failures import (
-    Failure,
-    asks_for_gradients,
-    failed,
-    is_compiled_whole,
-    lacks_operators,
-)
+from flopcalc.pytorch.counting.dispatch import ELSEWHERE, DispatchCounter, OnDevice, compiled_in_pieces
+from flopcalc.pytorch.counting.failures import Failure, asks_for_gradients, failed, is_compiled_whole, lacks_operators
 from flopcalc.pytorch.counting.kernels import tensors
-from flopcalc.pytorch.counting.layers import layers_by_module
-from flopcalc.pytorch.counting.names import name_modules
+from flopcalc.pytorch.counting.kernels.own import OwnRules
+from flopcalc.pytorch.counting.layers import layers_by_module, modules_of
+from flopcalc.pytorch.counting.names import forget_names, name_modules
 from flopcalc.pytorch.counting.process_state import kept_state
 from flopcalc.pytorch.counting.record import Count
 from flopcalc.pytorch.counting.recorder import Recorder
@@ -75,7 +71,7 @@ class _Call(NamedTuple):
     module: nn.Module
     method: str
     function: Callable[..., Any] | None
-    kernels: Sequence[KernelRule]
+    own: OwnRules | None
     rebuild: Callable[[], nn.Module] | None
     witness: Witness
     watch: Watch | None
@@ -121,9 +117,9 @@ def count_call(
     if isinstance(module, types.MethodType) and isinstance(module.__self__, nn.Module):
         function, module = module.__func__, module.__self__
         method = function.__name__
-    check_countable(module)
-    assert isinstance(module, nn.Module)
-    call = _Call(module, method, function, kernels, rebuild, witness, watch)
+    if not isinstance(module, nn.Module):
+        raise _not_a_module(module)
+    call = _Call(module, method, function, rules_by_operator(kernels), rebuild, witness, watch)
     forward = function.__get__(module) if function else getattr(module, method, None)
     ways = list(readings(args, named or {}, forward))
     failures: list[Failure] = []
@@ -140,15 +136,19 @@ def count_call(
 def check_countable(module: object) -> None:
     """Raise FlopcalcError (uncountable-module) for what is not a module."""
     if not isinstance(module, nn.Module):
-        what = f"{clip(module)} is not an nn.Module"
-        raise FlopcalcError("uncountable-module", what, "give an instance of nn.Module, not a class")
+        raise _not_a_module(module)
+
+
+def _not_a_module(given: object) -> FlopcalcError:
+    what = f"{clip(given)} is not an nn.Module"
+    return FlopcalcError("uncountable-module", what, "give an instance of nn.Module, not a class")
 
 
 def _on_device(call: _Call, reading: Reading, device: Literal["meta", "cpu"], failures: list[Failure]) -> Count | None:
     """The count on a device, first without gradients, and with them if the forward asks; None if it fails."""
     how = _Pass(device)
     while True:
-        recorder = Recorder(layers_by_module(call.module))
+        recorder = Recorder(layers_by_module(modules_of(call.module)))
         try:
             return _run(call, reading, how, recorder)
         except FlopcalcError as error:
@@ -191,27 +191,32 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
             modes.enter_context(compiled_in_pieces())
         if how.operators:
             modes.enter_context(torchvision_operators.enabled())
-        parameters = _parameters(twin)
-        if any(isinstance(one, nn.parameter.UninitializedTensorMixin) for _, one in parameters):
+        named = modules_of(twin)
+        if any(isinstance(child, LazyModuleMixin) for _, child in named):
             # A lazy module gets its parameters from a first pass, which is not counted.
             with OnDevice(how.on), DispatchCounter(None, generator=generator):
                 forward()
-            parameters = _parameters(twin)
+            named = modules_of(twin)
+        parameters = [(name, one) for name, child in named for one in child._parameters.values() if one is not None]
         own_params = _own_params(parameters)
-        recorder.start((one for _, one in parameters), tensors((given, by_name)))
+        held = [one for one in copier.memo.values() if isinstance(one, Tensor)]
+        recorder.start((one for _, one in parameters), tensors((given, by_name)), held)
         traced = call.witness == "trace" and how.on == "meta" and not how.gradients
+        alone = how.on == "meta" and not traced
         if traced:
             shorten(twin)
-        name_modules(twin, recorder, lambda other: _modes(call, how, other, generator))
+        name_modules(named, recorder, lambda other: _modes(call, how, other, generator))
         if call.watch is not None:
             modes.enter_context(call.watch(twin, lambda: recorder.module))
-        own = rules_by_operator(call.kernels)
         if traced:
-            modes.enter_context(tracing(recorder, own, generator))
+            modes.enter_context(tracing(recorder, call.own, generator))
         else:
             modes.enter_context(OnDevice(how.on))
-            modes.enter_context(DispatchCounter(recorder, own=own, generator=generator))
+            modes.enter_context(DispatchCounter(recorder, own=call.own, generator=generator, alone=alone))
         out = forward()
+    forget_names(named)
+    if alone and not all(map(recorder.knows, filter(is_meta, tensors(out)))):
+        recorder.unknown(ELSEWHERE)
     result = recorder.finish(parameters, out)
     result.own_params = own_params
     result.on = how.on
@@ -224,7 +229,7 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
 @contextmanager
 def _modes(call: _Call, how: _Pass, recorder: Recorder, generator: torch.Generator) -> Iterator[None]:
     """The modes of a pass, for a thread that its forward started."""
-    counter = DispatchCounter(recorder, own=rules_by_operator(call.kernels), generator=generator)
+    counter = DispatchCounter(recorder, own=call.own, generator=generator)
     with torch.set_grad_enabled(how.gradients), OnDevice(how.on), counter:
         yield
 

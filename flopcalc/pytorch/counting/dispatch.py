@@ -21,18 +21,21 @@ from flopcalc.pytorch.counting.random_numbers import own_random
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.counting.twins import is_meta, on_meta
 
-__all__ = ["DispatchCounter", "OnDevice", "ValuesNeeded", "is_meta"]
+__all__ = ["DispatchCounter", "OnDevice", "ValuesNeededError", "is_meta"]
 _NOTHING = Work()
+# In place of an operator: kernels that ran outside of all modules in a thread that the forward started.
+ELSEWHERE = "kernels of another thread"
 
 
-class ValuesNeeded(RuntimeError):
+class ValuesNeededError(RuntimeError):
     """A forward on the meta device came to something that needs values."""
 
 
 class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Tells a recorder the work of each kernel; without one, only runs them on the device of the pass.
 
-    own: rules for kernels, before all others. generator: where the random numbers of the CPU come from.
+    own: rules for kernels, before all others. generator: where the random numbers of the CPU come from. alone: it
+    sees all kernels, and so a tensor without values that it has not seen comes from a thread that the forward started.
     """
 
     supports_higher_order_operators = True
@@ -43,12 +46,18 @@ class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return False
 
     def __init__(
-        self, recorder: Recorder | None, *, own: OwnRules | None = None, generator: torch.Generator | None = None
+        self,
+        recorder: Recorder | None,
+        *,
+        own: OwnRules | None = None,
+        generator: torch.Generator | None = None,
+        alone: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.recorder = recorder
         self.own = own
         self.generator = generator or torch.Generator()
+        self.alone = alone
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -65,6 +74,8 @@ class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             args, kwargs = self._together(func, args, kwargs)
             read = tensors((args, kwargs))
         recorder = self.recorder
+        if self.alone and recorder is not None and not all(map(recorder.knows, read)):
+            self._from_elsewhere(recorder, func, read)
         # Sizes first: a kernel may change its inputs in place.
         reads = sum(map(elements, read)) if recorder else 0
         random = None if valueless else own_random(func)
@@ -72,6 +83,16 @@ class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if recorder is not None:
             tell(recorder, func, args, kwargs, out, read, reads, self.own)
         return out
+
+    def _from_elsewhere(self, recorder: Recorder, func: OpOverload, read: Sequence[Tensor]) -> None:
+        if func is torch.ops.aten.lift_fresh.default:
+            # `torch.tensor` makes a tensor without a kernel.
+            return
+        for tensor in read:
+            # An empty one may come from no kernel at all.
+            if is_meta(tensor) and tensor.numel() and not recorder.knows(tensor):
+                recorder.unknown(ELSEWHERE)
+                recorder.place(tensor)
 
     def run(self, func: Any, args: Any, kwargs: Any) -> Any:
         """The result of a kernel."""
@@ -83,7 +104,7 @@ class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return args, kwargs
         for argument, value in zip(func._schema.arguments, args, strict=False):
             if argument.alias_info and argument.alias_info.is_write and any(not is_meta(one) for one in tensors(value)):
-                raise ValuesNeeded(f"{func.overloadpacket} writes a result without values to a tensor on the CPU")
+                raise ValuesNeededError(f"{func.overloadpacket} writes a result without values to a tensor on the CPU")
         return self._moved(args), self._moved(kwargs)
 
     def _moved(self, value: Any) -> Any:

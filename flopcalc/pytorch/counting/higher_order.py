@@ -82,7 +82,9 @@ def _associative_scan(mode: Any, combine: Any, xs: Sequence[Tensor], additional_
     from torch._higher_order_ops.associative_scan import generic_associative_scan
 
     with mode:
-        return generic_associative_scan(combine, xs, additional_inputs=additional_inputs)
+        return generic_associative_scan(  # type: ignore[no-untyped-call]
+            combine, xs, additional_inputs=additional_inputs
+        )
 
 
 def _flex_attention(
@@ -94,7 +96,7 @@ def _flex_attention(
     if rows < query.shape[-2] or columns < key.shape[-2]:
         mode.recorder.note(DENSE)
     with mode:
-        return sdpa_dense(query, key, value, score_mod, block_mask, *rest)
+        return sdpa_dense(query, key, value, score_mod, tuple(block_mask), *rest)
 
 
 _RULES: dict[str, Callable[..., Any]] = {

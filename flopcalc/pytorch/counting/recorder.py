@@ -98,9 +98,11 @@ class Recorder:
             self._depth[place] = 0
         return place
 
-    def start(self, parameters: Iterable[Tensor], given: Iterable[Tensor]) -> None:
-        """Note the parameters, and the tensors that the forward is given."""
+    def start(self, parameters: Iterable[Tensor], given: Iterable[Tensor], held: Iterable[Tensor] = ()) -> None:
+        """Note the parameters, the tensors that the forward is given, and others that the module holds."""
         self._trained.update(map(self.place, parameters))
+        for tensor in held:
+            self.place(tensor)
         for tensor in given:
             self._maker[self.place(tensor)] = GIVEN
 
@@ -208,6 +210,13 @@ class Recorder:
         vars(other).update({name: value for name, value in vars(self).items() if name != "_frames"})
         other._frames = [self._frames[0]]
         return other
+
+    def knows(self, tensor: Tensor) -> bool:
+        """Whether the storage of a tensor was seen before."""
+        try:
+            return tensor.untyped_storage()._cdata in self._depth
+        except (NotImplementedError, RuntimeError):
+            return True
 
     def note(self, text: str) -> None:
         """What a reader of the numbers must know; said once."""

@@ -1,6 +1,7 @@
 """The tensors of a copy: without values on the meta device, or real ones on the CPU."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +43,9 @@ def small_values(tensor: Tensor, generator: torch.Generator) -> Tensor:
     if tensor.dtype is torch.bool:
         return made.fill_(True)
     if made.is_floating_point() or made.is_complex():
-        try:
+        # Types that only hold values, such as float8, have no random ones: zeros are values too.
+        with suppress(NotImplementedError, RuntimeError):
             made.normal_(0, 0.02, generator=generator)
-        except (NotImplementedError, RuntimeError):
-            # Types that only hold values, such as float8: zeros are values too.
-            pass
     return made
 
 
@@ -54,10 +53,8 @@ def input_values(tensor: Tensor, generator: torch.Generator) -> Tensor:
     """Values for an input: from 0 to 1, true, and 1 for integers, which is a valid index, a mask and a length."""
     made = torch.ones_like(tensor, device="cpu", requires_grad=False)
     if made.is_floating_point():
-        try:
+        with suppress(NotImplementedError, RuntimeError):
             made.uniform_(generator=generator)
-        except (NotImplementedError, RuntimeError):
-            pass
     return made
 
 
@@ -66,10 +63,13 @@ def tensor_twin(tensor: Tensor, plain: Twin, *, gradients: bool) -> Tensor:
     kind = type(tensor)
     if kind is nn.Parameter:
         return nn.Parameter(plain(tensor), gradients and tensor.requires_grad)
+    made: Any
     if kind is Tensor:
-        made: Any = plain(tensor)
-    elif isinstance(tensor, nn.parameter.UninitializedTensorMixin):
-        return kind(device=plain(torch.empty(0)).device, dtype=tensor.dtype)  # type: ignore[call-arg]
+        made = plain(tensor)
+    elif nn.parameter.is_lazy(tensor):
+        lazy: Any = kind
+        made = lazy(device=plain(torch.empty(0)).device, dtype=tensor.dtype)
+        return made  # type: ignore[no-any-return]
     elif hasattr(tensor, "__tensor_flatten__"):
         # A class that keeps its values in other tensors.
         names, context = tensor.__tensor_flatten__()
@@ -96,7 +96,7 @@ def bytes_of(module: nn.Module) -> int:
 
 def _tensors(module: nn.Module) -> Sequence[Tensor]:
     found = (*module.parameters(), *module.buffers())
-    return [tensor for tensor in found if not isinstance(tensor, nn.parameter.UninitializedTensorMixin)]
+    return [tensor for tensor in found if not nn.parameter.is_lazy(tensor)]
 
 
 def free_memory() -> int | None:

@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 
 from flopcalc.catalog.kernels import any_rule_for
 from flopcalc.pytorch.counting.dispatch import OnDevice, leave_alone
-from flopcalc.pytorch.counting.failures import NeedsAutograd
+from flopcalc.pytorch.counting.failures import NeedsAutogradError
 from flopcalc.pytorch.counting.kernels.own import OwnRules
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.tracing.decomposed import decomposed
@@ -70,7 +70,7 @@ class Tracer(TorchFunctionMode):
                         return inner(*args, **(kwargs or {}))
                 if func in _GRADIENTS and not (func is Tensor.requires_grad_ and args[1:] == (False,)):
                     self.wants_autograd = True
-                    raise NeedsAutograd
+                    raise NeedsAutogradError
         return self.elsewhere.__torch_function__(func, types, args, kwargs)
 
 
@@ -85,10 +85,10 @@ def tracing(
 ) -> Iterator[None]:
     """Count by tracing. own, generator: as of the dispatch counter.
 
-    Raises NeedsAutograd where the forward asks for gradients, even where it catches that.
+    Raises NeedsAutogradError where the forward asks for gradients, even where it catches that.
     """
     tracer = Tracer(recorder, own)
     with tracer, Net(recorder, own=own, generator=generator):
         yield
     if tracer.wants_autograd:
-        raise NeedsAutograd
+        raise NeedsAutogradError
