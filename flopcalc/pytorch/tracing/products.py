@@ -152,7 +152,9 @@ def _layer_norm(x: Tensor, shape: Sequence[int], weight: Tensor | None, bias: Te
 def _group_norm(
     x: Tensor, weight: Tensor | None, bias: Tensor | None, n: int, c: int, inner: int, groups: int, eps: float
 ) -> Any:
-    if not is_plain(x) or not x.dtype.is_floating_point or x.numel() != n * c * inner or c % groups:
+    if not is_plain(x) or not x.dtype.is_floating_point or not x.is_contiguous():
+        return None
+    if x.numel() != n * c * inner or c % groups:
         return None
     if not _statistics(weight, c) or not _statistics(bias, c):
         return None
@@ -172,8 +174,7 @@ def _safe_softmax(x: Tensor, dim: int, dtype: torch.dtype | None = None) -> Tens
 
 
 def _log_softmax(x: Tensor, dim: int, to_float: bool) -> Tensor | None:
-    out = _softmax(x, dim, to_float)
-    return None if out is None else keeping(x)
+    return _softmax(x, dim, to_float) if x.is_contiguous() else None
 
 
 def pooled(
