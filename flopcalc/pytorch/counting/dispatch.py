@@ -157,7 +157,7 @@ def tell(
     recorder.kernel(kind, work, read, written)
 
 
-def _leave_alone(function: Any) -> None:
+def leave_alone(function: Any) -> None:
     """Tell torch's compiler, which takes over inside of compiled functions, not to compile this function of ours."""
     frames = torch._C._dynamo.eval_frame
     if hasattr(frames, "_FrameExecStrategy"):
@@ -177,7 +177,7 @@ def compiled_in_pieces() -> Iterator[None]:
             count(before)
 
 
-_leave_alone(DispatchCounter.__torch_dispatch__)
+leave_alone(DispatchCounter.__torch_dispatch__)
 
 
 def _is_nested(tensor: Tensor) -> bool:
