@@ -124,7 +124,7 @@ def count_call(
     forward = function.__get__(module) if function else getattr(module, method, None)
     ways = list(readings(args, named or {}, forward))
     failures: list[Failure] = []
-    with kept_state({type(child) for _, child in modules_of(module)}):
+    with kept_state(module):
         for device in ("meta", "cpu"):
             if on in {"auto", device}:
                 for reading in ways:
@@ -269,6 +269,13 @@ def _usable(twin: nn.Module) -> None:
     for name, buffer in twin.named_buffers():
         if name.endswith("running_var"):
             buffer.fill_(1)
+
+
+def _parameters(module: nn.Module) -> list[tuple[str, Tensor]]:
+    """The parameters of a module, each with the name of the module that holds it."""
+    return [
+        (name, one) for name, child in module.named_modules() for one in child._parameters.values() if one is not None
+    ]
 
 
 def _own_params(parameters: Sequence[tuple[str, Tensor]]) -> dict[str, int]:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch import nn
 
 from flopcalc.pytorch.counting.caches import forget, remembered
 
@@ -33,8 +34,8 @@ _FLAGS: tuple[_Flag, ...] = (
 
 
 @contextmanager
-def kept_state(classes: Collection[type]) -> Iterator[None]:
-    """Leave the process as it was: its random numbers, its flags, and the caches in the code of a module's classes.
+def kept_state(modules: Collection[nn.Module]) -> Iterator[None]:
+    """Leave the process as it was: its random numbers, its flags, and the caches in the code of modules.
 
     Kernels draw random numbers from a generator of the count's own, and so nothing is to restore unless a forward
     seeds the process, or draws by Python's `random` or NumPy. Other threads may draw while this one counts: in a
@@ -46,7 +47,7 @@ def kept_state(classes: Collection[type]) -> Iterator[None]:
     numpy = getattr(sys.modules.get("numpy"), "random", None)
     numbers = numpy.get_state() if numpy is not None else None
     flags = [read() for read, _ in _FLAGS]
-    caches = remembered(classes)
+    caches = remembered(modules)
     try:
         yield
     finally:
