@@ -124,7 +124,7 @@ def count_call(
     forward = function.__get__(module) if function else getattr(module, method, None)
     ways = list(readings(args, named or {}, forward))
     failures: list[Failure] = []
-    with kept_state(module):
+    with kept_state([child for _, child in modules_of(module)]):
         for device in ("meta", "cpu"):
             if on in {"auto", device}:
                 for reading in ways:
