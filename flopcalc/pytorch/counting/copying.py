@@ -202,6 +202,11 @@ class Copier:
         return made
 
     def _tensor(self, tensor: Tensor) -> Any:
+        base = tensor._base if type(tensor) is Tensor and tensor._is_view() else None
+        if base is not None and base.dtype is tensor.dtype and (id(base) in self.memo or type(base) is nn.Parameter):
+            # A view of a parameter, say its transpose, stays one.
+            offset = tensor.storage_offset() - base.storage_offset()
+            return self.value(base).detach().as_strided(tensor.shape, tensor.stride(), offset)
         made = tensor_twin(tensor, self.twin, gradients=self.gradients)
         if (attributes := vars(tensor)) and not hasattr(made, "__tensor_flatten__"):
             self._keep(tensor, made)

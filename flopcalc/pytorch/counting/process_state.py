@@ -3,12 +3,14 @@
 import random
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules import module as global_hooks
 
 from flopcalc.pytorch.counting.caches import forget, remembered
 
@@ -33,31 +35,63 @@ _FLAGS: tuple[_Flag, ...] = (
 )
 
 
+# The hooks that run for all modules of the process.
+_HOOKS: tuple[dict[Any, Any], ...] = tuple(
+    held for name, held in vars(global_hooks).items() if name.startswith("_global_") and isinstance(held, dict)
+)
+
+
 @contextmanager
 def kept_state(modules: Collection[nn.Module]) -> Iterator[None]:
-    """Leave the process as it was: its random numbers, its flags, and the caches in the code of modules.
+    """Leave the process as it was: its random numbers, flags and hooks, and the caches in the code of modules.
 
     Kernels draw random numbers from a generator of the count's own, and so nothing is to restore unless a forward
-    seeds the process, or draws by Python's `random` or NumPy. Other threads may draw while this one counts: in a
-    thread that is not the main one nothing is restored that only went on.
+    seeds the process, draws by Python's `random` or NumPy, or sets a flag. In a thread that is not the main one
+    none of that is restored: other threads go on meanwhile, and it is not known whose change it was.
     """
-    alone = threading.current_thread() is threading.main_thread()
-    seed, state = torch.initial_seed(), torch.default_generator.get_state()
-    python = random.getstate()
-    numpy = getattr(sys.modules.get("numpy"), "random", None)
-    numbers = numpy.get_state() if numpy is not None else None
-    flags = [read() for read, _ in _FLAGS]
     caches = remembered(modules)
+    restore = _remembered() if threading.current_thread() is threading.main_thread() else None
     try:
         yield
     finally:
-        if torch.initial_seed() != seed or (alone and not torch.equal(torch.default_generator.get_state(), state)):
-            torch.default_generator.set_state(state)
-        if alone and random.getstate() != python:
-            random.setstate(python)
-        if alone and numpy is not None and numbers is not None:
-            numpy.set_state(numbers)
-        for (read, restore), before in zip(_FLAGS, flags, strict=True):
-            if read() != before:
-                restore(before)
+        if restore is not None:
+            restore()
         forget(caches)
+
+
+def _remembered() -> Callable[[], None]:
+    """What restores the state of the process, where it has changed."""
+    state, python = torch.default_generator.get_state(), random.getstate()
+    numpy = getattr(sys.modules.get("numpy"), "random", None)
+    numbers = numpy.get_state() if numpy is not None else None
+    flags = [read() for read, _ in _FLAGS]
+    device = _default_device()
+    hooks = [dict(held) for held in _HOOKS]
+    filters = list(warnings.filters)
+
+    def restore() -> None:
+        if not torch.equal(torch.default_generator.get_state(), state):
+            torch.default_generator.set_state(state)
+        if random.getstate() != python:
+            random.setstate(python)
+        if numpy is not None and numbers is not None:
+            numpy.set_state(numbers)
+        if _default_device() != device:
+            torch.set_default_device(device)
+        for (read, write), before in zip(_FLAGS, flags, strict=True):
+            if read() != before:
+                write(before)
+        for held, known in zip(_HOOKS, hooks, strict=True):
+            for key in held.keys() - known.keys():
+                del held[key]
+        if warnings.filters != filters:
+            warnings.filters[:] = filters  # type: ignore[index]
+            warnings._filters_mutated()  # type: ignore[attr-defined]
+
+    return restore
+
+
+def _default_device() -> Any:
+    """The device of `torch.set_default_device`, None where it was not called; not that of a `with`."""
+    context = getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None)
+    return getattr(context, "device", None)
