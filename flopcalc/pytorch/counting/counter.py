@@ -35,6 +35,7 @@ from flopcalc.pytorch.counting.twins import (
     is_meta,
     on_cpu,
     on_meta,
+    real_copy,
 )
 from flopcalc.pytorch.counting.values import Reading, placed, readings
 from flopcalc.pytorch.loading import torchvision_operators
@@ -141,7 +142,9 @@ def check_countable(module: object) -> None:
 
 def _not_a_module(given: object) -> FlopcalcError:
     what = f"{clip(given)} is not an nn.Module"
-    return FlopcalcError("uncountable-module", what, "give an instance of nn.Module, not a class")
+    exported = type(given).__name__ == "ExportedProgram"
+    hint = "count its module: program.module()" if exported else "give an instance of nn.Module, not a class"
+    return FlopcalcError("uncountable-module", what, hint)
 
 
 def _on_device(call: _Call, reading: Reading, device: Literal["meta", "cpu"], failures: list[Failure]) -> Count | None:
@@ -247,7 +250,7 @@ def _arguments(
         return empty if how.on == "meta" else input_values(empty, generator)
 
     def values(tensor: Tensor) -> Tensor:
-        return input_values(tensor, generator) if is_meta(tensor) else tensor.detach().to("cpu", copy=True)
+        return input_values(tensor, generator) if is_meta(tensor) else real_copy(tensor)
 
     return placed(reading, copier, on_meta if how.on == "meta" else values, new)
 

@@ -191,7 +191,7 @@ def _is_composite(func: OpOverload) -> bool:
     made = _COMPOSITE.get(func)
     if made is None:
         # Not `func.decompose`, which prefers decompositions in Python, and those run other kernels.
-        made = _COMPOSITE[func] = torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), _COMPOSITE_KEY)
+        made = _COMPOSITE[func] = torch._C._dispatch_has_kernel_for_dispatch_key(func._name, _COMPOSITE_KEY)
     return made
 
 
