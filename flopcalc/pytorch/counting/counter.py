@@ -109,8 +109,8 @@ def count_call(
 ) -> Count:
     """Count one call of a module's method, as `count` does.
 
-    on: "meta" or "cpu" to force the one or the other. kernels: rules beside those that are registered. rebuild: builds
-    the module again with real values, where it lies on the meta device and the forward reads values. witness:
+    on: "meta" or "cpu" to force the one or the other. kernels: rules next to those that are registered. rebuild:
+    builds the module again with real values, where it lies on the meta device and the forward reads values. witness:
     "trace", or "dispatch" for the slower and independent way. watch: looks at the copy while it runs.
     """
     function = None
@@ -123,7 +123,7 @@ def count_call(
     forward = function.__get__(module) if function else getattr(module, method, None)
     ways = list(readings(args, named or {}, forward))
     failures: list[Failure] = []
-    with kept_state(module):
+    with kept_state([child for _, child in modules_of(module)]):
         for device in ("meta", "cpu"):
             if on in {"auto", device}:
                 for reading in ways:
@@ -175,7 +175,7 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
         module = _with_values(call)
     copier = Copier(on_meta if how.on == "meta" else on_cpu(generator), gradients=how.gradients)
     twin: nn.Module = copier.copy(module)
-    evaluate(twin)
+    evaluate(twin, [child for _, child in modules_of(twin)])
     if how.on == "cpu" and has_no_values(module):
         _usable(twin)
     given, by_name = _arguments(twin, reading, how, copier, generator)

@@ -171,11 +171,9 @@ class Recorder:
         end += 1
         for tensor in written:
             place = self.place(tensor)
-            if depth[place] < end:
-                depth[place] = end
+            depth[place] = max(depth[place], end)
             maker[place] = index
-        if self.result.steps < end:
-            self.result.steps = end
+        self.result.steps = max(self.result.steps, end)
         key = frame.name, kind
         held = works.get(key)
         if held is None:

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from flopcalc.catalog.kernels import any_rule_for
-from flopcalc.pytorch.counting.dispatch import OnDevice, leave_alone
+from flopcalc.pytorch.counting.dispatch import OnDevice, left_alone
 from flopcalc.pytorch.counting.failures import NeedsAutogradError
 from flopcalc.pytorch.counting.kernels.own import OwnRules
 from flopcalc.pytorch.counting.recorder import Recorder
@@ -48,6 +48,7 @@ class Tracer(TorchFunctionMode):
         """Whether rules apply now: not inside a transform, with gradients, or below a dispatch mode of the forward."""
         return _modes() == self._modes and not _autograd() and _inside_a_transform() is None
 
+    @left_alone
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         rule = RULES.get(func)
         if rule is FACT:
@@ -73,8 +74,6 @@ class Tracer(TorchFunctionMode):
                     raise NeedsAutogradError
         return self.elsewhere.__torch_function__(func, types, args, kwargs)
 
-
-leave_alone(Tracer.__torch_function__)
 
 _GRADIENTS = frozenset({torch.autograd.grad, Tensor.backward, Tensor.requires_grad_})
 
