@@ -210,8 +210,9 @@ class Recorder:
 
     def _meets(self, tensor: Tensor) -> None:
         """A kernel reads a tensor that no recorded kernel has written."""
-        # Numbers and empty tensors may come from no kernel at all.
-        if self.sees_all and tensor.is_meta and tensor.dim() and tensor.numel():
+        # Numbers, empty tensors, and indices given as lists come from no kernel at all.
+        countable = tensor.dim() and tensor.numel() and (tensor.is_floating_point() or tensor.is_complex())
+        if self.sees_all and tensor.is_meta and countable:
             self.unknown(ELSEWHERE)
             self.place(tensor)
 
