@@ -197,10 +197,13 @@ class Copier:
         return made
 
     def _tensor(self, tensor: Tensor) -> Any:
-        made = tensor_twin(tensor, self.twin, gradients=self.gradients)
+        made = tensor_twin(tensor, self.twin, gradients=self.gradients, inner=self.value)
         if attributes := vars(tensor):
             self._keep(tensor, made)
-            vars(made).update(self._items(attributes, {}))
+            # A tensor that is made of others has made its own, and torch keeps such sizes in objects of C.
+            own = vars(made)
+            others = {key: item for key, item in attributes.items() if key not in own and key[:5] != "_sym_"}
+            own.update(self._items(others, {}))
         return made
 
     def _function(self, value: types.FunctionType) -> Any:

@@ -58,9 +58,11 @@ def _name(func: Any) -> str:
 
 
 def _names(func: Any) -> Iterable[str]:
-    """Its own name, and that of the operator that it is the in-place form of."""
+    """Its own name, and that of the operator that it is the in-place form of, or that torch writes in `prims`."""
     name = _name(func)
     yield name
+    if name.startswith("prims::"):
+        yield f"aten::{name.removeprefix('prims::')}"
     if name.endswith("_") and not name.endswith("__"):
         yield name[:-1]
 
