@@ -1,8 +1,8 @@
 """Cost: named parts in order of execution, each with its kinds of cost. `flopcalc.cost.kinds` lists the kinds."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from flopcalc.cost.arith import Dim, maximum
 from flopcalc.cost.kinds import KIND, HasKinds, WorkKind, check_kind
@@ -42,11 +42,14 @@ class Part(NamedTuple):
         return self.reads + self.writes
 
 
+Parts: TypeAlias = tuple[Part, ...]
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Cost(HasKinds):
     """The cost of a layer: its parts in order of execution."""
 
-    parts: tuple[Part, ...]
+    parts: Parts
 
     def __iter__(self) -> Iterator[Part]:
         return iter(self.parts)
@@ -78,23 +81,19 @@ class Cost(HasKinds):
 
     def totals(self) -> dict[str, Dim]:
         """All kinds at once, with flops and steps: one pass over the parts."""
-        return totals_of(self.sums(), self.steps)
-
-    def sums(self, times: int = 1) -> Sequence[Dim]:
-        """The sums over the parts, times a number, in the order of the fields of a part: params to writes."""
-        parts = self.parts
-        if len(parts) == 1:
-            sums: Sequence[Any] = parts[0][2:10]
-        else:
-            sums = [sum(column) for column in zip(*[part[2:10] for part in parts], strict=True)] or (0,) * 8
-        return sums if times == 1 else [times * one for one in sums]
-
-    def own_steps(self) -> Dim | None:
-        """The steps that a layer adds to those of its inputs; None where its parts need some of its inputs only."""
-        for part in self.parts:
-            if part.after and any(name == "nothing" or name.startswith("input") for name in part.after):
-                return None
-        return self.parts[0].steps if len(self.parts) == 1 else self.steps_after(())
+        columns = zip(*[part[2:10] for part in self.parts], strict=True)
+        params, macs, adds, muls, other, activations, reads, writes = map(sum, columns) if self.parts else (0,) * 8
+        return {
+            "params": params,
+            "macs": macs,
+            "flops": 2 * macs + adds + muls + other,
+            "activations": activations,
+            "steps": self.steps,
+            "adds": adds,
+            "muls": muls,
+            "other": other,
+            "traffic": reads + writes,
+        }
 
     def steps_after(self, inputs: Sequence[Dim]) -> Dim:
         """The step at which the last kernel ends. inputs: the step at which each input is ready.
@@ -122,17 +121,11 @@ class Cost(HasKinds):
         return longest
 
 
-def totals_of(sums: Iterable[Dim], steps: Dim) -> dict[str, Dim]:
-    """All kinds, from `Cost.sums` and the steps."""
-    params, macs, adds, muls, other, activations, reads, writes = sums
-    return {
-        "params": params,
-        "macs": macs,
-        "flops": 2 * macs + adds + muls + other,
-        "activations": activations,
-        "steps": steps,
-        "adds": adds,
-        "muls": muls,
-        "other": other,
-        "traffic": reads + writes,
-    }
+def own_steps(parts: Parts) -> Dim | None:
+    """The steps that a layer adds to those of its inputs; None where its parts need some of its inputs only."""
+    if len(parts) == 1 and not parts[0].after:
+        return parts[0].steps
+    for part in parts:
+        if part.after and any(name == "nothing" or name.startswith("input") for name in part.after):
+            return None
+    return Cost(parts).steps_after(())

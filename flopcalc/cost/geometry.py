@@ -181,13 +181,18 @@ def resized(
     size_out: Callable[[int, int, int, int, int], int] = out_size,
 ) -> Geometry | None:
     """The same window on another input, of whole numbers; None where `geometry` would raise an error."""
-    _, _, k_h, k_w, _, _, _, _, stride_h, stride_w, padding_h, padding_w, dilation_h, dilation_w, _, _ = g
     h, w = hw
     fits = 0 < c_in <= LARGEST and 0 < c_out <= LARGEST and 0 < groups <= LARGEST
     if not (fits and 0 < h <= LARGEST and 0 < w <= LARGEST):
         return None
-    h_out = size_out(h, k_h, stride_h, padding_h, dilation_h)
-    w_out = size_out(w, k_w, stride_w, padding_w, dilation_w)
+    _, _, k_h, k_w, _, _, _, _, stride_h, stride_w, padding_h, padding_w, dilation_h, dilation_w, _, _ = g
+    if size_out is out_size:
+        # Written out, since this runs for every layer.
+        h_out = (h + 2 * padding_h - dilation_h * (k_h - 1) - 1) // stride_h + 1
+        w_out = (w + 2 * padding_w - dilation_w * (k_w - 1) - 1) // stride_w + 1
+    else:
+        h_out = size_out(h, k_h, stride_h, padding_h, dilation_h)
+        w_out = size_out(w, k_w, stride_w, padding_w, dilation_w)
     if h_out < 1 or w_out < 1:
         return None
     sizes = (c_in, c_out, k_h, k_w, h, w, h_out, w_out)

@@ -8,6 +8,7 @@ module.
 """
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from flopcalc.cost.arith import Dim, exact_div
 from flopcalc.cost.cost import PREVIOUS, Part
@@ -18,6 +19,9 @@ After = tuple[str, ...] | None
 INPUT: tuple[str, ...] = ()
 # `after=NOTHING`: it does not need the input either, since it works on weights only.
 NOTHING: tuple[str, ...] = ("nothing",)
+
+# A part of all its fields. A call of the class takes twice as long.
+_part = partial(tuple.__new__, Part)
 
 
 def conv(
@@ -37,7 +41,9 @@ def conv(
     biases = c_out * int(bias)
     params = weights + biases
     size = c_out * p_out
-    return Part(name, "conv", params, weights * p_out, biases * p_out, 0, 0, size, params + c_in * p_in, size, 1, after)
+    return _part(
+        (name, "conv", params, weights * p_out, biases * p_out, 0, 0, size, params + c_in * p_in, size, 1, after)
+    )
 
 
 def transposed_conv(
@@ -66,7 +72,7 @@ def matmul(name: str, rows: Dim, inner: Dim, columns: Dim, batch: Dim = 1, *, af
     """The product of two tensors that were computed or that belong to another part, `batch` times in parallel."""
     size = batch * rows * columns
     reads = batch * inner * (rows + columns)
-    return Part(name, "matmul", 0, size * inner, 0, 0, 0, size, reads, size, 1, after)
+    return _part((name, "matmul", 0, size * inner, 0, 0, 0, size, reads, size, 1, after))
 
 
 def distances(name: str, c_in: Dim, c_out: Dim, p: Dim, *, after: After = PREVIOUS) -> Part:
@@ -87,37 +93,37 @@ def distances(name: str, c_in: Dim, c_out: Dim, p: Dim, *, after: After = PREVIO
 def norm(name: str, c: Dim, p: Dim, *, after: After = PREVIOUS) -> Part:
     """Batch normalisation in inference: one scale and one shift per element; reads four vectors."""
     size = c * p
-    return Part(name, "norm", 2 * c, 0, size, size, 0, 0, size + 4 * c, size, 1, after)
+    return _part((name, "norm", 2 * c, 0, size, size, 0, 0, size + 4 * c, size, 1, after))
 
 
 def layer_norm(name: str, c: Dim, p: Dim, *, after: After = PREVIOUS) -> Part:
     """Layer normalisation over the channels of each position, with its own mean and variance, and an affine map."""
     size = c * p
-    return Part(name, "layernorm", 2 * c, 0, 3 * size, 2 * size, 0, 0, size + 2 * c, size, 1, after)
+    return _part((name, "layernorm", 2 * c, 0, 3 * size, 2 * size, 0, 0, size + 2 * c, size, 1, after))
 
 
 def act(name: str, c: Dim, p: Dim, *, after: After = PREVIOUS) -> Part:
     """An activation function: one operation of the kind `other` per element."""
     size = c * p
-    return Part(name, "act", 0, 0, 0, 0, size, 0, size, size, 1, after)
+    return _part((name, "act", 0, 0, 0, 0, size, 0, size, size, 1, after))
 
 
 def add(name: str, c: Dim, p: Dim, *, after: After = PREVIOUS) -> Part:
     """The sum of two tensors of equal shape."""
     size = c * p
-    return Part(name, "add", 0, 0, size, 0, 0, 0, 2 * size, size, 1, after)
+    return _part((name, "add", 0, 0, size, 0, 0, 0, 2 * size, size, 1, after))
 
 
 def scale(name: str, c: Dim, p: Dim, n: Dim, *, after: After = PREVIOUS) -> Part:
     """Every channel of a tensor times one number per sample and channel."""
     size = c * p
-    return Part(name, "mul", 0, 0, 0, size, 0, 0, size + n * c, size, 1, after)
+    return _part((name, "mul", 0, 0, 0, size, 0, 0, size + n * c, size, 1, after))
 
 
 def layer_scale(name: str, c: Dim, p: Dim, *, after: After = PREVIOUS) -> Part:
     """Every channel of a tensor times a trained number."""
     size = c * p
-    return Part(name, "mul", c, 0, 0, size, 0, 0, size + c, size, 1, after)
+    return _part((name, "mul", c, 0, 0, size, 0, 0, size + c, size, 1, after))
 
 
 def max_pool(name: str, c: Dim, p_in: Dim, p_out: Dim, area: Dim, *, after: After = PREVIOUS) -> Part:
@@ -133,12 +139,12 @@ def avg_pool(name: str, c: Dim, p_in: Dim, p_out: Dim, area: Dim, *, after: Afte
 def global_avg_pool(name: str, c: Dim, p: Dim, n: Dim, *, after: After = PREVIOUS) -> Part:
     """The mean of each channel: one addition per element, one division per channel and sample."""
     size, means = c * p, n * c
-    return Part(name, "gap", 0, 0, size, 0, means, 0, size, means, 1, after)
+    return _part((name, "gap", 0, 0, size, 0, means, 0, size, means, 1, after))
 
 
 def softmax(name: str, elements: Dim, *, after: After = PREVIOUS) -> Part:
     """Softmax: per element an exponential and a division (other), and a share of the sum (adds)."""
-    return Part(name, "softmax", 0, 0, elements, 0, 2 * elements, 0, elements, elements, 1, after)
+    return _part((name, "softmax", 0, 0, elements, 0, 2 * elements, 0, elements, elements, 1, after))
 
 
 def upsample(name: str, c: Dim, p_in: Dim, p_out: Dim, *, after: After = PREVIOUS) -> Part:
@@ -148,7 +154,7 @@ def upsample(name: str, c: Dim, p_in: Dim, p_out: Dim, *, after: After = PREVIOU
 
 def copy(name: str, elements: Dim, index: Dim = 0, *, after: After = PREVIOUS) -> Part:
     """A kernel that only moves data (concatenation, gather); `index`: elements of an index it reads."""
-    return Part(name, "move", 0, 0, 0, 0, 0, 0, elements + index, elements, 1, after)
+    return _part((name, "move", 0, 0, 0, 0, 0, 0, elements + index, elements, 1, after))
 
 
 def unfold(name: str, c: Dim, p_in: Dim, p_out: Dim, area: Dim, *, after: After = PREVIOUS) -> Part:

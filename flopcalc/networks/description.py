@@ -13,10 +13,10 @@ from typing import Any, NamedTuple, SupportsIndex
 from flopcalc.catalog import lookup
 from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, clip
-from flopcalc.networks.network import Layer, Network, Shape, loose_ends
+from flopcalc.networks.evaluated import Evaluated, Structure
+from flopcalc.networks.network import Network, Shape, loose_ends, unbuilt
 from flopcalc.networks.options import default_options, network_file, read_input, read_options, title_of
 from flopcalc.networks.reader import COMMON, Reader
-from flopcalc.networks.scope import Row
 from flopcalc.networks.tape import DiffersError, Known, Step, Tape, Values, taken
 from flopcalc.spec.operator import Operator
 from flopcalc.text.yaml_file import BRACES, Map
@@ -28,22 +28,25 @@ TOP = ("name", "title", "mirrors", "source", "input", "options", "let", "referen
 MAX_PLANS = 8
 MAX_SIZE = 50_000
 
-_new_layer = tuple.__new__
-
 
 class Plan(NamedTuple):
     """One structure of a description, and how its sizes follow from the input, the batch and the options.
 
-    rows: the layers. title: literal texts and the values of expressions, in turn.
+    title: literal texts and the values of expressions, in turn.
     operators: those from plug-ins and files, which must be the same for the plan to hold.
     """
 
     steps: tuple[Step, ...]
-    rows: tuple[Row, ...]
+    structure: Structure
     output: str
     remarks: tuple[str, ...]
     title: tuple[str | Known, ...]
     operators: Mapping[str, Operator]
+
+    @property
+    def size(self) -> int:
+        """Steps and layers, as a measure of memory."""
+        return len(self.steps) + len(self.structure.rows)
 
 
 class Description:
@@ -66,7 +69,7 @@ class Description:
     @property
     def size(self) -> int:
         """Steps and layers of the plans, as a measure of the memory that they take."""
-        return sum(len(plan.steps) + len(plan.rows) for plan in self._plans)
+        return sum(plan.size for plan in self._plans)
 
     def at(
         self,
@@ -95,12 +98,12 @@ class Description:
             raise self._file.error(data, "blocks", "blocks is a mapping from names to blocks")
         shape = read_input(self._file, data, input_shape)
         plan, values = self._evaluated(name, samples, shape, chosen, blocks)
-        return Network(
+        return unbuilt(
+            Evaluated(plan.structure, values),
             name=name,
             title=title_of(_text(plan.title, values), chosen, given, self._defaults),
             input_shape=shape,
             batch=samples,
-            layers=_layers(plan.rows, values),
             output=plan.output,
             options=chosen,
             mirrors=str(data.get("mirrors") or ""),
@@ -135,13 +138,13 @@ class Description:
         title, fixed = self._title(reader, name)
         plan = Plan(
             steps=tuple(tape.steps),
-            rows=tuple(reader.rows),
+            structure=Structure(tuple(reader.rows)),
             output=output,
             remarks=tuple(loose_ends(reader.rows, output)),
             title=title,
             operators={kind: one for kind, one in reader.operators.items() if one.origin or one.name != kind},
         )
-        if fixed and len(plan.steps) + len(plan.rows) <= MAX_SIZE:
+        if fixed and plan.size <= MAX_SIZE:
             self._plans = (plan, *plans[: MAX_PLANS - 1])
         return plan, tape.values
 
@@ -183,29 +186,6 @@ def _run(plan: Plan, values: Values) -> bool:
         # Whatever is wrong: reading the description gives the error.
         return False
     return True
-
-
-def _layers(rows: Sequence[Row], values: Values) -> tuple[Layer, ...]:
-    layers = []
-    for name, kind, inputs, stage, slot, weights_of in rows:
-        out_shape, in_shape, cost, evaluation, settings, further, window = values[slot]
-        # The fields of Layer in their order. A call of the class takes twice as long.
-        fields = (
-            name,
-            kind,
-            inputs,
-            in_shape,
-            out_shape,
-            cost,
-            stage,
-            evaluation,
-            settings,
-            weights_of,
-            further,
-            window,
-        )
-        layers.append(_new_layer(Layer, fields))
-    return tuple(layers)
 
 
 def _text(pieces: Sequence[str | Known], values: Values) -> str:

@@ -1,25 +1,27 @@
 """Reads one layer of a description: an operator or a primitive, with the shapes of its inputs."""
 
-from collections.abc import Mapping
-from functools import lru_cache, partial
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, lru_cache, partial
 from typing import Any, NamedTuple
 
 from flopcalc.catalog import lookup
 from flopcalc.cost.cost import Cost
 from flopcalc.cost.geometry import Geometry, resized
 from flopcalc.errors import FlopcalcError, unknown_name
+from flopcalc.networks.evaluated import Applied, Sized
 from flopcalc.networks.network import Shape
 from flopcalc.networks.tape import BATCH, MEMO, DiffersError, Env, Known, Step, Tape, Values, taken
 from flopcalc.networks.window import Window, primitive_window
 from flopcalc.primitives.record import Primitive
 from flopcalc.primitives.registry import PRIMITIVES
 from flopcalc.primitives.shapes import ShapeError, text
-from flopcalc.spec.operator import Evaluation, Operator
+from flopcalc.spec.operator import Named, Operator
 from flopcalc.spec.param import Value
 from flopcalc.text.yaml_file import File, Map
 
 _SHAPE_KEYS = ("k", "stride", "padding", "dilation", "groups")
 OF_OPERATORS = ("out", *_SHAPE_KEYS)
+_NO_SETTINGS: Mapping[str, Any] = {}
 
 
 class Single(NamedTuple):
@@ -35,20 +37,9 @@ class Single(NamedTuple):
     common: frozenset[str]
 
 
-class Sized(NamedTuple):
-    """What a layer is at certain sizes: the part of its record that does not depend on its place in the network."""
-
-    out_shape: Shape
-    in_shape: Shape
-    cost: Cost
-    evaluation: Evaluation | None
-    settings: Mapping[str, Any]
-    further: tuple[Shape, ...]
-    window: Window | None
-
-
 # A call of the class takes twice as long.
 _sized = partial(tuple.__new__, Sized)
+_applied = partial(tuple.__new__, Applied)
 
 
 def read_layer(file: File, one: Single, tape: Tape, operators: dict[str, Operator]) -> tuple[str, int]:
@@ -88,19 +79,24 @@ def _primitive(file: File, one: Single, kind: str, tape: Tape) -> int:
 
 def _plain_step(kind: str, source: int) -> Step:
     """The step of a layer without settings and with one input: most layers of a network."""
-    primitive = PRIMITIVES[kind]
+    shape_and_parts, window = PRIMITIVES[kind].shape_and_parts, _plain_window(kind)
 
     def step(values: Values) -> Sized:
         shape = values[source][0]
         memo = values[MEMO]
-        found = memo.get((kind, shape))
+        key = (kind, shape)
+        found = memo.get(key)
         if found is None:
-            out, parts = primitive.shape_and_parts((shape,), values[BATCH])
-            window = primitive_window(primitive, {})
-            found = memo[kind, shape] = _sized((out, shape, Cost(parts), None, {}, (), window))
+            out, parts = shape_and_parts((shape,), values[BATCH])
+            found = memo[key] = _sized((out, shape, parts, None, _NO_SETTINGS, (), window))
         return found  # type: ignore[no-any-return]
 
     return step
+
+
+@cache
+def _plain_window(kind: str) -> Window | None:
+    return primitive_window(PRIMITIVES[kind], _NO_SETTINGS)
 
 
 def _primitive_step(primitive: Primitive, inputs: tuple[int, ...], settings: Mapping[str, Known]) -> Step:
@@ -119,12 +115,12 @@ def _primitive_step(primitive: Primitive, inputs: tuple[int, ...], settings: Map
             found = memo.get(key)
             if found is None:
                 shape, parts = primitive.shape_and_parts(shapes, values[BATCH], **fixed)
-                found = _sized((shape, shapes[0], Cost(parts), None, fixed.copy(), shapes[1:], window))
+                found = _sized((shape, shapes[0], parts, None, fixed, shapes[1:], window))
                 memo[key] = found
             return found  # type: ignore[no-any-return]
         given = fixed | {key: taken(values, known) for key, known in changing}
         shape, parts = primitive.shape_and_parts(shapes, values[BATCH], **given)
-        return Sized(shape, shapes[0], Cost(parts), None, given, shapes[1:], primitive_window(primitive, given))
+        return Sized(shape, shapes[0], parts, None, given, shapes[1:], primitive_window(primitive, given))
 
     return step
 
@@ -205,28 +201,8 @@ def _operator_step(
     set_by_caller = frozenset(given)
     # Checked once where they are the same at all sizes. Another evaluation gets a copy of its own.
     resolved: list[dict[str, Value]] = []
-    # The last geometry, with the sizes of its window that can change: the same window is not checked again.
-    last: list[tuple[list[Any], Geometry]] = []
-    changing_window = [name for name, _ in changing_sizes if name not in ("out", "groups")]
-    simple = operator.axes == 2 and operator.c_in_of is None and operator.default_c_out is None
-    image = simple and operator.has_image_shapes
-
-    def geometry_of(shape: Shape, now: Mapping[str, Any], options: dict[str, Value], batch: int) -> Geometry:
-        if not simple or len(shape) == 1:
-            return _geometry(operator, shape, now, options, batch)
-        window = [now[name] for name in changing_window]
-        # One look at the list, since another thread may change it.
-        of_window, g = last[0] if last else (None, None)
-        if g is not None and of_window == window:
-            other = resized(
-                g, shape[0], now.get("out", shape[0]), shape[1:], now.get("groups", g.groups), batch, operator.size_out
-            )
-            if other is None:
-                raise DiffersError
-            return other
-        g = _geometry(operator, shape, now, options, batch)
-        last[:] = [(window, g)]
-        return g
+    image = operator.axes == 2 and operator.c_in_of is None and operator.has_image_shapes
+    geometry_of = _geometries(operator, [name for name, _ in changing_sizes if name not in ("out", "groups")])
 
     def step(values: Values) -> Sized:
         shape = values[source][0]
@@ -253,12 +229,10 @@ def _operator_step(
             else:
                 options = resolved[0]
             g = geometry_of(shape, sizes_now, options, values[BATCH])
-            evaluation = operator.evaluate_resolved(g, options, set_by_caller)
-            if image and len(shape) > 1:
-                found = _sized(((g.c_out, g.h_out, g.w_out), shape, evaluation.cost, evaluation, {}, (), None))
-            else:
-                found = _sized_operator(shape, evaluation)
-            memo[key] = found
+            named, parts = operator.apply(g, options)
+            out = (g.c_out, g.h_out, g.w_out) if image and len(shape) > 1 else _out_shape(operator, shape, g, named)
+            applied = _applied((operator, g, set_by_caller, named, parts))
+            found = memo[key] = _sized((out, shape, parts, applied, _NO_SETTINGS, (), None))
         return found  # type: ignore[no-any-return]
 
     return step
@@ -267,6 +241,32 @@ def _operator_step(
 def _fixed(given: Mapping[str, Known]) -> list[Any]:
     """Names and fixed values, with their types, since True equals 1."""
     return [(name, type(one.value), one.value) if one.slot < 0 else name for name, one in given.items()]
+
+
+def _geometries(operator: Operator, changing: Sequence[str]) -> Callable[..., Geometry]:
+    """A function of (shape, sizes, options, batch). changing: the sizes of the window that can change."""
+    simple = operator.axes == 2 and operator.c_in_of is None and operator.default_c_out is None
+    # The last geometry, with the changing sizes of its window: the same window is not checked again.
+    last: list[tuple[list[Any], Geometry]] = []
+
+    def geometry_of(shape: Shape, sizes: Mapping[str, Any], options: dict[str, Value], batch: int) -> Geometry:
+        if not simple or len(shape) == 1:
+            return _geometry(operator, shape, sizes, options, batch)
+        window = [sizes[name] for name in changing] if changing else []
+        # One look at the list, since another thread may change it.
+        of_window, g = last[0] if last else (None, None)
+        if g is not None and of_window == window:
+            c_in = shape[0]
+            c_out, groups = sizes.get("out", c_in), sizes.get("groups", g.groups)
+            other = resized(g, c_in, c_out, shape[1:], groups, batch, operator.size_out)
+            if other is None:
+                raise DiffersError
+            return other
+        g = _geometry(operator, shape, sizes, options, batch)
+        last[:] = [(window, g)]
+        return g
+
+    return geometry_of
 
 
 def _geometry(
@@ -285,13 +285,13 @@ def _geometry(
     return operator.geometry(c_in, c_out, hw=hw, batch=batch, **own)
 
 
-def _sized_operator(shape: Shape, evaluation: Evaluation) -> Sized:
+def _out_shape(operator: Operator, shape: Shape, g: Geometry, named: Named) -> Shape:
     if len(shape) == 1:
-        return Sized((evaluation.geometry.c_out,), shape, evaluation.cost, evaluation, {}, (), None)
-    takes, gives = evaluation.in_shape, evaluation.out_shape
+        return (g.c_out,)
+    takes = operator.in_shape(g, named)
     if takes != shape:
         raise _OtherShapeError(takes)
-    return _sized((gives, shape, evaluation.cost, evaluation, {}, (), None))
+    return operator.out_shape(g, named)
 
 
 # Shared weights --------------------------------------------------------------------------------
@@ -300,11 +300,15 @@ def _sized_operator(shape: Shape, evaluation: Evaluation) -> Sized:
 def params_of(tape: Tape, slot: int) -> int:
     """The parameters of a layer; whether there are any is part of the structure."""
     tape.same(Known(tape.values[slot], slot), _has_params)
-    return tape.values[slot].cost.total("params")  # type: ignore[no-any-return]
+    return _params(tape.values[slot])
+
+
+def _params(found: Sized) -> int:
+    return sum([part.params for part in found.parts])
 
 
 def _has_params(found: Sized) -> bool:
-    return bool(found.cost.total("params"))
+    return bool(_params(found))
 
 
 def share_weights(tape: Tape, slot: int, twin: int) -> int:
@@ -312,8 +316,8 @@ def share_weights(tape: Tape, slot: int, twin: int) -> int:
 
     def step(values: Values) -> Sized:
         found: Sized = values[slot]
-        if found.cost.total("params") != values[twin].cost.total("params"):
+        if _params(found) != _params(values[twin]):
             raise DiffersError
-        return found._replace(cost=found.cost.without_params())
+        return found._replace(parts=Cost(found.parts).without_params().parts)
 
     return tape.record(step, step(tape.values))

@@ -1,13 +1,14 @@
 """Networks as data: named layers in order, each with its shapes and its cost."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol
+from operator import mul
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 from flopcalc.cost.arith import Dim
-from flopcalc.cost.cost import Cost, totals_of
+from flopcalc.cost.cost import Cost, Part, Parts, own_steps
 from flopcalc.cost.geometry import Geometry
 from flopcalc.cost.kinds import HasKinds, check_kind
 from flopcalc.networks.window import Window, operator_window
@@ -95,6 +96,19 @@ class Module(NamedTuple):
     also: tuple[str, ...] = ()
 
 
+class Unbuilt(Protocol):
+    """Layers whose records are made when they are asked for."""
+
+    def costs(self) -> Iterable[tuple[Parts, int]]:
+        """The parts of layers, and the number of layers that have them."""
+
+    def chain(self) -> Iterable[tuple[tuple[int, ...], Parts]]:
+        """The inputs of each layer as numbers (see `numbered`), and its parts."""
+
+    def layers(self) -> tuple[Layer, ...]:
+        """The records of all layers."""
+
+
 # Not compared: two networks are compared layer by layer, by `diff`.
 @dataclass(frozen=True, eq=False, repr=False)
 class Network(HasKinds):
@@ -120,6 +134,9 @@ class Network(HasKinds):
     remarks: tuple[str, ...] = ()
     modules: Mapping[str, Module] = field(default_factory=dict)
 
+    # Not a field: the layers of a described network, whose records are made on the first access.
+    _unbuilt: ClassVar[Unbuilt | None] = None
+
     def __repr__(self) -> str:
         """A short text: name, cost and input; a network can have thousands of layers."""
         cost = f"{self.params:,} params, {'at least ' if self.uncounted else ''}{self.macs:,} MACs"
@@ -131,43 +148,90 @@ class Network(HasKinds):
         check_kind(kind)
         if kind == "steps":
             return self._longest_chain
-        return self._sums[kind]
+        if kind == "flops":
+            return 2 * self._sum("macs") + self._sum("adds") + self._sum("muls") + self._sum("other")
+        if kind == "traffic":
+            return self._sum("reads") + self._sum("writes")
+        return self._sum(kind)
 
     def fold(self, fold: Callable[[Cost, int], int]) -> int:
         """Sum of a convention's number over all layers."""
-        return sum(times * fold(cost, self.batch) for cost, times in self._costs)
+        return sum(times * fold(Cost(parts), self.batch) for parts, times in self._costs)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name):
+            if name == "layers" and self._unbuilt is not None:
+                return self.__dict__.setdefault(name, self._unbuilt.layers())
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies and pickles: the fields, with the layers."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
     # Layers of the same sizes share their cost, so that sums look at each cost once.
 
     @cached_property
-    def _costs(self) -> list[tuple[Cost, int]]:
+    def _costs(self) -> Iterable[tuple[Parts, int]]:
+        if self._unbuilt is not None:
+            return self._unbuilt.costs()
         costs = {id(layer.cost): layer.cost for layer in self.layers}
         times = Counter([id(layer.cost) for layer in self.layers])
-        return [(cost, times[key]) for key, cost in costs.items()]
+        return [(cost.parts, times[key]) for key, cost in costs.items()]
 
-    # All but the steps.
+    @cached_property
+    def _columns(self) -> tuple[Mapping[str, Sequence[int]], Sequence[int]]:
+        found: list[Part] = []
+        often: list[int] = []
+        for parts, times in self._costs:
+            found += parts
+            often += [times] * len(parts)
+        return dict(zip(Part._fields, zip(*found, strict=True), strict=False)), often
+
     @cached_property
     def _sums(self) -> dict[str, int]:
-        rows = [cost.sums(times) for cost, times in self._costs]
-        return totals_of(map(sum, zip(*rows, strict=True)) if rows else (0,) * 8, 0)
+        return {}
+
+    def _sum(self, field: str) -> int:
+        """The sum of one field of all parts."""
+        if field not in self._sums:
+            columns, times = self._columns
+            self._sums[field] = sum(map(mul, columns.get(field, ()), times))
+        return self._sums[field]
 
     @cached_property
     def _longest_chain(self) -> int:
         if self.counted_steps is not None:
             return self.counted_steps
-        lengths = {id(cost): cost.own_steps() for cost, _ in self._costs}
-        ends: dict[str, Dim] = {INPUT: 0}
-        for layer in self.layers:
-            inputs = layer.inputs
-            length = lengths[id(layer.cost)]
+        if self._unbuilt is not None:
+            chain = self._unbuilt.chain()
+        else:
+            chain = zip(numbered(self.layers), [layer.cost.parts for layer in self.layers], strict=True)
+        ends: list[Dim] = [0]
+        # Layers of the same sizes have the same parts.
+        lengths: dict[int, Dim | None] = {}
+        for inputs, parts in chain:
+            if len(parts) == 1 and not parts[0].after:
+                length = parts[0].steps
+            else:
+                if id(parts) not in lengths:
+                    lengths[id(parts)] = own_steps(parts)
+                length = lengths[id(parts)]
             if length is None:
-                end = layer.cost.steps_after([ends[name] for name in inputs])
+                end = Cost(parts).steps_after([ends[one] for one in inputs])
             elif len(inputs) == 1:
                 end = ends[inputs[0]] + length
             else:
-                end = max([ends[name] for name in inputs]) + length
-            ends[layer.name] = end
-        return int(max(ends.values()))
+                end = max([ends[one] for one in inputs]) + length
+            ends.append(end)
+        return int(max(ends))
+
+
+def unbuilt(layers: Unbuilt, **fields: Any) -> Network:
+    """A network with these fields, whose layers are made when they are asked for."""
+    network = object.__new__(Network)
+    network.__dict__.update(fields, modules={}, _unbuilt=layers)
+    return network
 
 
 class _Placed(Protocol):
@@ -178,6 +242,16 @@ class _Placed(Protocol):
 
     @property
     def inputs(self) -> tuple[str, ...]: ...
+
+
+def numbered(layers: Sequence[_Placed]) -> list[tuple[int, ...]]:
+    """The inputs of each layer: i for the i-th layer, counted from 1, and 0 for the input of the network."""
+    places = {INPUT: 0}
+    found = []
+    for place, layer in enumerate(layers, 1):
+        found.append(tuple([places[name] for name in layer.inputs]))
+        places[layer.name] = place
+    return found
 
 
 def loose_ends(layers: Sequence[_Placed], output: str) -> Iterator[str]:

@@ -200,19 +200,30 @@ def _names_in(raw: Any) -> Collection[str]:
 
 def _expression(raw: Any, references: Sequence[tuple[str, int, int]], fixed: Mapping[str, Any]) -> Step:
     """The step of an expression."""
-
-    def of(raw: Any, names: Mapping[str, Any]) -> Any:
-        if isinstance(raw, str):
-            return exact(compiled(raw)(names))
-        return tuple([of(item, names) for item in raw]) if isinstance(raw, list) else exact(raw)
+    function = _function(raw)
 
     def step(values: Values) -> Any:
         names = dict(fixed)
         for name, slot, axis in references:
             names[name] = values[slot] if axis < 0 else values[slot][0][axis]
-        if type(raw) is not str:
-            return of(raw, names)
-        value = compiled(raw)(names)
+        value = function(names)
         return value if type(value) is int else exact(value)
 
     return step
+
+
+def _no_value(names: Mapping[str, Any]) -> Any:
+    raise DiffersError
+
+
+def _function(raw: Any) -> Callable[[Mapping[str, Any]], Any]:
+    """The value of a text or of a list of them as a function of its names; it raises where there is none."""
+    if isinstance(raw, list):
+        items = [_function(item) for item in raw]
+        return lambda names: tuple([exact(item(names)) for item in items])
+    if not isinstance(raw, str):
+        return lambda names: raw
+    try:
+        return compiled(raw)
+    except (FlopcalcError, NotImplementedError):
+        return _no_value

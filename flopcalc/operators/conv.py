@@ -13,7 +13,8 @@ from flopcalc.spec.source import Equation
 
 def formula(g: Geometry, bias: bool) -> Iterable[Part]:
     """c_out * c_in / groups filters of k_h * k_w taps, at every output position."""
-    yield parts.conv("conv", g.c_in, g.c_out, g.area, g.p_in, g.p_out, groups=g.groups, bias=bias)
+    # Not a generator: most layers of most networks are convolutions.
+    return (parts.conv("conv", g.c_in, g.c_out, g.area, g.p_in, g.p_out, groups=g.groups, bias=bias),)
 
 
 def _ungrouped(g: Geometry, named: Named) -> bool:

@@ -17,6 +17,8 @@ def add(shapes: Sequence[Shape], n: int) -> Result:
         if shape != shapes[0]:
             raise ShapeError(f"its inputs differ in shape: {text(shapes[0])} and {text(shape)}")
     p = n * prod(shapes[0][1:])
+    if len(shapes) == 2:
+        return shapes[0], (parts.add("add1", shapes[0][0], p, after=("input0", "input1")),)
     # One after the other, as a + b + c is evaluated.
     chain = [("input0" if i == 1 else f"add{i - 1}", f"input{i}") for i in range(1, len(shapes))]
     return shapes[0], tuple(parts.add(f"add{i}", shapes[0][0], p, after=pair) for i, pair in enumerate(chain, 1))
@@ -26,10 +28,11 @@ def concat(shapes: Sequence[Shape], n: int) -> Result:
     """The channels of all inputs, one after the other."""
     if len(shapes) < 2:
         raise ShapeError("it needs two inputs: from: [one, other]")
+    size = shapes[0][1:]
     for shape in shapes[1:]:
-        if shape[1:] != shapes[0][1:]:
+        if shape[1:] != size:
             raise ShapeError(f"its inputs differ in size: {text(shapes[0])} and {text(shape)}")
-    out = (sum(shape[0] for shape in shapes), *shapes[0][1:])
+    out = (sum([shape[0] for shape in shapes]), *size)
     return out, (parts.copy("concat", n * prod(out)),)
 
 
@@ -40,7 +43,7 @@ def mul(shapes: Sequence[Shape], n: int) -> Result:
     if large[0] != small[0] or (small != large and prod(small[1:]) != 1):
         raise ShapeError(f"its inputs differ in shape: {text(one)} and {text(other)}")
     size = n * prod(large)
-    return large, (Part("mul", "mul", muls=size, reads=size + n * prod(small), writes=size),)
+    return large, (Part("mul", "mul", 0, 0, 0, size, 0, 0, size + n * prod(small), size),)
 
 
 JOIN = (

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
 from flopcalc.cost import parts
-from flopcalc.cost.cost import Cost, Part
+from flopcalc.cost.cost import Cost, Part, Parts
 from flopcalc.cost.geometry import Geometry, geometry, out_size
 from flopcalc.cost.kinds import HasKinds
 from flopcalc.cost.whole import as_int
@@ -212,7 +212,9 @@ class Operator:
 
     @cached_property
     def _formula_wants(self) -> tuple[str, ...] | None:
-        return _wanted(self.formula)
+        wants = _wanted(self.formula)
+        # None where it takes all, so that none are picked.
+        return None if wants and {*wants} == {*self.param, *(value.name for value in self.derived)} else wants
 
     @cached_property
     def _derived_wants(self) -> tuple[tuple[Derived, tuple[str, ...] | None], ...]:
@@ -287,29 +289,30 @@ class Operator:
 
     def evaluate_resolved(self, g: Geometry, options: Named, given: frozenset[str]) -> "Evaluation":
         """`evaluate` with all options, as `resolve` returns them. given: the names of those that the caller set."""
+        named, parts = self.apply(g, options)
+        return Evaluation(self, g, given, named, Cost(parts))
+
+    def apply(self, g: Geometry, options: Named) -> tuple[Named, Parts]:
+        """Options and derived values, and the parts of the cost, on a concrete shape. Raises as `evaluate` does."""
         if not self.origin:
-            return self._evaluate(g, options, given)
+            return self._apply(g, options)
         with self.contained():
-            evaluation = self._evaluate(g, options, given)
+            named, parts = self._apply(g, options)
             # The tests over all operators prove this for our own.
-            validation.check_cost(evaluation.cost)
-            return evaluation
+            validation.check_cost(Cost(parts))
+            return named, parts
 
     def contained(self) -> AbstractContextManager[None]:
         """Around calls of the record's functions: what a plug-in raises becomes an error that names the plug-in."""
         return contained(f"the plug-in {self.name} ({self.origin})") if self.origin else nullcontext()
 
-    def _evaluate(self, g: Geometry, options: Named, given: frozenset[str]) -> "Evaluation":
+    def _apply(self, g: Geometry, options: Named) -> tuple[Named, Parts]:
         named = self.derive(g, options)
         for rule in self.rules:
             if (problem := rule.check(g, named)) is not None:
                 message = f"{self.name} does not apply here: {problem}"
                 raise FlopcalcError("cannot-stand", message, rule.hint, reason=problem)
-        # `Evaluation(...)` sets each field of a frozen record by a call, which takes twice as long.
-        evaluation = object.__new__(Evaluation)
-        fields = {"operator": self, "geometry": g, "given": given, "named": named, "cost": self.cost(g, named)}
-        evaluation.__dict__.update(fields)
-        return evaluation
+        return named, tuple(self.formula(g, **_pick(named, self._formula_wants)))
 
 
 def _wanted(function: Callable[..., Any]) -> tuple[str, ...] | None:

@@ -20,7 +20,13 @@ Function: TypeAlias = Callable[[Names], Any]
 
 # Sizes of networks are far smaller; a larger result is left to `evaluate`, which knows the limit.
 _FAR = 1 << (MAX_BITS // 4)
-_PLAIN = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul}
+_PLAIN = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+}
 
 
 @lru_cache(maxsize=4096)

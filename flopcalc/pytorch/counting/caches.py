@@ -9,7 +9,7 @@ holds cannot be looked at.
 import functools
 import sys
 from collections import OrderedDict, defaultdict, deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
@@ -37,10 +37,10 @@ class _Memory(NamedTuple):
     caches: list[tuple[Any, int]]
 
 
-def remembered(module: nn.Module) -> _Memory:
-    """The state that the code of a module and of its classes can reach."""
+def remembered(modules: Iterable[nn.Module]) -> _Memory:
+    """The state that the code of modules and of their classes can reach."""
     explorer = _Explorer()
-    for child in module.modules():
+    for child in modules:
         kind = type(child)
         explorer.visit(kind)
         for item in list(vars(child).values()):

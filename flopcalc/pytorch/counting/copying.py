@@ -31,6 +31,7 @@ _SHARED: frozenset[type] = frozenset(
         *(torch.Size, torch.fx.Graph, torch.jit.ScriptFunction, torch.Stream, threading.Thread),
     }
 )
+_EMPTY = {dict, OrderedDict, set}
 _NOTHING: Any = object()
 
 
@@ -46,9 +47,9 @@ def structural_copy(module: nn.Module, twin: Twin, *, gradients: bool = False) -
     return made
 
 
-def evaluate(module: nn.Module) -> None:
-    """Put a copy into evaluation mode, also where its class refuses to."""
-    modules = list(module.modules())
+def evaluate(module: nn.Module, modules: Iterable[nn.Module] | None = None) -> None:
+    """Put a copy into evaluation mode, also where its class refuses to. modules: all of its modules."""
+    modules = list(module.modules() if modules is None else modules)
     # A frozen program of TorchScript has no such flag.
     if not any(getattr(child, "training", False) for child in modules):
         return
@@ -161,15 +162,19 @@ class Copier:
         return made
 
     def _fill(self, module: nn.Module, made: nn.Module) -> None:
-        kind, state = type(module), made.__dict__
-        for name, item in list(vars(module).items()):
-            made_of = type(item)
-            if made_of in _SHARED:
-                state[name] = item
+        kind: Any = type(module)
+        state, memo = made.__dict__, self.memo
+        # At once, since another thread may train the module meanwhile.
+        state.update(vars(module))
+        # What `Module.compile` leaves would run the compiled original.
+        state.pop("_compiled_call_impl", None)
+        for name, item in state.items():
+            held = type(item)
+            if held in _SHARED:
                 continue
-            if (made_of is dict or made_of is OrderedDict or made_of is set) and not item:
+            if held in _EMPTY and not item:
                 # Most of the containers of a module. The module keeps them alive.
-                state[name] = self.memo[id(item)] = made_of()
+                state[name] = memo[id(item)] = held()
                 continue
             try:
                 state[name] = self.value(item)
@@ -177,9 +182,9 @@ class Copier:
                 raise
             except Exception as error:
                 state[name] = self._fallback(f"{kind.__name__}.{name}", item, error)
-        # What `Module.compile` leaves would run the compiled original.
-        state.pop("_compiled_call_impl", None)
-        _copy_slots(module, made, self.value)
+        for name in _slots(kind):
+            if hasattr(module, name):
+                object.__setattr__(made, name, self.value(getattr(module, name)))
 
     def _fallback(self, where: str, value: Any, error: Exception) -> Any:
         """What takes the place of a value that cannot be copied: the value itself, where a forward cannot harm it."""
@@ -198,12 +203,9 @@ class Copier:
 
     def _tensor(self, tensor: Tensor) -> Any:
         made = tensor_twin(tensor, self.twin, gradients=self.gradients, inner=self.value)
-        if attributes := vars(tensor):
+        if (attributes := vars(tensor)) and not hasattr(made, "__tensor_flatten__"):
             self._keep(tensor, made)
-            # A tensor that is made of others has made its own, and torch keeps such sizes in objects of C.
-            own = vars(made)
-            others = {key: item for key, item in attributes.items() if key not in own and key[:5] != "_sym_"}
-            own.update(self._items(others, {}))
+            vars(made).update(self._items(attributes, {}))
         return made
 
     def _function(self, value: types.FunctionType) -> Any:
@@ -378,12 +380,14 @@ def _same(one: object, other: object) -> bool:
     return one is other
 
 
-def _copy_slots(value: object, made: object, copy: Callable[[Any], Any]) -> None:
-    for base in type(value).__mro__:
+@functools.lru_cache(maxsize=4096)
+def _slots(kind: Any) -> tuple[str, ...]:
+    """The attributes of a class outside of its dict."""
+    found: list[str] = []
+    for base in kind.__mro__:
         slots = vars(base).get("__slots__", ())
-        for name in (slots,) if isinstance(slots, str) else slots:
-            if name not in {"__dict__", "__weakref__"} and hasattr(value, name):
-                object.__setattr__(made, name, copy(getattr(value, name)))
+        found += (slots,) if isinstance(slots, str) else slots
+    return tuple(name for name in found if name not in {"__dict__", "__weakref__"})
 
 
 def _set_state(made: Any, state: Any) -> None:

@@ -35,6 +35,7 @@ from flopcalc.pytorch.counting.twins import (
     is_meta,
     on_cpu,
     on_meta,
+    real_copy,
 )
 from flopcalc.pytorch.counting.values import Reading, placed, readings
 from flopcalc.pytorch.loading import torchvision_operators
@@ -109,8 +110,8 @@ def count_call(
 ) -> Count:
     """Count one call of a module's method, as `count` does.
 
-    on: "meta" or "cpu" to force the one or the other. kernels: rules beside those that are registered. rebuild: builds
-    the module again with real values, where it lies on the meta device and the forward reads values. witness:
+    on: "meta" or "cpu" to force the one or the other. kernels: rules next to those that are registered. rebuild:
+    builds the module again with real values, where it lies on the meta device and the forward reads values. witness:
     "trace", or "dispatch" for the slower and independent way. watch: looks at the copy while it runs.
     """
     function = None
@@ -123,7 +124,7 @@ def count_call(
     forward = function.__get__(module) if function else getattr(module, method, None)
     ways = list(readings(args, named or {}, forward))
     failures: list[Failure] = []
-    with kept_state(module):
+    with kept_state([child for _, child in modules_of(module)]):
         for device in ("meta", "cpu"):
             if on in {"auto", device}:
                 for reading in ways:
@@ -141,7 +142,9 @@ def check_countable(module: object) -> None:
 
 def _not_a_module(given: object) -> FlopcalcError:
     what = f"{clip(given)} is not an nn.Module"
-    return FlopcalcError("uncountable-module", what, "give an instance of nn.Module, not a class")
+    exported = type(given).__name__ == "ExportedProgram"
+    hint = "count its module: program.module()" if exported else "give an instance of nn.Module, not a class"
+    return FlopcalcError("uncountable-module", what, hint)
 
 
 def _on_device(call: _Call, reading: Reading, device: Literal["meta", "cpu"], failures: list[Failure]) -> Count | None:
@@ -175,7 +178,7 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
         module = _with_values(call)
     copier = Copier(on_meta if how.on == "meta" else on_cpu(generator), gradients=how.gradients)
     twin: nn.Module = copier.copy(module)
-    evaluate(twin)
+    evaluate(twin, [child for _, child in modules_of(twin)])
     if how.on == "cpu" and has_no_values(module):
         _usable(twin)
     given, by_name = _arguments(twin, reading, how, copier, generator)
@@ -247,7 +250,7 @@ def _arguments(
         return empty if how.on == "meta" else input_values(empty, generator)
 
     def values(tensor: Tensor) -> Tensor:
-        return input_values(tensor, generator) if is_meta(tensor) else tensor.detach().to("cpu", copy=True)
+        return input_values(tensor, generator) if is_meta(tensor) else real_copy(tensor)
 
     return placed(reading, copier, on_meta if how.on == "meta" else values, new)
 
@@ -266,6 +269,13 @@ def _usable(twin: nn.Module) -> None:
     for name, buffer in twin.named_buffers():
         if name.endswith("running_var"):
             buffer.fill_(1)
+
+
+def _parameters(module: nn.Module) -> list[tuple[str, Tensor]]:
+    """The parameters of a module, each with the name of the module that holds it."""
+    return [
+        (name, one) for name, child in module.named_modules() for one in child._parameters.values() if one is not None
+    ]
 
 
 def _own_params(parameters: Sequence[tuple[str, Tensor]]) -> dict[str, int]:

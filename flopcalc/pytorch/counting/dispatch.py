@@ -31,6 +31,15 @@ class ValuesNeededError(RuntimeError):
     """A forward on the meta device came to something that needs values."""
 
 
+def left_alone(function: Any) -> Any:
+    """Tell torch's compiler, which takes over inside of compiled functions, not to compile this function of ours."""
+    frames = torch._C._dynamo.eval_frame
+    if hasattr(frames, "_FrameExecStrategy"):
+        skip = frames._FrameAction.SKIP
+        frames.set_code_exec_strategy(function.__code__, frames._FrameExecStrategy(skip, skip))
+    return function
+
+
 class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Tells a recorder the work of each kernel; without one, only runs them on the device of the pass.
 
@@ -59,6 +68,7 @@ class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.generator = generator or torch.Generator()
         self.alone = alone
 
+    @left_alone
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if not isinstance(func, OpOverload):
@@ -161,14 +171,6 @@ def tell(
     recorder.kernel(kind, work, read, written)
 
 
-def _leave_alone(function: Any) -> None:
-    """Tell torch's compiler, which takes over inside of compiled functions, not to compile this function of ours."""
-    frames = torch._C._dynamo.eval_frame
-    if hasattr(frames, "_FrameExecStrategy"):
-        skip = frames._FrameAction.SKIP
-        frames.set_code_exec_strategy(function.__code__, frames._FrameExecStrategy(skip, skip))
-
-
 @contextmanager
 def compiled_in_pieces() -> Iterator[None]:
     """Let functions that were compiled with fullgraph=True run plain, as torch does for its own branches and loops."""
@@ -179,9 +181,6 @@ def compiled_in_pieces() -> Iterator[None]:
     finally:
         if count:
             count(before)
-
-
-_leave_alone(DispatchCounter.__torch_dispatch__)
 
 
 def _is_jagged(kind: type) -> bool:
@@ -201,7 +200,7 @@ def _is_composite(func: OpOverload) -> bool:
     made = _COMPOSITE.get(func)
     if made is None:
         # Not `func.decompose`, which prefers decompositions in Python, and those run other kernels.
-        made = _COMPOSITE[func] = torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), _COMPOSITE_KEY)
+        made = _COMPOSITE[func] = torch._C._dispatch_has_kernel_for_dispatch_key(func._name, _COMPOSITE_KEY)
     return made
 
 
@@ -215,6 +214,7 @@ class OnDevice(TorchFunctionMode):
         super().__init__()
         self.device = torch.device(device)
 
+    @left_alone
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if func in _MOVES:

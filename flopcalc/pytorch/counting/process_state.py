@@ -3,7 +3,7 @@
 import random
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -34,8 +34,8 @@ _FLAGS: tuple[_Flag, ...] = (
 
 
 @contextmanager
-def kept_state(module: nn.Module) -> Iterator[None]:
-    """Leave the process as it was: its random numbers, its flags, and the caches in the code of a module.
+def kept_state(modules: Collection[nn.Module]) -> Iterator[None]:
+    """Leave the process as it was: its random numbers, its flags, and the caches in the code of modules.
 
     Kernels draw random numbers from a generator of the count's own, and so nothing is to restore unless a forward
     seeds the process, or draws by Python's `random` or NumPy. Other threads may draw while this one counts: in a
@@ -47,7 +47,7 @@ def kept_state(module: nn.Module) -> Iterator[None]:
     numpy = getattr(sys.modules.get("numpy"), "random", None)
     numbers = numpy.get_state() if numpy is not None else None
     flags = [read() for read, _ in _FLAGS]
-    caches = remembered(module)
+    caches = remembered(modules)
     try:
         yield
     finally:

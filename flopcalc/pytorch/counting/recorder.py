@@ -17,7 +17,7 @@ from torch import Tensor
 
 from flopcalc.cost.kinds import WorkKind
 from flopcalc.pytorch.counting.kernels import Work, tensors
-from flopcalc.pytorch.counting.record import NOTHING, Call, Count, Shapes, Sizes, add
+from flopcalc.pytorch.counting.record import Call, Count, Shapes, Sizes
 
 # Sizes of tensors are read without asking the modes above, which would be asked for each.
 _Unseen = torch._C.DisableTorchFunction
@@ -69,6 +69,8 @@ class Recorder:
         self._maker: dict[int, int] = {}
         # Storages are kept, since an address may be used again; on the meta device they hold nothing.
         self._kept: list[Any] = []
+        # For each call, the work of its kernels by module and kind of work, to be added up at the end.
+        self._works: list[dict[tuple[str, WorkKind], list[Work]]] = []
         self._trained: set[int] = set()
         self._touched: set[int] = set()
         self.lock = threading.Lock()
@@ -131,7 +133,14 @@ class Recorder:
     def reads_parameter(self, read: Iterable[Tensor]) -> bool:
         """Whether one of the tensors is a parameter."""
         trained = self._trained
-        return any(self.place(tensor) in trained for tensor in read)
+        for tensor in read:
+            try:
+                if tensor.untyped_storage()._cdata in trained:
+                    return True
+            except (NotImplementedError, RuntimeError):
+                if self.place(tensor) in trained:
+                    return True
+        return False
 
     def kernel(self, kind: WorkKind, work: Work, read: Sequence[Tensor], written: Sequence[Tensor]) -> None:
         """A kernel of the running module: its kind of work, its work, and the tensors that it reads and writes."""
@@ -140,7 +149,8 @@ class Recorder:
         call = frame.slot.now
         if call is None:
             call = self._new_call(frame.layer, frame.slot)
-        index = len(self.result.calls) - 1
+        works = self._works[-1]
+        index = len(self._works) - 1
         end = 0
         for tensor in read:
             try:
@@ -151,7 +161,8 @@ class Recorder:
             if before is None:
                 # Nothing that is known has written it.
                 continue
-            end = max(end, before)
+            if before > end:  # noqa: PLR1730 (here a call of max would be a tenth of the work)
+                end = before
             if place in trained:
                 self._touched.add(place)
             made = maker.get(place, index)
@@ -164,13 +175,11 @@ class Recorder:
             maker[place] = index
         self.result.steps = max(self.result.steps, end)
         key = frame.name, kind
-        sum_before = call.work.get(key)
-        if sum_before is None:
-            call.work[key] = work
-            call.kernels[key] = 1
+        held = works.get(key)
+        if held is None:
+            works[key] = [work]
         else:
-            call.work[key] = add(sum_before, work)
-            call.kernels[key] += 1
+            held.append(work)
 
     def passed(self, read: Sequence[Tensor], written: Sequence[Tensor]) -> None:
         """A function without work, such as a view, whose outputs may be in storages of their own."""
@@ -184,6 +193,10 @@ class Recorder:
             self._depth[place] = max(before, self._depth[place])
             if made is not None and place not in self._trained:
                 self._maker.setdefault(place, made)
+
+    def works(self) -> list[Work]:
+        """The work of each kernel until now."""
+        return [work for works in self._works for held in works.values() for work in held]
 
     def unknown(self, operator: str) -> None:
         """A kernel without a rule ran in the running module."""
@@ -241,13 +254,18 @@ class Recorder:
     def _add_up(self) -> None:
         """The work of all calls, by module and kind of work, and by module."""
         result = self.result
-        for call in result.calls:
-            for key, work in call.work.items():
-                before = result.by_work.get(key)
-                result.by_work[key] = work if before is None else add(before, work)
-                result.kernels[key] += call.kernels[key]
-        for (name, _), work in result.by_work.items():
-            result.work[name] = add(result.work.get(name, NOTHING), work)
+        by_work: dict[tuple[str, WorkKind], list[Work]] = {}
+        for call, works in zip(result.calls, self._works, strict=True):
+            call.work = {key: _sum(held) for key, held in works.items()}
+            call.kernels = {key: len(held) for key, held in works.items()}
+            for key, held in works.items():
+                by_work.setdefault(key, []).extend(held)
+        by_module: dict[str, list[Work]] = {}
+        for key, held in by_work.items():
+            result.by_work[key] = _sum(held)
+            result.kernels[key] = len(held)
+            by_module.setdefault(key[0], []).append(result.by_work[key])
+        result.work = {name: _sum(held) for name, held in by_module.items()}
 
     def _new_call(self, layer: str, slot: _Slot) -> Call:
         """A new layer; what the modules around it did before it is another layer than what they do after it."""
@@ -259,7 +277,12 @@ class Recorder:
         slot.now = call
         slot.calls.append(call)
         self.result.calls.append(call)
+        self._works.append({})
         return call
+
+
+def _sum(works: Sequence[Work]) -> Work:
+    return works[0] if len(works) == 1 else Work(*map(sum, zip(*works, strict=True)))
 
 
 def _first(values: Any) -> Sizes:

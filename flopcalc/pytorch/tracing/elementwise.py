@@ -79,6 +79,10 @@ def _keep(x: Tensor, *rest: Any, **more: Any) -> Tensor | None:
 
 def _binary(out: Callable[[Any, Any], torch.dtype]) -> Rule:
     def rule(one: Any, other: Any, **more: Any) -> Tensor | None:
+        if isinstance(one, Tensor) and isinstance(other, Tensor) and one.dtype is other.dtype:
+            shape = one.shape
+            if shape == other.shape and one.is_contiguous() and other.is_contiguous():
+                return packed(shape, out(one, other)) if is_plain(one) and is_plain(other) else None
         operands = [operand for operand in (one, other) if isinstance(operand, Tensor)]
         for operand in operands:
             if not is_plain(operand):

@@ -27,20 +27,21 @@ def _getters(names: str) -> list[Any]:
 
 
 # Facts about a tensor: no kernel runs.
-FACTS = frozenset(
-    [
-        *_getters(
-            "shape device dtype layout requires_grad is_meta is_cuda is_cpu is_mps is_xpu is_sparse is_nested "
-            "is_quantized is_leaf grad_fn ndim itemsize nbytes names is_mkldnn is_sparse_csr is_ipu is_xla is_vulkan"
-        ),
-        *_found(
-            Tensor,
-            names="dim size stride numel nelement ndimension element_size is_contiguous is_floating_point is_complex "
-            "storage_offset get_device is_conj is_neg untyped_storage data_ptr __len__ is_inference is_signed",
-        ),
-        *_found(torch, names="is_floating_point is_complex numel is_tensor result_type can_cast"),
-    ]
-)
+_FACTS = [
+    *_getters(
+        "shape device dtype layout requires_grad is_meta is_cuda is_cpu is_mps is_xpu is_sparse is_nested "
+        "is_quantized is_leaf grad_fn ndim itemsize nbytes names is_mkldnn is_sparse_csr is_ipu is_xla is_vulkan"
+    ),
+    *_found(
+        Tensor,
+        names="dim size stride numel nelement ndimension element_size is_contiguous is_floating_point is_complex "
+        "storage_offset get_device is_conj is_neg untyped_storage data_ptr __len__ is_inference is_signed",
+    ),
+    *_found(torch, names="is_floating_point is_complex numel is_tensor result_type can_cast"),
+]
+
+# The rule of a function that tells a fact.
+FACT = object()
 
 # Functions that give a view, and never a copy.
 _VIEWS = [
@@ -290,6 +291,7 @@ def _table() -> dict[Any, Any]:
     names = "reshape flatten contiguous clone to type float half bfloat16 double int long bool type_as reshape_as ravel"
     for func in (*_found(Tensor, names=names), *_found(torch, names="reshape flatten clone ravel")):
         rules[func] = _copy(func)
+    rules.update(dict.fromkeys(_FACTS, FACT))
     rules[Tensor.__getitem__] = _pick
     rules[Tensor.__setitem__] = _put
     for name in ("add", "sub", "mul"):

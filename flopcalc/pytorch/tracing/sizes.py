@@ -150,6 +150,17 @@ def _swap(a: int, b: int, shape: Sequence[int], operands: Sequence[Sequence[int]
     return 0
 
 
+def merges(shape: Sequence[int], strides: Sequence[int]) -> bool:
+    """Whether axes can be seen as one without a copy."""
+    step = None
+    for extent, stride in zip(reversed(shape), reversed(strides), strict=True):
+        if extent != 1:
+            if step is not None and stride != step:
+                return False
+            step = stride * extent
+    return True
+
+
 def axis(index: int, rank: int) -> int | None:
     """An axis counted from the front."""
     span = max(rank, 1)

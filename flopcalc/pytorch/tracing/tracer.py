@@ -14,12 +14,12 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from flopcalc.catalog.kernels import any_rule_for
-from flopcalc.pytorch.counting.dispatch import OnDevice
+from flopcalc.pytorch.counting.dispatch import OnDevice, left_alone
 from flopcalc.pytorch.counting.failures import NeedsAutogradError
 from flopcalc.pytorch.counting.kernels.own import OwnRules
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.tracing.decomposed import decomposed
-from flopcalc.pytorch.tracing.functions import DONE, FACTS, RULES
+from flopcalc.pytorch.tracing.functions import DONE, FACT, RULES
 from flopcalc.pytorch.tracing.net import Net
 
 # What a rule does to tensors is not for the dispatch mode to count.
@@ -48,13 +48,14 @@ class Tracer(TorchFunctionMode):
         """Whether rules apply now: not inside a transform, with gradients, or below a dispatch mode of the forward."""
         return _modes() == self._modes and not _autograd() and _inside_a_transform() is None
 
+    @left_alone
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in FACTS:
+        rule = RULES.get(func)
+        if rule is FACT:
             return func(*args, **kwargs) if kwargs else func(*args)
         if not types or _TYPES.issuperset(types):
-            rule = RULES.get(func)
             if rule is not None:
-                if self.applies():
+                if _modes() == self._modes and not _autograd() and _inside_a_transform() is None:
                     try:
                         with _Below():
                             out = rule(self.recorder, *args, **kwargs) if kwargs else rule(self.recorder, *args)
