@@ -50,6 +50,7 @@ Witness = Literal["trace", "dispatch"]
 # the module that is running, "" for the copy itself.
 Watch = Callable[[nn.Module, Callable[[], str]], AbstractContextManager[object]]
 
+COMPLEX = "a complex parameter counts once, and a complex multiply-add as 4 real ones"
 REAL_VALUES = "counted on real values: another input may cost something else"
 
 
@@ -214,7 +215,7 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
         if traced:
             modes.enter_context(tracing(recorder, call.own, generator))
         else:
-            modes.enter_context(OnDevice(how.on))
+            modes.enter_context(OnDevice(how.on, recorder))
             modes.enter_context(DispatchCounter(recorder, own=call.own, generator=generator, alone=alone))
         out = forward()
     forget_names(named)
@@ -224,6 +225,8 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
     result.own_params = own_params
     result.on = how.on
     result.notes += [note for note in reading.notes if note not in result.notes]
+    if any(one.is_complex() for _, one in parameters):
+        result.notes.append(COMPLEX)
     if how.on == "cpu":
         result.notes.append(REAL_VALUES)
     return result
@@ -233,7 +236,7 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
 def _modes(call: _Call, how: _Pass, recorder: Recorder, generator: torch.Generator) -> Iterator[None]:
     """The modes of a pass, for a thread that its forward started."""
     counter = DispatchCounter(recorder, own=call.own, generator=generator)
-    with torch.set_grad_enabled(how.gradients), OnDevice(how.on), counter:
+    with torch.set_grad_enabled(how.gradients), OnDevice(how.on, recorder), counter:
         yield
 
 
