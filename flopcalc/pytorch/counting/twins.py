@@ -86,9 +86,9 @@ def tensor_twin(tensor: Tensor, plain: Twin, *, gradients: bool, inner: Twin | N
             raise NotImplementedError("the sizes of a nested tensor are values, which the meta device does not have")
         names, context = tensor.__tensor_flatten__()
         twin = inner or (lambda one: tensor_twin(one, plain, gradients=False))
-        made = kind.__tensor_unflatten__(
-            {name: twin(getattr(tensor, name)) for name in names}, context, tensor.size(), tensor.stride()
-        )  # type: ignore[attr-defined]
+        inner_tensors = {name: twin(getattr(tensor, name)) for name in names}
+        unflatten: Any = kind.__tensor_unflatten__  # type: ignore[attr-defined]
+        made = unflatten(inner_tensors, context, tensor.size(), tensor.stride())
     else:
         made = Tensor._make_subclass(kind, plain(tensor.as_subclass(Tensor)))
     if isinstance(tensor, nn.Parameter) and not isinstance(made, nn.Parameter):
