@@ -202,7 +202,7 @@ class Copier:
         return made
 
     def _tensor(self, tensor: Tensor) -> Any:
-        made = tensor_twin(tensor, self.twin, gradients=self.gradients)
+        made = tensor_twin(tensor, self.twin, gradients=self.gradients, inner=self.value)
         if (attributes := vars(tensor)) and not hasattr(made, "__tensor_flatten__"):
             self._keep(tensor, made)
             vars(made).update(self._items(attributes, {}))

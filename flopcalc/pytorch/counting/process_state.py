@@ -1,14 +1,17 @@
 """What belongs to the process, and a forward may change: random numbers, flags, and caches in its code."""
 
+import gc
 import random
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules import module as module_file
 
 from flopcalc.pytorch.counting.caches import forget, remembered
 
@@ -19,6 +22,39 @@ def _attribute(holder: Any, name: str) -> _Flag:
     return lambda: getattr(holder, name), lambda value: setattr(holder, name, value)
 
 
+def _default_device() -> Any:
+    context = getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None)
+    return None if context is None else context.device
+
+
+def _autocast() -> tuple[bool, torch.dtype]:
+    return torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")
+
+
+def _set_autocast(value: tuple[bool, torch.dtype]) -> None:
+    torch.set_autocast_enabled("cpu", value[0])
+    torch.set_autocast_dtype("cpu", value[1])
+
+
+def _set_collecting(enabled: bool) -> None:
+    (gc.enable if enabled else gc.disable)()
+
+
+def _set_filters(filters: list[Any]) -> None:
+    warnings.filters[:] = filters  # type: ignore[index]
+    warnings._filters_mutated()  # type: ignore[attr-defined]
+
+
+_HOOKS = [value for name, value in vars(module_file).items() if name.startswith("_global") and isinstance(value, dict)]
+
+
+def _set_hooks(before: list[dict[Any, Any]]) -> None:
+    for hooks, old in zip(_HOOKS, before, strict=True):
+        if hooks != old:
+            hooks.clear()
+            hooks.update(old)
+
+
 # Flags of the process: how to read one, and how to set it.
 _FLAGS: tuple[_Flag, ...] = (
     (torch.get_default_dtype, torch.set_default_dtype),
@@ -27,9 +63,21 @@ _FLAGS: tuple[_Flag, ...] = (
     (torch.get_num_threads, torch.set_num_threads),
     (torch.backends.mha.get_fastpath_enabled, torch.backends.mha.set_fastpath_enabled),
     (torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly),
+    (_default_device, torch.set_default_device),
+    (_autocast, _set_autocast),
     _attribute(torch.backends.cudnn, "benchmark"),
     _attribute(torch.backends.cudnn, "deterministic"),
     _attribute(torch.backends.cudnn, "enabled"),
+    _attribute(torch.backends.cudnn, "allow_tf32"),
+    _attribute(torch.backends.cuda.matmul, "allow_tf32"),
+)
+# Those that other threads may change as well while this one counts; in a thread that is not the main one they stay.
+_OF_ALL_THREADS: tuple[_Flag, ...] = (
+    # A library that is imported for a count, such as SymPy, may add a filter.
+    (lambda: list(warnings.filters), _set_filters),
+    (lambda: list(map(dict, _HOOKS)), _set_hooks),
+    (sys.getrecursionlimit, sys.setrecursionlimit),
+    (gc.isenabled, _set_collecting),
 )
 
 
@@ -46,7 +94,8 @@ def kept_state(modules: Collection[nn.Module]) -> Iterator[None]:
     python = random.getstate()
     numpy = getattr(sys.modules.get("numpy"), "random", None)
     numbers = numpy.get_state() if numpy is not None else None
-    flags = [read() for read, _ in _FLAGS]
+    kept = (*_FLAGS, *_OF_ALL_THREADS) if alone else _FLAGS
+    flags = [read() for read, _ in kept]
     caches = remembered(modules)
     try:
         yield
@@ -57,7 +106,7 @@ def kept_state(modules: Collection[nn.Module]) -> Iterator[None]:
             random.setstate(python)
         if alone and numpy is not None and numbers is not None:
             numpy.set_state(numbers)
-        for (read, restore), before in zip(_FLAGS, flags, strict=True):
+        for (read, restore), before in zip(kept, flags, strict=True):
             if read() != before:
                 restore(before)
         forget(caches)
