@@ -115,13 +115,15 @@ def _is_view(index: Any) -> bool:
 
 def _pick(recorder: Recorder, x: Tensor, index: Any) -> Any:
     if isinstance(index, Tensor):
-        return _INDEX(recorder, x, [index])
+        out = SHAPES["aten::index"](x, [index])
+        if out is not None:
+            # Only what is picked is read, and the index.
+            size = out.numel()
+            recorder.kernel("move", Work(reads=size + stored(index), writes=size), (x, index), (out,))
+        return out
     if not _is_view(index):
         return None
     return x[index]
-
-
-_INDEX = _kernel("index", "Tensor")
 
 
 def _put(recorder: Recorder, x: Tensor, index: Any, value: Any) -> Any:
@@ -196,11 +198,13 @@ def _dropout_below(recorder: Recorder, input: Tensor, p: float, train: bool) -> 
 
 def _global_pool(recorder: Recorder, input: Tensor, output_size: Any) -> Any:
     """Adaptive pooling to one cell, which is a mean."""
-    if output_size not in (1, (1, 1), [1, 1]) or input.dim() != 4 or not input.is_contiguous():
+    if output_size not in (1, (1, 1), [1, 1]) or input.dim() != 4:
         return None
-    if sizes.suggests_channels_last(input.shape, input.stride()):
-        return None
-    return _MEAN(recorder, input, [-1, -2], True)
+    out: Tensor | None = _MEAN(recorder, input, [-1, -2], True)
+    if out is not None and sizes.suggests_channels_last(input.shape, input.stride()):
+        channels = input.shape[1]
+        out.as_strided_(out.shape, (channels, 1, channels, channels))
+    return out
 
 
 _MEAN = _kernel("mean", "dim")
@@ -286,13 +290,55 @@ def _pad(recorder: Recorder, input: Tensor, pad: Any, mode: str = "constant", va
     return None if out is None else copied(recorder, input, out)
 
 
+def _reshape(recorder: Recorder, x: Tensor, *shape: Any) -> Any:
+    """A view where the strides allow one, else a copy."""
+    if not is_plain(x):
+        return None
+    new = tuple(shape[0]) if len(shape) == 1 and not isinstance(shape[0], int) else shape
+    if x.is_contiguous():
+        return x.view(new)
+    full = sizes.completed(new, x.numel())
+    if full is None or not x.numel():
+        return None
+    return x.view(full) if sizes.viewed(x.shape, x.stride(), full) else copied(recorder, x, packed(full, x.dtype))
+
+
+def _contiguous(recorder: Recorder, x: Tensor, *, memory_format: Any = torch.contiguous_format) -> Any:
+    if memory_format is not torch.contiguous_format or not is_plain(x):
+        return None
+    return x if x.is_contiguous() else copied(recorder, x, packed(x.shape, x.dtype))
+
+
+def _max_pool(
+    recorder: Recorder,
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    if return_indices:
+        return None
+    spans, pads, gaps = ([v, v] if isinstance(v, int) else list(v) for v in (kernel_size, padding, dilation))
+    steps = [] if stride is None else [stride, stride] if isinstance(stride, int) else list(stride)
+    return _MAX_POOL(recorder, input, spans, steps, pads, gaps, ceil_mode)
+
+
+_MAX_POOL = _kernel("max_pool2d_with_indices")
+
+
 def _table() -> dict[Any, Any]:
     rules: dict[Any, Any] = {func: _view(func) for func in _VIEWS}
-    names = "reshape flatten contiguous clone to type float half bfloat16 double int long bool type_as reshape_as ravel"
-    for func in (*_found(Tensor, names=names), *_found(torch, names="reshape flatten clone ravel")):
+    names = "flatten clone to type float half bfloat16 double int long bool type_as reshape_as ravel"
+    for func in (*_found(Tensor, names=names), *_found(torch, names="flatten clone ravel")):
         rules[func] = _copy(func)
     rules.update(dict.fromkeys(_FACTS, FACT))
     rules[Tensor.__getitem__] = _pick
+    rules[Tensor.reshape] = rules[torch.reshape] = _reshape
+    rules[Tensor.contiguous] = _contiguous
+    rules[functional.max_pool2d] = rules[torch.max_pool2d] = _max_pool
     rules[Tensor.__setitem__] = _put
     for name in ("add", "sub", "mul"):
         for func in (*_found(Tensor, torch, names=name), *_found(Tensor, names=f"__{name}__")):

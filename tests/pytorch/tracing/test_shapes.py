@@ -209,3 +209,21 @@ def test_dense(shape: tuple[int, ...], strides: tuple[int, ...]) -> None:
     assert sizes.is_contiguous(shape, strides) == x.is_contiguous()
     assert sizes.elements(shape, strides) == x.numel()
     assert not sizes.is_dense(shape, (100, 10, 1))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_views(form: str) -> None:
+    """Which shapes need no copy, as `view` says; and what -1 is."""
+    x = _map((2, 6, 4, 8), form)
+    shapes = [(12, 4, 8), (2, 24, 8), (2, 6, 32), (384,), (2, 3, 2, 4, 8), (2, 6, 2, 2, 8), (1, 2, 6, 4, 8, 1), (48, 8)]
+    for shape in shapes:
+        try:
+            x.view(shape)
+        except RuntimeError:
+            possible = False
+        else:
+            possible = True
+        assert sizes.viewed(x.shape, x.stride(), shape) == possible, (form, shape)
+    assert sizes.completed((2, -1, 8), 384) == (2, 24, 8)
+    for wrong in ((5, -1), (-1, -1), (383,), (-2, 192), (0, -1)):
+        assert sizes.completed(wrong, 384) is None
