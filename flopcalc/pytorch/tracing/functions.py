@@ -11,7 +11,7 @@ from torch.nn import functional
 from flopcalc.pytorch.counting.dispatch import tell
 from flopcalc.pytorch.counting.kernels import Work, tensors
 from flopcalc.pytorch.counting.recorder import Recorder
-from flopcalc.pytorch.tracing import heavy, sizes
+from flopcalc.pytorch.tracing import attention, heavy, sizes
 from flopcalc.pytorch.tracing.fresh import is_plain, packed
 from flopcalc.pytorch.tracing.heavy import copied, stored
 from flopcalc.pytorch.tracing.net import SHAPES
@@ -376,7 +376,8 @@ def _table() -> dict[Any, Any]:
     rules[functional.linear] = heavy.linear
     rules[functional.layer_norm] = rules[torch.layer_norm] = heavy.layer_norm
     rules[functional.batch_norm] = heavy.batch_norm
-    rules[functional.scaled_dot_product_attention] = heavy.attention
+    rules[functional.scaled_dot_product_attention] = attention.attention
+    rules[functional.multi_head_attention_forward] = attention.self_attention
     rules[functional.embedding] = _embedding
     rules[functional.adaptive_avg_pool2d] = _global_pool
     rules[torch.conv1d], rules[torch.conv2d], rules[torch.conv3d] = heavy.conv1d, heavy.conv2d, heavy.conv3d

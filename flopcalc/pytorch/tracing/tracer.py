@@ -64,14 +64,13 @@ class Tracer(TorchFunctionMode):
                         out = None
                     if out is not None:
                         return None if out is DONE else out
-            else:
-                inner = decomposed(func)
-                if inner is not None:
-                    with self:
-                        return inner(*args, **(kwargs or {}))
-                if func in _GRADIENTS and not (func is Tensor.requires_grad_ and args[1:] == (False,)):
-                    self.wants_autograd = True
-                    raise NeedsAutogradError
+            inner = decomposed(func)
+            if inner is not None:
+                with self:
+                    return inner(*args, **(kwargs or {}))
+            if func in _GRADIENTS and not (func is Tensor.requires_grad_ and args[1:] == (False,)):
+                self.wants_autograd = True
+                raise NeedsAutogradError
         return self.elsewhere.__torch_function__(func, types, args, kwargs)
 
 
