@@ -1,7 +1,7 @@
 """What attention does, in sizes: scaled dot products, and the self-attention of torch's own module."""
 
 from math import prod
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor
 
@@ -88,17 +88,15 @@ def self_attention(
     if both is None:
         return None
     parts = copied(recorder, both, packed((3, length, batch, width), both.dtype))
-    heads = [
-        parts[part].view(length, batch * num_heads, -1).transpose(0, 1).view(batch, num_heads, length, -1)
-        for part in range(3)
-    ]
-    mixed = attention(recorder, *heads)
-    assert mixed is not None
+    queries, keys, values = (
+        part.view(length, batch * num_heads, -1).transpose(0, 1).view(batch, num_heads, length, -1) for part in parts
+    )
+    # From here on all sizes are known to fit.
+    mixed = cast("Tensor", attention(recorder, queries, keys, values))
     rows = mixed.permute(2, 0, 1, 3)
     if not rows.is_contiguous():
         rows = copied(recorder, rows, packed(rows.shape, rows.dtype))
-    out = linear(recorder, rows.view(batch * length, width), out_proj_weight, out_proj_bias)
-    assert out is not None
+    out = cast("Tensor", linear(recorder, rows.view(batch * length, width), out_proj_weight, out_proj_bias))
     return out.view(length, batch, width), None
 
 

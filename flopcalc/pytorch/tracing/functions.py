@@ -49,8 +49,8 @@ _VIEWS = [
     *_found(
         Tensor,
         torch,
-        names="view permute transpose unsqueeze squeeze expand expand_as select narrow chunk unbind t swapaxes swapdims "
-        "movedim moveaxis view_as detach diagonal tensor_split hsplit vsplit dsplit",
+        names="view permute transpose unsqueeze squeeze expand expand_as select narrow chunk unbind t swapaxes "
+        "swapdims movedim moveaxis view_as detach diagonal tensor_split hsplit vsplit dsplit",
     ),
     *_found(Tensor, names="unfold split_with_sizes unflatten split"),
     torch.split,
@@ -96,7 +96,7 @@ def _kernel(name: str, overload: str = "default") -> Any:
     def rule(recorder: Recorder, *args: Any, **kwargs: Any) -> Any:
         read = tensors(args)
         reads = sum(map(stored, read))
-        out = shape(*args, **kwargs)
+        out = None if "out" in kwargs else shape(*args, **kwargs)
         if out is not None:
             tell(recorder, _operator(name, overload), args, kwargs, out, read, reads)
             return out[0] if type(out) is tuple else out
@@ -167,7 +167,7 @@ def _activation(name: str) -> Any:
     shape = SHAPES[f"aten::{name}"]
 
     def rule(recorder: Recorder, x: Tensor, *args: Any, inplace: bool = False, **kwargs: Any) -> Any:
-        if args and type(args[-1]) is bool:
+        if (args and type(args[-1]) is bool) or "out" in kwargs:
             return None
         reads = stored(x)
         out = (x if is_plain(x) and x.dtype.is_floating_point else None) if inplace else shape(x)
@@ -329,17 +329,8 @@ def _max_pool(
 _MAX_POOL = _kernel("max_pool2d_with_indices")
 
 
-def _table() -> dict[Any, Any]:
-    rules: dict[Any, Any] = {func: _view(func) for func in _VIEWS}
-    names = "flatten clone to type float half bfloat16 double int long bool type_as reshape_as ravel"
-    for func in (*_found(Tensor, names=names), *_found(torch, names="flatten clone ravel")):
-        rules[func] = _copy(func)
-    rules.update(dict.fromkeys(_FACTS, FACT))
-    rules[Tensor.__getitem__] = _pick
-    rules[Tensor.reshape] = rules[torch.reshape] = _reshape
-    rules[Tensor.contiguous] = _contiguous
-    rules[functional.max_pool2d] = rules[torch.max_pool2d] = _max_pool
-    rules[Tensor.__setitem__] = _put
+def _elementwise() -> dict[Any, Any]:
+    rules: dict[Any, Any] = {}
     for name in ("add", "sub", "mul"):
         for func in (*_found(Tensor, torch, names=name), *_found(Tensor, names=f"__{name}__")):
             rules[func] = _sum(name, name != "mul")
@@ -351,37 +342,54 @@ def _table() -> dict[Any, Any]:
         for func in _found(functional, torch, Tensor, torch._C._nn, names=f"{name}_"):
             rules[func] = _acted_in_place
     for name in ("exp", "log", "sqrt", "rsqrt", "sin", "cos", "neg", "abs"):
-        for func in _found(torch, Tensor, names=name):
-            rules[func] = _kernel(name)
-    for func in _found(torch, Tensor, names="div true_divide"):
-        rules[func] = _division
-    for func in (functional.dropout, functional.dropout1d, functional.dropout2d, functional.dropout3d):
-        rules[func] = _dropout
-    rules.update(dict.fromkeys(_found(torch, names="dropout dropout_ feature_dropout"), _dropout_below))
-    rules.update(dict.fromkeys(_found(torch, Tensor, names="mean"), _mean))
-    rules.update(dict.fromkeys(_found(torch, Tensor, names="matmul __matmul__"), heavy.matmul))
-    rules.update(dict.fromkeys(_found(torch, Tensor, names="bmm"), heavy.bmm))
-    rules.update(dict.fromkeys(_found(torch, Tensor, names="softmax"), heavy.softmax_of))
-    rules.update(dict.fromkeys(_found(torch, names="cat concat concatenate"), _joined("cat")))
-    rules[torch.stack] = _joined("stack")
+        rules |= dict.fromkeys(_found(torch, Tensor, names=name), _kernel(name))
     for name in ("eq", "ne", "lt", "le", "gt", "ge"):
-        for func in _found(Tensor, torch, names=f"{name} __{name}__"):
-            rules[func] = _compared(name)
-    for name in ("new_zeros", "new_ones", "new_empty"):
-        rules[getattr(Tensor, name)] = _new(name)
-    rules.update(dict.fromkeys(_found(Tensor, torch, names="masked_fill"), _masked_fill))
-    rules.update(dict.fromkeys(_found(Tensor, torch, names="roll"), _roll))
-    rules[functional.pad] = rules[torch._C._nn.pad] = _pad
-    rules[functional.softmax] = heavy.softmax
-    rules[functional.linear] = heavy.linear
-    rules[functional.layer_norm] = rules[torch.layer_norm] = heavy.layer_norm
-    rules[functional.batch_norm] = heavy.batch_norm
-    rules[functional.scaled_dot_product_attention] = attention.attention
-    rules[functional.multi_head_attention_forward] = attention.self_attention
-    rules[functional.embedding] = _embedding
-    rules[functional.adaptive_avg_pool2d] = _global_pool
-    rules[torch.conv1d], rules[torch.conv2d], rules[torch.conv3d] = heavy.conv1d, heavy.conv2d, heavy.conv3d
-    return rules
+        rules |= dict.fromkeys(_found(Tensor, torch, names=f"{name} __{name}__"), _compared(name))
+    return rules | dict.fromkeys(_found(torch, Tensor, names="div true_divide"), _division)
 
 
-RULES = _table()
+def _table() -> dict[Any, Any]:
+    rules: dict[Any, Any] = {func: _view(func) for func in _VIEWS}
+    names = "flatten clone to type float half bfloat16 double int long bool type_as reshape_as ravel"
+    rules |= {func: _copy(func) for func in _found(Tensor, names=names) + _found(torch, names="flatten clone ravel")}
+    rules |= dict.fromkeys(_FACTS, FACT)
+    both = {
+        "reshape": _reshape,
+        "matmul __matmul__": heavy.matmul,
+        "bmm": heavy.bmm,
+        "softmax": heavy.softmax_of,
+        "mean": _mean,
+        "masked_fill": _masked_fill,
+        "roll": _roll,
+    }
+    for names, rule in both.items():
+        rules |= dict.fromkeys(_found(torch, Tensor, names=names), rule)
+    rules |= {getattr(Tensor, name): _new(name) for name in ("new_zeros", "new_ones", "new_empty")}
+    rules |= dict.fromkeys(_found(functional, names="dropout dropout1d dropout2d dropout3d"), _dropout)
+    rules |= dict.fromkeys(_found(torch, names="dropout dropout_ feature_dropout"), _dropout_below)
+    rules |= dict.fromkeys(_found(torch, names="cat concat concatenate"), _joined("cat"))
+    return rules | {
+        Tensor.__getitem__: _pick,
+        Tensor.__setitem__: _put,
+        Tensor.contiguous: _contiguous,
+        torch.stack: _joined("stack"),
+        torch.conv1d: heavy.conv1d,
+        torch.conv2d: heavy.conv2d,
+        torch.conv3d: heavy.conv3d,
+        torch.max_pool2d: _max_pool,
+        torch.layer_norm: heavy.layer_norm,
+        torch._C._nn.pad: _pad,
+        functional.pad: _pad,
+        functional.max_pool2d: _max_pool,
+        functional.softmax: heavy.softmax,
+        functional.linear: heavy.linear,
+        functional.layer_norm: heavy.layer_norm,
+        functional.batch_norm: heavy.batch_norm,
+        functional.scaled_dot_product_attention: attention.attention,
+        functional.multi_head_attention_forward: attention.self_attention,
+        functional.embedding: _embedding,
+        functional.adaptive_avg_pool2d: _global_pool,
+    }
+
+
+RULES = _table() | _elementwise()

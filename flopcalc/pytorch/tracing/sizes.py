@@ -69,7 +69,7 @@ def broadcast(one: Sequence[int], other: Sequence[int]) -> Sizes | None:
     more = len(one) - len(other)
     shape = list(one[:more])
     for a, b in zip(one[more:], other, strict=True):
-        if a == b or b == 1:
+        if b in (a, 1):
             shape.append(a)
         elif a == 1:
             shape.append(b)

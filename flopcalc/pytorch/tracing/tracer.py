@@ -54,16 +54,15 @@ class Tracer(TorchFunctionMode):
         if rule is FACT:
             return func(*args, **kwargs) if kwargs else func(*args)
         if not types or _TYPES.issuperset(types):
-            if rule is not None:
-                if _modes() == self._modes and not _autograd() and _inside_a_transform() is None:
-                    try:
-                        with _Below():
-                            out = rule(self.recorder, *args, **kwargs) if kwargs else rule(self.recorder, *args)
-                    except Exception:
-                        # Arguments of an unusual form, or wrong ones: torch itself runs it, or says what is wrong.
-                        out = None
-                    if out is not None:
-                        return None if out is DONE else out
+            if rule is not None and _modes() == self._modes and not _autograd() and _inside_a_transform() is None:
+                try:
+                    with _Below():
+                        out = rule(self.recorder, *args, **kwargs) if kwargs else rule(self.recorder, *args)
+                except Exception:
+                    # Arguments of an unusual form, or wrong ones: torch itself runs it, or says what is wrong.
+                    out = None
+                if out is not None:
+                    return None if out is DONE else out
             inner = decomposed(func)
             if inner is not None:
                 with self:
