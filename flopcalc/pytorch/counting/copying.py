@@ -162,7 +162,8 @@ class Copier:
         return made
 
     def _fill(self, module: nn.Module, made: nn.Module) -> None:
-        kind, state, memo = type(module), made.__dict__, self.memo
+        kind: Any = type(module)
+        state, memo = made.__dict__, self.memo
         # At once, since another thread may train the module meanwhile.
         state.update(vars(module))
         # What `Module.compile` leaves would run the compiled original.
@@ -202,7 +203,7 @@ class Copier:
 
     def _tensor(self, tensor: Tensor) -> Any:
         made = tensor_twin(tensor, self.twin, gradients=self.gradients)
-        if attributes := vars(tensor):
+        if (attributes := vars(tensor)) and not hasattr(made, "__tensor_flatten__"):
             self._keep(tensor, made)
             vars(made).update(self._items(attributes, {}))
         return made
@@ -380,7 +381,7 @@ def _same(one: object, other: object) -> bool:
 
 
 @functools.lru_cache(maxsize=4096)
-def _slots(kind: type) -> tuple[str, ...]:
+def _slots(kind: Any) -> tuple[str, ...]:
     """The attributes of a class outside of its dict."""
     found: list[str] = []
     for base in kind.__mro__:

@@ -35,6 +35,7 @@ from flopcalc.pytorch.counting.twins import (
     is_meta,
     on_cpu,
     on_meta,
+    real_copy,
 )
 from flopcalc.pytorch.counting.values import Reading, placed, readings
 from flopcalc.pytorch.loading import torchvision_operators
@@ -49,6 +50,7 @@ Witness = Literal["trace", "dispatch"]
 # the module that is running, "" for the copy itself.
 Watch = Callable[[nn.Module, Callable[[], str]], AbstractContextManager[object]]
 
+COMPLEX = "a complex parameter counts once, and a complex multiply-add as 4 real ones"
 REAL_VALUES = "counted on real values: another input may cost something else"
 
 
@@ -141,7 +143,9 @@ def check_countable(module: object) -> None:
 
 def _not_a_module(given: object) -> FlopcalcError:
     what = f"{clip(given)} is not an nn.Module"
-    return FlopcalcError("uncountable-module", what, "give an instance of nn.Module, not a class")
+    exported = type(given).__name__ == "ExportedProgram"
+    hint = "count its module: program.module()" if exported else "give an instance of nn.Module, not a class"
+    return FlopcalcError("uncountable-module", what, hint)
 
 
 def _on_device(call: _Call, reading: Reading, device: Literal["meta", "cpu"], failures: list[Failure]) -> Count | None:
@@ -212,7 +216,7 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
         if traced:
             modes.enter_context(tracing(recorder, call.own, generator))
         else:
-            modes.enter_context(OnDevice(how.on))
+            modes.enter_context(OnDevice(how.on, recorder))
             modes.enter_context(DispatchCounter(recorder, own=call.own, generator=generator, alone=alone))
         out = forward()
     forget_names(named)
@@ -222,6 +226,8 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
     result.own_params = own_params
     result.on = how.on
     result.notes += [note for note in reading.notes if note not in result.notes]
+    if any(one.is_complex() for _, one in parameters):
+        result.notes.append(COMPLEX)
     if how.on == "cpu":
         result.notes.append(REAL_VALUES)
     return result
@@ -231,7 +237,7 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
 def _modes(call: _Call, how: _Pass, recorder: Recorder, generator: torch.Generator) -> Iterator[None]:
     """The modes of a pass, for a thread that its forward started."""
     counter = DispatchCounter(recorder, own=call.own, generator=generator)
-    with torch.set_grad_enabled(how.gradients), OnDevice(how.on), counter:
+    with torch.set_grad_enabled(how.gradients), OnDevice(how.on, recorder), counter:
         yield
 
 
@@ -248,7 +254,7 @@ def _arguments(
         return empty if how.on == "meta" else input_values(empty, generator)
 
     def values(tensor: Tensor) -> Tensor:
-        return input_values(tensor, generator) if is_meta(tensor) else tensor.detach().to("cpu", copy=True)
+        return input_values(tensor, generator) if is_meta(tensor) else real_copy(tensor)
 
     return placed(reading, copier, on_meta if how.on == "meta" else values, new)
 

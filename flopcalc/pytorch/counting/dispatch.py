@@ -13,6 +13,7 @@ from torch._ops import OpOverload
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from flopcalc.pytorch.counting.complex_convolution import convolve, is_complex_convolution
 from flopcalc.pytorch.counting.higher_order import run_higher_order
 from flopcalc.pytorch.counting.kernels import UNKNOWN, Work, elements, tensors, work_kind_of, work_of
 from flopcalc.pytorch.counting.kernels.own import OwnRules
@@ -191,19 +192,21 @@ def _is_composite(func: OpOverload) -> bool:
     made = _COMPOSITE.get(func)
     if made is None:
         # Not `func.decompose`, which prefers decompositions in Python, and those run other kernels.
-        made = _COMPOSITE[func] = torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), _COMPOSITE_KEY)
+        made = _COMPOSITE[func] = torch._C._dispatch_has_kernel_for_dispatch_key(func._name, _COMPOSITE_KEY)
     return made
 
 
 class OnDevice(TorchFunctionMode):
     """Keeps a forward on the device of the pass, where it names another, such as `cuda`.
 
-    Its presence also keeps MultiheadAttention from its fused path, which hides the matrix products.
+    Its presence also keeps MultiheadAttention from its fused path, which hides the matrix products. recorder: told
+    of what the dispatch mode does not see in one piece.
     """
 
-    def __init__(self, device: str) -> None:
+    def __init__(self, device: str, recorder: Recorder | None = None) -> None:
         super().__init__()
         self.device = torch.device(device)
+        self.recorder = recorder
 
     @left_alone
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -219,6 +222,8 @@ class OnDevice(TorchFunctionMode):
                 args = (args[0], self.device, *args[2:])
         elif func is Tensor.cpu and is_meta(args[0]):
             return args[0]
+        if self.recorder is not None and is_complex_convolution(func, args, kwargs):
+            return convolve(self.recorder, func, args, kwargs)
         return func(*args, **kwargs)
 
     def _place(self, device: Any) -> Any:

@@ -32,9 +32,15 @@ def on_cpu(generator: torch.Generator) -> Twin:
     def made(tensor: Tensor) -> Tensor:
         if is_meta(tensor):
             return small_values(tensor, generator)
-        return tensor.detach().to("cpu", copy=True)
+        return real_copy(tensor)
 
     return made
+
+
+def real_copy(tensor: Tensor) -> Tensor:
+    """A copy on the CPU with the same values."""
+    plain = tensor.detach()
+    return plain.clone() if plain.device.type == "cpu" else plain.to("cpu")
 
 
 def small_values(tensor: Tensor, generator: torch.Generator) -> Tensor:
@@ -70,8 +76,14 @@ def tensor_twin(tensor: Tensor, plain: Twin, *, gradients: bool) -> Tensor:
         lazy: Any = kind
         made = lazy(device=plain(torch.empty(0)).device, dtype=tensor.dtype)
         return made  # type: ignore[no-any-return]
+    elif kind.__name__ == "FakeTensor":
+        # Without values as well, but it insists on a mode of its own.
+        made = torch.empty_strided(tuple(map(int, tensor.shape)), tensor.stride(), dtype=tensor.dtype, device="meta")
+        made = plain(made)
     elif hasattr(tensor, "__tensor_flatten__"):
         # A class that keeps its values in other tensors.
+        if tensor.is_nested and plain is on_meta:
+            raise NotImplementedError("the sizes of a nested tensor are values, which the meta device does not have")
         names, context = tensor.__tensor_flatten__()
         inner = {name: tensor_twin(getattr(tensor, name), plain, gradients=False) for name in names}
         made = kind.__tensor_unflatten__(inner, context, tensor.size(), tensor.stride())  # type: ignore[attr-defined]

@@ -41,7 +41,7 @@ class Tracer(TorchFunctionMode):
         super().__init__()
         self.recorder = recorder
         self.wants_autograd = False
-        self.elsewhere = OnDevice("meta")
+        self.elsewhere = OnDevice("meta", recorder)
         self._modes = -1 if any_rule_for("aten", own) else _modes() + 1
 
     def applies(self) -> bool:
