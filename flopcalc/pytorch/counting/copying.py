@@ -208,7 +208,7 @@ class Copier:
             # A view of a parameter, say its transpose, stays one.
             offset = tensor.storage_offset() - base.storage_offset()
             return self.value(base).detach().as_strided(tensor.shape, tensor.stride(), offset)
-        made = tensor_twin(tensor, self.twin, gradients=self.gradients)
+        made = tensor_twin(tensor, self.twin, gradients=self.gradients, inner=self.value)
         if (attributes := vars(tensor)) and not hasattr(made, "__tensor_flatten__"):
             self._keep(tensor, made)
             vars(made).update(self._items(attributes, {}))

@@ -69,6 +69,10 @@ class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs = kwargs or {}
         if not isinstance(func, OpOverload):
             return run_higher_order(self, func, args, kwargs)
+        if types and (jagged := next(filter(_is_jagged, types), None)):
+            # A nested tensor with the layout jagged computes with kernels on the tensor of all of its rows.
+            with self:
+                return jagged.__torch_dispatch__(func, types, args, kwargs)
         if torch.is_inference_mode_enabled() and _is_composite(func) and not any(map(_is_nested, tensors(args))):
             # In inference mode, functions that are made of kernels come here in one piece. Nested tensors have
             # kernels for the whole function.
@@ -162,6 +166,11 @@ def compiled_in_pieces() -> Iterator[None]:
     finally:
         if count:
             count(before)
+
+
+def _is_jagged(kind: type) -> bool:
+    # By name, since its file is imported for the first such tensor.
+    return kind.__module__ == "torch.nested._internal.nested_tensor" and hasattr(kind, "__torch_dispatch__")
 
 
 def _is_nested(tensor: Tensor) -> bool:

@@ -1,5 +1,6 @@
 """What belongs to the process, and a forward may change: random numbers, flags, and caches in its code."""
 
+import gc
 import random
 import sys
 import threading
@@ -10,7 +11,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.modules import module as global_hooks
+from torch.nn.modules import module as module_file
 
 from flopcalc.pytorch.counting.caches import forget, remembered
 
@@ -21,6 +22,39 @@ def _attribute(holder: Any, name: str) -> _Flag:
     return lambda: getattr(holder, name), lambda value: setattr(holder, name, value)
 
 
+def _default_device() -> Any:
+    context = getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None)
+    return None if context is None else context.device
+
+
+def _autocast() -> tuple[bool, torch.dtype]:
+    return torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")
+
+
+def _set_autocast(value: tuple[bool, torch.dtype]) -> None:
+    torch.set_autocast_enabled("cpu", value[0])
+    torch.set_autocast_dtype("cpu", value[1])
+
+
+def _set_collecting(enabled: bool) -> None:
+    (gc.enable if enabled else gc.disable)()
+
+
+def _set_filters(filters: list[Any]) -> None:
+    warnings.filters[:] = filters  # type: ignore[index]
+    warnings._filters_mutated()  # type: ignore[attr-defined]
+
+
+_HOOKS = [value for name, value in vars(module_file).items() if name.startswith("_global") and isinstance(value, dict)]
+
+
+def _set_hooks(before: list[dict[Any, Any]]) -> None:
+    for hooks, old in zip(_HOOKS, before, strict=True):
+        if hooks != old:
+            hooks.clear()
+            hooks.update(old)
+
+
 # Flags of the process: how to read one, and how to set it.
 _FLAGS: tuple[_Flag, ...] = (
     (torch.get_default_dtype, torch.set_default_dtype),
@@ -29,15 +63,18 @@ _FLAGS: tuple[_Flag, ...] = (
     (torch.get_num_threads, torch.set_num_threads),
     (torch.backends.mha.get_fastpath_enabled, torch.backends.mha.set_fastpath_enabled),
     (torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly),
+    (_default_device, torch.set_default_device),
+    (_autocast, _set_autocast),
     _attribute(torch.backends.cudnn, "benchmark"),
     _attribute(torch.backends.cudnn, "deterministic"),
     _attribute(torch.backends.cudnn, "enabled"),
-)
-
-
-# The hooks that run for all modules of the process.
-_HOOKS: tuple[dict[Any, Any], ...] = tuple(
-    held for name, held in vars(global_hooks).items() if name.startswith("_global_") and isinstance(held, dict)
+    _attribute(torch.backends.cudnn, "allow_tf32"),
+    _attribute(torch.backends.cuda.matmul, "allow_tf32"),
+    # A library that is imported for a count, such as SymPy, may add a filter.
+    (lambda: list(warnings.filters), _set_filters),
+    (lambda: list(map(dict, _HOOKS)), _set_hooks),
+    (sys.getrecursionlimit, sys.setrecursionlimit),
+    (gc.isenabled, _set_collecting),
 )
 
 
@@ -65,9 +102,6 @@ def _remembered() -> Callable[[], None]:
     numpy = getattr(sys.modules.get("numpy"), "random", None)
     numbers = numpy.get_state() if numpy is not None else None
     flags = [read() for read, _ in _FLAGS]
-    device = _default_device()
-    hooks = [dict(held) for held in _HOOKS]
-    filters = list(warnings.filters)
 
     def restore() -> None:
         if not torch.equal(torch.default_generator.get_state(), state):
@@ -76,22 +110,8 @@ def _remembered() -> Callable[[], None]:
             random.setstate(python)
         if numpy is not None and numbers is not None:
             numpy.set_state(numbers)
-        if _default_device() != device:
-            torch.set_default_device(device)
         for (read, write), before in zip(_FLAGS, flags, strict=True):
             if read() != before:
                 write(before)
-        for held, known in zip(_HOOKS, hooks, strict=True):
-            for key in held.keys() - known.keys():
-                del held[key]
-        if warnings.filters != filters:
-            warnings.filters[:] = filters  # type: ignore[index]
-            warnings._filters_mutated()  # type: ignore[attr-defined]
 
     return restore
-
-
-def _default_device() -> Any:
-    """The device of `torch.set_default_device`, None where it was not called; not that of a `with`."""
-    context = getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None)
-    return getattr(context, "device", None)

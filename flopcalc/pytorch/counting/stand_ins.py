@@ -16,7 +16,7 @@ class Wrapper(nn.Module):
     inner: str
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """The output of the module."""
+        """The module inside, called."""
         return self._modules[self.inner](*args, **kwargs)  # type: ignore[misc]
 
     def __getattr__(self, name: str) -> Any:
