@@ -86,7 +86,7 @@ class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             read = tensors((args, kwargs))
         recorder = self.recorder
         if self.alone and recorder is not None and not all(map(recorder.knows, read)):
-            self._from_elsewhere(recorder, func, read)
+            self._from_elsewhere(recorder, func, args, read)
         # Sizes first: a kernel may change its inputs in place.
         reads = sum(map(elements, read)) if recorder else 0
         random = None if valueless else own_random(func)
@@ -95,10 +95,14 @@ class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             tell(recorder, func, args, kwargs, out, read, reads, self.own)
         return out
 
-    def _from_elsewhere(self, recorder: Recorder, func: OpOverload, read: Sequence[Tensor]) -> None:
+    def _from_elsewhere(self, recorder: Recorder, func: OpOverload, args: Any, read: Sequence[Tensor]) -> None:
         if func is torch.ops.aten.lift_fresh.default:
             # `torch.tensor` makes a tensor without a kernel.
             return
+        if func._schema.name in _INDEXED:
+            # And so does an index that is a list of numbers.
+            for tensor in tensors(args[1]):
+                recorder.place(tensor)
         for tensor in read:
             # An empty one may come from no kernel at all.
             if is_meta(tensor) and tensor.numel() and not recorder.knows(tensor):
@@ -134,6 +138,7 @@ class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return value
 
 
+_INDEXED = {"aten::index", "aten::index_put", "aten::index_put_", "aten::_unsafe_index"}
 # They read the lengths of sequences, which are values on the CPU on every device.
 _READ_LENGTHS = {"aten._pack_padded_sequence", "aten._pad_packed_sequence"}
 

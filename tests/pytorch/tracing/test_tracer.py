@@ -263,6 +263,7 @@ def test_rules_are_for_functions_of_torch() -> None:
 
 def _with_constants(self: Any, x: Any) -> Any:
     low = torch.tensor(-1e9, device=x.device)
+    x = x[..., [1, 0, 2, 3, 4, 5, 6, 7], :]
     return self.conv(torch.where(x > 0, x, low) + x.new_tensor([1.0] * 8) + torch.as_tensor([2.0], device=x.device))
 
 
