@@ -121,6 +121,7 @@ class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return value
 
 
+_INDEXED = {"aten::index", "aten::index_put", "aten::index_put_", "aten::_unsafe_index"}
 # They read the lengths of sequences, which are values on the CPU on every device.
 _READ_LENGTHS = {"aten._pack_padded_sequence", "aten._pad_packed_sequence"}
 
@@ -217,7 +218,12 @@ class OnDevice(TorchFunctionMode):
             return args[0]
         if self.recorder is not None and is_complex_convolution(func, args, kwargs):
             return convolve(self.recorder, func, args, kwargs)
-        return func(*args, **kwargs)
+        out = func(*args, **kwargs)
+        if self.recorder is not None and func in _CONSTANTS:
+            # They are made without a kernel.
+            for tensor in tensors(out):
+                self.recorder.place(tensor)
+        return out
 
     def _place(self, device: Any) -> Any:
         named = torch.device(device) if isinstance(device, str) else device
@@ -226,3 +232,4 @@ class OnDevice(TorchFunctionMode):
 
 _CPU = torch.device("cpu")
 _MOVES = {Tensor.cuda, Tensor.xpu}
+_CONSTANTS = {torch.tensor, torch.as_tensor, torch.asarray, torch.from_numpy, Tensor.new_tensor}

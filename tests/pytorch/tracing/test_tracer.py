@@ -259,3 +259,14 @@ def test_rules_are_for_functions_of_torch() -> None:
     """Rules are found by the function that a mode is asked about; a name that torch has lost has none."""
     assert {torch.conv2d, F.linear, F.batch_norm, F.layer_norm, torch.Tensor.add, torch.Tensor.matmul} <= set(RULES)
     assert all(callable(func) for func in RULES)
+
+
+def _with_constants(self: Any, x: Any) -> Any:
+    low = torch.tensor(-1e9, device=x.device)
+    x = x[..., [1, 0, 2, 3, 4, 5, 6, 7], :]
+    return self.conv(torch.where(x > 0, x, low) + x.new_tensor([1.0] * 8) + torch.as_tensor([2.0], device=x.device))
+
+
+def test_constants() -> None:
+    """Tensors made of numbers are made without a kernel; for the dispatch mode alone they are not from elsewhere."""
+    assert not _same(_with_constants).uncounted
