@@ -51,7 +51,8 @@ def networks() -> None:
         def ours(module: nn.Module = module) -> int:
             return count(module, (1, 3, 224, 224)).macs
 
-        assert peer() == 2 * ours(), name
+        if peer() != 2 * ours():
+            raise SystemExit(f"{name}: the two count differently")
         best = best_of({"peer": peer, "ours": ours}, ROUNDS)
         ratio = best["peer"] / best["ours"]
         print(

@@ -43,8 +43,10 @@ def remembered(modules: Iterable[nn.Module]) -> _Memory:
     for child in modules:
         kind = type(child)
         explorer.visit(kind)
-        for item in list(vars(child).values()):
+        for name, item in list(vars(child).items()):
             # Functions of the instance: one in the place of its forward, hooks, and those that it is made of.
+            if name in _OF_TENSORS:
+                continue
             if type(item) in _FUNCTIONS:
                 explorer.visit(item)
             elif type(item) in _CONTAINERS and type(item) is not set and 0 < len(item) < _SEARCHED:
@@ -188,6 +190,8 @@ class _Explorer:
                 self._names(inner, known)
 
 
+# What a module holds that are no functions.
+_OF_TENSORS = frozenset({"_parameters", "_buffers", "_modules"})
 _FUNCTIONS = {FunctionType, MethodType, functools.partial, functools._lru_cache_wrapper}
 _PLAIN = {int, float, bool, complex, str, bytes, type(None), Tensor, nn.Parameter, CodeType}
 # Where functions are that are held by other objects.

@@ -70,9 +70,6 @@ _FLAGS: tuple[_Flag, ...] = (
     _attribute(torch.backends.cudnn, "enabled"),
     _attribute(torch.backends.cudnn, "allow_tf32"),
     _attribute(torch.backends.cuda.matmul, "allow_tf32"),
-)
-# Those that other threads may change as well while this one counts; in a thread that is not the main one they stay.
-_OF_ALL_THREADS: tuple[_Flag, ...] = (
     # A library that is imported for a count, such as SymPy, may add a filter.
     (lambda: list(warnings.filters), _set_filters),
     (lambda: list(map(dict, _HOOKS)), _set_hooks),
@@ -83,30 +80,38 @@ _OF_ALL_THREADS: tuple[_Flag, ...] = (
 
 @contextmanager
 def kept_state(modules: Collection[nn.Module]) -> Iterator[None]:
-    """Leave the process as it was: its random numbers, its flags, and the caches in the code of modules.
+    """Leave the process as it was: its random numbers, flags and hooks, and the caches in the code of modules.
 
     Kernels draw random numbers from a generator of the count's own, and so nothing is to restore unless a forward
-    seeds the process, or draws by Python's `random` or NumPy. Other threads may draw while this one counts: in a
-    thread that is not the main one nothing is restored that only went on.
+    seeds the process, draws by Python's `random` or NumPy, or sets a flag. In a thread that is not the main one
+    none of that is restored: other threads go on meanwhile, and it is not known whose change it was.
     """
-    alone = threading.current_thread() is threading.main_thread()
-    seed, state = torch.initial_seed(), torch.default_generator.get_state()
-    python = random.getstate()
-    numpy = getattr(sys.modules.get("numpy"), "random", None)
-    numbers = numpy.get_state() if numpy is not None else None
-    kept = (*_FLAGS, *_OF_ALL_THREADS) if alone else _FLAGS
-    flags = [read() for read, _ in kept]
     caches = remembered(modules)
+    restore = _remembered() if threading.current_thread() is threading.main_thread() else None
     try:
         yield
     finally:
-        if torch.initial_seed() != seed or (alone and not torch.equal(torch.default_generator.get_state(), state)):
-            torch.default_generator.set_state(state)
-        if alone and random.getstate() != python:
-            random.setstate(python)
-        if alone and numpy is not None and numbers is not None:
-            numpy.set_state(numbers)
-        for (read, restore), before in zip(kept, flags, strict=True):
-            if read() != before:
-                restore(before)
+        if restore is not None:
+            restore()
         forget(caches)
+
+
+def _remembered() -> Callable[[], None]:
+    """What restores the state of the process, where it has changed."""
+    state, python = torch.default_generator.get_state(), random.getstate()
+    numpy = getattr(sys.modules.get("numpy"), "random", None)
+    numbers = numpy.get_state() if numpy is not None else None
+    flags = [read() for read, _ in _FLAGS]
+
+    def restore() -> None:
+        if not torch.equal(torch.default_generator.get_state(), state):
+            torch.default_generator.set_state(state)
+        if random.getstate() != python:
+            random.setstate(python)
+        if numpy is not None and numbers is not None:
+            numpy.set_state(numbers)
+        for (read, write), before in zip(_FLAGS, flags, strict=True):
+            if read() != before:
+                write(before)
+
+    return restore

@@ -11,7 +11,7 @@ from torch.nn import functional
 from flopcalc.pytorch.counting.dispatch import tell
 from flopcalc.pytorch.counting.kernels import Work, tensors
 from flopcalc.pytorch.counting.recorder import Recorder
-from flopcalc.pytorch.tracing import heavy, sizes
+from flopcalc.pytorch.tracing import attention, heavy, sizes
 from flopcalc.pytorch.tracing.fresh import is_plain, packed
 from flopcalc.pytorch.tracing.heavy import copied, stored
 from flopcalc.pytorch.tracing.net import SHAPES
@@ -49,8 +49,8 @@ _VIEWS = [
     *_found(
         Tensor,
         torch,
-        names="view permute transpose unsqueeze squeeze expand expand_as select narrow chunk unbind t swapaxes swapdims "
-        "movedim moveaxis view_as detach diagonal tensor_split hsplit vsplit dsplit",
+        names="view permute transpose unsqueeze squeeze expand expand_as select narrow chunk unbind t swapaxes "
+        "swapdims movedim moveaxis view_as detach diagonal tensor_split hsplit vsplit dsplit",
     ),
     *_found(Tensor, names="unfold split_with_sizes unflatten split"),
     torch.split,
@@ -96,7 +96,7 @@ def _kernel(name: str, overload: str = "default") -> Any:
     def rule(recorder: Recorder, *args: Any, **kwargs: Any) -> Any:
         read = tensors(args)
         reads = sum(map(stored, read))
-        out = shape(*args, **kwargs)
+        out = None if "out" in kwargs else shape(*args, **kwargs)
         if out is not None:
             tell(recorder, _operator(name, overload), args, kwargs, out, read, reads)
             return out[0] if type(out) is tuple else out
@@ -115,13 +115,15 @@ def _is_view(index: Any) -> bool:
 
 def _pick(recorder: Recorder, x: Tensor, index: Any) -> Any:
     if isinstance(index, Tensor):
-        return _INDEX(recorder, x, [index])
+        out = SHAPES["aten::index"](x, [index])
+        if out is not None:
+            # Only what is picked is read, and the index.
+            size = out.numel()
+            recorder.kernel("move", Work(reads=size + stored(index), writes=size), (x, index), (out,))
+        return out
     if not _is_view(index):
         return None
     return x[index]
-
-
-_INDEX = _kernel("index", "Tensor")
 
 
 def _put(recorder: Recorder, x: Tensor, index: Any, value: Any) -> Any:
@@ -165,7 +167,7 @@ def _activation(name: str) -> Any:
     shape = SHAPES[f"aten::{name}"]
 
     def rule(recorder: Recorder, x: Tensor, *args: Any, inplace: bool = False, **kwargs: Any) -> Any:
-        if args and type(args[-1]) is bool:
+        if (args and type(args[-1]) is bool) or "out" in kwargs:
             return None
         reads = stored(x)
         out = (x if is_plain(x) and x.dtype.is_floating_point else None) if inplace else shape(x)
@@ -196,11 +198,13 @@ def _dropout_below(recorder: Recorder, input: Tensor, p: float, train: bool) -> 
 
 def _global_pool(recorder: Recorder, input: Tensor, output_size: Any) -> Any:
     """Adaptive pooling to one cell, which is a mean."""
-    if output_size not in (1, (1, 1), [1, 1]) or input.dim() != 4 or not input.is_contiguous():
+    if output_size not in (1, (1, 1), [1, 1]) or input.dim() != 4:
         return None
-    if sizes.suggests_channels_last(input.shape, input.stride()):
-        return None
-    return _MEAN(recorder, input, [-1, -2], True)
+    out: Tensor | None = _MEAN(recorder, input, [-1, -2], True)
+    if out is not None and sizes.suggests_channels_last(input.shape, input.stride()):
+        channels = input.shape[1]
+        out.as_strided_(out.shape, (channels, 1, channels, channels))
+    return out
 
 
 _MEAN = _kernel("mean", "dim")
@@ -286,14 +290,47 @@ def _pad(recorder: Recorder, input: Tensor, pad: Any, mode: str = "constant", va
     return None if out is None else copied(recorder, input, out)
 
 
-def _table() -> dict[Any, Any]:
-    rules: dict[Any, Any] = {func: _view(func) for func in _VIEWS}
-    names = "reshape flatten contiguous clone to type float half bfloat16 double int long bool type_as reshape_as ravel"
-    for func in (*_found(Tensor, names=names), *_found(torch, names="reshape flatten clone ravel")):
-        rules[func] = _copy(func)
-    rules.update(dict.fromkeys(_FACTS, FACT))
-    rules[Tensor.__getitem__] = _pick
-    rules[Tensor.__setitem__] = _put
+def _reshape(recorder: Recorder, x: Tensor, *shape: Any) -> Any:
+    """A view where the strides allow one, else a copy."""
+    if not is_plain(x):
+        return None
+    new = tuple(shape[0]) if len(shape) == 1 and not isinstance(shape[0], int) else shape
+    if x.is_contiguous():
+        return x.view(new)
+    full = sizes.completed(new, x.numel())
+    if full is None or not x.numel():
+        return None
+    return x.view(full) if sizes.viewed(x.shape, x.stride(), full) else copied(recorder, x, packed(full, x.dtype))
+
+
+def _contiguous(recorder: Recorder, x: Tensor, *, memory_format: Any = torch.contiguous_format) -> Any:
+    if memory_format is not torch.contiguous_format or not is_plain(x):
+        return None
+    return x if x.is_contiguous() else copied(recorder, x, packed(x.shape, x.dtype))
+
+
+def _max_pool(
+    recorder: Recorder,
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    if return_indices:
+        return None
+    spans, pads, gaps = ([v, v] if isinstance(v, int) else list(v) for v in (kernel_size, padding, dilation))
+    steps = [] if stride is None else [stride, stride] if isinstance(stride, int) else list(stride)
+    return _MAX_POOL(recorder, input, spans, steps, pads, gaps, ceil_mode)
+
+
+_MAX_POOL = _kernel("max_pool2d_with_indices")
+
+
+def _elementwise() -> dict[Any, Any]:
+    rules: dict[Any, Any] = {}
     for name in ("add", "sub", "mul"):
         for func in (*_found(Tensor, torch, names=name), *_found(Tensor, names=f"__{name}__")):
             rules[func] = _sum(name, name != "mul")
@@ -305,36 +342,54 @@ def _table() -> dict[Any, Any]:
         for func in _found(functional, torch, Tensor, torch._C._nn, names=f"{name}_"):
             rules[func] = _acted_in_place
     for name in ("exp", "log", "sqrt", "rsqrt", "sin", "cos", "neg", "abs"):
-        for func in _found(torch, Tensor, names=name):
-            rules[func] = _kernel(name)
-    for func in _found(torch, Tensor, names="div true_divide"):
-        rules[func] = _division
-    for func in (functional.dropout, functional.dropout1d, functional.dropout2d, functional.dropout3d):
-        rules[func] = _dropout
-    rules.update(dict.fromkeys(_found(torch, names="dropout dropout_ feature_dropout"), _dropout_below))
-    rules.update(dict.fromkeys(_found(torch, Tensor, names="mean"), _mean))
-    rules.update(dict.fromkeys(_found(torch, Tensor, names="matmul __matmul__"), heavy.matmul))
-    rules.update(dict.fromkeys(_found(torch, Tensor, names="bmm"), heavy.bmm))
-    rules.update(dict.fromkeys(_found(torch, Tensor, names="softmax"), heavy.softmax_of))
-    rules.update(dict.fromkeys(_found(torch, names="cat concat concatenate"), _joined("cat")))
-    rules[torch.stack] = _joined("stack")
+        rules |= dict.fromkeys(_found(torch, Tensor, names=name), _kernel(name))
     for name in ("eq", "ne", "lt", "le", "gt", "ge"):
-        for func in _found(Tensor, torch, names=f"{name} __{name}__"):
-            rules[func] = _compared(name)
-    for name in ("new_zeros", "new_ones", "new_empty"):
-        rules[getattr(Tensor, name)] = _new(name)
-    rules.update(dict.fromkeys(_found(Tensor, torch, names="masked_fill"), _masked_fill))
-    rules.update(dict.fromkeys(_found(Tensor, torch, names="roll"), _roll))
-    rules[functional.pad] = rules[torch._C._nn.pad] = _pad
-    rules[functional.softmax] = heavy.softmax
-    rules[functional.linear] = heavy.linear
-    rules[functional.layer_norm] = rules[torch.layer_norm] = heavy.layer_norm
-    rules[functional.batch_norm] = heavy.batch_norm
-    rules[functional.scaled_dot_product_attention] = heavy.attention
-    rules[functional.embedding] = _embedding
-    rules[functional.adaptive_avg_pool2d] = _global_pool
-    rules[torch.conv1d], rules[torch.conv2d], rules[torch.conv3d] = heavy.conv1d, heavy.conv2d, heavy.conv3d
-    return rules
+        rules |= dict.fromkeys(_found(Tensor, torch, names=f"{name} __{name}__"), _compared(name))
+    return rules | dict.fromkeys(_found(torch, Tensor, names="div true_divide"), _division)
 
 
-RULES = _table()
+def _table() -> dict[Any, Any]:
+    rules: dict[Any, Any] = {func: _view(func) for func in _VIEWS}
+    names = "flatten clone to type float half bfloat16 double int long bool type_as reshape_as ravel"
+    rules |= {func: _copy(func) for func in _found(Tensor, names=names) + _found(torch, names="flatten clone ravel")}
+    rules |= dict.fromkeys(_FACTS, FACT)
+    both = {
+        "reshape": _reshape,
+        "matmul __matmul__": heavy.matmul,
+        "bmm": heavy.bmm,
+        "softmax": heavy.softmax_of,
+        "mean": _mean,
+        "masked_fill": _masked_fill,
+        "roll": _roll,
+    }
+    for names, rule in both.items():
+        rules |= dict.fromkeys(_found(torch, Tensor, names=names), rule)
+    rules |= {getattr(Tensor, name): _new(name) for name in ("new_zeros", "new_ones", "new_empty")}
+    rules |= dict.fromkeys(_found(functional, names="dropout dropout1d dropout2d dropout3d"), _dropout)
+    rules |= dict.fromkeys(_found(torch, names="dropout dropout_ feature_dropout"), _dropout_below)
+    rules |= dict.fromkeys(_found(torch, names="cat concat concatenate"), _joined("cat"))
+    return rules | {
+        Tensor.__getitem__: _pick,
+        Tensor.__setitem__: _put,
+        Tensor.contiguous: _contiguous,
+        torch.stack: _joined("stack"),
+        torch.conv1d: heavy.conv1d,
+        torch.conv2d: heavy.conv2d,
+        torch.conv3d: heavy.conv3d,
+        torch.max_pool2d: _max_pool,
+        torch.layer_norm: heavy.layer_norm,
+        torch._C._nn.pad: _pad,
+        functional.pad: _pad,
+        functional.max_pool2d: _max_pool,
+        functional.softmax: heavy.softmax,
+        functional.linear: heavy.linear,
+        functional.layer_norm: heavy.layer_norm,
+        functional.batch_norm: heavy.batch_norm,
+        functional.scaled_dot_product_attention: attention.attention,
+        functional.multi_head_attention_forward: attention.self_attention,
+        functional.embedding: _embedding,
+        functional.adaptive_avg_pool2d: _global_pool,
+    }
+
+
+RULES = _table() | _elementwise()

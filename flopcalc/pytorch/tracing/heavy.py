@@ -1,11 +1,11 @@
 """What the functions with most of the work do, in sizes: convolutions, products, attention, norms, softmax.
 
 A rule takes a recorder and the arguments of the function, tells the recorder the kernels that torch would run, and
-gives the result; None, and nothing told, where it does not apply. It runs below the dispatch mode. The figures are those of docs/conventions.md.
+gives the result; None, and nothing told, where it does not apply. It runs below the dispatch mode. The figures are
+those of docs/conventions.md.
 """
 
 from collections.abc import Sequence
-from math import sqrt
 from typing import Any
 
 import torch
@@ -141,44 +141,6 @@ def bmm(recorder: Recorder, input: Tensor, mat2: Tensor) -> Tensor | None:
     out: Tensor | None = RULES["aten::bmm"](input, mat2)
     if out is not None:
         _product(recorder, "matmul", input, mat2, out)
-    return out
-
-
-def attention(
-    recorder: Recorder,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attn_mask: Tensor | None = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    scale: float | None = None,
-    enable_gqa: bool = False,
-) -> Tensor | None:
-    """Attention as torch decomposes it on the meta device: both factors are scaled by the root of the scale."""
-    if attn_mask is not None or dropout_p or is_causal or enable_gqa:
-        return None
-    given, keys, values = query.shape, key.shape, value.shape
-    if len(given) != 4 or len(keys) != 4 or len(values) != 4 or not given[:2] == keys[:2] == values[:2]:
-        return None
-    if given[3] != keys[3] or keys[2] != values[2] or not all((*given, *keys, *values)):
-        return None
-    if not all(is_plain(one) and one.dtype is query.dtype for one in (query, key, value)):
-        return None
-    if not query.dtype.is_floating_point:
-        return None
-    if sqrt(1.0 if scale is None else abs(scale)) == 0:
-        return None
-    queries = _scaled(recorder, query)
-    turned = key.transpose(-2, -1)
-    scores = matmul(recorder, queries, _scaled(recorder, turned))
-    return None if scores is None else matmul(recorder, softmax(recorder, scores, -1), value)
-
-
-def _scaled(recorder: Recorder, x: Tensor) -> Tensor:
-    out = keeping(x)
-    size = out.numel()
-    recorder.kernel("mul", Work(0, 0, size, 0, 0, stored(x), size), (x,), (out,))
     return out
 
 

@@ -17,7 +17,7 @@ _rules: dict[Any, Any] = {}
 _views: set[Any] = set()
 
 
-class Net(DispatchCounter):
+class Net(DispatchCounter):  # type: ignore[no-untyped-call]
     """Tells a recorder the work of each kernel."""
 
     @left_alone

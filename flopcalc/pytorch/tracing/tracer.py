@@ -54,24 +54,22 @@ class Tracer(TorchFunctionMode):
         if rule is FACT:
             return func(*args, **kwargs) if kwargs else func(*args)
         if not types or _TYPES.issuperset(types):
-            if rule is not None:
-                if _modes() == self._modes and not _autograd() and _inside_a_transform() is None:
-                    try:
-                        with _Below():
-                            out = rule(self.recorder, *args, **kwargs) if kwargs else rule(self.recorder, *args)
-                    except Exception:
-                        # Arguments of an unusual form, or wrong ones: torch itself runs it, or says what is wrong.
-                        out = None
-                    if out is not None:
-                        return None if out is DONE else out
-            else:
-                inner = decomposed(func)
-                if inner is not None:
-                    with self:
-                        return inner(*args, **(kwargs or {}))
-                if func in _GRADIENTS and not (func is Tensor.requires_grad_ and args[1:] == (False,)):
-                    self.wants_autograd = True
-                    raise NeedsAutogradError
+            if rule is not None and _modes() == self._modes and not _autograd() and _inside_a_transform() is None:
+                try:
+                    with _Below():
+                        out = rule(self.recorder, *args, **kwargs) if kwargs else rule(self.recorder, *args)
+                except Exception:
+                    # Arguments of an unusual form, or wrong ones: torch itself runs it, or says what is wrong.
+                    out = None
+                if out is not None:
+                    return None if out is DONE else out
+            inner = decomposed(func)
+            if inner is not None:
+                with self:
+                    return inner(*args, **(kwargs or {}))
+            if func in _GRADIENTS and not (func is Tensor.requires_grad_ and args[1:] == (False,)):
+                self.wants_autograd = True
+                raise NeedsAutogradError
         return self.elsewhere.__torch_function__(func, types, args, kwargs)
 
 

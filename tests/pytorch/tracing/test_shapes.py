@@ -31,15 +31,15 @@ def _map(shape: tuple[int, ...], form: str, dtype: Any = None) -> Any:
 FORMS = ("plain", "last", "transposed", "sliced", "expanded")
 SHAPE = (2, 6, 4, 8)
 FLOATING = (
-    "exp exp2 expm1 log log2 log10 log1p sqrt rsqrt sin cos tan asin acos atan sinh cosh asinh acosh atanh tanh sigmoid "
-    "erf erfc reciprocal relu neg abs sign floor ceil trunc hardtanh gelu silu mish hardswish hardsigmoid leaky_relu "
-    "elu celu softplus hardshrink softshrink round frac nan_to_num logical_not isnan zeros_like empty_like "
+    "exp exp2 expm1 log log2 log10 log1p sqrt rsqrt sin cos tan asin acos atan sinh cosh asinh acosh atanh tanh "
+    "sigmoid erf erfc reciprocal relu neg abs sign floor ceil trunc hardtanh gelu silu mish hardswish hardsigmoid "
+    "leaky_relu elu celu softplus hardshrink softshrink round frac nan_to_num logical_not isnan zeros_like empty_like "
     "clone"
 )
 BINARY = "add sub mul div maximum minimum pow remainder fmod eq ne lt le gt ge logical_and logical_or logical_xor"
 
 
-def _cases() -> Iterator[tuple[str, Any, tuple[Any, ...], dict[str, Any]]]:
+def _cases() -> Iterator[tuple[str, Any, tuple[Any, ...], dict[str, Any]]]:  # noqa: PLR0915 (a list)
     for form in FORMS:
         x = _map(SHAPE, form)
         for name in FLOATING.split():
@@ -209,3 +209,21 @@ def test_dense(shape: tuple[int, ...], strides: tuple[int, ...]) -> None:
     assert sizes.is_contiguous(shape, strides) == x.is_contiguous()
     assert sizes.elements(shape, strides) == x.numel()
     assert not sizes.is_dense(shape, (100, 10, 1))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_views(form: str) -> None:
+    """Which shapes need no copy, as `view` says; and what -1 is."""
+    x = _map((2, 6, 4, 8), form)
+    shapes = [(12, 4, 8), (2, 24, 8), (2, 6, 32), (384,), (2, 3, 2, 4, 8), (2, 6, 2, 2, 8), (1, 2, 6, 4, 8, 1), (48, 8)]
+    for shape in shapes:
+        try:
+            x.view(shape)
+        except RuntimeError:
+            possible = False
+        else:
+            possible = True
+        assert sizes.viewed(x.shape, x.stride(), shape) == possible, (form, shape)
+    assert sizes.completed((2, -1, 8), 384) == (2, 24, 8)
+    for wrong in ((5, -1), (-1, -1), (383,), (-2, 192), (0, -1)):
+        assert sizes.completed(wrong, 384) is None
