@@ -24,7 +24,7 @@ UNCOUNTED = {
     "losses": {"aten._ctc_loss"},
 }
 # Attention on the CPU is one kernel, which writes no scores; on the meta device it is two products.
-FUSED_ON_CPU = {"gqa", "gqa_repeat", "enc_nf", "encinf"}
+FUSED_ON_CPU = {"gqa", "gqa_repeat", "enc_nf", "enc_causal", "encinf"}
 WAYS: dict[str, dict[str, Any]] = {"trace": {}, "dispatch": {"witness": "dispatch"}, "cpu": {"on": "cpu"}}
 
 

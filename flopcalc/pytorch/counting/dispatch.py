@@ -217,7 +217,11 @@ class OnDevice(TorchFunctionMode):
             return args[0]
         if self.recorder is not None and is_complex_convolution(func, args, kwargs):
             return convolve(self.recorder, func, args, kwargs)
-        return func(*args, **kwargs)
+        out = func(*args, **kwargs)
+        if func in _MAKERS and self.recorder is not None:
+            # They make a tensor of numbers without a kernel.
+            self.recorder.place(out)
+        return out
 
     def _place(self, device: Any) -> Any:
         named = torch.device(device) if isinstance(device, str) else device
@@ -226,3 +230,4 @@ class OnDevice(TorchFunctionMode):
 
 _CPU = torch.device("cpu")
 _MOVES = {Tensor.cuda, Tensor.xpu}
+_MAKERS = {torch.tensor, torch.as_tensor, torch.asarray, Tensor.new_tensor, Tensor.new}
