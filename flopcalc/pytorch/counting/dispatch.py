@@ -121,7 +121,6 @@ class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return value
 
 
-_INDEXED = {"aten::index", "aten::index_put", "aten::index_put_", "aten::_unsafe_index"}
 # They read the lengths of sequences, which are values on the CPU on every device.
 _READ_LENGTHS = {"aten._pack_padded_sequence", "aten._pad_packed_sequence"}
 
@@ -232,4 +231,4 @@ class OnDevice(TorchFunctionMode):
 
 _CPU = torch.device("cpu")
 _MOVES = {Tensor.cuda, Tensor.xpu}
-_CONSTANTS = {torch.tensor, torch.as_tensor, torch.asarray, torch.from_numpy, Tensor.new_tensor}
+_CONSTANTS = {torch.tensor, torch.as_tensor, torch.asarray, torch.from_numpy, Tensor.new_tensor, Tensor.new}
