@@ -131,7 +131,7 @@ def test_results_are_shown_on_one_line() -> None:
 
 CALLS: dict[str, Callable[[], object]] = {
     "no module": lambda: counted_network("resnet50", "3x8x8"),  # type: ignore[arg-type]
-    "a class": lambda: count(nn.Conv2d, (1, 3, 8, 8)),  # type: ignore[arg-type]
+    "a class": lambda: count(nn.Conv2d, (1, 3, 8, 8)),
     "text as a shape": lambda: count(nn.Conv2d(3, 4, 1), "3x8x6"),
     "a number": lambda: replace(nn.Conv2d(3, 4, 1), 3),  # type: ignore[arg-type]
     "a number as keep": lambda: replace(nn.Conv2d(3, 4, 1), "spconv", keep=3),  # type: ignore[arg-type]

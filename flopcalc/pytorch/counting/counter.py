@@ -68,9 +68,10 @@ class _Pass(NamedTuple):
 
 
 class _Call(NamedTuple):
-    """What is counted, and how."""
+    """What is counted, and how. modules: of the module, with their names."""
 
     module: nn.Module
+    modules: list[tuple[str, nn.Module]]
     method: str
     function: Callable[..., Any] | None
     own: OwnRules | None
@@ -121,11 +122,12 @@ def count_call(
         method = function.__name__
     if not isinstance(module, nn.Module):
         raise _not_a_module(module)
-    call = _Call(module, method, function, rules_by_operator(kernels), rebuild, witness, watch)
+    modules = modules_of(module)
+    call = _Call(module, modules, method, function, rules_by_operator(kernels), rebuild, witness, watch)
     forward = function.__get__(module) if function else getattr(module, method, None)
     ways = list(readings(args, named or {}, forward))
     failures: list[Failure] = []
-    with kept_state([child for _, child in modules_of(module)]):
+    with kept_state([child for _, child in modules]):
         for device in ("meta", "cpu"):
             if on in {"auto", device}:
                 for reading in ways:
@@ -150,9 +152,9 @@ def _not_a_module(given: object) -> FlopcalcError:
 
 def _on_device(call: _Call, reading: Reading, device: Literal["meta", "cpu"], failures: list[Failure]) -> Count | None:
     """The count on a device, first without gradients, and with them if the forward asks; None if it fails."""
-    how = _Pass(device)
+    how, layers = _Pass(device), layers_by_module(call.modules)
     while True:
-        recorder = Recorder(layers_by_module(modules_of(call.module)))
+        recorder = Recorder(layers)
         try:
             return _run(call, reading, how, recorder)
         except FlopcalcError as error:
@@ -173,14 +175,13 @@ def _on_device(call: _Call, reading: Reading, device: Literal["meta", "cpu"], fa
 
 
 def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count:
-    module = call.module
     generator = torch.Generator().manual_seed(0)
-    if how.on == "cpu":
-        module = _with_values(call)
+    original = call.module if how.on == "meta" else _with_values(call)
     copier = Copier(on_meta if how.on == "meta" else on_cpu(generator), gradients=how.gradients)
-    twin: nn.Module = copier.copy(module)
-    evaluate(twin, [child for _, child in modules_of(twin)])
-    if how.on == "cpu" and has_no_values(module):
+    twin: nn.Module = copier.copy(original)
+    named = _copies(call, copier) or modules_of(twin)
+    evaluate(twin, [child for _, child in named])
+    if how.on == "cpu" and has_no_values(original):
         _usable(twin)
     given, by_name = _arguments(twin, reading, how, copier, generator)
 
@@ -195,39 +196,53 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
             modes.enter_context(compiled_in_pieces())
         if how.operators:
             modes.enter_context(torchvision_operators.enabled())
-        named = modules_of(twin)
         if any(isinstance(child, LazyModuleMixin) for _, child in named):
             # A lazy module gets its parameters from a first pass, which is not counted.
             with OnDevice(how.on), DispatchCounter(None, generator=generator):
                 forward()
             named = modules_of(twin)
         parameters = [(name, one) for name, child in named for one in child._parameters.values() if one is not None]
-        own_params = _own_params(parameters)
-        traced = call.witness == "trace" and how.on == "meta" and not how.gradients
         recorder.sees_all = how.on == "meta"
         held = [one for one in copier.memo.values() if isinstance(one, Tensor)] if recorder.sees_all else []
         recorder.start((one for _, one in parameters), tensors((given, by_name)), held)
+        traced = call.witness == "trace" and how.on == "meta" and not how.gradients
         if traced:
             shorten(twin)
         name_modules(named, recorder, lambda other: _modes(call, how, other, generator))
         if call.watch is not None:
             modes.enter_context(call.watch(twin, lambda: recorder.module))
-        if traced:
-            modes.enter_context(tracing(recorder, call.own, generator))
-        else:
-            modes.enter_context(OnDevice(how.on, recorder))
-            modes.enter_context(DispatchCounter(recorder, own=call.own, generator=generator))
+        modes.enter_context(
+            tracing(recorder, call.own, generator) if traced else _modes(call, how, recorder, generator)
+        )
         out = forward()
     forget_names(named)
     result = recorder.finish(parameters, out)
-    result.own_params = own_params
+    result.own_params = _own_params(parameters)
     result.on = how.on
-    result.notes += [note for note in reading.notes if note not in result.notes]
-    if any(one.is_complex() for _, one in parameters):
-        result.notes.append(COMPLEX)
-    if how.on == "cpu":
-        result.notes.append(REAL_VALUES)
+    result.notes += _notes(reading, how, parameters, result.notes)
     return result
+
+
+def _copies(call: _Call, copier: Copier) -> list[tuple[str, nn.Module]]:
+    """The modules of the copy with their names; empty where they are not all copies of the user's, one by one."""
+    memo = copier.memo
+    found = [(name, memo.get(id(child))) for name, child in call.modules]
+    plain = all(
+        isinstance(made, nn.Module) and type(made) is type(child)
+        for (_, made), (_, child) in zip(found, call.modules, strict=True)
+    )
+    return found if plain else []  # type: ignore[return-value]
+
+
+def _notes(
+    reading: Reading, how: _Pass, parameters: Sequence[tuple[str, Tensor]], known: Sequence[str]
+) -> Iterator[str]:
+    """What a reader of the numbers must know."""
+    yield from (note for note in reading.notes if note not in known)
+    if any(one.is_complex() for _, one in parameters):
+        yield COMPLEX
+    if how.on == "cpu":
+        yield REAL_VALUES
 
 
 @contextmanager
