@@ -206,7 +206,7 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
         traced = call.witness == "trace" and how.on == "meta" and not how.gradients
         alone = how.on == "meta" and not traced
         # Only the dispatch mode alone sees all that makes a tensor, and asks which it knows.
-        held = [one for one in copier.memo.values() if isinstance(one, Tensor)] if alone else []
+        held = copier.memo.values() if alone else ()
         recorder.start((one for _, one in parameters), tensors((given, by_name)), held)
         if traced:
             shorten(twin)
@@ -225,11 +225,12 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
     result = recorder.finish(parameters, out)
     result.own_params = own_params
     result.on = how.on
-    result.notes += [note for note in reading.notes if note not in result.notes]
-    if any(one.is_complex() for _, one in parameters):
-        result.notes.append(COMPLEX)
-    if how.on == "cpu":
-        result.notes.append(REAL_VALUES)
+    notes = [
+        *reading.notes,
+        *([COMPLEX] if any(one.is_complex() for _, one in parameters) else ()),
+        *([REAL_VALUES] if how.on == "cpu" else ()),
+    ]
+    result.notes += [note for note in notes if note not in result.notes]
     return result
 
 
