@@ -1,8 +1,9 @@
 """Measure the evaluation of described networks, compared with torch's FlopCounterMode on the same network.
 
-Each evaluation has an input that was not evaluated before, and gives all layers with names, shapes and costs, and the
-totals in all kinds. "Options" changes an option together with the input. FlopCounterMode counts torchvision's module on
-the meta device, in the same process. "First" is the first reading in a fresh process, imports excluded, in CPU time.
+Each evaluation has an input that was not evaluated before. "MACs" and "kinds": `network(name, input=...)` and its MACs,
+or the totals in all kinds; "options" changes an option together with the input; "layers" also looks at the record of
+every layer. FlopCounterMode counts torchvision's module on the meta device, in the same process. "First" is the first
+reading in a fresh process, imports excluded, in CPU time.
 No test depends on the results.
 """
 
@@ -72,11 +73,16 @@ def main() -> None:
 
     from flopcalc import network
     from flopcalc.cost.kinds import KINDS
-    from flopcalc.networks import library
-    from flopcalc.pytorch.loading.importing import import_named
+    from flopcalc.pytorch.loading.importing import import_named, with_operators
 
-    models = import_named("torchvision.models", None)
-    head = "network", "layers", "first", "peer", "input", "ratio", "options", "ratio", "compiled", "ratio"
+    models = with_operators(lambda: import_named("torchvision.models", None))
+    head = (
+        "network",
+        "rows",
+        "first",
+        "peer",
+        *(cell for one in ("MACs", "kinds", "options", "layers") for cell in (one, "ratio")),
+    )
     print(" ".join(f"{text:>{19 if text == 'network' else 8}}" for text in head), " (ms)")
     for name, (step, option) in NETWORKS.items():
         with torch.device("meta"):
@@ -90,28 +96,25 @@ def main() -> None:
         def sizes(place: int, step: int = step) -> int:
             return 224 + step * place
 
-        def all_of(net: Any) -> None:
+        def macs(place: int, name: str = name, sizes: Any = sizes) -> None:
+            _ = network(name, input=sizes(place)).macs
+
+        def kinds(place: int, name: str = name, sizes: Any = sizes) -> None:
+            net = network(name, input=sizes(place + ROUNDS))
             for kind in KINDS:
                 net.total(kind)
-            for layer in net.layers:
+
+        def options(place: int, name: str = name, option: str = option, sizes: Any = sizes) -> None:
+            _ = network(name, input=sizes(place + 2 * ROUNDS), **changed(name, option, place)).macs
+
+        def layers(place: int, name: str = name, sizes: Any = sizes) -> None:
+            for layer in network(name, input=sizes(place + 3 * ROUNDS)).layers:
                 _ = layer.name, layer.in_shape, layer.out_shape, layer.cost.parts
 
-        def by_input(place: int, name: str = name, sizes: Any = sizes) -> None:
-            all_of(network(name, input=sizes(place)))
-
-        def by_options(place: int, name: str = name, option: str = option, sizes: Any = sizes) -> None:
-            all_of(network(name, input=sizes(place + ROUNDS), **changed(name, option, place)))
-
-        description = library.compiled(name)
-
-        def again(place: int, description: Any = description, sizes: Any = sizes) -> None:
-            side = sizes(place + 2 * ROUNDS)
-            all_of(description.at({}, (3, side, side)))
-
-        by_input(0)
+        macs(0)
         peer(0)
         slow = milliseconds(peer)
-        found = [milliseconds(one) for one in (by_input, by_options, again)]
+        found = [milliseconds(one) for one in (macs, kinds, options, layers)]
         cells = [f"{name:>19} {len(network(name).layers):8d} {first(name):8.2f} {slow:8.1f}"]
         cells += [f"{one:8.3f} {slow / one:8.0f}" for one in found]
         print(" ".join(cells), flush=True)

@@ -100,8 +100,14 @@ class ClosedForm:
 
     def cost(self, kind: str) -> Expr:
         """One kind of cost, exact, in the symbols of shape, options and derived values."""
-        total = sympy.sympify(self.evaluation.cost.total(kind))
-        return tidy(total if kind in ("params", "macs") else at_stride_1(total))
+        if kind not in self._costs:
+            total = sympy.sympify(self.evaluation.cost.total(kind))
+            self._costs[kind] = tidy(total if kind in ("params", "macs") else at_stride_1(total))
+        return self._costs[kind]
+
+    @cached_property
+    def _costs(self) -> dict[str, Expr]:
+        return {}
 
     @cached_property
     def holds_at_any_stride(self) -> bool:

@@ -10,7 +10,7 @@ cannot express arithmetic on this union.
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any, TypeAlias
 
@@ -101,6 +101,13 @@ def log2(value: Dim) -> Dim:
     if top & (top - 1) == 0 and bottom & (bottom - 1) == 0:
         return top.bit_length() - bottom.bit_length()
     return math.log2(top) - math.log2(bottom)
+
+
+def add_up(values: Sequence[Dim]) -> Dim:
+    """The sum. SymPy adds many terms at once in linear time, and one after the other in quadratic time."""
+    if sympy := _sympy(*values):
+        return sympy.Add(*values)
+    return sum(values)
 
 
 def elementwise(function: Callable[[int], int], value: Dim) -> Dim:

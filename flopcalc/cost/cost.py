@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from flopcalc.cost.arith import Dim, maximum
+from flopcalc.cost.arith import Dim, add_up, maximum
 from flopcalc.cost.kinds import KIND, HasKinds, WorkKind, check_kind
 
 # Bytes of an element, for traffic.
@@ -70,9 +70,9 @@ class Cost(HasKinds):
         if kind == "steps":
             found = self.steps_after(())
         elif kind == "flops":
-            found = sum(2 * part.macs + part.adds + part.muls + part.other for part in self.parts)
+            found = add_up([2 * part.macs + part.adds + part.muls + part.other for part in self.parts])
         else:
-            found = sum(getattr(part, kind) for part in self.parts)
+            found = add_up([getattr(part, kind) for part in self.parts])
         return found  # type: ignore[no-any-return]
 
     def without_params(self) -> "Cost":

@@ -10,7 +10,8 @@ from flopcalc.cost.cost import Cost, Parts
 from flopcalc.cost.geometry import Geometry
 from flopcalc.networks.network import Layer, Shape, numbered
 from flopcalc.networks.scope import Row
-from flopcalc.networks.window import Window
+from flopcalc.networks.window import primitive_window
+from flopcalc.primitives.registry import PRIMITIVES
 from flopcalc.spec.operator import Evaluation, Named, Operator
 
 _new_layer = tuple.__new__
@@ -38,7 +39,6 @@ class Sized(NamedTuple):
     applied: Applied | None
     settings: Mapping[str, Any]
     further: tuple[Shape, ...]
-    window: Window | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +87,7 @@ class Evaluated(NamedTuple):
             sized = self.values[slot]
             found = made.get(id(sized))
             if found is None:
-                found = made[id(sized)] = _made(sized)
+                found = made[id(sized)] = _made(sized, kind)
             in_shape, out_shape, cost, evaluation, settings, further, window = found
             # The fields of Layer in their order. A call of the class takes twice as long.
             own = (name, kind, inputs, in_shape, out_shape, cost, stage, evaluation, settings)
@@ -95,12 +95,14 @@ class Evaluated(NamedTuple):
         return tuple(layers)
 
 
-def _made(sized: Sized) -> tuple[Any, ...]:
+def _made(sized: Sized, kind: str) -> tuple[Any, ...]:
     """The fields of a layer that do not depend on its place."""
-    out_shape, in_shape, parts, applied, settings, further, window = sized
-    cost, evaluation = Cost(parts), None
-    if applied is not None:
+    out_shape, in_shape, parts, applied, settings, further = sized
+    cost = Cost(parts)
+    if applied is None:
+        evaluation, window = None, primitive_window(PRIMITIVES[kind], settings)
+    else:
         # Without the weights that another layer counts, the cost is not that of the operator.
         own = cost if applied.parts is parts else Cost(applied.parts)
-        evaluation = Evaluation(*applied[:4], cost=own)
+        evaluation, window = Evaluation(*applied[:4], cost=own), None
     return in_shape, out_shape, cost, evaluation, dict(settings), further, window

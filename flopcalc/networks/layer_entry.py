@@ -1,6 +1,6 @@
 """Reads one layer of a description: an operator or a primitive, with the shapes of its inputs."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from functools import cache, lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -11,8 +11,6 @@ from flopcalc.errors import FlopcalcError, unknown_name
 from flopcalc.networks.evaluated import Applied, Sized
 from flopcalc.networks.network import Shape
 from flopcalc.networks.tape import BATCH, MEMO, DiffersError, Env, Known, Step, Tape, Values, taken
-from flopcalc.networks.window import Window, primitive_window
-from flopcalc.primitives.record import Primitive
 from flopcalc.primitives.registry import PRIMITIVES
 from flopcalc.primitives.shapes import ShapeError, text
 from flopcalc.spec.operator import Named, Operator
@@ -65,10 +63,10 @@ def _primitive(file: File, one: Single, kind: str, tape: Tape) -> int:
     if len(one.spec) == 1 and len(one.inputs) == 1:
         step = _plain_step(kind, one.inputs[0])
     else:
-        allowed = PRIMITIVES[kind].settings
-        file.known(one.spec, {*one.common, *allowed}, full)
+        allowed = _settings_of(kind)
+        file.known(one.spec, one.common | allowed, full)
         settings = {key: tape.value(one.spec, key, one.env, full) for key in allowed if key in one.spec}
-        step = _primitive_step(PRIMITIVES[kind], one.inputs, settings)
+        step = _primitive_step(kind, one.inputs, settings)
     try:
         return tape.record(step, step(tape.values))
     except ShapeError as error:
@@ -77,9 +75,15 @@ def _primitive(file: File, one: Single, kind: str, tape: Tape) -> int:
         ) from None
 
 
+@cache
+def _settings_of(kind: str) -> Set[str]:
+    """The names of the settings of a primitive, in their order."""
+    return PRIMITIVES[kind].settings.keys()
+
+
 def _plain_step(kind: str, source: int) -> Step:
     """The step of a layer without settings and with one input: most layers of a network."""
-    shape_and_parts, window = PRIMITIVES[kind].shape_and_parts, _plain_window(kind)
+    shape_and_parts = PRIMITIVES[kind].shape_and_parts
 
     def step(values: Values) -> Sized:
         shape = values[source][0]
@@ -88,24 +92,19 @@ def _plain_step(kind: str, source: int) -> Step:
         found = memo.get(key)
         if found is None:
             out, parts = shape_and_parts((shape,), values[BATCH])
-            found = memo[key] = _sized((out, shape, parts, None, _NO_SETTINGS, (), window))
+            found = memo[key] = _sized((out, shape, parts, None, _NO_SETTINGS, ()))
         return found  # type: ignore[no-any-return]
 
     return step
 
 
-@cache
-def _plain_window(kind: str) -> Window | None:
-    return primitive_window(PRIMITIVES[kind], _NO_SETTINGS)
-
-
-def _primitive_step(primitive: Primitive, inputs: tuple[int, ...], settings: Mapping[str, Known]) -> Step:
+def _primitive_step(kind: str, inputs: tuple[int, ...], settings: Mapping[str, Known]) -> Step:
+    shape_and_parts = PRIMITIVES[kind].shape_and_parts
     fixed = {key: known.value for key, known in settings.items()}
     changing = tuple((key, known) for key, known in settings.items() if known.slot >= 0)
     # Layers of the same kind and settings share their cost where their inputs have the same shapes.
-    alike = f"{primitive.name} {fixed!r}"
+    alike = f"{kind} {fixed!r}"
     first, single = inputs[0], len(inputs) == 1
-    window = None if changing else primitive_window(primitive, fixed)
 
     def step(values: Values) -> Sized:
         shapes = (values[first][0],) if single else tuple([values[slot][0] for slot in inputs])
@@ -114,13 +113,12 @@ def _primitive_step(primitive: Primitive, inputs: tuple[int, ...], settings: Map
             key = (alike, shapes)
             found = memo.get(key)
             if found is None:
-                shape, parts = primitive.shape_and_parts(shapes, values[BATCH], **fixed)
-                found = _sized((shape, shapes[0], parts, None, fixed, shapes[1:], window))
-                memo[key] = found
+                shape, parts = shape_and_parts(shapes, values[BATCH], **fixed)
+                found = memo[key] = _sized((shape, shapes[0], parts, None, fixed, shapes[1:]))
             return found  # type: ignore[no-any-return]
         given = fixed | {key: taken(values, known) for key, known in changing}
-        shape, parts = primitive.shape_and_parts(shapes, values[BATCH], **given)
-        return Sized(shape, shapes[0], parts, None, given, shapes[1:], primitive_window(primitive, given))
+        shape, parts = shape_and_parts(shapes, values[BATCH], **given)
+        return Sized(shape, shapes[0], parts, None, given, shapes[1:])
 
     return step
 
@@ -193,54 +191,73 @@ def _operator_step(
     tape: Tape, operator: Operator, source: int, sizes: Mapping[str, Known], given: Mapping[str, Known]
 ) -> Step:
     # Layers of the same operator and settings share their cost where their inputs have the same shape.
-    alike = tape.alike((operator, *_fixed(sizes), ..., *_fixed(given)))
-    changing_sizes = tuple((name, known) for name, known in sizes.items() if known.slot >= 0)
-    changing_given = tuple((name, known) for name, known in given.items() if known.slot >= 0)
-    sizes_then = {name: known.value for name, known in sizes.items()}
-    given_then = {name: known.value for name, known in given.items()}
-    set_by_caller = frozenset(given)
-    # Checked once where they are the same at all sizes. Another evaluation gets a copy of its own.
-    resolved: list[dict[str, Value]] = []
-    image = operator.axes == 2 and operator.c_in_of is None and operator.has_image_shapes
-    geometry_of = _geometries(operator, [name for name, _ in changing_sizes if name not in ("out", "groups")])
+    key = (operator, *_fixed(sizes), ..., *_fixed(given))
+    alike, sized_at = tape.shared(key, lambda: _sizing(operator, sizes, given))
+    changing = [(one.slot, one.axis) for one in (*sizes.values(), *given.values()) if one.slot >= 0]
 
     def step(values: Values) -> Sized:
         shape = values[source][0]
         memo = values[MEMO]
-        key: Any = (alike, shape)
-        sizes_now, given_now = sizes_then, given_then
-        if changing_sizes:
-            sizes_now = dict(sizes_then)
-            for name, known in changing_sizes:
-                sizes_now[name] = size = taken(values, known)
-                if type(size) is not int and (type(size) is not tuple or {*map(type, size)} != {int}):
-                    raise DiffersError
-                key = (*key, size)
-        if changing_given:
-            given_now = dict(given_then)
-            for name, known in changing_given:
-                given_now[name] = value = taken(values, known)
-                key = (*key, type(value), value)
+        now = []
+        kinds: tuple[Any, ...] = ()
+        for slot, axis in changing:
+            value = values[slot] if axis < 0 else values[slot][0][axis]
+            now.append(value)
+            if type(value) is not int:
+                kinds = (*kinds, len(now), _kind(value))
+        key = (alike, shape, *now, *kinds)
         found = memo.get(key)
         if found is None:
-            if changing_given or not resolved:
-                options = operator.resolve(given_now)
-                resolved[:] = () if changing_given else (options,)
-            else:
-                options = resolved[0]
-            g = geometry_of(shape, sizes_now, options, values[BATCH])
-            named, parts = operator.apply(g, options)
-            out = (g.c_out, g.h_out, g.w_out) if image and len(shape) > 1 else _out_shape(operator, shape, g, named)
-            applied = _applied((operator, g, set_by_caller, named, parts))
-            found = memo[key] = _sized((out, shape, parts, applied, _NO_SETTINGS, (), None))
+            found = memo[key] = sized_at(shape, now, values[BATCH])
         return found  # type: ignore[no-any-return]
 
     return step
 
 
+def _kind(value: Any) -> Any:
+    """The type of a value, and of the items of a tuple: True equals 1, and is another value."""
+    return (tuple, *map(type, value)) if type(value) is tuple else type(value)
+
+
 def _fixed(given: Mapping[str, Known]) -> list[Any]:
-    """Names and fixed values, with their types, since True equals 1."""
-    return [(name, type(one.value), one.value) if one.slot < 0 else name for name, one in given.items()]
+    """Names and fixed values, with their types."""
+    return [(name, _kind(one.value), one.value) if one.slot < 0 else name for name, one in given.items()]
+
+
+def _sizing(
+    operator: Operator, sizes: Mapping[str, Known], given: Mapping[str, Known]
+) -> Callable[[Shape, Sequence[Any], int], Sized]:
+    """A function of the input's shape, the values of those sizes and options that can change, and the batch."""
+    changing_sizes = [name for name, known in sizes.items() if known.slot >= 0]
+    changing_given = [name for name, known in given.items() if known.slot >= 0]
+    fixed_sizes = {name: known.value for name, known in sizes.items() if known.slot < 0}
+    given_then = {name: known.value for name, known in given.items()}
+    set_by_caller = frozenset(given)
+    count = len(changing_sizes)
+    # Checked once where they are the same at all sizes. Another evaluation gets a copy of its own.
+    resolved: list[dict[str, Value]] = []
+    image = operator.axes == 2 and operator.c_in_of is None and operator.has_image_shapes
+    geometry_of = _geometries(operator, [name for name in changing_sizes if name not in ("out", "groups")])
+
+    def sized_at(shape: Shape, now: Sequence[Any], batch: int) -> Sized:
+        for size in now[:count]:
+            if type(size) is not int and (type(size) is not tuple or {*map(type, size)} != {int}):
+                raise DiffersError
+        if changing_given:
+            options = operator.resolve(given_then | dict(zip(changing_given, now[count:], strict=True)))
+        elif resolved:
+            options = resolved[0]
+        else:
+            options = operator.resolve(given_then)
+            resolved[:] = (options,)
+        sizes_now = {**fixed_sizes, **dict(zip(changing_sizes, now, strict=False))} if count else fixed_sizes
+        g = geometry_of(shape, sizes_now, options, batch)
+        named, parts = operator.apply(g, options)
+        out = (g.c_out, g.h_out, g.w_out) if image and len(shape) > 1 else _out_shape(operator, shape, g, named)
+        applied = _applied((operator, g, set_by_caller, named, parts))
+        return _sized((out, shape, parts, applied, _NO_SETTINGS, ()))
+
+    return sized_at
 
 
 def _geometries(operator: Operator, changing: Sequence[str]) -> Callable[..., Geometry]:
@@ -259,9 +276,9 @@ def _geometries(operator: Operator, changing: Sequence[str]) -> Callable[..., Ge
             c_in = shape[0]
             c_out, groups = sizes.get("out", c_in), sizes.get("groups", g.groups)
             other = resized(g, c_in, c_out, shape[1:], groups, batch, operator.size_out)
-            if other is None:
-                raise DiffersError
-            return other
+            if other is not None:
+                return other
+        # It raises the error.
         g = _geometry(operator, shape, sizes, options, batch)
         last[:] = [(window, g)]
         return g

@@ -11,14 +11,16 @@ options, and c, h, w of the input.
 import re
 from collections import ChainMap
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from flopcalc.errors import clip, unknown_name
 from flopcalc.networks.layer_entry import Single, params_of, read_layer, share_weights
 from flopcalc.networks.network import INPUT
 from flopcalc.networks.options import NAME, RESERVED
-from flopcalc.networks.scope import Entry, Reading, Row, Scope
-from flopcalc.networks.tape import INPUT_SLOT, Env, Known, Tape
+from flopcalc.networks.scope import Entry, Reading, Row, Scope, new_entry, new_row
+from flopcalc.networks.tape import INPUT_SLOT, Env, Known, Tape, new_known
+from flopcalc.primitives.registry import PRIMITIVES
 from flopcalc.spec.operator import Operator
 from flopcalc.text.yaml_file import File, Map, Seq, line_of
 
@@ -33,6 +35,12 @@ NEXT, SPLICE = "+", "_"
 PREVIOUS = "previous"
 
 _NO_NAMES: Env = ChainMap()
+
+
+@lru_cache(maxsize=4096)
+def _is_plain(name: str, kind: str) -> bool:
+    """Whether an entry that names its kind and no more is a layer of that name: most entries, so a shorter way."""
+    return kind in PRIMITIVES and name != SPLICE and _LAYER_NAME.fullmatch(name) is not None
 
 
 class Reader:
@@ -76,10 +84,21 @@ class Reader:
                 what.line, what.lines = line_of(item, name), {}
             if not isinstance(what, Map):
                 raise self.file.error(item, name, f"layer {prefix}{name} is {clip(what)}, not a name or a mapping")
-            current = self.item(Entry(name, what, prefix, scope, stage), current)
+            if len(what) == 1 and type(kind := what.get("op")) is str and _is_plain(name, kind):
+                self.visit(what)
+                full = prefix + name
+                current = self.layer(full, what, _NO_NAMES, (current,), stage or full.split(".")[0])
+            else:
+                current = self.item(new_entry((name, what, prefix, scope, stage)), current)
             if name not in (NEXT, SPLICE):
                 scope.values[name] = current
         return current
+
+    def visit(self, spec: Map) -> None:
+        """Count an entry. Raises an error where there are too many."""
+        self.visited += 1
+        if self.visited > 2 * MAX_LAYERS:
+            raise self.file.error(spec, None, f"more than {2 * MAX_LAYERS:,} entries, with those that are left out")
 
     def item(self, entry: Entry, current: str) -> str:
         """Read one entry with its repetitions; returns the name of its output."""
@@ -156,19 +175,16 @@ class Reader:
         sizes = self.sizes.get(slot)
         if sizes is None:
             shape = self.tape.values[slot][0]
-            sizes = {name: Known(size, slot, axis) for axis, (name, size) in enumerate(zip("chw", shape, strict=False))}
+            named = enumerate(zip("chw", shape, strict=False))
+            sizes = {name: new_known((size, slot, axis)) for axis, (name, size) in named}
             self.sizes[slot] = sizes
         return ChainMap(extra, sizes, scope.env, self.options)  # type: ignore[arg-type]
 
     def once(self, entry: Entry, inputs: tuple[str, ...], row: dict[str, Known], often: bool) -> str | None:
         """Read one entry at one index; returns the name of its output, None if it is left out."""
         spec = entry.spec
-        self.visited += 1
-        if self.visited > 2 * MAX_LAYERS:
-            raise self.file.error(spec, None, f"more than {2 * MAX_LAYERS:,} entries, with those that are left out")
-        # Most entries are the name of a layer and no more, and need no names of expressions.
-        plain = len(spec) == 1 and "op" in spec and not often and "{" not in f"{entry.name}{spec['op']}"
-        env = _NO_NAMES if plain else self.env(entry.scope, inputs[0], row)
+        self.visit(spec)
+        env = self.env(entry.scope, inputs[0], row)
         if "when" in spec:
             when = self.tape.value(spec, "when", env, entry.label)
             self.tape.same(when, bool)
@@ -300,7 +316,7 @@ class Reader:
             if full in self.slots:
                 raise self.file.error(spec, None, f"two layers are called {full}")
             inputs = tuple([names[one] for one in row.inputs])
-            self.rows.append(Row(full, row.kind, inputs, row.stage, row.slot, names[row.weights_of]))
+            self.rows.append(new_row((full, row.kind, inputs, row.stage, row.slot, names[row.weights_of])))
             self.slots[full] = row.slot
         return names[reading.out]
 
@@ -314,7 +330,7 @@ class Reader:
             raise self.file.error(spec, None, f"two layers are called {full}")
         slots = tuple([self.slots[name] for name in inputs])
         kind, slot = read_layer(self.file, Single(full, spec, env, slots, COMMON), self.tape, self.operators)
-        self.rows.append(Row(full, kind, inputs, stage, slot))
+        self.rows.append(new_row((full, kind, inputs, stage, slot, "")))
         self.slots[full] = slot
         return full
 

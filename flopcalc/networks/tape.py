@@ -6,9 +6,11 @@ value is fixed. Where the reader decides by a value that has a slot, the tape ha
 that the decision would be the same, else the description must be read again.
 """
 
+import re
 from collections import ChainMap
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from flopcalc.errors import FlopcalcError
 from flopcalc.networks.network import Shape
@@ -17,6 +19,7 @@ from flopcalc.text.expression import exact
 from flopcalc.text.yaml_file import BRACES, File
 
 Values: TypeAlias = list[Any]
+T = TypeVar("T")
 Step: TypeAlias = Callable[[Values], Any]
 
 # The slots that every tape has: the layers' results by shape and settings, the batch, and the input.
@@ -37,6 +40,9 @@ class Known(NamedTuple):
     slot: int = -1
     axis: int = -1
 
+
+# A reading makes many records; a call of the class takes twice as long.
+new_known = partial(tuple.__new__, Known)
 
 Env: TypeAlias = ChainMap[str, Known]
 
@@ -79,7 +85,7 @@ class Tape:
             name: Known(value, OPTIONS + index) for index, (name, value) in enumerate(options.items())
         }
         self._slots: dict[Any, int] = {}
-        self._alike: dict[Any, int] = {}
+        self._shared: dict[Any, tuple[int, Any]] = {}
         self._guarded: set[Any] = set()
 
     def record(self, step: Step, value: Any, key: Any = None) -> int:
@@ -91,9 +97,12 @@ class Tape:
             self._slots[key] = slot
         return slot
 
-    def alike(self, key: Any) -> int:
-        """A number for layers of the same operator and settings."""
-        return self._alike.setdefault(key, len(self._alike))
+    def shared(self, key: Any, make: Callable[[], T]) -> tuple[int, T]:
+        """What steps of an equal key share, made once, and its number."""
+        found = self._shared.get(key)
+        if found is None:
+            found = self._shared[key] = (len(self._shared), make())
+        return found
 
     # Values ------------------------------------------------------------------------------------
 
@@ -102,7 +111,7 @@ class Tape:
         raw = spec[key]
         kind = type(raw)
         if kind is int or kind is bool or raw is None:
-            return Known(raw)
+            return new_known((raw, -1, -1))
         if kind is str and is_name(raw):
             try:
                 return env[raw]
@@ -131,22 +140,26 @@ class Tape:
         key = (repr(raw), tuple(references), repr(fixed))
         found = self._slots.get(key)
         if found is not None:
-            return Known(self.values[found], found)
+            return new_known((self.values[found], found, -1))
         step = _expression(raw, references, fixed)
         try:
             value = step(self.values)
         except Exception:
             # It raises the error, or has the value of an expression that is not compiled.
             value = self.file.read(raw, spec, place, Plain(env), what)
-        return Known(value, self.record(step, value, key)) if references else Known(value)
+        return new_known((value, self.record(step, value, key) if references else -1, -1))
 
     def text(self, template: str, spec: Mapping[str, Any], key: str, env: Env, what: str) -> str:
         """Text with the value of each `{expression}` in its place. It is part of the structure."""
         if "{" not in template:
             return template
-        for inner in BRACES.findall(template):
-            self.same(self.read(inner, spec, key, env, what), str)
-        return self.file.text(template, spec, key, Plain(env), what)
+
+        def read(match: re.Match[str]) -> str:
+            known = self.read(match[1], spec, key, env, what)
+            self.same(known, str)
+            return str(known.value)
+
+        return BRACES.sub(read, template)
 
     def item(self, column: Known, index: int) -> Known:
         """One item of a list."""

@@ -74,3 +74,23 @@ def test_exact_div_keeps_no_floor_on_symbols() -> None:
     a, g = sympy.symbols("a g", integer=True, positive=True)
     assert arith.exact_div(a, g) == a / g
     assert arith.exact_div(12, 4) == 3
+
+
+def test_add_up_flattens_a_sum_of_symbols_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sum of 300 symbols: 300 terms are flattened; one after the other it is 2 + 3 + ... + 300 = 45,149."""
+    terms: list[int] = []
+    flatten = sympy.Add.flatten
+
+    def counted(seq: list[sympy.Expr]) -> object:
+        terms.append(len(seq))
+        return flatten(seq)
+
+    monkeypatch.setattr(sympy.Add, "flatten", counted)
+    symbols = [sympy.Symbol(f"x{i}", positive=True) for i in range(300)]
+    found = arith.add_up(symbols)
+    assert sum(terms) == 300
+    assert found.subs(dict.fromkeys(symbols, 2)) == 600
+    assert found == sum(symbols)
+    assert arith.add_up([3, symbols[0], Fraction(1, 2), symbols[0]]) == 2 * symbols[0] + sympy.Rational(7, 2)
+    assert [arith.add_up(()), arith.add_up([1, 2]), type(arith.add_up([1, 2]))] == [0, 3, int]
+    assert arith.add_up([np.array([1, 2]), 3]).tolist() == [4, 5]

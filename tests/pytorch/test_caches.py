@@ -43,5 +43,5 @@ def test_only_the_nearest_code_is_searched() -> None:
     import_torchvision()
     transformers = pytest.importorskip("transformers")
     config = transformers.BertConfig(num_hidden_layers=1, hidden_size=8, num_attention_heads=1, intermediate_size=8)
-    memory = remembered(transformers.BertModel(config))
+    memory = remembered(transformers.BertModel(config).modules())
     assert len(memory.namespaces) + len(memory.containers) < 2_000

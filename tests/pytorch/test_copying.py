@@ -248,3 +248,20 @@ def test_a_forward_set_on_the_instance() -> None:
     old = wrapped.forward
     wrapped.forward = lambda x: old(x) + old(x)
     assert count(wrapped, (1, 4)).macs == 32
+
+
+def test_a_view_of_a_parameter_stays_one() -> None:
+    """Otherwise the parameter would count as unused."""
+
+    class Transposed(Plain):
+        def forward(self, x: Tensor) -> Tensor:
+            weight: Any = self.weight
+            out: Tensor = x @ weight
+            return out
+
+    module: Any = Transposed()
+    del module.linear.bias
+    module.linear.register_parameter("bias", None)
+    module.__dict__["weight"] = module.linear.weight.t()
+    found = count(module, (1, 4))
+    assert (found.macs, found.idle) == (16, {})

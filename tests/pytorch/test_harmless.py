@@ -23,6 +23,7 @@ from pytorch.traps import (  # noqa: F401  (they add to the list)
 from pytorch.traps.table import TRAPS, Trap
 from torch import nn
 
+from flopcalc import FlopcalcError
 from flopcalc.pytorch.counting.counter import count_call
 
 
@@ -53,6 +54,52 @@ def test_traps_are_unharmed(trap: Trap) -> None:
     first = count_call(module, given, named)
     _unchanged(module, (given, named), lambda: count_call(module, given, named))
     assert count_call(module, given, named).macs == first.macs
+
+
+class Breaks(nn.Module):
+    """Changes all that it can reach, and raises an error at the end."""
+
+    def __init__(self, error: type[BaseException]) -> None:
+        super().__init__()
+        self.error = error
+        self.linear, self.norm = nn.Linear(4, 4), nn.BatchNorm1d(4)
+        self.calls, self.kept, self.named = 0, [torch.ones(4)], {"a": torch.ones(4)}
+        self.register_buffer("memory", torch.zeros(4))
+        self.array = np.zeros(3)
+        outside: list[Any] = []
+        self.linear.register_forward_hook(lambda module, given, out: outside.append(out))
+        self.look = lambda: outside
+
+    def forward(self, x: Any) -> Any:
+        self.calls += 1
+        y = self.norm(self.linear(x["x"]))
+        self.kept.append(y)
+        self.named["b"] = y
+        self.memory += y.sum(0)
+        self.linear.weight.data.mul_(2)
+        self.linear.register_forward_hook(lambda *_: None)
+        self.norm = nn.BatchNorm1d(4)
+        self.array += 1
+        x["x"] += 1
+        x["y"] = y
+        torch.rand(3)
+        self.train(not self.training)
+        del self.named["a"]
+        raise self.error("stop")
+
+
+@pytest.mark.parametrize("on", ["meta", "cpu", "auto"])
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_a_forward_that_fails_leaves_nothing(error: type[BaseException], on: Any) -> None:
+    """Neither in the module, nor in its inputs, nor in the process."""
+    module, given = Breaks(error), {"x": torch.ones(2, 4)}
+
+    def run() -> None:
+        with pytest.raises((FlopcalcError, KeyboardInterrupt, SystemExit)) as caught:
+            count_call(module, (given,), on=on)
+        assert isinstance(caught.value, FlopcalcError if error is ValueError else error)
+
+    _unchanged(module, given, run)
 
 
 TORCHVISION = [

@@ -299,3 +299,34 @@ def test_a_gpu_named_in_a_forward_is_the_device_of_the_pass() -> None:
 
     for on in ("meta", "cpu"):
         assert count_call(module_of(forward), [(1, 4)], on=on).macs == 16
+
+
+def test_what_a_forward_sets_in_the_process_is_set_back() -> None:
+    """Default dtype and device, flags, hooks of all modules, filters of warnings."""
+    import warnings
+
+    from torch.nn.modules import module as hooks
+
+    def forward(module: Any, x: Tensor) -> Any:
+        torch.set_default_dtype(torch.float64)
+        torch.set_default_device("cpu")
+        torch.backends.cudnn.benchmark = True
+        torch.backends.mha.set_fastpath_enabled(False)
+        torch.set_float32_matmul_precision("high")
+        hooks.register_module_forward_hook(lambda *_: None)
+        warnings.simplefilter("ignore")
+        torch.set_grad_enabled(False)
+        return module.linear(x)
+
+    def state() -> tuple[Any, ...]:
+        flags = torch.backends.cudnn.benchmark, torch.backends.mha.get_fastpath_enabled()
+        defaults = torch.get_default_dtype(), torch.get_default_device(), torch._GLOBAL_DEVICE_CONTEXT.__dict__
+        kept = dict(hooks._global_forward_hooks), list(warnings.filters), torch._C._len_torch_function_stack()
+        return *flags, *defaults, *kept, torch.get_float32_matmul_precision(), torch.is_grad_enabled()
+
+    before = state()
+    assert count(module_of(forward), (1, 4)).macs == 16
+    after = state()
+    # Without a default device is with none.
+    assert after[4].pop("device_context", None) is None
+    assert after == before

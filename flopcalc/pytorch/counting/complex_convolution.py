@@ -33,7 +33,7 @@ def convolve(recorder: Recorder, func: Any, args: Sequence[Any], kwargs: Mapping
     operands = _operands(args, kwargs)
     with torch._C._DisableTorchDispatch():
         out: Tensor = func(*args, **kwargs)
-    kernel = (*operands, None)[:3] + (None, None, None, _FUNCTIONS[func])
+    kernel = (*(*operands, None)[:3], None, None, None, _FUNCTIONS[func])
     work = work_of(_CONVOLUTION, kernel, {}, out, sum(map(elements, operands)))
     if work is not None and work is not UNKNOWN:
         kind = work_kind_of(_CONVOLUTION, kernel, recorder.reads_parameter(operands))

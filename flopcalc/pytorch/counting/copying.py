@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from flopcalc.errors import FlopcalcError, clip, reason
+from flopcalc.pytorch.counting.stand_ins import WRAPPERS, Unavailable, Wrapper
 from flopcalc.pytorch.counting.twins import Twin, on_meta, tensor_twin
 
 __all__ = ["Copier", "evaluate", "on_meta", "structural_copy"]
@@ -146,9 +147,9 @@ class Copier:
         if isinstance(module, torch.jit.ScriptModule):
             return self._script(module)
         kind = type(module)
-        inner = _WRAPPERS.get(kind.__name__) if kind.__module__.startswith("torch.") else None
+        inner = WRAPPERS.get(kind.__name__) if kind.__module__.startswith("torch.") else None
         try:
-            made = _Wrapper() if inner else object.__new__(kind)
+            made = Wrapper() if inner else object.__new__(kind)
         except TypeError:
             # A module that is a list or a dict as well.
             return self._object(module)
@@ -189,7 +190,7 @@ class Copier:
     def _fallback(self, where: str, value: Any, error: Exception) -> Any:
         """What takes the place of a value that cannot be copied: the value itself, where a forward cannot harm it."""
         if hasattr(value, "__next__"):
-            return _Unavailable(_cannot(where, value, error))
+            return Unavailable(_cannot(where, value, error))
         if holds_tensors(value):
             raise _cannot(where, value, error) from error
         return self._keep(value, value)
@@ -202,7 +203,12 @@ class Copier:
         return made
 
     def _tensor(self, tensor: Tensor) -> Any:
-        made = tensor_twin(tensor, self.twin, gradients=self.gradients)
+        base = tensor._base if type(tensor) is Tensor and tensor._is_view() else None
+        if base is not None and base.dtype is tensor.dtype and (id(base) in self.memo or type(base) is nn.Parameter):
+            # A view of a parameter, say its transpose, stays one.
+            offset = tensor.storage_offset() - base.storage_offset()
+            return self.value(base).detach().as_strided(tensor.shape, tensor.stride(), offset)
+        made = tensor_twin(tensor, self.twin, gradients=self.gradients, inner=self.value)
         if (attributes := vars(tensor)) and not hasattr(made, "__tensor_flatten__"):
             self._keep(tensor, made)
             vars(made).update(self._items(attributes, {}))
@@ -300,36 +306,6 @@ class Copier:
 
     def _whatever(self, value: Any) -> Any:
         return value
-
-
-# Wrappers of torch that run the module that they hold somewhere else: on several devices, or compiled.
-_WRAPPERS = {"OptimizedModule": "_orig_mod", "DataParallel": "module", "DistributedDataParallel": "module"}
-
-
-class _Wrapper(nn.Module):
-    """Runs the one module that it holds."""
-
-    inner: str
-
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        return self._modules[self.inner](*args, **kwargs)  # type: ignore[misc]
-
-    def __getattr__(self, name: str) -> Any:
-        modules = self.__dict__["_modules"]
-        return modules[name] if name in modules else getattr(modules[self.__dict__["inner"]], name)
-
-
-class _Unavailable:
-    """Takes the place of an iterator, which a forward would use up; the error comes only when it is used."""
-
-    def __init__(self, error: FlopcalcError) -> None:
-        self._error = error
-
-    def __iter__(self) -> Any:
-        return self
-
-    def __next__(self) -> Any:
-        raise self._error
 
 
 def holds_tensors(value: Any, depth: int = 4) -> bool:

@@ -18,7 +18,7 @@ from flopcalc.catalog.kernels import KernelRule
 from flopcalc.catalog.kernels import by_name as rules_by_operator
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.pytorch.counting.copying import Copier, evaluate
-from flopcalc.pytorch.counting.dispatch import ELSEWHERE, DispatchCounter, OnDevice, compiled_in_pieces
+from flopcalc.pytorch.counting.dispatch import DispatchCounter, OnDevice, compiled_in_pieces
 from flopcalc.pytorch.counting.failures import Failure, asks_for_gradients, failed, is_compiled_whole, lacks_operators
 from flopcalc.pytorch.counting.kernels import tensors
 from flopcalc.pytorch.counting.kernels.own import OwnRules
@@ -204,9 +204,8 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
         parameters = [(name, one) for name, child in named for one in child._parameters.values() if one is not None]
         own_params = _own_params(parameters)
         traced = call.witness == "trace" and how.on == "meta" and not how.gradients
-        alone = how.on == "meta" and not traced
-        # Only the dispatch mode alone sees all that makes a tensor, and asks which it knows.
-        held = copier.memo.values() if alone else ()
+        recorder.sees_all = how.on == "meta"
+        held = copier.memo.values() if recorder.sees_all else ()
         recorder.start((one for _, one in parameters), tensors((given, by_name)), held)
         if traced:
             shorten(twin)
@@ -217,11 +216,9 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
             modes.enter_context(tracing(recorder, call.own, generator))
         else:
             modes.enter_context(OnDevice(how.on, recorder))
-            modes.enter_context(DispatchCounter(recorder, own=call.own, generator=generator, alone=alone))
+            modes.enter_context(DispatchCounter(recorder, own=call.own, generator=generator))
         out = forward()
     forget_names(named)
-    if alone and not all(map(recorder.knows, filter(is_meta, tensors(out)))):
-        recorder.unknown(ELSEWHERE)
     result = recorder.finish(parameters, out)
     result.own_params = own_params
     result.on = how.on

@@ -24,8 +24,6 @@ from flopcalc.pytorch.counting.twins import is_meta, on_meta
 
 __all__ = ["DispatchCounter", "OnDevice", "ValuesNeededError", "is_meta"]
 _NOTHING = Work()
-# In place of an operator: kernels that ran outside of all modules in a thread that the forward started.
-ELSEWHERE = "kernels of another thread"
 
 
 class ValuesNeededError(RuntimeError):
@@ -44,8 +42,7 @@ def left_alone(function: Any) -> Any:
 class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Tells a recorder the work of each kernel; without one, only runs them on the device of the pass.
 
-    own: rules for kernels, before all others. generator: where the random numbers of the CPU come from. alone: it
-    sees all kernels, and so a tensor without values that it has not seen comes from a thread that the forward started.
+    own: rules for kernels, before all others. generator: where the random numbers of the CPU come from.
     """
 
     supports_higher_order_operators = True
@@ -61,19 +58,21 @@ class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         *,
         own: OwnRules | None = None,
         generator: torch.Generator | None = None,
-        alone: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.recorder = recorder
         self.own = own
         self.generator = generator or torch.Generator()
-        self.alone = alone
 
     @left_alone
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if not isinstance(func, OpOverload):
             return run_higher_order(self, func, args, kwargs)
+        if types and (jagged := next(filter(_is_jagged, types), None)):
+            # A nested tensor with the layout jagged computes with kernels on the tensor of all of its rows.
+            with self:
+                return jagged.__torch_dispatch__(func, types, args, kwargs)
         if torch.is_inference_mode_enabled() and _is_composite(func) and not any(map(_is_nested, tensors(args))):
             # In inference mode, functions that are made of kernels come here in one piece. Nested tensors have
             # kernels for the whole function.
@@ -85,8 +84,6 @@ class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             args, kwargs = self._together(func, args, kwargs)
             read = tensors((args, kwargs))
         recorder = self.recorder
-        if self.alone and recorder is not None and not all(map(recorder.knows, read)):
-            self._from_elsewhere(recorder, func, args, read)
         # Sizes first: a kernel may change its inputs in place.
         reads = sum(map(elements, read)) if recorder else 0
         random = None if valueless else own_random(func)
@@ -94,20 +91,6 @@ class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if recorder is not None:
             tell(recorder, func, args, kwargs, out, read, reads, self.own)
         return out
-
-    def _from_elsewhere(self, recorder: Recorder, func: OpOverload, args: Any, read: Sequence[Tensor]) -> None:
-        if func is torch.ops.aten.lift_fresh.default:
-            # `torch.tensor` makes a tensor without a kernel.
-            return
-        if func._schema.name in _INDEXED:
-            # And so does an index that is a list of numbers.
-            for tensor in tensors(args[1]):
-                recorder.place(tensor)
-        for tensor in read:
-            # An empty one may come from no kernel at all.
-            if is_meta(tensor) and tensor.numel() and not recorder.knows(tensor):
-                recorder.unknown(ELSEWHERE)
-                recorder.place(tensor)
 
     def run(self, func: Any, args: Any, kwargs: Any) -> Any:
         """The result of a kernel."""
@@ -138,7 +121,6 @@ class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return value
 
 
-_INDEXED = {"aten::index", "aten::index_put", "aten::index_put_", "aten::_unsafe_index"}
 # They read the lengths of sequences, which are values on the CPU on every device.
 _READ_LENGTHS = {"aten._pack_padded_sequence", "aten._pad_packed_sequence"}
 
@@ -164,7 +146,8 @@ def tell(
     else:
         work = work_of(func, args, kwargs, out, reads, own)
     if work is None:
-        recorder.passed(read, written)
+        # `torch.tensor` makes a tensor without a kernel, and passes it on by this function.
+        recorder.passed([] if func is torch.ops.aten.lift_fresh.default else read, written)
         return
     if work is UNKNOWN:
         recorder.unknown(str(func.overloadpacket))
@@ -183,6 +166,11 @@ def compiled_in_pieces() -> Iterator[None]:
     finally:
         if count:
             count(before)
+
+
+def _is_jagged(kind: type) -> bool:
+    # By name, since its file is imported for the first such tensor.
+    return kind.__module__ == "torch.nested._internal.nested_tensor" and hasattr(kind, "__torch_dispatch__")
 
 
 def _is_nested(tensor: Tensor) -> bool:
@@ -243,4 +231,4 @@ class OnDevice(TorchFunctionMode):
 
 _CPU = torch.device("cpu")
 _MOVES = {Tensor.cuda, Tensor.xpu}
-_CONSTANTS = {torch.tensor, torch.as_tensor, torch.asarray, torch.from_numpy, Tensor.new_tensor}
+_CONSTANTS = {torch.tensor, torch.as_tensor, torch.asarray, torch.from_numpy, Tensor.new_tensor, Tensor.new}

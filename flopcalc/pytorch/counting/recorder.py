@@ -24,6 +24,8 @@ _Unseen = torch._C.DisableTorchFunction
 
 # The place in `Call.inputs` of what the forward is given.
 GIVEN = -1
+# In place of an operator: kernels that ran outside of all modules in a thread that the forward started.
+ELSEWHERE = "kernels of another thread"
 # Of a recorder, what no branch can undo: tensors stay alive, so that no place is used again.
 _FIXED = {"_layers", "_kept", "lock"}
 
@@ -53,8 +55,8 @@ class Recorder:
     """Collects the kernels of one forward pass in a `Count`.
 
     layers: name of each module -> name of the layer that it belongs to, which is itself, or a module that is counted
-    as a whole. names: of the running modules, the innermost last. failed: identity of an exception -> the innermost
-    module that raised it.
+    as a whole. failed: identity of an exception -> the innermost module that raised it. sees_all: a tensor without
+    values that no recorded kernel has written comes from a thread that the forward started, and is listed as uncounted.
     """
 
     def __init__(self, layers: Mapping[str, str]) -> None:
@@ -74,6 +76,7 @@ class Recorder:
         self._trained: set[int] = set()
         self._touched: set[int] = set()
         self.lock = threading.Lock()
+        self.sees_all = False
 
     @property
     def module(self) -> str:
@@ -161,6 +164,7 @@ class Recorder:
             before = depth.get(place)
             if before is None:
                 # Nothing that is known has written it.
+                self._meets(tensor)
                 continue
             if before > end:  # noqa: PLR1730 (calls of max would be a tenth of the work here)
                 end = before
@@ -188,6 +192,8 @@ class Recorder:
         """A function without work, such as a view, whose outputs may be in storages of their own."""
         before, made = 0, None
         for tensor in read:
+            if not self.knows(tensor):
+                self._meets(tensor)
             place = self.place(tensor)
             before = max(before, self._depth[place])
             made = self._maker.get(place, made)
@@ -204,6 +210,14 @@ class Recorder:
     def unknown(self, operator: str) -> None:
         """A kernel without a rule ran in the running module."""
         self.result.uncounted[operator, self.module] += 1
+
+    def _meets(self, tensor: Tensor) -> None:
+        """A kernel reads a tensor that no recorded kernel has written."""
+        # Numbers, empty tensors, and indices given as lists come from no kernel at all.
+        countable = tensor.dim() and tensor.numel() and (tensor.is_floating_point() or tensor.is_complex())
+        if self.sees_all and tensor.is_meta and countable:
+            self.unknown(ELSEWHERE)
+            self.place(tensor)
 
     def elsewhere(self) -> "Recorder":
         """A recorder for another thread, with frames of its own; what it records is recorded here."""
@@ -240,6 +254,9 @@ class Recorder:
         """The result. parameters: each with the name of its module. out: the output of the forward."""
         result = self.result
         outputs = tensors(out)
+        for tensor in outputs:
+            if not self.knows(tensor):
+                self._meets(tensor)
         result.output = [_shape(tensor) for tensor in outputs]
         result.times = Counter(self._times)
         makers = [self._maker.get(self.place(tensor), GIVEN) for tensor in outputs]

@@ -64,8 +64,8 @@ def input_values(tensor: Tensor, generator: torch.Generator) -> Tensor:
     return made
 
 
-def tensor_twin(tensor: Tensor, plain: Twin, *, gradients: bool) -> Tensor:
-    """A tensor of the same class. plain: how to make a tensor of torch's own."""
+def tensor_twin(tensor: Tensor, plain: Twin, *, gradients: bool, inner: Twin | None = None) -> Tensor:
+    """A tensor of the same class. plain: how to make a tensor of torch's own; inner: one that another is made of."""
     kind = type(tensor)
     if kind is nn.Parameter:
         return nn.Parameter(plain(tensor), gradients and tensor.requires_grad)
@@ -85,12 +85,19 @@ def tensor_twin(tensor: Tensor, plain: Twin, *, gradients: bool) -> Tensor:
         if tensor.is_nested and plain is on_meta:
             raise NotImplementedError("the sizes of a nested tensor are values, which the meta device does not have")
         names, context = tensor.__tensor_flatten__()
-        inner = {name: tensor_twin(getattr(tensor, name), plain, gradients=False) for name in names}
-        made = kind.__tensor_unflatten__(inner, context, tensor.size(), tensor.stride())  # type: ignore[attr-defined]
+        twin = inner or (lambda one: tensor_twin(one, plain, gradients=False))
+        inner_tensors = {name: twin(getattr(tensor, name)) for name in names}
+        unflatten: Any = kind.__tensor_unflatten__  # type: ignore[attr-defined]
+        made = unflatten(inner_tensors, context, tensor.size(), tensor.stride())
     else:
         made = Tensor._make_subclass(kind, plain(tensor.as_subclass(Tensor)))
     if isinstance(tensor, nn.Parameter) and not isinstance(made, nn.Parameter):
-        made = nn.Parameter(made, gradients and tensor.requires_grad)
+        if type(made) is Tensor:
+            made = nn.Parameter(made, gradients and tensor.requires_grad)
+        else:
+            # How torch marks a parameter of a class of its own.
+            made._is_param = True
+            made.requires_grad_(gradients and tensor.requires_grad)
     elif gradients and tensor.requires_grad and tensor.is_leaf:
         made.requires_grad_()
     return made  # type: ignore[no-any-return]
