@@ -101,11 +101,12 @@ class Recorder:
             self._depth[place] = 0
         return place
 
-    def start(self, parameters: Iterable[Tensor], given: Iterable[Tensor], held: Iterable[Tensor] = ()) -> None:
-        """Note the parameters, the tensors that the forward is given, and others that the module holds."""
+    def start(self, parameters: Iterable[Tensor], given: Iterable[Tensor], held: Iterable[object] = ()) -> None:
+        """Note the parameters, the tensors that the forward is given, and other values that the module holds."""
         self._trained.update(map(self.place, parameters))
-        for tensor in held:
-            self.place(tensor)
+        for value in held:
+            if isinstance(value, Tensor):
+                self.place(value)
         for tensor in given:
             self._maker[self.place(tensor)] = GIVEN
 
@@ -165,7 +166,7 @@ class Recorder:
                 # Nothing that is known has written it.
                 self._meets(tensor)
                 continue
-            if before > end:  # noqa: PLR1730 (here a call of max would be a tenth of the work)
+            if before > end:  # noqa: PLR1730 (calls of max would be a tenth of the work here)
                 end = before
             if place in trained:
                 self._touched.add(place)
@@ -175,9 +176,11 @@ class Recorder:
         end += 1
         for tensor in written:
             place = self.place(tensor)
-            depth[place] = max(depth[place], end)
+            if depth[place] < end:  # noqa: PLR1730
+                depth[place] = end
             maker[place] = index
-        self.result.steps = max(self.result.steps, end)
+        if self.result.steps < end:  # noqa: PLR1730
+            self.result.steps = end
         key = frame.name, kind
         held = works.get(key)
         if held is None:

@@ -133,10 +133,9 @@ def _put(recorder: Recorder, x: Tensor, index: Any, value: Any) -> Any:
     part = x[index]
     if not part.dim() or not part.numel():
         return None
-    source = packed((), x.dtype)
     # What is overwritten is not read.
     work = Work(reads=1, writes=part.numel())
-    recorder.kernel("move", work, (part, source), (part,))
+    recorder.kernel("move", work, (part,), (part,))
     return DONE
 
 
