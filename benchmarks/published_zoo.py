@@ -24,6 +24,7 @@ _BOXES = {
     "maskrcnn_resnet50_fpn": (1000, 0),
     "maskrcnn_resnet50_fpn_v2": (1000, 100),
     "keypointrcnn_resnet50_fpn": (1000, 1),
+    "keypointrcnn_resnet50_fpn COCO_LEGACY": (1000, 0),
 }
 _HEADS = (
     ("roi_heads.box_head", "roi_heads.box_predictor"),
@@ -36,6 +37,7 @@ class Published:
     """What torchvision prints for one set of weights, and the options and input that it holds for."""
 
     name: str
+    weights: str
     params: int
     gmacs: float
     inputs: tuple[str, ...]
@@ -43,16 +45,16 @@ class Published:
 
 
 def published(torchvision: Any) -> list[Published]:
-    """Every model with its first weights at each input size."""
+    """Every model with the first of its weights that have a figure, at each input size."""
     models = torchvision.models
-    found: dict[tuple[str, tuple[str, ...]], Published] = {}
+    found: dict[tuple[str, float, tuple[str, ...]], Published] = {}
     for name in models.list_models():
         weights = models.get_model_weights(name)
         kind = weights.__module__.removeprefix("torchvision.models.").partition(".")[0]
         for one in weights:
             shape, settings = _input(name, kind, one)
-            entry = Published(name, one.meta["num_params"], one.meta["_ops"], shape, settings)
-            found.setdefault((name, shape), entry)
+            entry = Published(name, one.name, one.meta["num_params"], one.meta["_ops"], shape, settings)
+            found.setdefault((name, entry.gmacs, shape), entry)
     return list(found.values())
 
 
@@ -76,9 +78,9 @@ def _input(name: str, kind: str, weights: Any) -> tuple[tuple[str, ...], tuple[s
         return (f"3x16x{height}x{width}",), tuple(settings)
     if name.startswith("vit"):
         settings.append(f"image_size={crop[0]}")
-    if name == "googlenet":
+    if name.endswith("googlenet"):
         # The published weights come without the auxiliary heads.
-        settings.append("aux_logits=false")
+        settings += ["aux_logits=false", "init_weights=false"]
     return (f"3x{crop[0]}x{crop[0]}",), tuple(settings)
 
 
@@ -93,10 +95,15 @@ def frozen_norms(network: Network) -> int:
     return sum(layer.cost.params for layer in network.layers if layer.kind.lower().startswith("batchnorm"))
 
 
-def at_published_boxes(network: Network, name: str) -> int:
+def boxes_of(entry: Published) -> tuple[int, ...]:
+    """The boxes that the heads ran on for the published figure; empty where they are as many as here."""
+    return _BOXES.get(f"{entry.name} {entry.weights}", _BOXES.get(entry.name, ()))
+
+
+def at_published_boxes(network: Network, entry: Published) -> int:
     """The MACs of a detector with as many boxes as the published count had."""
     macs = network.macs
-    for names, wanted in zip(_HEADS, _BOXES.get(name, ()), strict=False):
+    for names, wanted in zip(_HEADS, boxes_of(entry), strict=False):
         head = [layer for layer in network.layers if layer.name.startswith(names) and layer.cost.macs]
         if head:
             now, boxes = sum(layer.cost.macs for layer in head), head[0].in_shape[0]
@@ -106,7 +113,7 @@ def at_published_boxes(network: Network, name: str) -> int:
 
 def difference(entry: Published, network: Network) -> str:
     """What is not as published; empty if nothing is."""
-    params, gmacs, notes = network.params, at_published_boxes(network, entry.name) / 1e9, []
+    params, gmacs, notes = network.params, at_published_boxes(network, entry) / 1e9, []
     if params != entry.params and params - frozen_norms(network) == entry.params:
         params = entry.params
     if params != entry.params:

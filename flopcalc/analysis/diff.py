@@ -156,8 +156,8 @@ def diff_record(first: Record, second: Record, convention: Convention) -> Record
         counts[match.status] += 1
     return {
         "schema": "flopcalc/diff/1",
-        "a": {key: first[key] for key in _OF_NETWORK},
-        "b": {key: second[key] for key in _OF_NETWORK},
+        "a": _side(first),
+        "b": _side(second),
         "difference": {kind: second[kind] - first[kind] for kind in _COMPARED},
         "ratio": {kind: second[kind] / first[kind] if first[kind] else None for kind in _COMPARED},
         "counts": counts,
@@ -165,6 +165,11 @@ def diff_record(first: Record, second: Record, convention: Convention) -> Record
         "dtype": second["dtype"],
         "convention": convention.name,
     }
+
+
+def _side(record: Record) -> Record:
+    # How a model was counted; the notes on a description or a convention are for those who look at it alone.
+    return {**{key: record[key] for key in _OF_NETWORK}, "notes": record["notes"] if record.get("modules") else []}
 
 
 def match_row(match: Match) -> Record:

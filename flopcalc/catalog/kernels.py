@@ -155,6 +155,11 @@ def any_registered() -> bool:
     return bool(_registered)
 
 
+def any_rule_for(namespace: str, own: Mapping[str, KernelRule] | None = None) -> bool:
+    """Whether there is a rule for an operator of a namespace such as `aten`, given for this count or registered."""
+    return any(name.startswith(f"{namespace}::") for name in (*(own or {}), *_registered))
+
+
 def find_rule(name: str, own: Mapping[str, KernelRule] | None = None) -> KernelRule | None:
     """The rule of an operator, of one overload first: given for this count, else registered; else None."""
     for key in (_key(name), name.split(".", maxsplit=1)[0]):

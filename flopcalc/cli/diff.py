@@ -12,7 +12,14 @@ from flopcalc.budget.folder_rules import with_folder_rules
 from flopcalc.cli.options import Whole, output_options
 from flopcalc.cli.output import emit, format_of
 from flopcalc.cli.progress import progress_bar
-from flopcalc.cli.target import check_counted, note_uncounted, strict_option, target_options, timeout_option
+from flopcalc.cli.target import (
+    check_counted,
+    note_remarks,
+    note_uncounted,
+    strict_option,
+    target_options,
+    timeout_option,
+)
 from flopcalc.cost import convention
 from flopcalc.cost.convention import Convention
 from flopcalc.errors import FlopcalcError, clip
@@ -79,6 +86,8 @@ def command(
     emit(_document(record, chosen, everything, fmt == "csv"), fmt, output)
     uncounted = [*record["a"]["uncounted"], *record["b"]["uncounted"]]
     note_uncounted(uncounted, fmt)
+    for one in records:
+        note_remarks(one, fmt)
     if strict:
         check_counted(uncounted)
 
@@ -140,6 +149,9 @@ def _document(record: dict[str, Any], chosen: Convention, everything: bool, for_
             lines = list(uncounted_lines(side["uncounted"]))
             lines.append(f"to count them: {RULE_HINT}")
             blocks.append(Lines(f"Not counted in {label}: kernels without a rule, which add nothing above", lines))
+    for label, side in sides:
+        if side["notes"]:
+            blocks.append(Lines(f"Notes on {label}", side["notes"]))
     same = not any(record["counts"][status] for status in ("changed", "removed", "added"))
     verdict = " | equal, layer by layer" if same else ""
     unknown = [

@@ -8,6 +8,7 @@ from flopcalc.budget.check import Check
 from flopcalc.budget.config import Config, find_config, read_config
 from flopcalc.budget.lock import lock_commands, locked, may_overwrite, parse_lock, read_lock, write_lock
 from flopcalc.cli.output import write
+from flopcalc.cli.progress import progress_bar
 from flopcalc.cli.target import timeout_option
 from flopcalc.errors import ExitCode, FlopcalcError, clip, printable
 from flopcalc.targets.spec import Timeout
@@ -65,7 +66,8 @@ def command(file: str | None, update: bool, timeout: Timeout) -> int:
 
 def _text(config: Config) -> str:
     check = Check(config, None)
-    targets = [locked(check.of(spec.name)) for spec in config.targets]
+    with progress_bar("targets"):
+        targets = [locked(check.of(spec.name)) for spec in config.targets]
     if config.formulas.which == "none":
         return write_lock(targets, [], config.dtype)
     present = import_module("flopcalc.budget.formulas").formulas(config)

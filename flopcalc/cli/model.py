@@ -9,7 +9,7 @@ from flopcalc.cli.completion import complete_networks
 from flopcalc.cli.options import Whole, output_options
 from flopcalc.cli.output import emit, format_of
 from flopcalc.cli.progress import progress_bar
-from flopcalc.cli.target import check_counted, note_uncounted, strict_option, target_options
+from flopcalc.cli.target import check_counted, note_remarks, note_uncounted, strict_option, target_options
 from flopcalc.cost import convention
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.report.columns import ALL
@@ -80,6 +80,7 @@ def command(
         columns = ALL
     emit(model_document(record, View(by, columns, full_names=fmt != "table", fold=fmt != "csv"), chosen), fmt, output)
     note_uncounted(record["uncounted"], fmt)
+    note_remarks(record, fmt)
     if strict:
         check_counted(record["uncounted"])
 

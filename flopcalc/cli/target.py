@@ -81,6 +81,13 @@ def note_uncounted(uncounted: list[dict[str, Any]], fmt: str) -> None:
         click.echo(f"note: at least these costs: {how_many(uncounted)}: {kernels_text(uncounted)}", err=True)
 
 
+def note_remarks(record: dict[str, Any], fmt: str) -> None:
+    """Write to stderr what a reader of a counted model must know, where the format has no place for notes."""
+    if record["modules"] and fmt == "csv":
+        for note in record["notes"]:
+            click.echo(f"note: {note}", err=True)
+
+
 strict_option = click.option(
     "--strict", is_flag=True, help="Exit code 1 if a kernel could not be counted (Python models)."
 )

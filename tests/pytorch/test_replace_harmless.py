@@ -1,4 +1,4 @@
-"""Replacement reads the user's module only: it is the copies that are observed, changed and run."""
+"""Replacement reads the user's module only: it is copies that are observed, changed and run, whatever the module is."""
 
 import threading
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 
 torch: Any = pytest.importorskip("torch")
 
-from torch import nn
+from torch import fx, nn
 
 from flopcalc import FlopcalcError
 from flopcalc.pytorch import count, replace
@@ -191,3 +191,79 @@ def test_the_count_of_the_result_is_that_of_its_parts() -> None:
     """A count of the changed model sees the new layer: SPConv's parts, not the convolution's."""
     done = replace(nn.Sequential(conv()), "spconv", inputs=SHAPE)
     assert count(done.module, SHAPE).macs == count(SPConv2d(16, 16, 3, bias=True), SHAPE).macs
+
+
+# Modules of all kinds ---------------------------------------------------------------------------
+
+
+class ReadsValues(nn.Module):
+    """A branch and an output that depend on values, as in detectors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.c = conv(), conv(), conv()
+
+    def forward(self, x: Any) -> Any:
+        x = self.a(x)
+        if x.isfinite().all().item():
+            x = self.b(x)
+        x = self.c(x) * self.c.weight.mean().item()
+        return x[x > 0]
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_forwards_that_read_values(device: str) -> None:
+    """The second pass, on real values, is observed as the first is; the output may have another number of items."""
+    with torch.device(device):
+        model = ReadsValues()
+    done: Any = replace(model, "spconv", inputs=(1, 16, 8, 8))
+    assert done.replaced == {"a": "spconv", "b": "spconv"}
+    assert done.skipped == {"c": "the forward of ReadsValues reads its weight"}
+    assert {p.device.type for p in done.module.parameters()} == {device}
+
+
+def test_another_shape_of_a_layer_is_an_error_on_values_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The output's size says nothing there, so the new layers' outputs are compared."""
+    plain = SPConv2d.forward
+    monkeypatch.setattr(SPConv2d, "forward", lambda self, x: plain(self, x)[..., 1:])
+    with pytest.raises(FlopcalcError, match=r"the output of a is \(1, 16, 8, 7\), not \(1, 16, 8, 8\)") as caught:
+        replace(ReadsValues(), "spconv", inputs=(1, 16, 8, 8))
+    assert caught.value.code == "cannot-replace"
+
+
+STAY: dict[str, tuple[Any, dict[str, str]]] = {
+    "scripted": (lambda: torch.jit.script(conv()), {"0": "it is scripted: its code is fixed"}),
+    "traced": (
+        lambda: torch.jit.trace(nn.Sequential(conv(), nn.ReLU()), torch.zeros(SHAPE)),
+        {"0.0": "it is scripted: its code is fixed"},
+    ),
+    "scripted, without a convolution": (lambda: torch.jit.script(nn.ReLU()), {}),
+    "compiled": (
+        lambda: torch.compile(conv()),
+        {"0._orig_mod": "torch.compile keeps it, wherever it is replaced; compile the model afterwards"},
+    ),
+    "lazy": (lambda: nn.LazyConv2d(16, 3, padding=1), {"0": "it is lazy: its shape is not known before a first run"}),
+}
+
+
+@pytest.mark.parametrize("what", STAY)
+def test_next_to_parts_that_stay(what: str) -> None:
+    """A plain convolution next to them is replaced, and the result is run to see that it is called."""
+    make, skipped = STAY[what]
+    done: Any = replace(nn.Sequential(make(), conv()), "spconv", inputs=SHAPE, inplace=True)
+    assert (done.replaced, done.skipped) == ({"1": "spconv"}, skipped)
+
+
+@pytest.mark.parametrize("wrap", [fx.symbolic_trace, nn.DataParallel, torch.compile])
+def test_inside_wrappers(wrap: Any) -> None:
+    """Modules that call what they hold have their convolutions replaced, and really call the new ones."""
+    model = nn.Sequential(nn.Sequential(conv(), nn.ReLU()), conv())
+    done: Any = replace(wrap(model), "spconv", inputs=SHAPE)
+    assert len(done.replaced) == 2
+    inner = done.module
+    for name in ("module", "_orig_mod"):
+        inner = getattr(inner, name, inner)
+    called: list[int] = []
+    inner.get_submodule("0.0").register_forward_hook(lambda *_: called.append(1))
+    inner(torch.zeros(SHAPE))
+    assert called

@@ -741,7 +741,6 @@ def test_inputs_of_all_kinds() -> None:
         (conv(), {"inputs": 3}, "bad-inputs"),
         (conv(), {"inputs": "3x8x8"}, "bad-inputs"),
         (conv(), {"inputs": (1, 3, 8, 8)}, "uncountable-module"),
-        (nn.Sequential(torch.jit.script(conv()), conv()), {"inputs": SHAPE}, "uncountable-module"),
     ],
 )
 def test_wrong_input(module: Any, rest: dict[str, Any], code: str) -> None:

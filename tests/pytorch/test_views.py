@@ -153,6 +153,19 @@ def test_the_tree_is_of_modules(target: tuple[str, ...], run: Runner) -> None:
     assert "unused" in run("model", *target, "--by", "tree", "--depth", "1").out.split("\naux")[1].splitlines()[0]
 
 
+@pytest.mark.parametrize("depth", ["1", "2", "3"])
+def test_each_level_adds_up(depth: str, target: tuple[str, ...], run: Runner) -> None:
+    """The rows of a level sum to their parent, those of the first level to the model; unused parameters do as well."""
+    data = record(run, *target, "--depth", depth)
+    rows = data["tree"]["rows"]
+    total = {kind: data[kind] for kind in ("params", "macs", "flops", "traffic")} | {"unused": 289}
+    for kind in total:
+        assert sum(row[kind] for row in rows if row["level"] == 1) == total[kind]
+        for row in rows:
+            below = [one for one in rows if one["name"].rpartition(".")[0] == row["name"]]
+            assert not below or sum(one[kind] for one in below) == row[kind]
+
+
 def test_notes_on_sharing_and_unused_parameters(target: tuple[str, ...], run: Runner) -> None:
     """Exactly: 7 of the block, 16 * 16 + 16 of aux.0, the bias of `other`, whose weight the head uses."""
     notes = record(run, *target)["notes"]
@@ -225,3 +238,54 @@ def test_limits_on_layers_that_are_called_often(
     assert run("lock").code == 0
     done = run("check")
     assert (done.code == 0) == kept, done.out + done.err
+
+
+VALUES = """
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(4, 4), nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.b(x) if x.sum().item() < 0 else self.a(x)
+"""
+NOTES = ("counted on real values", "20 of the parameters were not used in this pass: b")
+
+
+@pytest.mark.parametrize("fmt", ["table", "json", "markdown", "latex", "html", "csv"])
+def test_notes_are_in_every_format(fmt: str, run: Runner, tmp_path: Path) -> None:
+    """CSV has no place for them, so they are on stderr; everywhere else stderr is empty."""
+    path = tmp_path / "net.py"
+    path.write_text(VALUES)
+    for command in (("model", f"{path}:Net"), ("diff", f"{path}:Net", f"{path}:Net")):
+        done = run(*command, "--input", "4", "--format", fmt)
+        text, other = (done.err, done.out) if fmt == "csv" else (done.out, done.err)
+        words = " ".join(text.split())
+        assert all(note in words for note in NOTES), text
+        assert not any(note in other for note in NOTES)
+        assert (fmt == "csv") == bool(done.err)
+
+
+def test_a_module_that_goes_on_after_its_child_is_called_once(run: Runner, tmp_path: Path) -> None:
+    """Two blocks, each with work before and after its convolution: four layers, and two calls."""
+    path = tmp_path / "net.py"
+    path.write_text(
+        "from torch import nn\n"
+        "class Block(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.conv = nn.Conv2d(4, 4, 1)\n"
+        "    def forward(self, x):\n"
+        "        return x + self.conv(x * 2)\n"
+        "def net():\n"
+        "    return nn.Sequential(Block(), Block())\n"
+    )
+    arguments = (f"{path}:net", "--input", "4x8x8")
+    names = [layer["name"] for layer in record(run, *arguments)["layers"]]
+    assert names == ["0", "0.conv", "0#2", "1", "1.conv", "1#2"]
+    rows = csv.DictReader(io.StringIO(run("model", *arguments, "--by", "type", "--format", "csv").out))
+    assert {row["type"]: row["layers"] for row in rows} == {"Block": "2", "conv": "2"}
+    assert "calls" not in run("model", *arguments, "--by", "layer").out

@@ -20,18 +20,19 @@ import torch
 from torch import Tensor, nn
 
 from flopcalc.errors import FlopcalcError, clip, reason
+from flopcalc.pytorch.counting.stand_ins import WRAPPERS, Unavailable, Wrapper
 from flopcalc.pytorch.counting.twins import Twin, on_meta, tensor_twin
 
 __all__ = ["Copier", "evaluate", "on_meta", "structural_copy"]
 
-_SHARED = frozenset(
+_SHARED: frozenset[type] = frozenset(
     {
         *(int, float, bool, complex, str, bytes, type(None), type(...), type(NotImplemented), range, slice, property),
         *(types.ModuleType, types.CodeType, type, torch.dtype, torch.device, torch.layout, torch.memory_format),
         *(torch.Size, torch.fx.Graph, torch.jit.ScriptFunction, torch.Stream, threading.Thread),
     }
 )
-_LOCKS = {type(threading.Lock()): threading.Lock, type(threading.RLock()): threading.RLock}
+_EMPTY = {dict, OrderedDict, set}
 _NOTHING: Any = object()
 
 
@@ -47,9 +48,9 @@ def structural_copy(module: nn.Module, twin: Twin, *, gradients: bool = False) -
     return made
 
 
-def evaluate(module: nn.Module) -> None:
-    """Put a copy into evaluation mode, also where its class refuses to."""
-    modules = list(module.modules())
+def evaluate(module: nn.Module, modules: Iterable[nn.Module] | None = None) -> None:
+    """Put a copy into evaluation mode, also where its class refuses to. modules: all of its modules."""
+    modules = list(module.modules() if modules is None else modules)
     # A frozen program of TorchScript has no such flag.
     if not any(getattr(child, "training", False) for child in modules):
         return
@@ -146,9 +147,9 @@ class Copier:
         if isinstance(module, torch.jit.ScriptModule):
             return self._script(module)
         kind = type(module)
-        inner = _WRAPPERS.get(kind.__name__) if kind.__module__.startswith("torch.") else None
+        inner = WRAPPERS.get(kind.__name__) if kind.__module__.startswith("torch.") else None
         try:
-            made = _Wrapper() if inner else object.__new__(kind)
+            made = Wrapper() if inner else object.__new__(kind)
         except TypeError:
             # A module that is a list or a dict as well.
             return self._object(module)
@@ -162,15 +163,19 @@ class Copier:
         return made
 
     def _fill(self, module: nn.Module, made: nn.Module) -> None:
-        kind, state = type(module), made.__dict__
-        for name, item in list(vars(module).items()):
-            made_of = type(item)
-            if made_of in _SHARED:
-                state[name] = item
+        kind: Any = type(module)
+        state, memo = made.__dict__, self.memo
+        # At once, since another thread may train the module meanwhile.
+        state.update(vars(module))
+        # What `Module.compile` leaves would run the compiled original.
+        state.pop("_compiled_call_impl", None)
+        for name, item in state.items():
+            held = type(item)
+            if held in _SHARED:
                 continue
-            if (made_of is dict or made_of is OrderedDict or made_of is set) and not item:
+            if held in _EMPTY and not item:
                 # Most of the containers of a module. The module keeps them alive.
-                state[name] = self.memo[id(item)] = made_of()
+                state[name] = memo[id(item)] = held()
                 continue
             try:
                 state[name] = self.value(item)
@@ -178,28 +183,33 @@ class Copier:
                 raise
             except Exception as error:
                 state[name] = self._fallback(f"{kind.__name__}.{name}", item, error)
-        # What `Module.compile` leaves would run the compiled original.
-        state.pop("_compiled_call_impl", None)
-        _copy_slots(module, made, self.value)
+        for name in _slots(kind):
+            if hasattr(module, name):
+                object.__setattr__(made, name, self.value(getattr(module, name)))
 
     def _fallback(self, where: str, value: Any, error: Exception) -> Any:
         """What takes the place of a value that cannot be copied: the value itself, where a forward cannot harm it."""
         if hasattr(value, "__next__"):
-            return _Unavailable(_cannot(where, value, error))
+            return Unavailable(_cannot(where, value, error))
         if holds_tensors(value):
             raise _cannot(where, value, error) from error
         return self._keep(value, value)
 
     def _script(self, module: Any) -> Any:
-        made = torch.jit._recursive.wrap_cpp_module(copy.deepcopy(module._c))
+        made = torch.jit._recursive.wrap_cpp_module(copy.deepcopy(module._c))  # type: ignore[no-untyped-call]
         for child in made.modules():
             for name, tensor in [*child.named_parameters(recurse=False), *child.named_buffers(recurse=False)]:
                 child._c.setattr(name, self.twin(tensor))
         return made
 
     def _tensor(self, tensor: Tensor) -> Any:
-        made = tensor_twin(tensor, self.twin, gradients=self.gradients)
-        if attributes := vars(tensor):
+        base = tensor._base if type(tensor) is Tensor and tensor._is_view() else None
+        if base is not None and base.dtype is tensor.dtype and (id(base) in self.memo or type(base) is nn.Parameter):
+            # A view of a parameter, say its transpose, stays one.
+            offset = tensor.storage_offset() - base.storage_offset()
+            return self.value(base).detach().as_strided(tensor.shape, tensor.stride(), offset)
+        made = tensor_twin(tensor, self.twin, gradients=self.gradients, inner=self.value)
+        if (attributes := vars(tensor)) and not hasattr(made, "__tensor_flatten__"):
             self._keep(tensor, made)
             vars(made).update(self._items(attributes, {}))
         return made
@@ -298,36 +308,6 @@ class Copier:
         return value
 
 
-# Wrappers of torch that run the module that they hold somewhere else: on several devices, or compiled.
-_WRAPPERS = {"OptimizedModule": "_orig_mod", "DataParallel": "module", "DistributedDataParallel": "module"}
-
-
-class _Wrapper(nn.Module):
-    """Runs the one module that it holds."""
-
-    inner: str
-
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        return self._modules[self.inner](*args, **kwargs)  # type: ignore[misc]
-
-    def __getattr__(self, name: str) -> Any:
-        modules = self.__dict__["_modules"]
-        return modules[name] if name in modules else getattr(modules[self.__dict__["inner"]], name)
-
-
-class _Unavailable:
-    """Takes the place of an iterator, which a forward would use up; the error comes only when it is used."""
-
-    def __init__(self, error: FlopcalcError) -> None:
-        self._error = error
-
-    def __iter__(self) -> Any:
-        return self
-
-    def __next__(self) -> Any:
-        raise self._error
-
-
 def holds_tensors(value: Any, depth: int = 4) -> bool:
     """Whether a value holds a tensor or a module, down to some depth."""
     if isinstance(value, Tensor | nn.Module):
@@ -359,7 +339,8 @@ _BY_TYPE: dict[type, Callable[[Copier, Any], Any]] = {
     weakref.WeakKeyDictionary: Copier._weak_items,
     weakref.WeakValueDictionary: Copier._weak_items,
     types.MappingProxyType: lambda copier, value: types.MappingProxyType(copier.value(dict(value))),
-    **{lock: lambda copier, value, make=make: make() for lock, make in _LOCKS.items()},
+    type(threading.Lock()): lambda copier, value: threading.Lock(),
+    type(threading.RLock()): lambda copier, value: threading.RLock(),
 }
 _BY_BASE: tuple[tuple[type | tuple[type, ...], Callable[[Copier, Any], Any]], ...] = (
     (nn.Module, Copier._module),
@@ -375,12 +356,14 @@ def _same(one: object, other: object) -> bool:
     return one is other
 
 
-def _copy_slots(value: object, made: object, copy: Callable[[Any], Any]) -> None:
-    for base in type(value).__mro__:
+@functools.lru_cache(maxsize=4096)
+def _slots(kind: Any) -> tuple[str, ...]:
+    """The attributes of a class outside of its dict."""
+    found: list[str] = []
+    for base in kind.__mro__:
         slots = vars(base).get("__slots__", ())
-        for name in (slots,) if isinstance(slots, str) else slots:
-            if name not in {"__dict__", "__weakref__"} and hasattr(value, name):
-                object.__setattr__(made, name, copy(getattr(value, name)))
+        found += (slots,) if isinstance(slots, str) else slots
+    return tuple(name for name in found if name not in {"__dict__", "__weakref__"})
 
 
 def _set_state(made: Any, state: Any) -> None:

@@ -7,26 +7,23 @@ differentiate, and run there with them; some read values, and run on the CPU. Ea
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.lazy import LazyModuleMixin
 
 from flopcalc.catalog.kernels import KernelRule
 from flopcalc.catalog.kernels import by_name as rules_by_operator
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.pytorch.counting.copying import Copier, evaluate
 from flopcalc.pytorch.counting.dispatch import DispatchCounter, OnDevice, compiled_in_pieces
-from flopcalc.pytorch.counting.failures import (
-    Failure,
-    asks_for_gradients,
-    failed,
-    is_compiled_whole,
-    lacks_operators,
-)
+from flopcalc.pytorch.counting.failures import Failure, asks_for_gradients, failed, is_compiled_whole, lacks_operators
 from flopcalc.pytorch.counting.kernels import tensors
-from flopcalc.pytorch.counting.layers import layers_by_module
-from flopcalc.pytorch.counting.names import name_modules
+from flopcalc.pytorch.counting.kernels.own import OwnRules
+from flopcalc.pytorch.counting.layers import layers_by_module, modules_of
+from flopcalc.pytorch.counting.names import forget_names, name_modules
 from flopcalc.pytorch.counting.process_state import kept_state
 from flopcalc.pytorch.counting.record import Count
 from flopcalc.pytorch.counting.recorder import Recorder
@@ -38,9 +35,11 @@ from flopcalc.pytorch.counting.twins import (
     is_meta,
     on_cpu,
     on_meta,
+    real_copy,
 )
 from flopcalc.pytorch.counting.values import Reading, placed, readings
 from flopcalc.pytorch.loading import torchvision_operators
+from flopcalc.pytorch.tracing.shortcuts import shorten
 from flopcalc.pytorch.tracing.tracer import tracing
 
 __all__ = ["Count", "check_countable", "count", "count_call"]
@@ -51,6 +50,7 @@ Witness = Literal["trace", "dispatch"]
 # the module that is running, "" for the copy itself.
 Watch = Callable[[nn.Module, Callable[[], str]], AbstractContextManager[object]]
 
+COMPLEX = "a complex parameter counts once, and a complex multiply-add as 4 real ones"
 REAL_VALUES = "counted on real values: another input may cost something else"
 
 
@@ -73,7 +73,7 @@ class _Call(NamedTuple):
     module: nn.Module
     method: str
     function: Callable[..., Any] | None
-    kernels: Sequence[KernelRule]
+    own: OwnRules | None
     rebuild: Callable[[], nn.Module] | None
     witness: Witness
     watch: Watch | None
@@ -111,21 +111,21 @@ def count_call(
 ) -> Count:
     """Count one call of a module's method, as `count` does.
 
-    on: "meta" or "cpu" to force the one or the other. kernels: rules beside those that are registered. rebuild: builds
-    the module again with real values, where it lies on the meta device and the forward reads values. witness:
+    on: "meta" or "cpu" to force the one or the other. kernels: rules next to those that are registered. rebuild:
+    builds the module again with real values, where it lies on the meta device and the forward reads values. witness:
     "trace", or "dispatch" for the slower and independent way. watch: looks at the copy while it runs.
     """
     function = None
     if isinstance(module, types.MethodType) and isinstance(module.__self__, nn.Module):
         function, module = module.__func__, module.__self__
         method = function.__name__
-    check_countable(module)
-    assert isinstance(module, nn.Module)
-    call = _Call(module, method, function, kernels, rebuild, witness, watch)
+    if not isinstance(module, nn.Module):
+        raise _not_a_module(module)
+    call = _Call(module, method, function, rules_by_operator(kernels), rebuild, witness, watch)
     forward = function.__get__(module) if function else getattr(module, method, None)
     ways = list(readings(args, named or {}, forward))
     failures: list[Failure] = []
-    with kept_state(module):
+    with kept_state([child for _, child in modules_of(module)]):
         for device in ("meta", "cpu"):
             if on in {"auto", device}:
                 for reading in ways:
@@ -138,15 +138,21 @@ def count_call(
 def check_countable(module: object) -> None:
     """Raise FlopcalcError (uncountable-module) for what is not a module."""
     if not isinstance(module, nn.Module):
-        what = f"{clip(module)} is not an nn.Module"
-        raise FlopcalcError("uncountable-module", what, "give an instance of nn.Module, not a class")
+        raise _not_a_module(module)
+
+
+def _not_a_module(given: object) -> FlopcalcError:
+    what = f"{clip(given)} is not an nn.Module"
+    exported = type(given).__name__ == "ExportedProgram"
+    hint = "count its module: program.module()" if exported else "give an instance of nn.Module, not a class"
+    return FlopcalcError("uncountable-module", what, hint)
 
 
 def _on_device(call: _Call, reading: Reading, device: Literal["meta", "cpu"], failures: list[Failure]) -> Count | None:
     """The count on a device, first without gradients, and with them if the forward asks; None if it fails."""
     how = _Pass(device)
     while True:
-        recorder = Recorder(layers_by_module(call.module))
+        recorder = Recorder(layers_by_module(modules_of(call.module)))
         try:
             return _run(call, reading, how, recorder)
         except FlopcalcError as error:
@@ -173,7 +179,7 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
         module = _with_values(call)
     copier = Copier(on_meta if how.on == "meta" else on_cpu(generator), gradients=how.gradients)
     twin: nn.Module = copier.copy(module)
-    evaluate(twin)
+    evaluate(twin, [child for _, child in modules_of(twin)])
     if how.on == "cpu" and has_no_values(module):
         _usable(twin)
     given, by_name = _arguments(twin, reading, how, copier, generator)
@@ -189,27 +195,36 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
             modes.enter_context(compiled_in_pieces())
         if how.operators:
             modes.enter_context(torchvision_operators.enabled())
-        if any(isinstance(one, nn.parameter.UninitializedTensorMixin) for one in twin.parameters()):
+        named = modules_of(twin)
+        if any(isinstance(child, LazyModuleMixin) for _, child in named):
             # A lazy module gets its parameters from a first pass, which is not counted.
             with OnDevice(how.on), DispatchCounter(None, generator=generator):
                 forward()
-        parameters = [(name, one) for name, child in twin.named_modules() for one in child.parameters(recurse=False)]
+            named = modules_of(twin)
+        parameters = [(name, one) for name, child in named for one in child._parameters.values() if one is not None]
         own_params = _own_params(parameters)
-        recorder.start((one for _, one in parameters), tensors((given, by_name)))
-        name_modules(twin, recorder, lambda other: _modes(call, how, other, generator))
+        traced = call.witness == "trace" and how.on == "meta" and not how.gradients
+        recorder.sees_all = how.on == "meta"
+        held = [one for one in copier.memo.values() if isinstance(one, Tensor)] if recorder.sees_all else []
+        recorder.start((one for _, one in parameters), tensors((given, by_name)), held)
+        if traced:
+            shorten(twin)
+        name_modules(named, recorder, lambda other: _modes(call, how, other, generator))
         if call.watch is not None:
             modes.enter_context(call.watch(twin, lambda: recorder.module))
-        own = rules_by_operator(call.kernels)
-        if call.witness == "trace" and how.on == "meta" and not how.gradients:
-            modes.enter_context(tracing(recorder, own, generator))
+        if traced:
+            modes.enter_context(tracing(recorder, call.own, generator))
         else:
-            modes.enter_context(OnDevice(how.on))
-            modes.enter_context(DispatchCounter(recorder, own=own, generator=generator))
+            modes.enter_context(OnDevice(how.on, recorder))
+            modes.enter_context(DispatchCounter(recorder, own=call.own, generator=generator))
         out = forward()
+    forget_names(named)
     result = recorder.finish(parameters, out)
     result.own_params = own_params
     result.on = how.on
     result.notes += [note for note in reading.notes if note not in result.notes]
+    if any(one.is_complex() for _, one in parameters):
+        result.notes.append(COMPLEX)
     if how.on == "cpu":
         result.notes.append(REAL_VALUES)
     return result
@@ -218,15 +233,15 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
 @contextmanager
 def _modes(call: _Call, how: _Pass, recorder: Recorder, generator: torch.Generator) -> Iterator[None]:
     """The modes of a pass, for a thread that its forward started."""
-    counter = DispatchCounter(recorder, own=rules_by_operator(call.kernels), generator=generator)
-    with torch.set_grad_enabled(how.gradients), OnDevice(how.on), counter:
+    counter = DispatchCounter(recorder, own=call.own, generator=generator)
+    with torch.set_grad_enabled(how.gradients), OnDevice(how.on, recorder), counter:
         yield
 
 
 def _arguments(
     twin: nn.Module, reading: Reading, how: _Pass, copier: Copier, generator: torch.Generator
 ) -> tuple[list[Any], dict[str, Any]]:
-    floats = (one.dtype for one in (*twin.parameters(), *twin.buffers()) if one.is_floating_point())
+    floats = (one.dtype for one in chain(twin.parameters(), twin.buffers()) if one.is_floating_point())
     dtype = next(floats, torch.get_default_dtype())
     # Inputs go on asking for gradients as they did: a forward may differentiate by them.
     copier.gradients = True
@@ -236,7 +251,7 @@ def _arguments(
         return empty if how.on == "meta" else input_values(empty, generator)
 
     def values(tensor: Tensor) -> Tensor:
-        return input_values(tensor, generator) if is_meta(tensor) else tensor.detach().to("cpu", copy=True)
+        return input_values(tensor, generator) if is_meta(tensor) else real_copy(tensor)
 
     return placed(reading, copier, on_meta if how.on == "meta" else values, new)
 
@@ -255,6 +270,13 @@ def _usable(twin: nn.Module) -> None:
     for name, buffer in twin.named_buffers():
         if name.endswith("running_var"):
             buffer.fill_(1)
+
+
+def _parameters(module: nn.Module) -> list[tuple[str, Tensor]]:
+    """The parameters of a module, each with the name of the module that holds it."""
+    return [
+        (name, one) for name, child in module.named_modules() for one in child._parameters.values() if one is not None
+    ]
 
 
 def _own_params(parameters: Sequence[tuple[str, Tensor]]) -> dict[str, int]:

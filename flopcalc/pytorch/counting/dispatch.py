@@ -13,6 +13,7 @@ from torch._ops import OpOverload
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from flopcalc.pytorch.counting.complex_convolution import convolve, is_complex_convolution
 from flopcalc.pytorch.counting.higher_order import run_higher_order
 from flopcalc.pytorch.counting.kernels import UNKNOWN, Work, elements, tensors, work_kind_of, work_of
 from flopcalc.pytorch.counting.kernels.own import OwnRules
@@ -21,12 +22,21 @@ from flopcalc.pytorch.counting.random_numbers import own_random
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.counting.twins import is_meta, on_meta
 
-__all__ = ["DispatchCounter", "OnDevice", "ValuesNeeded", "is_meta"]
+__all__ = ["DispatchCounter", "OnDevice", "ValuesNeededError", "is_meta"]
 _NOTHING = Work()
 
 
-class ValuesNeeded(RuntimeError):
+class ValuesNeededError(RuntimeError):
     """A forward on the meta device came to something that needs values."""
+
+
+def left_alone(function: Any) -> Any:
+    """Tell torch's compiler, which takes over inside of compiled functions, not to compile this function of ours."""
+    frames = torch._C._dynamo.eval_frame
+    if hasattr(frames, "_FrameExecStrategy"):
+        skip = frames._FrameAction.SKIP
+        frames.set_code_exec_strategy(function.__code__, frames._FrameExecStrategy(skip, skip))
+    return function
 
 
 class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -43,17 +53,26 @@ class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return False
 
     def __init__(
-        self, recorder: Recorder | None, *, own: OwnRules | None = None, generator: torch.Generator | None = None
+        self,
+        recorder: Recorder | None,
+        *,
+        own: OwnRules | None = None,
+        generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.recorder = recorder
         self.own = own
         self.generator = generator or torch.Generator()
 
+    @left_alone
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if not isinstance(func, OpOverload):
             return run_higher_order(self, func, args, kwargs)
+        if types and (jagged := next(filter(_is_jagged, types), None)):
+            # A nested tensor with the layout jagged computes with kernels on the tensor of all of its rows.
+            with self:
+                return jagged.__torch_dispatch__(func, types, args, kwargs)
         if torch.is_inference_mode_enabled() and _is_composite(func) and not any(map(_is_nested, tensors(args))):
             # In inference mode, functions that are made of kernels come here in one piece. Nested tensors have
             # kernels for the whole function.
@@ -83,7 +102,7 @@ class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return args, kwargs
         for argument, value in zip(func._schema.arguments, args, strict=False):
             if argument.alias_info and argument.alias_info.is_write and any(not is_meta(one) for one in tensors(value)):
-                raise ValuesNeeded(f"{func.overloadpacket} writes a result without values to a tensor on the CPU")
+                raise ValuesNeededError(f"{func.overloadpacket} writes a result without values to a tensor on the CPU")
         return self._moved(args), self._moved(kwargs)
 
     def _moved(self, value: Any) -> Any:
@@ -127,21 +146,14 @@ def tell(
     else:
         work = work_of(func, args, kwargs, out, reads, own)
     if work is None:
-        recorder.passed(read, written)
+        # `torch.tensor` makes a tensor without a kernel, and passes it on by this function.
+        recorder.passed([] if func is torch.ops.aten.lift_fresh.default else read, written)
         return
     if work is UNKNOWN:
         recorder.unknown(str(func.overloadpacket))
         work = _NOTHING
     kind = work_kind_of(func, args, recorder.reads_parameter(read))
     recorder.kernel(kind, work, read, written)
-
-
-def _leave_alone(function: Any) -> None:
-    """Tell torch's compiler, which takes over inside of compiled functions, not to compile this function of ours."""
-    frames = torch._C._dynamo.eval_frame
-    if hasattr(frames, "_FrameExecStrategy"):
-        skip = frames._FrameAction.SKIP
-        frames.set_code_exec_strategy(function.__code__, frames._FrameExecStrategy(skip, skip))
 
 
 @contextmanager
@@ -156,7 +168,9 @@ def compiled_in_pieces() -> Iterator[None]:
             count(before)
 
 
-_leave_alone(DispatchCounter.__torch_dispatch__)
+def _is_jagged(kind: type) -> bool:
+    # By name, since its file is imported for the first such tensor.
+    return kind.__module__ == "torch.nested._internal.nested_tensor" and hasattr(kind, "__torch_dispatch__")
 
 
 def _is_nested(tensor: Tensor) -> bool:
@@ -171,20 +185,23 @@ def _is_composite(func: OpOverload) -> bool:
     made = _COMPOSITE.get(func)
     if made is None:
         # Not `func.decompose`, which prefers decompositions in Python, and those run other kernels.
-        made = _COMPOSITE[func] = torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), _COMPOSITE_KEY)
+        made = _COMPOSITE[func] = torch._C._dispatch_has_kernel_for_dispatch_key(func._name, _COMPOSITE_KEY)
     return made
 
 
 class OnDevice(TorchFunctionMode):
     """Keeps a forward on the device of the pass, where it names another, such as `cuda`.
 
-    Its presence also keeps MultiheadAttention from its fused path, which hides the matrix products.
+    Its presence also keeps MultiheadAttention from its fused path, which hides the matrix products. recorder: told
+    of what the dispatch mode does not see in one piece.
     """
 
-    def __init__(self, device: str) -> None:
+    def __init__(self, device: str, recorder: Recorder | None = None) -> None:
         super().__init__()
         self.device = torch.device(device)
+        self.recorder = recorder
 
+    @left_alone
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if func in _MOVES:
@@ -198,7 +215,14 @@ class OnDevice(TorchFunctionMode):
                 args = (args[0], self.device, *args[2:])
         elif func is Tensor.cpu and is_meta(args[0]):
             return args[0]
-        return func(*args, **kwargs)
+        if self.recorder is not None and is_complex_convolution(func, args, kwargs):
+            return convolve(self.recorder, func, args, kwargs)
+        out = func(*args, **kwargs)
+        if self.recorder is not None and func in _CONSTANTS:
+            # They are made without a kernel.
+            for tensor in tensors(out):
+                self.recorder.place(tensor)
+        return out
 
     def _place(self, device: Any) -> Any:
         named = torch.device(device) if isinstance(device, str) else device
@@ -207,3 +231,4 @@ class OnDevice(TorchFunctionMode):
 
 _CPU = torch.device("cpu")
 _MOVES = {Tensor.cuda, Tensor.xpu}
+_CONSTANTS = {torch.tensor, torch.as_tensor, torch.asarray, torch.from_numpy, Tensor.new_tensor, Tensor.new}

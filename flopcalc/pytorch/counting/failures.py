@@ -6,11 +6,12 @@ from typing import NamedTuple
 from torch import nn
 
 from flopcalc.errors import FlopcalcError, reason
+from flopcalc.pytorch.loading.user_errors import place_of
 
 CHECK_INPUTS = "check the number, shape and dtype of the inputs"
 
 
-class NeedsAutograd(Exception):
+class NeedsAutogradError(Exception):
     """The forward asks for gradients, for which it must run with autograd on."""
 
 
@@ -25,7 +26,7 @@ class Failure(NamedTuple):
 def asks_for_gradients(error: Exception) -> bool:
     """Whether a forward failed because gradients were switched off."""
     why = str(error)
-    if isinstance(error, NeedsAutograd):
+    if isinstance(error, NeedsAutogradError):
         return True
     return isinstance(error, RuntimeError) and ("does not require grad" in why or "not have been used in the" in why)
 
@@ -57,12 +58,21 @@ def failed(module: nn.Module, failures: Sequence[Failure]) -> FlopcalcError:
     if isinstance(told.error, FlopcalcError):
         return told.error
     where = told.module or type(module).__name__
-    what = f"the forward pass of {where} failed: {type(told.error).__name__}: {reason(told.error)}"
-    hint = CHECK_INPUTS
-    if told.on == "meta" and needs_values(told.error):
-        hint = "it reads values, which the meta device does not have: count it on the CPU"
-        if isinstance(too_large, FlopcalcError):
-            hint = f"it reads values, but {too_large.message}: {too_large.hint}"
-    made = FlopcalcError("uncountable-module", what, hint)
-    made.__cause__ = told.error
+    error = told.error
+    what = f"the forward pass of {where} failed: {type(error).__name__}: {reason(error)}{place_of(error)}"
+    made = FlopcalcError("uncountable-module", what, _hint(told, too_large))
+    made.__cause__ = error
     return made
+
+
+def _hint(told: Failure, too_large: object) -> str:
+    why = str(told.error)
+    if told.on == "meta" and needs_values(told.error):
+        if isinstance(too_large, FlopcalcError):
+            return f"it reads values, but {too_large.message}: {too_large.hint}"
+        return "it needs values, which the meta device does not have: count it on the CPU (--on cpu)"
+    if isinstance(told.error, NotImplementedError) and ("Could not run" in why or "not implemented for" in why):
+        return "it calls an operator that does not run on the CPU"
+    if "CUDA" in why or "NVIDIA" in why:
+        return "it asks for a GPU by name: use the device of the input instead"
+    return CHECK_INPUTS

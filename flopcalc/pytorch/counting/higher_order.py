@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from flopcalc.pytorch.counting.record import Count
+from flopcalc.pytorch.counting.recorder import Recorder
 
 ONE_TURN = "while_loop: counted for one turn of the loop"
 EXPENSIVE = "cond: counted for the more expensive branch"
@@ -38,7 +38,7 @@ def _cond(mode: Any, condition: Any, true_fn: Any, false_fn: Any, operands: Sequ
     # What is unknown of either branch may be more than what is known.
     both = unknown | recorder.result.uncounted
     out = other
-    if _price(first.result) > _price(recorder.result):
+    if _price(first) > _price(recorder):
         recorder.restore(first)
         out = one
     recorder.result.uncounted = both
@@ -46,8 +46,8 @@ def _cond(mode: Any, condition: Any, true_fn: Any, false_fn: Any, operands: Sequ
     return out
 
 
-def _price(counted: Count) -> tuple[int, int, int]:
-    works = [work for call in counted.calls for work in call.work.values()]
+def _price(recorder: Recorder) -> tuple[int, int, int]:
+    works = recorder.works()
     return (
         sum(work.macs for work in works),
         sum(work.adds + work.muls + work.other for work in works),
@@ -82,7 +82,9 @@ def _associative_scan(mode: Any, combine: Any, xs: Sequence[Tensor], additional_
     from torch._higher_order_ops.associative_scan import generic_associative_scan
 
     with mode:
-        return generic_associative_scan(combine, xs, additional_inputs=additional_inputs)
+        return generic_associative_scan(  # type: ignore[no-untyped-call]
+            combine, xs, additional_inputs=additional_inputs
+        )
 
 
 def _flex_attention(
@@ -94,7 +96,7 @@ def _flex_attention(
     if rows < query.shape[-2] or columns < key.shape[-2]:
         mode.recorder.note(DENSE)
     with mode:
-        return sdpa_dense(query, key, value, score_mod, block_mask, *rest)
+        return sdpa_dense(query, key, value, score_mod, tuple(block_mask), *rest)
 
 
 _RULES: dict[str, Callable[..., Any]] = {

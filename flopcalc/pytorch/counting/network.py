@@ -15,13 +15,14 @@ from flopcalc.networks.network import INPUT, Layer, Module, Network, Uncounted
 from flopcalc.primitives.record import Primitive
 from flopcalc.primitives.registry import PRIMITIVES
 from flopcalc.pytorch.counting.counter import count_call
+from flopcalc.pytorch.counting.failures import CHECK_INPUTS
 from flopcalc.pytorch.counting.inputs import arguments, read_batch, read_inputs
 from flopcalc.pytorch.counting.kernels import Work
-from flopcalc.pytorch.counting.layers import is_piece, layers_by_module
+from flopcalc.pytorch.counting.layers import is_piece, layers_by_module, modules_of
 from flopcalc.pytorch.counting.record import Call, Count, Shapes
 from flopcalc.pytorch.counting.sharing import other_names, sharing_remarks
 from flopcalc.pytorch.counting.window import window_of
-from flopcalc.pytorch.loading.user_errors import FIX_IT, place_of
+from flopcalc.pytorch.loading.user_errors import FIX_IT
 from flopcalc.pytorch.named_class import named_class
 from flopcalc.pytorch.recognition import operator_of
 
@@ -108,18 +109,18 @@ def counted_network(
 
 @contextmanager
 def explained(module: nn.Module, inputs: Sequence[Input], call: ForwardCall = FORWARD) -> Iterator[None]:
-    """Add to the errors of a count the place in the user's code, and the inputs that the forward takes."""
+    """Add to the errors of a count the inputs that the forward takes."""
     try:
         yield
     except FlopcalcError as error:
-        if error.code != "uncountable-module" or not error.hint.startswith("check the number"):
+        if error.code != "uncountable-module" or error.hint != CHECK_INPUTS:
             raise
         cause = error.__cause__
         about_inputs = isinstance(cause, RuntimeError | TypeError | ValueError | IndexError)
         hint = FIX_IT
         if about_inputs and not isinstance(cause, RecursionError):
             hint = _wanted(module, inputs, call)
-        raise FlopcalcError(error.code, f"{error.message}{place_of(cause)}", hint) from error
+        raise FlopcalcError(error.code, error.message, hint) from error
 
 
 def as_network(
@@ -176,7 +177,7 @@ def _wanted(module: nn.Module, inputs: Sequence[Input], call: ForwardCall) -> st
 
 def _layers(module: nn.Module, counted: Count, batch: int) -> list[Layer]:
     """The calls as layers; a module that holds parameters and ran nothing is a layer without inputs."""
-    owner = layers_by_module(module)
+    owner = layers_by_module(modules_of(module))
     modules = dict(module.named_modules())
     first = {call.layer: call for call in reversed(counted.calls)}
     params: dict[str, dict[str, int]] = {}

@@ -37,16 +37,19 @@ def own_random(func: OpOverload) -> Random | None:
 
 
 def _uniform_like(generator: torch.Generator, like: Tensor, **kwargs: Any) -> Tensor:
-    return aten.empty_like.default(like, **kwargs).uniform_(generator=generator)
+    made: Tensor = aten.empty_like.default(like, **kwargs)
+    return made.uniform_(generator=generator)
 
 
 def _normal_like(generator: torch.Generator, like: Tensor, **kwargs: Any) -> Tensor:
-    return aten.empty_like.default(like, **kwargs).normal_(generator=generator)
+    made: Tensor = aten.empty_like.default(like, **kwargs)
+    return made.normal_(generator=generator)
 
 
 def _integers_like(generator: torch.Generator, like: Tensor, *bounds: Any, **kwargs: Any) -> Tensor:
     low, high = (0, *bounds)[-2:]
-    return aten.empty_like.default(like, **kwargs).random_(int(low), int(high), generator=generator)
+    made: Tensor = aten.empty_like.default(like, **kwargs)
+    return made.random_(int(low), int(high), generator=generator)
 
 
 def _dropout(generator: torch.Generator, given: Tensor, p: float, train: bool | None = None) -> tuple[Tensor, Tensor]:

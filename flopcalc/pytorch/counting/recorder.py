@@ -17,13 +17,15 @@ from torch import Tensor
 
 from flopcalc.cost.kinds import WorkKind
 from flopcalc.pytorch.counting.kernels import Work, tensors
-from flopcalc.pytorch.counting.record import NOTHING, Call, Count, Shapes, Sizes, add
+from flopcalc.pytorch.counting.record import Call, Count, Shapes, Sizes
 
 # Sizes of tensors are read without asking the modes above, which would be asked for each.
 _Unseen = torch._C.DisableTorchFunction
 
 # The place in `Call.inputs` of what the forward is given.
 GIVEN = -1
+# In place of an operator: kernels that ran outside of all modules in a thread that the forward started.
+ELSEWHERE = "kernels of another thread"
 # Of a recorder, what no branch can undo: tensors stay alive, so that no place is used again.
 _FIXED = {"_layers", "_kept", "lock"}
 
@@ -53,8 +55,8 @@ class Recorder:
     """Collects the kernels of one forward pass in a `Count`.
 
     layers: name of each module -> name of the layer that it belongs to, which is itself, or a module that is counted
-    as a whole. names: of the running modules, the innermost last. failed: identity of an exception -> the innermost
-    module that raised it.
+    as a whole. failed: identity of an exception -> the innermost module that raised it. sees_all: a tensor without
+    values that no recorded kernel has written comes from a thread that the forward started, and is listed as uncounted.
     """
 
     def __init__(self, layers: Mapping[str, str]) -> None:
@@ -69,9 +71,12 @@ class Recorder:
         self._maker: dict[int, int] = {}
         # Storages are kept, since an address may be used again; on the meta device they hold nothing.
         self._kept: list[Any] = []
+        # For each call, the work of its kernels by module and kind of work, to be added up at the end.
+        self._works: list[dict[tuple[str, WorkKind], list[Work]]] = []
         self._trained: set[int] = set()
         self._touched: set[int] = set()
         self.lock = threading.Lock()
+        self.sees_all = False
 
     @property
     def module(self) -> str:
@@ -96,9 +101,11 @@ class Recorder:
             self._depth[place] = 0
         return place
 
-    def start(self, parameters: Iterable[Tensor], given: Iterable[Tensor]) -> None:
-        """Note the parameters, and the tensors that the forward is given."""
+    def start(self, parameters: Iterable[Tensor], given: Iterable[Tensor], held: Iterable[Tensor] = ()) -> None:
+        """Note the parameters, the tensors that the forward is given, and others that the module holds."""
         self._trained.update(map(self.place, parameters))
+        for tensor in held:
+            self.place(tensor)
         for tensor in given:
             self._maker[self.place(tensor)] = GIVEN
 
@@ -128,7 +135,15 @@ class Recorder:
 
     def reads_parameter(self, read: Iterable[Tensor]) -> bool:
         """Whether one of the tensors is a parameter."""
-        return not self._trained.isdisjoint(map(self.place, read))
+        trained = self._trained
+        for tensor in read:
+            try:
+                if tensor.untyped_storage()._cdata in trained:
+                    return True
+            except (NotImplementedError, RuntimeError):
+                if self.place(tensor) in trained:
+                    return True
+        return False
 
     def kernel(self, kind: WorkKind, work: Work, read: Sequence[Tensor], written: Sequence[Tensor]) -> None:
         """A kernel of the running module: its kind of work, its work, and the tensors that it reads and writes."""
@@ -137,7 +152,8 @@ class Recorder:
         call = frame.slot.now
         if call is None:
             call = self._new_call(frame.layer, frame.slot)
-        index = len(self.result.calls) - 1
+        works = self._works[-1]
+        index = len(self._works) - 1
         end = 0
         for tensor in read:
             try:
@@ -147,8 +163,10 @@ class Recorder:
             before = depth.get(place)
             if before is None:
                 # Nothing that is known has written it.
+                self._meets(tensor)
                 continue
-            end = max(end, before)
+            if before > end:  # noqa: PLR1730 (here a call of max would be a tenth of the work)
+                end = before
             if place in trained:
                 self._touched.add(place)
             made = maker.get(place, index)
@@ -161,18 +179,18 @@ class Recorder:
             maker[place] = index
         self.result.steps = max(self.result.steps, end)
         key = frame.name, kind
-        sum_before = call.work.get(key)
-        if sum_before is None:
-            call.work[key] = work
-            call.kernels[key] = 1
+        held = works.get(key)
+        if held is None:
+            works[key] = [work]
         else:
-            call.work[key] = add(sum_before, work)
-            call.kernels[key] += 1
+            held.append(work)
 
     def passed(self, read: Sequence[Tensor], written: Sequence[Tensor]) -> None:
         """A function without work, such as a view, whose outputs may be in storages of their own."""
         before, made = 0, None
         for tensor in read:
+            if not self.knows(tensor):
+                self._meets(tensor)
             place = self.place(tensor)
             before = max(before, self._depth[place])
             made = self._maker.get(place, made)
@@ -182,9 +200,21 @@ class Recorder:
             if made is not None and place not in self._trained:
                 self._maker.setdefault(place, made)
 
+    def works(self) -> list[Work]:
+        """The work of each kernel until now."""
+        return [work for works in self._works for held in works.values() for work in held]
+
     def unknown(self, operator: str) -> None:
         """A kernel without a rule ran in the running module."""
         self.result.uncounted[operator, self.module] += 1
+
+    def _meets(self, tensor: Tensor) -> None:
+        """A kernel reads a tensor that no recorded kernel has written."""
+        # Numbers, empty tensors, and indices given as lists come from no kernel at all.
+        countable = tensor.dim() and tensor.numel() and (tensor.is_floating_point() or tensor.is_complex())
+        if self.sees_all and tensor.is_meta and countable:
+            self.unknown(ELSEWHERE)
+            self.place(tensor)
 
     def elsewhere(self) -> "Recorder":
         """A recorder for another thread, with frames of its own; what it records is recorded here."""
@@ -192,6 +222,13 @@ class Recorder:
         vars(other).update({name: value for name, value in vars(self).items() if name != "_frames"})
         other._frames = [self._frames[0]]
         return other
+
+    def knows(self, tensor: Tensor) -> bool:
+        """Whether the storage of a tensor was seen before."""
+        try:
+            return tensor.untyped_storage()._cdata in self._depth
+        except (NotImplementedError, RuntimeError):
+            return True
 
     def note(self, text: str) -> None:
         """What a reader of the numbers must know; said once."""
@@ -214,6 +251,9 @@ class Recorder:
         """The result. parameters: each with the name of its module. out: the output of the forward."""
         result = self.result
         outputs = tensors(out)
+        for tensor in outputs:
+            if not self.knows(tensor):
+                self._meets(tensor)
         result.output = [_shape(tensor) for tensor in outputs]
         result.times = Counter(self._times)
         makers = [self._maker.get(self.place(tensor), GIVEN) for tensor in outputs]
@@ -231,13 +271,18 @@ class Recorder:
     def _add_up(self) -> None:
         """The work of all calls, by module and kind of work, and by module."""
         result = self.result
-        for call in result.calls:
-            for key, work in call.work.items():
-                before = result.by_work.get(key)
-                result.by_work[key] = work if before is None else add(before, work)
-                result.kernels[key] += call.kernels[key]
-        for (name, _), work in result.by_work.items():
-            result.work[name] = add(result.work.get(name, NOTHING), work)
+        by_work: dict[tuple[str, WorkKind], list[Work]] = {}
+        for call, works in zip(result.calls, self._works, strict=True):
+            call.work = {key: _sum(held) for key, held in works.items()}
+            call.kernels = {key: len(held) for key, held in works.items()}
+            for key, held in works.items():
+                by_work.setdefault(key, []).extend(held)
+        by_module: dict[str, list[Work]] = {}
+        for key, held in by_work.items():
+            result.by_work[key] = _sum(held)
+            result.kernels[key] = len(held)
+            by_module.setdefault(key[0], []).append(result.by_work[key])
+        result.work = {name: _sum(held) for name, held in by_module.items()}
 
     def _new_call(self, layer: str, slot: _Slot) -> Call:
         """A new layer; what the modules around it did before it is another layer than what they do after it."""
@@ -249,7 +294,12 @@ class Recorder:
         slot.now = call
         slot.calls.append(call)
         self.result.calls.append(call)
+        self._works.append({})
         return call
+
+
+def _sum(works: Sequence[Work]) -> Work:
+    return works[0] if len(works) == 1 else Work(*map(sum, zip(*works, strict=True)))
 
 
 def _first(values: Any) -> Sizes:

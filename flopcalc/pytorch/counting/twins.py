@@ -1,6 +1,7 @@
 """The tensors of a copy: without values on the meta device, or real ones on the CPU."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,15 @@ def on_cpu(generator: torch.Generator) -> Twin:
     def made(tensor: Tensor) -> Tensor:
         if is_meta(tensor):
             return small_values(tensor, generator)
-        return tensor.detach().to("cpu", copy=True)
+        return real_copy(tensor)
 
     return made
+
+
+def real_copy(tensor: Tensor) -> Tensor:
+    """A copy on the CPU with the same values."""
+    plain = tensor.detach()
+    return plain.clone() if plain.device.type == "cpu" else plain.to("cpu")
 
 
 def small_values(tensor: Tensor, generator: torch.Generator) -> Tensor:
@@ -42,11 +49,9 @@ def small_values(tensor: Tensor, generator: torch.Generator) -> Tensor:
     if tensor.dtype is torch.bool:
         return made.fill_(True)
     if made.is_floating_point() or made.is_complex():
-        try:
+        # Types that only hold values, such as float8, have no random ones: zeros are values too.
+        with suppress(NotImplementedError, RuntimeError):
             made.normal_(0, 0.02, generator=generator)
-        except (NotImplementedError, RuntimeError):
-            # Types that only hold values, such as float8: zeros are values too.
-            pass
     return made
 
 
@@ -54,31 +59,45 @@ def input_values(tensor: Tensor, generator: torch.Generator) -> Tensor:
     """Values for an input: from 0 to 1, true, and 1 for integers, which is a valid index, a mask and a length."""
     made = torch.ones_like(tensor, device="cpu", requires_grad=False)
     if made.is_floating_point():
-        try:
+        with suppress(NotImplementedError, RuntimeError):
             made.uniform_(generator=generator)
-        except (NotImplementedError, RuntimeError):
-            pass
     return made
 
 
-def tensor_twin(tensor: Tensor, plain: Twin, *, gradients: bool) -> Tensor:
-    """A tensor of the same class. plain: how to make a tensor of torch's own."""
+def tensor_twin(tensor: Tensor, plain: Twin, *, gradients: bool, inner: Twin | None = None) -> Tensor:
+    """A tensor of the same class. plain: how to make a tensor of torch's own; inner: one that another is made of."""
     kind = type(tensor)
     if kind is nn.Parameter:
         return nn.Parameter(plain(tensor), gradients and tensor.requires_grad)
+    made: Any
     if kind is Tensor:
-        made: Any = plain(tensor)
-    elif isinstance(tensor, nn.parameter.UninitializedTensorMixin):
-        return kind(device=plain(torch.empty(0)).device, dtype=tensor.dtype)  # type: ignore[call-arg]
+        made = plain(tensor)
+    elif nn.parameter.is_lazy(tensor):
+        lazy: Any = kind
+        made = lazy(device=plain(torch.empty(0)).device, dtype=tensor.dtype)
+        return made  # type: ignore[no-any-return]
+    elif kind.__name__ == "FakeTensor":
+        # Without values as well, but it insists on a mode of its own.
+        made = torch.empty_strided(tuple(map(int, tensor.shape)), tensor.stride(), dtype=tensor.dtype, device="meta")
+        made = plain(made)
     elif hasattr(tensor, "__tensor_flatten__"):
         # A class that keeps its values in other tensors.
+        if tensor.is_nested and plain is on_meta:
+            raise NotImplementedError("the sizes of a nested tensor are values, which the meta device does not have")
         names, context = tensor.__tensor_flatten__()
-        inner = {name: tensor_twin(getattr(tensor, name), plain, gradients=False) for name in names}
-        made = kind.__tensor_unflatten__(inner, context, tensor.size(), tensor.stride())  # type: ignore[attr-defined]
+        twin = inner or (lambda one: tensor_twin(one, plain, gradients=False))
+        inner_tensors = {name: twin(getattr(tensor, name)) for name in names}
+        unflatten: Any = kind.__tensor_unflatten__  # type: ignore[attr-defined]
+        made = unflatten(inner_tensors, context, tensor.size(), tensor.stride())
     else:
         made = Tensor._make_subclass(kind, plain(tensor.as_subclass(Tensor)))
     if isinstance(tensor, nn.Parameter) and not isinstance(made, nn.Parameter):
-        made = nn.Parameter(made, gradients and tensor.requires_grad)
+        if type(made) is Tensor:
+            made = nn.Parameter(made, gradients and tensor.requires_grad)
+        else:
+            # How torch marks a parameter of a class of its own.
+            made._is_param = True
+            made.requires_grad_(gradients and tensor.requires_grad)
     elif gradients and tensor.requires_grad and tensor.is_leaf:
         made.requires_grad_()
     return made  # type: ignore[no-any-return]
@@ -96,7 +115,7 @@ def bytes_of(module: nn.Module) -> int:
 
 def _tensors(module: nn.Module) -> Sequence[Tensor]:
     found = (*module.parameters(), *module.buffers())
-    return [tensor for tensor in found if not isinstance(tensor, nn.parameter.UninitializedTensorMixin)]
+    return [tensor for tensor in found if not nn.parameter.is_lazy(tensor)]
 
 
 def free_memory() -> int | None:

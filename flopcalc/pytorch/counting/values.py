@@ -34,7 +34,8 @@ def readings(args: Sequence[Any], named: Mapping[str, Any], forward: Any) -> Ite
     if len(args) == 1 and not named and (shape := as_shape(args[0])):
         # A list of integers is a value of the forward, unless it is the only input.
         args = (shape,)
-    given: dict[int | str, Any] = {**dict(enumerate(args)), **named}
+    given: dict[int | str, Any] = dict(enumerate(args))
+    given.update(named.items())
     tuples = [place for place, value in given.items() if _may_be_shape(value)]
     sure = {place for place in tuples if _takes_tensor(forward, place) is True}
     values = {place for place in tuples if _takes_tensor(forward, place) is False}

@@ -85,7 +85,14 @@ def find_candidates(root: nn.Module) -> Candidates:
         convolution.problem = _problem(convolution.conv, owners)
         if convolution.problem is None and _has_hooks(convolution.module):
             convolution.problem = _LOST_HOOKS
+        if any(_is_compiled(holder) for holder, _ in convolution.slots):
+            convolution.problem = "torch.compile keeps it, wherever it is replaced; compile the model afterwards"
     return Candidates(root, list(found.values()), names, operators)
+
+
+def _is_compiled(module: nn.Module | None) -> bool:
+    # Importing the class would load the compiler.
+    return type(module).__name__ == "OptimizedModule" and type(module).__module__.startswith("torch._dynamo")
 
 
 def _is_operator(module: nn.Module) -> bool:

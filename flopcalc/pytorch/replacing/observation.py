@@ -4,10 +4,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from flopcalc.errors import FlopcalcError
 from flopcalc.pytorch.counting.counter import Count, count_call
 from flopcalc.pytorch.replacing.candidates import Candidates, Convolution
 
@@ -26,9 +24,6 @@ def observe(
     FlopcalcError (uncountable-module) where the forward fails.
     """
     root, convolutions = found.root, found.convolutions
-    if any(isinstance(module, torch.jit.ScriptModule) for module in root.modules()):
-        why = f"{type(root).__name__} has scripted parts, which cannot be observed"
-        raise FlopcalcError("uncountable-module", why, "call replace without inputs")
     names = {id(module): name for name, module in root.named_modules()}
     watcher = _Watcher({names[id(one.module)]: one for one in convolutions}, names)
     counted = count_call(root, args, named, **{**(options or {}), "watch": watcher.watch})

@@ -234,8 +234,7 @@ def _confirm(root: nn.Module, swaps: list[_Swap], run: Run) -> tuple[list[_Swap]
             now = [swap for swap in swaps if swap not in missed]
             new_root = next((swap.new for swap in now if swap.convolution.slots[0][0] is None), root)
             after, called = _count(new_root, now, run)
-            if after.output != run.counted.output:
-                raise FlopcalcError("uncountable-module", f"the output is {after.output}, not {run.counted.output}", "")
+            _check_shapes(now, new_root, run.counted, after)
             idle = [swap for swap in now if id(swap.new) not in called]
             if not idle:
                 return missed, after
@@ -252,6 +251,24 @@ def _confirm(root: nn.Module, swaps: list[_Swap], run: Run) -> tuple[list[_Swap]
             f"with the layers replaced, {error.message}",
             "keep the layers that this code relies on: keep=['name', ...]",
         ) from error
+
+
+def _check_shapes(swaps: list[_Swap], root: nn.Module, before: Count, after: Count) -> None:
+    """Raise FlopcalcError (uncountable-module) where the output has another shape.
+
+    On real values, which the new layers change, its shape may depend on them: a detector finds another number of boxes.
+    Then the outputs of the new layers are compared, where their inputs are the same.
+    """
+    if before.on == after.on == "meta":
+        if after.output != before.output:
+            raise FlopcalcError("uncountable-module", f"the output is {after.output}, not {before.output}", "")
+        return
+    names = {id(module): name for name, module in root.named_modules()}
+    for swap in swaps:
+        old, new = (one.shapes.get(names[id(swap.new)]) for one in (before, after))
+        if old and new and old.given == new.given and old.output != new.output:
+            label = swap.decision.spot.name
+            raise FlopcalcError("uncountable-module", f"the output of {label} is {new.output}, not {old.output}", "")
 
 
 def _count(root: nn.Module, swaps: list[_Swap], run: Run) -> tuple[Count, set[int]]:

@@ -79,6 +79,10 @@ def _keep(x: Tensor, *rest: Any, **more: Any) -> Tensor | None:
 
 def _binary(out: Callable[[Any, Any], torch.dtype]) -> Rule:
     def rule(one: Any, other: Any, **more: Any) -> Tensor | None:
+        if isinstance(one, Tensor) and isinstance(other, Tensor) and one.dtype is other.dtype:
+            shape = one.shape
+            if shape == other.shape and one.is_contiguous() and other.is_contiguous():
+                return packed(shape, out(one, other)) if is_plain(one) and is_plain(other) else None
         operands = [operand for operand in (one, other) if isinstance(operand, Tensor)]
         for operand in operands:
             if not is_plain(operand):
@@ -112,7 +116,8 @@ def _truth(one: Any, other: Any) -> torch.dtype:
 
 
 def _div(one: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor | None:
-    return _DIV(one, other) if rounding_mode is None else _ADD(one, other)
+    made: Tensor | None = _DIV(one, other) if rounding_mode is None else _ADD(one, other)
+    return made
 
 
 def _where(condition: Tensor, one: Any, other: Any) -> Tensor | None:
@@ -150,8 +155,8 @@ _NAMES: dict[Rule, str] = {
     ),
     _unary(_real): "relu neg abs sign floor ceil trunc",
     _unary(_floating): (
-        "hardtanh relu6 gelu silu mish hardswish hardsigmoid leaky_relu elu celu selu softplus clamp clamp_min clamp_max "
-        "hardshrink softshrink threshold round frac nan_to_num"
+        "hardtanh relu6 gelu silu mish hardswish hardsigmoid leaky_relu elu celu selu softplus clamp clamp_min "
+        "clamp_max hardshrink softshrink threshold round frac nan_to_num"
     ),
     _unary(lambda dtype: torch.bool): "logical_not isnan isinf",
     _unary(lambda dtype: None if dtype.is_floating_point else dtype): "bitwise_not",

@@ -1,10 +1,11 @@
 """Plain meta tensors: which tensors the rules apply to, and new ones made from sizes."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
+
+from flopcalc.pytorch.tracing.sizes import like
 
 _Key = torch._C.DispatchKey
 _META = torch._C.DispatchKeySet(_Key.Meta)
@@ -35,12 +36,8 @@ def packed(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
     return _empty(shape, dtype=dtype, device=_device)
 
 
-def all_plain(values: Any) -> bool:
-    """Whether the rules apply to all tensors in nested arguments."""
-    for value in values:
-        if isinstance(value, Tensor):
-            if not is_plain(value):
-                return False
-        elif isinstance(value, list | tuple) and value and not all_plain(value):
-            return False
-    return True
+def keeping(x: Tensor) -> Tensor:
+    """A new tensor of the shape and dtype of another, in its memory format."""
+    if x.is_contiguous():
+        return _empty(x.shape, dtype=x.dtype, device=_device)
+    return _empty_strided(x.shape, like(x.shape, x.stride()), dtype=x.dtype, device=_device)

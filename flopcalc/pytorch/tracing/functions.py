@@ -11,7 +11,7 @@ from torch.nn import functional
 from flopcalc.pytorch.counting.dispatch import tell
 from flopcalc.pytorch.counting.kernels import Work, tensors
 from flopcalc.pytorch.counting.recorder import Recorder
-from flopcalc.pytorch.tracing import heavy, sizes
+from flopcalc.pytorch.tracing import attention, heavy, sizes
 from flopcalc.pytorch.tracing.fresh import is_plain, packed
 from flopcalc.pytorch.tracing.heavy import copied, stored
 from flopcalc.pytorch.tracing.net import SHAPES
@@ -27,20 +27,21 @@ def _getters(names: str) -> list[Any]:
 
 
 # Facts about a tensor: no kernel runs.
-FACTS = frozenset(
-    [
-        *_getters(
-            "shape device dtype layout requires_grad is_meta is_cuda is_cpu is_mps is_xpu is_sparse is_nested "
-            "is_quantized is_leaf grad_fn ndim itemsize nbytes names is_mkldnn is_sparse_csr is_ipu is_xla is_vulkan"
-        ),
-        *_found(
-            Tensor,
-            names="dim size stride numel nelement ndimension element_size is_contiguous is_floating_point is_complex "
-            "storage_offset get_device is_conj is_neg untyped_storage data_ptr __len__ is_inference is_signed",
-        ),
-        *_found(torch, names="is_floating_point is_complex numel is_tensor result_type can_cast"),
-    ]
-)
+_FACTS = [
+    *_getters(
+        "shape device dtype layout requires_grad is_meta is_cuda is_cpu is_mps is_xpu is_sparse is_nested "
+        "is_quantized is_leaf grad_fn ndim itemsize nbytes names is_mkldnn is_sparse_csr is_ipu is_xla is_vulkan"
+    ),
+    *_found(
+        Tensor,
+        names="dim size stride numel nelement ndimension element_size is_contiguous is_floating_point is_complex "
+        "storage_offset get_device is_conj is_neg untyped_storage data_ptr __len__ is_inference is_signed",
+    ),
+    *_found(torch, names="is_floating_point is_complex numel is_tensor result_type can_cast"),
+]
+
+# The rule of a function that tells a fact.
+FACT = object()
 
 # Functions that give a view, and never a copy.
 _VIEWS = [
@@ -48,8 +49,8 @@ _VIEWS = [
     *_found(
         Tensor,
         torch,
-        names="view permute transpose unsqueeze squeeze expand expand_as select narrow chunk unbind t swapaxes swapdims "
-        "movedim moveaxis view_as detach diagonal tensor_split hsplit vsplit dsplit",
+        names="view permute transpose unsqueeze squeeze expand expand_as select narrow chunk unbind t swapaxes "
+        "swapdims movedim moveaxis view_as detach diagonal tensor_split hsplit vsplit dsplit",
     ),
     *_found(Tensor, names="unfold split_with_sizes unflatten split"),
     torch.split,
@@ -95,7 +96,7 @@ def _kernel(name: str, overload: str = "default") -> Any:
     def rule(recorder: Recorder, *args: Any, **kwargs: Any) -> Any:
         read = tensors(args)
         reads = sum(map(stored, read))
-        out = shape(*args, **kwargs)
+        out = None if "out" in kwargs else shape(*args, **kwargs)
         if out is not None:
             tell(recorder, _operator(name, overload), args, kwargs, out, read, reads)
             return out[0] if type(out) is tuple else out
@@ -114,13 +115,15 @@ def _is_view(index: Any) -> bool:
 
 def _pick(recorder: Recorder, x: Tensor, index: Any) -> Any:
     if isinstance(index, Tensor):
-        return _INDEX(recorder, x, [index])
+        out = SHAPES["aten::index"](x, [index])
+        if out is not None:
+            # Only what is picked is read, and the index.
+            size = out.numel()
+            recorder.kernel("move", Work(reads=size + stored(index), writes=size), (x, index), (out,))
+        return out
     if not _is_view(index):
         return None
     return x[index]
-
-
-_INDEX = _kernel("index", "Tensor")
 
 
 def _put(recorder: Recorder, x: Tensor, index: Any, value: Any) -> Any:
@@ -131,7 +134,8 @@ def _put(recorder: Recorder, x: Tensor, index: Any, value: Any) -> Any:
     if not part.dim() or not part.numel():
         return None
     source = packed((), x.dtype)
-    work = Work(reads=stored(part) + 1, writes=part.numel())
+    # What is overwritten is not read.
+    work = Work(reads=1, writes=part.numel())
     recorder.kernel("move", work, (part, source), (part,))
     return DONE
 
@@ -142,8 +146,11 @@ def _sum(name: str, adds: bool) -> Any:
     kind: Any = "add" if adds else "mul"
 
     def rule(recorder: Recorder, x: Any, other: Any) -> Any:
-        read = (x, other) if isinstance(other, Tensor) else (x,)
-        reads = sum(map(stored, read))
+        if isinstance(other, Tensor):
+            read: tuple[Tensor, ...] = (x, other)
+            reads = stored(x) + stored(other)
+        else:
+            read, reads = (x,), stored(x)
         out = shape(x, other)
         if out is None:
             return None
@@ -160,7 +167,7 @@ def _activation(name: str) -> Any:
     shape = SHAPES[f"aten::{name}"]
 
     def rule(recorder: Recorder, x: Tensor, *args: Any, inplace: bool = False, **kwargs: Any) -> Any:
-        if args and type(args[-1]) is bool:
+        if (args and type(args[-1]) is bool) or "out" in kwargs:
             return None
         reads = stored(x)
         out = (x if is_plain(x) and x.dtype.is_floating_point else None) if inplace else shape(x)
@@ -191,11 +198,13 @@ def _dropout_below(recorder: Recorder, input: Tensor, p: float, train: bool) -> 
 
 def _global_pool(recorder: Recorder, input: Tensor, output_size: Any) -> Any:
     """Adaptive pooling to one cell, which is a mean."""
-    if output_size not in (1, (1, 1), [1, 1]) or input.dim() != 4 or not input.is_contiguous():
+    if output_size not in (1, (1, 1), [1, 1]) or input.dim() != 4:
         return None
-    if sizes.suggests_channels_last(input.shape, input.stride()):
-        return None
-    return _MEAN(recorder, input, [-1, -2], True)
+    out: Tensor | None = _MEAN(recorder, input, [-1, -2], True)
+    if out is not None and sizes.suggests_channels_last(input.shape, input.stride()):
+        channels = input.shape[1]
+        out.as_strided_(out.shape, (channels, 1, channels, channels))
+    return out
 
 
 _MEAN = _kernel("mean", "dim")
@@ -206,10 +215,14 @@ def _mean(recorder: Recorder, input: Tensor, dim: Any, keepdim: bool = False) ->
 
 
 def _joined(name: str) -> Any:
-    rule = _kernel(name)
+    shape = SHAPES[f"aten::{name}"]
 
     def joined(recorder: Recorder, tensors: Iterable[Tensor], dim: int = 0) -> Any:
-        return rule(recorder, list(tensors), dim)
+        read = list(tensors)
+        out = shape(read, dim)
+        if out is not None:
+            recorder.kernel("move", Work(reads=sum(map(stored, read)), writes=out.numel()), read, (out,))
+        return out
 
     return joined
 
@@ -268,26 +281,56 @@ _MASKED_FILL = _kernel("masked_fill", "Scalar")
 
 def _roll(recorder: Recorder, x: Tensor, shifts: Any, dims: Any = ()) -> Any:
     steps, axes = ([value] if isinstance(value, int) else list(value) for value in (shifts, dims))
-    return _ROLL(recorder, x, steps, axes)
-
-
-_ROLL = _kernel("roll")
+    out = SHAPES["aten::roll"](x, steps, axes)
+    return None if out is None else copied(recorder, x, out)
 
 
 def _pad(recorder: Recorder, input: Tensor, pad: Any, mode: str = "constant", value: Any = None) -> Any:
-    return _PAD(recorder, input, list(pad), 0 if value is None else value) if mode == "constant" else None
+    out = SHAPES["aten::constant_pad_nd"](input, pad) if mode == "constant" else None
+    return None if out is None else copied(recorder, input, out)
 
 
-_PAD = _kernel("constant_pad_nd")
+def _reshape(recorder: Recorder, x: Tensor, *shape: Any) -> Any:
+    """A view where the strides allow one, else a copy."""
+    if not is_plain(x):
+        return None
+    new = tuple(shape[0]) if len(shape) == 1 and not isinstance(shape[0], int) else shape
+    if x.is_contiguous():
+        return x.view(new)
+    full = sizes.completed(new, x.numel())
+    if full is None or not x.numel():
+        return None
+    return x.view(full) if sizes.viewed(x.shape, x.stride(), full) else copied(recorder, x, packed(full, x.dtype))
 
 
-def _table() -> dict[Any, Any]:
-    rules: dict[Any, Any] = {func: _view(func) for func in _VIEWS}
-    names = "reshape flatten contiguous clone to type float half bfloat16 double int long bool type_as reshape_as ravel"
-    for func in (*_found(Tensor, names=names), *_found(torch, names="reshape flatten clone ravel")):
-        rules[func] = _copy(func)
-    rules[Tensor.__getitem__] = _pick
-    rules[Tensor.__setitem__] = _put
+def _contiguous(recorder: Recorder, x: Tensor, *, memory_format: Any = torch.contiguous_format) -> Any:
+    if memory_format is not torch.contiguous_format or not is_plain(x):
+        return None
+    return x if x.is_contiguous() else copied(recorder, x, packed(x.shape, x.dtype))
+
+
+def _max_pool(
+    recorder: Recorder,
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    if return_indices:
+        return None
+    spans, pads, gaps = ([v, v] if isinstance(v, int) else list(v) for v in (kernel_size, padding, dilation))
+    steps = [] if stride is None else [stride, stride] if isinstance(stride, int) else list(stride)
+    return _MAX_POOL(recorder, input, spans, steps, pads, gaps, ceil_mode)
+
+
+_MAX_POOL = _kernel("max_pool2d_with_indices")
+
+
+def _elementwise() -> dict[Any, Any]:
+    rules: dict[Any, Any] = {}
     for name in ("add", "sub", "mul"):
         for func in (*_found(Tensor, torch, names=name), *_found(Tensor, names=f"__{name}__")):
             rules[func] = _sum(name, name != "mul")
@@ -299,36 +342,54 @@ def _table() -> dict[Any, Any]:
         for func in _found(functional, torch, Tensor, torch._C._nn, names=f"{name}_"):
             rules[func] = _acted_in_place
     for name in ("exp", "log", "sqrt", "rsqrt", "sin", "cos", "neg", "abs"):
-        for func in _found(torch, Tensor, names=name):
-            rules[func] = _kernel(name)
-    for func in _found(torch, Tensor, names="div true_divide"):
-        rules[func] = _division
-    for func in (functional.dropout, functional.dropout1d, functional.dropout2d, functional.dropout3d):
-        rules[func] = _dropout
-    rules.update(dict.fromkeys(_found(torch, names="dropout dropout_ feature_dropout"), _dropout_below))
-    rules.update(dict.fromkeys(_found(torch, Tensor, names="mean"), _mean))
-    rules.update(dict.fromkeys(_found(torch, Tensor, names="matmul __matmul__"), heavy.matmul))
-    rules.update(dict.fromkeys(_found(torch, Tensor, names="bmm"), heavy.bmm))
-    rules.update(dict.fromkeys(_found(torch, Tensor, names="softmax"), heavy.softmax_of))
-    rules.update(dict.fromkeys(_found(torch, names="cat concat concatenate"), _joined("cat")))
-    rules[torch.stack] = _joined("stack")
+        rules |= dict.fromkeys(_found(torch, Tensor, names=name), _kernel(name))
     for name in ("eq", "ne", "lt", "le", "gt", "ge"):
-        for func in _found(Tensor, torch, names=f"{name} __{name}__"):
-            rules[func] = _compared(name)
-    for name in ("new_zeros", "new_ones", "new_empty"):
-        rules[getattr(Tensor, name)] = _new(name)
-    rules.update(dict.fromkeys(_found(Tensor, torch, names="masked_fill"), _masked_fill))
-    rules.update(dict.fromkeys(_found(Tensor, torch, names="roll"), _roll))
-    rules[functional.pad] = rules[torch._C._nn.pad] = _pad
-    rules[functional.softmax] = heavy.softmax
-    rules[functional.linear] = heavy.linear
-    rules[functional.layer_norm] = rules[torch.layer_norm] = heavy.layer_norm
-    rules[functional.batch_norm] = heavy.batch_norm
-    rules[functional.scaled_dot_product_attention] = heavy.attention
-    rules[functional.embedding] = _embedding
-    rules[functional.adaptive_avg_pool2d] = _global_pool
-    rules[torch.conv1d], rules[torch.conv2d], rules[torch.conv3d] = heavy.conv1d, heavy.conv2d, heavy.conv3d
-    return rules
+        rules |= dict.fromkeys(_found(Tensor, torch, names=f"{name} __{name}__"), _compared(name))
+    return rules | dict.fromkeys(_found(torch, Tensor, names="div true_divide"), _division)
 
 
-RULES = _table()
+def _table() -> dict[Any, Any]:
+    rules: dict[Any, Any] = {func: _view(func) for func in _VIEWS}
+    names = "flatten clone to type float half bfloat16 double int long bool type_as reshape_as ravel"
+    rules |= {func: _copy(func) for func in _found(Tensor, names=names) + _found(torch, names="flatten clone ravel")}
+    rules |= dict.fromkeys(_FACTS, FACT)
+    both = {
+        "reshape": _reshape,
+        "matmul __matmul__": heavy.matmul,
+        "bmm": heavy.bmm,
+        "softmax": heavy.softmax_of,
+        "mean": _mean,
+        "masked_fill": _masked_fill,
+        "roll": _roll,
+    }
+    for names, rule in both.items():
+        rules |= dict.fromkeys(_found(torch, Tensor, names=names), rule)
+    rules |= {getattr(Tensor, name): _new(name) for name in ("new_zeros", "new_ones", "new_empty")}
+    rules |= dict.fromkeys(_found(functional, names="dropout dropout1d dropout2d dropout3d"), _dropout)
+    rules |= dict.fromkeys(_found(torch, names="dropout dropout_ feature_dropout"), _dropout_below)
+    rules |= dict.fromkeys(_found(torch, names="cat concat concatenate"), _joined("cat"))
+    return rules | {
+        Tensor.__getitem__: _pick,
+        Tensor.__setitem__: _put,
+        Tensor.contiguous: _contiguous,
+        torch.stack: _joined("stack"),
+        torch.conv1d: heavy.conv1d,
+        torch.conv2d: heavy.conv2d,
+        torch.conv3d: heavy.conv3d,
+        torch.max_pool2d: _max_pool,
+        torch.layer_norm: heavy.layer_norm,
+        torch._C._nn.pad: _pad,
+        functional.pad: _pad,
+        functional.max_pool2d: _max_pool,
+        functional.softmax: heavy.softmax,
+        functional.linear: heavy.linear,
+        functional.layer_norm: heavy.layer_norm,
+        functional.batch_norm: heavy.batch_norm,
+        functional.scaled_dot_product_attention: attention.attention,
+        functional.multi_head_attention_forward: attention.self_attention,
+        functional.embedding: _embedding,
+        functional.adaptive_avg_pool2d: _global_pool,
+    }
+
+
+RULES = _table() | _elementwise()

@@ -1,11 +1,11 @@
 """What the functions with most of the work do, in sizes: convolutions, products, attention, norms, softmax.
 
 A rule takes a recorder and the arguments of the function, tells the recorder the kernels that torch would run, and
-gives the result; None, and nothing told, where it does not apply. It runs below the dispatch mode. The figures are those of docs/conventions.md.
+gives the result; None, and nothing told, where it does not apply. It runs below the dispatch mode. The figures are
+those of docs/conventions.md.
 """
 
 from collections.abc import Sequence
-from math import sqrt
 from typing import Any
 
 import torch
@@ -15,8 +15,8 @@ from flopcalc.cost.kinds import WorkKind
 from flopcalc.pytorch.counting.kernels import Work
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.tracing import sizes
-from flopcalc.pytorch.tracing.fresh import is_plain, new, packed
-from flopcalc.pytorch.tracing.products import RULES, normalised, normalised_tail
+from flopcalc.pytorch.tracing.fresh import is_plain, keeping, packed
+from flopcalc.pytorch.tracing.products import RULES, normalised_tail
 
 _convolution = RULES["aten::convolution"]
 
@@ -67,25 +67,32 @@ def linear(recorder: Recorder, input: Tensor, weight: Tensor, bias: Tensor | Non
     if len(given) < 2 or weight.dim() != 2 or weight.shape[1] != given[-1] or input.dtype is not weight.dtype:
         return None
     # Other inputs may be copied first, and the bias added by a kernel of its own.
-    if not input.is_contiguous() and (bias is None or len(given) > 2 or 0 in input.stride()):
+    if len(given) > 2 and not (_folds(input, weight) if bias is None else input.is_contiguous()):
         return None
-    if not is_plain(input) or not is_plain(weight) or not input.dtype.is_floating_point:
+    if not is_plain(input) or not weight.is_meta or not input.dtype.is_floating_point:
         return None
     out = packed((*given[:-1], weight.shape[0]), input.dtype)
     size = out.numel()
     reads = stored(input) + stored(weight)
     if bias is None:
-        read: tuple[Tensor, ...] = (input, weight)
+        read: tuple[Tensor, ...] = (weight, input)
         transposed = weight.stride(1) == 1
         kind: WorkKind = "linear" if transposed and recorder.reads_parameter(read) else "matmul"
         recorder.kernel(kind, Work(size * given[-1], 0, 0, 0, size, reads, size), read, (out,))
         return out
-    if not is_plain(bias) or bias.dtype is not input.dtype or tuple(bias.shape) != (weight.shape[0],):
+    if not bias.is_meta or bias.dtype is not input.dtype or bias.shape != weight.shape[:1]:
         return None
     read = (bias, input, weight)
     kind = "linear" if recorder.reads_parameter(read) else "matmul"
     recorder.kernel(kind, Work(size * given[-1], size, 0, 0, size, reads + stored(bias), size), read, (out,))
     return out
+
+
+def _folds(batch: Tensor, matrix: Tensor) -> bool:
+    """Whether torch takes a batch of matrices times one matrix as one product over all rows, without a copy."""
+    shape, strides = batch.shape, batch.stride()
+    rows = all(strides[i] == strides[i + 1] * shape[i + 1] for i in range(len(shape) - 2))
+    return rows or (matrix.requires_grad and batch.is_contiguous())
 
 
 def matmul(recorder: Recorder, input: Tensor, other: Tensor) -> Tensor | None:
@@ -94,7 +101,7 @@ def matmul(recorder: Recorder, input: Tensor, other: Tensor) -> Tensor | None:
     if not is_plain(input) or not is_plain(other) or input.dtype is not other.dtype or len(b) < 2 or a[-1] != b[-2]:
         return None
     if len(b) == 2:
-        if len(a) < 2 or (len(a) > 2 and not input.is_contiguous()):
+        if len(a) < 2 or (len(a) > 2 and not _folds(input, other)):
             return None
         out = packed((*a[:-1], b[1]), input.dtype)
         read = (input, other)
@@ -113,16 +120,14 @@ def matmul(recorder: Recorder, input: Tensor, other: Tensor) -> Tensor | None:
 
 def _as_batch(recorder: Recorder, x: Tensor, batch: sizes.Sizes) -> Tensor:
     """A tensor as one batch of matrices, for which it is copied where its axes do not lie in a row."""
-    if x.dim() == 3 and x.shape[0] == batch[0]:
+    shape = x.shape
+    if shape[:-2] == batch:
+        if x.is_contiguous() or sizes.merges(batch, x.stride()[:-2]):
+            return x
+    elif sizes.merges(batch, sizes.expanded(batch, shape[:-2], x.stride()[:-2])):
         return x
-    tail = x.shape[-2:]
-    wide = x.expand(*batch, *tail)
-    flat = wide.reshape(sizes.product(batch), *tail)
-    return flat if _shares(flat, wide) else copied(recorder, wide, flat)
-
-
-def _shares(one: Tensor, other: Tensor) -> bool:
-    return one.untyped_storage()._cdata == other.untyped_storage()._cdata
+    flat = packed((*batch, *shape[-2:]), x.dtype)
+    return copied(recorder, x, flat)
 
 
 def _product(recorder: Recorder, kind: WorkKind, a: Tensor, b: Tensor, out: Tensor) -> None:
@@ -136,44 +141,6 @@ def bmm(recorder: Recorder, input: Tensor, mat2: Tensor) -> Tensor | None:
     out: Tensor | None = RULES["aten::bmm"](input, mat2)
     if out is not None:
         _product(recorder, "matmul", input, mat2, out)
-    return out
-
-
-def attention(
-    recorder: Recorder,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attn_mask: Tensor | None = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    scale: float | None = None,
-    enable_gqa: bool = False,
-) -> Tensor | None:
-    """Attention as torch decomposes it on the meta device: both factors are scaled by the root of the scale."""
-    if attn_mask is not None or dropout_p or is_causal or enable_gqa:
-        return None
-    given, keys, values = query.shape, key.shape, value.shape
-    if len(given) != 4 or len(keys) != 4 or len(values) != 4 or not given[:2] == keys[:2] == values[:2]:
-        return None
-    if given[3] != keys[3] or keys[2] != values[2] or not all((*given, *keys, *values)):
-        return None
-    if not all(is_plain(one) and one.dtype is query.dtype for one in (query, key, value)):
-        return None
-    if not query.dtype.is_floating_point:
-        return None
-    if sqrt(1.0 if scale is None else abs(scale)) == 0:
-        return None
-    queries = _scaled(recorder, query)
-    turned = key.transpose(-2, -1)
-    scores = matmul(recorder, queries, _scaled(recorder, turned))
-    return None if scores is None else matmul(recorder, softmax(recorder, scores, -1), value)
-
-
-def _scaled(recorder: Recorder, x: Tensor) -> Tensor:
-    out = new(x.shape, sizes.like(x.shape, x.stride()), x.dtype)
-    size = out.numel()
-    recorder.kernel("mul", Work(0, 0, size, 0, 0, stored(x), size), (x,), (out,))
     return out
 
 
@@ -229,12 +196,20 @@ def batch_norm(
     """Batch norm with given statistics: a scale and a shift."""
     if training or running_mean is None or running_var is None:
         return None
-    out = normalised(input, weight, bias, running_mean, running_var)
-    if out is None:
+    if not is_plain(input) or input.dim() < 2 or not input.dtype.is_floating_point:
         return None
-    read = tuple(one for one in (input, weight, bias, running_mean, running_var) if one is not None)
-    size = input.numel()
-    recorder.kernel("norm", Work(0, size, size, 0, 0, sum(map(stored, read)), size), read, (out,))
+    shape = input.shape[1:2]
+    read = [input]
+    reads = stored(input)
+    for one in (weight, bias, running_mean, running_var):
+        if one is not None:
+            if not one.is_meta or one.shape != shape:
+                return None
+            read.append(one)
+            reads += stored(one)
+    out = keeping(input)
+    size = out.numel()
+    recorder.kernel("norm", Work(0, size, size, 0, 0, reads, size), read, (out,))
     return out
 
 

@@ -6,7 +6,7 @@ kernels run, and what each costs, is decided as for the dispatch mode alone.
 
 from typing import Any
 
-from flopcalc.pytorch.counting.dispatch import DispatchCounter
+from flopcalc.pytorch.counting.dispatch import DispatchCounter, left_alone
 from flopcalc.pytorch.counting.kernels import tensors, work_of
 from flopcalc.pytorch.tracing import elementwise, movement, products
 
@@ -17,9 +17,10 @@ _rules: dict[Any, Any] = {}
 _views: set[Any] = set()
 
 
-class Net(DispatchCounter):
+class Net(DispatchCounter):  # type: ignore[no-untyped-call]
     """Tells a recorder the work of each kernel."""
 
+    @left_alone
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func in _views:
             return func(*args, **(kwargs or {}))

@@ -7,11 +7,13 @@ import torch
 from torch import Tensor
 
 from flopcalc.pytorch.tracing import sizes
-from flopcalc.pytorch.tracing.fresh import is_plain, new, packed
+from flopcalc.pytorch.tracing.fresh import is_plain, keeping, new, packed
 
 
 def per_axis(value: Any, axes: int) -> tuple[int, ...]:
     """One number for each axis, from a number, or a sequence of one or all of them."""
+    if type(value) is tuple and len(value) == axes:
+        return value
     if isinstance(value, int):
         return (value,) * axes
     return tuple(value) * axes if len(value) == 1 else tuple(value)
@@ -107,7 +109,7 @@ def normalised(x: Tensor, *given: Tensor | None) -> Tensor | None:
     for one in given:
         if not _statistics(one, channels):
             return None
-    return packed(x.shape, x.dtype) if x.is_contiguous() else new(x.shape, sizes.like(x.shape, x.stride()), x.dtype)
+    return keeping(x)
 
 
 def _batch_norm(
@@ -150,7 +152,9 @@ def _layer_norm(x: Tensor, shape: Sequence[int], weight: Tensor | None, bias: Te
 def _group_norm(
     x: Tensor, weight: Tensor | None, bias: Tensor | None, n: int, c: int, inner: int, groups: int, eps: float
 ) -> Any:
-    if not is_plain(x) or not x.dtype.is_floating_point or x.numel() != n * c * inner or c % groups:
+    if not is_plain(x) or not x.dtype.is_floating_point or not x.is_contiguous():
+        return None
+    if x.numel() != n * c * inner or c % groups:
         return None
     if not _statistics(weight, c) or not _statistics(bias, c):
         return None
@@ -170,8 +174,7 @@ def _safe_softmax(x: Tensor, dim: int, dtype: torch.dtype | None = None) -> Tens
 
 
 def _log_softmax(x: Tensor, dim: int, to_float: bool) -> Tensor | None:
-    out = _softmax(x, dim, to_float)
-    return None if out is None else new(x.shape, sizes.like(x.shape, x.stride()), x.dtype)
+    return _softmax(x, dim, to_float) if x.is_contiguous() else None
 
 
 def pooled(

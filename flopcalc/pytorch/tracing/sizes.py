@@ -69,7 +69,7 @@ def broadcast(one: Sequence[int], other: Sequence[int]) -> Sizes | None:
     more = len(one) - len(other)
     shape = list(one[:more])
     for a, b in zip(one[more:], other, strict=True):
-        if a == b or b == 1:
+        if b in (a, 1):
             shape.append(a)
         elif a == 1:
             shape.append(b)
@@ -148,6 +148,51 @@ def _swap(a: int, b: int, shape: Sequence[int], operands: Sequence[Sequence[int]
             continue
         return -1 if inner < outer else 1
     return 0
+
+
+def merges(shape: Sequence[int], strides: Sequence[int]) -> bool:
+    """Whether axes can be seen as one without a copy."""
+    step = None
+    for extent, stride in zip(reversed(shape), reversed(strides), strict=True):
+        if extent != 1:
+            if step is not None and stride != step:
+                return False
+            step = stride * extent
+    return True
+
+
+def viewed(shape: Sequence[int], strides: Sequence[int], new: Sequence[int]) -> bool:
+    """Whether a tensor can be seen in another shape of as many elements without a copy."""
+    old = [(extent, stride) for extent, stride in zip(shape, strides, strict=True) if extent != 1]
+    wanted = [extent for extent in new if extent != 1]
+    place = 0
+    while place < len(old):
+        # A group of axes that together become a group of new ones.
+        size, taken = old[place][0], 1
+        want, used = wanted[0], 1
+        while size != want:
+            if size < want:
+                extent, stride = old[place + taken]
+                if old[place + taken - 1][1] != stride * extent:
+                    return False
+                size *= extent
+                taken += 1
+            else:
+                want *= wanted[used]
+                used += 1
+        place += taken
+        wanted = wanted[used:]
+    return True
+
+
+def completed(shape: Sequence[int], count: int) -> Sizes | None:
+    """A shape for a number of elements, in which one size may be -1; None where it does not fit."""
+    if -1 not in shape:
+        return tuple(shape) if product(shape) == count and min(shape, default=1) >= 0 else None
+    known = -product(shape)
+    if known <= 0 or count % known or list(shape).count(-1) > 1 or min(shape) < -1:
+        return None
+    return tuple(count // known if extent == -1 else extent for extent in shape)
 
 
 def axis(index: int, rank: int) -> int | None:

@@ -13,12 +13,13 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from flopcalc.pytorch.counting.dispatch import OnDevice
-from flopcalc.pytorch.counting.failures import NeedsAutograd
+from flopcalc.catalog.kernels import any_rule_for
+from flopcalc.pytorch.counting.dispatch import OnDevice, left_alone
+from flopcalc.pytorch.counting.failures import NeedsAutogradError
 from flopcalc.pytorch.counting.kernels.own import OwnRules
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.tracing.decomposed import decomposed
-from flopcalc.pytorch.tracing.functions import DONE, FACTS, RULES
+from flopcalc.pytorch.tracing.functions import DONE, FACT, RULES
 from flopcalc.pytorch.tracing.net import Net
 
 # What a rule does to tensors is not for the dispatch mode to count.
@@ -26,40 +27,49 @@ _Below = torch._C._DisableTorchDispatch
 _TYPES = frozenset({Tensor, torch.nn.Parameter})
 _inside_a_transform = torch._C._functorch.peek_interpreter_stack
 _autograd = torch.is_grad_enabled
+_modes = torch._C._len_torch_dispatch_stack
 
 
 class Tracer(TorchFunctionMode):
-    """Runs functions by their rules. wants_autograd: whether the forward has asked for gradients."""
+    """Runs functions by their rules.
 
-    def __init__(self, recorder: Recorder) -> None:
+    wants_autograd: whether the forward has asked for gradients. own: the user's rules for kernels; where one is for
+    a kernel of torch, no rule of ours applies.
+    """
+
+    def __init__(self, recorder: Recorder, own: OwnRules | None = None) -> None:
         super().__init__()
         self.recorder = recorder
         self.wants_autograd = False
-        self.elsewhere = OnDevice("meta")
+        self.elsewhere = OnDevice("meta", recorder)
+        self._modes = -1 if any_rule_for("aten", own) else _modes() + 1
 
+    def applies(self) -> bool:
+        """Whether rules apply now: not inside a transform, with gradients, or below a dispatch mode of the forward."""
+        return _modes() == self._modes and not _autograd() and _inside_a_transform() is None
+
+    @left_alone
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in FACTS:
+        rule = RULES.get(func)
+        if rule is FACT:
             return func(*args, **kwargs) if kwargs else func(*args)
         if not types or _TYPES.issuperset(types):
-            rule = RULES.get(func)
-            if rule is not None:
-                if not _autograd() and _inside_a_transform() is None:
-                    try:
-                        with _Below():
-                            out = rule(self.recorder, *args, **kwargs) if kwargs else rule(self.recorder, *args)
-                    except Exception:
-                        # Arguments of an unusual form, or wrong ones: torch itself runs it, or says what is wrong.
-                        out = None
-                    if out is not None:
-                        return None if out is DONE else out
-            else:
-                inner = decomposed(func)
-                if inner is not None:
-                    with self:
-                        return inner(*args, **(kwargs or {}))
-                if func in _GRADIENTS and not (func is Tensor.requires_grad_ and args[1:] == (False,)):
-                    self.wants_autograd = True
-                    raise NeedsAutograd
+            if rule is not None and _modes() == self._modes and not _autograd() and _inside_a_transform() is None:
+                try:
+                    with _Below():
+                        out = rule(self.recorder, *args, **kwargs) if kwargs else rule(self.recorder, *args)
+                except Exception:
+                    # Arguments of an unusual form, or wrong ones: torch itself runs it, or says what is wrong.
+                    out = None
+                if out is not None:
+                    return None if out is DONE else out
+            inner = decomposed(func)
+            if inner is not None:
+                with self:
+                    return inner(*args, **(kwargs or {}))
+            if func in _GRADIENTS and not (func is Tensor.requires_grad_ and args[1:] == (False,)):
+                self.wants_autograd = True
+                raise NeedsAutogradError
         return self.elsewhere.__torch_function__(func, types, args, kwargs)
 
 
@@ -70,9 +80,12 @@ _GRADIENTS = frozenset({torch.autograd.grad, Tensor.backward, Tensor.requires_gr
 def tracing(
     recorder: Recorder, own: OwnRules | None = None, generator: torch.Generator | None = None
 ) -> Iterator[None]:
-    """Count by tracing. own, generator: as of the dispatch counter. Raises NeedsAutograd where the forward asks for gradients, even where it catches that."""
-    tracer = Tracer(recorder)
+    """Count by tracing. own, generator: as of the dispatch counter.
+
+    Raises NeedsAutogradError where the forward asks for gradients, even where it catches that.
+    """
+    tracer = Tracer(recorder, own)
     with tracer, Net(recorder, own=own, generator=generator):
         yield
     if tracer.wants_autograd:
-        raise NeedsAutograd
+        raise NeedsAutogradError

@@ -27,13 +27,27 @@ class Trap(NamedTuple):
 
 
 TRAPS: list[Trap] = []
+# Those of the files `more_...`, which are checked in three ways.
+MORE: list[Trap] = []
+
+_Make = Callable[[], tuple[Any, ...]]
 
 
-def trap(right: int, why: str, alt: tuple[int, ...] = (), params: int | None = None) -> Callable[..., Any]:
+def trap(right: int, why: str, alt: tuple[int, ...] = (), params: int | None = None) -> Callable[[_Make], _Make]:
     """Add a function that makes a module to the list."""
+    return _into(TRAPS, right, why, alt, params)
 
-    def note(make: Callable[[], tuple[Any, ...]]) -> Callable[[], tuple[Any, ...]]:
-        TRAPS.append(Trap(make.__name__, make, right, why, alt, params))
+
+def more(right: int, why: str, alt: tuple[int, ...] = (), params: int | None = None) -> Callable[[_Make], _Make]:
+    """Add a function that makes a module to the second list."""
+    return _into(MORE, right, why, alt, params)
+
+
+def _into(
+    traps: list[Trap], right: int, why: str, alt: tuple[int, ...], params: int | None
+) -> Callable[[_Make], _Make]:
+    def note(make: _Make) -> _Make:
+        traps.append(Trap(make.__name__, make, right, why, alt, params))
         return make
 
     return note

@@ -58,9 +58,12 @@ def _name(func: Any) -> str:
 
 
 def _names(func: Any) -> Iterable[str]:
-    """Its own name, and that of the operator that it is the in-place form of."""
+    """Its own name, and that of the operator that it is the in-place form of, or a part of."""
     name = _name(func)
     yield name
+    if name.startswith("prims::"):
+        # What decompositions in Python are made of, such as those of forward derivatives.
+        yield name.replace("prims", "aten", 1)
     if name.endswith("_") and not name.endswith("__"):
         yield name[:-1]
 

@@ -68,8 +68,12 @@ def tensors(values: Any) -> list[Tensor]:
         values = list(values.values())
     if isinstance(values, list | tuple):
         return [tensor for value in values for tensor in tensors(value)]
-    if hasattr(values, "__dataclass_fields__") or isinstance(values, Mapping):
-        return tensors(list((values if isinstance(values, Mapping) else vars(values)).values()))
+    if isinstance(values, Mapping):
+        return tensors(list(values.values()))
+    if hasattr(values, "__dataclass_fields__"):
+        # A dataclass with slots has no dict.
+        held = {name: getattr(values, name, None) for name in values.__dataclass_fields__}
+        return tensors(list({**held, **getattr(values, "__dict__", {})}.values()))
     return []
 
 

@@ -1,0 +1,47 @@
+"""Caches in the code of a model, which its forward fills, keep nothing of a counted pass."""
+
+from collections.abc import Callable
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from helpers import import_torchvision
+from pytorch import remembering
+from torch import Tensor, nn
+
+from flopcalc.pytorch.counting.caches import remembered
+from flopcalc.pytorch.counting.counter import count_call
+
+
+class _Scaled(nn.Linear):
+    """By a function that it holds, or by one that its code names."""
+
+    def __init__(self, ones: Callable[[Tensor], Tensor] | None) -> None:
+        super().__init__(8, 4)
+        self.ones = ones
+
+    def forward(self, x: Tensor) -> Tensor:
+        scale = self.ones(x) if self.ones else remembering.in_dict(x) * remembering.in_closure(x)
+        return super().forward(x * scale)
+
+
+@pytest.mark.parametrize("ones", [*remembering.ALL, None], ids=lambda one: one.__name__ if one else "by name")
+def test_the_next_forward_runs(ones: Callable[[Tensor], Tensor] | None) -> None:
+    """A tensor without values in a cache would make it raise."""
+    module, x = _Scaled(ones), torch.rand(2, 8)
+    assert count_call(module, (x,)).macs == 2 * 8 * 4
+    right = nn.functional.linear(x, module.weight, module.bias)
+    assert torch.equal(module(x), right)
+    # What the forward itself has put into its caches stays there.
+    assert count_call(module, (x,), on="meta").macs == 2 * 8 * 4
+    assert torch.equal(module(x), right)
+
+
+def test_only_the_nearest_code_is_searched() -> None:
+    """A large package leads from one model to all others: a count would take longer for it than for the model."""
+    import_torchvision()
+    transformers = pytest.importorskip("transformers")
+    config = transformers.BertConfig(num_hidden_layers=1, hidden_size=8, num_attention_heads=1, intermediate_size=8)
+    memory = remembered(transformers.BertModel(config).modules())
+    assert len(memory.namespaces) + len(memory.containers) < 2_000

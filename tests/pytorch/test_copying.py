@@ -1,0 +1,267 @@
+"""The structural copy: what leads back to the module leads to the copy, and what cannot be copied is named."""
+
+import functools
+import gc
+import io
+import logging
+import threading
+import types
+import weakref
+from collections import deque
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+np = pytest.importorskip("numpy")
+
+from torch import Tensor, nn
+
+from flopcalc import FlopcalcError
+from flopcalc.pytorch import count
+from flopcalc.pytorch.counting.copying import Copier, on_meta, structural_copy
+
+
+class Plain(nn.Module):
+    """A linear layer, and whatever else."""
+
+    def __init__(self, **held: Any) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+        for name, value in held.items():
+            self.__dict__[name] = value
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.linear(x)
+        return out
+
+
+def test_ties_and_cycles() -> None:
+    module: Any = Plain()
+    module.other = module.linear
+    module.tied = nn.Linear(4, 4)
+    module.tied.weight = module.linear.weight
+    module.__dict__["all"] = [module, module.linear.weight, {"child": module.linear}]
+    made: Any = structural_copy(module, on_meta)
+    assert made.other is made.linear is made.all[2]["child"] is not module.linear
+    assert made.tied.weight is made.linear.weight is made.all[1]
+    assert made.all[0] is made
+    assert made.linear.weight.device.type == "meta"
+    assert type(made) is Plain
+
+
+class Slots:
+    """An object without a dict."""
+
+    __slots__ = ("module", "tensor")
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module
+        self.tensor = torch.ones(4)
+
+
+class Refuses:
+    """An object that does not want to be copied."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        raise RuntimeError("there is only one")
+
+
+def test_ways_back_to_the_module() -> None:
+    """Closures, bound methods, partial functions, built-in methods, slots, weak references, refusing objects."""
+    module: Any = Plain()
+    forward = module.forward
+    module.ways = [
+        lambda: module,
+        module.linear.extra_repr,
+        functools.partial(nn.Linear.extra_repr, module.linear),
+        Slots(module.linear),
+        weakref.ref(module.linear),
+        Refuses(module.linear),
+        deque([module.linear], maxlen=3),
+        (module.linear, 1),
+        frozenset({module.linear}),
+    ]
+    module.found = []
+    module.note = module.found.append
+    module.forward = lambda x: forward(x) * 2
+    made: Any = structural_copy(module, on_meta)
+    function, method, partial, slots, reference, refuses, queue, pair, members = made.ways
+    assert function() is made
+    assert method.__self__ is partial.args[0] is slots.module is reference() is refuses.module is made.linear
+    assert queue[0] is pair[0] is next(iter(members)) is made.linear
+    assert (queue.maxlen, slots.tensor.device.type) == (3, "meta")
+    made.note(1)
+    assert (made.found, module.found) == ([1], [])
+    assert made.forward.__closure__[0].cell_contents.__self__ is made
+
+
+def test_a_recursive_closure() -> None:
+    """A function that holds itself, and a counter that two functions share."""
+    calls = 0
+
+    def down(depth: int) -> int:
+        nonlocal calls
+        calls += 1
+        return down(depth - 1) if depth else calls
+
+    module: Any = Plain(down=down, read=lambda: calls)
+    made: Any = structural_copy(module, on_meta)
+    assert (made.down(2), made.read(), calls) == (3, 3, 0)
+
+
+def test_what_is_not_shared_and_what_is() -> None:
+    lock, stream, log = threading.RLock(), io.StringIO(), logging.getLogger("flopcalc-tests")
+    generator, array = torch.Generator().manual_seed(3), np.ones(3)
+    module: Any = Plain(lock=lock, stream=stream, log=log, generator=generator, array=array, code=len)
+    with lock:
+        made: Any = structural_copy(module, on_meta)
+        # Another thread can take the lock of the copy, while ours is held.
+        taken: list[bool] = []
+        thread = threading.Thread(target=lambda: taken.append(made.lock.acquire(timeout=5)))
+        thread.start()
+        thread.join()
+    assert taken == [True]
+    assert (made.log, made.code) == (log, len)
+    assert made.array is not array
+    assert made.generator is not generator
+    assert torch.equal(made.generator.get_state(), generator.get_state())
+    made.stream.write("not here")
+    assert stream.getvalue() == ""
+
+
+def test_handles_of_hooks_belong_to_the_copy() -> None:
+    module: Any = Plain()
+    seen: list[Any] = []
+    module.handle = module.linear.register_forward_hook(lambda child, given, out: seen.append(child))
+    made: Any = structural_copy(module, on_meta)
+    made(torch.ones(1, 4, device="meta"))
+    made.handle.remove()
+    assert (len(made.linear._forward_hooks), len(module.linear._forward_hooks), seen) == (0, 1, [])
+
+
+class Stubborn(nn.Linear):
+    """Refuses new attributes, copies and evaluation mode."""
+
+    def __init__(self) -> None:
+        super().__init__(4, 4)
+        self.done = True
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if "done" in self.__dict__:
+            raise RuntimeError("no new attributes")
+        super().__setattr__(name, value)
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        raise RuntimeError("no copies")
+
+    def eval(self) -> Any:
+        raise NotImplementedError("no modes")
+
+
+def test_modules_that_refuse() -> None:
+    module = nn.Sequential(Stubborn(), nn.Dropout())
+    made = structural_copy(module, on_meta)
+    assert [child.training for child in made.modules()] == [False] * 3
+    assert [child.training for child in module.modules()] == [True] * 3
+    assert count(module, (1, 4)).macs == 16
+
+
+def test_an_iterator_is_not_used_up() -> None:
+    class Draws(Plain):
+        def forward(self, x: Tensor) -> Tensor:
+            numbers: Any = self.numbers
+            out: Tensor = super().forward(x) * next(numbers)
+            return out
+
+    unused = Plain(numbers=(number for number in range(3)))
+    assert count(unused, (1, 4)).macs == 16
+    module: Any = Draws(numbers=(number for number in range(3)))
+    with pytest.raises(FlopcalcError, match=r"Draws\.numbers cannot be copied") as caught:
+        count(module, (1, 4))
+    assert caught.value.code == "cannot-copy"
+    assert list(module.numbers) == [0, 1, 2]
+
+
+def test_what_holds_a_tensor_and_cannot_be_copied_is_named() -> None:
+    class Sealed:
+        def __init__(self) -> None:
+            self.tensor = torch.ones(3)
+
+        def __reduce_ex__(self, protocol: Any) -> Any:
+            raise TypeError("sealed")
+
+    with pytest.raises(FlopcalcError, match=r"Plain\.sealed cannot be copied"):
+        count(Plain(sealed=Sealed()), (1, 4))
+
+    class Empty:
+        def __reduce_ex__(self, protocol: Any) -> Any:
+            raise TypeError("sealed")
+
+    assert count(Plain(empty=Empty()), (1, 4)).macs == 16
+
+
+def test_deep_and_wide_modules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What can run can be counted, and the work of a copy is linear in the number of modules."""
+    deep: nn.Module = nn.Linear(2, 2)
+    for _ in range(200):
+        deep = nn.Sequential(deep)
+    # The forward itself takes three calls for each level, and Python allows about 1000.
+    deep(torch.ones(1, 2))
+    assert count(deep, (1, 2)).macs == 4
+
+    def visits(number: int) -> int:
+        wide = nn.ModuleList(nn.Linear(2, 2) for _ in range(number))
+        with monkeypatch.context() as patched:
+            visited: list[Any] = []
+            value = Copier.value
+
+            def visit(copier: Copier, one: Any) -> Any:
+                visited.append(one)
+                return value(copier, one)
+
+            patched.setattr(Copier, "value", visit)
+            structural_copy(wide, on_meta)
+        return len(visited)
+
+    assert visits(800) < 4.1 * visits(200)
+
+
+def test_nothing_of_the_copy_stays_alive() -> None:
+    module = Plain()
+    made = structural_copy(module, on_meta)
+    alive = weakref.ref(made)
+    del made
+    gc.collect()
+    assert alive() is None
+
+
+def test_a_forward_set_on_the_instance() -> None:
+    """By a method of another type, and by a function around the old one."""
+    linear: Any = nn.Linear(4, 4)
+    linear.forward = types.MethodType(lambda self, x: nn.functional.linear(x, self.weight), linear)
+    assert count(linear, (1, 4)).macs == 16
+    wrapped: Any = nn.Sequential(nn.Linear(4, 4))
+    old = wrapped.forward
+    wrapped.forward = lambda x: old(x) + old(x)
+    assert count(wrapped, (1, 4)).macs == 32
+
+
+def test_a_view_of_a_parameter_stays_one() -> None:
+    """Otherwise the parameter would count as unused."""
+
+    class Transposed(Plain):
+        def forward(self, x: Tensor) -> Tensor:
+            weight: Any = self.weight
+            out: Tensor = x @ weight
+            return out
+
+    module: Any = Transposed()
+    del module.linear.bias
+    module.linear.register_parameter("bias", None)
+    module.__dict__["weight"] = module.linear.weight.t()
+    found = count(module, (1, 4))
+    assert (found.macs, found.idle) == (16, {})

@@ -1,0 +1,332 @@
+"""The passes of a count: which one a forward needs, and what it says when none will do."""
+
+import dataclasses
+import random
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+np = pytest.importorskip("numpy")
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from flopcalc import FlopcalcError
+from flopcalc.pytorch import count
+from flopcalc.pytorch.counting import counter
+from flopcalc.pytorch.counting.counter import REAL_VALUES, count_call
+
+
+class Scaled(nn.Module):
+    """Reads the sum of its output."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.linear(x)
+        return x * x.sum().item()
+
+
+def module_of(forward: Any, **held: Any) -> nn.Module:
+    """A linear layer of 4 to 4, and a forward of (module, inputs...)."""
+
+    class Module(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(4, 4)
+            for name, value in held.items():
+                setattr(self, name, value)
+
+        def forward(self, *given: Any, **named: Any) -> Any:
+            return forward(self, *given, **named)
+
+    return Module()
+
+
+def test_values_are_read_on_the_cpu_and_a_note_says_so() -> None:
+    found = count(Scaled(), (1, 4))
+    assert (found.macs, found.on, found.notes) == (16, "cpu", [REAL_VALUES])
+    assert count(nn.Linear(4, 4), (1, 4)).notes == []
+
+
+def test_either_device_can_be_forced() -> None:
+    assert count_call(nn.Linear(4, 4), [(1, 4)], on="cpu").on == "cpu"
+    with pytest.raises(FlopcalcError, match=r"item.*\(test_passes.py, line \d+\)") as caught:
+        count_call(Scaled(), [(1, 4)], on="meta")
+    assert "count it on the CPU" in caught.value.hint
+
+
+def test_a_model_too_large_for_real_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    """4 x 4 + 4 parameters of 4 bytes do not fit into 79 bytes, and they fit into 80."""
+    monkeypatch.setattr(counter, "free_memory", lambda: 79)
+    with pytest.raises(FlopcalcError, match="item") as caught:
+        count(Scaled(), (1, 4))
+    assert "GiB" in caught.value.hint
+    monkeypatch.setattr(counter, "free_memory", lambda: 80)
+    assert count(Scaled(), (1, 4)).macs == 16
+
+
+def test_a_model_on_meta_that_reads_values_is_built_again() -> None:
+    class Gate(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(4, 4)
+            self.turns: Tensor
+            self.register_buffer("turns", torch.tensor(3))
+
+        def forward(self, x: Tensor) -> Tensor:
+            for _ in range(int(self.turns)):
+                x = self.linear(x)
+            return x
+
+    with torch.device("meta"):
+        module = Gate()
+    # Without the real values, the number of turns is not known; integers are 0.
+    assert count(module, (1, 4)).macs == 0
+    assert count_call(module, [(1, 4)], rebuild=Gate).macs == 3 * 16
+
+
+def test_a_mean_of_values_made_up_can_be_normalised() -> None:
+    """Variances of a model on the meta device are not negative: the forward checks its values."""
+    with torch.device("meta"):
+        norm = nn.BatchNorm1d(4)
+
+    def forward(module: Any, x: Tensor) -> Tensor:
+        x = module.norm(module.linear(x))
+        if x.isnan().any():
+            raise ValueError("not a number")
+        return x
+
+    assert count(module_of(forward, norm=norm), (2, 4)).on == "cpu"
+
+
+def test_gradients_inside_a_forward() -> None:
+    """Worked by hand: 4 x 4 forward, and 4 x 4 back to the input."""
+
+    def enabled(module: Any, x: Tensor) -> Any:
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            return torch.autograd.grad(module.linear(x).sum(), x)
+
+    def plain(module: Any, x: Tensor) -> Any:
+        x = x.requires_grad_()
+        return torch.autograd.grad(module.linear(x).sum(), x)
+
+    for forward in (enabled, plain):
+        found = count(module_of(forward), (1, 4))
+        assert (found.macs, found.on) == (32, "meta")
+
+
+def test_threads_of_a_forward_are_counted() -> None:
+    def pool(module: Any, x: Tensor) -> Any:
+        with ThreadPoolExecutor(2) as threads:
+            return list(threads.map(module.linear, [x, x, x]))
+
+    def product(module: Any, x: Tensor) -> Any:
+        with ThreadPoolExecutor(1) as threads:
+            return threads.submit(torch.matmul, x, module.linear.weight).result()
+
+    found = count(module_of(pool), (1, 4))
+    assert (found.macs, found.times["linear"]) == (48, 3)
+    outside = count_call(module_of(product), [(1, 4)], witness="dispatch")
+    assert [operator for operator, _ in outside.uncounted] == ["kernels of another thread"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Two:
+    """Two tensors."""
+
+    x: Tensor
+    y: Tensor | None = None
+
+
+@pytest.mark.parametrize(
+    ("given", "pick"),
+    [
+        (Two(torch.ones(1, 4)), lambda value: value.x),
+        (OrderedDict(x=torch.ones(1, 4)), lambda value: value["x"]),
+        ({"x": [(1, 4), None, "text"]}, lambda value: value["x"][0]),
+        (np.ones((1, 4), dtype="float32"), lambda value: value),
+        (((1, 4), (1, 4)), lambda value: value[1]),
+    ],
+    ids=["dataclass", "OrderedDict", "nested", "NumPy", "tuple"],
+)
+@pytest.mark.parametrize("on", ["meta", "cpu"])
+def test_inputs(given: Any, pick: Any, on: Any) -> None:
+    """Also as outputs: the shape of the output is found in the same kind."""
+
+    def forward(module: Any, value: Any) -> Any:
+        out = module.linear(pick(value))
+        return Two(out) if isinstance(value, Two) else {"y": [out]}
+
+    found = count_call(module_of(forward), [given], on=on)
+    assert (found.macs, found.output) == (16, [(1, 4)])
+
+
+def test_a_tuple_of_integers_is_a_shape_or_a_value() -> None:
+    def resize(module: Any, x: Tensor, size: Any) -> Tensor:
+        return functional.interpolate(module.linear(x), size=size)
+
+    def add(module: Any, x: Tensor, y: Tensor) -> Tensor:
+        out: Tensor = module.linear(x) + module.linear(y)
+        return out
+
+    image = torch.ones(1, 3, 4, 4)
+    for given, named in (((image, (8, 8)), {}), (((1, 3, 4, 4), (8, 8)), {}), (((1, 3, 4, 4),), {"size": (8, 8)})):
+        found = count_call(module_of(resize), given, named)
+        assert (found.macs, found.output) == (12 * 16, [(1, 3, 8, 8)])
+        assert [note for note in found.notes if "(8, 8)" in note and "not as a shape" in note]
+    for both in ((image, (1, 3, 4, 4)), ((1, 3, 4, 4), (1, 3, 4, 4))):
+        found = count_call(module_of(add), both)
+        assert (found.macs, found.notes) == (2 * 12 * 16, [])
+
+
+def test_an_annotation_decides() -> None:
+    """Both readings would run; the annotation says which is meant."""
+
+    class Takes(nn.Module):
+        def forward(self, x: Tensor, size: tuple[int, int]) -> Tensor:
+            return x.sum() * len(size)
+
+    class TakesTensor(nn.Module):
+        def forward(self, x: Tensor, size: Tensor) -> Tensor:
+            return x.sum() * len(size)
+
+    assert count(Takes(), (1, 4), (3, 2)).notes == []
+    assert count(TakesTensor(), torch.ones(1, 4), (3, 2)).notes == []
+
+
+def test_a_method_is_counted_on_the_copy() -> None:
+    class Encoder(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear, self.calls = nn.Linear(4, 4), 0
+
+        def encode(self, x: Tensor) -> Tensor:
+            self.calls += 1
+            out: Tensor = self.linear(x)
+            return out
+
+    module = Encoder()
+    assert count(module.encode, (1, 4)).macs == count_call(module, [(1, 4)], method="encode").macs == 16
+    assert module.calls == 0
+
+
+def test_branches_loops_and_scans() -> None:
+    """A branch is the more expensive one; a loop is one turn; a scan is all of its steps."""
+    from torch._higher_order_ops.scan import scan
+    from torch._higher_order_ops.while_loop import while_loop
+
+    def branch(module: Any, x: Tensor) -> Any:
+        return torch.cond(x.sum() > 0, lambda t: t.sin(), module.linear, (x,))
+
+    def loop(module: Any, x: Tensor) -> Any:
+        start = torch.zeros(1, dtype=torch.int64), x
+        return while_loop(lambda i, t: i < 5, lambda i, t: (i + 1, module.linear(t)), start)  # type: ignore[no-untyped-call]
+
+    def steps(module: Any, x: Tensor) -> Any:
+        return scan(lambda carry, row: (carry + 1, module.linear(row)), torch.zeros(4), x)
+
+    branched, looped, scanned = (count(module_of(one), (6, 4)) for one in (branch, loop, steps))
+    assert (branched.macs, branched.work["linear"].macs) == (96, 96)
+    assert [note for note in branched.notes if "more expensive branch" in note]
+    assert looped.macs == 96
+    assert [note for note in looped.notes if "one turn" in note]
+    assert (scanned.macs, scanned.notes) == (6 * 16, [])
+
+
+def test_the_training_flag_makes_no_difference() -> None:
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout())
+    found = [count(module.train(mode), (2, 3, 8, 8)).by_work for mode in (True, False)]
+    assert found[0] == found[1]
+    assert not module.training
+
+
+def test_an_interrupt_comes_through_at_once() -> None:
+    passes = []
+
+    def forward(module: Any, x: Tensor) -> Tensor:
+        passes.append(x.device.type)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        count(module_of(forward), (1, 4))
+    assert passes == ["meta"]
+
+
+def test_a_warning_is_shown_once(recwarn: pytest.WarningsRecorder) -> None:
+    import warnings
+
+    warnings.simplefilter("default")
+
+    def forward(module: Any, x: Tensor) -> Any:
+        warnings.warn("old", UserWarning, stacklevel=1)
+        return module.linear(x) * x.sum().item()
+
+    assert count(module_of(forward), (1, 4)).on == "cpu"
+    assert [str(one.message) for one in recwarn] == ["old"]
+
+
+def test_random_numbers_of_a_forward() -> None:
+    """Kernels, composite functions, vmap, Python and NumPy, a seed: the process's numbers go on as before."""
+
+    def forward(module: Any, x: Tensor) -> Any:
+        if x.sum() > 1e9 or random.random() > 2:  # noqa: S311
+            return x
+        y = functional.dropout(module.linear(x), 0.5, training=True) + torch.rand_like(x) + torch.randn(4)
+        y = y + torch.randint(0, 3, (4,)) + torch.bernoulli(torch.full((4,), 0.5)) + torch.multinomial(x[0], 4)
+        y = y + torch.empty(4).exponential_() + functional.gumbel_softmax(x) + torch.randperm(4)
+        y = y + torch.vmap(lambda row: row + torch.rand(4), randomness="different")(x)
+        torch.manual_seed(1)
+        return y * float(np.random.rand())
+
+    module = module_of(forward)
+    before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
+    found = count(module, (1, 4))
+    assert (found.on, dict(found.uncounted)) == ("cpu", {})
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == before[1:]
+
+
+def test_a_gpu_named_in_a_forward_is_the_device_of_the_pass() -> None:
+    def forward(module: Any, x: Tensor) -> Any:
+        return module.linear(x.cuda()) + torch.zeros(4, device="cuda") + torch.ones(4).to("cuda:0", non_blocking=True)
+
+    for on in ("meta", "cpu"):
+        assert count_call(module_of(forward), [(1, 4)], on=on).macs == 16
+
+
+def test_what_a_forward_sets_in_the_process_is_set_back() -> None:
+    """Default dtype and device, flags, hooks of all modules, filters of warnings."""
+    import warnings
+
+    from torch.nn.modules import module as hooks
+
+    def forward(module: Any, x: Tensor) -> Any:
+        torch.set_default_dtype(torch.float64)
+        torch.set_default_device("cpu")
+        torch.backends.cudnn.benchmark = True
+        torch.backends.mha.set_fastpath_enabled(False)
+        torch.set_float32_matmul_precision("high")
+        hooks.register_module_forward_hook(lambda *_: None)
+        warnings.simplefilter("ignore")
+        torch.set_grad_enabled(False)
+        return module.linear(x)
+
+    def state() -> tuple[Any, ...]:
+        flags = torch.backends.cudnn.benchmark, torch.backends.mha.get_fastpath_enabled()
+        defaults = torch.get_default_dtype(), torch.get_default_device(), torch._GLOBAL_DEVICE_CONTEXT.__dict__
+        kept = dict(hooks._global_forward_hooks), list(warnings.filters), torch._C._len_torch_function_stack()
+        return *flags, *defaults, *kept, torch.get_float32_matmul_precision(), torch.is_grad_enabled()
+
+    before = state()
+    assert count(module_of(forward), (1, 4)).macs == 16
+    after = state()
+    # Without a default device is with none.
+    assert after[4].pop("device_context", None) is None
+    assert after == before

@@ -1,0 +1,229 @@
+"""Shape rules of kernels against torch's own meta kernels: shape, strides and dtype, in several memory formats."""
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+import pytest
+
+torch: Any = pytest.importorskip("torch")
+
+from flopcalc.pytorch.tracing import sizes
+from flopcalc.pytorch.tracing.net import SHAPES, shaped
+
+aten = torch.ops.aten
+
+
+def _map(shape: tuple[int, ...], form: str, dtype: Any = None) -> Any:
+    """A meta tensor of a shape: contiguous, channels last, transposed, sliced or expanded."""
+    more = {"dtype": dtype or torch.float32, "device": "meta"}
+    if form == "last" and len(shape) == 4:
+        return torch.empty(shape, **more).to(memory_format=torch.channels_last)
+    if form == "transposed":
+        return torch.empty((*shape[:-2], shape[-1], shape[-2]), **more).transpose(-1, -2)
+    if form == "sliced":
+        return torch.empty((*shape[:-1], 2 * shape[-1]), **more)[..., ::2]
+    if form == "expanded":
+        return torch.empty((1, *shape[1:]), **more).expand(shape)
+    return torch.empty(shape, **more)
+
+
+FORMS = ("plain", "last", "transposed", "sliced", "expanded")
+SHAPE = (2, 6, 4, 8)
+FLOATING = (
+    "exp exp2 expm1 log log2 log10 log1p sqrt rsqrt sin cos tan asin acos atan sinh cosh asinh acosh atanh tanh "
+    "sigmoid erf erfc reciprocal relu neg abs sign floor ceil trunc hardtanh gelu silu mish hardswish hardsigmoid "
+    "leaky_relu elu celu softplus hardshrink softshrink round frac nan_to_num logical_not isnan zeros_like empty_like "
+    "clone"
+)
+BINARY = "add sub mul div maximum minimum pow remainder fmod eq ne lt le gt ge logical_and logical_or logical_xor"
+
+
+def _cases() -> Iterator[tuple[str, Any, tuple[Any, ...], dict[str, Any]]]:  # noqa: PLR0915 (a list)
+    for form in FORMS:
+        x = _map(SHAPE, form)
+        for name in FLOATING.split():
+            yield form, getattr(aten, name).default, (x,), {}
+        for other, name in product(FORMS, BINARY.split()):
+            overload = (
+                "default" if name in ("maximum", "minimum", "logical_and", "logical_or", "logical_xor") else "Tensor"
+            )
+            overload = "Tensor_Tensor" if name == "pow" else overload
+            yield form, getattr(getattr(aten, name), overload), (x, _map(SHAPE, other)), {}
+        small = torch.empty(6, 1, 1, device="meta")
+        for name in ("add", "mul", "div"):
+            yield form, getattr(aten, name).Tensor, (x, small), {}
+            yield form, getattr(aten, name).Tensor, (small, x), {}
+            yield form, getattr(aten, name).Tensor, (x, 2), {}
+            yield form, getattr(aten, name).Tensor, (x, _map(SHAPE, "plain", torch.float16)), {}
+            yield form, getattr(aten, name).Tensor, (_map(SHAPE, form, torch.int32), 2), {}
+            yield form, getattr(aten, name).Tensor, (_map(SHAPE, form, torch.bool), 2), {}
+            yield form, getattr(aten, name).Tensor, (_map(SHAPE, form, torch.int32), 2.5), {}
+            yield form, getattr(aten, name).Tensor, (_map(SHAPE, form, torch.int64), torch.empty((), device="meta")), {}
+        yield form, aten.exp.default, (_map(SHAPE, form, torch.int32),), {}
+        yield form, aten.clamp.default, (x, 0.0, 1.0), {}
+        yield form, aten.where.self, (_map(SHAPE, form, torch.bool), x, x), {}
+        yield form, aten.masked_fill.Scalar, (x, _map(SHAPE, form, torch.bool), 0.0), {}
+        yield form, aten._to_copy.default, (x,), {"dtype": torch.float16}
+        yield form, aten.clone.default, (x,), {"memory_format": torch.contiguous_format}
+        yield form, aten.clone.default, (x,), {"memory_format": torch.channels_last}
+        for dims, keep in (([2, 3], False), ([-1], True), ([1], False), ([0, 2], True)):
+            yield form, aten.mean.dim, (x, dims, keep), {}
+            yield form, aten.sum.dim_IntList, (x, dims, keep), {}
+            yield form, aten.amax.default, (x, dims, keep), {}
+            yield form, aten.linalg_vector_norm.default, (x, 2, dims, keep), {}
+            yield form, aten.var.correction, (x, dims), {"correction": 1, "keepdim": keep}
+        yield form, aten.mean.default, (x,), {}
+        yield form, aten.sum.default, (_map(SHAPE, form, torch.bool),), {}
+        yield form, aten.any.dim, (_map(SHAPE, form, torch.bool), 1), {}
+        yield form, aten.argmax.default, (x, 1), {}
+        yield form, aten._softmax.default, (x, -1, False), {}
+        yield form, aten._log_softmax.default, (x, 1, False), {}
+        yield form, aten._safe_softmax.default, (x, -1), {}
+        yield form, aten.cumsum.default, (x, 1), {}
+        yield form, aten.cat.default, ([x, x], 1), {}
+        yield form, aten.cat.default, ([x, _map(SHAPE, "plain")], -1), {}
+        yield form, aten.stack.default, ([x, x], 2), {}
+        yield form, aten.constant_pad_nd.default, (x, [1, 2, 0, 3]), {}
+        yield form, aten.roll.default, (x, [1, 2], [1, 2]), {}
+        yield form, aten.flip.default, (x, [1]), {}
+        yield form, aten.repeat.default, (x, [2, 1, 1, 3, 1]), {}
+        yield form, aten.tril.default, (x,), {}
+        yield form, aten.glu.default, (x, 1), {}
+        yield form, aten.new_zeros.default, (x, [3, 4]), {}
+        yield form, aten.pixel_unshuffle.default, (x, 2), {}
+        yield form, aten.index_select.default, (x, 1, torch.empty(3, dtype=torch.int64, device="meta")), {}
+        index = torch.empty((3, 2), dtype=torch.int64, device="meta")
+        yield form, aten.index.Tensor, (x, [index]), {}
+        yield form, aten.index.Tensor, (x, [None, index, index]), {}
+        yield form, aten.index.Tensor, (x, [index, None, index]), {}
+        weight = torch.empty(6, 3, 3, 3, device="meta")
+        yield form, aten.convolution.default, (x, weight, None, [2, 1], [1, 0], [1, 2], False, [0, 0], 2), {}
+        turned = torch.empty(6, 5, 3, 3, device="meta")
+        yield form, aten.convolution.default, (x, turned, None, [2, 2], [1, 1], [1, 1], True, [1, 0], 1), {}
+        vector = torch.empty(6, device="meta")
+        yield form, aten.native_batch_norm.default, (x, vector, vector, vector, vector, False, 0.1, 1e-5), {}
+        yield form, aten.native_batch_norm.default, (x, vector, None, None, None, True, 0.1, 1e-5), {}
+        yield form, aten.native_layer_norm.default, (x, [8], None, None, 1e-5), {}
+        yield form, aten.native_group_norm.default, (x, vector, vector, 2, 6, 32, 3, 1e-5), {}
+        for ceil in (False, True):
+            yield form, aten.max_pool2d_with_indices.default, (x, [3, 3], [2, 2], [1, 1], [1, 1], ceil), {}
+            yield form, aten.avg_pool2d.default, (x, [3, 2], [2, 2], [1, 1], ceil), {}
+        yield form, aten._adaptive_avg_pool2d.default, (x, [2, 3]), {}
+        yield form, aten.upsample_nearest2d.default, (x, [8, 9]), {}
+        yield form, aten.upsample_bilinear2d.default, (x, [8, 9], False), {}
+        rows = _map((3, 4, 5), form)
+        yield form, aten.bmm.default, (rows, _map((3, 5, 7), form)), {}
+        yield form, aten.baddbmm.default, (_map((3, 4, 7), "plain"), rows, _map((3, 5, 7), form)), {}
+        flat = _map((4, 5), form)
+        yield form, aten.mm.default, (flat, _map((5, 6), form)), {}
+        yield form, aten.addmm.default, (torch.empty(6, device="meta"), flat, _map((5, 6), form)), {}
+        yield form, aten.embedding.default, (flat, index), {}
+    meta = {"device": torch.device("meta"), "pin_memory": False}
+    for given in ((7,), (2, 7), (2, 9, 3), (0, 1, 0.3), (9, 2, -3), (0, 5.5)):
+        name = ("default", "start", "start_step")[len(given) - 1]
+        yield "made", getattr(aten.arange, name), given, meta
+    yield "made", aten.zeros.default, ([3, 0, 2],), meta
+    yield "made", aten.full.default, ([3], True), meta
+    yield "made", aten.full.default, ([3], 1), meta
+    yield "made", aten.scalar_tensor.default, (1.0,), {"device": torch.device("meta")}
+
+
+def _facts(value: Any) -> list[Any]:
+    """Shape, strides and dtype of each tensor; an axis of one element has any stride."""
+    values = value if isinstance(value, tuple | list) else [value]
+    return [
+        (tuple(one.shape), [s for s, n in zip(one.stride(), one.shape, strict=True) if n != 1], one.dtype)
+        for one in values
+        if one.numel()
+    ]
+
+
+CASES = list(_cases())
+
+
+@pytest.mark.parametrize("name", sorted({str(func) for _, func, _, _ in CASES}))
+def test_as_torch_says(name: str) -> None:
+    """Where a rule applies, its result is that of torch's meta kernel; and it applies to the plain format."""
+    applied = False
+    for form, func, args, kwargs in CASES:
+        if str(func) != name:
+            continue
+        found = shaped(SHAPES[func._schema.name], args, kwargs)
+        if found is not None:
+            applied = True
+            with torch.no_grad():
+                right = func(*args, **kwargs)
+            first = slice(0, 1) if "norm" in name and "native" in name else slice(None)
+            assert _facts(found)[first] == _facts(right)[first], (form, args, kwargs)
+    assert applied
+
+
+WRONG = [
+    (aten.mm.default, (_map((4, 5), "plain"), _map((4, 5), "plain"))),
+    (aten.bmm.default, (_map((3, 4, 5), "plain"), _map((2, 5, 6), "plain"))),
+    (aten.add.Tensor, (_map((4, 5), "plain"), _map((4, 6), "plain"))),
+    (aten.add_.Tensor, (_map((1, 5), "plain"), _map((4, 5), "plain"))),
+    (aten.cat.default, ([_map((4, 5), "plain"), _map((4, 6), "plain")], 0)),
+    (aten.constant_pad_nd.default, (_map((4, 5), "plain"), [-9, 0])),
+    (aten.native_layer_norm.default, (_map((4, 5), "plain"), [4], None, None, 1e-5)),
+    (aten.embedding.default, (_map((4, 5), "plain"), _map((4, 5), "plain"))),
+    (aten.mean.dim, (_map((4, 5), "plain"), [2])),
+    (aten.repeat.default, (_map((4, 5), "plain"), [2])),
+    (
+        aten.convolution.default,
+        (_map((1, 3, 4, 4), "plain"), _map((8, 4, 3, 3), "plain"), None, [1], [0], [1], False, [0], 1),
+    ),
+    (
+        aten.convolution.default,
+        (_map((1, 4, 2, 2), "plain"), _map((8, 4, 3, 3), "plain"), None, [1, 1], [0, 0], [1, 1], False, [0, 0], 1),
+    ),
+    (aten.max_pool2d_with_indices.default, (_map((1, 3, 4, 4), "plain"), [3, 3], [1, 1], [2, 2])),
+]
+
+
+@pytest.mark.parametrize(("func", "args"), WRONG, ids=lambda value: str(value) if callable(value) else "")
+def test_wrong_arguments_are_left_to_torch(func: Any, args: Any) -> None:
+    """A rule does not apply where torch raises an error, so that the error is torch's."""
+    assert shaped(SHAPES[func._schema.name], args, {}) is None
+    with pytest.raises((RuntimeError, IndexError, ValueError)):
+        func(*args)
+
+
+@pytest.mark.filterwarnings("ignore:Sparse invariant checks")
+def test_other_tensors_are_left_to_torch() -> None:
+    """Complex, sparse and conjugate tensors, tensors with values, and wrapped ones."""
+    complex_ = torch.empty(3, 3, dtype=torch.complex64, device="meta")
+    for x in (complex_, complex_.conj(), torch.empty(3, 3), torch.sparse_coo_tensor((3, 3), device="meta")):
+        assert shaped(SHAPES["aten::exp"], (x,), {}) is None
+        assert shaped(SHAPES["aten::add"], (x, x), {}) is None
+
+
+@pytest.mark.parametrize(
+    ("shape", "strides"), [((2, 3, 4), (12, 4, 1)), ((2, 3, 4), (1, 8, 2)), ((2, 1, 4), (4, 9, 1))]
+)
+def test_dense(shape: tuple[int, ...], strides: tuple[int, ...]) -> None:
+    """As `torch.empty_strided` sees it: no gaps, and elements are all in memory."""
+    x = torch.empty_strided(shape, strides, device="meta")
+    assert sizes.is_dense(shape, strides)
+    assert sizes.is_contiguous(shape, strides) == x.is_contiguous()
+    assert sizes.elements(shape, strides) == x.numel()
+    assert not sizes.is_dense(shape, (100, 10, 1))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_views(form: str) -> None:
+    """Which shapes need no copy, as `view` says; and what -1 is."""
+    x = _map((2, 6, 4, 8), form)
+    shapes = [(12, 4, 8), (2, 24, 8), (2, 6, 32), (384,), (2, 3, 2, 4, 8), (2, 6, 2, 2, 8), (1, 2, 6, 4, 8, 1), (48, 8)]
+    for shape in shapes:
+        try:
+            x.view(shape)
+        except RuntimeError:
+            possible = False
+        else:
+            possible = True
+        assert sizes.viewed(x.shape, x.stride(), shape) == possible, (form, shape)
+    assert sizes.completed((2, -1, 8), 384) == (2, 24, 8)
+    for wrong in ((5, -1), (-1, -1), (383,), (-2, 192), (0, -1)):
+        assert sizes.completed(wrong, 384) is None
