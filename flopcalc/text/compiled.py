@@ -10,10 +10,10 @@ import ast
 import operator
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from keyword import iskeyword
 from typing import Any, TypeAlias
 
-from flopcalc.errors import FlopcalcError
-from flopcalc.text.expression import COMPARISONS, FUNCTIONS, MAX_BITS, binary_of, constant_of, parse
+from flopcalc.text.expression import COMPARISONS, FUNCTIONS, MAX_BITS, TRUTHS, binary_of, constant_of, parse
 
 Names: TypeAlias = Mapping[str, Any]
 Function: TypeAlias = Callable[[Names], Any]
@@ -35,14 +35,9 @@ def names_in(text: str) -> frozenset[str]:
     return frozenset(node.id for node in ast.walk(parse(text)) if isinstance(node, ast.Name))
 
 
-@lru_cache(maxsize=4096)
 def is_name(text: str) -> bool:
-    """Whether an expression is one name; false where it cannot be read."""
-    try:
-        node = parse(text)
-    except FlopcalcError:
-        return False
-    return isinstance(node, ast.Name) and node.id == text
+    """Whether an expression is one name, and not a truth value."""
+    return text.isidentifier() and text.isascii() and not iskeyword(text) and text not in TRUTHS
 
 
 @lru_cache(maxsize=4096)

@@ -44,7 +44,7 @@ COMPARISONS: dict[type[ast.AST], Callable[[Any, Any], bool]] = {
 
 
 # As YAML writes them.
-_TRUTHS = {"true": True, "false": False}
+TRUTHS = {"true": True, "false": False}
 
 _ALLOWED = (
     ast.Constant,
@@ -102,7 +102,7 @@ def parse(text: str) -> ast.expr:
         if not isinstance(node, _ALLOWED):
             kind = type(node).__name__
             raise _error(text, f"{_WORDS.get(kind, kind)} is not allowed")
-        truths = truths or (isinstance(node, ast.Name) and node.id in _TRUTHS)
+        truths = truths or (isinstance(node, ast.Name) and node.id in TRUTHS)
     found: ast.expr = _Truths().visit(tree) if truths else tree
     return found
 
@@ -112,7 +112,7 @@ class _Truths(ast.NodeTransformer):
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
         """The constant of a truth value, any other name as it is."""
-        return ast.copy_location(ast.Constant(_TRUTHS[node.id]), node) if node.id in _TRUTHS else node
+        return ast.copy_location(ast.Constant(TRUTHS[node.id]), node) if node.id in TRUTHS else node
 
 
 def evaluate(text: str, names: Mapping[str, Any]) -> Any:

@@ -1,5 +1,6 @@
 """Descriptions that are read once and evaluated many times: the same results, nothing stale, bounded, thread-safe."""
 
+import ast
 import os
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
@@ -17,8 +18,8 @@ from flopcalc.networks import description, library, reader
 from flopcalc.networks.description import Description
 from flopcalc.networks.like import read_network_file
 from flopcalc.networks.network import INPUT, Network
-from flopcalc.text.compiled import compiled, names_in
-from flopcalc.text.expression import evaluate, exact
+from flopcalc.text.compiled import compiled, is_name, names_in
+from flopcalc.text.expression import evaluate, exact, parse
 
 HELD: dict[str, tuple[Any, Description]] = {}
 
@@ -350,3 +351,13 @@ def test_divisible_is_the_rule_of_mobilenet(channels: int, divisor: int, width: 
     wanted = max(divisor, int(value + Fraction(divisor, 2)) // divisor * divisor)
     wanted += divisor if wanted < Fraction(9, 10) * value else 0
     assert evaluate(f"divisible({channels} * {width}, {divisor})", {}) == wanted
+
+
+@pytest.mark.parametrize("text", ["a", "_a1", "true", "True", "None", "if", "a b", " a", "a.b", "1", "", "ﬁ", "lambda"])
+def test_a_name_is_what_the_parser_says(text: str) -> None:
+    """A look at the text, without the parser."""
+    try:
+        node = parse(text)
+    except FlopcalcError:
+        node = None
+    assert is_name(text) == (isinstance(node, ast.Name) and node.id == text)
