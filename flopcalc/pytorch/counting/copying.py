@@ -34,6 +34,14 @@ _SHARED: frozenset[type] = frozenset(
 )
 _EMPTY = {dict, OrderedDict, set}
 _NOTHING: Any = object()
+# Where a module holds its tensors.
+_HOLDERS = {"_parameters", "_buffers"}
+_META = torch.device("meta")
+# The dispatch keys of a strided tensor on the meta device without anything of its own.
+_PLAIN = torch._C._dispatch_keys(torch.empty(0, device=_META)).raw_repr()
+_keys = torch._C._dispatch_keys
+_empty_strided = torch.empty_strided
+_make_subclass = Tensor._make_subclass
 
 
 def structural_copy(module: nn.Module, twin: Twin, *, gradients: bool = False) -> nn.Module:
@@ -165,17 +173,21 @@ class Copier:
     def _fill(self, module: nn.Module, made: nn.Module) -> None:
         kind: Any = type(module)
         state, memo = made.__dict__, self.memo
+        plain = self.twin is on_meta and not self.gradients
         # At once, since another thread may train the module meanwhile.
         state.update(vars(module))
         # What `Module.compile` leaves would run the compiled original.
         state.pop("_compiled_call_impl", None)
         for name, item in state.items():
             held = type(item)
-            if held in _SHARED:
+            if held in _SHARED or (held is tuple and _SHARED.issuperset(map(type, item))):
                 continue
             if held in _EMPTY and not item:
                 # Most of the containers of a module. The module keeps them alive.
                 state[name] = memo[id(item)] = held()
+                continue
+            if held is dict and plain and name in _HOLDERS:
+                state[name] = self._tensors_of(item)
                 continue
             try:
                 state[name] = self.value(item)
@@ -186,6 +198,29 @@ class Copier:
         for name in _slots(kind):
             if hasattr(module, name):
                 object.__setattr__(made, name, self.value(getattr(module, name)))
+
+    def _tensors_of(self, value: dict[str, Any]) -> dict[str, Any]:
+        """The parameters or buffers of a module on the meta device: most of the work of a copy, and so a way apart."""
+        made: dict[str, Any] = {}
+        memo = self.memo
+        self._keep(value, made)
+        for name, tensor in list(value.items()):
+            kind = type(tensor)
+            if kind is nn.Parameter or kind is Tensor:
+                twin = memo.get(id(tensor), _NOTHING)
+                if twin is _NOTHING:
+                    own = tensor._is_view() or vars(tensor)
+                    if not own and tensor.is_meta and _keys(tensor).raw_repr() == _PLAIN:
+                        twin = _empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=_META)
+                        if kind is nn.Parameter:
+                            twin = _make_subclass(kind, twin, False)
+                        self._keep(tensor, twin)
+                    else:
+                        twin = self.value(tensor)
+                made[name] = twin
+            else:
+                made[name] = tensor if kind in _SHARED else self.value(tensor)
+        return made
 
     def _fallback(self, where: str, value: Any, error: Exception) -> Any:
         """What takes the place of a value that cannot be copied: the value itself, where a forward cannot harm it."""
