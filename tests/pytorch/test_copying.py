@@ -19,7 +19,16 @@ from torch import Tensor, nn
 
 from flopcalc import FlopcalcError
 from flopcalc.pytorch import count
-from flopcalc.pytorch.counting.copying import Copier, on_meta, structural_copy
+from flopcalc.pytorch.counting.copying import Copier
+from flopcalc.pytorch.counting.evaluation_mode import evaluate
+from flopcalc.pytorch.counting.twins import Twin, on_meta
+
+
+def structural_copy(module: nn.Module, twin: Twin) -> nn.Module:
+    """A copy in evaluation mode, as a count makes it."""
+    made: nn.Module = Copier(twin).copy(module)
+    evaluate(made)
+    return made
 
 
 class Plain(nn.Module):

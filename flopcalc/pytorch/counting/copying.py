@@ -44,42 +44,6 @@ _empty_strided = torch.empty_strided
 _make_subclass = Tensor._make_subclass
 
 
-def structural_copy(module: nn.Module, twin: Twin, *, gradients: bool = False) -> nn.Module:
-    """A copy of a module in evaluation mode. twin: the tensor that takes the place of one of the module's own.
-
-    gradients: whether parameters go on asking for them; torch chooses other kernels for weights that do.
-    Raises FlopcalcError (cannot-copy).
-    """
-    copier = Copier(twin, gradients=gradients)
-    made: nn.Module = copier.copy(module)
-    evaluate(made)
-    return made
-
-
-def evaluate(module: nn.Module, modules: Iterable[nn.Module] | None = None) -> None:
-    """Put a copy into evaluation mode, also where its class refuses to. modules: all of its modules."""
-    modules = list(module.modules() if modules is None else modules)
-    # A frozen program of TorchScript has no such flag.
-    if not any(getattr(child, "training", False) for child in modules):
-        return
-    if any(_decides_on_training(child) for child in modules):
-        try:
-            module.eval()
-        except Exception:
-            # A program of torch.export has no other mode, and refuses to be asked.
-            modules = [child for child in modules if not isinstance(child, torch.jit.ScriptModule)]
-        else:
-            return
-    for child in modules:
-        child.__dict__["training"] = False
-
-
-def _decides_on_training(module: nn.Module) -> bool:
-    kind = type(module)
-    own = {"train", "eval"} & vars(module).keys()
-    return bool(own) or kind.train is not nn.Module.train or kind.eval is not nn.Module.eval
-
-
 class Copier:
     """Copies modules and values. memo: identity of an original -> its copy; originals are kept alive by `kept`."""
 

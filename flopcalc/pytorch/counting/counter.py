@@ -17,8 +17,9 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from flopcalc.catalog.kernels import KernelRule
 from flopcalc.catalog.kernels import by_name as rules_by_operator
 from flopcalc.errors import FlopcalcError, clip
-from flopcalc.pytorch.counting.copying import Copier, evaluate
+from flopcalc.pytorch.counting.copying import Copier
 from flopcalc.pytorch.counting.dispatch import DispatchCounter, OnDevice, compiled_in_pieces
+from flopcalc.pytorch.counting.evaluation_mode import evaluate
 from flopcalc.pytorch.counting.failures import Failure, asks_for_gradients, failed, is_compiled_whole, lacks_operators
 from flopcalc.pytorch.counting.kernels import tensors
 from flopcalc.pytorch.counting.kernels.own import OwnRules

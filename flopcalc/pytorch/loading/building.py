@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from flopcalc.errors import FlopcalcError, clip, reason
 from flopcalc.pytorch.loading.time_limit import TimeLimit, is_time_out, run_limited
@@ -52,7 +53,7 @@ def build(target: str, factory: Callable[..., Any], settings: Mapping[str, Any],
 
     Where it reads values, it runs on real tensors, and its parameters move to the meta device at once.
     """
-    return _built((lambda: torch.device("meta"), _registered_on_meta, nullcontext), target, factory, settings, limit)
+    return _built((_on_meta, _registered_on_meta, nullcontext), target, factory, settings, limit)
 
 
 def build_with_values(
@@ -84,6 +85,36 @@ def _built(
                     hint = "a factory must only build the module and return it"
                 raise FlopcalcError("broken-factory", f"{target} failed: {in_words(error)}", hint) from error
     raise AssertionError
+
+
+class _Uninitialised(TorchFunctionMode):
+    """Leaves out what only sets values where there are none.
+
+    On the meta device torch runs such functions in Python, and imports SymPy and its compiler for it.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func in _SETS_VALUES:
+            tensor = args[0] if args else kwargs.get("tensor")
+            if isinstance(tensor, Tensor) and tensor.is_meta:
+                return tensor
+        return func(*args, **kwargs)
+
+
+# Of one tensor and numbers, in place.
+_SETS_VALUES = {
+    *(Tensor.normal_, Tensor.uniform_, Tensor.random_, Tensor.bernoulli_, Tensor.exponential_, Tensor.log_normal_),
+    *(Tensor.cauchy_, Tensor.geometric_, Tensor.erfinv_, Tensor.zero_, Tensor.fill_, Tensor.clamp_),
+    *(nn.init.normal_, nn.init.uniform_, nn.init.constant_, nn.init.kaiming_uniform_),
+}
+
+
+@contextmanager
+def _on_meta() -> Iterator[None]:
+    """Build on the meta device."""
+    with torch.device("meta"), _Uninitialised():
+        yield
 
 
 @contextmanager
