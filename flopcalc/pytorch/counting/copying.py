@@ -23,8 +23,6 @@ from flopcalc.errors import FlopcalcError, clip, reason
 from flopcalc.pytorch.counting.stand_ins import WRAPPERS, Unavailable, Wrapper
 from flopcalc.pytorch.counting.twins import Twin, on_meta, tensor_twin
 
-__all__ = ["Copier", "evaluate", "on_meta", "structural_copy"]
-
 _SHARED: frozenset[type] = frozenset(
     {
         *(int, float, bool, complex, str, bytes, type(None), type(...), type(NotImplemented), range, slice, property),
