@@ -24,7 +24,7 @@ _SEARCHED = 200
 # How many functions, classes, objects and containers are looked at.
 _NEAREST = 2_000
 # Packages whose state is theirs: a user's forward puts nothing into it.
-_THEIRS = frozenset({*sys.stdlib_module_names, "torch", "flopcalc", "numpy"}) - {"__main__"}
+_THEIRS = frozenset({*sys.stdlib_module_names, "torch", "torchvision", "flopcalc", "numpy"}) - {"__main__"}
 _ABSENT: Any = object()
 
 

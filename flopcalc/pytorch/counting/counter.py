@@ -6,7 +6,7 @@ differentiate, and run there with them; some read values, and run on the CPU. Ea
 
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from itertools import chain
 from typing import Any, Literal, NamedTuple
 
@@ -17,6 +17,7 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from flopcalc.catalog.kernels import KernelRule
 from flopcalc.catalog.kernels import by_name as rules_by_operator
 from flopcalc.errors import FlopcalcError, clip
+from flopcalc.pytorch.counting.collector import paused
 from flopcalc.pytorch.counting.copying import Copier
 from flopcalc.pytorch.counting.dispatch import DispatchCounter, OnDevice, compiled_in_pieces
 from flopcalc.pytorch.counting.evaluation_mode import evaluate
@@ -157,7 +158,8 @@ def _on_device(call: _Call, reading: Reading, device: Literal["meta", "cpu"], fa
     while True:
         recorder = Recorder(layers)
         try:
-            return _run(call, reading, how, recorder)
+            with paused() if device == "meta" else nullcontext():
+                return _run(call, reading, how, recorder)
         except FlopcalcError as error:
             if error.code not in {"cannot-copy", "too-large"}:
                 raise
@@ -208,7 +210,7 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
         recorder.start((one for _, one in parameters), tensors((given, by_name)), held)
         traced = call.witness == "trace" and how.on == "meta" and not how.gradients
         if traced:
-            shorten(twin)
+            shorten(named)
         name_modules(named, recorder, lambda other: _modes(call, how, other, generator))
         if call.watch is not None:
             modes.enter_context(call.watch(twin, lambda: recorder.module))

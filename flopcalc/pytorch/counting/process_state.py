@@ -1,6 +1,5 @@
 """What belongs to the process, and a forward may change: random numbers, flags, and caches in its code."""
 
-import gc
 import random
 import sys
 import threading
@@ -14,6 +13,7 @@ from torch import nn
 from torch.nn.modules import module as module_file
 
 from flopcalc.pytorch.counting.caches import forget, remembered
+from flopcalc.pytorch.counting.collector import collects, set_collects
 
 _Flag = tuple[Callable[[], Any], Callable[[Any], Any]]
 
@@ -34,10 +34,6 @@ def _autocast() -> tuple[bool, torch.dtype]:
 def _set_autocast(value: tuple[bool, torch.dtype]) -> None:
     torch.set_autocast_enabled("cpu", value[0])
     torch.set_autocast_dtype("cpu", value[1])
-
-
-def _set_collecting(enabled: bool) -> None:
-    (gc.enable if enabled else gc.disable)()
 
 
 def _set_filters(filters: list[Any]) -> None:
@@ -74,7 +70,7 @@ _FLAGS: tuple[_Flag, ...] = (
     (lambda: list(warnings.filters), _set_filters),
     (lambda: list(map(dict, _HOOKS)), _set_hooks),
     (sys.getrecursionlimit, sys.setrecursionlimit),
-    (gc.isenabled, _set_collecting),
+    (collects, set_collects),
 )
 
 

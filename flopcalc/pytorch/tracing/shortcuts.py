@@ -4,7 +4,7 @@ Half of the time of a small module is its forward, the function of torch.nn.func
 shortcut applies to instances of exactly these classes with torch's own forward, and leaves everything unusual to it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -106,9 +106,9 @@ _SHORT: dict[type[nn.Module], Rule] = {
 _FORWARD = {cls: cls.forward for cls in _SHORT if cls.forward.__module__.startswith("torch.nn.modules")}
 
 
-def shorten(module: nn.Module) -> None:
-    """Give the modules below `module` their shortcuts. It changes the module: give it a copy."""
-    for child in module.modules():
+def shorten(modules: Iterable[tuple[str, nn.Module]]) -> None:
+    """Give the modules their shortcuts. It changes the modules: give it those of a copy."""
+    for _, child in modules:
         cls = type(child)
         if cls in _FORWARD and cls.forward is _FORWARD[cls] and "forward" not in child.__dict__:
             child.__dict__["forward"] = _shortcut(child, child.forward, _SHORT[cls])
