@@ -193,6 +193,7 @@ class _Explorer:
 # What a module holds that are no functions.
 _OF_TENSORS = frozenset({"_parameters", "_buffers", "_modules"})
 _FUNCTIONS = {FunctionType, MethodType, functools.partial, functools._lru_cache_wrapper}
+_HOLDS_FUNCTIONS = _FUNCTIONS | _CONTAINERS - {set}
 _PLAIN = {int, float, bool, complex, str, bytes, type(None), Tensor, nn.Parameter, CodeType}
 # Where functions are that are held by other objects.
 _INSIDE: dict[type, tuple[str, ...]] = {

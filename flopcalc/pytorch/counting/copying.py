@@ -49,6 +49,8 @@ class Copier:
         self.twin = twin
         self.gradients = gradients
         self.memo: dict[int, Any] = {}
+        # The copies of tensors.
+        self.tensors: list[Tensor] = []
         self._kept: list[Any] = []
         self._modules: list[tuple[nn.Module, nn.Module]] = []
 
@@ -177,6 +179,7 @@ class Copier:
                         if kind is nn.Parameter:
                             twin = _make_subclass(kind, twin, False)
                         self._keep(tensor, twin)
+                        self.tensors.append(twin)
                     else:
                         twin = self.value(tensor)
                 made[name] = twin
@@ -206,6 +209,7 @@ class Copier:
             offset = tensor.storage_offset() - base.storage_offset()
             return self.value(base).detach().as_strided(tensor.shape, tensor.stride(), offset)
         made = tensor_twin(tensor, self.twin, gradients=self.gradients, inner=self.value)
+        self.tensors.append(made)
         if (attributes := vars(tensor)) and not hasattr(made, "__tensor_flatten__"):
             self._keep(tensor, made)
             vars(made).update(self._items(attributes, {}))

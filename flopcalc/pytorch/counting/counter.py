@@ -206,7 +206,7 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
             named = modules_of(twin)
         parameters = [(name, one) for name, child in named for one in child._parameters.values() if one is not None]
         recorder.sees_all = how.on == "meta"
-        held = copier.memo.values() if recorder.sees_all else ()
+        held = copier.tensors if recorder.sees_all else ()
         recorder.start((one for _, one in parameters), tensors((given, by_name)), held)
         traced = call.witness == "trace" and how.on == "meta" and not how.gradients
         if traced:

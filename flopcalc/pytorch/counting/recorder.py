@@ -101,12 +101,11 @@ class Recorder:
             self._depth[place] = 0
         return place
 
-    def start(self, parameters: Iterable[Tensor], given: Iterable[Tensor], held: Iterable[object] = ()) -> None:
-        """Note the parameters, the tensors that the forward is given, and other values that the module holds."""
+    def start(self, parameters: Iterable[Tensor], given: Iterable[Tensor], held: Iterable[Tensor] = ()) -> None:
+        """Note the parameters, the tensors that the forward is given, and others that the module holds."""
         self._trained.update(map(self.place, parameters))
-        for value in held:
-            if isinstance(value, Tensor):
-                self.place(value)
+        for tensor in held:
+            self.place(tensor)
         for tensor in given:
             self._maker[self.place(tensor)] = GIVEN
 
