@@ -43,13 +43,11 @@ def remembered(modules: Iterable[nn.Module]) -> _Memory:
     for child in modules:
         kind = type(child)
         explorer.visit(kind)
-        for name, item in list(vars(child).items()):
-            # Functions of the instance: one in the place of its forward, hooks, and those that it is made of.
-            if name in _OF_TENSORS:
-                continue
+        # Functions of the instance: one in the place of its forward, hooks, and those that it is made of.
+        for item in [one for one in list(vars(child).values()) if type(one) in _HOLDS_FUNCTIONS and one]:
             if type(item) in _FUNCTIONS:
                 explorer.visit(item)
-            elif type(item) in _CONTAINERS and type(item) is not set and 0 < len(item) < _SEARCHED:
+            elif len(item) < _SEARCHED:
                 for one in list(item.values() if isinstance(item, dict) else item):
                     if type(one) in _FUNCTIONS:
                         explorer.visit(one)
@@ -191,7 +189,6 @@ class _Explorer:
 
 
 # What a module holds that are no functions.
-_OF_TENSORS = frozenset({"_parameters", "_buffers", "_modules"})
 _FUNCTIONS = {FunctionType, MethodType, functools.partial, functools._lru_cache_wrapper}
 _HOLDS_FUNCTIONS = _FUNCTIONS | _CONTAINERS - {set}
 _PLAIN = {int, float, bool, complex, str, bytes, type(None), Tensor, nn.Parameter, CodeType}
