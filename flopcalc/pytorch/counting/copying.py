@@ -30,13 +30,13 @@ _SHARED: frozenset[type] = frozenset(
         *(torch.Size, torch.fx.Graph, torch.jit.ScriptFunction, torch.Stream, threading.Thread),
     }
 )
-_EMPTY = {dict, OrderedDict, set}
+_EMPTY = {dict, set}
 _NOTHING: Any = object()
 # Where a module holds its tensors.
 _HOLDERS = {"_parameters", "_buffers"}
 _META = torch.device("meta")
-# The dispatch keys of a strided tensor on the meta device without anything of its own.
-_PLAIN = torch._C._dispatch_keys(torch.empty(0, device=_META)).raw_repr()
+# The dispatch keys of a strided tensor, on the meta device or on the CPU, without anything of its own.
+_PLAIN = {torch._C._dispatch_keys(torch.empty(0, device=device)).raw_repr() for device in ("meta", "cpu")}
 _keys = torch._C._dispatch_keys
 _empty_strided = torch.empty_strided
 _make_subclass = Tensor._make_subclass
@@ -144,11 +144,11 @@ class Copier:
         state.pop("_compiled_call_impl", None)
         for name, item in state.items():
             held = type(item)
-            if held in _SHARED or (held is tuple and _SHARED.issuperset(map(type, item))):
-                continue
-            if held in _EMPTY and not item:
-                # Most of the containers of a module. The module keeps them alive.
+            # Hooks first: most attributes of most modules are empty dicts of them. The module keeps these alive.
+            if (held is OrderedDict or held in _EMPTY) and not item:
                 state[name] = memo[id(item)] = held()
+                continue
+            if held in _SHARED or (held is tuple and _SHARED.issuperset(map(type, item))):
                 continue
             if held is dict and plain and name in _HOLDERS:
                 state[name] = self._tensors_of(item)
@@ -166,7 +166,7 @@ class Copier:
     def _tensors_of(self, value: dict[str, Any]) -> dict[str, Any]:
         """The parameters or buffers of a module on the meta device: most of the work of a copy, and so a way apart."""
         made: dict[str, Any] = {}
-        memo = self.memo
+        memo, kept, tensors = self.memo, self._kept, self.tensors
         self._keep(value, made)
         for name, tensor in list(value.items()):
             kind = type(tensor)
@@ -174,12 +174,13 @@ class Copier:
                 twin = memo.get(id(tensor), _NOTHING)
                 if twin is _NOTHING:
                     own = tensor._is_view() or vars(tensor)
-                    if not own and tensor.is_meta and _keys(tensor).raw_repr() == _PLAIN:
+                    if not own and _keys(tensor).raw_repr() in _PLAIN:
                         twin = _empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=_META)
                         if kind is nn.Parameter:
                             twin = _make_subclass(kind, twin, False)
-                        self._keep(tensor, twin)
-                        self.tensors.append(twin)
+                        memo[id(tensor)] = twin
+                        kept.append(tensor)
+                        tensors.append(twin)
                     else:
                         twin = self.value(tensor)
                 made[name] = twin

@@ -8,14 +8,14 @@ from kernel_runs import run
 from torch.nn import functional as F  # noqa: N812
 
 from flopcalc.pytorch.loading import torchvision_operators
-from flopcalc.pytorch.loading.importing import import_named
+from flopcalc.pytorch.loading.importing import import_named, with_operators
 
 
 @pytest.fixture(scope="module")
 def ops() -> Any:
     """torchvision.ops, with its operators."""
     pytest.importorskip("PIL")
-    ops = import_named("torchvision", None).ops
+    ops = with_operators(lambda: import_named("torchvision", None)).ops
     torchvision_operators.enable()
     return ops
 
