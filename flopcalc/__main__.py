@@ -33,6 +33,11 @@ def run() -> None:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
     except KeyboardInterrupt:
         code = 130
+    try:
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        # Nobody reads it; Python would end with exit code 120 because of it.
+        sys.stderr = None
     sys.exit(code)
 
 

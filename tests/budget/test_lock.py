@@ -508,6 +508,8 @@ def test_a_pull_request_that_is_more_expensive(python: bool, tmp_path: Path) -> 
     # 216 weights of 3x3 at 64 positions; the biases add no MACs.
     head = 8 * 64 * 10 if python else 80
     _git(tmp_path, "init", "--quiet")
+    # As any project has it; whether Python writes bytecode depends on the environment.
+    (tmp_path / ".gitignore").write_text("__pycache__/\n")
     (tmp_path / name).write_text(text)
     (tmp_path / "flopcalc.yaml").write_text(f"targets:\n  - network: {target}\n    limits: [macs <= 25k]\n")
     assert _flopcalc(tmp_path, "lock", hide=hide).code == 0
