@@ -36,7 +36,7 @@ def run() -> None:
     try:
         sys.stderr.flush()
     except (OSError, ValueError):
-        # Nobody reads it; Python would end with exit code 120 because of it.
+        # It cannot be written; Python would end with exit code 120 because of it.
         sys.stderr = None
     sys.exit(code)
 

@@ -218,11 +218,9 @@ def import_torchvision() -> ModuleType:
     """torchvision; its wheel expects C++ operators that a CPU-only torch has not, so declare them."""
     torch: Any = pytest.importorskip("torch")
     if not hasattr(torch.ops.torchvision, "nms"):
-        library = torch.library.Library("torchvision", "FRAGMENT")
-        library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        # The declaration lives as long as the library object.
-        import_torchvision.library = library  # type: ignore[attr-defined]
+        from flopcalc.pytorch.loading import torchvision_operators
+
+        torchvision_operators.declare()
     try:
         import torchvision
     except (ImportError, RuntimeError) as error:

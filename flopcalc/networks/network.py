@@ -56,10 +56,6 @@ class Layer(NamedTuple):
         """A short text: name, kind and shapes."""
         return f"<Layer {self.name}: {self.kind}, {size(self.in_shape)} -> {size(self.out_shape)}>"
 
-    def with_weights_of(self, twin: "Layer") -> "Layer":
-        """This layer with the weights of another, which counts them."""
-        return self._replace(cost=self.cost.without_params(), weights_of=twin.name)
-
     @property
     def geometry(self) -> Geometry | None:
         """The geometry of an operator; None for primitives."""

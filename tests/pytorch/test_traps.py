@@ -22,7 +22,7 @@ from flopcalc.pytorch.counting.counter import count_call
 ALTERNATIVES = {
     "linear_complex": (4 * 64 * 32, "one complex multiply-add is four real ones"),
     "conv_complex": (4 * 36 * 4 * 27, "a complex multiply-add is four real ones, as in a complex matrix product"),
-    "cdist_l2": (30 * 40 * 18, "for so many pairs torch runs a product over 18"),
+    "cdist_l2": (30 * 40 * 18, "for 1,200 pairs torch runs a product over 18"),
     "ho_while": (64 * 64, "a loop whose turns depend on values is counted for one turn, with a note"),
     "custom_op": (0, "a user's kernel without a rule is listed as uncounted"),
     "custom_op_cpu_only": (0, "a user's kernel without a rule is listed as uncounted"),

@@ -290,13 +290,6 @@ def _usable(twin: nn.Module) -> None:
             buffer.fill_(1)
 
 
-def _parameters(module: nn.Module) -> list[tuple[str, Tensor]]:
-    """The parameters of a module, each with the name of the module that holds it."""
-    return [
-        (name, one) for name, child in module.named_modules() for one in child._parameters.values() if one is not None
-    ]
-
-
 def _own_params(parameters: Sequence[tuple[str, Tensor]]) -> dict[str, int]:
     """Parameters of each module without its children; a shared tensor counts for the first module."""
     seen: set[int] = set()

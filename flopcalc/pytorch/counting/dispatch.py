@@ -22,7 +22,6 @@ from flopcalc.pytorch.counting.random_numbers import own_random
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.counting.twins import is_meta, on_meta
 
-__all__ = ["DispatchCounter", "OnDevice", "ValuesNeededError", "is_meta"]
 _NOTHING = Work()
 
 
@@ -192,8 +191,8 @@ def _is_composite(func: OpOverload) -> bool:
 class OnDevice(TorchFunctionMode):
     """Keeps a forward on the device of the pass, where it names another, such as `cuda`.
 
-    Its presence also keeps MultiheadAttention from its fused path, which hides the matrix products. recorder: told
-    of what the dispatch mode does not see in one piece.
+    Its presence also keeps MultiheadAttention from its fused path, which hides the matrix products. recorder:
+    records what the dispatch mode does not see in one piece.
     """
 
     def __init__(self, device: str, recorder: Recorder | None = None) -> None:

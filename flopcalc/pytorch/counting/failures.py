@@ -54,24 +54,24 @@ def failed(module: nn.Module, failures: Sequence[Failure]) -> FlopcalcError:
     # Real values show what the forward itself would say; the first way to read the inputs is the likeliest.
     on_cpu = [one for one in failures if one.on == "cpu"]
     too_large = next((one.error for one in failures if getattr(one.error, "code", "") == "too-large"), None)
-    told = failures[0] if too_large or not on_cpu else on_cpu[0]
-    if isinstance(told.error, FlopcalcError):
-        return told.error
-    where = told.module or type(module).__name__
-    error = told.error
+    shown = failures[0] if too_large or not on_cpu else on_cpu[0]
+    if isinstance(shown.error, FlopcalcError):
+        return shown.error
+    where = shown.module or type(module).__name__
+    error = shown.error
     what = f"the forward pass of {where} failed: {type(error).__name__}: {reason(error)}{place_of(error)}"
-    made = FlopcalcError("uncountable-module", what, _hint(told, too_large))
+    made = FlopcalcError("uncountable-module", what, _hint(shown, too_large))
     made.__cause__ = error
     return made
 
 
-def _hint(told: Failure, too_large: object) -> str:
-    why = str(told.error)
-    if told.on == "meta" and needs_values(told.error):
+def _hint(shown: Failure, too_large: object) -> str:
+    why = str(shown.error)
+    if shown.on == "meta" and needs_values(shown.error):
         if isinstance(too_large, FlopcalcError):
             return f"it reads values, but {too_large.message}: {too_large.hint}"
         return "it needs values, which the meta device does not have: count it on the CPU (--on cpu)"
-    if isinstance(told.error, NotImplementedError) and ("Could not run" in why or "not implemented for" in why):
+    if isinstance(shown.error, NotImplementedError) and ("Could not run" in why or "not implemented for" in why):
         return "it calls an operator that does not run on the CPU"
     if "CUDA" in why or "NVIDIA" in why:
         return "it asks for a GPU by name: use the device of the input instead"

@@ -103,8 +103,9 @@ class Recorder:
 
     def start(self, parameters: Iterable[Tensor], given: Iterable[Tensor], held: Iterable[Tensor] = ()) -> None:
         """Note the parameters, the tensors that the forward is given, and others that the module holds."""
-        places = {id(tensor): self.place(tensor) for tensor in held}
-        self._trained.update(places.get(id(tensor)) or self.place(tensor) for tensor in parameters)
+        self._trained.update(map(self.place, parameters))
+        for tensor in held:
+            self.place(tensor)
         for tensor in given:
             self._maker[self.place(tensor)] = GIVEN
 

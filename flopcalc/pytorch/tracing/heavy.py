@@ -1,7 +1,7 @@
 """What the functions with most of the work do, in sizes: convolutions, products, attention, norms, softmax.
 
 A rule takes a recorder and the arguments of the function, tells the recorder the kernels that torch would run, and
-gives the result; None, and nothing told, where it does not apply. It runs below the dispatch mode. The figures are
+gives the result; None, and nothing recorded, where it does not apply. It runs below the dispatch mode. The figures are
 those of docs/conventions.md.
 """
 
