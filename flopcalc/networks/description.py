@@ -23,7 +23,7 @@ from flopcalc.text.yaml_file import BRACES, Map
 
 __all__ = ["COMMON", "TOP", "Description", "read_description"]
 
-TOP = ("name", "title", "mirrors", "source", "input", "options", "let", "reference", "blocks", "layers")
+TOP = ("name", "title", "mirrors", "calls", "source", "input", "options", "let", "reference", "blocks", "layers")
 # Structures kept for each description. A structure of more layers and steps is read on each evaluation.
 MAX_PLANS = 8
 MAX_SIZE = 50_000
@@ -107,6 +107,7 @@ class Description:
             output=plan.output,
             options=chosen,
             mirrors=str(data.get("mirrors") or ""),
+            calls=data.get("calls") or {},
             source=self.source,
             remarks=plan.remarks,
         )
@@ -120,6 +121,9 @@ class Description:
             raise self._file.error(
                 data, None, "a network is a mapping with name, input and layers, and layers are missing"
             )
+        calls = data.get("calls") or {}
+        if not isinstance(calls, dict) or not all(isinstance(one, str) for pair in calls.items() for one in pair):
+            raise self._file.error(data, "calls", "calls maps names of layers, with * for any text, to ways of calling")
 
     def _evaluated(
         self, name: str, batch: int, shape: Shape, options: Mapping[str, Any], blocks: Mapping[str, Any]

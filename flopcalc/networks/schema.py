@@ -44,6 +44,11 @@ _OF_THE_TOP: dict[str, Schema] = {
     "name": {"type": "string"},
     "title": {"type": "string"},
     "mirrors": {"type": "string", "description": "the module whose layers have the same names"},
+    "calls": {
+        "type": "object",
+        "additionalProperties": {"type": "string"},
+        "description": "how that module calls its layers, where not as a module of torch.nn",
+    },
     "source": {"type": "string", "description": "where it was published"},
     "input": {"type": "array", "items": {"type": "integer", "minimum": 1}, "description": "channels, height, width"},
     "options": {"type": "object", "additionalProperties": {"$ref": "#/$defs/option"}},

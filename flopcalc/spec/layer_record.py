@@ -70,7 +70,7 @@ def layer_record(e: Evaluation, convention: Convention, dtype: str = "float32") 
         "ratio": {"params": _ratio(e, "params"), "macs": _ratio(e, "macs")},
         "convention": convention.name,
         "cost": convention.of(e.cost, e.geometry.batch),
-        "notes": [*notes(e), *convention.remarks((e.cost,))],
+        "notes": list(notes(e)),
     }
 
 

@@ -1,6 +1,7 @@
 """A counted module as a `Network`: what it did, layer by layer, as if it had been described."""
 
 import inspect
+from functools import cache, partial
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -12,8 +13,10 @@ from flopcalc.cost.kinds import WorkKind
 from flopcalc.errors import FlopcalcError, reason
 from flopcalc.networks.inputs import FORWARD, ForwardCall, Input
 from flopcalc.networks.network import INPUT, Layer, Module, Network, Uncounted
+from flopcalc.presets.call import CallLog
 from flopcalc.primitives.record import Primitive
 from flopcalc.primitives.registry import PRIMITIVES
+from flopcalc.pytorch.calls.log import log_of
 from flopcalc.pytorch.counting.counter import count_call
 from flopcalc.pytorch.counting.failures import CHECK_INPUTS
 from flopcalc.pytorch.counting.inputs import arguments, read_batch, read_inputs
@@ -104,7 +107,10 @@ def counted_network(
             kernels=kernels,
             rebuild=rebuild,
         )
-    return as_network(module, counted, inputs, batch, name=name, options=options)
+    log = partial(
+        log_of, module, args, named, method=call.method, on=call.on, kernels=kernels, rebuild=rebuild
+    )
+    return as_network(module, counted, inputs, batch, name=name, options=options, log=log)
 
 
 @contextmanager
@@ -131,8 +137,9 @@ def as_network(
     *,
     name: str = "",
     options: Mapping[str, Any] | None = None,
+    log: Callable[[], CallLog] | None = None,
 ) -> Network:
-    """A counted module as a network, in the state in which it was counted."""
+    """A counted module as a network, in the state in which it was counted. log: gives the calls that it makes."""
     layers = _layers(module, counted, batch)
     others = other_names(module)
     return Network(
@@ -149,6 +156,7 @@ def as_network(
         uncounted=tuple(Uncounted(op, where or ROOT, times) for (op, where), times in counted.uncounted.items()),
         remarks=(*counted.notes, *sharing_remarks(module, others), *_remarks(counted)),
         modules=_modules(module, counted, batch, others),
+        log=cache(log) if log else None,
     )
 
 
