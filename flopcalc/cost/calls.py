@@ -12,7 +12,8 @@ from flopcalc.cost.kinds import WorkKind
 
 class How(NamedTuple):
     """module: the class in torch.nn, without its number of axes; function: the name that a patch replaces; operator:
-    the name that torch's tracer records. Empty where there is none."""
+    the name that torch's tracer records. Empty where there is none.
+    """
 
     module: str = ""
     function: str = ""

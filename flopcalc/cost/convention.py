@@ -34,7 +34,9 @@ class Convention(NamedTuple):
 _ALL = (
     Convention("macs", "multiply-accumulates of convolutions, linear layers and matrix products", folds.macs),
     Convention("flops", "2 x MACs + every element-wise addition, multiplication and other operation", folds.flops),
-    Convention("two-per-mac", "2 x MACs, as TensorFlow's and Keras' profilers and many tables print", folds.two_per_mac),
+    Convention(
+        "two-per-mac", "2 x MACs, as TensorFlow's and Keras' profilers and many tables print", folds.two_per_mac
+    ),
     Convention("torchvision", "the GFLOPS column of torchvision's documentation, which counts MACs", folds.macs),
     Convention(
         "flop-counter",

@@ -140,9 +140,9 @@ def ptflops(part: Part, n: Dim) -> Dim:
         total += part.reads
     elif called.function in {"torch.matmul", "Tensor.matmul", "torch.bmm", "Tensor.bmm"}:
         total += part.macs
-    elif called.function in {"torch.mul", "Tensor.mul", "torch.add", "Tensor.add"}:
-        total += part.writes
-    elif called.function == "F.interpolate":
+    elif (
+        called.function in {"torch.mul", "Tensor.mul", "torch.add", "Tensor.add"} or called.function == "F.interpolate"
+    ):
         total += part.writes
     return total
 

@@ -62,7 +62,9 @@ def labelled(layer: Layer, calls: Mapping[str, str]) -> Sequence[Part]:
     """The parts of a layer with the labels that a description gives them."""
     if not calls:
         return layer.cost.parts
-    return [part._replace(call=label) if (label := _label(layer.name, part.name, calls)) else part for part in layer.cost]
+    return [
+        part._replace(call=label) if (label := _label(layer.name, part.name, calls)) else part for part in layer.cost
+    ]
 
 
 def _label(layer: str, part: str, calls: Mapping[str, str]) -> str:

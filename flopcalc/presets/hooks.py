@@ -342,7 +342,7 @@ def _einsum(call: Call) -> int:
 
 
 def torchinfo(log: CallLog) -> Iterator[Amount]:
-    """torchinfo 1.8.0: of modules without children, parameters times positions where the class is named Conv.
+    """Torchinfo 1.8.0: of modules without children, parameters times positions where the class is named Conv.
 
     Otherwise times the first size of the output, and times its first two for parameters with other names.
     """

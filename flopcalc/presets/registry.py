@@ -2,20 +2,20 @@
 
 from collections.abc import Callable, Iterator
 
-from flopcalc.presets import hooks, patches, traced
+from flopcalc.presets import hooks, profilers, ptflops, traced
 from flopcalc.presets.call import Amount, CallLog
 
 Rules = Callable[[CallLog], Iterator[Amount]]
 
 RULES: dict[str, Rules] = {
     "fvcore": traced.fvcore,
-    "ptflops": patches.ptflops,
+    "ptflops": ptflops.ptflops,
     "ptflops-aten": traced.ptflops_aten,
     "thop": hooks.thop,
     "ultralytics-thop": hooks.ultralytics_thop,
     "torchinfo": hooks.torchinfo,
-    "calflops": patches.calflops,
-    "deepspeed": patches.deepspeed,
+    "calflops": profilers.calflops,
+    "deepspeed": profilers.deepspeed,
     "torchprofile": traced.torchprofile,
     "flop-counter": traced.flop_counter,
 }

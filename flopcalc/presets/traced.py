@@ -107,7 +107,7 @@ _FVCORE: Mapping[str, _Rule] = {
 
 
 def fvcore(log: CallLog) -> Iterator[Amount]:
-    """fvcore 0.1.5: products, norms, adaptive average pooling, nearest and bilinear upsampling; no fused attention."""
+    """Fvcore 0.1.5: products, norms, adaptive average pooling, nearest and bilinear upsampling; no fused attention."""
     return _traced(log, _FVCORE)
 
 
@@ -223,7 +223,7 @@ _TORCHPROFILE: Mapping[str, _Rule] = {
 
 
 def torchprofile(log: CallLog) -> Iterator[Amount]:
-    """torchprofile 0.1.0: products, attention and LSTM included, and one per element of norms, means and products."""
+    """Torchprofile 0.1.0: products, attention and LSTM included, and one per element of norms, means and products."""
     return _traced(log, _TORCHPROFILE)
 
 
@@ -253,7 +253,7 @@ _FLOP_COUNTER: Mapping[str, Callable[[Call], int]] = {
 
 
 def flop_counter(log: CallLog) -> Iterator[Amount]:
-    """torch's FlopCounterMode on the meta device: two for each multiply-add of convolutions and of mm, addmm, bmm."""
+    """Torch's FlopCounterMode on the meta device: two for each multiply-add of convolutions and of mm, addmm, bmm."""
     for call in log.of("kernel"):
         rule = _FLOP_COUNTER.get(call.name)
         if rule is not None:
@@ -261,7 +261,7 @@ def flop_counter(log: CallLog) -> Iterator[Amount]:
 
 
 def ptflops_aten(log: CallLog) -> Iterator[Amount]:
-    """ptflops 0.7.5, back end aten, on the CPU: products and biases of convolution, mm, addmm, bmm.
+    """Ptflops 0.7.5, back end aten, on the CPU: products and biases of convolution, mm, addmm, bmm.
 
     On the CPU attention and recurrent layers run as one kernel, which it does not know.
     """

@@ -24,7 +24,7 @@ _SETTINGS = (
     "kernel_size stride padding groups in_channels out_channels in_features in1_features in2_features affine "
     "elementwise_affine mode dim num_layers hidden_size input_size bidirectional batch_first proj_size num_heads "
     "embed_dim kdim vdim count_include_pad head_dim add_zero_attn output_size num_parameters training"
-).split()
+).split()  # noqa: SIM905
 
 
 class Log:
@@ -184,7 +184,7 @@ class _Kernels(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 _OWN = frozenset({__file__, dispatch.__file__, decomposing.__file__})
 # Views and bookkeeping, which no counter looks at.
-_DULL = {f"aten.{name}" for name in "detach view t transpose permute expand alias _unsafe_view".split()}
+_DULL = {f"aten.{name}" for name in ["detach", "view", "t", "transpose", "permute", "expand", "alias", "_unsafe_view"]}
 
 
 def sized(value: Any) -> Any:
@@ -253,7 +253,7 @@ def operator_of(func: Any, name: str, args: Sequence[Any], kwargs: Mapping[str, 
 
 _FACTS = frozenset(
     "dim size numel stride is_floating_point is_complex is_contiguous data_ptr element_size _set_grad_enabled device "
-    "_assert is_grad_enabled is_scripting is_tracing".split()
+    "_assert is_grad_enabled is_scripting is_tracing".split()  # noqa: SIM905
 )
 
 
@@ -273,9 +273,7 @@ def _node(name: str, module: nn.Module, index: Mapping[int, int]) -> Node:
         value = getattr(module, key, None)
         if isinstance(value, bool | int | float | str) or _is_sizes(value):
             facts[key] = tuple(value) if isinstance(value, list) else value
-    facts["params"] = tuple(
-        (key, tuple(one.shape)) for key, one in module._parameters.items() if one is not None
-    )
+    facts["params"] = tuple((key, tuple(one.shape)) for key, one in module._parameters.items() if one is not None)
     bases = tuple(class_name(base) for base in type(module).__mro__ if base is not object)
     return Node(name, bases[0], bases, children, facts)
 
@@ -323,7 +321,7 @@ def _is_fused(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any])
 
 
 def log_of(module: nn.Module, args: Sequence[Any] = (), named: Mapping[str, Any] | None = None, **how: Any) -> CallLog:
-    """The calls of one forward pass of a copy. how: as of `count_call`. Raises FlopcalcError where the forward fails."""
+    """The calls of one forward pass of a copy. how: as of `count_call`. Raises FlopcalcError if the forward fails."""
     log = Log()
     count_call(module, args, named, witness="dispatch", watch=log.watch, **how)
     return log.result

@@ -1,9 +1,9 @@
 """A counted module as a `Network`: what it did, layer by layer, as if it had been described."""
 
 import inspect
-from functools import cache, partial
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache, partial
 from typing import Any
 
 from torch import nn
@@ -107,9 +107,7 @@ def counted_network(
             kernels=kernels,
             rebuild=rebuild,
         )
-    log = partial(
-        log_of, module, args, named, method=call.method, on=call.on, kernels=kernels, rebuild=rebuild
-    )
+    log = partial(log_of, module, args, named, method=call.method, on=call.on, kernels=kernels, rebuild=rebuild)
     return as_network(module, counted, inputs, batch, name=name, options=options, log=log)
 
 
