@@ -1,4 +1,4 @@
-"""Counters that hook modules: THOP, its successor by Ultralytics, and torchinfo. What a module calls they do not see."""
+"""Counters that hook modules: THOP, the one of Ultralytics, and torchinfo. What a module calls they do not see."""
 
 from collections.abc import Callable, Iterator, Mapping
 from math import prod
@@ -278,9 +278,8 @@ def ultralytics_thop(log: CallLog) -> Iterator[Amount]:
             if rule is not None and rule is not _nothing:
                 what, amount = _by_keyword(rule, log.nodes[call.node], call)
                 yield Amount(call.node, what, amount)
-        elif call.level == "function" and call.within < 0 and call.name in _PRODUCTS:
-            if ruled.isdisjoint(call.running):
-                yield Amount(call.node, "products", _product(call))
+        elif call.level == "function" and call.within < 0 and call.name in _PRODUCTS and ruled.isdisjoint(call.running):
+            yield Amount(call.node, "products", _product(call))
 
 
 def _by_base(node: Node) -> _Rule | None:

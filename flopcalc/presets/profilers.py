@@ -168,7 +168,7 @@ _CELLS = {"RNNCell", "GRUCell", "LSTMCell"}
 
 
 def deepspeed(log: CallLog) -> Iterator[Amount]:
-    """The flops of DeepSpeed's profiler 0.19.8: 2 per multiply-add, and work of the other functions that it replaces."""
+    """The flops of DeepSpeed's profiler 0.19.8: 2 per multiply-add, and the work of functions that it replaces."""
     return _profiled(log, _DEEPSPEED, [1] * len(log.nodes))
 
 

@@ -20,11 +20,13 @@ from flopcalc.pytorch.counting.dispatch import left_alone
 from flopcalc.pytorch.tracing import decomposed as decomposing
 from flopcalc.pytorch.tracing.decomposed import decomposed
 
+# Read from modules where they are numbers, sizes or flags.
 _SETTINGS = (
-    "kernel_size stride padding groups in_channels out_channels in_features in1_features in2_features affine "
-    "elementwise_affine mode dim num_layers hidden_size input_size bidirectional batch_first proj_size num_heads "
-    "embed_dim kdim vdim count_include_pad head_dim add_zero_attn output_size num_parameters training"
-).split()  # noqa: SIM905
+    *("kernel_size", "stride", "padding", "groups", "in_channels", "out_channels", "output_size", "count_include_pad"),
+    *("in_features", "in1_features", "in2_features", "affine", "elementwise_affine", "mode", "dim", "num_parameters"),
+    *("num_layers", "hidden_size", "input_size", "bidirectional", "batch_first", "proj_size"),
+    *("num_heads", "embed_dim", "kdim", "vdim", "head_dim", "add_zero_attn"),
+)
 
 
 class Log:
@@ -242,18 +244,22 @@ _CONVOLUTIONS = frozenset(f"conv{n}d" for n in (1, 2, 3)) | {f"conv_transpose{n}
 
 def operator_of(func: Any, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
     """The operator that torch's tracer records for a function, `aten::linear`; empty for a function in Python."""
-    if isinstance(func, types.FunctionType):
-        return ""
     short = name.rpartition(".")[2]
+    if isinstance(func, types.FunctionType):
+        # torch.einsum and the like prepare their arguments for one operator.
+        return f"aten::{short}" if func.__module__ == "torch.functional" else ""
     if short in _CONVOLUTIONS:
         given = args[4] if len(args) > 4 else kwargs.get("padding")
         return "aten::_convolution_mode" if isinstance(given, str) else "aten::_convolution"
     return f"aten::{short.strip('_') if short.startswith('__') else short}"
 
 
+# What only reads a fact about a tensor or about the process.
 _FACTS = frozenset(
-    "dim size numel stride is_floating_point is_complex is_contiguous data_ptr element_size _set_grad_enabled device "
-    "_assert is_grad_enabled is_scripting is_tracing".split()  # noqa: SIM905
+    (
+        *("dim", "size", "numel", "stride", "is_floating_point", "is_complex", "is_contiguous", "data_ptr"),
+        *("element_size", "_set_grad_enabled", "device", "_assert", "is_grad_enabled", "is_scripting", "is_tracing"),
+    )
 )
 
 
