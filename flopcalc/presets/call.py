@@ -47,7 +47,7 @@ class Call(NamedTuple):
     node: the module that was called, or that was running. running: all modules that were running, the outermost first.
     via: the name under which a function was called: one that replaces `F.relu` is only noticed by code that looks it
     up by that name, so that it is `F.relu`, empty for code that held the function already, `operator` for `a + b`.
-    within: the index of the function that called it, -1 for none. fused: torch runs it in one piece with gradients off.
+    within: the index of the function that called it, -1 for none.
     operator: of a function that is one operator of torch, its name as torch's tracer records it: `aten::linear`.
     """
 
@@ -60,7 +60,6 @@ class Call(NamedTuple):
     out: Any
     via: str = ""
     within: int = -1
-    fused: bool = False
     operator: str = ""
 
     def argument(self, position: int, name: str, default: Any = None) -> Any:

@@ -101,7 +101,7 @@ _THOP = _table({
 def thop(log: CallLog) -> Iterator[Amount]:
     """THOP 0.1.1. It hooks each module once for every way to it, and adds up along every way, but not below a rule."""
     ways = _ways(log, _THOP)
-    for call in _seen_without_gradients(log):
+    for call in log.of("module"):
         node = log.nodes[call.node]
         rule = _THOP.get(node.cls)
         if rule is None or rule is _nothing or not ways[call.node]:
@@ -122,14 +122,6 @@ def _ways(log: CallLog, rules: Mapping[str, Any]) -> list[int]:
         if index == 0 or is_list or node.cls not in rules:
             waiting += node.children
     return found
-
-
-def _seen_without_gradients(log: CallLog) -> Iterator[Call]:
-    """Calls of modules with gradients off, where torch runs an encoder layer as one kernel, without its modules."""
-    fused = {call.node for call in log.of("module") if call.fused and call.name == "TransformerEncoderLayer"}
-    for call in log.of("module"):
-        if fused.isdisjoint(call.running[:-1]):
-            yield call
 
 
 def _apply(rule: _Rule, node: Node, call: Call) -> tuple[str, int]:
@@ -345,7 +337,7 @@ def torchinfo(log: CallLog) -> Iterator[Amount]:
 
     Otherwise times the first size of the output, and times its first two for parameters with other names.
     """
-    for call in _seen_without_gradients(log):
+    for call in log.of("module"):
         node = log.nodes[call.node]
         if node.children:
             continue

@@ -76,7 +76,7 @@ class Log:
         while running and running[-1] != index:
             running = running[:-1]
         self._running = running[:-1]
-        self.add("module", self._nodes[index].cls, args, kwargs, out, fused=_is_fused(module, args, kwargs), node=index)
+        self.add("module", self._nodes[index].cls, args, kwargs, out, node=index)
 
     def add(
         self,
@@ -87,7 +87,6 @@ class Log:
         out: Any,
         *,
         via: str = "",
-        fused: bool = False,
         operator: str = "",
         node: int | None = None,
     ) -> None:
@@ -104,7 +103,6 @@ class Log:
                 sized(out),
                 via,
                 self._inside[-1] if self._inside else -1,
-                fused,
                 operator,
             )
         )
@@ -293,37 +291,6 @@ def class_name(cls: type) -> str:
     if getattr(nn, cls.__name__, None) is cls or cls.__module__.startswith("torch.nn.modules."):
         return cls.__name__
     return f"{cls.__module__}.{cls.__qualname__}"
-
-
-def _is_fused(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
-    """Whether torch runs a module as one kernel in evaluation mode with gradients off."""
-    if isinstance(module, nn.MultiheadAttention):
-        given = [*args, *(kwargs.get(key) for key in ("query", "key", "value")[len(args) :])][:3]
-        query = given[0] if given else None
-        return (
-            isinstance(query, Tensor)
-            and query.dim() == 3
-            and all(one is query for one in given)
-            and module._qkv_same_embed_dim
-            and module.in_proj_bias is not None
-            and module.bias_k is None
-            and not module.add_zero_attn
-            and module.num_heads % 2 == 0
-        )
-    if isinstance(module, nn.TransformerEncoderLayer):
-        attention = module.self_attn
-        source = args[0] if args else kwargs.get("src")
-        return (
-            isinstance(source, Tensor)
-            and source.dim() == 3
-            and bool(attention.batch_first)
-            and attention.in_proj_bias is not None
-            and attention._qkv_same_embed_dim
-            and bool(module.activation_relu_or_gelu)
-            and module.norm1.eps == module.norm2.eps
-            and attention.num_heads % 2 == 0
-        )
-    return False
 
 
 def log_of(module: nn.Module, args: Sequence[Any] = (), named: Mapping[str, Any] | None = None, **how: Any) -> CallLog:
