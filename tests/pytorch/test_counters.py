@@ -114,14 +114,14 @@ def test_nothing_is_left_behind(name: str) -> None:
 def _unchanged(name: str, module: nn.Module, args: Any, named: Any) -> None:
     logging.getLogger().handlers[:] = before = list(logging.getLogger().handlers)
     everything = (module, args, named)
-    was = {step: snapshots.of_module(one) for step, one in enumerate(everything) if one}  # type: ignore[arg-type]
+    was = {step: snapshots.of_module(one) for step, one in enumerate(everything) if one}
     process, imported = snapshots.of_process(), {key for key in sys.modules if key.partition(".")[0] == "thop"}
     try:
         found = run_counter(name, module, args, named)
         assert isinstance(found, Figure) or "stop" in found, found
     except KeyboardInterrupt:
         assert isinstance(module, Fails)
-    assert {step: snapshots.of_module(one) for step, one in enumerate(everything) if one} == was  # type: ignore[arg-type]
+    assert {step: snapshots.of_module(one) for step, one in enumerate(everything) if one} == was
     after = snapshots.of_process()
     assert {key: value for key, value in after.items() if value != process[key]} == {}
     assert logging.getLogger().handlers == before

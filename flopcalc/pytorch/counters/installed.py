@@ -32,11 +32,12 @@ def _distribution(package: str) -> Distribution | None:
 
 
 def version_of(package: str) -> str:
-    """The version of an installed distribution; empty where it is not installed. torch's without its build."""
+    """The version of an installed distribution, as pip shows it; empty where it is not installed."""
     if package == "torch":
+        # Without the build, such as +cpu.
         return str(torch.__version__).partition("+")[0]
     found = _distribution(package)
-    return found.version if found is not None else ""
+    return found.version.replace("-", ".post") if found is not None else ""
 
 
 @cache
