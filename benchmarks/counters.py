@@ -50,7 +50,7 @@ TORCHVISION = (
     *("swin3d_t", "mvit_v2_s", "raft_small", "fasterrcnn_mobilenet_v3_large_fpn"),
 )
 TRANSFORMERS = ("bert", "gpt2", "distilbert", "deberta", "opt", "llama", "t5", "vit", "swin", "segformer")
-VIDEO = ("r3d", "mc3", "r2plus1d", "s3d", "swin3d")
+VIDEO = ("r3d", "mc3", "r2plus1d", "swin3d")
 
 
 class Module(NamedTuple):
@@ -121,8 +121,8 @@ def of_operators() -> Iterator[Case]:
 
 
 def _operator(evaluation: Any) -> Module:
-    shape = input_shape(evaluation)
-    shapes = shape if isinstance(shape[0], tuple) else (shape,)
+    # Several shapes are one argument: a tuple of tensors.
+    shapes = (input_shape(evaluation),)
     return Module(build_layer(evaluation), shapes, {}, _text(shapes, {}))
 
 
@@ -178,7 +178,7 @@ def _mirrored(package: str, name: str) -> Module:
 
 
 def _text(shapes: tuple[Any, ...], named: dict[str, Any]) -> str:
-    found = ["x".join(map(str, shape)) for shape in shapes]
+    found = ["x".join(map(str, shape)) if isinstance(shape[0], int) else f"({_text(shape, {})})" for shape in shapes]
     found += [
         f"{name}={tuple(value.shape) if isinstance(value, torch.Tensor) else value}" for name, value in named.items()
     ]

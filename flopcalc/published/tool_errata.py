@@ -159,7 +159,7 @@ TOOL_ERRORS: tuple[ToolError, ...] = (
         ("F.linear", "MACs", 0, 60, "the line that patches F.linear is commented out"),
         ("F.conv2d", "MACs", 0, 18432, _PATCHED),
         ("subclass", "MACs", 0, 18432, _EXACT_TYPE, "", _BY_SWEEP),
-        ("weight_norm", "MACs", 0, 60, "parametrizing changes the layer's class. " + _EXACT_TYPE),
+        ("weight_norm", "MACs", 0, 60, "parametrizing changes the layer's class, and " + _EXACT_TYPE),
         ("unbatched", "MACs", 2304, 18432, "it takes the channels for the batch, and divides the positions by it"),
         ("vector", "MACs", 3, 12, "it takes the size of the vector for a batch, and divides by it"),
         ("shared", "MACs", 64, 32, "the layer's sum over its calls is added for each container"),
@@ -219,7 +219,7 @@ TOOL_ERRORS: tuple[ToolError, ...] = (
         "thop",
         ("transposed", "MACs", 4608, 1152, "it multiplies by the positions of the output, not of the input"),
         ("subclass", "MACs", 0, 18432, _EXACT_TYPE, "", _BY_SWEEP),
-        ("weight_norm", "MACs", 0, 60, "parametrizing changes the layer's class. " + _EXACT_TYPE),
+        ("weight_norm", "MACs", 0, 60, "parametrizing changes the layer's class, and " + _EXACT_TYPE),
         ("unbatched", "MACs", 36864, 18432, "it takes the second size of the input for its channels"),
         (
             "shared",
