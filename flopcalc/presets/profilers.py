@@ -174,6 +174,8 @@ def deepspeed(log: CallLog) -> Iterator[Amount]:
 
 def calflops(log: CallLog) -> Iterator[Amount]:
     """The FLOPs of calflops 0.3.2, which adds a module up once for every way to it."""
+    if not any(node.facts["params"] for node in log.nodes):
+        raise ToolFailsError("it takes no module without parameters")
     return _profiled(log, _CALFLOPS, log.visits)
 
 

@@ -155,12 +155,21 @@ _PTFLOPS_FUNCTIONS: dict[str, OfFunction] = {
 def ptflops(log: CallLog) -> Iterator[Amount]:
     """Ptflops 0.7.5, back end pytorch: its hooks, and its replacements of functions that the modules call."""
     ways = _ways_above_rules(log)
+    batch = _batch(log)
     for call in log.of("module"):
         rule = _PTFLOPS.get(call.name)
         if rule is not None and ways[call.node]:
             what, amount = _applied(rule, log.nodes[call.node], call)
-            yield Amount(call.node, what, int(amount) * ways[call.node])
+            # Of what its hooks count it reports the mean over the batch; of functions the whole.
+            yield Amount(call.node, what, int(amount) * ways[call.node] // batch)
     yield from replaced(log, _PTFLOPS_FUNCTIONS)
+
+
+def _batch(log: CallLog) -> int:
+    """The batch as ptflops takes it: the length of the first input by position, and 1 without one."""
+    whole = next((call for call in reversed(log.calls) if call.level == "module" and call.node == 0), None)
+    given = whole.args[0] if whole is not None and whole.args else None
+    return (given.shape[0] if isinstance(given, Sized) and given.shape else 1) or 1
 
 
 def _ways_above_rules(log: CallLog) -> list[int]:

@@ -289,7 +289,9 @@ def _is_one_kernel_on_cpu(log: CallLog, call: Call) -> bool:
 
 
 def _is_flash(call: Call) -> bool:
-    """Whether the CPU has one kernel for this attention."""
+    """Whether the CPU has one kernel for this attention. It has none for a mask that needs a gradient."""
+    if call.kwargs.get("mask_is_trained"):
+        return False
     q, k, v = (call.argument(i, name) for i, name in enumerate(("query", "key", "value")))
     tensors: tuple[Any, ...] = (q, k, v)
     return all(isinstance(one, Sized) and len(one.shape) == 4 for one in tensors) and q.shape[-1] == v.shape[-1]

@@ -12,11 +12,14 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from flopcalc.errors import FlopcalcError
 from flopcalc.presets.call import Call, CallLog, Node, Sized
 from flopcalc.pytorch.calls import site
+from flopcalc.pytorch.calls.sizes import Products
 from flopcalc.pytorch.counting import dispatch
 from flopcalc.pytorch.counting.counter import count_call
 from flopcalc.pytorch.counting.dispatch import left_alone
+from flopcalc.pytorch.counting.kernels import tensors
 from flopcalc.pytorch.tracing import decomposed as decomposing
 from flopcalc.pytorch.tracing.decomposed import decomposed
 
@@ -32,7 +35,9 @@ _SETTINGS = (
 class Log:
     """Collects the calls of a copy while it runs: `count_call(..., watch=log.watch)`."""
 
-    def __init__(self) -> None:
+    def __init__(self, sizes: bool = True) -> None:
+        """sizes: record products of sizes, too; they are then of a subclass of int."""
+        self.products = Products(self._product) if sizes else None
         self._nodes: list[Node] = []
         self._calls: list[Call] = []
         self._running: tuple[int, ...] = ()
@@ -77,6 +82,17 @@ class Log:
             running = running[:-1]
         self._running = running[:-1]
         self.add("module", self._nodes[index].cls, args, kwargs, out, node=index)
+
+    def _product(self) -> None:
+        self.add("function", "size * size", (), {}, Sized(()), operator="aten::mul")
+
+    def traced(self, func: Any, out: Any) -> Any:
+        """The shape of a tensor, or one of its sizes, as sizes that know how they were computed."""
+        if self.products is not None and type(out) is torch.Size:
+            return self.products.sizes(out)
+        if self.products is not None and type(out) is int and func is Tensor.size:
+            return self.products.size(out)
+        return out
 
     def add(
         self,
@@ -135,14 +151,25 @@ class _Functions(TorchFunctionMode):
     def __init__(self, log: Log) -> None:
         super().__init__()
         self._log = log
+        # By identity, tensors that were computed from parameters; kept, so that no identity is used again.
+        self._trained: dict[int, Tensor] = {}
+
+    def _is_trained(self, value: Any) -> bool:
+        return isinstance(value, nn.Parameter) or id(value) in self._trained
 
     @left_alone
     def __torch_function__(self, func: Any, types_: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = name_of(func)
-        if not name:
-            return func(*args, **kwargs)
         log = self._log
+        if not name:
+            out = func(*args, **kwargs)
+            return log.traced(func, out) if log.products is not None else out
+        if log.products is not None:
+            # A trace does not record the groups of a convolution.
+            is_conv = name.rpartition(".")[2] in _CONVOLUTIONS
+            log.products.use(args[:6] if is_conv else args)
+            log.products.use(value for key, value in kwargs.items() if not (is_conv and key == "groups"))
         called = site.via(site.caller(sys._getframe(), _OWN), func, name, decomposing._globals)
         before, kept = tuple(map(sized, args)), {key: sized(value) for key, value in kwargs.items()}
         inner = decomposed(func)
@@ -153,6 +180,11 @@ class _Functions(TorchFunctionMode):
                     out = inner(*args, **kwargs)
             else:
                 out = func(*args, **kwargs)
+        if name == "F.scaled_dot_product_attention":
+            mask = args[3] if len(args) > 3 else kwargs.get("attn_mask")
+            kept["mask_is_trained"] = self._is_trained(mask)
+        if any(map(self._is_trained, tensors((args, kwargs)))):
+            self._trained.update((id(one), one) for one in tensors(out) if one.is_floating_point())
         # Sizes of before: a function may change its arguments in place.
         log.add("function", name, before, kept, out, via=called, operator=operator_of(func, name, before, kept))
         log.settle(place)
@@ -207,21 +239,7 @@ def sized(value: Any) -> Any:
     return None
 
 
-def _names() -> dict[Any, str]:
-    """Function -> the name that code usually calls it by."""
-    found: dict[Any, str] = {}
-    for prefix, holder in (("F", functional), ("torch", torch), ("Tensor", Tensor)):
-        for name in dir(holder):
-            value = getattr(holder, name, None)
-            if callable(value) and not isinstance(value, type) and not (name.startswith("_") and prefix != "Tensor"):
-                try:
-                    found.setdefault(value, f"{prefix}.{name}")
-                except TypeError:
-                    continue
-    return found
-
-
-_NAMES = _names()
+_HOLDERS = (("F", functional), ("torch", torch), ("Tensor", Tensor))
 _ACCESS = {"__get__", "__set__", "__delete__"}
 
 
@@ -230,11 +248,10 @@ def name_of(func: Any) -> str:
     short = str(getattr(func, "__name__", ""))
     if short in _ACCESS or short in _FACTS:
         return ""
-    try:
-        found = _NAMES.get(func)
-    except TypeError:
-        found = None
-    return found or f"torch.{short}"
+    for prefix, holder in _HOLDERS:
+        if getattr(holder, short, None) == func:
+            return f"{prefix}.{short}"
+    return f"torch.{short}"
 
 
 _CONVOLUTIONS = frozenset(f"conv{n}d" for n in (1, 2, 3)) | {f"conv_transpose{n}d" for n in (1, 2, 3)} | {"convolution"}
@@ -296,5 +313,10 @@ def class_name(cls: type) -> str:
 def log_of(module: nn.Module, args: Sequence[Any] = (), named: Mapping[str, Any] | None = None, **how: Any) -> CallLog:
     """The calls of one forward pass of a copy. how: as of `count_call`. Raises FlopcalcError if the forward fails."""
     log = Log()
-    count_call(module, args, named, witness="dispatch", watch=log.watch, **how)
+    try:
+        count_call(module, args, named, witness="dispatch", watch=log.watch, **how)
+    except FlopcalcError:
+        # A forward may insist on plain ints.
+        log = Log(sizes=False)
+        count_call(module, args, named, witness="dispatch", watch=log.watch, **how)
     return log.result

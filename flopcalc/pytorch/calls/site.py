@@ -104,8 +104,19 @@ def _expression(code: types.CodeType, instruction: int) -> ast.expr | None:
     raw = [text.encode() for text in lines]
     raw[-1] = raw[-1][:end_column]
     raw[0] = raw[0][column:]
+    text = b"".join(raw).decode(errors="replace")
     try:
-        parsed = ast.parse("(" + b"".join(raw).decode() + ")", mode="eval")
-    except (SyntaxError, UnicodeDecodeError, ValueError):
-        return None
-    return parsed.body
+        return ast.parse(f"({text})", mode="eval").body
+    except (SyntaxError, ValueError):
+        # The instruction of `a += b` belongs to the whole statement.
+        return _SIGN if _is_augmented(text) else None
+
+
+_SIGN = ast.Constant(0)
+
+
+def _is_augmented(text: str) -> bool:
+    try:
+        return isinstance(ast.parse(text).body[0], ast.AugAssign)
+    except (SyntaxError, ValueError, IndexError):
+        return False
