@@ -37,8 +37,8 @@ class Counted(NamedTuple):
 def counted(network: Network, convention: Convention) -> Counted:
     """The number of a network in a convention."""
     rules = RULES.get(convention.name)
-    if rules is not None and network.log is not None:
-        log = network.log()
+    if rules is not None and network.replay is not None:
+        log = network.replay.log()
         try:
             found = [Share(place, one.what, one.amount) for one, place in _placed(network, log, rules(log))]
         except ToolFailsError as error:

@@ -93,6 +93,17 @@ class Module(NamedTuple):
     also: tuple[str, ...] = ()
 
 
+class Replay(NamedTuple):
+    """What can be found out by running a counted module again. Each runs on a copy.
+
+    log: the calls that it makes. figure: what an installed counter reports, by its name: the figure and the version,
+    or one line on why there is none.
+    """
+
+    log: Callable[[], CallLog]
+    figure: Callable[[str], tuple[int, str] | str]
+
+
 class Unbuilt(Protocol):
     """Layers whose records are made when they are asked for."""
 
@@ -113,8 +124,8 @@ class Network(HasKinds):
 
     Set for a counted network only: inputs: all of them as text. counted_steps: the longest chain of kernels, since
     the graph is not known. uncounted: operations without a rule. remarks: other observations. modules: all modules by
-    name, those that are not layers too; a layer `relu#2` is the second one of the module `relu`. log: gives the calls
-    that the module makes, for the conventions of other counters; it runs the module again.
+    name, those that are not layers too; a layer `relu#2` is the second one of the module `relu`. replay: for the
+    conventions of other counters.
     Of a description, calls: how the module that it mirrors calls its layers, by pattern (see `networks.counted`).
     """
 
@@ -132,7 +143,7 @@ class Network(HasKinds):
     uncounted: tuple[Uncounted, ...] = ()
     remarks: tuple[str, ...] = ()
     modules: Mapping[str, Module] = field(default_factory=dict)
-    log: Callable[[], CallLog] | None = None
+    replay: Replay | None = None
     calls: Mapping[str, str] = field(default_factory=dict)
 
     # Not a field: the layers of a described network, whose records are made on the first access.
@@ -168,7 +179,7 @@ class Network(HasKinds):
 
     def __getstate__(self) -> dict[str, Any]:
         """For copies and pickles: the fields, with the layers."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__} | {"log": None}
+        return {name: getattr(self, name) for name in self.__dataclass_fields__} | {"replay": None}
 
     # Layers of the same sizes share their cost, so that sums look at each cost once.
 
@@ -231,7 +242,7 @@ class Network(HasKinds):
 def unbuilt(layers: Unbuilt, **fields: Any) -> Network:
     """A network with these fields, whose layers are made when they are asked for."""
     network = object.__new__(Network)
-    network.__dict__.update({"calls": {}, "log": None} | fields, modules={}, _unbuilt=layers)
+    network.__dict__.update({"calls": {}, "replay": None} | fields, modules={}, _unbuilt=layers)
     return network
 
 

@@ -347,10 +347,14 @@ def torchinfo(log: CallLog) -> Iterator[Amount]:
             params = prod(shape)
             if name in ("weight", "bias"):
                 amount = params * (prod(size[:1]) * prod(size[2:]) if conv else size[0])
-                what = "products and biases" if conv or node.cls == "Linear" else "other parameters"
+                what = (
+                    "products and biases"
+                    if conv or node.cls == "Linear"
+                    else "parameters of other layers, once per sample"
+                )
                 yield Amount(call.node, what, amount)
             elif "weight" in name or "bias" in name:
-                yield Amount(call.node, "other parameters", prod(size[:2]) * params)
+                yield Amount(call.node, "parameters of other layers, once per sample", prod(size[:2]) * params)
 
 
 def _reported(out: Any) -> Shape:

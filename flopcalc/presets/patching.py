@@ -44,7 +44,7 @@ WHAT = {
     **dict.fromkeys(POOLS, "pooling, in functions"),
     **dict.fromkeys(("upsample", "interpolate"), "upsampling"),
     **dict.fromkeys(("mul", "add"), "element-wise sums and products"),
-    **dict.fromkeys(["layer_norm", "instance_norm", "group_norm"], "other norms"),
+    **{f"{kind}_norm": f"{kind} norm" for kind in ("layer", "instance", "group")},
     "softmax": "softmax",
     "batch_norm": "batch norm",
 }

@@ -77,7 +77,9 @@ def _batch_norm(call: Call) -> tuple[str, int]:
 
 def _norm_of(position: int) -> OfFunction:
     def rule(call: Call) -> tuple[str, int]:
-        return "other norms", call.sized(0).numel * (5 if call.argument(position, "weight") is not None else 4)
+        return call.via.partition(".")[2].replace("_", " "), call.sized(0).numel * (
+            5 if call.argument(position, "weight") is not None else 4
+        )
 
     return rule
 

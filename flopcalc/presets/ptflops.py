@@ -62,7 +62,7 @@ def _pool(node: Node, call: Call) -> tuple[str, int]:
 
 
 def _norm(node: Node, call: Call) -> tuple[str, int]:
-    what = "batch norm" if node.cls.startswith("BatchNorm") else "other norms"
+    what = next(f"{kind} norm".lower() for kind in ("Batch", "Layer", "Instance", "Group") if node.cls.startswith(kind))
     return what, _x(call).numel * (2 if node.facts.get("affine") else 1)
 
 

@@ -63,12 +63,16 @@ def _relabelled(equation: str) -> str:
     return equation.translate({ord(letter): 97 + i for i, letter in enumerate(letters)})
 
 
+def _norm_of(call: Call) -> str:
+    return call.operator.removeprefix("aten::").replace("_", " ")
+
+
 def _norm(position: int) -> _Rule:
     def rule(call: Call) -> tuple[str, int]:
         x = call.sized(0)
         if not 2 <= len(x.shape) <= 5:
             raise ValueError("a norm of an input with other than 2 to 5 axes")
-        return "other norms", x.numel * (5 if call.argument(position, "weight") is not None else 4)
+        return _norm_of(call), x.numel * (5 if call.argument(position, "weight") is not None else 4)
 
     return rule
 
@@ -142,7 +146,7 @@ def _convolved(call: Call) -> tuple[str, int]:
 
 def _scale(position: int) -> _Rule:
     def rule(call: Call) -> tuple[str, int]:
-        return "norms", call.result.numel if call.argument(position, "weight") is not None else 0
+        return _norm_of(call), call.result.numel if call.argument(position, "weight") is not None else 0
 
     return rule
 
@@ -152,6 +156,12 @@ def _written(what: str, factor: int = 1) -> _Rule:
         return what, factor * call.result.numel
 
     return rule
+
+
+def _multiplied(call: Call) -> tuple[str, int]:
+    # A product of two sizes is an operator of the trace as well.
+    what = "element-wise products" if call.args else "products of sizes, which a trace records"
+    return what, call.result.numel
 
 
 def _addmv(call: Call) -> tuple[str, int]:
@@ -208,8 +218,8 @@ _TORCHPROFILE: Mapping[str, _Rule] = {
     "baddbmm": _baddbmm,
     "linear": _product,
     "matmul": _product,
-    "mul": _written("element-wise products"),
-    "mul_": _written("element-wise products"),
+    "mul": _multiplied,
+    "mul_": _multiplied,
     "_convolution": _convolved,
     "batch_norm": _scale(1),
     "instance_norm": _scale(1),

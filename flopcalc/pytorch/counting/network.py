@@ -12,8 +12,7 @@ from flopcalc.cost.cost import Cost, Part
 from flopcalc.cost.kinds import WorkKind
 from flopcalc.errors import FlopcalcError, reason
 from flopcalc.networks.inputs import FORWARD, ForwardCall, Input
-from flopcalc.networks.network import INPUT, Layer, Module, Network, Uncounted
-from flopcalc.presets.call import CallLog
+from flopcalc.networks.network import INPUT, Layer, Module, Network, Replay, Uncounted
 from flopcalc.primitives.record import Primitive
 from flopcalc.primitives.registry import PRIMITIVES
 from flopcalc.pytorch.calls.log import log_of
@@ -107,8 +106,33 @@ def counted_network(
             kernels=kernels,
             rebuild=rebuild,
         )
+    replay = replay_of(module, args, named, call, kernels=kernels, rebuild=rebuild)
+    return as_network(module, counted, inputs, batch, name=name, options=options, replay=replay)
+
+
+def replay_of(
+    module: nn.Module,
+    args: Sequence[Any],
+    named: Mapping[str, Any],
+    call: ForwardCall,
+    *,
+    kernels: Sequence[Any] = (),
+    rebuild: Callable[[], nn.Module] | None = None,
+) -> Replay:
+    """The same call of a module again, for its log, and for other counters."""
+
+    @cache
+    def figure(name: str) -> tuple[int, str] | str:
+        from flopcalc.pytorch.counters import Figure, run_counter
+
+        if call.method != "forward":
+            return "counters run the forward only"
+        made = rebuild() if rebuild is not None else module
+        found = run_counter(name, made, args, named)
+        return (found.value, found.version) if isinstance(found, Figure) else found
+
     log = partial(log_of, module, args, named, method=call.method, on=call.on, kernels=kernels, rebuild=rebuild)
-    return as_network(module, counted, inputs, batch, name=name, options=options, log=log)
+    return Replay(cache(log), figure)
 
 
 @contextmanager
@@ -135,9 +159,9 @@ def as_network(
     *,
     name: str = "",
     options: Mapping[str, Any] | None = None,
-    log: Callable[[], CallLog] | None = None,
+    replay: Replay | None = None,
 ) -> Network:
-    """A counted module as a network, in the state in which it was counted. log: gives the calls that it makes."""
+    """A counted module as a network, in the state in which it was counted."""
     layers = _layers(module, counted, batch)
     others = other_names(module)
     return Network(
@@ -154,7 +178,7 @@ def as_network(
         uncounted=tuple(Uncounted(op, where or ROOT, times) for (op, where), times in counted.uncounted.items()),
         remarks=(*counted.notes, *sharing_remarks(module, others), *_remarks(counted)),
         modules=_modules(module, counted, batch, others),
-        log=cache(log) if log else None,
+        replay=replay,
     )
 
 
