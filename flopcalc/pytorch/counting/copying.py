@@ -55,6 +55,8 @@ class Copier:
         self.tensors: list[Tensor] = []
         self._kept: list[Any] = []
         self._modules: list[tuple[nn.Module, nn.Module]] = []
+        # Classes of modules without a way of their own.
+        self._plain: set[type[nn.Module]] = set()
 
     def copy(self, value: Any) -> Any:
         """The copy of a value. Raises FlopcalcError (cannot-copy)."""
@@ -72,6 +74,10 @@ class Copier:
             return value
         made = self.memo.get(id(value), _NOTHING)
         if made is not _NOTHING:
+            return made
+        if kind in self._plain:
+            made = self._keep(value, object.__new__(kind))
+            self._modules.append((value, made))
             return made
         if kind is dict or kind is OrderedDict:
             return self._items(value, kind())
@@ -134,6 +140,7 @@ class Copier:
             made.training = module.training
         else:
             self._modules.append((module, made))
+            self._plain.add(kind)
         return made
 
     def _fill(self, module: nn.Module, made: nn.Module) -> None:

@@ -10,14 +10,14 @@ import copy
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from flopcalc.cost.kinds import WorkKind
 from flopcalc.pytorch.counting.kernels import Work, tensors
-from flopcalc.pytorch.counting.record import Call, Count, Shapes, Sizes
+from flopcalc.pytorch.counting.record import Call, Count, Shapes, Sizes, add
 
 # Sizes of tensors are read without asking the modes above, which would be asked for each.
 _Unseen = torch._C.DisableTorchFunction
@@ -29,6 +29,8 @@ ELSEWHERE = "kernels of another thread"
 # Of a recorder, what no branch can undo: tensors stay alive, so that no place is used again.
 _FIXED = {"_layers", "_kept", "lock"}
 
+
+_Key = TypeVar("_Key")
 
 # One running call of a module: its name, the name of the layer that it is part of, and the layers of the graph that the
 # call is until now, shared with the module that is counted as a whole.
@@ -254,20 +256,15 @@ class Recorder:
     def _add_up(self) -> None:
         """The work of all calls, by module and kind of work, and by module."""
         result = self.result
-        by_work: dict[tuple[str, WorkKind], list[Work]] = {}
         for call, works in zip(result.calls, self._works, strict=True):
-            own: dict[tuple[str, WorkKind], list[Work]] = {}
             for key, work in works:
-                own.setdefault(key, []).append(work)
-            for key, held in own.items():
-                call.work[key], call.kernels[key] = _sum(held), len(held)
-                by_work.setdefault(key, []).extend(held)
-        by_module: dict[str, list[Work]] = {}
-        for key, held in by_work.items():
-            work = result.by_work[key] = _sum(held)
-            result.kernels[key] = len(held)
-            by_module.setdefault(key[0], []).append(work)
-        result.work = {name: _sum(held) for name, held in by_module.items()}
+                _add(call.work, key, work)
+                call.kernels[key] = call.kernels.get(key, 0) + 1
+            for key, work in call.work.items():
+                _add(result.by_work, key, work)
+                result.kernels[key] = result.kernels.get(key, 0) + call.kernels[key]
+        for (name, _), work in result.by_work.items():
+            _add(result.work, name, work)
 
     def _new_call(self, layer: str) -> Call:
         """A new layer."""
@@ -278,8 +275,9 @@ class Recorder:
         return call
 
 
-def _sum(works: Sequence[Work]) -> Work:
-    return works[0] if len(works) == 1 else Work(*map(sum, zip(*works, strict=True)))
+def _add(works: dict[_Key, Work], key: _Key, work: Work) -> None:
+    before = works.get(key)
+    works[key] = work if before is None else add(before, work)
 
 
 def _first(values: Any) -> Sizes:
