@@ -6,7 +6,6 @@ anything else does, the description is read again, which gives the result or the
 what is an error. Nothing of an earlier result is kept: each evaluation computes all its sizes and costs.
 """
 
-from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, SupportsIndex
 
@@ -156,7 +155,7 @@ class Description:
         """The title with the values of its {expressions}, and whether it is of this form for other values too."""
         data = self._data
         title = str(data.get("title") or name)
-        env = ChainMap(dict(reader.options))
+        env = reader.options
         pieces: list[str | Known] = []
         try:
             for index, piece in enumerate(BRACES.split(title)):
