@@ -57,8 +57,8 @@ def test_rtmdet_is_printed_module_by_module(line: str) -> None:
         assert _agrees(text, figure), (text, figure)
 
 
-# Table 1 of the GoogLeNet paper: multiply-adds in millions. The row of inception 5a prints 54M and 1072K parameters. Its
-# widths give 51.1M and 1018K (of 1024).
+# Table 1 of the GoogLeNet paper: multiply-adds in millions. The row of inception 5a prints 54M and 1072K parameters;
+# its widths give 51.1M and 1018K (of 1024).
 GOOGLENET = {
     "conv1": 34,
     "conv2": 360,
