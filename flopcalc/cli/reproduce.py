@@ -21,7 +21,7 @@ Block = Table | Facts | Lines
 _COLUMNS = ("table", "row", "quantity", "printed", "ours", "verdict")
 
 
-@click.command("reproduce", epilog="Example: flopcalc reproduce spconv --only wrong")
+@click.command("reproduce", epilog="Example: flopcalc reproduce spconv --only misprint")
 @click.argument("papers", nargs=-1, metavar="[PAPER]...", shell_complete=complete_papers)
 @click.option(
     "--only",

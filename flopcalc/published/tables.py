@@ -21,7 +21,7 @@ from flopcalc.targets.spec import TargetSpec, read_plan
 from flopcalc.text import shipped_files
 from flopcalc.text.yaml_file import File, Map, line_of, read_file
 
-Stated: TypeAlias = Literal["", "wrong", "differs", "open"]
+Stated: TypeAlias = Literal["", "misprint", "differs", "open"]
 
 # Quantities that a figure can have without `gives`.
 QUANTITIES = tuple(dict.fromkeys((*KINDS, *CONVENTIONS)))
@@ -48,7 +48,7 @@ _IS_PATH = re.compile(r"[^: ]+\.ya?ml(?![a-z])")
 _TOP = ("name", "operator", "paper", "source", "reasons", "tables")
 _TABLE = ("table", "source", "unit", "ours", "open", "note", "rows")
 _ROW = ("row", "ours", "open", "note")
-_FIGURE = ("printed", "ours", "gives", "means", "wrong", "differs", "open", "evidence")
+_FIGURE = ("printed", "ours", "gives", "means", "misprint", "differs", "open", "evidence")
 _WITNESS = ("what", "ours", "gives", "fits")
 _OURS = ("network", "operator", "set", "shape", "input", "replace", "where", "keep", "only", "leaves_out")
 _NEITHER = "write ours (how to compute it), or open (why it cannot be compared)"
@@ -134,7 +134,7 @@ class Published(NamedTuple):
     figures: tuple[Figure, ...]
 
     def figures_stated(self, stated: Stated) -> list[Figure]:
-        """The figures that the file states to be wrong, different or open."""
+        """The figures that the file states to be misprints, different or open."""
         return [figure for figure in self.figures if figure.stated == stated]
 
 
@@ -230,7 +230,7 @@ def _figure(file: File, key: str, levels: tuple[Map, Map, Map, Map], quantity: s
     if not gives and quantity not in QUANTITIES:
         near = unknown_name("quantity", quantity, QUANTITIES, f"known: {', '.join(QUANTITIES)}; other names need gives")
         raise file.error(row, quantity, near.message, near.hint)
-    found = [(stated, _reason(file, data, spec, stated)) for stated in ("wrong", "differs", "open") if stated in spec]
+    found = [(stated, _reason(file, data, spec, stated)) for stated in ("misprint", "differs", "open") if stated in spec]
     if len(found) > 1:
         raise file.error(spec, None, f"{quantity} has both {found[0][0]} and {found[1][0]}", "keep one of them")
     for level in (row, table):
