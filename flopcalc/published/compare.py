@@ -43,7 +43,7 @@ class Comparison(NamedTuple):
     plain count of the figure's quantity. plain: whether the plain count has the printed digits, None if the quantity
     has no plain count. how: what is computed, as a command or in words; empty for an open figure. convention: the way of
     counting of a row of two figures (`flopcalc.published.pairs`), if it is not the plain one. family: of its network,
-    if flopcalc does not have it.
+    if flopcalc does not have it. pair: whether it is of such a row.
     """
 
     figure: Figure
@@ -55,6 +55,7 @@ class Comparison(NamedTuple):
     how: str = ""
     convention: str = ""
     family: str = ""
+    pair: bool = False
 
 
 class _Counted(NamedTuple):
@@ -247,6 +248,7 @@ def _row(one: Comparison) -> dict[str, Any]:
         "plain_agrees": one.plain,
         "how": one.how,
         "convention": one.convention,
+        "pair": one.pair,
         "family": one.family,
         "source": figure.source,
     }

@@ -7,7 +7,7 @@ configs/published/pairs/counts.txt has a line for each Python model and input th
 import os
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from flopcalc.analysis.profile import Profile, is_name, profile
 from flopcalc.cost import convention
@@ -34,8 +34,8 @@ _ALWAYS = (
 class Difference(NamedTuple):
     """A number of the file that is not that of a fresh count. kept, counted: None where there is none."""
 
-    target: str
-    name: str
+    network: str
+    number: str
     kept: int | None
     counted: int | None
 
@@ -109,7 +109,25 @@ def counts_text(models: Sequence[TargetSpec], kept: Sequence[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def update(models: Sequence[TargetSpec], kept: Sequence[str]) -> str:
+def recount(sources: Iterable[pairs.Source], *, update: bool = False) -> dict[str, Any]:
+    """Fresh counts of the Python models that the rows of sources name, compared with the file or written to it.
+
+    Raises FlopcalcError: missing-package without torch, or without the package of a model.
+    """
+    some, every = tuple(sources), tuple(map(pairs.load, pairs.names()))
+    models, kept = named_models(some), columns(every)
+    if update:
+        write(models, kept)
+    found = [] if update else differences(models, kept, len(some) == len(every))
+    return {
+        "schema": "flopcalc/recount/1",
+        "networks": len(models),
+        "written": update,
+        "differences": [one._asdict() for one in found],
+    }
+
+
+def write(models: Sequence[TargetSpec], kept: Sequence[str]) -> str:
     """Write the file, and return its path."""
     path = os.path.join(pairs.folder(), FILE)
     write_atomically(path, counts_text(models, kept))
@@ -117,8 +135,8 @@ def update(models: Sequence[TargetSpec], kept: Sequence[str]) -> str:
     return path
 
 
-def differences(models: Sequence[TargetSpec], kept: Sequence[str]) -> list[Difference]:
-    """Where the file is not what fresh counts give."""
+def differences(models: Sequence[TargetSpec], kept: Sequence[str], every: bool = True) -> list[Difference]:
+    """Where the file is not what fresh counts give. every: these are all the models that the file may have."""
     found = []
     file = _kept()
     for spec in models:
@@ -132,7 +150,7 @@ def differences(models: Sequence[TargetSpec], kept: Sequence[str]) -> list[Diffe
             if old != sums.get(one, 0):
                 found.append(Difference(name, one, old, sums.get(one, 0)))
     known = {shown_target(spec) for spec in models}
-    return found + [Difference(name, "all", 0, None) for name in file if name not in known]
+    return found + [Difference(name, "all", 0, None) for name in file if every and name not in known]
 
 
 @lru_cache(maxsize=1)

@@ -99,6 +99,7 @@ def _comparison(
         plain=not own,
         how=how(figure.ours, quantity),
         convention=fit.way.name if own and verdict == "convention" else "",
+        pair=True,
     )
 
 
@@ -107,7 +108,7 @@ def _open(
 ) -> Comparison:
     figure = _figure(source, row, quantity, printed, None, quantity)
     why = why if printed else f"{_NO_FIGURE}; {why}" if why != _NO_FIGURE else why
-    return Comparison(figure._replace(stated="open", why=why), None, "open", why, family=family)
+    return Comparison(figure._replace(stated="open", why=why), None, "open", why, family=family, pair=True)
 
 
 def _figure(

@@ -11,7 +11,7 @@ import pytest
 from helpers import ROOT, Runner, for_author
 
 from flopcalc import FlopcalcError
-from flopcalc.cli.reproduce import document
+from flopcalc.cli.reproduce_page import document
 from flopcalc.networks import library
 from flopcalc.networks.inputs import Input
 from flopcalc.published import tables
