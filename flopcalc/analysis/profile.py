@@ -30,6 +30,10 @@ EXTRA = {
     "conv_weights_per_group": "weights of convolutions, those of each divided by its groups",
     "conv_macs_per_group": "MACs of convolutions, those of each divided by its groups",
     "conv_out": "elements that convolutions write",
+    "depthwise_macs": "MACs of convolutions with one input channel for each group, and several groups",
+    "depthwise_adds": "their biases",
+    "functional_macs": "MACs of linear work in a module that is not a linear layer (a function with its weights)",
+    "upsample_out": "elements that upsampling layers write",
     "linear_out": "elements that linear layers write",
     "own_params": "parameters that belong to no layer of a known kind, such as a class token or positions",
 }
@@ -78,10 +82,17 @@ def profile(network: Network) -> Profile:
                 add(kind, getattr(part, kind))
             if part.work == "act" and layer.kind in _ACTIVATIONS:
                 add(f"{layer.kind}_other", part.other)
+            if layer.kind == "upsample":
+                add("upsample_out", part.writes)
             if work == "conv":
                 _convolution(part, groups, add)
+                if groups > 1 and layer.in_shape and groups == layer.in_shape[0]:
+                    add("depthwise_macs", part.macs)
+                    add("depthwise_adds", part.adds)
             elif work == "linear":
                 add("linear_out", part.activations)
+                if network.modules and layer.kind != "linear":
+                    add("functional_macs", part.macs)
             elif work not in ("norm", "layernorm"):
                 add("own_params", part.params)
     for part in _head(network.layers):
