@@ -9,11 +9,10 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from flopcalc.analysis.profile import Profile, is_name, profile
-from flopcalc.cost import convention
+from flopcalc.analysis.profile import Profile
+from flopcalc.analysis.ways import PARAMS_WAYS, WAYS, measure
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.published import pairs
-from flopcalc.replacing.clause import names as names_in
 from flopcalc.targets.read import read_target
 from flopcalc.targets.spec import TargetSpec
 from flopcalc.text.atomic_file import write_atomically
@@ -56,35 +55,20 @@ def sums_of(spec: TargetSpec) -> Profile:
     return kept or _counted(spec)
 
 
-def value_of(way: pairs.Way, sums: Profile) -> int | None:
-    """The number of a way of counting; None where the file does not keep a sum that it needs."""
-    from flopcalc.text.expression import evaluate
-
-    if not way.gives:
-        return sums.sums.get(way.name)
-    names = names_in(way.gives)
-    if sums.kept and not names <= sums.kept:
-        return None
-    return int(evaluate(way.gives, {name: sums[name] for name in names}))
-
-
 @lru_cache(maxsize=512)
 def _counted(spec: TargetSpec) -> Profile:
-    network = read_target(spec).plain
-    found = profile(network)
-    presets = {name: network.fold(convention.get(name).of) for name in convention.CONVENTIONS if name != "macs"}
-    return found._replace(sums={**presets, **found.sums})
+    return measure(read_target(spec).plain)
 
 
 def columns(sources: Iterable[pairs.Source]) -> tuple[str, ...]:
     """The sums that the file keeps: those of any use, and those that a way of a source needs."""
     needed = dict.fromkeys(_ALWAYS)
+    found = [*WAYS.values(), *PARAMS_WAYS.values()]
     for source in sources:
-        rules = [rule.ways for rule in source.networks]
-        for ways in (*(ways for _, ways in source.usual), *rules):
-            for way in (one for found in ways.values() for one in found):
-                names = names_in(way.gives) if way.gives else (way.name,)
-                needed.update(dict.fromkeys(name for name in sorted(names) if is_name(name) or not way.gives))
+        for ways in (*(ways for _, ways in source.usual), *(rule.ways for rule in source.networks)):
+            found += [way for some in ways.values() for way in some]
+    for way in found:
+        needed.update(dict.fromkeys(sorted(way.needs)))
     return tuple(needed)
 
 

@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import NamedTuple
 
+from flopcalc.analysis.ways import Way
 from flopcalc.errors import ExitCode, FlopcalcError
 from flopcalc.published import counts, pairs
 from flopcalc.published.command import how
 from flopcalc.published.compare import Comparison
-from flopcalc.published.pairs import QUANTITIES, Named, Source, Way
+from flopcalc.published.pairs import QUANTITIES, Named, Source
 from flopcalc.published.rows import Row, read_cell
 from flopcalc.published.tables import Figure, Ours
 from flopcalc.targets.spec import TargetSpec
@@ -62,7 +63,7 @@ def _best(named: Named, printed: dict[str, Printed | None]) -> tuple[TargetSpec,
         fits = {}
         for one in QUANTITIES:
             figure = printed[one]
-            found = [Fit(way, value, "") for way in named.ways[one] if (value := counts.value_of(way, sums)) is not None]
+            found = [Fit(way, value, "") for way in named.ways[one] if (value := way.of(sums)) is not None]
             found = [fit._replace(agreement=figure.agreement(fit.value)) for fit in found] if figure else found
             # Rounding before truncation, each in the order of the source.
             order = {"agrees": 0, "truncated": 1, "": 2}

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from flopcalc.analysis import profile
+from flopcalc.analysis.ways import PARAMS_WAYS, WAYS, Way, preset
 from flopcalc.cost.convention import CONVENTIONS
 from flopcalc.errors import FlopcalcError, clip, unknown_name
 from flopcalc.networks.inputs import Input
@@ -33,17 +34,6 @@ _VERDICT = ("match", "file", *QUANTITIES, *STATED)
 _FAMILY = ("match", "family")
 # The input of a Python model of a row that names none.
 _USUAL_SIZE = 224
-
-
-class Way(NamedTuple):
-    """One way of counting. name: a kind of cost, a convention of flopcalc, or one that the source's file defines.
-
-    gives: an expression over the sums of a profile; empty for a convention of flopcalc. means: in words.
-    """
-
-    name: str
-    gives: str
-    means: str
 
 
 class Rule(NamedTuple):
@@ -173,10 +163,13 @@ class _Reader(NamedTuple):
             found = self.file.keys(own[name], own, name, _WAY, "counting")
             return Way(str(name), " ".join(str(found.get("gives", "")).split()), " ".join(str(found.get("means", "")).split()))
         if name in CONVENTIONS and name not in ("macs", "flops"):
-            return Way(name, "", CONVENTIONS[name].text)
+            return preset(name)
+        known_ways = PARAMS_WAYS if quantity == "params" else WAYS
+        if name in known_ways and name not in QUANTITIES:
+            return known_ways[name]
         if profile.is_name(str(name)):
             return Way(str(name), str(name), "")
-        known = (*own, *CONVENTIONS, "params")
+        known = (*own, *CONVENTIONS, *known_ways)
         near = unknown_name("way of counting", str(name), known, f"known: {', '.join(known)}; others need counting")
         raise self.file.error(spec, quantity, near.message, near.hint)
 
