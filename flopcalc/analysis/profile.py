@@ -117,9 +117,10 @@ def _convolution(part: Part, groups: int, add: Any) -> None:
 
 
 def _head(layers: tuple[Layer, ...]) -> Iterator[Part]:
-    """The linear kernels at the end of a network: nothing but them, sums and views follows."""
+    """The linear kernels on features at the end of a network: nothing but them, sums and views follows."""
     for layer in reversed(layers):
         works = [part.work for part in layer.cost]
-        if any(work not in _BEHIND_HEAD for work in works):
+        # A linear layer on tokens is not a classifier.
+        if any(work not in _BEHIND_HEAD for work in works) or ("linear" in works and len(layer.in_shape) != 1):
             return
         yield from (part for part in layer.cost if part.work == "linear")
