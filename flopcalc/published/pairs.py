@@ -29,6 +29,7 @@ _WAY = ("means", "gives")
 _USUAL = QUANTITIES
 _FILE = ("file", *QUANTITIES)
 _NETWORK = ("match", "file", "target", "input", "set", "default", *QUANTITIES)
+_ALTERNATIVE = ("target", "input", "set")
 _GROUP = re.compile(r"\\g<(\w+)>|\\(\d)")
 _VERDICT = ("match", "file", *QUANTITIES, *STATED)
 _FAMILY = ("match", "family")
@@ -36,17 +37,23 @@ _FAMILY = ("match", "family")
 _USUAL_SIZE = 224
 
 
+class Candidate(NamedTuple):
+    """A network with groups of a pattern to be filled in: its name, its input (empty for its own) and its options."""
+
+    target: str
+    size: Any
+    settings: dict[str, Any]
+
+
 class Rule(NamedTuple):
     """Finds the networks of rows by a pattern of their name.
 
-    targets, inputs: candidates, the first that fits is taken. defaults: for groups of the pattern that match nothing.
+    candidates: the first that fits is taken. defaults: for groups of the pattern that match nothing.
     """
 
     match: re.Pattern[str]
     file: re.Pattern[str] | None
-    targets: tuple[str, ...]
-    inputs: tuple[Any, ...]
-    settings: dict[str, Any]
+    candidates: tuple["Candidate", ...]
     defaults: dict[str, Any]
     ways: dict[str, tuple[Way, ...]]
 
@@ -175,19 +182,26 @@ class _Reader(NamedTuple):
 
     def rules(self) -> Iterator[Rule]:
         for spec in self.items("networks", _NETWORK):
-            if "target" not in spec:
-                raise self.file.error(spec, None, "it has no target", "write the name of a network")
             yield Rule(
                 match=self.needed(spec, "match"),
                 file=self.pattern(spec, "file"),
-                targets=tuple(map(str, _listed(spec["target"]))),
-                inputs=tuple(_listed(spec.get("input", ""))),
-                settings=dict(self.file.keys(spec.get("set", Map()), spec, "set", tuple(spec.get("set", ())), "set")),
+                candidates=tuple(self._candidates(spec)),
                 defaults=dict(spec.get("default", Map())),
                 ways=self.ways(Map({key: spec[key] for key in QUANTITIES if key in spec}), spec, "networks", QUANTITIES)
                 if any(key in spec for key in QUANTITIES)
                 else {},
             )
+
+    def _candidates(self, spec: Map) -> Iterator[Candidate]:
+        """The networks of a rule: each target with each input; a target that is a mapping has its own."""
+        if "target" not in spec:
+            raise self.file.error(spec, None, "it has no target", "write the name of a network")
+        for target in _listed(spec["target"]):
+            own = self.file.keys(target, spec, "target", _ALTERNATIVE, "target") if isinstance(target, Map) else Map()
+            given = {**{key: spec[key] for key in ("input", "set") if key in spec}, "target": target, **own}
+            settings = given.get("set", Map())
+            for size in _listed(given.get("input", "")):
+                yield Candidate(str(given["target"]), size, dict(settings))
 
     def verdicts(self) -> Iterator[Verdict]:
         for spec in self.items("verdicts", _VERDICT):
@@ -213,9 +227,7 @@ def named(source: Source, row: Row) -> Named | None:
     for rule in source.networks:
         found = rule.match.fullmatch(row.name)
         if found and _in_file(rule.file, row):
-            candidates = tuple(
-                _target(found, target, size, rule) for target in rule.targets for size in rule.inputs
-            )
+            candidates = tuple(_target(found, one, rule.defaults) for one in rule.candidates)
             return Named(candidates, {**usual(source, row.file), **rule.ways})
     return None
 
@@ -252,7 +264,7 @@ def _in_file(pattern: re.Pattern[str] | None, row: Row) -> bool:
     return pattern is None or bool(pattern.search(row.file))
 
 
-def _target(found: re.Match[str], target: str, size: Any, rule: Rule) -> TargetSpec:
+def _target(found: re.Match[str], one: Candidate, defaults: dict[str, Any]) -> TargetSpec:
     """The network of a matched name; groups of the pattern are filled into the target, the input and the options."""
 
     def filled(value: Any) -> Any:
@@ -262,13 +274,13 @@ def _target(found: re.Match[str], target: str, size: Any, rule: Rule) -> TargetS
 
     def group(place: re.Match[str]) -> str:
         key = place[1] or place[2]
-        return found[int(key) if key.isdigit() else key] or str(rule.defaults.get(key, ""))
+        return found[int(key) if key.isdigit() else key] or str(defaults.get(key, ""))
 
-    what = filled(target)
+    what = filled(one.target)
     what = what if what.endswith(".yaml") else what.lower()
-    size = filled(size) or (_USUAL_SIZE if is_python_name(what) else "")
+    size = filled(one.size) or (_USUAL_SIZE if is_python_name(what) else "")
     inputs = (Input(_shape(size)),) if size else ()
-    settings = {name: value for name, given in rule.settings.items() if (value := filled(given)) != ""}
+    settings = {name: value for name, given in one.settings.items() if (value := filled(given)) != ""}
     return TargetSpec("network", what, settings, inputs)
 
 
