@@ -13,7 +13,7 @@ import click
 
 from flopcalc.catalog import lookup
 from flopcalc.cli.main import COMMANDS, cli
-from flopcalc.cli.reproduce import document
+from flopcalc.cli.reproduce_page import document
 from flopcalc.cost.convention import CONVENTIONS
 from flopcalc.networks import library
 from flopcalc.networks.like import read_network_file

@@ -70,6 +70,11 @@ class Description:
         """Steps and layers of the plans, as a measure of the memory that they take."""
         return sum(plan.size for plan in self._plans)
 
+    def choices(self, option: str) -> tuple[Any, ...]:
+        """The values that an option can have, if its declaration lists them; empty for any other option."""
+        declared = self._data.get("options") or {}
+        return tuple(declared.get(option, {}).get("choices") or ())
+
     def at(
         self,
         options: Mapping[str, Any] | None = None,

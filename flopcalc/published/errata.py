@@ -39,7 +39,7 @@ def errata(operators: Iterable[Operator]) -> Iterator[Row]:
 def wrong_figures(sources: Iterable[Published]) -> Iterator[Row]:
     """The wrong figures in tables of papers; figures with the same reason are one row."""
     for source in sources:
-        found = [one for one in map(compare, source.figures_stated("wrong")) if one.verdict == "wrong"]
+        found = [one for one in map(compare, source.figures_stated("misprint")) if one.verdict == "misprint"]
         for why in dict.fromkeys(one.why for one in found):
             yield _of_figures(source, why, [one for one in found if one.why == why])
 

@@ -32,7 +32,7 @@ def test_every_wrong_equation_is_listed_with_numbers(run: Runner) -> None:
 def test_every_wrong_figure_is_listed(run: Runner) -> None:
     """Each figure that its table calls wrong, once, with its printed digits, ours, and the reason."""
     rows = [row for row in json.loads(run("errata", "--format", "json").out)["rows"] if row["kind"] == "figure"]
-    wrong = [figure for name in tables.names() for figure in tables.load(name).figures_stated("wrong")]
+    wrong = [figure for name in tables.names() for figure in tables.load(name).figures_stated("misprint")]
     assert len(wrong) > 40
     for figure in wrong:
         found = [row for row in rows if row["source"] == figure.paper and row["why"] == figure.why]
