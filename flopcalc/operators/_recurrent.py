@@ -32,7 +32,7 @@ class Cell(NamedTuple):
 
 # c = f c + i g; h = o tanh(c): a sum for each of 4 gates, and f c + i g; 3 products; 3 sigmoids, 2 tanh.
 LSTM = Cell(adds=5, muls=3, other=5, reads=21, writes=13, chain=10, memories=1)
-# n = tanh(a + r b); h = n + z (h - n): a sum for each of r and z, a + r b, h - n, n + z (h - n); 2 products; 3 functions.
+# n = tanh(a + r b); h = n + z (h - n): a sum for each of r and z, a + r b, h - n, n + z (h - n); 2 products.
 GRU = Cell(adds=5, muls=2, other=3, reads=17, writes=10, chain=11, memories=0)
 
 
