@@ -82,7 +82,8 @@ def transforms(m: int) -> Transforms:
         scale = Fraction(1)
         for other in others:
             scale *= point - other
-        sign = -1 if scale < 0 else 1
+        # A factor of -1 for the filter costs nothing as the sign of the data's row.
+        sign = -1 if scale == -1 else 1
         data.append(_row([sign * one for one in _polynomial(others)]))
         weights.append(_row([point**power for power in range(TAPS)], sign / scale))
     data.append(_row(_polynomial(points)))
