@@ -1,7 +1,7 @@
 """Shared by the attention operators on maps: heads, rules and the convolution that they are compared with."""
 
 from flopcalc.cost import parts
-from flopcalc.cost.arith import Dim, exact_div
+from flopcalc.cost.arith import exact_div
 from flopcalc.cost.cost import Cost
 from flopcalc.cost.geometry import Geometry
 from flopcalc.spec.operator import Derived, Named, Param, Policy, Rule
@@ -18,17 +18,12 @@ def conv3x3(g: Geometry, named: Named) -> Cost:
     return Cost((parts.conv("conv", g.c_in, g.c_out, 9, g.p_in, g.p_out, bias=bool(named.get("bias", False))),))
 
 
-def tokens_of(g: Geometry) -> Dim:
-    """All positions of a map."""
-    return g.h * g.w
-
-
 HEADS = Param("heads", "int", 4, "heads; each has c_in / heads channels", 1, letter="m", samples=(1, 2, 8))
 BIAS = Param("bias", "bool", True, "a bias in each projection", samples=(False,))
 WIDTH = Derived(
     "width", lambda g, heads: exact_div(g.c_in, heads), lambda g, v: f"c_in / heads = {g.c_in} / {v['heads']}"
 )
-TOKENS = Derived("tokens", lambda g: g.h * g.w, lambda g, v: f"all positions: {g.h} * {g.w}")
+TOKENS = Derived("tokens", lambda g: g.h_out * g.w_out, lambda g, v: f"all positions: {g.h_out} * {g.w_out}")
 HEADS_DIVIDE = Rule(
     "heads divides the channels", _heads_divide, "choose a number of heads that divides the channels, such as 1"
 )

@@ -38,7 +38,7 @@ AXIAL_DEEPLAB = Paper(
 
 def _along(name: str, g: Geometry, heads: Dim, width: Dim, length: Dim, lines: Dim, bias: bool) -> Iterable[Part]:
     """Multi-head self-attention within each of `lines` lines of `length` positions."""
-    c, p = g.c_in, g.p_in
+    c, p = g.c_in, g.p_out
     size = c * p
     yield parts.conv(f"{name}.qkv", c, 3 * c, 1, p, p, bias=bias)
     yield parts.copy(f"{name}.arrange", 3 * size)
@@ -52,8 +52,8 @@ def _along(name: str, g: Geometry, heads: Dim, width: Dim, length: Dim, lines: D
 
 def formula(g: Geometry, heads: Dim, width: Dim, bias: bool) -> Iterable[Part]:
     """Two layers of self-attention with weights of their own, one for each axis."""
-    yield from _along("columns", g, heads, width, g.h, g.batch * g.w, bias)
-    yield from _along("rows", g, heads, width, g.w, g.batch * g.h, bias)
+    yield from _along("columns", g, heads, width, g.h_out, g.batch * g.w_out, bias)
+    yield from _along("rows", g, heads, width, g.w_out, g.batch * g.h_out, bias)
 
 
 def _notes(e: Evaluation) -> Iterable[str]:
@@ -61,7 +61,7 @@ def _notes(e: Evaluation) -> Iterable[str]:
     products = sum(part.macs for part in e.cost if part.work == "matmul")
     yield (
         f"Products of positions with positions: {products:,} MACs; one layer in which each position attends to all "
-        f"would have {2 * g.batch * (g.h * g.w) ** 2 * g.c_in:,}."
+        f"would have {2 * g.batch * (g.h_out * g.w_out) ** 2 * g.c_in:,}."
     )
     yield "Without position terms, normalisation and residual sums."
 
@@ -75,14 +75,22 @@ OPERATOR = Operator(
     params=(shared.HEADS, shared.BIAS),
     derived=(
         shared.WIDTH,
-        Derived("column_pairs", lambda g: g.h**2 * g.w, lambda g, v: f"pairs along the columns: {g.h}^2 * {g.w}"),
-        Derived("row_pairs", lambda g: g.h * g.w**2, lambda g, v: f"pairs along the rows: {g.h} * {g.w}^2"),
+        Derived(
+            "column_pairs",
+            lambda g: g.h_out**2 * g.w_out,
+            lambda g, v: f"pairs along the columns: {g.h_out}^2 * {g.w_out}",
+        ),
+        Derived(
+            "row_pairs", lambda g: g.h_out * g.w_out**2, lambda g, v: f"pairs along the rows: {g.h_out} * {g.w_out}^2"
+        ),
     ),
     rules=(*shared.ON_A_MAP, shared.HEADS_DIVIDE),
     policy=shared.NO_CONVOLUTION,
     equations=(
-        Equation("sec. 3.2", "h * w * m", {"h": "h", "w": "w", "m": "h"}, "column_pairs", paper=AXIAL_DEEPLAB),
-        Equation("sec. 3.2", "h * w * m", {"h": "h", "w": "w", "m": "w"}, "row_pairs", paper=AXIAL_DEEPLAB),
+        Equation(
+            "sec. 3.2", "h * w * m", {"h": "h_out", "w": "w_out", "m": "h_out"}, "column_pairs", paper=AXIAL_DEEPLAB
+        ),
+        Equation("sec. 3.2", "h * w * m", {"h": "h_out", "w": "w_out", "m": "w_out"}, "row_pairs", paper=AXIAL_DEEPLAB),
     ),
     notes=_notes,
     baseline=shared.conv3x3,

@@ -29,33 +29,33 @@ CCNET = Paper(
 
 
 def _one_round(g: Geometry, mid: Dim, bias: bool) -> Iterable[Part]:
-    c, p = g.c_in, g.p_in
+    c, p = g.c_in, g.p_out
     size, arranged = c * p, (2 * mid + c) * p
-    along_h, along_w = p * g.h, p * g.w
+    along_h, along_w = p * g.h_out, p * g.w_out
     yield parts.conv("query", c, mid, 1, p, p, bias=bias, after=INPUT)
     yield parts.conv("key", c, mid, 1, p, p, bias=bias, after=INPUT)
     yield parts.conv("value", c, c, 1, p, p, bias=bias, after=INPUT)
     # Each column, then each row, as a sequence of its own.
     yield parts.copy("columns.arrange", arranged, after=("query", "key", "value"))
-    yield parts.matmul("columns.scores", g.h, mid, g.h, batch=g.batch * g.w)
+    yield parts.matmul("columns.scores", g.h_out, mid, g.h_out, batch=g.batch * g.w_out)
     # A position is in its row and in its column: its place in the column is masked.
-    yield Part("columns.mask", "move", reads=g.h, writes=g.h**2, after=NOTHING)
+    yield Part("columns.mask", "move", reads=g.h_out, writes=g.h_out**2, after=NOTHING)
     yield Part(
         "columns.mask.add",
         "add",
         adds=along_h,
-        reads=along_h + g.h**2,
+        reads=along_h + g.h_out**2,
         writes=along_h,
         after=("columns.scores", "columns.mask"),
     )
     yield parts.copy("rows.arrange", arranged, after=("query", "key", "value"))
-    yield parts.matmul("rows.scores", g.w, mid, g.w, batch=g.batch * g.h)
+    yield parts.matmul("rows.scores", g.w_out, mid, g.w_out, batch=g.batch * g.h_out)
     yield parts.copy("join", along_h + along_w, after=("columns.mask.add", "rows.scores"))
     yield parts.softmax("softmax", along_h + along_w)
     yield parts.copy("columns.split", along_h, after=("softmax",))
-    yield parts.matmul("columns.mix", c, g.h, g.h, batch=g.batch * g.w)
+    yield parts.matmul("columns.mix", c, g.h_out, g.h_out, batch=g.batch * g.w_out)
     yield parts.copy("rows.split", along_w, after=("softmax",))
-    yield parts.matmul("rows.mix", c, g.w, g.w, batch=g.batch * g.h)
+    yield parts.matmul("rows.mix", c, g.w_out, g.w_out, batch=g.batch * g.h_out)
     yield parts.add("sum", c, p, after=("columns.mix", "rows.mix"))
     yield Part("scale", "mul", 1, muls=size, reads=size + 1, writes=size)
     yield parts.add("residual", c, p)
@@ -76,14 +76,14 @@ def _channels_left(g: Geometry, named: Named) -> str | None:
 def _notes(e: Evaluation) -> Iterable[str]:
     g, v = e.geometry, e.named
     products = sum(part.macs for part in e.cost if part.work == "matmul")
-    whole = g.batch * (g.h * g.w) ** 2 * (g.c_in + v["mid"])
+    whole = g.batch * (g.h_out * g.w_out) ** 2 * (g.c_in + v["mid"])
     yield (
         f"Products of positions with positions: {products:,} MACs; one round in which each position attends to all "
         f"would have {whole:,}."
     )
     yield (
-        f"As in the authors' code, {g.h} + {g.w} scores are computed for each position, its own twice, one of which is "
-        f"masked; the paper counts {g.h} + {g.w} - 1. The rounds share their weights."
+        f"As in the authors' code, {g.h_out} + {g.w_out} scores are computed for each position, its own twice, one of "
+        f"which is masked; the paper counts {g.h_out} + {g.w_out} - 1. The rounds share their weights."
     )
 
 
@@ -114,8 +114,8 @@ OPERATOR = Operator(
         ),
         Derived(
             "pairs",
-            lambda g: g.h * g.w * (g.h + g.w - 1),
-            lambda g, v: f"pairs of positions: {g.h} * {g.w} * ({g.h} + {g.w} - 1)",
+            lambda g: g.h_out * g.w_out * (g.h_out + g.w_out - 1),
+            lambda g, v: f"pairs of positions: {g.h_out} * {g.w_out} * ({g.h_out} + {g.w_out} - 1)",
         ),
     ),
     rules=(
@@ -123,7 +123,7 @@ OPERATOR = Operator(
         Rule("reduction leaves at least one channel", _channels_left, "choose a smaller reduction"),
     ),
     policy=shared.NO_CONVOLUTION,
-    equations=(Equation("sec. 1", "(H * W) * (H + W - 1)", {"H": "h", "W": "w"}, "pairs"),),
+    equations=(Equation("sec. 1", "(H * W) * (H + W - 1)", {"H": "h_out", "W": "w_out"}, "pairs"),),
     notes=_notes,
     baseline=shared.conv3x3,
     baseline_text="conv 3x3",

@@ -64,7 +64,7 @@ def formula(
     bias: bool,
 ) -> Iterable[Part]:
     """Queries of all heads, keys and values of kv_heads; softmax(q k^T / sqrt(d)) v; a projection."""
-    c, p, inner, shared_inner = g.c_in, g.p_in, heads * width, kv_heads * width
+    c, p, inner, shared_inner = g.c_in, g.p_out, heads * width, kv_heads * width
     maps = g.batch * heads
     size = maps * pairs
     yield parts.conv("query", c, inner, 1, p, p, bias=bias, after=INPUT)

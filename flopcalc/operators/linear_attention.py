@@ -23,8 +23,8 @@ LINEAR = Paper(
 
 def formula(g: Geometry, heads: Dim, width: Dim, tokens: Dim, bias: bool) -> Iterable[Part]:
     """phi(q) (phi(k)^T v) / (phi(q) sum of phi(k)) for each head, phi(x) = elu(x) + 1; a projection."""
-    c, p = g.c_in, g.p_in
-    maps, size = g.batch * heads, g.c_in * g.p_in
+    c, p = g.c_in, g.p_out
+    maps, size = g.batch * heads, g.c_in * g.p_out
     for name in ("query", "key"):
         yield parts.conv(name, c, c, 1, p, p, bias=bias, after=INPUT)
         one_more = Part(name, "add", adds=size, reads=size, writes=size)

@@ -24,7 +24,7 @@ MAMBA = Paper(
 
 def _scan(g: Geometry, inner: Dim, state: Dim) -> Iterable[Part]:
     """The recurrence h = exp(dt A) h + dt x B with y = C h, step by step; h has inner x state elements."""
-    values, matrix = inner * g.p_in, inner * state
+    values, matrix = inner * g.p_out, inner * state
     size = values * state
     yield Part("scan", "other", matrix, other=2 * matrix, reads=2 * matrix, writes=2 * matrix, after=NOTHING)
     yield Part(
@@ -41,7 +41,7 @@ def _scan(g: Geometry, inner: Dim, state: Dim) -> Iterable[Part]:
         "scan.drive",
         "mul",
         muls=values + size,
-        reads=3 * values + state * g.p_in,
+        reads=3 * values + state * g.p_out,
         writes=values + size,
         steps=2,
         after=("conv.act", "dt_proj.act"),
@@ -53,17 +53,17 @@ def _scan(g: Geometry, inner: Dim, state: Dim) -> Iterable[Part]:
         adds=size,
         reads=4 * size,
         writes=2 * size,
-        steps=2 * g.w,
+        steps=2 * g.w_out,
         after=("scan.decay", "scan.drive"),
     )
-    yield parts.parallel(g.w, parts.matmul("scan.output", inner, state, 1, batch=g.batch))
+    yield parts.parallel(g.w_out, parts.matmul("scan.output", inner, state, 1, batch=g.batch))
     yield parts.copy("scan.join", values)
 
 
 def formula(g: Geometry, inner: Dim, state: Dim, taps: Dim, rank: Dim, bias: bool) -> Iterable[Part]:
     """Two branches of `inner` channels; one passes a short convolution and the scan, the other one gates it."""
-    c, p = g.c_in, g.p_in
-    longer = g.batch * (g.w + taps - 1)
+    c, p = g.c_in, g.p_out
+    longer = g.batch * (g.w_out + taps - 1)
     values = inner * p
     yield parts.conv("in_proj", c, 2 * inner, 1, p, p, bias=bias, after=INPUT)
     yield Part("conv.pad", "move", reads=values, writes=inner * longer)
@@ -95,7 +95,7 @@ def _rank(g: Geometry, dt_rank: int | None) -> Dim:
 
 
 def _row_in(g: Geometry, named: Named) -> tuple[int, ...]:
-    return g.c_in, 1, g.w
+    return g.c_in, 1, g.w_out
 
 
 def _row_out(g: Geometry, named: Named) -> tuple[int, ...]:

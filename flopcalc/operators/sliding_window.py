@@ -23,7 +23,7 @@ LONGFORMER = Paper(
 
 def formula(g: Geometry, heads: Dim, width: Dim, tokens: Dim, window: Dim, bias: bool) -> Iterable[Part]:
     """softmax(q k^T / sqrt(d)) v over the `window` tokens around each token; a projection."""
-    c, p, size = g.c_in, g.p_in, g.c_in * g.p_in
+    c, p, size = g.c_in, g.p_out, g.c_in * g.p_out
     padded, band = c * g.batch * (tokens + window - 1), g.batch * heads * tokens * window
     yield parts.conv("query", c, c, 1, p, p, bias=bias, after=INPUT)
     yield parts.copy("query.arrange", size)
