@@ -6,9 +6,9 @@ import click
 
 from flopcalc.cli.completion import complete_operators
 from flopcalc.cli.operator_argument import METAVAR, read_operator
-from flopcalc.cli.options import SHAPE_NAMES, output_options, read_shape, shape_options
+from flopcalc.cli.options import BITS_HELP, SHAPE_NAMES, bits_option, output_options, read_shape, shape_options
 from flopcalc.cli.output import emit, format_of
-from flopcalc.cost import convention
+from flopcalc.cost import bits, convention
 from flopcalc.report.columns import ALL
 from flopcalc.report.layer import layer_document
 
@@ -32,12 +32,14 @@ from flopcalc.report.layer import layer_document
     help="Columns of the parts, or all: part, params, macs, cost, share, elementwise, written, steps, flops, reads, "
     "writes, traffic, intensity. CSV has all of them.",
 )
+@bits_option(BITS_HELP)
 @output_options
 def command(
     operator_text: str | None,
     type_name: str | None,
     settings: tuple[str, ...],
     columns: str | None,
+    bits_text: str | None,
     fmt: str | None,
     output: str | None,
     convention_name: str,
@@ -51,8 +53,10 @@ def command(
     follow its name, or --set: spconv:alpha=1/4,norm=true.
     """
     chosen = convention.get(convention_name)
+    width = None if bits_text is None else bits.read_one(bits_text)
     operator, given = read_operator(operator_text, type_name, settings, "layer")
     geometry, defaulted = read_shape(operator, {name: shape[name] for name in SHAPE_NAMES}, given)
     if columns is None and format_of(fmt, output) == "csv":
         columns = ALL
-    emit(layer_document(operator.evaluate(geometry, given), defaulted, chosen, dtype, columns), fmt, output)
+    evaluation = operator.evaluate(geometry, given)
+    emit(layer_document(evaluation, defaulted, chosen, dtype, columns, width), fmt, output)

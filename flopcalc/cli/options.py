@@ -108,6 +108,17 @@ def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return output_only_options(command)
 
 
+def bits_option(help_text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """--bits."""
+    return click.option("--bits", "bits_text", metavar="wNaN", help=help_text)
+
+
+BITS_HELP = (
+    "Also count BOPs of quantised layers: MACs x bits of weights x bits of activations. w4a8: 4 bits for weights, "
+    "8 for activations."
+)
+
+
 def shape_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The shape of one layer: --cin, --cout, -k, --hw, --h, --w, --stride, ..."""
     options = (

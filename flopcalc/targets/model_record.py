@@ -147,7 +147,9 @@ def grouped(layers: Sequence[dict[str, Any]], by: str) -> list[dict[str, Any]]:
 def summed(layers: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The number of layers, and the sums of all kinds that add up."""
     sums: dict[str, Any] = {"count": number_of(layers)}
-    sums |= {kind: sum(layer[kind] for layer in layers) for kind in _ADDITIVE}
+    # BOPs are there if the user asked for them.
+    kinds = (*_ADDITIVE, "bops") if layers and "bops" in layers[0] else _ADDITIVE
+    sums |= {kind: sum(layer[kind] for layer in layers) for kind in kinds}
     return sums | {"intensity": intensity(sums["flops"], sums["traffic"])}
 
 
