@@ -7,7 +7,7 @@ from flopcalc.cost import parts
 from flopcalc.cost.arith import Dim, exact_div, floor_div, share
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
-from flopcalc.cost.parts import INPUT
+from flopcalc.cost.parts import INPUT, NOTHING
 from flopcalc.spec.operator import Derived, Evaluation, Named, Operator, Param, Policy, Rule, Site, spatial
 from flopcalc.spec.rules import ONE_GROUP, SAME_PADDING
 from flopcalc.spec.source import Equation, Paper
@@ -33,12 +33,12 @@ def _sru(g: Geometry) -> Iterable[Part]:
     """Group norm, a gate from its scales, and the two parts of the input that the gate separates, crossed."""
     c, p, n = g.c_in, g.p_in, g.batch
     yield parts.layer_norm("sru.norm", c, p, after=INPUT)
-    total = Part("sru.weights", "move", adds=n * c, reads=c, writes=n, after=INPUT)
-    quotient = Part("sru.weights", "act", other=n * c, reads=c + n, writes=n * c)
+    total = Part("sru.weights", "other", adds=n * c, reads=c, writes=n, after=NOTHING)
+    quotient = Part("sru.weights", "other", other=n * c, reads=c + n, writes=n * c)
     yield parts.chain("sru.weights", total, quotient)
     yield parts.scale("sru.scale", c, p, n, after=("sru.norm", "sru.weights"))
     yield parts.act("sru.gate", c, p)
-    yield parts.act("sru.mask", c, p)
+    yield Part("sru.mask", "other", other=c * p, reads=c * p, writes=c * p)
     # 1 (0) for positions with much (little) information, the gate elsewhere; each part times the input.
     yield parts.parallel(2, parts.copy("sru.fill", c * p, index=c * p))
     yield parts.parallel(2, parts.scale("sru.separate", c, p, p))

@@ -2,10 +2,20 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from flopcalc.cost.geometry import Pair
-from flopcalc.pytorch.layers._blocks import ChannelShuffle, Concat, conv_block, plan
+from flopcalc.pytorch.layers._blocks import Concat, conv_block, plan
+
+
+class Interleave(nn.Module):
+    """Channels of two halves in turn, in memory: a copy even where each half has one channel."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, h, w) -> (n, c, h, w)."""
+        pairs = x.unflatten(1, (2, -1)).transpose(1, 2).clone(memory_format=torch.contiguous_format)
+        return pairs.flatten(1, 2)
 
 
 class GSConv2d(nn.Module):
@@ -40,7 +50,7 @@ class GSConv2d(nn.Module):
         self.primary = conv_block(in_channels, half, g.kernel, **grid, **same)
         self.depthwise = conv_block(half, half, d, padding=d // 2, groups=half, **same)
         self.join = Concat()
-        self.shuffle = ChannelShuffle(2)
+        self.shuffle = Interleave()
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, c_in, h, w) -> (n, c_out, h_out, w_out)."""
