@@ -23,7 +23,7 @@ def test_dsc_is_a_convolution_with_a_factored_kernel() -> None:
 
 
 def test_dsc_with_a_multiplier() -> None:
-    """Two filters for each channel, then a 1x1 of all of them: output c * 2 + j of the first is filter j of channel c."""
+    """Two filters for each channel, then a 1x1 of all: output c * 2 + j of the first is filter j of channel c."""
     module = DepthwiseSeparableConv2d(4, 6, 3, multiplier=2, dtype=torch.float64)
     depthwise, pointwise = module.depthwise.conv.weight, module.pointwise.conv.weight
     dense = torch.zeros(6, 4, 3, 3, dtype=torch.float64)
