@@ -138,6 +138,7 @@ OPERATOR = Operator(
         Rule("s is at most c_out", _enough_maps, "choose a smaller s"),
     ),
     limits=(Limit({"s": 1}, equals="conv"),),
+    takes_bias=False,
     policy=Policy("every convolution, 1x1 included, except a strided first one", _no_stem),
     equations=(*_ratio("4", "speedup", {}), *_ratio("5", "compression", {"norm": False, "bias": False})),
     notes=_notes,

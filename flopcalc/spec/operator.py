@@ -148,6 +148,8 @@ class Operator:
     options): c_in for a tensor with that number of channels, where the two differ. size_out: the output's size
     along an axis where it is not that of a convolution; closed forms then use the input grid.
     shapes: sizes to check in addition to the usual ones, for operators that refuse most of those.
+    takes_bias: whether its option `bias` is set where it replaces a convolution with a bias; false where the authors'
+    module has none.
     family groups operators in listings. samples: sets of options to check together.
     layer_file: for a plug-in, the module that holds its nn.Module, as `package.module`.
     origin: for a plug-in, the package and the place that it was loaded from; set when it is loaded.
@@ -179,6 +181,7 @@ class Operator:
     origin: str = ""
     size_out: Callable[..., Any] = out_size
     shapes: tuple[Mapping[str, Any], ...] = ()
+    takes_bias: bool = True
 
     def __post_init__(self) -> None:
         for field_name, kind in _ITEMS.items():

@@ -9,8 +9,10 @@ torch: Any = pytest.importorskip("torch")
 from helpers import random_tensor
 from torch.nn import functional as F  # noqa: N812
 
-from flopcalc import layer
+from flopcalc import layer, network
 from flopcalc.pytorch.layers import GhostConv2d
+from flopcalc.replacing.decide import plan
+from flopcalc.replacing.described import replace_layers
 
 
 def test_ghost_first_maps_are_the_convolution() -> None:
@@ -39,3 +41,10 @@ def test_ghost_slides_one_plus_one() -> None:
     maps = F.conv2d(x, module.primary.conv.weight, module.primary.conv.bias, padding=1)
     cheap = maps * module.cheap.conv.weight[:, 0] + module.cheap.conv.bias[:, None, None]
     assert torch.allclose(module(x), torch.cat([maps, cheap], 1))
+
+
+def test_ghost_replaces_without_a_bias_unless_asked() -> None:
+    """The authors' module has none: 4,224 biases of VGG-16's 13 convolutions go, and stay with bias=true."""
+    vgg = network("vgg16")
+    without, with_bias = (replace_layers(vgg, plan(text)).network for text in ("ghost", "ghost:bias=true"))
+    assert with_bias.params - without.params == 64 + 64 + 128 + 128 + 3 * 256 + 6 * 512 == 4224
