@@ -128,6 +128,16 @@ def shape_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def default_c_in(operator: Operator, options: Mapping[str, Any]) -> int:
+    """The input channels that the options fix; an error as click's where --cin is needed and missing."""
+    fixed = operator.default_c_in(operator.resolve(options)) if operator.default_c_in else None
+    if fixed is None:
+        context = click.get_current_context()
+        missing = next(param for param in context.command.params if param.name == "cin")
+        raise click.MissingParameter(ctx=context, param=missing)
+    return fixed
+
+
 def optional_shape_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The shape options, with --cin optional."""
     decorated = shape_options(command)

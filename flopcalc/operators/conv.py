@@ -6,6 +6,7 @@ from flopcalc.cost import parts
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
 from flopcalc.operators._slides import SLIDES
+from flopcalc.spec.channel_map import of_group
 from flopcalc.spec.operator import Limit, Named, Operator, Param, Policy
 from flopcalc.spec.rules import GROUPS_DIVIDE
 from flopcalc.spec.source import Equation
@@ -66,4 +67,5 @@ OPERATOR = Operator(
         ),
         Equation(number="ratio of M groups", text="1 / M", letters={"M": "groups"}, gives="macs_ratio"),
     ),
+    channel_map=lambda g, named, channel: of_group(g, channel),
 )

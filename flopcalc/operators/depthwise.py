@@ -8,6 +8,7 @@ from flopcalc.cost.arith import Dim
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
 from flopcalc.operators.dsc import MOBILENETS
+from flopcalc.spec.channel_map import of_group
 from flopcalc.spec.operator import Named, Operator, Param, Policy, Rule, spatial
 from flopcalc.spec.source import Equation
 
@@ -67,4 +68,5 @@ OPERATOR = Operator(
         ),
     ),
     default_c_out=multiplied,
+    channel_map=lambda g, named, channel: of_group(g._replace(groups=g.c_in), channel),
 )

@@ -7,6 +7,7 @@ from flopcalc.cost.arith import Dim
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
 from flopcalc.operators._slides import SLIDES
+from flopcalc.spec.channel_map import of_group
 from flopcalc.spec.operator import Derived, Limit, Named, Operator, Param, Policy, Site
 from flopcalc.spec.rules import GROUPS_DIVIDE
 from flopcalc.spec.source import Equation
@@ -57,4 +58,5 @@ OPERATOR = Operator(
         ),
     ),
     shape={"dilation": 2},
+    channel_map=lambda g, named, channel: of_group(g, channel),
 )

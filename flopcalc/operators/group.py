@@ -6,6 +6,7 @@ from flopcalc.cost import parts
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
 from flopcalc.operators._slides import SLIDES
+from flopcalc.spec.channel_map import of_group
 from flopcalc.spec.operator import Limit, Operator, Param, Policy, Site
 from flopcalc.spec.rules import GROUPS_DIVIDE
 from flopcalc.spec.source import Equation
@@ -34,4 +35,5 @@ OPERATOR = Operator(
     policy=Policy("every convolution that has groups", _grouped),
     equations=(Equation(number="ratio of M groups", text="1 / M", letters={"M": "groups"}, gives="macs_ratio"),),
     shape={"groups": 2},
+    channel_map=lambda g, named, channel: of_group(g, channel),
 )

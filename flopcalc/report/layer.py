@@ -7,9 +7,11 @@ from flopcalc.cost.convention import Convention
 from flopcalc.cost.cost import DTYPE_BYTES, Cost
 from flopcalc.cost.geometry import by, short
 from flopcalc.cost.kinds import ELEMENTWISE, OF_A_KERNEL
+from flopcalc.report.channel_map import channel_blocks
 from flopcalc.report.columns import Field, cell_of, choose, headline, table_of
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
 from flopcalc.report.totals import traffic_text
+from flopcalc.spec.channel_map import ChannelMap
 from flopcalc.spec.equations import Reading, readings
 from flopcalc.spec.layer_record import intensity, layer_record, notes
 from flopcalc.spec.operator import Evaluation, show
@@ -22,16 +24,27 @@ def elementwise(cost: Cost) -> int:
 
 
 def layer_document(
-    e: Evaluation, defaulted: frozenset[str], convention: Convention, dtype: str, columns: str | None = None
+    e: Evaluation,
+    defaulted: frozenset[str],
+    convention: Convention,
+    dtype: str,
+    columns: str | None = None,
+    explained: ChannelMap | None = None,
 ) -> Document:
-    """What `flopcalc layer` shows. defaulted: inputs that were not given. columns: as `--columns` gives them."""
+    """What `flopcalc layer` shows. defaulted: inputs that were not given. columns: as `--columns` gives them.
+
+    explained: an output channel whose inputs are shown too.
+    """
     record = layer_record(e, convention, dtype)
+    if explained is not None:
+        record["explained_channel"] = explained.record()
     return Document(
         title=f"{e.operator.name}  {e.operator.title} | {e.operator.paper.short}",
         blocks=(
             Facts((*_inputs(e, defaulted), *_options(e), *_derived(e))),
             _parts_table(e, record, convention, columns),
             Facts(tuple(_totals(e, record, convention))),
+            *(() if explained is None else channel_blocks(explained, e.geometry.c_in)),
             *_equation_blocks(e),
             *((Lines("Notes", record["notes"]),) if record["notes"] else ()),
         ),

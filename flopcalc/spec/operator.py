@@ -22,6 +22,7 @@ from flopcalc.cost.kinds import HasKinds
 from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, unknown_name
 from flopcalc.spec import validation
+from flopcalc.spec.channel_map import ChannelMap
 from flopcalc.spec.containment import contained
 from flopcalc.spec.param import AUTO, Param, Value, show
 from flopcalc.spec.source import Equation, Erratum, Paper
@@ -144,12 +145,14 @@ class Operator:
     baseline(g, named) is the plain convolution that the ratio compares with; baseline_text names it.
     shape: the operator's own defaults for sizes that a user does not give. axes: 1 for operators on
     sequences; their sizes lie along the width. default_c_out(c_in, options): output channels when
-    they are not given (else c_in). in_shape, out_shape: of one sample. c_in_of(channels,
-    options): c_in for a tensor with that number of channels, where the two differ. size_out: the output's size
-    along an axis where it is not that of a convolution; closed forms then use the input grid.
+    they are not given (else c_in). default_c_in(options): input channels where options fix them, or None.
+    in_shape, out_shape: of one sample. c_in_of(channels, options): c_in for a tensor with that number of
+    channels, where the two differ. size_out: the output's size along an axis where it is not that of a
+    convolution; closed forms then use the input grid.
     shapes: sizes to check in addition to the usual ones, for operators that refuse most of those.
     takes_bias: whether its option `bias` is set where it replaces a convolution with a bias; false where the authors'
-    module has none.
+    module has none. channel_map(g, named, channel): the input channels that an output channel reads, where
+    `flopcalc layer --explain-channel` can show them.
     family groups operators in listings. samples: sets of options to check together.
     layer_file: for a plug-in, the module that holds its nn.Module, as `package.module`.
     origin: for a plug-in, the package and the place that it was loaded from; set when it is loaded.
@@ -182,6 +185,8 @@ class Operator:
     size_out: Callable[..., Any] = out_size
     shapes: tuple[Mapping[str, Any], ...] = ()
     takes_bias: bool = True
+    channel_map: Callable[[Geometry, Named, int], ChannelMap] | None = None
+    default_c_in: Callable[[Named], int | None] | None = None
 
     def __post_init__(self) -> None:
         for field_name, kind in _ITEMS.items():
@@ -367,6 +372,21 @@ class Evaluation(HasKinds):
         """Cost over that of the plain convolution, exact; None where that has no such cost."""
         base = self.baseline.total(kind)
         return Fraction(self.cost.total(kind), base) if base else None
+
+    def channel_map(self, channel: int) -> ChannelMap:
+        """The input channels that an output channel reads, numbered from 0. Raises FlopcalcError (bad-channel)."""
+        show_map, c_out = self.operator.channel_map, self.geometry.c_out
+        if show_map is None:
+            raise FlopcalcError(
+                "bad-channel",
+                f"{self.operator.name} has no map of its channels",
+                "operators with one are conv, depthwise, dilated, group, pointwise, sic with dims, and topological",
+            )
+        if not 0 <= channel < c_out:
+            why = f"channel {channel} is not an output channel: the layer has {c_out}, numbered from 0"
+            raise FlopcalcError("bad-channel", why, f"give a number from 0 to {c_out - 1}")
+        with self.operator.contained():
+            return show_map(self.geometry, self.named, channel)
 
     @property
     def in_shape(self) -> tuple[int, ...]:
