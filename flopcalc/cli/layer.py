@@ -11,6 +11,7 @@ from flopcalc.cli.output import emit, format_of
 from flopcalc.cost import convention
 from flopcalc.report.columns import ALL
 from flopcalc.report.layer import layer_document
+from flopcalc.spec.explained import channel_map
 
 
 @click.command("layer", epilog="Example: flopcalc layer compconv --cin 256 --set depth=2")
@@ -66,5 +67,5 @@ def command(
     if columns is None and format_of(fmt, output) == "csv":
         columns = ALL
     evaluation = operator.evaluate(geometry, given)
-    explained = None if channel is None else evaluation.channel_map(channel)
+    explained = None if channel is None else channel_map(evaluation, channel)
     emit(layer_document(evaluation, defaulted, chosen, dtype, columns, explained), fmt, output)

@@ -373,21 +373,6 @@ class Evaluation(HasKinds):
         base = self.baseline.total(kind)
         return Fraction(self.cost.total(kind), base) if base else None
 
-    def channel_map(self, channel: int) -> ChannelMap:
-        """The input channels that an output channel reads, numbered from 0. Raises FlopcalcError (bad-channel)."""
-        show_map, c_out = self.operator.channel_map, self.geometry.c_out
-        if show_map is None:
-            raise FlopcalcError(
-                "bad-channel",
-                f"{self.operator.name} has no map of its channels",
-                "operators with one are conv, depthwise, dilated, group, pointwise, sic with dims, and topological",
-            )
-        if not 0 <= channel < c_out:
-            why = f"channel {channel} is not an output channel: the layer has {c_out}, numbered from 0"
-            raise FlopcalcError("bad-channel", why, f"give a number from 0 to {c_out - 1}")
-        with self.operator.contained():
-            return show_map(self.geometry, self.named, channel)
-
     @property
     def in_shape(self) -> tuple[int, ...]:
         """Shape of the input of one sample."""
