@@ -61,7 +61,7 @@ def test_topological_is_a_convolution_with_a_sparse_kernel() -> None:
     ],
 )
 def test_channel_maps_are_those_of_the_modules(name: str, c_in: int, given: dict[str, Any]) -> None:
-    """Only the listed input channels get a gradient from the output channel, in a module without its activations."""
+    """An input channel changes the output channel if and only if it is listed."""
     sizes = (c_in, given["c_out"]) if "c_out" in given else (c_in,)
     options = {key: value for key, value in given.items() if key != "c_out"}
     e = layer(name, *sizes, hw=4, **options)
@@ -69,11 +69,11 @@ def test_channel_maps_are_those_of_the_modules(name: str, c_in: int, given: dict
     if name == "sic":
         # The projection alone: the residual reads the output's own channel too.
         module = torch.nn.Sequential(module.intra[0], module.gather[0], module.projection[0])
+    # Sample i has channel i alone.
+    out = module(torch.eye(c_in, dtype=torch.float64)[:, :, None, None].expand(-1, -1, 4, 4))
+    reads = out.abs().sum((2, 3)) > 0
     for channel in range(e.geometry.c_out):
-        x = random_tensor(1, c_in, 4, 4).requires_grad_()
-        module(x)[0, channel].sum().backward()
-        read = x.grad.abs().sum((0, 2, 3)).nonzero().flatten().tolist()
-        assert sorted(channel_map(e, channel).inputs) == read
+        assert sorted(channel_map(e, channel).inputs) == reads[:, channel].nonzero().flatten().tolist()
 
 
 def test_channel_map_by_hand() -> None:
