@@ -16,9 +16,11 @@ from flopcalc.budget.kernel_rules import read_rules
 from flopcalc.budget.limits import Limit, read_limit
 from flopcalc.budget.toml import Lines, read_toml
 from flopcalc.cost.cost import DTYPE_BYTES
+from flopcalc.cost.geometry import SAME
 from flopcalc.errors import FlopcalcError, at_line, clip
 from flopcalc.networks.inputs import parse_input
 from flopcalc.targets.spec import TargetSpec, Timeout, read_call, read_plan
+from flopcalc.text.sizes import sizes_of
 from flopcalc.text.yaml_file import File, line_of, read_file
 
 if TYPE_CHECKING:
@@ -291,8 +293,12 @@ class _Reader:
             return value
         if type(value) is int:
             return value
-        if key in _PAIRS and isinstance(value, list) and len(value) == 2 and all(type(one) is int for one in value):
+        if key in _PAIRS and (sizes := sizes_of(value)) is not None:
+            return sizes
+        if key in _PAIRS and isinstance(value, list) and len(value) in (2, 3) and {*map(type, value)} == {int}:
             return tuple(value)
+        if key == "padding" and value == SAME:
+            return value
         wanted = "whole number, or two such as [3, 5]" if key in _PAIRS else "whole number"
         raise self.file.error(spec, key, f"{key} is {clip(value)}, not a {wanted}", f"for example {key}: 3")
 

@@ -175,7 +175,7 @@ class Reader:
         sizes = self.sizes.get(slot)
         if sizes is None:
             shape = self.tape.values[slot][0]
-            named = enumerate(zip("chw", shape, strict=False))
+            named = enumerate(zip("cdhw" if len(shape) == 4 else "chw", shape, strict=False))
             sizes = {name: new_known((size, slot, axis)) for axis, (name, size) in named}
             self.sizes[slot] = sizes
         return ChainMap(extra, sizes, scope.env, self.options)  # type: ignore[arg-type]

@@ -5,7 +5,7 @@ from typing import Any
 
 from flopcalc.cost.convention import Convention
 from flopcalc.cost.cost import DTYPE_BYTES, Cost
-from flopcalc.cost.geometry import by, short
+from flopcalc.cost.geometry import by, padding_text, short
 from flopcalc.cost.kinds import ELEMENTWISE, OF_A_KERNEL
 from flopcalc.report.channel_map import channel_blocks
 from flopcalc.report.columns import Field, cell_of, choose, headline, table_of
@@ -61,12 +61,12 @@ def _inputs(e: Evaluation, defaulted: frozenset[str]) -> Iterable[tuple[str, str
     values = {
         "cin": g.c_in,
         "cout": g.c_out,
-        "k": by(g.kernel),
+        "k": by(g.sizes("k")),
         "h": g.h,
         "w": g.w,
-        "stride": short(g.stride),
-        "padding": short(g.padding),
-        "dilation": short(g.dilation),
+        "stride": short(g.sizes("stride")),
+        "padding": padding_text(g),
+        "dilation": short(g.sizes("dilation")),
         "groups": g.groups,
         "batch": g.batch,
     }
