@@ -29,8 +29,8 @@ class Geometry(NamedTuple):
 
     h, w: input. h_out, w_out: output. k_h, k_w: kernel. stride, padding and dilation have one field for each axis.
     more_h, more_w: zeros at the end of an axis in addition to padding, which is at both ends (`padding="same"` with an
-    even kernel). own_depth: whether a volume's window along the depth is that of the fields that end in _d, and not
-    that of the height; `depth` is the window.
+    even kernel). own_depth: 1 where a volume's window along the depth is that of the fields that end in _d, 0 where it
+    is that of the height; `depth` is the window.
     """
 
     c_in: Dim
@@ -51,7 +51,7 @@ class Geometry(NamedTuple):
     batch: Dim = 1
     more_h: Dim = 0
     more_w: Dim = 0
-    own_depth: bool = False
+    own_depth: int = 0
     k_d: Dim = 1
     stride_d: Dim = 1
     padding_d: Dim = 0
@@ -247,7 +247,7 @@ def with_depth(g: Geometry, k: int, stride: int = 1, padding: int | str | None =
         pad, more = _same(padding, (kernel,), (step,), (gap,))[0], _more((kernel,), (gap,))[0]
     else:
         pad = _whole("padding", padding, least=0)
-    return g._replace(own_depth=True, k_d=kernel, stride_d=step, padding_d=pad, dilation_d=gap, more_d=more)
+    return g._replace(own_depth=1, k_d=kernel, stride_d=step, padding_d=pad, dilation_d=gap, more_d=more)
 
 
 def _same(padding: str, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]) -> tuple[int, ...]:

@@ -13,7 +13,6 @@ from flopcalc.networks.network import Shape
 from flopcalc.networks.tape import BATCH, MEMO, DiffersError, Env, Known, Step, Tape, Values, taken
 from flopcalc.primitives.registry import PRIMITIVES
 from flopcalc.primitives.shapes import ShapeError, text
-from flopcalc.spec.axes import WINDOW
 from flopcalc.spec.operator import Named, Operator
 from flopcalc.spec.param import Value
 from flopcalc.text.sizes import sizes_of
@@ -144,7 +143,7 @@ def _operator(file: File, one: Single, operator: Operator, tape: Tape) -> int:
         if key in spec:
             sizes[key] = _size(file, spec, key, tape, env, full)
             if sizes[key].value != SAME:
-                file.as_pair(sizes[key].value, spec, key, full, most=3 if key in WINDOW else 2)
+                file.as_pair(sizes[key].value, spec, key, full, most=3 if operator.volume else 2)
     given = _settings(full, operator, spec, env, tape)
     if "out" in spec:
         sizes["out"] = tape.value(spec, "out", env, full)
