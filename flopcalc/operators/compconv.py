@@ -22,7 +22,7 @@ from flopcalc.cost.geometry import Geometry
 from flopcalc.cost.parts import INPUT
 from flopcalc.spec.operator import AUTO, Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule, spatial
 from flopcalc.spec.rules import ONE_GROUP, SAME_PADDING
-from flopcalc.spec.source import Equation, Paper
+from flopcalc.spec.source import Equation, Erratum, Evidence, Paper
 
 COMPCONV = Paper(
     key="zhang2021compconv",
@@ -306,4 +306,20 @@ OPERATOR = Operator(
         Equation("8", _AS_PRINTED, _COST, "macs", given={"tail": "depthwise", "plain": False}, domain_text="d >= 1"),
     ),
     notes=_notes,
+    errata=(
+        Erratum(
+            where="on the depth",
+            printed="the deeper the recursion, the cheaper the module",
+            right="C_prim is rounded up, and so are all blocks made of it: beyond a depth the cost grows again",
+            evidence=tuple(
+                Evidence(
+                    f"cost over a convolution, C_in = C_out = 1024, k = 3, d = {depth}",
+                    operator="compconv",
+                    shape={"c_in": 1024, "depth": depth},
+                    field="macs_ratio",
+                )
+                for depth in (5, 6, 7)
+            ),
+        ),
+    ),
 )
