@@ -224,7 +224,7 @@ def closed_form(operator: Operator, given: Mapping[str, Any] | None = None) -> C
             if default is not None:
                 defaults[symbol] = sympy.Rational(default)
             named[param.name] = symbol
-        elif param.kind == "fraction":
+        elif param.kind == "fraction" and named[param.name] is not None:
             named[param.name] = sympy.Rational(named[param.name].numerator, named[param.name].denominator)
     with on_symbols(operator):
         values = operator.derive(g, named)

@@ -87,5 +87,6 @@ def _facts(row: dict[str, Any]) -> list[tuple[str, str]]:
     if row["why"]:
         facts.append(("why", row["why"]))
     for index, evidence in enumerate(row["evidence"]):
-        facts.append(("" if index else "evidence", f"{people(evidence['value'])}   {evidence['what']}"))
+        source = f" ({evidence['source']})" if evidence.get("source") else ""
+        facts.append(("" if index else "evidence", f"{people(evidence['value'])}   {evidence['what']}{source}"))
     return facts

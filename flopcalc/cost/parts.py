@@ -191,6 +191,16 @@ def chain(name: str, first: Part, second: Part) -> Part:
     )
 
 
+def after_padding(pads: bool, part: Part, c: Dim, p_in: Dim, p_padded: Dim) -> Part:
+    """The part, after a kernel that pads its input where `pads` is set: torch pads uneven axes before a convolution."""
+    if type(pads) is not bool:
+        raise TypeError(f"a structural flag must be a bool, not {type(pads).__name__}")
+    if not pads:
+        return part
+    padding = Part("pad", "move", reads=c * p_in, writes=c * p_padded)
+    return chain(part.name, part, padding)
+
+
 def times(count: Dim, part: Part) -> Part:
     """The same part `count` times in a row."""
     return _multiplied(count, part, count * part.steps)

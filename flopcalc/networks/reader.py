@@ -200,9 +200,8 @@ class Reader:
         sizes = self.sizes.get(slot)
         if sizes is None:
             shape = self.tape.values[slot][0]
-            sizes = self.sizes[slot] = {
-                name: new_known((size, slot, axis)) for name, size, axis in zip("chw", shape, _AXES, strict=False)
-            }
+            named = enumerate(zip("cdhw" if len(shape) == 4 else "chw", shape, strict=False))
+            sizes = self.sizes[slot] = {name: new_known((size, slot, axis)) for axis, (name, size) in named}
         return {**self.options, **scope.env, **sizes, **extra}
 
     def once(self, entry: Entry, inputs: tuple[str, ...], row: dict[str, Known], often: bool) -> str | None:

@@ -21,7 +21,7 @@ _ANY: Schema = {}
 _VALUES: Schema = {
     "number": {"type": ["integer", "number", "string"]},
     "flag": {"type": ["boolean", "string"]},
-    "pair": {"anyOf": [_NUMBER, {"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2}]},
+    "pair": {"anyOf": [_NUMBER, {"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 3}]},
     "setting": {"anyOf": [_PAIR, _FLAG]},
 }
 _NAMED = {"type": "object", "additionalProperties": _NUMBER}

@@ -6,12 +6,14 @@ from typing import Any
 from flopcalc.cost.bits import Bits
 from flopcalc.cost.convention import Convention
 from flopcalc.cost.cost import DTYPE_BYTES, Cost
-from flopcalc.cost.geometry import by, short
+from flopcalc.cost.geometry import by, padding_text, short
 from flopcalc.cost.kinds import ELEMENTWISE, OF_A_KERNEL
 from flopcalc.report.bits import add_to_layer, bops_facts, bops_field, with_bops
+from flopcalc.report.channel_map import channel_blocks
 from flopcalc.report.columns import Field, cell_of, choose, headline, table_of
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
 from flopcalc.report.totals import traffic_text
+from flopcalc.spec.channel_map import ChannelMap
 from flopcalc.spec.equations import Reading, readings
 from flopcalc.spec.layer_record import intensity, layer_record, notes
 from flopcalc.spec.operator import Evaluation, show
@@ -30,17 +32,24 @@ def layer_document(
     dtype: str,
     columns: str | None = None,
     bits: Bits | None = None,
+    explained: ChannelMap | None = None,
 ) -> Document:
-    """What `flopcalc layer` shows. defaulted: inputs that were not given. columns: as `--columns` gives them."""
+    """What `flopcalc layer` shows. defaulted: inputs that were not given. columns: as `--columns` gives them.
+
+    explained: an output channel whose inputs are shown too.
+    """
     record = layer_record(e, convention, dtype)
     if bits is not None:
         add_to_layer(record, e, bits)
+    if explained is not None:
+        record["explained_channel"] = explained.record()
     return Document(
         title=f"{e.operator.name}  {e.operator.title} | {e.operator.paper.short}",
         blocks=(
             Facts((*_inputs(e, defaulted), *_options(e), *_derived(e))),
             _parts_table(e, record, convention, columns),
             Facts(tuple(_totals(e, record, convention))),
+            *(() if explained is None else channel_blocks(explained, e.geometry.c_in)),
             *_equation_blocks(e),
             *((Lines("Notes", record["notes"]),) if record["notes"] else ()),
         ),
@@ -57,12 +66,12 @@ def _inputs(e: Evaluation, defaulted: frozenset[str]) -> Iterable[tuple[str, str
     values = {
         "cin": g.c_in,
         "cout": g.c_out,
-        "k": by(g.kernel),
+        "k": by(g.sizes("k")),
         "h": g.h,
         "w": g.w,
-        "stride": short(g.stride),
-        "padding": short(g.padding),
-        "dilation": short(g.dilation),
+        "stride": short(g.sizes("stride")),
+        "padding": padding_text(g),
+        "dilation": short(g.sizes("dilation")),
         "groups": g.groups,
         "batch": g.batch,
     }

@@ -67,7 +67,8 @@ def batch_norm(channels: int, axes: int, per_map: int, affine: bool, **factory: 
     """The batch normalization of inputs with `axes` axes after the channels; `channels` scales and shifts."""
     if per_map != 1:
         return BatchNormOfMaps(channels, per_map, affine=affine, **factory)
-    return (nn.BatchNorm2d if axes else nn.BatchNorm1d)(channels, affine=affine, **factory)
+    kinds = {0: nn.BatchNorm1d, 3: nn.BatchNorm3d}
+    return kinds.get(axes, nn.BatchNorm2d)(channels, affine=affine, **factory)
 
 
 class MeanOfMaps(nn.AdaptiveAvgPool2d):
