@@ -77,6 +77,20 @@ def _why_not(error: Exception, printed: io.StringIO) -> str:
     return reason(f"{type(cause).__name__}: {cause}" if str(cause) else type(cause).__name__)
 
 
+def _usable(copy: nn.Module) -> None:
+    """Give a copy with values made up those that a forward can compute with: a variance is not negative.
+
+    Biases of 1 keep the values of deep networks from becoming so small that a CPU multiplies them slowly.
+    """
+    with torch.no_grad():
+        for where, buffer in copy.named_buffers():
+            if where.endswith("running_var"):
+                buffer.fill_(1)
+        for parameter in copy.parameters():
+            if parameter.ndim == 1 and parameter.is_floating_point():
+                parameter.fill_(1)
+
+
 def _copy(
     module: nn.Module, args: Sequence[Any], named: Mapping[str, Any], device: str
 ) -> tuple[nn.Module, list[Any], dict[str, Any]]:
@@ -87,9 +101,7 @@ def _copy(
     copy: nn.Module = copier.copy(module)
     evaluate(copy)
     if not meta and has_no_values(module):
-        for where, buffer in copy.named_buffers():
-            if where.endswith("running_var"):
-                buffer.fill_(1)
+        _usable(copy)
     dtype = next((one.dtype for one in copy.parameters() if one.is_floating_point()), torch.get_default_dtype())
 
     def new(shape: tuple[int, ...]) -> Tensor:
