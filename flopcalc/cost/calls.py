@@ -45,6 +45,7 @@ _MODULES = {
     "LayerNorm": ("F.layer_norm", "layer_norm"),
     "GroupNorm": ("F.group_norm", "group_norm"),
     "InstanceNorm": ("F.instance_norm", "instance_norm"),
+    "InstanceNorm without affine": ("F.instance_norm", "instance_norm"),
     "ReLU": ("F.relu", "relu"),
     "ReLU6": ("F.hardtanh", "hardtanh"),
     "LeakyReLU": ("F.leaky_relu", "leaky_relu"),

@@ -5,7 +5,7 @@ For modules that exist, `flopcalc.presets` has the same counters rule by rule. T
 
 from math import isqrt
 
-from flopcalc.cost.arith import Dim, elementwise
+from flopcalc.cost.arith import Dim, elementwise, exact_div
 from flopcalc.cost.calls import how
 from flopcalc.cost.cost import Part
 
@@ -58,6 +58,8 @@ def thop(part: Part, n: Dim) -> Dim:
             return part.adds + part.muls
         case "LayerNorm" | "InstanceNorm":
             return 4 * part.writes
+        case "InstanceNorm without affine":
+            return 2 * part.writes
         case "PReLU":
             return part.other
         case "Softmax":
@@ -83,6 +85,8 @@ def ultralytics_thop(part: Part, n: Dim) -> Dim:
             return part.adds + part.muls
         case "LayerNorm" | "InstanceNorm" | "GroupNorm":
             return 4 * part.writes
+        case "InstanceNorm without affine":
+            return 2 * part.writes
         case "PReLU":
             return part.other
         case "Softmax":
@@ -124,9 +128,9 @@ def ptflops(part: Part, n: Dim) -> Dim:
         total += part.macs + part.adds
     elif called.module == "BatchNorm":
         total += part.adds + part.muls
-    elif called.module in {"BatchNorm without affine", "LayerNorm"}:
+    elif called.module in {"BatchNorm without affine", "InstanceNorm without affine", "LayerNorm", "GroupNorm"}:
         total += part.writes
-    elif called.module in {"GroupNorm", "InstanceNorm"}:
+    elif called.module == "InstanceNorm":
         total += 2 * part.writes
     elif called.module.startswith("MultiheadAttention"):
         total += part.macs + part.adds + part.muls
@@ -134,6 +138,10 @@ def ptflops(part: Part, n: Dim) -> Dim:
         total += part.other
     elif called.module in _POOLS:
         total += part.reads
+    elif called.module == "Upsample":
+        total += exact_div(part.writes, n)
+    # Of what its hooks count it reports the mean over the batch; of functions the whole.
+    total = exact_div(total, n)
     if called.function in _TWICE:
         total += part.writes
     elif called.function in _PATCHED_POOLS:

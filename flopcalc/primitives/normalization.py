@@ -16,7 +16,7 @@ def batchnorm(shapes: Sequence[Shape], n: int, frozen: bool = False, per_map: in
     maps = maps_of(shape, per_map)
     part = parts.norm("batchnorm", maps, n * per_map * prod(shape[1:]))
     if flag("frozen", frozen):
-        part = part._replace(params=0, reads=part.reads - 2 * maps)
+        part = part._replace(params=0, reads=part.reads - 2 * maps, call="BatchNorm without affine")
     return shape, (part,)
 
 
@@ -36,7 +36,7 @@ def groupnorm(shapes: Sequence[Shape], n: int, groups: int = 32) -> Result:
     shape = one(shapes)
     if shape[0] % whole("groups", groups):
         raise ShapeError(f"its {shape[0]} channels do not divide by groups = {groups}")
-    return shape, (parts.layer_norm("groupnorm", shape[0], n * prod(shape[1:])),)
+    return shape, (parts.called("GroupNorm", parts.layer_norm("groupnorm", shape[0], n * prod(shape[1:]))),)
 
 
 def instancenorm(shapes: Sequence[Shape], n: int, affine: bool = False) -> Result:
@@ -45,12 +45,13 @@ def instancenorm(shapes: Sequence[Shape], n: int, affine: bool = False) -> Resul
     if h * w == 1:
         raise ShapeError("its input has one position, which has no variance")
     size = n * c * h * w
-    norm = Part("instancenorm", "norm", adds=3 * size, muls=2 * size, reads=size, writes=size)
+    plain = "InstanceNorm without affine"
+    norm = Part("instancenorm", "norm", adds=3 * size, muls=2 * size, reads=size, writes=size, call=plain)
     if not flag("affine", affine):
         return (c, h, w), (norm,)
     # Torch runs it as the batch norm of one sample with n * c channels: scale and shift are repeated for that.
     repeat = Part("repeat", "move", params=2 * c, reads=2 * c, writes=2 * n * c, after=NOTHING)
-    return (c, h, w), (repeat, norm._replace(reads=size + 2 * n * c, after=("repeat", "input0")))
+    return (c, h, w), (repeat, norm._replace(reads=size + 2 * n * c, after=("repeat", "input0"), call="InstanceNorm"))
 
 
 def rmsnorm(shapes: Sequence[Shape], n: int) -> Result:
