@@ -80,6 +80,11 @@ def _table() -> dict[str, How]:
     for name in ("matmul", "bmm", "baddbmm", "mul", "add", "einsum"):
         for prefix in ("torch", "Tensor"):
             found[f"{prefix}.{name}"] = How("", f"{prefix}.{name}", name)
+    for suffix, operator in (("", "upsample_nearest2d"), (", bilinear", "upsample_bilinear2d")):
+        for name in ("F.interpolate", "F.interpolate to size"):
+            found[name + suffix] = How("", name, operator)
+    for name in ("BatchNorm", "LayerNorm"):
+        found[f"{name} subclass"] = found[name]._replace(module=f"{name} subclass")
     sdpa = "scaled_dot_product_attention"
     found[f"F.{sdpa}"] = How("", f"F.{sdpa}", sdpa)
     return found

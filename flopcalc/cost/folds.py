@@ -42,6 +42,8 @@ def fvcore(part: Part, n: Dim) -> Dim:
             return part.reads
         case "upsample_nearest2d":
             return part.writes
+        case "upsample_bilinear2d":
+            return 4 * part.writes
     return 0
 
 
@@ -79,11 +81,11 @@ def ultralytics_thop(part: Part, n: Dim) -> Dim:
     match called.module:
         case "Conv" | "ConvTranspose" | "Linear" | "MultiheadAttention" | "MultiheadAttention.products":
             return part.macs if part.work != "softmax" else 3 * part.writes - part.extra
-        case "BatchNorm":
+        case "BatchNorm" | "BatchNorm subclass":
             return 2 * (part.adds + part.muls)
         case "BatchNorm without affine":
             return part.adds + part.muls
-        case "LayerNorm" | "InstanceNorm" | "GroupNorm":
+        case "LayerNorm" | "LayerNorm subclass" | "InstanceNorm" | "GroupNorm":
             return 4 * part.writes
         case "InstanceNorm without affine":
             return 2 * part.writes
@@ -171,7 +173,7 @@ def torchinfo(part: Part, n: Dim) -> Dim:
             return part.macs + part.adds
         case "ConvTranspose":
             return part.extra + part.adds
-        case "Linear" | "BatchNorm" | "LayerNorm" | "GroupNorm" | "PReLU":
+        case "Linear" | "BatchNorm" | "LayerNorm" | "LayerNorm subclass" | "GroupNorm" | "InstanceNorm" | "PReLU":
             return n * part.params
     return 0
 
@@ -197,6 +199,9 @@ def _profiled(part: Part, *, deepspeed: bool) -> Dim:
         return 2 * part.macs
     if function in {"F.batch_norm", "F.layer_norm", "F.group_norm"}:
         return part.adds + part.muls if called.module != "BatchNorm without affine" else part.writes
+    if function.startswith("F.interpolate"):
+        # To a size, it forgets the channels; calflops drops the factor.
+        return part.extra if "size" in function else part.writes if deepspeed else part.reads
     if function in _PROFILED or function in {"torch.mul", "Tensor.mul", "torch.add", "Tensor.add"}:
         return part.writes
     return part.reads if function in _PATCHED_POOLS else 0
@@ -222,6 +227,8 @@ def torchprofile(part: Part, n: Dim) -> Dim:
             return part.macs
         case "batch_norm" | "layer_norm" | "group_norm" | "instance_norm":
             return part.writes if called.module != "BatchNorm without affine" else 0
+        case "upsample_bilinear2d":
+            return 4 * part.writes
         case "mul" | "mean" | "avg_pool" | "adaptive_avg_pool" | "leaky_relu":
             return part.writes
     return 0

@@ -37,18 +37,21 @@ def upsample(shapes: Sequence[Shape], n: int, scale: int = 2) -> Result:
     """Nearest upsampling, by a factor or, with a second input, to its size."""
     c, h, w = image(shapes[:1])
     out: Shape
+    how = "F.interpolate"
     if len(shapes) == 1:
         out = (c, h * whole("scale", scale), w * scale)
     else:
         out = (c, *two(shapes, "a map and one of the wanted size")[1][1:])
-    return out, (parts.upsample("upsample", c, n * h * w, n * prod(out[1:])),)
+        how += " to size"
+    part = parts.upsample("upsample", c, n * h * w, n * prod(out[1:]))
+    return out, (part._replace(call=how, extra=prod(out[1:])),)
 
 
 def upsample_bilinear(shapes: Sequence[Shape], n: int, scale: int = 2) -> Result:
     """Bilinear upsampling, by a factor or, with a second input, to its size: each result is the sum of four taps."""
     out, (part,) = upsample(shapes, n, scale)
     size = n * prod(out)
-    return out, (part._replace(work="other", muls=4 * size, adds=3 * size),)
+    return out, (part._replace(work="other", muls=4 * size, adds=3 * size, call=f"{part.call}, bilinear"),)
 
 
 def pad(shapes: Sequence[Shape], n: int, amount: Any = 0, multiple: int = 1, channels: Any = (0, 0)) -> Result:
