@@ -32,7 +32,7 @@ def two_per_mac(part: Part, n: Dim) -> Dim:
 def fvcore(part: Part, n: Dim) -> Dim:
     """Operators of the trace that it has a rule for; fused attention is none."""
     match how(part).operator:
-        case "_convolution" | "linear" | "matmul" | "bmm" | "einsum":
+        case "_convolution" | "linear" | "matmul" | "mm" | "bmm" | "einsum":
             return part.macs
         case "batch_norm" | "layer_norm" | "group_norm":
             return part.adds + part.muls
@@ -148,7 +148,7 @@ def ptflops(part: Part, n: Dim) -> Dim:
         total += part.writes
     elif called.function in _PATCHED_POOLS:
         total += part.reads
-    elif called.function in {"torch.matmul", "Tensor.matmul", "torch.bmm", "Tensor.bmm"}:
+    elif called.function in {f"{one}.{name}" for one in ("torch", "Tensor") for name in ("matmul", "mm", "bmm")}:
         total += part.macs
     elif (
         called.function in {"torch.mul", "Tensor.mul", "torch.add", "Tensor.add"} or called.function == "F.interpolate"
@@ -173,6 +173,8 @@ def torchinfo(part: Part, n: Dim) -> Dim:
             return part.macs + part.adds
         case "ConvTranspose":
             return part.extra + part.adds
+        case "own Conv":
+            return part.extra
         case "Linear" | "BatchNorm" | "LayerNorm" | "LayerNorm subclass" | "GroupNorm" | "InstanceNorm" | "PReLU":
             return n * part.params
     return 0
@@ -193,7 +195,7 @@ def _profiled(part: Part, *, deepspeed: bool) -> Dim:
     if function == "torch.einsum":
         return 2 * part.macs
     if deepspeed and (
-        function in {"torch.bmm", "Tensor.bmm", "F.scaled_dot_product_attention"}
+        function in {"torch.bmm", "Tensor.bmm", "torch.mm", "Tensor.mm", "F.scaled_dot_product_attention"}
         or (called.operator == "matmul" and not function)
     ):
         return 2 * part.macs
