@@ -13,7 +13,7 @@ import click
 
 from flopcalc.catalog import lookup
 from flopcalc.cli.main import COMMANDS, cli
-from flopcalc.cli.reproduce import document
+from flopcalc.cli.reproduce_page import document
 from flopcalc.cost.convention import CONVENTIONS
 from flopcalc.networks import library
 from flopcalc.networks.like import read_network_file
@@ -22,6 +22,7 @@ from flopcalc.networks.schema import network_schema
 from flopcalc.primitives.registry import PRIMITIVES
 from flopcalc.published import tables
 from flopcalc.published.compare import compare, reproduce_record
+from flopcalc.published.tool_errata import TOOL_ERRORS, ToolError
 from flopcalc.report.formats import to_markdown
 from flopcalc.spec.operator import Operator
 from flopcalc.spec.source import GIVES_TEXT, STATUS_TEXT
@@ -165,12 +166,38 @@ def published_page() -> str:
     return f"# Papers' tables\n\n{NOTE}\n{intro}\n\n{text}"
 
 
+def tool_errata_page() -> str:
+    """The page of the errors of other counters."""
+    lines = ["# Errors of other counters", "", NOTE, "The errors that `flopcalc errata --tools` lists, with the module"]
+    lines += [
+        "that shows each one. They are wrong figures, not other definitions: each right figure counts what the tool"
+    ]
+    lines += ["says that it counts. A test runs every module with the installed tool."]
+    errors: dict[str, list[ToolError]] = {}
+    for error in TOOL_ERRORS:
+        errors.setdefault(f"{error.tool} {error.version}", []).append(error)
+    for tool, found in errors.items():
+        lines += [
+            "",
+            f"## {tool}",
+            "",
+            "| module | figure | right | worked out by hand | why |",
+            "|:---|---:|---:|:---|:---|",
+        ]
+        lines += [
+            f"| {one.case.what} | {one.printed:,} {one.unit} | {one.right:,} | {one.case.working} | {one.why} |"
+            for one in found
+        ]
+    return "\n".join(lines) + "\n"
+
+
 PAGES = {
     "docs/cli.md": cli_page,
     "docs/operators.md": operators_page,
     "docs/shipped-networks.md": networks_page,
     "docs/networks.md": primitives_page,
     "docs/published.md": published_page,
+    "docs/tool-errata.md": tool_errata_page,
     "configs/network.schema.json": schema_file,
     "configs/index.json": index_text,
 }

@@ -1,6 +1,7 @@
 """Printed figures compared with computed ones, digit by digit: the JSON contract `flopcalc/reproduce/1`."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -24,13 +25,14 @@ from flopcalc.text.expression import evaluate
 VERDICTS = {
     "agrees": "our figure rounds to the printed digits",
     "truncated": "our figure, truncated instead of rounded, gives the printed digits",
-    "wrong": "the source is wrong, for the reason given",
+    "convention": "our figure gives the printed digits in the way of counting that is named",
+    "misprint": "the source is wrong, for the reason given",
     "differs": "our figure differs; the reason is unknown or uncertain",
     "open": "cannot be compared, for the reason given",
     "unexplained": "our figure differs, and the table gives no reason",
     "stale": "the table says that our figure differs, but it agrees",
 }
-GOOD = ("agrees", "truncated")
+GOOD = ("agrees", "truncated", "convention")
 FAILED = ("unexplained", "stale")
 
 Kernel = tuple[Mapping[str, Any], Part]
@@ -39,7 +41,9 @@ Kernel = tuple[Mapping[str, Any], Part]
 class Comparison(NamedTuple):
     """A printed figure and the computed one. value: None for an open figure. counted: what was counted; empty for the
     plain count of the figure's quantity. plain: whether the plain count has the printed digits, None if the quantity
-    has no plain count. how: what is computed, as a command or in words; empty for an open figure.
+    has no plain count. how: what is computed, as a command or in words; empty for an open figure. convention: the way of
+    counting of a row of two figures (`flopcalc.published.pairs`), if it is not the plain one. family: of its network,
+    if flopcalc does not have it. pair: whether it is of such a row.
     """
 
     figure: Figure
@@ -49,6 +53,9 @@ class Comparison(NamedTuple):
     counted: str = ""
     plain: bool | None = None
     how: str = ""
+    convention: str = ""
+    family: str = ""
+    pair: bool = False
 
 
 class _Counted(NamedTuple):
@@ -186,17 +193,42 @@ def _kernels(name: str, kind: str, cost: Cost, g: Geometry | None, first: bool) 
 
 
 def reproduce_record(comparisons: Iterable[Comparison]) -> dict[str, Any]:
-    """The rows for JSON, and the number of rows with each verdict."""
-    rows = [_row(one) for one in comparisons]
-    counts = {verdict: sum(row["verdict"] == verdict for row in rows) for verdict in VERDICTS}
+    """The rows for JSON, and the number of figures with each verdict: of all, and of each source."""
+    found = list(comparisons)
+    rows = [_row(one) for one in found]
+    counts = _counts(rows)
+    by_source: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        by_source.setdefault(row["paper"], []).append(row)
     return {
         "schema": "flopcalc/reproduce/1",
         "checked": len(rows),
         "failed": sum(counts[verdict] for verdict in FAILED),
         "verdicts": counts,
         "own_count": sum(row["agrees"] and row["counted"] != "" and not row["plain_agrees"] for row in rows),
+        "sources": [
+            {"source": key, "checked": len(some), "verdicts": _counts(some)} for key, some in by_source.items()
+        ],
+        "families": _families(found),
         "rows": rows,
     }
+
+
+def _counts(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    counted = Counter(row["verdict"] for row in rows)
+    return {verdict: counted[verdict] for verdict in VERDICTS}
+
+
+def _families(found: Iterable[Comparison]) -> list[dict[str, Any]]:
+    """The families of the networks that flopcalc does not have, those with most rows first."""
+    rows: dict[str, set[tuple[str, str]]] = {}
+    sources: dict[str, set[str]] = {}
+    for one in found:
+        if one.family:
+            rows.setdefault(one.family, set()).add((one.figure.paper, one.figure.place))
+            sources.setdefault(one.family, set()).add(one.figure.paper)
+    order = sorted(rows, key=lambda family: (-len(rows[family]), family.lower()))
+    return [{"family": one, "rows": len(rows[one]), "sources": sorted(sources[one])} for one in order]
 
 
 def _row(one: Comparison) -> dict[str, Any]:
@@ -215,5 +247,8 @@ def _row(one: Comparison) -> dict[str, Any]:
         "means": figure.means if one.counted else "",
         "plain_agrees": one.plain,
         "how": one.how,
+        "convention": one.convention,
+        "pair": one.pair,
+        "family": one.family,
         "source": figure.source,
     }

@@ -11,7 +11,7 @@ import pytest
 from helpers import ROOT, Runner, for_author
 
 from flopcalc import FlopcalcError
-from flopcalc.cli.reproduce import document
+from flopcalc.cli.reproduce_page import document
 from flopcalc.networks import library
 from flopcalc.networks.inputs import Input
 from flopcalc.published import tables
@@ -113,9 +113,9 @@ def test_every_figure_agrees_or_says_why(comparisons: list[Comparison]) -> None:
             assert not agrees, _to_do(one, f"it agrees, so it is not {one.figure.stated}; take that away")
             assert len(one.why) > 10, _to_do(one, f"say in a sentence why it is {one.figure.stated}")
         else:
-            assert agrees, _to_do(one, "it does not agree; correct `ours` or `gives`, or say why: `wrong`, `differs`")
+            assert agrees, _to_do(one, "it does not agree; correct `ours` or `gives`, or say why: `misprint`, `differs`")
         assert one.verdict == (one.figure.stated or one.verdict), _to_do(one, "its verdict is not what the table says")
-        assert one.verdict in ("agrees", "truncated", "wrong", "differs"), _to_do(one, "it agrees or has a reason")
+        assert one.verdict in ("agrees", "truncated", "misprint", "differs"), _to_do(one, "it agrees or has a reason")
 
 
 def test_witnesses_fit() -> None:
@@ -226,7 +226,7 @@ def test_json(run: Runner) -> None:
     row = data["rows"][0]
     assert (row["paper"], row["row"], row["quantity"], row["printed"]) == ("g_cnn", "All-CNN-C p4", "params", "1.37M")
     assert (row["ours"], row["agrees"], row["verdict"]) == (1_371_006, True, "agrees")
-    assert set(data["verdicts"]) >= {"agrees", "truncated", "wrong", "differs", "open"}
+    assert set(data["verdicts"]) >= {"agrees", "truncated", "misprint", "differs", "open"}
 
 
 def test_operators_and_papers_name_tables(run: Runner) -> None:
@@ -240,8 +240,8 @@ def test_operators_and_papers_name_tables(run: Runner) -> None:
 
 
 def test_only_some_verdicts(run: Runner) -> None:
-    rows = json.loads(run("reproduce", "spconv", "--only", "wrong", "--format", "json").out)["rows"]
-    assert {row["verdict"] for row in rows} == {"wrong"}
+    rows = json.loads(run("reproduce", "spconv", "--only", "misprint", "--format", "json").out)["rows"]
+    assert {row["verdict"] for row in rows} == {"misprint"}
     assert all(not row["agrees"] and row["why"] for row in rows)
 
 
@@ -260,7 +260,7 @@ def test_a_planted_fault_fails(run: Runner, tmp_path: Path) -> None:
     for old, new, verdict in (
         ("25.6M", "25.7M", "unexplained"),
         ("4.09G", "4.10G", "unexplained"),
-        ("25.6M", "{printed: 25.6M, wrong: it is not what they say}", "stale"),
+        ("25.6M", "{printed: 25.6M, misprint: it is not what they say}", "stale"),
         ("25.6M", "{printed: 25.6M, differs: nobody knows the reason}", "stale"),
     ):
         done = run("reproduce", _file(tmp_path, GOOD.replace(old, new)), "--format", "json")
@@ -273,7 +273,7 @@ def test_a_planted_fault_fails(run: Runner, tmp_path: Path) -> None:
     assert (data["failed"], data["rows"][1]["verdict"]) == (0, "truncated")
     assert "4.1G" in data["rows"][1]["why"]
     # Wrong by a digit, and the table says so.
-    text = GOOD.replace("25.6M", "{printed: 26.5M, wrong: two digits changed places}")
+    text = GOOD.replace("25.6M", "{printed: 26.5M, misprint: two digits changed places}")
     assert run("reproduce", _file(tmp_path, text)).code == 0
 
 
@@ -344,7 +344,7 @@ def test_every_other_count_is_explained(run: Runner) -> None:
     assert not re.search(r"truncate(?!d)", out)
     for name in tables.names():
         page = run("reproduce", name).out.split("\nVerdicts")[0]
-        marks = set(re.findall(r"(?:agrees|truncated|wrong|differs) (\*\d+)$", page, flags=re.MULTILINE))
+        marks = set(re.findall(r"(?:agrees|truncated|misprint|differs) (\*\d+)$", page, flags=re.MULTILINE))
         assert marks == set(re.findall(r"^  (\*\d+) ", page, flags=re.MULTILINE)), for_author(
             name,
             "a mark has no note or a note no mark; say with `means` what each count of its own counts",
@@ -368,7 +368,7 @@ def test_verdicts_are_never_broken() -> None:
 def test_figures_of_another_version_are_no_errors(comparisons: list[Comparison]) -> None:
     """MobileNetV3-Small's 2.9M and 2.4M: 576 x 1280 + 1280 and 1280 x 1000 + 1000 in the place of those of 1024."""
     found = [one for one in comparisons if one.figure.paper == "mobilenetv3" and "mall" in one.figure.row]
-    assert not [one for one in found if one.verdict == "wrong"]
+    assert not [one for one in found if one.verdict == "misprint"]
     by_digits = {one.figure.printed.text.split()[0].rstrip("M"): one for one in found if one.verdict == "differs"}
     for digits, wide, narrow in (("2.9", 576, 2_542_856), ("2.4", 432, 2_041_872)):
         (witness,) = by_digits[digits].figure.evidence
@@ -393,9 +393,9 @@ BAD = {
     "unknown name": (GOOD.replace("4.09G", "{printed: 4.09G, gives: macs + mcas}"), "mcas"),
     "a truth": (GOOD.replace("4.09G", "{printed: 4.09G, gives: macs > 3}"), "does not give a number"),
     "bad condition": (GOOD.replace("resnet50}", "resnet50, only: kind = 3}"), "kind = 3"),
-    "two statements": (GOOD.replace("25.6M", "{printed: 25.6M, wrong: a, open: b}"), "both"),
-    "no reason": (GOOD.replace("25.6M", '{printed: 25.6M, wrong: ""}'), "without a reason"),
-    "unknown reason": (GOOD.replace("25.6M", "{printed: 25.6M, wrong: $it}"), "'it'"),
+    "two statements": (GOOD.replace("25.6M", "{printed: 25.6M, misprint: a, open: b}"), "both"),
+    "no reason": (GOOD.replace("25.6M", '{printed: 25.6M, misprint: ""}'), "without a reason"),
+    "unknown reason": (GOOD.replace("25.6M", "{printed: 25.6M, misprint: $it}"), "'it'"),
     "nothing to compute": (GOOD.replace(", ours: {network: resnet50}", ""), "neither ours nor open"),
     "no paper": (GOOD.replace("paper: {title: A test, venue: nowhere}\n", ""), "either paper or operator"),
     "no figure": (GOOD.replace("params: 25.6M, macs: 4.09G, ", ""), "no figure"),
@@ -426,8 +426,8 @@ def test_the_guide(run: Runner, tmp_path: Path) -> None:
     assert done.code == 0, data
     verdicts = [row["verdict"] for row in data["rows"]]
     assert verdicts.count("agrees") == len(verdicts) - 2
-    assert verdicts[-2:] == ["open", "wrong"]
-    (figure,) = tables.read_published(path).figures_stated("wrong")
+    assert verdicts[-2:] == ["open", "misprint"]
+    (figure,) = tables.read_published(path).figures_stated("misprint")
     assert witnessed(figure, figure.evidence[0]) == 25_557_032 - 53_120
 
 

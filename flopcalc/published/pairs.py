@@ -1,0 +1,295 @@
+"""Sources that print parameters and FLOPs side by side: the rules that find the network of each row.
+
+configs/published/pairs/NAME.txt has the rows of a source, NAME.yaml its rules: which network a name is, which ways of
+counting the source uses, and what is known of rows that do not agree. docs/adding-a-table.md describes the language.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from flopcalc.analysis import profile
+from flopcalc.analysis.ways import PARAMS_WAYS, WAYS, Way, preset
+from flopcalc.cost.convention import CONVENTIONS
+from flopcalc.errors import FlopcalcError, clip, unknown_name
+from flopcalc.networks.inputs import Input
+from flopcalc.published.rows import Row, read_rows, stem
+from flopcalc.published.tables import Stated
+from flopcalc.targets.spec import TargetSpec
+from flopcalc.text import shipped_files
+from flopcalc.text.yaml_file import File, Map, Seq, line_of, read_file
+
+QUANTITIES = ("params", "macs")
+STATED: tuple[Stated, ...] = ("misprint", "differs", "open")
+
+_TOP = ("name", "repository", "rounded", "counting", "usual", "files", "networks", "verdicts", "families", "reasons")
+_WAY = ("means", "gives")
+_USUAL = QUANTITIES
+_FILE = ("file", *QUANTITIES)
+_NETWORK = ("match", "file", "target", "input", "set", "default", *QUANTITIES)
+_ALTERNATIVE = ("target", "input", "set")
+_GROUP = re.compile(r"\\g<(\w+)>|\\(\d)")
+_VERDICT = ("match", "file", *QUANTITIES, *STATED)
+_FAMILY = ("match", "family")
+# The input of a Python model of a row that names none.
+_USUAL_SIZE = 224
+
+
+class Candidate(NamedTuple):
+    """A network with groups of a pattern to be filled in: its name, its input (empty for its own) and its options."""
+
+    target: str
+    size: Any
+    settings: dict[str, Any]
+
+
+class Rule(NamedTuple):
+    """Finds the networks of rows by a pattern of their name.
+
+    candidates: the first that fits is taken. defaults: for groups of the pattern that match nothing.
+    """
+
+    match: re.Pattern[str]
+    file: re.Pattern[str] | None
+    candidates: tuple["Candidate", ...]
+    defaults: dict[str, Any]
+    ways: dict[str, tuple[Way, ...]]
+
+
+class Verdict(NamedTuple):
+    """A statement about rows that do not agree. figures: patterns of the figures that it is about; empty for both."""
+
+    match: re.Pattern[str]
+    file: re.Pattern[str] | None
+    figures: dict[str, re.Pattern[str]]
+    stated: Stated
+    why: str
+
+
+class Source(NamedTuple):
+    """A source of pairs. usual: its ways of counting by file (a pattern; None for all) and quantity, in order."""
+
+    key: str
+    name: str
+    repository: str
+    rounded: dict[str, int]
+    rows: tuple[Row, ...]
+    usual: tuple[tuple[re.Pattern[str] | None, dict[str, tuple[Way, ...]]], ...]
+    networks: tuple[Rule, ...]
+    verdicts: tuple[Verdict, ...]
+    families: tuple[tuple[re.Pattern[str], str], ...]
+    path: str
+
+
+class Named(NamedTuple):
+    """What a row names: the candidates for its network, and its ways of counting by quantity, in order."""
+
+    candidates: tuple[TargetSpec, ...]
+    ways: dict[str, tuple[Way, ...]]
+
+
+def folder() -> str:
+    """The folder of the shipped sources."""
+    return os.path.join(shipped_files.folder("published"), "pairs")
+
+
+def names() -> list[str]:
+    """Keys of the shipped sources."""
+    return sorted(stem(file) for file in os.listdir(folder()) if file.endswith(".yaml"))
+
+
+def load(key: str) -> Source:
+    """A shipped source by its key."""
+    return read_source(os.path.join(folder(), f"{key}.yaml"))
+
+
+def with_rows(source: Source, path: str) -> Source:
+    """The rules of a source with the rows of another file."""
+    return source._replace(rows=tuple(read_rows(path)), path=path)
+
+
+def read_source(path: str) -> Source:
+    """The rules of a YAML file and the rows of the text file beside it. Raises FlopcalcError (bad-table)."""
+    file = File(path, "bad-table", "docs/adding-a-table.md describes the language, with an example")
+    data = file.keys(read_file(path, "rules"), None, None, _TOP, "a file of rules")
+    read = _Reader(file, data)
+    usual = [(None, read.ways(data.get("usual", Map()), data, "usual", _USUAL))]
+    for spec in read.items("files", _FILE):
+        usual.insert(0, (read.pattern(spec, "file"), read.ways(spec, data, "files", _FILE)))
+    rounded = data.get("rounded", Map())
+    return Source(
+        key=stem(path),
+        name=str(data.get("name", stem(path))),
+        repository=str(data.get("repository", "")),
+        rounded={key: file.whole(rounded, key, {}, "rounded") for key in file.keys(rounded, data, "rounded", QUANTITIES, "rounded")},
+        rows=tuple(read_rows(path.rsplit(".", 1)[0] + ".txt")),
+        usual=tuple(usual),
+        networks=tuple(read.rules()),
+        verdicts=tuple(read.verdicts()),
+        families=tuple((read.needed(spec, "match"), str(spec["family"])) for spec in read.items("families", _FAMILY)),
+        path=path,
+    )
+
+
+class _Reader(NamedTuple):
+    """Reads the parts of a file of rules."""
+
+    file: File
+    data: Map
+
+    def items(self, key: str, allowed: Sequence[str]) -> Iterator[Map]:
+        found = self.data.get(key, Seq())
+        if not isinstance(found, list):
+            raise self.file.error(self.data, key, f"{key} is {clip(found)}, not a list")
+        for spec in found:
+            yield self.file.keys(spec, self.data, key, allowed, key)
+
+    def pattern(self, spec: Map, key: str) -> re.Pattern[str] | None:
+        if key not in spec:
+            return None
+        try:
+            return re.compile(str(spec[key]))
+        except re.error as error:
+            raise self.file.error(spec, key, f"{key} is not a regular expression: {error}") from None
+
+    def needed(self, spec: Map, key: str) -> re.Pattern[str]:
+        found = self.pattern(spec, key)
+        if found is None:
+            raise self.file.error(spec, None, f"it has no {key}", f"write {key} with a pattern of the names of rows")
+        return found
+
+    def ways(self, spec: Any, where: Map, key: str, allowed: Sequence[str]) -> dict[str, tuple[Way, ...]]:
+        spec = self.file.keys(spec, where, key, allowed, key)
+        return {one: tuple(self._way(spec, one, name) for name in _listed(spec[one])) for one in QUANTITIES if one in spec}
+
+    def _way(self, spec: Map, quantity: str, name: Any) -> Way:
+        own = self.data.get("counting", Map())
+        if name in own:
+            found = self.file.keys(own[name], own, name, _WAY, "counting")
+            return Way(str(name), " ".join(str(found.get("gives", "")).split()), " ".join(str(found.get("means", "")).split()))
+        if name in CONVENTIONS and name not in ("macs", "flops"):
+            return preset(name)
+        known_ways = PARAMS_WAYS if quantity == "params" else WAYS
+        if name in known_ways and name not in QUANTITIES:
+            return known_ways[name]
+        if profile.is_name(str(name)):
+            return Way(str(name), str(name), "")
+        known = (*own, *CONVENTIONS, *known_ways)
+        near = unknown_name("way of counting", str(name), known, f"known: {', '.join(known)}; others need counting")
+        raise self.file.error(spec, quantity, near.message, near.hint)
+
+    def rules(self) -> Iterator[Rule]:
+        for spec in self.items("networks", _NETWORK):
+            yield Rule(
+                match=self.needed(spec, "match"),
+                file=self.pattern(spec, "file"),
+                candidates=tuple(self._candidates(spec)),
+                defaults=dict(spec.get("default", Map())),
+                ways=self.ways(Map({key: spec[key] for key in QUANTITIES if key in spec}), spec, "networks", QUANTITIES)
+                if any(key in spec for key in QUANTITIES)
+                else {},
+            )
+
+    def _candidates(self, spec: Map) -> Iterator[Candidate]:
+        """The networks of a rule: each target with each input; a target that is a mapping has its own."""
+        if "target" not in spec:
+            raise self.file.error(spec, None, "it has no target", "write the name of a network")
+        for target in _listed(spec["target"]):
+            own = self.file.keys(target, spec, "target", _ALTERNATIVE, "target") if isinstance(target, Map) else Map()
+            given = {**{key: spec[key] for key in ("input", "set") if key in spec}, "target": target, **own}
+            settings = given.get("set", Map())
+            for size in _listed(given.get("input", "")):
+                yield Candidate(str(given["target"]), size, dict(settings))
+
+    def verdicts(self) -> Iterator[Verdict]:
+        for spec in self.items("verdicts", _VERDICT):
+            stated = [one for one in STATED if one in spec]
+            if len(stated) != 1:
+                raise self.file.error(spec, None, f"it needs one of {', '.join(STATED)}", "write the reason as its value")
+            figures = {key: pattern for key in QUANTITIES if (pattern := self.pattern(spec, key)) is not None}
+            why = " ".join(str(spec[stated[0]]).split())
+            if why.startswith("$"):
+                reasons = self.data.get("reasons", Map())
+                if why[1:] not in reasons:
+                    raise self.file.error(spec, stated[0], f"unknown reason {clip(why[1:])}", f"reasons: {', '.join(reasons)}")
+                why = " ".join(str(reasons[why[1:]]).split())
+            yield Verdict(self.needed(spec, "match"), self.pattern(spec, "file"), figures, stated[0], why)
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list) else [value]
+
+
+def named(source: Source, row: Row) -> Named | None:
+    """The networks that a row may mean, by the first rule that matches its name; None without such a rule."""
+    for rule in source.networks:
+        found = rule.match.fullmatch(row.name)
+        if found and _in_file(rule.file, row):
+            candidates = tuple(_target(found, one, rule.defaults) for one in rule.candidates)
+            return Named(candidates, {**usual(source, row.file), **rule.ways})
+    return None
+
+
+def usual(source: Source, file: str) -> dict[str, tuple[Way, ...]]:
+    """The ways of counting of a file of the source."""
+    found: dict[str, tuple[Way, ...]] = {}
+    for pattern, ways in source.usual:
+        if pattern is None or pattern.search(file):
+            found = {**ways, **found}
+    plain = {one: (Way(one, one, ""),) for one in QUANTITIES}
+    return {**plain, **found}
+
+
+def statements(source: Source, row: Row, quantity: str) -> Verdict | None:
+    """The first statement about a figure of a row."""
+    printed = row.params if quantity == "params" else row.flops
+    for one in source.verdicts:
+        about = not one.figures or (quantity in one.figures and one.figures[quantity].fullmatch(printed))
+        if about and one.match.fullmatch(row.name) and _in_file(one.file, row):
+            return one
+    return None
+
+
+def family(source: Source, row: Row) -> str:
+    """The family of a network that flopcalc does not have: as the file says, or the first word of its name."""
+    for pattern, name in source.families:
+        if pattern.fullmatch(row.name):
+            return name
+    return re.split(r"[-_ 0-9(+]", row.name, maxsplit=1)[0] or row.name
+
+
+def _in_file(pattern: re.Pattern[str] | None, row: Row) -> bool:
+    return pattern is None or bool(pattern.search(row.file))
+
+
+def _target(found: re.Match[str], one: Candidate, defaults: dict[str, Any]) -> TargetSpec:
+    """The network of a matched name; groups of the pattern are filled into the target, the input and the options."""
+
+    def filled(value: Any) -> Any:
+        if isinstance(value, list):
+            return tuple(map(filled, value))
+        return _GROUP.sub(group, value) if isinstance(value, str) else value
+
+    def group(place: re.Match[str]) -> str:
+        key = place[1] or place[2]
+        return found[int(key) if key.isdigit() else key] or str(defaults.get(key, ""))
+
+    what = filled(one.target)
+    what = what if what.endswith(".yaml") else what.lower()
+    size = filled(one.size) or (_USUAL_SIZE if is_python_name(what) else "")
+    inputs = (Input(_shape(size)),) if size else ()
+    settings = {name: value for name, given in one.settings.items() if (value := filled(given)) != ""}
+    return TargetSpec("network", what, settings, inputs)
+
+
+def _shape(size: Any) -> tuple[int, ...]:
+    """`224`, `256x192` (height and width) or [3, 224, 224]."""
+    sizes = tuple(map(int, str(size).split("x"))) if not isinstance(size, tuple) else size
+    return sizes if len(sizes) == 3 else (3, *(sizes * 2)[:2])
+
+
+def is_python_name(what: str) -> bool:
+    """Whether a target of a row is a Python model, which needs torch."""
+    return what.startswith(("timm:", "torchvision:", "hf:"))
