@@ -26,7 +26,7 @@ def _build(layer: Layer, factory: dict[str, Any]) -> nn.Module:
 
 def _add(parent: nn.Module, name: str, module: nn.Module, full: str) -> None:
     if name not in parent._modules and hasattr(parent, name):
-        why = f"layer {full}: every module of torch has an attribute `{name}`, so that no layer in a module has this name"
+        why = f"layer {full}: a module of torch has an attribute `{name}` of its own"
         raise FlopcalcError("bad-network", why, "choose another name for the layer")
     parent.add_module(name, module)
 
