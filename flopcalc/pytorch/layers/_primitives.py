@@ -194,12 +194,17 @@ class Upsample(nn.Module):
 
 
 class UpsampleBilinear(Upsample):
-    """Bilinear upsampling, by a factor or to the size of a second input."""
+    """Bilinear resizing, by a factor or to the size of a second input, then up to a multiple."""
+
+    def __init__(self, scale: int, multiple: int) -> None:
+        super().__init__(scale)
+        self.multiple = multiple
 
     def forward(self, x: Tensor, like: Tensor | None = None) -> Tensor:
-        """(n, c, h, w) -> (n, c, larger h, larger w)."""
+        """(n, c, h, w) -> (n, c, other h, other w)."""
         size = [side * self.scale for side in x.shape[2:]] if like is None else like.shape[2:]
-        return functional.interpolate(x, size=tuple(size), mode="bilinear", align_corners=False)
+        whole = tuple(-(-side // self.multiple) * self.multiple for side in size)
+        return functional.interpolate(x, size=whole, mode="bilinear", align_corners=False)
 
 
 class DotProductAttention(nn.Module):
