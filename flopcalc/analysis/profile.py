@@ -27,8 +27,8 @@ EXTRA = {
     "head_macs": "their MACs",
     "head_adds": "their biases",
     "conv_biases": "parameters of the biases of convolutions",
-    "conv_weights_per_group": "weights of convolutions, those of each divided by its groups",
-    "conv_macs_per_group": "MACs of convolutions, those of each divided by its groups",
+    "conv_weights_per_group": "weights of convolutions with their input channels divided by the groups twice, rounded down",
+    "conv_macs_per_group": "MACs of convolutions, counted likewise",
     "conv_out": "elements that convolutions write",
     "linear_out": "elements that linear layers write",
     "own_params": "parameters that belong to no layer of a known kind, such as a class token or positions",
@@ -70,6 +70,8 @@ def profile(network: Network) -> Profile:
 
     for layer in network.layers:
         groups = (layer.window.groups if layer.window else None) or 1
+        # Channels that a filter reads.
+        read = layer.in_shape[0] // groups if groups > 1 else 1
         for part in layer.cost:
             work = _work(layer, part)
             for kind in _KINDS:
@@ -79,7 +81,7 @@ def profile(network: Network) -> Profile:
             if part.work == "act" and layer.kind in _ACTIVATIONS:
                 add(f"{layer.kind}_other", part.other)
             if work == "conv":
-                _convolution(part, groups, add)
+                _convolution(part, groups, read, add)
             elif work == "linear":
                 add("linear_out", part.activations)
             elif work not in ("norm", "layernorm"):
@@ -95,14 +97,19 @@ def _work(layer: Layer, part: Part) -> str:
     return "linear" if part.work == "conv" and layer.kind == "attention" else part.work
 
 
-def _convolution(part: Part, groups: int, add: Any) -> None:
-    """What counters of convolutions see: outputs, biases, and weights divided by the groups."""
+def _convolution(part: Part, groups: int, read: int, add: Any) -> None:
+    """What counters of convolutions see: outputs, biases, and weights divided by the groups once more.
+
+    read: the input channels of a group. PaddlePaddle's `contrib.model_stat` divides them by the groups again, in
+    integers: 8 channels in 32 groups are 0.
+    """
     # A bias is added once to each output: params = c_out * (weights per output + 1), macs = outputs * weights per output.
     biases = part.params // (part.macs // part.activations + 1) if part.adds and part.activations else 0
     add("conv_out", part.activations)
     add("conv_biases", biases)
-    add("conv_weights_per_group", (part.params - biases) // groups)
-    add("conv_macs_per_group", part.macs // groups)
+    left = read // groups if groups > 1 else read
+    add("conv_weights_per_group", (part.params - biases) * left // read)
+    add("conv_macs_per_group", part.macs * left // read)
 
 
 def _head(layers: tuple[Layer, ...]) -> Iterator[Part]:

@@ -9,7 +9,7 @@ from flopcalc.published import counts, pairs
 from flopcalc.published.command import how
 from flopcalc.published.compare import Comparison
 from flopcalc.published.pairs import QUANTITIES, Named, Source, Way
-from flopcalc.published.rows import Row, read_cell
+from flopcalc.published.rows import Row, read_cell, without_filling
 from flopcalc.published.tables import Figure, Ours, Printed
 from flopcalc.targets.spec import TargetSpec
 
@@ -36,6 +36,9 @@ def compare_row(source: Source, row: Row) -> list[Comparison]:
         "params": read_cell(row.params, row.headings[1], source.rounded.get("params", 0)),
         "macs": read_cell(row.flops, row.headings[0], source.rounded.get("macs", 0)),
     }
+    digits = pairs.decimals(source, row)
+    if digits is not None:
+        printed = {one: figure and without_filling(figure, digits) for one, figure in printed.items()}
     named = pairs.named(source, row)
     if named is None:
         family = pairs.family(source, row)

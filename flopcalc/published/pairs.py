@@ -26,7 +26,7 @@ STATED: tuple[Stated, ...] = ("misprint", "differs", "open")
 _TOP = ("name", "repository", "rounded", "counting", "usual", "files", "networks", "verdicts", "families", "reasons")
 _WAY = ("means", "gives")
 _USUAL = QUANTITIES
-_FILE = ("file", *QUANTITIES)
+_FILE = ("file", "decimals", *QUANTITIES)
 _NETWORK = ("match", "file", "target", "input", "set", *QUANTITIES)
 _VERDICT = ("match", "file", *QUANTITIES, *STATED)
 _FAMILY = ("match", "family")
@@ -67,12 +67,16 @@ class Verdict(NamedTuple):
 
 
 class Source(NamedTuple):
-    """A source of pairs. usual: its ways of counting by file (a pattern; None for all) and quantity, in order."""
+    """A source of pairs. usual: its ways of counting by file (a pattern; None for all) and quantity, in order.
+
+    decimals: by file, the decimals that are digits: zeros behind them only fill the cell up.
+    """
 
     key: str
     name: str
     repository: str
     rounded: dict[str, int]
+    decimals: tuple[tuple[re.Pattern[str] | None, int], ...]
     rows: tuple[Row, ...]
     usual: tuple[tuple[re.Pattern[str] | None, dict[str, tuple[Way, ...]]], ...]
     networks: tuple[Rule, ...]
@@ -122,6 +126,11 @@ def read_source(path: str) -> Source:
         name=str(data.get("name", stem(path))),
         repository=str(data.get("repository", "")),
         rounded={key: file.whole(rounded, key, {}, "rounded") for key in file.keys(rounded, data, "rounded", QUANTITIES, "rounded")},
+        decimals=tuple(
+            (read.pattern(spec, "file"), file.whole(spec, "decimals", {}, "files"))
+            for spec in read.items("files", _FILE)
+            if "decimals" in spec
+        ),
         rows=tuple(read_rows(path.rsplit(".", 1)[0] + ".txt")),
         usual=tuple(usual),
         networks=tuple(read.rules()),
@@ -239,6 +248,11 @@ def statements(source: Source, row: Row, quantity: str) -> Verdict | None:
         if about and one.match.fullmatch(row.name) and _in_file(one.file, row):
             return one
     return None
+
+
+def decimals(source: Source, row: Row) -> int | None:
+    """The decimals of a row that are digits; None if all are."""
+    return next((count for pattern, count in source.decimals if _in_file(pattern, row)), None)
 
 
 def family(source: Source, row: Row) -> str:

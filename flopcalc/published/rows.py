@@ -107,6 +107,14 @@ def read_cell(text: str, heading: str, rounded: int = 0) -> Printed | None:
     return printed
 
 
+def without_filling(printed: Printed, decimals: int) -> Printed:
+    """A figure without the zeros behind its digits: 8.190 with 2 decimals is 8.19, and 0.714 stays."""
+    step, left = printed.step, printed.decimals
+    while left > decimals and printed.value % (step * 10) == 0:
+        step, left = step * 10, left - 1
+    return printed._replace(step=step, decimals=left)
+
+
 def stem(path: str) -> str:
     """The name of a file without its folder and suffix."""
     return os.path.splitext(os.path.basename(path))[0]
