@@ -23,7 +23,7 @@ from flopcalc.text.yaml_file import File, Map, Seq, line_of, read_file
 QUANTITIES = ("params", "macs")
 STATED: tuple[Stated, ...] = ("misprint", "differs", "open")
 
-_TOP = ("name", "repository", "rounded", "counting", "usual", "files", "networks", "verdicts", "families", "reasons")
+_TOP = ("name", "repository", "rounded", "ignored", "counting", "usual", "files", "networks", "verdicts", "families", "reasons")
 _WAY = ("means", "gives")
 _USUAL = QUANTITIES
 _FILE = ("file", "decimals", *QUANTITIES)
@@ -69,13 +69,14 @@ class Verdict(NamedTuple):
 class Source(NamedTuple):
     """A source of pairs. usual: its ways of counting by file (a pattern; None for all) and quantity, in order.
 
-    decimals: by file, the decimals that are digits: zeros behind them only fill the cell up.
+    ignored: parts of names that say nothing of the network, such as how it was trained. decimals: by file, the decimals that are digits: zeros behind them only fill the cell up.
     """
 
     key: str
     name: str
     repository: str
     rounded: dict[str, int]
+    ignored: re.Pattern[str] | None
     decimals: tuple[tuple[re.Pattern[str] | None, int], ...]
     rows: tuple[Row, ...]
     usual: tuple[tuple[re.Pattern[str] | None, dict[str, tuple[Way, ...]]], ...]
@@ -126,6 +127,7 @@ def read_source(path: str) -> Source:
         name=str(data.get("name", stem(path))),
         repository=str(data.get("repository", "")),
         rounded={key: file.whole(rounded, key, {}, "rounded") for key in file.keys(rounded, data, "rounded", QUANTITIES, "rounded")},
+        ignored=read.pattern(data, "ignored"),
         decimals=tuple(
             (read.pattern(spec, "file"), file.whole(spec, "decimals", {}, "files"))
             for spec in read.items("files", _FILE)
@@ -220,14 +222,20 @@ def _listed(value: Any) -> list[Any]:
 
 def named(source: Source, row: Row) -> Named | None:
     """The networks that a row may mean, by the first rule that matches its name; None without such a rule."""
+    name = plain_name(source, row)
     for rule in source.networks:
-        found = rule.match.fullmatch(row.name)
+        found = rule.match.fullmatch(name)
         if found and _in_file(rule.file, row):
             candidates = tuple(
                 _target(found, target, size, rule.settings) for target in rule.targets for size in rule.inputs
             )
             return Named(candidates, {**usual(source, row.file), **rule.ways})
     return None
+
+
+def plain_name(source: Source, row: Row) -> str:
+    """The name of a row without the parts that its source's file ignores."""
+    return source.ignored.sub("", row.name).strip() if source.ignored else row.name
 
 
 def usual(source: Source, file: str) -> dict[str, tuple[Way, ...]]:
@@ -245,7 +253,7 @@ def statements(source: Source, row: Row, quantity: str) -> Verdict | None:
     printed = row.params if quantity == "params" else row.flops
     for one in source.verdicts:
         about = not one.figures or (quantity in one.figures and one.figures[quantity].fullmatch(printed))
-        if about and one.match.fullmatch(row.name) and _in_file(one.file, row):
+        if about and one.match.fullmatch(plain_name(source, row)) and _in_file(one.file, row):
             return one
     return None
 
@@ -258,7 +266,7 @@ def decimals(source: Source, row: Row) -> int | None:
 def family(source: Source, row: Row) -> str:
     """The family of a network that flopcalc does not have: as the file says, or the first word of its name."""
     for pattern, name in source.families:
-        if pattern.fullmatch(row.name):
+        if pattern.fullmatch(plain_name(source, row)):
             return name
     return re.split(r"[-_ 0-9(+]", row.name, maxsplit=1)[0] or row.name
 
