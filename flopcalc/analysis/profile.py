@@ -32,6 +32,8 @@ EXTRA = {
     "conv_out": "elements that convolutions write",
     "linear_out": "elements that linear layers write",
     "own_params": "parameters that belong to no layer of a known kind, such as a class token or positions",
+    "functional_params": "parameters that modules of unknown kinds pass to the function of linear layers, as far as known",
+    "functional_macs": "the MACs of these functions",
 }
 
 
@@ -84,6 +86,10 @@ def profile(network: Network) -> Profile:
                 _convolution(part, groups, read, add)
             elif work == "linear":
                 add("linear_out", part.activations)
+                # A module of an unknown kind has the name of its class.
+                if layer.kind[:1].isupper():
+                    add("functional_params", part.params)
+                    add("functional_macs", part.macs)
             elif work not in ("norm", "layernorm"):
                 add("own_params", part.params)
     for part in _head(network.layers):
