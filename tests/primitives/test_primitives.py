@@ -65,6 +65,7 @@ layers:
   - class_token: class_token
   - position_embedding: position_embedding
   - take_token: take_token
+  - local_response_norm: {op: local_response_norm, size: 3, from: square}
 """
 
 
