@@ -30,10 +30,13 @@ EXTRA = {
     "conv_weights_per_group": "weights of convolutions with their input channels divided by the groups twice, rounded down",
     "conv_macs_per_group": "MACs of convolutions, counted likewise",
     "conv_out": "elements that convolutions write",
+    "depthwise_macs": "MACs of convolutions with one input channel for each group, and several groups",
+    "depthwise_adds": "their biases",
+    "functional_macs": "MACs of linear work in a module that is not a linear layer (a function with its weights)",
+    "functional_params": "parameters of the same, as far as the function sees them",
+    "upsample_out": "elements that upsampling layers write",
     "linear_out": "elements that linear layers write",
     "own_params": "parameters that belong to no layer of a known kind, such as a class token or positions",
-    "functional_params": "parameters that modules of unknown kinds pass to the function of linear layers, as far as known",
-    "functional_macs": "the MACs of these functions",
 }
 
 
@@ -82,12 +85,16 @@ def profile(network: Network) -> Profile:
                 add(kind, getattr(part, kind))
             if part.work == "act" and layer.kind in _ACTIVATIONS:
                 add(f"{layer.kind}_other", part.other)
+            if layer.kind == "upsample":
+                add("upsample_out", part.writes)
             if work == "conv":
                 _convolution(part, groups, read, add)
+                if groups > 1 and layer.in_shape and groups == layer.in_shape[0]:
+                    add("depthwise_macs", part.macs)
+                    add("depthwise_adds", part.adds)
             elif work == "linear":
                 add("linear_out", part.activations)
-                # A module of an unknown kind has the name of its class.
-                if layer.kind[:1].isupper():
+                if network.modules and layer.kind != "linear":
                     add("functional_params", part.params)
                     add("functional_macs", part.macs)
             elif work not in ("norm", "layernorm"):

@@ -28,6 +28,7 @@ _ALWAYS = (
     *("act_other", "relu_other", "softmax_other", "add_adds", "mul_muls"),
     *("maxpool_reads", "maxpool_writes", "avgpool_reads", "avgpool_writes", "gap_reads", "gap_writes"),
     *("head_params", "head_macs", "head_adds", "conv_weights_per_group", "conv_macs_per_group"),
+    *("depthwise_macs", "depthwise_adds", "upsample_out", "relu6_other", "other_adds", "functional_macs"),
 )
 
 

@@ -10,8 +10,9 @@ from flopcalc.published.command import how
 from flopcalc.published.compare import Comparison
 from flopcalc.published.pairs import QUANTITIES, Named, Source, Way
 from flopcalc.published.rows import Row, read_cell, without_filling
-from flopcalc.published.tables import Figure, Ours, Printed
+from flopcalc.published.tables import Figure, Ours
 from flopcalc.targets.spec import TargetSpec
+from flopcalc.text.figure import Printed
 
 _NO_FIGURE = "the cell cannot be read as one figure"
 

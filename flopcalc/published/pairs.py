@@ -27,7 +27,8 @@ _TOP = ("name", "repository", "rounded", "ignored", "counting", "usual", "files"
 _WAY = ("means", "gives")
 _USUAL = QUANTITIES
 _FILE = ("file", "decimals", *QUANTITIES)
-_NETWORK = ("match", "file", "target", "input", "set", *QUANTITIES)
+_NETWORK = ("match", "file", "target", "input", "set", "default", *QUANTITIES)
+_GROUP = re.compile(r"\\g<(\w+)>|\\(\d)")
 _VERDICT = ("match", "file", *QUANTITIES, *STATED)
 _FAMILY = ("match", "family")
 # The input of a Python model of a row that names none.
@@ -46,13 +47,17 @@ class Way(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """Finds the networks of rows by a pattern of their name. targets: candidates, the first that fits is taken."""
+    """Finds the networks of rows by a pattern of their name.
+
+    targets, inputs: candidates, the first that fits is taken. defaults: for groups of the pattern that match nothing.
+    """
 
     match: re.Pattern[str]
     file: re.Pattern[str] | None
     targets: tuple[str, ...]
     inputs: tuple[Any, ...]
     settings: dict[str, Any]
+    defaults: dict[str, Any]
     ways: dict[str, tuple[Way, ...]]
 
 
@@ -69,7 +74,8 @@ class Verdict(NamedTuple):
 class Source(NamedTuple):
     """A source of pairs. usual: its ways of counting by file (a pattern; None for all) and quantity, in order.
 
-    ignored: parts of names that say nothing of the network, such as how it was trained. decimals: by file, the decimals that are digits: zeros behind them only fill the cell up.
+    ignored: parts of names that say nothing of the network, such as how it was trained. decimals: by file, the
+    decimals that are digits: zeros behind them only fill the cell up.
     """
 
     key: str
@@ -196,6 +202,7 @@ class _Reader(NamedTuple):
                 targets=tuple(map(str, _listed(spec["target"]))),
                 inputs=tuple(_listed(spec.get("input", ""))),
                 settings=dict(self.file.keys(spec.get("set", Map()), spec, "set", tuple(spec.get("set", ())), "set")),
+                defaults=dict(spec.get("default", Map())),
                 ways=self.ways(Map({key: spec[key] for key in QUANTITIES if key in spec}), spec, "networks", QUANTITIES)
                 if any(key in spec for key in QUANTITIES)
                 else {},
@@ -227,7 +234,7 @@ def named(source: Source, row: Row) -> Named | None:
         found = rule.match.fullmatch(name)
         if found and _in_file(rule.file, row):
             candidates = tuple(
-                _target(found, target, size, rule.settings) for target in rule.targets for size in rule.inputs
+                _target(found, target, size, rule) for target in rule.targets for size in rule.inputs
             )
             return Named(candidates, {**usual(source, row.file), **rule.ways})
     return None
@@ -275,27 +282,32 @@ def _in_file(pattern: re.Pattern[str] | None, row: Row) -> bool:
     return pattern is None or bool(pattern.search(row.file))
 
 
-def _target(found: re.Match[str], target: str, size: Any, settings: dict[str, Any]) -> TargetSpec:
+def _target(found: re.Match[str], target: str, size: Any, rule: Rule) -> TargetSpec:
     """The network of a matched name; groups of the pattern are filled into the target, the input and the options."""
-    what = found.expand(target).lower() if not target.endswith(".yaml") else found.expand(target)
-    filled = {name: found.expand(value) if isinstance(value, str) else _plain(value) for name, value in settings.items()}
-    size = found.expand(size) if isinstance(size, str) else size
-    if not size and is_python_name(what):
-        size = _USUAL_SIZE
+
+    def filled(value: Any) -> Any:
+        if isinstance(value, list):
+            return tuple(map(filled, value))
+        return _GROUP.sub(group, value) if isinstance(value, str) else value
+
+    def group(place: re.Match[str]) -> str:
+        key = place[1] or place[2]
+        return found[int(key) if key.isdigit() else key] or str(rule.defaults.get(key, ""))
+
+    what = filled(target)
+    what = what if what.endswith(".yaml") else what.lower()
+    size = filled(size) or (_USUAL_SIZE if is_python_name(what) else "")
     inputs = (Input(_shape(size)),) if size else ()
-    return TargetSpec("network", what, {name: value for name, value in filled.items() if value != ""}, inputs)
+    settings = {name: value for name, given in rule.settings.items() if (value := filled(given)) != ""}
+    return TargetSpec("network", what, settings, inputs)
 
 
 def _shape(size: Any) -> tuple[int, ...]:
     """`224`, `256x192` (height and width) or [3, 224, 224]."""
-    sizes = tuple(map(int, str(size).split("x"))) if not isinstance(size, list) else tuple(size)
+    sizes = tuple(map(int, str(size).split("x"))) if not isinstance(size, tuple) else size
     return sizes if len(sizes) == 3 else (3, *(sizes * 2)[:2])
 
 
 def is_python_name(what: str) -> bool:
     """Whether a target of a row is a Python model, which needs torch."""
     return what.startswith(("timm:", "torchvision:", "hf:"))
-
-
-def _plain(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from flopcalc.errors import FlopcalcError, at_line, clip
-from flopcalc.published.tables import Printed, read_printed
+from flopcalc.text.figure import Printed, read_printed
 from flopcalc.text.input_file import decode, read_bytes
 
 _HINT = "docs/adding-a-table.md describes files of rows, with an example"
