@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from flopcalc.analysis import profile
 from flopcalc.cost.convention import CONVENTIONS
 from flopcalc.errors import FlopcalcError, clip, unknown_name
-from flopcalc.networks.inputs import Input
+from flopcalc.networks.inputs import Input, parse_input
 from flopcalc.published.rows import Row, read_rows, stem
 from flopcalc.published.tables import Stated
 from flopcalc.targets.spec import TargetSpec
@@ -297,15 +297,20 @@ def _target(found: re.Match[str], target: str, size: Any, rule: Rule) -> TargetS
     what = filled(target)
     what = what if what.endswith(".yaml") else what.lower()
     size = filled(size) or (_USUAL_SIZE if is_python_name(what) else "")
-    inputs = (Input(_shape(size)),) if size else ()
+    inputs = (_input(size),) if size else ()
     settings = {name: value for name, given in rule.settings.items() if (value := filled(given)) != ""}
     return TargetSpec("network", what, settings, inputs)
 
 
+def _input(size: Any) -> Input:
+    """An input by its sizes, or as `--input` takes it: `128:int64`."""
+    return parse_input(size) if isinstance(size, str) and ":" in size else Input(_shape(size))
+
+
 def _shape(size: Any) -> tuple[int, ...]:
-    """`224`, `256x192` (height and width) or [3, 224, 224]."""
+    """`224`, `256x192` (height and width), `3x8x224x224` or [3, 224, 224]."""
     sizes = tuple(map(int, str(size).split("x"))) if not isinstance(size, tuple) else size
-    return sizes if len(sizes) == 3 else (3, *(sizes * 2)[:2])
+    return sizes if len(sizes) >= 3 else (3, *(sizes * 2)[:2])
 
 
 def is_python_name(what: str) -> bool:
