@@ -61,7 +61,7 @@ def _best(named: Named, printed: dict[str, Printed | None]) -> tuple[TargetSpec,
     """The first of the candidates with which most figures agree, and how each of its figures agrees."""
     best: tuple[int, TargetSpec, dict[str, Fit]] | None = None
     for spec in named.candidates:
-        sums = counts.sums_of(spec)
+        sums = counts.sums_of(spec, named.part)
         fits = {}
         for one in QUANTITIES:
             figure = printed[one]

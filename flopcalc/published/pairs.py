@@ -27,7 +27,7 @@ _TOP = ("name", "repository", "rounded", "ignored", "counting", "usual", "files"
 _WAY = ("means", "gives")
 _USUAL = QUANTITIES
 _FILE = ("file", "decimals", *QUANTITIES)
-_NETWORK = ("match", "file", "target", "input", "set", "default", *QUANTITIES)
+_NETWORK = ("match", "file", "target", "input", "set", "default", "part", *QUANTITIES)
 _GROUP = re.compile(r"\\g<(\w+)>|\\(\d)")
 _VERDICT = ("match", "file", *QUANTITIES, *STATED)
 _FAMILY = ("match", "family")
@@ -49,15 +49,17 @@ class Way(NamedTuple):
 class Rule(NamedTuple):
     """Finds the networks of rows by a pattern of their name.
 
-    targets, inputs: candidates, the first that fits is taken. defaults: for groups of the pattern that match nothing.
+    targets, inputs, settings: candidates, the first that fits is taken. defaults: for groups of the pattern that match nothing.
+    part: a pattern of the names of the layers that the row is about; empty for all.
     """
 
     match: re.Pattern[str]
     file: re.Pattern[str] | None
     targets: tuple[str, ...]
     inputs: tuple[Any, ...]
-    settings: dict[str, Any]
+    settings: tuple[dict[str, Any], ...]
     defaults: dict[str, Any]
+    part: str
     ways: dict[str, tuple[Way, ...]]
 
 
@@ -93,10 +95,14 @@ class Source(NamedTuple):
 
 
 class Named(NamedTuple):
-    """What a row names: the candidates for its network, and its ways of counting by quantity, in order."""
+    """What a row names: the candidates for its network, and its ways of counting by quantity, in order.
+
+    part: a pattern of the names of the layers that it is about; empty for all.
+    """
 
     candidates: tuple[TargetSpec, ...]
     ways: dict[str, tuple[Way, ...]]
+    part: str = ""
 
 
 def folder() -> str:
@@ -201,8 +207,11 @@ class _Reader(NamedTuple):
                 file=self.pattern(spec, "file"),
                 targets=tuple(map(str, _listed(spec["target"]))),
                 inputs=tuple(_listed(spec.get("input", ""))),
-                settings=dict(self.file.keys(spec.get("set", Map()), spec, "set", tuple(spec.get("set", ())), "set")),
+                settings=tuple(
+                    dict(self.file.keys(one, spec, "set", tuple(one), "set")) for one in _listed(spec.get("set", Map()))
+                ),
                 defaults=dict(spec.get("default", Map())),
+                part=str(spec.get("part", "")),
                 ways=self.ways(Map({key: spec[key] for key in QUANTITIES if key in spec}), spec, "networks", QUANTITIES)
                 if any(key in spec for key in QUANTITIES)
                 else {},
@@ -234,9 +243,12 @@ def named(source: Source, row: Row) -> Named | None:
         found = rule.match.fullmatch(name)
         if found and _in_file(rule.file, row):
             candidates = tuple(
-                _target(found, target, size, rule) for target in rule.targets for size in rule.inputs
+                _target(found, target, size, options, rule.defaults)
+                for target in rule.targets
+                for size in rule.inputs
+                for options in rule.settings
             )
-            return Named(candidates, {**usual(source, row.file), **rule.ways})
+            return Named(candidates, {**usual(source, row.file), **rule.ways}, _filled(found, rule.part, rule.defaults))
     return None
 
 
@@ -282,24 +294,32 @@ def _in_file(pattern: re.Pattern[str] | None, row: Row) -> bool:
     return pattern is None or bool(pattern.search(row.file))
 
 
-def _target(found: re.Match[str], target: str, size: Any, rule: Rule) -> TargetSpec:
+def _target(
+    found: re.Match[str], target: str, size: Any, options: dict[str, Any], defaults: dict[str, Any]
+) -> TargetSpec:
     """The network of a matched name; groups of the pattern are filled into the target, the input and the options."""
 
     def filled(value: Any) -> Any:
-        if isinstance(value, list):
-            return tuple(map(filled, value))
-        return _GROUP.sub(group, value) if isinstance(value, str) else value
-
-    def group(place: re.Match[str]) -> str:
-        key = place[1] or place[2]
-        return found[int(key) if key.isdigit() else key] or str(rule.defaults.get(key, ""))
+        return _filled(found, value, defaults)
 
     what = filled(target)
     what = what if what.endswith(".yaml") else what.lower()
     size = filled(size) or (_USUAL_SIZE if is_python_name(what) else "")
     inputs = (_input(size),) if size else ()
-    settings = {name: value for name, given in rule.settings.items() if (value := filled(given)) != ""}
+    settings = {name: value for name, given in options.items() if (value := filled(given)) != ""}
     return TargetSpec("network", what, settings, inputs)
+
+
+def _filled(found: re.Match[str], value: Any, defaults: dict[str, Any]) -> Any:
+    """A value with the groups of a match in its texts, also in those of a list."""
+
+    def group(place: re.Match[str]) -> str:
+        key = place[1] or place[2]
+        return found[int(key) if key.isdigit() else key] or str(defaults.get(key, ""))
+
+    if isinstance(value, list):
+        return tuple(_filled(found, one, defaults) for one in value)
+    return _GROUP.sub(group, value) if isinstance(value, str) else value
 
 
 def _input(size: Any) -> Input:
