@@ -34,8 +34,8 @@ def compare_source(source: Source) -> Iterator[Comparison]:
 def compare_row(source: Source, row: Row) -> list[Comparison]:
     """The comparisons of one row. Raises FlopcalcError, with the line of the row, if its network cannot be read."""
     printed = {
-        "params": read_cell(row.params, row.headings[1], source.rounded.get("params", 0)),
-        "macs": read_cell(row.flops, row.headings[0], source.rounded.get("macs", 0)),
+        "params": read_cell(row.params, row.headings[1], source.rounded.get("params", 0), pairs.unit(source, row, "params")),
+        "macs": read_cell(row.flops, row.headings[0], source.rounded.get("macs", 0), pairs.unit(source, row, "macs")),
     }
     digits = pairs.decimals(source, row)
     if digits is not None:

@@ -26,7 +26,7 @@ STATED: tuple[Stated, ...] = ("misprint", "differs", "open")
 _TOP = ("name", "repository", "rounded", "ignored", "counting", "usual", "files", "networks", "verdicts", "families", "reasons")
 _WAY = ("means", "gives")
 _USUAL = QUANTITIES
-_FILE = ("file", "decimals", *QUANTITIES)
+_FILE = ("file", "decimals", "unit", *QUANTITIES)
 _NETWORK = ("match", "file", "target", "input", "set", "default", "part", *QUANTITIES)
 _GROUP = re.compile(r"\\g<(\w+)>|\\(\d)")
 _VERDICT = ("match", "file", *QUANTITIES, *STATED)
@@ -77,7 +77,7 @@ class Source(NamedTuple):
     """A source of pairs. usual: its ways of counting by file (a pattern; None for all) and quantity, in order.
 
     ignored: parts of names that say nothing of the network, such as how it was trained. decimals: by file, the
-    decimals that are digits: zeros behind them only fill the cell up.
+    decimals that are digits: zeros behind them only fill the cell up. units: by file, of cells and headings without one.
     """
 
     key: str
@@ -86,6 +86,7 @@ class Source(NamedTuple):
     rounded: dict[str, int]
     ignored: re.Pattern[str] | None
     decimals: tuple[tuple[re.Pattern[str] | None, int], ...]
+    units: tuple[tuple[re.Pattern[str] | None, dict[str, str]], ...]
     rows: tuple[Row, ...]
     usual: tuple[tuple[re.Pattern[str] | None, dict[str, tuple[Way, ...]]], ...]
     networks: tuple[Rule, ...]
@@ -144,6 +145,11 @@ def read_source(path: str) -> Source:
             (read.pattern(spec, "file"), file.whole(spec, "decimals", {}, "files"))
             for spec in read.items("files", _FILE)
             if "decimals" in spec
+        ),
+        units=tuple(
+            (read.pattern(spec, "file"), dict(file.keys(spec["unit"], spec, "unit", QUANTITIES, "unit")))
+            for spec in read.items("files", _FILE)
+            if "unit" in spec
         ),
         rows=tuple(read_rows(path.rsplit(".", 1)[0] + ".txt")),
         usual=tuple(usual),
@@ -280,6 +286,11 @@ def statements(source: Source, row: Row, quantity: str) -> Verdict | None:
 def decimals(source: Source, row: Row) -> int | None:
     """The decimals of a row that are digits; None if all are."""
     return next((count for pattern, count in source.decimals if _in_file(pattern, row)), None)
+
+
+def unit(source: Source, row: Row, quantity: str) -> str:
+    """The unit of a figure of a row where neither its cell nor its heading has one; empty if there is none."""
+    return next((str(given.get(quantity, "")) for pattern, given in source.units if _in_file(pattern, row)), "")
 
 
 def family(source: Source, row: Row) -> str:

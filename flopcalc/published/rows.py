@@ -89,16 +89,16 @@ def rows_text(rows: Iterable[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def read_cell(text: str, heading: str, rounded: int = 0) -> Printed | None:
+def read_cell(text: str, heading: str, rounded: int = 0, unit: str = "") -> Printed | None:
     """The figure of a cell; None if the cell cannot be read as one figure.
 
     rounded: for sources that print rounded figures as whole numbers (4120000000): the largest number of zeros at the
-    end that are not digits; 0 if every digit counts.
+    end that are not digits; 0 if every digit counts. unit: of a figure without one.
     """
     found = _CELL.fullmatch(text)
     if found is None:
         return None
-    unit = found[2] or next((part for match in _UNIT.finditer(heading) for part in match.groups() if part), "")
+    unit = found[2] or next((part for match in _UNIT.finditer(heading) for part in match.groups() if part), unit)
     printed = read_printed(found[1], unit.upper())._replace(text=f"{text} {unit.upper()}".strip() if unit != found[2] else text)
     zeros = len(text) - len(text.rstrip("0"))
     if rounded and zeros and not printed.decimals and not unit:
