@@ -27,12 +27,13 @@ EXTRA = {
     "head_macs": "their MACs",
     "head_adds": "their biases",
     "conv_biases": "parameters of the biases of convolutions",
-    "conv_weights_per_group": "weights of convolutions, those of each divided by its groups",
-    "conv_macs_per_group": "MACs of convolutions, those of each divided by its groups",
+    "conv_weights_per_group": "weights of convolutions with their input channels divided by the groups twice, rounded down",
+    "conv_macs_per_group": "MACs of convolutions, counted likewise",
     "conv_out": "elements that convolutions write",
     "depthwise_macs": "MACs of convolutions with one input channel for each group, and several groups",
     "depthwise_adds": "their biases",
     "functional_macs": "MACs of linear work in a module that is not a linear layer (a function with its weights)",
+    "functional_params": "parameters of the same, as far as the function sees them",
     "upsample_out": "elements that upsampling layers write",
     "linear_out": "elements that linear layers write",
     "own_params": "parameters that belong to no layer of a known kind, such as a class token or positions",
@@ -74,6 +75,8 @@ def profile(network: Network) -> Profile:
 
     for layer in network.layers:
         groups = (layer.window.groups if layer.window else None) or 1
+        # Channels that a filter reads.
+        read = layer.in_shape[0] // groups if groups > 1 else 1
         for part in layer.cost:
             work = _work(layer, part)
             for kind in _KINDS:
@@ -85,13 +88,14 @@ def profile(network: Network) -> Profile:
             if layer.kind == "upsample":
                 add("upsample_out", part.writes)
             if work == "conv":
-                _convolution(part, groups, add)
+                _convolution(part, groups, read, add)
                 if groups > 1 and layer.in_shape and groups == layer.in_shape[0]:
                     add("depthwise_macs", part.macs)
                     add("depthwise_adds", part.adds)
             elif work == "linear":
                 add("linear_out", part.activations)
                 if network.modules and layer.kind != "linear":
+                    add("functional_params", part.params)
                     add("functional_macs", part.macs)
             elif work not in ("norm", "layernorm"):
                 add("own_params", part.params)
@@ -106,14 +110,19 @@ def _work(layer: Layer, part: Part) -> str:
     return "linear" if part.work == "conv" and layer.kind == "attention" else part.work
 
 
-def _convolution(part: Part, groups: int, add: Any) -> None:
-    """What counters of convolutions see: outputs, biases, and weights divided by the groups."""
+def _convolution(part: Part, groups: int, read: int, add: Any) -> None:
+    """What counters of convolutions see: outputs, biases, and weights divided by the groups once more.
+
+    read: the input channels of a group. PaddlePaddle's `contrib.model_stat` divides them by the groups again, in
+    integers: 8 channels in 32 groups are 0.
+    """
     # A bias is added once to each output: params = c_out * (weights per output + 1), macs = outputs * weights per output.
     biases = part.params // (part.macs // part.activations + 1) if part.adds and part.activations else 0
     add("conv_out", part.activations)
     add("conv_biases", biases)
-    add("conv_weights_per_group", (part.params - biases) // groups)
-    add("conv_macs_per_group", part.macs // groups)
+    left = read // groups if groups > 1 else read
+    add("conv_weights_per_group", (part.params - biases) * left // read)
+    add("conv_macs_per_group", part.macs * left // read)
 
 
 def _head(layers: tuple[Layer, ...]) -> Iterator[Part]:

@@ -4,7 +4,9 @@ configs/published/pairs/counts.txt has a line for each Python model and input th
 --recount` compares it with fresh counts, and with --update writes it.
 """
 
+import dataclasses
 import os
+import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -46,13 +48,23 @@ def shown_target(spec: TargetSpec) -> str:
     return " ".join([str(spec.what), *map(str, spec.inputs), *options])
 
 
-def sums_of(spec: TargetSpec) -> Profile:
+def sums_of(spec: TargetSpec, part: str = "") -> Profile:
     """The profile of a network: from the file for a Python model that it has, otherwise counted now.
 
     Raises FlopcalcError: missing-package where a Python model that the file does not have cannot be counted.
     """
+    if part:
+        return _counted_part(spec, part)
     kept = _kept().get(shown_target(spec)) if pairs.is_python_name(spec.what) else None
     return kept or _counted(spec)
+
+
+@lru_cache(maxsize=512)
+def _counted_part(spec: TargetSpec, part: str) -> Profile:
+    """The profile of the layers of a network whose names match a pattern."""
+    network = read_target(spec).plain
+    layers = tuple(layer for layer in network.layers if re.fullmatch(part, layer.name))
+    return measure(dataclasses.replace(network, layers=layers))
 
 
 @lru_cache(maxsize=512)

@@ -10,7 +10,7 @@ from flopcalc.published import counts, pairs
 from flopcalc.published.command import how
 from flopcalc.published.compare import Comparison
 from flopcalc.published.pairs import QUANTITIES, Named, Source
-from flopcalc.published.rows import Row, read_cell
+from flopcalc.published.rows import Row, read_cell, without_filling
 from flopcalc.published.tables import Figure, Ours
 from flopcalc.targets.spec import TargetSpec
 from flopcalc.text.figure import Printed
@@ -35,9 +35,12 @@ def compare_source(source: Source) -> Iterator[Comparison]:
 def compare_row(source: Source, row: Row) -> list[Comparison]:
     """The comparisons of one row. Raises FlopcalcError, with the line of the row, if its network cannot be read."""
     printed = {
-        "params": read_cell(row.params, row.headings[1], source.rounded.get("params", 0)),
-        "macs": read_cell(row.flops, row.headings[0], source.rounded.get("macs", 0)),
+        "params": read_cell(row.params, row.headings[1], source.rounded.get("params", 0), pairs.unit(source, row, "params")),
+        "macs": read_cell(row.flops, row.headings[0], source.rounded.get("macs", 0), pairs.unit(source, row, "macs")),
     }
+    digits = pairs.decimals(source, row)
+    if digits is not None:
+        printed = {one: figure and without_filling(figure, digits) for one, figure in printed.items()}
     named = pairs.named(source, row)
     if named is None:
         family = pairs.family(source, row)
@@ -59,7 +62,7 @@ def _best(named: Named, printed: dict[str, Printed | None]) -> tuple[TargetSpec,
     """The first of the candidates with which most figures agree, and how each of its figures agrees."""
     best: tuple[int, TargetSpec, dict[str, Fit]] | None = None
     for spec in named.candidates:
-        sums = counts.sums_of(spec)
+        sums = counts.sums_of(spec, named.part)
         fits = {}
         for one in QUANTITIES:
             figure = printed[one]
