@@ -209,6 +209,7 @@ def reproduce_record(comparisons: Iterable[Comparison]) -> dict[str, Any]:
         "sources": [
             {"source": key, "checked": len(some), "verdicts": _counts(some)} for key, some in by_source.items()
         ],
+        "conventions": _conventions(found),
         "families": _families(found),
         "rows": rows,
     }
@@ -217,6 +218,24 @@ def reproduce_record(comparisons: Iterable[Comparison]) -> dict[str, Any]:
 def _counts(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     counted = Counter(row["verdict"] for row in rows)
     return {verdict: counted[verdict] for verdict in VERDICTS}
+
+
+def _conventions(found: Iterable[Comparison]) -> list[dict[str, Any]]:
+    """The ways of counting of each source of rows of two figures: the number of figures that each gives.
+
+    of: the figures of this quantity of the source whose network flopcalc has.
+    """
+    agree: dict[tuple[str, str], Counter[str]] = {}
+    for one in found:
+        if one.pair and not one.family:
+            way = (one.convention or one.figure.quantity) if one.verdict in GOOD else ""
+            agree.setdefault((one.figure.paper, one.figure.quantity), Counter())[way] += 1
+    return [
+        {"source": source, "quantity": quantity, "convention": way, "figures": figures, "of": counted.total()}
+        for (source, quantity), counted in agree.items()
+        for way, figures in counted.most_common()
+        if way
+    ]
 
 
 def _families(found: Iterable[Comparison]) -> list[dict[str, Any]]:

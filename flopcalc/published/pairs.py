@@ -276,6 +276,14 @@ def usual(source: Source, file: str) -> dict[str, tuple[Way, ...]]:
     return {**plain, **found}
 
 
+def files_of(source: Source, file: str) -> str:
+    """The pattern of the first group of files with ways of its own that a file belongs to; empty for the others."""
+    for pattern, _ in source.usual:
+        if pattern is not None and pattern.search(file):
+            return pattern.pattern
+    return ""
+
+
 def statements(source: Source, row: Row, quantity: str) -> Verdict | None:
     """The first statement about a figure of a row."""
     printed = row.params if quantity == "params" else row.flops
