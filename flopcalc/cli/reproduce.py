@@ -21,7 +21,9 @@ from flopcalc.published.pair_figures import all_found_ways
     multiple=True,
     help="Show only figures with this verdict; repeatable.",
 )
-@click.option("--rules", metavar="SOURCE", default="", help="The source with the rules for a file of rows (.csv, .txt).")
+@click.option(
+    "--rules", metavar="SOURCE", default="", help="The source with the rules for a file of rows (.csv, .txt)."
+)
 @click.option("--recount", is_flag=True, help="Count the Python models again, and compare with the file of counts.")
 @click.option("--ways", is_flag=True, help="Find the ways of counting of sources of rows from their figures alone.")
 @click.option("--update", is_flag=True, help="With --recount: write the file of counts.")

@@ -43,7 +43,12 @@ def document(
 
 def recount_document(record: dict[str, Any]) -> Document:
     """What a recount found."""
-    columns = (Column("network", "text"), Column("number", "text"), Column("kept", "number"), Column("counted", "number"))
+    columns = (
+        Column("network", "text"),
+        Column("number", "text"),
+        Column("kept", "number"),
+        Column("counted", "number"),
+    )
     lines = [[one["network"], one["number"], one["kept"], one["counted"]] for one in record["differences"]]
     many = "wrote" if record["written"] else f"{len(lines)} differences in"
     title = f"{many} the counts of {record['networks']} Python models"
@@ -54,9 +59,7 @@ def ways_document(found: Collection[Found]) -> Document:
     """The ways of counting that were found from figures alone."""
     names = ("source", "files", "quantity", "convention", "figures", "of")
     columns = tuple(Column(name, "number" if name in ("figures", "of") else "text") for name in names)
-    lines: list[list[Cell]] = [
-        [one.source, one.files, one.quantity, one.way.name, one.gives, one.of] for one in found
-    ]
+    lines: list[list[Cell]] = [[one.source, one.files, one.quantity, one.way.name, one.gives, one.of] for one in found]
     means = {one.way.name: one.way.means or one.way.gives for one in found}
     record = {"schema": "flopcalc/ways/1", "ways": [dict(zip(names, line, strict=True)) for line in lines]}
     title = "Ways of counting found from the figures: each with the figures that none before it gives"

@@ -41,9 +41,10 @@ Kernel = tuple[Mapping[str, Any], Part]
 class Comparison(NamedTuple):
     """A printed figure and the computed one. value: None for an open figure. counted: what was counted; empty for the
     plain count of the figure's quantity. plain: whether the plain count has the printed digits, None if the quantity
-    has no plain count. how: what is computed, as a command or in words; empty for an open figure. convention: the way of
-    counting of a row of two figures (`flopcalc.published.pairs`), if it is not the plain one. family: of its network,
-    if flopcalc does not have it. pair: whether it is of such a row.
+    has no plain count. how: what is computed, as a command or in words; empty for an open figure.
+
+    pair: whether it is of a row of two figures (`flopcalc.published.pairs`). convention: its way of counting, if it is
+    not the plain one. family: of its network, if flopcalc does not have it.
     """
 
     figure: Figure

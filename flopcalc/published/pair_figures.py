@@ -165,9 +165,7 @@ def _comparison(
     )
 
 
-def _open(
-    source: Source, row: Row, quantity: str, printed: Printed | None, why: str, family: str = ""
-) -> Comparison:
+def _open(source: Source, row: Row, quantity: str, printed: Printed | None, why: str, family: str = "") -> Comparison:
     figure = _figure(source, row, quantity, printed, None, quantity)
     why = why if printed else f"{_NO_FIGURE}; {why}" if why != _NO_FIGURE else why
     return Comparison(figure._replace(stated="open", why=why), None, "open", why, family=family, pair=True)

@@ -7,24 +7,35 @@ counting the source uses, and what is known of rows that do not agree. docs/addi
 import os
 import re
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from flopcalc.analysis import profile
 from flopcalc.analysis.ways import PARAMS_WAYS, WAYS, Way, preset
 from flopcalc.cost.convention import CONVENTIONS
-from flopcalc.errors import FlopcalcError, clip, unknown_name
+from flopcalc.errors import clip, unknown_name
 from flopcalc.networks.inputs import Input, parse_input
 from flopcalc.published.rows import Row, read_rows, stem
 from flopcalc.published.tables import Stated
 from flopcalc.targets.spec import TargetSpec
 from flopcalc.text import shipped_files
-from flopcalc.text.yaml_file import File, Map, Seq, line_of, read_file
+from flopcalc.text.yaml_file import File, Map, Seq, read_file
 
 QUANTITIES = ("params", "macs")
 STATED: tuple[Stated, ...] = ("misprint", "differs", "open")
 
-_TOP = ("name", "repository", "rounded", "ignored", "counting", "usual", "files", "networks", "verdicts", "families", "reasons")
+_TOP = (
+    "name",
+    "repository",
+    "rounded",
+    "ignored",
+    "counting",
+    "usual",
+    "files",
+    "networks",
+    "verdicts",
+    "families",
+    "reasons",
+)
 _WAY = ("means", "gives")
 _USUAL = QUANTITIES
 _FILE = ("file", "decimals", "unit", *QUANTITIES)
@@ -74,7 +85,7 @@ class Source(NamedTuple):
     """A source of pairs. usual: its ways of counting by file (a pattern; None for all) and quantity, in order.
 
     ignored: parts of names that say nothing of the network, such as how it was trained. decimals: by file, the
-    decimals that are digits: zeros behind them only fill the cell up. units: by file, of cells and headings without one.
+    decimals that are digits: zeros behind them only fill the cell up. units: by file, of cells and headings without.
     """
 
     key: str
@@ -128,7 +139,8 @@ def read_source(path: str) -> Source:
     file = File(path, "bad-table", "docs/adding-a-table.md describes the language, with an example")
     data = file.keys(read_file(path, "rules"), None, None, _TOP, "a file of rules")
     read = _Reader(file, data)
-    usual = [(None, read.ways(data.get("usual", Map()), data, "usual", _USUAL))]
+    usual: list[tuple[re.Pattern[str] | None, dict[str, tuple[Way, ...]]]] = []
+    usual.append((None, read.ways(data.get("usual", Map()), data, "usual", _USUAL)))
     for spec in read.items("files", _FILE):
         usual.insert(0, (read.pattern(spec, "file"), read.ways(spec, data, "files", _FILE)))
     rounded = data.get("rounded", Map())
@@ -136,7 +148,10 @@ def read_source(path: str) -> Source:
         key=stem(path),
         name=str(data.get("name", stem(path))),
         repository=str(data.get("repository", "")),
-        rounded={key: file.whole(rounded, key, {}, "rounded") for key in file.keys(rounded, data, "rounded", QUANTITIES, "rounded")},
+        rounded={
+            key: file.whole(rounded, key, {}, "rounded")
+            for key in file.keys(rounded, data, "rounded", QUANTITIES, "rounded")
+        },
         ignored=read.pattern(data, "ignored"),
         decimals=tuple(
             (read.pattern(spec, "file"), file.whole(spec, "decimals", {}, "files"))
@@ -186,13 +201,17 @@ class _Reader(NamedTuple):
 
     def ways(self, spec: Any, where: Map, key: str, allowed: Sequence[str]) -> dict[str, tuple[Way, ...]]:
         spec = self.file.keys(spec, where, key, allowed, key)
-        return {one: tuple(self._way(spec, one, name) for name in _listed(spec[one])) for one in QUANTITIES if one in spec}
+        return {
+            one: tuple(self._way(spec, one, name) for name in _listed(spec[one])) for one in QUANTITIES if one in spec
+        }
 
     def _way(self, spec: Map, quantity: str, name: Any) -> Way:
         own = self.data.get("counting", Map())
         if name in own:
             found = self.file.keys(own[name], own, name, _WAY, "counting")
-            return Way(str(name), " ".join(str(found.get("gives", "")).split()), " ".join(str(found.get("means", "")).split()))
+            return Way(
+                str(name), " ".join(str(found.get("gives", "")).split()), " ".join(str(found.get("means", "")).split())
+            )
         if name in CONVENTIONS and name not in ("macs", "flops"):
             return preset(name)
         known_ways = PARAMS_WAYS if quantity == "params" else WAYS
@@ -235,13 +254,17 @@ class _Reader(NamedTuple):
         for spec in self.items("verdicts", _VERDICT):
             stated = [one for one in STATED if one in spec]
             if len(stated) != 1:
-                raise self.file.error(spec, None, f"it needs one of {', '.join(STATED)}", "write the reason as its value")
+                raise self.file.error(
+                    spec, None, f"it needs one of {', '.join(STATED)}", "write the reason as its value"
+                )
             figures = {key: pattern for key in QUANTITIES if (pattern := self.pattern(spec, key)) is not None}
             why = " ".join(str(spec[stated[0]]).split())
             if why.startswith("$"):
                 reasons = self.data.get("reasons", Map())
                 if why[1:] not in reasons:
-                    raise self.file.error(spec, stated[0], f"unknown reason {clip(why[1:])}", f"reasons: {', '.join(reasons)}")
+                    raise self.file.error(
+                        spec, stated[0], f"unknown reason {clip(why[1:])}", f"reasons: {', '.join(reasons)}"
+                    )
                 why = " ".join(str(reasons[why[1:]]).split())
             yield Verdict(self.needed(spec, "match"), self.pattern(spec, "file"), figures, stated[0], why)
 

@@ -113,7 +113,7 @@ def test_every_figure_agrees_or_says_why(comparisons: list[Comparison]) -> None:
             assert not agrees, _to_do(one, f"it agrees, so it is not {one.figure.stated}; take that away")
             assert len(one.why) > 10, _to_do(one, f"say in a sentence why it is {one.figure.stated}")
         else:
-            assert agrees, _to_do(one, "it does not agree; correct `ours` or `gives`, or say why: `misprint`, `differs`")
+            assert agrees, _to_do(one, "it does not agree; correct `ours` or `gives`, or say why")
         assert one.verdict == (one.figure.stated or one.verdict), _to_do(one, "its verdict is not what the table says")
         assert one.verdict in ("agrees", "truncated", "misprint", "differs"), _to_do(one, "it agrees or has a reason")
 
