@@ -20,8 +20,8 @@ from flopcalc.networks.like import read_network_file
 from flopcalc.networks.options import option_text
 from flopcalc.networks.schema import network_schema
 from flopcalc.primitives.registry import PRIMITIVES
-from flopcalc.published import tables
-from flopcalc.published.compare import compare, reproduce_record
+from flopcalc.published import sources
+from flopcalc.published.compare import reproduce_record
 from flopcalc.report.formats import to_markdown
 from flopcalc.spec.operator import Operator
 from flopcalc.spec.source import GIVES_TEXT, STATUS_TEXT
@@ -158,9 +158,9 @@ def schema_file() -> str:
 
 def published_page() -> str:
     """The page of published tables: every printed figure compared with ours."""
-    sources = [tables.load(name) for name in tables.names()]
-    record = reproduce_record(compare(figure) for source in sources for figure in source.figures)
-    text = to_markdown(document(record, sources))
+    shipped = sources.shipped()
+    record = reproduce_record(shipped.comparisons())
+    text = to_markdown(document(record, shipped.titles, whole=False))
     intro = "The output of `flopcalc reproduce`. [adding-a-table.md](adding-a-table.md) describes how to write a table."
     return f"# Papers' tables\n\n{NOTE}\n{intro}\n\n{text}"
 

@@ -117,7 +117,7 @@ def _counts(rows: Rows) -> str:
 
 
 def _flat(rows: Rows) -> Table:
-    names = ("paper", *_COLUMNS, "why", "counted", "means", "how", "source")
+    names = ("paper", *_COLUMNS, "why", "counted", "means", "how", "source", "convention")
     lines = [[_ours(row) if name == "ours" else row[name] for name in names] for row in rows]
     return Table(tuple(Column(name, "number" if name == "ours" else "text") for name in names), lines)
 

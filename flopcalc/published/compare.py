@@ -267,8 +267,8 @@ def _row(one: Comparison) -> dict[str, Any]:
         "means": figure.means if one.counted else "",
         "plain_agrees": one.plain,
         "how": one.how,
-        "convention": one.convention,
-        "pair": one.pair,
-        "family": one.family,
         "source": figure.source,
+        "pair": one.pair,
+        "convention": one.convention,
+        "family": one.family,
     }

@@ -222,11 +222,14 @@ def test_json(run: Runner) -> None:
         "plain_agrees",
         "how",
         "source",
+        "pair",
+        "convention",
+        "family",
     ]
     row = data["rows"][0]
     assert (row["paper"], row["row"], row["quantity"], row["printed"]) == ("g_cnn", "All-CNN-C p4", "params", "1.37M")
     assert (row["ours"], row["agrees"], row["verdict"]) == (1_371_006, True, "agrees")
-    assert set(data["verdicts"]) >= {"agrees", "truncated", "misprint", "differs", "open"}
+    assert set(data["verdicts"]) >= {"agrees", "truncated", "convention", "misprint", "differs", "open"}
 
 
 def test_operators_and_papers_name_tables(run: Runner) -> None:
@@ -360,7 +363,7 @@ def test_every_other_count_is_explained(run: Runner) -> None:
 def test_verdicts_are_never_broken() -> None:
     """However narrow, the verdict with its mark stays in one piece."""
     source = tables.load("mobilenetv3")
-    page = plain.render(document(reproduce_record(map(compare, source.figures)), [source]), 50)
+    page = plain.render(document(reproduce_record(map(compare, source.figures)), {source.key: source.paper.short}), 50)
     assert not re.search(r"truncate(?!d)", page)
     assert re.search(r" truncated \*\d$", page, flags=re.MULTILINE)
 
