@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from flopcalc.networks.schema import network_schema
 from flopcalc.primitives.registry import PRIMITIVES
 from flopcalc.published import sources
 from flopcalc.published.compare import reproduce_record
+from flopcalc.published.errata import errata, wrong_figures
 from flopcalc.report.formats import to_markdown
 from flopcalc.spec.operator import Operator
 from flopcalc.spec.source import GIVES_TEXT, STATUS_TEXT
@@ -165,7 +167,30 @@ def published_page() -> str:
     return f"# Papers' tables\n\n{NOTE}\n{intro}\n\n{text}"
 
 
+_COUNTS = re.compile(r"(<!-- Counts: .*? -->\n).*?(<!-- End of counts\. -->)", re.DOTALL)
+
+
+def readme() -> str:
+    """The README with the counts of printed figures and of errata in it."""
+    shipped = sources.shipped()
+    record = reproduce_record(shipped.comparisons())
+    counts = record["verdicts"]
+    errors = [*errata(lookup.every()), *wrong_figures(shipped.tables)]
+    lines = [
+        "`flopcalc reproduce` without arguments compares "
+        f"{record['checked']} figures of {len(sources.names())} papers and projects with ours:",
+        f"{counts['agrees'] + counts['truncated']} agree, {counts['convention']} agree in a way of counting that is named, "
+        f"{counts['misprint']} are misprints,",
+        f"{counts['differs']} differ, and {counts['open']} are open, most of them of networks that flopcalc does not have. "
+        "`flopcalc errata`",
+        f"lists {len(errors)} errors in equations, statements and tables of papers.",
+    ]
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return _COUNTS.sub(lambda found: found[1] + "\n".join(lines) + "\n" + found[2], text)
+
+
 PAGES = {
+    "README.md": readme,
     "docs/cli.md": cli_page,
     "docs/operators.md": operators_page,
     "docs/shipped-networks.md": networks_page,

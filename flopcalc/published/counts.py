@@ -55,7 +55,7 @@ def sums_of(spec: TargetSpec, part: str = "") -> Profile:
     """
     if part:
         return _counted_part(spec, part)
-    kept = _kept().get(shown_target(spec)) if pairs.is_python_name(spec.what) else None
+    kept = kept_profiles().get(shown_target(spec)) if pairs.is_python_name(spec.what) else None
     return kept or _counted(spec)
 
 
@@ -128,14 +128,14 @@ def write(models: Sequence[TargetSpec], kept: Sequence[str]) -> str:
     """Write the file, and return its path."""
     path = os.path.join(pairs.folder(), FILE)
     write_atomically(path, counts_text(models, kept))
-    _kept.cache_clear()
+    kept_profiles.cache_clear()
     return path
 
 
 def differences(models: Sequence[TargetSpec], kept: Sequence[str], every: bool = True) -> list[Difference]:
     """Where the file is not what fresh counts give. every: these are all the models that the file may have."""
     found = []
-    file = _kept()
+    file = kept_profiles()
     for spec in models:
         name = shown_target(spec)
         if name not in file:
@@ -151,7 +151,7 @@ def differences(models: Sequence[TargetSpec], kept: Sequence[str], every: bool =
 
 
 @lru_cache(maxsize=1)
-def _kept() -> dict[str, Profile]:
+def kept_profiles() -> dict[str, Profile]:
     """The profiles of the file; empty if there is no such file."""
     path = os.path.join(pairs.folder(), FILE)
     if not os.path.isfile(path):
