@@ -314,7 +314,7 @@ def _target(
         return _filled(found, value, defaults)
 
     what = filled(target)
-    what = what if what.endswith(".yaml") else what.lower()
+    what = what if what.endswith(".yaml") or what.startswith("hf:") else what.lower()
     size = filled(size) or (_USUAL_SIZE if is_python_name(what) else "")
     inputs = (_input(size),) if size else ()
     settings = {name: value for name, given in options.items() if (value := filled(given)) != ""}
