@@ -346,7 +346,7 @@ def _target(found: re.Match[str], one: Candidate, defaults: dict[str, Any]) -> T
         return _filled(found, value, defaults)
 
     what = filled(one.target)
-    what = what if what.endswith(".yaml") else what.lower()
+    what = what if what.endswith(".yaml") or what.startswith("hf:") else what.lower()
     size = filled(one.size) or (_USUAL_SIZE if is_python_name(what) else "")
     inputs = (_input(size),) if size else ()
     settings = {name: value for name, given in one.settings.items() if (value := filled(given)) != ""}
