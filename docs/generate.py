@@ -24,6 +24,7 @@ from flopcalc.primitives.registry import PRIMITIVES
 from flopcalc.published import sources
 from flopcalc.published.compare import reproduce_record
 from flopcalc.published.errata import errata, wrong_figures
+from flopcalc.published.tool_errata import TOOL_ERRORS, ToolError
 from flopcalc.report.formats import to_markdown
 from flopcalc.spec.operator import Operator
 from flopcalc.spec.source import GIVES_TEXT, STATUS_TEXT
@@ -189,6 +190,31 @@ def readme() -> str:
     return _COUNTS.sub(lambda found: found[1] + "\n".join(lines) + "\n" + found[2], text)
 
 
+def tool_errata_page() -> str:
+    """The page of the errors of other counters."""
+    lines = ["# Errors of other counters", "", NOTE, "The errors that `flopcalc errata --tools` lists, with the module"]
+    lines += [
+        "that shows each one. They are wrong figures, not other definitions: each right figure counts what the tool"
+    ]
+    lines += ["says that it counts. A test runs every module with the installed tool."]
+    errors: dict[str, list[ToolError]] = {}
+    for error in TOOL_ERRORS:
+        errors.setdefault(f"{error.tool} {error.version}", []).append(error)
+    for tool, found in errors.items():
+        lines += [
+            "",
+            f"## {tool}",
+            "",
+            "| module | figure | right | worked out by hand | why |",
+            "|:---|---:|---:|:---|:---|",
+        ]
+        lines += [
+            f"| {one.case.what} | {one.printed:,} {one.unit} | {one.right:,} | {one.case.working} | {one.why} |"
+            for one in found
+        ]
+    return "\n".join(lines) + "\n"
+
+
 PAGES = {
     "README.md": readme,
     "docs/cli.md": cli_page,
@@ -196,6 +222,7 @@ PAGES = {
     "docs/shipped-networks.md": networks_page,
     "docs/networks.md": primitives_page,
     "docs/published.md": published_page,
+    "docs/tool-errata.md": tool_errata_page,
     "configs/network.schema.json": schema_file,
     "configs/index.json": index_text,
 }
