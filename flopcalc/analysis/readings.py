@@ -82,20 +82,20 @@ class Reading(NamedTuple):
 
 
 def readings(
-    targets: TargetSpec | Sequence[TargetSpec], figure: Printed, params: Printed | None = None, *, limit: int = 20
+    targets: TargetSpec | list[TargetSpec], figure: Printed, params: Printed | None = None, *, limit: int = 20
 ) -> list[Reading]:
     """The explanations of a printed figure, and of printed parameters if given: the likeliest first, at most `limit`.
 
     The first of several targets is the likeliest one. If nothing agrees, the nearest numbers are returned, the nearest
     first; their `agrees` is false. Raises FlopcalcError where a target itself cannot be read.
     """
-    specs = [targets] if isinstance(targets, TargetSpec) else list(targets)
+    specs = [targets] if isinstance(targets, TargetSpec) else targets
     found: list[Reading] = []
     for place, spec in enumerate(specs):
         # Errors of the target itself are raised; its variants may not exist.
         sums, shape = _sums(spec)
         found += _of(spec, sums, shape, place, figure, params)
-    # Simple explanations are tried first; a Python model takes longer to count, so that the rest is left out if one fits.
+    # Simple explanations first. A Python model takes longer to count: the rest is left out if one fits.
     for search in (_at_other_inputs, _variants, _models_of_libraries, _variants_at_other_inputs):
         for place, spec in enumerate(specs):
             if not _is_described(spec) and any(one.agrees for one in found):

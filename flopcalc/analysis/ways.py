@@ -5,6 +5,7 @@ what `flopcalc.analysis.readings` tries; files of published rows define further 
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import NamedTuple
 
 from flopcalc.analysis.profile import Profile, profile
@@ -42,7 +43,7 @@ def measure(network: Network) -> Profile:
     """The profile of a network, with the number of each convention of flopcalc by its name."""
     found = profile(network)
     presets = {name: network.fold(convention.get(name).of) for name in convention.CONVENTIONS if name != "macs"}
-    return found._replace(sums={**presets, **found.sums})
+    return replace(found, sums={**presets, **found.sums})
 
 
 def preset(name: str) -> Way:
@@ -93,7 +94,7 @@ WAYS = _ways(
             "mmcv",
             "conv_macs + conv_adds + linear_macs - head_macs + norm_adds + norm_muls + 2 * layernorm_adds // 3 + "
             "relu_other + relu6_other + maxpool_reads + avgpool_reads + gap_reads + upsample_out",
-            "mmcv on features: MACs and biases of layers, norms, ReLU, pooling; no classifier, no products of attention",
+            "mmcv on features: layers with biases, norms, ReLU, pooling; no classifier, no products of attention",
         ),
     ]
 )

@@ -4,7 +4,9 @@ configs/published/pairs/counts.txt has a line for each Python model and input th
 --recount` compares it with fresh counts, and with --update writes it.
 """
 
+import dataclasses
 import os
+import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -46,13 +48,23 @@ def shown_target(spec: TargetSpec) -> str:
     return " ".join([str(spec.what), *map(str, spec.inputs), *options])
 
 
-def sums_of(spec: TargetSpec) -> Profile:
+def sums_of(spec: TargetSpec, part: str = "") -> Profile:
     """The profile of a network: from the file for a Python model that it has, otherwise counted now.
 
     Raises FlopcalcError: missing-package where a Python model that the file does not have cannot be counted.
     """
-    kept = _kept().get(shown_target(spec)) if pairs.is_python_name(spec.what) else None
+    if part:
+        return _counted_part(spec, part)
+    kept = kept_profiles().get(shown_target(spec)) if pairs.is_python_name(spec.what) else None
     return kept or _counted(spec)
+
+
+@lru_cache(maxsize=512)
+def _counted_part(spec: TargetSpec, part: str) -> Profile:
+    """The profile of the layers of a network whose names match a pattern."""
+    network = read_target(spec).plain
+    layers = tuple(layer for layer in network.layers if re.fullmatch(part, layer.name))
+    return measure(dataclasses.replace(network, layers=layers))
 
 
 @lru_cache(maxsize=512)
@@ -116,14 +128,14 @@ def write(models: Sequence[TargetSpec], kept: Sequence[str]) -> str:
     """Write the file, and return its path."""
     path = os.path.join(pairs.folder(), FILE)
     write_atomically(path, counts_text(models, kept))
-    _kept.cache_clear()
+    kept_profiles.cache_clear()
     return path
 
 
 def differences(models: Sequence[TargetSpec], kept: Sequence[str], every: bool = True) -> list[Difference]:
     """Where the file is not what fresh counts give. every: these are all the models that the file may have."""
     found = []
-    file = _kept()
+    file = kept_profiles()
     for spec in models:
         name = shown_target(spec)
         if name not in file:
@@ -139,7 +151,7 @@ def differences(models: Sequence[TargetSpec], kept: Sequence[str], every: bool =
 
 
 @lru_cache(maxsize=1)
-def _kept() -> dict[str, Profile]:
+def kept_profiles() -> dict[str, Profile]:
     """The profiles of the file; empty if there is no such file."""
     path = os.path.join(pairs.folder(), FILE)
     if not os.path.isfile(path):

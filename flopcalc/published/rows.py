@@ -89,22 +89,32 @@ def rows_text(rows: Iterable[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def read_cell(text: str, heading: str, rounded: int = 0) -> Printed | None:
+def read_cell(text: str, heading: str, rounded: int = 0, unit: str = "") -> Printed | None:
     """The figure of a cell; None if the cell cannot be read as one figure.
 
     rounded: for sources that print rounded figures as whole numbers (4120000000): the largest number of zeros at the
-    end that are not digits; 0 if every digit counts.
+    end that are not digits; 0 if every digit counts. unit: of a figure without one.
     """
     found = _CELL.fullmatch(text)
     if found is None:
         return None
-    unit = found[2] or next((part for match in _UNIT.finditer(heading) for part in match.groups() if part), "")
-    printed = read_printed(found[1], unit.upper())._replace(text=f"{text} {unit.upper()}".strip() if unit != found[2] else text)
+    unit = found[2] or next((part for match in _UNIT.finditer(heading) for part in match.groups() if part), unit)
+    printed = read_printed(found[1], unit.upper())._replace(
+        text=f"{text} {unit.upper()}".strip() if unit != found[2] else text
+    )
     zeros = len(text) - len(text.rstrip("0"))
     if rounded and zeros and not printed.decimals and not unit:
         step = 10 ** min(zeros, max(rounded, len(text) - 3))
         return printed._replace(step=printed.step * step)
     return printed
+
+
+def without_filling(printed: Printed, decimals: int) -> Printed:
+    """A figure without the zeros behind its digits: 8.190 with 2 decimals is 8.19, and 0.714 stays."""
+    step, left = printed.step, printed.decimals
+    while left > decimals and printed.value % (step * 10) == 0:
+        step, left = step * 10, left - 1
+    return printed._replace(step=step, decimals=left)
 
 
 def stem(path: str) -> str:
