@@ -6,6 +6,7 @@ those of many networks can be kept in a file (`flopcalc.published.counts`).
 """
 
 from collections.abc import Iterator, Mapping
+from math import prod
 from typing import Any, NamedTuple
 
 from flopcalc.cost.cost import Part
@@ -34,6 +35,7 @@ EXTRA = {
     "depthwise_adds": "their biases",
     "functional_macs": "MACs of linear work in a module that is not a linear layer (a function with its weights)",
     "functional_params": "parameters of the same, as far as the function sees them",
+    "input_size": "elements of the input",
     "upsample_out": "elements that upsampling layers write",
     "linear_out": "elements that linear layers write",
     "own_params": "parameters that belong to no layer of a known kind, such as a class token or positions",
@@ -73,6 +75,7 @@ def profile(network: Network) -> Profile:
         if value:
             sums[name] = sums.get(name, 0) + int(value)
 
+    add("input_size", prod(network.input_shape) * network.batch)
     for layer in network.layers:
         groups = (layer.window.groups if layer.window else None) or 1
         # Channels that a filter reads.
