@@ -49,7 +49,7 @@ def test_mobileone_fuses(given: dict[str, Any]) -> None:
     wide = {"padding": (dilation * (k_h // 2), dilation * (k_w // 2)), "dilation": dilation}
 
     def run(half: Any, y: Any, conv: dict[str, Any], **rest: Any) -> Any:
-        found = sum(batch_norm(one.norm, convolve(one, y, **conv, **rest)) for one in half.dense)
+        found: Any = sum(batch_norm(one.norm, convolve(one, y, **conv, **rest)) for one in half.dense)
         if half.scale is not None:
             found = found + batch_norm(half.scale.norm, convolve(half.scale, y, **rest))
         if half.skip is not None:
@@ -115,7 +115,7 @@ def test_mobileones_as_printed(name: str) -> None:
         plain = count_of - (0, 0, *excited)[stage]
         for block in range(count_of):
             se = "0" if block < plain else "1/16"
-            shape = {"hw": hw, "stride": 1 if block else 2, "se": se}
+            shape: dict[str, Any] = {"hw": hw, "stride": 1 if block else 2, "se": se}
             cost = layer("mobileone", c_in, width, **shape).cost
             params += cost.params
             macs += sum(part.macs for part in cost if ".se." not in part.name)

@@ -76,7 +76,7 @@ class UniversalInvertedBottleneck2d(nn.Module):
         out = x
         for step in (self.start, self.expand, self.middle, self.project, self.scale):
             out = out if step is None else step(out)
-        return out if self.sum is None else self.sum(x, out)  # type: ignore[no-any-return]
+        return out if self.sum is None else self.sum(x, out)
 
 
 LAYER = UniversalInvertedBottleneck2d
