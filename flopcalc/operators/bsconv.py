@@ -44,8 +44,8 @@ def _point(g: Geometry, name: str, c_in: Dim, c_out: Dim, norm: bool) -> Iterabl
 def _notes(e: Evaluation) -> Iterable[str]:
     if e.geometry.strided:
         yield (
-            "The 1x1 convolutions come first, on the input's grid: at a stride this costs more than dsc, whose 1x1 "
-            "comes after the stride."
+            "The 1x1 convolutions come first, on the input's grid: at a stride this costs more than dsc, which has its "
+            "1x1 convolution after the stride."
         )
     if e.named["has_subspace"]:
         yield "The regularisation loss that keeps the subspace orthogonal is a cost of training, and not counted."
