@@ -316,8 +316,8 @@ class Reader:
         slot = self.slots[inputs[0]]
         arguments = tuple([repr(known.value) if known.slot < 0 else known[1:] for known in given.values()])
         key = None if entry.name == SPLICE else (name, arguments, self.tape.values[slot][0], stage)
-        if key in self.readings:
-            return self.again(self.readings[key], spec, prefix, inputs[0])
+        if (known := self.readings.get(key)) is not None:
+            return self.again(known, spec, prefix, inputs[0])
         start, visited = len(self.rows), self.visited
         inner_env = self.let(entry.label, block, self.env(Scope(given, {}), inputs[0], {}), given)
         inner = Scope(inner_env, {INPUT: inputs[0]}, None, entry.scope.depth + 1)
@@ -356,10 +356,10 @@ class Reader:
             full = next(name for name in made if name in self.slots)
             raise self.file.error(spec, None, f"two layers are called {full}")
         names[reading.source], names[""] = source, ""
-        self.rows += [
-            new_row((names[name], kind, tuple([names[one] for one in inputs]), stage, slot, names[weights_of]))
-            for name, kind, inputs, stage, slot, weights_of in rows
-        ]
+        add = self.rows.append
+        for name, kind, inputs, stage, slot, weights_of in rows:
+            here = (names[inputs[0]],) if len(inputs) == 1 else tuple([names[one] for one in inputs])
+            add(new_row((names[name], kind, here, stage, slot, names[weights_of])))
         self.slots.update(zip(made, [row[4] for row in rows], strict=True))
         return names[reading.out]
 
