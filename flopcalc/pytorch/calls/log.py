@@ -77,11 +77,10 @@ class Log:
         index = self._index.get(id(module))
         if index is None:
             return
-        running = self._running
-        while running and running[-1] != index:
-            running = running[:-1]
-        self._running = running[:-1]
-        self.add("module", self._nodes[index].cls, args, kwargs, out, node=index)
+        while self._running and self._running[-1] != index:
+            self._running = self._running[:-1]
+        self.add("module", self._nodes[index].cls, args, kwargs, out)
+        self._running = self._running[:-1]
 
     def _product(self) -> None:
         self.add("function", "size * size", (), {}, Sized(()), operator="aten::mul")
@@ -104,7 +103,6 @@ class Log:
         *,
         via: str = "",
         operator: str = "",
-        node: int | None = None,
     ) -> None:
         """Add a call."""
         running = self._running
@@ -112,7 +110,7 @@ class Log:
             Call(
                 level,
                 name,
-                node if node is not None else running[-1] if running else 0,
+                running[-1] if running else 0,
                 running,
                 tuple(map(sized, args)),
                 {key: sized(value) for key, value in (kwargs or {}).items()},

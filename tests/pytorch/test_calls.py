@@ -1,0 +1,142 @@
+"""The log of calls: what was called, and under which name."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+torch: Any = pytest.importorskip("torch")
+
+from torch import nn
+from torch.nn import functional
+from torch.nn import functional as F  # noqa: N812
+from torch.nn.functional import relu as held
+
+from flopcalc.presets.call import CallLog
+from flopcalc.pytorch.calls.log import log_of
+
+
+class Fn(nn.Module):
+    """A module with one parameter and a function as its forward."""
+
+    def __init__(self, function: Callable[..., Any], **children: Any) -> None:
+        super().__init__()
+        self.function = function
+        self.weight = nn.Parameter(torch.ones(4))
+        for name, child in children.items():
+            setattr(self, name, child)
+
+    def forward(self, x: Any) -> Any:
+        return self.function(self, x)
+
+
+def log(function: Callable[..., Any], shape: tuple[int, ...] = (2, 4, 8, 8), **children: Any) -> CallLog:
+    return log_of(Fn(function, **children), (shape,))
+
+
+def vias(found: CallLog) -> list[str]:
+    return [call.via for call in found.of("function") if call.within < 0]
+
+
+CALLS: list[tuple[str, Callable[..., Any], str]] = [
+    ("module.name", lambda s, x: F.relu(x), "F.relu"),
+    ("package.module.name", lambda s, x: torch.nn.functional.relu(x), "F.relu"),
+    ("another name of the module", lambda s, x: functional.gelu(x), "F.gelu"),
+    ("of torch", lambda s, x: torch.relu(x), "torch.relu"),
+    ("a method", lambda s, x: x.relu(), "Tensor.relu"),
+    ("a method of a result", lambda s, x: (x + 0).relu(), "Tensor.relu"),
+    ("a function of one's own", lambda s, x: held(x), ""),
+    ("a function in an attribute", lambda s, x: s.act(x), ""),
+    ("a sum", lambda s, x: x + x, "operator"),
+    ("a sum as a method", lambda s, x: x.add(x), "Tensor.add"),
+    ("a sum as a function", lambda s, x: torch.add(x, x), "torch.add"),
+    ("a product of matrices", lambda s, x: x @ x, "operator"),
+    ("a product by name", lambda s, x: torch.matmul(x, x), "torch.matmul"),
+    ("through the class", lambda s, x: torch.Tensor.matmul(x, x), "Tensor.matmul"),
+]
+
+
+@pytest.mark.parametrize(("function", "via"), [case[1:] for case in CALLS], ids=[case[0] for case in CALLS])
+def test_the_name_under_which_a_function_was_called(function: Callable[..., Any], via: str) -> None:
+    """A counter that replaces `torch.nn.functional.relu` notices the first three, and nothing else."""
+    child = Fn(function)
+    child.__dict__["act"] = F.relu
+    found = vias(log_of(child, ((2, 4, 8, 8),)))
+    assert found[-1] == via
+
+
+def test_a_statement_that_adds_is_an_operator() -> None:
+    """`a += b`."""
+
+    def add(module: Any, x: Any) -> Any:
+        total = x * 1
+        total += x
+        return total
+
+    assert vias(log(add)) == ["operator", "operator"]
+
+
+def test_functions_inside_functions() -> None:
+    """What a function in Python calls is within it, under the names of its module."""
+    found = log(lambda s, x: F.softmax(F.interpolate(x, scale_factor=2), dim=1))
+    names = [(call.name, call.within) for call in found.of("function")]
+    assert [name for name, within in names if within < 0] == ["F.interpolate", "F.softmax"]
+    assert ("Tensor.softmax", next(i for i, one in enumerate(found.calls) if one.name == "F.softmax")) in names
+
+
+def test_modules_with_their_inputs_and_the_modules_around_them() -> None:
+    """A hook on the module sees the same."""
+    found = log(lambda s, x: s.block(x), block=nn.Sequential(nn.Conv2d(4, 6, 3), nn.ReLU()))
+    calls = {call.name: call for call in found.of("module")}
+    assert calls["Conv2d"].args[0].shape == (2, 4, 8, 8)
+    assert calls["Conv2d"].result.shape == (2, 6, 6, 6)
+    assert [found.nodes[index].name for index in calls["ReLU"].running] == ["", "block", "block.1"]
+    assert found.nodes[calls["Conv2d"].node].facts["kernel_size"] == (3, 3)
+
+
+def test_sizes_are_those_of_before() -> None:
+    """A function that changes its argument in place."""
+
+    def shrink(module: Any, x: Any) -> Any:
+        y = x * 1
+        return y.unsqueeze_(0)
+
+    call = next(call for call in log(shrink, (2, 4)).of("function") if call.name == "Tensor.unsqueeze_")
+    assert call.args[0].shape == (2, 4)
+
+
+def test_products_of_sizes_that_something_uses() -> None:
+    """A trace records a product of two sizes, unless nothing needs it."""
+
+    def used(module: Any, x: Any) -> Any:
+        n, c, h, w = x.shape
+        return x.reshape(n * c, h, w)
+
+    def unused(module: Any, x: Any) -> Any:
+        n, c, h, w = x.shape
+        assert n * c
+        return x.reshape(-1, h, w)
+
+    def products(found: CallLog) -> int:
+        return sum(call.name == "size * size" for call in found.of("function"))
+
+    assert [products(log(used)), products(log(unused))] == [1, 0]
+
+
+def test_a_forward_that_insists_on_plain_ints() -> None:
+    """It is run again without such sizes."""
+
+    def strict(module: Any, x: Any) -> Any:
+        if type(x.shape[0]) is not int:
+            raise TypeError("an int is wanted")
+        return x + 1
+
+    assert "operator" in vias(log(strict))
+
+
+def test_the_module_is_left_as_it_was() -> None:
+    """No hook, no attribute."""
+    module = nn.Sequential(nn.Conv2d(4, 4, 3), nn.ReLU())
+    before = {name: (set(vars(one)), len(one._forward_hooks)) for name, one in module.named_modules()}
+    log_of(module, ((1, 4, 8, 8),))
+    assert {name: (set(vars(one)), len(one._forward_hooks)) for name, one in module.named_modules()} == before
