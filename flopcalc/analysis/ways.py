@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from flopcalc.analysis.profile import Profile, profile
 from flopcalc.cost import convention
+from flopcalc.networks.counted import counted
 from flopcalc.networks.network import Network
 from flopcalc.replacing.clause import names
 from flopcalc.text.expression import evaluate
@@ -42,7 +43,7 @@ class Way(NamedTuple):
 def measure(network: Network) -> Profile:
     """The profile of a network, with the number of each convention of flopcalc by its name."""
     found = profile(network)
-    presets = {name: network.fold(convention.get(name).of) for name in convention.CONVENTIONS if name != "macs"}
+    presets = {name: counted(network, convention.get(name)).total for name in convention.CONVENTIONS if name != "macs"}
     return replace(found, sums={**presets, **found.sums})
 
 

@@ -234,3 +234,62 @@ def torchprofile(part: Part, n: Dim) -> Dim:
         case "mul" | "mean" | "avg_pool" | "adaptive_avg_pool" | "leaky_relu":
             return part.writes
     return 0
+
+
+def pycls(part: Part, n: Dim) -> Dim:
+    """MACs and biases of convolutions and linear layers (pycls/core/net.py); norms and pooling have none."""
+    return part.macs + part.adds if part.work in ("conv", "linear") else 0
+
+
+def convnet_burden(part: Part, n: Dim) -> Dim:
+    """One for each MAC, addition, and comparison or activation: norms by their shift, pooling by its windows."""
+    return part.macs + part.adds + part.other
+
+
+# Operations for each element, of activations that OpenVINO's Model Analyzer does not count as one.
+_ANALYZED = {
+    "ReLU": 2,
+    "ReLU6": 2,
+    "LeakyReLU": 2,
+    "PReLU": 2,
+    "SiLU": 5,
+    "Hardswish": 4,
+    "Hardsigmoid": 4,
+    "Sigmoid": 3,
+}
+
+
+def open_model_zoo(part: Part, n: Dim) -> Dim:
+    """OpenVINO's Model Analyzer: batch norms are folded into convolutions, which then have biases."""
+    match part.work:
+        case "conv":
+            return 2 * part.macs + part.activations
+        case "linear":
+            return 2 * part.macs + part.adds
+        case "act":
+            return _ANALYZED.get(how(part).module, 1) * part.other
+        case "softmax":
+            return 5 * part.writes
+        case "maxpool":
+            return part.other
+        case "add" | "avgpool":
+            return part.adds
+        case "mul":
+            return part.muls
+    return 2 * part.macs
+
+
+def paddle_flops(part: Part, n: Dim) -> Dim:
+    """Hooks of paddle.flops on layers: biases of convolutions only, norms of images, windows; no function."""
+    match how(part).module:
+        case "Conv" | "ConvTranspose":
+            return part.macs + part.adds
+        case "Linear":
+            return part.macs
+        case "BatchNorm" | "BatchNorm subclass":
+            return part.adds + part.muls
+        case "AdaptiveAvgPool":
+            return part.adds + part.other
+        case "AvgPool" | "LeakyReLU":
+            return part.other
+    return 0
