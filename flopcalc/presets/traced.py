@@ -284,6 +284,26 @@ def ptflops_aten(log: CallLog) -> Iterator[Amount]:
             yield Amount(call.node, "biases", call.args[1].shape[0] * call.args[2].shape[1])
         elif "convolution" in call.name and call.args[2] is not None:
             yield Amount(call.node, "biases", call.result.numel)
+    for call in log.of("function"):
+        if call.name in _STEPPED:
+            yield Amount(call.node, "biases", -_added_apart(call))
+
+
+# Recurrent layers that are made of linear layers, one step after the other, whose biases are part of the product.
+_STEPPED = {"torch.gru": 3, "torch.rnn_tanh": 1, "torch.rnn_relu": 1}
+
+
+def _added_apart(call: Call) -> int:
+    """Biases of the first layer's inputs, which the CPU multiplies for all steps at once.
+
+    If the inputs are not in the order of steps, their biases are a sum of its own, which the counter does not know.
+    """
+    x, _, weights, *rest = call.args
+    if len(rest) != 6 or not rest[0]:
+        return 0
+    in_order = x.contiguous and not (rest[5] and min(x.shape[:2]) > 1)
+    directions = 2 if rest[4] else 1
+    return 0 if in_order else directions * weights[0].shape[0] * x.shape[0] * x.shape[1]
 
 
 _ONE_KERNEL = {"F.scaled_dot_product_attention", "torch.lstm"}
