@@ -99,11 +99,6 @@ class Geometry(NamedTuple):
         return bool(self.more_h or self.more_w or self.more_d)
 
     @property
-    def p_padded(self) -> Dim:
-        """Input positions of the whole batch, with the zeros that only the ends of the axes have."""
-        return self.batch * (self.h + self.more_h) * (self.w + self.more_w)
-
-    @property
     def depth(self) -> "DepthWindow":
         """The window along the depth of a volume."""
         if self.own_depth:

@@ -315,7 +315,7 @@ class Operator:
 
     def _apply(self, g: Geometry, options: Named) -> tuple[Named, Parts]:
         named = self.derive(g, options)
-        if g.uneven and not self.pads_unevenly:
+        if not self.pads_unevenly and g.uneven:
             raise uneven_padding(self.name, g)
         for rule in self.rules:
             if (problem := rule.check(g, named)) is not None:
