@@ -27,17 +27,17 @@ def formula(g: Geometry, heads: Dim, width: Dim, tokens: Dim, bias: bool) -> Ite
     maps, size = g.batch * heads, g.c_in * g.p_out
     for name in ("query", "key"):
         yield parts.conv(name, c, c, 1, p, p, bias=bias, after=INPUT)
-        one_more = Part(name, "add", adds=size, reads=size, writes=size)
-        yield parts.chain(f"{name}.map", parts.act(name, c, p, after=(name,)), one_more)
+        yield parts.act(f"{name}.act", c, p)
+        yield Part(f"{name}.one", "add", adds=size, reads=size, writes=size)
     yield parts.conv("value", c, c, 1, p, p, bias=bias, after=INPUT)
-    yield parts.matmul("context", width, tokens, width, batch=maps, after=("value", "key.map"))
-    yield parts.matmul("mix", width, width, tokens, batch=maps, after=("context", "query.map"))
-    yield Part("sum", "other", adds=size, reads=size, writes=maps * width, after=("key.map",))
+    yield parts.matmul("context", width, tokens, width, batch=maps, after=("value", "key.one"))
+    yield parts.matmul("mix", width, width, tokens, batch=maps, after=("context", "query.one"))
+    yield Part("sum", "other", adds=size, reads=size, writes=maps * width, after=("key.one",))
     weights = maps * tokens
-    weigh = parts.matmul("normaliser", 1, width, tokens, batch=maps, after=("sum", "query.map"))
+    yield parts.matmul("normaliser", 1, width, tokens, batch=maps, after=("sum", "query.one"))
     # A small number, so that nothing is divided by 0.
-    yield parts.chain("normaliser", weigh, Part("epsilon", "add", adds=weights, reads=weights, writes=weights))
-    yield Part("divide", "other", other=size, reads=size + weights, writes=size, after=("mix", "normaliser"))
+    yield Part("epsilon", "add", adds=weights, reads=weights, writes=weights)
+    yield Part("divide", "other", other=size, reads=size + weights, writes=size, after=("mix", "epsilon"))
     yield parts.conv("projection", c, g.c_out, 1, p, p, bias=bias)
 
 
