@@ -3,7 +3,7 @@
 from decimal import ROUND_DOWN, ROUND_HALF_DOWN, ROUND_HALF_UP, Decimal
 
 import pytest
-from helpers import for_author
+from helpers import for_author, import_torchvision
 
 from flopcalc import FlopcalcError, network
 from flopcalc.analysis.profile import EXTRA, is_name, profile
@@ -125,7 +125,7 @@ def test_a_profile_by_hand() -> None:
 @pytest.mark.parametrize("name", ["resnet50", "mobilenet_v2", "densenet121", "vit_b_16", "swin_t"])
 def test_profiles_of_modules(name: str) -> None:
     """A description and its module in torchvision have the same sums."""
-    pytest.importorskip("torchvision")
+    import_torchvision()
     from flopcalc.targets.read import read_target
 
     module = profile(read_target(TargetSpec("network", f"torchvision:{name}", inputs=(Input((3, 224, 224)),))).plain)

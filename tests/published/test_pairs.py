@@ -9,7 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from helpers import Runner, for_author, fresh
+from helpers import Runner, for_author, fresh, import_torchvision
 
 from flopcalc import FlopcalcError
 from flopcalc.published import counts, pairs, sources
@@ -157,6 +157,7 @@ def test_counts_are_kept_of_all_python_models() -> None:
 
 def test_kept_counts_are_those_of_a_fresh_count() -> None:
     """A spread of them; `flopcalc reproduce --recount` verifies all."""
+    import_torchvision()
     pytest.importorskip("timm")
     models = counts.named_models(SOURCES)[::40]
     assert len(models) > 9
@@ -164,6 +165,7 @@ def test_kept_counts_are_those_of_a_fresh_count() -> None:
 
 
 def test_a_recount_finds_a_wrong_number(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    import_torchvision()
     pytest.importorskip("timm")
     kept = counts.kept_profiles()
     name = "timm:mixer_b16_224 3x224x224"
