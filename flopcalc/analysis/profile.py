@@ -79,7 +79,7 @@ def profile(network: Network) -> Profile:
     for layer in network.layers:
         groups = (layer.window.groups if layer.window else None) or 1
         # Channels that a filter reads.
-        read = layer.in_shape[0] // groups if groups > 1 else 1
+        read = max(1, layer.in_shape[0] // groups) if groups > 1 else 1
         for part in layer.cost:
             work = _work(layer, part)
             for kind in _KINDS:
