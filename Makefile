@@ -52,11 +52,15 @@ clean:
 	touch $@
 
 # thop, torchvision and timm ask for builds of torch that are not wanted here: without their requirements. The models of
-# transformers need no more than is listed.
+# transformers need no more than is listed. Counters that may not lie on Python's path are installed in .venv/peers:
+# ultralytics-thop has the package name of thop, and other libraries import a DeepSpeed that they find. DeepSpeed has no
+# wheel; without its kernels it is built in seconds.
 .venv/.test: .venv/bin/python pyproject.toml constraints.txt
-	$(PIP) --editable '.[test,peers]' torch
-	$(PIP) --no-deps thop torchvision pillow timm safetensors
+	$(PIP) --editable '.[test,peers]' torch setuptools
+	$(PIP) --no-deps thop calflops torchprofile torchvision pillow timm safetensors
 	$(PIP) --no-deps transformers tokenizers regex huggingface_hub httpx2 httpcore2 anyio h11 idna truststore tqdm
+	$(PIP) --no-deps --upgrade --target .venv/peers/ultralytics-thop ultralytics-thop
+	DS_BUILD_OPS=0 $(PIP) --no-deps --upgrade --no-build-isolation --target .venv/peers/deepspeed deepspeed
 	touch $@
 
 .venv/.lint: .venv/.test

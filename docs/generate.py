@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,8 +21,10 @@ from flopcalc.networks.like import read_network_file
 from flopcalc.networks.options import option_text
 from flopcalc.networks.schema import network_schema
 from flopcalc.primitives.registry import PRIMITIVES
-from flopcalc.published import tables
-from flopcalc.published.compare import compare, reproduce_record
+from flopcalc.published import sources
+from flopcalc.published.compare import reproduce_record
+from flopcalc.published.errata import errata, wrong_figures
+from flopcalc.published.tool_errata import TOOL_ERRORS, ToolError
 from flopcalc.report.formats import to_markdown
 from flopcalc.spec.operator import Operator
 from flopcalc.spec.source import GIVES_TEXT, STATUS_TEXT
@@ -158,19 +161,68 @@ def schema_file() -> str:
 
 def published_page() -> str:
     """The page of published tables: every printed figure compared with ours."""
-    sources = [tables.load(name) for name in tables.names()]
-    record = reproduce_record(compare(figure) for source in sources for figure in source.figures)
-    text = to_markdown(document(record, sources))
+    shipped = sources.shipped()
+    record = reproduce_record(shipped.comparisons())
+    text = to_markdown(document(record, shipped.titles, whole=False))
     intro = "The output of `flopcalc reproduce`. [adding-a-table.md](adding-a-table.md) describes how to write a table."
     return f"# Papers' tables\n\n{NOTE}\n{intro}\n\n{text}"
 
 
+_COUNTS = re.compile(r"(<!-- Counts: .*? -->\n).*?(<!-- End of counts\. -->)", re.DOTALL)
+
+
+def readme() -> str:
+    """The README with the counts of printed figures and of errata in it."""
+    shipped = sources.shipped()
+    record = reproduce_record(shipped.comparisons())
+    counts = record["verdicts"]
+    errors = [*errata(lookup.every()), *wrong_figures(shipped.tables)]
+    lines = [
+        "`flopcalc reproduce` without arguments compares "
+        f"{record['checked']} figures of {len(sources.names())} papers and projects with ours:",
+        f"{counts['agrees'] + counts['truncated']} agree, {counts['convention']} agree in a way of counting that is named, "
+        f"{counts['misprint']} are misprints,",
+        f"{counts['differs']} differ, and {counts['open']} are open, most of them of networks that flopcalc does not have. "
+        "`flopcalc errata`",
+        f"lists {len(errors)} errors in equations, statements and tables of papers.",
+    ]
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return _COUNTS.sub(lambda found: found[1] + "\n".join(lines) + "\n" + found[2], text)
+
+
+def tool_errata_page() -> str:
+    """The page of the errors of other counters."""
+    lines = ["# Errors of other counters", "", NOTE, "The errors that `flopcalc errata --tools` lists, with the module"]
+    lines += [
+        "that shows each one. They are wrong figures, not other definitions: each right figure counts what the tool"
+    ]
+    lines += ["says that it counts. A test runs every module with the installed tool."]
+    errors: dict[str, list[ToolError]] = {}
+    for error in TOOL_ERRORS:
+        errors.setdefault(f"{error.tool} {error.version}", []).append(error)
+    for tool, found in errors.items():
+        lines += [
+            "",
+            f"## {tool}",
+            "",
+            "| module | figure | right | worked out by hand | why |",
+            "|:---|---:|---:|:---|:---|",
+        ]
+        lines += [
+            f"| {one.case.what} | {one.printed:,} {one.unit} | {one.right:,} | {one.case.working} | {one.why} |"
+            for one in found
+        ]
+    return "\n".join(lines) + "\n"
+
+
 PAGES = {
+    "README.md": readme,
     "docs/cli.md": cli_page,
     "docs/operators.md": operators_page,
     "docs/shipped-networks.md": networks_page,
     "docs/networks.md": primitives_page,
     "docs/published.md": published_page,
+    "docs/tool-errata.md": tool_errata_page,
     "configs/network.schema.json": schema_file,
     "configs/index.json": index_text,
 }

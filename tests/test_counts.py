@@ -12,7 +12,7 @@ from flopcalc.cli.main import COMMANDS
 from flopcalc.cost.convention import CONVENTIONS
 from flopcalc.cost.kinds import KINDS
 from flopcalc.networks import library
-from flopcalc.published import tables
+from flopcalc.published import pairs, sources, tables
 
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 # The number of things of each kind, by the noun that follows it in a text.
@@ -22,8 +22,11 @@ COUNTED: dict[str, Callable[[], int]] = {
     "conventions": lambda: len(CONVENTIONS),
     "kinds of cost": lambda: len(KINDS),
     "commands": lambda: len(COMMANDS),
-    "figures": lambda: sum(len(tables.load(name).figures) for name in tables.names()),
-    "papers and projects": lambda: len(tables.names()),
+    "figures": lambda: (
+        sum(len(tables.load(name).figures) for name in tables.names())
+        + sum(2 * len(pairs.load(name).rows) for name in pairs.names())
+    ),
+    "papers and projects": lambda: len(sources.names()),
 }
 _ADJECTIVES = r"(?:(?:printed|published|shipped|described) )?"
 _NOUNS = rf"{_ADJECTIVES}({'|'.join(COUNTED)})\b"

@@ -79,6 +79,19 @@ def without_floors(expression: Expr) -> Expr:
     return expression.replace(sympy.floor, lambda x: x).replace(sympy.ceiling, lambda x: x)
 
 
+def _for_many(expression: Expr, c: Expr) -> Expr:
+    """The expression for a large c: without the arguments of maxima and minima that another one leaves behind."""
+
+    def settled(extreme: Expr) -> Expr:
+        won, lost = (sympy.oo, -sympy.oo) if isinstance(extreme, sympy.Max) else (-sympy.oo, sympy.oo)
+        ends = {argument: sympy.limit(argument, c, sympy.oo) for argument in extreme.args}
+        left = [argument for argument, end in ends.items() if end == won]
+        left = left or [argument for argument, end in ends.items() if end != lost]
+        return extreme.func(*left) if left else extreme
+
+    return expression.replace(lambda e: isinstance(e, sympy.Max | sympy.Min) and e.has(c), settled)
+
+
 @dataclass(frozen=True)
 class ClosedForm:
     """An operator's cost as algebra.
@@ -170,7 +183,8 @@ class ClosedForm:
         c = sympy.Dummy("c", integer=True, positive=True)
         ratio = without_floors(self.expand(self.ratio(kind)))
         channels = {_symbol("c_in"): c, _symbol("c_out"): c}
-        return tidy(sympy.simplify(sympy.limit(sympy.together(ratio.subs(channels)), c, sympy.oo)))
+        many = _for_many(ratio.subs(channels), c)
+        return tidy(sympy.simplify(sympy.limit(sympy.together(many), c, sympy.oo)))
 
     @property
     def settings(self) -> dict[Expr, Expr]:
@@ -210,7 +224,7 @@ def closed_form(operator: Operator, given: Mapping[str, Any] | None = None) -> C
             if default is not None:
                 defaults[symbol] = sympy.Rational(default)
             named[param.name] = symbol
-        elif param.kind == "fraction":
+        elif param.kind == "fraction" and named[param.name] is not None:
             named[param.name] = sympy.Rational(named[param.name].numerator, named[param.name].denominator)
     with on_symbols(operator):
         values = operator.derive(g, named)

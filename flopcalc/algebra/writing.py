@@ -12,7 +12,10 @@ Expr = Any
 
 def text(expression: Expr) -> str:
     """One line, with ^ for powers."""
-    return str(sympy.sstr(expression)).replace("**", "^").replace("ceiling(", "ceil(")
+    written = str(sympy.sstr(expression))
+    for theirs, ours in (("**", "^"), ("ceiling(", "ceil("), ("Max(", "max("), ("Min(", "min(")):
+        written = written.replace(theirs, ours)
+    return written
 
 
 def latex(expression: Expr) -> str:
@@ -95,7 +98,7 @@ def _bracket(expression: Expr) -> str:
 
 
 class _Printer(sympy.StrPrinter):  # type: ignore[misc]
-    """A printer that writes floor and ceiling as //. SymPy extends printers by subclasses."""
+    """A printer that writes floor and ceiling as //, and Python's max and min. SymPy extends printers by subclasses."""
 
     def _print_floor(self, node: Expr) -> str:
         top, bottom = sympy.fraction(sympy.together(node.args[0]))
@@ -104,3 +107,9 @@ class _Printer(sympy.StrPrinter):  # type: ignore[misc]
     def _print_ceiling(self, node: Expr) -> str:
         top, bottom = sympy.fraction(sympy.together(node.args[0]))
         return f"(-(-({self.doprint(top)}) // {_bracket(bottom)}))"
+
+    def _print_Max(self, node: Expr) -> str:
+        return f"max({', '.join(map(self.doprint, node.args))})"
+
+    def _print_Min(self, node: Expr) -> str:
+        return f"min({', '.join(map(self.doprint, node.args))})"

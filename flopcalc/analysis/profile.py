@@ -5,9 +5,10 @@ of attention, `params + norm_params` counts the running statistics of batch norm
 those of many networks can be kept in a file (`flopcalc.published.counts`).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 from flopcalc.cost.cost import Part
 from flopcalc.cost.kinds import OF_A_KERNEL, WORK_KINDS
@@ -28,7 +29,7 @@ EXTRA = {
     "head_macs": "their MACs",
     "head_adds": "their biases",
     "conv_biases": "parameters of the biases of convolutions",
-    "conv_weights_per_group": "weights of convolutions with their input channels divided by the groups twice, rounded down",
+    "conv_weights_per_group": "weights of convolutions, input channels divided by the groups twice, rounded down",
     "conv_macs_per_group": "MACs of convolutions, counted likewise",
     "conv_out": "elements that convolutions write",
     "depthwise_macs": "MACs of convolutions with one input channel for each group, and several groups",
@@ -42,11 +43,12 @@ EXTRA = {
 }
 
 
-class Profile(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Profile:
     """The sums of one network. sums: by name, such as `conv_macs`; a name that is absent is 0. batch: of the count.
 
     Names are a kind of cost (`macs`), a kind of work and a kind of cost (`norm_params`), an activation
-    (`relu_other`), and those of `EXTRA`. uncounted: whether some kernels have no rule, so that the sums are lower bounds.
+    (`relu_other`), and those of `EXTRA`. uncounted: whether some kernels have no rule: the sums are lower bounds.
     kept: the names that were kept, of a profile from a file; empty for all.
     """
 
@@ -67,6 +69,9 @@ def is_name(name: str) -> bool:
 _ACTS = tuple(f"{name}_other" for name in _ACTIVATIONS)
 
 
+Add: TypeAlias = Callable[[str, Any], None]
+
+
 def profile(network: Network) -> Profile:
     """The sums over the kernels of a network."""
     sums: dict[str, int] = {}
@@ -77,9 +82,6 @@ def profile(network: Network) -> Profile:
 
     add("input_size", prod(network.input_shape) * network.batch)
     for layer in network.layers:
-        groups = (layer.window.groups if layer.window else None) or 1
-        # Channels that a filter reads.
-        read = max(1, layer.in_shape[0] // groups) if groups > 1 else 1
         for part in layer.cost:
             work = _work(layer, part)
             for kind in _KINDS:
@@ -91,15 +93,9 @@ def profile(network: Network) -> Profile:
             if layer.kind == "upsample":
                 add("upsample_out", part.writes)
             if work == "conv":
-                _convolution(part, groups, read, add)
-                if groups > 1 and layer.in_shape and groups == layer.in_shape[0]:
-                    add("depthwise_macs", part.macs)
-                    add("depthwise_adds", part.adds)
+                _convolution(layer, part, add)
             elif work == "linear":
-                add("linear_out", part.activations)
-                if network.modules and layer.kind != "linear":
-                    add("functional_params", part.params)
-                    add("functional_macs", part.macs)
+                _linear(layer, part, bool(network.modules), add)
             elif work not in ("norm", "layernorm"):
                 add("own_params", part.params)
     for part in _head(network.layers):
@@ -113,13 +109,27 @@ def _work(layer: Layer, part: Part) -> str:
     return "linear" if part.work == "conv" and layer.kind == "attention" else part.work
 
 
-def _convolution(part: Part, groups: int, read: int, add: Any) -> None:
-    """What counters of convolutions see: outputs, biases, and weights divided by the groups once more.
+def _linear(layer: Layer, part: Part, counted: bool, add: Add) -> None:
+    """What counters of linear layers see. counted: the network is a Python model, so that kinds are those of modules."""
+    add("linear_out", part.activations)
+    if counted and layer.kind != "linear":
+        add("functional_params", part.params)
+        add("functional_macs", part.macs)
 
-    read: the input channels of a group. PaddlePaddle's `contrib.model_stat` divides them by the groups again, in
-    integers: 8 channels in 32 groups are 0.
+
+def _convolution(layer: Layer, part: Part, add: Add) -> None:
+    """What counters of convolutions see: outputs, biases, depthwise ones, and weights divided by the groups once more.
+
+    PaddlePaddle's `contrib.model_stat` divides the input channels of a group by the groups again, in integers: 8
+    channels in 32 groups are 0.
     """
-    # A bias is added once to each output: params = c_out * (weights per output + 1), macs = outputs * weights per output.
+    groups = (layer.window.groups if layer.window else None) or 1
+    # Channels that a filter reads.
+    read = max(1, layer.in_shape[0] // groups) if groups > 1 and layer.in_shape else 1
+    if groups > 1 and layer.in_shape and groups == layer.in_shape[0]:
+        add("depthwise_macs", part.macs)
+        add("depthwise_adds", part.adds)
+    # A bias is added once to each output: params = c_out * (weights of an output + 1), macs = outputs * its weights.
     biases = part.params // (part.macs // part.activations + 1) if part.adds and part.activations else 0
     add("conv_out", part.activations)
     add("conv_biases", biases)
@@ -129,9 +139,10 @@ def _convolution(part: Part, groups: int, read: int, add: Any) -> None:
 
 
 def _head(layers: tuple[Layer, ...]) -> Iterator[Part]:
-    """The linear kernels at the end of a network: nothing but them, sums and views follows."""
+    """The linear kernels on features at the end of a network: nothing but them, sums and views follows."""
     for layer in reversed(layers):
         works = [part.work for part in layer.cost]
-        if any(work not in _BEHIND_HEAD for work in works):
+        # A linear layer on tokens is not a classifier.
+        if any(work not in _BEHIND_HEAD for work in works) or ("linear" in works and len(layer.in_shape) != 1):
             return
         yield from (part for part in layer.cost if part.work == "linear")

@@ -15,10 +15,13 @@ from flopcalc.budget.flags import as_keys
 from flopcalc.budget.kernel_rules import read_rules
 from flopcalc.budget.limits import Limit, read_limit
 from flopcalc.budget.toml import Lines, read_toml
+from flopcalc.catalog import lookup
 from flopcalc.cost.cost import DTYPE_BYTES
+from flopcalc.cost.geometry import SAME
 from flopcalc.errors import FlopcalcError, at_line, clip
 from flopcalc.networks.inputs import parse_input
 from flopcalc.targets.spec import TargetSpec, Timeout, read_call, read_plan
+from flopcalc.text.sizes import sizes_of
 from flopcalc.text.yaml_file import File, line_of, read_file
 
 if TYPE_CHECKING:
@@ -245,6 +248,10 @@ class _Reader:
         """The operator of a target. Sizes are named as in `flopcalc.layer`."""
         sizes = ("c_in", "c_out", "cin", "cout", "groups", "batch", *_PAIRS)
         shape = {_SAME.get(key, key): self.plain(spec, key) for key in sizes if key in spec}
+        for key in _PAIRS:
+            if isinstance(shape.get(key), tuple) and len(shape[key]) == 3 and not _has_depth(what):
+                wanted = "not a whole number, or two such as [3, 5]"
+                raise self.file.error(spec, key, f"{key} is {clip(spec[key])}, {wanted}", f"for example {key}: 3")
         if "h" in spec or "w" in spec:
             # If only one of the two is given, it applies to both.
             h, w = (self.plain(spec, key if key in spec else other) for key, other in (("h", "w"), ("w", "h")))
@@ -291,8 +298,12 @@ class _Reader:
             return value
         if type(value) is int:
             return value
-        if key in _PAIRS and isinstance(value, list) and len(value) == 2 and all(type(one) is int for one in value):
+        if key in _PAIRS and (sizes := sizes_of(value)) is not None:
+            return sizes
+        if key in _PAIRS and isinstance(value, list) and len(value) in (2, 3) and {*map(type, value)} == {int}:
             return tuple(value)
+        if key == "padding" and value == SAME:
+            return value
         wanted = "whole number, or two such as [3, 5]" if key in _PAIRS else "whole number"
         raise self.file.error(spec, key, f"{key} is {clip(value)}, not a {wanted}", f"for example {key}: 3")
 
@@ -360,3 +371,8 @@ _MAPPINGS = {"set": "options", "arg": "keywords of the forward"}
 _MAPPING_EXAMPLES = {"set": "{classes: 10}", "arg": "{return_dict: false}"}
 _CALL_EXAMPLES = {"arg": f"for example arg: {_MAPPING_EXAMPLES['arg']}", "method": _TEXT_EXAMPLES["method"]}
 _CALL_EXAMPLES["on"] = "one of: auto, meta, cpu"
+
+
+def _has_depth(operator: str) -> bool:
+    found = lookup.find(operator.partition(":")[0])
+    return found is not None and found.volume

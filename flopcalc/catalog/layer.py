@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from fractions import Fraction
 from os import PathLike
-from typing import Any, SupportsIndex, TypeAlias
+from typing import Any, Literal, SupportsIndex, TypeAlias
 
 from flopcalc.catalog import lookup
 from flopcalc.errors import as_name
 from flopcalc.spec.operator import Evaluation
 
-# One number for both axes, or (height, width). Any integer type, NumPy's included.
-Size: TypeAlias = SupportsIndex | tuple[SupportsIndex, SupportsIndex]
+# One number for all axes, (height, width), or (depth, height, width). Any integer type, NumPy's included.
+Size: TypeAlias = (
+    SupportsIndex | tuple[SupportsIndex, SupportsIndex] | tuple[SupportsIndex, SupportsIndex, SupportsIndex]
+)
 Option: TypeAlias = SupportsIndex | float | Fraction | str | Sequence[SupportsIndex] | None
 
 
@@ -22,7 +24,7 @@ def layer(
     k: Size | None = None,
     hw: Size | None = None,
     stride: Size | None = None,
-    padding: Size | None = None,
+    padding: Size | Literal["same"] | None = None,
     dilation: Size | None = None,
     groups: SupportsIndex | None = None,
     batch: SupportsIndex = 1,
@@ -31,7 +33,8 @@ def layer(
     """The cost of one operator on one shape, as `flopcalc layer` shows it.
 
     type: an operator that `flopcalc list` shows, or the path of an operator's YAML file. Sizes are in channels and
-    pixels. Defaults are those of the command line: c_out = c_in, k = 3, hw = 56, stride 1, unless the operator has
+    pixels; operators on volumes take (depth, height, width) for a window. padding="same" keeps the size at stride 1.
+    Defaults are those of the command line: c_out = c_in, k = 3, hw = 56, stride 1, unless the operator has
     its own. options: those of the operator, as in `flopcalc layer --set`.
 
     The result offers every kind of cost as an exact int (`.macs`, `.params`, `.total(kind)`), the parts as `.cost`,

@@ -7,27 +7,35 @@ import click
 from flopcalc.catalog import lookup
 from flopcalc.cli.completion import complete_operators
 from flopcalc.cli.operator_argument import METAVAR
-from flopcalc.cli.options import SHAPE_NAMES, output_options, read_shape, shape_options
+from flopcalc.cli.options import BITS_HELP, SHAPE_NAMES, bits_option, output_options, read_shape, shape_options
 from flopcalc.cli.output import emit
-from flopcalc.cost import convention
+from flopcalc.cost import bits, convention
 from flopcalc.report.layer import compare_document
 
 
 @click.command("compare", epilog="Example: flopcalc compare conv ghost spconv:alpha=1/4 compconv --cin 256 --hw 28")
 @click.argument("types", nargs=-1, required=True, metavar=f"{METAVAR}...", shell_complete=complete_operators)
 @shape_options
+@bits_option(BITS_HELP)
 @output_options
 def command(
-    types: tuple[str, ...], fmt: str | None, output: str | None, convention_name: str, dtype: str, **shape: Any
+    types: tuple[str, ...],
+    bits_text: str | None,
+    fmt: str | None,
+    output: str | None,
+    convention_name: str,
+    dtype: str,
+    **shape: Any,
 ) -> None:
     """Several operators on one shape, side by side.
 
     Options of an operator follow its name: spconv:alpha=1/4,norm=true.
     """
     chosen = convention.get(convention_name)
+    width = None if bits_text is None else bits.read_one(bits_text)
     evaluations = []
     for text in types:
         operator, given = lookup.parse(text)
         geometry, _ = read_shape(operator, {name: shape[name] for name in SHAPE_NAMES}, given)
         evaluations.append(operator.evaluate(geometry, given))
-    emit(compare_document(evaluations, chosen, dtype), fmt, output)
+    emit(compare_document(evaluations, chosen, dtype, width), fmt, output)

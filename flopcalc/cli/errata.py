@@ -12,14 +12,17 @@ from flopcalc.errors import unknown_name
 from flopcalc.published import tables
 from flopcalc.published.errata import errata, wrong_figures
 from flopcalc.published.tables import Published
+from flopcalc.published.tool_errata import tool_errors
 from flopcalc.report.document import Column, Document, Facts, Lines, Table, people
+from flopcalc.report.tool_errors import tool_errors_document
 from flopcalc.spec.operator import Operator
 
 
 @click.command("errata", epilog="Example: flopcalc errata compconv spconv")
 @click.argument("types", nargs=-1, metavar="[OPERATOR|PAPER]...", shell_complete=complete_papers)
+@click.option("--tools", is_flag=True, help="Errors of other counters instead. A name is then that of a tool.")
 @output_only_options
-def command(types: tuple[str, ...], fmt: str | None, output: str | None) -> None:
+def command(types: tuple[str, ...], tools: bool, fmt: str | None, output: str | None) -> None:
     """Errors in the sources, with the evidence.
 
     Shows the printed form, the right form, and numbers that are computed on each run: first for equations
@@ -27,6 +30,9 @@ def command(types: tuple[str, ...], fmt: str | None, output: str | None) -> None
     paper as in `flopcalc reproduce`. Without names: all.
     """
     fmt = format_of(fmt, output)
+    if tools:
+        emit(tool_errors_document(tool_errors(types), as_table=fmt in ("csv", "latex")), fmt, output)
+        return
     operators, papers, problems = _chosen(types)
     rows = [*errata(operators), *wrong_figures(papers)]
     data = {"schema": "flopcalc/errata/1", "rows": rows, "notes": problems}
@@ -81,5 +87,6 @@ def _facts(row: dict[str, Any]) -> list[tuple[str, str]]:
     if row["why"]:
         facts.append(("why", row["why"]))
     for index, evidence in enumerate(row["evidence"]):
-        facts.append(("" if index else "evidence", f"{people(evidence['value'])}   {evidence['what']}"))
+        source = f" ({evidence['source']})" if evidence.get("source") else ""
+        facts.append(("" if index else "evidence", f"{people(evidence['value'])}   {evidence['what']}{source}"))
     return facts

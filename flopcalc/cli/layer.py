@@ -6,11 +6,21 @@ import click
 
 from flopcalc.cli.completion import complete_operators
 from flopcalc.cli.operator_argument import METAVAR, read_operator
-from flopcalc.cli.options import SHAPE_NAMES, output_options, read_shape, shape_options
+from flopcalc.cli.options import (
+    BITS_HELP,
+    SHAPE_NAMES,
+    Whole,
+    bits_option,
+    default_c_in,
+    optional_shape_options,
+    output_options,
+    read_shape,
+)
 from flopcalc.cli.output import emit, format_of
-from flopcalc.cost import convention
+from flopcalc.cost import bits, convention
 from flopcalc.report.columns import ALL
 from flopcalc.report.layer import layer_document
+from flopcalc.spec.explained import channel_map
 
 
 @click.command("layer", epilog="Example: flopcalc layer compconv --cin 256 --set depth=2")
@@ -22,7 +32,7 @@ from flopcalc.report.layer import layer_document
     shell_complete=complete_operators,
     help="The operator, if it is not given as an argument; `flopcalc list` shows all.",
 )
-@shape_options
+@optional_shape_options
 @click.option(
     "--set", "settings", metavar="NAME=VALUE", multiple=True, help="Set an option of the operator; repeatable."
 )
@@ -32,12 +42,22 @@ from flopcalc.report.layer import layer_document
     help="Columns of the parts, or all: part, params, macs, cost, share, elementwise, written, steps, flops, reads, "
     "writes, traffic, intensity. CSV has all of them.",
 )
+@bits_option(BITS_HELP)
+@click.option(
+    "--explain-channel",
+    "channel",
+    metavar="N",
+    type=Whole(),
+    help="Show which input channels the output channel N reads, numbered from 0.",
+)
 @output_options
 def command(
     operator_text: str | None,
     type_name: str | None,
     settings: tuple[str, ...],
     columns: str | None,
+    bits_text: str | None,
+    channel: int | None,
     fmt: str | None,
     output: str | None,
     convention_name: str,
@@ -51,8 +71,13 @@ def command(
     follow its name, or --set: spconv:alpha=1/4,norm=true.
     """
     chosen = convention.get(convention_name)
+    width = None if bits_text is None else bits.read_one(bits_text)
     operator, given = read_operator(operator_text, type_name, settings, "layer")
+    if shape["cin"] is None:
+        shape["cin"] = default_c_in(operator, given)
     geometry, defaulted = read_shape(operator, {name: shape[name] for name in SHAPE_NAMES}, given)
     if columns is None and format_of(fmt, output) == "csv":
         columns = ALL
-    emit(layer_document(operator.evaluate(geometry, given), defaulted, chosen, dtype, columns), fmt, output)
+    evaluation = operator.evaluate(geometry, given)
+    explained = None if channel is None else channel_map(evaluation, channel)
+    emit(layer_document(evaluation, defaulted, chosen, dtype, columns, width, explained), fmt, output)

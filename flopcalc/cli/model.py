@@ -6,12 +6,13 @@ import click
 
 from flopcalc.budget.folder_rules import with_folder_rules
 from flopcalc.cli.completion import complete_networks
-from flopcalc.cli.options import Whole, output_options
+from flopcalc.cli.options import BITS_HELP, Whole, bits_option, output_options
 from flopcalc.cli.output import emit, format_of
 from flopcalc.cli.progress import progress_bar
 from flopcalc.cli.target import check_counted, note_remarks, note_uncounted, strict_option, target_options
-from flopcalc.cost import convention
+from flopcalc.cost import bits, convention
 from flopcalc.errors import FlopcalcError, clip
+from flopcalc.report.bits import add_to_model
 from flopcalc.report.columns import ALL
 from flopcalc.report.model import View, model_document
 from flopcalc.targets.model_record import folded, grouped, model_record, most_expensive, tree_rows
@@ -41,6 +42,10 @@ _DEPTH = 3
     help="Columns to show, or all. By layer: layer, type, in, out, kernel, stride, padding, dilation, groups, params, "
     "macs, flops, traffic, intensity, activations, elementwise, steps, share, cost. CSV has all of them.",
 )
+@bits_option(
+    f"{BITS_HELP} Other bits for the first and the last layer with weights, or for layers by name: "
+    "w4a4:first=w8a8,last=w8a8,*.downsample.*=w8a8."
+)
 @strict_option
 @output_options
 def command(
@@ -49,6 +54,7 @@ def command(
     depth: int | None,
     top: int | None,
     columns: str | None,
+    bits_text: str | None,
     strict: bool,
     fmt: str | None,
     output: str | None,
@@ -65,9 +71,13 @@ def command(
     fmt = format_of(fmt, output)
     chosen = convention.get(convention_name)
     by = _checked_by(by, depth, top)
+    widths = None if bits_text is None else bits.read(bits_text)
     with progress_bar(name):
         target = read_target(with_folder_rules(from_texts(name, **options)))
     record = model_record(target.plain, target.replacement, chosen, dtype)
+    if widths is not None:
+        changed = target.replacement.network if target.replacement else target.plain
+        add_to_model(record, changed, target.plain, widths)
     by = by or ("layer" if fmt == "csv" or top else "stage")
     if top:
         rows = folded(record["layers"]) if by == "layer" else grouped(record["layers"], by)

@@ -10,32 +10,43 @@ from flopcalc.cli.completion import complete_conventions
 from flopcalc.cli.output import FORMATS, output_option
 from flopcalc.cost import convention
 from flopcalc.cost.cost import DTYPE_BYTES
-from flopcalc.cost.geometry import Geometry
+from flopcalc.cost.geometry import SAME, Geometry
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.spec.operator import Operator
 
 
 class Size(click.ParamType[Any]):
-    """A whole number, or two for height and width: 3, 3x5."""
+    """A whole number, two for height and width, or three for depth, height and width: 3, 3x5, 3x5x5."""
 
     name = "N[xN]"
 
+    # A word that stands for a size.
+    word: str | None = None
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Int or (int, int); the bounds are checked with the geometry."""
-        if not isinstance(value, str):
+        """Int or a tuple of ints; the bounds are checked with the geometry."""
+        if not isinstance(value, str) or value == self.word:
             return value
         pieces = value.lower().split("x")
         try:
             numbers = [whole(piece) for piece in pieces]
         except ValueError:
             numbers = []
-        if len(numbers) not in (1, 2):
+        if len(numbers) not in (1, 2, 3):
+            word = f", or {self.word}" if self.word else ""
+            must = f"it must be a whole number (up to 10^100), or two such as 3x5{word}"
             raise FlopcalcError(
                 "bad-dimension",
-                f"{_option(param)} is {clip(value)}; it must be a whole number (up to 10^100), or two such as 3x5",
+                f"{_option(param)} is {clip(value)}; {must}",
                 f"write for example {_option(param)} 3",
             )
         return numbers[0] if len(numbers) == 1 else tuple(numbers)
+
+
+class Padding(Size):
+    """A size, or `same`."""
+
+    word = SAME
 
 
 class Whole(click.ParamType[Any]):
@@ -108,17 +119,28 @@ def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return output_only_options(command)
 
 
+def bits_option(help_text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """--bits."""
+    return click.option("--bits", "bits_text", metavar="wNaN", help=help_text)
+
+
+BITS_HELP = (
+    "Also count BOPs of quantised layers: MACs x bits of weights x bits of activations. w4a8: 4 bits for weights, "
+    "8 for activations."
+)
+
+
 def shape_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The shape of one layer: --cin, --cout, -k, --hw, --h, --w, --stride, ..."""
     options = (
         click.option("--cin", type=Whole(), required=True, help="Input channels."),
         click.option("--cout", type=Whole(), help="Output channels (default: --cin)."),
-        click.option("-k", "--kernel", "k", type=Size(), help="Kernel size (default: 3)."),
+        click.option("-k", "--kernel", "k", type=Size(), help="Kernel size (default: 3); of volumes also 3x5x5."),
         click.option("--hw", type=Size(), help="Input height and width (default: 56)."),
         click.option("--h", "height", type=Whole(), help="Input height."),
         click.option("--w", "width", type=Whole(), help="Input width."),
         click.option("--stride", type=Size(), help="Stride (default: 1)."),
-        click.option("--padding", type=Size(), help="Padding (default: dilation * (k - 1) / 2)."),
+        click.option("--padding", type=Padding(), help="Padding, or same (default: dilation * (k - 1) / 2)."),
         click.option("--dilation", type=Size(), help="Dilation (default: 1)."),
         click.option("--groups", type=Whole(), help="Groups (default: 1)."),
         click.option("--batch", type=Whole(), help="Batch size (default: 1)."),
@@ -126,6 +148,16 @@ def shape_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def default_c_in(operator: Operator, options: Mapping[str, Any]) -> int:
+    """The input channels that the options fix; an error as click's where --cin is needed and missing."""
+    fixed = operator.default_c_in(operator.resolve(options)) if operator.default_c_in else None
+    if fixed is None:
+        context = click.get_current_context()
+        missing = next(param for param in context.command.params if param.name == "cin")
+        raise click.MissingParameter(ctx=context, param=missing)
+    return fixed
 
 
 def optional_shape_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -5,10 +5,11 @@ import click
 from flopcalc.cli.completion import complete_papers
 from flopcalc.cli.options import output_only_options
 from flopcalc.cli.output import emit, format_of
-from flopcalc.cli.reproduce_page import document, recount_document
+from flopcalc.cli.reproduce_page import document, recount_document, ways_document
 from flopcalc.errors import ExitCode
 from flopcalc.published import counts, sources
 from flopcalc.published.compare import VERDICTS, reproduce_record
+from flopcalc.published.pair_figures import all_found_ways
 
 
 @click.command("reproduce", epilog="Example: flopcalc reproduce spconv --only misprint")
@@ -20,8 +21,11 @@ from flopcalc.published.compare import VERDICTS, reproduce_record
     multiple=True,
     help="Show only figures with this verdict; repeatable.",
 )
-@click.option("--rules", metavar="SOURCE", default="", help="The source with the rules for a file of rows (.csv, .txt).")
+@click.option(
+    "--rules", metavar="SOURCE", default="", help="The source with the rules for a file of rows (.csv, .txt)."
+)
 @click.option("--recount", is_flag=True, help="Count the Python models again, and compare with the file of counts.")
+@click.option("--ways", is_flag=True, help="Find the ways of counting of sources of rows from their figures alone.")
 @click.option("--update", is_flag=True, help="With --recount: write the file of counts.")
 @output_only_options
 def command(
@@ -29,6 +33,7 @@ def command(
     verdicts: tuple[str, ...],
     rules: str,
     recount: bool,
+    ways: bool,
     update: bool,
     fmt: str | None,
     output: str | None,
@@ -44,6 +49,9 @@ def command(
     if update and not recount:
         raise click.UsageError("--update needs --recount: it writes what --recount counts")
     found = sources.chosen(papers, rules)
+    if ways:
+        emit(ways_document([one for source in found.pairs for one in all_found_ways(source)]), fmt, output)
+        return ExitCode.OK
     if recount:
         record = counts.recount(sources.shipped().pairs if update else found.pairs, update=update)
         emit(recount_document(record), fmt, output)

@@ -5,6 +5,7 @@ from itertools import groupby
 from typing import Any, Literal
 
 from flopcalc.published.compare import FAILED, GOOD, VERDICTS
+from flopcalc.published.pair_figures import Found
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
 
 Rows = list[dict[str, Any]]
@@ -33,6 +34,7 @@ def document(
     else:
         blocks = [_totals(record)] if len(record["sources"]) > 1 else []
         blocks += _papers(rows if whole else [row for row in rows if not _is_usual(row)], titles)
+        blocks += [_convention_table(record)] if record["conventions"] else []
         blocks += [_family_table(record)] if record["families"] else []
         blocks += [_legend(record)]
     title = f"{record['checked']} printed figures: {_counts(record['rows'])}"
@@ -41,11 +43,27 @@ def document(
 
 def recount_document(record: dict[str, Any]) -> Document:
     """What a recount found."""
-    columns = (Column("network", "text"), Column("number", "text"), Column("kept", "number"), Column("counted", "number"))
+    columns = (
+        Column("network", "text"),
+        Column("number", "text"),
+        Column("kept", "number"),
+        Column("counted", "number"),
+    )
     lines = [[one["network"], one["number"], one["kept"], one["counted"]] for one in record["differences"]]
     many = "wrote" if record["written"] else f"{len(lines)} differences in"
     title = f"{many} the counts of {record['networks']} Python models"
     return Document(title, [Table(columns, lines)] if lines else [], record)
+
+
+def ways_document(found: Collection[Found]) -> Document:
+    """The ways of counting that were found from figures alone."""
+    names = ("source", "files", "quantity", "convention", "figures", "of")
+    columns = tuple(Column(name, "number" if name in ("figures", "of") else "text") for name in names)
+    lines: list[list[Cell]] = [[one.source, one.files, one.quantity, one.way.name, one.gives, one.of] for one in found]
+    means = {one.way.name: one.way.means or one.way.gives for one in found}
+    record = {"schema": "flopcalc/ways/1", "ways": [dict(zip(names, line, strict=True)) for line in lines]}
+    title = "Ways of counting found from the figures: each with the figures that none before it gives"
+    return Document(title, [Table(columns, lines), Facts(list(means.items()), "Ways")], record)
 
 
 def _is_usual(row: dict[str, Any]) -> bool:
@@ -62,6 +80,14 @@ def _totals(record: dict[str, Any]) -> Table:
     ]
     lines.append(["all", record["checked"], *(record["verdicts"][verdict] for verdict in shown)])
     return Table(columns, lines, title="Figures by source")
+
+
+def _convention_table(record: dict[str, Any]) -> Table:
+    """The ways of counting that the figures of each source have."""
+    names = ("source", "quantity", "convention", "figures", "of")
+    columns = tuple(Column(name, "number" if name in ("figures", "of") else "text") for name in names)
+    lines: list[list[Cell]] = [[one[name] for name in names] for one in record["conventions"]]
+    return Table(columns, lines, title="Ways of counting of the sources with parameters and FLOPs")
 
 
 def _family_table(record: dict[str, Any]) -> Table:
@@ -91,7 +117,7 @@ def _counts(rows: Rows) -> str:
 
 
 def _flat(rows: Rows) -> Table:
-    names = ("paper", *_COLUMNS, "why", "counted", "means", "how", "source")
+    names = ("paper", *_COLUMNS, "why", "counted", "means", "how", "source", "convention")
     lines = [[_ours(row) if name == "ours" else row[name] for name in names] for row in rows]
     return Table(tuple(Column(name, "number" if name == "ours" else "text") for name in names), lines)
 

@@ -76,6 +76,8 @@ def maximum(a: Dim, b: Dim) -> Dim:
 
 def minimum(a: Dim, b: Dim) -> Dim:
     """The smaller of two, element by element on arrays."""
+    if sympy := _sympy(a, b):
+        return sympy.Min(a, b)
     return -maximum(-a, -b)
 
 

@@ -20,7 +20,9 @@ class Part(NamedTuple):
 
     work: what its kernels do; conventions fold by it. reads, writes: elements, weights included; traffic is their
     sum. steps: kernels of this part that depend on one another.
-    after: names of the parts that must end first; PREVIOUS means the part listed before this one.
+    after: names of the parts that must end first; PREVIOUS means the part listed before this one. call: how a module
+    calls the kernel, where it is not the module of torch.nn that is usual for this kind of work; see `cost.calls`.
+    extra: one more size, which only the rules of other counters need; what it is depends on the call.
     """
 
     name: str
@@ -35,6 +37,8 @@ class Part(NamedTuple):
     writes: Dim = 0
     steps: Dim = 1
     after: tuple[str, ...] | None = PREVIOUS
+    call: str = ""
+    extra: Dim = 0
 
     @property
     def traffic(self) -> Dim:

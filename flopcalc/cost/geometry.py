@@ -13,6 +13,9 @@ from flopcalc.errors import FlopcalcError, clip
 
 Pair: TypeAlias = int | tuple[int, int]
 
+# The padding that keeps the size at stride 1, for even kernels too: torch's `padding="same"`.
+SAME = "same"
+
 # Far beyond any network; every product of sizes up to this one can still be printed.
 LARGEST = 10**100
 
@@ -25,6 +28,9 @@ class Geometry(NamedTuple):
     """One layer's sizes. Units: channels, pixels.
 
     h, w: input. h_out, w_out: output. k_h, k_w: kernel. stride, padding and dilation have one field for each axis.
+    more_h, more_w: zeros at the end of an axis in addition to padding, which is at both ends (`padding="same"` with an
+    even kernel). own_depth: 1 where a volume's window along the depth is that of the fields that end in _d, 0 where it
+    is that of the height; `depth` is the window.
     """
 
     c_in: Dim
@@ -43,6 +49,14 @@ class Geometry(NamedTuple):
     dilation_w: Dim = 1
     groups: Dim = 1
     batch: Dim = 1
+    more_h: Dim = 0
+    more_w: Dim = 0
+    own_depth: int = 0
+    k_d: Dim = 1
+    stride_d: Dim = 1
+    padding_d: Dim = 0
+    dilation_d: Dim = 1
+    more_d: Dim = 0
 
     @property
     def area(self) -> Dim:
@@ -80,32 +94,71 @@ class Geometry(NamedTuple):
         return self.dilation_h, self.dilation_w
 
     @property
+    def uneven(self) -> bool:
+        """Whether an axis has more zeros at its end than at its start."""
+        return bool(self.more_h or self.more_w or self.more_d)
+
+    @property
+    def p_padded(self) -> Dim:
+        """Input positions of the whole batch, with the zeros that only the ends of the axes have."""
+        return self.batch * (self.h + self.more_h) * (self.w + self.more_w)
+
+    @property
+    def depth(self) -> "DepthWindow":
+        """The window along the depth of a volume."""
+        if self.own_depth:
+            return DepthWindow(self.k_d, self.stride_d, self.padding_d, self.dilation_d, self.more_d)
+        return DepthWindow(self.k_h, self.stride_h, self.padding_h, self.dilation_h, self.more_h)
+
+    def sizes(self, name: str) -> tuple[Dim, ...]:
+        """k, stride, padding or dilation: (height, width), with the depth in front if it has a window of its own."""
+        pair = getattr(self, f"{name}_h"), getattr(self, f"{name}_w")
+        return (getattr(self, f"{name}_d"), *pair) if self.own_depth else pair
+
+    @property
     def strided(self) -> bool:
         """Whether the output grid is coarser than the input grid."""
         return bool(self.stride_h != 1 or self.stride_w != 1)
 
     def __str__(self) -> str:
         """For error messages and tables: `64->128 3x3/2 56x56`."""
-        text = f"{self.c_in}->{self.c_out} {by(self.kernel)} {self.h}x{self.w}"
-        if self.strided:
-            text += f" stride {short(self.stride)}"
-        if self.dilation != (1, 1):
-            text += f" dilation {short(self.dilation)}"
+        text = f"{self.c_in}->{self.c_out} {by(self.sizes('k'))} {self.h}x{self.w}"
+        stride, dilation = self.sizes("stride"), self.sizes("dilation")
+        if set(stride) != {1}:
+            text += f" stride {short(stride)}"
+        if set(dilation) != {1}:
+            text += f" dilation {short(dilation)}"
         if self.groups != 1:
             text += f" groups {self.groups}"
-        if self.padding != same_padding(self.kernel, self.dilation):
-            text += f" padding {short(self.padding)}"
+        usual = tuple(gap * (k - 1) // 2 for k, gap in zip(self.sizes("k"), dilation, strict=True))
+        if self.uneven or self.sizes("padding") != usual:
+            text += f" padding {padding_text(self)}"
         return text if self.batch == 1 else f"{text} batch {self.batch}"
 
 
-def by(pair: tuple[Dim, Dim]) -> str:
-    """A pair as text: 3x5."""
-    return f"{pair[0]}x{pair[1]}"
+class DepthWindow(NamedTuple):
+    """Kernel, stride, padding, dilation and further zeros at the end of one axis."""
+
+    k: Dim
+    stride: Dim
+    padding: Dim
+    dilation: Dim
+    more: Dim
 
 
-def short(pair: tuple[Dim, Dim]) -> str:
-    """A pair as text, one number if both are equal: 2, 2x1."""
-    return str(pair[0]) if pair[0] == pair[1] else by(pair)
+def by(sizes: tuple[Dim, ...]) -> str:
+    """Sizes as text: 3x5."""
+    return "x".join(map(str, sizes))
+
+
+def short(sizes: tuple[Dim, ...]) -> str:
+    """Sizes as text, one number if all are equal: 2, 2x1."""
+    return str(sizes[0]) if all(size == sizes[0] for size in sizes) else by(sizes)
+
+
+def padding_text(g: Geometry) -> str:
+    """The padding as text: 1, 1x0, or `same` where the two ends of an axis differ."""
+    return SAME if g.uneven else short(g.sizes("padding"))
 
 
 def same_padding(kernel: tuple[int, int], dilation: tuple[int, int]) -> tuple[int, int]:
@@ -125,7 +178,7 @@ def geometry(
     k: Pair = 3,
     hw: Pair = 56,
     stride: Pair = 1,
-    padding: Pair | None = None,
+    padding: Pair | str | None = None,
     dilation: Pair = 1,
     groups: int = 1,
     batch: int = 1,
@@ -133,8 +186,9 @@ def geometry(
 ) -> Geometry:
     """A checked Geometry.
 
-    c_out defaults to c_in, and padding to dilation * (k - 1) // 2 ("same" for odd kernels). A pair is one
-    int for both axes, or (height, width). size_out: computes the output size along one axis, for operators
+    c_out defaults to c_in, and padding to dilation * (k - 1) // 2, which keeps the size for odd kernels. padding="same"
+    keeps it for even kernels too, at stride 1: as in torch the end of an axis then gets one more zero than its start. A
+    pair is one int for both axes, or (height, width). size_out: computes the output size along one axis, for operators
     with another output grid than a convolution. Raises FlopcalcError (bad-dimension).
     """
     c_in = _whole("c_in", c_in)
@@ -142,8 +196,15 @@ def geometry(
     groups, batch = _whole("groups", groups), _whole("batch", batch)
     kernel, size = _pair("k", k), _pair("hw", hw)
     strides, dilations = _pair("stride", stride), _pair("dilation", dilation)
-    pads = same_padding(kernel, dilations) if padding is None else _pair("padding", padding, least=0)
-    h_out, w_out = (size_out(*axis) for axis in zip(size, kernel, strides, pads, dilations, strict=True))
+    if padding is None:
+        pads = same_padding(kernel, dilations)
+    elif isinstance(padding, str):
+        pads = _same(padding, kernel, strides, dilations)
+    else:
+        pads = _pair("padding", padding, least=0)
+    more = _more(kernel, dilations) if isinstance(padding, str) else (0, 0)
+    grown = size[0] + more[0], size[1] + more[1]
+    h_out, w_out = (size_out(*axis) for axis in zip(grown, kernel, strides, pads, dilations, strict=True))
     if h_out < 1 or w_out < 1:
         raise FlopcalcError(
             "bad-dimension",
@@ -168,7 +229,44 @@ def geometry(
         dilation_w=dilations[1],
         groups=groups,
         batch=batch,
+        more_h=more[0],
+        more_w=more[1],
     )
+
+
+def with_depth(g: Geometry, k: int, stride: int = 1, padding: int | str | None = None, dilation: int = 1) -> Geometry:
+    """The geometry of a volume with this window along the depth, with the defaults of `geometry`.
+
+    Raises FlopcalcError (bad-dimension).
+    """
+    kernel, step, gap = _whole("k", k), _whole("stride", stride), _whole("dilation", dilation)
+    more = 0
+    if padding is None:
+        pad = gap * (kernel - 1) // 2
+    elif isinstance(padding, str):
+        pad, more = _same(padding, (kernel,), (step,), (gap,))[0], _more((kernel,), (gap,))[0]
+    else:
+        pad = _whole("padding", padding, least=0)
+    return g._replace(own_depth=1, k_d=kernel, stride_d=step, padding_d=pad, dilation_d=gap, more_d=more)
+
+
+def _same(padding: str, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]) -> tuple[int, ...]:
+    """The zeros at the start of each axis for padding `same`."""
+    if padding != SAME:
+        raise FlopcalcError(
+            "bad-dimension",
+            f"padding is {clip(padding)}; it must be a whole number, 0 or more, or same",
+            "write padding 1",
+        )
+    if set(stride) != {1}:
+        why = f"padding same keeps the size, and the stride is {short(stride)}"
+        raise FlopcalcError("bad-dimension", why, "give the padding as a number, or leave it out")
+    return tuple(gap * (size - 1) // 2 for size, gap in zip(kernel, dilation, strict=True))
+
+
+def _more(kernel: tuple[int, ...], dilation: tuple[int, ...]) -> tuple[int, ...]:
+    """The further zeros at the end of each axis for padding `same`: one where an even number cannot be halved."""
+    return tuple(gap * (size - 1) % 2 for size, gap in zip(kernel, dilation, strict=True))
 
 
 def resized(
@@ -185,11 +283,11 @@ def resized(
     fits = 0 < c_in <= LARGEST and 0 < c_out <= LARGEST and 0 < groups <= LARGEST
     if not (fits and 0 < h <= LARGEST and 0 < w <= LARGEST):
         return None
-    _, _, k_h, k_w, _, _, _, _, stride_h, stride_w, padding_h, padding_w, dilation_h, dilation_w, _, _ = g
+    _, _, k_h, k_w, _, _, _, _, stride_h, stride_w, padding_h, padding_w, dilation_h, dilation_w, _, _, *rest = g
     if size_out is out_size:
-        # Written out, since this runs for every layer.
-        h_out = (h + 2 * padding_h - dilation_h * (k_h - 1) - 1) // stride_h + 1
-        w_out = (w + 2 * padding_w - dilation_w * (k_w - 1) - 1) // stride_w + 1
+        # Written out, since this runs for every layer. rest: more_h, more_w, and the depth.
+        h_out = (h + rest[0] + 2 * padding_h - dilation_h * (k_h - 1) - 1) // stride_h + 1
+        w_out = (w + rest[1] + 2 * padding_w - dilation_w * (k_w - 1) - 1) // stride_w + 1
     else:
         h_out = size_out(h, k_h, stride_h, padding_h, dilation_h)
         w_out = size_out(w, k_w, stride_w, padding_w, dilation_w)
@@ -198,7 +296,7 @@ def resized(
     sizes = (c_in, c_out, k_h, k_w, h, w, h_out, w_out)
     window = (stride_h, stride_w, padding_h, padding_w, dilation_h, dilation_w)
     # A call of the class takes twice as long.
-    return tuple.__new__(Geometry, (*sizes, *window, groups, batch))
+    return tuple.__new__(Geometry, (*sizes, *window, groups, batch, *rest))
 
 
 _EXAMPLES = {"c_in": 64, "c_out": 64, "k": 3, "hw": 56}

@@ -42,7 +42,7 @@ def conv(
     params = weights + biases
     size = c_out * p_out
     return _part(
-        (name, "conv", params, weights * p_out, biases * p_out, 0, 0, size, params + c_in * p_in, size, 1, after)
+        (name, "conv", params, weights * p_out, biases * p_out, 0, 0, size, params + c_in * p_in, size, 1, after, "", 0)
     )
 
 
@@ -60,7 +60,8 @@ def transposed_conv(
 ) -> Part:
     """A transposed convolution: the weights of a convolution, each used at every input position."""
     plain = conv(name, c_in, c_out, area, p_in, p_out, groups=groups, bias=bias, after=after)
-    return plain._replace(macs=exact_div(c_out * c_in, groups) * area * p_in)
+    weights = exact_div(c_out * c_in, groups) * area
+    return plain._replace(macs=weights * p_in, call="ConvTranspose", extra=weights * p_out)
 
 
 def linear(name: str, c_in: Dim, c_out: Dim, p: Dim, *, bias: bool = True, after: After = PREVIOUS) -> Part:
@@ -72,7 +73,7 @@ def matmul(name: str, rows: Dim, inner: Dim, columns: Dim, batch: Dim = 1, *, af
     """The product of two tensors that were computed or that belong to another part, `batch` times in parallel."""
     size = batch * rows * columns
     reads = batch * inner * (rows + columns)
-    return _part((name, "matmul", 0, size * inner, 0, 0, 0, size, reads, size, 1, after))
+    return _part((name, "matmul", 0, size * inner, 0, 0, 0, size, reads, size, 1, after, "", 0))
 
 
 def distances(name: str, c_in: Dim, c_out: Dim, p: Dim, *, after: After = PREVIOUS) -> Part:
@@ -93,37 +94,37 @@ def distances(name: str, c_in: Dim, c_out: Dim, p: Dim, *, after: After = PREVIO
 def norm(name: str, c: Dim, p: Dim, *, after: After = PREVIOUS) -> Part:
     """Batch normalisation in inference: one scale and one shift per element; reads four vectors."""
     size = c * p
-    return _part((name, "norm", 2 * c, 0, size, size, 0, 0, size + 4 * c, size, 1, after))
+    return _part((name, "norm", 2 * c, 0, size, size, 0, 0, size + 4 * c, size, 1, after, "", 0))
 
 
 def layer_norm(name: str, c: Dim, p: Dim, *, after: After = PREVIOUS) -> Part:
     """Layer normalisation over the channels of each position, with its own mean and variance, and an affine map."""
     size = c * p
-    return _part((name, "layernorm", 2 * c, 0, 3 * size, 2 * size, 0, 0, size + 2 * c, size, 1, after))
+    return _part((name, "layernorm", 2 * c, 0, 3 * size, 2 * size, 0, 0, size + 2 * c, size, 1, after, "", 0))
 
 
 def act(name: str, c: Dim, p: Dim, *, after: After = PREVIOUS) -> Part:
     """An activation function: one operation of the kind `other` per element."""
     size = c * p
-    return _part((name, "act", 0, 0, 0, 0, size, 0, size, size, 1, after))
+    return _part((name, "act", 0, 0, 0, 0, size, 0, size, size, 1, after, "", 0))
 
 
 def add(name: str, c: Dim, p: Dim, *, after: After = PREVIOUS) -> Part:
     """The sum of two tensors of equal shape."""
     size = c * p
-    return _part((name, "add", 0, 0, size, 0, 0, 0, 2 * size, size, 1, after))
+    return _part((name, "add", 0, 0, size, 0, 0, 0, 2 * size, size, 1, after, "", 0))
 
 
 def scale(name: str, c: Dim, p: Dim, n: Dim, *, after: After = PREVIOUS) -> Part:
     """Every channel of a tensor times one number per sample and channel."""
     size = c * p
-    return _part((name, "mul", 0, 0, 0, size, 0, 0, size + n * c, size, 1, after))
+    return _part((name, "mul", 0, 0, 0, size, 0, 0, size + n * c, size, 1, after, "", 0))
 
 
 def layer_scale(name: str, c: Dim, p: Dim, *, after: After = PREVIOUS) -> Part:
     """Every channel of a tensor times a trained number."""
     size = c * p
-    return _part((name, "mul", c, 0, 0, size, 0, 0, size + c, size, 1, after))
+    return _part((name, "mul", c, 0, 0, size, 0, 0, size + c, size, 1, after, "", 0))
 
 
 def max_pool(name: str, c: Dim, p_in: Dim, p_out: Dim, area: Dim, *, after: After = PREVIOUS) -> Part:
@@ -139,12 +140,15 @@ def avg_pool(name: str, c: Dim, p_in: Dim, p_out: Dim, area: Dim, *, after: Afte
 def global_avg_pool(name: str, c: Dim, p: Dim, n: Dim, *, after: After = PREVIOUS) -> Part:
     """The mean of each channel: one addition per element, one division per channel and sample."""
     size, means = c * p, n * c
-    return _part((name, "gap", 0, 0, size, 0, means, 0, size, means, 1, after))
+    return _part((name, "gap", 0, 0, size, 0, means, 0, size, means, 1, after, "", 0))
 
 
-def softmax(name: str, elements: Dim, *, after: After = PREVIOUS) -> Part:
-    """Softmax: per element an exponential and a division (other), and a share of the sum (adds)."""
-    return _part((name, "softmax", 0, 0, elements, 0, 2 * elements, 0, elements, elements, 1, after))
+def softmax(name: str, elements: Dim, rows: Dim = 0, *, after: After = PREVIOUS) -> Part:
+    """Softmax: per element an exponential and a division (other), and a share of the sum (adds).
+
+    rows: the number of sums, which only other counters look at.
+    """
+    return _part((name, "softmax", 0, 0, elements, 0, 2 * elements, 0, elements, elements, 1, after, "", rows))
 
 
 def upsample(name: str, c: Dim, p_in: Dim, p_out: Dim, *, after: After = PREVIOUS) -> Part:
@@ -154,12 +158,17 @@ def upsample(name: str, c: Dim, p_in: Dim, p_out: Dim, *, after: After = PREVIOU
 
 def copy(name: str, elements: Dim, index: Dim = 0, *, after: After = PREVIOUS) -> Part:
     """A kernel that only moves data (concatenation, gather); `index`: elements of an index it reads."""
-    return _part((name, "move", 0, 0, 0, 0, 0, 0, elements + index, elements, 1, after))
+    return _part((name, "move", 0, 0, 0, 0, 0, 0, elements + index, elements, 1, after, "", 0))
 
 
 def unfold(name: str, c: Dim, p_in: Dim, p_out: Dim, area: Dim, *, after: After = PREVIOUS) -> Part:
     """Neighbourhoods copied into rows: reads the input once, writes `area` values for each output."""
     return Part(name, "move", reads=c * p_in, writes=c * p_out * area, after=after)
+
+
+def called(how: str, part: Part) -> Part:
+    """A part whose kernel a module calls in another way than usual, such as `F.relu` or `Sigmoid`; see `cost.calls`."""
+    return part._replace(call=how)
 
 
 def chain(name: str, first: Part, second: Part) -> Part:
@@ -177,7 +186,19 @@ def chain(name: str, first: Part, second: Part) -> Part:
         first.writes + second.writes,
         first.steps + second.steps,
         first.after,
+        first.call,
+        first.extra,
     )
+
+
+def after_padding(pads: bool, part: Part, c: Dim, p_in: Dim, p_padded: Dim) -> Part:
+    """The part, after a kernel that pads its input where `pads` is set: torch pads uneven axes before a convolution."""
+    if type(pads) is not bool:
+        raise TypeError(f"a structural flag must be a bool, not {type(pads).__name__}")
+    if not pads:
+        return part
+    padding = Part("pad", "move", reads=c * p_in, writes=c * p_padded)
+    return chain(part.name, part, padding)
 
 
 def times(count: Dim, part: Part) -> Part:
@@ -191,7 +212,7 @@ def parallel(count: Dim, part: Part) -> Part:
 
 
 def _multiplied(count: Dim, part: Part, steps: Dim) -> Part:
-    name, work, params, macs, adds, muls, other, activations, reads, writes, _, after = part
+    name, work, params, macs, adds, muls, other, activations, reads, writes, _, after, call, extra = part
     return Part(
         name,
         work,
@@ -205,6 +226,8 @@ def _multiplied(count: Dim, part: Part, steps: Dim) -> Part:
         count * writes,
         steps,
         after,
+        call,
+        count * extra,
     )
 
 

@@ -6,7 +6,6 @@ anything else does, the description is read again, which gives the result or the
 what is an error. Nothing of an earlier result is kept: each evaluation computes all its sizes and costs.
 """
 
-from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, SupportsIndex
 
@@ -23,7 +22,7 @@ from flopcalc.text.yaml_file import BRACES, Map
 
 __all__ = ["COMMON", "TOP", "Description", "read_description"]
 
-TOP = ("name", "title", "mirrors", "source", "input", "options", "let", "reference", "blocks", "layers")
+TOP = ("name", "title", "mirrors", "calls", "source", "input", "options", "let", "reference", "blocks", "layers")
 # Structures kept for each description. A structure of more layers and steps is read on each evaluation.
 MAX_PLANS = 8
 MAX_SIZE = 50_000
@@ -71,6 +70,11 @@ class Description:
         """Steps and layers of the plans, as a measure of the memory that they take."""
         return sum(plan.size for plan in self._plans)
 
+    def choices(self, option: str) -> tuple[Any, ...]:
+        """The values that an option can have, if its declaration lists them; empty for any other option."""
+        declared = self._data.get("options") or {}
+        return tuple(declared.get(option, {}).get("choices") or ())
+
     def at(
         self,
         options: Mapping[str, Any] | None = None,
@@ -107,6 +111,7 @@ class Description:
             output=plan.output,
             options=chosen,
             mirrors=str(data.get("mirrors") or ""),
+            calls=data.get("calls") or {},
             source=self.source,
             remarks=plan.remarks,
         )
@@ -120,6 +125,9 @@ class Description:
             raise self._file.error(
                 data, None, "a network is a mapping with name, input and layers, and layers are missing"
             )
+        calls = data.get("calls") or {}
+        if not isinstance(calls, dict) or not all(isinstance(one, str) for pair in calls.items() for one in pair):
+            raise self._file.error(data, "calls", "calls maps names of layers, with * for any text, to ways of calling")
 
     def _evaluated(
         self, name: str, batch: int, shape: Shape, options: Mapping[str, Any], blocks: Mapping[str, Any]
@@ -152,7 +160,7 @@ class Description:
         """The title with the values of its {expressions}, and whether it is of this form for other values too."""
         data = self._data
         title = str(data.get("title") or name)
-        env = ChainMap(dict(reader.options))
+        env = reader.options
         pieces: list[str | Known] = []
         try:
             for index, piece in enumerate(BRACES.split(title)):

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from flopcalc.catalog import lookup
 from flopcalc.cost.cost import Cost
-from flopcalc.cost.geometry import Geometry, resized
+from flopcalc.cost.geometry import SAME, Geometry, resized
 from flopcalc.errors import FlopcalcError, unknown_name
 from flopcalc.networks.evaluated import Applied, Sized
 from flopcalc.networks.network import Shape
@@ -15,10 +15,12 @@ from flopcalc.primitives.registry import PRIMITIVES
 from flopcalc.primitives.shapes import ShapeError, text
 from flopcalc.spec.operator import Named, Operator
 from flopcalc.spec.param import Value
+from flopcalc.text.sizes import sizes_of
 from flopcalc.text.yaml_file import File, Map
 
 _SHAPE_KEYS = ("k", "stride", "padding", "dilation", "groups")
 OF_OPERATORS = ("out", *_SHAPE_KEYS)
+_IMAGE = "channels x height x width"
 _NO_SETTINGS: Mapping[str, Any] = {}
 
 
@@ -135,13 +137,13 @@ def _operator(file: File, one: Single, operator: Operator, tape: Tape) -> int:
         raise file.error(spec, "from", f"{full} ({operator.name}) takes one input, not {len(one.inputs)}")
     if len(shape) == 1 and operator.name != "linear":
         has = text(shape)
-        needs = "channels x height x width"
-        raise file.error(spec, None, f"{full} ({operator.name}): its input is {has}, it needs {needs}")
+        raise file.error(spec, None, f"{full} ({operator.name}): its input is {has}, it needs {_IMAGE}")
     sizes: dict[str, Known] = {}
     for key in _SHAPE_KEYS:
         if key in spec:
-            sizes[key] = tape.value(spec, key, env, full)
-            file.as_pair(sizes[key].value, spec, key, full)
+            sizes[key] = _size(file, spec, key, tape, env, full)
+            if sizes[key].value != SAME:
+                file.as_pair(sizes[key].value, spec, key, full, most=3 if operator.volume else 2)
     given = _settings(full, operator, spec, env, tape)
     if "out" in spec:
         sizes["out"] = tape.value(spec, "out", env, full)
@@ -150,13 +152,25 @@ def _operator(file: File, one: Single, operator: Operator, tape: Tape) -> int:
     try:
         found = step(tape.values)
     except _OtherShapeError as error:
-        takes, has = text(error.takes), text(shape)
-        raise file.error(spec, None, f"{full} ({operator.name}): it takes {takes}, and its input is {has}") from None
+        has = text(shape)
+        raise file.error(
+            spec, None, f"{full} ({operator.name}): it takes {error.takes}, and its input is {has}"
+        ) from None
     except FlopcalcError as error:
         if error.code == "bad-network":
             raise
         raise file.error(spec, None, f"{full}: {error.message}", error.hint) from None
     return tape.record(step, found)
+
+
+def _size(file: File, spec: Map, key: str, tape: Tape, env: Env, full: str) -> Known:
+    """A number, a list or a text such as 3x5x5; the padding may be `same`."""
+    text = spec[key]
+    if (sizes := sizes_of(text)) is not None:
+        return Known(sizes)
+    if key == "padding" and text == SAME and SAME not in env:
+        return Known(SAME)
+    return tape.value(spec, key, env, full)
 
 
 @lru_cache(maxsize=64)
@@ -183,7 +197,7 @@ def _settings(full: str, operator: Operator, spec: Map, env: Env, tape: Tape) ->
 class _OtherShapeError(DiffersError):
     """The operator takes another shape than that of its input."""
 
-    def __init__(self, takes: Shape) -> None:
+    def __init__(self, takes: str) -> None:
         self.takes = takes
 
 
@@ -243,6 +257,8 @@ def _sizing(
         for size in now[:count]:
             if type(size) is not int and (type(size) is not tuple or {*map(type, size)} != {int}):
                 raise DiffersError
+        if operator.volume != (len(shape) == 4):
+            raise _OtherShapeError("channels x depth x height x width" if operator.volume else _IMAGE)
         if changing_given:
             options = operator.resolve(given_then | dict(zip(changing_given, now[count:], strict=True)))
         elif resolved:
@@ -250,6 +266,8 @@ def _sizing(
         else:
             options = operator.resolve(given_then)
             resolved[:] = (options,)
+        if operator.volume and options["depth"] is None:
+            options = {**options, "depth": shape[1]}
         sizes_now = {**fixed_sizes, **dict(zip(changing_sizes, now, strict=False))} if count else fixed_sizes
         g = geometry_of(shape, sizes_now, options, batch)
         named, parts = operator.apply(g, options)
@@ -267,7 +285,7 @@ def _geometries(operator: Operator, changing: Sequence[str]) -> Callable[..., Ge
     last: list[tuple[list[Any], Geometry]] = []
 
     def geometry_of(shape: Shape, sizes: Mapping[str, Any], options: dict[str, Value], batch: int) -> Geometry:
-        if not simple or len(shape) == 1:
+        if not simple or len(shape) != 3:
             return _geometry(operator, shape, sizes, options, batch)
         window = [sizes[name] for name in changing] if changing else []
         # One look at the list, since another thread may change it.
@@ -293,7 +311,7 @@ def _geometry(
     if flat and operator.name != "linear":
         raise DiffersError
     # An operator on sequences has one axis; the shape of its input is checked with its result.
-    hw: Any = (1, 1) if flat else shape[1:] if operator.axes == 2 else shape[-1]
+    hw: Any = (1, 1) if flat else shape[-1] if operator.axes == 1 else shape[-2:]
     c_in = operator.c_in_of(shape[0], options) if operator.c_in_of else shape[0]
     c_out = sizes.get("out")
     if c_out is None and operator.default_c_out is not None:
@@ -307,7 +325,7 @@ def _out_shape(operator: Operator, shape: Shape, g: Geometry, named: Named) -> S
         return (g.c_out,)
     takes = operator.in_shape(g, named)
     if takes != shape:
-        raise _OtherShapeError(takes)
+        raise _OtherShapeError(text(takes))
     return operator.out_shape(g, named)
 
 

@@ -10,7 +10,7 @@ from flopcalc.text.input_file import read_bytes
 from flopcalc.text.yaml_file import File, Map, Seq, read_content
 
 MAX_CHAIN = 5
-_OWN = ("name", "title", "mirrors", "source", "input", "reference")
+_OWN = ("name", "title", "mirrors", "calls", "source", "input", "reference")
 OF_DERIVED = ("like", "set", *_OWN)
 
 

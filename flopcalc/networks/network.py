@@ -12,6 +12,7 @@ from flopcalc.cost.cost import Cost, Part, Parts, own_steps
 from flopcalc.cost.geometry import Geometry
 from flopcalc.cost.kinds import HasKinds, check_kind
 from flopcalc.networks.window import Window, operator_window
+from flopcalc.presets.call import CallLog
 from flopcalc.spec.operator import Evaluation
 
 Shape = tuple[int, ...]
@@ -92,6 +93,17 @@ class Module(NamedTuple):
     also: tuple[str, ...] = ()
 
 
+class Replay(NamedTuple):
+    """What can be found out by running a counted module again. Each runs on a copy.
+
+    log: the calls that it makes. figure: what an installed counter reports, by its name: the figure and the version,
+    or one line on why there is none.
+    """
+
+    log: Callable[[], CallLog]
+    figure: Callable[[str], tuple[int, str] | str]
+
+
 class Unbuilt(Protocol):
     """Layers whose records are made when they are asked for."""
 
@@ -112,7 +124,9 @@ class Network(HasKinds):
 
     Set for a counted network only: inputs: all of them as text. counted_steps: the longest chain of kernels, since
     the graph is not known. uncounted: operations without a rule. remarks: other observations. modules: all modules by
-    name, those that are not layers too; a layer `relu#2` is the second one of the module `relu`.
+    name, those that are not layers too; a layer `relu#2` is the second one of the module `relu`. replay: for the
+    conventions of other counters.
+    Of a description, calls: how the module that it mirrors calls its layers, by pattern (see `networks.counted`).
     """
 
     name: str
@@ -129,6 +143,8 @@ class Network(HasKinds):
     uncounted: tuple[Uncounted, ...] = ()
     remarks: tuple[str, ...] = ()
     modules: Mapping[str, Module] = field(default_factory=dict)
+    replay: Replay | None = None
+    calls: Mapping[str, str] = field(default_factory=dict)
 
     # Not a field: the layers of a described network, whose records are made on the first access.
     _unbuilt: ClassVar[Unbuilt | None] = None
@@ -151,7 +167,7 @@ class Network(HasKinds):
         return self._sum(kind)
 
     def fold(self, fold: Callable[[Cost, int], int]) -> int:
-        """Sum of a convention's number over all layers."""
+        """Sum of a number over all layers, of which those of the same sizes are folded once."""
         return sum(times * fold(Cost(parts), self.batch) for parts, times in self._costs)
 
     if not TYPE_CHECKING:
@@ -163,7 +179,7 @@ class Network(HasKinds):
 
     def __getstate__(self) -> dict[str, Any]:
         """For copies and pickles: the fields, with the layers."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {name: getattr(self, name) for name in self.__dataclass_fields__} | {"replay": None}
 
     # Layers of the same sizes share their cost, so that sums look at each cost once.
 
@@ -226,7 +242,7 @@ class Network(HasKinds):
 def unbuilt(layers: Unbuilt, **fields: Any) -> Network:
     """A network with these fields, whose layers are made when they are asked for."""
     network = object.__new__(Network)
-    network.__dict__.update(fields, modules={}, _unbuilt=layers)
+    network.__dict__.update({"calls": {}, "replay": None} | fields, modules={}, _unbuilt=layers)
     return network
 
 

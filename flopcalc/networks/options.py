@@ -158,7 +158,7 @@ def read_input(file: File, data: Map, given: Sequence[int] | None) -> tuple[int,
     if given is not None and len(sizes) == 1 and isinstance(own, list) and len(own) == 3:
         # One number for height and width.
         sizes = (as_int(own[0]), *sizes, *sizes)
-    if len(sizes) not in (1, 3) or not all(size is not None and 0 < size <= 10**9 for size in sizes):
+    if len(sizes) not in (1, 3, 4) or not all(size is not None and 0 < size <= 10**9 for size in sizes):
         if given is None:
             if "input" not in data:
                 raise file.error(data, None, "input is missing", "write for example input: [3, 224, 224]")

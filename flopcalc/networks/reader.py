@@ -9,10 +9,8 @@ options, and c, h, w of the input.
 """
 
 import re
-from collections import ChainMap
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from flopcalc.errors import clip, unknown_name
 from flopcalc.networks.layer_entry import Single, params_of, read_layer, share_weights
@@ -34,13 +32,19 @@ _LAYER_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 NEXT, SPLICE = "+", "_"
 PREVIOUS = "previous"
 
-_NO_NAMES: Env = ChainMap()
+# Keys that decide which layers an entry is.
+_STRUCTURE = frozenset(("block", "layers", "when", "repeat", "each", "stage", "weights_of"))
+_NO_NAMES: Env = {}
+_AXES = (0, 1, 2)
 
 
-@lru_cache(maxsize=4096)
-def _is_plain(name: str, kind: str) -> bool:
-    """Whether an entry that names its kind and no more is a layer of that name: most entries, so a shorter way."""
-    return kind in PRIMITIVES and name != SPLICE and _LAYER_NAME.fullmatch(name) is not None
+class _Item(NamedTuple):
+    """An entry of a list of layers, once it was checked. is_layer: it is one layer of that name; plain: and no more."""
+
+    name: str
+    spec: Map
+    is_layer: bool
+    plain: bool
 
 
 class Reader:
@@ -58,10 +62,15 @@ class Reader:
         self.operators: dict[str, Operator] = {}
         self.readings: dict[Any, Reading] = {}
         self.visited = 0
+        # Of each list of layers that was read, by its identity, its entries; the layers of a block are read often.
+        self.items: dict[int, list[_Item]] = {}
+        # The blocks that were checked, with their arguments, and the identities of the entries that were.
+        self.arguments: dict[str, tuple[Map, Map]] = {}
+        self.checked: set[int] = set()
 
     def read(self, data: Map) -> str:
         """Read all layers; returns the name of the last one's output."""
-        self.options = self.let("(top level)", data, ChainMap(dict(self.tape.options)), self.tape.options)
+        self.options = self.let("(top level)", data, self.tape.options, self.tape.options)
         return self.body(data["layers"], "", Scope({}, {INPUT: INPUT}), INPUT, "")
 
     # Lists of layers ---------------------------------------------------------------------------
@@ -72,27 +81,43 @@ class Reader:
             raise self.file.error(scope, None, f"{prefix or 'the network'} needs a list of layers")
         if scope.depth > MAX_NESTING:
             raise self.file.error(items, 0, f"layers nested more than {MAX_NESTING} deep; does a block use itself?")
-        for index, item in enumerate(items):
-            if not isinstance(item, Map) or len(item) != 1:
-                raise self.file.error(items, index, "each layer is written `- name: what`")
-            name, what = next(iter(item.items()))
+        known = self.items.setdefault(id(items), [])
+        for index in range(len(items)):
+            if index == len(known):
+                known.append(self.checked_item(items, index, prefix))
+            name, spec, is_layer, plain = known[index]
             if name in scope.values:
-                raise self.file.error(item, name, f"two layers here are called {name}")
-            if isinstance(what, str):
-                # Stored in the description itself, since the layers of a block are read several times.
-                what = item[name] = Map(op=what)
-                what.line, what.lines = line_of(item, name), {}
-            if not isinstance(what, Map):
-                raise self.file.error(item, name, f"layer {prefix}{name} is {clip(what)}, not a name or a mapping")
-            if len(what) == 1 and type(kind := what.get("op")) is str and _is_plain(name, kind):
-                self.visit(what)
+                raise self.file.error(items[index], name, f"two layers here are called {name}")
+            if is_layer:
+                # Most entries, so a shorter way.
+                self.visit(spec)
                 full = prefix + name
-                current = self.layer(full, what, _NO_NAMES, (current,), stage or full.split(".")[0])
+                inputs = (current,)
+                if "from" in spec:
+                    inputs = self.inputs(new_entry((name, spec, prefix, scope, stage)), current)
+                env = _NO_NAMES if plain else self.env(scope, inputs[0], {})
+                current = self.layer(full, spec, env, inputs, stage or full.split(".")[0])
             else:
-                current = self.item(new_entry((name, what, prefix, scope, stage)), current)
+                current = self.item(new_entry((name, spec, prefix, scope, stage)), current)
             if name not in (NEXT, SPLICE):
                 scope.values[name] = current
         return current
+
+    def checked_item(self, items: Seq, index: int, prefix: str) -> _Item:
+        """An entry of a list of layers."""
+        item = items[index]
+        if not isinstance(item, Map) or len(item) != 1:
+            raise self.file.error(items, index, "each layer is written `- name: what`")
+        name, what = next(iter(item.items()))
+        spec = what
+        if isinstance(what, str):
+            # Stored in the description itself, since the layers of a block are read several times.
+            spec = item[name] = Map(op=what)
+            spec.line, spec.lines = line_of(item, name), {}
+        if not isinstance(spec, Map):
+            raise self.file.error(item, name, f"layer {prefix}{name} is {clip(what)}, not a name or a mapping")
+        is_layer = "op" in spec and _STRUCTURE.isdisjoint(spec) and _LAYER_NAME.fullmatch(name) and name != SPLICE
+        return _Item(name, spec, bool(is_layer), bool(is_layer) and len(spec) == 1 and spec["op"] in PRIMITIVES)
 
     def visit(self, spec: Map) -> None:
         """Count an entry. Raises an error where there are too many."""
@@ -175,10 +200,9 @@ class Reader:
         sizes = self.sizes.get(slot)
         if sizes is None:
             shape = self.tape.values[slot][0]
-            named = enumerate(zip("chw", shape, strict=False))
-            sizes = {name: new_known((size, slot, axis)) for axis, (name, size) in named}
-            self.sizes[slot] = sizes
-        return ChainMap(extra, sizes, scope.env, self.options)  # type: ignore[arg-type]
+            named = enumerate(zip("cdhw" if len(shape) == 4 else "chw", shape, strict=False))
+            sizes = self.sizes[slot] = {name: new_known((size, slot, axis)) for axis, (name, size) in named}
+        return {**self.options, **scope.env, **sizes, **extra}
 
     def once(self, entry: Entry, inputs: tuple[str, ...], row: dict[str, Known], often: bool) -> str | None:
         """Read one entry at one index; returns the name of its output, None if it is left out."""
@@ -246,9 +270,9 @@ class Reader:
             return found
         if not isinstance(table, Map) or not all(NAME.fullmatch(name) for name in table):
             raise self.file.error(spec, "let", f"{label}: let maps names to expressions")
-        added: dict[str, Known] = {}
+        here = dict(env)
         for name in table:
-            found[name] = added[name] = self.tape.value(table, name, env.new_child(added), label)
+            found[name] = here[name] = self.tape.value(table, name, here, label)
         return found
 
     def block(
@@ -266,17 +290,10 @@ class Reader:
         if name not in self.blocks:
             near = unknown_name("block", name, self.blocks, f"blocks here: {', '.join(self.blocks) or 'none'}")
             raise self.file.error(spec, "block", f"{entry.label}: {near.message}", near.hint)
-        block = self.blocks[name]
-        if not isinstance(block, Map) or not set(block) <= {"args", "let", "layers"}:
-            raise self.file.error(self.blocks, name, f"block {name} may only have args, let and layers")
-        args = block.get("args") or Map()
-        if taken := (RESERVED | COMMON) & set(args if isinstance(args, Map) else ()):
-            raise self.file.error(args, min(taken), f"block {name}: the argument {min(taken)} has another meaning")
-        if not isinstance(args, Map) or not all(NAME.fullmatch(arg) for arg in args):
-            raise self.file.error(
-                block, "args", f"block {name}: args maps names to defaults, null where one must be given"
-            )
-        self.file.known(spec, {*COMMON, *args}, entry.label)
+        block, args = self.arguments.get(name) or self.checked_block(name)
+        if id(spec) not in self.checked:
+            self.checked.add(id(spec))
+            self.file.known(spec, {*COMMON, *args}, entry.label)
         given: dict[str, Known] = {}
         for arg, default in args.items():
             if arg in spec:
@@ -286,7 +303,7 @@ class Reader:
             elif default is None:
                 raise self.file.error(spec, None, f"{entry.label}: block {name} needs {arg}")
             else:
-                given[arg] = self.tape.value(args, arg, ChainMap(given, self.options), entry.label)
+                given[arg] = self.tape.value(args, arg, {**self.options, **given}, entry.label)
         # A block depends on nothing else, so it is read once and then repeated under other names.
         slot = self.slots[inputs[0]]
         arguments = tuple([repr(known.value) if known.slot < 0 else known[1:] for known in given.values()])
@@ -302,22 +319,40 @@ class Reader:
             self.readings[key] = Reading(prefix, inputs[0], slot, rows, out, self.visited - visited)
         return out
 
+    def checked_block(self, name: str) -> tuple[Map, Map]:
+        """A block and its arguments."""
+        block = self.blocks[name]
+        if not isinstance(block, Map) or not set(block) <= {"args", "let", "layers"}:
+            raise self.file.error(self.blocks, name, f"block {name} may only have args, let and layers")
+        args = block.get("args") or Map()
+        if taken := (RESERVED | COMMON) & set(args if isinstance(args, Map) else ()):
+            raise self.file.error(args, min(taken), f"block {name}: the argument {min(taken)} has another meaning")
+        if not isinstance(args, Map) or not all(NAME.fullmatch(arg) for arg in args):
+            raise self.file.error(
+                block, "args", f"block {name}: args maps names to defaults, null where one must be given"
+            )
+        self.arguments[name] = block, args
+        return block, args
+
     def again(self, reading: Reading, spec: Map, prefix: str, source: str) -> str:
         """Repeat the layers of a block that was read before, with another prefix and another input."""
+        rows = reading.rows
         self.visited += reading.entries
-        if len(self.rows) + len(reading.rows) > MAX_LAYERS:
+        if len(self.rows) + len(rows) > MAX_LAYERS:
             raise self.file.error(spec, None, f"more than {MAX_LAYERS:,} layers")
         self.tape.same_shape(reading.input_slot, self.slots[source])
         length = len(reading.prefix)
-        names = {row.name: prefix + row.name[length:] for row in reading.rows}
+        names = {row[0]: prefix + row[0][length:] for row in rows}
+        made = list(names.values())
+        if not self.slots.keys().isdisjoint(made):
+            full = next(name for name in made if name in self.slots)
+            raise self.file.error(spec, None, f"two layers are called {full}")
         names[reading.source], names[""] = source, ""
-        for row in reading.rows:
-            full = names[row.name]
-            if full in self.slots:
-                raise self.file.error(spec, None, f"two layers are called {full}")
-            inputs = tuple([names[one] for one in row.inputs])
-            self.rows.append(new_row((full, row.kind, inputs, row.stage, row.slot, names[row.weights_of])))
-            self.slots[full] = row.slot
+        self.rows += [
+            new_row((names[name], kind, tuple([names[one] for one in inputs]), stage, slot, names[weights_of]))
+            for name, kind, inputs, stage, slot, weights_of in rows
+        ]
+        self.slots.update(zip(made, [row[4] for row in rows], strict=True))
         return names[reading.out]
 
     # Single layers -----------------------------------------------------------------------------

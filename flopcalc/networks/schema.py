@@ -21,7 +21,7 @@ _ANY: Schema = {}
 _VALUES: Schema = {
     "number": {"type": ["integer", "number", "string"]},
     "flag": {"type": ["boolean", "string"]},
-    "pair": {"anyOf": [_NUMBER, {"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2}]},
+    "pair": {"anyOf": [_NUMBER, {"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 3}]},
     "setting": {"anyOf": [_PAIR, _FLAG]},
 }
 _NAMED = {"type": "object", "additionalProperties": _NUMBER}
@@ -44,6 +44,11 @@ _OF_THE_TOP: dict[str, Schema] = {
     "name": {"type": "string"},
     "title": {"type": "string"},
     "mirrors": {"type": "string", "description": "the module whose layers have the same names"},
+    "calls": {
+        "type": "object",
+        "additionalProperties": {"type": "string"},
+        "description": "how that module calls its layers, where not as a module of torch.nn",
+    },
     "source": {"type": "string", "description": "where it was published"},
     "input": {"type": "array", "items": {"type": "integer", "minimum": 1}, "description": "channels, height, width"},
     "options": {"type": "object", "additionalProperties": {"$ref": "#/$defs/option"}},

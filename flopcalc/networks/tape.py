@@ -7,7 +7,6 @@ that the decision would be the same, else the description must be read again.
 """
 
 import re
-from collections import ChainMap
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias, TypeVar
@@ -44,7 +43,7 @@ class Known(NamedTuple):
 # A reading makes many records; a call of the class takes twice as long.
 new_known = partial(tuple.__new__, Known)
 
-Env: TypeAlias = ChainMap[str, Known]
+Env: TypeAlias = Mapping[str, Known]
 
 
 class Plain(Mapping[str, Any]):
@@ -137,10 +136,12 @@ class Tape:
                 fixed[name] = value
             else:
                 references.append((name, slot, axis))
-        key = (repr(raw), tuple(references), repr(fixed))
-        found = self._slots.get(key)
-        if found is not None:
-            return new_known((self.values[found], found, -1))
+        key = None
+        if references:
+            key = (repr(raw), tuple(references), repr(fixed))
+            found = self._slots.get(key)
+            if found is not None:
+                return new_known((self.values[found], found, -1))
         step = _expression(raw, references, fixed)
         try:
             value = step(self.values)

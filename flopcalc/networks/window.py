@@ -26,13 +26,15 @@ def operator_window(operator: Operator, g: Geometry, axes: int) -> Window | None
     """The window of an operator on a shape with that number of axes; None where it has no window."""
     if axes == 0 or any(rule.text == NO_WINDOW for rule in operator.rules):
         return None
-    kernel, stride, padding, dilation = (_axes(pair, axes) for pair in (g.kernel, g.stride, g.padding, g.dilation))
+    kernel = _axes((g.depth.k, *g.kernel), axes)
+    stride, dilation = _axes((g.depth.stride, *g.stride), axes), _axes((g.depth.dilation, *g.dilation), axes)
+    padding = None if g.uneven else _axes((g.depth.padding, *g.padding), axes)
     return Window(kernel, stride, padding, dilation, g.groups)
 
 
-def _axes(pair: tuple[int, int], axes: int) -> tuple[int, ...]:
-    """A pair for height and width as sizes for all axes: a sequence has the width, a volume has the height twice."""
-    return pair[1:] if axes == 1 else (*pair[:1] * (axes - 2), *pair)
+def _axes(sizes: tuple[int, int, int], axes: int) -> tuple[int, ...]:
+    """The sizes for depth, height and width of the axes that there are: a sequence has the width, an image no depth."""
+    return sizes[-axes:]
 
 
 def primitive_window(primitive: Primitive, settings: Mapping[str, Any]) -> Window | None:

@@ -28,5 +28,5 @@ def excitation(prefix: str, c: Dim, m: Dim, p: Dim, n: Dim, bias: bool) -> Itera
     yield parts.conv(f"{prefix}reduce", c, m, 1, n, n, bias=bias)
     yield parts.act(f"{prefix}act", m, n)
     yield parts.conv(f"{prefix}expand", m, c, 1, n, n, bias=bias)
-    yield parts.act(f"{prefix}gate", c, n)
+    yield parts.called("Sigmoid", parts.act(f"{prefix}gate", c, n))
     yield parts.scale(f"{prefix}scale", c, p, n)

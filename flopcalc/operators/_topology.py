@@ -1,6 +1,8 @@
 """Channels on a torus, for the topological operators."""
 
+from collections.abc import Mapping
 from math import isqrt, prod
+from typing import Any
 
 from flopcalc.cost.arith import Dim, elementwise
 
@@ -26,6 +28,11 @@ def halves(dims: Sizes) -> Sizes:
 def default_connections(channels: Dim) -> Dim:
     """Channels in half of each of two near-equal factors; element by element on arrays."""
     return elementwise(lambda count: prod(halves(near_factors(count))), channels)
+
+
+def channels_of(options: Mapping[str, Any]) -> int | None:
+    """The channels of the torus that the option dims gives."""
+    return prod(options["dims"]) if options["dims"] else None
 
 
 def misfit(dims: Sizes, near: Sizes, channels: int) -> str | None:

@@ -1,9 +1,9 @@
-"""Shared by the operators on volumes: the depth axis, which has the settings of the height axis."""
+"""Shared by the operators on volumes: the depth axis."""
 
 from typing import Any
 
 from flopcalc.cost.arith import Dim, floor_div
-from flopcalc.cost.geometry import Geometry
+from flopcalc.cost.geometry import SAME, Geometry
 from flopcalc.spec.operator import AUTO, Derived, Named, Param, Policy, Rule
 
 DEPTH = Param("depth", "int", AUTO, "depth of the input", 1, auto="the height")
@@ -15,7 +15,8 @@ def _depth_in(g: Geometry, depth: Dim) -> Dim:
 
 
 def _depth_out(g: Geometry, d_in: Dim) -> Dim:
-    return floor_div(d_in + 2 * g.padding_h - g.dilation_h * (g.k_h - 1) - 1, g.stride_h) + 1
+    along = g.depth
+    return floor_div(d_in + along.more + 2 * along.padding - along.dilation * (along.k - 1) - 1, along.stride) + 1
 
 
 def _why_in(g: Geometry, named: Named) -> str:
@@ -23,12 +24,19 @@ def _why_in(g: Geometry, named: Named) -> str:
 
 
 def _why_out(g: Geometry, named: Named) -> str:
-    return f"by kernel {g.k_h}, stride {g.stride_h}, padding {g.padding_h}, dilation {g.dilation_h} of the height axis"
+    along = g.depth
+    if not g.own_depth:
+        return (
+            f"by kernel {along.k}, stride {along.stride}, padding {along.padding}, dilation {along.dilation} of the "
+            "height axis"
+        )
+    padding = f"{along.padding} and {along.padding + 1}" if along.more else along.padding
+    return f"by kernel {along.k}, stride {along.stride}, padding {padding}, dilation {along.dilation} along the depth"
 
 
 # taps: of the kernel along the depth; d_in, d_out: the depth of input and output.
 VOLUME: tuple[Derived, ...] = (
-    Derived("taps", lambda g: g.k_h),
+    Derived("taps", lambda g: g.depth.k),
     Derived("d_in", _depth_in, _why_in),
     Derived("d_out", _depth_out, _why_out),
 )
@@ -36,7 +44,7 @@ VOLUME: tuple[Derived, ...] = (
 
 def _deep_enough(g: Geometry, named: Named) -> str | None:
     if named["d_out"] < 1:
-        return f"a kernel of {g.k_h} (dilation {g.dilation_h}) does not fit the depth {named['d_in']}"
+        return f"a kernel of {g.depth.k} (dilation {g.depth.dilation}) does not fit the depth {named['d_in']}"
     return None
 
 
@@ -56,8 +64,8 @@ def volume_out(g: Geometry, named: Named) -> tuple[int, ...]:
 def volume_settings(g: Geometry) -> dict[str, Any]:
     """Kernel, stride, padding and dilation in the order of torch's Conv3d: depth, height, width."""
     return {
-        "kernel_size": (g.k_h, *g.kernel),
-        "stride": (g.stride_h, *g.stride),
-        "padding": (g.padding_h, *g.padding),
-        "dilation": (g.dilation_h, *g.dilation),
+        "kernel_size": (g.depth.k, *g.kernel),
+        "stride": (g.depth.stride, *g.stride),
+        "padding": SAME if g.uneven else (g.depth.padding, *g.padding),
+        "dilation": (g.depth.dilation, *g.dilation),
     }

@@ -7,9 +7,12 @@ B(i-1) = conv of [A(i), B(i)], 2^(d-i) p -> 2^(d-i) p, for i = d-1 .. 1        p
 A(0)   = conv of B(0), 2^(d-1) p -> 2^(d-1) p                                 part `tail`
 A(i)   = copies of input channels, i >= 1, consecutive, smallest first
 out    = [B(d-1), A(d-1), .., B(0), A(0)]: 2 (2^d - 1) p channels, surplus cut from A(0), shuffled
+
+The sources do not say how the copies follow a stride, nor how many groups the shuffle has; no code of the authors
+was found. `identity`, `shuffle` and `shuffle_groups` choose; only the pooling and the copies depend on them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from flopcalc.cost import parts
@@ -19,7 +22,7 @@ from flopcalc.cost.geometry import Geometry
 from flopcalc.cost.parts import INPUT
 from flopcalc.spec.operator import AUTO, Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule, spatial
 from flopcalc.spec.rules import ONE_GROUP, SAME_PADDING
-from flopcalc.spec.source import Equation, Paper
+from flopcalc.spec.source import Equation, Erratum, Evidence, Paper
 
 COMPCONV = Paper(
     key="zhang2021compconv",
@@ -49,19 +52,36 @@ def prim(g: Geometry, d: Dim, plain: bool) -> Dim:
 
 
 def formula(
-    g: Geometry, d: Dim, c_prim: Dim, tail: str, norm: bool, activation: bool, plain: bool, strided: bool
+    g: Geometry,
+    d: Dim,
+    c_prim: Dim,
+    tail: str,
+    norm: bool,
+    activation: bool,
+    plain: bool,
+    averaged: bool,
+    largest: bool,
+    shuffle: bool,
 ) -> Iterable[Part]:
     """The four steps of the module's docstring; at depth 0 a plain convolution."""
     grid = g.p_out
-    yield from parts.when(
-        strided and not plain,
-        lambda: (
-            parts.avg_pool("identity", (2 ** (d - 1) - 1) * c_prim, g.p_in, grid, g.stride_h * g.stride_w, after=INPUT),
-        ),
-    )
+    yield from parts.when(averaged, lambda: (_pooled(parts.avg_pool, g, d, c_prim),))
+    yield from parts.when(largest, lambda: (_pooled(parts.max_pool, g, d, c_prim),))
     yield parts.conv("primary", g.c_in, c_prim, g.area, g.p_in, grid, after=INPUT)
     yield from parts.finish("primary", c_prim, grid, norm, activation)
     yield from parts.when(not plain, lambda: _recursion(g, d, c_prim, tail, norm, activation))
+    yield from parts.when(not plain, lambda: _joined(g, shuffle))
+
+
+def _pooled(pool: Callable[..., Part], g: Geometry, d: Dim, p: Dim) -> Part:
+    """The identity copies on the output's grid. A strided slice instead of a pooling is a view, without a kernel."""
+    return pool("identity", (2 ** (d - 1) - 1) * p, g.p_in, g.p_out, g.stride_h * g.stride_w, after=INPUT)
+
+
+def _joined(g: Geometry, shuffle: bool) -> Iterable[Part]:
+    cat, moved = parts.copy("join", g.c_out * g.p_out), parts.copy("shuffle", g.c_out * g.p_out, index=g.c_out)
+    yield from parts.when(shuffle, lambda: (parts.chain("join", cat, moved),))
+    yield from parts.when(not shuffle, lambda: (cat,))
 
 
 def _recursion(g: Geometry, d: Dim, p: Dim, tail: str, norm: bool, activation: bool) -> Iterable[Part]:
@@ -88,7 +108,6 @@ def _recursion(g: Geometry, d: Dim, p: Dim, tail: str, norm: bool, activation: b
         yield part._replace(steps=levels)
     yield parts.conv("tail", half, half, area, grid, grid, groups={"conv": 1, "depthwise": half}[tail])
     yield from parts.finish("tail", half, grid, norm, activation)
-    yield parts.chain("join", parts.copy("cat", g.c_out * grid), parts.copy("shuffle", g.c_out * grid, index=g.c_out))
 
 
 def channel_plan(d: int, p: int, c_out: int) -> tuple[int, int]:
@@ -106,6 +125,21 @@ def _feasible(g: Geometry, named: Named) -> str | None:
     if surplus >= 2 ** (d - 1) * p:
         return f"at depth {d}, {surplus} surplus channels are not fewer than the channels of A(0), {2 ** (d - 1) * p}"
     return None
+
+
+def _groups_fit(g: Geometry, named: Named) -> str | None:
+    if named["shuffle"] and not named["plain"] and named["shuffle_groups"] > g.c_out:
+        return f"shuffle_groups = {named['shuffle_groups']} is more than c_out = {g.c_out}"
+    return None
+
+
+def shuffled(channels: int, groups: int) -> list[int]:
+    """The order of the channels after the shuffle: the first of each group, then the second of each, and so on.
+
+    The channels are cut into groups of equal size; where groups does not divide them, the last group is smaller.
+    """
+    size = -(-channels // groups)
+    return [place for first in range(size) for place in range(first, channels, size)]
 
 
 def _why_depth(g: Geometry, named: Mapping[str, Any]) -> str:
@@ -199,12 +233,23 @@ OPERATOR = Operator(
             choices=("conv", "depthwise"),
             samples=("depthwise",),
         ),
+        Param(
+            "identity",
+            "choice",
+            "average",
+            "the identity copies at a stride: pooled, or every stride-th position",
+            choices=("average", "max", "slice"),
+            samples=("max", "slice"),
+        ),
+        Param("shuffle", "bool", True, "the channel shuffle at the end", samples=(False,)),
+        Param("shuffle_groups", "int", 2, "groups of the channel shuffle", 2, samples=(4,)),
         Param("norm", "bool", False, "batch norm after each convolution", samples=(True,)),
         Param("activation", "bool", AUTO, "ReLU after each convolution", same_as="norm", samples=(True, False)),
     ),
     derived=(
         Derived("plain", lambda g, depth: bool(depth == 0)),
-        Derived("strided", lambda g: g.strided),
+        Derived("averaged", lambda g, plain, identity: g.strided and not plain and identity == "average"),
+        Derived("largest", lambda g, plain, identity: g.strided and not plain and identity == "max"),
         Derived("d", _depth, _why_depth),
         Derived("c_prim", prim, _why_prim),
         Derived("channels", lambda g, d, c_prim: 2 * (2**d - 1) * c_prim),
@@ -217,6 +262,7 @@ OPERATOR = Operator(
             _feasible,
             "set a smaller depth (--set depth=1), or use more channels",
         ),
+        Rule("shuffle_groups is at most c_out", _groups_fit, "set fewer groups, or --set shuffle=false"),
     ),
     limits=(Limit({"depth": 0, "plain": True, "norm": False, "activation": False}, equals="conv"),),
     policy=Policy("every convolution with a kernel larger than 1x1", spatial),
@@ -260,4 +306,20 @@ OPERATOR = Operator(
         Equation("8", _AS_PRINTED, _COST, "macs", given={"tail": "depthwise", "plain": False}, domain_text="d >= 1"),
     ),
     notes=_notes,
+    errata=(
+        Erratum(
+            where="on the depth",
+            printed="the deeper the recursion, the cheaper the module",
+            right="C_prim is rounded up, and so are all blocks made of it: beyond a depth the cost grows again",
+            evidence=tuple(
+                Evidence(
+                    f"cost over a convolution, C_in = C_out = 1024, k = 3, d = {depth}",
+                    operator="compconv",
+                    shape={"c_in": 1024, "depth": depth},
+                    field="macs_ratio",
+                )
+                for depth in (5, 6, 7)
+            ),
+        ),
+    ),
 )

@@ -6,6 +6,7 @@ from flopcalc.cost import parts
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
 from flopcalc.operators._slides import SLIDES
+from flopcalc.spec.channel_map import of_group
 from flopcalc.spec.operator import Limit, Named, Operator, Param, Policy
 from flopcalc.spec.rules import GROUPS_DIVIDE
 from flopcalc.spec.source import Equation
@@ -14,7 +15,8 @@ from flopcalc.spec.source import Equation
 def formula(g: Geometry, bias: bool) -> Iterable[Part]:
     """c_out * c_in / groups filters of k_h * k_w taps, at every output position."""
     # Not a generator: most layers of most networks are convolutions.
-    return (parts.conv("conv", g.c_in, g.c_out, g.area, g.p_in, g.p_out, groups=g.groups, bias=bias),)
+    one = parts.conv("conv", g.c_in, g.c_out, g.area, g.p_padded, g.p_out, groups=g.groups, bias=bias)
+    return (parts.after_padding(g.uneven, one, g.c_in, g.p_in, g.p_padded),)
 
 
 def _ungrouped(g: Geometry, named: Named) -> bool:
@@ -66,4 +68,6 @@ OPERATOR = Operator(
         ),
         Equation(number="ratio of M groups", text="1 / M", letters={"M": "groups"}, gives="macs_ratio"),
     ),
+    channel_map=lambda g, named, channel: of_group(g, channel),
+    pads_unevenly=True,
 )

@@ -1,4 +1,8 @@
-"""The convolution of volumes (videos, scans). The depth axis has the settings of the height axis."""
+"""The convolution of volumes (videos, scans).
+
+Kernel, stride, padding and dilation are one size for all axes, two (height and depth, width) or three (depth, height,
+width).
+"""
 
 from collections.abc import Iterable
 
@@ -24,7 +28,9 @@ C3D = Paper(
 
 def formula(g: Geometry, taps: Dim, d_in: Dim, d_out: Dim, bias: bool) -> Iterable[Part]:
     """c_out * c_in / groups filters of taps * k_h * k_w, at every output position."""
-    yield parts.conv("conv", g.c_in, g.c_out, taps * g.area, d_in * g.p_in, d_out * g.p_out, groups=g.groups, bias=bias)
+    padded = (d_in + g.depth.more) * g.p_padded
+    one = parts.conv("conv", g.c_in, g.c_out, taps * g.area, padded, d_out * g.p_out, groups=g.groups, bias=bias)
+    yield parts.after_padding(g.uneven, one, g.c_in, d_in * g.p_in, padded)
 
 
 def ungrouped(g: Geometry, named: Named) -> Cost:
@@ -50,4 +56,6 @@ OPERATOR = Operator(
     in_shape=volume_in,
     out_shape=volume_out,
     samples=({"depth": 5}, {"depth": 16, "bias": True}),
+    pads_unevenly=True,
+    volume=True,
 )

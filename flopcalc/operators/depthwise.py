@@ -8,13 +8,15 @@ from flopcalc.cost.arith import Dim
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
 from flopcalc.operators.dsc import MOBILENETS
+from flopcalc.spec.channel_map import of_group
 from flopcalc.spec.operator import Named, Operator, Param, Policy, Rule, spatial
 from flopcalc.spec.source import Equation
 
 
 def formula(g: Geometry, multiplier: Dim, bias: bool) -> Iterable[Part]:
     """c_in * multiplier filters of one channel each, at every output position."""
-    yield parts.conv("conv", g.c_in, g.c_in * multiplier, g.area, g.p_in, g.p_out, groups=g.c_in, bias=bias)
+    one = parts.conv("conv", g.c_in, g.c_in * multiplier, g.area, g.p_padded, g.p_out, groups=g.c_in, bias=bias)
+    yield parts.after_padding(g.uneven, one, g.c_in, g.p_in, g.p_padded)
 
 
 def multiplied(c_in: int, options: Named) -> int:
@@ -67,4 +69,6 @@ OPERATOR = Operator(
         ),
     ),
     default_c_out=multiplied,
+    channel_map=lambda g, named, channel: of_group(g._replace(groups=g.c_in), channel),
+    pads_unevenly=True,
 )

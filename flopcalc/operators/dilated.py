@@ -7,6 +7,7 @@ from flopcalc.cost.arith import Dim
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
 from flopcalc.operators._slides import SLIDES
+from flopcalc.spec.channel_map import of_group
 from flopcalc.spec.operator import Derived, Limit, Named, Operator, Param, Policy, Site
 from flopcalc.spec.rules import GROUPS_DIVIDE
 from flopcalc.spec.source import Equation
@@ -14,7 +15,8 @@ from flopcalc.spec.source import Equation
 
 def formula(g: Geometry, bias: bool) -> Iterable[Part]:
     """A convolution; dilation moves its taps and does not add any."""
-    yield parts.conv("conv", g.c_in, g.c_out, g.area, g.p_in, g.p_out, groups=g.groups, bias=bias)
+    one = parts.conv("conv", g.c_in, g.c_out, g.area, g.p_padded, g.p_out, groups=g.groups, bias=bias)
+    yield parts.after_padding(g.uneven, one, g.c_in, g.p_in, g.p_padded)
 
 
 def reach(kernel: Dim, dilation: Dim) -> Dim:
@@ -57,4 +59,6 @@ OPERATOR = Operator(
         ),
     ),
     shape={"dilation": 2},
+    channel_map=lambda g, named, channel: of_group(g, channel),
+    pads_unevenly=True,
 )

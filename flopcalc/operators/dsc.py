@@ -1,8 +1,9 @@
-"""Depthwise separable convolution (MobileNets): a k x k filter for each channel, then a 1x1 convolution."""
+"""Depthwise separable convolution (MobileNets): k x k filters for each channel, then a 1x1 convolution."""
 
 from collections.abc import Iterable
 
 from flopcalc.cost import parts
+from flopcalc.cost.arith import Dim
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
 from flopcalc.spec.operator import AUTO, Named, Operator, Param, Policy, Site, spatial
@@ -28,11 +29,12 @@ MOBILENETS = Paper(
 )
 
 
-def formula(g: Geometry, bias: bool, norm: bool, activation: bool) -> Iterable[Part]:
+def formula(g: Geometry, multiplier: Dim, bias: bool, norm: bool, activation: bool) -> Iterable[Part]:
     """Depthwise k x k at the layer's stride, then pointwise on the output grid."""
-    yield parts.conv("depthwise", g.c_in, g.c_in, g.area, g.p_in, g.p_out, groups=g.c_in, bias=bias)
-    yield from parts.finish("depthwise", g.c_in, g.p_out, norm, activation)
-    yield parts.conv("pointwise", g.c_in, g.c_out, 1, g.p_out, g.p_out, bias=bias)
+    mid = g.c_in * multiplier
+    yield parts.conv("depthwise", g.c_in, mid, g.area, g.p_in, g.p_out, groups=g.c_in, bias=bias)
+    yield from parts.finish("depthwise", mid, g.p_out, norm, activation)
+    yield parts.conv("pointwise", mid, g.c_out, 1, g.p_out, g.p_out, bias=bias)
     yield from parts.finish("pointwise", g.c_out, g.p_out, norm, activation)
 
 
@@ -54,6 +56,7 @@ OPERATOR = Operator(
     paper=MOBILENETS,
     formula=formula,
     params=(
+        Param("multiplier", "int", 1, "depthwise filters for each input channel", 1, letter="m", samples=(2, 3)),
         Param("bias", "bool", False, "a bias in both convolutions", samples=(True,)),
         Param("norm", "bool", False, "batch norm after both convolutions, as in MobileNet", samples=(True,)),
         Param("activation", "bool", AUTO, "ReLU after both convolutions", same_as="norm", samples=(True, False)),
@@ -66,6 +69,7 @@ OPERATOR = Operator(
             text="D_K * D_K * M * D_F * D_F + M * N * D_F * D_F",
             letters=_LETTERS,
             gives="macs",
+            given={"multiplier": 1},
             domain=_square,
             domain_text="a square feature map",
         ),
@@ -74,6 +78,7 @@ OPERATOR = Operator(
             text="1 / N + 1 / D_K^2",
             letters=_LETTERS,
             gives="macs_ratio",
+            given={"multiplier": 1},
         ),
     ),
 )

@@ -6,6 +6,7 @@ from flopcalc.cost import parts
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
 from flopcalc.operators._slides import SLIDES
+from flopcalc.spec.channel_map import of_group
 from flopcalc.spec.operator import Limit, Operator, Param, Policy, Site
 from flopcalc.spec.rules import GROUPS_DIVIDE
 from flopcalc.spec.source import Equation
@@ -13,7 +14,8 @@ from flopcalc.spec.source import Equation
 
 def formula(g: Geometry, bias: bool) -> Iterable[Part]:
     """c_out filters, each over the c_in / groups channels of its group."""
-    yield parts.conv("conv", g.c_in, g.c_out, g.area, g.p_in, g.p_out, groups=g.groups, bias=bias)
+    one = parts.conv("conv", g.c_in, g.c_out, g.area, g.p_padded, g.p_out, groups=g.groups, bias=bias)
+    yield parts.after_padding(g.uneven, one, g.c_in, g.p_in, g.p_padded)
 
 
 def _grouped(site: Site) -> str | None:
@@ -34,4 +36,6 @@ OPERATOR = Operator(
     policy=Policy("every convolution that has groups", _grouped),
     equations=(Equation(number="ratio of M groups", text="1 / M", letters={"M": "groups"}, gives="macs_ratio"),),
     shape={"groups": 2},
+    channel_map=lambda g, named, channel: of_group(g, channel),
+    pads_unevenly=True,
 )

@@ -13,9 +13,10 @@ from flopcalc.cost.arith import Dim
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
 from flopcalc.cost.parts import INPUT
+from flopcalc.operators._measured import resnet50_times
 from flopcalc.spec.operator import Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule, Site, spatial
 from flopcalc.spec.rules import ONE_GROUP, SAME_PADDING
-from flopcalc.spec.source import Equation, Paper
+from flopcalc.spec.source import Equation, Erratum, Evidence, Paper
 
 HETCONV = Paper(
     key="singh2019hetconv",
@@ -126,5 +127,23 @@ OPERATOR = Operator(
         Equation("ratio R_HetConv", _RATIO, _LETTERS_RATIO, "macs_ratio", given=_EXACT),
     ),
     notes=_notes,
+    errata=(
+        Erratum(
+            where="abstract, on speed",
+            printed="an improvement in speed of 3 to 8 times, based on FLOPs, at the same accuracy",
+            right="FLOPs are no measure of its speed: in the form that the paper's formula counts, ResNet-50 with it "
+            "was slower on a GPU; the authors' code also multiplies by 1x1 weights that it keeps at zero, which the "
+            "formula leaves out",
+            evidence=(
+                *resnet50_times("hetconv"),
+                Evidence(
+                    "MACs of the authors' code over the paper's formula, 64 -> 64, k = 3, P = 4",
+                    expression="(9 / 4 + 1) / (9 / 4 + 3 / 4)",
+                    source="the authors confirm it: irvinxav/Efficient-HetConv-Heterogeneous-Kernel-Based-Convolutions "
+                    "#2",
+                ),
+            ),
+        ),
+    ),
     samples=({"form": "masked", "part": 2}, {"form": "masked", "part": 8}),
 )

@@ -1,6 +1,6 @@
 """MBConv, the inverted residual: 1x1 up, depthwise k x k, squeeze and excitation, 1x1 down, residual."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 
 from flopcalc.cost import parts
@@ -10,7 +10,7 @@ from flopcalc.cost.geometry import Geometry
 from flopcalc.operators._excitation import excitation
 from flopcalc.spec.operator import AUTO, NOWHERE, Derived, Evaluation, Limit, Named, Operator, Param, Rule
 from flopcalc.spec.rules import ONE_GROUP, SAME_PADDING
-from flopcalc.spec.source import Equation, Paper
+from flopcalc.spec.source import Equation, Erratum, Evidence, Paper
 
 MOBILENETV2 = Paper(
     key="sandler2018mobilenetv2",
@@ -22,6 +22,18 @@ MOBILENETV2 = Paper(
     doi="10.1109/CVPR.2018.00474",
     pages="4510-4520",
 )
+
+EFFICIENTNET = Paper(
+    key="tan2019efficientnet",
+    authors=("Tan, Mingxing", "Le, Quoc V."),
+    title="EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks",
+    venue="ICML",
+    year=2019,
+    arxiv="1905.11946",
+    pages="6105-6114",
+)
+
+_BLOCK_80: Mapping[str, str] = {"operator": "mbconv", "field": "macs"}
 
 
 def options(default_se: Fraction) -> tuple[Param, ...]:
@@ -153,4 +165,22 @@ OPERATOR = Operator(
     notes=notes,
     baseline_text="conv k x k",
     samples=({"norm": True, "expansion": 1}, {"norm": True, "se": Fraction(0)}),
+    errata=(
+        Erratum(
+            where="table 1, first version, strides of EfficientNet-B0",
+            printed="the blocks of 80 channels begin with stride 1, those of 112 channels with stride 2",
+            right="stride 2, then stride 1, as in the authors' code: the blocks of 80 channels run on 14 x 14",
+            evidence=(
+                Evidence("MACs of EfficientNet-B0 with the code's strides", network="efficientnet_b0", field="macs"),
+                Evidence("of one of its 80 -> 80 blocks, on 14 x 14", **_BLOCK_80, shape={"c_in": 80, "hw": 14}),
+                Evidence(
+                    "the same on 28 x 28, as the printed strides give it",
+                    **_BLOCK_80,
+                    shape={"c_in": 80, "hw": 28},
+                    source="the authors confirm it: tensorflow/tpu #383",
+                ),
+            ),
+            paper=EFFICIENTNET,
+        ),
+    ),
 )

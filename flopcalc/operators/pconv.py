@@ -9,7 +9,7 @@ from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
 from flopcalc.spec.operator import Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule, spatial
 from flopcalc.spec.rules import EQUAL_CHANNELS, ONE_GROUP, SAME_PADDING, UNIT_STRIDE
-from flopcalc.spec.source import Equation, Paper
+from flopcalc.spec.source import Equation, Erratum, Evidence, Paper
 
 FASTERNET = Paper(
     key="chen2023run",
@@ -99,5 +99,23 @@ OPERATOR = Operator(
         ),
     ),
     notes=_notes,
+    errata=(
+        Erratum(
+            where="eq. 7",
+            printed="FLOPs of a PConv and the 1x1 convolution after it = h w (k^2 c_p^2 + c c_p)",
+            right="h w (k^2 c_p^2 + c^2): the 1x1 convolution reads all c channels, the unchanged ones too",
+            evidence=(
+                Evidence("as printed, c = 64, c_p = 16, k = 3, 56 x 56", expression="56 * 56 * (9 * 16 ^ 2 + 64 * 16)"),
+                Evidence("MACs of the PConv", operator="pconv", shape={"c_in": 64}, field="macs"),
+                Evidence(
+                    "MACs of the 1x1 convolution",
+                    operator="pointwise",
+                    shape={"c_in": 64},
+                    field="macs",
+                    source="the authors confirm it: JierunChen/FasterNet #26 and #32",
+                ),
+            ),
+        ),
+    ),
     baseline_text="conv k x k",
 )

@@ -6,6 +6,7 @@ from flopcalc.cost import parts
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
 from flopcalc.operators.dsc import MOBILENETS
+from flopcalc.spec.channel_map import of_group
 from flopcalc.spec.operator import Limit, Named, Operator, Param, Policy, Rule, Site
 from flopcalc.spec.rules import GROUPS_DIVIDE
 from flopcalc.spec.source import Equation
@@ -54,4 +55,5 @@ OPERATOR = Operator(
         ),
     ),
     shape={"k": 1},
+    channel_map=lambda g, named, channel: of_group(g, channel),
 )

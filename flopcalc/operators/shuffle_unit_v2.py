@@ -9,7 +9,7 @@ from flopcalc.cost.geometry import Geometry
 from flopcalc.cost.parts import INPUT
 from flopcalc.spec.operator import AUTO, NOWHERE, Derived, Evaluation, Named, Operator, Param, Rule
 from flopcalc.spec.rules import SAME_PADDING
-from flopcalc.spec.source import Equation, Paper
+from flopcalc.spec.source import Equation, Erratum, Evidence, Paper
 
 SHUFFLENETV2 = Paper(
     key="ma2018shufflenet",
@@ -171,4 +171,19 @@ OPERATOR = Operator(
     baseline_text="conv k x k",
     shape={"groups": 2},
     samples=({"norm": True, "down": "torchvision"}, {"mid": 8, "norm": True}),
+    errata=(
+        Erratum(
+            where="table 2, g = 8",
+            printed="180 channels",
+            right="184 channels; 8 groups do not divide 180",
+            evidence=(
+                Evidence("channels left over by 8 groups of 180", expression="180 % 8"),
+                Evidence(
+                    "by 8 groups of 184",
+                    expression="184 % 8",
+                    source="the authors confirm it: megvii-model/ShuffleNet-Series #35",
+                ),
+            ),
+        ),
+    ),
 )

@@ -13,7 +13,8 @@ from flopcalc.cost import parts
 from flopcalc.cost.arith import Dim
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
-from flopcalc.operators._topology import halves, misfit, text
+from flopcalc.operators._topology import channels_of, halves, misfit, text
+from flopcalc.spec.channel_map import ChannelMap, of_group, on_torus
 from flopcalc.spec.operator import AUTO, Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule, spatial
 from flopcalc.spec.rules import EQUAL_CHANNELS, ONE_GROUP, SAME_PADDING, UNIT_STRIDE
 from flopcalc.spec.source import Equation, Erratum, Evidence, Paper
@@ -86,6 +87,13 @@ def _notes(e: Evaluation) -> Iterable[str]:
             f"The stages run one after the other: the critical path has {e.cost.steps} kernels, "
             "so fewer MACs may not run faster."
         )
+
+
+def _channel_map(g: Geometry, named: Named, channel: int) -> ChannelMap:
+    """That of one projection, on the outputs of the convolution before it."""
+    if named["near"] is None:
+        return of_group(g, channel)
+    return on_torus(named["dims"], named["near"], channel)
 
 
 _LETTERS = {"n": "c_in", "k": "k", "b": "b", "h": "h", "w": "w"}
@@ -173,6 +181,8 @@ OPERATOR = Operator(
         ),
     ),
     notes=_notes,
+    default_c_in=channels_of,
+    channel_map=_channel_map,
     errata=(
         Erratum(
             where="on the number of bases",

@@ -2,6 +2,9 @@
 
 x -> depthwise k x k at stride k (part `down`), 1x1 convolution on the coarse grid (`projection`),
 depthwise transposed k x k at stride k (`up`): as many channels and positions out as in.
+
+`form=full` reads "convolution" and "deconvolution" literally: both are full and mix the channels themselves, so that
+no projection is between them, and cost 2 / k^2 of a k x k convolution.
 """
 
 from collections.abc import Iterable
@@ -11,17 +14,18 @@ from flopcalc.cost.arith import Dim
 from flopcalc.cost.cost import Cost, Part
 from flopcalc.cost.geometry import Geometry, by, same_padding, short
 from flopcalc.operators.sic import WANG
-from flopcalc.spec.operator import Derived, Evaluation, Limit, Named, Operator, Policy, Rule, spatial
+from flopcalc.spec.operator import Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule, spatial
 from flopcalc.spec.rules import EQUAL_CHANNELS, ONE_GROUP
+from flopcalc.spec.source import Equation
 
 
-def formula(g: Geometry, step_h: Dim, step_w: Dim) -> Iterable[Part]:
-    """Weights: n k^2, n^2 on the coarse grid, n k^2 again."""
+def formula(g: Geometry, step_h: Dim, step_w: Dim, split: Dim, projected: bool) -> Iterable[Part]:
+    """Weights: n k^2 (full: n^2 k^2), n^2 on the coarse grid, n k^2 (n^2 k^2) again."""
     n, grid = g.c_in, g.p_in
     coarse = g.batch * arith.exact_div(g.h, step_h) * arith.exact_div(g.w, step_w)
-    yield parts.conv("down", n, n, g.area, grid, coarse, groups=n)
-    yield parts.conv("projection", n, n, 1, coarse, coarse)
-    yield parts.transposed_conv("up", n, n, g.area, coarse, grid, groups=n)
+    yield parts.conv("down", n, n, g.area, grid, coarse, groups=split)
+    yield from parts.when(projected, lambda: (parts.conv("projection", n, n, 1, coarse, coarse),))
+    yield parts.transposed_conv("up", n, n, g.area, coarse, grid, groups=split)
 
 
 def _same_size(size: Dim, kernel: Dim, stride: Dim, padding: Dim, dilation: Dim) -> Dim:
@@ -50,6 +54,8 @@ def _multiples(g: Geometry, named: Named) -> str | None:
 
 def _notes(e: Evaluation) -> Iterable[str]:
     yield "Derived from the paper's description (convolution, projection, deconvolution); no printed cost was found."
+    if e.named["form"] == "full":
+        yield "form=full: both convolutions mix all channels; the two together cost 2 / k^2 of a k x k convolution."
     yield "The ratio compares with a 3x3 convolution of the same channels and size, whatever k is."
 
 
@@ -59,7 +65,22 @@ OPERATOR = Operator(
     family="compact convolutions",
     paper=WANG,
     formula=formula,
-    derived=(Derived("step_h", lambda g: g.k_h), Derived("step_w", lambda g: g.k_w)),
+    params=(
+        Param(
+            "form",
+            "choice",
+            "depthwise",
+            "one filter for each channel and a projection, or a full convolution and a full deconvolution",
+            choices=("depthwise", "full"),
+            samples=("full",),
+        ),
+    ),
+    derived=(
+        Derived("step_h", lambda g: g.k_h),
+        Derived("step_w", lambda g: g.k_w),
+        Derived("projected", lambda g, form: form == "depthwise"),
+        Derived("split", lambda g, form: {"depthwise": g.c_in, "full": 1}[form]),
+    ),
     rules=(
         EQUAL_CHANNELS,
         ONE_GROUP,
@@ -70,6 +91,16 @@ OPERATOR = Operator(
     policy=Policy(
         "every convolution larger than 1x1 with as many channels out as in and stride 1, where k divides h and w",
         spatial,
+    ),
+    equations=(
+        Equation(
+            "share of a convolution, from its description",
+            "2 / k^2",
+            {"k": "k"},
+            "macs_ratio",
+            given={"form": "full"},
+            sizes={"k": 3},
+        ),
     ),
     notes=_notes,
     baseline=_conv_3x3,

@@ -15,6 +15,7 @@ from flopcalc.cost.geometry import Geometry
 from flopcalc.operators._topology import (
     LARGEST_SEARCHED,
     Sizes,
+    channels_of,
     default_connections,
     halves,
     misfit,
@@ -22,6 +23,7 @@ from flopcalc.operators._topology import (
     text,
 )
 from flopcalc.operators.sic import WANG
+from flopcalc.spec.channel_map import on_torus
 from flopcalc.spec.operator import AUTO, Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule, spatial
 from flopcalc.spec.rules import EQUAL_CHANNELS, ONE_GROUP
 from flopcalc.spec.source import Equation
@@ -107,6 +109,8 @@ OPERATOR = Operator(
         Equation("share of the standard cost", "c / n", {"n": "c_in", "c": "connected"}, "macs_ratio"),
     ),
     notes=_notes,
+    default_c_in=channels_of,
+    channel_map=lambda g, named, channel: on_torus(named["torus"], named["near"], channel),
     samples=(
         {"dims": (4, 6)},
         {"dims": (2, 3, 4), "neighbourhood": (1, 2, 3)},

@@ -44,6 +44,13 @@ def upsample(shapes: Sequence[Shape], n: int, scale: int = 2) -> Result:
     return out, (parts.upsample("upsample", c, n * h * w, n * prod(out[1:])),)
 
 
+def upsample_bilinear(shapes: Sequence[Shape], n: int, scale: int = 2) -> Result:
+    """Bilinear upsampling, by a factor or, with a second input, to its size: each result is the sum of four taps."""
+    out, (part,) = upsample(shapes, n, scale)
+    size = n * prod(out)
+    return out, (part._replace(work="other", muls=4 * size, adds=3 * size),)
+
+
 def pad(shapes: Sequence[Shape], n: int, amount: Any = 0, multiple: int = 1, channels: Any = (0, 0)) -> Result:
     """Zero rows at the bottom, zero columns at the right, and zero channels."""
     c, h, w = image(shapes)
@@ -84,6 +91,24 @@ def space_to_depth(shapes: Sequence[Shape], n: int, size: int = 2) -> Result:
     return (c * side**2, h // side, w // side), (parts.copy("gather", n * c * h * w),)
 
 
+def pixel_shuffle(shapes: Sequence[Shape], n: int, scale: int = 2) -> Result:
+    """Each group of scale^2 channels as a `scale` x `scale` block of positions of one channel."""
+    c, h, w = image(shapes)
+    side = whole("scale", scale)
+    if c % side**2:
+        raise ShapeError(f"its {c} channels are not groups of scale^2 = {side**2}")
+    return (c // side**2, h * side, w * side), (parts.copy("shuffle", n * c * h * w),)
+
+
+def pixel_unshuffle(shapes: Sequence[Shape], n: int, scale: int = 2) -> Result:
+    """Each `scale` x `scale` block of positions of a channel as scale^2 channels."""
+    c, h, w = image(shapes)
+    side = whole("scale", scale)
+    if h % side or w % side:
+        raise ShapeError(f"its {h}x{w} positions are not made of {side}x{side} blocks")
+    return (c * side**2, h // side, w // side), (parts.copy("unshuffle", n * c * h * w),)
+
+
 _PLACE = "flopcalc.pytorch.layers._primitives"
 
 MOVEMENT = (
@@ -102,6 +127,14 @@ MOVEMENT = (
         f"{_PLACE}.Upsample",
         counted=("torch.nn.Upsample",),
         counted_if=lambda module: getattr(module, "mode", "nearest") == "nearest",
+    ),
+    Primitive(
+        "upsample_bilinear",
+        "bilinear upsampling, by the factor `scale` or, with a second input, to its size",
+        upsample_bilinear,
+        f"{_PLACE}.UpsampleBilinear",
+        counted=("torch.nn.Upsample", "torch.nn.UpsamplingBilinear2d"),
+        counted_if=lambda module: getattr(module, "mode", "bilinear") == "bilinear",
     ),
     Primitive(
         "pad",
@@ -125,5 +158,19 @@ MOVEMENT = (
         "each `size` x `size` block of positions as one position with `size`^2 times the channels",
         space_to_depth,
         f"{_PLACE}.SpaceToDepth",
+    ),
+    Primitive(
+        "pixel_shuffle",
+        "each `scale`^2 channels as a `scale` x `scale` block of positions of one channel (sub-pixel upsampling)",
+        pixel_shuffle,
+        "torch.nn.PixelShuffle",
+        lambda shapes, settings: {"upscale_factor": settings["scale"]},
+    ),
+    Primitive(
+        "pixel_unshuffle",
+        "each `scale` x `scale` block of positions of a channel as `scale`^2 channels, the inverse of pixel_shuffle",
+        pixel_unshuffle,
+        "torch.nn.PixelUnshuffle",
+        lambda shapes, settings: {"downscale_factor": settings["scale"]},
     ),
 )

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from math import prod
+from typing import Any
 
+from flopcalc.cost import parts
 from flopcalc.cost.cost import Part
-from flopcalc.primitives.record import Primitive
-from flopcalc.primitives.shapes import Result, Shape, ShapeError, image, one, whole
+from flopcalc.primitives.record import Primitive, Settings
+from flopcalc.primitives.shapes import Result, Shape, ShapeError, image, one, text, whole
 
 
 def to_tokens(shapes: Sequence[Shape], n: int) -> Result:
@@ -40,6 +42,50 @@ def take_token(shapes: Sequence[Shape], n: int, index: int = 0) -> Result:
     return (c,), ()
 
 
+def dot_product_attention(shapes: Sequence[Shape], n: int, heads: int = 1, kv_heads: Any = None) -> Result:
+    """softmax(q k^T / sqrt(d)) v of each head; a group of heads may share keys and values.
+
+    The keys and the values are arranged by head, and repeated where heads share them.
+    """
+    if len(shapes) not in (2, 3):
+        raise ShapeError(f"it takes queries, keys and values (or keys that are both), not {len(shapes)} inputs")
+    query, key, value = (*shapes, shapes[-1])[:3]
+    count = whole("heads", heads)
+    shared = count if kv_heads is None else whole("kv_heads", kv_heads)
+    queries, keys = _positions(query, "queries"), _positions(key, "keys")
+    if _positions(value, "values") != keys:
+        raise ShapeError(f"its keys and values differ in positions: {text(key)} and {text(value)}")
+    if count % shared:
+        raise ShapeError(f"kv_heads = {shared} does not divide heads = {count}")
+    for name, shape, parts_of in (("queries", query, count), ("keys", key, shared), ("values", value, shared)):
+        if shape[0] % parts_of:
+            raise ShapeError(f"the {shape[0]} channels of its {name} do not divide by {parts_of} heads")
+    width, deep = query[0] // count, value[0] // shared
+    if key[0] // shared != width:
+        raise ShapeError(f"heads of its queries have {width} channels, those of its keys {key[0] // shared}")
+    q, scores, last = n * query[0] * queries, n * count * queries * keys, f"input{len(shapes) - 1}"
+    out = (count * deep, *query[1:])
+    return out, (
+        Part("scale", "mul", muls=q, reads=q, writes=q, after=("input0",)),
+        Part("keys", "move", reads=n * key[0] * keys, writes=n * count * width * keys, after=("input1",)),
+        Part("values", "move", reads=n * value[0] * keys, writes=n * count * deep * keys, after=(last,)),
+        parts.matmul("scores", queries, width, keys, batch=n * count, after=("scale", "keys")),
+        parts.softmax("softmax", scores),
+        parts.matmul("mix", deep, keys, queries, batch=n * count, after=("softmax", "values")),
+    )
+
+
+def _positions(shape: Shape, name: str) -> int:
+    if len(shape) < 2:
+        raise ShapeError(f"its {name} are {text(shape)}, without positions")
+    return prod(shape[1:])
+
+
+def _of_attention(shapes: Sequence[Shape], settings: Settings) -> Settings:
+    heads = settings["heads"]
+    return {"heads": heads, "kv_heads": heads if settings["kv_heads"] is None else settings["kv_heads"]}
+
+
 _PLACE = "flopcalc.pytorch.layers._primitives"
 
 TOKENS = (
@@ -61,4 +107,13 @@ TOKENS = (
         has_tensors=True,
     ),
     Primitive("take_token", "token `index` of a row; a view", take_token, f"{_PLACE}.TakeToken"),
+    Primitive(
+        "dot_product_attention",
+        "softmax(q k^T / sqrt(d)) v for each of `heads` heads; three inputs, queries, keys and values, from any layers "
+        "(cross-attention), or two, where the keys are also the values; `kv_heads`: this number of heads of keys and "
+        "values, shared by groups of heads; without weights, which are layers of their own",
+        dot_product_attention,
+        f"{_PLACE}.DotProductAttention",
+        _of_attention,
+    ),
 )

@@ -41,9 +41,10 @@ Kernel = tuple[Mapping[str, Any], Part]
 class Comparison(NamedTuple):
     """A printed figure and the computed one. value: None for an open figure. counted: what was counted; empty for the
     plain count of the figure's quantity. plain: whether the plain count has the printed digits, None if the quantity
-    has no plain count. how: what is computed, as a command or in words; empty for an open figure. convention: the way of
-    counting of a row of two figures (`flopcalc.published.pairs`), if it is not the plain one. family: of its network,
-    if flopcalc does not have it. pair: whether it is of such a row.
+    has no plain count. how: what is computed, as a command or in words; empty for an open figure.
+
+    pair: whether it is of a row of two figures (`flopcalc.published.pairs`). convention: its way of counting, if it is
+    not the plain one. family: of its network, if flopcalc does not have it.
     """
 
     figure: Figure
@@ -209,6 +210,7 @@ def reproduce_record(comparisons: Iterable[Comparison]) -> dict[str, Any]:
         "sources": [
             {"source": key, "checked": len(some), "verdicts": _counts(some)} for key, some in by_source.items()
         ],
+        "conventions": _conventions(found),
         "families": _families(found),
         "rows": rows,
     }
@@ -217,6 +219,24 @@ def reproduce_record(comparisons: Iterable[Comparison]) -> dict[str, Any]:
 def _counts(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     counted = Counter(row["verdict"] for row in rows)
     return {verdict: counted[verdict] for verdict in VERDICTS}
+
+
+def _conventions(found: Iterable[Comparison]) -> list[dict[str, Any]]:
+    """The ways of counting of each source of rows of two figures: the number of figures that each gives.
+
+    of: the figures of this quantity of the source whose network flopcalc has.
+    """
+    agree: dict[tuple[str, str], Counter[str]] = {}
+    for one in found:
+        if one.pair and not one.family:
+            way = (one.convention or one.figure.quantity) if one.verdict in GOOD else ""
+            agree.setdefault((one.figure.paper, one.figure.quantity), Counter())[way] += 1
+    return [
+        {"source": source, "quantity": quantity, "convention": way, "figures": figures, "of": counted.total()}
+        for (source, quantity), counted in agree.items()
+        for way, figures in counted.most_common()
+        if way
+    ]
 
 
 def _families(found: Iterable[Comparison]) -> list[dict[str, Any]]:
@@ -247,8 +267,8 @@ def _row(one: Comparison) -> dict[str, Any]:
         "means": figure.means if one.counted else "",
         "plain_agrees": one.plain,
         "how": one.how,
-        "convention": one.convention,
-        "pair": one.pair,
-        "family": one.family,
         "source": figure.source,
+        "pair": one.pair,
+        "convention": one.convention,
+        "family": one.family,
     }

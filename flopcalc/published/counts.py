@@ -11,11 +11,10 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from flopcalc.analysis.profile import Profile, is_name, profile
-from flopcalc.cost import convention
+from flopcalc.analysis.profile import Profile
+from flopcalc.analysis.ways import PARAMS_WAYS, WAYS, measure
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.published import pairs
-from flopcalc.replacing.clause import names as names_in
 from flopcalc.targets.read import read_target
 from flopcalc.targets.spec import TargetSpec
 from flopcalc.text.atomic_file import write_atomically
@@ -56,20 +55,8 @@ def sums_of(spec: TargetSpec, part: str = "") -> Profile:
     """
     if part:
         return _counted_part(spec, part)
-    kept = _kept().get(shown_target(spec)) if pairs.is_python_name(spec.what) else None
+    kept = kept_profiles().get(shown_target(spec)) if pairs.is_python_name(spec.what) else None
     return kept or _counted(spec)
-
-
-def value_of(way: pairs.Way, sums: Profile) -> int | None:
-    """The number of a way of counting; None where the file does not keep a sum that it needs."""
-    from flopcalc.text.expression import evaluate
-
-    if not way.gives:
-        return sums.sums.get(way.name)
-    names = names_in(way.gives)
-    if sums.kept and not names <= sums.kept:
-        return None
-    return int(evaluate(way.gives, {name: sums[name] for name in names}))
 
 
 @lru_cache(maxsize=512)
@@ -77,26 +64,23 @@ def _counted_part(spec: TargetSpec, part: str) -> Profile:
     """The profile of the layers of a network whose names match a pattern."""
     network = read_target(spec).plain
     layers = tuple(layer for layer in network.layers if re.fullmatch(part, layer.name))
-    return profile(dataclasses.replace(network, layers=layers))
+    return measure(dataclasses.replace(network, layers=layers))
 
 
 @lru_cache(maxsize=512)
 def _counted(spec: TargetSpec) -> Profile:
-    network = read_target(spec).plain
-    found = profile(network)
-    presets = {name: network.fold(convention.get(name).of) for name in convention.CONVENTIONS if name != "macs"}
-    return found._replace(sums={**presets, **found.sums})
+    return measure(read_target(spec).plain)
 
 
 def columns(sources: Iterable[pairs.Source]) -> tuple[str, ...]:
     """The sums that the file keeps: those of any use, and those that a way of a source needs."""
     needed = dict.fromkeys(_ALWAYS)
+    found = [*WAYS.values(), *PARAMS_WAYS.values()]
     for source in sources:
-        rules = [rule.ways for rule in source.networks]
-        for ways in (*(ways for _, ways in source.usual), *rules):
-            for way in (one for found in ways.values() for one in found):
-                names = names_in(way.gives) if way.gives else (way.name,)
-                needed.update(dict.fromkeys(name for name in sorted(names) if is_name(name) or not way.gives))
+        for ways in (*(ways for _, ways in source.usual), *(rule.ways for rule in source.networks)):
+            found += [way for some in ways.values() for way in some]
+    for way in found:
+        needed.update(dict.fromkeys(sorted(way.needs)))
     return tuple(needed)
 
 
@@ -144,14 +128,14 @@ def write(models: Sequence[TargetSpec], kept: Sequence[str]) -> str:
     """Write the file, and return its path."""
     path = os.path.join(pairs.folder(), FILE)
     write_atomically(path, counts_text(models, kept))
-    _kept.cache_clear()
+    kept_profiles.cache_clear()
     return path
 
 
 def differences(models: Sequence[TargetSpec], kept: Sequence[str], every: bool = True) -> list[Difference]:
     """Where the file is not what fresh counts give. every: these are all the models that the file may have."""
     found = []
-    file = _kept()
+    file = kept_profiles()
     for spec in models:
         name = shown_target(spec)
         if name not in file:
@@ -167,7 +151,7 @@ def differences(models: Sequence[TargetSpec], kept: Sequence[str], every: bool =
 
 
 @lru_cache(maxsize=1)
-def _kept() -> dict[str, Profile]:
+def kept_profiles() -> dict[str, Profile]:
     """The profiles of the file; empty if there is no such file."""
     path = os.path.join(pairs.folder(), FILE)
     if not os.path.isfile(path):

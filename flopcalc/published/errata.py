@@ -1,10 +1,12 @@
 """Errors in the sources, each with evidence that is computed on each run."""
 
 from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
 from typing import Any
 
 from flopcalc.catalog.cases import cases
 from flopcalc.catalog.layer import layer as evaluate_layer
+from flopcalc.networks.library import network
 from flopcalc.published.compare import Comparison, compare, witnessed
 from flopcalc.published.tables import Published
 from flopcalc.spec.equations import quantity, read
@@ -32,8 +34,13 @@ def errata(operators: Iterable[Operator]) -> Iterator[Row]:
                 "printed": erratum.printed,
                 "right": erratum.right,
                 "why": "",
-                "evidence": [{"what": one.what, "value": plain_value(computed(one))} for one in erratum.evidence],
+                "evidence": [_evidence(one) for one in erratum.evidence],
             }
+
+
+def _evidence(one: Evidence) -> Row:
+    row = {"what": one.what, "value": plain_value(computed(one))}
+    return row | {"source": one.source} if one.source else row
 
 
 def wrong_figures(sources: Iterable[Published]) -> Iterator[Row]:
@@ -106,6 +113,13 @@ def computed(evidence: Evidence) -> Any:
     """The number that a piece of evidence describes."""
     if evidence.expression:
         return evaluate(evidence.expression, {})
+    if evidence.network:
+        total = network(evidence.network, **evidence.shape).total(evidence.field)
+        return (
+            Fraction(total, network(evidence.network, **evidence.over).total(evidence.field))
+            if evidence.divided
+            else total
+        )
     layer = evaluate_layer(evidence.operator, **evidence.shape)
     if evidence.field.startswith("part:"):
         name = evidence.field.removeprefix("part:")

@@ -4,11 +4,14 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import NamedTuple
 
+from flopcalc.analysis.profile import Profile
+from flopcalc.analysis.readings import agreements
+from flopcalc.analysis.ways import PARAMS_WAYS, Way, all_ways
 from flopcalc.errors import ExitCode, FlopcalcError
 from flopcalc.published import counts, pairs
 from flopcalc.published.command import how
 from flopcalc.published.compare import Comparison
-from flopcalc.published.pairs import QUANTITIES, Named, Source, Way
+from flopcalc.published.pairs import QUANTITIES, Named, Source
 from flopcalc.published.rows import Row, read_cell, without_filling
 from flopcalc.published.tables import Figure, Ours
 from flopcalc.targets.spec import TargetSpec
@@ -33,13 +36,7 @@ def compare_source(source: Source) -> Iterator[Comparison]:
 
 def compare_row(source: Source, row: Row) -> list[Comparison]:
     """The comparisons of one row. Raises FlopcalcError, with the line of the row, if its network cannot be read."""
-    printed = {
-        "params": read_cell(row.params, row.headings[1], source.rounded.get("params", 0), pairs.unit(source, row, "params")),
-        "macs": read_cell(row.flops, row.headings[0], source.rounded.get("macs", 0), pairs.unit(source, row, "macs")),
-    }
-    digits = pairs.decimals(source, row)
-    if digits is not None:
-        printed = {one: figure and without_filling(figure, digits) for one, figure in printed.items()}
+    printed = {one: figure_of(source, row, one) for one in QUANTITIES}
     named = pairs.named(source, row)
     if named is None:
         family = pairs.family(source, row)
@@ -57,6 +54,67 @@ def compare_row(source: Source, row: Row) -> list[Comparison]:
     return [_comparison(source, row, one, printed[one], spec, fits[one]) for one in QUANTITIES]
 
 
+def figure_of(source: Source, row: Row, quantity: str) -> Printed | None:
+    """A figure of a row; None if its cell cannot be read as one figure."""
+    text, heading = (row.params, row.headings[1]) if quantity == "params" else (row.flops, row.headings[0])
+    printed = read_cell(text, heading, source.rounded.get(quantity, 0), pairs.unit(source, row, quantity))
+    digits = pairs.decimals(source, row)
+    return without_filling(printed, digits) if printed and digits is not None else printed
+
+
+class Found(NamedTuple):
+    """A way of counting found from figures alone. files: a pattern of the files of the source, empty for the others.
+
+    gives: the figures that it gives and that no way before it gives; of: all figures of these files.
+    """
+
+    source: str
+    files: str
+    quantity: str
+    way: Way
+    gives: int
+    of: int
+
+
+def found_ways(source: Source, quantity: str) -> Iterator[Found]:
+    """The ways of counting of a source, found from its figures: the one that gives most, then those for the rest.
+
+    Every way that flopcalc knows and those of the source are tried, on the network that each row names.
+    """
+    groups: dict[str, list[tuple[Profile, Printed]]] = {}
+    tried = {way.name: way for way in ways_of(quantity)}
+    for row in source.rows:
+        named, printed = pairs.named(source, row), figure_of(source, row, quantity)
+        if named is None or printed is None or named.part:
+            continue
+        tried |= {way.name: way for way in named.ways[quantity]}
+        spec, _ = _best(named, {one: figure_of(source, row, one) for one in QUANTITIES})
+        groups.setdefault(pairs.files_of(source, row.file), []).append((counts.sums_of(spec), printed))
+    for files, figures in groups.items():
+        of, left = len(figures), figures
+        while left:
+            way, gives = agreements(left, tried.values())[0]
+            if not gives:
+                break
+            yield Found(source.key, files, quantity, way, gives, of)
+            left = [(sums, printed) for sums, printed in left if not _given(way, sums, printed)]
+
+
+def all_found_ways(source: Source) -> list[Found]:
+    """The ways of counting of parameters and of FLOPs of a source."""
+    return [found for quantity in QUANTITIES for found in found_ways(source, quantity)]
+
+
+def _given(way: Way, sums: Profile, printed: Printed) -> bool:
+    value = way.of(sums)
+    return value is not None and bool(printed.agreement(value))
+
+
+def ways_of(quantity: str) -> list[Way]:
+    """The ways that flopcalc knows for parameters, or for FLOPs."""
+    return list(PARAMS_WAYS.values()) if quantity == "params" else all_ways()
+
+
 def _best(named: Named, printed: dict[str, Printed | None]) -> tuple[TargetSpec, dict[str, Fit]]:
     """The first of the candidates with which most figures agree, and how each of its figures agrees."""
     best: tuple[int, TargetSpec, dict[str, Fit]] | None = None
@@ -65,7 +123,7 @@ def _best(named: Named, printed: dict[str, Printed | None]) -> tuple[TargetSpec,
         fits = {}
         for one in QUANTITIES:
             figure = printed[one]
-            found = [Fit(way, value, "") for way in named.ways[one] if (value := counts.value_of(way, sums)) is not None]
+            found = [Fit(way, value, "") for way in named.ways[one] if (value := way.of(sums)) is not None]
             found = [fit._replace(agreement=figure.agreement(fit.value)) for fit in found] if figure else found
             # Rounding before truncation, each in the order of the source.
             order = {"agrees": 0, "truncated": 1, "": 2}
@@ -107,9 +165,7 @@ def _comparison(
     )
 
 
-def _open(
-    source: Source, row: Row, quantity: str, printed: Printed | None, why: str, family: str = ""
-) -> Comparison:
+def _open(source: Source, row: Row, quantity: str, printed: Printed | None, why: str, family: str = "") -> Comparison:
     figure = _figure(source, row, quantity, printed, None, quantity)
     why = why if printed else f"{_NO_FIGURE}; {why}" if why != _NO_FIGURE else why
     return Comparison(figure._replace(stated="open", why=why), None, "open", why, family=family, pair=True)

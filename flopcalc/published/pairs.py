@@ -7,27 +7,40 @@ counting the source uses, and what is known of rows that do not agree. docs/addi
 import os
 import re
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from flopcalc.analysis import profile
+from flopcalc.analysis.ways import PARAMS_WAYS, WAYS, Way, preset
 from flopcalc.cost.convention import CONVENTIONS
-from flopcalc.errors import FlopcalcError, clip, unknown_name
+from flopcalc.errors import clip, unknown_name
 from flopcalc.networks.inputs import Input, parse_input
 from flopcalc.published.rows import Row, read_rows, stem
 from flopcalc.published.tables import Stated
 from flopcalc.targets.spec import TargetSpec
 from flopcalc.text import shipped_files
-from flopcalc.text.yaml_file import File, Map, Seq, line_of, read_file
+from flopcalc.text.yaml_file import File, Map, Seq, read_file
 
 QUANTITIES = ("params", "macs")
 STATED: tuple[Stated, ...] = ("misprint", "differs", "open")
 
-_TOP = ("name", "repository", "rounded", "ignored", "counting", "usual", "files", "networks", "verdicts", "families", "reasons")
+_TOP = (
+    "name",
+    "repository",
+    "rounded",
+    "ignored",
+    "counting",
+    "usual",
+    "files",
+    "networks",
+    "verdicts",
+    "families",
+    "reasons",
+)
 _WAY = ("means", "gives")
 _USUAL = QUANTITIES
 _FILE = ("file", "decimals", "unit", *QUANTITIES)
 _NETWORK = ("match", "file", "target", "input", "set", "default", "part", *QUANTITIES)
+_ALTERNATIVE = ("target", "input", "set")
 _GROUP = re.compile(r"\\g<(\w+)>|\\(\d)")
 _VERDICT = ("match", "file", *QUANTITIES, *STATED)
 _FAMILY = ("match", "file", "family")
@@ -35,29 +48,24 @@ _FAMILY = ("match", "file", "family")
 _USUAL_SIZE = 224
 
 
-class Way(NamedTuple):
-    """One way of counting. name: a kind of cost, a convention of flopcalc, or one that the source's file defines.
+class Candidate(NamedTuple):
+    """A network with groups of a pattern to be filled in: its name, its input (empty for its own) and its options."""
 
-    gives: an expression over the sums of a profile; empty for a convention of flopcalc. means: in words.
-    """
-
-    name: str
-    gives: str
-    means: str
+    target: str
+    size: Any
+    settings: dict[str, Any]
 
 
 class Rule(NamedTuple):
     """Finds the networks of rows by a pattern of their name.
 
-    targets, inputs, settings: candidates, the first that fits is taken. defaults: for groups of the pattern that match nothing.
+    candidates: the first that fits is taken. defaults: for groups of the pattern that match nothing.
     part: a pattern of the names of the layers that the row is about; empty for all.
     """
 
     match: re.Pattern[str]
     file: re.Pattern[str] | None
-    targets: tuple[str, ...]
-    inputs: tuple[Any, ...]
-    settings: tuple[dict[str, Any], ...]
+    candidates: tuple["Candidate", ...]
     defaults: dict[str, Any]
     part: str
     ways: dict[str, tuple[Way, ...]]
@@ -77,7 +85,7 @@ class Source(NamedTuple):
     """A source of pairs. usual: its ways of counting by file (a pattern; None for all) and quantity, in order.
 
     ignored: parts of names that say nothing of the network, such as how it was trained. decimals: by file, the
-    decimals that are digits: zeros behind them only fill the cell up. units: by file, of cells and headings without one.
+    decimals that are digits: zeros behind them only fill the cell up. units: by file, of cells and headings without.
     """
 
     key: str
@@ -131,7 +139,8 @@ def read_source(path: str) -> Source:
     file = File(path, "bad-table", "docs/adding-a-table.md describes the language, with an example")
     data = file.keys(read_file(path, "rules"), None, None, _TOP, "a file of rules")
     read = _Reader(file, data)
-    usual = [(None, read.ways(data.get("usual", Map()), data, "usual", _USUAL))]
+    usual: list[tuple[re.Pattern[str] | None, dict[str, tuple[Way, ...]]]] = []
+    usual.append((None, read.ways(data.get("usual", Map()), data, "usual", _USUAL)))
     for spec in read.items("files", _FILE):
         usual.insert(0, (read.pattern(spec, "file"), read.ways(spec, data, "files", _FILE)))
     rounded = data.get("rounded", Map())
@@ -139,7 +148,10 @@ def read_source(path: str) -> Source:
         key=stem(path),
         name=str(data.get("name", stem(path))),
         repository=str(data.get("repository", "")),
-        rounded={key: file.whole(rounded, key, {}, "rounded") for key in file.keys(rounded, data, "rounded", QUANTITIES, "rounded")},
+        rounded={
+            key: file.whole(rounded, key, {}, "rounded")
+            for key in file.keys(rounded, data, "rounded", QUANTITIES, "rounded")
+        },
         ignored=read.pattern(data, "ignored"),
         decimals=tuple(
             (read.pattern(spec, "file"), file.whole(spec, "decimals", {}, "files"))
@@ -192,33 +204,34 @@ class _Reader(NamedTuple):
 
     def ways(self, spec: Any, where: Map, key: str, allowed: Sequence[str]) -> dict[str, tuple[Way, ...]]:
         spec = self.file.keys(spec, where, key, allowed, key)
-        return {one: tuple(self._way(spec, one, name) for name in _listed(spec[one])) for one in QUANTITIES if one in spec}
+        return {
+            one: tuple(self._way(spec, one, name) for name in _listed(spec[one])) for one in QUANTITIES if one in spec
+        }
 
     def _way(self, spec: Map, quantity: str, name: Any) -> Way:
         own = self.data.get("counting", Map())
         if name in own:
             found = self.file.keys(own[name], own, name, _WAY, "counting")
-            return Way(str(name), " ".join(str(found.get("gives", "")).split()), " ".join(str(found.get("means", "")).split()))
+            return Way(
+                str(name), " ".join(str(found.get("gives", "")).split()), " ".join(str(found.get("means", "")).split())
+            )
         if name in CONVENTIONS and name not in ("macs", "flops"):
-            return Way(name, "", CONVENTIONS[name].text)
+            return preset(name)
+        known_ways = PARAMS_WAYS if quantity == "params" else WAYS
+        if name in known_ways and name not in QUANTITIES:
+            return known_ways[name]
         if profile.is_name(str(name)):
             return Way(str(name), str(name), "")
-        known = (*own, *CONVENTIONS, "params")
+        known = (*own, *CONVENTIONS, *known_ways)
         near = unknown_name("way of counting", str(name), known, f"known: {', '.join(known)}; others need counting")
         raise self.file.error(spec, quantity, near.message, near.hint)
 
     def rules(self) -> Iterator[Rule]:
         for spec in self.items("networks", _NETWORK):
-            if "target" not in spec:
-                raise self.file.error(spec, None, "it has no target", "write the name of a network")
             yield Rule(
                 match=self.needed(spec, "match"),
                 file=self.pattern(spec, "file"),
-                targets=tuple(map(str, _listed(spec["target"]))),
-                inputs=tuple(_listed(spec.get("input", ""))),
-                settings=tuple(
-                    dict(self.file.keys(one, spec, "set", tuple(one), "set")) for one in _listed(spec.get("set", Map()))
-                ),
+                candidates=tuple(self._candidates(spec)),
                 defaults=dict(spec.get("default", Map())),
                 part=str(spec.get("part", "")),
                 ways=self.ways(Map({key: spec[key] for key in QUANTITIES if key in spec}), spec, "networks", QUANTITIES)
@@ -226,17 +239,35 @@ class _Reader(NamedTuple):
                 else {},
             )
 
+    def _candidates(self, spec: Map) -> Iterator[Candidate]:
+        """The networks of a rule: each target with each input; a target that is a mapping has its own."""
+        if "target" not in spec:
+            raise self.file.error(spec, None, "it has no target", "write the name of a network")
+        for target in _listed(spec["target"]):
+            own = self.file.keys(target, spec, "target", _ALTERNATIVE, "target") if isinstance(target, Map) else Map()
+            given = {**{key: spec[key] for key in ("input", "set") if key in spec}, "target": target, **own}
+            settings = [
+                dict(self.file.keys(one, spec, "set", tuple(one), "set")) for one in _listed(given.get("set", Map()))
+            ]
+            for size in _listed(given.get("input", "")):
+                for options in settings:
+                    yield Candidate(str(given["target"]), size, options)
+
     def verdicts(self) -> Iterator[Verdict]:
         for spec in self.items("verdicts", _VERDICT):
             stated = [one for one in STATED if one in spec]
             if len(stated) != 1:
-                raise self.file.error(spec, None, f"it needs one of {', '.join(STATED)}", "write the reason as its value")
+                raise self.file.error(
+                    spec, None, f"it needs one of {', '.join(STATED)}", "write the reason as its value"
+                )
             figures = {key: pattern for key in QUANTITIES if (pattern := self.pattern(spec, key)) is not None}
             why = " ".join(str(spec[stated[0]]).split())
             if why.startswith("$"):
                 reasons = self.data.get("reasons", Map())
                 if why[1:] not in reasons:
-                    raise self.file.error(spec, stated[0], f"unknown reason {clip(why[1:])}", f"reasons: {', '.join(reasons)}")
+                    raise self.file.error(
+                        spec, stated[0], f"unknown reason {clip(why[1:])}", f"reasons: {', '.join(reasons)}"
+                    )
                 why = " ".join(str(reasons[why[1:]]).split())
             yield Verdict(self.needed(spec, "match"), self.pattern(spec, "file"), figures, stated[0], why)
 
@@ -251,12 +282,7 @@ def named(source: Source, row: Row) -> Named | None:
     for rule in source.networks:
         found = rule.match.fullmatch(name)
         if found and _in_file(rule.file, row):
-            candidates = tuple(
-                _target(found, target, size, options, rule.defaults)
-                for target in rule.targets
-                for size in rule.inputs
-                for options in rule.settings
-            )
+            candidates = tuple(_target(found, one, rule.defaults) for one in rule.candidates)
             return Named(candidates, {**usual(source, row.file), **rule.ways}, _filled(found, rule.part, rule.defaults))
     return None
 
@@ -274,6 +300,14 @@ def usual(source: Source, file: str) -> dict[str, tuple[Way, ...]]:
             found = {**ways, **found}
     plain = {one: (Way(one, one, ""),) for one in QUANTITIES}
     return {**plain, **found}
+
+
+def files_of(source: Source, file: str) -> str:
+    """The pattern of the first group of files with ways of its own that a file belongs to; empty for the others."""
+    for pattern, _ in source.usual:
+        if pattern is not None and pattern.search(file):
+            return pattern.pattern
+    return ""
 
 
 def statements(source: Source, row: Row, quantity: str) -> Verdict | None:
@@ -308,19 +342,17 @@ def _in_file(pattern: re.Pattern[str] | None, row: Row) -> bool:
     return pattern is None or bool(pattern.search(row.file))
 
 
-def _target(
-    found: re.Match[str], target: str, size: Any, options: dict[str, Any], defaults: dict[str, Any]
-) -> TargetSpec:
+def _target(found: re.Match[str], one: Candidate, defaults: dict[str, Any]) -> TargetSpec:
     """The network of a matched name; groups of the pattern are filled into the target, the input and the options."""
 
     def filled(value: Any) -> Any:
         return _filled(found, value, defaults)
 
-    what = filled(target)
+    what = filled(one.target)
     what = what if what.endswith(".yaml") or what.startswith("hf:") else what.lower()
-    size = filled(size) or (_USUAL_SIZE if is_python_name(what) else "")
+    size = filled(one.size) or (_USUAL_SIZE if is_python_name(what) else "")
     inputs = (_input(size),) if size else ()
-    settings = {name: value for name, given in options.items() if (value := filled(given)) != ""}
+    settings = {name: value for name, given in one.settings.items() if (value := filled(given)) != ""}
     return TargetSpec("network", what, settings, inputs)
 
 

@@ -99,7 +99,9 @@ def read_cell(text: str, heading: str, rounded: int = 0, unit: str = "") -> Prin
     if found is None:
         return None
     unit = found[2] or next((part for match in _UNIT.finditer(heading) for part in match.groups() if part), unit)
-    printed = read_printed(found[1], unit.upper())._replace(text=f"{text} {unit.upper()}".strip() if unit != found[2] else text)
+    printed = read_printed(found[1], unit.upper())._replace(
+        text=f"{text} {unit.upper()}".strip() if unit != found[2] else text
+    )
     zeros = len(text) - len(text.rstrip("0"))
     if rounded and zeros and not printed.decimals and not unit:
         step = 10 ** min(zeros, max(rounded, len(text) - 3))

@@ -187,7 +187,9 @@ def _figure(file: File, key: str, levels: tuple[Map, Map, Map, Map], quantity: s
     if not gives and quantity not in QUANTITIES:
         near = unknown_name("quantity", quantity, QUANTITIES, f"known: {', '.join(QUANTITIES)}; other names need gives")
         raise file.error(row, quantity, near.message, near.hint)
-    found = [(stated, _reason(file, data, spec, stated)) for stated in ("misprint", "differs", "open") if stated in spec]
+    found = [
+        (stated, _reason(file, data, spec, stated)) for stated in ("misprint", "differs", "open") if stated in spec
+    ]
     if len(found) > 1:
         raise file.error(spec, None, f"{quantity} has both {found[0][0]} and {found[1][0]}", "keep one of them")
     for level in (row, table):

@@ -13,7 +13,7 @@ from flopcalc.networks.inputs import FORWARD, ForwardCall, Input
 from flopcalc.networks.network import Network
 from flopcalc.pytorch.counting.counter import check_countable
 from flopcalc.pytorch.counting.inputs import arguments, read_batch
-from flopcalc.pytorch.counting.network import ROOT, as_network, counted_network, explained
+from flopcalc.pytorch.counting.network import ROOT, as_network, counted_network, explained, replay_of
 from flopcalc.pytorch.loading.environment import visiting
 from flopcalc.pytorch.loading.module import Loaded, load_module, load_object
 from flopcalc.pytorch.loading.time_limit import TimeLimit, start_limit
@@ -150,9 +150,10 @@ def _replaced(loaded: Loaded, asked: _Request, plan: "Plan", limit: TimeLimit | 
             rebuild=_rebuild(loaded, limit),
         )
     network = partial(as_network, inputs=inputs, batch=asked.batch, name=asked.name, options=asked.settings)
-    plain = network(candidates.root, run.counted)
+    replay = partial(replay_of, args=args, named=named, call=call, kernels=asked.kernels)
+    plain = network(candidates.root, run.counted, replay=replay(candidates.root))
     done, after = replace_candidates(candidates, run, plan)
-    changed = network(done.module, after)
+    changed = network(done.module, after, replay=replay(done.module))
     return plain, Replacement(
         network=dataclasses.replace(changed, title=plain.title),
         plan=plan,

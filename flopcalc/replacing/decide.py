@@ -210,7 +210,7 @@ def applied(request: Request, spot: Spot, g: Geometry, clauses: Sequence[str] = 
     if habit is not None and not clauses:
         return habit
     given = dict(request.options)
-    if spot.bias and "bias" in operator.param:
+    if spot.bias and operator.takes_bias and "bias" in operator.param:
         given.setdefault("bias", True)
     try:
         with operator.contained():

@@ -3,13 +3,17 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from flopcalc.cost.bits import Bits
 from flopcalc.cost.convention import Convention
 from flopcalc.cost.cost import DTYPE_BYTES, Cost
-from flopcalc.cost.geometry import by, short
+from flopcalc.cost.geometry import by, padding_text, short
 from flopcalc.cost.kinds import ELEMENTWISE, OF_A_KERNEL
+from flopcalc.report.bits import add_to_layer, bops_facts, bops_field, with_bops
+from flopcalc.report.channel_map import channel_blocks
 from flopcalc.report.columns import Field, cell_of, choose, headline, table_of
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
 from flopcalc.report.totals import traffic_text
+from flopcalc.spec.channel_map import ChannelMap
 from flopcalc.spec.equations import Reading, readings
 from flopcalc.spec.layer_record import intensity, layer_record, notes
 from flopcalc.spec.operator import Evaluation, show
@@ -22,16 +26,30 @@ def elementwise(cost: Cost) -> int:
 
 
 def layer_document(
-    e: Evaluation, defaulted: frozenset[str], convention: Convention, dtype: str, columns: str | None = None
+    e: Evaluation,
+    defaulted: frozenset[str],
+    convention: Convention,
+    dtype: str,
+    columns: str | None = None,
+    bits: Bits | None = None,
+    explained: ChannelMap | None = None,
 ) -> Document:
-    """What `flopcalc layer` shows. defaulted: inputs that were not given. columns: as `--columns` gives them."""
+    """What `flopcalc layer` shows. defaulted: inputs that were not given. columns: as `--columns` gives them.
+
+    explained: an output channel whose inputs are shown too.
+    """
     record = layer_record(e, convention, dtype)
+    if bits is not None:
+        add_to_layer(record, e, bits)
+    if explained is not None:
+        record["explained_channel"] = explained.record()
     return Document(
         title=f"{e.operator.name}  {e.operator.title} | {e.operator.paper.short}",
         blocks=(
             Facts((*_inputs(e, defaulted), *_options(e), *_derived(e))),
             _parts_table(e, record, convention, columns),
             Facts(tuple(_totals(e, record, convention))),
+            *(() if explained is None else channel_blocks(explained, e.geometry.c_in)),
             *_equation_blocks(e),
             *((Lines("Notes", record["notes"]),) if record["notes"] else ()),
         ),
@@ -48,12 +66,12 @@ def _inputs(e: Evaluation, defaulted: frozenset[str]) -> Iterable[tuple[str, str
     values = {
         "cin": g.c_in,
         "cout": g.c_out,
-        "k": by(g.kernel),
+        "k": by(g.sizes("k")),
         "h": g.h,
         "w": g.w,
-        "stride": short(g.stride),
-        "padding": short(g.padding),
-        "dilation": short(g.dilation),
+        "stride": short(g.sizes("stride")),
+        "padding": padding_text(g),
+        "dilation": short(g.sizes("dilation")),
         "groups": g.groups,
         "batch": g.batch,
     }
@@ -80,7 +98,7 @@ def _derived(e: Evaluation) -> Iterable[tuple[str, str]]:
             label = ""
 
 
-def _fields(convention: Convention) -> list[Field]:
+def _fields(convention: Convention, record: dict[str, Any]) -> list[Field]:
     """The columns that the parts can have, in the order of `--columns all`."""
     return [
         Field("part", Column("part", "name"), cell_of("name")),
@@ -88,6 +106,7 @@ def _fields(convention: Convention) -> list[Field]:
         # A convention that is named after a kind counts that kind.
         *([Field("macs", Column("MACs"), cell_of("macs"))] if convention.name != "flops" else []),
         Field("cost", Column(headline(convention)), cell_of("cost")),
+        *bops_field(record),
         Field("share", Column("share", "share", drop=1), cell_of("share")),
         Field("elementwise", Column("elementwise", drop=3), cell_of("elementwise")),
         Field("written", Column("written", drop=4), cell_of("activations")),
@@ -120,9 +139,16 @@ def _parts_table(e: Evaluation, record: dict[str, Any], convention: Convention, 
     all_parts = {**_sums(e.cost, element), "name": "total", "cost": total, "share": share}
     plain = {**_sums(e.baseline, element), "name": e.operator.baseline_text, "cost": convention.of(e.baseline, n)}
     ratio: dict[str, Any] = {"name": "ratio"}
-    for kind in ("params", "macs", "cost"):
+    bops = ["bops"] if "bops" in record else []
+    for kind in bops:
+        all_parts[kind], plain[kind] = record[kind], record["baseline"][kind]
+    for kind in ("params", "macs", "cost", *bops):
         ratio[kind] = f"{all_parts[kind] / plain[kind]:.4f}" if plain[kind] else ""
-    return table_of(choose(_fields(convention), columns, tuple(_default(convention))), rows, [all_parts, plain, ratio])
+    return table_of(
+        choose(_fields(convention, record), columns, with_bops(record, tuple(_default(convention)))),
+        rows,
+        [all_parts, plain, ratio],
+    )
 
 
 def _sums(cost: Cost, element: int) -> dict[str, Any]:
@@ -137,6 +163,7 @@ def _sums(cost: Cost, element: int) -> dict[str, Any]:
 
 def _totals(e: Evaluation, record: dict[str, Any], convention: Convention) -> Iterable[tuple[str, str]]:
     yield "flops", f"{people(e.cost.flops)} = 2 x MACs + elementwise"
+    yield from bops_facts(record)
     yield "traffic", traffic_text(record)
     yield "convention", f"{convention.name}: {convention.text}"
 
@@ -177,9 +204,14 @@ def _texts(applied: Sequence[Reading]) -> Iterable[str]:
             yield f"{equation.status} ({STATUS_TEXT[equation.status]}): {equation.why}"
 
 
-def compare_document(evaluations: Sequence[Evaluation], convention: Convention, dtype: str) -> Document:
+def compare_document(
+    evaluations: Sequence[Evaluation], convention: Convention, dtype: str, bits: Bits | None = None
+) -> Document:
     """What `flopcalc compare` shows: one row for each operator."""
     records = [layer_record(e, convention, dtype) for e in evaluations]
+    if bits is not None:
+        for e, record in zip(evaluations, records, strict=True):
+            add_to_layer(record, e, bits)
     shapes = {str(e.geometry) for e in evaluations}
     same = len(shapes) == 1
     counted = headline(convention)
@@ -191,6 +223,7 @@ def compare_document(evaluations: Sequence[Evaluation], convention: Convention, 
         Column("ratio", "ratio", key="params_ratio", drop=1),
         Column(counted),
         Column("ratio", "ratio", key=f"{counted}_ratio"),
+        *([] if bits is None else [Column("BOPs"), Column("ratio", "ratio", key="BOPs_ratio", drop=1)]),
         Column("elementwise", "short", drop=3),
         Column("bytes", "short", drop=2),
         Column("steps", drop=4),
@@ -208,6 +241,7 @@ def compare_document(evaluations: Sequence[Evaluation], convention: Convention, 
                 e.ratio("params"),
                 number,
                 number / base if base else None,
+                *([] if bits is None else _bops_cells(record)),
                 elementwise(e.cost),
                 record["traffic"],
                 e.cost.steps,
@@ -217,6 +251,8 @@ def compare_document(evaluations: Sequence[Evaluation], convention: Convention, 
         ("convention", f"{convention.name}: {convention.text}"),
         ("bytes", f"read and written in {dtype}, each kernel by itself"),
     ]
+    if bits is not None:
+        facts.insert(1, ("BOPs", f"MACs x bits of weights x bits of activations ({bits.text})"))
     if not same:
         facts.insert(0, ("shapes", "differ by row; each ratio is to the plain convolution of the row's own shape"))
     remarks = [f"{e.operator.name}: {line}" for e in evaluations for line in notes(e)]
@@ -225,3 +261,9 @@ def compare_document(evaluations: Sequence[Evaluation], convention: Convention, 
         blocks=(Table(columns, rows), Facts(facts), *((Lines("Notes", remarks),) if remarks else ())),
         data={"schema": "flopcalc/compare/1", "rows": records},
     )
+
+
+def _bops_cells(record: dict[str, Any]) -> tuple[Cell, Cell]:
+    """BOPs, and their ratio to those of the plain convolution."""
+    base = record["baseline"]["bops"]
+    return record["bops"], record["bops"] / base if base else None

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from flopcalc.cost.convention import Convention
 from flopcalc.cost.kinds import ELEMENTWISE
 from flopcalc.networks.options import option_text
+from flopcalc.report.bits import bops_facts, bops_field, with_bops
 from flopcalc.report.columns import Field, Row, cell_of, choose, headline, same_sizes, sizes, table_of
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
 from flopcalc.report.totals import traffic_text
@@ -55,6 +56,8 @@ def _facts(record: dict[str, Any], chosen: Convention) -> Iterable[tuple[str, st
         yield "options", ", ".join(f"{name} {option_text(one)}" for name, one in record["options"].items())
     unknown = record["uncounted"]
     yield "flops", at_least(f"{people(record['flops'])} = 2 x MACs + elementwise", unknown)
+    for name, text in bops_facts(record):
+        yield name, at_least(text, unknown)
     yield (
         "activations",
         at_least(f"{people(record['activations'])} elements written by convolutions and linear layers", unknown),
@@ -69,12 +72,14 @@ def _facts(record: dict[str, Any], chosen: Convention) -> Iterable[tuple[str, st
 
 def _before_after(record: dict[str, Any], chosen: Convention) -> Table:
     base = record["baseline"]
+    kinds = with_bops(record, ("params", "cost"))
     rows: list[list[Cell]] = [
-        [_total_name("before", record), base["params"], base["cost"]],
-        [_total_name(f"after, {record['replace']}", record), record["params"], record["cost"]],
-        ["ratio", *(f"{record[kind] / base[kind]:.4f}" if base[kind] else None for kind in ("params", "cost"))],
+        [_total_name("before", record), *(base[kind] for kind in kinds)],
+        [_total_name(f"after, {record['replace']}", record), *(record[kind] for kind in kinds)],
+        ["ratio", *(f"{record[kind] / base[kind]:.4f}" if base[kind] else None for kind in kinds)],
     ]
-    return Table((Column("total", "text"), Column("params"), Column(headline(chosen))), rows)
+    titles = {"params": "params", "cost": headline(chosen), "bops": "BOPs"}
+    return Table((Column("total", "text"), *(Column(titles[kind]) for kind in kinds)), rows)
 
 
 def _replaced(record: dict[str, Any]) -> Iterable[str]:
@@ -115,6 +120,7 @@ def fields_of(view: View, record: dict[str, Any], rows: Sequence[Row], chosen: C
         *_first_fields(view, rows),
         Field("params", Column("params"), cell_of("params")),
         Field("cost", Column(headline(chosen)), cell_of("cost")),
+        *bops_field(record),
         Field("share", Column("share", "share", drop=3), lambda row: row.get("share", row["cost"] / total)),
         *(
             [Field("sum", Column("sum", "share", "cumulated share", drop=4), cell_of("cumulated"))]
@@ -234,7 +240,7 @@ def _rows(record: dict[str, Any], view: View, chosen: Convention) -> Table:
         rows = grouped(layers, by) if by != "layer" else folded(layers) if view.fold else layers
         default, totals = _DEFAULT[by], [total]
     fields = fields_of(view, record, rows, chosen)
-    return table_of(choose(fields, view.columns, default), rows, totals, main=True)
+    return table_of(choose(fields, view.columns, with_bops(record, default)), rows, totals, main=True)
 
 
 def _total(record: dict[str, Any], by: str) -> dict[str, Any]:
@@ -270,7 +276,8 @@ def _others(record: dict[str, Any], rows: Sequence[Row], by: str) -> Iterable[di
     if not more:
         return
     rest: dict[str, Any] = {"name": name, by: name, "count": count, "cumulated": 1, "total": True}
-    for kind in ("params", "cost", "macs", "flops", "traffic", "activations"):
+    bops = ["bops"] if "bops" in record else []
+    for kind in ("params", "cost", "macs", "flops", "traffic", "activations", *bops):
         rest[kind] = record[kind] - sum(row[kind] for row in rows)
     elementwise = sum(record[kind] for kind in ELEMENTWISE)
     rest["elementwise"] = elementwise - sum(row["elementwise"] for row in rows)

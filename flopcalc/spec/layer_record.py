@@ -5,7 +5,7 @@ from typing import Any
 
 from flopcalc.cost.convention import Convention
 from flopcalc.cost.cost import DTYPE_BYTES, Part
-from flopcalc.cost.geometry import Geometry
+from flopcalc.cost.geometry import SAME, Geometry
 from flopcalc.cost.kinds import OF_A_KERNEL
 from flopcalc.spec.equations import Reading, readings
 from flopcalc.spec.operator import Evaluation
@@ -23,21 +23,21 @@ def plain_value(value: Any) -> Any:
     return round(float(value), 6) if isinstance(value, Fraction) and value.denominator != 1 else plain(value)
 
 
-def _pair(pair: tuple[int, int]) -> Any:
-    return pair[0] if pair[0] == pair[1] else list(pair)
+def _sizes(sizes: tuple[int, ...]) -> Any:
+    return sizes[0] if all(size == sizes[0] for size in sizes) else list(sizes)
 
 
 def inputs(g: Geometry) -> dict[str, Any]:
-    """The shape under the names of the command line; a pair is one number where both are equal."""
+    """The shape under the names of the command line; one number where all axes have the same."""
     return {
         "cin": g.c_in,
         "cout": g.c_out,
-        "k": _pair(g.kernel),
+        "k": _sizes(g.sizes("k")),
         "h": g.h,
         "w": g.w,
-        "stride": _pair(g.stride),
-        "padding": _pair(g.padding),
-        "dilation": _pair(g.dilation),
+        "stride": _sizes(g.sizes("stride")),
+        "padding": SAME if g.uneven else _sizes(g.sizes("padding")),
+        "dilation": _sizes(g.sizes("dilation")),
         "groups": g.groups,
         "batch": g.batch,
     }
@@ -70,7 +70,7 @@ def layer_record(e: Evaluation, convention: Convention, dtype: str = "float32") 
         "ratio": {"params": _ratio(e, "params"), "macs": _ratio(e, "macs")},
         "convention": convention.name,
         "cost": convention.of(e.cost, e.geometry.batch),
-        "notes": [*notes(e), *convention.remarks((e.cost,))],
+        "notes": list(notes(e)),
     }
 
 

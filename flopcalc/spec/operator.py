@@ -17,11 +17,13 @@ from typing import Any, NamedTuple, TypeAlias
 
 from flopcalc.cost import parts
 from flopcalc.cost.cost import Cost, Part, Parts
-from flopcalc.cost.geometry import Geometry, geometry, out_size
+from flopcalc.cost.geometry import Geometry, geometry, out_size, with_depth
 from flopcalc.cost.kinds import HasKinds
 from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, unknown_name
 from flopcalc.spec import validation
+from flopcalc.spec.axes import along_width, depth_of, uneven_padding
+from flopcalc.spec.channel_map import ChannelMap
 from flopcalc.spec.containment import contained
 from flopcalc.spec.param import AUTO, Param, Value, show
 from flopcalc.spec.source import Equation, Erratum, Paper
@@ -143,11 +145,16 @@ class Operator:
     notes(evaluation) gives the notes that `layer` shows, with their numbers.
     baseline(g, named) is the plain convolution that the ratio compares with; baseline_text names it.
     shape: the operator's own defaults for sizes that a user does not give. axes: 1 for operators on
-    sequences; their sizes lie along the width. default_c_out(c_in, options): output channels when
-    they are not given (else c_in). in_shape, out_shape: of one sample. c_in_of(channels,
-    options): c_in for a tensor with that number of channels, where the two differ. size_out: the output's size
-    along an axis where it is not that of a convolution; closed forms then use the input grid.
+    sequences; their sizes lie along the width. volume: for operators on volumes, whose windows have a depth too.
+    default_c_out(c_in, options): output channels when they are not given (else c_in).
+    default_c_in(options): input channels where options fix them, or None.
+    in_shape, out_shape: of one sample. c_in_of(channels, options): c_in for a tensor with that number of
+    channels, where the two differ. size_out: the output's size along an axis where it is not that of a
+    convolution; closed forms then use the input grid.
     shapes: sizes to check in addition to the usual ones, for operators that refuse most of those.
+    takes_bias: whether its option `bias` is set where it replaces a convolution with a bias; false where the authors'
+    module has none. pads_unevenly: whether it takes `padding="same"` with an even kernel.
+    channel_map(g, named, channel): the input channels that an output channel reads.
     family groups operators in listings. samples: sets of options to check together.
     layer_file: for a plug-in, the module that holds its nn.Module, as `package.module`.
     origin: for a plug-in, the package and the place that it was loaded from; set when it is loaded.
@@ -179,6 +186,11 @@ class Operator:
     origin: str = ""
     size_out: Callable[..., Any] = out_size
     shapes: tuple[Mapping[str, Any], ...] = ()
+    takes_bias: bool = True
+    volume: bool = False
+    pads_unevenly: bool = False
+    channel_map: Callable[[Geometry, Named, int], ChannelMap] | None = None
+    default_c_in: Callable[[Named], int | None] | None = None
 
     def __post_init__(self) -> None:
         for field_name, kind in _ITEMS.items():
@@ -235,21 +247,13 @@ class Operator:
         if c_out is None and self.default_c_out is not None and (channels := as_int(c_in)) is not None:
             c_out = self.default_c_out(channels, self.resolve(given))
         sizes = {**self.shape, **{name: size for name, size in sizes.items() if size is not None}}
+        depth = depth_of(self.name, self.volume, self.axes, sizes)
         if self.axes == 1:
             sizes = {"k": 3, "hw": 56, **sizes}
             flat = {"k": 1, "hw": 1, "stride": 1, "padding": 0, "dilation": 1}
-            sizes |= {name: self._along(name, flat[name], sizes[name]) for name in flat if name in sizes}
-        return geometry(c_in, c_out, size_out=self.size_out, **sizes)
-
-    def _along(self, name: str, flat: int, size: Any) -> tuple[int, Any]:
-        """A size of a sequence as height and width."""
-        if not isinstance(size, tuple | list) or len(size) != 2:
-            return flat, size
-        if size[0] != flat:
-            shown = "x".join(map(str, size))
-            why = f"{name} is {shown}, and {self.name} works along one axis"
-            raise FlopcalcError("bad-dimension", why, f"give {name} as one number, for example {size[1]}")
-        return flat, size[1]
+            sizes |= {name: along_width(self.name, name, flat[name], sizes[name]) for name in flat if name in sizes}
+        g = geometry(c_in, c_out, size_out=self.size_out, **sizes)
+        return with_depth(g, **depth) if depth else g
 
     def resolve(self, given: Named) -> dict[str, Value]:
         """All options, checked, with defaults for those not given."""
@@ -308,6 +312,8 @@ class Operator:
 
     def _apply(self, g: Geometry, options: Named) -> tuple[Named, Parts]:
         named = self.derive(g, options)
+        if g.uneven and not self.pads_unevenly:
+            raise uneven_padding(self.name, g)
         for rule in self.rules:
             if (problem := rule.check(g, named)) is not None:
                 message = f"{self.name} does not apply here: {problem}"

@@ -60,9 +60,11 @@ class Paper(NamedTuple):
 class Evidence(NamedTuple):
     """A number that supports a correction, described so that it is computed on each run.
 
-    what: the meaning of the number. Exactly one of: expression (arithmetic on printed figures); operator, with
-    shape and options as `flopcalc.layer` takes them.
-    field: the figure of the layer: params, macs, macs_ratio or the name of a derived value.
+    what: the meaning of the number. Exactly one of: expression (arithmetic on printed or measured figures); operator,
+    with shape and options as `flopcalc.layer` takes them; network, with options as `flopcalc.network` takes them.
+    field: the figure of the layer: params, macs, macs_ratio, `macs of PART` or the name of a derived value; of the
+    network: a kind of cost. over: the options of the same network that the figure is divided by, if `divided`.
+    source: where measured figures come from, or who confirms the mistake.
     """
 
     what: str
@@ -70,6 +72,10 @@ class Evidence(NamedTuple):
     operator: str = ""
     shape: Mapping[str, Any] = _NOTHING
     field: str = ""
+    network: str = ""
+    over: Mapping[str, Any] = _NOTHING
+    divided: bool = False
+    source: str = ""
 
 
 class Erratum(NamedTuple):

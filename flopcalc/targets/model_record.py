@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from flopcalc.cost.convention import Convention
 from flopcalc.cost.cost import DTYPE_BYTES
 from flopcalc.cost.kinds import KINDS, SUMMED
+from flopcalc.networks.counted import counted
 from flopcalc.networks.network import Layer, Module, Network
 from flopcalc.networks.options import plain_option
 from flopcalc.networks.window import Window
@@ -22,7 +23,11 @@ def model_record(
 ) -> dict[str, Any]:
     """The record that `flopcalc model` shows, ready for JSON. Sums are exact."""
     network = replacement.network if replacement else plain
-    layers = [_layer(layer, network, convention, DTYPE_BYTES[dtype]) for layer in network.layers]
+    number = counted(network, convention)
+    layers = [
+        _layer(layer, cost, network, DTYPE_BYTES[dtype])
+        for layer, cost in zip(network.layers, number.by_layer, strict=True)
+    ]
     sums = {kind: sum(layer[kind] for layer in layers) for kind in SUMMED}
     sums["steps"] = network.total("steps")
     return {
@@ -39,7 +44,7 @@ def model_record(
         **{kind: sums[kind] for kind in KINDS},
         "intensity": intensity(sums["flops"], sums["traffic"]),
         "dtype": dtype,
-        "cost": sum(layer["cost"] for layer in layers),
+        "cost": number.total,
         "baseline": _baseline(plain, convention) if replacement else None,
         "replaced": len(replacement.replaced) if replacement else 0,
         "replaced_layers": list(replacement.replaced) if replacement else [],
@@ -52,13 +57,13 @@ def model_record(
         "notes": [
             *network.remarks,
             *(replacement.notes if replacement else ()),
-            *convention.remarks(layer.cost for layer in network.layers),
+            *number.remarks,
         ],
     }
 
 
 def _baseline(plain: Network, convention: Convention) -> dict[str, int]:
-    return {"params": plain.params, "macs": plain.macs, "cost": plain.fold(convention.of)}
+    return {"params": plain.params, "macs": plain.macs, "cost": counted(plain, convention).total}
 
 
 def module_of(layer: str, modules: Container[str] = ()) -> str:
@@ -81,8 +86,8 @@ def _module(name: str, module: Module) -> dict[str, Any]:
     }
 
 
-def _layer(layer: Layer, network: Network, convention: Convention, element: int) -> dict[str, Any]:
-    """The layer as plain data. element: bytes of one element."""
+def _layer(layer: Layer, cost: int, network: Network, element: int) -> dict[str, Any]:
+    """The layer as plain data. cost: its number in the convention. element: bytes of one element."""
     sums = layer.cost.totals()
     traffic = sums["traffic"] * element
     module = module_of(layer.name, network.modules)
@@ -91,7 +96,7 @@ def _layer(layer: Layer, network: Network, convention: Convention, element: int)
         "type": layer.kind,
         **sums,
         "traffic": traffic,
-        "cost": convention.of(layer.cost, network.batch),
+        "cost": cost,
         "in": list(layer.in_shape),
         "out": list(layer.out_shape),
         "stage": layer.stage,
@@ -142,7 +147,9 @@ def grouped(layers: Sequence[dict[str, Any]], by: str) -> list[dict[str, Any]]:
 def summed(layers: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The number of layers, and the sums of all kinds that add up."""
     sums: dict[str, Any] = {"count": number_of(layers)}
-    sums |= {kind: sum(layer[kind] for layer in layers) for kind in _ADDITIVE}
+    # BOPs are there if the user asked for them.
+    kinds = (*_ADDITIVE, "bops") if layers and "bops" in layers[0] else _ADDITIVE
+    sums |= {kind: sum(layer[kind] for layer in layers) for kind in kinds}
     return sums | {"intensity": intensity(sums["flops"], sums["traffic"])}
 
 

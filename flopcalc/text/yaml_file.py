@@ -121,13 +121,13 @@ class File(NamedTuple):
         """The value of a key that is one whole number, or two: [height, width]."""
         return self.as_pair(self.value(spec, key, env, what), spec, key, what)
 
-    def as_pair(self, value: Any, spec: Any, key: str, what: str) -> int | tuple[int, int]:
-        """The value of a key, if it is one whole number or two."""
+    def as_pair(self, value: Any, spec: Any, key: str, what: str, most: int = 2) -> Any:
+        """The value of a key, if it is one whole number, or a tuple of two (up to `most`)."""
         if not isinstance(value, tuple):
             return self.as_whole(value, spec, key, what)
-        if len(value) != 2:
+        if not 2 <= len(value) <= most:
             raise self.error(spec, key, f"{what}: {key} is one number or two, [height, width]")
-        return self.as_whole(value[0], spec, key, what), self.as_whole(value[1], spec, key, what)
+        return tuple(self.as_whole(one, spec, key, what) for one in value)
 
     def text(self, template: str, spec: Mapping[str, Any], key: str, env: Mapping[str, Any], what: str) -> str:
         """Text with the value of each `{expression}` in its place."""

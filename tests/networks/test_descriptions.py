@@ -290,3 +290,28 @@ def test_a_block_read_once_is_the_same_again(write_network: WriteNetwork, monkey
     assert layers["a.1.add"].inputs == ("a.1.second", "a.0.add")
     assert layers["c.first"].inputs == ("a.2.add",)
     assert (layers["d.first"].weights_of, layers["d.second"].weights_of) == ("c.first", "d.first")
+
+
+SEVERAL_MAPS = """
+input: [3, 8, 8]
+layers:
+  - stage: {layers: [a: {op: conv, out: 4}, b: {op: conv, out: 4, from: input}]}
+  - _:
+      layers:
+        - stage:
+            repeat: 2
+            layers:
+              - x: {op: conv, out: 4, from: stage.a}
+              - y: {op: conv, out: 4, from: stage.b}
+              - a: {op: add, from: [x, y]}
+              - b: {op: relu, from: y}
+  - last: {op: add, from: [_.stage.a, _.stage.b]}
+"""
+
+
+def test_several_maps_from_one_repetition_to_the_next(write_network: WriteNetwork) -> None:
+    """`group.name` is that of the repetition before, and in the first one that of a group further out."""
+    inputs = {layer.name: layer.inputs for layer in network(write_network(SEVERAL_MAPS)).layers}
+    assert (inputs["stage.0.x"], inputs["stage.0.y"]) == (("stage.a",), ("stage.b",))
+    assert (inputs["stage.1.x"], inputs["stage.1.y"]) == (("stage.0.a",), ("stage.0.b",))
+    assert inputs["last"] == ("stage.1.a", "stage.1.b")

@@ -9,7 +9,6 @@ torch: Any = pytest.importorskip("torch")
 from helpers import import_torchvision
 
 from flopcalc import network
-from flopcalc.cost import convention
 from flopcalc.pytorch import count
 
 DEEP = {"stem": "deep", "shortcut": "pool"}

@@ -1,4 +1,4 @@
-"""Networks against tables that print their parts: RTMDet module by module, GoogLeNet row by row."""
+"""Networks against printed tables: RTMDet module by module, GoogLeNet row by row, PicoDet at its sizes."""
 
 from collections import Counter
 from fractions import Fraction
@@ -57,8 +57,8 @@ def test_rtmdet_is_printed_module_by_module(line: str) -> None:
         assert _agrees(text, figure), (text, figure)
 
 
-# Table 1 of the GoogLeNet paper: multiply-adds in millions. The row of inception 5a prints 54M and 1072K parameters; the
-# widths in the same row give 51.1M and 1018K (of 1024).
+# Table 1 of the GoogLeNet paper: multiply-adds in millions. The row of inception 5a prints 54M and 1072K parameters;
+# its widths give 51.1M and 1018K (of 1024).
 GOOGLENET = {
     "conv1": 34,
     "conv2": 360,
@@ -84,3 +84,23 @@ def test_googlenet_is_printed_row_by_row() -> None:
     for row, printed in GOOGLENET.items():
         assert printed in (macs[row] // 10**6, round(macs[row] / 10**6)), row
     assert round(macs["inception5a"] / 10**6) == 51
+
+
+# PaddleDetection, configs/picodet/README_en.md: width, channels and convolutions of a head; GFLOPs at each size.
+PICODET = [
+    ((0.35, 96, 2), {320: "0.67", 416: "1.13"}),
+    ((0.75, 96, 2), {320: "0.97", 416: "1.65"}),
+    ((1.5, 128, 4), {320: "2.57", 416: "4.34"}),
+    ((2.0, 160, 4), {320: "4.20", 416: "7.10", 640: "16.81"}),
+]
+
+
+@pytest.mark.parametrize(("options", "printed"), PICODET, ids=["XS", "S", "M", "L"])
+def test_picodet_at_its_sizes(options: tuple[float, int, int], printed: dict[int, str]) -> None:
+    """Two operations for each multiply-accumulate and for each element of a batch norm, cut to the printed digits."""
+    width, channels, convolutions = options
+    for size, text in printed.items():
+        net = network("picodet", input=(3, size, size), width=width, channels=channels, convolutions=convolutions)
+        norms = [layer.cost for layer in net.layers if layer.kind == "batchnorm"]
+        flops = 2 * net.macs + sum(one.total("adds") + one.total("muls") for one in norms)
+        assert flops // 10**7 == int(text.replace(".", "")), (size, flops)

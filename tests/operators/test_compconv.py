@@ -6,10 +6,12 @@ import pytest
 
 torch: Any = pytest.importorskip("torch")
 
-from helpers import random_tensor
+from helpers import random_tensor, refused
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+from flopcalc import layer
+from flopcalc.operators.compconv import shuffled
 from flopcalc.pytorch.layers import CompConv2d
 
 
@@ -51,3 +53,43 @@ def test_compconv_at_depth_zero_is_a_convolution() -> None:
     module = CompConv2d(4, 6, 3, depth=0, dtype=torch.float64)
     x = random_tensor(1, 4, 5, 5)
     assert torch.allclose(module(x), F.conv2d(x, module.primary.conv.weight, padding=1))
+
+
+def test_compconv_copies_as_maxima_or_slices() -> None:
+    """The copies that other readings of the paper use: the largest of each window, or its first position."""
+    x = random_tensor(1, 16, 7, 7)
+    for identity, copies in (("max", F.max_pool2d(x, 2, 2, ceil_mode=True)), ("slice", x[:, :, ::2, ::2])):
+        module = CompConv2d(16, 28, 3, stride=2, depth=3, identity=identity, shuffle=False, dtype=torch.float64)
+        out = module(x)
+        assert torch.equal(out[:, 2:4], copies[:, 0:2])
+        assert torch.equal(out[:, 8:12], copies[:, 2:6])
+
+
+def test_compconv_shuffle_by_hand() -> None:
+    """12 channels in 3 groups: channel 4 j + i goes to place 3 i + j. 7 in 3: groups of 3, 3 and 1."""
+    assert shuffled(12, 3) == [0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11]
+    assert shuffled(7, 3) == [0, 3, 6, 1, 4, 2, 5]
+    x = random_tensor(1, 16, 5, 5)
+    plain, mixed = (
+        CompConv2d(16, 12, 3, depth=2, dtype=torch.float64, **given)
+        for given in ({"shuffle": False}, {"shuffle_groups": 3})
+    )
+    mixed.load_state_dict(plain.state_dict())
+    expected = torch.nn.functional.channel_shuffle(plain(x), 3)
+    assert torch.equal(mixed(x), expected)
+
+
+def test_compconv_options_change_no_macs() -> None:
+    """At stride 2, 28 x 28 -> 14 x 14, d = 3, p = 4: 3 p = 12 copied channels. The shuffle moves 56 channels."""
+    e = {
+        name: layer("compconv", 64, 56, hw=28, stride=2, depth=3, identity=name) for name in ("average", "max", "slice")
+    }
+    assert len({one.cost.macs for one in e.values()}) == 1
+    # Four values for each of 12 * 196 outputs: sums and divisions, comparisons, nothing.
+    assert [one.cost.total("adds") for one in e.values()] == [4 * 12 * 196, 0, 0]
+    assert [one.cost.total("other") for one in e.values()] == [12 * 196, 4 * 12 * 196, 0]
+    off = layer("compconv", 64, 56, hw=28, stride=2, depth=3, shuffle=False)
+    assert off.cost.steps == e["average"].cost.steps - 1
+    # Read, written, and the index of the channels.
+    assert e["average"].cost.total("traffic") - off.cost.total("traffic") == 2 * 56 * 196 + 56
+    refused("more than c_out", "compconv", 64, 56, depth=3, shuffle_groups=57)

@@ -6,7 +6,7 @@ import pytest
 
 torch: Any = pytest.importorskip("torch")
 
-from helpers import DYNAMIC_SHAPES, conv_arguments, part_total, random_tensor
+from helpers import DYNAMIC_SHAPES, conv_arguments, part_total, random_tensor, refused
 from torch.nn import functional as F  # noqa: N812
 
 from flopcalc import layer
@@ -47,3 +47,31 @@ def test_dynet_by_hand() -> None:
     assert t.cost.macs == 2 * (3072 + 6 * 460_800 + 6 * 3200)
     # A bias is one for each output channel, not g_t.
     assert layer("dynet", 16, 32, bias=True).cost.params == e.cost.params + 32
+
+
+def test_dynet_with_the_coefficients_of_its_block() -> None:
+    """The rows of one prediction for all convolutions of a block: 24 means, of another number of channels."""
+    given = {"g_t": 3, "coefficients": "block", "block_in": 24}
+    module: Any = DyNetConv2d(4, 6, 3, dtype=torch.float64, **given)
+    x, means = random_tensor(2, 4, 5, 5), random_tensor(2, 24, seed=1)
+    eta = torch.sigmoid(means @ module.routing.fc.weight.T).reshape(2, 6, 3)
+    kernels = torch.einsum("sot,otcij->socij", eta, module.convolution.weight)
+    expected = [F.conv2d(x[s : s + 1], kernels[s], padding=1) for s in range(2)]
+    assert torch.allclose(module((x, means)), torch.cat(expected))
+    refused("reads the layer's own", "dynet", 4, block_in=24)
+
+
+def test_dynet_block_by_hand() -> None:
+    """A block of Dy-mobile, 24 -> 24 channels at 28 x 28: the network predicts 3 * 24 * 6 coefficients from 24 means.
+
+    Layer by layer: 1x1, 3x3 in groups of 6, 1x1, each 24 * 24 * 6 of the prediction's 10,368 weights.
+    """
+    shapes = ({"k": 1}, {"groups": 4}, {"k": 1})
+    block = [layer("dynet", 24, hw=28, coefficients="block", **shape) for shape in shapes]
+    assert [part_total(e, "routing", "params") for e in block] == [3456, 3456, 3456]
+    assert 3 * 3456 == 24 * 3 * 24 * 6 == 10_368
+    # The mean of the block's input is computed once, and not by its layers.
+    assert [part_total(e, "routing", "adds") for e in block] == [0, 0, 0]
+    alone = layer("dynet", 24, hw=28, k=1)
+    assert part_total(alone, "routing", "adds") == 24 * 28 * 28
+    assert alone.cost.steps == block[0].cost.steps + 1

@@ -22,6 +22,7 @@ from flopcalc.catalog import lookup, part_names
 from flopcalc.catalog.cases import cases
 from flopcalc.cost.geometry import Geometry, same_padding
 from flopcalc.cost.kinds import OF_A_KERNEL
+from flopcalc.cost.parts import NOTHING
 from flopcalc.spec.equations import readings
 from flopcalc.spec.layer_record import notes
 from flopcalc.spec.operator import Evaluation, Operator, Site
@@ -195,12 +196,20 @@ def test_params_depend_on_channels_and_kernel_only(operator: Operator) -> None:
         assert operator.cost(bigger, named).params == evaluation.cost.params, for_author(
             evaluation.label(), "its parameters grow with the batch n; take n and the positions out of the weights"
         )
+        # What is computed from weights alone is the same for all samples.
+        of_weights = set(NOTHING)
+        for part in evaluation.cost:
+            if part.after and of_weights.issuperset(part.after):
+                of_weights.add(part.name)
         for kind in ("macs", "adds", "muls", "other", "activations"):
-            assert operator.cost(bigger, named).total(kind) == 3 * evaluation.cost.total(kind), for_author(
-                evaluation.label(),
-                f"{kind} are not three times as many at three times the batch; give the parts g.p_in and g.p_out as "
-                "positions, which hold the batch",
-            )
+            for part, more in zip(evaluation.cost, operator.cost(bigger, named), strict=True):
+                now, then = getattr(part, kind), getattr(more, kind)
+                assert then == 3 * now or (then == now and part.name in of_weights), for_author(
+                    evaluation.label(),
+                    f"{kind} of part {part.name} are not three times as many at three times the batch; give the parts "
+                    "g.p_in and g.p_out as positions, which hold the batch; a part that reads weights alone has "
+                    "after=parts.NOTHING, or the names of such parts",
+                )
         assert operator.cost(bigger, named).steps == evaluation.cost.steps, for_author(
             evaluation.label(), "its steps depend on the batch; a part for each sample is not allowed"
         )

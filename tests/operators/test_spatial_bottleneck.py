@@ -48,3 +48,20 @@ def test_spatial_bottleneck_block_by_block() -> None:
     mixed = torch.einsum("oc,ncyx->noyx", module.projection.weight[:, :, 0, 0], coarse)
     spread = torch.einsum("ncyx,cij->ncyixj", mixed, module.up.weight[:, 0])
     assert torch.allclose(module(x), spread.reshape(2, 4, 6, 9))
+
+
+def test_spatial_bottleneck_read_literally() -> None:
+    """A full convolution and a full deconvolution at stride k: n^2 k^2 weights each, n^2 h w MACs each, 2 / k^2.
+
+    At n = 8, k = 3, 6 x 9: 2 * 64 * 54 of 9 * 64 * 54.
+    """
+    e = layer("spatial_bottleneck", 8, hw=(6, 9), form="full")
+    assert (e.cost.params, e.cost.macs) == (2 * 576, 2 * 64 * 54)
+    assert e.ratio("macs") == Fraction(2, 9)
+    # k = 2: 2 / k^2 = 1/2 of a 2x2 convolution of the same size, 2/9 of the 3x3 in the ratio.
+    two = layer("spatial_bottleneck", 8, k=2, hw=8, form="full")
+    assert two.cost.macs == Fraction(1, 2) * 64 * 4 * 64
+    module, x = build("spatial_bottleneck", 4, k=(2, 3), hw=(6, 9), form="full"), random_tensor(2, 4, 6, 9)
+    coarse = torch.einsum("ncyixj,ocij->noyx", x.reshape(2, 4, 3, 2, 3, 3), module.down.weight)
+    spread = torch.einsum("ncyx,coij->noyixj", coarse, module.up.weight)
+    assert torch.allclose(module(x), spread.reshape(2, 4, 6, 9))

@@ -10,7 +10,8 @@ torch: Any = pytest.importorskip("torch")
 from helpers import build, random_tensor, refused
 from torch.nn import functional as F  # noqa: N812
 
-from flopcalc import layer
+from flopcalc import FlopcalcError, layer
+from flopcalc.spec.explained import channel_map
 
 
 def test_topological() -> None:
@@ -47,3 +48,44 @@ def test_topological_is_a_convolution_with_a_sparse_kernel() -> None:
             for j, (row, column) in enumerate(seen):
                 dense[3 * r + c, 3 * row + column] = module.conv.weight[3 * r + c, j]
     assert torch.allclose(module(x), F.conv2d(x, dense, stride=2, padding=1))
+
+
+@pytest.mark.parametrize(
+    ("name", "c_in", "given"),
+    [
+        ("topological", 30, {"dims": (6, 5)}),
+        ("topological", 24, {"dims": (2, 3, 4), "neighbourhood": (1, 2, 3)}),
+        ("sic", 12, {"dims": (3, 4), "b": 1}),
+        ("conv", 12, {"c_out": 8, "groups": 4}),
+        ("depthwise", 6, {"multiplier": 2}),
+    ],
+)
+def test_channel_maps_are_those_of_the_modules(name: str, c_in: int, given: dict[str, Any]) -> None:
+    """An input channel changes the output channel if and only if it is listed."""
+    sizes = (c_in, given["c_out"]) if "c_out" in given else (c_in,)
+    options = {key: value for key, value in given.items() if key != "c_out"}
+    e = layer(name, *sizes, hw=4, **options)
+    module = build(name, *sizes, hw=4, **options)
+    if name == "sic":
+        # The projection alone: the residual reads the output's own channel too.
+        module = torch.nn.Sequential(module.intra[0], module.gather[0], module.projection[0])
+    # Sample i has channel i alone.
+    out = module(torch.eye(c_in, dtype=torch.float64)[:, :, None, None].expand(-1, -1, 4, 4))
+    reads = out.abs().sum((2, 3)) > 0
+    for channel in range(e.geometry.c_out):
+        assert sorted(channel_map(e, channel).inputs) == reads[:, channel].nonzero().flatten().tolist()
+
+
+def test_channel_map_by_hand() -> None:
+    """Channel 13 of 6 x 5 is in row 2, column 3: rows 2 to 4, columns 3, 4 and, around the edge, 0."""
+    found = channel_map(layer("topological", 30, dims="6,5"), 13)
+    assert found.place(13) == (2, 3)
+    assert found.inputs == (13, 14, 10, 18, 19, 15, 23, 24, 20)
+    order = build("topological", 30, dims=(6, 5)).gather.order.reshape(30, 9)
+    assert tuple(order[13].tolist()) == found.inputs
+    with pytest.raises(FlopcalcError, match="not an output channel"):
+        channel_map(layer("topological", 30, dims="6,5"), 30)
+    with pytest.raises(FlopcalcError, match="no map"):
+        channel_map(layer("ghost", 30), 0)
+    with pytest.raises(FlopcalcError, match="too many to list"):
+        channel_map(layer("topological", 10**12), 0)

@@ -61,11 +61,23 @@ layers:
   - own_kernels: {op: mixed_conv, from: [mixed_conv, mean], out: 8, k: [1, 3], groups: 2, per_channel: true}
   - roi_align: {op: roi_align, from: [square, mul, crop], boxes: 5, size: 3}
   - one_map: {op: roi_align, from: square, sampling: 1}
+  - few_keys: {op: chunk, of: 2, part: 1, from: square}
   - to_tokens: {op: to_tokens, from: square}
   - class_token: class_token
   - position_embedding: position_embedding
   - take_token: take_token
   - local_response_norm: {op: local_response_norm, size: 3, from: square}
+  - groupnorm: {op: groupnorm, groups: 4, from: square}
+  - instancenorm: {op: instancenorm, affine: true}
+  - no_affine: instancenorm
+  - rmsnorm: rmsnorm
+  - flat_rmsnorm: {op: rmsnorm, from: flat_norm}
+  - bilinear: {op: upsample_bilinear, scale: 3, from: rmsnorm}
+  - bilinear_to_size: {op: upsample_bilinear, from: [square, input]}
+  - pixel_shuffle: {op: pixel_shuffle, scale: 2, from: square}
+  - pixel_unshuffle: {op: pixel_unshuffle, scale: 2}
+  - cross: {op: dot_product_attention, from: [square, position_embedding], heads: 4}
+  - shared: {op: dot_product_attention, from: [square, few_keys, few_keys], heads: 4, kv_heads: 2}
 """
 
 

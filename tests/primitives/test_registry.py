@@ -24,7 +24,7 @@ layers:
   - row: {op: to_tokens, from: other}
 """
 SOURCES = ("other", "[other, input]", "[other, mean]", "row")
-VALUES: dict[type, tuple[str, ...]] = {bool: ("true", "false"), int: ("0", "1", "2", "3"), tuple: ("2", "[1, 2]")}
+VALUES: dict[type, tuple[str, ...]] = {bool: ("true", "false"), int: ("0", "1", "2", "3"), tuple: ("1", "2", "[1, 2]")}
 
 
 def _networks(primitive: Primitive, folder: Path) -> Iterator[Network]:

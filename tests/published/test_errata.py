@@ -67,6 +67,29 @@ def test_the_evidence_fits_the_statement(run: Runner) -> None:
     assert round(sic[2], 2) == 7.89
 
 
+def test_statements_on_cost_and_speed(run: Runner) -> None:
+    """The figures that the corrected statements name, from networks, layers and measured times with their source."""
+    names = ("compconv", "dynet", "spconv", "hetconv", "ghost", "pconv", "shuffle_unit_v2", "mbconv")
+    rows = json.loads(run("errata", *names, "--format", "json").out)["rows"]
+    found = {f"{row['operator']}, {row['where']}": row for row in rows if row["kind"] == "statement"}
+    value = {where: [one["value"] for one in row["evidence"]] for where, row in found.items()}
+    # C_prim = 17, 9, 5 at d = 5, 6, 7: 1024 / 62, 126, 254, rounded up.
+    assert [round(one, 4) for one in value["compconv, on the depth"]] == [0.1809, 0.1933, 0.2327]
+    assert round(value["dynet, on the size of the model"][0], 2) == 3.46
+    # 6 * 64 * 64 * 9 both; 64 * 64 * 6 coefficients beside 64 * 6.
+    assert value["dynet, on CondConv"] == [221_184, 221_184, 24_576, 384]
+    # 56 * 56 (9 * 256 + 64 * 16), and 56 * 56 times 9 * 256 and 64 * 64.
+    assert value["pconv, eq. 7"] == [3136 * 3328, 3136 * 2304, 3136 * 4096]
+    assert value["shuffle_unit_v2, table 2, g = 8"] == [4, 0]
+    strides = value["mbconv, table 1, first version, strides of EfficientNet-B0"]
+    # 480 inner channels: 80 * 480 twice and 480 * 9, at 196 and 784 positions; 2 * 480 * 20 of the excitation at one.
+    assert strides[1:] == [196 * 81_120 + 19_200, 784 * 81_120 + 19_200]
+    times = found["spconv, abstract, on inference time"]["evidence"]
+    assert [round(one["value"], 2) for one in times] == [0.99, 1.63]
+    assert all("H200" in one["source"] for one in times)
+    assert "#26 and #32" in run("errata", "pconv").out.replace("\n", " ").replace("  ", "")
+
+
 def test_for_people(run: Runner) -> None:
     """Readable at 80 columns; one operator alone; unknown names."""
     done = run("errata", "compconv")

@@ -113,7 +113,7 @@ def test_every_figure_agrees_or_says_why(comparisons: list[Comparison]) -> None:
             assert not agrees, _to_do(one, f"it agrees, so it is not {one.figure.stated}; take that away")
             assert len(one.why) > 10, _to_do(one, f"say in a sentence why it is {one.figure.stated}")
         else:
-            assert agrees, _to_do(one, "it does not agree; correct `ours` or `gives`, or say why: `misprint`, `differs`")
+            assert agrees, _to_do(one, "it does not agree; correct `ours` or `gives`, or say why")
         assert one.verdict == (one.figure.stated or one.verdict), _to_do(one, "its verdict is not what the table says")
         assert one.verdict in ("agrees", "truncated", "misprint", "differs"), _to_do(one, "it agrees or has a reason")
 
@@ -222,11 +222,14 @@ def test_json(run: Runner) -> None:
         "plain_agrees",
         "how",
         "source",
+        "pair",
+        "convention",
+        "family",
     ]
     row = data["rows"][0]
     assert (row["paper"], row["row"], row["quantity"], row["printed"]) == ("g_cnn", "All-CNN-C p4", "params", "1.37M")
     assert (row["ours"], row["agrees"], row["verdict"]) == (1_371_006, True, "agrees")
-    assert set(data["verdicts"]) >= {"agrees", "truncated", "misprint", "differs", "open"}
+    assert set(data["verdicts"]) >= {"agrees", "truncated", "convention", "misprint", "differs", "open"}
 
 
 def test_operators_and_papers_name_tables(run: Runner) -> None:
@@ -360,7 +363,7 @@ def test_every_other_count_is_explained(run: Runner) -> None:
 def test_verdicts_are_never_broken() -> None:
     """However narrow, the verdict with its mark stays in one piece."""
     source = tables.load("mobilenetv3")
-    page = plain.render(document(reproduce_record(map(compare, source.figures)), [source]), 50)
+    page = plain.render(document(reproduce_record(map(compare, source.figures)), {source.key: source.paper.short}), 50)
     assert not re.search(r"truncate(?!d)", page)
     assert re.search(r" truncated \*\d$", page, flags=re.MULTILINE)
 

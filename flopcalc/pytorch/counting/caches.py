@@ -48,9 +48,11 @@ def remembered(modules: Iterable[nn.Module]) -> _Memory:
             if type(item) in _FUNCTIONS:
                 explorer.visit(item)
             elif len(item) < _SEARCHED:
-                for one in list(item.values() if isinstance(item, dict) else item):
-                    if type(one) in _FUNCTIONS:
-                        explorer.visit(one)
+                inside = list(item.values() if isinstance(item, dict) else item)
+                if not _FUNCTIONS.isdisjoint(map(type, inside)):
+                    for one in inside:
+                        if type(one) in _FUNCTIONS:
+                            explorer.visit(one)
     explorer.finish()
     return explorer.memory
 

@@ -30,7 +30,9 @@ _SHARED: frozenset[type] = frozenset(
         *(torch.Size, torch.fx.Graph, torch.jit.ScriptFunction, torch.Stream, threading.Thread),
     }
 )
-_EMPTY = {dict, set}
+_EMPTY = {dict, set, OrderedDict}
+# The containers that each module makes for itself: its children, tensors and hooks.
+_OWN = frozenset(name for name, held in vars(nn.Module()).items() if type(held) in _EMPTY)
 _NOTHING: Any = object()
 # Where a module holds its tensors.
 _HOLDERS = {"_parameters", "_buffers"}
@@ -38,8 +40,8 @@ _META = torch.device("meta")
 # The dispatch keys of a strided tensor, on the meta device or on the CPU, without anything of its own.
 _PLAIN = {torch._C._dispatch_keys(torch.empty(0, device=device)).raw_repr() for device in ("meta", "cpu")}
 _keys = torch._C._dispatch_keys
-_empty_strided = torch.empty_strided
-_make_subclass = Tensor._make_subclass
+_empty_like, _empty_strided, _clone = torch.empty_like, torch.empty_strided, Tensor.clone
+_TENSORS = {Tensor, nn.Parameter}
 
 
 class Copier:
@@ -53,10 +55,12 @@ class Copier:
         self.tensors: list[Tensor] = []
         self._kept: list[Any] = []
         self._modules: list[tuple[nn.Module, nn.Module]] = []
+        # Classes of modules without a way of their own.
+        self._plain: set[type[nn.Module]] = set()
 
     def copy(self, value: Any) -> Any:
         """The copy of a value. Raises FlopcalcError (cannot-copy)."""
-        with torch._C.DisableTorchFunction():
+        with torch._C.DisableTorchFunction(), torch.set_grad_enabled(self.gradients and torch.is_grad_enabled()):
             made = self.value(value)
             # Modules are filled one after the other, so that nesting is not limited by Python's stack.
             while self._modules:
@@ -70,6 +74,10 @@ class Copier:
             return value
         made = self.memo.get(id(value), _NOTHING)
         if made is not _NOTHING:
+            return made
+        if kind in self._plain:
+            made = self._keep(value, object.__new__(kind))
+            self._modules.append((value, made))
             return made
         if kind is dict or kind is OrderedDict:
             return self._items(value, kind())
@@ -132,11 +140,12 @@ class Copier:
             made.training = module.training
         else:
             self._modules.append((module, made))
+            self._plain.add(kind)
         return made
 
     def _fill(self, module: nn.Module, made: nn.Module) -> None:
         kind: Any = type(module)
-        state, memo = made.__dict__, self.memo
+        state = made.__dict__
         plain = self.twin is on_meta and not self.gradients
         # At once, since another thread may train the module meanwhile.
         state.update(vars(module))
@@ -144,11 +153,13 @@ class Copier:
         state.pop("_compiled_call_impl", None)
         for name, item in state.items():
             held = type(item)
-            # Hooks first: most attributes of most modules are empty dicts of them. The module keeps these alive.
-            if (held is OrderedDict or held in _EMPTY) and not item:
-                state[name] = memo[id(item)] = held()
+            if held in _SHARED:
                 continue
-            if held in _SHARED or (held is tuple and _SHARED.issuperset(map(type, item))):
+            if held in _EMPTY and not item and name in _OWN:
+                # Most attributes of most modules are these, and no other object has the same.
+                state[name] = held()
+                continue
+            if held is tuple and _SHARED.issuperset(map(type, item)):
                 continue
             if held is dict and plain and name in _HOLDERS:
                 state[name] = self._tensors_of(item)
@@ -165,27 +176,30 @@ class Copier:
 
     def _tensors_of(self, value: dict[str, Any]) -> dict[str, Any]:
         """The parameters or buffers of a module on the meta device: most of the work of a copy, and so a way apart."""
-        made: dict[str, Any] = {}
-        memo, kept, tensors = self.memo, self._kept, self.tensors
+        made, memo = value.copy(), self.memo
         self._keep(value, made)
-        for name, tensor in list(value.items()):
+        self._kept.extend(made.values())
+        for name, tensor in made.items():
             kind = type(tensor)
-            if kind is nn.Parameter or kind is Tensor:
-                twin = memo.get(id(tensor), _NOTHING)
-                if twin is _NOTHING:
-                    own = tensor._is_view() or vars(tensor)
-                    if not own and _keys(tensor).raw_repr() in _PLAIN:
-                        twin = _empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=_META)
-                        if kind is nn.Parameter:
-                            twin = _make_subclass(kind, twin, False)
-                        memo[id(tensor)] = twin
-                        kept.append(tensor)
-                        tensors.append(twin)
-                    else:
-                        twin = self.value(tensor)
-                made[name] = twin
+            if kind in _SHARED:
+                continue
+            twin = memo.get(id(tensor), _NOTHING)
+            if twin is not _NOTHING:
+                pass
+            elif kind in _TENSORS and _keys(tensor).raw_repr() in _PLAIN and not tensor._is_view() and not vars(tensor):
+                if not tensor.is_contiguous():
+                    twin = _empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=_META)
+                else:
+                    # Twice as fast as by its sizes. On the meta device empty_like would import SymPy.
+                    twin = _clone(tensor) if tensor.is_meta else _empty_like(tensor, device=_META)
+                if kind is nn.Parameter:
+                    # As torch makes one of a lazy parameter: no second tensor is made.
+                    twin.__class__ = kind
+                memo[id(tensor)] = twin
+                self.tensors.append(twin)
             else:
-                made[name] = tensor if kind in _SHARED else self.value(tensor)
+                twin = self.value(tensor)
+            made[name] = twin
         return made
 
     def _fallback(self, where: str, value: Any, error: Exception) -> Any:

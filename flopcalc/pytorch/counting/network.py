@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache, partial
 from typing import Any
 
 from torch import nn
@@ -11,9 +12,10 @@ from flopcalc.cost.cost import Cost, Part
 from flopcalc.cost.kinds import WorkKind
 from flopcalc.errors import FlopcalcError, reason
 from flopcalc.networks.inputs import FORWARD, ForwardCall, Input
-from flopcalc.networks.network import INPUT, Layer, Module, Network, Uncounted
+from flopcalc.networks.network import INPUT, Layer, Module, Network, Replay, Uncounted
 from flopcalc.primitives.record import Primitive
 from flopcalc.primitives.registry import PRIMITIVES
+from flopcalc.pytorch.calls.log import log_of
 from flopcalc.pytorch.counting.counter import count_call
 from flopcalc.pytorch.counting.failures import CHECK_INPUTS
 from flopcalc.pytorch.counting.inputs import arguments, read_batch, read_inputs
@@ -104,7 +106,33 @@ def counted_network(
             kernels=kernels,
             rebuild=rebuild,
         )
-    return as_network(module, counted, inputs, batch, name=name, options=options)
+    replay = replay_of(module, args, named, call, kernels=kernels, rebuild=rebuild)
+    return as_network(module, counted, inputs, batch, name=name, options=options, replay=replay)
+
+
+def replay_of(
+    module: nn.Module,
+    args: Sequence[Any],
+    named: Mapping[str, Any],
+    call: ForwardCall,
+    *,
+    kernels: Sequence[Any] = (),
+    rebuild: Callable[[], nn.Module] | None = None,
+) -> Replay:
+    """The same call of a module again, for its log, and for other counters."""
+
+    @cache
+    def figure(name: str) -> tuple[int, str] | str:
+        from flopcalc.pytorch.counters import Figure, run_counter
+
+        if call.method != "forward":
+            return "counters run the forward only"
+        made = rebuild() if rebuild is not None else module
+        found = run_counter(name, made, args, named)
+        return (found.value, found.version) if isinstance(found, Figure) else found
+
+    log = partial(log_of, module, args, named, method=call.method, on=call.on, kernels=kernels, rebuild=rebuild)
+    return Replay(cache(log), figure)
 
 
 @contextmanager
@@ -131,6 +159,7 @@ def as_network(
     *,
     name: str = "",
     options: Mapping[str, Any] | None = None,
+    replay: Replay | None = None,
 ) -> Network:
     """A counted module as a network, in the state in which it was counted."""
     layers = _layers(module, counted, batch)
@@ -149,6 +178,7 @@ def as_network(
         uncounted=tuple(Uncounted(op, where or ROOT, times) for (op, where), times in counted.uncounted.items()),
         remarks=(*counted.notes, *sharing_remarks(module, others), *_remarks(counted)),
         modules=_modules(module, counted, batch, others),
+        replay=replay,
     )
 
 

@@ -10,14 +10,14 @@ import copy
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from flopcalc.cost.kinds import WorkKind
 from flopcalc.pytorch.counting.kernels import Work, tensors
-from flopcalc.pytorch.counting.record import Call, Count, Shapes, Sizes
+from flopcalc.pytorch.counting.record import Call, Count, Shapes, Sizes, add
 
 # Sizes of tensors are read without asking the modes above, which would be asked for each.
 _Unseen = torch._C.DisableTorchFunction
@@ -30,25 +30,11 @@ ELSEWHERE = "kernels of another thread"
 _FIXED = {"_layers", "_kept", "lock"}
 
 
-class _Frame:
-    """One running call of a module. layer: the name of the layer that it is part of; slot: shared with its whole."""
+_Key = TypeVar("_Key")
 
-    __slots__ = ("layer", "name", "slot")
-
-    def __init__(self, name: str, layer: str, slot: "_Slot") -> None:
-        self.name = name
-        self.layer = layer
-        self.slot = slot
-
-
-class _Slot:
-    """The layers of one call of a module: all of them, and the one that still grows."""
-
-    __slots__ = ("calls", "now")
-
-    def __init__(self) -> None:
-        self.calls: list[Call] = []
-        self.now: Call | None = None
+# One running call of a module: its name, the name of the layer that it is part of, and the layers of the graph that the
+# call is until now, shared with the module that is counted as a whole.
+_Frame = tuple[str, str, list[Call]]
 
 
 class Recorder:
@@ -63,7 +49,7 @@ class Recorder:
         self.result = Count()
         self.failed: dict[int, str] = {}
         self._layers = layers
-        self._frames = [_Frame("", "", _Slot())]
+        self._frames: list[_Frame] = [("", "", [])]
         self._numbers: dict[str, int] = {}
         self._times: dict[str, int] = {}
         # By place: the number of kernels in the longest chain that ends there, and the call that wrote it.
@@ -71,8 +57,8 @@ class Recorder:
         self._maker: dict[int, int] = {}
         # Storages are kept, since an address may be used again; on the meta device they hold nothing.
         self._kept: list[Any] = []
-        # For each call, the work of its kernels by module and kind of work, to be added up at the end.
-        self._works: list[dict[tuple[str, WorkKind], list[Work]]] = []
+        # For each call, its kernels with their module and kind of work, to be added up at the end.
+        self._works: list[list[tuple[tuple[str, WorkKind], Work]]] = []
         self._trained: set[int] = set()
         self._touched: set[int] = set()
         self.lock = threading.Lock()
@@ -81,7 +67,7 @@ class Recorder:
     @property
     def module(self) -> str:
         """The name of the running module."""
-        return self._frames[-1].name
+        return self._frames[-1][0]
 
     @property
     def times(self) -> Mapping[str, int]:
@@ -111,27 +97,26 @@ class Recorder:
 
     def enter(self, name: str) -> None:
         """A module starts to run."""
-        above = self._frames[-1]
+        _, above, calls = self._frames[-1]
         layer = self._layers.get(name, name)
-        inside = layer == above.layer and layer != name
-        self._frames.append(_Frame(name, layer, above.slot if inside else _Slot()))
+        self._frames.append((name, layer, calls if layer == above and layer != name else []))
         self._times[name] = self._times.get(name, 0) + 1
 
     def leave(self, given: Any, out: Any) -> None:
         """The innermost module has ended: its arguments, and its output."""
-        frame = self._frames.pop()
-        name, slot = frame.name, frame.slot
-        if slot.calls or name not in self.result.shapes:
+        name, layer, calls = self._frames.pop()
+        known = self.result.shapes
+        if calls or name not in known:
             with _Unseen():
                 shapes = Shapes(_first(given), _first(out))
-            self.result.shapes.setdefault(name, shapes)
-            if frame.layer == name:
-                for call in slot.calls:
+            known.setdefault(name, shapes)
+            if layer == name:
+                for call in calls:
                     call.given, call.output = shapes
 
     def abandon(self, error: BaseException) -> None:
         """The innermost module has raised an error."""
-        self.failed.setdefault(id(error), self._frames.pop().name)
+        self.failed.setdefault(id(error), self._frames.pop()[0])
 
     def reads_parameter(self, read: Iterable[Tensor]) -> bool:
         """Whether one of the tensors is a parameter."""
@@ -148,12 +133,15 @@ class Recorder:
     def kernel(self, kind: WorkKind, work: Work, read: Sequence[Tensor], written: Sequence[Tensor]) -> None:
         """A kernel of the running module: its kind of work, its work, and the tensors that it reads and writes."""
         depth, maker, trained = self._depth, self._maker, self._trained
-        frame = self._frames[-1]
-        call = frame.slot.now
-        if call is None:
-            call = self._new_call(frame.layer, frame.slot)
-        works = self._works[-1]
-        index = len(self._works) - 1
+        name, layer, calls = self._frames[-1]
+        all_calls = self.result.calls
+        if calls and calls[-1] is all_calls[-1]:
+            call = calls[-1]
+        else:
+            # What a module does before another layer is another layer than what it does after it.
+            call = self._new_call(layer)
+            calls.append(call)
+        index = len(all_calls) - 1
         end = 0
         for tensor in read:
             try:
@@ -180,12 +168,7 @@ class Recorder:
             maker[place] = index
         if self.result.steps < end:  # noqa: PLR1730
             self.result.steps = end
-        key = frame.name, kind
-        held = works.get(key)
-        if held is None:
-            works[key] = [work]
-        else:
-            held.append(work)
+        self._works[-1].append(((name, kind), work))
 
     def passed(self, read: Sequence[Tensor], written: Sequence[Tensor]) -> None:
         """A function without work, such as a view, whose outputs may be in storages of their own."""
@@ -204,7 +187,7 @@ class Recorder:
 
     def works(self) -> list[Work]:
         """The work of each kernel until now."""
-        return [work for works in self._works for held in works.values() for work in held]
+        return [work for works in self._works for _, work in works]
 
     def unknown(self, operator: str) -> None:
         """A kernel without a rule ran in the running module."""
@@ -273,35 +256,28 @@ class Recorder:
     def _add_up(self) -> None:
         """The work of all calls, by module and kind of work, and by module."""
         result = self.result
-        by_work: dict[tuple[str, WorkKind], list[Work]] = {}
         for call, works in zip(result.calls, self._works, strict=True):
-            call.work = {key: _sum(held) for key, held in works.items()}
-            call.kernels = {key: len(held) for key, held in works.items()}
-            for key, held in works.items():
-                by_work.setdefault(key, []).extend(held)
-        by_module: dict[str, list[Work]] = {}
-        for key, held in by_work.items():
-            result.by_work[key] = _sum(held)
-            result.kernels[key] = len(held)
-            by_module.setdefault(key[0], []).append(result.by_work[key])
-        result.work = {name: _sum(held) for name, held in by_module.items()}
+            for key, work in works:
+                _add(call.work, key, work)
+                call.kernels[key] = call.kernels.get(key, 0) + 1
+            for key, work in call.work.items():
+                _add(result.by_work, key, work)
+                result.kernels[key] = result.kernels.get(key, 0) + call.kernels[key]
+        for (name, _), work in result.by_work.items():
+            _add(result.work, name, work)
 
-    def _new_call(self, layer: str, slot: _Slot) -> Call:
-        """A new layer; what the modules around it did before it is another layer than what they do after it."""
-        number = self._numbers.get(layer, 0) + 1
-        self._numbers[layer] = number
-        for frame in self._frames:
-            frame.slot.now = None
-        call = Call(layer, number)
-        slot.now = call
-        slot.calls.append(call)
+    def _new_call(self, layer: str) -> Call:
+        """A new layer."""
+        number = self._numbers[layer] = self._numbers.get(layer, 0) + 1
+        call = Call(layer, number, {}, (), (), {}, {})
         self.result.calls.append(call)
-        self._works.append({})
+        self._works.append([])
         return call
 
 
-def _sum(works: Sequence[Work]) -> Work:
-    return works[0] if len(works) == 1 else Work(*map(sum, zip(*works, strict=True)))
+def _add(works: dict[_Key, Work], key: _Key, work: Work) -> None:
+    before = works.get(key)
+    works[key] = work if before is None else add(before, work)
 
 
 def _first(values: Any) -> Sizes:

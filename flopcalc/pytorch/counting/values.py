@@ -37,8 +37,9 @@ def readings(args: Sequence[Any], named: Mapping[str, Any], forward: Any) -> Ite
     given: dict[int | str, Any] = dict(enumerate(args))
     given.update(named.items())
     tuples = [place for place, value in given.items() if _may_be_shape(value)]
-    sure = {place for place in tuples if _takes_tensor(forward, place) is True}
-    values = {place for place in tuples if _takes_tensor(forward, place) is False}
+    known = {place: _takes_tensor(forward, place) for place in tuples}
+    sure = {place for place in tuples if known[place] is True}
+    values = {place for place in tuples if known[place] is False}
     unsure = [place for place in tuples if place not in sure | values]
     both = frozenset(sure.union(unsure)), frozenset(sure)
     some_tensor = any(holds_tensors(value) for value in given.values())

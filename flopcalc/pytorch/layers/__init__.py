@@ -14,6 +14,7 @@ from typing import Any
 from torch import nn
 
 from flopcalc.catalog import lookup
+from flopcalc.cost.geometry import SAME
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.pytorch import recognition
 from flopcalc.spec.containment import contained, contained_import
@@ -92,7 +93,7 @@ def _build(layer: type[nn.Module]) -> Callable[..., nn.Module]:
             g.c_out,
             g.kernel,
             stride=g.stride,
-            padding=g.padding,
+            padding=SAME if g.uneven else g.padding,
             dilation=g.dilation,
             groups=g.groups,
             **evaluation.options,

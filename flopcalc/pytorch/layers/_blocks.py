@@ -18,7 +18,7 @@ def plan(
     out_channels: int,
     kernel_size: Pair,
     stride: Pair,
-    padding: Pair | None,
+    padding: Pair | str | None,
     dilation: Pair,
     groups: int,
     **options: Any,

@@ -16,6 +16,20 @@ class ChannelNorm(nn.LayerNorm):
         return super().forward(x.movedim(1, -1)).movedim(-1, 1)
 
 
+class ChannelRMSNorm(nn.Module):
+    """The channels of each position over the root of their mean square, times a scale (Zhang and Sennrich 2019)."""
+
+    def __init__(self, channels: int, eps: float = 1e-6, **factory: Any) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(channels, **factory))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, ...) -> (n, c, ...)."""
+        scale = x.pow(2).mean(1, keepdim=True).add(self.eps).rsqrt()
+        return x * scale * self.weight.reshape(-1, *(1 for _ in x.shape[2:]))
+
+
 class LayerScale(nn.Module):
     """Each channel times a trained number."""
 
@@ -53,7 +67,8 @@ def batch_norm(channels: int, axes: int, per_map: int, affine: bool, **factory: 
     """The batch normalization of inputs with `axes` axes after the channels; `channels` scales and shifts."""
     if per_map != 1:
         return BatchNormOfMaps(channels, per_map, affine=affine, **factory)
-    return (nn.BatchNorm2d if axes else nn.BatchNorm1d)(channels, affine=affine, **factory)
+    kinds = {0: nn.BatchNorm1d, 3: nn.BatchNorm3d}
+    return kinds.get(axes, nn.BatchNorm2d)(channels, affine=affine, **factory)
 
 
 class MeanOfMaps(nn.AdaptiveAvgPool2d):
@@ -170,6 +185,41 @@ class Upsample(nn.Module):
         """(n, c, h, w) -> (n, c, larger h, larger w)."""
         size = [side * self.scale for side in x.shape[2:]] if like is None else like.shape[2:]
         return functional.interpolate(x, size=tuple(size))
+
+
+class UpsampleBilinear(Upsample):
+    """Bilinear upsampling, by a factor or to the size of a second input."""
+
+    def forward(self, x: Tensor, like: Tensor | None = None) -> Tensor:
+        """(n, c, h, w) -> (n, c, larger h, larger w)."""
+        size = [side * self.scale for side in x.shape[2:]] if like is None else like.shape[2:]
+        return functional.interpolate(x, size=tuple(size), mode="bilinear", align_corners=False)
+
+
+class DotProductAttention(nn.Module):
+    """softmax(q k^T / sqrt(d)) v of each head; groups of heads may share keys and values."""
+
+    def __init__(self, heads: int, kv_heads: int) -> None:
+        super().__init__()
+        self.heads, self.kv_heads = heads, kv_heads
+
+    def forward(self, query: Tensor, key: Tensor, value: Tensor | None = None) -> Tensor:
+        """(n, c, ...), (n, c kv_heads / heads, ...), (n, d kv_heads, ...) -> (n, d heads, ...)."""
+        value = key if value is None else value
+        n, c, *size = query.shape
+        width = c // self.heads
+        q = (query * width**-0.5).reshape(n * self.heads, width, -1)
+        k, v = self._by_head(key), self._by_head(value)
+        scores = torch.bmm(q.transpose(1, 2), k)
+        out = torch.bmm(v, scores.softmax(-1).transpose(1, 2))
+        return out.reshape(n, -1, *size)
+
+    def _by_head(self, x: Tensor) -> Tensor:
+        """(n, c, ...) -> (n heads, c / kv_heads, tokens), in one copy."""
+        n, group = len(x), self.heads // self.kv_heads
+        shared = x.flatten(2).reshape(n, self.kv_heads, 1, x.shape[1] // self.kv_heads, -1)
+        repeated = shared.expand(-1, -1, group, -1, -1).clone(memory_format=torch.contiguous_format)
+        return repeated.reshape(n * self.heads, *repeated.shape[3:])
 
 
 class ToTokens(nn.Module):

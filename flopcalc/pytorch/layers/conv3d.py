@@ -11,7 +11,7 @@ LAYER = nn.Conv3d
 
 
 def build(evaluation: Evaluation, **factory: Any) -> nn.Conv3d:
-    """nn.Conv3d; the depth axis has the settings of the height axis."""
+    """nn.Conv3d, with the window of each axis."""
     g = evaluation.geometry
     settings = volume_settings(g)
     return nn.Conv3d(g.c_in, g.c_out, groups=g.groups, bias=evaluation.named["bias"], **settings, **factory)

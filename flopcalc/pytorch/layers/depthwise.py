@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from flopcalc.cost.geometry import Pair
+from flopcalc.cost.geometry import SAME, Pair
 from flopcalc.pytorch.layers._blocks import plan
 
 
@@ -21,7 +21,7 @@ class DepthwiseConv2d(nn.Module):
         out_channels: int,
         kernel_size: Pair,
         stride: Pair = 1,
-        padding: Pair | None = None,
+        padding: Pair | str | None = None,
         dilation: Pair = 1,
         groups: int = 1,
         bias: bool = False,
@@ -49,7 +49,7 @@ class DepthwiseConv2d(nn.Module):
             out_channels,
             g.kernel,
             g.stride,
-            g.padding,
+            SAME if g.uneven else g.padding,
             g.dilation,
             in_channels,
             bias,

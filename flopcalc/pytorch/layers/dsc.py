@@ -9,7 +9,7 @@ from flopcalc.pytorch.layers._blocks import conv_block, plan
 
 
 class DepthwiseSeparableConv2d(nn.Module):
-    """One k x k filter for each channel, then a 1x1 convolution (Howard et al. 2017, Sec. 3.1).
+    """`multiplier` k x k filters for each channel, then a 1x1 convolution (Howard et al. 2017, Sec. 3.1).
 
     norm adds batch norm after both; activation (default: as norm) adds ReLU after both.
     """
@@ -25,13 +25,16 @@ class DepthwiseSeparableConv2d(nn.Module):
         groups: int = 1,
         bias: bool = False,
         *,
+        multiplier: int = 1,
         norm: bool = False,
         activation: bool | None = None,
         device: Any = None,
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        given = {"norm": norm, "bias": bias} | ({} if activation is None else {"activation": activation})
+        given = {"multiplier": multiplier, "norm": norm, "bias": bias} | (
+            {} if activation is None else {"activation": activation}
+        )
         e = plan("dsc", in_channels, out_channels, kernel_size, stride, padding, dilation, groups, **given)
         g = e.geometry
         common: dict[str, Any] = {
@@ -43,7 +46,7 @@ class DepthwiseSeparableConv2d(nn.Module):
         }
         self.depthwise = conv_block(
             in_channels,
-            in_channels,
+            in_channels * multiplier,
             g.kernel,
             stride=g.stride,
             padding=g.padding,
@@ -51,7 +54,7 @@ class DepthwiseSeparableConv2d(nn.Module):
             groups=in_channels,
             **common,
         )
-        self.pointwise = conv_block(in_channels, out_channels, 1, **common)
+        self.pointwise = conv_block(in_channels * multiplier, out_channels, 1, **common)
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, c_in, h, w) -> (n, c_out, h_out, w_out)."""

@@ -25,6 +25,7 @@ class GhostConv2d(nn.Module):
         padding: Pair | None = None,
         dilation: Pair = 1,
         groups: int = 1,
+        bias: bool = False,
         *,
         s: int = 2,
         d: int = 3,
@@ -34,10 +35,18 @@ class GhostConv2d(nn.Module):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        given = {"s": s, "d": d, "norm": norm} | ({} if activation is None else {"activation": activation})
+        given = {"s": s, "d": d, "bias": bias, "norm": norm} | (
+            {} if activation is None else {"activation": activation}
+        )
         e = plan("ghost", in_channels, out_channels, kernel_size, stride, padding, dilation, groups, **given)
         g = e.geometry
-        common: dict[str, Any] = {"norm": norm, "activation": e.named["activation"], "device": device, "dtype": dtype}
+        common: dict[str, Any] = {
+            "bias": bias,
+            "norm": norm,
+            "activation": e.named["activation"],
+            "device": device,
+            "dtype": dtype,
+        }
         self.out_channels = out_channels
         intrinsic = -(-out_channels // s)
         self.primary = conv_block(

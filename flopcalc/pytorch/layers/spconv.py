@@ -29,7 +29,8 @@ class SPConv2d(nn.Module):
     """Grouped k x k plus 1x1 on the first alpha c_in channels, 1x1 on the rest, fused without weights.
 
     Zhang et al. 2020. At stride s both 1x1 convolutions see the input average-pooled s x s. norm adds
-    the batch norm of each branch; bias (default: as norm) is that of the rest's 1x1.
+    the batch norm of each branch; bias (default: as norm) is that of the rest's 1x1. pointwise=False leaves out the
+    1x1 of the first channels, fusion="sum" the weights.
     """
 
     def __init__(
@@ -45,18 +46,21 @@ class SPConv2d(nn.Module):
         *,
         alpha: Any = "1/2",
         groups_k: int = 2,
+        pointwise: bool = True,
+        fusion: str = "weighted",
         norm: bool = False,
         device: Any = None,
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        given = {"alpha": alpha, "groups_k": groups_k, "norm": norm} | ({} if bias is None else {"bias": bias})
+        given: dict[str, Any] = {"alpha": alpha, "groups_k": groups_k, "norm": norm}
+        given |= {"pointwise": pointwise, "fusion": fusion} | ({} if bias is None else {"bias": bias})
         e = plan("spconv", in_channels, out_channels, kernel_size, stride, padding, dilation, groups, **given)
         g = e.geometry
         factory: dict[str, Any] = {"device": device, "dtype": dtype}
         # The authors truncate; so does int() of an exact fraction.
         self.representative = int(e.named["alpha"] * in_channels)
-        self.pool = pool_to_stride(g.stride) if g.strided else None
+        self.pool = pool_to_stride(g.stride) if e.named["pools"] else None
         self.gwc = nn.Conv2d(
             self.representative,
             out_channels,
@@ -68,30 +72,42 @@ class SPConv2d(nn.Module):
             bias=False,
             **factory,
         )
-        self.pwc = nn.Conv2d(self.representative, out_channels, 1, bias=False, **factory)
-        self.sum = Add()
+        self.pwc: nn.Module | None = None
+        if pointwise:
+            self.pwc = nn.Conv2d(self.representative, out_channels, 1, bias=False, **factory)
+            self.sum = Add()
         self.norm_rep = nn.BatchNorm2d(out_channels, **factory) if norm else None
         self.rest: nn.Module | None = None
         if e.named["alpha"] < 1:
             left = in_channels - self.representative
             self.rest = nn.Conv2d(left, out_channels, 1, bias=e.named["bias"], **factory)
             self.norm_rest = nn.BatchNorm2d(out_channels, **factory) if norm else None
-            self.gap = nn.AdaptiveAvgPool2d(1)
+            self.gap = nn.AdaptiveAvgPool2d(1) if fusion == "weighted" else None
             self.weights = BranchWeights()
-            self.fusion = WeightedSum()
+            self.fusion = Add() if self.gap is None else WeightedSum()
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, c_in, h, w) -> (n, c_out, h_out, w_out)."""
-        pooled = x if self.pool is None else self.pool(x)
-        first: Tensor = self.sum(self.gwc(x[:, : self.representative]), self.pwc(pooled[:, : self.representative]))
+        representative, rest = x[:, : self.representative], x[:, self.representative :]
+        first: Tensor = self.gwc(representative)
+        if self.pwc is None:
+            rest = rest if self.pool is None else self.pool(rest)
+        else:
+            pooled = x if self.pool is None else self.pool(x)
+            rest = pooled[:, self.representative :]
+            first = self.sum(first, self.pwc(pooled[:, : self.representative]))
         if self.norm_rep is not None:
             first = self.norm_rep(first)
         if self.rest is None:
             return first
-        second: Tensor = self.rest(pooled[:, self.representative :])
+        second: Tensor = self.rest(rest)
         if self.norm_rest is not None:
             second = self.norm_rest(second)
-        out: Tensor = self.fusion(first, second, self.weights(self.gap(first), self.gap(second)))
+        out: Tensor
+        if self.gap is None:
+            out = self.fusion(first, second)
+        else:
+            out = self.fusion(first, second, self.weights(self.gap(first), self.gap(second)))
         return out
 
 

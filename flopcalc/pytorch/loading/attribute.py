@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from flopcalc.errors import FlopcalcError, clip
-from flopcalc.pytorch.loading.importing import import_named
+from flopcalc.pytorch.loading.importing import import_named, with_operators
 from flopcalc.pytorch.loading.time_limit import TimeLimit, is_time_out, run_limited
 from flopcalc.pytorch.loading.user_errors import import_failed
 
@@ -55,3 +55,9 @@ def find_in_hub(place: str, name: str, limit: TimeLimit | None) -> Callable[...,
     if "weights_backbone" in inspect.signature(builder).parameters:
         return lambda **settings: builder(**{"weights_backbone": None, **settings})
     return builder
+
+
+def timm_models(prefix: str) -> list[str]:
+    """The names of timm's models that begin with a text, in order. Raises FlopcalcError without timm."""
+    hub = with_operators(partial(import_named, "timm", None))
+    return sorted(hub.list_models(f"{prefix}*"))

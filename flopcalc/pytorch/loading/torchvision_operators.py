@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -120,7 +121,7 @@ def _deformed_size(
     return x.new_empty((x.shape[0], weight.shape[0], *offset.shape[-2:]))
 
 
-def _deformed(
+def deformed(
     x: Tensor,
     weight: Tensor,
     offset: Tensor,
@@ -143,7 +144,7 @@ def _deformed(
     area = kernel_h * kernel_w
     split = batch * offset_groups
     moved = offset.reshape(split, kernel_h, kernel_w, 2, out_h, out_w)
-    line = torch.arange
+    line = partial(torch.arange, device=x.device)
     down = (line(kernel_h) * dilation_h - pad_h)[:, None, None, None] + (line(out_h) * stride_h)[:, None]
     across = (line(kernel_w) * dilation_w - pad_w)[:, None, None] + line(out_w) * stride_w
     rows, columns = moved[:, :, :, 0] + down, moved[:, :, :, 1] + across
@@ -186,4 +187,4 @@ _META: dict[str, Callable[..., Any]] = {
     "ps_roi_pool": _by_position,
     "deform_conv2d": _deformed_size,
 }
-_CPU: dict[str, Callable[..., Any]] = {"nms": _nms, "deform_conv2d": _deformed}
+_CPU: dict[str, Callable[..., Any]] = {"nms": _nms, "deform_conv2d": deformed}

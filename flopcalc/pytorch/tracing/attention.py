@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from torch import Tensor
 
-from flopcalc.pytorch.counting.kernels import Work
+from flopcalc.pytorch.counting.kernels import new_work
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.tracing.fresh import is_plain, keeping, packed
 from flopcalc.pytorch.tracing.heavy import copied, linear, matmul, softmax, stored
@@ -43,7 +43,7 @@ def attention(
 def _scaled(recorder: Recorder, x: Tensor) -> Tensor:
     out = keeping(x)
     size = out.numel()
-    recorder.kernel("mul", Work(0, 0, size, 0, 0, stored(x), size), (x,), (out,))
+    recorder.kernel("mul", new_work((0, 0, size, 0, 0, stored(x), size)), (x,), (out,))
     return out
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from flopcalc.pytorch.counting.dispatch import tell
-from flopcalc.pytorch.counting.kernels import Work, tensors
+from flopcalc.pytorch.counting.kernels import new_work, tensors
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.tracing import attention, heavy, sizes
 from flopcalc.pytorch.tracing.fresh import is_plain, packed
@@ -119,7 +119,7 @@ def _pick(recorder: Recorder, x: Tensor, index: Any) -> Any:
         if out is not None:
             # Only what is picked is read, and the index.
             size = out.numel()
-            recorder.kernel("move", Work(reads=size + stored(index), writes=size), (x, index), (out,))
+            recorder.kernel("move", new_work((0, 0, 0, 0, 0, size + stored(index), size)), (x, index), (out,))
         return out
     if not _is_view(index):
         return None
@@ -134,7 +134,7 @@ def _put(recorder: Recorder, x: Tensor, index: Any, value: Any) -> Any:
     if not part.dim() or not part.numel():
         return None
     # What is overwritten is not read.
-    work = Work(reads=1, writes=part.numel())
+    work = new_work((0, 0, 0, 0, 0, 1, part.numel()))
     recorder.kernel("move", work, (part,), (part,))
     return DONE
 
@@ -154,7 +154,7 @@ def _sum(name: str, adds: bool) -> Any:
         if out is None:
             return None
         size = out.numel()
-        work = Work(0, size, 0, 0, 0, reads, size) if adds else Work(0, 0, size, 0, 0, reads, size)
+        work = new_work((0, size, 0, 0, 0, reads, size)) if adds else new_work((0, 0, size, 0, 0, reads, size))
         recorder.kernel(kind, work, read, (out,))
         return out
 
@@ -173,7 +173,7 @@ def _activation(name: str) -> Any:
         if out is None:
             return None
         size = out.numel()
-        recorder.kernel("act", Work(0, 0, 0, size, 0, reads, size), (x,), (out,))
+        recorder.kernel("act", new_work((0, 0, 0, size, 0, reads, size)), (x,), (out,))
         return out
 
     return rule
@@ -183,7 +183,7 @@ def _acted_in_place(recorder: Recorder, x: Tensor, *args: Any, **kwargs: Any) ->
     if not is_plain(x) or not x.dtype.is_floating_point or 0 in x.stride():
         return None
     size = x.numel()
-    recorder.kernel("act", Work(0, 0, 0, size, 0, stored(x), size), (x,), (x,))
+    recorder.kernel("act", new_work((0, 0, 0, size, 0, stored(x), size)), (x,), (x,))
     return x
 
 
@@ -220,7 +220,7 @@ def _joined(name: str) -> Any:
         read = list(tensors)
         out = shape(read, dim)
         if out is not None:
-            recorder.kernel("move", Work(reads=sum(map(stored, read)), writes=out.numel()), read, (out,))
+            recorder.kernel("move", new_work((0, 0, 0, 0, 0, sum(map(stored, read)), out.numel())), read, (out,))
         return out
 
     return joined

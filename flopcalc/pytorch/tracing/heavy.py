@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from flopcalc.cost.kinds import WorkKind
-from flopcalc.pytorch.counting.kernels import Work
+from flopcalc.pytorch.counting.kernels import new_work
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.tracing import sizes
 from flopcalc.pytorch.tracing.fresh import is_plain, keeping, packed
@@ -28,7 +28,7 @@ def stored(tensor: Tensor) -> int:
 
 def copied(recorder: Recorder, x: Tensor, out: Tensor) -> Tensor:
     """Tell that a tensor was copied into another."""
-    recorder.kernel("move", Work(reads=stored(x), writes=out.numel()), (x,), (out,))
+    recorder.kernel("move", new_work((0, 0, 0, 0, 0, stored(x), out.numel())), (x,), (out,))
     return out
 
 
@@ -51,10 +51,10 @@ def _conv(axes: int) -> Any:
         size, taps = out.numel(), weight.numel()
         macs = size * (taps // weight.shape[0])
         if bias is None:
-            work = Work(macs, 0, 0, 0, size, stored(input) + stored(weight), size)
+            work = new_work((macs, 0, 0, 0, size, stored(input) + stored(weight), size))
             recorder.kernel("conv", work, (input, weight), (out,))
         else:
-            work = Work(macs, size, 0, 0, size, stored(input) + stored(weight) + stored(bias), size)
+            work = new_work((macs, size, 0, 0, size, stored(input) + stored(weight) + stored(bias), size))
             recorder.kernel("conv", work, (input, weight, bias), (out,))
         return out
 
@@ -78,13 +78,13 @@ def linear(recorder: Recorder, input: Tensor, weight: Tensor, bias: Tensor | Non
         read: tuple[Tensor, ...] = (weight, input)
         transposed = weight.stride(1) == 1
         kind: WorkKind = "linear" if transposed and recorder.reads_parameter(read) else "matmul"
-        recorder.kernel(kind, Work(size * given[-1], 0, 0, 0, size, reads, size), read, (out,))
+        recorder.kernel(kind, new_work((size * given[-1], 0, 0, 0, size, reads, size)), read, (out,))
         return out
     if not bias.is_meta or bias.dtype is not input.dtype or bias.shape != weight.shape[:1]:
         return None
     read = (bias, input, weight)
     kind = "linear" if recorder.reads_parameter(read) else "matmul"
-    recorder.kernel(kind, Work(size * given[-1], size, 0, 0, size, reads + stored(bias), size), read, (out,))
+    recorder.kernel(kind, new_work((size * given[-1], size, 0, 0, size, reads + stored(bias), size)), read, (out,))
     return out
 
 
@@ -132,7 +132,7 @@ def _as_batch(recorder: Recorder, x: Tensor, batch: sizes.Sizes) -> Tensor:
 
 def _product(recorder: Recorder, kind: WorkKind, a: Tensor, b: Tensor, out: Tensor) -> None:
     size = out.numel()
-    work = Work(size * a.shape[-1], 0, 0, 0, size, stored(a) + stored(b), size)
+    work = new_work((size * a.shape[-1], 0, 0, 0, size, stored(a) + stored(b), size))
     recorder.kernel(kind, work, (a, b), (out,))
 
 
@@ -154,7 +154,7 @@ def softmax(
         return None
     out = packed(input.shape, input.dtype)
     size = out.numel()
-    recorder.kernel("softmax", Work(0, size, 0, 2 * size, 0, stored(input), size), (input,), (out,))
+    recorder.kernel("softmax", new_work((0, size, 0, 2 * size, 0, stored(input), size)), (input,), (out,))
     return out
 
 
@@ -178,7 +178,7 @@ def layer_norm(
         return None
     read = tuple(one for one in (input, weight, bias) if one is not None)
     size = input.numel()
-    recorder.kernel("layernorm", Work(0, 3 * size, 2 * size, 0, 0, sum(map(stored, read)), size), read, (out,))
+    recorder.kernel("layernorm", new_work((0, 3 * size, 2 * size, 0, 0, sum(map(stored, read)), size)), read, (out,))
     return out
 
 
@@ -209,7 +209,7 @@ def batch_norm(
             reads += stored(one)
     out = keeping(input)
     size = out.numel()
-    recorder.kernel("norm", Work(0, size, size, 0, 0, reads, size), read, (out,))
+    recorder.kernel("norm", new_work((0, size, size, 0, 0, reads, size)), read, (out,))
     return out
 
 

@@ -53,6 +53,19 @@ def _linear(recorder: Recorder, module: Any, x: Tensor) -> Any:
     return heavy.linear(recorder, x, held["weight"], held["bias"])
 
 
+def _max_pool(recorder: Recorder, module: Any, x: Tensor) -> Any:
+    windows = module.kernel_size, module.stride, module.padding, module.dilation
+    return RULES[functional.max_pool2d](recorder, x, *windows, module.ceil_mode, module.return_indices)
+
+
+def _adaptive_pool(recorder: Recorder, module: Any, x: Tensor) -> Any:
+    return RULES[functional.adaptive_avg_pool2d](recorder, x, module.output_size)
+
+
+def _flatten(recorder: Recorder, module: Any, x: Tensor) -> Any:
+    return RULES[Tensor.flatten](recorder, x, module.start_dim, module.end_dim)
+
+
 def _dropout(recorder: Recorder, module: Any, x: Tensor) -> Any:
     return None if module.training else x
 
@@ -91,6 +104,9 @@ _SHORT: dict[type[nn.Module], Rule] = {
     nn.BatchNorm3d: _batch_norm,
     nn.LayerNorm: _layer_norm,
     nn.Linear: _linear,
+    nn.MaxPool2d: _max_pool,
+    nn.AdaptiveAvgPool2d: _adaptive_pool,
+    nn.Flatten: _flatten,
     nn.Dropout: _dropout,
     nn.Identity: _identity,
     nn.ReLU: _activation(functional.relu),

@@ -6,6 +6,6 @@ against the other. Each kernel has a kind of work as well, the `work` of a `Part
 """
 
 from flopcalc.pytorch.counting.kernels.table import FREE, RULES, work_kind_of, work_of
-from flopcalc.pytorch.counting.kernels.work import UNKNOWN, Answer, Work, elements, tensors
+from flopcalc.pytorch.counting.kernels.work import UNKNOWN, Answer, Work, elements, new_work, tensors
 
-__all__ = ["FREE", "RULES", "UNKNOWN", "Answer", "Work", "elements", "tensors", "work_kind_of", "work_of"]
+__all__ = ["FREE", "RULES", "UNKNOWN", "Answer", "Work", "elements", "new_work", "tensors", "work_kind_of", "work_of"]

@@ -1,0 +1,118 @@
+"""Ways of counting as data: what a printed figure may have counted, from the sums of a profile.
+
+A way is a convention of flopcalc, or an expression over the names of `flopcalc.analysis.profile`. The lists here are
+what `flopcalc.analysis.readings` tries; files of published rows define further ones.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import NamedTuple
+
+from flopcalc.analysis.profile import Profile, profile
+from flopcalc.cost import convention
+from flopcalc.networks.network import Network
+from flopcalc.replacing.clause import names
+from flopcalc.text.expression import evaluate
+
+
+class Way(NamedTuple):
+    """One way of counting. name: a kind of cost, a convention of flopcalc, or a name of its own.
+
+    gives: an expression over the sums of a profile; empty for a convention of flopcalc. means: in words.
+    """
+
+    name: str
+    gives: str
+    means: str
+
+    @property
+    def needs(self) -> set[str]:
+        """The sums that it reads."""
+        return names(self.gives) if self.gives else {self.name}
+
+    def of(self, sums: Profile) -> int | None:
+        """The number for a profile with conventions (see `measure`); None if a sum that it needs was not kept."""
+        if sums.kept and not self.needs <= sums.kept:
+            return None
+        if not self.gives:
+            return sums.sums.get(self.name, 0)
+        return int(evaluate(self.gives, {name: sums[name] for name in self.needs}))
+
+
+def measure(network: Network) -> Profile:
+    """The profile of a network, with the number of each convention of flopcalc by its name."""
+    found = profile(network)
+    presets = {name: network.fold(convention.get(name).of) for name in convention.CONVENTIONS if name != "macs"}
+    return replace(found, sums={**presets, **found.sums})
+
+
+def preset(name: str) -> Way:
+    """A convention of flopcalc as a way. Raises FlopcalcError (unknown-convention)."""
+    return Way(name, "", convention.get(name).text)
+
+
+def _ways(rows: Iterable[tuple[str, str, str]]) -> dict[str, Way]:
+    return {name: Way(name, gives, means) for name, gives, means in rows}
+
+
+_NORMS = "norm_adds + norm_muls"
+_LAYER_NORMS = "layernorm_adds + layernorm_muls"
+
+# What figures of FLOPs count beside the conventions, the simplest first.
+WAYS = _ways(
+    [
+        ("macs", "macs", "multiply-accumulates of convolutions, linear layers and matrix products"),
+        ("2 per MAC", "2 * macs", "2 operations for each multiply-accumulate"),
+        ("without classifier", "macs - head_macs", "MACs without those of the last linear layers"),
+        ("convolutions only", "conv_macs", "MACs of convolutions"),
+        ("without products of attention", "macs - matmul_macs", "MACs without products of two computed tensors"),
+        ("MACs and biases", "macs + conv_adds + linear_adds", "MACs and 1 for each element with a bias"),
+        ("MACs and norms", f"macs + {_NORMS}", "MACs and 2 for each element of a batch norm"),
+        (
+            "2 per MAC, without classifier",
+            "2 * (macs - head_macs)",
+            "2 for each MAC, without those of the last linear layers",
+        ),
+        ("2 per MAC of convolutions", "2 * conv_macs", "2 for each MAC of convolutions"),
+        (
+            "2 per MAC, without products of attention",
+            "2 * (macs - matmul_macs)",
+            "2 for each MAC, without products of two computed tensors",
+        ),
+        ("2 per MAC and biases", "2 * macs + conv_adds + linear_adds", "2 for each MAC and 1 for each bias"),
+        (
+            "2 per MAC and all norms",
+            f"2 * macs + {_NORMS} + {_LAYER_NORMS}",
+            "2 for each MAC, and the operations of norms",
+        ),
+        (
+            "mmengine",
+            f"macs - head_macs + {_NORMS} + {_LAYER_NORMS} + gap_reads + upsample_out",
+            "mmengine on features: as fvcore, without the classifier",
+        ),
+        (
+            "mmcv",
+            "conv_macs + conv_adds + linear_macs - head_macs + norm_adds + norm_muls + 2 * layernorm_adds // 3 + "
+            "relu_other + relu6_other + maxpool_reads + avgpool_reads + gap_reads + upsample_out",
+            "mmcv on features: layers with biases, norms, ReLU, pooling; no classifier, no products of attention",
+        ),
+    ]
+)
+# What figures of parameters count.
+PARAMS_WAYS = _ways(
+    [
+        ("params", "params", "parameters"),
+        ("with running statistics", "params + norm_params", "parameters, and mean and variance of batch norms"),
+        ("batch norms folded", "params - norm_params // 2", "batch norms merged into convolutions without biases"),
+        ("without batch norms", "params - norm_params", "parameters without those of batch norms"),
+        ("layers only", "params - own_params", "parameters of layers, without class tokens and positions"),
+        ("without classifier", "params - head_params", "parameters without those of the last linear layers"),
+    ]
+)
+
+
+def all_ways() -> list[Way]:
+    """The ways of `WAYS` and the conventions of flopcalc, the simplest first."""
+    own = list(WAYS.values())
+    presets = [preset(name) for name in convention.CONVENTIONS if name not in ("macs", "torchvision")]
+    return [*own[:2], *presets, *own[2:]]

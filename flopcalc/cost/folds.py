@@ -1,0 +1,227 @@
+"""What other counters report for a part of a description, whose calls are known by their labels only.
+
+For modules that exist, `flopcalc.presets` has the same counters rule by rule. The two are compared by the tests.
+"""
+
+from math import isqrt
+
+from flopcalc.cost.arith import Dim, elementwise, exact_div
+from flopcalc.cost.calls import how
+from flopcalc.cost.cost import Part
+
+_CONVOLUTIONS = ("Conv", "ConvTranspose")
+_WEIGHTED = (*_CONVOLUTIONS, "Linear")
+_POOLS = ("MaxPool", "AvgPool", "AdaptiveAvgPool")
+
+
+def macs(part: Part, n: Dim) -> Dim:
+    """Multiply-accumulates."""
+    return part.macs
+
+
+def flops(part: Part, n: Dim) -> Dim:
+    """Two for each multiply-accumulate, and all element-wise work."""
+    return 2 * part.macs + part.adds + part.muls + part.other
+
+
+def two_per_mac(part: Part, n: Dim) -> Dim:
+    """Two for each multiply-accumulate, and nothing else."""
+    return 2 * part.macs
+
+
+def fvcore(part: Part, n: Dim) -> Dim:
+    """Operators of the trace that it has a rule for; fused attention is none."""
+    match how(part).operator:
+        case "_convolution" | "linear" | "matmul" | "bmm" | "einsum":
+            return part.macs
+        case "batch_norm" | "layer_norm" | "group_norm":
+            return part.adds + part.muls
+        case "instance_norm":
+            return part.adds + part.muls
+        case "adaptive_avg_pool":
+            return part.reads
+        case "upsample_nearest2d":
+            return part.writes
+    return 0
+
+
+def thop(part: Part, n: Dim) -> Dim:
+    """Modules with a hook. A transposed convolution uses its weights at each position of the output."""
+    match how(part).module:
+        case "Conv" | "Linear":
+            return part.macs
+        case "ConvTranspose":
+            return part.extra
+        case "BatchNorm":
+            return 2 * (part.adds + part.muls)
+        case "BatchNorm without affine":
+            return part.adds + part.muls
+        case "LayerNorm" | "InstanceNorm":
+            return 4 * part.writes
+        case "InstanceNorm without affine":
+            return 2 * part.writes
+        case "PReLU":
+            return part.other
+        case "Softmax":
+            return 3 * part.writes - part.extra
+        case "AvgPool":
+            return part.writes
+        case "AdaptiveAvgPool":
+            return part.reads + part.writes
+        case "Upsample":
+            return part.writes
+    return 0
+
+
+def ultralytics_thop(part: Part, n: Dim) -> Dim:
+    """As thop, with exact windows, and products in functions; attention as one module, softmax included."""
+    called = how(part)
+    match called.module:
+        case "Conv" | "ConvTranspose" | "Linear" | "MultiheadAttention" | "MultiheadAttention.products":
+            return part.macs if part.work != "softmax" else 3 * part.writes - part.extra
+        case "BatchNorm":
+            return 2 * (part.adds + part.muls)
+        case "BatchNorm without affine":
+            return part.adds + part.muls
+        case "LayerNorm" | "InstanceNorm" | "GroupNorm":
+            return 4 * part.writes
+        case "InstanceNorm without affine":
+            return 2 * part.writes
+        case "PReLU":
+            return part.other
+        case "Softmax":
+            return 3 * part.writes - part.extra
+        case "AvgPool" | "AdaptiveAvgPool":
+            return part.adds + part.other
+        case "":
+            products = ("matmul", "bmm", "linear", "einsum", "scaled_dot_product_attention")
+            return part.macs if called.operator in products else 0
+    return 0
+
+
+def thop_2019(part: Part, n: Dim) -> Dim:
+    """THOP of 2019: a linear layer has one multiplication per weight and the additions between them.
+
+    No bias; maximum pooling is free; a window of k x k, given as one number, has k additions and a division.
+    """
+    if part.work == "avgpool":
+        return elementwise(isqrt, part.adds * part.other) + part.other
+    extra = {
+        "conv": part.adds,
+        "linear": part.macs - part.activations,
+        "norm": 2 * (part.adds + part.muls),
+        "gap": part.adds + part.other,
+    }
+    return part.macs + extra.get(part.work, 0)
+
+
+_TWICE = {"F.relu", "F.prelu", "F.elu", "F.gelu", "F.silu", "F.softmax", "F.relu6"}
+_HOOKED = {"ReLU", "PReLU", "ELU", "LeakyReLU", "ReLU6", "GELU"}
+_PATCHED_POOLS = {"F.max_pool", "F.avg_pool", "F.adaptive_avg_pool"}
+
+
+def ptflops(part: Part, n: Dim) -> Dim:
+    """A hook on the module, and again the patched function that the module calls. Operators such as + are not seen."""
+    called = how(part)
+    total: Dim = 0
+    if called.module in _WEIGHTED:
+        total += part.macs + part.adds
+    elif called.module == "BatchNorm":
+        total += part.adds + part.muls
+    elif called.module in {"BatchNorm without affine", "InstanceNorm without affine", "LayerNorm", "GroupNorm"}:
+        total += part.writes
+    elif called.module == "InstanceNorm":
+        total += 2 * part.writes
+    elif called.module.startswith("MultiheadAttention"):
+        total += part.macs + part.adds + part.muls
+    elif called.module in _HOOKED:
+        total += part.other
+    elif called.module in _POOLS:
+        total += part.reads
+    elif called.module == "Upsample":
+        total += exact_div(part.writes, n)
+    # Of what its hooks count it reports the mean over the batch; of functions the whole.
+    total = exact_div(total, n)
+    if called.function in _TWICE:
+        total += part.writes
+    elif called.function in _PATCHED_POOLS:
+        total += part.reads
+    elif called.function in {"torch.matmul", "Tensor.matmul", "torch.bmm", "Tensor.bmm"}:
+        total += part.macs
+    elif (
+        called.function in {"torch.mul", "Tensor.mul", "torch.add", "Tensor.add"} or called.function == "F.interpolate"
+    ):
+        total += part.writes
+    return total
+
+
+def ptflops_aten(part: Part, n: Dim) -> Dim:
+    """Kernels on the CPU: products and biases of convolutions and linear layers; attention is one kernel, at 0."""
+    called = how(part)
+    if called.operator == "scaled_dot_product_attention":
+        return 0
+    biases = part.adds if part.work in ("conv", "linear") else 0
+    return part.macs + biases if part.work in ("conv", "linear", "matmul") else 0
+
+
+def torchinfo(part: Part, n: Dim) -> Dim:
+    """Parameters of modules without children: times positions for convolutions, times the batch for others."""
+    match how(part).module:
+        case "Conv":
+            return part.macs + part.adds
+        case "ConvTranspose":
+            return part.extra + part.adds
+        case "Linear" | "BatchNorm" | "LayerNorm" | "GroupNorm" | "PReLU":
+            return n * part.params
+    return 0
+
+
+_PROFILED = {"F.relu", "F.prelu", "F.elu", "F.gelu", "F.silu", "F.softmax", "F.leaky_relu", "F.relu6"}
+
+
+def _profiled(part: Part, *, deepspeed: bool) -> Dim:
+    called = how(part)
+    function = called.function
+    if function in {"F.conv", "F.conv_transpose"}:
+        return 2 * part.macs + part.adds
+    if function == "F.linear":
+        return 2 * part.macs
+    if function in {"torch.matmul", "Tensor.matmul"}:
+        return 2 * part.macs
+    if function == "torch.einsum":
+        return 2 * part.macs
+    if deepspeed and (
+        function in {"torch.bmm", "Tensor.bmm", "F.scaled_dot_product_attention"}
+        or (called.operator == "matmul" and not function)
+    ):
+        return 2 * part.macs
+    if function in {"F.batch_norm", "F.layer_norm", "F.group_norm"}:
+        return part.adds + part.muls if called.module != "BatchNorm without affine" else part.writes
+    if function in _PROFILED or function in {"torch.mul", "Tensor.mul", "torch.add", "Tensor.add"}:
+        return part.writes
+    return part.reads if function in _PATCHED_POOLS else 0
+
+
+def deepspeed(part: Part, n: Dim) -> Dim:
+    """Functions that its profiler replaces; two for each multiply-accumulate."""
+    return _profiled(part, deepspeed=True)
+
+
+def calflops(part: Part, n: Dim) -> Dim:
+    """As DeepSpeed's profiler, without bmm, @ and fused attention."""
+    return _profiled(part, deepspeed=False)
+
+
+def torchprofile(part: Part, n: Dim) -> Dim:
+    """Operators of the trace: products, and one for each element of norms, products and average pooling."""
+    called = how(part)
+    match called.operator:
+        case "_convolution":
+            return part.extra if called.module == "ConvTranspose" else part.macs
+        case "linear" | "matmul" | "bmm" | "baddbmm" | "einsum" | "scaled_dot_product_attention":
+            return part.macs
+        case "batch_norm" | "layer_norm" | "group_norm" | "instance_norm":
+            return part.writes if called.module != "BatchNorm without affine" else 0
+        case "mul" | "mean" | "avg_pool" | "adaptive_avg_pool" | "leaky_relu":
+            return part.writes
+    return 0

@@ -1,0 +1,105 @@
+"""The number that a convention gives for a network: its total, by layer, and what it is made of.
+
+Of a module that was counted, the number of another counter is worked out from the module's calls, by that counter's
+rules. Of a description it is worked out from the labels of its parts (`flopcalc.cost.calls`). The label of a kernel is
+that of its operator or primitive, unless the description's `calls` names another for its layer, or for one part of
+it: `pool: mean`, `"*.attention:qkv": F.linear`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+from flopcalc.cost.convention import Convention
+from flopcalc.cost.cost import Part
+from flopcalc.networks.network import Layer, Network
+from flopcalc.presets.call import Amount, CallLog, ToolFailsError
+from flopcalc.presets.registry import RULES
+
+
+class Share(NamedTuple):
+    """A share of the number. layer: its index. what: `products`, `biases`, `batch norm`, ..."""
+
+    layer: int
+    what: str
+    amount: int
+
+
+class Counted(NamedTuple):
+    """The number of a convention. by_layer: in the order of the network's layers. remarks: where it is not certain."""
+
+    total: int
+    by_layer: tuple[int, ...]
+    shares: tuple[Share, ...]
+    remarks: tuple[str, ...] = ()
+
+
+def counted(network: Network, convention: Convention) -> Counted:
+    """The number of a network in a convention."""
+    rules = RULES.get(convention.name)
+    if rules is not None and network.replay is not None:
+        log = network.replay.log()
+        try:
+            found = [Share(place, one.what, one.amount) for one, place in _placed(network, log, rules(log))]
+        except ToolFailsError as error:
+            why = f"{convention.counter} itself fails on this module: {error}. This number is the sum over its layers"
+            return _folded(network, convention)._replace(remarks=(why,))
+        return _of(network, found)
+    return _folded(network, convention)
+
+
+def _folded(network: Network, convention: Convention) -> Counted:
+    found = []
+    for index, layer in enumerate(network.layers):
+        for part in labelled(layer, network.calls):
+            amount = int(convention.fold(part, network.batch))
+            if amount:
+                found.append(Share(index, part.work, amount))
+    return _of(network, found)
+
+
+def labelled(layer: Layer, calls: Mapping[str, str]) -> Sequence[Part]:
+    """The parts of a layer with the labels that a description gives them."""
+    if not calls:
+        return layer.cost.parts
+    return [
+        part._replace(call=label) if (label := _label(layer.name, part.name, calls)) else part for part in layer.cost
+    ]
+
+
+def _label(layer: str, part: str, calls: Mapping[str, str]) -> str:
+    for pattern, label in calls.items():
+        name, _, of_part = pattern.partition(":")
+        if fnmatchcase(layer, name) and (not of_part or fnmatchcase(part, of_part)):
+            return label
+    return ""
+
+
+def _of(network: Network, shares: Sequence[Share]) -> Counted:
+    by_layer = [0] * len(network.layers)
+    for share in shares:
+        by_layer[share.layer] += share.amount
+    return Counted(sum(by_layer), tuple(by_layer), tuple(shares))
+
+
+def _placed(network: Network, log: CallLog, amounts: Iterable[Amount]) -> Iterator[tuple[Amount, int]]:
+    """Each amount with the layer that it belongs to: the module's own, one that contains it, or one inside it."""
+    first: dict[str, int] = {}
+    for index, layer in enumerate(network.layers):
+        first.setdefault(layer.name, index)
+    known: dict[int, int] = {}
+    for one in amounts:
+        place = known.get(one.node)
+        if place is None:
+            place = known[one.node] = _place(log.nodes[one.node].name, first)
+        yield one, place
+
+
+def _place(name: str, first: Mapping[str, int]) -> int:
+    above = name
+    while above:
+        if above in first:
+            return first[above]
+        above = above.rpartition(".")[0]
+    inside = (index for layer, index in first.items() if not name or layer.startswith(f"{name}."))
+    return first.get("(model)", next(inside, 0)) if not name else next(inside, 0)

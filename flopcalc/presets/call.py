@@ -1,0 +1,142 @@
+"""The log of one forward pass: which modules were called, which functions, and which kernels ran.
+
+Counters look at different levels: hooks on modules, patched functions, traced operators, dispatched kernels. A log
+has all of them, in order of execution, with tensors as sizes, so that the rules of a counter need no torch.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from math import prod
+from typing import Any, Literal, NamedTuple
+
+Shape = tuple[int, ...]
+Level = Literal["module", "function", "kernel"]
+
+
+class Sized(NamedTuple):
+    """A tensor: its shape, and whether its dtype is a floating one."""
+
+    shape: Shape
+    floating: bool = True
+
+    @property
+    def numel(self) -> int:
+        """The number of elements."""
+        return prod(self.shape)
+
+
+class Node(NamedTuple):
+    """A module. name: as in `named_modules`, "" for the outermost one.
+
+    cls: `Conv2d` for a class of torch.nn, else with its Python module. bases: the same for the classes that it is
+    derived from, itself first. children: indices of its children, each once. facts: its settings, and `params`: the
+    names and sizes of its own parameters.
+    """
+
+    name: str
+    cls: str
+    bases: tuple[str, ...]
+    children: tuple[int, ...]
+    facts: Mapping[str, Any]
+
+
+class Call(NamedTuple):
+    """One call. tensors in args, kwargs and out are `Sized`.
+
+    name: of a module its class; of a function `F.relu`, `torch.matmul` or `Tensor.mean`; of a kernel `aten::mm`.
+    node: the module that was called, or that was running. running: all modules that were running, the outermost first.
+    via: the name under which a function was called: one that replaces `F.relu` is only noticed by code that looks it
+    up by that name, so that it is `F.relu`, empty for code that held the function already, `operator` for `a + b`.
+    within: the index of the function that called it, -1 for none.
+    operator: of a function that is one operator of torch, its name as torch's tracer records it: `aten::linear`.
+    """
+
+    level: Level
+    name: str
+    node: int
+    running: tuple[int, ...]
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
+    out: Any
+    via: str = ""
+    within: int = -1
+    operator: str = ""
+
+    def argument(self, position: int, name: str, default: Any = None) -> Any:
+        """An argument by position or by name."""
+        if position < len(self.args):
+            return self.args[position]
+        return self.kwargs.get(name, default)
+
+    def sized(self, position: int, name: str = "input") -> Sized:
+        """A tensor among the arguments. Raises ValueError where there is none."""
+        found = self.argument(position, name)
+        if not isinstance(found, Sized):
+            raise ValueError(f"{self.name} was called without the tensor {name}")
+        return found
+
+    @property
+    def result(self) -> Sized:
+        """The first tensor of the output. Raises ValueError where there is none."""
+        found = first(self.out)
+        if found is None:
+            raise ValueError(f"{self.name} returns no tensor")
+        return found
+
+
+def first(value: Any) -> Sized | None:
+    """The first tensor in nested values."""
+    if isinstance(value, Sized):
+        return value
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for one in value:
+            found = first(one)
+            if found is not None:
+                return found
+    return None
+
+
+class CallLog:
+    """The modules, and the calls in order of their ends."""
+
+    def __init__(self, nodes: Sequence[Node], calls: Sequence[Call]) -> None:
+        self.nodes = nodes
+        self.calls = calls
+
+    def of(self, level: Level) -> Iterator[Call]:
+        """The calls of one level."""
+        return (call for call in self.calls if call.level == level)
+
+    @property
+    def operators(self) -> Iterator[Call]:
+        """What torch's tracer records: functions that are one operator, and kernels of functions that are not."""
+        for call in self.calls:
+            if call.level == "function" and call.operator:
+                yield call
+            elif call.level == "kernel" and not (call.within >= 0 and self.calls[call.within].operator):
+                yield call._replace(operator=call.name)
+
+    @cached_property
+    def visits(self) -> list[int]:
+        """How often a walk over the tree of modules comes to each of them: twice to one that two modules hold."""
+        found = [0] * len(self.nodes)
+        waiting = [0] if self.nodes else []
+        while waiting:
+            index = waiting.pop()
+            found[index] += 1
+            waiting += self.nodes[index].children
+        return found
+
+
+class Amount(NamedTuple):
+    """A share of a counter's number. node: the module. what: `products`, `biases`, `batch norm`, ..."""
+
+    node: int
+    what: str
+    amount: int
+
+
+class ToolFailsError(Exception):
+    """The counter itself would raise an error here."""

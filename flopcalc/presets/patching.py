@@ -1,0 +1,62 @@
+"""What counters share that replace functions of torch by their own.
+
+Only code that looks a function up by its name calls the replacement. An operator such as `a @ b` does not, except
+that DeepSpeed replaces `Tensor.__matmul__`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from math import prod
+from typing import Any
+
+from flopcalc.presets.call import Amount, Call, CallLog, Sized, ToolFailsError
+
+OfFunction = Callable[[Call], tuple[str, int | float]]
+POOLS = [f"{kind}_pool{n}d" for kind in ("avg", "max", "adaptive_avg", "adaptive_max") for n in (1, 2, 3)]
+# Both of them raise an error of their own for arguments that they do not expect.
+ERRORS = (ValueError, IndexError, KeyError, TypeError, AttributeError)
+
+
+def names(functions: Mapping[Any, str], prefix: str) -> dict[str, Any]:
+    """Rule -> names of functions, turned round: `F.relu` -> rule."""
+    return {f"{prefix}.{name}": rule for rule, names in functions.items() for name in names.split()}
+
+
+def elements(call: Call) -> tuple[str, int]:
+    """One for each element of the input."""
+    return "", call.sized(0).numel
+
+
+def left_aligned(call: Call) -> tuple[str, int]:
+    """One for each element of a sum or product, with shapes aligned at the first axis, as ptflops and calflops do."""
+    one, other = call.argument(0, "input"), call.argument(1, "other")
+    tensors = [value.shape for value in (one, other) if isinstance(value, Sized)]
+    if not tensors:
+        return "", 1
+    if len(tensors) == 1:
+        return "", prod(tensors[0])
+    rank = max(map(len, tensors))
+    padded = [(*shape, *[1] * (rank - len(shape))) for shape in tensors]
+    return "", prod(map(max, *padded))
+
+
+WHAT = {
+    **dict.fromkeys(["relu", "prelu", "elu", "relu6", "gelu", "silu", "leaky_relu"], "activations, in functions"),
+    **dict.fromkeys(POOLS, "pooling, in functions"),
+    **dict.fromkeys(("upsample", "interpolate"), "upsampling"),
+    **dict.fromkeys(("mul", "add"), "element-wise sums and products"),
+    **{f"{kind}_norm": f"{kind} norm" for kind in ("layer", "instance", "group")},
+    "softmax": "softmax",
+    "batch_norm": "batch norm",
+}
+
+
+def replaced(log: CallLog, rules: Mapping[str, OfFunction]) -> Iterator[Amount]:
+    """What the replacements of functions count."""
+    for call in log.of("function"):
+        rule = rules.get(call.via)
+        if rule is not None:
+            try:
+                what, amount = rule(call)
+            except ERRORS as error:
+                raise ToolFailsError(f"its replacement of {call.via} fails: {error}") from None
+            yield Amount(call.node, what or WHAT[call.via.partition(".")[2]], int(amount))

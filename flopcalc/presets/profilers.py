@@ -1,0 +1,206 @@
+"""DeepSpeed's flops profiler, and calflops, a copy of it: they replace functions, and hook recurrent layers only."""
+
+from collections.abc import Iterator, Mapping
+from math import prod
+from typing import Any
+
+from flopcalc.presets import recurrent
+from flopcalc.presets.call import Amount, Call, CallLog, Sized, ToolFailsError
+from flopcalc.presets.einsum import printed_flops
+from flopcalc.presets.patching import ERRORS, POOLS, WHAT, OfFunction, elements, left_aligned, names
+
+
+def _twice(call: Call) -> tuple[str, int]:
+    return "products, 2 per MAC", 2 * call.sized(0).numel * call.sized(1, "weight").shape[0]
+
+
+def _spatial(value: Any, axes: int) -> tuple[int, ...]:
+    return value if isinstance(value, tuple) else (value,) * axes
+
+
+def _convolved(call: Call) -> tuple[str, int]:
+    x, weight = call.sized(0), call.sized(1, "weight")
+    taps, axes = weight.shape[2:], len(x.shape) - 2
+    stride = _spatial(call.argument(3, "stride", 1), axes)
+    padding: Any = call.argument(4, "padding", 0)
+    dilation = _spatial(call.argument(5, "dilation", 1), axes)
+    groups = call.argument(6, "groups", 1)
+    if weight.shape[1] * groups != x.shape[1]:
+        raise ValueError("an input without a batch")
+    if padding == "same":
+        padding = tuple(d * (k - 1) // 2 for d, k in zip(dilation, taps, strict=True))
+    padding = _spatial(0 if padding == "valid" else padding, axes)
+    out = prod(
+        (size + 2 * p - (d * (k - 1) + 1)) // s + 1
+        for size, p, d, k, s in zip(x.shape[2:], padding, dilation, taps, stride, strict=True)
+    )
+    positions = x.shape[0] * out
+    macs = prod(taps) * x.shape[1] * (weight.shape[0] // groups) * positions
+    bias = weight.shape[0] * positions if call.argument(2, "bias") is not None else 0
+    return "products, 2 per MAC, and biases of convolutions", 2 * macs + bias
+
+
+def _transposed_flops(call: Call, calflops: bool) -> tuple[str, int]:
+    x, weight = call.sized(0), call.sized(1, "weight")
+    taps, axes = weight.shape[2:], len(x.shape) - 2
+    stride, padding, extra = (
+        _spatial(call.argument(3 + i, name, default), axes)
+        for i, (name, default) in enumerate((("stride", 1), ("padding", 0), ("output_padding", 0)))
+    )
+    groups, dilation = call.argument(6, "groups", 1), _spatial(call.argument(7, "dilation", 1), axes)
+    sizes = zip(x.shape[2:], stride, padding, dilation, taps, extra, strict=True)
+    if calflops:
+        # The sizes of a convolution in the other direction.
+        out = prod((size + 2 * p - (d * (k - 1) + 1)) // s + 1 for size, s, p, d, k, _ in sizes)
+        filters, channels = weight.shape[1] // groups, weight.shape[1]
+    else:
+        out = prod((size - 1) * s - 2 * p + d * (k - 1) + e + 1 for size, s, p, d, k, e in sizes)
+        filters, channels = weight.shape[1], weight.shape[1] * groups
+    macs = prod(taps) * x.shape[1] * filters * x.shape[0] * prod(x.shape[2:])
+    bias = channels * x.shape[0] * out if call.argument(2, "bias") is not None else 0
+    return "products, 2 per MAC, and biases of convolutions", 2 * macs + bias
+
+
+def _transposed_of_deepspeed(call: Call) -> tuple[str, int]:
+    return _transposed_flops(call, calflops=False)
+
+
+def _transposed_of_calflops(call: Call) -> tuple[str, int]:
+    return _transposed_flops(call, calflops=True)
+
+
+def _batch_norm(call: Call) -> tuple[str, int]:
+    affine = call.argument(3, "weight") is not None
+    training = bool(call.argument(5, "training", False))
+    return "batch norm", call.sized(0).numel * ((5 if affine else 4) if training else 2 if affine else 1)
+
+
+def _norm_of(position: int) -> OfFunction:
+    def rule(call: Call) -> tuple[str, int]:
+        return call.via.partition(".")[2].replace("_", " "), call.sized(0).numel * (
+            5 if call.argument(position, "weight") is not None else 4
+        )
+
+    return rule
+
+
+def _upsampled(call: Call) -> tuple[str, int]:
+    x, size, scale = call.sized(0), call.argument(1, "size"), call.argument(2, "scale_factor")
+    if size is not None:
+        return "upsampling", prod(size) if isinstance(size, tuple) else int(size)
+    factor = prod(scale) if isinstance(scale, tuple) else scale ** (len(x.shape) - 2)
+    return "upsampling", int(x.numel * factor)
+
+
+def _upsampled_of_calflops(call: Call) -> tuple[str, int]:
+    size = call.argument(1, "size")
+    if size is not None:
+        return "upsampling", prod(size) if isinstance(size, tuple) else int(size)
+    # The factor is computed, and dropped.
+    return "upsampling", call.sized(0).numel
+
+
+def _free(call: Call) -> tuple[str, int]:
+    return "softmax", 0
+
+
+def _matmul_twice(call: Call) -> tuple[str, int]:
+    return "products, 2 per MAC", 2 * call.sized(0).numel * call.sized(1, "other").shape[-1]
+
+
+def _addmm_twice(call: Call) -> tuple[str, int]:
+    macs = call.sized(1, "mat1").numel * call.sized(2, "mat2").shape[-1]
+    return "products, 2 per MAC", 2 * macs + call.sized(0).numel
+
+
+def _einsum(call: Call) -> tuple[str, int]:
+    equation, *operands = call.args
+    if not isinstance(equation, str) or not all(isinstance(one, Sized) for one in operands):
+        raise ToolFailsError("it takes an equation and tensors for torch.einsum")
+    return "products, 2 per MAC", int(printed_flops(equation, [one.shape for one in operands]))
+
+
+def _broadcast(call: Call) -> tuple[str, int]:
+    tensors = [value.shape for value in (call.argument(0, "input"), call.argument(1, "other"))
+               if isinstance(value, Sized)]  # fmt: skip
+    if not tensors:
+        return "", 1
+    rank = max(map(len, tensors))
+    return "", prod(max(sizes) for sizes in zip(*[(*[1] * (rank - len(one)), *one) for one in tensors], strict=True))
+
+
+def _sdpa(call: Call) -> tuple[str, int]:
+    q, k, v = (call.sized(i, name) for i, name in enumerate(("query", "key", "value")))
+    macs = q.numel * k.shape[-2] + prod(q.shape[:-1]) * k.shape[-2] * v.shape[-1]
+    return "products, 2 per MAC", 2 * macs
+
+
+_BOTH = {
+    _twice: "linear",
+    _convolved: "conv1d conv2d conv3d",
+    elements: f"relu prelu elu leaky_relu relu6 silu gelu softmax {' '.join(POOLS)}",
+    _batch_norm: "batch_norm",
+    _norm_of(2): "layer_norm group_norm",
+    _norm_of(3): "instance_norm",
+    _free: "embedding",
+}
+_DEEPSPEED: dict[str, OfFunction] = {
+    **names({
+        **_BOTH,
+        _transposed_of_deepspeed: "conv_transpose1d conv_transpose2d conv_transpose3d",
+        _upsampled: "upsample interpolate",
+        _sdpa: "scaled_dot_product_attention",
+    }, "F"),
+    **names({_matmul_twice: "matmul mm bmm", _addmm_twice: "addmm baddbmm", _broadcast: "mul add",
+              _einsum: "einsum"}, "torch"),
+    **names({_matmul_twice: "matmul __matmul__ mm bmm", _addmm_twice: "addmm", _broadcast: "mul add"}, "Tensor"),
+}  # fmt: skip
+_CALFLOPS: dict[str, OfFunction] = {
+    **names({
+        **_BOTH,
+        _transposed_of_calflops: "conv_transpose1d conv_transpose2d conv_transpose3d",
+        _upsampled_of_calflops: "upsample interpolate",
+    }, "F"),
+    **names({_matmul_twice: "matmul", _addmm_twice: "addmm baddbmm", left_aligned: "mul add",
+              _einsum: "einsum"}, "torch"),
+    **names({_matmul_twice: "matmul", _addmm_twice: "addmm", left_aligned: "mul add"}, "Tensor"),
+}  # fmt: skip
+_RECURRENT = {"RNN", "GRU", "LSTM"}
+_CELLS = {"RNNCell", "GRUCell", "LSTMCell"}
+
+
+def deepspeed(log: CallLog) -> Iterator[Amount]:
+    """The flops of DeepSpeed's profiler 0.19.8: 2 per multiply-add, and the work of functions that it replaces."""
+    return _profiled(log, _DEEPSPEED, [1] * len(log.nodes))
+
+
+def calflops(log: CallLog) -> Iterator[Amount]:
+    """The FLOPs of calflops 0.3.2, which adds a module up once for every way to it."""
+    if not any(node.facts["params"] for node in log.nodes):
+        raise ToolFailsError("it takes no module without parameters")
+    return _profiled(log, _CALFLOPS, log.visits)
+
+
+def _profiled(log: CallLog, rules: Mapping[str, OfFunction], ways: list[int]) -> Iterator[Amount]:
+    hooked = {index for index, node in enumerate(log.nodes) if node.cls in _RECURRENT | _CELLS}
+    for call in log.calls:
+        if call.level == "module" and call.node in hooked:
+            rule = recurrent.weights_stack if call.name in _RECURRENT else recurrent.weights_cell
+            try:
+                amount = rule(log.nodes[call.node], call, twice=True)
+            except ERRORS as error:
+                raise ToolFailsError(f"its rule for {call.name} fails: {error}") from None
+            yield Amount(call.node, "recurrent layers", amount * ways[call.node])
+        elif call.level == "function":
+            name = call.via
+            if name == "operator" and call.name in ("Tensor.matmul", "Tensor.__matmul__"):
+                name = "Tensor.__matmul__"
+            found = rules.get(name)
+            owner = next((index for index in reversed(call.running) if index not in hooked), None)
+            if found is None or owner is None:
+                continue
+            try:
+                what, amount = found(call)  # type: ignore[assignment]
+            except ERRORS as error:
+                raise ToolFailsError(f"its replacement of {name} fails: {error}") from None
+            yield Amount(owner, what or WHAT[name.partition(".")[2]], int(amount) * ways[owner])

@@ -1,0 +1,307 @@
+"""Counters that read a trace of torch's operators: fvcore and torchprofile."""
+
+from collections.abc import Callable, Iterator, Mapping
+from math import floor, prod
+from typing import Any
+
+from flopcalc.presets.call import Amount, Call, CallLog, Shape, Sized, ToolFailsError
+from flopcalc.presets.einsum import printed_flops
+
+_Rule = Callable[[Call], tuple[str, int]]
+_ERRORS = (ValueError, IndexError, KeyError, TypeError, AttributeError)
+
+
+def _shape(call: Call, position: int, name: str = "input") -> Shape:
+    return call.sized(position, name).shape
+
+
+def _conv(call: Call) -> tuple[str, int]:
+    positions = call.sized(0) if "transpose" in call.name else call.result
+    return "products", _shape(call, 0)[0] * prod(_shape(call, 1, "weight")) * prod(positions.shape[2:])
+
+
+def _addmm(call: Call) -> tuple[str, int]:
+    (n, m), (_, p) = _shape(call, 1, "mat1"), _shape(call, 2, "mat2")
+    return "products", n * m * p
+
+
+def _linear(call: Call) -> tuple[str, int]:
+    return "products", prod(_shape(call, 0)) * _shape(call, 1, "weight")[0]
+
+
+def _bmm(call: Call) -> tuple[str, int]:
+    n, c, t = _shape(call, 0)
+    return "products", n * c * t * _shape(call, 1, "mat2")[-1]
+
+
+def _matmul(call: Call) -> tuple[str, int]:
+    one, other = _shape(call, 0), _shape(call, 1, "other")
+    if one[-1] != other[-2]:
+        raise ValueError("the sizes of a product do not fit")
+    return "products", prod(one) * other[-1]
+
+
+def _operands(call: Call) -> tuple[str, list[Shape]]:
+    equation, *operands = call.args
+    if len(operands) == 1 and not isinstance(operands[0], Sized):
+        operands = list(operands[0])
+    return equation, [one.shape for one in operands]
+
+
+def _einsum(call: Call) -> tuple[str, int]:
+    equation, shapes = _operands(call)
+    short = _relabelled(equation.replace(" ", ""))
+    if short == "abc,abd->acd":
+        return "products", prod(shapes[0]) * shapes[-1][-1]
+    if short == "abc,adc->adb":
+        return "products", prod(shapes[0]) * shapes[-1][1]
+    return "products", floor(printed_flops(equation, shapes) / 2)
+
+
+def _relabelled(equation: str) -> str:
+    letters = list(dict.fromkeys(letter for letter in equation if letter.isalpha()))
+    return equation.translate({ord(letter): 97 + i for i, letter in enumerate(letters)})
+
+
+def _norm_of(call: Call) -> str:
+    return call.operator.removeprefix("aten::").replace("_", " ")
+
+
+def _norm(position: int) -> _Rule:
+    def rule(call: Call) -> tuple[str, int]:
+        x = call.sized(0)
+        if not 2 <= len(x.shape) <= 5:
+            raise ValueError("a norm of an input with other than 2 to 5 axes")
+        return _norm_of(call), x.numel * (5 if call.argument(position, "weight") is not None else 4)
+
+    return rule
+
+
+def _batch_norm(call: Call) -> tuple[str, int]:
+    x, affine = call.sized(0), call.argument(1, "weight") is not None
+    if call.argument(5, "training"):
+        return "batch norm that computes its statistics", x.numel * (5 if affine else 4)
+    return "batch norm", x.numel * (2 if affine else 1)
+
+
+def _scaled(what: str, of_input: int, of_output: int) -> _Rule:
+    def rule(call: Call) -> tuple[str, int]:
+        return what, of_input * call.sized(0).numel + of_output * call.result.numel
+
+    return rule
+
+
+_FVCORE: Mapping[str, _Rule] = {
+    "addmm": _addmm,
+    "bmm": _bmm,
+    "_convolution": _conv,
+    "einsum": _einsum,
+    "matmul": _matmul,
+    "mm": _matmul,
+    "linear": _linear,
+    "batch_norm": _batch_norm,
+    "group_norm": _norm(2),
+    "layer_norm": _norm(2),
+    "instance_norm": _norm(1),
+    "upsample_nearest2d": _scaled("upsampling", 0, 1),
+    "upsample_bilinear2d": _scaled("upsampling", 0, 4),
+    "adaptive_avg_pool2d": _scaled("adaptive pooling", 1, 0),
+    "grid_sampler": _scaled("grid sampling", 0, 4),
+}
+
+
+def fvcore(log: CallLog) -> Iterator[Amount]:
+    """Fvcore 0.1.5: products, norms, adaptive average pooling, nearest and bilinear upsampling; no fused attention."""
+    return _traced(log, _FVCORE)
+
+
+def _traced(log: CallLog, rules: Mapping[str, _Rule], strip: bool = False) -> Iterator[Amount]:
+    for call in log.operators:
+        name = call.operator.removeprefix("aten::")
+        rule = rules.get(name)
+        if rule is not None:
+            try:
+                what, amount = rule(call)
+            except _ERRORS as error:
+                raise ToolFailsError(f"its rule for {call.operator} fails: {error}") from None
+            if amount:
+                yield Amount(call.node, what, amount)
+
+
+def _product(call: Call) -> tuple[str, int]:
+    one, other = _shape(call, 0), _shape(call, 1, "other")
+    if len(one) == 1 or len(other) == 1:
+        return "products", max(prod(one), prod(other))
+    if len(one) == len(other) == 2 and call.operator == "aten::matmul":
+        return "products", one[0] * one[1] * other[1]
+    *b, n, p = call.result.shape if len(call.result.shape) > 1 else (1, *call.result.shape)
+    return "products", prod(b) * n * p * one[-1]
+
+
+def _convolved(call: Call) -> tuple[str, int]:
+    y, weight = call.result, _shape(call, 1, "weight")
+    channels = weight[1] if y.shape[1] == weight[0] else weight[0]
+    return "products", y.numel * channels * prod(weight[2:])
+
+
+def _scale(position: int) -> _Rule:
+    def rule(call: Call) -> tuple[str, int]:
+        return _norm_of(call), call.result.numel if call.argument(position, "weight") is not None else 0
+
+    return rule
+
+
+def _written(what: str, factor: int = 1) -> _Rule:
+    def rule(call: Call) -> tuple[str, int]:
+        return what, factor * call.result.numel
+
+    return rule
+
+
+def _multiplied(call: Call) -> tuple[str, int]:
+    # A product of two sizes is an operator of the trace as well.
+    what = "element-wise products" if call.args else "products of sizes, which a trace records"
+    return what, call.result.numel
+
+
+def _addmv(call: Call) -> tuple[str, int]:
+    return "products", prod(_shape(call, 1, "mat"))
+
+
+def _baddbmm(call: Call) -> tuple[str, int]:
+    return "products", call.sized(1, "batch1").numel * _shape(call, 2, "batch2")[-1]
+
+
+def _bmm_by_sizes(call: Call) -> tuple[str, int]:
+    return "products", call.sized(0).numel * _shape(call, 1, "mat2")[-1]
+
+
+def _lstm(call: Call) -> tuple[str, int]:
+    out, state = call.out[0], call.out[1]
+    width, hidden = _shape(call, 0)[-1], state.shape[-1]
+    directions = out.shape[-1] // hidden
+    layers = state.shape[0] // directions
+    sizes = [width, *[hidden * directions] * (layers - 1)]
+    macs = sum(4 * hidden * (size + hidden) for size in sizes)
+    return "recurrent layers", out.shape[0] * out.shape[1] * directions * macs
+
+
+def _sizes_of_all(call: Call) -> tuple[str, int]:
+    equation, shapes = _operands(call)
+    if "..." in equation:
+        return "products", 0
+    sizes: dict[str, int] = {}
+    for term, shape in zip(equation.split("->")[0].split(","), shapes, strict=False):
+        sizes |= dict(zip(term.replace(" ", ""), shape, strict=False))
+    return "products", prod(sizes.values())
+
+
+def _sampled(call: Call) -> tuple[str, int]:
+    return "grid sampling", {1: 0, 2: 16}.get(call.argument(2, "interpolation_mode"), 4) * call.result.numel
+
+
+def _attention(call: Call) -> tuple[str, int]:
+    q, k, v = (_shape(call, i, name) for i, name in enumerate(("query", "key", "value")))
+    if not (q[0] == k[0] == v[0] and prod(q[1:-2]) == prod(k[1:-2]) == prod(v[1:-2])):
+        raise ValueError("attention whose keys have other heads than its queries")
+    return "products", q[0] * prod(q[1:-2]) * q[-2] * k[-2] * (q[-1] + v[-1])
+
+
+_TORCHPROFILE: Mapping[str, _Rule] = {
+    "scaled_dot_product_attention": _attention,
+    "lstm": _lstm,
+    "einsum": _sizes_of_all,
+    "grid_sampler": _sampled,
+    "addmm": _addmm,
+    "addmv": _addmv,
+    "bmm": _bmm_by_sizes,
+    "baddbmm": _baddbmm,
+    "linear": _product,
+    "matmul": _product,
+    "mul": _multiplied,
+    "mul_": _multiplied,
+    "_convolution": _convolved,
+    "batch_norm": _scale(1),
+    "instance_norm": _scale(1),
+    "layer_norm": _scale(2),
+    "group_norm": _scale(2),
+    **{f"{kind}avg_pool{n}d": _written("average pooling") for kind in ("", "adaptive_") for n in (1, 2, 3)},
+    "mean": _written("average pooling"),
+    "leaky_relu": _written("leaky ReLU"),
+    "upsample_bilinear2d": _written("upsampling", 4),
+}
+
+
+def torchprofile(log: CallLog) -> Iterator[Amount]:
+    """Torchprofile 0.1.0: products, attention and LSTM included, and one per element of norms, means and products."""
+    return _traced(log, _TORCHPROFILE)
+
+
+# Counters that see kernels, after composite functions have been taken apart.
+
+
+def _kernel_conv(call: Call) -> int:
+    x, weight, *_ = call.args
+    transposed = bool(call.args[6]) if len(call.args) > 6 else bool(call.kwargs.get("transposed"))
+    positions = x if transposed else call.result
+    return int(x.shape[0] * prod(weight.shape) * prod(positions.shape[2:]))
+
+
+def _kernel_product(call: Call) -> int:
+    one, other = call.args[-2:] if call.name.startswith("aten::b") or call.name == "aten::mm" else call.args[1:3]
+    return int(one.numel * other.shape[-1])
+
+
+_FLOP_COUNTER: Mapping[str, Callable[[Call], int]] = {
+    **dict.fromkeys(("aten::convolution", "aten::_convolution"), _kernel_conv),
+    "aten::mm": lambda call: call.args[0].numel * call.args[1].shape[-1],
+    "aten::bmm": lambda call: call.args[0].numel * call.args[1].shape[-1],
+    "aten::addmm": lambda call: call.args[1].numel * call.args[2].shape[-1],
+    "aten::baddbmm": lambda call: call.args[1].numel * call.args[2].shape[-1],
+    "aten::_scaled_mm": lambda call: call.args[0].numel * call.args[1].shape[-1],
+}
+
+
+def flop_counter(log: CallLog) -> Iterator[Amount]:
+    """Torch's FlopCounterMode on the meta device: two for each multiply-add of convolutions and of mm, addmm, bmm."""
+    for call in log.of("kernel"):
+        rule = _FLOP_COUNTER.get(call.name)
+        if rule is not None:
+            yield Amount(call.node, "products, 2 per MAC", 2 * rule(call))
+
+
+def ptflops_aten(log: CallLog) -> Iterator[Amount]:
+    """Ptflops 0.7.5, back end aten, on the CPU: products and biases of convolution, mm, addmm, bmm.
+
+    On the CPU attention and recurrent layers run as one kernel, which it does not know.
+    """
+    for call in log.of("kernel"):
+        rule = _FLOP_COUNTER.get(call.name)
+        if rule is None or call.name in ("aten::baddbmm", "aten::_scaled_mm") or _is_one_kernel_on_cpu(log, call):
+            continue
+        yield Amount(call.node, "products", rule(call))
+        if call.name == "aten::addmm":
+            yield Amount(call.node, "biases", call.args[1].shape[0] * call.args[2].shape[1])
+        elif "convolution" in call.name and call.args[2] is not None:
+            yield Amount(call.node, "biases", call.result.numel)
+
+
+_ONE_KERNEL = {"F.scaled_dot_product_attention", "torch.lstm"}
+
+
+def _is_one_kernel_on_cpu(log: CallLog, call: Call) -> bool:
+    if call.within < 0:
+        return False
+    whole = log.calls[call.within]
+    if whole.name not in _ONE_KERNEL:
+        return False
+    return whole.name == "torch.lstm" or _is_flash(whole)
+
+
+def _is_flash(call: Call) -> bool:
+    """Whether the CPU has one kernel for this attention. It has none for a mask that needs a gradient."""
+    if call.kwargs.get("mask_is_trained"):
+        return False
+    q, k, v = (call.argument(i, name) for i, name in enumerate(("query", "key", "value")))
+    tensors: tuple[Any, ...] = (q, k, v)
+    return all(isinstance(one, Sized) and len(one.shape) == 4 for one in tensors) and q.shape[-1] == v.shape[-1]

@@ -1,0 +1,322 @@
+"""Recording the calls of one forward pass of a copy."""
+
+import sys
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from flopcalc.errors import FlopcalcError
+from flopcalc.presets.call import Call, CallLog, Node, Sized
+from flopcalc.pytorch.calls import site
+from flopcalc.pytorch.calls.sizes import Products
+from flopcalc.pytorch.counting import dispatch
+from flopcalc.pytorch.counting.counter import count_call
+from flopcalc.pytorch.counting.dispatch import left_alone
+from flopcalc.pytorch.counting.kernels import tensors
+from flopcalc.pytorch.tracing import decomposed as decomposing
+from flopcalc.pytorch.tracing.decomposed import decomposed
+
+# Read from modules where they are numbers, sizes or flags.
+_SETTINGS = (
+    *("kernel_size", "stride", "padding", "groups", "in_channels", "out_channels", "output_size", "count_include_pad"),
+    *("in_features", "in1_features", "in2_features", "affine", "elementwise_affine", "mode", "dim", "num_parameters"),
+    *("num_layers", "hidden_size", "input_size", "bidirectional", "batch_first", "proj_size"),
+    *("num_heads", "embed_dim", "kdim", "vdim", "head_dim", "add_zero_attn"),
+)
+
+
+class Log:
+    """Collects the calls of a copy while it runs: `count_call(..., watch=log.watch)`."""
+
+    def __init__(self, sizes: bool = True) -> None:
+        """sizes: record products of sizes, too; they are then of a subclass of int."""
+        self.products = Products(self._product) if sizes else None
+        self._nodes: list[Node] = []
+        self._calls: list[Call] = []
+        self._running: tuple[int, ...] = ()
+        # The indices of functions that are running, as places in the list of calls that they will have.
+        self._inside: list[int] = []
+        self._index: dict[int, int] = {}
+
+    @property
+    def result(self) -> CallLog:
+        """What was recorded by the last pass."""
+        return CallLog(tuple(self._nodes), tuple(self._calls))
+
+    @contextmanager
+    def watch(self, twin: nn.Module, module: Callable[[], str]) -> Iterator[None]:
+        """Record what a copy does. A pass that failed is forgotten by the next one."""
+        self._calls, self._running, self._inside = [], (), []
+        self._nodes, self._index = nodes_of(twin)
+        handles = []
+        for one in twin.modules():
+            if isinstance(one, torch.jit.ScriptModule):
+                continue
+            handles.append(one.register_forward_pre_hook(self._enter, prepend=True))
+            handles.append(one.register_forward_hook(self._leave, with_kwargs=True, always_call=True))
+        try:
+            with _Functions(self), _Kernels(self):
+                yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _enter(self, module: nn.Module, args: Any) -> None:
+        index = self._index.get(id(module))
+        if index is not None:
+            self._running = (*self._running, index)
+
+    def _leave(self, module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
+        index = self._index.get(id(module))
+        if index is None:
+            return
+        running = self._running
+        while running and running[-1] != index:
+            running = running[:-1]
+        self._running = running[:-1]
+        self.add("module", self._nodes[index].cls, args, kwargs, out, node=index)
+
+    def _product(self) -> None:
+        self.add("function", "size * size", (), {}, Sized(()), operator="aten::mul")
+
+    def traced(self, func: Any, out: Any) -> Any:
+        """The shape of a tensor, or one of its sizes, as sizes that know how they were computed."""
+        if self.products is not None and type(out) is torch.Size:
+            return self.products.sizes(out)
+        if self.products is not None and type(out) is int and func is Tensor.size:
+            return self.products.size(out)
+        return out
+
+    def add(
+        self,
+        level: Any,
+        name: str,
+        args: Any,
+        kwargs: Any,
+        out: Any,
+        *,
+        via: str = "",
+        operator: str = "",
+        node: int | None = None,
+    ) -> None:
+        """Add a call."""
+        running = self._running
+        self._calls.append(
+            Call(
+                level,
+                name,
+                node if node is not None else running[-1] if running else 0,
+                running,
+                tuple(map(sized, args)),
+                {key: sized(value) for key, value in (kwargs or {}).items()},
+                sized(out),
+                via,
+                self._inside[-1] if self._inside else -1,
+                operator,
+            )
+        )
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """Note that calls are made by a function, which gets its own place in the list first."""
+        self._calls.append(_PLACEHOLDER)
+        self._inside.append(len(self._calls) - 1)
+        try:
+            yield
+        finally:
+            self._inside.pop()
+
+    def place(self) -> int:
+        """The place of the innermost function that is running."""
+        return self._inside[-1]
+
+    def settle(self, place: int) -> None:
+        """Put the call that was added last to its place."""
+        self._calls[place] = self._calls.pop()
+
+
+_PLACEHOLDER = Call("function", "", 0, (), (), {}, None)
+
+
+class _Functions(TorchFunctionMode):
+    """Records functions, and those that functions written in Python call."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__()
+        self._log = log
+        # By identity, tensors that were computed from parameters; kept, so that no identity is used again.
+        self._trained: dict[int, Tensor] = {}
+
+    def _is_trained(self, value: Any) -> bool:
+        return isinstance(value, nn.Parameter) or id(value) in self._trained
+
+    @left_alone
+    def __torch_function__(self, func: Any, types_: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        name = name_of(func)
+        log = self._log
+        if not name:
+            out = func(*args, **kwargs)
+            return log.traced(func, out) if log.products is not None else out
+        if log.products is not None:
+            # A trace does not record the groups of a convolution.
+            is_conv = name.rpartition(".")[2] in _CONVOLUTIONS
+            log.products.use(args[:6] if is_conv else args)
+            log.products.use(value for key, value in kwargs.items() if not (is_conv and key == "groups"))
+        called = site.via(site.caller(sys._getframe(), _OWN), func, name, decomposing._globals)
+        before, kept = tuple(map(sized, args)), {key: sized(value) for key, value in kwargs.items()}
+        inner = decomposed(func)
+        with log.inside():
+            place = log.place()
+            if inner is not None:
+                with self:
+                    out = inner(*args, **kwargs)
+            else:
+                out = func(*args, **kwargs)
+        if name == "F.scaled_dot_product_attention":
+            mask = args[3] if len(args) > 3 else kwargs.get("attn_mask")
+            kept["mask_is_trained"] = self._is_trained(mask)
+        if any(map(self._is_trained, tensors((args, kwargs)))):
+            self._trained.update((id(one), one) for one in tensors(out) if one.is_floating_point())
+        # Sizes of before: a function may change its arguments in place.
+        log.add("function", name, before, kept, out, via=called, operator=operator_of(func, name, before, kept))
+        log.settle(place)
+        return out
+
+
+class _Kernels(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Records the kernels that reach the dispatcher."""
+
+    supports_higher_order_operators = True
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False
+
+    def __init__(self, log: Log) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._log = log
+
+    @left_alone
+    def __torch_dispatch__(self, func: Any, types_: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        out = func(*args, **kwargs)
+        packet = getattr(func, "_overloadpacket", None)
+        if packet is not None and str(packet) not in _DULL:
+            self._log.add("kernel", packet._qualified_op_name, args, kwargs, out)
+        return out
+
+
+_OWN = frozenset({__file__, dispatch.__file__, decomposing.__file__})
+# Views and bookkeeping, which no counter looks at.
+_DULL = {f"aten.{name}" for name in ["detach", "view", "t", "transpose", "permute", "expand", "alias", "_unsafe_view"]}
+
+
+def sized(value: Any) -> Any:
+    """A value with tensors as their sizes."""
+    if isinstance(value, Tensor):
+        if value.is_nested:
+            return Sized(())
+        return Sized(tuple(value.shape), value.is_floating_point())
+    if isinstance(value, Sized):
+        return value
+    if isinstance(value, list | tuple):
+        return tuple(map(sized, value))
+    if isinstance(value, Mapping):
+        return {key: sized(one) for key, one in value.items()}
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    inner = getattr(value, "__dict__", None)
+    if isinstance(inner, dict) and any(isinstance(one, Tensor) for one in inner.values()):
+        return {key: sized(one) for key, one in inner.items()}
+    return None
+
+
+_HOLDERS = (("F", functional), ("torch", torch), ("Tensor", Tensor))
+_ACCESS = {"__get__", "__set__", "__delete__"}
+
+
+def name_of(func: Any) -> str:
+    """`F.relu`, `torch.matmul`, `Tensor.mean`; empty for what only reads a fact about a tensor."""
+    short = str(getattr(func, "__name__", ""))
+    if short in _ACCESS or short in _FACTS:
+        return ""
+    for prefix, holder in _HOLDERS:
+        if getattr(holder, short, None) == func:
+            return f"{prefix}.{short}"
+    return f"torch.{short}"
+
+
+_CONVOLUTIONS = frozenset(f"conv{n}d" for n in (1, 2, 3)) | {f"conv_transpose{n}d" for n in (1, 2, 3)} | {"convolution"}
+
+
+def operator_of(func: Any, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+    """The operator that torch's tracer records for a function, `aten::linear`; empty for a function in Python."""
+    short = name.rpartition(".")[2]
+    if isinstance(func, types.FunctionType):
+        # torch.einsum and the like prepare their arguments for one operator.
+        return f"aten::{short}" if func.__module__ == "torch.functional" else ""
+    if short in _CONVOLUTIONS:
+        given = args[4] if len(args) > 4 else kwargs.get("padding")
+        return "aten::_convolution_mode" if isinstance(given, str) else "aten::_convolution"
+    return f"aten::{short.strip('_') if short.startswith('__') else short}"
+
+
+# What only reads a fact about a tensor or about the process.
+_FACTS = frozenset(
+    (
+        *("dim", "size", "numel", "stride", "is_floating_point", "is_complex", "is_contiguous", "data_ptr"),
+        *("element_size", "_set_grad_enabled", "device", "_assert", "is_grad_enabled", "is_scripting", "is_tracing"),
+    )
+)
+
+
+def nodes_of(module: nn.Module) -> tuple[list[Node], dict[int, int]]:
+    """All modules of a tree, and the index of each by its identity."""
+    index: dict[int, int] = {}
+    named = list(module.named_modules())
+    for place, (_, one) in enumerate(named):
+        index[id(one)] = place
+    return [_node(name, one, index) for name, one in named], index
+
+
+def _node(name: str, module: nn.Module, index: Mapping[int, int]) -> Node:
+    children = tuple(index[id(child)] for _, child in module.named_children())
+    facts: dict[str, Any] = {}
+    for key in _SETTINGS:
+        value = getattr(module, key, None)
+        if isinstance(value, bool | int | float | str) or _is_sizes(value):
+            facts[key] = tuple(value) if isinstance(value, list) else value
+    facts["params"] = tuple((key, tuple(one.shape)) for key, one in module._parameters.items() if one is not None)
+    bases = tuple(class_name(base) for base in type(module).__mro__ if base is not object)
+    return Node(name, bases[0], bases, children, facts)
+
+
+def _is_sizes(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(one, int) for one in value)
+
+
+def class_name(cls: type) -> str:
+    """`Conv2d` for a class of torch.nn, `timm.layers.norm_act.BatchNormAct2d` for others."""
+    if getattr(nn, cls.__name__, None) is cls or cls.__module__.startswith("torch.nn.modules."):
+        return cls.__name__
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def log_of(module: nn.Module, args: Sequence[Any] = (), named: Mapping[str, Any] | None = None, **how: Any) -> CallLog:
+    """The calls of one forward pass of a copy. how: as of `count_call`. Raises FlopcalcError if the forward fails."""
+    log = Log()
+    try:
+        count_call(module, args, named, witness="dispatch", watch=log.watch, **how)
+    except FlopcalcError:
+        # A forward may insist on plain ints.
+        log = Log(sizes=False)
+        count_call(module, args, named, witness="dispatch", watch=log.watch, **how)
+    return log.result

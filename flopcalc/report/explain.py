@@ -1,0 +1,70 @@
+"""`flopcalc explain` as tables."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
+
+_STEPS = (
+    Column("counter", "name"),
+    Column("line", "text"),
+    Column("amount", "difference", "amount"),
+)
+
+
+def explain_document(record: Mapping[str, Any], figure: str | None = None, params: str | None = None) -> Document:
+    """The lines of each counter; or the readings of a printed figure."""
+    title = f"{record['target']}, input {' '.join(record['input'])}, batch {record['batch']}"
+    if figure is not None:
+        return _readings(record, title, figure, params)
+    least = "at least " if record["uncounted"] else ""
+    rows: list[list[Cell]] = []
+    for row in record["rows"]:
+        rows.append([row["tool"], "MACs", record["macs"]])
+        rows += [["", _line(step), step["amount"]] for step in row["steps"]]
+        rows.append(["", f"= {row['version'] or row['tool']}{_measured(row)}", row["figure"]])
+    blocks: list[Table | Facts | Lines] = [
+        Table((_STEPS[0], _STEPS[1], Column("amount", "number")), rows, main=True),
+    ]
+    notes = [(row["tool"], row["why_not"]) for row in record["rows"] if row["why_not"]]
+    if notes:
+        blocks.append(Facts(notes, "Not certain"))
+    return Document(f"{title}: {least}{people(record['macs'])} MACs, {people(record['params'])} params", blocks, record)
+
+
+def _line(step: Mapping[str, Any]) -> str:
+    layers = step["layers"]
+    if not layers:
+        return str(step["what"])
+    where = layers[0] if len(layers) == 1 else f"{len(layers)} layers, {layers[0]} and so on"
+    return f"{step['what']} ({where})"
+
+
+def _measured(row: Mapping[str, Any]) -> str:
+    if row["measured"] is None:
+        return ""
+    return ", as it reports" if row["measured"] == row["figure"] else f"; it reports {people(row['measured'])}"
+
+
+def _readings(record: Mapping[str, Any], title: str, figure: str, params: str | None) -> Document:
+    printed = figure if params is None else f"{figure} with {params} parameters"
+    found = record["readings"]
+    columns = (
+        Column("network", "name"),
+        Column("convention", "text"),
+        Column("input", "name"),
+        Column("options", "text", drop=1),
+        Column("figure"),
+        Column("params", drop=2),
+        Column("agrees", "name"),
+    )
+    rows = [list(_reading(one)) for one in found]
+    agree = sum(bool(one["agrees"]) for one in found)
+    head = f"{agree} readings of {printed}" if agree else f"no reading gives {printed}; the nearest ones"
+    return Document(f"{title}: {head}", [Table(columns, rows, main=True)], record)
+
+
+def _reading(one: Mapping[str, Any]) -> Iterable[Cell]:
+    options = " ".join(f"{name}={value}" for name, value in one["options"].items())
+    yield from (one.get("target", ""), one["convention"], one["input"], options, one["figure"])
+    yield from (one.get("params"), "yes" if one["agrees"] else "no")
