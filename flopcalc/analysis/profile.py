@@ -7,6 +7,7 @@ those of many networks can be kept in a file (`flopcalc.published.counts`).
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Any, TypeAlias
 
 from flopcalc.cost.cost import Part
@@ -35,6 +36,7 @@ EXTRA = {
     "depthwise_adds": "their biases",
     "functional_macs": "MACs of linear work in a module that is not a linear layer (a function with its weights)",
     "functional_params": "parameters of the same, as far as the function sees them",
+    "input_size": "elements of the input",
     "upsample_out": "elements that upsampling layers write",
     "linear_out": "elements that linear layers write",
     "own_params": "parameters that belong to no layer of a known kind, such as a class token or positions",
@@ -78,6 +80,7 @@ def profile(network: Network) -> Profile:
         if value:
             sums[name] = sums.get(name, 0) + int(value)
 
+    add("input_size", prod(network.input_shape) * network.batch)
     for layer in network.layers:
         for part in layer.cost:
             work = _work(layer, part)
