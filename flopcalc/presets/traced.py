@@ -285,7 +285,7 @@ def ptflops_aten(log: CallLog) -> Iterator[Amount]:
         elif "convolution" in call.name and call.args[2] is not None:
             yield Amount(call.node, "biases", call.result.numel)
     for call in log.of("function"):
-        if call.name in _STEPPED:
+        if call.name in _STEPPED or (call.name == "torch.lstm" and _projects(call)):
             yield Amount(call.node, "biases", -_added_apart(call))
 
 
@@ -313,9 +313,15 @@ def _is_one_kernel_on_cpu(log: CallLog, call: Call) -> bool:
     if call.within < 0:
         return False
     whole = log.calls[call.within]
-    if whole.name not in _ONE_KERNEL:
-        return False
-    return whole.name == "torch.lstm" or _is_flash(whole)
+    if whole.name == "torch.lstm":
+        return not _projects(whole)
+    return whole.name in _ONE_KERNEL and _is_flash(whole)
+
+
+def _projects(call: Call) -> bool:
+    """Whether an LSTM has projections, which its kernel on the CPU does not know."""
+    weights = call.args[2]
+    return isinstance(weights, tuple) and len(weights) > 1 and 4 * weights[1].shape[1] != weights[1].shape[0]
 
 
 def _is_flash(call: Call) -> bool:
