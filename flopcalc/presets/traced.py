@@ -290,7 +290,7 @@ def ptflops_aten(log: CallLog) -> Iterator[Amount]:
 
 
 # Recurrent layers that are made of linear layers, one step after the other, whose biases are part of the product.
-_STEPPED = {"torch.gru": 3, "torch.rnn_tanh": 1, "torch.rnn_relu": 1}
+_STEPPED = {"torch.gru", "torch.rnn_tanh", "torch.rnn_relu"}
 
 
 def _added_apart(call: Call) -> int:
