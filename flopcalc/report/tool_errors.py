@@ -11,7 +11,7 @@ _CALLS = {"": "one forward on the CPU", "meta": "one forward on the meta device"
 
 def tool_errors_document(errors: Sequence[ToolError], *, as_table: bool) -> Document:
     """The errors with their modules; as_table: one row each, without the modules."""
-    data = {"schema": "flopcalc/tool-errata/1", "rows": [_row(error) for error in errors]}
+    data: dict[str, Any] = {"schema": "flopcalc/tool-errata/1", "rows": [_row(error) for error in errors]}
     number = f"{len(errors)} {'error' if len(errors) == 1 else 'errors'} of other counters"
     if as_table:
         names = ("tool", "version", "what", "unit", "printed", "right", "why")
