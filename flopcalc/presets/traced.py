@@ -273,8 +273,11 @@ def flop_counter(log: CallLog) -> Iterator[Amount]:
 def ptflops_aten(log: CallLog) -> Iterator[Amount]:
     """Ptflops 0.7.5, back end aten, on the CPU: products and biases of convolution, mm, addmm, bmm.
 
-    On the CPU attention and recurrent layers run as one kernel, which it does not know.
+    On the CPU attention and LSTMs run as one kernel, which it does not know.
     """
+    for call in log.of("function"):
+        if not call.kwargs.get("steps_in_order", True) and not _is_one_kernel_on_cpu(log, call):
+            yield from _without_first_bias(call)
     for call in log.of("kernel"):
         rule = _FLOP_COUNTER.get(call.name)
         if rule is None or call.name in ("aten::baddbmm", "aten::_scaled_mm") or _is_one_kernel_on_cpu(log, call):
@@ -289,13 +292,31 @@ def ptflops_aten(log: CallLog) -> Iterator[Amount]:
 _ONE_KERNEL = {"F.scaled_dot_product_attention", "torch.lstm"}
 
 
+def _without_first_bias(call: Call) -> Iterator[Amount]:
+    """Of a recurrent layer whose steps lie apart in memory, the CPU adds the bias to the input's product by `add`."""
+    weights, has_bias, both_ways = call.args[2], call.args[3], call.args[7]
+    if has_bias:
+        *steps, _ = call.sized(0).shape
+        yield Amount(call.node, "biases", -prod(steps) * weights[0].shape[0] * (2 if both_ways else 1))
+
+
 def _is_one_kernel_on_cpu(log: CallLog, call: Call) -> bool:
-    if call.within < 0:
+    if call.level == "kernel" and call.within < 0:
         return False
-    whole = log.calls[call.within]
+    whole = log.calls[call.within] if call.level == "kernel" else call
     if whole.name not in _ONE_KERNEL:
         return False
-    return whole.name == "torch.lstm" or _is_flash(whole)
+    return _is_one_lstm(whole) if whole.name == "torch.lstm" else _is_flash(whole)
+
+
+def _is_one_lstm(call: Call) -> bool:
+    """Whether the CPU has one kernel for this LSTM. It has none for packed sequences, nor for a projected state."""
+    if isinstance(call.args[1], Sized):
+        # A packed sequence: the sizes of its batches come before the states.
+        return False
+    weights, layers, both_ways = call.args[2], call.args[4], call.args[7]
+    # A projection is one more weight beside 2, or beside 2 and their biases.
+    return len(weights) // (layers * (2 if both_ways else 1)) % 2 == 0
 
 
 def _is_flash(call: Call) -> bool:
