@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from math import floor, prod
 from typing import Any
 
-from flopcalc.presets.call import Amount, Call, CallLog, Shape, Sized, ToolFailsError
+from flopcalc.presets.call import Amount, Call, CallLog, Shape, Sized, ToolFailsError, first
 from flopcalc.presets.einsum import printed_flops
 
 _Rule = Callable[[Call], tuple[str, int]]
@@ -91,7 +91,22 @@ def _scaled(what: str, of_input: int, of_output: int) -> _Rule:
     return rule
 
 
+def _cell(products_of_elements: int) -> _Rule:
+    """A recurrent cell, which the tracer takes apart: two linear layers, and element-wise products of the state."""
+
+    def rule(call: Call) -> tuple[str, int]:
+        x, state = call.sized(0), first(call.args[1])
+        from_input, from_state = call.sized(2, "w_ih"), call.sized(3, "w_hh")
+        states = state.numel if state is not None else 0
+        gates = from_input.shape[0] * x.numel + from_state.shape[0] * states
+        return "recurrent layers", gates + products_of_elements * states
+
+    return rule
+
+
+_CELLS = {"gru_cell": _cell(2), "lstm_cell": _cell(3), "rnn_tanh_cell": _cell(0), "rnn_relu_cell": _cell(0)}
 _FVCORE: Mapping[str, _Rule] = {
+    **dict.fromkeys(_CELLS, _cell(0)),
     "addmm": _addmm,
     "bmm": _bmm,
     "_convolution": _conv,
@@ -210,6 +225,7 @@ def _attention(call: Call) -> tuple[str, int]:
 _TORCHPROFILE: Mapping[str, _Rule] = {
     "scaled_dot_product_attention": _attention,
     "lstm": _lstm,
+    **_CELLS,
     "einsum": _sizes_of_all,
     "grid_sampler": _sampled,
     "addmm": _addmm,
