@@ -332,7 +332,7 @@ def _is_one_lstm(call: Call) -> bool:
         return False
     weights, layers, both_ways = call.args[2], call.args[4], call.args[7]
     # A projection is one more weight beside 2, or beside 2 and their biases.
-    return len(weights) // (layers * (2 if both_ways else 1)) % 2 == 0
+    return bool(len(weights) // (layers * (2 if both_ways else 1)) % 2 == 0)
 
 
 def _is_flash(call: Call) -> bool:
