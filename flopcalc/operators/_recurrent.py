@@ -104,7 +104,7 @@ def _elementwise(name: str, work: WorkKind, size: Dim, steps: Dim) -> Part:
 
 
 LAYERS = Param(
-    "num_layers", "int", 1, "layers; each reads the outputs of the one before it", 1, letter="L", samples=(2, 3)
+    "num_layers", "int", 1, "layers; each reads the outputs of the one before it", 1, letter="L", samples=(2,)
 )
 BIDIRECTIONAL = Param("bidirectional", "bool", False, "a second direction, from the last step to the first")
 BIAS = Param("bias", "bool", True, "two biases for each row of the gates, as in torch and cuDNN", samples=(False,))
