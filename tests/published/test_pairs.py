@@ -169,7 +169,9 @@ def test_a_recount_finds_a_wrong_number(run: Runner, monkeypatch: pytest.MonkeyP
     name = "timm:mixer_b16_224 3x224x224"
     broken = {**kept, name: type(kept[name])({**kept[name].sums, "linear_macs": 1}, kept=kept[name].kept)}
     monkeypatch.setattr(counts, "kept_profiles", lambda: broken)
-    monkeypatch.setattr(counts, "named_models", lambda _: [spec for spec in models if counts.shown_target(spec) == name])
+    monkeypatch.setattr(
+        counts, "named_models", lambda _: [spec for spec in models if counts.shown_target(spec) == name]
+    )
     models = [spec for spec in _models() if counts.shown_target(spec) == name]
     done = run("reproduce", "swin", "--recount", "--format", "json")
     assert done.code == 1
@@ -179,7 +181,13 @@ def test_a_recount_finds_a_wrong_number(run: Runner, monkeypatch: pytest.MonkeyP
 
 
 def _models() -> list[pairs.TargetSpec]:
-    return [spec for source in SOURCES for row in source.rows if (named := pairs.named(source, row)) for spec in named.candidates]
+    return [
+        spec
+        for source in SOURCES
+        for row in source.rows
+        if (named := pairs.named(source, row))
+        for spec in named.candidates
+    ]
 
 
 def test_no_torch_is_needed() -> None:
@@ -235,7 +243,9 @@ networks:
 verdicts:
   - {match: 'ResNet18', params: '1\\.17 M', misprint: the point is in another place}
 """
-ROWS = "@ README.md | FLOPs | Params\nResNet50 | 8.18G | 25.6M\nResNet50@160 | 2.09G | 25.6M\nResNet18 | 1.81G | 1.17M\n"
+ROWS = (
+    "@ README.md | FLOPs | Params\nResNet50 | 8.18G | 25.6M\nResNet50@160 | 2.09G | 25.6M\nResNet18 | 1.81G | 1.17M\n"
+)
 
 
 def _source(folder: Path, rules: str = RULES, rows: str = ROWS) -> pairs.Source:
