@@ -45,7 +45,7 @@ def test_what_a_cell_says(cell: str, heading: str, value: int, step: int) -> Non
     assert [printed.value, printed.step] == [value, step]
 
 
-@pytest.mark.parametrize("cell", ["Detection：0.35Keypoint：0.08", "0.310.36", "3.016~3.266", "-", "", "6.66 4.91"])
+@pytest.mark.parametrize("cell", ["Detection\uff1a0.35Pose\uff1a0.08", "0.310.36", "3.016~3.266", "-", "", "6.66 4.91"])
 def test_cells_that_are_not_one_figure(cell: str) -> None:
     assert read_cell(cell, "FLOPs(G)") is None
 
@@ -233,7 +233,12 @@ networks:
 verdicts:
   - {match: 'ResNet18', params: '1\\.17 M', misprint: the point is in another place}
 """
-ROWS = "@ README.md | FLOPs | Params\nResNet50 | 8.18G | 25.6M\nResNet50@160 | 2.09G | 25.6M\nResNet18 | 1.81G | 1.17M\n"
+ROWS = """\
+@ README.md | FLOPs | Params
+ResNet50 | 8.18G | 25.6M
+ResNet50@160 | 2.09G | 25.6M
+ResNet18 | 1.81G | 1.17M
+"""
 
 
 def _source(folder: Path, rules: str = RULES, rows: str = ROWS) -> pairs.Source:
