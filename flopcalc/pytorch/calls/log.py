@@ -231,9 +231,7 @@ _DULL = {f"aten.{name}" for name in ["detach", "view", "t", "transpose", "permut
 def sized(value: Any) -> Any:
     """A value with tensors as their sizes."""
     if isinstance(value, Tensor):
-        if value.is_nested:
-            return Sized(())
-        return Sized(tuple(value.shape), value.layout is torch.strided and value.is_contiguous())
+        return Sized(() if value.is_nested else tuple(value.shape))
     if isinstance(value, Sized):
         return value
     if isinstance(value, list | tuple):
