@@ -61,6 +61,7 @@ _MODULES = {
     "MaxPool": ("F.max_pool", "max_pool"),
     "AvgPool": ("F.avg_pool", "avg_pool"),
     "AdaptiveAvgPool": ("F.adaptive_avg_pool", "adaptive_avg_pool"),
+    "AdaptiveMaxPool": ("F.adaptive_max_pool", "adaptive_max_pool"),
     "Upsample": ("F.interpolate", "upsample_nearest2d"),
 }
 # Products of attention in torch.nn.MultiheadAttention, which calls functions only.
@@ -79,6 +80,8 @@ def _table() -> dict[str, How]:
     found |= {sign: How(operator=operator) for sign, operator in _OPERATORS.items()}
     # A convolution of one's own class, named Conv, which calls the function.
     found["own Conv"] = How("own Conv", "F.conv", "_convolution")
+    # A class named Conv that runs an operator of another package.
+    found["deform_conv2d"] = How("own Conv", operator="deform_conv2d")
     for name in ("matmul", "mm", "bmm", "baddbmm", "mul", "add", "einsum"):
         for prefix in ("torch", "Tensor"):
             found[f"{prefix}.{name}"] = How("", f"{prefix}.{name}", name)

@@ -11,7 +11,7 @@ from flopcalc.cost.cost import Part
 
 _CONVOLUTIONS = ("Conv", "ConvTranspose")
 _WEIGHTED = (*_CONVOLUTIONS, "Linear")
-_POOLS = ("MaxPool", "AvgPool", "AdaptiveAvgPool")
+_POOLS = ("MaxPool", "AvgPool", "AdaptiveAvgPool", "AdaptiveMaxPool")
 
 
 def macs(part: Part, n: Dim) -> Dim:
@@ -25,8 +25,8 @@ def flops(part: Part, n: Dim) -> Dim:
 
 
 def two_per_mac(part: Part, n: Dim) -> Dim:
-    """Two for each multiply-accumulate, and nothing else."""
-    return 2 * part.macs
+    """Two for each multiply-accumulate, and nothing else. Operators of other packages have no rule."""
+    return 0 if part.call == "deform_conv2d" else 2 * part.macs
 
 
 def fvcore(part: Part, n: Dim) -> Dim:
@@ -119,7 +119,7 @@ def thop_2019(part: Part, n: Dim) -> Dim:
 
 _TWICE = {"F.relu", "F.prelu", "F.elu", "F.gelu", "F.silu", "F.softmax", "F.relu6"}
 _HOOKED = {"ReLU", "PReLU", "ELU", "LeakyReLU", "ReLU6", "GELU"}
-_PATCHED_POOLS = {"F.max_pool", "F.avg_pool", "F.adaptive_avg_pool"}
+_PATCHED_POOLS = {"F.max_pool", "F.avg_pool", "F.adaptive_avg_pool", "F.adaptive_max_pool"}
 
 
 def ptflops(part: Part, n: Dim) -> Dim:
@@ -130,9 +130,9 @@ def ptflops(part: Part, n: Dim) -> Dim:
         total += part.macs + part.adds
     elif called.module == "BatchNorm":
         total += part.adds + part.muls
-    elif called.module in {"BatchNorm without affine", "InstanceNorm without affine", "LayerNorm", "GroupNorm"}:
+    elif called.module in {"BatchNorm without affine", "InstanceNorm without affine", "LayerNorm"}:
         total += part.writes
-    elif called.module == "InstanceNorm":
+    elif called.module in {"InstanceNorm", "GroupNorm"}:
         total += 2 * part.writes
     elif called.module.startswith("MultiheadAttention"):
         total += part.macs + part.adds + part.muls
@@ -150,8 +150,8 @@ def ptflops(part: Part, n: Dim) -> Dim:
         total += part.reads
     elif called.function in {f"{one}.{name}" for one in ("torch", "Tensor") for name in ("matmul", "mm", "bmm")}:
         total += part.macs
-    elif (
-        called.function in {"torch.mul", "Tensor.mul", "torch.add", "Tensor.add"} or called.function == "F.interpolate"
+    elif called.function in {"torch.mul", "Tensor.mul", "torch.add", "Tensor.add"} or called.function.startswith(
+        "F.interpolate"
     ):
         total += part.writes
     return total
@@ -160,7 +160,7 @@ def ptflops(part: Part, n: Dim) -> Dim:
 def ptflops_aten(part: Part, n: Dim) -> Dim:
     """Kernels on the CPU: products and biases of convolutions and linear layers; attention is one kernel, at 0."""
     called = how(part)
-    if called.operator == "scaled_dot_product_attention":
+    if called.operator in {"scaled_dot_product_attention", "deform_conv2d"}:
         return 0
     biases = part.adds if part.work in ("conv", "linear") else 0
     return part.macs + biases if part.work in ("conv", "linear", "matmul") else 0

@@ -33,7 +33,7 @@ def formula(g: Geometry, t: Dim) -> Iterable[Part]:
     c, n = g.c_in, g.batch
     yield parts.global_avg_pool("gap", c, g.p_in, n, after=INPUT)
     yield parts.conv("conv", 1, 1, t, c * n, c * n)
-    yield parts.act("gate", c, n)
+    yield parts.called("Sigmoid", parts.act("gate", c, n))
     yield parts.scale("scale", c, g.p_in, n)
 
 
