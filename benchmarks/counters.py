@@ -149,9 +149,9 @@ def _primitive(described: Any, layer: Any) -> Module:
 
 
 def of_networks() -> Iterator[Case]:
-    """Each described network as a module, and the module of torchvision or timm that it mirrors."""
-    for name in library.names():
-        described = network(name)
+    """Each described network as a module, and the module of torchvision or timm that it mirrors; the cheapest first."""
+    for described in sorted(map(network, library.names()), key=lambda one: one.macs):
+        name = described.name
         yield name, partial(_network, name)
         words = described.mirrors.split()
         if described.mirrors.startswith("torchvision.models.") and "detection" not in described.mirrors:

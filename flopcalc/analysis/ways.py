@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from flopcalc.analysis.profile import Profile, profile
 from flopcalc.cost import convention
+from flopcalc.cost.convention import CONVENTIONS
+from flopcalc.networks.counted import counted
 from flopcalc.networks.network import Network
 from flopcalc.replacing.clause import names
 from flopcalc.text.expression import evaluate
@@ -35,15 +37,18 @@ class Way(NamedTuple):
         if sums.kept and not self.needs <= sums.kept:
             return None
         if not self.gives:
-            return sums.sums.get(self.name, 0)
+            return sums.sums.get(self.name)
         return int(evaluate(self.gives, {name: sums[name] for name in self.needs}))
 
 
-def measure(network: Network) -> Profile:
-    """The profile of a network, with the number of each convention of flopcalc by its name."""
+def measure(network: Network, presets: Iterable[str] = tuple(CONVENTIONS)) -> Profile:
+    """The profile of a network, with the number of some conventions of flopcalc by their names, by default of all.
+
+    Another counter's number for a Python model takes longer than the profile: its calls are logged in a second pass.
+    """
+    numbers = {name: counted(network, CONVENTIONS[name]).total for name in presets if name != "macs"}
     found = profile(network)
-    presets = {name: network.fold(convention.get(name).of) for name in convention.CONVENTIONS if name != "macs"}
-    return replace(found, sums={**presets, **found.sums})
+    return replace(found, sums={**numbers, **found.sums})
 
 
 def preset(name: str) -> Way:
@@ -62,7 +67,7 @@ _LAYER_NORMS = "layernorm_adds + layernorm_muls"
 WAYS = _ways(
     [
         ("macs", "macs", "multiply-accumulates of convolutions, linear layers and matrix products"),
-        ("2 per MAC", "2 * macs", "2 operations for each multiply-accumulate"),
+        ("two-per-mac", "2 * macs", "2 operations for each multiply-accumulate"),
         ("without classifier", "macs - head_macs", "MACs without those of the last linear layers"),
         ("convolutions only", "conv_macs", "MACs of convolutions"),
         ("without products of attention", "macs - matmul_macs", "MACs without products of two computed tensors"),
@@ -96,6 +101,24 @@ WAYS = _ways(
             "relu_other + relu6_other + maxpool_reads + avgpool_reads + gap_reads + upsample_out",
             "mmcv on features: layers with biases, norms, ReLU, pooling; no classifier, no products of attention",
         ),
+        (
+            "paddle.flops",
+            f"conv_macs + conv_adds + linear_macs + {_NORMS} + gap_adds + gap_other + avgpool_other + leaky_relu_other",
+            "PaddlePaddle on layers: MACs, biases of convolutions, batch norms, pooling; no products of attention",
+        ),
+        (
+            "Model Analyzer",
+            "2 * macs + conv_out + linear_adds + 2 * relu_other + 2 * relu6_other + 2 * leaky_relu_other + "
+            "2 * prelu_other + 5 * silu_other + 4 * hardswish_other + 4 * hardsigmoid_other + 3 * sigmoid_other + "
+            "5 * softmax_adds + add_adds + mul_muls + maxpool_other + avgpool_adds",
+            "OpenVINO, as in Open Model Zoo: 2 for each MAC, and element-wise work; batch norms are folded",
+        ),
+        (
+            "model_stat",
+            "2 * conv_macs_per_group + linear_macs + 2 * norm_muls + maxpool_other + avgpool_adds + gap_adds - "
+            "relu_other - sigmoid_other - leaky_relu_other",
+            "PaddlePaddle 1.x: 2 for each MAC of convolutions, whose channels are divided by the groups twice",
+        ),
     ]
 )
 # What figures of parameters count.
@@ -106,6 +129,11 @@ PARAMS_WAYS = _ways(
         ("batch norms folded", "params - norm_params // 2", "batch norms merged into convolutions without biases"),
         ("without batch norms", "params - norm_params", "parameters without those of batch norms"),
         ("layers only", "params - own_params", "parameters of layers, without class tokens and positions"),
+        (
+            "layers, with running statistics",
+            "params - own_params + norm_params",
+            "parameters of layers with mean and variance of batch norms, without class tokens and positions",
+        ),
         ("without classifier", "params - head_params", "parameters without those of the last linear layers"),
     ]
 )
@@ -114,5 +142,5 @@ PARAMS_WAYS = _ways(
 def all_ways() -> list[Way]:
     """The ways of `WAYS` and the conventions of flopcalc, the simplest first."""
     own = list(WAYS.values())
-    presets = [preset(name) for name in convention.CONVENTIONS if name not in ("macs", "torchvision")]
+    presets = [preset(name) for name in CONVENTIONS if name not in ("macs", "torchvision", "two-per-mac")]
     return [*own[:2], *presets, *own[2:]]

@@ -121,7 +121,7 @@ def _described(entry: Any) -> str:
 
 
 def _origin(entry: Any) -> str:
-    """`flopcalc-bsconv 0.1.0, flopcalc_bsconv:OPERATOR`: the package, and the place in it."""
+    """`flopcalc-flattened 0.1.0, flopcalc_flattened:OPERATOR`: the package, and the place in it."""
     place = clip(entry.value)[1:-1]
     try:
         return f"{entry.dist.name} {entry.dist.version}, {place}"

@@ -11,12 +11,12 @@ from fnmatch import fnmatchcase
 from fractions import Fraction
 from typing import NamedTuple
 
-from flopcalc.cost.cost import Cost
+from flopcalc.cost.cost import Cost, Part
 from flopcalc.errors import FlopcalcError, clip
 
 MOST = 64
-# Work that multiplies weights by activations.
-_WEIGHTY = ("conv", "linear")
+# Work that multiplies weights by activations; `mixed` is several kernels of an operator that a file composes.
+_WEIGHTY = ("conv", "linear", "mixed")
 _WIDTH = re.compile(r"w([0-9]{1,4})a([0-9]{1,4})", re.ASCII)
 _HINT = "write --bits w4a8, or --bits w4a4:first=w8a8,last=w8a8 for a network"
 # Binary MACs that papers count as one operation.
@@ -36,9 +36,14 @@ class Width(NamedTuple):
         """BOPs of a layer: MACs x bits of a weight x bits of an activation, or x bits of two activations."""
         by_weights = self.weights * self.activations
         total: int = sum(
-            part.macs * (by_weights if part.work in _WEIGHTY else self.activations**2) for part in cost if part.macs
+            part.macs * (by_weights if _is_weighty(part) else self.activations**2) for part in cost if part.macs
         )
         return total
+
+
+def _is_weighty(part: Part) -> bool:
+    """Whether its MACs multiply weights. A product that has parameters is that of a module which multiplies by them."""
+    return part.work in _WEIGHTY or part.params != 0
 
 
 BINARY, FULL = Width(1, 1), Width(32, 32)
@@ -58,7 +63,7 @@ class Bits(NamedTuple):
         pattern names no layer.
         """
         found = [self.width] * len(names)
-        weighty = [i for i, cost in enumerate(costs) if any(part.work in _WEIGHTY and part.macs for part in cost)]
+        weighty = [i for i, cost in enumerate(costs) if any(part.macs and _is_weighty(part) for part in cost)]
         ends = {"first": weighty[:1], "last": weighty[-1:]}
         for pattern, width in self.others:
             named = ends.get(pattern)

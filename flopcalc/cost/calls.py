@@ -77,9 +77,16 @@ def _table() -> dict[str, How]:
     # The same functions without the module, in code of one's own.
     found |= {function: How("", function, operator) for function, operator in _MODULES.values() if function}
     found |= {sign: How(operator=operator) for sign, operator in _OPERATORS.items()}
-    for name in ("matmul", "bmm", "baddbmm", "mul", "add", "einsum"):
+    # A convolution of one's own class, named Conv, which calls the function.
+    found["own Conv"] = How("own Conv", "F.conv", "_convolution")
+    for name in ("matmul", "mm", "bmm", "baddbmm", "mul", "add", "einsum"):
         for prefix in ("torch", "Tensor"):
             found[f"{prefix}.{name}"] = How("", f"{prefix}.{name}", name)
+    for suffix, operator in (("", "upsample_nearest2d"), (", bilinear", "upsample_bilinear2d")):
+        for name in ("F.interpolate", "F.interpolate to size"):
+            found[name + suffix] = How("", name, operator)
+    for name in ("BatchNorm", "LayerNorm"):
+        found[f"{name} subclass"] = found[name]._replace(module=f"{name} subclass")
     sdpa = "scaled_dot_product_attention"
     found[f"F.{sdpa}"] = How("", f"F.{sdpa}", sdpa)
     return found

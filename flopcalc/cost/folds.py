@@ -32,7 +32,7 @@ def two_per_mac(part: Part, n: Dim) -> Dim:
 def fvcore(part: Part, n: Dim) -> Dim:
     """Operators of the trace that it has a rule for; fused attention is none."""
     match how(part).operator:
-        case "_convolution" | "linear" | "matmul" | "bmm" | "einsum":
+        case "_convolution" | "linear" | "matmul" | "mm" | "bmm" | "einsum":
             return part.macs
         case "batch_norm" | "layer_norm" | "group_norm":
             return part.adds + part.muls
@@ -42,6 +42,8 @@ def fvcore(part: Part, n: Dim) -> Dim:
             return part.reads
         case "upsample_nearest2d":
             return part.writes
+        case "upsample_bilinear2d":
+            return 4 * part.writes
     return 0
 
 
@@ -79,11 +81,11 @@ def ultralytics_thop(part: Part, n: Dim) -> Dim:
     match called.module:
         case "Conv" | "ConvTranspose" | "Linear" | "MultiheadAttention" | "MultiheadAttention.products":
             return part.macs if part.work != "softmax" else 3 * part.writes - part.extra
-        case "BatchNorm":
+        case "BatchNorm" | "BatchNorm subclass":
             return 2 * (part.adds + part.muls)
         case "BatchNorm without affine":
             return part.adds + part.muls
-        case "LayerNorm" | "InstanceNorm" | "GroupNorm":
+        case "LayerNorm" | "LayerNorm subclass" | "InstanceNorm" | "GroupNorm":
             return 4 * part.writes
         case "InstanceNorm without affine":
             return 2 * part.writes
@@ -146,7 +148,7 @@ def ptflops(part: Part, n: Dim) -> Dim:
         total += part.writes
     elif called.function in _PATCHED_POOLS:
         total += part.reads
-    elif called.function in {"torch.matmul", "Tensor.matmul", "torch.bmm", "Tensor.bmm"}:
+    elif called.function in {f"{one}.{name}" for one in ("torch", "Tensor") for name in ("matmul", "mm", "bmm")}:
         total += part.macs
     elif (
         called.function in {"torch.mul", "Tensor.mul", "torch.add", "Tensor.add"} or called.function == "F.interpolate"
@@ -171,7 +173,9 @@ def torchinfo(part: Part, n: Dim) -> Dim:
             return part.macs + part.adds
         case "ConvTranspose":
             return part.extra + part.adds
-        case "Linear" | "BatchNorm" | "LayerNorm" | "GroupNorm" | "PReLU":
+        case "own Conv":
+            return part.extra
+        case "Linear" | "BatchNorm" | "LayerNorm" | "LayerNorm subclass" | "GroupNorm" | "InstanceNorm" | "PReLU":
             return n * part.params
     return 0
 
@@ -191,12 +195,15 @@ def _profiled(part: Part, *, deepspeed: bool) -> Dim:
     if function == "torch.einsum":
         return 2 * part.macs
     if deepspeed and (
-        function in {"torch.bmm", "Tensor.bmm", "F.scaled_dot_product_attention"}
+        function in {"torch.bmm", "Tensor.bmm", "torch.mm", "Tensor.mm", "F.scaled_dot_product_attention"}
         or (called.operator == "matmul" and not function)
     ):
         return 2 * part.macs
     if function in {"F.batch_norm", "F.layer_norm", "F.group_norm"}:
         return part.adds + part.muls if called.module != "BatchNorm without affine" else part.writes
+    if function.startswith("F.interpolate"):
+        # To a size, it forgets the channels; calflops drops the factor.
+        return part.extra if "size" in function else part.writes if deepspeed else part.reads
     if function in _PROFILED or function in {"torch.mul", "Tensor.mul", "torch.add", "Tensor.add"}:
         return part.writes
     return part.reads if function in _PATCHED_POOLS else 0
@@ -222,6 +229,8 @@ def torchprofile(part: Part, n: Dim) -> Dim:
             return part.macs
         case "batch_norm" | "layer_norm" | "group_norm" | "instance_norm":
             return part.writes if called.module != "BatchNorm without affine" else 0
+        case "upsample_bilinear2d":
+            return 4 * part.writes
         case "mul" | "mean" | "avg_pool" | "adaptive_avg_pool" | "leaky_relu":
             return part.writes
     return 0

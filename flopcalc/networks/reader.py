@@ -10,6 +10,7 @@ options, and c, h, w of the input.
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from flopcalc.errors import clip, unknown_name
@@ -18,7 +19,6 @@ from flopcalc.networks.network import INPUT
 from flopcalc.networks.options import NAME, RESERVED
 from flopcalc.networks.scope import Entry, Reading, Row, Scope, new_entry, new_row
 from flopcalc.networks.tape import INPUT_SLOT, Env, Known, Tape, new_known
-from flopcalc.primitives.registry import PRIMITIVES
 from flopcalc.spec.operator import Operator
 from flopcalc.text.yaml_file import File, Map, Seq, line_of
 
@@ -35,16 +35,20 @@ PREVIOUS = "previous"
 # Keys that decide which layers an entry is.
 _STRUCTURE = frozenset(("block", "layers", "when", "repeat", "each", "stage", "weights_of"))
 _NO_NAMES: Env = {}
-_AXES = (0, 1, 2)
+# A call of the class takes twice as long.
+new_single = partial(tuple.__new__, Single)
 
 
 class _Item(NamedTuple):
-    """An entry of a list of layers, once it was checked. is_layer: it is one layer of that name; plain: and no more."""
+    """An entry of a list of layers, once it was checked. is_layer: it is one layer of that name.
+
+    names: it has expressions, which may have names.
+    """
 
     name: str
     spec: Map
     is_layer: bool
-    plain: bool
+    names: bool
 
 
 class Reader:
@@ -85,17 +89,17 @@ class Reader:
         for index in range(len(items)):
             if index == len(known):
                 known.append(self.checked_item(items, index, prefix))
-            name, spec, is_layer, plain = known[index]
+            name, spec, is_layer, names = known[index]
             if name in scope.values:
                 raise self.file.error(items[index], name, f"two layers here are called {name}")
             if is_layer:
                 # Most entries, so a shorter way.
                 self.visit(spec)
                 full = prefix + name
-                inputs = (current,)
+                inputs: tuple[str, ...] = (current,)
                 if "from" in spec:
                     inputs = self.inputs(new_entry((name, spec, prefix, scope, stage)), current)
-                env = _NO_NAMES if plain else self.env(scope, inputs[0], {})
+                env = self.env(scope, inputs[0], {}) if names else _NO_NAMES
                 current = self.layer(full, spec, env, inputs, stage or full.split(".")[0])
             else:
                 current = self.item(new_entry((name, spec, prefix, scope, stage)), current)
@@ -117,7 +121,11 @@ class Reader:
         if not isinstance(spec, Map):
             raise self.file.error(item, name, f"layer {prefix}{name} is {clip(what)}, not a name or a mapping")
         is_layer = "op" in spec and _STRUCTURE.isdisjoint(spec) and _LAYER_NAME.fullmatch(name) and name != SPLICE
-        return _Item(name, spec, bool(is_layer), bool(is_layer) and len(spec) == 1 and spec["op"] in PRIMITIVES)
+        names = any(
+            key != "from" and (key != "op" or "{" in str(value)) and isinstance(value, str | list)
+            for key, value in spec.items()
+        )
+        return _Item(name, spec, bool(is_layer), names)
 
     def visit(self, spec: Map) -> None:
         """Count an entry. Raises an error where there are too many."""
@@ -200,8 +208,8 @@ class Reader:
         sizes = self.sizes.get(slot)
         if sizes is None:
             shape = self.tape.values[slot][0]
-            named = enumerate(zip("cdhw" if len(shape) == 4 else "chw", shape, strict=False))
-            sizes = self.sizes[slot] = {name: new_known((size, slot, axis)) for axis, (name, size) in named}
+            known = [new_known((size, slot, axis)) for axis, size in enumerate(shape)]
+            sizes = self.sizes[slot] = dict(zip("cdhw" if len(shape) == 4 else "chw", known, strict=False))
         return {**self.options, **scope.env, **sizes, **extra}
 
     def once(self, entry: Entry, inputs: tuple[str, ...], row: dict[str, Known], often: bool) -> str | None:
@@ -308,8 +316,8 @@ class Reader:
         slot = self.slots[inputs[0]]
         arguments = tuple([repr(known.value) if known.slot < 0 else known[1:] for known in given.values()])
         key = None if entry.name == SPLICE else (name, arguments, self.tape.values[slot][0], stage)
-        if key in self.readings:
-            return self.again(self.readings[key], spec, prefix, inputs[0])
+        if (known := self.readings.get(key)) is not None:
+            return self.again(known, spec, prefix, inputs[0])
         start, visited = len(self.rows), self.visited
         inner_env = self.let(entry.label, block, self.env(Scope(given, {}), inputs[0], {}), given)
         inner = Scope(inner_env, {INPUT: inputs[0]}, None, entry.scope.depth + 1)
@@ -348,10 +356,10 @@ class Reader:
             full = next(name for name in made if name in self.slots)
             raise self.file.error(spec, None, f"two layers are called {full}")
         names[reading.source], names[""] = source, ""
-        self.rows += [
-            new_row((names[name], kind, tuple([names[one] for one in inputs]), stage, slot, names[weights_of]))
-            for name, kind, inputs, stage, slot, weights_of in rows
-        ]
+        add = self.rows.append
+        for name, kind, inputs, stage, slot, weights_of in rows:
+            here = (names[inputs[0]],) if len(inputs) == 1 else tuple([names[one] for one in inputs])
+            add(new_row((names[name], kind, here, stage, slot, names[weights_of])))
         self.slots.update(zip(made, [row[4] for row in rows], strict=True))
         return names[reading.out]
 
@@ -364,7 +372,7 @@ class Reader:
         if full in self.slots:
             raise self.file.error(spec, None, f"two layers are called {full}")
         slots = tuple([self.slots[name] for name in inputs])
-        kind, slot = read_layer(self.file, Single(full, spec, env, slots, COMMON), self.tape, self.operators)
+        kind, slot = read_layer(self.file, new_single((full, spec, env, slots, COMMON)), self.tape, self.operators)
         self.rows.append(new_row((full, kind, inputs, stage, slot, "")))
         self.slots[full] = slot
         return full

@@ -39,8 +39,9 @@ def mixed(g: Geometry, kernels: Dim, bias: bool, training: bool, ready: str) -> 
 def mix_kernels(g: Geometry, kernels: Dim, ready: str, bias: bool = False) -> Iterable[Part]:
     """One kernel for each sample, and the convolution with it. ready: the part that gives the coefficients."""
     # One matrix product for the whole batch: (n, kernels) times (kernels, weights).
-    yield parts.matmul("aggregation", g.batch, kernels, kernel_weights(g), after=(ready,))
-    yield from parts.when(bias, lambda: (parts.matmul("aggregation.bias", g.batch, kernels, g.c_out, after=(ready,)),))
+    yield parts.called("torch.mm", parts.matmul("aggregation", g.batch, kernels, kernel_weights(g), after=(ready,)))
+    biases = parts.matmul("aggregation.bias", g.batch, kernels, g.c_out, after=(ready,))
+    yield from parts.when(bias, lambda: (parts.called("torch.mm", biases),))
     yield sample_conv(g, kernels, bias, ("aggregation", "aggregation.bias"))
 
 
@@ -48,7 +49,8 @@ def fuse_kernels(g: Geometry, kernels: Dim, ready: str) -> Iterable[Part]:
     """As mix_kernels, but every output channel mixes kernels of its own."""
     # For each output channel (n, kernels) times (kernels, weights of a filter); then the batch comes first.
     filter_weights = exact_div(g.c_in, g.groups) * g.area
-    yield parts.matmul("aggregation", g.batch, kernels, filter_weights, batch=g.c_out, after=(ready,))
+    mix = parts.matmul("aggregation", g.batch, kernels, filter_weights, batch=g.c_out, after=(ready,))
+    yield parts.called("torch.bmm", mix)
     yield parts.copy("aggregation.order", g.batch * kernel_weights(g))
     yield sample_conv(g, kernels, False, ("aggregation.order",))
 
@@ -69,16 +71,19 @@ def sample_conv(g: Geometry, kernels: Dim, bias: bool, after: tuple[str, ...]) -
         reads=reads,
         writes=size,
         after=after,
+        call="own Conv",
+        extra=kernels * own * g.p_out,
     )
 
 
 def _mix_outputs(g: Geometry, kernels: Dim, bias: bool, ready: str) -> Iterable[Part]:
     one = parts.conv("convolution", g.c_in, g.c_out, g.area, g.p_in, g.p_out, groups=g.groups, bias=bias, after=INPUT)
-    yield parts.parallel(kernels, one)
+    yield parts.parallel(kernels, one._replace(call="own Conv", extra=one.macs + one.adds))
     yield parts.copy("aggregation.stack", kernels * g.c_out * g.p_out)
     # For each sample (1, kernels) times (kernels, outputs).
     outputs = g.c_out * g.h_out * g.w_out
-    yield parts.matmul("aggregation", 1, kernels, outputs, batch=g.batch, after=(ready, "aggregation.stack"))
+    mix = parts.matmul("aggregation", 1, kernels, outputs, batch=g.batch, after=(ready, "aggregation.stack"))
+    yield parts.called("torch.bmm", mix)
 
 
 def _not_first(site: Site) -> str | None:

@@ -36,11 +36,11 @@ LSTM = Cell(adds=5, muls=3, other=5, reads=21, writes=13, chain=10, memories=1)
 GRU = Cell(adds=5, muls=2, other=3, reads=17, writes=10, chain=11, memories=0)
 
 
-def weights(g: Geometry, gates: Dim, layers: Dim, directions: Dim, state: Dim, projected: Dim) -> Dim:
+def weights(g: Geometry, gates: Dim, num_layers: Dim, directions: Dim, state: Dim, projected: Dim) -> Dim:
     """Weights of all layers and directions, without biases; a deeper layer reads the outputs of all directions."""
     rows = gates * g.c_out
-    inputs = g.c_in + (layers - 1) * directions * state
-    return directions * (rows * (inputs + layers * state) + layers * projected * g.c_out * state)
+    inputs = g.c_in + (num_layers - 1) * directions * state
+    return directions * (rows * (inputs + num_layers * state) + num_layers * projected * g.c_out * state)
 
 
 def recurrent(
@@ -48,7 +48,7 @@ def recurrent(
     cell: Cell,
     g: Geometry,
     gates: Dim,
-    layers: Dim,
+    num_layers: Dim,
     directions: Dim,
     joins: Dim,
     state: Dim,
@@ -59,14 +59,14 @@ def recurrent(
 
     joins: 1 where the outputs of two directions are concatenated, else 0.
     """
-    hidden, p, units = g.c_out, g.p_out, directions * layers
+    hidden, p, units = g.c_out, g.p_out, directions * num_layers
     rows = gates * hidden
-    matrices = weights(g, gates, layers, directions, state, projected)
+    matrices = weights(g, gates, num_layers, directions, state, projected)
     params = matrices + units * 2 * rows * int(bias)
-    read = directions * (g.c_in + (layers - 1) * directions * state) + units * (state + projected * hidden)
+    read = directions * (g.c_in + (num_layers - 1) * directions * state) + units * (state + projected * hidden)
     written = units * (2 * rows + projected * state)
     # The outputs of all steps are stacked, those of two directions joined, and the last states stacked.
-    moved = p * (units * state + joins * layers * directions * state)
+    moved = p * (units * state + joins * num_layers * directions * state)
     kept = g.batch * units * (state + cell.memories * hidden)
     return Part(
         name,
@@ -79,11 +79,13 @@ def recurrent(
         activations=p * written,
         reads=g.w_out * params + p * (read + units * cell.reads * hidden) + moved + kept,
         writes=p * (written + units * cell.writes * hidden) + moved + kept,
-        steps=layers * (g.w_out * (cell.chain + projected) + 1 + joins),
+        steps=num_layers * (g.w_out * (cell.chain + projected) + 1 + joins),
     )
 
 
-LAYERS = Param("layers", "int", 1, "layers; each reads the outputs of the one before it", 1, letter="L", samples=(2, 3))
+LAYERS = Param(
+    "num_layers", "int", 1, "layers; each reads the outputs of the one before it", 1, letter="L", samples=(2, 3)
+)
 BIDIRECTIONAL = Param("bidirectional", "bool", False, "a second direction, from the last step to the first")
 BIAS = Param("bias", "bool", True, "two biases for each row of the gates, as in torch and cuDNN", samples=(False,))
 DIRECTIONS: tuple[Derived, ...] = (
@@ -110,7 +112,7 @@ def linear_layer(g: Geometry, named: Named) -> Cost:
 def notes(e: Evaluation) -> Iterable[str]:
     """The products that wait for each other, and what the channels mean."""
     g, named = e.geometry, e.named
-    waits = named["directions"] * named["layers"] * named["gates"] * g.c_out * named["state"]
+    waits = named["directions"] * named["num_layers"] * named["gates"] * g.c_out * named["state"]
     yield (
         f"{g.w} steps (the width) of {e.cost.macs // (g.w * g.batch):,} MACs each; "
         f"{100 * g.p_out * waits / e.cost.macs:.1f} % of the MACs multiply the state and wait for the step before."

@@ -26,7 +26,7 @@ def formula(g: Geometry, experts: Dim, bias: bool, training: bool) -> Iterable[P
     """Routing sigmoid(fc(mean of each channel)), then the mixing of the experts, then the convolution."""
     yield parts.global_avg_pool("routing.pool", g.c_in, g.p_in, g.batch, after=INPUT)
     yield parts.linear("routing.fc", g.c_in, experts, g.batch)
-    yield parts.act("routing.gate", experts, g.batch)
+    yield parts.called("Sigmoid", parts.act("routing.gate", experts, g.batch))
     yield from mixed(g, experts, bias, training, ready="routing.gate")
 
 

@@ -29,7 +29,7 @@ def formula(g: Geometry, kernels: Dim, squeezed: Dim, bias: bool, training: bool
     yield parts.linear("routing.squeeze", g.c_in, squeezed, g.batch)
     yield parts.act("routing.act", squeezed, g.batch)
     yield parts.linear("routing.excite", squeezed, kernels, g.batch)
-    yield parts.softmax("routing.softmax", kernels * g.batch)
+    yield parts.called("Softmax", parts.softmax("routing.softmax", kernels * g.batch, g.batch))
     yield from mixed(g, kernels, bias, training, ready="routing.softmax")
 
 

@@ -36,17 +36,19 @@ def formula(g: Geometry, g_t: Dim, bias: bool, training: bool, c_seen: Dim, pool
     coefficients = g.c_out * g_t
     yield from parts.when(pools, lambda: (parts.global_avg_pool("routing.pool", g.c_in, g.p_in, g.batch, after=INPUT),))
     yield parts.linear("routing.fc", c_seen, coefficients, g.batch, bias=False, after=("routing.pool",))
-    yield parts.act("routing.gate", coefficients, g.batch)
+    yield parts.called("Sigmoid", parts.act("routing.gate", coefficients, g.batch))
     yield from parts.when(not training, lambda: fuse_kernels(g, g_t, "routing.gate"))
     yield from parts.when(training, lambda: _fuse_outputs(g, g_t))
     yield from parts.when(bias, lambda: (_bias(g),))
 
 
 def _fuse_outputs(g: Geometry, g_t: Dim) -> Iterable[Part]:
-    yield parts.conv("convolution", g.c_in, g.c_out * g_t, g.area, g.p_in, g.p_out, groups=g.groups, after=INPUT)
+    every = parts.conv("convolution", g.c_in, g.c_out * g_t, g.area, g.p_in, g.p_out, groups=g.groups, after=INPUT)
+    yield parts.called("F.conv", every)
     # For each sample and output channel (1, g_t) times (g_t, positions).
     positions = g.h_out * g.w_out
-    yield parts.matmul("aggregation", 1, g_t, positions, batch=g.batch * g.c_out, after=("routing.gate", "convolution"))
+    ready = ("routing.gate", "convolution")
+    yield parts.called("torch.bmm", parts.matmul("aggregation", 1, g_t, positions, g.batch * g.c_out, after=ready))
 
 
 def _bias(g: Geometry) -> Part:

@@ -28,20 +28,20 @@ GQA = Paper(
 )
 
 
-def _blocks(g: Geometry, tokens: Dim, block: int | None) -> Dim:
-    return 1 if block is None else ceil_div(tokens, block)
+def _blocks(g: Geometry, tokens: Dim, block_size: int | None) -> Dim:
+    return 1 if block_size is None else ceil_div(tokens, block_size)
 
 
-def _columns(g: Geometry, tokens: Dim, block: int | None, blocks: Dim) -> Dim:
+def _columns(g: Geometry, tokens: Dim, block_size: int | None, blocks: Dim) -> Dim:
     """Keys that the blocks of rows read, summed over the blocks; the last block reads all."""
-    return tokens if block is None else block * exact_div(blocks * (blocks - 1), 2) + tokens
+    return tokens if block_size is None else block_size * exact_div(blocks * (blocks - 1), 2) + tokens
 
 
-def _pairs(g: Geometry, tokens: Dim, block: int | None, blocks: Dim) -> Dim:
+def _pairs(g: Geometry, tokens: Dim, block_size: int | None, blocks: Dim) -> Dim:
     """Pairs of a query and a key that are computed: whole blocks of rows, up to the last column that they need."""
-    if block is None:
+    if block_size is None:
         return tokens**2
-    return block**2 * exact_div(blocks * (blocks - 1), 2) + (tokens - block * (blocks - 1)) * tokens
+    return block_size**2 * exact_div(blocks * (blocks - 1), 2) + (tokens - block_size * (blocks - 1)) * tokens
 
 
 def _mask(tokens: Dim, pairs: Dim, size: Dim) -> Iterable[Part]:
@@ -110,10 +110,10 @@ def _heads_divide(g: Geometry, named: Named) -> str | None:
 
 
 def _block_is_causal(g: Geometry, named: Named) -> str | None:
-    block = named["block"]
+    block_size = named["block_size"]
     return (
-        f"block = {block} skips columns, and without causal all of them are needed"
-        if block and not named["causal"]
+        f"block_size = {block_size} skips columns, and without causal all of them are needed"
+        if block_size and not named["causal"]
         else None
     )
 
@@ -128,10 +128,10 @@ def _notes(e: Evaluation) -> Iterable[str]:
     if v["causal"]:
         needed = v["tokens"] * (v["tokens"] + 1) // 2
         macs = 2 * e.geometry.batch * v["heads"] * v["width"] * needed
-        counted = "each pair" if v["block"] is None else f"blocks of {v['block']} rows"
+        counted = "each pair" if v["block_size"] is None else f"blocks of {v['block_size']} rows"
         yield (
             f"Causal, counted by {counted}: {v['pairs']:,} pairs of tokens for each head. The mask needs {needed:,}; "
-            f"by these alone (block = 1) scores and mix have {macs:,} MACs."
+            f"by these alone (block_size = 1) scores and mix have {macs:,} MACs."
         )
     yield "Rotary embeddings and normalisation are not counted."
 
@@ -156,7 +156,7 @@ OPERATOR = Operator(
         Param("head_dim", "int", AUTO, "channels of a head", 1, auto="c_in / heads", samples=(5,)),
         Param("causal", "bool", False, "a token attends to itself and to the tokens before it: adds a mask"),
         Param(
-            "block",
+            "block_size",
             "int",
             AUTO,
             "rows of scores that are computed together, up to the last column that they need; 1: half of the pairs",
@@ -183,8 +183,8 @@ OPERATOR = Operator(
             _pairs,
             lambda g, v: (
                 "pairs of tokens of a head: all"
-                if v["block"] is None
-                else f"pairs of tokens of a head, in blocks of {v['block']} rows"
+                if v["block_size"] is None
+                else f"pairs of tokens of a head, in blocks of {v['block_size']} rows"
             ),
         ),
         Derived("shares", lambda g, heads, kv_heads: bool(heads != kv_heads)),
@@ -197,7 +197,7 @@ OPERATOR = Operator(
             "choose a number of heads that divides the channels, or set head_dim",
         ),
         Rule("kv_heads divides heads", _kv_heads_divide, "choose a number of kv_heads that divides heads, such as 1"),
-        Rule("block needs causal", _block_is_causal, "set causal=true, or leave block out"),
+        Rule("block_size needs causal", _block_is_causal, "set causal=true, or leave block_size out"),
     ),
     limits=(Limit({"kv_heads": 4, "shares": False, "bias": True}, equals="attention"),),
     policy=shared.NO_CONVOLUTION,
@@ -209,8 +209,8 @@ OPERATOR = Operator(
     shapes=({"c_in": 32, "hw": 7}, {"c_in": 24, "hw": (5, 9), "batch": 2}),
     samples=(
         {"causal": True},
-        {"causal": True, "block": 100, "kv_heads": 1},
-        {"causal": True, "block": 64, "head_dim": 3, "bias": True},
+        {"causal": True, "block_size": 100, "kv_heads": 1},
+        {"causal": True, "block_size": 64, "head_dim": 3, "bias": True},
         {"heads": 8, "kv_heads": 4},
     ),
 )

@@ -30,10 +30,10 @@ GRU = Paper(
 
 
 def formula(
-    g: Geometry, gates: Dim, layers: Dim, directions: Dim, joins: Dim, state: Dim, bias: bool
+    g: Geometry, gates: Dim, num_layers: Dim, directions: Dim, joins: Dim, state: Dim, bias: bool
 ) -> Iterable[Part]:
     """At each step 3 c_out x (c_in + c_out) weights; deeper layers read the outputs of the layer before."""
-    yield shared.recurrent("gru", shared.GRU, g, gates, layers, directions, joins, state, 0, bias)
+    yield shared.recurrent("gru", shared.GRU, g, gates, num_layers, directions, joins, state, 0, bias)
 
 
 OPERATOR = Operator(
@@ -55,5 +55,5 @@ OPERATOR = Operator(
     axes=1,
     in_shape=shared.rows_in,
     out_shape=shared.rows_out,
-    samples=({"bidirectional": True}, {"bidirectional": True, "layers": 2}, {"layers": 3, "bias": False}),
+    samples=({"bidirectional": True}, {"bidirectional": True, "num_layers": 2}, {"num_layers": 3, "bias": False}),
 )

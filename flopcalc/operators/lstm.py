@@ -25,7 +25,7 @@ LSTM = Paper(
 def formula(
     g: Geometry,
     gates: Dim,
-    layers: Dim,
+    num_layers: Dim,
     directions: Dim,
     joins: Dim,
     state: Dim,
@@ -33,7 +33,7 @@ def formula(
     bias: bool,
 ) -> Iterable[Part]:
     """At each step 4 c_out x (c_in + state) weights; deeper layers read the outputs of the layer before."""
-    yield shared.recurrent("lstm", shared.LSTM, g, gates, layers, directions, joins, state, projected, bias)
+    yield shared.recurrent("lstm", shared.LSTM, g, gates, num_layers, directions, joins, state, projected, bias)
 
 
 def handed_on(g: Geometry, proj_size: int | None) -> Dim:
@@ -95,7 +95,7 @@ OPERATOR = Operator(
     out_shape=shared.rows_out,
     samples=(
         {"bidirectional": True},
-        {"bidirectional": True, "layers": 2, "proj_size": 3},
-        {"bidirectional": True, "layers": 3, "bias": False},
+        {"bidirectional": True, "num_layers": 2, "proj_size": 3},
+        {"bidirectional": True, "num_layers": 3, "bias": False},
     ),
 )

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from flopcalc.cost import parts
 from flopcalc.cost.arith import Dim, ceil_div
-from flopcalc.cost.cost import Part
+from flopcalc.cost.cost import PREVIOUS, Part
 from flopcalc.cost.geometry import Geometry, short
 from flopcalc.cost.parts import INPUT, NOTHING, After
 from flopcalc.operators._winograd import LARGEST, Transform, Transforms, transforms
@@ -22,7 +22,7 @@ WINOGRAD = Paper(
 )
 
 
-def _along_both_axes(name: str, matrix: Transform, tiles: Dim, after: After = parts.PREVIOUS) -> Part:
+def _along_both_axes(name: str, matrix: Transform, tiles: Dim, after: After = PREVIOUS) -> Part:
     """A transform of square tiles: along one axis, then along the other."""
     slices = tiles * (matrix.columns + len(matrix.rows))
     kernels, stacked = matrix.adds + matrix.muls, len(matrix.rows)
@@ -63,7 +63,7 @@ def _kernel_fits(g: Geometry, named: Named) -> str | None:
 
 
 def _whole_tiles(g: Geometry, named: Named) -> bool:
-    return g.h_out % named["m"] == 0 and g.w_out % named["m"] == 0
+    return bool(g.h_out % named["m"] == 0 and g.w_out % named["m"] == 0)
 
 
 def _three_by_three(site: Site) -> str | None:

@@ -37,17 +37,23 @@ def upsample(shapes: Sequence[Shape], n: int, scale: int = 2) -> Result:
     """Nearest upsampling, by a factor or, with a second input, to its size."""
     c, h, w = image(shapes[:1])
     out: Shape
+    how = "F.interpolate"
     if len(shapes) == 1:
         out = (c, h * whole("scale", scale), w * scale)
     else:
         out = (c, *two(shapes, "a map and one of the wanted size")[1][1:])
-    return out, (parts.upsample("upsample", c, n * h * w, n * prod(out[1:])),)
+        how += " to size"
+    part = parts.upsample("upsample", c, n * h * w, n * prod(out[1:]))
+    return out, (part._replace(call=how, extra=prod(out[1:])),)
 
 
-def upsample_bilinear(shapes: Sequence[Shape], n: int, scale: int = 2) -> Result:
-    """Bilinear upsampling, by a factor or, with a second input, to its size: each result is the sum of four taps."""
-    out, (part,) = upsample(shapes, n, scale)
+def upsample_bilinear(shapes: Sequence[Shape], n: int, scale: int = 2, multiple: int = 1) -> Result:
+    """Bilinear resizing, by a factor or, with a second input, to its size: each result is the sum of four taps."""
+    small, (part,) = upsample(shapes, n, scale)
+    step = whole("multiple", multiple)
+    out = (small[0], *(-(-side // step) * step for side in small[1:]))
     size = n * prod(out)
+    part = part._replace(writes=size, call=f"{part.call}, bilinear", extra=prod(out[1:]))
     return out, (part._replace(work="other", muls=4 * size, adds=3 * size),)
 
 
@@ -130,7 +136,7 @@ MOVEMENT = (
     ),
     Primitive(
         "upsample_bilinear",
-        "bilinear upsampling, by the factor `scale` or, with a second input, to its size",
+        "bilinear resizing, by the factor `scale` or, with a second input, to its size; then up to a `multiple`",
         upsample_bilinear,
         f"{_PLACE}.UpsampleBilinear",
         counted=("torch.nn.Upsample", "torch.nn.UpsamplingBilinear2d"),

@@ -9,12 +9,13 @@ from flopcalc.primitives.normalization import NORMALIZATION
 from flopcalc.primitives.pooling import POOLING
 from flopcalc.primitives.record import Primitive
 from flopcalc.primitives.roi_align import ROI_ALIGN
+from flopcalc.primitives.token_products import TOKEN_PRODUCTS
 from flopcalc.primitives.tokens import TOKENS
 
 PRIMITIVES: dict[str, Primitive] = {
     one.name: one
     for one in (
-        *(*NORMALIZATION, *ACTIVATION, *POOLING, *JOIN, *MOVEMENT, *TOKENS),
+        *(*NORMALIZATION, *ACTIVATION, *POOLING, *JOIN, *MOVEMENT, *TOKENS, *TOKEN_PRODUCTS),
         *(LOCAL_RESPONSE_NORM, MIXED_CONV, ROI_ALIGN),
     )
 }

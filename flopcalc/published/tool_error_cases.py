@@ -44,6 +44,17 @@ class Model(nn.Module):
         return self.recurrent(x)[0]
 
 module = Model()"""
+_PACKED = """\
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.recurrent = nn.LSTM(4, 8, bias=False, batch_first=True)
+
+    def forward(self, x):
+        packed = nn.utils.rnn.pack_padded_sequence(x, [5, 2], batch_first=True)
+        return self.recurrent(packed)[0].data
+
+module = Model()"""
 _SHARED = """\
 class Model(nn.Module):
     def __init__(self):
@@ -75,6 +86,11 @@ module = Conv(4, 8, 3, padding=1, bias=False)"""
 def _self_attention(options: str, weights: bool) -> str:
     text = _ATTENTION.format(f"nn.MultiheadAttention(8, 2, {options}batch_first=True)", weights)
     return text.replace("(self, q, k, v)", "(self, x)").replace("(q, k, v,", "(x, x, x,")
+
+
+def _projected(working: str) -> Case:
+    module = _RECURRENT.format("nn.LSTM(4, 8, bias=False, batch_first=True, proj_size=3)")
+    return _case("nn.LSTM with proj_size", module, "1x5x4", working)
 
 
 _CONVOLVED = "8 x 8 positions x 9 weights x 4 channels x 8 channels"
@@ -147,6 +163,13 @@ CASES = {
     ),
     "baddbmm": _case(
         "torch.baddbmm", _function("torch.baddbmm(self.weight, x, x.mT)", "1, 5, 5"), "1x5x4", "5 rows x 4 x 5"
+    ),
+    "tensordot": _case("torch.tensordot", _function("torch.tensordot(x, self.weight, 1)", "4, 3"), "5x4", _PRODUCT),
+    "addbmm": _case(
+        "torch.addbmm",
+        _function("torch.addbmm(self.weight[0, 0], x, self.weight)", "2, 4, 3"),
+        "2x5x4",
+        "2 matrices x 5 rows x 4 x 3",
     ),
     "matrix times vector": _case(
         "matrix times vector", _function("torch.matmul(x, self.weight)", "4"), "5x4", "5 rows x 4"
@@ -229,17 +252,42 @@ CASES = {
         "1x5x4",
         "5 steps x 4 gates x (4 x 8 + 8 x 8)",
     ),
+    "steps first": _case(
+        "nn.LSTM with the steps first",
+        _RECURRENT.format("nn.LSTM(4, 8, bias=False)"),
+        "5x2x4",
+        "5 steps x (4 gates x (4 x 8 + 8 x 8) + 10 x 8 element-wise), for one of the 2 sequences",
+    ),
+    "packed": _case(
+        "nn.LSTM on sequences of 5 and 2 steps",
+        _PACKED,
+        "2x5x4",
+        "7 steps x 4 gates x (4 x 8 + 8 x 8)",
+    ),
+    "packed, element-wise too": _case(
+        "nn.LSTM on sequences of 5 and 2 steps",
+        _PACKED,
+        "2x5x4",
+        "7 steps x (4 gates x (4 x 8 + 8 x 8 + 8) + 4 x 8 element-wise)",
+    ),
+    "lstm cell": _case(
+        "nn.LSTMCell",
+        _RECURRENT.format("nn.LSTMCell(4, 8, bias=False)"),
+        "1x4",
+        "4 gates x (4 x 8 + 8 x 8)",
+    ),
     "gru": _case(
         "nn.GRU",
         _RECURRENT.format("nn.GRU(4, 8, bias=False, batch_first=True)"),
         "1x5x4",
         "5 steps x 3 gates x (4 x 8 + 8 x 8)",
     ),
-    "projected lstm": _case(
-        "nn.LSTM with proj_size",
-        _RECURRENT.format("nn.LSTM(4, 8, bias=False, batch_first=True, proj_size=3)"),
-        "1x5x4",
-        "5 steps x (4 gates x (4 x 8 + 3 x 8) + 8 x 3 for the projection)",
+    "projected lstm": _projected("5 steps x (4 gates x (4 x 8 + 3 x 8) + 8 x 3 for the projection)"),
+    "projected lstm, 4 element-wise": _projected(
+        "5 steps x (4 gates x (4 x 8 + 3 x 8 + 8) + 8 x 3 + 4 x 8 element-wise)"
+    ),
+    "projected lstm, 10 element-wise": _projected(
+        "5 steps x (4 gates x (4 x 8 + 3 x 8) + 8 x 3 + 10 x 8 element-wise)"
     ),
     "relu": _case("nn.ReLU", "nn.ReLU()", "1x6x4", "6 x 4 elements"),
     "layernorm": _case(
@@ -296,7 +344,7 @@ CASES = {
         "linear layer of complex numbers",
         "nn.Linear(4, 3, bias=False, dtype=torch.complex64)",
         "5x4",
-        "4 real multiplications and additions for each of 5 x 4 x 3",
+        "8 real operations for each of 5 x 4 x 3",
     )._replace(inputs="(torch.ones(5, 4, dtype=torch.complex64),)"),
     "timm attention": _case(
         "attention of timm",

@@ -24,6 +24,13 @@ def _build(layer: Layer, factory: dict[str, Any]) -> nn.Module:
     return module
 
 
+def _add(parent: nn.Module, name: str, module: nn.Module, full: str) -> None:
+    if name not in parent._modules and hasattr(parent, name):
+        why = f"layer {full}: a module of torch has an attribute `{name}` of its own"
+        raise FlopcalcError("bad-network", why, "choose another name for the layer")
+    parent.add_module(name, module)
+
+
 class NetworkModule(nn.Module):
     """Runs the layers of a description in order. Submodules have the layers' names."""
 
@@ -41,9 +48,9 @@ class NetworkModule(nn.Module):
         parent: nn.Module = self
         for folder in folders:
             if folder not in parent._modules:
-                parent.add_module(folder, nn.Module())
+                _add(parent, folder, nn.Module(), name)
             parent = parent.get_submodule(folder)
-        parent.add_module(last, module)
+        _add(parent, last, module, name)
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, h, w) -> the output of the last layer."""

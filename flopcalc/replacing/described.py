@@ -1,12 +1,13 @@
 """Replacing the convolutions of a described network by operators."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from flopcalc.cost.geometry import Geometry
 from flopcalc.networks.network import Layer, Network
-from flopcalc.replacing.decide import Decision, Plan, Request, Spot, decide, notes
-from flopcalc.spec.operator import Operator, Value
+from flopcalc.replacing.decide import Decision, Plan, Request, Spot, applied, decide, notes
+from flopcalc.spec.operator import Evaluation, Operator, Value
 
 # Operators that are one convolution on the grid of their input: these can be replaced.
 CONVOLUTIONS = frozenset({"conv", "pointwise", "group", "dilated", "depthwise"})
@@ -38,46 +39,57 @@ def replace_layers(network: Network, plan: Plan) -> Replacement:
     A convolution that stays is listed with the reason. A bias is handed on where the operator has that
     option, and reported where it has not. Raises FlopcalcError for a clause or a name that fits nothing.
     """
-    spots = _spots(network)
-    found = {d.spot.name: d for d in decide(spots, plan, [layer.name for layer in network.layers])}
-    layers = tuple(_layer(layer, found.get(layer.name)) for layer in network.layers)
-    decisions = list(found.values())
-    replaced_by = {d.spot.name: d.request.label for d in decisions if d.request is not None}
+    decisions = decide(_spots(network), plan, [layer.name for layer in network.layers])
+    found = {name: d for d in decisions for name in d.spot.names}
+    layers = tuple(_layer(layer, found.get(layer.name), plan) for layer in network.layers)
+    replaced_by = {name: d.request.label for name, d in found.items() if d.request is not None}
     return Replacement(
         network=replace(network, layers=layers),
         plan=plan,
         replaced=tuple(replaced_by),
         replaced_by=replaced_by,
-        skipped=tuple((d.spot.name, d.reason) for d in decisions if d.request is None),
+        skipped=tuple((name, d.reason) for name, d in found.items() if d.request is None),
         notes=tuple(notes(decisions, plan, network.name)),
     )
 
 
 def _spots(network: Network) -> list[Spot]:
-    layers = [layer for layer in network.layers if layer.kind in CONVOLUTIONS]
-    return [_spot(layer, index, len(layers)) for index, layer in enumerate(layers)]
+    """One for each convolution; layers with the same weights are one, which is replaced or kept as a whole."""
+    alike: dict[str, list[Layer]] = {}
+    for layer in network.layers:
+        if layer.kind in CONVOLUTIONS:
+            alike.setdefault(layer.weights_of or layer.name, []).append(layer)
+    return [_spot(layers, index, len(alike)) for index, layers in enumerate(alike.values())]
 
 
-def _spot(layer: Layer, index: int, count: int) -> Spot:
-    evaluation = layer.evaluation
-    assert evaluation is not None  # noqa: S101 - these kinds are operators
-    g = evaluation.geometry
-    if layer.kind == "depthwise":
-        # Its groups need not be written; a replacement must see them.
-        g = g._replace(groups=g.c_in)
+def _spot(layers: Sequence[Layer], index: int, count: int) -> Spot:
+    first = layers[0]
+    assert first.evaluation is not None  # noqa: S101 - these kinds are operators
     return Spot(
-        names=(layer.name,),
-        stage=layer.stage,
-        kind=layer.kind,
-        geometries=(g,),
-        bias=bool(evaluation.named["bias"]),
+        names=tuple(layer.name for layer in layers),
+        stage=first.stage,
+        kind=first.kind,
+        geometries=tuple(map(_geometry, layers)),
+        bias=bool(first.evaluation.named["bias"]),
         place=index,
         among=count,
     )
 
 
-def _layer(layer: Layer, decision: Decision | None) -> Layer:
+def _geometry(layer: Layer) -> Geometry:
+    assert layer.evaluation is not None  # noqa: S101 - these kinds are operators
+    g = layer.evaluation.geometry
+    # The groups of a depthwise convolution need not be written; a replacement must see them.
+    return g._replace(groups=g.c_in) if layer.kind == "depthwise" else g
+
+
+def _layer(layer: Layer, decision: Decision | None, plan: Plan) -> Layer:
     if decision is None or decision.request is None or decision.evaluation is None:
         return layer
-    evaluation = decision.evaluation
-    return layer._replace(kind=evaluation.operator.name, cost=evaluation.cost, evaluation=evaluation)
+    evaluation, cost = decision.evaluation, decision.evaluation.cost
+    if layer.weights_of:
+        # Its size is its own; the first layer with these weights counts the parameters.
+        again = applied(decision.request, decision.spot, _geometry(layer), plan.clauses(decision.request))
+        assert isinstance(again, Evaluation)  # noqa: S101 - the request applies to all sizes of the decision
+        evaluation, cost = again, again.cost.without_params()
+    return layer._replace(kind=evaluation.operator.name, cost=cost, evaluation=evaluation)

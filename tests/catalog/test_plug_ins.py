@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from helpers import ROOT, fresh
 
-EXAMPLE = ROOT / "examples" / "flopcalc-bsconv"
+EXAMPLE = ROOT / "examples" / "flopcalc-flattened"
 
 
 @pytest.fixture(scope="module")
@@ -37,33 +37,33 @@ def _run(site: str, *arguments: str) -> tuple[int, str, str]:
 
 
 def test_the_example_works_wherever_a_name_does(site: str) -> None:
-    """layer, compare, model, list, and a network's description; 64 -> 128: 64 * 128 + 128 * 9."""
-    code, out, err = _run(site, "layer", "--type", "bsconv", "--cin", "64", "--cout", "128", "--format", "json")
+    """layer, compare, model, list, and a network's description; 64 -> 128: 128 * (64 + 3 + 3)."""
+    code, out, err = _run(site, "layer", "--type", "flattened", "--cin", "64", "--cout", "128", "--format", "json")
     assert code == 0, err
     data = json.loads(out)
-    assert (data["params"], data["macs"]) == (64 * 128 + 128 * 9, (64 * 128 + 128 * 9) * 56 * 56)
+    assert (data["params"], data["macs"]) == (128 * 70, 128 * 70 * 56 * 56)
     assert data["equations"][0]["printed"] == data["params"]
     for command in (
-        ["compare", "conv", "bsconv", "--cin", "8"],
-        ["model", "resnet50", "--replace", "bsconv"],
-        ["formula", "bsconv"],
-        ["cite", "bsconv", "--as", "bibtex"],
+        ["compare", "conv", "flattened", "--cin", "8"],
+        ["model", "resnet50", "--replace", "flattened"],
+        ["formula", "flattened"],
+        ["cite", "flattened", "--as", "bibtex"],
     ):
         code, out, err = _run(site, *command)
         assert (code, err) == (0, ""), command
-    assert "bsconv" in _run(site, "list")[1]
+    assert "flattened" in _run(site, "list")[1]
     listed = json.loads(_run(site, "list", "--format", "json")[1])
     origins = {one["name"]: one["plug_in"] for one in listed["operators"] if one["plug_in"]}
-    assert origins == {"bsconv": "flopcalc-bsconv 0.1.0, flopcalc_bsconv:OPERATOR"}
+    assert origins == {"flattened": "flopcalc-flattened 0.1.0, flopcalc_flattened:OPERATOR"}
     assert listed["notes"] == []
     # A near miss suggests it.
-    assert "bsconv" in _run(site, "layer", "--type", "bsconw", "--cin", "8")[2]
+    assert "flattened" in _run(site, "layer", "--type", "flatened", "--cin", "8")[2]
 
 
 def test_the_example_is_verified_like_our_own(site: str) -> None:
     """Formula, printed equations and count, over all shapes."""
     pytest.importorskip("torch")
-    code, out, _ = _run(site, "verify", "bsconv")
+    code, out, _ = _run(site, "verify", "flattened")
     assert code == 0, out
     assert "all agree" in out
 
@@ -191,9 +191,9 @@ def test_damaged_metadata_of_another_package_stop_nothing(site: str, tmp_path: P
     info.mkdir()
     (info / "METADATA").write_text("Name: damaged\n")
     (info / "entry_points.txt").write_text("[console_scripts]\nnonsense\n")
-    code, out, err = _run(f"{tmp_path}:{site}", "layer", "--type", "bsconv", "--cin", "8", "--format", "json")
+    code, out, err = _run(f"{tmp_path}:{site}", "layer", "--type", "flattened", "--cin", "8", "--format", "json")
     assert code == 0, err
-    assert json.loads(out)["type"] == "bsconv"
+    assert json.loads(out)["type"] == "flattened"
 
 
 COPY = "from dataclasses import replace\nfrom flopcalc.catalog import lookup\nfrom flopcalc.cost import parts\n"

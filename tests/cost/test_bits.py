@@ -163,6 +163,21 @@ def test_a_counted_model(tmp_path: Path, run: Runner) -> None:
     assert record["bops"] == 64 * 8 * 27 * 16 + 64 * 32 * 64
 
 
+def test_a_product_with_a_parameter(tmp_path: Path, run: Runner) -> None:
+    """A module that multiplies its input by a weight, and then the result by itself: 5 x 4 x 4 and 5 x 4 x 5 MACs."""
+    pytest.importorskip("torch")
+    path = tmp_path / "net.py"
+    path.write_text(
+        "import torch\nfrom torch import nn\n\n\nclass Times(nn.Module):\n    def __init__(self):\n"
+        "        super().__init__()\n        self.weight = nn.Parameter(torch.ones(4, 4))\n\n"
+        "    def forward(self, x):\n        return torch.matmul(x, self.weight)\n\n\n"
+        "class Square(nn.Module):\n    def forward(self, x):\n        return torch.matmul(x, x.transpose(1, 2))\n\n\n"
+        "def net():\n    return nn.Sequential(Times(), Square())\n"
+    )
+    record = _json(run, "model", f"{path}:net", "--input", "5x4", "--bits", "w2a8")
+    assert record["bops"] == 80 * 2 * 8 + 100 * 8 * 8
+
+
 def test_errors_on_the_command_line(run: Runner) -> None:
     """Exit code 2, and no traceback; a pattern that names no layer is an error."""
     for arguments in (["layer", "conv", "--cin", "8", "--bits", "4"], ["model", "resnet18", "--bits", "w4a4:foo=w8a8"]):

@@ -11,6 +11,7 @@ torch: Any = pytest.importorskip("torch")
 from helpers import import_torchvision
 
 from flopcalc import FlopcalcError, network
+from flopcalc.catalog import lookup
 from flopcalc.pytorch import count
 
 NAME = "fasterrcnn_resnet50_fpn"
@@ -73,3 +74,31 @@ def test_other_sizes() -> None:
     assert {layer.name: layer.out_shape for layer in net.layers}["backbone.fpn.sum0"] == (256, 107, 161)
     with pytest.raises(FlopcalcError):
         network(NAME, proposals="many")
+
+
+def test_a_replaced_head_still_shares_its_weights() -> None:
+    """CompConv in the pyramid's head, which runs at five levels: one module there, so its weights count once."""
+    from flopcalc.pytorch.comparison import compare_network
+    from flopcalc.replacing.described import replace_convolutions
+
+    compconv = lookup.find("compconv")
+    assert compconv is not None
+    net = replace_convolutions(network(NAME, proposals=0), compconv, {}).network
+    shared = [layer for layer in net.layers if layer.name.startswith("rpn.head") and layer.kind == "compconv"]
+    assert [layer.weights_of for layer in shared] == ["", *["rpn.head.conv.0.0"] * 4]
+    assert [bool(layer.cost.params) for layer in shared] == [True, False, False, False, False]
+    # Each level has its own size, and a quarter of the work of the level below.
+    assert shared[0].cost.macs == 4 * shared[1].cost.macs
+    for row in compare_network(net):
+        assert row.derived == row.counted, row.part
+
+
+def test_layers_with_the_same_weights_are_replaced_or_kept_together() -> None:
+    """A clause that holds at some levels only keeps the convolution at all of them."""
+    from flopcalc.replacing.decide import plan
+    from flopcalc.replacing.described import replace_layers
+
+    some = replace_layers(network(NAME, proposals=0), plan("ghost where h > 20 and name == 'rpn.head.conv.0.0'"))
+    assert not some.replaced
+    every = replace_layers(network(NAME, proposals=0), plan("ghost where h > 1 and name == 'rpn.head.conv.0.0'"))
+    assert every.replaced == ("rpn.head.conv.0.0", *(f"rpn.head{i}.conv.0.0" for i in range(1, 5)))

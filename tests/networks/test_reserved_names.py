@@ -42,3 +42,16 @@ def test_shipped_networks_have_no_such_option() -> None:
         for option in load(name).options:
             assert option.isidentifier()
             assert option not in ("input", "batch")
+
+
+@pytest.mark.parametrize("layer", ["half: relu", "block: {layers: [train: relu]}", "type: {layers: [a: relu]}"])
+def test_a_layer_with_the_name_of_an_attribute_of_modules(layer: str, tmp_path: Path) -> None:
+    """The description has a cost; a module of torch cannot have such a layer, and the error says which."""
+    pytest.importorskip("torch")
+    from flopcalc.pytorch import build_network
+
+    net = _load(tmp_path, f"input: [3, 8, 8]\nlayers:\n  - {layer}\n")
+    assert net.params == 0
+    with pytest.raises(FlopcalcError, match=r"a module of torch has an attribute `(half|train|type)`") as caught:
+        build_network(net)
+    assert (caught.value.code, caught.value.hint) == ("bad-network", "choose another name for the layer")

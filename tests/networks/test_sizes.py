@@ -57,6 +57,14 @@ def test_odd_and_not_square(name: str) -> None:
     assert (net.params, net.macs) == (counted.total("params"), counted.macs)
 
 
+@pytest.mark.parametrize("size", [(225, 160), (96, 160), (33, 47)], ids=str)
+def test_maps_that_patches_do_not_divide(size: tuple[int, int]) -> None:
+    """MobileViT resizes maps of an odd size to whole patches, and back."""
+    counted = count(_module("timm mobilevit_xxs"), (1, 3, *size))
+    net = network("mobilevit_xxs", input=(3, *size))
+    assert (net.params, net.macs) == (counted.total("params"), counted.macs)
+
+
 @pytest.mark.parametrize(
     ("name", "least", "too_small"),
     [("alexnet", (63, 63), (62, 63)), ("inception_v3", (75, 75), (74, 75)), ("squeezenet1_0", (21, 21), (20, 21))],

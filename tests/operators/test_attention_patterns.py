@@ -16,8 +16,8 @@ from flopcalc.pytorch.layers import AxialAttention2d, CrissCrossAttention, Linea
 def _masked(query: Any, key: Any, value: Any, heads: int, allowed: Any) -> Any:
     """torch's attention on maps of channels, where a token attends to the allowed ones: (tokens, tokens)."""
     n, c, h, w = value.shape
-    split = [x.flatten(2).reshape(n, heads, -1, h * w).transpose(2, 3) for x in (query, key, value)]
-    out = functional.scaled_dot_product_attention(*split, attn_mask=allowed)
+    q, k, v = (x.flatten(2).reshape(n, heads, -1, h * w).transpose(2, 3) for x in (query, key, value))
+    out = functional.scaled_dot_product_attention(q, k, v, attn_mask=allowed)
     return out.transpose(2, 3).reshape(n, c, h, w)
 
 

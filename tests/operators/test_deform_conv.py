@@ -87,7 +87,7 @@ def test_deform_conv_is_that_of_torchvision(given: dict[str, Any]) -> None:
     g, bias = layer("deform_conv", 8, 12, hw=9, **given).geometry, given.get("bias", False)
     places = given.get("offset_groups", 1) * g.k_h * g.k_w
 
-    class Theirs(torch.nn.Module):
+    class Theirs(torch.nn.Module):  # type: ignore[misc]
         """As users write it: a convolution, a slice, a sigmoid, and the module of torchvision."""
 
         def __init__(self) -> None:

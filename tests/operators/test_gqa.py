@@ -25,7 +25,7 @@ def _heads(x: Any, heads: int) -> Any:
 def test_output_is_that_of_torch(kv_heads: int, causal: bool, block: int | None) -> None:
     """Blocks of rows change what is computed, not the result."""
     module = GroupedQueryAttention2d(
-        8, 8, heads=4, kv_heads=kv_heads, causal=causal, block=block, bias=True, dtype=torch.float64
+        8, 8, heads=4, kv_heads=kv_heads, causal=causal, block_size=block, bias=True, dtype=torch.float64
     )
     x = random_tensor(2, 8, 5, 3)
     query, key, value = (
@@ -79,9 +79,11 @@ def test_llama_3_8b_by_hand() -> None:
 
 def test_causal_pairs_by_hand() -> None:
     """Ten tokens: 100 pairs when dense, 55 by the mask, and in blocks of four rows 4 x 4 + 4 x 8 + 2 x 10."""
-    pairs = {block: layer("gqa", 8, hw=(1, 10), causal=True, block=block).named["pairs"] for block in (None, 1, 4, 10)}
+    pairs = {
+        block: layer("gqa", 8, hw=(1, 10), causal=True, block_size=block).named["pairs"] for block in (None, 1, 4, 10)
+    }
     assert pairs == {None: 100, 1: 55, 4: 68, 10: 100}
-    e = layer("gqa", 8, hw=(1, 10), causal=True, block=1, batch=3)
+    e = layer("gqa", 8, hw=(1, 10), causal=True, block_size=1, batch=3)
     assert part_total(e, "scores", "macs") == part_total(e, "mix", "macs") == 3 * 55 * 8
     dense = layer("gqa", 8, hw=(1, 10), causal=True)
     assert dense.macs == layer("gqa", 8, hw=(1, 10)).macs
@@ -94,7 +96,7 @@ def test_causal_pairs_by_hand() -> None:
     [
         ({"kv_heads": 3}, "kv_heads = 3 does not divide heads = 4"),
         ({"heads": 3, "kv_heads": 1}, "heads = 3 does not divide the 8 channels"),
-        ({"block": 4}, "without causal"),
+        ({"block_size": 4}, "without causal"),
     ],
 )
 def test_what_does_not_go_together(options: dict[str, Any], message: str) -> None:

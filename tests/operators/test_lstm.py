@@ -18,18 +18,16 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("lstm", {}),
     ("gru", {}),
     ("lstm", {"bias": False}),
-    ("gru", {"bias": False, "layers": 2}),
+    ("gru", {"bias": False, "num_layers": 2}),
     ("lstm", {"bidirectional": True}),
-    ("gru", {"bidirectional": True, "layers": 3}),
+    ("gru", {"bidirectional": True, "num_layers": 3}),
     ("lstm", {"proj_size": 5}),
-    ("lstm", {"proj_size": 3, "layers": 2, "bidirectional": True}),
+    ("lstm", {"proj_size": 3, "num_layers": 2, "bidirectional": True}),
 ]
 
 
 def _torchs(name: str, c_in: int, hidden: int, options: dict[str, Any], **more: Any) -> Any:
-    names = {"layers": "num_layers"}
-    given = {names.get(key, key): value for key, value in options.items()}
-    return {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[name](c_in, hidden, **given, **more)
+    return {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[name](c_in, hidden, **options, **more)
 
 
 @pytest.mark.parametrize(("name", "options"), CASES, ids=str)
@@ -43,7 +41,9 @@ def test_costs_of_torchs_layer(name: str, options: dict[str, Any], batch_first: 
     }
 
 
-@pytest.mark.parametrize("options", [{}, {"bias": False, "layers": 2}, {"bidirectional": True, "layers": 3}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"bias": False, "num_layers": 2}, {"bidirectional": True, "num_layers": 3}], ids=str
+)
 def test_arithmetic_of_the_fused_kernel(options: dict[str, Any]) -> None:
     """On the CPU torch runs an LSTM without projection as one kernel for each layer, which has a rule of its own."""
     e = layer("lstm", 10, 16, hw=7, batch=3, **options)
@@ -62,7 +62,7 @@ def test_lstm_by_hand() -> None:
     assert (e.params, e.macs) == (50_400 + 400, 30 * 50_000)
     assert e.out_shape == (100, 1, 30)
     # A bidirectional second layer reads 200 channels.
-    two = layer("lstm", 25, 100, hw=30, layers=2, bidirectional=True)
+    two = layer("lstm", 25, 100, hw=30, num_layers=2, bidirectional=True)
     assert two.macs == 30 * 2 * (50_000 + 4 * 100 * (200 + 100))
     assert two.out_shape == (200, 1, 30)
 
@@ -84,7 +84,7 @@ def test_projection_by_hand() -> None:
 @pytest.mark.parametrize("name", ["lstm", "gru"])
 def test_the_module_is_torchs(name: str) -> None:
     """Tokens along the width; the same weights give the same outputs."""
-    e = layer(name, 6, 8, hw=5, layers=2, bidirectional=True, batch=2)
+    e = layer(name, 6, 8, hw=5, num_layers=2, bidirectional=True, batch=2)
     ours = build_layer(e, dtype=torch.float64)
     x = random_tensor(2, 6, 1, 5)
     expected = getattr(ours, name)(x[:, :, 0].permute(2, 0, 1))[0]
@@ -98,7 +98,7 @@ def test_in_a_description(tmp_path: Path) -> None:
         "input: [1, 12, 40]\n"
         "layers:\n"
         "  - conv: {op: conv, out: 4, k: 3, stride: [12, 2], padding: 1}\n"
-        "  - lstm: {op: lstm, out: 16, bidirectional: true}\n"
+        "  - lstm: {op: lstm, out: 16, bidirectional: true, num_layers: 2}\n"
         "  - gru: {op: gru, out: 5}\n"
         "  - classes: {op: linear, out: 10}\n"
     )

@@ -23,6 +23,7 @@ from flopcalc.catalog.cases import cases
 from flopcalc.cost.geometry import Geometry, same_padding
 from flopcalc.cost.kinds import OF_A_KERNEL
 from flopcalc.cost.parts import NOTHING
+from flopcalc.networks.description import COMMON
 from flopcalc.spec.equations import readings
 from flopcalc.spec.layer_record import notes
 from flopcalc.spec.operator import Evaluation, Operator, Site
@@ -397,6 +398,15 @@ def test_options_are_keywords_of_the_module(operator: Operator) -> None:
     taken = {"in_channels", "out_channels", "kernel_size", "padding_mode", "device", "dtype", "self"}
     assert not taken & set(operator.param), for_author(
         operator.name, f"the module has arguments {sorted(taken & set(operator.param))} already; rename the options"
+    )
+
+
+@every_operator
+def test_options_are_keys_of_descriptions(operator: Operator) -> None:
+    """In a network description an option is a key of its layer, next to the keys that every layer has."""
+    taken = COMMON & set(operator.param)
+    assert not taken, for_author(
+        operator.name, f"every layer of a description has a key {sorted(taken)[:1]} with a meaning; rename the option"
     )
 
 

@@ -52,7 +52,7 @@ def test_costs_of_torchs_modules(write_network: WriteNetwork, entry: str, module
 def test_rms_norm_is_that_of_torch(write_network: WriteNetwork) -> None:
     """The same numbers and the same arithmetic; torch normalises the last axis, a description the channels."""
     net = network(write_network("input: [8, 6, 9]\nlayers:\n  - layer: rmsnorm\n"))
-    ours = build_network(net, dtype=torch.float64)
+    ours: Any = build_network(net, dtype=torch.float64)
     theirs = torch.nn.RMSNorm(8, eps=1e-6, dtype=torch.float64)
     torch.nn.init.normal_(theirs.weight)
     ours.layer.weight.data = theirs.weight.data
@@ -95,7 +95,7 @@ layers:
 def test_cross_attention_is_that_of_torch(write_network: WriteNetwork) -> None:
     """The same numbers as nn.MultiheadAttention with keys and values of another width and length."""
     net = network(write_network(CROSS), batch=2)
-    ours = build_network(net, dtype=torch.float64)
+    ours: Any = build_network(net, dtype=torch.float64)
     theirs = torch.nn.MultiheadAttention(12, 3, kdim=20, vdim=20, batch_first=True, dtype=torch.float64)
     with torch.no_grad():
         theirs.q_proj_weight.copy_(ours.query.weight.flatten(1))
@@ -123,10 +123,11 @@ layers:
   - layer: {op: dot_product_attention, heads: 4, kv_heads: 2, from: [input, key, value]}
 """
     net = network(write_network(text), batch=2)
-    ours = build_network(net, dtype=torch.float64)
+    ours: Any = build_network(net, dtype=torch.float64)
     x = torch.randn(2, 8, 5, 3, dtype=torch.float64)
-    split = [t.reshape(2, heads, -1, 15).transpose(2, 3) for t, heads in ((x, 4), (ours.key(x), 2), (ours.value(x), 2))]
-    expected = functional.scaled_dot_product_attention(*split, enable_gqa=True)
+    given = (x, 4), (ours.key(x), 2), (ours.value(x), 2)
+    query, key, value = (tensor.reshape(2, heads, -1, 15).transpose(2, 3) for tensor, heads in given)
+    expected = functional.scaled_dot_product_attention(query, key, value, enable_gqa=True)
     assert torch.allclose(ours(x), expected.transpose(2, 3).reshape(2, 12, 5, 3))
     # The products are those of four heads: 2 channels for the scores, 3 for the values.
     assert _named(net, "layer").cost.macs == 2 * 4 * 15 * 15 * (2 + 3)

@@ -51,6 +51,8 @@ BY_HAND = {
     "attention of timm": 5 * 8 + 4 * 5 * 8 * 8 + 5 * 8 + 2 * 5 * 5 * 8 + 2 * 5 * 5,
     # thop counts 8 for a gate's sum, 5 x 8 element-wise; ptflops 10 x 8 element-wise.
     "nn.LSTM with proj_size, thop": 5 * (4 * ((4 + 3) * 8 + 8) + 8 * 3 + 4 * 8),
+    "nn.LSTM with the steps first": 5 * (4 * 8 * (4 + 8) + 10 * 8),
+    "nn.LSTM on sequences of 5 and 2 steps, thop": 7 * (4 * ((4 + 8) * 8 + 8) + 4 * 8),
     "nn.LSTM with proj_size, ptflops": 5 * (4 * 8 * (4 + 3) + 8 * 3 + 10 * 8),
 }
 

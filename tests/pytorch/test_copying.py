@@ -59,6 +59,40 @@ def test_ties_and_cycles() -> None:
     assert type(made) is Plain
 
 
+@pytest.mark.parametrize("device", ["meta", "cpu"])
+@pytest.mark.parametrize("gradients", [False, True])
+def test_tensors(device: str, gradients: bool) -> None:
+    """Each has a storage of its own, and the strides, the class and the dtype of the original."""
+    module: Any = Plain().to(device)
+    module.turned = nn.Parameter(torch.empty(3, 5, dtype=torch.float16, device=device).t())
+    module.last = nn.Parameter(torch.empty(2, 3, 4, 4, device=device).to(memory_format=torch.channels_last))
+    module.gaps = nn.Parameter(torch.empty_strided((4, 3), (8, 1), device=device))
+    module.register_buffer("wide", torch.empty(1, 6, device=device).expand(4, 6))
+    module.register_buffer("step", torch.tensor(3, device=device))
+    module.frozen = nn.Parameter(torch.empty(2, device=device), requires_grad=False)
+    with torch.enable_grad():
+        made: nn.Module = Copier(on_meta, gradients=gradients).copy(module)
+    held, copies = dict(module.state_dict(keep_vars=True)), dict(made.state_dict(keep_vars=True))
+    assert list(held) == list(copies)
+    assert len({copy.untyped_storage()._cdata for copy in copies.values()}) == len(held)
+    for name, copy in copies.items():
+        original = held[name]
+        assert (type(copy), copy.dtype, copy.device.type) == (type(original), original.dtype, "meta")
+        assert (copy.shape, copy.stride()) == (original.shape, original.stride())
+        assert copy.is_leaf
+        assert copy.requires_grad == (gradients and original.requires_grad)
+
+
+def test_what_modules_share_stays_shared() -> None:
+    """An empty cache of two modules is one in the copy, and their own containers are two."""
+    cache: dict[str, Tensor] = {}
+    module: Any = nn.Sequential(Plain(cache=cache), Plain(cache=cache))
+    made: Any = structural_copy(module, on_meta)
+    assert made[0].cache is made[1].cache is not cache
+    for name in ("_forward_hooks", "_buffers", "_non_persistent_buffers_set"):
+        assert len({id(vars(one)[name]) for one in (*made, *module)}) == 4
+
+
 class Slots:
     """An object without a dict."""
 

@@ -126,15 +126,15 @@ for module in (direct, built, replaced, copy.deepcopy(built), pickle.loads(pickl
 
 def test_the_example_plug_in(tmp_path: Path) -> None:
     """Recognised before any command names the operator: the class is used directly."""
-    shutil.copytree(ROOT / "examples" / "flopcalc-bsconv" / "flopcalc_bsconv", tmp_path / "flopcalc_bsconv")
-    site = _site(tmp_path, "bsconv", "flopcalc_bsconv:OPERATOR")
+    shutil.copytree(ROOT / "examples" / "flopcalc-flattened" / "flopcalc_flattened", tmp_path / "flopcalc_flattened")
+    site = _site(tmp_path, "flattened", "flopcalc_flattened:OPERATOR")
     first = """
 from torch import nn
 from flopcalc.pytorch import counted_network
-from flopcalc_bsconv.layer import BSConv2d as Layer
+from flopcalc_flattened.layer import FlattenedConv2d as Layer
 (layer,) = counted_network(nn.Sequential(Layer(16, 16, 3, padding=1)), "16x8x8").layers
-assert (layer.name, layer.kind) == ("0", "bsconv"), layer
-NAME = "bsconv"
+assert (layer.name, layer.kind) == ("0", "flattened"), layer
+NAME = "flattened"
 """
     done = fresh(first + CHECKS, env={"PYTHONPATH": f"{site}:{ROOT}"})
     assert done.code == 0, done.err

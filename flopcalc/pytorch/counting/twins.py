@@ -19,8 +19,8 @@ def is_meta(tensor: Tensor) -> bool:
 def on_meta(tensor: Tensor) -> Tensor:
     """A tensor of the same shape, strides and dtype without values."""
     if tensor.layout is torch.strided and not tensor.is_nested:
-        if is_meta(tensor):
-            # Not empty_like, which imports SymPy for a tensor on meta.
+        if is_meta(tensor) or not (tensor.is_contiguous() or tensor.is_quantized):
+            # Not empty_like, which imports SymPy for a tensor on meta, and writes an expanded tensor out.
             return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
         return torch.empty_like(tensor, device="meta", requires_grad=False)
     return tensor.detach().to("meta")

@@ -9,7 +9,7 @@ class Scale(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.factor = width**-0.5
+        self.factor: float = width**-0.5
 
     def forward(self, x: Tensor) -> Tensor:
         """Unchanged in shape."""

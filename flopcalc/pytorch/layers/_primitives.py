@@ -8,12 +8,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
-class ChannelNorm(nn.LayerNorm):
+class ChannelNorm(nn.Module):
     """Layer normalisation over the channels of each position."""
+
+    def __init__(self, normalized_shape: int, **factory: Any) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(normalized_shape, **factory)
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, ...) -> (n, c, ...)."""
-        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+        out: Tensor = self.norm(x.movedim(1, -1)).movedim(-1, 1)
+        return out
 
 
 class ChannelRMSNorm(nn.Module):
@@ -123,7 +128,7 @@ class Pad(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, h, w) -> (n, larger c, larger h, larger w)."""
         more = [
-            -(-(size + extra) // self.multiple) * self.multiple - size
+            extra + -(size + extra) % self.multiple
             for size, extra in zip(x.shape[2:], self.amount, strict=True)
         ]
         return functional.pad(x, (0, more[1], 0, more[0], *self.channels))
@@ -183,17 +188,23 @@ class Upsample(nn.Module):
 
     def forward(self, x: Tensor, like: Tensor | None = None) -> Tensor:
         """(n, c, h, w) -> (n, c, larger h, larger w)."""
-        size = [side * self.scale for side in x.shape[2:]] if like is None else like.shape[2:]
-        return functional.interpolate(x, size=tuple(size))
+        if like is None:
+            return functional.interpolate(x, scale_factor=self.scale)
+        return functional.interpolate(x, size=tuple(like.shape[2:]))
 
 
 class UpsampleBilinear(Upsample):
-    """Bilinear upsampling, by a factor or to the size of a second input."""
+    """Bilinear resizing, by a factor or to the size of a second input, then up to a multiple."""
+
+    def __init__(self, scale: int, multiple: int) -> None:
+        super().__init__(scale)
+        self.multiple = multiple
 
     def forward(self, x: Tensor, like: Tensor | None = None) -> Tensor:
-        """(n, c, h, w) -> (n, c, larger h, larger w)."""
+        """(n, c, h, w) -> (n, c, other h, other w)."""
         size = [side * self.scale for side in x.shape[2:]] if like is None else like.shape[2:]
-        return functional.interpolate(x, size=tuple(size), mode="bilinear", align_corners=False)
+        whole = tuple(-(-side // self.multiple) * self.multiple for side in size)
+        return functional.interpolate(x, size=whole, mode="bilinear", align_corners=False)
 
 
 class DotProductAttention(nn.Module):

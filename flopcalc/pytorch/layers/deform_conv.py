@@ -65,7 +65,7 @@ class SampledConv(nn.Conv2d):
         factors = x.new_zeros(x.shape[0], 1) if mask is None else mask
         bias = x.new_zeros(g.c_out) if self.bias is None else self.bias
         sizes = (*g.stride, *g.padding, *g.dilation, g.groups, self.offset_groups, mask is not None)
-        run = torch.ops.torchvision.deform_conv2d if _has_gradient() else _Deform.apply
+        run: Any = torch.ops.torchvision.deform_conv2d if _has_gradient() else _Deform.apply
         out: Tensor = run(x, self.weight, offset, factors, bias, *sizes)
         return out
 

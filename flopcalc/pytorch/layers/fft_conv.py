@@ -30,7 +30,8 @@ class Spectrum(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., rows, columns) -> (..., rows, columns / 2 + 1), complex."""
-        return torch.fft.rfft2(x)
+        out: Tensor = torch.fft.rfft2(x)
+        return out
 
 
 class Weights(nn.Module):
@@ -53,9 +54,9 @@ class Products(nn.Module):
 
     def forward(self, weights: Tensor, maps: Tensor) -> Tensor:
         """(c_out, c_in, f), (n, c_in, f) -> (n, c_out, f); f two axes."""
-        size = maps.shape[2:]
+        n, _, rows, columns = maps.shape
         by_frequency = torch.bmm(weights.flatten(2).permute(2, 0, 1), maps.flatten(2).permute(2, 1, 0))
-        return by_frequency.permute(2, 1, 0).unflatten(2, size)
+        return by_frequency.permute(2, 1, 0).reshape(n, -1, rows, columns)
 
 
 class Inverse(nn.Module):
@@ -63,7 +64,8 @@ class Inverse(nn.Module):
 
     def forward(self, x: Tensor, size: tuple[int, int]) -> Tensor:
         """(..., rows, columns / 2 + 1), complex -> (..., rows, columns)."""
-        return torch.fft.irfft2(x, s=size)
+        out: Tensor = torch.fft.irfft2(x, s=size)
+        return out
 
 
 class FFTConv2d(nn.Module):

@@ -34,8 +34,8 @@ class Join(nn.Module):
 class GroupedQueryAttention2d(nn.Module):
     """Attention among all positions of a map; groups of heads share keys and values (Ainslie et al. 2023).
 
-    Linear layers are 1x1 convolutions. block: rows of scores that are computed together, with the columns up to the
-    last one that they need.
+    Linear layers are 1x1 convolutions. block_size: rows of scores that are computed together, with the columns up to
+    the last one that they need.
     """
 
     def __init__(
@@ -53,16 +53,22 @@ class GroupedQueryAttention2d(nn.Module):
         kv_heads: int = 2,
         head_dim: int | None = None,
         causal: bool = False,
-        block: int | None = None,
+        block_size: int | None = None,
         device: Any = None,
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        options = {"heads": heads, "kv_heads": kv_heads, "head_dim": head_dim, "causal": causal, "block": block}
+        options = {
+            "heads": heads,
+            "kv_heads": kv_heads,
+            "head_dim": head_dim,
+            "causal": causal,
+            "block_size": block_size,
+        }
         sizes = (in_channels, out_channels, kernel_size, stride, padding, dilation, groups)
         e = plan("gqa", *sizes, **{name: value for name, value in options.items() if value is not None})
         factory: dict[str, Any] = {"device": device, "dtype": dtype, "bias": bias}
-        self.heads, self.width, self.block = heads, e.named["width"], block
+        self.heads, self.width, self.block_size = heads, e.named["width"], block_size
         self.query = nn.Conv2d(in_channels, heads * self.width, 1, **factory)
         self.scale = Scale(self.width)
         self.key, self.value = (
@@ -90,8 +96,8 @@ class GroupedQueryAttention2d(nn.Module):
         )
         mask = self.mask(x, tokens) if self.mask is not None else None
         blocks = []
-        for start in range(0, tokens, self.block or tokens):
-            end = min(start + (self.block or tokens), tokens)
+        for start in range(0, tokens, self.block_size or tokens):
+            end = min(start + (self.block_size or tokens), tokens)
             scores = self.scores(q[:, :, start:end], k[:, :, :end])
             if self.mask is not None and mask is not None:
                 scores = self.mask.add(scores, mask[start:end, :end])

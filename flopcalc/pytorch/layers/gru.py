@@ -26,5 +26,5 @@ LAYER = TokenGRU
 def build(evaluation: Evaluation, **factory: Any) -> nn.Module:
     """The GRU of the evaluation's sizes."""
     g, named = evaluation.geometry, evaluation.named
-    options = {"num_layers": named["layers"], "bias": named["bias"], "bidirectional": named["bidirectional"]}
+    options = {"num_layers": named["num_layers"], "bias": named["bias"], "bidirectional": named["bidirectional"]}
     return TokenGRU(g.c_in, g.c_out, **options, **factory)

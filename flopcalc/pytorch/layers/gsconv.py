@@ -14,8 +14,8 @@ class Interleave(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, h, w) -> (n, c, h, w)."""
-        pairs = x.unflatten(1, (2, -1)).transpose(1, 2).clone(memory_format=torch.contiguous_format)
-        return pairs.flatten(1, 2)
+        pairs = x.reshape(len(x), 2, -1, *x.shape[2:]).transpose(1, 2)
+        return pairs.clone(memory_format=torch.contiguous_format).flatten(1, 2)
 
 
 class GSConv2d(nn.Module):

@@ -29,7 +29,7 @@ def build(evaluation: Evaluation, **factory: Any) -> nn.Module:
     return TokenLSTM(
         g.c_in,
         g.c_out,
-        num_layers=named["layers"],
+        num_layers=named["num_layers"],
         bias=named["bias"],
         bidirectional=named["bidirectional"],
         proj_size=named["proj_size"] or 0,

@@ -38,7 +38,7 @@ class OmniAttention(nn.Module):
         means = self.reduce(self.pool(x))
         means = self.act(means if self.norm is None else self.norm(means))
         others = (None if head is None else head(means) for head in (self.filter, self.taps, self.kernel))
-        return (self.channel(means), *others)  # type: ignore[return-value]
+        return (self.channel(means), *others)
 
 
 class ScaleTaps(nn.Module):
@@ -61,7 +61,7 @@ class MixAndScale(nn.Module):
         """(kernels, c_out, c_in / groups, k_h, k_w) and the attentions -> (n or 1, weights of a kernel)."""
         flat = kernels.flatten(1)
         mixed = flat if shares is None else torch.mm(shares.flatten(1), flat)
-        return mixed if self.taps is None else self.taps(mixed, taps)  # type: ignore[no-any-return]
+        return mixed if self.taps is None else self.taps(mixed, taps)
 
 
 class OmniConv(Kernels):

@@ -46,10 +46,11 @@ class SelfCalibratedConv2d(nn.Module):
             {} if activation is None else {"activation": activation}
         )
         e = plan("self_calibrated", in_channels, out_channels, kernel_size, stride, padding, dilation, groups, **given)
-        g, self.half, active = e.geometry, e.named["half"], e.named["activation"]
+        g, active = e.geometry, e.named["activation"]
+        self.split: int = e.named["half"]
         same: dict[str, Any] = {"padding": g.padding, "dilation": g.dilation, "norm": norm}
         same |= {"device": device, "dtype": dtype}
-        sizes = (self.half, self.half, g.kernel)
+        sizes = (self.split, self.split, g.kernel)
         self.k1 = conv_block(*sizes, stride=g.stride, activation=active, **same)
         self.pool = nn.AvgPool2d(pool)
         self.k2 = conv_block(*sizes, activation=False, **same)
@@ -63,7 +64,7 @@ class SelfCalibratedConv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, h, w) -> (n, c, h_out, w_out); h and w are at least `pool`."""
-        plain, calibrated = x[:, : self.half], x[:, self.half :]
+        plain, calibrated = x[:, : self.split], x[:, self.split :]
         far = self.upsample(self.k2(self.pool(calibrated)), calibrated)
         weights = self.gate(self.sum(calibrated, far))
         near = self.calibrate(self.k3(calibrated), weights)

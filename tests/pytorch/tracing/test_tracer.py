@@ -130,6 +130,36 @@ def _caught(self: Any, x: Any) -> Any:
     return _plain(self, x)
 
 
+POOLS = [
+    nn.MaxPool2d(2),
+    nn.MaxPool2d(3, stride=2, padding=1, ceil_mode=True),
+    nn.MaxPool2d(2, dilation=2),
+    nn.AdaptiveAvgPool2d(1),
+    nn.AdaptiveAvgPool2d((1, None)),
+    nn.AdaptiveAvgPool2d(3),
+    nn.Flatten(),
+    nn.Flatten(0, -2),
+]
+
+
+@pytest.mark.parametrize("pool", POOLS, ids=str)
+def test_pooling_modules(pool: nn.Module) -> None:
+    """Their shortcuts: batched or not, with channels innermost, and on a view."""
+
+    def function(self: Any, x: Any) -> Any:
+        y = self.pool(self.conv(x))
+        last = self.pool(self.conv(x).contiguous(memory_format=torch.channels_last))
+        return y, last, self.pool(self.conv(x)[0]), self.pool(self.conv(x).transpose(2, 3)), last.shape, last.stride()
+
+    def build() -> nn.Module:
+        module = Of(function)
+        module.pool = pool
+        return module
+
+    traced, dispatched = (count_call(build(), ((1, 3, 8, 8),), witness=witness) for witness in ("trace", "dispatch"))
+    assert asdict(traced) == asdict(dispatched)
+
+
 def test_errors_are_torchs_and_leave_nothing() -> None:
     """A forward may catch them; those that it does not catch are reported, and no mode stays."""
     assert _same(_caught).macs == CONV + FC
