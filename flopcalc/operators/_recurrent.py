@@ -80,6 +80,26 @@ def recurrent(
         reads=g.w_out * params + p * (read + units * cell.reads * hidden) + moved + kept,
         writes=p * (written + units * cell.writes * hidden) + moved + kept,
         steps=num_layers * (g.w_out * (cell.chain + projected) + 1 + joins),
+        call=name.upper(),
+        extra=_for_counters(g, gates, num_layers, directions, state, projected, bias),
+    )
+
+
+def _for_counters(
+    g: Geometry, gates: Dim, num_layers: Dim, directions: Dim, state: Dim, projected: Dim, bias: bool
+) -> tuple[Dim, ...]:
+    """Hidden elements of all steps, biases, MACs as if nothing were projected, MACs of the projection; and MACs where
+    the projected state counts as the hidden one, as torchprofile reads it.
+    """
+    p, units, hidden = g.p_out, directions * num_layers, g.c_out
+    plain = weights(g, gates, num_layers, directions, hidden, 0)
+    inputs = directions * (g.c_in + (num_layers - 1) * directions * state) + units * state
+    return (
+        p * units * hidden,
+        p * units * 2 * gates * hidden * int(bias),
+        p * plain,
+        p * units * projected * hidden * state,
+        p * gates * state * inputs,
     )
 
 

@@ -39,7 +39,7 @@ def _channels(g: Geometry, m: Dim, bias: bool) -> Iterable[Part]:
     yield _twice(parts.act("channel.act", m, n))
     yield _twice(parts.conv("channel.expand", m, c, 1, n, n, bias=bias))
     yield parts.add("channel.sum", c, n)
-    yield parts.act("channel.gate", c, n)
+    yield parts.called("Sigmoid", parts.act("channel.gate", c, n))
     yield parts.scale("channel.scale", c, p, n)
 
 
@@ -51,12 +51,12 @@ def _twice(part: Part) -> Part:
 def _positions(g: Geometry, window: Dim, norm: bool) -> Iterable[Part]:
     c, p = g.c_in, g.p_in
     ready = ("channel.scale",)
-    yield Part("spatial.mean", "other", adds=c * p, other=p, reads=c * p, writes=p, after=ready)
+    yield Part("spatial.mean", "other", adds=c * p, other=p, reads=c * p, writes=p, after=ready, call="mean")
     yield Part("spatial.max", "other", other=c * p, reads=c * p, writes=p, after=ready)
     yield parts.copy("spatial.join", 2 * p, after=("spatial.mean", "spatial.max"))
     yield parts.conv("spatial.conv", 2, 1, window**2, p, p)
     yield from parts.when(norm, lambda: (parts.norm("spatial.norm", 1, p),))
-    yield parts.act("spatial.gate", 1, p)
+    yield parts.called("Sigmoid", parts.act("spatial.gate", 1, p))
     yield Part("spatial.scale", "mul", muls=c * p, reads=c * p + p, writes=c * p)
 
 

@@ -32,10 +32,10 @@ def formula(g: Geometry, m: Dim, bias: bool, norm: bool) -> Iterable[Part]:
     yield parts.copy("join", c * (rows + columns), after=("pool_h", "pool_w"))
     yield parts.conv("reduce", c, m, 1, rows + columns, rows + columns, bias=bias)
     yield from parts.when(norm, lambda: (parts.norm("norm", m, rows + columns),))
-    yield parts.act("act", m, rows + columns)
+    yield parts.called("Hardswish", parts.act("act", m, rows + columns))
     for name, lines in (("height", rows), ("width", columns)):
         yield parts.conv(name, m, c, 1, lines, lines, bias=bias, after=("act",))
-        yield parts.act(f"{name}.gate", c, lines)
+        yield parts.called("Sigmoid", parts.act(f"{name}.gate", c, lines))
     yield parts.scale("scale_w", c, p, columns, after=("width.gate",))
     yield parts.scale("scale_h", c, p, rows, after=("scale_w", "height.gate"))
 

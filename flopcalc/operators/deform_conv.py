@@ -36,7 +36,7 @@ def formula(g: Geometry, offset_groups: Dim, offset_channels: Dim, modulated: bo
     """A convolution for the offsets (v2: and the mask), then a convolution of interpolated taps."""
     places = offset_groups * g.area
     yield parts.conv("offset", g.c_in, offset_channels, g.area, g.p_in, g.p_out, bias=True)
-    yield from parts.when(modulated, lambda: (parts.act("mask", places, g.p_out),))
+    yield from parts.when(modulated, lambda: (parts.called("Sigmoid", parts.act("mask", places, g.p_out)),))
     yield _sampled(g, places, modulated, bias)
 
 
@@ -55,6 +55,8 @@ def _sampled(g: Geometry, places: Dim, modulated: bool, bias: bool) -> Part:
         muls=(4 + int(modulated)) * taps,
         reads=weights + g.c_out + g.c_in * g.p_in + 2 * places * g.p_out + mask,
         after=("offset", "mask"),
+        call="torchvision.ops.deform_conv2d",
+        extra=(plain.macs + plain.adds,),
     )
 
 

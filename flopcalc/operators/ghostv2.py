@@ -50,8 +50,8 @@ def _attention(g: Geometry, reach: Dim, small: Dim, norm: bool) -> Iterable[Part
     yield from parts.finish("horizontal", c, small, norm, False)
     yield parts.conv("vertical", c, c, reach, small, small, groups=c)
     yield from parts.finish("vertical", c, small, norm, False)
-    yield parts.act("gate", c, small)
-    yield parts.upsample("upsample", c, small, g.p_out)
+    yield parts.called("Sigmoid", parts.act("gate", c, small))
+    yield parts.upsample_to("upsample", c, small, g.p_out, n=g.batch)
 
 
 def _unit_stride(g: Geometry, named: Named) -> str | None:

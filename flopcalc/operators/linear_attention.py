@@ -28,13 +28,13 @@ def formula(g: Geometry, heads: Dim, width: Dim, tokens: Dim, bias: bool) -> Ite
     for name in ("query", "key"):
         yield parts.conv(name, c, c, 1, p, p, bias=bias, after=INPUT)
         one_more = Part(name, "add", adds=size, reads=size, writes=size)
-        yield parts.chain(f"{name}.map", parts.act(name, c, p, after=(name,)), one_more)
+        yield parts.called("F.elu", parts.chain(f"{name}.map", parts.act(name, c, p, after=(name,)), one_more))
     yield parts.conv("value", c, c, 1, p, p, bias=bias, after=INPUT)
-    yield parts.matmul("context", width, tokens, width, batch=maps, after=("value", "key.map"))
-    yield parts.matmul("mix", width, width, tokens, batch=maps, after=("context", "query.map"))
+    yield parts.called("torch.bmm", parts.matmul("context", width, tokens, width, batch=maps, after=("value", "key.map")))
+    yield parts.called("torch.bmm", parts.matmul("mix", width, width, tokens, batch=maps, after=("context", "query.map")))
     yield Part("sum", "other", adds=size, reads=size, writes=maps * width, after=("key.map",))
     weights = maps * tokens
-    weigh = parts.matmul("normaliser", 1, width, tokens, batch=maps, after=("sum", "query.map"))
+    weigh = parts.matmul("normaliser", 1, width, tokens, batch=maps, after=("sum", "query.map"))._replace(call="torch.bmm")
     # A small number, so that nothing is divided by 0.
     yield parts.chain("normaliser", weigh, Part("epsilon", "add", adds=weights, reads=weights, writes=weights))
     yield Part("divide", "other", other=size, reads=size + weights, writes=size, after=("mix", "normaliser"))

@@ -32,12 +32,12 @@ def formula(g: Geometry, up: Dim, up_squeezed: Dim, low_squeezed: Dim, groups_k:
 def _sru(g: Geometry) -> Iterable[Part]:
     """Group norm, a gate from its scales, and the two parts of the input that the gate separates, crossed."""
     c, p, n = g.c_in, g.p_in, g.batch
-    yield parts.layer_norm("sru.norm", c, p, after=INPUT)
+    yield parts.called("GroupNorm", parts.layer_norm("sru.norm", c, p, after=INPUT))
     total = Part("sru.weights", "other", adds=n * c, reads=c, writes=n, after=NOTHING)
     quotient = Part("sru.weights", "other", other=n * c, reads=c + n, writes=n * c)
     yield parts.chain("sru.weights", total, quotient)
     yield parts.scale("sru.scale", c, p, n, after=("sru.norm", "sru.weights"))
-    yield parts.act("sru.gate", c, p)
+    yield parts.called("Sigmoid", parts.act("sru.gate", c, p))
     yield Part("sru.mask", "other", other=c * p, reads=c * p, writes=c * p)
     # 1 (0) for positions with much (little) information, the gate elsewhere; each part times the input.
     yield parts.parallel(2, parts.copy("sru.fill", c * p, index=c * p))

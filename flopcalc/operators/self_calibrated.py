@@ -36,9 +36,9 @@ def formula(g: Geometry, pool: Dim, half: Dim, coarse: Dim, norm: bool, activati
     yield parts.avg_pool("pool", half, full, small, pool**2, after=INPUT)
     yield _conv(g, "k2", half, small, small, ("pool",))
     yield from parts.finish("k2", half, small, norm, False)
-    yield parts.upsample("upsample", half, small, full)
+    yield parts.upsample_to("upsample", half, small, full, n=g.batch)
     yield parts.add("sum", half, full)
-    yield parts.act("gate", half, full)
+    yield parts.called("Sigmoid", parts.act("gate", half, full))
     yield _conv(g, "k3", half, full, full, INPUT)
     yield from parts.finish("k3", half, full, norm, False)
     # Both factors are whole maps.

@@ -47,13 +47,15 @@ def formula(
     yield Part("pad", "move", reads=g.c_in * g.p_in, writes=g.c_in * padded, after=INPUT)
     yield _along_both_axes("data", matrices.data, g.c_in * tiles)
     weights = _along_both_axes("weights", matrices.weights, pairs, after=NOTHING)
-    yield weights._replace(params=pairs * taps**2)
-    yield parts.matmul("products", g.c_out, g.c_in, tiles, batch=side**2, after=("data", "weights"))
+    params = pairs * taps**2
+    yield weights._replace(params=params, call="own module", extra=(side * params,))
+    products = parts.matmul("products", g.c_out, g.c_in, tiles, batch=side**2, after=("data", "weights"))
+    yield parts.called("torch.bmm", products)
     yield _along_both_axes("output", matrices.output, g.c_out * tiles)
     yield parts.copy("arrange", g.c_out * tiles * m**2)
     size = g.c_out * g.p_out
     add = Part("bias", "add", g.c_out, adds=size, reads=size + g.c_out, writes=size)
-    yield from parts.when(bias, lambda: (add,))
+    yield from parts.when(bias, lambda: (parts.called("own module", add),))
 
 
 def _kernel_fits(g: Geometry, named: Named) -> str | None:
