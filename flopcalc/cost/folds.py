@@ -185,9 +185,9 @@ def ptflops(part: Part, n: Dim) -> Dim:
         total += _by_weights(part, 1)
     elif called.module == "BatchNorm":
         total += part.adds + part.muls
-    elif called.module in {"BatchNorm without affine", "InstanceNorm without affine", "LayerNorm", "GroupNorm"}:
+    elif called.module in {"BatchNorm without affine", "InstanceNorm without affine", "LayerNorm"}:
         total += part.writes
-    elif called.module == "InstanceNorm":
+    elif called.module in {"InstanceNorm", "GroupNorm"}:
         total += 2 * part.writes
     elif called.module.startswith("MultiheadAttention"):
         total += part.macs + part.adds + part.muls
@@ -206,7 +206,7 @@ def ptflops(part: Part, n: Dim) -> Dim:
     elif called.function in {f"{one}.{name}" for one in ("torch", "Tensor") for name in ("matmul", "mm", "bmm")}:
         total += part.macs
     elif (
-        called.function in {"torch.mul", "Tensor.mul", "torch.add", "Tensor.add"} or called.function == "F.interpolate"
+        called.function in {"torch.mul", "Tensor.mul", "torch.add", "Tensor.add"} or called.function.startswith("F.interpolate")
     ):
         total += part.writes
     return total
@@ -219,7 +219,7 @@ def ptflops_aten(part: Part, n: Dim) -> Dim:
     if not (called.kernel and called.on_cpu):
         return 0
     if called.module == "GRU":
-        return part.macs
+        return part.macs + part.extra[1]
     biases = part.adds if part.work in ("conv", "linear") else 0
     return part.macs + biases if part.work in ("conv", "linear", "matmul") else 0
 
