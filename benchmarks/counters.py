@@ -1,10 +1,12 @@
 """Run other counters on many modules, and compare each figure with that of the preset that is named after the tool.
 
     python benchmarks/counters.py run GROUP figures.json [TOOL ...]
+    python benchmarks/counters.py compare GROUP figures.json [TOOL ...]
 
 Groups: operators, primitives, networks, torchvision, timm, transformers. `run` writes what each installed tool reports
 (see `flopcalc.pytorch.counters`) as target -> tool -> figure, or the reason why there is none. Targets that the file
-has already are kept.
+has already are kept. `compare` works out the same figures by the presets, and shows each one that differs from its
+tool. If one differs without a remark that has the difference, the exit code is 1.
 """
 
 import ast
@@ -15,7 +17,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,14 +28,21 @@ from witnesses import TRANSFORMERS as TRANSFORMERS_INPUTS
 from witnesses import _torchvision as build_torchvision
 from witnesses import _transformers as build_transformers
 
-from flopcalc import network
+from flopcalc import FlopcalcError, network
 from flopcalc.catalog import lookup
 from flopcalc.catalog.cases import cases
+from flopcalc.cost.convention import CONVENTIONS
 from flopcalc.networks import library
+from flopcalc.networks.counted import counted
+from flopcalc.networks.inputs import FORWARD, Input
+from flopcalc.networks.network import Network
 from flopcalc.pytorch import build_layer, build_network
 from flopcalc.pytorch.counters import COUNTERS, Figure, run_counter, version_of
+from flopcalc.pytorch.counting.counter import count_call
+from flopcalc.pytorch.counting.network import as_network, replay_of
 from flopcalc.pytorch.layers import input_shape
 from flopcalc.pytorch.loading import torchvision_operators
+from flopcalc.spec.operator import Operator
 
 HERE = Path(__file__).parent
 # One network of each family.
@@ -106,9 +115,9 @@ def _transformers(kind: str) -> Module:
     return Module(module, shapes, named, _text(shapes, named))
 
 
-def of_operators() -> Iterator[Case]:
-    """The module of each operator: the cheapest shapes with the default options, and one with each other option."""
-    for operator in lookup.every():
+def of_operators(operators: Iterable[Operator] = ()) -> Iterator[Case]:
+    """The module of each operator, or of these: the cheapest with the defaults, and one with each other option."""
+    for operator in operators or lookup.every():
         chosen: dict[str, Any] = {}
         for evaluation in sorted(cases(operator), key=lambda one: one.cost.total("macs")):
             g = evaluation.geometry
@@ -242,15 +251,86 @@ def run(group: str, path: Path, tools: list[str]) -> int:
     return 0
 
 
+class Difference(NamedTuple):
+    """A preset that differs from its tool. remark: what the output says about it, empty if nothing."""
+
+    tool: str
+    figure: int
+    preset: int
+    remark: str
+
+
+def as_counted(case: Module) -> Network:
+    """The module as `flopcalc model` counts it."""
+    count = count_call(case.module, case.args, case.named)
+    first = next((one for one in case.args if isinstance(one[0], int)), (1,))
+    replay = replay_of(case.module, case.args, case.named, FORWARD)
+    return as_network(case.module, count, [Input(tuple(first[1:]))], first[0], replay=replay)
+
+
+def differences(network: Network, figures: Mapping[str, Any], tools: Iterable[str]) -> Iterator[Difference]:
+    """The presets whose figure is not that of the tool. figures: of the tools."""
+    for tool in tools:
+        figure = figures.get(tool)
+        if tool not in CONVENTIONS or not isinstance(figure, dict):
+            continue
+        found = counted(network, CONVENTIONS[tool])
+        if found.total != figure["value"]:
+            gap = f"{abs(found.total - figure['value']):,}"
+            remarks = [one for one in (*found.remarks, *network.remarks) if gap in one]
+            yield Difference(tool, figure["value"], found.total, next(iter(remarks), ""))
+
+
+def of_descriptions(known: Mapping[str, Any]) -> Iterator[tuple[str, Network, Mapping[str, Any]]]:
+    """The described networks, with the figures of the module that each one mirrors, or else of the one built of it."""
+    for name in library.names():
+        described = network(name)
+        mirrored = described.mirrors.replace("torchvision.models.", "torchvision:").replace("timm ", "timm:")
+        figures = known.get(mirrored, known.get(name))
+        if figures is not None:
+            yield f"{name} (described)", described, figures
+
+
+def compare(group: str, path: Path, tools: list[str]) -> int:
+    """Show the presets that differ from their tools; the exit code."""
+    known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    silent = compared = 0
+    for target, net, figures in (*_counted(group, known), *(of_descriptions(known) if group == "networks" else ())):
+        compared += 1
+        for one in differences(net, figures, tools):
+            silent += not one.remark
+            print(
+                f"{target} [{figures['input']}]: {one.tool} {one.figure:,}, preset {one.preset:,} "
+                f"({one.preset - one.figure:+,}){': ' + one.remark if one.remark else ''}",
+                flush=True,
+            )
+    print(f"{group}: {compared} targets compared, {silent} silent differences")
+    return 1 if silent or not compared else 0
+
+
+def _counted(group: str, known: Mapping[str, Any]) -> Iterator[tuple[str, Network, Mapping[str, Any]]]:
+    seen = set()
+    for target, make in GROUPS[group]():
+        if target not in known or target in seen:
+            continue
+        seen.add(target)
+        try:
+            yield target, as_counted(built(make)), known[target]
+        except FlopcalcError as error:
+            print(f"{target}: cannot be counted: {error!s:.200}", flush=True)
+        gc.collect()
+
+
 def main(arguments: list[str]) -> int:
     """The command line."""
     warnings.simplefilter("ignore")
     torchvision_operators.declare()
-    command, group, path, *tools = arguments
-    if command != "run" or group not in GROUPS:
+    commands = {"run": run, "compare": compare}
+    if len(arguments) < 3 or arguments[0] not in commands or arguments[1] not in GROUPS:
         print(__doc__)
         return 2
-    return run(group, Path(path), tools or list(COUNTERS))
+    command, group, path, *tools = arguments
+    return commands[command](group, Path(path), tools or list(COUNTERS))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from flopcalc.analysis.profile import Profile
 from flopcalc.analysis.ways import PARAMS_WAYS, Way, all_ways, measure
+from flopcalc.cost.convention import CONVENTIONS
 from flopcalc.errors import ExitCode, FlopcalcError
 from flopcalc.networks import library
 from flopcalc.networks.inputs import Input
@@ -32,10 +33,13 @@ _VALUES: Mapping[str, Sequence[Any]] = {
 }
 # How much more complicated an explanation is: its rank is the sum. A convention costs its place in the list of ways.
 _OTHER_INPUT, _OPTION, _SIBLING, _TRUNCATED = 100, 400, 800, 20
-# A Python model takes longer to count than a described network.
+# Fewer, for Python models, which take longer to count, and for variants.
 _SIDES_OF_MODELS = (128, 160, 192, 224, 240, 256, 288, 299, 300, 320, 384, 448, 512)
 _MODELS = 24
 _SMALL = 64
+# The conventions of flopcalc that are tried on variants; on the network itself all of them are.
+_COMMON = ("flops", "fvcore", "ptflops", "thop", "thop-2019", "torchinfo")
+_WAYS = tuple(all_ways())
 
 
 class Reading(NamedTuple):
@@ -93,7 +97,7 @@ def readings(
     found: list[Reading] = []
     for place, spec in enumerate(specs):
         # Errors of the target itself are raised; its variants may not exist.
-        sums, shape = _sums(spec)
+        sums, shape = _sums(spec, tuple(CONVENTIONS))
         found += _of(spec, sums, shape, place, figure, params)
     # Simple explanations first. A Python model takes longer to count: the rest is left out if one fits.
     for search in (_at_other_inputs, _variants, _models_of_libraries, _variants_at_other_inputs):
@@ -119,16 +123,16 @@ def _distance(one: Reading, figure: Printed, params: Printed | None) -> float:
     return float(far)
 
 
-def _sums(spec: TargetSpec) -> tuple[Profile, str]:
+def _sums(spec: TargetSpec, presets: Sequence[str]) -> tuple[Profile, str]:
     """The sums of a network and its input."""
     network = read_target(spec).plain
-    return measure(network), " ".join(network.inputs) or size(network.input_shape)
+    return measure(network, presets), " ".join(network.inputs) or size(network.input_shape)
 
 
 def _try(spec: TargetSpec, rank: int, figure: Printed, params: Printed | None) -> list[Reading]:
     """The readings of a variant; none where it does not exist."""
     try:
-        sums, shape = _sums(spec)
+        sums, shape = _sums(spec, _COMMON if _is_described(spec) else _COMMON[1:2])
     except FlopcalcError as error:
         if error.exit_code in (ExitCode.MISSING, ExitCode.BUG):
             raise
@@ -144,7 +148,7 @@ def _of(
     counted = way_of_params.of(sums) or 0
     extra = 0 if way_of_params.name == "params" else 10
     found, seen = [], set()
-    for place, way in enumerate(all_ways()):
+    for place, way in enumerate(_WAYS):
         value = way.of(sums)
         if value is None or value in seen:
             # The simplest name of a number is enough.
@@ -236,7 +240,8 @@ def _variants(spec: TargetSpec) -> _Variants:
 def _variants_at_other_inputs(spec: TargetSpec) -> _Variants:
     for variant, rank in _options(spec):
         for one, more in _at_other_inputs(variant):
-            yield one, rank + more
+            if one.inputs[0].shape[1] in _SIDES_OF_MODELS:
+                yield one, rank + more
 
 
 def _models_of_libraries(spec: TargetSpec) -> _Variants:

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from flopcalc.analysis.profile import Profile, profile
 from flopcalc.cost import convention
+from flopcalc.cost.convention import CONVENTIONS
+from flopcalc.networks.counted import counted
 from flopcalc.networks.network import Network
 from flopcalc.replacing.clause import names
 from flopcalc.text.expression import evaluate
@@ -35,15 +37,18 @@ class Way(NamedTuple):
         if sums.kept and not self.needs <= sums.kept:
             return None
         if not self.gives:
-            return sums.sums.get(self.name, 0)
+            return sums.sums.get(self.name)
         return int(evaluate(self.gives, {name: sums[name] for name in self.needs}))
 
 
-def measure(network: Network) -> Profile:
-    """The profile of a network, with the number of each convention of flopcalc by its name."""
+def measure(network: Network, presets: Iterable[str] = tuple(CONVENTIONS)) -> Profile:
+    """The profile of a network, with the number of some conventions of flopcalc by their names, by default of all.
+
+    Another counter's number for a Python model takes longer than the profile: its calls are logged in a second pass.
+    """
+    numbers = {name: counted(network, CONVENTIONS[name]).total for name in presets if name != "macs"}
     found = profile(network)
-    presets = {name: network.fold(convention.get(name).of) for name in convention.CONVENTIONS if name != "macs"}
-    return replace(found, sums={**presets, **found.sums})
+    return replace(found, sums={**numbers, **found.sums})
 
 
 def preset(name: str) -> Way:
@@ -62,7 +67,7 @@ _LAYER_NORMS = "layernorm_adds + layernorm_muls"
 WAYS = _ways(
     [
         ("macs", "macs", "multiply-accumulates of convolutions, linear layers and matrix products"),
-        ("2 per MAC", "2 * macs", "2 operations for each multiply-accumulate"),
+        ("two-per-mac", "2 * macs", "2 operations for each multiply-accumulate"),
         ("without classifier", "macs - head_macs", "MACs without those of the last linear layers"),
         ("convolutions only", "conv_macs", "MACs of convolutions"),
         ("without products of attention", "macs - matmul_macs", "MACs without products of two computed tensors"),
@@ -114,5 +119,5 @@ PARAMS_WAYS = _ways(
 def all_ways() -> list[Way]:
     """The ways of `WAYS` and the conventions of flopcalc, the simplest first."""
     own = list(WAYS.values())
-    presets = [preset(name) for name in convention.CONVENTIONS if name not in ("macs", "torchvision")]
+    presets = [preset(name) for name in CONVENTIONS if name not in ("macs", "torchvision", "two-per-mac")]
     return [*own[:2], *presets, *own[2:]]

@@ -104,8 +104,11 @@ def _table() -> dict[str, How]:
     # output, where that is not the batch.
     found["own module"] = How("own module")
     found["torch.bmm, complex"] = found["torch.bmm"]._replace(is_complex=True)
-    for name in ("LSTM", "GRU"):
-        found[name] = How(name, operator=name.lower(), on_cpu=name != "LSTM", sizes=5)
+    # The first part of a recurrent layer stands for the module. On the CPU an LSTM is one kernel.
+    for name in ("LSTM", "LSTM with projections", "GRU"):
+        kind = name.split()[0]
+        found[name] = How(kind, operator=kind.lower(), on_cpu=name != "LSTM", sizes=7)
+        found[f"inside {name}"] = How(on_cpu=name != "LSTM")
     for function in ("F.elu", "F.interpolate"):
         found.setdefault(function, How("", function))
     for suffix, operator in (("", "upsample_nearest2d"), (", bilinear", "upsample_bilinear2d")):

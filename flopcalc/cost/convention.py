@@ -34,9 +34,8 @@ class Convention(NamedTuple):
 _ALL = (
     Convention("macs", "multiply-accumulates of convolutions, linear layers and matrix products", folds.macs),
     Convention("flops", "2 x MACs + every element-wise addition, multiplication and other operation", folds.flops),
-    Convention(
-        "two-per-mac", "2 x MACs, as TensorFlow's and Keras' profilers and many tables print", folds.two_per_mac
-    ),
+    Convention("two-per-mac", "2 x MACs, as many tables print", folds.two_per_mac),
+    Convention("keras", "2 x MACs: the profilers of TensorFlow and Keras", folds.two_per_mac),
     Convention("torchvision", "the GFLOPS column of torchvision's documentation, which counts MACs", folds.macs),
     Convention(
         "flop-counter",
@@ -102,6 +101,22 @@ _ALL = (
         "torchprofile 0.1.0: MACs + 1 per element of norms, products and average pooling",
         folds.torchprofile,
         "torchprofile 0.1.0",
+    ),
+    Convention("pycls", "the model zoo of pycls: MACs + biases of convolutions and linear layers", folds.pycls),
+    Convention(
+        "convnet-burden",
+        "convnet-burden: MACs + 1 per bias, norm, activation, and element of a pooling window",
+        folds.convnet_burden,
+    ),
+    Convention(
+        "open-model-zoo",
+        "Open Model Zoo, OpenVINO's Model Analyzer: 2 x MACs + biases, activations, pooling; batch norms folded",
+        folds.open_model_zoo,
+    ),
+    Convention(
+        "paddle-flops",
+        "paddle.flops: of layers, MACs + biases of convolutions + 2 per BatchNorm element + average pooling",
+        folds.paddle_flops,
     ),
 )
 CONVENTIONS = {convention.name: convention for convention in _ALL}

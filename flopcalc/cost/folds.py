@@ -77,7 +77,7 @@ def thop(part: Part, n: Dim) -> Dim:
         case "ConvTranspose":
             return part.extra[0]
         case "LSTM" | "GRU":
-            return _thop_recurrent(part, part.extra[2])
+            return _thop_recurrent(part, part.extra[3])
         case "BatchNorm":
             return 2 * (part.adds + part.muls)
         case "BatchNorm without affine":
@@ -115,7 +115,7 @@ def ultralytics_thop(part: Part, n: Dim) -> Dim:
         case "Conv subclass":
             return part.macs
         case "LSTM" | "GRU":
-            return _thop_recurrent(part, part.macs)
+            return _thop_recurrent(part, part.extra[2])
         case "BatchNorm" | "BatchNorm subclass":
             return 2 * (part.adds + part.muls)
         case "BatchNorm without affine":
@@ -164,9 +164,9 @@ _RECURRENT = {"LSTM": (4, 10), "GRU": (3, 7)}
 
 def _by_weights(part: Part, factor: int) -> Dim:
     """Products without those of a projection; at 2 per multiply-accumulate less one addition for each gate."""
-    hidden, biases, _, projection, _ = part.extra
+    hidden, biases, macs, _, projection, *_ = part.extra
     gates, elementwise_work = _RECURRENT[how(part).module]
-    return factor * (part.macs - projection) + biases + (elementwise_work - (factor - 1) * 2 * gates) * hidden
+    return factor * (macs - projection) + biases + (elementwise_work - (factor - 1) * 2 * gates) * hidden
 
 
 def _elements(part: Part) -> Dim:
@@ -218,9 +218,9 @@ def ptflops_aten(part: Part, n: Dim) -> Dim:
     called = how(part)
     if not (called.kernel and called.on_cpu):
         return 0
-    if called.module == "GRU":
-        return part.macs + part.extra[1]
     biases = part.adds if part.work in ("conv", "linear") else 0
+    if called.module in _RECURRENT:
+        biases -= part.extra[6]
     return part.macs + biases if part.work in ("conv", "linear", "matmul") else 0
 
 
@@ -236,7 +236,7 @@ def torchinfo(part: Part, n: Dim) -> Dim:
         case "own module":
             return part.extra[0] if part.extra else n * part.params
         case "LSTM" | "GRU":
-            return part.macs + part.extra[1]
+            return part.extra[2] + part.extra[1]
         case "Linear" | "BatchNorm" | "LayerNorm" | "LayerNorm subclass" | "GroupNorm" | "InstanceNorm" | "PReLU":
             return n * part.params
     return 0
@@ -301,7 +301,7 @@ def _recorded(part: Part, called: How) -> Dim:
         case "_convolution":
             return part.extra[0] if called.module == "ConvTranspose" else part.macs
         case "lstm":
-            return part.extra[4]
+            return part.extra[5]
         case "linear" | "matmul" | "bmm" | "baddbmm" | "einsum" | "scaled_dot_product_attention":
             return part.macs
         case "batch_norm" | "layer_norm" | "group_norm" | "instance_norm":
@@ -313,4 +313,63 @@ def _recorded(part: Part, called: How) -> Dim:
             return part.muls
         case "mean" | "avg_pool" | "adaptive_avg_pool" | "leaky_relu":
             return part.writes
+    return 0
+
+
+def pycls(part: Part, n: Dim) -> Dim:
+    """MACs and biases of convolutions and linear layers (pycls/core/net.py); norms and pooling have none."""
+    return part.macs + part.adds if part.work in ("conv", "linear") else 0
+
+
+def convnet_burden(part: Part, n: Dim) -> Dim:
+    """One for each MAC, addition, and comparison or activation: norms by their shift, pooling by its windows."""
+    return part.macs + part.adds + part.other
+
+
+# Operations for each element, of activations that OpenVINO's Model Analyzer does not count as one.
+_ANALYZED = {
+    "ReLU": 2,
+    "ReLU6": 2,
+    "LeakyReLU": 2,
+    "PReLU": 2,
+    "SiLU": 5,
+    "Hardswish": 4,
+    "Hardsigmoid": 4,
+    "Sigmoid": 3,
+}
+
+
+def open_model_zoo(part: Part, n: Dim) -> Dim:
+    """OpenVINO's Model Analyzer: batch norms are folded into convolutions, which then have biases."""
+    match part.work:
+        case "conv":
+            return 2 * part.macs + part.activations
+        case "linear":
+            return 2 * part.macs + part.adds
+        case "act":
+            return _ANALYZED.get(how(part).module, 1) * part.other
+        case "softmax":
+            return 5 * part.writes
+        case "maxpool":
+            return part.other
+        case "add" | "avgpool":
+            return part.adds
+        case "mul":
+            return part.muls
+    return 2 * part.macs
+
+
+def paddle_flops(part: Part, n: Dim) -> Dim:
+    """Hooks of paddle.flops on layers: biases of convolutions only, norms of images, windows; no function."""
+    match how(part).module:
+        case "Conv" | "ConvTranspose":
+            return part.macs + part.adds
+        case "Linear":
+            return part.macs
+        case "BatchNorm" | "BatchNorm subclass":
+            return part.adds + part.muls
+        case "AdaptiveAvgPool":
+            return part.adds + part.other
+        case "AvgPool" | "LeakyReLU":
+            return part.other
     return 0

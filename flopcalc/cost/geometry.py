@@ -99,11 +99,6 @@ class Geometry(NamedTuple):
         return bool(self.more_h or self.more_w or self.more_d)
 
     @property
-    def p_padded(self) -> Dim:
-        """Input positions of the whole batch, with the zeros that only the ends of the axes have."""
-        return self.batch * (self.h + self.more_h) * (self.w + self.more_w)
-
-    @property
     def depth(self) -> "DepthWindow":
         """The window along the depth of a volume."""
         if self.own_depth:
@@ -196,13 +191,12 @@ def geometry(
     groups, batch = _whole("groups", groups), _whole("batch", batch)
     kernel, size = _pair("k", k), _pair("hw", hw)
     strides, dilations = _pair("stride", stride), _pair("dilation", dilation)
-    if padding is None:
-        pads = same_padding(kernel, dilations)
-    elif isinstance(padding, str):
-        pads = _same(padding, kernel, strides, dilations)
-    else:
+    pads, more = same_padding(kernel, dilations), (0, 0)
+    if isinstance(padding, str):
+        _check_same(padding, strides)
+        more = _more(kernel[0], dilations[0]), _more(kernel[1], dilations[1])
+    elif padding is not None:
         pads = _pair("padding", padding, least=0)
-    more = _more(kernel, dilations) if isinstance(padding, str) else (0, 0)
     grown = size[0] + more[0], size[1] + more[1]
     h_out, w_out = (size_out(*axis) for axis in zip(grown, kernel, strides, pads, dilations, strict=True))
     if h_out < 1 or w_out < 1:
@@ -240,33 +234,28 @@ def with_depth(g: Geometry, k: int, stride: int = 1, padding: int | str | None =
     Raises FlopcalcError (bad-dimension).
     """
     kernel, step, gap = _whole("k", k), _whole("stride", stride), _whole("dilation", dilation)
-    more = 0
-    if padding is None:
-        pad = gap * (kernel - 1) // 2
-    elif isinstance(padding, str):
-        pad, more = _same(padding, (kernel,), (step,), (gap,))[0], _more((kernel,), (gap,))[0]
-    else:
+    pad, more = gap * (kernel - 1) // 2, 0
+    if isinstance(padding, str):
+        _check_same(padding, (step,))
+        more = _more(kernel, gap)
+    elif padding is not None:
         pad = _whole("padding", padding, least=0)
     return g._replace(own_depth=1, k_d=kernel, stride_d=step, padding_d=pad, dilation_d=gap, more_d=more)
 
 
-def _same(padding: str, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]) -> tuple[int, ...]:
-    """The zeros at the start of each axis for padding `same`."""
+def _check_same(padding: str, stride: tuple[int, ...]) -> None:
+    """Raise FlopcalcError (bad-dimension) for a word other than `same`, and for `same` at a stride."""
     if padding != SAME:
-        raise FlopcalcError(
-            "bad-dimension",
-            f"padding is {clip(padding)}; it must be a whole number, 0 or more, or same",
-            "write padding 1",
-        )
+        why = f"padding is {clip(padding)}; it must be a whole number, 0 or more, or same"
+        raise FlopcalcError("bad-dimension", why, "write padding 1")
     if set(stride) != {1}:
         why = f"padding same keeps the size, and the stride is {short(stride)}"
         raise FlopcalcError("bad-dimension", why, "give the padding as a number, or leave it out")
-    return tuple(gap * (size - 1) // 2 for size, gap in zip(kernel, dilation, strict=True))
 
 
-def _more(kernel: tuple[int, ...], dilation: tuple[int, ...]) -> tuple[int, ...]:
-    """The further zeros at the end of each axis for padding `same`: one where an even number cannot be halved."""
-    return tuple(gap * (size - 1) % 2 for size, gap in zip(kernel, dilation, strict=True))
+def _more(kernel: int, dilation: int) -> int:
+    """The further zeros at the end of an axis for padding `same`: one where dilation * (k - 1) cannot be halved."""
+    return dilation * (kernel - 1) % 2
 
 
 def resized(

@@ -12,6 +12,7 @@ from functools import partial
 
 from flopcalc.cost.arith import Dim, exact_div, floor_div
 from flopcalc.cost.cost import PREVIOUS, Part
+from flopcalc.cost.geometry import Geometry
 
 After = tuple[str, ...] | None
 
@@ -204,14 +205,17 @@ def chain(name: str, first: Part, second: Part) -> Part:
     )
 
 
-def after_padding(pads: bool, part: Part, c: Dim, p_in: Dim, p_padded: Dim) -> Part:
-    """The part, after a kernel that pads its input where `pads` is set: torch pads uneven axes before a convolution."""
-    if type(pads) is not bool:
-        raise TypeError(f"a structural flag must be a bool, not {type(pads).__name__}")
-    if not pads:
+def after_padding(g: Geometry, part: Part, d: Dim = 1, d_padded: Dim = 1) -> Part:
+    """The convolution, after a kernel that pads its input where the two ends of an axis differ, as torch does it.
+
+    part: the convolution as if it read the plain input. d, d_padded: depth of a volume's input, and with its zeros.
+    """
+    if not g.uneven:
         return part
-    padding = Part("pad", "move", reads=c * p_in, writes=c * p_padded)
-    return chain(part.name, part, padding)
+    given = g.c_in * d * g.p_in
+    padded = g.c_in * d_padded * g.batch * (g.h + g.more_h) * (g.w + g.more_w)
+    after = part._replace(reads=part.reads - given + padded)
+    return chain(part.name, after, Part("pad", "move", reads=given, writes=padded))
 
 
 def times(count: Dim, part: Part) -> Part:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from flopcalc.primitives.registry import PRIMITIVES
 from flopcalc.spec.operator import Evaluation, Named, Operator
 
 _new_layer = tuple.__new__
+_NOT_A_PAIR = Fraction(0)
 
 
 class Applied(NamedTuple):
@@ -91,7 +93,7 @@ class Evaluated(NamedTuple):
             in_shape, out_shape, cost, evaluation, settings, further, window = found
             # The fields of Layer in their order. A call of the class takes twice as long.
             own = (name, kind, inputs, in_shape, out_shape, cost, stage, evaluation, settings)
-            layers.append(_new_layer(Layer, (*own, weights_of, further, window)))
+            layers.append(_new_layer(Layer, (*own, weights_of, further, window, _NOT_A_PAIR)))
         return tuple(layers)
 
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cached_property
 from operator import mul
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
@@ -37,7 +38,8 @@ class Layer(NamedTuple):
     whose outputs it takes, or `input`. in_shape, out_shape: (c, h, w) or (c,) without the batch.
     evaluation: set for operators. settings: those of a primitive that are not defaults. weights_of: the layer
     whose weights it uses, if they are not its own. further: shapes of its other inputs. own_window: the window of
-    a primitive or of a counted module; `window` is that of every layer.
+    a primitive or of a counted module; `window` is that of every layer. low: if not 0, a primitive works on pairs of
+    maps: this share of the channels is on half of the height and width of in_shape and out_shape.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Layer(NamedTuple):
     weights_of: str = ""
     further: tuple[Shape, ...] = ()
     own_window: Window | None = None
+    low: Fraction = Fraction(0)
 
     def __repr__(self) -> str:
         """A short text: name, kind and shapes."""

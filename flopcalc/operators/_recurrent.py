@@ -8,43 +8,42 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from flopcalc.cost import parts
-from flopcalc.cost.arith import Dim
-from flopcalc.cost.cost import Cost, Part
+from flopcalc.cost.arith import Dim, minimum
+from flopcalc.cost.cost import PREVIOUS, Cost, Part
 from flopcalc.cost.geometry import Geometry
+from flopcalc.cost.kinds import WorkKind
+from flopcalc.cost.parts import INPUT, After
 from flopcalc.spec.operator import Derived, Evaluation, Named, Param
 
 
 class Cell(NamedTuple):
-    """The element-wise work of one step, for each hidden element, without the biases.
+    """The element-wise kernels of one step, in slices of the hidden size, without the biases.
 
-    reads, writes: elements that those kernels read and write. chain: kernels of a step that wait for one another.
-    memories: states that are kept and are not the output.
+    sums: of what the input and the state give to a gate; acts; products; updates: sums that make the new state.
+    sum_chain, product_chain: kernels among them that wait for one another. memories: states that are kept and are not
+    the output. ends: the parts that end a step. label: the module of torch.nn.
     """
 
-    adds: int
-    muls: int
-    other: int
-    reads: int
-    writes: int
-    chain: int
+    sums: int
+    acts: int
+    products: int
+    updates: int
+    sum_chain: int
+    product_chain: int
     memories: int
+    ends: tuple[str, ...]
+    label: str
 
 
-# c = f c + i g; h = o tanh(c): a sum for each of 4 gates, and f c + i g; 3 products; 3 sigmoids, 2 tanh.
-LSTM = Cell(adds=5, muls=3, other=5, reads=21, writes=13, chain=10, memories=1)
-# n = tanh(a + r b); h = n + z (h - n): a sum for each of r and z, a + r b, h - n, n + z (h - n); 2 products.
-GRU = Cell(adds=5, muls=2, other=3, reads=17, writes=10, chain=11, memories=0)
-
-
-def weights(g: Geometry, gates: Dim, num_layers: Dim, directions: Dim, state: Dim, projected: Dim) -> Dim:
-    """Weights of all layers and directions, without biases; a deeper layer reads the outputs of all directions."""
-    rows = gates * g.c_out
-    inputs = g.c_in + (num_layers - 1) * directions * state
-    return directions * (rows * (inputs + num_layers * state) + num_layers * projected * g.c_out * state)
+# c = f c + i g; h = o tanh(c). All gates are summed at once; f c and i g do not wait for each other.
+LSTM = Cell(
+    sums=4, acts=5, products=3, updates=1, sum_chain=1, product_chain=2, memories=1, ends=("update", "projection"), label="LSTM"
+)
+# n = tanh(a + r b); h = n + z (h - n). The sums of r and z are two kernels.
+GRU = Cell(sums=2, acts=3, products=2, updates=3, sum_chain=2, product_chain=2, memories=0, ends=("update",), label="GRU")
 
 
 def recurrent(
-    name: str,
     cell: Cell,
     g: Geometry,
     gates: Dim,
@@ -52,55 +51,104 @@ def recurrent(
     directions: Dim,
     joins: Dim,
     state: Dim,
-    projected: Dim,
+    projected: bool,
     bias: bool,
-) -> Part:
-    """The layer as one part. state: elements that a step hands on; projected: 1 where a matrix makes them, else 0.
+) -> Iterable[Part]:
+    """The parts of `_kernels`. Other counters see one module: its first part has what they need of it."""
+    first, *others = _kernels(cell, g, gates, num_layers, directions, joins, state, projected, bias)
+    label = cell.label + " with projections" * projected
+    sizes = _of_the_module(g, gates, num_layers, directions, state, projected, bias)
+    yield first._replace(call=label, extra=sizes)
+    yield from (parts.called(f"inside {label}", part) for part in others)
+
+
+def _of_the_module(
+    g: Geometry, gates: Dim, num_layers: Dim, directions: Dim, state: Dim, projected: bool, bias: bool
+) -> tuple[Dim, ...]:
+    """Sizes for `cost.folds`: hidden elements of all steps, biases, MACs; MACs as if nothing were projected, of the
+    projection, and as if the projected state were the hidden one; biases that the CPU adds apart.
+    """
+    p, hidden, units, rows = g.p_out, g.c_out, directions * num_layers, gates * g.c_out
+    width = g.c_in + (num_layers - 1) * directions * state + num_layers * state
+    wide = g.c_in + (num_layers - 1) * directions * hidden + num_layers * hidden
+    projection = units * hidden * state * int(projected)
+    biases = rows * int(bias)
+    # The module takes a view of the tokens, in the order of steps only where there is one step or one token of 1.
+    apart = minimum(1, g.w_out - 1) * minimum(1, g.batch * g.c_in - 1) * directions * biases
+    macs = directions * rows * width + projection
+    return tuple(
+        p * size
+        for size in (
+            units * hidden,
+            units * 2 * biases,
+            macs,
+            directions * rows * wide,
+            projection,
+            directions * gates * state * width,
+            apart,
+        )
+    )
+
+
+def _kernels(
+    cell: Cell,
+    g: Geometry,
+    gates: Dim,
+    num_layers: Dim,
+    directions: Dim,
+    joins: Dim,
+    state: Dim,
+    projected: bool,
+    bias: bool,
+) -> Iterable[Part]:
+    """All layers and directions. state: elements that a step hands on, made by a matrix if projected.
 
     joins: 1 where the outputs of two directions are concatenated, else 0.
     """
-    hidden, p, units = g.c_out, g.p_out, directions * num_layers
-    rows = gates * hidden
-    matrices = weights(g, gates, num_layers, directions, state, projected)
-    params = matrices + units * 2 * rows * int(bias)
-    read = directions * (g.c_in + (num_layers - 1) * directions * state) + units * (state + projected * hidden)
-    written = units * (2 * rows + projected * state)
-    # The outputs of all steps are stacked, those of two directions joined, and the last states stacked.
-    moved = p * (units * state + joins * num_layers * directions * state)
-    kept = g.batch * units * (state + cell.memories * hidden)
+    hidden, p, units, steps = g.c_out, g.p_out, directions * num_layers, num_layers * g.w_out
+    rows, values = gates * hidden, p * units * hidden
+    deeper = (num_layers - 1) * directions * state
+    yield _matrices("input", rows, directions * (g.c_in + deeper), units, g, bias, after=INPUT)
+    # One step waits for the one before; the parts of a step alternate.
+    yield _matrices("hidden", rows, units * state, units, g, bias, after=INPUT)._replace(steps=steps)
+    yield _elementwise("sum", "add", cell.sums * values, cell.sum_chain * steps)
+    # In place, one gate after the other.
+    yield _elementwise("gates", "act", cell.acts * values, cell.acts * steps)
+    yield _elementwise("products", "mul", cell.products * values, cell.product_chain * steps)
+    yield _elementwise("update", "add", cell.updates * values, cell.updates * steps)
+    yield from parts.when(
+        projected, lambda: (_matrices("projection", state, units * hidden, units, g, False)._replace(steps=steps),)
+    )
+    outputs = p * units * state
+    yield parts.copy("stack", outputs)._replace(steps=num_layers)
+    yield parts.times(joins, parts.copy("join", outputs)._replace(steps=num_layers))
+    # The last states of all layers, which torch returns next to the output.
+    yield parts.copy("last", g.batch * units * (state + cell.memories * hidden), after=cell.ends)
+
+
+def _matrices(name: str, rows: Dim, columns: Dim, count: Dim, g: Geometry, bias: bool, after: After = PREVIOUS) -> Part:
+    """Matrices of `rows` rows and of `columns` columns together, `count` matrices, read and used at each step."""
+    biases = count * rows * int(bias)
+    params = rows * columns + biases
+    size = count * rows * g.p_out
     return Part(
         name,
         "linear",
         params,
-        macs=p * matrices,
-        adds=p * units * (2 * rows * int(bias) + cell.adds * hidden),
-        muls=p * units * cell.muls * hidden,
-        other=p * units * cell.other * hidden,
-        activations=p * written,
-        reads=g.w_out * params + p * (read + units * cell.reads * hidden) + moved + kept,
-        writes=p * (written + units * cell.writes * hidden) + moved + kept,
-        steps=num_layers * (g.w_out * (cell.chain + projected) + 1 + joins),
-        call=name.upper(),
-        extra=_for_counters(g, gates, num_layers, directions, state, projected, bias),
+        macs=rows * columns * g.p_out,
+        adds=biases * g.p_out,
+        activations=size,
+        reads=params * g.w_out + columns * g.p_out,
+        writes=size,
+        after=after,
     )
 
 
-def _for_counters(
-    g: Geometry, gates: Dim, num_layers: Dim, directions: Dim, state: Dim, projected: Dim, bias: bool
-) -> tuple[Dim, ...]:
-    """Hidden elements of all steps, biases, MACs as if nothing were projected, MACs of the projection; and MACs where
-    the projected state counts as the hidden one, as torchprofile reads it.
-    """
-    p, units, hidden = g.p_out, directions * num_layers, g.c_out
-    plain = weights(g, gates, num_layers, directions, hidden, 0)
-    inputs = directions * (g.c_in + (num_layers - 1) * directions * state) + units * state
-    return (
-        p * units * hidden,
-        p * units * 2 * gates * hidden * int(bias),
-        p * plain,
-        p * units * projected * hidden * state,
-        p * gates * state * inputs,
-    )
+def _elementwise(name: str, work: WorkKind, size: Dim, steps: Dim) -> Part:
+    """Kernels of two operands, or of one for activations: `size` results together."""
+    kind = {"add": "adds", "mul": "muls", "act": "other"}[work]
+    operands = {"act": 1}.get(work, 2)
+    return Part(name, work, reads=operands * size, writes=size, steps=steps)._replace(**{kind: size})
 
 
 LAYERS = Param(

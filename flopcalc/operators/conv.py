@@ -15,8 +15,8 @@ from flopcalc.spec.source import Equation
 def formula(g: Geometry, bias: bool) -> Iterable[Part]:
     """c_out * c_in / groups filters of k_h * k_w taps, at every output position."""
     # Not a generator: most layers of most networks are convolutions.
-    one = parts.conv("conv", g.c_in, g.c_out, g.area, g.p_padded, g.p_out, groups=g.groups, bias=bias)
-    return (parts.after_padding(g.uneven, one, g.c_in, g.p_in, g.p_padded),)
+    one = parts.conv("conv", g.c_in, g.c_out, g.area, g.p_in, g.p_out, groups=g.groups, bias=bias)
+    return (parts.after_padding(g, one),)
 
 
 def _ungrouped(g: Geometry, named: Named) -> bool:

@@ -22,8 +22,8 @@ TDNN = Paper(
 
 def formula(g: Geometry, bias: bool) -> Iterable[Part]:
     """c_out * c_in / groups filters of k taps, at every output position."""
-    one = parts.conv("conv", g.c_in, g.c_out, g.area, g.p_padded, g.p_out, groups=g.groups, bias=bias)
-    yield parts.after_padding(g.uneven, one, g.c_in, g.p_in, g.p_padded)
+    one = parts.conv("conv", g.c_in, g.c_out, g.area, g.p_in, g.p_out, groups=g.groups, bias=bias)
+    yield parts.after_padding(g, one)
 
 
 def sequence_in(g: Geometry, named: Named) -> tuple[int, ...]:

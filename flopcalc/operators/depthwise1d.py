@@ -23,8 +23,8 @@ SLICENET = Paper(
 
 def formula(g: Geometry, multiplier: Dim, bias: bool) -> Iterable[Part]:
     """c_in * multiplier filters of k taps, at every output position."""
-    one = parts.conv("conv", g.c_in, g.c_in * multiplier, g.area, g.p_padded, g.p_out, groups=g.c_in, bias=bias)
-    yield parts.after_padding(g.uneven, one, g.c_in, g.p_in, g.p_padded)
+    one = parts.conv("conv", g.c_in, g.c_in * multiplier, g.area, g.p_in, g.p_out, groups=g.c_in, bias=bias)
+    yield parts.after_padding(g, one)
 
 
 OPERATOR = Operator(

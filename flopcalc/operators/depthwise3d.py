@@ -24,11 +24,10 @@ CSN = Paper(
 
 def formula(g: Geometry, multiplier: Dim, taps: Dim, d_in: Dim, d_out: Dim, bias: bool) -> Iterable[Part]:
     """c_in * multiplier filters of taps * k_h * k_w, at every output position."""
-    padded = (d_in + g.depth.more) * g.p_padded
     one = parts.conv(
-        "conv", g.c_in, g.c_in * multiplier, taps * g.area, padded, d_out * g.p_out, groups=g.c_in, bias=bias
+        "conv", g.c_in, g.c_in * multiplier, taps * g.area, d_in * g.p_in, d_out * g.p_out, groups=g.c_in, bias=bias
     )
-    yield parts.after_padding(g.uneven, one, g.c_in, d_in * g.p_in, padded)
+    yield parts.after_padding(g, one, d_in, d_in + g.depth.more)
 
 
 OPERATOR = Operator(

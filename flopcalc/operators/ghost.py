@@ -77,8 +77,7 @@ def _notes(e: Evaluation) -> Iterable[str]:
         yield "The slides' 1 + 1 parameters per ghost map; the published module has d = 3 and no bias, so 9."
     else:
         yield (
-            "The slides' 1 + 1 parameters per ghost map are wrong for the published module: "
-            f"a ghost map has {each}. d=1,bias=true gives 1 + 1."
+            f"The slides' 1 + 1 parameters per ghost map are wrong for the published module: a ghost map has {each}."
         )
 
 

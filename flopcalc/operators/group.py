@@ -14,8 +14,8 @@ from flopcalc.spec.source import Equation
 
 def formula(g: Geometry, bias: bool) -> Iterable[Part]:
     """c_out filters, each over the c_in / groups channels of its group."""
-    one = parts.conv("conv", g.c_in, g.c_out, g.area, g.p_padded, g.p_out, groups=g.groups, bias=bias)
-    yield parts.after_padding(g.uneven, one, g.c_in, g.p_in, g.p_padded)
+    one = parts.conv("conv", g.c_in, g.c_out, g.area, g.p_in, g.p_out, groups=g.groups, bias=bias)
+    yield parts.after_padding(g, one)
 
 
 def _grouped(site: Site) -> str | None:

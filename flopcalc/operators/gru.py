@@ -33,7 +33,7 @@ def formula(
     g: Geometry, gates: Dim, num_layers: Dim, directions: Dim, joins: Dim, state: Dim, bias: bool
 ) -> Iterable[Part]:
     """At each step 3 c_out x (c_in + c_out) weights; deeper layers read the outputs of the layer before."""
-    yield shared.recurrent("gru", shared.GRU, g, gates, num_layers, directions, joins, state, 0, bias)
+    yield from shared.recurrent(shared.GRU, g, gates, num_layers, directions, joins, state, False, bias)
 
 
 OPERATOR = Operator(

@@ -29,11 +29,11 @@ def formula(
     directions: Dim,
     joins: Dim,
     state: Dim,
-    projected: Dim,
+    projected: bool,
     bias: bool,
 ) -> Iterable[Part]:
     """At each step 4 c_out x (c_in + state) weights; deeper layers read the outputs of the layer before."""
-    yield shared.recurrent("lstm", shared.LSTM, g, gates, num_layers, directions, joins, state, projected, bias)
+    yield from shared.recurrent(shared.LSTM, g, gates, num_layers, directions, joins, state, projected, bias)
 
 
 def handed_on(g: Geometry, proj_size: int | None) -> Dim:
@@ -76,7 +76,7 @@ OPERATOR = Operator(
             handed_on,
             lambda g, v: "the hidden size" if v["proj_size"] is None else "set by the option proj_size",
         ),
-        Derived("projected", lambda g, proj_size: int(proj_size is not None)),
+        Derived("projected", lambda g, proj_size: proj_size is not None),
     ),
     rules=(
         single_tap("a recurrent layer has kernel 1, stride 1 and no padding"),

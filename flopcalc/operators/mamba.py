@@ -27,16 +27,8 @@ def _scan(g: Geometry, inner: Dim, state: Dim) -> Iterable[Part]:
     values, matrix = inner * g.p_out, inner * state
     size = values * state
     yield Part("scan", "other", matrix, other=2 * matrix, reads=2 * matrix, writes=2 * matrix, after=NOTHING)
-    yield Part(
-        "scan.decay",
-        "mul",
-        muls=size,
-        other=size,
-        reads=values + matrix + size,
-        writes=2 * size,
-        steps=2,
-        after=("dt_proj.act", "scan"),
-    )
+    yield Part("scan.decay", "mul", muls=size, reads=values + matrix, writes=size, after=("dt_proj.act", "scan"))
+    yield Part("scan.exp", "other", other=size, reads=size, writes=size)
     yield Part(
         "scan.drive",
         "mul",
@@ -46,16 +38,17 @@ def _scan(g: Geometry, inner: Dim, state: Dim) -> Iterable[Part]:
         steps=2,
         after=("conv.act", "dt_proj.act"),
     )
+    # Each step keeps a share of the state, then adds to it, and waits for the step before.
     yield Part(
-        "scan.state",
+        "scan.keep",
         "mul",
         muls=size,
-        adds=size,
-        reads=4 * size,
-        writes=2 * size,
-        steps=2 * g.w_out,
-        after=("scan.decay", "scan.drive"),
+        reads=2 * size,
+        writes=size,
+        steps=g.w_out,
+        after=("scan.exp", "scan.drive"),
     )
+    yield Part("scan.add", "add", adds=size, reads=2 * size, writes=size, steps=g.w_out)
     yield parts.parallel(g.w_out, parts.matmul("scan.output", inner, state, 1, batch=g.batch))
     yield parts.copy("scan.join", values)
 
@@ -74,17 +67,8 @@ def formula(g: Geometry, inner: Dim, state: Dim, taps: Dim, rank: Dim, bias: boo
     yield parts.act("dt_proj.act", inner, p)
     yield from _scan(g, inner, state)
     # A trained share of the scan's input is added.
-    yield Part(
-        "skip",
-        "add",
-        inner,
-        adds=values,
-        muls=values,
-        reads=3 * values + inner,
-        writes=2 * values,
-        steps=1,
-        after=("scan.join",),
-    )
+    yield Part("share", "mul", inner, muls=values, reads=values + inner, writes=values, after=("conv.act",))
+    yield parts.add("skip", inner, p, after=("scan.join", "share"))
     yield parts.act("gate.act", inner, p, after=("in_proj",))
     yield Part("gate", "mul", muls=values, reads=2 * values, writes=values, after=("skip", "gate.act"))
     yield parts.conv("out_proj", inner, g.c_out, 1, p, p, bias=bias)

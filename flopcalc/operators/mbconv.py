@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
+from typing import Any
 
 from flopcalc.cost import parts
 from flopcalc.cost.arith import Dim, share
@@ -33,7 +34,7 @@ EFFICIENTNET = Paper(
     pages="6105-6114",
 )
 
-_BLOCK_80: Mapping[str, str] = {"operator": "mbconv", "field": "macs"}
+_BLOCK_80: Mapping[str, Any] = {"operator": "mbconv", "field": "macs"}
 
 
 def options(default_se: Fraction) -> tuple[Param, ...]:

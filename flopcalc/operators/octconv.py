@@ -26,6 +26,7 @@ from flopcalc.cost.parts import INPUT
 from flopcalc.spec.operator import AUTO, Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule
 from flopcalc.spec.rules import ONE_GROUP, SAME_PADDING
 from flopcalc.spec.source import Equation, Paper
+from flopcalc.spec.two_grids import TwoGrids
 
 OCTAVE = Paper(
     key="chen2019drop",
@@ -223,10 +224,12 @@ OPERATOR = Operator(
             surviving=("shrink",),
         ),
     ),
+    # Of a single convolution; two_grids is about those of a network together.
     policy=Policy(
-        "no convolution: its tensors have two resolutions",
+        "in described networks every convolution but the first, where its maps can be on two grids; in modules none",
         lambda site: "the layers around it would need two resolutions",
     ),
+    two_grids=TwoGrids("alpha", "alpha_in", "alpha_out", {"stride_by": "pool"}),
     equations=(
         Equation(
             "FLOPs, appendix",

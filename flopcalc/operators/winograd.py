@@ -22,20 +22,24 @@ WINOGRAD = Paper(
 )
 
 
-def _along_both_axes(name: str, matrix: Transform, tiles: Dim, after: After = PREVIOUS) -> Part:
-    """A transform of square tiles: along one axis, then along the other."""
+def _along_both_axes(name: str, matrix: Transform, tiles: Dim, after: After = PREVIOUS) -> Iterable[Part]:
+    """A transform of square tiles, along one axis and then along the other: sums, with products by constants.
+
+    Sums, products and the copies that stack the results alternate; their steps are those of the sums.
+    """
     slices = tiles * (matrix.columns + len(matrix.rows))
-    kernels, stacked = matrix.adds + matrix.muls, len(matrix.rows)
-    return Part(
+    stacked = len(matrix.rows)
+    yield Part(
         name,
         "add",
         adds=matrix.adds * slices,
-        muls=matrix.muls * slices,
-        reads=(matrix.adds + kernels + stacked) * slices,
-        writes=(kernels + stacked) * slices,
+        reads=(2 * matrix.adds + stacked) * slices,
+        writes=(matrix.adds + stacked) * slices,
         steps=2 * matrix.depth,
         after=after,
     )
+    products = matrix.muls * slices
+    yield Part(f"{name}.scale", "mul", muls=products, reads=products, writes=products, steps=0, after=(name,))
 
 
 def formula(
@@ -45,13 +49,14 @@ def formula(
     tiles, pairs, taps = g.batch * rows * columns, g.c_in * g.c_out, side - m + 1
     padded = g.batch * (rows * m + taps - 1) * (columns * m + taps - 1)
     yield Part("pad", "move", reads=g.c_in * g.p_in, writes=g.c_in * padded, after=INPUT)
-    yield _along_both_axes("data", matrices.data, g.c_in * tiles)
-    weights = _along_both_axes("weights", matrices.weights, pairs, after=NOTHING)
+    yield from _along_both_axes("data", matrices.data, g.c_in * tiles)
+    weights, scale = _along_both_axes("weights", matrices.weights, pairs, after=NOTHING)
     params = pairs * taps**2
     yield weights._replace(params=params, call="own module", extra=(side * params,))
+    yield scale
     products = parts.matmul("products", g.c_out, g.c_in, tiles, batch=side**2, after=("data", "weights"))
     yield parts.called("torch.bmm", products)
-    yield _along_both_axes("output", matrices.output, g.c_out * tiles)
+    yield from _along_both_axes("output", matrices.output, g.c_out * tiles)
     yield parts.copy("arrange", g.c_out * tiles * m**2)
     size = g.c_out * g.p_out
     add = Part("bias", "add", g.c_out, adds=size, reads=size + g.c_out, writes=size)
@@ -78,7 +83,10 @@ def _three_by_three(site: Site) -> str | None:
 def _notes(e: Evaluation) -> Iterable[str]:
     v = e.named
     per_output = 9 * v["m"] ** 2 / v["side"] ** 2
-    found = {part.name: part.adds + part.muls for part in e.cost}
+    found: dict[str, int] = {}
+    for part in e.cost:
+        name = part.name.removesuffix(".scale")
+        found[name] = found.get(name, 0) + part.adds + part.muls
     yield (
         f"F({v['m']}x{v['m']}, 3x3): {v['side']}^2 = {v['side'] ** 2} products for {v['m'] ** 2} outputs instead of "
         f"{9 * v['m'] ** 2}, {per_output:.4g} times fewer; with the tiles at the edges "

@@ -14,10 +14,10 @@ Level = Literal["module", "function", "kernel"]
 
 
 class Sized(NamedTuple):
-    """A tensor: its shape, and whether its dtype is a floating one."""
+    """A tensor: its shape, and whether its elements lie in memory in that order."""
 
     shape: Shape
-    floating: bool = True
+    contiguous: bool = True
 
     @property
     def numel(self) -> int:

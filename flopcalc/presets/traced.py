@@ -284,6 +284,26 @@ def ptflops_aten(log: CallLog) -> Iterator[Amount]:
             yield Amount(call.node, "biases", call.args[1].shape[0] * call.args[2].shape[1])
         elif "convolution" in call.name and call.args[2] is not None:
             yield Amount(call.node, "biases", call.result.numel)
+    for call in log.of("function"):
+        if call.name in _STEPPED or (call.name == "torch.lstm" and _projects(call)):
+            yield Amount(call.node, "biases", -_added_apart(call))
+
+
+# Recurrent layers that are made of linear layers, one step after the other, whose biases are part of the product.
+_STEPPED = {"torch.gru", "torch.rnn_tanh", "torch.rnn_relu"}
+
+
+def _added_apart(call: Call) -> int:
+    """Biases of the first layer's inputs, which the CPU multiplies for all steps at once.
+
+    If the inputs are not in the order of steps, their biases are a sum of its own, which the counter does not know.
+    """
+    x, _, weights, *rest = call.args
+    if len(rest) != 6 or not rest[0]:
+        return 0
+    in_order = x.contiguous and not (rest[5] and min(x.shape[:2]) > 1)
+    directions = 2 if rest[4] else 1
+    return 0 if in_order else directions * weights[0].shape[0] * x.shape[0] * x.shape[1]
 
 
 _ONE_KERNEL = {"F.scaled_dot_product_attention", "torch.lstm"}
@@ -293,9 +313,15 @@ def _is_one_kernel_on_cpu(log: CallLog, call: Call) -> bool:
     if call.within < 0:
         return False
     whole = log.calls[call.within]
-    if whole.name not in _ONE_KERNEL:
-        return False
-    return whole.name == "torch.lstm" or _is_flash(whole)
+    if whole.name == "torch.lstm":
+        return not _projects(whole)
+    return whole.name in _ONE_KERNEL and _is_flash(whole)
+
+
+def _projects(call: Call) -> bool:
+    """Whether an LSTM has projections, which its kernel on the CPU does not know."""
+    weights = call.args[2]
+    return isinstance(weights, tuple) and len(weights) > 1 and 4 * weights[1].shape[1] != weights[1].shape[0]
 
 
 def _is_flash(call: Call) -> bool:

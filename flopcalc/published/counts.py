@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from flopcalc.analysis.profile import Profile
 from flopcalc.analysis.ways import PARAMS_WAYS, WAYS, measure
+from flopcalc.cost.convention import CONVENTIONS
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.published import pairs
 from flopcalc.targets.read import read_target
@@ -69,7 +70,14 @@ def _counted_part(spec: TargetSpec, part: str) -> Profile:
 
 @lru_cache(maxsize=512)
 def _counted(spec: TargetSpec) -> Profile:
-    return measure(read_target(spec).plain)
+    network = read_target(spec).plain
+    return measure(network, _presets()) if pairs.is_python_name(spec.what) else measure(network)
+
+
+@lru_cache(maxsize=1)
+def _presets() -> tuple[str, ...]:
+    """The conventions of flopcalc that the shipped sources name: those that are kept of Python models."""
+    return tuple(name for name in columns(map(pairs.load, pairs.names())) if name in CONVENTIONS)
 
 
 def columns(sources: Iterable[pairs.Source]) -> tuple[str, ...]:

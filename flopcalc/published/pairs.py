@@ -43,7 +43,7 @@ _NETWORK = ("match", "file", "target", "input", "set", "default", "part", *QUANT
 _ALTERNATIVE = ("target", "input", "set")
 _GROUP = re.compile(r"\\g<(\w+)>|\\(\d)")
 _VERDICT = ("match", "file", *QUANTITIES, *STATED)
-_FAMILY = ("match", "family")
+_FAMILY = ("match", "file", "family")
 # The input of a Python model of a row that names none.
 _USUAL_SIZE = 224
 
@@ -99,7 +99,7 @@ class Source(NamedTuple):
     usual: tuple[tuple[re.Pattern[str] | None, dict[str, tuple[Way, ...]]], ...]
     networks: tuple[Rule, ...]
     verdicts: tuple[Verdict, ...]
-    families: tuple[tuple[re.Pattern[str], str], ...]
+    families: tuple[tuple[re.Pattern[str], re.Pattern[str] | None, str], ...]
     path: str
 
 
@@ -167,7 +167,10 @@ def read_source(path: str) -> Source:
         usual=tuple(usual),
         networks=tuple(read.rules()),
         verdicts=tuple(read.verdicts()),
-        families=tuple((read.needed(spec, "match"), str(spec["family"])) for spec in read.items("families", _FAMILY)),
+        families=tuple(
+            (read.needed(spec, "match"), read.pattern(spec, "file"), str(spec["family"]))
+            for spec in read.items("families", _FAMILY)
+        ),
         path=path,
     )
 
@@ -329,8 +332,8 @@ def unit(source: Source, row: Row, quantity: str) -> str:
 
 def family(source: Source, row: Row) -> str:
     """The family of a network that flopcalc does not have: as the file says, or the first word of its name."""
-    for pattern, name in source.families:
-        if pattern.fullmatch(plain_name(source, row)):
+    for pattern, file, name in source.families:
+        if pattern.fullmatch(plain_name(source, row)) and _in_file(file, row):
             return name
     return re.split(r"[-_ 0-9(+]", row.name, maxsplit=1)[0] or row.name
 

@@ -1,14 +1,16 @@
 """A network description as an nn.Module with the names of its layers."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
 from flopcalc.errors import FlopcalcError, clip
-from flopcalc.networks.network import INPUT, Layer, Network
+from flopcalc.networks.network import INPUT, Layer, Network, Shape
 from flopcalc.primitives.registry import PRIMITIVES
 from flopcalc.pytorch.layers import build_layer
 from flopcalc.pytorch.named_class import named_class
+from flopcalc.replacing.two_grids import split
 
 
 def _build(layer: Layer, factory: dict[str, Any]) -> nn.Module:
@@ -18,8 +20,16 @@ def _build(layer: Layer, factory: dict[str, Any]) -> nn.Module:
             g = layer.evaluation.geometry
             return nn.Conv2d(g.c_in, g.c_out, 1, bias=layer.evaluation.named["bias"], **factory)
         return build_layer(layer.evaluation, **factory)
+    shapes = (layer.in_shape, *layer.further)
+    if layer.low:
+        high, low = (tuple(split(shape, layer.low)[grid] for shape in shapes) for grid in (0, 1))
+        return OnEachGrid(_primitive(layer, high, factory), _primitive(layer, low, factory))
+    return _primitive(layer, shapes, factory)
+
+
+def _primitive(layer: Layer, shapes: Sequence[Shape], factory: dict[str, Any]) -> nn.Module:
     primitive = PRIMITIVES[layer.kind]
-    arguments = primitive.arguments((layer.in_shape, *layer.further), {**primitive.settings, **layer.settings})
+    arguments = primitive.arguments(shapes, {**primitive.settings, **layer.settings})
     module: nn.Module = named_class(primitive.module)(**arguments, **(factory if primitive.has_tensors else {}))
     return module
 
@@ -29,6 +39,19 @@ def _add(parent: nn.Module, name: str, module: nn.Module, full: str) -> None:
         why = f"layer {full}: a module of torch has an attribute `{name}` of its own"
         raise FlopcalcError("bad-network", why, "choose another name for the layer")
     parent.add_module(name, module)
+
+
+class OnEachGrid(nn.Module):
+    """The same layer on both maps of a pair."""
+
+    def __init__(self, high: nn.Module, low: nn.Module) -> None:
+        super().__init__()
+        self.high, self.low = high, low
+
+    def forward(self, *pairs: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Pairs -> a pair."""
+        high, low = zip(*pairs, strict=True)
+        return self.high(*high), self.low(*low)
 
 
 class NetworkModule(nn.Module):
@@ -54,13 +77,14 @@ class NetworkModule(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, h, w) -> the output of the last layer."""
-        values = {INPUT: x}
+        values: dict[str, Any] = {INPUT: x}
         for index, (name, inputs) in enumerate(self._plan):
             values[name] = self.get_submodule(name)(*(values[source] for source in inputs))
             for source in set(inputs):
                 if self._last_use[source] == index and source != self._output:
                     del values[source]
-        return values[self._output]
+        out: Tensor = values[self._output]
+        return out
 
 
 def build_network(network: Network, **factory: Any) -> NetworkModule:

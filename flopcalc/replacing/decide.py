@@ -196,6 +196,15 @@ def _habit(spot: Spot, g: Geometry, operator: Operator) -> str | None:
         return operator.policy.refuses(Site(spot.name, g, spot.place == 0))
 
 
+def asked_together(plan: Plan, request: Request, spot: Spot) -> bool:
+    """Whether a request may take a convolution with its neighbours: it has no clause, or one that reads `policy`."""
+    clauses = plan.clauses(request)
+    if _kept_by(spot, plan.keep) or (clauses and not any("policy" in clause.names(text) for text in clauses)):
+        return False
+    fields = _fields(spot, spot.geometries[0], policy=True)
+    return all(clause.holds(text, fields) for text in clauses)
+
+
 def applied(request: Request, spot: Spot, g: Geometry, clauses: Sequence[str] = ()) -> Evaluation | str:
     """The operator in place of a convolution of one size, or the reason why it does not apply.
 

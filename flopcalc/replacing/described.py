@@ -1,12 +1,13 @@
 """Replacing the convolutions of a described network by operators."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 from flopcalc.cost.geometry import Geometry
 from flopcalc.networks.network import Layer, Network
 from flopcalc.replacing.decide import Decision, Plan, Request, Spot, applied, decide, notes
+from flopcalc.replacing.two_grids import Spread, spread
 from flopcalc.spec.operator import Evaluation, Operator, Value
 
 # Operators that are one convolution on the grid of their input: these can be replaced.
@@ -29,19 +30,28 @@ class Replacement(NamedTuple):
 
 
 def replace_convolutions(network: Network, operator: Operator, options: Mapping[str, Value]) -> Replacement:
-    """Replace every convolution for which the operator's policy and rules allow it with the operator."""
-    return replace_layers(network, Plan((Request(operator, options),)))
+    """Replace each convolution, by itself, for which the operator's policy and rules allow it with the operator."""
+    return _replaced(network, Plan((Request(operator, options),)), together=False)
 
 
 def replace_layers(network: Network, plan: Plan) -> Replacement:
     """Replace the convolutions that the plan's requests take; see flopcalc.networks.choose.
 
     A convolution that stays is listed with the reason. A bias is handed on where the operator has that
-    option, and reported where it has not. Raises FlopcalcError for a clause or a name that fits nothing.
+    option, and reported where it has not. Operators on two grids replace convolutions together with their
+    neighbours. Raises FlopcalcError for a clause or a name that fits nothing.
     """
+    return _replaced(network, plan, together=True)
+
+
+def _replaced(network: Network, plan: Plan, together: bool) -> Replacement:
     decisions = decide(_spots(network), plan, [layer.name for layer in network.layers])
+    pairs = spread(network, plan, decisions) if together else Spread({}, {})
+    decisions = [pairs.decisions.get(d.spot.name, d) for d in decisions]
     found = {name: d for d in decisions for name in d.spot.names}
-    layers = tuple(_layer(layer, found.get(layer.name), plan) for layer in network.layers)
+    layers = tuple(
+        pairs.layers.get(layer.name) or _layer(layer, found.get(layer.name), plan) for layer in network.layers
+    )
     replaced_by = {name: d.request.label for name, d in found.items() if d.request is not None}
     return Replacement(
         network=replace(network, layers=layers),
@@ -49,8 +59,16 @@ def replace_layers(network: Network, plan: Plan) -> Replacement:
         replaced=tuple(replaced_by),
         replaced_by=replaced_by,
         skipped=tuple((name, d.reason) for name, d in found.items() if d.request is None),
-        notes=tuple(notes(decisions, plan, network.name)),
+        notes=(*notes(decisions, plan, network.name), *_notes(pairs)),
     )
+
+
+def _notes(pairs: Spread) -> Iterator[str]:
+    if pairs.layers:
+        yield (
+            f"{len(pairs.layers)} layers between these work on pairs of maps, some channels on half of the height "
+            "and width; shapes are those of the plain maps, and steps wait for both maps of a pair"
+        )
 
 
 def _spots(network: Network) -> list[Spot]:

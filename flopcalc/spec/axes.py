@@ -34,7 +34,7 @@ def depth_of(operator: str, volume: bool, axes: int, sizes: dict[str, Any]) -> d
             raise FlopcalcError("bad-dimension", f"hw is {by(tuple(sizes[name]))}, three sizes", hint)
         if not volume or name not in WINDOW:
             where = "along one axis" if axes == 1 else "on images"
-            why = f"{name} is {by(tuple(sizes[name]))}, three sizes, and {operator} works {where}"
+            why = f"{name} is '{by(tuple(sizes[name]))}', three sizes, and {operator} works {where}"
             raise FlopcalcError("bad-dimension", why, "give one size; conv3d and depthwise3d take three")
     if not three:
         return {}

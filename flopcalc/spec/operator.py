@@ -27,6 +27,7 @@ from flopcalc.spec.channel_map import ChannelMap
 from flopcalc.spec.containment import contained
 from flopcalc.spec.param import AUTO, Param, Value, show
 from flopcalc.spec.source import Equation, Erratum, Paper
+from flopcalc.spec.two_grids import TwoGrids
 
 # The names that an operator's file imports, options included.
 __all__ = [
@@ -155,6 +156,7 @@ class Operator:
     takes_bias: whether its option `bias` is set where it replaces a convolution with a bias; false where the authors'
     module has none. pads_unevenly: whether it takes `padding="same"` with an even kernel.
     channel_map(g, named, channel): the input channels that an output channel reads.
+    two_grids: for operators whose tensors are pairs of maps.
     family groups operators in listings. samples: sets of options to check together.
     layer_file: for a plug-in, the module that holds its nn.Module, as `package.module`.
     origin: for a plug-in, the package and the place that it was loaded from; set when it is loaded.
@@ -191,6 +193,7 @@ class Operator:
     pads_unevenly: bool = False
     channel_map: Callable[[Geometry, Named, int], ChannelMap] | None = None
     default_c_in: Callable[[Named], int | None] | None = None
+    two_grids: TwoGrids | None = None
 
     def __post_init__(self) -> None:
         for field_name, kind in _ITEMS.items():
@@ -312,7 +315,7 @@ class Operator:
 
     def _apply(self, g: Geometry, options: Named) -> tuple[Named, Parts]:
         named = self.derive(g, options)
-        if g.uneven and not self.pads_unevenly:
+        if not self.pads_unevenly and g.uneven:
             raise uneven_padding(self.name, g)
         for rule in self.rules:
             if (problem := rule.check(g, named)) is not None:

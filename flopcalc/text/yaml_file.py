@@ -119,7 +119,8 @@ class File(NamedTuple):
 
     def pair(self, spec: Mapping[str, Any], key: str, env: Mapping[str, Any], what: str) -> int | tuple[int, int]:
         """The value of a key that is one whole number, or two: [height, width]."""
-        return self.as_pair(self.value(spec, key, env, what), spec, key, what)
+        found: int | tuple[int, int] = self.as_pair(self.value(spec, key, env, what), spec, key, what)
+        return found
 
     def as_pair(self, value: Any, spec: Any, key: str, what: str, most: int = 2) -> Any:
         """The value of a key, if it is one whole number, or a tuple of two (up to `most`)."""

@@ -72,3 +72,21 @@ def test_the_json_contract() -> None:
     (row,) = record["rows"]
     assert set(row) == {"tool", "version", "figure", "steps", "measured", "exact", "why_not"}
     assert set(row["steps"][0]) == {"what", "amount", "layers"}
+
+
+# As projects print them for networks that are described; with the digits that they print.
+PRINTED = {
+    ("resnet50", "pycls"): (4_089_185_256, 1),
+    ("resnet50", "open-model-zoo"): (8_216_000_000, 10**6),
+    ("resnet50", "paddle-flops"): (4_110_000_000, 10**7),
+    ("vgg16", "convnet-burden"): (16_000_000_000, 10**9),
+    ("resnet50", "keras"): (8_180_000_000, 10**7),
+}
+
+
+@pytest.mark.parametrize(("name", "convention_name"), PRINTED)
+def test_figures_of_projects(name: str, convention_name: str) -> None:
+    """Their figure, to the last digit."""
+    printed, unit = PRINTED[name, convention_name]
+    found = counted(network(name), convention.get(convention_name)).total
+    assert round(found / unit) * unit == printed

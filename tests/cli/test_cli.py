@@ -111,6 +111,9 @@ def test_layer_json(run: Runner) -> None:
         "depth": None,
         "depth_rule": "max",
         "tail": "conv",
+        "identity": "average",
+        "shuffle": True,
+        "shuffle_groups": 2,
         "norm": False,
         "activation": False,
     }
@@ -193,7 +196,8 @@ def test_verify_json_and_exit_codes(run: Runner, monkeypatch: pytest.MonkeyPatch
     assert "Differences" in done.out
     # One line for each part and quantity, not for each case.
     assert len(done.out.splitlines()) < 60
-    assert done.out.count("cases     115") == 3
+    # 23 shapes, with the defaults and six options one at a time.
+    assert done.out.count(f"cases     {23 * 7}") == 3
 
 
 def test_verify_everything(run: Runner) -> None:

@@ -71,7 +71,7 @@ def test_conv3d_with_three_sizes() -> None:
 
 def test_conv3d_of_three_sizes_is_that_of_torch() -> None:
     """The module gives the promised shape, and the numbers of torch's function."""
-    given = {"k": (1, 3, 5), "stride": (2, 1, 2), "padding": (0, 1, 2), "hw": (6, 7), "depth": 5}
+    given: dict[str, Any] = {"k": (1, 3, 5), "stride": (2, 1, 2), "padding": (0, 1, 2), "hw": (6, 7), "depth": 5}
     e, x = layer("conv3d", 4, 6, **given), random_tensor(2, 4, 5, 6, 7)
     out = build("conv3d", 4, 6, **given)(x)
     assert out.shape == (2, *e.out_shape) == (2, 6, 3, 6, 4)

@@ -51,7 +51,7 @@ def test_dynet_by_hand() -> None:
 
 def test_dynet_with_the_coefficients_of_its_block() -> None:
     """The rows of one prediction for all convolutions of a block: 24 means, of another number of channels."""
-    given = {"g_t": 3, "coefficients": "block", "block_in": 24}
+    given: dict[str, Any] = {"g_t": 3, "coefficients": "block", "block_in": 24}
     module: Any = DyNetConv2d(4, 6, 3, dtype=torch.float64, **given)
     x, means = random_tensor(2, 4, 5, 5), random_tensor(2, 24, seed=1)
     eta = torch.sigmoid(means @ module.routing.fc.weight.T).reshape(2, 6, 3)

@@ -45,7 +45,7 @@ def test_output_is_that_of_transformers() -> None:
         "dt_proj.conv.weight": "dt_proj.weight",
         "dt_proj.conv.bias": "dt_proj.bias",
         "scan.log_rates": "A_log",
-        "skip.share": "D",
+        "share.share": "D",
         "out_proj.weight": "out_proj.weight",
     }
     given = theirs.state_dict()

@@ -90,7 +90,7 @@ def test_octconv_at_a_stride() -> None:
 
     At alpha 1/2: high to high 4 * 8 and low to high 4 * 8 at 16 positions, the two others at 4: 5/8 of 128 * 16.
     """
-    given = {"hw": 8, "stride": 2, "stride_by": "pool"}
+    given: dict[str, Any] = {"hw": 8, "stride": 2, "stride_by": "pool"}
     e = layer("octconv", 8, 16, **given)
     assert e.cost.macs == 9 * (2 * 32 * 16 + 2 * 32 * 4) == Fraction(5, 8) * 9 * 128 * 16
     # 4 channels to 16 positions and to 4, each from four values; low 4 channels to 4; sums of 8 * 16 and 8 * 4.
@@ -106,7 +106,7 @@ def test_octconv_at_a_stride() -> None:
 @pytest.mark.parametrize(("stride", "takes", "gives"), [(1, 0, 1), (1, 1, 0), (2, 1, 1), (2, 0, 1), (2, 1, 0)])
 def test_octconv_variants_by_their_definition(stride: int, takes: int, gives: int) -> None:
     """The paths that there are, with pooling before the convolutions."""
-    given = {name: 0 for name, there in (("alpha_in", takes), ("alpha_out", gives)) if not there}
+    given: dict[str, Any] = {name: 0 for name, there in (("alpha_in", takes), ("alpha_out", gives)) if not there}
     module = OctConv2d(8, 12, 3, stride=stride, alpha="1/4", stride_by="pool", dtype=torch.float64, **given)
     x = (random_tensor(2, 6, 8, 8), random_tensor(2, 2, 4, 4, seed=1)) if takes else random_tensor(2, 8, 8, 8)
     high, low = x if isinstance(x, tuple) else (x, None)

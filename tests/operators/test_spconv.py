@@ -39,7 +39,7 @@ def test_spconv_at_alpha_one_has_no_rest() -> None:
 @pytest.mark.parametrize("stride", [1, 2])
 def test_spconv_in_its_first_form(stride: int) -> None:
     """A k x k convolution of the first channels plus a 1x1 of the rest: one dense kernel with zeros, at stride 1."""
-    given = {"alpha": "1/4", "groups_k": 1, "pointwise": False, "fusion": "sum"}
+    given: dict[str, Any] = {"alpha": "1/4", "groups_k": 1, "pointwise": False, "fusion": "sum"}
     module = SPConv2d(8, 6, 3, stride=stride, dtype=torch.float64, **given)
     x = random_tensor(2, 8, 9, 7)
     rest = x[:, 2:] if stride == 1 else F.avg_pool2d(x[:, 2:], 2, 2, ceil_mode=True)
@@ -55,7 +55,7 @@ def test_spconv_first_form_by_hand() -> None:
 
     At stride 2 only the 6 channels of the rest are pooled, to 5 x 4: 20 positions of 4 values.
     """
-    given = {"alpha": "1/4", "groups_k": 1, "pointwise": False, "fusion": "sum"}
+    given: dict[str, Any] = {"alpha": "1/4", "groups_k": 1, "pointwise": False, "fusion": "sum"}
     e = layer("spconv", 8, 6, hw=(9, 7), **given)
     assert (e.cost.params, e.cost.macs) == (144, 144 * 63)
     assert e.ratio("macs") == Fraction(1, 4) + Fraction(3, 4) / 9

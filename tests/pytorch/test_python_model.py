@@ -233,7 +233,12 @@ def test_kinds_of_modules() -> None:
         "global_avgpool": nn.AdaptiveAvgPool2d(1),
         "adaptive_avgpool": nn.AdaptiveAvgPool2d(7),
         "upsample": nn.Upsample(scale_factor=2),
-        "Upsample": nn.Upsample(scale_factor=2, mode="bilinear"),
+        "upsample_bilinear": nn.Upsample(scale_factor=2, mode="bilinear"),
+        "Upsample": nn.Upsample(scale_factor=2, mode="bicubic"),
+        "groupnorm": nn.GroupNorm(2, 4),
+        "instancenorm": nn.InstanceNorm2d(4),
+        "rmsnorm": nn.RMSNorm(4),
+        "pixel_shuffle": nn.PixelShuffle(2),
         "LSTM": nn.LSTM(4, 4),
     }
     assert {kind: kind_of(module) for kind, module in modules.items()} == {kind: kind for kind in modules}

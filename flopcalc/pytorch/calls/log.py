@@ -222,7 +222,7 @@ def sized(value: Any) -> Any:
     if isinstance(value, Tensor):
         if value.is_nested:
             return Sized(())
-        return Sized(tuple(value.shape), value.is_floating_point())
+        return Sized(tuple(value.shape), value.layout is torch.strided and value.is_contiguous())
     if isinstance(value, Sized):
         return value
     if isinstance(value, list | tuple):

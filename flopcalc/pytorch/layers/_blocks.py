@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ def plan(
     out_channels: int,
     kernel_size: Pair,
     stride: Pair,
-    padding: Pair | str | None,
+    padding: Pair | Literal["same"] | None,
     dilation: Pair,
     groups: int,
     **options: Any,

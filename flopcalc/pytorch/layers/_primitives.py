@@ -127,10 +127,7 @@ class Pad(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, h, w) -> (n, larger c, larger h, larger w)."""
-        more = [
-            extra + -(size + extra) % self.multiple
-            for size, extra in zip(x.shape[2:], self.amount, strict=True)
-        ]
+        more = [extra + -(size + extra) % self.multiple for size, extra in zip(x.shape[2:], self.amount, strict=True)]
         return functional.pad(x, (0, more[1], 0, more[0], *self.channels))
 
 

@@ -1,6 +1,6 @@
 """The depthwise convolution: that of torch, with one group for each channel."""
 
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
@@ -21,7 +21,7 @@ class DepthwiseConv2d(nn.Module):
         out_channels: int,
         kernel_size: Pair,
         stride: Pair = 1,
-        padding: Pair | str | None = None,
+        padding: Pair | Literal["same"] | None = None,
         dilation: Pair = 1,
         groups: int = 1,
         bias: bool = False,

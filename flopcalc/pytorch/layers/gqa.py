@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from flopcalc.cost.geometry import Pair
 from flopcalc.pytorch.layers._blocks import Add, plan
-from flopcalc.pytorch.layers._heads import Mix, Repeat, Scale, Scores
+from flopcalc.pytorch.layers._heads import Mix, Repeat, Scale, Scores, by_head
 
 
 class CausalMask(nn.Module):

@@ -5,18 +5,22 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from flopcalc.cost.geometry import Pair
 from flopcalc.pytorch.layers._blocks import plan
+from flopcalc.pytorch.layers._heads import by_head
 
 
-class FeatureMap(nn.Module):
-    """elu(x) + 1, which is positive."""
+class Plus(nn.Module):
+    """A number added."""
+
+    def __init__(self, number: float) -> None:
+        super().__init__()
+        self.number = number
 
     def forward(self, x: Tensor) -> Tensor:
         """Unchanged in shape."""
-        return functional.elu(x) + 1
+        return x + self.number
 
 
 class Product(nn.Module):
@@ -33,14 +37,6 @@ class Sum(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(b, d, tokens) -> (b, 1, d)."""
         return x.sum(-1)[:, None]
-
-
-class Normaliser(nn.Module):
-    """The sum of the weights of each query."""
-
-    def forward(self, keys: Tensor, query: Tensor) -> Tensor:
-        """(b, 1, d), (b, d, tokens) -> (b, 1, tokens)."""
-        return torch.bmm(keys, query) + 1e-6
 
 
 class Divide(nn.Module):
@@ -75,18 +71,18 @@ class LinearAttention2d(nn.Module):
         c = in_channels
         self.heads = heads
         self.query, self.key = (
-            nn.Sequential(OrderedDict(conv=nn.Conv2d(c, c, 1, **factory), map=FeatureMap())) for _ in range(2)
+            nn.Sequential(OrderedDict(conv=nn.Conv2d(c, c, 1, **factory), act=nn.ELU(), one=Plus(1))) for _ in range(2)
         )
         self.value = nn.Conv2d(c, c, 1, **factory)
         self.context, self.mix, self.sum = Product(), Product(), Sum()
-        self.normaliser, self.divide = Normaliser(), Divide()
+        self.normaliser, self.epsilon, self.divide = Product(), Plus(1e-6), Divide()
         self.projection = nn.Conv2d(c, out_channels, 1, **factory)
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, h, w) -> (n, c, h, w)."""
         q, k, v = (by_head(part(x), self.heads) for part in (self.query, self.key, self.value))
         mixed = self.mix(self.context(v, k.transpose(1, 2)), q)
-        divided = self.divide(mixed, self.normaliser(self.sum(k), q))
+        divided = self.divide(mixed, self.epsilon(self.normaliser(self.sum(k), q)))
         out: Tensor = self.projection(divided.reshape(x.shape))
         return out
 

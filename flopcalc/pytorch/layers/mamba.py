@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from flopcalc.pytorch.layers._blocks import Add
 from flopcalc.spec.operator import Evaluation
 
 
@@ -23,11 +24,19 @@ class PadBefore(nn.Module):
 
 
 class Decay(nn.Module):
-    """The share of the state that each step keeps."""
+    """The logarithm of the share of the state that each step keeps."""
 
     def forward(self, steps: Tensor, rates: Tensor) -> Tensor:
         """(n, c, tokens), (c, state) -> (n, c, state, tokens)."""
-        return torch.exp(steps[:, :, None] * rates[..., None])
+        return steps[:, :, None] * rates[..., None]
+
+
+class Exp(nn.Module):
+    """The exponential."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Unchanged in shape."""
+        return torch.exp(x)
 
 
 class Drive(nn.Module):
@@ -38,12 +47,12 @@ class Drive(nn.Module):
         return (steps * x)[:, :, None] * into[:, None]
 
 
-class State(nn.Module):
-    """One step of the scan."""
+class Keep(nn.Module):
+    """The share of the state that a step keeps."""
 
-    def forward(self, state: Tensor, decay: Tensor, drive: Tensor) -> Tensor:
-        """(n, c, state) each -> the same."""
-        return decay * state + drive
+    def forward(self, state: Tensor, decay: Tensor) -> Tensor:
+        """(n, c, state) twice -> the same."""
+        return decay * state
 
 
 class Output(nn.Module):
@@ -69,32 +78,33 @@ class Scan(nn.Module):
         super().__init__()
         rates = torch.arange(1, state + 1, **factory).expand(channels, -1)
         self.log_rates = nn.Parameter(torch.log(rates).clone(memory_format=torch.contiguous_format))
-        self.decay, self.drive, self.state = Decay(), Drive(), State()
+        self.decay, self.exp, self.drive = Decay(), Exp(), Drive()
+        self.keep, self.add = Keep(), Add()
         self.output, self.join = Output(), Join()
 
     def forward(self, x: Tensor, steps: Tensor, into: Tensor, out_of: Tensor) -> Tensor:
         """(n, c, tokens) twice, (n, state, tokens) twice -> (n, c, tokens)."""
-        decay = self.decay(steps, -torch.exp(self.log_rates))
+        decay = self.exp(self.decay(steps, -torch.exp(self.log_rates)))
         drive = self.drive(x, steps, into)
         state = torch.zeros(drive.shape[:3], dtype=x.dtype, device=x.device)
         outputs = []
         for token in range(x.shape[2]):
-            state = self.state(state, decay[..., token], drive[..., token])
+            state = self.add(self.keep(state, decay[..., token]), drive[..., token])
             outputs.append(self.output(state, out_of[..., token]))
         out: Tensor = self.join(outputs)
         return out
 
 
-class Skip(nn.Module):
-    """A trained share of each channel of the scan's input, added to its output."""
+class Share(nn.Module):
+    """A trained share of each channel of the scan's input."""
 
     def __init__(self, channels: int, **factory: Any) -> None:
         super().__init__()
         self.share = nn.Parameter(torch.ones(channels, 1, **factory))
 
-    def forward(self, y: Tensor, x: Tensor) -> Tensor:
-        """(n, c, tokens) twice -> the same."""
-        return y + x * self.share
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, tokens), unchanged in shape."""
+        return x * self.share
 
 
 class Gate(nn.Module):
@@ -126,7 +136,8 @@ class MambaBlock(nn.Module):
         )
         self.x_proj = nn.Conv1d(inner, rank + 2 * state, 1, bias=False, **factory)
         self.dt_proj = nn.Sequential(OrderedDict(conv=nn.Conv1d(rank, inner, 1, **factory), act=nn.Softplus()))
-        self.scan, self.skip, self.gate = Scan(inner, state, **factory), Skip(inner, **factory), Gate()
+        self.scan, self.gate = Scan(inner, state, **factory), Gate()
+        self.share, self.skip = Share(inner, **factory), Add()
         self.out_proj = nn.Conv1d(inner, g.c_out, 1, bias=named["bias"], **factory)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -134,7 +145,7 @@ class MambaBlock(nn.Module):
         values, gate = self.in_proj(x.squeeze(2)).chunk(2, dim=1)
         values = self.conv(values)
         step, into, out_of = self.x_proj(values).split(self.sizes, dim=1)
-        scanned = self.skip(self.scan(values, self.dt_proj(step), into, out_of), values)
+        scanned = self.skip(self.scan(values, self.dt_proj(step), into, out_of), self.share(values))
         out: Tensor = self.out_proj(self.gate(scanned, gate))
         return out.unsqueeze(2)
 

@@ -1,5 +1,6 @@
 """The 3x3 convolution by Winograd's minimal filtering, with element-wise transforms and one batched product."""
 
+from fractions import Fraction
 from math import sqrt
 from typing import Any
 
@@ -12,24 +13,32 @@ from flopcalc.operators._winograd import Row, Transform
 from flopcalc.pytorch.layers._blocks import plan
 
 
-def _result(row: Row, slices: tuple[Tensor, ...]) -> Tensor:
+class Scale(nn.Module):
+    """Products by a constant."""
+
+    def forward(self, x: Tensor, factor: Fraction) -> Tensor:
+        """Unchanged in shape."""
+        return x * float(factor)
+
+
+def _result(row: Row, slices: tuple[Tensor, ...], scale: nn.Module) -> Tensor:
     """One row of a transform: kernels as `Transform` counts them."""
     (first, index), *others = row.terms
-    out = slices[index] if first == 1 else slices[index] * float(first)
+    out: Tensor = slices[index] if first == 1 else scale(slices[index], first)
     for coefficient, index in others:
         if coefficient == 1:
             out = out + slices[index]
         elif coefficient == -1:
             out = out - slices[index]
         else:
-            out = out + slices[index] * float(coefficient)
-    return out if row.factor == 1 else out * float(row.factor)
+            out = out + scale(slices[index], coefficient)
+    return out if row.factor == 1 else scale(out, row.factor)
 
 
-def along(matrix: Transform, x: Tensor, axis: int, to: int) -> Tensor:
+def along(matrix: Transform, x: Tensor, axis: int, to: int, scale: nn.Module) -> Tensor:
     """The matrix applied along an axis; the new axis is put at `to`."""
     slices = x.unbind(axis)
-    return torch.stack([_result(row, slices) for row in matrix.rows], dim=to)
+    return torch.stack([_result(row, slices, scale) for row in matrix.rows], dim=to)
 
 
 class Pad(nn.Module):
@@ -54,12 +63,13 @@ class Data(nn.Module):
     def __init__(self, matrix: Transform, m: int) -> None:
         super().__init__()
         self.matrix, self.m = matrix, m
+        self.scale = Scale()
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, rows m + 2, columns m + 2) -> (side, side, c, n, rows, columns)."""
         side = self.matrix.columns
         tiles = x.transpose(0, 1).unfold(2, side, self.m).unfold(3, side, self.m)
-        return along(self.matrix, along(self.matrix, tiles, 4, 0), 5, 1)
+        return along(self.matrix, along(self.matrix, tiles, 4, 0, self.scale), 5, 1, self.scale)
 
 
 class Weights(nn.Module):
@@ -67,13 +77,13 @@ class Weights(nn.Module):
 
     def __init__(self, matrix: Transform, c_in: int, c_out: int, **factory: Any) -> None:
         super().__init__()
-        self.matrix = matrix
+        self.matrix, self.scale = matrix, Scale()
         self.weight = nn.Parameter(torch.empty(c_out, c_in, matrix.columns, matrix.columns, **factory))
         nn.init.kaiming_uniform_(self.weight, a=sqrt(5))
 
     def forward(self) -> Tensor:
         """-> (side, side, c_out, c_in)."""
-        return along(self.matrix, along(self.matrix, self.weight, 2, 0), 3, 1)
+        return along(self.matrix, along(self.matrix, self.weight, 2, 0, self.scale), 3, 1, self.scale)
 
 
 class Products(nn.Module):
@@ -91,11 +101,11 @@ class Output(nn.Module):
 
     def __init__(self, matrix: Transform) -> None:
         super().__init__()
-        self.matrix = matrix
+        self.matrix, self.scale = matrix, Scale()
 
     def forward(self, x: Tensor) -> Tensor:
         """(side, side, ...) -> (m, m, ...)."""
-        return along(self.matrix, along(self.matrix, x, 0, 0), 1, 1)
+        return along(self.matrix, along(self.matrix, x, 0, 0, self.scale), 1, 1, self.scale)
 
 
 class Arrange(nn.Module):
