@@ -103,14 +103,8 @@ def _table() -> dict[str, How]:
     # A class of one's own with a weight or a bias, without children. extra: parameters times the first size of its
     # output, where that is not the batch.
     found["own module"] = How("own module")
+    found["own module, F.conv"] = How("own module", "F.conv", "_convolution")
     found["torch.bmm, complex"] = found["torch.bmm"]._replace(is_complex=True)
-    # The first part of a recurrent layer stands for the module. On the CPU an LSTM is one kernel.
-    for name in ("LSTM", "LSTM with projections", "GRU"):
-        kind = name.split()[0]
-        found[name] = How(kind, operator=kind.lower(), on_cpu=name != "LSTM", sizes=7)
-        found[f"inside {name}"] = How(on_cpu=name != "LSTM")
-    for function in ("F.elu", "F.interpolate"):
-        found.setdefault(function, How("", function))
     for suffix, operator in (("", "upsample_nearest2d"), (", bilinear", "upsample_bilinear2d")):
         found["F.interpolate" + suffix] = How("", "F.interpolate", operator)
         found["F.interpolate to size" + suffix] = How("", "F.interpolate to size", operator, sizes=1)

@@ -76,8 +76,6 @@ def thop(part: Part, n: Dim) -> Dim:
             return part.macs
         case "ConvTranspose":
             return part.extra[0]
-        case "LSTM" | "GRU":
-            return _thop_recurrent(part, part.extra[3])
         case "BatchNorm":
             return 2 * (part.adds + part.muls)
         case "BatchNorm without affine":
@@ -99,12 +97,6 @@ def thop(part: Part, n: Dim) -> Dim:
     return 0
 
 
-def _thop_recurrent(part: Part, macs: Dim) -> Dim:
-    # Four gates and four element-wise operations; of a GRU three gates.
-    hidden, biases = part.extra[:2]
-    return macs + biases + (8 if how(part).module == "LSTM" else 7) * hidden
-
-
 @_complex_once
 def ultralytics_thop(part: Part, n: Dim) -> Dim:
     """As thop, with exact windows, and products in functions; attention as one module, softmax included."""
@@ -114,8 +106,6 @@ def ultralytics_thop(part: Part, n: Dim) -> Dim:
             return part.macs if part.work != "softmax" else 3 * part.writes - part.extra[0]
         case "Conv subclass":
             return part.macs
-        case "LSTM" | "GRU":
-            return _thop_recurrent(part, part.extra[2])
         case "BatchNorm" | "BatchNorm subclass":
             return 2 * (part.adds + part.muls)
         case "BatchNorm without affine":
@@ -158,17 +148,6 @@ _HOOKED = {"ReLU", "PReLU", "ELU", "LeakyReLU", "ReLU6", "GELU"}
 _PATCHED_POOLS = {"F.max_pool", "F.avg_pool", "F.adaptive_avg_pool"}
 
 
-# In a recurrent layer, per gate and hidden element: what ptflops, DeepSpeed and calflops add.
-_RECURRENT = {"LSTM": (4, 10), "GRU": (3, 7)}
-
-
-def _by_weights(part: Part, factor: int) -> Dim:
-    """Products without those of a projection; at 2 per multiply-accumulate less one addition for each gate."""
-    hidden, biases, macs, _, projection, *_ = part.extra
-    gates, elementwise_work = _RECURRENT[how(part).module]
-    return factor * (macs - projection) + biases + (elementwise_work - (factor - 1) * 2 * gates) * hidden
-
-
 def _elements(part: Part) -> Dim:
     # An activation may be one part with what follows it.
     return part.other if part.work == "act" else part.writes
@@ -181,8 +160,6 @@ def ptflops(part: Part, n: Dim) -> Dim:
     total: Dim = 0
     if called.module in _WEIGHTED:
         total += part.macs + part.adds
-    elif called.module in _RECURRENT:
-        total += _by_weights(part, 1)
     elif called.module == "BatchNorm":
         total += part.adds + part.muls
     elif called.module in {"BatchNorm without affine", "InstanceNorm without affine", "LayerNorm"}:
@@ -219,8 +196,6 @@ def ptflops_aten(part: Part, n: Dim) -> Dim:
     if not (called.kernel and called.on_cpu):
         return 0
     biases = part.adds if part.work in ("conv", "linear") else 0
-    if called.module in _RECURRENT:
-        biases -= part.extra[6]
     return part.macs + biases if part.work in ("conv", "linear", "matmul") else 0
 
 
@@ -235,9 +210,10 @@ def torchinfo(part: Part, n: Dim) -> Dim:
             return part.extra[0]
         case "own module":
             return part.extra[0] if part.extra else n * part.params
-        case "LSTM" | "GRU":
-            return part.extra[2] + part.extra[1]
-        case "Linear" | "BatchNorm" | "LayerNorm" | "LayerNorm subclass" | "GroupNorm" | "InstanceNorm" | "PReLU":
+        case "Linear":
+            # extra: of one that is called at each step.
+            return part.extra[0] if part.extra else n * part.params
+        case "BatchNorm" | "LayerNorm" | "LayerNorm subclass" | "GroupNorm" | "InstanceNorm" | "PReLU":
             return n * part.params
     return 0
 
@@ -248,8 +224,6 @@ _PROFILED = {"F.relu", "F.prelu", "F.elu", "F.gelu", "F.silu", "F.softmax", "F.l
 def _profiled(part: Part, *, deepspeed: bool) -> Dim:
     called = how(part)
     function = called.function
-    if called.module in _RECURRENT:
-        return _by_weights(part, 2)
     if called.module == "ConvTranspose" and not deepspeed:
         return part.extra[1]
     if function in {"F.conv", "F.conv_transpose"}:
@@ -300,8 +274,6 @@ def _recorded(part: Part, called: How) -> Dim:
     match called.operator:
         case "_convolution":
             return part.extra[0] if called.module == "ConvTranspose" else part.macs
-        case "lstm":
-            return part.extra[5]
         case "linear" | "matmul" | "bmm" | "baddbmm" | "einsum" | "scaled_dot_product_attention":
             return part.macs
         case "batch_norm" | "layer_norm" | "group_norm" | "instance_norm":

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from flopcalc.cost import parts
-from flopcalc.cost.arith import Dim, minimum
+from flopcalc.cost.arith import Dim
 from flopcalc.cost.cost import PREVIOUS, Cost, Part
 from flopcalc.cost.geometry import Geometry
 from flopcalc.cost.kinds import WorkKind
@@ -21,7 +21,7 @@ class Cell(NamedTuple):
 
     sums: of what the input and the state give to a gate; acts; products; updates: sums that make the new state.
     sum_chain, product_chain: kernels among them that wait for one another. memories: states that are kept and are not
-    the output. ends: the parts that end a step. label: the module of torch.nn.
+    the output. ends: the parts that end a step.
     """
 
     sums: int
@@ -32,65 +32,17 @@ class Cell(NamedTuple):
     product_chain: int
     memories: int
     ends: tuple[str, ...]
-    label: str
 
 
 # c = f c + i g; h = o tanh(c). All gates are summed at once; f c and i g do not wait for each other.
 LSTM = Cell(
-    sums=4, acts=5, products=3, updates=1, sum_chain=1, product_chain=2, memories=1, ends=("update", "projection"), label="LSTM"
+    sums=4, acts=5, products=3, updates=1, sum_chain=1, product_chain=2, memories=1, ends=("update", "projection")
 )
 # n = tanh(a + r b); h = n + z (h - n). The sums of r and z are two kernels.
-GRU = Cell(sums=2, acts=3, products=2, updates=3, sum_chain=2, product_chain=2, memories=0, ends=("update",), label="GRU")
+GRU = Cell(sums=2, acts=3, products=2, updates=3, sum_chain=2, product_chain=2, memories=0, ends=("update",))
 
 
 def recurrent(
-    cell: Cell,
-    g: Geometry,
-    gates: Dim,
-    num_layers: Dim,
-    directions: Dim,
-    joins: Dim,
-    state: Dim,
-    projected: bool,
-    bias: bool,
-) -> Iterable[Part]:
-    """The parts of `_kernels`. Other counters see one module: its first part has what they need of it."""
-    first, *others = _kernels(cell, g, gates, num_layers, directions, joins, state, projected, bias)
-    label = cell.label + " with projections" * projected
-    sizes = _of_the_module(g, gates, num_layers, directions, state, projected, bias)
-    yield first._replace(call=label, extra=sizes)
-    yield from (parts.called(f"inside {label}", part) for part in others)
-
-
-def _of_the_module(
-    g: Geometry, gates: Dim, num_layers: Dim, directions: Dim, state: Dim, projected: bool, bias: bool
-) -> tuple[Dim, ...]:
-    """Sizes for `cost.folds`: hidden elements of all steps, biases, MACs; MACs as if nothing were projected, of the
-    projection, and as if the projected state were the hidden one; biases that the CPU adds apart.
-    """
-    p, hidden, units, rows = g.p_out, g.c_out, directions * num_layers, gates * g.c_out
-    width = g.c_in + (num_layers - 1) * directions * state + num_layers * state
-    wide = g.c_in + (num_layers - 1) * directions * hidden + num_layers * hidden
-    projection = units * hidden * state * int(projected)
-    biases = rows * int(bias)
-    # The module takes a view of the tokens, in the order of steps only where there is one step or one token of 1.
-    apart = minimum(1, g.w_out - 1) * minimum(1, g.batch * g.c_in - 1) * directions * biases
-    macs = directions * rows * width + projection
-    return tuple(
-        p * size
-        for size in (
-            units * hidden,
-            units * 2 * biases,
-            macs,
-            directions * rows * wide,
-            projection,
-            directions * gates * state * width,
-            apart,
-        )
-    )
-
-
-def _kernels(
     cell: Cell,
     g: Geometry,
     gates: Dim,
@@ -113,7 +65,7 @@ def _kernels(
     yield _matrices("hidden", rows, units * state, units, g, bias, after=INPUT)._replace(steps=steps)
     yield _elementwise("sum", "add", cell.sums * values, cell.sum_chain * steps)
     # In place, one gate after the other.
-    yield _elementwise("gates", "act", cell.acts * values, cell.acts * steps)
+    yield parts.called("sigmoid", _elementwise("gates", "act", cell.acts * values, cell.acts * steps))
     yield _elementwise("products", "mul", cell.products * values, cell.product_chain * steps)
     yield _elementwise("update", "add", cell.updates * values, cell.updates * steps)
     yield from parts.when(
@@ -141,6 +93,7 @@ def _matrices(name: str, rows: Dim, columns: Dim, count: Dim, g: Geometry, bias:
         reads=params * g.w_out + columns * g.p_out,
         writes=size,
         after=after,
+        extra=(params * g.p_out,),
     )
 
 
@@ -152,7 +105,7 @@ def _elementwise(name: str, work: WorkKind, size: Dim, steps: Dim) -> Part:
 
 
 LAYERS = Param(
-    "num_layers", "int", 1, "layers; each reads the outputs of the one before it", 1, letter="L", samples=(2, 3)
+    "num_layers", "int", 1, "layers; each reads the outputs of the one before it", 1, letter="L", samples=(2,)
 )
 BIDIRECTIONAL = Param("bidirectional", "bool", False, "a second direction, from the last step to the first")
 BIAS = Param("bias", "bool", True, "two biases for each row of the gates, as in torch and cuDNN", samples=(False,))
