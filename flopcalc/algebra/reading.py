@@ -57,7 +57,7 @@ def _read(written: str, names: Mapping[str, Any]) -> Any:
 
 def _terms(expression: Any) -> int:
     """An upper bound of the number of terms of an expression when it is multiplied out."""
-    if expression.is_Add:
+    if expression.is_Add or isinstance(expression, sympy.Max | sympy.Min):
         return sum(map(_terms, expression.args))
     if expression.is_Pow and expression.exp.is_Integer:
         return int(min(_terms(expression.base), 10**6) ** min(abs(int(expression.exp)), 100))

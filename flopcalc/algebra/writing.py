@@ -12,10 +12,20 @@ Expr = Any
 
 def text(expression: Expr) -> str:
     """One line, with ^ for powers."""
-    written = str(sympy.sstr(expression))
+    written = str(sympy.sstr(_with_log2(expression)))
     for theirs, ours in (("**", "^"), ("ceiling(", "ceil("), ("Max(", "max("), ("Min(", "min(")):
         written = written.replace(theirs, ours)
     return written
+
+
+def _with_log2(expression: Expr) -> Expr:
+    """Quotients of logarithms as log2, which expressions read."""
+    log2 = sympy.Function("log2")
+
+    def written(found: Expr) -> Expr:
+        return log2(found.args[0]) * sympy.log(2)
+
+    return expression.replace(lambda e: isinstance(e, sympy.log) and e.args[0] != 2, written)
 
 
 def latex(expression: Expr) -> str:
@@ -101,6 +111,9 @@ class _Printer(sympy.StrPrinter):  # type: ignore[misc]
     """A printer that writes floor and ceiling as //, and Python's max and min. SymPy extends printers by subclasses."""
 
     def _print_floor(self, node: Expr) -> str:
+        logarithm = node.args[0] * sympy.log(2)
+        if isinstance(logarithm, sympy.log):
+            return f"(({self.doprint(logarithm.args[0])}).bit_length() - 1)"
         top, bottom = sympy.fraction(sympy.together(node.args[0]))
         return f"(({self.doprint(top)}) // {_bracket(bottom)})"
 

@@ -73,6 +73,7 @@ _MODULES = {
     "MaxPool": ("F.max_pool", "max_pool"),
     "AvgPool": ("F.avg_pool", "avg_pool"),
     "AdaptiveAvgPool": ("F.adaptive_avg_pool", "adaptive_avg_pool"),
+    "AdaptiveMaxPool": ("F.adaptive_max_pool", "adaptive_max_pool"),
     "Upsample": ("F.interpolate", "upsample_nearest2d"),
 }
 # Products of attention in torch.nn.MultiheadAttention, which calls functions only.
@@ -98,8 +99,8 @@ def _table() -> dict[str, How]:
     found["own Conv"] = How("own Conv", "F.conv", "_convolution", sizes=1)
     # A class derived from Conv. extra: what torchinfo makes of its parameters, which depends on the name of the class.
     found["Conv subclass"] = How("Conv subclass", "F.conv", "_convolution", sizes=1)
-    found["Conv subclass, padding same"] = How("Conv subclass", "F.conv", sizes=1)
-    found["torchvision.ops.deform_conv2d"] = How("Conv subclass", kernel=False, sizes=1)
+    # The operator of another package, in a class named Conv.
+    found["torchvision.ops.deform_conv2d"] = How("own Conv", kernel=False, sizes=1)
     # A class of one's own with a weight or a bias, without children. extra: parameters times the first size of its
     # output, where that is not the batch.
     found["own module"] = How("own module")

@@ -13,7 +13,7 @@ from flopcalc.cost.cost import Part
 
 _CONVOLUTIONS = ("Conv", "ConvTranspose")
 _WEIGHTED = (*_CONVOLUTIONS, "Linear")
-_POOLS = ("MaxPool", "AvgPool", "AdaptiveAvgPool")
+_POOLS = ("MaxPool", "AvgPool", "AdaptiveAvgPool", "AdaptiveMaxPool")
 
 
 _Fold = Callable[[Part, Dim], Dim]
@@ -145,7 +145,7 @@ def thop_2019(part: Part, n: Dim) -> Dim:
 
 _TWICE = {"F.relu", "F.prelu", "F.elu", "F.gelu", "F.silu", "F.softmax", "F.relu6"}
 _HOOKED = {"ReLU", "PReLU", "ELU", "LeakyReLU", "ReLU6", "GELU"}
-_PATCHED_POOLS = {"F.max_pool", "F.avg_pool", "F.adaptive_avg_pool"}
+_PATCHED_POOLS = {"F.max_pool", "F.avg_pool", "F.adaptive_avg_pool", "F.adaptive_max_pool"}
 
 
 def _elements(part: Part) -> Dim:
@@ -182,8 +182,8 @@ def ptflops(part: Part, n: Dim) -> Dim:
         total += part.reads
     elif called.function in {f"{one}.{name}" for one in ("torch", "Tensor") for name in ("matmul", "mm", "bmm")}:
         total += part.macs
-    elif (
-        called.function in {"torch.mul", "Tensor.mul", "torch.add", "Tensor.add"} or called.function.startswith("F.interpolate")
+    elif called.function in {"torch.mul", "Tensor.mul", "torch.add", "Tensor.add"} or called.function.startswith(
+        "F.interpolate"
     ):
         total += part.writes
     return total

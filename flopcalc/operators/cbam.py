@@ -32,7 +32,7 @@ def formula(g: Geometry, m: Dim, window: Dim, bias: bool, norm: bool) -> Iterabl
 def _channels(g: Geometry, m: Dim, bias: bool) -> Iterable[Part]:
     c, p, n = g.c_in, g.p_in, g.batch
     yield parts.global_avg_pool("channel.mean", c, p, n, after=INPUT)
-    yield Part("channel.max", "maxpool", other=c * p, reads=c * p, writes=n * c, after=INPUT)
+    yield Part("channel.max", "maxpool", other=c * p, reads=c * p, writes=n * c, after=INPUT, call="AdaptiveMaxPool")
     # Both descriptors go through the same weights.
     for_both = ("channel.mean", "channel.max")
     yield _twice(parts.conv("channel.reduce", c, m, 1, n, n, bias=bias, after=for_both))

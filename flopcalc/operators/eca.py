@@ -32,8 +32,7 @@ def formula(g: Geometry, t: Dim) -> Iterable[Part]:
     """A 1-D convolution along the channels, with one filter; pooling and scaling are element-wise work."""
     c, n = g.c_in, g.batch
     yield parts.global_avg_pool("gap", c, g.p_in, n, after=INPUT)
-    conv = parts.conv("conv", 1, 1, t, c * n, c * n)
-    yield conv._replace(call="Conv subclass, padding same", extra=(n * t,))
+    yield parts.conv("conv", 1, 1, t, c * n, c * n)
     yield parts.called("Sigmoid", parts.act("gate", c, n))
     yield parts.scale("scale", c, g.p_in, n)
 

@@ -65,20 +65,20 @@ def _head(g: Geometry, name: str, hidden: Dim, size: Dim, there: Dim) -> Iterabl
     """A weight in (0, 1) for each of `size` channels or taps. there: 1, or 0 without this head."""
     n, full = g.batch, f"attention.{name}"
     yield parts.times(there, parts.conv(full, hidden, size, 1, n, n, bias=True, after=("attention.act",)))
-    yield parts.times(there, parts.act(f"{full}.gate", size, n, after=(full,)))
+    yield parts.times(there, parts.called("Sigmoid", parts.act(f"{full}.gate", size, n, after=(full,))))
 
 
 def _kernel_head(g: Geometry, hidden: Dim, kernels: Dim) -> Iterable[Part]:
     """A share for each kernel; all together are 1."""
     n = g.batch
     yield parts.conv("attention.kernel", hidden, kernels, 1, n, n, bias=True, after=("attention.act",))
-    yield parts.softmax("attention.kernel.gate", kernels * n, after=("attention.kernel",))
+    yield parts.called("Softmax", parts.softmax("attention.kernel.gate", kernels * n, n, after=("attention.kernel",)))
 
 
 def _kernel(g: Geometry, kernels: Dim, several: bool, with_taps: Dim) -> Iterable[Part]:
     """Kernels mixed for each sample, as one matrix product; then each tap times its weight."""
     n, weights = g.batch, kernel_weights(g)
-    mix = parts.matmul("aggregation", n, kernels, weights, after=("attention.kernel.gate",))
+    mix = parts.called("torch.mm", parts.matmul("aggregation", n, kernels, weights, after=("attention.kernel.gate",)))
     yield from parts.when(several, lambda: (mix,))
     mixed = n * int(several) + int(not several)
     taps = Part(
@@ -104,6 +104,8 @@ def _convolution(g: Geometry, kernels: Dim, each: Dim) -> Part:
         reads=each * weights + g.c_in * g.p_in,
         writes=size,
         after=("scale_in", "aggregation", "aggregation.taps"),
+        call="own Conv",
+        extra=kernels * weights * g.p_out,
     )
 
 

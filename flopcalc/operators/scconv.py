@@ -59,8 +59,8 @@ def _cru(g: Geometry, up: Dim, up_squeezed: Dim, low_squeezed: Dim, groups_k: Di
     yield parts.parallel(2, parts.global_avg_pool("gap", c_out, p, n, after=("sum", "join")))
     weights = parts.softmax("weights", 2 * c_out * n)
     yield parts.chain("weights", weights, parts.copy("weights", 2 * c_out * n))
-    both = parts.parallel(2, parts.scale("fusion", c_out, p, n))
-    yield parts.chain("fusion", both, parts.add("fusion", c_out, p))
+    yield parts.parallel(2, parts.scale("weigh", c_out, p, n))
+    yield parts.add("fusion", c_out, p)
 
 
 def _unit_stride(g: Geometry, named: Named) -> str | None:

@@ -50,15 +50,18 @@ class _Deform(torch.autograd.Function):
         return (*(next(found) if want else None for want in wanted), *(None for _ in ctx.sizes))
 
 
-class SampledConv(nn.Conv2d):
+class SampledConv(nn.Module):
     """A convolution whose taps are read at offsets, between the positions of the map, times a mask."""
 
-    def __init__(self, g: Geometry, offset_groups: int, **rest: Any) -> None:
-        super().__init__(g.c_in, g.c_out, g.kernel, g.stride, g.padding, g.dilation, g.groups, **rest)
+    def __init__(self, g: Geometry, offset_groups: int, bias: bool, **factory: Any) -> None:
+        super().__init__()
+        # Weights as those of a plain convolution.
+        plain = nn.Conv2d(g.c_in, g.c_out, g.kernel, groups=g.groups, bias=bias, **factory)
+        self.weight, self.bias = plain.weight, plain.bias
         self.geometry, self.offset_groups = g, offset_groups
         _define()
 
-    def forward(self, x: Tensor, offset: Tensor, mask: Tensor | None) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Tensor, offset: Tensor, mask: Tensor | None) -> Tensor:
         """(n, c_in, h, w), (n, 2 places, h_out, w_out), (n, places, h_out, w_out) -> (n, c_out, h_out, w_out)."""
         g = self.geometry
         # Without a mask or a bias the operator takes tensors that it does not need, as torchvision gives it.

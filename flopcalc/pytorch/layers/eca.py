@@ -9,14 +9,6 @@ from flopcalc.pytorch.layers._blocks import plan
 from flopcalc.pytorch.layers._excitation import Scale
 
 
-class AlongChannels(nn.Conv1d):
-    """A 1-D convolution whose axis is that of the channels."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(n, c, 1, 1) -> (n, c, 1, 1)."""
-        return super().forward(x.flatten(1).unsqueeze(1)).reshape(x.shape)
-
-
 class ECA2d(nn.Module):
     """Channels times weights in (0, 1), each from the means of `taps` neighbours (Wang et al. 2020, Sec. 3.3)."""
 
@@ -38,13 +30,17 @@ class ECA2d(nn.Module):
         given: dict[str, Any] = {} if taps is None else {"taps": taps}
         e = plan("eca", in_channels, out_channels, kernel_size, stride, padding, dilation, groups, **given)
         self.gap = nn.AdaptiveAvgPool2d(1)
-        self.conv = AlongChannels(1, 1, e.named["t"], padding="same", bias=False, device=device, dtype=dtype)
+        t: int = e.named["t"]
+        self.conv = nn.Conv1d(1, 1, t, padding=t // 2, bias=False, device=device, dtype=dtype)
         self.gate = nn.Sigmoid()
         self.scale = Scale()
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, h, w) -> (n, c, h, w)."""
-        out: Tensor = self.scale(x, self.gate(self.conv(self.gap(x))))
+        means = self.gap(x)
+        # The axis of the convolution is that of the channels.
+        found = self.conv(means.flatten(1).unsqueeze(1)).reshape(means.shape)
+        out: Tensor = self.scale(x, self.gate(found))
         return out
 
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from flopcalc.cost.geometry import Pair
 from flopcalc.pytorch.layers._blocks import Add, Concat, plan
 from flopcalc.pytorch.layers._excitation import Scale
-from flopcalc.pytorch.layers.spconv import BranchWeights, WeightedSum
+from flopcalc.pytorch.layers.spconv import BranchWeights
 
 # A gate above this says that a position has much information.
 THRESHOLD = 0.5
@@ -53,6 +53,14 @@ class Cross(nn.Module):
         """(n, c, h, w) twice -> (n, c / 2, h, w) twice."""
         (first, second), (third, fourth) = (one.chunk(2, dim=1) for one in pair)
         return first + fourth, second + third
+
+
+class Weigh(nn.Module):
+    """Two maps, each times its weights."""
+
+    def forward(self, first: Tensor, second: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """(n, c, h, w) twice and (2, n, c, 1, 1) -> (n, c, h, w) twice."""
+        return first * weights[0], second * weights[1]
 
 
 class SpatialReconstruction(nn.Module):
@@ -118,7 +126,8 @@ class SCConv2d(nn.Module):
         self.join = Concat()
         self.gap = nn.AdaptiveAvgPool2d(1)
         self.weights = BranchWeights()
-        self.fusion = WeightedSum()
+        self.weigh = Weigh()
+        self.fusion = Add()
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, c_in, h, w) -> (n, c_out, h, w)."""
@@ -126,7 +135,7 @@ class SCConv2d(nn.Module):
         upper, lower = self.squeeze_up(x[:, : self.up]), self.squeeze_low(x[:, self.up :])
         first = self.sum(self.gwc(upper), self.pwc1(upper))
         second = self.join((self.pwc2(lower), lower))
-        out: Tensor = self.fusion(first, second, self.weights(self.gap(first), self.gap(second)))
+        out: Tensor = self.fusion(*self.weigh(first, second, self.weights(self.gap(first), self.gap(second))))
         return out
 
 
