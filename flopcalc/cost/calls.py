@@ -1,9 +1,12 @@
 """How a module calls the kernel of a part. Other counters see some kinds of call, and not others.
 
 A hook sees modules, a patched function sees calls by its name, a trace sees operators. `Part.call` is a label of this
-table, or the name of another class, of which counters know nothing; empty means the usual label for its kind of work.
+table, or the name of another class, of which counters know nothing; empty means the usual label for its kind of work. `LABEL, 2 products of sizes` says
+that the code around the call multiplies two sizes twice, which a trace records.
 """
 
+import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from flopcalc.cost.cost import Part
@@ -13,11 +16,20 @@ from flopcalc.cost.kinds import WorkKind
 class How(NamedTuple):
     """module: the class in torch.nn, without its number of axes; function: the name that a patch replaces; operator:
     the name that torch's tracer records. Empty where there is none.
+
+    kernel: whether the kernel is one that counters of kernels know; on_cpu: whether it is one on the CPU. products:
+    products of two sizes that the code computes around it, which a trace records as operators. sizes: how many sizes
+    in `Part.extra` the rules of counters need.
     """
 
     module: str = ""
     function: str = ""
     operator: str = ""
+    kernel: bool = True
+    on_cpu: bool = True
+    products: int = 0
+    sizes: int = 0
+    is_complex: bool = False
 
 
 USUAL: dict[WorkKind, str] = {
@@ -78,27 +90,44 @@ def _table() -> dict[str, How]:
     # The same functions without the module, in code of one's own.
     found |= {function: How("", function, operator) for function, operator in _MODULES.values() if function}
     found |= {sign: How(operator=operator) for sign, operator in _OPERATORS.items()}
-    # A convolution of one's own class, named Conv, which calls the function.
-    found["own Conv"] = How("own Conv", "F.conv", "_convolution")
-    # A class named Conv that runs an operator of another package.
-    found["deform_conv2d"] = How("own Conv", operator="deform_conv2d")
+    for name, sizes in (("ConvTranspose", 2), ("Softmax", 1)):
+        found[name] = found[name]._replace(sizes=sizes)
     for name in ("matmul", "mm", "bmm", "baddbmm", "mul", "add", "einsum"):
         for prefix in ("torch", "Tensor"):
             found[f"{prefix}.{name}"] = How("", f"{prefix}.{name}", name)
+    # A convolution of one's own class, named Conv, which calls the function. extra: its parameters times positions.
+    found["own Conv"] = How("own Conv", "F.conv", "_convolution", sizes=1)
+    # A class derived from Conv. extra: what torchinfo makes of its parameters, which depends on the name of the class.
+    found["Conv subclass"] = How("Conv subclass", "F.conv", "_convolution", sizes=1)
+    # The operator of another package, in a class named Conv.
+    found["torchvision.ops.deform_conv2d"] = How("own Conv", kernel=False, sizes=1)
+    # A class of one's own with a weight or a bias, without children. extra: parameters times the first size of its
+    # output, where that is not the batch.
+    found["own module"] = How("own module")
+    found["own module, F.conv"] = How("own module", "F.conv", "_convolution")
+    found["torch.bmm, complex"] = found["torch.bmm"]._replace(is_complex=True)
     for suffix, operator in (("", "upsample_nearest2d"), (", bilinear", "upsample_bilinear2d")):
-        for name in ("F.interpolate", "F.interpolate to size"):
-            found[name + suffix] = How("", name, operator)
+        found["F.interpolate" + suffix] = How("", "F.interpolate", operator)
+        found["F.interpolate to size" + suffix] = How("", "F.interpolate to size", operator, sizes=1)
     for name in ("BatchNorm", "LayerNorm"):
         found[f"{name} subclass"] = found[name]._replace(module=f"{name} subclass")
     sdpa = "scaled_dot_product_attention"
-    found[f"F.{sdpa}"] = How("", f"F.{sdpa}", sdpa)
+    found[f"F.{sdpa}"] = How("", f"F.{sdpa}", sdpa, on_cpu=False)
     return found
 
 
 LABELS = _table()
+_PRODUCTS = re.compile(r"(.*?)(?:, )?(\d+) products? of sizes")
 
 
 def how(part: Part) -> How:
     """How the kernel of a part is called; of another class only its name is known."""
-    label = part.call or USUAL.get(part.work, "")
+    return _how(part.call or USUAL.get(part.work, ""), part.work)
+
+
+@lru_cache(maxsize=512)
+def _how(label: str, work: WorkKind) -> How:
+    products = _PRODUCTS.fullmatch(label)
+    if products is not None:
+        return _how(products[1] or USUAL.get(work, ""), work)._replace(products=int(products[2]))
     return LABELS.get(label) or How(label)

@@ -40,7 +40,7 @@ _ALL = (
     Convention(
         "flop-counter",
         "torch.utils.flop_counter.FlopCounterMode on the meta device: 2 x MACs",
-        folds.two_per_mac,
+        folds.flop_counter,
         "torch 2.13.0",
     ),
     Convention(

@@ -22,7 +22,7 @@ class Part(NamedTuple):
     sum. steps: kernels of this part that depend on one another.
     after: names of the parts that must end first; PREVIOUS means the part listed before this one. call: how a module
     calls the kernel, where it is not the module of torch.nn that is usual for this kind of work; see `cost.calls`.
-    extra: one more size, which only the rules of other counters need; what it is depends on the call.
+    extra: more sizes, which only the rules of other counters need; what they are depends on the call.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Part(NamedTuple):
     steps: Dim = 1
     after: tuple[str, ...] | None = PREVIOUS
     call: str = ""
-    extra: Dim = 0
+    extra: tuple[Dim, ...] = ()
 
     @property
     def traffic(self) -> Dim:

@@ -3,15 +3,30 @@
 For modules that exist, `flopcalc.presets` has the same counters rule by rule. The two are compared by the tests.
 """
 
+from collections.abc import Callable
+from functools import wraps
 from math import isqrt
 
 from flopcalc.cost.arith import Dim, elementwise, exact_div
-from flopcalc.cost.calls import how
+from flopcalc.cost.calls import How, how
 from flopcalc.cost.cost import Part
 
 _CONVOLUTIONS = ("Conv", "ConvTranspose")
 _WEIGHTED = (*_CONVOLUTIONS, "Linear")
 _POOLS = ("MaxPool", "AvgPool", "AdaptiveAvgPool", "AdaptiveMaxPool")
+
+
+_Fold = Callable[[Part, Dim], Dim]
+
+
+def _complex_once(fold: _Fold) -> _Fold:
+    """A product of complex numbers is 4 of real ones; other counters take it for one."""
+
+    @wraps(fold)
+    def counted(part: Part, n: Dim) -> Dim:
+        return fold(part._replace(macs=exact_div(part.macs, 4)) if how(part).is_complex else part, n)
+
+    return counted
 
 
 def macs(part: Part, n: Dim) -> Dim:
@@ -25,10 +40,17 @@ def flops(part: Part, n: Dim) -> Dim:
 
 
 def two_per_mac(part: Part, n: Dim) -> Dim:
-    """Two for each multiply-accumulate, and nothing else. Operators of other packages have no rule."""
-    return 0 if part.call == "deform_conv2d" else 2 * part.macs
+    """Two for each multiply-accumulate, and nothing else."""
+    return 2 * part.macs
 
 
+@_complex_once
+def flop_counter(part: Part, n: Dim) -> Dim:
+    """Two for each multiply-accumulate of the kernels that it knows."""
+    return 2 * part.macs if how(part).kernel else 0
+
+
+@_complex_once
 def fvcore(part: Part, n: Dim) -> Dim:
     """Operators of the trace that it has a rule for; fused attention is none."""
     match how(part).operator:
@@ -53,7 +75,7 @@ def thop(part: Part, n: Dim) -> Dim:
         case "Conv" | "Linear":
             return part.macs
         case "ConvTranspose":
-            return part.extra
+            return part.extra[0]
         case "BatchNorm":
             return 2 * (part.adds + part.muls)
         case "BatchNorm without affine":
@@ -65,7 +87,7 @@ def thop(part: Part, n: Dim) -> Dim:
         case "PReLU":
             return part.other
         case "Softmax":
-            return 3 * part.writes - part.extra
+            return 3 * part.writes - part.extra[0]
         case "AvgPool":
             return part.writes
         case "AdaptiveAvgPool":
@@ -75,12 +97,15 @@ def thop(part: Part, n: Dim) -> Dim:
     return 0
 
 
+@_complex_once
 def ultralytics_thop(part: Part, n: Dim) -> Dim:
     """As thop, with exact windows, and products in functions; attention as one module, softmax included."""
     called = how(part)
     match called.module:
         case "Conv" | "ConvTranspose" | "Linear" | "MultiheadAttention" | "MultiheadAttention.products":
-            return part.macs if part.work != "softmax" else 3 * part.writes - part.extra
+            return part.macs if part.work != "softmax" else 3 * part.writes - part.extra[0]
+        case "Conv subclass":
+            return part.macs
         case "BatchNorm" | "BatchNorm subclass":
             return 2 * (part.adds + part.muls)
         case "BatchNorm without affine":
@@ -92,9 +117,10 @@ def ultralytics_thop(part: Part, n: Dim) -> Dim:
         case "PReLU":
             return part.other
         case "Softmax":
-            return 3 * part.writes - part.extra
+            return 3 * part.writes - part.extra[0]
         case "AvgPool" | "AdaptiveAvgPool":
-            return part.adds + part.other
+            # extra: the elements of windows that reach beyond the padded input.
+            return part.adds + part.other - sum(part.extra)
         case "":
             products = ("matmul", "bmm", "linear", "einsum", "scaled_dot_product_attention")
             return part.macs if called.operator in products else 0
@@ -122,6 +148,12 @@ _HOOKED = {"ReLU", "PReLU", "ELU", "LeakyReLU", "ReLU6", "GELU"}
 _PATCHED_POOLS = {"F.max_pool", "F.avg_pool", "F.adaptive_avg_pool", "F.adaptive_max_pool"}
 
 
+def _elements(part: Part) -> Dim:
+    # An activation may be one part with what follows it.
+    return part.other if part.work == "act" else part.writes
+
+
+@_complex_once
 def ptflops(part: Part, n: Dim) -> Dim:
     """A hook on the module, and again the patched function that the module calls. Operators such as + are not seen."""
     called = how(part)
@@ -145,7 +177,7 @@ def ptflops(part: Part, n: Dim) -> Dim:
     # Of what its hooks count it reports the mean over the batch; of functions the whole.
     total = exact_div(total, n)
     if called.function in _TWICE:
-        total += part.writes
+        total += _elements(part)
     elif called.function in _PATCHED_POOLS:
         total += part.reads
     elif called.function in {f"{one}.{name}" for one in ("torch", "Tensor") for name in ("matmul", "mm", "bmm")}:
@@ -157,10 +189,11 @@ def ptflops(part: Part, n: Dim) -> Dim:
     return total
 
 
+@_complex_once
 def ptflops_aten(part: Part, n: Dim) -> Dim:
     """Kernels on the CPU: products and biases of convolutions and linear layers; attention is one kernel, at 0."""
     called = how(part)
-    if called.operator in {"scaled_dot_product_attention", "deform_conv2d"}:
+    if not (called.kernel and called.on_cpu):
         return 0
     biases = part.adds if part.work in ("conv", "linear") else 0
     return part.macs + biases if part.work in ("conv", "linear", "matmul") else 0
@@ -172,10 +205,15 @@ def torchinfo(part: Part, n: Dim) -> Dim:
         case "Conv":
             return part.macs + part.adds
         case "ConvTranspose":
-            return part.extra + part.adds
-        case "own Conv":
-            return part.extra
-        case "Linear" | "BatchNorm" | "LayerNorm" | "LayerNorm subclass" | "GroupNorm" | "InstanceNorm" | "PReLU":
+            return part.extra[0] + part.adds
+        case "own Conv" | "Conv subclass":
+            return part.extra[0]
+        case "own module":
+            return part.extra[0] if part.extra else n * part.params
+        case "Linear":
+            # extra: of one that is called at each step.
+            return part.extra[0] if part.extra else n * part.params
+        case "BatchNorm" | "LayerNorm" | "LayerNorm subclass" | "GroupNorm" | "InstanceNorm" | "PReLU":
             return n * part.params
     return 0
 
@@ -186,6 +224,8 @@ _PROFILED = {"F.relu", "F.prelu", "F.elu", "F.gelu", "F.silu", "F.softmax", "F.l
 def _profiled(part: Part, *, deepspeed: bool) -> Dim:
     called = how(part)
     function = called.function
+    if called.module == "ConvTranspose" and not deepspeed:
+        return part.extra[1]
     if function in {"F.conv", "F.conv_transpose"}:
         return 2 * part.macs + part.adds
     if function == "F.linear":
@@ -203,35 +243,47 @@ def _profiled(part: Part, *, deepspeed: bool) -> Dim:
         return part.adds + part.muls if called.module != "BatchNorm without affine" else part.writes
     if function.startswith("F.interpolate"):
         # To a size, it forgets the channels; calflops drops the factor.
-        return part.extra if "size" in function else part.writes if deepspeed else part.reads
-    if function in _PROFILED or function in {"torch.mul", "Tensor.mul", "torch.add", "Tensor.add"}:
+        return part.extra[0] if "size" in function else part.writes if deepspeed else part.reads
+    if function in _PROFILED:
+        return _elements(part)
+    if function in {"torch.mul", "Tensor.mul", "torch.add", "Tensor.add"}:
         return part.writes
     return part.reads if function in _PATCHED_POOLS else 0
 
 
+@_complex_once
 def deepspeed(part: Part, n: Dim) -> Dim:
     """Functions that its profiler replaces; two for each multiply-accumulate."""
     return _profiled(part, deepspeed=True)
 
 
+@_complex_once
 def calflops(part: Part, n: Dim) -> Dim:
     """As DeepSpeed's profiler, without bmm, @ and fused attention."""
     return _profiled(part, deepspeed=False)
 
 
+@_complex_once
 def torchprofile(part: Part, n: Dim) -> Dim:
     """Operators of the trace: products, and one for each element of norms, products and average pooling."""
     called = how(part)
+    return _recorded(part, called) + called.products
+
+
+def _recorded(part: Part, called: How) -> Dim:
     match called.operator:
         case "_convolution":
-            return part.extra if called.module == "ConvTranspose" else part.macs
+            return part.extra[0] if called.module == "ConvTranspose" else part.macs
         case "linear" | "matmul" | "bmm" | "baddbmm" | "einsum" | "scaled_dot_product_attention":
             return part.macs
         case "batch_norm" | "layer_norm" | "group_norm" | "instance_norm":
             return part.writes if called.module != "BatchNorm without affine" else 0
         case "upsample_bilinear2d":
             return 4 * part.writes
-        case "mul" | "mean" | "avg_pool" | "adaptive_avg_pool" | "leaky_relu":
+        case "mul":
+            # Also of several products that are one part.
+            return part.muls
+        case "mean" | "avg_pool" | "adaptive_avg_pool" | "leaky_relu":
             return part.writes
     return 0
 

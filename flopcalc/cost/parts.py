@@ -10,7 +10,7 @@ module.
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from flopcalc.cost.arith import Dim, exact_div
+from flopcalc.cost.arith import Dim, exact_div, floor_div
 from flopcalc.cost.cost import PREVIOUS, Part
 from flopcalc.cost.geometry import Geometry
 
@@ -43,7 +43,7 @@ def conv(
     params = weights + biases
     size = c_out * p_out
     return _part(
-        (name, "conv", params, weights * p_out, biases * p_out, 0, 0, size, params + c_in * p_in, size, 1, after, "", 0)
+        (name, "conv", params, weights * p_out, biases * p_out, 0, 0, size, params + c_in * p_in, size, 1, after, "", ())
     )
 
 
@@ -55,14 +55,21 @@ def transposed_conv(
     p_in: Dim,
     p_out: Dim,
     *,
+    p_other: Dim = 0,
     groups: Dim = 1,
     bias: bool = False,
     after: After = PREVIOUS,
 ) -> Part:
-    """A transposed convolution: the weights of a convolution, each used at every input position."""
+    """A transposed convolution: the weights of a convolution, each used at every input position.
+
+    p_other: positions of a convolution of the input with the same window, which calflops takes for the output's.
+    """
     plain = conv(name, c_in, c_out, area, p_in, p_out, groups=groups, bias=bias, after=after)
     weights = exact_div(c_out * c_in, groups) * area
-    return plain._replace(macs=weights * p_in, call="ConvTranspose", extra=weights * p_out)
+    # It divides by the groups once more than it should.
+    channels = exact_div(c_out, groups)
+    calflops = 2 * area * c_in * floor_div(channels, groups) * p_in + channels * p_other * int(bias)
+    return plain._replace(macs=weights * p_in, call="ConvTranspose", extra=(weights * p_out, calflops))
 
 
 def linear(name: str, c_in: Dim, c_out: Dim, p: Dim, *, bias: bool = True, after: After = PREVIOUS) -> Part:
@@ -74,7 +81,7 @@ def matmul(name: str, rows: Dim, inner: Dim, columns: Dim, batch: Dim = 1, *, af
     """The product of two tensors that were computed or that belong to another part, `batch` times in parallel."""
     size = batch * rows * columns
     reads = batch * inner * (rows + columns)
-    return _part((name, "matmul", 0, size * inner, 0, 0, 0, size, reads, size, 1, after, "", 0))
+    return _part((name, "matmul", 0, size * inner, 0, 0, 0, size, reads, size, 1, after, "", ()))
 
 
 def distances(name: str, c_in: Dim, c_out: Dim, p: Dim, *, after: After = PREVIOUS) -> Part:
@@ -95,37 +102,37 @@ def distances(name: str, c_in: Dim, c_out: Dim, p: Dim, *, after: After = PREVIO
 def norm(name: str, c: Dim, p: Dim, *, after: After = PREVIOUS) -> Part:
     """Batch normalisation in inference: one scale and one shift per element; reads four vectors."""
     size = c * p
-    return _part((name, "norm", 2 * c, 0, size, size, 0, 0, size + 4 * c, size, 1, after, "", 0))
+    return _part((name, "norm", 2 * c, 0, size, size, 0, 0, size + 4 * c, size, 1, after, "", ()))
 
 
 def layer_norm(name: str, c: Dim, p: Dim, *, after: After = PREVIOUS) -> Part:
     """Layer normalisation over the channels of each position, with its own mean and variance, and an affine map."""
     size = c * p
-    return _part((name, "layernorm", 2 * c, 0, 3 * size, 2 * size, 0, 0, size + 2 * c, size, 1, after, "", 0))
+    return _part((name, "layernorm", 2 * c, 0, 3 * size, 2 * size, 0, 0, size + 2 * c, size, 1, after, "", ()))
 
 
 def act(name: str, c: Dim, p: Dim, *, after: After = PREVIOUS) -> Part:
     """An activation function: one operation of the kind `other` per element."""
     size = c * p
-    return _part((name, "act", 0, 0, 0, 0, size, 0, size, size, 1, after, "", 0))
+    return _part((name, "act", 0, 0, 0, 0, size, 0, size, size, 1, after, "", ()))
 
 
 def add(name: str, c: Dim, p: Dim, *, after: After = PREVIOUS) -> Part:
     """The sum of two tensors of equal shape."""
     size = c * p
-    return _part((name, "add", 0, 0, size, 0, 0, 0, 2 * size, size, 1, after, "", 0))
+    return _part((name, "add", 0, 0, size, 0, 0, 0, 2 * size, size, 1, after, "", ()))
 
 
 def scale(name: str, c: Dim, p: Dim, n: Dim, *, after: After = PREVIOUS) -> Part:
     """Every channel of a tensor times one number per sample and channel."""
     size = c * p
-    return _part((name, "mul", 0, 0, 0, size, 0, 0, size + n * c, size, 1, after, "", 0))
+    return _part((name, "mul", 0, 0, 0, size, 0, 0, size + n * c, size, 1, after, "", ()))
 
 
 def layer_scale(name: str, c: Dim, p: Dim, *, after: After = PREVIOUS) -> Part:
     """Every channel of a tensor times a trained number."""
     size = c * p
-    return _part((name, "mul", c, 0, 0, size, 0, 0, size + c, size, 1, after, "", 0))
+    return _part((name, "mul", c, 0, 0, size, 0, 0, size + c, size, 1, after, "", ()))
 
 
 def max_pool(name: str, c: Dim, p_in: Dim, p_out: Dim, area: Dim, *, after: After = PREVIOUS) -> Part:
@@ -141,7 +148,7 @@ def avg_pool(name: str, c: Dim, p_in: Dim, p_out: Dim, area: Dim, *, after: Afte
 def global_avg_pool(name: str, c: Dim, p: Dim, n: Dim, *, after: After = PREVIOUS) -> Part:
     """The mean of each channel: one addition per element, one division per channel and sample."""
     size, means = c * p, n * c
-    return _part((name, "gap", 0, 0, size, 0, means, 0, size, means, 1, after, "", 0))
+    return _part((name, "gap", 0, 0, size, 0, means, 0, size, means, 1, after, "", ()))
 
 
 def softmax(name: str, elements: Dim, rows: Dim = 0, *, after: After = PREVIOUS) -> Part:
@@ -149,7 +156,7 @@ def softmax(name: str, elements: Dim, rows: Dim = 0, *, after: After = PREVIOUS)
 
     rows: the number of sums, which only other counters look at.
     """
-    return _part((name, "softmax", 0, 0, elements, 0, 2 * elements, 0, elements, elements, 1, after, "", rows))
+    return _part((name, "softmax", 0, 0, elements, 0, 2 * elements, 0, elements, elements, 1, after, "", (rows,)))
 
 
 def upsample(name: str, c: Dim, p_in: Dim, p_out: Dim, *, after: After = PREVIOUS) -> Part:
@@ -157,9 +164,15 @@ def upsample(name: str, c: Dim, p_in: Dim, p_out: Dim, *, after: After = PREVIOU
     return Part(name, "move", reads=c * p_in, writes=c * p_out, after=after)
 
 
+def upsample_to(name: str, c: Dim, p_in: Dim, p_out: Dim, n: Dim, *, after: After = PREVIOUS) -> Part:
+    """Nearest upsampling, where modules give the size that is wanted and not a factor."""
+    part = upsample(name, c, p_in, p_out, after=after)
+    return part._replace(call="F.interpolate to size", extra=(exact_div(p_out, n),))
+
+
 def copy(name: str, elements: Dim, index: Dim = 0, *, after: After = PREVIOUS) -> Part:
     """A kernel that only moves data (concatenation, gather); `index`: elements of an index it reads."""
-    return _part((name, "move", 0, 0, 0, 0, 0, 0, elements + index, elements, 1, after, "", 0))
+    return _part((name, "move", 0, 0, 0, 0, 0, 0, elements + index, elements, 1, after, "", ()))
 
 
 def unfold(name: str, c: Dim, p_in: Dim, p_out: Dim, area: Dim, *, after: After = PREVIOUS) -> Part:
@@ -231,7 +244,7 @@ def _multiplied(count: Dim, part: Part, steps: Dim) -> Part:
         steps,
         after,
         call,
-        count * extra,
+        tuple([count * size for size in extra]),
     )
 
 
@@ -245,7 +258,10 @@ def when(flag: bool, build: Callable[[], Iterable[Part]]) -> Iterable[Part]:
     return build() if flag else ()
 
 
-def finish(name: str, c: Dim, p: Dim, norm_after: bool, act_after: bool) -> Iterable[Part]:
-    """The kernels after a convolution called `name` in most modules: `name.norm`, then `name.act`."""
+def finish(name: str, c: Dim, p: Dim, norm_after: bool, act_after: bool, label: str = "") -> Iterable[Part]:
+    """The kernels after a convolution called `name` in most modules: `name.norm`, then `name.act`.
+
+    label: how modules call the activation, see `called`.
+    """
     yield from when(norm_after, lambda: (norm(f"{name}.norm", c, p),))
-    yield from when(act_after, lambda: (act(f"{name}.act", c, p),))
+    yield from when(act_after, lambda: (called(label, act(f"{name}.act", c, p)),))

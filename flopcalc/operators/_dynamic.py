@@ -72,13 +72,13 @@ def sample_conv(g: Geometry, kernels: Dim, bias: bool, after: tuple[str, ...]) -
         writes=size,
         after=after,
         call="own Conv",
-        extra=kernels * own * g.p_out,
+        extra=(kernels * own * g.p_out,),
     )
 
 
 def _mix_outputs(g: Geometry, kernels: Dim, bias: bool, ready: str) -> Iterable[Part]:
     one = parts.conv("convolution", g.c_in, g.c_out, g.area, g.p_in, g.p_out, groups=g.groups, bias=bias, after=INPUT)
-    yield parts.parallel(kernels, one._replace(call="own Conv", extra=one.macs + one.adds))
+    yield parts.parallel(kernels, one._replace(call="own Conv", extra=(one.macs + one.adds,)))
     yield parts.copy("aggregation.stack", kernels * g.c_out * g.p_out)
     # For each sample (1, kernels) times (kernels, outputs).
     outputs = g.c_out * g.h_out * g.w_out

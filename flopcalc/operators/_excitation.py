@@ -19,14 +19,15 @@ SENET = Paper(
 )
 
 
-def excitation(prefix: str, c: Dim, m: Dim, p: Dim, n: Dim, bias: bool) -> Iterable[Part]:
+def excitation(prefix: str, c: Dim, m: Dim, p: Dim, n: Dim, bias: bool, label: str = "") -> Iterable[Part]:
     """Means of c channels, c -> m -> c, a sigmoid, and every channel times its weight.
 
-    p positions, batch n included. prefix: of the names of the parts, e.g. `se.`.
+    p positions, batch n included. prefix: of the names of the parts, e.g. `se.`. label: how modules call the
+    activation between the two, see `parts.called`.
     """
     yield parts.global_avg_pool(f"{prefix}gap", c, p, n)
     yield parts.conv(f"{prefix}reduce", c, m, 1, n, n, bias=bias)
-    yield parts.act(f"{prefix}act", m, n)
+    yield parts.called(label, parts.act(f"{prefix}act", m, n))
     yield parts.conv(f"{prefix}expand", m, c, 1, n, n, bias=bias)
     yield parts.called("Sigmoid", parts.act(f"{prefix}gate", c, n))
     yield parts.scale(f"{prefix}scale", c, p, n)

@@ -65,7 +65,7 @@ def recurrent(
     yield _matrices("hidden", rows, units * state, units, g, bias, after=INPUT)._replace(steps=steps)
     yield _elementwise("sum", "add", cell.sums * values, cell.sum_chain * steps)
     # In place, one gate after the other.
-    yield _elementwise("gates", "act", cell.acts * values, cell.acts * steps)
+    yield parts.called("sigmoid", _elementwise("gates", "act", cell.acts * values, cell.acts * steps))
     yield _elementwise("products", "mul", cell.products * values, cell.product_chain * steps)
     yield _elementwise("update", "add", cell.updates * values, cell.updates * steps)
     yield from parts.when(
@@ -93,6 +93,7 @@ def _matrices(name: str, rows: Dim, columns: Dim, count: Dim, g: Geometry, bias:
         reads=params * g.w_out + columns * g.p_out,
         writes=size,
         after=after,
+        extra=(params * g.p_out,),
     )
 
 

@@ -43,9 +43,9 @@ def _along(name: str, g: Geometry, heads: Dim, width: Dim, length: Dim, lines: D
     yield parts.conv(f"{name}.qkv", c, 3 * c, 1, p, p, bias=bias)
     yield parts.copy(f"{name}.arrange", 3 * size)
     yield Part(f"{name}.scale", "mul", muls=size, reads=size, writes=size)
-    yield parts.matmul(f"{name}.scores", length, width, length, batch=lines * heads)
-    yield parts.softmax(f"{name}.softmax", lines * heads * length**2)
-    yield parts.matmul(f"{name}.mix", width, length, length, batch=lines * heads)
+    yield parts.called("torch.bmm", parts.matmul(f"{name}.scores", length, width, length, batch=lines * heads))
+    yield parts.called("Softmax", parts.softmax(f"{name}.softmax", lines * heads * length**2, lines * heads * length))
+    yield parts.called("torch.bmm", parts.matmul(f"{name}.mix", width, length, length, batch=lines * heads))
     yield parts.copy(f"{name}.arrange_back", size)
     yield parts.conv(f"{name}.projection", c, c, 1, p, p, bias=bias)
 

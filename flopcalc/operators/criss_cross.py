@@ -37,7 +37,7 @@ def _one_round(g: Geometry, mid: Dim, bias: bool) -> Iterable[Part]:
     yield parts.conv("value", c, c, 1, p, p, bias=bias, after=INPUT)
     # Each column, then each row, as a sequence of its own.
     yield parts.copy("columns.arrange", arranged, after=("query", "key", "value"))
-    yield parts.matmul("columns.scores", g.h_out, mid, g.h_out, batch=g.batch * g.w_out)
+    yield parts.called("torch.bmm", parts.matmul("columns.scores", g.h_out, mid, g.h_out, batch=g.batch * g.w_out))
     # A position is in its row and in its column: its place in the column is masked.
     yield Part("columns.mask", "move", reads=g.h_out, writes=g.h_out**2, after=NOTHING)
     yield Part(
@@ -49,13 +49,13 @@ def _one_round(g: Geometry, mid: Dim, bias: bool) -> Iterable[Part]:
         after=("columns.scores", "columns.mask"),
     )
     yield parts.copy("rows.arrange", arranged, after=("query", "key", "value"))
-    yield parts.matmul("rows.scores", g.w_out, mid, g.w_out, batch=g.batch * g.h_out)
+    yield parts.called("torch.bmm", parts.matmul("rows.scores", g.w_out, mid, g.w_out, batch=g.batch * g.h_out))
     yield parts.copy("join", along_h + along_w, after=("columns.mask.add", "rows.scores"))
-    yield parts.softmax("softmax", along_h + along_w)
+    yield parts.called("Softmax", parts.softmax("softmax", along_h + along_w, p))
     yield parts.copy("columns.split", along_h, after=("softmax",))
-    yield parts.matmul("columns.mix", c, g.h_out, g.h_out, batch=g.batch * g.w_out)
+    yield parts.called("torch.bmm", parts.matmul("columns.mix", c, g.h_out, g.h_out, batch=g.batch * g.w_out))
     yield parts.copy("rows.split", along_w, after=("softmax",))
-    yield parts.matmul("rows.mix", c, g.w_out, g.w_out, batch=g.batch * g.h_out)
+    yield parts.called("torch.bmm", parts.matmul("rows.mix", c, g.w_out, g.w_out, batch=g.batch * g.h_out))
     yield parts.add("sum", c, p, after=("columns.mix", "rows.mix"))
     yield Part("scale", "mul", 1, muls=size, reads=size + 1, writes=size)
     yield parts.add("residual", c, p)

@@ -55,8 +55,8 @@ def _sampled(g: Geometry, places: Dim, modulated: bool, bias: bool) -> Part:
         muls=(4 + int(modulated)) * taps,
         reads=weights + g.c_out + g.c_in * g.p_in + 2 * places * g.p_out + mask,
         after=("offset", "mask"),
-        call="deform_conv2d",
-        extra=(weights + g.c_out * int(bias)) * g.p_out,
+        call="torchvision.ops.deform_conv2d",
+        extra=(plain.macs + plain.adds,),
     )
 
 

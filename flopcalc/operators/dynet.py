@@ -44,7 +44,7 @@ def formula(g: Geometry, g_t: Dim, bias: bool, training: bool, c_seen: Dim, pool
 
 def _fuse_outputs(g: Geometry, g_t: Dim) -> Iterable[Part]:
     every = parts.conv("convolution", g.c_in, g.c_out * g_t, g.area, g.p_in, g.p_out, groups=g.groups, after=INPUT)
-    yield parts.called("F.conv", every)
+    yield parts.called("own module, F.conv", every)
     # For each sample and output channel (1, g_t) times (g_t, positions).
     positions = g.h_out * g.w_out
     ready = ("routing.gate", "convolution")

@@ -49,11 +49,11 @@ def formula(g: Geometry, rows: Dim, columns: Dim, frequencies: Dim, depth: Dim, 
     spectra = _transform("weights.spectrum", pairs, points, depth, points, frequencies)
     yield spectra._replace(after=("weights.pad",))
     product = parts.matmul("products", g.c_out, g.c_in, g.batch, batch=frequencies)
-    yield product._replace(macs=4 * product.macs, after=("spectrum", "weights.spectrum"))
+    yield product._replace(macs=4 * product.macs, call="torch.bmm, complex", after=("spectrum", "weights.spectrum"))
     yield _transform("inverse", maps_out, points, depth, frequencies, points)
     size = g.c_out * g.p_out
     add = Part("bias", "add", g.c_out, adds=size, reads=size + g.c_out, writes=size)
-    yield from parts.when(bias, lambda: (add,))
+    yield from parts.when(bias, lambda: (parts.called("own module", add),))
 
 
 def _no_dilation(g: Geometry, named: Named) -> str | None:

@@ -36,17 +36,17 @@ def formula(
 def _expanded(g: Geometry, hidden: Dim, m: Dim, norm: bool, activation: bool, excites: bool) -> Iterable[Part]:
     grid = g.p_out
     yield parts.conv("expand", g.c_in, hidden, g.area, g.p_in, grid)
-    yield from parts.finish("expand", hidden, grid, norm, activation)
-    yield from parts.when(excites, lambda: excitation("se.", hidden, m, grid, g.batch, True))
+    yield from parts.finish("expand", hidden, grid, norm, activation, "SiLU")
+    yield from parts.when(excites, lambda: excitation("se.", hidden, m, grid, g.batch, True, "SiLU"))
     yield parts.conv("project", hidden, g.c_out, 1, grid, grid)
     yield from parts.finish("project", g.c_out, grid, norm, False)
 
 
 def _single(g: Geometry, m: Dim, norm: bool, activation: bool, excites: bool) -> Iterable[Part]:
     # The excitation comes before the only convolution, on the input grid, as in the authors' code.
-    yield from parts.when(excites, lambda: excitation("se.", g.c_in, m, g.p_in, g.batch, True))
+    yield from parts.when(excites, lambda: excitation("se.", g.c_in, m, g.p_in, g.batch, True, "SiLU"))
     yield parts.conv("project", g.c_in, g.c_out, g.area, g.p_in, g.p_out)
-    yield from parts.finish("project", g.c_out, g.p_out, norm, activation)
+    yield from parts.finish("project", g.c_out, g.p_out, norm, activation, "SiLU")
 
 
 OPERATOR = Operator(

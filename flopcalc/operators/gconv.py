@@ -42,10 +42,12 @@ def formula(g: Geometry, order: Dim, order_in: Dim, planar: Dim, bias: bool) -> 
     weights = g.c_out * g.c_in * order_in * g.area
     # For each of G transformations, where each weight of one pair of maps comes from.
     index = order * order_in * g.area
-    yield Part("filters", "move", params=weights, reads=planar + index, writes=planar, after=NOTHING)
-    yield from parts.when(
-        bias, lambda: (Part("spread", "move", params=g.c_out, reads=g.c_out, writes=g.c_out * order, after=NOTHING),)
-    )
+    spread = Part("spread", "move", params=g.c_out, reads=g.c_out, writes=g.c_out * order, after=NOTHING)
+    filters = Part("filters", "move", params=weights, reads=planar + index, writes=planar, after=NOTHING)
+    # What torchinfo makes of a module whose output has no batch.
+    first = order * g.c_out
+    yield filters._replace(call="own module, 2 products of sizes", extra=(first * weights,))
+    yield from parts.when(bias, lambda: (spread._replace(call="own module", extra=(first * g.c_out,)),))
     conv = parts.conv(
         "conv",
         g.c_in * order_in,
@@ -56,7 +58,7 @@ def formula(g: Geometry, order: Dim, order_in: Dim, planar: Dim, bias: bool) -> 
         bias=bias,
         after=("filters", "spread", "input0"),
     )
-    yield conv._replace(params=0)
+    yield conv._replace(params=0, call="F.conv")
 
 
 def _square(g: Geometry, named: Named) -> str | None:

@@ -51,8 +51,7 @@ def _attention(g: Geometry, reach: Dim, small: Dim, norm: bool) -> Iterable[Part
     yield parts.conv("vertical", c, c, reach, small, small, groups=c)
     yield from parts.finish("vertical", c, small, norm, False)
     yield parts.called("Sigmoid", parts.act("gate", c, small))
-    larger = parts.upsample("upsample", c, small, g.p_out)
-    yield larger._replace(call="F.interpolate to size", extra=g.h_out * g.w_out)
+    yield parts.upsample_to("upsample", c, small, g.p_out, n=g.batch)
 
 
 def _unit_stride(g: Geometry, named: Named) -> str | None:

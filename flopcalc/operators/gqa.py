@@ -81,9 +81,10 @@ def formula(
         reads=maps * width * (tokens + columns),
         writes=size,
         after=("scale", "key", "key.repeat"),
+        call="torch.bmm",
     )
     yield from parts.when(causal, lambda: _mask(tokens, pairs, size))
-    yield parts.softmax("softmax", size, after=("scores", "mask.add"))
+    yield parts.called("Softmax", parts.softmax("softmax", size, maps * tokens, after=("scores", "mask.add")))
     mixed = maps * width * tokens
     yield Part(
         "mix",
@@ -93,6 +94,7 @@ def formula(
         reads=size + maps * width * columns,
         writes=mixed,
         after=("softmax", "value", "value.repeat"),
+        call="torch.bmm",
     )
     yield parts.times(joins, parts.copy("join", mixed))
     yield parts.conv("projection", inner, g.c_out, 1, p, p, bias=bias)

@@ -23,16 +23,11 @@ def formula(g: Geometry, half: Dim, d: Dim, norm: bool, activation: bool) -> Ite
     """The convolution has the stride; the depthwise d x d works on its result. Both halves are shuffled."""
     grid = g.p_out
     yield parts.conv("primary", g.c_in, half, g.area, g.p_in, grid, groups=g.groups)
-    yield from _finish("primary", half, grid, norm, activation)
+    yield from parts.finish("primary", half, grid, norm, activation, "Mish")
     yield parts.conv("depthwise", half, half, d * d, grid, grid, groups=half)
-    yield from _finish("depthwise", half, grid, norm, activation)
+    yield from parts.finish("depthwise", half, grid, norm, activation, "Mish")
     yield parts.copy("join", 2 * half * grid)
     yield parts.copy("shuffle", 2 * half * grid)
-
-
-def _finish(name: str, c: Dim, p: Dim, norm: bool, activation: bool) -> Iterable[Part]:
-    yield from parts.when(norm, lambda: (parts.norm(f"{name}.norm", c, p),))
-    yield from parts.when(activation, lambda: (parts.called("Mish", parts.act(f"{name}.act", c, p)),))
 
 
 def _even(g: Geometry, named: Named) -> str | None:

@@ -33,11 +33,14 @@ def formula(g: Geometry, part: Dim, gathers: bool, points: bool, seen: Dim, poin
     """The k x k convolution of each group, and the sum with the 1x1 kernels."""
     yield parts.conv("gwc", g.c_in, g.c_out, g.area, g.p_in, g.p_out, groups=part, after=INPUT)
     yield from parts.when(gathers, lambda: (parts.copy("gather", seen * g.p_in, index=seen, after=INPUT),))
-    yield from parts.when(points, lambda: _points(g, seen, point_groups))
+    yield from parts.when(points, lambda: _points(g, seen, point_groups, gathers))
 
 
-def _points(g: Geometry, seen: Dim, groups: Dim) -> Iterable[Part]:
-    yield parts.conv("pwc", seen, g.c_out, 1, g.p_in, g.p_out, groups=groups, after=("gather",))
+def _points(g: Geometry, seen: Dim, groups: Dim, gathers: bool) -> Iterable[Part]:
+    conv = parts.conv("pwc", seen, g.c_out, 1, g.p_in, g.p_out, groups=groups, after=("gather",))
+    masked = conv._replace(call="Conv subclass", extra=(g.batch * conv.params,))
+    yield from parts.when(gathers, lambda: (conv,))
+    yield from parts.when(not gathers, lambda: (masked,))
     yield parts.add("sum", g.c_out, g.p_out, after=("gwc", "pwc"))
 
 

@@ -57,9 +57,9 @@ def formula(
     yield parts.unfold("unfold", c, g.p_in, grid, area, after=INPUT)
     yield parts.copy("product.patches", c * area * grid)
     # For each position and kernel (group_channels, taps) times (taps, 1).
-    yield parts.matmul(
-        "product", group_channels, area, 1, batch=grid * kernels, after=("product.kernels", "product.patches")
-    )
+    ready = ("product.kernels", "product.patches")
+    product = parts.matmul("product", group_channels, area, 1, batch=grid * kernels, after=ready)
+    yield parts.called("torch.bmm", product)
 
 
 def _whole_groups(g: Geometry, named: Named) -> str | None:

@@ -27,18 +27,22 @@ def formula(g: Geometry, heads: Dim, width: Dim, tokens: Dim, bias: bool) -> Ite
     maps, size = g.batch * heads, g.c_in * g.p_out
     for name in ("query", "key"):
         yield parts.conv(name, c, c, 1, p, p, bias=bias, after=INPUT)
-        yield parts.act(f"{name}.act", c, p)
+        yield parts.called("F.elu", parts.act(f"{name}.act", c, p))
         yield Part(f"{name}.one", "add", adds=size, reads=size, writes=size)
     yield parts.conv("value", c, c, 1, p, p, bias=bias, after=INPUT)
-    yield parts.matmul("context", width, tokens, width, batch=maps, after=("value", "key.one"))
-    yield parts.matmul("mix", width, width, tokens, batch=maps, after=("context", "query.one"))
+    yield _product("context", width, tokens, width, maps, ("value", "key.one"))
+    yield _product("mix", width, width, tokens, maps, ("context", "query.one"))
     yield Part("sum", "other", adds=size, reads=size, writes=maps * width, after=("key.one",))
     weights = maps * tokens
-    yield parts.matmul("normaliser", 1, width, tokens, batch=maps, after=("sum", "query.one"))
+    yield _product("normaliser", 1, width, tokens, maps, ("sum", "query.one"))
     # A small number, so that nothing is divided by 0.
     yield Part("epsilon", "add", adds=weights, reads=weights, writes=weights)
     yield Part("divide", "other", other=size, reads=size + weights, writes=size, after=("mix", "epsilon"))
     yield parts.conv("projection", c, g.c_out, 1, p, p, bias=bias)
+
+
+def _product(name: str, rows: Dim, inner: Dim, columns: Dim, maps: Dim, after: tuple[str, ...]) -> Part:
+    return parts.called("torch.bmm", parts.matmul(name, rows, inner, columns, batch=maps, after=after))
 
 
 def _notes(e: Evaluation) -> Iterable[str]:

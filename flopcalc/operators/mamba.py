@@ -49,7 +49,7 @@ def _scan(g: Geometry, inner: Dim, state: Dim) -> Iterable[Part]:
         after=("scan.exp", "scan.drive"),
     )
     yield Part("scan.add", "add", adds=size, reads=2 * size, writes=size, steps=g.w_out)
-    yield parts.parallel(g.w_out, parts.matmul("scan.output", inner, state, 1, batch=g.batch))
+    yield parts.called("torch.bmm", parts.parallel(g.w_out, parts.matmul("scan.output", inner, state, 1, batch=g.batch)))
     yield parts.copy("scan.join", values)
 
 
@@ -61,15 +61,15 @@ def formula(g: Geometry, inner: Dim, state: Dim, taps: Dim, rank: Dim, bias: boo
     yield parts.conv("in_proj", c, 2 * inner, 1, p, p, bias=bias, after=INPUT)
     yield Part("conv.pad", "move", reads=values, writes=inner * longer)
     yield parts.conv("conv", inner, inner, taps, longer, p, groups=inner, bias=True)
-    yield parts.act("conv.act", inner, p)
+    yield parts.called("SiLU", parts.act("conv.act", inner, p))
     yield parts.conv("x_proj", inner, rank + 2 * state, 1, p, p)
     yield parts.conv("dt_proj", rank, inner, 1, p, p, bias=True)
-    yield parts.act("dt_proj.act", inner, p)
+    yield parts.called("Softplus", parts.act("dt_proj.act", inner, p))
     yield from _scan(g, inner, state)
     # A trained share of the scan's input is added.
     yield Part("share", "mul", inner, muls=values, reads=values + inner, writes=values, after=("conv.act",))
     yield parts.add("skip", inner, p, after=("scan.join", "share"))
-    yield parts.act("gate.act", inner, p, after=("in_proj",))
+    yield parts.called("SiLU", parts.act("gate.act", inner, p, after=("in_proj",)))
     yield Part("gate", "mul", muls=values, reads=2 * values, writes=values, after=("skip", "gate.act"))
     yield parts.conv("out_proj", inner, g.c_out, 1, p, p, bias=bias)
 

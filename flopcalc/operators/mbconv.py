@@ -109,8 +109,8 @@ def formula(
     grid = g.p_out
     yield from parts.when(expands, lambda: _expansion(g, hidden, norm, activation))
     yield parts.conv("depthwise", hidden, hidden, g.area, g.p_in, grid, groups=hidden)
-    yield from parts.finish("depthwise", hidden, grid, norm, activation)
-    yield from parts.when(excites, lambda: excitation("se.", hidden, m, grid, g.batch, True))
+    yield from parts.finish("depthwise", hidden, grid, norm, activation, "SiLU")
+    yield from parts.when(excites, lambda: excitation("se.", hidden, m, grid, g.batch, True, "SiLU"))
     yield parts.conv("project", hidden, g.c_out, 1, grid, grid)
     yield from parts.finish("project", g.c_out, grid, norm, False)
     yield from parts.when(adds, lambda: (parts.add("sum", g.c_out, grid),))
@@ -118,7 +118,7 @@ def formula(
 
 def _expansion(g: Geometry, hidden: Dim, norm: bool, activation: bool) -> Iterable[Part]:
     yield parts.conv("expand", g.c_in, hidden, 1, g.p_in, g.p_in)
-    yield from parts.finish("expand", hidden, g.p_in, norm, activation)
+    yield from parts.finish("expand", hidden, g.p_in, norm, activation, "SiLU")
 
 
 def _some_channel(g: Geometry, named: Named) -> str | None:

@@ -6,7 +6,7 @@ Its MACs follow the input grid: every weight is used once for each input positio
 from collections.abc import Iterable
 
 from flopcalc.cost import parts
-from flopcalc.cost.arith import Dim
+from flopcalc.cost.arith import Dim, floor_div
 from flopcalc.cost.cost import Cost, Part
 from flopcalc.cost.geometry import Geometry, short
 from flopcalc.spec.operator import Derived, Evaluation, Named, Operator, Param, Policy, Rule
@@ -30,9 +30,17 @@ def transposed_size(size: Dim, kernel: Dim, stride: Dim, padding: Dim, dilation:
 
 def formula(g: Geometry, height: Dim, width: Dim, bias: bool) -> Iterable[Part]:
     """A convolution's weights on the input grid; a bias on the output grid."""
+    grid = g.batch * height * width
     yield parts.transposed_conv(
-        "conv", g.c_in, g.c_out, g.area, g.p_in, g.batch * height * width, groups=g.groups, bias=bias
+        "conv", g.c_in, g.c_out, g.area, g.p_in, grid, p_other=g.batch * _other(g), groups=g.groups, bias=bias
     )
+
+
+def _other(g: Geometry) -> Dim:
+    """Positions of a convolution of the input; `g.p_out` would be those of the output."""
+    axes = zip((g.h, g.w), g.kernel, g.stride, g.padding, g.dilation, strict=True)
+    height, width = (floor_div(size + 2 * pad - gap * (k - 1) - 1, step) + 1 for size, k, step, pad, gap in axes)
+    return height * width
 
 
 def _out_shape(g: Geometry, named: Named) -> tuple[int, ...]:

@@ -21,6 +21,9 @@ WINOGRAD = Paper(
     arxiv="1509.09308",
 )
 
+# The code computes the sides of the map of tiles.
+_PLACES = "2 products of sizes"
+
 
 def _along_both_axes(name: str, matrix: Transform, tiles: Dim, after: After = PREVIOUS) -> Iterable[Part]:
     """A transform of square tiles, along one axis and then along the other: sums, with products by constants.
@@ -48,17 +51,18 @@ def formula(
     """Tiles of `side` positions; side^2 products of c_in x c_out for each tile; m^2 outputs for each tile."""
     tiles, pairs, taps = g.batch * rows * columns, g.c_in * g.c_out, side - m + 1
     padded = g.batch * (rows * m + taps - 1) * (columns * m + taps - 1)
-    yield Part("pad", "move", reads=g.c_in * g.p_in, writes=g.c_in * padded, after=INPUT)
+    yield Part("pad", "move", reads=g.c_in * g.p_in, writes=g.c_in * padded, after=INPUT, call=_PLACES)
     yield from _along_both_axes("data", matrices.data, g.c_in * tiles)
     weights, scale = _along_both_axes("weights", matrices.weights, pairs, after=NOTHING)
     yield weights._replace(params=pairs * taps**2)
     yield scale
-    yield parts.matmul("products", g.c_out, g.c_in, tiles, batch=side**2, after=("data", "weights"))
+    products = parts.matmul("products", g.c_out, g.c_in, tiles, batch=side**2, after=("data", "weights"))
+    yield parts.called("torch.bmm", products)
     yield from _along_both_axes("output", matrices.output, g.c_out * tiles)
-    yield parts.copy("arrange", g.c_out * tiles * m**2)
+    yield parts.called(_PLACES, parts.copy("arrange", g.c_out * tiles * m**2))
     size = g.c_out * g.p_out
     add = Part("bias", "add", g.c_out, adds=size, reads=size + g.c_out, writes=size)
-    yield from parts.when(bias, lambda: (add,))
+    yield from parts.when(bias, lambda: (parts.called("own module", add),))
 
 
 def _kernel_fits(g: Geometry, named: Named) -> str | None:

@@ -44,7 +44,7 @@ def upsample(shapes: Sequence[Shape], n: int, scale: int = 2) -> Result:
         out = (c, *two(shapes, "a map and one of the wanted size")[1][1:])
         how += " to size"
     part = parts.upsample("upsample", c, n * h * w, n * prod(out[1:]))
-    return out, (part._replace(call=how, extra=prod(out[1:])),)
+    return out, (part._replace(call=how, extra=(prod(out[1:]),)),)
 
 
 def upsample_bilinear(shapes: Sequence[Shape], n: int, scale: int = 2, multiple: int = 1) -> Result:
@@ -53,7 +53,7 @@ def upsample_bilinear(shapes: Sequence[Shape], n: int, scale: int = 2, multiple:
     step = whole("multiple", multiple)
     out = (small[0], *(-(-side // step) * step for side in small[1:]))
     size = n * prod(out)
-    part = part._replace(writes=size, call=f"{part.call}, bilinear", extra=prod(out[1:]))
+    part = part._replace(writes=size, call=f"{part.call}, bilinear", extra=(prod(out[1:]),))
     return out, (part._replace(work="other", muls=4 * size, adds=3 * size),)
 
 

@@ -25,7 +25,7 @@ class ToHeads(nn.Module):
         width, side = channels // (3 * self.heads), self.side
         x = x.reshape(n, 3, self.heads, width, h // side, side, w // side, side)
         x = x.permute(self.order).clone(memory_format=torch.contiguous_format)
-        return x.reshape(3, -1, x.shape[5] * x.shape[6], width)
+        return x.flatten(1, 4).flatten(2, 3)
 
 
 class FromHeads(nn.Module):

@@ -35,8 +35,8 @@ class FuseOutputs(nn.Module):
         """(n, c_out, g_t), (n, c_out g_t, h, w) -> (n, c_out, h, w)."""
         n, c_out, g_t = coefficients.shape
         size = maps.shape[2:]
-        rows = coefficients.reshape(n * c_out, 1, g_t)
-        return torch.bmm(rows, maps.reshape(n * c_out, g_t, -1)).reshape(n, c_out, *size)
+        rows = coefficients.flatten(0, 1).unsqueeze(1)
+        return torch.bmm(rows, maps.unflatten(1, (c_out, g_t)).flatten(0, 1).flatten(2)).reshape(n, c_out, *size)
 
 
 class EveryFilter(Kernels):

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from flopcalc.cost.geometry import Pair
 from flopcalc.pytorch.layers._blocks import Add, plan
-from flopcalc.pytorch.layers._heads import Mix, Repeat, Scale, Scores
+from flopcalc.pytorch.layers._heads import Mix, Repeat, Scale, Scores, by_head
 
 
 class CausalMask(nn.Module):
@@ -87,13 +87,8 @@ class GroupedQueryAttention2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, h, w) -> (n, c, h, w)."""
         n, _, h, w = x.shape
-        tokens = h * w
-        by_head = (n * self.heads, self.width, tokens)
-        q, k, v = (
-            self.scale(self.query(x)).reshape(by_head),
-            self.key(x).reshape(by_head),
-            self.value(x).reshape(by_head),
-        )
+        q, k, v = (by_head(part, self.heads) for part in (self.scale(self.query(x)), self.key(x), self.value(x)))
+        tokens = q.shape[2]
         mask = self.mask(x, tokens) if self.mask is not None else None
         blocks = []
         for start in range(0, tokens, self.block_size or tokens):

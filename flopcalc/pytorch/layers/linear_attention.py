@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from flopcalc.cost.geometry import Pair
 from flopcalc.pytorch.layers._blocks import plan
+from flopcalc.pytorch.layers._heads import by_head
 
 
 class Plus(nn.Module):
@@ -79,12 +80,10 @@ class LinearAttention2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, h, w) -> (n, c, h, w)."""
-        n, c, h, w = x.shape
-        by_head = (n * self.heads, c // self.heads, h * w)
-        q, k, v = (part(x).reshape(by_head) for part in (self.query, self.key, self.value))
+        q, k, v = (by_head(part(x), self.heads) for part in (self.query, self.key, self.value))
         mixed = self.mix(self.context(v, k.transpose(1, 2)), q)
         divided = self.divide(mixed, self.epsilon(self.normaliser(self.sum(k), q)))
-        out: Tensor = self.projection(divided.reshape(n, c, h, w))
+        out: Tensor = self.projection(divided.reshape(x.shape))
         return out
 
 

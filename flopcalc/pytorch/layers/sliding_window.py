@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from flopcalc.cost.geometry import Pair
 from flopcalc.pytorch.layers._blocks import Add, plan
-from flopcalc.pytorch.layers._heads import Scale
+from flopcalc.pytorch.layers._heads import Scale, by_head
 
 
 class ByToken(nn.Module):
@@ -21,9 +21,8 @@ class ByToken(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, h, w) -> (n heads tokens, 1, c / heads)."""
-        n, c, h, w = x.shape
-        rows = x.reshape(n * self.heads, c // self.heads, h * w).transpose(1, 2)
-        return rows.clone(memory_format=torch.contiguous_format).reshape(-1, 1, c // self.heads)
+        rows = by_head(x, self.heads).transpose(1, 2)
+        return rows.clone(memory_format=torch.contiguous_format).flatten(0, 1).unsqueeze(1)
 
 
 class PadTokens(nn.Module):
@@ -35,8 +34,7 @@ class PadTokens(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, h, w) -> (n heads, c / heads, tokens + window - 1)."""
-        n, c, h, w = x.shape
-        return functional.pad(x.reshape(n * self.heads, c // self.heads, h * w), (self.side, self.side))
+        return functional.pad(by_head(x, self.heads), (self.side, self.side))
 
 
 class UnfoldTokens(nn.Module):
@@ -92,7 +90,7 @@ class ToMap(nn.Module):
     def forward(self, x: Tensor, shape: tuple[int, ...]) -> Tensor:
         """(n heads tokens, 1, d) -> (n, c, h, w)."""
         n, _, h, w = shape
-        rows = x.reshape(n * self.heads, h * w, -1).transpose(1, 2)
+        rows = x.reshape(n, self.heads, -1, x.shape[2]).transpose(2, 3)
         return rows.clone(memory_format=torch.contiguous_format).reshape(n, -1, h, w)
 
 
@@ -138,7 +136,7 @@ class SlidingWindowAttention2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, h, w) -> (n, c, h, w)."""
         scores = self.scores(self.scale(self.query(x)), self.key(x))
-        weights = self.softmax(self.mask(scores, x.shape[2] * x.shape[3]))
+        weights = self.softmax(self.mask(scores, x.flatten(2).shape[2]))
         out: Tensor = self.projection(self.mix(weights, self.value(x), tuple(x.shape)))
         return out
 
