@@ -180,10 +180,10 @@ def readme() -> str:
     lines = [
         "`flopcalc reproduce` without arguments compares "
         f"{record['checked']} figures of {len(sources.names())} papers and projects with ours:",
-        f"{counts['agrees'] + counts['truncated']} agree, {counts['convention']} agree in a way of counting that is named, "
-        f"{counts['misprint']} are misprints,",
-        f"{counts['differs']} differ, and {counts['open']} are open, most of them of networks that flopcalc does not have. "
-        "`flopcalc errata`",
+        f"{counts['agrees'] + counts['truncated']} agree, {counts['convention']} agree in a way of counting that is "
+        f"named, {counts['misprint']} are misprints,",
+        f"{counts['differs']} differ, and {counts['open']} are open, most of them of networks that flopcalc does not "
+        "have. `flopcalc errata`",
         f"lists {len(errors)} errors in equations, statements and tables of papers.",
     ]
     text = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -110,7 +110,7 @@ def _work(layer: Layer, part: Part) -> str:
 
 
 def _linear(layer: Layer, part: Part, counted: bool, add: Add) -> None:
-    """What counters of linear layers see. counted: the network is a Python model, so that kinds are those of modules."""
+    """What counters of linear layers see. counted: of a Python model, whose kinds are those of modules."""
     add("linear_out", part.activations)
     if counted and layer.kind != "linear":
         add("functional_params", part.params)

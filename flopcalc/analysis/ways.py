@@ -101,6 +101,24 @@ WAYS = _ways(
             "relu_other + relu6_other + maxpool_reads + avgpool_reads + gap_reads + upsample_out",
             "mmcv on features: layers with biases, norms, ReLU, pooling; no classifier, no products of attention",
         ),
+        (
+            "paddle.flops",
+            f"conv_macs + conv_adds + linear_macs + {_NORMS} + gap_adds + gap_other + avgpool_other + leaky_relu_other",
+            "PaddlePaddle on layers: MACs, biases of convolutions, batch norms, pooling; no products of attention",
+        ),
+        (
+            "Model Analyzer",
+            "2 * macs + conv_out + linear_adds + 2 * relu_other + 2 * relu6_other + 2 * leaky_relu_other + "
+            "2 * prelu_other + 5 * silu_other + 4 * hardswish_other + 4 * hardsigmoid_other + 3 * sigmoid_other + "
+            "5 * softmax_adds + add_adds + mul_muls + maxpool_other + avgpool_adds",
+            "OpenVINO, as in Open Model Zoo: 2 for each MAC, and element-wise work; batch norms are folded",
+        ),
+        (
+            "model_stat",
+            "2 * conv_macs_per_group + linear_macs + 2 * norm_muls + maxpool_other + avgpool_adds + gap_adds - "
+            "relu_other - sigmoid_other - leaky_relu_other",
+            "PaddlePaddle 1.x: 2 for each MAC of convolutions, whose channels are divided by the groups twice",
+        ),
     ]
 )
 # What figures of parameters count.
@@ -111,6 +129,11 @@ PARAMS_WAYS = _ways(
         ("batch norms folded", "params - norm_params // 2", "batch norms merged into convolutions without biases"),
         ("without batch norms", "params - norm_params", "parameters without those of batch norms"),
         ("layers only", "params - own_params", "parameters of layers, without class tokens and positions"),
+        (
+            "layers, with running statistics",
+            "params - own_params + norm_params",
+            "parameters of layers with mean and variance of batch norms, without class tokens and positions",
+        ),
         ("without classifier", "params - head_params", "parameters without those of the last linear layers"),
     ]
 )

@@ -163,7 +163,7 @@ OPERATOR = Operator(
             paper=SLIDES,
         ),
         Erratum(
-            where="on latency, Sec. 4.3",
+            where="on the actual inference speed",
             printed="GhostNet is faster than MobileNetV3 at the same accuracy, measured on the authors' phone",
             right="with 0.65 of the MACs it processes 0.70 to 1.05 times as many images a second on other machines",
             evidence=(

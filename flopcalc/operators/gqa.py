@@ -56,7 +56,7 @@ def formula(
     kv_heads: Dim,
     width: Dim,
     tokens: Dim,
-    blocks: Dim,
+    joins: Dim,
     columns: Dim,
     pairs: Dim,
     shares: bool,
@@ -96,7 +96,7 @@ def formula(
         after=("softmax", "value", "value.repeat"),
         call="torch.bmm",
     )
-    yield parts.times(minimum(1, blocks - 1), parts.copy("join", mixed))
+    yield parts.times(joins, parts.copy("join", mixed))
     yield parts.conv("projection", inner, g.c_out, 1, p, p, bias=bias)
 
 
@@ -179,6 +179,7 @@ OPERATOR = Operator(
         ),
         shared.TOKENS,
         Derived("blocks", _blocks),
+        Derived("joins", lambda g, blocks: minimum(1, blocks - 1)),
         Derived("columns", _columns),
         Derived(
             "pairs",

@@ -14,10 +14,9 @@ Level = Literal["module", "function", "kernel"]
 
 
 class Sized(NamedTuple):
-    """A tensor: its shape, and whether its elements lie in memory in that order."""
+    """A tensor, by its shape."""
 
     shape: Shape
-    contiguous: bool = True
 
     @property
     def numel(self) -> int:

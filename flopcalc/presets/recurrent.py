@@ -70,7 +70,7 @@ def weights_cell(node: Node, call: Call, *, twice: bool) -> int:
 
 
 def _weights(node: Node, of_input: Any, of_state: Any, twice: bool) -> int:
-    h = node.facts["hidden_size"]
+    h: int = node.facts["hidden_size"]
     extra = {"RNN": 1, "GRU": 7, "LSTM": 10}[node.cls.removesuffix("Cell")] * h
-    products = of_input[0] * of_input[1] + of_state[0] * of_state[1]
+    products: int = of_input[0] * of_input[1] + of_state[0] * of_state[1]
     return (2 * products - 2 * of_input[0] if twice else products) + extra

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from math import floor, prod
 from typing import Any
 
-from flopcalc.presets.call import Amount, Call, CallLog, Shape, Sized, ToolFailsError
+from flopcalc.presets.call import Amount, Call, CallLog, Shape, Sized, ToolFailsError, first
 from flopcalc.presets.einsum import printed_flops
 
 _Rule = Callable[[Call], tuple[str, int]]
@@ -91,7 +91,22 @@ def _scaled(what: str, of_input: int, of_output: int) -> _Rule:
     return rule
 
 
+def _cell(products_of_elements: int) -> _Rule:
+    """A recurrent cell, which the tracer takes apart: two linear layers, and element-wise products of the state."""
+
+    def rule(call: Call) -> tuple[str, int]:
+        x, state = call.sized(0), first(call.args[1])
+        from_input, from_state = call.sized(2, "w_ih"), call.sized(3, "w_hh")
+        states = state.numel if state is not None else 0
+        gates = from_input.shape[0] * x.numel + from_state.shape[0] * states
+        return "recurrent layers", gates + products_of_elements * states
+
+    return rule
+
+
+_CELLS = {"gru_cell": _cell(2), "lstm_cell": _cell(3), "rnn_tanh_cell": _cell(0), "rnn_relu_cell": _cell(0)}
 _FVCORE: Mapping[str, _Rule] = {
+    **dict.fromkeys(_CELLS, _cell(0)),
     "addmm": _addmm,
     "bmm": _bmm,
     "_convolution": _conv,
@@ -210,6 +225,7 @@ def _attention(call: Call) -> tuple[str, int]:
 _TORCHPROFILE: Mapping[str, _Rule] = {
     "scaled_dot_product_attention": _attention,
     "lstm": _lstm,
+    **_CELLS,
     "einsum": _sizes_of_all,
     "grid_sampler": _sampled,
     "addmm": _addmm,
@@ -273,8 +289,11 @@ def flop_counter(log: CallLog) -> Iterator[Amount]:
 def ptflops_aten(log: CallLog) -> Iterator[Amount]:
     """Ptflops 0.7.5, back end aten, on the CPU: products and biases of convolution, mm, addmm, bmm.
 
-    On the CPU attention and recurrent layers run as one kernel, which it does not know.
+    On the CPU attention and LSTMs run as one kernel, which it does not know.
     """
+    for call in log.of("function"):
+        if not call.kwargs.get("steps_in_order", True) and not _is_one_kernel_on_cpu(log, call):
+            yield from _without_first_bias(call)
     for call in log.of("kernel"):
         rule = _FLOP_COUNTER.get(call.name)
         if rule is None or call.name in ("aten::baddbmm", "aten::_scaled_mm") or _is_one_kernel_on_cpu(log, call):
@@ -284,44 +303,36 @@ def ptflops_aten(log: CallLog) -> Iterator[Amount]:
             yield Amount(call.node, "biases", call.args[1].shape[0] * call.args[2].shape[1])
         elif "convolution" in call.name and call.args[2] is not None:
             yield Amount(call.node, "biases", call.result.numel)
-    for call in log.of("function"):
-        if call.name in _STEPPED or (call.name == "torch.lstm" and _projects(call)):
-            yield Amount(call.node, "biases", -_added_apart(call))
-
-
-# Recurrent layers that are made of linear layers, one step after the other, whose biases are part of the product.
-_STEPPED = {"torch.gru", "torch.rnn_tanh", "torch.rnn_relu"}
-
-
-def _added_apart(call: Call) -> int:
-    """Biases of the first layer's inputs, which the CPU multiplies for all steps at once.
-
-    If the inputs are not in the order of steps, their biases are a sum of its own, which the counter does not know.
-    """
-    x, _, weights, *rest = call.args
-    if len(rest) != 6 or not rest[0]:
-        return 0
-    in_order = x.contiguous and not (rest[5] and min(x.shape[:2]) > 1)
-    directions = 2 if rest[4] else 1
-    return 0 if in_order else directions * weights[0].shape[0] * x.shape[0] * x.shape[1]
 
 
 _ONE_KERNEL = {"F.scaled_dot_product_attention", "torch.lstm"}
 
 
+def _without_first_bias(call: Call) -> Iterator[Amount]:
+    """Of a recurrent layer whose steps lie apart in memory, the CPU adds the bias to the input's product by `add`."""
+    weights, has_bias, both_ways = call.args[2], call.args[3], call.args[7]
+    if has_bias:
+        *steps, _ = call.sized(0).shape
+        yield Amount(call.node, "biases", -prod(steps) * weights[0].shape[0] * (2 if both_ways else 1))
+
+
 def _is_one_kernel_on_cpu(log: CallLog, call: Call) -> bool:
-    if call.within < 0:
+    if call.level == "kernel" and call.within < 0:
         return False
-    whole = log.calls[call.within]
-    if whole.name == "torch.lstm":
-        return not _projects(whole)
-    return whole.name in _ONE_KERNEL and _is_flash(whole)
+    whole = log.calls[call.within] if call.level == "kernel" else call
+    if whole.name not in _ONE_KERNEL:
+        return False
+    return _is_one_lstm(whole) if whole.name == "torch.lstm" else _is_flash(whole)
 
 
-def _projects(call: Call) -> bool:
-    """Whether an LSTM has projections, which its kernel on the CPU does not know."""
-    weights = call.args[2]
-    return isinstance(weights, tuple) and len(weights) > 1 and 4 * weights[1].shape[1] != weights[1].shape[0]
+def _is_one_lstm(call: Call) -> bool:
+    """Whether the CPU has one kernel for this LSTM. It has none for packed sequences, nor for a projected state."""
+    if isinstance(call.args[1], Sized):
+        # A packed sequence: the sizes of its batches come before the states.
+        return False
+    weights, layers, both_ways = call.args[2], call.args[4], call.args[7]
+    # A projection is one more weight beside 2, or beside 2 and their biases.
+    return bool(len(weights) // (layers * (2 if both_ways else 1)) % 2 == 0)
 
 
 def _is_flash(call: Call) -> bool:

@@ -11,12 +11,13 @@ _CALLS = {"": "one forward on the CPU", "meta": "one forward on the meta device"
 
 def tool_errors_document(errors: Sequence[ToolError], *, as_table: bool) -> Document:
     """The errors with their modules; as_table: one row each, without the modules."""
-    data = {"schema": "flopcalc/tool-errata/1", "rows": [_row(error) for error in errors]}
+    rows = [_row(error) for error in errors]
+    data = {"schema": "flopcalc/tool-errata/1", "rows": rows}
     number = f"{len(errors)} {'error' if len(errors) == 1 else 'errors'} of other counters"
     if as_table:
         names = ("tool", "version", "what", "unit", "printed", "right", "why")
         columns = tuple(Column(name, "number" if name in {"printed", "right"} else "text") for name in names)
-        return Document(number, (Table(columns, [[row[name] for name in names] for row in data["rows"]]),), data)
+        return Document(number, (Table(columns, [[row[name] for name in names] for row in rows]),), data)
     return Document(number, [Facts(_facts(error), _title(error)) for error in errors], data)
 
 

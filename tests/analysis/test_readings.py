@@ -30,8 +30,10 @@ def _read(target: str, figure: str, params: str = "", **options: str) -> list[Re
         ("3.86G", "", ("resnet50", "macs", "3x224x224", {"stride_in": "v1"})),
         ("2.09G", "25.6M", ("resnet50", "macs", "3x160x160", {})),
         ("11.5G", "60.2M", ("resnet152", "macs", "3x224x224", {})),
-        # As Open Model Zoo: batch norms are merged into the convolutions.
-        ("8.2G", "25.53M", ("resnet50", "two-per-mac", "3x224x224", {})),
+        # Open Model Zoo's page, and PaddleClas' new and old tables.
+        ("8.216G", "25.53M", ("resnet50", "Model Analyzer", "3x224x224", {})),
+        ("4.11G", "25.61M", ("resnet50", "fvcore", "3x224x224", {})),
+        ("8.19G", "25.56M", ("resnet50", "model_stat", "3x224x224", {})),
     ],
 )
 def test_what_a_figure_counts(figure: str, params: str, expected: tuple[str, str, str, dict[str, str]]) -> None:

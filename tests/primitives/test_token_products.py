@@ -25,7 +25,7 @@ def test_two_products_are_attention_without_softmax(write_network: WriteNetwork)
     """Scores of 12 queries with 4 keys, and their mixtures of 4 values: written with matrices of torch."""
     torch.manual_seed(0)
     net = network(write_network(PRODUCTS), batch=2)
-    module = build_network(net, dtype=torch.float64)
+    module: Any = build_network(net, dtype=torch.float64)
     x = torch.rand(2, 6, 3, 4, dtype=torch.float64)
     keys = torch.nn.functional.conv2d(x, module.other.weight, stride=2).flatten(2)
     scores = torch.einsum("ncq,nck->nkq", x.flatten(2), keys) / 6**0.5
@@ -39,7 +39,7 @@ def test_norm_and_shift(write_network: WriteNetwork) -> None:
     """x / sqrt(mean of x^2) times one number, and one number for each channel."""
     text = "input: [5, 2, 3]\nlayers:\n  - norm: scalenorm\n  - shift: shift\n"
     net = network(write_network(text))
-    module = build_network(net, dtype=torch.float64)
+    module: Any = build_network(net, dtype=torch.float64)
     with torch.no_grad():
         module.norm.scale.fill_(3)
         module.shift.shift.copy_(torch.arange(5.0).reshape(5, 1, 1))

@@ -16,10 +16,11 @@ from flopcalc.networks import library
 from flopcalc.networks.inputs import Input
 from flopcalc.published import tables
 from flopcalc.published.compare import Comparison, compare, reproduce_record, witnessed
-from flopcalc.published.tables import Figure, Ours, read_printed
+from flopcalc.published.tables import Figure, Ours
 from flopcalc.report import plain
 from flopcalc.targets.spec import TargetSpec
 from flopcalc.text.expression import evaluate
+from flopcalc.text.figure import read_printed
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,29 @@ def _blocks() -> sweep.Module:
     return sweep.Module(Blocks(), ((2, 6, 16),), {}, "2x6x16")
 
 
+class Recurrent(nn.Module):
+    """Recurrent layers that torch runs as one kernel on the CPU, and others; steps in both orders."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(4, 8, num_layers=2, batch_first=True)
+        self.projected = nn.LSTM(8, 6, proj_size=4, batch_first=True, bidirectional=True)
+        self.gru = nn.GRU(8, 4, batch_first=True)
+        self.rnn = nn.RNN(4, 5, bidirectional=True)
+        self.cells = nn.ModuleList([nn.GRUCell(10, 3), nn.LSTMCell(10, 3), nn.RNNCell(10, 3)])
+
+    def forward(self, x: Any) -> Any:
+        """(2, 5, 4) -> (2, 3)."""
+        x = self.gru(self.projected(self.lstm(x)[0])[0])[0]
+        steps = self.rnn(x.transpose(0, 1).contiguous())[0]
+        gru, lstm, rnn = self.cells
+        return gru(steps[0]) + lstm(steps[1])[0] + rnn(steps[2])
+
+
+def _recurrent() -> sweep.Module:
+    return sweep.Module(Recurrent(), ((2, 5, 4),), {}, "2x5x4")
+
+
 def _torchvision(name: str, size: int, **options: Any) -> sweep.Module:
     models = import_torchvision().models
     return sweep.Module(models.get_model(name, weights=None, **options), ((1, 3, size, size),), {}, str(size))
@@ -137,14 +160,11 @@ def _timm(name: str, size: int) -> sweep.Module:
 _BERT = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32, "vocab_size": 50}
 MODULES: dict[str, Callable[[], sweep.Module]] = {
     "blocks of many kinds": _blocks,
-    "torchvision:mobilenet_v2": lambda: _torchvision("mobilenet_v2", 64),
     "torchvision:mobilenet_v3_small": lambda: _torchvision("mobilenet_v3_small", 64),
     "torchvision:shufflenet_v2_x0_5": lambda: _torchvision("shufflenet_v2_x0_5", 64),
-    "torchvision:googlenet": lambda: _torchvision("googlenet", 64, init_weights=False),
-    "torchvision:convnext_tiny": lambda: _torchvision("convnext_tiny", 32),
+    "recurrent layers": _recurrent,
     "a small vision transformer": _vision_transformer,
     "a small Swin": _swin,
-    "timm:ghostnet_050": lambda: _timm("ghostnet_050", 64),
     "timm:test_vit": lambda: _timm("test_vit", 160),
     "transformers:bert": lambda: _transformers("bert", **_BERT),
     "transformers:llama": lambda: _transformers("llama", **_BERT),

@@ -181,12 +181,23 @@ class _Functions(TorchFunctionMode):
         if name == "F.scaled_dot_product_attention":
             mask = args[3] if len(args) > 3 else kwargs.get("attn_mask")
             kept["mask_is_trained"] = self._is_trained(mask)
+        if name in _RECURRENT and not _is_packed(args):
+            # The last argument is batch_first.
+            kept["steps_in_order"] = (args[0].transpose(0, 1) if args[-1] else args[0]).is_contiguous()
         if any(map(self._is_trained, tensors((args, kwargs)))):
             self._trained.update((id(one), one) for one in tensors(out) if one.is_floating_point())
         # Sizes of before: a function may change its arguments in place.
         log.add("function", name, before, kept, out, via=called, operator=operator_of(func, name, before, kept))
         log.settle(place)
         return out
+
+
+_RECURRENT = {"torch.gru", "torch.lstm", "torch.rnn_tanh", "torch.rnn_relu"}
+
+
+def _is_packed(args: Sequence[Any]) -> bool:
+    """Whether a recurrent layer is called with a packed sequence: its second argument has the sizes of the batches."""
+    return isinstance(args[1], Tensor) and not args[1].is_floating_point()
 
 
 class _Kernels(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -220,9 +231,7 @@ _DULL = {f"aten.{name}" for name in ["detach", "view", "t", "transpose", "permut
 def sized(value: Any) -> Any:
     """A value with tensors as their sizes."""
     if isinstance(value, Tensor):
-        if value.is_nested:
-            return Sized(())
-        return Sized(tuple(value.shape), value.layout is torch.strided and value.is_contiguous())
+        return Sized(() if value.is_nested else tuple(value.shape))
     if isinstance(value, Sized):
         return value
     if isinstance(value, list | tuple):

@@ -80,7 +80,8 @@ class Recurrent(nn.Module):
         return out.unsqueeze(2)
 
     def _run(self, index: int, steps: Sequence[Tensor]) -> tuple[list[Tensor], tuple[Tensor, ...]]:
-        n, like = len(steps[0]), {"dtype": steps[0].dtype, "device": steps[0].device}
+        n = len(steps[0])
+        like: dict[str, Any] = {"dtype": steps[0].dtype, "device": steps[0].device}
         states = (torch.zeros(n, self.state, **like), *(torch.zeros(n, self.hidden_size, **like),) * self.memories)
         outputs = []
         for x in steps:
