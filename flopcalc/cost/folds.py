@@ -148,11 +148,6 @@ _HOOKED = {"ReLU", "PReLU", "ELU", "LeakyReLU", "ReLU6", "GELU"}
 _PATCHED_POOLS = {"F.max_pool", "F.avg_pool", "F.adaptive_avg_pool", "F.adaptive_max_pool"}
 
 
-def _elements(part: Part) -> Dim:
-    # An activation may be one part with what follows it.
-    return part.other if part.work == "act" else part.writes
-
-
 @_complex_once
 def ptflops(part: Part, n: Dim) -> Dim:
     """A hook on the module, and again the patched function that the module calls. Operators such as + are not seen."""
@@ -177,7 +172,7 @@ def ptflops(part: Part, n: Dim) -> Dim:
     # Of what its hooks count it reports the mean over the batch; of functions the whole.
     total = exact_div(total, n)
     if called.function in _TWICE:
-        total += _elements(part)
+        total += part.writes
     elif called.function in _PATCHED_POOLS:
         total += part.reads
     elif called.function in {f"{one}.{name}" for one in ("torch", "Tensor") for name in ("matmul", "mm", "bmm")}:
@@ -245,7 +240,7 @@ def _profiled(part: Part, *, deepspeed: bool) -> Dim:
         # To a size, it forgets the channels; calflops drops the factor.
         return part.extra[0] if "size" in function else part.writes if deepspeed else part.reads
     if function in _PROFILED:
-        return _elements(part)
+        return part.writes
     if function in {"torch.mul", "Tensor.mul", "torch.add", "Tensor.add"}:
         return part.writes
     return part.reads if function in _PATCHED_POOLS else 0

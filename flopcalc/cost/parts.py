@@ -145,6 +145,14 @@ def avg_pool(name: str, c: Dim, p_in: Dim, p_out: Dim, area: Dim, *, after: Afte
     return Part(name, "avgpool", adds=c * p_out * area, other=c * p_out, reads=c * p_in, writes=c * p_out, after=after)
 
 
+def pool_to_stride(name: str, c: Dim, p_in: Dim, p_out: Dim, stride: Dim, *, after: After = PREVIOUS) -> Part:
+    """Average pooling whose windows lie next to each other; the last ones may reach beyond the map.
+
+    stride: the elements of a window. Counters with exact windows count each element of the map once.
+    """
+    return avg_pool(name, c, p_in, p_out, stride, after=after)._replace(extra=(c * (p_out * stride - p_in),))
+
+
 def global_avg_pool(name: str, c: Dim, p: Dim, n: Dim, *, after: After = PREVIOUS) -> Part:
     """The mean of each channel: one addition per element, one division per channel and sample."""
     size, means = c * p, n * c

@@ -65,7 +65,7 @@ def formula(
 ) -> Iterable[Part]:
     """The four steps of the module's docstring; at depth 0 a plain convolution."""
     grid = g.p_out
-    yield from parts.when(averaged, lambda: (_pooled(parts.avg_pool, g, d, c_prim),))
+    yield from parts.when(averaged, lambda: (_pooled(parts.pool_to_stride, g, d, c_prim),))
     yield from parts.when(largest, lambda: (_pooled(parts.max_pool, g, d, c_prim),))
     yield parts.conv("primary", g.c_in, c_prim, g.area, g.p_in, grid, after=INPUT)
     yield from parts.finish("primary", c_prim, grid, norm, activation)

@@ -53,7 +53,7 @@ def _fuse_outputs(g: Geometry, g_t: Dim) -> Iterable[Part]:
 
 def _bias(g: Geometry) -> Part:
     size = g.c_out * g.p_out
-    return Part("bias", "add", g.c_out, adds=size, reads=size + g.c_out, writes=size)
+    return Part("bias", "add", g.c_out, adds=size, reads=size + g.c_out, writes=size, call="own module")
 
 
 def _notes(e: Evaluation) -> Iterable[str]:

@@ -47,7 +47,7 @@ def formula(
     """Two 1x1 convolutions make `kernels` kernels for each position; each kernel is applied to its neighbourhood."""
     grid, c, area = g.p_out, g.c_in, g.area
     yield from parts.when(
-        strided, lambda: (parts.avg_pool("pool", c, g.p_in, grid, g.stride_h * g.stride_w, after=INPUT),)
+        strided, lambda: (parts.pool_to_stride("pool", c, g.p_in, grid, g.stride_h * g.stride_w, after=INPUT),)
     )
     yield parts.conv("reduce", c, reduced, 1, grid, grid, after=_POOLED)
     yield from parts.finish("reduce", reduced, grid, norm, activation)

@@ -27,7 +27,7 @@ def formula(g: Geometry, heads: Dim, width: Dim, tokens: Dim, bias: bool) -> Ite
     maps, size = g.batch * heads, g.c_in * g.p_out
     for name in ("query", "key"):
         yield parts.conv(name, c, c, 1, p, p, bias=bias, after=INPUT)
-        yield parts.called("F.elu", parts.act(f"{name}.act", c, p))
+        yield parts.called("ELU", parts.act(f"{name}.act", c, p))
         yield Part(f"{name}.one", "add", adds=size, reads=size, writes=size)
     yield parts.conv("value", c, c, 1, p, p, bias=bias, after=INPUT)
     yield _product("context", width, tokens, width, maps, ("value", "key.one"))

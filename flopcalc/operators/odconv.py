@@ -105,7 +105,7 @@ def _convolution(g: Geometry, kernels: Dim, each: Dim) -> Part:
         writes=size,
         after=("scale_in", "aggregation", "aggregation.taps"),
         call="own Conv",
-        extra=kernels * weights * g.p_out,
+        extra=(kernels * weights * g.p_out,),
     )
 
 

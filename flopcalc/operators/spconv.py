@@ -64,7 +64,7 @@ def formula(
     """c_rep channels through a grouped k x k plus a 1x1, the others through a 1x1, then the fusion."""
     grid, c_out = g.p_out, g.c_out
     yield from parts.when(
-        pools, lambda: (parts.avg_pool("pool", c_pooled, g.p_in, grid, g.stride_h * g.stride_w, after=INPUT),)
+        pools, lambda: (parts.pool_to_stride("pool", c_pooled, g.p_in, grid, g.stride_h * g.stride_w, after=INPUT),)
     )
     yield parts.conv("gwc", c_rep, c_out, g.area, g.p_in, grid, groups=groups_k, after=INPUT)
     yield from parts.when(pointwise, lambda: _second_view(g, c_rep))
