@@ -90,7 +90,7 @@ def _table() -> dict[str, How]:
     # The same functions without the module, in code of one's own.
     found |= {function: How("", function, operator) for function, operator in _MODULES.values() if function}
     found |= {sign: How(operator=operator) for sign, operator in _OPERATORS.items()}
-    for name, sizes in (("ConvTranspose", 2), ("Softmax", 1)):
+    for name, sizes in (("ConvTranspose", 3), ("Softmax", 1)):
         found[name] = found[name]._replace(sizes=sizes)
     for name in ("matmul", "mm", "bmm", "baddbmm", "mul", "add", "einsum"):
         for prefix in ("torch", "Tensor"):
@@ -112,8 +112,8 @@ def _table() -> dict[str, How]:
     for name in ("BatchNorm", "LayerNorm"):
         found[f"{name} subclass"] = found[name]._replace(module=f"{name} subclass")
     sdpa = "scaled_dot_product_attention"
-    found[f"F.{sdpa}"] = How("", f"F.{sdpa}", sdpa, on_cpu=False)
-    return found
+    found[f"F.{sdpa}"] = How("", f"F.{sdpa}", sdpa)
+    return {label: one._replace(on_cpu=one.on_cpu and one.operator != sdpa) for label, one in found.items()}
 
 
 LABELS = _table()

@@ -268,7 +268,7 @@ def torchprofile(part: Part, n: Dim) -> Dim:
 def _recorded(part: Part, called: How) -> Dim:
     match called.operator:
         case "_convolution":
-            return part.extra[0] if called.module == "ConvTranspose" else part.macs
+            return part.extra[2] if called.module == "ConvTranspose" else part.macs
         case "linear" | "matmul" | "bmm" | "baddbmm" | "einsum" | "scaled_dot_product_attention":
             return part.macs
         case "batch_norm" | "layer_norm" | "group_norm" | "instance_norm":

@@ -10,7 +10,7 @@ module.
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from flopcalc.cost.arith import Dim, exact_div, floor_div
+from flopcalc.cost.arith import Dim, exact_div, floor_div, maximum, minimum
 from flopcalc.cost.cost import PREVIOUS, Part
 from flopcalc.cost.geometry import Geometry
 
@@ -69,7 +69,10 @@ def transposed_conv(
     # It divides by the groups once more than it should.
     channels = exact_div(c_out, groups)
     calflops = 2 * area * c_in * floor_div(channels, groups) * p_in + channels * p_other * int(bias)
-    return plain._replace(macs=weights * p_in, call="ConvTranspose", extra=(weights * p_out, calflops))
+    # Torchprofile knows it from a convolution by its channels, and forgets the groups.
+    differ = minimum(1, maximum(c_out - c_in, c_in - c_out))
+    torchprofile = c_out * area * p_out * (c_in * differ + channels * (1 - differ))
+    return plain._replace(macs=weights * p_in, call="ConvTranspose", extra=(weights * p_out, calflops, torchprofile))
 
 
 def linear(name: str, c_in: Dim, c_out: Dim, p: Dim, *, bias: bool = True, after: After = PREVIOUS) -> Part:

@@ -63,7 +63,7 @@ def formula(
     grid, low, area = g.p_out, g.batch * low_h * low_w, g.area
     given_low = g.batch * given_h * given_w
     high_in, high_out = g.c_in - low_in, g.c_out - low_out
-    yield from parts.when(shrinks, lambda: (parts.avg_pool("shrink", high_in, g.p_in, grid, 4, after=INPUT),))
+    yield from parts.when(shrinks, lambda: (parts.pool_to_stride("shrink", high_in, g.p_in, grid, 4, after=INPUT),))
     yield parts.conv("high_high", high_in, high_out, area, grid, grid, after=("shrink",))
     yield from parts.when(pair_in, lambda: _low_to_high(low_in, high_out, area, given_low, grid, shrinks))
     yield from parts.when(

@@ -22,8 +22,9 @@ def module_of(network: Network) -> nn.Module:
     if not network.options and not name:
         return build_network(network)
     try:
+        # Timm imports torchvision.
+        torchvision_operators.declare()
         if package == "torchvision.models":
-            torchvision_operators.declare()
             made = import_module("torchvision.models").get_model(name, weights=None)
         elif package == "timm":
             made = import_module("timm").create_model(name)
