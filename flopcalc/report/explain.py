@@ -5,26 +5,22 @@ from typing import Any
 
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
 
-_STEPS = (
-    Column("counter", "name"),
-    Column("line", "text"),
-    Column("amount", "difference", "amount"),
-)
-
-
-def explain_document(record: Mapping[str, Any], figure: str | None = None, params: str | None = None) -> Document:
-    """The lines of each counter; or the readings of a printed figure."""
+def explain_document(
+    record: Mapping[str, Any], figure: str | None = None, params: str | None = None, *, flat: bool = False
+) -> Document:
+    """The lines of each counter; or the readings of a printed figure. flat: each row names its counter."""
     title = f"{record['target']}, input {' '.join(record['input'])}, batch {record['batch']}"
     if figure is not None:
         return _readings(record, title, figure, params)
     least = "at least " if record["uncounted"] else ""
     rows: list[list[Cell]] = []
     for row in record["rows"]:
+        again = row["tool"] if flat else ""
         rows.append([row["tool"], "MACs", record["macs"]])
-        rows += [["", _line(step), step["amount"]] for step in row["steps"]]
-        rows.append(["", f"= {row['version'] or row['tool']}{_measured(row)}", row["figure"]])
+        rows += [[again, _line(step), step["amount"]] for step in row["steps"]]
+        rows.append([again, f"= {row['version'] or row['tool']}{_measured(row)}", row["figure"]])
     blocks: list[Table | Facts | Lines] = [
-        Table((_STEPS[0], _STEPS[1], Column("amount", "number")), rows, main=True),
+        Table((Column("counter", "name"), Column("line", "text"), Column("amount")), rows, main=True),
     ]
     notes = [(row["tool"], row["why_not"]) for row in record["rows"] if row["why_not"]]
     if notes:
