@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
+from flopcalc.report.uncounted import uncounted_lines
 
 _STEPS = (
     Column("counter", "name"),
@@ -29,6 +30,10 @@ def explain_document(record: Mapping[str, Any], figure: str | None = None, param
     notes = [(row["tool"], row["why_not"]) for row in record["rows"] if row["why_not"]]
     if notes:
         blocks.append(Facts(notes, "Not certain"))
+    if record["uncounted"]:
+        blocks.append(Lines("Not counted", list(uncounted_lines(record["uncounted"]))))
+    if record["notes"]:
+        blocks.append(Lines("Notes", record["notes"]))
     return Document(f"{title}: {least}{people(record['macs'])} MACs, {people(record['params'])} params", blocks, record)
 
 
@@ -36,8 +41,9 @@ def _line(step: Mapping[str, Any]) -> str:
     layers = step["layers"]
     if not layers:
         return str(step["what"])
-    where = layers[0] if len(layers) == 1 else f"{len(layers)} layers, {layers[0]} and so on"
-    return f"{step['what']} ({where})"
+    where = ", ".join(layers) if len(layers) < 3 else f"{len(layers)} layers, {layers[0]} and so on"
+    # What a module does itself is named `(model)`.
+    return f"{step['what']} {where}" if where == "(model)" else f"{step['what']} ({where})"
 
 
 def _measured(row: Mapping[str, Any]) -> str:
@@ -60,7 +66,11 @@ def _readings(record: Mapping[str, Any], title: str, figure: str, params: str | 
     )
     rows = [list(_reading(one)) for one in found]
     agree = sum(bool(one["agrees"]) for one in found)
-    head = f"{agree} readings of {printed}" if agree else f"no reading gives {printed}; the nearest ones"
+    head = (
+        f"{agree} {'reading' if agree == 1 else 'readings'} of {printed}"
+        if agree
+        else f"no reading gives {printed}; the nearest ones"
+    )
     return Document(f"{title}: {head}", [Table(columns, rows, main=True)], record)
 
 
