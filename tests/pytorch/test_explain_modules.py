@@ -23,7 +23,8 @@ class Repeated(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Of images with three channels."""
         x = self.act(self.again(self.act(self.first(x))))
-        return self.act(self.again(x))
+        out: Tensor = self.act(self.again(x))
+        return out
 
 
 def rows(module: nn.Module, *tools: str, shape: tuple[int, ...] = (3, 8, 8)) -> list[Row]:
@@ -72,7 +73,8 @@ class ByName(nn.Module):
 
     def forward(self, *, ids: Tensor, mask) -> Tensor:  # type: ignore[no-untyped-def]
         """The annotation does not say that the mask is a tensor."""
-        return relu(self.out(self.table(ids))) * mask[..., None]
+        out: Tensor = relu(self.out(self.table(ids))) * mask[..., None]
+        return out
 
 
 def test_an_input_by_name_without_a_dtype() -> None:
