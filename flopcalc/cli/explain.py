@@ -73,7 +73,7 @@ def command(
         rows = explain(network, chosen, _runner(network, spec) if run else None) if figure is None else []
         found = None if figure is None else _readings(spec, figure, params)
     record = explain_record(network, name, rows, found)
-    emit(explain_document(record, figure, params), fmt, output)
+    emit(explain_document(record, figure, params, name_rows=fmt == "csv"), fmt, output)
 
 
 def _runner(network: Network, spec: TargetSpec) -> Callable[[str], tuple[int, str] | str]:

@@ -13,8 +13,10 @@ _STEPS = (
 )
 
 
-def explain_document(record: Mapping[str, Any], figure: str | None = None, params: str | None = None) -> Document:
-    """The lines of each counter; or the readings of a printed figure."""
+def explain_document(
+    record: Mapping[str, Any], figure: str | None = None, params: str | None = None, *, name_rows: bool = False
+) -> Document:
+    """The lines of each counter; or the readings of a printed figure. name_rows: each line names its counter."""
     title = f"{record['target']}, input {' '.join(record['input'])}, batch {record['batch']}"
     if figure is not None:
         return _readings(record, title, figure, params)
@@ -22,8 +24,9 @@ def explain_document(record: Mapping[str, Any], figure: str | None = None, param
     rows: list[list[Cell]] = []
     for row in record["rows"]:
         rows.append([row["tool"], "MACs", record["macs"]])
-        rows += [["", _line(step), step["amount"]] for step in row["steps"]]
-        rows.append(["", f"= {row['version'] or row['tool']}{_measured(row)}", row["figure"]])
+        again = row["tool"] if name_rows else ""
+        rows += [[again, _line(step), step["amount"]] for step in row["steps"]]
+        rows.append([again, f"= {row['version'] or row['tool']}{_measured(row)}", row["figure"]])
     blocks: list[Table | Facts | Lines] = [
         Table((_STEPS[0], _STEPS[1], Column("amount", "number")), rows, main=True),
     ]
@@ -66,12 +69,23 @@ def _readings(record: Mapping[str, Any], title: str, figure: str, params: str | 
     )
     rows = [list(_reading(one)) for one in found]
     agree = sum(bool(one["agrees"]) for one in found)
-    head = (
-        f"{agree} {'reading' if agree == 1 else 'readings'} of {printed}"
-        if agree
-        else f"no reading gives {printed}; the nearest ones"
-    )
-    return Document(f"{title}: {head}", [Table(columns, rows, main=True)], record)
+    head = f"{_number(agree)} of {printed}" if agree else f"no reading gives {printed}; the nearest ones"
+    blocks = [Table(columns, rows, main=True), Facts(list(_meanings(found)), "Ways of counting")]
+    return Document(f"{title}: {head}", blocks, record)
+
+
+def _number(agree: int) -> str:
+    """Of the readings that agree."""
+    from flopcalc.analysis.readings import READINGS
+
+    if agree == READINGS:
+        return f"the {agree} simplest readings"
+    return f"{agree} {'reading' if agree == 1 else 'readings'}"
+
+
+def _meanings(found: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, str]]:
+    """Each way of counting in the readings, and what it counts."""
+    return {one["convention"]: one["means"] for one in found}.items()
 
 
 def _reading(one: Mapping[str, Any]) -> Iterable[Cell]:
