@@ -104,13 +104,17 @@ def _table() -> dict[str, How]:
     # A class of one's own with a weight or a bias, without children. extra: parameters times the first size of its
     # output, where that is not the batch.
     found["own module"] = How("own module")
+    # Kernels one by one. extra: positions.
+    found["own RMSNorm"] = How("own RMSNorm", sizes=1)
     found["own module, F.conv"] = How("own module", "F.conv", "_convolution")
     found["torch.bmm, complex"] = found["torch.bmm"]._replace(is_complex=True)
     for suffix, operator in (("", "upsample_nearest2d"), (", bilinear", "upsample_bilinear2d")):
         found["F.interpolate" + suffix] = How("", "F.interpolate", operator)
         found["F.interpolate to size" + suffix] = How("", "F.interpolate to size", operator, sizes=1)
-    for name in ("BatchNorm", "LayerNorm"):
-        found[f"{name} subclass"] = found[name]._replace(module=f"{name} subclass")
+    for name in ("BatchNorm", "BatchNorm without affine", "LayerNorm", "AdaptiveAvgPool"):
+        kind, without, affine = name.partition(" without")
+        derived = f"{kind} subclass{without}{affine}"
+        found[derived] = found[name]._replace(module=derived)
     sdpa = "scaled_dot_product_attention"
     found[f"F.{sdpa}"] = How("", f"F.{sdpa}", sdpa)
     return {label: one._replace(on_cpu=one.on_cpu and one.operator != sdpa) for label, one in found.items()}
