@@ -125,8 +125,17 @@ _PRODUCTS = re.compile(r"(.*?)(?:, )?(\d+) products? of sizes")
 
 
 def how(part: Part) -> How:
-    """How the kernel of a part is called; of another class only its name is known."""
-    return _how(part.call or USUAL.get(part.work, ""), part.work)
+    """How the kernel of a part is called; of another class only its name is known.
+
+    Of a label that needs more sizes than the part has nothing is known; see `lacks_sizes`.
+    """
+    found = _how(part.call or USUAL.get(part.work, ""), part.work)
+    return found if len(part.extra) >= found.sizes else How()
+
+
+def lacks_sizes(part: Part) -> bool:
+    """Whether the rules for a part's label need sizes that the part does not have."""
+    return bool(part.call) and len(part.extra) < _how(part.call, part.work).sizes
 
 
 @lru_cache(maxsize=512)
