@@ -111,7 +111,7 @@ def _table() -> dict[str, How]:
     for suffix, operator in (("", "upsample_nearest2d"), (", bilinear", "upsample_bilinear2d")):
         found["F.interpolate" + suffix] = How("", "F.interpolate", operator)
         found["F.interpolate to size" + suffix] = How("", "F.interpolate to size", operator, sizes=1)
-    for name in ("BatchNorm", "BatchNorm without affine", "LayerNorm", "AdaptiveAvgPool"):
+    for name in ("BatchNorm", "BatchNorm without affine", "LayerNorm", "AdaptiveAvgPool", "Linear"):
         kind, without, affine = name.partition(" without")
         derived = f"{kind} subclass{without}{affine}"
         found[derived] = found[name]._replace(module=derived)

@@ -110,7 +110,7 @@ def ultralytics_thop(part: Part, n: Dim) -> Dim:
     match called.module:
         case "Conv" | "ConvTranspose" | "Linear" | "MultiheadAttention" | "MultiheadAttention.products":
             return part.macs if part.work != "softmax" else 3 * part.writes - part.extra[0]
-        case "Conv subclass":
+        case "Conv subclass" | "Linear subclass":
             return part.macs
         case "BatchNorm" | "BatchNorm subclass":
             return 2 * (part.adds + part.muls)
@@ -218,7 +218,7 @@ def torchinfo(part: Part, n: Dim) -> Dim:
             return n * part.params
         case "own module":
             return part.extra[0] if part.extra else n * part.params
-        case "Linear":
+        case "Linear" | "Linear subclass":
             # extra: of one that is called at each step.
             return part.extra[0] if part.extra else n * part.params
         case "BatchNorm" | "LayerNorm" | "LayerNorm subclass" | "GroupNorm" | "InstanceNorm" | "PReLU":

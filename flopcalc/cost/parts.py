@@ -43,7 +43,22 @@ def conv(
     params = weights + biases
     size = c_out * p_out
     return _part(
-        (name, "conv", params, weights * p_out, biases * p_out, 0, 0, size, params + c_in * p_in, size, 1, after, "", ())
+        (
+            name,
+            "conv",
+            params,
+            weights * p_out,
+            biases * p_out,
+            0,
+            0,
+            size,
+            params + c_in * p_in,
+            size,
+            1,
+            after,
+            "",
+            (),
+        )
     )
 
 

@@ -33,7 +33,9 @@ def formula(g: Geometry, bias: bool, no_bias: bool) -> Iterable[Part]:
     yield Part("unfold", "move", reads=g.c_in * g.p_in, writes=inner * g.p_out)
     yield parts.called("own module", parts.distances("distance", inner, g.c_out, g.p_out))
     yield from parts.when(no_bias, lambda: (Part("negate", "other", other=size, reads=size, writes=size),))
-    yield from parts.when(bias, lambda: (Part("bias", "add", g.c_out, adds=size, reads=size + g.c_out, writes=size, call="own module"),))
+    yield from parts.when(
+        bias, lambda: (Part("bias", "add", g.c_out, adds=size, reads=size + g.c_out, writes=size, call="own module"),)
+    )
 
 
 def _not_first(site: Site) -> str | None:

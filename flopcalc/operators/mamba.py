@@ -49,7 +49,9 @@ def _scan(g: Geometry, inner: Dim, state: Dim) -> Iterable[Part]:
         after=("scan.exp", "scan.drive"),
     )
     yield Part("scan.add", "add", adds=size, reads=2 * size, writes=size, steps=g.w_out)
-    yield parts.called("torch.bmm", parts.parallel(g.w_out, parts.matmul("scan.output", inner, state, 1, batch=g.batch)))
+    yield parts.called(
+        "torch.bmm", parts.parallel(g.w_out, parts.matmul("scan.output", inner, state, 1, batch=g.batch))
+    )
     yield parts.copy("scan.join", values)
 
 

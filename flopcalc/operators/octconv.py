@@ -79,7 +79,9 @@ def formula(
 
 def _low_to_high(low_in: Dim, high_out: Dim, area: Dim, given: Dim, grid: Dim, shrinks: bool) -> Iterable[Part]:
     yield parts.conv("low_high", low_in, high_out, area, given, given, after=INPUT)
-    yield from parts.when(not shrinks, lambda: (parts.called("Upsample", parts.upsample("upsample", high_out, given, grid)),))
+    yield from parts.when(
+        not shrinks, lambda: (parts.called("Upsample", parts.upsample("upsample", high_out, given, grid)),)
+    )
     yield parts.add("sum_high", high_out, grid, after=("high_high", "low_high", "upsample"))
 
 

@@ -33,12 +33,18 @@ def formula(g: Geometry, heads: Dim, width: Dim, tokens: Dim, window: Dim, bias:
         yield Part(f"{name}.pad", "move", reads=size, writes=padded)
         # The neighbours of each token are copied: overlapping pieces are read again for each token.
         yield parts.copy(f"{name}.unfold", window * size)
-    yield parts.called("torch.bmm", parts.matmul("scores", 1, width, window, batch=g.batch * heads * tokens, after=("scale", "key.unfold")))
+    yield parts.called(
+        "torch.bmm",
+        parts.matmul("scores", 1, width, window, batch=g.batch * heads * tokens, after=("scale", "key.unfold")),
+    )
     # Tokens near an end have fewer neighbours; the others are masked, and their products are counted.
     yield Part("mask", "move", reads=tokens, writes=tokens + window - 1, after=NOTHING)
     yield Part("mask.add", "add", adds=band, reads=band + tokens * window, writes=band, after=("scores", "mask"))
     yield parts.called("Softmax", parts.softmax("softmax", band, exact_div(band, window)))
-    yield parts.called("torch.bmm", parts.matmul("mix", 1, window, width, batch=g.batch * heads * tokens, after=("softmax", "value.unfold")))
+    yield parts.called(
+        "torch.bmm",
+        parts.matmul("mix", 1, window, width, batch=g.batch * heads * tokens, after=("softmax", "value.unfold")),
+    )
     yield parts.copy("mix.arrange", size)
     yield parts.conv("projection", c, g.c_out, 1, p, p, bias=bias)
 
