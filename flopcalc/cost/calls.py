@@ -1,8 +1,8 @@
 """How a module calls the kernel of a part. Other counters see some kinds of call, and not others.
 
 A hook sees modules, a patched function sees calls by its name, a trace sees operators. `Part.call` is a label of this
-table, or the name of another class, of which counters know nothing; empty means the usual label for its kind of work. `LABEL, 2 products of sizes` says
-that the code around the call multiplies two sizes twice, which a trace records.
+table, or the name of another class, of which counters know nothing; empty means the usual label for its kind of work.
+`LABEL, 2 products of sizes` says that the code around the call multiplies two sizes twice, which a trace records.
 """
 
 import re

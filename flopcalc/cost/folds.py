@@ -176,20 +176,23 @@ def ptflops(part: Part, n: Dim) -> Dim:
     elif called.module == "Upsample":
         total += exact_div(part.writes, n)
     # Of what its hooks count it reports the mean over the batch; of functions the whole.
-    total = exact_div(total, n)
-    if called.function in _TWICE:
-        total += part.writes
-    elif called.function in _PATCHED_POOLS:
-        total += part.reads
-    elif called.function in {f"{one}.{name}" for one in ("torch", "Tensor") for name in ("matmul", "mm", "bmm")}:
-        total += part.macs
-    elif called.module == "own RMSNorm":
-        total += part.extra[0]
-    elif called.function in {"torch.mul", "Tensor.mul", "torch.add", "Tensor.add"} or called.function.startswith(
-        "F.interpolate"
-    ):
-        total += part.writes
-    return total
+    return exact_div(total, n) + _replaced(part, called)
+
+
+_BATCHED = {f"{one}.{name}" for one in ("torch", "Tensor") for name in ("matmul", "mm", "bmm")}
+_ELEMENTWISE = {"torch.mul", "Tensor.mul", "torch.add", "Tensor.add"}
+
+
+def _replaced(part: Part, called: How) -> Dim:
+    """What the functions count that ptflops replaces."""
+    function = called.function
+    if called.module == "own RMSNorm":
+        return part.extra[0]
+    if function in _TWICE or function in _ELEMENTWISE or function.startswith("F.interpolate"):
+        return part.writes
+    if function in _PATCHED_POOLS:
+        return part.reads
+    return part.macs if function in _BATCHED else 0
 
 
 @_complex_once

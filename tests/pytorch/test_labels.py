@@ -20,11 +20,11 @@ from flopcalc.spec.operator import Evaluation
 
 torch = pytest.importorskip("torch")
 
-from flopcalc.pytorch import build_layer, build_network  # noqa: E402
-from flopcalc.pytorch.calls.log import log_of  # noqa: E402
-from flopcalc.pytorch.described import module_of  # noqa: E402
-from flopcalc.pytorch.layers import input_shape  # noqa: E402
-from flopcalc.pytorch.loading import torchvision_operators  # noqa: E402
+from flopcalc.pytorch import build_layer, build_network
+from flopcalc.pytorch.calls.log import log_of
+from flopcalc.pytorch.described import module_of
+from flopcalc.pytorch.layers import input_shape
+from flopcalc.pytorch.loading import torchvision_operators
 
 # Of each kind: torchvision's modules, which labels describe, and modules that are built from the description.
 NETWORKS = (
@@ -55,7 +55,9 @@ def _built(e: Evaluation) -> Any:
 
 def _two_cases(name: str) -> Iterator[Evaluation]:
     """Two of the operator's cases: one of its defaults, and the one with the most parts."""
-    every = list(cases(registry.named(name)))
+    operator = registry.named(name)
+    assert operator is not None
+    every = list(cases(operator))
     yield every[len(every) // 3]
     yield max(every, key=lambda e: len(e.cost.parts))
 
