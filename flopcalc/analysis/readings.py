@@ -37,6 +37,8 @@ _OTHER_INPUT, _OPTION, _SIBLING, _TRUNCATED = 100, 400, 800, 20
 _SIDES_OF_MODELS = (128, 160, 192, 224, 240, 256, 288, 299, 300, 320, 384, 448, 512)
 _MODELS = 24
 _SMALL = 64
+# Not more are returned.
+READINGS = 20
 # The conventions of flopcalc that are tried on variants; on the network itself all of them are.
 _COMMON = ("flops", "fvcore", "ptflops", "thop", "thop-2019", "torchinfo")
 _WAYS = tuple(all_ways())
@@ -86,7 +88,7 @@ class Reading(NamedTuple):
 
 
 def readings(
-    targets: TargetSpec | list[TargetSpec], figure: Printed, params: Printed | None = None, *, limit: int = 20
+    targets: TargetSpec | list[TargetSpec], figure: Printed, params: Printed | None = None, *, limit: int = READINGS
 ) -> list[Reading]:
     """The explanations of a printed figure, and of printed parameters if given: the likeliest first, at most `limit`.
 
@@ -110,9 +112,17 @@ def readings(
                 found += _try(one, rank + place, figure, params)
     good = sorted((one for one in found if one.agrees), key=lambda one: one.rank)
     if good:
-        return good[:limit]
+        return _different(good)[:limit]
     near = sorted(found, key=lambda one: (_distance(one, figure, params), one.rank))
-    return near[:limit]
+    return _different(near)[:limit]
+
+
+def _different(found: Iterable[Reading]) -> list[Reading]:
+    """Without readings that an option does not change: the first of them has fewer options."""
+    first: dict[tuple[str, str, str, int, int], Reading] = {}
+    for one in found:
+        first.setdefault((one.target, one.convention, one.input, one.figure, one.params), one)
+    return list(first.values())
 
 
 def _distance(one: Reading, figure: Printed, params: Printed | None) -> float:

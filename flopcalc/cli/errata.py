@@ -8,6 +8,7 @@ from flopcalc.catalog import lookup
 from flopcalc.cli.completion import complete_papers
 from flopcalc.cli.options import output_only_options
 from flopcalc.cli.output import emit, format_of
+from flopcalc.cost.convention import CONVENTIONS
 from flopcalc.errors import unknown_name
 from flopcalc.published import tables
 from flopcalc.published.errata import errata, wrong_figures
@@ -75,7 +76,10 @@ def _chosen(names: tuple[str, ...]) -> tuple[list[Operator], list[Published], li
         found = tables.find(name)
         if operator is None and not found:
             known = [*lookup.names(), *tables.names()]
-            raise unknown_name("operator or paper", name, known, "`flopcalc list` and `flopcalc reproduce` show both")
+            hint = "`flopcalc list` and `flopcalc reproduce` show both"
+            if name in CONVENTIONS and CONVENTIONS[name].counter:
+                hint = f"flopcalc errata --tools {name} shows the errors of the counter"
+            raise unknown_name("operator or paper", name, known, hint)
         operators += [operator] if operator else []
         papers += found
     return operators, list(dict.fromkeys(papers)), []

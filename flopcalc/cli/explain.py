@@ -62,14 +62,18 @@ def command(
         raise FlopcalcError("bad-usage", "--params has no effect without --figure", "write --figure 4.11G as well")
     if run and figure is not None:
         raise FlopcalcError("bad-usage", "--run does not apply to --figure", "leave out one of them")
-    chosen = [convention.get(tool).name for tool in tools] or list(_SHOWN)
+    if tools and figure is not None:
+        raise FlopcalcError(
+            "bad-usage", "--tool does not apply to --figure: every way of counting is tried", "leave out one of them"
+        )
+    chosen = list(dict.fromkeys(convention.get(tool).name for tool in tools)) or list(_SHOWN)
     spec = with_folder_rules(from_texts(name, **options))
     with progress_bar(name):
         network = read_target(spec).network
         rows = explain(network, chosen, _runner(network, spec) if run else None) if figure is None else []
         found = None if figure is None else _readings(spec, figure, params)
     record = explain_record(network, name, rows, found)
-    emit(explain_document(record, figure, params), fmt, output)
+    emit(explain_document(record, figure, params, flat=fmt in ("csv", "latex")), fmt, output)
 
 
 def _runner(network: Network, spec: TargetSpec) -> Callable[[str], tuple[int, str] | str]:

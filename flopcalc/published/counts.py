@@ -15,6 +15,7 @@ from flopcalc.analysis.profile import Profile
 from flopcalc.analysis.ways import PARAMS_WAYS, WAYS, measure
 from flopcalc.cost.convention import CONVENTIONS
 from flopcalc.errors import FlopcalcError, clip
+from flopcalc.presets.registry import RULES
 from flopcalc.published import pairs
 from flopcalc.targets.read import read_target
 from flopcalc.targets.spec import TargetSpec
@@ -76,8 +77,12 @@ def _counted(spec: TargetSpec) -> Profile:
 
 @lru_cache(maxsize=1)
 def _presets() -> tuple[str, ...]:
-    """The conventions of flopcalc that the shipped sources name: those that are kept of Python models."""
-    return tuple(name for name in columns(map(pairs.load, pairs.names())) if name in CONVENTIONS)
+    """The conventions of flopcalc that are kept of Python models: those that the shipped sources name.
+
+    Without those of other counters with rules for calls: these take long to count. A rule for a Python model that needs
+    one defines it in `counting`.
+    """
+    return tuple(name for name in columns(map(pairs.load, pairs.names())) if name in CONVENTIONS and name not in RULES)
 
 
 def columns(sources: Iterable[pairs.Source]) -> tuple[str, ...]:
@@ -88,7 +93,7 @@ def columns(sources: Iterable[pairs.Source]) -> tuple[str, ...]:
         for ways in (*(ways for _, ways in source.usual), *(rule.ways for rule in source.networks)):
             found += [way for some in ways.values() for way in some]
     for way in found:
-        needed.update(dict.fromkeys(sorted(way.needs)))
+        needed.update(dict.fromkeys(sorted(name for name in way.needs if name not in RULES)))
     return tuple(needed)
 
 

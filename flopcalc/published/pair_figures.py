@@ -125,6 +125,9 @@ def _best(named: Named, printed: dict[str, Printed | None]) -> tuple[TargetSpec,
             figure = printed[one]
             found = [Fit(way, value, "") for way in named.ways[one] if (value := way.of(sums)) is not None]
             found = [fit._replace(agreement=figure.agreement(fit.value)) for fit in found] if figure else found
+            if not found:
+                why = f"no way of counting {one} is kept of {counts.shown_target(spec)}"
+                raise FlopcalcError("bad-table", why, "define one in counting, as an expression")
             # Rounding before truncation, each in the order of the source.
             order = {"agrees": 0, "truncated": 1, "": 2}
             fits[one] = min(found, key=lambda fit: order[fit.agreement])

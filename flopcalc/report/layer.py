@@ -253,14 +253,46 @@ def compare_document(
     ]
     if bits is not None:
         facts.insert(1, ("BOPs", f"MACs x bits of weights x bits of activations ({bits.text})"))
+    others = _other_baselines(evaluations)
     if not same:
-        facts.insert(0, ("shapes", "differ by row; each ratio is to the plain convolution of the row's own shape"))
+        plain = "" if others else "; each ratio is to the plain convolution of the row's own shape"
+        facts.insert(0, ("shapes", f"differ by row{plain}"))
+    if others:
+        facts.insert(0 if same else 1, ("ratio", others))
     remarks = [f"{e.operator.name}: {line}" for e in evaluations for line in notes(e)]
     return Document(
-        title=f"{shapes.pop()}: ratios to the plain convolution" if same else "Shapes that differ: see each row",
+        title=_compared(shapes.pop() if same else "", evaluations),
         blocks=(Table(columns, rows), Facts(facts), *((Lines("Notes", remarks),) if remarks else ())),
         data={"schema": "flopcalc/compare/1", "rows": records},
     )
+
+
+# Baselines that are the plain convolution of the operator's own shape.
+_PLAIN = {"plain conv", "plain conv1d", "plain conv3d", "conv k x k", "conv, same output"}
+
+
+def _compared(shape: str, evaluations: Sequence[Evaluation]) -> str:
+    """The title of a comparison. shape: that of all operators, if it is the same."""
+    if not shape:
+        return "Shapes that differ: see each row"
+    baselines = {_baseline(e) for e in evaluations}
+    return f"{shape}: ratios to {baselines.pop() if len(baselines) == 1 else 'the baseline of each operator'}"
+
+
+def _baseline(e: Evaluation) -> str:
+    text = e.operator.baseline_text
+    others = {"linear": "a linear layer", "conv 3x3": "a 3x3 convolution"}
+    return "the plain convolution" if text in _PLAIN else others.get(text, text)
+
+
+def _other_baselines(evaluations: Sequence[Evaluation]) -> str:
+    """`of cbam, eca: to a 3x3 convolution`, where not all are compared with the plain convolution of their shape."""
+    names: dict[str, dict[str, None]] = {}
+    for e in evaluations:
+        names.setdefault(_baseline(e), {})[e.operator.name] = None
+    if all(e.operator.baseline_text in _PLAIN for e in evaluations):
+        return ""
+    return "; ".join(f"of {', '.join(found)}: to {base}" for base, found in names.items())
 
 
 def _bops_cells(record: dict[str, Any]) -> tuple[Cell, Cell]:

@@ -212,11 +212,12 @@ def wrapped(text: str, size: int) -> list[str]:
     """Text in lines of at most `size` columns; long words are broken at joints only, and may stay longer."""
     if columns_of(text) <= size:
         return [text] if text.strip() else []
-    lines = [""]
-    for gap, word in re.findall(r"( *)([^ ]+)", text):
-        between = gap if lines[-1] else ""
+    # The indentation of code is kept.
+    lines = [text[: len(text) - len(text.lstrip(" "))]]
+    for gap, word in re.findall(r"( *)([^ ]+)", text.lstrip(" ")):
+        between = gap if lines[-1].strip() else ""
         for piece in [word] if columns_of(word) <= size else _JOINT.split(word):
-            if not lines[-1] or columns_of(lines[-1] + between + piece) <= size:
+            if not lines[-1].strip() or columns_of(lines[-1] + between + piece) <= size:
                 lines[-1] += between + piece
             else:
                 lines.append(piece)

@@ -20,7 +20,7 @@ SIZES = ("c_in", "c_out", "k", "h", "w", "h_out", "w_out", "stride", "groups", "
 # The symbols of sizes in closed forms.
 _SYMBOLS = frozenset(SIZES) - {"stride", "batch"}
 # The numbers of a part.
-_COUNTS = tuple(name for name in Part._fields if name not in ("name", "work", "after", "call"))
+_COUNTS = tuple(name for name in Part._fields if name not in ("name", "work", "after", "call", "extra"))
 # Arguments of `flopcalc.layer` and fields of a geometry: an option of that name could not be given or read.
 _TAKEN = frozenset((*SIZES, *GIVEN_SIZES, "type", "n", "k_h", "k_w"))
 

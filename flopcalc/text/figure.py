@@ -22,6 +22,8 @@ _SUFFIXES: dict[str, int | Fraction] = {
     "GFLOPS/image": 10**9,
     "T": 10**12,
 }
+# A comma between thousands, as in 4,089,184,256.
+_COMMA = re.compile(r"(?<=[0-9]),(?=[0-9]{3}(?![0-9]))")
 _PRINTED = re.compile(r"(?:~|\+|approximately )?([0-9]{1,30})(?:\.([0-9]{1,30}))?(?:x10\^([0-9]{1,2}))? ?([^ ]*)")
 
 
@@ -56,7 +58,8 @@ def read_printed(text: str, unit: str = "") -> Printed:
 
     Raises FlopcalcError (bad-figure).
     """
-    found = _PRINTED.fullmatch(text)
+    plain = _COMMA.sub("", text)
+    found = _PRINTED.fullmatch(plain)
     # The unit of the column applies only to a figure without a unit.
     unit = "" if found and (found[3] or found[4]) else unit
     suffix = (found[4] or unit) if found else ""
@@ -68,6 +71,7 @@ def read_printed(text: str, unit: str = "") -> Printed:
     step = scale / 10 ** len(decimals or "")
     shown = f"{text} {unit}" if unit else text
     # The text after the digits.
-    behind = shown.split(".")[-1] if decimals else shown.lstrip("~+aproximtely ")
+    behind = f"{plain} {unit}" if unit else plain
+    behind = behind.split(".")[-1] if decimals else behind.lstrip("~+aproximtely ")
     value = int(whole + (decimals or "")) * step
     return Printed(shown, value, step, len(decimals or ""), behind.lstrip("0123456789"))

@@ -60,7 +60,30 @@ def test_a_tool_that_differs_is_reported() -> None:
     answers: dict[str, Any] = {"fvcore": (expected + 7, "0.2"), "thop": "thop is not installed"}
     fvcore, thop = explain(described, ["fvcore", "thop"], lambda name: answers[name])
     assert (fvcore.measured, fvcore.exact, fvcore.why_not) == (expected + 7, False, "fvcore 0.2 reports +7")
-    assert (thop.measured, thop.why_not) == (None, "thop is not installed")
+    assert (thop.measured, thop.why_not) == (None, "it gives no figure: thop is not installed")
+
+
+def test_the_mean_over_the_batch() -> None:
+    """The hooks of ptflops report it: a line of its own, which is not a difference in the convolutions."""
+    described = network("resnet18", batch=4)
+    (row,) = explain(described, ["ptflops"])
+    assert [(step.what, step.amount) for step in row.steps[:2]] == [
+        ("the mean over the batch of 4, where hooks count", -3 * described.macs // 4),
+        # Of one sample.
+        ("biases", 1000),
+    ]
+
+
+@pytest.mark.parametrize("name", ["keras", "open-model-zoo"])
+def test_two_operations_for_each_mac(name: str) -> None:
+    """Each of these counts them."""
+    described = network("resnet18")
+    (row,) = explain(described, [name])
+    assert (row.steps[0].what, row.steps[0].amount) == (
+        "a second operation for each multiply-accumulate",
+        described.macs,
+    )
+    assert not [step for step in row.steps if "another way" in step.what]
 
 
 def test_the_json_contract() -> None:

@@ -43,6 +43,26 @@ def test_what_a_figure_counts(figure: str, params: str, expected: tuple[str, str
     assert first.agrees
 
 
+def test_an_option_that_changes_nothing_is_no_reading() -> None:
+    """shortcut=pool of resnet50 has the same MACs and parameters as the network itself."""
+    found = _read("resnet50", "4.11G")
+    numbers = [(one.target, one.convention, one.input, one.figure, one.params) for one in found]
+    assert len(set(numbers)) == len(numbers)
+    assert not [one for one in found if "shortcut" in one.options]
+
+
+def test_commas_between_thousands() -> None:
+    """As flopcalc prints numbers itself."""
+    read = read_printed("4,089,184,256")
+    assert (read.value, read.step, read.unit) == (4_089_184_256, 1, "")
+    assert read.text == "4,089,184,256"
+    assert read_printed("1,814.1M").value == 1_814_100_000
+    assert read_printed("1,814 M").like(1_900_000_000) == "1900 M"
+    for wrong in ("40,89", "4,0891", ",100", "1,23,456"):
+        with pytest.raises(FlopcalcError, match="cannot read the figure"):
+            read_printed(wrong)
+
+
 def test_other_networks() -> None:
     """A width, a version, and a transformer whose products of attention a tool did not see."""
     first = _read("mobilenet_v2", "209M", "2.64M")[0]

@@ -38,6 +38,8 @@ SHOWN = [
     ("model", "mobilenet_v2", "--by", "layer", "--columns", "all"),
     ("model", "swin_t", "--by", "tree", "--depth", "4"),
     ("diff", "resnet50", "resnet50 --replace spconv"),
+    ("explain", "vit_b_16"),
+    ("explain", "resnet18", "--batch", "4096"),
     ("list",),
     ("list", "--matching", "--cin", "64"),
     ("list", "--matching", *HUGE),

@@ -146,6 +146,11 @@ def test_words_are_broken_at_joints_and_never_inside_numbers(word: str, pieces: 
     assert wrapped(word, 1) == pieces
 
 
+def test_indentation_of_code_is_kept() -> None:
+    """Where a line is wrapped as well."""
+    assert wrapped("    return torch.matmul(x, weight)", 28) == ["    return torch.matmul(x,", "weight)"]
+
+
 def test_wide_letters_take_two_columns() -> None:
     assert columns_of("卷积 a") == 6
     lines = _table(40, Column("name", "name"), Column("n"), row=["卷积", 5])

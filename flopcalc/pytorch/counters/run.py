@@ -16,7 +16,7 @@ from flopcalc.pytorch.counting.copying import Copier
 from flopcalc.pytorch.counting.counter import check_countable
 from flopcalc.pytorch.counting.evaluation_mode import evaluate
 from flopcalc.pytorch.counting.twins import has_no_values, input_values, is_meta, on_cpu, on_meta, real_copy
-from flopcalc.pytorch.counting.values import placed, readings
+from flopcalc.pytorch.counting.values import Reading, placed, readings
 from flopcalc.pytorch.loading import torchvision_operators
 
 On = Literal["auto", "meta", "cpu"]
@@ -40,23 +40,23 @@ def run_counter(
         return f"{counter.package} is not installed"
     devices = (counter.on, "cpu") if on == "auto" and counter.on == "meta" else (counter.on if on == "auto" else on,)
     failure = ""
+    # As in a count: where the first reading of the arguments fails, the next one is tried.
     for device in dict.fromkeys(devices):
-        found = _run(name, counter, device, module, args, named or {})
-        if isinstance(found, Figure):
-            return found
-        failure = failure or found
+        for reading in readings(args, named or {}, module.forward):
+            found = _run(name, counter, device, module, reading)
+            if isinstance(found, Figure):
+                return found
+            failure = failure or found
     return failure
 
 
-def _run(
-    name: str, counter: Counter, device: str, module: nn.Module, args: Sequence[Any], named: Mapping[str, Any]
-) -> Figure | str:
+def _run(name: str, counter: Counter, device: str, module: nn.Module, reading: Reading) -> Figure | str:
     with guarded(module) as printed:
         try:
             tool = load(counter.package)
         except Exception as error:
             return f"{counter.package} cannot be imported: {reason(error)}"
-        copy, given, by_name = _copy(module, args, named, device)
+        copy, given, by_name = _copy(module, reading, device)
         try:
             with torch.enable_grad(), torchvision_operators.enabled():
                 value, macs, uncounted = counter.run(tool, copy, given, by_name)
@@ -91,9 +91,7 @@ def _usable(copy: nn.Module) -> None:
                 parameter.fill_(1)
 
 
-def _copy(
-    module: nn.Module, args: Sequence[Any], named: Mapping[str, Any], device: str
-) -> tuple[nn.Module, list[Any], dict[str, Any]]:
+def _copy(module: nn.Module, reading: Reading, device: str) -> tuple[nn.Module, list[Any], dict[str, Any]]:
     """A copy of the module and of its arguments on a device, in evaluation mode, with gradients as in the original."""
     generator = torch.Generator().manual_seed(0)
     meta = device == "meta"
@@ -111,6 +109,5 @@ def _copy(
     def values(tensor: Tensor) -> Tensor:
         return input_values(tensor, generator) if is_meta(tensor) else real_copy(tensor)
 
-    reading = next(readings(args, named, module.forward))
     given, by_name = placed(reading, copier, on_meta if meta else values, new)
     return copy, given, by_name

@@ -1,0 +1,60 @@
+"""`flopcalc explain` on the command line."""
+
+import csv
+import io
+import json
+
+import pytest
+from helpers import Runner
+
+
+def test_the_lines_of_one_counter(run: Runner) -> None:
+    """From the MACs to the number, in a table."""
+    done = run("explain", "resnet18", "--tool", "fvcore")
+    assert done.code == 0
+    assert "1,814,073,344 MACs" in done.out
+    assert "batch norm, 2 per element (20 layers" in done.out
+    assert "= fvcore 0.1.5" in done.out
+    assert "1,819,065,856" in done.out
+
+
+def test_all_counters_by_default(run: Runner) -> None:
+    """Every convention that is named after a counter, and the doubled MACs."""
+    record = json.loads(run("explain", "resnet18", "--format", "json").out)
+    tools = [row["tool"] for row in record["rows"]]
+    assert {"fvcore", "thop", "ptflops", "torchinfo", "deepspeed", "two-per-mac"} <= set(tools)
+    for row in record["rows"]:
+        assert record["macs"] + sum(step["amount"] for step in row["steps"]) == row["figure"], row["tool"]
+
+
+def test_rows_of_csv_name_their_counter(run: Runner) -> None:
+    """So that a program can read them."""
+    rows = list(csv.DictReader(io.StringIO(run("explain", "resnet18", "--tool", "thop", "--format", "csv").out)))
+    assert {row["counter"] for row in rows} == {"thop"}
+    assert int(rows[-1]["amount"]) == sum(int(row["amount"]) for row in rows[:-1])
+
+
+def test_a_printed_figure_backwards(run: Runner) -> None:
+    """ResNet-50: 8.2G is 2 x 4.089 GMACs, and 4.11G is fvcore's."""
+    for figure, convention in (("8.2G", "two-per-mac"), ("4.11G", "fvcore")):
+        record = json.loads(run("explain", "resnet50", "--figure", figure, "--params", "25.6M", "--format", "json").out)
+        first = record["readings"][0]
+        assert (first["convention"], first["input"], first["agrees"]) == (convention, "3x224x224", True)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("resnet50", "--params", "25M"), "--params has no effect without --figure"),
+        (("resnet50", "--figure", "abc"), "cannot read the figure 'abc'"),
+        (("resnet50", "--figure", "4.1G", "--run"), "--run does not apply to --figure"),
+        (("resnet50", "--tool", "nosuch"), "unknown convention 'nosuch'"),
+        (("nosuch",), "unknown network 'nosuch'"),
+    ],
+)
+def test_wrong_usage(run: Runner, words: tuple[str, ...], message: str) -> None:
+    """One line that says what is wrong, one that says what to do."""
+    done = run("explain", *words)
+    assert done.code == 2
+    assert done.err.startswith(f"error: {message}")
+    assert len(done.err.strip().splitlines()) == 2
