@@ -1,8 +1,8 @@
 """How a module calls the kernel of a part. Other counters see some kinds of call, and not others.
 
 A hook sees modules, a patched function sees calls by its name, a trace sees operators. `Part.call` is a label of this
-table, or the name of another class, of which counters know nothing; empty means the usual label for its kind of work. `LABEL, 2 products of sizes` says
-that the code around the call multiplies two sizes twice, which a trace records.
+table, or the name of another class, of which counters know nothing; empty means the usual label for its kind of work.
+`LABEL, 2 products of sizes` says that the code around the call multiplies two sizes twice, which a trace records.
 """
 
 import re
@@ -104,13 +104,17 @@ def _table() -> dict[str, How]:
     # A class of one's own with a weight or a bias, without children. extra: parameters times the first size of its
     # output, where that is not the batch.
     found["own module"] = How("own module")
+    # Kernels one by one. extra: positions.
+    found["own RMSNorm"] = How("own RMSNorm", sizes=1)
     found["own module, F.conv"] = How("own module", "F.conv", "_convolution")
     found["torch.bmm, complex"] = found["torch.bmm"]._replace(is_complex=True)
     for suffix, operator in (("", "upsample_nearest2d"), (", bilinear", "upsample_bilinear2d")):
         found["F.interpolate" + suffix] = How("", "F.interpolate", operator)
         found["F.interpolate to size" + suffix] = How("", "F.interpolate to size", operator, sizes=1)
-    for name in ("BatchNorm", "LayerNorm"):
-        found[f"{name} subclass"] = found[name]._replace(module=f"{name} subclass")
+    for name in ("BatchNorm", "BatchNorm without affine", "LayerNorm", "AdaptiveAvgPool", "Linear"):
+        kind, without, affine = name.partition(" without")
+        derived = f"{kind} subclass{without}{affine}"
+        found[derived] = found[name]._replace(module=derived)
     sdpa = "scaled_dot_product_attention"
     found[f"F.{sdpa}"] = How("", f"F.{sdpa}", sdpa)
     return {label: one._replace(on_cpu=one.on_cpu and one.operator != sdpa) for label, one in found.items()}
@@ -121,8 +125,17 @@ _PRODUCTS = re.compile(r"(.*?)(?:, )?(\d+) products? of sizes")
 
 
 def how(part: Part) -> How:
-    """How the kernel of a part is called; of another class only its name is known."""
-    return _how(part.call or USUAL.get(part.work, ""), part.work)
+    """How the kernel of a part is called; of another class only its name is known.
+
+    Of a label that needs more sizes than the part has nothing is known; see `lacks_sizes`.
+    """
+    found = _how(part.call or USUAL.get(part.work, ""), part.work)
+    return found if len(part.extra) >= found.sizes else How()
+
+
+def lacks_sizes(part: Part) -> bool:
+    """Whether the rules for a part's label need sizes that the part does not have."""
+    return bool(part.call) and len(part.extra) < _how(part.call, part.work).sizes
 
 
 @lru_cache(maxsize=512)

@@ -44,6 +44,14 @@ def two_per_mac(part: Part, n: Dim) -> Dim:
     return 2 * part.macs
 
 
+def _norm(part: Part) -> Dim:
+    """What fvcore, DeepSpeed and calflops have for a norm; without an affine map one less for each element."""
+    module = how(part).module
+    if not module.endswith("without affine"):
+        return part.adds + part.muls
+    return part.writes if module.startswith("Batch") else 4 * part.writes
+
+
 @_complex_once
 def flop_counter(part: Part, n: Dim) -> Dim:
     """Two for each multiply-accumulate of the kernels that it knows."""
@@ -56,10 +64,8 @@ def fvcore(part: Part, n: Dim) -> Dim:
     match how(part).operator:
         case "_convolution" | "linear" | "matmul" | "mm" | "bmm" | "einsum":
             return part.macs
-        case "batch_norm" | "layer_norm" | "group_norm":
-            return part.adds + part.muls
-        case "instance_norm":
-            return part.adds + part.muls
+        case "batch_norm" | "layer_norm" | "group_norm" | "instance_norm":
+            return _norm(part)
         case "adaptive_avg_pool":
             return part.reads
         case "upsample_nearest2d":
@@ -104,11 +110,11 @@ def ultralytics_thop(part: Part, n: Dim) -> Dim:
     match called.module:
         case "Conv" | "ConvTranspose" | "Linear" | "MultiheadAttention" | "MultiheadAttention.products":
             return part.macs if part.work != "softmax" else 3 * part.writes - part.extra[0]
-        case "Conv subclass":
+        case "Conv subclass" | "Linear subclass":
             return part.macs
         case "BatchNorm" | "BatchNorm subclass":
             return 2 * (part.adds + part.muls)
-        case "BatchNorm without affine":
+        case "BatchNorm without affine" | "BatchNorm subclass without affine":
             return part.adds + part.muls
         case "LayerNorm" | "LayerNorm subclass" | "InstanceNorm" | "GroupNorm":
             return 4 * part.writes
@@ -118,7 +124,7 @@ def ultralytics_thop(part: Part, n: Dim) -> Dim:
             return part.other
         case "Softmax":
             return 3 * part.writes - part.extra[0]
-        case "AvgPool" | "AdaptiveAvgPool":
+        case "AvgPool" | "AdaptiveAvgPool" | "AdaptiveAvgPool subclass":
             # extra: the elements of windows that reach beyond the padded input.
             return part.adds + part.other - sum(part.extra)
         case "":
@@ -170,18 +176,23 @@ def ptflops(part: Part, n: Dim) -> Dim:
     elif called.module == "Upsample":
         total += exact_div(part.writes, n)
     # Of what its hooks count it reports the mean over the batch; of functions the whole.
-    total = exact_div(total, n)
-    if called.function in _TWICE:
-        total += part.writes
-    elif called.function in _PATCHED_POOLS:
-        total += part.reads
-    elif called.function in {f"{one}.{name}" for one in ("torch", "Tensor") for name in ("matmul", "mm", "bmm")}:
-        total += part.macs
-    elif called.function in {"torch.mul", "Tensor.mul", "torch.add", "Tensor.add"} or called.function.startswith(
-        "F.interpolate"
-    ):
-        total += part.writes
-    return total
+    return exact_div(total, n) + _replaced(part, called)
+
+
+_BATCHED = {f"{one}.{name}" for one in ("torch", "Tensor") for name in ("matmul", "mm", "bmm")}
+_ELEMENTWISE = {"torch.mul", "Tensor.mul", "torch.add", "Tensor.add"}
+
+
+def _replaced(part: Part, called: How) -> Dim:
+    """What the functions count that ptflops replaces."""
+    function = called.function
+    if called.module == "own RMSNorm":
+        return part.extra[0]
+    if function in _TWICE or function in _ELEMENTWISE or function.startswith("F.interpolate"):
+        return part.writes
+    if function in _PATCHED_POOLS:
+        return part.reads
+    return part.macs if function in _BATCHED else 0
 
 
 @_complex_once
@@ -203,9 +214,14 @@ def torchinfo(part: Part, n: Dim) -> Dim:
             return part.extra[0] + part.adds
         case "own Conv" | "Conv subclass":
             return part.extra[0]
+        case "BatchNorm subclass":
+            # Not one with children, such as an activation.
+            return sum(part.extra)
+        case "own RMSNorm":
+            return n * part.params
         case "own module":
             return part.extra[0] if part.extra else n * part.params
-        case "Linear":
+        case "Linear" | "Linear subclass":
             # extra: of one that is called at each step.
             return part.extra[0] if part.extra else n * part.params
         case "BatchNorm" | "LayerNorm" | "LayerNorm subclass" | "GroupNorm" | "InstanceNorm" | "PReLU":
@@ -234,8 +250,10 @@ def _profiled(part: Part, *, deepspeed: bool) -> Dim:
         or (called.operator == "matmul" and not function)
     ):
         return 2 * part.macs
-    if function in {"F.batch_norm", "F.layer_norm", "F.group_norm"}:
-        return part.adds + part.muls if called.module != "BatchNorm without affine" else part.writes
+    if function in {"F.batch_norm", "F.layer_norm", "F.group_norm", "F.instance_norm"}:
+        return _norm(part)
+    if called.module == "own RMSNorm":
+        return part.extra[0]
     if function.startswith("F.interpolate"):
         # To a size, it forgets the channels; calflops drops the factor.
         return part.extra[0] if "size" in function else part.writes if deepspeed else part.reads
@@ -266,13 +284,15 @@ def torchprofile(part: Part, n: Dim) -> Dim:
 
 
 def _recorded(part: Part, called: How) -> Dim:
+    if called.module == "own RMSNorm":
+        return part.muls + part.extra[0]
     match called.operator:
         case "_convolution":
             return part.extra[2] if called.module == "ConvTranspose" else part.macs
         case "linear" | "matmul" | "bmm" | "baddbmm" | "einsum" | "scaled_dot_product_attention":
             return part.macs
         case "batch_norm" | "layer_norm" | "group_norm" | "instance_norm":
-            return part.writes if called.module != "BatchNorm without affine" else 0
+            return 0 if called.module.endswith("without affine") else part.writes
         case "upsample_bilinear2d":
             return 4 * part.writes
         case "mul":

@@ -177,12 +177,13 @@ def global_avg_pool(name: str, c: Dim, p: Dim, n: Dim, *, after: After = PREVIOU
     return _part((name, "gap", 0, 0, size, 0, means, 0, size, means, 1, after, "", ()))
 
 
-def softmax(name: str, elements: Dim, rows: Dim = 0, *, after: After = PREVIOUS) -> Part:
+def softmax(name: str, elements: Dim, rows: Dim = None, *, after: After = PREVIOUS) -> Part:
     """Softmax: per element an exponential and a division (other), and a share of the sum (adds).
 
     rows: the number of sums, which only other counters look at.
     """
-    return _part((name, "softmax", 0, 0, elements, 0, 2 * elements, 0, elements, elements, 1, after, "", (rows,)))
+    sums = () if rows is None else (rows,)
+    return _part((name, "softmax", 0, 0, elements, 0, 2 * elements, 0, elements, elements, 1, after, "", sums))
 
 
 def upsample(name: str, c: Dim, p_in: Dim, p_out: Dim, *, after: After = PREVIOUS) -> Part:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
+from flopcalc.cost.calls import lacks_sizes
 from flopcalc.cost.convention import Convention
 from flopcalc.cost.cost import Part
 from flopcalc.networks.network import Layer, Network
@@ -49,13 +50,18 @@ def counted(network: Network, convention: Convention) -> Counted:
 
 
 def _folded(network: Network, convention: Convention) -> Counted:
-    found = []
+    found, remarks = [], {}
     for index, layer in enumerate(network.layers):
         for part in labelled(layer, network.calls):
+            if convention.counter and lacks_sizes(part):
+                remarks[part.call, part.name] = (
+                    f"{layer.name}, part {part.name}: {convention.counter} needs more of {part.call!r} than a "
+                    "description has, so that what it would count is left out"
+                )
             amount = int(convention.fold(part, network.batch))
             if amount:
                 found.append(Share(index, part.work, amount))
-    return _of(network, found)
+    return _of(network, found)._replace(remarks=tuple(remarks.values()))
 
 
 def labelled(layer: Layer, calls: Mapping[str, str]) -> Sequence[Part]:

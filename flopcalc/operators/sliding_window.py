@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from flopcalc.cost import parts
-from flopcalc.cost.arith import Dim, exact_div
+from flopcalc.cost.arith import Dim
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
 from flopcalc.cost.parts import INPUT, NOTHING
@@ -40,7 +40,7 @@ def formula(g: Geometry, heads: Dim, width: Dim, tokens: Dim, window: Dim, bias:
     # Tokens near an end have fewer neighbours; the others are masked, and their products are counted.
     yield Part("mask", "move", reads=tokens, writes=tokens + window - 1, after=NOTHING)
     yield Part("mask.add", "add", adds=band, reads=band + tokens * window, writes=band, after=("scores", "mask"))
-    yield parts.called("Softmax", parts.softmax("softmax", band, exact_div(band, window)))
+    yield parts.called("Softmax", parts.softmax("softmax", band, g.batch * heads * tokens))
     yield parts.called(
         "torch.bmm",
         parts.matmul("mix", 1, window, width, batch=g.batch * heads * tokens, after=("softmax", "value.unfold")),

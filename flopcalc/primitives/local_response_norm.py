@@ -19,11 +19,11 @@ def local_response_norm(shapes: Sequence[Shape], n: int, size: int = 5) -> Resul
     elements = c * p
     padded = (c + window - 1) * p
     kernels = (
-        Part("square", "mul", muls=elements, reads=2 * elements, writes=elements),
+        Part("square", "mul", muls=elements, reads=2 * elements, writes=elements, call="Tensor.mul"),
         Part("pad", "move", reads=elements, writes=padded),
-        parts.avg_pool("mean", c, p, p, window)._replace(reads=padded),
-        Part("alpha", "mul", muls=elements, reads=elements, writes=elements),
-        Part("one", "add", adds=elements, reads=elements, writes=elements),
+        parts.avg_pool("mean", c, p, p, window)._replace(reads=padded, call="F.avg_pool"),
+        Part("alpha", "mul", muls=elements, reads=elements, writes=elements, call="Tensor.mul"),
+        Part("one", "add", adds=elements, reads=elements, writes=elements, call="Tensor.add"),
         Part("power", "other", other=elements, reads=elements, writes=elements),
         Part("divide", "other", other=elements, reads=2 * elements, writes=elements),
     )

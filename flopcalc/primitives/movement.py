@@ -53,7 +53,9 @@ def upsample_bilinear(shapes: Sequence[Shape], n: int, scale: int = 2, multiple:
     step = whole("multiple", multiple)
     out = (small[0], *(-(-side // step) * step for side in small[1:]))
     size = n * prod(out)
-    part = part._replace(writes=size, call=f"{part.call}, bilinear", extra=(prod(out[1:]),))
+    # The module computes the size, also by a factor.
+    how = f"F.interpolate to size, bilinear, {4 if len(shapes) == 1 else 2} products of sizes"
+    part = part._replace(writes=size, call=how, extra=(prod(out[1:]),))
     return out, (part._replace(work="other", muls=4 * size, adds=3 * size),)
 
 

@@ -17,6 +17,9 @@ def batchnorm(shapes: Sequence[Shape], n: int, frozen: bool = False, per_map: in
     part = parts.norm("batchnorm", maps, n * per_map * prod(shape[1:]))
     if flag("frozen", frozen):
         part = part._replace(params=0, reads=part.reads - 2 * maps, call="BatchNorm without affine")
+    if per_map != 1:
+        label = "BatchNorm subclass without affine" if frozen else "BatchNorm subclass"
+        part = part._replace(call=label, extra=(n * part.params,))
     return shape, (part,)
 
 
@@ -50,7 +53,7 @@ def instancenorm(shapes: Sequence[Shape], n: int, affine: bool = False) -> Resul
     if not flag("affine", affine):
         return (c, h, w), (norm,)
     # Torch runs it as the batch norm of one sample with n * c channels: scale and shift are repeated for that.
-    repeat = Part("repeat", "move", params=2 * c, reads=2 * c, writes=2 * n * c, after=NOTHING)
+    repeat = Part("repeat", "move", params=2 * c, reads=2 * c, writes=2 * n * c, after=NOTHING, call="own module")
     return (c, h, w), (repeat, norm._replace(reads=size + 2 * n * c, after=("repeat", "input0"), call="InstanceNorm"))
 
 
@@ -72,6 +75,8 @@ def rmsnorm(shapes: Sequence[Shape], n: int) -> Result:
         reads=4 * size + 3 * p + c,
         writes=3 * size + 3 * p,
         steps=6,
+        call="own RMSNorm",
+        extra=(p,),
     )
     return shape, (part,)
 

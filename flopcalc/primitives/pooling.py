@@ -24,7 +24,14 @@ def _pool(
     out = tuple(map(_ceil_size if flag("ceil", ceil) else _floor_size, sizes, window, steps, pads))
     if min(out) < 1:
         raise ShapeError(f"a {text(window)} window does not fit its {text(tuple(sizes))} input")
-    return (c, *out), (part("pool", c, n * prod(sizes), n * prod(out), prod(window)),)
+    found = part("pool", c, n * prod(sizes), n * prod(out), prod(window))
+    inside = prod(map(_inside, sizes, window, steps, pads, out))
+    return (c, *out), (found._replace(extra=(n * c * (prod(out) * prod(window) - inside),)),)
+
+
+def _inside(size: int, k: int, stride: int, padding: int, out: int) -> int:
+    """Elements of all windows of an axis that are not beyond the padded input."""
+    return sum(min(i * stride + k, size + 2 * padding) - i * stride for i in range(out))
 
 
 def _floor_size(size: int, k: int, stride: int, padding: int) -> int:
@@ -60,7 +67,8 @@ def global_avgpool(shapes: Sequence[Shape], n: int, per_map: int = 1) -> Result:
     """The mean of each channel, as a 1x1 map."""
     c, h, w = image(shapes)
     maps = maps_of((c,), per_map)
-    return (maps, 1, 1), (parts.global_avg_pool("pool", maps, n * per_map * h * w, n),)
+    pool = parts.global_avg_pool("pool", maps, n * per_map * h * w, n)
+    return (maps, 1, 1), (parts.called("" if per_map == 1 else "AdaptiveAvgPool subclass", pool),)
 
 
 def adaptive_avgpool(shapes: Sequence[Shape], n: int, size: Any = 1) -> Result:

@@ -24,7 +24,8 @@ def matmul(shapes: Sequence[Shape], n: int, scaled: bool = False) -> Result:
     if len(first) < 2 or len(second) < 2 or first[0] != second[0]:
         raise ShapeError(f"its inputs are not tokens of equal channels: {text(first)} and {text(second)}")
     columns, rows = prod(first[1:]), prod(second[1:])
-    kernels = [parts.matmul("product", rows, first[0], columns, batch=n, after=("input0", "input1"))]
+    product = parts.matmul("product", rows, first[0], columns, batch=n, after=("input0", "input1"))
+    kernels = [parts.called("torch.bmm", product)]
     if flag("scaled", scaled):
         size = n * rows * columns
         kernels.append(Part("scale", "mul", muls=size, reads=size, writes=size))

@@ -69,9 +69,9 @@ def dot_product_attention(shapes: Sequence[Shape], n: int, heads: int = 1, kv_he
         Part("scale", "mul", muls=q, reads=q, writes=q, after=("input0",)),
         Part("keys", "move", reads=n * key[0] * keys, writes=n * count * width * keys, after=("input1",)),
         Part("values", "move", reads=n * value[0] * keys, writes=n * count * deep * keys, after=(last,)),
-        parts.matmul("scores", queries, width, keys, batch=n * count, after=("scale", "keys")),
+        parts.called("torch.bmm", parts.matmul("scores", queries, width, keys, n * count, after=("scale", "keys"))),
         parts.softmax("softmax", scores),
-        parts.matmul("mix", deep, keys, queries, batch=n * count, after=("softmax", "values")),
+        parts.called("torch.bmm", parts.matmul("mix", deep, keys, queries, n * count, after=("softmax", "values"))),
     )
 
 

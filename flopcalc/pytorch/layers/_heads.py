@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 def by_head(x: Tensor, heads: int) -> Tensor:
     """(n, c, h, w) -> (n heads, c / heads, h w)."""
-    return x.unflatten(1, (heads, -1)).flatten(0, 1).flatten(2)
+    return torch.unflatten(x, 1, (heads, -1)).flatten(0, 1).flatten(2)
 
 
 class Scale(nn.Module):

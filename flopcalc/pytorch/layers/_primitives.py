@@ -216,7 +216,7 @@ class DotProductAttention(nn.Module):
         value = key if value is None else value
         n, c, *size = query.shape
         width = c // self.heads
-        q = (query * width**-0.5).reshape(n * self.heads, width, -1)
+        q = (query * width**-0.5).unflatten(1, (self.heads, width)).flatten(0, 1).flatten(2)
         k, v = self._by_head(key), self._by_head(value)
         scores = torch.bmm(q.transpose(1, 2), k)
         out = torch.bmm(v, scores.softmax(-1).transpose(1, 2))

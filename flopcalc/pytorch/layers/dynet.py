@@ -36,7 +36,8 @@ class FuseOutputs(nn.Module):
         n, c_out, g_t = coefficients.shape
         size = maps.shape[2:]
         rows = coefficients.flatten(0, 1).unsqueeze(1)
-        return torch.bmm(rows, maps.unflatten(1, (c_out, g_t)).flatten(0, 1).flatten(2)).reshape(n, c_out, *size)
+        columns = torch.unflatten(maps, 1, (c_out, g_t)).flatten(0, 1).flatten(2)
+        return torch.bmm(rows, columns).reshape(n, c_out, *size)
 
 
 class EveryFilter(Kernels):

@@ -33,8 +33,8 @@ class LocalProduct(nn.Module):
     def forward(self, kernels: Tensor, patches: Tensor) -> Tensor:
         """(n, G k^2, h, w), (n, c k^2, h w) -> (n, c, h, w)."""
         n, _, h, w = kernels.shape
-        weights = self.kernels(kernels.flatten(2).unflatten(1, (-1, self.taps)))
-        rows = self.patches(patches.unflatten(1, (-1, self.group_channels, self.taps)))
+        weights = self.kernels(torch.unflatten(kernels.flatten(2), 1, (-1, self.taps)))
+        rows = self.patches(torch.unflatten(patches, 1, (-1, self.group_channels, self.taps)))
         # (n h w G, group_channels, taps) times (n h w G, taps, 1).
         out = torch.bmm(rows.flatten(0, 2), weights.reshape(-1, self.taps, 1))
         return out.reshape(n, h, w, -1).permute(0, 3, 1, 2)
