@@ -58,3 +58,24 @@ def test_wrong_usage(run: Runner, words: tuple[str, ...], message: str) -> None:
     assert done.code == 2
     assert done.err.startswith(f"error: {message}")
     assert len(done.err.strip().splitlines()) == 2
+
+
+def test_a_tool_that_is_named_twice_is_shown_once(run: Runner) -> None:
+    assert run("explain", "resnet18", "--tool", "thop", "--tool", "thop").out.count("= thop") == 1
+
+
+def test_the_ways_of_counting_are_explained(run: Runner) -> None:
+    """A name such as mmcv says little."""
+    shown = run("explain", "resnet18", "--figure", "1.82G").out
+    assert "\nWays of counting\n" in shown
+    assert "fvcore 0.1.5: MACs" in shown
+    assert "1 reading of 1,814,073,344" in run("explain", "resnet18", "--figure", "1,814,073,344").out.replace(
+        "\n", " "
+    )
+
+
+@pytest.mark.parametrize("option", [("--tool", "thop"), ("--run",)])
+def test_options_that_do_not_go_together(run: Runner, option: tuple[str, ...]) -> None:
+    """They would have no effect."""
+    wrong = run("explain", "resnet18", "--figure", "1.8G", *option)
+    assert (wrong.code, f"{option[0]} does not apply to --figure" in wrong.err) == (2, True)
