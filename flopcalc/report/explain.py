@@ -6,6 +6,7 @@ from typing import Any
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
 from flopcalc.report.uncounted import uncounted_lines
 
+
 def explain_document(
     record: Mapping[str, Any], figure: str | None = None, params: str | None = None, *, flat: bool = False
 ) -> Document:
