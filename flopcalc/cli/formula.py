@@ -11,6 +11,7 @@ from flopcalc.cli.completion import complete_operators
 from flopcalc.cli.operator_argument import METAVAR
 from flopcalc.cli.output import emit, format_of, output_option, write
 from flopcalc.report.document import Document, Facts, Lines, Table
+from flopcalc.spec.operator import Operator
 from flopcalc.spec.source import STATUS_TEXT
 
 _OTHER = "Other kinds, at stride 1"
@@ -69,10 +70,12 @@ def command(operator_text: str, style: str, settings: tuple[str, ...], fmt: str 
     if style == "latex" and fmt == "table":
         _write_latex(record, output)
         return
-    emit(_document(record, operator.title, operator.paper.short), fmt, output)
+    emit(_document(record, operator), fmt, output)
 
 
-def _document(record: dict[str, Any], title: str, paper: str) -> Document:
+def _document(record: dict[str, Any], operator: Operator) -> Document:
+    title, paper = operator.title, operator.paper.short
+    ratio = f"ratio to {operator.baseline_text.removeprefix('plain ')}"
     blocks: list[Table | Facts | Lines] = []
     if not record["any_stride"]:
         blocks.append(Facts([("stride", "1; at another stride the block has other branches and another cost")]))
@@ -82,7 +85,7 @@ def _document(record: dict[str, Any], title: str, paper: str) -> Document:
         at = ", ".join(f"{k} = {v}" for k, v in record["fixed"].items())
         blocks.append(Facts([("at defaults", f"{at}; --set gives another value")]))
     for kind, cost in record["cost"].items():
-        facts = [("exact", cost["exact"]), ("ratio to conv", cost["ratio"])]
+        facts = [("exact", cost["exact"]), (ratio, cost["ratio"])]
         limit = cost["limit"]
         if limit is None:
             blocks.append(Facts([*facts, ("limit", "none: an option that is a list fixes the channels")], _NAMES[kind]))

@@ -30,7 +30,7 @@ COMMANDS = {
     "lock": "Record the exact cost of every target in the lock file.",
     "verify": "Check formulas against printed equations and counted kernels.",
     "list": "The operators, networks and conventions that flopcalc has.",
-    "reproduce": "Printed tables compared with our figures, digit by digit.",
+    "reproduce": "Printed figures compared with ours, digit by digit.",
     "errata": "Errors in the sources, with the evidence.",
     "cite": "The papers behind operators and tables, as text or BibTeX.",
     "schema": "The JSON Schema of network descriptions, for editors.",

@@ -144,7 +144,7 @@ OPERATOR = Operator(
             {"m": "m", "r": "k"},
             "speedup",
             domain=_whole_tiles,
-            domain_text="outputs that are whole tiles",
+            domain_text="the outputs are whole tiles",
         ),
     ),
     notes=_notes,

@@ -64,7 +64,8 @@ def _readings(record: Mapping[str, Any], title: str, figure: str, params: str | 
     rows = [list(_reading(one)) for one in found]
     agree = sum(bool(one["agrees"]) for one in found)
     head = f"{_number(agree)} of {printed}" if agree else f"no reading gives {printed}; the nearest ones"
-    blocks = [Table(columns, rows, main=True), Facts(list(_meanings(found)), "Ways of counting")]
+    blocks: list[Table | Facts | Lines] = [Table(columns, rows, main=True)]
+    blocks.append(Facts(list(_meanings(found)), "Ways of counting"))
     return Document(f"{title}: {head}", blocks, record)
 
 

@@ -68,3 +68,10 @@ def test_numbers_that_a_formula_fixes_are_named(run: Runner) -> None:
     assert json.loads(run("formula", "attention", "--format", "json").out)["fixed"] == {"patch": "1"}
     # The option c_0 only chooses the depth, which has a letter.
     assert json.loads(run("formula", "compconv", "--format", "json").out)["fixed"] == {}
+
+
+def test_the_ratio_names_its_baseline(run: Runner) -> None:
+    """A recurrent layer is compared with a linear layer, attention with a 3x3 convolution."""
+    pytest.importorskip("sympy")
+    for name, baseline in (("lstm", "linear"), ("gqa", "conv 3x3"), ("ghost", "conv"), ("conv1d", "conv1d")):
+        assert f"  ratio to {baseline}  " in run("formula", name).out
