@@ -51,5 +51,5 @@ class ScaleNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, ...) -> (n, c, ...)."""
-        norm = torch.linalg.vector_norm(x, dim=1, keepdim=True)
+        norm: Tensor = torch.linalg.vector_norm(x, dim=1, keepdim=True)
         return x / (norm * x.shape[1] ** -0.5) * self.scale
