@@ -43,10 +43,17 @@ def counted(network: Network, convention: Convention) -> Counted:
         try:
             found = [Share(place, one.what, one.amount) for one, place in _placed(network, log, rules(log))]
         except ToolFailsError as error:
-            why = f"{convention.counter} itself fails on this module: {error}. This number is the sum over its layers"
+            why = f"the number of {convention.counter} is not known: {error}. This number is the sum over its layers"
             return _folded(network, convention)._replace(remarks=(why,))
-        return _of(network, found)
+        remarks = (_FRACTIONS,) if log.fractions and convention.name == "torchprofile" else ()
+        return _of(network, found)._replace(remarks=remarks)
     return _folded(network, convention)
+
+
+_FRACTIONS = (
+    "torchprofile counts 1 for each product of sizes; this module computes sizes with fractions, where a trace can have "
+    "some such products more or fewer than counted here"
+)
 
 
 def _folded(network: Network, convention: Convention) -> Counted:

@@ -98,11 +98,12 @@ def first(value: Any) -> Sized | None:
 
 
 class CallLog:
-    """The modules, and the calls in order of their ends."""
+    """The modules, and the calls in order of their ends. fractions: sizes went into numbers that are not followed."""
 
-    def __init__(self, nodes: Sequence[Node], calls: Sequence[Call]) -> None:
+    def __init__(self, nodes: Sequence[Node], calls: Sequence[Call], fractions: bool = False) -> None:
         self.nodes = nodes
         self.calls = calls
+        self.fractions = fractions
 
     def of(self, level: Level) -> Iterator[Call]:
         """The calls of one level."""

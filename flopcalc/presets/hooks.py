@@ -14,6 +14,8 @@ _SOFTMAX = "softmax"
 
 def _given(call: Call) -> Sized:
     """What a hook gets as `input[0]`: the first positional argument."""
+    if call.args and first(call.args[0]) is not None and not isinstance(call.args[0], Sized):
+        raise ToolFailsError(f"its rule for {call.name} reads the lengths of packed sequences, which are values")
     if not call.args or not isinstance(call.args[0], Sized):
         raise ToolFailsError(f"it needs the input of {call.name} by position")
     return call.args[0]

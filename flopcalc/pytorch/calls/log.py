@@ -48,7 +48,8 @@ class Log:
     @property
     def result(self) -> CallLog:
         """What was recorded by the last pass."""
-        return CallLog(tuple(self._nodes), tuple(self._calls))
+        lost = self.products is None or self.products.lost
+        return CallLog(tuple(self._nodes), tuple(self._calls), lost)
 
     @contextmanager
     def watch(self, twin: nn.Module, module: Callable[[], str]) -> Iterator[None]:
@@ -89,7 +90,7 @@ class Log:
         """The shape of a tensor, or one of its sizes, as sizes that know how they were computed."""
         if self.products is not None and type(out) is torch.Size:
             return self.products.sizes(out)
-        if self.products is not None and type(out) is int and func is Tensor.size:
+        if self.products is not None and type(out) is int and func in _SIZES:
             return self.products.size(out)
         return out
 
@@ -276,10 +277,11 @@ def operator_of(func: Any, name: str, args: Sequence[Any], kwargs: Mapping[str, 
     return f"aten::{short.strip('_') if short.startswith('__') else short}"
 
 
+_SIZES = frozenset({Tensor.size, Tensor.numel, Tensor.nelement})
 # What only reads a fact about a tensor or about the process.
 _FACTS = frozenset(
     (
-        *("dim", "size", "numel", "stride", "is_floating_point", "is_complex", "is_contiguous", "data_ptr"),
+        *("dim", "size", "numel", "nelement", "stride", "is_floating_point", "is_complex", "is_contiguous", "data_ptr"),
         *("element_size", "_set_grad_enabled", "device", "_assert", "is_grad_enabled", "is_scripting", "is_tracing"),
     )
 )

@@ -45,6 +45,22 @@ class TracedInt(int):
     def __neg__(self) -> Any:
         return self.products.made(int.__neg__(self), self)
 
+    def __truediv__(self, other: Any) -> Any:
+        self.products.lost = True
+        return int.__truediv__(self, other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        self.products.lost = True
+        return int.__rtruediv__(self, other)
+
+    def __pow__(self, other: Any, modulus: Any = None) -> Any:
+        self.products.lost = True
+        return int.__pow__(self, other, modulus)
+
+    def __float__(self) -> float:
+        self.products.lost = True
+        return int.__float__(self)
+
     def __int__(self) -> int:
         self.products.use((self,))
         return int.__add__(self, 0)
@@ -57,7 +73,12 @@ class TracedInt(int):
 
 
 class Products:
-    """The products of sizes in one pass. used: tells of one that a function needs, once."""
+    """The products of sizes in one pass. used: tells of one that a function needs, once.
+
+    lost: sizes went into numbers with fractions, which are not followed.
+    """
+
+    lost = False
 
     def __init__(self, used: Callable[[], None]) -> None:
         self._used = used
