@@ -51,8 +51,8 @@ def counted(network: Network, convention: Convention) -> Counted:
 
 
 _FRACTIONS = (
-    "torchprofile counts 1 for each product of sizes; this module computes sizes with fractions, where a trace can have "
-    "some such products more or fewer than counted here"
+    "torchprofile counts 1 for each product of sizes; this module computes sizes with fractions, where a trace can "
+    "have some such products more or fewer than counted here"
 )
 
 

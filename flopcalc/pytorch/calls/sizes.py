@@ -113,6 +113,8 @@ class Products:
                     self._used()
             elif isinstance(value, list | tuple):
                 self.use(value)
+            elif isinstance(value, slice):
+                self.use((value.start, value.stop, value.step))
 
     def _new(self, value: int, origins: Origins) -> TracedInt:
         made = TracedInt.__new__(TracedInt, value)
