@@ -16,6 +16,7 @@ from flopcalc.cost.cost import Part
 from flopcalc.networks.network import Layer, Network
 from flopcalc.presets.call import Amount, CallLog, ToolFailsError
 from flopcalc.presets.registry import RULES
+from flopcalc.primitives.registry import PRIMITIVES
 
 
 class Share(NamedTuple):
@@ -60,6 +61,9 @@ def _folded(network: Network, convention: Convention) -> Counted:
     found, remarks = [], {}
     for index, layer in enumerate(network.layers):
         for part in labelled(layer, network.calls):
+            if network.modules and part.work == "act":
+                # A part of a counted module has no label; its class is known.
+                part = part._replace(call=_class_of(layer.kind))  # noqa: PLW2901
             if convention.counter and lacks_sizes(part):
                 remarks[part.call, part.name] = (
                     f"{layer.name}, part {part.name}: {convention.counter} needs more of {part.call!r} than a "
@@ -69,6 +73,13 @@ def _folded(network: Network, convention: Convention) -> Counted:
             if amount:
                 found.append(Share(index, part.work, amount))
     return _of(network, found)._replace(remarks=tuple(remarks.values()))
+
+
+def _class_of(kind: str) -> str:
+    """The class in torch.nn of a layer that does one activation; empty where that is not known."""
+    primitive = PRIMITIVES.get(kind)
+    package, _, name = primitive.module.rpartition(".") if primitive else ("", "", "")
+    return name if package == "torch.nn" else ""
 
 
 def labelled(layer: Layer, calls: Mapping[str, str]) -> Sequence[Part]:

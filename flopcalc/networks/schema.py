@@ -30,7 +30,7 @@ _OF_ENTRIES: dict[str, Schema] = {
     "op": {"type": "string", "description": "an operator, a primitive, or text with {expressions}"},
     "block": {"type": "string", "description": "a name under `blocks`"},
     "layers": {"$ref": "#/$defs/layers"},
-    "from": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]},
+    "from": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": ["string", "integer"]}, "minItems": 1}]},
     "when": {
         "type": ["boolean", "integer", "string"],
         "description": "a condition; if false, it is left out",
@@ -38,7 +38,7 @@ _OF_ENTRIES: dict[str, Schema] = {
     "repeat": {"type": ["integer", "string"], "description": "the number of repetitions; i counts from 0"},
     "each": {"type": "object", "description": "a table: one repetition for every row", "minProperties": 1},
     "stage": {"type": ["string", "integer"], "description": "the stage under which it is summed"},
-    "weights_of": {"type": "string", "description": "the entry in the same list whose weights it uses"},
+    "weights_of": {"type": ["string", "integer"], "description": "the entry in the same list whose weights it uses"},
 }
 _OF_THE_TOP: dict[str, Schema] = {
     "name": {"type": "string"},

@@ -112,7 +112,7 @@ NORMALIZATION = (
         "layernorm",
         "layer normalization over the channels of each position",
         layernorm,
-        "flopcalc.pytorch.layers._primitives.ChannelNorm",
+        "flopcalc.pytorch.layers._primitives.channel_norm",
         lambda shapes, settings: {"normalized_shape": shapes[0][0]},
         has_tensors=True,
         counted=("torch.nn.LayerNorm",),

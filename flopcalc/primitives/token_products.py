@@ -73,7 +73,9 @@ TOKEN_PRODUCTS = (
         matmul,
         f"{_PLACE}.TokenProduct",
     ),
-    Primitive("shift", "adds a trained number to each channel", shift, f"{_PLACE}.Shift", _channels, has_tensors=True),
+    Primitive(
+        "channel_bias", "adds a trained number to each channel", shift, f"{_PLACE}.Shift", _channels, has_tensors=True
+    ),
     Primitive(
         "scalenorm",
         "the channels of each position over the root of their mean square, times one trained number",

@@ -11,6 +11,7 @@ from flopcalc.cost.cost import Cost, Part
 from flopcalc.cost.geometry import Geometry
 from flopcalc.cost.kinds import OF_A_KERNEL
 from flopcalc.errors import FlopcalcError
+from flopcalc.networks.counted import labelled
 from flopcalc.networks.network import Network
 from flopcalc.published.command import formula, how
 from flopcalc.published.tables import QUANTITIES, Figure, Ours, Witness
@@ -178,7 +179,8 @@ def _walk(network: Network) -> Iterator[Kernel]:
     first = True
     for layer in network.layers:
         spatial = layer.evaluation is not None and layer.kind != "linear"
-        yield from _kernels(layer.name, layer.kind, layer.cost, layer.geometry, first and spatial)
+        cost = Cost(tuple(labelled(layer, network.calls)))
+        yield from _kernels(layer.name, layer.kind, cost, layer.geometry, first and spatial)
         first = first and not spatial
 
 

@@ -67,10 +67,10 @@ layers:
   - position_embedding: position_embedding
   - take_token: take_token
   - local_response_norm: {op: local_response_norm, size: 3, from: square}
-  - shift: {op: shift, from: square}
+  - channel_bias: {op: channel_bias, from: square}
   - scalenorm: scalenorm
   - products: {op: matmul, from: [square, scalenorm]}
-  - scaled_products: {op: matmul, from: [square, shift], scaled: true}
+  - scaled_products: {op: matmul, from: [square, channel_bias], scaled: true}
   - transpose: transpose
   - groupnorm: {op: groupnorm, groups: 4, from: square}
   - instancenorm: {op: instancenorm, affine: true}

@@ -37,7 +37,7 @@ def test_two_products_are_attention_without_softmax(write_network: WriteNetwork)
 
 def test_norm_and_shift(write_network: WriteNetwork) -> None:
     """x / sqrt(mean of x^2) times one number, and one number for each channel."""
-    text = "input: [5, 2, 3]\nlayers:\n  - norm: scalenorm\n  - shift: shift\n"
+    text = "input: [5, 2, 3]\nlayers:\n  - norm: scalenorm\n  - shift: channel_bias\n"
     net = network(write_network(text))
     module: Any = build_network(net, dtype=torch.float64)
     with torch.no_grad():
