@@ -52,4 +52,5 @@ class ScaleNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, ...) -> (n, c, ...)."""
         norm: Tensor = torch.linalg.vector_norm(x, dim=1, keepdim=True)
-        return x / (norm * x.shape[1] ** -0.5) * self.scale
+        out: Tensor = x / (norm * x.shape[1] ** -0.5) * self.scale
+        return out
