@@ -9,8 +9,6 @@ from flopcalc.cost.convention import Convention
 from flopcalc.networks.counted import Share, counted, labelled
 from flopcalc.networks.network import Layer, Network
 
-# Two operations for each multiply-accumulate.
-_TWO = {"flop-counter", "two-per-mac", "keras", "calflops", "deepspeed", "flops", "open-model-zoo"}
 # Counters that report the mean over the batch of what their hooks see.
 _MEAN = {"ptflops"}
 # Shares that stand for the products of a layer.
@@ -76,7 +74,7 @@ def explain(
 def _row(network: Network, chosen: Convention, run: Callable[[str], tuple[int, str] | str] | None) -> Row:
     found = counted(network, chosen)
     mean = network.batch if chosen.name in _MEAN else 1
-    steps = tuple(_steps(network, found.shares, 2 if chosen.name in _TWO else 1, mean))
+    steps = tuple(_steps(network, found.shares, chosen.per_mac, mean))
     row = Row(chosen.name, chosen.counter, found.total, steps, exact=not found.remarks)
     if found.remarks:
         row = row._replace(why_not="; ".join(found.remarks))

@@ -18,13 +18,14 @@ class Convention(NamedTuple):
     """One way of counting: `fold(part, n)` gives the number of one part at batch n.
 
     counter: the tool and version that it reproduces, empty for a definition. A counter's number for a module is worked
-    out from the module's calls instead; see `flopcalc.presets`.
+    out from the module's calls instead; see `flopcalc.presets`. per_mac: operations of one multiply-accumulate.
     """
 
     name: str
     text: str
     fold: Callable[[Part, Dim], Dim]
     counter: str = ""
+    per_mac: int = 1
 
     def of(self, cost: Cost, n: Dim = 1) -> Dim:
         """The number that this convention gives for a cost at batch n."""
@@ -33,15 +34,18 @@ class Convention(NamedTuple):
 
 _ALL = (
     Convention("macs", "multiply-accumulates of convolutions, linear layers and matrix products", folds.macs),
-    Convention("flops", "2 x MACs + every element-wise addition, multiplication and other operation", folds.flops),
-    Convention("two-per-mac", "2 x MACs, as many tables print", folds.two_per_mac),
-    Convention("keras", "2 x MACs: the profilers of TensorFlow and Keras", folds.two_per_mac),
+    Convention(
+        "flops", "2 x MACs + every element-wise addition, multiplication and other operation", folds.flops, per_mac=2
+    ),
+    Convention("two-per-mac", "2 x MACs, as many tables print", folds.two_per_mac, per_mac=2),
+    Convention("keras", "2 x MACs: the profilers of TensorFlow and Keras", folds.two_per_mac, per_mac=2),
     Convention("torchvision", "the GFLOPS column of torchvision's documentation, which counts MACs", folds.macs),
     Convention(
         "flop-counter",
         "torch.utils.flop_counter.FlopCounterMode on the meta device: 2 x MACs",
         folds.flop_counter,
         "torch 2.13.0",
+        per_mac=2,
     ),
     Convention(
         "fvcore",
@@ -89,12 +93,14 @@ _ALL = (
         "calflops 0.3.2, FLOPs: 2 x MACs + element-wise work of the functions that it replaces; no bmm, no @",
         folds.calflops,
         "calflops 0.3.2",
+        per_mac=2,
     ),
     Convention(
         "deepspeed",
         "DeepSpeed 0.19.8, flops profiler: 2 x MACs + element-wise work of the functions that it replaces",
         folds.deepspeed,
         "DeepSpeed 0.19.8",
+        per_mac=2,
     ),
     Convention(
         "torchprofile",
@@ -112,6 +118,7 @@ _ALL = (
         "open-model-zoo",
         "Open Model Zoo, OpenVINO's Model Analyzer: 2 x MACs + biases, activations, pooling; batch norms folded",
         folds.open_model_zoo,
+        per_mac=2,
     ),
     Convention(
         "paddle-flops",

@@ -120,10 +120,11 @@ def _placed(network: Network, log: CallLog, amounts: Iterable[Amount]) -> Iterat
 
 
 def _place(name: str, first: Mapping[str, int]) -> int:
+    if not name:
+        return first.get("(model)", 0)
     above = name
     while above:
         if above in first:
             return first[above]
         above = above.rpartition(".")[0]
-    inside = (index for layer, index in first.items() if not name or layer.startswith(f"{name}."))
-    return first.get("(model)", next(inside, 0)) if not name else next(inside, 0)
+    return next((index for layer, index in first.items() if layer.startswith(f"{name}.")), 0)

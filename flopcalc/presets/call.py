@@ -139,4 +139,4 @@ class Amount(NamedTuple):
 
 
 class ToolFailsError(Exception):
-    """The counter itself would raise an error here."""
+    """The counter's number is not known: it would raise an error here, or reads values."""

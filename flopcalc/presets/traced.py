@@ -130,7 +130,7 @@ def fvcore(log: CallLog) -> Iterator[Amount]:
     return _traced(log, _FVCORE)
 
 
-def _traced(log: CallLog, rules: Mapping[str, _Rule], strip: bool = False) -> Iterator[Amount]:
+def _traced(log: CallLog, rules: Mapping[str, _Rule]) -> Iterator[Amount]:
     for call in log.operators:
         name = call.operator.removeprefix("aten::")
         rule = rules.get(name)
@@ -261,11 +261,6 @@ def _kernel_conv(call: Call) -> int:
     transposed = bool(call.args[6]) if len(call.args) > 6 else bool(call.kwargs.get("transposed"))
     positions = x if transposed else call.result
     return int(x.shape[0] * prod(weight.shape) * prod(positions.shape[2:]))
-
-
-def _kernel_product(call: Call) -> int:
-    one, other = call.args[-2:] if call.name.startswith("aten::b") or call.name == "aten::mm" else call.args[1:3]
-    return int(one.numel * other.shape[-1])
 
 
 _FLOP_COUNTER: Mapping[str, Callable[[Call], int]] = {

@@ -88,11 +88,11 @@ class Log:
 
     def traced(self, func: Any, out: Any) -> Any:
         """The shape of a tensor, or one of its sizes, as sizes that know how they were computed."""
-        if self.products is not None and type(out) is torch.Size:
+        if self.products is None:
+            return out
+        if type(out) is torch.Size:
             return self.products.sizes(out)
-        if self.products is not None and type(out) is int and func in _SIZES:
-            return self.products.size(out)
-        return out
+        return self.products.size(out) if type(out) is int and func in _SIZES else out
 
     def add(
         self,
@@ -123,18 +123,15 @@ class Log:
         )
 
     @contextmanager
-    def inside(self) -> Iterator[None]:
-        """Note that calls are made by a function, which gets its own place in the list first."""
+    def inside(self) -> Iterator[int]:
+        """Note that calls are made by a function. Gives its own place in the list, which comes before theirs."""
+        place = len(self._calls)
         self._calls.append(_PLACEHOLDER)
-        self._inside.append(len(self._calls) - 1)
+        self._inside.append(place)
         try:
-            yield
+            yield place
         finally:
             self._inside.pop()
-
-    def place(self) -> int:
-        """The place of the innermost function that is running."""
-        return self._inside[-1]
 
     def settle(self, place: int) -> None:
         """Put the call that was added last to its place."""
@@ -162,8 +159,7 @@ class _Functions(TorchFunctionMode):
         name = name_of(func)
         log = self._log
         if not name:
-            out = func(*args, **kwargs)
-            return log.traced(func, out) if log.products is not None else out
+            return log.traced(func, func(*args, **kwargs))
         if log.products is not None:
             # A trace does not record the groups of a convolution.
             is_conv = name.rpartition(".")[2] in _CONVOLUTIONS
@@ -172,8 +168,7 @@ class _Functions(TorchFunctionMode):
         called = site.via(site.caller(sys._getframe(), _OWN), func, name, decomposing._globals)
         before, kept = tuple(map(sized, args)), {key: sized(value) for key, value in kwargs.items()}
         inner = decomposed(func)
-        with log.inside():
-            place = log.place()
+        with log.inside() as place:
             if inner is not None:
                 with self:
                     out = inner(*args, **kwargs)
