@@ -11,7 +11,7 @@ from flopcalc.networks.network import Layer, Network
 
 # Counters that report the mean over the batch of what their hooks see.
 _MEAN = {"ptflops"}
-# Shares that stand for the products of a layer.
+# Shares that are the products of a layer.
 _PRODUCTS = {"conv", "linear", "matmul", "attention", "recurrent layers"}
 _WORDS = {
     "norm": "batch norm",

@@ -9,40 +9,44 @@ from torch import nn
 
 from flopcalc.networks.network import Network
 from flopcalc.pytorch.build import build_network
-from flopcalc.pytorch.counters import Figure, run_counter
+from flopcalc.pytorch.counters import reported
+from flopcalc.pytorch.counting.counter import count
 from flopcalc.pytorch.loading import torchvision_operators
 
 
 def module_of(network: Network) -> nn.Module:
-    """The module that a description mirrors, if its package is installed and its options are the defaults.
+    """The module that a description mirrors, if its package is installed and it is the same network.
 
-    Otherwise a module built from the description, in which our own classes do what torch has no class for.
+    Otherwise a module built from the description, in which our own classes do what torch has no class for. An option or
+    a replacement can change the description: a mirror counts only with as many parameters and MACs.
     """
+    made = _mirrored(network)
+    if made is not None:
+        found = count(made, (network.batch, *network.input_shape))
+        if (found.params, found.macs) == (network.params, network.macs):
+            return made
+    return build_network(network)
+
+
+def _mirrored(network: Network) -> nn.Module | None:
+    """The module of torchvision or timm that a description names; None where there is none."""
     package, _, name = network.mirrors.replace(" ", ".").rpartition(".")
-    if not network.options and not name:
-        return build_network(network)
+    if package not in {"torchvision.models", "timm"}:
+        return None
     try:
         # Timm imports torchvision.
         torchvision_operators.declare()
-        if package == "torchvision.models":
-            made = import_module("torchvision.models").get_model(name, weights=None)
-        elif package == "timm":
-            made = import_module("timm").create_model(name)
+        if package == "timm":
+            made: nn.Module = import_module("timm").create_model(name)
         else:
-            return build_network(network)
+            made = import_module("torchvision.models").get_model(name, weights=None)
     except (ImportError, ValueError, RuntimeError):
-        return build_network(network)
-    module: nn.Module = made
-    own = sum(one.numel() for one in module.parameters())
-    return module if own == network.params else build_network(network)
+        return None
+    return made
 
 
 def runner(network: Network) -> Callable[[str], tuple[int, str] | str]:
     """Runs counters on the module of a described network."""
     module = cache(lambda: module_of(network))
-
-    def run(name: str) -> tuple[int, str] | str:
-        found = run_counter(name, module(), (torch.empty(network.batch, *network.input_shape, device="meta"),))
-        return (found.value, found.version) if isinstance(found, Figure) else found
-
-    return run
+    given = (torch.empty(network.batch, *network.input_shape, device="meta"),)
+    return lambda name: reported(name, module(), given)

@@ -79,3 +79,12 @@ def test_options_that_do_not_go_together(run: Runner, option: tuple[str, ...]) -
     """They would have no effect."""
     wrong = run("explain", "resnet18", "--figure", "1.8G", *option)
     assert (wrong.code, f"{option[0]} does not apply to --figure" in wrong.err) == (2, True)
+
+
+@pytest.mark.parametrize("options", [(), ("--set", "stride_in=v1"), ("--replace", "ghost"), ("--batch", "2")])
+def test_a_tool_runs_on_the_network_that_is_described(run: Runner, options: tuple[str, ...]) -> None:
+    """With an option, it is no longer the one that torchvision has, even with as many parameters."""
+    pytest.importorskip("fvcore")
+    words = ("resnet50", "--input", "3x64x64", "--tool", "fvcore", "--run", *options, "--format", "json")
+    (row,) = json.loads(run("explain", *words).out)["rows"]
+    assert (row["measured"], row["exact"]) == (row["figure"], True)

@@ -50,6 +50,14 @@ def run_counter(
     return failure
 
 
+def reported(
+    name: str, module: nn.Module, args: Sequence[Any] = (), named: Mapping[str, Any] | None = None
+) -> tuple[int, str] | str:
+    """What `run_counter` finds as plain data: the figure and the tool's version, or one line on why there is none."""
+    found = run_counter(name, module, args, named)
+    return (found.value, found.version) if isinstance(found, Figure) else found
+
+
 def _run(name: str, counter: Counter, device: str, module: nn.Module, reading: Reading) -> Figure | str:
     with guarded(module) as printed:
         try:

@@ -123,13 +123,12 @@ def replay_of(
 
     @cache
     def figure(name: str) -> tuple[int, str] | str:
-        from flopcalc.pytorch.counters import Figure, run_counter
+        from flopcalc.pytorch.counters import reported
 
         if call.method != "forward":
             return "counters run the forward only"
         made = rebuild() if rebuild is not None else module
-        found = run_counter(name, made, args, named)
-        return (found.value, found.version) if isinstance(found, Figure) else found
+        return reported(name, made, args, named)
 
     log = partial(log_of, module, args, named, method=call.method, on=call.on, kernels=kernels, rebuild=rebuild)
     return Replay(cache(log), figure)
