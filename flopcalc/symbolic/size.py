@@ -7,6 +7,7 @@ there is one; else it is that of the hints, and the scope records the condition 
 """
 
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
@@ -22,7 +23,7 @@ MOST_TERMS = 20_000
 
 
 class Atom(NamedTuple):
-    """A factor of a product. kind: "symbol", "floor", "max" or "min". args: what it is taken of.
+    """A factor of a product. kind: "symbol", "floor", "max", "min" or "divisible". args: what it is taken of.
 
     whole: whether its value is a whole number. hint: its value at the reference point.
     """
@@ -38,6 +39,8 @@ class Decides(Protocol):
     """The scope of a Size: the atoms of its expressions, and the decisions about them."""
 
     atoms: list[Atom]
+    # Atoms as text, by the name of the style and their index.
+    texts: dict[tuple[str, int], str]
 
     def of(self, kind: str, args: "tuple[Size | Number, ...]") -> "Size":
         """An expression of one atom."""
@@ -261,6 +264,22 @@ def too_long() -> FlopcalcError:
     return FlopcalcError(
         "no-closed-form", f"the expression has more than {MOST_TERMS:,} terms", "vary fewer sizes, with --vary"
     )
+
+
+def rounded_to(value: Any, divisor: Any) -> Any:
+    """divisible(value, divisor) of `flopcalc.text.expression` in floors, maxima and minima."""
+    found = largest(divisor, math.floor(value * Fraction(1, divisor) + Fraction(1, 2)) * divisor)
+    # One more where 10 * found < 9 * value.
+    return found + divisor * smallest(1, largest(0, math.ceil(9 * value - 10 * found)))
+
+
+def of_numbers(kind: str, values: Sequence[Any]) -> Any:
+    """The value of an atom whose arguments have these values; a Size where they are."""
+    if kind == "floor":
+        return math.floor(values[0])
+    if kind == "divisible":
+        return rounded_to(*values)
+    return extreme(kind, *values)
 
 
 def largest(a: Any, b: Any) -> Any:
