@@ -220,7 +220,7 @@ def form_of(symbolic: Symbolic, spec: TargetSpec) -> NetworkForm:
         stages=_stages(layers),
         requirements=tuple(needed),
         fixed=(*symbolic.fixed, *fixed),
-        reference={one.symbol: 1 if one.kind == "batch" else one.hint for one in symbolic.variables},
+        reference={one.symbol: one.usual for one in symbolic.variables},
         notes=symbolic.notes,
         baseline=baseline,
         replaced=target.replacement.replaced if target.replacement else (),

@@ -266,6 +266,19 @@ class Scope:
             return name, int(high)
         return None
 
+    def require(self, condition: Condition, value: Size | Number) -> bool:
+        """Note a condition of another scope, whose expression has this value here; false where it never holds."""
+        relation = condition.relation
+        if not isinstance(value, Size):
+            return holds(value, relation)
+        low, high = self.bounds(value)
+        if relation in (">", ">=", "!=") and (low > 0 or (low == 0 and relation == ">=")):
+            return True
+        if relation in ("<", "<=", "!=") and (high < 0 or (high == 0 and relation == "<=")):
+            return True
+        self.conditions.append(Condition(value, relation, condition.where, self._narrow(value, relation)))
+        return True
+
     def fix(self, value: Size | Number) -> Number:
         """The value at the reference point, for code that needs a number.
 
