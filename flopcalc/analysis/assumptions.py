@@ -12,7 +12,7 @@ from flopcalc.errors import FlopcalcError, clip
 from flopcalc.symbolic.conditions import comparison, requirements
 from flopcalc.symbolic.evaluating import evaluate
 from flopcalc.symbolic.scope import Scope
-from flopcalc.symbolic.size import Size
+from flopcalc.symbolic.size import Size, is_whole
 from flopcalc.text.compiled import names_in
 from flopcalc.text.expression import evaluate as evaluate_text
 
@@ -89,6 +89,9 @@ def _check(form: NetworkForm, point: Mapping[str, Any]) -> None:
         whole = isinstance(one.hint, int)
         if isinstance(value, bool) or not isinstance(value, int | Fraction | Size):
             raise FlopcalcError("bad-usage", f"--assume: {one.symbol} is {clip(value)}, not a number", _HOW)
+        if isinstance(value, Size) and whole and not is_whole(value):
+            why = f"--assume: {one.symbol} is {value}, which is not whole for all values of its symbols"
+            raise FlopcalcError("bad-usage", why, _HOW)
         number = value if not isinstance(value, Size) else None
         if number is not None and (number < one.least or (whole and number != int(number))):
             least = f", {one.least} or more" if whole else " larger than 0"

@@ -157,7 +157,8 @@ class Scope:
                 else:
                     pick: Any = max if atom.kind == "max" else min
                     found = pick(low for low, _ in ends), pick(high for _, high in ends)
-                    if atom.kind == "max" and atom.args[0] == -atom.args[1]:
+                    both = atom.args[0] + atom.args[1]
+                    if atom.kind == "max" and not isinstance(both, Size) and both == 0:
                         # An absolute value.
                         found = max(found[0], 0), found[1]
             self._bounds[index] = found

@@ -189,9 +189,6 @@ class Size:
     def __ceil__(self) -> Any:
         return -_floored(-self)
 
-    def __trunc__(self) -> Any:
-        return _floored(self) if self >= 0 else -_floored(-self)
-
     def __round__(self, digits: None = None) -> Any:
         if is_whole(self):
             return self
