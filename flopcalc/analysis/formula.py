@@ -37,14 +37,15 @@ class Formula:
     def at(self, **values: Any) -> dict[str, Any]:
         """All kinds of cost where the symbols have these values: exact ints, or arrays for NumPy arrays of integers.
 
-        For networks. Raises FlopcalcError (bad-usage) for a missing or unknown symbol, and where the form does not hold.
+        For networks. Raises FlopcalcError (bad-usage) for a missing or unknown symbol, and where it does not hold.
         """
         if self.form is None:
             why = f"the formula of the operator {self.target} is evaluated by flopcalc.layer"
             raise FlopcalcError("bad-usage", why, f'write flopcalc.layer("{self.target}", 64)')
         symbols = self.form.symbols
         if set(values) != set(symbols):
-            why = f"the symbols of {self.target} are {', '.join(symbols)}, and {clip(', '.join(values) or 'none')} are given"
+            given = clip(", ".join(values) or "none")
+            why = f"the symbols of {self.target} are {', '.join(symbols)}, and {given} are given"
             raise FlopcalcError("bad-usage", why, "give each symbol a value, by its name")
         plain = all(not hasattr(value, "shape") for value in values.values())
         if plain and not self.form.allows(values):
@@ -80,8 +81,8 @@ def formula(
     """The closed form of an operator or a network, as `flopcalc formula` shows it.
 
     what: an operator's name, or a target as in `flopcalc model`; an nn.Module or a function that builds one, with
-    `input`. vary: names of the axes and options that are symbols, as a list or as text with commas. assume: texts such as
-    "H = 32 h". set: options that have a number. Raises FlopcalcError: no-closed-form where there is none.
+    `input`. vary: names of the axes and options that are symbols, as a list or as text with commas. assume: texts
+    such as "H = 32 h". set: options that have a number. Raises FlopcalcError: no-closed-form where there is none.
 
     >>> from flopcalc import formula
     >>> formula("resnet18", assume="H = 32 h, W = 32 w").exact["macs"]

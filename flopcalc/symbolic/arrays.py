@@ -14,7 +14,7 @@ _LARGEST = 2**63 - 1
 def evaluate_all(values: Mapping[str, Any], point: Mapping[str, Any]) -> dict[str, Any]:
     """The values of expressions at a point: symbol -> a number, or a NumPy array of integers.
 
-    Exact: an array whose values, or any that are met on the way, may be beyond 64 bits is computed on Python's integers.
+    Exact: where values, or any that are met on the way, may be beyond 64 bits, they are computed on Python's integers.
     """
     arrays = {name: value for name, value in point.items() if hasattr(value, "dtype")}
     if arrays:
@@ -31,7 +31,8 @@ def _most(value: Any) -> Number:
     """The largest absolute value."""
     if not hasattr(value, "dtype"):
         return abs(value)  # type: ignore[no-any-return]
-    return max(abs(int(value.max())), abs(int(value.min()))) if value.size else 0
+    ends: list[int] = [abs(int(end)) for end in (value.max(), value.min())] if value.size else [0]
+    return max(ends)
 
 
 def _magnitude(value: Any, most: Mapping[str, Number], known: dict[int, Number]) -> Number:
@@ -42,7 +43,7 @@ def _magnitude(value: Any, most: Mapping[str, Number], known: dict[int, Number])
     largest: Number = 0
     for monomial, factor in value.terms.items():
         # A product begins with its factor, which may be smaller than 1.
-        product: Number = max(abs(factor), 1)
+        product: Number = factor if factor >= 1 else -factor if factor <= -1 else 1
         for index in monomial:
             product *= _of_atom(value, index, most, known)
         total += product
@@ -53,6 +54,7 @@ def _magnitude(value: Any, most: Mapping[str, Number], known: dict[int, Number])
 def _of_atom(value: Size, index: int, most: Mapping[str, Number], known: dict[int, Number]) -> Number:
     if index not in known:
         atom = value.scope.atoms[index]
+        found: Number = 0
         if atom.kind == "symbol":
             found = most[atom.name]
         elif atom.kind == "floor":
@@ -62,7 +64,8 @@ def _of_atom(value: Size, index: int, most: Mapping[str, Number], known: dict[in
             bottom = math.lcm(*(Fraction(factor).denominator for factor in factors))
             found = _magnitude(inner * bottom, most, known)
         else:
-            found = sum((_magnitude(arg, most, known) for arg in atom.args), 0)
+            for arg in atom.args:
+                found += _magnitude(arg, most, known)
             # Rounding to a multiple compares ten times the value with nine times the other.
             found = 20 * found if atom.kind == "divisible" else found
         known[index] = max(found, 1)

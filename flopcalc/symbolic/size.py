@@ -114,9 +114,6 @@ class Size:
     def __neg__(self) -> "Size":
         return Size(self.scope, {monomial: -factor for monomial, factor in self.terms.items()})
 
-    def __pos__(self) -> "Size":
-        return self
-
     def __sub__(self, other: Any) -> Any:
         return self + -other
 
@@ -198,11 +195,7 @@ class Size:
         return down - (1 - (math.ceil(up) - down)) * (down % 2)
 
     def __abs__(self) -> Any:
-        return self if self >= 0 else -self
-
-    def __divmod__(self, other: Any) -> Any:
-        quotient = self // other
-        return quotient, self - other * quotient
+        return extreme("max", self, -self)
 
     # Comparisons -------------------------------------------------------------------------------
 

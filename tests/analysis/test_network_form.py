@@ -44,7 +44,7 @@ def _form(name: str, *vary: str, **more: Any) -> NetworkForm:
 def test_exact_at_random_sizes(name: str) -> None:
     """All kinds, odd sizes included; where the conditions do not hold, the description must not be held against it."""
     form = _form(name)
-    description, draws, met = library.compiled(name), random.Random(name), 0
+    description, draws, met = library.compiled(name), random.Random(name), 0  # noqa: S311
     channels = description.at().input_shape[0]
     for attempt in range(200):
         if met == 20:
@@ -66,8 +66,8 @@ def test_exact_at_random_sizes(name: str) -> None:
 def test_resnet50_as_it_is_derived_by_hand() -> None:
     """The stem is a 7x7 convolution 3 -> 64 at half the size: 3 * 64 * 49. Then the four stages, at H/4 to H/32.
 
-    A bottleneck of width w with 4w outputs has w * 4w + 9 w^2 + w * 4w weights; the first one of a stage has other inputs,
-    a strided 3x3 convolution, and a shortcut. The convolution in front of the stride is on the larger grid.
+    A bottleneck of width w with 4w outputs has w * 4w + 9 w^2 + w * 4w weights; the first one of a stage has other
+    inputs, a strided 3x3 convolution, and a shortcut. The convolution in front of the stride is on the larger grid.
     """
 
     def stage(width: int, given: int, blocks: int) -> tuple[int, int]:
