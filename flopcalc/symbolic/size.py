@@ -148,9 +148,6 @@ class Size:
             return NotImplemented
         return self * Fraction(1, other)
 
-    def __rtruediv__(self, other: Any) -> Any:
-        return NotImplemented
-
     def __floordiv__(self, other: Any) -> Any:
         if isinstance(other, Size):
             # A quotient of two expressions is a form only if it is exact; else the divisor is needed as a number.

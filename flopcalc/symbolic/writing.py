@@ -174,7 +174,8 @@ def _text_atom(atom: Atom, style: Style) -> str:
         return atom.name
     if atom.kind == "floor":
         name, inner, bottom = floor_of(atom)
-        return f"{name}({_over(inner, bottom, style)})"
+        # Without spaces, so that a long sum is broken between its terms.
+        return f"{name}({_over(inner, bottom, style)})".replace(" ", "")
     return f"{atom.kind}({', '.join(written(arg, style) for arg in atom.args)})"
 
 

@@ -114,7 +114,7 @@ def test_bounds_contain_all_values(tree: Any, seed: int) -> None:
         (lambda h: (h + 2 * 3 - 7) // 2 + 1, "ceil(H/2)"),
         (lambda h: ((h + 2 * 3 - 7) // 2 + 1 + 2 - 3) // 2 + 1, "ceil(H/4)"),
         (lambda h: -(-h // 7) * 7 - h, "-H + 7*ceil(H/7)"),
-        (lambda h: -(-(h // 4) // 7), "floor((H + 24)/28)"),
+        (lambda h: -(-(h // 4) // 7), "floor((H+24)/28)"),
         (lambda h: h * h // h, "H"),
         (lambda h: (h * h + 2 * h + 1) // (h + 1), "H + 1"),
         (lambda h: h % 2, "H - 2*floor(H/2)"),
