@@ -12,7 +12,7 @@ from flopcalc.pytorch.counting.dispatch import tell
 from flopcalc.pytorch.counting.kernels import new_work, tensors
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.tracing import attention, heavy, sizes
-from flopcalc.pytorch.tracing.fresh import is_plain, packed
+from flopcalc.pytorch.tracing.fresh import is_contiguous, is_plain, packed
 from flopcalc.pytorch.tracing.heavy import copied, stored
 from flopcalc.pytorch.tracing.net import SHAPES
 
@@ -44,7 +44,7 @@ _FACTS = [
 FACT = object()
 
 # Functions that give a view, and never a copy.
-_VIEWS = [
+VIEWS = [
     *_getters("T mT"),
     *_found(
         Tensor,
@@ -80,6 +80,11 @@ def _copy(func: Any) -> Any:
     return rule
 
 
+COPIES = [
+    *_found(Tensor, names="clone to type float half bfloat16 double int long bool type_as reshape_as ravel"),
+    *_found(torch, names="clone ravel"),
+]
+
 # The answer of a rule whose function gives nothing.
 DONE = object()
 
@@ -105,7 +110,7 @@ def _kernel(name: str, overload: str = "default") -> Any:
     return rule
 
 
-_PLACES = (int, slice, type(None), type(Ellipsis))
+_PLACES = (int, torch.SymInt, slice, type(None), type(Ellipsis))
 
 
 def _is_view(index: Any) -> bool:
@@ -294,7 +299,7 @@ def _reshape(recorder: Recorder, x: Tensor, *shape: Any) -> Any:
     if not is_plain(x):
         return None
     new = tuple(shape[0]) if len(shape) == 1 and not isinstance(shape[0], int) else shape
-    if x.is_contiguous():
+    if is_contiguous(x):
         return x.view(new)
     full = sizes.completed(new, x.numel())
     if full is None or not x.numel():
@@ -302,10 +307,20 @@ def _reshape(recorder: Recorder, x: Tensor, *shape: Any) -> Any:
     return x.view(full) if sizes.viewed(x.shape, x.stride(), full) else copied(recorder, x, packed(full, x.dtype))
 
 
+def _flatten(recorder: Recorder, x: Tensor, start_dim: int = 0, end_dim: int = -1) -> Any:
+    first, last = sizes.axis(start_dim, x.dim()), sizes.axis(end_dim, x.dim())
+    if first is None or last is None or first > last:
+        return None
+    shape = x.shape
+    if first == last and shape:
+        return x
+    return _reshape(recorder, x, [*shape[:first], sizes.product(shape[first : last + 1]), *shape[last + 1 :]])
+
+
 def _contiguous(recorder: Recorder, x: Tensor, *, memory_format: Any = torch.contiguous_format) -> Any:
     if memory_format is not torch.contiguous_format or not is_plain(x):
         return None
-    return x if x.is_contiguous() else copied(recorder, x, packed(x.shape, x.dtype))
+    return x if is_contiguous(x) else copied(recorder, x, packed(x.shape, x.dtype))
 
 
 def _max_pool(
@@ -348,12 +363,12 @@ def _elementwise() -> dict[Any, Any]:
 
 
 def _table() -> dict[Any, Any]:
-    rules: dict[Any, Any] = {func: _view(func) for func in _VIEWS}
-    names = "flatten clone to type float half bfloat16 double int long bool type_as reshape_as ravel"
-    rules |= {func: _copy(func) for func in _found(Tensor, names=names) + _found(torch, names="flatten clone ravel")}
+    rules: dict[Any, Any] = {func: _view(func) for func in VIEWS}
+    rules |= {func: _copy(func) for func in COPIES}
     rules |= dict.fromkeys(_FACTS, FACT)
     both = {
         "reshape": _reshape,
+        "flatten": _flatten,
         "matmul __matmul__": heavy.matmul,
         "bmm": heavy.bmm,
         "softmax": heavy.softmax_of,

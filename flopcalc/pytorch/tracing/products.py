@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 
 from flopcalc.pytorch.tracing import sizes
-from flopcalc.pytorch.tracing.fresh import is_plain, keeping, new, packed
+from flopcalc.pytorch.tracing.fresh import is_contiguous, is_plain, keeping, new, packed
 
 
 def per_axis(value: Any, axes: int) -> tuple[int, ...]:
     """One number for each axis, from a number, or a sequence of one or all of them."""
     if type(value) is tuple and len(value) == axes:
         return value
-    if isinstance(value, int):
+    if isinstance(value, int | torch.SymInt):
         return (value,) * axes
     return tuple(value) * axes if len(value) == 1 else tuple(value)
 
@@ -53,7 +53,7 @@ def _convolution(
         out = convolved(given, kernel, stride, padding, dilation)
         channels = kernel[0]
         fits = kernel[1] * groups == given[1] and channels % groups == 0
-    if not fits or min(out) < 1 or not given[1]:
+    if not fits or not sizes.positive(out) or not given[1]:
         return None
     if bias is not None and (not bias.is_meta or bias.dtype is not dtype or bias.shape != (channels,)):
         return None
@@ -78,7 +78,7 @@ def _added(rule: Any) -> Any:
         out: Tensor | None = rule(a, b)
         if out is None or not _alike(given, a) or sizes.broadcast(out.shape, given.shape) != tuple(out.shape):
             return None
-        return out if given.is_contiguous() else None
+        return out if is_contiguous(given) else None
 
     return added
 
@@ -152,7 +152,7 @@ def _layer_norm(x: Tensor, shape: Sequence[int], weight: Tensor | None, bias: Te
 def _group_norm(
     x: Tensor, weight: Tensor | None, bias: Tensor | None, n: int, c: int, inner: int, groups: int, eps: float
 ) -> Any:
-    if not is_plain(x) or not x.dtype.is_floating_point or not x.is_contiguous():
+    if not is_plain(x) or not x.dtype.is_floating_point or not is_contiguous(x):
         return None
     if x.numel() != n * c * inner or c % groups:
         return None
@@ -168,13 +168,13 @@ def _softmax(x: Tensor, dim: int, to_float: bool) -> Tensor | None:
 
 
 def _safe_softmax(x: Tensor, dim: int, dtype: torch.dtype | None = None) -> Tensor | None:
-    if dtype is not None or not x.is_contiguous():
+    if dtype is not None or not is_contiguous(x):
         return None
     return _softmax(x, dim, False)
 
 
 def _log_softmax(x: Tensor, dim: int, to_float: bool) -> Tensor | None:
-    return _softmax(x, dim, to_float) if x.is_contiguous() else None
+    return _softmax(x, dim, to_float) if is_contiguous(x) else None
 
 
 def pooled(
@@ -190,7 +190,7 @@ def pooled(
     if any(2 * pad > span for pad, span in zip(pads, spans, strict=True)) or min(steps) < 1:
         return None
     out = [sizes.windows(*sized, ceil=ceil) for sized in zip(given[-axes:], spans, steps, pads, gaps, strict=True)]
-    return (*given[:-axes], *out) if min(out) > 0 else None
+    return (*given[:-axes], *out) if sizes.positive(out) else None
 
 
 def _max_pool(axes: int) -> Any:
@@ -237,7 +237,7 @@ def _adaptive_avg_pool(axes: int) -> Any:
 
 def _upsampled(axes: int) -> Any:
     def rule(x: Tensor, size: Sequence[int], *rest: Any) -> Tensor | None:
-        if not is_plain(x) or x.dim() != axes + 2 or len(size) != axes or min(*x.shape[1:], *size) < 1:
+        if not is_plain(x) or x.dim() != axes + 2 or len(size) != axes or not sizes.positive((*x.shape[1:], *size)):
             return None
         shape = (*x.shape[:2], *size)
         return new(shape, _format(x, shape), x.dtype)
