@@ -111,6 +111,7 @@ def _imports(path: Path) -> set[str]:
 # The rooms, from the bottom to the top: each imports only rooms before it.
 ROOMS = [
     "errors",
+    "symbolic",
     "presets",
     "cost",
     "text",

@@ -18,6 +18,7 @@ from flopcalc.networks.options import default_options, network_file, read_input,
 from flopcalc.networks.reader import COMMON, Reader
 from flopcalc.networks.tape import DiffersError, Known, Step, Tape, Values, taken
 from flopcalc.spec.operator import Operator
+from flopcalc.symbolic.scope import scope_of
 from flopcalc.text.yaml_file import BRACES, Map
 
 __all__ = ["COMMON", "TOP", "Description", "read_description"]
@@ -133,7 +134,9 @@ class Description:
         self, name: str, batch: int, shape: Shape, options: Mapping[str, Any], blocks: Mapping[str, Any]
     ) -> tuple[Plan, Values]:
         """A plan for these sizes, and all its values."""
-        plans = self._plans
+        # On symbolic sizes a reading records the conditions of its own decisions, and is of no use for others.
+        scope = scope_of((batch, *shape, *options.values()))
+        plans = self._plans if scope is None else ()
         for plan in plans:
             values: Values = [{}, batch, (shape,), *options.values()]
             if _run(plan, values):
@@ -141,6 +144,8 @@ class Description:
                     self._plans = (plan, *[other for other in plans if other is not plan])
                 return plan, values
         tape = Tape(self._file, batch, shape, options)
+        if scope is not None:
+            scope.where = lambda: tape.place
         reader = Reader(self._file, tape, blocks)
         output = reader.read(self._data)
         title, fixed = self._title(reader, name)
@@ -152,7 +157,7 @@ class Description:
             title=title,
             operators={kind: one for kind, one in reader.operators.items() if one.origin or one.name != kind},
         )
-        if fixed and plan.size <= MAX_SIZE:
+        if fixed and scope is None and plan.size <= MAX_SIZE:
             self._plans = (plan, *plans[: MAX_PLANS - 1])
         return plan, tape.values
 

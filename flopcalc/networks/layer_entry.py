@@ -5,13 +5,16 @@ from functools import cache, lru_cache, partial
 from typing import Any, NamedTuple
 
 from flopcalc.catalog import lookup
+from flopcalc.cost.arith import maximum, minimum
 from flopcalc.cost.cost import Cost
 from flopcalc.cost.geometry import SAME, Geometry, resized
+from flopcalc.cost.parts import times
+from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, unknown_name
 from flopcalc.networks.evaluated import Applied, Sized
 from flopcalc.networks.network import Shape
 from flopcalc.networks.tape import BATCH, MEMO, DiffersError, Env, Known, Step, Tape, Values, taken
-from flopcalc.primitives.registry import PRIMITIVES
+from flopcalc.primitives.registry import NEUTRAL, PRIMITIVES
 from flopcalc.primitives.shapes import ShapeError, text
 from flopcalc.spec.operator import Named, Operator
 from flopcalc.spec.param import Value
@@ -69,12 +72,26 @@ def _primitive(file: File, one: Single, kind: str, tape: Tape) -> int:
         file.known(one.spec, one.common | allowed, full)
         settings = {key: tape.value(one.spec, key, one.env, full) for key in allowed if key in one.spec}
         step = _primitive_step(kind, one.inputs, settings)
+    if "when" in one.spec and kind in NEUTRAL and tape.scope is not None:
+        step = _where_it_changes(step)
     try:
         return tape.record(step, step(tape.values))
     except ShapeError as error:
         raise file.error(
             one.spec, None, f"{full} ({kind}): {error}", "change the settings or the inputs, so that they fit"
         ) from None
+
+
+def _where_it_changes(step: Step) -> Step:
+    """A layer that runs only where its output has another size than its input."""
+
+    def changed(values: Values) -> Sized:
+        found: Sized = step(values)
+        differences = [out - given for out, given in zip(found.out_shape, found.in_shape, strict=True)]
+        runs = minimum(1, sum(maximum(one, -one) for one in differences))
+        return found._replace(parts=tuple([times(runs, part) for part in found.parts]))
+
+    return changed
 
 
 @cache
@@ -255,7 +272,7 @@ def _sizing(
 
     def sized_at(shape: Shape, now: Sequence[Any], batch: int) -> Sized:
         for size in now[:count]:
-            if type(size) is not int and (type(size) is not tuple or {*map(type, size)} != {int}):
+            if as_int(size) is None and (type(size) is not tuple or None in map(as_int, size)):
                 raise DiffersError
         if operator.volume != (len(shape) == 4):
             raise _OtherShapeError("channels x depth x height x width" if operator.volume else _IMAGE)

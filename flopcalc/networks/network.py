@@ -8,13 +8,14 @@ from functools import cached_property
 from operator import mul
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
-from flopcalc.cost.arith import Dim
+from flopcalc.cost.arith import Dim, highest
 from flopcalc.cost.cost import Cost, Part, Parts, own_steps
 from flopcalc.cost.geometry import Geometry
 from flopcalc.cost.kinds import HasKinds, check_kind
 from flopcalc.networks.window import Window, operator_window
 from flopcalc.presets.call import CallLog
 from flopcalc.spec.operator import Evaluation
+from flopcalc.symbolic.size import Size
 
 Shape = tuple[int, ...]
 
@@ -237,9 +238,10 @@ class Network(HasKinds):
             elif len(inputs) == 1:
                 end = ends[inputs[0]] + length
             else:
-                end = max([ends[one] for one in inputs]) + length
+                end = highest([ends[one] for one in inputs]) + length
             ends.append(end)
-        return int(max(ends))
+        found = highest(ends)
+        return found if type(found) is Size else int(found)  # type: ignore[return-value]
 
 
 def unbuilt(layers: Unbuilt, **fields: Any) -> Network:

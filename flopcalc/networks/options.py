@@ -9,6 +9,7 @@ from typing import Any
 from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, clip, unknown_name
 from flopcalc.spec.operator import show
+from flopcalc.symbolic.size import Size
 from flopcalc.text.expression import evaluate, exact
 from flopcalc.text.yaml_file import File, Map
 
@@ -104,10 +105,10 @@ def read_option(option: str, spec: Mapping[str, Any], given: Mapping[str, Any]) 
         return tuple(numbers)
     number = _number(value)
     if kind is int:
-        if type(number) is not int or number < least:
+        if as_int(number) is None or number < least:
             what = "a positive whole number" if least == 1 else f"a whole number of {least} or more"
             raise _bad_option(option, value, what, spec)
-    elif not isinstance(number, int | Fraction) or isinstance(number, bool) or number <= 0:
+    elif not isinstance(number, int | Fraction | Size) or isinstance(number, bool) or number <= 0:
         raise _bad_option(option, value, "a positive number", spec)
     return number
 

@@ -19,6 +19,7 @@ from flopcalc.networks.network import INPUT
 from flopcalc.networks.options import NAME, RESERVED
 from flopcalc.networks.scope import Entry, Reading, Row, Scope, new_entry, new_row
 from flopcalc.networks.tape import INPUT_SLOT, Env, Known, Tape, new_known
+from flopcalc.primitives.registry import NEUTRAL
 from flopcalc.spec.operator import Operator
 from flopcalc.text.yaml_file import File, Map, Seq, line_of
 
@@ -154,8 +155,7 @@ class Reader:
         spec, env = entry.spec, self.env(entry.scope, first, {})
         if "repeat" in spec:
             times = self.tape.value(spec, "repeat", env, entry.label)
-            self.tape.same(times)
-            count = times.value
+            count = self.tape.same(times)
             if "each" in spec or type(count) is not int or not 0 <= count <= MAX_REPEAT:
                 why = (
                     "has both repeat and each" if "each" in spec else f"repeat is {clip(count)}, not 0 to {MAX_REPEAT}"
@@ -217,7 +217,8 @@ class Reader:
         spec = entry.spec
         self.visit(spec)
         env = self.env(entry.scope, inputs[0], row)
-        if "when" in spec:
+        # On symbolic sizes such a layer is always there; it costs nothing where it changes nothing.
+        if "when" in spec and not (self.tape.scope is not None and spec.get("op") in NEUTRAL):
             when = self.tape.value(spec, "when", env, entry.label)
             self.tape.same(when, bool)
             if not when.value:
@@ -280,7 +281,7 @@ class Reader:
             raise self.file.error(spec, "let", f"{label}: let maps names to expressions")
         here = dict(env)
         for name in table:
-            found[name] = here[name] = self.tape.value(table, name, here, label)
+            found[name] = here[name] = self.tape.later(table, name, here, label)
         return found
 
     def block(
@@ -372,6 +373,7 @@ class Reader:
         if full in self.slots:
             raise self.file.error(spec, None, f"two layers are called {full}")
         slots = tuple([self.slots[name] for name in inputs])
+        self.tape.place = full
         kind, slot = read_layer(self.file, new_single((full, spec, env, slots, COMMON)), self.tape, self.operators)
         self.rows.append(new_row((full, kind, inputs, stage, slot, "")))
         self.slots[full] = slot

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from flopcalc.errors import FlopcalcError
 from flopcalc.networks.network import Shape
+from flopcalc.symbolic.scope import scope_of
+from flopcalc.symbolic.size import Size
 from flopcalc.text.compiled import compiled, is_name, names_in
 from flopcalc.text.expression import exact
 from flopcalc.text.yaml_file import BRACES, File
@@ -78,6 +80,11 @@ class Tape:
 
     def __init__(self, file: File, batch: int, shape: Shape, options: Mapping[str, Any]) -> None:
         self.file = file
+        # The layer that is being read.
+        self.place = ""
+        # Of symbolic sizes: the scope, and the decisions behind values that nothing has used until now, by slot.
+        self.scope = scope_of((batch, *shape, *options.values()))
+        self.undecided: dict[int, list[tuple[Size, str]]] = {}
         self.values: Values = [{}, batch, (shape,), *options.values()]
         self.steps: list[Step] = []
         self.options: dict[str, Known] = {
@@ -113,9 +120,13 @@ class Tape:
             return new_known((raw, -1, -1))
         if kind is str and is_name(raw):
             try:
-                return env[raw]
+                known = env[raw]
             except KeyError:
                 pass
+            else:
+                if self.undecided:
+                    self.decide(known.slot)
+                return known
         return self.read(raw, spec, key, env, what)
 
     def read(self, raw: Any, spec: Mapping[str, Any], place: str, env: Env, what: str = "") -> Known:
@@ -136,6 +147,8 @@ class Tape:
                 fixed[name] = value
             else:
                 references.append((name, slot, axis))
+                if self.undecided:
+                    self.decide(slot)
         key = None
         if references:
             key = (repr(raw), tuple(references), repr(fixed))
@@ -162,6 +175,21 @@ class Tape:
 
         return BRACES.sub(read, template)
 
+    def later(self, spec: Mapping[str, Any], key: str, env: Env, what: str = "") -> Known:
+        """As `value`; what it decides about symbolic sizes is recorded where the value is used."""
+        if self.scope is None:
+            return self.value(spec, key, env, what)
+        with self.scope.holding() as held:
+            known = self.value(spec, key, env, what)
+        if held:
+            self.undecided[known.slot] = held
+        return known
+
+    def decide(self, slot: int) -> None:
+        """Record the decisions behind a value."""
+        if self.scope is not None:
+            self.scope.decide(self.undecided.pop(slot, ()))
+
     def item(self, column: Known, index: int) -> Known:
         """One item of a list."""
         if column.slot < 0:
@@ -174,13 +202,15 @@ class Tape:
 
     # Guards ------------------------------------------------------------------------------------
 
-    def same(self, known: Known, of: Callable[[Any], Any] | None = None) -> None:
-        """The structure needs this value, or what `of` makes of it."""
+    def same(self, known: Known, of: Callable[[Any], Any] | None = None) -> Any:
+        """The structure needs this value, or what `of` makes of it, as it is; returns it."""
+        wanted = known.value if of is None else of(known.value)
+        if type(wanted) is Size and self.scope is not None:
+            wanted = self.scope.fix(wanted)
         key = (known.slot, known.axis, of)
         if known.slot < 0 or key in self._guarded:
-            return
+            return wanted
         self._guarded.add(key)
-        wanted = known.value if of is None else of(known.value)
         kind = type(wanted)
 
         def guard(values: Values) -> None:
@@ -191,6 +221,7 @@ class Tape:
                 raise DiffersError
 
         self.record(guard, None)
+        return wanted
 
     def same_shape(self, one: int, other: int) -> None:
         """The structure needs two layers with equal output shapes."""

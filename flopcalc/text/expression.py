@@ -10,6 +10,7 @@ SymPy symbols, as `names` holds them.
 """
 
 import ast
+import math
 import operator
 import re
 from collections.abc import Callable, Mapping
@@ -20,6 +21,7 @@ from typing import Any
 
 from flopcalc.cost import arith
 from flopcalc.errors import FlopcalcError, clip
+from flopcalc.symbolic.size import Size
 
 MAX_LENGTH = 1000
 MAX_BITS = 4096
@@ -292,7 +294,11 @@ def _divisible(value: Any, divisor: Any) -> Any:
         top, bottom = value.numerator, value.denominator
         found = max(divisor, (2 * top + divisor * bottom) // (2 * divisor * bottom) * divisor)
         return found + divisor if 10 * found * bottom < 9 * top else found
-    found = max(divisor, arith.floor_div(value + Fraction(divisor, 2), divisor) * divisor)
+    found = arith.maximum(divisor, arith.floor_div(value + Fraction(divisor, 2), divisor) * divisor)
+    if isinstance(value, Size):
+        # One more where 10 * found < 9 * value, without a decision.
+        short = math.ceil(9 * value - 10 * found)
+        return found + divisor * arith.minimum(1, arith.maximum(0, short))
     return found + divisor if 10 * found < 9 * value else found
 
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, at_line, clip, unknown_name
 from flopcalc.text.expression import evaluate, exact
 from flopcalc.text.input_file import decode, read_bytes
@@ -112,10 +113,11 @@ class File(NamedTuple):
 
     def as_whole(self, value: Any, spec: Any, key: str, what: str) -> int:
         """The value of a key, if it is a whole number, 0 or more."""
-        if type(value) is not int or value < 0:
+        whole = as_int(value)
+        if whole is None or whole < 0:
             shown = float(value) if isinstance(value, Fraction) else value
             raise self.error(spec, key, f"{what}: {key} is {clip(shown)}, not a whole number, 0 or more")
-        return value
+        return whole
 
     def pair(self, spec: Mapping[str, Any], key: str, env: Mapping[str, Any], what: str) -> int | tuple[int, int]:
         """The value of a key that is one whole number, or two: [height, width]."""

@@ -1,0 +1,242 @@
+"""Symbols, and the decisions about expressions in them.
+
+A decision that holds for all sizes, as far as bounds can tell, leaves no trace. Any other one is made by the hints, and
+is recorded as a condition.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from fractions import Fraction
+from typing import Any, NamedTuple, cast
+
+from flopcalc.symbolic.evaluating import evaluate, holds, symbols_of
+from flopcalc.symbolic.size import Atom, Number, Size, hint_of, is_whole
+from flopcalc.symbolic.writing import text
+
+# The largest value of a symbol: no input of a network has a size beyond it.
+LARGEST = 10**9
+# Points at which two expressions that look different are compared before they are taken to differ.
+_POINTS = 48
+# Sizes below a lower bound are all looked at; a bound beyond this one is not used as one.
+_LARGEST_BOUND = 4096
+
+
+class Condition(NamedTuple):
+    """A decision that was made by the hints: the expression compared with 0.
+
+    relation: one of ">", ">=", "<=", "<", "==", "!=". where: what was computed, such as the name of a layer.
+    """
+
+    expression: Size
+    relation: str
+    where: str
+
+
+class Scope:
+    """Symbols with their hints, the conditions on them, and the atoms of all expressions in them.
+
+    hints: the value of each symbol at the reference point; a Fraction makes the symbol a rational number. least: the
+    smallest value of each symbol, 1 for those that are not given (0 for a rational one). where: asked for the place of
+    each condition.
+    """
+
+    def __init__(
+        self,
+        hints: Mapping[str, Number],
+        least: Mapping[str, Number] | None = None,
+        where: Callable[[], str] = str,
+    ) -> None:
+        self.where = where
+        self.conditions: list[Condition] = []
+        self.atoms: list[Atom] = []
+        self._index: dict[Any, int] = {}
+        self._bounds: dict[int, tuple[Any, Any]] = {}
+        self._known: set[Any] = set()
+        self._held: list[tuple[Size, str]] | None = None
+        self.least: dict[str, Number] = {}
+        self.hints = dict(hints)
+        for name, hint in hints.items():
+            whole = not isinstance(hint, Fraction)
+            self.least[name] = (least or {}).get(name, 1 if whole else 0)
+            self._atom(("symbol", name), Atom("symbol", name, (), whole, hint))
+
+    def symbol(self, name: str) -> Size:
+        """The symbol as a number."""
+        return Size(self, {(self._index["symbol", name],): 1})
+
+    def text(self, value: Size | Number) -> str:
+        """The expression as text."""
+        return text(value)
+
+    def _atom(self, key: Any, atom: Atom) -> int:
+        self._index[key] = len(self.atoms)
+        self.atoms.append(atom)
+        return len(self.atoms) - 1
+
+    def of(self, kind: str, args: tuple[Size | Number, ...]) -> Size:
+        """The floor, maximum or minimum of arguments as an expression of one factor."""
+        key = (kind, *args)
+        index = self._index.get(key)
+        if index is None:
+            values = [hint_of(arg) for arg in args]
+            hint = math.floor(values[0]) if kind == "floor" else max(values) if kind == "max" else min(values)
+            whole = kind == "floor" or all(is_whole(arg) for arg in args)
+            index = self._atom(key, Atom(kind, kind, args, whole, hint))
+        return Size(self, {(index,): 1})
+
+    # Bounds ------------------------------------------------------------------------------------
+
+    def bounds(self, value: Size | Number) -> tuple[Any, Any]:
+        """The smallest and largest value that an expression can have, or numbers beyond them."""
+        if not isinstance(value, Size):
+            return value, value
+        low: Any = 0
+        high: Any = 0
+        for monomial, factor in value.terms.items():
+            a: Any = factor
+            b: Any = factor
+            for index in monomial:
+                ends = [x * y for x in (a, b) for y in self._atom_bounds(index)]
+                a, b = min(ends), max(ends)
+            low, high = low + a, high + b
+        return low, high
+
+    def _atom_bounds(self, index: int) -> tuple[Any, Any]:
+        found = self._bounds.get(index)
+        if found is None:
+            atom = self.atoms[index]
+            if atom.kind == "symbol":
+                found = self.least[atom.name], LARGEST
+            else:
+                ends = [self.bounds(arg) for arg in atom.args]
+                if atom.kind == "floor":
+                    low, high = ends[0]
+                    found = math.floor(low), math.floor(high)
+                else:
+                    pick: Any = max if atom.kind == "max" else min
+                    found = pick(low for low, _ in ends), pick(high for _, high in ends)
+            self._bounds[index] = found
+        return found
+
+    # Decisions ---------------------------------------------------------------------------------
+
+    def is_positive(self, value: Size | Number, *, or_zero: bool = False) -> bool:
+        """Whether value > 0, or value >= 0, decided as the module says."""
+        if not isinstance(value, Size):
+            return value >= 0 if or_zero else value > 0
+        low, high = self.bounds(value)
+        if low > 0 or (or_zero and low == 0):
+            return True
+        if high < 0 or (not or_zero and high == 0):
+            return False
+        hint = value.hint
+        if or_zero:
+            return self._record(value, ">=" if hint >= 0 else "<")
+        return self._record(value, ">" if hint > 0 else "<=")
+
+    def is_zero(self, value: Size | Number) -> bool:
+        """Whether value == 0, decided as the module says."""
+        if not isinstance(value, Size):
+            return value == 0
+        low, high = self.bounds(value)
+        if low > 0 or high < 0:
+            return False
+        if value.hint:
+            return self._record(value, "!=")
+        if self._vanishes(value):
+            return True
+        return self._record(value, "==")
+
+    @contextmanager
+    def holding(self) -> Iterator[list[tuple[Size, str]]]:
+        """Decisions made meanwhile are put in the list, and are no conditions until `decide` gets them."""
+        before, self._held = self._held, []
+        try:
+            yield self._held
+        finally:
+            self._held = before
+
+    def decide(self, held: Iterable[tuple[Size, str]]) -> None:
+        """Record decisions that were held back."""
+        for value, relation in held:
+            self._record(value, relation)
+
+    def _record(self, value: Size, relation: str) -> bool:
+        key = (value, relation)
+        if self._held is not None:
+            self._held.append(key)
+        elif key not in self._known:
+            self._known.add(key)
+            self.conditions.append(Condition(value, relation, self.where()))
+            self._narrow(value, relation)
+        return relation in (">", ">=", "==")
+
+    def _vanishes(self, value: Size) -> bool:
+        """Whether an expression is 0 at many points: H - floor(H/2) is floor((H+1)/2), and looks different."""
+        names = symbols_of(value)
+        state = 1
+        for _ in range(_POINTS):
+            point: dict[str, Number] = {}
+            for name in names:
+                state = state * 1_103_515_245 % 2_147_483_648 + 12_345
+                point[name] = self._point(name, state >> 8)
+            if evaluate(value, point):
+                return False
+        return True
+
+    def _point(self, name: str, number: int) -> Number:
+        least = self.least[name]
+        if isinstance(self.hints[name], Fraction):
+            return least + Fraction(number % 997 + 1, 331)
+        return math.ceil(least) + number % 1024
+
+    def _narrow(self, value: Size, relation: str) -> None:
+        """Raise the least value of a symbol where the condition is a lower bound of it."""
+        names = symbols_of(value)
+        if len(names) != 1:
+            return
+        name = next(iter(names))
+        hint, low = self.hints[name], self.least[name]
+        if isinstance(hint, Fraction) or not holds(evaluate(value, {name: hint}), relation):
+            return
+        # The condition holds from some size on, and fails below: found by halves, then confirmed around it.
+        high = hint
+        while low < high:
+            middle = (low + high) // 2
+            if holds(evaluate(value, {name: middle}), relation):
+                high = middle
+            else:
+                low = middle + 1
+        below = range(int(self.least[name]), int(high))
+        above = [
+            *range(int(high), int(high) + 200),
+            *(int(hint) * factor + step for factor in (2, 5, 9) for step in (0, 1, 3)),
+        ]
+        if (
+            len(below) <= _LARGEST_BOUND
+            and not any(holds(evaluate(value, {name: one}), relation) for one in below)
+            and all(holds(evaluate(value, {name: one}), relation) for one in above)
+        ):
+            self.least[name] = high
+            self._bounds.clear()
+
+    def fix(self, value: Size | Number) -> Number:
+        """The value at the reference point, for code that needs a number.
+
+        It is a condition, unless the value is the same everywhere.
+        """
+        if not isinstance(value, Size):
+            return value
+        self.is_zero(value - value.hint)
+        return value.hint
+
+
+def scope_of(values: Iterable[Any]) -> Scope | None:
+    """The scope of the first symbolic number among values and the items of tuples; None where there is none."""
+    for value in values:
+        if type(value) is Size:
+            return cast("Scope", value.scope)
+        if type(value) is tuple and (found := scope_of(value)) is not None:
+            return found
+    return None
