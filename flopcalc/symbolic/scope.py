@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from fractions import Fraction
 from typing import Any, NamedTuple, cast
 
+from flopcalc.symbolic.bounds import tighter
 from flopcalc.symbolic.evaluating import evaluate, holds, symbols_of
-from flopcalc.symbolic.size import Atom, Number, Size, hint_of, is_whole
+from flopcalc.symbolic.size import Atom, Number, Size, Terms, hint_of, is_whole
 from flopcalc.symbolic.writing import text
 
 # The largest value of a symbol: no input of a network has a size beyond it.
@@ -50,6 +51,7 @@ class Scope:
         self.where = where
         self.conditions: list[Condition] = []
         self.atoms: list[Atom] = []
+        self.halves: dict[int, list[tuple[Terms, Terms]]] = {}
         self._index: dict[Any, int] = {}
         self._bounds: dict[int, tuple[Any, Any]] = {}
         self._known: set[Any] = set()
@@ -97,12 +99,16 @@ class Scope:
             a: Any = factor
             b: Any = factor
             for index in monomial:
-                ends = [x * y for x in (a, b) for y in self._atom_bounds(index)]
+                ends = [x * y for x in (a, b) for y in self.atom_bounds(index)]
                 a, b = min(ends), max(ends)
             low, high = low + a, high + b
+        if low <= 0 <= high:
+            tight = tighter(self, value)
+            low, high = max(low, tight[0]), min(high, tight[1])
         return low, high
 
-    def _atom_bounds(self, index: int) -> tuple[Any, Any]:
+    def atom_bounds(self, index: int) -> tuple[Any, Any]:
+        """The smallest and largest value of an atom, by its index."""
         found = self._bounds.get(index)
         if found is None:
             atom = self.atoms[index]

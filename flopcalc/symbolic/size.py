@@ -19,6 +19,8 @@ Terms: TypeAlias = dict[Monomial, Number]
 
 # A cost has a few dozen terms. An expression of more is a sign of a computation that has no readable form.
 MOST_TERMS = 20_000
+# Of x - floor(x/2).
+_FEWEST = 2
 
 
 class Atom(NamedTuple):
@@ -38,6 +40,8 @@ class Decides(Protocol):
     """The scope of a Size: the atoms of its expressions, and the decisions about them."""
 
     atoms: list[Atom]
+    # By the index of an atom, for `_without_halves`.
+    halves: dict[int, list[tuple[Terms, Terms]]]
 
     def of(self, kind: str, args: "tuple[Size | Number, ...]") -> "Size":
         """An expression of one atom."""
@@ -93,7 +97,7 @@ class Size:
                     terms[monomial] = total
                 else:
                     del terms[monomial]
-            return _made(self.scope, terms)
+            return _made(self.scope, _without_halves(self.scope, terms))
         if not isinstance(other, int | Fraction):
             return NotImplemented
         if not other:
@@ -228,6 +232,10 @@ class Size:
     def __ne__(self, other: object) -> bool:
         return not self == other
 
+    def __deepcopy__(self, memo: object) -> "Size":
+        # It is a value, and its scope is known by it.
+        return self
+
     def __hash__(self) -> int:
         if self._hash is None:
             self._hash = hash(frozenset(self.terms.items()))
@@ -300,6 +308,41 @@ def _made(scope: Decides, terms: Terms) -> Any:
         return 0
     constant = terms.get(())
     return Size(scope, terms) if constant is None else plain(constant)
+
+
+def _without_halves(scope: Decides, terms: Terms) -> Terms:
+    """Terms with x - floor(x/2) in its usual form, floor((x + 1)/2)."""
+    if len(terms) < _FEWEST:
+        return terms
+    for monomial, factor in terms.items():
+        if len(monomial) != 1 or scope.atoms[monomial[0]].kind != "floor":
+            continue
+        for whole, other in _halves(scope, monomial[0]):
+            if all(terms.get(one) == -factor * share for one, share in whole.items()):
+                rest = {one: share for one, share in terms.items() if one != monomial and one not in whole}
+                for one, share in other.items():
+                    total = rest.get(one, 0) - factor * share
+                    if total:
+                        rest[one] = total
+                    else:
+                        del rest[one]
+                return _without_halves(scope, rest)
+    return terms
+
+
+def _halves(scope: Decides, index: int) -> list[tuple[Terms, Terms]]:
+    """For an atom floor(x/2) or floor((x + 1)/2), x and the other half, as terms; for both readings of the atom."""
+    found = scope.halves.get(index)
+    if found is None:
+        found = scope.halves[index] = []
+        inside = scope.atoms[index].args[0]
+        half = Fraction(1, 2)
+        if isinstance(inside, Size) and all(Fraction(one).denominator % 2 == 0 for key, one in inside.terms.items() if key):
+            for odd in (0, 1):
+                whole, other = math.floor(inside * 2 - odd), math.floor(inside + half - odd)
+                if isinstance(whole, Size) and isinstance(other, Size) and () not in whole.terms:
+                    found.append((whole.terms, other.terms))
+    return found
 
 
 def _floored(value: Size) -> Any:

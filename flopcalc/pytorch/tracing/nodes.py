@@ -13,7 +13,8 @@ from typing import Any
 
 import torch
 
-from flopcalc.symbolic.size import Number, Scope, Size, largest, smallest
+from flopcalc.symbolic.scope import Scope
+from flopcalc.symbolic.size import Number, Size, largest, smallest
 
 # A product with a number of more digits may be rounded to another whole number by floating point.
 _DIGITS = 2**20

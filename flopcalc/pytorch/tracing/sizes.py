@@ -38,7 +38,7 @@ def contiguous(shape: Sequence[int]) -> Sizes:
     step = 1
     for extent in reversed(shape):
         strides.append(step)
-        step *= extent or 1
+        step *= (extent or 1) if type(extent) is int else extent
     strides.reverse()
     return tuple(strides)
 
@@ -81,7 +81,7 @@ def elements(shape: Sequence[int], strides: Sequence[int]) -> int:
     """Elements in memory: an expanded axis holds one."""
     size = 1
     for extent, stride in zip(shape, strides, strict=True):
-        if stride or not extent:
+        if type(stride) is not int or stride or not extent:
             size *= extent
     return size
 
@@ -113,7 +113,7 @@ def expanded(shape: Sequence[int], given: Sequence[int], strides: Sequence[int])
     return (
         *((0,) * more),
         *(
-            0 if not same(old, new) and old == 1 and new != 1 else stride
+            0 if not same(old, new) and old == 1 else stride
             for new, old, stride in zip(shape[more:], given, strides, strict=True)
         ),
     )
@@ -150,7 +150,7 @@ def elementwise(shape: Sequence[int], operands: Sequence[Sequence[int]]) -> Size
     step = 1
     for axis in order:
         strides[axis] = step
-        step *= shape[axis] or 1
+        step *= (shape[axis] or 1) if type(shape[axis]) is int else shape[axis]
     return tuple(strides)
 
 

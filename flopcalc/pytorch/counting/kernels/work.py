@@ -49,7 +49,7 @@ def elements(tensor: Tensor) -> int:
         return _stored(tensor)
     size = 1
     for extent, step in zip(tensor.shape, tensor.stride(), strict=True):
-        size *= extent if step or extent == 0 else 1
+        size *= extent if type(step) is not int or step or extent == 0 else 1
     return size
 
 
