@@ -11,8 +11,9 @@ from fractions import Fraction
 from typing import Any, NamedTuple, cast
 
 from flopcalc.symbolic.bounds import tighter
+from flopcalc.symbolic.equalities import replaced, solved
 from flopcalc.symbolic.evaluating import evaluate, holds, symbols_of
-from flopcalc.symbolic.size import Atom, Number, Size, Terms, hint_of, is_whole
+from flopcalc.symbolic.size import Atom, Number, Size, Terms, hint_of, is_whole, made
 from flopcalc.symbolic.writing import text
 
 # The largest value of a symbol: no input of a network has a size beyond it.
@@ -55,6 +56,8 @@ class Scope:
         self._index: dict[Any, int] = {}
         self._bounds: dict[int, tuple[Any, Any]] = {}
         self._known: set[Any] = set()
+        # By the index of an atom: what is equal to it under the conditions.
+        self._equal: dict[int, Terms] = {}
         self._held: list[tuple[Size, str]] | None = None
         self.least: dict[str, Number] = {}
         self.hints = dict(hints)
@@ -131,6 +134,8 @@ class Scope:
         """Whether value > 0, or value >= 0, decided as the module says."""
         if not isinstance(value, Size):
             return value >= 0 if or_zero else value > 0
+        if self._equal and not isinstance(value := self.reduced(value), Size):
+            return value >= 0 if or_zero else value > 0
         low, high = self.bounds(value)
         if low > 0 or (or_zero and low == 0):
             return True
@@ -145,6 +150,8 @@ class Scope:
         """Whether value == 0, decided as the module says."""
         if not isinstance(value, Size):
             return value == 0
+        if self._equal and not isinstance(value := self.reduced(value), Size):
+            return value == 0
         low, high = self.bounds(value)
         if low > 0 or high < 0:
             return False
@@ -153,6 +160,12 @@ class Scope:
         if self._vanishes(value):
             return True
         return self._record(value, "==")
+
+    def reduced(self, value: Any) -> Any:
+        """An expression that is equal to another under the equalities recorded until now."""
+        if not isinstance(value, Size) or not any(index in self._equal for one in value.terms for index in one):
+            return value
+        return made(self, replaced(value, self._equal))
 
     @contextmanager
     def holding(self) -> Iterator[list[tuple[Size, str]]]:
@@ -176,6 +189,8 @@ class Scope:
             self._known.add(key)
             self.conditions.append(Condition(value, relation, self.where()))
             self._narrow(value, relation)
+            if relation == "==" and (found := solved(value)) is not None:
+                self._equal[found[0]] = found[1]
         return relation in (">", ">=", "==")
 
     def _vanishes(self, value: Size) -> bool:

@@ -304,7 +304,7 @@ def _without_batch(shape: tuple[int, ...], batch: int) -> tuple[int, ...]:
     if not shape:
         return shape
     share = _share(shape[0], batch)
-    return shape if share is None else shape[1:] if share == 1 else (share, *shape[1:])
+    return shape if share is None else shape[1:] if type(share) is int and share == 1 else (share, *shape[1:])
 
 
 def _share(size: Any, batch: Any) -> Any:

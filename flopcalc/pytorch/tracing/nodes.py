@@ -204,6 +204,10 @@ class Real(Node):
     def is_float(self) -> bool:
         return True
 
+    def is_constant(self) -> bool:
+        # Torch's operators take only ints and bools for constants.
+        return False
+
     def maybe_as_float(self) -> float | None:
         return None if isinstance(self.value, Size) else float(self.value)
 

@@ -58,6 +58,16 @@ class SymbolicTracer(Tracer):
     """The tracer, with the rules that can do without plain numbers."""
 
     rules = RULES
+
+    @left_alone
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        try:
+            return super().__torch_function__(func, types, args, kwargs)
+        except RuntimeError as error:
+            if _NUMBERS_ONLY in str(error) and not isinstance(error, NoFormError):
+                raise NoFormError(f"{_name(func)} needs its sizes as numbers") from error
+            raise
+
     def ran(self, rule: Any, args: Any, kwargs: Any = None) -> Any:
         """The answer of a rule; None where it does not apply."""
         before = self.recorder.progress
@@ -87,6 +97,9 @@ class SymbolicNet(Net):  # type: ignore[no-untyped-call]
 
     def run(self, func: Any, args: Any, kwargs: Any) -> Any:
         """The result of a kernel."""
+        if (device := kwargs.get("device")) is not None and device.type == "cpu" and _any_symbol(args):
+            # A tensor that the forward makes on the CPU: with symbolic sizes it has no values.
+            kwargs = {**kwargs, "device": _META}
         out = shaped(func, args, kwargs)
         if out is not None:
             return out
@@ -98,6 +111,15 @@ class SymbolicNet(Net):  # type: ignore[no-untyped-call]
             raise
 
 
+_NUMBERS_ONLY = "expected to contain only concrete integers"
+
+
+def _name(func: Any) -> str:
+    """A function as people know it."""
+    return str(getattr(func, "__name__", func))
+
+
+_META = torch.device("meta")
 _EMPTY = torch.ops.aten.empty_strided.default
 
 

@@ -270,5 +270,10 @@ RULES: dict[str, Any] = {
     "upsample_nearest3d": _upsampled(3),
     "upsample_bilinear2d": _upsampled(2),
     "upsample_bicubic2d": _upsampled(2),
+    "upsample_linear1d": _upsampled(1),
+    "upsample_trilinear3d": _upsampled(3),
+    "_upsample_nearest_exact1d": _upsampled(1),
+    "_upsample_nearest_exact2d": _upsampled(2),
+    "_upsample_nearest_exact3d": _upsampled(3),
 }
 RULES = {f"aten::{name}": rule for name, rule in RULES.items()}
