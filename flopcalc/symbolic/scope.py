@@ -20,6 +20,8 @@ from flopcalc.symbolic.writing import text
 LARGEST = 10**9
 # Points at which two expressions that look different are compared before they are taken to differ.
 _POINTS = 48
+# Sizes of a symbol at which equalities are tried, those at which they must hold, and the points of several symbols.
+_TRIED, _FEWEST_SIZES, _COMBINED = 512, 4, 512
 # Sizes below a lower bound are all looked at; a bound beyond this one is not used as one.
 _LARGEST_BOUND = 4096
 
@@ -56,6 +58,8 @@ class Scope:
         self._index: dict[Any, int] = {}
         self._bounds: dict[int, tuple[Any, Any]] = {}
         self._known: set[Any] = set()
+        self._zeros: set[Size] = set()
+        self._sizes: dict[tuple[str, int], list[int]] = {}
         # By the index of an atom: what is equal to it under the conditions.
         self._equal: dict[int, Terms] = {}
         self._held: list[tuple[Size, str]] | None = None
@@ -157,7 +161,9 @@ class Scope:
             return False
         if value.hint:
             return self._record(value, "!=")
-        if self._vanishes(value):
+        if value in self._zeros or self._vanishes(value) or self._vanishes_where_allowed(value):
+            # More equalities do not make it another number.
+            self._zeros.add(value)
             return True
         return self._record(value, "==")
 
@@ -206,6 +212,37 @@ class Scope:
                 return False
         return True
 
+    def _vanishes_where_allowed(self, value: Size) -> bool:
+        """Whether an expression is 0 wherever the equalities recorded until now hold, at many points."""
+        equalities = [one.expression for one in self.conditions if one.relation == "=="]
+        names = list(symbols_of(value))
+        if not equalities:
+            return False
+        others = {name for one in equalities for name in symbols_of(one)} - set(names)
+        fixed: dict[str, Number] = {name: self.hints[name] for name in others}
+        sizes = {name: self._allowed(name, equalities) for name in names}
+        if any(len(one) < _FEWEST_SIZES for one in sizes.values()):
+            return False
+        met = 0
+        for point in _combined(sizes):
+            point.update(fixed)
+            if any(evaluate(one, point) for one in equalities):
+                continue
+            if evaluate(value, point):
+                return False
+            met += 1
+        return met >= _FEWEST_SIZES
+
+    def _allowed(self, name: str, equalities: list[Size]) -> list[int]:
+        """The sizes of a symbol at which the equalities in this symbol alone hold."""
+        key = name, len(equalities)
+        if key in self._sizes:
+            return self._sizes[key]
+        own = [one for one in equalities if list(symbols_of(one)) == [name]]
+        tried = range(int(self.least[name]), int(self.least[name]) + max(_TRIED, 4 * int(self.hints[name])))
+        found = self._sizes[key] = [size for size in tried if not any(evaluate(one, {name: size}) for one in own)]
+        return found
+
     def _point(self, name: str, number: int) -> Number:
         least = self.least[name]
         if isinstance(self.hints[name], Fraction):
@@ -251,6 +288,21 @@ class Scope:
             return value
         self.is_zero(value - value.hint)
         return value.hint
+
+
+def _combined(sizes: Mapping[str, list[int]]) -> Iterator[dict[str, Number]]:
+    """Points of these sizes: all of one symbol, and many of several."""
+    if len(sizes) == 1:
+        ((name, values),) = sizes.items()
+        yield from ({name: value} for value in values)
+        return
+    state = 1
+    for _ in range(_COMBINED):
+        point: dict[str, Number] = {}
+        for name, values in sizes.items():
+            state = state * 1_103_515_245 % 2_147_483_648 + 12_345
+            point[name] = values[(state >> 8) % len(values)]
+        yield point
 
 
 def scope_of(values: Iterable[Any]) -> Scope | None:

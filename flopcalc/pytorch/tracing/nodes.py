@@ -7,14 +7,14 @@ a decision, the scope of the size records it as a condition.
 
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any
 
 import torch
 
 from flopcalc.symbolic.scope import Scope
-from flopcalc.symbolic.size import Number, Size, largest, smallest
+from flopcalc.symbolic.size import Number, Size, hint_of, is_whole, largest, smallest
 
 # A product with a number of more digits may be rounded to another whole number by floating point.
 _DIGITS = 2**20
@@ -103,7 +103,7 @@ class Node:
         return Node(self.value * other.value, self.scope)
 
     def int_floordiv(self, other: "Node") -> "Node":
-        return Node(self.value // other.value, self.scope)
+        return Node(quotient(self.value, other.value), self.scope)
 
     floordiv = int_floordiv
 
@@ -130,10 +130,10 @@ class Node:
     ceil = trunc = round = sym_int = floor
 
     def sym_max(self, other: "Node") -> "Node":
-        return self._new(largest(self.value, other.value))
+        return Node(largest(self.value, other.value), self.scope)
 
     def sym_min(self, other: "Node") -> "Node":
-        return self._new(smallest(self.value, other.value))
+        return Node(smallest(self.value, other.value), self.scope)
 
     def sym_sum(self, args: "list[Node]") -> "Node":
         return Node(sum(one.value for one in args), self.scope)
@@ -167,6 +167,39 @@ class Node:
         return Truth(self, ">=", other)
 
 
+def quotient(top: Any, bottom: Any) -> Any:
+    """A size divided by another, rounded down.
+
+    Under the equalities of the scope it may be an expression where it is none without: the number of windows of a map
+    that is divided into windows.
+    """
+    if not isinstance(bottom, Size):
+        return top // bottom
+    scope: Any = bottom.scope
+    for change in (lambda one: one, scope.reduced):
+        try:
+            found = change(top) / change(bottom)
+        except TypeError:
+            continue
+        if is_whole(found):
+            return found
+    for found in _likely(scope, Fraction(hint_of(top), hint_of(bottom))):
+        # Only where it is the quotient wherever the conditions hold, which is no condition of its own.
+        with scope.holding() as held:
+            if top - found * bottom == 0 and not held:
+                return found
+    return top // bottom
+
+
+def _likely(scope: Any, share: Fraction) -> Iterator[Any]:
+    """Multiples of one symbol, and numbers, that have this value at the reference point."""
+    for symbol in map(scope.symbol, scope.hints):
+        if (share / symbol.hint).denominator == 1:
+            yield int(share / symbol.hint) * symbol
+    if share.denominator == 1:
+        yield int(share)
+
+
 def _on_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
     """An operation for which there is no form: on the numbers, which are then fixed."""
 
@@ -185,18 +218,30 @@ for _name, _function in {"and": operator.and_, "or": operator.or_, "xor": operat
 class Real(Node):
     """A number with a fraction, exact where floating point rounds.
 
-    rounding: how far the number that torch would have is from it. EXACT: it is the same. QUOTIENT: rounded once, which
-    no floor of whole numbers of this size sees. ROUNDED: a floor may see it, and is then taken of the number.
+    It is value / over, where `over` is 1 or a positive size that does not divide the value. rounding: how far the
+    number that torch would have is from it. EXACT: it is the same. QUOTIENT: rounded once, which no floor of whole
+    numbers of this size sees. ROUNDED: a floor may see it, and is then taken of the number.
     """
 
-    __slots__ = ("rounding",)
+    __slots__ = ("over", "rounding")
 
-    def __init__(self, value: Any, scope: Scope, rounding: int = 0) -> None:
+    def __init__(self, value: Any, scope: Scope, rounding: int = 0, over: Any = 1) -> None:
         super().__init__(value, scope)
         self.rounding = rounding
+        self.over = over
 
     def _new(self, value: Any) -> "Real":
-        return Real(value, self.scope, self.rounding)
+        return Real(value, self.scope, self.rounding, self.over)
+
+    @property
+    def number(self) -> Any:
+        """What it is at the reference point, where it is needed as a number: a condition."""
+        return self.scope.fix(self.value) / self.scope.fix(self.over)
+
+    def str(self) -> str:
+        return str(self.value) if self.over == _ONE else f"({self.value}) / ({self.over})"
+
+    _graph_repr = __str__ = __repr__ = str
 
     def is_int(self) -> bool:
         return False
@@ -217,35 +262,44 @@ class Real(Node):
     constant_int = maybe_as_int
 
     def guard_float(self, file: str, line: int) -> float:
-        return float(self.scope.fix(self.value))
+        return float(self.number)
 
     def sym_float(self) -> "Real":
         return self
 
+    def sym_max(self, other: "Node") -> "Node":
+        return self if self.ge(other).decide() else other
+
+    def sym_min(self, other: "Node") -> "Node":
+        return self if self.le(other).decide() else other
+
+    def _rounded(self, other: "Node") -> int:
+        return max(self.rounding, getattr(other, "rounding", EXACT))
+
     def add(self, other: "Node") -> "Real":
-        value = self.value + other.value
-        return Real(value, self.scope, max(self.rounding, getattr(other, "rounding", 0), _rounding(value)))
+        over = getattr(other, "over", 1)
+        value = self.value * over + other.value * self.over
+        return Real(value, self.scope, max(self._rounded(other), _rounding(value)), self.over * over)
 
     def sub(self, other: "Node") -> "Real":
-        value = self.value - other.value
-        return Real(value, self.scope, max(self.rounding, getattr(other, "rounding", 0), _rounding(value)))
+        return self.add(other.neg())
 
     def mul(self, other: "Node") -> "Real":
-        value = self.value * other.value
-        rounded = ROUNDED if self.rounding or getattr(other, "rounding", 0) else EXACT
-        return Real(value, self.scope, max(rounded, _rounding(value)))
+        value, over = self.value * other.value, self.over * getattr(other, "over", 1)
+        return Real(value, self.scope, max(ROUNDED if self._rounded(other) else EXACT, _rounding(value)), over)
 
     def float_truediv(self, other: "Node") -> "Real":
-        divisor = other.value
-        rounded = self.rounding or getattr(other, "rounding", 0)
+        top, bottom = self.value * getattr(other, "over", 1), other.value * self.over
+        plain = not self._rounded(other) and _rounding(self.value) == _rounding(other.value) == EXACT
+        rounded = QUOTIENT if plain else ROUNDED
+        if not isinstance(bottom, Size):
+            value = top * Fraction(1, bottom)
+            return Real(value, self.scope, rounded if self._rounded(other) else _rounding(value) and rounded)
         try:
-            value = self.value / divisor if isinstance(divisor, Size) else self.value * Fraction(1, divisor)
+            value = top / bottom
         except TypeError:
-            value = self.value * Fraction(1, self.scope.fix(divisor))
-        if rounded:
-            return Real(value, self.scope, ROUNDED)
-        plain = _rounding(self.value) == EXACT and _rounding(divisor) == EXACT
-        return Real(value, self.scope, _rounding(value) and (QUOTIENT if plain else ROUNDED))
+            return Real(top, self.scope, rounded, bottom)
+        return Real(value, self.scope, EXACT if plain and is_whole(value) else rounded)
 
     truediv = int_truediv = float_truediv
 
@@ -258,19 +312,19 @@ class Real(Node):
         return self.sub(self.int_floordiv(other).mul(other))
 
     def float_pow(self, other: "Node") -> "Real":
-        power, value = other.value, self.value
+        power = other.value
         if power in (1, 2):
             return self if power == 1 else self.mul(self)
-        base = self.scope.fix(value)
-        return self.wrap_float(float(base) ** float(self.scope.fix(power)))
+        return self.wrap_float(float(self.number) ** float(self.scope.fix(power)))
 
     pow = pow_by_natural = float_pow
 
     def _to_whole(self, function: Callable[[Any], Any]) -> Node:
-        value = self.value
-        if self.rounding == ROUNDED:
-            value = float(self.scope.fix(value))
-        return Node(function(value), self.scope)
+        if self.rounding != ROUNDED and self.over == _ONE:
+            return Node(function(self.value), self.scope)
+        if self.rounding != ROUNDED and function is math.floor:
+            return Node(quotient(self.value, self.over), self.scope)
+        return Node(function(float(self.number)), self.scope)
 
     def floor(self) -> Node:
         return self._to_whole(math.floor)
@@ -285,7 +339,7 @@ class Real(Node):
 
     def round(self, digits: int | None = None) -> Node:
         if digits is not None:
-            return self.wrap_float(round(float(self.scope.fix(self.value)), digits))
+            return self.wrap_float(round(float(self.number), digits))
         return self._to_whole(round)
 
     def is_integer(self) -> "Truth":
@@ -293,12 +347,13 @@ class Real(Node):
 
 
 def _sqrt(self: Real) -> Real:
-    return self.wrap_float(math.sqrt(self.scope.fix(self.value)))
+    return self.wrap_float(math.sqrt(self.number))
 
 
 Real.sym_sqrt = Real.sqrt = _sqrt  # type: ignore[attr-defined]
 
 EXACT, QUOTIENT, ROUNDED = 0, 1, 2
+_ONE = 1
 
 
 def _rounding(value: Any) -> int:
@@ -320,6 +375,11 @@ _RELATIONS: dict[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
+
+
+def _over_cross(one: Any, other: Any) -> Any:
+    """A difference that compares with 0 as one number does with the other: denominators are positive."""
+    return one.value * getattr(other, "over", 1) - other.value * getattr(one, "over", 1)
 
 
 class Truth:
@@ -348,7 +408,7 @@ class Truth:
             answers = self.one.known(), self.other.known()
             decisive = relation == "or"
             return decisive if decisive in answers else None if None in answers else not decisive
-        difference = self.one.value - self.other.value
+        difference = _over_cross(self.one, self.other)
         low, high = self.scope.bounds(difference)
         if low == high or low > 0 or high < 0:
             return _RELATIONS[relation](low if low == high or low > 0 else high, 0)
@@ -366,7 +426,7 @@ class Truth:
             return self.one.decide() and self.other.decide()
         if relation == "or":
             return self.one.decide() or self.other.decide()
-        return _RELATIONS[relation](self.one.value, self.other.value)
+        return _RELATIONS[relation](_over_cross(self.one, self.other), 0)
 
     def _without_record(self, unknown: bool) -> bool:
         answer = self.known()

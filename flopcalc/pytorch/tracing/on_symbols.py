@@ -92,6 +92,9 @@ class SymbolicNet(Net):  # type: ignore[no-untyped-call]
         if view is not None and "dtype" not in func._overloadname:
             given = args[0]
             if is_symbolic(given.shape) or is_symbolic(given.stride()) or _any_symbol(args[1:]):
+                if given.device.type == "cpu":
+                    # A tensor that the forward made: with symbolic sizes it has no values.
+                    args = (self._moved(given), *args[1:])
                 return view(*args, **(kwargs or {}))
         return super().__torch_dispatch__(func, types, args, kwargs)
 

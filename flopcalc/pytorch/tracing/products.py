@@ -245,7 +245,31 @@ def _upsampled(axes: int) -> Any:
     return rule
 
 
+def _im2col(x: Tensor, kernel: Any, dilation: Any, padding: Any, stride: Any) -> Tensor | None:
+    if not is_plain(x) or x.dim() != 4 or not all(x.shape[1:]):
+        return None
+    spans, gaps, pads, steps = (per_axis(value, 2) for value in (kernel, dilation, padding, stride))
+    sized = zip(x.shape[2:], spans, steps, pads, gaps, strict=True)
+    rows, columns = (sizes.windows(*one) for one in sized)
+    if not sizes.positive((rows, columns)):
+        return None
+    return packed((x.shape[0], x.shape[1] * spans[0] * spans[1], rows * columns), x.dtype)
+
+
+def _col2im(x: Tensor, size: Any, kernel: Any, dilation: Any, padding: Any, stride: Any) -> Tensor | None:
+    if not is_plain(x) or x.dim() != 3 or len(size) != 2 or not all(x.shape[1:]) or not sizes.positive(size):
+        return None
+    spans, gaps, pads, steps = (per_axis(value, 2) for value in (kernel, dilation, padding, stride))
+    rows, columns = (sizes.windows(*one) for one in zip(size, spans, steps, pads, gaps, strict=True))
+    area = spans[0] * spans[1]
+    if x.shape[1] % area or rows * columns != x.shape[2]:
+        return None
+    return packed((x.shape[0], x.shape[1] // area, *size), x.dtype)
+
+
 RULES: dict[str, Any] = {
+    "im2col": _im2col,
+    "col2im": _col2im,
     "convolution": _convolution,
     "mm": _mm,
     "bmm": _bmm,
@@ -270,6 +294,8 @@ RULES: dict[str, Any] = {
     "upsample_nearest3d": _upsampled(3),
     "upsample_bilinear2d": _upsampled(2),
     "upsample_bicubic2d": _upsampled(2),
+    "_upsample_bilinear2d_aa": _upsampled(2),
+    "_upsample_bicubic2d_aa": _upsampled(2),
     "upsample_linear1d": _upsampled(1),
     "upsample_trilinear3d": _upsampled(3),
     "_upsample_nearest_exact1d": _upsampled(1),

@@ -134,8 +134,7 @@ def _settled(target: _Target, varied: list[Axis]) -> SymbolicNetwork:
     """The run in which no axis that varies is fixed."""
     fixed: list[Fixed] = []
     for _ in range(_RUNS):
-        run = _at_the_reference(target, varied)
-        pinned = list(_pinned(run, target.batch))
+        run, pinned = _best(target, varied)
         if not pinned:
             return run._replace(fixed=tuple(fixed))
         fixed += pinned
@@ -143,38 +142,57 @@ def _settled(target: _Target, varied: list[Axis]) -> SymbolicNetwork:
     raise _no_form("its sizes depend on each other", "vary fewer axes, with --vary")
 
 
-def _at_the_reference(target: _Target, varied: Sequence[Axis]) -> SymbolicNetwork:
-    """A run whose conditions hold at the reference point.
+def _best(target: _Target, varied: Sequence[Axis]) -> tuple[SymbolicNetwork, list[Fixed]]:
+    """A run that fixes no axis, and holds at the reference point, as far as there is one; and what it fixes.
 
-    Sizes that happen to be equal there would be compared as equal ones, so other sizes are tried first.
+    Sizes that happen to be equal at the reference point would be compared as equal ones, so other sizes come first. A
+    module may also take a path of its own at the reference point, and a common one at others.
     """
     own = _own_point(varied)
-    other = _other_point(varied)
-    if other != own:
+    runs: list[SymbolicNetwork] = []
+    reasons: list[FlopcalcError] = []
+    for hints in (_next_to(varied), own, _multiple_of(varied)):
+        if any(hints == run.scope.hints for run in runs):
+            continue
         try:
-            run = _run(target, varied, other)
+            run = _run(target, varied, hints)
         except FlopcalcError as error:
             if error.code != "no-closed-form":
                 raise
-        else:
-            if run.allows(own):
-                return run
-    return _run(target, varied, own)
+            reasons.append(error)
+            continue
+        runs.append(run)
+        if run.allows(own) and not _pinned(run, target):
+            return run, []
+    if not runs:
+        raise reasons[min(1, len(reasons) - 1)]
+    free = next((run for run in runs if not _pinned(run, target)), None)
+    if free is not None:
+        return free, []
+    kept = next((run for run in runs if run.scope.hints == own), runs[0])
+    return kept, _pinned(kept, target)
 
 
 def _own_point(varied: Sequence[Axis]) -> dict[str, int]:
     return {axis.symbol: max(axis.size, 2) if axis.name == "batch" else axis.size for axis in varied}
 
 
-def _other_point(varied: Sequence[Axis]) -> dict[str, int]:
+def _next_to(varied: Sequence[Axis]) -> dict[str, int]:
     """Sizes next to those of the reference point: no two are the same, and tokens are not a round number."""
-    point = _own_point(varied)
-    for axis in varied:
-        if axis.name == "tokens" and axis.size > _FURTHEST:
-            point[axis.symbol] = axis.size - 1
-        elif axis.name == "width":
-            point[axis.symbol] = axis.size + 32
-    return point
+    steps = {"height": 32, "width": 64, "tokens": -1}
+    return {
+        symbol: max(1, size + steps.get(axis.name, 0))
+        for axis, (symbol, size) in zip(varied, _own_point(varied).items(), strict=True)
+    }
+
+
+def _multiple_of(varied: Sequence[Axis]) -> dict[str, int]:
+    """Sizes that are divided by what divides those of the reference point."""
+    factors = {"height": 2, "width": 3, "tokens": 2}
+    return {
+        symbol: size * factors.get(axis.name, 1)
+        for axis, (symbol, size) in zip(varied, _own_point(varied).items(), strict=True)
+    }
 
 
 def _run(target: _Target, varied: Sequence[Axis], hints: Mapping[str, int]) -> SymbolicNetwork:
@@ -233,19 +251,22 @@ def _no_form(why: str, hint: str) -> FlopcalcError:
     return FlopcalcError("no-closed-form", f"there is no closed form: {reason(why)}", hint)
 
 
-def _pinned(run: SymbolicNetwork, batch: int) -> Iterator[Fixed]:
+def _pinned(run: SymbolicNetwork, target: _Target) -> list[Fixed]:
     """The axes that vary in a run, and that its conditions allow no, or hardly any, other size."""
-    for axis in run.axes:
-        hint = int(run.scope.hints[axis.symbol])
-        for condition, place in zip(run.scope.conditions, run.places, strict=True):
-            names = symbols_of(condition.expression)
-            # A batch that is fixed together with another axis may be free where that one is a number.
-            if condition.relation == "==" and axis.symbol in names and (axis.name != "batch" or len(names) == 1):
-                allowed = _allowed(run.scope, condition, axis.symbol, hint)
-                if max(allowed) - min(allowed) <= hint // 2:
-                    value = batch if axis.name == "batch" else axis.size
-                    yield Fixed(axis.symbol, axis.name, value, _by(place), _why(place, condition))
-                    break
+    return [one for axis in run.axes if (one := _pin(run, axis, target)) is not None]
+
+
+def _pin(run: SymbolicNetwork, axis: Axis, target: _Target) -> Fixed | None:
+    hint = int(run.scope.hints[axis.symbol])
+    for condition, place in zip(run.scope.conditions, run.places, strict=True):
+        names = symbols_of(condition.expression)
+        # A batch that is fixed together with another axis may be free where that one is a number.
+        if condition.relation == "==" and axis.symbol in names and (axis.name != "batch" or len(names) == 1):
+            allowed = _allowed(run.scope, condition, axis.symbol, hint)
+            if max(allowed) - min(allowed) <= hint // 2:
+                value = target.batch if axis.name == "batch" else axis.size
+                return Fixed(axis.symbol, axis.name, value, _by(place), _why(place))
+    return None
 
 
 def _allowed(scope: Scope, condition: Condition, symbol: str, hint: int) -> list[int]:
@@ -267,13 +288,13 @@ def _by(place: Place) -> str:
     return place.module or ROOT
 
 
-def _why(place: Place, condition: Condition) -> str:
+def _why(place: Place) -> str:
     where = f" ({place.line})" if place.line else ""
     if place.number:
         return f"it needs a size as a number{where}"
     if place.parameter:
         return f"the size of a parameter{where}"
-    return f"{condition.expression} must be 0{where}"
+    return f"it computes with a size that is this one only here{where}"
 
 
 __all__ = ["Fixed", "SymbolicNetwork", "counted_at", "symbolic_network"]

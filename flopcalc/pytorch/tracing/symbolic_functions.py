@@ -90,6 +90,8 @@ _UPSAMPLES = (
     "upsample_nearest3d",
     "upsample_bilinear2d",
     "upsample_bicubic2d",
+    "_upsample_bilinear2d_aa",
+    "_upsample_bicubic2d_aa",
     "upsample_linear1d",
     "upsample_trilinear3d",
     "_upsample_nearest_exact1d",

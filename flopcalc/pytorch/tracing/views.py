@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from flopcalc.pytorch.tracing.nodes import same, unwrapped, wrapped
+from flopcalc.pytorch.tracing.nodes import quotient, same, unwrapped, wrapped
 from flopcalc.pytorch.tracing.sizes import product
-from flopcalc.symbolic.size import Size, is_whole
+from flopcalc.symbolic.size import Size
 
 # A size, or a number.
 _Extent = Any
@@ -43,23 +43,10 @@ def completed(x: Tensor, size: Sequence[Any]) -> list[_Extent]:
     count = unwrapped(x.numel())
     if left:
         known = product([one for place, one in enumerate(new) if place != left[0]])
-        new[left[0]] = _quotient(count, known)
+        new[left[0]] = quotient(count, known)
     if product(new) != count:
         raise RuntimeError(f"shape '{new}' is invalid for input of size {count}")
     return new
-
-
-def _quotient(count: _Extent, known: _Extent) -> _Extent:
-    """The size that is left. Under the equalities of the scope it may be an expression where it is none without."""
-    if isinstance(count, Size) or isinstance(known, Size):
-        for change in (lambda one: one, lambda one: one.scope.reduced(one) if isinstance(one, Size) else one):
-            try:
-                found = change(count) / change(known)
-            except TypeError:
-                continue
-            if is_whole(found):
-                return found
-    return count // known
 
 
 def _view(x: Tensor, size: Sequence[Any]) -> Tensor:
