@@ -17,8 +17,9 @@ SYMBOLS = {
     "frames": "D",
 }
 # What varies where nothing is named.
-USUAL = ("batch", "height", "width", "tokens")
+USUAL = ("batch", "height", "width", "tokens", "length")
 _CHANNELS = (1, 3)
+_CHANNELS_AND_LENGTH = 2
 
 
 class Axis(NamedTuple):
@@ -30,15 +31,18 @@ class Axis(NamedTuple):
     places: tuple[tuple[int, int], ...] = ()
 
 
-def axes_of(inputs: Sequence[Input], batch: int, *, batched: bool = True) -> list[Axis]:
+def axes_of(
+    inputs: Sequence[Input], batch: int, *, batched: bool = True, channels_first: bool = False
+) -> list[Axis]:
     """The axes that the inputs have: the first axis of all is the batch.
 
     Of several inputs, axes of one name and size are one axis; a second size is another one, with a number in its symbol
-    (T, T2). batched: whether the batch is an axis, and not the length of a list.
+    (T, T2). batched: whether the batch is an axis, and not the length of a list. channels_first: whether a sample of two
+    axes is channels and length, and not tokens and channels.
     """
     found: dict[tuple[str, int], list[tuple[int, int]]] = {}
     for number, one in enumerate(inputs):
-        for name, place in _places(one.shape).items():
+        for name, place in _places(one.shape, channels_first).items():
             found.setdefault((name, one.shape[place]), []).append((number, place))
     axes = [Axis("N", "batch", batch)] if batched else []
     seen: dict[str, int] = {}
@@ -50,11 +54,18 @@ def axes_of(inputs: Sequence[Input], batch: int, *, batched: bool = True) -> lis
     return sorted(axes, key=lambda axis: order.index(axis.name))
 
 
-def _places(shape: tuple[int, ...]) -> dict[str, int]:
+def may_have_channels_first(inputs: Sequence[Input]) -> bool:
+    """Whether there is an input of which it is not known which axis is its length."""
+    return any(len(one.shape) == _CHANNELS_AND_LENGTH for one in inputs)
+
+
+def _places(shape: tuple[int, ...], channels_first: bool) -> dict[str, int]:
     """The named axes of one sample."""
     match len(shape):
-        case 1 | 2:
+        case 1:
             return {"tokens": 0}
+        case 2:
+            return {"length": 1} if channels_first else {"tokens": 0}
         case 3:
             return {"height": 1, "width": 2}
         case 4:

@@ -28,27 +28,32 @@ class Net(DispatchCounter):  # type: ignore[no-untyped-call]
 
     def run(self, func: Any, args: Any, kwargs: Any) -> Any:
         """The result of a kernel."""
-        out = shaped(func, args, kwargs)
-        if out is not None:
-            return out
+        rule = shape_rule(func)
+        if rule is not None:
+            out = shaped(rule, args, kwargs)
+            if out is not None:
+                return out
         out = func(*args, **kwargs)
         if getattr(func, "is_view", False) and tensors(out) and work_of(func, args, kwargs, out, 0) is None:
             _views.add(func)
         return out
 
 
-def shaped(func: Any, args: Any, kwargs: Any) -> Any:
-    """The result of a kernel by its shape rule; None where it has none, or where the rule does not apply."""
-    rule = _rules.get(func, func)
-    if rule is func:
-        rule = _rules[func] = _rule_of(func)
-    if rule is None:
-        return None
+def shaped(rule: Any, args: Any, kwargs: Any) -> Any:
+    """The result of a kernel by a shape rule; None where the rule does not apply."""
     try:
         return rule(*args, **kwargs)
     except Exception:
         # Arguments of an unusual form, or wrong ones: torch itself runs the kernel, or says what is wrong.
         return None
+
+
+def shape_rule(func: Any) -> Any:
+    """The shape rule of a kernel, or None."""
+    rule = _rules.get(func, func)
+    if rule is func:
+        rule = _rules[func] = _rule_of(func)
+    return rule
 
 
 def _rule_of(func: Any) -> Any:

@@ -18,7 +18,7 @@ from flopcalc.pytorch.counting.kernels import Work, tensors
 from flopcalc.pytorch.counting.kernels.own import OwnRules
 from flopcalc.pytorch.counting.record import Count, Shapes, Sizes
 from flopcalc.pytorch.counting.recorder import Recorder
-from flopcalc.pytorch.tracing.net import Net, shaped
+from flopcalc.pytorch.tracing.net import Net, shape_rule, shaped
 from flopcalc.pytorch.tracing.nodes import is_symbolic, unwrapped
 from flopcalc.pytorch.tracing.symbolic_functions import RULES
 from flopcalc.pytorch.tracing.tracer import Tracer
@@ -88,6 +88,9 @@ class SymbolicNet(Net):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is _EMPTY:
             return func(*args, **(kwargs or {}))
+        if func in _SIZES:
+            # Torch's C++ asks so for a size as a number.
+            return int(args[0].shape[args[1]]) if len(args) > 1 else list(map(int, args[0].shape))
         view = VIEWS.get(func._schema.name) if isinstance(func, torch._ops.OpOverload) else None
         if view is not None and "dtype" not in func._overloadname:
             given = args[0]
@@ -103,8 +106,8 @@ class SymbolicNet(Net):  # type: ignore[no-untyped-call]
         if (device := kwargs.get("device")) is not None and device.type == "cpu" and _any_symbol(args):
             # A tensor that the forward makes on the CPU: with symbolic sizes it has no values.
             kwargs = {**kwargs, "device": _META}
-        out = shaped(func, args, kwargs)
-        if out is not None:
+        rule = shape_rule(func)
+        if rule is not None and (out := shaped(rule, args, kwargs)) is not None:
             return out
         try:
             return func(*args, **kwargs)
@@ -122,6 +125,7 @@ def _name(func: Any) -> str:
     return str(getattr(func, "__name__", func))
 
 
+_SIZES = {torch.ops.aten.size.int, torch.ops.aten.size.default}
 _META = torch.device("meta")
 _EMPTY = torch.ops.aten.empty_strided.default
 

@@ -18,7 +18,7 @@ from flopcalc.pytorch.counting.counter import Tracing, count_call
 from flopcalc.pytorch.counting.inputs import arguments, is_list_of_images, read_batch, read_inputs
 from flopcalc.pytorch.counting.network import ROOT, as_network, counted_network
 from flopcalc.pytorch.counting.recorder import Recorder
-from flopcalc.pytorch.tracing.axes import Axis, axes_of, chosen, resized
+from flopcalc.pytorch.tracing.axes import Axis, axes_of, chosen, may_have_channels_first, resized
 from flopcalc.pytorch.tracing.nodes import wrapped
 from flopcalc.pytorch.tracing.on_symbols import SymbolicRecorder, symbolic_tracing
 from flopcalc.pytorch.tracing.places import Place, Places
@@ -79,7 +79,6 @@ class _Target(NamedTuple):
     options: Mapping[str, Any] | None
     call: ForwardCall
     kernels: Sequence[Any]
-    axes: list[Axis]
 
 
 def symbolic_network(
@@ -102,11 +101,16 @@ def symbolic_network(
     in sizes, with what it is; and as `counted_network` where the module cannot be counted at all.
     """
     inputs, batch = read_inputs(inputs), read_batch(batch)
-    axes = axes_of(inputs, batch, batched=not is_list_of_images(inputs, module, call))
-    target = _Target(module, inputs, batch, name, options, call, kernels, axes)
-    varied = chosen(axes, vary)
+    target = _Target(module, inputs, batch, name, options, call, kernels)
+    batched = not is_list_of_images(inputs, module, call)
+    varied = chosen(axes_of(inputs, batch, batched=batched), vary)
     try:
-        return _settled(target, varied)
+        found = _settled(target, varied)
+        if may_have_channels_first(inputs) and any(one.name == "tokens" for one in found.fixed):
+            # The axis behind the batch may be the channels.
+            other = _settled(target, chosen(axes_of(inputs, batch, batched=batched, channels_first=True), vary))
+            return other if len(other.fixed) < len(found.fixed) else found
+        return found
     except FlopcalcError as error:
         if error.code != "no-closed-form":
             raise
@@ -179,7 +183,7 @@ def _own_point(varied: Sequence[Axis]) -> dict[str, int]:
 
 def _next_to(varied: Sequence[Axis]) -> dict[str, int]:
     """Sizes next to those of the reference point: no two are the same, and tokens are not a round number."""
-    steps = {"height": 32, "width": 64, "tokens": -1}
+    steps = {"height": 32, "width": 64, "tokens": -1, "length": -1}
     return {
         symbol: max(1, size + steps.get(axis.name, 0))
         for axis, (symbol, size) in zip(varied, _own_point(varied).items(), strict=True)
@@ -188,7 +192,7 @@ def _next_to(varied: Sequence[Axis]) -> dict[str, int]:
 
 def _multiple_of(varied: Sequence[Axis]) -> dict[str, int]:
     """Sizes that are divided by what divides those of the reference point."""
-    factors = {"height": 2, "width": 3, "tokens": 2}
+    factors = {"height": 2, "width": 3, "tokens": 2, "length": 2}
     return {
         symbol: size * factors.get(axis.name, 1)
         for axis, (symbol, size) in zip(varied, _own_point(varied).items(), strict=True)
