@@ -100,7 +100,7 @@ def read_option(option: str, spec: Mapping[str, Any], given: Mapping[str, Any]) 
     if issubclass(kind, list):
         pieces = value.split(",") if isinstance(value, str) else value
         numbers = [_number(piece) for piece in pieces] if isinstance(pieces, list | tuple) else []
-        if not numbers or not all(type(number) is int and number >= least for number in numbers):
+        if not numbers or not all(as_int(number) is not None and number >= least for number in numbers):
             raise _bad_option(option, value, f"whole numbers of {least} or more, such as {option_text(default)}", spec)
         return tuple(numbers)
     number = _number(value)

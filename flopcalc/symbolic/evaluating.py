@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
-from flopcalc.symbolic.size import Atom, Decides, Number, Size, extreme, plain
+from flopcalc.symbolic.size import Atom, Decides, Number, Size, of_numbers, plain
 
 
 def symbols_of(value: "Size | Number") -> dict[str, None]:
@@ -79,12 +79,15 @@ def _value(scope: Decides, index: int, point: Mapping[str, Any], known: dict[int
     if atom.kind == "floor":
         return _floor_at(atom.args[0], point, known)
     a, b = (evaluate(arg, point, known) for arg in atom.args)
-    if isinstance(a, Size) or isinstance(b, Size):
-        return extreme(atom.kind, a, b)
-    if isinstance(a, int | Fraction) and isinstance(b, int | Fraction):
-        return max(a, b) if atom.kind == "max" else min(a, b)
+    if atom.kind == "divisible" and isinstance(a, Size):
+        return a.scope.of("divisible", (a, b))
+    if isinstance(a, Size | int | Fraction) and isinstance(b, Size | int | Fraction):
+        return of_numbers(atom.kind, (a, b))
     # Arrays: their library is loaded.
     numpy: Any = sys.modules["numpy"]
+    if atom.kind == "divisible":
+        found = numpy.maximum(b, (2 * a + b) // (2 * b) * b)
+        return found + b * (10 * found < 9 * a)
     return numpy.maximum(a, b) if atom.kind == "max" else numpy.minimum(a, b)
 
 

@@ -13,11 +13,13 @@ from typing import Any, NamedTuple, cast
 from flopcalc.symbolic.bounds import tighter
 from flopcalc.symbolic.equalities import replaced, solved
 from flopcalc.symbolic.evaluating import evaluate, holds, symbols_of
-from flopcalc.symbolic.size import Atom, Number, Size, Terms, hint_of, is_whole, made
+from flopcalc.symbolic.size import Atom, Number, Size, Terms, hint_of, is_whole, made, of_numbers
 from flopcalc.symbolic.writing import text
 
 # The largest value of a symbol: no input of a network has a size beyond it.
 LARGEST = 10**9
+# Rational symbols are larger than 0.
+_TINY = Fraction(1, 10**6)
 # Points at which two expressions that look different are compared before they are taken to differ.
 _POINTS = 48
 # Sizes of a symbol at which equalities are tried, those at which they must hold, and the points of several symbols.
@@ -30,19 +32,21 @@ class Condition(NamedTuple):
     """A decision that was made by the hints: the expression compared with 0.
 
     relation: one of ">", ">=", "<=", "<", "==", "!=". where: what was computed, such as the name of a layer.
+    bounds: the symbol whose least value it has raised, and that value, if it is a lower bound of a symbol.
     """
 
     expression: Size
     relation: str
     where: str
+    bounds: tuple[str, int] | None = None
 
 
 class Scope:
     """Symbols with their hints, the conditions on them, and the atoms of all expressions in them.
 
     hints: the value of each symbol at the reference point; a Fraction makes the symbol a rational number. least: the
-    smallest value of each symbol, 1 for those that are not given (0 for a rational one). where: asked for the place of
-    each condition.
+    smallest value of each symbol, 1 for those that are not given (a rational one is larger than 0). where: asked for
+    the place of each condition.
     """
 
     def __init__(
@@ -55,6 +59,7 @@ class Scope:
         self.conditions: list[Condition] = []
         self.atoms: list[Atom] = []
         self.halves: dict[int, list[tuple[Terms, Terms]]] = {}
+        self.texts: dict[tuple[str, int], str] = {}
         self._index: dict[Any, int] = {}
         self._bounds: dict[int, tuple[Any, Any]] = {}
         self._known: set[Any] = set()
@@ -67,7 +72,7 @@ class Scope:
         self.hints = dict(hints)
         for name, hint in hints.items():
             whole = not isinstance(hint, Fraction)
-            self.least[name] = (least or {}).get(name, 1 if whole else 0)
+            self.least[name] = (least or {}).get(name, 1 if whole else _TINY)
             self._atom(("symbol", name), Atom("symbol", name, (), whole, hint))
 
     def symbol(self, name: str) -> Size:
@@ -84,13 +89,13 @@ class Scope:
         return len(self.atoms) - 1
 
     def of(self, kind: str, args: tuple[Size | Number, ...]) -> Size:
-        """The floor, maximum or minimum of arguments as an expression of one factor."""
+        """A floor, maximum, minimum or rounding of arguments as an expression of one factor."""
         key = (kind, *args)
         index = self._index.get(key)
         if index is None:
             values = [hint_of(arg) for arg in args]
-            hint = math.floor(values[0]) if kind == "floor" else max(values) if kind == "max" else min(values)
-            whole = kind == "floor" or all(is_whole(arg) for arg in args)
+            whole = kind in {"floor", "divisible"} or all(is_whole(arg) for arg in args)
+            hint = of_numbers(kind, values)
             index = self._atom(key, Atom(kind, kind, args, whole, hint))
         return Size(self, {(index,): 1})
 
@@ -98,6 +103,39 @@ class Scope:
 
     def bounds(self, value: Size | Number) -> tuple[Any, Any]:
         """The smallest and largest value that an expression can have, or numbers beyond them."""
+        if not isinstance(value, Size):
+            return value, value
+        low, high = self._interval(value)
+        if low <= 0 <= high and any(self.atoms[index].kind == "floor" for one in value.terms for index in one):
+            under, over = self._without_floors(value, 1), self._without_floors(value, -1)
+            low, high = max(low, self._interval(under)[0]), min(high, self._interval(over)[1])
+            if is_whole(value):
+                # A multiple of what all factors share.
+                shared = math.gcd(*map(int, value.terms.values()))
+                low, high = math.ceil(Fraction(low) / shared) * shared, math.floor(Fraction(high) / shared) * shared
+        return low, high
+
+    def _without_floors(self, value: Size, sign: int) -> Size | Number:
+        """An expression below the value (sign 1) or above it (-1), with what each floor is taken of in its place.
+
+        So 7*floor((H + 24)/28) - floor(H/4) is found to be 0 or more, though both grow without bound.
+        """
+        found: Any = 0
+        for monomial, factor in value.terms.items():
+            atom = self.atoms[monomial[0]] if len(monomial) == 1 else None
+            if atom is None or atom.kind != "floor":
+                found = found + Size(self, {monomial: factor}) if monomial else found + factor
+                continue
+            inner: Any = atom.args[0]
+            if factor * sign > 0:
+                # floor(p / q) is p / q - (q - 1) / q or more, for a whole p; without one, more than p / q - 1.
+                bottom = math.lcm(*(Fraction(one).denominator for one in inner.terms.values()))
+                inner = inner - (1 - Fraction(int(is_whole(inner * bottom)), bottom))
+            found = found + factor * inner
+        return found  # type: ignore[no-any-return]
+
+    def _interval(self, value: Size | Number) -> tuple[Any, Any]:
+        """The bounds by those of each factor."""
         if not isinstance(value, Size):
             return value, value
         low: Any = 0
@@ -123,12 +161,18 @@ class Scope:
                 found = self.least[atom.name], LARGEST
             else:
                 ends = [self.bounds(arg) for arg in atom.args]
-                if atom.kind == "floor":
+                if atom.kind == "divisible":
+                    (low, high), (divisor, _) = ends
+                    found = max(divisor, Fraction(9, 10) * low), max(divisor, high + divisor)
+                elif atom.kind == "floor":
                     low, high = ends[0]
                     found = math.floor(low), math.floor(high)
                 else:
                     pick: Any = max if atom.kind == "max" else min
                     found = pick(low for low, _ in ends), pick(high for _, high in ends)
+                    if atom.kind == "max" and atom.args[0] == -atom.args[1]:
+                        # An absolute value.
+                        found = max(found[0], 0), found[1]
             self._bounds[index] = found
         return found
 
@@ -193,8 +237,7 @@ class Scope:
             self._held.append(key)
         elif key not in self._known:
             self._known.add(key)
-            self.conditions.append(Condition(value, relation, self.where()))
-            self._narrow(value, relation)
+            self.conditions.append(Condition(value, relation, self.where(), self._narrow(value, relation)))
             if relation == "==" and (found := solved(value)) is not None:
                 self._equal[found[0]] = found[1]
         return relation in (">", ">=", "==")
@@ -249,15 +292,15 @@ class Scope:
             return least + Fraction(number % 997 + 1, 331)
         return math.ceil(least) + number % 1024
 
-    def _narrow(self, value: Size, relation: str) -> None:
-        """Raise the least value of a symbol where the condition is a lower bound of it."""
+    def _narrow(self, value: Size, relation: str) -> tuple[str, int] | None:
+        """Raise the least value of a symbol where the condition is a lower bound of it; returns what was raised."""
         names = symbols_of(value)
         if len(names) != 1:
-            return
+            return None
         name = next(iter(names))
         hint, low = self.hints[name], self.least[name]
         if isinstance(hint, Fraction) or not holds(evaluate(value, {name: hint}), relation):
-            return
+            return None
         # The condition holds from some size on, and fails below: found by halves, then confirmed around it.
         high = hint
         while low < high:
@@ -278,6 +321,8 @@ class Scope:
         ):
             self.least[name] = high
             self._bounds.clear()
+            return name, int(high)
+        return None
 
     def fix(self, value: Size | Number) -> Number:
         """The value at the reference point, for code that needs a number.

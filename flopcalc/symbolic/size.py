@@ -7,10 +7,12 @@ there is one; else it is that of the hints, and the scope records the condition 
 """
 
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from flopcalc.errors import FlopcalcError
+from flopcalc.symbolic.halves import without_halves
 
 Number: TypeAlias = int | Fraction
 # The indices of the atoms of a product, in order, one for each factor: H * H * W is (0, 0, 1). () is the constant term.
@@ -19,12 +21,10 @@ Terms: TypeAlias = dict[Monomial, Number]
 
 # A cost has a few dozen terms. An expression of more is a sign of a computation that has no readable form.
 MOST_TERMS = 20_000
-# Of x - floor(x/2).
-_FEWEST = 2
 
 
 class Atom(NamedTuple):
-    """A factor of a product. kind: "symbol", "floor", "max" or "min". args: what it is taken of.
+    """A factor of a product. kind: "symbol", "floor", "max", "min" or "divisible". args: what it is taken of.
 
     whole: whether its value is a whole number. hint: its value at the reference point.
     """
@@ -40,8 +40,10 @@ class Decides(Protocol):
     """The scope of a Size: the atoms of its expressions, and the decisions about them."""
 
     atoms: list[Atom]
-    # By the index of an atom, for `_without_halves`.
+    # By the index of an atom, for `without_halves`.
     halves: dict[int, list[tuple[Terms, Terms]]]
+    # Atoms as text, by the name of the style and their index.
+    texts: dict[tuple[str, int], str]
 
     def of(self, kind: str, args: "tuple[Size | Number, ...]") -> "Size":
         """An expression of one atom."""
@@ -97,7 +99,7 @@ class Size:
                     terms[monomial] = total
                 else:
                     del terms[monomial]
-            return made(self.scope, _without_halves(self.scope, terms))
+            return made(self.scope, without_halves(self.scope, terms))
         if not isinstance(other, int | Fraction):
             return NotImplemented
         if not other:
@@ -271,6 +273,22 @@ def too_long() -> FlopcalcError:
     )
 
 
+def rounded_to(value: Any, divisor: Any) -> Any:
+    """divisible(value, divisor) of `flopcalc.text.expression` in floors, maxima and minima."""
+    found = largest(divisor, math.floor(value * Fraction(1, divisor) + Fraction(1, 2)) * divisor)
+    # One more where 10 * found < 9 * value.
+    return found + divisor * smallest(1, largest(0, math.ceil(9 * value - 10 * found)))
+
+
+def of_numbers(kind: str, values: Sequence[Any]) -> Any:
+    """The value of an atom whose arguments have these values; a Size where they are."""
+    if kind == "floor":
+        return math.floor(values[0])
+    if kind == "divisible":
+        return rounded_to(*values)
+    return extreme(kind, *values)
+
+
 def largest(a: Any, b: Any) -> Any:
     """The larger of two numbers."""
     return extreme("max", a, b)
@@ -309,41 +327,6 @@ def made(scope: Decides, terms: Terms) -> Any:
         return 0
     constant = terms.get(())
     return Size(scope, terms) if constant is None else plain(constant)
-
-
-def _without_halves(scope: Decides, terms: Terms) -> Terms:
-    """Terms with x - floor(x/2) in its usual form, floor((x + 1)/2)."""
-    if len(terms) < _FEWEST:
-        return terms
-    for monomial, factor in terms.items():
-        if len(monomial) != 1 or scope.atoms[monomial[0]].kind != "floor":
-            continue
-        for whole, other in _halves(scope, monomial[0]):
-            if all(terms.get(one) == -factor * share for one, share in whole.items()):
-                rest = {one: share for one, share in terms.items() if one != monomial and one not in whole}
-                for one, share in other.items():
-                    total = rest.get(one, 0) - factor * share
-                    if total:
-                        rest[one] = total
-                    else:
-                        del rest[one]
-                return _without_halves(scope, rest)
-    return terms
-
-
-def _halves(scope: Decides, index: int) -> list[tuple[Terms, Terms]]:
-    """For an atom floor(x/2) or floor((x + 1)/2), x and the other half, as terms; for both readings of the atom."""
-    found = scope.halves.get(index)
-    if found is None:
-        found = scope.halves[index] = []
-        inside = scope.atoms[index].args[0]
-        half = Fraction(1, 2)
-        if isinstance(inside, Size) and all(Fraction(one).denominator % 2 == 0 for key, one in inside.terms.items() if key):
-            for odd in (0, 1):
-                whole, other = math.floor(inside * 2 - odd), math.floor(inside + half - odd)
-                if isinstance(whole, Size) and isinstance(other, Size) and () not in whole.terms:
-                    found.append((whole.terms, other.terms))
-    return found
 
 
 def _floored(value: Size) -> Any:

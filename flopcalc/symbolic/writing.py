@@ -1,11 +1,14 @@
 """Expressions as text, LaTeX and Python source."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from flopcalc.symbolic.size import Atom, Monomial, Number, Size, Terms
+from flopcalc.symbolic.size import Atom, Decides, Monomial, Number, Size, Terms, rounded_to, too_long
+
+# Characters of one factor: beyond this an expression is of no use to a reader.
+_LONGEST = 100_000
 
 
 class Style(NamedTuple):
@@ -14,6 +17,7 @@ class Style(NamedTuple):
     atom: a symbol, floor, maximum or minimum. over: an expression divided by a whole number.
     """
 
+    name: str
     times: str
     power: Callable[[str, int], str]
     number: Callable[[int], str]
@@ -47,7 +51,7 @@ def written(value: Size | Number, style: Style) -> str:
     inner = _sum(rest, style)
     if isinstance(rest, Size) and len(rest.terms) > 1:
         inner = f"{style.brackets[0]}{inner}{style.brackets[1]}"
-    front = _product(value.scope.atoms, common, style)
+    front = _product(value.scope, common, style)
     if not isinstance(rest, Size):
         return _sum(value, style)
     return f"{front}{style.times}{inner}"
@@ -99,7 +103,7 @@ def _sum(value: Size | Number, style: Style) -> str:
     for monomial, factor in terms_of(value):
         whole = int(factor * bottom)
         size = abs(whole)
-        product = _product(value.scope.atoms, monomial, style)
+        product = _product(value.scope, monomial, style)
         if not product:
             piece = style.number(size)
         elif size == 1:
@@ -114,15 +118,24 @@ def _sum(value: Size | Number, style: Style) -> str:
     return style.over(f"{style.brackets[0]}{found}{style.brackets[1]}" if len(pieces) > 1 else found, bottom)
 
 
-def _product(atoms: Sequence[Atom], monomial: Monomial, style: Style) -> str:
+def _product(scope: Decides, monomial: Monomial, style: Style) -> str:
     powers: dict[int, int] = {}
     for index in monomial:
         powers[index] = powers.get(index, 0) + 1
     found = []
     for index, power in powers.items():
-        one = style.atom(atoms[index], style)
+        one = _atom(scope, index, style)
         found.append(style.power(one, power) if power > 1 else one)
     return style.times.join(found)
+
+
+def _atom(scope: Decides, index: int, style: Style) -> str:
+    found = scope.texts.get((style.name, index))
+    if found is None:
+        found = scope.texts[style.name, index] = style.atom(scope.atoms[index], style)
+        if len(found) > _LONGEST:
+            raise too_long()
+    return found
 
 
 def _number(value: Number, style: Style) -> str:
@@ -182,6 +195,8 @@ def _python_atom(atom: Atom, style: Style) -> str:
         if isinstance(inner, Size) and (len(inner.terms) > 1 or name == "ceil"):
             shown = f"({shown})" if len(inner.terms) > 1 or not shown.isidentifier() else shown
         return f"(-(-{shown}//{bottom}))" if name == "ceil" else f"({shown}//{bottom})"
+    if atom.kind == "divisible":
+        return f"({written(rounded_to(*atom.args), style)})"
     return f"{atom.kind}({', '.join(written(arg, style) for arg in atom.args)})"
 
 
@@ -193,7 +208,8 @@ def _latex_atom(atom: Atom, style: Style) -> str:
         shown = _sum(inner, style)
         shown = rf"\frac{{{shown}}}{{{bottom}}}" if bottom > 1 else shown
         return rf"\left\l{name} {shown} \right\r{name}"
-    return rf"\{atom.kind}\left({', '.join(written(arg, style) for arg in atom.args)}\right)"
+    name = rf"\{atom.kind}" if atom.kind != "divisible" else r"\operatorname{div}"
+    return rf"{name}\left({', '.join(written(arg, style) for arg in atom.args)}\right)"
 
 
 def latex_symbol(name: str) -> str:
@@ -209,12 +225,25 @@ def grouped(number: int) -> str:
 
 
 TEXT = Style(
-    "*", lambda base, power: f"{base}^{power}", str, _text_atom, lambda top, bottom: f"{top}/{bottom}", ("(", ")")
+    "text",
+    "*",
+    lambda base, power: f"{base}^{power}",
+    str,
+    _text_atom,
+    lambda top, bottom: f"{top}/{bottom}",
+    ("(", ")"),
 )
 PYTHON = Style(
-    "*", lambda base, power: f"{base}**{power}", str, _python_atom, lambda top, bottom: f"({top})//{bottom}", ("(", ")")
+    "python",
+    "*",
+    lambda base, power: f"{base}**{power}",
+    str,
+    _python_atom,
+    lambda top, bottom: f"({top})//{bottom}",
+    ("(", ")"),
 )
 LATEX = Style(
+    "latex",
     r" \, ",
     lambda base, power: f"{base}^{{{power}}}",
     grouped,

@@ -10,7 +10,6 @@ SymPy symbols, as `names` holds them.
 """
 
 import ast
-import math
 import operator
 import re
 from collections.abc import Callable, Mapping
@@ -294,11 +293,10 @@ def _divisible(value: Any, divisor: Any) -> Any:
         top, bottom = value.numerator, value.denominator
         found = max(divisor, (2 * top + divisor * bottom) // (2 * divisor * bottom) * divisor)
         return found + divisor if 10 * found * bottom < 9 * top else found
-    found = arith.maximum(divisor, arith.floor_div(value + Fraction(divisor, 2), divisor) * divisor)
     if isinstance(value, Size):
-        # One more where 10 * found < 9 * value, without a decision.
-        short = math.ceil(9 * value - 10 * found)
-        return found + divisor * arith.minimum(1, arith.maximum(0, short))
+        # A factor of its own in expressions, which writes it out where it must.
+        return value.scope.of("divisible", (value, divisor))
+    found = max(divisor, arith.floor_div(value + Fraction(divisor, 2), divisor) * divisor)
     return found + divisor if 10 * found < 9 * value else found
 
 
