@@ -132,8 +132,9 @@ def compared(subject: Subject, count: int, seed: int) -> tuple[str, str]:
     except Exception as error:
         return "wrong", f"{type(error).__name__}: {error}"
     took = time.perf_counter() - start
+    draws = random.Random(seed)  # noqa: S311 - not for secrets
     checked = 0
-    for point in points(found, count, random.Random(seed)):
+    for point in points(found, count, draws):
         try:
             counted = counted_at(found, subject.module, list(subject.inputs), 1, point)
         except FlopcalcError as error:

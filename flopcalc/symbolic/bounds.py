@@ -4,17 +4,15 @@ import math
 from fractions import Fraction
 from typing import Any, Protocol
 
-from flopcalc.symbolic.size import Atom, Size, is_whole
+from flopcalc.symbolic.size import Decides, Size, is_whole
 
 # Longer expressions are left to the hints: decisions are about sizes, which have few terms.
 _MOST_TERMS = 64
 _MOST_FACTORS = 6
 
 
-class Bounded(Protocol):
+class Bounded(Decides, Protocol):
     """A scope that knows the bounds of its atoms."""
-
-    atoms: list[Atom]
 
     def atom_bounds(self, index: int) -> tuple[Any, Any]:
         """The smallest and largest value of an atom."""

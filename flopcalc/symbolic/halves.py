@@ -31,12 +31,15 @@ def without_halves(scope: Any, terms: Terms) -> Terms:
 
 def _halves(scope: Any, index: int) -> list[tuple[Terms, Terms]]:
     """For an atom floor(x/2) or floor((x + 1)/2), x and the other half, as terms; for both readings of the atom."""
-    found = scope.halves.get(index)
+    found: list[tuple[Terms, Terms]] | None = scope.halves.get(index)
     if found is None:
-        found = scope.halves[index] = []
+        found = []
+        scope.halves[index] = found
         inside = scope.atoms[index].args[0]
         half = Fraction(1, 2)
-        if hasattr(inside, "terms") and all(Fraction(one).denominator % 2 == 0 for key, one in inside.terms.items() if key):
+        if hasattr(inside, "terms") and all(
+            Fraction(one).denominator % 2 == 0 for key, one in inside.terms.items() if key
+        ):
             for odd in (0, 1):
                 whole, other = math.floor(inside * 2 - odd), math.floor(inside + half - odd)
                 if hasattr(whole, "terms") and hasattr(other, "terms") and () not in whole.terms:

@@ -183,7 +183,7 @@ class Scope:
         if not isinstance(value, Size):
             return value >= 0 if or_zero else value > 0
         if self._equal and not isinstance(value := self.reduced(value), Size):
-            return value >= 0 if or_zero else value > 0
+            return bool(value >= 0 if or_zero else value > 0)
         low, high = self.bounds(value)
         if low > 0 or (or_zero and low == 0):
             return True
@@ -199,7 +199,7 @@ class Scope:
         if not isinstance(value, Size):
             return value == 0
         if self._equal and not isinstance(value := self.reduced(value), Size):
-            return value == 0
+            return bool(value == 0)
         low, high = self.bounds(value)
         if low > 0 or high < 0:
             return False
@@ -339,7 +339,8 @@ def _combined(sizes: Mapping[str, list[int]]) -> Iterator[dict[str, Number]]:
     """Points of these sizes: all of one symbol, and many of several."""
     if len(sizes) == 1:
         ((name, values),) = sizes.items()
-        yield from ({name: value} for value in values)
+        for value in values:
+            yield {name: value}
         return
     state = 1
     for _ in range(_COMBINED):

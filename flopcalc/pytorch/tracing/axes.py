@@ -31,14 +31,12 @@ class Axis(NamedTuple):
     places: tuple[tuple[int, int], ...] = ()
 
 
-def axes_of(
-    inputs: Sequence[Input], batch: int, *, batched: bool = True, channels_first: bool = False
-) -> list[Axis]:
+def axes_of(inputs: Sequence[Input], batch: int, *, batched: bool = True, channels_first: bool = False) -> list[Axis]:
     """The axes that the inputs have: the first axis of all is the batch.
 
     Of several inputs, axes of one name and size are one axis; a second size is another one, with a number in its symbol
-    (T, T2). batched: whether the batch is an axis, and not the length of a list. channels_first: whether a sample of two
-    axes is channels and length, and not tokens and channels.
+    (T, T2). batched: whether the batch is an axis, and not the length of a list. channels_first: whether a sample of
+    two axes is channels and length, and not tokens and channels.
     """
     found: dict[tuple[str, int], list[tuple[int, int]]] = {}
     for number, one in enumerate(inputs):

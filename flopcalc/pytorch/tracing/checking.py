@@ -14,8 +14,10 @@ def differences(found: SymbolicNetwork, point: Mapping[str, int], counted: Netwo
     symbolic = found.network
     ours, theirs = [layer.name for layer in symbolic.layers], [layer.name for layer in counted.layers]
     if ours != theirs:
-        other = next((pair for pair in zip(ours, theirs, strict=False) if pair[0] != pair[1]), (len(ours), len(theirs)))
-        return [f"the layers: {other[0]} and {other[1]}"]
+        first = next(
+            (pair for pair in zip(ours, theirs, strict=False) if pair[0] != pair[1]), (str(len(ours)), str(len(theirs)))
+        )
+        return [f"the layers: {first[0]} and {first[1]}"]
     known: dict[int, Any] = {}
     wrong = []
     for one, other in zip(symbolic.layers, counted.layers, strict=True):

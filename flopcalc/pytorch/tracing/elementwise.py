@@ -56,7 +56,9 @@ def result(operands: Sequence[Tensor], dtype: torch.dtype) -> Tensor | None:
     if same and all(is_contiguous(operand) for operand in operands):
         return packed(shape, dtype)
     strides = [
-        operand.stride() if sizes.equal(operand.shape, shape) else sizes.expanded(shape, operand.shape, operand.stride())
+        operand.stride()
+        if sizes.equal(operand.shape, shape)
+        else sizes.expanded(shape, operand.shape, operand.stride())
         for operand in operands
     ]
     if all(map(sizes.descends, strides)):

@@ -14,6 +14,7 @@ from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.tracing import attention, heavy, sizes
 from flopcalc.pytorch.tracing.fresh import is_contiguous, is_plain, packed
 from flopcalc.pytorch.tracing.heavy import copied, stored
+from flopcalc.pytorch.tracing.indexing import pick, put
 from flopcalc.pytorch.tracing.net import SHAPES
 
 
@@ -85,9 +86,6 @@ COPIES = [
     *_found(torch, names="clone ravel"),
 ]
 
-# The answer of a rule whose function gives nothing.
-DONE = object()
-
 
 @cache
 def _operator(name: str, overload: str) -> Any:
@@ -108,40 +106,6 @@ def _kernel(name: str, overload: str = "default") -> Any:
         return None
 
     return rule
-
-
-_PLACES = (int, torch.SymInt, slice, type(None), type(Ellipsis))
-
-
-def _is_view(index: Any) -> bool:
-    """Whether an index picks a view: integers, slices, None and an ellipsis."""
-    return type(index) in _PLACES or (type(index) is tuple and all(type(one) in _PLACES for one in index))
-
-
-def _pick(recorder: Recorder, x: Tensor, index: Any) -> Any:
-    if isinstance(index, Tensor):
-        out = SHAPES["aten::index"](x, [index])
-        if out is not None:
-            # Only what is picked is read, and the index.
-            size = out.numel()
-            recorder.kernel("move", new_work((0, 0, 0, 0, 0, size + stored(index), size)), (x, index), (out,))
-        return out
-    if not _is_view(index):
-        return None
-    return x[index]
-
-
-def _put(recorder: Recorder, x: Tensor, index: Any, value: Any) -> Any:
-    """A number written to a part of a tensor, which torch copies from a tensor without axes."""
-    if type(value) not in (int, float) or not _is_view(index) or not is_plain(x) or x.dtype is torch.bool:
-        return None
-    part = x[index]
-    if not part.dim() or not part.numel():
-        return None
-    # What is overwritten is not read.
-    work = new_work((0, 0, 0, 0, 0, 1, part.numel()))
-    recorder.kernel("move", work, (part,), (part,))
-    return DONE
 
 
 def _sum(name: str, adds: bool) -> Any:
@@ -383,8 +347,8 @@ def _table() -> dict[Any, Any]:
     rules |= dict.fromkeys(_found(torch, names="dropout dropout_ feature_dropout"), _dropout_below)
     rules |= dict.fromkeys(_found(torch, names="cat concat concatenate"), _joined("cat"))
     return rules | {
-        Tensor.__getitem__: _pick,
-        Tensor.__setitem__: _put,
+        Tensor.__getitem__: pick,
+        Tensor.__setitem__: put,
         Tensor.contiguous: _contiguous,
         torch.stack: _joined("stack"),
         torch.conv1d: heavy.conv1d,

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+import flopcalc.pytorch.tracing.reals  # noqa: F401 (a size divided is one)
 from flopcalc.cost.kinds import WorkKind
 from flopcalc.errors import FlopcalcError
 from flopcalc.pytorch.counting.dispatch import left_alone
@@ -18,8 +19,8 @@ from flopcalc.pytorch.counting.kernels import Work, tensors
 from flopcalc.pytorch.counting.kernels.own import OwnRules
 from flopcalc.pytorch.counting.record import Count, Shapes, Sizes
 from flopcalc.pytorch.counting.recorder import Recorder
+from flopcalc.pytorch.tracing.extents import is_symbolic, unwrapped
 from flopcalc.pytorch.tracing.net import Net, shape_rule, shaped
-from flopcalc.pytorch.tracing.nodes import is_symbolic, unwrapped
 from flopcalc.pytorch.tracing.symbolic_functions import RULES
 from flopcalc.pytorch.tracing.tracer import Tracer
 from flopcalc.pytorch.tracing.views import VIEWS
@@ -131,10 +132,7 @@ _EMPTY = torch.ops.aten.empty_strided.default
 
 
 def _any_symbol(values: Any) -> bool:
-    return any(
-        type(one) is torch.SymInt or (isinstance(one, list | tuple) and is_symbolic(one))
-        for one in values
-    )
+    return any(type(one) is torch.SymInt or (isinstance(one, list | tuple) and is_symbolic(one)) for one in values)
 
 
 @contextmanager

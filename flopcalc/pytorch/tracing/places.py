@@ -14,7 +14,7 @@ from torch import nn
 import flopcalc
 from flopcalc.pytorch.counting.kernels import tensors
 from flopcalc.pytorch.counting.recorder import Recorder
-from flopcalc.pytorch.tracing.nodes import is_symbolic
+from flopcalc.pytorch.tracing.extents import is_symbolic
 
 _OUTSIDE = (*(str(Path(module.__file__ or "").parent) + os.sep for module in (torch, flopcalc)), "<")
 _LONGEST_STACK = 200
@@ -41,6 +41,7 @@ class Places:
         self._names: dict[int, str] = {}
 
     def __call__(self) -> str:
+        """The name of the running module; the rest is kept."""
         module = self.recorder.module if self.recorder is not None else ""
         self.found.append(self._place(module))
         return module

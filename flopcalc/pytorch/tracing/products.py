@@ -10,7 +10,7 @@ from flopcalc.pytorch.tracing import sizes
 from flopcalc.pytorch.tracing.fresh import is_contiguous, is_plain, keeping, new, packed
 
 
-def per_axis(value: Any, axes: int) -> tuple[int, ...]:
+def per_axis(value: Any, axes: int) -> tuple[Any, ...]:
     """One number for each axis, from a number, or a sequence of one or all of them."""
     if type(value) is tuple and len(value) == axes:
         return value

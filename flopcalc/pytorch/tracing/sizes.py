@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from flopcalc.pytorch.tracing.nodes import differs, same
+from flopcalc.pytorch.tracing.extents import differs, same
 
 Sizes = tuple[int, ...]
 

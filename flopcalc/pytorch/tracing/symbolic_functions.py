@@ -44,6 +44,11 @@ def _flatten(recorder: Recorder, x: Tensor, start_dim: int = 0, end_dim: int = -
     return _reshaped(recorder, x, [*shape[:first], product(shape[first : last + 1]), *shape[last + 1 :]])
 
 
+def _scaled(extent: Any, factor: float) -> Any:
+    size: Any = torch.sym_float(extent)  # type: ignore[no-untyped-call]
+    return math.trunc(size * factor)
+
+
 def _upsample(name: str) -> Any:
     """Interpolation: the sizes of the output are given, or follow from factors as torch computes them, in doubles."""
     operator = getattr(torch.ops.aten, name).default
@@ -54,9 +59,7 @@ def _upsample(name: str) -> Any:
         if output_size is None:
             if not isinstance(factors, Sequence):
                 return None
-            extents = input.shape[2:]
-            pairs = zip(extents, factors, strict=True)
-            output_size = [math.trunc(torch.sym_float(extent) * factor) for extent, factor in pairs]
+            output_size = list(map(_scaled, input.shape[2:], factors))
         new = list(output_size)
         if not is_plain(input) or input.dim() != len(new) + 2 or shape is None:
             return None

@@ -19,7 +19,8 @@ from flopcalc.pytorch.counting.failures import NeedsAutogradError
 from flopcalc.pytorch.counting.kernels.own import OwnRules
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.tracing.decomposed import decomposed
-from flopcalc.pytorch.tracing.functions import DONE, FACT, RULES
+from flopcalc.pytorch.tracing.functions import FACT, RULES
+from flopcalc.pytorch.tracing.indexing import DONE
 from flopcalc.pytorch.tracing.net import Net
 
 # What a rule does to tensors is not for the dispatch mode to count.

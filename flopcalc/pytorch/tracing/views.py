@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from flopcalc.pytorch.tracing.nodes import quotient, same, unwrapped, wrapped
+from flopcalc.pytorch.tracing.extents import quotient, same, unwrapped
+from flopcalc.pytorch.tracing.nodes import wrapped
 from flopcalc.pytorch.tracing.sizes import product
 from flopcalc.symbolic.size import Size
 
@@ -24,7 +25,7 @@ def layout(x: Tensor) -> tuple[list[_Extent], list[_Extent]]:
 
 
 def laid_out(x: Tensor, shape: Sequence[_Extent], strides: Sequence[_Extent], more: _Extent = 0) -> Tensor:
-    """x in another layout. more: what its first element is behind that of x."""
+    """The same storage in another layout. more: elements between its first one and that of x."""
     offset = wrapped(unwrapped(x.storage_offset()) + more)
     return torch.as_strided(x, tuple(map(wrapped, shape)), tuple(map(wrapped, strides)), offset)
 
@@ -37,7 +38,7 @@ def _place(dim: int, rank: int) -> int:
 
 
 def completed(x: Tensor, size: Sequence[Any]) -> list[_Extent]:
-    """The shape in which x is to be seen, with -1 as the size that is left. Raises RuntimeError where it does not fit."""
+    """A shape for x, with -1 as the size that is left. Raises RuntimeError where it does not fit."""
     new = [unwrapped(one) for one in size]
     left = [place for place, one in enumerate(new) if not isinstance(one, Size) and one == -1]
     count = unwrapped(x.numel())
@@ -206,7 +207,7 @@ def _bound(given: Any, size: _Extent, default: _Extent) -> _Extent:
         return default if bound is None else size
     if bound < 0:
         bound = bound + size
-        return bound if bound >= 0 else 0
+        return bound if bound >= 0 else 0  # noqa: FURB136 (max would compare twice)
     return bound
 
 

@@ -67,7 +67,7 @@ def _source(kernel: Kernel) -> int:
     if index is not None and not isinstance(index, int):
         return index.numel()  # type: ignore[no-any-return]
     source = kernel.argument("src", kernel.argument("source", kernel.argument("mask")))
-    return source.numel() if source is not None else kernel.size  # type: ignore[no-any-return]
+    return source.numel() if source is not None else kernel.size
 
 
 def _selected(kernel: Kernel) -> int:
