@@ -37,6 +37,34 @@ def tighter(scope: Bounded, value: Size) -> tuple[Any, Any]:
     return low, high
 
 
+def without_common_factors(scope: Bounded, value: Size) -> Size:
+    """An expression with the same sign, without factors that are positive and in all terms.
+
+    96*floor(H/4)*floor(W/4) - 96*floor(W/4) is negative, zero or positive as floor(H/4) - 1 is.
+    """
+    common = list(min(value.terms, key=len))
+    for monomial in value.terms:
+        left = list(monomial)
+        kept = []
+        for index in common:
+            if index in left:
+                left.remove(index)
+                kept.append(index)
+        common = kept
+    common = [index for index in common if scope.atom_bounds(index)[0] > 0]
+    whole = all(isinstance(factor, int) for factor in value.terms.values())
+    shared = math.gcd(*(int(factor) for factor in value.terms.values())) if whole else 1
+    if not common and shared == 1:
+        return value
+    terms = {}
+    for monomial, factor in value.terms.items():
+        rest = list(monomial)
+        for index in common:
+            rest.remove(index)
+        terms[tuple(rest)] = int(factor) // shared if whole else factor
+    return Size(scope, terms)
+
+
 def _from_the_least(scope: Bounded, value: Size) -> tuple[Any, Any]:
     """Bounds by terms in what each factor is above its least value: (a + x)(b + y) - ab = ay + bx + xy."""
     terms: dict[tuple[int, ...], Any] = {}

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from fractions import Fraction
 from typing import Any, NamedTuple, cast
 
-from flopcalc.symbolic.bounds import tighter
+from flopcalc.symbolic.bounds import tighter, without_common_factors
 from flopcalc.symbolic.equalities import replaced, solved
 from flopcalc.symbolic.evaluating import evaluate, holds, symbols_of
 from flopcalc.symbolic.size import Atom, Number, Size, Terms, hint_of, is_whole, made, of_numbers
@@ -189,6 +189,7 @@ class Scope:
             return True
         if high < 0 or (not or_zero and high == 0):
             return False
+        value = without_common_factors(self, value)
         hint = value.hint
         if or_zero:
             return self._record(value, ">=" if hint >= 0 else "<")
@@ -203,6 +204,7 @@ class Scope:
         low, high = self.bounds(value)
         if low > 0 or high < 0:
             return False
+        value = without_common_factors(self, value)
         if value.hint:
             return self._record(value, "!=")
         if value in self._zeros or self._vanishes(value) or self._vanishes_where_allowed(value):

@@ -19,6 +19,7 @@ from flopcalc.pytorch.counting.inputs import arguments, is_list_of_images, read_
 from flopcalc.pytorch.counting.network import ROOT, as_network, counted_network
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.tracing.axes import Axis, axes_of, chosen, may_have_channels_first, resized
+from flopcalc.pytorch.tracing.extents import unwrapped
 from flopcalc.pytorch.tracing.nodes import wrapped
 from flopcalc.pytorch.tracing.on_symbols import SymbolicRecorder, symbolic_tracing
 from flopcalc.pytorch.tracing.places import Place, Places
@@ -224,6 +225,9 @@ def _run(target: _Target, varied: Sequence[Axis], hints: Mapping[str, int]) -> S
             watch=places.watching,
             trace=Tracing(recorder, symbolic_tracing),
         )
+    # Parameters that are made in a first pass may have sizes of the input.
+    counted.own_params = {one: unwrapped(size) for one, size in counted.own_params.items()}
+    counted.idle = {one: unwrapped(size) for one, size in counted.idle.items()}
     plain, _ = resized(target.inputs, target.batch, varied, {name: scope.symbol(name) for name in hints})
     size: Any = scope.symbol("N") if "N" in hints else target.batch
     found = tuple(places.found)

@@ -67,14 +67,6 @@ class Truth:
             return bool(self.one.decide() or self.other.decide())
         return _RELATIONS[relation](_over_cross(self.one, self.other), 0)
 
-    def _without_record(self, unknown: bool) -> bool:
-        answer = self.known()
-        if answer is not None:
-            return answer
-        # Torch asks so of single sizes for a short way that holds for most sizes, and for all if it is taken; then
-        # of the whole statement.
-        return unknown if self.relation in _RELATIONS else self.decide()
-
     def is_int(self) -> bool:
         return False
 
@@ -122,13 +114,9 @@ class Truth:
     def guard_bool(self, file: str, line: int) -> bool:
         return self.decide()
 
-    expect_true = guard_size_oblivious = guard_bool
-
-    def guard_or_false(self, file: str, line: int) -> bool:
-        return self._without_record(False)
-
-    def guard_or_true(self, file: str, line: int) -> bool:
-        return self._without_record(True)
+    # Torch would take the usual answer for the first two, and asks so for what is the same for most sizes. A count may
+    # differ for the others, so that they are conditions here.
+    guard_or_false = guard_or_true = expect_true = guard_size_oblivious = guard_bool
 
     def statically_known_true(self, file: str, line: int) -> bool:
         return self.known() is True
