@@ -10,8 +10,10 @@ from contextlib import contextmanager
 from fractions import Fraction
 from typing import Any, NamedTuple, cast
 
+from flopcalc.symbolic.bounds import tighter, without_common_factors
+from flopcalc.symbolic.equalities import replaced, solved
 from flopcalc.symbolic.evaluating import evaluate, holds, symbols_of
-from flopcalc.symbolic.size import Atom, Number, Size, hint_of, is_whole, of_numbers
+from flopcalc.symbolic.size import Atom, Number, Size, Terms, hint_of, is_whole, made, of_numbers
 from flopcalc.symbolic.writing import text
 
 # The largest value of a symbol: no input of a network has a size beyond it.
@@ -20,6 +22,8 @@ LARGEST = 10**9
 _TINY = Fraction(1, 10**6)
 # Points at which two expressions that look different are compared before they are taken to differ.
 _POINTS = 48
+# Sizes of a symbol at which equalities are tried, those at which they must hold, and the points of several symbols.
+_TRIED, _FEWEST_SIZES, _COMBINED = 512, 4, 512
 # Sizes below a lower bound are all looked at; a bound beyond this one is not used as one.
 _LARGEST_BOUND = 4096
 
@@ -54,10 +58,15 @@ class Scope:
         self.where = where
         self.conditions: list[Condition] = []
         self.atoms: list[Atom] = []
+        self.halves: dict[int, list[tuple[Terms, Terms]]] = {}
         self.texts: dict[tuple[str, int], str] = {}
         self._index: dict[Any, int] = {}
         self._bounds: dict[int, tuple[Any, Any]] = {}
         self._known: set[Any] = set()
+        self._zeros: set[Size] = set()
+        self._sizes: dict[tuple[str, int], list[int]] = {}
+        # By the index of an atom: what is equal to it under the conditions.
+        self._equal: dict[int, Terms] = {}
         self._held: list[tuple[Size, str]] | None = None
         self.least: dict[str, Number] = {}
         self.hints = dict(hints)
@@ -135,12 +144,16 @@ class Scope:
             a: Any = factor
             b: Any = factor
             for index in monomial:
-                ends = [x * y for x in (a, b) for y in self._atom_bounds(index)]
+                ends = [x * y for x in (a, b) for y in self.atom_bounds(index)]
                 a, b = min(ends), max(ends)
             low, high = low + a, high + b
+        if low <= 0 <= high:
+            tight = tighter(self, value)
+            low, high = max(low, tight[0]), min(high, tight[1])
         return low, high
 
-    def _atom_bounds(self, index: int) -> tuple[Any, Any]:
+    def atom_bounds(self, index: int) -> tuple[Any, Any]:
+        """The smallest and largest value of an atom, by its index."""
         found = self._bounds.get(index)
         if found is None:
             atom = self.atoms[index]
@@ -170,11 +183,14 @@ class Scope:
         """Whether value > 0, or value >= 0, decided as the module says."""
         if not isinstance(value, Size):
             return value >= 0 if or_zero else value > 0
+        if self._equal and not isinstance(value := self.reduced(value), Size):
+            return bool(value >= 0 if or_zero else value > 0)
         low, high = self.bounds(value)
         if low > 0 or (or_zero and low == 0):
             return True
         if high < 0 or (not or_zero and high == 0):
             return False
+        value = without_common_factors(self, value)
         hint = value.hint
         if or_zero:
             return self._record(value, ">=" if hint >= 0 else "<")
@@ -184,14 +200,25 @@ class Scope:
         """Whether value == 0, decided as the module says."""
         if not isinstance(value, Size):
             return value == 0
+        if self._equal and not isinstance(value := self.reduced(value), Size):
+            return bool(value == 0)
         low, high = self.bounds(value)
         if low > 0 or high < 0:
             return False
+        value = without_common_factors(self, value)
         if value.hint:
             return self._record(value, "!=")
-        if self._vanishes(value):
+        if value in self._zeros or self._vanishes(value) or self._vanishes_where_allowed(value):
+            # More equalities do not make it another number.
+            self._zeros.add(value)
             return True
         return self._record(value, "==")
+
+    def reduced(self, value: Any) -> Any:
+        """An expression that is equal to another under the equalities recorded until now."""
+        if not isinstance(value, Size) or not any(index in self._equal for one in value.terms for index in one):
+            return value
+        return made(self, replaced(value, self._equal))
 
     @contextmanager
     def holding(self) -> Iterator[list[tuple[Size, str]]]:
@@ -214,6 +241,8 @@ class Scope:
         elif key not in self._known:
             self._known.add(key)
             self.conditions.append(Condition(value, relation, self.where(), self._narrow(value, relation)))
+            if relation == "==" and (found := solved(value)) is not None:
+                self._equal[found[0]] = found[1]
         return relation in (">", ">=", "==")
 
     def _vanishes(self, value: Size) -> bool:
@@ -228,6 +257,37 @@ class Scope:
             if evaluate(value, point):
                 return False
         return True
+
+    def _vanishes_where_allowed(self, value: Size) -> bool:
+        """Whether an expression is 0 wherever the equalities recorded until now hold, at many points."""
+        equalities = [one.expression for one in self.conditions if one.relation == "=="]
+        names = list(symbols_of(value))
+        if not equalities:
+            return False
+        others = {name for one in equalities for name in symbols_of(one)} - set(names)
+        fixed: dict[str, Number] = {name: self.hints[name] for name in others}
+        sizes = {name: self._allowed(name, equalities) for name in names}
+        if any(len(one) < _FEWEST_SIZES for one in sizes.values()):
+            return False
+        met = 0
+        for point in _combined(sizes):
+            point.update(fixed)
+            if any(evaluate(one, point) for one in equalities):
+                continue
+            if evaluate(value, point):
+                return False
+            met += 1
+        return met >= _FEWEST_SIZES
+
+    def _allowed(self, name: str, equalities: list[Size]) -> list[int]:
+        """The sizes of a symbol at which the equalities in this symbol alone hold."""
+        key = name, len(equalities)
+        if key in self._sizes:
+            return self._sizes[key]
+        own = [one for one in equalities if list(symbols_of(one)) == [name]]
+        tried = range(int(self.least[name]), int(self.least[name]) + max(_TRIED, 4 * int(self.hints[name])))
+        found = self._sizes[key] = [size for size in tried if not any(evaluate(one, {name: size}) for one in own)]
+        return found
 
     def _point(self, name: str, number: int) -> Number:
         least = self.least[name]
@@ -289,6 +349,22 @@ class Scope:
             return value
         self.is_zero(value - value.hint)
         return value.hint
+
+
+def _combined(sizes: Mapping[str, list[int]]) -> Iterator[dict[str, Number]]:
+    """Points of these sizes: all of one symbol, and many of several."""
+    if len(sizes) == 1:
+        ((name, values),) = sizes.items()
+        for value in values:
+            yield {name: value}
+        return
+    state = 1
+    for _ in range(_COMBINED):
+        point: dict[str, Number] = {}
+        for name, values in sizes.items():
+            state = state * 1_103_515_245 % 2_147_483_648 + 12_345
+            point[name] = values[(state >> 8) % len(values)]
+        yield point
 
 
 def scope_of(values: Iterable[Any]) -> Scope | None:

@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from flopcalc.errors import FlopcalcError
+from flopcalc.symbolic.halves import without_halves
 
 Number: TypeAlias = int | Fraction
 # The indices of the atoms of a product, in order, one for each factor: H * H * W is (0, 0, 1). () is the constant term.
@@ -39,6 +40,8 @@ class Decides(Protocol):
     """The scope of a Size: the atoms of its expressions, and the decisions about them."""
 
     atoms: list[Atom]
+    # By the index of an atom, for `without_halves`.
+    halves: dict[int, list[tuple[Terms, Terms]]]
     # Atoms as text, by the name of the style and their index.
     texts: dict[tuple[str, int], str]
 
@@ -96,7 +99,7 @@ class Size:
                     terms[monomial] = total
                 else:
                     del terms[monomial]
-            return _made(self.scope, terms)
+            return made(self.scope, without_halves(self.scope, terms))
         if not isinstance(other, int | Fraction):
             return NotImplemented
         if not other:
@@ -107,7 +110,7 @@ class Size:
             terms[()] = total
         else:
             del terms[()]
-        return _made(self.scope, terms)
+        return made(self.scope, terms)
 
     __radd__ = __add__
 
@@ -129,7 +132,7 @@ class Size:
                 for b, y in other.terms.items():
                     key = tuple(sorted(a + b)) if a and b else a or b
                     terms[key] = terms.get(key, 0) + x * y
-            return _made(self.scope, {key: factor for key, factor in terms.items() if factor})
+            return made(self.scope, {key: factor for key, factor in terms.items() if factor})
         if not isinstance(other, int | Fraction):
             return NotImplemented
         if not other:
@@ -218,6 +221,10 @@ class Size:
     def __ne__(self, other: object) -> bool:
         return not self == other
 
+    def __deepcopy__(self, memo: object) -> "Size":
+        # It is a value, and its scope is known by it.
+        return self
+
     def __hash__(self) -> int:
         if self._hash is None:
             self._hash = hash(frozenset(self.terms.items()))
@@ -299,7 +306,8 @@ def plain(value: Number) -> Number:
     return value.numerator if isinstance(value, Fraction) and value.denominator == 1 else value
 
 
-def _made(scope: Decides, terms: Terms) -> Any:
+def made(scope: Decides, terms: Terms) -> Any:
+    """The expression of terms: a plain number where it is one."""
     if len(terms) > 1:
         return Size(scope, terms)
     if not terms:
@@ -324,7 +332,7 @@ def _floored(value: Size) -> Any:
         if factor != whole:
             inside[monomial] = factor - whole
     more = _floor_of_rest(scope, inside)
-    return _made(scope, outside) + more if outside else more
+    return made(scope, outside) + more if outside else more
 
 
 def _floor_of_rest(scope: Decides, inside: Terms) -> Any:
@@ -354,7 +362,7 @@ def _floor_of_rest(scope: Decides, inside: Terms) -> Any:
         outside: Terms = {monomial: top // bottom for monomial, top in tops.items() if top // bottom}
         left: Terms = {monomial: Fraction(top % bottom, bottom) for monomial, top in tops.items() if top % bottom}
         left[()] = Fraction(rest, bottom)
-        return _made(scope, outside) + _floored(Size(scope, left))
+        return made(scope, outside) + _floored(Size(scope, left))
     carried, rest = divmod(rest, bottom)
     (only, top), *others = tops.items()
     if not others and top == 1 and len(only) == 1 and atoms[only[0]].kind == "floor":
@@ -379,7 +387,7 @@ def _divided(top: Size, bottom: Size) -> Any:
                     return None
                 left.remove(index)
             terms[tuple(left)] = plain(Fraction(one) / factor)
-        return _made(scope, terms)
+        return made(scope, terms)
     # Long division by the leading product.
     lead = max(bottom.terms, key=lambda monomial: (len(monomial), monomial))
     quotient: Any = 0
@@ -393,6 +401,6 @@ def _divided(top: Size, bottom: Size) -> Any:
             if index not in left:
                 return None
             left.remove(index)
-        step = _made(scope, {tuple(left): plain(Fraction(rest.terms[high]) / bottom.terms[lead])})
+        step = made(scope, {tuple(left): plain(Fraction(rest.terms[high]) / bottom.terms[lead])})
         quotient, rest = quotient + step, rest - step * bottom
     return None
