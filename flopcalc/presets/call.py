@@ -98,12 +98,12 @@ def first(value: Any) -> Sized | None:
 
 
 class CallLog:
-    """The modules, and the calls in order of their ends. fractions: sizes went into numbers that are not followed."""
+    """The modules, and the calls in order of their ends. by_class: what is computed depends on the class of a size."""
 
-    def __init__(self, nodes: Sequence[Node], calls: Sequence[Call], fractions: bool = False) -> None:
+    def __init__(self, nodes: Sequence[Node], calls: Sequence[Call], by_class: bool = False) -> None:
         self.nodes = nodes
         self.calls = calls
-        self.fractions = fractions
+        self.by_class = by_class
 
     def of(self, level: Level) -> Iterator[Call]:
         """The calls of one level."""

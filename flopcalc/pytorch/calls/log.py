@@ -48,8 +48,8 @@ class Log:
     @property
     def result(self) -> CallLog:
         """What was recorded by the last pass."""
-        lost = self.products is None or self.products.lost
-        return CallLog(tuple(self._nodes), tuple(self._calls), lost)
+        asked = self.products is None or self.products.asked
+        return CallLog(tuple(self._nodes), tuple(self._calls), asked)
 
     @contextmanager
     def watch(self, twin: nn.Module, module: Callable[[], str]) -> Iterator[None]:
@@ -161,10 +161,7 @@ class _Functions(TorchFunctionMode):
         if not name:
             return log.traced(func, func(*args, **kwargs))
         if log.products is not None:
-            # A trace does not record the groups of a convolution.
-            is_conv = name.rpartition(".")[2] in _CONVOLUTIONS
-            log.products.use(args[:6] if is_conv else args)
-            log.products.use(value for key, value in kwargs.items() if not (is_conv and key == "groups"))
+            log.products.use(recorded(name.rpartition(".")[2], args, kwargs))
         called = site.via(site.caller(sys._getframe(), _OWN), func, name, decomposing._globals)
         before, kept = tuple(map(sized, args)), {key: sized(value) for key, value in kwargs.items()}
         inner = decomposed(func)
@@ -186,6 +183,19 @@ class _Functions(TorchFunctionMode):
         log.add("function", name, before, kept, out, via=called, operator=operator_of(func, name, before, kept))
         log.settle(place)
         return out
+
+
+def recorded(short: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
+    """The arguments of a function in which a trace records sizes; the others are constants there."""
+    if short in _CONVOLUTIONS:
+        # Not the groups.
+        return [*args[:6], *[value for key, value in kwargs.items() if key != "groups"]]
+    if short == "split":
+        # One size is made an int; several sizes are recorded.
+        return [one for one in (*args, *kwargs.values()) if not isinstance(one, int)]
+    if short == "tensor":
+        return [one for one in (*args, *kwargs.values()) if not isinstance(one, list | tuple)]
+    return [*args, *kwargs.values()]
 
 
 _RECURRENT = {"torch.gru", "torch.lstm", "torch.rnn_tanh", "torch.rnn_relu"}
