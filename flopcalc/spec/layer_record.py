@@ -69,7 +69,7 @@ def layer_record(e: Evaluation, convention: Convention, dtype: str = "float32") 
         "baseline": {"type": "conv", "params": base.params, "macs": base.macs},
         "ratio": {"params": _ratio(e, "params"), "macs": _ratio(e, "macs")},
         "convention": convention.name,
-        "cost": convention.of(e.cost, e.geometry.batch),
+        "cost": convention.of(e.cost, e.geometry.batch, inputs=e.inputs),
         "notes": list(notes(e)),
     }
 

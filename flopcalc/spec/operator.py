@@ -138,6 +138,10 @@ def _plain_convolution(g: Geometry, named: Named) -> Cost:
 _ITEMS = {"params": Param, "derived": Derived, "rules": Rule, "limits": Limit, "equations": Equation, "errata": Erratum}
 
 
+def _one_input(named: Named) -> int:
+    return 1
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Operator:
     """Everything that flopcalc knows about an operator.
@@ -156,7 +160,7 @@ class Operator:
     takes_bias: whether its option `bias` is set where it replaces a convolution with a bias; false where the authors'
     module has none. pads_unevenly: whether it takes `padding="same"` with an even kernel.
     channel_map(g, named, channel): the input channels that an output channel reads.
-    two_grids: for operators whose tensors are pairs of maps.
+    two_grids: for operators whose tensors are pairs of maps. inputs(named): the tensors that the layer takes.
     family groups operators in listings. samples: sets of options to check together.
     layer_file: for a plug-in, the module that holds its nn.Module, as `package.module`.
     origin: for a plug-in, the package and the place that it was loaded from; set when it is loaded.
@@ -194,6 +198,7 @@ class Operator:
     channel_map: Callable[[Geometry, Named, int], ChannelMap] | None = None
     default_c_in: Callable[[Named], int | None] | None = None
     two_grids: TwoGrids | None = None
+    inputs: Callable[[Named], int] = _one_input
 
     def __post_init__(self) -> None:
         for field_name, kind in _ITEMS.items():
@@ -373,6 +378,11 @@ class Evaluation(HasKinds):
         """Cost over that of the plain convolution, exact; None where that has no such cost."""
         base = self.baseline.total(kind)
         return Fraction(self.cost.total(kind), base) if base else None
+
+    @property
+    def inputs(self) -> int:
+        """The number of tensors that the layer takes."""
+        return self.operator.inputs(self.named)
 
     @property
     def in_shape(self) -> tuple[int, ...]:
