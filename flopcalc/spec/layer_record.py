@@ -66,7 +66,7 @@ def layer_record(e: Evaluation, convention: Convention, dtype: str = "float32") 
         "dtype": dtype,
         "parts": [_part(part, element) for part in e.cost],
         "equations": [_equation(reading, e) for reading in readings(e)],
-        "baseline": {"type": "conv", "params": base.params, "macs": base.macs},
+        "baseline": {"type": e.operator.baseline_type, "params": base.params, "macs": base.macs},
         "ratio": {"params": _ratio(e, "params"), "macs": _ratio(e, "macs")},
         "convention": convention.name,
         "cost": convention.of(e.cost, e.geometry.batch, inputs=e.inputs),

@@ -200,6 +200,12 @@ class Operator:
     two_grids: TwoGrids | None = None
     inputs: Callable[[Named], int] = _one_input
 
+    @property
+    def baseline_type(self) -> str:
+        """The operator that the ratio compares with, by its name."""
+        words = self.baseline_text.removeprefix("plain ").split()
+        return words[0] if words[0] in ("conv1d", "conv3d", "linear") else "conv"
+
     def __post_init__(self) -> None:
         for field_name, kind in _ITEMS.items():
             validation.check_items(self.name, field_name, getattr(self, field_name), kind)
