@@ -47,7 +47,7 @@ class Prepared(NamedTuple):
     """An entry with `op` whose keys were checked: the entries of a block are read often, and prepared once.
 
     operator: None for a primitive. sizes: the keys of its window, and `out`. settings: the options of the operator,
-    or the settings of the primitive. names: those in their expressions; None if one of them is not an expression.
+    or the settings of the primitive. names: those in their expressions; None if the step cannot be kept by their values.
     """
 
     kind: str
@@ -116,9 +116,11 @@ def _prepared(file: File, one: Single, tape: Tape, kinds: Kinds) -> Prepared:
         file.known(spec, allowed, full)
         sizes = tuple([key for key in _SIZES if key in spec]) if operator else ()
         settings = tuple([key for key in own if key in spec])
-    names = names_of([spec[key] for key in (*sizes, *settings)])
+    # What a text with braces names is another kind elsewhere, so nothing of it is kept.
+    is_kept = "{" not in op
+    names = names_of([spec[key] for key in (*sizes, *settings)]) if is_kept else None
     entry = Prepared(operator.name if operator else kind, operator, sizes, settings, names)
-    if "{" not in op:
+    if is_kept:
         kinds.prepared[id(spec) if len(spec) > 1 else op] = entry
     return entry
 

@@ -4,14 +4,14 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from flopcalc import layer  # noqa: E402
-from flopcalc.catalog import lookup  # noqa: E402
-from flopcalc.catalog.cases import cases  # noqa: E402
-from flopcalc.cost.convention import CONVENTIONS  # noqa: E402
-from flopcalc.pytorch import build_layer  # noqa: E402
-from flopcalc.pytorch.counters import Figure, run_counter, version_of  # noqa: E402
-from flopcalc.pytorch.layers import input_shape  # noqa: E402
-from flopcalc.spec.operator import Evaluation  # noqa: E402
+from flopcalc import layer
+from flopcalc.catalog import lookup
+from flopcalc.catalog.cases import cases
+from flopcalc.cost.convention import CONVENTIONS
+from flopcalc.pytorch import build_layer
+from flopcalc.pytorch.counters import Figure, run_counter, version_of
+from flopcalc.pytorch.layers import input_shape
+from flopcalc.spec.operator import Evaluation
 
 
 @pytest.mark.parametrize("name", lookup.names())
