@@ -17,6 +17,7 @@ from flopcalc.networks.network import Layer, Network
 from flopcalc.presets.call import Amount, CallLog, ToolFailsError
 from flopcalc.presets.registry import RULES
 from flopcalc.primitives.registry import PRIMITIVES
+from flopcalc.spec.layer_record import whole_module_notes
 
 
 class Share(NamedTuple):
@@ -72,6 +73,9 @@ def _folded(network: Network, convention: Convention) -> Counted:
             amount = int(convention.fold(part, network.batch))
             if amount:
                 found.append(Share(index, part.work, amount))
+        if layer.evaluation is not None:
+            for text in whole_module_notes(layer.evaluation, convention):
+                remarks[layer.name, ""] = f"{layer.name}: {text}"
     return _of(network, found)._replace(remarks=tuple(remarks.values()))
 
 

@@ -13,7 +13,7 @@ from fractions import Fraction
 from functools import cached_property
 from inspect import CO_VARKEYWORDS
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from flopcalc.cost import parts
 from flopcalc.cost.cost import Cost, Part, Parts
@@ -138,10 +138,6 @@ def _plain_convolution(g: Geometry, named: Named) -> Cost:
 _ITEMS = {"params": Param, "derived": Derived, "rules": Rule, "limits": Limit, "equations": Equation, "errata": Erratum}
 
 
-def _one_input(named: Named) -> int:
-    return 1
-
-
 @dataclass(frozen=True, eq=False, repr=False)
 class Operator:
     """Everything that flopcalc knows about an operator.
@@ -161,6 +157,7 @@ class Operator:
     module has none. pads_unevenly: whether it takes `padding="same"` with an even kernel.
     channel_map(g, named, channel): the input channels that an output channel reads.
     two_grids: for operators whose tensors are pairs of maps. inputs(named): the tensors that the layer takes.
+    torch_module: the class of torch.nn that is the whole operator, where counters know it by its class.
     family groups operators in listings. samples: sets of options to check together.
     layer_file: for a plug-in, the module that holds its nn.Module, as `package.module`.
     origin: for a plug-in, the package and the place that it was loaded from; set when it is loaded.
@@ -198,13 +195,8 @@ class Operator:
     channel_map: Callable[[Geometry, Named, int], ChannelMap] | None = None
     default_c_in: Callable[[Named], int | None] | None = None
     two_grids: TwoGrids | None = None
-    inputs: Callable[[Named], int] = _one_input
-
-    @property
-    def baseline_type(self) -> str:
-        """The operator that the ratio compares with, by its name."""
-        words = self.baseline_text.removeprefix("plain ").split()
-        return words[0] if words[0] in ("conv1d", "conv3d", "linear") else "conv"
+    inputs: Callable[[Named], int] = lambda named: 1
+    torch_module: Literal["", "LSTM", "GRU"] = ""
 
     def __post_init__(self) -> None:
         for field_name, kind in _ITEMS.items():
