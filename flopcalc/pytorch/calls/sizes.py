@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-# The products that a size was computed from, by number.
+# The products that a size was computed from, by number, and the storages of tensors, by their number below 0.
 Origins = frozenset[int]
 
 
@@ -101,13 +101,13 @@ class Products:
         self._count = 0
         self._seen: set[int] = set()
 
-    def sizes(self, shape: torch.Size) -> torch.Size:
-        """A shape of sizes that know how they were computed."""
-        return torch.Size([self.size(size) for size in shape])
+    def sizes(self, shape: torch.Size, storages: Iterable[int]) -> torch.Size:
+        """A shape of sizes that know how they were computed. storages: of the tensor."""
+        return torch.Size([self.size(size, storages) for size in shape])
 
-    def size(self, size: int) -> int:
+    def size(self, size: int, storages: Iterable[int]) -> int:
         """One size."""
-        found: int = self._new(size, frozenset())
+        found: int = self._new(size, frozenset([-one for one in storages]))
         return found
 
     def asks(self, module: str, function: str) -> None:
@@ -128,18 +128,22 @@ class Products:
             origins |= {self._count}
         return self._new(value, origins)
 
-    def use(self, values: Iterable[Any]) -> None:
-        """Note that a function needs these values."""
+    def use(self, values: Iterable[Any]) -> set[int]:
+        """Note that a function needs these values; returns the storages of the tensors whose sizes they came from."""
+        storages: set[int] = set()
         for value in values:
             kind = type(value)
             if kind is TracedInt or kind is TracedFloat:
+                storages |= {-one for one in value.origins if one < 0}
                 for one in value.origins - self._seen:
-                    self._seen.add(one)
-                    self._used()
+                    if one > 0:
+                        self._seen.add(one)
+                        self._used()
             elif kind is slice:
-                self.use((value.start, value.stop, value.step))
+                storages |= self.use((value.start, value.stop, value.step))
             elif isinstance(value, list | tuple):
-                self.use(value)
+                storages |= self.use(value)
+        return storages
 
     def _new(self, value: Any, origins: Origins) -> Any:
         cls = _CLASSES[type(value)]
