@@ -76,7 +76,29 @@ def _folded(network: Network, convention: Convention) -> Counted:
         if layer.evaluation is not None:
             for text in whole_module_notes(layer.evaluation, convention):
                 remarks[layer.name, ""] = f"{layer.name}: {text}"
-    return _of(network, found)._replace(remarks=tuple(remarks.values()))
+    counted = _of(network, found)
+    more = _as_convolutions(network, convention, counted.total)
+    return counted._replace(remarks=(*remarks.values(), *more))
+
+
+def _as_convolutions(network: Network, convention: Convention, total: int) -> Iterator[str]:
+    """A remark on linear layers on maps of a description, which a module may have as 1x1 convolutions."""
+    if not convention.counter or network.modules or network.mirrors.startswith(("torchvision.models.", "timm ")):
+        return
+    names, gap = [], 0
+    for layer in network.layers:
+        if layer.kind == "linear" and len(layer.in_shape) == 3:
+            for part in layer.cost:
+                other = part._replace(work="conv", call="")
+                one = int(convention.fold(other, network.batch)) - int(convention.fold(part, network.batch))
+                names += [layer.name] if one else []
+                gap += one
+    if gap:
+        some = f"{names[0]} and {len(names) - 1} more" if len(names) > 1 else names[0]
+        yield (
+            f"linear layers on maps ({some}) are counted as nn.Linear; where a module has 1x1 convolutions instead, as "
+            f"the one that flopcalc builds, {convention.counter} reports {total + gap:,} ({gap:+,})"
+        )
 
 
 def _class_of(kind: str) -> str:
