@@ -11,7 +11,7 @@ import pytest
 from flopcalc.budget.check import Check
 from flopcalc.budget.config import Budget, Config
 from flopcalc.budget.folder_rules import with_folder_rules
-from flopcalc.budget.limits import QUANTITIES, Limit, read_limit
+from flopcalc.targets.limits import QUANTITIES, Limit, read_limit
 from flopcalc.budget.lock import LockCommands, Locked, locked, may_overwrite, read_lock, write_lock
 from flopcalc.budget.measure import Measured, measure_target
 from flopcalc.budget.record import difference

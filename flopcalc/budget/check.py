@@ -7,7 +7,7 @@ from typing import Any
 
 from flopcalc.analysis.diff import match_layers
 from flopcalc.budget.config import Budget, Config
-from flopcalc.budget.limits import Limit
+from flopcalc.targets.limits import Limit
 from flopcalc.budget.lock import Locked, lock_commands
 from flopcalc.budget.measure import Each, Measured, measure, measure_target, part_name
 from flopcalc.budget.unknown import Unknown, judged, named

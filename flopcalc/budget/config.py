@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from flopcalc.budget.default_file import default_file
 from flopcalc.budget.flags import as_keys
 from flopcalc.budget.kernel_rules import read_rules
-from flopcalc.budget.limits import Limit, read_limit
+from flopcalc.targets.limits import Limit, read_limit
 from flopcalc.budget.toml import Lines, read_toml
 from flopcalc.catalog import lookup
 from flopcalc.cost.cost import DTYPE_BYTES

@@ -6,7 +6,7 @@ With such a kernel a cost is a lower bound only, so that no limit on it can be c
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
-from flopcalc.budget.limits import Limit
+from flopcalc.targets.limits import Limit
 from flopcalc.cost.kinds import KINDS
 from flopcalc.report.uncounted import kernels_text
 

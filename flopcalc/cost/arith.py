@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any, TypeAlias
 
+from flopcalc.cost.traced import Traced
+
 Dim: TypeAlias = Any
 
 
@@ -60,6 +62,8 @@ def share(ratio: Dim, whole: Dim) -> Dim:
         if isinstance(ratio, Fraction):
             ratio = sympy.Rational(ratio.numerator, ratio.denominator)
         return sympy.floor(ratio * whole)
+    if type(ratio) is Traced:
+        return ratio * whole // 1
     return ratio.numerator * whole // ratio.denominator
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from flopcalc import FlopcalcError, network
-from flopcalc.budget.limits import read_limit
+from flopcalc.targets.limits import read_limit
 from flopcalc.replacing import clause
 from flopcalc.text.expression import evaluate, parse
 

@@ -1,0 +1,30 @@
+"""The command that shows the cost at an answer."""
+
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+from flopcalc.analysis.solving.variables import Variable
+from flopcalc.targets.spec import TargetSpec
+
+
+def command(subject: Any, flags: Sequence[tuple[str, str]], variables: Sequence[Variable]) -> str | None:
+    """The command that shows the cost at an answer."""
+    spec: TargetSpec = subject.spec
+    words = ["flopcalc", "layer" if spec.kind == "operator" else "model", str(spec.what)]
+    names = {variable.key for variable in variables}
+    own = [(flag, value) for flag, value in spec.flags if not (flag == "--set" and value.partition("=")[0] in names)]
+    if any(flag == "--replace" for flag, _ in flags):
+        own = [pair for pair in own if pair[0] != "--replace"]
+    if spec.kind == "operator":
+        written = {"c_in": "--cin", "c_out": "--cout", "k": "-k"}
+        own += [
+            (written.get(name, f"--{name}"), "x".join(map(str, size)) if isinstance(size, tuple) else str(size))
+            for name, size in spec.shape.items()
+        ]
+    else:
+        own += [("--input", str(one)) for one in spec.inputs if "input" not in names]
+        own += [("--batch", str(spec.batch))] if spec.batch != 1 and "batch" not in names else []
+    for flag, value in (*own, *flags):
+        words += [flag, value]
+    return shlex.join(words)
