@@ -20,15 +20,19 @@ __all__ = [
     "Evaluation",
     "FlopcalcError",
     "Network",
+    "Solution",
     "__version__",
     "count",
     "layer",
     "network",
     "register_kernel",
     "replace",
+    "solve",
 ]
 
 if TYPE_CHECKING:
+    from flopcalc.analysis.solving.solution import Solution
+    from flopcalc.analysis.solving.solve import solve
     from flopcalc.catalog.kernels import register_kernel
     from flopcalc.catalog.layer import layer
     from flopcalc.cost.cost import Cost
@@ -43,11 +47,13 @@ else:
         "Evaluation": "flopcalc.spec.operator",
         "FlopcalcError": "flopcalc.errors",
         "Network": "flopcalc.networks.network",
+        "Solution": "flopcalc.analysis.solving.solution",
         "count": "flopcalc.targets.module",
         "layer": "flopcalc.catalog.layer",
         "network": "flopcalc.networks.library",
         "register_kernel": "flopcalc.catalog.kernels",
         "replace": "flopcalc.targets.module",
+        "solve": "flopcalc.analysis.solving.solve",
     }
 
     def __getattr__(name):

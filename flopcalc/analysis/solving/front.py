@@ -12,14 +12,16 @@ from flopcalc.analysis.solving import answers
 from flopcalc.analysis.solving.axes import Axis, Cell, NotTraceableError, axis_of
 from flopcalc.analysis.solving.command import command
 from flopcalc.analysis.solving.numbers import Exact
-from flopcalc.analysis.solving.question import Question
+from flopcalc.analysis.solving.question import Measured, Question, Subject, Values
 from flopcalc.analysis.solving.samples import Samples, pairs
+from flopcalc.analysis.solving.search import Search
 from flopcalc.analysis.solving.solution import Solution
 from flopcalc.analysis.solving.variables import Variable
 from flopcalc.errors import FlopcalcError
 
-# Numbers of the value that is gone through.
+# Numbers of the value that is gone through, and those for each of which there is a search of its own.
 _MOST = 20_000
+_SEARCHED = 64
 _PAIR = "write for example --among {0}=0.25:1.5:0.05"
 
 
@@ -55,7 +57,24 @@ def solve_pair(question: Question, variables: tuple[Variable, Variable]) -> Solu
         return _Front(question, outer, inner, variables, traced=False).solution()
 
 
+class _At:
+    """A subject with some values fixed."""
+
+    def __init__(self, subject: Subject, values: Values) -> None:
+        self.name = subject.name
+        self.rate = subject.rate
+        self.spec = subject.spec
+        self._subject = subject
+        self._values = values
+
+    def measure(self, values: Values) -> Measured:
+        """The costs with these values and the fixed ones."""
+        return self._subject.measure({**self._values, **values})
+
+
 class _Front:
+    """The search for a front. outer: the variable that is gone through. order: both, as the user named them."""
+
     def __init__(
         self,
         question: Question,
@@ -79,17 +98,26 @@ class _Front:
 
     def solution(self) -> Solution:
         """The front as a record."""
-        rising = self._rises()
-        rows = self._rows() if rising else self._all_rows()
+        exact = False
+        limits = self.question.limits
+        self.largest = not all(limit.comparison.startswith(">") for limit in limits[: self.question.asked])
+        pairs_text = f"of all pairs of {self.order[0].name} and {self.order[1].name}"
+        if self.outer.kind == "listed" and len(self.outer.values) <= _SEARCHED:
+            rows, exact = self._searched()
+            method = f"for each {self.outer.name} a search of its own"
+        elif self._rises():
+            rows = self._rows()
+            method = f"for each {self.outer.name} by bisection, from the value of the one before; {pairs_text} that were "
+            method += f"computed first ({self.evaluations}), a larger value costs more"
+        else:
+            rows = self._all_rows()
+            method = f"{pairs_text} that were computed; the cost does not only rise, so there may be others"
         front = self._best(rows)
         common: dict[str, Any] = {
             "target": self.question.subject.name,
             "for_": ",".join(one.name for one in self.order),
             "limits": tuple(limit.text for limit in self.question.limits),
         }
-        word = "large" if self.largest else "small"
-        method = f"for each {self.outer.name}, the {word}st {self.inner.name} that meets the target"
-        method += ", found from the one before" if rising else ", of all values that were computed"
         if not front:
             why = f"no pair of {self.order[0].name} and {self.order[1].name} that was computed meets all targets"
             return Solution(**common, value=None, cost=None, exact=False, method=method, why_not=why)
@@ -103,11 +131,10 @@ class _Front:
             **common,
             value=dict(value),
             cost=points[best]["cost"],
-            exact=rising and all(row.axis.complete for row in front),
+            exact=exact,
             method=method,
             front=points,
             command=command(self.question.subject, flags, self.order),
-            notes=(f"{len(points)} pairs; the value shown first is the one with the cost nearest to the bound",),
         )
 
     def _point(self, row: _Row) -> dict[str, Any]:
@@ -128,8 +155,6 @@ class _Front:
         step = max(1, (high - low) // 8)
         numbers = sorted({low, *range(low, high + 1, step), high})
         grid: list[list[Cell]] = []
-        lower = all(limit.comparison.startswith(">") for limit in self.question.limits[: self.question.asked])
-        self.largest = not lower
         start = self.axis(numbers[0])
         samples = Samples(self.question, self.inner, start)
         samples.collect()
@@ -137,6 +162,7 @@ class _Front:
         for number in numbers:
             axis = self.axis(number)
             grid.append([axis.cell(place) for place in places])
+        self.evaluations = len(grid) * len(places)
         lines = [*grid, *(list(column) for column in zip(*grid, strict=True))]
         for place in range(len(self.question.limits)):
             for line in lines:
@@ -173,6 +199,18 @@ class _Front:
     def _numbers(self) -> range:
         low, high = self._ends()
         return range(low, high + 1)
+
+    def _searched(self) -> tuple[list[_Row], bool]:
+        """For each outer number the answer of a search, and whether all of them are exact."""
+        rows, exact = [], True
+        for number in self._numbers():
+            axis = self.axis(number)
+            question = self.question._replace(subject=_At(self.question.subject, {self.outer.key: self.outer.value(number)}))
+            found = Search(question, self.inner, axis).run()
+            exact = exact and (found.exact or found.cell is None)
+            if found.cell is not None and found.largest == self.largest:
+                rows.append(_Row(number, axis, found.cell))
+        return rows, exact
 
     def _rows(self) -> list[_Row]:
         """For each outer number the best inner cell, starting from that of the number before."""

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 from flopcalc.cost.kinds import KINDS
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.targets.limits import Limit, read_limit
+from flopcalc.targets.spec import TargetSpec
 
 BASELINE = "baseline"
 Totals = Mapping[str, int]
@@ -27,6 +28,7 @@ class Subject(Protocol):
     name: str
     # The number of evaluations that take about a second.
     rate: int
+    spec: TargetSpec
 
     def measure(self, values: Values) -> Measured:
         """The costs with these values of options and sizes. Raises FlopcalcError where it does not apply."""
