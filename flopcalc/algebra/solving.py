@@ -78,7 +78,12 @@ def solved(evaluation: Evaluation, asked: Asked, upper: bool, number: Fraction) 
     for root in sympy.solve(top, x):
         numbers = {symbol: values[symbol.name] for symbol in root.free_symbols if symbol.name in values}
         at = root.subs(numbers)
-        if at.is_number and at.is_real and at > 0 and _is_nearest(at, asked, upper, number, param is None or param.kind == "int"):
+        if (
+            at.is_number
+            and at.is_real
+            and at > 0
+            and _is_nearest(at, asked, upper, number, param is None or param.kind == "int")
+        ):
             sign = ("<" if upper else ">") + ("" if asked.strict else "=")
             return _written(operator, x, sign, tidy(root), numbers, at)
     return None
@@ -143,5 +148,7 @@ def _written(operator: Operator, x: Expr, sign: str, root: Expr, numbers: Mappin
     as_letters = {used[name]: sympy.Symbol(letter, positive=True) for letter, name in letters.items()}
     shown = f"{x.name} {sign} {text(root)}"
     lettered = f"{text(x.subs(as_letters))} {sign} {text(root.subs(as_letters))}"
-    where = ", ".join(f"{symbol.name} = {value}" for symbol, value in sorted(numbers.items(), key=lambda pair: pair[0].name))
+    where = ", ".join(
+        f"{symbol.name} = {value}" for symbol, value in sorted(numbers.items(), key=lambda pair: pair[0].name)
+    )
     return Solved(shown, lettered, letters, where, float(at))

@@ -189,4 +189,3 @@ def _spec(name: str, options: dict[str, Any], *, is_choice: bool) -> TargetSpec:
     if "hw" in sizes and ("h" in sizes or "w" in sizes):
         raise FlopcalcError("bad-dimension", "--hw is given together with --h or --w", "give --hw, or --h and --w")
     return TargetSpec("operator", name, split_settings(options["settings"]), shape=sizes)
-

@@ -66,10 +66,10 @@ class Traced:
         return self
 
     def __sub__(self, other: Any) -> "Traced":
-        return self + (-other)
+        return self.__add__(-other)
 
     def __rsub__(self, other: Any) -> "Traced":
-        return -self + other
+        return (-self).__add__(other)
 
     def __mul__(self, other: Any) -> "Traced":
         return Traced(self.value * other, self.slope * other, self.trace) if _is_exact(other) else NotImplemented
@@ -121,7 +121,7 @@ class Traced:
         """This number minus another one; None for anything else. Its sign changes where they are equal."""
         if not isinstance(other, Traced) and not _is_exact(other):
             return None
-        difference = self - other
+        difference = self.__sub__(other)
         difference.cut(0)
         return difference.value
 

@@ -116,7 +116,7 @@ def _of_one(
     while left:
         best = max(
             (*allowed, *pairs),
-            key=lambda test: ((test.every & left).bit_count(), -len(test.text)),  # noqa: B023
+            key=lambda test: ((test.every & left).bit_count(), -len(test.text)),
             default=_Test("", 0, 0),
         )
         covered = best.every & left

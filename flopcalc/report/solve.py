@@ -92,7 +92,11 @@ def _front(record: Mapping[str, Any], kinds: list[str]) -> Table:
 
 def _choices(record: Mapping[str, Any], kinds: list[str]) -> Table:
     kinds = [kind for kind in kinds if kind in record["choices"][0]]
-    columns = (Column("layer", "name"), Column("operator", "name"), *(_KINDS[kind]._replace(key=kind) for kind in kinds))
+    columns = (
+        Column("layer", "name"),
+        Column("operator", "name"),
+        *(_KINDS[kind]._replace(key=kind) for kind in kinds),
+    )
     rows = [[one["layer"], one["operator"], *(one[kind] for kind in kinds)] for one in record["choices"]]
     totals = [["network", "", *(record["cost"][kind] for kind in kinds)]]
     return Table(columns, rows, totals, main=True)
@@ -105,7 +109,7 @@ def _facts(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         for number, text in enumerate(record["value"] or ["none: all layers stay"]):
             yield "" if number else "replace", text
     for one in record["alternatives"]:
-        yield "same cost", _interval(one, record["for"])
+        yield "same cost", _interval(one, record["for"]) + ("" if one["complete"] else ", and perhaps further")
     if isinstance(record["value"], Mapping):
         yield "nearest to the bound", ", ".join(f"{name} = {value}" for name, value in record["value"].items())
     if formula := record["closed_form"]:

@@ -54,7 +54,7 @@ class Param(NamedTuple):
     def read(self, value: object) -> Value:
         """The checked value of text or of a Python value. Raises FlopcalcError (bad-option)."""
         try:
-            checked = self._convert(value)
+            checked: Value = self._convert(value)
         except (ValueError, TypeError, ZeroDivisionError):
             raise self._error(value, f"it must be {self.expects}") from None
         if isinstance(checked, int | Fraction | Traced) and not isinstance(checked, bool):
@@ -74,6 +74,7 @@ class Param(NamedTuple):
         return self.auto if self.default is AUTO else show(self.default)
 
     def _convert(self, value: object) -> Any:
+        # In a search, a number that follows from the option.
         if self.kind == "fraction" and isinstance(value, Traced):
             return value
         text = value.strip() if isinstance(value, str) else value

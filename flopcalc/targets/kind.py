@@ -10,7 +10,7 @@ from flopcalc.text.yaml_file import Map, read_file
 
 
 def kind_of(text: str) -> Kind:
-    """`network` or `operator`. text: as in `flopcalc model` or `flopcalc layer`, with options behind an operator's name.
+    """`network` or `operator`. text: as in `flopcalc model` or `flopcalc layer`; an operator may have options.
 
     A YAML file with `layers` or `like` is a network. Raises FlopcalcError (unknown-network-or-operator).
     """

@@ -48,8 +48,11 @@ def value_in(variable: Variable, axis: Axis, interval: Interval, largest: bool) 
     return exact_number(end or 0)
 
 
-def interval_record(variable: Variable, interval: Interval) -> dict[str, Any]:
-    """An interval as plain data: from, to (null: without an end), and whether the ends belong to it."""
+def interval_record(variable: Variable, interval: Interval, *, complete: bool = True) -> dict[str, Any]:
+    """An interval as plain data: from, to (null: without an end), and whether the ends belong to it.
+
+    complete: whether values outside of it, next to its ends, have another cost.
+    """
 
     def text(end: Exact | None) -> str | None:
         if end is None:
@@ -61,6 +64,7 @@ def interval_record(variable: Variable, interval: Interval) -> dict[str, Any]:
         "to": text(interval.high),
         "from_included": interval.low_in and interval.low is not None,
         "to_included": interval.high_in and interval.high is not None,
+        "complete": complete,
     }
 
 

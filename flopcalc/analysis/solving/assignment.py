@@ -204,9 +204,7 @@ def _better(
                 if best is not None and now + rest > (best - 1) * scale:
                     continue
                 rows = tuple(map(int.__add__, before[1], option.rows))
-                if any(
-                    row + low[place + 1] > bound for row, low, bound in zip(rows, lows, bounds, strict=True)
-                ):
+                if any(row + low[place + 1] > bound for row, low, bound in zip(rows, lows, bounds, strict=True)):
                     continue
                 key = (before[0] + option.cost, rows)
                 if key not in after:

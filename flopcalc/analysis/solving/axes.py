@@ -193,8 +193,7 @@ class Steps:
         if first == last:
             taken = low.interval.high_in or high.interval.low_in
             return None if taken else self._point(Fraction(first))
-        cell = self._within(Fraction(first), Fraction(last))
-        return cell
+        return self._within(Fraction(first), Fraction(last))
 
 
 # The distance between numbers that are tried where steps cannot be found: of a target that is fast, and of a slow one.

@@ -100,7 +100,10 @@ def choose_operators(
     fixed = _fixed(network, spots, dtype)
     rows = [row for limit in limits for row in _rows(limit, spec, network, fixed, dtype)]
     sign = 1 if minimise else -1
-    items = [[Option(sign * _weight(one, kind), tuple(row.of(one.totals) for row in rows)) for one in each] for each in choices]
+    items = [
+        [Option(sign * _weight(one, kind), tuple(row.of(one.totals) for row in rows)) for one in each]
+        for each in choices
+    ]
     found = assign(items, [row.bound for row in rows])
     word = "minimise" if minimise else "maximise"
     common: dict[str, Any] = {
@@ -169,7 +172,9 @@ def _sum(costs: Sequence[Cost], dtype: str) -> dict[str, int]:
     return scaled({kind: sum(cost.total(kind) for cost in costs) for kind in SUMMED}, dtype)
 
 
-def _choices(network: Network, requests: Sequence[Request], plan: Plan, may_stay: bool, dtype: str) -> list[list[Choice]]:
+def _choices(
+    network: Network, requests: Sequence[Request], plan: Plan, may_stay: bool, dtype: str
+) -> list[list[Choice]]:
     """For each convolution, its choices. It stays where no operator applies."""
     spots = spots_of(network)
     found: list[list[Choice]] = [[] for _ in spots]
@@ -211,7 +216,9 @@ def _rows(limit: Limit, spec: TargetSpec, network: Network, fixed: dict[str, int
     if limit.reads(*KINDS):
         why = f"the limit {clip(limit.text)}: its right side is another cost"
         raise FlopcalcError("bad-limit", why, "write a number, or a part of the baseline: macs <= 0.5 * baseline")
-    bound = limit.bound({BASELINE: _base(BASELINE, limit, spec, network, dtype)} if BASELINE in bases_of([limit]) else {})
+    bound = limit.bound(
+        {BASELINE: _base(BASELINE, limit, spec, network, dtype)} if BASELINE in bases_of([limit]) else {}
+    )
     if limit.ratio_to:
         bound *= _base(limit.ratio_to, limit, spec, network, dtype)
     rest = fixed[limit.quantity]
@@ -233,7 +240,9 @@ def _base(name: str, limit: Limit, spec: TargetSpec, network: Network, dtype: st
     return found
 
 
-def _plan(network: Network, spots: Sequence[Spot], chosen: Sequence[Choice], totals: dict[str, int], dtype: str) -> Plan:
+def _plan(
+    network: Network, spots: Sequence[Spot], chosen: Sequence[Choice], totals: dict[str, int], dtype: str
+) -> Plan:
     """Clauses that give these choices, checked by evaluating the network with them."""
     wanted = [one.request for one in chosen]
     for requests in (clauses_for(spots, wanted), by_name(spots, wanted)):
@@ -242,7 +251,12 @@ def _plan(network: Network, spots: Sequence[Spot], chosen: Sequence[Choice], tot
         # As they are read from the command line.
         plan = Plan(tuple(read_request(request.command) for request in requests))
         found = replace_layers(network, plan)
-        labels = {name: one.request.label for spot, one in zip(spots, chosen, strict=True) if one.request for name in spot.names}
+        labels = {
+            name: one.request.label
+            for spot, one in zip(spots, chosen, strict=True)
+            if one.request
+            for name in spot.names
+        }
         same = dict(found.replaced_by) == labels
         if same and scaled({kind: found.network.total(kind) for kind in SUMMED}, dtype) == totals:
             return plan

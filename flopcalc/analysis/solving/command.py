@@ -14,8 +14,14 @@ def command(subject: Any, flags: Sequence[tuple[str, str]], variables: Sequence[
     words = ["flopcalc", "layer" if spec.kind == "operator" else "model", str(spec.what)]
     names = {variable.key for variable in variables}
     own = [(flag, value) for flag, value in spec.flags if not (flag == "--set" and value.partition("=")[0] in names)]
-    if any(flag == "--replace" for flag, _ in flags):
-        own = [pair for pair in own if pair[0] != "--replace"]
+    clauses = [place for place, (flag, _) in enumerate(own) if flag == "--replace"]
+    further = []
+    for pair, variable in zip(flags, variables, strict=True):
+        if pair[0] == "--replace":
+            # At the place of the clause that has the option.
+            own[clauses[subject.clauses.places[variable.key][0]]] = pair
+        else:
+            further.append(pair)
     if spec.kind == "operator":
         written = {"c_in": "--cin", "c_out": "--cout", "k": "-k"}
         own += [
@@ -25,6 +31,6 @@ def command(subject: Any, flags: Sequence[tuple[str, str]], variables: Sequence[
     else:
         own += [("--input", str(one)) for one in spec.inputs if "input" not in names]
         own += [("--batch", str(spec.batch))] if spec.batch != 1 and "batch" not in names else []
-    for flag, value in (*own, *flags):
+    for flag, value in (*own, *further):
         words += [flag, value]
     return shlex.join(words)

@@ -6,6 +6,8 @@ starts where the last one ended.
 """
 
 from collections.abc import Mapping
+from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 from flopcalc.analysis.solving import answers
@@ -13,7 +15,7 @@ from flopcalc.analysis.solving.axes import Axis, Cell, NotTraceableError, axis_o
 from flopcalc.analysis.solving.command import command
 from flopcalc.analysis.solving.numbers import Exact
 from flopcalc.analysis.solving.question import Measured, Question, Subject, Values
-from flopcalc.analysis.solving.samples import Samples, pairs
+from flopcalc.analysis.solving.samples import Samples
 from flopcalc.analysis.solving.search import Search
 from flopcalc.analysis.solving.solution import Solution
 from flopcalc.analysis.solving.variables import Variable
@@ -107,7 +109,9 @@ class _Front:
             method = f"for each {self.outer.name} a search of its own"
         elif self._rises():
             rows = self._rows()
-            method = f"for each {self.outer.name} by bisection, from the value of the one before; {pairs_text} that were "
+            method = (
+                f"for each {self.outer.name} by bisection, from the value of the one before; {pairs_text} that were "
+            )
             method += f"computed first ({self.evaluations}), a larger value costs more"
         else:
             rows = self._all_rows()
@@ -168,7 +172,7 @@ class _Front:
             for line in lines:
                 judged = [cell.outcome.judged[place] for cell in line if not cell.outcome.refused]
                 amounts = [one.actual - one.bound for one in judged]
-                if any(a > b for a, b in pairs(amounts)):
+                if any(a > b for a, b in pairwise(amounts)):
                     return False
         if any(limit.comparison[0] != self.question.limits[0].comparison[0] for limit in self.question.limits):
             return False
@@ -205,7 +209,9 @@ class _Front:
         rows, exact = [], True
         for number in self._numbers():
             axis = self.axis(number)
-            question = self.question._replace(subject=_At(self.question.subject, {self.outer.key: self.outer.value(number)}))
+            question = self.question._replace(
+                subject=_At(self.question.subject, {self.outer.key: self.outer.value(number)})
+            )
             found = Search(question, self.inner, axis).run()
             exact = exact and (found.exact or found.cell is None)
             if found.cell is not None and found.largest == self.largest:
@@ -255,7 +261,7 @@ class _Front:
             if found is None or found.outcome.ok:
                 return found
         assert found is not None  # noqa: S101 - the loop returns
-        bad, size = found, abs(found.at) / 16
+        bad, size = found, abs(Fraction(found.at)) / 16
         domain = self.inner.domain
         while True:
             number = bad.at - size if self.largest else bad.at + size

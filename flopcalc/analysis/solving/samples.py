@@ -1,15 +1,14 @@
-"""The cost at some values from small to large, and what it shows: which way each limit goes, and where answers can be."""
+"""The cost at some values from small to large: which way each limit goes, and where answers can be."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from fractions import Fraction
-from typing import Literal, TypeVar
+from itertools import pairwise
+from typing import Literal
 
 from flopcalc.analysis.solving.axes import Axis, Cell
 from flopcalc.analysis.solving.numbers import Exact
 from flopcalc.analysis.solving.question import Question
 from flopcalc.analysis.solving.variables import Variable
-
-T = TypeVar("T")
 
 # How often the start is doubled and halved, and the number of values of a domain with two ends.
 _DOUBLINGS = 40
@@ -102,13 +101,13 @@ class Samples:
         for place, limit in enumerate(self.question.limits):
             judged = [cell.outcome.judged[place] for cell in known]
             excess = [one.excess(limit) for one in judged]
-            further = all(a <= b for a, b in pairs(excess)) and (len(set(excess)) == 1 or excess[0] < excess[-1])
+            further = all(a <= b for a, b in pairwise(excess)) and (len(set(excess)) == 1 or excess[0] < excess[-1])
             if not any(one.ok for one in judged) and further:
                 return True
         return False
 
     def _bracket(self, start: Fraction, ok: bool) -> None:
-        """Of a slow target: go on until one value meets the limits and one does not, upwards first if that is likely."""
+        """Of a slow target: go on until one value meets the limits and one does not; first the likelier way."""
         upper = not self.question.limits[0].comparison.startswith(">")
         for sign in (1, -1) if ok == upper else (-1, 1):
             for count, number in enumerate(self._outwards(start, sign)):
@@ -126,9 +125,9 @@ class Samples:
         amounts = [one.actual - one.bound for one in judged]
         if len(set(amounts)) <= 1:
             return "same"
-        if all(a <= b for a, b in pairs(amounts)):
+        if all(a <= b for a, b in pairwise(amounts)):
             return "rises"
-        return "falls" if all(a >= b for a, b in pairs(amounts)) else "mixed"
+        return "falls" if all(a >= b for a, b in pairwise(amounts)) else "mixed"
 
     @property
     def trends(self) -> list[Trend]:
@@ -139,13 +138,16 @@ class Samples:
         """Whether the answer is the largest value.
 
         It is the value at which a target is just met: the largest for an upper bound, the smallest for a lower one; the
-        other way round where the cost falls as the value grows.
+        other way round where the cost falls as the value grows: at the largest value of all that were computed it is
+        below that at the smallest one.
         """
-        return any(self._wants(place) for place in range(self.question.asked))
+        return not self.known or any(self._wants(place) for place in range(self.question.asked))
 
     def _wants(self, place: int) -> bool:
         lower = self.question.limits[place].comparison.startswith(">")
-        return lower if self.trend(place) == "falls" else not lower
+        first, last = (self.known[end].outcome.judged[place] for end in (0, -1))
+        falls = last.actual - last.bound < first.actual - first.bound
+        return lower if falls else not lower
 
     def has_no_effect(self) -> bool:
         """Whether the limits have the same costs at all values."""
@@ -164,17 +166,14 @@ class Samples:
 
     def span(self) -> tuple[Cell, Cell]:
         """The cells between which all answers are, if the costs go on as the samples show."""
-        cells = self.cells
-        low, high = cells[0], cells[-1]
-        for cell in self.known:
+        cells, known = self.cells, self.known
+        # One further cell on each side, where the target does not exist.
+        low = cells[max(cells.index(known[0]) - 1, 0)]
+        high = cells[min(cells.index(known[-1]) + 1, len(cells) - 1)]
+        for cell in known:
             sides = self.side(cell)
             if 1 in sides and cell.at > low.at:
                 low = cell
             if -1 in sides and cell.at < high.at:
                 high = cell
         return low, high
-
-
-def pairs(values: Sequence[T]) -> Iterator[tuple[T, T]]:
-    """Each value with the next one."""
-    return zip(values, values[1:], strict=False)

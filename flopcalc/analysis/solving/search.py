@@ -66,7 +66,8 @@ class Search:
             return self._found(good[-1 if self.largest else 0], True, method) if good else self._missing(method)
         if far.outcome.ok and self.largest and not self.variable.limited:
             every = "every" if all(cell.outcome.ok for cell in samples.known) else "every large"
-            why = f"{every} {self.variable.name} meets {self._targets}, as far as {short(far.at)}: there is no largest one"
+            name = self.variable.name
+            why = f"{every} {name} meets {self._targets}, as far as {short(far.at)}: there is no largest value"
             return self._missing(self._sampled(), why)
         if samples.slow:
             return self._halved()
@@ -97,7 +98,7 @@ class Search:
         domain = self.variable.domain
         last = domain.high if self.largest else domain.low
         if last is not None and (self.variable.limited or not self.largest):
-            found = self._walk_from(self.axis.cell(last), None)
+            found = self._walk_from(self.axis.cell(last), None if self.variable.limited else end)
             if found is not None:
                 return found
         return self._walk_from(start, end)
@@ -108,7 +109,7 @@ class Search:
         if self.variable.kind == "rational" or not good:
             return False
         nearest = good[-1 if self.largest else 0]
-        return abs(start.at - nearest.at) > _SECONDS * self.question.subject.rate
+        return abs(Fraction(start.at) - nearest.at) > _SECONDS * self.question.subject.rate
 
     def _walk_from(self, start: Cell, end: Cell | None) -> Found | None:
         """end: the cell after which the walk stops; None for the end of the domain."""
@@ -126,7 +127,8 @@ class Search:
         what = "step of the cost" if self.variable.kind == "rational" else "value"
         what = what if self.axis.complete else f"multiple of {exact_text(self.step)}"
         down, up = ("down", "up") if self.largest else ("up", "down")
-        method = f"computed at every {what} from {short(start.at)} {down}"
+        first = start.at if self.largest or start.interval.low is None else start.interval.low
+        method = f"computed at every {what} from {short(first)} {down}"
         method += " to the answer" if cell is not None else ""
         further = self.samples.cells[-1 if self.largest else 0].at
         if end is not None and further != start.at:
@@ -152,12 +154,16 @@ class Search:
         count = len(self.samples.cells)
         method = "bisection" if self.axis.complete else f"bisection to multiples of {exact_text(self.step)}"
         if "mixed" in trends:
-            method += f"; the cost neither only rises nor only falls at the {count} values that were computed, so there "
+            method += (
+                f"; the cost neither only rises nor only falls at the {count} values that were computed, so there "
+            )
             method += "may be a better one"
         elif self.variable.monotone:
             method += "; a larger value costs more"
         else:
-            method += f"; the cost only {'falls' if 'falls' in trends else 'rises'} at the {count} values that were computed"
+            method += (
+                f"; the cost only {'falls' if 'falls' in trends else 'rises'} at the {count} values that were computed"
+            )
         exact = self.axis.complete and self.variable.monotone and "mixed" not in trends
         return self._found(best, exact, method)
 
@@ -226,10 +232,9 @@ class Search:
         reasons = []
         for place, limit in enumerate(self.question.limits):
             if not any(cell.outcome.judged[place].ok for cell in known):
-                cell = min(known, key=lambda one: one.outcome.judged[place].excess(limit))  # noqa: B023
-                reasons.append(
-                    f"no {self.variable.name} meets {limit.text}; the nearest cost is {amount(cell.outcome.judged[place].actual)}"
-                )
+                cell = min(known, key=lambda one: one.outcome.judged[place].excess(limit))
+                nearest_cost = amount(cell.outcome.judged[place].actual)
+                reasons.append(f"no {self.variable.name} meets {limit.text}; the nearest cost is {nearest_cost}")
         if not reasons:
             reasons = [f"no {self.variable.name} meets all targets at once"]
         return Found(None, exact, method, self.largest, nearest, "; ".join(reasons))

@@ -19,6 +19,9 @@ from flopcalc.targets.kind import kind_of
 from flopcalc.targets.read import is_python
 from flopcalc.targets.spec import DEFAULT_TIMEOUT, TargetSpec, Timeout, as_texts, from_python
 
+# Values at which the target does not exist, and that are passed over to find the next one.
+_NEXT = 64
+
 AnySubject = DescribedNetwork | PythonModel | OneOperator
 
 
@@ -88,7 +91,14 @@ def solve(
         from flopcalc.analysis.solving.choosing import choose_operators
 
         return choose_operators(
-            spec, as_texts(choose), minimise, maximise, (*limits[0], *limits[1]), where=where, keep=as_texts(keep), dtype=dtype
+            spec,
+            as_texts(choose),
+            minimise,
+            maximise,
+            (*limits[0], *limits[1]),
+            where=where,
+            keep=as_texts(keep),
+            dtype=dtype,
         )
     return solve_spec(spec, as_texts(for_), *limits, _among(among, as_texts(for_)), dtype)
 
@@ -121,7 +131,7 @@ def solve_spec(
     limits = read_limits((*targets, *subjects), spec.kind)
     subject = _subject(spec, names, bases_of(limits), dtype)
     question = Question(subject, limits, len(targets))
-    variables = [_variable(name, subject) for name in names]
+    variables = [_variable(name, subject, listed=name in (listed or {})) for name in names]
     for name, texts in (listed or {}).items():
         if name not in names:
             why = f"--among {clip(name)} is not searched for"
@@ -147,7 +157,9 @@ def _subject(spec: TargetSpec, names: Sequence[str], bases: Sequence[str], dtype
         for name, size in found.shape.items():
             if name in wanted:
                 raise FlopcalcError(
-                    "bad-usage", f"{name} is given as {clip(size)}, and searched for", f"leave out {name}, or --for {name}"
+                    "bad-usage",
+                    f"{name} is given as {clip(size)}, and searched for",
+                    f"leave out {name}, or --for {name}",
                 )
         return found
     clauses = Changed(spec.plan, {})
@@ -156,8 +168,10 @@ def _subject(spec: TargetSpec, names: Sequence[str], bases: Sequence[str], dtype
     return PythonModel(spec, bases, dtype, clauses)
 
 
-def _variable(name: str, subject: AnySubject) -> Variable:
-    return of_operator(name, subject) if isinstance(subject, OneOperator) else of_network(name, subject)
+def _variable(name: str, subject: AnySubject, *, listed: bool) -> Variable:
+    if isinstance(subject, OneOperator):
+        return of_operator(name, subject)
+    return of_network(name, subject, listed=listed)
 
 
 def _check_start(question: Question, variables: Sequence[Variable]) -> None:
@@ -197,10 +211,14 @@ def _solution(question: Question, variable: Variable, along: Axis, found: Found)
     else:
         interval, whole, below, above = found.cell.interval, True, None, None
     number = answers.value_in(variable, along, interval, found.largest)
-    record = answers.interval_record(variable, interval)
+    record = answers.interval_record(
+        variable, interval, complete=whole and (along.complete or variable.kind == "listed")
+    )
     beyond = above if found.largest else below
-    if not whole and not slow:
-        notes.append("the interval of values with the same cost is longer than shown")
+    for _ in range(0 if slow else _NEXT):
+        if beyond is None or not beyond.outcome.refused:
+            break
+        beyond = along.up(beyond) if found.largest else along.down(beyond)
     if found.cell.outcome.uncounted:
         notes.append(f"at least these costs: {found.cell.outcome.uncounted} kernels could not be counted")
     text = variable.text(number)

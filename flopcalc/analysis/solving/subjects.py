@@ -92,9 +92,7 @@ class DescribedNetwork:
         shape = values.get(INPUT) or one_shape(self.spec.inputs)
         key = (tuple(options.values()), shape, values.get(BATCH))
         if options or self._last is None or self._last[0] != key:
-            found = self.description.at(
-                {**self.spec.settings, **options}, shape, values.get(BATCH, self.spec.batch)
-            )
+            found = self.description.at({**self.spec.settings, **options}, shape, values.get(BATCH, self.spec.batch))
             self._last = (key, found)
         return self._last[1]
 

@@ -43,8 +43,8 @@ class Variable(NamedTuple):
     name: as the user wrote it. key: its name in an evaluation. domain: the numbers that it may be. start: a number
     to start from. limited: whether the domain ends because values end there, and not because numbers do.
     value(number): what an evaluation takes. text(number): what `--set` takes. values: those of a listed variable.
-    monotone: whether a larger value is known to cost more. ordered: whether values have an order;
-    without one, the answer is the one with the cost nearest to the bound. flag: the option of the command line that sets it.
+    monotone: whether a larger value is known to cost more. ordered: whether values have an order; without one, the
+    answer is the one with the cost nearest to the bound. flag: the option of the command line that sets it.
     """
 
     name: str
@@ -104,8 +104,11 @@ def _choices(variable: Variable, values: Sequence[Any]) -> Variable:
 # Networks --------------------------------------------------------------------------------------------
 
 
-def of_network(name: str, subject: DescribedNetwork | PythonModel) -> Variable:
-    """The variable of that name. Raises FlopcalcError for an unknown name, and for a value that cannot be searched."""
+def of_network(name: str, subject: DescribedNetwork | PythonModel, *, listed: bool = False) -> Variable:
+    """The variable of that name. listed: whether its values are given.
+
+    Raises FlopcalcError for an unknown name, and for a value that cannot be searched.
+    """
     if name == BATCH:
         return _whole(BATCH, start=subject.spec.batch, flag=lambda text: ("--batch", text), monotone=True)
     if name == INPUT:
@@ -120,7 +123,7 @@ def of_network(name: str, subject: DescribedNetwork | PythonModel) -> Variable:
     if isinstance(subject, DescribedNetwork):
         known = [*subject.description.declared(), INPUT, BATCH, *_clause_names(subject)]
         raise unknown_name(f"option of {subject.name}", name, known, f"--for takes: {', '.join(known)}")
-    return _keyword(name, subject)
+    return _keyword(name, subject, listed=listed)
 
 
 def _input(subject: DescribedNetwork | PythonModel) -> Variable:
@@ -192,8 +195,12 @@ def _clauses(name: str, subject: DescribedNetwork | PythonModel) -> Variable | N
     return found._replace(name=name, key=name, flag=flag)
 
 
-def _keyword(name: str, subject: PythonModel) -> Variable:
-    """A keyword of a factory. Its type is that of the value that was given for it."""
+def _keyword(name: str, subject: PythonModel, *, listed: bool) -> Variable:
+    """A keyword of a factory. Its type is that of the value that was given for it, or of the listed values."""
+    if listed:
+        return _rational(
+            name, Interval(None, None), 1, value=lambda number: number if type(number) is int else float(number)
+        )
     start = keyword_value(subject.spec.settings.get(name))
     if isinstance(start, bool) or not isinstance(start, int | float):
         why = f"the type of {name} is not known: {subject.name} is Python code"
@@ -333,4 +340,3 @@ def checked_names(names: Iterable[str]) -> tuple[str, ...]:
         why = f"--for {clip(','.join(found))} has {len(found)} names" if len(found) > 2 else "--for repeats a name"
         raise FlopcalcError("bad-usage", why, "search for one value, or for two: --for width,input")
     return found
-
