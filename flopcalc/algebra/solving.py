@@ -75,7 +75,9 @@ def solved(evaluation: Evaluation, asked: Asked, upper: bool, number: Fraction) 
         return None
     if not top.is_polynomial(x) or sympy.degree(top, x) not in (1, 2):
         return None
-    for root in sympy.solve(top, x):
+    # A whole number would have no irrational bound.
+    y = sympy.Dummy("y", positive=True)
+    for root in sympy.solve(top.subs(x, y), y):
         numbers = {symbol: values[symbol.name] for symbol in root.free_symbols if symbol.name in values}
         at = root.subs(numbers)
         if (

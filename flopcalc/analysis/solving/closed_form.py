@@ -37,7 +37,7 @@ def shown(question: Question, variable: Variable, number: Exact, largest: bool) 
         base = BASELINE if limit.ratio_to == BASELINE else subject.bases[limit.ratio_to]
     elif limit.quantity == "traffic":
         bound /= DTYPE_BYTES[subject.dtype]
-    equal = "c_out" not in subject.shape
+    equal = "c_out" not in subject.shape and variable.key != "c_out"
     asked = solving.Asked(variable.key, limit.quantity, bound, "=" not in limit.comparison, base, equal)
     found = solving.solved(subject.evaluation({variable.key: variable.value(number)}), asked, largest, Fraction(number))
     if found is None:

@@ -32,7 +32,7 @@ def solve(
     /,
     *,
     subject: str | Iterable[str] = (),
-    among: Mapping[str, str | Sequence[Any]] | str | None = None,
+    among: Mapping[str, str | Sequence[Any]] | str | Sequence[Any] | None = None,
     choose: str | Iterable[str] = (),
     minimise: str | None = None,
     maximise: str | None = None,

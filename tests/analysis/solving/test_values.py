@@ -30,13 +30,21 @@ def _around(one: Any) -> list[tuple[Fraction, bool]]:
 
 # Rational options of networks ----------------------------------------------------------------------
 
-WIDTHS = ["mobilenet_v2", "mobilenet_v1", "shufflenet_v1", "efficientnet_b0", "mobilenet_v3_large", "ghostnet", "yolov8"]
+WIDTHS = [
+    "mobilenet_v2",
+    "mobilenet_v1",
+    "shufflenet_v1",
+    "efficientnet_b0",
+    "mobilenet_v3_large",
+    "ghostnet",
+    "yolov8",
+]
 
 
 @pytest.mark.parametrize("name", WIDTHS)
 def test_widths_of_networks(name: str) -> None:
     """No value of a grid beyond the answer meets a random target; the interval's ends are exact."""
-    numbers = random.Random(name)
+    numbers = random.Random(name)  # noqa: S311 - the same numbers on each run
     option = "width"
     grid = [Fraction(n, 97) for n in range(4, 250)]
     costs: dict[Fraction, int] = {}
@@ -85,7 +93,7 @@ def test_the_width_of_mobilenet_v2_for_300_m() -> None:
 
 @pytest.mark.parametrize("bound", ["2.45G", "2.5G", "2.6G", "2.9G"])
 def test_alpha_of_spconv_is_not_monotone(bound: str) -> None:
-    """Where floor(alpha c) is odd a layer stays: brute force over all multiples of 1/1024, which are finer than steps."""
+    """Where floor(alpha c) is odd a layer stays: brute force over all multiples of 1/1024, finer than the steps."""
     from flopcalc.replacing.decide import plan
     from flopcalc.replacing.described import replace_layers
 
@@ -188,14 +196,16 @@ def _brute(name: str, option: str, values: range, kind: str, **shape: Any) -> di
 def test_options_of_operators(name: str, option: str, values: range, shape: dict[str, Any], kind: str) -> None:
     """At five bounds each: the last value that meets it, on the side where the cost grows."""
     ratios = _brute(name, option, values, kind, **shape)
-    numbers = random.Random(f"{name} {kind}")
+    numbers = random.Random(f"{name} {kind}")  # noqa: S311 - the same numbers on each run
     ordered = list(ratios.values())
     falls = ordered[-1] < ordered[0]
     for _ in range(5):
         bound = numbers.choice(ordered)
         for comparison in ("<=", "<"):
             meeting = [v for v, ratio in ratios.items() if ratio < bound or (ratio == bound and comparison == "<=")]
-            found = solve(name, option, f"ratio(conv, {kind}) {comparison} {bound.numerator}/{bound.denominator}", **shape)
+            found = solve(
+                name, option, f"ratio(conv, {kind}) {comparison} {bound.numerator}/{bound.denominator}", **shape
+            )
             if not meeting or (len(set(ordered)) == 1 and found.value is None):
                 assert found.value is None
                 continue
@@ -251,7 +261,10 @@ def test_pairs_of_a_small_grid(comparison: str) -> None:
     """All pairs that no other pair beats in both, of all pairs of a grid."""
     widths, sizes = [Fraction(n, 4) for n in range(1, 9)], range(32, 260, 32)
     met = int.__le__ if comparison == "<=" else int.__ge__
-    better = (lambda a, b: a >= b) if comparison == "<=" else (lambda a, b: a <= b)
+
+    def better(a: Any, b: Any) -> bool:
+        return bool(a >= b if comparison == "<=" else a <= b)
+
     pairs = {
         (width, size)
         for width in widths
@@ -261,9 +274,7 @@ def test_pairs_of_a_small_grid(comparison: str) -> None:
     front = {
         (width, size)
         for width, size in pairs
-        if not any(
-            (w, s) != (width, size) and better(w, width) and better(s, size) for w, s in pairs
-        )
+        if not any((w, s) != (width, size) and better(w, width) and better(s, size) for w, s in pairs)
     }
     found = solve(
         "mobilenet_v2",
@@ -344,7 +355,8 @@ def test_an_option_without_effect_and_no_largest_value() -> None:
 def test_networks_that_exist_at_single_values_only(write_network: Any) -> None:
     """`out: 32 * width` is a whole number at some widths: they are tried one by one, and it says so."""
     path = write_network(
-        "input: [3, 8, 8]\noptions:\n  width: {default: 1.0, help: factor}\nlayers:\n- conv: {op: conv, out: 32 * width}\n"
+        "input: [3, 8, 8]\noptions:\n  width: {default: 1.0, help: factor}\nlayers:\n"
+        "- conv: {op: conv, out: 32 * width}\n"
     )
     found = solve(path, "width", "params <= 500")
     # 27 weights for each output channel: 18 channels, width 9/16 = 0.5625, is not a multiple of 0.001; 16 is.
@@ -357,7 +369,7 @@ def test_a_cost_that_falls_and_rises(write_network: Any) -> None:
     """All steps are gone through, whatever the cost does: brute force over a fine grid."""
     path = write_network(
         "input: [3, 8, 8]\noptions:\n  width: {default: 1.0, help: factor}\nlayers:\n"
-        "- conv: {op: conv, out: \"max(1, 40 - floor(16 * width)) + 30 * floor(width / 2)\"}\n"
+        '- conv: {op: conv, out: "max(1, 40 - floor(16 * width)) + 30 * floor(width / 2)"}\n'
         "- act: relu\n"
     )
     costs = {Fraction(n, 64): network(path, width=Fraction(n, 64)).params for n in range(1, 64 * 8)}
