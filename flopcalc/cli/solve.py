@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from flopcalc.analysis.solving.question import PICKS
 from flopcalc.analysis.solving.solution import Solution
 from flopcalc.analysis.solving.solve import solve_spec
 from flopcalc.budget.folder_rules import with_folder_rules
@@ -68,11 +69,17 @@ def _one_batch(command: Callable[..., Any]) -> Callable[..., Any]:
     metavar="LIMIT",
     multiple=True,
     help="What the cost must meet: 'macs <= 300M', 'params < 5M', 'ratio(conv) < 1', 'macs <= 0.5 * baseline'. "
-    "The answer is the value that just meets it: the largest one for <=, the smallest one for >=; the other way round "
-    "where the cost falls as the value grows. Repeatable; all must hold.",
+    "The answer is the largest value that meets it for <=, and the smallest one for >=; the other way round where the "
+    "cost only falls as the value grows. Repeatable; all must hold.",
 )
 @click.option(
     "--subject", "subjects", metavar="LIMIT", multiple=True, help="A further limit that must hold; repeatable."
+)
+@click.option(
+    "--pick",
+    type=click.Choice(PICKS),
+    default=None,
+    help="Show the largest or the smallest value that meets the target.",
 )
 @click.option(
     "--among",
@@ -106,6 +113,7 @@ def command(
     for_: tuple[str, ...],
     targets: tuple[str, ...],
     subjects: tuple[str, ...],
+    pick: str | None,
     among_texts: tuple[str, ...],
     choose: tuple[str, ...],
     minimise: str | None,
@@ -122,11 +130,13 @@ def command(
     """
     fmt = format_of(fmt, output)
     is_choice = bool(choose or minimise or maximise)
-    if is_choice and (for_ or among_texts):
+    if is_choice and (for_ or among_texts or pick):
         raise FlopcalcError("bad-usage", "--choose does not go with --for", "search for a value or choose operators")
     spec = _spec(name, options, is_choice=is_choice)
     with progress_bar(name):
-        solution = _solution(spec, for_, targets, subjects, among_texts, choose, minimise, maximise, dtype, options)
+        solution = _solution(
+            spec, for_, targets, subjects, pick, among_texts, choose, minimise, maximise, dtype, options
+        )
     emit(solve_document(solution, flat=fmt in ("csv", "latex")), fmt, output)
     return ExitCode.CHECK_FAILED if solution.value is None else ExitCode.OK
 
@@ -136,6 +146,7 @@ def _solution(
     for_: tuple[str, ...],
     targets: tuple[str, ...],
     subjects: tuple[str, ...],
+    pick: str | None,
     among_texts: tuple[str, ...],
     choose: tuple[str, ...],
     minimise: str | None,
@@ -149,7 +160,7 @@ def _solution(
         where, keep = options["where"], options["keep"]
         limits = (*targets, *subjects)
         return choose_operators(spec, choose, minimise, maximise, limits, where=where, keep=keep, dtype=dtype)
-    return solve_spec(spec, for_, targets, subjects, _listed(among_texts, for_), dtype)
+    return solve_spec(spec, for_, targets, subjects, _listed(among_texts, for_), dtype, pick)
 
 
 def _listed(texts: tuple[str, ...], for_: tuple[str, ...]) -> dict[str, list[str]]:

@@ -2,12 +2,13 @@
 
 A cost is a step function of an option such as a width: it changes only where a rounding or a comparison does. Computed
 with a `Traced` number, a formula or a description gives its cost at one value of the option, and the trace then holds
-the open interval around this value in which every rounding and every comparison gives the same result. So the ends of
-a step are found exactly, in one evaluation.
+the interval around this value in which every rounding and every comparison gives the same result. So the ends of a step
+are found exactly, in one evaluation.
 
 Numbers are linear in the option: a + b x. Anything else (a product of two, a power, a logarithm) raises TypeError.
 """
 
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -15,20 +16,26 @@ Exact = int | Fraction
 
 
 class Trace:
-    """The option's value `x`, and the largest open interval around it without a change. None: no end was found."""
+    """The option's value `x`, and the largest interval around it without a change. None: no end was found.
 
-    __slots__ = ("high", "low", "x")
+    low_in, high_in: whether the ends belong to it.
+    """
+
+    __slots__ = ("high", "high_in", "low", "low_in", "x")
 
     def __init__(self, x: Fraction) -> None:
         self.x = x
         self.low: Fraction | None = None
         self.high: Fraction | None = None
+        self.low_in = self.high_in = False
 
-    def cut(self, place: Fraction) -> None:
-        """Something changes at this value of the option."""
-        if place <= self.x and (self.low is None or place > self.low):
+    def cut(self, place: Fraction, included: bool) -> None:
+        """Something changes at this value of the option. included: whether not at, but only behind it."""
+        if place <= self.x and (self.low is None or place >= self.low):
+            self.low_in = included and (self.low != place or self.low_in)
             self.low = place
-        if place >= self.x and (self.high is None or place < self.high):
+        if place >= self.x and (self.high is None or place <= self.high):
+            self.high_in = included and (self.high != place or self.high_in)
             self.high = place
 
 
@@ -45,10 +52,10 @@ class Traced:
     def __repr__(self) -> str:
         return str(self.value)
 
-    def cut(self, at: Exact) -> None:
-        """A result changes where this number has the value `at`."""
+    def cut(self, at: Exact, included: bool) -> None:
+        """A result changes where this number has the value `at`. included: whether it is the same at that value."""
         if self.slope:
-            self.trace.cut(self.trace.x + (at - self.value) / self.slope)
+            self.trace.cut(self.trace.x + (at - self.value) / self.slope, included)
 
     # Arithmetic --------------------------------------------------------------------------------
 
@@ -91,8 +98,8 @@ class Traced:
 
     def __floor__(self) -> int:
         found = self.value.__floor__()
-        self.cut(found)
-        self.cut(found + 1)
+        self.cut(found, True)
+        self.cut(found + 1, False)
         return found
 
     def __ceil__(self) -> int:
@@ -105,8 +112,9 @@ class Traced:
 
     def __round__(self, digits: None = None) -> int:
         found = round(self.value)
-        self.cut(found - Fraction(1, 2))
-        self.cut(found + Fraction(1, 2))
+        # Halves are rounded to the even number.
+        self.cut(found - Fraction(1, 2), found % 2 == 0)
+        self.cut(found + Fraction(1, 2), found % 2 == 0)
         return found
 
     def __floordiv__(self, other: Any) -> int:
@@ -117,36 +125,32 @@ class Traced:
 
     # Comparison --------------------------------------------------------------------------------
 
-    def _difference(self, other: Any) -> Fraction | None:
-        """This number minus another one; None for anything else. Its sign changes where they are equal."""
+    def _compared(self, other: Any, holds: Callable[[Exact], bool]) -> Any:
+        """Whether a condition holds for this number minus another one, which changes where they are equal."""
         if not isinstance(other, Traced) and not _is_exact(other):
-            return None
+            return NotImplemented
         difference = self.__sub__(other)
-        difference.cut(0)
-        return difference.value
+        found = holds(difference.value)
+        difference.cut(0, found == holds(0))
+        return found
 
-    def __eq__(self, other: object) -> bool:
-        difference = self._difference(other)
-        return NotImplemented if difference is None else difference == 0
+    def __eq__(self, other: object) -> Any:
+        return self._compared(other, lambda difference: difference == 0)
 
-    def __lt__(self, other: Any) -> bool:
-        difference = self._difference(other)
-        return NotImplemented if difference is None else difference < 0
+    def __lt__(self, other: Any) -> Any:
+        return self._compared(other, lambda difference: difference < 0)
 
-    def __le__(self, other: Any) -> bool:
-        difference = self._difference(other)
-        return NotImplemented if difference is None else difference <= 0
+    def __le__(self, other: Any) -> Any:
+        return self._compared(other, lambda difference: difference <= 0)
 
-    def __gt__(self, other: Any) -> bool:
-        difference = self._difference(other)
-        return NotImplemented if difference is None else difference > 0
+    def __gt__(self, other: Any) -> Any:
+        return self._compared(other, lambda difference: difference > 0)
 
-    def __ge__(self, other: Any) -> bool:
-        difference = self._difference(other)
-        return NotImplemented if difference is None else difference >= 0
+    def __ge__(self, other: Any) -> Any:
+        return self._compared(other, lambda difference: difference >= 0)
 
     def __bool__(self) -> bool:
-        return self != 0
+        return bool(self != 0)
 
     def __hash__(self) -> int:
         return hash(self.value)

@@ -49,6 +49,8 @@ def test_the_interval_is_that_of_the_result(step: Callable[[Any], Any]) -> None:
         assert low <= x <= high
         for share_ in (Fraction(1, 10**6), Fraction(1, 3), Fraction(2, 3), 1 - Fraction(1, 10**6)):
             assert step(low + (high - low) * share_) == result
+        for end, included in ((trace.low, trace.low_in), (trace.high, trace.high_in)):
+            assert end is None or not included or step(end) == result
 
 
 def test_every_change_is_found() -> None:

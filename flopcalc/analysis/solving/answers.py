@@ -70,7 +70,9 @@ def interval_record(variable: Variable, interval: Interval, *, complete: bool = 
 
 def point_record(question: Question, variable: Variable, axis: Axis, cell: Cell, largest: bool) -> dict[str, Any]:
     """A cell that is not the answer: a value of it, and its cost, or why it has none."""
-    number = value_in(variable, axis, cell.interval, largest)
+    end, inside = (cell.interval.high, cell.interval.high_in) if largest else (cell.interval.low, cell.interval.low_in)
+    # Its end, since this is where the cost changes.
+    number = exact_number(end) if end is not None and inside else value_in(variable, axis, cell.interval, largest)
     found: dict[str, Any] = {"value": variable.text(number)}
     if cell.outcome.refused:
         return {**found, "cost": None, "why_not": cell.outcome.refused}

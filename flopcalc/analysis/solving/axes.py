@@ -98,7 +98,7 @@ _NEAR = Fraction(1, 2**40)
 
 
 class Steps:
-    """All numbers of the domain, as cells between two numbers at which the cost may change, and as these numbers."""
+    """All numbers of the domain, as cells between two numbers at which the cost may change."""
 
     complete = True
 
@@ -108,7 +108,7 @@ class Steps:
         self._ask = ask
 
     def _inside(self, number: Fraction) -> Cell:
-        """The open cell around a number that is not an end of one."""
+        """The cell around a number that is not an end of one."""
         trace = Trace(number)
         self.evaluations += 1
         try:
@@ -117,14 +117,21 @@ class Steps:
             raise NotTraceableError from error
         if outcome.refused and not self._ask(number).refused:
             raise NotTraceableError
-        low, high = trace.low, trace.high
-        if self.domain.low is not None and (low is None or low < self.domain.low):
-            low = Fraction(self.domain.low)
-        if self.domain.high is not None and (high is None or high > self.domain.high):
-            high = Fraction(self.domain.high)
-        if low == high:
+        if trace.low == trace.high and trace.low is not None:
             return self._point(number)
-        return Cell(Interval(low, high, low_in=False, high_in=False), number, outcome)
+        return Cell(self._clipped(trace), number, outcome)
+
+    def _clipped(self, trace: Trace) -> Interval:
+        """The interval of a trace inside the domain."""
+        low, high, low_in, high_in = trace.low, trace.high, trace.low_in, trace.high_in
+        first, last = self.domain.low, self.domain.high
+        if first is not None and (low is None or low <= first):
+            low_in = self.domain.low_in and (low != first or low_in)
+            low = Fraction(first)
+        if last is not None and (high is None or high >= last):
+            high_in = self.domain.high_in and (high != last or high_in)
+            high = Fraction(last)
+        return Interval(low, high, low_in and low is not None, high_in and high is not None)
 
     def _point(self, number: Fraction) -> Cell:
         self.evaluations += 1
@@ -140,11 +147,12 @@ class Steps:
         if low is not None and number < low:
             number = Fraction(low)
         if high is not None and number >= high:
-            return self._point(Fraction(high)) if self.domain.high_in else self._below(Fraction(high))
+            found = self._below(Fraction(high))
+            return self._point(Fraction(high)) if self.domain.high_in and high not in found.interval else found
         return self._above(number)
 
     def _above(self, number: Fraction) -> Cell:
-        """The open cell whose lower end is that number, or that has it inside."""
+        """The cell just above a number; it may have the number too."""
         size = max(abs(number), Fraction(1)) * _NEAR
         high = number + size
         if self.domain.high is not None:
@@ -156,7 +164,7 @@ class Steps:
             high = Fraction(cell.interval.low)
 
     def _below(self, number: Fraction) -> Cell:
-        """The open cell whose upper end is that number, or that has it inside."""
+        """The cell just below a number; it may have the number too."""
         size = max(abs(number), Fraction(1)) * _NEAR
         low = number - size
         if self.domain.low is not None:
@@ -168,31 +176,32 @@ class Steps:
             low = Fraction(cell.interval.high)
 
     def up(self, cell: Cell) -> Cell | None:
-        """The number at the upper end, or the cell above a number."""
+        """The next cell: that above the upper end, or that end itself if no other cell has it."""
         high = cell.interval.high
-        if high is None:
+        if high is None or (high == self.domain.high and (cell.interval.high_in or not self.domain.high_in)):
             return None
-        if cell.interval.high_in:
-            return None if high == self.domain.high else self._above(Fraction(high))
-        return self._point(Fraction(high)) if high in self.domain else None
+        if high == self.domain.high:
+            return self._point(Fraction(high))
+        found = self._above(Fraction(high))
+        return found if cell.interval.high_in or high in found.interval else self._point(Fraction(high))
 
     def down(self, cell: Cell) -> Cell | None:
-        """The number at the lower end, or the cell below a number."""
+        """The cell before: that below the lower end, or that end itself if no other cell has it."""
         low = cell.interval.low
-        if low is None:
+        if low is None or (low == self.domain.low and (cell.interval.low_in or not self.domain.low_in)):
             return None
-        if cell.interval.low_in:
-            return None if low == self.domain.low else self._below(Fraction(low))
-        return self._point(Fraction(low)) if low in self.domain else None
+        if low == self.domain.low:
+            return self._point(Fraction(low))
+        found = self._below(Fraction(low))
+        return found if cell.interval.low_in or low in found.interval else self._point(Fraction(low))
 
     def between(self, low: Cell, high: Cell) -> Cell | None:
-        """The cell around the middle; between two cells that meet, the number where they do."""
+        """The cell around the middle; between two cells that meet, the number where they do, if neither has it."""
         first, last = low.interval.high, high.interval.low
         if first is None or last is None or first > last:
             return None
         if first == last:
-            taken = low.interval.high_in or high.interval.low_in
-            return None if taken else self._point(Fraction(first))
+            return None if low.interval.high_in or high.interval.low_in else self._point(Fraction(first))
         return self._within(Fraction(first), Fraction(last))
 
 

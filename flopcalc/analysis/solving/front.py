@@ -102,7 +102,8 @@ class _Front:
         """The front as a record."""
         exact = False
         limits = self.question.limits
-        self.largest = not all(limit.comparison.startswith(">") for limit in limits[: self.question.asked])
+        lower = all(limit.comparison.startswith(">") for limit in limits[: self.question.asked])
+        self.largest = question.pick == "largest" if (question := self.question).pick else not lower
         pairs_text = f"of all pairs of {self.order[0].name} and {self.order[1].name}"
         if self.outer.kind == "listed" and len(self.outer.values) <= _SEARCHED:
             rows, exact = self._searched()

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, get_args
 
 from flopcalc.cost.kinds import KINDS
 from flopcalc.errors import FlopcalcError, clip
@@ -65,12 +65,20 @@ class Outcome(NamedTuple):
         return same and not self.refused and not other.refused
 
 
+Pick = Literal["largest", "smallest"]
+PICKS: tuple[Pick, ...] = get_args(Pick)
+
+
 class Question(NamedTuple):
-    """A subject, and the limits that it must meet; the first `asked` of them decide which end is the answer."""
+    """A subject, and the limits that it must meet.
+
+    The answer is the largest or the smallest value, as `pick` says; without it the first `asked` limits decide.
+    """
 
     subject: Subject
     limits: tuple[Limit, ...]
     asked: int
+    pick: Pick | None = None
 
     def at(self, values: Values) -> Outcome:
         """The outcome with these values."""

@@ -13,6 +13,8 @@ from flopcalc.analysis.solving.variables import Variable
 # How often the start is doubled and halved, and the number of values of a domain with two ends.
 _DOUBLINGS = 40
 _SAMPLES = 64
+# Numbers between a number and twice of it, as factors.
+_BETWEEN = (Fraction(8, 7), Fraction(13, 10), Fraction(3, 2), Fraction(17, 10), Fraction(19, 10))
 # A value is doubled until it fails that often in turn, each time by more.
 _IN_TURN = 5
 
@@ -66,9 +68,24 @@ class Samples:
                 self.take(self.axis.cell(number))
                 if self._fails_further(sign):
                     break
+        self._look_between()
         if self.variable.limited and low is not None and high is not None:
             for step in range(1, _SAMPLES + 1):
                 self.take(self.axis.cell(low + Fraction(high - low) * step / _SAMPLES))
+
+    def _look_between(self) -> None:
+        """Compute values that are not powers of two times the start, where roundings may all be exact by chance."""
+        cells = self.cells
+        high = cells[-1].at
+        numbers: list[Exact] = []
+        for cell in cells[:-1]:
+            numbers += [cell.at * factor for factor in _BETWEEN]
+            if self.variable.kind == "whole":
+                numbers += [cell.at - 1, cell.at + 1]
+        low = self.variable.domain.low
+        for number in numbers:
+            if number < high and (low is None or number > low):
+                self.take(self.axis.cell(number))
 
     def _outwards(self, start: Fraction, sign: int) -> Iterator[Exact]:
         """Numbers away from the start, twice or half of the one before, up to an end of the domain."""
@@ -138,16 +155,15 @@ class Samples:
         """Whether the answer is the largest value.
 
         It is the value at which a target is just met: the largest for an upper bound, the smallest for a lower one; the
-        other way round where the cost falls as the value grows: at the largest value of all that were computed it is
-        below that at the smallest one.
+        other way round where the cost only falls as the value grows, at the values that were computed.
         """
+        if self.question.pick is not None:
+            return self.question.pick == "largest"
         return not self.known or any(self._wants(place) for place in range(self.question.asked))
 
     def _wants(self, place: int) -> bool:
         lower = self.question.limits[place].comparison.startswith(">")
-        first, last = (self.known[end].outcome.judged[place] for end in (0, -1))
-        falls = last.actual - last.bound < first.actual - first.bound
-        return lower if falls else not lower
+        return lower if self.trend(place) == "falls" else not lower
 
     def has_no_effect(self) -> bool:
         """Whether the limits have the same costs at all values."""

@@ -16,7 +16,9 @@ from flopcalc.analysis.solving.samples import Samples
 from flopcalc.analysis.solving.variables import Variable
 
 # Seconds, about, that a walk may take.
-_SECONDS = 5
+_SECONDS = 4
+# Cells after which the number of the others is estimated.
+_FIRST = 64
 # Neighbours that are tried where the target does not exist at a value.
 _NEIGHBOURS = 512
 
@@ -65,7 +67,8 @@ class Search:
             method = f"all {len(cells)} values were computed" if len(cells) > 1 else "the only value was computed"
             return self._found(good[-1 if self.largest else 0], True, method) if good else self._missing(method)
         if far.outcome.ok and self.largest and not self.variable.limited:
-            every = "every" if all(cell.outcome.ok for cell in samples.known) else "every large"
+            bad = [cell for cell in samples.known if not cell.outcome.ok]
+            every = "every" if not bad else f"every computed value above {short(bad[-1].at)} of"
             name = self.variable.name
             why = f"{every} {name} meets {self._targets}, as far as {short(far.at)}: there is no largest value"
             return self._missing(self._sampled(), why)
@@ -93,23 +96,42 @@ class Search:
         """Compute cell after cell from the end that is asked for. None where there are too many of them."""
         low, high = self.samples.span()
         start, end = (high, low) if self.largest else (low, high)
-        if self._is_too_far(start):
+        if self._is_too_far(start, _SECONDS):
             return None
         domain = self.variable.domain
         last = domain.high if self.largest else domain.low
         if last is not None and (self.variable.limited or not self.largest):
             found = self._walk_from(self.axis.cell(last), None if self.variable.limited else end)
-            if found is not None:
-                return found
-        return self._walk_from(start, end)
+        else:
+            found = self._walk_from(self._further(start), end)
+        if found is not None:
+            return found
+        found = self._walk_from(start, end)
+        return found and found._replace(exact=False)
 
-    def _is_too_far(self, start: Cell) -> bool:
-        """Whether there are too many single numbers from a cell to the nearest one that is known to meet the limits."""
+    def _further(self, start: Cell) -> Cell:
+        """A cell above the first one that cannot be the answer, so that this is not taken from single values only."""
+        above = [cell for cell in self.samples.cells if cell.at >= 2 * start.at] or [self.samples.cells[-1]]
+        last = above[-1]
+        # Whole numbers are cheap to go through.
+        return last if self.variable.kind == "whole" and not self._is_too_far(last, 1) else above[0]
+
+    def _is_too_far(self, start: Cell, seconds: int) -> bool:
+        """Whether going through single numbers, from a cell to the nearest one that meets the limits, takes longer."""
         good = [cell for cell in self.samples.cells if cell.outcome.ok]
         if self.variable.kind == "rational" or not good:
             return False
         nearest = good[-1 if self.largest else 0]
-        return abs(Fraction(start.at) - nearest.at) > _SECONDS * self.question.subject.rate
+        return abs(Fraction(start.at) - nearest.at) > seconds * self.question.subject.rate
+
+    def _is_long(self, start: Cell, cell: Cell) -> bool:
+        """Whether there are probably too many cells up to the nearest one that meets the limits."""
+        good = [one for one in self.samples.cells if one.outcome.ok]
+        done = abs(Fraction(start.at) - cell.at)
+        if not good or not done:
+            return False
+        left = abs(Fraction(cell.at) - good[-1 if self.largest else 0].at)
+        return left / done * _FIRST > _SECONDS * self.question.subject.rate
 
     def _walk_from(self, start: Cell, end: Cell | None) -> Found | None:
         """end: the cell after which the walk stops; None for the end of the domain."""
@@ -118,7 +140,7 @@ class Search:
         passed = 0
         while cell is not None and not cell.outcome.ok:
             passed += 1
-            if self.axis.evaluations > most:
+            if self.axis.evaluations > most or (passed == _FIRST and self._is_long(start, cell)):
                 return None
             if end is not None and (cell.at <= end.at if self.largest else cell.at >= end.at):
                 cell = None
@@ -131,7 +153,7 @@ class Search:
         method = f"computed at every {what} from {short(first)} {down}"
         method += " to the answer" if cell is not None else ""
         further = self.samples.cells[-1 if self.largest else 0].at
-        if end is not None and further != start.at:
+        if end is not None and (further > start.at if self.largest else further < start.at):
             method += f", and at single values {up} to {short(further)}, where the cost goes further from the target"
         if cell is None:
             return self._missing(method, exact=self.axis.complete)

@@ -7,7 +7,7 @@ from typing import Any, SupportsIndex
 from flopcalc.analysis.solving import answers, closed_form, front
 from flopcalc.analysis.solving.axes import Axis, NotTraceableError, axis_of
 from flopcalc.analysis.solving.command import command
-from flopcalc.analysis.solving.question import Question, bases_of, read_limits
+from flopcalc.analysis.solving.question import PICKS, Question, bases_of, read_limits
 from flopcalc.analysis.solving.search import Found, Search
 from flopcalc.analysis.solving.solution import Solution
 from flopcalc.analysis.solving.subjects import Changed, DescribedNetwork, OneOperator, PythonModel
@@ -32,6 +32,7 @@ def solve(
     /,
     *,
     subject: str | Iterable[str] = (),
+    pick: str | None = None,
     among: Mapping[str, str | Sequence[Any]] | str | Sequence[Any] | None = None,
     choose: str | Iterable[str] = (),
     minimise: str | None = None,
@@ -56,8 +57,8 @@ def solve(
     in flopcalc.yaml, or several. subject: limits that must hold too. among: the values to try, `"128:448:32"` or a
     list, for two names by name. The other keywords describe the target as `flopcalc.network` and `flopcalc.layer` do.
 
-    The answer is the value at which the target is just met: the largest one for `<=`, the smallest for `>=`, and the
-    other way round where the cost falls as the value grows. Sizes are in channels and pixels, traffic is in bytes of
+    The answer is the largest value that meets the target for `<=`, and the smallest one for `>=`; the other way round
+    where the cost only falls as the value grows. pick: `largest` or `smallest`, for the one or the other. Sizes are in channels and pixels, traffic is in bytes of
     `dtype`.
 
     With choose, one operator is chosen for each convolution of a described network, so that one kind of cost is as
@@ -100,7 +101,7 @@ def solve(
             keep=as_texts(keep),
             dtype=dtype,
         )
-    return solve_spec(spec, as_texts(for_), *limits, _among(among, as_texts(for_)), dtype)
+    return solve_spec(spec, as_texts(for_), *limits, _among(among, as_texts(for_)), dtype, pick)
 
 
 def _among(given: Any, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -121,16 +122,20 @@ def solve_spec(
     subjects: Sequence[str] = (),
     listed: Mapping[str, Sequence[str]] | None = None,
     dtype: str = "float32",
+    pick: str | None = None,
 ) -> Solution:
     """The answer for a target that is given as a spec; see `solve`. listed: texts of values by name."""
     names = checked_names(for_)
+    picked = next((one for one in PICKS if one == pick), None)
+    if pick is not None and picked is None:
+        raise FlopcalcError("bad-option", f"pick is {clip(pick)}", f"one of: {', '.join(PICKS)}")
     if dtype not in DTYPE_BYTES:
         raise FlopcalcError("bad-option", f"dtype is {clip(dtype)}", f"one of: {', '.join(DTYPE_BYTES)}")
     if not targets:
         raise FlopcalcError("bad-usage", "no target is given", "write for example --target 'macs <= 300M'")
     limits = read_limits((*targets, *subjects), spec.kind)
     subject = _subject(spec, names, bases_of(limits), dtype)
-    question = Question(subject, limits, len(targets))
+    question = Question(subject, limits, len(targets), picked)
     variables = [_variable(name, subject, listed=name in (listed or {})) for name in names]
     for name, texts in (listed or {}).items():
         if name not in names:
@@ -242,7 +247,7 @@ def _each_alone(question: Question, variable: Variable) -> str:
     """What each limit needs by itself, in words; empty where one of them cannot be met."""
     needs = []
     for limit in question.limits:
-        alone = question._replace(limits=(limit,), asked=1)
+        alone = question._replace(limits=(limit,), asked=1, pick=None)
         along = axis_of(alone, variable)
         found = Search(alone, variable, along).run()
         if found.cell is None:

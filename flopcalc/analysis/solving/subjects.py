@@ -67,7 +67,7 @@ class DescribedNetwork:
         self.description: Description = library.compiled(self.name).copy()
         self.plain = self.description.at(spec.settings, one_shape(spec.inputs), spec.batch)
         if spec.plan is not None:
-            self.rate = 200
+            self.rate = 400
         self.others = {name: _other(name, spec) for name in bases if name != BASELINE}
         self.needs_base = BASELINE in bases
         self._last: tuple[Any, Network] | None = None
