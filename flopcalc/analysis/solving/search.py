@@ -61,7 +61,7 @@ class Search:
         cells = samples.cells
         far = cells[-1 if self.largest else 0]
         if samples.has_no_effect() and not (self.variable.limited and far.outcome.ok):
-            return self._missing(self._sampled(), self._no_effect())
+            return self._missing(self._sampled(), self._no_effect(), exact=False)
         if samples.all:
             good = [cell for cell in cells if cell.outcome.ok]
             method = f"all {len(cells)} values were computed" if len(cells) > 1 else "the only value was computed"
@@ -71,7 +71,7 @@ class Search:
             every = "every" if not bad else f"every computed value above {short(bad[-1].at)} of"
             name = self.variable.name
             why = f"{every} {name} meets {self._targets}, as far as {short(far.at)}: there is no largest value"
-            return self._missing(self._sampled(), why)
+            return self._missing(self._sampled(), why, exact=False)
         if samples.slow:
             return self._halved()
         return self._walked() or self._halved()

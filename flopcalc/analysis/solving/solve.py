@@ -58,8 +58,8 @@ def solve(
     list, for two names by name. The other keywords describe the target as `flopcalc.network` and `flopcalc.layer` do.
 
     The answer is the largest value that meets the target for `<=`, and the smallest one for `>=`; the other way round
-    where the cost only falls as the value grows. pick: `largest` or `smallest`, for the one or the other. Sizes are in channels and pixels, traffic is in bytes of
-    `dtype`.
+    where the cost only falls as the value grows. pick: `largest` or `smallest` gives the one or the other. Sizes are in
+    channels and pixels, traffic is in bytes of `dtype`.
 
     With choose, one operator is chosen for each convolution of a described network, so that one kind of cost is as
     small (minimise) or as large (maximise) as possible: `solve("resnet50", choose="spconv,ghost,keep", minimise="macs",
