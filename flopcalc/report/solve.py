@@ -109,7 +109,10 @@ def _facts(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         for number, text in enumerate(record["value"] or ["none: all layers stay"]):
             yield "" if number else "replace", text
     for one in record["alternatives"]:
-        yield "same cost", _interval(one, record["for"]) + ("" if one["complete"] else ", and perhaps further")
+        yield (
+            "same cost",
+            _interval(one, record["for"]) + ("" if one["complete"] else ", and perhaps values next to it"),
+        )
     if isinstance(record["value"], Mapping):
         yield "nearest to the bound", ", ".join(f"{name} = {value}" for name, value in record["value"].items())
     if formula := record["closed_form"]:
@@ -122,7 +125,7 @@ def _facts(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _interval(one: Mapping[str, Any], name: str) -> str:
     if one["from"] == one["to"]:
-        return f"{name} = {one['from']} only"
+        return f"{name} = {one['from']}{' only' if one['complete'] else ''}"
     text = name
     if one["from"] is not None:
         text = f"{one['from']} {'<=' if one['from_included'] else '<'} {text}"

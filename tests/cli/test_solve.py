@@ -231,3 +231,19 @@ def test_python_models(run: Runner, tmp_path: Path) -> None:
     assert "--set width=1.0" in done.err
     done = run("solve", what, "--for", "widht", "--set", "widht=1", "--target", "macs <= 20M", *shape)
     assert done.code == 2
+
+
+def test_objects_of_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A class, and a module: no command names them."""
+    pytest.importorskip("torch")
+    from importlib import import_module
+
+    from flopcalc import solve
+
+    (tmp_path / "solved_net.py").write_text(FACTORY)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    net = import_module("solved_net").Net
+    found = solve(net, "width", "macs <= 20M", width=16, input=(3, 32, 32))
+    assert (found.target, found.value, found.command) == ("Net", "45", None)
+    assert 32 * 32 * 9 * (3 * 45 + 45**2) <= 20_000_000 < 32 * 32 * 9 * (3 * 46 + 46**2)
+    assert solve(net(), "batch", "macs <= 20M", input=(3, 32, 32)).value == str(20_000_000 // (1024 * 9 * (48 + 256)))

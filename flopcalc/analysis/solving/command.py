@@ -9,9 +9,11 @@ from flopcalc.targets.spec import TargetSpec
 
 
 def command(subject: Any, flags: Sequence[tuple[str, str]], variables: Sequence[Variable]) -> str | None:
-    """The command that shows the cost at an answer."""
+    """The command that shows the cost at an answer; None for an object of Python, which has no name."""
     spec: TargetSpec = subject.spec
-    words = ["flopcalc", "layer" if spec.kind == "operator" else "model", str(spec.what)]
+    if not isinstance(spec.what, str):
+        return None
+    words = ["flopcalc", "layer" if spec.kind == "operator" else "model", spec.what]
     names = {variable.key for variable in variables}
     own = [(flag, value) for flag, value in spec.flags if not (flag == "--set" and value.partition("=")[0] in names)]
     clauses = [place for place, (flag, _) in enumerate(own) if flag == "--replace"]

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from flopcalc.replacing.decide import Plan
     from flopcalc.replacing.described import Replacement
 
+# Layers that are evaluated in about a second.
+_LAYERS = 120_000
 # Names of values that are not options.
 INPUT, BATCH = "input", "batch"
 
@@ -56,8 +58,6 @@ class Changed:
 class DescribedNetwork:
     """A described network. One description is evaluated with all values."""
 
-    rate = 1000
-
     def __init__(self, spec: TargetSpec, bases: Sequence[str], dtype: str, clauses: Changed) -> None:
         self.name = str(spec.what)
         self.spec = spec
@@ -66,8 +66,8 @@ class DescribedNetwork:
         # A copy, since traced numbers may enter its plans.
         self.description: Description = library.compiled(self.name).copy()
         self.plain = self.description.at(spec.settings, one_shape(spec.inputs), spec.batch)
-        if spec.plan is not None:
-            self.rate = 400
+        # By the number of layers, and not by a clock, so that a search is the same on each run.
+        self.rate = max(20, _LAYERS // max(1, len(self.plain.layers)) // (1 if spec.plan is None else 2))
         self.others = {name: _other(name, spec) for name in bases if name != BASELINE}
         self.needs_base = BASELINE in bases
         self._last: tuple[Any, Network] | None = None
@@ -130,7 +130,8 @@ class PythonModel:
     rate = 1
 
     def __init__(self, spec: TargetSpec, bases: Sequence[str], dtype: str, clauses: Changed) -> None:
-        self.name = str(getattr(spec.what, "__name__", spec.what))
+        what = spec.what
+        self.name = what if isinstance(what, str) else getattr(what, "__name__", type(what).__name__)
         self.spec = spec
         self.dtype = dtype
         self.clauses = clauses

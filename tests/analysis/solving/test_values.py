@@ -55,7 +55,7 @@ def test_widths_of_networks(name: str) -> None:
             costs[value] = network(name, **with_value).macs
         except FlopcalcError:
             continue
-    for comparison in ("<=", "<", ">=", ">"):
+    for comparison in ("<=", "<", ">=", ">") if name in WIDTHS[:2] else (numbers.choice(("<=", "<", ">=", ">")),):
         bound = numbers.choice(list(costs.values())[10:-60]) + numbers.choice((-1, 0, 1))
         found = solve(name, option, f"macs {comparison} {bound}")
         assert found.exact
@@ -309,7 +309,7 @@ def test_pairs_of_a_small_grid(comparison: str) -> None:
 
 def test_pairs_of_all_widths() -> None:
     """Each pair is the answer of a search for its input, and no other pair beats it."""
-    found = solve("mobilenet_v2", "width,input", "macs <= 20M", among={"input": "16:96:16"})
+    found = solve("mobilenet_v2", "width,input", "macs <= 20M", among={"input": "32:96:32"})
     for one in found.front:
         alone = solve("mobilenet_v2", "width", "macs <= 20M", input=one["value"]["input"])
         assert alone.value == one["value"]["width"]
