@@ -99,9 +99,14 @@ def test_the_optimum_is_that_of_all_assignments(seed: int, write_network: Any) -
     assert {kind: again.total(kind) for kind in SUMMED} == {kind: found.cost[kind] for kind in SUMMED}
 
 
+@pytest.mark.parametrize("guess", ["milp", "none", "worst"])
 @pytest.mark.parametrize("seed", range(40))
-def test_near_ties_of_large_numbers(seed: int) -> None:
-    """Sums that differ by one in 10^17, which floats cannot tell apart, and bounds that are met to the last digit."""
+def test_near_ties_of_large_numbers(seed: int, guess: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sums that differ by one in 10^17, which floats cannot tell apart, and bounds that are met to the last digit.
+
+    The proof finds the optimum also where `milp` finds no solution, or the worst one.
+    """
+    from flopcalc.analysis.solving import assignment
     from flopcalc.analysis.solving.assignment import Option, assign
 
     numbers = random.Random(seed)  # noqa: S311 - the same numbers on each run
@@ -124,16 +129,21 @@ def test_near_ties_of_large_numbers(seed: int) -> None:
         for choice in product(*(range(len(item)) for item in items))
     }
     bounds = [numbers.choice([one[1][row] for one in sums.values()]) - numbers.randint(0, 1) for row in range(rows)]
-    feasible = [cost for cost, found in sums.values() if all(a <= b for a, b in zip(found, bounds, strict=True))]
+    feasible = {
+        choice: cost
+        for choice, (cost, found) in sums.items()
+        if all(a <= b for a, b in zip(found, bounds, strict=True))
+    }
+    if guess != "milp":
+        worst = max(feasible, key=lambda choice: feasible[choice]) if feasible and guess == "worst" else None
+        monkeypatch.setattr(assignment, "_guess", lambda *_: worst)
     best = assign(items, bounds)
     assert best.proved
     if not feasible:
         assert best.choices is None
         return
-    assert best.choices is not None
-    cost, found = sums[best.choices]
-    assert cost == min(feasible)
-    assert all(a <= b for a, b in zip(found, bounds, strict=True))
+    assert best.choices in feasible
+    assert feasible[best.choices] == min(feasible.values())
 
 
 def test_resnet50() -> None:
