@@ -280,3 +280,15 @@ def test_scipy_is_optional() -> None:
     done: Run = fresh(hide + f"sys.exit(main({words!r}))")
     assert done.code == 3
     assert 'pip install "scipy>=1.11"' in done.err
+
+
+def test_what_the_solver_writes_is_not_in_the_output(capfd: pytest.CaptureFixture[str]) -> None:
+    """HiGHS writes to the file descriptor of standard output in some versions."""
+    import os
+
+    from flopcalc.analysis.solving.assignment import _quiet
+
+    with _quiet():
+        os.write(1, b"HighsMipSolverData\n")
+    os.write(1, b"ours\n")
+    assert capfd.readouterr().out == "ours\n"
