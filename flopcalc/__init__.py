@@ -20,6 +20,7 @@ __all__ = [
     "Evaluation",
     "FlopcalcError",
     "Network",
+    "Solution",
     "__version__",
     "count",
     "formula",
@@ -27,10 +28,13 @@ __all__ = [
     "network",
     "register_kernel",
     "replace",
+    "solve",
 ]
 
 if TYPE_CHECKING:
     from flopcalc.analysis.formula import formula
+    from flopcalc.analysis.solving.solution import Solution
+    from flopcalc.analysis.solving.solve import solve
     from flopcalc.catalog.kernels import register_kernel
     from flopcalc.catalog.layer import layer
     from flopcalc.cost.cost import Cost
@@ -45,12 +49,14 @@ else:
         "Evaluation": "flopcalc.spec.operator",
         "FlopcalcError": "flopcalc.errors",
         "Network": "flopcalc.networks.network",
+        "Solution": "flopcalc.analysis.solving.solution",
         "count": "flopcalc.targets.module",
         "formula": "flopcalc.analysis.formula",
         "layer": "flopcalc.catalog.layer",
         "network": "flopcalc.networks.library",
         "register_kernel": "flopcalc.catalog.kernels",
         "replace": "flopcalc.targets.module",
+        "solve": "flopcalc.analysis.solving.solve",
     }
 
     def __getattr__(name):

@@ -24,12 +24,21 @@ def _blocks(text: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
 
 
+SOLVING = (ROOT / "docs" / "solving.md").read_text()
+
+
 @pytest.mark.usefixtures("workplace")
-@pytest.mark.parametrize("block", _blocks(README, "console"), ids=lambda block: str(block).splitlines()[0])
+@pytest.mark.parametrize(
+    "block",
+    [*_blocks(README, "console"), *_blocks(SOLVING, "console")],
+    ids=lambda block: str(block).splitlines()[0],
+)
 def test_console_examples(block: str, run: Callable[..., Run]) -> None:
     """The lines after `$ flopcalc ...` are its output; a line `...` matches any lines."""
     pytest.importorskip("sympy")
     pytest.importorskip("torch")
+    if "--choose" in block:
+        pytest.importorskip("scipy")
     command, _, expected = block.partition("\n")
     done = run(*shlex.split(command.removeprefix("$ flopcalc ")))
     assert done.code == 0
@@ -43,10 +52,11 @@ def test_console_examples(block: str, run: Callable[..., Run]) -> None:
 def test_python_examples() -> None:
     """The README's sessions and the docstrings of the short API."""
     pytest.importorskip("torch")
+    pytest.importorskip("scipy")
     from flopcalc.catalog import layer
 
     parser = doctest.DocTestParser()
-    guides = [(ROOT / "docs" / name).read_text() for name in ("replacing.md", "python-models.md")]
+    guides = [(ROOT / "docs" / name).read_text() for name in ("replacing.md", "python-models.md", "solving.md")]
     for index, block in enumerate(block for text in (README, *guides) for block in _blocks(text, "python")):
         test = parser.get_doctest(block, {}, f"block {index}", "README.md and guides", 0)
         assert test.examples

@@ -22,9 +22,11 @@ COMMANDS = [
     ["check", "--locked"],
     ["reproduce", "spconv"],
     ["errata", "ghost"],
+    ["solve", "mobilenet_v2", "--for", "width", "--target", "macs <= 300M"],
     ["--help"],
     ["formula", "--help"],
     ["verify", "--help"],
+    ["solve", "--help"],
 ]
 
 

@@ -17,8 +17,8 @@ import flopcalc
 from flopcalc import Evaluation, FlopcalcError, layer, network
 from flopcalc.cost.kinds import KINDS
 
-_FUNCTIONS = ("count", "formula", "layer", "network", "register_kernel", "replace")
-PUBLIC = ("Cost", "Evaluation", "FlopcalcError", "Network", *_FUNCTIONS)
+_FUNCTIONS = ("count", "formula", "layer", "network", "register_kernel", "replace", "solve")
+PUBLIC = ("Cost", "Evaluation", "FlopcalcError", "Network", "Solution", *_FUNCTIONS)
 
 
 def test_dir_and_help_show_the_public_names() -> None:
@@ -51,6 +51,8 @@ def test_a_user_sees_real_types(tmp_path: Path) -> None:
         "flopcalc.layer('ghost', 64, stride='2')\n"
         "flopcalc.network('resnet50', batch='2')\n"
         "flopcalc.layr('ghost', 64)\n"
+        "reveal_type(flopcalc.solve('sic', 'b', 'ratio(conv) < 1', c_in=64).exact)\n"
+        "flopcalc.solve('sic', 'b', 'ratio(conv) < 1', minimise=3)\n"
     )
     done = subprocess.run(
         [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), str(source)],
@@ -61,9 +63,9 @@ def test_a_user_sees_real_types(tmp_path: Path) -> None:
     )
     lines = done.stdout.splitlines()
     revealed = [re.findall(r'"(.*)"', line)[0] for line in lines if "Revealed type" in line]
-    assert [text.replace("builtins.", "") for text in revealed] == ["int", "fractions.Fraction | None", "int"]
+    assert [text.replace("builtins.", "") for text in revealed] == ["int", "fractions.Fraction | None", "int", "bool"]
     wrong = [int(line.split(":")[1]) for line in lines if ": error:" in line]
-    assert wrong == [5, 6, 7, 8], done.stdout
+    assert wrong == [5, 6, 7, 8, 10], done.stdout
 
 
 def test_options_are_keywords() -> None:

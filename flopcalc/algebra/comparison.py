@@ -23,7 +23,7 @@ def check_on_numbers(form: ClosedForm, given: dict[str, Any]) -> None:
     Raises FlopcalcError (no-closed-form) where the two differ.
     """
     for e in islice(_plain_cases(form.operator, given), _SHAPES):
-        values = _values(e)
+        values = values_of(e)
         for kind in ("params", "macs"):
             expression = form.expand(form.cost(kind))
             found = expression.subs({symbol: values.get(symbol.name, symbol) for symbol in expression.free_symbols})
@@ -45,7 +45,7 @@ def _plain_cases(operator: Operator, given: dict[str, Any]) -> Iterator[Evaluati
                 raise
 
 
-def _values(e: Evaluation) -> dict[str, Any]:
+def values_of(e: Evaluation) -> dict[str, Any]:
     """The numbers of an evaluation by the names of the symbols."""
     g = e.geometry
     sizes = ("c_in", "c_out", "h", "w", "h_out", "w_out", "groups")

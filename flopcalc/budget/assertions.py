@@ -11,7 +11,6 @@ import pytest
 from flopcalc.budget.check import Check
 from flopcalc.budget.config import Budget, Config
 from flopcalc.budget.folder_rules import with_folder_rules
-from flopcalc.budget.limits import QUANTITIES, Limit, read_limit
 from flopcalc.budget.lock import LockCommands, Locked, locked, may_overwrite, read_lock, write_lock
 from flopcalc.budget.measure import Measured, measure_target
 from flopcalc.budget.record import difference
@@ -22,6 +21,7 @@ from flopcalc.report.check import difference_blocks, limit_text
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table
 from flopcalc.report.plain import render
 from flopcalc.report.uncounted import RULE_HINT
+from flopcalc.targets.limits import QUANTITIES, Limit, read_limit
 from flopcalc.targets.model_record import most_expensive
 from flopcalc.targets.spec import TargetSpec, as_texts, from_python
 from flopcalc.text.atomic_file import write_atomically

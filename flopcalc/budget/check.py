@@ -7,7 +7,6 @@ from typing import Any
 
 from flopcalc.analysis.diff import match_layers
 from flopcalc.budget.config import Budget, Config
-from flopcalc.budget.limits import Limit
 from flopcalc.budget.lock import Locked, lock_commands
 from flopcalc.budget.measure import Each, Measured, measure, measure_target, part_name
 from flopcalc.budget.unknown import Unknown, judged, named
@@ -15,6 +14,7 @@ from flopcalc.cost.kinds import KINDS
 from flopcalc.errors import FlopcalcError, at_line, clip, unknown_name
 from flopcalc.networks.inputs import FORWARD
 from flopcalc.networks.library import names as network_names
+from flopcalc.targets.limits import Limit
 from flopcalc.targets.read import is_python
 from flopcalc.targets.spec import TargetSpec
 

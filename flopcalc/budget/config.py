@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from flopcalc.budget.default_file import default_file
 from flopcalc.budget.flags import as_keys
 from flopcalc.budget.kernel_rules import read_rules
-from flopcalc.budget.limits import Limit, read_limit
 from flopcalc.budget.toml import Lines, read_toml
 from flopcalc.catalog import lookup
 from flopcalc.cost.cost import DTYPE_BYTES
 from flopcalc.cost.geometry import SAME
 from flopcalc.errors import FlopcalcError, at_line, clip
 from flopcalc.networks.inputs import parse_input
+from flopcalc.targets.limits import Limit, read_limit
 from flopcalc.targets.spec import TargetSpec, Timeout, read_call, read_plan
 from flopcalc.text.sizes import sizes_of
 from flopcalc.text.yaml_file import File, line_of, read_file

@@ -6,9 +6,9 @@ With such a kernel a cost is a lower bound only, so that no limit on it can be c
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
-from flopcalc.budget.limits import Limit
 from flopcalc.cost.kinds import KINDS
 from flopcalc.report.uncounted import kernels_text
+from flopcalc.targets.limits import Limit
 
 Kernel = Mapping[str, Any]
 Verdict = Literal["ok", "exceeded", "unknown"]

@@ -25,6 +25,7 @@ COMMANDS = {
     "formula": "Cost of an operator or a network, as algebra.",
     "model": "Cost of a network, as it is or with layers replaced.",
     "explain": "Why counters report different numbers for a network, line by line.",
+    "solve": "Which value of an option, a size or a clause meets a target.",
     "diff": "Two networks, or two versions of one, layer by layer.",
     "check": "Check costs against limits; exit code 1 if any is exceeded.",
     "lock": "Record the exact cost of every target in the lock file.",

@@ -15,6 +15,7 @@ from fractions import Fraction
 from functools import reduce
 from typing import Any, TypeAlias
 
+from flopcalc.cost.traced import Traced
 from flopcalc.symbolic.size import Size, largest, smallest
 
 Dim: TypeAlias = Any
@@ -67,6 +68,8 @@ def share(ratio: Dim, whole: Dim) -> Dim:
         if isinstance(ratio, Fraction):
             ratio = sympy.Rational(ratio.numerator, ratio.denominator)
         return sympy.floor(ratio * whole)
+    if type(ratio) is Traced:
+        return ratio * whole // 1
     return ratio.numerator * whole // ratio.denominator
 
 

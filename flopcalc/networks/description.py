@@ -92,6 +92,14 @@ class Description:
                 found[option] = (number, spec.get("least", 1))
         return found
 
+    def declared(self) -> Mapping[str, Mapping[str, Any]]:
+        """The declarations of all options by name, as they are written; complete after the first `at`."""
+        return self._data.get("options") or {}
+
+    def copy(self) -> "Description":
+        """The same description, with plans of its own."""
+        return Description(self._data, self.source)
+
     def at(
         self,
         options: Mapping[str, Any] | None = None,

@@ -6,6 +6,7 @@ from fractions import Fraction
 from keyword import iskeyword
 from typing import Any
 
+from flopcalc.cost.traced import Traced
 from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, clip, unknown_name
 from flopcalc.spec.operator import show
@@ -108,7 +109,7 @@ def read_option(option: str, spec: Mapping[str, Any], given: Mapping[str, Any]) 
         if as_int(number) is None or number < least:
             what = "a positive whole number" if least == 1 else f"a whole number of {least} or more"
             raise _bad_option(option, value, what, spec)
-    elif not isinstance(number, int | Fraction | Size) or isinstance(number, bool) or number <= 0:
+    elif not isinstance(number, int | Fraction | Size | Traced) or isinstance(number, bool) or number <= 0:
         raise _bad_option(option, value, "a positive number", spec)
     return number
 

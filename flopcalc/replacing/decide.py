@@ -201,7 +201,7 @@ def asked_together(plan: Plan, request: Request, spot: Spot) -> bool:
     clauses = plan.clauses(request)
     if _kept_by(spot, plan.keep) or (clauses and not any("policy" in clause.names(text) for text in clauses)):
         return False
-    fields = _fields(spot, spot.geometries[0], policy=True)
+    fields = fields_of(spot, spot.geometries[0], policy=True)
     return all(clause.holds(text, fields) for text in clauses)
 
 
@@ -214,7 +214,7 @@ def applied(request: Request, spot: Spot, g: Geometry, clauses: Sequence[str] = 
     operator = request.operator
     habit = _habit(spot, g, operator)
     for text in clauses:
-        if not clause.holds(text, _fields(spot, g, habit is None)):
+        if not clause.holds(text, fields_of(spot, g, habit is None)):
             return f"where {text} does not hold"
     if habit is not None and not clauses:
         return habit
@@ -255,7 +255,7 @@ def _fits(evaluation: Evaluation) -> bool:
     return (evaluation.in_shape, evaluation.out_shape) == ((g.c_in, g.h, g.w), (g.c_out, g.h_out, g.w_out))
 
 
-def _fields(spot: Spot, g: Geometry, policy: bool) -> dict[str, Any]:
+def fields_of(spot: Spot, g: Geometry, policy: bool) -> dict[str, Any]:
     """The fields that a clause can use; flopcalc.replacing.clause describes them."""
     cost = spot.cost(g)
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from flopcalc.cost.cost import Cost
 from flopcalc.cost.geometry import Geometry
 from flopcalc.networks.network import Layer, Network
 from flopcalc.replacing.decide import Decision, Plan, Request, Spot, applied, decide, notes
@@ -44,8 +45,22 @@ def replace_layers(network: Network, plan: Plan) -> Replacement:
     return _replaced(network, plan, together=True)
 
 
+def each_alone(network: Network, plan: Plan) -> list[tuple[Decision, tuple[Cost, ...]]]:
+    """For each convolution the decision of the plan, and the costs of its layers after it.
+
+    Operators on two grids, which replace convolutions together, are not for this. Raises FlopcalcError as
+    `replace_layers` does.
+    """
+    decisions = decide(spots_of(network), plan, [layer.name for layer in network.layers])
+    by_name = {layer.name: layer for layer in network.layers}
+    return [
+        (decision, tuple(_layer(by_name[name], decision, plan).cost for name in decision.spot.names))
+        for decision in decisions
+    ]
+
+
 def _replaced(network: Network, plan: Plan, together: bool) -> Replacement:
-    decisions = decide(_spots(network), plan, [layer.name for layer in network.layers])
+    decisions = decide(spots_of(network), plan, [layer.name for layer in network.layers])
     pairs = spread(network, plan, decisions) if together else Spread({}, {})
     decisions = [pairs.decisions.get(d.spot.name, d) for d in decisions]
     found = {name: d for d in decisions for name in d.spot.names}
@@ -71,7 +86,7 @@ def _notes(pairs: Spread) -> Iterator[str]:
         )
 
 
-def _spots(network: Network) -> list[Spot]:
+def spots_of(network: Network) -> list[Spot]:
     """One for each convolution; layers with the same weights are one, which is replaced or kept as a whole."""
     alike: dict[str, list[Layer]] = {}
     for layer in network.layers:

@@ -2,8 +2,9 @@
 
 import re
 from fractions import Fraction
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
+from flopcalc.cost.traced import Traced
 from flopcalc.cost.whole import as_flag, as_int
 from flopcalc.errors import FlopcalcError, clip
 
@@ -53,10 +54,10 @@ class Param(NamedTuple):
     def read(self, value: object) -> Value:
         """The checked value of text or of a Python value. Raises FlopcalcError (bad-option)."""
         try:
-            checked = self._convert(value)
+            checked: Value = self._convert(value)
         except (ValueError, TypeError, ZeroDivisionError):
             raise self._error(value, f"it must be {self.expects}") from None
-        if isinstance(checked, int | Fraction) and not isinstance(checked, bool):
+        if isinstance(checked, int | Fraction | Traced) and not isinstance(checked, bool):
             self._check_bounds(checked, value)
         return checked
 
@@ -72,7 +73,10 @@ class Param(NamedTuple):
             return f"as {self.same_as}"
         return self.auto if self.default is AUTO else show(self.default)
 
-    def _convert(self, value: object) -> Value:
+    def _convert(self, value: object) -> Any:
+        # In a search, a number that follows from the option.
+        if self.kind == "fraction" and isinstance(value, Traced):
+            return value
         text = value.strip() if isinstance(value, str) else value
         if self.kind == "bool":
             if (flag := as_flag(text)) is not None:
@@ -101,7 +105,7 @@ class Param(NamedTuple):
         # str() of a float is the decimal that was typed: 0.29 becomes 29/100.
         return Fraction(str(text))
 
-    def _check_bounds(self, checked: int | Fraction, value: object) -> None:
+    def _check_bounds(self, checked: Any, value: object) -> None:
         bounds = []
         if self.kind == "fraction" and self.least is None:
             bounds.append(("more than 0", checked > 0))

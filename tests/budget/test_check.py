@@ -10,9 +10,9 @@ import pytest
 from helpers import ROOT, TINY, TINY_MACS, TINY_PARAMS, Runner, write_targets
 
 from flopcalc.budget.check import number
-from flopcalc.budget.limits import read_limit
 from flopcalc.errors import FlopcalcError
 from flopcalc.networks import library
+from flopcalc.targets.limits import read_limit
 from flopcalc.text.expression import evaluate
 
 

@@ -196,11 +196,11 @@ def test_fields(mixed: Network, text: str, names: list[str]) -> None:
 
 def test_every_field_is_tested(mixed: Network) -> None:
     """The documentation of fields is the list of fields."""
-    from flopcalc.replacing.decide import _fields
-    from flopcalc.replacing.described import _spots
+    from flopcalc.replacing.decide import fields_of
+    from flopcalc.replacing.described import spots_of
 
-    spots = _spots(mixed)
-    assert list(_fields(spots[0], spots[0].geometries[0], True)) == list(clause.FIELDS), for_author(
+    spots = spots_of(mixed)
+    assert list(fields_of(spots[0], spots[0].geometries[0], True)) == list(clause.FIELDS), for_author(
         "fields of where clauses",
         "what a clause can read and what its errors and the guide list must be the same, in the same order",
         "docs/replacing.md",

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from flopcalc import FlopcalcError, network
-from flopcalc.budget.limits import read_limit
 from flopcalc.replacing import clause
+from flopcalc.targets.limits import read_limit
 from flopcalc.text.expression import evaluate, parse
 
 
