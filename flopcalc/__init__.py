@@ -6,7 +6,7 @@
 >>> flopcalc.network("resnet50").params
 25557032
 
-`layer` and `network` need nothing but PyYAML. `count` and `replace` work on real modules and need PyTorch.
+`layer` and `network` need nothing but PyYAML. `sweep` needs NumPy. `count` and `replace` work on real modules and need PyTorch.
 All results offer the same kinds of cost: params, macs, flops, activations, traffic, steps, adds, muls, other.
 Names are loaded on first use, so that `import flopcalc` stays light.
 """
@@ -20,15 +20,18 @@ __all__ = [
     "Evaluation",
     "FlopcalcError",
     "Network",
+    "Sweep",
     "__version__",
     "count",
     "layer",
     "network",
     "register_kernel",
     "replace",
+    "sweep",
 ]
 
 if TYPE_CHECKING:
+    from flopcalc.analysis.sweep import Sweep, sweep
     from flopcalc.catalog.kernels import register_kernel
     from flopcalc.catalog.layer import layer
     from flopcalc.cost.cost import Cost
@@ -43,11 +46,13 @@ else:
         "Evaluation": "flopcalc.spec.operator",
         "FlopcalcError": "flopcalc.errors",
         "Network": "flopcalc.networks.network",
+        "Sweep": "flopcalc.analysis.sweep",
         "count": "flopcalc.targets.module",
         "layer": "flopcalc.catalog.layer",
         "network": "flopcalc.networks.library",
         "register_kernel": "flopcalc.catalog.kernels",
         "replace": "flopcalc.targets.module",
+        "sweep": "flopcalc.analysis.sweep",
     }
 
     def __getattr__(name):

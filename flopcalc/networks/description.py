@@ -75,6 +75,10 @@ class Description:
         declared = self._data.get("options") or {}
         return tuple(declared.get(option, {}).get("choices") or ())
 
+    def declared(self, option: str) -> Any:
+        """The default of an option as the file has it; its type is that of the option."""
+        return (self._data.get("options") or {})[option]["default"]
+
     def at(
         self,
         options: Mapping[str, Any] | None = None,

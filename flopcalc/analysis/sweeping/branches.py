@@ -117,4 +117,3 @@ def _selected(flag: Node, yes: Any, no: Any) -> Any:
             return yes
         raise NeedsNumberError(flag.axes)
     return select(flag, yes, no)
-

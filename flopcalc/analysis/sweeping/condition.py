@@ -161,7 +161,9 @@ class _Reader:
         if isinstance(value, _Nothing):
             return False
         if not isinstance(value, _Flag):
-            raise _bad(self.text, "a number or a text stands in the place of a condition", "compare it: k == 3 or k == 5")
+            raise _bad(
+                self.text, "a number or a text stands in the place of a condition", "compare it: k == 3 or k == 5"
+            )
         return value.flag
 
     def number(self, value: Any) -> Exact:
@@ -189,7 +191,9 @@ class _Reader:
                 return Exact(found.top // found.bottom, 1, found.exists)
             case ast.Mod():
                 found = self.quotient(a, b, exists)
-                return self.arithmetic(ast.Sub(), a, self.arithmetic(ast.Mult(), b, Exact(found.top // found.bottom, 1)))
+                return self.arithmetic(
+                    ast.Sub(), a, self.arithmetic(ast.Mult(), b, Exact(found.top // found.bottom, 1))
+                )
             case ast.Pow() if type(b.top) is int and b.bottom == 1 and 0 <= b.top <= 64:
                 return Exact(a.top**b.top, a.bottom**b.top, exists)
         raise _bad(self.text, "this operation cannot be used in a sweep", "use + - * / // %, and whole powers up to 64")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from flopcalc.analysis.sweeping.values import Values, len_of
+from flopcalc.analysis.sweeping.values import Values, len_of, product_of
 
 Array: TypeAlias = Any
 
@@ -74,8 +74,8 @@ class Grid:
             dimensions = [tuple(inner)]
         self._dimensions = dimensions
         self._lengths = lengths
-        self._sizes = [_product(lengths[index] for index in one) for one in dimensions]
-        self.count = _product(self._sizes)
+        self._sizes = [product_of(lengths[index] for index in one) for one in dimensions]
+        self.count = product_of(self._sizes)
         # The dimension that is cut, and the length of its pieces; before it one place at a time, behind it all.
         self._cut, room = 0, block
         for place in reversed(range(len(self._sizes))):
@@ -83,9 +83,11 @@ class Grid:
             if self._sizes[place] > room:
                 break
             room //= max(1, self._sizes[place])
-        self._piece = max(1, min(room, self._sizes[self._cut])) if self._sizes[self._cut] > room else self._sizes[self._cut]
+        self._piece = (
+            max(1, min(room, self._sizes[self._cut])) if self._sizes[self._cut] > room else self._sizes[self._cut]
+        )
         self._pieces = -(-self._sizes[self._cut] // self._piece)
-        self.blocks = _product(self._sizes[: self._cut]) * self._pieces
+        self.blocks = product_of(self._sizes[: self._cut]) * self._pieces
         self._held: dict[int, tuple[tuple[int, int], list[Array]]] = {}
 
     def block(self, number: int) -> Block:
@@ -158,10 +160,3 @@ def _array(values: Values) -> Array:
     if isinstance(values, range):
         return np.arange(values.start, values.stop, values.step, dtype=np.int64)
     return np.array(values, dtype=np.int64)
-
-
-def _product(sizes: Any) -> int:
-    found = 1
-    for size in sizes:
-        found *= size
-    return found

@@ -323,7 +323,7 @@ def _remainder(a: Any, b: Any, book: Book) -> Any:
     if a is b and low(b) > 0:
         return 0
     b = _nonzero(b, book)
-    if 0 <= low(a) and high(a) < low(b):
+    if low(a) >= 0 and high(a) < low(b):
         return a
     if low(b) > 0:
         return book.join("remainder", (a, b), 0, min(high(b) - 1, high(a)) if low(a) >= 0 else high(b) - 1)

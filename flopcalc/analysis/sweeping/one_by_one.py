@@ -34,7 +34,7 @@ def table_of(
         if all(type(one) is int for one in present):
             low, high = min(present), max(present)
             filled = [low if one is None else one for one in column]
-            values[name] = np.array(filled, dtype=np.int64 if -(2**63) < low and high < 2**63 else object)
+            values[name] = np.array(filled, dtype=np.int64 if low > -(2**63) and high < 2**63 else object)
             known[name] = book.axis(len(arrays), low, high)
             arrays.append(values[name])
         else:

@@ -1,17 +1,16 @@
 """Sweeps of operators: all sizes and options of one operator, block by block."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import product
 from typing import Any, NamedTuple
 
 from flopcalc.analysis.sweeping.grid import BLOCK, Axis, Block, Grid
 from flopcalc.analysis.sweeping.node import NeedsNumberError
 from flopcalc.analysis.sweeping.one_by_one import table_of
 from flopcalc.analysis.sweeping.outcome import RATIOS, Outcome, baseline_name, is_array
-from flopcalc.analysis.sweeping.recorded import CODE, KEEP, SIZES, Recording, Setting, described, kept, record, split
+from flopcalc.analysis.sweeping.recorded import CODE, KEEP, SIZES, Recording, Setting, described, record, split
 from flopcalc.analysis.sweeping.request import SIZES as FLAGS
 from flopcalc.analysis.sweeping.request import Request
-from flopcalc.analysis.sweeping.values import Values, len_of, read_option
+from flopcalc.analysis.sweeping.values import Values, len_of, product_of, read_option
 from flopcalc.catalog import lookup
 from flopcalc.cost.kinds import KINDS
 from flopcalc.errors import FlopcalcError
@@ -52,7 +51,7 @@ class _Plan(NamedTuple):
     @property
     def choices(self) -> int:
         """The number of combinations of the concrete axes."""
-        return _product(len_of(axis.values) for axis in self.concrete)
+        return product_of(len_of(axis.values) for axis in self.concrete)
 
     def choice(self, number: int) -> dict[str, Any]:
         """One of these combinations."""
@@ -94,8 +93,8 @@ class OperatorFamily:
                 (axes if _are_ints(values) else outer).append((param.name, values))
         self._outer: list[tuple[str, Values]] = outer
         self._axes = tuple(Axis(name, values) for name, values in axes)
-        self.outers = _product(len_of(values) for _, values in outer)
-        self.inner = _product(len_of(axis.values) for axis in self._axes)
+        self.outers = product_of(len_of(values) for _, values in outer)
+        self.inner = product_of(len_of(axis.values) for axis in self._axes)
         self.task = _BLOCKS * BLOCK
         self._planned: tuple[int, _Plan] | None = None
 
@@ -158,7 +157,7 @@ class OperatorFamily:
         numbers = self._numbers(case)
         concrete = tuple(axis for axis in case.axes if axis.name in numbers)
         rest = case._replace(axes=tuple(axis for axis in case.axes if axis.name not in numbers))
-        if concrete and (not rest.axes or _product(len_of(axis.values) for axis in concrete) > _MAX_CONCRETE):
+        if concrete and (not rest.axes or product_of(len_of(axis.values) for axis in concrete) > _MAX_CONCRETE):
             plan = _Plan((), case, False, Grid(case.axes, _ONE_BY_ONE))
         else:
             plan = _Plan(concrete, rest, True, Grid(rest.axes))
@@ -274,10 +273,3 @@ def _with(operator: Operator, case: _Case, values: Mapping[str, Any]) -> _Case:
 
 def _are_ints(values: Values) -> bool:
     return isinstance(values, range) or all(type(value) is int for value in values)
-
-
-def _product(sizes: Any) -> int:
-    found = 1
-    for size in sizes:
-        found *= size
-    return found

@@ -110,7 +110,7 @@ def rows_of(outcome: Outcome, columns: Sequence[str]) -> Rows:
     shape, count = outcome.shape, outcome.count
     code, keep = outcome.code, outcome.keep
     if (type(code) is int and code != 0) or keep is False:
-        return Rows(0, {name: None for name in columns})
+        return Rows(0, dict.fromkeys(columns))
     mask = None
     if is_array(code) and code.any():
         mask = code == 0
@@ -122,7 +122,7 @@ def rows_of(outcome: Outcome, columns: Sequence[str]) -> Rows:
         if count == outcome.count:
             mask = None
     if not count:
-        return Rows(0, {name: None for name in columns})
+        return Rows(0, dict.fromkeys(columns))
     found: dict[str, Any] = {}
     for name in columns:
         value = _ratio(outcome.values, name) if name in RATIOS else outcome.values.get(name)
@@ -139,7 +139,7 @@ def baseline_name(kind: str) -> str:
 
 
 def _ratio(values: Mapping[str, Any], name: str) -> Any:
-    """The quotient as a float of six decimals, as other commands show it; nothing where the baseline has no such cost."""
+    """The quotient as a float; nothing where the baseline has no such cost."""
     import numpy as np
 
     kind = name[len("ratio(") : -1]
@@ -147,11 +147,11 @@ def _ratio(values: Mapping[str, Any], name: str) -> Any:
     if top is None or bottom is None:
         return None
     if not is_array(top) and not is_array(bottom):
-        return round(top / bottom, 6) if bottom else None
+        return top / bottom if bottom else None
     with np.errstate(divide="ignore", invalid="ignore"):
-        if getattr(top, "dtype", None) == object or getattr(bottom, "dtype", None) == object:
+        if any(is_array(one) and one.dtype.kind == "O" for one in (top, bottom)):
             divide = np.frompyfunc(lambda a, b: a / b if b else float("nan"), 2, 1)
             found = divide(top, bottom).astype(np.float64)
         else:
             found = np.true_divide(top, bottom)
-        return np.where(np.equal(bottom, 0), np.nan, np.round(found, 6))
+        return np.where(np.equal(bottom, 0), np.nan, found)

@@ -70,7 +70,7 @@ class Program:
         self._place = {name: place[node.number] for name, node in outputs.items() if isinstance(node, Node)}
         self._held: dict[int, tuple[Any, Array]] = {}
         numbers = [arg for node in order for arg in node.args if type(arg) is int and node.op != "axis"]
-        self.fits = all(-LARGEST <= n.low and n.high <= LARGEST for n in order) and all(
+        self.fits = all(n.low >= -LARGEST and n.high <= LARGEST for n in order) and all(
             abs(number) <= LARGEST for number in numbers
         )
 
@@ -222,7 +222,7 @@ def _exact_log2() -> Callable[..., Array]:
     import numpy as np
 
     bits = np.frompyfunc(lambda value: int(value).bit_length() - 1, 1, 1)
-    return lambda value: bits(value)
+    return bits  # type: ignore[no-any-return]
 
 
 @cache

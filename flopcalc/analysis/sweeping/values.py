@@ -119,6 +119,14 @@ def len_of(values: Values) -> int:
     return len(values)
 
 
+def product_of(sizes: Iterable[int]) -> int:
+    """The product; 1 of nothing."""
+    found = 1
+    for size in sizes:
+        found *= size
+    return found
+
+
 def _from_python(name: str, given: Any, read: Callable[[str], Any]) -> list[Any]:
     given = given.tolist() if hasattr(given, "tolist") else given
     if isinstance(given, str | bytes) or not isinstance(given, Iterable):

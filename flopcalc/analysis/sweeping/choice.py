@@ -1,0 +1,158 @@
+"""Choosing rows: in an order, the first of them, and those that no other row beats."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from flopcalc.analysis.sweeping.outcome import Array, Rows, is_array
+from flopcalc.analysis.sweeping.request import MAX_FRONT, Key
+from flopcalc.errors import FlopcalcError
+
+
+def together(parts: Sequence[Rows], names: Sequence[str]) -> Rows:
+    """Several rows as one, in order."""
+    import numpy as np
+
+    parts = [part for part in parts if part.count]
+    if len(parts) == 1:
+        return parts[0]
+    columns: dict[str, Any] = {}
+    for name in names:
+        values = [part.columns[name] for part in parts]
+        first = values[0] if values else None
+        if not any(is_array(one) for one in values) and all(
+            type(one) is type(first) and one == first for one in values
+        ):
+            columns[name] = first
+        else:
+            arrays = [
+                one if is_array(one) else filled(one, part.count) for one, part in zip(values, parts, strict=True)
+            ]
+            kinds = {array.dtype.kind for array in arrays}
+            # Ints and floats, or numbers and texts, each keep their kind.
+            columns[name] = np.concatenate(arrays if len(kinds) == 1 else [array.astype(object) for array in arrays])
+    return Rows(sum(part.count for part in parts), columns)
+
+
+def filled(value: Any, count: int) -> Array:
+    """One value for all rows as an array."""
+    import numpy as np
+
+    if type(value) is int and abs(value) < 2**63:
+        return np.full(count, value, dtype=np.int64)
+    if isinstance(value, float):
+        return np.full(count, value)
+    array = np.empty(count, dtype=object)
+    array.fill(value)
+    return array
+
+
+def key_values(rows: Rows, key: Key) -> Array:
+    """The numbers of a key, such that smaller is better. Rows without such a number come last."""
+    import numpy as np
+
+    value = rows.columns[key.name]
+    array = value if is_array(value) else filled(value, rows.count)
+    if array.dtype.kind == "O":
+        array = np.array([_number(one) for one in array], dtype=object)
+        if all(type(one) is float for one in array):
+            array = array.astype(np.float64)
+    if array.dtype.kind not in "iuf" and not all(
+        isinstance(one, int | float) or hasattr(one, "numerator") for one in array
+    ):
+        raise FlopcalcError(
+            "bad-usage", f"{key.name} is not a number, and has no order", "sort by kinds, sizes or numeric options"
+        )
+    if key.largest:
+        # NaN stays NaN, and is last either way.
+        array = -array
+    return array
+
+
+def _number(one: Any) -> Any:
+    return float("inf") if one is None else one
+
+
+def best_first(rows: Rows, keys: Sequence[Key], limit: int | None) -> Rows:
+    """The rows sorted by the keys, equal rows as they come; only the first ones if there is a limit."""
+    import numpy as np
+
+    if rows.count:
+        arrays = [key_values(rows, key) for key in keys]
+        if any(array.dtype.kind == "O" for array in arrays):
+            order: Any = sorted(range(rows.count), key=lambda place: tuple(array[place] for array in arrays))
+        else:
+            order = np.lexsort(arrays[::-1])
+        rows = rows.taken(np.asarray(order)[: rows.count if limit is None else limit])
+    return rows
+
+
+def front(rows: Rows, keys: Sequence[Key]) -> Rows:
+    """The rows that no other row beats: none is at least as good in all keys and better in one. In their order.
+
+    Equal rows are all on the front. Raises FlopcalcError (too-many) for a front of more than MAX_FRONT rows.
+    """
+    import numpy as np
+
+    if not rows.count:
+        return rows
+    arrays = [key_values(rows, key) for key in keys]
+    if any(array.dtype.kind == "O" for array in arrays):
+        # Places in the order of the values compare like the values.
+        arrays = [_ranks(array) for array in arrays]
+    there = ~np.any([np.isnan(array) for array in arrays], axis=0)
+    places = np.flatnonzero(there)
+    points = np.stack([array[places].astype(np.float64 if array.dtype.kind == "f" else np.int64) for array in arrays])
+    kept = np.sort(places[_unbeaten(points)])
+    if len(kept) > MAX_FRONT:
+        raise FlopcalcError(
+            "too-many",
+            f"more than {MAX_FRONT:,} combinations are equally good in {', '.join(key.name for key in keys)}",
+            "add a key to --pareto that tells them apart, or try fewer values",
+        )
+    return rows.taken(kept)
+
+
+def _ranks(array: Array) -> Array:
+    import numpy as np
+
+    values = sorted(set(array.tolist()))
+    rank = {value: place for place, value in enumerate(values)}
+    return np.array([rank[value] for value in array.tolist()], dtype=np.int64)
+
+
+def _unbeaten(points: Array) -> Array:
+    """The columns of points that no other column beats, in some order. points: one row for each key."""
+    import numpy as np
+
+    order = np.lexsort(points[::-1])
+    points = points[:, order]
+    if len(points) == 1:
+        return order[points[0] == points[0, 0]]
+    # Equal columns are one, so that they do not count as beaten by each other.
+    new = np.ones(points.shape[1], dtype=bool)
+    new[1:] = np.any(points[:, 1:] != points[:, :-1], axis=0)
+    first = np.flatnonzero(new)
+    distinct = points[:, first]
+    if len(points) == 2:
+        # In the order of the first key, a column is unbeaten if its second is less than all before.
+        before = np.minimum.accumulate(distinct[1])
+        alive = np.ones(len(first), dtype=bool)
+        alive[1:] = distinct[1, 1:] < before[:-1]
+    else:
+        alive = _unbeaten_of_several(distinct)
+    return order[np.repeat(alive, np.diff(np.append(first, points.shape[1])))]
+
+
+def _unbeaten_of_several(points: Array) -> Array:
+    """Which distinct columns, in lexical order, no earlier column beats."""
+    import numpy as np
+
+    alive = np.ones(points.shape[1], dtype=bool)
+    place = 0
+    while place < points.shape[1]:
+        if alive[place]:
+            # A later column cannot beat an earlier one.
+            beaten = np.all(points[:, place + 1 :] >= points[:, place : place + 1], axis=0)
+            alive[place + 1 :] &= ~beaten
+        place += 1
+    return alive
