@@ -24,6 +24,7 @@ COMMANDS = {
     "compare": "Several operators on one shape, side by side.",
     "formula": "Printed, corrected and exact cost of an operator, as algebra.",
     "model": "Cost of a network, as it is or with layers replaced.",
+    "sweep": "Cost of all combinations of shapes and options.",
     "explain": "Why counters report different numbers for a network, line by line.",
     "diff": "Two networks, or two versions of one, layer by layer.",
     "check": "Check costs against limits; exit code 1 if any is exceeded.",
