@@ -293,6 +293,8 @@ def _nonzero(divisor: Any, book: Book) -> Any:
     """The divisor, with 1 in the place of 0, where a combination has no result that anybody uses."""
     if low(divisor) > 0 or high(divisor) < 0:
         return divisor
+    if low(divisor) == 0 and isinstance(divisor, Node):
+        return divisor.larger(1)
     return select(equal(divisor, 0, book), 1, divisor)
 
 
