@@ -6,7 +6,8 @@
 >>> flopcalc.network("resnet50").params
 25557032
 
-`layer` and `network` need nothing but PyYAML. `sweep` needs NumPy. `count` and `replace` work on real modules and need PyTorch.
+`layer` and `network` need nothing but PyYAML. `sweep` needs NumPy. `count` and `replace` work on real modules and need
+PyTorch.
 All results offer the same kinds of cost: params, macs, flops, activations, traffic, steps, adds, muls, other.
 Names are loaded on first use, so that `import flopcalc` stays light.
 """

@@ -84,8 +84,8 @@ def _size_options(command: Callable[..., Any]) -> Callable[..., Any]:
     "--where",
     metavar="CONDITION",
     multiple=True,
-    help="Keep the rows for which this holds, such as 'macs < 300M and ratio(params) <= 1/2 and k == 3'. Repeatable; all "
-    "must hold.",
+    help="Keep the rows for which this holds, such as 'macs < 300M and ratio(params) <= 1/2 and k == 3'. Repeatable; "
+    "all must hold.",
 )
 @click.option(
     "--pareto",

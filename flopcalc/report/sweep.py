@@ -147,7 +147,7 @@ def _arrow(pa: Any, rows: Rows, field: Any) -> Any:
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
         raise FlopcalcError(
             "no-type",
-            f"column {field.name} has values of several types or of more than 64 bits, and a Parquet column has one type",
+            f"column {field.name} has values of several types or of more than 64 bits; a Parquet column has one type",
             "write --format csv or jsonl, or leave the column out with --columns",
         ) from None
 
@@ -190,7 +190,7 @@ def sweep_document(
     if len(kept) < summary.rows:
         facts[1] = (
             "rows",
-            f"{summary.rows:,}; the first {len(kept):,} are shown. Use --limit, --where or --pareto for fewer, -o for all",
+            f"{summary.rows:,}, of which {len(kept):,} are shown; --limit, --where or --pareto give fewer, -o FILE all",
         )
     blocks.append(Facts(facts))
     if summary.reasons:

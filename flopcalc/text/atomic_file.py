@@ -20,7 +20,7 @@ def write_atomically(path: str, text: str) -> None:
 
 @contextmanager
 def open_atomically(path: str, *, binary: bool = False) -> Iterator[IO[Any]]:
-    """A file to write text in UTF-8 or bytes to, which appears under its name when the block has ended without an error.
+    """A file for text in UTF-8 or for bytes, which appears under its name when the block has ended without an error.
 
     Until then it is a temporary file in the same folder. A link is followed. A path that is not a regular file (a pipe,
     /dev/stdout) is written to directly.

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
 from itertools import product
+from operator import itemgetter
 from typing import Any
 
 import pytest
@@ -18,10 +19,10 @@ from flopcalc.text.expression import evaluate
 
 np: Any = pytest.importorskip("numpy")
 
-from flopcalc.analysis.sweeping import choice, run
+from flopcalc.analysis.sweeping import choice
 from flopcalc.analysis.sweeping import grid as grid_module
 from flopcalc.analysis.sweeping.outcome import Rows
-from flopcalc.analysis.sweeping.request import Key
+from flopcalc.analysis.sweeping.request import MAX_COMBINATIONS, Key
 from flopcalc.analysis.sweeping.values import decimal_text, exact_number, len_of, read_range, read_sizes
 
 CHANNELS = [16, 24, 32, 40]
@@ -153,7 +154,7 @@ def test_the_order(keys: str, limit: int | None) -> None:
     rows = [*brute("ghost"), *brute("compconv")]
     # `reverse` keeps equal rows as they come, too.
     for key in reversed(keys.split(",")):
-        rows.sort(key=lambda row, name=key.strip("-"): row[name], reverse=key.startswith("-"))  # type: ignore[misc]
+        rows.sort(key=itemgetter(key.removeprefix("-")), reverse=key.startswith("-"))
     found = swept("ghost", "compconv", sort=keys, limit=limit)
     assert pick(found, "operator", "c_in", "c_out", "k") == pick(rows[:limit], "operator", "c_in", "c_out", "k")
 
@@ -467,4 +468,4 @@ def warnings_ignored() -> Iterator[None]:
 
 def test_the_check_of_sizes_is_before_the_work() -> None:
     """The limits that the errors name."""
-    assert run.MAX_COMBINATIONS == 10**10
+    assert MAX_COMBINATIONS == 10**10

@@ -56,7 +56,7 @@ def grids(operator: Operator) -> Iterator[dict[str, Any]]:
     # Each option with all its samples, then all options together, as far as that stays small.
     together: dict[str, Any] = {}
     for param in operator.params:
-        values = list(dict.fromkeys((param.default, *param.samples)))
+        values: list[Any] = list(dict.fromkeys((param.default, *param.samples)))
         values = list(dict.fromkeys((*values, *param.choices)))
         if param.kind == "bool":
             values = list(dict.fromkeys((*values, True, False)))

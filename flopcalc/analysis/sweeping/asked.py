@@ -153,7 +153,7 @@ def _options_of(family: Family) -> Sequence[str]:
 
 
 def _alternatives(text: str) -> tuple[str, ...]:
-    """`spconv:alpha=1/4,groups_k=2,ghost` -> two alternatives: a piece that is no operator belongs to the one before."""
+    """`spconv:alpha=1/4,groups_k=2,ghost` -> two alternatives; a piece that is not an operator belongs to the last."""
     found: list[str] = []
     for piece in text.split(","):
         match = _ALTERNATIVE.fullmatch(piece)

@@ -27,7 +27,7 @@ def plain(value: Any) -> Any:
 
 def plain_column(rows: Rows, name: str) -> list[Any]:
     """The values of a column as JSON holds them."""
-    found = rows.columns[name] if rows.count else None
+    found: Any = rows.columns[name] if rows.count else None
     if not is_array(found):
         return [plain(found)] * rows.count
     if found.dtype.kind in "iub":
@@ -39,7 +39,7 @@ def frame_column(rows: Rows, name: str) -> Array:
     """A column for a data frame: 64-bit integers, floats or truth values where all values are such, else objects."""
     import numpy as np
 
-    found = rows.columns[name] if rows.count else None
+    found: Any = rows.columns[name] if rows.count else None
     if is_array(found) and found.dtype.kind in "iufb":
         return found
     values = plain_column(rows, name)
@@ -50,6 +50,6 @@ def frame_column(rows: Rows, name: str) -> Array:
         return np.array(values, dtype=np.float64)
     if kinds == {bool}:
         return np.array(values, dtype=bool)
-    column = np.empty(len(values), dtype=object)
+    column: Any = np.empty(len(values), dtype=object)
     column[:] = values
     return column

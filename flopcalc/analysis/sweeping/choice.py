@@ -1,5 +1,6 @@
 """Choosing rows: in an order, the first of them, and those that no other row beats."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any
 
@@ -41,7 +42,7 @@ def filled(value: Any, count: int) -> Array:
         return np.full(count, value, dtype=np.int64)
     if isinstance(value, float):
         return np.full(count, value)
-    array = np.empty(count, dtype=object)
+    array: Array = np.empty(count, dtype=object)
     array.fill(value)
     return array
 
@@ -51,25 +52,25 @@ def key_values(rows: Rows, key: Key) -> Array:
     import numpy as np
 
     value = rows.columns[key.name]
-    array = value if is_array(value) else filled(value, rows.count)
-    if array.dtype.kind == "O":
-        array = np.array([_number(one) for one in array], dtype=object)
-        if all(type(one) is float for one in array):
-            array = array.astype(np.float64)
-    if array.dtype.kind not in "iuf" and not all(
-        isinstance(one, int | float) or hasattr(one, "numerator") for one in array
-    ):
-        raise FlopcalcError(
-            "bad-usage", f"{key.name} is not a number, and has no order", "sort by kinds, sizes or numeric options"
-        )
-    if key.largest:
-        # NaN stays NaN, and is last either way.
-        array = -array
-    return array
-
-
-def _number(one: Any) -> Any:
-    return float("inf") if one is None else one
+    array: Array = value if is_array(value) else filled(value, rows.count)
+    if array.dtype.kind == "b":
+        array = array.astype(np.int64)
+    if array.dtype.kind in "iuf":
+        # NaN stays NaN, which is last either way.
+        return -array if key.largest else array
+    sign = -1 if key.largest else 1
+    numbers = []
+    for one in array.tolist():
+        if one is not None and not hasattr(one, "real"):
+            raise FlopcalcError(
+                "bad-usage",
+                f"{key.name} is not a number, and has no order",
+                "sort by kinds of cost, sizes and numeric options",
+            )
+        numbers.append(float("inf") if one is None or one != one else sign * one)  # noqa: PLR0124 - NaN
+    found: Array = np.empty(len(numbers), dtype=object)
+    found[:] = numbers
+    return found
 
 
 def best_first(rows: Rows, keys: Sequence[Key], limit: int | None) -> Rows:
@@ -99,7 +100,7 @@ def front(rows: Rows, keys: Sequence[Key]) -> Rows:
     if any(array.dtype.kind == "O" for array in arrays):
         # Places in the order of the values compare like the values.
         arrays = [_ranks(array) for array in arrays]
-    there = ~np.any([np.isnan(array) for array in arrays], axis=0)
+    there: Array = ~np.any([np.isnan(array) for array in arrays], axis=0)
     places = np.flatnonzero(there)
     points = np.stack([array[places].astype(np.float64 if array.dtype.kind == "f" else np.int64) for array in arrays])
     kept = np.sort(places[_unbeaten(points)])
@@ -129,30 +130,40 @@ def _unbeaten(points: Array) -> Array:
     if len(points) == 1:
         return order[points[0] == points[0, 0]]
     # Equal columns are one, so that they do not count as beaten by each other.
-    new = np.ones(points.shape[1], dtype=bool)
+    new: Array = np.ones(points.shape[1], dtype=bool)
     new[1:] = np.any(points[:, 1:] != points[:, :-1], axis=0)
     first = np.flatnonzero(new)
     distinct = points[:, first]
+    alive: Array = np.ones(len(first), dtype=bool)
     if len(points) == 2:
         # In the order of the first key, a column is unbeaten if its second is less than all before.
-        before = np.minimum.accumulate(distinct[1])
-        alive = np.ones(len(first), dtype=bool)
-        alive[1:] = distinct[1, 1:] < before[:-1]
+        alive[1:] = distinct[1, 1:] < np.minimum.accumulate(distinct[1])[:-1]
+    elif len(points) == 3:
+        alive[:] = _unbeaten_of_three(distinct[1].tolist(), distinct[2].tolist())
     else:
-        alive = _unbeaten_of_several(distinct)
+        for place in range(len(first)):
+            if alive[place]:
+                # A later column cannot beat an earlier one.
+                alive[place + 1 :] &= ~np.all(distinct[:, place + 1 :] >= distinct[:, place : place + 1], axis=0)
     return order[np.repeat(alive, np.diff(np.append(first, points.shape[1])))]
 
 
-def _unbeaten_of_several(points: Array) -> Array:
-    """Which distinct columns, in lexical order, no earlier column beats."""
-    import numpy as np
+def _unbeaten_of_three(second: list[Any], third: list[Any]) -> list[bool]:
+    """Which columns no earlier one beats, by their second and third keys; the first key is in order.
 
-    alive = np.ones(points.shape[1], dtype=bool)
-    place = 0
-    while place < points.shape[1]:
-        if alive[place]:
-            # A later column cannot beat an earlier one.
-            beaten = np.all(points[:, place + 1 :] >= points[:, place : place + 1], axis=0)
-            alive[place + 1 :] &= ~beaten
-        place += 1
+    The unbeaten ones make a staircase: as the second key grows, the third gets less.
+    """
+    steps: list[Any] = []
+    least: list[Any] = []
+    alive = []
+    for b, c in zip(second, third, strict=True):
+        place = bisect_right(steps, b)
+        alive.append(not place or least[place - 1] > c)
+        if alive[-1]:
+            if place and steps[place - 1] == b:
+                place -= 1
+            behind = place
+            while behind < len(steps) and least[behind] >= c:
+                behind += 1
+            steps[place:behind], least[place:behind] = [b], [c]
     return alive

@@ -129,9 +129,9 @@ class _Reader:
                 return _Flag(found)
             case ast.Compare(left=left, ops=ops, comparators=comparators):
                 found, a = True, self.read(left)
-                for op, comparator in zip(ops, comparators, strict=True):
+                for comparison, comparator in zip(ops, comparators, strict=True):
                     b = self.read(comparator)
-                    found = both(found, self.compared(op, a, b))
+                    found = both(found, self.compared(comparison, a, b))
                     a = b
                 return _Flag(found)
             case ast.IfExp(test=test, body=body, orelse=orelse):

@@ -1,6 +1,7 @@
 """The combinations of several axes of ints, in blocks that fit the cache."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 from flopcalc.analysis.sweeping.values import Values, len_of, product_of
@@ -32,7 +33,8 @@ class Axis(NamedTuple):
         return max(self.values[0], self.values[-1]) if isinstance(self.values, range) else max(self.values)
 
 
-class Block(NamedTuple):
+@dataclass(frozen=True)
+class Block:
     """Part of a grid. shape: of its arrays. axes: the values of each axis, shaped for broadcasting.
 
     keys: for each axis; equal keys mean equal values. first: the number of its first combination in the grid.
@@ -123,7 +125,7 @@ class Grid:
 
     def number(self, block: Block, place: int) -> int:
         """The number in the grid of a combination of a block."""
-        offsets = []
+        offsets: list[int] = []
         for size in reversed(block.shape):
             place, offset = divmod(place, size)
             offsets.insert(0, offset)
@@ -147,7 +149,7 @@ class Grid:
                 values = axis.values[bounds[0] : bounds[1]]
                 array = np.array(values, dtype=object) if exact else _array(values)
             else:
-                places = np.arange(*bounds, dtype=np.int64) // behind % length
+                places: Array = np.arange(*bounds, dtype=np.int64) // behind % length
                 array = (np.array(axis.values, dtype=object) if exact else _array(axis.values))[places]
             found.insert(0, array.reshape(shape))
             behind *= length

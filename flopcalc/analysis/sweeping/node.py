@@ -64,7 +64,7 @@ def _undecided(node: "Node") -> bool:
     raise NeedsNumberError(node.axes)
 
 
-class Node(Recorded):
+class Node(Recorded):  # noqa: PLW1641 - a formula that needs a hash needs the number
     """One operation. low, high: bounds of its values. axes: those that it depends on, one bit for each.
 
     number: its place in the book. flag: whether it is true or false (then the bounds are 0 and 1).
@@ -257,7 +257,7 @@ class Unusable(Recorded):
     __bool__ = __hash__ = __index__ = __int__ = __float__ = __iter__ = __truediv__ = __rtruediv__ = _needs_number
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __floordiv__ = __rfloordiv__ = _needs_number
     __mod__ = __rmod__ = __pow__ = __rpow__ = __neg__ = __eq__ = __ne__ = __lt__ = __gt__ = __le__ = _needs_number
-    __ge__ = larger = log2_floor = each = sum_up_to = _needs_number
+    __ge__ = _needs_number
 
 
 def low(value: Any) -> int:

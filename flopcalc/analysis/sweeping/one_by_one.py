@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flopcalc.analysis.sweeping.node import Book, Node
-from flopcalc.analysis.sweeping.outcome import Outcome
+from flopcalc.analysis.sweeping.outcome import Array, Outcome
 from flopcalc.analysis.sweeping.program import Program
 from flopcalc.analysis.sweeping.recorded import kept
 
@@ -27,9 +27,10 @@ def table_of(
     size = len(rows)
     names = next((list(row) for row in rows if row is not None), [])
     values: dict[str, Any] = dict(fixed)
-    book, arrays, known = Book(), [], dict[str, Any](fixed)
+    book, known = Book(), dict(fixed)
+    arrays: list[Array] = []
     for name in names:
-        column = [None if row is None else row[name] for row in rows]
+        column: list[Any] = [None if row is None else row[name] for row in rows]
         present = [one for one, code in zip(column, codes, strict=True) if code == 0]
         if all(type(one) is int for one in present):
             low, high = min(present), max(present)

@@ -83,7 +83,8 @@ class OperatorFamily:
             options[name] = read_option(self.operator.param[name], setting)
         self._sizes = {name: values[0] for name, values in sizes.items() if len_of(values) == 1}
         self._options = {name: values[0] for name, values in options.items() if len_of(values) == 1}
-        axes, outer = [], []
+        axes: list[tuple[str, Values]] = []
+        outer: list[tuple[str, Values]] = []
         for name in FLAGS:
             if name in sizes and name not in self._sizes:
                 (axes if _are_ints(sizes[name]) else outer).append((name, sizes[name]))
@@ -91,7 +92,7 @@ class OperatorFamily:
             if param.name in options and param.name not in self._options:
                 values = options[param.name]
                 (axes if _are_ints(values) else outer).append((param.name, values))
-        self._outer: list[tuple[str, Values]] = outer
+        self._outer = outer
         self._axes = tuple(Axis(name, values) for name, values in axes)
         self.outers = product_of(len_of(values) for _, values in outer)
         self.inner = product_of(len_of(axis.values) for axis in self._axes)
@@ -214,7 +215,7 @@ class OperatorFamily:
             if label != (recording.labels[code - 1] if code else ""):
                 return False
             for name, value in (known or {}).items():
-                one = found.get(name, recording.constants.get(name))
+                one: Any = found.get(name, recording.constants.get(name))
                 if (one[0] if is_array(one) else one) != value:
                     return False
         return True

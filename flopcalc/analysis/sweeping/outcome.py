@@ -1,7 +1,8 @@
 """The combinations of one block with their costs, and the rows that are made of them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
 
 from flopcalc.analysis.sweeping.condition import ratio_name
 from flopcalc.cost.kinds import KINDS
@@ -10,7 +11,8 @@ Array: TypeAlias = Any
 RATIOS = tuple(ratio_name(kind) for kind in KINDS)
 
 
-class Outcome(NamedTuple):
+@dataclass(frozen=True)
+class Outcome:
     """One block. values: for each column an array that can be broadcast to the shape, or one value for all.
 
     code: 0 where the combination applies, else the number of a label, from 1. keep: whether the conditions hold.
@@ -54,16 +56,12 @@ class Family(Protocol):
         raise NotImplementedError
 
 
-class Rows(NamedTuple):
+@dataclass(frozen=True)
+class Rows:
     """Rows by column: an array of as many values, or one value for all rows."""
 
     count: int
     columns: Mapping[str, Any]
-
-    def column(self, name: str) -> list[Any]:
-        """The values of a column as Python holds them."""
-        found = self.columns[name]
-        return found.tolist() if is_array(found) else [found] * self.count  # type: ignore[no-any-return]
 
     def taken(self, places: Array) -> "Rows":
         """Some of the rows."""
@@ -76,12 +74,17 @@ def is_array(value: Any) -> bool:
     return hasattr(value, "dtype")
 
 
-class Refusals(NamedTuple):
+@dataclass(frozen=True)
+class Refusals:
     """Combinations that do not apply. label: the rule in words. example: the reason of the first of them."""
 
     label: str
     count: int
     example: str
+
+    def after(self, before: "Refusals | None") -> "Refusals":
+        """Both together, with the example of those before."""
+        return self if before is None else Refusals(self.label, before.count + self.count, before.example)
 
 
 def refusals_of(outcome: Outcome) -> list[Refusals]:

@@ -66,13 +66,14 @@ def cluster(address: str) -> Callable[[Sweeping, int | None], Iterator[Result]]:
             "bad-usage", f"--scheduler is {clip(address)}, not the address of a scheduler", "write tcp://HOST:8786"
         )
     try:
-        from distributed import Client
+        from distributed import Client as _Client
     except ImportError:
         raise missing_package("dask.distributed", "distributed>=2024.1", "--scheduler") from None
+    make: Any = _Client
 
     def results(sweeping: Sweeping, enough: int | None) -> Iterator[Result]:
         try:
-            client: Any = Client(address, timeout=10, set_as_default=False)
+            client = make(address, timeout=10, set_as_default=False)
         except (OSError, ValueError) as error:
             raise FlopcalcError(
                 "no-cluster",

@@ -221,8 +221,7 @@ def _functions() -> dict[str, Callable[..., Array]]:
 def _exact_log2() -> Callable[..., Array]:
     import numpy as np
 
-    bits = np.frompyfunc(lambda value: int(value).bit_length() - 1, 1, 1)
-    return bits  # type: ignore[no-any-return]
+    return np.frompyfunc(lambda value: int(value).bit_length() - 1, 1, 1)  # type: ignore[no-any-return]
 
 
 @cache

@@ -7,7 +7,7 @@ from flopcalc.analysis.sweeping import condition
 from flopcalc.analysis.sweeping.branches import explore, join
 from flopcalc.analysis.sweeping.condition import Exact
 from flopcalc.analysis.sweeping.grid import Axis
-from flopcalc.analysis.sweeping.node import Book, Node, equal, negation
+from flopcalc.analysis.sweeping.node import Book, Node, both, equal, negation
 from flopcalc.analysis.sweeping.outcome import RATIOS, baseline_name
 from flopcalc.analysis.sweeping.program import Program
 from flopcalc.cost.cost import Cost
@@ -33,7 +33,9 @@ class Setting(NamedTuple):
         """The shape, and all options. Raises FlopcalcError where the sizes do not fit."""
         operator = self.operator
         nodes = {name: value for name, value in self.options.items() if isinstance(value, Node)}
-        options = operator.resolve({name: value for name, value in self.options.items() if name not in nodes})
+        options: dict[str, Any] = {
+            **operator.resolve({name: value for name, value in self.options.items() if name not in nodes})
+        }
         for param in operator.params:
             if param.name in nodes:
                 options[param.name] = nodes[param.name]
@@ -148,5 +150,5 @@ def kept(values: Mapping[str, Any], where: Sequence[str], book: Book) -> Any:
         names[name] = None if zero is True else Exact(top, base, negation(zero))
     keep: Any = True
     for text in where:
-        keep = condition.both(keep, condition.recorded(text, names, book))
+        keep = both(keep, condition.recorded(text, names, book))
     return keep

@@ -65,8 +65,7 @@ class Sweeping:
             for outcome in family.outcomes(outer, task.piece, task.pieces):
                 tried += outcome.count
                 for one in refusals_of(outcome):
-                    before = refused.get(one.label)
-                    refused[one.label] = one if before is None else before._replace(count=before.count + one.count)
+                    refused[one.label] = one.after(refused.get(one.label))
                 found.append(rows_of(outcome, self.needed))
                 rows += found[-1].count
                 if enough is not None and rows >= enough:
@@ -99,10 +98,7 @@ class Summary:
         """Count the combinations of a task."""
         self.combinations += result.combinations
         for family, one in result.refused:
-            before = self._refused.get((family, one.label))
-            self._refused[family, one.label] = (
-                one if before is None else before._replace(count=before.count + one.count)
-            )
+            self._refused[family, one.label] = one.after(self._refused.get((family, one.label)))
 
     @property
     def infeasible(self) -> int:

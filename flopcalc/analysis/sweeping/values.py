@@ -163,7 +163,7 @@ def read_sizes(name: str, given: Any, *, least: int = 1) -> Values:
 
     values = read_list(name, given, read, whole_number)
     ends = (values[0], values[-1]) if isinstance(values, range) else values
-    found = []
+    found: list[Any] = []
     for one in ends:
         if isinstance(one, str):
             if one != SAME or not name.endswith("padding"):
