@@ -40,13 +40,14 @@ class _Plan(NamedTuple):
     """How the combinations of one case are computed.
 
     concrete: axes whose values a formula needs as numbers. rest: the case with the other axes. recorded: whether these
-    are arrays; otherwise the combinations are computed one by one.
+    are arrays; otherwise the combinations are computed one by one. recording: where there are no concrete axes.
     """
 
     concrete: tuple[Axis, ...]
     rest: _Case
     recorded: bool
     grid: Grid
+    recording: Recording | None = None
 
     @property
     def choices(self) -> int:
@@ -98,6 +99,7 @@ class OperatorFamily:
         self.inner = product_of(len_of(axis.values) for axis in self._axes)
         self.task = _BLOCKS * BLOCK
         self._planned: tuple[int, _Plan] | None = None
+        self._made: Recording | None = None
 
     @property
     def names(self) -> Sequence[str]:
@@ -138,7 +140,7 @@ class OperatorFamily:
         """The blocks of one of the pieces of one outer combination, in order."""
         plan = self._plan(outer)
         blocks = plan.choices * plan.grid.blocks
-        held: tuple[int, Recording | None] = (-1, None)
+        held: tuple[int, Recording | None] = (0 if plan.recording else -1, plan.recording)
         for number in range(blocks * piece // pieces, blocks * (piece + 1) // pieces):
             choice, inner = divmod(number, plan.grid.blocks)
             case = _with(self.operator, plan.rest, plan.choice(choice))
@@ -155,13 +157,14 @@ class OperatorFamily:
         if self._planned is not None and self._planned[0] == outer:
             return self._planned[1]
         case = self._case(outer)
+        self._made = None
         numbers = self._numbers(case)
         concrete = tuple(axis for axis in case.axes if axis.name in numbers)
         rest = case._replace(axes=tuple(axis for axis in case.axes if axis.name not in numbers))
         if concrete and (not rest.axes or product_of(len_of(axis.values) for axis in concrete) > _MAX_CONCRETE):
             plan = _Plan((), case, False, Grid(case.axes, _ONE_BY_ONE))
         else:
-            plan = _Plan(concrete, rest, True, Grid(rest.axes))
+            plan = _Plan(concrete, rest, True, Grid(rest.axes), None if concrete else self._made)
         self._planned = outer, plan
         return plan
 
@@ -181,11 +184,12 @@ class OperatorFamily:
     def _missing(self, case: _Case, numbers: set[str]) -> set[str] | None:
         """None if the case can be recorded with these axes as numbers; else the axes that are needed, if it says so."""
         rest = tuple(axis for axis in case.axes if axis.name not in numbers)
-        for end in (0, -1):
+        for end in (0, -1) if numbers else (0,):
             fixed = {axis.name: axis.values[end] for axis in case.axes if axis.name in numbers}
             one = _with(self.operator, case._replace(axes=rest), fixed)
             try:
-                if not self._agrees(one, self._record(one)):
+                self._made = self._record(one)
+                if not self._agrees(one, self._made):
                     return set()
             except NeedsNumberError as error:
                 return {axis.name for index, axis in enumerate(rest) if error.axes >> index & 1}

@@ -26,11 +26,16 @@ class Task(NamedTuple):
 
 
 class Result(NamedTuple):
-    """The result of a task. combinations: those that were tried."""
+    """The result of a task. rows: in several parts, in order. combinations: those that were tried."""
 
-    rows: Rows
+    rows: tuple[Rows, ...]
     refused: tuple[tuple[int, Refusals], ...]
     combinations: int
+
+    @property
+    def count(self) -> int:
+        """The number of rows."""
+        return sum(part.count for part in self.rows)
 
 
 class Sweeping:
@@ -55,26 +60,37 @@ class Sweeping:
                 for piece in range(pieces):
                     yield Task(index, start, stop, piece, pieces)
 
-    def run(self, task: Task, enough: int | None = None) -> Result:
-        """Do one task. enough: stop after that number of rows."""
-        found: list[Rows] = []
-        refused: dict[str, Refusals] = {}
-        tried = rows = 0
+    def results(self, task: Task, enough: int | None = None) -> Iterator[Result]:
+        """The results of a task, block by block. enough: stop after that number of rows."""
         family = self.families[task.family]
+        rows = 0
         for outer in range(task.start, task.stop):
             for outcome in family.outcomes(outer, task.piece, task.pieces):
-                tried += outcome.count
-                for one in refusals_of(outcome):
-                    refused[one.label] = one.after(refused.get(one.label))
-                found.append(rows_of(outcome, self.needed))
-                rows += found[-1].count
+                kept = self.chosen(rows_of(outcome, self.needed))
+                refused = tuple((task.family, one) for one in refusals_of(outcome))
+                yield Result((kept,) if kept.count else (), refused, outcome.count)
+                rows += kept.count
                 if enough is not None and rows >= enough:
-                    return self._result(task, found, refused, tried)
-        return self._result(task, found, refused, tried)
+                    return
 
-    def _result(self, task: Task, found: list[Rows], refused: dict[str, Refusals], tried: int) -> Result:
-        rows = self.chosen(together(found, self.needed))
-        return Result(rows, tuple((task.family, one) for one in refused.values()), tried)
+    def run(self, task: Task, enough: int | None = None) -> Result:
+        """The result of a whole task."""
+        parts: list[Rows] = []
+        refused: dict[str, Refusals] = {}
+        tried = 0
+        for result in self.results(task, enough):
+            tried += result.combinations
+            parts += result.rows
+            for _, one in result.refused:
+                refused[one.label] = one.after(refused.get(one.label))
+        if self.selects and len(parts) > 1:
+            parts = [self.chosen(together(parts, self.needed))]
+        return Result(tuple(parts), tuple((task.family, one) for one in refused.values()), tried)
+
+    @property
+    def selects(self) -> bool:
+        """Whether the rows of a part are fewer once they are compared with each other."""
+        return bool(self.request.pareto or (self.request.sort and self.request.limit is not None))
 
     def chosen(self, rows: Rows) -> Rows:
         """The rows that can be among the result, where it has an order or a front."""
@@ -153,32 +169,30 @@ def stream(
     left = request.limit
     kept: list[Rows] = []
     size = 0
-    done = results(sweeping, None if held else left)
-    for result in done:
+    for result in results(sweeping, None if held else left):
         summary.add(result)
         report(summary.combinations, sweeping.combinations)
-        rows = result.rows
-        if not rows.count:
+        if held:
+            kept += result.rows
+            size += result.count
+            if sweeping.selects:
+                if len(kept) > 1 and size > 4 * kept[0].count + 10_000:
+                    kept = [sweeping.chosen(together(kept, sweeping.needed))]
+                    size = kept[0].count
+            elif size > MAX_ROWS:
+                raise FlopcalcError(
+                    "too-many",
+                    f"more than {MAX_ROWS:,} rows are too many to sort",
+                    "give --limit N for the first N of them, or --where for fewer",
+                )
             continue
-        if not held:
-            if left is not None and rows.count >= left:
-                yield _cut(rows, left, sweeping, summary)
-                break
-            left = None if left is None else left - rows.count
-            yield _cut(rows, rows.count, sweeping, summary)
-            continue
-        kept.append(rows)
-        size += rows.count
-        if request.pareto or request.limit is not None:
-            if len(kept) > 1 and size > 4 * kept[0].count + 10_000:
-                kept = [sweeping.chosen(together(kept, sweeping.needed))]
-                size = kept[0].count
-        elif size > MAX_ROWS:
-            raise FlopcalcError(
-                "too-many",
-                f"more than {MAX_ROWS:,} rows are too many to sort",
-                "give --limit N for the first N of them, or --where for fewer",
-            )
+        for rows in result.rows:
+            count = rows.count if left is None else min(left, rows.count)
+            yield _cut(rows, count, sweeping, summary)
+            if left is not None:
+                left -= count
+                if not left:
+                    return
     if held and kept:
         rows = sweeping.chosen(together(kept, sweeping.needed))
         if request.sort:
@@ -198,9 +212,9 @@ def _cut(rows: Rows, count: int, sweeping: Sweeping, summary: Summary) -> Rows:
 def one_after_another(sweeping: Sweeping, enough: int | None) -> Iterator[Result]:
     """The results of all tasks, in this process. enough: of this number of rows."""
     for task in sweeping.tasks():
-        result = sweeping.run(task, enough)
-        yield result
-        if enough is not None:
-            enough -= result.rows.count
-            if enough <= 0:
-                return
+        for result in sweeping.results(task, enough):
+            yield result
+            if enough is not None:
+                enough -= result.count
+        if enough is not None and enough <= 0:
+            return
