@@ -1,8 +1,8 @@
 """Measure sweeps: combinations a second on one core, with all columns and a filter, before anything is written.
 
 First next to hand-written NumPy in the same process: functions that compute the same columns of the same combinations
-of a convolution, of a Ghost module and of SPConv, in blocks of the same size, on open grids, with the same filter and the
-same check for overflow (the bound of each array's values is carried along, and compared with 2^63). The results are
+of a convolution, of a Ghost module and of SPConv, in blocks of the same size, on open grids, with the same filter and
+the same check for overflow (the bound of each array's values is carried along, and compared with 2^63). The results are
 compared too. Then the rate of every operator, the slowest last. No test depends on the results.
 """
 
@@ -191,12 +191,11 @@ def compare(name: str, function: Callable[..., dict[str, Any]]) -> None:
     def by_hand_again() -> int:
         for _ in by_hand(function, kinds):
             pass
-        return sweeping.combinations
+        return int(sweeping.combinations)
 
     one, other = rate(ours_again), rate(by_hand_again)
-    print(
-        f"{name:<18} {sweeping.combinations:>9,} combinations  {one:6.1f} M/s  by hand {other:6.1f} M/s  {one / other:.2f}"
-    )
+    count = f"{sweeping.combinations:>9,} combinations"
+    print(f"{name:<18} {count}  {one:6.1f} M/s  by hand {other:6.1f} M/s  ratio {one / other:.2f}")
 
 
 def of_every_operator() -> None:
@@ -225,6 +224,4 @@ if __name__ == "__main__":
     for one, function in (("conv", conv), ("ghost", ghost), ("spconv", spconv)):
         compare(one, function)
     print()
-    import sys
-
-    len(sys.argv) > 1 and of_every_operator()
+    of_every_operator()

@@ -133,6 +133,7 @@ def sweep(
     pareto: str | Sequence[str] | None = None,
     limit: SupportsIndex | None = None,
     columns: str | Sequence[str] | None = None,
+    convention: str = "macs",
     jobs: SupportsIndex = 1,
     scheduler: str | None = None,
     **options: Options,
@@ -146,7 +147,8 @@ def sweep(
 
     where: conditions on columns ("macs < 1e9 and ratio(params) <= 1/2"). pareto: columns; only rows that no other row
     beats in all of them stay; "-c_out" is better if it is larger. sort, limit: the order, and the number of rows.
-    columns: those of the result. jobs: processes. scheduler: the address of a Dask scheduler.
+    columns: those of the result. convention: what the column `cost` counts, as in `flopcalc layer`. jobs: processes.
+    scheduler: the address of a Dask scheduler.
 
     All costs are exact. Needs NumPy. Raises FlopcalcError for unknown names, wrong values, and too many combinations.
 
@@ -182,6 +184,7 @@ def sweep(
         pareto=pareto if pareto is None or isinstance(pareto, str) else ",".join(pareto),
         limit=limit,
         columns=columns,
+        convention=convention,
     )
     summary, rows = started(sweeping, jobs, scheduler)
     return collected(sweeping, summary, rows)

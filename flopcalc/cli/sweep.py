@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flopcalc.cli.completion import complete_operators
+from flopcalc.cli.completion import complete_conventions, complete_operators
 from flopcalc.cli.options import Whole
 from flopcalc.cli.output import BY_SUFFIX, FORMATS, emit, encodable, format_of, output_option, to_stdout
 from flopcalc.cli.progress import progress_bar
+from flopcalc.cost import convention
 from flopcalc.errors import FlopcalcError
 from flopcalc.networks import progress
 from flopcalc.targets.spec import split_settings
@@ -101,6 +102,15 @@ def _size_options(command: Callable[..., Any]) -> Callable[..., Any]:
     help="Columns, or all: sizes, options, derived values, kinds of cost, and ratio(KIND), the cost divided by that of "
     "the plain convolution or of the network before replacement.",
 )
+@click.option(
+    "--convention",
+    "convention_name",
+    metavar="NAME",
+    shell_complete=complete_conventions,
+    default="macs",
+    show_default=True,
+    help=f"What the column cost counts: {', '.join(convention.CONVENTIONS)}.",
+)
 @click.option("--jobs", metavar="N", default="1", show_default=True, help="Use N processes.")
 @click.option(
     "--scheduler", metavar="ADDRESS", help="Let the workers of this Dask scheduler do the work: tcp://HOST:8786."
@@ -124,6 +134,7 @@ def command(
     sort: str | None,
     limit: int | None,
     columns: str | None,
+    convention_name: str,
     jobs: str,
     scheduler: str | None,
     fmt: str | None,
@@ -152,6 +163,7 @@ def command(
         pareto=pareto,
         limit=limit,
         columns=columns,
+        convention=convention_name,
         short=fmt not in (*_STREAMED, "parquet"),
     )
 
@@ -189,10 +201,10 @@ def _write(sweeping: "Sweeping", summary: "Summary", parts: "Iterator[Rows]", fm
     columns = sweeping.columns
     if fmt == "parquet":
         if output == "-":
-            writers.write_parquet(sys.stdout.buffer, columns, parts)
+            writers.write_parquet(sys.stdout.buffer, sweeping.types(), parts)
         else:
             with open_atomically(str(output), binary=True) as file:
-                writers.write_parquet(file, columns, parts)
+                writers.write_parquet(file, sweeping.types(), parts)
         return
     if fmt not in _STREAMED:
         shown = writers.SHOWN if fmt == "table" and sweeping.request.limit is None else None

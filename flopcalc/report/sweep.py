@@ -1,7 +1,7 @@
 """The rows of a sweep as text and as files, written as they arrive; and the table of a sweep."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any
 
 from flopcalc.analysis.sweeping.cells import SCHEMA, plain_column
@@ -28,8 +28,7 @@ def csv_pieces(columns: Sequence[str], parts: Iterable[Rows]) -> Iterator[str]:
 
 def json_pieces(columns: Sequence[str], parts: Iterable[Rows], summary: Summary) -> Iterator[str]:
     """The contract `flopcalc/sweep/1`, one row for each line. What was counted comes behind the rows."""
-    head = json.dumps({"schema": SCHEMA, "columns": list(columns)}, indent=2, ensure_ascii=False)
-    yield f'{head[:-2]},\n  "rows": ['
+    yield f'{{\n  "schema": "{SCHEMA}",\n  "columns": {json.dumps(list(columns), ensure_ascii=False)},\n  "rows": ['
     between = "\n    ["
     for rows in parts:
         if rows.count:
@@ -88,27 +87,18 @@ def _json_cell(value: Any) -> str:
     return json.dumps(value, ensure_ascii=not (isinstance(value, str) and value.isprintable()))
 
 
-def write_parquet(file: IO[bytes], columns: Sequence[str], parts: Iterable[Rows]) -> None:
-    """Parquet, a row group for each part. The type of a column is that of its first values.
+def write_parquet(file: IO[bytes], types: Mapping[str, str], parts: Iterable[Rows]) -> None:
+    """Parquet, a row group for each part. types: int, float, bool or text for each column.
 
-    Raises FlopcalcError (missing-package) without pyarrow, (no-type) where a later value does not have the type.
+    Raises FlopcalcError (missing-package) without pyarrow, (no-type) for integers of more than 64 bits.
     """
     pa, parquet = _pyarrow()
-    writer: Any = None
-    try:
+    arrow = {"int": pa.int64(), "float": pa.float64(), "bool": pa.bool_(), "text": pa.string()}
+    schema = pa.schema([(name, arrow[kind]) for name, kind in types.items()])
+    with parquet.ParquetWriter(file, schema) as writer:
         for rows in parts:
-            if not rows.count:
-                continue
-            if writer is None:
-                fields = [(name, _type(pa, rows, name)) for name in columns]
-                writer = parquet.ParquetWriter(file, pa.schema(fields))
-            writer.write_table(pa.table([_arrow(pa, rows, field) for field in writer.schema], schema=writer.schema))
-        if writer is None:
-            # No rows: a table of names.
-            writer = parquet.ParquetWriter(file, pa.schema([(name, pa.string()) for name in columns]))
-    finally:
-        if writer is not None:
-            writer.close()
+            if rows.count:
+                writer.write_table(pa.table([_arrow(pa, rows, field) for field in schema], schema=schema))
 
 
 def check_parquet() -> None:
@@ -125,16 +115,6 @@ def _pyarrow() -> tuple[Any, Any]:
     return pyarrow, pyarrow.parquet
 
 
-def _type(pa: Any, rows: Rows, name: str) -> Any:
-    values = plain_column(rows, name) if rows.columns[name] is not None else []
-    kinds = {type(one) for one in values} - {type(None)}
-    if kinds == {bool}:
-        return pa.bool_()
-    if kinds == {int}:
-        return pa.int64() if all(-(2**63) <= one < 2**63 for one in values) else pa.string()
-    return pa.float64() if kinds and kinds <= {int, float} else pa.string()
-
-
 def _arrow(pa: Any, rows: Rows, field: Any) -> Any:
     found = rows.columns[field.name]
     if is_array(found) and found.dtype.kind == "i" and field.type == pa.int64():
@@ -147,18 +127,18 @@ def _arrow(pa: Any, rows: Rows, field: Any) -> Any:
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
         raise FlopcalcError(
             "no-type",
-            f"column {field.name} has values of several types or of more than 64 bits; a Parquet column has one type",
+            f"column {field.name} has numbers of more than 64 bits, which a Parquet column cannot have",
             "write --format csv or jsonl, or leave the column out with --columns",
         ) from None
 
 
 def notes(summary: Summary) -> list[str]:
     """What a reader must know of the combinations that are not among the rows."""
-    return [f"{one['count']:,} {_named(one)}" for one in summary.reasons]
-
-
-def _named(one: dict[str, Any]) -> str:
-    return f"of {one['target']}: rule '{one['rule']}'; for example {one['example']}"
+    return [
+        f"{one['target']}, {one['count']:,} combination{'s' if one['count'] > 1 else ''}: rule '{one['rule']}'; "
+        f"for example {one['example']}"
+        for one in summary.reasons
+    ]
 
 
 def sweep_document(
@@ -183,7 +163,10 @@ def sweep_document(
     cells = [[_cell(value) for value in row] for row in kept]
     blocks: list[Table | Facts | Lines] = [Table(tuple(map(_column, columns)), cells)]
     facts = [
-        ("combinations", f"{summary.combinations:,}"),
+        (
+            "combinations",
+            f"{summary.combinations:,}" + ("" if summary.combinations == summary.all else _tried(summary)),
+        ),
         ("rows", f"{summary.rows:,}"),
         ("infeasible", f"{summary.infeasible:,}"),
     ]
@@ -196,6 +179,12 @@ def sweep_document(
     if summary.reasons:
         blocks.append(Lines("Combinations that do not apply", notes(summary)))
     return Document(f"sweep of {', '.join(targets)}", blocks, None)
+
+
+def _tried(summary: Summary) -> str:
+    if summary.combinations == summary.all:
+        return f"{summary.all:,}"
+    return f"{summary.combinations:,} of {summary.all:,}, until there were enough rows"
 
 
 def _cell(value: Any) -> Any:

@@ -8,11 +8,13 @@ from flopcalc.analysis.sweeping import condition
 from flopcalc.analysis.sweeping.networks import PLAIN, NetworkFamily, read_inputs
 from flopcalc.analysis.sweeping.operators import OperatorFamily
 from flopcalc.analysis.sweeping.outcome import Family
+from flopcalc.analysis.sweeping.recorded import COST
 from flopcalc.analysis.sweeping.recorded import SIZES as LAYER
 from flopcalc.analysis.sweeping.request import SIZES, Key, Request
 from flopcalc.analysis.sweeping.run import Sweeping, check_size
 from flopcalc.analysis.sweeping.values import Values, read_sizes
 from flopcalc.catalog import lookup
+from flopcalc.cost.convention import get as get_convention
 from flopcalc.cost.kinds import KINDS
 from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, clip, unknown_name
@@ -38,11 +40,13 @@ def ask(
     pareto: str | None = None,
     limit: Any = None,
     columns: str | Sequence[str] | None = None,
+    convention: str = "macs",
     short: bool = False,
 ) -> Sweeping:
     """The sweep that was asked for, checked, before anything is computed.
 
-    sizes: by the names of Python, None for those not given. short: the columns of a table, where none are named.
+    sizes: by the names of Python, None for those not given. convention: what the column `cost` counts. short: the
+    columns of a table, where none are named.
     Raises FlopcalcError.
     """
     if not targets:
@@ -65,6 +69,7 @@ def ask(
         sort=_keys("--sort", sort),
         pareto=_keys("--pareto", pareto),
         limit=_limit(limit),
+        convention=get_convention(convention).name,
     )
     plain = Sweeping(request, ())
     families = plain.families
@@ -222,16 +227,17 @@ def _columns(
             if name != ALL:
                 _check_column(name, known)
         return list(known) if ALL in names else list(dict.fromkeys(names))
+    counted = [COST] if request.convention != "macs" else []
     if not short:
         sizes = LAYER if kind == "operators" else ("input", "h", "w", "batch")
         replaced = ["replace"] if request.replace else []
-        return [target, *sizes, *options, *replaced, *KINDS]
+        return [target, *sizes, *options, *replaced, *KINDS, *counted]
     varied = dict.fromkeys(name for one in families for name in getattr(one, "varied", ()))
     shown = [one for name in varied for one in (_shown(request.sizes["hw"]) if name == "hw" else [name])]
     keys = [key.name for key in (*request.sort, *request.pareto)]
     ratio = ["ratio(macs)"] if request.replace else []
     several = [target] if len(families) > 1 else []
-    return list(dict.fromkeys([*several, *shown, "params", "macs", "flops", *ratio, *keys]))
+    return list(dict.fromkeys([*several, *shown, "params", "macs", "flops", *counted, *ratio, *keys]))
 
 
 def _shown(values: Values) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from flopcalc.analysis.sweeping.grid import Axis, Grid
 from flopcalc.analysis.sweeping.one_by_one import table_of
 from flopcalc.analysis.sweeping.outcome import RATIOS, Outcome, baseline_name
-from flopcalc.analysis.sweeping.recorded import split
+from flopcalc.analysis.sweeping.recorded import COST, split
 from flopcalc.analysis.sweeping.request import Request
 from flopcalc.analysis.sweeping.values import (
     Values,
@@ -16,11 +16,15 @@ from flopcalc.analysis.sweeping.values import (
     len_of,
     product_of,
     read_list,
+    type_of_values,
     whole_number,
 )
+from flopcalc.cost.convention import Convention
+from flopcalc.cost.convention import get as get_convention
 from flopcalc.cost.kinds import KINDS
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks import library
+from flopcalc.networks.counted import counted
 from flopcalc.networks.inputs import Input
 from flopcalc.targets.read import is_python, read_target
 from flopcalc.targets.spec import TargetSpec, read_plan
@@ -58,9 +62,15 @@ class Row(NamedTuple):
 
 
 def evaluate_block(
-    case: Case, inputs: Sequence[tuple[int, ...] | None], batches: Sequence[int], kinds: Sequence[str]
+    case: Case,
+    inputs: Sequence[tuple[int, ...] | None],
+    batches: Sequence[int],
+    kinds: Sequence[str],
+    convention: Convention | None = None,
 ) -> list[Row]:
     """The costs at several inputs and batches, which have the same length.
+
+    convention: of a further cost `cost`.
 
     This is the one place that evaluates networks. Another way to do it on whole arrays, such as a closed form for
     fixed options, belongs here. An input of None is the network's own.
@@ -72,7 +82,9 @@ def evaluate_block(
         spec = TargetSpec("network", case.target, case.options, (Input(shape),) if shape else (), batch, plan)
         try:
             target = read_target(spec)
-            cost = {kind: target.network.total(kind) for kind in kinds}
+            cost: dict[str, int] = {kind: target.network.total(kind) for kind in kinds}
+            if convention is not None:
+                cost[COST] = counted(target.network, convention).total
             base = {kind: target.plain.total(kind) for kind in kinds} if plan else cost
             found.append(Row(target.plain.input_shape, cost, base))
         except FlopcalcError as error:
@@ -87,6 +99,7 @@ class NetworkFamily:
 
     def __init__(self, request: Request, name: str, needed: Sequence[str]) -> None:
         self.label = name
+        self._convention = get_convention(request.convention)
         self._where, self._needed, self._keep = request.where, tuple(needed), request.keep
         if is_python(name):
             raise FlopcalcError(
@@ -120,7 +133,7 @@ class NetworkFamily:
     @property
     def names(self) -> Sequence[str]:
         """Columns: input, options, kinds and ratios to the network without replacement."""
-        return ("network", "input", "h", "w", "batch", "replace", *self._defaults, *KINDS, *RATIOS)
+        return ("network", "input", "h", "w", "batch", "replace", *self._defaults, *KINDS, COST, *RATIOS)
 
     @property
     def options(self) -> list[str]:
@@ -139,6 +152,14 @@ class NetworkFamily:
     def replaces(self) -> bool:
         """Whether layers are replaced."""
         return any(name[0] == " " for name, _ in self._outer)
+
+    def type_of(self, name: str) -> str:
+        """The type of an option or of a size."""
+        if name not in self._defaults:
+            return "text" if name in ("network", "input", "replace") else "int"
+        found = type_of_values([*dict(self._outer).get(name, ()), self._defaults[name]])
+        is_decimal = isinstance(self._description.declared(name), float)
+        return "float" if is_decimal and found == "int" else found
 
     def check(self) -> None:
         """Raise FlopcalcError for options that no combination can have, and for replacements that cannot be read."""
@@ -179,7 +200,8 @@ class NetworkFamily:
         kinds = [kind for kind in KINDS if kind in columns or kind in ratios]
         rows: list[dict[str, Any] | None] = []
         reasons = []
-        for one, batch in zip(evaluate_block(case, inputs, batches, kinds), batches, strict=True):
+        chosen = self._convention if COST in columns else None
+        for one, batch in zip(evaluate_block(case, inputs, batches, kinds, chosen), batches, strict=True):
             reasons.append(one.reason)
             if one.cost is None:
                 rows.append(None)

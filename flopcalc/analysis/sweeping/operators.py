@@ -7,11 +7,12 @@ from flopcalc.analysis.sweeping.grid import BLOCK, Axis, Block, Grid
 from flopcalc.analysis.sweeping.node import NeedsNumberError
 from flopcalc.analysis.sweeping.one_by_one import table_of
 from flopcalc.analysis.sweeping.outcome import RATIOS, Outcome, baseline_name, is_array
-from flopcalc.analysis.sweeping.recorded import CODE, KEEP, SIZES, Recording, Setting, described, record, split
+from flopcalc.analysis.sweeping.recorded import CODE, COST, KEEP, SIZES, Recording, Setting, described, record, split
 from flopcalc.analysis.sweeping.request import SIZES as FLAGS
 from flopcalc.analysis.sweeping.request import Request
-from flopcalc.analysis.sweeping.values import Values, len_of, product_of, read_option
+from flopcalc.analysis.sweeping.values import Values, len_of, product_of, read_option, type_of_values
 from flopcalc.catalog import lookup
+from flopcalc.cost import convention
 from flopcalc.cost.kinds import KINDS
 from flopcalc.errors import FlopcalcError
 from flopcalc.spec.operator import Operator
@@ -70,6 +71,7 @@ class OperatorFamily:
         self.operator, given = lookup.parse(text)
         self.label = text
         self._where = request.where
+        self._convention = convention.get(request.convention)
         self._needed = tuple(needed)
         self._fixed: dict[str, Any] = {"operator": text}
         sizes: dict[str, Values] = dict(request.sizes)
@@ -106,7 +108,7 @@ class OperatorFamily:
         """Columns: sizes, options, derived values that users see, kinds and ratios."""
         own = [param.name for param in self.operator.params]
         derived = [value.name for value in self.operator.derived if value.shown]
-        return ("operator", *SIZES, *own, *derived, *KINDS, *RATIOS)
+        return ("operator", *SIZES, *own, *derived, *KINDS, COST, *RATIOS)
 
     @property
     def options(self) -> list[str]:
@@ -119,6 +121,35 @@ class OperatorFamily:
     def varied(self) -> list[str]:
         """The names of sizes and options with several values."""
         return [name for name, _ in self._outer] + [axis.name for axis in self._axes]
+
+    def type_of(self, name: str) -> str:
+        """The type of a size, an option or a derived value."""
+        given = dict(self._outer) | {axis.name: axis.values for axis in self._axes}
+        values = given.get(name, [self._options.get(name, self._sizes.get(name))])
+        param = self.operator.param.get(name)
+        if param is not None:
+            found = type_of_values(values if not isinstance(values, range) else [1])
+            known = {"bool": "bool", "int": "int", "choice": "text", "ints": "text"}
+            return known.get(param.kind, "text" if found == "text" else "float")
+        if name in given or name in self._sizes:
+            return "int" if isinstance(values, range) else type_of_values(values)
+        for value in self.operator.derived:
+            if value.name == name:
+                return type_of_values([self._first(name)])
+        return "int"
+
+    def _first(self, name: str) -> Any:
+        """The value of a column at the first combination that has it, among some."""
+        case = self._case(0)
+        grid = Grid(case.axes)
+        for number in range(min(grid.count, 200)):
+            try:
+                one = _with(self.operator, case, dict(zip([a.name for a in grid.axes], grid.at(number), strict=True)))
+                g, _ = Setting(self.operator, one.sizes, one.options, self._convention).geometry()
+                return self.operator.evaluate(g, one.options).named[name]
+            except FlopcalcError:
+                continue
+        return None
 
     def check(self) -> None:
         """Raise FlopcalcError for what is wrong with every combination: options, missing channels."""
@@ -201,7 +232,7 @@ class OperatorFamily:
         return None
 
     def _record(self, case: _Case) -> Recording:
-        setting = Setting(self.operator, case.sizes, case.options)
+        setting = Setting(self.operator, case.sizes, case.options, self._convention)
         return record(setting, case.axes, self._needed, self._where, self._fixed)
 
     def _agrees(self, case: _Case, recording: Recording) -> bool:
@@ -239,7 +270,7 @@ class OperatorFamily:
         """The needed columns of one combination; or None, the rule that it breaks, and the reason."""
         one = _with(self.operator, case, dict(zip([axis.name for axis in grid.axes], grid.at(number), strict=True)))
         try:
-            g, _ = Setting(self.operator, one.sizes, one.options).geometry()
+            g, _ = Setting(self.operator, one.sizes, one.options, self._convention).geometry()
             evaluation = self.operator.evaluate(g, one.options)
         except FlopcalcError as error:
             if error.code not in _REFUSALS:
@@ -247,6 +278,8 @@ class OperatorFamily:
             return None, error.rule or error.hint, error.reason or error.message
         known = described(self.operator, g, evaluation.named) | evaluation.cost.totals() | self._fixed
         kinds, columns = split(self._needed)
+        if COST in columns:
+            known[COST] = self._convention.of(evaluation.cost, g.batch)
         found = {name: known.get(name) for name in columns}
         return found | {baseline_name(kind): evaluation.baseline.total(kind) for kind in kinds}, "", ""
 

@@ -51,6 +51,10 @@ class Family(Protocol):
         """The columns that it can have."""
         raise NotImplementedError
 
+    def type_of(self, name: str) -> str:
+        """The type of an option or another column of its own: int, float, bool or text."""
+        raise NotImplementedError
+
     def outcomes(self, outer: int, piece: int, pieces: int) -> Iterator[Outcome]:
         """The blocks of one of the pieces of one of the outer combinations, in order."""
         raise NotImplementedError

@@ -10,11 +10,14 @@ from flopcalc.analysis.sweeping.grid import Axis
 from flopcalc.analysis.sweeping.node import Book, Node, both, equal, negation
 from flopcalc.analysis.sweeping.outcome import RATIOS, baseline_name
 from flopcalc.analysis.sweeping.program import Program
+from flopcalc.cost.convention import Convention
 from flopcalc.cost.cost import Cost
 from flopcalc.cost.geometry import SAME, Geometry, short
 from flopcalc.cost.kinds import KINDS
 from flopcalc.spec.operator import Operator
 
+# The number that the convention gives.
+COST = "cost"
 # The sizes of a layer as columns, in their order.
 SIZES = ("c_in", "c_out", "k", "h", "w", "h_out", "w_out", "stride", "padding", "dilation", "groups", "batch")
 
@@ -23,11 +26,13 @@ class Setting(NamedTuple):
     """An operator with its sizes and options: ints, texts and the like, or nodes.
 
     sizes: by their names in `flopcalc.layer`, with `h` and `w` where these are given one by one. options: those given.
+    convention: what the column `cost` counts.
     """
 
     operator: Operator
     sizes: Mapping[str, Any]
     options: Mapping[str, Any]
+    convention: Convention
 
     def geometry(self) -> tuple[Geometry, dict[str, Any]]:
         """The shape, and all options. Raises FlopcalcError where the sizes do not fit."""
@@ -104,6 +109,7 @@ def record(
         setting.operator,
         {**setting.sizes, **{name: node for name, node in nodes.items() if name not in own}},
         {**setting.options, **{name: node for name, node in nodes.items() if name in own}},
+        setting.convention,
     )
     read = {name for text in where for name in condition.names_in(text)}
     kinds, columns = split({*needed, *read})
@@ -113,6 +119,8 @@ def record(
         named, parts = setting.operator.apply_any(g, options)
         cost = Cost(parts)
         found = described(setting.operator, g, named) | cost.totals()
+        if COST in columns:
+            found[COST] = setting.convention.of(cost, g.batch)
         if kinds:
             base = setting.operator.baseline(g, named).totals()
             found |= {baseline_name(kind): base[kind] for kind in kinds}

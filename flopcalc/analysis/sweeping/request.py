@@ -40,7 +40,7 @@ class Request(NamedTuple):
     kind: of the targets. targets: as they are written, `spconv:alpha=1/4` or `resnet50`. sizes: of operators, by the
     names in SIZES. settings: options by name, as given; which values they are depends on the target. inputs, replace:
     of networks; each entry of `replace` has alternatives, of which one applies. where: conditions, all of which hold.
-    columns: those of the result; empty for the usual ones.
+    columns: those of the result; empty for the usual ones. convention: what the column `cost` counts.
     """
 
     kind: Literal["operators", "networks"]
@@ -55,3 +55,4 @@ class Request(NamedTuple):
     sort: tuple[Key, ...] = ()
     pareto: tuple[Key, ...] = ()
     limit: int | None = None
+    convention: str = "macs"

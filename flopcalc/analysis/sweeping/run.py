@@ -5,6 +5,7 @@ arrive in the order of the tasks, however they are computed, so that all ways gi
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from flopcalc.analysis.sweeping.choice import best_first, front, together
@@ -25,7 +26,8 @@ class Task(NamedTuple):
     pieces: int = 1
 
 
-class Result(NamedTuple):
+@dataclass(frozen=True)
+class Result:
     """The result of a task. rows: in several parts, in order. combinations: those that were tried."""
 
     rows: tuple[Rows, ...]
@@ -49,6 +51,19 @@ class Sweeping:
         make = OperatorFamily if request.kind == "operators" else NetworkFamily
         self.families: list[Family] = [make(request, text, self.needed) for text in request.targets]
         self.combinations = sum(family.outers * family.inner for family in self.families)
+
+    def types(self) -> dict[str, str]:
+        """The type of each column: int, float, bool or text."""
+        found = {}
+        for name in self.columns:
+            kinds = {family.type_of(name) for family in self.families if name in family.names}
+            is_ratio = name.startswith("ratio(")
+            mixed = "float" if kinds == {"int", "float"} else "text"
+            target = name in ("operator", "network")
+            found[name] = (
+                "float" if is_ratio else "text" if target or not kinds else kinds.pop() if len(kinds) == 1 else mixed
+            )
+        return found
 
     def tasks(self) -> Iterator[Task]:
         """All tasks in order."""
@@ -102,10 +117,11 @@ class Sweeping:
 
 
 class Summary:
-    """What a sweep has counted so far: combinations, rows, and refused combinations by target and rule."""
+    """What a sweep has counted so far: combinations (of `all`), rows, and refused combinations by target and rule."""
 
     def __init__(self, sweeping: Sweeping) -> None:
         self._sweeping = sweeping
+        self.all = sweeping.combinations
         self.combinations = 0
         self.rows = 0
         self._refused: dict[tuple[int, str], Refusals] = {}

@@ -211,6 +211,19 @@ def _read(param: Param, value: Any) -> Any:
     return param.read(value)
 
 
+def type_of_values(values: Iterable[Any]) -> str:
+    """int, float, bool or text: the type that all values have as cells; None has any."""
+    kinds = set()
+    for value in values:
+        if isinstance(value, Fraction):
+            kinds.add("text" if "/" in decimal_text(value) else "float")
+        elif value is not None:
+            kinds.add({bool: "bool", int: "int", float: "float"}.get(type(value), "text"))
+    if len(kinds) > 1:
+        return "float" if kinds == {"int", "float"} else "text"
+    return kinds.pop() if kinds else "int"
+
+
 def decimal_text(value: Any) -> str:
     """A number as a person writes it: 0.25, 3, 1/3."""
     if not isinstance(value, Fraction):
