@@ -18,6 +18,7 @@ from flopcalc.text.yaml_file import read_text
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 README = (ROOT / "README.md").read_text()
+SWEEPING = (ROOT / "docs" / "sweeping.md").read_text()
 
 
 def _blocks(text: str, language: str) -> list[str]:
@@ -25,7 +26,9 @@ def _blocks(text: str, language: str) -> list[str]:
 
 
 @pytest.mark.usefixtures("workplace")
-@pytest.mark.parametrize("block", _blocks(README, "console"), ids=lambda block: str(block).splitlines()[0])
+@pytest.mark.parametrize(
+    "block", [*_blocks(README, "console"), *_blocks(SWEEPING, "console")], ids=lambda block: str(block).splitlines()[0]
+)
 def test_console_examples(block: str, run: Callable[..., Run]) -> None:
     """The lines after `$ flopcalc ...` are its output; a line `...` matches any lines."""
     pytest.importorskip("sympy")
@@ -43,19 +46,21 @@ def test_console_examples(block: str, run: Callable[..., Run]) -> None:
 def test_python_examples() -> None:
     """The README's sessions and the docstrings of the short API."""
     pytest.importorskip("torch")
+    from flopcalc.analysis import sweep
     from flopcalc.catalog import layer
 
     parser = doctest.DocTestParser()
-    guides = [(ROOT / "docs" / name).read_text() for name in ("replacing.md", "python-models.md")]
+    guides = [(ROOT / "docs" / name).read_text() for name in ("replacing.md", "python-models.md", "sweeping.md")]
     for index, block in enumerate(block for text in (README, *guides) for block in _blocks(text, "python")):
         test = parser.get_doctest(block, {}, f"block {index}", "README.md and guides", 0)
         assert test.examples
         runner = doctest.DocTestRunner()
         runner.run(test)
         assert runner.failures == 0
-    found = doctest.testmod(layer)
-    assert found.attempted
-    assert not found.failed
+    for module in (layer, sweep):
+        found = doctest.testmod(module)
+        assert found.attempted
+        assert not found.failed
 
 
 @pytest.mark.usefixtures("workplace")
