@@ -94,7 +94,9 @@ def _size_options(command: Callable[..., Any]) -> Callable[..., Any]:
     help="Keep the rows that no other row beats in these columns, such as macs,params. Smaller is better; with a minus "
     "larger: macs,-c_out.",
 )
-@click.option("--sort", metavar="A,B,...", help="Sort by these columns; with a minus the largest first: -macs.")
+@click.option(
+    "--sort", metavar="A,B,...", help="Order the rows by these columns; with a minus the largest first: -macs."
+)
 @click.option("--limit", type=Whole(), help="Only the first N rows.")
 @click.option(
     "--columns",

@@ -65,7 +65,7 @@ def key_values(rows: Rows, key: Key) -> Array:
             raise FlopcalcError(
                 "bad-usage",
                 f"{key.name} is not a number, and has no order",
-                "sort by kinds of cost, sizes and numeric options",
+                "use kinds of cost, sizes and numeric options",
             )
         numbers.append(float("inf") if one is None or one != one else sign * one)  # noqa: PLR0124 - NaN
     found: Array = np.empty(len(numbers), dtype=object)
@@ -108,7 +108,7 @@ def front(rows: Rows, keys: Sequence[Key]) -> Rows:
         raise FlopcalcError(
             "too-many",
             f"more than {MAX_FRONT:,} combinations are equally good in {', '.join(key.name for key in keys)}",
-            "add a key to --pareto that tells them apart, or try fewer values",
+            "add a column to --pareto in which they differ, or try fewer values",
         )
     return rows.taken(kept)
 

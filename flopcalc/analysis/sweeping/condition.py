@@ -71,7 +71,7 @@ def names_in(text: str) -> set[str]:
 
 
 def check(text: str, known: Collection[str]) -> None:
-    """Raise FlopcalcError (bad-where, unknown-name) where a condition names what there is not, or is no condition."""
+    """Raise FlopcalcError (bad-where, unknown-name) for an unknown name, and for text that is not a condition."""
     for name in sorted(names_in(text)):
         kind = name.removeprefix("ratio(").removesuffix(")")
         if name.startswith("ratio(") and kind not in KINDS:
@@ -161,9 +161,7 @@ class _Reader:
         if isinstance(value, _Nothing):
             return False
         if not isinstance(value, _Flag):
-            raise _bad(
-                self.text, "a number or a text stands in the place of a condition", "compare it: k == 3 or k == 5"
-            )
+            raise _bad(self.text, "a number or a text is used as a condition", "compare it: k == 3 or k == 5")
         return value.flag
 
     def number(self, value: Any) -> Exact:

@@ -34,7 +34,7 @@ PLAIN = "none"
 # Combinations of a block, and blocks of a task. A combination takes about a millisecond.
 _BLOCK = 64
 _BLOCKS = 4
-# What a network raises whose layers do not fit its input.
+# The errors of a network where a layer does not fit its input.
 _REFUSALS = ("bad-network", "bad-dimension", "cannot-stand")
 _FITS = "the layers fit the input and the options"
 _PLACE = re.compile(r"^.*\.ya?ml, line [0-9]+: ")

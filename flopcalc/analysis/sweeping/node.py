@@ -96,7 +96,7 @@ class Node(Recorded):  # noqa: PLW1641 - a formula that needs a hash needs the n
         return f"<{self.op} from {self.low} to {self.high}>"
 
     def __format__(self, spec: str) -> str:
-        # The text of an error, which nobody reads: its numbers are filled in for one combination.
+        # Part of an error that is not shown: its text is made again for one combination, with numbers.
         return "N"
 
     __str__ = __repr__
@@ -290,7 +290,7 @@ def _ordered(a: Any, b: Any) -> tuple[Any, Any]:
 
 
 def _nonzero(divisor: Any, book: Book) -> Any:
-    """The divisor, with 1 in the place of 0, where a combination has no result that anybody uses."""
+    """The divisor, with 1 in the place of 0, which is the divisor only of combinations to which the operator does not apply."""
     if low(divisor) > 0 or high(divisor) < 0:
         return divisor
     if low(divisor) == 0 and isinstance(divisor, Node):
@@ -334,7 +334,7 @@ def _remainder(a: Any, b: Any, book: Book) -> Any:
 
 
 def _power(base: Any, exponent: Node) -> Any:
-    """A power with a recorded exponent. Negative exponents are those of combinations that nobody uses."""
+    """A power with a recorded exponent. Negative exponents belong to combinations that are not used."""
     if not (type(base) is int and base > 0) and not (isinstance(base, Node) and base.low > 0):
         raise NeedsNumberError(exponent.axes)
     safe = exponent.larger(0)

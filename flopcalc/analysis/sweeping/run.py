@@ -176,7 +176,7 @@ def stream(
 ) -> Iterator[Rows]:
     """The rows of the result, part by part and in order; the summary is complete at the end.
 
-    report: is told the combinations that are done, and all of them.
+    report: called with the number of combinations that are done, and with the number of all.
 
     Without an order and a front nothing is held. Raises FlopcalcError (too-many) where too many rows must be held.
     """
@@ -198,7 +198,7 @@ def stream(
             elif size > MAX_ROWS:
                 raise FlopcalcError(
                     "too-many",
-                    f"more than {MAX_ROWS:,} rows are too many to sort",
+                    f"more than {MAX_ROWS:,} rows are too many to be held for an order",
                     "give --limit N for the first N of them, or --where for fewer",
                 )
             continue
