@@ -163,10 +163,7 @@ def sweep_document(
     cells = [[_cell(value) for value in row] for row in kept]
     blocks: list[Table | Facts | Lines] = [Table(tuple(map(_column, columns)), cells)]
     facts = [
-        (
-            "combinations",
-            f"{summary.combinations:,}" + ("" if summary.combinations == summary.all else _tried(summary)),
-        ),
+        ("combinations", _tried(summary)),
         ("rows", f"{summary.rows:,}"),
         ("infeasible", f"{summary.infeasible:,}"),
     ]

@@ -55,6 +55,24 @@ def test_a_block_that_fits_stays_on_64_bits_where_the_sweep_does_not() -> None:
     assert large.tolist() == [2**80]
 
 
+def test_constants_that_a_flag_selects_do_not_wrap() -> None:
+    """They do not come from an axis, and are exact all the same."""
+    book = Book()
+    x = book.axis(0, 0, 1)
+    chosen = select(x == 0, 2**40, 2**41)
+    found = Program({"x": chosen * chosen}).run([np.array([0, 1], dtype=np.int64)], [None])["x"]
+    assert found.tolist() == [2**80, 2**82]
+
+
+def test_axes_without_end() -> None:
+    """The first combinations of 10^21 channels, with an axis that is shorter; and the last ones, beyond 64 bits."""
+    found = sweep("conv", c_in="1:1000000000000000000000:1", k=[3, 5], limit=4, columns="c_in,k,macs")
+    assert found.to_rows() == [[c, k, layer("conv", c, k=k).macs] for c in (1, 2) for k in (3, 5)]
+    last = 10**21
+    found = sweep("conv", c_in=f"{last - 1}:{last}:1", k=[3, 5], columns="c_in,k,macs")
+    assert found.to_rows() == [[c, k, layer("conv", c, k=k).macs] for c in (last - 1, last) for k in (3, 5)]
+
+
 def test_random_operations_against_ints() -> None:
     """Thousands of random expressions: the program has, at each combination, what Python has on ints."""
     rng = np.random.default_rng(0)

@@ -149,8 +149,15 @@ class Grid:
                 values = axis.values[bounds[0] : bounds[1]]
                 array = np.array(values, dtype=object) if exact else _array(values)
             else:
-                places: Array = np.arange(*bounds, dtype=np.int64) // behind % length
-                array = (np.array(axis.values, dtype=object) if exact else _array(axis.values))[places]
+                places: Array = np.arange(*bounds, dtype=np.int64) // behind
+                # A length may have more than 64 bits.
+                places = places if length > bounds[1] else places % length
+                if isinstance(axis.values, range):
+                    # It may be too long for an array.
+                    places = places.astype(object) if exact else places
+                    array = axis.values.start + axis.values.step * places
+                else:
+                    array = (np.array(axis.values, dtype=object) if exact else _array(axis.values))[places]
             found.insert(0, array.reshape(shape))
             behind *= length
         return found

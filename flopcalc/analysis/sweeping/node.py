@@ -290,7 +290,7 @@ def _ordered(a: Any, b: Any) -> tuple[Any, Any]:
 
 
 def _nonzero(divisor: Any, book: Book) -> Any:
-    """The divisor, with 1 in the place of 0, which is the divisor only of combinations to which the operator does not apply."""
+    """The divisor, with 1 in the place of 0: combinations that divide by 0 are not used."""
     if low(divisor) > 0 or high(divisor) < 0:
         return divisor
     if low(divisor) == 0 and isinstance(divisor, Node):
@@ -392,6 +392,7 @@ def select(condition: Any, a: Any, b: Any) -> Any:
         return a
     if condition.op == "not":
         condition, a, b = condition.args[0], b, a
-    flag = all(isinstance(one, bool) or (isinstance(one, Node) and one.flag) for one in (a, b))
     least, most = min(low(a), low(b)), max(high(a), high(b))
-    return condition.book.join("select", (condition, a, b), least, most, flag=flag)
+    if all(isinstance(one, bool) or (isinstance(one, Node) and one.flag) for one in (a, b)):
+        return condition.book.join("select flag", (condition, a, b), least, most, flag=True)
+    return condition.book.join("select", (condition, a, b), least, most)

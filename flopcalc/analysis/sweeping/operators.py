@@ -102,6 +102,7 @@ class OperatorFamily:
         self.task = _BLOCKS * BLOCK
         self._planned: tuple[int, _Plan] | None = None
         self._made: Recording | None = None
+        self._checked = 0
 
     @property
     def names(self) -> Sequence[str]:
@@ -226,7 +227,7 @@ class OperatorFamily:
                 return {axis.name for index, axis in enumerate(rest) if error.axes >> index & 1}
             except FlopcalcError:
                 raise
-            except Exception:
+            except (Exception, SystemExit):
                 # Whatever it is: the operator itself, on numbers, gives the result or the error.
                 return set()
         return None
@@ -240,7 +241,10 @@ class OperatorFamily:
         import numpy as np
 
         grid = Grid(case.axes)
-        for number in sorted({grid.count * place // _CHECKED for place in range(_CHECKED)} | {grid.count - 1}):
+        # The first recordings most of all: the others differ from them in options only.
+        several = _CHECKED if self._checked < _CHECKED else 1
+        self._checked += 1
+        for number in sorted({grid.count * place // several for place in range(several)} | {grid.count - 1}):
             values = grid.at(number)
             exact = any(abs(value) >= 2**63 for value in values)
             arrays = [np.array([value], dtype=object if exact else np.int64) for value in values]
@@ -260,6 +264,8 @@ class OperatorFamily:
     def _from(self, recording: Recording, case: _Case, grid: Grid, block: Block) -> Outcome:
         found = recording.program.run(block.axes, block.keys)
         code, keep = found.pop(CODE), found.pop(KEEP)
+        if is_array(code) and code.dtype.kind == "O":
+            code = code.astype("int64")
 
         def describe(place: int) -> str:
             return self._one(case, grid, _number_of(grid, block, place))[2]
@@ -270,13 +276,14 @@ class OperatorFamily:
         """The needed columns of one combination; or None, the rule that it breaks, and the reason."""
         one = _with(self.operator, case, dict(zip([axis.name for axis in grid.axes], grid.at(number), strict=True)))
         try:
-            g, _ = Setting(self.operator, one.sizes, one.options, self._convention).geometry()
+            setting = Setting(self.operator, one.sizes, one.options, self._convention)
+            g, _ = setting.geometry()
             evaluation = self.operator.evaluate(g, one.options)
         except FlopcalcError as error:
             if error.code not in _REFUSALS:
                 raise
             return None, error.rule or error.hint, error.reason or error.message
-        known = described(self.operator, g, evaluation.named) | evaluation.cost.totals() | self._fixed
+        known = described(setting, g, evaluation.named) | evaluation.cost.totals() | self._fixed
         kinds, columns = split(self._needed)
         if COST in columns:
             known[COST] = self._convention.of(evaluation.cost, g.batch)

@@ -146,7 +146,7 @@ class Program:
 
     def _exact(self, axes: Sequence[Array]) -> list[Array]:
         """On Python's ints."""
-        functions = {**_functions(), "log2": _exact_log2(), "power": _exact_power()}
+        functions = {**_functions(), **_exact_functions()}
         values: list[Array] = [None] * len(self._steps)
         for step in self._steps:
             if step.op == "axis":
@@ -167,7 +167,7 @@ def _bounds_of(op: str, operands: Sequence[tuple[int, int]]) -> tuple[int, int]:
     """The bounds of an operation, by the rules that the nodes have: the operation on two nodes of these bounds."""
     if op == "select":
         return min(operands[1][0], operands[2][0]), max(operands[1][1], operands[2][1])
-    if op in ("equal", "less", "and", "not"):
+    if op in ("equal", "less", "and", "not", "select flag"):
         return 0, 1
     book = Book()
     nodes = [book.axis(index, *ends) for index, ends in enumerate(operands)]
@@ -213,19 +213,19 @@ def _functions() -> dict[str, Callable[..., Array]]:
         "less": np.less,
         "and": np.logical_and,
         "not": np.logical_not,
-        "select": np.where,
+        # A constant is 64 bits long on every machine.
+        "select": lambda flag, a, b: np.where(flag, np.asarray(a, np.int64), np.asarray(b, np.int64)),
+        "select flag": np.where,
     }
 
 
 @cache
-def _exact_log2() -> Callable[..., Array]:
+def _exact_functions() -> dict[str, Callable[..., Array]]:
+    """The functions that differ on Python's ints. None of them makes an array of 64-bit integers."""
     import numpy as np
 
-    return np.frompyfunc(lambda value: int(value).bit_length() - 1, 1, 1)  # type: ignore[no-any-return]
-
-
-@cache
-def _exact_power() -> Callable[..., Array]:
-    import numpy as np
-
-    return np.frompyfunc(lambda base, exponent: int(base) ** int(exponent), 2, 1)  # type: ignore[no-any-return]
+    return {
+        "log2": np.frompyfunc(lambda value: int(value).bit_length() - 1, 1, 1),
+        "power": np.frompyfunc(lambda base, exponent: int(base) ** int(exponent), 2, 1),
+        "select": lambda flag, a, b: np.where(flag, np.asarray(a, object), np.asarray(b, object)),
+    }

@@ -57,8 +57,9 @@ class Setting(NamedTuple):
         return operator.geometry(c_in, c_out, **sizes), options
 
 
-def described(operator: Operator, g: Geometry, named: Mapping[str, Any]) -> dict[str, Any]:
+def described(setting: Setting, g: Geometry, named: Mapping[str, Any]) -> dict[str, Any]:
     """The columns of one layer that are not costs."""
+    operator = setting.operator
     one_axis = operator.axes == 1
 
     def size(name: str) -> Any:
@@ -74,7 +75,7 @@ def described(operator: Operator, g: Geometry, named: Mapping[str, Any]) -> dict
         "h_out": g.h_out,
         "w_out": g.w_out,
         "stride": size("stride"),
-        "padding": size("padding"),
+        "padding": SAME if setting.sizes.get("padding") == SAME else size("padding"),
         "dilation": size("dilation"),
         "groups": g.groups,
         "batch": g.batch,
@@ -118,7 +119,7 @@ def record(
         g, options = setting.geometry()
         named, parts = setting.operator.apply_any(g, options)
         cost = Cost(parts)
-        found = described(setting.operator, g, named) | cost.totals()
+        found = described(setting, g, named) | cost.totals()
         if COST in columns:
             found[COST] = setting.convention.of(cost, g.batch)
         if kinds:
@@ -127,8 +128,6 @@ def record(
         return found
 
     joined = join(explore(book, run), [*columns, *map(baseline_name, kinds)])
-    if setting.sizes.get("padding") == SAME:
-        joined.values["padding"] = SAME
     keep = kept({**joined.values, **fixed}, where, book)
     outputs = {CODE: joined.code, KEEP: keep}
     constants = dict(fixed)

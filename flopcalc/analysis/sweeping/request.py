@@ -19,10 +19,11 @@ SIZES = {
     "groups": "--groups",
     "batch": "--batch",
 }
-# More combinations are refused.
+# More combinations are refused; of networks, which are evaluated one by one, a thousand a second.
 MAX_COMBINATIONS = 10**10
+MAX_OF_NETWORKS = 10**7
 # More rows are not held in memory, where a sort, a table or a data frame needs them all.
-MAX_ROWS = 20_000_000
+MAX_ROWS = 10_000_000
 # Rows of a front; equal rows are all on it.
 MAX_FRONT = 1_000_000
 

@@ -12,7 +12,7 @@ from flopcalc.analysis.sweeping.choice import best_first, front, together
 from flopcalc.analysis.sweeping.networks import NetworkFamily
 from flopcalc.analysis.sweeping.operators import OperatorFamily
 from flopcalc.analysis.sweeping.outcome import Family, Refusals, Rows, is_array, refusals_of, rows_of
-from flopcalc.analysis.sweeping.request import MAX_COMBINATIONS, MAX_ROWS, Request
+from flopcalc.analysis.sweeping.request import MAX_COMBINATIONS, MAX_OF_NETWORKS, MAX_ROWS, Request
 from flopcalc.errors import FlopcalcError
 
 
@@ -154,12 +154,13 @@ class Summary:
 def check_size(sweeping: Sweeping) -> None:
     """Raise FlopcalcError (too-many) for more combinations than can be tried."""
     request, count = sweeping.request, sweeping.combinations
-    if count <= MAX_COMBINATIONS:
+    most = MAX_COMBINATIONS if request.kind == "operators" else MAX_OF_NETWORKS
+    if count <= most:
         return
     if request.limit is not None and not request.sort and not request.pareto:
         return
     shown = f"{count:,}" if count < 10**30 else f"about 10^{len(str(count)) - 1}"
-    why = f"{shown} combinations are too many (at most {MAX_COMBINATIONS:,})"
+    why = f"{shown} combinations are too many (at most {most:,})"
     if request.limit is not None:
         what = "--sort" if request.sort else "--pareto"
         raise FlopcalcError(
