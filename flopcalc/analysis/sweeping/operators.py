@@ -108,7 +108,8 @@ class OperatorFamily:
     def names(self) -> Sequence[str]:
         """Columns: sizes, options, derived values that users see, kinds and ratios."""
         own = [param.name for param in self.operator.params]
-        derived = [value.name for value in self.operator.derived if value.shown]
+        # A value that is named like a kind of cost cannot be a column.
+        derived = [value.name for value in self.operator.derived if value.shown and value.name not in KINDS]
         return ("operator", *SIZES, *own, *derived, *KINDS, COST, *RATIOS)
 
     @property
