@@ -22,7 +22,8 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,30}(?:/[0-9]{1,30})?|[0-9]{0,30}\.[0-9]{1
 
 
 def _bad(name: str, text: object, why: str, hint: str = "") -> FlopcalcError:
-    how = hint or f"write for example {name} 64, {name} 16,32,64 or {name} 16:1024:16 (both ends included)"
+    flag = f"{name}=" if name.startswith("--set") else f"{name} "
+    how = hint or f"write for example {flag}64, {flag}16,32,64 or {flag}16:1024:16 (both ends included)"
     return FlopcalcError("bad-range", f"{name} is {clip(text)}: {why}", how)
 
 
