@@ -75,6 +75,7 @@ def test_importing_the_package_loads_nothing() -> None:
         ("torch", ["verify", "conv", "--cin", "8"], "torch"),
         ("numpy", ["sweep", "conv", "--cin", "8"], "numpy"),
         ("pyarrow", ["sweep", "conv", "--cin", "8", "-o", "sweep.parquet"], "pyarrow"),
+        ("distributed", ["sweep", "conv", "--cin", "8", "--scheduler", "tcp://127.0.0.1:9"], "distributed"),
     ],
 )
 def test_a_missing_package_is_named(hidden: str, command: list[str], package: str) -> None:

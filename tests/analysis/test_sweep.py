@@ -281,6 +281,31 @@ def test_replacements_apply_together_where_the_option_is_repeated() -> None:
     assert found.column("replace") == ["spconv where k == 3; ghost where k == 1", "ghost where k == 1"]
 
 
+@pytest.mark.parametrize(
+    ("name", "option", "texts", "values"),
+    [
+        ("googlenet", "third", "3,5", [3, 5]),
+        ("allcnn_c_cifar", "group", "Z2,p4m", ["Z2", "p4m"]),
+        ("condconv_mobilenet_v2", "last", "true,false", [True, False]),
+        ("convnext_tiny", "depths", "3,3,9,3;2,2,6,2", [(3, 3, 9, 3), (2, 2, 6, 2)]),
+        ("mobilenet_v2", "width", "1/3,0.5", [Fraction(1, 3), Fraction(1, 2)]),
+        ("resnet50", "classes", "10:30:10", [10, 20, 30]),
+    ],
+)
+def test_options_of_networks(name: str, option: str, texts: str, values: list[Any]) -> None:
+    """Each kind of option, as text and as values of Python, is what `flopcalc.network` has."""
+    given: Any
+    for given in (texts, values):
+        found = sweep(name, **{option: given})
+        want = [network(name, **{option: value}) for value in values]
+        assert found.column("macs") == [one.macs for one in want]
+        assert found.column("params") == [one.params for one in want]
+    # The value that the column shows is one that the option takes.
+    shown = found.column(option)
+    assert [network(name, **{option: value}).macs for value in shown] == found.column("macs")
+    assert len(sweep(name, **{option: texts}, where="macs > 0")) == len(values)
+
+
 def test_networks_that_do_not_fit_are_counted() -> None:
     """The pooling of a small input; the network itself is fine."""
     found = sweep("vgg16", input=[8, 64], columns="input,macs")
