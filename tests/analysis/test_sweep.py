@@ -303,7 +303,8 @@ def test_options_of_networks(name: str, option: str, texts: str, values: list[An
     # The value that the column shows is one that the option takes.
     shown = found.column(option)
     assert [network(name, **{option: value}).macs for value in shown] == found.column("macs")
-    assert len(sweep(name, **{option: texts}, where="macs > 0")) == len(values)
+    settings: dict[str, Any] = {option: texts, "where": "macs > 0"}
+    assert len(sweep(name, **settings)) == len(values)
 
 
 def test_networks_that_do_not_fit_are_counted() -> None:
