@@ -148,6 +148,42 @@ def test_fronts_of_random_points(exact: bool) -> None:
             assert found.columns["place"].tolist() == want
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+@pytest.mark.parametrize("most", [4, 50, 10**6])
+def test_fronts_of_many_points_in_blocks(size: int, most: int) -> None:
+    """Thousands of points, in blocks of which each knows good points of those before; every pair compared."""
+    rng = np.random.default_rng(size)
+    points = rng.integers(0, most, (size, 3000))
+    if most == 50:
+        # A long front: the keys work against each other.
+        points[-1] = 50 * size - points[:-1].sum(axis=0) if size > 1 else points[-1]
+    beaten = [
+        bool((np.all(points <= one, axis=0) & np.any(points < one, axis=0)).any())
+        for one in (p[:, None] for p in points.T)
+    ]
+    want = [place for place, value in enumerate(beaten) if not value]
+    keys = [Key(str(index)) for index in range(size)]
+    columns = {str(index): row for index, row in enumerate(points)} | {"place": np.arange(3000)}
+    assert choice.front(Rows(3000, columns), keys).columns["place"].tolist() == want
+    selection, kept = choice.Selection(keys, (), None), []
+    for start in range(0, 3000, 700):
+        part = {name: column[start : start + 700] for name, column in columns.items()}
+        rows = Rows(len(part["place"]), part)
+        kept.append(rows.taken(selection.places(rows)))
+    merged = choice.front(choice.together(kept, list(columns)), keys)
+    assert merged.columns["place"].tolist() == want
+
+
+def test_the_front_of_ratios() -> None:
+    """Floats; a ratio to nothing is never on the front, as it is no number."""
+    rows = [*brute("ghost"), *brute("spconv")]
+    points = [(row["ratio(macs)"], row["params"]) for row in rows]
+    want = [row for row, point in zip(rows, points, strict=True) if not any(dominates(one, point) for one in points)]
+    found = swept("ghost", "spconv", pareto="ratio(macs),params")
+    assert pick(found, "operator", "c_in", "c_out", "k") == pick(want, "operator", "c_in", "c_out", "k")
+    assert not len(swept("ghost", pareto="ratio(adds),macs"))
+
+
 @pytest.mark.parametrize(("keys", "limit"), [("macs", None), ("-macs", 7), ("k,-params,c_in", 20), ("ratio(macs)", 9)])
 def test_the_order(keys: str, limit: int | None) -> None:
     """Python's own sort, which keeps the order of equal rows; also where only the first ones are kept."""

@@ -92,18 +92,9 @@ def front(rows: Rows, keys: Sequence[Key]) -> Rows:
 
     Equal rows are all on the front. Raises FlopcalcError (too-many) for a front of more than MAX_FRONT rows.
     """
-    import numpy as np
-
     if not rows.count:
         return rows
-    arrays = [key_values(rows, key) for key in keys]
-    if any(array.dtype.kind == "O" for array in arrays):
-        # Places in the order of the values compare like the values.
-        arrays = [_ranks(array) for array in arrays]
-    there: Array = ~np.any([np.isnan(array) for array in arrays], axis=0)
-    places = np.flatnonzero(there)
-    points = np.stack([array[places].astype(np.float64 if array.dtype.kind == "f" else np.int64) for array in arrays])
-    kept = np.sort(places[_unbeaten(points)])
+    kept = _on_front([key_values(rows, key) for key in keys])
     if len(kept) > MAX_FRONT:
         raise FlopcalcError(
             "too-many",
@@ -113,18 +104,126 @@ def front(rows: Rows, keys: Sequence[Key]) -> Rows:
     return rows.taken(kept)
 
 
+def _on_front(arrays: Sequence[Array]) -> Array:
+    """The places of the rows that no other row beats, in order."""
+    import numpy as np
+
+    if all(array.dtype == np.int64 for array in arrays):
+        return unbeaten(np.stack(arrays))
+    there: Array = np.ones(len(arrays[0]), dtype=bool)
+    for array in arrays:
+        # What has no number is not comparable: NaN, and infinity among exact ints.
+        there &= (array == array) & (array != float("inf"))  # noqa: PLR0124
+    places = np.flatnonzero(there)
+    # Places in the order of the values compare like the values, and are integers.
+    return places[unbeaten(np.stack([_ranks(array[places]) for array in arrays]))]
+
+
 def _ranks(array: Array) -> Array:
     import numpy as np
 
+    if array.dtype.kind != "O":
+        return np.unique(array, return_inverse=True)[1].astype(np.int64)
     values = sorted(set(array.tolist()))
     rank = {value: place for place, value in enumerate(values)}
     return np.array([rank[value] for value in array.tolist()], dtype=np.int64)
+
+
+class Selection:
+    """Which rows of a block can be among the result, by their keys alone, so that the other columns are not needed.
+
+    It remembers good rows of earlier blocks: what they beat is not on the front.
+    """
+
+    # Good rows that are remembered, and rounds in which good rows of a block are looked for.
+    GOOD = 12
+
+    def __init__(self, pareto: Sequence[Key], sort: Sequence[Key], limit: int | None) -> None:
+        self._keys = tuple(pareto or (sort if limit is not None else ()))
+        self._limit = None if pareto else limit
+        self._good: Array = None
+
+    @property
+    def names(self) -> list[str]:
+        """The columns that are needed; none where every row is."""
+        return [key.name for key in self._keys]
+
+    def places(self, rows: Rows) -> Array:
+        """The places of these rows in order; None for all, which are then sorted."""
+        import numpy as np
+
+        arrays = [key_values(rows, key) for key in self._keys]
+        if self._limit is not None:
+            if arrays[0].dtype != np.int64 or len(arrays) > 1 or rows.count <= self._limit:
+                return None
+            # The first ones of those that are equal to the last one.
+            last = np.partition(arrays[0], self._limit - 1)[self._limit - 1]
+            less, equal = np.flatnonzero(arrays[0] < last), np.flatnonzero(arrays[0] == last)
+            return np.sort(np.concatenate([less, equal[: self._limit - len(less)]]))
+        if any(array.dtype != np.int64 for array in arrays):
+            return _on_front(arrays)
+        points = np.stack(arrays)
+        places = np.arange(rows.count)
+        if self._good is not None:
+            places = places[_not_beaten_by(self._good, points)]
+        places = places[unbeaten(points[:, places])]
+        found = points[:, places] if self._good is None else np.hstack([self._good, points[:, places]])
+        found = found[:, unbeaten(found)]
+        # Some along the whole front.
+        order = np.argsort(found[0], kind="stable")
+        self._good = found[:, order[np.unique(np.linspace(0, len(order) - 1, self.GOOD).astype(int))]]
+        return places
+
+
+def _sums(points: Array, weights: Array) -> Array:
+    """The weighted sums of the keys, each from 0 to 1."""
+    import numpy as np
+
+    low = points.min(axis=1, keepdims=True, initial=2**63 - 1)
+    span = points.max(axis=1, keepdims=True, initial=-(2**63)).astype(np.float64) - low + 1
+    return weights @ ((points - low.astype(np.float64)) / span)
+
+
+def _not_beaten_by(good: Array, points: Array) -> Array:
+    """Which columns of points no column of `good` beats."""
+    import numpy as np
+
+    alive: Array = np.ones(points.shape[1], dtype=bool)
+    for one in good.T:
+        worse = points[0] >= one[0]
+        same = points[0] == one[0]
+        for value, key in zip(points[1:], one[1:], strict=True):
+            worse &= value >= key
+            same &= value == key
+        alive &= ~worse | same
+    return alive
+
+
+def unbeaten(points: Array) -> Array:
+    """The places of the columns that no other column beats, in order. points: one row for each key, integers."""
+    import numpy as np
+
+    places = np.arange(points.shape[1])
+    # First without those that a good column beats, which are most; a front needs an order.
+    weights = np.random.default_rng(0)
+    for _ in range(Selection.GOOD):
+        if len(places) <= 256:
+            break
+        left = points[:, places]
+        best = int(np.argmin(_sums(left, weights.random(len(points)) + 0.05)))
+        alive = _not_beaten_by(left[:, best : best + 1], left)
+        places = places[alive]
+        if len(places) > 0.9 * left.shape[1]:
+            break
+    return np.sort(places[_unbeaten(points[:, places])])
 
 
 def _unbeaten(points: Array) -> Array:
     """The columns of points that no other column beats, in some order. points: one row for each key."""
     import numpy as np
 
+    if not points.shape[1]:
+        return np.arange(0)
     order = np.lexsort(points[::-1])
     points = points[:, order]
     if len(points) == 1:
@@ -141,10 +240,12 @@ def _unbeaten(points: Array) -> Array:
     elif len(points) == 3:
         alive[:] = _unbeaten_of_three(distinct[1].tolist(), distinct[2].tolist())
     else:
-        for place in range(len(first)):
-            if alive[place]:
-                # A later column cannot beat an earlier one.
-                alive[place + 1 :] &= ~np.all(distinct[:, place + 1 :] >= distinct[:, place : place + 1], axis=0)
+        alive[:] = False
+        left = np.arange(len(first))
+        while len(left):
+            # A later column cannot beat an earlier one.
+            alive[left[0]] = True
+            left = left[_not_beaten_by(distinct[:, left[:1]], distinct[:, left])][1:]
     return order[np.repeat(alive, np.diff(np.append(first, points.shape[1])))]
 
 

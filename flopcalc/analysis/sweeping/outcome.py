@@ -110,8 +110,21 @@ def refusals_of(outcome: Outcome) -> list[Refusals]:
     return found
 
 
-def rows_of(outcome: Outcome, columns: Sequence[str]) -> Rows:
-    """The rows of a block: the combinations that apply and that the conditions keep."""
+class Choice(Protocol):
+    """Which rows of a block are needed. names: the columns by which it chooses; none if every row is needed."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The columns by which it chooses."""
+        raise NotImplementedError
+
+    def places(self, rows: "Rows") -> Array:
+        """The places of the rows that are needed, in order; None for all."""
+        raise NotImplementedError
+
+
+def rows_of(outcome: Outcome, columns: Sequence[str], choice: Choice | None = None) -> Rows:
+    """The rows of a block: the combinations that apply and that the conditions keep, and of these the chosen ones."""
     import numpy as np
 
     shape, count = outcome.shape, outcome.count
@@ -130,14 +143,23 @@ def rows_of(outcome: Outcome, columns: Sequence[str]) -> Rows:
             mask = None
     if not count:
         return Rows(0, dict.fromkeys(columns))
-    found: dict[str, Any] = {}
-    for name in columns:
-        value = _ratio(outcome.values, name) if name in RATIOS else outcome.values.get(name)
-        if is_array(value):
-            whole = np.broadcast_to(value, shape)
-            value = whole.reshape(-1) if mask is None else whole[mask]
-        found[name] = value
-    return Rows(count, found)
+    places: Any = ... if mask is None else mask
+    if choice is not None and choice.names:
+        chosen = choice.places(Rows(count, {name: _column(outcome, name, places) for name in choice.names}))
+        if chosen is not None:
+            every = np.arange(outcome.count) if mask is None else np.flatnonzero(mask)
+            places, count = np.unravel_index(every[chosen], shape), len(chosen)
+    return Rows(count, {name: _column(outcome, name, places) for name in columns})
+
+
+def _column(outcome: Outcome, name: str, places: Any) -> Any:
+    """The values of a column at some places of the block."""
+    import numpy as np
+
+    value = _ratio(outcome.values, name) if name in RATIOS else outcome.values.get(name)
+    if not is_array(value):
+        return value
+    return np.broadcast_to(value, outcome.shape)[places].reshape(-1)
 
 
 def baseline_name(kind: str) -> str:

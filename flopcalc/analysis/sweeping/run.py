@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from flopcalc.analysis.sweeping.choice import best_first, front, together
+from flopcalc.analysis.sweeping.choice import Selection, best_first, front, together
 from flopcalc.analysis.sweeping.networks import NetworkFamily
 from flopcalc.analysis.sweeping.operators import OperatorFamily
 from flopcalc.analysis.sweeping.outcome import Family, Refusals, Rows, is_array, refusals_of, rows_of
@@ -50,6 +50,7 @@ class Sweeping:
         self.needed = tuple(dict.fromkeys((*columns, *keys)))
         make = OperatorFamily if request.kind == "operators" else NetworkFamily
         self.families: list[Family] = [make(request, text, self.needed) for text in request.targets]
+        self._selection = Selection(request.pareto, request.sort, request.limit)
         self.combinations = sum(family.outers * family.inner for family in self.families)
 
     def types(self) -> dict[str, str]:
@@ -81,7 +82,9 @@ class Sweeping:
         rows = 0
         for outer in range(task.start, task.stop):
             for outcome in family.outcomes(outer, task.piece, task.pieces):
-                kept = self.chosen(rows_of(outcome, self.needed))
+                kept = rows_of(outcome, self.needed, self._selection)
+                if self._selection.names and not self.request.pareto:
+                    kept = self.chosen(kept)
                 refused = tuple((task.family, one) for one in refusals_of(outcome))
                 yield Result((kept,) if kept.count else (), refused, outcome.count)
                 rows += kept.count
