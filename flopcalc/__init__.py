@@ -6,7 +6,8 @@
 >>> flopcalc.network("resnet50").params
 25557032
 
-`layer` and `network` need nothing but PyYAML. `count` and `replace` work on real modules and need PyTorch.
+`layer` and `network` need nothing but PyYAML. `sweep` needs NumPy. `count` and `replace` work on real modules and need
+PyTorch.
 All results offer the same kinds of cost: params, macs, flops, activations, traffic, steps, adds, muls, other.
 Names are loaded on first use, so that `import flopcalc` stays light.
 """
@@ -21,6 +22,7 @@ __all__ = [
     "FlopcalcError",
     "Network",
     "Solution",
+    "Sweep",
     "__version__",
     "count",
     "formula",
@@ -29,12 +31,14 @@ __all__ = [
     "register_kernel",
     "replace",
     "solve",
+    "sweep",
 ]
 
 if TYPE_CHECKING:
     from flopcalc.analysis.formula import formula
     from flopcalc.analysis.solving.solution import Solution
     from flopcalc.analysis.solving.solve import solve
+    from flopcalc.analysis.sweep import Sweep, sweep
     from flopcalc.catalog.kernels import register_kernel
     from flopcalc.catalog.layer import layer
     from flopcalc.cost.cost import Cost
@@ -50,6 +54,7 @@ else:
         "FlopcalcError": "flopcalc.errors",
         "Network": "flopcalc.networks.network",
         "Solution": "flopcalc.analysis.solving.solution",
+        "Sweep": "flopcalc.analysis.sweep",
         "count": "flopcalc.targets.module",
         "formula": "flopcalc.analysis.formula",
         "layer": "flopcalc.catalog.layer",
@@ -57,6 +62,7 @@ else:
         "register_kernel": "flopcalc.catalog.kernels",
         "replace": "flopcalc.targets.module",
         "solve": "flopcalc.analysis.solving.solve",
+        "sweep": "flopcalc.analysis.sweep",
     }
 
     def __getattr__(name):

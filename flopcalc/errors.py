@@ -25,20 +25,28 @@ class FlopcalcError(Exception):
     code: short name in kebab-case, stable, for programs.
     message: one line, what is wrong with the value given.
     hint: one line, what to do about it.
-    reason: where an operator does not apply to a layer, the reason alone, without the operator's name.
+    reason, rule: where an operator does not apply to a layer, the reason alone, without the operator's name, and the
+    rule of the operator in words.
     Its text, as str() and a traceback show it, has message and hint.
     """
 
     def __init__(
-        self, code: str, message: str, hint: str, exit_code: ExitCode = ExitCode.USAGE, reason: str = ""
+        self,
+        code: str,
+        message: str,
+        hint: str,
+        exit_code: ExitCode = ExitCode.USAGE,
+        reason: str = "",
+        rule: str = "",
     ) -> None:
         # All of them, so that the error can be pickled.
-        super().__init__(code, message, hint, exit_code, reason)
+        super().__init__(code, message, hint, exit_code, reason, rule)
         self.code = code
         self.message = message
         self.hint = hint
         self.exit_code = exit_code
         self.reason = reason
+        self.rule = rule
 
     def __str__(self) -> str:
         return f"{self.message}\nhint: {self.hint}" if self.hint else self.message

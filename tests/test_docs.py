@@ -18,19 +18,18 @@ from flopcalc.text.yaml_file import read_text
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 README = (ROOT / "README.md").read_text()
+# Guides whose examples are executed.
+GUIDES = [(ROOT / "docs" / name).read_text() for name in ("sweeping.md", "solving.md", "closed-forms.md")]
 
 
 def _blocks(text: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
 
 
-SOLVING = (ROOT / "docs" / "solving.md").read_text()
-
-
 @pytest.mark.usefixtures("workplace")
 @pytest.mark.parametrize(
     "block",
-    [*_blocks(README, "console"), *_blocks(SOLVING, "console")],
+    [block for page in (README, *GUIDES) for block in _blocks(page, "console")],
     ids=lambda block: str(block).splitlines()[0],
 )
 def test_console_examples(block: str, run: Callable[..., Run]) -> None:
@@ -53,19 +52,22 @@ def test_python_examples() -> None:
     """The README's sessions and the docstrings of the short API."""
     pytest.importorskip("torch")
     pytest.importorskip("scipy")
+    from flopcalc.analysis import formula, sweep
     from flopcalc.catalog import layer
 
     parser = doctest.DocTestParser()
-    guides = [(ROOT / "docs" / name).read_text() for name in ("replacing.md", "python-models.md", "solving.md")]
+    pages = [(ROOT / "docs" / name).read_text() for name in ("replacing.md", "python-models.md")]
+    guides = [*pages, *GUIDES]
     for index, block in enumerate(block for text in (README, *guides) for block in _blocks(text, "python")):
         test = parser.get_doctest(block, {}, f"block {index}", "README.md and guides", 0)
         assert test.examples
         runner = doctest.DocTestRunner()
         runner.run(test)
         assert runner.failures == 0
-    found = doctest.testmod(layer)
-    assert found.attempted
-    assert not found.failed
+    for module in (layer, sweep, formula):
+        found = doctest.testmod(module)
+        assert found.attempted
+        assert not found.failed
 
 
 @pytest.mark.usefixtures("workplace")

@@ -17,8 +17,8 @@ import flopcalc
 from flopcalc import Evaluation, FlopcalcError, layer, network
 from flopcalc.cost.kinds import KINDS
 
-_FUNCTIONS = ("count", "formula", "layer", "network", "register_kernel", "replace", "solve")
-PUBLIC = ("Cost", "Evaluation", "FlopcalcError", "Network", "Solution", *_FUNCTIONS)
+_FUNCTIONS = ("count", "formula", "layer", "network", "register_kernel", "replace", "solve", "sweep")
+PUBLIC = ("Cost", "Evaluation", "FlopcalcError", "Network", "Solution", "Sweep", *_FUNCTIONS)
 
 
 def test_dir_and_help_show_the_public_names() -> None:
@@ -47,6 +47,7 @@ def test_a_user_sees_real_types(tmp_path: Path) -> None:
         "reveal_type(flopcalc.layer('ghost', 64).cost.macs)\n"
         "reveal_type(flopcalc.layer('ghost', 64).ratio('macs'))\n"
         "reveal_type(flopcalc.network('resnet50', classes=10, input=(3, 160, 160)).params)\n"
+        "reveal_type(flopcalc.sweep('conv', c_in='16:64:16', k=[3, 5]).infeasible)\n"
         "flopcalc.layer('ghost', '64')\n"
         "flopcalc.layer('ghost', 64, stride='2')\n"
         "flopcalc.network('resnet50', batch='2')\n"
@@ -63,9 +64,10 @@ def test_a_user_sees_real_types(tmp_path: Path) -> None:
     )
     lines = done.stdout.splitlines()
     revealed = [re.findall(r'"(.*)"', line)[0] for line in lines if "Revealed type" in line]
-    assert [text.replace("builtins.", "") for text in revealed] == ["int", "fractions.Fraction | None", "int", "bool"]
+    found = [text.replace("builtins.", "") for text in revealed]
+    assert found == ["int", "fractions.Fraction | None", "int", "int", "bool"]
     wrong = [int(line.split(":")[1]) for line in lines if ": error:" in line]
-    assert wrong == [5, 6, 7, 8, 10], done.stdout
+    assert wrong == [6, 7, 8, 9, 11], done.stdout
 
 
 def test_options_are_keywords() -> None:

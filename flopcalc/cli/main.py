@@ -24,6 +24,7 @@ COMMANDS = {
     "compare": "Several operators on one shape, side by side.",
     "formula": "Cost of an operator or a network, as algebra.",
     "model": "Cost of a network, as it is or with layers replaced.",
+    "sweep": "Cost of all combinations of shapes and options.",
     "explain": "Why counters report different numbers for a network, line by line.",
     "solve": "Which value of an option, a size or a clause meets a target.",
     "diff": "Two networks, or two versions of one, layer by layer.",

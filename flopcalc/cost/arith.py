@@ -4,8 +4,8 @@ A formula has no branch on a dimension; operations that need one are here. The h
 types of their arguments and at `sys.modules`. They never import NumPy or SymPy, so a formula on ints
 needs neither.
 
-`Dim` is an int, a NumPy integer array or a SymPy expression. Its type is `Any`, because a type checker
-cannot express arithmetic on this union.
+`Dim` is an int, a NumPy integer array, a SymPy expression or a `Recorded` value. Its type is `Any`, because a type
+checker cannot express arithmetic on this union.
 """
 
 import math
@@ -19,6 +19,32 @@ from flopcalc.cost.traced import Traced
 from flopcalc.symbolic.size import Size, largest, smallest
 
 Dim: TypeAlias = Any
+
+
+class Recorded:
+    """The base of values that record what is computed with them, so that it can be repeated on arrays.
+
+    The operators of Python do that by themselves; these methods are for the helpers below.
+    `flopcalc.analysis.sweeping.node` implements them.
+    """
+
+    __slots__ = ()
+
+    def larger(self, other: Dim) -> Dim:
+        """The larger of the two, element by element."""
+        raise NotImplementedError
+
+    def log2_floor(self) -> Dim:
+        """floor(log2(self)), for values of at least 1."""
+        raise NotImplementedError
+
+    def each(self, function: Callable[[int], int]) -> Dim:
+        """function(value) for each value."""
+        raise NotImplementedError
+
+    def sum_up_to(self, term: Callable[[Dim], Dim], first: int) -> Dim:
+        """Sum of term(i) for i = first..self."""
+        raise NotImplementedError
 
 
 def _sympy(*values: Dim) -> Any:
@@ -83,7 +109,9 @@ def maximum(a: Dim, b: Dim) -> Dim:
         return sympy.Max(a, b)
     if numpy := _numpy(a, b):
         return numpy.maximum(a, b)
-    return max(a, b)
+    if isinstance(a, Recorded):
+        return a.larger(b)
+    return b.larger(a) if isinstance(b, Recorded) else max(a, b)
 
 
 def minimum(a: Dim, b: Dim) -> Dim:
@@ -106,7 +134,8 @@ def floor_log2(a: Dim, b: Dim = 1) -> Dim:
         return exponent - (numpy.left_shift(numpy.ones_like(quotient), exponent) > quotient)
     if type(a) is Size or type(b) is Size:
         return _symbolic_floor_log2(a, b)
-    return (a // b).bit_length() - 1
+    quotient = a // b
+    return quotient.log2_floor() if isinstance(quotient, Recorded) else quotient.bit_length() - 1
 
 
 def _symbolic_floor_log2(a: Dim, b: Dim) -> int:
@@ -155,7 +184,7 @@ def elementwise(function: Callable[[int], int], value: Dim) -> Dim:
     if _numpy(value):
         flat = value.reshape(-1)
         return (flat * 0 + [function(int(one)) for one in flat]).reshape(value.shape)
-    return function(_number(value))
+    return value.each(function) if isinstance(value, Recorded) else function(_number(value))
 
 
 def _number(value: Dim) -> Dim:
@@ -171,4 +200,6 @@ def summation(term: Callable[[Dim], Dim], first: int, last: Dim) -> Dim:
     if numpy := _numpy(last):
         steps = range(first, int(numpy.max(last)) + 1)
         return sum((numpy.where(i <= last, term(i), 0) for i in steps), numpy.zeros_like(last))
+    if isinstance(last, Recorded):
+        return last.sum_up_to(term, first)
     return sum(map(term, range(first, _number(last) + 1)))

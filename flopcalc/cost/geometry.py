@@ -7,7 +7,7 @@ read its fields; they are ints here, arrays in sweeps and symbols in `flopcalc.a
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
-from flopcalc.cost.arith import Dim
+from flopcalc.cost.arith import Dim, Recorded
 from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, clip
 
@@ -248,7 +248,7 @@ def _check_same(padding: str, stride: tuple[int, ...]) -> None:
     if padding != SAME:
         why = f"padding is {clip(padding)}; it must be a whole number, 0 or more, or same"
         raise FlopcalcError("bad-dimension", why, "write padding 1")
-    if set(stride) != {1}:
+    if any(step != 1 for step in stride):
         why = f"padding same keeps the size, and the stride is {short(stride)}"
         raise FlopcalcError("bad-dimension", why, "give the padding as a number, or leave it out")
 
@@ -294,6 +294,8 @@ _EXAMPLES = {"c_in": 64, "c_out": 64, "k": 3, "hw": 56}
 def _whole(name: str, value: object, least: int = 1) -> int:
     if type(value) is int and least <= value <= LARGEST:
         return value
+    if isinstance(value, Recorded) and value >= least:  # type: ignore[operator]
+        return value  # type: ignore[return-value]
     size = as_int(value)
     if size is None or not least <= size <= LARGEST:
         expected = "a positive whole number" if least else "a whole number, 0 or more"
@@ -306,8 +308,9 @@ def _whole(name: str, value: object, least: int = 1) -> int:
 
 
 def _pair(name: str, value: object, least: int = 1) -> tuple[int, int]:
-    if type(value) is int and least <= value <= LARGEST:
-        return value, value
+    if (type(value) is int and least <= value <= LARGEST) or isinstance(value, Recorded):
+        one = _whole(name, value, least)
+        return one, one
     if type(value) is tuple and len(value) == 2:
         return _whole(name, value[0], least), _whole(name, value[1], least)
     if hasattr(value, "tolist"):

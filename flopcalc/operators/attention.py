@@ -188,7 +188,7 @@ OPERATOR = Operator(
         Derived("side", side),
         Derived("table", offsets),
         Derived("several", crossing),
-        Derived("shifted", lambda g, shift: shift > 0),
+        Derived("shifted", lambda g, shift: bool(shift > 0)),
     ),
     rules=(
         single_tap("attention has kernel 1, stride 1 and no padding"),

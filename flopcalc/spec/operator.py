@@ -305,9 +305,9 @@ class Operator:
     def apply(self, g: Geometry, options: Named) -> tuple[Named, Parts]:
         """Options and derived values, and the parts of the cost, on a concrete shape. Raises as `evaluate` does."""
         if not self.origin:
-            return self._apply(g, options)
+            return self.apply_any(g, options)
         with self.contained():
-            named, parts = self._apply(g, options)
+            named, parts = self.apply_any(g, options)
             # The tests over all operators prove this for our own.
             validation.check_cost(Cost(parts))
             return named, parts
@@ -316,14 +316,15 @@ class Operator:
         """Around calls of the record's functions: what a plug-in raises becomes an error that names the plug-in."""
         return contained(f"the plug-in {self.name} ({self.origin})") if self.origin else nullcontext()
 
-    def _apply(self, g: Geometry, options: Named) -> tuple[Named, Parts]:
+    def apply_any(self, g: Geometry, options: Named) -> tuple[Named, Parts]:
+        """`apply` for sizes that may also be recorded values; of a plug-in neither contained nor checked."""
         named = self.derive(g, options)
         if not self.pads_unevenly and g.uneven:
             raise uneven_padding(self.name, g)
         for rule in self.rules:
             if (problem := rule.check(g, named)) is not None:
                 message = f"{self.name} does not apply here: {problem}"
-                raise FlopcalcError("cannot-stand", message, rule.hint, reason=problem)
+                raise FlopcalcError("cannot-stand", message, rule.hint, reason=problem, rule=rule.text)
         return named, tuple(self.formula(g, **_pick(named, self._formula_wants)))
 
 

@@ -1,24 +1,42 @@
 """Writing a file completely or not at all."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any
 
 from flopcalc.errors import FlopcalcError, clip
 
 
 def write_atomically(path: str, text: str) -> None:
-    """Write a file in UTF-8, completely or not at all: to a temporary file in the same folder, which is then renamed.
+    """Write a file in UTF-8, completely or not at all. Raises FlopcalcError (unwritable-output)."""
+    try:
+        with open_atomically(path) as file:
+            file.write(text)
+    except ValueError as error:
+        # A character that UTF-8 does not have.
+        raise _unwritable(path, error) from None
 
-    A link is followed. A path that is not a regular file (a pipe, /dev/stdout) is written to directly.
+
+@contextmanager
+def open_atomically(path: str, *, binary: bool = False) -> Iterator[IO[Any]]:
+    """A file for text in UTF-8 or for bytes, which appears under its name when the block has ended without an error.
+
+    Until then it is a temporary file in the same folder. A link is followed. A path that is not a regular file (a pipe,
+    /dev/stdout) is written to directly.
 
     Raises:
         FlopcalcError: unwritable-output.
     """
+    mode, encoding = ("wb", None) if binary else ("w", "utf-8")
     try:
+        if "\0" in path:
+            raise OSError(22, "embedded null byte")
         if os.path.isdir(path) or path.endswith(os.sep):
             raise IsADirectoryError(21, "it is a folder")
         if os.path.exists(path) and not os.path.isfile(path):
-            with open(path, "w", encoding="utf-8") as file:
-                file.write(text)
+            with open(path, mode, encoding=encoding) as file:
+                yield file
             return
         path = os.path.realpath(path)
         folder, name = os.path.split(path)
@@ -30,8 +48,8 @@ def write_atomically(path: str, text: str) -> None:
             raise PermissionError(13, "it is read-only")
         beside = os.path.join(folder, f".{name}.{os.getpid()}.tmp")
         try:
-            with open(beside, "w", encoding="utf-8") as file:
-                file.write(text)
+            with open(beside, mode, encoding=encoding) as file:
+                yield file
                 # On the disk before it replaces the old file.
                 file.flush()
                 os.fsync(file.fileno())
@@ -42,8 +60,12 @@ def write_atomically(path: str, text: str) -> None:
         finally:
             if os.path.exists(beside):
                 os.unlink(beside)
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        raise FlopcalcError(
-            "unwritable-output", f"cannot write {clip(path)}: {why}", "give -o a file in a folder that you may write to"
-        ) from None
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+def _unwritable(path: str, error: Exception) -> FlopcalcError:
+    why = getattr(error, "strerror", None) or str(error)
+    return FlopcalcError(
+        "unwritable-output", f"cannot write {clip(path)}: {why}", "give -o a file in a folder that you may write to"
+    )

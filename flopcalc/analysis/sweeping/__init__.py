@@ -1,0 +1,1 @@
+"""All combinations of shapes and options: the computation behind `flopcalc.sweep`."""
