@@ -23,6 +23,7 @@ __all__ = [
     "Solution",
     "__version__",
     "count",
+    "formula",
     "layer",
     "network",
     "register_kernel",
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from flopcalc.analysis.formula import formula
     from flopcalc.analysis.solving.solution import Solution
     from flopcalc.analysis.solving.solve import solve
     from flopcalc.catalog.kernels import register_kernel
@@ -49,6 +51,7 @@ else:
         "Network": "flopcalc.networks.network",
         "Solution": "flopcalc.analysis.solving.solution",
         "count": "flopcalc.targets.module",
+        "formula": "flopcalc.analysis.formula",
         "layer": "flopcalc.catalog.layer",
         "network": "flopcalc.networks.library",
         "register_kernel": "flopcalc.catalog.kernels",

@@ -1,4 +1,4 @@
-"""Arithmetic for cost formulas that works alike on ints, NumPy arrays and SymPy symbols.
+"""Arithmetic for cost formulas that works alike on ints, NumPy arrays, SymPy symbols and symbolic sizes.
 
 A formula has no branch on a dimension; operations that need one are here. The helpers look at the
 types of their arguments and at `sys.modules`. They never import NumPy or SymPy, so a formula on ints
@@ -12,9 +12,11 @@ import math
 import sys
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import reduce
 from typing import Any, TypeAlias
 
 from flopcalc.cost.traced import Traced
+from flopcalc.symbolic.size import Size, largest, smallest
 
 Dim: TypeAlias = Any
 
@@ -53,11 +55,15 @@ def exact_div(a: Dim, b: Dim) -> Dim:
     """A / b, if a rule of the operator guarantees that b divides a. Symbols get no floor."""
     if type(a) is int and type(b) is int:
         return a // b
+    if type(a) is Size or type(b) is Size:
+        return a // b
     return a / b if _sympy(a, b) else a // b
 
 
 def share(ratio: Dim, whole: Dim) -> Dim:
     """The floor of ratio * whole, exact for a Fraction: `int(100 * 0.29)` is 28, and this is 29."""
+    if type(ratio) is Size:
+        return math.floor(ratio * whole)
     if type(whole) is not int and (sympy := _sympy(ratio, whole)):
         if isinstance(ratio, Fraction):
             ratio = sympy.Rational(ratio.numerator, ratio.denominator)
@@ -71,6 +77,8 @@ def maximum(a: Dim, b: Dim) -> Dim:
     """The larger of two, element by element on arrays."""
     if type(a) is int and type(b) is int:
         return max(b, a)
+    if type(a) is Size or type(b) is Size:
+        return largest(a, b)
     if sympy := _sympy(a, b):
         return sympy.Max(a, b)
     if numpy := _numpy(a, b):
@@ -80,6 +88,8 @@ def maximum(a: Dim, b: Dim) -> Dim:
 
 def minimum(a: Dim, b: Dim) -> Dim:
     """The smaller of two, element by element on arrays."""
+    if type(a) is Size or type(b) is Size:
+        return smallest(a, b)
     if sympy := _sympy(a, b):
         return sympy.Min(a, b)
     return -maximum(-a, -b)
@@ -94,19 +104,43 @@ def floor_log2(a: Dim, b: Dim = 1) -> Dim:
         exponent = numpy.frexp(quotient.astype(float))[1].astype(quotient.dtype) - 1
         # The cast to float may round a number just below a power of two up to it.
         return exponent - (numpy.left_shift(numpy.ones_like(quotient), exponent) > quotient)
+    if type(a) is Size or type(b) is Size:
+        return _symbolic_floor_log2(a, b)
     return (a // b).bit_length() - 1
+
+
+def _symbolic_floor_log2(a: Dim, b: Dim) -> int:
+    """It has no form in floors: its value at the reference point, with the interval in which it has this value."""
+    exponent = 0
+    while a >= 2 ** (exponent + 1) * b:
+        exponent += 1
+    return exponent
 
 
 def log2(value: Dim) -> Dim:
     """log2 without a floor, as in papers: exact for powers of two, otherwise a float."""
     if sympy := _sympy(value):
         return sympy.log(value, 2)
+    if type(value) is Size:
+        value = value.scope.fix(value)
     if value <= 0:
         raise TypeError("log2 of a number that is not positive")
     top, bottom = value.numerator, value.denominator
     if top & (top - 1) == 0 and bottom & (bottom - 1) == 0:
         return top.bit_length() - bottom.bit_length()
     return math.log2(top) - math.log2(bottom)
+
+
+def square_root(value: Dim) -> Dim:
+    """The root, as printed equations have it; not a number on symbolic sizes, which have no form for it."""
+    return math.nan if type(value) is Size else value ** Fraction(1, 2)
+
+
+def highest(values: Sequence[Dim]) -> Dim:
+    """The largest of many."""
+    if any(type(value) is Size for value in values):
+        return reduce(largest, values)
+    return max(values)
 
 
 def add_up(values: Sequence[Dim]) -> Dim:
@@ -121,7 +155,12 @@ def elementwise(function: Callable[[int], int], value: Dim) -> Dim:
     if _numpy(value):
         flat = value.reshape(-1)
         return (flat * 0 + [function(int(one)) for one in flat]).reshape(value.shape)
-    return function(value)
+    return function(_number(value))
+
+
+def _number(value: Dim) -> Dim:
+    """The value where it is needed as a number."""
+    return value.scope.fix(value) if type(value) is Size else value
 
 
 def summation(term: Callable[[Dim], Dim], first: int, last: Dim) -> Dim:
@@ -132,4 +171,4 @@ def summation(term: Callable[[Dim], Dim], first: int, last: Dim) -> Dim:
     if numpy := _numpy(last):
         steps = range(first, int(numpy.max(last)) + 1)
         return sum((numpy.where(i <= last, term(i), 0) for i in steps), numpy.zeros_like(last))
-    return sum(map(term, range(first, last + 1)))
+    return sum(map(term, range(first, _number(last) + 1)))

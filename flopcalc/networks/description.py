@@ -7,6 +7,8 @@ what is an error. Nothing of an earlier result is kept: each evaluation computes
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from fractions import Fraction
 from typing import Any, NamedTuple, SupportsIndex
 
 from flopcalc.catalog import lookup
@@ -18,6 +20,7 @@ from flopcalc.networks.options import default_options, network_file, read_input,
 from flopcalc.networks.reader import COMMON, Reader
 from flopcalc.networks.tape import DiffersError, Known, Step, Tape, Values, taken
 from flopcalc.spec.operator import Operator
+from flopcalc.symbolic.scope import Scope, scope_of
 from flopcalc.text.yaml_file import BRACES, Map
 
 __all__ = ["COMMON", "TOP", "Description", "read_description"]
@@ -83,6 +86,20 @@ class Description:
         """The same description, with plans of its own."""
         return Description(self._data, self.source)
 
+    def numeric(self, network: Network) -> dict[str, tuple[Any, int]]:
+        """The value that each numeric option has in a network of this description, and the least one that it can have.
+
+        An option with a decimal point has a Fraction, a list a tuple.
+        """
+        declared = self._data.get("options") or {}
+        found = {}
+        for option, spec in declared.items():
+            kind, value = type(spec["default"]), network.options[option]
+            if not spec.get("choices") and kind is not bool:
+                number = Fraction(value) if kind is float else value
+                found[option] = (number, spec.get("least", 1))
+        return found
+
     def at(
         self,
         options: Mapping[str, Any] | None = None,
@@ -109,11 +126,15 @@ class Description:
         if not isinstance(blocks, dict):
             raise self._file.error(data, "blocks", "blocks is a mapping from names to blocks")
         shape = read_input(self._file, data, input_shape)
-        plan, values = self._evaluated(name, samples, shape, chosen, blocks)
+        scope = scope_of((samples, *shape, *chosen.values()))
+        plan, values = self._evaluated(name, samples, shape, chosen, blocks, scope)
+        # Which options differ from their defaults is no condition of symbolic ones.
+        with nullcontext() if scope is None else scope.holding():
+            title = title_of(_text(plan.title, values), chosen, given, self._defaults)
         return unbuilt(
             Evaluated(plan.structure, values),
             name=name,
-            title=title_of(_text(plan.title, values), chosen, given, self._defaults),
+            title=title,
             input_shape=shape,
             batch=samples,
             output=plan.output,
@@ -138,10 +159,17 @@ class Description:
             raise self._file.error(data, "calls", "calls maps names of layers, with * for any text, to ways of calling")
 
     def _evaluated(
-        self, name: str, batch: int, shape: Shape, options: Mapping[str, Any], blocks: Mapping[str, Any]
+        self,
+        name: str,
+        batch: int,
+        shape: Shape,
+        options: Mapping[str, Any],
+        blocks: Mapping[str, Any],
+        scope: Scope | None,
     ) -> tuple[Plan, Values]:
         """A plan for these sizes, and all its values."""
-        plans = self._plans
+        # On symbolic sizes a reading records the conditions of its own decisions, and is of no use for others.
+        plans = self._plans if scope is None else ()
         for plan in plans:
             values: Values = [{}, batch, (shape,), *options.values()]
             if _run(plan, values):
@@ -149,8 +177,11 @@ class Description:
                     self._plans = (plan, *[other for other in plans if other is not plan])
                 return plan, values
         tape = Tape(self._file, batch, shape, options)
+        if scope is not None:
+            scope.where = lambda: tape.place
         reader = Reader(self._file, tape, blocks)
         output = reader.read(self._data)
+        tape.place = ""
         title, fixed = self._title(reader, name)
         plan = Plan(
             steps=tuple(tape.steps),
@@ -158,9 +189,9 @@ class Description:
             output=output,
             remarks=tuple(loose_ends(reader.rows, output)),
             title=title,
-            operators={kind: one for kind, one in reader.operators.items() if one.origin or one.name != kind},
+            operators={kind: one for kind, one in reader.kinds.operators.items() if one.origin or one.name != kind},
         )
-        if fixed and plan.size <= MAX_SIZE:
+        if fixed and scope is None and plan.size <= MAX_SIZE:
             self._plans = (plan, *plans[: MAX_PLANS - 1])
         return plan, tape.values
 

@@ -8,13 +8,14 @@ from functools import cached_property
 from operator import mul
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
-from flopcalc.cost.arith import Dim
+from flopcalc.cost.arith import Dim, highest
 from flopcalc.cost.cost import Cost, Part, Parts, own_steps
 from flopcalc.cost.geometry import Geometry
 from flopcalc.cost.kinds import HasKinds, check_kind
 from flopcalc.networks.window import Window, operator_window
 from flopcalc.presets.call import CallLog
 from flopcalc.spec.operator import Evaluation
+from flopcalc.symbolic.size import Size
 
 Shape = tuple[int, ...]
 
@@ -237,9 +238,10 @@ class Network(HasKinds):
             elif len(inputs) == 1:
                 end = ends[inputs[0]] + length
             else:
-                end = max([ends[one] for one in inputs]) + length
+                end = highest([ends[one] for one in inputs]) + length
             ends.append(end)
-        return int(max(ends))
+        found = highest(ends)
+        return found if type(found) is Size else int(found)  # type: ignore[return-value]
 
 
 def unbuilt(layers: Unbuilt, **fields: Any) -> Network:
@@ -271,7 +273,7 @@ def numbered(layers: Sequence[_Placed]) -> list[tuple[int, ...]]:
 
 def loose_ends(layers: Sequence[_Placed], output: str) -> Iterator[str]:
     """A remark on outputs that no layer takes: the network may have several outputs, or a mistake."""
-    used = {name for layer in layers for name in layer.inputs} | {output}
+    used = {output}.union(*[layer.inputs for layer in layers])
     loose = [layer.name for layer in layers if layer.name not in used]
     if loose:
         shown = ", ".join(loose[:6]) + (", ..." if len(loose) > 6 else "")

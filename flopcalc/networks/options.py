@@ -10,6 +10,7 @@ from flopcalc.cost.traced import Traced
 from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, clip, unknown_name
 from flopcalc.spec.operator import show
+from flopcalc.symbolic.size import Size
 from flopcalc.text.expression import evaluate, exact
 from flopcalc.text.yaml_file import File, Map
 
@@ -100,15 +101,15 @@ def read_option(option: str, spec: Mapping[str, Any], given: Mapping[str, Any]) 
     if issubclass(kind, list):
         pieces = value.split(",") if isinstance(value, str) else value
         numbers = [_number(piece) for piece in pieces] if isinstance(pieces, list | tuple) else []
-        if not numbers or not all(type(number) is int and number >= least for number in numbers):
+        if not numbers or not all(as_int(number) is not None and number >= least for number in numbers):
             raise _bad_option(option, value, f"whole numbers of {least} or more, such as {option_text(default)}", spec)
         return tuple(numbers)
     number = _number(value)
     if kind is int:
-        if type(number) is not int or number < least:
+        if as_int(number) is None or number < least:
             what = "a positive whole number" if least == 1 else f"a whole number of {least} or more"
             raise _bad_option(option, value, what, spec)
-    elif not isinstance(number, int | Fraction | Traced) or isinstance(number, bool) or number <= 0:
+    elif not isinstance(number, int | Fraction | Size | Traced) or isinstance(number, bool) or number <= 0:
         raise _bad_option(option, value, "a positive number", spec)
     return number
 

@@ -6,14 +6,15 @@ value is fixed. Where the reader decides by a value that has a slot, the tape ha
 that the decision would be the same, else the description must be read again.
 """
 
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from flopcalc.errors import FlopcalcError
 from flopcalc.networks.network import Shape
-from flopcalc.text.compiled import compiled, is_name, names_in
+from flopcalc.symbolic.scope import scope_of
+from flopcalc.symbolic.size import Size
+from flopcalc.text.compiled import Function, compiled, is_name, names_in
 from flopcalc.text.expression import exact
 from flopcalc.text.yaml_file import BRACES, File
 
@@ -73,11 +74,23 @@ def taken(values: Values, known: Known) -> Any:
     return values[slot] if axis < 0 else values[slot][0][axis]
 
 
+def identity(known: Known | None) -> Any:
+    """Equal for values that are the same at all sizes."""
+    if known is None:
+        return None
+    return repr(known.value) if known.slot < 0 else known[1:]
+
+
 class Tape:
     """Values and the steps that compute them. `values[start + i]` is the result of `steps[i]`."""
 
     def __init__(self, file: File, batch: int, shape: Shape, options: Mapping[str, Any]) -> None:
         self.file = file
+        # The layer that is being read.
+        self.place = ""
+        # Of symbolic sizes: the scope, and the decisions behind values that nothing has used until now, by slot.
+        self.scope = scope_of((batch, *shape, *options.values()))
+        self.undecided: dict[int, list[tuple[Size, str]]] = {}
         self.values: Values = [{}, batch, (shape,), *options.values()]
         self.steps: list[Step] = []
         self.options: dict[str, Known] = {
@@ -113,9 +126,13 @@ class Tape:
             return new_known((raw, -1, -1))
         if kind is str and is_name(raw):
             try:
-                return env[raw]
+                known = env[raw]
             except KeyError:
                 pass
+            else:
+                if self.undecided:
+                    self.decide(known.slot)
+                return known
         return self.read(raw, spec, key, env, what)
 
     def read(self, raw: Any, spec: Mapping[str, Any], place: str, env: Env, what: str = "") -> Known:
@@ -136,31 +153,51 @@ class Tape:
                 fixed[name] = value
             else:
                 references.append((name, slot, axis))
+                if self.undecided:
+                    self.decide(slot)
         key = None
         if references:
-            key = (repr(raw), tuple(references), repr(fixed))
+            key = (repr(raw), tuple(references), repr(fixed) if fixed else "")
             found = self._slots.get(key)
             if found is not None:
                 return new_known((self.values[found], found, -1))
-        step = _expression(raw, references, fixed)
+        function = _function(raw)
         try:
-            value = step(self.values)
+            value = exact(function({name: env[name].value for name in names if name in env}))
         except Exception:
             # It raises the error, or has the value of an expression that is not compiled.
             value = self.file.read(raw, spec, place, Plain(env), what)
-        return new_known((value, self.record(step, value, key) if references else -1, -1))
+        if not references:
+            return new_known((value, -1, -1))
+        return new_known((value, self.record(_step(function, references, fixed), value, key), -1))
 
     def text(self, template: str, spec: Mapping[str, Any], key: str, env: Env, what: str) -> str:
         """Text with the value of each `{expression}` in its place. It is part of the structure."""
         if "{" not in template:
             return template
 
-        def read(match: re.Match[str]) -> str:
-            known = self.read(match[1], spec, key, env, what)
-            self.same(known, str)
-            return str(known.value)
+        pieces = BRACES.split(template)
+        for index in range(1, len(pieces), 2):
+            known = self.read(pieces[index], spec, key, env, what)
+            if known.slot >= 0:
+                self.same(known, str)
+            pieces[index] = str(known.value)
+        return "".join(pieces)
 
-        return BRACES.sub(read, template)
+    def later(self, spec: Mapping[str, Any], key: str, env: Env, what: str = "") -> Known:
+        """As `value`; what it decides about symbolic sizes is recorded where the value is used."""
+        if self.scope is None:
+            return self.value(spec, key, env, what)
+        with self.scope.holding() as held:
+            known = self.value(spec, key, env, what)
+        if held:
+            self.undecided[known.slot] = held
+        return known
+
+    def decide(self, slot: int) -> None:
+        """Record the decisions behind a value."""
+        if self.scope is not None:
+            self.scope.decide(self.undecided.pop(slot, ()))
 
     def item(self, column: Known, index: int) -> Known:
         """One item of a list."""
@@ -174,13 +211,15 @@ class Tape:
 
     # Guards ------------------------------------------------------------------------------------
 
-    def same(self, known: Known, of: Callable[[Any], Any] | None = None) -> None:
-        """The structure needs this value, or what `of` makes of it."""
+    def same(self, known: Known, of: Callable[[Any], Any] | None = None) -> Any:
+        """The structure needs this value, or what `of` makes of it, as it is; returns it."""
+        wanted = known.value if of is None else of(known.value)
+        if type(wanted) is Size and self.scope is not None:
+            wanted = self.scope.fix(wanted)
         key = (known.slot, known.axis, of)
         if known.slot < 0 or key in self._guarded:
-            return
+            return wanted
         self._guarded.add(key)
-        wanted = known.value if of is None else of(known.value)
         kind = type(wanted)
 
         def guard(values: Values) -> None:
@@ -191,6 +230,7 @@ class Tape:
                 raise DiffersError
 
         self.record(guard, None)
+        return wanted
 
     def same_shape(self, one: int, other: int) -> None:
         """The structure needs two layers with equal output shapes."""
@@ -205,6 +245,26 @@ class Tape:
         self.record(guard, None)
 
 
+def sizes_in(tape: Tape, slot: int) -> dict[str, Known]:
+    """The sizes of a layer's output as names of expressions."""
+    shape = tape.values[slot][0]
+    if len(shape) == 3:
+        c, h, w = shape
+        # Most layers, so a shorter way.
+        return {"c": new_known((c, slot, 0)), "h": new_known((h, slot, 1)), "w": new_known((w, slot, 2))}
+    names = "cdhw" if len(shape) == 4 else "chw"
+    return {name: Known(size, slot, axis) for axis, (name, size) in enumerate(zip(names, shape, strict=False))}
+
+
+def names_of(values: Sequence[Any]) -> tuple[str, ...] | None:
+    """The names in those values that are expressions; None if a text is not one."""
+    texts = [one for one in values if isinstance(one, str | list)]
+    try:
+        return tuple(_names_in(texts)) if texts else ()
+    except FlopcalcError:
+        return None
+
+
 def _names_in(raw: Any) -> Collection[str]:
     """The names that a text or a list of them can read. Raises FlopcalcError (bad-expression)."""
     if isinstance(raw, str):
@@ -212,9 +272,8 @@ def _names_in(raw: Any) -> Collection[str]:
     return {name for item in raw for name in _names_in(item)} if isinstance(raw, list) else ()
 
 
-def _expression(raw: Any, references: Sequence[tuple[str, int, int]], fixed: Mapping[str, Any]) -> Step:
-    """The step of an expression."""
-    function = _function(raw)
+def _step(function: Function, references: Sequence[tuple[str, int, int]], fixed: Mapping[str, Any]) -> Step:
+    """The step of an expression, as a function of its names."""
 
     def step(values: Values) -> Any:
         names = dict(fixed)
@@ -230,7 +289,7 @@ def _no_value(names: Mapping[str, Any]) -> Any:
     raise DiffersError
 
 
-def _function(raw: Any) -> Callable[[Mapping[str, Any]], Any]:
+def _function(raw: Any) -> Function:
     """The value of a text or of a list of them as a function of its names; it raises where there is none."""
     if isinstance(raw, list):
         items = [_function(item) for item in raw]

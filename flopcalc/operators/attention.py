@@ -1,10 +1,9 @@
 """Multi-head self-attention on the positions of a feature map: all of them, within windows, or across patches."""
 
 from collections.abc import Iterable
-from fractions import Fraction
 
 from flopcalc.cost import parts
-from flopcalc.cost.arith import Dim, ceil_div, exact_div, minimum
+from flopcalc.cost.arith import Dim, ceil_div, exact_div, minimum, square_root
 from flopcalc.cost.cost import Cost, Part
 from flopcalc.cost.geometry import Geometry
 from flopcalc.cost.parts import INPUT
@@ -39,7 +38,7 @@ def seen(g: Geometry, window: int | None, patch: int) -> Dim:
 
 def side(g: Geometry, window: int | None, patch: int) -> Dim:
     """M of the printed equations: the side of a window, or of a square of all tokens, so that M^2 is right."""
-    return (g.h * g.w) ** Fraction(1, 2) if window is None else window
+    return square_root(g.h * g.w) if window is None else window
 
 
 def offsets(g: Geometry, window: int | None) -> int:

@@ -36,11 +36,16 @@ def concat(shapes: Sequence[Shape], n: int) -> Result:
     return out, (parts.copy("concat", n * prod(out)),)
 
 
+def _is_factor(shape: Shape) -> bool:
+    """Whether a shape has one number for each channel; a symbolic size is not taken for 1, and need not be."""
+    return all(type(size) is int and size == 1 for size in shape[1:])
+
+
 def mul(shapes: Sequence[Shape], n: int) -> Result:
     """The product of two inputs; one of size 1x1 is a factor for each channel of the other."""
     one, other = two(shapes, "from: [one, other]")
-    large, small = (one, other) if prod(one) >= prod(other) else (other, one)
-    if large[0] != small[0] or (small != large and prod(small[1:]) != 1):
+    large, small = (one, other) if _is_factor(other) else (other, one)
+    if large[0] != small[0] or (not _is_factor(small) and small != large):
         raise ShapeError(f"its inputs differ in shape: {text(one)} and {text(other)}")
     size = n * prod(large)
     return large, (Part("mul", "mul", 0, 0, 0, size, 0, 0, size + n * prod(small), size),)

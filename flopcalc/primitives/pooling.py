@@ -5,6 +5,7 @@ from math import prod
 from typing import Any
 
 from flopcalc.cost import parts
+from flopcalc.cost.arith import maximum
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import out_size
 from flopcalc.primitives.record import Primitive, Settings
@@ -22,7 +23,7 @@ def _pool(
         if pad > size // 2:
             raise ShapeError(f"padding {pad} is more than half of the {text(window)} window")
     out = tuple(map(_ceil_size if flag("ceil", ceil) else _floor_size, sizes, window, steps, pads))
-    if min(out) < 1:
+    if any(size < 1 for size in out):
         raise ShapeError(f"a {text(window)} window does not fit its {text(tuple(sizes))} input")
     found = part("pool", c, n * prod(sizes), n * prod(out), prod(window))
     inside = prod(map(_inside, sizes, window, steps, pads, out))
@@ -31,7 +32,9 @@ def _pool(
 
 def _inside(size: int, k: int, stride: int, padding: int, out: int) -> int:
     """Elements of all windows of an axis that are not beyond the padded input."""
-    return sum(min(i * stride + k, size + 2 * padding) - i * stride for i in range(out))
+    # Only the last window can pass the end.
+    beyond: int = maximum(0, (out - 1) * stride + k - (size + 2 * padding))
+    return out * k - beyond
 
 
 def _floor_size(size: int, k: int, stride: int, padding: int) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from flopcalc.cost.cost import Part
+from flopcalc.cost.whole import as_int
 from flopcalc.errors import clip
 
 Shape = tuple[int, ...]
@@ -50,9 +51,10 @@ def maps_of(shape: Shape, per_map: Any) -> int:
 
 def whole(name: str, value: Any, least: int = 1) -> int:
     """A setting that is a whole number."""
-    if type(value) is not int or value < least:
+    if (type(value) is not int and as_int(value) is None) or value < least:
         raise ShapeError(f"{name} is {clip(value)}, not a whole number, {least} or more")
-    return value
+    found: int = value
+    return found
 
 
 def pair(name: str, value: Any, least: int = 1) -> tuple[int, int]:

@@ -236,7 +236,7 @@ def applied(request: Request, spot: Spot, g: Geometry, clauses: Sequence[str] = 
         fits = _fits(evaluation)
     if not fits:
         return "its input or output has another shape"
-    if evaluation.cost.totals() == spot.cost(g).totals() and len(evaluation.cost.parts) == 1:
+    if len(evaluation.cost.parts) == 1 and evaluation.cost.totals() == spot.cost(g).totals():
         return "it is this convolution already"
     return evaluation
 

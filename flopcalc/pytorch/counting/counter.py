@@ -69,6 +69,16 @@ class _Pass(NamedTuple):
     operators: bool = False
 
 
+class Tracing(NamedTuple):
+    """How a pass is traced. recorder: made of the names of the layers; modes: the modes that count."""
+
+    recorder: Callable[[Mapping[str, str]], Recorder]
+    modes: Callable[[Recorder, OwnRules | None, torch.Generator], AbstractContextManager[object]]
+
+
+_ON_NUMBERS = Tracing(Recorder, tracing)
+
+
 class _Call(NamedTuple):
     """What is counted, and how. modules: of the module, with their names."""
 
@@ -80,6 +90,7 @@ class _Call(NamedTuple):
     rebuild: Callable[[], nn.Module] | None
     witness: Witness
     watch: Watch | None
+    tracing: Tracing
 
 
 def count(module: nn.Module | Callable[..., Any], *inputs: Any, **named_inputs: Any) -> Count:
@@ -111,12 +122,14 @@ def count_call(
     rebuild: Callable[[], nn.Module] | None = None,
     witness: Witness = "trace",
     watch: Watch | None = None,
+    trace: Tracing = _ON_NUMBERS,
 ) -> Count:
     """Count one call of a module's method, as `count` does.
 
     on: "meta" or "cpu" to force the one or the other. kernels: rules next to those that are registered. rebuild:
     builds the module again with real values, where it lies on the meta device and the forward reads values. witness:
     "trace", or "dispatch" for the slower and independent way. watch: looks at the copy while it runs.
+    trace: how a pass is traced, for sizes that are not numbers.
     """
     function = None
     if isinstance(module, types.MethodType) and isinstance(module.__self__, nn.Module):
@@ -125,7 +138,7 @@ def count_call(
     if not isinstance(module, nn.Module):
         raise _not_a_module(module)
     modules = modules_of(module)
-    call = _Call(module, modules, method, function, rules_by_operator(kernels), rebuild, witness, watch)
+    call = _Call(module, modules, method, function, rules_by_operator(kernels), rebuild, witness, watch, trace)
     forward = function.__get__(module) if function else getattr(module, method, None)
     ways = list(readings(args, named or {}, forward))
     failures: list[Failure] = []
@@ -156,7 +169,7 @@ def _on_device(call: _Call, reading: Reading, device: Literal["meta", "cpu"], fa
     """The count on a device, first without gradients, and with them if the forward asks; None if it fails."""
     how, layers = _Pass(device), layers_by_module(call.modules)
     while True:
-        recorder = Recorder(layers)
+        recorder = call.tracing.recorder(layers)
         try:
             with paused() if device == "meta" else nullcontext():
                 return _run(call, reading, how, recorder)
@@ -215,7 +228,7 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
         if call.watch is not None:
             modes.enter_context(call.watch(twin, lambda: recorder.module))
         modes.enter_context(
-            tracing(recorder, call.own, generator) if traced else _modes(call, how, recorder, generator)
+            call.tracing.modes(recorder, call.own, generator) if traced else _modes(call, how, recorder, generator)
         )
         out = forward()
     forget_names(named)

@@ -93,6 +93,12 @@ def arguments(
     return [_tensor(one, (batch, *one.shape)) for one in positional], named
 
 
+def is_list_of_images(inputs: Sequence[Input], module: nn.Module, call: ForwardCall = FORWARD) -> bool:
+    """Whether the batch is the length of a list, as in torchvision's detectors, and not an axis of the inputs."""
+    listed = _list_parameter(module, call.method)
+    return listed is not None and any(one.name in (None, listed) for one in inputs)
+
+
 def _images(inputs: Sequence[Input], batch: int) -> list[Any]:
     return [_tensor(one, one.shape) for one in inputs for _ in range(batch)]
 

@@ -27,6 +27,7 @@ from flopcalc.pytorch.counting.window import window_of
 from flopcalc.pytorch.loading.user_errors import FIX_IT
 from flopcalc.pytorch.named_class import named_class
 from flopcalc.pytorch.recognition import operator_of
+from flopcalc.symbolic.size import is_whole
 
 # The name of the layer for what the outermost forward does outside its children.
 ROOT = "(model)"
@@ -300,9 +301,21 @@ def _common_prefix(names: Sequence[str]) -> int:
 
 def _without_batch(shape: tuple[int, ...], batch: int) -> tuple[int, ...]:
     """The shape of one sample; where the batch is folded into the first axis, what is left of that axis."""
-    if not shape or shape[0] % batch:
+    if not shape:
         return shape
-    return shape[1:] if shape[0] == batch else (shape[0] // batch, *shape[1:])
+    share = _share(shape[0], batch)
+    return shape if share is None else shape[1:] if type(share) is int and share == 1 else (share, *shape[1:])
+
+
+def _share(size: Any, batch: Any) -> Any:
+    """A size divided by the batch; None where it is not a multiple of it. Either may be symbolic."""
+    if type(size) is int and type(batch) is int:
+        return None if size % batch else size // batch
+    try:
+        share = size / batch
+    except TypeError:
+        return None
+    return share if is_whole(share) else None
 
 
 def _remarks(counted: Count) -> list[str]:

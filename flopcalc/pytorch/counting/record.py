@@ -1,5 +1,6 @@
 """The result of counting a module: the work of its kernels by module, and the layers that its calls form."""
 
+import operator
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -13,7 +14,7 @@ NOTHING = Work()
 
 def add(one: Work, other: Work) -> Work:
     """The sum of the work of two kernels."""
-    return Work(*map(int.__add__, one, other))
+    return Work(*map(operator.add, one, other))
 
 
 class Shapes(NamedTuple):

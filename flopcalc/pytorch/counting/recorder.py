@@ -70,6 +70,11 @@ class Recorder:
         return self._frames[-1][0]
 
     @property
+    def progress(self) -> tuple[int, int]:
+        """How much was recorded until now: another value after each kernel."""
+        return len(self._works), len(self._works[-1]) if self._works else 0
+
+    @property
     def times(self) -> Mapping[str, int]:
         """How often each module was called until now."""
         return self._times
@@ -203,7 +208,7 @@ class Recorder:
 
     def elsewhere(self) -> "Recorder":
         """A recorder for another thread, with frames of its own; what it records is recorded here."""
-        other = Recorder(self._layers)
+        other = type(self)(self._layers)
         vars(other).update({name: value for name, value in vars(self).items() if name != "_frames"})
         other._frames = [self._frames[0]]
         return other
@@ -223,7 +228,7 @@ class Recorder:
     def saved(self) -> "Recorder":
         """The state of the recorder, as a recorder of its own."""
         state = {name: value for name, value in vars(self).items() if name not in _FIXED}
-        copied = Recorder(self._layers)
+        copied = type(self)(self._layers)
         vars(copied).update(copy.deepcopy(state))
         copied._kept = self._kept
         return copied

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from flopcalc.pytorch.counting.kernels import new_work
 from flopcalc.pytorch.counting.recorder import Recorder
-from flopcalc.pytorch.tracing.fresh import is_plain, keeping, packed
+from flopcalc.pytorch.tracing.fresh import is_contiguous, is_plain, keeping, packed
 from flopcalc.pytorch.tracing.heavy import copied, linear, matmul, softmax, stored
 
 
@@ -73,7 +73,7 @@ def self_attention(
 
     The other cases run as torch has written them, function by function.
     """
-    if query is not key or key is not value or query.dim() != 3 or not query.is_contiguous() or in_proj_weight is None:
+    if query is not key or key is not value or query.dim() != 3 or not is_contiguous(query) or in_proj_weight is None:
         return None
     if need_weights or add_zero_attn or use_separate_proj_weight or (training and dropout_p) or more.get("is_causal"):
         return None
@@ -94,7 +94,7 @@ def self_attention(
     # From here on all sizes are known to fit.
     mixed = cast("Tensor", attention(recorder, queries, keys, values))
     rows = mixed.permute(2, 0, 1, 3)
-    if not rows.is_contiguous():
+    if not is_contiguous(rows):
         rows = copied(recorder, rows, packed(rows.shape, rows.dtype))
     out = cast("Tensor", linear(recorder, rows.view(batch * length, width), out_proj_weight, out_proj_bias))
     return out.view(length, batch, width), None

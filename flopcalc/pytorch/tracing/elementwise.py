@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from flopcalc.pytorch.tracing import sizes
-from flopcalc.pytorch.tracing.fresh import is_plain, new, packed
+from flopcalc.pytorch.tracing.fresh import is_contiguous, is_plain, new, packed
 
 Rule = Callable[..., Any]
 
@@ -41,22 +41,24 @@ def result(operands: Sequence[Tensor], dtype: torch.dtype) -> Tensor | None:
     first = operands[0]
     shape: sizes.Sizes = first.shape
     if len(operands) == 1:
-        if first.is_contiguous():
+        if is_contiguous(first):
             return packed(shape, dtype)
         return new(shape, sizes.like(shape, first.stride()), dtype)
     same = True
     for operand in operands[1:]:
         other = operand.shape
-        if other != shape:
+        if not sizes.equal(other, shape):
             same = False
             joined = sizes.broadcast(shape, other)
             if joined is None:
                 return None
             shape = joined
-    if same and all(operand.is_contiguous() for operand in operands):
+    if same and all(is_contiguous(operand) for operand in operands):
         return packed(shape, dtype)
     strides = [
-        operand.stride() if operand.shape == shape else sizes.expanded(shape, operand.shape, operand.stride())
+        operand.stride()
+        if sizes.equal(operand.shape, shape)
+        else sizes.expanded(shape, operand.shape, operand.stride())
         for operand in operands
     ]
     if all(map(sizes.descends, strides)):
@@ -81,7 +83,7 @@ def _binary(out: Callable[[Any, Any], torch.dtype]) -> Rule:
     def rule(one: Any, other: Any, **more: Any) -> Tensor | None:
         if isinstance(one, Tensor) and isinstance(other, Tensor) and one.dtype is other.dtype:
             shape = one.shape
-            if shape == other.shape and one.is_contiguous() and other.is_contiguous():
+            if sizes.equal(shape, other.shape) and is_contiguous(one) and is_contiguous(other):
                 return packed(shape, out(one, other)) if is_plain(one) and is_plain(other) else None
         operands = [operand for operand in (one, other) if isinstance(operand, Tensor)]
         for operand in operands:

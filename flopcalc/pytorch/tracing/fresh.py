@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from flopcalc.pytorch.tracing.sizes import contiguous, like
+from flopcalc.pytorch.tracing.sizes import is_contiguous as sizes_are_contiguous
 
 _Key = torch._C.DispatchKey
 _META = torch._C.DispatchKeySet(_Key.Meta)
@@ -35,11 +36,23 @@ def new(shape: Sequence[int], strides: Sequence[int], dtype: torch.dtype) -> Ten
 
 def packed(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
     """A contiguous meta tensor."""
-    return _empty_strided(shape, _strides(tuple(shape)), dtype=dtype, device=_device)
+    try:
+        strides = _strides(tuple(shape))
+    except TypeError:
+        # A symbolic size has no hash.
+        strides = contiguous(shape)
+    return _empty_strided(shape, strides, dtype=dtype, device=_device)
+
+
+def is_contiguous(x: Tensor) -> bool:
+    """Whether a tensor is contiguous; with symbolic sizes, deciding no more about them than it needs."""
+    if type(x.numel()) is int:
+        return x.is_contiguous()
+    return sizes_are_contiguous(x.shape, x.stride())
 
 
 def keeping(x: Tensor) -> Tensor:
     """A new tensor of the shape and dtype of another, in its memory format."""
-    shape = x.shape
-    strides = _strides(shape) if x.is_contiguous() else like(shape, x.stride())
-    return _empty_strided(shape, strides, dtype=x.dtype, device=_device)
+    if is_contiguous(x):
+        return packed(x.shape, x.dtype)
+    return _empty_strided(x.shape, like(x.shape, x.stride()), dtype=x.dtype, device=_device)

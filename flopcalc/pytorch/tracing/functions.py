@@ -12,8 +12,9 @@ from flopcalc.pytorch.counting.dispatch import tell
 from flopcalc.pytorch.counting.kernels import new_work, tensors
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.tracing import attention, heavy, sizes
-from flopcalc.pytorch.tracing.fresh import is_plain, packed
+from flopcalc.pytorch.tracing.fresh import is_contiguous, is_plain, packed
 from flopcalc.pytorch.tracing.heavy import copied, stored
+from flopcalc.pytorch.tracing.indexing import pick, put
 from flopcalc.pytorch.tracing.net import SHAPES
 
 
@@ -44,7 +45,7 @@ _FACTS = [
 FACT = object()
 
 # Functions that give a view, and never a copy.
-_VIEWS = [
+VIEWS = [
     *_getters("T mT"),
     *_found(
         Tensor,
@@ -80,8 +81,10 @@ def _copy(func: Any) -> Any:
     return rule
 
 
-# The answer of a rule whose function gives nothing.
-DONE = object()
+COPIES = [
+    *_found(Tensor, names="clone to type float half bfloat16 double int long bool type_as reshape_as ravel"),
+    *_found(torch, names="clone ravel"),
+]
 
 
 @cache
@@ -103,40 +106,6 @@ def _kernel(name: str, overload: str = "default") -> Any:
         return None
 
     return rule
-
-
-_PLACES = (int, slice, type(None), type(Ellipsis))
-
-
-def _is_view(index: Any) -> bool:
-    """Whether an index picks a view: integers, slices, None and an ellipsis."""
-    return type(index) in _PLACES or (type(index) is tuple and all(type(one) in _PLACES for one in index))
-
-
-def _pick(recorder: Recorder, x: Tensor, index: Any) -> Any:
-    if isinstance(index, Tensor):
-        out = SHAPES["aten::index"](x, [index])
-        if out is not None:
-            # Only what is picked is read, and the index.
-            size = out.numel()
-            recorder.kernel("move", new_work((0, 0, 0, 0, 0, size + stored(index), size)), (x, index), (out,))
-        return out
-    if not _is_view(index):
-        return None
-    return x[index]
-
-
-def _put(recorder: Recorder, x: Tensor, index: Any, value: Any) -> Any:
-    """A number written to a part of a tensor, which torch copies from a tensor without axes."""
-    if type(value) not in (int, float) or not _is_view(index) or not is_plain(x) or x.dtype is torch.bool:
-        return None
-    part = x[index]
-    if not part.dim() or not part.numel():
-        return None
-    # What is overwritten is not read.
-    work = new_work((0, 0, 0, 0, 0, 1, part.numel()))
-    recorder.kernel("move", work, (part,), (part,))
-    return DONE
 
 
 def _sum(name: str, adds: bool) -> Any:
@@ -294,7 +263,7 @@ def _reshape(recorder: Recorder, x: Tensor, *shape: Any) -> Any:
     if not is_plain(x):
         return None
     new = tuple(shape[0]) if len(shape) == 1 and not isinstance(shape[0], int) else shape
-    if x.is_contiguous():
+    if is_contiguous(x):
         return x.view(new)
     full = sizes.completed(new, x.numel())
     if full is None or not x.numel():
@@ -302,10 +271,20 @@ def _reshape(recorder: Recorder, x: Tensor, *shape: Any) -> Any:
     return x.view(full) if sizes.viewed(x.shape, x.stride(), full) else copied(recorder, x, packed(full, x.dtype))
 
 
+def _flatten(recorder: Recorder, x: Tensor, start_dim: int = 0, end_dim: int = -1) -> Any:
+    first, last = sizes.axis(start_dim, x.dim()), sizes.axis(end_dim, x.dim())
+    if first is None or last is None or first > last:
+        return None
+    shape = x.shape
+    if first == last and shape:
+        return x
+    return _reshape(recorder, x, [*shape[:first], sizes.product(shape[first : last + 1]), *shape[last + 1 :]])
+
+
 def _contiguous(recorder: Recorder, x: Tensor, *, memory_format: Any = torch.contiguous_format) -> Any:
     if memory_format is not torch.contiguous_format or not is_plain(x):
         return None
-    return x if x.is_contiguous() else copied(recorder, x, packed(x.shape, x.dtype))
+    return x if is_contiguous(x) else copied(recorder, x, packed(x.shape, x.dtype))
 
 
 def _max_pool(
@@ -348,12 +327,12 @@ def _elementwise() -> dict[Any, Any]:
 
 
 def _table() -> dict[Any, Any]:
-    rules: dict[Any, Any] = {func: _view(func) for func in _VIEWS}
-    names = "flatten clone to type float half bfloat16 double int long bool type_as reshape_as ravel"
-    rules |= {func: _copy(func) for func in _found(Tensor, names=names) + _found(torch, names="flatten clone ravel")}
+    rules: dict[Any, Any] = {func: _view(func) for func in VIEWS}
+    rules |= {func: _copy(func) for func in COPIES}
     rules |= dict.fromkeys(_FACTS, FACT)
     both = {
         "reshape": _reshape,
+        "flatten": _flatten,
         "matmul __matmul__": heavy.matmul,
         "bmm": heavy.bmm,
         "softmax": heavy.softmax_of,
@@ -368,8 +347,8 @@ def _table() -> dict[Any, Any]:
     rules |= dict.fromkeys(_found(torch, names="dropout dropout_ feature_dropout"), _dropout_below)
     rules |= dict.fromkeys(_found(torch, names="cat concat concatenate"), _joined("cat"))
     return rules | {
-        Tensor.__getitem__: _pick,
-        Tensor.__setitem__: _put,
+        Tensor.__getitem__: pick,
+        Tensor.__setitem__: put,
         Tensor.contiguous: _contiguous,
         torch.stack: _joined("stack"),
         torch.conv1d: heavy.conv1d,

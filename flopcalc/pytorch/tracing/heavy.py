@@ -15,7 +15,7 @@ from flopcalc.cost.kinds import WorkKind
 from flopcalc.pytorch.counting.kernels import new_work
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.tracing import sizes
-from flopcalc.pytorch.tracing.fresh import is_plain, keeping, packed
+from flopcalc.pytorch.tracing.fresh import is_contiguous, is_plain, keeping, packed
 from flopcalc.pytorch.tracing.products import RULES, normalised_tail
 
 _convolution = RULES["aten::convolution"]
@@ -23,7 +23,9 @@ _convolution = RULES["aten::convolution"]
 
 def stored(tensor: Tensor) -> int:
     """Elements of a tensor in memory."""
-    return tensor.numel() if tensor.is_contiguous() else sizes.elements(tensor.shape, tensor.stride())
+    size = tensor.numel()
+    # Of symbolic sizes it is not asked whether they are contiguous, which may depend on them.
+    return size if type(size) is int and is_contiguous(tensor) else sizes.elements(tensor.shape, tensor.stride())
 
 
 def copied(recorder: Recorder, x: Tensor, out: Tensor) -> Tensor:
@@ -67,7 +69,7 @@ def linear(recorder: Recorder, input: Tensor, weight: Tensor, bias: Tensor | Non
     if len(given) < 2 or weight.dim() != 2 or weight.shape[1] != given[-1] or input.dtype is not weight.dtype:
         return None
     # Other inputs may be copied first, and the bias added by a kernel of its own.
-    if len(given) > 2 and not (_folds(input, weight) if bias is None else input.is_contiguous()):
+    if len(given) > 2 and not (_folds(input, weight) if bias is None else is_contiguous(input)):
         return None
     if not is_plain(input) or not weight.is_meta or not input.dtype.is_floating_point:
         return None
@@ -92,7 +94,7 @@ def _folds(batch: Tensor, matrix: Tensor) -> bool:
     """Whether torch takes a batch of matrices times one matrix as one product over all rows, without a copy."""
     shape, strides = batch.shape, batch.stride()
     rows = all(strides[i] == strides[i + 1] * shape[i + 1] for i in range(len(shape) - 2))
-    return rows or (matrix.requires_grad and batch.is_contiguous())
+    return rows or (matrix.requires_grad and is_contiguous(batch))
 
 
 def matmul(recorder: Recorder, input: Tensor, other: Tensor) -> Tensor | None:
@@ -122,7 +124,7 @@ def _as_batch(recorder: Recorder, x: Tensor, batch: sizes.Sizes) -> Tensor:
     """A tensor as one batch of matrices, for which it is copied where its axes do not lie in a row."""
     shape = x.shape
     if shape[:-2] == batch:
-        if x.is_contiguous() or sizes.merges(batch, x.stride()[:-2]):
+        if is_contiguous(x) or sizes.merges(batch, x.stride()[:-2]):
             return x
     elif sizes.merges(batch, sizes.expanded(batch, shape[:-2], x.stride()[:-2])):
         return x

@@ -1,5 +1,6 @@
 """Shape rules of kernels that move, pick, make and reduce data, by the name of the kernel."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,7 +9,7 @@ from torch import Tensor
 
 from flopcalc.pytorch.tracing import sizes
 from flopcalc.pytorch.tracing.elementwise import result
-from flopcalc.pytorch.tracing.fresh import is_plain, new, packed
+from flopcalc.pytorch.tracing.fresh import is_contiguous, is_plain, new, packed
 
 
 def formatted(x: Tensor, dtype: torch.dtype, memory_format: torch.memory_format | None) -> Tensor | None:
@@ -99,7 +100,7 @@ def _stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor | None:
     at = sizes.axis(dim, len(shape) + 1)
     if at is None or not all(is_plain(t) and t.dtype is first.dtype and t.shape == first.shape for t in tensors):
         return None
-    if not all(tensor.is_contiguous() for tensor in tensors):
+    if not all(is_contiguous(tensor) for tensor in tensors):
         return None
     shape.insert(at, len(tensors))
     return packed(shape, first.dtype)
@@ -111,14 +112,14 @@ def _pad(x: Tensor, pad: Sequence[int], value: Any = 0) -> Tensor | None:
         return None
     for index in range(len(pad) // 2):
         shape[-1 - index] += pad[2 * index] + pad[2 * index + 1]
-    if min(shape, default=0) < 1 or 0 in x.shape:
+    if not shape or not sizes.positive(shape) or 0 in x.shape:
         return None
     last = sizes.suggests_channels_last(x.shape, x.stride())
     return new(shape, sizes.channels_last(shape) if last else sizes.contiguous(shape), x.dtype)
 
 
 def _roll(x: Tensor, shifts: Sequence[int], dims: Sequence[int] = ()) -> Tensor | None:
-    if not is_plain(x) or not x.is_contiguous() or any(sizes.axis(dim, x.dim()) is None for dim in dims):
+    if not is_plain(x) or not is_contiguous(x) or any(sizes.axis(dim, x.dim()) is None for dim in dims):
         return None
     fits = len(shifts) == len(dims) or (not dims and len(shifts) == 1)
     return packed(x.shape, x.dtype) if fits and shifts else None
@@ -126,12 +127,12 @@ def _roll(x: Tensor, shifts: Sequence[int], dims: Sequence[int] = ()) -> Tensor 
 
 def _same(x: Tensor, *rest: Any) -> Tensor | None:
     """The result of a kernel that keeps the shape."""
-    return packed(x.shape, x.dtype) if is_plain(x) and x.is_contiguous() else None
+    return packed(x.shape, x.dtype) if is_plain(x) and is_contiguous(x) else None
 
 
 def _repeat(x: Tensor, repeats: Sequence[int]) -> Tensor | None:
     more = len(repeats) - x.dim()
-    if more < 0 or min(repeats, default=1) < 1 or not is_plain(x) or not x.is_contiguous():
+    if more < 0 or min(repeats, default=1) < 1 or not is_plain(x) or not is_contiguous(x):
         return None
     return packed([n * r for n, r in zip((*((1,) * more), *x.shape), repeats, strict=True)], x.dtype)
 
@@ -169,7 +170,7 @@ def _index(x: Tensor, indices: Sequence[Tensor | None]) -> Tensor | None:
     whole = (torch.int64, torch.int32)
     if not given or not is_plain(x) or not all(is_plain(index) and index.dtype in whole for index in given):
         return None
-    if not x.is_contiguous() or 0 in x.shape or len(indices) > x.dim():
+    if not is_contiguous(x) or 0 in x.shape or len(indices) > x.dim():
         return None
     shape: tuple[int, ...] | None = ()
     for index in given:
@@ -193,7 +194,7 @@ def _index_select(x: Tensor, dim: int, index: Tensor) -> Tensor | None:
 
 
 def _gather(x: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor | None:
-    fits = is_plain(x) and is_plain(index) and x.dim() == index.dim() and index.is_contiguous()
+    fits = is_plain(x) and is_plain(index) and x.dim() == index.dim() and is_contiguous(index)
     return packed(index.shape, x.dtype) if fits and sizes.axis(dim, x.dim()) is not None else None
 
 
@@ -219,15 +220,19 @@ def _scalar(value: Any, *, dtype: torch.dtype | None = None, device: Any = None,
     return _made((), dtype=dtype, device=device)
 
 
+_FRACTIONS = (float, torch.SymFloat)
+_NUMBERS = (int, torch.SymInt, *_FRACTIONS)
+
+
 def _arange(*given: Any, dtype: torch.dtype | None = None, device: Any = None, **more: Any) -> Any:
-    if device is None or device.type != "meta" or not all(type(one) in (int, float) for one in given):
+    if device is None or device.type != "meta" or not all(type(one) in _NUMBERS for one in given):
         return None
     start, end, step = (0, given[0], 1) if len(given) == 1 else (*given, 1)[:3]
     span = (end - start) / step
     if span < 0:
         return None
-    whole = all(type(one) is int for one in given)
-    count = -(-(end - start) // step) if whole else int(-(-span // 1))
+    whole = not any(type(one) in _FRACTIONS for one in given)
+    count = -(-(end - start) // step) if whole else math.ceil(span)
     return packed((count,), dtype or (torch.int64 if whole else torch.get_default_dtype()))
 
 
@@ -275,18 +280,18 @@ def _var(x: Tensor, dim: Any = None, *rest: Any, correction: Any = None, keepdim
 
 
 def _scan(x: Tensor, dim: int, *, dtype: torch.dtype | None = None) -> Tensor | None:
-    if not is_plain(x) or sizes.axis(dim, x.dim()) is None or not x.is_contiguous():
+    if not is_plain(x) or sizes.axis(dim, x.dim()) is None or not is_contiguous(x):
         return None
     return packed(x.shape, dtype or (x.dtype if x.dtype.is_floating_point else torch.int64))
 
 
 def _triangle(x: Tensor, diagonal: int = 0) -> Tensor | None:
-    return packed(x.shape, x.dtype) if is_plain(x) and x.dim() > 1 and x.is_contiguous() else None
+    return packed(x.shape, x.dtype) if is_plain(x) and x.dim() > 1 and is_contiguous(x) else None
 
 
 def _glu(x: Tensor, dim: int = -1) -> Tensor | None:
     at = sizes.axis(dim, x.dim())
-    if at is None or not x.dim() or not is_plain(x) or x.shape[at] % 2 or not x.is_contiguous():
+    if at is None or not x.dim() or not is_plain(x) or x.shape[at] % 2 or not is_contiguous(x):
         return None
     half = (*x.shape[:at], x.shape[at] // 2, *x.shape[at + 1 :])
     return packed(half, x.dtype)
@@ -294,7 +299,7 @@ def _glu(x: Tensor, dim: int = -1) -> Tensor | None:
 
 def _pixels(up: bool) -> Any:
     def rule(x: Tensor, factor: int) -> Tensor | None:
-        if not is_plain(x) or x.dim() < 3 or factor < 1 or not x.is_contiguous():
+        if not is_plain(x) or x.dim() < 3 or factor < 1 or not is_contiguous(x):
             return None
         c, h, w = x.shape[-3:]
         area = factor * factor

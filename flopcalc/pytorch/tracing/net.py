@@ -28,9 +28,7 @@ class Net(DispatchCounter):  # type: ignore[no-untyped-call]
 
     def run(self, func: Any, args: Any, kwargs: Any) -> Any:
         """The result of a kernel."""
-        rule = _rules.get(func, func)
-        if rule is func:
-            rule = _rules[func] = _rule_of(func)
+        rule = shape_rule(func)
         if rule is not None:
             out = shaped(rule, args, kwargs)
             if out is not None:
@@ -48,6 +46,14 @@ def shaped(rule: Any, args: Any, kwargs: Any) -> Any:
     except Exception:
         # Arguments of an unusual form, or wrong ones: torch itself runs the kernel, or says what is wrong.
         return None
+
+
+def shape_rule(func: Any) -> Any:
+    """The shape rule of a kernel, or None."""
+    rule = _rules.get(func, func)
+    if rule is func:
+        rule = _rules[func] = _rule_of(func)
+    return rule
 
 
 def _rule_of(func: Any) -> Any:

@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 
 from flopcalc.pytorch.tracing import sizes
-from flopcalc.pytorch.tracing.fresh import is_plain, keeping, new, packed
+from flopcalc.pytorch.tracing.fresh import is_contiguous, is_plain, keeping, new, packed
 
 
-def per_axis(value: Any, axes: int) -> tuple[int, ...]:
+def per_axis(value: Any, axes: int) -> tuple[Any, ...]:
     """One number for each axis, from a number, or a sequence of one or all of them."""
     if type(value) is tuple and len(value) == axes:
         return value
-    if isinstance(value, int):
+    if isinstance(value, int | torch.SymInt):
         return (value,) * axes
     return tuple(value) * axes if len(value) == 1 else tuple(value)
 
@@ -53,7 +53,7 @@ def _convolution(
         out = convolved(given, kernel, stride, padding, dilation)
         channels = kernel[0]
         fits = kernel[1] * groups == given[1] and channels % groups == 0
-    if not fits or min(out) < 1 or not given[1]:
+    if not fits or not sizes.positive(out) or not given[1]:
         return None
     if bias is not None and (not bias.is_meta or bias.dtype is not dtype or bias.shape != (channels,)):
         return None
@@ -78,7 +78,7 @@ def _added(rule: Any) -> Any:
         out: Tensor | None = rule(a, b)
         if out is None or not _alike(given, a) or sizes.broadcast(out.shape, given.shape) != tuple(out.shape):
             return None
-        return out if given.is_contiguous() else None
+        return out if is_contiguous(given) else None
 
     return added
 
@@ -152,7 +152,7 @@ def _layer_norm(x: Tensor, shape: Sequence[int], weight: Tensor | None, bias: Te
 def _group_norm(
     x: Tensor, weight: Tensor | None, bias: Tensor | None, n: int, c: int, inner: int, groups: int, eps: float
 ) -> Any:
-    if not is_plain(x) or not x.dtype.is_floating_point or not x.is_contiguous():
+    if not is_plain(x) or not x.dtype.is_floating_point or not is_contiguous(x):
         return None
     if x.numel() != n * c * inner or c % groups:
         return None
@@ -168,13 +168,13 @@ def _softmax(x: Tensor, dim: int, to_float: bool) -> Tensor | None:
 
 
 def _safe_softmax(x: Tensor, dim: int, dtype: torch.dtype | None = None) -> Tensor | None:
-    if dtype is not None or not x.is_contiguous():
+    if dtype is not None or not is_contiguous(x):
         return None
     return _softmax(x, dim, False)
 
 
 def _log_softmax(x: Tensor, dim: int, to_float: bool) -> Tensor | None:
-    return _softmax(x, dim, to_float) if x.is_contiguous() else None
+    return _softmax(x, dim, to_float) if is_contiguous(x) else None
 
 
 def pooled(
@@ -190,7 +190,7 @@ def pooled(
     if any(2 * pad > span for pad, span in zip(pads, spans, strict=True)) or min(steps) < 1:
         return None
     out = [sizes.windows(*sized, ceil=ceil) for sized in zip(given[-axes:], spans, steps, pads, gaps, strict=True)]
-    return (*given[:-axes], *out) if min(out) > 0 else None
+    return (*given[:-axes], *out) if sizes.positive(out) else None
 
 
 def _max_pool(axes: int) -> Any:
@@ -237,7 +237,7 @@ def _adaptive_avg_pool(axes: int) -> Any:
 
 def _upsampled(axes: int) -> Any:
     def rule(x: Tensor, size: Sequence[int], *rest: Any) -> Tensor | None:
-        if not is_plain(x) or x.dim() != axes + 2 or len(size) != axes or min(*x.shape[1:], *size) < 1:
+        if not is_plain(x) or x.dim() != axes + 2 or len(size) != axes or not sizes.positive((*x.shape[1:], *size)):
             return None
         shape = (*x.shape[:2], *size)
         return new(shape, _format(x, shape), x.dtype)
@@ -245,7 +245,31 @@ def _upsampled(axes: int) -> Any:
     return rule
 
 
+def _im2col(x: Tensor, kernel: Any, dilation: Any, padding: Any, stride: Any) -> Tensor | None:
+    if not is_plain(x) or x.dim() != 4 or not all(x.shape[1:]):
+        return None
+    spans, gaps, pads, steps = (per_axis(value, 2) for value in (kernel, dilation, padding, stride))
+    sized = zip(x.shape[2:], spans, steps, pads, gaps, strict=True)
+    rows, columns = (sizes.windows(*one) for one in sized)
+    if not sizes.positive((rows, columns)):
+        return None
+    return packed((x.shape[0], x.shape[1] * spans[0] * spans[1], rows * columns), x.dtype)
+
+
+def _col2im(x: Tensor, size: Any, kernel: Any, dilation: Any, padding: Any, stride: Any) -> Tensor | None:
+    if not is_plain(x) or x.dim() != 3 or len(size) != 2 or not all(x.shape[1:]) or not sizes.positive(size):
+        return None
+    spans, gaps, pads, steps = (per_axis(value, 2) for value in (kernel, dilation, padding, stride))
+    rows, columns = (sizes.windows(*one) for one in zip(size, spans, steps, pads, gaps, strict=True))
+    area = spans[0] * spans[1]
+    if x.shape[1] % area or rows * columns != x.shape[2]:
+        return None
+    return packed((x.shape[0], x.shape[1] // area, *size), x.dtype)
+
+
 RULES: dict[str, Any] = {
+    "im2col": _im2col,
+    "col2im": _col2im,
     "convolution": _convolution,
     "mm": _mm,
     "bmm": _bmm,
@@ -270,5 +294,12 @@ RULES: dict[str, Any] = {
     "upsample_nearest3d": _upsampled(3),
     "upsample_bilinear2d": _upsampled(2),
     "upsample_bicubic2d": _upsampled(2),
+    "_upsample_bilinear2d_aa": _upsampled(2),
+    "_upsample_bicubic2d_aa": _upsampled(2),
+    "upsample_linear1d": _upsampled(1),
+    "upsample_trilinear3d": _upsampled(3),
+    "_upsample_nearest_exact1d": _upsampled(1),
+    "_upsample_nearest_exact2d": _upsampled(2),
+    "_upsample_nearest_exact3d": _upsampled(3),
 }
 RULES = {f"aten::{name}": rule for name, rule in RULES.items()}

@@ -19,7 +19,6 @@ from flopcalc.pytorch.tracing.tracer import Tracer
 Rule = Callable[[Recorder, Any, Tensor], Any]
 
 _unseen = torch._C.DisableTorchFunction
-_below = torch._C._DisableTorchDispatch
 _depth = torch._C._len_torch_function_stack
 _mode_at = torch._C._get_function_stack_at
 
@@ -135,13 +134,9 @@ def _shortcut(module: nn.Module, forward: Any, rule: Rule) -> Any:
         if len(args) == 1 and not kwargs and type(args[0]) is Tensor and (depth := _depth()):
             # Only where the innermost mode is the tracer of this thread.
             tracer = _mode_at(depth - 1)
-            if type(tracer) is Tracer and tracer.applies():
-                try:
-                    with _unseen(), _below():
-                        out = rule(tracer.recorder, module, args[0])
-                except Exception:
-                    # The forward runs, or says what is wrong.
-                    out = None
+            if isinstance(tracer, Tracer) and tracer.applies():
+                with _unseen():
+                    out = tracer.ran(rule, (module, args[0]))
                 if out is not None:
                     return out
         return forward(*args, **kwargs)

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from flopcalc.pytorch.tracing.extents import differs, same
+
 Sizes = tuple[int, ...]
 
 
@@ -13,13 +15,30 @@ def product(sizes: Sequence[int]) -> int:
     return size
 
 
+def positive(shape: Sequence[int]) -> bool:
+    """Whether all sizes are at least one."""
+    for extent in shape:  # noqa: SIM110 (a generator takes twice the time, and min would compare sizes with each other)
+        if extent < 1:
+            return False
+    return True
+
+
+def equal(one: Sequence[int], other: Sequence[int]) -> bool:
+    """Whether two shapes are equal; symbolic ones, whether they are the same expressions."""
+    try:
+        return hash(one) == hash(other) and one == other
+    except TypeError:
+        # A symbolic size has no hash.
+        return len(one) == len(other) and all(map(same, one, other))
+
+
 def contiguous(shape: Sequence[int]) -> Sizes:
     """The strides of a contiguous tensor; an empty axis counts as one, as in torch."""
     strides = []
     step = 1
     for extent in reversed(shape):
         strides.append(step)
-        step *= max(1, extent)
+        step *= (extent or 1) if type(extent) is int else extent
     strides.reverse()
     return tuple(strides)
 
@@ -33,12 +52,17 @@ def channels_last(shape: Sequence[int]) -> Sizes:
 def is_contiguous(shape: Sequence[int], strides: Sequence[int]) -> bool:
     """Whether the strides are those of a contiguous tensor; those of axes of size one do not matter."""
     step = 1
+    unlike = []
     for extent, stride in zip(reversed(shape), reversed(strides), strict=True):
-        if extent != 1:
-            if stride != step:
-                return not all(shape)
-            step *= extent
-    return True
+        if not same(stride, step) and not same(extent, 1):
+            unlike.append((extent, stride, step))
+        step *= extent
+    if not unlike:
+        return True
+    # Of symbolic sizes an axis that always differs comes first, so that nothing is decided about the others.
+    if any(differs(extent, 1) and differs(stride, step) for extent, stride, step in unlike):
+        return not all(shape)
+    return all(extent == 1 or stride == step for extent, stride, step in unlike) or not all(shape)
 
 
 def is_dense(shape: Sequence[int], strides: Sequence[int]) -> bool:
@@ -57,7 +81,7 @@ def elements(shape: Sequence[int], strides: Sequence[int]) -> int:
     """Elements in memory: an expanded axis holds one."""
     size = 1
     for extent, stride in zip(shape, strides, strict=True):
-        if stride or not extent:
+        if type(stride) is not int or stride or not extent:
             size *= extent
     return size
 
@@ -69,7 +93,12 @@ def broadcast(one: Sequence[int], other: Sequence[int]) -> Sizes | None:
     more = len(one) - len(other)
     shape = list(one[:more])
     for a, b in zip(one[more:], other, strict=True):
-        if b in (a, 1):
+        # A symbolic size is compared with a number only where it must be.
+        if same(b, a) or same(b, 1):
+            shape.append(a)
+        elif same(a, 1):
+            shape.append(b)
+        elif b in (a, 1):
             shape.append(a)
         elif a == 1:
             shape.append(b)
@@ -84,7 +113,7 @@ def expanded(shape: Sequence[int], given: Sequence[int], strides: Sequence[int])
     return (
         *((0,) * more),
         *(
-            0 if old == 1 and new != 1 else stride
+            0 if not same(old, new) and old == 1 else stride
             for new, old, stride in zip(shape[more:], given, strides, strict=True)
         ),
     )
@@ -121,7 +150,7 @@ def elementwise(shape: Sequence[int], operands: Sequence[Sequence[int]]) -> Size
     step = 1
     for axis in order:
         strides[axis] = step
-        step *= max(1, shape[axis])
+        step *= (shape[axis] or 1) if type(shape[axis]) is int else shape[axis]
     return tuple(strides)
 
 
@@ -188,9 +217,9 @@ def viewed(shape: Sequence[int], strides: Sequence[int], new: Sequence[int]) -> 
 def completed(shape: Sequence[int], count: int) -> Sizes | None:
     """A shape for a number of elements, in which one size may be -1; None where it does not fit."""
     if -1 not in shape:
-        return tuple(shape) if product(shape) == count and min(shape, default=1) >= 0 else None
+        return tuple(shape) if product(shape) == count and all(extent >= 0 for extent in shape) else None
     known = -product(shape)
-    if known <= 0 or count % known or list(shape).count(-1) > 1 or min(shape) < -1:
+    if known <= 0 or count % known or list(shape).count(-1) > 1 or any(extent < -1 for extent in shape):
         return None
     return tuple(count // known if extent == -1 else extent for extent in shape)
 

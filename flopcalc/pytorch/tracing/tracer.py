@@ -5,7 +5,7 @@ would see. A function without a rule runs as it is, and its kernels reach the di
 counted as nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,7 +19,8 @@ from flopcalc.pytorch.counting.failures import NeedsAutogradError
 from flopcalc.pytorch.counting.kernels.own import OwnRules
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.tracing.decomposed import decomposed
-from flopcalc.pytorch.tracing.functions import DONE, FACT, RULES
+from flopcalc.pytorch.tracing.functions import FACT, RULES
+from flopcalc.pytorch.tracing.indexing import DONE
 from flopcalc.pytorch.tracing.net import Net
 
 # What a rule does to tensors is not for the dispatch mode to count.
@@ -37,6 +38,9 @@ class Tracer(TorchFunctionMode):
     a kernel of torch, no rule of ours applies.
     """
 
+    # By function. A tracer for other sizes may have others.
+    rules: Mapping[Any, Any] = RULES
+
     def __init__(self, recorder: Recorder, own: OwnRules | None = None) -> None:
         super().__init__()
         self.recorder = recorder
@@ -48,19 +52,23 @@ class Tracer(TorchFunctionMode):
         """Whether rules apply now: not inside a transform, with gradients, or below a dispatch mode of the forward."""
         return _modes() == self._modes and not _autograd() and _inside_a_transform() is None
 
+    def ran(self, rule: Any, args: Any, kwargs: Any = None) -> Any:
+        """The answer of a rule; None where it does not apply."""
+        try:
+            with _Below():
+                return rule(self.recorder, *args, **kwargs) if kwargs else rule(self.recorder, *args)
+        except Exception:
+            # Arguments of an unusual form, or wrong ones: torch itself runs it, or says what is wrong.
+            return None
+
     @left_alone
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        rule = RULES.get(func)
+        rule = self.rules.get(func)
         if rule is FACT:
             return func(*args, **kwargs) if kwargs else func(*args)
         if not types or _TYPES.issuperset(types):
             if rule is not None and _modes() == self._modes and not _autograd() and _inside_a_transform() is None:
-                try:
-                    with _Below():
-                        out = rule(self.recorder, *args, **kwargs) if kwargs else rule(self.recorder, *args)
-                except Exception:
-                    # Arguments of an unusual form, or wrong ones: torch itself runs it, or says what is wrong.
-                    out = None
+                out = self.ran(rule, args, kwargs)
                 if out is not None:
                     return None if out is DONE else out
             inner = decomposed(func)

@@ -50,11 +50,11 @@ def sdpa(kernel: Kernel) -> Answer:
         return UNKNOWN
     if not query.is_nested and query.dim() != 4:
         heads = query.shape[:-2].numel() // max(query.shape[0], 1) if query.dim() > 2 else 1
-        pairs = pairs if query.dim() > 2 else int(query.shape[-2] * key.shape[-2])
+        pairs = pairs if query.dim() > 2 else query.shape[-2] * key.shape[-2]
     else:
-        heads = int(query.shape[1]) if not query.is_nested or query.layout is not torch.strided else int(query.size(1))
+        heads = query.size(1)
     mask = kernel.argument("attn_mask", kernel.argument("attn_bias"))
-    return _attention(kernel, heads * pairs, int(query.shape[-1]), int(value.shape[-1]), mask)
+    return _attention(kernel, heads * pairs, query.shape[-1], value.shape[-1], mask)
 
 
 def flash(kernel: Kernel) -> Answer:

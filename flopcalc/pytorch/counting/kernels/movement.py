@@ -14,7 +14,7 @@ _MASKS = (torch.bool, torch.uint8)
 def move(kernel: Kernel) -> Answer:
     """Each input is read once, each output written once."""
     written = tensors(kernel.out)
-    return Work(reads=kernel.reads, writes=sum(int(tensor.numel()) for tensor in written))
+    return Work(reads=kernel.reads, writes=sum(tensor.numel() for tensor in written))
 
 
 def overwrite(kernel: Kernel) -> Answer:
@@ -61,13 +61,13 @@ def _source(kernel: Kernel) -> int:
         return _selected(kernel)
     if "index_" in name:
         index, axis = kernel.argument("index"), kernel.argument("dim")
-        length = int(target.shape[axis]) if target.dim() else 1
-        return int(target.numel()) // max(length, 1) * int(index.numel())
+        length = target.shape[axis] if target.dim() else 1
+        return target.numel() // (length or 1) * index.numel()  # type: ignore[no-any-return]
     index = kernel.argument("index")
     if index is not None and not isinstance(index, int):
-        return int(index.numel())
+        return index.numel()  # type: ignore[no-any-return]
     source = kernel.argument("src", kernel.argument("source", kernel.argument("mask")))
-    return int(source.numel()) if source is not None else kernel.size
+    return source.numel() if source is not None else kernel.size
 
 
 def _selected(kernel: Kernel) -> int:
@@ -76,14 +76,14 @@ def _selected(kernel: Kernel) -> int:
     values = kernel.argument("values")
     given = [index for index in indices if index is not None]
     if not given or any(index.dtype in _MASKS for index in given):
-        return int(values.numel()) if values.numel() > 1 else int(target.numel())
+        return values.numel() if values.numel() > 1 else target.numel()  # type: ignore[no-any-return]
     shape = [max(sizes) for sizes in _aligned([tuple(index.shape) for index in given])]
     selected = 1
     for size in shape:
         selected *= size
     for axis, size in enumerate(target.shape):
         if axis >= len(indices) or indices[axis] is None:
-            selected *= int(size)
+            selected *= size
     return selected
 
 

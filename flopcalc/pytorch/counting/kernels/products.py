@@ -114,7 +114,7 @@ def _of_members(kernel: Kernel, a: Tensor, b: Tensor) -> Answer:
         return UNKNOWN
     if len(left) != len(right):
         left, right = (list(side) * (1 if value.is_nested else len(left)) for side, value in ((left, a), (right, b)))
-    macs = sum(x.numel() * int(y.shape[-1]) for x, y in zip(left, right, strict=True))
+    macs = sum(x.numel() * y.shape[-1] for x, y in zip(left, right, strict=True))
     return product(kernel, macs)
 
 
@@ -161,7 +161,7 @@ def addr(kernel: Kernel) -> Answer:
 
 def linear(kernel: Kernel) -> Answer:
     """A linear layer as one kernel; its input is the first argument."""
-    return product(kernel, kernel.size * int(kernel.first.size(-1)), kernel.argument("bias") is not None)
+    return product(kernel, kernel.size * kernel.first.size(-1), kernel.argument("bias") is not None)
 
 
 def scaled_linear(kernel: Kernel) -> Answer:

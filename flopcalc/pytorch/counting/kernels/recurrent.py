@@ -77,11 +77,11 @@ def packed_layer(kernel: Kernel) -> Answer:
     """quantized_lstm and quantized_gru: their weights are packed, so sizes follow from the state and the input."""
     cell = _LSTM if "lstm" in kernel.func.name() else _GRU
     x, state = kernel.first, tensors(kernel.argument("hx"))[0]
-    hidden, sides = int(state.shape[-1]), 2 if kernel.argument("bidirectional") else 1
-    deeper = int(state.shape[0]) // sides - 1
+    hidden, sides = state.shape[-1], 2 if kernel.argument("bidirectional") else 1
+    deeper = state.shape[0] // sides - 1
     positions = x.numel() // max(x.shape[-1], 1)
     rows = cell.gates * hidden * sides
-    inner = int(x.shape[-1]) + hidden + deeper * (hidden * sides + hidden)
+    inner = x.shape[-1] + hidden + deeper * (hidden * sides + hidden)
     units = hidden * sides * (deeper + 1)
     biases = 2 * cell.gates * units if kernel.argument("has_biases") else 0
     return Work(

@@ -4,6 +4,8 @@ t taps cost t products and t - 1 additions for each element of the result. The w
 and are not counted. Linear 2 taps, bilinear 4, trilinear 8, bicubic 16. Nearest neighbours only move data.
 """
 
+from math import prod
+
 from torch import Tensor
 
 from flopcalc.pytorch.counting.kernels.work import Answer, Kernel, Work
@@ -37,7 +39,7 @@ def _passes(small: Tensor, large: Tensor, name: str) -> list[tuple[int, int]]:
     along = _taps(name, 1)
     height, width = small.shape[-2:]
     rows, columns = large.shape[-2:]
-    planes = large.shape[:-2].numel()
+    planes = prod(large.shape[:-2])
     # Where the picture gets smaller, the filter gets wider.
     wide, high = (-(-along * max(old, new) // new) for old, new in ((width, columns), (height, rows)))
     return [(planes * height * columns, wide), (planes * rows * columns, high)]

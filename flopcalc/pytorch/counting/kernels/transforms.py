@@ -33,7 +33,7 @@ def _steps(kernel: Kernel, steps: int, matrix: Tensor) -> Work:
 def _factorised(kernel: Kernel, share: Callable[[int, int], int], name: str = "") -> Work:
     matrix = kernel.argument(name) if name else kernel.first
     rows, columns = matrix.shape[-2:]
-    return _steps(kernel, matrix.shape[:-2].numel() * share(int(rows), int(columns)), matrix)
+    return _steps(kernel, matrix.shape[:-2].numel() * share(rows, columns), matrix)
 
 
 def cholesky(kernel: Kernel) -> Answer:
@@ -57,7 +57,7 @@ def inverse(kernel: Kernel) -> Answer:
 
 
 def _columns(right: Tensor, matrix: Tensor) -> int:
-    return int(right.shape[-1]) if right.dim() >= matrix.dim() else 1
+    return right.shape[-1] if right.dim() >= matrix.dim() else 1
 
 
 def solve(kernel: Kernel) -> Answer:
@@ -69,14 +69,14 @@ def solve(kernel: Kernel) -> Answer:
 def solve_factorised(kernel: Kernel) -> Answer:
     """Two triangular systems: n^2 multiply-adds for each right side. It is what has n x r elements."""
     matrix = kernel.argument("LU", kernel.argument("LD", kernel.argument("A", kernel.argument("input2"))))
-    rows = int(matrix.shape[-1])
+    rows = matrix.shape[-1]
     return _steps(kernel, kernel.size * rows, matrix)
 
 
 def solve_triangular(kernel: Kernel) -> Answer:
     """n^2 / 2 multiply-adds for each right side."""
     matrix = kernel.argument("A", kernel.first)
-    return _steps(kernel, kernel.size * int(matrix.shape[-1]) // 2, matrix)
+    return _steps(kernel, kernel.size * matrix.shape[-1] // 2, matrix)
 
 
 def _reflections(m: int, n: int) -> int:

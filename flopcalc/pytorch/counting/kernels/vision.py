@@ -61,7 +61,7 @@ def aligned(kernel: Kernel) -> Answer:
     if points is None:
         return UNKNOWN
     size = kernel.size
-    each = points * int(kernel.result.shape[1])
+    each = points * kernel.result.shape[1]
     return Work(adds=4 * each, muls=4 * each + size, reads=kernel.reads, writes=size)
 
 
@@ -73,7 +73,7 @@ def pooled(kernel: Kernel) -> Answer:
     scale = kernel.argument("spatial_scale")
     corners = (boxes[:, 1:] * scale).round()
     area = ((corners[:, 2] - corners[:, 0] + 1).clamp(min=1) * (corners[:, 3] - corners[:, 1] + 1).clamp(min=1)).sum()
-    each = int(area) * int(kernel.result.shape[1])
+    each = int(area) * kernel.result.shape[1]
     if "ps_roi" in kernel.func.name():
         return Work(adds=each, other=kernel.size, reads=kernel.reads, writes=kernel.size)
     return Work(other=each, reads=kernel.reads, writes=kernel.size)

@@ -49,7 +49,7 @@ def elements(tensor: Tensor) -> int:
         return _stored(tensor)
     size = 1
     for extent, step in zip(tensor.shape, tensor.stride(), strict=True):
-        size *= extent if step or extent == 0 else 1
+        size *= extent if type(step) is not int or step or extent == 0 else 1
     return size
 
 
@@ -61,7 +61,7 @@ def _stored(tensor: Tensor) -> int:
         return tensor.values().numel() + tensor.crow_indices().numel() + tensor.col_indices().numel()
     if tensor.layout in (torch.sparse_csc, torch.sparse_bsc):
         return tensor.values().numel() + tensor.ccol_indices().numel() + tensor.row_indices().numel()
-    return int(tensor.numel())
+    return tensor.numel()
 
 
 # Most arguments that are not tensors.
@@ -131,12 +131,12 @@ class Kernel(NamedTuple):
     @property
     def size(self) -> int:
         """Elements of the first tensor of the output."""
-        return int(self.result.numel())
+        return self.result.numel()
 
     @property
     def written(self) -> int:
         """Elements of all tensors of the output."""
-        return sum(int(tensor.numel()) for tensor in tensors(self.out))
+        return sum(tensor.numel() for tensor in tensors(self.out))
 
     def argument(self, name: str, default: Any = None) -> Any:
         """An argument by the name that the operator's schema gives it, whether by position or by name."""

@@ -1,0 +1,269 @@
+"""The closed form of a network: its cost as exact expressions, where they hold, and where they were checked.
+
+A described network is read on symbolic sizes, a module is traced on them (`flopcalc.pytorch`). The result is a network
+whose costs are expressions, with conditions where the structure depends on sizes. Before it is given out, the form is
+compared with the costs at other sizes, which are computed on plain numbers.
+"""
+
+import math
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from flopcalc.analysis.variables import Variable
+from flopcalc.cost.kinds import KINDS
+from flopcalc.errors import FlopcalcError
+from flopcalc.networks.network import Network
+from flopcalc.symbolic.arrays import evaluate_all
+from flopcalc.symbolic.atoms import Number
+from flopcalc.symbolic.conditions import FixedSize, Requirement, allows, requirements
+from flopcalc.symbolic.evaluating import evaluate
+from flopcalc.symbolic.scope import Scope
+from flopcalc.symbolic.size import Size
+from flopcalc.targets.read import Target
+from flopcalc.targets.spec import TargetSpec
+
+# Sizes at which a form is compared with plain costs before it is shown.
+CHECKS = 3
+_TRIES = 400
+
+Point = Mapping[str, Number]
+Expression = Size | Number
+
+
+class Part(NamedTuple):
+    """One layer or stage of a form: its name, what it is, and its costs by kind."""
+
+    name: str
+    kind: str
+    stage: str
+    cost: Mapping[str, Expression]
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkForm:
+    """The cost of a network as expressions.
+
+    variables: the symbols and what they mean. cost: by kind. layers: empty where the number of layers varies. baseline:
+    the form before replacement, None without one. reference: the values of the symbols at which shares are taken.
+    """
+
+    target: str
+    title: str
+    scope: Scope
+    variables: tuple[Variable, ...]
+    cost: Mapping[str, Expression]
+    layers: tuple[Part, ...]
+    stages: tuple[Part, ...]
+    requirements: tuple[Requirement, ...]
+    fixed: tuple[FixedSize, ...]
+    reference: Point
+    checked_at: tuple[Point, ...] = ()
+    notes: tuple[str, ...] = ()
+    baseline: "NetworkForm | None" = None
+    replaced: tuple[str, ...] = ()
+
+    @property
+    def symbols(self) -> dict[str, str]:
+        """The symbols with their meaning."""
+        return {one.symbol: one.meaning for one in self.variables}
+
+    def total(self, kind: str) -> Expression:
+        """The cost of one kind. Raises KeyError for another name."""
+        return self.cost[kind]
+
+    def allows(self, point: Mapping[str, Any]) -> bool:
+        """Whether the form holds at a point: symbol -> value."""
+        return allows(self.scope, point)
+
+    def at(self, point: Mapping[str, Any]) -> dict[str, Any]:
+        """All kinds of cost at a point: exact ints, or arrays where the values are arrays of integers.
+
+        Conditions are not checked; see `allows`.
+        """
+        return evaluate_all(self.cost, point)
+
+    @cached_property
+    def _parts(self) -> dict[str, Part]:
+        return {part.name: part for part in self.layers}
+
+
+class Symbolic(NamedTuple):
+    """A target on symbolic sizes: the networks, the scope and its variables, and the target at plain sizes.
+
+    concrete: the network at a point. notes: for the reader. fixed: axes that were made numbers, since the model needs
+    one value of them.
+    """
+
+    target: Target
+    scope: Scope
+    variables: tuple[Variable, ...]
+    concrete: Callable[[Point], Target]
+    notes: tuple[str, ...] = ()
+    fixed: tuple[FixedSize, ...] = ()
+
+
+def changed(form: NetworkForm, **changes: Any) -> NetworkForm:
+    """The form with other fields."""
+    return replace(form, **changes)
+
+
+def form_of(symbolic: Symbolic, spec: TargetSpec) -> NetworkForm:
+    """The form of a target that was read on symbolic sizes, not checked yet."""
+    target = symbolic.target
+    baseline = None
+    if target.replacement is not None:
+        baseline = form_of(symbolic._replace(target=Target(target.plain, None)), spec.without_plan())
+    network = target.network
+    layers = layers_of(network)
+    cost = {kind: network.total(kind) for kind in KINDS}
+    needed, fixed = requirements(symbolic.scope)
+    return NetworkForm(
+        target=spec.what if isinstance(spec.what, str) else network.name,
+        title=network.title,
+        scope=symbolic.scope,
+        variables=symbolic.variables,
+        cost=cost,
+        layers=layers,
+        stages=stages_of(layers),
+        requirements=tuple(needed),
+        fixed=(*symbolic.fixed, *fixed),
+        reference={one.symbol: one.usual for one in symbolic.variables},
+        notes=symbolic.notes,
+        baseline=baseline,
+        replaced=target.replacement.replaced if target.replacement else (),
+    )
+
+
+def layers_of(network: Network) -> tuple[Part, ...]:
+    """The costs of the layers of a network on symbolic sizes."""
+    # Layers of the same sizes share their cost.
+    costs: dict[int, dict[str, Expression]] = {}
+    found = []
+    for layer in network.layers:
+        cost = costs.get(id(layer.cost))
+        if cost is None:
+            cost = costs[id(layer.cost)] = {kind: layer.cost.total(kind) for kind in KINDS}
+        found.append(Part(layer.name, layer.kind, layer.stage, cost))
+    return tuple(found)
+
+
+def stages_of(layers: Sequence[Part]) -> tuple[Part, ...]:
+    """The costs of stages, each the sum of its layers."""
+    sums: dict[str, dict[str, Expression]] = {}
+    for layer in layers:
+        stage = sums.setdefault(layer.stage, dict.fromkeys(_SUMMED, 0))
+        for kind in _SUMMED:
+            stage[kind] = stage[kind] + layer.cost[kind]
+    return tuple(Part(name, "", name, cost) for name, cost in sums.items())
+
+
+_SUMMED = tuple(kind for kind in KINDS if kind != "steps")
+
+
+def in_scope(form: NetworkForm, other: NetworkForm) -> NetworkForm | None:
+    """The form in the symbols of another one, which takes its conditions; None where it has other symbols."""
+    if set(form.symbols) - set(other.symbols):
+        return None
+    return moved(form, other.scope, other.variables)
+
+
+def moved(form: NetworkForm, scope: Scope, variables: tuple[Variable, ...]) -> NetworkForm:
+    """The form in a scope with (at least) its symbols, which takes its conditions."""
+    point = {one.symbol: scope.symbol(one.symbol) for one in form.variables}
+    known: dict[int, Any] = {}
+    for condition in form.scope.conditions:
+        scope.require(condition, evaluate(condition.expression, point, known))
+
+    def part(one: Part) -> Part:
+        return one._replace(cost={kind: evaluate(value, point, known) for kind, value in one.cost.items()})
+
+    return changed(
+        form,
+        scope=scope,
+        variables=variables,
+        cost={kind: evaluate(value, point, known) for kind, value in form.cost.items()},
+        layers=tuple(map(part, form.layers)),
+        stages=tuple(map(part, form.stages)),
+    )
+
+
+# Checking --------------------------------------------------------------------------------------
+
+
+def checked(form: NetworkForm, concrete: Callable[[Point], Target], checks: int) -> NetworkForm:
+    """The form, compared with the cost at other sizes. Raises FlopcalcError (no-closed-form) where they differ."""
+    points = []
+    for point in points_of(form, checks):
+        try:
+            target = concrete(point)
+        except FlopcalcError as error:
+            raise _refused(form, point, f"the network cannot be built there: {error.message}") from error
+        compare(form, target.network, point)
+        if form.baseline is not None:
+            compare(form.baseline, target.plain, point)
+        points.append(point)
+    return changed(form, checked_at=tuple(points))
+
+
+def compare(form: NetworkForm, network: Network, point: Point) -> None:
+    """Raise FlopcalcError (no-closed-form) where the form and the cost at a point differ, in total or in a layer."""
+    known: dict[int, Any] = {}
+    for kind, value in form.cost.items():
+        expected, found = network.total(kind), evaluate(value, point, known)
+        if expected != found:
+            raise _refused(form, point, f"{kind} are {expected:,} there, and the form gives {found:,}")
+    parts = form._parts
+    for layer in network.layers:
+        part = parts.get(layer.name)
+        if part is None:
+            continue
+        for kind in ("params", "macs", "traffic"):
+            expected, found = layer.cost.total(kind), evaluate(part.cost[kind], point, known)
+            if expected != found:
+                why = f"{kind} of {layer.name} are {expected:,} there, and the form gives {found:,}"
+                raise _refused(form, point, why)
+
+
+def _refused(form: NetworkForm, point: Point, why: str) -> FlopcalcError:
+    at = ", ".join(f"{name} = {value}" for name, value in point.items())
+    return FlopcalcError(
+        "no-closed-form",
+        f"{form.target} has no closed form that holds at {at}: {why}",
+        "its cost depends on the sizes in another way; vary fewer of them, with --vary",
+    )
+
+
+def points_of(form: NetworkForm, count: int) -> list[Point]:
+    """Values of the symbols at which the form holds, other than the reference point: odd sizes and round ones.
+
+    Fewer than `count` where the conditions leave no more.
+    """
+    draws = random.Random(0)  # noqa: S311 - not for secrets
+    fixed = {one.size: one.value for one in form.fixed}
+    found: list[Point] = []
+    for attempt in range(_TRIES):
+        if len(found) == count:
+            break
+        point = {one.symbol: fixed.get(one.symbol, _drawn(one, form.scope, draws, attempt)) for one in form.variables}
+        if point not in found and form.allows(point):
+            found.append(point)
+    return found
+
+
+def _drawn(one: Variable, scope: Scope, draws: random.Random, attempt: int) -> Number:
+    least, hint = scope.least[one.symbol], one.hint
+    if isinstance(hint, Fraction):
+        return hint * Fraction(draws.randrange(5, 41), 20)
+    if one.kind == "batch":
+        return draws.randrange(1, 6)
+    if one.kind in {"option", "item"}:
+        return draws.randrange(math.ceil(least), max(2 * hint, math.ceil(least) + 4))
+    if attempt % 2:
+        # Sizes that are multiples of what the conditions ask for.
+        step = math.gcd(hint, 224 if not hint % 224 else 64)
+        return max(math.ceil(least), hint + step * draws.randrange(-3, 4))
+    return draws.randrange(math.ceil(least), max(math.ceil(least) + 64, 2 * hint))

@@ -1,0 +1,85 @@
+"""Where a condition on sizes comes from: the running module, a parameter of this size, the line of the user's code."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from flopcalc.pytorch.counting.kernels import tensors
+from flopcalc.pytorch.counting.recorder import Recorder
+from flopcalc.pytorch.tracing.extents import is_symbolic
+
+# Code of torch and of this package.
+_OUTSIDE = (f"{Path(torch.__file__).parent}{os.sep}", f"{Path(__file__).parents[2]}{os.sep}", "<")
+_LONGEST_STACK = 200
+
+
+class Place(NamedTuple):
+    """module: its name. parameter: the name of a parameter or buffer with a fixed size that took part; or "".
+
+    number: whether the code asked for a size as a number. line: the user's code, as `file.py:12`; or "".
+    """
+
+    module: str
+    parameter: str = ""
+    number: bool = False
+    line: str = ""
+
+
+class Places:
+    """Asked for the place of each condition; keeps what it found, one for each condition."""
+
+    def __init__(self) -> None:
+        self.recorder: Recorder | None = None
+        self.found: list[Place] = []
+        self._names: dict[int, str] = {}
+
+    def __call__(self) -> str:
+        """The name of the running module; the rest is kept."""
+        module = self.recorder.module if self.recorder is not None else ""
+        self.found.append(self._place(module))
+        return module
+
+    @contextmanager
+    def watching(self, copy: nn.Module, running: Callable[[], str]) -> Iterator[None]:
+        """Know the parameters of the copy that runs."""
+        for name, tensor in (*copy.named_buffers(), *copy.named_parameters()):
+            if not tensor.is_nested and tensor.layout is torch.strided:
+                self._names[tensor.untyped_storage()._cdata] = name
+        yield
+
+    def _place(self, module: str) -> Place:
+        frame: FrameType | None = sys._getframe(2)
+        parameter, line, number = "", "", False
+        for _ in range(_LONGEST_STACK):
+            if frame is None or line:
+                break
+            code = frame.f_code
+            if not parameter and code.co_name in _RUNNERS and "args" in frame.f_locals:
+                parameter = self._parameter(frame.f_locals["args"])
+            number = number or code.co_name in _NUMBERS
+            if not code.co_filename.startswith(_OUTSIDE):
+                line = f"{Path(code.co_filename).name}:{frame.f_lineno}"
+            frame = frame.f_back
+        return Place(module, parameter, number, line)
+
+    def _parameter(self, args: Any) -> str:
+        """The first parameter among the arguments of a function."""
+        for tensor in tensors(args):
+            if not tensor.is_nested and tensor.layout is torch.strided and not is_symbolic(tensor.shape):
+                name = self._names.get(tensor.untyped_storage()._cdata)
+                if name is not None:
+                    return name
+        return ""
+
+
+# Of the tracer and the net: they run a function or a kernel with its arguments.
+_RUNNERS = frozenset({"ran", "__torch_dispatch__", "__torch_function__"})
+# Of the nodes: what torch and Python call for a plain number.
+_NUMBERS = frozenset({"int_", "guard_int", "guard_float", "_to_whole"})

@@ -1,0 +1,112 @@
+"""The rules of functions on symbolic sizes: those of the tracer, and others where torch wants plain numbers."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from flopcalc.pytorch.counting.dispatch import tell
+from flopcalc.pytorch.counting.recorder import Recorder
+from flopcalc.pytorch.tracing import functions, views
+from flopcalc.pytorch.tracing.fresh import is_plain, packed
+from flopcalc.pytorch.tracing.functions import COPIES, VIEWS
+from flopcalc.pytorch.tracing.heavy import copied, stored
+from flopcalc.pytorch.tracing.net import SHAPES
+from flopcalc.pytorch.tracing.nodes import wrapped
+from flopcalc.pytorch.tracing.products import per_axis
+from flopcalc.pytorch.tracing.sizes import axis, product
+
+
+def _reshape(recorder: Recorder, x: Tensor, *shape: Any) -> Any:
+    """A view where the strides allow one, else a copy."""
+    if not is_plain(x):
+        return None
+    return _reshaped(recorder, x, shape[0] if len(shape) == 1 and isinstance(shape[0], Sequence) else shape)
+
+
+def _reshaped(recorder: Recorder, x: Tensor, size: Sequence[Any]) -> Tensor:
+    new = views.completed(x, size)
+    found = views.viewed(*views.layout(x), new)
+    if found is not None:
+        return views.laid_out(x, new, found)
+    return copied(recorder, x, packed([*map(wrapped, new)], x.dtype))
+
+
+def _flatten(recorder: Recorder, x: Tensor, start_dim: int = 0, end_dim: int = -1) -> Any:
+    first, last = axis(start_dim, x.dim()), axis(end_dim, x.dim())
+    if first is None or last is None or first > last or not is_plain(x):
+        return None
+    shape, _ = views.layout(x)
+    if first == last and shape:
+        return x
+    return _reshaped(recorder, x, [*shape[:first], product(shape[first : last + 1]), *shape[last + 1 :]])
+
+
+def _scaled(extent: Any, factor: float) -> Any:
+    size: Any = torch.sym_float(extent)  # type: ignore[no-untyped-call]
+    return math.trunc(size * factor)
+
+
+def _upsample(name: str) -> Any:
+    """Interpolation: the sizes of the output are given, or follow from factors as torch computes them, in doubles."""
+    operator = getattr(torch.ops.aten, name).default
+    shape = SHAPES.get(f"aten::{name}")
+
+    def rule(recorder: Recorder, input: Tensor, output_size: Any, *rest: Any, **more: Any) -> Any:
+        factors = more.get("scale_factors", rest[-1] if rest else None)
+        if output_size is None:
+            if not isinstance(factors, Sequence):
+                return None
+            output_size = list(map(_scaled, input.shape[2:], factors))
+        new = list(output_size)
+        if not is_plain(input) or input.dim() != len(new) + 2 or shape is None:
+            return None
+        out = shape(input, new)
+        if out is not None:
+            tell(recorder, operator, (input, new), {}, out, (input,), stored(input))
+        return out
+
+    return rule
+
+
+def _avg_pool(axes: int) -> Any:
+    """Average pooling, whose window may be the whole map."""
+    name = f"avg_pool{axes}d"
+    operator, shape = getattr(torch.ops.aten, name).default, SHAPES[f"aten::{name}"]
+
+    def rule(recorder: Recorder, input: Tensor, kernel_size: Any, stride: Any = None, *rest: Any, **more: Any) -> Any:
+        window = per_axis(kernel_size, axes)
+        steps = window if stride is None or (isinstance(stride, Sequence) and not stride) else per_axis(stride, axes)
+        out = shape(input, window, steps, *rest, **more)
+        if out is not None:
+            tell(recorder, operator, (input, window, steps, *rest), more, out, (input,), stored(input))
+        return out
+
+    return rule
+
+
+_UPSAMPLES = (
+    "upsample_nearest1d",
+    "upsample_nearest2d",
+    "upsample_nearest3d",
+    "upsample_bilinear2d",
+    "upsample_bicubic2d",
+    "_upsample_bilinear2d_aa",
+    "_upsample_bicubic2d_aa",
+    "upsample_linear1d",
+    "upsample_trilinear3d",
+    "_upsample_nearest_exact1d",
+    "_upsample_nearest_exact2d",
+    "_upsample_nearest_exact3d",
+)
+
+RULES: dict[Any, Any] = {
+    **{func: rule for func, rule in functions.RULES.items() if func not in {*VIEWS, *COPIES}},
+    **dict.fromkeys((Tensor.reshape, torch.reshape), _reshape),
+    **dict.fromkeys((Tensor.flatten, torch.flatten), _flatten),
+    **{getattr(torch._C._nn, name): _upsample(name) for name in _UPSAMPLES if hasattr(torch._C._nn, name)},
+    torch._C._nn.avg_pool2d: _avg_pool(2),
+    torch._C._nn.avg_pool3d: _avg_pool(3),
+}

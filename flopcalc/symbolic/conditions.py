@@ -1,0 +1,139 @@
+"""Where an expression holds: the conditions of a scope as people write them."""
+
+import math
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from itertools import chain, product
+from typing import Any, NamedTuple
+
+from flopcalc.symbolic.atoms import Number, Terms
+from flopcalc.symbolic.evaluating import evaluate, holds, symbols_of
+from flopcalc.symbolic.scope import Condition, Scope
+from flopcalc.symbolic.size import Size
+from flopcalc.symbolic.writing import text
+
+# Sizes at which a condition on one symbol is looked at, and the largest period that is looked for.
+_LOOKED_AT = 256
+_LARGEST_PERIOD = 128
+# Values of each symbol at which a condition on several is looked at, from the least on, and further points.
+_SMALL, _FURTHER = 12, 200
+
+
+class Requirement(NamedTuple):
+    """A condition as text, such as `H >= 33`, and the place where it was met."""
+
+    condition: str
+    why: str
+
+
+class FixedSize(NamedTuple):
+    """A symbol that must have one value, and the place that needs it."""
+
+    size: str
+    value: int
+    by: str
+
+
+def allows(scope: Scope, point: Mapping[str, Any]) -> bool:
+    """Whether all conditions hold at a point."""
+    known: dict[int, Any] = {}
+    return all(holds(evaluate(one.expression, point, known), one.relation) for one in scope.conditions)
+
+
+def requirements(scope: Scope) -> tuple[list[Requirement], list[FixedSize]]:
+    """The conditions in words of one line each, and the sizes that are fixed. Those that always hold are left out."""
+    bounds: dict[str, tuple[int, str]] = {}
+    found: dict[str, Requirement] = {}
+    fixed: dict[str, FixedSize] = {}
+    for one in scope.conditions:
+        if one.bounds is not None:
+            name, least = one.bounds
+            if least > bounds.get(name, (1, ""))[0]:
+                bounds[name] = least, one.where
+            continue
+        names = list(symbols_of(one.expression))
+        shown = _on_one(scope, one, names[0]) if len(names) == 1 else None
+        if isinstance(shown, int):
+            fixed.setdefault(names[0], FixedSize(names[0], shown, one.where))
+        elif shown is None:
+            shown = "" if len(names) > 1 and _holds_widely(scope, one, names) else comparison(one)
+        if isinstance(shown, str) and shown:
+            found.setdefault(shown, Requirement(shown, one.where))
+    lower = [Requirement(f"{name} >= {least}", where) for name, (least, where) in bounds.items() if name not in fixed]
+    return [*lower, *found.values()], list(fixed.values())
+
+
+def _on_one(scope: Scope, one: Condition, name: str) -> str | int | None:
+    """A condition on one symbol: the only value, "" where it always holds, a text; None for the plain comparison."""
+    hint, least = scope.hints[name], scope.least[name]
+    if not isinstance(hint, int) or not isinstance(least, int):
+        return None
+    first = max(1, least)
+    sizes = range(first, max(first, hint) + _LOOKED_AT)
+    truth = [holds(evaluate(one.expression, {name: size}), one.relation) for size in sizes]
+    if all(truth):
+        return ""
+    true = [size for size, is_true in zip(sizes, truth, strict=True) if is_true]
+    if len(true) == 1:
+        return true[0]
+    if true == list(range(true[0], true[-1] + 1)):
+        upper = f"{name} <= {true[-1]}" if true[-1] < sizes[-1] else ""
+        lower = f"{name} >= {true[0]}" if true[0] > first else ""
+        return " and ".join(filter(None, (lower, upper)))
+    return _remainder(name, sizes, truth)
+
+
+def _holds_widely(scope: Scope, one: Condition, names: Sequence[str]) -> bool:
+    """Whether a condition on several whole symbols holds at all small sizes, and at many others."""
+    if any(isinstance(scope.hints[name], Fraction) for name in names):
+        return False
+    least = {name: int(scope.least[name]) for name in names}
+    small = product(*(range(least[name], least[name] + _SMALL) for name in names)) if len(names) < 4 else ()
+    further = (
+        [least[name] + 7 * step * (place + 2) % 997 for place, name in enumerate(names)] for step in range(_FURTHER)
+    )
+    points = (dict(zip(names, sizes, strict=True)) for sizes in chain(small, further))
+    return all(holds(evaluate(one.expression, point), one.relation) for point in points)
+
+
+def _remainder(name: str, sizes: Sequence[int], truth: Sequence[bool]) -> str | None:
+    """`H % 32 == 0`, if the condition is of this form."""
+    for period in range(2, _LARGEST_PERIOD):
+        by_rest: dict[int, bool] = {}
+        if not all(
+            by_rest.setdefault(size % period, is_true) == is_true for size, is_true in zip(sizes, truth, strict=True)
+        ):
+            continue
+        for wanted, relation in ((True, "=="), (False, "!=")):
+            rests = [rest for rest, is_true in by_rest.items() if is_true is wanted]
+            if len(rests) == 1:
+                return f"{name} % {period} {relation} {rests[0]}"
+        return None
+    return None
+
+
+def comparison(one: Condition) -> str:
+    """The condition with its negative terms on the other side: `ceil(H/16) == 2*ceil(H/32)`."""
+    value, relation = one.expression, one.relation
+    shared = math.gcd(*(int(factor) for factor in value.terms.values() if factor == int(factor)))
+    if shared > 1 and all(factor == int(factor) for factor in value.terms.values()):
+        value = Size(value.scope, {monomial: int(factor) // shared for monomial, factor in value.terms.items()})
+    left: Terms = {monomial: factor for monomial, factor in value.terms.items() if factor > 0}
+    right: Terms = {monomial: -factor for monomial, factor in value.terms.items() if factor < 0}
+    sides = _side(value, left), _side(value, right)
+    if not left or (set(left) == {()} and right):
+        return f"{sides[1]} {_TURNED[relation]} {sides[0]}"
+    return f"{sides[0]} {relation} {sides[1]}"
+
+
+_TURNED = {">": "<", ">=": "<=", "<": ">", "<=": ">=", "==": "==", "!=": "!="}
+
+
+def _side(value: Size, terms: Terms) -> str:
+    if not terms:
+        return "0"
+    constant = terms.get(())
+    if constant is not None and len(terms) == 1:
+        number: Number = constant
+        return text(number)
+    return text(Size(value.scope, terms))
