@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import signal
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import lru_cache
@@ -39,7 +40,7 @@ def processes(jobs: int) -> Callable[[Sweeping, int | None], Iterator[Result]]:
         from multiprocessing import get_context
 
         # New processes: a copy of this one would have its threads' locks.
-        pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
+        pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_ignore_interrupts)
         try:
             packed = _packed(sweeping)
             yield from _in_order(sweeping, lambda task: pool.submit(work, packed, task, enough), jobs)
@@ -49,10 +50,20 @@ def processes(jobs: int) -> Callable[[Sweeping, int | None], Iterator[Result]]:
                 "a process of the sweep ended before it was done",
                 'in a script, call sweep(jobs=...) below `if __name__ == "__main__":`; or use fewer jobs',
             ) from None
+        except KeyboardInterrupt:
+            # What is still computed is not needed.
+            for process in list((getattr(pool, "_processes", None) or {}).values()):
+                process.kill()
+            raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
     return results
+
+
+def _ignore_interrupts() -> None:
+    """An interrupt of the terminal reaches all processes; the one that started the others ends them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def cluster(address: str) -> Callable[[Sweeping, int | None], Iterator[Result]]:
