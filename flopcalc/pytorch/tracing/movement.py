@@ -315,6 +315,14 @@ def _prelu(x: Tensor, weight: Tensor) -> Tensor | None:
     return result((x, weight), x.dtype) if is_plain(x) and is_plain(weight) and x.dtype is weight.dtype else None
 
 
+def _sampled(x: Tensor, grid: Tensor, *rest: Any) -> Tensor | None:
+    if not is_plain(x) or not is_plain(grid) or x.dim() != 4 or grid.dim() != 4 or x.dtype is not grid.dtype:
+        return None
+    if not is_contiguous(x) or x.shape[0] != grid.shape[0] or grid.shape[3] != 2 or not all(x.shape[1:]):
+        return None
+    return packed((*x.shape[:2], *grid.shape[1:3]), x.dtype)
+
+
 _RULES: dict[str, Any] = {
     "clone": _clone,
     "_to_copy": _to_copy,
@@ -351,5 +359,7 @@ _RULES: dict[str, Any] = {
     "pixel_shuffle": _pixels(True),
     "pixel_unshuffle": _pixels(False),
     "_prelu_kernel": _prelu,
+    "logsumexp": _mean,
+    "grid_sampler_2d": _sampled,
 }
 RULES: dict[str, Any] = {f"aten::{name}": rule for names, rule in _RULES.items() for name in names.split()}

@@ -71,7 +71,8 @@ class Places:
 
     def _parameter(self, args: Any) -> str:
         """The first parameter among the arguments of a function."""
-        for tensor in tensors(args):
+        held = [one for arg in args if isinstance(arg, nn.Module) for one in arg._parameters.values()]
+        for tensor in tensors([*args, held]):
             if not tensor.is_nested and tensor.layout is torch.strided and not is_symbolic(tensor.shape):
                 name = self._names.get(tensor.untyped_storage()._cdata)
                 if name is not None:
