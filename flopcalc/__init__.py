@@ -22,6 +22,7 @@ __all__ = [
     "Network",
     "__version__",
     "count",
+    "formula",
     "layer",
     "network",
     "register_kernel",
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from flopcalc.analysis.formula import formula
     from flopcalc.catalog.kernels import register_kernel
     from flopcalc.catalog.layer import layer
     from flopcalc.cost.cost import Cost
@@ -44,6 +46,7 @@ else:
         "FlopcalcError": "flopcalc.errors",
         "Network": "flopcalc.networks.network",
         "count": "flopcalc.targets.module",
+        "formula": "flopcalc.analysis.formula",
         "layer": "flopcalc.catalog.layer",
         "network": "flopcalc.networks.library",
         "register_kernel": "flopcalc.catalog.kernels",

@@ -20,6 +20,7 @@ from flopcalc.errors import FlopcalcError
 from flopcalc.networks import library
 from flopcalc.networks.inputs import one_shape
 from flopcalc.networks.network import Network
+from flopcalc.symbolic.arrays import evaluate_all
 from flopcalc.symbolic.conditions import FixedSize, Requirement, allows, requirements
 from flopcalc.symbolic.evaluating import evaluate
 from flopcalc.symbolic.scope import Scope
@@ -85,8 +86,7 @@ class NetworkForm:
 
         Conditions are not checked; see `allows`.
         """
-        known: dict[int, Any] = {}
-        return {kind: evaluate(value, point, known) for kind, value in self.cost.items()}
+        return evaluate_all(self.cost, point)
 
     @cached_property
     def _parts(self) -> dict[str, Part]:
@@ -220,7 +220,7 @@ def form_of(symbolic: Symbolic, spec: TargetSpec) -> NetworkForm:
         stages=_stages(layers),
         requirements=tuple(needed),
         fixed=(*symbolic.fixed, *fixed),
-        reference={one.symbol: 1 if one.kind == "batch" else one.hint for one in symbolic.variables},
+        reference={one.symbol: one.usual for one in symbolic.variables},
         notes=symbolic.notes,
         baseline=baseline,
         replaced=target.replacement.replaced if target.replacement else (),

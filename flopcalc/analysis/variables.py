@@ -17,7 +17,8 @@ class Variable(NamedTuple):
 
     kind: "batch"; "axis", where place is the number of the axis; "option", where name is that of the option; or "item",
     where place is the number of the item of the list that the option is. hint: its value at the reference point; a
-    Fraction for an option that need not be whole. least: its smallest value.
+    Fraction for an option that need not be whole. usual: its value in the target as it was given, at which shares are
+    taken. least: its smallest value.
     """
 
     symbol: str
@@ -27,6 +28,7 @@ class Variable(NamedTuple):
     name: str = ""
     place: int = 0
     least: int | Fraction = 1
+    usual: int | Fraction = 1
 
 
 class Vary(NamedTuple):
@@ -74,7 +76,7 @@ def variables(
             other = f"input.{name}" if prefers_option else f"set.{name}"
             notes.append(f"{name} is {which} here; --vary {other} is the other one")
         if as_axis == "batch" and "batch" not in options:
-            found.append(Variable("N", "batch", "batch", max(batch, 3)))
+            found.append(Variable("N", "batch", "batch", max(batch, 3), usual=batch))
         elif as_axis in axes and not name.startswith("set.") and not prefers_option:
             found.append(_axis(as_axis, axes[as_axis], shape))
         elif as_option in options and not name.startswith("input."):
@@ -87,26 +89,17 @@ def variables(
 
 
 def _axis(name: str, place: int, shape: Sequence[int]) -> Variable:
-    return Variable(SYMBOLS[name], name, "axis", shape[place], place=place)
+    return Variable(SYMBOLS[name], name, "axis", shape[place], place=place, usual=shape[place])
 
 
 def _option(name: str, value: Any, least: int) -> list[Variable]:
     if isinstance(value, tuple):
         return [
-            Variable(f"{name}_{place}", f"item {place} of {name}", "item", item, name, place, least)
+            Variable(f"{name}_{place}", f"item {place} of {name}", "item", item, name, place, least, item)
             for place, item in enumerate(value, 1)
         ]
-    return [
-        Variable(
-            name,
-            f"option {name}",
-            "option",
-            value,
-            name,
-            0,
-            Fraction(1, 10**6) if isinstance(value, Fraction) else least,
-        )
-    ]
+    least_value = Fraction(1, 10**6) if isinstance(value, Fraction) else least
+    return [Variable(name, f"option {name}", "option", value, name, 0, least_value, value)]
 
 
 def _apart(found: list[Variable]) -> tuple[Variable, ...]:

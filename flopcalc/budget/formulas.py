@@ -1,45 +1,32 @@
-"""Closed forms of operators for the lock file, and their differences as expressions. Imports SymPy."""
+"""Closed forms for the lock file: of operators, by SymPy, and of the networks of the file of targets."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from importlib import import_module
+from typing import Any
 
-from flopcalc.algebra.closed_form import closed_form, kinds_present
-from flopcalc.algebra.reading import read, subtract, symbols_of
-from flopcalc.algebra.writing import text
 from flopcalc.budget.config import Config
 from flopcalc.budget.lock import Formula
+from flopcalc.budget.network_formulas import PREFIX, PresentForm, network_formulas
+from flopcalc.budget.network_formulas import difference as network_difference
 from flopcalc.catalog import lookup
-from flopcalc.errors import FlopcalcError
-
-_ALWAYS = ("params", "macs")
 
 
-class Present(NamedTuple):
-    """A closed form as it is now. symbols: those that it contains, by name."""
-
-    formula: Formula
-    value: Any
-    symbols: Mapping[str, Any]
-
-
-def formulas(config: Config) -> Iterator[Present]:
-    """The closed forms of the operators that a file asks for: all kinds of cost that are not zero.
-
-    At stride 1 and default options; options that have a letter are symbols.
-    """
-    for name in lookup.names() if config.formulas.which == "all" else config.formulas.names:
-        try:
-            form = closed_form(lookup.get(name))
-        except FlopcalcError as error:
-            raise config.formulas_error(error) from None
-        terms = {text(symbol): text(value) for symbol, value in form.definitions.items()}
-        symbols = symbols_of(form)
-        for kind in (*_ALWAYS, *kinds_present(form.evaluation.cost)):
-            value = form.cost(kind)
-            yield Present(Formula(name, kind, text(value), terms), form.expand(value), symbols)
+def formulas(config: Config) -> Iterator[Any]:
+    """The closed forms that a file asks for, each with its `formula`: operators first, then networks."""
+    if names := operator_names(config):
+        yield from import_module("flopcalc.budget.operator_formulas").operator_formulas(config, names)
+    yield from network_formulas(config)
 
 
-def compare(before: Iterable[Formula], now: Iterable[Present], update: str) -> Iterator[dict[str, Any]]:
+def operator_names(config: Config) -> tuple[str, ...]:
+    """The operators whose forms are locked."""
+    if config.formulas.which == "all":
+        return tuple(lookup.names())
+    networks = {one.name for one in config.targets if one.target.kind == "network"}
+    return tuple(name for name in config.formulas.names if name not in networks)
+
+
+def compare(before: Iterable[Formula], now: Iterable[Any], update: str) -> Iterator[dict[str, Any]]:
     """One row for each locked or present closed form. difference: now - locked as an expression, None without both.
 
     update: the command that writes the lock file again, for the hint of an error.
@@ -50,7 +37,8 @@ def compare(before: Iterable[Formula], now: Iterable[Present], update: str) -> I
         was, one = old.get(key), new.get(key)
         difference = _difference(was, one, update) if was and one else None
         yield {
-            "operator": key[0],
+            "operator": key[0].removeprefix(PREFIX),
+            "of": "network" if key[0].startswith(PREFIX) else "operator",
             "kind": key[1],
             "locked": was.text if was else None,
             "now": one.formula.text if one else None,
@@ -60,18 +48,14 @@ def compare(before: Iterable[Formula], now: Iterable[Present], update: str) -> I
         }
 
 
+def _difference(was: Formula, now: Any, update: str) -> str:
+    if isinstance(now, PresentForm):
+        return network_difference(was, now, update)
+    found: str = import_module("flopcalc.budget.operator_formulas").difference(was, now, update)
+    return found
+
+
 def _changed_terms(was: Mapping[str, str], now: Mapping[str, str]) -> list[dict[str, str | None]]:
     """The definitions of symbols that differ."""
     names = [name for name in dict.fromkeys((*was, *now)) if was.get(name) != now.get(name)]
     return [{"name": name, "locked": was.get(name), "now": now.get(name)} for name in names]
-
-
-def _difference(was: Formula, now: Present, update: str) -> str:
-    if (was.text, was.terms) == (now.formula.text, now.formula.terms):
-        return "0"
-    try:
-        return text(subtract(now.value, read(was.text, was.terms, now.symbols)))
-    except FlopcalcError as error:
-        where = f"the {was.kind} of {was.operator} in the lock file"
-        hint = f"restore it from version control, or write it again with `{update}`"
-        raise FlopcalcError("bad-lock", f"{where}: {error.message}", hint) from None

@@ -11,7 +11,7 @@ from flopcalc.budget.lock import Lock, LockCommands, Locked, lock_commands, lock
 from flopcalc.budget.measure import Measured
 from flopcalc.catalog import lookup
 from flopcalc.cost.kinds import KINDS
-from flopcalc.errors import FlopcalcError
+from flopcalc.errors import FlopcalcError, unknown_name
 from flopcalc.targets.spec import DEFAULT_TIMEOUT, Timeout
 
 Record = dict[str, Any]
@@ -26,11 +26,7 @@ def check_record(
     lock = read_lock(config.lock, commands)
     if lock is None and (with_lock or with_formulas):
         raise FlopcalcError("no-lock", f"there is no lock file {config.lock}", f"write it with `{commands.create}`")
-    for name in config.formulas.names:
-        try:
-            lookup.get(name)
-        except FlopcalcError as error:
-            raise config.formulas_error(error) from None
+    check_formula_names(config)
     check = Check(config, lock.targets if lock else None)
     rows = list(check.rows())
     targets = [check.of(spec.name) for spec in config.targets]
@@ -141,7 +137,18 @@ def _formulas(config: Config, lock: Lock, commands: LockCommands) -> list[Record
         raise FlopcalcError(
             "bad-config",
             f"{config.path} names no formulas to compare",
-            f"write formulas: all, or a list of operators, then run `{commands.update}`",
+            f"write formulas: all, or a list of operators and targets, then run `{commands.update}`",
         )
-    algebra = import_module("flopcalc.budget.formulas")
-    return list(algebra.compare(lock.formulas, algebra.formulas(config), commands.update))
+    found = import_module("flopcalc.budget.formulas")
+    return list(found.compare(lock.formulas, found.formulas(config), commands.update))
+
+
+def check_formula_names(config: Config) -> None:
+    """Raise FlopcalcError for a name in `formulas` that is neither an operator nor a network of the file."""
+    networks = [one.name for one in config.targets if one.target.kind == "network"]
+    for name in config.formulas.names:
+        if name in networks:
+            continue
+        if lookup.find(name) is None:
+            hint = "name operators, and networks among the targets; `flopcalc list` shows all operators"
+            raise config.formulas_error(unknown_name("operator or target", name, [*lookup.names(), *networks], hint))

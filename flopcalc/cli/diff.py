@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 
 import click
@@ -29,7 +30,7 @@ from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table
 from flopcalc.report.uncounted import RULE_HINT, how_many, uncounted_lines
 from flopcalc.targets.model_record import model_record
 from flopcalc.targets.read import read_target
-from flopcalc.targets.spec import Timeout, from_texts
+from flopcalc.targets.spec import TargetSpec, Timeout, from_texts
 
 # The number of renamed layers that are shown.
 _EXAMPLES = 3
@@ -48,6 +49,12 @@ _HOW = "write it as for `flopcalc model`, in quotes: 'resnet50 --replace spconv 
 )
 @click.option("--batch", type=Whole(), default=None, help="Batch size of both, unless one gives its own (default: 1).")
 @timeout_option
+@click.option(
+    "--symbolic", is_flag=True, help="Also show B - A as an expression in batch, height and width, or in --vary."
+)
+@click.option(
+    "--vary", metavar="NAME,...", multiple=True, help="Symbols of --symbolic, as in `flopcalc formula`; implies it."
+)
 @click.option("--all", "everything", is_flag=True, help="Show equal layers too.")
 @strict_option
 @output_options
@@ -58,6 +65,8 @@ def command(
     batch: int | None,
     timeout: Timeout,
     everything: bool,
+    symbolic: bool,
+    vary: tuple[str, ...],
     strict: bool,
     fmt: str | None,
     output: str | None,
@@ -72,17 +81,20 @@ def command(
     """
     fmt = format_of(fmt, output)
     chosen = convention.get(convention_name)
-    records = []
+    records, specs = [], []
     for text in (first, second):
         name, options = _read_side(text)
         options["input_texts"] = options["input_texts"] or input_texts
         options["batch"] = batch if options["batch"] is None else options["batch"]
         options["timeout"] = options["timeout"] or timeout
         with progress_bar(name):
-            target = read_target(with_folder_rules(from_texts(name, **options)))
+            specs.append(with_folder_rules(from_texts(name, **options)))
+            target = read_target(specs[-1])
         records.append(model_record(target.plain, target.replacement, chosen, dtype))
     record = diff_record(records[0], records[1], chosen)
     record["a"]["target"], record["b"]["target"] = first, second
+    if symbolic or vary:
+        record["symbolic"] = _symbolic(specs, vary)
     emit(_document(record, chosen, everything, fmt == "csv"), fmt, output)
     uncounted = [*record["a"]["uncounted"], *record["b"]["uncounted"]]
     note_uncounted(uncounted, fmt)
@@ -90,6 +102,15 @@ def command(
         note_remarks(one, fmt)
     if strict:
         check_counted(uncounted)
+
+
+def _symbolic(specs: list[TargetSpec], vary: tuple[str, ...]) -> dict[str, Any]:
+    names = import_module("flopcalc.analysis.variables").names_of(vary) if vary else None
+    network_form = import_module("flopcalc.analysis.network_form").network_form
+    with progress_bar("closed forms"):
+        forms = [network_form(spec, names) for spec in specs]
+    found: dict[str, Any] = import_module("flopcalc.analysis.form_diff").form_difference(*forms)
+    return found
 
 
 @click.command("flopcalc diff", add_help_option=False)
@@ -137,6 +158,8 @@ def _document(record: dict[str, Any], chosen: Convention, everything: bool, for_
         blocks.append(_rows_for_csv(record, title))
     elif shown:
         blocks.append(_changes(record, shown, len(differ), title))
+    if "symbolic" in record:
+        blocks += _expressions(record["symbolic"])
     counts = ", ".join(f"{count:,} {_WORDS[status]}" for status, count in record["counts"].items() if count)
     if len(shown) < len(differ):
         counts += f"; --all shows {len(differ) - len(shown):,} more, without params and {title}"
@@ -160,6 +183,22 @@ def _document(record: dict[str, Any], chosen: Convention, everything: bool, for_
     if unknown:
         verdict += f"{', as far as counted' if same else ''} | {'; '.join(unknown)}"
     return Document(f"{record['a']['target']}  ->  {record['b']['target']}{verdict}", blocks, record)
+
+
+def _expressions(symbolic: dict[str, Any]) -> Iterator[Table | Facts | Lines]:
+    """B - A as expressions."""
+    names = ", ".join(f"{name} {meaning}" for name, meaning in symbolic["symbols"].items())
+    facts = [("symbols", names)]
+    facts += [(kind, one["exact"]) for kind, one in symbolic["difference"].items() if one["exact"] != "0"]
+    if len(facts) == 1:
+        facts.append(("all kinds", "0: equal at all these sizes"))
+    conditions = [f"{one['size']} = {one['value']}" for one in symbolic["fixed"]]
+    conditions += [one["condition"] for one in symbolic["valid"]]
+    facts.append(("holds for", " and ".join(conditions) or "all sizes"))
+    yield Facts(facts, "B - A as an expression")
+    if symbolic["stages"]:
+        rows = [[one["name"], one["params"], one["macs"]] for one in symbolic["stages"]]
+        yield Table((Column("stage", "name"), Column("params", "text"), Column("MACs", "text")), rows)
 
 
 def _description(side: dict[str, Any]) -> str:

@@ -1,18 +1,24 @@
 """`flopcalc formula`."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import Any
 
 import click
 
+from flopcalc.budget.folder_rules import with_folder_rules
 from flopcalc.catalog import lookup
-from flopcalc.cli.completion import complete_operators
-from flopcalc.cli.operator_argument import METAVAR
+from flopcalc.cli.completion import complete_targets
 from flopcalc.cli.output import emit, format_of, output_option, write
+from flopcalc.cli.progress import progress_bar
+from flopcalc.cli.target import target_options
+from flopcalc.errors import FlopcalcError, unknown_name
+from flopcalc.networks.library import names as networks
 from flopcalc.report.document import Document, Facts, Lines, Table
 from flopcalc.spec.operator import Operator
 from flopcalc.spec.source import STATUS_TEXT
+from flopcalc.targets.spec import from_texts
 
 _OTHER = "Other kinds, at stride 1"
 _NAMES = {"params": "Parameters", "macs": "MACs"}
@@ -22,11 +28,12 @@ _SUFFIXES = {
     "latex": {".tex": "table", ".json": "json"},
     "python": {".py": "table", ".json": "json"},
 }
+_NAME = re.compile(r"\w+")
 _RIGHT = {"corrected": "corrected", "asymptotic": "exact", "open": "other reading"}
 
 
-@click.command("formula", epilog="Example: flopcalc formula compconv --set depth=3 --as latex")
-@click.argument("operator_text", metavar=METAVAR, shell_complete=complete_operators)
+@click.command("formula", epilog="Example: flopcalc formula resnet50 --assume 'H = 32 h, W = 32 w'")
+@click.argument("what", metavar="OPERATOR|NETWORK", shell_complete=complete_targets)
 @click.option(
     "--as",
     "style",
@@ -35,7 +42,26 @@ _RIGHT = {"corrected": "corrected", "asymptotic": "exact", "open": "other readin
     show_default=True,
     help="How to write the formulas.",
 )
-@click.option("--set", "settings", metavar="NAME=VALUE", multiple=True, help="Set an option to a number; repeatable.")
+@click.option(
+    "--vary",
+    metavar="NAME,...",
+    multiple=True,
+    help="Symbols of a network's formula: batch, height, width, depth (of a volume), tokens, and numeric options of a "
+    "described network (default: batch, height and width). What is not named keeps its number.",
+)
+@click.option(
+    "--assume",
+    metavar="'H = 32 h'",
+    multiple=True,
+    help="Write a symbol of a network's formula in others: 'H = 32 h, W = 32 w' removes most floors. Repeatable.",
+)
+@click.option(
+    "--per",
+    type=click.Choice(("stage", "layer")),
+    default=None,
+    help="Show the formula of each stage or each layer of a network (default: stage).",
+)
+@target_options
 @click.option(
     "--format",
     "fmt",
@@ -43,15 +69,98 @@ _RIGHT = {"corrected": "corrected", "asymptotic": "exact", "open": "other readin
     help="Text or JSON (default: text, or by the suffix of -o).",
 )
 @output_option
-def command(operator_text: str, style: str, settings: tuple[str, ...], fmt: str | None, output: str | None) -> None:
-    """Printed, corrected and exact cost of an operator, as algebra.
+def command(
+    what: str,
+    style: str,
+    vary: tuple[str, ...],
+    assume: tuple[str, ...],
+    per: str | None,
+    fmt: str | None,
+    output: str | None,
+    **options: Any,
+) -> None:
+    """Cost of an operator or a network, as algebra.
 
-    The exact cost is derived from the structure of the operator. Also shown: its ratio to a plain convolution,
-    and the limit of that ratio for c_in = c_out -> infinity. Options are symbols unless they are set, by --set
-    or behind the name: spconv:alpha=1/4.
+    Of an operator: the printed, corrected and exact cost, which is derived from its structure; its ratio to a plain
+    convolution, and the limit of that ratio for c_in = c_out -> infinity. Options are symbols unless they are set, by
+    --set or behind the name: spconv:alpha=1/4.
+
+    Of a network, described or a PyTorch model: every kind of cost as an exact expression in batch, height and width,
+    with the conditions under which it holds. It is compared with the cost at other sizes before it is shown.
     """
     fmt = format_of(fmt, output, _SUFFIXES[style])
-    operator, given = lookup.parse(operator_text, settings)
+    if _is_operator(what):
+        _check_no_network_options({"vary": vary, "assume": assume, "per": per, **options})
+        _operator(what, style, options["settings"], fmt, output)
+    else:
+        _network(what, style, vary, assume, per, fmt, output, options)
+
+
+def _is_operator(what: str) -> bool:
+    """Whether a text names an operator: else it is a network, also where it is unknown to both."""
+    name = what.partition(":")[0].strip()
+    if name.endswith((".yaml", ".yml")) and "/" not in what.partition(":")[2]:
+        from flopcalc.text import shipped_files
+        from flopcalc.text.yaml_file import read_file
+
+        data = read_file(shipped_files.found(name), "file")
+        return not (isinstance(data, dict) and {"layers", "like"} & set(data))
+    if lookup.find(name) is not None:
+        return True
+    if name == what and _NAME.fullmatch(name) and name not in networks():
+        operators = [*lookup.names(), *lookup.plug_ins()]
+        near = "`flopcalc list` shows all operators and networks; a description is given by its path, ending in .yaml"
+        raise unknown_name("operator or network", name, [*operators, *networks()], near)
+    return False
+
+
+_OPERATOR_OPTIONS = frozenset({"settings", "timeout"})
+
+
+def _check_no_network_options(options: Mapping[str, Any]) -> None:
+    """Raise FlopcalcError (bad-usage) for an option that only the formula of a network has."""
+    given = next((name for name, value in options.items() if value and name not in _OPERATOR_OPTIONS), None)
+    if given is not None:
+        flag = {"input_texts": "input", "replace_texts": "replace", "argument_texts": "arg"}.get(given, given)
+        why = f"--{flag} is for the formula of a network; that of an operator has symbols for all its sizes"
+        raise FlopcalcError("bad-usage", why, f"leave out --{flag}, or name a network")
+
+
+def _network(
+    what: str,
+    style: str,
+    vary: tuple[str, ...],
+    assume: tuple[str, ...],
+    per: str | None,
+    fmt: str | None,
+    output: str | None,
+    options: dict[str, Any],
+) -> None:
+    spec = with_folder_rules(from_texts(what, **options))
+    forms = import_module("flopcalc.analysis.network_form")
+    records = import_module("flopcalc.analysis.form_record")
+    names = import_module("flopcalc.analysis.variables").names_of(vary) if vary else None
+    with progress_bar(what):
+        form = forms.network_form(spec, names)
+    if assume:
+        form = import_module("flopcalc.analysis.assumptions").assumed(form, assume)
+    if style == "python" and fmt != "json":
+        write(f"{records.python_source(form)}\n", output)
+        return
+    pages = import_module("flopcalc.report.network_form")
+    if style == "latex" and fmt != "json":
+        write(pages.form_latex(form), output)
+        return
+    record = records.form_record(form, per or "stage")
+    if style == "python":
+        record["python"] = records.python_source(form)
+    elif style == "latex":
+        record["latex"] = pages.form_latex(form)
+    emit(pages.form_document(record), fmt, output)
+
+
+def _operator(what: str, style: str, settings: tuple[str, ...], fmt: str | None, output: str | None) -> None:
+    operator, given = lookup.parse(what, settings)
     # SymPy is loaded here, so that a wrong name is reported without it.
     record_of = import_module("flopcalc.algebra.formula_record")
     record_of.check_somewhere(operator, given)

@@ -7,6 +7,7 @@ import click
 from flopcalc.budget.check import Check
 from flopcalc.budget.config import Config, find_config, read_config
 from flopcalc.budget.lock import lock_commands, locked, may_overwrite, parse_lock, read_lock, write_lock
+from flopcalc.budget.record import check_formula_names
 from flopcalc.cli.output import write
 from flopcalc.cli.progress import progress_bar
 from flopcalc.cli.target import timeout_option
@@ -70,6 +71,7 @@ def _text(config: Config) -> str:
         targets = [locked(check.of(spec.name)) for spec in config.targets]
     if config.formulas.which == "none":
         return write_lock(targets, [], config.dtype)
+    check_formula_names(config)
     present = import_module("flopcalc.budget.formulas").formulas(config)
     return write_lock(targets, [one.formula for one in present], config.dtype)
 

@@ -22,7 +22,7 @@ OWN_PROCESS = "own process"
 COMMANDS = {
     "layer": "Cost of one operator on one shape.",
     "compare": "Several operators on one shape, side by side.",
-    "formula": "Printed, corrected and exact cost of an operator, as algebra.",
+    "formula": "Cost of an operator or a network, as algebra.",
     "model": "Cost of a network, as it is or with layers replaced.",
     "explain": "Why counters report different numbers for a network, line by line.",
     "diff": "Two networks, or two versions of one, layer by layer.",

@@ -173,6 +173,7 @@ class Description:
             scope.where = lambda: tape.place
         reader = Reader(self._file, tape, blocks)
         output = reader.read(self._data)
+        tape.place = ""
         title, fixed = self._title(reader, name)
         plan = Plan(
             steps=tuple(tape.steps),

@@ -21,7 +21,7 @@ _SARIF = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sar
 _RULES = {
     "limit": "A target costs more than its limit allows",
     "locked": "A target does not cost what the lock file says",
-    "formula": "The closed form of an operator is not the locked one",
+    "formula": "The closed form of an operator or a network is not the locked one",
     "uncounted": "A kernel has no counting rule, so that the cost is not known",
 }
 

@@ -170,7 +170,8 @@ class Scope:
                 else:
                     pick: Any = max if atom.kind == "max" else min
                     found = pick(low for low, _ in ends), pick(high for _, high in ends)
-                    if atom.kind == "max" and atom.args[0] == -atom.args[1]:
+                    both = atom.args[0] + atom.args[1]
+                    if atom.kind == "max" and not isinstance(both, Size) and both == 0:
                         # An absolute value.
                         found = max(found[0], 0), found[1]
             self._bounds[index] = found
@@ -325,6 +326,19 @@ class Scope:
             self._bounds.clear()
             return name, int(high)
         return None
+
+    def require(self, condition: Condition, value: Size | Number) -> bool:
+        """Note a condition of another scope, whose expression has this value here; false where it never holds."""
+        relation = condition.relation
+        if not isinstance(value, Size):
+            return holds(value, relation)
+        low, high = self.bounds(value)
+        if relation in (">", ">=", "!=") and (low > 0 or (low == 0 and relation == ">=")):
+            return True
+        if relation in ("<", "<=", "!=") and (high < 0 or (high == 0 and relation == "<=")):
+            return True
+        self.conditions.append(Condition(value, relation, condition.where, self._narrow(value, relation)))
+        return True
 
     def fix(self, value: Size | Number) -> Number:
         """The value at the reference point, for code that needs a number.

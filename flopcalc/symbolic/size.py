@@ -117,9 +117,6 @@ class Size:
     def __neg__(self) -> "Size":
         return Size(self.scope, {monomial: -factor for monomial, factor in self.terms.items()})
 
-    def __pos__(self) -> "Size":
-        return self
-
     def __sub__(self, other: Any) -> Any:
         return self + -other
 
@@ -153,9 +150,6 @@ class Size:
         if not isinstance(other, int | Fraction):
             return NotImplemented
         return self * Fraction(1, other)
-
-    def __rtruediv__(self, other: Any) -> Any:
-        return NotImplemented
 
     def __floordiv__(self, other: Any) -> Any:
         if isinstance(other, Size):
@@ -192,9 +186,6 @@ class Size:
     def __ceil__(self) -> Any:
         return -_floored(-self)
 
-    def __trunc__(self) -> Any:
-        return _floored(self) if self >= 0 else -_floored(-self)
-
     def __round__(self, digits: None = None) -> Any:
         if is_whole(self):
             return self
@@ -204,11 +195,7 @@ class Size:
         return down - (1 - (math.ceil(up) - down)) * (down % 2)
 
     def __abs__(self) -> Any:
-        return self if self >= 0 else -self
-
-    def __divmod__(self, other: Any) -> Any:
-        quotient = self // other
-        return quotient, self - other * quotient
+        return extreme("max", self, -self)
 
     # Comparisons -------------------------------------------------------------------------------
 

@@ -83,10 +83,10 @@ def factored(value: Size) -> tuple[Monomial, Any]:
 
 
 def terms_of(value: Size | Number) -> list[tuple[Monomial, Number]]:
-    """The terms in the order in which they are written: as their factors were first met, the constant last."""
+    """The terms as they are written: those of most factors first, then as their factors were first met."""
     if not isinstance(value, Size):
         return [((), value)] if value else []
-    return sorted(value.terms.items(), key=lambda term: (not term[0], term[0]))
+    return sorted(value.terms.items(), key=lambda term: (-len(term[0]), term[0]))
 
 
 def term_text(value: Size, term: tuple[Monomial, Number], style: "Style | None" = None) -> str:
@@ -174,7 +174,8 @@ def _text_atom(atom: Atom, style: Style) -> str:
         return atom.name
     if atom.kind == "floor":
         name, inner, bottom = floor_of(atom)
-        return f"{name}({_over(inner, bottom, style)})"
+        # Without spaces, so that a long sum is broken between its terms.
+        return f"{name}({_over(inner, bottom, style)})".replace(" ", "")
     return f"{atom.kind}({', '.join(written(arg, style) for arg in atom.args)})"
 
 
@@ -256,3 +257,36 @@ LATEX = Style(
 def symbol_list(symbols: Mapping[str, str]) -> str:
     """`N batch, H height`: symbols with their meaning, for people."""
     return ", ".join(f"{symbol} {meaning}" for symbol, meaning in symbols.items())
+
+
+def atom_counts(value: Size) -> dict[int, int]:
+    """How often each atom is written in an expression, by its index; those inside other atoms are not counted."""
+    found: dict[int, int] = {}
+    for monomial in value.terms:
+        for index in set(monomial):
+            found[index] = found.get(index, 0) + 1
+    return dict(sorted(found.items()))
+
+
+def latex_lines(value: Size | Number, per_line: int = 3) -> list[str]:
+    """LaTeX of an expression in lines of a few terms each, for an aligned equation."""
+    if not isinstance(value, Size):
+        return [written(value, LATEX)]
+    common, rest = factored(value)
+    terms = terms_of(rest)
+    front = f"{_product(value.scope, common, LATEX)}{LATEX.times}" if common else ""
+    bracket = bool(common) and len(terms) > 1
+    pieces = []
+    for place, (monomial, factor) in enumerate(terms):
+        positive = -factor if factor < 0 else factor
+        one = term_text(rest, (monomial, positive), LATEX) if isinstance(rest, Size) else _number(positive, LATEX)
+        sign = "-" if factor < 0 else "+" if place else ""
+        pieces.append(f"{sign} {one}".strip())
+    lines = [" ".join(pieces[start : start + per_line]) for start in range(0, len(pieces), per_line)]
+    if bracket:
+        # \bigl and \bigr do not need to be on one line.
+        lines[0] = rf"{front}\bigl( {lines[0]}"
+        lines[-1] += r" \bigr)"
+    elif front:
+        lines[0] = front + lines[0]
+    return lines

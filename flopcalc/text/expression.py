@@ -88,10 +88,10 @@ def _error(text: str, why: str) -> FlopcalcError:
 
 
 @lru_cache(maxsize=1024)
-def parse(text: str) -> ast.expr:
+def parse(text: str, longest: int = MAX_LENGTH) -> ast.expr:
     """The syntax tree of an expression. Raises FlopcalcError (bad-expression) if the text is not an expression."""
-    if len(text) > MAX_LENGTH:
-        raise _error(text, f"longer than {MAX_LENGTH} characters")
+    if len(text) > longest:
+        raise _error(text, f"longer than {longest} characters")
     try:
         tree = ast.parse(text.strip().replace("^", "**"), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -116,14 +116,15 @@ class _Truths(ast.NodeTransformer):
         return ast.copy_location(ast.Constant(TRUTHS[node.id]), node) if node.id in TRUTHS else node
 
 
-def evaluate(text: str, names: Mapping[str, Any]) -> Any:
+def evaluate(text: str, names: Mapping[str, Any], longest: int = MAX_LENGTH) -> Any:
     """The value of `text`, with the values of its names.
 
     Exact: ints and Fractions give ints and Fractions, except that log2 gives a float where the value is not
-    rational. Raises FlopcalcError (bad-expression) for anything that is not plain arithmetic.
+    rational. longest: the number of characters that it may have. Raises FlopcalcError (bad-expression) for anything
+    that is not plain arithmetic.
     """
     try:
-        return _Evaluator(text, names, [MAX_STEPS]).value(parse(text))
+        return _Evaluator(text, names, [MAX_STEPS]).value(parse(text, longest))
     except ZeroDivisionError:
         raise _error(text, "division by zero") from None
     except RecursionError:

@@ -64,7 +64,7 @@ def test_a_formula_that_fails_on_symbols(name: str, run: Runner, monkeypatch: py
     with pytest.raises(FlopcalcError) as caught:
         closed_form(operator)
     assert caught.value.code == "no-closed-form"
-    monkeypatch.setattr(lookup, "get", lambda _: operator)
+    monkeypatch.setattr(lookup, "find", lambda _: operator)
     done = run("formula", "mine")
     assert (done.code, done.out) == (2, "")
     message, hint = done.err.splitlines()
@@ -77,7 +77,7 @@ def test_a_formula_that_silently_takes_one_branch(run: Runner, monkeypatch: pyte
     operator = _operator(formula=_branches)
     with pytest.raises(FlopcalcError, match="takes another branch"):
         check_on_numbers(closed_form(operator), {})
-    monkeypatch.setattr(lookup, "get", lambda _: operator)
+    monkeypatch.setattr(lookup, "find", lambda _: operator)
     assert run("formula", "mine").code == 2
 
 
@@ -91,7 +91,7 @@ def test_our_operators_have_a_closed_form(name: str) -> None:
 def test_no_empty_section(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     """An operator without equations has no section for them."""
     operator = _operator(formula=_plain)
-    monkeypatch.setattr(lookup, "get", lambda _: operator)
+    monkeypatch.setattr(lookup, "find", lambda _: operator)
     for command in (("formula", "mine"), ("layer", "mine", "--cin", "8")):
         done = run(*command)
         assert done.code == 0, done.err

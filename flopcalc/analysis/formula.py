@@ -1,0 +1,118 @@
+"""`flopcalc.formula`: the closed form of an operator or a network, for Python."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from flopcalc.analysis.assumptions import assumed
+from flopcalc.analysis.form_record import form_record, python_source
+from flopcalc.analysis.network_form import NetworkForm, network_form
+from flopcalc.analysis.variables import names_of
+from flopcalc.catalog import lookup
+from flopcalc.errors import FlopcalcError, clip
+from flopcalc.networks.inputs import InputLike
+from flopcalc.targets.spec import as_texts, from_python
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Formula:
+    """The cost of an operator or a network as exact expressions.
+
+    target: its name. exact: one expression for each kind of cost, as text. form: of a network, the expressions
+    themselves; None for an operator.
+    """
+
+    target: str
+    exact: Mapping[str, str]
+    form: NetworkForm | None
+    record: Mapping[str, Any]
+    python: str
+
+    def __repr__(self) -> str:
+        macs = self.exact["macs"]
+        return f"<Formula of {self.target}: macs = {macs if len(macs) <= 70 else f'{macs[:69]}…'}>"
+
+    def at(self, **values: Any) -> dict[str, Any]:
+        """All kinds of cost where the symbols have these values: exact ints, or arrays for NumPy arrays of integers.
+
+        For networks. Raises FlopcalcError (bad-usage) for a missing or unknown symbol, and where it does not hold.
+        """
+        if self.form is None:
+            why = f"the formula of the operator {self.target} is evaluated by flopcalc.layer"
+            raise FlopcalcError("bad-usage", why, f'write flopcalc.layer("{self.target}", 64)')
+        symbols = self.form.symbols
+        if set(values) != set(symbols):
+            given = clip(", ".join(values) or "none")
+            why = f"the symbols of {self.target} are {', '.join(symbols)}, and {given} are given"
+            raise FlopcalcError("bad-usage", why, "give each symbol a value, by its name")
+        plain = all(not hasattr(value, "shape") for value in values.values())
+        if plain and not self.form.allows(values):
+            conditions = [f"{one.size} == {one.value}" for one in self.form.fixed]
+            conditions += [one.condition for one in self.form.requirements]
+            why = f"the formula of {self.target} does not hold there"
+            raise FlopcalcError("bad-usage", why, f"it holds for {' and '.join(conditions)}")
+        return self.form.at(values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `flopcalc formula --format json` shows it."""
+        return dict(self.record)
+
+    def to_rows(self) -> list[dict[str, str]]:
+        """One row for each kind of cost."""
+        return [{"kind": kind, "exact": value} for kind, value in self.exact.items()]
+
+
+def formula(
+    what: Any,
+    *,
+    vary: str | Sequence[str] | None = None,
+    assume: str | Sequence[str] = (),
+    input: InputLike | Sequence[InputLike] | None = None,
+    batch: int = 1,
+    replace: str | Iterable[str] = (),
+    where: str | None = None,
+    keep: str | Iterable[str] = (),
+    set: Mapping[str, Any] | None = None,
+    arg: Mapping[str, Any] | None = None,
+    method: str | None = None,
+) -> Formula:
+    """The closed form of an operator or a network, as `flopcalc formula` shows it.
+
+    what: an operator's name, or a target as in `flopcalc model`; an nn.Module or a function that builds one, with
+    `input`. vary: names of the axes and options that are symbols, as a list or as text with commas. assume: texts
+    such as "H = 32 h". set: options that have a number. Raises FlopcalcError: no-closed-form where there is none.
+
+    >>> from flopcalc import formula
+    >>> formula("resnet18", assume="H = 32 h, W = 32 w").exact["macs"]
+    '37011456*N*h*w + 512000*N'
+    """
+    if isinstance(what, os.PathLike):
+        what = os.fspath(what)
+    if isinstance(what, str) and lookup.find(what.partition(":")[0]) is not None and "/" not in what:
+        return _of_operator(what, set or {})
+    spec = from_python(
+        what, input, batch=batch, replace=replace, where=where, keep=keep, set=set, arg=arg, method=method
+    )
+    form = network_form(spec, None if vary is None else names_of(as_texts(vary)))
+    if texts := as_texts(assume):
+        form = assumed(form, texts)
+    record = form_record(form)
+    exact = {kind: one["exact"] for kind, one in record["cost"].items()}
+    return Formula(form.target, exact, form, record, python_source(form))
+
+
+def _of_operator(what: str, settings: Mapping[str, Any]) -> Formula:
+    operator, given = lookup.parse(what)
+    given = {**given, **{name: operator.resolve({name: value})[name] for name, value in settings.items()}}
+    # SymPy.
+    records = import_module("flopcalc.algebra.formula_record")
+    records.check_somewhere(operator, given)
+    form = import_module("flopcalc.algebra.closed_form").closed_form(operator, given)
+    import_module("flopcalc.algebra.comparison").check_on_numbers(form, given)
+    record = records.formula_record(form, "text")
+    exact = {kind: cost["exact"] for kind, cost in record["cost"].items()} | dict(record["kinds"])
+    python = import_module("flopcalc.algebra.writing").python
+    source = "\n\n\n".join(python(form, kind) for kind in records.QUANTITIES)
+    return Formula(operator.name, exact, None, record, source)

@@ -1,0 +1,72 @@
+"""Expressions on arrays of integers, exactly: on 64-bit integers where nothing can overflow, else on Python's own."""
+
+import math
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+from flopcalc.symbolic.evaluating import evaluate
+from flopcalc.symbolic.size import Number, Size
+
+_LARGEST = 2**63 - 1
+
+
+def evaluate_all(values: Mapping[str, Any], point: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of expressions at a point: symbol -> a number, or a NumPy array of integers.
+
+    Exact: where values, or any that are met on the way, may be beyond 64 bits, they are computed on Python's integers.
+    """
+    arrays = {name: value for name, value in point.items() if hasattr(value, "dtype")}
+    if arrays:
+        most = {name: _most(value) for name, value in point.items()}
+        sizes: dict[int, Number] = {}
+        wide = any(_magnitude(value, most, sizes) > _LARGEST for value in values.values())
+        kind = object if wide else "int64"
+        point = {**point, **{name: value.astype(kind) for name, value in arrays.items()}}
+    known: dict[int, Any] = {}
+    return {name: evaluate(value, point, known) for name, value in values.items()}
+
+
+def _most(value: Any) -> Number:
+    """The largest absolute value."""
+    if not hasattr(value, "dtype"):
+        return abs(value)  # type: ignore[no-any-return]
+    ends: list[int] = [abs(int(end)) for end in (value.max(), value.min())] if value.size else [0]
+    return max(ends)
+
+
+def _magnitude(value: Any, most: Mapping[str, Number], known: dict[int, Number]) -> Number:
+    """At least the largest absolute value of an expression and of everything that is computed for it."""
+    if not isinstance(value, Size):
+        return abs(value)  # type: ignore[no-any-return]
+    total: Number = 0
+    largest: Number = 0
+    for monomial, factor in value.terms.items():
+        # A product begins with its factor, which may be smaller than 1.
+        product: Number = factor if factor >= 1 else -factor if factor <= -1 else 1
+        for index in monomial:
+            product *= _of_atom(value, index, most, known)
+        total += product
+        largest = max(largest, product)
+    return max(total, largest)
+
+
+def _of_atom(value: Size, index: int, most: Mapping[str, Number], known: dict[int, Number]) -> Number:
+    if index not in known:
+        atom = value.scope.atoms[index]
+        found: Number = 0
+        if atom.kind == "symbol":
+            found = most[atom.name]
+        elif atom.kind == "floor":
+            # Computed as a whole dividend and a whole divisor.
+            inner = atom.args[0]
+            factors = inner.terms.values() if isinstance(inner, Size) else [inner]
+            bottom = math.lcm(*(Fraction(factor).denominator for factor in factors))
+            found = _magnitude(inner * bottom, most, known)
+        else:
+            for arg in atom.args:
+                found += _magnitude(arg, most, known)
+            # Rounding to a multiple compares ten times the value with nine times the other.
+            found = 20 * found if atom.kind == "divisible" else found
+        known[index] = max(found, 1)
+    return known[index]

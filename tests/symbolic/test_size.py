@@ -1,0 +1,240 @@
+"""Symbolic numbers: the values of plain arithmetic at every size, and conditions where a decision depends on sizes."""
+
+import math
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from flopcalc.errors import FlopcalcError
+from flopcalc.symbolic.arrays import evaluate_all
+from flopcalc.symbolic.conditions import allows, requirements
+from flopcalc.symbolic.evaluating import evaluate, holds
+from flopcalc.symbolic.scope import Scope
+from flopcalc.symbolic.size import Size, largest, rounded_to, smallest
+from flopcalc.symbolic.writing import latex, python, text
+from flopcalc.text.expression import evaluate as read
+
+NAMES = "NHW"
+
+
+def scope_of(**hints: int) -> Scope:
+    return Scope(hints or {"N": 3, "H": 224, "W": 288})
+
+
+# Expressions as trees: they are computed on symbols, and on plain numbers with Python's own arithmetic.
+_LEAVES = st.one_of(st.sampled_from(NAMES), st.integers(-20, 20))
+
+
+def _trees(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    by = st.sampled_from([2, 3, 4, 7, 16])
+    return st.one_of(
+        st.tuples(st.sampled_from(["+", "-", "*"]), inner, inner),
+        st.tuples(st.sampled_from(["//", "%", "ceil", "half"]), inner, by),
+        st.tuples(st.sampled_from(["max", "min"]), inner, inner),
+        st.tuples(st.just("divisible"), inner, st.sampled_from([4, 8])),
+    )
+
+
+TREES = st.recursive(_LEAVES, _trees, max_leaves=8)
+PLAIN: dict[str, Callable[[Any, Any], Any]] = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "//": lambda a, b: a // b,
+    "%": lambda a, b: a % b,
+    "ceil": lambda a, b: -(-a // b),
+    "half": lambda a, b: math.floor(Fraction(a, b) + Fraction(1, 2)),
+    "max": max,
+    "min": min,
+    "divisible": lambda a, b: read("divisible(a, b)", {"a": a, "b": b}),
+}
+SYMBOLIC: dict[str, Callable[[Any, Any], Any]] = PLAIN | {
+    "half": lambda a, b: math.floor(a * Fraction(1, b) + Fraction(1, 2)),
+    "max": largest,
+    "min": smallest,
+}
+
+
+def value_of(tree: Any, names: dict[str, Any], how: dict[str, Callable[[Any, Any], Any]]) -> Any:
+    if isinstance(tree, tuple):
+        return how[tree[0]](value_of(tree[1], names, how), value_of(tree[2], names, how))
+    return names.get(tree, tree)
+
+
+POINTS = st.fixed_dictionaries({name: st.integers(1, 700) for name in NAMES})
+
+
+@settings(max_examples=400, deadline=None)
+@given(TREES, POINTS)
+def test_values_are_those_of_plain_arithmetic(tree: Any, point: dict[str, int]) -> None:
+    """On symbols and then at a point, as Python source, and as text that is read again."""
+    scope = scope_of()
+    form = value_of(tree, {name: scope.symbol(name) for name in NAMES}, SYMBOLIC)
+    expected = value_of(tree, point, PLAIN)
+    assert evaluate(form, point) == expected
+    assert eval(python(form), {"max": max, "min": min}, dict(point)) == expected  # noqa: S307 - our own text
+    assert read(text(form), point, longest=10**6) == expected
+    assert latex(form)
+    assert not scope.conditions
+
+
+@settings(max_examples=300, deadline=None)
+@given(TREES, TREES, POINTS)
+def test_decisions_hold_where_their_conditions_do(one: Any, other: Any, point: dict[str, int]) -> None:
+    """Whatever is decided by the hints is true at every point that fulfils the recorded conditions."""
+    scope = scope_of()
+    names = {name: scope.symbol(name) for name in NAMES}
+    a, b = value_of(one, names, SYMBOLIC), value_of(other, names, SYMBOLIC)
+    assume(isinstance(a, Size) or isinstance(b, Size))
+    decided = {"<": a < b, "<=": a <= b, "==": a == b, "!=": a != b, ">": a > b, ">=": a >= b}
+    assume(allows(scope, point))
+    x, y = value_of(one, point, PLAIN), value_of(other, point, PLAIN)
+    plain = {"<": x < y, "<=": x <= y, "==": x == y, "!=": x != y, ">": x > y, ">=": x >= y}
+    assert decided == plain
+
+
+@settings(max_examples=200, deadline=None)
+@given(TREES, st.integers(1, 40))
+def test_bounds_contain_all_values(tree: Any, seed: int) -> None:
+    scope = scope_of()
+    form = value_of(tree, {name: scope.symbol(name) for name in NAMES}, SYMBOLIC)
+    low, high = scope.bounds(form)
+    for step in range(30):
+        point = {name: 1 + (seed * (step + 3) * (place + 5)) % 531 for place, name in enumerate(NAMES)}
+        assert low <= evaluate(form, point) <= high
+
+
+@pytest.mark.parametrize(
+    ("build", "shown"),
+    [
+        (lambda h: (h + 2 * 3 - 7) // 2 + 1, "ceil(H/2)"),
+        (lambda h: ((h + 2 * 3 - 7) // 2 + 1 + 2 - 3) // 2 + 1, "ceil(H/4)"),
+        (lambda h: -(-h // 7) * 7 - h, "-H + 7*ceil(H/7)"),
+        (lambda h: -(-(h // 4) // 7), "floor((H+24)/28)"),
+        (lambda h: h * h // h, "H"),
+        (lambda h: (h * h + 2 * h + 1) // (h + 1), "H + 1"),
+        (lambda h: h % 2, "H - 2*floor(H/2)"),
+        (lambda h: (2 * h + 6) // 4, "ceil(H/2) + 1"),
+        (lambda h: h - h, "0"),
+        (lambda h: largest(h, 1), "H"),
+        (lambda h: largest(h, 3), "max(3, H)"),
+        (lambda h: largest(7 * -(-h // 7) - h, h - 7 * -(-h // 7)), "-H + 7*ceil(H/7)"),
+        (lambda h: h / 2 + h / 2, "H"),
+        (lambda h: h / 2, "H/2"),
+    ],
+)
+def test_normal_forms(build: Callable[[Any], Any], shown: str) -> None:
+    scope = scope_of(H=224)
+    form = build(scope.symbol("H"))
+    assert text(form) == shown
+    assert not scope.conditions
+
+
+def test_a_condition_that_is_a_lower_bound_is_used_later() -> None:
+    scope = scope_of(H=224)
+    scope.where = lambda: "layer4"
+    h = scope.symbol("H")
+    assert -(-h // 32) != 1
+    assert h > 32
+    assert h > 3
+    assert [tuple(one) for one in requirements(scope)[0]] == [("H >= 33", "layer4")]
+
+
+def test_a_size_that_is_fixed_names_the_place() -> None:
+    scope = scope_of(H=224, W=225)
+    scope.where = lambda: "encoder.pos_embedding"
+    assert (scope.symbol("H") + 1) == 225
+    needed, fixed = requirements(scope)
+    assert (needed, [tuple(one) for one in fixed]) == ([], [("H", 224, "encoder.pos_embedding")])
+
+
+def test_remainders_are_named() -> None:
+    scope = scope_of(H=224)
+    h = scope.symbol("H")
+    assert h % 32 == 0
+    assert h // 3 * 3 != h
+    assert {one.condition for one in requirements(scope)[0]} == {"H % 32 == 0", "H % 3 != 0"}
+
+
+def test_decisions_that_always_hold_leave_no_condition() -> None:
+    scope = scope_of()
+    h, w, n = (scope.symbol(name) for name in "HWN")
+    assert h * w * n > 0
+    assert h + w != 1
+    assert (h + 1) // 2 >= 1
+    assert h < 10**9 + 1
+    assert h - h // 2 == (h + 1) // 2
+    assert not scope.conditions
+
+
+def test_held_decisions_are_recorded_when_they_are_used() -> None:
+    scope = scope_of(H=224)
+    with scope.holding() as held:
+        assert scope.symbol("H") > 100
+    assert not scope.conditions
+    scope.decide(held)
+    assert len(scope.conditions) == 1
+
+
+@pytest.mark.parametrize("value", [Fraction(1, 4), Fraction(35, 100), 1, Fraction(13, 10), 2])
+@pytest.mark.parametrize("channels", [16, 24, 32, 96, 160, 1280])
+def test_rounding_to_a_multiple_is_that_of_mobile_networks(value: Fraction, channels: int) -> None:
+    """As torchvision's _make_divisible has it: written here with its floats replaced by fractions."""
+    wanted = Fraction(value) * channels
+    new = max(8, int(wanted + 4) // 8 * 8)
+    new += 8 if new < Fraction(9, 10) * wanted else 0
+    scope = Scope({"width": Fraction(1)})
+    form = read("divisible(x, 8)", {"x": scope.symbol("width") * channels})
+    assert evaluate(form, {"width": Fraction(value)}) == new == rounded_to(wanted, 8)
+
+
+def test_other_numbers_are_refused() -> None:
+    """Nothing turns a symbol into a number silently."""
+    size: Any = scope_of().symbol("H")
+    for wrong in (
+        lambda: range(size),
+        lambda: size * 0.5,
+        lambda: int(size),
+        lambda: float(size),
+        lambda: [1, 2][size],
+    ):
+        with pytest.raises(TypeError):
+            wrong()
+
+
+@settings(max_examples=200, deadline=None)
+@given(TREES, st.sampled_from([3, 700, 10**5, 10**8]))
+def test_arrays_are_exact(tree: Any, most: int) -> None:
+    """As plain arithmetic on Python's integers, also where 64 bits do not suffice."""
+    numpy = pytest.importorskip("numpy")
+    scope = scope_of()
+    form = value_of(tree, {name: scope.symbol(name) for name in NAMES}, SYMBOLIC)
+    assume(isinstance(form, Size))
+    columns = {name: [1 + (most * (place + 3) * step) // 7 for step in range(7)] for place, name in enumerate(NAMES)}
+    found = evaluate_all({"x": form}, {name: numpy.array(column) for name, column in columns.items()})["x"]
+    expected = [
+        value_of(tree, dict(zip(NAMES, sizes, strict=True)), PLAIN) for sizes in zip(*columns.values(), strict=True)
+    ]
+    assert [int(one) for one in found] == expected
+
+
+def test_an_expression_of_too_many_terms() -> None:
+    scope = Scope({f"x{number}": number + 2 for number in range(40)})
+    total = sum((scope.symbol(name) for name in scope.hints), 0)
+    with pytest.raises(FlopcalcError, match="terms"):
+        total**4
+
+
+def test_relations() -> None:
+    assert [holds(0, relation) for relation in (">", ">=", "<", "<=", "==", "!=")] == [
+        False,
+        True,
+        False,
+        True,
+        True,
+        False,
+    ]
