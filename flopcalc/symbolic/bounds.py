@@ -42,7 +42,7 @@ def without_common_factors(scope: Bounded, value: Size) -> Size:
 
     96*floor(H/4)*floor(W/4) - 96*floor(W/4) is negative, zero or positive as floor(H/4) - 1 is.
     """
-    common = list(min(value.terms, key=lambda monomial: len(monomial)))  # noqa: PLW0108 (its type is known so)
+    common: list[int] = list(next(iter(value.terms)))
     for monomial in value.terms:
         left = list(monomial)
         kept = []
