@@ -33,7 +33,9 @@ def tighter(scope: Bounded, value: Size) -> tuple[Any, Any]:
                 end = _from_the_least(scope, relaxed) if isinstance(relaxed, Size) else (relaxed, relaxed)
                 low, high = (max(low, end[0]), high) if sign > 0 else (low, min(high, end[1]))
         if is_whole(value):
-            low, high = math.ceil(low), math.floor(high)
+            # A multiple of what all factors share.
+            shared = math.gcd(*map(int, value.terms.values()))
+            low, high = math.ceil(Fraction(low) / shared) * shared, math.floor(Fraction(high) / shared) * shared
     return low, high
 
 
@@ -42,7 +44,7 @@ def without_common_factors(scope: Bounded, value: Size) -> Size:
 
     96*floor(H/4)*floor(W/4) - 96*floor(W/4) is negative, zero or positive as floor(H/4) - 1 is.
     """
-    common: list[int] = list(next(iter(value.terms)))
+    common = list(next(iter(value.terms)))
     for monomial in value.terms:
         left = list(monomial)
         kept = []

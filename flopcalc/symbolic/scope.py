@@ -105,39 +105,6 @@ class Scope:
         """The smallest and largest value that an expression can have, or numbers beyond them."""
         if not isinstance(value, Size):
             return value, value
-        low, high = self._interval(value)
-        if low <= 0 <= high and any(self.atoms[index].kind == "floor" for one in value.terms for index in one):
-            under, over = self._without_floors(value, 1), self._without_floors(value, -1)
-            low, high = max(low, self._interval(under)[0]), min(high, self._interval(over)[1])
-            if is_whole(value):
-                # A multiple of what all factors share.
-                shared = math.gcd(*map(int, value.terms.values()))
-                low, high = math.ceil(Fraction(low) / shared) * shared, math.floor(Fraction(high) / shared) * shared
-        return low, high
-
-    def _without_floors(self, value: Size, sign: int) -> Size | Number:
-        """An expression below the value (sign 1) or above it (-1), with what each floor is taken of in its place.
-
-        So 7*floor((H + 24)/28) - floor(H/4) is found to be 0 or more, though both grow without bound.
-        """
-        found: Any = 0
-        for monomial, factor in value.terms.items():
-            atom = self.atoms[monomial[0]] if len(monomial) == 1 else None
-            if atom is None or atom.kind != "floor":
-                found = found + Size(self, {monomial: factor}) if monomial else found + factor
-                continue
-            inner: Any = atom.args[0]
-            if factor * sign > 0:
-                # floor(p / q) is p / q - (q - 1) / q or more, for a whole p; without one, more than p / q - 1.
-                bottom = math.lcm(*(Fraction(one).denominator for one in inner.terms.values()))
-                inner = inner - (1 - Fraction(int(is_whole(inner * bottom)), bottom))
-            found = found + factor * inner
-        return found  # type: ignore[no-any-return]
-
-    def _interval(self, value: Size | Number) -> tuple[Any, Any]:
-        """The bounds by those of each factor."""
-        if not isinstance(value, Size):
-            return value, value
         low: Any = 0
         high: Any = 0
         for monomial, factor in value.terms.items():
@@ -183,9 +150,10 @@ class Scope:
         """Whether value > 0, or value >= 0, decided as the module says."""
         if not isinstance(value, Size):
             return value >= 0 if or_zero else value > 0
-        if self._equal and not isinstance(value := self.reduced(value), Size):
-            return bool(value >= 0 if or_zero else value > 0)
-        low, high = self.bounds(value)
+        reduced = self.reduced(value)
+        if not isinstance(reduced, Size):
+            return bool(reduced >= 0 if or_zero else reduced > 0)
+        low, high = self.bounds(reduced)
         if low > 0 or (or_zero and low == 0):
             return True
         if high < 0 or (not or_zero and high == 0):
@@ -200,9 +168,10 @@ class Scope:
         """Whether value == 0, decided as the module says."""
         if not isinstance(value, Size):
             return value == 0
-        if self._equal and not isinstance(value := self.reduced(value), Size):
-            return bool(value == 0)
-        low, high = self.bounds(value)
+        reduced = self.reduced(value)
+        if not isinstance(reduced, Size):
+            return bool(reduced == 0)
+        low, high = self.bounds(reduced)
         if low > 0 or high < 0:
             return False
         value = without_common_factors(self, value)
@@ -216,7 +185,11 @@ class Scope:
 
     def reduced(self, value: Any) -> Any:
         """An expression that is equal to another under the equalities recorded until now."""
-        if not isinstance(value, Size) or not any(index in self._equal for one in value.terms for index in one):
+        if (
+            not self._equal
+            or not isinstance(value, Size)
+            or not any(index in self._equal for one in value.terms for index in one)
+        ):
             return value
         return made(self, replaced(value, self._equal))
 
