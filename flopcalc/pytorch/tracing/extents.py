@@ -5,6 +5,7 @@ from fractions import Fraction
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from flopcalc.symbolic.size import Size, hint_of, is_whole
 
@@ -33,9 +34,9 @@ def differs(one: Any, other: Any) -> bool:
     return bool(low > 0 or high < 0)
 
 
-def is_symbolic(sizes: Any) -> bool:
-    """Whether one of several sizes is a SymInt."""
-    return any(type(one) is torch.SymInt for one in sizes)
+def is_symbolic(tensor: Tensor) -> bool:
+    """Whether a size, a stride or the offset of a tensor is symbolic."""
+    return bool(tensor._has_symbolic_sizes_strides)  # type: ignore[attr-defined]
 
 
 def quotient(top: Any, bottom: Any) -> Any:

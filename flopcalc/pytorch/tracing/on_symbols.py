@@ -97,7 +97,7 @@ class SymbolicNet(Net):  # type: ignore[no-untyped-call]
         view = VIEWS.get(func._schema.name) if isinstance(func, torch._ops.OpOverload) else None
         if view is not None and "dtype" not in func._overloadname:
             given = args[0]
-            if is_symbolic(given.shape) or is_symbolic(given.stride()) or _any_symbol(args[1:]):
+            if is_symbolic(given) or _any_symbol(args[1:]):
                 if given.device.type == "cpu":
                     # A tensor that the forward made: with symbolic sizes it has no values.
                     args = (self._moved(given), *args[1:])
@@ -116,7 +116,7 @@ class SymbolicNet(Net):  # type: ignore[no-untyped-call]
             return func(*args, **kwargs)
         except (RuntimeError, NotImplementedError, TypeError, AttributeError) as error:
             given = tensors((args, kwargs))
-            if not any(is_symbolic(one.shape) for one in given) and not _any_symbol(args):
+            if not any(map(is_symbolic, given)) and not _any_symbol(args):
                 raise
             if needs_values(error):
                 raise
@@ -141,7 +141,7 @@ _EMPTY = torch.ops.aten.empty_strided.default
 
 
 def _any_symbol(values: Any) -> bool:
-    return any(type(one) is torch.SymInt or (isinstance(one, list | tuple) and is_symbolic(one)) for one in values)
+    return any(type(one) is torch.SymInt or (isinstance(one, list | tuple) and _any_symbol(one)) for one in values)
 
 
 @contextmanager

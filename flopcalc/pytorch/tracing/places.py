@@ -18,6 +18,8 @@ from flopcalc.pytorch.tracing.extents import is_symbolic
 
 _OUTSIDE = (*(str(Path(module.__file__ or "").parent) + os.sep for module in (torch, flopcalc)), "<")
 _LONGEST_STACK = 200
+# As layers name the outermost module.
+_ROOT = "(model)"
 
 
 class Place(NamedTuple):
@@ -44,7 +46,7 @@ class Places:
         """The name of the running module; the rest is kept."""
         module = self.recorder.module if self.recorder is not None else ""
         self.found.append(self._place(module))
-        return module
+        return module or _ROOT
 
     @contextmanager
     def watching(self, copy: nn.Module, running: Callable[[], str]) -> Iterator[None]:
@@ -73,7 +75,7 @@ class Places:
         """The first parameter among the arguments of a function."""
         held = [one for arg in args if isinstance(arg, nn.Module) for one in arg._parameters.values()]
         for tensor in tensors([*args, held]):
-            if not tensor.is_nested and tensor.layout is torch.strided and not is_symbolic(tensor.shape):
+            if not tensor.is_nested and tensor.layout is torch.strided and not is_symbolic(tensor):
                 name = self._names.get(tensor.untyped_storage()._cdata)
                 if name is not None:
                     return name

@@ -149,7 +149,7 @@ class Real(Node):
         return self._to_whole(math.ceil)
 
     def trunc(self) -> Node:
-        return self._to_whole(math.trunc)
+        return self._to_whole(math.floor if self.at >= 0 and self.ge(Node(0, self.scope)).decide() else math.ceil)
 
     sym_int = trunc
 

@@ -38,20 +38,28 @@ _NO_FORM = "there is no closed form: "
 
 
 class Fixed(NamedTuple):
-    """An axis that the module fixes. by: the module, or its parameter; why: in words, for people."""
+    """An axis that the module fixes. by: the module, or its parameter; why: in words, for people.
+
+    line: of the code that fixes it, as `file.py:12`; "" where it is not known.
+    """
 
     symbol: str
     name: str
     value: int
     by: str
     why: str
+    line: str = ""
+
+    @property
+    def place(self) -> str:
+        """What fixes it, and where."""
+        return f"{self.by} in {self.line}" if self.line else f"{self.by} ({self.why})"
 
 
 class SymbolicNetwork(NamedTuple):
     """network: its parts, shapes and batch hold Sizes. scope: of its symbols, with the conditions of this run.
 
     axes: those that vary, in order; fixed: those that were asked for and cannot. places: that of each condition.
-    others: the networks of the other modules that were counted with it.
     """
 
     network: Network
@@ -59,7 +67,6 @@ class SymbolicNetwork(NamedTuple):
     axes: tuple[Axis, ...]
     fixed: tuple[Fixed, ...] = ()
     places: tuple[Place, ...] = ()
-    others: tuple[Network, ...] = ()
 
     @property
     def symbols(self) -> dict[str, str]:
@@ -86,7 +93,6 @@ class _Target(NamedTuple):
     options: Mapping[str, Any] | None
     call: ForwardCall
     kernels: Sequence[Any]
-    others: Sequence[nn.Module]
 
 
 def symbolic_network(
@@ -99,19 +105,17 @@ def symbolic_network(
     options: Mapping[str, Any] | None = None,
     call: ForwardCall = FORWARD,
     kernels: Sequence[Any] = (),
-    others: Sequence[nn.Module] = (),
 ) -> SymbolicNetwork:
     """Count one forward pass with symbols for the sizes of named axes, as `counted_network` does for numbers.
 
     inputs, batch: the sizes of the reference point, as of `counted_network`. vary: names of axes: batch, height, width,
     tokens (length), depth (frames); None for the usual ones that the inputs have. The form holds at the reference
-    point, except that a batch of 1 is taken as any batch: `allows` tells for any point. others: modules that take the
-    same inputs, to be counted with the same symbols.
+    point, except that a batch of 1 is taken as any batch: `allows` tells for any point.
     Raises FlopcalcError: bad-option for an axis that the inputs do not have, no-closed-form where something has no form
     in sizes, with what it is; and as `counted_network` where the module cannot be counted at all.
     """
     inputs, batch = read_inputs(inputs), read_batch(batch)
-    target = _Target(module, inputs, batch, name, options, call, kernels, others)
+    target = _Target(module, inputs, batch, name, options, call, kernels)
     batched = not is_list_of_images(inputs, module, call)
     varied = chosen(axes_of(inputs, batch, batched=batched), vary)
     try:
@@ -248,26 +252,24 @@ def _run(target: _Target, varied: Sequence[Axis], hints: Mapping[str, int]) -> S
 
     plain, _ = resized(target.inputs, target.batch, varied, {name: scope.symbol(name) for name in hints})
     size: Any = scope.symbol("N") if "N" in hints else target.batch
-    networks = []
-    for module in (target.module, *target.others):
-        with _explained():
-            args, named = arguments(given, batch, module, target.call)  # type: ignore[arg-type]
-            counted = count_call(
-                module,
-                args,
-                named,
-                method=target.call.method,
-                on="meta",
-                kernels=target.kernels,
-                watch=places.watching,
-                trace=Tracing(recorder, symbolic_tracing),
-            )
-        # Parameters that are made in a first pass may have sizes of the input.
-        counted.own_params = {one: unwrapped(size) for one, size in counted.own_params.items()}
-        counted.idle = {one: unwrapped(size) for one, size in counted.idle.items()}
-        with scope.holding():
-            networks.append(as_network(module, counted, plain, size, name=target.name, options=target.options))
-    return SymbolicNetwork(networks[0], scope, tuple(varied), (), tuple(places.found), tuple(networks[1:]))
+    with _explained():
+        args, named = arguments(given, batch, target.module, target.call)  # type: ignore[arg-type]
+        counted = count_call(
+            target.module,
+            args,
+            named,
+            method=target.call.method,
+            on="meta",
+            kernels=target.kernels,
+            watch=places.watching,
+            trace=Tracing(recorder, symbolic_tracing),
+        )
+    # Parameters that are made in a first pass may have sizes of the input.
+    counted.own_params = {one: unwrapped(size) for one, size in counted.own_params.items()}
+    counted.idle = {one: unwrapped(size) for one, size in counted.idle.items()}
+    with scope.holding():
+        network = as_network(target.module, counted, plain, size, name=target.name, options=target.options)
+    return SymbolicNetwork(network, scope, tuple(varied), (), tuple(places.found))
 
 
 def _dtype(module: nn.Module) -> str:
@@ -313,7 +315,7 @@ def _pin(run: SymbolicNetwork, axis: Axis, target: _Target) -> Fixed | None:
             allowed = _allowed(run.scope, condition, axis.symbol, hint)
             if max(allowed) - min(allowed) <= hint // 2:
                 value = target.batch if axis.name == "batch" else axis.size
-                return Fixed(axis.symbol, axis.name, value, _by(place), _why(place))
+                return Fixed(axis.symbol, axis.name, value, _by(place), _why(place), place.line)
     return None
 
 
@@ -337,12 +339,11 @@ def _by(place: Place) -> str:
 
 
 def _why(place: Place) -> str:
-    where = f" ({place.line})" if place.line else ""
     if place.number:
-        return f"it needs a size as a number{where}"
+        return "it needs a size as a number"
     if place.parameter:
-        return f"the size of a parameter{where}"
-    return f"it computes with a size that is this one only here{where}"
+        return "the parameter has this size"
+    return "a size that it computes fits for this one only"
 
 
 __all__ = ["Fixed", "SymbolicNetwork", "counted_at", "symbolic_network"]

@@ -166,9 +166,9 @@ def test_a_position_embedding_fixes_the_tokens() -> None:
         lambda self, x: self.fc(x + self.position), fc=nn.Linear(8, 3), position=nn.Parameter(torch.zeros(16, 8))
     )
     found = symbolic_network(module, (16, 8))
-    ((symbol, name, value, by, why),) = found.fixed
-    assert (symbol, name, value, by) == ("T", "tokens", 16, "position")
-    assert why.startswith("the size of a parameter (test_symbolic.py:")
+    (fixed,) = found.fixed
+    assert fixed[:5] == ("T", "tokens", 16, "position", "the parameter has this size")
+    assert fixed.place.startswith("position in test_symbolic.py:")
     assert found.symbols == {"N": "batch"}
     assert str(found.network.total("macs")) == "384*N"
 
@@ -192,7 +192,8 @@ def test_a_size_that_is_needed_as_a_number() -> None:
 
     found = symbolic_network(Of(forward, fc=nn.Linear(4, 3)), (12, 4))
     assert [(one.name, one.value) for one in found.fixed] == [("tokens", 12)]
-    assert found.fixed[0].why.startswith("it needs a size as a number (test_symbolic.py:")
+    assert found.fixed[0].why == "it needs a size as a number"
+    assert found.fixed[0].line.startswith("test_symbolic.py:")
     assert str(found.network.total("macs")) == "72*N"
 
 
