@@ -1,12 +1,10 @@
 """The difference of two closed forms as expressions, in total and by stage."""
 
-from collections.abc import Mapping
 from typing import Any
 
-from flopcalc.analysis.network_form import NetworkForm
+from flopcalc.analysis.network_form import NetworkForm, moved
 from flopcalc.cost.kinds import KINDS
 from flopcalc.symbolic.conditions import requirements
-from flopcalc.symbolic.evaluating import evaluate
 from flopcalc.symbolic.scope import Scope
 from flopcalc.symbolic.writing import python, text
 
@@ -22,13 +20,12 @@ def form_difference(a: NetworkForm, b: NetworkForm) -> dict[str, Any]:
     scope = Scope(
         {name: one.hint for name, one in variables.items()}, {name: one.least for name, one in variables.items()}
     )
-    point = {name: scope.symbol(name) for name in variables}
-    found = [_Moved(form, scope, point) for form in (a, b)]
+    found = [moved(form, scope, tuple(variables.values())) for form in (a, b)]
     needed, fixed = requirements(scope)
-    totals = {kind: found[1].cost(kind) - found[0].cost(kind) for kind in KINDS}
+    totals = {kind: found[1].cost[kind] - found[0].cost[kind] for kind in KINDS}
     stages = []
-    for name in dict.fromkeys((*found[0].stages, *found[1].stages)):
-        row = {kind: found[1].stage(name, kind) - found[0].stage(name, kind) for kind in _OF_STAGES}
+    for name in dict.fromkeys(part.name for form in found for part in form.stages):
+        row = {kind: _stages(found[1], name, kind) - _stages(found[0], name, kind) for kind in _OF_STAGES}
         with scope.holding():
             changed = any(value != 0 for value in row.values())
         if changed:
@@ -42,20 +39,5 @@ def form_difference(a: NetworkForm, b: NetworkForm) -> dict[str, Any]:
     }
 
 
-class _Moved:
-    """A form in the symbols of another scope, which takes its conditions."""
-
-    def __init__(self, form: NetworkForm, scope: Scope, point: Mapping[str, Any]) -> None:
-        self._form = form
-        self._point = point
-        self._known: dict[int, Any] = {}
-        self.stages = {part.name: part for part in form.stages}
-        for condition in form.scope.conditions:
-            scope.require(condition, evaluate(condition.expression, point, self._known))
-
-    def cost(self, kind: str) -> Any:
-        return evaluate(self._form.cost[kind], self._point, self._known)
-
-    def stage(self, name: str, kind: str) -> Any:
-        part = self.stages.get(name)
-        return 0 if part is None else evaluate(part.cost[kind], self._point, self._known)
+def _stages(form: NetworkForm, name: str, kind: str) -> Any:
+    return next((part.cost[kind] for part in form.stages if part.name == name), 0)

@@ -7,8 +7,9 @@ from importlib import import_module
 from typing import Any
 
 from flopcalc.analysis.assumptions import assumed
+from flopcalc.analysis.closed_forms import network_form
 from flopcalc.analysis.form_record import form_record, python_source
-from flopcalc.analysis.network_form import NetworkForm, network_form
+from flopcalc.analysis.network_form import NetworkForm
 from flopcalc.analysis.variables import names_of
 from flopcalc.catalog import lookup
 from flopcalc.errors import FlopcalcError, clip

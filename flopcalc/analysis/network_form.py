@@ -8,24 +8,21 @@ compared with the costs at other sizes, which are computed on plain numbers.
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from flopcalc.analysis.structure import Structural, structural_costs
-from flopcalc.analysis.variables import Variable, Vary, spec_at, variables
+from flopcalc.analysis.variables import Variable
 from flopcalc.cost.kinds import KINDS
 from flopcalc.errors import FlopcalcError
-from flopcalc.networks import library
-from flopcalc.networks.inputs import one_shape
 from flopcalc.networks.network import Network
 from flopcalc.symbolic.arrays import evaluate_all
 from flopcalc.symbolic.conditions import FixedSize, Requirement, allows, requirements
 from flopcalc.symbolic.evaluating import evaluate
 from flopcalc.symbolic.scope import Scope
 from flopcalc.symbolic.size import Number, Size
-from flopcalc.targets.read import Target, is_python, read_target
+from flopcalc.targets.read import Target
 from flopcalc.targets.spec import TargetSpec
 
 # Sizes at which a form is compared with plain costs before it is shown.
@@ -108,95 +105,8 @@ class Symbolic(NamedTuple):
     fixed: tuple[FixedSize, ...] = ()
 
 
-def network_form(spec: TargetSpec, vary: Sequence[str] | None = None, checks: int = CHECKS) -> NetworkForm:
-    """The closed form of the target of a spec. vary: names of axes and options; None for batch, height and width.
-
-    checks: the number of further sizes at which it is compared. Raises FlopcalcError: no-closed-form where there is
-    none, or where it differs from the cost at another size.
-    """
-    if isinstance(spec.what, str) and not is_python(spec.what):
-        return _described_form(spec, vary, checks)
-    from importlib import import_module
-
-    symbolic: Symbolic = import_module("flopcalc.pytorch.symbolic_target").read_symbolic(spec, vary)
-    return checked(form_of(symbolic, spec), symbolic.concrete, checks)
-
-
-def _described_form(spec: TargetSpec, vary: Sequence[str] | None, checks: int) -> NetworkForm:
-    description = library.compiled(spec.what)
-    base = description.at(spec.settings, one_shape(spec.inputs), spec.batch)
-    options = description.numeric(base)
-    chosen = variables(base.input_shape, spec.batch, options, vary)
-
-    def concrete(point: Mapping[str, Any]) -> Target:
-        return read_target(spec_at(spec, base.input_shape, options, chosen.variables, point))
-
-    scope = _scope(chosen)
-    target = _read(concrete, scope, chosen.variables)
-    needed = {fixed.size for fixed in requirements(scope)[1]}
-    structural = tuple(one for one in chosen.variables if one.symbol in needed and one.kind in {"option", "item"})
-    if structural:
-        scope = _scope(chosen)
-        return _structural_form(spec, chosen, scope, structural, concrete, checks)
-    symbolic = Symbolic(target, scope, chosen.variables, concrete, chosen.notes)
-    return checked(form_of(symbolic, spec), concrete, checks)
-
-
-def _scope(chosen: Vary) -> Scope:
-    return Scope(
-        {one.symbol: one.hint for one in chosen.variables}, {one.symbol: one.least for one in chosen.variables}
-    )
-
-
-def _read(concrete: Callable[[Mapping[str, Any]], Target], scope: Scope, chosen: Sequence[Variable]) -> Target:
-    target = concrete({one.symbol: scope.symbol(one.symbol) for one in chosen})
-    # Decisions from here on are not those of a layer.
-    scope.where = str
-    return target
-
-
-def _structural_form(
-    spec: TargetSpec,
-    chosen: Vary,
-    scope: Scope,
-    structural: tuple[Variable, ...],
-    concrete: Callable[[Mapping[str, Any]], Target],
-    checks: int,
-) -> NetworkForm:
-    """The form where options decide how many layers there are: found from several of their values."""
-    free = [one for one in chosen.variables if one not in structural]
-
-    def costs(values: Sequence[int]) -> Structural:
-        point = {one.symbol: scope.symbol(one.symbol) for one in free}
-        target = concrete(point | {one.symbol: value for one, value in zip(structural, values, strict=True)})
-        return Structural(
-            {kind: target.network.total(kind) for kind in KINDS},
-            {part.name: part.cost for part in _stages(_layers(target.network))},
-        )
-
-    names = ", ".join(one.symbol for one in structural)
-    last: FlopcalcError | None = None
-    for degree in (1, 2, 3):
-        found = structural_costs(costs, structural, scope, degree)
-        symbolic = Symbolic(concrete(_hints(chosen)), scope, chosen.variables, concrete, chosen.notes)
-        form = form_of(symbolic, spec)
-        stages = tuple(Part(name, "", name, cost) for name, cost in found.stages.items())
-        form = _with(form, cost=found.totals, layers=(), stages=stages, baseline=None)
-        try:
-            return checked(form, concrete, max(checks, 2 * len(structural) + 2))
-        except FlopcalcError as error:
-            last = error
-    why = f"the cost of {spec.what} is not a polynomial of degree 3 or less in {names}, which decide on its layers"
-    raise FlopcalcError("no-closed-form", why, "vary other options, or give these a value with --set") from last
-
-
-def _hints(chosen: Vary) -> dict[str, Number]:
-    return {one.symbol: one.hint for one in chosen.variables}
-
-
-def _with(form: NetworkForm, **changes: Any) -> NetworkForm:
-    from dataclasses import replace
-
+def changed(form: NetworkForm, **changes: Any) -> NetworkForm:
+    """The form with other fields."""
     return replace(form, **changes)
 
 
@@ -207,7 +117,7 @@ def form_of(symbolic: Symbolic, spec: TargetSpec) -> NetworkForm:
     if target.replacement is not None:
         baseline = form_of(symbolic._replace(target=Target(target.plain, None)), spec.without_plan())
     network = target.network
-    layers = _layers(network)
+    layers = layers_of(network)
     cost = {kind: network.total(kind) for kind in KINDS}
     needed, fixed = requirements(symbolic.scope)
     return NetworkForm(
@@ -217,7 +127,7 @@ def form_of(symbolic: Symbolic, spec: TargetSpec) -> NetworkForm:
         variables=symbolic.variables,
         cost=cost,
         layers=layers,
-        stages=_stages(layers),
+        stages=stages_of(layers),
         requirements=tuple(needed),
         fixed=(*symbolic.fixed, *fixed),
         reference={one.symbol: one.usual for one in symbolic.variables},
@@ -227,7 +137,8 @@ def form_of(symbolic: Symbolic, spec: TargetSpec) -> NetworkForm:
     )
 
 
-def _layers(network: Network) -> tuple[Part, ...]:
+def layers_of(network: Network) -> tuple[Part, ...]:
+    """The costs of the layers of a network on symbolic sizes."""
     # Layers of the same sizes share their cost.
     costs: dict[int, dict[str, Expression]] = {}
     found = []
@@ -239,7 +150,8 @@ def _layers(network: Network) -> tuple[Part, ...]:
     return tuple(found)
 
 
-def _stages(layers: Sequence[Part]) -> tuple[Part, ...]:
+def stages_of(layers: Sequence[Part]) -> tuple[Part, ...]:
+    """The costs of stages, each the sum of its layers."""
     sums: dict[str, dict[str, Expression]] = {}
     for layer in layers:
         stage = sums.setdefault(layer.stage, dict.fromkeys(_SUMMED, 0))
@@ -249,6 +161,33 @@ def _stages(layers: Sequence[Part]) -> tuple[Part, ...]:
 
 
 _SUMMED = tuple(kind for kind in KINDS if kind != "steps")
+
+
+def in_scope(form: NetworkForm, other: NetworkForm) -> NetworkForm | None:
+    """The form in the symbols of another one, which takes its conditions; None where it has other symbols."""
+    if set(form.symbols) - set(other.symbols):
+        return None
+    return moved(form, other.scope, other.variables)
+
+
+def moved(form: NetworkForm, scope: Scope, variables: tuple[Variable, ...]) -> NetworkForm:
+    """The form in a scope with (at least) its symbols, which takes its conditions."""
+    point = {one.symbol: scope.symbol(one.symbol) for one in form.variables}
+    known: dict[int, Any] = {}
+    for condition in form.scope.conditions:
+        scope.require(condition, evaluate(condition.expression, point, known))
+
+    def part(one: Part) -> Part:
+        return one._replace(cost={kind: evaluate(value, point, known) for kind, value in one.cost.items()})
+
+    return changed(
+        form,
+        scope=scope,
+        variables=variables,
+        cost={kind: evaluate(value, point, known) for kind, value in form.cost.items()},
+        layers=tuple(map(part, form.layers)),
+        stages=tuple(map(part, form.stages)),
+    )
 
 
 # Checking --------------------------------------------------------------------------------------
@@ -266,7 +205,7 @@ def checked(form: NetworkForm, concrete: Callable[[Point], Target], checks: int)
         if form.baseline is not None:
             compare(form.baseline, target.plain, point)
         points.append(point)
-    return _with(form, checked_at=tuple(points))
+    return changed(form, checked_at=tuple(points))
 
 
 def compare(form: NetworkForm, network: Network, point: Point) -> None:

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import chdir
 from typing import Any, NamedTuple
 
-from flopcalc.analysis.network_form import NetworkForm, network_form
+from flopcalc.analysis.closed_forms import network_form
+from flopcalc.analysis.network_form import NetworkForm
 from flopcalc.budget.config import Budget, Config
 from flopcalc.budget.lock import Formula
 from flopcalc.cost.kinds import KINDS

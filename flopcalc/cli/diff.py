@@ -106,7 +106,7 @@ def command(
 
 def _symbolic(specs: list[TargetSpec], vary: tuple[str, ...]) -> dict[str, Any]:
     names = import_module("flopcalc.analysis.variables").names_of(vary) if vary else None
-    network_form = import_module("flopcalc.analysis.network_form").network_form
+    network_form = import_module("flopcalc.analysis.closed_forms").network_form
     with progress_bar("closed forms"):
         forms = [network_form(spec, names) for spec in specs]
     found: dict[str, Any] = import_module("flopcalc.analysis.form_diff").form_difference(*forms)

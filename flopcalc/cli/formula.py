@@ -137,7 +137,7 @@ def _network(
     options: dict[str, Any],
 ) -> None:
     spec = with_folder_rules(from_texts(what, **options))
-    forms = import_module("flopcalc.analysis.network_form")
+    forms = import_module("flopcalc.analysis.closed_forms")
     records = import_module("flopcalc.analysis.form_record")
     names = import_module("flopcalc.analysis.variables").names_of(vary) if vary else None
     with progress_bar(what):

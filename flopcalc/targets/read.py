@@ -6,9 +6,9 @@ Python model needs torch.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from flopcalc.catalog import lookup
 from flopcalc.errors import FlopcalcError, clip
@@ -22,6 +22,7 @@ from flopcalc.targets.spec import TargetSpec, argument_value, keyword_value
 if TYPE_CHECKING:
     from flopcalc.replacing.described import Replacement
 
+T = TypeVar("T")
 _PYTHON = re.compile(r"(?:.*\.py|[^\W\d]\w*(?:\.[^\W\d]\w*)*):[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 _HUB = re.compile(r"(?:torchvision|timm|hf):.")
 _DOTTED = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)+")
@@ -51,19 +52,43 @@ def read_target(spec: TargetSpec) -> Target:
         from flopcalc.replacing.described import replace_layers
 
         return Target(plain, replace_layers(plain, plan))
-    is_configured = isinstance(what, str) and what.startswith("hf:")
-    # Fields of a configuration may be lists.
-    read = argument_value if is_configured else keyword_value
-    keywords = {name: read(value) for name, value in spec.settings.items()}
     # Imports torch, or raises missing-package.
     python = import_module("flopcalc.pytorch.target")
+    asked = _keywords(spec), spec.inputs, spec.batch, plan
     if not isinstance(what, str):
-        _check_inputs(getattr(what, "__name__", type(what).__name__), spec.inputs)
-        return Target(*python.read_object(what, keywords, spec.inputs, spec.batch, plan, spec.call, spec.kernels))
-    _check_inputs(what, spec.inputs, needed=not is_configured)
+        return Target(*python.read_object(what, *asked, spec.call, spec.kernels))
+    return Target(*python.read_target(what, *asked, _limit(python, spec), spec.call, spec.kernels))
+
+
+def read_symbolic(spec: TargetSpec, vary: Sequence[str] | None, use: Callable[[Any], T]) -> T:
+    """What `use` makes of a Python model that was counted on symbolic sizes (`flopcalc.pytorch.symbolic_target`).
+
+    vary: names of axes; None for the usual ones. The model can be counted again while `use` runs. Raises FlopcalcError.
+    """
+    python = import_module("flopcalc.pytorch.symbolic_target")
+    keywords = _keywords(spec)
+    limit = _limit(python, spec) if isinstance(spec.what, str) else None
+    request = python.Request(
+        spec.what, keywords, spec.inputs, spec.batch, spec.plan, limit, spec.call, spec.kernels, vary
+    )
+    found: T = python.read_symbolic(request, use)
+    return found
+
+
+def _keywords(spec: TargetSpec) -> dict[str, Any]:
+    """The keywords of a Python factory, or the fields of a configuration, which may be lists."""
+    what = spec.what
+    is_configured = isinstance(what, str) and what.startswith("hf:")
+    name = what if isinstance(what, str) else getattr(what, "__name__", type(what).__name__)
+    _check_inputs(name, spec.inputs, needed=not is_configured)
+    read = argument_value if is_configured else keyword_value
+    return {name: read(value) for name, value in spec.settings.items()}
+
+
+def _limit(python: Any, spec: TargetSpec) -> Any:
+    """The limit of time for loading and building a model, which starts now."""
     seconds, ends_process = spec.timeout
-    limit = python.start_limit(seconds, ends_process=ends_process)
-    return Target(*python.read_target(what, keywords, spec.inputs, spec.batch, plan, limit, spec.call, spec.kernels))
+    return python.start_limit(seconds, ends_process=ends_process)
 
 
 def read_operator(spec: TargetSpec) -> Evaluation:
