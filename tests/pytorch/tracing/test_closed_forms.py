@@ -125,7 +125,7 @@ def test_transformers_in_tokens(name: str) -> None:
 
     target = f"hf:{name}"
     with visiting(target):
-        module = load_module(target, TOKENS[name]).module
+        module: Any = load_module(target, TOKENS[name]).module
         given, _ = model_inputs(module, target, (parse_input("32:int64"),))
     found = _is_exact(module, list(given), (1, 7, 50, 99, 300))
     assert list(found.symbols) == ["N", "T"]
