@@ -34,9 +34,24 @@ def differs(one: Any, other: Any) -> bool:
     return bool(low > 0 or high < 0)
 
 
+def below(one: Any, other: Any) -> bool:
+    """Whether a stride is less than another.
+
+    Of symbolic ones, whether it is never more: they are equal where an axis between them has one element, and then the
+    stride of that axis does not matter.
+    """
+    if type(one) is int and type(other) is int:
+        return one < other
+    difference = unwrapped(other) - unwrapped(one)
+    if not isinstance(difference, Size):
+        return bool(difference > 0)
+    low, high = difference.scope.bounds(difference)
+    return bool(low >= 0 or (high > 0 and one < other))
+
+
 def is_symbolic(tensor: Tensor) -> bool:
     """Whether a size, a stride or the offset of a tensor is symbolic."""
-    return bool(tensor._has_symbolic_sizes_strides)  # type: ignore[attr-defined]
+    return bool(tensor._has_symbolic_sizes_strides)
 
 
 def quotient(top: Any, bottom: Any) -> Any:

@@ -75,6 +75,8 @@ def _new(
 
 
 def _cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor | None:
+    if len(tensors) > 1 and any(one.dim() == 1 and not one.numel() for one in tensors):
+        return _cat_filled(tensors, dim)
     first = tensors[0]
     shape = list(first.shape)
     at = sizes.axis(dim, len(shape))
@@ -92,6 +94,15 @@ def _cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor | None:
         last = last and sizes.suggests_channels_last(other, tensor.stride())
     shape[at] = total
     return new(shape, sizes.channels_last(shape) if last else sizes.contiguous(shape), first.dtype)
+
+
+def _cat_filled(tensors: Sequence[Tensor], dim: int) -> Tensor | None:
+    """As `_cat`, of which torch leaves out tensors of shape (0,), as a cache is at its start."""
+    filled = [one for one in tensors if one.dim() != 1 or one.numel()]
+    if not filled or not all(is_plain(one) and one.dtype is filled[0].dtype for one in tensors):
+        return None
+    out = _cat(filled, dim)
+    return None if out is None else packed(out.shape, out.dtype)
 
 
 def _stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor | None:

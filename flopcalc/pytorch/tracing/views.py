@@ -165,7 +165,10 @@ def _expand(x: Tensor, size: Sequence[Any], *, implicit: bool = False) -> Tensor
         old = shape[place - more] if place >= more else 1
         wanted = old if not isinstance(one, Size) and one == -1 else one
         new.append(wanted)
-        if same(old, wanted) or wanted == old:
+        if same(old, 1) and isinstance(wanted, Size):
+            # Where the new size is one as well, its stride is not used.
+            steps.append(0)
+        elif same(old, wanted) or wanted == old:
             steps.append(strides[place - more] if place >= more else 0)
         elif old == 1:
             steps.append(0)
