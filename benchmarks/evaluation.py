@@ -2,8 +2,8 @@
 
 Each evaluation has an input that was not evaluated before. "MACs" and "kinds": `network(name, input=...)` and its MACs,
 or the totals in all kinds; "options" changes an option together with the input; "layers" also looks at the record of
-every layer. FlopCounterMode counts torchvision's module on the meta device, in the same process. "First" is the first
-reading in a fresh process, imports excluded, in CPU time.
+every layer; "form" is the MACs by the closed form, which was derived once. FlopCounterMode counts torchvision's module
+on the meta device, in the same process. "First" is the first reading in a fresh process, imports excluded, in CPU time.
 No test depends on the results.
 """
 
@@ -71,9 +71,10 @@ def main() -> None:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from flopcalc import network
+    from flopcalc import formula, network
     from flopcalc.cost.kinds import KINDS
     from flopcalc.pytorch.loading.importing import import_named, with_operators
+    from flopcalc.symbolic.evaluating import evaluate
 
     models = with_operators(lambda: import_named("torchvision.models", None))
     head = (
@@ -81,7 +82,7 @@ def main() -> None:
         "rows",
         "first",
         "peer",
-        *(cell for one in ("MACs", "kinds", "options", "layers") for cell in (one, "ratio")),
+        *(cell for one in ("MACs", "kinds", "options", "layers", "form") for cell in (one, "ratio")),
     )
     print(" ".join(f"{text:>{19 if text == 'network' else 8}}" for text in head), " (ms)")
     for name, (step, option) in NETWORKS.items():
@@ -111,10 +112,16 @@ def main() -> None:
             for layer in network(name, input=sizes(place + 3 * ROUNDS)).layers:
                 _ = layer.name, layer.in_shape, layer.out_shape, layer.cost.parts
 
+        found_form = formula(name).form
+        closed = found_form.cost["macs"] if found_form else 0
+
+        def form(place: int, closed: Any = closed, sizes: Any = sizes) -> None:
+            evaluate(closed, {"N": 1, "H": sizes(place), "W": sizes(place + 1)})
+
         macs(0)
         peer(0)
         slow = milliseconds(peer)
-        found = [milliseconds(one) for one in (macs, kinds, options, layers)]
+        found = [milliseconds(one) for one in (macs, kinds, options, layers, form)]
         cells = [f"{name:>19} {len(network(name).layers):8d} {first(name):8.2f} {slow:8.1f}"]
         cells += [f"{one:8.3f} {slow / one:8.0f}" for one in found]
         print(" ".join(cells), flush=True)

@@ -21,9 +21,9 @@ from flopcalc.cost.kinds import KINDS
 from flopcalc.errors import FlopcalcError
 from flopcalc.networks import library
 from flopcalc.networks.inputs import one_shape
+from flopcalc.symbolic.atoms import Number
 from flopcalc.symbolic.conditions import requirements
 from flopcalc.symbolic.scope import Scope
-from flopcalc.symbolic.size import Number
 from flopcalc.targets.read import Target, is_python, read_target
 from flopcalc.targets.spec import TargetSpec
 

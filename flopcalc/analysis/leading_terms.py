@@ -4,7 +4,8 @@ from fractions import Fraction
 from typing import Any
 
 from flopcalc.analysis.network_form import Expression, NetworkForm
-from flopcalc.symbolic.size import Monomial, Size, Terms, plain
+from flopcalc.symbolic.atoms import Monomial, Terms
+from flopcalc.symbolic.size import Size, plain
 from flopcalc.symbolic.writing import text
 
 

@@ -18,10 +18,11 @@ from flopcalc.cost.kinds import KINDS
 from flopcalc.errors import FlopcalcError
 from flopcalc.networks.network import Network
 from flopcalc.symbolic.arrays import evaluate_all
+from flopcalc.symbolic.atoms import Number
 from flopcalc.symbolic.conditions import FixedSize, Requirement, allows, requirements
 from flopcalc.symbolic.evaluating import evaluate
 from flopcalc.symbolic.scope import Scope
-from flopcalc.symbolic.size import Number, Size
+from flopcalc.symbolic.size import Size
 from flopcalc.targets.read import Target
 from flopcalc.targets.spec import TargetSpec
 

@@ -18,7 +18,7 @@ def form_document(record: Mapping[str, Any]) -> Document:
     record_of, record = record, _shortened(record, definitions)
     blocks: list[Table | Facts | Lines] = []
     symbols = ", ".join(f"{name} {meaning}" for name, meaning in record["symbols"].items())
-    facts = [("symbols", symbols)]
+    facts = [("symbols", symbols or "none: the model fixes all sizes")]
     facts += [(_LABELS[kind], record["cost"][kind]["exact"]) for kind in ("params", "macs")]
     blocks.append(Facts(facts))
     if definitions:
@@ -27,13 +27,14 @@ def form_document(record: Mapping[str, Any]) -> Document:
     if record["ratio"] is not None:
         blocks.append(Facts(list(_ratios(record)), f"Ratio to the network before replacement ({_replaced(record)})"))
     at = ", ".join(f"{name} = {value}" for name, value in record["reference"].items())
+    at = f" at {at}" if at else ""
     if record["parts"]:
         columns = [Column(record["per"], "name"), Column("MACs", "text"), Column("share", "share")]
         rows: list[list[Any]] = [[part["name"], part["macs"], part["share"]] for part in record["parts"]]
         columns.insert(1, Column("parameters", "text", drop=1))
         for row, part in zip(rows, record["parts"], strict=True):
             row.insert(1, part["params"])
-        blocks.append(Table(tuple(columns), rows, title=f"By {record['per']}; shares of MACs at {at}", main=True))
+        blocks.append(Table(tuple(columns), rows, title=f"By {record['per']}; shares of MACs{at}", main=True))
     if len(record["terms"]) > 1:
         terms = [[one["term"], one["share"]] for one in record["terms"]]
         blocks.append(Table((Column("term of the MACs", "text"), Column("share", "share")), terms))
@@ -41,7 +42,8 @@ def form_document(record: Mapping[str, Any]) -> Document:
     blocks.append(Facts(others, "Other kinds"))
     if record["notes"]:
         blocks.append(Lines("Notes", record["notes"]))
-    return Document(f"{record['target']}  {record['title']}: closed form", blocks, record_of)
+    title = record["title"].removesuffix(f" | {record['target']}")
+    return Document(f"{record['target']}  {title}: closed form", blocks, record_of)
 
 
 def _shortened(value: Any, definitions: Mapping[str, str]) -> Any:
@@ -67,10 +69,11 @@ def _where(record: Mapping[str, Any]) -> list[str]:
     points = "; ".join(", ".join(map(str, point)) for point in record["checked_at"][:4])
     names = ", ".join(record["checked_symbols"])
     count = len(record["checked_at"])
-    if count:
+    if count and record["symbols"]:
+        sizes = "1 other size" if count == 1 else f"{count} other sizes"
         more = ", ..." if count > 4 else ""
-        lines.append(f"compared with the cost at {count} other sizes: {names} = {points}{more}")
-    else:
+        lines.append(f"compared with the cost at {sizes}: {names} = {points}{more}")
+    elif not count:
         lines.append("not compared at other sizes: its conditions leave none")
     return lines
 

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
+from flopcalc.symbolic.atoms import Number
 from flopcalc.symbolic.evaluating import evaluate
-from flopcalc.symbolic.size import Number, Size
+from flopcalc.symbolic.size import Size
 
 _LARGEST = 2**63 - 1
 

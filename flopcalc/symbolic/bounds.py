@@ -4,7 +4,8 @@ import math
 from fractions import Fraction
 from typing import Any, Protocol
 
-from flopcalc.symbolic.size import Decides, Size, is_whole
+from flopcalc.symbolic.atoms import Decides
+from flopcalc.symbolic.size import Size, is_whole
 
 # Longer expressions are left to the hints: decisions are about sizes, which have few terms.
 _MOST_TERMS = 64

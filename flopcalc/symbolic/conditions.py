@@ -6,9 +6,10 @@ from fractions import Fraction
 from itertools import chain, product
 from typing import Any, NamedTuple
 
+from flopcalc.symbolic.atoms import Number, Terms
 from flopcalc.symbolic.evaluating import evaluate, holds, symbols_of
 from flopcalc.symbolic.scope import Condition, Scope
-from flopcalc.symbolic.size import Number, Size, Terms
+from flopcalc.symbolic.size import Size
 from flopcalc.symbolic.writing import text
 
 # Sizes at which a condition on one symbol is looked at, and the largest period that is looked for.

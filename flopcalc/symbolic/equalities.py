@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from flopcalc.symbolic.size import Monomial, Number, Size, Terms
+from flopcalc.symbolic.atoms import Monomial, Number, Terms
+from flopcalc.symbolic.size import Size
 
 # Each replacement may bring in an atom that has one as well.
 _ROUNDS = 4

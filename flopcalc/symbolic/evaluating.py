@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
-from flopcalc.symbolic.size import Atom, Decides, Number, Size, of_numbers, plain
+from flopcalc.symbolic.atoms import Atom, Decides, Number
+from flopcalc.symbolic.size import Size, of_numbers, plain
 
 
 def symbols_of(value: "Size | Number") -> dict[str, None]:
@@ -77,7 +78,7 @@ def _value(scope: Decides, index: int, point: Mapping[str, Any], known: dict[int
     if atom.kind == "symbol":
         return point[atom.name]
     if atom.kind == "floor":
-        return _floor_at(atom.args[0], point, known)
+        return _floor_at(scope, index, point, known)
     a, b = (evaluate(arg, point, known) for arg in atom.args)
     if atom.kind == "divisible" and isinstance(a, Size):
         return a.scope.of("divisible", (a, b))
@@ -91,9 +92,12 @@ def _value(scope: Decides, index: int, point: Mapping[str, Any], known: dict[int
     return numpy.maximum(a, b) if atom.kind == "max" else numpy.minimum(a, b)
 
 
-def _floor_at(inner: "Size | Number", point: Mapping[str, Any], known: dict[int, Any]) -> Any:
-    if not isinstance(inner, Size):
-        return math.floor(inner)
-    bottom = math.lcm(*(Fraction(factor).denominator for factor in inner.terms.values()))
-    top = evaluate(inner * bottom, point, known)
+def _floor_at(scope: Decides, index: int, point: Mapping[str, Any], known: dict[int, Any]) -> Any:
+    found = scope.quotients.get(index)
+    if found is None:
+        inner = scope.atoms[index].args[0]
+        factors = inner.terms.values() if isinstance(inner, Size) else [inner]
+        bottom = math.lcm(*(Fraction(factor).denominator for factor in factors))
+        found = scope.quotients[index] = inner * bottom, bottom
+    top, bottom = evaluate(found[0], point, known), found[1]
     return math.floor(top * Fraction(1, bottom)) if isinstance(top, Fraction) else top // bottom

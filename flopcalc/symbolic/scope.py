@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from fractions import Fraction
 from typing import Any, NamedTuple, cast
 
+from flopcalc.symbolic.atoms import Atom, Number, Terms
 from flopcalc.symbolic.bounds import tighter, without_common_factors
 from flopcalc.symbolic.equalities import replaced, solved
 from flopcalc.symbolic.evaluating import evaluate, holds, symbols_of
-from flopcalc.symbolic.size import Atom, Number, Size, Terms, hint_of, is_whole, made, of_numbers
+from flopcalc.symbolic.size import Size, hint_of, is_whole, made, of_numbers
 from flopcalc.symbolic.writing import text
 
 # The largest value of a symbol: no input of a network has a size beyond it.
@@ -60,6 +61,7 @@ class Scope:
         self.atoms: list[Atom] = []
         self.halves: dict[int, list[tuple[Terms, Terms]]] = {}
         self.texts: dict[tuple[str, int], str] = {}
+        self.quotients: dict[int, tuple[Size | Number, int]] = {}
         self._index: dict[Any, int] = {}
         self._bounds: dict[int, tuple[Any, Any]] = {}
         self._known: set[Any] = set()
@@ -258,8 +260,13 @@ class Scope:
         if key in self._sizes:
             return self._sizes[key]
         own = [one for one in equalities if list(symbols_of(one)) == [name]]
-        tried = range(int(self.least[name]), int(self.least[name]) + max(_TRIED, 4 * int(self.hints[name])))
-        found = self._sizes[key] = [size for size in tried if not any(evaluate(one, {name: size}) for one in own)]
+        first = int(self.least[name])
+        found: list[int] = []
+        # Windows of many sizes allow few of the small ones.
+        for tried in (range(first, first + _TRIED), range(first + _TRIED, 4 * int(self.hints[name]))):
+            if len(found) < _FEWEST_SIZES:
+                found += [size for size in tried if not any(evaluate(one, {name: size}) for one in own)]
+        self._sizes[key] = found
         return found
 
     def _point(self, name: str, number: int) -> Number:

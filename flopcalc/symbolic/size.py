@@ -9,59 +9,14 @@ there is one; else it is that of the hints, and the scope records the condition 
 import math
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any
 
 from flopcalc.errors import FlopcalcError
+from flopcalc.symbolic.atoms import Decides, Number, Terms
 from flopcalc.symbolic.halves import without_halves
-
-Number: TypeAlias = int | Fraction
-# The indices of the atoms of a product, in order, one for each factor: H * H * W is (0, 0, 1). () is the constant term.
-Monomial: TypeAlias = tuple[int, ...]
-Terms: TypeAlias = dict[Monomial, Number]
 
 # A cost has a few dozen terms. An expression of more is a sign of a computation that has no readable form.
 MOST_TERMS = 20_000
-
-
-class Atom(NamedTuple):
-    """A factor of a product. kind: "symbol", "floor", "max", "min" or "divisible". args: what it is taken of.
-
-    whole: whether its value is a whole number. hint: its value at the reference point.
-    """
-
-    kind: str
-    name: str
-    args: tuple["Size | Number", ...]
-    whole: bool
-    hint: Number
-
-
-class Decides(Protocol):
-    """The scope of a Size: the atoms of its expressions, and the decisions about them."""
-
-    atoms: list[Atom]
-    # By the index of an atom, for `without_halves`.
-    halves: dict[int, list[tuple[Terms, Terms]]]
-    # Atoms as text, by the name of the style and their index.
-    texts: dict[tuple[str, int], str]
-
-    def of(self, kind: str, args: "tuple[Size | Number, ...]") -> "Size":
-        """An expression of one atom."""
-
-    def bounds(self, value: "Size | Number") -> tuple[Any, Any]:
-        """The smallest and largest value of an expression."""
-
-    def is_positive(self, value: "Size | Number", *, or_zero: bool = False) -> bool:
-        """Whether value > 0, or value >= 0."""
-
-    def is_zero(self, value: "Size | Number") -> bool:
-        """Whether value == 0."""
-
-    def fix(self, value: "Size | Number") -> Number:
-        """The value at the reference point."""
-
-    def text(self, value: "Size | Number") -> str:
-        """The expression as text."""
 
 
 class Size:

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from flopcalc.symbolic.size import Atom, Decides, Monomial, Number, Size, Terms, rounded_to, too_long
+from flopcalc.symbolic.atoms import Atom, Decides, Monomial, Number, Terms
+from flopcalc.symbolic.size import Size, rounded_to, too_long
 
 # Characters of one factor: beyond this an expression is of no use to a reader.
 _LONGEST = 100_000

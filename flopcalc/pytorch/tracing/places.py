@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-import flopcalc
 from flopcalc.pytorch.counting.kernels import tensors
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.tracing.extents import is_symbolic
 
-_OUTSIDE = (*(str(Path(module.__file__ or "").parent) + os.sep for module in (torch, flopcalc)), "<")
+# Code of torch and of this package.
+_OUTSIDE = (f"{Path(torch.__file__).parent}{os.sep}", f"{Path(__file__).parents[2]}{os.sep}", "<")
 _LONGEST_STACK = 200
 # As layers name the outermost module.
 _ROOT = "(model)"
