@@ -172,7 +172,7 @@ def of_networks() -> Iterator[Case]:
 def _network(name: str) -> Module:
     described = network(name)
     shapes = ((1, *described.input_shape),)
-    return Module(build_network(described, device="meta"), shapes, {}, _text(shapes, {}))
+    return Module(build_network(described, all_outputs=True, device="meta"), shapes, {}, _text(shapes, {}))
 
 
 def _mirrored(package: str, name: str) -> Module:

@@ -3,7 +3,9 @@
 Each evaluation has an input that was not evaluated before. "MACs" and "kinds": `network(name, input=...)` and its MACs,
 or the totals in all kinds; "options" changes an option together with the input; "layers" also looks at the record of
 every layer; "form" is the MACs by the closed form, which was derived once. FlopCounterMode counts torchvision's module
-on the meta device, in the same process. "First" is the first reading in a fresh process, imports excluded, in CPU time.
+on the meta device, in the same process. "First" is the first reading in a fresh process, in CPU time: the YAML file is
+read and parsed, and the network is evaluated; imports are excluded. Then the ten shipped networks with the longest
+first readings are listed, each read again in this process.
 No test depends on the results.
 """
 
@@ -34,6 +36,8 @@ NETWORKS: dict[str, tuple[int, str]] = {
 FIRST = """
 import time
 from flopcalc import network
+from flopcalc.catalog import lookup
+list(lookup.every())
 start = time.process_time()
 network({!r})
 print((time.process_time() - start) * 1e3)
@@ -44,6 +48,23 @@ def first(name: str) -> float:
     """The CPU milliseconds of the first reading in a fresh process; the minimum of several processes."""
     command = [sys.executable, "-c", FIRST.format(name)]
     return min(float(subprocess.run(command, capture_output=True, check=True, text=True).stdout) for _ in range(7))
+
+
+def longest(count: int = 10) -> list[tuple[float, int, str]]:
+    """The shipped networks with the longest readings of the file: CPU milliseconds, layers, name."""
+    from flopcalc.networks import library
+    from flopcalc.networks.description import Description
+    from flopcalc.networks.like import read_network_file
+
+    found = []
+    for name in library.names():
+        times = []
+        for _ in range(7):
+            start = time.thread_time()
+            described = Description(*read_network_file(library.source(name), library.source)).at()
+            times.append((time.thread_time() - start) * 1e3)
+        found.append((min(times), len(described.layers), name))
+    return sorted(found, reverse=True)[:count]
 
 
 def changed(name: str, option: str, place: int) -> dict[str, Any]:
@@ -125,6 +146,8 @@ def main() -> None:
         cells = [f"{name:>19} {len(network(name).layers):8d} {first(name):8.2f} {slow:8.1f}"]
         cells += [f"{one:8.3f} {slow / one:8.0f}" for one in found]
         print(" ".join(cells), flush=True)
+    for slow, rows, name in longest():
+        print(f"{name:>19} {rows:8d} {slow:8.2f}")
 
 
 if __name__ == "__main__":

@@ -37,6 +37,9 @@ _OTHER_INPUT, _OPTION, _SIBLING, _TRUNCATED = 100, 400, 800, 20
 _SIDES_OF_MODELS = (128, 160, 192, 224, 240, 256, 288, 299, 300, 320, 384, 448, 512)
 _MODELS = 24
 _SMALL = 64
+# A figure of a Python model by the convention that is tried on variants lies within this factor of its MACs; one of a
+# library's model within this factor of those of the network whose name it has, in any convention. Others are not tried.
+_PRESET_OF_MODEL, _MODEL_OF_LIBRARY = 2, 8
 # Not more are returned.
 READINGS = 20
 # The conventions of flopcalc that are tried on variants; on the network itself all of them are.
@@ -97,9 +100,11 @@ def readings(
     """
     specs = [targets] if isinstance(targets, TargetSpec) else targets
     found: list[Reading] = []
+    macs = []
     for place, spec in enumerate(specs):
         # Errors of the target itself are raised; its variants may not exist.
         sums, shape = _sums(spec, tuple(CONVENTIONS))
+        macs.append(sums["macs"])
         found += _of(spec, sums, shape, place, figure, params)
     # Simple explanations first. A Python model takes longer to count: the rest is left out if one fits.
     for search in (_at_other_inputs, _variants, _models_of_libraries, _variants_at_other_inputs):
@@ -107,6 +112,8 @@ def readings(
             if not _is_described(spec) and any(one.agrees for one in found):
                 continue
             if search in _LAST and any(one.agrees for one in found):
+                continue
+            if search is _models_of_libraries and not _is_near(figure, macs[place], _MODEL_OF_LIBRARY):
                 continue
             for one, rank in search(spec):
                 found += _try(one, rank + place, figure, params)
@@ -133,16 +140,18 @@ def _distance(one: Reading, figure: Printed, params: Printed | None) -> float:
     return float(far)
 
 
-def _sums(spec: TargetSpec, presets: Sequence[str]) -> tuple[Profile, str]:
-    """The sums of a network and its input."""
+def _sums(spec: TargetSpec, presets: Sequence[str], figure: Printed | None = None) -> tuple[Profile, str]:
+    """The sums of a network and its input. figure: leave out the conventions of a Python model if far from it."""
     network = read_target(spec).plain
+    if figure is not None and not _is_described(spec) and not _is_near(figure, network.macs, _PRESET_OF_MODEL):
+        presets = ()
     return measure(network, presets), " ".join(network.inputs) or size(network.input_shape)
 
 
 def _try(spec: TargetSpec, rank: int, figure: Printed, params: Printed | None) -> list[Reading]:
     """The readings of a variant; none where it does not exist."""
     try:
-        sums, shape = _sums(spec, _COMMON if _is_described(spec) else _COMMON[1:2])
+        sums, shape = _sums(spec, _COMMON if _is_described(spec) else _COMMON[1:2], figure)
     except FlopcalcError as error:
         if error.exit_code in (ExitCode.MISSING, ExitCode.BUG):
             raise
@@ -182,6 +191,11 @@ def _of(
             )
         )
     return found
+
+
+def _is_near(figure: Printed, macs: int, factor: int) -> bool:
+    """Whether a figure is within a factor of the MACs."""
+    return macs <= factor * figure.value and figure.value <= factor * macs
 
 
 def _params(sums: Profile, printed: Printed | None) -> tuple[Way, bool | None]:

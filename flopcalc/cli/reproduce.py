@@ -26,6 +26,7 @@ from flopcalc.published.pair_figures import all_found_ways
 )
 @click.option("--recount", is_flag=True, help="Count the Python models again, and compare with the file of counts.")
 @click.option("--ways", is_flag=True, help="Find the ways of counting of sources of rows from their figures alone.")
+@click.option("--summary", is_flag=True, help="Show only the totals of each source.")
 @click.option("--update", is_flag=True, help="With --recount: write the file of counts.")
 @output_only_options
 def command(
@@ -34,6 +35,7 @@ def command(
     rules: str,
     recount: bool,
     ways: bool,
+    summary: bool,
     update: bool,
     fmt: str | None,
     output: str | None,
@@ -58,6 +60,7 @@ def command(
         return ExitCode.CHECK_FAILED if record["differences"] and not update else ExitCode.OK
     result = reproduce_record(found.comparisons())
     whole = bool(papers) or bool(verdicts)
-    shown = document(result, found.titles, verdicts or tuple(VERDICTS), flat=fmt in ("csv", "latex"), whole=whole)
+    flat = fmt in ("csv", "latex")
+    shown = document(result, found.titles, verdicts or tuple(VERDICTS), flat=flat, whole=whole, summary=summary)
     emit(shown, fmt, output)
     return ExitCode.CHECK_FAILED if result["failed"] else ExitCode.OK

@@ -14,6 +14,8 @@ Block = Table | Facts | Lines
 _COLUMNS = ("table", "row", "quantity", "printed", "ours", "verdict")
 # Rows of networks that flopcalc does not have are listed by family, at most this many families in a table.
 _FAMILIES = 40
+# Verdicts of the totals that are left out in a narrow terminal, the highest first.
+_DROPPED = {"truncated": 2, "convention": 1}
 
 
 def document(
@@ -22,15 +24,18 @@ def document(
     verdicts: Collection[str] = tuple(VERDICTS),
     flat: bool = False,
     whole: bool = True,
+    summary: bool = False,
 ) -> Document:
     """The totals of each source, the figures with those verdicts by source (or as one table), and the families.
 
     whole: show every figure; otherwise, of sources with rows of two figures, only those that neither agree nor are
-    missing a network.
+    missing a network. summary: only the totals.
     """
     rows = [row for row in record["rows"] if row["verdict"] in verdicts]
-    if flat:
-        blocks: list[Block] = [_flat(rows)]
+    if summary:
+        blocks: list[Block] = [_totals(record), *([] if flat else [_legend(record)])]
+    elif flat:
+        blocks = [_flat(rows)]
     else:
         blocks = [_totals(record)] if len(record["sources"]) > 1 else []
         blocks += _papers(rows if whole else [row for row in rows if not _is_usual(row)], titles)
@@ -38,6 +43,9 @@ def document(
         blocks += [_family_table(record)] if record["families"] else []
         blocks += [_legend(record)]
     title = f"{record['checked']} printed figures: {_counts(record['rows'])}"
+    if record["few_digits"]:
+        good = sum(record["verdicts"][verdict] for verdict in GOOD)
+        title += f"; {record['few_digits']} of the {good} that ours gives have one or two digits"
     return Document(title, blocks, {**record, "rows": rows})
 
 
@@ -74,20 +82,31 @@ def _is_usual(row: dict[str, Any]) -> bool:
 def _totals(record: dict[str, Any]) -> Table:
     """The number of figures with each verdict, of each source."""
     shown = [verdict for verdict, count in record["verdicts"].items() if count]
-    columns = (Column("source", "text"), Column("figures", "number"), *(Column(one, "number") for one in shown))
+    columns = (
+        Column("source", "text"),
+        Column("figures"),
+        *(Column(one, drop=_DROPPED.get(one, 0)) for one in shown),
+        Column("few digits", key="few_digits", drop=3),
+    )
     lines: list[list[Cell]] = [
-        [one["source"], one["checked"], *(one["verdicts"][verdict] for verdict in shown)] for one in record["sources"]
+        [one["source"], one["checked"], *(one["verdicts"][verdict] for verdict in shown), one["few_digits"]]
+        for one in record["sources"]
     ]
-    lines.append(["all", record["checked"], *(record["verdicts"][verdict] for verdict in shown)])
-    return Table(columns, lines, title="Figures by source")
+    total = ["all", record["checked"], *(record["verdicts"][verdict] for verdict in shown), record["few_digits"]]
+    return Table(columns, lines, [total], title="Figures by source", short_records=True)
 
 
 def _convention_table(record: dict[str, Any]) -> Table:
     """The ways of counting that the figures of each source have."""
-    names = ("source", "quantity", "convention", "figures", "of")
-    columns = tuple(Column(name, "number" if name in ("figures", "of") else "text") for name in names)
+    names = ("source", "quantity", "convention", "figures", "of", "few_digits")
+    numbers = ("figures", "of", "few_digits")
+    columns = tuple(
+        Column(name.replace("_", " "), "number" if name in numbers else "text", key=name, drop=name == "few_digits")
+        for name in names
+    )
     lines: list[list[Cell]] = [[one[name] for name in names] for one in record["conventions"]]
-    return Table(columns, lines, title="Ways of counting of the sources with parameters and FLOPs")
+    title = "Ways of counting of the sources with parameters and FLOPs"
+    return Table(columns, lines, title=title, short_records=True)
 
 
 def _family_table(record: dict[str, Any]) -> Table:
@@ -117,9 +136,9 @@ def _counts(rows: Rows) -> str:
 
 
 def _flat(rows: Rows) -> Table:
-    names = ("paper", *_COLUMNS, "why", "counted", "means", "how", "source", "convention")
+    names = ("paper", *_COLUMNS, "digits", "why", "counted", "means", "how", "source", "convention")
     lines = [[_ours(row) if name == "ours" else row[name] for name in names] for row in rows]
-    return Table(tuple(Column(name, "number" if name == "ours" else "text") for name in names), lines)
+    return Table(tuple(Column(name, "number" if name in ("ours", "digits") else "text") for name in names), lines)
 
 
 _KINDS: dict[str, Literal["number", "name", "text"]] = {"printed": "number", "ours": "number", "verdict": "name"}
@@ -133,9 +152,10 @@ def _papers(rows: Rows, titles: Mapping[str, str]) -> Iterable[Block]:
         # A figure that is a sentence may be wrapped.
         kinds = _KINDS if max(len(row["printed"]) for row in group) < 20 else {**_KINDS, "printed": "text"}
         yield Table(
-            tuple(Column(name, kinds.get(name, "text")) for name in _COLUMNS),
+            tuple(Column(name, kinds.get(name, "text"), drop=name == "table") for name in _COLUMNS),
             [[*_cells(row)[:-1], f"{row['verdict']} {marks.get(_what(row), '')}".rstrip()] for row in group],
             title=f"{key}: {titles[key]}; {_counts(group)}",
+            short_records=True,
         )
         if notes:
             facts = [
@@ -191,6 +211,8 @@ def _shown(row: dict[str, Any]) -> str:
 def _legend(record: dict[str, Any]) -> Facts:
     shown = [verdict for verdict, count in record["verdicts"].items() if count or verdict not in FAILED]
     facts = [(verdict, VERDICTS[verdict]) for verdict in shown]
+    if record["few_digits"]:
+        facts.append(("few digits", "agreeing figures of one or two digits: weak evidence, as other numbers give them"))
     if any(row["counted"] for row in record["rows"]):
         facts.append(
             ("*1", "ours is not the plain count of this quantity; the note with this number says what is counted")

@@ -19,6 +19,7 @@ class Convention(NamedTuple):
 
     counter: the tool and version that it reproduces, empty for a definition. A counter's number for a module is worked
     out from the module's calls instead; see `flopcalc.presets`. per_mac: operations of one multiply-accumulate.
+    several: the fold of one layer by itself that takes several tensors, where the counter then counts otherwise.
     """
 
     name: str
@@ -26,10 +27,16 @@ class Convention(NamedTuple):
     fold: Callable[[Part, Dim], Dim]
     counter: str = ""
     per_mac: int = 1
+    several: Callable[[Part, Dim], Dim] | None = None
 
-    def of(self, cost: Cost, n: Dim = 1) -> Dim:
-        """The number that this convention gives for a cost at batch n."""
-        return sum(self.fold(part, n) for part in cost)
+    def of(self, cost: Cost, n: Dim = 1, *, inputs: int = 1) -> Dim:
+        """The number that this convention gives for a cost at batch n. inputs: the tensors that the layer takes."""
+        fold = self.fold_of(inputs)
+        return sum(fold(part, n) for part in cost)
+
+    def fold_of(self, inputs: int) -> Callable[[Part, Dim], Dim]:
+        """The fold of the parts of a layer that takes that number of tensors."""
+        return self.several if self.several is not None and inputs > 1 else self.fold
 
 
 _ALL = (
@@ -58,6 +65,7 @@ _ALL = (
         "ptflops 0.7.5, back end pytorch: MACs + biases + normalisation; activations and pooling of modules twice",
         folds.ptflops,
         "ptflops 0.7.5",
+        several=folds.ptflops_without_batch,
     ),
     Convention(
         "ptflops-aten",

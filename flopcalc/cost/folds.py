@@ -157,6 +157,18 @@ _PATCHED_POOLS = {"F.max_pool", "F.avg_pool", "F.adaptive_avg_pool", "F.adaptive
 @_complex_once
 def ptflops(part: Part, n: Dim) -> Dim:
     """A hook on the module, and again the patched function that the module calls. Operators such as + are not seen."""
+    # Of what its hooks count it reports the mean over the batch; of functions the whole.
+    return exact_div(_hooked(part, n), n) + _replaced(part, how(part))
+
+
+@_complex_once
+def ptflops_without_batch(part: Part, n: Dim) -> Dim:
+    """The same where several inputs go by name: it takes the batch from the first input by position, or else as 1."""
+    return _hooked(part, n) + _replaced(part, how(part))
+
+
+def _hooked(part: Part, n: Dim) -> Dim:
+    """What the hooks of ptflops count in the whole batch."""
     called = how(part)
     total: Dim = 0
     if called.module in _WEIGHTED:
@@ -175,8 +187,7 @@ def ptflops(part: Part, n: Dim) -> Dim:
         total += part.reads
     elif called.module == "Upsample":
         total += exact_div(part.writes, n)
-    # Of what its hooks count it reports the mean over the batch; of functions the whole.
-    return exact_div(total, n) + _replaced(part, called)
+    return total
 
 
 _BATCHED = {f"{one}.{name}" for one in ("torch", "Tensor") for name in ("matmul", "mm", "bmm")}

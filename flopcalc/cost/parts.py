@@ -23,6 +23,7 @@ NOTHING: tuple[str, ...] = ("nothing",)
 
 # A part of all its fields. A call of the class takes twice as long.
 _part = partial(tuple.__new__, Part)
+_CALL = Part._fields.index("call")
 
 
 def conv(
@@ -209,7 +210,8 @@ def unfold(name: str, c: Dim, p_in: Dim, p_out: Dim, area: Dim, *, after: After 
 
 def called(how: str, part: Part) -> Part:
     """A part whose kernel a module calls in another way than usual, such as `F.relu` or `Sigmoid`; see `cost.calls`."""
-    return part._replace(call=how)
+    # As `part._replace(call=how)`, which takes four times as long.
+    return _part((*part[:_CALL], how, *part[_CALL + 1 :]))
 
 
 def chain(name: str, first: Part, second: Part) -> Part:

@@ -17,6 +17,7 @@ from flopcalc.networks.network import Layer, Network
 from flopcalc.presets.call import Amount, CallLog, ToolFailsError
 from flopcalc.presets.registry import RULES
 from flopcalc.primitives.registry import PRIMITIVES
+from flopcalc.spec.layer_record import whole_module_notes
 
 
 class Share(NamedTuple):
@@ -46,14 +47,14 @@ def counted(network: Network, convention: Convention) -> Counted:
         except ToolFailsError as error:
             why = f"the number of {convention.counter} is not known: {error}. This number is the sum over its layers"
             return _folded(network, convention)._replace(remarks=(why,))
-        remarks = (_FRACTIONS,) if log.fractions and convention.name == "torchprofile" else ()
+        remarks = (_BY_CLASS,) if log.by_class and convention.name == "torchprofile" else ()
         return _of(network, found)._replace(remarks=remarks)
     return _folded(network, convention)
 
 
-_FRACTIONS = (
-    "torchprofile counts 1 for each product of sizes; this module computes sizes with fractions, where a trace can "
-    "have some such products more or fewer than counted here"
+_BY_CLASS = (
+    "torchprofile counts 1 for each product of sizes; this module looks at the class of a size, which is a tensor in "
+    "a trace, so that a trace can have some such products more or fewer than counted here"
 )
 
 
@@ -72,7 +73,32 @@ def _folded(network: Network, convention: Convention) -> Counted:
             amount = int(convention.fold(part, network.batch))
             if amount:
                 found.append(Share(index, part.work, amount))
-    return _of(network, found)._replace(remarks=tuple(remarks.values()))
+        if layer.evaluation is not None:
+            for text in whole_module_notes(layer.evaluation, convention):
+                remarks[layer.name, ""] = f"{layer.name}: {text}"
+    counted = _of(network, found)
+    more = _as_convolutions(network, convention, counted.total)
+    return counted._replace(remarks=(*remarks.values(), *more))
+
+
+def _as_convolutions(network: Network, convention: Convention, total: int) -> Iterator[str]:
+    """A remark on linear layers on maps of a description, which a module may have as 1x1 convolutions."""
+    if not convention.counter or network.modules or network.mirrors.startswith(("torchvision.models.", "timm ")):
+        return
+    names, gap = [], 0
+    for layer in network.layers:
+        if layer.kind == "linear" and len(layer.in_shape) == 3:
+            for part in layer.cost:
+                other = part._replace(work="conv", call="")
+                one = int(convention.fold(other, network.batch)) - int(convention.fold(part, network.batch))
+                names += [layer.name] if one else []
+                gap += one
+    if gap:
+        some = f"{names[0]} and {len(names) - 1} more" if len(names) > 1 else names[0]
+        yield (
+            f"linear layers on maps ({some}) are counted as nn.Linear; where a module has 1x1 convolutions instead, as "
+            f"the one that flopcalc builds, {convention.counter} reports {total + gap:,} ({gap:+,})"
+        )
 
 
 def _class_of(kind: str) -> str:

@@ -181,7 +181,7 @@ class Description:
             output=output,
             remarks=tuple(loose_ends(reader.rows, output)),
             title=title,
-            operators={kind: one for kind, one in reader.operators.items() if one.origin or one.name != kind},
+            operators={kind: one for kind, one in reader.kinds.operators.items() if one.origin or one.name != kind},
         )
         if fixed and scope is None and plan.size <= MAX_SIZE:
             self._plans = (plan, *plans[: MAX_PLANS - 1])

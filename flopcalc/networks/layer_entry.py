@@ -1,28 +1,28 @@
 """Reads one layer of a description: an operator or a primitive, with the shapes of its inputs."""
 
-from collections.abc import Callable, Mapping, Sequence, Set
-from functools import cache, lru_cache, partial
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, partial
+from typing import Any, NamedTuple, TypeAlias
 
 from flopcalc.catalog import lookup
-from flopcalc.cost.arith import maximum, minimum
 from flopcalc.cost.cost import Cost
 from flopcalc.cost.geometry import SAME, Geometry, resized
-from flopcalc.cost.parts import times
 from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, unknown_name
 from flopcalc.networks.evaluated import Applied, Sized
 from flopcalc.networks.network import Shape
-from flopcalc.networks.tape import BATCH, MEMO, DiffersError, Env, Known, Step, Tape, Values, taken
-from flopcalc.primitives.registry import NEUTRAL, PRIMITIVES
+from flopcalc.networks.neutral import NEUTRAL, where_it_changes
+from flopcalc.networks.tape import BATCH, MEMO, DiffersError, Env, Known, Step, Tape, Values, identity, names_of, taken
+from flopcalc.primitives.registry import PRIMITIVES
 from flopcalc.primitives.shapes import ShapeError, text
 from flopcalc.spec.operator import Named, Operator
-from flopcalc.spec.param import Value
+from flopcalc.spec.param import Param, Value
 from flopcalc.text.sizes import sizes_of
 from flopcalc.text.yaml_file import File, Map
 
 _SHAPE_KEYS = ("k", "stride", "padding", "dilation", "groups")
 OF_OPERATORS = ("out", *_SHAPE_KEYS)
+_SIZES = (*_SHAPE_KEYS, "out")
 _IMAGE = "channels x height x width"
 _NO_SETTINGS: Mapping[str, Any] = {}
 
@@ -45,170 +45,220 @@ _sized = partial(tuple.__new__, Sized)
 _applied = partial(tuple.__new__, Applied)
 
 
-def read_layer(file: File, one: Single, tape: Tape, operators: dict[str, Operator]) -> tuple[str, int]:
-    """The kind and the slot of the layer that an entry describes. operators: those used so far, extended here."""
-    kind = tape.text(str(one.spec["op"]), one.spec, "op", one.env, f"layer {one.name}")
-    if kind in PRIMITIVES:
-        return kind, _primitive(file, one, kind, tape)
-    # Once for each reading, so that a file is read once.
-    operator = operators.get(kind) or lookup.find(kind)
-    if operator is not None:
-        operators[kind] = operator
-        return operator.name, _operator(file, one, operator, tape)
-    kinds = [*PRIMITIVES, *lookup.names()]
-    near = unknown_name("layer kind", kind, kinds, f"known: {', '.join(sorted(kinds))}")
-    raise file.error(one.spec, "op", f"layer {one.name}: {near.message}", near.hint)
+class Prepared(NamedTuple):
+    """An entry with `op` whose keys were checked: the entries of a block are read often, and prepared once.
+
+    operator: None for a primitive. sizes: the keys of its window, and `out`. settings: the options of the operator,
+    or the settings of the primitive. names: those in their expressions; None if the step cannot be kept by them.
+    """
+
+    kind: str
+    operator: Operator | None
+    sizes: tuple[str, ...]
+    settings: tuple[str, ...]
+    names: tuple[str, ...] | None
+
+
+# The step of a layer with these inputs.
+StepOf: TypeAlias = Callable[[tuple[int, ...]], Step]
+
+
+class Kinds:
+    """What one reading knows of entries with `op`, by their identity, and the operators used so far.
+
+    steps: by the entry and the values of the names in its expressions.
+    """
+
+    def __init__(self) -> None:
+        self.operators: dict[str, Operator] = {}
+        self.prepared: dict[int | str, Prepared] = {}
+        self.steps: dict[Any, StepOf] = {}
+
+
+def read_layer(file: File, one: Single, tape: Tape, kinds: Kinds) -> tuple[str, int]:
+    """The kind and the slot of the layer that an entry describes."""
+    # An entry with nothing but its kind is like all others of that kind.
+    place = id(one.spec) if len(one.spec) > 1 else str(one.spec["op"])
+    entry = kinds.prepared.get(place) or _prepared(file, one, tape, kinds)
+    operator = entry.operator
+    if operator is not None and (len(one.inputs) > 1 or len(tape.values[one.inputs[0]][0]) == 1):
+        _check_input(file, one, operator, tape)
+    names = entry.names
+    key = place if not names else (place, *[identity(one.env.get(name)) for name in names])
+    step_of = kinds.steps.get(key) if names is not None else None
+    if step_of is None:
+        step_of = _steps_of_operator(file, one, entry, operator, tape) if operator else _steps(one, entry, tape)
+        if names is not None:
+            kinds.steps[key] = step_of
+    step = step_of(one.inputs)
+    if tape.scope is not None and "when" in one.spec and entry.kind in NEUTRAL:
+        step = where_it_changes(step)
+    try:
+        found = step(tape.values)
+    except (ShapeError, _OtherShapeError, FlopcalcError) as error:
+        raise _explained(file, one, entry, tape, error) from None
+    return entry.kind, tape.record(step, found)
+
+
+def _prepared(file: File, one: Single, tape: Tape, kinds: Kinds) -> Prepared:
+    spec, full = one.spec, f"layer {one.name}"
+    op = str(spec["op"])
+    kind = tape.text(op, spec, "op", one.env, full)
+    operator = None
+    if kind not in PRIMITIVES:
+        # Once for each reading, so that a file is read once.
+        operator = kinds.operators.get(kind) or lookup.find(kind)
+        if operator is None:
+            known = [*PRIMITIVES, *lookup.names()]
+            near = unknown_name("layer kind", kind, known, f"known: {', '.join(sorted(known))}")
+            raise file.error(spec, "op", f"{full}: {near.message}", near.hint)
+        kinds.operators[kind] = operator
+    sizes: tuple[str, ...] = ()
+    settings = sizes
+    if len(spec) > 1:
+        own, allowed = _keys(one.common, kind, operator)
+        file.known(spec, allowed, full)
+        sizes = tuple([key for key in _SIZES if key in spec]) if operator else ()
+        settings = tuple([key for key in own if key in spec])
+    # What a text with braces names is another kind elsewhere, so nothing of it is kept.
+    is_kept = "{" not in op
+    names = names_of([spec[key] for key in (*sizes, *settings)]) if is_kept else None
+    entry = Prepared(operator.name if operator else kind, operator, sizes, settings, names)
+    if is_kept:
+        kinds.prepared[id(spec) if len(spec) > 1 else op] = entry
+    return entry
+
+
+@lru_cache(maxsize=128)
+def _keys(common: frozenset[str], kind: str, operator: Operator | None) -> tuple[tuple[str, ...], frozenset[str]]:
+    """The names of settings in their order, and all keys of an entry of that kind."""
+    own = tuple(operator.param if operator else PRIMITIVES[kind].settings)
+    return own, common.union(own, OF_OPERATORS if operator else ())
+
+
+def _check_input(file: File, one: Single, operator: Operator, tape: Tape) -> None:
+    full, shape = f"layer {one.name}", tape.values[one.inputs[0]][0]
+    if len(one.inputs) != 1:
+        raise file.error(one.spec, "from", f"{full} ({operator.name}) takes one input, not {len(one.inputs)}")
+    if operator.name != "linear":
+        has = text(shape)
+        raise file.error(one.spec, None, f"{full} ({operator.name}): its input is {has}, it needs {_IMAGE}")
+
+
+def _explained(file: File, one: Single, entry: Prepared, tape: Tape, error: Exception) -> FlopcalcError:
+    """The error of a layer, with its place."""
+    full = f"layer {one.name}"
+    if isinstance(error, _OtherShapeError):
+        has = text(tape.values[one.inputs[0]][0])
+        return file.error(one.spec, None, f"{full} ({entry.kind}): it takes {error.takes}, and its input is {has}")
+    if isinstance(error, FlopcalcError):
+        if error.code == "bad-network":
+            return error
+        return file.error(one.spec, None, f"{full}: {error.message}", error.hint)
+    return file.error(
+        one.spec, None, f"{full} ({entry.kind}): {error}", "change the settings or the inputs, so that they fit"
+    )
 
 
 # Primitives ------------------------------------------------------------------------------------
 
 
-def _primitive(file: File, one: Single, kind: str, tape: Tape) -> int:
-    full = f"layer {one.name}"
-    if len(one.spec) == 1 and len(one.inputs) == 1:
-        step = _plain_step(kind, one.inputs[0])
-    else:
-        allowed = _settings_of(kind)
-        file.known(one.spec, one.common | allowed, full)
-        settings = {key: tape.value(one.spec, key, one.env, full) for key in allowed if key in one.spec}
-        step = _primitive_step(kind, one.inputs, settings)
-    if "when" in one.spec and kind in NEUTRAL and tape.scope is not None:
-        step = _where_it_changes(step)
-    try:
-        return tape.record(step, step(tape.values))
-    except ShapeError as error:
-        raise file.error(
-            one.spec, None, f"{full} ({kind}): {error}", "change the settings or the inputs, so that they fit"
-        ) from None
-
-
-def _where_it_changes(step: Step) -> Step:
-    """A layer that runs only where its output has another size than its input."""
-
-    def changed(values: Values) -> Sized:
-        found: Sized = step(values)
-        differences = [out - given for out, given in zip(found.out_shape, found.in_shape, strict=True)]
-        runs = minimum(1, sum(maximum(one, -one) for one in differences))
-        return found._replace(parts=tuple([times(runs, part) for part in found.parts]))
-
-    return changed
-
-
-@cache
-def _settings_of(kind: str) -> Set[str]:
-    """The names of the settings of a primitive, in their order."""
-    return PRIMITIVES[kind].settings.keys()
-
-
-def _plain_step(kind: str, source: int) -> Step:
-    """The step of a layer without settings and with one input: most layers of a network."""
-    shape_and_parts = PRIMITIVES[kind].shape_and_parts
-
-    def step(values: Values) -> Sized:
-        shape = values[source][0]
-        memo = values[MEMO]
-        key = (kind, shape)
-        found = memo.get(key)
-        if found is None:
-            out, parts = shape_and_parts((shape,), values[BATCH])
-            found = memo[key] = _sized((out, shape, parts, None, _NO_SETTINGS, ()))
-        return found  # type: ignore[no-any-return]
-
-    return step
-
-
-def _primitive_step(kind: str, inputs: tuple[int, ...], settings: Mapping[str, Known]) -> Step:
+def _steps(one: Single, entry: Prepared, tape: Tape) -> StepOf:
+    settings = {key: tape.value(one.spec, key, one.env, f"layer {one.name}") for key in entry.settings}
+    kind = entry.kind
     shape_and_parts = PRIMITIVES[kind].shape_and_parts
     fixed = {key: known.value for key, known in settings.items()}
-    changing = tuple((key, known) for key, known in settings.items() if known.slot >= 0)
+    changing = tuple([(key, known) for key, known in settings.items() if known.slot >= 0])
     # Layers of the same kind and settings share their cost where their inputs have the same shapes.
-    alike = f"{kind} {fixed!r}"
-    first, single = inputs[0], len(inputs) == 1
+    alike = f"{kind} {fixed!r}" if fixed else kind
 
-    def step(values: Values) -> Sized:
-        shapes = (values[first][0],) if single else tuple([values[slot][0] for slot in inputs])
-        if not changing:
-            memo = values[MEMO]
-            key = (alike, shapes)
-            found = memo.get(key)
-            if found is None:
-                shape, parts = shape_and_parts(shapes, values[BATCH], **fixed)
-                found = memo[key] = _sized((shape, shapes[0], parts, None, fixed, shapes[1:]))
-            return found  # type: ignore[no-any-return]
-        given = fixed | {key: taken(values, known) for key, known in changing}
-        shape, parts = shape_and_parts(shapes, values[BATCH], **given)
-        return Sized(shape, shapes[0], parts, None, given, shapes[1:])
+    def step_of(inputs: tuple[int, ...]) -> Step:
+        first, single = inputs[0], len(inputs) == 1
 
-    return step
+        def step(values: Values) -> Sized:
+            shapes = (values[first][0],) if single else tuple([values[slot][0] for slot in inputs])
+            if not changing:
+                memo = values[MEMO]
+                key = (alike, shapes)
+                found = memo.get(key)
+                if found is None:
+                    shape, parts = shape_and_parts(shapes, values[BATCH], **fixed)
+                    found = memo[key] = _sized((shape, shapes[0], parts, None, fixed, shapes[1:]))
+                return found  # type: ignore[no-any-return]
+            given = fixed | {key: taken(values, known) for key, known in changing}
+            shape, parts = shape_and_parts(shapes, values[BATCH], **given)
+            return Sized(shape, shapes[0], parts, None, given, shapes[1:])
+
+        return step
+
+    return step_of
 
 
 # Operators -------------------------------------------------------------------------------------
 
 
-def _operator(file: File, one: Single, operator: Operator, tape: Tape) -> int:
-    name, spec, env = one.name, one.spec, one.env
-    full, shape = f"layer {name}", tape.values[one.inputs[0]][0]
-    if len(spec) > 1:
-        file.known(spec, _allowed(one.common, operator), full)
-    if len(one.inputs) != 1:
-        raise file.error(spec, "from", f"{full} ({operator.name}) takes one input, not {len(one.inputs)}")
-    if len(shape) == 1 and operator.name != "linear":
-        has = text(shape)
-        raise file.error(spec, None, f"{full} ({operator.name}): its input is {has}, it needs {_IMAGE}")
+def _steps_of_operator(file: File, one: Single, entry: Prepared, operator: Operator, tape: Tape) -> StepOf:
+    spec, env = one.spec, one.env
+    full = f"layer {one.name}"
     sizes: dict[str, Known] = {}
-    for key in _SHAPE_KEYS:
-        if key in spec:
-            sizes[key] = _size(file, spec, key, tape, env, full)
-            if sizes[key].value != SAME:
-                file.as_pair(sizes[key].value, spec, key, full, most=3 if operator.volume else 2)
-    given = _settings(full, operator, spec, env, tape)
-    if "out" in spec:
-        sizes["out"] = tape.value(spec, "out", env, full)
-        file.as_whole(sizes["out"].value, spec, "out", full)
-    step = _operator_step(tape, operator, one.inputs[0], sizes, given)
-    try:
-        found = step(tape.values)
-    except _OtherShapeError as error:
-        has = text(shape)
-        raise file.error(
-            spec, None, f"{full} ({operator.name}): it takes {error.takes}, and its input is {has}"
-        ) from None
-    except FlopcalcError as error:
-        if error.code == "bad-network":
-            raise
-        raise file.error(spec, None, f"{full}: {error.message}", error.hint) from None
-    return tape.record(step, found)
+    for key in entry.sizes:
+        known = sizes[key] = _size(file, spec, key, tape, env, full)
+        value = known.value
+        if type(value) is int and value >= 0:
+            continue
+        if key == "out":
+            file.as_whole(value, spec, key, full)
+        elif value != SAME:
+            file.as_pair(value, spec, key, full, most=3 if operator.volume else 2)
+    given = {name: _option(operator.param[name], spec, tape, env, full) for name in entry.settings}
+    # Layers of the same operator and settings share their cost where their inputs have the same shape.
+    settings = (operator, *_fixed(sizes), ..., *_fixed(given))
+    alike, sized_at = tape.shared(settings, lambda: _sizing(operator, sizes, given))
+    changing = [(slot, axis) for _, slot, axis in (*sizes.values(), *given.values()) if slot >= 0]
+
+    def step_of(inputs: tuple[int, ...]) -> Step:
+        source = inputs[0]
+
+        def step(values: Values) -> Sized:
+            shape = values[source][0]
+            memo = values[MEMO]
+            now = []
+            kinds: tuple[Any, ...] = ()
+            for slot, axis in changing:
+                value = values[slot] if axis < 0 else values[slot][0][axis]
+                now.append(value)
+                if type(value) is not int:
+                    kinds = (*kinds, len(now), _kind(value))
+            key = (alike, shape, *now, *kinds)
+            found = memo.get(key)
+            if found is None:
+                found = memo[key] = sized_at(shape, now, values[BATCH])
+            return found  # type: ignore[no-any-return]
+
+        return step
+
+    return step_of
 
 
 def _size(file: File, spec: Map, key: str, tape: Tape, env: Env, full: str) -> Known:
     """A number, a list or a text such as 3x5x5; the padding may be `same`."""
     text = spec[key]
-    if (sizes := sizes_of(text)) is not None:
-        return Known(sizes)
-    if key == "padding" and text == SAME and SAME not in env:
-        return Known(SAME)
+    if type(text) is str and key != "out":
+        if (sizes := sizes_of(text)) is not None:
+            return Known(sizes)
+        if key == "padding" and text == SAME and SAME not in env:
+            return Known(SAME)
     return tape.value(spec, key, env, full)
 
 
-@lru_cache(maxsize=64)
-def _allowed(common: frozenset[str], operator: Operator) -> frozenset[str]:
-    """The keys of an entry with that operator."""
-    return frozenset((*common, *OF_OPERATORS, *operator.param))
-
-
-def _settings(full: str, operator: Operator, spec: Map, env: Env, tape: Tape) -> dict[str, Known]:
-    """The options of the operator; a text is an expression unless it is one of the choices."""
-    given = {}
-    for name, param in operator.param.items():
-        if name in spec:
-            value = spec[name]
-            as_it_is = value in param.choices if isinstance(value, str) else isinstance(value, list)
-            as_it_is = as_it_is or (param.kind == "ints" and isinstance(value, str) and value not in env)
-            if not as_it_is:
-                given[name] = tape.value(spec, name, env, full)
-            else:
-                given[name] = Known(tuple(value) if isinstance(value, list) else value)
-    return given
+def _option(param: Param, spec: Map, tape: Tape, env: Env, full: str) -> Known:
+    """The value of an option of the operator; a text is an expression unless it is one of the choices."""
+    value = spec[param.name]
+    if isinstance(value, list):
+        return Known(tuple(value))
+    if isinstance(value, str) and (value in param.choices or (param.kind == "ints" and value not in env)):
+        return Known(value)
+    return tape.value(spec, param.name, env, full)
 
 
 class _OtherShapeError(DiffersError):
@@ -216,33 +266,6 @@ class _OtherShapeError(DiffersError):
 
     def __init__(self, takes: str) -> None:
         self.takes = takes
-
-
-def _operator_step(
-    tape: Tape, operator: Operator, source: int, sizes: Mapping[str, Known], given: Mapping[str, Known]
-) -> Step:
-    # Layers of the same operator and settings share their cost where their inputs have the same shape.
-    key = (operator, *_fixed(sizes), ..., *_fixed(given))
-    alike, sized_at = tape.shared(key, lambda: _sizing(operator, sizes, given))
-    changing = [(one.slot, one.axis) for one in (*sizes.values(), *given.values()) if one.slot >= 0]
-
-    def step(values: Values) -> Sized:
-        shape = values[source][0]
-        memo = values[MEMO]
-        now = []
-        kinds: tuple[Any, ...] = ()
-        for slot, axis in changing:
-            value = values[slot] if axis < 0 else values[slot][0][axis]
-            now.append(value)
-            if type(value) is not int:
-                kinds = (*kinds, len(now), _kind(value))
-        key = (alike, shape, *now, *kinds)
-        found = memo.get(key)
-        if found is None:
-            found = memo[key] = sized_at(shape, now, values[BATCH])
-        return found  # type: ignore[no-any-return]
-
-    return step
 
 
 def _kind(value: Any) -> Any:

@@ -273,7 +273,7 @@ def numbered(layers: Sequence[_Placed]) -> list[tuple[int, ...]]:
 
 def loose_ends(layers: Sequence[_Placed], output: str) -> Iterator[str]:
     """A remark on outputs that no layer takes: the network may have several outputs, or a mistake."""
-    used = {name for layer in layers for name in layer.inputs} | {output}
+    used = {output}.union(*[layer.inputs for layer in layers])
     loose = [layer.name for layer in layers if layer.name not in used]
     if loose:
         shown = ", ".join(loose[:6]) + (", ..." if len(loose) > 6 else "")

@@ -9,18 +9,17 @@ options, and c, h, w of the input.
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 from flopcalc.errors import clip, unknown_name
-from flopcalc.networks.layer_entry import Single, params_of, read_layer, share_weights
+from flopcalc.networks.layer_entry import Kinds, Single, params_of, read_layer, share_weights
 from flopcalc.networks.network import INPUT
+from flopcalc.networks.neutral import NEUTRAL
 from flopcalc.networks.options import NAME, RESERVED
-from flopcalc.networks.scope import Entry, Reading, Row, Scope, new_entry, new_row
-from flopcalc.networks.tape import INPUT_SLOT, Env, Known, Tape, new_known
-from flopcalc.primitives.registry import NEUTRAL
-from flopcalc.spec.operator import Operator
+from flopcalc.networks.scope import Entry, Reading, Row, Scope, new_entry, new_row, reading_of
+from flopcalc.networks.tape import INPUT_SLOT, Env, Known, Tape, identity, new_known, sizes_in
 from flopcalc.text.yaml_file import File, Map, Seq, line_of
 
 MAX_LAYERS = 100_000
@@ -28,7 +27,8 @@ MAX_REPEAT = 10_000
 MAX_NESTING = 20
 
 COMMON = frozenset(("op", "block", "layers", "from", "when", "repeat", "each", "stage", "weights_of"))
-_LAYER_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
+# Whether a text can be the name of a layer.
+_is_layer_name = lru_cache(maxsize=4096)(re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*").fullmatch)
 # Names of entries with a meaning: the next number of the container; no name, so that the layers go to the container.
 NEXT, SPLICE = "+", "_"
 PREVIOUS = "previous"
@@ -64,19 +64,20 @@ class Reader:
         self.sizes: dict[int, dict[str, Known]] = {}
         self.rows: list[Row] = []
         self.indices: dict[str, int] = {}
-        self.operators: dict[str, Operator] = {}
-        self.readings: dict[Any, Reading] = {}
+        self.kinds = Kinds()
+        # The blocks that were read; most are not repeated, so a `Reading` is made at the first repetition.
+        self.readings: dict[Any, Reading | Callable[[], Reading]] = {}
         self.visited = 0
         # Of each list of layers that was read, by its identity, its entries; the layers of a block are read often.
         self.items: dict[int, list[_Item]] = {}
-        # The blocks that were checked, with their arguments, and the identities of the entries that were.
-        self.arguments: dict[str, tuple[Map, Map]] = {}
+        # The blocks that were checked, their arguments, and defaults without names; the identities of checked entries.
+        self.blocks_read: dict[str, tuple[Map, Map, dict[str, Known]]] = {}
         self.checked: set[int] = set()
 
     def read(self, data: Map) -> str:
         """Read all layers; returns the name of the last one's output."""
         self.options = self.let("(top level)", data, self.tape.options, self.tape.options)
-        return self.body(data["layers"], "", Scope({}, {INPUT: INPUT}), INPUT, "")
+        return self.body(data["layers"], "", Scope(self.options, {INPUT: INPUT}), INPUT, "")
 
     # Lists of layers ---------------------------------------------------------------------------
 
@@ -121,11 +122,11 @@ class Reader:
             spec.line, spec.lines = line_of(item, name), {}
         if not isinstance(spec, Map):
             raise self.file.error(item, name, f"layer {prefix}{name} is {clip(what)}, not a name or a mapping")
-        is_layer = "op" in spec and _STRUCTURE.isdisjoint(spec) and _LAYER_NAME.fullmatch(name) and name != SPLICE
-        names = any(
-            key != "from" and (key != "op" or "{" in str(value)) and isinstance(value, str | list)
-            for key, value in spec.items()
-        )
+        if ("op" in spec) + ("block" in spec) + ("layers" in spec) != 1:
+            raise self.file.error(spec, None, f"layer {prefix}{name} needs one of op, block or layers")
+        is_layer = "op" in spec and _STRUCTURE.isdisjoint(spec) and _is_layer_name(name) and name != SPLICE
+        texts = [key for key, value in spec.items() if isinstance(value, (str, list))]
+        names = any(key != "from" and (key != "op" or "{" in str(spec[key])) for key in texts)
         return _Item(name, spec, bool(is_layer), names)
 
     def visit(self, spec: Map) -> None:
@@ -137,8 +138,6 @@ class Reader:
     def item(self, entry: Entry, current: str) -> str:
         """Read one entry with its repetitions; returns the name of its output."""
         spec = entry.spec
-        if ("op" in spec) + ("block" in spec) + ("layers" in spec) != 1:
-            raise self.file.error(spec, None, f"{entry.label} needs one of op, block or layers")
         inputs = self.inputs(entry, current)
         often = "repeat" in spec or "each" in spec
         for place, row in enumerate(self.repeats(entry, inputs[0]) if often else ({},)):
@@ -161,7 +160,8 @@ class Reader:
                     "has both repeat and each" if "each" in spec else f"repeat is {clip(count)}, not 0 to {MAX_REPEAT}"
                 )
                 raise self.file.error(spec, "repeat", f"{entry.label}: {why}")
-            yield from ({"i": Known(i)} for i in range(count))
+            for i in range(count):
+                yield {"i": new_known((i, -1, -1))}
             return
         table = spec["each"]
         if not isinstance(table, Map) or not table:
@@ -207,10 +207,8 @@ class Reader:
         slot = self.slots[first]
         sizes = self.sizes.get(slot)
         if sizes is None:
-            shape = self.tape.values[slot][0]
-            known = [new_known((size, slot, axis)) for axis, size in enumerate(shape)]
-            sizes = self.sizes[slot] = dict(zip("cdhw" if len(shape) == 4 else "chw", known, strict=False))
-        return {**self.options, **scope.env, **sizes, **extra}
+            sizes = self.sizes[slot] = sizes_in(self.tape, slot)
+        return {**scope.env, **sizes, **extra} if extra else {**scope.env, **sizes}
 
     def once(self, entry: Entry, inputs: tuple[str, ...], row: dict[str, Known], often: bool) -> str | None:
         """Read one entry at one index; returns the name of its output, None if it is left out."""
@@ -227,26 +225,24 @@ class Reader:
         stage = entry.stage or full.split(".")[0] or entry.name
         if "stage" in spec:
             stage = " ".join(self.tape.text(str(spec["stage"]), spec, "stage", env, entry.label).split()) or stage
+        # The layers inside an entry without a name have their own stages.
+        inner_stage = "" if entry.name == SPLICE and not entry.stage and "stage" not in spec else stage
         start = len(self.rows)
         if "op" in spec:
             out = self.layer(full, spec, env, inputs, stage)
-        elif "layers" in spec:
+        elif "block" in spec:
+            out = self.block(entry, prefix, env, row, inputs, inner_stage)
+        else:
             self.file.known(spec, {*COMMON, "let"}, entry.label)
             inner_env = self.let(entry.label, spec, env, {**entry.scope.env, **row})
             inner = Scope(inner_env, {INPUT: inputs[0]}, entry.scope, entry.scope.depth + 1)
-            out = self.body(spec["layers"], prefix, inner, inputs[0], self.inner_stage(entry, spec, stage))
+            out = self.body(spec["layers"], prefix, inner, inputs[0], inner_stage)
             # Entries after the group can refer to its entries as `group.name`.
             inside = {f"{entry.name}.{name}": value for name, value in inner.values.items() if name != INPUT}
             entry.scope.values.update(inside)
-        else:
-            out = self.block(entry, prefix, env, row, inputs, self.inner_stage(entry, spec, stage))
         if "weights_of" in spec:
             self.share(entry, full, start)
         return out
-
-    def inner_stage(self, entry: Entry, spec: Map, stage: str) -> str:
-        """The stage of the layers inside; those of an entry without a name have their own."""
-        return "" if entry.name == SPLICE and not entry.stage and "stage" not in spec else stage
 
     def named(self, entry: Entry, env: Env, often: bool) -> tuple[str, str]:
         """The full name of an entry at one index, and the prefix of the layers inside."""
@@ -262,13 +258,11 @@ class Reader:
             full = f"{prefix}{index}"
         else:
             filled = self.tape.text(name, entry.spec, "name", env, entry.label) if "{" in name else name
-            if not _LAYER_NAME.fullmatch(filled):
+            if not _is_layer_name(filled):
                 raise self.file.error(
                     entry.spec, None, f"the name {clip(filled)} has other characters than letters, digits, _ and -"
                 )
-            full = f"{prefix}{filled}"
-            if often and filled == name:
-                full = f"{full}.{env['i'].value}"
+            full = f"{prefix}{filled}.{env['i'].value}" if often and filled == name else f"{prefix}{filled}"
         return full, f"{full}."
 
     def let(self, label: str, spec: Map, env: Env, names: Mapping[str, Known]) -> dict[str, Known]:
@@ -294,42 +288,48 @@ class Reader:
         stage: str,
     ) -> str:
         """Read an entry with `block`; returns the name of its output."""
-        spec = entry.spec
-        name = self.tape.text(str(spec["block"]), spec, "block", env, entry.label)
+        spec, label = entry.spec, entry.label
+        name = self.tape.text(str(spec["block"]), spec, "block", env, label)
         if name not in self.blocks:
             near = unknown_name("block", name, self.blocks, f"blocks here: {', '.join(self.blocks) or 'none'}")
-            raise self.file.error(spec, "block", f"{entry.label}: {near.message}", near.hint)
-        block, args = self.arguments.get(name) or self.checked_block(name)
+            raise self.file.error(spec, "block", f"{label}: {near.message}", near.hint)
+        block, args, fixed = self.blocks_read.get(name) or self.checked_block(name)
         if id(spec) not in self.checked:
             self.checked.add(id(spec))
-            self.file.known(spec, {*COMMON, *args}, entry.label)
+            self.file.known(spec, {*COMMON, *args}, label)
         given: dict[str, Known] = {}
         for arg, default in args.items():
             if arg in spec:
-                given[arg] = self.tape.value(spec, arg, env, entry.label)
+                given[arg] = self.tape.value(spec, arg, env, label)
             elif arg in row:
                 given[arg] = row[arg]
+            elif arg in fixed:
+                given[arg] = fixed[arg]
             elif default is None:
-                raise self.file.error(spec, None, f"{entry.label}: block {name} needs {arg}")
+                raise self.file.error(spec, None, f"{label}: block {name} needs {arg}")
             else:
-                given[arg] = self.tape.value(args, arg, {**self.options, **given}, entry.label)
+                given[arg] = self.tape.value(args, arg, {**self.options, **given}, label)
         # A block depends on nothing else, so it is read once and then repeated under other names.
         slot = self.slots[inputs[0]]
-        arguments = tuple([repr(known.value) if known.slot < 0 else known[1:] for known in given.values()])
+        arguments = tuple(map(identity, given.values()))
         key = None if entry.name == SPLICE else (name, arguments, self.tape.values[slot][0], stage)
         if (known := self.readings.get(key)) is not None:
+            if not isinstance(known, Reading):
+                known = self.readings[key] = known()
             return self.again(known, spec, prefix, inputs[0])
         start, visited = len(self.rows), self.visited
-        inner_env = self.let(entry.label, block, self.env(Scope(given, {}), inputs[0], {}), given)
+        inner_env = self.options | given
+        if "let" in block:
+            inner_env = self.let(label, block, self.env(Scope(inner_env, {}), inputs[0], {}), inner_env)
         inner = Scope(inner_env, {INPUT: inputs[0]}, None, entry.scope.depth + 1)
         out = self.body(block.get("layers"), prefix, inner, inputs[0], stage)
         if key is not None:
-            rows = tuple(self.rows[start:])
-            self.readings[key] = Reading(prefix, inputs[0], slot, rows, out, self.visited - visited)
+            rows, entries = self.rows[start:], self.visited - visited
+            self.readings[key] = partial(reading_of, prefix, inputs[0], slot, rows, out, entries)
         return out
 
-    def checked_block(self, name: str) -> tuple[Map, Map]:
-        """A block and its arguments."""
+    def checked_block(self, name: str) -> tuple[Map, Map, dict[str, Known]]:
+        """A block, its arguments with their defaults, and those defaults that are not expressions."""
         block = self.blocks[name]
         if not isinstance(block, Map) or not set(block) <= {"args", "let", "layers"}:
             raise self.file.error(self.blocks, name, f"block {name} may only have args, let and layers")
@@ -340,28 +340,26 @@ class Reader:
             raise self.file.error(
                 block, "args", f"block {name}: args maps names to defaults, null where one must be given"
             )
-        self.arguments[name] = block, args
-        return block, args
+        fixed = {arg: Known(default) for arg, default in args.items() if type(default) in (int, bool)}
+        found = self.blocks_read[name] = block, args, fixed
+        return found
 
     def again(self, reading: Reading, spec: Map, prefix: str, source: str) -> str:
         """Repeat the layers of a block that was read before, with another prefix and another input."""
-        rows = reading.rows
         self.visited += reading.entries
-        if len(self.rows) + len(rows) > MAX_LAYERS:
+        if len(self.rows) + len(reading.rows) > MAX_LAYERS:
             raise self.file.error(spec, None, f"more than {MAX_LAYERS:,} layers")
         self.tape.same_shape(reading.input_slot, self.slots[source])
-        length = len(reading.prefix)
-        names = {row[0]: prefix + row[0][length:] for row in rows}
-        made = list(names.values())
+        made = [prefix + name for name in reading.names]
         if not self.slots.keys().isdisjoint(made):
             full = next(name for name in made if name in self.slots)
             raise self.file.error(spec, None, f"two layers are called {full}")
-        names[reading.source], names[""] = source, ""
+        names = [source, *made]
         add = self.rows.append
-        for name, kind, inputs, stage, slot, weights_of in rows:
+        for name, (kind, inputs, stage, slot, weights_of) in zip(made, reading.rows, strict=True):
             here = (names[inputs[0]],) if len(inputs) == 1 else tuple([names[one] for one in inputs])
-            add(new_row((names[name], kind, here, stage, slot, names[weights_of])))
-        self.slots.update(zip(made, [row[4] for row in rows], strict=True))
+            add(new_row((name, kind, here, stage, slot, names[weights_of] if weights_of else "")))
+        self.slots.update(zip(made, reading.slots, strict=True))
         return names[reading.out]
 
     # Single layers -----------------------------------------------------------------------------
@@ -374,7 +372,7 @@ class Reader:
             raise self.file.error(spec, None, f"two layers are called {full}")
         slots = tuple([self.slots[name] for name in inputs])
         self.tape.place = full
-        kind, slot = read_layer(self.file, new_single((full, spec, env, slots, COMMON)), self.tape, self.operators)
+        kind, slot = read_layer(self.file, new_single((full, spec, env, slots, COMMON)), self.tape, self.kinds)
         self.rows.append(new_row((full, kind, inputs, stage, slot, "")))
         self.slots[full] = slot
         return full

@@ -1,6 +1,6 @@
 """What the reader of a description knows of an entry: its place, the names that it can use, and its layers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -62,14 +62,27 @@ new_entry = partial(tuple.__new__, Entry)
 
 
 class Reading(NamedTuple):
-    """A block that was read: its layers, the names of its input and output, and the number of its entries.
+    """A block that was read: its layers, its output, and the number of its entries, to be repeated elsewhere.
 
-    input_slot: the slot of the layer that it takes.
+    names: those of the layers, without the prefix of the block. rows: (kind, inputs, stage, slot, weights_of), where
+    layers are numbers: i for the i-th layer of the block, counted from 1, and 0 for its input or for no layer.
+    input_slot: the slot of the layer that the block takes.
     """
 
-    prefix: str
-    source: str
     input_slot: int
-    rows: tuple[Row, ...]
-    out: str
+    names: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[int, ...], str, int, int], ...]
+    slots: tuple[int, ...]
+    out: int
     entries: int
+
+
+def reading_of(prefix: str, source: str, input_slot: int, rows: Sequence[Row], out: str, entries: int) -> Reading:
+    """The reading of a block with this prefix, which takes the output of `source` and gives that of `out`."""
+    places = {source: 0, "": 0} | {row.name: place for place, row in enumerate(rows, 1)}
+    relative = [
+        (row.kind, tuple([places[name] for name in row.inputs]), row.stage, row.slot, places[row.weights_of])
+        for row in rows
+    ]
+    names = tuple([row.name[len(prefix) :] for row in rows])
+    return Reading(input_slot, names, tuple(relative), tuple([row.slot for row in rows]), places[out], entries)

@@ -6,7 +6,6 @@ value is fixed. Where the reader decides by a value that has a slot, the tape ha
 that the decision would be the same, else the description must be read again.
 """
 
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias, TypeVar
@@ -15,7 +14,7 @@ from flopcalc.errors import FlopcalcError
 from flopcalc.networks.network import Shape
 from flopcalc.symbolic.scope import scope_of
 from flopcalc.symbolic.size import Size
-from flopcalc.text.compiled import compiled, is_name, names_in
+from flopcalc.text.compiled import Function, compiled, is_name, names_in
 from flopcalc.text.expression import exact
 from flopcalc.text.yaml_file import BRACES, File
 
@@ -73,6 +72,13 @@ def taken(values: Values, known: Known) -> Any:
     if slot < 0:
         return value
     return values[slot] if axis < 0 else values[slot][0][axis]
+
+
+def identity(known: Known | None) -> Any:
+    """Equal for values that are the same at all sizes."""
+    if known is None:
+        return None
+    return repr(known.value) if known.slot < 0 else known[1:]
 
 
 class Tape:
@@ -151,29 +157,32 @@ class Tape:
                     self.decide(slot)
         key = None
         if references:
-            key = (repr(raw), tuple(references), repr(fixed))
+            key = (repr(raw), tuple(references), repr(fixed) if fixed else "")
             found = self._slots.get(key)
             if found is not None:
                 return new_known((self.values[found], found, -1))
-        step = _expression(raw, references, fixed)
+        function = _function(raw)
         try:
-            value = step(self.values)
+            value = exact(function({name: env[name].value for name in names if name in env}))
         except Exception:
             # It raises the error, or has the value of an expression that is not compiled.
             value = self.file.read(raw, spec, place, Plain(env), what)
-        return new_known((value, self.record(step, value, key) if references else -1, -1))
+        if not references:
+            return new_known((value, -1, -1))
+        return new_known((value, self.record(_step(function, references, fixed), value, key), -1))
 
     def text(self, template: str, spec: Mapping[str, Any], key: str, env: Env, what: str) -> str:
         """Text with the value of each `{expression}` in its place. It is part of the structure."""
         if "{" not in template:
             return template
 
-        def read(match: re.Match[str]) -> str:
-            known = self.read(match[1], spec, key, env, what)
-            self.same(known, str)
-            return str(known.value)
-
-        return BRACES.sub(read, template)
+        pieces = BRACES.split(template)
+        for index in range(1, len(pieces), 2):
+            known = self.read(pieces[index], spec, key, env, what)
+            if known.slot >= 0:
+                self.same(known, str)
+            pieces[index] = str(known.value)
+        return "".join(pieces)
 
     def later(self, spec: Mapping[str, Any], key: str, env: Env, what: str = "") -> Known:
         """As `value`; what it decides about symbolic sizes is recorded where the value is used."""
@@ -236,6 +245,26 @@ class Tape:
         self.record(guard, None)
 
 
+def sizes_in(tape: Tape, slot: int) -> dict[str, Known]:
+    """The sizes of a layer's output as names of expressions."""
+    shape = tape.values[slot][0]
+    if len(shape) == 3:
+        c, h, w = shape
+        # Most layers, so a shorter way.
+        return {"c": new_known((c, slot, 0)), "h": new_known((h, slot, 1)), "w": new_known((w, slot, 2))}
+    names = "cdhw" if len(shape) == 4 else "chw"
+    return {name: Known(size, slot, axis) for axis, (name, size) in enumerate(zip(names, shape, strict=False))}
+
+
+def names_of(values: Sequence[Any]) -> tuple[str, ...] | None:
+    """The names in those values that are expressions; None if a text is not one."""
+    texts = [one for one in values if isinstance(one, str | list)]
+    try:
+        return tuple(_names_in(texts)) if texts else ()
+    except FlopcalcError:
+        return None
+
+
 def _names_in(raw: Any) -> Collection[str]:
     """The names that a text or a list of them can read. Raises FlopcalcError (bad-expression)."""
     if isinstance(raw, str):
@@ -243,9 +272,8 @@ def _names_in(raw: Any) -> Collection[str]:
     return {name for item in raw for name in _names_in(item)} if isinstance(raw, list) else ()
 
 
-def _expression(raw: Any, references: Sequence[tuple[str, int, int]], fixed: Mapping[str, Any]) -> Step:
-    """The step of an expression."""
-    function = _function(raw)
+def _step(function: Function, references: Sequence[tuple[str, int, int]], fixed: Mapping[str, Any]) -> Step:
+    """The step of an expression, as a function of its names."""
 
     def step(values: Values) -> Any:
         names = dict(fixed)
@@ -261,7 +289,7 @@ def _no_value(names: Mapping[str, Any]) -> Any:
     raise DiffersError
 
 
-def _function(raw: Any) -> Callable[[Mapping[str, Any]], Any]:
+def _function(raw: Any) -> Function:
     """The value of a text or of a list of them as a function of its names; it raises where there is none."""
     if isinstance(raw, list):
         items = [_function(item) for item in raw]

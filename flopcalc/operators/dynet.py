@@ -204,6 +204,7 @@ OPERATOR = Operator(
         ),
     ),
     in_shape=_input,
+    inputs=lambda named: 1 if named["pools"] else 2,
     samples=(
         {"mode": "training", "bias": True, "g_t": 3},
         {"coefficients": "block", "block_in": 20, "g_t": 3, "mode": "training"},

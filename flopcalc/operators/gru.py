@@ -51,6 +51,7 @@ OPERATOR = Operator(
     notes=shared.notes,
     baseline=shared.linear_layer,
     baseline_text="linear",
+    torch_module="GRU",
     shape={"k": 1},
     axes=1,
     in_shape=shared.rows_in,

@@ -89,6 +89,7 @@ OPERATOR = Operator(
     notes=shared.notes,
     baseline=shared.linear_layer,
     baseline_text="linear",
+    torch_module="LSTM",
     shape={"k": 1},
     axes=1,
     in_shape=shared.rows_in,

@@ -232,6 +232,7 @@ OPERATOR = Operator(
         lambda site: "the layers around it would need two resolutions",
     ),
     two_grids=TwoGrids("alpha", "alpha_in", "alpha_out", {"stride_by": "pool"}),
+    inputs=lambda named: 2 if named["pair_in"] else 1,
     equations=(
         Equation(
             "FLOPs, appendix",

@@ -48,6 +48,7 @@ class Call(NamedTuple):
     up by that name, so that it is `F.relu`, empty for code that held the function already, `operator` for `a + b`.
     within: the index of the function that called it, -1 for none.
     operator: of a function that is one operator of torch, its name as torch's tracer records it: `aten::linear`.
+    reads, writes: the storages of its tensors, by number. is_needed: whether the outputs depend on it.
     """
 
     level: Level
@@ -60,6 +61,9 @@ class Call(NamedTuple):
     via: str = ""
     within: int = -1
     operator: str = ""
+    reads: frozenset[int] = frozenset()
+    writes: frozenset[int] = frozenset()
+    is_needed: bool = True
 
     def argument(self, position: int, name: str, default: Any = None) -> Any:
         """An argument by position or by name."""
@@ -98,12 +102,12 @@ def first(value: Any) -> Sized | None:
 
 
 class CallLog:
-    """The modules, and the calls in order of their ends. fractions: sizes went into numbers that are not followed."""
+    """The modules, and the calls in order of their ends. by_class: what is computed depends on the class of a size."""
 
-    def __init__(self, nodes: Sequence[Node], calls: Sequence[Call], fractions: bool = False) -> None:
+    def __init__(self, nodes: Sequence[Node], calls: Sequence[Call], by_class: bool = False) -> None:
         self.nodes = nodes
         self.calls = calls
-        self.fractions = fractions
+        self.by_class = by_class
 
     def of(self, level: Level) -> Iterator[Call]:
         """The calls of one level."""
@@ -111,8 +115,13 @@ class CallLog:
 
     @property
     def operators(self) -> Iterator[Call]:
-        """What torch's tracer records: functions that are one operator, and kernels of functions that are not."""
+        """What torch's tracer records: functions that are one operator, and kernels of functions that are not.
+
+        It forgets those that the outputs do not depend on.
+        """
         for call in self.calls:
+            if not call.is_needed:
+                continue
             if call.level == "function" and call.operator:
                 yield call
             elif call.level == "kernel" and not (call.within >= 0 and self.calls[call.within].operator):

@@ -19,6 +19,3 @@ PRIMITIVES: dict[str, Primitive] = {
         *(LOCAL_RESPONSE_NORM, MIXED_CONV, ROI_ALIGN),
     )
 }
-
-# Layers that a description leaves out, by `when`, where their input has the size that they make already.
-NEUTRAL = frozenset({"pad", "crop", "upsample_bilinear"})

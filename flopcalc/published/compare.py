@@ -34,6 +34,8 @@ VERDICTS = {
     "stale": "the table says that our figure differs, but it agrees",
 }
 GOOD = ("agrees", "truncated", "convention")
+# A figure of so many digits says little: one number in ten to a hundred gives it, and a source has several ways.
+FEW = 2
 FAILED = ("unexplained", "stale")
 
 Kernel = tuple[Mapping[str, Any], Part]
@@ -209,13 +211,20 @@ def reproduce_record(comparisons: Iterable[Comparison]) -> dict[str, Any]:
         "failed": sum(counts[verdict] for verdict in FAILED),
         "verdicts": counts,
         "own_count": sum(row["agrees"] and row["counted"] != "" and not row["plain_agrees"] for row in rows),
+        "few_digits": few_digits(rows),
         "sources": [
-            {"source": key, "checked": len(some), "verdicts": _counts(some)} for key, some in by_source.items()
+            {"source": key, "checked": len(some), "verdicts": _counts(some), "few_digits": few_digits(some)}
+            for key, some in by_source.items()
         ],
         "conventions": _conventions(found),
         "families": _families(found),
         "rows": rows,
     }
+
+
+def few_digits(rows: Iterable[Mapping[str, Any]]) -> int:
+    """The number of agreeing figures of one or two digits, which another number gives easily, too."""
+    return sum(row["agrees"] and row["digits"] <= FEW for row in rows)
 
 
 def _counts(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
@@ -226,15 +235,25 @@ def _counts(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
 def _conventions(found: Iterable[Comparison]) -> list[dict[str, Any]]:
     """The ways of counting of each source of rows of two figures: the number of figures that each gives.
 
-    of: the figures of this quantity of the source whose network flopcalc has.
+    of: the figures of this quantity of the source whose network flopcalc has. few_digits: those of the figures that
+    have one or two digits.
     """
     agree: dict[tuple[str, str], Counter[str]] = {}
+    few: Counter[tuple[str, str, str]] = Counter()
     for one in found:
         if one.pair and not one.family:
             way = (one.convention or one.figure.quantity) if one.verdict in GOOD else ""
             agree.setdefault((one.figure.paper, one.figure.quantity), Counter())[way] += 1
+            few[one.figure.paper, one.figure.quantity, way] += one.figure.printed.digits <= FEW
     return [
-        {"source": source, "quantity": quantity, "convention": way, "figures": figures, "of": counted.total()}
+        {
+            "source": source,
+            "quantity": quantity,
+            "convention": way,
+            "figures": figures,
+            "of": counted.total(),
+            "few_digits": few[source, quantity, way],
+        }
         for (source, quantity), counted in agree.items()
         for way, figures in counted.most_common()
         if way
@@ -273,4 +292,5 @@ def _row(one: Comparison) -> dict[str, Any]:
         "pair": one.pair,
         "convention": one.convention,
         "family": one.family,
+        "digits": figure.printed.digits,
     }

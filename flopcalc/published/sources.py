@@ -47,9 +47,16 @@ def chosen(wanted: Iterable[str], rules: str = "") -> Sources:
     """The sources of these names: keys, operators, files of tables (.yaml) and of rows (.csv, .txt); all if empty.
 
     rules: the source that has the rules for files of rows; by default the one with the name of the file.
-    Raises FlopcalcError (unknown-paper, bad-table).
+    Raises FlopcalcError (unknown-paper, unknown-source, bad-table), and (bad-usage) for rules without a file of rows.
     """
     wanted = list(dict.fromkeys(wanted))
+    if rules and not any(name.endswith(_ROWS) for name in wanted):
+        given = ", ".join(wanted) or "all shipped sources"
+        raise FlopcalcError(
+            "bad-usage",
+            f"--rules has no effect on {clip(given)}: it is for files of rows (.csv, .txt)",
+            "leave it out; a table (.yaml) has its own rules, and so has a shipped source",
+        )
     if not wanted:
         return shipped()
     found: list[tables.Published] = []

@@ -57,11 +57,13 @@ class OnEachGrid(nn.Module):
 class NetworkModule(nn.Module):
     """Runs the layers of a description in order. Submodules have the layers' names."""
 
-    def __init__(self, network: Network, **factory: Any) -> None:
+    def __init__(self, network: Network, all_outputs: bool = False, **factory: Any) -> None:
         super().__init__()
         self._plan = [(layer.name, layer.inputs) for layer in network.layers]
         self._output = network.output
         self._last_use = {name: index for index, (_, inputs) in enumerate(self._plan) for name in inputs}
+        loose = [name for name, _ in self._plan if name not in self._last_use and name != network.output]
+        self._outputs = (*loose, network.output) if all_outputs else (network.output,)
         for layer in network.layers:
             module = self.get_submodule(layer.weights_of) if layer.weights_of else _build(layer, factory)
             self._place(layer.name, module)
@@ -75,25 +77,28 @@ class NetworkModule(nn.Module):
             parent = parent.get_submodule(folder)
         _add(parent, last, module, name)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(n, c, h, w) -> the output of the last layer."""
+    def forward(self, x: Tensor) -> Any:
+        """(n, c, h, w) -> the output of the last layer; a tuple if there are several."""
         values: dict[str, Any] = {INPUT: x}
         for index, (name, inputs) in enumerate(self._plan):
             values[name] = self.get_submodule(name)(*(values[source] for source in inputs))
             for source in set(inputs):
                 if self._last_use[source] == index and source != self._output:
                     del values[source]
-        out: Tensor = values[self._output]
-        return out
+        outputs = tuple([values[name] for name in self._outputs])
+        return outputs if len(outputs) > 1 else outputs[0]
 
 
-def build_network(network: Network, **factory: Any) -> NetworkModule:
+def build_network(network: Network, *, all_outputs: bool = False, **factory: Any) -> NetworkModule:
     """The network as a trainable module. factory: device, dtype.
+
+    all_outputs: return the outputs that no layer takes, too, such as those of a detector on other grids, as a tuple of
+    which the last one is the output of the network.
 
     Raises FlopcalcError (bad-usage) for anything but a described network: a module that was counted is there already.
     """
     _check(network)
-    return NetworkModule(network, **factory)
+    return NetworkModule(network, all_outputs, **factory)
 
 
 def _check(network: object) -> None:

@@ -25,7 +25,8 @@ def module_of(network: Network) -> nn.Module:
         found = count(made, (network.batch, *network.input_shape))
         if (found.params, found.macs) == (network.params, network.macs):
             return made
-    return build_network(network)
+    # A description counts all its layers; a counter that traces counts those that an output depends on.
+    return build_network(network, all_outputs=True)
 
 
 def _mirrored(network: Network) -> nn.Module | None:

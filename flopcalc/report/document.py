@@ -32,7 +32,8 @@ LEFT = ("text", "name", "bar")
 
 class Table(NamedTuple):
     """Rows of cells. `totals` are rows set apart at the end. CSV holds the rows of the `main` table, or of the
-    first table if none is marked.
+    first table if none is marked. short_records: where the table is too wide, a row becomes a paragraph, and not one
+    line for each cell.
     """
 
     columns: tuple[Column, ...]
@@ -40,6 +41,7 @@ class Table(NamedTuple):
     totals: Sequence[Sequence[Cell]] = ()
     title: str = ""
     main: bool = False
+    short_records: bool = False
 
 
 class Facts(NamedTuple):

@@ -129,11 +129,11 @@ def _default(convention: Convention) -> Iterable[str]:
 
 def _parts_table(e: Evaluation, record: dict[str, Any], convention: Convention, columns: str | None) -> Table:
     n, element = e.geometry.batch, DTYPE_BYTES[record["dtype"]]
-    total = convention.of(e.cost, n)
+    total, fold = convention.of(e.cost, n, inputs=e.inputs), convention.fold_of(e.inputs)
     rows = []
     for part, found in zip(e.cost, record["parts"], strict=True):
         if any(getattr(part, kind) for kind in OF_A_KERNEL):
-            number = convention.fold(part, n)
+            number = fold(part, n)
             rows.append({**found, "cost": number, "share": number / total if total else None})
     share = 1 if total else None
     all_parts = {**_sums(e.cost, element), "name": "total", "cost": total, "share": share}
@@ -231,7 +231,7 @@ def compare_document(
     rows: list[list[Cell]] = []
     for e, record in zip(evaluations, records, strict=True):
         n = e.geometry.batch
-        number, base = convention.of(e.cost, n), convention.of(e.baseline, n)
+        number, base = convention.of(e.cost, n, inputs=e.inputs), convention.of(e.baseline, n)
         shape: list[Cell] = [] if same else [str(e.geometry)]
         rows.append(
             [

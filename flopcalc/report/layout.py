@@ -85,7 +85,10 @@ def _table(table: Table, width: int, other_format: str) -> Iterator[Line]:
         if kept:
             break
     else:
-        yield from _records(table.columns, cells, ends, width)
+        if table.short_records:
+            yield from _short_records(table.columns, (*cells, *ends), width)
+        else:
+            yield from _records(table.columns, cells, ends, width)
         return
     columns = [table.columns[i] for i in kept]
     widths = _widths([sizes[i] for i in kept], width)
@@ -177,6 +180,14 @@ def _records(
         for column, label, cell in list(zip(columns, labels, cells, strict=True))[1:]:
             if cell and column.kind != "bar":
                 yield from (Line(text, "body") for text in _hanging(f"  {_padded(label, room)}  ", cell, width))
+
+
+def _short_records(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) -> Iterator[Line]:
+    """A paragraph for each row: each cell behind the title of its column, the first one without it."""
+    for cells in rows:
+        named = [f"{_name(column)} {cell}" for column, cell in zip(columns, cells, strict=True) if cell][1:]
+        for index, text in enumerate(wrapped(", ".join([cells[0] or _name(columns[0]), *named]), width - 2)):
+            yield Line(f"  {text}" if index else text, "body")
 
 
 def columns_of(text: str) -> int:

@@ -1,10 +1,11 @@
 """The document of the errors of other counters."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from flopcalc.published.tool_errata import ToolError
-from flopcalc.report.document import Column, Document, Facts, Table, people
+from flopcalc.report.document import Cell, Column, Document, Facts, Table, people
 
 _CALLS = {"": "one forward on the CPU", "meta": "one forward on the meta device", "backward": "forward and backward"}
 
@@ -12,13 +13,18 @@ _CALLS = {"": "one forward on the CPU", "meta": "one forward on the meta device"
 def tool_errors_document(errors: Sequence[ToolError], *, as_table: bool) -> Document:
     """The errors with their modules; as_table: one row each, without the modules."""
     rows = [_row(error) for error in errors]
-    data = {"schema": "flopcalc/tool-errata/1", "rows": rows}
-    number = f"{len(errors)} {'error' if len(errors) == 1 else 'errors'} of other counters"
+    tools = Counter((error.tool, error.version) for error in errors)
+    overview = [{"tool": tool, "version": version, "errors": number} for (tool, version), number in tools.items()]
+    data = {"schema": "flopcalc/tool-errata/1", "tools": overview, "rows": rows}
+    title = f"{len(errors)} {'error' if len(errors) == 1 else 'errors'} of other counters"
     if as_table:
         names = ("tool", "version", "what", "unit", "printed", "right", "why")
         columns = tuple(Column(name, "number" if name in {"printed", "right"} else "text") for name in names)
-        return Document(number, (Table(columns, [[row[name] for name in names] for row in rows]),), data)
-    return Document(number, [Facts(_facts(error), _title(error)) for error in errors], data)
+        return Document(title, (Table(columns, [[row[name] for name in names] for row in rows]),), data)
+    columns = (Column("tool", "text"), Column("version", "text"), Column("wrong figures"))
+    lines: list[list[Cell]] = [[tool, version, number] for (tool, version), number in tools.items()]
+    table = Table(columns, lines, title="Tools")
+    return Document(title, [table, *[Facts(_facts(error), _title(error)) for error in errors]], data)
 
 
 def _title(error: ToolError) -> str:

@@ -8,7 +8,7 @@ from flopcalc.cost.cost import DTYPE_BYTES, Part
 from flopcalc.cost.geometry import SAME, Geometry
 from flopcalc.cost.kinds import OF_A_KERNEL
 from flopcalc.spec.equations import Reading, readings
-from flopcalc.spec.operator import Evaluation
+from flopcalc.spec.operator import Evaluation, Operator
 
 
 def plain(value: Any) -> Any:
@@ -66,11 +66,11 @@ def layer_record(e: Evaluation, convention: Convention, dtype: str = "float32") 
         "dtype": dtype,
         "parts": [_part(part, element) for part in e.cost],
         "equations": [_equation(reading, e) for reading in readings(e)],
-        "baseline": {"type": "conv", "params": base.params, "macs": base.macs},
+        "baseline": {"type": baseline_type(e.operator), "params": base.params, "macs": base.macs},
         "ratio": {"params": _ratio(e, "params"), "macs": _ratio(e, "macs")},
         "convention": convention.name,
-        "cost": convention.of(e.cost, e.geometry.batch),
-        "notes": list(notes(e)),
+        "cost": convention.of(e.cost, e.geometry.batch, inputs=e.inputs),
+        "notes": [*notes(e), *whole_module_notes(e, convention)],
     }
 
 
@@ -112,6 +112,23 @@ def _equation(reading: Reading, e: Evaluation) -> dict[str, Any]:
     if reading.reason:
         record["not_applied"] = reading.reason
     return record
+
+
+def baseline_type(operator: Operator) -> str:
+    """The name of the operator that the ratio compares with."""
+    words = operator.baseline_text.removeprefix("plain ").split()
+    return words[0] if words[0] in ("conv1d", "conv3d", "linear") else "conv"
+
+
+def whole_module_notes(e: Evaluation, convention: Convention) -> list[str]:
+    """What the counter of a convention reports for torch's own module, where that is another number."""
+    if not (e.operator.torch_module and convention.counter):
+        return []
+    # The rules of other counters; few operators need them.
+    from flopcalc.spec.whole_module import remark
+
+    found = remark(e, convention)
+    return [found] if found else []
 
 
 def notes(e: Evaluation) -> list[str]:

@@ -13,7 +13,7 @@ from fractions import Fraction
 from functools import cached_property
 from inspect import CO_VARKEYWORDS
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from flopcalc.cost import parts
 from flopcalc.cost.cost import Cost, Part, Parts
@@ -156,7 +156,8 @@ class Operator:
     takes_bias: whether its option `bias` is set where it replaces a convolution with a bias; false where the authors'
     module has none. pads_unevenly: whether it takes `padding="same"` with an even kernel.
     channel_map(g, named, channel): the input channels that an output channel reads.
-    two_grids: for operators whose tensors are pairs of maps.
+    two_grids: for operators whose tensors are pairs of maps. inputs(named): the tensors that the layer takes.
+    torch_module: the class of torch.nn that is the whole operator, where counters know it by its class.
     family groups operators in listings. samples: sets of options to check together.
     layer_file: for a plug-in, the module that holds its nn.Module, as `package.module`.
     origin: for a plug-in, the package and the place that it was loaded from; set when it is loaded.
@@ -194,6 +195,8 @@ class Operator:
     channel_map: Callable[[Geometry, Named, int], ChannelMap] | None = None
     default_c_in: Callable[[Named], int | None] | None = None
     two_grids: TwoGrids | None = None
+    inputs: Callable[[Named], int] = lambda named: 1
+    torch_module: Literal["", "LSTM", "GRU"] = ""
 
     def __post_init__(self) -> None:
         for field_name, kind in _ITEMS.items():
@@ -373,6 +376,11 @@ class Evaluation(HasKinds):
         """Cost over that of the plain convolution, exact; None where that has no such cost."""
         base = self.baseline.total(kind)
         return Fraction(self.cost.total(kind), base) if base else None
+
+    @property
+    def inputs(self) -> int:
+        """The number of tensors that the layer takes."""
+        return self.operator.inputs(self.named)
 
     @property
     def in_shape(self) -> tuple[int, ...]:

@@ -35,6 +35,7 @@ def names_in(text: str) -> frozenset[str]:
     return frozenset(node.id for node in ast.walk(parse(text)) if isinstance(node, ast.Name))
 
 
+@lru_cache(maxsize=4096)
 def is_name(text: str) -> bool:
     """Whether an expression is one name, and not a truth value."""
     return text.isidentifier() and text.isascii() and not iskeyword(text) and text not in TRUTHS

@@ -38,6 +38,11 @@ class Printed(NamedTuple):
     decimals: int
     unit: str
 
+    @property
+    def digits(self) -> int:
+        """The number of digits without leading zeros: 2 of 0.65G, 1 of 4 GFLOPs."""
+        return len(str(abs(int(self.value / self.step))))
+
     def agreement(self, value: int | Fraction) -> str:
         """`agrees` if a value rounds to this figure, `truncated` if it truncates to it, otherwise empty."""
         if 2 * abs(value - self.value) <= self.step:

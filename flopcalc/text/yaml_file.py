@@ -7,7 +7,7 @@ Plain scalars follow YAML 1.2: `on`, `no` and `1:30` are text.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Set
+from collections.abc import Callable, Collection, Mapping, Set
 from fractions import Fraction
 from math import isinf
 from typing import Any, NamedTuple
@@ -29,6 +29,7 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 BRACES = re.compile(r"\{([^{}]*)\}")
 _RANGE = "numbers are from 1e-307 to 1e308; write text in quotes"
 _PLAIN = "use plain YAML in UTF-8: mappings, lists, numbers and text"
+_NUMBER = frozenset("+-.0123456789")
 _WORDS = {"true": True, "True": True, "false": False, "False": False, "null": None, "~": None, "": None}
 
 
@@ -156,7 +157,7 @@ def read_content(content: bytes, path: str) -> Any:
 def read_text(text: str, source: str) -> Any:
     """The data of YAML text; `source` names it in errors."""
     try:
-        return _build(_events(text), source)
+        return _build(text, source)
     except yaml.YAMLError as error:
         if found := _CONTROL.search(text):
             line = text.count("\n", 0, found.start()) + 1
@@ -168,23 +169,20 @@ def read_text(text: str, source: str) -> Any:
         raise _error(source, line, f"broken YAML: {why}") from None
 
 
-def _events(text: str) -> Iterator[Any]:
-    """The events of `yaml.parse`. It asks before each event whether there is one, and is slower."""
-    loader = _Loader(text)
-    try:
-        event = loader.get_event()
-        while type(event) is not yaml.StreamEndEvent:
-            yield event
-            event = loader.get_event()
-    finally:
-        loader.dispose()
-
-
 def _error(source: str, line: int, why: str, hint: str = _PLAIN) -> FlopcalcError:
     return FlopcalcError("bad-yaml", f"{source}, line {line}: {why}", hint)
 
 
-def _build(events: Iterator[Any], source: str) -> Any:
+def _build(text: str, source: str) -> Any:
+    """The data of the events of the text. `yaml.parse` asks before each event whether there is one, and is slower."""
+    loader = _Loader(text)
+    try:
+        return _data(loader.get_event, source)
+    finally:
+        loader.dispose()
+
+
+def _data(next_event: Callable[[], Any], source: str) -> Any:
     root: list[Any] = []
     # Each open container, and for mappings the key before its value.
     stack: list[Any] = []
@@ -206,8 +204,8 @@ def _build(events: Iterator[Any], source: str) -> Any:
             top[key] = value
             keys[-1] = None
 
-    for event in events:
-        kind, line = type(event), event.start_mark.line + 1
+    while (kind := type(event := next_event())) is not yaml.StreamEndEvent:
+        line = event.start_mark.line + 1
         if kind is yaml.AliasEvent or getattr(event, "anchor", None):
             raise _error(source, line, "anchors and aliases are not allowed")
         if kind is yaml.ScalarEvent:
@@ -240,9 +238,9 @@ def _build(events: Iterator[Any], source: str) -> Any:
 
 
 def _key(mapping: Map, value: Any, source: str, line: int) -> str:
-    if isinstance(value, dict | list):
+    key = value if type(value) is str else str(value)
+    if type(value) in (Map, Seq):
         raise _error(source, line, "a key must be a word or a number")
-    key = str(value)
     if key in mapping:
         raise _error(source, line, f"the key {clip(key)} appears twice")
     return key
@@ -251,6 +249,8 @@ def _key(mapping: Map, value: Any, source: str, line: int) -> str:
 def _scalar(text: str, source: str, line: int) -> Any:
     if text in _WORDS:
         return _WORDS[text]
+    if text[0] not in _NUMBER:
+        return text
     if _INT.fullmatch(text):
         if len(text) <= MAX_DIGITS:
             return int(text)

@@ -315,3 +315,38 @@ def test_several_maps_from_one_repetition_to_the_next(write_network: WriteNetwor
     assert (inputs["stage.0.x"], inputs["stage.0.y"]) == (("stage.a",), ("stage.b",))
     assert (inputs["stage.1.x"], inputs["stage.1.y"]) == (("stage.0.a",), ("stage.0.b",))
     assert inputs["last"] == ("stage.1.a", "stage.1.b")
+
+
+def test_a_kind_that_an_argument_names(write_network: WriteNetwork) -> None:
+    """Each entry of the block has the kind of its own reading, though the text is the same."""
+    text = """
+name: kinds
+input: [4, 8, 8]
+blocks:
+  unit:
+    args: {act: null, mixer: null}
+    layers: [act: "{act}", mix: {op: "{mixer}", out: c}]
+layers:
+  - a: {block: unit, act: "'relu'", mixer: "'conv'"}
+  - b: {block: unit, act: "'hardswish'", mixer: "'pointwise'"}
+"""
+    net = network(write_network(text))
+    assert [layer.kind for layer in net.layers] == ["relu", "conv", "hardswish", "pointwise"]
+    # 4 x 4 channels with 9 weights or 1, on 8 x 8 positions.
+    assert [layer.cost.total("macs") for layer in net.layers] == [0, 16 * 9 * 64, 0, 16 * 64]
+    assert [part.call for layer in net.layers[::2] for part in layer.cost] == ["ReLU", "Hardswish"]
+
+
+def test_true_and_1_are_two_values(write_network: WriteNetwork) -> None:
+    """Layers of the same entry share what they compute only if the values are the same, types included."""
+    text = """
+name: flags
+input: [4, 8, 8]
+blocks:
+  unit: {args: {size: null}, layers: [conv: {op: conv, out: 4, k: size}]}
+layers:
+  - a: {block: unit, size: 1}
+  - b: {block: unit, size: "true"}
+"""
+    with pytest.raises(FlopcalcError, match="k is True, not a whole number"):
+        network(write_network(text))

@@ -57,7 +57,7 @@ def test_cbam_costs_what_timm_builds(reduction: int) -> None:
 
 
 def test_cbam_resnet_50_as_printed() -> None:
-    """28.09M parameters and 3.864 GFLOPs (Table 4), where ResNet-50 has 25.56M and 3.86."""
+    """28.09M parameters and 3.864 GFLOPs (ImageNet table of the paper), where ResNet-50 has 25.56M and 3.858."""
     params, macs = 25_557_032, 3_858_000_000
     for stage, blocks in enumerate((3, 4, 6, 3)):
         e = layer("cbam", 256 * 2**stage, hw=56 // 2**stage, bias=True, norm=True)

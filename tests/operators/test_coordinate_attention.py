@@ -58,7 +58,7 @@ def test_coordinate_attention_costs_what_timm_builds() -> None:
 
 
 def test_mobilenet_v2_with_coordinate_attention_as_printed() -> None:
-    """3.95M parameters and 310M multiply-adds (in tens), where MobileNetV2 has 3.50M and 300M.
+    """3.95M parameters and 310M multiply-adds (in tens), where MobileNetV2 has 3.5M and 300M: the authors' README.
 
     It follows the depthwise convolution of each block that expands.
     """

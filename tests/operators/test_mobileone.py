@@ -89,7 +89,7 @@ def test_mobileone_costs_what_timm_builds(mode: str, stride: int) -> None:
 
 
 # Widths of the four stages, branches, blocks with squeeze and excitation in the last two stages, and as printed
-# (Table 8): parameters and FLOPs.
+# (Table 9): parameters and FLOPs. MMPretrain prints the same networks with 2.08M, 4.76M, 7.81M, 10.08M, 14.84M.
 NETWORKS = {
     "S0": ((48, 128, 256, 1024), 4, (0, 0), "2.1", "275"),
     "S1": ((96, 192, 512, 1280), 1, (0, 0), "4.8", "825"),
@@ -103,7 +103,8 @@ NETWORKS = {
 def test_mobileones_as_printed(name: str) -> None:
     """Deployed at 224 x 224: a strided 3 x 3 convolution, 2, 8, 10 and 1 blocks, a classifier.
 
-    All five FLOPs fit with the last pooling (49 for each channel) and without squeeze and excitation.
+    All five FLOPs fit with the last pooling (49 for each channel) and without squeeze and excitation. The paper counts
+    by fvcore, which counts that pooling.
     """
     widths, branches, excited, params_text, macs_text = NETWORKS[name]
     c_in = min(64, widths[0])

@@ -226,6 +226,7 @@ def test_json(run: Runner) -> None:
         "pair",
         "convention",
         "family",
+        "digits",
     ]
     row = data["rows"][0]
     assert (row["paper"], row["row"], row["quantity"], row["printed"]) == ("g_cnn", "All-CNN-C p4", "params", "1.37M")
@@ -446,3 +447,39 @@ def test_settings_of_a_row_come_before_those_of_its_table(tmp_path: Path) -> Non
     other = text.replace("{set: {stride_in: v1}}", "{operator: conv, shape: {c_in: 3}}")
     found = tables.read_published(_file(tmp_path, other)).figures[0].ours
     assert found == Ours(TargetSpec("operator", "conv", shape={"c_in": 3}))
+
+
+def test_figures_of_few_digits(run: Runner) -> None:
+    """The number of digits by hand, and of the agreeing figures how many have one or two."""
+    texts = {"0.65G": 2, "4 GFLOPs": 1, "0.05M": 1, "1.0M": 2, "41.17M": 4, "4,089,184,256": 10, "74.59%": 4}
+    assert {text: read_printed(text).digits for text in texts} == texts
+    data = json.loads(run("reproduce", "convnet_burden", "--format", "json").out)
+    # Printed there: 837 MFLOPs (differs), 579, 727, 16, 4, 3, and 21, which is open.
+    assert [row["printed"] for row in data["rows"] if row["agrees"] and row["digits"] <= 2] == [
+        "16 GFLOPs",
+        "4 GFLOPs",
+        "3 GFLOPs",
+    ]
+    assert data["few_digits"] == data["sources"][0]["few_digits"] == 3
+    assert "; 3 of the 5 that ours gives have one or two digits" in run("reproduce", "convnet_burden").out
+
+
+def test_the_summary_is_short(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line for each source, also in a narrow terminal."""
+    monkeypatch.setenv("COLUMNS", "60")
+    done = run("reproduce", "g_cnn", "hetconv", "--summary")
+    assert done.code == 0
+    assert "All-CNN" not in done.out
+    assert [line.split()[:2] for line in done.out.splitlines() if line.startswith(("g_cnn", "hetconv", "all"))] == [
+        ["g_cnn", "5"],
+        ["hetconv", "7"],
+        ["all", "12"],
+    ]
+
+
+def test_rules_need_a_file_of_rows(run: Runner) -> None:
+    """On anything else they had no effect."""
+    for given in (["configs/published/spconv.yaml"], ["spconv"], []):
+        done = run("reproduce", *given, "--rules", "mmyolo")
+        assert done.code == 2
+        assert "--rules has no effect on" in done.err

@@ -15,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from flopcalc.errors import FlopcalcError
 from flopcalc.presets.call import Call, CallLog, Node, Sized
 from flopcalc.pytorch.calls import site
+from flopcalc.pytorch.calls.liveness import PRODUCT, Places, Storages, needed
 from flopcalc.pytorch.calls.sizes import Products
 from flopcalc.pytorch.counting import dispatch
 from flopcalc.pytorch.counting.counter import count_call
@@ -44,17 +45,27 @@ class Log:
         # The indices of functions that are running, as places in the list of calls that they will have.
         self._inside: list[int] = []
         self._index: dict[int, int] = {}
+        self._storages = Storages()
+        # Of the outermost module, the storages of its outputs; None if it was not called as a module.
+        self._outputs: Places | None = None
 
     @property
     def result(self) -> CallLog:
         """What was recorded by the last pass."""
-        lost = self.products is None or self.products.lost
-        return CallLog(tuple(self._nodes), tuple(self._calls), lost)
+        by_class = self.products is None or self.products.asked
+        calls = self._calls
+        if self._storages.known and self._outputs is not None:
+            used = needed(calls, self._outputs)
+            calls = [
+                call if is_used else call._replace(is_needed=False) for call, is_used in zip(calls, used, strict=True)
+            ]
+        return CallLog(tuple(self._nodes), tuple(calls), by_class)
 
     @contextmanager
     def watch(self, twin: nn.Module, module: Callable[[], str]) -> Iterator[None]:
         """Record what a copy does. A pass that failed is forgotten by the next one."""
         self._calls, self._running, self._inside = [], (), []
+        self._storages, self._outputs = Storages(), None
         self._nodes, self._index = nodes_of(twin)
         handles = []
         for one in twin.modules():
@@ -81,18 +92,26 @@ class Log:
         while self._running and self._running[-1] != index:
             self._running = self._running[:-1]
         self.add("module", self._nodes[index].cls, args, kwargs, out)
+        if index == 0:
+            with torch._C.DisableTorchFunction():
+                self._outputs = self._storages.of(tensors(out))
         self._running = self._running[:-1]
 
     def _product(self) -> None:
-        self.add("function", "size * size", (), {}, Sized(()), operator="aten::mul")
+        self.add("function", PRODUCT, (), {}, Sized(()), operator="aten::mul")
 
-    def traced(self, func: Any, out: Any) -> Any:
+    def traced(self, func: Any, args: Any, out: Any) -> Any:
         """The shape of a tensor, or one of its sizes, as sizes that know how they were computed."""
         if self.products is None:
             return out
         if type(out) is torch.Size:
-            return self.products.sizes(out)
-        return self.products.size(out) if type(out) is int and func in _SIZES else out
+            return self.products.sizes(out, self._storages.of(tensors(args)))
+        is_size = type(out) is int and func in _SIZES
+        return self.products.size(out, self._storages.of(tensors(args))) if is_size else out
+
+    def storages(self, value: Any) -> Places:
+        """The storages of the tensors in a value."""
+        return self._storages.of(tensors(value))
 
     def add(
         self,
@@ -104,6 +123,7 @@ class Log:
         *,
         via: str = "",
         operator: str = "",
+        reads: Places = frozenset(),
     ) -> None:
         """Add a call."""
         running = self._running
@@ -119,6 +139,8 @@ class Log:
                 via,
                 self._inside[-1] if self._inside else -1,
                 operator,
+                reads,
+                frozenset() if level == "module" else self.storages(out),
             )
         )
 
@@ -159,13 +181,12 @@ class _Functions(TorchFunctionMode):
         name = name_of(func)
         log = self._log
         if not name:
-            return log.traced(func, func(*args, **kwargs))
+            return log.traced(func, args, func(*args, **kwargs))
+        sized_by: set[int] = set()
         if log.products is not None:
-            # A trace does not record the groups of a convolution.
-            is_conv = name.rpartition(".")[2] in _CONVOLUTIONS
-            log.products.use(args[:6] if is_conv else args)
-            log.products.use(value for key, value in kwargs.items() if not (is_conv and key == "groups"))
+            sized_by = log.products.use(recorded(name.rpartition(".")[2], args, kwargs))
         called = site.via(site.caller(sys._getframe(), _OWN), func, name, decomposing._globals)
+        reads = log.storages((args, kwargs)) | sized_by
         before, kept = tuple(map(sized, args)), {key: sized(value) for key, value in kwargs.items()}
         inner = decomposed(func)
         with log.inside() as place:
@@ -183,9 +204,24 @@ class _Functions(TorchFunctionMode):
         if any(map(self._is_trained, tensors((args, kwargs)))):
             self._trained.update((id(one), one) for one in tensors(out) if one.is_floating_point())
         # Sizes of before: a function may change its arguments in place.
-        log.add("function", name, before, kept, out, via=called, operator=operator_of(func, name, before, kept))
+        log.add(
+            "function", name, before, kept, out, via=called, operator=operator_of(func, name, before, kept), reads=reads
+        )
         log.settle(place)
         return out
+
+
+def recorded(short: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
+    """The arguments of a function in which a trace records sizes; the others are constants there."""
+    if short in _CONVOLUTIONS:
+        # Not the groups.
+        return [*args[:6], *[value for key, value in kwargs.items() if key != "groups"]]
+    if short == "split":
+        # One size is made an int; several sizes are recorded.
+        return [one for one in (*args, *kwargs.values()) if not isinstance(one, int)]
+    if short == "tensor":
+        return [one for one in (*args, *kwargs.values()) if not isinstance(one, list | tuple)]
+    return [*args, *kwargs.values()]
 
 
 _RECURRENT = {"torch.gru", "torch.lstm", "torch.rnn_tanh", "torch.rnn_relu"}
@@ -215,7 +251,8 @@ class _Kernels(TorchDispatchMode):  # type: ignore[no-untyped-call]
         out = func(*args, **kwargs)
         packet = getattr(func, "_overloadpacket", None)
         if packet is not None and str(packet) not in _DULL:
-            self._log.add("kernel", packet._qualified_op_name, args, kwargs, out)
+            reads = self._log.storages((args, kwargs))
+            self._log.add("kernel", packet._qualified_op_name, args, kwargs, out, reads=reads)
         return out
 
 
