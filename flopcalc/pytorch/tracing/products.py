@@ -9,7 +9,6 @@ from torch import Tensor
 from flopcalc.pytorch.tracing import sizes
 from flopcalc.pytorch.tracing.fresh import is_contiguous, is_plain, keeping, new, packed
 
-
 _NUMBERS = (int, torch.SymInt)
 
 
