@@ -146,7 +146,10 @@ def compared(subject: Subject, count: int, seed: int) -> tuple[str, str]:
     conditions = len(found.scope.conditions)
     text = f"{took:.2f} s, {checked} sizes, {conditions} conditions, in {', '.join(found.symbols) or 'nothing'}"
     if found.fixed:
-        return "fixed", f"{text}; {'; '.join(f'{one.name} {one.value} by {one.by}, {one.why}' for one in found.fixed)}"
+        return (
+            "fixed",
+            f"{text}; {'; '.join(f'{one.name} {one.value} by {one.place}, {one.why}' for one in found.fixed)}",
+        )
     return "exact", text
 
 

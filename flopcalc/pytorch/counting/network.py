@@ -184,7 +184,7 @@ def as_network(
 
 def _modules(module: nn.Module, counted: Count, batch: int, others: Mapping[str, tuple[str, ...]]) -> dict[str, Module]:
     found = {}
-    for name, child in module.named_modules():
+    for name, child in modules_of(module):
         given, output = counted.shapes.get(name, _NO_SHAPES)
         # Other methods of the outermost module can be counted without a call of its forward.
         calls = counted.times[name] if name else max(1, counted.times[name])
@@ -207,8 +207,8 @@ def _wanted(module: nn.Module, inputs: Sequence[Input], call: ForwardCall) -> st
 
 def _layers(module: nn.Module, counted: Count, batch: int) -> list[Layer]:
     """The calls as layers; a module that holds parameters and ran nothing is a layer without inputs."""
-    owner = layers_by_module(modules_of(module))
-    modules = dict(module.named_modules())
+    named = modules_of(module)
+    owner, modules = layers_by_module(named), dict(named)
     first = {call.layer: call for call in reversed(counted.calls)}
     params: dict[str, dict[str, int]] = {}
     for name, own in counted.own_params.items():

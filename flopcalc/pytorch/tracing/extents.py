@@ -5,6 +5,7 @@ from fractions import Fraction
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from flopcalc.symbolic.size import Size, hint_of, is_whole
 
@@ -33,9 +34,24 @@ def differs(one: Any, other: Any) -> bool:
     return bool(low > 0 or high < 0)
 
 
-def is_symbolic(sizes: Any) -> bool:
-    """Whether one of several sizes is a SymInt."""
-    return any(type(one) is torch.SymInt for one in sizes)
+def below(one: Any, other: Any) -> bool:
+    """Whether a stride is less than another.
+
+    Of symbolic ones, whether it is never more: they are equal where an axis between them has one element, and then the
+    stride of that axis does not matter.
+    """
+    if type(one) is int and type(other) is int:
+        return one < other
+    difference = unwrapped(other) - unwrapped(one)
+    if not isinstance(difference, Size):
+        return bool(difference > 0)
+    low, high = difference.scope.bounds(difference)
+    return bool(low >= 0 or (high > 0 and one < other))
+
+
+def is_symbolic(tensor: Tensor) -> bool:
+    """Whether a size, a stride or the offset of a tensor is symbolic."""
+    return bool(tensor._has_symbolic_sizes_strides)
 
 
 def quotient(top: Any, bottom: Any) -> Any:

@@ -25,7 +25,9 @@ def stored(tensor: Tensor) -> int:
     """Elements of a tensor in memory."""
     size = tensor.numel()
     # Of symbolic sizes it is not asked whether they are contiguous, which may depend on them.
-    return size if type(size) is int and is_contiguous(tensor) else sizes.elements(tensor.shape, tensor.stride())
+    if type(size) is int and tensor.is_contiguous():
+        return size
+    return sizes.elements(tensor.shape, tensor.stride())
 
 
 def copied(recorder: Recorder, x: Tensor, out: Tensor) -> Tensor:

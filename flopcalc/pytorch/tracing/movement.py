@@ -75,6 +75,8 @@ def _new(
 
 
 def _cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor | None:
+    if len(tensors) > 1 and any(one.dim() == 1 and not one.numel() for one in tensors):
+        return _cat_filled(tensors, dim)
     first = tensors[0]
     shape = list(first.shape)
     at = sizes.axis(dim, len(shape))
@@ -92,6 +94,15 @@ def _cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor | None:
         last = last and sizes.suggests_channels_last(other, tensor.stride())
     shape[at] = total
     return new(shape, sizes.channels_last(shape) if last else sizes.contiguous(shape), first.dtype)
+
+
+def _cat_filled(tensors: Sequence[Tensor], dim: int) -> Tensor | None:
+    """As `_cat`, of which torch leaves out tensors of shape (0,), as a cache is at its start."""
+    filled = [one for one in tensors if one.dim() != 1 or one.numel()]
+    if not filled or not all(is_plain(one) and one.dtype is filled[0].dtype for one in tensors):
+        return None
+    out = _cat(filled, dim)
+    return None if out is None else packed(out.shape, out.dtype)
 
 
 def _stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor | None:
@@ -315,6 +326,14 @@ def _prelu(x: Tensor, weight: Tensor) -> Tensor | None:
     return result((x, weight), x.dtype) if is_plain(x) and is_plain(weight) and x.dtype is weight.dtype else None
 
 
+def _sampled(x: Tensor, grid: Tensor, *rest: Any) -> Tensor | None:
+    if not is_plain(x) or not is_plain(grid) or x.dim() != 4 or grid.dim() != 4 or x.dtype is not grid.dtype:
+        return None
+    if not is_contiguous(x) or x.shape[0] != grid.shape[0] or grid.shape[3] != 2 or not all(x.shape[1:]):
+        return None
+    return packed((*x.shape[:2], *grid.shape[1:3]), x.dtype)
+
+
 _RULES: dict[str, Any] = {
     "clone": _clone,
     "_to_copy": _to_copy,
@@ -351,5 +370,7 @@ _RULES: dict[str, Any] = {
     "pixel_shuffle": _pixels(True),
     "pixel_unshuffle": _pixels(False),
     "_prelu_kernel": _prelu,
+    "logsumexp": _mean,
+    "grid_sampler_2d": _sampled,
 }
 RULES: dict[str, Any] = {f"aten::{name}": rule for names, rule in _RULES.items() for name in names.split()}

@@ -31,9 +31,6 @@ class Node:
         self.value = value
         self.scope = scope
 
-    def _new(self, value: Any) -> "Node":
-        return Node(value, self.scope)
-
     # What torch asks about a node.
 
     def is_int(self) -> bool:
@@ -118,13 +115,13 @@ class Node:
     pow = pow_by_natural
 
     def neg(self) -> "Node":
-        return self._new(-self.value)
+        return Node(-self.value, self.scope)
 
     def pos(self) -> "Node":
         return self
 
     def abs(self) -> "Node":
-        return self._new(abs(self.value))
+        return Node(abs(self.value), self.scope)
 
     def floor(self) -> "Node":
         return self
@@ -177,7 +174,7 @@ def _on_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
     """An operation for which there is no form: on the numbers, which are then fixed."""
 
     def run(self: Node, *others: Node) -> Node:
-        return self._new(function(*(self.scope.fix(one.value) for one in (self, *others))))
+        return Node(function(*(self.scope.fix(one.value) for one in (self, *others))), self.scope)
 
     return run
 

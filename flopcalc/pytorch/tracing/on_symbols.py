@@ -15,13 +15,14 @@ import flopcalc.pytorch.tracing.reals  # noqa: F401 (a size divided is one)
 from flopcalc.cost.kinds import WorkKind
 from flopcalc.errors import FlopcalcError
 from flopcalc.pytorch.counting.dispatch import left_alone
+from flopcalc.pytorch.counting.failures import needs_values
 from flopcalc.pytorch.counting.kernels import Work, tensors
 from flopcalc.pytorch.counting.kernels.own import OwnRules
 from flopcalc.pytorch.counting.record import Count, Shapes, Sizes
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.tracing.extents import is_symbolic, unwrapped
 from flopcalc.pytorch.tracing.net import Net, shape_rule, shaped
-from flopcalc.pytorch.tracing.symbolic_functions import RULES
+from flopcalc.pytorch.tracing.symbolic_functions import RULES, pointwise
 from flopcalc.pytorch.tracing.tracer import Tracer
 from flopcalc.pytorch.tracing.views import VIEWS
 
@@ -91,11 +92,12 @@ class SymbolicNet(Net):  # type: ignore[no-untyped-call]
             return func(*args, **(kwargs or {}))
         if func in _SIZES:
             # Torch's C++ asks so for a size as a number.
-            return int(args[0].shape[args[1]]) if len(args) > 1 else list(map(int, args[0].shape))
+            sizes = args[0].stride() if "stride" in func._schema.name else args[0].shape
+            return int(sizes[args[1]]) if len(args) > 1 else list(map(int, sizes))
         view = VIEWS.get(func._schema.name) if isinstance(func, torch._ops.OpOverload) else None
         if view is not None and "dtype" not in func._overloadname:
             given = args[0]
-            if is_symbolic(given.shape) or is_symbolic(given.stride()) or _any_symbol(args[1:]):
+            if is_symbolic(given) or _any_symbol(args[1:]):
                 if given.device.type == "cpu":
                     # A tensor that the forward made: with symbolic sizes it has no values.
                     args = (self._moved(given), *args[1:])
@@ -113,9 +115,14 @@ class SymbolicNet(Net):  # type: ignore[no-untyped-call]
         try:
             return func(*args, **kwargs)
         except (RuntimeError, NotImplementedError, TypeError, AttributeError) as error:
-            if any(is_symbolic(one.shape) for one in tensors((args, kwargs))) or _any_symbol(args):
-                raise NoFormError(f"{func._schema.name} needs its sizes as numbers ({error})") from error
-            raise
+            given = tensors((args, kwargs))
+            if not any(map(is_symbolic, given)) and not _any_symbol(args):
+                raise
+            if needs_values(error):
+                raise
+            if torch.Tag.pointwise in func.tags and (out := pointwise(func, args, kwargs)) is not None:
+                return out
+            raise NoFormError(f"{func._schema.name} needs its sizes as numbers") from error
 
 
 _NUMBERS_ONLY = "expected to contain only concrete integers"
@@ -126,13 +133,15 @@ def _name(func: Any) -> str:
     return str(getattr(func, "__name__", func))
 
 
-_SIZES = {torch.ops.aten.size.int, torch.ops.aten.size.default}
+_SIZES = {
+    getattr(packet, name) for packet in (torch.ops.aten.size, torch.ops.aten.stride) for name in ("int", "default")
+}
 _META = torch.device("meta")
 _EMPTY = torch.ops.aten.empty_strided.default
 
 
 def _any_symbol(values: Any) -> bool:
-    return any(type(one) is torch.SymInt or (isinstance(one, list | tuple) and is_symbolic(one)) for one in values)
+    return any(type(one) is torch.SymInt or (isinstance(one, list | tuple) and _any_symbol(one)) for one in values)
 
 
 @contextmanager

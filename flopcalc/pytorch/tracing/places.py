@@ -18,6 +18,8 @@ from flopcalc.pytorch.tracing.extents import is_symbolic
 # Code of torch and of this package.
 _OUTSIDE = (f"{Path(torch.__file__).parent}{os.sep}", f"{Path(__file__).parents[2]}{os.sep}", "<")
 _LONGEST_STACK = 200
+# As layers name the outermost module.
+_ROOT = "(model)"
 
 
 class Place(NamedTuple):
@@ -44,7 +46,7 @@ class Places:
         """The name of the running module; the rest is kept."""
         module = self.recorder.module if self.recorder is not None else ""
         self.found.append(self._place(module))
-        return module
+        return module or _ROOT
 
     @contextmanager
     def watching(self, copy: nn.Module, running: Callable[[], str]) -> Iterator[None]:
@@ -71,8 +73,9 @@ class Places:
 
     def _parameter(self, args: Any) -> str:
         """The first parameter among the arguments of a function."""
-        for tensor in tensors(args):
-            if not tensor.is_nested and tensor.layout is torch.strided and not is_symbolic(tensor.shape):
+        held = [one for arg in args if isinstance(arg, nn.Module) for one in arg._parameters.values()]
+        for tensor in tensors([*args, held]):
+            if not tensor.is_nested and tensor.layout is torch.strided and not is_symbolic(tensor):
                 name = self._names.get(tensor.untyped_storage()._cdata)
                 if name is not None:
                     return name

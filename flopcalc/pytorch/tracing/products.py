@@ -9,12 +9,14 @@ from torch import Tensor
 from flopcalc.pytorch.tracing import sizes
 from flopcalc.pytorch.tracing.fresh import is_contiguous, is_plain, keeping, new, packed
 
+_NUMBERS = (int, torch.SymInt)
+
 
 def per_axis(value: Any, axes: int) -> tuple[Any, ...]:
     """One number for each axis, from a number, or a sequence of one or all of them."""
     if type(value) is tuple and len(value) == axes:
         return value
-    if isinstance(value, int | torch.SymInt):
+    if isinstance(value, _NUMBERS):
         return (value,) * axes
     return tuple(value) * axes if len(value) == 1 else tuple(value)
 

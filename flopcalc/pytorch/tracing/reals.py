@@ -9,7 +9,7 @@ from flopcalc.pytorch.tracing.extents import quotient
 from flopcalc.pytorch.tracing.nodes import Node
 from flopcalc.pytorch.tracing.truth import Truth
 from flopcalc.symbolic.scope import Scope
-from flopcalc.symbolic.size import Size, is_whole
+from flopcalc.symbolic.size import Size, hint_of, is_whole
 
 EXACT, QUOTIENT, ROUNDED = 0, 1, 2
 _ONE = 1
@@ -22,26 +22,33 @@ class Real(Node):
 
     It is value / over, where `over` is 1 or a positive size that does not divide the value. rounding: how far the
     number that torch would have is from it. EXACT: it is the same. QUOTIENT: rounded once, which no floor of whole
-    numbers of this size sees. ROUNDED: a floor may see it, and is then taken of the number.
+    numbers of this size sees. ROUNDED: a floor may see it, and is then taken of the number that torch has at the
+    reference point, `at`.
     """
 
-    __slots__ = ("over", "rounding")
+    __slots__ = ("at", "over", "rounding")
 
-    def __init__(self, value: Any, scope: Scope, rounding: int = EXACT, over: Any = 1) -> None:
+    def __init__(self, value: Any, scope: Scope, rounding: int = EXACT, over: Any = 1, at: float | None = None) -> None:
         super().__init__(value, scope)
         self.rounding = rounding
         self.over = over
+        self.at = float(hint_of(value) / hint_of(over)) if at is None else at
 
-    def _new(self, value: Any) -> "Real":
-        return Real(value, self.scope, self.rounding, self.over)
+    def neg(self) -> "Real":
+        return Real(-self.value, self.scope, self.rounding, self.over, -self.at)
+
+    def abs(self) -> "Real":
+        return Real(abs(self.value), self.scope, self.rounding, self.over, abs(self.at))
 
     def _constant(self, value: float) -> "Real":
         return Real(Fraction(value), self.scope)
 
     @property
-    def number(self) -> Any:
+    def number(self) -> float:
         """What it is at the reference point, where it is needed as a number: a condition."""
-        return self.scope.fix(self.value) / self.scope.fix(self.over)
+        self.scope.fix(self.value)
+        self.scope.fix(self.over)
+        return self.at
 
     def __repr__(self) -> str:
         return str(self.value) if self.over == _ONE else f"({self.value}) / ({self.over})"
@@ -67,7 +74,7 @@ class Real(Node):
     constant_int = maybe_as_int
 
     def guard_float(self, file: str, line: int) -> float:
-        return float(self.number)
+        return self.number
 
     def sym_float(self) -> "Real":
         return self
@@ -84,14 +91,16 @@ class Real(Node):
     def add(self, other: "Node") -> "Real":
         over = getattr(other, "over", 1)
         value = self.value * over + other.value * self.over
-        return Real(value, self.scope, max(self._rounded(other), _rounding(value)), self.over * over)
+        rounded = max(self._rounded(other), _rounding(value))
+        return Real(value, self.scope, rounded, self.over * over, self.at + _at(other))
 
     def sub(self, other: "Node") -> "Real":
         return self.add(other.neg())
 
     def mul(self, other: "Node") -> "Real":
         value, over = self.value * other.value, self.over * getattr(other, "over", 1)
-        return Real(value, self.scope, max(ROUNDED if self._rounded(other) else EXACT, _rounding(value)), over)
+        rounded = max(ROUNDED if self._rounded(other) else EXACT, _rounding(value))
+        return Real(value, self.scope, rounded, over, self.at * _at(other))
 
     def float_truediv(self, other: "Node") -> "Real":
         top, bottom = self.value * getattr(other, "over", 1), other.value * self.over
@@ -99,12 +108,13 @@ class Real(Node):
         rounded = QUOTIENT if plain else ROUNDED
         if not isinstance(bottom, Size):
             value = top * Fraction(1, bottom)
-            return Real(value, self.scope, rounded if self._rounded(other) else _rounding(value) and rounded)
+            rounded = rounded if self._rounded(other) else _rounding(value) and rounded
+            return Real(value, self.scope, rounded, 1, self.at / _at(other))
         try:
             value = top / bottom
         except TypeError:
-            return Real(top, self.scope, rounded, bottom)
-        return Real(value, self.scope, EXACT if plain and is_whole(value) else rounded)
+            return Real(top, self.scope, rounded, bottom, self.at / _at(other))
+        return Real(value, self.scope, EXACT if plain and is_whole(value) else rounded, 1, self.at / _at(other))
 
     truediv = int_truediv = float_truediv
 
@@ -121,7 +131,7 @@ class Real(Node):
         power = other.value
         if power in (1, 2):
             return self if power == 1 else self.mul(self)
-        return self._constant(float(self.number) ** float(self.scope.fix(power)))
+        return self._constant(self.number ** float(self.scope.fix(power)))
 
     pow = pow_by_natural = float_pow
 
@@ -130,7 +140,7 @@ class Real(Node):
             return Node(function(self.value), self.scope)
         if self.rounding != ROUNDED and function is math.floor:
             return Node(quotient(self.value, self.over), self.scope)
-        return Node(function(float(self.number)), self.scope)
+        return Node(function(self.number), self.scope)
 
     def floor(self) -> Node:
         return self._to_whole(math.floor)
@@ -139,13 +149,13 @@ class Real(Node):
         return self._to_whole(math.ceil)
 
     def trunc(self) -> Node:
-        return self._to_whole(math.trunc)
+        return self._to_whole(math.floor if self.at >= 0 and self.ge(Node(0, self.scope)).decide() else math.ceil)
 
     sym_int = trunc
 
     def round(self, digits: int | None = None) -> Node:
         if digits is not None:
-            return self._constant(round(float(self.number), digits))
+            return self._constant(round(self.number, digits))
         return self._to_whole(round)
 
     def sym_sqrt(self) -> "Real":
@@ -155,6 +165,10 @@ class Real(Node):
 
     def is_integer(self) -> Truth:
         return Truth(self, "==", self.floor())
+
+
+def _at(other: Node) -> float:
+    return other.at if isinstance(other, Real) else float(hint_of(other.value))
 
 
 def _rounding(value: Any) -> int:

@@ -1,8 +1,9 @@
 """Shape rules: plain functions of sizes and strides. None means that the sizes do not fit, or that no rule applies."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
-from flopcalc.pytorch.tracing.extents import differs, same
+from flopcalc.pytorch.tracing.extents import below, differs, same
 
 Sizes = tuple[int, ...]
 
@@ -67,6 +68,9 @@ def is_contiguous(shape: Sequence[int], strides: Sequence[int]) -> bool:
 
 def is_dense(shape: Sequence[int], strides: Sequence[int]) -> bool:
     """Whether the elements fill their memory without gaps or overlaps, in whatever order of axes."""
+    known = _is_chain(shape, strides)
+    if known is not None:
+        return known
     step = 1
     for stride, extent in sorted(
         (stride, extent) for stride, extent in zip(strides, shape, strict=True) if extent != 1
@@ -74,6 +78,19 @@ def is_dense(shape: Sequence[int], strides: Sequence[int]) -> bool:
         if stride != step:
             return not all(shape)
         step *= extent
+    return True
+
+
+def _is_chain(shape: Sequence[int], strides: Sequence[int]) -> bool | None:
+    """Whether the elements are dense at all sizes, or at none; None where it depends on them. An axis may be one."""
+    left = [(extent, stride) for extent, stride in zip(shape, strides, strict=True) if not same(extent, 1)]
+    step = 1
+    while left:
+        place = next((place for place, (_, stride) in enumerate(left) if same(stride, step)), None)
+        if place is None:
+            none = all(differs(stride, step) for _, stride in left)
+            return False if none and any(differs(extent, 1) for extent, _ in left) and all(shape) else None
+        step *= left.pop(place)[0]
     return True
 
 
@@ -159,7 +176,7 @@ def descends(strides: Sequence[int]) -> bool:
     last = 0
     for stride in strides:
         if stride:
-            if last and stride >= last:
+            if last and not below(stride, last):
                 return False
             last = stride
     return True
@@ -171,16 +188,20 @@ def _swap(a: int, b: int, shape: Sequence[int], operands: Sequence[Sequence[int]
         inner, outer = strides[a], strides[b]
         if not inner or not outer:
             continue
-        if inner == outer:
+        if same(inner, outer):
             if shape[a] > shape[b]:
                 return 1
             continue
-        return -1 if inner < outer else 1
+        return -1 if below(inner, outer) else 1
     return 0
 
 
 def merges(shape: Sequence[int], strides: Sequence[int]) -> bool:
     """Whether axes can be seen as one without a copy."""
+    axes = [(extent, stride) for extent, stride in zip(shape, strides, strict=True) if not same(extent, 1)]
+    if all(same(outer, stride * extent) for (_, outer), (extent, stride) in pairwise(axes)):
+        # At all sizes: an axis that is one there as well does no harm.
+        return True
     step = None
     for extent, stride in zip(reversed(shape), reversed(strides), strict=True):
         if extent != 1:

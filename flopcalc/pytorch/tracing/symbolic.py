@@ -15,13 +15,15 @@ from flopcalc.errors import FlopcalcError, reason
 from flopcalc.networks.inputs import FORWARD, ForwardCall, Input
 from flopcalc.networks.network import Network
 from flopcalc.pytorch.counting.counter import Tracing, count_call
+from flopcalc.pytorch.counting.failures import NeedsAutogradError, needs_values
 from flopcalc.pytorch.counting.inputs import arguments, is_list_of_images, read_batch, read_inputs
 from flopcalc.pytorch.counting.network import ROOT, as_network, counted_network
 from flopcalc.pytorch.counting.recorder import Recorder
+from flopcalc.pytorch.loading.user_errors import place_of
 from flopcalc.pytorch.tracing.axes import Axis, axes_of, chosen, may_have_channels_first, resized
 from flopcalc.pytorch.tracing.extents import unwrapped
 from flopcalc.pytorch.tracing.nodes import wrapped
-from flopcalc.pytorch.tracing.on_symbols import SymbolicRecorder, symbolic_tracing
+from flopcalc.pytorch.tracing.on_symbols import NoFormError, SymbolicRecorder, symbolic_tracing
 from flopcalc.pytorch.tracing.places import Place, Places
 from flopcalc.symbolic.evaluating import evaluate, holds, symbols_of
 from flopcalc.symbolic.scope import Condition, Scope
@@ -31,16 +33,27 @@ _FURTHEST = 4
 _MOST = 1024
 # Runs of one module: each may find more axes that are fixed.
 _RUNS = 6
+_SEVERAL = 2
+_NO_FORM = "there is no closed form: "
 
 
 class Fixed(NamedTuple):
-    """An axis that the module fixes. by: the module, or its parameter; why: in words, for people."""
+    """An axis that the module fixes. by: the module, or its parameter; why: in words, for people.
+
+    line: of the code that fixes it, as `file.py:12`; "" where it is not known.
+    """
 
     symbol: str
     name: str
     value: int
     by: str
     why: str
+    line: str = ""
+
+    @property
+    def place(self) -> str:
+        """What fixes it, and where."""
+        return f"{self.by} in {self.line}" if self.line else f"{self.by} ({self.why})"
 
 
 class SymbolicNetwork(NamedTuple):
@@ -106,10 +119,10 @@ def symbolic_network(
     batched = not is_list_of_images(inputs, module, call)
     varied = chosen(axes_of(inputs, batch, batched=batched), vary)
     try:
-        found = _settled(target, varied)
+        found = _with_fewer_axes(target, varied)
         if may_have_channels_first(inputs) and any(one.name == "tokens" for one in found.fixed):
             # The axis behind the batch may be the channels.
-            other = _settled(target, chosen(axes_of(inputs, batch, batched=batched, channels_first=True), vary))
+            other = _with_fewer_axes(target, chosen(axes_of(inputs, batch, batched=batched, channels_first=True), vary))
             return other if len(other.fixed) < len(found.fixed) else found
         return found
     except FlopcalcError as error:
@@ -133,6 +146,30 @@ def counted_at(
     """The ordinary count at a point, by symbol; inputs and batch are those of `symbolic_network`."""
     given, size = resized(read_inputs(inputs), read_batch(batch), found.axes, point)
     return counted_network(module, given, int(size), call=call, kernels=kernels)  # type: ignore[call-overload]
+
+
+def _with_fewer_axes(target: _Target, varied: list[Axis]) -> SymbolicNetwork:
+    """The form in all axes; where there is none, in all but the batch, which may be a number; or in the batch alone."""
+    try:
+        return _settled(target, varied)
+    except FlopcalcError as error:
+        if error.code != "no-closed-form" or len(varied) < _SEVERAL:
+            raise
+        for left in (
+            [axis for axis in varied if axis.name != "batch"],
+            [axis for axis in varied if axis.name == "batch"],
+        ):
+            dropped = [axis for axis in varied if axis not in left]
+            if not left or not dropped:
+                continue
+            try:
+                found = _settled(target, left)
+            except FlopcalcError:
+                continue
+            why = error.message.removeprefix(_NO_FORM)
+            fixed = [Fixed(axis.symbol, axis.name, axis.size, ROOT, why) for axis in dropped]
+            return found._replace(fixed=(*fixed, *found.fixed))
+        raise
 
 
 def _settled(target: _Target, varied: list[Axis]) -> SymbolicNetwork:
@@ -213,7 +250,9 @@ def _run(target: _Target, varied: Sequence[Axis], hints: Mapping[str, int]) -> S
         places.recorder = made = SymbolicRecorder(layers)
         return made
 
-    with _explained(target.module):
+    plain, _ = resized(target.inputs, target.batch, varied, {name: scope.symbol(name) for name in hints})
+    size: Any = scope.symbol("N") if "N" in hints else target.batch
+    with _explained():
         args, named = arguments(given, batch, target.module, target.call)  # type: ignore[arg-type]
         counted = count_call(
             target.module,
@@ -228,12 +267,9 @@ def _run(target: _Target, varied: Sequence[Axis], hints: Mapping[str, int]) -> S
     # Parameters that are made in a first pass may have sizes of the input.
     counted.own_params = {one: unwrapped(size) for one, size in counted.own_params.items()}
     counted.idle = {one: unwrapped(size) for one, size in counted.idle.items()}
-    plain, _ = resized(target.inputs, target.batch, varied, {name: scope.symbol(name) for name in hints})
-    size: Any = scope.symbol("N") if "N" in hints else target.batch
-    found = tuple(places.found)
     with scope.holding():
         network = as_network(target.module, counted, plain, size, name=target.name, options=target.options)
-    return SymbolicNetwork(network, scope, tuple(varied), places=found)
+    return SymbolicNetwork(network, scope, tuple(varied), (), tuple(places.found))
 
 
 def _dtype(module: nn.Module) -> str:
@@ -243,7 +279,7 @@ def _dtype(module: nn.Module) -> str:
 
 
 @contextmanager
-def _explained(module: nn.Module) -> Iterator[None]:
+def _explained() -> Iterator[None]:
     """Say of what fails on symbolic sizes that there is no closed form, and why."""
     try:
         yield
@@ -252,11 +288,17 @@ def _explained(module: nn.Module) -> Iterator[None]:
             raise
         if error.code != "uncountable-module":
             raise
-        raise _no_form(error.message, "vary fewer axes, with --vary") from error
+        why = error.message
+        cause = error.__cause__
+        if isinstance(cause, NeedsAutogradError):
+            why = f"it differentiates{place_of(cause)}"
+        elif isinstance(cause, Exception) and not isinstance(cause, NoFormError) and needs_values(cause):
+            why = f"it reads values of tensors{place_of(cause)}"
+        raise _no_form(why, "vary fewer axes, with --vary") from error
 
 
 def _no_form(why: str, hint: str) -> FlopcalcError:
-    return FlopcalcError("no-closed-form", f"there is no closed form: {reason(why)}", hint)
+    return FlopcalcError("no-closed-form", f"{_NO_FORM}{reason(why)}", hint)
 
 
 def _pinned(run: SymbolicNetwork, target: _Target) -> list[Fixed]:
@@ -273,7 +315,7 @@ def _pin(run: SymbolicNetwork, axis: Axis, target: _Target) -> Fixed | None:
             allowed = _allowed(run.scope, condition, axis.symbol, hint)
             if max(allowed) - min(allowed) <= hint // 2:
                 value = target.batch if axis.name == "batch" else axis.size
-                return Fixed(axis.symbol, axis.name, value, _by(place), _why(place))
+                return Fixed(axis.symbol, axis.name, value, _by(place), _why(place), place.line)
     return None
 
 
@@ -297,12 +339,11 @@ def _by(place: Place) -> str:
 
 
 def _why(place: Place) -> str:
-    where = f" ({place.line})" if place.line else ""
     if place.number:
-        return f"it needs a size as a number{where}"
+        return "it needs a size as a number"
     if place.parameter:
-        return f"the size of a parameter{where}"
-    return f"it computes with a size that is this one only here{where}"
+        return "the parameter has this size"
+    return "a size that it computes fits for this one only"
 
 
 __all__ = ["Fixed", "SymbolicNetwork", "counted_at", "symbolic_network"]

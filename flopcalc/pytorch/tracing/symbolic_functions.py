@@ -8,8 +8,11 @@ import torch
 from torch import Tensor
 
 from flopcalc.pytorch.counting.dispatch import tell
+from flopcalc.pytorch.counting.kernels import tensors
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.tracing import functions, views
+from flopcalc.pytorch.tracing.elementwise import result
+from flopcalc.pytorch.tracing.extents import unwrapped
 from flopcalc.pytorch.tracing.fresh import is_plain, packed
 from flopcalc.pytorch.tracing.functions import COPIES, VIEWS
 from flopcalc.pytorch.tracing.heavy import copied, stored
@@ -17,6 +20,7 @@ from flopcalc.pytorch.tracing.net import SHAPES
 from flopcalc.pytorch.tracing.nodes import wrapped
 from flopcalc.pytorch.tracing.products import per_axis
 from flopcalc.pytorch.tracing.sizes import axis, product
+from flopcalc.symbolic.size import hint_of
 
 
 def _reshape(recorder: Recorder, x: Tensor, *shape: Any) -> Any:
@@ -85,6 +89,30 @@ def _avg_pool(axes: int) -> Any:
         return out
 
     return rule
+
+
+def pointwise(func: Any, args: Any, kwargs: Any) -> Any:
+    """The result of an element-wise kernel without a shape rule; None where it has several.
+
+    Its dtype is that of the same kernel at the reference point.
+    """
+    first = args[0] if args else None
+    if func._schema.is_mutable:
+        return first if isinstance(first, Tensor) and func._schema.name.endswith("_") else None
+    operands = tensors((args, kwargs))
+    made = func(*_at_the_reference(args), **_at_the_reference(kwargs))
+    return result(operands, made.dtype) if isinstance(made, Tensor) and all(map(is_plain, operands)) else None
+
+
+def _at_the_reference(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        shape, _ = views.layout(value)
+        return torch.empty([hint_of(one) for one in shape], dtype=value.dtype, device=value.device)
+    if isinstance(value, list | tuple):
+        return type(value)(map(_at_the_reference, value))
+    if isinstance(value, dict):
+        return {key: _at_the_reference(one) for key, one in value.items()}
+    return hint_of(unwrapped(value))
 
 
 _UPSAMPLES = (

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from flopcalc.pytorch.tracing.extents import quotient, same, unwrapped
 from flopcalc.pytorch.tracing.nodes import wrapped
-from flopcalc.pytorch.tracing.sizes import product
+from flopcalc.pytorch.tracing.sizes import contiguous, product
 from flopcalc.symbolic.size import Size
 
 # A size, or a number.
@@ -63,6 +63,9 @@ def _view(x: Tensor, size: Sequence[Any]) -> Tensor:
 
 def viewed(shape: Sequence[_Extent], strides: Sequence[_Extent], new: Sequence[_Extent]) -> list[_Extent] | None:
     """The strides of a tensor in another shape; None where it must be copied for it."""
+    if same(product(shape), 0):
+        # Nothing is in it, so that it has any shape.
+        return list(contiguous(new))
     return _structural(shape, strides, new) or _viewed(shape, strides, new)
 
 
@@ -162,7 +165,10 @@ def _expand(x: Tensor, size: Sequence[Any], *, implicit: bool = False) -> Tensor
         old = shape[place - more] if place >= more else 1
         wanted = old if not isinstance(one, Size) and one == -1 else one
         new.append(wanted)
-        if same(old, wanted) or wanted == old:
+        if same(old, 1) and isinstance(wanted, Size):
+            # Where the new size is one as well, its stride is not used.
+            steps.append(0)
+        elif same(old, wanted) or wanted == old:
             steps.append(strides[place - more] if place >= more else 0)
         elif old == 1:
             steps.append(0)

@@ -112,6 +112,16 @@ def _cases() -> Iterator[tuple[str, Any, tuple[Any, ...], dict[str, Any]]]:  # n
         yield form, aten._adaptive_avg_pool2d.default, (x, [2, 3]), {}
         yield form, aten.upsample_nearest2d.default, (x, [8, 9]), {}
         yield form, aten.upsample_bilinear2d.default, (x, [8, 9], False), {}
+        yield form, aten._upsample_nearest_exact2d.default, (x, [8, 9]), {}
+        for name in ("bilinear", "bicubic"):
+            yield form, getattr(aten, f"_upsample_{name}2d_aa").default, (x, [3, 5], False), {}
+        yield form, aten.upsample_linear1d.default, (_map((2, 6, 8), form), [11], False), {}
+        yield form, aten.upsample_trilinear3d.default, (_map((2, 6, 4, 8, 3), form), [8, 9, 2], True), {}
+        yield form, aten.im2col.default, (x, [3, 2], [1, 2], [1, 0], [2, 1]), {}
+        yield form, aten.col2im.default, (_map((2, 24, 15), form), [4, 6], [2, 2], [1, 1], [0, 0], [1, 1]), {}
+        yield form, aten.grid_sampler_2d.default, (x, torch.empty(2, 5, 7, 2, device="meta"), 0, 0, False), {}
+        yield form, aten.logsumexp.default, (x, [1], True), {}
+        yield form, aten.cat.default, ([torch.empty(0, device="meta"), x, x], 1), {}
         rows = _map((3, 4, 5), form)
         yield form, aten.bmm.default, (rows, _map((3, 5, 7), form)), {}
         yield form, aten.baddbmm.default, (_map((3, 4, 7), "plain"), rows, _map((3, 5, 7), form)), {}

@@ -1,0 +1,316 @@
+"""Closed forms of modules against forms that were worked out by hand, and what a module fixes."""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+torch: Any = pytest.importorskip("torch")
+
+from helpers import fresh
+from torch import nn
+from torch.nn import functional as F  # noqa: N812
+
+from flopcalc import FlopcalcError
+from flopcalc.networks.inputs import Input
+from flopcalc.pytorch.tracing.symbolic import SymbolicNetwork, counted_at, symbolic_network
+from flopcalc.symbolic.evaluating import evaluate
+
+
+class Of(nn.Module):
+    """A function of (self, x), and modules and parameters for it."""
+
+    def __init__(self, function: Callable[..., Any], **held: Any) -> None:
+        super().__init__()
+        for name, value in held.items():
+            setattr(self, name, value)
+        self.function = function
+
+    def forward(self, *given: Any) -> Any:
+        """The function."""
+        return self.function(self, *given)
+
+
+def _points(names: str, count: int = 40, least: int = 1) -> list[dict[str, int]]:
+    draws = random.Random(7)  # noqa: S311 - not for secrets
+    return [
+        {name: draws.choice((1, 2, 3, 5)) if name == "N" else draws.randint(least, 300) for name in names}
+        for _ in range(count)
+    ]
+
+
+def _agrees(found: SymbolicNetwork, kind: str, by_hand: Callable[..., int], least: int = 1) -> None:
+    """The form and the formula by hand are the same at many sizes, odd ones included."""
+    names = "".join(found.symbols)
+    met = 0
+    for point in _points(names, least=least):
+        if found.allows(point):
+            met += 1
+            assert evaluate(found.network.total(kind), point) == by_hand(**point), point
+    assert met >= 20
+
+
+def test_a_convolution() -> None:
+    """8 x 3 x 9 weights at each place of the halved map, and a bias for each element of it."""
+    found = symbolic_network(nn.Conv2d(3, 8, 3, 2, 1), (3, 32, 32))
+    assert found.symbols == {"N": "batch", "H": "height", "W": "width"}
+    _agrees(found, "macs", lambda N, H, W: 216 * N * ((H + 1) // 2) * ((W + 1) // 2))  # noqa: N803
+    _agrees(found, "adds", lambda N, H, W: 8 * N * ((H + 1) // 2) * ((W + 1) // 2))  # noqa: N803
+    reads = 216 + 8
+    _agrees(
+        found,
+        "traffic",
+        lambda N, H, W: 3 * N * H * W + reads + 8 * N * ((H + 1) // 2) * ((W + 1) // 2),  # noqa: N803
+    )
+    assert found.network.total("params") == 224
+    assert str(found.network.total("macs")) == "216*N*ceil(H/2)*ceil(W/2)"
+    assert found.scope.conditions == []
+
+
+def test_an_encoder_layer() -> None:
+    """Width 32, inner width 64: four projections, two layers, and two products over all pairs of tokens."""
+    found = symbolic_network(nn.TransformerEncoderLayer(32, 4, 64, batch_first=True), (10, 32))
+    assert found.symbols == {"N": "batch", "T": "tokens"}
+    _agrees(found, "macs", lambda N, T: N * T * (4 * 32 * 32 + 2 * 32 * 64) + 2 * N * T * T * 32)  # noqa: N803
+
+
+def test_maps_that_change_their_size() -> None:
+    """Ceiling pooling, a transposed convolution, interpolation by 1.5, pixels shuffled, a mean over what is left."""
+    layers = nn.Sequential(
+        nn.MaxPool2d(3, 2, ceil_mode=True),
+        nn.ConvTranspose2d(4, 8, 4, 2, 1),
+        nn.Upsample(scale_factor=1.5),
+        nn.PixelShuffle(2),
+        nn.Conv2d(2, 1, 3),
+        nn.AdaptiveAvgPool2d(1),
+    )
+    found = symbolic_network(layers, (4, 40, 40))
+
+    def pooled(size: int) -> int:
+        # Windows of 3 by steps of 2; the last one may pass the end.
+        return -(-(size - 3) // 2) + 1
+
+    def macs(N: int, H: int, W: int) -> int:  # noqa: N803
+        h, w = pooled(H), pooled(W)
+        rows, columns = (2 * (3 * 2 * size // 2) - 2 for size in (h, w))
+        return N * (h * w * 4 * 8 * 16 + rows * columns * 18)
+
+    _agrees(found, "macs", macs, least=8)
+
+
+def test_a_map_padded_to_windows() -> None:
+    """Both ways to write the padding, and a linear layer on each window."""
+
+    def forward(self: Any, x: Any) -> Any:
+        n, c, h, w = x.shape
+        x = F.pad(x, (0, (7 - w % 7) % 7, 0, -h % 7))
+        rows, columns = x.shape[2] // 7, x.shape[3] // 7
+        x = x.view(n, c, rows, 7, columns, 7).permute(0, 2, 4, 3, 5, 1).reshape(-1, 49, c)
+        return self.fc(x)
+
+    found = symbolic_network(Of(forward, fc=nn.Linear(6, 5)), (6, 30, 30))
+    _agrees(found, "macs", lambda N, H, W: 30 * N * (-(-H // 7) * 7) * (-(-W // 7) * 7))  # noqa: N803
+
+
+def test_same_padding_as_tensorflow_has_it() -> None:
+    """The size of the result is the size over the stride, rounded up."""
+
+    def forward(self: Any, x: Any) -> Any:
+        pads = []
+        for size in (x.shape[3], x.shape[2]):
+            more = max((-(-size // 2) - 1) * 2 + 5 - size, 0)
+            pads += [more // 2, more - more // 2]
+        return self.conv(F.pad(x, pads))
+
+    found = symbolic_network(Of(forward, conv=nn.Conv2d(1, 2, 5, 2)), (1, 31, 31))
+    _agrees(found, "macs", lambda N, H, W: 50 * N * ((H + 1) // 2) * ((W + 1) // 2))  # noqa: N803
+
+
+def test_a_condition_is_part_of_the_form() -> None:
+    """Without padding a window must fit, and a map in windows of 4 has a multiple of 4 rows."""
+    found = symbolic_network(nn.Conv2d(3, 8, 5), (3, 32, 32))
+    assert found.allows({"N": 1, "H": 5, "W": 9})
+    assert not found.allows({"N": 1, "H": 4, "W": 9})
+
+    def forward(self: Any, x: Any) -> Any:
+        assert x.shape[2] % 4 == 0
+        return self.fc(x.unflatten(2, (-1, 4)))
+
+    windows = symbolic_network(Of(forward, fc=nn.Linear(32, 2)), (3, 32, 32), vary=["height"])
+    assert windows.fixed == ()
+    assert [size for size in range(1, 20) if windows.allows({"H": size})] == [4, 8, 12, 16]
+    assert evaluate(windows.network.total("macs"), {"H": 12}) == 3 * 12 * 32 * 2
+
+
+def test_two_paths() -> None:
+    """The form is that of the path that the reference point takes."""
+
+    def forward(self: Any, x: Any) -> Any:
+        return self.large(x) if x.shape[1] > 64 else self.small(x)
+
+    module = Of(forward, large=nn.Linear(4, 100), small=nn.Linear(4, 10))
+    below, above = symbolic_network(module, (20, 4)), symbolic_network(module, (100, 4))
+    assert [below.allows({"N": 1, "T": size}) for size in (64, 65)] == [True, False]
+    assert [above.allows({"N": 1, "T": size}) for size in (64, 65)] == [False, True]
+    point = {"N": 3, "T": 50}
+    assert (evaluate(below.network.total("macs"), point), evaluate(above.network.total("macs"), point)) == (6000, 60000)
+
+
+# What a module fixes ---------------------------------------------------------------------------
+
+
+def test_a_position_embedding_fixes_the_tokens() -> None:
+    """The axis, its value and the parameter; the batch stays."""
+    module = Of(
+        lambda self, x: self.fc(x + self.position), fc=nn.Linear(8, 3), position=nn.Parameter(torch.zeros(16, 8))
+    )
+    found = symbolic_network(module, (16, 8))
+    (fixed,) = found.fixed
+    assert fixed[:5] == ("T", "tokens", 16, "position", "the parameter has this size")
+    assert fixed.place.startswith("position in test_symbolic.py:")
+    assert found.symbols == {"N": "batch"}
+    assert str(found.network.total("macs")) == "384*N"
+
+
+def test_patches_fix_height_and_width() -> None:
+    """14 x 14 patches of 16, and a head on all of them."""
+    layers = nn.Sequential(nn.Conv2d(3, 8, 16, 16), nn.Flatten(), nn.Linear(8 * 14 * 14, 10))
+    found = symbolic_network(layers, (3, 224, 224))
+    assert [(one.name, one.value, one.by) for one in found.fixed] == [
+        ("height", 224, "2.weight"),
+        ("width", 224, "2.weight"),
+    ]
+    assert evaluate(found.network.total("macs"), {"N": 5}) == 5 * (196 * 8 * 768 + 8 * 196 * 10)
+
+
+def test_a_size_that_is_needed_as_a_number() -> None:
+    """int() of a size leaves no symbol: the line is named."""
+
+    def forward(self: Any, x: Any) -> Any:
+        return self.fc(x[:, : int(x.shape[1] / 2)])
+
+    found = symbolic_network(Of(forward, fc=nn.Linear(4, 3)), (12, 4))
+    assert [(one.name, one.value) for one in found.fixed] == [("tokens", 12)]
+    assert found.fixed[0].why == "it needs a size as a number"
+    assert found.fixed[0].line.startswith("test_symbolic.py:")
+    assert str(found.network.total("macs")) == "72*N"
+
+
+def test_a_loop_over_tokens_fixes_them() -> None:
+    """Each turn is a kernel of its own."""
+
+    def forward(self: Any, x: Any) -> Any:
+        return sum(self.fc(x[:, place]) for place in range(x.shape[1]))
+
+    found = symbolic_network(Of(forward, fc=nn.Linear(4, 3)), (6, 4))
+    assert [(one.name, one.value) for one in found.fixed] == [("tokens", 6)]
+    assert str(found.network.total("macs")) == "72*N"
+
+
+def test_a_batch_of_one() -> None:
+    """A view that is for one sample only."""
+    found = symbolic_network(Of(lambda self, x: self.fc(x.view(1, x.shape[1], 4)), fc=nn.Linear(4, 3)), (6, 4))
+    assert [(one.name, one.value) for one in found.fixed] == [("batch", 1)]
+    assert str(found.network.total("macs")) == "12*T"
+
+
+def test_what_has_no_form() -> None:
+    """Values that decide, with the line; and what cannot be counted at all says that."""
+
+    def forward(self: Any, x: Any) -> Any:
+        return self.fc(x) if x.sum() > 0 else x
+
+    with pytest.raises(FlopcalcError, match=r"reads values.*test_symbolic\.py") as caught:
+        symbolic_network(Of(forward, fc=nn.Linear(4, 3)), (6, 4))
+    assert caught.value.code == "no-closed-form"
+    with pytest.raises(FlopcalcError) as caught:
+        symbolic_network(nn.Linear(5, 3), (6, 4))
+    assert caught.value.code == "uncountable-module"
+
+
+# Named axes ------------------------------------------------------------------------------------
+
+
+def test_axes_by_name() -> None:
+    """Only those that are named vary; the others stay numbers."""
+    conv = nn.Conv2d(3, 8, 3, padding=1)
+    found = symbolic_network(conv, (3, 10, 12), 4, vary=["width"])
+    assert found.symbols == {"W": "width"}
+    assert str(found.network.total("macs")) == f"{216 * 4 * 10}*W"
+    assert found.network.batch == 4
+    volume = symbolic_network(nn.Conv3d(1, 2, 3, padding=1), (1, 4, 5, 6), vary=["frames", "batch"])
+    assert volume.symbols == {"N": "batch", "D": "depth"}
+    assert str(volume.network.total("macs")) == f"{54 * 30}*N*D"
+
+
+@pytest.mark.parametrize(("vary", "has"), [(["tokens"], "batch, height, width"), (["hight"], "batch, height, width")])
+def test_an_axis_that_is_not_there(vary: list[str], has: str) -> None:
+    """The error lists those that are."""
+    with pytest.raises(FlopcalcError, match=f"no axis '?{vary[0]}'? to vary") as caught:
+        symbolic_network(nn.Conv2d(3, 8, 3), (3, 10, 10), vary=vary)
+    assert has in caught.value.hint
+
+
+def test_several_inputs() -> None:
+    """Axes of one size are one axis, and others are not."""
+
+    def forward(self: Any, query: Any, key: Any, mask: Any) -> Any:
+        return torch.softmax(query @ key.transpose(1, 2) + mask[:, :, None], 2) @ self.fc(key)
+
+    inputs = [Input((7, 4)), Input((9, 4)), Input((7,))]
+    found = symbolic_network(Of(forward, fc=nn.Linear(4, 4)), inputs)
+    assert found.symbols == {"N": "batch", "T": "tokens", "T2": "tokens"}
+    for point in ({"N": 2, "T": 5, "T2": 8}, {"N": 3, "T": 10, "T2": 10}):
+        expected = point["N"] * (2 * point["T"] * point["T2"] * 4 + point["T2"] * 16)
+        assert evaluate(found.network.total("macs"), point) == expected
+        assert counted_at(found, Of(forward, fc=nn.Linear(4, 4)), inputs, 1, point).macs == expected
+
+
+def test_channels_before_the_length() -> None:
+    """A sample of two axes is tokens and channels, unless the module fixes the first one."""
+    found = symbolic_network(nn.Conv1d(3, 8, 5, 2), (3, 100))
+    assert found.symbols == {"N": "batch", "T": "length"}
+    _agrees(found, "macs", lambda N, T: 120 * N * ((T - 5) // 2 + 1), least=5)  # noqa: N803
+
+
+def test_keywords_of_a_forward() -> None:
+    """As for a count: by name, with a dtype."""
+
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table, self.fc = nn.Embedding(10, 4), nn.Linear(4, 2)
+
+        def forward(self, ids: Any) -> Any:
+            return self.fc(self.table(ids))
+
+    found = symbolic_network(Model(), {"ids": "6:int64"})
+    assert str(found.network.total("macs")) == "8*N*T"
+
+
+# Cost of the form itself -------------------------------------------------------------------------
+
+
+def test_expressions_do_not_grow_with_the_depth() -> None:
+    """A module of ten times the layers has the same factors: neither memory nor time grow faster than the layers."""
+
+    def atoms(depth: int) -> int:
+        layers = [nn.Conv2d(3, 3, 3, 2 if index < 3 else 1, 1) for index in range(depth)]
+        found = symbolic_network(nn.Sequential(*layers), (3, 64, 64))
+        assert len(found.network.layers) == depth
+        return len(found.scope.atoms)
+
+    assert atoms(400) == atoms(40)
+
+
+def test_nothing_heavy_is_loaded() -> None:
+    """Neither SymPy nor torch's compiler."""
+    done = fresh(
+        "import sys\nfrom torch import nn\nfrom flopcalc.pytorch.tracing.symbolic import symbolic_network\n"
+        "net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),"
+        " nn.Linear(8, 2))\nsymbolic_network(net, (3, 32, 32))\n"
+        "symbolic_network(nn.TransformerEncoderLayer(32, 4, batch_first=True), (10, 32))\n"
+        "sys.exit(9 if {'sympy', 'torch._dynamo'} & set(sys.modules) else 0)"
+    )
+    assert done.code == 0, done.err
