@@ -40,7 +40,7 @@ def _form(
         for axis in found.axes
     )
     fixed = tuple(FixedSize(one.symbol, one.value, one.by) for one in found.fixed)
-    told = (*notes, *(f"{one.name} is {one.value} only: {one.by}: {one.why}" for one in found.fixed))
+    told = (*notes, *(f"{one.name} is {one.value} only: {one.place}" for one in found.fixed))
 
     def concrete(point: Point) -> Target:
         return Target(counted(point), None)

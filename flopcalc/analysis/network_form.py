@@ -22,7 +22,7 @@ from flopcalc.symbolic.atoms import Number
 from flopcalc.symbolic.conditions import FixedSize, Requirement, allows, requirements
 from flopcalc.symbolic.evaluating import evaluate
 from flopcalc.symbolic.scope import Scope
-from flopcalc.symbolic.size import Size
+from flopcalc.symbolic.size import Size, hint_of
 from flopcalc.targets.read import Target
 from flopcalc.targets.spec import TargetSpec
 
@@ -47,12 +47,14 @@ class Part(NamedTuple):
 class NetworkForm:
     """The cost of a network as expressions.
 
-    variables: the symbols and what they mean. cost: by kind. layers: empty where the number of layers varies. baseline:
-    the form before replacement, None without one. reference: the values of the symbols at which shares are taken.
+    input_shape: of one sample, at the reference point of its symbols. variables: the symbols and what they mean.
+    cost: by kind. layers: empty where the number of layers varies. baseline: the form before replacement, None without
+    one. reference: the values of the symbols at which shares are taken.
     """
 
     target: str
     title: str
+    input_shape: tuple[int, ...]
     scope: Scope
     variables: tuple[Variable, ...]
     cost: Mapping[str, Expression]
@@ -124,6 +126,7 @@ def form_of(symbolic: Symbolic, spec: TargetSpec) -> NetworkForm:
     return NetworkForm(
         target=spec.what if isinstance(spec.what, str) else network.name,
         title=network.title,
+        input_shape=tuple(int(hint_of(size)) for size in network.input_shape),
         scope=symbolic.scope,
         variables=symbolic.variables,
         cost=cost,

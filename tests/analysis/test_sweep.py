@@ -531,3 +531,28 @@ def warnings_ignored() -> Iterator[None]:
 def test_the_check_of_sizes_is_before_the_work() -> None:
     """The limits that the errors name."""
     assert MAX_COMBINATIONS == 10**10
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "yolov3_tiny", "swin_t", "alexnet"])
+@pytest.mark.parametrize("replace", ["none", "ghost"])
+def test_closed_forms_of_networks_give_the_same_rows(name: str, replace: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With and without them, sizes at which the network does not exist included."""
+    from flopcalc.analysis.sweeping import networks
+
+    columns = "input,h,w,batch,replace,params,macs,flops,activations,traffic,steps,adds,muls,other,ratio(macs)"
+    found = []
+    for least in (1, 10**9):
+        monkeypatch.setattr(networks, "_WORTH_A_FORM", least)
+        found.append(
+            sweep(name, input="3x20:260:48x33:97:32,224,3x64x64", batch=[1, 3], replace=[replace], columns=columns)
+        )
+    assert found[0].to_rows() == found[1].to_rows()
+    assert (found[0].infeasible, found[0].reasons) == (found[1].infeasible, found[1].reasons)
+
+
+def test_a_closed_form_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No combination is evaluated by the description."""
+    calls: list[object] = []
+    monkeypatch.setattr("flopcalc.analysis.sweeping.networks.read_target", calls.append)
+    assert len(sweep("resnet18", input="100:300:1", columns="macs").to_rows()) == 201
+    assert not calls

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+from flopcalc.analysis.closed_forms import network_form
+from flopcalc.analysis.network_form import NetworkForm
 from flopcalc.analysis.sweeping.grid import Axis, Grid
 from flopcalc.analysis.sweeping.one_by_one import table_of
 from flopcalc.analysis.sweeping.outcome import RATIOS, Outcome, baseline_name
@@ -19,6 +21,7 @@ from flopcalc.analysis.sweeping.values import (
     type_of_values,
     whole_number,
 )
+from flopcalc.analysis.variables import AXES
 from flopcalc.cost.convention import Convention
 from flopcalc.cost.convention import get as get_convention
 from flopcalc.cost.kinds import KINDS
@@ -26,6 +29,7 @@ from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks import library
 from flopcalc.networks.counted import counted
 from flopcalc.networks.inputs import Input
+from flopcalc.symbolic.evaluating import evaluate
 from flopcalc.targets.read import is_python, read_target
 from flopcalc.targets.spec import TargetSpec, read_plan
 
@@ -34,6 +38,8 @@ PLAIN = "none"
 # Combinations of a block, and blocks of a task. A combination takes about a millisecond.
 _BLOCK = 64
 _BLOCKS = 4
+# Combinations of inputs and batches for which a closed form is made. It takes as long as some dozens of evaluations.
+_WORTH_A_FORM = 100
 # The errors of a network where a layer does not fit its input.
 _REFUSALS = ("bad-network", "bad-dimension", "cannot-stand")
 _FITS = "the layers fit the input and the options"
@@ -67,18 +73,20 @@ def evaluate_block(
     batches: Sequence[int],
     kinds: Sequence[str],
     convention: Convention | None = None,
+    form: NetworkForm | None = None,
 ) -> list[Row]:
     """The costs at several inputs and batches, which have the same length.
 
-    convention: of a further cost `cost`.
-
-    This is the one place that evaluates networks. Another way to do it on whole arrays, such as a closed form for
-    fixed options, belongs here. An input of None is the network's own.
+    convention: of a further cost `cost`. form: the closed form of the case, which is used where it holds; it has no
+    conventions. An input of None is the network's own.
     """
     chosen = tuple(text for text in case.replace if text != PLAIN)
     plan = read_plan(chosen, None, case.keep if chosen else ())
     found = []
     for shape, batch in zip(inputs, batches, strict=True):
+        if form is not None and convention is None and (row := _by_form(form, shape, batch, kinds)) is not None:
+            found.append(row)
+            continue
         spec = TargetSpec("network", case.target, case.options, (Input(shape),) if shape else (), batch, plan)
         try:
             target = read_target(spec)
@@ -92,6 +100,23 @@ def evaluate_block(
                 raise
             found.append(Row(shape or (), None, {}, _PLACE.sub("", error.message)))
     return found
+
+
+def _by_form(form: NetworkForm, shape: tuple[int, ...] | None, batch: int, kinds: Sequence[str]) -> Row | None:
+    """The costs by a closed form; None where it does not hold."""
+    own = form.input_shape
+    full = own if shape is None else (own[0], *shape * (len(own) - 1)) if len(shape) == 1 < len(own) else shape
+    if len(full) != len(own) or full[0] != own[0]:
+        return None
+    places = {"batch": batch, **dict(zip(AXES.get(len(own), ()), full, strict=False))}
+    point = {one.symbol: places[one.meaning] for one in form.variables}
+    if not form.allows(point):
+        return None
+    known: dict[int, Any] = {}
+    cost = {kind: evaluate(form.cost[kind], point, known) for kind in kinds}
+    before = form.baseline
+    base = cost if before is None else {kind: evaluate(before.cost[kind], point, known) for kind in kinds}
+    return Row(full, cost, base)
 
 
 class NetworkFamily:
@@ -129,6 +154,7 @@ class NetworkFamily:
         self.inner = self._grid.count
         self.task = _BLOCK * _BLOCKS
         self._description = description
+        self._form: tuple[Case, NetworkForm | None] | None = None
 
     @property
     def names(self) -> Sequence[str]:
@@ -193,6 +219,21 @@ class NetworkFamily:
             places = [grid.at(grid.number(block, place)) for place in range(block.count)]
             yield self._outcome(case, [self._inputs[one] for one, _ in places], [one for _, one in places], fixed)
 
+    def _form_of(self, case: Case) -> NetworkForm | None:
+        """The closed form of a case, made once; None where it has none, or too few combinations to be worth it."""
+        if self.inner < _WORTH_A_FORM or COST in split(self._needed)[1]:
+            return None
+        if self._form is None or self._form[0] != case:
+            chosen = tuple(text for text in case.replace if text != PLAIN)
+            plan = read_plan(chosen, None, case.keep if chosen else ())
+            try:
+                form = network_form(TargetSpec("network", case.target, case.options, (), 1, plan))
+            except FlopcalcError:
+                # The combinations say one by one what is wrong.
+                form = None
+            self._form = case, form
+        return self._form[1]
+
     def _outcome(
         self, case: Case, inputs: Sequence[tuple[int, ...] | None], batches: Sequence[int], fixed: Mapping[str, Any]
     ) -> Outcome:
@@ -201,7 +242,8 @@ class NetworkFamily:
         rows: list[dict[str, Any] | None] = []
         reasons = []
         chosen = self._convention if COST in columns else None
-        for one, batch in zip(evaluate_block(case, inputs, batches, kinds, chosen), batches, strict=True):
+        found = evaluate_block(case, inputs, batches, kinds, chosen, self._form_of(case))
+        for one, batch in zip(found, batches, strict=True):
             reasons.append(one.reason)
             if one.cost is None:
                 rows.append(None)
