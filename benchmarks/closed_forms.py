@@ -1,10 +1,11 @@
-"""Compare closed forms of modules with ordinary counts at random sizes: every kind, layer by layer.
+"""Compare closed forms of networks with ordinary costs at random sizes: every kind, of modules layer by layer.
 
     python benchmarks/closed_forms.py [GROUP ...] [--only NAME ...] [--sizes N] [--seed N]
 
-Groups: torchvision (its classifiers), timm (one network of each family, those of `timm_published.csv`), hf (20
-transformers, in tokens). Of each: exact at N random sizes at which its conditions hold, odd ones and a batch of 1
-included; the sizes that it fixes; or why it has no form. Exits with 1 where a form is not exact.
+Groups: described (all shipped networks, and each of their numeric options as a symbol), torchvision (its classifiers),
+timm (one network of each family, those of `timm_published.csv`), hf (20 transformers, in tokens). Of each: exact at N
+random sizes at which its conditions hold, odd ones and a batch of 1 included; the sizes that it fixes; or why it has
+no form. Exits with 1 where a form is not exact.
 """
 
 import argparse
@@ -13,18 +14,26 @@ import random
 import sys
 import time
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from torch import nn
 
 from flopcalc import FlopcalcError
+from flopcalc.analysis.closed_forms import network_form
+from flopcalc.analysis.network_form import NetworkForm
+from flopcalc.analysis.variables import spec_at
+from flopcalc.cost.kinds import KINDS
+from flopcalc.networks import library
 from flopcalc.networks.inputs import Input, parse_input
 from flopcalc.pytorch.loading.environment import visiting
 from flopcalc.pytorch.loading.importing import import_named, with_operators
 from flopcalc.pytorch.loading.module import load_module
 from flopcalc.pytorch.tracing.checking import differences
 from flopcalc.pytorch.tracing.symbolic import SymbolicNetwork, counted_at, symbolic_network
+from flopcalc.targets.read import read_target
+from flopcalc.targets.spec import TargetSpec
 
 TABLE = Path(__file__).with_name("timm_published.csv")
 # Two layers show what repeats.
@@ -96,6 +105,59 @@ def hf(only: list[str]) -> Iterator[Subject]:
 
 
 GROUPS = {"torchvision": torchvision, "timm": timm, "hf": hf}
+DESCRIBED = "described"
+
+
+def described(only: list[str], count: int, seed: int) -> Iterator[tuple[str, str, str]]:
+    """The name of each shipped network, or of one of its options, whether its form is exact, and the details."""
+    for name in library.names():
+        if only and name not in only:
+            continue
+        description = library.compiled(name)
+        options = description.numeric(description.at())
+        for vary in (None, *options):
+            label = name if vary is None else f"{name} {vary}"
+            start = time.perf_counter()
+            try:
+                form = network_form(TargetSpec("network", name), None if vary is None else [f"set.{vary}"])
+            except FlopcalcError as error:
+                yield label, "no form", error.message
+                continue
+            took = time.perf_counter() - start
+            wrong, checked = compared_form(form, options, count, random.Random(seed))  # noqa: S311 - not for secrets
+            what = "wrong" if wrong else "exact"
+            yield label, what, wrong or f"{took:.2f} s, {checked} sizes, {len(form.requirements)} conditions"
+
+
+def compared_form(form: NetworkForm, options: Any, count: int, draws: random.Random) -> tuple[str, int]:
+    """What is wrong with a form of a description at random points; and the number of points."""
+    checked = 0
+    for attempt in range(40 * count):
+        point: dict[str, Any] = {}
+        for one in form.variables:
+            if isinstance(one.hint, Fraction):
+                point[one.symbol] = Fraction(draws.randint(5, 60), 20)
+            else:
+                size = draws.randint(1, 6 if one.kind != "axis" else 700)
+                if one.kind in {"option", "item"}:
+                    size = draws.randint(int(one.least), 2 * int(one.hint) + 4)
+                step = 32 if one.kind == "axis" and attempt % 2 else 1
+                point[one.symbol] = max(1, size - size % step)
+        if not form.allows(point):
+            continue
+        spec = spec_at(TargetSpec("network", form.target), form.input_shape, options, form.variables, point)
+        try:
+            network = read_target(spec).network
+        except FlopcalcError as error:
+            return f"at {point}: {error.message}", checked
+        found = form.at(point)
+        for kind in KINDS:
+            if network.total(kind) != found[kind]:
+                return f"at {point}: {kind} {found[kind]}, and is {network.total(kind)}", checked
+        checked += 1
+        if checked == count:
+            break
+    return "", checked
 
 
 def points(found: SymbolicNetwork, count: int, random_numbers: random.Random) -> Iterator[dict[str, int]]:
@@ -156,19 +218,20 @@ def compared(subject: Subject, count: int, seed: int) -> tuple[str, str]:
 def main() -> int:
     """Print the table; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("groups", nargs="*", choices=[*GROUPS, []], default=[])
+    parser.add_argument("groups", nargs="*", choices=[DESCRIBED, *GROUPS, []], default=[])
     parser.add_argument("--only", nargs="*", default=[])
     parser.add_argument("--sizes", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     any_wrong = False
-    for group in asked.groups or GROUPS:
+    for group in asked.groups or (DESCRIBED, *GROUPS):
         tally: dict[str, int] = {}
-        for subject in GROUPS[group](asked.only):
-            what, details = compared(subject, asked.sizes, asked.seed)
+        subjects = () if group == DESCRIBED else GROUPS[group](asked.only)
+        modules = ((one.name, *compared(one, asked.sizes, asked.seed)) for one in subjects)
+        for name, what, details in described(asked.only, asked.sizes, asked.seed) if group == DESCRIBED else modules:
             tally[what] = tally.get(what, 0) + 1
             any_wrong |= what == "wrong"
-            print(f"{group} {subject.name}: {what}: {details}", flush=True)
+            print(f"{group} {name}: {what}: {details}", flush=True)
         print(f"{group}: {', '.join(f'{number} {what}' for what, number in tally.items())}", flush=True)
     return 1 if any_wrong else 0
 

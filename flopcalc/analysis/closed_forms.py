@@ -53,10 +53,32 @@ def _described_form(spec: TargetSpec, vary: Sequence[str] | None, checks: int) -
     needed = {fixed.size for fixed in requirements(scope)[1]}
     structural = tuple(one for one in chosen.variables if one.symbol in needed and one.kind in {"option", "item"})
     if structural:
+        # An option may be like another size at its usual value only, as channels that are those of the layer before.
+        other = chosen._replace(
+            variables=tuple(_next_to(one) if one in structural else one for one in chosen.variables)
+        )
+        scope = _scope(other)
+        try:
+            target = _read(concrete, scope, other.variables)
+        except FlopcalcError:
+            needed = {one.symbol for one in structural}
+        else:
+            needed = {fixed.size for fixed in requirements(scope)[1]}
+        if not any(one.symbol in needed for one in structural):
+            names = ", ".join(f"{one.symbol} = {one.usual}" for one in structural)
+            notes = (*chosen.notes, f"{names} takes another path than other values, for which this formula is")
+            symbolic = Symbolic(target, scope, other.variables, concrete, notes)
+            return checked(form_of(symbolic, spec), concrete, checks)
+    if structural:
         scope = _scope(chosen)
         return _structural_form(spec, chosen, scope, structural, concrete, checks)
     symbolic = Symbolic(target, scope, chosen.variables, concrete, chosen.notes)
     return checked(form_of(symbolic, spec), concrete, checks)
+
+
+def _next_to(one: Variable) -> Variable:
+    """A variable with another reference value."""
+    return one._replace(hint=one.hint + 8)
 
 
 def _scope(chosen: Vary) -> Scope:

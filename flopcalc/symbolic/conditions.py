@@ -74,6 +74,8 @@ def _on_one(scope: Scope, one: Condition, name: str) -> str | int | None:
     if all(truth):
         return ""
     true = [size for size, is_true in zip(sizes, truth, strict=True) if is_true]
+    if not true:
+        return None
     if len(true) == 1:
         return true[0]
     if true == list(range(true[0], true[-1] + 1)):
