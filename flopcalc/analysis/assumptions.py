@@ -2,15 +2,13 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from flopcalc.analysis.network_form import NetworkForm, Part
+from flopcalc.analysis.network_form import NetworkForm, changed, moved
 from flopcalc.analysis.variables import Variable
 from flopcalc.errors import FlopcalcError, clip
-from flopcalc.symbolic.conditions import comparison, requirements
-from flopcalc.symbolic.evaluating import evaluate
+from flopcalc.symbolic.conditions import requirements
 from flopcalc.symbolic.scope import Scope
 from flopcalc.symbolic.size import Size, is_whole
 from flopcalc.text.compiled import names_in
@@ -50,24 +48,10 @@ def assumed(form: NetworkForm, texts: Sequence[str]) -> NetworkForm:
     point: dict[str, Any] = {one.symbol: here[one.symbol] for one in kept}
     point |= {name: _value(name, meaning, here) for name, meaning in given.items()}
     _check(form, point)
-    known: dict[int, Any] = {}
-    for condition in form.scope.conditions:
-        if not scope.require(condition, evaluate(condition.expression, point, known)):
-            where = f" ({condition.where})" if condition.where else ""
-            why = f"--assume contradicts a condition of the formula: {comparison(condition)}{where}"
-            raise FlopcalcError("bad-usage", why, "assume another size")
+    found = moved(form, scope, variables, point)
     needed, fixed = requirements(scope)
-
-    def part(one: Part) -> Part:
-        return one._replace(cost={kind: evaluate(value, point, known) for kind, value in one.cost.items()})
-
-    return replace(
-        form,
-        scope=scope,
-        variables=variables,
-        cost={kind: evaluate(value, point, known) for kind, value in form.cost.items()},
-        layers=tuple(map(part, form.layers)),
-        stages=tuple(map(part, form.stages)),
+    return changed(
+        found,
         requirements=tuple(needed),
         fixed=tuple(fixed),
         reference={one.symbol: one.usual for one in variables},

@@ -4,7 +4,7 @@ from fractions import Fraction
 from typing import Any
 
 from flopcalc.analysis.network_form import Expression, NetworkForm
-from flopcalc.symbolic.atoms import Monomial, Terms
+from flopcalc.symbolic.atoms import Monomial, Terms, shared_factors, without_factors
 from flopcalc.symbolic.size import Size, plain
 from flopcalc.symbolic.writing import text
 
@@ -22,7 +22,7 @@ def _reduced(top: Expression, bottom: Expression) -> tuple[Any, Any]:
     """Both without their common products and numbers."""
     sides = [one for one in (top, bottom) if isinstance(one, Size)]
     if len(sides) == 2:
-        common = _shared(sides[0], sides[1])
+        common = shared_factors((*sides[0].terms, *sides[1].terms))
         if common:
             top, bottom = _without(sides[0], common), _without(sides[1], common)
     number = _content(top, bottom)
@@ -31,27 +31,8 @@ def _reduced(top: Expression, bottom: Expression) -> tuple[Any, Any]:
     return reduced[0], reduced[1]
 
 
-def _shared(one: Size, other: Size) -> Monomial:
-    monomials = [*one.terms, *other.terms]
-    common = list(monomials[0])
-    for monomial in monomials[1:]:
-        left = list(monomial)
-        kept = []
-        for index in common:
-            if index in left:
-                left.remove(index)
-                kept.append(index)
-        common = kept
-    return tuple(common)
-
-
 def _without(value: Size, product: Monomial) -> Any:
-    terms: Terms = {}
-    for monomial, factor in value.terms.items():
-        left = list(monomial)
-        for index in product:
-            left.remove(index)
-        terms[tuple(left)] = factor
+    terms = without_factors(value.terms, product)
     return plain(terms[()]) if list(terms) == [()] else Size(value.scope, terms)
 
 

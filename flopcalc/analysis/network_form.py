@@ -19,7 +19,7 @@ from flopcalc.errors import FlopcalcError
 from flopcalc.networks.network import Network
 from flopcalc.symbolic.arrays import evaluate_all
 from flopcalc.symbolic.atoms import Number
-from flopcalc.symbolic.conditions import FixedSize, Requirement, allows, requirements
+from flopcalc.symbolic.conditions import FixedSize, Requirement, allows, comparison, requirements
 from flopcalc.symbolic.evaluating import evaluate
 from flopcalc.symbolic.scope import Scope
 from flopcalc.symbolic.size import Size, hint_of
@@ -174,12 +174,20 @@ def in_scope(form: NetworkForm, other: NetworkForm) -> NetworkForm | None:
     return moved(form, other.scope, other.variables)
 
 
-def moved(form: NetworkForm, scope: Scope, variables: tuple[Variable, ...]) -> NetworkForm:
-    """The form in a scope with (at least) its symbols, which takes its conditions."""
-    point = {one.symbol: scope.symbol(one.symbol) for one in form.variables}
+def moved(
+    form: NetworkForm, scope: Scope, variables: tuple[Variable, ...], point: Mapping[str, Any] | None = None
+) -> NetworkForm:
+    """The form in another scope, which takes its conditions. point: what its symbols are there; else the same symbols.
+
+    Raises FlopcalcError (bad-usage) where a condition never holds there.
+    """
+    point = {one.symbol: scope.symbol(one.symbol) for one in form.variables} if point is None else point
     known: dict[int, Any] = {}
     for condition in form.scope.conditions:
-        scope.require(condition, evaluate(condition.expression, point, known))
+        if not scope.require(condition, evaluate(condition.expression, point, known)):
+            where = f" ({condition.where})" if condition.where else ""
+            why = f"--assume contradicts a condition of the formula: {comparison(condition)}{where}"
+            raise FlopcalcError("bad-usage", why, "assume another size")
 
     def part(one: Part) -> Part:
         return one._replace(cost={kind: evaluate(value, point, known) for kind, value in one.cost.items()})

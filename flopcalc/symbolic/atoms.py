@@ -3,6 +3,7 @@
 An argument or a value of type Any is a Size or a number.
 """
 
+from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
@@ -53,3 +54,31 @@ class Decides(Protocol):
 
     def text(self, value: Any) -> str:
         """The expression as text."""
+
+
+def shared_factors(monomials: Iterable[Monomial], allowed: Callable[[int], bool] | None = None) -> Monomial:
+    """The atoms that are in all products, as often as they are in each; of those that are allowed."""
+    common: list[int] | None = None
+    for monomial in monomials:
+        if common is None:
+            common = [index for index in monomial if allowed is None or allowed(index)]
+            continue
+        left = list(monomial)
+        kept = []
+        for index in common:
+            if index in left:
+                left.remove(index)
+                kept.append(index)
+        common = kept
+    return tuple(common or ())
+
+
+def without_factors(terms: Mapping[Monomial, Number], factors: Monomial) -> Terms:
+    """The terms without factors that all of them have."""
+    found: Terms = {}
+    for monomial, factor in terms.items():
+        left = list(monomial)
+        for index in factors:
+            left.remove(index)
+        found[tuple(left)] = factor
+    return found

@@ -4,7 +4,7 @@ import math
 from fractions import Fraction
 from typing import Any, Protocol
 
-from flopcalc.symbolic.atoms import Decides
+from flopcalc.symbolic.atoms import Decides, shared_factors, without_factors
 from flopcalc.symbolic.size import Size, is_whole
 
 # Longer expressions are left to the hints: decisions are about sizes, which have few terms.
@@ -45,27 +45,13 @@ def without_common_factors(scope: Bounded, value: Size) -> Size:
 
     96*floor(H/4)*floor(W/4) - 96*floor(W/4) is negative, zero or positive as floor(H/4) - 1 is.
     """
-    common = list(next(iter(value.terms)))
-    for monomial in value.terms:
-        left = list(monomial)
-        kept = []
-        for index in common:
-            if index in left:
-                left.remove(index)
-                kept.append(index)
-        common = kept
-    common = [index for index in common if scope.atom_bounds(index)[0] > 0]
+    common = shared_factors(value.terms, lambda index: scope.atom_bounds(index)[0] > 0)
     whole = all(isinstance(factor, int) for factor in value.terms.values())
     shared = math.gcd(*(int(factor) for factor in value.terms.values())) if whole else 1
     if not common and shared == 1:
         return value
-    terms = {}
-    for monomial, factor in value.terms.items():
-        rest = list(monomial)
-        for index in common:
-            rest.remove(index)
-        terms[tuple(rest)] = int(factor) // shared if whole else factor
-    return Size(scope, terms)
+    terms = without_factors(value.terms, common)
+    return Size(scope, {key: int(factor) // shared if whole else factor for key, factor in terms.items()})
 
 
 def _from_the_least(scope: Bounded, value: Size) -> tuple[Any, Any]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from flopcalc.symbolic.atoms import Atom, Decides, Monomial, Number, Terms
+from flopcalc.symbolic.atoms import Atom, Decides, Monomial, Number, shared_factors, without_factors
 from flopcalc.symbolic.size import Size, rounded_to, too_long
 
 # Characters of one factor: beyond this an expression is of no use to a reader.
@@ -63,24 +63,8 @@ def factored(value: Size) -> tuple[Monomial, Any]:
     atoms = value.scope.atoms
     if len(value.terms) < 2 or not any(atoms[index].kind != "symbol" for one in value.terms for index in one):
         return (), value
-    common = list(next(iter(value.terms)))
-    for monomial in value.terms:
-        left = list(monomial)
-        kept = []
-        for index in common:
-            if index in left and atoms[index].kind == "symbol":
-                left.remove(index)
-                kept.append(index)
-        common = kept
-    if not common:
-        return (), value
-    terms: Terms = {}
-    for monomial, factor in value.terms.items():
-        rest = list(monomial)
-        for index in common:
-            rest.remove(index)
-        terms[tuple(rest)] = factor
-    return tuple(common), Size(value.scope, terms)
+    common = shared_factors(value.terms, lambda index: atoms[index].kind == "symbol")
+    return common, Size(value.scope, without_factors(value.terms, common)) if common else value
 
 
 def terms_of(value: Size | Number) -> list[tuple[Monomial, Number]]:
