@@ -1,6 +1,7 @@
 """The closed form of a target: a description or a PyTorch module, in the symbols that are wanted."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from flopcalc.analysis.module_form import module_form
@@ -22,8 +23,9 @@ from flopcalc.errors import FlopcalcError
 from flopcalc.networks import library
 from flopcalc.networks.inputs import one_shape
 from flopcalc.symbolic.atoms import Number
-from flopcalc.symbolic.conditions import requirements
-from flopcalc.symbolic.scope import Scope
+from flopcalc.symbolic.conditions import comparison, requirements
+from flopcalc.symbolic.evaluating import evaluate, symbols_of
+from flopcalc.symbolic.scope import Condition, Scope
 from flopcalc.targets.read import Target, is_python, read_target
 from flopcalc.targets.spec import TargetSpec
 
@@ -50,30 +52,27 @@ def _described_form(spec: TargetSpec, vary: Sequence[str] | None, checks: int) -
 
     scope = _scope(chosen)
     target = _read(concrete, scope, chosen.variables)
-    needed = {fixed.size for fixed in requirements(scope)[1]}
-    structural = tuple(one for one in chosen.variables if one.symbol in needed and one.kind in {"option", "item"})
+    structural = tuple(one for one in chosen.variables if one.symbol in scope.structural)
     if structural:
+        return _structural_form(spec, chosen, structural, concrete, checks)
+    notes = chosen.notes
+    pinned = [one for one in chosen.variables if one.kind in {"option", "item"} and one.symbol in _fixed(scope)]
+    if pinned:
         # An option may be like another size at its usual value only, as channels that are those of the layer before.
-        other = chosen._replace(
-            variables=tuple(_next_to(one) if one in structural else one for one in chosen.variables)
-        )
-        scope = _scope(other)
-        try:
-            target = _read(concrete, scope, other.variables)
-        except FlopcalcError:
-            needed = {one.symbol for one in structural}
-        else:
-            needed = {fixed.size for fixed in requirements(scope)[1]}
-        if not any(one.symbol in needed for one in structural):
-            names = ", ".join(f"{one.symbol} = {one.usual}" for one in structural)
-            notes = (*chosen.notes, f"{names} takes another path than other values, for which this formula is")
-            symbolic = Symbolic(target, scope, other.variables, concrete, notes)
-            return checked(form_of(symbolic, spec), concrete, checks)
-    if structural:
-        scope = _scope(chosen)
-        return _structural_form(spec, chosen, scope, structural, concrete, checks)
-    symbolic = Symbolic(target, scope, chosen.variables, concrete, chosen.notes)
+        other = chosen._replace(variables=tuple(_next_to(one) if one in pinned else one for one in chosen.variables))
+        with suppress(FlopcalcError):
+            further = _scope(other)
+            found = _read(concrete, further, other.variables)
+            if not any(one.symbol in _fixed(further) for one in pinned):
+                names = ", ".join(f"{one.symbol} = {one.usual}" for one in pinned)
+                notes = (*notes, f"{names} takes another path than other values, for which this formula is")
+                target, scope, chosen = found, further, other
+    symbolic = Symbolic(target, scope, chosen.variables, concrete, notes)
     return checked(form_of(symbolic, spec), concrete, checks)
+
+
+def _fixed(scope: Scope) -> set[str]:
+    return {fixed.size for fixed in requirements(scope)[1]}
 
 
 def _next_to(one: Variable) -> Variable:
@@ -97,36 +96,70 @@ def _read(concrete: Callable[[Mapping[str, Any]], Target], scope: Scope, chosen:
 def _structural_form(
     spec: TargetSpec,
     chosen: Vary,
-    scope: Scope,
     structural: tuple[Variable, ...],
     concrete: Callable[[Mapping[str, Any]], Target],
     checks: int,
 ) -> NetworkForm:
-    """The form where options decide how many layers there are: found from several of their values."""
-    free = [one for one in chosen.variables if one not in structural]
+    """The form where options decide how many layers there are: found from several of their values.
 
-    def costs(values: Sequence[int]) -> Structural:
-        point = {one.symbol: scope.symbol(one.symbol) for one in free}
-        target = concrete(point | {one.symbol: value for one, value in zip(structural, values, strict=True)})
-        return Structural(
-            {kind: target.network.total(kind) for kind in KINDS},
-            {part.name: part.cost for part in stages_of(layers_of(target.network))},
-        )
-
+    Each of these values is read on symbols too, so that what else depends on such an option is a condition.
+    """
     names = ", ".join(one.symbol for one in structural)
     last: FlopcalcError | None = None
     for degree in (1, 2, 3):
+        scope = _scope(chosen)
+        here = {one.symbol: scope.symbol(one.symbol) for one in chosen.variables}
+        paths: list[dict[str, Condition]] = []
+
+        def costs(values: Sequence[int], here: Mapping[str, Any] = here, paths: Any = paths) -> Structural:
+            numbers = dict(zip([one.symbol for one in structural], values, strict=True))
+            there = chosen._replace(
+                variables=tuple(one._replace(hint=numbers.get(one.symbol, one.hint)) for one in chosen.variables)
+            )
+            sample = _scope(there)
+            try:
+                network = _read(concrete, sample, there.variables).network
+            except FlopcalcError as error:
+                at = ", ".join(f"{name} = {value}" for name, value in numbers.items())
+                why = f"{spec.what} has no closed form in {names}: there is no network at {at}: {error.message}"
+                raise FlopcalcError("no-closed-form", why, _OTHER_OPTIONS) from error
+            paths.append({comparison(one): one for one in sample.conditions})
+            point = {**here, **numbers}
+            known: dict[int, Any] = {}
+            totals = {kind: evaluate(network.total(kind), point, known) for kind in KINDS}
+            stages = {
+                part.name: {kind: evaluate(value, point, known) for kind, value in part.cost.items()}
+                for part in stages_of(layers_of(network))
+            }
+            return Structural(totals, stages)
+
         found = structural_costs(costs, structural, scope, degree)
+        _same_paths(spec, structural, paths)
+        for condition in {text: one for path in paths for text, one in path.items()}.values():
+            scope.require(condition, evaluate(condition.expression, here))
         symbolic = Symbolic(concrete(_hints(chosen)), scope, chosen.variables, concrete, chosen.notes)
-        form = form_of(symbolic, spec)
         stages = tuple(Part(name, "", name, cost) for name, cost in found.stages.items())
-        form = changed(form, cost=found.totals, layers=(), stages=stages, baseline=None)
+        form = changed(form_of(symbolic, spec), cost=found.totals, layers=(), stages=stages, baseline=None)
         try:
-            return checked(form, concrete, max(checks, 2 * len(structural) + 2))
+            return checked(form, concrete, max(checks, 2 * len(structural) + 4))
         except FlopcalcError as error:
             last = error
-    why = f"the cost of {spec.what} is not a polynomial of degree 3 or less in {names}, which decide on its layers"
-    raise FlopcalcError("no-closed-form", why, "vary other options, or give these a value with --set") from last
+    verb = "decides" if len(structural) == 1 else "decide"
+    why = f"the cost of {spec.what} is not a polynomial of degree 3 or less in {names}, which {verb} on its layers"
+    raise FlopcalcError("no-closed-form", why, _OTHER_OPTIONS) from last
+
+
+_OTHER_OPTIONS = "vary other options, or give these a value with --set"
+
+
+def _same_paths(spec: TargetSpec, structural: Sequence[Variable], paths: Sequence[Mapping[str, Condition]]) -> None:
+    """Raise FlopcalcError (no-closed-form) where a number of layers decides about more than how often they repeat."""
+    symbols = {one.symbol for one in structural}
+    own = [{text for text, one in path.items() if symbols & set(symbols_of(one.expression))} for path in paths]
+    differ = set().union(*own).difference(set(own[0]).intersection(*own))
+    if differ:
+        why = f"{spec.what} takes different paths for different {', '.join(sorted(symbols))}: {min(differ)}"
+        raise FlopcalcError("no-closed-form", why, _OTHER_OPTIONS)
 
 
 def _hints(chosen: Vary) -> dict[str, Number]:

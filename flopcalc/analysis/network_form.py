@@ -208,7 +208,9 @@ def moved(
 def checked(form: NetworkForm, concrete: Callable[[Point], Target], checks: int) -> NetworkForm:
     """The form, compared with the cost at other sizes. Raises FlopcalcError (no-closed-form) where they differ."""
     points = []
-    for point in points_of(form, checks):
+    # The sizes that were given, and others.
+    own = [form.reference] if form.allows(form.reference) else []
+    for point in (*own, *points_of(form, checks)):
         try:
             target = concrete(point)
         except FlopcalcError as error:
@@ -217,7 +219,7 @@ def checked(form: NetworkForm, concrete: Callable[[Point], Target], checks: int)
         if form.baseline is not None:
             compare(form.baseline, target.plain, point)
         points.append(point)
-    return changed(form, checked_at=tuple(points))
+    return changed(form, checked_at=tuple(points[len(own) :]))
 
 
 def compare(form: NetworkForm, network: Network, point: Point) -> None:
@@ -260,7 +262,7 @@ def points_of(form: NetworkForm, count: int) -> list[Point]:
         if len(found) == count:
             break
         point = {one.symbol: fixed.get(one.symbol, _drawn(one, form.scope, draws, attempt)) for one in form.variables}
-        if point not in found and form.allows(point):
+        if point not in found and point != form.reference and form.allows(point):
             found.append(point)
     return found
 
@@ -272,7 +274,8 @@ def _drawn(one: Variable, scope: Scope, draws: random.Random, attempt: int) -> N
     if one.kind == "batch":
         return draws.randrange(1, 6)
     if one.kind in {"option", "item"}:
-        return draws.randrange(math.ceil(least), max(2 * hint, math.ceil(least) + 4))
+        # Also far from the usual value: numbers of layers are interpolated next to it.
+        return draws.randrange(math.ceil(least), max(4 * hint, math.ceil(least)) + 12)
     if attempt % 2:
         # Sizes that are multiples of what the conditions ask for.
         step = math.gcd(hint, 224 if not hint % 224 else 64)

@@ -29,13 +29,15 @@ def structural_costs(
     """
     if (degree + 1) ** len(numbers) > _MOST_READINGS:
         names = ", ".join(one.symbol for one in numbers)
-        why = f"{names} decide how many layers there are, and their costs are not linear in them"
-        raise FlopcalcError("no-closed-form", why, "vary fewer of them, with --vary and --set")
+        verb = "decides" if len(numbers) == 1 else "decide"
+        why = f"{names} {verb} how many layers there are, and the cost is not linear in {names}"
+        raise FlopcalcError("no-closed-form", why, "vary other options, or give these a value with --set")
 
     def fit(rest: Sequence[Variable], values: tuple[int, ...]) -> Structural:
         if not rest:
             return costs(values)
-        first = int(rest[0].least)
+        # From the usual value on: small numbers may be special, and are compared later.
+        first = int(rest[0].usual)
         samples = [fit(rest[1:], (*values, first + step)) for step in range(degree + 1)]
         symbol = scope.symbol(rest[0].symbol) - first
         return _interpolated(samples, symbol)

@@ -93,13 +93,15 @@ def _axis(name: str, place: int, shape: Sequence[int]) -> Variable:
 
 
 def _option(name: str, value: Any, least: int) -> list[Variable]:
+    # An option may be named like the symbol of an axis.
+    symbol = f"{name}_option" if name in SYMBOLS.values() else name
     if isinstance(value, tuple):
         return [
-            Variable(f"{name}_{place}", f"item {place} of {name}", "item", item, name, place, least, item)
+            Variable(f"{symbol}_{place}", f"item {place} of {name}", "item", item, name, place, least, item)
             for place, item in enumerate(value, 1)
         ]
     least_value = Fraction(1, 10**6) if isinstance(value, Fraction) else least
-    return [Variable(name, f"option {name}", "option", value, name, 0, least_value, value)]
+    return [Variable(symbol, f"option {name}", "option", value, name, 0, least_value, value)]
 
 
 def _apart(found: list[Variable]) -> tuple[Variable, ...]:

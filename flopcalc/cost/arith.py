@@ -167,9 +167,16 @@ def square_root(value: Dim) -> Dim:
 
 def highest(values: Sequence[Dim]) -> Dim:
     """The largest of many."""
-    if any(type(value) is Size for value in values):
-        return reduce(largest, values)
-    return max(values)
+    first = next((value for value in values if type(value) is Size), None)
+    if first is None:
+        return max(values)
+    # The last is the most likely; what is never larger than another one is left out before maxima are nested.
+    kept: list[Dim] = []
+    for value in reversed(values):
+        if not any(first.scope.bounds(other - value)[0] >= 0 for other in kept):
+            kept = [other for other in kept if first.scope.bounds(value - other)[0] < 0]
+            kept.append(value)
+    return reduce(largest, kept)
 
 
 def add_up(values: Sequence[Dim]) -> Dim:

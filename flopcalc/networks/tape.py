@@ -215,7 +215,7 @@ class Tape:
         """The structure needs this value, or what `of` makes of it, as it is; returns it."""
         wanted = known.value if of is None else of(known.value)
         if type(wanted) is Size and self.scope is not None:
-            wanted = self.scope.fix(wanted)
+            wanted = self.scope.fix(wanted, structure=True)
         key = (known.slot, known.axis, of)
         if known.slot < 0 or key in self._guarded:
             return wanted

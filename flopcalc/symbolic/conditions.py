@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from flopcalc.symbolic.atoms import Number, Terms
 from flopcalc.symbolic.evaluating import evaluate, holds, symbols_of
-from flopcalc.symbolic.scope import Condition, Scope
+from flopcalc.symbolic.scope import FAR, Condition, Scope
 from flopcalc.symbolic.size import Size
 from flopcalc.symbolic.writing import text
 
@@ -71,18 +71,36 @@ def _on_one(scope: Scope, one: Condition, name: str) -> str | int | None:
     first = max(1, least)
     sizes = range(first, max(first, hint) + _LOOKED_AT)
     truth = [holds(evaluate(one.expression, {name: size}), one.relation) for size in sizes]
+    far = [size for size in FAR if size > sizes[-1]]
+    later = [holds(evaluate(one.expression, {name: size}), one.relation) for size in far]
     if all(truth):
-        return ""
+        return "" if all(later) else _up_to(one, name, sizes[-1], far, later)
     true = [size for size, is_true in zip(sizes, truth, strict=True) if is_true]
-    if not true:
-        return None
-    if len(true) == 1:
+    if len(true) == 1 and not any(later):
         return true[0]
-    if true == list(range(true[0], true[-1] + 1)):
-        upper = f"{name} <= {true[-1]}" if true[-1] < sizes[-1] else ""
+    if true and true == list(range(true[0], true[-1] + 1)):
+        to_the_end = true[-1] == sizes[-1]
+        if not (all(later) if to_the_end else not any(later)):
+            return None
+        upper = "" if to_the_end else f"{name} <= {true[-1]}"
         lower = f"{name} >= {true[0]}" if true[0] > first else ""
         return " and ".join(filter(None, (lower, upper)))
-    return _remainder(name, sizes, truth)
+    return _remainder(name, [*sizes, *far], [*truth, *later])
+
+
+def _up_to(one: Condition, name: str, known: int, far: Sequence[int], later: Sequence[bool]) -> str | None:
+    """`H <= 2048`, where a condition holds up to some size; None if it holds again behind it."""
+    first = later.index(False)
+    if any(later[first:]):
+        return None
+    low, high = ([known, *far][first], far[first])
+    while high - low > 1:
+        middle = (low + high) // 2
+        if holds(evaluate(one.expression, {name: middle}), one.relation):
+            low = middle
+        else:
+            high = middle
+    return f"{name} <= {low}"
 
 
 def _holds_widely(scope: Scope, one: Condition, names: Sequence[str]) -> bool:
@@ -94,7 +112,9 @@ def _holds_widely(scope: Scope, one: Condition, names: Sequence[str]) -> bool:
     further = (
         [least[name] + 7 * step * (place + 2) % 997 for place, name in enumerate(names)] for step in range(_FURTHER)
     )
-    points = (dict(zip(names, sizes, strict=True)) for sizes in chain(small, further))
+    ends = [sorted({least[name], least[name] + 1, int(scope.hints[name]), *FAR[::5]}) for name in names]
+    wide = product(*ends) if len(names) < 4 else ()
+    points = (dict(zip(names, sizes, strict=True)) for sizes in chain(small, further, wide))
     return all(holds(evaluate(one.expression, point), one.relation) for point in points)
 
 

@@ -19,12 +19,10 @@ from flopcalc.symbolic.writing import text
 
 # The largest value of a symbol: no input of a network has a size beyond it.
 LARGEST = 10**9
+# Sizes far beyond those of networks, at which it is looked whether a condition still holds.
+FAR = tuple(factor * 10**power + step for power in range(3, 9) for factor in (1, 3) for step in (-1, 0, 1))
 # Rational symbols are larger than 0.
 _TINY = Fraction(1, 10**6)
-# Points at which two expressions that look different are compared before they are taken to differ.
-_POINTS = 48
-# Sizes of a symbol at which equalities are tried, those at which they must hold, and the points of several symbols.
-_TRIED, _FEWEST_SIZES, _COMBINED = 512, 4, 512
 # Sizes below a lower bound are all looked at; a bound beyond this one is not used as one.
 _LARGEST_BOUND = 4096
 
@@ -58,6 +56,7 @@ class Scope:
     ) -> None:
         self.where = where
         self.conditions: list[Condition] = []
+        self.structural: set[str] = set()
         self.atoms: list[Atom] = []
         self.halves: dict[int, list[tuple[Terms, Terms]]] = {}
         self.texts: dict[tuple[str, int], str] = {}
@@ -65,8 +64,6 @@ class Scope:
         self._index: dict[Any, int] = {}
         self._bounds: dict[int, tuple[Any, Any]] = {}
         self._known: set[Any] = set()
-        self._zeros: set[Size] = set()
-        self._sizes: dict[tuple[str, int], list[int]] = {}
         # By the index of an atom: what is equal to it under the conditions.
         self._equal: dict[int, Terms] = {}
         self._held: list[tuple[Size, str]] | None = None
@@ -92,7 +89,8 @@ class Scope:
 
     def of(self, kind: str, args: tuple[Size | Number, ...]) -> Size:
         """A floor, maximum, minimum or rounding of arguments as an expression of one factor."""
-        key = (kind, *args)
+        # By their terms: sizes are compared by hints.
+        key = (kind, *(frozenset(arg.terms.items()) if isinstance(arg, Size) else arg for arg in args))
         index = self._index.get(key)
         if index is None:
             values = [hint_of(arg) for arg in args]
@@ -179,10 +177,6 @@ class Scope:
         value = without_common_factors(self, value)
         if value.hint:
             return self._record(value, "!=")
-        if value in self._zeros or self._vanishes(value) or self._vanishes_where_allowed(value):
-            # More equalities do not make it another number.
-            self._zeros.add(value)
-            return True
         return self._record(value, "==")
 
     def reduced(self, value: Any) -> Any:
@@ -210,70 +204,15 @@ class Scope:
             self._record(value, relation)
 
     def _record(self, value: Size, relation: str) -> bool:
-        key = (value, relation)
+        key = frozenset(value.terms.items()), relation
         if self._held is not None:
-            self._held.append(key)
+            self._held.append((value, relation))
         elif key not in self._known:
             self._known.add(key)
             self.conditions.append(Condition(value, relation, self.where(), self._narrow(value, relation)))
             if relation == "==" and (found := solved(value)) is not None:
                 self._equal[found[0]] = found[1]
         return relation in (">", ">=", "==")
-
-    def _vanishes(self, value: Size) -> bool:
-        """Whether an expression is 0 at many points: H - floor(H/2) is floor((H+1)/2), and looks different."""
-        names = symbols_of(value)
-        state = 1
-        for _ in range(_POINTS):
-            point: dict[str, Number] = {}
-            for name in names:
-                state = state * 1_103_515_245 % 2_147_483_648 + 12_345
-                point[name] = self._point(name, state >> 8)
-            if evaluate(value, point):
-                return False
-        return True
-
-    def _vanishes_where_allowed(self, value: Size) -> bool:
-        """Whether an expression is 0 wherever the equalities recorded until now hold, at many points."""
-        equalities = [one.expression for one in self.conditions if one.relation == "=="]
-        names = list(symbols_of(value))
-        if not equalities:
-            return False
-        others = {name for one in equalities for name in symbols_of(one)} - set(names)
-        fixed: dict[str, Number] = {name: self.hints[name] for name in others}
-        sizes = {name: self._allowed(name, equalities) for name in names}
-        if any(len(one) < _FEWEST_SIZES for one in sizes.values()):
-            return False
-        met = 0
-        for point in _combined(sizes):
-            point.update(fixed)
-            if any(evaluate(one, point) for one in equalities):
-                continue
-            if evaluate(value, point):
-                return False
-            met += 1
-        return met >= _FEWEST_SIZES
-
-    def _allowed(self, name: str, equalities: list[Size]) -> list[int]:
-        """The sizes of a symbol at which the equalities in this symbol alone hold."""
-        key = name, len(equalities)
-        if key in self._sizes:
-            return self._sizes[key]
-        own = [one for one in equalities if list(symbols_of(one)) == [name]]
-        first = int(self.least[name])
-        found: list[int] = []
-        # Windows of many sizes allow few of the small ones.
-        for tried in (range(first, first + _TRIED), range(first + _TRIED, 4 * int(self.hints[name]))):
-            if len(found) < _FEWEST_SIZES:
-                found += [size for size in tried if not any(evaluate(one, {name: size}) for one in own)]
-        self._sizes[key] = found
-        return found
-
-    def _point(self, name: str, number: int) -> Number:
-        least = self.least[name]
-        if isinstance(self.hints[name], Fraction):
-            return least + Fraction(number % 997 + 1, 331)
-        return math.ceil(least) + number % 1024
 
     def _narrow(self, value: Size, relation: str) -> tuple[str, int] | None:
         """Raise the least value of a symbol where the condition is a lower bound of it; returns what was raised."""
@@ -296,6 +235,7 @@ class Scope:
         above = [
             *range(int(high), int(high) + 200),
             *(int(hint) * factor + step for factor in (2, 5, 9) for step in (0, 1, 3)),
+            *(size for size in FAR if size > high),
         ]
         if (
             len(below) <= _LARGEST_BOUND
@@ -320,31 +260,19 @@ class Scope:
         self.conditions.append(Condition(value, relation, condition.where, self._narrow(value, relation)))
         return True
 
-    def fix(self, value: Size | Number) -> Number:
+    def fix(self, value: Size | Number, *, structure: bool = False) -> Number:
         """The value at the reference point, for code that needs a number.
 
-        It is a condition, unless the value is the same everywhere.
+        It is a condition, unless the value is the same everywhere. structure: it is a number of layers, and its symbols
+        are noted in `structural` instead.
         """
         if not isinstance(value, Size):
             return value
+        if structure:
+            self.structural.update(symbols_of(value))
+            return value.hint
         self.is_zero(value - value.hint)
         return value.hint
-
-
-def _combined(sizes: Mapping[str, list[int]]) -> Iterator[dict[str, Number]]:
-    """Points of these sizes: all of one symbol, and many of several."""
-    if len(sizes) == 1:
-        ((name, values),) = sizes.items()
-        for value in values:
-            yield {name: value}
-        return
-    state = 1
-    for _ in range(_COMBINED):
-        point: dict[str, Number] = {}
-        for name, values in sizes.items():
-            state = state * 1_103_515_245 % 2_147_483_648 + 12_345
-            point[name] = values[(state >> 8) % len(values)]
-        yield point
 
 
 def scope_of(values: Iterable[Any]) -> Scope | None:

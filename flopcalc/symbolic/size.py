@@ -247,6 +247,10 @@ def extreme(kind: str, a: Any, b: Any) -> Any:
     if not isinstance(sized, Size):
         return max(a, b) if kind == "max" else min(a, b)
     scope = sized.scope
+    bottom = math.lcm(*(_denominator(one) for one in (a, b)))
+    if bottom > 1:
+        # Whole factors inside, so that the expression is exact as Python source too.
+        return extreme(kind, a * bottom, b * bottom) * Fraction(1, bottom)
     low, high = scope.bounds(a - b)
     if low >= 0:
         return a if kind == "max" else b
@@ -254,6 +258,11 @@ def extreme(kind: str, a: Any, b: Any) -> Any:
         return b if kind == "max" else a
     first, second = sorted((a, b), key=lambda one: (isinstance(one, Size), hash(one)))
     return scope.of(kind, (first, second))
+
+
+def _denominator(value: Any) -> int:
+    factors = value.terms.values() if isinstance(value, Size) else (value,)
+    return math.lcm(*(Fraction(factor).denominator for factor in factors))
 
 
 def plain(value: Number) -> Number:

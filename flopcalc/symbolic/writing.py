@@ -63,6 +63,9 @@ def factored(value: Size) -> tuple[Monomial, Any]:
     atoms = value.scope.atoms
     if len(value.terms) < 2 or not any(atoms[index].kind != "symbol" for one in value.terms for index in one):
         return (), value
+    if any(Fraction(factor).denominator > 1 for factor in value.terms.values()):
+        # A half of a product of whole numbers may be whole where that of a part is not.
+        return (), value
     common = shared_factors(value.terms, lambda index: atoms[index].kind == "symbol")
     return common, Size(value.scope, without_factors(value.terms, common)) if common else value
 
