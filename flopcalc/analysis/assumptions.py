@@ -9,7 +9,7 @@ from flopcalc.analysis.network_form import NetworkForm, changed, moved
 from flopcalc.analysis.variables import Variable
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.symbolic.conditions import requirements
-from flopcalc.symbolic.scope import Scope
+from flopcalc.symbolic.scope import Condition, Scope
 from flopcalc.symbolic.size import Size, is_whole
 from flopcalc.text.compiled import names_in
 from flopcalc.text.expression import evaluate as evaluate_text
@@ -48,6 +48,8 @@ def assumed(form: NetworkForm, texts: Sequence[str]) -> NetworkForm:
     point: dict[str, Any] = {one.symbol: here[one.symbol] for one in kept}
     point |= {name: _value(name, meaning, here) for name, meaning in given.items()}
     _check(form, point)
+    for one in form.variables:
+        _require_least(scope, one, point[one.symbol])
     found = moved(form, scope, variables, point)
     needed, fixed = requirements(scope)
     return changed(
@@ -57,6 +59,18 @@ def assumed(form: NetworkForm, texts: Sequence[str]) -> NetworkForm:
         reference={one.symbol: one.usual for one in variables},
         baseline=None if form.baseline is None else assumed(form.baseline, texts),
     )
+
+
+def _require_least(scope: Scope, one: Variable, value: Any) -> None:
+    """Note where an assumed value is one that its symbol can have. Raises FlopcalcError where it never is."""
+    if not isinstance(value, Size):
+        return
+    above = value - one.least
+    if scope.bounds(above)[1] < 0:
+        raise FlopcalcError(
+            "bad-usage", f"--assume: {one.symbol} is {value}, which is always less than {one.least}", _HOW
+        )
+    scope.require(Condition(above, ">=", "--assume"), above)
 
 
 def _value(name: str, meaning: str, here: Mapping[str, Any]) -> Any:

@@ -107,9 +107,19 @@ def python_source(form: NetworkForm) -> str:
     header = [f'"""The cost of {form.target} by formula. Holds for: {where}.{fixed}', ""]
     header += [f"{symbol}: {meaning}." for symbol, meaning in form.symbols.items()]
     lines = ["\n".join(header) + '\n"""']
+    lines.append(_conditions(form, symbols))
     for kind in KINDS:
         lines.append(_function(kind, symbols, form.cost[kind]))
     return "\n\n\n".join(lines)
+
+
+def _conditions(form: NetworkForm, symbols: str) -> str:
+    """A function that says where the others hold."""
+    tests = [f"{one.symbol} >= {one.least}" for one in form.variables if isinstance(one.least, int)]
+    tests += [f"{one.symbol} > 0" for one in form.variables if not isinstance(one.least, int)]
+    tests += [f"{python(one.expression)} {one.relation} 0" for one in form.scope.conditions]
+    body = " and ".join(dict.fromkeys(f"({test})" for test in tests)) or "True"
+    return f'def holds({symbols}):\n    """Whether the formulas hold for these sizes."""\n    return {body}'
 
 
 def _function(kind: str, symbols: str, value: Expression) -> str:

@@ -2,7 +2,9 @@
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from fractions import Fraction
 from importlib import import_module
 from typing import Any
 
@@ -10,11 +12,15 @@ from flopcalc.analysis.assumptions import assumed
 from flopcalc.analysis.closed_forms import network_form
 from flopcalc.analysis.form_record import form_record, python_source
 from flopcalc.analysis.network_form import NetworkForm
-from flopcalc.analysis.variables import names_of
+from flopcalc.analysis.variables import Variable, names_of
 from flopcalc.catalog import lookup
+from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks.inputs import InputLike
+from flopcalc.networks.network import Network
+from flopcalc.targets.kind import kind_of
 from flopcalc.targets.spec import as_texts, from_python
+from flopcalc.text.expression import exact
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -48,13 +54,13 @@ class Formula:
             given = clip(", ".join(values) or "none")
             why = f"the symbols of {self.target} are {', '.join(symbols)}, and {given} are given"
             raise FlopcalcError("bad-usage", why, "give each symbol a value, by its name")
-        plain = all(not hasattr(value, "shape") for value in values.values())
-        if plain and not self.form.allows(values):
+        point = {one.symbol: _value_of(one, values[one.symbol]) for one in self.form.variables}
+        if not self.form.allows(point):
             conditions = [f"{one.size} == {one.value}" for one in self.form.fixed]
             conditions += [one.condition for one in self.form.requirements]
             why = f"the formula of {self.target} does not hold there"
             raise FlopcalcError("bad-usage", why, f"it holds for {' and '.join(conditions)}")
-        return self.form.at(values)
+        return self.form.at(point)
 
     def to_dict(self) -> dict[str, Any]:
         """As `flopcalc formula --format json` shows it."""
@@ -63,6 +69,25 @@ class Formula:
     def to_rows(self) -> list[dict[str, str]]:
         """One row for each kind of cost."""
         return [{"kind": kind, "exact": value} for kind, value in self.exact.items()]
+
+
+def _value_of(one: Variable, value: Any) -> Any:
+    """A value of a symbol, checked: a number, or an array of integers. Raises FlopcalcError (bad-usage)."""
+    rational = isinstance(one.hint, Fraction)
+    if hasattr(value, "dtype") and value.ndim:
+        whole, least = value.dtype.kind in "iu", min(map(int, value.reshape(-1).tolist()), default=one.least)
+    else:
+        number: Any = as_int(value)
+        if number is None and rational and isinstance(value, int | float | str | Fraction):
+            with suppress(ValueError, ZeroDivisionError, OverflowError):
+                number = exact(Fraction(value) if isinstance(value, str) else value)
+        whole = isinstance(number, int | Fraction)
+        value = least = number if whole else value
+    if not whole or least < one.least:
+        wanted = "a number larger than 0" if rational else f"a whole number, {one.least} or more"
+        why = f"{one.symbol} is {clip(value)}; it must be {wanted}"
+        raise FlopcalcError("bad-usage", why, "arrays must hold such numbers too")
+    return value
 
 
 def formula(
@@ -91,11 +116,16 @@ def formula(
     """
     if isinstance(what, os.PathLike):
         what = os.fspath(what)
-    if isinstance(what, str) and lookup.find(what.partition(":")[0]) is not None and "/" not in what:
+    if isinstance(what, str) and kind_of(what) == "operator":
         return _of_operator(what, set or {})
+    if isinstance(what, Network):
+        why = f"{clip(what)} has its sizes already"
+        raise FlopcalcError("bad-usage", why, "give the name or the path of its description, or a module")
     spec = from_python(
         what, input, batch=batch, replace=replace, where=where, keep=keep, set=set, arg=arg, method=method
     )
+    if vary is not None and not isinstance(vary, str | Sequence):
+        raise FlopcalcError("bad-usage", f"vary is {clip(vary)}, not names", 'write for example vary="height,width"')
     form = network_form(spec, None if vary is None else names_of(as_texts(vary)))
     if texts := as_texts(assume):
         form = assumed(form, texts)

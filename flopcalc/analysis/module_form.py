@@ -3,8 +3,19 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from flopcalc.analysis.network_form import NetworkForm, Point, Symbolic, changed, checked, form_of, in_scope
+from flopcalc.analysis.network_form import (
+    NetworkForm,
+    Point,
+    Symbolic,
+    changed,
+    checked,
+    compare,
+    form_of,
+    in_scope,
+    points_of,
+)
 from flopcalc.analysis.variables import Variable
+from flopcalc.errors import FlopcalcError
 from flopcalc.symbolic.conditions import FixedSize
 from flopcalc.targets.read import Target, read_symbolic
 from flopcalc.targets.spec import TargetSpec
@@ -49,6 +60,28 @@ def _form(
     form = form_of(symbolic, spec)
     # What the forward does outside its children.
     needed = tuple(one._replace(why=one.why or ROOT) for one in form.requirements)
-    if form.reference.get("N") == 1 and not form.allows({one.symbol: one.hint for one in variables} | {"N": 1}):
-        told = (*told, "a batch of 1 takes another path; give --vary without batch for its form")
-    return checked(changed(form, requirements=needed, notes=told), concrete, checks)
+    form = changed(form, requirements=needed)
+    single = dict(form.reference)
+    if single.get("N") == 1 and not form.allows(single) and form.allows(single | {"N": 2}):
+        return _with_one_sample(form, counted, concrete, checks)
+    return checked(form, concrete, checks)
+
+
+def _with_one_sample(
+    form: NetworkForm, counted: Callable[[Point], Any], concrete: Callable[[Point], Target], checks: int
+) -> NetworkForm:
+    """A form whose conditions leave out a batch of 1, as torch's own checks do; with it where the counts are equal."""
+    scope = form.scope
+    rest = [one for one in scope.conditions if one.bounds is None or one.bounds[0] != "N"]
+    points = [form.reference, *({**point, "N": 1} for point in points_of(form, checks))]
+    try:
+        for point in points:
+            compare(form, counted(point), point)
+    except FlopcalcError:
+        note = "a batch of 1 takes another path; give --vary without batch for its form"
+        two = changed(form, reference={**form.reference, "N": 2}, notes=(*form.notes, note))
+        return checked(two, concrete, checks)
+    scope.conditions[:] = rest
+    needed = tuple(one for one in form.requirements if not one.condition.startswith("N >= "))
+    note = f"torch takes another path for a batch of 1, which costs the same: compared at {len(points)} sizes"
+    return checked(changed(form, requirements=needed, notes=(*form.notes, note)), concrete, checks)

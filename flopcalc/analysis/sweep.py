@@ -136,6 +136,7 @@ def sweep(
     convention: str = "macs",
     jobs: SupportsIndex = 1,
     scheduler: str | None = None,
+    set: Mapping[str, Options] | None = None,
     **options: Options,
 ) -> Sweep:
     """The cost of all combinations of shapes and options, as `flopcalc sweep` shows it.
@@ -143,7 +144,8 @@ def sweep(
     targets: operators (`"conv"`, `"spconv:alpha=1/4"`), or described networks; `flopcalc list` shows both. Sizes are in
     channels and pixels, and have the defaults of `flopcalc.layer`: one value, a list, a `range`, or text such as
     "16,32" or "16:1024:16", both ends included. options: those of the operators or networks, likewise; an option
-    applies to the targets that have it. input, batch, replace ("spconv,ghost,none"), keep: of networks.
+    applies to the targets that have it; in `set`, options that are named like an argument here. input, batch,
+    replace ("spconv,ghost,none"), keep: of networks.
 
     where: conditions on columns ("macs < 1e9 and ratio(params) <= 1/2"). pareto: columns; only rows that no other row
     beats in all of them stay; "-c_out" is better if it is larger. sort, limit: the order, and the number of rows.
@@ -175,7 +177,7 @@ def sweep(
             "groups": groups,
             "batch": batch,
         },
-        settings={name: value for name, value in options.items() if value is not None},
+        settings={name: value for name, value in {**options, **(set or {})}.items() if value is not None},
         inputs=inputs,
         replace=as_texts(replace),
         keep=as_texts(keep),

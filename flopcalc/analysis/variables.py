@@ -40,6 +40,8 @@ class Vary(NamedTuple):
 
 def names_of(texts: Sequence[str]) -> tuple[str, ...]:
     """The names in texts such as `height,width`. Raises FlopcalcError (bad-usage) for an empty or repeated one."""
+    if not all(isinstance(one, str) for one in texts):
+        raise FlopcalcError("bad-usage", f"vary is {clip(texts)}, not names", 'write for example vary="height,width"')
     names = tuple(name.strip() for one in texts for name in one.split(","))
     for name in names:
         if not name or names.count(name) > 1:

@@ -353,8 +353,13 @@ class _Reader:
             return LockedFormulas("all", line=line)
         if isinstance(given, list) and given and all(isinstance(one, str) for one in given):
             return LockedFormulas("named", tuple(dict.fromkeys(given)), line)
-        why = f"formulas is {clip(given)}, not `all` or a list of operators"
-        raise self.file.error(data, "formulas", why, "for example formulas: all, or formulas: [ghost, spconv]")
+        why = f"formulas is {clip(given)}, not `all` or a list of operators and networks"
+        raise self.file.error(
+            data,
+            "formulas",
+            why,
+            "for example formulas: all, or formulas: [ghost, resnet50]; a network is a target of this file",
+        )
 
 
 _NAMES = {"network": "resnet50", "operator": "ghost"}

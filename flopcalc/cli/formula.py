@@ -1,6 +1,5 @@
 """`flopcalc formula`."""
 
-import re
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import Any
@@ -13,11 +12,11 @@ from flopcalc.cli.completion import complete_targets
 from flopcalc.cli.output import emit, format_of, output_option, write
 from flopcalc.cli.progress import progress_bar
 from flopcalc.cli.target import target_options
-from flopcalc.errors import FlopcalcError, unknown_name
-from flopcalc.networks.library import names as networks
+from flopcalc.errors import FlopcalcError
 from flopcalc.report.document import Document, Facts, Lines, Table
 from flopcalc.spec.operator import Operator
 from flopcalc.spec.source import STATUS_TEXT
+from flopcalc.targets.kind import kind_of
 from flopcalc.targets.spec import from_texts
 
 _OTHER = "Other kinds, at stride 1"
@@ -28,7 +27,6 @@ _SUFFIXES = {
     "latex": {".tex": "table", ".json": "json"},
     "python": {".py": "table", ".json": "json"},
 }
-_NAME = re.compile(r"\w+")
 _RIGHT = {"corrected": "corrected", "asymptotic": "exact", "open": "other reading"}
 
 
@@ -89,29 +87,11 @@ def command(
     with the conditions under which it holds. It is compared with the cost at other sizes before it is shown.
     """
     fmt = format_of(fmt, output, _SUFFIXES[style])
-    if _is_operator(what):
+    if kind_of(what) == "operator":
         _check_no_network_options({"vary": vary, "assume": assume, "per": per, **options})
         _operator(what, style, options["settings"], fmt, output)
     else:
         _network(what, style, vary, assume, per, fmt, output, options)
-
-
-def _is_operator(what: str) -> bool:
-    """Whether a text names an operator: else it is a network, also where it is unknown to both."""
-    name = what.partition(":")[0].strip()
-    if name.endswith((".yaml", ".yml")) and "/" not in what.partition(":")[2]:
-        from flopcalc.text import shipped_files
-        from flopcalc.text.yaml_file import read_file
-
-        data = read_file(shipped_files.found(name), "file")
-        return not (isinstance(data, dict) and {"layers", "like"} & set(data))
-    if lookup.find(name) is not None:
-        return True
-    if name == what and _NAME.fullmatch(name) and name not in networks():
-        operators = [*lookup.names(), *lookup.plug_ins()]
-        near = "`flopcalc list` shows all operators and networks; a description is given by its path, ending in .yaml"
-        raise unknown_name("operator or network", name, [*operators, *networks()], near)
-    return False
 
 
 _OPERATOR_OPTIONS = frozenset({"settings", "timeout"})

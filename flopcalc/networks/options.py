@@ -140,7 +140,7 @@ def option_text(value: Any) -> str:
 def _bad_option(option: str, value: object, wanted: str, spec: Mapping[str, Any]) -> FlopcalcError:
     return FlopcalcError(
         "bad-option",
-        f"option {option} is {clip(value)}; it must be {wanted}",
+        f"option {option} is {option_text(value) if isinstance(value, Fraction) else clip(value)}; it must be {wanted}",
         f"{option}: {spec.get('help', 'an option of the network')} (default: {option_text(spec['default'])})",
     )
 

@@ -18,7 +18,8 @@ def form_document(record: Mapping[str, Any]) -> Document:
     record_of, record = record, _shortened(record, definitions)
     blocks: list[Table | Facts | Lines] = []
     symbols = ", ".join(f"{name} {meaning}" for name, meaning in record["symbols"].items())
-    facts = [("symbols", symbols or "none: the model fixes all sizes")]
+    none = "none: the model fixes all sizes" if record["fixed"] else "none"
+    facts = [("symbols", symbols or none)]
     facts += [(_LABELS[kind], record["cost"][kind]["exact"]) for kind in ("params", "macs")]
     blocks.append(Facts(facts))
     if definitions:

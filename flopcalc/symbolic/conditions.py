@@ -6,6 +6,7 @@ from fractions import Fraction
 from itertools import chain, product
 from typing import Any, NamedTuple
 
+from flopcalc.symbolic.arrays import evaluate_all
 from flopcalc.symbolic.atoms import Number, Terms
 from flopcalc.symbolic.evaluating import evaluate, holds, symbols_of
 from flopcalc.symbolic.scope import FAR, Condition, Scope
@@ -35,9 +36,16 @@ class FixedSize(NamedTuple):
 
 
 def allows(scope: Scope, point: Mapping[str, Any]) -> bool:
-    """Whether all conditions hold at a point."""
-    known: dict[int, Any] = {}
-    return all(holds(evaluate(one.expression, point, known), one.relation) for one in scope.conditions)
+    """Whether all conditions hold at a point; with arrays, at all of its points."""
+    if not any(hasattr(value, "dtype") for value in point.values()):
+        known: dict[int, Any] = {}
+        return all(holds(evaluate(one.expression, point, known), one.relation) for one in scope.conditions)
+    found = evaluate_all({str(number): one.expression for number, one in enumerate(scope.conditions)}, point)
+    for one, value in zip(scope.conditions, found.values(), strict=True):
+        true = holds(value, one.relation)
+        if not (true.all() if hasattr(true, "all") else true):
+            return False
+    return True
 
 
 def requirements(scope: Scope) -> tuple[list[Requirement], list[FixedSize]]:

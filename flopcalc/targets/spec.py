@@ -168,8 +168,13 @@ def read_call(arguments: Mapping[str, Any] | None = None, method: Any = None, on
 
 
 def as_texts(given: str | Iterable[str]) -> tuple[str, ...]:
-    """One string or several, as a tuple."""
-    return (given,) if isinstance(given, str) else tuple(given)
+    """One string or several, as a tuple. Raises FlopcalcError (bad-usage) for anything else."""
+    texts = (given,) if isinstance(given, str) or not isinstance(given, Iterable) else tuple(given)
+    if not all(isinstance(one, str) for one in texts):
+        raise FlopcalcError(
+            "bad-usage", f"{clip(given)} is not a text or a list of texts", 'write for example "spconv"'
+        )
+    return texts
 
 
 def read_plan(texts: tuple[str, ...], where: str | None, keep: tuple[str, ...]) -> "Plan | None":

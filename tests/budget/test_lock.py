@@ -608,7 +608,7 @@ def test_layers_that_moved_and_stages_that_changed_are_named(
     ("text", "message"),
     [
         ("targets: [{network: net.yaml, baseline: nope}]", "unknown target or network 'nope'"),
-        ("targets: [{network: net.yaml}]\nformulas: [gohst]", "unknown operator 'gohst'"),
+        ("targets: [{network: net.yaml}]\nformulas: [gohst]", "unknown operator or target 'gohst'"),
         ("targets:\n  - {network: net.yaml, replace: spconv where k == 99}", "replaces nothing"),
     ],
 )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from helpers import TINY, Runner
 
-from flopcalc import formula, network
+from flopcalc import FlopcalcError, formula, network
 from flopcalc.cost.kinds import KINDS
 
 CALLS: dict[str, Any] = {"ceil": math.ceil, "floor": math.floor, "max": max, "min": min}
@@ -99,7 +99,7 @@ def test_it_fits_the_terminal(run: Runner, width: int, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (["nosuch"], "unknown operator or network"),
+        (["nosuch"], "unknown network or operator"),
         (["gost"], "ghost"),
         (["resnet50", "--vary", "foo"], "it can vary: batch, height, width"),
         (["resnet50", "--vary", "first"], "unknown name to vary"),
@@ -118,6 +118,49 @@ def test_wrong_usage(run: Runner, words: list[str], why: str) -> None:
     assert (done.code, done.out) == (2, "")
     assert why in done.err
     assert len(done.err.splitlines()) == 2
+
+
+def test_a_number_of_layers_that_decides_more(run: Runner, tmp_path: Path) -> None:
+    """A layer that is there from 12 repetitions on is a condition, and no term."""
+    path = tmp_path / "n.yaml"
+    path.write_text(
+        "input: [3, 8, 8]\noptions:\n  n: {default: 2, help: blocks}\n  N: {default: 3, help: channels}\nlayers:\n"
+        "  - a: {op: conv, out: N}\n  - z: {op: conv, out: N, when: 'n >= 12'}\n  - b: {repeat: n, op: conv, out: N}\n"
+    )
+    data = json.loads(run("formula", str(path), "--vary", "n", "--format", "json").out)
+    assert data["cost"]["params"]["exact"] == f"{3 * 3 * 9}*n + {3 * 3 * 9}"
+    assert [one["condition"] for one in data["valid"]] == ["n <= 11"]
+    # An option that is named like the symbol of an axis.
+    both = json.loads(run("formula", str(path), "--vary", "N,batch", "--format", "json").out)
+    assert both["symbols"] == {"N_option": "option N", "N": "batch"}
+    assert both["cost"]["params"]["exact"] == "18*N_option^2 + 27*N_option"
+
+
+@pytest.mark.parametrize("name", ["repvgg_a2", "repvgg_b3"])
+def test_groups_are_no_number_of_layers(run: Runner, name: str) -> None:
+    """They change the structure at 1 only, where another layer takes their place."""
+    data = json.loads(run("formula", name, "--vary", "groups", "--format", "json").out)
+    assert [one["value"] for one in data["fixed"]] == [1]
+
+
+def test_deep_networks_have_a_form(run: Runner) -> None:
+    data = json.loads(run("formula", "swin_b", "--format", "json").out)
+    expected = network("swin_b", input=(3, 97, 161))
+    for kind in KINDS:
+        found = eval(data["cost"][kind]["python"], dict(CALLS), {"N": 1, "H": 97, "W": 161})  # noqa: S307 - our text
+        assert found == expected.total(kind)
+
+
+@pytest.mark.parametrize(("assume", "why"), [("H = -32 h", "always less than 1"), ("H = 0 h", "1 or more")])
+def test_assumed_sizes_are_positive(run: Runner, assume: str, why: str) -> None:
+    done = run("formula", "resnet18", "--assume", assume)
+    assert (done.code, done.out) == (2, "")
+    assert why in done.err
+
+
+def test_assumed_sizes_that_may_be_too_small_are_conditions(run: Runner) -> None:
+    data = json.loads(run("formula", "resnet18", "--assume", "H = 32 h - 100", "--format", "json").out)
+    assert [one["condition"] for one in data["valid"]] == ["h >= 4"]
 
 
 def test_a_difference_as_an_expression(run: Runner) -> None:
@@ -201,6 +244,20 @@ def test_names_in_formulas(run: Runner, tmp_path: Path, monkeypatch: pytest.Monk
     assert "unknown operator or target 'tinny'" in done.err
     assert "tiny" in done.err
     assert not Path("flopcalc.lock").exists()
+
+
+def test_points_outside_are_errors() -> None:
+    """Also in arrays; numbers of other kinds too."""
+    numpy = pytest.importorskip("numpy")
+    found = formula("alexnet")
+    for wrong in (62, numpy.array([64, 62]), -5, numpy.array([-5]), 64.5, "a", numpy.array([64.5])):
+        with pytest.raises(FlopcalcError):
+            found.at(N=1, H=wrong, W=224)
+    assert found.at(N=1, H=numpy.array([224, 64]), W=224)["macs"][0] == network("alexnet").macs
+    width = formula("mobilenet_v2", vary="width")
+    assert width.at(width=0.75)["macs"] == width.at(width="3/4")["macs"] == network("mobilenet_v2", width=0.75).macs
+    with pytest.raises(FlopcalcError):
+        formula(network("resnet18"))
 
 
 def test_in_python() -> None:

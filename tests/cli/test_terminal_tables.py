@@ -47,13 +47,18 @@ SHOWN = [
     ("reproduce", "hetconv"),
     ("errata", "ghost"),
     ("formula", "ghost"),
+    ("formula", "mobilenet_v2", "--vary", "batch,set.width"),
+    ("formula", "resnet50", "--replace", "compconv", "--per", "layer"),
+    ("diff", "resnet50", "resnet50 --replace spconv", "--symbolic"),
+    ("sweep", "conv", "ghost", "spconv", *HUGE, "-k", "1,3,5"),
+    ("solve", "mobilenet_v2", "--for", "width", "--target", "macs <= 300M"),
     ("verify", "spconv", "--cin", "64"),
 ]
 HEADLINES = [one for one in SHOWN if one[0] in ("compare", "model") or "--matching" in one]
 HEADLINES.remove(("model", "densenet201", "--top", "20"))
 # These write no document.
 TEXT_ONLY = {"cite", "schema", "lock"}
-NEEDS = {"formula": "sympy", "verify": "torch"}
+NEEDS = {"formula": "sympy", "verify": "torch", "sweep": "numpy"}
 
 NUMBER = re.compile(r"\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 

@@ -53,6 +53,33 @@ class Tokens(nn.Module):
         return (self.key(x) @ x.transpose(1, 2)).softmax(-1) @ x
 
 
+class Text(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Conv2d(3, 8, 3, padding=1)
+        self.b = nn.Conv2d(8, 8, 3, padding=1)
+
+    def forward(self, x):
+        y = self.a(x)
+        return self.b(y) if f"{x.shape[3]}" in ("48", "56") else y
+
+
+class Far(Text):
+    def forward(self, x):
+        x = self.a(x)
+        return self.b(x) if x.shape[-1] // 1100 else x
+
+
+class Norm(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Conv2d(3, 8, 3, padding=1)
+        self.norm = nn.GroupNorm(2, 8)
+
+    def forward(self, x):
+        return self.norm(self.a(x))
+
+
 class Values(nn.Module):
     def forward(self, x):
         return x[x > 0].sum()
@@ -99,6 +126,17 @@ def test_a_size_that_the_model_fixes(run: Runner, nets: str) -> None:
     shown = run("formula", f"{nets}:Positions", "--input", "3x32x32").out
     assert "H = 32 only" in shown
     assert "pos_embed" in shown
+
+
+def test_paths_by_sizes(run: Runner, nets: str) -> None:
+    """A size in a text is fixed; a path far away is a condition; a norm costs the same in a batch of 1."""
+    text = _json(run, f"{nets}:Text", "--input", "3x48x48")
+    assert {one["size"]: one["value"] for one in text["fixed"]} == {"W": 48}
+    assert text["cost"]["macs"]["exact"] == f"{(27 * 8 + 72 * 8) * 48}*N*H"
+    far = _json(run, f"{nets}:Far", "--input", "3x224x224")
+    assert [one["condition"] for one in far["valid"]] == ["W <= 1099"]
+    norm = _json(run, f"{nets}:Norm", "--input", "3x32x32")
+    assert not [one for one in norm["valid"] if one["condition"].startswith("N")]
 
 
 def test_no_form_says_why(run: Runner, nets: str) -> None:

@@ -192,6 +192,38 @@ def test_rounding_to_a_multiple_is_that_of_mobile_networks(value: Fraction, chan
     assert evaluate(form, {"width": Fraction(value)}) == new == rounded_to(wanted, 8)
 
 
+def test_conditions_far_from_the_reference_are_kept() -> None:
+    """What is 0 near the reference point only is a condition, in words too."""
+    scope = Scope({"H": 224, "W": 225})
+    h, w = scope.symbol("H"), scope.symbol("W")
+    assert h // 2000 == 0
+    assert largest(w - 1500, 0) == 0
+    assert {one.condition for one in requirements(scope)[0]} == {"H <= 1999", "W <= 1500"}
+    other = Scope({"H": 224, "W": 220})
+    a, b = -(-other.symbol("H") // 32), -(-other.symbol("W") // 32)
+    assert a == b
+    assert a == 7
+    assert not allows(other, {"H": 32, "W": 32})
+
+
+def test_atoms_are_those_of_their_terms() -> None:
+    """-1 and -2 have the same hash, and these are two maxima."""
+    scope = Scope({"H": 224, "W": 225})
+    h, w = scope.symbol("H"), scope.symbol("W")
+    x = h // 2000
+    one, other = largest(w - x - 5, 0), largest(w - 2 * x - 5, 0)
+    point = {"H": 20000, "W": 100}
+    assert (evaluate(one, point), evaluate(other, point)) == (85, 75)
+
+
+def test_fractions_inside_are_exact_in_python() -> None:
+    scope = Scope({"N": 3, "H": 224})
+    n, h = scope.symbol("N"), scope.symbol("H")
+    for form, point in ((2 * largest(h / 2, 3), {"H": 7}), (n * (n + 1) * ((h + 1) // 2) / 2, {"N": 2, "H": 1})):
+        value = eval(python(form), {"max": max, "min": min}, dict(point))  # noqa: S307 - our own text
+        assert value == evaluate(form, point)
+
+
 def test_other_numbers_are_refused() -> None:
     """Nothing turns a symbol into a number silently."""
     size: Any = scope_of().symbol("H")

@@ -111,7 +111,10 @@ def _among(given: Any, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
         given = {",".join(names): given}
     found = {}
     for name, values in given.items():
-        found[str(name)] = (values,) if isinstance(values, str) else tuple(map(str, values))
+        texts = (values,) if isinstance(values, str) or not isinstance(values, Iterable) else tuple(values)
+        if not texts:
+            raise FlopcalcError("bad-option", f"among has no value of {clip(name)}", 'write for example "128:448:32"')
+        found[str(name)] = tuple(map(str, texts))
     return found
 
 

@@ -18,6 +18,7 @@ from flopcalc.cost.convention import get as get_convention
 from flopcalc.cost.kinds import KINDS
 from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, clip, unknown_name
+from flopcalc.targets.spec import as_texts as texts_of
 from flopcalc.text import shipped_files
 from flopcalc.text.yaml_file import read_file
 
@@ -219,7 +220,7 @@ def _columns(
     target = "operator" if kind == "operators" else "network"
     options = list(dict.fromkeys(name for one in families for name in getattr(one, "options", ())))
     if columns is not None:
-        pieces = columns.split(",") if isinstance(columns, str) else list(columns)
+        pieces = columns.split(",") if isinstance(columns, str) else as_texts(columns)
         names = [piece.strip() for piece in pieces if piece.strip()]
         if not names:
             raise FlopcalcError("bad-option", "--columns names no column", f"write all, or some of: {', '.join(known)}")
@@ -247,7 +248,5 @@ def _shown(values: Values) -> list[str]:
 
 
 def as_texts(given: str | Iterable[str] | None) -> tuple[str, ...]:
-    """None, one text or several, as a tuple."""
-    if given is None:
-        return ()
-    return (given,) if isinstance(given, str) else tuple(given)
+    """None, one text or several, as a tuple. Raises FlopcalcError (bad-usage) for anything else."""
+    return () if given is None else texts_of(given)

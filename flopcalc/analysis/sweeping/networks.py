@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
+from math import isfinite
 from typing import Any, NamedTuple
 
 from flopcalc.analysis.closed_forms import network_form
@@ -274,6 +275,8 @@ def _option_values(name: str, default: Any, given: Any) -> Values:
     found = read_list(flag, given, number, number)
     if whole or isinstance(found, range):
         return found
+    if not all(isfinite(one) for one in found):
+        raise FlopcalcError("bad-option", f"{flag} has a value that is not a finite number", f"write {flag}=0.5,0.75")
     return tuple(Fraction(str(one)) if isinstance(one, float) else one for one in found)
 
 

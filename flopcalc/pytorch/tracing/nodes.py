@@ -63,7 +63,11 @@ class Node:
     def __repr__(self) -> str:
         return str(self.value)
 
-    __str__ = _graph_repr = __repr__
+    def __str__(self) -> str:
+        # A size that a forward writes into a text, such as the key of a table, is needed as a number.
+        return str(self.scope.fix(self.value))
+
+    _graph_repr = __str__
 
     def __deepcopy__(self, memo: Any) -> "Node":
         return self
