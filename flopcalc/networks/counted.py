@@ -77,8 +77,23 @@ def _folded(network: Network, convention: Convention) -> Counted:
             for text in whole_module_notes(layer.evaluation, convention):
                 remarks[layer.name, ""] = f"{layer.name}: {text}"
     counted = _of(network, found)
-    more = _as_convolutions(network, convention, counted.total)
+    more = (*_as_convolutions(network, convention, counted.total), *_shared(network, convention))
     return counted._replace(remarks=(*remarks.values(), *more))
+
+
+# They add up what hooks on modules note, once for each name of a module.
+_BY_HOOKS = frozenset({"thop", "thop-2019", "torchinfo", "ptflops", "calflops", "deepspeed"})
+
+
+def _shared(network: Network, convention: Convention) -> Iterator[str]:
+    """A remark on layers of a description with the weights of other layers, which a module may hold in two ways."""
+    names = [layer.name for layer in network.layers if layer.weights_of]
+    if names and convention.name in _BY_HOOKS and not network.modules:
+        some = f"{names[0]} and {len(names) - 1} more" if len(names) > 1 else names[0]
+        yield (
+            f"layers with the weights of other layers ({some}) are counted as calls of one module; where a module is "
+            f"held under several names, as in the one that flopcalc builds, {convention.counter} reports another number"
+        )
 
 
 def _as_convolutions(network: Network, convention: Convention, total: int) -> Iterator[str]:

@@ -12,6 +12,9 @@ from helpers import import_torchvision
 
 from flopcalc import FlopcalcError, network
 from flopcalc.catalog import lookup
+from flopcalc.cost.convention import get
+from flopcalc.networks.counted import counted
+from flopcalc.networks.library import load
 from flopcalc.pytorch import count
 
 NAME = "fasterrcnn_resnet50_fpn"
@@ -102,3 +105,12 @@ def test_layers_with_the_same_weights_are_replaced_or_kept_together() -> None:
     assert not some.replaced
     every = replace_layers(network(NAME, proposals=0), plan("ghost where h > 1 and name == 'rpn.head.conv.0.0'"))
     assert every.replaced == ("rpn.head.conv.0.0", *(f"rpn.head{i}.conv.0.0" for i in range(1, 5)))
+
+
+def test_shared_heads_have_a_remark_under_counters_that_hook_modules() -> None:
+    """Of a module under several names thop reports the sum of all its calls for each name."""
+    detector = load(NAME, {}, (3, 192, 256))
+    for name in ("thop", "torchinfo", "ptflops", "calflops", "deepspeed"):
+        assert any("weights of other layers" in text for text in counted(detector, get(name)).remarks), name
+    assert not any("weights of other" in text for text in counted(detector, get("fvcore")).remarks)
+    assert not counted(load("resnet50"), get("thop")).remarks
