@@ -7,6 +7,7 @@ compared with the costs at other sizes, which are computed on plain numbers.
 
 import math
 import random
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -157,10 +158,12 @@ def layers_of(network: Network) -> tuple[Part, ...]:
 def stages_of(layers: Sequence[Part]) -> tuple[Part, ...]:
     """The costs of stages, each the sum of its layers."""
     sums: dict[str, dict[str, Expression]] = {}
-    for layer in layers:
-        stage = sums.setdefault(layer.stage, dict.fromkeys(_SUMMED, 0))
+    # Layers of the same sizes share their cost.
+    costs = {id(layer.cost): layer.cost for layer in layers}
+    for (name, key), times in Counter([(layer.stage, id(layer.cost)) for layer in layers]).items():
+        stage = sums.setdefault(name, dict.fromkeys(_SUMMED, 0))
         for kind in _SUMMED:
-            stage[kind] = stage[kind] + layer.cost[kind]
+            stage[kind] = stage[kind] + times * costs[key][kind]
     return tuple(Part(name, "", name, cost) for name, cost in sums.items())
 
 
@@ -230,10 +233,13 @@ def compare(form: NetworkForm, network: Network, point: Point) -> None:
         if expected != found:
             raise _refused(form, point, f"{kind} are {expected:,} there, and the form gives {found:,}")
     parts = form._parts
+    done: set[tuple[int, int]] = set()
     for layer in network.layers:
         part = parts.get(layer.name)
-        if part is None:
+        # Layers of the same sizes share their cost.
+        if part is None or (pair := (id(part.cost), id(layer.cost))) in done:
             continue
+        done.add(pair)
         for kind in ("params", "macs", "traffic"):
             expected, found = layer.cost.total(kind), evaluate(part.cost[kind], point, known)
             if expected != found:
