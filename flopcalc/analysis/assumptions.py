@@ -112,8 +112,8 @@ def _new_variables(form: NetworkForm, given: Mapping[str, str], kept: Sequence[V
             if symbol in found or any(one.symbol == symbol for one in kept):
                 continue
             near, usual = (_nearest(meaning, symbol, value) for value in (known[name].hint, known[name].usual))
-            told = f"{name} = {meaning.replace('*', ' ')}"
-            found[symbol] = Variable(symbol, told, known[name].kind, near, usual=usual)
+            described = f"{name} = {meaning.replace('*', ' ')}"
+            found[symbol] = Variable(symbol, described, known[name].kind, near, usual=usual)
     return list(found.values())
 
 

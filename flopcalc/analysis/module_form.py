@@ -51,12 +51,12 @@ def _form(
         for axis in found.axes
     )
     fixed = tuple(FixedSize(one.symbol, one.value, one.by) for one in found.fixed)
-    told = (*notes, *(f"{one.name} is {one.value} only: {one.place}" for one in found.fixed))
+    remarks = (*notes, *(f"{one.name} is {one.value} only: {one.place}" for one in found.fixed))
 
     def concrete(point: Point) -> Target:
         return Target(counted(point), None)
 
-    symbolic = Symbolic(Target(found.network, None), found.scope, variables, concrete, told, fixed)
+    symbolic = Symbolic(Target(found.network, None), found.scope, variables, concrete, remarks, fixed)
     form = form_of(symbolic, spec)
     # What the forward does outside its children.
     needed = tuple(one._replace(why=one.why or ROOT) for one in form.requirements)

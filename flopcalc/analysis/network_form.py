@@ -74,10 +74,6 @@ class NetworkForm:
         """The symbols with their meaning."""
         return {one.symbol: one.meaning for one in self.variables}
 
-    def total(self, kind: str) -> Expression:
-        """The cost of one kind. Raises KeyError for another name."""
-        return self.cost[kind]
-
     def allows(self, point: Mapping[str, Any]) -> bool:
         """Whether the form holds at a point: symbol -> value."""
         return allows(self.scope, point)

@@ -34,7 +34,7 @@ VERDICTS = {
     "stale": "the table says that our figure differs, but it agrees",
 }
 GOOD = ("agrees", "truncated", "convention")
-# A figure of so many digits says little: one number in ten to a hundred gives it, and a source has several ways.
+# A figure of this few digits says little: one number in ten to a hundred gives it, and a source has several ways.
 FEW = 2
 FAILED = ("unexplained", "stale")
 

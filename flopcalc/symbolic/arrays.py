@@ -1,13 +1,11 @@
 """Expressions on arrays of integers, exactly: on 64-bit integers where nothing can overflow, else on Python's own."""
 
-import math
 from collections.abc import Mapping
-from fractions import Fraction
 from typing import Any
 
 from flopcalc.symbolic.atoms import Number
 from flopcalc.symbolic.evaluating import evaluate
-from flopcalc.symbolic.size import Size
+from flopcalc.symbolic.size import Size, denominator_of
 
 _LARGEST = 2**63 - 1
 
@@ -61,9 +59,7 @@ def _of_atom(value: Size, index: int, most: Mapping[str, Number], known: dict[in
         elif atom.kind == "floor":
             # Computed as a whole dividend and a whole divisor.
             inner = atom.args[0]
-            factors = inner.terms.values() if isinstance(inner, Size) else [inner]
-            bottom = math.lcm(*(Fraction(factor).denominator for factor in factors))
-            found = _magnitude(inner * bottom, most, known)
+            found = _magnitude(inner * denominator_of(inner), most, known)
         else:
             for arg in atom.args:
                 found += _magnitude(arg, most, known)

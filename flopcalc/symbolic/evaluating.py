@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from flopcalc.symbolic.atoms import Atom, Decides, Number
-from flopcalc.symbolic.size import Size, of_numbers, plain
+from flopcalc.symbolic.size import Size, denominator_of, of_numbers, plain
 
 
 def symbols_of(value: "Size | Number") -> dict[str, None]:
@@ -21,16 +21,11 @@ def symbols_of(value: "Size | Number") -> dict[str, None]:
 
 
 def atoms_of(value: "Size | Number") -> Iterator[Atom]:
-    """All atoms in an expression, those inside other atoms first; each once."""
+    """All atoms in an expression, those inside other atoms first."""
     if not isinstance(value, Size):
         return
     atoms = value.scope.atoms
-    seen: set[int] = set()
-    indices = sorted({index for monomial in value.terms for index in monomial})
-    for index in indices:
-        if index in seen:
-            continue
-        seen.add(index)
+    for index in sorted({index for monomial in value.terms for index in monomial}):
         for arg in atoms[index].args:
             yield from atoms_of(arg)
         yield atoms[index]
@@ -96,8 +91,7 @@ def _floor_at(scope: Decides, index: int, point: Mapping[str, Any], known: dict[
     found = scope.quotients.get(index)
     if found is None:
         inner = scope.atoms[index].args[0]
-        factors = inner.terms.values() if isinstance(inner, Size) else [inner]
-        bottom = math.lcm(*(Fraction(factor).denominator for factor in factors))
+        bottom = denominator_of(inner)
         found = scope.quotients[index] = inner * bottom, bottom
     top, bottom = evaluate(found[0], point, known), found[1]
     return math.floor(top * Fraction(1, bottom)) if isinstance(top, Fraction) else top // bottom

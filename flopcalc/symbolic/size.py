@@ -247,7 +247,7 @@ def extreme(kind: str, a: Any, b: Any) -> Any:
     if not isinstance(sized, Size):
         return max(a, b) if kind == "max" else min(a, b)
     scope = sized.scope
-    bottom = math.lcm(*(_denominator(one) for one in (a, b)))
+    bottom = math.lcm(*(denominator_of(one) for one in (a, b)))
     if bottom > 1:
         # Whole factors inside, so that the expression is exact as Python source too.
         return extreme(kind, a * bottom, b * bottom) * Fraction(1, bottom)
@@ -260,7 +260,8 @@ def extreme(kind: str, a: Any, b: Any) -> Any:
     return scope.of(kind, (first, second))
 
 
-def _denominator(value: Any) -> int:
+def denominator_of(value: Any) -> int:
+    """The least whole number that makes every factor of an expression whole."""
     factors = value.terms.values() if isinstance(value, Size) else (value,)
     return math.lcm(*(Fraction(factor).denominator for factor in factors))
 

@@ -1,12 +1,11 @@
 """Expressions as text, LaTeX and Python source."""
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any, NamedTuple
 
 from flopcalc.symbolic.atoms import Atom, Decides, Monomial, Number, shared_factors, without_factors
-from flopcalc.symbolic.size import Size, rounded_to, too_long
+from flopcalc.symbolic.size import Size, denominator_of, rounded_to, too_long
 
 # Characters of one factor: beyond this an expression is of no use to a reader.
 _LONGEST = 100_000
@@ -86,7 +85,7 @@ def term_text(value: Size, term: tuple[Monomial, Number], style: "Style | None" 
 def _sum(value: Size | Number, style: Style) -> str:
     if not isinstance(value, Size):
         return _number(value, style)
-    bottom = math.lcm(*(Fraction(factor).denominator for factor in value.terms.values()))
+    bottom = denominator_of(value)
     pieces: list[str] = []
     for monomial, factor in terms_of(value):
         whole = int(factor * bottom)
@@ -147,7 +146,7 @@ def floor_of(atom: Atom) -> Floor:
     inner = atom.args[0]
     if not isinstance(inner, Size):
         return Floor("floor", inner, 1)
-    bottom = math.lcm(*(Fraction(factor).denominator for factor in inner.terms.values()))
+    bottom = denominator_of(inner)
     whole: Any = inner * bottom
     rest = whole.terms.get((), 0)
     atoms = inner.scope.atoms
@@ -240,11 +239,6 @@ LATEX = Style(
     lambda top, bottom: rf"\frac{{{top}}}{{{bottom}}}",
     (r"\left(", r"\right)"),
 )
-
-
-def symbol_list(symbols: Mapping[str, str]) -> str:
-    """`N batch, H height`: symbols with their meaning, for people."""
-    return ", ".join(f"{symbol} {meaning}" for symbol, meaning in symbols.items())
 
 
 def atom_counts(value: Size) -> dict[int, int]:

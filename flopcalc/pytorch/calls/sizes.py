@@ -118,7 +118,7 @@ class Products:
             self._used()
 
     def made(self, value: Any, given: Iterable[Any], products: int) -> Any:
-        """The result of an operation that has so many products."""
+        """The result of an operation with this number of products."""
         if type(value) not in _CLASSES:
             return value
         origins = Origins().union(*[one.origins for one in given if type(one) in (TracedInt, TracedFloat)])
