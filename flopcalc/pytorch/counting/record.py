@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from flopcalc.cost.kinds import HasKinds, WorkKind, check_kind
-from flopcalc.pytorch.counting.kernels import Work
+from flopcalc.pytorch.counting.kernels import Work, new_work
 
 Sizes = tuple[int, ...]
 NOTHING = Work()
@@ -14,7 +14,7 @@ NOTHING = Work()
 
 def add(one: Work, other: Work) -> Work:
     """The sum of the work of two kernels."""
-    return Work(*map(operator.add, one, other))
+    return new_work(map(operator.add, one, other))
 
 
 class Shapes(NamedTuple):

@@ -41,7 +41,7 @@ def attention(
 
 
 def _scaled(recorder: Recorder, x: Tensor) -> Tensor:
-    out = keeping(x)
+    out = keeping(x, x.dtype)
     size = out.numel()
     recorder.kernel("mul", new_work((0, 0, size, 0, 0, stored(x), size)), (x,), (out,))
     return out

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from flopcalc.pytorch.tracing import sizes
-from flopcalc.pytorch.tracing.fresh import is_contiguous, is_plain, new, packed
+from flopcalc.pytorch.tracing.fresh import is_contiguous, is_plain, keeping, new, packed
 
 Rule = Callable[..., Any]
 
@@ -38,32 +38,30 @@ def to_float(dtype: torch.dtype) -> torch.dtype:
 
 def result(operands: Sequence[Tensor], dtype: torch.dtype) -> Tensor | None:
     """A new tensor for the result of an element-wise function."""
-    first = operands[0]
-    shape: sizes.Sizes = first.shape
     if len(operands) == 1:
-        if is_contiguous(first):
-            return packed(shape, dtype)
-        return new(shape, sizes.like(shape, first.stride()), dtype)
+        return keeping(operands[0], dtype)
+    found = _layout(tuple((operand.shape, operand.stride()) for operand in operands))
+    return None if found is None else new(*found, dtype)
+
+
+@sizes.known
+def _layout(operands: tuple[tuple[sizes.Sizes, sizes.Sizes], ...]) -> tuple[sizes.Sizes, sizes.Sizes] | None:
+    """The shape and the strides of the result. operands: their shapes and strides."""
+    shape = operands[0][0]
     same = True
-    for operand in operands[1:]:
-        other = operand.shape
+    for other, _ in operands[1:]:
         if not sizes.equal(other, shape):
             same = False
             joined = sizes.broadcast(shape, other)
             if joined is None:
                 return None
             shape = joined
-    if same and all(is_contiguous(operand) for operand in operands):
-        return packed(shape, dtype)
-    strides = [
-        operand.stride()
-        if sizes.equal(operand.shape, shape)
-        else sizes.expanded(shape, operand.shape, operand.stride())
-        for operand in operands
-    ]
+    if same and all(sizes.is_contiguous(*operand) for operand in operands):
+        return shape, sizes.contiguous(shape)
+    strides = tuple(given if sizes.equal(own, shape) else sizes.expanded(shape, own, given) for own, given in operands)
     if all(map(sizes.descends, strides)):
-        return packed(shape, dtype)
-    return new(shape, sizes.elementwise(shape, strides), dtype)
+        return shape, sizes.contiguous(shape)
+    return shape, sizes.elementwise(shape, strides)
 
 
 def _unary(out: Callable[[torch.dtype], torch.dtype | None]) -> Rule:

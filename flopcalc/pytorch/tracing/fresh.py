@@ -1,7 +1,6 @@
 """Plain meta tensors: which tensors the rules apply to, and new ones made from sizes."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -21,7 +20,6 @@ _keys = torch._C._dispatch_keys
 _device = torch.device("meta")
 # With strides it takes half the time of torch.empty, which reads more arguments.
 _empty_strided = torch.empty_strided
-_strides = lru_cache(maxsize=4096)(contiguous)
 
 
 def is_plain(tensor: Tensor) -> bool:
@@ -36,12 +34,7 @@ def new(shape: Sequence[int], strides: Sequence[int], dtype: torch.dtype) -> Ten
 
 def packed(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
     """A contiguous meta tensor."""
-    try:
-        strides = _strides(tuple(shape))
-    except TypeError:
-        # A symbolic size has no hash.
-        strides = contiguous(shape)
-    return _empty_strided(shape, strides, dtype=dtype, device=_device)
+    return _empty_strided(shape, contiguous(tuple(shape)), dtype=dtype, device=_device)
 
 
 def is_contiguous(x: Tensor) -> bool:
@@ -51,8 +44,8 @@ def is_contiguous(x: Tensor) -> bool:
     return sizes_are_contiguous(x.shape, x.stride())
 
 
-def keeping(x: Tensor) -> Tensor:
-    """A new tensor of the shape and dtype of another, in its memory format."""
+def keeping(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """A new tensor of the shape of another, in its memory format."""
     if is_contiguous(x):
-        return packed(x.shape, x.dtype)
-    return _empty_strided(x.shape, like(x.shape, x.stride()), dtype=x.dtype, device=_device)
+        return packed(x.shape, dtype)
+    return _empty_strided(x.shape, like(x.shape, x.stride()), dtype=dtype, device=_device)

@@ -41,8 +41,9 @@ _FACTS = [
     *_found(torch, names="is_floating_point is_complex numel is_tensor result_type can_cast"),
 ]
 
-# The rule of a function that tells a fact.
+# The rule of a function that tells a fact, and of one that gives a view: they run as they are, without kernels.
 FACT = object()
+VIEW = object()
 
 # Functions that give a view, and never a copy.
 VIEWS = [
@@ -58,13 +59,6 @@ VIEWS = [
     torch.Tensor.as_strided,
     torch.as_strided,
 ]
-
-
-def _view(func: Any) -> Any:
-    def rule(recorder: Recorder, *args: Any, **kwargs: Any) -> Any:
-        return func(*args, **kwargs)
-
-    return rule
 
 
 def _copy(func: Any) -> Any:
@@ -265,7 +259,7 @@ def _reshape(recorder: Recorder, x: Tensor, *shape: Any) -> Any:
     new = tuple(shape[0]) if len(shape) == 1 and not isinstance(shape[0], int) else shape
     if is_contiguous(x):
         return x.view(new)
-    full = sizes.completed(new, x.numel())
+    full = sizes.completed(tuple(new), x.numel())
     if full is None or not x.numel():
         return None
     return x.view(full) if sizes.viewed(x.shape, x.stride(), full) else copied(recorder, x, packed(full, x.dtype))
@@ -327,7 +321,7 @@ def _elementwise() -> dict[Any, Any]:
 
 
 def _table() -> dict[Any, Any]:
-    rules: dict[Any, Any] = {func: _view(func) for func in VIEWS}
+    rules: dict[Any, Any] = dict.fromkeys(VIEWS, VIEW)
     rules |= {func: _copy(func) for func in COPIES}
     rules |= dict.fromkeys(_FACTS, FACT)
     both = {

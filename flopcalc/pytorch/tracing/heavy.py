@@ -125,10 +125,11 @@ def matmul(recorder: Recorder, input: Tensor, other: Tensor) -> Tensor | None:
 def _as_batch(recorder: Recorder, x: Tensor, batch: sizes.Sizes) -> Tensor:
     """A tensor as one batch of matrices, for which it is copied where its axes do not lie in a row."""
     shape = x.shape
-    if shape[:-2] == batch:
+    own = shape[:-2]
+    if own == batch:
         if is_contiguous(x) or sizes.merges(batch, x.stride()[:-2]):
             return x
-    elif sizes.merges(batch, sizes.expanded(batch, shape[:-2], x.stride()[:-2])):
+    elif sizes.merges(batch, sizes.expanded(batch, own, x.stride()[:-2])):
         return x
     flat = packed((*batch, *shape[-2:]), x.dtype)
     return copied(recorder, x, flat)
@@ -211,7 +212,7 @@ def batch_norm(
                 return None
             read.append(one)
             reads += stored(one)
-    out = keeping(input)
+    out = keeping(input, input.dtype)
     size = out.numel()
     recorder.kernel("norm", new_work((0, size, size, 0, 0, reads, size)), read, (out,))
     return out

@@ -111,7 +111,7 @@ def normalised(x: Tensor, *given: Tensor | None) -> Tensor | None:
     for one in given:
         if not _statistics(one, channels):
             return None
-    return keeping(x)
+    return keeping(x, x.dtype)
 
 
 def _batch_norm(

@@ -1,11 +1,32 @@
 """Shape rules: plain functions of sizes and strides. None means that the sizes do not fit, or that no rule applies."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache, wraps
 from itertools import pairwise
+from typing import ParamSpec, TypeVar
 
 from flopcalc.pytorch.tracing.extents import below, differs, same
 
 Sizes = tuple[int, ...]
+_Given = ParamSpec("_Given")
+_Found = TypeVar("_Found")
+
+
+def known(rule: Callable[_Given, _Found]) -> Callable[_Given, _Found]:
+    """A rule that works out each answer once: the layers of a network repeat the same few sizes.
+
+    The SymInts of symbolic sizes have no hash, and are looked at anew: what is decided about them is recorded.
+    """
+    answers = lru_cache(maxsize=4096)(rule)
+
+    @wraps(rule)
+    def ask(*given: _Given.args, **named: _Given.kwargs) -> _Found:
+        try:
+            return answers(*given, **named)  # type: ignore[arg-type]
+        except TypeError:
+            return rule(*given, **named)
+
+    return ask
 
 
 def product(sizes: Sequence[int]) -> int:
@@ -33,7 +54,7 @@ def equal(one: Sequence[int], other: Sequence[int]) -> bool:
         return len(one) == len(other) and all(map(same, one, other))
 
 
-def contiguous(shape: Sequence[int]) -> Sizes:
+def row_major(shape: Sequence[int]) -> Sizes:
     """The strides of a contiguous tensor; an empty axis counts as one, as in torch."""
     strides = []
     step = 1
@@ -44,6 +65,11 @@ def contiguous(shape: Sequence[int]) -> Sizes:
     return tuple(strides)
 
 
+# For sizes as torch has them. Expressions have a hash.
+contiguous = known(row_major)
+
+
+@known
 def channels_last(shape: Sequence[int]) -> Sizes:
     """The strides of a map whose channels are innermost."""
     inner = contiguous((shape[0], *shape[2:], shape[1]))
@@ -94,6 +120,7 @@ def _is_chain(shape: Sequence[int], strides: Sequence[int]) -> bool | None:
     return True
 
 
+@known
 def elements(shape: Sequence[int], strides: Sequence[int]) -> int:
     """Elements in memory: an expanded axis holds one."""
     size = 1
@@ -103,6 +130,7 @@ def elements(shape: Sequence[int], strides: Sequence[int]) -> int:
     return size
 
 
+@known
 def broadcast(one: Sequence[int], other: Sequence[int]) -> Sizes | None:
     """The shape of two tensors together."""
     if len(one) < len(other):
@@ -124,6 +152,7 @@ def broadcast(one: Sequence[int], other: Sequence[int]) -> Sizes | None:
     return tuple(shape)
 
 
+@known
 def expanded(shape: Sequence[int], given: Sequence[int], strides: Sequence[int]) -> Sizes:
     """The strides of a tensor that is expanded to a shape."""
     more = len(shape) - len(given)
@@ -136,6 +165,7 @@ def expanded(shape: Sequence[int], given: Sequence[int], strides: Sequence[int])
     )
 
 
+@known
 def like(shape: Sequence[int], strides: Sequence[int]) -> Sizes:
     """The strides of a new tensor that keeps the memory format of another."""
     if is_dense(shape, strides):
@@ -196,6 +226,7 @@ def _swap(a: int, b: int, shape: Sequence[int], operands: Sequence[Sequence[int]
     return 0
 
 
+@known
 def merges(shape: Sequence[int], strides: Sequence[int]) -> bool:
     """Whether axes can be seen as one without a copy."""
     axes = [(extent, stride) for extent, stride in zip(shape, strides, strict=True) if not same(extent, 1)]
@@ -211,6 +242,7 @@ def merges(shape: Sequence[int], strides: Sequence[int]) -> bool:
     return True
 
 
+@known
 def viewed(shape: Sequence[int], strides: Sequence[int], new: Sequence[int]) -> bool:
     """Whether a tensor can be seen in another shape of as many elements without a copy."""
     old = [(extent, stride) for extent, stride in zip(shape, strides, strict=True) if extent != 1]
@@ -235,6 +267,7 @@ def viewed(shape: Sequence[int], strides: Sequence[int], new: Sequence[int]) -> 
     return True
 
 
+@known
 def completed(shape: Sequence[int], count: int) -> Sizes | None:
     """A shape for a number of elements, in which one size may be -1; None where it does not fit."""
     if -1 not in shape:
@@ -280,6 +313,7 @@ def windows(extent: int, kernel: int, stride: int, pad: int, dilation: int = 1, 
     return count - 1 if (count - 1) * stride >= extent + pad else count
 
 
+@known
 def suggests_channels_last(shape: Sequence[int], strides: Sequence[int]) -> bool:
     """Whether torch takes a map of two or three axes for one whose channels are innermost."""
     rank = len(shape)

@@ -19,7 +19,7 @@ from flopcalc.pytorch.counting.failures import NeedsAutogradError
 from flopcalc.pytorch.counting.kernels.own import OwnRules
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.tracing.decomposed import decomposed
-from flopcalc.pytorch.tracing.functions import FACT, RULES
+from flopcalc.pytorch.tracing.functions import FACT, RULES, VIEW
 from flopcalc.pytorch.tracing.indexing import DONE
 from flopcalc.pytorch.tracing.net import Net
 
@@ -68,7 +68,7 @@ class Tracer(TorchFunctionMode):
             return func(*args, **kwargs) if kwargs else func(*args)
         if not types or _TYPES.issuperset(types):
             if rule is not None and _modes() == self._modes and not _autograd() and _inside_a_transform() is None:
-                out = self.ran(rule, args, kwargs)
+                out = _seen(func, args, kwargs) if rule is VIEW else self.ran(rule, args, kwargs)
                 if out is not None:
                     return None if out is DONE else out
             inner = decomposed(func)
@@ -79,6 +79,15 @@ class Tracer(TorchFunctionMode):
                 self.wants_autograd = True
                 raise NeedsAutogradError
         return self.elsewhere.__torch_function__(func, types, args, kwargs)
+
+
+def _seen(func: Any, args: Any, kwargs: Any) -> Any:
+    """The view that a function gives; None where it fails."""
+    try:
+        with _Below():
+            return func(*args, **kwargs) if kwargs else func(*args)
+    except Exception:
+        return None
 
 
 _GRADIENTS = frozenset({torch.autograd.grad, Tensor.backward, Tensor.requires_grad_})

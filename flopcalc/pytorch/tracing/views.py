@@ -11,7 +11,7 @@ from torch import Tensor
 
 from flopcalc.pytorch.tracing.extents import quotient, same, unwrapped
 from flopcalc.pytorch.tracing.nodes import wrapped
-from flopcalc.pytorch.tracing.sizes import contiguous, product
+from flopcalc.pytorch.tracing.sizes import product, row_major
 from flopcalc.symbolic.size import Size
 
 # A size, or a number.
@@ -65,7 +65,7 @@ def viewed(shape: Sequence[_Extent], strides: Sequence[_Extent], new: Sequence[_
     """The strides of a tensor in another shape; None where it must be copied for it."""
     if same(product(shape), 0):
         # Nothing is in it, so that it has any shape.
-        return list(contiguous(new))
+        return list(row_major(new))
     return _structural(shape, strides, new) or _viewed(shape, strides, new)
 
 
