@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple, SupportsIndex
 
 from flopcalc.catalog import lookup
+from flopcalc.collector import paused
 from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks.evaluated import Evaluated, Structure
@@ -180,7 +181,8 @@ class Description:
         if scope is not None:
             scope.where = lambda: tape.place
         reader = Reader(self._file, tape, blocks)
-        output = reader.read(self._data)
+        with paused():
+            output = reader.read(self._data)
         tape.place = ""
         title, fixed = self._title(reader, name)
         plan = Plan(

@@ -7,6 +7,7 @@ from functools import lru_cache
 from threading import Lock
 from typing import Any, NamedTuple, SupportsIndex, TypeAlias
 
+from flopcalc.collector import paused
 from flopcalc.errors import as_name, unknown_name
 from flopcalc.networks.description import Description
 from flopcalc.networks.inputs import InputLike, as_inputs, one_shape
@@ -58,7 +59,8 @@ def compiled(name_or_path: str) -> Description:
     if held is not None and held.files.unchanged():
         return held.description
     files = Files(source)
-    data, base = read_files(path, files)
+    with paused():
+        data, base = read_files(path, files)
     description = Description(data, base)
     with _lock:
         _held.pop(path, None)

@@ -67,7 +67,11 @@ class Reader:
         self.kinds = Kinds()
         # The blocks that were read; most are not repeated, so a `Reading` is made at the first repetition.
         self.readings: dict[Any, Reading | Callable[[], Reading]] = {}
+        # The keys of blocks that name stages themselves: the stage outside is then part of the key.
+        self.staged: set[Any] = set()
+        # Entries until now, and entries that name a stage.
         self.visited = 0
+        self.stages = 0
         # Of each list of layers that was read, by its identity, its entries; the layers of a block are read often.
         self.items: dict[int, list[_Item]] = {}
         # The blocks that were checked, their arguments, and defaults without names; the identities of checked entries.
@@ -224,6 +228,7 @@ class Reader:
         full, prefix = self.named(entry, env, often)
         stage = entry.stage or full.split(".")[0] or entry.name
         if "stage" in spec:
+            self.stages += 1
             stage = " ".join(self.tape.text(str(spec["stage"]), spec, "stage", env, entry.label).split()) or stage
         # The layers inside an entry without a name have their own stages.
         inner_stage = "" if entry.name == SPLICE and not entry.stage and "stage" not in spec else stage
@@ -293,11 +298,37 @@ class Reader:
         if name not in self.blocks:
             near = unknown_name("block", name, self.blocks, f"blocks here: {', '.join(self.blocks) or 'none'}")
             raise self.file.error(spec, "block", f"{label}: {near.message}", near.hint)
-        block, args, fixed = self.blocks_read.get(name) or self.checked_block(name)
+        block, args, _ = self.blocks_read.get(name) or self.checked_block(name)
         if id(spec) not in self.checked:
             self.checked.add(id(spec))
             self.file.known(spec, {*COMMON, *args}, label)
+        given = self.arguments(spec, name, env, row, label)
+        # A block depends on nothing else, so it is read once and then repeated under other names.
+        slot = self.slots[inputs[0]]
+        own = name, tuple(map(identity, given.values())), self.tape.values[slot][0]
+        key = None if entry.name == SPLICE else (*own, stage if own in self.staged else "")
+        if (known := self.readings.get(key)) is not None:
+            if not isinstance(known, Reading):
+                known = self.readings[key] = known()
+            return self.again(known, spec, prefix, inputs[0], stage)
+        start, visited, named = len(self.rows), self.visited, self.stages
+        inner_env = self.options | given
+        if "let" in block:
+            inner_env = self.let(label, block, self.env(Scope(inner_env, {}), inputs[0], {}), inner_env)
+        inner = Scope(inner_env, {INPUT: inputs[0]}, None, entry.scope.depth + 1)
+        out = self.body(block.get("layers"), prefix, inner, inputs[0], stage)
+        if key is not None:
+            if self.stages != named:
+                self.staged.add(own)
+                key = (*own, stage)
+            rows, entries = self.rows[start:], self.visited - visited
+            self.readings[key] = partial(reading_of, prefix, inputs[0], slot, rows, out, entries, self.stages != named)
+        return out
+
+    def arguments(self, spec: Map, block: str, env: Env, row: Mapping[str, Known], label: str) -> dict[str, Known]:
+        """The arguments of a block: those of the entry, else of a row of its table, else the defaults of the block."""
         given: dict[str, Known] = {}
+        _, args, fixed = self.blocks_read[block]
         for arg, default in args.items():
             if arg in spec:
                 given[arg] = self.tape.value(spec, arg, env, label)
@@ -306,27 +337,10 @@ class Reader:
             elif arg in fixed:
                 given[arg] = fixed[arg]
             elif default is None:
-                raise self.file.error(spec, None, f"{label}: block {name} needs {arg}")
+                raise self.file.error(spec, None, f"{label}: block {block} needs {arg}")
             else:
                 given[arg] = self.tape.value(args, arg, {**self.options, **given}, label)
-        # A block depends on nothing else, so it is read once and then repeated under other names.
-        slot = self.slots[inputs[0]]
-        arguments = tuple(map(identity, given.values()))
-        key = None if entry.name == SPLICE else (name, arguments, self.tape.values[slot][0], stage)
-        if (known := self.readings.get(key)) is not None:
-            if not isinstance(known, Reading):
-                known = self.readings[key] = known()
-            return self.again(known, spec, prefix, inputs[0])
-        start, visited = len(self.rows), self.visited
-        inner_env = self.options | given
-        if "let" in block:
-            inner_env = self.let(label, block, self.env(Scope(inner_env, {}), inputs[0], {}), inner_env)
-        inner = Scope(inner_env, {INPUT: inputs[0]}, None, entry.scope.depth + 1)
-        out = self.body(block.get("layers"), prefix, inner, inputs[0], stage)
-        if key is not None:
-            rows, entries = self.rows[start:], self.visited - visited
-            self.readings[key] = partial(reading_of, prefix, inputs[0], slot, rows, out, entries)
-        return out
+        return given
 
     def checked_block(self, name: str) -> tuple[Map, Map, dict[str, Known]]:
         """A block, its arguments with their defaults, and those defaults that are not expressions."""
@@ -344,23 +358,20 @@ class Reader:
         found = self.blocks_read[name] = block, args, fixed
         return found
 
-    def again(self, reading: Reading, spec: Map, prefix: str, source: str) -> str:
-        """Repeat the layers of a block that was read before, with another prefix and another input."""
+    def again(self, reading: Reading, spec: Map, prefix: str, source: str, stage: str) -> str:
+        """Repeat the layers of a block that was read before, with another prefix, input and stage."""
         self.visited += reading.entries
-        if len(self.rows) + len(reading.rows) > MAX_LAYERS:
+        self.stages += bool(reading.stages)
+        if len(self.rows) + len(reading.names) > MAX_LAYERS:
             raise self.file.error(spec, None, f"more than {MAX_LAYERS:,} layers")
         self.tape.same_shape(reading.input_slot, self.slots[source])
-        made = [prefix + name for name in reading.names]
+        made, rows, out = reading.rows(prefix, source, stage)
         if not self.slots.keys().isdisjoint(made):
             full = next(name for name in made if name in self.slots)
             raise self.file.error(spec, None, f"two layers are called {full}")
-        names = [source, *made]
-        add = self.rows.append
-        for name, (kind, inputs, stage, slot, weights_of) in zip(made, reading.rows, strict=True):
-            here = (names[inputs[0]],) if len(inputs) == 1 else tuple([names[one] for one in inputs])
-            add(new_row((name, kind, here, stage, slot, names[weights_of] if weights_of else "")))
+        self.rows += rows
         self.slots.update(zip(made, reading.slots, strict=True))
-        return names[reading.out]
+        return out
 
     # Single layers -----------------------------------------------------------------------------
 

@@ -1,7 +1,9 @@
 """What the reader of a description knows of an entry: its place, the names that it can use, and its layers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import repeat
+from operator import itemgetter
 from typing import NamedTuple
 
 from flopcalc.networks.tape import Known
@@ -64,25 +66,54 @@ new_entry = partial(tuple.__new__, Entry)
 class Reading(NamedTuple):
     """A block that was read: its layers, its output, and the number of its entries, to be repeated elsewhere.
 
-    names: those of the layers, without the prefix of the block. rows: (kind, inputs, stage, slot, weights_of), where
-    layers are numbers: i for the i-th layer of the block, counted from 1, and 0 for its input or for no layer.
-    input_slot: the slot of the layer that the block takes.
+    names, kinds, slots: of the layers, the names without the prefix of the block. inputs: picks those of a layer from
+    the names of the block's input and of all its layers. stages: empty if all layers have the stage of the block.
+    owners: the place among those names of the layer whose weights a layer has, 0 for its own; empty if all have their
+    own. out: the place of the output. input_slot: the slot of the layer that the block takes.
     """
 
     input_slot: int
     names: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[int, ...], str, int, int], ...]
+    kinds: tuple[str, ...]
+    inputs: tuple[Callable[[tuple[str, ...]], tuple[str, ...]], ...]
+    stages: tuple[str, ...]
     slots: tuple[int, ...]
+    owners: tuple[int, ...]
     out: int
     entries: int
 
+    def rows(self, prefix: str, source: str, stage: str) -> tuple[list[str], list[Row], str]:
+        """Repeated elsewhere: the names of the layers, the layers, and the name of the output."""
+        made = [prefix + name for name in self.names]
+        names = (source, *made)
+        inputs = [pick(names) for pick in self.inputs]
+        owners = [names[place] if place else "" for place in self.owners] if self.owners else repeat("")
+        rows = zip(made, self.kinds, inputs, self.stages or repeat(stage), self.slots, owners, strict=False)
+        return made, list(map(new_row, rows)), names[self.out]
 
-def reading_of(prefix: str, source: str, input_slot: int, rows: Sequence[Row], out: str, entries: int) -> Reading:
-    """The reading of a block with this prefix, which takes the output of `source` and gives that of `out`."""
+
+def reading_of(
+    prefix: str, source: str, input_slot: int, rows: Sequence[Row], out: str, entries: int, names_stages: bool
+) -> Reading:
+    """The reading of a block with this prefix, which takes the output of `source` and gives that of `out`.
+
+    names_stages: whether its entries do.
+    """
     places = {source: 0, "": 0} | {row.name: place for place, row in enumerate(rows, 1)}
-    relative = [
-        (row.kind, tuple([places[name] for name in row.inputs]), row.stage, row.slot, places[row.weights_of])
-        for row in rows
-    ]
-    names = tuple([row.name[len(prefix) :] for row in rows])
-    return Reading(input_slot, names, tuple(relative), tuple([row.slot for row in rows]), places[out], entries)
+    owners = tuple([places[row.weights_of] for row in rows])
+    return Reading(
+        input_slot,
+        tuple([row.name[len(prefix) :] for row in rows]),
+        tuple([row.kind for row in rows]),
+        tuple([_picker([places[name] for name in row.inputs]) for row in rows]),
+        tuple([row.stage for row in rows]) if names_stages else (),
+        tuple([row.slot for row in rows]),
+        owners if any(owners) else (),
+        places[out],
+        entries,
+    )
+
+
+def _picker(places: Sequence[int]) -> Callable[[tuple[str, ...]], tuple[str, ...]]:
+    """Picks the items at these places, as a tuple."""
+    return itemgetter(*places) if len(places) > 1 else itemgetter(slice(places[0], places[0] + 1))

@@ -13,7 +13,7 @@ from functools import lru_cache
 from keyword import iskeyword
 from typing import Any, TypeAlias
 
-from flopcalc.text.expression import COMPARISONS, FUNCTIONS, MAX_BITS, TRUTHS, binary_of, constant_of, parse
+from flopcalc.text.expression import COMPARISONS, FUNCTIONS, MAX_BITS, TRUTHS, binary_of, constant_of, nodes, parse
 
 Names: TypeAlias = Mapping[str, Any]
 Function: TypeAlias = Callable[[Names], Any]
@@ -32,7 +32,7 @@ _PLAIN = {
 @lru_cache(maxsize=4096)
 def names_in(text: str) -> frozenset[str]:
     """The names that an expression can read. Raises FlopcalcError (bad-expression)."""
-    return frozenset(node.id for node in ast.walk(parse(text)) if isinstance(node, ast.Name))
+    return frozenset(node.id for node in nodes(parse(text)) if isinstance(node, ast.Name))
 
 
 @lru_cache(maxsize=4096)

@@ -47,7 +47,7 @@ COMPARISONS: dict[type[ast.AST], Callable[[Any, Any], bool]] = {
 # As YAML writes them.
 TRUTHS = {"true": True, "false": False}
 
-_ALLOWED = (
+_ALLOWED = {
     ast.Constant,
     ast.Name,
     ast.Load,
@@ -65,7 +65,7 @@ _ALLOWED = (
     ast.Call,
     *_ARITHMETIC,
     *COMPARISONS,
-)
+}
 
 
 # The words for what users write by mistake; the others have no common word.
@@ -87,6 +87,19 @@ def _error(text: str, why: str) -> FlopcalcError:
     )
 
 
+def nodes(tree: ast.AST) -> list[ast.AST]:
+    """A tree and all that is in it, as `ast.walk` gives them, in half the time."""
+    found = [tree]
+    for node in found:
+        for field in node._fields:
+            held = getattr(node, field, None)
+            if isinstance(held, ast.AST):
+                found.append(held)
+            elif type(held) is list:
+                found += [one for one in held if isinstance(one, ast.AST)]
+    return found
+
+
 @lru_cache(maxsize=1024)
 def parse(text: str, longest: int = MAX_LENGTH) -> ast.expr:
     """The syntax tree of an expression. Raises FlopcalcError (bad-expression) if the text is not an expression."""
@@ -99,8 +112,8 @@ def parse(text: str, longest: int = MAX_LENGTH) -> ast.expr:
         raise _error(text, "`=` is not a comparison; write ==" if single else "not an arithmetic expression") from None
     # The whole tree, so that a branch that is not taken is checked too.
     truths = False
-    for node in ast.walk(tree):
-        if not isinstance(node, _ALLOWED):
+    for node in nodes(tree):
+        if type(node) not in _ALLOWED:
             kind = type(node).__name__
             raise _error(text, f"{_WORDS.get(kind, kind)} is not allowed")
         truths = truths or (isinstance(node, ast.Name) and node.id in TRUTHS)

@@ -248,11 +248,19 @@ blocks:
       - second: {op: conv, k: k, weights_of: first}
       - add: {op: add, from: [second, input]}
   spare: {args: {on: null}, layers: [{left_out: {op: relu, when: on}}]}
+  staged: {layers: [{x: {op: relu, stage: own}}, {y: relu}]}
+  inner: {layers: [{one: {block: staged}}, {two: {block: staged}}]}
 layers:
   - a: {block: twins, repeat: 3, k: 3 if i < 2 else 1}
   - b: {block: spare, repeat: 2, on: i == 7}
   - c: {block: twins, k: 3, stage: other}
   - d: {block: twins, k: 3, from: a, weights_of: c, stage: other}
+  - e: {block: staged, stage: this}
+  - f: {block: staged, stage: that}
+  - g: {block: inner, stage: this}
+  - h: {block: inner, stage: that}
+  - i: {block: inner, stage: own}
+  - j: {block: inner, stage: this}
 """
 
 
@@ -261,8 +269,8 @@ def test_a_block_read_once_is_the_same_again(write_network: WriteNetwork, monkey
     from flopcalc.networks import reader
 
     class Forgetful(dict[Any, Any]):
-        def __contains__(self, key: object) -> bool:
-            return False
+        def get(self, key: Any, default: Any = None) -> Any:
+            return None
 
     def forget(self: Any, *arguments: Any) -> None:
         start(self, *arguments)

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 from torch.nn.modules import module as module_file
 
+from flopcalc.collector import collects, set_collects
 from flopcalc.pytorch.counting.caches import forget, remembered
-from flopcalc.pytorch.counting.collector import collects, set_collects
 
 _Flag = tuple[Callable[[], Any], Callable[[Any], Any]]
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from flopcalc import FlopcalcError
+from flopcalc.collector import collects, paused
 from flopcalc.pytorch import count
-from flopcalc.pytorch.counting.collector import collects, paused
 
 
 @pytest.fixture(autouse=True)

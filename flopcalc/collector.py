@@ -1,7 +1,7 @@
-"""The garbage collector, paused while a structure is copied and counted.
+"""The garbage collector, paused while a structure is read, copied or counted.
 
-A count makes many objects that stay alive until its end. The collector would look at all of them again and again: for
-ten thousand layers more than half of the time, and more than linear. On real values it goes on, for their memory.
+Each of these makes many objects that stay alive until its end. The collector would look at all of them again and again:
+for ten thousand layers more than half of the time, and more than linear. On real values it goes on, for their memory.
 """
 
 import gc
