@@ -118,7 +118,8 @@ def form_of(symbolic: Symbolic, spec: TargetSpec) -> NetworkForm:
         baseline = form_of(symbolic._replace(target=Target(target.plain, None)), spec.without_plan())
     network = target.network
     layers = layers_of(network)
-    cost = {kind: network.total(kind) for kind in KINDS}
+    stages = stages_of(layers)
+    cost = {kind: sum(stage.cost[kind] for stage in stages) for kind in _SUMMED} | {"steps": network.total("steps")}
     needed, fixed = requirements(symbolic.scope)
     return NetworkForm(
         target=spec.what if isinstance(spec.what, str) else network.name,
@@ -126,9 +127,9 @@ def form_of(symbolic: Symbolic, spec: TargetSpec) -> NetworkForm:
         input_shape=tuple(int(hint_of(size)) for size in network.input_shape),
         scope=symbolic.scope,
         variables=symbolic.variables,
-        cost=cost,
+        cost={kind: cost[kind] for kind in KINDS},
         layers=layers,
-        stages=stages_of(layers),
+        stages=stages,
         requirements=tuple(needed),
         fixed=(*symbolic.fixed, *fixed),
         reference={one.symbol: one.usual for one in symbolic.variables},
@@ -146,7 +147,8 @@ def layers_of(network: Network) -> tuple[Part, ...]:
     for layer in network.layers:
         cost = costs.get(id(layer.cost))
         if cost is None:
-            cost = costs[id(layer.cost)] = {kind: layer.cost.total(kind) for kind in KINDS}
+            totals = layer.cost.totals()
+            cost = costs[id(layer.cost)] = {kind: totals[kind] for kind in KINDS}
         found.append(Part(layer.name, layer.kind, layer.stage, cost))
     return tuple(found)
 

@@ -179,9 +179,13 @@ def highest(values: Sequence[Dim]) -> Dim:
     return reduce(largest, kept)
 
 
+# Terms from which on it matters how they are added.
+_MANY = 8
+
+
 def add_up(values: Sequence[Dim]) -> Dim:
     """The sum. SymPy adds many terms at once in linear time, and one after the other in quadratic time."""
-    if sympy := _sympy(*values):
+    if len(values) >= _MANY and (sympy := _sympy(*values)):
         return sympy.Add(*values)
     return sum(values)
 

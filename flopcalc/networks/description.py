@@ -12,9 +12,9 @@ from fractions import Fraction
 from typing import Any, NamedTuple, SupportsIndex
 
 from flopcalc.catalog import lookup
-from flopcalc.collector import paused
 from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, clip
+from flopcalc.networks.collector import paused
 from flopcalc.networks.evaluated import Evaluated, Structure
 from flopcalc.networks.network import Network, Shape, loose_ends, unbuilt
 from flopcalc.networks.options import default_options, network_file, read_input, read_options, title_of

@@ -7,8 +7,8 @@ from functools import lru_cache
 from threading import Lock
 from typing import Any, NamedTuple, SupportsIndex, TypeAlias
 
-from flopcalc.collector import paused
 from flopcalc.errors import as_name, unknown_name
+from flopcalc.networks.collector import paused
 from flopcalc.networks.description import Description
 from flopcalc.networks.inputs import InputLike, as_inputs, one_shape
 from flopcalc.networks.like import Files, read_files

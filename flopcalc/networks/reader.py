@@ -1,11 +1,10 @@
 """Reads the YAML description of a network: named layers with shapes and costs.
 
 The language, in short (docs/networks.md has it in full): `layers` is a list of one-key mappings
-`name: what`. A layer is an operator or a primitive (`op`), a block defined under `blocks`
-(`block`), or a group of layers (`layers`). Each takes the output of the entry before it, unless `from` names another
-input. `when` is a condition, `repeat` a number of repetitions with `i` counting from 0, `each` repeats the
-entry for every row of a table. Numbers may be expressions over the block's arguments, the network's
-options, and c, h, w of the input.
+`name: what`. A layer is an operator or a primitive (`op`), a block defined under `blocks` (`block`), or a group of
+layers (`layers`). Each takes the output of the entry before it, unless `from` names another input. `when` is a
+condition, `repeat` a number of repetitions with `i` counting from 0, `each` repeats the entry for every row of a table.
+Numbers may be expressions over the block's arguments, the network's options, and c, h, w of the input.
 """
 
 import re
@@ -284,13 +283,7 @@ class Reader:
         return found
 
     def block(
-        self,
-        entry: Entry,
-        prefix: str,
-        env: Env,
-        row: Mapping[str, Known],
-        inputs: tuple[str, ...],
-        stage: str,
+        self, entry: Entry, prefix: str, env: Env, row: Mapping[str, Known], inputs: tuple[str, ...], stage: str
     ) -> str:
         """Read an entry with `block`; returns the name of its output."""
         spec, label = entry.spec, entry.label

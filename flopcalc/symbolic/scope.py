@@ -62,7 +62,9 @@ class Scope:
         self.texts: dict[tuple[str, int], str] = {}
         self.quotients: dict[int, tuple[Size | Number, int]] = {}
         self._index: dict[Any, int] = {}
+        # Of atoms, and of the terms of expressions; the least values of symbols decide them.
         self._bounds: dict[int, tuple[Any, Any]] = {}
+        self._tighter: dict[frozenset[Any], tuple[Any, Any]] = {}
         self._known: set[Any] = set()
         # By the index of an atom: what is equal to it under the conditions.
         self._equal: dict[int, Terms] = {}
@@ -115,7 +117,10 @@ class Scope:
                 a, b = min(ends), max(ends)
             low, high = low + a, high + b
         if low <= 0 <= high:
-            tight = tighter(self, value)
+            key = frozenset(value.terms.items())
+            tight = self._tighter.get(key)
+            if tight is None:
+                tight = self._tighter[key] = tighter(self, value)
             low, high = max(low, tight[0]), min(high, tight[1])
         return low, high
 
@@ -244,6 +249,7 @@ class Scope:
         ):
             self.least[name] = high
             self._bounds.clear()
+            self._tighter.clear()
             return name, int(high)
         return None
 

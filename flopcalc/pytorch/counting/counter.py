@@ -16,8 +16,8 @@ from torch.nn.modules.lazy import LazyModuleMixin
 
 from flopcalc.catalog.kernels import KernelRule
 from flopcalc.catalog.kernels import by_name as rules_by_operator
-from flopcalc.collector import paused
 from flopcalc.errors import FlopcalcError, clip
+from flopcalc.networks.collector import paused
 from flopcalc.pytorch.counting.copying import Copier
 from flopcalc.pytorch.counting.dispatch import DispatchCounter, OnDevice, compiled_in_pieces
 from flopcalc.pytorch.counting.evaluation_mode import evaluate

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn.modules import module as module_file
 
-from flopcalc.collector import collects, set_collects
+from flopcalc.networks.collector import collects, set_collects
 from flopcalc.pytorch.counting.caches import forget, remembered
 
 _Flag = tuple[Callable[[], Any], Callable[[Any], Any]]

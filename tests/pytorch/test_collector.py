@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from flopcalc import FlopcalcError
-from flopcalc.collector import collects, paused
+from flopcalc.networks.collector import collects, paused
 from flopcalc.pytorch import count
 
 
