@@ -81,9 +81,7 @@ def _next_to(one: Variable) -> Variable:
 
 
 def _scope(chosen: Vary) -> Scope:
-    return Scope(
-        {one.symbol: one.hint for one in chosen.variables}, {one.symbol: one.least for one in chosen.variables}
-    )
+    return Scope(_hints(chosen), {one.symbol: one.least for one in chosen.variables})
 
 
 def _read(concrete: Callable[[Mapping[str, Any]], Target], scope: Scope, chosen: Sequence[Variable]) -> Target:

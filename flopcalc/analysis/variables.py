@@ -5,11 +5,11 @@ from fractions import Fraction
 from typing import Any, Literal, NamedTuple
 
 from flopcalc.errors import FlopcalcError, clip, unknown_name
+from flopcalc.networks.inputs import AXIS_SYMBOLS
 from flopcalc.targets.spec import TargetSpec
 
-# The axes of an input without the batch, by their number, and the symbols of named axes.
+# The axes of an input without the batch, by their number.
 AXES: Mapping[int, tuple[str, ...]] = {3: ("channels", "height", "width"), 4: ("channels", "depth", "height", "width")}
-SYMBOLS = {"batch": "N", "height": "H", "width": "W", "depth": "D"}
 
 
 class Variable(NamedTuple):
@@ -91,12 +91,12 @@ def variables(
 
 
 def _axis(name: str, place: int, shape: Sequence[int]) -> Variable:
-    return Variable(SYMBOLS[name], name, "axis", shape[place], place=place, usual=shape[place])
+    return Variable(AXIS_SYMBOLS[name], name, "axis", shape[place], place=place, usual=shape[place])
 
 
 def _option(name: str, value: Any, least: int) -> list[Variable]:
     # An option may be named like the symbol of an axis.
-    symbol = f"{name}_option" if name in SYMBOLS.values() else name
+    symbol = f"{name}_option" if name in AXIS_SYMBOLS.values() else name
     if isinstance(value, tuple):
         return [
             Variable(f"{symbol}_{place}", f"item {place} of {name}", "item", item, name, place, least, item)

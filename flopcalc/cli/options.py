@@ -94,18 +94,23 @@ def output_only_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def convention_option(what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """--convention: what a figure counts."""
+    return click.option(
+        "--convention",
+        "convention_name",
+        metavar="NAME",
+        shell_complete=complete_conventions,
+        default="macs",
+        show_default=True,
+        help=f"What {what} counts: {', '.join(convention.CONVENTIONS)}.",
+    )
+
+
 def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """--format, -o, --convention, --dtype: the same for every command that shows rows."""
     options = (
-        click.option(
-            "--convention",
-            "convention_name",
-            metavar="NAME",
-            shell_complete=complete_conventions,
-            default="macs",
-            show_default=True,
-            help=f"What the headline counts: {', '.join(convention.CONVENTIONS)}.",
-        ),
+        convention_option("the headline"),
         click.option(
             "--dtype",
             type=click.Choice(tuple(DTYPE_BYTES)),

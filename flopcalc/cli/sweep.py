@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flopcalc.cli.completion import complete_conventions, complete_operators
-from flopcalc.cli.options import Whole
+from flopcalc.cli.completion import complete_operators
+from flopcalc.cli.options import Whole, convention_option
 from flopcalc.cli.output import BY_SUFFIX, FORMATS, emit, encodable, format_of, output_option, to_stdout
 from flopcalc.cli.progress import progress_bar
-from flopcalc.cost import convention
 from flopcalc.errors import FlopcalcError
 from flopcalc.networks import progress
 from flopcalc.targets.spec import split_settings
@@ -104,15 +103,7 @@ def _size_options(command: Callable[..., Any]) -> Callable[..., Any]:
     help="Columns, or all: sizes, options, derived values, kinds of cost, and ratio(KIND), the cost divided by that of "
     "the plain convolution or of the network before replacement.",
 )
-@click.option(
-    "--convention",
-    "convention_name",
-    metavar="NAME",
-    shell_complete=complete_conventions,
-    default="macs",
-    show_default=True,
-    help=f"What the column cost counts: {', '.join(convention.CONVENTIONS)}.",
-)
+@convention_option("the column cost")
 @click.option("--jobs", metavar="N", default="1", show_default=True, help="Use N processes.")
 @click.option(
     "--scheduler", metavar="ADDRESS", help="Let the workers of this Dask scheduler do the work: tcp://HOST:8786."

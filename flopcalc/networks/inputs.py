@@ -12,6 +12,16 @@ DTYPES = (
     *("float64", "float32", "float16", "bfloat16", "complex128", "complex64"),
     *("int64", "int32", "int16", "int8", "uint8", "bool"),
 )
+# Names of axes, and the symbol of each in closed forms; two names may be one axis.
+AXIS_SYMBOLS = {
+    "batch": "N",
+    "height": "H",
+    "width": "W",
+    "tokens": "T",
+    "length": "T",
+    "depth": "D",
+    "frames": "D",
+}
 _FORM = re.compile(r"(?:([A-Za-z_]\w*)=)?([0-9]{1,10}(?:x[0-9]{1,10})*|scalar)(?::([A-Za-z]\w*))?", re.ASCII)
 _HOW = "write --input 3x224x224, --input 77:int64 for token ids, --input name=77x768 for a keyword of the forward"
 

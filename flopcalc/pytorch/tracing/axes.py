@@ -4,18 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from flopcalc.errors import FlopcalcError, clip
-from flopcalc.networks.inputs import Input
+from flopcalc.networks.inputs import AXIS_SYMBOLS, Input
 
-# Names of axes, and the symbol of each; two names may be one axis.
-SYMBOLS = {
-    "batch": "N",
-    "height": "H",
-    "width": "W",
-    "tokens": "T",
-    "length": "T",
-    "depth": "D",
-    "frames": "D",
-}
 # What varies where nothing is named.
 USUAL = ("batch", "height", "width", "tokens", "length")
 _CHANNELS = (1, 3)
@@ -46,9 +36,9 @@ def axes_of(inputs: Sequence[Input], batch: int, *, batched: bool = True, channe
     seen: dict[str, int] = {}
     for (name, size), places in found.items():
         seen[name] = count = seen.get(name, 0) + 1
-        symbol = SYMBOLS[name] + (str(count) if count > 1 else "")
+        symbol = AXIS_SYMBOLS[name] + (str(count) if count > 1 else "")
         axes.append(Axis(symbol, name, size, tuple(places)))
-    order = list(SYMBOLS)
+    order = list(AXIS_SYMBOLS)
     return sorted(axes, key=lambda axis: order.index(axis.name))
 
 
@@ -77,17 +67,17 @@ def chosen(axes: Sequence[Axis], vary: Sequence[str] | None) -> list[Axis]:
     if vary is None:
         return [axis for axis in axes if axis.name in USUAL]
     names = list(dict.fromkeys(axis.name for axis in axes))
-    symbols = {SYMBOLS[name] for name in names}
+    symbols = {AXIS_SYMBOLS[name] for name in names}
     for name in vary:
-        if name not in SYMBOLS or SYMBOLS[name] not in symbols:
+        if name not in AXIS_SYMBOLS or AXIS_SYMBOLS[name] not in symbols:
             have = ", ".join(names)
             raise FlopcalcError(
                 "bad-option",
                 f"the inputs have no axis {clip(name)} to vary",
                 f"the axes are: {have}" if have else "give inputs with a shape, with --input",
             )
-    wanted = {SYMBOLS[name] for name in vary}
-    return [axis for axis in axes if SYMBOLS[axis.name] in wanted]
+    wanted = {AXIS_SYMBOLS[name] for name in vary}
+    return [axis for axis in axes if AXIS_SYMBOLS[axis.name] in wanted]
 
 
 def resized(
