@@ -126,7 +126,7 @@ OPERATOR = Operator(
     policy=POLICY,
     equations=(
         Equation(
-            "sizes of W_0 and W_1, Sec. 3.1",
+            "sizes of W_0 and W_1, Sec. 3, after eq. 2",
             "C / r * C + C * C / r",
             {"C": "c_in", "r": "reduction"},
             "params of channel",

@@ -123,7 +123,14 @@ OPERATOR = Operator(
         Rule("reduction leaves at least one channel", _channels_left, "choose a smaller reduction"),
     ),
     policy=shared.NO_CONVOLUTION,
-    equations=(Equation("sec. 1", "(H * W) * (H + W - 1)", {"H": "h_out", "W": "w_out"}, "pairs"),),
+    equations=(
+        Equation(
+            "Sec. 1 of the ICCV version, as notes on it quote it",
+            "(H * W) * (H + W - 1)",
+            {"H": "h_out", "W": "w_out"},
+            "pairs",
+        ),
+    ),
     notes=_notes,
     baseline=shared.conv3x3,
     baseline_text="conv 3x3",

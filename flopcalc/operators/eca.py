@@ -90,13 +90,30 @@ OPERATOR = Operator(
     ),
     errata=(
         Erratum(
-            where="results on ImageNet, parameters (also in the authors' code)",
-            printed="24.37M for ECA-Net50, 42.49M for ECA-Net101, 3.34M for MobileNetV2 with ECA",
-            right="25.56M, 44.55M and 3.50M, as without ECA: the printed figures are in units of 2^20",
+            where="results on ImageNet (also in the authors' code)",
+            printed="24.37M and 3.86G for ECA-Net50, 42.49M and 7.35G for ECA-Net101, 3.34M and 319.9M for MobileNetV2 "
+            "with ECA",
+            right="25.56M, 44.55M and 3.50M parameters, as without ECA, and 4.15G, 7.89G and 335.4M FLOPs in the count "
+            "of the authors: paras_flops.py divides both by 2^20 and 2^30",
             evidence=(
                 Evidence("parameters of ResNet-50 over 2^20", expression="25557032 / 2^20"),
                 Evidence("parameters of ResNet-101 over 2^20", expression="44549160 / 2^20"),
                 Evidence("parameters of MobileNetV2 over 2^20", expression="3504872 / 2^20"),
+                Evidence(
+                    "ECA-Net50 in THOP of 2019, with the last ReLU of each block, over 2^30",
+                    expression="(4141410328 + 6322176) / 2^30",
+                    source="flopcalc reproduce eca",
+                ),
+                Evidence(
+                    "ECA-Net101 in the same way",
+                    expression="(7877615640 + 9734144) / 2^30",
+                    source="flopcalc reproduce eca",
+                ),
+                Evidence(
+                    "MobileNetV2 with ECA in THOP of 2019, with its ReLU6 and without the last pooling, over 2^20",
+                    expression="(329342648 + 6105792) / 2^20",
+                    source="flopcalc reproduce eca",
+                ),
             ),
         ),
     ),

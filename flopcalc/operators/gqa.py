@@ -9,7 +9,7 @@ from flopcalc.cost.geometry import Geometry
 from flopcalc.cost.parts import INPUT, NOTHING
 from flopcalc.operators import _heads as shared
 from flopcalc.spec.operator import AUTO, Derived, Evaluation, Limit, Named, Operator, Param, Rule
-from flopcalc.spec.source import Paper
+from flopcalc.spec.source import Equation, Paper
 
 GQA = Paper(
     key="ainslie2023gqa",
@@ -25,6 +25,15 @@ GQA = Paper(
     venue="EMNLP",
     year=2023,
     arxiv="2305.13245",
+)
+# Multi-query attention is that of this paper, which gives the shapes of the projections.
+MULTI_QUERY = Paper(
+    key="shazeer2019fast",
+    authors=("Shazeer, Noam",),
+    title="Fast Transformer Decoding: One Write-Head is All You Need",
+    venue="arXiv",
+    year=2019,
+    arxiv="1911.02150",
 )
 
 
@@ -204,6 +213,16 @@ OPERATOR = Operator(
     ),
     limits=(Limit({"kv_heads": 4, "shares": False, "bias": True}, equals="attention"),),
     policy=shared.NO_CONVOLUTION,
+    equations=(
+        Equation(
+            "multi-query attention, shapes of P_q, P_k, P_v and P_o in Sec. 3 of Shazeer (arXiv 1911.02150)",
+            "h * d * k + d * k + d * v + h * d * v",
+            {"h": "heads", "d": "c_in", "k": "width", "v": "width"},
+            "params",
+            given={"kv_heads": 1, "bias": False},
+            paper=MULTI_QUERY,
+        ),
+    ),
     notes=_notes,
     baseline=shared.conv3x3,
     baseline_text="conv 3x3",

@@ -58,7 +58,10 @@ def _notes(e: Evaluation) -> Iterable[str]:
         "kernel larger than 1x1, except the first."
     )
     if not e.named["norm"]:
-        yield "Counted without the batch norm and Mish after both convolutions: --set norm=true adds them."
+        yield (
+            "Counted without the batch norm and Mish after both convolutions: --set norm=true adds them. The authors' "
+            "code for YOLOv5 and models_inPaper.py have Mish; their later code for YOLOv8 has SiLU, at the same cost."
+        )
 
 
 _LETTERS = {"W": "w_out", "H": "h_out", "K_1": "k", "K_2": "k", "C_1": "c_in", "C_2": "c_out", "d": "d"}
@@ -72,7 +75,14 @@ OPERATOR = Operator(
     params=(
         Param("d", "int", 5, "kernel of the depthwise convolution", 1, 255, letter="d", samples=(3, 7)),
         Param("norm", "bool", False, "batch norm after both convolutions, as in the authors' code", samples=(True,)),
-        Param("activation", "bool", AUTO, "Mish after both convolutions", same_as="norm", samples=(True, False)),
+        Param(
+            "activation",
+            "bool",
+            AUTO,
+            "Mish after both convolutions, as in the authors' code for YOLOv5 (SiLU in that for YOLOv8)",
+            same_as="norm",
+            samples=(True, False),
+        ),
     ),
     derived=(
         Derived(

@@ -88,7 +88,7 @@ OPERATOR = Operator(
     limits=(Limit({"ratio": Fraction(1)}, equals="conv"),),
     policy=Policy("every convolution with a kernel larger than 1x1, as many channels out as in, stride 1", spatial),
     equations=(
-        Equation("FLOPs of a PConv, Sec. 3.2", "h * w * k^2 * c_p^2", _LETTERS, "macs"),
+        Equation("4, FLOPs of a PConv", "h * w * k^2 * c_p^2", _LETTERS, "macs"),
         Equation(
             "share of a regular convolution's FLOPs, Sec. 3.2",
             "r^2",
@@ -101,9 +101,11 @@ OPERATOR = Operator(
     notes=_notes,
     errata=(
         Erratum(
-            where="eq. 7",
+            where="eq. 7, first versions",
             printed="FLOPs of a PConv and the 1x1 convolution after it = h w (k^2 c_p^2 + c c_p)",
-            right="h w (k^2 c_p^2 + c^2): the 1x1 convolution reads all c channels, the unchanged ones too",
+            right="h w (k^2 c_p^2 + c^2): the 1x1 convolution reads all c channels, the unchanged ones too. The text "
+            "that can be read now prints this form; in the first versions, by the corrections in #26 and #32, the 1x1 "
+            "convolution had c_p input channels",
             evidence=(
                 Evidence("as printed, c = 64, c_p = 16, k = 3, 56 x 56", expression="56 * 56 * (9 * 16 ^ 2 + 64 * 16)"),
                 Evidence("MACs of the PConv", operator="pconv", shape={"c_in": 64}, field="macs"),

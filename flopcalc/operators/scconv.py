@@ -98,13 +98,21 @@ def _notes(e: Evaluation) -> Iterable[str]:
     )
     base, cost = e.baseline, e.cost
     yield (
-        f"{float(base.params / cost.params):.2f} times fewer parameters than the plain convolution. The paper says "
-        "about 5 at alpha = 1/2, squeeze = 2, groups_k = 2, k = 3, which leaves out the norm's: 9 / 1.8125 = 4.97."
+        f"{float(base.params / cost.params):.2f} times fewer parameters than the plain convolution. Sec. 2.3 says "
+        "about 5 at alpha = 1/2, squeeze = 2, groups_k = 2, k = 3 and C_1 = C_2; without the norm's parameters, as in "
+        "eq. 11, it is 9 / 1.8125 = 4.966."
     )
 
 
 _LETTERS = {"C": "c_in", "alpha": "alpha", "r": "squeeze"}
 _SQUARE = {"c_out": "c_in"}
+_OF_COMPLEXITY = {"C_1": "c_in", "C_2": "c_out", "k": "k", "alpha": "alpha", "r": "squeeze", "g": "groups_k"}
+# Eq. 11. The three lines are those of the paper.
+_P_SC = (
+    "1 * 1 * alpha * C_1 * (alpha * C_1 / r) + k * k * (alpha * C_1 / (g * r)) * (C_2 / g) * g"
+    " + 1 * 1 * (alpha * C_1 / r) * C_2 + (1 - alpha) * C_1 * ((1 - alpha) * C_1 / r)"
+    " + 1 * 1 * ((1 - alpha) * C_1 / r) * (C_2 - (1 - alpha) / r * C_1)"
+)
 
 OPERATOR = Operator(
     name="scconv",
@@ -160,8 +168,21 @@ OPERATOR = Operator(
     ),
     policy=Policy("every convolution with a kernel larger than 1x1 and without stride, except the first", _refuses),
     equations=(
+        Equation("10, P_s, Sec. 2.3", "k * k * C_1 * C_2", _OF_COMPLEXITY, "baseline_params"),
         Equation(
-            "size of M^P1, Sec. 3.2",
+            "11, P_sc, Sec. 2.3",
+            _P_SC,
+            _OF_COMPLEXITY,
+            "params",
+            status="asymptotic",
+            right=f"{_P_SC} + 2 * C_1",
+            why="The paper says that all parameters are in the transformation stage. The group norm of the SRU also "
+            "has a scale and a shift for each channel; eq. 2 makes weights of the scales.",
+            domain=_whole,
+            domain_text="alpha C_1 / r and (1 - alpha) C_1 / r are whole",
+        ),
+        Equation(
+            "size of M^P1, Sec. 2.2, below eq. 5",
             "alpha * C / r * C",
             _LETTERS,
             "params of pwc1",
@@ -170,7 +191,7 @@ OPERATOR = Operator(
             domain_text="alpha C / r and (1 - alpha) C / r are whole",
         ),
         Equation(
-            "size of M^P2, Sec. 3.2",
+            "size of M^P2, Sec. 2.2, below eq. 6",
             "(1 - alpha) * C / r * (1 - (1 - alpha) / r) * C",
             _LETTERS,
             "params of pwc2",

@@ -27,6 +27,9 @@ def test_scconv_numbers() -> None:
     assert e.cost.macs == 784 * (sum(parts.values()) - 128)
     # The paper's "about 5 times": 9 C^2 to (1/8 + 9/8 + 1/4 + 1/8 + 3/16) C^2.
     assert 16 * e.cost.macs == 29 * 64 * 64 * 784
+    # Eq. 11, and the scale and shift of the norm, which it leaves out; 9 / 1.8125 is about 5.
+    assert 16 * (e.cost.params - 2 * 64) == 29 * 64 * 64
+    assert round(9 * 64 * 64 / (e.cost.params - 2 * 64), 3) == 4.966
     # A quarter of the channels in the upper branch: 16 and 48, squeezed by 4 to 4 and 12.
     other = part_params("scconv", 64, 96, alpha="1/4", squeeze=4)
     assert (other["gwc"], other["pwc2"]) == (4 * 96 * 9 // 2, 12 * 84)

@@ -79,7 +79,7 @@ def test_statements_on_cost_and_speed(run: Runner) -> None:
     # 6 * 64 * 64 * 9 both; 64 * 64 * 6 coefficients beside 64 * 6.
     assert value["dynet, on CondConv"] == [221_184, 221_184, 24_576, 384]
     # 56 * 56 (9 * 256 + 64 * 16), and 56 * 56 times 9 * 256 and 64 * 64.
-    assert value["pconv, eq. 7"] == [3136 * 3328, 3136 * 2304, 3136 * 4096]
+    assert value["pconv, eq. 7, first versions"] == [3136 * 3328, 3136 * 2304, 3136 * 4096]
     assert value["shuffle_unit_v2, table 2, g = 8"] == [4, 0]
     strides = value["mbconv, table 1, first version, strides of EfficientNet-B0"]
     # 480 inner channels: 80 * 480 twice and 480 * 9, at 196 and 784 positions; 2 * 480 * 20 of the excitation at one.

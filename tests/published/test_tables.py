@@ -172,6 +172,11 @@ BY_HAND = {
     ("shiftnet", "ShiftResNet20 e=3", "macs"): 705_152 + 3 * 5_242_880,
     # 28,311,552 in twelve convolutions more than ResNet-20 has: 40,813,184.
     ("addernet", "ResNet-32, convolution", "muls"): 40_813_184 + 12 * 2_359_296,
+    # The sum of test_coordinate_attention.py; 23,520,842, and 3776 scales and shifts.
+    ("coordinate_attention", "MobileNetV2 + CA", "params"): 3_950_648,
+    ("scconv", "ResNet50 + S", "params"): 23_520_842 + 2 * 3776,
+    # 80 taps in 16 blocks: 3 * 3 + 4 * 5 + 6 * 5 + 3 * 7.
+    ("eca", "ECA-Net50", "params"): 25_557_032 + 80,
     ("spconv", "Ghost (s = 2)", "saved"): 1 - Fraction(15800, 34951),
 }
 
