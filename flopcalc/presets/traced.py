@@ -30,11 +30,15 @@ def _linear(call: Call) -> tuple[str, int]:
 
 
 def _bmm(call: Call) -> tuple[str, int]:
+    if len(call.args) != 2:
+        raise ValueError("a result that is given")
     n, c, t = _shape(call, 0)
     return "products", n * c * t * _shape(call, 1, "mat2")[-1]
 
 
 def _matmul(call: Call) -> tuple[str, int]:
+    if len(call.args) != 2:
+        raise ValueError("a result that is given")
     one, other = _shape(call, 0), _shape(call, 1, "other")
     if one[-1] != other[-2]:
         raise ValueError("the sizes of a product do not fit")

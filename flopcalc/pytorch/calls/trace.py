@@ -70,34 +70,56 @@ class Trace:
     def watch(self, twin: nn.Module, module: Callable[[], str]) -> Iterator[None]:
         """Trace the method of a copy, each time that it is called from outside. The last call is kept."""
         _, index = nodes_of(twin)
-        method = getattr(twin, self._method)
-        held = [*twin.parameters(), *twin.buffers()]
-
-        def traced(*args: Any, **kwargs: Any) -> Any:
-            if _C._get_tracing_state() is not None:
-                return method(*args, **kwargs)
-            kept: list[Any] = []
-
-            def body(*_: Any) -> tuple[Tensor, ...]:
-                kept[:] = [method(*args, **kwargs)]
-                return tuple(tensors(kept[0]))
-
-            # What the tracer does not get as an input it takes for a constant, and refuses if that needs a gradient.
-            inputs = {id(one): one for one in (*tensors((args, kwargs)), *held)}
-            with _Kernels(), _without_warnings():
-                graph, _ = _C._create_graph_by_tracing(body, tuple(inputs.values()), _no_name, True, False)
-            self.calls = tuple(calls_of(graph))
-            return kept[0]
-
+        for one in twin.modules():
+            _unnamed(one)
         with ExitStack() as undone:
             for one in twin.modules():
                 if not isinstance(one, torch.jit.ScriptModule):
                     scopes = _Scopes(str(index[id(one)]))
                     undone.callback(one.register_forward_pre_hook(scopes.enter, prepend=True).remove)
                     undone.callback(one.register_forward_hook(scopes.leave, always_call=True).remove)
-            twin.__dict__[self._method] = traced
-            undone.callback(twin.__dict__.pop, self._method)
+            place, method = self._method, getattr(twin, self._method)
+            if place == "forward" and type(twin).__call__ is nn.Module.__call__:
+                # With the hooks of the module, which change what a counter sees.
+                place, method = "_compiled_call_impl", twin._call_impl
+            twin.__dict__[place] = partial(self._traced, method, [*twin.parameters(), *twin.buffers()])
+            undone.callback(twin.__dict__.pop, place)
             yield
+
+    def _traced(self, method: Callable[..., Any], held: Sequence[Tensor], /, *args: Any, **kwargs: Any) -> Any:
+        if _C._get_tracing_state() is not None:
+            return method(*args, **kwargs)
+        kept: list[Any] = []
+
+        def body(*_: Any) -> tuple[Tensor, ...]:
+            kept[:] = [method(*args, **kwargs)]
+            return tuple(_outputs(kept[0]))
+
+        # What the tracer does not get as an input it takes for a constant, and refuses if that needs a gradient.
+        inputs = {id(one): one for one in (*tensors((args, kwargs)), *held)}
+        with _Kernels(), _without_warnings():
+            graph, _ = _C._create_graph_by_tracing(body, tuple(inputs.values()), _no_name, True, False)
+        self.calls = tuple(calls_of(graph))
+        return kept[0]
+
+
+def _unnamed(one: nn.Module) -> None:
+    """Take away what tells a count the name of a module: it reads sizes, and they would be recorded."""
+    run = one.__dict__.get("forward")
+    if hasattr(run, "__wrapped__"):
+        one.__dict__["forward"] = run.__wrapped__
+    one.__dict__.pop("_compiled_call_impl", None)
+
+
+def _outputs(value: Any) -> list[Tensor]:
+    """The tensors of an output, where the counters look for them: not in the fields of other classes."""
+    if isinstance(value, Tensor):
+        return [value]
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        return [tensor for item in value for tensor in _outputs(item)]
+    return []
 
 
 def _no_name(value: Any) -> str:
@@ -149,12 +171,25 @@ class _Kernels(TorchDispatchMode):  # type: ignore[no-untyped-call]
             # The tracer records what it calls, and not itself.
             with _C._ForceDispatchKeyGuard(included.add(tracer), excluded), self:
                 return torch.ops.aten._convolution.default(*args, False, False, True, True, **kwargs)
+        if str(func.overloadpacket) in _UNRECORDED:
+            # In inference mode they come here in one piece.
+            with _C._ForceDispatchKeyGuard(included.add(tracer), excluded), self:
+                return func._op_dk(_C.DispatchKey.CompositeImplicitAutograd, *args, **kwargs)
         with _C._ForceDispatchKeyGuard(included, excluded):
             _C._set_tracing_state(None)
             try:
                 return func(*args, **kwargs)
             finally:
                 _C._set_tracing_state(state)
+
+
+# Functions of which the tracer records only the operators that they call.
+_UNRECORDED = frozenset(
+    (
+        *(f"aten.conv{kind}{n}d" for kind in ("", "_transpose") for n in (1, 2, 3)),
+        *("aten.lstm_cell", "aten.gru_cell", "aten.rnn_tanh_cell", "aten.rnn_relu_cell"),
+    )
+)
 
 
 class _OfThread(type):
@@ -186,7 +221,7 @@ def calls_of(graph: Any) -> Iterator[Call]:
         name = node.kind()
         if name.startswith("prim::"):
             continue
-        scopes = (0, *map(int, filter(None, node.scopeName().split("/"))))
+        scopes = tuple(map(int, filter(None, node.scopeName().split("/")))) or (0,)
         args = tuple(map(_value, node.inputs()))
         outs = tuple(map(_value, node.outputs()))
         out = outs[0] if len(outs) == 1 else outs
