@@ -101,17 +101,23 @@ class CallLog:
     """The modules, and the calls in order of their ends.
 
     trace: gives what torch's tracer records of the same forward: another forward, since a size is a tensor there. It
-    raises ToolFailsError where the tracer fails.
+    raises ToolFailsError where the tracer fails. fused: by their indices, the modules that run as one kernel where
+    there is no log: "attention", "attention without weights", or "layer" for an encoder layer.
     """
 
     # Nothing depends on the class of a size: a trace is asked for what depends on it.
     by_class = False
 
     def __init__(
-        self, nodes: Sequence[Node], calls: Sequence[Call], trace: "Callable[[], CallLog] | None" = None
+        self,
+        nodes: Sequence[Node],
+        calls: Sequence[Call],
+        trace: "Callable[[], CallLog] | None" = None,
+        fused: Mapping[int, str] | None = None,
     ) -> None:
         self.nodes = nodes
         self.calls = calls
+        self.fused = fused or {}
         self._trace = trace
 
     def of(self, level: Level) -> Iterator[Call]:

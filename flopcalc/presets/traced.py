@@ -236,6 +236,10 @@ _TORCHPROFILE: Mapping[str, _Rule] = {
 
 def torchprofile(log: CallLog) -> Iterator[Amount]:
     """Torchprofile 0.1.0: products, attention and LSTM included, and one per element of norms, means and products."""
+    for index, kind in log.fused.items():
+        if kind == "attention without weights":
+            name = log.nodes[index].name or log.nodes[index].cls
+            raise ToolFailsError(f"{name} is one kernel where no gradient is needed, without one of its outputs")
     return _traced(log, _TORCHPROFILE)
 
 

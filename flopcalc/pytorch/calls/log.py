@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from flopcalc.presets.call import Call, CallLog, Node, Sized
 from flopcalc.pytorch.calls import site
+from flopcalc.pytorch.calls.fused import fused_kind
 from flopcalc.pytorch.calls.nodes import nodes_of
 from flopcalc.pytorch.calls.trace import trace_of
 from flopcalc.pytorch.counting import dispatch
@@ -27,40 +28,60 @@ from flopcalc.pytorch.tracing.decomposed import decomposed
 class Log:
     """Collects the calls of a copy while it runs: `count_call(..., watch=log.watch)`."""
 
-    def __init__(self) -> None:
+    def __init__(self, module: nn.Module) -> None:
+        self._module = module
         self._nodes: list[Node] = []
         self._calls: list[Call] = []
         self._running: tuple[int, ...] = ()
         # The indices of functions that are running, as places in the list of calls that they will have.
         self._inside: list[int] = []
         self._index: dict[int, int] = {}
+        self._functions: _Functions | None = None
+        self._fused: dict[int, str] = {}
+        self._had_gradients: bool | None = None
 
     def result(self, trace: Callable[[], CallLog]) -> CallLog:
         """What was recorded by the last pass."""
-        return CallLog(tuple(self._nodes), tuple(self._calls), trace)
+        one_kernel = {index: kind for index, kind in self._fused.items() if kind}
+        return CallLog(tuple(self._nodes), tuple(self._calls), trace, one_kernel)
 
     @contextmanager
     def watch(self, twin: nn.Module, module: Callable[[], str]) -> Iterator[None]:
         """Record what a copy does. A pass that failed is forgotten by the next one."""
         self._calls, self._running, self._inside = [], (), []
         self._nodes, self._index = nodes_of(twin)
+        self._fused, self._had_gradients = {}, None
+        frozen = {name for name, one in self._module.named_parameters(remove_duplicate=False) if not one.requires_grad}
+        copies = twin.named_parameters(remove_duplicate=False)
+        self._functions = _Functions(self, {id(one) for name, one in copies if name in frozen})
         handles = []
         for one in twin.modules():
             if isinstance(one, torch.jit.ScriptModule):
                 continue
-            handles.append(one.register_forward_pre_hook(self._enter, prepend=True))
+            handles.append(one.register_forward_pre_hook(self._enter, prepend=True, with_kwargs=True))
             handles.append(one.register_forward_hook(self._leave, with_kwargs=True, always_call=True))
         try:
-            with _Functions(self), _Kernels(self):
+            with self._functions, _Kernels(self):
                 yield
         finally:
             for handle in handles:
                 handle.remove()
 
-    def _enter(self, module: nn.Module, args: Any) -> None:
+    def _enter(self, module: nn.Module, args: Any, kwargs: Any) -> None:
         index = self._index.get(id(module))
-        if index is not None:
-            self._running = (*self._running, index)
+        if index is None:
+            return
+        if index == 0 and self._had_gradients is None and not torch.is_inference_mode_enabled():
+            # Counters run with gradients, and a forward may disable them.
+            self._had_gradients = torch.is_grad_enabled()
+            torch.set_grad_enabled(True)
+        self._running = (*self._running, index)
+        functions = self._functions
+        if functions is not None and self._had_gradients is not None:
+            with torch._C.DisableTorchFunction():
+                kind = fused_kind(module, args, kwargs, functions.needs_gradient)
+            # Where it differs from call to call, it is not taken for one kernel.
+            self._fused[index] = kind if self._fused.get(index, kind) == kind else ""
 
     def _leave(self, module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
         index = self._index.get(id(module))
@@ -69,6 +90,9 @@ class Log:
         while self._running and self._running[-1] != index:
             self._running = self._running[:-1]
         self.add("module", self._nodes[index].cls, args, kwargs, out)
+        if index == 0 and len(self._running) == 1 and self._had_gradients is not None:
+            torch.set_grad_enabled(self._had_gradients)
+            self._had_gradients = None
         self._running = self._running[:-1]
 
     def add(
@@ -119,14 +143,20 @@ _PLACEHOLDER = Call("function", "", 0, (), (), {}, None)
 class _Functions(TorchFunctionMode):
     """Records functions, and those that functions written in Python call."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, frozen: set[int]) -> None:
+        """frozen: the identities of parameters that need no gradient."""
         super().__init__()
         self._log = log
+        self._frozen = frozen
         # By identity, tensors that were computed from parameters; kept, so that no identity is used again.
         self._trained: dict[int, Tensor] = {}
 
     def _is_trained(self, value: Any) -> bool:
-        return isinstance(value, nn.Parameter) or id(value) in self._trained
+        return (isinstance(value, nn.Parameter) and id(value) not in self._frozen) or id(value) in self._trained
+
+    def needs_gradient(self, value: Tensor) -> bool:
+        """Whether a tensor needs a gradient, here."""
+        return torch.is_grad_enabled() and self._is_trained(value)
 
     @left_alone
     def __torch_function__(self, func: Any, types_: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -150,7 +180,7 @@ class _Functions(TorchFunctionMode):
         if name in _RECURRENT and not _is_packed(args):
             # The last argument is batch_first.
             kept["steps_in_order"] = (args[0].transpose(0, 1) if args[-1] else args[0]).is_contiguous()
-        if any(map(self._is_trained, tensors((args, kwargs)))):
+        if any(map(self.needs_gradient, tensors((args, kwargs)))):
             self._trained.update((id(one), one) for one in tensors(out) if one.is_floating_point())
         # Sizes of before: a function may change its arguments in place.
         log.add("function", name, before, kept, out, via=called)
@@ -238,6 +268,6 @@ _FACTS = frozenset(
 
 def log_of(module: nn.Module, args: Sequence[Any] = (), named: Mapping[str, Any] | None = None, **how: Any) -> CallLog:
     """The calls of one forward pass of a copy. how: as of `count_call`. Raises FlopcalcError if the forward fails."""
-    log = Log()
+    log = Log(module)
     count_call(module, args, named, witness="dispatch", watch=log.watch, **how)
     return log.result(cache(partial(trace_of, module, args, named, **how)))

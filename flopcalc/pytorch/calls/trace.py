@@ -105,9 +105,9 @@ class Trace:
 
 def _unnamed(one: nn.Module) -> None:
     """Take away what tells a count the name of a module: it reads sizes, and they would be recorded."""
-    run = one.__dict__.get("forward")
-    if hasattr(run, "__wrapped__"):
-        one.__dict__["forward"] = run.__wrapped__
+    forward = getattr(one.__dict__.get("forward"), "__wrapped__", None)
+    if forward is not None:
+        one.__dict__["forward"] = forward
     one.__dict__.pop("_compiled_call_impl", None)
 
 
