@@ -4,7 +4,7 @@ Counters look at different levels: hooks on modules, patched functions, traced o
 has all of them, in order of execution, with tensors as sizes, so that the rules of a counter need no torch.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from math import prod
 from typing import Any, Literal, NamedTuple
@@ -47,8 +47,7 @@ class Call(NamedTuple):
     via: the name under which a function was called: one that replaces `F.relu` is only noticed by code that looks it
     up by that name, so that it is `F.relu`, empty for code that held the function already, `operator` for `a + b`.
     within: the index of the function that called it, -1 for none.
-    operator: of a function that is one operator of torch, its name as torch's tracer records it: `aten::linear`.
-    reads, writes: the storages of its tensors, by number. is_needed: whether the outputs depend on it.
+    operator: in a trace, the name of the operator: `aten::linear`.
     """
 
     level: Level
@@ -61,9 +60,6 @@ class Call(NamedTuple):
     via: str = ""
     within: int = -1
     operator: str = ""
-    reads: frozenset[int] = frozenset()
-    writes: frozenset[int] = frozenset()
-    is_needed: bool = True
 
     def argument(self, position: int, name: str, default: Any = None) -> Any:
         """An argument by position or by name."""
@@ -102,12 +98,27 @@ def first(value: Any) -> Sized | None:
 
 
 class CallLog:
-    """The modules, and the calls in order of their ends. by_class: what is computed depends on the class of a size."""
+    """The modules, and the calls in order of their ends.
 
-    def __init__(self, nodes: Sequence[Node], calls: Sequence[Call], by_class: bool = False) -> None:
+    trace: gives what torch's tracer records of the same forward: another forward, since a size is a tensor there. It
+    raises ToolFailsError where the tracer fails. fused: by their indices, the modules that run as one kernel where
+    there is no log: "attention", "attention without weights", or "layer" for an encoder layer.
+    """
+
+    # Nothing depends on the class of a size: a trace is asked for what depends on it.
+    by_class = False
+
+    def __init__(
+        self,
+        nodes: Sequence[Node],
+        calls: Sequence[Call],
+        trace: "Callable[[], CallLog] | None" = None,
+        fused: Mapping[int, str] | None = None,
+    ) -> None:
         self.nodes = nodes
         self.calls = calls
-        self.by_class = by_class
+        self.fused = fused or {}
+        self._trace = trace
 
     def of(self, level: Level) -> Iterator[Call]:
         """The calls of one level."""
@@ -115,17 +126,9 @@ class CallLog:
 
     @property
     def operators(self) -> Iterator[Call]:
-        """What torch's tracer records: functions that are one operator, and kernels of functions that are not.
-
-        It forgets those that the outputs do not depend on.
-        """
-        for call in self.calls:
-            if not call.is_needed:
-                continue
-            if call.level == "function" and call.operator:
-                yield call
-            elif call.level == "kernel" and not (call.within >= 0 and self.calls[call.within].operator):
-                yield call._replace(operator=call.name)
+        """What torch's tracer records. Raises ToolFailsError where it fails."""
+        calls = self.calls if self._trace is None else self._trace().calls
+        return (call for call in calls if call.operator)
 
     @cached_property
     def visits(self) -> list[int]:

@@ -14,8 +14,11 @@ def printed_flops(equation: str, shapes: Sequence[Shape]) -> float:
     equation = equation.replace(" ", "")
     left, arrow, out = equation.partition("->")
     terms = left.split(",")
-    if "." in equation or len(terms) != len(shapes):
+    if len(terms) != len(shapes):
         raise ValueError(f"einsum {equation} is not counted")
+    if "..." in equation:
+        terms, out = _spelled_out(terms, shapes, out if arrow else None)
+        left, arrow = ",".join(terms), "->"
     if not arrow:
         out = "".join(sorted(letter for letter in set(left) - {","} if left.count(letter) == 1))
     sizes: dict[str, int] = {}
@@ -26,6 +29,20 @@ def printed_flops(equation: str, shapes: Sequence[Shape]) -> float:
             sizes[letter] = max(sizes.get(letter, 1), size)
     # NumPy adds one to the sum.
     return float(f"{_cheapest(tuple(map(frozenset, terms)), frozenset(out), sizes) + 1:.3e}")
+
+
+def _spelled_out(terms: Sequence[str], shapes: Sequence[Shape], out: str | None) -> tuple[list[str], str]:
+    """The terms of an equation with letters in place of their dots. out: None where the equation has none."""
+    widths = [len(shape) - len(term.replace("...", "")) for term, shape in zip(terms, shapes, strict=True)]
+    used = set("".join(terms))
+    free = "".join(letter for letter in map(chr, range(65, 123)) if letter.isalpha() and letter not in used)
+    most = max(width for term, width in zip(terms, widths, strict=True) if "..." in term)
+    if out is None:
+        letters = "".join(terms)
+        out = "..." + "".join(sorted(one for one in used - {"."} if letters.count(one) == 1))
+    # Axes are matched from the last one.
+    spelled = [term.replace("...", free[most - width : most]) for term, width in zip(terms, widths, strict=True)]
+    return spelled, out.replace("...", free[:most])
 
 
 def _cheapest(terms: tuple[frozenset[str], ...], out: frozenset[str], sizes: Mapping[str, int]) -> int:

@@ -4,18 +4,27 @@ from collections.abc import Callable, Iterator
 
 from flopcalc.presets import hooks, profilers, ptflops, traced
 from flopcalc.presets.call import Amount, CallLog
+from flopcalc.presets.fused import without_fused
 
 Rules = Callable[[CallLog], Iterator[Amount]]
 
+
+def _fusing(rules: Rules, layers: Callable[[str], bool] = lambda name: False) -> Rules:
+    """Rules of a counter under which some modules run as one kernel."""
+    return lambda log: rules(without_fused(log, layers))
+
+
+# Under THOP, torchinfo and FlopCounterMode torch does not take such kernels.
 RULES: dict[str, Rules] = {
-    "fvcore": traced.fvcore,
-    "ptflops": ptflops.ptflops,
-    "ptflops-aten": traced.ptflops_aten,
+    "fvcore": _fusing(traced.fvcore),
+    "ptflops": _fusing(ptflops.ptflops),
+    # It has hooks on the outermost module and on its children.
+    "ptflops-aten": _fusing(traced.ptflops_aten, lambda name: "." in name),
     "thop": hooks.thop,
     "ultralytics-thop": hooks.ultralytics_thop,
     "torchinfo": hooks.torchinfo,
-    "calflops": profilers.calflops,
-    "deepspeed": profilers.deepspeed,
-    "torchprofile": traced.torchprofile,
+    "calflops": _fusing(profilers.calflops),
+    "deepspeed": _fusing(profilers.deepspeed),
+    "torchprofile": _fusing(traced.torchprofile, lambda name: True),
     "flop-counter": traced.flop_counter,
 }

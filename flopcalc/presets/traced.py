@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from math import floor, prod
 from typing import Any
 
-from flopcalc.presets.call import Amount, Call, CallLog, Shape, Sized, ToolFailsError, first
+from flopcalc.presets.call import Amount, Call, CallLog, Shape, Sized, ToolFailsError
 from flopcalc.presets.einsum import printed_flops
 
 _Rule = Callable[[Call], tuple[str, int]]
@@ -16,7 +16,7 @@ def _shape(call: Call, position: int, name: str = "input") -> Shape:
 
 
 def _conv(call: Call) -> tuple[str, int]:
-    positions = call.sized(0) if "transpose" in call.name else call.result
+    positions = call.sized(0) if call.argument(6, "transposed") else call.result
     return "products", _shape(call, 0)[0] * prod(_shape(call, 1, "weight")) * prod(positions.shape[2:])
 
 
@@ -30,11 +30,15 @@ def _linear(call: Call) -> tuple[str, int]:
 
 
 def _bmm(call: Call) -> tuple[str, int]:
+    if len(call.args) != 2:
+        raise ValueError("a result that is given")
     n, c, t = _shape(call, 0)
     return "products", n * c * t * _shape(call, 1, "mat2")[-1]
 
 
 def _matmul(call: Call) -> tuple[str, int]:
+    if len(call.args) != 2:
+        raise ValueError("a result that is given")
     one, other = _shape(call, 0), _shape(call, 1, "other")
     if one[-1] != other[-2]:
         raise ValueError("the sizes of a product do not fit")
@@ -42,9 +46,7 @@ def _matmul(call: Call) -> tuple[str, int]:
 
 
 def _operands(call: Call) -> tuple[str, list[Shape]]:
-    equation, *operands = call.args
-    if len(operands) == 1 and not isinstance(operands[0], Sized):
-        operands = list(operands[0])
+    equation, operands, *_ = call.args
     return equation, [one.shape for one in operands]
 
 
@@ -91,22 +93,7 @@ def _scaled(what: str, of_input: int, of_output: int) -> _Rule:
     return rule
 
 
-def _cell(products_of_elements: int) -> _Rule:
-    """A recurrent cell, which the tracer takes apart: two linear layers, and element-wise products of the state."""
-
-    def rule(call: Call) -> tuple[str, int]:
-        x, state = call.sized(0), first(call.args[1])
-        from_input, from_state = call.sized(2, "w_ih"), call.sized(3, "w_hh")
-        states = state.numel if state is not None else 0
-        gates = from_input.shape[0] * x.numel + from_state.shape[0] * states
-        return "recurrent layers", gates + products_of_elements * states
-
-    return rule
-
-
-_CELLS = {"gru_cell": _cell(2), "lstm_cell": _cell(3), "rnn_tanh_cell": _cell(0), "rnn_relu_cell": _cell(0)}
 _FVCORE: Mapping[str, _Rule] = {
-    **dict.fromkeys(_CELLS, _cell(0)),
     "addmm": _addmm,
     "bmm": _bmm,
     "_convolution": _conv,
@@ -174,9 +161,9 @@ def _written(what: str, factor: int = 1) -> _Rule:
 
 
 def _multiplied(call: Call) -> tuple[str, int]:
-    # A product of two sizes is an operator of the trace as well.
-    what = "element-wise products" if call.args else "products of sizes, which a trace records"
-    return what, call.result.numel
+    # A product of two sizes is an operator of the trace as well: a size is a tensor without axes there.
+    of_sizes = call.result.shape == ()
+    return "products of sizes, which a trace records" if of_sizes else "element-wise products", call.result.numel
 
 
 def _addmv(call: Call) -> tuple[str, int]:
@@ -225,7 +212,6 @@ def _attention(call: Call) -> tuple[str, int]:
 _TORCHPROFILE: Mapping[str, _Rule] = {
     "scaled_dot_product_attention": _attention,
     "lstm": _lstm,
-    **_CELLS,
     "einsum": _sizes_of_all,
     "grid_sampler": _sampled,
     "addmm": _addmm,
@@ -250,6 +236,10 @@ _TORCHPROFILE: Mapping[str, _Rule] = {
 
 def torchprofile(log: CallLog) -> Iterator[Amount]:
     """Torchprofile 0.1.0: products, attention and LSTM included, and one per element of norms, means and products."""
+    for index, kind in log.fused.items():
+        if kind == "attention without weights":
+            name = log.nodes[index].name or log.nodes[index].cls
+            raise ToolFailsError(f"{name} is one kernel where no gradient is needed, without one of its outputs")
     return _traced(log, _TORCHPROFILE)
 
 

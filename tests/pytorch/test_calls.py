@@ -105,35 +105,6 @@ def test_sizes_are_those_of_before() -> None:
     assert call.args[0].shape == (2, 4)
 
 
-def test_products_of_sizes_that_something_uses() -> None:
-    """A trace records a product of two sizes, unless nothing needs it."""
-
-    def used(module: Any, x: Any) -> Any:
-        n, c, h, w = x.shape
-        return x.reshape(n * c, h, w)
-
-    def unused(module: Any, x: Any) -> Any:
-        n, c, h, w = x.shape
-        assert n * c
-        return x.reshape(-1, h, w)
-
-    def products(found: CallLog) -> int:
-        return sum(call.name == "size * size" for call in found.of("function"))
-
-    assert [products(log(used)), products(log(unused))] == [1, 0]
-
-
-def test_a_forward_that_insists_on_plain_ints() -> None:
-    """It is run again without such sizes."""
-
-    def strict(module: Any, x: Any) -> Any:
-        if type(x.shape[0]) is not int:
-            raise TypeError("an int is wanted")
-        return x + 1
-
-    assert "operator" in vias(log(strict))
-
-
 def test_the_module_is_left_as_it_was() -> None:
     """No hook, no attribute."""
     module = nn.Sequential(nn.Conv2d(4, 4, 3), nn.ReLU())

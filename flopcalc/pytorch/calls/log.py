@@ -1,9 +1,9 @@
 """Recording the calls of one forward pass of a copy."""
 
 import sys
-import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -12,11 +12,11 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from flopcalc.errors import FlopcalcError
 from flopcalc.presets.call import Call, CallLog, Node, Sized
 from flopcalc.pytorch.calls import site
-from flopcalc.pytorch.calls.liveness import PRODUCT, Places, Storages, needed
-from flopcalc.pytorch.calls.sizes import Products
+from flopcalc.pytorch.calls.fused import fused_kind
+from flopcalc.pytorch.calls.nodes import nodes_of
+from flopcalc.pytorch.calls.trace import trace_of
 from flopcalc.pytorch.counting import dispatch
 from flopcalc.pytorch.counting.counter import count_call
 from flopcalc.pytorch.counting.dispatch import left_alone
@@ -24,66 +24,64 @@ from flopcalc.pytorch.counting.kernels import tensors
 from flopcalc.pytorch.tracing import decomposed as decomposing
 from flopcalc.pytorch.tracing.decomposed import decomposed
 
-# Read from modules where they are numbers, sizes or flags.
-_SETTINGS = (
-    *("kernel_size", "stride", "padding", "groups", "in_channels", "out_channels", "output_size", "count_include_pad"),
-    *("in_features", "in1_features", "in2_features", "affine", "elementwise_affine", "mode", "dim", "num_parameters"),
-    *("num_layers", "hidden_size", "input_size", "bidirectional", "batch_first", "proj_size"),
-    *("num_heads", "embed_dim", "kdim", "vdim", "head_dim", "add_zero_attn"),
-)
-
 
 class Log:
     """Collects the calls of a copy while it runs: `count_call(..., watch=log.watch)`."""
 
-    def __init__(self, sizes: bool = True) -> None:
-        """sizes: record products of sizes, too; they are then of a subclass of int."""
-        self.products = Products(self._product) if sizes else None
+    def __init__(self, module: nn.Module) -> None:
+        self._module = module
         self._nodes: list[Node] = []
         self._calls: list[Call] = []
         self._running: tuple[int, ...] = ()
         # The indices of functions that are running, as places in the list of calls that they will have.
         self._inside: list[int] = []
         self._index: dict[int, int] = {}
-        self._storages = Storages()
-        # Of the outermost module, the storages of its outputs; None if it was not called as a module.
-        self._outputs: Places | None = None
+        self._functions: _Functions | None = None
+        self._fused: dict[int, str] = {}
+        self._had_gradients: bool | None = None
 
-    @property
-    def result(self) -> CallLog:
+    def result(self, trace: Callable[[], CallLog]) -> CallLog:
         """What was recorded by the last pass."""
-        by_class = self.products is None or self.products.asked
-        calls = self._calls
-        if self._storages.known and self._outputs is not None:
-            used = needed(calls, self._outputs)
-            calls = [
-                call if is_used else call._replace(is_needed=False) for call, is_used in zip(calls, used, strict=True)
-            ]
-        return CallLog(tuple(self._nodes), tuple(calls), by_class)
+        one_kernel = {index: kind for index, kind in self._fused.items() if kind}
+        return CallLog(tuple(self._nodes), tuple(self._calls), trace, one_kernel)
 
     @contextmanager
     def watch(self, twin: nn.Module, module: Callable[[], str]) -> Iterator[None]:
         """Record what a copy does. A pass that failed is forgotten by the next one."""
         self._calls, self._running, self._inside = [], (), []
-        self._storages, self._outputs = Storages(), None
         self._nodes, self._index = nodes_of(twin)
+        self._fused, self._had_gradients = {}, None
+        frozen = {name for name, one in self._module.named_parameters(remove_duplicate=False) if not one.requires_grad}
+        copies = twin.named_parameters(remove_duplicate=False)
+        self._functions = _Functions(self, {id(one) for name, one in copies if name in frozen})
         handles = []
         for one in twin.modules():
             if isinstance(one, torch.jit.ScriptModule):
                 continue
-            handles.append(one.register_forward_pre_hook(self._enter, prepend=True))
+            handles.append(one.register_forward_pre_hook(self._enter, prepend=True, with_kwargs=True))
             handles.append(one.register_forward_hook(self._leave, with_kwargs=True, always_call=True))
         try:
-            with _Functions(self), _Kernels(self):
+            with self._functions, _Kernels(self):
                 yield
         finally:
             for handle in handles:
                 handle.remove()
 
-    def _enter(self, module: nn.Module, args: Any) -> None:
+    def _enter(self, module: nn.Module, args: Any, kwargs: Any) -> None:
         index = self._index.get(id(module))
-        if index is not None:
-            self._running = (*self._running, index)
+        if index is None:
+            return
+        if index == 0 and self._had_gradients is None and not torch.is_inference_mode_enabled():
+            # Counters run with gradients, and a forward may disable them.
+            self._had_gradients = torch.is_grad_enabled()
+            torch.set_grad_enabled(True)
+        self._running = (*self._running, index)
+        functions = self._functions
+        if functions is not None and self._had_gradients is not None:
+            with torch._C.DisableTorchFunction():
+                kind = fused_kind(module, args, kwargs, functions.needs_gradient)
+            # Where it differs from call to call, it is not taken for one kernel.
+            self._fused[index] = kind if self._fused.get(index, kind) == kind else ""
 
     def _leave(self, module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
         index = self._index.get(id(module))
@@ -92,26 +90,10 @@ class Log:
         while self._running and self._running[-1] != index:
             self._running = self._running[:-1]
         self.add("module", self._nodes[index].cls, args, kwargs, out)
-        if index == 0:
-            with torch._C.DisableTorchFunction():
-                self._outputs = self._storages.of(tensors(out))
+        if index == 0 and len(self._running) == 1 and self._had_gradients is not None:
+            torch.set_grad_enabled(self._had_gradients)
+            self._had_gradients = None
         self._running = self._running[:-1]
-
-    def _product(self) -> None:
-        self.add("function", PRODUCT, (), {}, Sized(()), operator="aten::mul")
-
-    def traced(self, func: Any, args: Any, out: Any) -> Any:
-        """The shape of a tensor, or one of its sizes, as sizes that know how they were computed."""
-        if self.products is None:
-            return out
-        if type(out) is torch.Size:
-            return self.products.sizes(out, self._storages.of(tensors(args)))
-        is_size = type(out) is int and func in _SIZES
-        return self.products.size(out, self._storages.of(tensors(args))) if is_size else out
-
-    def storages(self, value: Any) -> Places:
-        """The storages of the tensors in a value."""
-        return self._storages.of(tensors(value))
 
     def add(
         self,
@@ -122,8 +104,6 @@ class Log:
         out: Any,
         *,
         via: str = "",
-        operator: str = "",
-        reads: Places = frozenset(),
     ) -> None:
         """Add a call."""
         running = self._running
@@ -138,9 +118,6 @@ class Log:
                 sized(out),
                 via,
                 self._inside[-1] if self._inside else -1,
-                operator,
-                reads,
-                frozenset() if level == "module" else self.storages(out),
             )
         )
 
@@ -166,14 +143,20 @@ _PLACEHOLDER = Call("function", "", 0, (), (), {}, None)
 class _Functions(TorchFunctionMode):
     """Records functions, and those that functions written in Python call."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, frozen: set[int]) -> None:
+        """frozen: the identities of parameters that need no gradient."""
         super().__init__()
         self._log = log
+        self._frozen = frozen
         # By identity, tensors that were computed from parameters; kept, so that no identity is used again.
         self._trained: dict[int, Tensor] = {}
 
     def _is_trained(self, value: Any) -> bool:
-        return isinstance(value, nn.Parameter) or id(value) in self._trained
+        return (isinstance(value, nn.Parameter) and id(value) not in self._frozen) or id(value) in self._trained
+
+    def needs_gradient(self, value: Tensor) -> bool:
+        """Whether a tensor needs a gradient, here."""
+        return torch.is_grad_enabled() and self._is_trained(value)
 
     @left_alone
     def __torch_function__(self, func: Any, types_: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -181,12 +164,8 @@ class _Functions(TorchFunctionMode):
         name = name_of(func)
         log = self._log
         if not name:
-            return log.traced(func, args, func(*args, **kwargs))
-        sized_by: set[int] = set()
-        if log.products is not None:
-            sized_by = log.products.use(recorded(name.rpartition(".")[2], args, kwargs))
+            return func(*args, **kwargs)
         called = site.via(site.caller(sys._getframe(), _OWN), func, name, decomposing._globals)
-        reads = log.storages((args, kwargs)) | sized_by
         before, kept = tuple(map(sized, args)), {key: sized(value) for key, value in kwargs.items()}
         inner = decomposed(func)
         with log.inside() as place:
@@ -201,27 +180,12 @@ class _Functions(TorchFunctionMode):
         if name in _RECURRENT and not _is_packed(args):
             # The last argument is batch_first.
             kept["steps_in_order"] = (args[0].transpose(0, 1) if args[-1] else args[0]).is_contiguous()
-        if any(map(self._is_trained, tensors((args, kwargs)))):
+        if any(map(self.needs_gradient, tensors((args, kwargs)))):
             self._trained.update((id(one), one) for one in tensors(out) if one.is_floating_point())
         # Sizes of before: a function may change its arguments in place.
-        log.add(
-            "function", name, before, kept, out, via=called, operator=operator_of(func, name, before, kept), reads=reads
-        )
+        log.add("function", name, before, kept, out, via=called)
         log.settle(place)
         return out
-
-
-def recorded(short: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
-    """The arguments of a function in which a trace records sizes; the others are constants there."""
-    if short in _CONVOLUTIONS:
-        # Not the groups.
-        return [*args[:6], *[value for key, value in kwargs.items() if key != "groups"]]
-    if short == "split":
-        # One size is made an int; several sizes are recorded.
-        return [one for one in (*args, *kwargs.values()) if not isinstance(one, int)]
-    if short == "tensor":
-        return [one for one in (*args, *kwargs.values()) if not isinstance(one, list | tuple)]
-    return [*args, *kwargs.values()]
 
 
 _RECURRENT = {"torch.gru", "torch.lstm", "torch.rnn_tanh", "torch.rnn_relu"}
@@ -251,8 +215,7 @@ class _Kernels(TorchDispatchMode):  # type: ignore[no-untyped-call]
         out = func(*args, **kwargs)
         packet = getattr(func, "_overloadpacket", None)
         if packet is not None and str(packet) not in _DULL:
-            reads = self._log.storages((args, kwargs))
-            self._log.add("kernel", packet._qualified_op_name, args, kwargs, out, reads=reads)
+            self._log.add("kernel", packet._qualified_op_name, args, kwargs, out)
         return out
 
 
@@ -294,22 +257,6 @@ def name_of(func: Any) -> str:
     return f"torch.{short}"
 
 
-_CONVOLUTIONS = frozenset(f"conv{n}d" for n in (1, 2, 3)) | {f"conv_transpose{n}d" for n in (1, 2, 3)} | {"convolution"}
-
-
-def operator_of(func: Any, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
-    """The operator that torch's tracer records for a function, `aten::linear`; empty for a function in Python."""
-    short = name.rpartition(".")[2]
-    if isinstance(func, types.FunctionType):
-        # torch.einsum and the like prepare their arguments for one operator.
-        return f"aten::{short}" if func.__module__ == "torch.functional" else ""
-    if short in _CONVOLUTIONS:
-        given = args[4] if len(args) > 4 else kwargs.get("padding")
-        return "aten::_convolution_mode" if isinstance(given, str) else "aten::_convolution"
-    return f"aten::{short.strip('_') if short.startswith('__') else short}"
-
-
-_SIZES = frozenset({Tensor.size, Tensor.numel, Tensor.nelement})
 # What only reads a fact about a tensor or about the process.
 _FACTS = frozenset(
     (
@@ -319,45 +266,8 @@ _FACTS = frozenset(
 )
 
 
-def nodes_of(module: nn.Module) -> tuple[list[Node], dict[int, int]]:
-    """All modules of a tree, and the index of each by its identity."""
-    index: dict[int, int] = {}
-    named = list(module.named_modules())
-    for place, (_, one) in enumerate(named):
-        index[id(one)] = place
-    return [_node(name, one, index) for name, one in named], index
-
-
-def _node(name: str, module: nn.Module, index: Mapping[int, int]) -> Node:
-    children = tuple(index[id(child)] for _, child in module.named_children())
-    facts: dict[str, Any] = {}
-    for key in _SETTINGS:
-        value = getattr(module, key, None)
-        if isinstance(value, bool | int | float | str) or _is_sizes(value):
-            facts[key] = tuple(value) if isinstance(value, list) else value
-    facts["params"] = tuple((key, tuple(one.shape)) for key, one in module._parameters.items() if one is not None)
-    bases = tuple(class_name(base) for base in type(module).__mro__ if base is not object)
-    return Node(name, bases[0], bases, children, facts)
-
-
-def _is_sizes(value: Any) -> bool:
-    return isinstance(value, list | tuple) and all(isinstance(one, int) for one in value)
-
-
-def class_name(cls: type) -> str:
-    """`Conv2d` for a class of torch.nn, `timm.layers.norm_act.BatchNormAct2d` for others."""
-    if getattr(nn, cls.__name__, None) is cls or cls.__module__.startswith("torch.nn.modules."):
-        return cls.__name__
-    return f"{cls.__module__}.{cls.__qualname__}"
-
-
 def log_of(module: nn.Module, args: Sequence[Any] = (), named: Mapping[str, Any] | None = None, **how: Any) -> CallLog:
     """The calls of one forward pass of a copy. how: as of `count_call`. Raises FlopcalcError if the forward fails."""
-    log = Log()
-    try:
-        count_call(module, args, named, witness="dispatch", watch=log.watch, **how)
-    except FlopcalcError:
-        # A forward may insist on plain ints.
-        log = Log(sizes=False)
-        count_call(module, args, named, witness="dispatch", watch=log.watch, **how)
-    return log.result
+    log = Log(module)
+    count_call(module, args, named, witness="dispatch", watch=log.watch, **how)
+    return log.result(cache(partial(trace_of, module, args, named, **how)))

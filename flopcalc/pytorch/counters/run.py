@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from flopcalc.errors import reason, unknown_name
-from flopcalc.pytorch.counters.counters import COUNTERS, Counter
+from flopcalc.pytorch.calls.own_thread import in_own_thread
+from flopcalc.pytorch.counters.counters import COUNTERS, Counter, Result
 from flopcalc.pytorch.counters.figure import Figure
 from flopcalc.pytorch.counters.guard import guarded
 from flopcalc.pytorch.counters.installed import load, version_of
@@ -66,14 +67,18 @@ def _run(name: str, counter: Counter, device: str, module: nn.Module, reading: R
             return f"{counter.package} cannot be imported: {reason(error)}"
         copy, given, by_name = _copy(module, reading, device)
         try:
-            with torch.enable_grad(), torchvision_operators.enabled():
-                value, macs, uncounted = counter.run(tool, copy, given, by_name)
+            value, macs, uncounted = in_own_thread(_reported, counter, tool, copy, given, by_name)
         except Exception as error:
             return _why_not(error, printed)
     numbers = [None if number is None else int(number) for number in (value, macs)]
     if numbers != [value, macs] or numbers[0] is None:
         return f"its figure is {value!r}, which is not a whole number"
     return Figure(name, version_of(counter.package), numbers[0], numbers[1], device, tuple(sorted(uncounted.items())))
+
+
+def _reported(counter: Counter, tool: Any, copy: nn.Module, given: list[Any], by_name: dict[str, Any]) -> Result:
+    with torch.enable_grad(), torchvision_operators.enabled():
+        return counter.run(tool, copy, given, by_name)
 
 
 def _why_not(error: Exception, printed: io.StringIO) -> str:
