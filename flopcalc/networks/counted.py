@@ -47,15 +47,8 @@ def counted(network: Network, convention: Convention) -> Counted:
         except ToolFailsError as error:
             why = f"the number of {convention.counter} is not known: {error}. This number is the sum over its layers"
             return _folded(network, convention)._replace(remarks=(why,))
-        remarks = (_BY_CLASS,) if log.by_class and convention.name == "torchprofile" else ()
-        return _of(network, found)._replace(remarks=remarks)
+        return _of(network, found)
     return _folded(network, convention)
-
-
-_BY_CLASS = (
-    "torchprofile counts 1 for each product of sizes; this module looks at the class of a size, which is a tensor in "
-    "a trace, so that a trace can have some such products more or fewer than counted here"
-)
 
 
 def _folded(network: Network, convention: Convention) -> Counted:

@@ -105,9 +105,6 @@ class CallLog:
     there is no log: "attention", "attention without weights", or "layer" for an encoder layer.
     """
 
-    # Nothing depends on the class of a size: a trace is asked for what depends on it.
-    by_class = False
-
     def __init__(
         self,
         nodes: Sequence[Node],
