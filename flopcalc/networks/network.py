@@ -12,6 +12,7 @@ from flopcalc.cost.arith import Dim, highest
 from flopcalc.cost.cost import Cost, Part, Parts, own_steps
 from flopcalc.cost.geometry import Geometry
 from flopcalc.cost.kinds import HasKinds, check_kind
+from flopcalc.networks.training import Differentiated
 from flopcalc.networks.window import Window, operator_window
 from flopcalc.presets.call import CallLog
 from flopcalc.spec.operator import Evaluation
@@ -101,11 +102,13 @@ class Replay(NamedTuple):
     """What can be found out by running a counted module again. Each runs on a copy.
 
     log: the calls that it makes. figure: what an installed counter reports, by its name: the figure and the version,
-    or one line on why there is none.
+    or one line on why there is none. differentiated: a forward and a backward pass, by the patterns of the layers that
+    are not trained; None where the module is not run again.
     """
 
     log: Callable[[], CallLog]
     figure: Callable[[str], tuple[int, str] | str]
+    differentiated: Callable[[tuple[str, ...]], Differentiated] | None = None
 
 
 class Unbuilt(Protocol):

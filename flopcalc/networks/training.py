@@ -1,0 +1,68 @@
+"""What is trained and what is computed twice: the options of the training cost, and the cost of a pass that was run."""
+
+from collections.abc import Collection, Iterable, Sequence
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, NamedTuple
+
+from flopcalc.cost.cost import Parts
+from flopcalc.errors import unknown_name
+
+if TYPE_CHECKING:
+    from flopcalc.networks.network import Network, Uncounted
+
+
+class TrainingOptions(NamedTuple):
+    """How a network is trained. freeze, checkpoint: patterns of names of layers, or of modules with all below them.
+
+    freeze: layers whose parameters get no gradient. checkpoint: layers whose forward pass is run again in the backward
+    pass. fused: attention runs as one kernel that keeps no scores, and computes them again in the backward pass.
+    """
+
+    freeze: tuple[str, ...] = ()
+    checkpoint: tuple[str, ...] = ()
+    fused: bool = False
+
+
+class Differentiated(NamedTuple):
+    """One forward and one backward pass of a module, which were run and counted.
+
+    forward: the network in training mode. backward: for each of its layers the parts of the backward pass, without
+    parameters. steps: of the backward pass. scores: for each layer the MACs of attention scores that fused attention
+    computes again. reached: whether the outputs of a layer got a gradient. uncounted: kernels of the backward pass
+    without a rule. remarks: on the backward pass.
+    """
+
+    forward: "Network"
+    backward: Sequence[Parts]
+    steps: int
+    scores: Sequence[int]
+    reached: Sequence[bool]
+    uncounted: "tuple[Uncounted, ...]" = ()
+    remarks: tuple[str, ...] = ()
+
+
+def paths(name: str) -> list[str]:
+    """`a.b.c` -> a, a.b, a.b.c; the number of a call (`relu#2`) does not belong to the name."""
+    pieces = name.partition("#")[0].split(".")
+    return [".".join(pieces[:length]) for length in range(1, len(pieces) + 1)]
+
+
+def matched(name: str, patterns: Iterable[str]) -> str:
+    """The outermost module at or above a layer that one of the patterns matches; empty if none does."""
+    return next((path for path in paths(name) if any(_fits(path, pattern) for pattern in patterns)), "")
+
+
+def _fits(path: str, pattern: str) -> bool:
+    return path == pattern or fnmatchcase(path, pattern)
+
+
+def check_patterns(flag: str, patterns: Iterable[str], names: Collection[str]) -> None:
+    """Raise FlopcalcError (unknown-layer) for a pattern that matches no name. flag: the option, such as --freeze."""
+    every = dict.fromkeys(path for name in names for path in paths(name))
+    for pattern in patterns:
+        if not any(_fits(path, pattern) for path in every):
+            hint = (
+                f"{flag} takes a layer (`layer1.0.conv2`), a module with all below it (`layer1`), "
+                "or a pattern (`layer*.conv1`)"
+            )
+            raise unknown_name("layer", pattern, every, hint)
