@@ -16,7 +16,7 @@ WEIGHTED = frozenset({"conv", "linear", "distance", "mixed"})
 
 
 class Wanted(NamedTuple):
-    """The gradients that are wanted. data: of the number of inputs that other parts computed. weights: of trained ones."""
+    """The gradients that are wanted. data: the number of those of computed inputs. weights: whether those of weights."""
 
     data: int
     weights: bool

@@ -134,7 +134,16 @@ def network_training(network: Network, options: TrainingOptions) -> Training:
     check_patterns("--freeze", options.freeze, names)
     check_patterns("--checkpoint", options.checkpoint, names)
     if network.replay is not None and network.replay.differentiated is not None:
-        return _of_module(network.replay.differentiated(options.freeze), options)
+        run = network.replay.differentiated(options.freeze)
+        # What is known of the module, apart from what the pass in inference has left out.
+        remarks = [one for one in network.remarks if "not used in this pass" not in one]
+        forward = replace(
+            run.forward,
+            name=network.name,
+            title=network.title,
+            remarks=tuple(dict.fromkeys((*remarks, *run.forward.remarks))),
+        )
+        return _of_passes(run._replace(forward=forward), options)
     return graph_training(network, options)
 
 
@@ -144,7 +153,7 @@ def graph_training(network: Network, options: TrainingOptions) -> Training:
     forward = _with(network, found.forward, network.counted_steps)
     steps = longest(network, found.backward)
     run = Differentiated(forward, found.backward, steps, found.scores, found.reached)
-    return _of_module(run, options)
+    return _of_passes(run, options)
 
 
 def training_target(target: Target, options: TrainingOptions) -> Target:
@@ -156,7 +165,7 @@ def training_target(target: Target, options: TrainingOptions) -> Target:
     return Target(plain, target.replacement._replace(network=changed))
 
 
-def _of_module(run: Differentiated, options: TrainingOptions) -> Training:
+def _of_passes(run: Differentiated, options: TrainingOptions) -> Training:
     """The record of two passes, with what is computed twice."""
     forward = run.forward
     backwards: list[Parts] = []

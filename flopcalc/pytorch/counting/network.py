@@ -13,6 +13,7 @@ from flopcalc.cost.kinds import WorkKind
 from flopcalc.errors import FlopcalcError, reason
 from flopcalc.networks.inputs import FORWARD, ForwardCall, Input
 from flopcalc.networks.network import INPUT, Layer, Module, Network, Replay, Uncounted
+from flopcalc.networks.training import Differentiated
 from flopcalc.primitives.record import Primitive
 from flopcalc.primitives.registry import PRIMITIVES
 from flopcalc.pytorch.calls.log import log_of
@@ -107,8 +108,9 @@ def counted_network(
             kernels=kernels,
             rebuild=rebuild,
         )
-    replay = replay_of(module, args, named, call, kernels=kernels, rebuild=rebuild)
-    return as_network(module, counted, inputs, batch, name=name, options=options, replay=replay)
+    record = partial(as_network, module, inputs=inputs, batch=batch, name=name, options=options)
+    replay = replay_of(module, args, named, call, record, kernels=kernels, rebuild=rebuild)
+    return record(counted, replay=replay)
 
 
 def replay_of(
@@ -116,11 +118,16 @@ def replay_of(
     args: Sequence[Any],
     named: Mapping[str, Any],
     call: ForwardCall,
+    record: Callable[[Count], Network],
     *,
     kernels: Sequence[Any] = (),
     rebuild: Callable[[], nn.Module] | None = None,
 ) -> Replay:
-    """The same call of a module again, for its log, and for other counters."""
+    """The same call of a module again, for its log, for other counters, and for its backward pass.
+
+    record: makes the network of a count.
+    """
+    how = {"method": call.method, "on": call.on, "kernels": kernels, "rebuild": rebuild}
 
     @cache
     def figure(name: str) -> tuple[int, str] | str:
@@ -131,8 +138,13 @@ def replay_of(
         made = rebuild() if rebuild is not None else module
         return reported(name, made, args, named)
 
-    log = partial(log_of, module, args, named, method=call.method, on=call.on, kernels=kernels, rebuild=rebuild)
-    return Replay(cache(log), figure)
+    @cache
+    def both_passes(freeze: tuple[str, ...]) -> Differentiated:
+        from flopcalc.pytorch.training.differentiate import differentiated
+
+        return differentiated(module, args, named, freeze, record, _part, **how)
+
+    return Replay(cache(partial(log_of, module, args, named, **how)), figure, both_passes)
 
 
 @contextmanager
