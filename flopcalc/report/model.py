@@ -33,8 +33,6 @@ def model_document(record: dict[str, Any], view: View, chosen: Convention) -> Do
     title = f"{record['title']} | input {', '.join(record['inputs'])}"
     if record["batch"] != 1:
         title += f", batch {record['batch']}"
-    if record.get("mode") == "training":
-        title += " | training step"
     if record["uncounted"]:
         title += f" | at least {people(record['cost'])} {headline(chosen)}: {how_many(record['uncounted'])}"
     blocks: list[Table | Facts | Lines] = [_rows(record, view, chosen), Facts(list(_facts(record, chosen)))]

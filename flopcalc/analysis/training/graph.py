@@ -1,16 +1,17 @@
 """The backward pass of a network, from the graph of its layers: which gradients are wanted, and what they cost."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from flopcalc.analysis.training.rules import WEIGHTED, Wanted, backward, in_training
+from flopcalc.analysis.training.special import makers, makes_weights, shares
+from flopcalc.cost.arith import highest
 from flopcalc.cost.calls import how
-from flopcalc.cost.cost import Cost, Part, Parts
+from flopcalc.cost.cost import Part, Parts
 from flopcalc.networks.counted import labelled
-from flopcalc.networks.network import INPUT, Layer, Network
+from flopcalc.networks.network import INPUT, Layer, Network, numbered
 from flopcalc.networks.training import matched
 
 
@@ -62,37 +63,51 @@ def _of_layer(layer: Layer, batch: int, given: Sequence[bool], frozen: bool) -> 
         return parts, (), ready
     ends = {"nothing": False} | {f"input{index}": one for index, one in enumerate(given)}
     previous: tuple[str, ...] = ()
+    making, share = makers(parts), shares(layer)
     found: list[Part] = []
     for part in parts:
         names = previous if part.after is None else part.after
-        known = [ends.get(name, ready) for name in names] or [ready]
-        trained = not frozen and _is_trained(part, layer)
-        wanted = Wanted(_operands(part, known, frozen), trained)
+        # A part that an option left out is not waited for; the weights that it would make are not there.
+        known = {name: ends.get(name, ready) for name in names if name in ends or not makes_weights(name)}
+        known = known or {"input": ready}
+        trained = not frozen and (_is_trained(part) or part.name in making)
+        wanted = _wanted(part, known, trained, ready)
+        if part.name in share and (trained or ready):
+            one = share[part.name]
+            wanted = Wanted(1, trained, (one.part, one.whole) if one.always or not ready else None)
         if layer.kind == "dropout" and wanted.data:
             found.append(part._replace(name="dropout.gradient", reads=part.writes, writes=part.reads))
         else:
             found += backward(part, wanted)
-        ends[part.name] = any(known) or trained
+        ends[part.name] = any(known.values()) or trained
         previous = (part.name,)
     reached = any(ends[part.name] for part in parts)
     # From the last to the first, as they run.
     return parts, tuple(reversed([part._replace(after=None) for part in found])), reached
 
 
-def _is_trained(part: Part, layer: Layer) -> bool:
-    if part.work in WEIGHTED:
-        # Weights of its own, those of another layer, or weights that were computed from trained ones.
-        return True
-    return type(part.params) is not int or part.params > 0
+def _is_trained(part: Part) -> bool:
+    """Whether a part has weights of its own: counted here, those of another layer, or computed from trained ones."""
+    return part.work in WEIGHTED or type(part.params) is not int or part.params > 0
 
 
-def _operands(part: Part, known: Sequence[bool], frozen: bool) -> int:
-    """The number of computed inputs of a part that want a gradient."""
+def _wanted(part: Part, known: Mapping[str, bool], trained: bool, ready: bool) -> Wanted:
+    """The gradients that a part wants. known: whether the results of the parts before it do; ready: the input."""
     if part.work == "matmul":
+        first, *others = known.values()
+        if makes_weights(part.name) and not others:
+            # Coefficients times the weights of the layer.
+            return Wanted(int(first), trained)
         # Two factors: by their names where they are named, else both come from what is before.
-        return sum(known) if len(known) > 1 else 2 * int(known[0])
-    # The weights of a frozen layer may be computed from its input.
-    return 2 if frozen and part.work == "conv" and any(known[1:]) else int(any(known))
+        return Wanted(int(first) + int(any(others) if others else first), False)
+    if part.call == "torchvision.ops.deform_conv2d" and (trained or any(known.values())):
+        # The kernel computes both gradients, whichever are wanted.
+        return Wanted(1, True)
+    computed = [name for name in known if makes_weights(name)] if part.work == "conv" else []
+    if computed:
+        data = [one for name, one in known.items() if name not in computed]
+        return Wanted(int(any(data) if data else ready), any(known[name] for name in computed))
+    return Wanted(int(any(known.values())), trained)
 
 
 def _scores(layer: Layer, network: Network) -> int:
@@ -106,5 +121,7 @@ _FUSED = frozenset({"scaled_dot_product_attention"})
 
 def longest(network: Network, backwards: Sequence[Parts]) -> int:
     """The kernels in the longest chain of the backward pass: the graph is that of the forward pass, turned around."""
-    layers = tuple(layer._replace(cost=Cost(parts)) for layer, parts in zip(network.layers, backwards, strict=True))
-    return replace(network, layers=layers, counted_steps=None).total("steps")
+    ends: list[Any] = [0]
+    for inputs, parts in zip(numbered(network.layers), backwards, strict=True):
+        ends.append(highest([0, *(ends[one] for one in inputs)]) + sum(part.steps for part in parts))
+    return highest(ends)  # type: ignore[no-any-return]

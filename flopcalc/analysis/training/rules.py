@@ -16,10 +16,14 @@ WEIGHTED = frozenset({"conv", "linear", "distance", "mixed"})
 
 
 class Wanted(NamedTuple):
-    """The gradients that are wanted. data: the number of those of computed inputs. weights: whether those of weights."""
+    """The gradients that are wanted. data: the number of those of computed inputs. weights: those of the weights.
+
+    share: the share of the gradient of the input that is wanted, as (part, whole); None for all.
+    """
 
     data: int
     weights: bool
+    share: tuple[Dim, Dim] | None = None
 
     @property
     def total(self) -> int:
@@ -55,12 +59,12 @@ def _of_weighted(part: Part, wanted: Wanted) -> "list[Part]":
     """One product for the input, one for the weights, and a sum over all positions for the bias."""
     inputs, weights = part.reads - part.params, part.params
     found = []
-    for count in range(wanted.data):
+    if wanted.data:
         found.append(
             Part(
-                f"{part.name}.grad_input" if not count else f"{part.name}.grad_weight",
+                f"{part.name}.grad_input",
                 part.work,
-                macs=part.macs,
+                macs=part.macs if wanted.share is None else exact_div(part.macs * wanted.share[0], wanted.share[1]),
                 activations=inputs,
                 reads=part.writes + weights,
                 writes=inputs,

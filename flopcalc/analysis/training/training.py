@@ -50,6 +50,7 @@ class Training(HasKinds):
         pairs = zip(self.forward.layers, self.backward.layers, strict=True)
         return replace(
             self.forward,
+            title=f"{self.forward.title} | training step",
             layers=tuple(one._replace(cost=one.cost + other.cost) for one, other in pairs),
             counted_steps=self.total("steps"),
             uncounted=(*self.forward.uncounted, *self.backward.uncounted),
@@ -184,7 +185,7 @@ def _of_passes(run: Differentiated, options: TrainingOptions) -> Training:
                 part._replace(name=f"{part.name}.again", params=0, after=None, call="", extra=())
                 for part in layer.cost.parts
             )
-        if options.fused and scores:
+        if options.fused and (type(scores) is not int or scores):
             again = (*again, Part("scores.again", "matmul", macs=scores, steps=0))
         recomputed = recomputed + sum(part.macs for part in again)
         backwards.append((*again, *parts))
@@ -194,8 +195,15 @@ def _of_passes(run: Differentiated, options: TrainingOptions) -> Training:
         # The kernels of the segments run once more, at most one after the other.
         steps = longest(forward, backwards)
     backward = replace(_with(forward, backwards, steps), uncounted=run.uncounted, remarks=run.remarks, replay=None)
-    frozen = tuple(layer.name for layer in forward.layers if layer.cost.params and matched(layer.name, options.freeze))
+    frozen = tuple(
+        layer.name for layer in forward.layers if matched(layer.name, options.freeze) and _has_params(layer.cost)
+    )
     return Training(forward, backward, options, recomputed, more, frozen)
+
+
+def _has_params(cost: Cost) -> bool:
+    """Whether it has parameters; a symbolic number of them is some."""
+    return any(type(part.params) is not int or part.params for part in cost)
 
 
 def _with(network: Network, parts: Sequence[Parts], steps: int | None) -> Network:
