@@ -18,7 +18,7 @@ from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks.inputs import InputLike
 from flopcalc.networks.network import Network
-from flopcalc.networks.training import TrainingOptions
+from flopcalc.networks.training import read_training
 from flopcalc.targets.kind import kind_of
 from flopcalc.targets.spec import as_texts, from_python
 from flopcalc.text.expression import exact
@@ -130,10 +130,7 @@ def formula(
     spec = from_python(
         what, input, batch=batch, replace=replace, where=where, keep=keep, set=set, arg=arg, method=method
     )
-    if mode == "training":
-        spec = spec._replace(training=TrainingOptions(as_texts(freeze), as_texts(checkpoint)))
-    elif mode != "inference":
-        raise FlopcalcError("bad-usage", f"mode is {clip(mode)}", 'write mode="training" or mode="inference"')
+    spec = spec._replace(training=read_training(mode, as_texts(freeze), as_texts(checkpoint)))
     if vary is not None and not isinstance(vary, str | Sequence):
         raise FlopcalcError("bad-usage", f"vary is {clip(vary)}, not names", 'write for example vary="height,width"')
     form = network_form(spec, None if vary is None else names_of(as_texts(vary)))

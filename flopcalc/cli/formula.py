@@ -12,8 +12,9 @@ from flopcalc.cli.completion import complete_targets
 from flopcalc.cli.output import emit, format_of, output_option, write
 from flopcalc.cli.progress import progress_bar
 from flopcalc.cli.target import target_options
-from flopcalc.cli.training import Mode, read_training, training_options
+from flopcalc.cli.training import Mode, training_options
 from flopcalc.errors import FlopcalcError
+from flopcalc.networks.training import read_training
 from flopcalc.report.document import Document, Facts, Lines, Table
 from flopcalc.spec.operator import Operator
 from flopcalc.spec.source import STATUS_TEXT

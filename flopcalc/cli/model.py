@@ -10,9 +10,10 @@ from flopcalc.cli.options import BITS_HELP, Whole, bits_option, output_options
 from flopcalc.cli.output import emit, format_of
 from flopcalc.cli.progress import progress_bar
 from flopcalc.cli.target import check_counted, note_remarks, note_uncounted, strict_option, target_options
-from flopcalc.cli.training import Mode, read_training, training_options
+from flopcalc.cli.training import Mode, training_options
 from flopcalc.cost import bits, convention
 from flopcalc.errors import FlopcalcError, clip
+from flopcalc.networks.training import read_training
 from flopcalc.report.bits import add_to_model
 from flopcalc.report.columns import ALL
 from flopcalc.report.model import View, model_document

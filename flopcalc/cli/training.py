@@ -5,8 +5,7 @@ from typing import Any, Literal
 
 import click
 
-from flopcalc.errors import FlopcalcError
-from flopcalc.networks.training import TrainingOptions
+from flopcalc.networks.training import MODES
 
 Mode = Literal["inference", "training"]
 
@@ -16,7 +15,7 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
     options = (
         click.option(
             "--mode",
-            type=click.Choice(("inference", "training")),
+            type=click.Choice(MODES),
             default="inference",
             show_default=True,
             help="Count the forward pass, or the forward and the backward pass of one training step.",
@@ -44,15 +43,3 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(options):
         command = option(command)
     return command
-
-
-def read_training(
-    mode: Mode, freeze: tuple[str, ...], checkpoint: tuple[str, ...], fused: bool
-) -> TrainingOptions | None:
-    """How the network is trained; None for inference. Raises FlopcalcError (bad-usage)."""
-    if mode == "training":
-        return TrainingOptions(freeze, checkpoint, fused)
-    for flag, value in (("--freeze", freeze), ("--checkpoint", checkpoint), ("--fused", fused)):
-        if value:
-            raise FlopcalcError("bad-usage", f"{flag} is for training", "add --mode training")
-    return None

@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
 from flopcalc.cost.cost import Parts
-from flopcalc.errors import unknown_name
+from flopcalc.errors import FlopcalcError, clip, unknown_name
 
 if TYPE_CHECKING:
     from flopcalc.networks.network import Network, Uncounted
@@ -21,6 +21,23 @@ class TrainingOptions(NamedTuple):
     freeze: tuple[str, ...] = ()
     checkpoint: tuple[str, ...] = ()
     fused: bool = False
+
+
+MODES = ("inference", "training")
+
+
+def read_training(
+    mode: str, freeze: tuple[str, ...] = (), checkpoint: tuple[str, ...] = (), fused: bool = False
+) -> TrainingOptions | None:
+    """How a network is trained; None for inference. Raises FlopcalcError (bad-usage)."""
+    if mode not in MODES:
+        raise FlopcalcError("bad-usage", f"--mode is {clip(mode)}", f"one of: {', '.join(MODES)}")
+    if mode == "training":
+        return TrainingOptions(freeze, checkpoint, fused)
+    for flag, value in (("--freeze", freeze), ("--checkpoint", checkpoint), ("--fused", fused)):
+        if value:
+            raise FlopcalcError("bad-usage", f"{flag} applies to training only", "add --mode training")
+    return None
 
 
 class Differentiated(NamedTuple):

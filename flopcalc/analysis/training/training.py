@@ -114,7 +114,7 @@ def training(
     >>> step.forward.macs, step.backward.macs
     (4089184256, 8060354560)
     >>> training("resnet50", freeze=["conv1", "layer*"]).backward.macs
-    4096000
+    2048000
     """
     options = TrainingOptions(as_texts(freeze), as_texts(checkpoint), bool(fused))
     if isinstance(what, Network):
@@ -221,7 +221,7 @@ def _remarks(found: Training) -> Iterable[str]:
     yield "the optimizer is not counted: its cost depends on the parameters only"
     if found.frozen:
         yield f"not trained: {_listed(found.frozen)}"
-    if found.options.checkpoint:
+    if found.options.checkpoint and type(found.recomputed) is int:
         yield f"{found.recomputed:,} MACs of the backward pass run checkpointed layers again"
     scores = found.scores
     if type(scores) is int and scores and not found.options.fused:
