@@ -10,9 +10,6 @@ import sys
 import warnings
 from functools import cache
 
-import torch
-from torch import nn
-
 from flopcalc.analysis.training.training import Training, graph_training, network_training
 from flopcalc.errors import FlopcalcError
 from flopcalc.networks.network import Network
@@ -70,9 +67,10 @@ def measured(table: str) -> None:
     plain = equal = 0
     for row in rows:
         name, side, batch = row["network"], int(row["size"]), int(row["batch"])
-        if grouped(name):
+        network = counted(name, side, batch)
+        if grouped(network):
             continue
-        ran = network_training(counted(name, side, batch), FUSED)
+        ran = network_training(network, FUSED)
         plain += 1
         equal += 2 * ran.macs == int(row["train_fcm_flops"])
         if 2 * ran.macs != int(row["train_fcm_flops"]):
@@ -80,14 +78,9 @@ def measured(table: str) -> None:
     print(f"{equal} of {plain} measured rows without grouped convolutions are equal")
 
 
-@cache
-def grouped(name: str) -> bool:
-    """Whether a model has a grouped convolution."""
-    import torchvision
-
-    with torch.device("meta"):
-        model = torchvision.models.get_model(name, weights=None)
-    return any(isinstance(one, nn.Conv2d) and one.groups > 1 for one in model.modules())
+def grouped(network: Network) -> bool:
+    """Whether a network has a grouped convolution."""
+    return any(layer.window is not None and (layer.window.groups or 1) > 1 for layer in network.layers)
 
 
 if __name__ == "__main__":

@@ -250,8 +250,8 @@ class _Reader:
             key = next(key for key in how if f"--{key} " in error.message)
             raise self.file.error(spec, key, as_keys(error.message), as_keys(error.hint)) from None
         settings, batch = given.get("set", {}), given.get("batch", 1)
-        rest = {"call": call, "kernels": self.kernels, "training": training}
-        return TargetSpec("network", what, settings, inputs, batch, plan, **rest)
+        target = TargetSpec("network", what, settings, inputs, batch, plan, call=call, kernels=self.kernels)
+        return target._replace(training=training)
 
     def operator(self, spec: Mapping[str, Any], what: str) -> TargetSpec:
         """The operator of a target. Sizes are named as in `flopcalc.layer`."""

@@ -82,12 +82,14 @@ _ON_NUMBERS = Tracing(Recorder, tracing)
 class Backward(NamedTuple):
     """How a pass is differentiated. prepare: puts the copy and its modules into the mode in which it is trained.
 
-    run: the backward pass from the outputs. mode: what sees the functions that the forward calls.
+    run: the backward pass from the outputs. mode: what sees the functions that the forward calls. counter: what counts
+    the kernels of both passes.
     """
 
     prepare: Callable[[nn.Module, Sequence[tuple[str, nn.Module]]], None]
     run: Callable[[Any, Recorder], None]
-    mode: Callable[[str, Recorder], AbstractContextManager[object]] = OnDevice
+    mode: type[OnDevice]
+    counter: type[DispatchCounter]
 
 
 class _Call(NamedTuple):
@@ -286,9 +288,9 @@ def _notes(
 @contextmanager
 def _modes(call: _Call, how: _Pass, recorder: Recorder, generator: torch.Generator) -> Iterator[None]:
     """The modes of a pass, for a thread that its forward started."""
-    counter = DispatchCounter(recorder, own=call.own, generator=generator)
-    mode = OnDevice if call.backward is None else call.backward.mode
-    with torch.set_grad_enabled(how.gradients), mode(how.on, recorder), counter:
+    mode, counter = (OnDevice, DispatchCounter) if call.backward is None else call.backward[2:]
+    counting = counter(recorder, own=call.own, generator=generator)
+    with torch.set_grad_enabled(how.gradients), mode(how.on, recorder), counting:
         yield
 
 

@@ -16,6 +16,7 @@ from flopcalc.pytorch.counting.kernels import tensors
 from flopcalc.pytorch.counting.record import Count
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.tracing.tracer import tracing
+from flopcalc.pytorch.training.counter import TrainingCounter
 from flopcalc.pytorch.training.functions import TrainingFunctions
 from flopcalc.pytorch.training.recorder import GradientRecorder
 
@@ -54,7 +55,7 @@ def differentiated(
             assert isinstance(counts, GradientRecorder)  # noqa: S101 - made above
             notes[:] = _backward(module, out, counts)
 
-        backward = Backward(prepare, run, TrainingFunctions)
+        backward = Backward(prepare, run, TrainingFunctions, TrainingCounter)
         try:
             with torch.inference_mode(False), torch.enable_grad():
                 counted = count_call(module, args, named, trace=Tracing(recorder, tracing), backward=backward, **how)

@@ -110,6 +110,10 @@ class GradientRecorder(Recorder):
         else:
             super().unknown(operator)
 
+    def stops(self, name: str) -> None:
+        """A function of the forward whose gradient cannot be seen."""
+        self.unknown_back[name, super().module] += 1
+
     def _meets(self, tensor: Tensor) -> None:
         # The gradients that the backward pass starts from come from no kernel.
         if not self.backward:

@@ -41,7 +41,7 @@ def _backward(found: Training) -> dict[str, int]:
 
 
 def test_each_product_has_two_gradients(write_network: WriteNetwork) -> None:
-    """Weights and input each cost the forward again, in groups, by channel and transposed too; the first has no input."""
+    """Weights and input each cost the forward again, also grouped, by channel and transposed; the first has no input."""
     found = training(_net(write_network))
     assert found.forward.macs == FORWARD
     assert _backward(found) == {
@@ -88,7 +88,7 @@ def test_elementwise_rules(write_network: WriteNetwork) -> None:
         (["stem"], {"grouped": 2 * GROUPED, "depthwise": 2 * DEPTHWISE, "up": 2 * UP, "fc": 2 * FC}),
         (["*"], {}),
     ],
-    ids=lambda value: "+".join(value),
+    ids="+".join,
 )
 def test_frozen_layers(write_network: WriteNetwork, freeze: list[str], expected: dict[str, int]) -> None:
     """No gradient for their weights, and none for what is below the first trained layer."""
@@ -159,9 +159,7 @@ layers:
 
 
 # Published multiply-accumulates of the forward, and of the first convolution.
-@pytest.mark.parametrize(
-    ("name", "first"), [("resnet50", 64 * 3 * 49 * 112**2), ("mobilenet_v2", 32 * 3 * 9 * 112**2)]
-)
+@pytest.mark.parametrize(("name", "first"), [("resnet50", 64 * 3 * 49 * 112**2), ("mobilenet_v2", 32 * 3 * 9 * 112**2)])
 def test_three_times_the_forward(name: str, first: int) -> None:
     """But for the first layer, also where most convolutions are depthwise; at all sizes, by formula."""
     found = training(name)

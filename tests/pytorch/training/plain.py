@@ -50,7 +50,7 @@ def tensors_of(value: Any) -> list[Tensor]:
 def plain_macs(module: nn.Module, given: Sequence[Any], named: Mapping[str, Any] | None = None) -> tuple[int, int]:
     """The multiply-adds of the forward and of the backward pass, in training mode."""
     module.train()
-    with Products() as counter:
+    with Products() as counter:  # type: ignore[no-untyped-call]
         out = module(*given, **(named or {}))
         forward = counter.macs
         outputs = [one for one in tensors_of(out) if one.requires_grad]

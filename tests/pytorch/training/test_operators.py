@@ -9,6 +9,7 @@ import pytest
 torch: Any = pytest.importorskip("torch")
 
 from helpers import for_author, import_torchvision
+from pytorch.training.plain import plain_macs
 from torch import Tensor, nn
 
 from flopcalc.analysis.training.training import graph_training
@@ -21,7 +22,6 @@ from flopcalc.pytorch import build_layer
 from flopcalc.pytorch.counting.kernels import tensors
 from flopcalc.pytorch.layers import input_shape
 from flopcalc.spec.operator import Evaluation, Operator
-from pytorch.training.plain import plain_macs
 
 # torchvision's kernel computes both gradients; without its compiled part, ours computes the forward again.
 OTHER_KERNELS = {"deform_conv"}
