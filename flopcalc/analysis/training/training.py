@@ -54,14 +54,14 @@ class Training(HasKinds):
             layers=tuple(one._replace(cost=one.cost + other.cost) for one, other in pairs),
             counted_steps=self.total("steps"),
             uncounted=(*self.forward.uncounted, *self.backward.uncounted),
-            remarks=(*self.forward.remarks, *self.remarks),
+            remarks=self.remarks,
             replay=None,
         )
 
     @property
     def remarks(self) -> tuple[str, ...]:
         """What a reader of the numbers must know."""
-        return (*self.backward.remarks, *_remarks(self))
+        return (*self.forward.remarks, *self.backward.remarks, *_remarks(self))
 
     def to_dict(self) -> dict[str, Any]:
         """The totals of both passes, of the forward pass and of the backward pass."""

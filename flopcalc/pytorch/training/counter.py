@@ -20,7 +20,9 @@ class TrainingCounter(DispatchCounter):  # type: ignore[no-untyped-call]
         recorder = self.recorder
         if isinstance(recorder, GradientRecorder) and not recorder.backward and torch.is_grad_enabled():
             name = _without_gradient(func)
-            if name and any(one.requires_grad for one in tensors((args, kwargs or {}))):
+            # Functions of branches and loops hold parameters that are no arguments.
+            hidden = any(callable(one) for one in args) and not isinstance(func, torch._ops.OpOverload)
+            if name and (hidden or any(one.requires_grad for one in tensors((args, kwargs or {})))):
                 recorder.stops(name)
         return super().__torch_dispatch__(func, types, args, kwargs)
 
@@ -33,7 +35,7 @@ def _without_gradient(func: Any) -> str:
     """
     if not isinstance(func, torch._ops.OpOverload):
         return f"gradient of higher_order.{func.name()}"
-    if func.namespace in ("aten", "prims"):
+    if func.namespace in ("aten", "prim", "prims"):
         return ""
     keys = [getattr(torch._C.DispatchKey, key) for key in _AUTOGRAD if hasattr(torch._C.DispatchKey, key)]
     known = any(torch._C._dispatch_has_kernel_for_dispatch_key(func._name, key) for key in keys)

@@ -41,7 +41,7 @@ def _backward(found: Training) -> dict[str, int]:
 
 
 def test_each_product_has_two_gradients(write_network: WriteNetwork) -> None:
-    """Weights and input each cost the forward again, also grouped, by channel and transposed; the first has no input."""
+    """Weights and input each cost the forward again, also grouped, depthwise, transposed; the first has no input."""
     found = training(_net(write_network))
     assert found.forward.macs == FORWARD
     assert _backward(found) == {

@@ -4,6 +4,7 @@ It shares nothing with flopcalc: not the copy, the rules, the modes nor the reco
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import is_dataclass
 from math import prod
 from typing import Any
 
@@ -21,8 +22,8 @@ class Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
         out = func(*args, **(kwargs or {}))
         # One multiply-add of complex numbers is four of real ones.
         real = 4 if isinstance(out, Tensor) and out.is_complex() else 1
-        match func._schema.name.removeprefix("aten::"):
-            case "mm" | "bmm" | "mv" | "dot":
+        match func._schema.name.removeprefix("aten::").rstrip("_"):
+            case "mm" | "bmm" | "mv" | "dot" | "vdot":
                 self.macs += real * out.numel() * args[0].shape[-1]
             case "addmm" | "baddbmm" | "addmv":
                 self.macs += real * out.numel() * args[1].shape[-1]
@@ -42,6 +43,8 @@ def tensors_of(value: Any) -> list[Tensor]:
     """The tensors of an output."""
     if isinstance(value, Tensor):
         return [value]
+    if is_dataclass(value):
+        value = vars(value)
     if isinstance(value, Mapping):
         value = list(value.values())
     return [one for item in value for one in tensors_of(item)] if isinstance(value, Sequence) else []
