@@ -12,7 +12,6 @@ from flopcalc.cost.arith import Dim, highest
 from flopcalc.cost.cost import Cost, Part, Parts, own_steps
 from flopcalc.cost.geometry import Geometry
 from flopcalc.cost.kinds import HasKinds, check_kind
-from flopcalc.networks.training import Differentiated
 from flopcalc.networks.window import Window, operator_window
 from flopcalc.presets.call import CallLog
 from flopcalc.spec.operator import Evaluation
@@ -96,6 +95,24 @@ class Module(NamedTuple):
     out_shape: Shape = ()
     unused: int = 0
     also: tuple[str, ...] = ()
+
+
+class Differentiated(NamedTuple):
+    """One forward and one backward pass of a module, which were run and counted.
+
+    forward: the network in training mode. backward: for each of its layers the parts of the backward pass, without
+    parameters. steps: of the backward pass. scores: for each layer the MACs of attention scores that fused attention
+    computes again. reached: whether the outputs of a layer got a gradient. uncounted: kernels of the backward pass
+    without a rule. remarks: on the backward pass.
+    """
+
+    forward: "Network"
+    backward: Sequence[Parts]
+    steps: int
+    scores: Sequence[int]
+    reached: Sequence[bool]
+    uncounted: tuple[Uncounted, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 class Replay(NamedTuple):

@@ -1,14 +1,10 @@
-"""What is trained and what is computed twice: the options of the training cost, and the cost of a pass that was run."""
+"""What is trained and what is computed twice: the options of the training cost."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from flopcalc.cost.cost import Parts
 from flopcalc.errors import FlopcalcError, clip, unknown_name
-
-if TYPE_CHECKING:
-    from flopcalc.networks.network import Network, Uncounted
 
 
 class TrainingOptions(NamedTuple):
@@ -38,24 +34,6 @@ def read_training(
         if value:
             raise FlopcalcError("bad-usage", f"{flag} applies to training only", "add --mode training")
     return None
-
-
-class Differentiated(NamedTuple):
-    """One forward and one backward pass of a module, which were run and counted.
-
-    forward: the network in training mode. backward: for each of its layers the parts of the backward pass, without
-    parameters. steps: of the backward pass. scores: for each layer the MACs of attention scores that fused attention
-    computes again. reached: whether the outputs of a layer got a gradient. uncounted: kernels of the backward pass
-    without a rule. remarks: on the backward pass.
-    """
-
-    forward: "Network"
-    backward: Sequence[Parts]
-    steps: int
-    scores: Sequence[int]
-    reached: Sequence[bool]
-    uncounted: "tuple[Uncounted, ...]" = ()
-    remarks: tuple[str, ...] = ()
 
 
 def paths(name: str) -> list[str]:

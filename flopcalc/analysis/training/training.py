@@ -9,8 +9,8 @@ from flopcalc.analysis.training.graph import longest, passes
 from flopcalc.cost.cost import Cost, Part, Parts
 from flopcalc.cost.kinds import KINDS, HasKinds, check_kind
 from flopcalc.networks.inputs import InputLike
-from flopcalc.networks.network import Network, size
-from flopcalc.networks.training import Differentiated, TrainingOptions, check_patterns, matched
+from flopcalc.networks.network import Differentiated, Network, size
+from flopcalc.networks.training import TrainingOptions, check_patterns, matched
 from flopcalc.targets.read import Target, read_target
 from flopcalc.targets.spec import as_texts, from_python
 
@@ -113,7 +113,7 @@ def training(
     >>> step = training("resnet50")
     >>> step.forward.macs, step.backward.macs
     (4089184256, 8060354560)
-    >>> training("resnet50", freeze=["conv1", "layer*"]).backward.macs
+    >>> training("resnet50", freeze=["conv1", "bn1", "layer*"]).backward.macs
     2048000
     """
     options = TrainingOptions(as_texts(freeze), as_texts(checkpoint), bool(fused))

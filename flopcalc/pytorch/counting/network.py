@@ -12,8 +12,7 @@ from flopcalc.cost.cost import Cost, Part
 from flopcalc.cost.kinds import WorkKind
 from flopcalc.errors import FlopcalcError, reason
 from flopcalc.networks.inputs import FORWARD, ForwardCall, Input
-from flopcalc.networks.network import INPUT, Layer, Module, Network, Replay, Uncounted
-from flopcalc.networks.training import Differentiated
+from flopcalc.networks.network import INPUT, Differentiated, Layer, Module, Network, Replay, Uncounted
 from flopcalc.primitives.record import Primitive
 from flopcalc.primitives.registry import PRIMITIVES
 from flopcalc.pytorch.calls.log import log_of

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from flopcalc.cost.cost import Part, Parts
 from flopcalc.errors import FlopcalcError, reason
-from flopcalc.networks.network import Network, Uncounted
-from flopcalc.networks.training import Differentiated, matched
+from flopcalc.networks.network import Differentiated, Network, Uncounted
+from flopcalc.networks.training import matched
 from flopcalc.pytorch.counting.counter import Backward, Tracing, count_call
 from flopcalc.pytorch.counting.evaluation_mode import evaluate
 from flopcalc.pytorch.counting.kernels import tensors

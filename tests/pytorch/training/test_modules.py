@@ -203,7 +203,7 @@ def test_batch_norm_of_one_value() -> None:
 def test_kernels_without_a_gradient() -> None:
     """They are errors of one line, and kernels without a rule are flagged."""
     define_kernels()
-    with pytest.raises(FlopcalcError, match="backward pass of .* failed") as caught:
+    with pytest.raises(FlopcalcError, match=r"backward pass of .* failed") as caught:
         training(_Net(lambda x: torch.heaviside(x, x)), input=(4, 8, 8))
     assert caught.value.code == "not-differentiable"
     found = training(_Net(torch.linalg.matrix_exp), input=(4, 8, 8), batch=16)
