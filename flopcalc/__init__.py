@@ -23,6 +23,7 @@ __all__ = [
     "Network",
     "Solution",
     "Sweep",
+    "Training",
     "__version__",
     "count",
     "formula",
@@ -32,6 +33,7 @@ __all__ = [
     "replace",
     "solve",
     "sweep",
+    "training",
 ]
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from flopcalc.analysis.solving.solution import Solution
     from flopcalc.analysis.solving.solve import solve
     from flopcalc.analysis.sweep import Sweep, sweep
+    from flopcalc.analysis.training.training import Training, training
     from flopcalc.catalog.kernels import register_kernel
     from flopcalc.catalog.layer import layer
     from flopcalc.cost.cost import Cost
@@ -55,6 +58,7 @@ else:
         "Network": "flopcalc.networks.network",
         "Solution": "flopcalc.analysis.solving.solution",
         "Sweep": "flopcalc.analysis.sweep",
+        "Training": "flopcalc.analysis.training.training",
         "count": "flopcalc.targets.module",
         "formula": "flopcalc.analysis.formula",
         "layer": "flopcalc.catalog.layer",
@@ -63,6 +67,7 @@ else:
         "replace": "flopcalc.targets.module",
         "solve": "flopcalc.analysis.solving.solve",
         "sweep": "flopcalc.analysis.sweep",
+        "training": "flopcalc.analysis.training.training",
     }
 
     def __getattr__(name):

@@ -17,6 +17,7 @@ from flopcalc.analysis.network_form import (
     stages_of,
 )
 from flopcalc.analysis.structure import Structural, structural_costs
+from flopcalc.analysis.training.training import training_target
 from flopcalc.analysis.variables import Variable, Vary, spec_at, variables
 from flopcalc.cost.kinds import KINDS
 from flopcalc.errors import FlopcalcError
@@ -48,7 +49,8 @@ def _described_form(spec: TargetSpec, vary: Sequence[str] | None, checks: int) -
     chosen = variables(base.input_shape, spec.batch, options, vary)
 
     def concrete(point: Mapping[str, Any]) -> Target:
-        return read_target(spec_at(spec, base.input_shape, options, chosen.variables, point))
+        target = read_target(spec_at(spec, base.input_shape, options, chosen.variables, point))
+        return target if spec.training is None else training_target(target, spec.training)
 
     scope = _scope(chosen)
     target = _read(concrete, scope, chosen.variables)

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal
 
 from flopcalc.analysis.assumptions import assumed
 from flopcalc.analysis.closed_forms import network_form
@@ -18,6 +18,7 @@ from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks.inputs import InputLike
 from flopcalc.networks.network import Network
+from flopcalc.networks.training import read_training
 from flopcalc.targets.kind import kind_of
 from flopcalc.targets.spec import as_texts, from_python
 from flopcalc.text.expression import exact
@@ -103,12 +104,17 @@ def formula(
     set: Mapping[str, Any] | None = None,
     arg: Mapping[str, Any] | None = None,
     method: str | None = None,
+    mode: Literal["inference", "training"] = "inference",
+    freeze: str | Iterable[str] = (),
+    checkpoint: str | Iterable[str] = (),
 ) -> Formula:
     """The closed form of an operator or a network, as `flopcalc formula` shows it.
 
     what: an operator's name, or a target as in `flopcalc model`; an nn.Module or a function that builds one, with
     `input`. vary: names of the axes and options that are symbols, as a list or as text with commas. assume: texts
-    such as "H = 32 h". set: options that have a number. Raises FlopcalcError: no-closed-form where there is none.
+    such as "H = 32 h". set: options that have a number. mode: "training" for the forward and the backward pass of one
+    training step; freeze, checkpoint: as of `flopcalc.training`. Raises FlopcalcError: no-closed-form where there is
+    none.
 
     >>> from flopcalc import formula
     >>> formula("resnet18", assume="H = 32 h, W = 32 w").exact["macs"]
@@ -124,6 +130,7 @@ def formula(
     spec = from_python(
         what, input, batch=batch, replace=replace, where=where, keep=keep, set=set, arg=arg, method=method
     )
+    spec = spec._replace(training=read_training(mode, as_texts(freeze), as_texts(checkpoint)))
     if vary is not None and not isinstance(vary, str | Sequence):
         raise FlopcalcError("bad-usage", f"vary is {clip(vary)}, not names", 'write for example vary="height,width"')
     form = network_form(spec, None if vary is None else names_of(as_texts(vary)))

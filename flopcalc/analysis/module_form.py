@@ -1,6 +1,7 @@
 """The closed form of a PyTorch module: a count on symbolic sizes, compared with ordinary counts."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from flopcalc.analysis.network_form import (
@@ -14,8 +15,10 @@ from flopcalc.analysis.network_form import (
     in_scope,
     points_of,
 )
+from flopcalc.analysis.training.training import graph_training, network_training
 from flopcalc.analysis.variables import Variable
 from flopcalc.errors import FlopcalcError
+from flopcalc.networks.network import Network
 from flopcalc.symbolic.conditions import FixedSize
 from flopcalc.targets.read import Target, read_symbolic
 from flopcalc.targets.spec import TargetSpec
@@ -53,10 +56,15 @@ def _form(
     fixed = tuple(FixedSize(one.symbol, one.value, one.by) for one in found.fixed)
     remarks = (*notes, *(f"{one.name} is {one.value} only: {one.place}" for one in found.fixed))
 
+    training, network = spec.training, found.network
+    if training is not None:
+        # On symbolic sizes no backward pass can run: the graph gives it, and passes that run are compared with it.
+        network, counted = graph_training(network, training).network, partial(_trained, spec, counted)
+
     def concrete(point: Point) -> Target:
         return Target(counted(point), None)
 
-    symbolic = Symbolic(Target(found.network, None), found.scope, variables, concrete, remarks, fixed)
+    symbolic = Symbolic(Target(network, None), found.scope, variables, concrete, remarks, fixed)
     form = form_of(symbolic, spec)
     # What the forward does outside its children.
     needed = tuple(one._replace(why=one.why or ROOT) for one in form.requirements)
@@ -65,6 +73,22 @@ def _form(
     if single.get("N") == 1 and not form.allows(single) and form.allows(single | {"N": 2}):
         return _with_one_sample(form, counted, concrete, checks)
     return checked(form, concrete, checks)
+
+
+def _trained(spec: TargetSpec, counted: Callable[[Point], Network], point: Point) -> Network:
+    """The network at a point with both passes by its graph, compared with passes that run. Raises FlopcalcError."""
+    assert spec.training is not None  # noqa: S101 - asked for training only
+    network = counted(point)
+    found, ran = graph_training(network, spec.training), network_training(network, spec.training)
+    if (found.forward.macs, found.backward.macs) != (ran.forward.macs, ran.backward.macs):
+        at = ", ".join(f"{name} = {value}" for name, value in point.items())
+        raise FlopcalcError(
+            "no-closed-form",
+            f"the training cost of {network.name} does not follow from its layers: at {at} the passes that run cost "
+            f"{ran.macs:,} MACs, and its layers give {found.macs:,}",
+            "flopcalc model --mode training counts the passes that run",
+        )
+    return found.network
 
 
 def _with_one_sample(

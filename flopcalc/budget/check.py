@@ -14,6 +14,7 @@ from flopcalc.cost.kinds import KINDS
 from flopcalc.errors import FlopcalcError, at_line, clip, unknown_name
 from flopcalc.networks.inputs import FORWARD
 from flopcalc.networks.library import names as network_names
+from flopcalc.networks.training import TrainingOptions
 from flopcalc.targets.limits import Limit
 from flopcalc.targets.read import is_python
 from flopcalc.targets.spec import TargetSpec
@@ -187,6 +188,7 @@ class Check:
             timeout=spec.target.timeout,
             kernels=spec.target.kernels,
             call=spec.target.call if is_python(name) else FORWARD,
+            training=None if spec.target.training is None else TrainingOptions(),
         )
         if other not in self.measured:
             self.measured[other] = measure(

@@ -5,11 +5,12 @@ import re
 # The keys of a target that the command line has as flags. --timeout and --debug are no keys: they stay.
 _KEYS = {
     **dict.fromkeys(("input", "set", "batch", "replace", "where", "keep", "hw", "h", "w"), ""),
+    **dict.fromkeys(("mode", "freeze", "checkpoint"), ""),
     **dict.fromkeys(("stride", "padding", "dilation", "groups", "k"), ""),
     "cin": "c_in",
     "cout": "c_out",
 }
-_VALUES = {"input": r"[\w=.]*\d[\w=:]*", "set": r"[A-Za-z_]\w*=[^\s,;]+", "batch": r"\d+"}
+_VALUES = {"mode": r"training", "input": r"[\w=.]*\d[\w=:]*", "set": r"[A-Za-z_]\w*=[^\s,;]+", "batch": r"\d+"}
 _GIVEN = {key: re.compile(rf"--{key} {value}(?: --{key} {value})*") for key, value in _VALUES.items()}
 _FLAG = re.compile(rf"--({'|'.join(_KEYS)})(?![\w-]| \S+ on the command line)")
 # What is in backticks is a command, which stays as it is.

@@ -79,6 +79,11 @@ def measure_target(name: str, spec: TargetSpec, dtype: str) -> Measured:
 
 def _network(name: str, spec: TargetSpec, dtype: str) -> Measured:
     target = read_target(spec)
+    if spec.training is not None:
+        # Most targets are for inference.
+        from flopcalc.analysis.training.training import training_target
+
+        target = training_target(target, spec.training)
     what = spec.what if isinstance(spec.what, str) else target.plain.name
     headline = convention.get("macs")
     found = _measured(name, what, spec, model_record(target.plain, target.replacement, headline, dtype))

@@ -12,7 +12,9 @@ from flopcalc.cli.completion import complete_targets
 from flopcalc.cli.output import emit, format_of, output_option, write
 from flopcalc.cli.progress import progress_bar
 from flopcalc.cli.target import target_options
+from flopcalc.cli.training import Mode, training_options
 from flopcalc.errors import FlopcalcError
+from flopcalc.networks.training import read_training
 from flopcalc.report.document import Document, Facts, Lines, Table
 from flopcalc.spec.operator import Operator
 from flopcalc.spec.source import STATUS_TEXT
@@ -59,6 +61,7 @@ _RIGHT = {"corrected": "corrected", "asymptotic": "exact", "open": "other readin
     default=None,
     help="Show the formula of each stage or each layer of a network (default: stage).",
 )
+@training_options
 @target_options
 @click.option(
     "--format",
@@ -73,6 +76,10 @@ def command(
     vary: tuple[str, ...],
     assume: tuple[str, ...],
     per: str | None,
+    mode: Mode,
+    freeze: tuple[str, ...],
+    checkpoint: tuple[str, ...],
+    fused: bool,
     fmt: str | None,
     output: str | None,
     **options: Any,
@@ -84,9 +91,11 @@ def command(
     --set or behind the name: spconv:alpha=1/4.
 
     Of a network, described or a PyTorch model: every kind of cost as an exact expression in batch, height and width,
-    with the conditions under which it holds. It is compared with the cost at other sizes before it is shown.
+    with the conditions under which it holds. It is compared with the cost at other sizes before it is shown. With
+    --mode training, of the forward and the backward pass together.
     """
     fmt = format_of(fmt, output, _SUFFIXES[style])
+    options["training"] = read_training(mode, freeze, checkpoint, fused)
     if kind_of(what) == "operator":
         _check_no_network_options({"vary": vary, "assume": assume, "per": per, **options})
         _operator(what, style, options["settings"], fmt, output)
@@ -101,7 +110,9 @@ def _check_no_network_options(options: Mapping[str, Any]) -> None:
     """Raise FlopcalcError (bad-usage) for an option that only the formula of a network has."""
     given = next((name for name, value in options.items() if value and name not in _OPERATOR_OPTIONS), None)
     if given is not None:
-        flag = {"input_texts": "input", "replace_texts": "replace", "argument_texts": "arg"}.get(given, given)
+        flag = {"training": "mode", "input_texts": "input", "replace_texts": "replace", "argument_texts": "arg"}.get(
+            given, given
+        )
         why = f"--{flag} is for the formula of a network; that of an operator has symbols for all its sizes"
         raise FlopcalcError("bad-usage", why, f"leave out --{flag}, or name a network")
 

@@ -10,11 +10,15 @@ from flopcalc.cli.options import BITS_HELP, Whole, bits_option, output_options
 from flopcalc.cli.output import emit, format_of
 from flopcalc.cli.progress import progress_bar
 from flopcalc.cli.target import check_counted, note_remarks, note_uncounted, strict_option, target_options
+from flopcalc.cli.training import Mode, training_options
 from flopcalc.cost import bits, convention
 from flopcalc.errors import FlopcalcError, clip
+from flopcalc.networks.training import read_training
 from flopcalc.report.bits import add_to_model
 from flopcalc.report.columns import ALL
 from flopcalc.report.model import View, model_document
+from flopcalc.report.training import add_to_model as add_passes
+from flopcalc.report.training import check_convention
 from flopcalc.targets.model_record import folded, grouped, model_record, most_expensive, tree_rows
 from flopcalc.targets.read import read_target
 from flopcalc.targets.spec import from_texts
@@ -46,6 +50,7 @@ _DEPTH = 3
     f"{BITS_HELP} Other bits for the first and the last layer with weights, or for layers by name: "
     "w4a4:first=w8a8,last=w8a8,*.downsample.*=w8a8."
 )
+@training_options
 @strict_option
 @output_options
 def command(
@@ -55,6 +60,10 @@ def command(
     top: int | None,
     columns: str | None,
     bits_text: str | None,
+    mode: Mode,
+    freeze: tuple[str, ...],
+    checkpoint: tuple[str, ...],
+    fused: bool,
     strict: bool,
     fmt: str | None,
     output: str | None,
@@ -72,9 +81,24 @@ def command(
     chosen = convention.get(convention_name)
     by = _checked_by(by, depth, top)
     widths = None if bits_text is None else bits.read(bits_text)
+    options["training"] = read_training(mode, freeze, checkpoint, fused)
+    spec = with_folder_rules(from_texts(name, **options))
+    if spec.training is not None:
+        check_convention(chosen)
+        if widths is not None:
+            raise FlopcalcError("bad-usage", "--bits is for inference", "leave out --bits or --mode training")
     with progress_bar(name):
-        target = read_target(with_folder_rules(from_texts(name, **options)))
+        target = read_target(spec)
+        step = None
+        if spec.training is not None:
+            # Only training needs it.
+            from flopcalc.analysis.training.training import network_training, training_target
+
+            step = network_training(target.network, spec.training)
+            target = training_target(target, spec.training)
     record = model_record(target.plain, target.replacement, chosen, dtype)
+    if step is not None:
+        add_passes(record, step, dtype)
     if widths is not None:
         changed = target.replacement.network if target.replacement else target.plain
         add_to_model(record, changed, target.plain, widths)

@@ -97,15 +97,35 @@ class Module(NamedTuple):
     also: tuple[str, ...] = ()
 
 
+class Differentiated(NamedTuple):
+    """One forward and one backward pass of a module, which were run and counted.
+
+    forward: the network in training mode. backward: for each of its layers the parts of the backward pass, without
+    parameters. steps: of the backward pass. scores: for each layer the MACs of attention scores that fused attention
+    computes again. reached: whether the outputs of a layer got a gradient. uncounted: kernels of the backward pass
+    without a rule. remarks: on the backward pass.
+    """
+
+    forward: "Network"
+    backward: Sequence[Parts]
+    steps: int
+    scores: Sequence[int]
+    reached: Sequence[bool]
+    uncounted: tuple[Uncounted, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
 class Replay(NamedTuple):
     """What can be found out by running a counted module again. Each runs on a copy.
 
     log: the calls that it makes. figure: what an installed counter reports, by its name: the figure and the version,
-    or one line on why there is none.
+    or one line on why there is none. differentiated: a forward and a backward pass, by the patterns of the layers that
+    are not trained; None where the module is not run again.
     """
 
     log: Callable[[], CallLog]
     figure: Callable[[str], tuple[int, str] | str]
+    differentiated: Callable[[tuple[str, ...]], Differentiated] | None = None
 
 
 class Unbuilt(Protocol):

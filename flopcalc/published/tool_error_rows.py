@@ -222,7 +222,7 @@ ROWS: dict[str, tuple[Row, ...]] = {
             "FLOPs",
             23040,
             9216,
-            "the formula of convolution_backward leaves out the groups",
+            "the formula of convolution_backward leaves out the groups: EfficientNet-B3 reads 44 x its forward",
             "backward",
             BY_HAND,
         ),

@@ -10,7 +10,7 @@ from torch import nn
 
 from flopcalc.errors import FlopcalcError, clip, reason
 from flopcalc.networks.inputs import FORWARD, ForwardCall, Input
-from flopcalc.networks.network import Network
+from flopcalc.networks.network import Network, Replay
 from flopcalc.pytorch.counting.counter import check_countable
 from flopcalc.pytorch.counting.inputs import arguments, read_batch
 from flopcalc.pytorch.counting.network import ROOT, as_network, counted_network, explained, replay_of
@@ -150,7 +150,10 @@ def _replaced(loaded: Loaded, asked: _Request, plan: "Plan", limit: TimeLimit | 
             rebuild=_rebuild(loaded, limit),
         )
     network = partial(as_network, inputs=inputs, batch=asked.batch, name=asked.name, options=asked.settings)
-    replay = partial(replay_of, args=args, named=named, call=call, kernels=asked.kernels)
+
+    def replay(module: nn.Module) -> Replay:
+        return replay_of(module, args, named, call, partial(network, module), kernels=asked.kernels)
+
     plain = network(candidates.root, run.counted, replay=replay(candidates.root))
     done, after = replace_candidates(candidates, run, plan)
     changed = network(done.module, after, replay=replay(done.module))

@@ -11,6 +11,7 @@ from flopcalc.report.bits import bops_facts, bops_field, with_bops
 from flopcalc.report.columns import Field, Row, cell_of, choose, headline, same_sizes, sizes, table_of
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
 from flopcalc.report.totals import traffic_text
+from flopcalc.report.training import pass_fields, training_facts, with_passes
 from flopcalc.report.uncounted import RULE_HINT, at_least, how_many, uncounted_lines
 from flopcalc.targets.model_record import OWN, folded, grouped, number_of
 
@@ -55,6 +56,7 @@ def _facts(record: dict[str, Any], chosen: Convention) -> Iterable[tuple[str, st
     if record["options"]:
         yield "options", ", ".join(f"{name} {option_text(one)}" for name, one in record["options"].items())
     unknown = record["uncounted"]
+    yield from training_facts(record)
     yield "flops", at_least(f"{people(record['flops'])} = 2 x MACs + elementwise", unknown)
     for name, text in bops_facts(record):
         yield name, at_least(text, unknown)
@@ -119,6 +121,7 @@ def fields_of(view: View, record: dict[str, Any], rows: Sequence[Row], chosen: C
     return [
         *_first_fields(view, rows),
         Field("params", Column("params"), cell_of("params")),
+        *pass_fields(record),
         Field("cost", Column(headline(chosen)), cell_of("cost")),
         *bops_field(record),
         Field("share", Column("share", "share", drop=3), lambda row: row.get("share", row["cost"] / total)),
@@ -240,7 +243,8 @@ def _rows(record: dict[str, Any], view: View, chosen: Convention) -> Table:
         rows = grouped(layers, by) if by != "layer" else folded(layers) if view.fold else layers
         default, totals = _DEFAULT[by], [total]
     fields = fields_of(view, record, rows, chosen)
-    return table_of(choose(fields, view.columns, with_bops(record, default)), rows, totals, main=True)
+    default = with_passes(record, with_bops(record, default))
+    return table_of(choose(fields, view.columns, default), rows, totals, main=True)
 
 
 def _total(record: dict[str, Any], by: str) -> dict[str, Any]:
@@ -279,6 +283,8 @@ def _others(record: dict[str, Any], rows: Sequence[Row], by: str) -> Iterable[di
     bops = ["bops"] if "bops" in record else []
     for kind in ("params", "cost", "macs", "flops", "traffic", "activations", *bops):
         rest[kind] = record[kind] - sum(row[kind] for row in rows)
+    for which in ("forward", "backward") if "backward" in record else ():
+        rest[f"{which}_macs"] = record[which]["macs"] - sum(row[f"{which}_macs"] for row in rows)
     elementwise = sum(record[kind] for kind in ELEMENTWISE)
     rest["elementwise"] = elementwise - sum(row["elementwise"] for row in rows)
     rest["intensity"] = rest["flops"] / rest["traffic"] if rest["traffic"] else None

@@ -119,6 +119,8 @@ def _window(window: Window | None) -> dict[str, Any]:
 
 # Kinds that add up over layers; steps do not, since layers may run side by side.
 _ADDITIVE = (*SUMMED, "elementwise", "cost")
+# BOPs, and the MACs of the two passes of training.
+IF_ASKED = ("bops", "forward_macs", "backward_macs")
 
 
 # Equal in these, two calls of one module are one row.
@@ -147,8 +149,8 @@ def grouped(layers: Sequence[dict[str, Any]], by: str) -> list[dict[str, Any]]:
 def summed(layers: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The number of layers, and the sums of all kinds that add up."""
     sums: dict[str, Any] = {"count": number_of(layers)}
-    # BOPs are there if the user asked for them.
-    kinds = (*_ADDITIVE, "bops") if layers and "bops" in layers[0] else _ADDITIVE
+    # These are there if the user asked for them.
+    kinds = (*_ADDITIVE, *(kind for kind in IF_ASKED if layers and kind in layers[0]))
     sums |= {kind: sum(layer[kind] for layer in layers) for kind in kinds}
     return sums | {"intensity": intensity(sums["flops"], sums["traffic"])}
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks.inputs import FORWARD, ForwardCall, Input, InputLike, On, as_inputs, parse_input
+from flopcalc.networks.training import TrainingOptions
 from flopcalc.spec.param import show
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class TargetSpec(NamedTuple):
     parsed as on the command line. For a network: inputs (empty for its default input), batch, the plan of
     replacements (None for no replacement), and for Python code the timeout, the call (the method, the device and the
     keywords that are not tensors) and the rules for kernels of its own (beside those that are registered). For an
-    operator: shape, its sizes by their names in `flopcalc.layer`.
+    operator: shape, its sizes by their names in `flopcalc.layer`. training: how it is trained, None for inference.
     """
 
     kind: Kind
@@ -69,9 +70,10 @@ class TargetSpec(NamedTuple):
     timeout: Timeout = DEFAULT_TIMEOUT
     call: ForwardCall = FORWARD
     kernels: "tuple[KernelRule, ...]" = ()
+    training: TrainingOptions | None = None
 
     def _key(self) -> tuple[Any, ...]:
-        return self.kind, self.what, *self.flags, *self.shape.items(), self.inputs, self.batch
+        return self.kind, self.what, *self.flags, *self.shape.items(), self.inputs, self.batch, self.training
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, TargetSpec) and self._key() == other._key()
@@ -88,7 +90,15 @@ class TargetSpec(NamedTuple):
             found += [("--replace", request.command) for request in self.plan.requests]
             found += [("--where", self.plan.where)] if self.plan.where is not None else []
             found += [("--keep", pattern) for pattern in self.plan.keep]
-        return found
+        return found + self.training_flags
+
+    @property
+    def training_flags(self) -> list[tuple[str, str]]:
+        """How it is trained as flags of the command line with their values; none for inference."""
+        if self.training is None:
+            return []
+        found = [("--mode", "training"), *(("--freeze", one) for one in self.training.freeze)]
+        return [*found, *(("--checkpoint", one) for one in self.training.checkpoint)]
 
     @property
     def call_flags(self) -> list[tuple[str, str]]:
@@ -116,6 +126,7 @@ def from_texts(
     argument_texts: Iterable[str] = (),
     method: str | None = None,
     on: str | None = None,
+    training: TrainingOptions | None = None,
 ) -> TargetSpec:
     """The network that the options of a command name. Raises FlopcalcError for invalid text."""
     inputs = tuple(parse_input(text) for text in input_texts)
@@ -129,6 +140,7 @@ def from_texts(
         plan=chosen,
         timeout=timeout or DEFAULT_TIMEOUT,
         call=read_call(split_settings(argument_texts, "--arg"), method, on),
+        training=training,
     )
 
 
@@ -144,11 +156,12 @@ def from_python(
     arg: Mapping[str, Any] | None = None,
     method: str | None = None,
     on: str | None = None,
+    training: TrainingOptions | None = None,
 ) -> TargetSpec:
     """The network that the arguments of a Python call name. Raises FlopcalcError for invalid values."""
     chosen = read_plan(as_texts(replace), where, as_texts(keep))
     call = read_call(arg, method, on)
-    return TargetSpec("network", what, dict(set or {}), as_inputs(inputs), batch, chosen, call=call)
+    return TargetSpec("network", what, dict(set or {}), as_inputs(inputs), batch, chosen, call=call, training=training)
 
 
 def read_call(arguments: Mapping[str, Any] | None = None, method: Any = None, on: Any = None) -> ForwardCall:

@@ -214,7 +214,8 @@ class Copier:
         made = torch.jit._recursive.wrap_cpp_module(copy.deepcopy(module._c))  # type: ignore[no-untyped-call]
         for child in made.modules():
             for name, tensor in [*child.named_parameters(recurse=False), *child.named_buffers(recurse=False)]:
-                child._c.setattr(name, self.twin(tensor))
+                twin = self.twin(tensor)
+                child._c.setattr(name, twin.requires_grad_() if self.gradients and tensor.requires_grad else twin)
         return made
 
     def _tensor(self, tensor: Tensor) -> Any:

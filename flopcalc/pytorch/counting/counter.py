@@ -79,6 +79,19 @@ class Tracing(NamedTuple):
 _ON_NUMBERS = Tracing(Recorder, tracing)
 
 
+class Backward(NamedTuple):
+    """How a pass is differentiated. prepare: puts the copy and its modules into the mode in which it is trained.
+
+    run: the backward pass from the outputs. mode: what sees the functions that the forward calls. counter: what counts
+    the kernels of both passes.
+    """
+
+    prepare: Callable[[nn.Module, Sequence[tuple[str, nn.Module]]], None]
+    run: Callable[[Any, Recorder], None]
+    mode: type[OnDevice]
+    counter: type[DispatchCounter]
+
+
 class _Call(NamedTuple):
     """What is counted, and how. modules: of the module, with their names."""
 
@@ -91,6 +104,7 @@ class _Call(NamedTuple):
     witness: Witness
     watch: Watch | None
     tracing: Tracing
+    backward: Backward | None
 
 
 def count(module: nn.Module | Callable[..., Any], *inputs: Any, **named_inputs: Any) -> Count:
@@ -123,13 +137,14 @@ def count_call(
     witness: Witness = "trace",
     watch: Watch | None = None,
     trace: Tracing = _ON_NUMBERS,
+    backward: Backward | None = None,
 ) -> Count:
     """Count one call of a module's method, as `count` does.
 
     on: "meta" or "cpu" to force the one or the other. kernels: rules next to those that are registered. rebuild:
     builds the module again with real values, where it lies on the meta device and the forward reads values. witness:
     "trace", or "dispatch" for the slower and independent way. watch: looks at the copy while it runs.
-    trace: how a pass is traced, for sizes that are not numbers.
+    trace: how a pass is traced, for sizes that are not numbers. backward: how the copy is trained; None for inference.
     """
     function = None
     if isinstance(module, types.MethodType) and isinstance(module.__self__, nn.Module):
@@ -138,7 +153,9 @@ def count_call(
     if not isinstance(module, nn.Module):
         raise _not_a_module(module)
     modules = modules_of(module)
-    call = _Call(module, modules, method, function, rules_by_operator(kernels), rebuild, witness, watch, trace)
+    call = _Call(
+        module, modules, method, function, rules_by_operator(kernels), rebuild, witness, watch, trace, backward
+    )
     forward = function.__get__(module) if function else getattr(module, method, None)
     ways = list(readings(args, named or {}, forward))
     failures: list[Failure] = []
@@ -167,14 +184,14 @@ def _not_a_module(given: object) -> FlopcalcError:
 
 def _on_device(call: _Call, reading: Reading, device: Literal["meta", "cpu"], failures: list[Failure]) -> Count | None:
     """The count on a device, first without gradients, and with them if the forward asks; None if it fails."""
-    how, layers = _Pass(device), layers_by_module(call.modules)
+    how, layers = _Pass(device, gradients=call.backward is not None), layers_by_module(call.modules)
     while True:
         recorder = call.tracing.recorder(layers)
         try:
             with paused() if device == "meta" else nullcontext():
                 return _run(call, reading, how, recorder)
         except FlopcalcError as error:
-            if error.code not in {"cannot-copy", "too-large"}:
+            if error.code not in {"cannot-copy", "too-large", "not-differentiable"}:
                 raise
             failures.append(Failure(device, error, ""))
             return None
@@ -196,7 +213,10 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
     copier = Copier(on_meta if how.on == "meta" else on_cpu(generator), gradients=how.gradients)
     twin: nn.Module = copier.copy(original)
     named = _copies(call, copier) or modules_of(twin)
-    evaluate(twin, [child for _, child in named])
+    if call.backward is None:
+        evaluate(twin, [child for _, child in named])
+    else:
+        call.backward.prepare(twin, named)
     if how.on == "cpu" and has_no_values(original):
         _usable(twin)
     given, by_name = _arguments(twin, reading, how, copier, generator)
@@ -217,6 +237,8 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
             with OnDevice(how.on), DispatchCounter(None, generator=generator):
                 forward()
             named = modules_of(twin)
+            if call.backward is not None:
+                call.backward.prepare(twin, named)
         parameters = [(name, one) for name, child in named for one in child._parameters.values() if one is not None]
         recorder.sees_all = how.on == "meta"
         held = copier.tensors if recorder.sees_all else ()
@@ -231,6 +253,8 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
             call.tracing.modes(recorder, call.own, generator) if traced else _modes(call, how, recorder, generator)
         )
         out = forward()
+        if call.backward is not None:
+            call.backward.run(out, recorder)
     forget_names(named)
     result = recorder.finish(parameters, out)
     result.own_params = _own_params(parameters)
@@ -264,8 +288,9 @@ def _notes(
 @contextmanager
 def _modes(call: _Call, how: _Pass, recorder: Recorder, generator: torch.Generator) -> Iterator[None]:
     """The modes of a pass, for a thread that its forward started."""
-    counter = DispatchCounter(recorder, own=call.own, generator=generator)
-    with torch.set_grad_enabled(how.gradients), OnDevice(how.on, recorder), counter:
+    mode, counter = (OnDevice, DispatchCounter) if call.backward is None else call.backward[2:]
+    counting = counter(recorder, own=call.own, generator=generator)
+    with torch.set_grad_enabled(how.gradients), mode(how.on, recorder), counting:
         yield
 
 

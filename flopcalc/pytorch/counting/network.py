@@ -12,7 +12,7 @@ from flopcalc.cost.cost import Cost, Part
 from flopcalc.cost.kinds import WorkKind
 from flopcalc.errors import FlopcalcError, reason
 from flopcalc.networks.inputs import FORWARD, ForwardCall, Input
-from flopcalc.networks.network import INPUT, Layer, Module, Network, Replay, Uncounted
+from flopcalc.networks.network import INPUT, Differentiated, Layer, Module, Network, Replay, Uncounted
 from flopcalc.primitives.record import Primitive
 from flopcalc.primitives.registry import PRIMITIVES
 from flopcalc.pytorch.calls.log import log_of
@@ -107,8 +107,9 @@ def counted_network(
             kernels=kernels,
             rebuild=rebuild,
         )
-    replay = replay_of(module, args, named, call, kernels=kernels, rebuild=rebuild)
-    return as_network(module, counted, inputs, batch, name=name, options=options, replay=replay)
+    record = partial(as_network, module, inputs=inputs, batch=batch, name=name, options=options)
+    replay = replay_of(module, args, named, call, record, kernels=kernels, rebuild=rebuild)
+    return record(counted, replay=replay)
 
 
 def replay_of(
@@ -116,11 +117,16 @@ def replay_of(
     args: Sequence[Any],
     named: Mapping[str, Any],
     call: ForwardCall,
+    record: Callable[[Count], Network] | None = None,
     *,
     kernels: Sequence[Any] = (),
     rebuild: Callable[[], nn.Module] | None = None,
 ) -> Replay:
-    """The same call of a module again, for its log, and for other counters."""
+    """The same call of a module again, for its log, for other counters, and for its backward pass.
+
+    record: makes the network of a count; without it there is no backward pass.
+    """
+    how = {"method": call.method, "on": call.on, "kernels": kernels, "rebuild": rebuild}
 
     @cache
     def figure(name: str) -> tuple[int, str] | str:
@@ -131,8 +137,14 @@ def replay_of(
         made = rebuild() if rebuild is not None else module
         return reported(name, made, args, named)
 
-    log = partial(log_of, module, args, named, method=call.method, on=call.on, kernels=kernels, rebuild=rebuild)
-    return Replay(cache(log), figure)
+    @cache
+    def both_passes(freeze: tuple[str, ...]) -> Differentiated:
+        from flopcalc.pytorch.training.differentiate import differentiated
+
+        assert record is not None  # noqa: S101 - checked below
+        return differentiated(module, args, named, freeze, record, _part, **how)
+
+    return Replay(cache(partial(log_of, module, args, named, **how)), figure, None if record is None else both_passes)
 
 
 @contextmanager

@@ -44,6 +44,12 @@ def weight_norm(kernel: Kernel) -> Answer:
     return Work(adds=size, muls=2 * size, other=2 * rows, reads=kernel.reads, writes=size)
 
 
+def weight_norm_backward(kernel: Kernel) -> Answer:
+    """The gradients of the direction and of the norm: a product summed for each slice, and its share taken off."""
+    size, rows = kernel.argument("saved_v").numel(), kernel.argument("saved_g").numel()
+    return Work(adds=2 * size, muls=3 * size, other=2 * rows, reads=kernel.reads, writes=kernel.written)
+
+
 def norm_backward(kernel: Kernel) -> Answer:
     """The gradient of a norm with its own statistics.
 
@@ -97,6 +103,7 @@ RULES = {
     ),
     rms_norm: "aten::rms_norm aten::_fused_rms_norm",
     weight_norm: "aten::_weight_norm_interface",
+    weight_norm_backward: "aten::_weight_norm_interface_backward",
     norm_backward: ("aten::native_layer_norm_backward aten::native_group_norm_backward aten::_fused_rms_norm_backward"),
     batch_norm_backward: (
         "aten::native_batch_norm_backward aten::cudnn_batch_norm_backward aten::miopen_batch_norm_backward "

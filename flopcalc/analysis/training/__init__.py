@@ -1,0 +1,1 @@
+"""The cost of training: the forward and the backward pass of one step."""

@@ -1,0 +1,143 @@
+"""The backward pass of one part of a layer, by its kind of work.
+
+A product has two factors, and the gradient of each costs as many MACs as the product itself, whatever the groups,
+the stride or the direction: it has one multiply-add for each pair of a factor's element and an output that they share.
+Only the gradients that are wanted are computed. The rules for element-wise work are those of torch's kernels, as
+docs/training.md lists them; `flopcalc.pytorch` has the same rules a second time, on tensors.
+"""
+
+from typing import NamedTuple
+
+from flopcalc.cost.arith import Dim, exact_div
+from flopcalc.cost.cost import Part, Parts
+
+# Kinds of work that multiply by weights of their own, or by weights that were computed.
+WEIGHTED = frozenset({"conv", "linear", "distance", "mixed"})
+
+
+class Wanted(NamedTuple):
+    """The gradients that are wanted. data: the number of those of computed inputs. weights: those of the weights.
+
+    share: the share of the gradient of the input that is wanted, as (part, whole); None for all.
+    """
+
+    data: int
+    weights: bool
+    share: tuple[Dim, Dim] | None = None
+
+    @property
+    def total(self) -> int:
+        """The number of gradients."""
+        return self.data + int(self.weights)
+
+
+def in_training(part: Part) -> Part:
+    """The part of the forward pass in training: batch norm computes the mean and the variance of its input."""
+    if part.work == "norm" and not part.call.endswith("without affine"):
+        return part._replace(adds=3 * part.writes, muls=2 * part.writes)
+    return part
+
+
+def backward(part: Part, wanted: Wanted) -> Parts:
+    """The parts of the backward pass of a part; none where no gradient is wanted, or where it is passed on as it is."""
+    if not wanted.total:
+        return ()
+    if part.work in ("conv", "linear", "mixed"):
+        return tuple(_of_weighted(part, wanted))
+    if part.work == "matmul":
+        gradients = int(wanted.total)
+        reads = part.reads + gradients * part.writes
+        return (_gradient(part, wanted, macs=gradients * part.macs)._replace(reads=reads),)
+    adds, muls, other = _elementwise(part, wanted)
+    if all(type(one) is int and one == 0 for one in (adds, muls, other)) and part.work != "move":
+        # A sum hands its gradient on, and needs no kernel.
+        return ()
+    return (_gradient(part, wanted, adds=adds, muls=muls, other=other),)
+
+
+def _of_weighted(part: Part, wanted: Wanted) -> "list[Part]":
+    """One product for the input, one for the weights, and a sum over all positions for the bias."""
+    inputs, weights = part.reads - part.params, part.params
+    found = []
+    if wanted.data:
+        found.append(
+            Part(
+                f"{part.name}.grad_input",
+                part.work,
+                macs=part.macs if wanted.share is None else exact_div(part.macs * wanted.share[0], wanted.share[1]),
+                activations=inputs,
+                reads=part.writes + weights,
+                writes=inputs,
+                steps=part.steps,
+            )
+        )
+    if wanted.weights:
+        found.append(
+            Part(
+                f"{part.name}.grad_weight",
+                part.work,
+                macs=part.macs,
+                adds=part.adds,
+                activations=weights,
+                reads=part.writes + inputs,
+                writes=weights,
+                # It runs next to the gradient of the input.
+                steps=0 if wanted.data else part.steps,
+            )
+        )
+    return found
+
+
+def _gradient(part: Part, wanted: Wanted, macs: Dim = 0, adds: Dim = 0, muls: Dim = 0, other: Dim = 0) -> Part:
+    """A part that reads what the part read and the gradient of what it wrote, and writes the wanted gradients."""
+    inputs = (part.reads - part.params) if wanted.data else 0
+    weights = part.params if wanted.weights else 0
+    return Part(
+        f"{part.name}.gradient",
+        part.work,
+        macs=macs,
+        adds=adds,
+        muls=muls,
+        other=other,
+        activations=inputs if part.work == "matmul" else 0,
+        reads=part.writes if part.work in _NOTHING_KEPT else part.reads + part.writes,
+        writes=inputs + weights,
+        steps=part.steps,
+    )
+
+
+# Their gradients need nothing of the forward pass.
+_NOTHING_KEPT = frozenset({"add", "move", "avgpool", "gap"})
+
+
+def _elementwise(part: Part, wanted: Wanted) -> tuple[Dim, Dim, Dim]:
+    """Additions, multiplications and other operations."""
+    size = part.writes
+    trained = int(wanted.weights)
+    match part.work:
+        case "norm":
+            # A constant scale; else the normalised input, two sums for the weights, two means, their combination.
+            return (0, size, 0) if part.call.endswith("without affine") else (5 * size, 4 * size, 0)
+        case "layernorm":
+            return 7 * size, 6 * size, 0
+        case "softmax":
+            return 2 * size, 2 * size, 0
+        case "act":
+            return trained * size, 0, part.other * int(bool(wanted.data or wanted.weights))
+        case "add":
+            return trained * size, 0, 0
+        case "mul":
+            # The gradient of each factor is a product; that of a trained factor is summed.
+            return trained * part.muls, 2 * part.muls, 0
+        case "maxpool":
+            return size, 0, 0
+        case "avgpool":
+            return part.adds, 0, part.other
+        case "gap":
+            return 0, 0, part.reads
+        case "distance":
+            steps = exact_div(part.adds, 2)
+            return 2 * steps * wanted.total, steps * wanted.total, 0
+        case "move":
+            return trained * size, 0, 0
+    return part.adds, part.muls, part.other

@@ -1,0 +1,78 @@
+"""Every operator: the backward pass by its parts equals that of its module, which runs."""
+
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any
+
+import pytest
+
+torch: Any = pytest.importorskip("torch")
+
+from helpers import for_author, import_torchvision
+from pytorch.training.plain import plain_macs
+from torch import Tensor, nn
+
+from flopcalc.analysis.training.training import graph_training
+from flopcalc.catalog import lookup
+from flopcalc.catalog.cases import cases
+from flopcalc.cost.cost import Cost, Part
+from flopcalc.networks.network import INPUT, Layer, Network
+from flopcalc.networks.training import TrainingOptions
+from flopcalc.pytorch import build_layer
+from flopcalc.pytorch.counting.kernels import tensors
+from flopcalc.pytorch.layers import input_shape
+from flopcalc.spec.operator import Evaluation, Operator
+
+# torchvision's kernel computes both gradients; without its compiled part, ours computes the forward again.
+OTHER_KERNELS = {"deform_conv"}
+OPERATORS = [one for one in lookup.every() if one.name not in OTHER_KERNELS]
+
+
+class _Trained(nn.Module):
+    """A module whose input wants a gradient."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+        self.scale = nn.Parameter(torch.ones(1, device="meta"))
+
+    def forward(self, x: Any) -> Any:
+        return self.module(x * self.scale if isinstance(x, Tensor) else tuple(one * self.scale for one in x))
+
+
+def _empty(shape: Any) -> Any:
+    if isinstance(shape[0], tuple):
+        return tuple(map(_empty, shape))
+    return torch.empty(shape, device="meta")
+
+
+def _by_parts(e: Evaluation, first: bool, freeze: Sequence[str]) -> int:
+    """The backward pass of the operator behind a trained factor, or behind nothing."""
+    factor = Part("factor", "mul", params=1, muls=1)
+    layers = (
+        Layer("before", "factor", (INPUT,), (1,), (1,), Cost(() if first else (factor,)), ""),
+        Layer("layer", e.operator.name, ("before",), (1,), e.out_shape, e.cost, "", e),
+    )
+    net = Network("net", "net", (1,), 1, layers, "layer", {})
+    return graph_training(net, TrainingOptions(tuple(freeze))).backward.macs
+
+
+@pytest.mark.parametrize("operator", OPERATORS, ids=lambda operator: operator.name)
+def test_backward(operator: Operator) -> None:
+    """As the first layer, behind others, and frozen behind others."""
+    import_torchvision()
+    small = (e for e in cases(operator) if e.geometry.c_in * e.geometry.c_out * e.geometry.p_out < 1_000_000)
+    for e in islice(small, 3):
+        advice = (
+            f"on {e.geometry} its backward pass has other MACs than its parts; name in `after` the parts whose results "
+            "a part multiplies, or add what they do not say to flopcalc/analysis/training/special.py"
+        )
+        given = _empty(input_shape(e))
+        module = build_layer(e, device="meta")
+        assert _by_parts(e, True, ()) == plain_macs(module, (given,))[1], for_author(e.label(), advice)
+        assert _by_parts(e, False, ()) == plain_macs(_Trained(module), (given,))[1], for_author(e.label(), advice)
+        module.requires_grad_(False)
+        assert _by_parts(e, False, ("layer",)) == plain_macs(_Trained(module), (given,))[1], for_author(
+            e.label(), f"frozen, {advice}"
+        )
+        assert tensors(given)
