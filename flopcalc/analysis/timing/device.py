@@ -40,17 +40,22 @@ class Rates(NamedTuple):
     """How close to its peaks a device comes in one dtype.
 
     rate: by kind of kernel, the share of the dense peak that long sums and many outputs reach. bandwidth: by kind, the
-    share of the data sheet's bandwidth. inner, columns: the length of the sum, and the number of output channels, at
-    which half of it is reached. outputs: the same for the outputs of a kernel, for each unit of the device. winograd:
-    how much faster a 3x3 convolution with stride 1 and many outputs is than a direct one, and the outputs for each unit
-    at which half of that is reached.
+    share of the data sheet's bandwidth. inner, columns: the length of the sum, and the number of output channels (of a
+    group), at which half of it is reached; group_columns: columns of a grouped convolution. outputs: the same for the
+    outputs of a kernel, for each unit of the device. launch: factor on the time of launches. copies: launches, and
+    passes over the tensors, that a convolution without two axes has in addition, because libraries change its layout.
+    winograd_gain: by how much a 3x3 convolution with stride 1 and many outputs is faster than a direct one;
+    winograd_outputs: the outputs for each unit at which half of that is reached.
     """
 
     rate: Mapping[str, float]
     bandwidth: Mapping[str, float]
     inner: float
     columns: float
+    group_columns: float
     outputs: float
+    launch: float = 1.0
+    copies: float = 0.0
     winograd_gain: float = 0.0
     winograd_outputs: float = 1.0
 

@@ -7,7 +7,8 @@ arrays of all kernels at once.
   channels, and 1 + outputs / M for few outputs, which do not fill the device (K MACs of an output, N channels that share
   an input, M outputs);
 - memory: bytes / (bandwidth x share of the kind), faster for tensors that the cache holds;
-- the kernel takes the smooth maximum of both, (compute^3 + memory^3)^(1/3), and a launch time.
+- the kernel takes the smooth maximum of both, (compute^3 + memory^3)^(1/3), and a launch time. Half-precision
+  convolutions of sequences and volumes copy their tensors, since the kernels want another layout.
 
 In eager mode the host launches kernels while the device computes: the whole pass takes the smooth maximum of the sum
 of the kernels and the sum of their launches.
@@ -85,13 +86,14 @@ def coefficients_of(kernel: Kernel, device: Device, dtype: str) -> Coefficients:
     """The parameters of a kernel on a device."""
     rates, _ = device.rates(dtype)
     is_matrix = kernel.kind in MATRIX
+    columns = {"grouped": rates.group_columns, "depthwise": 0.0}.get(kernel.kind, rates.columns)
     return Coefficients(
         peak=device.peak(dtype),
         rate=share(rates.rate, kernel.kind),
         bandwidth=device.bandwidth,
         share=share(rates.bandwidth, kernel.kind),
         inner=rates.inner if is_matrix else 0.0,
-        columns=rates.columns if is_matrix else 0.0,
+        columns=columns if is_matrix else 0.0,
         outputs=rates.outputs * device.units if is_matrix else 0.0,
         winograd_gain=rates.winograd_gain,
         winograd_outputs=rates.winograd_outputs * device.units,
@@ -122,7 +124,10 @@ def kernel_estimate(kernel: Kernel, device: Device, dtype: str, execution: str) 
         # The fused kernel of the products does its work.
         return KernelEstimate(0.0, 0.0, 0.0, 0)
     kept = share(efficiency.kept, kernel.kind) if execution == "compiled" else 1.0
-    return KernelEstimate(compute * n * kept, memory * n * kept, efficiency.launch[execution] * n * min(1.0, kept), n)
+    is_copied = kernel.axes != 2 and kernel.kind in MATRIX and kernel.kind != "depthwise"
+    copies = device.rates(dtype)[0].copies if is_copied else 0.0
+    launch = efficiency.launch[execution] * device.rates(dtype)[0].launch * min(1.0, kept) * (1 + copies)
+    return KernelEstimate(compute * n * kept, memory * n * kept, launch * n, n)
 
 
 def smooth_max(one: float, other: float, power: int = POWER) -> float:

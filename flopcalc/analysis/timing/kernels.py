@@ -59,7 +59,8 @@ class Kernel(NamedTuple):
     does not need. hidden: those of the reads and writes that fused attention keeps on the chip. weights: elements of
     `reads` that are weights. inner: multiply-accumulates of an output. columns: output channels that share an input
     value. outputs: elements that a matrix kernel writes. area: taps of the window, 1 without one. is_strided: whether
-    the window skips positions. is_merged: whether it is expected to be part of a fused attention kernel.
+    the window skips positions. is_merged: whether it is expected to be part of a fused attention kernel. axes: of a
+    convolution, 2 for images.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Kernel(NamedTuple):
     area: int = 1
     is_strided: bool = False
     is_merged: bool = False
+    axes: int = 2
 
     @property
     def least_moved(self) -> int:
@@ -117,7 +119,10 @@ def of_network(network: Network) -> list[Timed]:
 def of_evaluation(evaluation: Evaluation) -> list[Timed]:
     """The parts of an operator as layers. Attention has a kernel for each part, as in `flopcalc.pytorch.layers`."""
     parts = evaluation.cost.parts
-    layer = Layer(evaluation.operator.name, evaluation.operator.name, (), (), (), evaluation.cost, "", evaluation)
+    name, axes = evaluation.operator.name, 3 if evaluation.operator.volume else evaluation.operator.axes
+    # Only the channels and the number of axes are looked at.
+    shape = (int(evaluation.geometry.c_in), *(1,) * axes)
+    layer = Layer(name, name, (), shape, shape, evaluation.cost, "", evaluation)
     places = dict(zip([place for place, part in enumerate(parts) if _runs(part)], of_layer(layer), strict=True))
     return [_timed(parts[place].name, (kernel,), (parts[place],)) for place, kernel in places.items()]
 
@@ -139,6 +144,8 @@ def of_layer(layer: Layer, *, fused_attention: bool = False) -> tuple[Kernel, ..
     found = []
     for part in parts:
         kernel = _weighty(part, layer, single) if part.work in ("conv", "linear") else _plain(part)
+        if kernel.area > 1 and len(layer.window.kernel if layer.window else (1, 1)) != 2:
+            kernel = kernel._replace(axes=len(layer.window.kernel) if layer.window else 2)
         if scores and kernel.kind == "matmul":
             # The scores and the shares made of them are each written by one kernel and read by another one.
             hidden = min(2 * scores // products, kernel.reads + kernel.writes)
@@ -196,7 +203,7 @@ def _weighty(part: Part, layer: Layer, single: bool) -> Kernel:
         # Another layer counts the weights, and this one reads them.
         c_out = layer.out_shape[0] if part.work == "conv" else layer.out_shape[-1]
         params = c_out * inner
-    kernel = kernel._replace(inner=inner, outputs=outputs, columns=c_out, weights=params)
+    kernel = kernel._replace(inner=inner, outputs=outputs, columns=c_out, weights=min(params, kernel.reads))
     if part.work == "linear" or not kernel.macs:
         return kernel
     window = layer.window if single else None

@@ -37,7 +37,18 @@ _TOP = (
     "efficiency",
 )
 _EFFICIENCY = ("like", "fitted_on", "launch", "start", "cache", "kept", *DTYPES)
-_RATES = ("rate", "bandwidth", "inner", "columns", "outputs", "winograd_gain", "winograd_outputs")
+# Of a dtype, by kind of kernel, and single numbers with their defaults.
+_TABLES = ("rate", "bandwidth")
+_NUMBERS = {
+    "inner": 0.0,
+    "columns": 0.0,
+    "group_columns": 0.0,
+    "outputs": 0.0,
+    "launch": 1.0,
+    "copies": 0.0,
+    "winograd_gain": 0.0,
+    "winograd_outputs": 1.0,
+}
 _KIND_NAMES = (*KERNEL_KINDS, "other")
 # Without a section `efficiency`: the device that was measured and is most alike.
 _MEASURED = {"gpu": "h200", "cpu": "i9-10940x", "npu": "h200"}
@@ -162,7 +173,7 @@ def _efficiency(file: File, data: Map, kind: str, depth: int) -> Efficiency:
         kept={**(base.kept if base else {}), **_by_kind(file, section, "kept")},
         by_dtype=_by_dtypes(file, section, base),
         source=_text(file, section, "fitted_on", base.source if base and base.source else "not fitted"),
-        like=base.like if base else "",
+        like=base.like if base and not any(name in section for name in DTYPES) else "",
     )
 
 
@@ -194,19 +205,13 @@ def _by_dtypes(file: File, section: Map, base: Efficiency | None) -> dict[str, R
 
 
 def _rates(file: File, section: Map, name: str) -> Rates:
-    table = file.keys(section[name], section, name, _RATES, name)
-    tables = {}
-    for key in ("rate", "bandwidth"):
-        tables[key] = _by_kind(file, table, key)
-        for kind, value in tables[key].items():
+    table = file.keys(section[name], section, name, (*_TABLES, *_NUMBERS), name)
+    tables = {key: _by_kind(file, table, key) for key in _TABLES}
+    for key, found in tables.items():
+        for kind, value in found.items():
             if not value:
                 raise file.error(table[key], kind, f"{name}: {key} of {kind} is 0; it must be larger")
-    return Rates(
-        tables["rate"],
-        tables["bandwidth"],
-        _number(file, table, "inner", 0),
-        _number(file, table, "columns", 0),
-        _number(file, table, "outputs", 0),
-        _number(file, table, "winograd_gain", 0),
-        _number(file, table, "winograd_outputs", 1) or 1.0,
-    )
+    numbers = {key: _number(file, table, key, default) for key, default in _NUMBERS.items()}
+    if not numbers["winograd_outputs"]:
+        raise file.error(table, "winograd_outputs", f"{name}: winograd_outputs is 0; it must be larger")
+    return Rates(**tables, **numbers)
