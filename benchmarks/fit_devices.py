@@ -25,7 +25,6 @@ from timing_fit import Model, Start, Table, leave_out, table
 
 from flopcalc.analysis.timing.bound import kernel_bound
 from flopcalc.analysis.timing.device import Device, Efficiency
-from flopcalc.analysis.timing.kernels import Kernel
 from flopcalc.analysis.timing.library import device as find_device
 
 FOLDER = Path(__file__).resolve().parent.parent / "configs" / "devices"
@@ -57,15 +56,16 @@ class Report:
     def bound(self, what: str, rows: int, slower: int, closest: float) -> None:
         """A line of bounds."""
         self.failed += slower > 0
-        print(f"{what:<44} {rows:>5} {slower:>9} {closest:>8.2f}   0 violations{'':<6} {'FAILS' if slower else 'ok'}", flush=True)
+        print(
+            f"{what:<44} {rows:>5} {slower:>9} {closest:>8.2f}   0 violations{'':<6} {'FAILS' if slower else 'ok'}",
+            flush=True,
+        )
 
 
 def bound(row: Row, device: Device) -> float:
     """The bound of a row, for compiled rows that of merged kernels."""
-    scale = row.batch if row.kind == "timm" else 1
     fused = row.execution == "compiled"
-    kernels = (_scaled(kernel, scale) for kernel in row.kernels)
-    return sum(kernel_bound(kernel, device, row.dtype, fused=fused).seconds for kernel in kernels)
+    return sum(kernel_bound(kernel, device, row.dtype, fused=fused).seconds for kernel in row.kernels)
 
 
 def whole_bound(row: Row, device: Device) -> float:
@@ -73,34 +73,19 @@ def whole_bound(row: Row, device: Device) -> float:
     return 2e9 * row.gmacs * row.batch / device.peak(row.dtype) / (1 if row.dtype != "float32" else 6)
 
 
-def _scaled(kernel: Kernel, scale: int) -> Kernel:
-    """A kernel that was counted at batch 1, at another batch."""
-    if scale == 1:
-        return kernel
-    given = kernel.reads - kernel.weights
-    return kernel._replace(
-        macs=kernel.macs * scale,
-        operations=kernel.operations * scale,
-        reads=given * scale + kernel.weights,
-        writes=kernel.writes * scale,
-        skipped=kernel.skipped * scale,
-        hidden=kernel.hidden * scale,
-    )
-
-
 def check_bounds(rows: Sequence[Row], report: Report) -> None:
     """Compare all rows with their bounds."""
-    groups: dict[tuple[str, ...], list[float]] = {}
-    fastest: dict[tuple[str, ...], tuple[float, str]] = {}
+    groups: dict[str, list[float]] = {}
+    fastest: dict[str, tuple[float, str]] = {}
     for row in rows:
         device = find_device(row.device)
         ratio = row.seconds / ((bound(row, device) if row.layers else whole_bound(row, device)) or 1e-12)
-        key = (row.device, row.kind, row.execution)
+        key = f"{row.device} {row.kind} {row.execution}"
         groups.setdefault(key, []).append(ratio)
         fastest[key] = min(fastest.get(key, (np.inf, "")), (ratio, f"{row.name}, batch {row.batch}"))
     print(f"\n{'bound':<44} {'rows':>5} {'violated':>9} {'closest':>8}")
     for key, ratios in groups.items():
-        report.bound(" ".join(key), len(ratios), sum(ratio < 1 for ratio in ratios), min(ratios))
+        report.bound(key, len(ratios), sum(ratio < 1 for ratio in ratios), min(ratios))
         print(f"    closest: {fastest[key][1]}")
 
 
@@ -236,7 +221,10 @@ def completed(name: str, efficiency: Efficiency, found: Mapping[str, Efficiency]
     measured = found.get("h200", find_device("h200").efficiency)
     merged = found.get("rtx5090", find_device("rtx5090").efficiency)
     launch, start = (
-        {one: getattr(efficiency, key)[one] or getattr(measured, key)[one] or measured_graph for one in efficiency.launch}
+        {
+            one: getattr(efficiency, key)[one] or getattr(measured, key)[one] or measured_graph
+            for one in efficiency.launch
+        }
         for key, measured_graph in (("launch", measured.launch["graph"]), ("start", measured.start["graph"]))
     )
     by_dtype = {**measured.by_dtype, **efficiency.by_dtype}

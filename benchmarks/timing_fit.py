@@ -13,8 +13,8 @@ import numpy as np
 from scipy.optimize import least_squares
 from timing_data import Row
 
-from flopcalc.analysis.timing.device import DTYPES, Device, Efficiency, Rates
-from flopcalc.analysis.timing.estimate import POWER, Coefficients, Terms, has_winograd, seconds
+from flopcalc.analysis.timing.device import Device, Efficiency, Rates
+from flopcalc.analysis.timing.estimate import POWER, Coefficients, Terms, seconds, terms_of
 from flopcalc.analysis.timing.kernels import KERNEL_KINDS, MATRIX, Kernel
 
 # Kinds that share a parameter: few rows tell them apart.
@@ -123,9 +123,9 @@ class Table(NamedTuple):
         return Table(
             [row for row, is_chosen in zip(self.rows, chosen, strict=True) if is_chosen],
             place[self.row[keep]],
-            *(column[keep] for column in self[2:7]),
-            Terms(*(column[keep] for column in self.terms)),
-            self.seconds[chosen],
+            *[column[keep] for column in (self.kind, self.dtype, self.execution, self.times, self.copies)],
+            terms=Terms(*(column[keep] for column in self.terms)),
+            seconds=self.seconds[chosen],
         )
 
 
@@ -137,34 +137,24 @@ def table(rows: Sequence[Row], device: Device) -> Table:
     dtypes = sorted({row.dtype for row in rows})
     entries: list[tuple[float, ...]] = []
     for place, row in enumerate(rows):
-        scale = row.batch if row.kind == "timm" else 1
-        for (kernel), times in Counter(kernel._replace(name="") for kernel in row.kernels).items():
+        for kernel, times in Counter(kernel._replace(name="") for kernel in row.kernels).items():
             if not (kernel.is_merged and kernel.kind != "matmul"):
-                head = (place, KERNEL_KINDS.index(kernel.kind), dtypes.index(row.dtype), EXECUTIONS.index(row.execution))
-                entries.append((*head, times * kernel.count, _copied(kernel), *_terms(kernel, row.dtype, scale)))
+                head = (
+                    place,
+                    KERNEL_KINDS.index(kernel.kind),
+                    dtypes.index(row.dtype),
+                    EXECUTIONS.index(row.execution),
+                )
+                entries.append((*head, times * kernel.number, _copied(kernel), *terms_of(kernel, row.dtype)))
     columns = np.array(entries, dtype=float).T
     whole = [column.astype(int) for column in columns[:4]]
     times = np.array([row.seconds for row in rows])
-    return Table(list(rows), *whole, columns[4], columns[5], Terms(*columns[6:]), times)
+    row, kind, dtype, execution = whole
+    return Table(list(rows), row, kind, dtype, execution, columns[4], columns[5], Terms(*columns[6:]), times)
 
 
 def _copied(kernel: Kernel) -> float:
     return float(kernel.axes != 2 and kernel.kind in MATRIX and kernel.kind != "depthwise")
-
-
-def _terms(kernel: Kernel, dtype: str, scale: int) -> Terms:
-    """As `estimate.terms_of`, of a kernel that was counted at batch 1 and runs at batch `scale`."""
-    n = kernel.count
-    weights = min(kernel.weights, kernel.moved)
-    moved = (kernel.moved - weights) * scale + weights
-    return Terms(
-        (2 * kernel.macs if kernel.kind in MATRIX else kernel.operations) * scale / n,
-        moved * DTYPES[dtype] / n,
-        kernel.inner or 1,
-        kernel.columns or 1,
-        (kernel.outputs or kernel.writes or 1) * scale / n,
-        int(has_winograd(kernel, dtype)),
-    )
 
 
 class Model:
@@ -199,7 +189,10 @@ class Model:
         """Seconds of work and of launching of each kernel."""
         value = dict(zip(self.names, np.exp(x), strict=True))
         lookup = self._lookup(value)
-        of = lambda name: lookup[name][t.dtype, t.kind]  # noqa: E731
+
+        def of(name: str) -> Any:
+            return lookup[name][t.dtype, t.kind]
+
         device = self.device
         coefficients = Coefficients(
             peak=np.array([device.peak(dtype) for dtype in self.dtypes])[t.dtype],
@@ -272,16 +265,27 @@ class Model:
         for dtype in self.dtypes:
             own = {name.removeprefix(f"{dtype}."): one for name, one in value.items() if name.startswith(f"{dtype}.")}
             tables = [
-                {kind: own[f"{key}.{group}"] for group, kinds in ties.items() if f"{key}.{group}" in own for kind in kinds}
+                {
+                    kind: own[f"{key}.{group}"]
+                    for group, kinds in ties.items()
+                    if f"{key}.{group}" in own
+                    for kind in kinds
+                }
                 for key, ties in (("rate", RATES), ("bandwidth", BANDWIDTHS))
             ]
             numbers = {name: own[name] for name in Rates._fields if name in own}
-            by_dtype[dtype] = Rates(*tables, **numbers, copies=COPIES.get(dtype, 0.0))
+            rate, bandwidth = tables
+            by_dtype[dtype] = Rates(rate, bandwidth, **{**numbers, "copies": COPIES.get(dtype, 0.0)})
         return Efficiency(
             launch={name: value.get(f"launch.{name}", 0.0) for name in EXECUTIONS},
             start={name: value.get(f"start.{name}", 0.0) for name in EXECUTIONS},
             cache=value["cache"],
-            kept={kind: value[f"kept.{group}"] for group, kinds in KEPT.items() if f"kept.{group}" in value for kind in kinds},
+            kept={
+                kind: value[f"kept.{group}"]
+                for group, kinds in KEPT.items()
+                if f"kept.{group}" in value
+                for kind in kinds
+            },
             by_dtype=by_dtype,
             source=source,
         )

@@ -18,7 +18,7 @@ from flopcalc.networks.network import size as shape_text
 from flopcalc.spec.operator import Evaluation
 from flopcalc.targets.kind import kind_of
 from flopcalc.targets.read import Target, read_operator, read_target
-from flopcalc.targets.spec import DEFAULT_TIMEOUT, TargetSpec, Timeout, as_texts, from_python
+from flopcalc.targets.spec import DEFAULT_TIMEOUT, TargetSpec, Timeout, from_python
 
 SCHEMA = "flopcalc/roofline/1"
 
@@ -59,7 +59,7 @@ class Roofline:
     @property
     def limited_by(self) -> Mapping[str, float]:
         """The seconds of the estimate, by what limits the layers: compute, memory or launch."""
-        return dict(self.time.limited_by)
+        return {limit: seconds for limit, seconds in self.time.limited_by.items()}
 
     @property
     def layers(self) -> tuple[LayerTime, ...]:
@@ -197,7 +197,16 @@ def roofline(
         spec = TargetSpec("operator", name, rest, shape={**sizes, "batch": number})
     else:
         spec = from_python(
-            name, input, batch=number, replace=replace, where=where, keep=keep, set=options, arg=arg, method=method, on=on
+            name,
+            input,
+            batch=number,
+            replace=replace,
+            where=where,
+            keep=keep,
+            set=options,
+            arg=arg,
+            method=method,
+            on=on,
         )
         spec = spec._replace(timeout=DEFAULT_TIMEOUT if timeout is None else Timeout(timeout))
     return roofline_spec(spec, *chosen, fused=fused, mode=mode)

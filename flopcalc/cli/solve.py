@@ -19,6 +19,7 @@ from flopcalc.report.solve import solve_document
 from flopcalc.targets.kind import kind_of
 from flopcalc.targets.spec import TargetSpec
 
+
 @click.command("solve", epilog="Example: flopcalc solve mobilenet_v2 --for width --target 'macs <= 300M'")
 @click.argument("name", metavar="TARGET", shell_complete=complete_networks)
 @click.option(

@@ -96,10 +96,15 @@ def _layers(record: Mapping[str, Any], top: int | None) -> Table:
 
 
 def _facts(found: Roofline, record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    parts = [f"{name} {seconds(part)} ({part / (found.estimate_s or 1):.0%})" for name, part in found.limited_by.items()]
+    parts = [
+        f"{name} {seconds(part)} ({part / (found.estimate_s or 1):.0%})" for name, part in found.limited_by.items()
+    ]
     yield "limited by", ", ".join(parts)
     if record["measured_s"] is not None:
         yield "measured", seconds(record["measured_s"])
     device, peak = found.device, record["peak_flops"]
     yield "device", f"{device.title}: {peak / 1e12:.4g} TFLOPS in {found.dtype}, {device.bandwidth / 1e9:,.4g} GB/s"
-    yield "compute-bound from", f"{peak / device.bandwidth:.3g} FLOPs/byte; this target has {record['intensity'] or 0:.3g}"
+    yield (
+        "compute-bound from",
+        f"{peak / device.bandwidth:.3g} FLOPs/byte; this target has {record['intensity'] or 0:.3g}",
+    )

@@ -107,9 +107,7 @@ class Device(NamedTuple):
     def peak(self, dtype: str) -> float:
         """The dense peak in FLOP/s. Raises FlopcalcError (no-dtype) where the device has none for the dtype."""
         if dtype not in self.peaks:
-            raise FlopcalcError(
-                "no-dtype", f"{self.name} has no peak for {dtype}", f"it has: {', '.join(self.peaks)}"
-            )
+            raise FlopcalcError("no-dtype", f"{self.name} has no peak for {dtype}", f"it has: {', '.join(self.peaks)}")
         return self.peaks[dtype]
 
     def rates(self, dtype: str) -> tuple[Rates, str]:

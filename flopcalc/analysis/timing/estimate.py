@@ -3,9 +3,9 @@
 The formula is arithmetic without a condition on sizes, so that it runs on numbers and, where parameters are fitted, on
 arrays of all kernels at once.
 
-- compute: FLOPs / (peak x rate of the kind), longer by 1 + inner / K for short sums, 1 + columns / N for few output
-  channels, and 1 + outputs / M for few outputs, which do not fill the device (K MACs of an output, N channels that share
-  an input, M outputs);
+- compute: FLOPs / (peak x rate of the kind), longer by 1 + inner / K for short sums (K: MACs of an output), by
+  1 + columns / N for few output channels (N: those that share an input), and by 1 + outputs / M for few outputs (M),
+  which do not fill the device;
 - memory: bytes / (bandwidth x share of the kind), faster for tensors that the cache holds;
 - the kernel takes the smooth maximum of both, (compute^3 + memory^3)^(1/3), and a launch time. Half-precision
   convolutions of sequences and volumes copy their tensors, since the kernels want another layout.
@@ -65,7 +65,7 @@ def seconds(x: Terms, c: Coefficients) -> tuple[Any, Any]:
 
 def terms_of(kernel: Kernel, dtype: str) -> Terms:
     """The terms of one of the kernels that a record is of."""
-    n = kernel.count
+    n = kernel.number
     is_matrix = kernel.kind in MATRIX
     return Terms(
         work=(2 * kernel.macs if is_matrix else kernel.operations) / n,
@@ -108,7 +108,7 @@ class KernelEstimate(NamedTuple):
     compute: float
     memory: float
     launch: float
-    count: int
+    number: int
 
     @property
     def busy(self) -> float:
@@ -119,7 +119,7 @@ class KernelEstimate(NamedTuple):
 def kernel_estimate(kernel: Kernel, device: Device, dtype: str, execution: str) -> KernelEstimate:
     """The estimate of a record of kernels. Raises FlopcalcError (no-dtype)."""
     compute, memory = seconds(terms_of(kernel, dtype), coefficients_of(kernel, device, dtype))
-    efficiency, n = device.efficiency, kernel.count
+    efficiency, n = device.efficiency, kernel.number
     if kernel.is_merged and kernel.kind != "matmul":
         # The fused kernel of the products does its work.
         return KernelEstimate(0.0, 0.0, 0.0, 0)

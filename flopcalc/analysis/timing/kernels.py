@@ -6,7 +6,7 @@ of the layer where it is one convolution, and from the sizes of the part elsewhe
 modules, have no window of their own).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 from flopcalc.cost.cost import Part
@@ -16,7 +16,8 @@ from flopcalc.spec.operator import Evaluation
 # conv: a dense convolution with more than one tap. pointwise: one tap, or a linear layer. matmul: a product of computed
 # tensors. grouped: several groups of several channels. depthwise: one input channel for each output. distance: sums of
 # absolute differences. norm: a batch norm in inference. elementwise: sums, products, activations. reduce: layer norms,
-# softmax, means. pool: windows without weights. move: copies of whole tensors. gather: copies by an index, and of neighbourhoods.
+# softmax, means. pool: windows without weights. move: copies of whole tensors. gather: copies by an index, and of
+# neighbourhoods.
 KernelKind: TypeAlias = Literal[
     "conv",
     "pointwise",
@@ -53,7 +54,7 @@ _INSIDE_ATTENTION = ("softmax", "move", "mul")
 
 
 class Kernel(NamedTuple):
-    """A kernel, or `count` kernels in a row that one part describes; all sizes are of all of them together.
+    """A kernel, or `number` kernels in a row that one part describes; all sizes are of all of them together.
 
     operations: element-wise ones. reads, writes: elements. skipped: those of the reads that a strided 1x1 convolution
     does not need. hidden: those of the reads and writes that fused attention keeps on the chip. weights: elements of
@@ -65,7 +66,7 @@ class Kernel(NamedTuple):
 
     name: str
     kind: KernelKind
-    count: int
+    number: int
     macs: int
     operations: int
     reads: int
@@ -187,7 +188,7 @@ def _plain(part: Part) -> Kernel:
     outputs = int(part.activations) or kernel.writes
     inner = max(1, kernel.macs // max(1, outputs))
     # A square product of the same number of reads: rows and columns are not known.
-    columns = max(1, round((outputs / kernel.count) ** 0.5)) if inner > 1 else 1
+    columns = max(1, round((outputs / kernel.number) ** 0.5)) if inner > 1 else 1
     return kernel._replace(inner=inner, outputs=outputs, columns=columns)
 
 
@@ -264,7 +265,7 @@ def _guessed(kernel: Kernel, layer: Layer) -> Kernel:
 _WINDOWS = frozenset((3, 5, 7, 27, *(size * size for size in range(1, 32, 2))))
 
 
-def all_kernels(layers: list[Timed]) -> Iterator[Kernel]:
+def all_kernels(layers: Iterable[Timed]) -> Iterator[Kernel]:
     """The kernels of all layers, in order."""
     for layer in layers:
         yield from layer.kernels

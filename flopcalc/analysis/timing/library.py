@@ -152,7 +152,9 @@ def _needed(file: File, data: Map, key: str) -> float:
 def _number(file: File, data: Mapping[str, Any], key: str, default: float) -> float:
     value = data.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e30 or not isfinite(value):
-        raise file.error(data, key, f"{key} is {clip(value)}, not a number from 0 to 10^30", f"write for example {key}: 1.0e12")
+        raise file.error(
+            data, key, f"{key} is {clip(value)}, not a number from 0 to 10^30", f"write for example {key}: 1.0e12"
+        )
     return float(value)
 
 
@@ -164,7 +166,9 @@ def _efficiency(file: File, data: Map, kind: str, depth: int) -> Efficiency:
     if "like" in section:
         other = _text(file, section, "like", "")
         if other not in names() or depth >= MAX_CHAIN:
-            raise file.error(section, "like", f"like is {clip(other)}, not a shipped device", f"one of: {', '.join(names())}")
+            raise file.error(
+                section, "like", f"like is {clip(other)}, not a shipped device", f"one of: {', '.join(names())}"
+            )
         base = _like(other, depth + 1)
     return Efficiency(
         launch=_by_execution(file, section, "launch", base),
@@ -206,12 +210,16 @@ def _by_dtypes(file: File, section: Map, base: Efficiency | None) -> dict[str, R
 
 def _rates(file: File, section: Map, name: str) -> Rates:
     table = file.keys(section[name], section, name, (*_TABLES, *_NUMBERS), name)
-    tables = {key: _by_kind(file, table, key) for key in _TABLES}
-    for key, found in tables.items():
-        for kind, value in found.items():
-            if not value:
-                raise file.error(table[key], kind, f"{name}: {key} of {kind} is 0; it must be larger")
+    rate, bandwidth = (_shares(file, table, key, name) for key in _TABLES)
     numbers = {key: _number(file, table, key, default) for key, default in _NUMBERS.items()}
     if not numbers["winograd_outputs"]:
         raise file.error(table, "winograd_outputs", f"{name}: winograd_outputs is 0; it must be larger")
-    return Rates(**tables, **numbers)
+    return Rates(rate, bandwidth, **numbers)
+
+
+def _shares(file: File, table: Map, key: str, name: str) -> dict[str, float]:
+    found = _by_kind(file, table, key)
+    for kind, value in found.items():
+        if not value:
+            raise file.error(table[key], kind, f"{name}: {key} of {kind} is 0; it must be larger")
+    return found

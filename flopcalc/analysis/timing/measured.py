@@ -22,9 +22,7 @@ class Measured(NamedTuple):
     source: str
 
 
-def find(
-    device: str, target: str, input: str, replace: str, batch: int, dtype: str, execution: str
-) -> Measured | None:
+def find(device: str, target: str, input: str, replace: str, batch: int, dtype: str, execution: str) -> Measured | None:
     """The measurement of exactly this pass, if there is one."""
     return _table().get((device, target, input, replace, batch, dtype, execution))
 
@@ -36,7 +34,7 @@ def rows() -> list[Measured]:
 
 @lru_cache(maxsize=1)
 def _table() -> dict[tuple[str | int, ...], Measured]:
-    found = {}
+    found: dict[tuple[str | int, ...], Measured] = {}
     with open(os.path.join(shipped_files.folder("measured"), "times.csv"), encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             one = Measured(**{**row, "batch": int(row["batch"]), "seconds": float(row["seconds"])})  # type: ignore[arg-type]

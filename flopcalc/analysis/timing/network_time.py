@@ -66,7 +66,7 @@ def network_time(
         limit = _limit(own, execution, sum(busy), sum(launch))
         estimate = max(seconds, floor)
         limited[limit] += estimate
-        kernels = sum(one.count for one in own)
+        kernels = sum(one.number for one in own)
         traffic = layer.traffic * DTYPES[dtype]
         found.append(LayerTime(layer.name, layer.macs, layer.flops, traffic, kernels, bound, estimate, limit))
     limited["launch"] += start
@@ -110,7 +110,8 @@ def _together(busy: list[float], launch: list[float], execution: Execution) -> l
     # The share of the launches in the total: 0 where the device is the slower one, 1 where the host is.
     of_gaps = (all_gaps / total) ** 3
     return [
-        total * ((1 - of_gaps) * (work / all_work if all_work else 0.0) + of_gaps * (gap / all_gaps if all_gaps else 0.0))
+        total
+        * ((1 - of_gaps) * (work / all_work if all_work else 0.0) + of_gaps * (gap / all_gaps if all_gaps else 0.0))
         for work, gap in zip(busy, launch, strict=True)
     ]
 

@@ -12,8 +12,8 @@ def notes_on_bound(time: NetworkTime, dtype: str, *, fused: bool) -> Iterator[st
     if time.transformed:
         many = "1 layer" if time.transformed == 1 else f"{time.transformed:,} layers"
         yield (
-            f"bound: Winograd and Fourier transforms need fewer multiplications; in {many} with larger windows it counts "
-            f"{LEAST_MULTIPLICATIONS:g} for each output and input channel, which no transform is below"
+            f"bound: Winograd and Fourier transforms need fewer multiplications; in {many} with larger windows it "
+            f"counts {LEAST_MULTIPLICATIONS:g} for each output and input channel, which no transform is below"
         )
     if fused:
         yield "bound: element-wise kernels, norms, pooling and copies are merged into their neighbours and cost nothing"
@@ -72,9 +72,11 @@ def why(before: NetworkTime, after: NetworkTime) -> Iterator[str]:
             f"only {shares['compute']:.0%} of the time before was limited by compute, so that fewer MACs can save "
             "no more than that"
         )
-    rates = [2 * macs[i] / one.limited_by["compute"] for i, one in enumerate((before, after)) if one.limited_by["compute"]]
+    rates = [
+        2 * macs[i] / one.limited_by["compute"] for i, one in enumerate((before, after)) if one.limited_by["compute"]
+    ]
     if len(rates) == 2 and rates[1] < 0.9 * rates[0]:
         yield (
-            f"what is left is computed at {percent(rates[1], rates[0])} of the rate: sums are shorter, channels fewer or "
-            "grouped, so that the device's units are not filled"
+            f"what is left is computed at {percent(rates[1], rates[0])} of the rate: sums are shorter, channels fewer "
+            "or grouped, so that the device's units are not filled"
         )
