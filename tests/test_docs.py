@@ -19,7 +19,7 @@ from flopcalc.text.yaml_file import read_text
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 README = (ROOT / "README.md").read_text()
 # Guides whose examples are executed.
-GUIDES = [(ROOT / "docs" / name).read_text() for name in ("sweeping.md", "solving.md", "closed-forms.md")]
+GUIDES = [(ROOT / "docs" / name).read_text() for name in ("sweeping.md", "solving.md", "closed-forms.md", "roofline.md")]
 
 
 def _blocks(text: str, language: str) -> list[str]:
@@ -52,7 +52,7 @@ def test_python_examples() -> None:
     """The README's sessions and the docstrings of the short API."""
     pytest.importorskip("torch")
     pytest.importorskip("scipy")
-    from flopcalc.analysis import formula, sweep
+    from flopcalc.analysis import formula, roofline, sweep
     from flopcalc.catalog import layer
 
     parser = doctest.DocTestParser()
@@ -64,7 +64,7 @@ def test_python_examples() -> None:
         runner = doctest.DocTestRunner()
         runner.run(test)
         assert runner.failures == 0
-    for module in (layer, sweep, formula):
+    for module in (layer, sweep, formula, roofline):
         found = doctest.testmod(module)
         assert found.attempted
         assert not found.failed

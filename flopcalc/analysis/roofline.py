@@ -59,7 +59,7 @@ class Roofline:
     @property
     def limited_by(self) -> Mapping[str, float]:
         """The seconds of the estimate, by what limits the layers: compute, memory or launch."""
-        return {limit: seconds for limit, seconds in self.time.limited_by.items()}
+        return dict(self.time.limited_by.items())
 
     @property
     def layers(self) -> tuple[LayerTime, ...]:

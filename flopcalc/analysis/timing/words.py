@@ -55,13 +55,13 @@ def why(before: NetworkTime, after: NetworkTime) -> Iterator[str]:
     joined = "but" if (saved < 1) != (ratio < 0.97) else "and"
     yield (
         f"the MACs are {percent(macs[1], macs[0])} of those before, {joined} the expected time is "
-        f"{percent(after.estimate_s, before.estimate_s)} of that before"
+        f"{percent(after.estimate_s, before.estimate_s)} {'of that before' if ratio < 1 else 'as long'}"
     )
     if joined == "and" and abs(ratio - saved) < 0.1:
         return
     if traffic[1] > traffic[0]:
         yield (
-            f"the kernels move {percent(traffic[1], traffic[0])} the bytes: more and smaller kernels read and write "
+            f"the kernels move {percent(traffic[1], traffic[0])} as many bytes: more and smaller kernels read and write "
             "more intermediate tensors, which takes time although it is no MAC"
         )
     if kernels[1] > kernels[0]:
@@ -69,7 +69,7 @@ def why(before: NetworkTime, after: NetworkTime) -> Iterator[str]:
     shares = {limit: before.limited_by[limit] / before.estimate_s for limit in LIMITS}
     if shares["compute"] < 0.5:
         yield (
-            f"only {shares['compute']:.0%} of the time before was limited by compute, so that fewer MACs can save "
+            f"only {percent(shares['compute'], 1)} of the time before was limited by compute, so that fewer MACs can save "
             "no more than that"
         )
     rates = [
