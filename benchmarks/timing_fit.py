@@ -150,6 +150,8 @@ def table(rows: Sequence[Row], device: Device) -> Table:
     whole = [column.astype(int) for column in columns[:4]]
     times = np.array([row.seconds for row in rows])
     row, kind, dtype, execution = whole
+    # Sizes at the batch of a row are extrapolated, and may miss by little.
+    columns[6:11] = np.maximum(columns[6:11], 1)
     return Table(list(rows), row, kind, dtype, execution, columns[4], columns[5], Terms(*columns[6:]), times)
 
 

@@ -49,8 +49,8 @@ _KINDS: dict[str, KernelKind] = {
     "avgpool": "pool",
     "move": "move",
 }
-# Parts of a layer that fused attention has no kernels for: the scores and copies of the heads stay on the chip.
-_INSIDE_ATTENTION = ("softmax", "move", "mul")
+# Parts of a layer that fused attention has no kernels for: scores, their biases and copies of heads stay on the chip.
+_INSIDE_ATTENTION = ("softmax", "move", "mul", "add")
 
 
 class Kernel(NamedTuple):

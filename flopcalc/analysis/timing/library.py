@@ -20,7 +20,7 @@ from flopcalc.text import shipped_files
 from flopcalc.text.yaml_file import File, Map, read_file
 
 # The sections of a file, and of its parts.
-_TOP = (
+TOP = (
     "name",
     "title",
     "kind",
@@ -36,10 +36,10 @@ _TOP = (
     "unverified",
     "efficiency",
 )
-_EFFICIENCY = ("like", "fitted_on", "launch", "start", "cache", "kept", *DTYPES)
+EFFICIENCY = ("like", "fitted_on", "launch", "start", "cache", "kept", *DTYPES)
 # Of a dtype, by kind of kernel, and single numbers with their defaults.
-_TABLES = ("rate", "bandwidth")
-_NUMBERS = {
+TABLES = ("rate", "bandwidth")
+NUMBERS = {
     "inner": 0.0,
     "columns": 0.0,
     "group_columns": 0.0,
@@ -49,7 +49,7 @@ _NUMBERS = {
     "winograd_gain": 0.0,
     "winograd_outputs": 1.0,
 }
-_KIND_NAMES = (*KERNEL_KINDS, "other")
+KIND_NAMES = (*KERNEL_KINDS, "other")
 # Without a section `efficiency`: the device that was measured and is most alike.
 _MEASURED = {"gpu": "h200", "cpu": "i9-10940x", "npu": "h200"}
 MAX_CHAIN = 3
@@ -83,14 +83,14 @@ def _shipped(name: str) -> Device:
 
 def _read(path: str, depth: int) -> Device:
     file = File(path, "bad-device", "docs/roofline.md describes the file, with an example")
-    data = file.keys(read_file(path, "device"), Map(), None, _TOP, "a device")
+    data = file.keys(read_file(path, "device"), Map(), None, TOP, "a device")
     name = _text(file, data, "name", os.path.splitext(os.path.basename(path))[0])
     kind = next((one for one in DEVICE_KINDS if one == data.get("kind", "gpu")), None)
     if kind is None:
         raise file.error(data, "kind", f"kind is {clip(data['kind'])}", f"one of: {', '.join(DEVICE_KINDS)}")
     units = int(_number(file, data, "units", 1))
     clock = _number(file, data, "clock", 0)
-    sources = file.keys(data.get("sources") or Map(), data, "sources", _TOP, "sources")
+    sources = file.keys(data.get("sources") or Map(), data, "sources", TOP, "sources")
     return Device(
         name=name,
         title=_text(file, data, "title", name),
@@ -161,7 +161,7 @@ def _number(file: File, data: Mapping[str, Any], key: str, default: float) -> fl
 def _efficiency(file: File, data: Map, kind: str, depth: int) -> Efficiency:
     if "efficiency" not in data:
         return _like(_MEASURED[kind])
-    section = file.keys(data["efficiency"], data, "efficiency", _EFFICIENCY, "efficiency")
+    section = file.keys(data["efficiency"], data, "efficiency", EFFICIENCY, "efficiency")
     base: Efficiency | None = None
     if "like" in section:
         other = _text(file, section, "like", "")
@@ -194,7 +194,7 @@ def _by_execution(file: File, section: Map, key: str, base: Efficiency | None) -
 
 
 def _by_kind(file: File, section: Map, key: str) -> dict[str, float]:
-    table = file.keys(section.get(key, Map()), section, key, _KIND_NAMES, key)
+    table = file.keys(section.get(key, Map()), section, key, KIND_NAMES, key)
     return {name: _number(file, table, name, 0) for name in table}
 
 
@@ -209,9 +209,9 @@ def _by_dtypes(file: File, section: Map, base: Efficiency | None) -> dict[str, R
 
 
 def _rates(file: File, section: Map, name: str) -> Rates:
-    table = file.keys(section[name], section, name, (*_TABLES, *_NUMBERS), name)
-    rate, bandwidth = (_shares(file, table, key, name) for key in _TABLES)
-    numbers = {key: _number(file, table, key, default) for key, default in _NUMBERS.items()}
+    table = file.keys(section[name], section, name, (*TABLES, *NUMBERS), name)
+    rate, bandwidth = (_shares(file, table, key, name) for key in TABLES)
+    numbers = {key: _number(file, table, key, default) for key, default in NUMBERS.items()}
     if not numbers["winograd_outputs"]:
         raise file.error(table, "winograd_outputs", f"{name}: winograd_outputs is 0; it must be larger")
     return Rates(rate, bandwidth, **numbers)

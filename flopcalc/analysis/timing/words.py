@@ -61,16 +61,16 @@ def why(before: NetworkTime, after: NetworkTime) -> Iterator[str]:
         return
     if traffic[1] > traffic[0]:
         yield (
-            f"the kernels move {percent(traffic[1], traffic[0])} as many bytes: more and smaller kernels read and write "
-            "more intermediate tensors, which takes time although it is no MAC"
+            f"the kernels move {percent(traffic[1], traffic[0])} as many bytes: more and smaller kernels read and "
+            "write more intermediate tensors, which takes time although it is no MAC"
         )
     if kernels[1] > kernels[0]:
         yield f"there are {kernels[1]:,} kernels instead of {kernels[0]:,}, each with its launch"
     shares = {limit: before.limited_by[limit] / before.estimate_s for limit in LIMITS}
     if shares["compute"] < 0.5:
         yield (
-            f"only {percent(shares['compute'], 1)} of the time before was limited by compute, so that fewer MACs can save "
-            "no more than that"
+            f"only {percent(shares['compute'], 1)} of the time before was limited by compute, so that fewer MACs "
+            "can save no more than that"
         )
     rates = [
         2 * macs[i] / one.limited_by["compute"] for i, one in enumerate((before, after)) if one.limited_by["compute"]

@@ -95,7 +95,9 @@ def test_attention_of_a_network_is_one_kernel() -> None:
     assert not any(kernel.is_merged for one in operator for kernel in one.kernels)
 
 
-@pytest.mark.parametrize("name", ["h100", "h200", "a100", "t4", "l4", "rtx3090", "rtx4090", "rtx5090", "raspberry-pi-5"])
+@pytest.mark.parametrize(
+    "name", ["h100", "h200", "a100", "t4", "l4", "rtx3090", "rtx4090", "rtx5090", "raspberry-pi-5"]
+)
 def test_more_bandwidth_is_never_slower(name: str) -> None:
     """Nor is a higher peak; for bound and estimate."""
     known = device(name)
@@ -115,7 +117,9 @@ def test_more_bandwidth_is_never_slower(name: str) -> None:
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_sums(execution: str, dtype: str) -> None:
     """Layers add up, what limits them adds up, and no estimate is below the bound that applies."""
-    found = roofline("resnet50", device="h200", dtype=dtype, batch=4, execution=execution, fused=execution == "compiled")
+    found = roofline(
+        "resnet50", device="h200", dtype=dtype, batch=4, execution=execution, fused=execution == "compiled"
+    )
     assert found.bound_s == pytest.approx(sum(layer.bound_s for layer in found.layers))
     assert found.estimate_s == pytest.approx(sum(found.limited_by.values()))
     assert all(layer.estimate_s >= layer.bound_s for layer in found.layers)

@@ -3,10 +3,13 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from flopcalc import FlopcalcError
 from flopcalc.analysis.timing.device import EXECUTIONS
 from flopcalc.analysis.timing.library import device, names
+from flopcalc.analysis.timing.schema import device_schema
+from flopcalc.text import shipped_files
 
 
 @pytest.mark.parametrize("name", names())
@@ -44,6 +47,14 @@ def test_peaks_of_data_sheets(name: str, dtype: str, peak: float) -> None:
     assert device(name).peak(dtype) == pytest.approx(peak, rel=0.005)
 
 
+@pytest.mark.parametrize("name", names())
+def test_files_follow_the_schema(name: str) -> None:
+    """As an editor checks them, and as any reader of YAML sees them."""
+    jsonschema = pytest.importorskip("jsonschema")
+    path = Path(shipped_files.folder("devices")) / f"{name}.yaml"
+    jsonschema.validate(yaml.safe_load(path.read_text()), device_schema())
+
+
 def test_bandwidths() -> None:
     """Of the variants that the names stand for."""
     found = {name: device(name).bandwidth for name in ("h100", "h200", "a100", "h100-pcie", "rtx4090")}
@@ -61,7 +72,10 @@ def test_bandwidths() -> None:
         ("peaks: {float33: 1.0e13}\nbandwidth: 1.0e11\n", "unknown key 'float33'"),
         ("kind: tpu\npeaks: {float32: 1.0e13}\nbandwidth: 1.0e11\n", "kind is 'tpu'"),
         ("peaks: {float32: 1.0e13}\nbandwidth: 1.0e11\nefficiency: {like: h1000}\n", "like is 'h1000'"),
-        ("peaks: {float32: 1.0e13}\nbandwidth: 1.0e11\nefficiency: {float32: {rate: {conv: 0}}}\n", "rate of conv is 0"),
+        (
+            "peaks: {float32: 1.0e13}\nbandwidth: 1.0e11\nefficiency: {float32: {rate: {conv: 0}}}\n",
+            "rate of conv is 0",
+        ),
         ("- 1\n", "not a mapping"),
     ],
 )
