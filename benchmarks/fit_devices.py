@@ -215,9 +215,14 @@ def _line(
 
 
 def completed(name: str, efficiency: Efficiency, found: Mapping[str, Efficiency]) -> Efficiency:
-    """The parameters with what was not measured on a GPU from the others: compiled on the H200, graphs elsewhere."""
+    """The parameters, with what was not measured on a device from others: compiled on the H200, graphs elsewhere."""
     if find_device(name).kind != "gpu":
-        return efficiency
+        # Without a graph, kernels are launched as in a compiled pass.
+        launch, start = (
+            {one: value or table["compiled"] for one, value in table.items()}
+            for table in (efficiency.launch, efficiency.start)
+        )
+        return efficiency._replace(launch=launch, start=start)
     measured = found.get("h200", find_device("h200").efficiency)
     merged = found.get("rtx5090", find_device("rtx5090").efficiency)
     launch, start = (

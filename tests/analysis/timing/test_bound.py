@@ -134,7 +134,7 @@ def _measured_rows() -> list[measured.Measured]:
 
 @pytest.mark.parametrize("row", _measured_rows(), ids=lambda row: " ".join(map(str, row[1:7])))
 def test_measured_times(row: measured.Measured) -> None:
-    """No measured pass is faster than its bound; at batch 32 and 128 a CUDA graph takes what the estimate says +- 60 %."""
+    """No measured pass is faster than its bound; at batch 32 and 128 a CUDA graph takes the estimate +- 60 %."""
     found = roofline(
         row.target,
         device=row.device,

@@ -83,7 +83,7 @@ def test_broken_files(tmp_path: Path, text: str, message: str) -> None:
     """The error names the file and what is wrong."""
     path = tmp_path / "mine.yaml"
     path.write_text(text)
-    with pytest.raises(FlopcalcError, match="mine.yaml") as error:
+    with pytest.raises(FlopcalcError, match=r"mine\.yaml") as error:
         device(str(path))
     assert message in error.value.message
 
