@@ -31,7 +31,7 @@ def notes_on_estimate(device: Device, dtype: str, execution: str) -> Iterator[st
             "so that ratios are more reliable than seconds"
         )
     else:
-        yield f"estimate: {efficiency.source}"
+        yield f"estimate: with efficiencies fitted on {efficiency.source}"
     if fitted != dtype:
         yield f"estimate: the efficiencies of {dtype} are those that were fitted on {fitted}"
     if device.unverified:
