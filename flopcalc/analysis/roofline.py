@@ -173,7 +173,7 @@ def roofline(
     result of `flopcalc.network` or `flopcalc.layer`. device: a shipped device such as h100, the path of a YAML file, or
     a `Device`. dtype: of all tensors; float32 is without TF32, which is `tf32`. execution: `eager`, `graph` (a CUDA
     graph: no host between the kernels) or `compiled`. fused: the bound is that of a compiler, which merges element-wise
-    kernels. The other keywords describe the target as `flopcalc.network` and `flopcalc.layer` do.
+    kernels; always so for compiled execution. The other keywords describe the target as `flopcalc.network` and `flopcalc.layer` do.
 
     All times are in seconds. `.bound_s` is a limit that follows from the data sheet, `.estimate_s` an expectation with
     efficiencies that were fitted on measurements (docs/roofline.md); `.layers` has both for each layer. Raises
@@ -230,6 +230,7 @@ def of_result(
     what: Network | Evaluation, device: Device, dtype: str, execution: Execution, *, fused: bool = False, mode: str = ""
 ) -> Roofline:
     """The time of a network or of an operator on a shape. Raises FlopcalcError."""
+    fused = fused or execution == "compiled"
     if isinstance(what, Network):
         return of_target(Target(what, None), device, dtype, execution, fused=fused, mode=mode)
     time = network_time(kernels.of_evaluation(what), device, dtype, execution, fused=fused)
@@ -244,6 +245,8 @@ def of_target(
 ) -> Roofline:
     """The time of a network, and before replacement where layers were replaced. Raises FlopcalcError."""
     _check_mode(mode or "inference")
+    # A compiler merges kernels: the bound of separate ones is none.
+    fused = fused or execution == "compiled"
     network = target.network
     time, before = network_time(kernels.of_network(network), device, dtype, execution, fused=fused), None
     notes: tuple[str, ...] = ()

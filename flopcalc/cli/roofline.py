@@ -46,7 +46,11 @@ _TOP = 15
     show_default=True,
     help="eager: the host launches each kernel. graph: a CUDA graph. compiled: element-wise kernels are merged.",
 )
-@click.option("--fused", is_flag=True, help="Bound of a compiler: element-wise kernels cost nothing.")
+@click.option(
+    "--fused",
+    is_flag=True,
+    help="Bound of a compiler: element-wise kernels cost nothing. Implied by --execution compiled.",
+)
 @click.option(
     "--mode", type=click.Choice(("inference", "training")), default="inference", show_default=True, help="The pass."
 )

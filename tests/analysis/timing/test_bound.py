@@ -117,9 +117,8 @@ def test_more_bandwidth_is_never_slower(name: str) -> None:
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_sums(execution: str, dtype: str) -> None:
     """Layers add up, what limits them adds up, and no estimate is below the bound that applies."""
-    found = roofline(
-        "resnet50", device="h200", dtype=dtype, batch=4, execution=execution, fused=execution == "compiled"
-    )
+    found = roofline("resnet50", device="h200", dtype=dtype, batch=4, execution=execution)
+    assert found.fused == (execution == "compiled")
     assert found.bound_s == pytest.approx(sum(layer.bound_s for layer in found.layers))
     assert found.estimate_s == pytest.approx(sum(found.limited_by.values()))
     assert all(layer.estimate_s >= layer.bound_s for layer in found.layers)
