@@ -173,7 +173,8 @@ def roofline(
     result of `flopcalc.network` or `flopcalc.layer`. device: a shipped device such as h100, the path of a YAML file, or
     a `Device`. dtype: of all tensors; float32 is without TF32, which is `tf32`. execution: `eager`, `graph` (a CUDA
     graph: no host between the kernels) or `compiled`. fused: the bound is that of a compiler, which merges element-wise
-    kernels; always so for compiled execution. The other keywords describe the target as `flopcalc.network` and `flopcalc.layer` do.
+    kernels; always so for compiled execution. The other keywords describe the target as `flopcalc.network` and
+    `flopcalc.layer` do.
 
     All times are in seconds. `.bound_s` is a limit that follows from the data sheet, `.estimate_s` an expectation with
     efficiencies that were fitted on measurements (docs/roofline.md); `.layers` has both for each layer. Raises
