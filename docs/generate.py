@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from flopcalc.analysis.timing.schema import device_schema
 from flopcalc.catalog import lookup
 from flopcalc.cli.main import COMMANDS, cli
 from flopcalc.cli.reproduce_page import document
@@ -159,6 +160,11 @@ def schema_file() -> str:
     return json.dumps(network_schema(), indent=1) + "\n"
 
 
+def device_schema_file() -> str:
+    """The schema of device files."""
+    return json.dumps(device_schema(), indent=1) + "\n"
+
+
 def published_page() -> str:
     """The page of published tables: every printed figure compared with ours."""
     shipped = sources.shipped()
@@ -224,6 +230,7 @@ PAGES = {
     "docs/published.md": published_page,
     "docs/tool-errata.md": tool_errata_page,
     "configs/network.schema.json": schema_file,
+    "configs/device.schema.json": device_schema_file,
     "configs/index.json": index_text,
 }
 

@@ -21,6 +21,7 @@ __all__ = [
     "Evaluation",
     "FlopcalcError",
     "Network",
+    "Roofline",
     "Solution",
     "Sweep",
     "Training",
@@ -31,6 +32,7 @@ __all__ = [
     "network",
     "register_kernel",
     "replace",
+    "roofline",
     "solve",
     "sweep",
     "training",
@@ -38,6 +40,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from flopcalc.analysis.formula import formula
+    from flopcalc.analysis.roofline import Roofline, roofline
     from flopcalc.analysis.solving.solution import Solution
     from flopcalc.analysis.solving.solve import solve
     from flopcalc.analysis.sweep import Sweep, sweep
@@ -56,6 +59,7 @@ else:
         "Evaluation": "flopcalc.spec.operator",
         "FlopcalcError": "flopcalc.errors",
         "Network": "flopcalc.networks.network",
+        "Roofline": "flopcalc.analysis.roofline",
         "Solution": "flopcalc.analysis.solving.solution",
         "Sweep": "flopcalc.analysis.sweep",
         "Training": "flopcalc.analysis.training.training",
@@ -65,6 +69,7 @@ else:
         "network": "flopcalc.networks.library",
         "register_kernel": "flopcalc.catalog.kernels",
         "replace": "flopcalc.targets.module",
+        "roofline": "flopcalc.analysis.roofline",
         "solve": "flopcalc.analysis.solving.solve",
         "sweep": "flopcalc.analysis.sweep",
         "training": "flopcalc.analysis.training.training",

@@ -20,7 +20,8 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 README = (ROOT / "README.md").read_text()
 # Guides whose examples are executed.
 GUIDES = [
-    (ROOT / "docs" / name).read_text() for name in ("sweeping.md", "solving.md", "closed-forms.md", "training.md")
+    (ROOT / "docs" / name).read_text()
+    for name in ("sweeping.md", "solving.md", "closed-forms.md", "training.md", "roofline.md")
 ]
 
 
@@ -54,7 +55,7 @@ def test_python_examples() -> None:
     """The README's sessions and the docstrings of the short API."""
     pytest.importorskip("torch")
     pytest.importorskip("scipy")
-    from flopcalc.analysis import formula, sweep
+    from flopcalc.analysis import formula, roofline, sweep
     from flopcalc.analysis.training import training
     from flopcalc.catalog import layer
 
@@ -67,7 +68,7 @@ def test_python_examples() -> None:
         runner = doctest.DocTestRunner()
         runner.run(test)
         assert runner.failures == 0
-    for module in (layer, sweep, formula, training):
+    for module in (layer, sweep, formula, roofline, training):
         found = doctest.testmod(module)
         assert found.attempted
         assert not found.failed

@@ -23,6 +23,8 @@ COMMANDS = [
     ["reproduce", "spconv"],
     ["errata", "ghost"],
     ["solve", "mobilenet_v2", "--for", "width", "--target", "macs <= 300M"],
+    ["roofline", "resnet50", "--device", "h200", "--replace", "spconv"],
+    ["roofline", "ghost", "--cin", "64", "--device", "h100", "--format", "json"],
     ["--help"],
     ["formula", "--help"],
     ["verify", "--help"],

@@ -17,8 +17,13 @@ import flopcalc
 from flopcalc import Evaluation, FlopcalcError, layer, network
 from flopcalc.cost.kinds import KINDS
 
-_FUNCTIONS = ("count", "formula", "layer", "network", "register_kernel", "replace", "solve", "sweep", "training")
-PUBLIC = ("Cost", "Evaluation", "FlopcalcError", "Network", "Solution", "Sweep", "Training", *_FUNCTIONS)
+_FUNCTIONS = (
+    *("count", "formula", "layer", "network", "register_kernel", "replace", "roofline", "solve", "sweep", "training"),
+)
+PUBLIC = (
+    *("Cost", "Evaluation", "FlopcalcError", "Network", "Roofline", "Solution", "Sweep", "Training"),
+    *_FUNCTIONS,
+)
 
 
 def test_dir_and_help_show_the_public_names() -> None:
@@ -54,6 +59,7 @@ def test_a_user_sees_real_types(tmp_path: Path) -> None:
         "flopcalc.layr('ghost', 64)\n"
         "reveal_type(flopcalc.solve('sic', 'b', 'ratio(conv) < 1', c_in=64).exact)\n"
         "flopcalc.solve('sic', 'b', 'ratio(conv) < 1', minimise=3)\n"
+        "reveal_type(flopcalc.roofline('resnet50', device='h100').bound_s)\n"
     )
     done = subprocess.run(
         [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), str(source)],
@@ -65,7 +71,7 @@ def test_a_user_sees_real_types(tmp_path: Path) -> None:
     lines = done.stdout.splitlines()
     revealed = [re.findall(r'"(.*)"', line)[0] for line in lines if "Revealed type" in line]
     found = [text.replace("builtins.", "") for text in revealed]
-    assert found == ["int", "fractions.Fraction | None", "int", "int", "bool"]
+    assert found == ["int", "fractions.Fraction | None", "int", "int", "bool", "float"]
     wrong = [int(line.split(":")[1]) for line in lines if ": error:" in line]
     assert wrong == [6, 7, 8, 9, 11], done.stdout
 

@@ -29,6 +29,13 @@ def complete_targets(context: click.Context, parameter: click.Parameter, incompl
     return _names([*_operators(), *_networks()], incomplete)
 
 
+def complete_devices(context: click.Context, parameter: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+    """Shipped devices; files too, since a device may be the path of a YAML file."""
+    from flopcalc.text import shipped_files
+
+    return _names(shipped_files.names("devices"), incomplete)
+
+
 def complete_papers(context: click.Context, parameter: click.Parameter, incomplete: str) -> "list[CompletionItem]":
     """Papers with tables, and operators."""
     from flopcalc.text import shipped_files

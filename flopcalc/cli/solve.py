@@ -1,6 +1,5 @@
 """`flopcalc solve`."""
 
-from collections.abc import Callable
 from typing import Any
 
 import click
@@ -8,9 +7,9 @@ import click
 from flopcalc.analysis.solving.question import PICKS
 from flopcalc.analysis.solving.solution import Solution
 from flopcalc.analysis.solving.solve import solve_spec
-from flopcalc.budget.folder_rules import with_folder_rules
+from flopcalc.cli.any_target import check_options, network_spec, one_batch, operator_spec
 from flopcalc.cli.completion import complete_networks
-from flopcalc.cli.options import SHAPE_NAMES, optional_shape_options, output_only_options
+from flopcalc.cli.options import optional_shape_options, output_only_options
 from flopcalc.cli.output import emit, format_of
 from flopcalc.cli.progress import progress_bar
 from flopcalc.cli.target import target_options
@@ -18,38 +17,7 @@ from flopcalc.cost.cost import DTYPE_BYTES
 from flopcalc.errors import ExitCode, FlopcalcError
 from flopcalc.report.solve import solve_document
 from flopcalc.targets.kind import kind_of
-from flopcalc.targets.spec import TargetSpec, from_texts, split_settings
-
-# Of a network only, and of an operator only, as the command line writes them.
-_OF_NETWORKS = {
-    "replace_texts": "--replace",
-    "where": "--where",
-    "keep": "--keep",
-    "input_texts": "--input",
-    "argument_texts": "--arg",
-    "method": "--method",
-    "on": "--on",
-}
-_OF_OPERATORS = {
-    "cin": "--cin",
-    "cout": "--cout",
-    "k": "-k",
-    "hw": "--hw",
-    "height": "--h",
-    "width": "--w",
-    "stride": "--stride",
-    "padding": "--padding",
-    "dilation": "--dilation",
-    "groups": "--groups",
-}
-
-
-def _one_batch(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Both groups of options have --batch; it is kept once."""
-    params = command.__click_params__  # type: ignore[attr-defined]
-    named = {param.name: param for param in params}
-    params[:] = [param for param in params if named[param.name] is param]
-    return command
+from flopcalc.targets.spec import TargetSpec
 
 
 @click.command("solve", epilog="Example: flopcalc solve mobilenet_v2 --for width --target 'macs <= 300M'")
@@ -97,7 +65,7 @@ def _one_batch(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option("--minimise", metavar="KIND", help="With --choose: the kind of cost to make as small as possible.")
 @click.option("--maximise", metavar="KIND", help="With --choose: the kind of cost to make as large as possible.")
-@_one_batch
+@one_batch
 @target_options
 @optional_shape_options
 @click.option(
@@ -178,25 +146,13 @@ def _listed(texts: tuple[str, ...], for_: tuple[str, ...]) -> dict[str, list[str
 def _spec(name: str, options: dict[str, Any], *, is_choice: bool) -> TargetSpec:
     """The network or the operator that the options describe. Raises FlopcalcError for options of the other one."""
     kind = kind_of(name)
-    other = _OF_OPERATORS if kind == "network" else _OF_NETWORKS
-    for key, flag in other.items():
-        if options[key]:
-            has = "operators" if kind == "network" else "networks"
-            raise FlopcalcError("bad-usage", f"{flag} is for {has}, and {name} is not one", f"leave out {flag}")
-    shape = {key: options.pop(key) for key in SHAPE_NAMES if key != "batch"}
-    if kind == "network":
-        if is_choice:
-            if options["replace_texts"]:
-                why = "--choose and --replace both decide which operator a layer has"
-                raise FlopcalcError("bad-usage", why, "write the operators of --replace behind --choose")
-            # They are conditions on the choice.
-            plain = {**options, "where": None, "keep": ()}
-            return with_folder_rules(from_texts(name, **plain))
-        return with_folder_rules(from_texts(name, **options))
-    keys = {"cin": "c_in", "cout": "c_out", "height": "h", "width": "w"}
-    sizes = {keys.get(key, key): size for key, size in shape.items() if size is not None}
-    if options["batch"] is not None:
-        sizes["batch"] = options["batch"]
-    if "hw" in sizes and ("h" in sizes or "w" in sizes):
-        raise FlopcalcError("bad-dimension", "--hw is given together with --h or --w", "give --hw, or --h and --w")
-    return TargetSpec("operator", name, split_settings(options["settings"]), shape=sizes)
+    check_options(kind, name, options)
+    if kind == "operator":
+        return operator_spec(name, options)
+    if is_choice:
+        if options["replace_texts"]:
+            why = "--choose and --replace both decide which operator a layer has"
+            raise FlopcalcError("bad-usage", why, "write the operators of --replace behind --choose")
+        # They are conditions on the choice.
+        options = {**options, "where": None, "keep": ()}
+    return network_spec(name, options)
