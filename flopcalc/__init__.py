@@ -20,6 +20,7 @@ __all__ = [
     "Cost",
     "Evaluation",
     "FlopcalcError",
+    "Memory",
     "Network",
     "Solution",
     "Sweep",
@@ -27,6 +28,7 @@ __all__ = [
     "count",
     "formula",
     "layer",
+    "memory",
     "network",
     "register_kernel",
     "replace",
@@ -36,6 +38,8 @@ __all__ = [
 
 if TYPE_CHECKING:
     from flopcalc.analysis.formula import formula
+    from flopcalc.analysis.memory.memory import memory
+    from flopcalc.analysis.memory.record import Memory
     from flopcalc.analysis.solving.solution import Solution
     from flopcalc.analysis.solving.solve import solve
     from flopcalc.analysis.sweep import Sweep, sweep
@@ -52,12 +56,14 @@ else:
         "Cost": "flopcalc.cost.cost",
         "Evaluation": "flopcalc.spec.operator",
         "FlopcalcError": "flopcalc.errors",
+        "Memory": "flopcalc.analysis.memory.record",
         "Network": "flopcalc.networks.network",
         "Solution": "flopcalc.analysis.solving.solution",
         "Sweep": "flopcalc.analysis.sweep",
         "count": "flopcalc.targets.module",
         "formula": "flopcalc.analysis.formula",
         "layer": "flopcalc.catalog.layer",
+        "memory": "flopcalc.analysis.memory.memory",
         "network": "flopcalc.networks.library",
         "register_kernel": "flopcalc.catalog.kernels",
         "replace": "flopcalc.targets.module",

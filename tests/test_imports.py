@@ -23,11 +23,13 @@ COMMANDS = [
     ["reproduce", "spconv"],
     ["errata", "ghost"],
     ["solve", "mobilenet_v2", "--for", "width", "--target", "macs <= 300M"],
+    ["memory", "resnet50", "--order", "best"],
     ["--help"],
     ["formula", "--help"],
     ["verify", "--help"],
     ["solve", "--help"],
     ["sweep", "--help"],
+    ["memory", "--help"],
 ]
 
 
@@ -74,6 +76,7 @@ def test_importing_the_package_loads_nothing() -> None:
     [
         ("sympy", ["formula", "conv"], "sympy"),
         ("torch", ["verify", "conv"], "torch"),
+        ("torch", ["memory", "resnet50", "--mode", "training"], "torch"),
         ("torch", ["verify", "conv", "--cin", "8"], "torch"),
         ("numpy", ["sweep", "conv", "--cin", "8"], "numpy"),
         ("pyarrow", ["sweep", "conv", "--cin", "8", "-o", "sweep.parquet"], "pyarrow"),

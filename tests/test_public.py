@@ -17,8 +17,8 @@ import flopcalc
 from flopcalc import Evaluation, FlopcalcError, layer, network
 from flopcalc.cost.kinds import KINDS
 
-_FUNCTIONS = ("count", "formula", "layer", "network", "register_kernel", "replace", "solve", "sweep")
-PUBLIC = ("Cost", "Evaluation", "FlopcalcError", "Network", "Solution", "Sweep", *_FUNCTIONS)
+_FUNCTIONS = ("count", "formula", "layer", "memory", "network", "register_kernel", "replace", "solve", "sweep")
+PUBLIC = ("Cost", "Evaluation", "FlopcalcError", "Memory", "Network", "Solution", "Sweep", *_FUNCTIONS)
 
 
 def test_dir_and_help_show_the_public_names() -> None:

@@ -26,6 +26,7 @@ COMMANDS = {
     "model": "Cost of a network, as it is or with layers replaced.",
     "sweep": "Cost of all combinations of shapes and options.",
     "explain": "Why counters report different numbers for a network, line by line.",
+    "memory": "What a network needs in memory, for inference or training.",
     "solve": "Which value of an option, a size or a clause meets a target.",
     "diff": "Two networks, or two versions of one, layer by layer.",
     "check": "Check costs against limits; exit code 1 if any is exceeded.",
