@@ -245,10 +245,10 @@ def _step(
         out = forward()
         peak, top = follower.peak(), follower.top
         loss = _loss(out)
-    del out
     if autocast is not None:
         autocast.clear()
-    saved.ended(loss.untyped_storage().nbytes())
+    # As in a training loop, the variable of the output keeps it until the end.
+    saved.ended([loss, *tensors(out)])
     loss.backward()  # type: ignore[no-untyped-call]
     return peak, top
 

@@ -1,6 +1,6 @@
 """The tensors that autograd keeps for the backward."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -33,10 +33,12 @@ class Saved:
         self.size = sum(self._sizes.values())
         self.whole = self.size + sum(self._known.values())
 
-    def ended(self, left: int) -> None:
-        """The forward has ended, and only its loss is there, of `left` bytes."""
+    def ended(self, left: Sequence[Tensor]) -> None:
+        """The forward has ended, and only the tensors `left` are there and what is saved."""
         if self.live and self.follower is not None:
-            self.size = self.follower.exact - left
+            others = {storage._cdata: storage.nbytes() for one in left if (storage := storage_of(one)) is not None}
+            unsaved = sum(size for place, size in others.items() if place not in self._sizes)
+            self.size = self.follower.exact - unsaved
             self.whole = self.size + sum(self._known.values())
 
     def _pack(self, tensor: Tensor) -> Tensor:
