@@ -8,6 +8,8 @@ from flopcalc.report.document import Column, Document, Facts, Lines, Table, peop
 
 # More rows than this are shown by stage.
 MOST_ROWS = 40
+# And fewer stages are divided into their parts.
+_FEWEST_ROWS = 7
 
 
 def memory_document(found: Memory, by: str | None, *, flat: bool = False) -> Document:
@@ -42,8 +44,10 @@ def _chart(record: Mapping[str, Any], by: str | None) -> Table:
 def _by_stage(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The highest number of each run of layers of one stage: the first part of the names in which they differ."""
     pieces = [row["name"].removesuffix(_BACKWARD).split(".") for row in rows]
-    depth = 1
-    while depth < 4 and len({tuple(one[:depth]) for one in pieces}) <= 3 and max(map(len, pieces)) > depth:
+    depth, deepest = 1, max(map(len, pieces))
+    while depth < deepest and len({tuple(one[:depth]) for one in pieces}) < _FEWEST_ROWS:
+        if len({tuple(one[: depth + 1]) for one in pieces}) > MOST_ROWS:
+            break
         depth += 1
     found: list[dict[str, Any]] = []
     for row, piece in zip(rows, pieces, strict=True):

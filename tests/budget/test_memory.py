@@ -91,6 +91,7 @@ def test_the_largest_batch(run: Runner) -> None:
     found = flopcalc.solve("resnet18", "batch", "peak_memory <= 1G")
     assert found.exact
     batch = int(found.value)
+    assert found.cost is not None
     assert memory("resnet18", batch=batch).peak == found.cost["peak_memory"] <= 10**9
     assert memory("resnet18", batch=batch + 1).peak > 10**9
     done = run("solve", "resnet18", "--for", "batch", "--target", "peak_memory <= 1M")

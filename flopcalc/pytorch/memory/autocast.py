@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 _LOWER = frozenset(
@@ -112,7 +112,7 @@ class Autocast:
     def _one(self, tensor: Tensor, dtype: torch.dtype) -> Tensor:
         if tensor.dtype is dtype or not tensor.is_floating_point() or tensor.dtype is torch.float64:
             return tensor
-        if not (tensor.is_leaf and tensor.requires_grad and dtype is self.dtype):
+        if not (isinstance(tensor, nn.Parameter) and tensor.requires_grad and dtype is self.dtype):
             return tensor.to(dtype)
         if id(tensor) not in self._weights:
             self._weights[id(tensor)] = tensor.to(dtype)

@@ -1,6 +1,7 @@
 """What a GPU or a CPU runs where the meta device would run something else: attention and dropout, and autocast."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import torch
@@ -43,6 +44,16 @@ class Kernels(OnDevice):
                 return inner(*args, **kwargs)
         return super().__torch_function__(func, types, args, kwargs)
 
+    @contextmanager
+    def again(self) -> Iterator[None]:
+        """While a part of the forward is computed again in the backward: copies of weights are its own."""
+        try:
+            with self:
+                yield
+        finally:
+            if self.autocast is not None:
+                self.autocast.clear()
+
     def _dropout(self, input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
         """The kernel that saves its mask as one byte for each element."""
         if not training or inplace or not 0 < p < 1 or not input.numel():
@@ -69,6 +80,9 @@ class Kernels(OnDevice):
             not all(one.numel() and one.stride(-1) == 1 for one in (query, key, value))
             or key.shape[1] != query.shape[1]
         ):
+            return None
+        if self.rules == "cuda" and not query.is_meta:
+            self.note("attention was followed as the CPU computes it, since real values are on the CPU")
             return None
         kernel = self._on_cpu if self.rules == "cpu" else self._on_cuda
         return kernel(query, key, value, attn_mask, dropout_p, is_causal, scale)

@@ -165,7 +165,7 @@ def _run(subject: Subject, way: Way, reading: Reading, device: _Device, recorder
                 twin.forward()
             twin = twin._replace(names=modules_of(twin.module))
         if way.checkpoint:
-            notes[checkpointed(twin.names, way.checkpoint)] = None
+            notes[checkpointed(twin.names, way.checkpoint, kernels.again)] = None
         name_modules(twin.names, recorder)
         follower = Follower(lambda: recorder.module, generator, None if way.training else Graph())
         follower.knows([*twin.module.parameters(), *twin.module.buffers(), *twin.inputs])

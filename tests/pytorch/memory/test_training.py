@@ -50,12 +50,11 @@ def test_by_hand() -> None:
     assert found.saved_with_weights == MAP + MAP + 2 * WEIGHT
     assert found.gradients == found.weights == 2 * WEIGHT
     assert found.optimizer_state == 0
-    # The worst moment is the backward of ReLU or of the second convolution: the saved map, the gradients of its input
-    # and of its output, the gradient of its weight, and the loss with its gradient.
+    # The worst moment is the backward of ReLU or of the second convolution: the output, the saved map, the gradients of
+    # its input and of its output, the gradient of its weight, and the loss with its gradient.
     weight, loss = 1024, 512
-    assert weight >= WEIGHT
     activations = found.peak - 2 * weight - MAP
-    assert 3 * MAP <= activations <= 3 * MAP + weight + 2 * loss
+    assert 4 * MAP <= activations <= 4 * MAP + weight + 2 * loss
 
 
 def test_frozen_layers() -> None:
@@ -197,10 +196,22 @@ def test_checkpointing() -> None:
     assert plain.saved == (16 + 15) * 16 * MAP
     # The inputs of the second, third and fourth group, of which the first is the model's.
     assert less.saved == 3 * 16 * MAP
-    assert less.peak < plain.peak
+    assert less.peak <= plain.peak
     assert any("computed again in the backward: 0, 1, 2, 3" in note for note in less.notes)
     with pytest.raises(FlopcalcError, match="matches no module"):
         memory(model, (4, 8, 8), mode="training", checkpoint="layer*")
+
+
+@pytest.mark.parametrize("rules", ["cpu", "cuda"])
+def test_checkpointing_with_autocast_and_attention(rules: str) -> None:
+    """What is computed again runs by the same rules, so that as much is saved as the first time."""
+    import_torchvision()
+    plain, less = (
+        memory("vit_b_32", batch=4, mode="training", rules=rules, autocast="bfloat16", checkpoint=checkpoint)
+        for checkpoint in ((), "encoder.layers.*")
+    )
+    assert less.saved < plain.saved // 3
+    assert less.peak <= plain.peak
 
 
 def test_accumulation_keeps_gradients() -> None:
