@@ -19,7 +19,7 @@ from flopcalc.text.yaml_file import read_text
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 README = (ROOT / "README.md").read_text()
 # Guides whose examples are executed.
-GUIDES = [(ROOT / "docs" / name).read_text() for name in ("sweeping.md", "solving.md", "closed-forms.md")]
+GUIDES = [(ROOT / "docs" / name).read_text() for name in ("sweeping.md", "solving.md", "closed-forms.md", "memory.md")]
 
 
 def _blocks(text: str, language: str) -> list[str]:

@@ -164,6 +164,7 @@ def _followed(name: str, title: str, batch: int, asked: Question, found: Followe
     state = _state(found, asked)
     peak = _worst(found, asked, state[1])
     plan = _plan(found.flow, asked) if found.flow is not None else {}
+    workspace = max(0, found.with_workspace - found.whole.live)
     more = (STEADY,) if asked.training and state[0] else ()
     normed = not asked.training and any("norm" in step.work for step in (found.flow.steps if found.flow else ()))
     return Memory(
@@ -184,7 +185,7 @@ def _followed(name: str, title: str, batch: int, asked: Question, found: Followe
         saved_with_weights=found.saved_all,
         gradients=gradients,
         optimizer_state=state[0],
-        workspace=max(0, found.with_workspace - found.whole.live),
+        workspace=workspace,
         peak=peak.live,
         peak_at=peak.at,
         layers=peak.moments or found.forward.moments,
@@ -194,7 +195,7 @@ def _followed(name: str, title: str, batch: int, asked: Question, found: Followe
             *found.notes,
             *more,
             *((NATIVE_NORM,) if normed else ()),
-            *((ESTIMATE,) if asked.training else ()),
+            *((ESTIMATE,) if workspace else ()),
         ),
         **plan,
     )
