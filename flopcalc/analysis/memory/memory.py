@@ -166,7 +166,7 @@ def _followed(name: str, title: str, batch: int, asked: Question, found: Followe
     plan = _plan(found.flow, asked) if found.flow is not None else {}
     workspace = max(0, found.with_workspace - found.whole.live)
     more = (STEADY,) if asked.training and state[0] else ()
-    normed = not asked.training and any("norm" in step.work for step in (found.flow.steps if found.flow else ()))
+    normed = not asked.training and any(step.work == "norm" for step in (found.flow.steps if found.flow else ()))
     return Memory(
         target=name,
         title=title,

@@ -52,6 +52,11 @@ class _Search:
             sum({1 << maker[tensor] for tensor in step.reads if tensor in maker and maker[tensor] != index})
             for index, step in enumerate(flow.steps)
         ]
+        for index, step in enumerate(flow.steps):
+            # What reads a tensor before a part of it is overwritten stays before that.
+            if step.reuses >= 0:
+                earlier = [one for one in range(index) if step.reuses in flow.steps[one].reads]
+                self.needs[index] |= sum(1 << one for one in earlier)
         self.readers = [0] * len(flow.sizes)
         for index, step in enumerate(flow.steps):
             for tensor in {*step.reads, *step.writes}:

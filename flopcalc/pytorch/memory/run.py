@@ -41,6 +41,9 @@ from flopcalc.pytorch.memory.graph import Graph
 from flopcalc.pytorch.memory.rules import Kernels, Rules
 from flopcalc.pytorch.memory.saved import Saved
 
+RECURRENT = (
+    "recurrent layers are followed step by step; cuDNN and the CPU run them as one kernel, which saves other tensors"
+)
 REAL_VALUES = "followed on real values on the CPU: another input may need something else"
 
 
@@ -166,6 +169,8 @@ def _run(subject: Subject, way: Way, reading: Reading, device: _Device, recorder
             twin = twin._replace(names=modules_of(twin.module))
         if way.checkpoint:
             notes[checkpointed(twin.names, way.checkpoint, kernels.again)] = None
+        if any(isinstance(child, nn.RNNBase) for child in twin.module.modules()):
+            notes[RECURRENT] = None
         name_modules(twin.names, recorder)
         follower = Follower(lambda: recorder.module, generator, None if way.training else Graph())
         follower.knows([*twin.module.parameters(), *twin.module.buffers(), *twin.inputs])

@@ -102,6 +102,20 @@ def test_the_best_order_by_hand() -> None:
     assert limited.peak.live == 160
 
 
+def test_a_tensor_is_read_before_it_is_overwritten() -> None:
+    """The write into a part of x comes after the step that reads the old x, although running it first needs less."""
+    steps = (
+        Step("make", (0,), (1,)),
+        Step("read", (1,), (2,)),
+        Step("write", (1,), (3,), reuses=1),
+        Step("small", (3,), (4,)),
+        Step("join", (2, 4), (5,)),
+    )
+    best = best_order(Dataflow(steps, (1, 10, 50, 10, 1, 1), (0,), (5,)))
+    names = [steps[index].name for index in best.order]
+    assert names.index("read") < names.index("write")
+
+
 @pytest.mark.parametrize("seed", range(25))
 def test_the_best_order_is_that_of_brute_force(seed: int) -> None:
     """On random graphs of seven steps."""

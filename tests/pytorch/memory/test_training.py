@@ -253,6 +253,11 @@ def test_measured_peaks(network: str, batch: int, mode: str, measured: int) -> N
 _NONE = {"inference": None, "training": "none"}
 
 
+def test_recurrent_layers_are_noted() -> None:
+    """What is followed is not what cuDNN saves, and the output says so."""
+    assert any("recurrent" in note for note in memory(nn.LSTM(4, 4), (3, 4), mode="training").notes)
+
+
 def test_nothing_to_train() -> None:
     """A model without parameters that are trained has no backward."""
     with pytest.raises(FlopcalcError, match="no output depends on a parameter"):
