@@ -136,7 +136,7 @@ def _plain(body: str) -> str:
     """The text with its units replaced by numbers."""
     if body.startswith((*MEMORY, "traffic")):
         body = _IN_BYTES.sub("", body)
-    body = _WITH_BINARY_UNIT.sub(lambda match: str(Fraction(match[1]) * 2 ** _BINARY[match[2]]), body)
+        body = _WITH_BINARY_UNIT.sub(lambda match: str(Fraction(match[1]) * 2 ** _BINARY[match[2]]), body)
     return _WITH_UNIT.sub(lambda match: str(Fraction(match[1]) * 10 ** _UNITS[match[2]]), body)
 
 
@@ -154,7 +154,10 @@ def _why(body: str, plain: str) -> tuple[str, str]:
     if found := _COMMA.search(body):
         return f"{clip(found[0])} has a comma", f"write {found[0].replace(',', '')}"
     if (found := _OTHER_UNIT.search(plain)) and found[1] not in (*_UNITS, *_WORDS):
-        return f"unknown unit {clip(found[1])}", "units: k, M, G, B (as G), T, Ki, Mi, Gi, for example params <= 5.5M"
+        return (
+            f"unknown unit {clip(found[1])}",
+            "units: k, M, G, B (as G), T, and KiB, MiB, GiB for bytes, for example params <= 5.5M",
+        )
     return "it is not a comparison", _EXAMPLE
 
 
