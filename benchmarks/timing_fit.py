@@ -121,9 +121,13 @@ class Table(NamedTuple):
         keep = chosen[self.row]
         place = np.cumsum(chosen) - 1
         return Table(
-            [row for row, is_chosen in zip(self.rows, chosen, strict=True) if is_chosen],
-            place[self.row[keep]],
-            *[column[keep] for column in (self.kind, self.dtype, self.execution, self.times, self.copies)],
+            rows=[row for row, is_chosen in zip(self.rows, chosen, strict=True) if is_chosen],
+            row=place[self.row[keep]],
+            kind=self.kind[keep],
+            dtype=self.dtype[keep],
+            execution=self.execution[keep],
+            times=self.times[keep],
+            copies=self.copies[keep],
             terms=Terms(*(column[keep] for column in self.terms)),
             seconds=self.seconds[chosen],
         )

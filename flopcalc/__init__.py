@@ -20,6 +20,7 @@ __all__ = [
     "Cost",
     "Evaluation",
     "FlopcalcError",
+    "Memory",
     "Network",
     "Roofline",
     "Solution",
@@ -29,6 +30,7 @@ __all__ = [
     "count",
     "formula",
     "layer",
+    "memory",
     "network",
     "register_kernel",
     "replace",
@@ -40,6 +42,8 @@ __all__ = [
 
 if TYPE_CHECKING:
     from flopcalc.analysis.formula import formula
+    from flopcalc.analysis.memory.memory import memory
+    from flopcalc.analysis.memory.record import Memory
     from flopcalc.analysis.roofline import Roofline, roofline
     from flopcalc.analysis.solving.solution import Solution
     from flopcalc.analysis.solving.solve import solve
@@ -58,6 +62,7 @@ else:
         "Cost": "flopcalc.cost.cost",
         "Evaluation": "flopcalc.spec.operator",
         "FlopcalcError": "flopcalc.errors",
+        "Memory": "flopcalc.analysis.memory.record",
         "Network": "flopcalc.networks.network",
         "Roofline": "flopcalc.analysis.roofline",
         "Solution": "flopcalc.analysis.solving.solution",
@@ -66,6 +71,7 @@ else:
         "count": "flopcalc.targets.module",
         "formula": "flopcalc.analysis.formula",
         "layer": "flopcalc.catalog.layer",
+        "memory": "flopcalc.analysis.memory.memory",
         "network": "flopcalc.networks.library",
         "register_kernel": "flopcalc.catalog.kernels",
         "replace": "flopcalc.targets.module",

@@ -25,11 +25,13 @@ COMMANDS = [
     ["solve", "mobilenet_v2", "--for", "width", "--target", "macs <= 300M"],
     ["roofline", "resnet50", "--device", "h200", "--replace", "spconv"],
     ["roofline", "ghost", "--cin", "64", "--device", "h100", "--format", "json"],
+    ["memory", "resnet50", "--order", "best"],
     ["--help"],
     ["formula", "--help"],
     ["verify", "--help"],
     ["solve", "--help"],
     ["sweep", "--help"],
+    ["memory", "--help"],
 ]
 
 
@@ -76,6 +78,7 @@ def test_importing_the_package_loads_nothing() -> None:
     [
         ("sympy", ["formula", "conv"], "sympy"),
         ("torch", ["verify", "conv"], "torch"),
+        ("torch", ["memory", "resnet50", "--mode", "training"], "torch"),
         ("torch", ["verify", "conv", "--cin", "8"], "torch"),
         ("numpy", ["sweep", "conv", "--cin", "8"], "numpy"),
         ("pyarrow", ["sweep", "conv", "--cin", "8", "-o", "sweep.parquet"], "pyarrow"),

@@ -18,10 +18,11 @@ from flopcalc import Evaluation, FlopcalcError, layer, network
 from flopcalc.cost.kinds import KINDS
 
 _FUNCTIONS = (
-    *("count", "formula", "layer", "network", "register_kernel", "replace", "roofline", "solve", "sweep", "training"),
+    *("count", "formula", "layer", "memory", "network", "register_kernel"),
+    *("replace", "roofline", "solve", "sweep", "training"),
 )
 PUBLIC = (
-    *("Cost", "Evaluation", "FlopcalcError", "Network", "Roofline", "Solution", "Sweep", "Training"),
+    *("Cost", "Evaluation", "FlopcalcError", "Memory", "Network", "Roofline", "Solution", "Sweep", "Training"),
     *_FUNCTIONS,
 )
 

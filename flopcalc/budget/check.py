@@ -15,7 +15,7 @@ from flopcalc.errors import FlopcalcError, at_line, clip, unknown_name
 from flopcalc.networks.inputs import FORWARD
 from flopcalc.networks.library import names as network_names
 from flopcalc.networks.training import TrainingOptions
-from flopcalc.targets.limits import Limit
+from flopcalc.targets.limits import MEMORY, Limit
 from flopcalc.targets.read import is_python
 from flopcalc.targets.spec import TargetSpec
 
@@ -77,7 +77,7 @@ class Check:
     ) -> tuple[Fraction, Row]:
         """How near the cost is to a limit, and its row. name: of the layer or stage; empty for the whole target."""
         quantity = limit.quantity
-        names: dict[str, Any] = dict(totals)
+        names: dict[str, Any] = dict(totals) | {one: totals[one] for one in MEMORY if limit.reads(one)}
         for word in ("baseline", "locked"):
             if limit.reads(word):
                 names[word] = self.compared(spec, found, limit, name, word)
@@ -126,6 +126,8 @@ class Check:
     def compared(self, spec: Budget, found: Measured, limit: Limit, name: str, word: str) -> int:
         """The value of `baseline` or `locked` in a limit. A layer or stage that did not exist cost nothing."""
         base = self.before(spec, limit, word)
+        if limit.quantity in MEMORY and isinstance(base, Locked):
+            raise _error(spec, limit, "the lock file has no memory", "name a network after baseline:")
         totals = (
             base.totals if limit.each == "target" else self.parts_before(base, found, limit.part).get(name, _NOTHING)
         )

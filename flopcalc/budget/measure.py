@@ -2,12 +2,14 @@
 
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import chdir
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 from flopcalc.budget.config import Budget
 from flopcalc.budget.flags import as_keys
+from flopcalc.budget.memory import Totals
 from flopcalc.cost import convention
 from flopcalc.cost.cost import DTYPE_BYTES, Cost
 from flopcalc.cost.kinds import KINDS
@@ -66,18 +68,28 @@ def measure(budget: Budget, dtype: str) -> Measured:
     """
     try:
         with chdir(os.path.dirname(budget.path) or "."):
-            return measure_target(budget.name, budget.target, dtype)
+            return measure_target(budget.name, budget.target, dtype, partial(_placed, budget))
     except FlopcalcError as error:
-        why = f"{budget.place(error)}: target {budget.name}: {as_keys(error.message)}"
-        raise FlopcalcError(error.code, why, as_keys(error.hint), error.exit_code) from error
+        raise _placed(budget, error) from error
 
 
-def measure_target(name: str, spec: TargetSpec, dtype: str) -> Measured:
-    """The present cost of the target that a spec names. Raises FlopcalcError."""
-    return _operator(name, spec, dtype) if spec.kind == "operator" else _network(name, spec, dtype)
+def _placed(budget: Budget, error: FlopcalcError) -> FlopcalcError:
+    """The error with the file and the line of the target."""
+    why = f"{budget.place(error)}: target {budget.name}: {as_keys(error.message)}"
+    return FlopcalcError(error.code, why, as_keys(error.hint), error.exit_code)
 
 
-def _network(name: str, spec: TargetSpec, dtype: str) -> Measured:
+def measure_target(
+    name: str, spec: TargetSpec, dtype: str, failed: Callable[[FlopcalcError], FlopcalcError] = lambda error: error
+) -> Measured:
+    """The present cost of the target that a spec names. failed: makes errors of what is computed later.
+
+    Raises FlopcalcError.
+    """
+    return _operator(name, spec, dtype) if spec.kind == "operator" else _network(name, spec, dtype, failed)
+
+
+def _network(name: str, spec: TargetSpec, dtype: str, failed: Callable[[FlopcalcError], FlopcalcError]) -> Measured:
     target = read_target(spec)
     if spec.training is not None:
         # Most targets are for inference.
@@ -86,7 +98,8 @@ def _network(name: str, spec: TargetSpec, dtype: str) -> Measured:
         target = training_target(target, spec.training)
     what = spec.what if isinstance(spec.what, str) else target.plain.name
     headline = convention.get("macs")
-    found = _measured(name, what, spec, model_record(target.plain, target.replacement, headline, dtype))
+    record = model_record(target.plain, target.replacement, headline, dtype)
+    found = _measured(name, what, spec, record, failed)
     if not target.replacement:
         return found
     if not target.replacement.replaced:
@@ -94,15 +107,22 @@ def _network(name: str, spec: TargetSpec, dtype: str) -> Measured:
         hint = f"`flopcalc model {what} --replace ...` shows the reason for each layer"
         raise FlopcalcError("nothing-replaced", why, hint)
     plain = model_record(target.plain, None, headline, dtype)
-    return found._replace(plain=_measured(name, what, spec.without_plan(), plain))
+    return found._replace(plain=_measured(name, what, spec.without_plan(), plain, failed))
 
 
-def _measured(name: str, what: str, spec: TargetSpec, record: Mapping[str, Any]) -> Measured:
+def _measured(
+    name: str,
+    what: str,
+    spec: TargetSpec,
+    record: Mapping[str, Any],
+    failed: Callable[[FlopcalcError], FlopcalcError],
+) -> Measured:
     words = [what, *(word for flag, value in spec.flags for word in (flag, shlex.quote(value)))]
     shown = f"{' '.join(words)}, input {', '.join(record['inputs']) or 'none'}, batch {record['batch']}"
     totals = {kind: record[kind] for kind in KINDS}
     totals["uncounted"] = sum(one["count"] for one in record["uncounted"])
-    return Measured(name, shown, totals, tuple(record["layers"]), uncounted=tuple(record["uncounted"]))
+    with_memory = Totals(totals, spec, record["dtype"], failed)
+    return Measured(name, shown, with_memory, tuple(record["layers"]), uncounted=tuple(record["uncounted"]))
 
 
 def _operator(name: str, spec: TargetSpec, dtype: str) -> Measured:

@@ -5,6 +5,7 @@ from typing import Any
 
 from flopcalc.analysis.solving.solution import Solution
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table
+from flopcalc.targets.limits import MEMORY
 
 _KINDS = {
     "params": Column("params", drop=1),
@@ -64,7 +65,7 @@ def _values(record: Mapping[str, Any], kinds: list[str]) -> Table:
         Column("", "text", key="which"),
         Column("clauses" if record["for"] == "choose" else record["for"], "name"),
         *(_KINDS[kind]._replace(key=kind) for kind in kinds if kind in rows[0][1]["cost"]),
-        *(Column(key, "ratio") for key in ratios),
+        *(Column(key, "number" if key in MEMORY else "ratio") for key in ratios),
     )
     cells: list[list[Cell]] = []
     for which, one in rows:

@@ -14,11 +14,17 @@ from flopcalc.cost.kinds import KINDS
 from flopcalc.errors import FlopcalcError, clip, unknown_name
 from flopcalc.text.expression import MAX_LENGTH, evaluate, parse
 
-# A layer has the kinds of cost; a target also has `uncounted` (kernels without a rule).
-QUANTITIES = (*KINDS, "uncounted")
+# Of a network, in bytes, as `flopcalc memory` has them: the peaks of inference and of training with SGD, and weights.
+MEMORY = ("peak_memory", "weights_bytes", "training_peak")
+# A layer has the kinds of cost; a target also has `uncounted` (kernels without a rule) and memory.
+QUANTITIES = (*KINDS, "uncounted", *MEMORY)
 _RIGHT = (*QUANTITIES, "baseline", "locked")
 _UNITS = {"k": 3, "K": 3, "M": 6, "G": 9, "B": 9, "T": 12}
 _WITH_UNIT = re.compile(r"(?<![\w.])([0-9]+(?:\.[0-9]+)?)\s?([kKMGBT])(?![\w.])")
+_BINARY = {"K": 10, "M": 20, "G": 30, "T": 40}
+_WITH_BINARY_UNIT = re.compile(r"(?<![\w.])([0-9]+(?:\.[0-9]+)?)\s?([KMGT])iB?(?![\w.])")
+# Behind a quantity of bytes the unit may be written.
+_IN_BYTES = re.compile(r"(?<=[0-9kKMGBTi]) ?(?:bytes|byte)$")
 _RATIO = re.compile(r"ratio ?\( ?(?:'([^']+)'|\"([^\"]+)\"|([^\s,()'\"][^,()'\"]*?)) ?(?:, ?(\w+) ?)?\)")
 _SELECTOR = re.compile(r"(layer|stage) ([^:\s]+) ?: ?(.+)")
 _COMPARISONS: dict[type[ast.cmpop], str] = {ast.LtE: "<=", ast.Lt: "<", ast.GtE: ">=", ast.Gt: ">", ast.Eq: "=="}
@@ -94,7 +100,7 @@ def read_limit(given: str, kind: str, line: int = 0) -> Limit:
     if ratio:
         ratio_to, quantity = ratio[1] or ratio[2] or ratio[3], ratio[4] or "macs"
         body = quantity + body[ratio.end() :]
-    plain = _WITH_UNIT.sub(lambda match: str(Fraction(match[1]) * 10 ** _UNITS[match[2]]), body)
+    plain = _plain(body)
     try:
         tree = parse(plain)
     except FlopcalcError:
@@ -102,9 +108,13 @@ def read_limit(given: str, kind: str, line: int = 0) -> Limit:
     if not isinstance(tree, ast.Compare) or len(tree.ops) != 1 or type(tree.ops[0]) not in _COMPARISONS:
         raise _bad(text, f"it is not one comparison with {', '.join(_COMPARISONS.values())}")
     quantity = _left(text, tree.left)
-    if each != "target" and (ratio_to or quantity == "uncounted"):
+    if quantity in MEMORY and kind == "operator":
+        raise _bad(text, f"an operator has no {quantity}", "limit the memory of a network")
+    if each != "target" and (ratio_to or quantity not in KINDS):
         raise _bad(text, f"a {each} has no {'ratio' if ratio_to else quantity}", f"of a {each}: {', '.join(KINDS)}")
     _check_right(text, tree.comparators[0])
+    if quantity in MEMORY and any(isinstance(node, ast.Name) and node.id == "locked" for node in ast.walk(tree)):
+        raise _bad(text, "the lock file has no memory", f"write the number: {quantity} <= 2G bytes")
     try:
         right = ast.unparse(tree.comparators[0])
         parse(right)
@@ -122,6 +132,14 @@ def read_limit(given: str, kind: str, line: int = 0) -> Limit:
     )
 
 
+def _plain(body: str) -> str:
+    """The text with its units replaced by numbers."""
+    if body.startswith((*MEMORY, "traffic")):
+        body = _IN_BYTES.sub("", body)
+        body = _WITH_BINARY_UNIT.sub(lambda match: str(Fraction(match[1]) * 2 ** _BINARY[match[2]]), body)
+    return _WITH_UNIT.sub(lambda match: str(Fraction(match[1]) * 10 ** _UNITS[match[2]]), body)
+
+
 def _why(body: str, plain: str) -> tuple[str, str]:
     """Why a text is not a comparison, and a hint. plain: the text with units replaced by numbers."""
     if body.count("(") > body.count(")"):
@@ -136,7 +154,10 @@ def _why(body: str, plain: str) -> tuple[str, str]:
     if found := _COMMA.search(body):
         return f"{clip(found[0])} has a comma", f"write {found[0].replace(',', '')}"
     if (found := _OTHER_UNIT.search(plain)) and found[1] not in (*_UNITS, *_WORDS):
-        return f"unknown unit {clip(found[1])}", "units: k, M, G, B (as G), T, for example params <= 5.5M"
+        return (
+            f"unknown unit {clip(found[1])}",
+            "units: k, M, G, B (as G), T, and KiB, MiB, GiB for bytes, for example params <= 5.5M",
+        )
     return "it is not a comparison", _EXAMPLE
 
 

@@ -20,6 +20,7 @@ from flopcalc.targets.other_files import check_is_readable
 from flopcalc.targets.spec import TargetSpec, argument_value, keyword_value
 
 if TYPE_CHECKING:
+    from flopcalc.networks.memory import Followed
     from flopcalc.replacing.described import Replacement
 
 T = TypeVar("T")
@@ -72,6 +73,16 @@ def read_symbolic(spec: TargetSpec, vary: Sequence[str] | None, use: Callable[[A
         spec.what, keywords, spec.inputs, spec.batch, spec.plan, limit, spec.call, spec.kernels, vary
     )
     found: T = python.read_symbolic(request, use)
+    return found
+
+
+def python_memory(spec: TargetSpec, question: Any) -> "tuple[str, str, Followed]":
+    """Name, title and tensors of a Python model (`flopcalc.pytorch.memory.target`). Raises FlopcalcError."""
+    python = import_module("flopcalc.pytorch.memory.target")
+    keywords = _keywords(spec)
+    limit = _limit(python, spec) if isinstance(spec.what, str) else None
+    request = python.Request(spec.what, keywords, spec.inputs, spec.batch, spec.plan, limit, spec.call, spec.kernels)
+    found: tuple[str, str, Followed] = python.follow_target(request, question)
     return found
 
 

@@ -138,7 +138,10 @@ WRONG = [
         "leave out --replace",
     ),
     (("solve", "sic", "--cin", "8", "--for", "cin", "--target", "macs <= 1G"), "searched for"),
-    (("solve", "mobilenet_v2", "--for", "batch", "--target", "peak_memory <= 24G"), "quantities: params, macs"),
+    (
+        ("solve", "mobilenet_v2", "--for", "width", "--target", "peak_memory <= 24G"),
+        "memory is limited for --for batch",
+    ),
     (("solve", "resnet50", "--choose", "ghost", "--minimise", "macs", "--for", "width"), "does not go with"),
     (("solve", "resnet50", "--choose", "ghost", "--minimise", "macs", "--replace", "ghost"), "behind --choose"),
     (

@@ -43,9 +43,10 @@ class Solution:
         if self.value is None:
             return f"<Solution of {self.target}: none, {(self.why_not or '')[:120]}>"
         kinds = ("macs", "params")
-        costs = ", ".join(f"{self.cost[kind]:,} {kind}" for kind in kinds) if self.cost else ""
-        shown = str(self.value)
-        return f"<Solution of {self.target}: {self.for_} = {shown if len(shown) <= 80 else shown[:79] + '…'}, {costs}>"
+        shown = kinds if self.cost and "macs" in self.cost else tuple(self.cost or ())
+        costs = ", ".join(f"{self.cost[kind]:,} {kind}" for kind in shown) if self.cost else ""
+        text = str(self.value)
+        return f"<Solution of {self.target}: {self.for_} = {text if len(text) <= 80 else text[:79] + '…'}, {costs}>"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as `flopcalc solve --format json` shows it."""

@@ -6,6 +6,7 @@ from typing import Any, SupportsIndex
 
 from flopcalc.analysis.solving import answers, closed_form, front
 from flopcalc.analysis.solving.axes import Axis, NotTraceableError, axis_of
+from flopcalc.analysis.solving.batches import is_about_memory, solve_batch
 from flopcalc.analysis.solving.command import command
 from flopcalc.analysis.solving.question import PICKS, Question, bases_of, read_limits
 from flopcalc.analysis.solving.search import Found, Search
@@ -136,6 +137,8 @@ def solve_spec(
         raise FlopcalcError("bad-option", f"dtype is {clip(dtype)}", f"one of: {', '.join(DTYPE_BYTES)}")
     if not targets:
         raise FlopcalcError("bad-usage", "no target is given", "write for example --target 'macs <= 300M'")
+    if is_about_memory((*targets, *subjects), spec.kind):
+        return solve_batch(spec, names, (*targets, *subjects), dtype)
     limits = read_limits((*targets, *subjects), spec.kind)
     subject = _subject(spec, names, bases_of(limits), dtype)
     question = Question(subject, limits, len(targets), picked)

@@ -1,0 +1,210 @@
+"""Memory that is computed, compared with memory that was measured and with what autograd saves on real tensors.
+
+`python benchmarks/memory.py FOLDER` reads `h200_torchvision.csv` there: peaks of torchvision models on one GPU, of
+inference and of one forward and backward, without the weights and the input. `--saved` compares what autograd saves on
+30 models, in training on the CPU, with `saved_tensors_hooks` on real tensors, each storage once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from flopcalc import memory
+from flopcalc.pytorch.loading import torchvision_operators
+
+# torchvision's models of different kinds, with an input size that is small and valid.
+SAVED = {
+    "alexnet": 224,
+    "convnext_tiny": 64,
+    "densenet121": 64,
+    "efficientnet_b0": 64,
+    "efficientnet_v2_s": 64,
+    "googlenet": 128,
+    "inception_v3": 299,
+    "maxvit_t": 224,
+    "mnasnet0_5": 64,
+    "mnasnet1_0": 64,
+    "mobilenet_v2": 64,
+    "mobilenet_v3_large": 64,
+    "mobilenet_v3_small": 64,
+    "regnet_x_400mf": 64,
+    "regnet_y_400mf": 64,
+    "resnet18": 64,
+    "resnet34": 64,
+    "resnet50": 64,
+    "resnext50_32x4d": 64,
+    "shufflenet_v2_x0_5": 64,
+    "shufflenet_v2_x1_0": 64,
+    "squeezenet1_0": 64,
+    "squeezenet1_1": 64,
+    "swin_t": 64,
+    "swin_v2_t": 64,
+    "vgg11": 64,
+    "vgg11_bn": 64,
+    "vgg16_bn": 64,
+    "vit_b_32": 224,
+    "wide_resnet50_2": 64,
+}
+
+
+def model(name: str) -> nn.Module:
+    """A model of torchvision."""
+    torchvision_operators.declare()
+    import torchvision
+
+    options = {"init_weights": False} if name in {"googlenet", "inception_v3"} else {}
+    made: nn.Module = torchvision.models.get_model(name, weights=None, **options)
+    return made
+
+
+def saved_by_hooks(module: nn.Module, given: Tensor) -> tuple[int, int]:
+    """The bytes that autograd saves for the backward of a forward on real tensors.
+
+    The first without parameters, buffers and the input, the second with them; each storage once.
+    """
+    known = {tensor.untyped_storage()._cdata for tensor in (*module.parameters(), *module.buffers(), given)}
+    sizes: dict[int, int] = {}
+    kept: list[Any] = []
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        kept.append(storage)
+        sizes[storage._cdata] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        out = module.train()(given)
+    del out
+    return sum(size for place, size in sizes.items() if place not in known), sum(sizes.values())
+
+
+class Saved(NamedTuple):
+    """Bytes that autograd saves, computed and on real tensors."""
+
+    name: str
+    computed: tuple[int, int]
+    real: tuple[int, int]
+
+    @property
+    def equal(self) -> bool:
+        """To the byte."""
+        return self.computed == self.real
+
+
+def compare_saved(name: str, size: int, batch: int = 2) -> Saved:
+    """What autograd saves for one model."""
+    module = model(name)
+    found = memory(module, (3, size, size), batch=batch, mode="training", rules="cpu")
+    torch.manual_seed(0)
+    real = saved_by_hooks(module, torch.rand(batch, 3, size, size))
+    return Saved(name, (found.saved, found.saved_with_weights), real)
+
+
+class Row(NamedTuple):
+    """One figure: computed, and measured, in bytes. workspace: the estimate that is shown beside the peak."""
+
+    what: str
+    network: str
+    batch: int
+    computed: int
+    measured: int
+    workspace: int
+
+    @property
+    def ratio(self) -> float:
+        """Computed over measured."""
+        return self.computed / self.measured
+
+
+def rows(folder: Path) -> Iterator[Row]:
+    """All figures of the measured file."""
+    with (folder / "h200_torchvision.csv").open(encoding="utf-8") as file:
+        for line in csv.DictReader(file):
+            batch, size, module = int(line["batch"]), int(line["size"]), model(line["network"])
+            for mode, prefix in (("inference", "infer"), ("training", "train")):
+                if not line[f"{prefix}_peak_bytes"]:
+                    continue
+                measured = int(line[f"{prefix}_peak_bytes"]) - int(line[f"{prefix}_base_bytes"])
+                found = memory(module, (3, size, size), batch=batch, mode=mode, optimizer=_NONE[mode])
+                # Weights, buffers and input were there before.
+                there = sum(map(_blocks, (*module.parameters(), *module.buffers()))) + _rounded(found.input)
+                yield Row(mode, line["network"], batch, found.peak - there, measured, found.workspace)
+
+
+_NONE = {"inference": None, "training": "none"}
+
+
+def _blocks(tensor: Tensor) -> int:
+    return _rounded(tensor.numel() * tensor.element_size())
+
+
+def _rounded(size: int) -> int:
+    return -(-size // 512) * 512
+
+
+def print_rows(folder: Path) -> bool:
+    """The comparison, and the shares that are required; whether all of them are met."""
+    found = list(rows(folder))
+    for row in found:
+        print(
+            f"{row.what:9} {row.network:20} batch {row.batch:3} {row.computed:15,} of {row.measured:15,} "
+            f"{row.ratio:7.4f}   workspace about {row.workspace:,}, measured beside the tensors "
+            f"{max(0, row.measured - row.computed):,}"
+        )
+    checks: list[tuple[str, list[Row], Callable[[Row], bool], float]] = [
+        ("at most 2 % above the measured peak, all", found, lambda row: row.ratio <= 1.02, 1.0),
+        ("training within 5 % at batch 32", _of(found, "training", 32), lambda row: row.ratio >= 0.95, 16 / 26),
+        ("training within 10 % at batch 1", _of(found, "training", 1), lambda row: row.ratio >= 0.9, 0.9),
+        ("inference within 3 % at batch 1", _of(found, "inference", 1), lambda row: abs(row.ratio - 1) <= 0.03, 0.9),
+    ]
+    met = True
+    for text, among, holds, share in checks:
+        good = sum(map(holds, among))
+        enough = good >= share * len(among)
+        met = met and enough
+        others = ", ".join(f"{row.network} {row.ratio:.3f}" for row in among if not holds(row))
+        print(f"{text}: {good} of {len(among)}, {'as required' if enough else 'REQUIRED: ' + format(share, '.0%')}")
+        print(f"  others: {others or 'none'}")
+    return met
+
+
+def _of(found: list[Row], what: str, batch: int) -> list[Row]:
+    return [row for row in found if (row.what, row.batch) == (what, batch)]
+
+
+def print_saved() -> bool:
+    """What autograd saves, model by model; whether all are equal."""
+    equal = 0
+    for name, size in SAVED.items():
+        begun = time.perf_counter()
+        found = compare_saved(name, size)
+        equal += found.equal
+        sign = "equal" if found.equal else f"REAL TENSORS: {found.real[0]:,}"
+        print(f"{name:20} {found.computed[0]:14,} bytes, {sign}, {time.perf_counter() - begun:.1f} s", flush=True)
+    print(f"equal to the byte: {equal} of {len(SAVED)}")
+    return equal == len(SAVED)
+
+
+def main() -> int:
+    """Run what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, help="the folder of h200_torchvision.csv")
+    parser.add_argument("--saved", action="store_true", help="compare what autograd saves on 30 models")
+    given = parser.parse_args()
+    if given.folder is None and not given.saved:
+        parser.error("give the folder of h200_torchvision.csv, or --saved")
+    met = print_rows(given.folder) if given.folder else True
+    return 0 if (print_saved() if given.saved else True) and met else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,277 @@
+"""Memory of training: autograd's saved tensors on real tensors, gradients, optimizers, autocast and checkpointing."""
+
+import importlib.util
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from helpers import ROOT, Runner, import_torchvision
+
+from flopcalc import FlopcalcError, memory
+
+pytest.importorskip("torch")
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+MAP = 4 * 8 * 8 * 4
+WEIGHT = 4 * 4 * 9 * 4
+
+
+def benchmark() -> Any:
+    """`benchmarks/memory.py`."""
+    spec = importlib.util.spec_from_file_location("memory_benchmark", ROOT / "benchmarks" / "memory.py")
+    assert spec is not None
+    assert spec.loader is not None
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made
+
+
+class Net(nn.Module):
+    """Two convolutions with a ReLU between them."""
+
+    def __init__(self, *, inplace: bool = False) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(4, 4, 3, padding=1, bias=False)
+        self.relu = nn.ReLU(inplace)
+        self.conv2 = nn.Conv2d(4, 4, 3, padding=1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.conv2(self.relu(self.conv1(x)))
+        return out
+
+
+def test_by_hand() -> None:
+    """ReLU and the second convolution save the same map; the backward needs that map and two gradients of maps."""
+    found = memory(Net(), (4, 8, 8), mode="training")
+    assert found.saved == MAP
+    assert found.saved_with_weights == MAP + MAP + 2 * WEIGHT
+    assert found.gradients == found.weights == 2 * WEIGHT
+    assert found.optimizer_state == 0
+    # The worst moment is the backward of ReLU or of the second convolution: the output, the saved map, the gradients of
+    # its input and of its output, the gradient of its weight, and the loss with its gradient.
+    weight, loss = 1024, 512
+    activations = found.peak - 2 * weight - MAP
+    assert 4 * MAP <= activations <= 4 * MAP + weight + 2 * loss
+
+
+def test_frozen_layers() -> None:
+    """A frozen layer has no gradient and saves nothing; a convolution saves its input and its weight together."""
+    model = Net()
+    model.conv1.weight.requires_grad_(False)
+    found = memory(model, (4, 8, 8), mode="training", optimizer="adam")
+    assert found.gradients == WEIGHT
+    assert found.optimizer_state == 2 * WEIGHT
+    assert found.saved_with_weights == MAP + WEIGHT
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "dtype", "state"),
+    [
+        ("none", None, 0),
+        ("sgd", None, 0),
+        ("momentum", None, 1),
+        ("adam", None, 2),
+        ("adamw", None, 2),
+        ("adamw", "bfloat16", 1),
+        ("momentum", "float64", 2),
+    ],
+)
+def test_state_of_optimizers(optimizer: str, dtype: str | None, state: int) -> None:
+    """Of momentum one number for each parameter, of Adam two."""
+    found = memory(Net(), (4, 8, 8), mode="training", optimizer=optimizer, optimizer_dtype=dtype)
+    assert found.optimizer_state == state * found.weights
+
+
+def test_the_state_is_that_of_torch() -> None:
+    """Adam's state after one real step, without its counters."""
+    model = Net()
+    optimizer = torch.optim.Adam(model.parameters())
+    model(torch.rand(1, 4, 8, 8)).sum().backward()
+    optimizer.step()
+    real = sum(
+        one.nbytes
+        for state in optimizer.state.values()
+        for one in state.values()
+        if isinstance(one, Tensor) and one.dim()
+    )
+    assert memory(Net(), (4, 8, 8), mode="training", optimizer="adam").optimizer_state == real
+
+
+def test_the_step_can_be_the_worst_moment() -> None:
+    """With few activations Adam's square roots are: weights, gradients, state and one more copy."""
+    found = memory(nn.Linear(256, 256, bias=False), (256,), mode="training", optimizer="adam")
+    assert found.peak_at == "optimizer step"
+    assert found.peak == found.weights * 5 + 1024
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "vit_b_32", "squeezenet1_1"])
+def test_saved_tensors_are_those_of_real_tensors(name: str) -> None:
+    """To the byte, each storage once; the benchmark has 30 models."""
+    import_torchvision()
+    module = benchmark()
+    found = module.compare_saved(name, module.SAVED[name])
+    assert found.computed == found.real
+
+
+class Odd(nn.Module):
+    """Normalisation, dropout, attention, recurrent layers, embeddings and views in one model."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(16)
+        self.attention = nn.MultiheadAttention(16, 2, batch_first=True)
+        self.drop = nn.Dropout(0.25)
+        self.group = nn.GroupNorm(2, 8)
+        self.mlp = nn.Sequential(nn.Linear(16, 32), nn.GELU(), nn.Linear(32, 16), nn.SiLU(), nn.Softmax(-1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm(x)
+        y = x + self.drop(self.attention(y, y, y, need_weights=False)[0])
+        y = self.group(y.view(y.shape[0], 8, -1)).view_as(y)
+        z = torch.cat([self.mlp(y), functional.layer_norm(y, (16,)).transpose(1, 2).reshape(y.shape)], 1)
+        return z.exp().mean(1) * functional.log_softmax(z[:, 0], -1)
+
+
+def test_saved_tensors_of_odd_functions() -> None:
+    """As above, for what torchvision's models do not have."""
+    model = Odd()
+    found = memory(model, (8, 16), batch=3, mode="training", rules="cpu")
+    real = benchmark().saved_by_hooks(model, torch.rand(3, 8, 16))
+    assert (found.saved, found.saved_with_weights) == real
+
+
+def test_rules_of_cuda_and_their_notes() -> None:
+    """A dropout's mask has one byte for each element; attention has no matrix; both are said."""
+
+    class Drop(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(8, 8, bias=False)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return functional.dropout(self.linear(x), 0.5, self.training)
+
+    size = 4 * 8
+    cpu, cuda = (memory(Drop(), (8,), batch=4, mode="training", rules=rules) for rules in ("cpu", "cuda"))
+    assert (cpu.saved, cuda.saved) == (4 * size, size)
+    assert any("mask of one byte" in note for note in cuda.notes)
+    assert not any("mask of one byte" in note for note in cpu.notes)
+    assert any("memory-efficient" in note for note in memory(Odd(), (8, 16), mode="training").notes)
+
+
+def test_autocast() -> None:
+    """Weights and gradients stay float32; maps have half the size, and each weight has a copy of half its size."""
+    plain = memory(Net(inplace=True), (4, 8, 8), mode="training")
+    cast = memory(Net(inplace=True), (4, 8, 8), mode="training", autocast="bfloat16")
+    assert (cast.weights, cast.gradients, cast.dtype) == (plain.weights, plain.gradients, "float32")
+    # The map, the input in half precision, and the weights; the first weight is saved for no gradient of the input.
+    assert cast.saved in {plain.saved // 2 + MAP // 2 + WEIGHT // 2, plain.saved // 2 + MAP // 2 + WEIGHT}
+
+
+@pytest.mark.parametrize("autocast", ["float16", "bfloat16"])
+def test_autocast_runs_whole_models(autocast: str) -> None:
+    """Less is saved, and weights are the same."""
+    import_torchvision()
+    plain = memory("torchvision:resnet18", (3, 64, 64), batch=4, mode="training")
+    cast = memory("torchvision:resnet18", (3, 64, 64), batch=4, mode="training", autocast=autocast)
+    assert cast.weights == plain.weights
+    assert cast.gradients == plain.gradients
+    assert cast.saved < plain.saved + plain.weights // 2
+
+
+def test_half_precision() -> None:
+    """All of it has half the size."""
+    plain, half = (memory(Net(), (4, 8, 8), mode="training", dtype=dtype) for dtype in (None, "bfloat16"))
+    assert (half.saved * 2, half.gradients * 2, half.weights * 2) == (plain.saved, plain.gradients, plain.weights)
+
+
+def test_checkpointing() -> None:
+    """Only the inputs of the modules are kept, and less is needed at the worst moment."""
+    model = nn.Sequential(*[nn.Sequential(*[Net() for _ in range(4)]) for _ in range(4)])
+    plain = memory(model, (4, 8, 8), mode="training", batch=16)
+    less = memory(model, (4, 8, 8), mode="training", batch=16, checkpoint="?")
+    assert plain.saved == (16 + 15) * 16 * MAP
+    # The inputs of the second, third and fourth group, of which the first is the model's.
+    assert less.saved == 3 * 16 * MAP
+    assert less.peak <= plain.peak
+    assert any("computed again in the backward: 0, 1, 2, 3" in note for note in less.notes)
+    with pytest.raises(FlopcalcError, match="matches no module"):
+        memory(model, (4, 8, 8), mode="training", checkpoint="layer*")
+
+
+@pytest.mark.parametrize("rules", ["cpu", "cuda"])
+def test_checkpointing_with_autocast_and_attention(rules: str) -> None:
+    """What is computed again runs by the same rules, so that as much is saved as the first time."""
+    import_torchvision()
+    plain, less = (
+        memory("vit_b_32", batch=4, mode="training", rules=rules, autocast="bfloat16", checkpoint=checkpoint)
+        for checkpoint in ((), "encoder.layers.*")
+    )
+    assert less.saved < plain.saved // 3
+    assert less.peak <= plain.peak
+
+
+def test_accumulation_keeps_gradients() -> None:
+    """From the second batch on the gradients of the first are there during the whole pass."""
+    one = memory(Net(), (4, 8, 8), mode="training")
+    several = memory(Net(), (4, 8, 8), mode="training", accumulate=4)
+    assert several.saved == one.saved
+    assert one.peak < several.peak <= one.peak + 2 * 1024 + 1024
+
+
+def test_a_description_is_followed_on_its_module(run: Runner) -> None:
+    """That of torchvision which it mirrors."""
+    import_torchvision()
+    described = memory("resnet18", mode="training", batch=2)
+    module = memory("torchvision:resnet18", (3, 224, 224), mode="training", batch=2)
+    assert (described.saved, described.peak) == (module.saved, module.peak)
+    done = run("memory", "resnet18", "--mode", "training", "--optimizer", "adamw", "--checkpoint", "layer*")
+    assert done.code == 0
+    assert "computed again in the backward: layer1, layer2, layer3, layer4" in done.out
+
+
+@pytest.mark.parametrize(
+    ("network", "batch", "mode", "measured"),
+    [
+        ("resnet50", 32, "training", 4212833792 - 1406953984),
+        ("mobilenet_v3_large", 32, "training", 2758753792 - 1325737472),
+        ("vit_b_32", 32, "training", 2713577984 - 1656785920),
+        ("resnet50", 1, "inference", 1398921728 - 1388288512),
+    ],
+)
+def test_measured_peaks(network: str, batch: int, mode: str, measured: int) -> None:
+    """Of one GPU, without weights, buffers and input: within 2 %, and not above by more than that."""
+    import_torchvision()
+    found = memory(f"torchvision:{network}", (3, 224, 224), batch=batch, mode=mode, optimizer=_NONE[mode])
+    computed = found.peak - found.weights - found.buffers - found.input
+    assert 0.98 * measured <= computed <= 1.02 * measured
+
+
+_NONE = {"inference": None, "training": "none"}
+
+
+def test_recurrent_layers_are_noted() -> None:
+    """What is followed is not what cuDNN saves, and the output says so."""
+    assert any("recurrent" in note for note in memory(nn.LSTM(4, 4), (3, 4), mode="training").notes)
+
+
+def test_nothing_to_train() -> None:
+    """A model without parameters that are trained has no backward."""
+    with pytest.raises(FlopcalcError, match="no output depends on a parameter"):
+        memory(nn.ReLU(), (4,), mode="training")
+
+
+def test_the_model_stays_as_it_is() -> None:
+    """No gradient, no statistics of norms, no hooks."""
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    keys = [set(vars(module)) for module in model.modules()]
+    memory(model.eval(), (3, 8, 8), mode="training", checkpoint="0")
+    assert all(torch.equal(value, model.state_dict()[name]) for name, value in before.items())
+    assert [set(vars(module)) for module in model.modules()] == keys
+    assert not model.training
+    check: Callable[[], bool] = torch.is_grad_enabled
+    assert check()
