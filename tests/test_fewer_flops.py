@@ -36,7 +36,7 @@ def test_rank_correlation(source: ModuleType) -> None:
 
 
 def test_figures_of_the_measurements() -> None:
-    """SPConv with 0.71 of the MACs takes 0.99 to 3.05 times as long at batch 32; MACs rank operators at 0.43 to 0.66."""
+    """SPConv with 0.71 of the MACs takes 0.99 to 3.05 times as long at batch 32; their ranks 0.43 to 0.66."""
     graph, eager = PAGE.split("Eager, time by batch")[:2]
     assert "| `spconv` | 0.711 | 1.36 | 1.91 | 0.99 | 1.63 |" in graph
     assert "| `spconv` | 0.711 | 1.83 | 2.09 | 1.05 | 3.05 |" in eager

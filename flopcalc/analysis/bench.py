@@ -216,6 +216,8 @@ def bench_spec(spec: TargetSpec, asked: Way) -> Bench:
         else:
             times = torch.measure_model(python_request(spec, torch), chosen, asked.seconds)
             notes = []
+        if target.network.uncounted:
+            notes.append("some kernels have no counting rule: MACs, bound and estimate are at least those shown")
     rooflines = [] if found is None else [found.before, found.time] if found.before is not None else [found.time]
     rows = [
         Times(count, *one, *((rooflines[place].bound_s, rooflines[place].estimate_s) if rooflines else (None, None)))

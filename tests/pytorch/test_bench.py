@@ -214,3 +214,15 @@ def test_seconds() -> None:
     for wrong in (True, "2", -1, float("inf")):
         with pytest.raises(FlopcalcError, match="seconds is"):
             read_seconds(wrong)
+
+
+def test_a_kernel_without_a_rule_gets_a_note() -> None:
+    """The time is that of all kernels, the MACs are not."""
+
+    class Sums(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            out: Tensor = torch.special.bessel_j0(torch.linalg.matrix_exp(x))
+            return out
+
+    found = bench(Sums(), input=(8, 8), seconds=LITTLE)
+    assert any("have no counting rule" in note for note in found.notes)
