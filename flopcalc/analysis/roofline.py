@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, SupportsIndex
 
+from flopcalc.analysis.frames import pandas_frame
 from flopcalc.analysis.solving.variables import SIZES
 from flopcalc.analysis.timing import kernels, measured, words
 from flopcalc.analysis.timing.device import Device, Execution, read_dtype, read_execution
@@ -114,14 +115,7 @@ class Roofline:
 
     def to_pandas(self) -> Any:
         """The rows as a pandas DataFrame. Raises FlopcalcError (missing-package) where pandas is not installed."""
-        from importlib import import_module
-
-        from flopcalc.errors import missing_package
-
-        try:
-            return import_module("pandas").DataFrame(self.to_rows())
-        except ImportError:
-            raise missing_package("pandas", "pandas", "a data frame") from None
+        return pandas_frame(self.to_rows())
 
     def _repr_html_(self) -> str:
         """A table for notebooks."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
-from operator import mul
+from operator import attrgetter, mul
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 from flopcalc.cost.arith import Dim, highest
@@ -177,7 +177,9 @@ class Network(HasKinds):
         """A short text: name, cost and input; a network can have thousands of layers."""
         cost = f"{self.params:,} params, {'at least ' if self.uncounted else ''}{self.macs:,} MACs"
         shape = " ".join(self.inputs) or size(self.input_shape)
-        return f"<Network {self.name}: {len(self.layers)} layers, {cost}, input {shape}, batch {self.batch}>"
+        # The records of layers are not made for it.
+        layers = sum(times for _, times in self._costs)
+        return f"<Network {self.name}: {layers} layers, {cost}, input {shape}, batch {self.batch}>"
 
     def total(self, kind: str) -> int:
         """Sum of one kind over all layers; for steps the longest chain. Raises FlopcalcError (unknown-kind)."""
@@ -293,8 +295,8 @@ def numbered(layers: Sequence[_Placed]) -> list[tuple[int, ...]]:
 
 def loose_ends(layers: Sequence[_Placed], output: str) -> Iterator[str]:
     """A remark on outputs that no layer takes: the network may have several outputs, or a mistake."""
-    used = {output}.union(*[layer.inputs for layer in layers])
-    loose = [layer.name for layer in layers if layer.name not in used]
+    used = {output}.union(*map(attrgetter("inputs"), layers))
+    loose = [name for name in map(attrgetter("name"), layers) if name not in used]
     if loose:
         shown = ", ".join(loose[:6]) + (", ..." if len(loose) > 6 else "")
         yield f"{len(loose)} further outputs, which no layer takes: {shown}"

@@ -1,40 +1,19 @@
 """A Python model that a user names, counted on symbolic sizes: as it is, and with layers replaced."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, TypeVar
 
 from torch import nn
 
-from flopcalc.errors import FlopcalcError
-from flopcalc.networks.inputs import ForwardCall, Input
 from flopcalc.networks.network import Network
-from flopcalc.pytorch.counting.inputs import arguments
-from flopcalc.pytorch.counting.network import ROOT, explained
-from flopcalc.pytorch.loading.environment import visiting
-from flopcalc.pytorch.loading.module import Loaded, load_module, load_object
-from flopcalc.pytorch.loading.time_limit import TimeLimit, start_limit
+from flopcalc.pytorch.counting.network import ROOT
+from flopcalc.pytorch.loading.time_limit import start_limit
+from flopcalc.pytorch.opened import Opened, Request, opened, with_layers_replaced
 from flopcalc.pytorch.tracing.symbolic import SymbolicNetwork, counted_at, symbolic_network
-
-if TYPE_CHECKING:
-    from flopcalc.replacing.decide import Plan
 
 __all__ = ["Request", "SymbolicRun", "read_symbolic", "start_limit"]
 
 T = TypeVar("T")
-
-
-class Request(NamedTuple):
-    """What is asked about a model, as in `TargetSpec`. vary: names of axes; None for the usual ones."""
-
-    what: Any
-    settings: Mapping[str, Any]
-    inputs: Sequence[Input]
-    batch: int
-    plan: "Plan | None"
-    limit: TimeLimit | None
-    call: ForwardCall
-    kernels: Sequence[Any]
-    vary: Sequence[str] | None
 
 
 class SymbolicRun(NamedTuple):
@@ -52,21 +31,12 @@ class SymbolicRun(NamedTuple):
 
 def read_symbolic(asked: Request, use: Callable[[SymbolicRun], T]) -> T:
     """What `use` makes of the model on symbolic sizes; it may count the model again. Raises FlopcalcError."""
-    if not isinstance(asked.what, str):
-        name = type(asked.what).__name__ if isinstance(asked.what, nn.Module) else getattr(asked.what, "__name__", "")
-        return use(_run(load_object(asked.what, name, asked.settings), asked, name, ()))
-    with visiting(asked.what):
-        loaded = load_module(asked.what, asked.settings, asked.limit)
-        notes: tuple[str, ...] = ()
-        if asked.what.startswith("hf:"):
-            from flopcalc.pytorch.loading.transformers_models import model_inputs
-
-            inputs, notes = model_inputs(loaded.module, asked.what, asked.inputs)
-            asked = asked._replace(inputs=inputs)
-        return use(_run(loaded, asked, asked.what, notes))
+    with opened(asked) as model:
+        return use(_run(model))
 
 
-def _run(loaded: Loaded, asked: Request, name: str, notes: tuple[str, ...]) -> SymbolicRun:
+def _run(model: Opened) -> SymbolicRun:
+    loaded, asked, name, notes = model
     modules: dict[int, nn.Module] = {}
 
     def symbolic(module: nn.Module) -> SymbolicNetwork:
@@ -90,21 +60,6 @@ def _run(loaded: Loaded, asked: Request, name: str, notes: tuple[str, ...]) -> S
     plain = symbolic(loaded.module)
     if asked.plan is None:
         return SymbolicRun(plain, None, (), notes, counted)
-    changed, names, more = _replaced(loaded.module, asked, asked.plan)
-    return SymbolicRun(plain, symbolic(changed), names, (*notes, *more), counted)
-
-
-def _replaced(module: nn.Module, asked: Request, plan: "Plan") -> tuple[nn.Module, tuple[str, ...], tuple[str, ...]]:
-    """A copy of the module with layers replaced, the names of these, and notes."""
-    from flopcalc.pytorch.replacing.swap import find_and_run, replace_candidates
-
-    args, named = arguments(asked.inputs, asked.batch, module, asked.call)
-    with explained(module, asked.inputs, asked.call):
-        candidates, run = find_and_run(
-            module, args, named, inplace=False, method=asked.call.method, on=asked.call.on, kernels=asked.kernels
-        )
-    done, _ = replace_candidates(candidates, run, plan)
-    if not done.replaced:
-        why = f"{plan.text} replaces nothing"
-        raise FlopcalcError("nothing-replaced", why, "`flopcalc model ... --replace` shows the reason for each layer")
-    return done.module, tuple(one or ROOT for one in done.replaced), tuple(done.notes)
+    done = with_layers_replaced(loaded.module, asked, asked.plan)
+    names = tuple(one or ROOT for one in done.replaced)
+    return SymbolicRun(plain, symbolic(done.module), names, (*notes, *done.notes), counted)

@@ -52,6 +52,11 @@ SHOWN = [
     ("diff", "resnet50", "resnet50 --replace spconv", "--symbolic"),
     ("sweep", "conv", "ghost", "spconv", *HUGE, "-k", "1,3,5"),
     ("solve", "mobilenet_v2", "--for", "width", "--target", "macs <= 300M"),
+    ("roofline", "compconv", *HUGE, "--device", "h100"),
+    ("roofline", "resnet50", "--replace", "spconv", "--device", "h200", "--dtype", "float16", "--batch", "32"),
+    ("memory", "resnet50", "--order", "best"),
+    ("memory", "densenet201", "--batch", "4096"),
+    ("model", "resnet50", "--mode", "training"),
     ("verify", "spconv", "--cin", "64"),
 ]
 HEADLINES = [one for one in SHOWN if one[0] in ("compare", "model") or "--matching" in one]

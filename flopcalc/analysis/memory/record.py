@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from flopcalc.analysis.frames import pandas_frame
 from flopcalc.networks.dataflow import Moment
 
 SCHEMA = "flopcalc/memory/1"
@@ -103,14 +104,7 @@ class Memory:
 
     def to_pandas(self) -> Any:
         """The rows as a pandas DataFrame. Raises FlopcalcError (missing-package) where pandas is not installed."""
-        from importlib import import_module
-
-        from flopcalc.errors import missing_package
-
-        try:
-            return import_module("pandas").DataFrame(self.to_rows())
-        except ImportError:
-            raise missing_package("pandas", "pandas", "a data frame") from None
+        return pandas_frame(self.to_rows())
 
     def _repr_html_(self) -> str:
         """A table for notebooks."""

@@ -67,7 +67,9 @@ def why(before: NetworkTime, after: NetworkTime) -> Iterator[str]:
     if kernels[1] > kernels[0]:
         yield f"there are {kernels[1]:,} kernels instead of {kernels[0]:,}, each with its launch"
     shares = {limit: before.limited_by[limit] / before.estimate_s for limit in LIMITS}
-    if shares["compute"] < 0.5:
+    if shares["compute"] < 0.005:
+        yield "nothing of the time before was limited by compute, so that fewer MACs alone save nothing"
+    elif shares["compute"] < 0.5:
         yield (
             f"only {percent(shares['compute'], 1)} of the time before was limited by compute, so that fewer MACs "
             "can save no more than that"
