@@ -25,6 +25,7 @@ from timing_fit import Model, Start, Table, leave_out, table
 
 from flopcalc.analysis.timing.bound import kernel_bound
 from flopcalc.analysis.timing.device import Device, Efficiency
+from flopcalc.analysis.timing.device_file import efficiency_lines
 from flopcalc.analysis.timing.library import device as find_device
 
 FOLDER = Path(__file__).resolve().parent.parent / "configs" / "devices"
@@ -242,34 +243,8 @@ def write(name: str, efficiency: Efficiency) -> None:
     """Put the parameters into the file of a device, in the place of those that it has."""
     path = FOLDER / f"{name}.yaml"
     head = path.read_text(encoding="utf-8").partition("# Fitted")[0].partition("\nefficiency:")[0]
-    lines = ["# Fitted by benchmarks/fit_devices.py.", "efficiency:"]
-    if efficiency.like:
-        lines.append(f"  like: {efficiency.like}")
-    lines.append(f'  fitted_on: "{efficiency.source}"')
-    for key in ("launch", "start"):
-        lines.append(f"  {key}: {_mapping({k: v for k, v in getattr(efficiency, key).items() if v})}")
-    lines.append(f"  cache: {_number(efficiency.cache)}")
-    if efficiency.kept:
-        lines.append(f"  kept: {_mapping(efficiency.kept)}")
-    for dtype, rates in efficiency.by_dtype.items():
-        lines.append(f"  {dtype}:")
-        defaults = rates._field_defaults
-        for key, value in rates._asdict().items():
-            if isinstance(value, Mapping):
-                lines.append(f"    {key}: {_mapping(value)}")
-            elif key not in defaults or value != defaults[key]:
-                lines.append(f"    {key}: {_number(value)}")
+    lines = ["# Fitted by benchmarks/fit_devices.py.", *efficiency_lines(efficiency)]
     path.write_text(head.rstrip("\n") + "\n" + "\n".join(lines) + "\n", encoding="utf-8")
-
-
-def _mapping(values: Mapping[str, float]) -> str:
-    return "{" + ", ".join(f"{name}: {_number(value)}" for name, value in values.items()) + "}"
-
-
-def _number(value: float) -> str:
-    """Three digits, as YAML reads a number."""
-    text = f"{value:.3g}"
-    return text if "e" not in text or "." in text else text.replace("e", ".0e")
 
 
 def main(arguments: Sequence[str]) -> int:

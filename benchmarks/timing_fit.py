@@ -16,29 +16,7 @@ from timing_data import Row
 from flopcalc.analysis.timing.device import Device, Efficiency, Rates
 from flopcalc.analysis.timing.estimate import POWER, Coefficients, Terms, seconds, terms_of
 from flopcalc.analysis.timing.kernels import KERNEL_KINDS, MATRIX, Kernel
-
-# Kinds that share a parameter: few rows tell them apart.
-RATES = {
-    "conv": ("conv", "grouped"),
-    "pointwise": ("pointwise", "matmul"),
-    "depthwise": ("depthwise",),
-    "distance": ("distance",),
-}
-BANDWIDTHS = {
-    "matrix": ("conv", "grouped", "pointwise", "matmul"),
-    "depthwise": ("depthwise",),
-    "norm": ("norm",),
-    "stream": ("elementwise", "pool", "move", "distance"),
-    "reduce": ("reduce",),
-    "gather": ("gather",),
-}
-KEPT = {
-    "norm": ("norm",),
-    "elementwise": ("elementwise",),
-    "reduce": ("reduce",),
-    "copies": ("move", "gather"),
-    "matrix": ("conv", "grouped", "pointwise", "matmul", "depthwise"),
-}
+from flopcalc.analysis.timing.ties import BANDWIDTHS, KEPT, RATES
 
 
 class Start(NamedTuple):
@@ -273,7 +251,7 @@ class Model:
         by_dtype = {}
         for dtype in self.dtypes:
             own = {name.removeprefix(f"{dtype}."): one for name, one in value.items() if name.startswith(f"{dtype}.")}
-            tables = [
+            tables: list[dict[str, float]] = [
                 {
                     kind: own[f"{key}.{group}"]
                     for group, kinds in ties.items()

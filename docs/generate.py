@@ -7,6 +7,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -221,6 +222,26 @@ def tool_errata_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def _fewer_flops() -> Any:
+    """The module next to this file, which is not a package."""
+    folder = str(Path(__file__).parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    return import_module("fewer_flops")
+
+
+def fewer_flops_page() -> str:
+    """The page on measured times."""
+    page: str = _fewer_flops().page(NOTE)
+    return page
+
+
+def fewer_flops_picture() -> str:
+    """Its picture."""
+    picture: str = _fewer_flops().picture()
+    return picture
+
+
 PAGES = {
     "README.md": readme,
     "docs/cli.md": cli_page,
@@ -228,6 +249,8 @@ PAGES = {
     "docs/shipped-networks.md": networks_page,
     "docs/networks.md": primitives_page,
     "docs/published.md": published_page,
+    "docs/fewer-flops.md": fewer_flops_page,
+    "docs/fewer-flops.svg": fewer_flops_picture,
     "docs/tool-errata.md": tool_errata_page,
     "configs/network.schema.json": schema_file,
     "configs/device.schema.json": device_schema_file,

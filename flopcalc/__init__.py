@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 __all__ = [
+    "Bench",
     "Cost",
     "Evaluation",
     "FlopcalcError",
@@ -27,6 +28,7 @@ __all__ = [
     "Sweep",
     "Training",
     "__version__",
+    "bench",
     "count",
     "formula",
     "layer",
@@ -41,6 +43,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from flopcalc.analysis.bench import Bench, bench
     from flopcalc.analysis.formula import formula
     from flopcalc.analysis.memory.memory import memory
     from flopcalc.analysis.memory.record import Memory
@@ -59,6 +62,7 @@ if TYPE_CHECKING:
     from flopcalc.targets.module import count, replace
 else:
     _HOME = {
+        "Bench": "flopcalc.analysis.bench",
         "Cost": "flopcalc.cost.cost",
         "Evaluation": "flopcalc.spec.operator",
         "FlopcalcError": "flopcalc.errors",
@@ -68,6 +72,7 @@ else:
         "Solution": "flopcalc.analysis.solving.solution",
         "Sweep": "flopcalc.analysis.sweep",
         "Training": "flopcalc.analysis.training.training",
+        "bench": "flopcalc.analysis.bench",
         "count": "flopcalc.targets.module",
         "formula": "flopcalc.analysis.formula",
         "layer": "flopcalc.catalog.layer",

@@ -78,6 +78,8 @@ def test_importing_the_package_loads_nothing() -> None:
     [
         ("sympy", ["formula", "conv"], "sympy"),
         ("torch", ["verify", "conv"], "torch"),
+        ("torch", ["bench", "resnet50"], "torch"),
+        ("torch", ["calibrate", "--from", "i9-10940x"], "torch"),
         ("torch", ["memory", "resnet50", "--mode", "training"], "torch"),
         ("torch", ["verify", "conv", "--cin", "8"], "torch"),
         ("numpy", ["sweep", "conv", "--cin", "8"], "numpy"),

@@ -18,11 +18,11 @@ from flopcalc import Evaluation, FlopcalcError, layer, network
 from flopcalc.cost.kinds import KINDS
 
 _FUNCTIONS = (
-    *("count", "formula", "layer", "memory", "network", "register_kernel"),
+    *("bench", "count", "formula", "layer", "memory", "network", "register_kernel"),
     *("replace", "roofline", "solve", "sweep", "training"),
 )
 PUBLIC = (
-    *("Cost", "Evaluation", "FlopcalcError", "Memory", "Network", "Roofline", "Solution", "Sweep", "Training"),
+    *("Bench", "Cost", "Evaluation", "FlopcalcError", "Memory", "Network", "Roofline", "Solution", "Sweep", "Training"),
     *_FUNCTIONS,
 )
 

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 from flopcalc.budget.folder_rules import with_folder_rules
-from flopcalc.cli.options import SHAPE_NAMES
+from flopcalc.catalog import lookup
+from flopcalc.cli.options import SHAPE_NAMES, default_c_in
 from flopcalc.errors import FlopcalcError
+from flopcalc.targets.kind import kind_of
 from flopcalc.targets.spec import Kind, TargetSpec, from_texts, split_settings
 
 # Of a network only, and of an operator only, as the command line writes them.
@@ -47,6 +49,18 @@ def check_options(kind: Kind, name: str, options: dict[str, Any]) -> None:
         if options[key]:
             has = "operators" if kind == "network" else "networks"
             raise FlopcalcError("bad-usage", f"{flag} is for {has}, and {name} is not one", f"leave out {flag}")
+
+
+def any_spec(name: str, options: dict[str, Any]) -> TargetSpec:
+    """The network or the operator that the options of a command describe. Raises FlopcalcError."""
+    kind = kind_of(name)
+    check_options(kind, name, options)
+    if kind == "network":
+        return network_spec(name, options)
+    if options["cin"] is None:
+        operator, given = lookup.parse(name)
+        options["cin"] = default_c_in(operator, {**given, **split_settings(options["settings"])})
+    return operator_spec(name, options)
 
 
 def network_spec(name: str, options: dict[str, Any]) -> TargetSpec:

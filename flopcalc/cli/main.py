@@ -27,6 +27,8 @@ COMMANDS = {
     "sweep": "Cost of all combinations of shapes and options.",
     "explain": "Why counters report different numbers for a network, line by line.",
     "roofline": "How long an operator or a network takes on a device, and what limits it.",
+    "bench": "Measure how long an operator or a network takes on this machine.",
+    "calibrate": "Write a device file for this machine, with efficiencies fitted on measurements.",
     "memory": "What a network needs in memory, for inference or training.",
     "solve": "Which value of an option, a size or a clause meets a target.",
     "diff": "Two networks, or two versions of one, layer by layer.",

@@ -7,17 +7,14 @@ import click
 from flopcalc.analysis.roofline import roofline_spec
 from flopcalc.analysis.timing.device import EXECUTIONS, read_dtype, read_execution
 from flopcalc.analysis.timing.library import device as find_device
-from flopcalc.catalog import lookup
-from flopcalc.cli.any_target import check_options, network_spec, one_batch, operator_spec
+from flopcalc.cli.any_target import any_spec, one_batch
 from flopcalc.cli.completion import complete_devices, complete_targets
-from flopcalc.cli.options import Whole, default_c_in, optional_shape_options, output_only_options
+from flopcalc.cli.options import Whole, optional_shape_options, output_only_options
 from flopcalc.cli.output import emit, format_of
 from flopcalc.cli.progress import progress_bar
 from flopcalc.cli.target import check_counted, note_uncounted, strict_option, target_options
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.report.roofline import roofline_document
-from flopcalc.targets.kind import kind_of
-from flopcalc.targets.spec import TargetSpec, split_settings
 
 _TOP = 15
 
@@ -84,7 +81,7 @@ def command(
         raise FlopcalcError("bad-option", f"--top is {clip(top)}; it must be 1 or more", "write --top 10")
     device, kind = find_device(device_name), read_dtype(dtype)
     device.peak(kind)
-    spec = _spec(name, options)
+    spec = any_spec(name, options)
     with progress_bar(name):
         found = roofline_spec(spec, device, kind, read_execution(execution), fused=fused, mode=mode)
     emit(roofline_document(found, _TOP if top is None else top, flat=fmt == "csv"), fmt, output)
@@ -92,14 +89,3 @@ def command(
     note_uncounted(uncounted, fmt)
     if strict:
         check_counted(uncounted)
-
-
-def _spec(name: str, options: dict[str, Any]) -> TargetSpec:
-    kind = kind_of(name)
-    check_options(kind, name, options)
-    if kind == "network":
-        return network_spec(name, options)
-    if options["cin"] is None:
-        operator, given = lookup.parse(name)
-        options["cin"] = default_c_in(operator, {**given, **split_settings(options["settings"])})
-    return operator_spec(name, options)

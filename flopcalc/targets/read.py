@@ -79,11 +79,15 @@ def read_symbolic(spec: TargetSpec, vary: Sequence[str] | None, use: Callable[[A
 def python_memory(spec: TargetSpec, question: Any) -> "tuple[str, str, Followed]":
     """Name, title and tensors of a Python model (`flopcalc.pytorch.memory.target`). Raises FlopcalcError."""
     python = import_module("flopcalc.pytorch.memory.target")
+    found: tuple[str, str, Followed] = python.follow_target(python_request(spec, python), question)
+    return found
+
+
+def python_request(spec: TargetSpec, python: Any) -> Any:
+    """The `Request` of a module of flopcalc.pytorch for a Python model; its time limit starts now."""
     keywords = _keywords(spec)
     limit = _limit(python, spec) if isinstance(spec.what, str) else None
-    request = python.Request(spec.what, keywords, spec.inputs, spec.batch, spec.plan, limit, spec.call, spec.kernels)
-    found: tuple[str, str, Followed] = python.follow_target(request, question)
-    return found
+    return python.Request(spec.what, keywords, spec.inputs, spec.batch, spec.plan, limit, spec.call, spec.kernels)
 
 
 def _keywords(spec: TargetSpec) -> dict[str, Any]:

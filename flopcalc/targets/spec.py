@@ -219,7 +219,11 @@ def split_settings(settings: Iterable[str], flag: str = "--set") -> dict[str, st
     return given
 
 
-_EXAMPLES = {"--set": "write for example --set classes=10", "--arg": "write for example --arg return_dict=false"}
+_EXAMPLES = {
+    "--set": "write for example --set classes=10",
+    "--arg": "write for example --arg return_dict=false",
+    "--peak": "write for example --peak float32=1.5e12",
+}
 _INTEGER = re.compile(r"[+-]?[0-9]{1,100}", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?([0-9]{1,50}\.?[0-9]{0,50}|\.[0-9]{1,50})(e[+-]?[0-9]{1,3})?", re.ASCII | re.IGNORECASE)
 _RATIO = re.compile(r"[+-]?[0-9]{1,50}/0*[1-9][0-9]{0,50}", re.ASCII)

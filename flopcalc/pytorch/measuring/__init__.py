@@ -1,0 +1,1 @@
+"""Measuring how long a forward takes on this machine."""

@@ -1,0 +1,198 @@
+"""Modules with real values to measure: of an operator, of a described network, and of a Python model.
+
+A module that is built for the measurement has the values that its code gives it. A module of the user's is copied
+first, and neither it nor its tensors are touched.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.lazy import LazyModuleMixin
+
+from flopcalc.errors import FlopcalcError
+from flopcalc.networks.inputs import FORWARD, ForwardCall, Input
+from flopcalc.networks.network import Network
+from flopcalc.pytorch.build import build_network
+from flopcalc.pytorch.counting.copying import Copier
+from flopcalc.pytorch.counting.counter import check_countable
+from flopcalc.pytorch.counting.evaluation_mode import evaluate
+from flopcalc.pytorch.counting.inputs import arguments, read_batch
+from flopcalc.pytorch.counting.network import explained
+from flopcalc.pytorch.counting.twins import (
+    bytes_of,
+    free_memory,
+    has_no_values,
+    input_values,
+    is_meta,
+    on_cpu,
+    real_copy,
+)
+from flopcalc.pytorch.counting.values import Reading, placed, readings
+from flopcalc.pytorch.layers import build_layer, input_shape
+from flopcalc.pytorch.loading.module import Loaded, load_module, load_object
+from flopcalc.pytorch.loading.time_limit import TimeLimit
+from flopcalc.pytorch.measuring.place import Place
+from flopcalc.spec.operator import Evaluation
+
+if TYPE_CHECKING:
+    from flopcalc.replacing.decide import Plan
+
+
+class Subject(NamedTuple):
+    """A module with real values, and the ways to read its arguments. method: what is called."""
+
+    module: nn.Module
+    ways: Sequence[Reading]
+    method: str = "forward"
+
+
+class Request(NamedTuple):
+    """A Python model as `TargetSpec` names it. limit: of the time for loading and building."""
+
+    what: Any
+    settings: Mapping[str, Any]
+    inputs: Sequence[Input]
+    batch: int
+    plan: "Plan | None"
+    limit: TimeLimit | None
+    call: ForwardCall = FORWARD
+    kernels: Sequence[Any] = ()
+
+
+class Pass(NamedTuple):
+    """A module on its device with its arguments."""
+
+    module: nn.Module
+    args: Sequence[Any]
+    named: Mapping[str, Any]
+    method: str
+
+    def run(self) -> Any:
+        """Call the method."""
+        call = self.module if self.method == "forward" else getattr(self.module, self.method)
+        return call(*self.args, **self.named)
+
+
+def of_operator(evaluation: Evaluation) -> Subject:
+    """The module of an operator. Raises FlopcalcError."""
+    return _shaped(build_layer(evaluation), input_shape(evaluation))
+
+
+def of_network(network: Network) -> Subject:
+    """The module that is built from a description. Raises FlopcalcError (too-large)."""
+    _check_fits(network.params * 4)
+    return _shaped(build_network(network, all_outputs=True), (network.batch, *network.input_shape))
+
+
+def _shaped(module: nn.Module, shape: Any) -> Subject:
+    return Subject(module, list(readings([shape], {}, module.forward)))
+
+
+def of_model(asked: Request) -> list[Subject]:
+    """A Python model, and before it the same without replacements where there are some. Raises FlopcalcError."""
+    what = asked.what
+    if isinstance(what, str):
+        inputs = asked.inputs
+        loaded = load_module(what, asked.settings, asked.limit)
+        if what.startswith("hf:"):
+            from flopcalc.pytorch.loading.transformers_models import model_inputs
+
+            inputs, _ = model_inputs(loaded.module, what, inputs)
+            asked = asked._replace(inputs=inputs)
+    else:
+        loaded = load_object(what, getattr(what, "__name__", type(what).__name__), asked.settings)
+    check_countable(loaded.module)
+    module = _with_values(loaded, asked.limit)
+    args, named = arguments(asked.inputs, read_batch(asked.batch), module, asked.call)
+    ways = list(readings(args, named, getattr(module, asked.call.method, None)))
+    subjects = [Subject(module, ways, asked.call.method)]
+    if asked.plan is not None:
+        subjects.append(Subject(_replaced(module, asked, asked.plan, args, named), ways, asked.call.method))
+    return subjects
+
+
+def _with_values(loaded: Loaded, limit: TimeLimit | None) -> nn.Module:
+    """The module built again with values, or a copy of the user's own."""
+    module = loaded.module
+    _check_fits(bytes_of(module))
+    if loaded.rebuild is not None and has_no_values(module):
+        from flopcalc.pytorch.loading.time_limit import start_limit
+
+        again = start_limit(limit.seconds, ends_process=limit.ends_process) if limit else None
+        return loaded.rebuild(again)
+    made: nn.Module = Copier(on_cpu(torch.Generator().manual_seed(0))).copy(module)
+    return made
+
+
+def _replaced(
+    module: nn.Module, asked: Request, plan: "Plan", args: Sequence[Any], named: Mapping[str, Any]
+) -> nn.Module:
+    from flopcalc.pytorch.replacing.swap import find_and_run, replace_candidates
+
+    call = asked.call
+    with explained(module, asked.inputs, call):
+        candidates, run = find_and_run(
+            module, args, named, inplace=False, method=call.method, on=call.on, kernels=asked.kernels
+        )
+    done, _ = replace_candidates(candidates, run, plan)
+    return done.module
+
+
+def _check_fits(needed: int) -> None:
+    """Raise FlopcalcError (too-large) for a module whose parameters the memory does not hold."""
+    free = free_memory()
+    if free is not None and needed > free:
+        what = f"its parameters take {needed / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB of memory are free"
+        raise FlopcalcError("too-large", what, "measure a smaller model of the same kind")
+
+
+def placed_on(subject: Subject, chosen: Place) -> Pass:
+    """The pass of a subject in evaluation mode on a device, after one forward that shows that it runs.
+
+    Raises the error of the forward.
+    """
+    evaluate(subject.module)
+    errors: list[Exception] = []
+    for way in subject.ways:
+        try:
+            found = _on_device(subject, way, chosen)
+            found.run()
+        except (RuntimeError, TypeError, ValueError, IndexError, AttributeError) as error:
+            errors.append(error)
+        else:
+            return found
+    raise errors[0]
+
+
+def _on_device(subject: Subject, way: Reading, chosen: Place) -> Pass:
+    generator = torch.Generator().manual_seed(0)
+    module, dtype = subject.module, chosen.torch_dtype
+
+    def in_dtype(tensor: Tensor) -> Tensor:
+        made = input_values(tensor, generator) if is_meta(tensor) else real_copy(tensor)
+        return made.to(dtype) if made.is_floating_point() else made
+
+    def new(shape: tuple[int, ...]) -> Tensor:
+        return in_dtype(torch.empty(shape, device="meta"))
+
+    args, named = placed(way, Copier(in_dtype), in_dtype, new)
+    if any(isinstance(child, LazyModuleMixin) for child in module.modules()):
+        # Its parameters get their sizes in the first forward.
+        Pass(module.to(dtype), args, named, subject.method).run()
+    order = torch.channels_last if chosen.channels_last else torch.preserve_format
+
+    def moved(value: Any) -> Any:
+        if isinstance(value, Tensor):
+            return value.to(chosen.on, memory_format=order if value.dim() == 4 else torch.preserve_format)
+        if type(value) in {list, tuple}:
+            return type(value)(map(moved, value))
+        if type(value) is dict:
+            return {key: moved(item) for key, item in value.items()}
+        return value
+
+    module.to(chosen.on, dtype)
+    if chosen.channels_last:
+        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Pass(module, moved(args), moved(named), subject.method)
