@@ -57,13 +57,14 @@ SHOWN = [
     ("memory", "resnet50", "--order", "best"),
     ("memory", "densenet201", "--batch", "4096"),
     ("model", "resnet50", "--mode", "training"),
+    ("bench", "ghost", "--cin", "16", "--hw", "8", "--seconds", "0.1", "--device", "xeon-8380"),
     ("verify", "spconv", "--cin", "64"),
 ]
 HEADLINES = [one for one in SHOWN if one[0] in ("compare", "model") or "--matching" in one]
 HEADLINES.remove(("model", "densenet201", "--top", "20"))
-# These write no document.
-TEXT_ONLY = {"cite", "schema", "lock"}
-NEEDS = {"formula": "sympy", "verify": "torch", "sweep": "numpy"}
+# These write no document; calibrate measures for seconds, and has tests of its own.
+TEXT_ONLY = {"cite", "schema", "lock", "calibrate"}
+NEEDS = {"bench": "torch", "formula": "sympy", "verify": "torch", "sweep": "numpy"}
 
 NUMBER = re.compile(r"\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 
