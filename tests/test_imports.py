@@ -25,6 +25,7 @@ COMMANDS = [
     ["solve", "mobilenet_v2", "--for", "width", "--target", "macs <= 300M"],
     ["compare", "conv", "ghost", "--cin", "64", "--columns", "time,peak", "--device", "h200"],
     ["model", "resnet50", "--replace", "spconv", "--columns", "time,peak", "--device", "h200"],
+    ["roofline", "resnet50", "--device", "h200", "--mode", "training"],
     ["roofline", "resnet50", "--device", "h200", "--replace", "spconv"],
     ["roofline", "ghost", "--cin", "64", "--device", "h100", "--format", "json"],
     ["memory", "resnet50", "--order", "best"],

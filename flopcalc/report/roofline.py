@@ -32,9 +32,11 @@ def roofline_document(found: Roofline, top: int, *, flat: bool = False) -> Docum
         blocks.append(Lines("Not counted", list(uncounted_lines(record["uncounted"]))))
     if record["notes"]:
         blocks.append(Lines("Notes", record["notes"]))
+    step = ", training step" if record["mode"] == "training" else ""
     title = (
-        f"{record['target']} on {record['device']}, {record['dtype']}, batch {record['batch']}, {record['execution']}: "
-        f"{at_least(seconds(record['estimate_s']), record['uncounted'])} expected, bound {seconds(record['bound_s'])}"
+        f"{record['target']}{step} on {record['device']}, {record['dtype']}, batch {record['batch']}, "
+        f"{record['execution']}: {at_least(seconds(record['estimate_s']), record['uncounted'])} expected, "
+        f"bound {seconds(record['bound_s'])}"
     )
     return Document(title, blocks, record)
 
