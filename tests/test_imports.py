@@ -19,6 +19,7 @@ COMMANDS = [
     ["diff", "resnet50", "resnet50 --replace spconv"],
     ["compare", "conv", "ghost", "--cin", "64"],
     ["list"],
+    ["list", "devices"],
     ["check", "--locked"],
     ["reproduce", "spconv"],
     ["errata", "ghost"],

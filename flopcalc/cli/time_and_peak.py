@@ -41,7 +41,9 @@ def read_asked(columns: str | None, device_name: str | None, execution: str | No
     if device_name is None:
         if reads(columns, *TIME):
             name = next(name for name in TIME if reads(columns, name))
-            raise FlopcalcError("bad-usage", f"the column {name} needs a device", "write for example --device h200")
+            raise FlopcalcError(
+                "bad-usage", f"the column {name} needs a device", "write --device h200; see flopcalc list devices"
+            )
         if execution is not None:
             raise FlopcalcError("bad-usage", "--execution is about a device", "write for example --device h200")
         return Asked(None, "eager", dtype, reads(columns, PEAK))
