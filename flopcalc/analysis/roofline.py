@@ -11,11 +11,13 @@ from flopcalc.analysis.timing import kernels, measured, words
 from flopcalc.analysis.timing.device import Device, Execution, read_dtype, read_execution
 from flopcalc.analysis.timing.library import device as find_device
 from flopcalc.analysis.timing.network_time import LayerTime, NetworkTime, network_time
+from flopcalc.analysis.timing.training import of_training
 from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, as_name, clip
 from flopcalc.networks.inputs import InputLike
-from flopcalc.networks.network import Network
+from flopcalc.networks.network import Network, Uncounted
 from flopcalc.networks.network import size as shape_text
+from flopcalc.networks.training import MODES, TrainingOptions
 from flopcalc.spec.operator import Evaluation
 from flopcalc.targets.kind import kind_of
 from flopcalc.targets.read import Target, read_operator, read_target
@@ -167,8 +169,8 @@ def roofline(
     result of `flopcalc.network` or `flopcalc.layer`. device: a shipped device such as h100, the path of a YAML file, or
     a `Device`. dtype: of all tensors; float32 is without TF32, which is `tf32`. execution: `eager`, `graph` (a CUDA
     graph: no host between the kernels) or `compiled`. fused: the bound is that of a compiler, which merges element-wise
-    kernels; always so for compiled execution. The other keywords describe the target as `flopcalc.network` and
-    `flopcalc.layer` do.
+    kernels; always so for compiled execution. mode: `training` is the time of a forward and a backward pass, of
+    networks only. The other keywords describe the target as `flopcalc.network` and `flopcalc.layer` do.
 
     All times are in seconds. `.bound_s` is a limit that follows from the data sheet, `.estimate_s` an expectation with
     efficiencies that were fitted on measurements (docs/roofline.md); `.layers` has both for each layer. Raises
@@ -218,7 +220,7 @@ def roofline_spec(
         return of_result(read_operator(spec), device, dtype, execution, fused=fused, mode=mode)
     target = read_target(spec)
     found = of_target(target, device, dtype, execution, fused=fused, mode=mode)
-    return _with_measured(found, spec, target)
+    return found if mode == "training" else _with_measured(found, spec, target)
 
 
 def of_result(
@@ -228,6 +230,10 @@ def of_result(
     fused = fused or execution == "compiled"
     if isinstance(what, Network):
         return of_target(Target(what, None), device, dtype, execution, fused=fused, mode=mode)
+    if mode == "training":
+        raise FlopcalcError(
+            "bad-option", "a training step is that of a network", "leave out the mode, or name a network"
+        )
     time = network_time(kernels.of_evaluation(what), device, dtype, execution, fused=fused)
     return Roofline(
         what.operator.name, device, dtype, int(what.geometry.batch), mode or "inference", execution, fused, time,
@@ -243,11 +249,14 @@ def of_target(
     # A compiler merges kernels: the bound of separate ones is none.
     fused = fused or execution == "compiled"
     network = target.network
-    time, before = network_time(kernels.of_network(network), device, dtype, execution, fused=fused), None
+    layers, uncounted = _layers(network, mode)
+    time, before = network_time(layers, device, dtype, execution, fused=fused), None
     notes: tuple[str, ...] = ()
     if target.replacement is not None:
-        before = network_time(kernels.of_network(target.plain), device, dtype, execution, fused=fused)
+        before = network_time(_layers(target.plain, mode)[0], device, dtype, execution, fused=fused)
         notes = tuple(words.why(before, time))
+    if mode == "training":
+        notes = (*notes, *words.NOTES_ON_TRAINING)
     return Roofline(
         target=network.name,
         device=device,
@@ -258,9 +267,20 @@ def of_target(
         fused=fused,
         time=time,
         before=before,
-        uncounted=tuple({"op": one.op, "module": one.module, "count": one.times} for one in network.uncounted),
+        uncounted=tuple({"op": one.op, "module": one.module, "count": one.times} for one in uncounted),
         notes=(*notes, *_notes(time, device, dtype, execution, fused=fused)),
     )
+
+
+def _layers(network: Network, mode: str) -> tuple[list[kernels.Timed], tuple[Uncounted, ...]]:
+    """The layers with their kernels, and the kernels without a rule."""
+    if mode != "training":
+        return kernels.of_network(network), network.uncounted
+    # Only training needs it.
+    from flopcalc.analysis.training.training import network_training
+
+    step = network_training(network, TrainingOptions())
+    return of_training(step.forward, step.backward), step.network.uncounted
 
 
 def _notes(time: NetworkTime, device: Device, dtype: str, execution: Execution, *, fused: bool) -> tuple[str, ...]:
@@ -271,10 +291,8 @@ def _notes(time: NetworkTime, device: Device, dtype: str, execution: Execution, 
 
 
 def _check_mode(mode: str) -> None:
-    if mode != "inference":
-        raise FlopcalcError(
-            "bad-option", f"mode is {clip(mode)}; roofline has the time of inference only", "write --mode inference"
-        )
+    if mode not in MODES:
+        raise FlopcalcError("bad-option", f"mode is {clip(mode)}", f"one of: {', '.join(MODES)}")
 
 
 def _with_measured(found: Roofline, spec: TargetSpec, target: Target) -> Roofline:

@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 from flopcalc.analysis.diff import match_layers
+from flopcalc.budget.computed import Totals
 from flopcalc.budget.config import Budget, Config
 from flopcalc.budget.lock import Locked, lock_commands
 from flopcalc.budget.measure import Each, Measured, measure, measure_target, part_name
@@ -15,7 +16,7 @@ from flopcalc.errors import FlopcalcError, at_line, clip, unknown_name
 from flopcalc.networks.inputs import FORWARD
 from flopcalc.networks.library import names as network_names
 from flopcalc.networks.training import TrainingOptions
-from flopcalc.targets.limits import MEMORY, Limit
+from flopcalc.targets.limits import MEMORY, Limit, is_computed
 from flopcalc.targets.read import is_python
 from flopcalc.targets.spec import TargetSpec
 
@@ -121,13 +122,20 @@ class Check:
     def before(self, spec: Budget, limit: Limit, word: str) -> Measured | Locked:
         """What `baseline` or `locked` in a limit names."""
         found = self.baseline(spec) if word == "baseline" else None
+        if found is None and is_computed(limit.quantity):
+            raise _error(
+                spec,
+                limit,
+                f"the lock file has no {_kind(limit)}",
+                "name a network after baseline:, or write the number",
+            )
         return self.locked(spec, limit, word) if found is None else found
 
     def compared(self, spec: Budget, found: Measured, limit: Limit, name: str, word: str) -> int:
         """The value of `baseline` or `locked` in a limit. A layer or stage that did not exist cost nothing."""
         base = self.before(spec, limit, word)
-        if limit.quantity in MEMORY and isinstance(base, Locked):
-            raise _error(spec, limit, "the lock file has no memory", "name a network after baseline:")
+        if is_computed(limit.quantity) and not isinstance(base.totals, Totals):
+            raise _error(spec, limit, f"the plain convolution has no {_kind(limit)}", "write the number")
         totals = (
             base.totals if limit.each == "target" else self.parts_before(base, found, limit.part).get(name, _NOTHING)
         )
@@ -207,6 +215,11 @@ class Check:
             return measure_target(limit.ratio_to, other, self.config.dtype)
         except FlopcalcError as error:
             raise _error(spec, limit, error.message, error.hint) from None
+
+
+def _kind(limit: Limit) -> str:
+    """What a limit on a quantity that is not a cost is about."""
+    return "memory" if limit.quantity in MEMORY else "time"
 
 
 def number(value: Fraction) -> int | float:

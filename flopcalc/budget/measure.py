@@ -7,9 +7,9 @@ from contextlib import chdir
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
+from flopcalc.budget.computed import Totals
 from flopcalc.budget.config import Budget
 from flopcalc.budget.flags import as_keys
-from flopcalc.budget.memory import Totals
 from flopcalc.cost import convention
 from flopcalc.cost.cost import DTYPE_BYTES, Cost
 from flopcalc.cost.kinds import KINDS
@@ -86,7 +86,7 @@ def measure_target(
 
     Raises FlopcalcError.
     """
-    return _operator(name, spec, dtype) if spec.kind == "operator" else _network(name, spec, dtype, failed)
+    return _operator(name, spec, dtype, failed) if spec.kind == "operator" else _network(name, spec, dtype, failed)
 
 
 def _network(name: str, spec: TargetSpec, dtype: str, failed: Callable[[FlopcalcError], FlopcalcError]) -> Measured:
@@ -121,11 +121,11 @@ def _measured(
     shown = f"{' '.join(words)}, input {', '.join(record['inputs']) or 'none'}, batch {record['batch']}"
     totals = {kind: record[kind] for kind in KINDS}
     totals["uncounted"] = sum(one["count"] for one in record["uncounted"])
-    with_memory = Totals(totals, spec, record["dtype"], failed)
-    return Measured(name, shown, with_memory, tuple(record["layers"]), uncounted=tuple(record["uncounted"]))
+    computed = Totals(totals, spec, record["dtype"], failed)
+    return Measured(name, shown, computed, tuple(record["layers"]), uncounted=tuple(record["uncounted"]))
 
 
-def _operator(name: str, spec: TargetSpec, dtype: str) -> Measured:
+def _operator(name: str, spec: TargetSpec, dtype: str, failed: Callable[[FlopcalcError], FlopcalcError]) -> Measured:
     evaluation = read_operator(spec)
     element = DTYPE_BYTES[dtype]
     bare: dict[str, Any] = {"in": [], "out": [], "stage": ""}
@@ -134,7 +134,8 @@ def _operator(name: str, spec: TargetSpec, dtype: str) -> Measured:
     ]
     plain = Measured(name, "plain convolution", _totals(evaluation.baseline, element), ())
     shown = f"{evaluation.label()} {evaluation.geometry}"
-    return Measured(name, shown, _totals(evaluation.cost, element), tuple(layers), plain)
+    totals = Totals(_totals(evaluation.cost, element), spec, dtype, failed)
+    return Measured(name, shown, totals, tuple(layers), plain)
 
 
 def _totals(cost: Cost, element: int) -> dict[str, int]:

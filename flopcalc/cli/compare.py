@@ -9,6 +9,7 @@ from flopcalc.cli.completion import complete_operators
 from flopcalc.cli.operator_argument import METAVAR
 from flopcalc.cli.options import BITS_HELP, SHAPE_NAMES, bits_option, output_options, read_shape, shape_options
 from flopcalc.cli.output import emit
+from flopcalc.cli.time_and_peak import device_options, read_asked
 from flopcalc.cost import bits, convention
 from flopcalc.report.layer import compare_document
 
@@ -16,10 +17,21 @@ from flopcalc.report.layer import compare_document
 @click.command("compare", epilog="Example: flopcalc compare conv ghost spconv:alpha=1/4 compconv --cin 256 --hw 28")
 @click.argument("types", nargs=-1, required=True, metavar=f"{METAVAR}...", shell_complete=complete_operators)
 @shape_options
+@click.option(
+    "--columns",
+    metavar="A,B,...",
+    help="Columns to show, or all: operator, shape, params, params_ratio, cost, ratio, elementwise, bytes, steps. Also "
+    "time and bound, with --device, and peak (tensors alive in inference); if only these are named, they are added to "
+    "the default columns.",
+)
+@device_options
 @bits_option(BITS_HELP)
 @output_options
 def command(
     types: tuple[str, ...],
+    columns: str | None,
+    device_name: str | None,
+    execution: str | None,
     bits_text: str | None,
     fmt: str | None,
     output: str | None,
@@ -33,9 +45,10 @@ def command(
     """
     chosen = convention.get(convention_name)
     width = None if bits_text is None else bits.read_one(bits_text)
+    asked = read_asked(columns, device_name, execution, dtype)
     evaluations = []
     for text in types:
         operator, given = lookup.parse(text)
         geometry, _ = read_shape(operator, {name: shape[name] for name in SHAPE_NAMES}, given)
         evaluations.append(operator.evaluate(geometry, given))
-    emit(compare_document(evaluations, chosen, dtype, width), fmt, output)
+    emit(compare_document(evaluations, chosen, dtype, width, columns, asked), fmt, output)

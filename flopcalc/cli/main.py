@@ -35,7 +35,7 @@ COMMANDS = {
     "check": "Check costs against limits; exit code 1 if any is exceeded.",
     "lock": "Record the exact cost of every target in the lock file.",
     "verify": "Check formulas against printed equations and counted kernels.",
-    "list": "The operators, networks and conventions that flopcalc has.",
+    "list": "The operators, networks, conventions and devices that flopcalc has.",
     "reproduce": "Printed figures compared with ours, digit by digit.",
     "errata": "Errors in the sources, with the evidence.",
     "cite": "The papers behind operators and tables, as text or BibTeX.",

@@ -10,6 +10,7 @@ from flopcalc.cli.options import BITS_HELP, Whole, bits_option, output_options
 from flopcalc.cli.output import emit, format_of
 from flopcalc.cli.progress import progress_bar
 from flopcalc.cli.target import check_counted, note_remarks, note_uncounted, strict_option, target_options
+from flopcalc.cli.time_and_peak import device_options, read_asked
 from flopcalc.cli.training import Mode, training_options
 from flopcalc.cost import bits, convention
 from flopcalc.errors import FlopcalcError, clip
@@ -17,6 +18,7 @@ from flopcalc.networks.training import read_training
 from flopcalc.report.bits import add_to_model
 from flopcalc.report.columns import ALL
 from flopcalc.report.model import View, model_document
+from flopcalc.report.time_and_peak import add_to_model as add_time_and_peak
 from flopcalc.report.training import add_to_model as add_passes
 from flopcalc.report.training import check_convention
 from flopcalc.targets.model_record import folded, grouped, model_record, most_expensive, tree_rows
@@ -44,8 +46,11 @@ _DEPTH = 3
     "--columns",
     metavar="A,B,...",
     help="Columns to show, or all. By layer: layer, type, in, out, kernel, stride, padding, dilation, groups, params, "
-    "macs, flops, traffic, intensity, activations, elementwise, steps, share, cost. CSV has all of them.",
+    "macs, flops, traffic, intensity, activations, elementwise, steps, share, cost. CSV has all of them. Also "
+    "time and bound, with --device, and peak (tensors alive in inference); if only these are named, they are added to "
+    "the default columns.",
 )
+@device_options
 @bits_option(
     f"{BITS_HELP} Other bits for the first and the last layer with weights, or for layers by name: "
     "w4a4:first=w8a8,last=w8a8,*.downsample.*=w8a8."
@@ -59,6 +64,8 @@ def command(
     depth: int | None,
     top: int | None,
     columns: str | None,
+    device_name: str | None,
+    execution: str | None,
     bits_text: str | None,
     mode: Mode,
     freeze: tuple[str, ...],
@@ -80,11 +87,17 @@ def command(
     fmt = format_of(fmt, output)
     chosen = convention.get(convention_name)
     by = _checked_by(by, depth, top)
+    if columns is None and fmt == "csv":
+        columns = ALL
+    asked = read_asked(columns, device_name, execution, dtype)
     widths = None if bits_text is None else bits.read(bits_text)
     options["training"] = read_training(mode, freeze, checkpoint, fused)
     spec = with_folder_rules(from_texts(name, **options))
     if spec.training is not None:
         check_convention(chosen)
+        if asked:
+            why = "the columns time, bound and peak are for inference"
+            raise FlopcalcError("bad-usage", why, "leave out these columns or --mode training")
         if widths is not None:
             raise FlopcalcError("bad-usage", "--bits is for inference", "leave out --bits or --mode training")
     with progress_bar(name):
@@ -97,6 +110,8 @@ def command(
             step = network_training(target.network, spec.training)
             target = training_target(target, spec.training)
     record = model_record(target.plain, target.replacement, chosen, dtype)
+    if asked:
+        add_time_and_peak(record, target, spec, asked)
     if step is not None:
         add_passes(record, step, dtype)
     if widths is not None:
@@ -110,8 +125,6 @@ def command(
         levels = depth or _DEPTH
         rows = tree_rows(record["layers"], levels, record["modules"])
         record["tree"] = {"depth": levels, "rows": _with_shares(rows, record["cost"])}
-    if columns is None and fmt == "csv":
-        columns = ALL
     emit(model_document(record, View(by, columns, full_names=fmt != "table", fold=fmt != "csv"), chosen), fmt, output)
     note_uncounted(record["uncounted"], fmt)
     note_remarks(record, fmt)

@@ -14,6 +14,7 @@ from flopcalc.cli.output import emit, format_of
 from flopcalc.cli.progress import progress_bar
 from flopcalc.cli.target import check_counted, note_uncounted, strict_option, target_options
 from flopcalc.errors import FlopcalcError, clip
+from flopcalc.networks.training import MODES
 from flopcalc.report.roofline import roofline_document
 
 _TOP = 15
@@ -49,7 +50,11 @@ _TOP = 15
     help="Bound of a compiler: element-wise kernels cost nothing. Implied by --execution compiled.",
 )
 @click.option(
-    "--mode", type=click.Choice(("inference", "training")), default="inference", show_default=True, help="The pass."
+    "--mode",
+    type=click.Choice(MODES),
+    default="inference",
+    show_default=True,
+    help="The time of a forward pass, or of the forward and the backward pass of one training step (networks).",
 )
 @click.option("--top", type=Whole(), default=None, help=f"Layers in the table, the slowest first (default: {_TOP}).")
 @one_batch

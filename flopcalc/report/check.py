@@ -5,7 +5,7 @@ from itertools import groupby
 from typing import Any
 
 from flopcalc.report.changes import what_changed
-from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
+from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people, seconds
 from flopcalc.report.uncounted import RULE_HINT, kernel_text, kernels_text
 
 Record = dict[str, Any]
@@ -89,7 +89,15 @@ def _rows_for_csv(record: Record) -> Table:
 def _known(row: Record, key: str) -> str:
     """A number of a limit, or how much of it is known."""
     known: str = row["known"][key]
-    return {"exact": amount(row[key]), "at least": f"at least {amount(row[key])}"}.get(known, known)
+    text = _shown(row, row[key])
+    return {"exact": text, "at least": f"at least {text}"}.get(known, known)
+
+
+def _shown(row: Record, value: float) -> str:
+    """An amount with its unit, where it has one."""
+    if not row["quantity"].startswith("time("):
+        return amount(value)
+    return f"{'-' if value < 0 else ''}{seconds(abs(value))}"
 
 
 def amount(value: float) -> str:
@@ -99,7 +107,7 @@ def amount(value: float) -> str:
 
 def by_how_much(row: Record) -> str:
     """`+3,612,672 (+0.4%)`: the difference between the actual value and its limit."""
-    excess = f"{'+' if row['excess'] > 0 else ''}{amount(row['excess'])}"
+    excess = f"{'+' if row['excess'] > 0 else ''}{_shown(row, row['excess'])}"
     return excess if row["relative"] is None else f"{excess} ({row['relative']:+.1%})"
 
 

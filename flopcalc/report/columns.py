@@ -31,7 +31,7 @@ def choose(fields: Sequence[Field], names: str | None, default: Sequence[str]) -
     if names is None:
         return [known[name] for name in default if name in known]
     offered = [field.name for field in fields if field.chosen]
-    wanted = [name.strip().lower() for name in names.split(",") if name.strip()]
+    wanted = names_of(names)
     if not wanted:
         raise FlopcalcError("bad-option", "--columns names no column", f"write all, or some of: {', '.join(offered)}")
     for name in wanted:
@@ -40,13 +40,23 @@ def choose(fields: Sequence[Field], names: str | None, default: Sequence[str]) -
                 "column", name, [*offered, ALL], f"--columns takes all, or some of: {', '.join(offered)}"
             )
     # Among all columns, those of the default table are the last ones to be left out.
-    last = {known[name].column.title: known[name] for name in default if name in known} if ALL in wanted else {}
+    last = {_same(known[name]): known[name] for name in default if name in known} if ALL in wanted else {}
     found: dict[str, Field] = {}
     for name in offered if ALL in wanted else wanted:
         # With the convention `macs`, cost and macs are the same column.
-        title = known[name].column.title
+        title = _same(known[name])
         found.setdefault(title, last.get(title, known[name]))
-    return [_ranked(field, place, field.column.title in last) for place, field in enumerate(found.values())]
+    return [_ranked(field, place, _same(field) in last) for place, field in enumerate(found.values())]
+
+
+def names_of(names: str | None) -> list[str]:
+    """The names in `A,B,...`."""
+    return [name.strip().lower() for name in (names or "").split(",") if name.strip()]
+
+
+def _same(field: Field) -> str:
+    """What two fields have in common that are one column; two ratios have the same title, and different keys."""
+    return field.column.key or field.column.title
 
 
 def _ranked(field: Field, place: int, keep: bool) -> Field:

@@ -15,13 +15,13 @@ class Column(NamedTuple):
     """A column of a table.
 
     kind: text (left), name (text that is broken last), number, short (1.21M), difference (+12), ratio (4 digits),
-    share or bar.
+    share, seconds (1.2 ms) or bar.
     key: its name in CSV, where two columns have the same title.
     drop: rank for leaving it out where the table is too wide, the highest first; 0: never. Bars go before all.
     """
 
     title: str
-    kind: Literal["text", "name", "number", "short", "difference", "ratio", "share", "bar"] = "number"
+    kind: Literal["text", "name", "number", "short", "difference", "ratio", "share", "seconds", "bar"] = "number"
     key: str = ""
     drop: int = 0
 
@@ -90,6 +90,8 @@ def people(cell: Cell, kind: str = "number") -> str:
         return "\u2588" * round(float(cell) * 10) or "\u258f"
     if kind == "ratio":
         return _ratio(cell)
+    if kind == "seconds":
+        return seconds(float(cell))
     if kind == "difference":
         return f"{'+' if cell > 0 else ''}{people(cell)}"
     if kind == "short":
@@ -99,6 +101,16 @@ def people(cell: Cell, kind: str = "number") -> str:
     if isinstance(cell, int):
         return f"{cell:,}" if abs(cell) < _EXACT_UP_TO else _scientific(cell)
     return f"{float(cell):.4g}"
+
+
+def seconds(value: float | None) -> str:
+    """A time as a person reads it: 12.3 us, 4.56 ms, 1.2 s."""
+    if value is None:
+        return ""
+    for factor, unit in ((1.0, "s"), (1e3, "ms"), (1e6, "us")):
+        if value * factor >= 1 or unit == "us":
+            return f"{value * factor:.3g} {unit}" if value * factor < 1000 else f"{value * factor:,.0f} {unit}"
+    return ""
 
 
 def _short(cell: int | Fraction | float) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from flopcalc.analysis.timing.words import notes_on_estimate
 from flopcalc.cost.bits import Bits
 from flopcalc.cost.convention import Convention
 from flopcalc.cost.cost import DTYPE_BYTES, Cost
@@ -12,6 +13,15 @@ from flopcalc.report.bits import add_to_layer, bops_facts, bops_field, with_bops
 from flopcalc.report.channel_map import channel_blocks
 from flopcalc.report.columns import Field, cell_of, choose, headline, table_of
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
+from flopcalc.report.time_and_peak import (
+    NAMES,
+    Asked,
+    compare_facts,
+    kinds_of,
+    time_fields,
+    with_default,
+)
+from flopcalc.report.time_and_peak import add_to_layer as add_time_and_peak
 from flopcalc.report.totals import traffic_text
 from flopcalc.spec.channel_map import ChannelMap
 from flopcalc.spec.equations import Reading, readings
@@ -205,51 +215,29 @@ def _texts(applied: Sequence[Reading]) -> Iterable[str]:
 
 
 def compare_document(
-    evaluations: Sequence[Evaluation], convention: Convention, dtype: str, bits: Bits | None = None
+    evaluations: Sequence[Evaluation],
+    convention: Convention,
+    dtype: str,
+    bits: Bits | None = None,
+    columns: str | None = None,
+    asked: Asked | None = None,
 ) -> Document:
-    """What `flopcalc compare` shows: one row for each operator."""
+    """What `flopcalc compare` shows: one row for each operator. columns: as `--columns` gives them."""
     records = [layer_record(e, convention, dtype) for e in evaluations]
-    if bits is not None:
-        for e, record in zip(evaluations, records, strict=True):
+    for e, record in zip(evaluations, records, strict=True):
+        if bits is not None:
             add_to_layer(record, e, bits)
+        if asked:
+            add_time_and_peak(record, e, asked)
     shapes = {str(e.geometry) for e in evaluations}
     same = len(shapes) == 1
-    counted = headline(convention)
-    columns = (
-        Column("operator", "text"),
-        # Some operators fix a size: a linear layer has kernel 1.
-        *([] if same else [Column("shape", "name")]),
-        Column("params"),
-        Column("ratio", "ratio", key="params_ratio", drop=1),
-        Column(counted),
-        Column("ratio", "ratio", key=f"{counted}_ratio"),
-        *([] if bits is None else [Column("BOPs"), Column("ratio", "ratio", key="BOPs_ratio", drop=1)]),
-        Column("elementwise", "short", drop=3),
-        Column("bytes", "short", drop=2),
-        Column("steps", drop=4),
-    )
-    rows: list[list[Cell]] = []
-    for e, record in zip(evaluations, records, strict=True):
-        n = e.geometry.batch
-        number, base = convention.of(e.cost, n, inputs=e.inputs), convention.of(e.baseline, n)
-        shape: list[Cell] = [] if same else [str(e.geometry)]
-        rows.append(
-            [
-                e.label(),
-                *shape,
-                e.cost.params,
-                e.ratio("params"),
-                number,
-                number / base if base else None,
-                *([] if bits is None else _bops_cells(record)),
-                elementwise(e.cost),
-                record["traffic"],
-                e.cost.steps,
-            ]
-        )
+    rows = [_compared_row(e, record, convention) for e, record in zip(evaluations, records, strict=True)]
+    fields = _compared_fields(records[0], headline(convention), same=same)
+    columns, default = with_default(columns, [field.name for field in fields if field.name not in NAMES])
     facts = [
         ("convention", f"{convention.name}: {convention.text}"),
         ("bytes", f"read and written in {dtype}, each kernel by itself"),
+        *compare_facts(records[0]),
     ]
     if bits is not None:
         facts.insert(1, ("BOPs", f"MACs x bits of weights x bits of activations ({bits.text})"))
@@ -260,11 +248,63 @@ def compare_document(
     if others:
         facts.insert(0 if same else 1, ("ratio", others))
     remarks = [f"{e.operator.name}: {line}" for e in evaluations for line in notes(e)]
+    if asked and asked.device is not None:
+        remarks += notes_on_estimate(asked.device, asked.dtype, asked.execution)
     return Document(
         title=_compared(shapes.pop() if same else "", evaluations),
-        blocks=(Table(columns, rows), Facts(facts), *((Lines("Notes", remarks),) if remarks else ())),
+        blocks=(
+            table_of(choose(fields, columns, default), rows, ()),
+            Facts(facts),
+            *((Lines("Notes", remarks),) if remarks else ()),
+        ),
         data={"schema": "flopcalc/compare/1", "rows": records},
     )
+
+
+def _compared_fields(record: dict[str, Any], counted: str, *, same: bool) -> list[Field]:
+    """The columns of a comparison. record: that of one operator. same: whether all have one shape."""
+    fields = [
+        Field("operator", Column("operator", "text"), cell_of("operator")),
+        # Some operators fix a size: a linear layer has kernel 1.
+        *([] if same else [Field("shape", Column("shape", "name"), cell_of("shape"))]),
+        Field("params", Column("params"), cell_of("params")),
+        Field("params_ratio", Column("ratio", "ratio", key="params_ratio", drop=1), cell_of("params_ratio")),
+        Field("cost", Column(counted), cell_of("cost")),
+        Field("ratio", Column("ratio", "ratio", key=f"{counted}_ratio"), cell_of("ratio")),
+    ]
+    if "bops" in record:
+        ratio = Column("ratio", "ratio", key="BOPs_ratio", drop=1)
+        fields += [
+            Field("bops", Column("BOPs"), cell_of("bops")),
+            Field("bops_ratio", ratio, cell_of("bops_ratio")),
+        ]
+    return [
+        *fields,
+        Field("elementwise", Column("elementwise", "short", drop=3), cell_of("elementwise")),
+        Field("bytes", Column("bytes", "short", drop=2), cell_of("traffic")),
+        Field("steps", Column("steps", drop=4), cell_of("steps")),
+        *time_fields(record),
+    ]
+
+
+def _compared_row(e: Evaluation, record: dict[str, Any], convention: Convention) -> dict[str, Any]:
+    """The cells of one operator, by key."""
+    n = e.geometry.batch
+    number, base = convention.of(e.cost, n, inputs=e.inputs), convention.of(e.baseline, n)
+    row = {
+        **{key: record[key] for key in ("traffic", *kinds_of(record))},
+        "operator": e.label(),
+        "shape": str(e.geometry),
+        "params": e.cost.params,
+        "params_ratio": e.ratio("params"),
+        "cost": number,
+        "ratio": number / base if base else None,
+        "elementwise": elementwise(e.cost),
+        "steps": e.cost.steps,
+    }
+    if "bops" in record:
+        row["bops"], row["bops_ratio"] = _bops_cells(record)
+    return row
 
 
 # Baselines that are the plain convolution of the operator's own shape.

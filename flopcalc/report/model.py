@@ -10,6 +10,7 @@ from flopcalc.networks.options import option_text
 from flopcalc.report.bits import bops_facts, bops_field, with_bops
 from flopcalc.report.columns import Field, Row, cell_of, choose, headline, same_sizes, sizes, table_of
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
+from flopcalc.report.time_and_peak import COLUMNS, kinds_of, time_facts, time_fields, with_default
 from flopcalc.report.totals import traffic_text
 from flopcalc.report.training import pass_fields, training_facts, with_passes
 from flopcalc.report.uncounted import RULE_HINT, at_least, how_many, uncounted_lines
@@ -65,6 +66,7 @@ def _facts(record: dict[str, Any], chosen: Convention) -> Iterable[tuple[str, st
         at_least(f"{people(record['activations'])} elements written by convolutions and linear layers", unknown),
     )
     yield "traffic", at_least(traffic_text(record), unknown)
+    yield from time_facts(record)
     yield (
         "steps",
         at_least(f"{record['steps']} kernels on the critical path, the longest chain of dependent kernels", unknown),
@@ -74,14 +76,15 @@ def _facts(record: dict[str, Any], chosen: Convention) -> Iterable[tuple[str, st
 
 def _before_after(record: dict[str, Any], chosen: Convention) -> Table:
     base = record["baseline"]
-    kinds = with_bops(record, ("params", "cost"))
+    kinds = (*with_bops(record, ("params", "cost")), *kinds_of(record))
     rows: list[list[Cell]] = [
         [_total_name("before", record), *(base[kind] for kind in kinds)],
         [_total_name(f"after, {record['replace']}", record), *(record[kind] for kind in kinds)],
         ["ratio", *(f"{record[kind] / base[kind]:.4f}" if base[kind] else None for kind in kinds)],
     ]
     titles = {"params": "params", "cost": headline(chosen), "bops": "BOPs"}
-    return Table((Column("total", "text"), *(Column(titles[kind]) for kind in kinds)), rows)
+    columns = (COLUMNS.get(kind) or Column(titles[kind]) for kind in kinds)
+    return Table((Column("total", "text"), *columns), rows)
 
 
 def _replaced(record: dict[str, Any]) -> Iterable[str]:
@@ -124,6 +127,7 @@ def fields_of(view: View, record: dict[str, Any], rows: Sequence[Row], chosen: C
         *pass_fields(record),
         Field("cost", Column(headline(chosen)), cell_of("cost")),
         *bops_field(record),
+        *time_fields(record),
         Field("share", Column("share", "share", drop=3), lambda row: row.get("share", row["cost"] / total)),
         *(
             [Field("sum", Column("sum", "share", "cumulated share", drop=4), cell_of("cumulated"))]
@@ -243,8 +247,8 @@ def _rows(record: dict[str, Any], view: View, chosen: Convention) -> Table:
         rows = grouped(layers, by) if by != "layer" else folded(layers) if view.fold else layers
         default, totals = _DEFAULT[by], [total]
     fields = fields_of(view, record, rows, chosen)
-    default = with_passes(record, with_bops(record, default))
-    return table_of(choose(fields, view.columns, default), rows, totals, main=True)
+    columns, default = with_default(view.columns, with_passes(record, with_bops(record, default)))
+    return table_of(choose(fields, columns, default), rows, totals, main=True)
 
 
 def _total(record: dict[str, Any], by: str) -> dict[str, Any]:
@@ -285,6 +289,8 @@ def _others(record: dict[str, Any], rows: Sequence[Row], by: str) -> Iterable[di
         rest[kind] = record[kind] - sum(row[kind] for row in rows)
     for which in ("forward", "backward") if "backward" in record else ():
         rest[f"{which}_macs"] = record[which]["macs"] - sum(row[f"{which}_macs"] for row in rows)
+    for kind in ("bound_s", "estimate_s") if "estimate_s" in record else ():
+        rest[kind] = sum(layer[kind] for layer in record["layers"]) - sum(row[kind] for row in rows)
     elementwise = sum(record[kind] for kind in ELEMENTWISE)
     rest["elementwise"] = elementwise - sum(row["elementwise"] for row in rows)
     rest["intensity"] = rest["flops"] / rest["traffic"] if rest["traffic"] else None

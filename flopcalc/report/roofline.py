@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flopcalc.analysis.roofline import Roofline
-from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table
+from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, seconds
 from flopcalc.report.uncounted import at_least, uncounted_lines
 
 _LAYERS = (
@@ -32,21 +32,13 @@ def roofline_document(found: Roofline, top: int, *, flat: bool = False) -> Docum
         blocks.append(Lines("Not counted", list(uncounted_lines(record["uncounted"]))))
     if record["notes"]:
         blocks.append(Lines("Notes", record["notes"]))
+    step = ", training step" if record["mode"] == "training" else ""
     title = (
-        f"{record['target']} on {record['device']}, {record['dtype']}, batch {record['batch']}, {record['execution']}: "
-        f"{at_least(seconds(record['estimate_s']), record['uncounted'])} expected, bound {seconds(record['bound_s'])}"
+        f"{record['target']}{step} on {record['device']}, {record['dtype']}, batch {record['batch']}, "
+        f"{record['execution']}: {at_least(seconds(record['estimate_s']), record['uncounted'])} expected, "
+        f"bound {seconds(record['bound_s'])}"
     )
     return Document(title, blocks, record)
-
-
-def seconds(value: float | None) -> str:
-    """A time as a person reads it: 12.3 us, 4.56 ms, 1.2 s."""
-    if value is None:
-        return ""
-    for factor, unit in ((1.0, "s"), (1e3, "ms"), (1e6, "us")):
-        if value * factor >= 1 or unit == "us":
-            return f"{value * factor:.3g} {unit}" if value * factor < 1000 else f"{value * factor:,.0f} {unit}"
-    return ""
 
 
 def _versions(record: Mapping[str, Any]) -> Table:

@@ -1,4 +1,5 @@
-"""Limits: `params <= 5.5M`, `macs <= 1.02 * baseline`, `layer features.*: macs <= 100M`, `ratio(conv) <= 0.4`.
+"""Limits: `params <= 5.5M`, `macs <= 1.02 * baseline`, `layer features.*: macs <= 100M`, `ratio(conv) <= 0.4`,
+`time(h200) <= 5 ms`.
 
 A limit is `[layer PATTERN: | stage PATTERN:] QUANTITY COMPARISON EXPRESSION`. It is read once, when the
 file is read, so that a mistake is reported before anything is computed.
@@ -18,6 +19,11 @@ from flopcalc.text.expression import MAX_LENGTH, evaluate, parse
 MEMORY = ("peak_memory", "weights_bytes", "training_peak")
 # A layer has the kinds of cost; a target also has `uncounted` (kernels without a rule) and memory.
 QUANTITIES = (*KINDS, "uncounted", *MEMORY)
+# `time(h200)` or `time(h200, graph)`: the estimate of `flopcalc roofline`, in seconds.
+_TIME = re.compile(r"time ?\( ?(?:'([^']+)'|\"([^\"]+)\"|([^\s,()'\"][^,()'\"]*?)) ?(?:, ?(\w+) ?)?\)")
+_TIME_UNITS = {"s": 0, "ms": 3, "us": 6}
+_WITH_TIME_UNIT = re.compile(r"(?<![\w.])([0-9]+(?:\.[0-9]+)?)\s?(s|ms|us)(?![\w.])")
+_TIME_EXAMPLE = "for example time(h200) <= 5 ms, or time(h200, graph) <= 0.9 * baseline"
 _RIGHT = (*QUANTITIES, "baseline", "locked")
 _UNITS = {"k": 3, "K": 3, "M": 6, "G": 9, "B": 9, "T": 12}
 _WITH_UNIT = re.compile(r"(?<![\w.])([0-9]+(?:\.[0-9]+)?)\s?([kKMGBT])(?![\w.])")
@@ -100,14 +106,17 @@ def read_limit(given: str, kind: str, line: int = 0) -> Limit:
     if ratio:
         ratio_to, quantity = ratio[1] or ratio[2] or ratio[3], ratio[4] or "macs"
         body = quantity + body[ratio.end() :]
-    plain = _plain(body)
+    time = _TIME.match(body)
+    if time:
+        body = "time" + body[time.end() :]
+    plain = _plain(body, of_time=time is not None)
     try:
         tree = parse(plain)
     except FlopcalcError:
         raise _bad(text, *_why(body, plain)) from None
     if not isinstance(tree, ast.Compare) or len(tree.ops) != 1 or type(tree.ops[0]) not in _COMPARISONS:
         raise _bad(text, f"it is not one comparison with {', '.join(_COMPARISONS.values())}")
-    quantity = _left(text, tree.left)
+    quantity = _left(text, tree.left) if time is None else _time(text, tree.left, time)
     if quantity in MEMORY and kind == "operator":
         raise _bad(text, f"an operator has no {quantity}", "limit the memory of a network")
     if each != "target" and (ratio_to or quantity not in KINDS):
@@ -115,6 +124,8 @@ def read_limit(given: str, kind: str, line: int = 0) -> Limit:
     _check_right(text, tree.comparators[0])
     if quantity in MEMORY and any(isinstance(node, ast.Name) and node.id == "locked" for node in ast.walk(tree)):
         raise _bad(text, "the lock file has no memory", f"write the number: {quantity} <= 2G bytes")
+    if time and any(isinstance(node, ast.Name) and node.id == "locked" for node in ast.walk(tree)):
+        raise _bad(text, "the lock file has no time", _TIME_EXAMPLE)
     try:
         right = ast.unparse(tree.comparators[0])
         parse(right)
@@ -132,8 +143,29 @@ def read_limit(given: str, kind: str, line: int = 0) -> Limit:
     )
 
 
-def _plain(body: str) -> str:
+def read_time(quantity: str) -> tuple[str, str] | None:
+    """The device and the execution of `time(DEVICE, EXECUTION)`, which may be missing; None for other quantities."""
+    found = _TIME.fullmatch(quantity)
+    return None if found is None else (found[1] or found[2] or found[3], found[4] or "eager")
+
+
+def is_computed(quantity: str) -> bool:
+    """Whether a quantity is not a cost: it is computed only if a limit reads it, and lock files do not have it."""
+    return quantity in MEMORY or read_time(quantity) is not None
+
+
+def _time(text: str, left: ast.expr, found: re.Match[str]) -> str:
+    """The quantity of a time. left: what is written in its place."""
+    if not isinstance(left, ast.Name):
+        raise _bad(text, "its left side is not a quantity", _TIME_EXAMPLE)
+    device = found[3] or f'"{found[1] or found[2]}"'
+    return f"time({device}, {found[4]})" if found[4] else f"time({device})"
+
+
+def _plain(body: str, *, of_time: bool = False) -> str:
     """The text with its units replaced by numbers."""
+    if of_time:
+        return _WITH_TIME_UNIT.sub(lambda match: f"({Fraction(match[1]) / 10 ** _TIME_UNITS[match[2]]})", body)
     if body.startswith((*MEMORY, "traffic")):
         body = _IN_BYTES.sub("", body)
         body = _WITH_BINARY_UNIT.sub(lambda match: str(Fraction(match[1]) * 2 ** _BINARY[match[2]]), body)
@@ -156,7 +188,7 @@ def _why(body: str, plain: str) -> tuple[str, str]:
     if (found := _OTHER_UNIT.search(plain)) and found[1] not in (*_UNITS, *_WORDS):
         return (
             f"unknown unit {clip(found[1])}",
-            "units: k, M, G, B (as G), T, and KiB, MiB, GiB for bytes, for example params <= 5.5M",
+            "units: k, M, G, B (as G), T; KiB, MiB, GiB for bytes; s, ms, us for a time; for example params <= 5.5M",
         )
     return "it is not a comparison", _EXAMPLE
 
@@ -184,8 +216,12 @@ def _left(text: str, node: ast.expr) -> str:
     if isinstance(node, ast.Name):
         if node.id in QUANTITIES:
             return node.id
+        if node.id == "time":
+            raise _bad(text, "a time needs a device", _TIME_EXAMPLE)
         near = unknown_name("quantity", node.id, QUANTITIES, f"quantities: {', '.join(QUANTITIES)}, ratio(NAME)")
         raise _bad(text, near.message, near.hint)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "time":
+        raise _bad(text, "write a time as time(DEVICE) or time(DEVICE, EXECUTION)", _TIME_EXAMPLE)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "ratio":
         raise _bad(text, "write a ratio as ratio(NAME) or ratio(NAME, params), with NAME in quotes if needed")
     raise _bad(text, "its left side is not a quantity", f"quantities: {', '.join(QUANTITIES)}, ratio(NAME)")

@@ -119,8 +119,8 @@ def _window(window: Window | None) -> dict[str, Any]:
 
 # Kinds that add up over layers; steps do not, since layers may run side by side.
 _ADDITIVE = (*SUMMED, "elementwise", "cost")
-# BOPs, and the MACs of the two passes of training.
-IF_ASKED = ("bops", "forward_macs", "backward_macs")
+# BOPs, the MACs of the two passes of training, and seconds on a device.
+IF_ASKED = ("bops", "forward_macs", "backward_macs", "bound_s", "estimate_s")
 
 
 # Equal in these, two calls of one module are one row.
@@ -152,6 +152,10 @@ def summed(layers: Sequence[dict[str, Any]]) -> dict[str, Any]:
     # These are there if the user asked for them.
     kinds = (*_ADDITIVE, *(kind for kind in IF_ASKED if layers and kind in layers[0]))
     sums |= {kind: sum(layer[kind] for layer in layers) for kind in kinds}
+    if layers and "live_bytes" in layers[0]:
+        # Bytes that are alive do not add up.
+        known = [layer["live_bytes"] for layer in layers if layer["live_bytes"] is not None]
+        sums["live_bytes"] = max(known, default=None)
     return sums | {"intensity": intensity(sums["flops"], sums["traffic"])}
 
 

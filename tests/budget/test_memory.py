@@ -76,7 +76,7 @@ def test_no_memory_is_computed_where_no_limit_reads_it(
     folder: Path, run: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A check of other limits costs what it did."""
-    import flopcalc.budget.memory as module
+    import flopcalc.budget.computed as module
 
     def fail(*_: object) -> None:
         raise AssertionError

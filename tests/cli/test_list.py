@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from helpers import ROOT, Run, fresh
 
+from flopcalc.analysis.timing.library import device
 from flopcalc.catalog import entry_points, lookup
 from flopcalc.cost.convention import CONVENTIONS
 from flopcalc.networks import library
 from flopcalc.targets import index
+from flopcalc.text import shipped_files
 
 Runner = Callable[..., Run]
 
@@ -77,6 +79,25 @@ def test_conventions_are_listed(run: Runner) -> None:
     assert run("list", "conventions", "--matching", "--cin", "8").code == 2
 
 
+def test_devices_are_listed(run: Runner) -> None:
+    """By name among the rest, and with their figures alone."""
+    names = shipped_files.names("devices")
+    data = json.loads(run("list", "devices", "--format", "json").out)
+    assert [row["name"] for row in data["devices"]] == names
+    assert (data["operators"], data["networks"], data["conventions"]) == ([], [], [])
+    h200 = next(row for row in data["devices"] if row["name"] == "h200")
+    assert h200["peaks"] == device("h200").peaks
+    assert (h200["bandwidth"], h200["kind"]) == (4.8e12, "gpu")
+    assert [row["name"] for row in json.loads(run("list", "--format", "json").out)["devices"]] == names
+    text = run("list", "devices").out
+    assert "NVIDIA H200" in text
+    assert "66.91" in text
+    assert ", h200, " in " ".join(run("list").out.split())
+    rows = list(csv.DictReader(run("list", "devices", "--format", "csv").out.splitlines()))
+    assert float(next(row for row in rows if row["name"] == "h200")["float32"]) == h200["peaks"]["float32"]
+    assert "h200" not in run("list", "networks").out
+
+
 def test_plug_ins_are_seen_without_importlib_metadata(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Entry points in a folder, in an egg and in a zip file; other groups are not ours."""
     group = "flopcalc.test-group"
@@ -101,11 +122,13 @@ def test_csv_has_everything(run: Runner) -> None:
     """One table of all kinds: a script would not miss what a second table holds."""
     rows = list(csv.DictReader(run("list", "--format", "csv").out.splitlines()))
     names = {
-        kind: [row["name"] for row in rows if row["kind"] == kind] for kind in ("operator", "network", "convention")
+        kind: [row["name"] for row in rows if row["kind"] == kind]
+        for kind in ("operator", "network", "convention", "device")
     }
     assert set(names["operator"]) >= set(lookup.names())
     assert names["network"] == library.names()
     assert names["convention"] == list(CONVENTIONS)
+    assert "h200" in [row["name"] for row in rows if row["kind"] == "device"]
     only = list(csv.DictReader(run("list", "operators", "--format", "csv").out.splitlines()))
     assert [row["name"] for row in only] == names["operator"]
     assert all(row["title"] for row in rows)

@@ -86,7 +86,6 @@ def test_an_operator(run: Callable[..., Run]) -> None:
         (["--device", "h10"], "unknown device 'h10'"),
         (["--device", "t4", "--dtype", "bfloat16"], "t4 has no peak for bfloat16"),
         (["--device", "h100", "--dtype", "half-ish"], "unknown dtype 'half-ish'"),
-        (["--device", "h100", "--mode", "training"], "inference only"),
         (["--device", "h100", "--cin", "3"], "--cin is for operators"),
         (["--device", "h100", "--top", "0"], "--top is 0"),
         ([], "missing option '--device'"),

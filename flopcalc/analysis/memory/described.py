@@ -151,10 +151,19 @@ def _beside(part: Part, layer: Layer, out: int, element: int) -> int:
 
 
 def _last_readers(parts: Sequence[Part]) -> dict[str, int]:
-    """The last part that waits for each part; the end of the layer for those that none waits for."""
+    """The last part that reads each part; the end of the layer for those that none reads.
+
+    `after` names what a part waits for. A concatenation waits for its last piece only, and reads more than that: also
+    the outputs before it that fit into the rest of what it reads.
+    """
     last: dict[str, int] = {}
     for place, part in enumerate(parts):
         names = (parts[place - 1].name,) if part.after is PREVIOUS and place else part.after or ()
+        rest = part.reads - part.params - sum(one.writes for one in parts[:place] if one.name in names)
+        for one in reversed(parts[:place]):
+            if one.name not in names and 0 < one.writes <= rest:
+                last[one.name] = place
+                rest -= one.writes
         for name in names:
             last[name] = place
     return {part.name: last.get(part.name, len(parts)) for part in parts}

@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple, Protocol, get_args
 
 from flopcalc.cost.kinds import KINDS
 from flopcalc.errors import FlopcalcError, clip
-from flopcalc.targets.limits import MEMORY, Limit, read_limit
+from flopcalc.targets.limits import MEMORY, Limit, read_limit, read_time
 from flopcalc.targets.spec import TargetSpec
 
 BASELINE = "baseline"
@@ -116,6 +116,8 @@ def read_limits(texts: Iterable[str], kind: Literal["network", "operator"]) -> t
             raise _bad(limit, "`uncounted` is not a cost", kinds)
         if limit.quantity in MEMORY or limit.reads(*MEMORY):
             raise _bad(limit, "memory is limited for --for batch only", kinds)
+        if read_time(limit.quantity) is not None:
+            raise _bad(limit, "a time is known to `flopcalc check` only", kinds)
         if limit.reads("locked"):
             raise _bad(limit, "`locked` is known to `flopcalc check` only", "write the number, or baseline")
     return found

@@ -6,7 +6,7 @@ of the layer where it is one convolution, and from the sizes of the part elsewhe
 modules, have no window of their own).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 from flopcalc.cost.cost import Part
@@ -113,7 +113,7 @@ def of_network(network: Network) -> list[Timed]:
         if key not in found:
             found[key] = of_layer(layer, fused_attention=True)
         if found[key]:
-            layers.append(_timed(layer.name, found[key], layer.cost.parts))
+            layers.append(timed(layer.name, found[key], layer.cost.parts))
     return layers
 
 
@@ -125,10 +125,11 @@ def of_evaluation(evaluation: Evaluation) -> list[Timed]:
     shape = (int(evaluation.geometry.c_in), *(1,) * axes)
     layer = Layer(name, name, (), shape, shape, evaluation.cost, "", evaluation)
     places = dict(zip([place for place, part in enumerate(parts) if _runs(part)], of_layer(layer), strict=True))
-    return [_timed(parts[place].name, (kernel,), (parts[place],)) for place, kernel in places.items()]
+    return [timed(parts[place].name, (kernel,), (parts[place],)) for place, kernel in places.items()]
 
 
-def _timed(name: str, kernels: tuple[Kernel, ...], parts: tuple[Part, ...]) -> Timed:
+def timed(name: str, kernels: tuple[Kernel, ...], parts: tuple[Part, ...]) -> Timed:
+    """A layer with its kernels, and with the cost of its parts."""
     sums = [
         sum(int(getattr(part, kind)) for part in parts) for kind in ("macs", "adds", "muls", "other", "reads", "writes")
     ]
@@ -139,12 +140,12 @@ def _timed(name: str, kernels: tuple[Kernel, ...], parts: tuple[Part, ...]) -> T
 def of_layer(layer: Layer, *, fused_attention: bool = False) -> tuple[Kernel, ...]:
     """The kernels of a layer, in order."""
     parts = [part for part in layer.cost.parts if _runs(part)]
-    scores = _scores(parts)
+    scores = scores_of(parts)
     products = sum(part.work == "matmul" for part in parts)
     single = sum(part.work in ("conv", "linear") for part in parts) == 1
     found = []
     for part in parts:
-        kernel = _weighty(part, layer, single) if part.work in ("conv", "linear") else _plain(part)
+        kernel = _weighty(part, layer, single) if part.work in ("conv", "linear") else of_part(part)
         if kernel.area > 1 and len(layer.window.kernel if layer.window else (1, 1)) != 2:
             kernel = kernel._replace(axes=len(layer.window.kernel) if layer.window else 2)
         if scores and kernel.kind == "matmul":
@@ -161,7 +162,7 @@ def _runs(part: Part) -> bool:
     return bool(part.macs or part.reads or part.writes) and part.steps != 0
 
 
-def _scores(parts: list[Part]) -> int:
+def scores_of(parts: Sequence[Part]) -> int:
     """The elements of the scores of attention; 0 for a layer that is not attention."""
     if not any(part.work == "matmul" for part in parts):
         return 0
@@ -180,7 +181,8 @@ def _base(part: Part, kind: KernelKind) -> Kernel:
     )
 
 
-def _plain(part: Part) -> Kernel:
+def of_part(part: Part) -> Kernel:
+    """The kernel of a part without weights, by the sizes of the part."""
     kernel = _base(part, _KINDS.get(part.work, "elementwise"))
     if not kernel.macs:
         # An index is read, too, and neighbourhoods overlap; a copy of a tensor reads what it writes.

@@ -6,6 +6,13 @@ from flopcalc.analysis.timing.bound import LEAST_MULTIPLICATIONS
 from flopcalc.analysis.timing.device import Device
 from flopcalc.analysis.timing.network_time import LIMITS, NetworkTime
 
+# Of a training step.
+NOTES_ON_TRAINING = (
+    "a training step is one forward and one backward pass, without the loss and the optimizer",
+    "estimate: backward kernels were not fitted; they have the efficiencies of the forward kernels, and the time that "
+    "autograd itself takes on the host is left out, so that a step that launches limit takes about twice as long",
+)
+
 
 def notes_on_bound(time: NetworkTime, dtype: str, *, fused: bool) -> Iterator[str]:
     """What the bound assumes."""

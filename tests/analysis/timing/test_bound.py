@@ -174,7 +174,7 @@ def test_errors() -> None:
         roofline("resnet18", device="t4", dtype="float61")
     with pytest.raises(FlopcalcError, match="execution is 'jit'"):
         roofline("resnet18", device="t4", execution="jit")
-    with pytest.raises(FlopcalcError, match="mode is 'training'"):
-        roofline("resnet18", device="t4", mode="training")
+    with pytest.raises(FlopcalcError, match="mode is 'trainig'"):
+        roofline("resnet18", device="t4", mode="trainig")
     with pytest.raises(FlopcalcError, match="batch is 0"):
         roofline("resnet18", device="t4", batch=0)

@@ -1,0 +1,119 @@
+"""The time of a training step: the kernels of both passes, by hand and as `flopcalc.training` counts them."""
+
+import json
+
+import pytest
+from helpers import Runner, import_torchvision
+
+import flopcalc
+from flopcalc import FlopcalcError, roofline
+from flopcalc.analysis.timing.bound import least_macs
+from flopcalc.analysis.timing.kernels import Kernel, of_network
+from flopcalc.analysis.timing.training import of_training
+
+
+def _kernels(name: str, layer: str, **options: object) -> list[Kernel]:
+    step = flopcalc.training(flopcalc.network(name, **options))  # type: ignore[arg-type]
+    return list(next(one for one in of_training(step.forward, step.backward) if one.name == layer).kernels)
+
+
+def test_a_convolution_has_three_kernels() -> None:
+    """The output, the gradient of the weights and that of the input: equal MACs, and so many transforms save."""
+    forward, *gradients = _kernels("resnet18", "layer1.0.conv1", batch=4)
+    assert len(gradients) == 2
+    by_hand = 4 * 56 * 56 * 64 * 64 * 9
+    for kernel in (forward, *gradients):
+        assert (kernel.kind, kernel.area, kernel.macs) == ("conv", 9, by_hand)
+        assert least_macs(kernel, "float32") == pytest.approx(by_hand * 1.5 / 9)
+        assert least_macs(kernel, "float16") == by_hand
+    # An output, the other output, and the weights.
+    maps, weights = 4 * 64 * 56 * 56, 64 * 64 * 9
+    assert [kernel.least_moved for kernel in (forward, *gradients)] == [2 * maps + weights] * 3
+    assert [kernel.inner for kernel in (forward, *gradients)] == [64 * 9, 4 * 56 * 56, 64 * 9]
+
+
+def test_the_first_layer_needs_no_gradient_of_its_input() -> None:
+    """The picture is not trained."""
+    assert [kernel.name for kernel in _kernels("resnet18", "conv1")] == ["conv", "conv.grad_weight"]
+
+
+def test_depthwise_stays_depthwise() -> None:
+    """Also turned around."""
+    kinds = [kernel.kind for kernel in _kernels("mobilenet_v2", "features.3.conv.1.0")]
+    assert kinds == ["depthwise"] * 3
+
+
+def test_a_strided_pointwise_convolution_reads_what_it_needs() -> None:
+    """A quarter of the input, in the forward and for the gradient of the weights."""
+    forward, data, weights = sorted(
+        _kernels("resnet18", "layer2.0.downsample.0"), key=lambda one: ("weight" in one.name, "input" in one.name)
+    )
+    assert forward.skipped == weights.skipped == 64 * 56 * 56 * 3 // 4
+    assert data.skipped == 0
+
+
+def test_max_pooling_keeps_an_index() -> None:
+    """Its gradient does not read its input."""
+    _, gradient, _ = _kernels("resnet18", "maxpool")
+    assert gradient.least_moved == 64 * 56 * 56 + 64 * 112 * 112
+
+
+def test_attention_keeps_its_scores_on_the_chip() -> None:
+    """Softmax costs nothing in the bound, and products read no scores."""
+    kernels = _kernels("vit_b_32", "encoder.layers.encoder_layer_0.self_attention")
+    scores = 12 * 50 * 50
+    assert all(kernel.least_moved == 0 for kernel in kernels if "softmax" in kernel.name)
+    products = [kernel for kernel in kernels if kernel.kind == "matmul"]
+    assert [kernel.hidden for kernel in products] == [scores, scores, 2 * scores, 2 * scores]
+    assert all(kernel.least_moved > 0 for kernel in products)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "vit_b_32", "densenet121"])
+def test_the_work_is_that_of_training(name: str) -> None:
+    """All MACs of both passes, and more time than the forward pass alone, in both numbers."""
+    found = roofline(name, device="h200", batch=8, mode="training")
+    step = flopcalc.training(name, batch=8)
+    assert sum(layer.macs for layer in found.layers) == step.macs
+    assert sum(layer.traffic_bytes for layer in found.layers) == 4 * step.traffic
+    forward = roofline(name, device="h200", batch=8)
+    assert 2 * forward.bound_s < found.bound_s < 4 * forward.bound_s
+    assert found.estimate_s > 1.5 * forward.estimate_s
+    assert found.estimate_s >= found.bound_s
+    assert found.mode == "training"
+    assert any("backward kernels were not fitted" in note for note in found.notes)
+    assert found.measured_s is None
+
+
+def test_a_module_has_nearly_the_bound_of_its_description() -> None:
+    """Its kernels are those that ran; in-place sums are one more, and the gradients of a convolution one kernel."""
+    pytest.importorskip("torch")
+    import_torchvision()
+    one = roofline("resnet18", device="h200", batch=8, dtype="float16", mode="training")
+    module, shape = "torchvision:resnet18", (3, 224, 224)
+    other = roofline(module, input=shape, device="h200", batch=8, dtype="float16", mode="training")
+    assert other.bound_s == pytest.approx(one.bound_s, rel=0.1)
+
+
+def test_inference_is_as_before() -> None:
+    """The kernels of a forward pass do not change."""
+    found = roofline("resnet18", device="h200")
+    assert len(found.layers) == len(of_network(flopcalc.network("resnet18")))
+    assert not any("backward" in note for note in found.notes)
+
+
+def test_command(run: Runner) -> None:
+    """JSON says the mode; before and after replacement are both training steps."""
+    asked = ("roofline", "resnet18", "--device", "h200", "--mode", "training", "--replace", "ghost")
+    data = json.loads(run(*asked, "--format", "json").out)
+    assert data["mode"] == "training"
+    assert data["estimate_s"] == roofline("resnet18", device="h200", mode="training", replace="ghost").estimate_s
+    assert data["before"]["bound_s"] == roofline("resnet18", device="h200", mode="training").bound_s
+    assert run(*asked).out.startswith("resnet18, training step on h200")
+
+
+def test_errors() -> None:
+    """An operator alone is not trained."""
+    with pytest.raises(FlopcalcError, match="a training step is that of a network"):
+        roofline("ghost", cin=64, device="h200", mode="training")
+    with pytest.raises(FlopcalcError, match="mode is 'train'"):
+        roofline("resnet18", device="h200", mode="train")
