@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 
 from flopcalc.analysis.timing import measured
 from flopcalc.catalog.layer import layer
-from flopcalc.report.roofline import seconds
+from flopcalc.report.document import seconds
 from flopcalc.targets.read import read_target
 from flopcalc.targets.spec import from_python
 

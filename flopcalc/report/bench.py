@@ -4,8 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flopcalc.analysis.bench import Bench
-from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table
-from flopcalc.report.roofline import seconds
+from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, seconds
 
 _TIMES = ("median_s", "lower_quartile_s", "upper_quartile_s", "least_s")
 _EXPECTED = ("bound_s", "estimate_s")

@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 
 from flopcalc.analysis.calibrate import Calibration
-from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table
-from flopcalc.report.roofline import seconds
+from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, seconds
 
 
 def calibrate_document(found: Calibration, *, flat: bool = False) -> Document:

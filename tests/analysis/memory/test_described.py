@@ -205,3 +205,9 @@ def test_the_record() -> None:
     assert repr(found).startswith("<Memory of resnet18: inference, batch 2, float32, peak ")
     assert found.to_rows()[0] == {"layer": "conv1", "live_bytes": 2 * 64 * 112 * 112 * 4}
     assert "<table>" in found._repr_html_()
+
+
+def test_a_concatenation_reads_all_its_pieces(write_network: WriteNetwork) -> None:
+    """Ghost joins half of the channels with those made of them: both halves and the result are alive."""
+    ghost = write_network("name: one\ninput: [4, 8, 8]\nlayers: [{a: {op: ghost, out: 4}}]\n")
+    assert memory(ghost).activations_peak == 2 * MAP
