@@ -12,6 +12,8 @@ from helpers import ROOT, fresh
 # process reports when the entry point has set its first handler, and the signal is sent after that.
 PROGRAM = """
 import os, sys, _signal
+# As in the foreground: where the tests run in the background of a shell, their processes inherit that it is ignored.
+_signal.signal(_signal.SIGINT, _signal.default_int_handler)
 import flopcalc.__main__ as program
 
 change = _signal.signal
