@@ -170,8 +170,8 @@ def _operators() -> Iterator[str]:
     rows = operators()
     yield from ("", "## Operators by MACs and by time", "")
     number = len({row.name for row in rows})
-    yield f"{number} operators on feature maps of several shapes. The rank correlation (Spearman) of MACs and measured"
-    yield "time is 1 where MACs put all layers into the order of their times:"
+    yield f"{number} of the operators on feature maps of several shapes. The rank correlation (Spearman) of MACs and"
+    yield "measured time is 1 where MACs put all layers into the order of their times:"
     yield ""
     yield "| batch | dtype | layers | CUDA graph | eager |"
     yield "|---:|:---|---:|---:|---:|"
