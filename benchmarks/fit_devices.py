@@ -29,7 +29,7 @@ from flopcalc.analysis.timing.device_file import efficiency_lines
 from flopcalc.analysis.timing.library import device as find_device
 
 FOLDER = Path(__file__).resolve().parent.parent / "configs" / "devices"
-# Families of timm with at least so many rows are left out by a fit of their own.
+# Families of timm with at least this number of rows are left out by a fit of their own.
 LARGE = 60
 # Required: rank correlation at least, median error at most.
 OPERATORS = {("float32", 1): 0.90, ("float16", 1): 0.85}

@@ -1,7 +1,7 @@
 """A Python model that a user names: what is asked about it, the loaded model, and a copy with layers replaced."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch import nn
@@ -44,21 +44,25 @@ class Opened(NamedTuple):
 
 @contextmanager
 def opened(asked: Request) -> Iterator[Opened]:
-    """The model, loaded where it is named by text; meanwhile its folder can be imported from. Raises FlopcalcError."""
+    """The loaded model; meanwhile the folder of its file can be imported from. Raises FlopcalcError."""
+    with visiting(asked.what) if isinstance(asked.what, str) else nullcontext():
+        yield load(asked)
+
+
+def load(asked: Request) -> Opened:
+    """The model, loaded where it is named by text; call it inside `visiting`. Raises FlopcalcError."""
     what = asked.what
     if not isinstance(what, str):
-        name = type(what).__name__ if isinstance(what, nn.Module) else getattr(what, "__name__", "")
-        yield Opened(load_object(what, name, asked.settings), asked, name)
-        return
-    with visiting(what):
-        loaded = load_module(what, asked.settings, asked.limit)
-        notes: tuple[str, ...] = ()
-        if what.startswith("hf:"):
-            from flopcalc.pytorch.loading.transformers_models import model_inputs
+        name = type(what).__name__ if isinstance(what, nn.Module) else getattr(what, "__name__", type(what).__name__)
+        return Opened(load_object(what, name, asked.settings), asked, name)
+    loaded = load_module(what, asked.settings, asked.limit)
+    notes: tuple[str, ...] = ()
+    if what.startswith("hf:"):
+        from flopcalc.pytorch.loading.transformers_models import model_inputs
 
-            inputs, notes = model_inputs(loaded.module, what, asked.inputs)
-            asked = asked._replace(inputs=inputs)
-        yield Opened(loaded, asked, what, notes)
+        inputs, notes = model_inputs(loaded.module, what, asked.inputs)
+        asked = asked._replace(inputs=inputs)
+    return Opened(loaded, asked, what, notes)
 
 
 def with_layers_replaced(module: nn.Module, asked: Request, plan: "Plan") -> "Replaced":

@@ -1,7 +1,7 @@
 """A Python model that a user names: loaded, counted, and with layers replaced."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -97,7 +97,7 @@ def _counted(loaded: Loaded, asked: _Request, limit: TimeLimit | None) -> "tuple
             name=asked.name,
             options=asked.settings,
             call=asked.call,
-            rebuild=_rebuild(loaded, limit),
+            rebuild=loaded.builder(limit),
             kernels=asked.kernels,
         )
         return dataclasses.replace(network, remarks=(*network.remarks, *asked.notes)), None
@@ -120,15 +120,6 @@ def _check_method(module: nn.Module, asked: _Request) -> None:
     raise FlopcalcError("unknown-attribute", f"{asked.name} has no method {clip(method)}", hint)
 
 
-def _rebuild(loaded: Loaded, limit: TimeLimit | None) -> Callable[[], nn.Module] | None:
-    """Builds the module again with real values; None for a module that the user has built."""
-    rebuild = loaded.rebuild
-    if rebuild is None:
-        return None
-    # The limit is for each time that it is built: how long the first pass took does not matter.
-    return lambda: rebuild(start_limit(limit.seconds, ends_process=limit.ends_process) if limit else None)
-
-
 def _replaced(loaded: Loaded, asked: _Request, plan: "Plan", limit: TimeLimit | None) -> "tuple[Network, Replacement]":
     """The network as it is, and with layers replaced. A module that belongs to the user's code is copied first."""
     # Most models are counted as they are.
@@ -147,7 +138,7 @@ def _replaced(loaded: Loaded, asked: _Request, plan: "Plan", limit: TimeLimit | 
             method=call.method,
             on=call.on,
             kernels=asked.kernels,
-            rebuild=_rebuild(loaded, limit),
+            rebuild=loaded.builder(limit),
         )
     network = partial(as_network, inputs=inputs, batch=asked.batch, name=asked.name, options=asked.settings)
 

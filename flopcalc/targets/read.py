@@ -67,12 +67,7 @@ def read_symbolic(spec: TargetSpec, vary: Sequence[str] | None, use: Callable[[A
     vary: names of axes; None for the usual ones. The model can be counted again while `use` runs. Raises FlopcalcError.
     """
     python = import_module("flopcalc.pytorch.symbolic_target")
-    keywords = _keywords(spec)
-    limit = _limit(python, spec) if isinstance(spec.what, str) else None
-    request = python.Request(
-        spec.what, keywords, spec.inputs, spec.batch, spec.plan, limit, spec.call, spec.kernels, vary
-    )
-    found: T = python.read_symbolic(request, use)
+    found: T = python.read_symbolic(python_request(spec, python)._replace(vary=vary), use)
     return found
 
 

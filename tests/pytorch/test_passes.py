@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from flopcalc import FlopcalcError
 from flopcalc.pytorch import count
-from flopcalc.pytorch.counting import counter
+from flopcalc.pytorch.counting import twins
 from flopcalc.pytorch.counting.counter import REAL_VALUES, count_call
 
 
@@ -63,11 +63,11 @@ def test_either_device_can_be_forced() -> None:
 
 def test_a_model_too_large_for_real_values(monkeypatch: pytest.MonkeyPatch) -> None:
     """4 x 4 + 4 parameters of 4 bytes do not fit into 79 bytes, and they fit into 80."""
-    monkeypatch.setattr(counter, "free_memory", lambda: 79)
+    monkeypatch.setattr(twins, "free_memory", lambda: 79)
     with pytest.raises(FlopcalcError, match="item") as caught:
         count(Scaled(), (1, 4))
     assert "GiB" in caught.value.hint
-    monkeypatch.setattr(counter, "free_memory", lambda: 80)
+    monkeypatch.setattr(twins, "free_memory", lambda: 80)
     assert count(Scaled(), (1, 4)).macs == 16
 
 

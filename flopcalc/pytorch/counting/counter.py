@@ -30,14 +30,13 @@ from flopcalc.pytorch.counting.process_state import kept_state
 from flopcalc.pytorch.counting.record import Count
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.counting.twins import (
-    bytes_of,
-    free_memory,
     has_no_values,
     input_values,
     is_meta,
     on_cpu,
     on_meta,
     real_copy,
+    with_values,
 )
 from flopcalc.pytorch.counting.values import Reading, placed, readings
 from flopcalc.pytorch.loading import torchvision_operators
@@ -209,7 +208,7 @@ def _on_device(call: _Call, reading: Reading, device: Literal["meta", "cpu"], fa
 
 def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count:
     generator = torch.Generator().manual_seed(0)
-    original = call.module if how.on == "meta" else _with_values(call)
+    original = call.module if how.on == "meta" else with_values(call.module, call.rebuild, "count")
     copier = Copier(on_meta if how.on == "meta" else on_cpu(generator), gradients=how.gradients)
     twin: nn.Module = copier.copy(original)
     named = _copies(call, copier) or modules_of(twin)
@@ -310,15 +309,6 @@ def _arguments(
         return input_values(tensor, generator) if is_meta(tensor) else real_copy(tensor)
 
     return placed(reading, copier, on_meta if how.on == "meta" else values, new)
-
-
-def _with_values(call: _Call) -> nn.Module:
-    """The module to copy for a pass on real values. Raises FlopcalcError (too-large)."""
-    needed, free = bytes_of(call.module), free_memory()
-    if free is not None and needed > free:
-        what = f"its parameters take {needed / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB of memory are free"
-        raise FlopcalcError("too-large", what, "count a smaller model of the same kind")
-    return call.rebuild() if call.rebuild is not None and has_no_values(call.module) else call.module
 
 
 def _usable(twin: nn.Module) -> None:

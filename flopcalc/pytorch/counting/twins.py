@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from flopcalc.errors import FlopcalcError
+
 Twin = Callable[[Tensor], Tensor]
 
 
@@ -116,6 +118,20 @@ def bytes_of(module: nn.Module) -> int:
 def _tensors(module: nn.Module) -> Sequence[Tensor]:
     found = (*module.parameters(), *module.buffers())
     return [tensor for tensor in found if not nn.parameter.is_lazy(tensor)]
+
+
+def with_values(module: nn.Module, rebuild: Callable[[], nn.Module] | None, verb: str) -> nn.Module:
+    """The module for a pass on real values, built again where it has none. Raises FlopcalcError (too-large)."""
+    check_fits(bytes_of(module), verb)
+    return rebuild() if rebuild is not None and has_no_values(module) else module
+
+
+def check_fits(needed: int, verb: str) -> None:
+    """Raise FlopcalcError (too-large) where parameters do not fit into memory. needed: bytes; verb: of the hint."""
+    free = free_memory()
+    if free is not None and needed > free:
+        what = f"its parameters take {needed / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB of memory are free"
+        raise FlopcalcError("too-large", what, f"{verb} a smaller model of the same kind")
 
 
 def free_memory() -> int | None:

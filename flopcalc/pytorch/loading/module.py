@@ -17,7 +17,7 @@ from flopcalc.errors import FlopcalcError
 from flopcalc.pytorch.loading.attribute import find_attribute, find_in_hub
 from flopcalc.pytorch.loading.building import build, build_with_values, check_arguments
 from flopcalc.pytorch.loading.importing import HUBS, import_file, import_named, with_operators
-from flopcalc.pytorch.loading.time_limit import TimeLimit
+from flopcalc.pytorch.loading.time_limit import TimeLimit, start_limit
 
 # The part of the memory that a module with real values may take.
 _MOST = 0.5
@@ -33,6 +33,14 @@ class Loaded(NamedTuple):
     def built(self) -> bool:
         """Whether it was built for this call; else it is an object of the user's code."""
         return self.rebuild is not None
+
+    def builder(self, limit: TimeLimit | None) -> Callable[[], nn.Module] | None:
+        """Builds the module again; None for a module that the user has built."""
+        rebuild = self.rebuild
+        if rebuild is None:
+            return None
+        # The limit is for each time that it is built: how long the first pass took does not matter.
+        return lambda: rebuild(start_limit(limit.seconds, ends_process=limit.ends_process) if limit else None)
 
 
 def load_module(target: str, settings: Mapping[str, Any], limit: TimeLimit | None = None) -> Loaded:

@@ -16,7 +16,8 @@ from flopcalc.pytorch.loading.time_limit import start_limit
 from flopcalc.pytorch.loading.user_errors import FIX_IT, in_words
 from flopcalc.pytorch.measuring.clock import Times, in_turns
 from flopcalc.pytorch.measuring.place import Place, machine, measured_state, place, units
-from flopcalc.pytorch.measuring.subject import Request, Subject, of_model, of_network, of_operator, placed_on
+from flopcalc.pytorch.measuring.subject import Subject, of_model, of_network, of_operator, placed_on
+from flopcalc.pytorch.opened import Request
 from flopcalc.spec.operator import Evaluation
 
 __all__ = ["Request", "Setting", "measure_described", "measure_model", "place", "setting", "start_limit"]

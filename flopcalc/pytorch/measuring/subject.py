@@ -11,33 +11,30 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.lazy import LazyModuleMixin
 
-from flopcalc.errors import FlopcalcError
-from flopcalc.networks.inputs import FORWARD, ForwardCall, Input
 from flopcalc.networks.network import Network
 from flopcalc.pytorch.build import build_network
 from flopcalc.pytorch.counting.copying import Copier
 from flopcalc.pytorch.counting.counter import check_countable
 from flopcalc.pytorch.counting.evaluation_mode import evaluate
 from flopcalc.pytorch.counting.inputs import arguments, read_batch
-from flopcalc.pytorch.counting.network import explained
 from flopcalc.pytorch.counting.twins import (
-    bytes_of,
-    free_memory,
-    has_no_values,
+    check_fits,
     input_values,
     is_meta,
     on_cpu,
     real_copy,
+    with_values,
 )
 from flopcalc.pytorch.counting.values import Reading, placed, readings
 from flopcalc.pytorch.layers import build_layer, input_shape
-from flopcalc.pytorch.loading.module import Loaded, load_module, load_object
+from flopcalc.pytorch.loading.module import Loaded
 from flopcalc.pytorch.loading.time_limit import TimeLimit
 from flopcalc.pytorch.measuring.place import Place
+from flopcalc.pytorch.opened import Request, load, with_layers_replaced
 from flopcalc.spec.operator import Evaluation
 
 if TYPE_CHECKING:
-    from flopcalc.replacing.decide import Plan
+    pass
 
 
 class Subject(NamedTuple):
@@ -46,19 +43,6 @@ class Subject(NamedTuple):
     module: nn.Module
     ways: Sequence[Reading]
     method: str = "forward"
-
-
-class Request(NamedTuple):
-    """A Python model as `TargetSpec` names it. limit: of the time for loading and building."""
-
-    what: Any
-    settings: Mapping[str, Any]
-    inputs: Sequence[Input]
-    batch: int
-    plan: "Plan | None"
-    limit: TimeLimit | None
-    call: ForwardCall = FORWARD
-    kernels: Sequence[Any] = ()
 
 
 class Pass(NamedTuple):
@@ -82,7 +66,7 @@ def of_operator(evaluation: Evaluation) -> Subject:
 
 def of_network(network: Network) -> Subject:
     """The module that is built from a description. Raises FlopcalcError (too-large)."""
-    _check_fits(network.params * 4)
+    check_fits(network.params * 4, "measure")
     return _shaped(build_network(network, all_outputs=True), (network.batch, *network.input_shape))
 
 
@@ -92,60 +76,26 @@ def _shaped(module: nn.Module, shape: Any) -> Subject:
 
 def of_model(asked: Request) -> list[Subject]:
     """A Python model, and before it the same without replacements where there are some. Raises FlopcalcError."""
-    what = asked.what
-    if isinstance(what, str):
-        inputs = asked.inputs
-        loaded = load_module(what, asked.settings, asked.limit)
-        if what.startswith("hf:"):
-            from flopcalc.pytorch.loading.transformers_models import model_inputs
-
-            inputs, _ = model_inputs(loaded.module, what, inputs)
-            asked = asked._replace(inputs=inputs)
-    else:
-        loaded = load_object(what, getattr(what, "__name__", type(what).__name__), asked.settings)
+    loaded, asked, *_ = load(asked)
     check_countable(loaded.module)
     module = _with_values(loaded, asked.limit)
-    args, named = arguments(asked.inputs, read_batch(asked.batch), module, asked.call)
-    ways = list(readings(args, named, getattr(module, asked.call.method, None)))
-    subjects = [Subject(module, ways, asked.call.method)]
+    batch, method = read_batch(asked.batch), asked.call.method
+    args, named = arguments(asked.inputs, batch, module, asked.call)
+    ways = list(readings(args, named, getattr(module, method, None)))
+    subjects = [Subject(module, ways, method)]
     if asked.plan is not None:
-        subjects.append(Subject(_replaced(module, asked, asked.plan, args, named), ways, asked.call.method))
+        done = with_layers_replaced(module, asked._replace(batch=batch), asked.plan)
+        subjects.append(Subject(done.module, ways, method))
     return subjects
 
 
 def _with_values(loaded: Loaded, limit: TimeLimit | None) -> nn.Module:
     """The module built again with values, or a copy of the user's own."""
-    module = loaded.module
-    _check_fits(bytes_of(module))
-    if loaded.rebuild is not None and has_no_values(module):
-        from flopcalc.pytorch.loading.time_limit import start_limit
-
-        again = start_limit(limit.seconds, ends_process=limit.ends_process) if limit else None
-        return loaded.rebuild(again)
+    module = with_values(loaded.module, loaded.builder(limit), "measure")
+    if module is not loaded.module:
+        return module
     made: nn.Module = Copier(on_cpu(torch.Generator().manual_seed(0))).copy(module)
     return made
-
-
-def _replaced(
-    module: nn.Module, asked: Request, plan: "Plan", args: Sequence[Any], named: Mapping[str, Any]
-) -> nn.Module:
-    from flopcalc.pytorch.replacing.swap import find_and_run, replace_candidates
-
-    call = asked.call
-    with explained(module, asked.inputs, call):
-        candidates, run = find_and_run(
-            module, args, named, inplace=False, method=call.method, on=call.on, kernels=asked.kernels
-        )
-    done, _ = replace_candidates(candidates, run, plan)
-    return done.module
-
-
-def _check_fits(needed: int) -> None:
-    """Raise FlopcalcError (too-large) for a module whose parameters the memory does not hold."""
-    free = free_memory()
-    if free is not None and needed > free:
-        what = f"its parameters take {needed / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB of memory are free"
-        raise FlopcalcError("too-large", what, "measure a smaller model of the same kind")
 
 
 def placed_on(subject: Subject, chosen: Place) -> Pass:

@@ -23,14 +23,12 @@ from flopcalc.pytorch.counting.names import forget_names, name_modules
 from flopcalc.pytorch.counting.process_state import kept_state
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.counting.twins import (
-    bytes_of,
-    free_memory,
-    has_no_values,
     input_values,
     is_meta,
     on_cpu,
     on_meta,
     real_copy,
+    with_values,
 )
 from flopcalc.pytorch.counting.values import Reading, placed, readings
 from flopcalc.pytorch.loading import torchvision_operators
@@ -185,7 +183,7 @@ def _run(subject: Subject, way: Way, reading: Reading, device: _Device, recorder
 
 def _twin(subject: Subject, way: Way, reading: Reading, device: _Device, generator: torch.Generator) -> _Twin:
     """The copy in the mode and the dtype that are asked for, with its arguments."""
-    original = subject.module if device.on == "meta" else _with_values(subject)
+    original = subject.module if device.on == "meta" else with_values(subject.module, subject.rebuild, "take")
     copier = Copier(on_meta if device.on == "meta" else on_cpu(generator), gradients=device.gradients)
     module: nn.Module = copier.copy(original)
     if way.training:
@@ -294,16 +292,6 @@ def _arguments(
         return made.to(dtype) if dtype is not None and made.is_floating_point() else made
 
     return placed(reading, copier, on_meta_in_dtype if device.on == "meta" else values, new)
-
-
-def _with_values(subject: Subject) -> nn.Module:
-    """The module to copy for a pass on real values. Raises FlopcalcError (too-large)."""
-    module = subject.module
-    needed, free = bytes_of(module), free_memory()
-    if free is not None and needed > free:
-        what = f"its parameters take {needed / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB of memory are free"
-        raise FlopcalcError("too-large", what, "take a smaller model of the same kind")
-    return subject.rebuild() if subject.rebuild is not None and has_no_values(module) else module
 
 
 def _unique(found: Iterable[Tensor]) -> list[Tensor]:

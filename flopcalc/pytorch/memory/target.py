@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import nn
 
 from flopcalc.errors import FlopcalcError, reason
 from flopcalc.networks.memory import Followed
@@ -43,13 +42,7 @@ def _follow(model: Opened, question: Any) -> tuple[str, str, Followed]:
         done = with_layers_replaced(module, asked, asked.plan)
         module, more = done.module, (f"{len(done.replaced)} layers replaced by {asked.plan.text}", *done.notes)
     args, named = arguments(asked.inputs, batch, module, asked.call)
-    rebuild = None
-    if loaded.rebuild is not None and asked.plan is None:
-        again, limit = loaded.rebuild, asked.limit
-
-        def rebuild() -> nn.Module:
-            return again(start_limit(limit.seconds, ends_process=limit.ends_process) if limit else None)
-
+    rebuild = loaded.builder(asked.limit) if asked.plan is None else None
     subject = Subject(module, args, named, asked.call.method, asked.call.on, rebuild)
     with explained(module, asked.inputs, asked.call):
         found = _explained(lambda: follow(subject, _way(question)), name)

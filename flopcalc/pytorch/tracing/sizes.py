@@ -15,7 +15,7 @@ _Found = TypeVar("_Found")
 def known(rule: Callable[_Given, _Found]) -> Callable[_Given, _Found]:
     """A rule that works out each answer once: the layers of a network repeat the same few sizes.
 
-    The SymInts of symbolic sizes have no hash, and are looked at anew: what is decided about them is recorded.
+    The SymInts of symbolic sizes have no hash, and are looked at each time: what is decided about them is recorded.
     """
     answers = lru_cache(maxsize=4096)(rule)
 
