@@ -63,6 +63,10 @@ clean:
 	DS_BUILD_OPS=0 $(PIP) --no-deps --upgrade --no-build-isolation --target .venv/peers/deepspeed deepspeed
 	touch $@
 
+.venv/.site: .venv/.test
+	$(PIP) --editable '.[site]'
+	touch $@
+
 .venv/.lint: .venv/.test
 	$(PIP) --editable '.[lint]'
 	touch $@
