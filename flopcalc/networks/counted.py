@@ -6,7 +6,8 @@ that of its operator or primitive, unless the description's `calls` names anothe
 it: `pool: mean`, `"*.attention:qkv": F.linear`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
@@ -70,29 +71,42 @@ def _folded(network: Network, convention: Convention) -> Counted:
             for text in whole_module_notes(layer.evaluation, convention):
                 remarks[layer.name, ""] = f"{layer.name}: {text}"
     counted = _of(network, found)
-    more = (*_as_convolutions(network, convention, counted.total), *_shared(network, convention))
-    return counted._replace(remarks=(*remarks.values(), *more))
+    return counted._replace(remarks=(*remarks.values(), *_as_built(network, convention, counted.total)))
 
 
-# They add up what hooks on modules note, once for each name of a module.
-_BY_HOOKS = frozenset({"thop", "thop-2019", "torchinfo", "ptflops", "calflops", "deepspeed"})
-
-
-def _shared(network: Network, convention: Convention) -> Iterator[str]:
-    """A remark on layers of a description with the weights of other layers, which a module may hold in two ways."""
-    names = [layer.name for layer in network.layers if layer.weights_of]
-    if names and convention.name in _BY_HOOKS and not network.modules:
-        some = f"{names[0]} and {len(names) - 1} more" if len(names) > 1 else names[0]
+def _as_built(network: Network, convention: Convention, total: int) -> Iterator[str]:
+    """A remark on layers of a description that a module may hold in another way, as the one that flopcalc builds."""
+    if not convention.counter or network.modules:
+        return
+    counted_as, built_as, gap = [], [], 0
+    linear, more = _linear_as_convolutions(network, convention)
+    if more:
+        counted_as.append(f"linear layers on maps ({_some(linear)}) are counted as nn.Linear")
+        built_as.append("has 1x1 convolutions instead")
+        gap += more
+    shared = [layer.name for layer in network.layers if layer.weights_of]
+    more = _under_many_names(network, convention)
+    if more:
+        counted_as.append(
+            f"layers with the weights of other layers ({_some(shared)}) are counted as calls of one module"
+        )
+        built_as.append("holds that module under a name for each call")
+        gap += more
+    if gap:
         yield (
-            f"layers with the weights of other layers ({some}) are counted as calls of one module; where a module is "
-            f"held under several names, as in the one that flopcalc builds, {convention.counter} reports another number"
+            f"{'; '.join(counted_as)}; where a module {' and '.join(built_as)}, as the one that flopcalc builds, "
+            f"{convention.counter} reports {total + gap:,} ({gap:+,})"
         )
 
 
-def _as_convolutions(network: Network, convention: Convention, total: int) -> Iterator[str]:
-    """A remark on linear layers on maps of a description, which a module may have as 1x1 convolutions."""
-    if not convention.counter or network.modules or network.mirrors.startswith(("torchvision.models.", "timm ")):
-        return
+def _some(names: Sequence[str]) -> str:
+    return f"{names[0]} and {len(names) - 1} more" if len(names) > 1 else names[0]
+
+
+def _linear_as_convolutions(network: Network, convention: Convention) -> tuple[Sequence[str], int]:
+    """The linear layers on maps, and what a counter adds where they are 1x1 convolutions."""
+    if network.mirrors.startswith(("torchvision.models.", "timm ")) and "detection" not in network.mirrors:
+        return (), 0
     names, gap = [], 0
     for layer in network.layers:
         if layer.kind == "linear" and len(layer.in_shape) == 3:
@@ -101,12 +115,31 @@ def _as_convolutions(network: Network, convention: Convention, total: int) -> It
                 one = int(convention.fold(other, network.batch)) - int(convention.fold(part, network.batch))
                 names += [layer.name] if one else []
                 gap += one
-    if gap:
-        some = f"{names[0]} and {len(names) - 1} more" if len(names) > 1 else names[0]
-        yield (
-            f"linear layers on maps ({some}) are counted as nn.Linear; where a module has 1x1 convolutions instead, as "
-            f"the one that flopcalc builds, {convention.counter} reports {total + gap:,} ({gap:+,})"
-        )
+    return names, gap
+
+
+# How often counters add up the sum of all calls of a module that has a number of names. Their hooks run once for each
+# name; THOP also adds up along each name.
+_SUMS: Mapping[str, Callable[[int], int]] = {
+    "thop": lambda names: names * names,
+    "ptflops": lambda names: names,
+    "calflops": lambda names: names,
+}
+
+
+def _under_many_names(network: Network, convention: Convention) -> int:
+    """What a counter adds where layers with the same weights are one module under a name for each layer."""
+    sums = _SUMS.get(convention.name)
+    names = Counter(layer.weights_of for layer in network.layers if layer.weights_of)
+    if sums is None or not names:
+        return 0
+    gap = 0
+    for layer in network.layers:
+        more = names.get(layer.weights_of or layer.name, 0)
+        if more:
+            one = sum(int(convention.fold(part, network.batch)) for part in labelled(layer, network.calls))
+            gap += (sums(more + 1) - 1) * one
+    return gap
 
 
 def _class_of(kind: str) -> str:
