@@ -43,6 +43,7 @@ FLOAT32 = {
     "columns": Start(5),
     "group_columns": Start(8, 8),
     "outputs": Start(2300),
+    "depthwise_window": Start(0.3, 1),
     "launch": Start(1.0, 1000),
     "winograd_gain": Start(0.5, 1, 0.01, 5),
     "winograd_outputs": Start(7.5e4),
@@ -191,6 +192,7 @@ class Model:
             outputs=of("outputs"),
             winograd_gain=of("winograd_gain"),
             winograd_outputs=of("winograd_outputs"),
+            depthwise_window=of("depthwise_window"),
             cache=value["cache"],
             cache_bytes=device.cache,
         )
@@ -213,7 +215,7 @@ class Model:
     def _lookup(self, value: Mapping[str, float]) -> dict[str, Any]:
         """Parameters as arrays by dtype and kind."""
         shape = len(self.dtypes), len(KERNEL_KINDS)
-        found = {name: np.zeros(shape) for name in ("winograd_gain", "inner", "columns", "outputs")}
+        found = {name: np.zeros(shape) for name in ("winograd_gain", "inner", "columns", "outputs", "depthwise_window")}
         found |= {name: np.ones(shape) for name in ("rate", "bandwidth", "winograd_outputs", "kept", "launch")}
         matrix = [KERNEL_KINDS.index(kind) for kind in MATRIX]
         for place, dtype in enumerate(self.dtypes):
@@ -229,6 +231,7 @@ class Model:
             found["winograd_gain"][place] = own.get("winograd_gain", 0.0)
             found["winograd_outputs"][place] = own.get("winograd_outputs", 1.0) * self.device.units
             found["launch"][place] = own.get("launch", 1.0)
+            found["depthwise_window"][place] = own.get("depthwise_window", 0.0)
         for group, kinds in KEPT.items():
             for kind in kinds:
                 found["kept"][:, KERNEL_KINDS.index(kind)] = value.get(f"kept.{group}", 1.0)

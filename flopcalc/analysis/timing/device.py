@@ -45,7 +45,8 @@ class Rates(NamedTuple):
     outputs of a kernel, for each unit of the device. launch: factor on the time of launches. copies: launches, and
     passes over the tensors, that a convolution without two axes has in addition, because libraries change its layout.
     winograd_gain: by how much a 3x3 convolution with stride 1 and many outputs is faster than a direct one;
-    winograd_outputs: the outputs for each unit at which half of that is reached.
+    winograd_outputs: the outputs for each unit at which half of that is reached. depthwise_window: by how much
+    the compute of a depthwise window grows beyond its taps, for each 9 taps more than 9.
     """
 
     rate: Mapping[str, float]
@@ -58,6 +59,7 @@ class Rates(NamedTuple):
     copies: float = 0.0
     winograd_gain: float = 0.0
     winograd_outputs: float = 1.0
+    depthwise_window: float = 0.0
 
 
 class Efficiency(NamedTuple):

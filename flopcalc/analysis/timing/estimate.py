@@ -5,7 +5,8 @@ arrays of all kernels at once.
 
 - compute: FLOPs / (peak x rate of the kind), longer by 1 + inner / K for short sums (K: MACs of an output), by
   1 + columns / N for few output channels (N: those that share an input), and by 1 + outputs / M for few outputs (M),
-  which do not fill the device;
+  which do not fill the device; depthwise kernels with windows beyond 3x3 by 1 + depthwise_window x (taps / 9 - 1),
+  since libraries have fast kernels for small windows;
 - memory: bytes / (bandwidth x share of the kind), faster for tensors that the cache holds;
 - the kernel takes the smooth maximum of both, (compute^3 + memory^3)^(1/3), and a launch time. Half-precision
   convolutions of sequences and volumes copy their tensors, since the kernels want another layout.
@@ -26,7 +27,8 @@ POWER = 3
 class Terms(NamedTuple):
     """The sizes of kernels that the formula takes, each a number or an array; of a single kernel, not of several.
 
-    work: FLOPs or, of kernels without products, operations. moved: bytes. has_winograd: 1 or 0.
+    work: FLOPs or, of kernels without products, operations. moved: bytes. has_winograd: 1 or 0. extra_taps: of a
+    depthwise window, those beyond 3x3, in multiples of 9.
     """
 
     work: Any
@@ -35,6 +37,7 @@ class Terms(NamedTuple):
     columns: Any
     outputs: Any
     has_winograd: Any
+    extra_taps: Any
 
 
 class Coefficients(NamedTuple):
@@ -49,6 +52,7 @@ class Coefficients(NamedTuple):
     outputs: Any
     winograd_gain: Any
     winograd_outputs: Any
+    depthwise_window: Any
     cache: Any
     cache_bytes: Any
 
@@ -58,7 +62,7 @@ def seconds(x: Terms, c: Coefficients) -> tuple[Any, Any]:
     filled = (x.outputs / c.winograd_outputs) ** 2
     gain = 1 + x.has_winograd * c.winograd_gain * filled / (1 + filled)
     slowed = (1 + c.inner / x.inner) * (1 + c.columns / x.columns) * (1 + c.outputs / x.outputs)
-    compute = x.work / (c.peak * c.rate * gain) * slowed
+    compute = x.work / (c.peak * c.rate * gain) * slowed * (1 + c.depthwise_window * x.extra_taps)
     memory = x.moved / (c.bandwidth * c.share * (1 + c.cache * c.cache_bytes / (x.moved + c.cache_bytes)))
     return compute, memory
 
@@ -74,6 +78,7 @@ def terms_of(kernel: Kernel, dtype: str) -> Terms:
         columns=kernel.columns or 1,
         outputs=(kernel.outputs or kernel.writes or 1) / n,
         has_winograd=int(has_winograd(kernel, dtype)),
+        extra_taps=max(0.0, kernel.area / 9 - 1) if kernel.kind == "depthwise" else 0.0,
     )
 
 
@@ -97,6 +102,7 @@ def coefficients_of(kernel: Kernel, device: Device, dtype: str) -> Coefficients:
         outputs=rates.outputs * device.units if is_matrix else 0.0,
         winograd_gain=rates.winograd_gain,
         winograd_outputs=rates.winograd_outputs * device.units,
+        depthwise_window=rates.depthwise_window,
         cache=device.efficiency.cache,
         cache_bytes=device.cache,
     )

@@ -111,6 +111,13 @@ def _parameters(rows: Sequence[Measured], entries: Sequence[Sequence[_Entry]]) -
         names += [f"{dtype}.rate.{group}" for group, tied in RATES.items() if kinds & set(tied)]
         names += [f"{dtype}.bandwidth.{group}" for group, tied in BANDWIDTHS.items() if kinds & set(tied)]
         names += [f"{dtype}.{name}" for name in ("inner", "columns", "group_columns", "outputs")]
+        if any(
+            one.terms.extra_taps
+            for row, found in zip(rows, entries, strict=True)
+            if row.dtype == dtype
+            for one in found
+        ):
+            names.append(f"{dtype}.depthwise_window")
         if dtype == "float32":
             names.append("float32.winograd_gain")
     return names
@@ -140,7 +147,7 @@ def _rates(old: Rates, value: Mapping[str, float], dtype: str) -> Rates:
         tables.append(table)
     numbers = {
         name: getattr(old, name) * exp(value[f"{dtype}.{name}"])
-        for name in ("inner", "columns", "group_columns", "outputs", "winograd_gain")
+        for name in ("inner", "columns", "group_columns", "outputs", "winograd_gain", "depthwise_window")
         if f"{dtype}.{name}" in value
     }
     return old._replace(rate=tables[0], bandwidth=tables[1], **numbers)

@@ -48,6 +48,7 @@ NUMBERS = {
     "copies": 0.0,
     "winograd_gain": 0.0,
     "winograd_outputs": 1.0,
+    "depthwise_window": 0.0,
 }
 KIND_NAMES = (*KERNEL_KINDS, "other")
 # Without a section `efficiency`: the device that was measured and is most alike.
