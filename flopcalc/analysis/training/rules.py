@@ -18,12 +18,14 @@ WEIGHTED = frozenset({"conv", "linear", "distance", "mixed"})
 class Wanted(NamedTuple):
     """The gradients that are wanted. data: the number of those of computed inputs. weights: those of the weights.
 
-    share: the share of the gradient of the input that is wanted, as (part, whole); None for all.
+    share: the share of the gradient of the input that is wanted, as (part, whole); None for all. of_weights: the number
+    of gradients of tensors that do not depend on the network's input, weights above all.
     """
 
     data: int
     weights: bool
     share: tuple[Dim, Dim] | None = None
+    of_weights: int = 0
 
     @property
     def total(self) -> int:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from flopcalc.cost.cost import Part, Parts
 from flopcalc.errors import FlopcalcError, reason
-from flopcalc.networks.network import Differentiated, Network, Uncounted
+from flopcalc.networks.network import Differentiated, Gradients, Network, Uncounted
 from flopcalc.networks.training import matched
 from flopcalc.pytorch.counting.counter import Backward, Tracing, count_call
 from flopcalc.pytorch.counting.evaluation_mode import evaluate
@@ -114,7 +114,7 @@ def _backward(module: nn.Module, out: Any, recorder: GradientRecorder) -> list[s
     distinct = list({id(one): one for one in outputs}.values())
     with torch.no_grad():
         gradients = [torch.empty_like(one).fill_(1) if not one.is_meta else torch.empty_like(one) for one in distinct]
-    recorder.turn()
+    recorder.turn(gradients)
     try:
         torch.autograd.backward(distinct, gradients)
     except Exception as error:
@@ -155,6 +155,7 @@ def _record(
         )
     scores = [recorder.scores[place] for place in range(layers)]
     reached = [place in recorder.gradients for place in range(layers)]
+    gradients = [recorder.macs.get(place, Gradients()) for place in range(layers)]
     unknown = tuple(Uncounted(op, where or ROOT, times) for (op, where), times in recorder.unknown_back.items())
     steps = recorder.steps - counted.steps
-    return Differentiated(forward, backward, steps, scores, reached, unknown, tuple(notes))
+    return Differentiated(forward, backward, steps, scores, reached, gradients, unknown, tuple(notes))
