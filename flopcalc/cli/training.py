@@ -31,6 +31,27 @@ _FUSED = click.option(
 )
 
 
+_FREEZE = click.option(
+    "--freeze",
+    metavar="PATTERN",
+    multiple=True,
+    help="Do not train these layers, or all layers of these modules: layer1, features.*; repeatable. Needs --mode "
+    "training.",
+)
+_CHECKPOINT = click.option(
+    "--checkpoint",
+    metavar="PATTERN",
+    multiple=True,
+    help="Run the forward pass of these modules again in the backward pass (activation checkpointing); repeatable. "
+    "Needs --mode training.",
+)
+
+
+def step_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--freeze, --checkpoint: what is trained, and what runs twice."""
+    return _FREEZE(_CHECKPOINT(command))
+
+
 def operator_training_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """--mode, --first, --fused: of commands about operators."""
     first = click.option(
@@ -66,20 +87,8 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """--mode, --freeze, --checkpoint, --fused."""
     options = (
         _MODE,
-        click.option(
-            "--freeze",
-            metavar="PATTERN",
-            multiple=True,
-            help="Do not train these layers, or all layers of these modules: layer1, features.*; repeatable. Needs "
-            "--mode training.",
-        ),
-        click.option(
-            "--checkpoint",
-            metavar="PATTERN",
-            multiple=True,
-            help="Run the forward pass of these modules again in the backward pass (activation checkpointing); "
-            "repeatable. Needs --mode training.",
-        ),
+        _FREEZE,
+        _CHECKPOINT,
         _FUSED,
     )
     for option in reversed(options):

@@ -118,10 +118,23 @@ def test_errors(run: Runner, options: tuple[str, ...], error: str) -> None:
         assert done.err.splitlines()[1].startswith("hint:")
 
 
-def test_not_for_training(run: Runner) -> None:
+def test_no_peak_of_training(run: Runner) -> None:
     """The peak is that of inference."""
     done = run("model", "resnet18", "--mode", "training", "--columns", "peak")
-    assert (done.code, "are for inference" in done.err) == (2, True)
+    assert (done.code, "the column peak is for inference" in done.err) == (2, True)
+
+
+def test_time_of_training(run: Runner) -> None:
+    """That of both passes, also before replacement."""
+    asked = ("model", "resnet18", "--mode", "training", "--replace", "ghost", "--columns", "time", *H200)
+    data = json.loads(run(*asked, "--format", "json").out)
+    found = flopcalc.roofline("resnet18", device="h200", mode="training", replace="ghost")
+    assert data["estimate_s"] == found.estimate_s
+    assert found.before is not None
+    assert data["baseline"]["estimate_s"] == found.before.estimate_s
+    assert sum(layer["estimate_s"] for layer in data["layers"]) == pytest.approx(
+        sum(layer.estimate_s for layer in found.layers)
+    )
 
 
 MODULE = """\

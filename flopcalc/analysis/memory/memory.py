@@ -45,6 +45,7 @@ def memory(
     checkpoint: str | Iterable[str] = (),
     accumulate: int | None = None,
     order: str = "given",
+    freeze: str | Iterable[str] = (),
     replace: str | Iterable[str] = (),
     where: str | None = None,
     keep: str | Iterable[str] = (),
@@ -60,7 +61,8 @@ def memory(
     optimizer: none, sgd, momentum, adam or adamw, with optimizer_dtype for its state. rules: "cuda" (default) or "cpu",
     whose kernels decide what autograd saves. autocast: "float16" or "bfloat16" for products, with weights and gradients
     in float32. checkpoint: patterns of modules that are computed again in the backward. accumulate: batches whose
-    gradients are added. order: "best" for the least possible peak over all orders of the layers.
+    gradients are added. order: "best" for the least possible peak over all orders of the layers. freeze: patterns of
+    layers, or of modules with all below them, that are not trained, as in `flopcalc.training`.
 
     The result has sizes in bytes: `found.peak_bytes`, `found.weights`, `found.saved`, and `found.to_dict()`.
     Inference of a described network needs no torch. Raises FlopcalcError.
@@ -79,6 +81,7 @@ def memory(
         checkpoint=checkpoint,
         accumulate=accumulate,
         order=order,
+        freeze=freeze,
     )
     spec = from_python(
         what, inputs, batch=batch, replace=replace, where=where, keep=keep, set=set, arg=arg, method=method, on=on
@@ -226,5 +229,6 @@ def _settings(asked: Question, on: str) -> dict[str, Any]:
         "autocast": asked.autocast,
         "checkpoint": list(asked.checkpoint),
         "accumulate": asked.accumulate,
+        "freeze": list(asked.freeze),
         "on": on,
     }

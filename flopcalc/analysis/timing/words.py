@@ -12,6 +12,10 @@ NOTES_ON_TRAINING = (
     "estimate: backward kernels were not fitted; they have the efficiencies of the forward kernels, and the time that "
     "autograd itself takes on the host is left out, so that a step that launches limit takes about twice as long",
 )
+NOTE_ON_CHECKPOINTS = (
+    "checkpointed layers run again in full, also in the bound; torch leaves out the kernels after the last tensor that "
+    "is needed, such as a last linear layer"
+)
 
 
 def notes_on_bound(time: NetworkTime, dtype: str, *, fused: bool) -> Iterator[str]:

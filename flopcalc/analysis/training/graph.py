@@ -95,6 +95,8 @@ def _of_layer(layer: Layer, batch: int, given: Sequence[_Source], frozen: bool) 
         known = known or {"input": whole}
         trained = not frozen and (_is_trained(part) or part.name in making)
         wanted = _wanted(part, known, trained, ready)
+        if part.work == "conv" and any(map(makes_weights, known)):
+            wanted = wanted._replace(read=_computed([one for one in parts if one.name in known]))
         if part.name in share and (trained or ready):
             one = share[part.name]
             wanted = Wanted(1, trained, (one.part, one.whole) if one.always or not ready else None, int(trained))
@@ -148,6 +150,15 @@ def _wanted(part: Part, known: Mapping[str, _Source], trained: bool, ready: bool
         of_weights = int(weights.wanted and not weights.varies) + int(of_input and _constant(data))
         return Wanted(int(of_input), weights.wanted, of_weights=of_weights)
     return Wanted(int(whole.wanted), trained, of_weights=_constant(whole) + trained)
+
+
+def _computed(before: Sequence[Part]) -> Any:
+    """The elements of computed weights that a part reads. before: the parts that it waits for."""
+    # A part that options left out writes nothing.
+    made = [part for part in before if makes_weights(part.name) and (type(part.writes) is not int or part.writes)]
+    # Of a chain of parts only the last result is read.
+    inner = {name for part in made for name in part.after or ()}
+    return sum(part.writes for part in made if part.name not in inner)
 
 
 def _constant(source: _Source) -> int:

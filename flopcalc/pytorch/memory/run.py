@@ -13,6 +13,7 @@ from flopcalc.errors import FlopcalcError
 from flopcalc.networks.collector import paused
 from flopcalc.networks.dataflow import Dataflow, Peak
 from flopcalc.networks.memory import Followed, blocks
+from flopcalc.networks.training import ROOT, check_patterns, matched
 from flopcalc.pytorch.counting.copying import Copier
 from flopcalc.pytorch.counting.dispatch import compiled_in_pieces
 from flopcalc.pytorch.counting.evaluation_mode import evaluate
@@ -49,7 +50,7 @@ class Way(NamedTuple):
     """What is followed. dtype: of weights and inputs, None for their own. autocast: the dtype of products, or None.
 
     checkpoint: patterns of modules that are computed again in the backward. accumulate: gradients of an earlier pass
-    are there already.
+    are there already. freeze: patterns of modules that are not trained.
     """
 
     training: bool = False
@@ -58,6 +59,7 @@ class Way(NamedTuple):
     autocast: torch.dtype | None = None
     checkpoint: Sequence[str] = ()
     accumulate: bool = False
+    freeze: Sequence[str] = ()
 
 
 class _Device(NamedTuple):
@@ -165,6 +167,7 @@ def _run(subject: Subject, way: Way, reading: Reading, device: _Device, recorder
             with kernels, torch.no_grad():
                 twin.forward()
             twin = twin._replace(names=modules_of(twin.module))
+        _freeze(twin.names, way.freeze)
         if way.checkpoint:
             notes[checkpointed(twin.names, way.checkpoint, kernels.again)] = None
         if any(isinstance(child, nn.RNNBase) for child in twin.module.modules()):
@@ -195,6 +198,15 @@ def _twin(subject: Subject, way: Way, reading: Reading, device: _Device, generat
     args, named = _arguments(module, reading, device, copier, generator, way.dtype)
     inputs = [one for one in tensors((args, named)) if storage_of(one) is not None]
     return _Twin(module, modules_of(module), args, named, inputs, subject.method)
+
+
+def _freeze(modules: Sequence[tuple[str, nn.Module]], patterns: Sequence[str]) -> None:
+    """Stop the gradients of parameters. Raises FlopcalcError (unknown-layer) for a pattern that matches nothing."""
+    check_patterns("--freeze", patterns, [name or ROOT for name, _ in modules])
+    for name, child in modules:
+        if patterns and matched(name or ROOT, patterns):
+            for one in child.parameters(recurse=False):
+                one.requires_grad_(False)
 
 
 def _inferred(twin: _Twin, follower: Follower) -> _Ran:

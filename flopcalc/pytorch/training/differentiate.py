@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from flopcalc.cost.cost import Part, Parts
 from flopcalc.errors import FlopcalcError, reason
 from flopcalc.networks.network import Differentiated, Gradients, Network, Uncounted
-from flopcalc.networks.training import matched
+from flopcalc.networks.training import ROOT, matched
 from flopcalc.pytorch.counting.counter import Backward, Tracing, count_call
 from flopcalc.pytorch.counting.evaluation_mode import evaluate
 from flopcalc.pytorch.counting.kernels import tensors
@@ -20,7 +20,6 @@ from flopcalc.pytorch.training.counter import TrainingCounter
 from flopcalc.pytorch.training.functions import TrainingFunctions
 from flopcalc.pytorch.training.recorder import GradientRecorder
 
-ROOT = "(model)"
 AUXILIARY = "aux"
 
 

@@ -111,9 +111,44 @@ def test_command(run: Runner) -> None:
     assert run(*asked).out.startswith("resnet18, training step on h200")
 
 
-def test_errors() -> None:
-    """An operator alone is not trained."""
-    with pytest.raises(FlopcalcError, match="a training step is that of a network"):
-        roofline("ghost", cin=64, device="h200", mode="training")
+@pytest.mark.parametrize(("name", "sizes"), [("conv", {}), ("ghost", {}), ("attention", {"hw": 14}), ("condconv", {})])
+def test_operators(name: str, sizes: dict[str, int]) -> None:
+    """As the same operator between two others in a network; its input needs a gradient."""
+    found = roofline(name, cin=64, device="h200", mode="training", **{"hw": 28, **sizes})
+    step = flopcalc.training(flopcalc.layer(name, 64, hw=sizes.get("hw", 28)))
+    assert sum(layer.macs for layer in found.layers) == step.macs
+    forward = roofline(name, cin=64, device="h200", **{"hw": 28, **sizes})
+    assert found.bound_s > 2 * forward.bound_s
+    assert found.estimate_s > forward.estimate_s
+    assert roofline(flopcalc.layer(name, 64, hw=sizes.get("hw", 28)), device="h200", mode="training") == found
+
+
+def test_checkpoints_run_the_forward_again() -> None:
+    """The bound grows by that of the forward pass of these layers; all kernels are launched again."""
+    plain, again = (
+        roofline("resnet18", device="h200", mode="training", checkpoint=one) for one in ((), ("layer2", "layer3"))
+    )
+    forward = roofline("resnet18", device="h200")
+    chosen = [layer for layer in forward.layers if layer.name.startswith(("layer2.", "layer3."))]
+    assert again.bound_s - plain.bound_s == pytest.approx(sum(layer.bound_s for layer in chosen))
+    assert sum(one.kernels for one in again.layers) - sum(one.kernels for one in plain.layers) == sum(
+        layer.kernels for layer in chosen
+    )
+    assert any("checkpointed layers run again" in note for note in again.notes)
+
+
+def test_frozen_layers_have_no_gradient_of_weights() -> None:
+    """Of a frozen network with a trained last layer, the backward pass is one product."""
+    found = roofline("resnet18", device="h200", mode="training", freeze=["conv1", "bn1", "layer*"])
+    forward = roofline("resnet18", device="h200")
+    assert sum(one.kernels for one in found.layers) == sum(one.kernels for one in forward.layers) + 1
+
+
+def test_errors(run: Runner) -> None:
+    """Patterns that match nothing, and options of training without it."""
+    with pytest.raises(FlopcalcError, match="unknown layer 'lyer1'"):
+        roofline("resnet18", device="h200", mode="training", freeze="lyer1")
+    done = run("roofline", "resnet18", "--device", "h200", "--checkpoint", "layer1")
+    assert (done.code, "--checkpoint applies to training only" in done.err) == (2, True)
     with pytest.raises(FlopcalcError, match="mode is 'train'"):
         roofline("resnet18", device="h200", mode="train")
