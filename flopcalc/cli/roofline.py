@@ -12,8 +12,8 @@ from flopcalc.cli.completion import complete_devices, complete_targets
 from flopcalc.cli.options import Whole, optional_shape_options, output_only_options
 from flopcalc.cli.output import emit, format_of
 from flopcalc.cli.progress import progress_bar
-from flopcalc.cli.training import step_options
 from flopcalc.cli.target import check_counted, note_uncounted, strict_option, target_options
+from flopcalc.cli.training import step_options
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks.training import MODES, read_training
 from flopcalc.report.roofline import roofline_document

@@ -141,15 +141,15 @@ def training(
 ) -> Training:
     """The cost of one training step, as `flopcalc model --mode training` shows it.
 
-        what: a target as in `flopcalc model`, a `Network`, an nn.Module or a function that builds one, with `input`, its
-        shapes without the batch; or an operator on a shape, as `flopcalc.layer` gives it. freeze: patterns of layers, or of modules with all below them, whose parameters are not
-        trained; parameters of a module with requires_grad=False are not trained either. checkpoint: patterns of modules
-        whose forward pass is run again in the backward pass. fused: whether attention is one kernel that computes its
-    its
-        scores again. first: whether the input needs no gradient; so by default for networks, and not for an operator, which
-        is taken as a layer between others. Raises FlopcalcError: unknown-layer for a pattern that matches nothing, and as `flopcalc.network`.
+    what: a target as in `flopcalc model`, a `Network`, an nn.Module or a function that builds one, with `input`, its
+    shapes without the batch; or an operator on a shape, as `flopcalc.layer` gives it. freeze: patterns of layers, or of
+    modules with all below them, whose parameters are not trained; parameters of a module with requires_grad=False are
+    not trained either. checkpoint: patterns of modules whose forward pass is run again in the backward pass. fused:
+    whether attention is one kernel that computes its scores again. first: whether the input needs no gradient; so by
+    default for networks, and not for an operator, which is taken as a layer between others. Raises FlopcalcError:
+    unknown-layer for a pattern that matches nothing, and as `flopcalc.network`.
 
-        >>> from flopcalc import training
+    >>> from flopcalc import training
         >>> step = training("resnet50")
         >>> step.forward.macs, step.backward.macs
         (4089184256, 8060354560)

@@ -1,10 +1,10 @@
 """One forward and one backward pass of a copy of a module, which are run and counted."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from flopcalc.cost.cost import Part, Parts
 from flopcalc.errors import FlopcalcError, reason
@@ -16,11 +16,10 @@ from flopcalc.pytorch.counting.kernels import tensors
 from flopcalc.pytorch.counting.record import Count
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.tracing.tracer import tracing
+from flopcalc.pytorch.training.auxiliary import auxiliary
 from flopcalc.pytorch.training.counter import TrainingCounter
 from flopcalc.pytorch.training.functions import TrainingFunctions
 from flopcalc.pytorch.training.recorder import GradientRecorder
-
-AUXILIARY = "aux"
 
 
 def differentiated(
@@ -93,7 +92,7 @@ def _prepare(twin: nn.Module, modules: Sequence[tuple[str, nn.Module]], freeze: 
 
 def _backward(module: nn.Module, out: Any, recorder: GradientRecorder) -> list[str]:
     """Run the backward pass from the outputs, and give what a reader must know."""
-    left_out = list(_auxiliary(out))
+    left_out = list(auxiliary(out))
     without = {id(tensor) for tensor in left_out}
     outputs = [
         one
@@ -124,14 +123,6 @@ def _backward(module: nn.Module, out: Any, recorder: GradientRecorder) -> list[s
         made.__cause__ = error
         raise made from error
     return notes
-
-
-def _auxiliary(out: Any) -> Iterator[Tensor]:
-    """The outputs of heads that only help the training, by their names, as torchvision's models call them."""
-    fields = out.items() if isinstance(out, Mapping) else out._asdict().items() if hasattr(out, "_asdict") else ()
-    for name, value in fields:
-        if str(name).startswith(AUXILIARY):
-            yield from tensors(value)
 
 
 def _record(

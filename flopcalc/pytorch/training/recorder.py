@@ -31,8 +31,8 @@ class GradientRecorder(Recorder):
     """Records the forward as every recorder does, and the backward pass after `turn`.
 
     gradients: by call of the forward, the work of the backward pass; kernels: their number. steps: kernels in the
-    longest chain of both passes. macs: by call, what the MACs of the backward pass are. unknown_back: (operator, module) -> how often it ran without a rule. scores: by call,
-    the multiply-adds of the scores of attention.
+    longest chain of both passes. macs: by call, what the MACs of the backward pass are. unknown_back: (operator,
+    module) -> how often it ran without a rule. scores: by call, the multiply-adds of the scores of attention.
     """
 
     def __init__(self, layers: Mapping[str, str]) -> None:
