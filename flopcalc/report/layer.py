@@ -18,6 +18,7 @@ from flopcalc.report.time_and_peak import (
     Asked,
     compare_facts,
     kinds_of,
+    peak_notes,
     time_fields,
     with_default,
 )
@@ -295,6 +296,8 @@ def compare_document(
     remarks = [f"{e.operator.name}: {line}" for e in evaluations for line in notes(e)]
     if steps:
         remarks += dict.fromkeys(line for step in steps for line in step.found.remarks if "scores" not in line)
+    if asked and asked.peak:
+        remarks += peak_notes(evaluations)
     if asked and asked.device is not None:
         remarks += notes_on_estimate(asked.device, asked.dtype, asked.execution)
     return Document(

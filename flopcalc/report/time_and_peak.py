@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from flopcalc.analysis.memory.memory import memory_of
-from flopcalc.analysis.memory.operator import operator_peak
+from flopcalc.analysis.memory.operator import DIFFERENCES, operator_peak
 from flopcalc.analysis.memory.question import question
 from flopcalc.analysis.roofline import Roofline, of_result, of_target
 from flopcalc.analysis.timing import words
@@ -101,6 +101,13 @@ def _time(found: Roofline) -> dict[str, Any]:
         "estimate_s": found.estimate_s,
         "limited_by": dict(found.limited_by),
     }
+
+
+def peak_notes(evaluations: Sequence[Evaluation]) -> Iterator[str]:
+    """Where the peak of an operator is not that of its module."""
+    for name in dict.fromkeys(e.operator.name for e in evaluations):
+        if name in DIFFERENCES:
+            yield f"{name}: its peak is that of its parts: {DIFFERENCES[name]}"
 
 
 def notes(found: Roofline) -> Iterator[str]:

@@ -162,3 +162,10 @@ def test_at_least_where_a_kernel_was_not_counted(run: Runner, tmp_path: Path) ->
     assert "expected on h200" in done.out
     assert "at least" in next(line for line in done.out.splitlines() if line.startswith("  time"))
     assert "total, at least" in done.out
+
+
+def test_a_peak_that_is_not_that_of_the_module_has_a_note(run: Runner) -> None:
+    """It says why; others have none."""
+    out = " ".join(run("compare", "conv", "winograd", "--cin", "16", "--columns", "peak").out.split())
+    assert "winograd: its peak is that of its parts: a part counts the sums of both passes" in out
+    assert "conv: its peak" not in out.replace("winograd: its peak", "")
