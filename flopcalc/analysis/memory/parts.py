@@ -93,9 +93,10 @@ def kept(operator: str, parts: Sequence[Part]) -> dict[str, int]:
 def last_readers(operator: str, parts: Sequence[Part], given: int) -> dict[str, int]:
     """For each part the place of the last part during which its output is alive; the number of parts for the end.
 
-    parts: as `as_computed` gives them. given: the elements of the layer's input. `after` names what a part waits for; of a chain of options, such as a
-    convolution and its norm, only the last is read. A concatenation waits for its last piece only, and reads more than
-    that: also the outputs before it that make up the rest of what it reads, if that is not the input of the layer.
+    parts: as `as_computed` gives them. given: the elements of the layer's input. `after` names what a part waits for;
+    of a chain of options, such as a convolution and its norm, only the last is read. A concatenation waits for its last
+    piece only, and reads more than that: also the outputs before it that make up the rest of what it reads, if that is
+    not the input of the layer.
     """
     end = len(parts)
     last: dict[str, int] = {}
