@@ -8,6 +8,7 @@ from typing import Any, SupportsIndex
 from flopcalc.analysis.frames import pandas_frame
 from flopcalc.analysis.solving.variables import SIZES
 from flopcalc.analysis.timing import kernels, measured, words
+from flopcalc.analysis.timing.backward import FITTED
 from flopcalc.analysis.timing.device import Device, Execution, read_dtype, read_execution
 from flopcalc.analysis.timing.library import device as find_device
 from flopcalc.analysis.timing.network_time import LayerTime, NetworkTime, network_time
@@ -245,7 +246,7 @@ def of_result(
     if isinstance(what, Network):
         return of_target(Target(what, None), device, dtype, execution, fused=fused, step=step)
     layers = kernels.of_evaluation(what) if step is None else _of_operator(what, step, first)
-    time = network_time(layers, device, dtype, execution, fused=fused)
+    time = network_time(layers, device, dtype, execution, fused=fused, step=None if step is None else FITTED)
     more = () if step is None else words.NOTES_ON_TRAINING
     return Roofline(
         what.operator.name, device, dtype, int(what.geometry.batch), _mode(step), execution, fused, time,
@@ -278,10 +279,12 @@ def of_target(
     fused = fused or execution == "compiled"
     network = target.network
     layers, uncounted = _layers(network, step)
-    time, before = network_time(layers, device, dtype, execution, fused=fused), None
+    factors = None if step is None else FITTED
+    time, before = network_time(layers, device, dtype, execution, fused=fused, step=factors), None
     notes: tuple[str, ...] = ()
     if target.replacement is not None:
-        before = network_time(_layers(target.plain, step)[0], device, dtype, execution, fused=fused)
+        plain = _layers(target.plain, step)[0]
+        before = network_time(plain, device, dtype, execution, fused=fused, step=factors)
         notes = tuple(words.why(before, time))
     if step is not None:
         again = (words.NOTE_ON_CHECKPOINTS,) if step.checkpoint else ()

@@ -80,7 +80,7 @@ def test_the_work_is_that_of_training(name: str) -> None:
     assert found.estimate_s > 1.5 * forward.estimate_s
     assert found.estimate_s >= found.bound_s
     assert found.mode == "training"
-    assert any("backward kernels were not fitted" in note for note in found.notes)
+    assert any("three factors that were fitted on training steps" in note for note in found.notes)
     assert found.measured_s is None
 
 
