@@ -57,9 +57,7 @@ def rows(folder: Path) -> Iterator[Row]:
         lines = [line for line in csv.DictReader(file) if line["train_s"] and line["network"] in library.names()]
     for line in lines:
         name, side, batch = line["network"], int(line["size"]), int(line["batch"])
-        step = network_training(
-            read_target(from_python(name, (3, side, side), batch=batch)).network, TrainingOptions()
-        )
+        step = network_training(read_target(from_python(name, (3, side, side), batch=batch)).network, TrainingOptions())
         busy, launch, bound = dict.fromkeys(ROLES, 0.0), 0.0, 0.0
         for layer in of_training(step.forward, step.backward):
             for kernel in layer.kernels:

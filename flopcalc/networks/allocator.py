@@ -6,6 +6,7 @@ c10/cuda/CUDACachingAllocator.cpp, with one stream, and with segments that do no
 """
 
 from bisect import bisect_left, insort
+from collections.abc import Iterable, Sequence
 
 BLOCK = 512
 # Tensors up to this size share segments of 2 MiB, in blocks that are split at each multiple of 512 bytes.
@@ -15,7 +16,7 @@ _MEDIUM, _MEDIUM_SEGMENT, _STEP = 10 << 20, 20 << 20, 2 << 20
 
 
 def blocks(size: int) -> int:
-    """A size rounded up to blocks of 512 bytes; an empty tensor has none."""
+    """A size rounded up to blocks of 512 bytes, in which the allocator gives memory out; an empty tensor has none."""
     return -(-size // BLOCK) * BLOCK
 
 
@@ -23,6 +24,35 @@ def _segment(size: int) -> int:
     if size <= _SMALL:
         return _SMALL_SEGMENT
     return _MEDIUM_SEGMENT if size < _MEDIUM else -(-size // _STEP) * _STEP
+
+
+# Of a tensor that comes or goes: its number, and its size, or FREED.
+Event = tuple[int, int]
+FREED = -1
+# Passes before the one that counts: the cache has then the blocks that passes need.
+_EARLIER = 2
+
+
+def steady_peak(there: Iterable[int], events: Sequence[Event]) -> int:
+    """The peak of the blocks of a pass that was run before, without those of the tensors that are there all the time.
+
+    there: sizes of weights, buffers and inputs. events: of one pass; what it leaves behind is dropped before the next.
+    """
+    allocator = Allocator()
+    for size in there:
+        allocator.allocate(size)
+    base = allocator.allocated
+    for _ in range(_EARLIER + 1):
+        allocator.rest()
+        held: dict[int, int] = {}
+        for number, size in events:
+            if size == FREED:
+                allocator.free(held.pop(number))
+            else:
+                held[number] = allocator.allocate(size)
+        for place in held.values():
+            allocator.free(place)
+    return allocator.peak - base
 
 
 class Allocator:

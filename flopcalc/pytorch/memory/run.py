@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.lazy import LazyModuleMixin
 
 from flopcalc.errors import FlopcalcError
+from flopcalc.networks.allocator import steady_peak
 from flopcalc.networks.collector import paused
 from flopcalc.networks.dataflow import Dataflow, Peak
 from flopcalc.networks.memory import Followed, blocks
@@ -181,7 +182,7 @@ def _run(subject: Subject, way: Way, reading: Reading, device: _Device, recorder
     forget_names(twin.names)
     if device.on == "cpu":
         notes[REAL_VALUES] = None
-    return _followed(twin, follower, ran, device, (*reading.notes, *notes))
+    return _followed(twin, follower, ran, device, way, (*reading.notes, *notes))
 
 
 def _twin(subject: Subject, way: Way, reading: Reading, device: _Device, generator: torch.Generator) -> _Twin:
@@ -226,7 +227,9 @@ def _trained(twin: _Twin, way: Way, follower: Follower, autocast: Autocast | Non
     return _Ran(*_step(twin.forward, follower, autocast, saved), saved)
 
 
-def _followed(twin: _Twin, follower: Follower, ran: _Ran, device: _Device, notes: tuple[str, ...]) -> Followed:
+def _followed(
+    twin: _Twin, follower: Follower, ran: _Ran, device: _Device, way: Way, notes: tuple[str, ...]
+) -> Followed:
     weights, buffers = _unique(twin.module.parameters()), _unique(twin.module.buffers())
     given = _unique(twin.inputs)
     # A parameter that the loss does not depend on has no gradient, and no state of an optimizer.
@@ -245,11 +248,19 @@ def _followed(twin: _Twin, follower: Follower, ran: _Ran, device: _Device, notes
         saved=ran.saved.size,
         saved_all=ran.saved.whole,
         with_workspace=follower.top.with_workspace,
+        allocated=_allocated((*weights, *buffers, *given), follower, way),
         on=device.on,
         dtype=str(floats[0] if floats else torch.get_default_dtype()).removeprefix("torch."),
         inputs=tuple("x".join(map(str, one.shape)) for one in twin.inputs),
         notes=notes,
     )
+
+
+def _allocated(there: Sequence[Tensor], follower: Follower, way: Way) -> int:
+    """The peak of a training step in the blocks of CUDA's allocator; 0 where this is not asked for."""
+    if not way.training or way.rules != "cuda" or way.accumulate:
+        return 0
+    return steady_peak([one.numel() * one.element_size() for one in there], list(follower.events))
 
 
 def _step(
