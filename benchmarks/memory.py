@@ -111,7 +111,7 @@ def compare_saved(name: str, size: int, batch: int = 2) -> Saved:
 
 
 class Row(NamedTuple):
-    """One figure: computed, and measured, in bytes. workspace, allocator: the estimates that are shown beside the peak."""
+    """One figure: computed, and measured, in bytes. workspace, allocator: the estimates next to the peak."""
 
     what: str
     network: str
@@ -169,8 +169,8 @@ def print_rows(folder: Path) -> bool:
     for row in found:
         print(
             f"{row.what:9} {row.network:20} batch {row.batch:3} {row.computed:15,} of {row.measured:15,} "
-            f"{row.ratio:7.4f}, with the allocator's blocks {row.with_blocks:.4f}, and with workspace {row.with_all:.4f}; "
-            f"measured beside the tensors {max(0, row.measured - row.computed):,}"
+            f"{row.ratio:7.4f}, with the allocator's blocks {row.with_blocks:.4f}, with both estimates "
+            f"{row.with_all:.4f}; measured beside the tensors {max(0, row.measured - row.computed):,}"
         )
     checks: list[tuple[str, list[Row], Callable[[Row], bool], float]] = [
         ("at most 2 % above the measured peak, all", found, lambda row: row.ratio <= 1.02, 1.0),

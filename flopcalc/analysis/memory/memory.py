@@ -28,8 +28,8 @@ NATIVE_NORM = (
 )
 ESTIMATE = "workspace is an estimate of what cuDNN takes for 3x3 convolutions; it is not part of the peak"
 BLOCKS = (
-    "allocator is an estimate of what blocks have more than their tensors, since a cached block is split only if more than "
-    "1 MiB is left; it is not part of the peak"
+    "allocator is an estimate of what blocks have more than their tensors, since a cached block is split only if more "
+    "than 1 MiB is left; it is not part of the peak"
 )
 FROM_MODULE = "followed on the module that the description mirrors or describes"
 STEADY = "the optimizer's state is there from the second step on"

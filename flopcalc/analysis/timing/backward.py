@@ -1,4 +1,4 @@
-"""What a training step takes beyond what the efficiencies of forward kernels say: three factors, fitted on measured steps.
+"""What a training step takes beyond what the efficiencies of forward kernels say: three factors, fitted on steps.
 
 The time of a kernel of the backward pass is that of a forward kernel of its sizes, times a factor of its role. The host
 launches a kernel of a training step more slowly than one of an inference: autograd records it in the forward pass, and

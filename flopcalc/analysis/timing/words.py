@@ -9,7 +9,7 @@ from flopcalc.analysis.timing.network_time import LIMITS, NetworkTime
 # Of a training step.
 NOTES_ON_TRAINING = (
     "a training step is one forward and one backward pass, without the loss and the optimizer",
-    "estimate: of the backward pass with three factors that were fitted on training steps of one H200 in float32, eager",
+    "estimate: three factors of the backward pass were fitted on training steps of one H200 (float32, eager)",
 )
 NOTE_ON_CHECKPOINTS = (
     "checkpointed layers run again in full, also in the bound; torch leaves out the kernels after the last tensor that "
