@@ -130,15 +130,15 @@ def _inside(layer: Layer, out: int, element: int, given: int) -> int:
     if len(parts) <= 1:
         if layer.evaluation and parts:
             # A copy before the output is written.
-            return max(out, parts[0].writes * element)
+            return max(out, int(parts[0].writes) * element)
         return out + (_beside(parts[0], layer, out, element) if parts else 0)
     name = layer.kind if layer.evaluation else ""
     parts = as_computed(name, parts)
     last, stays = last_readers(name, parts, given), kept(name, parts)
     live: dict[str, int] = {}
-    highest = 0
+    highest = out
     for place, part in enumerate(parts):
-        made = part.writes * element
+        made = int(part.writes) * element
         highest = max(highest, sum(live.values()) + made + _inner(part, element))
         live[part.name] = stays[part.name] * element
         live = {one: size for one, size in live.items() if last[one] > place}
@@ -147,8 +147,9 @@ def _inside(layer: Layer, out: int, element: int, given: int) -> int:
 
 def _inner(part: Part, element: int) -> int:
     """What a norm inside of an operator makes next to its output: two numbers for each channel, or for each sum."""
-    channels = max(1, part.params // 2)
-    return {"norm": part.params, "layernorm": 2 * part.writes // channels}.get(part.work, 0) * element
+    params, writes = int(part.params), int(part.writes)
+    extra = {"norm": params, "layernorm": 2 * writes // max(1, params // 2)}
+    return extra.get(part.work, 0) * element
 
 
 def _beside(part: Part, layer: Layer, out: int, element: int) -> int:
