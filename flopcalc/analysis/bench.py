@@ -1,4 +1,4 @@
-"""`flopcalc.bench`: how long a forward takes on this machine, next to the bound and the estimate of a device."""
+"""`flopcalc.bench`: how long a pass takes on this machine, next to the bound and the estimate of a device."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,11 +8,14 @@ from typing import Any, NamedTuple, SupportsIndex
 
 from flopcalc.analysis.roofline import Roofline, of_result, of_target
 from flopcalc.analysis.solving.variables import SIZES
-from flopcalc.analysis.timing.device import Device, read_dtype
+from flopcalc.analysis.timing.device import Device, Execution, read_dtype, read_execution
 from flopcalc.analysis.timing.library import device as find_device
 from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, as_name, clip
 from flopcalc.networks.inputs import InputLike
+from flopcalc.networks.network import Network
+from flopcalc.networks.training import TrainingOptions, read_training
+from flopcalc.spec.operator import Evaluation
 from flopcalc.targets.kind import kind_of
 from flopcalc.targets.read import Target, is_python, python_request, read_operator, read_target
 from flopcalc.targets.spec import DEFAULT_TIMEOUT, TargetSpec, Timeout, from_python
@@ -23,9 +26,9 @@ MOST_SECONDS = 3600
 
 
 class Times(NamedTuple):
-    """Measured seconds of one forward: the median, both quartiles, the fastest. warm_up: runs that do not count.
+    """Measured seconds of one run: the median, both quartiles, the fastest. warm_up: runs that do not count.
 
-    macs: of the forward. bound_s, estimate_s: of the device that was named, None without one.
+    macs: of the forward, or of both passes. bound_s, estimate_s: of the device that was named, None without one.
     """
 
     macs: int
@@ -44,7 +47,8 @@ class Bench:
     """The measured time of a target. before: the same before replacement, None where nothing is replaced.
 
     on: cpu or cuda. machine: the processor or the GPU. threads: those that torch uses on the CPU. device: whose bound
-    and estimate are shown, or None. seconds: the budget of the measurement.
+    and estimate are shown, or None. seconds: the budget of the measurement. execution: eager, graph or compiled. mode:
+    a run is a forward (inference), or a forward and a backward pass (training).
     """
 
     target: str
@@ -60,10 +64,12 @@ class Bench:
     before: Times | None = None
     device: Device | None = None
     notes: tuple[str, ...] = ()
+    execution: Execution = "eager"
+    mode: str = "inference"
 
     @property
     def median_s(self) -> float:
-        """Seconds of one forward, the median of all timed runs."""
+        """Seconds of one run, the median of all timed runs."""
         return self.times.median_s
 
     @property
@@ -74,8 +80,9 @@ class Bench:
     def __repr__(self) -> str:
         """A short text: the median and the quartiles."""
         times = self.times
+        what = "" if self.mode == "inference" else ", training step"
         return (
-            f"<Bench of {self.target} on {self.on}, {self.dtype}, batch {self.batch}: {times.median_s:.3g} s, "
+            f"<Bench of {self.target}{what} on {self.on}, {self.dtype}, batch {self.batch}: {times.median_s:.3g} s, "
             f"quartiles {times.lower_quartile_s:.3g} and {times.upper_quartile_s:.3g} s, {times.runs} runs>"
         )
 
@@ -90,8 +97,8 @@ class Bench:
             "torch": self.torch,
             "dtype": self.dtype,
             "batch": self.batch,
-            "mode": "inference",
-            "execution": "eager",
+            "mode": self.mode,
+            "execution": self.execution,
             "channels_last": self.channels_last,
             "seconds": self.seconds,
             "device": None if self.device is None else self.device.name,
@@ -104,18 +111,24 @@ class Bench:
     def to_rows(self) -> list[dict[str, Any]]:
         """One row for each version: before and after replacement, or the only one."""
         if self.before is None:
-            return [{"version": "forward", **self.times._asdict()}]
+            version = "forward" if self.mode == "inference" else "step"
+            return [{"version": version, **self.times._asdict()}]
         return [{"version": "before", **self.before._asdict()}, {"version": "after", **self.times._asdict()}]
 
 
 class Way(NamedTuple):
-    """How to measure, and for how long. channels_last: None for the usual order of the device and the dtype."""
+    """How to measure, and for how long. channels_last: None for the usual order of the device and the dtype.
+
+    step: how it is trained; None for inference.
+    """
 
     on: str = "cpu"
     dtype: str = "float32"
     seconds: float = 5.0
     channels_last: bool | None = None
     device: Device | None = None
+    execution: Execution = "eager"
+    step: TrainingOptions | None = None
 
 
 def read_seconds(value: Any) -> float:
@@ -132,6 +145,8 @@ def way(
     seconds: Any,
     channels_last: bool | None = None,
     device: str | os.PathLike[str] | Device | None = None,
+    execution: str = "eager",
+    mode: str = "inference",
 ) -> Way:
     """How to measure, from the values that a user gives. Raises FlopcalcError."""
     if on not in PLACES:
@@ -140,7 +155,11 @@ def way(
     kind = read_dtype(dtype)
     if found is not None:
         found.peak(kind)
-    return Way(on, kind, read_seconds(seconds), channels_last, found)
+    chosen = read_execution(execution)
+    if chosen == "graph" and on != "cuda":
+        why = "--execution graph is a CUDA graph, and the CPU has none"
+        raise FlopcalcError("bad-option", why, "write --on cuda, or --execution eager")
+    return Way(on, kind, read_seconds(seconds), channels_last, found, chosen, read_training(mode))
 
 
 def bench(
@@ -150,6 +169,8 @@ def bench(
     on: str = "cpu",
     dtype: str = "float32",
     batch: SupportsIndex = 1,
+    execution: str = "eager",
+    mode: str = "inference",
     seconds: float = 5.0,
     channels_last: bool | None = None,
     device: str | os.PathLike[str] | Device | None = None,
@@ -165,15 +186,17 @@ def bench(
     """How long a forward takes on this machine: `bench("resnet50", replace="spconv", seconds=10)`.
 
     what: a network or an operator as `flopcalc list` shows it, a path, or a Python model as in `flopcalc model`; a
-    module is copied first. on: cpu or cuda. seconds: the budget of the measurement; with replace both versions share
+    module is copied first. on: cpu or cuda. execution: `eager`, `graph` (a CUDA graph, captured once and replayed) or
+    `compiled` (by torch.compile). mode: `training` runs a forward and a backward pass, with the sum of the outputs as
+    the loss and without an optimizer. seconds: the budget of the measurement; with replace both versions share
     it, and take turns. channels_last: None for half precision on a GPU only. device: adds the bound and the estimate
     of `flopcalc.roofline`. The other keywords describe the target as in `flopcalc.roofline`.
 
-    `.median_s` is the time of one forward in eager execution without gradients, `.times` has the quartiles and the
-    number of runs, `.before` the same before replacement. Needs PyTorch. Threads, flags and random numbers of the
+    `.median_s` is the time of one forward without gradients, or of one training step, `.times` has the quartiles and
+    the number of runs, `.before` the same before replacement. Needs PyTorch. Threads, flags and random numbers of the
     process stay as they are. Raises FlopcalcError.
     """
-    chosen = way(on, dtype, seconds, channels_last, device)
+    chosen = way(on, dtype, seconds, channels_last, device, execution, mode)
     number = as_int(batch)
     if number is None or number < 1:
         raise FlopcalcError("bad-dimension", f"batch is {clip(batch)}, not a whole number, 1 or more", "write batch=32")
@@ -192,14 +215,15 @@ def bench_spec(spec: TargetSpec, asked: Way) -> Bench:
     """As `bench`, of a target that a spec names. Raises FlopcalcError."""
     # Imports torch, or raises missing-package.
     torch = import_module("flopcalc.pytorch.measuring.run")
-    chosen = torch.place(asked.on, asked.dtype, asked.channels_last)
+    place = torch.place(asked.on, asked.dtype, asked.channels_last)
+    chosen = place._replace(execution=asked.execution, training=asked.step is not None)
     found: Roofline | None = None
     if spec.kind == "operator":
         evaluation = read_operator(spec)
         name, batch = evaluation.operator.name, int(evaluation.geometry.batch)
-        macs = [int(evaluation.cost.macs)]
+        macs = [int(_macs(evaluation, asked.step))]
         if asked.device is not None:
-            found = of_result(evaluation, asked.device, asked.dtype, "eager")
+            found = of_result(evaluation, asked.device, asked.dtype, asked.execution, step=asked.step, first=True)
         times = torch.measure_described([evaluation], chosen, asked.seconds)
         notes: list[str] = []
     else:
@@ -207,9 +231,9 @@ def bench_spec(spec: TargetSpec, asked: Way) -> Bench:
         _check_replaced(target)
         name, batch = target.network.name, target.network.batch
         versions = [target.plain] if target.replacement is None else [target.plain, target.network]
-        macs = [int(one.macs) for one in versions]
+        macs = [int(_macs(one, asked.step)) for one in versions]
         if asked.device is not None:
-            found = of_target(target, asked.device, asked.dtype, "eager")
+            found = of_target(target, asked.device, asked.dtype, asked.execution, step=asked.step)
         if isinstance(spec.what, str) and not is_python(spec.what):
             times = torch.measure_described(versions, chosen, asked.seconds)
             notes = ["the module is built from the description, with random weights"]
@@ -240,7 +264,21 @@ def bench_spec(spec: TargetSpec, asked: Way) -> Bench:
         before=rows[0] if len(rows) > 1 else None,
         device=asked.device,
         notes=tuple(notes),
+        execution=asked.execution,
+        mode="inference" if asked.step is None else "training",
     )
+
+
+def _macs(what: Evaluation | Network, step: TrainingOptions | None) -> int:
+    """The MACs of the forward, or of a training step, in which an input needs no gradient."""
+    if step is None:
+        return what.macs
+    # Only training needs it.
+    from flopcalc.analysis.training.training import network_training, operator_training
+
+    return (
+        network_training(what, step) if isinstance(what, Network) else operator_training(what, step, first=True)
+    ).macs
 
 
 def _check_replaced(target: Target) -> None:

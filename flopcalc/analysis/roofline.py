@@ -8,6 +8,7 @@ from typing import Any, SupportsIndex
 from flopcalc.analysis.frames import pandas_frame
 from flopcalc.analysis.solving.variables import SIZES
 from flopcalc.analysis.timing import kernels, measured, words
+from flopcalc.analysis.timing.backward import FITTED
 from flopcalc.analysis.timing.device import Device, Execution, read_dtype, read_execution
 from flopcalc.analysis.timing.library import device as find_device
 from flopcalc.analysis.timing.network_time import LayerTime, NetworkTime, network_time
@@ -17,11 +18,11 @@ from flopcalc.errors import FlopcalcError, as_name, clip
 from flopcalc.networks.inputs import InputLike
 from flopcalc.networks.network import Network, Uncounted
 from flopcalc.networks.network import size as shape_text
-from flopcalc.networks.training import MODES, TrainingOptions
+from flopcalc.networks.training import TrainingOptions, read_training
 from flopcalc.spec.operator import Evaluation
 from flopcalc.targets.kind import kind_of
 from flopcalc.targets.read import Target, read_operator, read_target
-from flopcalc.targets.spec import DEFAULT_TIMEOUT, TargetSpec, Timeout, from_python
+from flopcalc.targets.spec import DEFAULT_TIMEOUT, TargetSpec, Timeout, as_texts, from_python
 
 SCHEMA = "flopcalc/roofline/1"
 
@@ -153,6 +154,8 @@ def roofline(
     execution: str = "eager",
     fused: bool = False,
     mode: str = "inference",
+    freeze: str | Iterable[str] = (),
+    checkpoint: str | Iterable[str] = (),
     input: InputLike | Sequence[InputLike] | None = None,
     replace: str | Iterable[str] = (),
     where: str | None = None,
@@ -169,8 +172,9 @@ def roofline(
     result of `flopcalc.network` or `flopcalc.layer`. device: a shipped device such as h100, the path of a YAML file, or
     a `Device`. dtype: of all tensors; float32 is without TF32, which is `tf32`. execution: `eager`, `graph` (a CUDA
     graph: no host between the kernels) or `compiled`. fused: the bound is that of a compiler, which merges element-wise
-    kernels; always so for compiled execution. mode: `training` is the time of a forward and a backward pass, of
-    networks only. The other keywords describe the target as `flopcalc.network` and `flopcalc.layer` do.
+    kernels; always so for compiled execution. mode: `training` is the time of a forward and a backward pass; freeze and
+    checkpoint are then as in `flopcalc.training`, and an operator is a layer whose input needs a gradient. The other
+    keywords describe the target as `flopcalc.network` and `flopcalc.layer` do.
 
     All times are in seconds. `.bound_s` is a limit that follows from the data sheet, `.estimate_s` an expectation with
     efficiencies that were fitted on measurements (docs/roofline.md); `.layers` has both for each layer. Raises
@@ -182,8 +186,9 @@ def roofline(
     True
     """
     chosen = find_device(device), read_dtype(dtype), read_execution(execution)
+    step = read_training(mode, as_texts(freeze), as_texts(checkpoint))
     if isinstance(what, Network | Evaluation):
-        return of_result(what, *chosen, fused=fused, mode=mode)
+        return of_result(what, *chosen, fused=fused, step=step)
     number = as_int(batch)
     if number is None or number < 1:
         raise FlopcalcError("bad-dimension", f"batch is {clip(batch)}, not a whole number, 1 or more", "write batch=32")
@@ -206,63 +211,90 @@ def roofline(
             on=on,
         )
         spec = spec._replace(timeout=DEFAULT_TIMEOUT if timeout is None else Timeout(timeout))
-    return roofline_spec(spec, *chosen, fused=fused, mode=mode)
+    return roofline_spec(spec._replace(training=step), *chosen, fused=fused)
 
 
 def roofline_spec(
-    spec: TargetSpec, device: Device, dtype: str, execution: Execution, *, fused: bool = False, mode: str = "inference"
+    spec: TargetSpec, device: Device, dtype: str, execution: Execution, *, fused: bool = False
 ) -> Roofline:
-    """As `roofline`, of a target that a spec names. Raises FlopcalcError."""
-    _check_mode(mode)
+    """As `roofline`, of a target that a spec names, in training if the spec says so. Raises FlopcalcError."""
     # Before a model is built, which can take long.
     device.peak(dtype)
+    step = spec.training
     if spec.kind == "operator":
-        return of_result(read_operator(spec), device, dtype, execution, fused=fused, mode=mode)
+        return of_result(read_operator(spec), device, dtype, execution, fused=fused, step=step)
     target = read_target(spec)
-    found = of_target(target, device, dtype, execution, fused=fused, mode=mode)
-    return found if mode == "training" else _with_measured(found, spec, target)
+    found = of_target(target, device, dtype, execution, fused=fused, step=step)
+    return found if step is not None else _with_measured(found, spec, target)
 
 
 def of_result(
-    what: Network | Evaluation, device: Device, dtype: str, execution: Execution, *, fused: bool = False, mode: str = ""
+    what: Network | Evaluation,
+    device: Device,
+    dtype: str,
+    execution: Execution,
+    *,
+    fused: bool = False,
+    step: TrainingOptions | None = None,
+    first: bool = False,
 ) -> Roofline:
-    """The time of a network or of an operator on a shape. Raises FlopcalcError."""
+    """The time of a network or of an operator on a shape. Raises FlopcalcError.
+
+    step: how it is trained; None for inference. first: the input of the operator needs no gradient.
+    """
     fused = fused or execution == "compiled"
     if isinstance(what, Network):
-        return of_target(Target(what, None), device, dtype, execution, fused=fused, mode=mode)
-    if mode == "training":
-        raise FlopcalcError(
-            "bad-option", "a training step is that of a network", "leave out the mode, or name a network"
-        )
-    time = network_time(kernels.of_evaluation(what), device, dtype, execution, fused=fused)
+        return of_target(Target(what, None), device, dtype, execution, fused=fused, step=step)
+    layers = kernels.of_evaluation(what) if step is None else _of_operator(what, step, first)
+    time = network_time(layers, device, dtype, execution, fused=fused, step=None if step is None else FITTED)
+    more = () if step is None else words.NOTES_ON_TRAINING
     return Roofline(
-        what.operator.name, device, dtype, int(what.geometry.batch), mode or "inference", execution, fused, time,
-        notes=_notes(time, device, dtype, execution, fused=fused),
+        what.operator.name, device, dtype, int(what.geometry.batch), _mode(step), execution, fused, time,
+        notes=(*more, *_notes(time, device, dtype, execution, fused=fused)),
     )  # fmt: skip
 
 
+def _of_operator(e: Evaluation, step: TrainingOptions, first: bool) -> list[kernels.Timed]:
+    # Only training needs it.
+    from flopcalc.analysis.training.training import operator_training
+
+    found = operator_training(e, step, first=first)
+    return of_training(found.forward, found.backward)
+
+
 def of_target(
-    target: Target, device: Device, dtype: str, execution: Execution, *, fused: bool = False, mode: str = ""
+    target: Target,
+    device: Device,
+    dtype: str,
+    execution: Execution,
+    *,
+    fused: bool = False,
+    step: TrainingOptions | None = None,
 ) -> Roofline:
-    """The time of a network, and before replacement where layers were replaced. Raises FlopcalcError."""
-    _check_mode(mode or "inference")
+    """The time of a network, and before replacement where layers were replaced. Raises FlopcalcError.
+
+    step: how it is trained; None for inference.
+    """
     # A compiler merges kernels: the bound of separate ones is none.
     fused = fused or execution == "compiled"
     network = target.network
-    layers, uncounted = _layers(network, mode)
-    time, before = network_time(layers, device, dtype, execution, fused=fused), None
+    layers, uncounted = _layers(network, step)
+    factors = None if step is None else FITTED
+    time, before = network_time(layers, device, dtype, execution, fused=fused, step=factors), None
     notes: tuple[str, ...] = ()
     if target.replacement is not None:
-        before = network_time(_layers(target.plain, mode)[0], device, dtype, execution, fused=fused)
+        plain = _layers(target.plain, step)[0]
+        before = network_time(plain, device, dtype, execution, fused=fused, step=factors)
         notes = tuple(words.why(before, time))
-    if mode == "training":
-        notes = (*notes, *words.NOTES_ON_TRAINING)
+    if step is not None:
+        again = (words.NOTE_ON_CHECKPOINTS,) if step.checkpoint else ()
+        notes = (*notes, *words.NOTES_ON_TRAINING, *again)
     return Roofline(
         target=network.name,
         device=device,
         dtype=dtype,
         batch=network.batch,
-        mode=mode or "inference",
+        mode=_mode(step),
         execution=execution,
         fused=fused,
         time=time,
@@ -272,15 +304,19 @@ def of_target(
     )
 
 
-def _layers(network: Network, mode: str) -> tuple[list[kernels.Timed], tuple[Uncounted, ...]]:
+def _mode(step: TrainingOptions | None) -> str:
+    return "inference" if step is None else "training"
+
+
+def _layers(network: Network, step: TrainingOptions | None) -> tuple[list[kernels.Timed], tuple[Uncounted, ...]]:
     """The layers with their kernels, and the kernels without a rule."""
-    if mode != "training":
+    if step is None:
         return kernels.of_network(network), network.uncounted
     # Only training needs it.
     from flopcalc.analysis.training.training import network_training
 
-    step = network_training(network, TrainingOptions())
-    return of_training(step.forward, step.backward), step.network.uncounted
+    found = network_training(network, step)
+    return of_training(found.forward, found.backward), found.network.uncounted
 
 
 def _notes(time: NetworkTime, device: Device, dtype: str, execution: Execution, *, fused: bool) -> tuple[str, ...]:
@@ -288,11 +324,6 @@ def _notes(time: NetworkTime, device: Device, dtype: str, execution: Execution, 
         *words.notes_on_bound(time, dtype, fused=fused),
         *words.notes_on_estimate(device, dtype, execution),
     )
-
-
-def _check_mode(mode: str) -> None:
-    if mode not in MODES:
-        raise FlopcalcError("bad-option", f"mode is {clip(mode)}", f"one of: {', '.join(MODES)}")
 
 
 def _with_measured(found: Roofline, spec: TargetSpec, target: Target) -> Roofline:

@@ -198,7 +198,7 @@ class Check:
             timeout=spec.target.timeout,
             kernels=spec.target.kernels,
             call=spec.target.call if is_python(name) else FORWARD,
-            training=None if spec.target.training is None else TrainingOptions(),
+            training=spec.target.training and TrainingOptions(memory=spec.target.training.memory),
         )
         if other not in self.measured:
             self.measured[other] = measure(

@@ -7,11 +7,12 @@ from fractions import Fraction
 from typing import Any
 
 from flopcalc.analysis.memory.memory import memory_of
-from flopcalc.analysis.memory.question import question
+from flopcalc.analysis.memory.question import Question, question
 from flopcalc.analysis.roofline import roofline_spec
 from flopcalc.analysis.timing.device import read_execution
 from flopcalc.analysis.timing.library import device as find_device
 from flopcalc.errors import FlopcalcError
+from flopcalc.networks.training import TrainingOptions
 from flopcalc.targets.limits import is_computed, read_time
 from flopcalc.targets.spec import TargetSpec
 
@@ -60,13 +61,16 @@ class Totals(dict[str, Any]):
         # A Python model has the dtype of its own weights, if no other one is asked for.
         dtype = None if self._dtype == "float32" else self._dtype
         if name == "training_peak":
-            return {name: memory_of(self._spec, question(mode="training", dtype=dtype)).peak}
+            return {name: memory_of(self._spec, self._step(dtype)).peak}
         found = memory_of(self._spec, question(dtype=dtype))
         return {"peak_memory": found.peak, "weights_bytes": found.weights}
 
+    def _step(self, dtype: str | None) -> Question:
+        """The training step of the target; with SGD where the target does not say how it is trained."""
+        step = self._spec.training or TrainingOptions()
+        of_memory = step.memory._asdict()
+        return question(mode="training", dtype=dtype, checkpoint=step.checkpoint, freeze=step.freeze, **of_memory)
+
     def _time(self, device: str, execution: str) -> Fraction:
-        if self._spec.training is not None:
-            raise FlopcalcError("bad-limit", "a time is that of inference", "leave out mode: training")
-        return Fraction(
-            roofline_spec(self._spec, find_device(device), self._dtype, read_execution(execution)).estimate_s
-        )
+        found = roofline_spec(self._spec, find_device(device), self._dtype, read_execution(execution))
+        return Fraction(found.estimate_s)

@@ -10,16 +10,17 @@ from collections.abc import Mapping
 from contextlib import chdir
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from flopcalc.budget import training_keys
 from flopcalc.budget.default_file import default_file
 from flopcalc.budget.flags import as_keys
 from flopcalc.budget.kernel_rules import read_rules
 from flopcalc.budget.toml import Lines, read_toml
+from flopcalc.budget.training_keys import read_step
 from flopcalc.catalog import lookup
 from flopcalc.cost.cost import DTYPE_BYTES
 from flopcalc.cost.geometry import SAME
 from flopcalc.errors import FlopcalcError, at_line, clip
 from flopcalc.networks.inputs import parse_input
-from flopcalc.networks.training import read_training
 from flopcalc.targets.limits import Limit, read_limit
 from flopcalc.targets.spec import TargetSpec, Timeout, read_call, read_plan
 from flopcalc.text.sizes import sizes_of
@@ -37,8 +38,18 @@ _EXAMPLE = "for example: targets: [{network: resnet50, limits: [params <= 26M, m
 _CALL = ("arg", "method", "on")
 _TOP = ("targets", "lock", "dtype", "formulas", "kernels")
 _SHARED = ("name", "set", "batch", "limits")
-_TRAINING = ("mode", "freeze", "checkpoint")
-_NETWORK = ("network", "input", *_CALL, "replace", "where", "keep", *_TRAINING, "baseline", "uncounted", *_SHARED)
+_NETWORK = (
+    "network",
+    "input",
+    *_CALL,
+    "replace",
+    "where",
+    "keep",
+    *training_keys.KEYS,
+    "baseline",
+    "uncounted",
+    *_SHARED,
+)
 _PAIRS = ("k", "hw", "stride", "padding", "dilation")
 _OPERATOR = ("operator", "c_in", "c_out", "cin", "cout", "h", "w", "groups", *_PAIRS, *_SHARED)
 # Sizes that may be written like the flags of the command line.
@@ -243,12 +254,7 @@ class _Reader:
         except FlopcalcError as error:
             key = next(key for key in _CALL if error.message.startswith(f"--{key} "))
             raise self.file.error(spec, key, error.message.removeprefix("--"), _CALL_EXAMPLES[key]) from None
-        how = {key: self.plain(spec, key) for key in _TRAINING if key in spec}
-        try:
-            training = read_training(how.get("mode", "inference"), how.get("freeze", ()), how.get("checkpoint", ()))
-        except FlopcalcError as error:
-            key = next(key for key in how if f"--{key} " in error.message)
-            raise self.file.error(spec, key, as_keys(error.message), as_keys(error.hint)) from None
+        training = read_step(self.file, spec, self.plain)
         settings, batch = given.get("set", {}), given.get("batch", 1)
         target = TargetSpec("network", what, settings, inputs, batch, plan, call=call, kernels=self.kernels)
         return target._replace(training=training)
@@ -301,7 +307,7 @@ class _Reader:
                     spec, key, f"{key} is {clip(value)}, not a string or a list of strings", _TEXT_EXAMPLES[key]
                 )
             return tuple(values)
-        if key in ("where", "baseline", "method", "on", "mode"):
+        if key in ("where", "baseline", "method", "on", *training_keys.TEXTS):
             if not isinstance(value, str):
                 raise self.file.error(spec, key, f"{key} is {clip(value)}, not a string", _TEXT_EXAMPLES[key])
             return value
@@ -380,9 +386,7 @@ _TEXT_EXAMPLES = {
     "baseline": "for example baseline: resnet50",
     "method": "for example method: encode_image",
     "on": "for example on: cpu",
-    "mode": "for example mode: training",
-    "freeze": "for example freeze: [conv1, layer1]",
-    "checkpoint": "for example checkpoint: layer*",
+    **training_keys.EXAMPLES,
 }
 _MAPPINGS = {"set": "options", "arg": "keywords of the forward"}
 _MAPPING_EXAMPLES = {"set": "{classes: 10}", "arg": "{return_dict: false}"}

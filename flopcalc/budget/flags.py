@@ -5,7 +5,8 @@ import re
 # The keys of a target that the command line has as flags. --timeout and --debug are no keys: they stay.
 _KEYS = {
     **dict.fromkeys(("input", "set", "batch", "replace", "where", "keep", "hw", "h", "w"), ""),
-    **dict.fromkeys(("mode", "freeze", "checkpoint"), ""),
+    **dict.fromkeys(("mode", "freeze", "checkpoint", "optimizer", "autocast", "accumulate"), ""),
+    "optimizer-dtype": "optimizer_dtype",
     **dict.fromkeys(("stride", "padding", "dilation", "groups", "k"), ""),
     "cin": "c_in",
     "cout": "c_out",

@@ -6,11 +6,14 @@ from typing import Any
 import click
 
 from flopcalc.analysis.bench import PLACES, bench_spec, way
+from flopcalc.analysis.timing.device import EXECUTIONS
 from flopcalc.cli.any_target import any_spec, one_batch
 from flopcalc.cli.completion import complete_devices, complete_targets
 from flopcalc.cli.options import optional_shape_options, output_only_options
 from flopcalc.cli.output import emit, format_of
+from flopcalc.cli.progress import progress_bar
 from flopcalc.cli.target import target_options
+from flopcalc.networks.training import MODES
 from flopcalc.report.bench import bench_document
 
 
@@ -42,6 +45,21 @@ on_option = click.option(
     help="Element type of all tensors: float32 (without TF32), float16, bfloat16, float64; with CUDA also tf32.",
 )
 @click.option(
+    "--execution",
+    type=click.Choice(EXECUTIONS),
+    default="eager",
+    show_default=True,
+    help="eager: the host launches each kernel. graph: a CUDA graph is captured once and replayed; needs --on cuda. "
+    "compiled: by torch.compile, which needs a C++ compiler, or Triton with CUDA.",
+)
+@click.option(
+    "--mode",
+    type=click.Choice(MODES),
+    default="inference",
+    show_default=True,
+    help="The time of a forward pass, or of the forward and the backward pass of one training step.",
+)
+@click.option(
     "--seconds",
     type=float,
     default=5.0,
@@ -71,6 +89,8 @@ def command(
     name: str,
     place: str,
     dtype: str,
+    execution: str,
+    mode: str,
     seconds: float,
     channels_last: bool | None,
     device_name: str | None,
@@ -80,11 +100,13 @@ def command(
 ) -> None:
     """Measure how long an operator or a network takes on this machine.
 
-    Runs the forward in eager mode without gradients, after a warm-up, and shows the median and the quartiles. With
-    --replace it measures the network before and after in turns. OPERATOR is one that `flopcalc layer` takes, TARGET a
-    network or a Python model as in `flopcalc model`. Needs PyTorch.
+    Runs the forward without gradients, or a training step without an optimizer, after a warm-up, and shows the median
+    and the quartiles. With --replace it measures the network before and after in turns. OPERATOR is one that `flopcalc
+    layer` takes, TARGET a network or a Python model as in `flopcalc model`. Needs PyTorch.
     """
     fmt = format_of(fmt, output)
-    asked = way(place, dtype, seconds, channels_last, device_name)
+    asked = way(place, dtype, seconds, channels_last, device_name, execution, mode)
     spec = any_spec(name, {**options, "on": None})
-    emit(bench_document(bench_spec(spec, asked), flat=fmt == "csv"), fmt, output)
+    with progress_bar(name):
+        found = bench_spec(spec, asked)
+    emit(bench_document(found, flat=fmt == "csv"), fmt, output)

@@ -10,7 +10,9 @@ from flopcalc.cli.operator_argument import METAVAR
 from flopcalc.cli.options import BITS_HELP, SHAPE_NAMES, bits_option, output_options, read_shape, shape_options
 from flopcalc.cli.output import emit
 from flopcalc.cli.time_and_peak import device_options, read_asked
+from flopcalc.cli.training import Mode, operator_training_options, read_step
 from flopcalc.cost import bits, convention
+from flopcalc.errors import FlopcalcError
 from flopcalc.report.layer import compare_document
 
 
@@ -26,6 +28,7 @@ from flopcalc.report.layer import compare_document
 )
 @device_options
 @bits_option(BITS_HELP)
+@operator_training_options
 @output_options
 def command(
     types: tuple[str, ...],
@@ -33,6 +36,9 @@ def command(
     device_name: str | None,
     execution: str | None,
     bits_text: str | None,
+    mode: Mode,
+    first: bool,
+    fused: bool,
     fmt: str | None,
     output: str | None,
     convention_name: str,
@@ -51,4 +57,9 @@ def command(
         operator, given = lookup.parse(text)
         geometry, _ = read_shape(operator, {name: shape[name] for name in SHAPE_NAMES}, given)
         evaluations.append(operator.evaluate(geometry, given))
-    emit(compare_document(evaluations, chosen, dtype, width, columns, asked), fmt, output)
+    steps = read_step(evaluations, mode, first, fused, chosen)
+    if steps and width is not None:
+        raise FlopcalcError("bad-usage", "--bits is for inference", "leave out --bits or --mode training")
+    if steps and asked.peak:
+        raise FlopcalcError("bad-usage", "the column peak is for inference", "leave out peak or --mode training")
+    emit(compare_document(evaluations, chosen, dtype, width, columns, asked, steps), fmt, output)

@@ -17,7 +17,9 @@ from flopcalc.cli.options import (
     read_shape,
 )
 from flopcalc.cli.output import emit, format_of
+from flopcalc.cli.training import Mode, operator_training_options, read_step
 from flopcalc.cost import bits, convention
+from flopcalc.errors import FlopcalcError
 from flopcalc.report.columns import ALL
 from flopcalc.report.layer import layer_document
 from flopcalc.spec.explained import channel_map
@@ -50,6 +52,7 @@ from flopcalc.spec.explained import channel_map
     type=Whole(),
     help="Show which input channels the output channel N reads, numbered from 0.",
 )
+@operator_training_options
 @output_options
 def command(
     operator_text: str | None,
@@ -58,6 +61,9 @@ def command(
     columns: str | None,
     bits_text: str | None,
     channel: int | None,
+    mode: Mode,
+    first: bool,
+    fused: bool,
     fmt: str | None,
     output: str | None,
     convention_name: str,
@@ -79,5 +85,9 @@ def command(
     if columns is None and format_of(fmt, output) == "csv":
         columns = ALL
     evaluation = operator.evaluate(geometry, given)
+    steps = read_step([evaluation], mode, first, fused, chosen)
+    if steps and width is not None:
+        raise FlopcalcError("bad-usage", "--bits is for inference", "leave out --bits or --mode training")
     explained = None if channel is None else channel_map(evaluation, channel)
-    emit(layer_document(evaluation, defaulted, chosen, dtype, columns, width, explained), fmt, output)
+    step = steps[0] if steps else None
+    emit(layer_document(evaluation, defaulted, chosen, dtype, columns, width, explained, step), fmt, output)

@@ -52,6 +52,12 @@ from flopcalc.targets.spec import from_texts
     multiple=True,
     help="Compute these modules again in the backward instead of keeping their tensors, such as 'layer*'; repeatable.",
 )
+@click.option(
+    "--freeze",
+    metavar="PATTERN",
+    multiple=True,
+    help="Do not train these layers, or all layers of these modules: layer1, features.*; repeatable.",
+)
 @click.option("--accumulate", type=Whole(), default=None, help="Add the gradients of N batches (default: 1).")
 @click.option(
     "--rules",
@@ -81,6 +87,7 @@ def command(
     optimizer_dtype: str | None,
     autocast: str | None,
     checkpoint: tuple[str, ...],
+    freeze: tuple[str, ...],
     accumulate: int | None,
     rules: str | None,
     order: str,
@@ -106,6 +113,7 @@ def command(
         checkpoint=checkpoint,
         accumulate=accumulate,
         order=order,
+        freeze=freeze,
     )
     with progress_bar(name):
         found = memory_of(with_folder_rules(from_texts(name, **options)), asked, by_module=rules is not None)

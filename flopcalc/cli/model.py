@@ -46,9 +46,9 @@ _DEPTH = 3
     "--columns",
     metavar="A,B,...",
     help="Columns to show, or all. By layer: layer, type, in, out, kernel, stride, padding, dilation, groups, params, "
-    "macs, flops, traffic, intensity, activations, elementwise, steps, share, cost. CSV has all of them. Also "
-    "time and bound, with --device, and peak (tensors alive in inference); if only these are named, they are added to "
-    "the default columns.",
+    "macs, flops, traffic, intensity, activations, elementwise, steps, share, cost; in training also forward, "
+    "backward, input_gradient, weight_gradient. CSV has all of them. Also time and bound, with --device, and peak "
+    "(tensors alive in inference); if only these are named, they are added to the default columns.",
 )
 @device_options
 @bits_option(
@@ -95,13 +95,14 @@ def command(
     spec = with_folder_rules(from_texts(name, **options))
     if spec.training is not None:
         check_convention(chosen)
-        if asked:
-            why = "the columns time, bound and peak are for inference"
-            raise FlopcalcError("bad-usage", why, "leave out these columns or --mode training")
+        if asked.peak:
+            why = "the column peak is for inference"
+            hint = "leave out peak; `flopcalc memory --mode training` shows the peak of training"
+            raise FlopcalcError("bad-usage", why, hint)
         if widths is not None:
             raise FlopcalcError("bad-usage", "--bits is for inference", "leave out --bits or --mode training")
     with progress_bar(name):
-        target = read_target(spec)
+        target = counted = read_target(spec)
         step = None
         if spec.training is not None:
             # Only training needs it.
@@ -111,7 +112,7 @@ def command(
             target = training_target(target, spec.training)
     record = model_record(target.plain, target.replacement, chosen, dtype)
     if asked:
-        add_time_and_peak(record, target, spec, asked)
+        add_time_and_peak(record, counted, spec, asked)
     if step is not None:
         add_passes(record, step, dtype)
     if widths is not None:

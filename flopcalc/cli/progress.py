@@ -44,7 +44,8 @@ def _draw(stream: TextIO, texts: tuple[str, str, str], shown: Progress, ended: t
     while not ended.wait(wait):
         wait = _PERIOD
         room = min(_LONGEST, _columns(stream) - 1)
-        line = bar(texts[0], len(shown.done), shown.total, time.monotonic() - start, room, *texts[1:])
+        words = shown.words or texts[1:]
+        line = bar(texts[0], len(shown.done), shown.total, time.monotonic() - start, room, *words)
         stream.write(f"\r{line.ljust(min(width, room))}")
         stream.flush()
         width = len(line)

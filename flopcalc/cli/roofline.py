@@ -13,8 +13,9 @@ from flopcalc.cli.options import Whole, optional_shape_options, output_only_opti
 from flopcalc.cli.output import emit, format_of
 from flopcalc.cli.progress import progress_bar
 from flopcalc.cli.target import check_counted, note_uncounted, strict_option, target_options
+from flopcalc.cli.training import step_options
 from flopcalc.errors import FlopcalcError, clip
-from flopcalc.networks.training import MODES
+from flopcalc.networks.training import MODES, read_training
 from flopcalc.report.roofline import roofline_document
 
 _TOP = 15
@@ -54,8 +55,9 @@ _TOP = 15
     type=click.Choice(MODES),
     default="inference",
     show_default=True,
-    help="The time of a forward pass, or of the forward and the backward pass of one training step (networks).",
+    help="The time of a forward pass, or of the forward and the backward pass of one training step.",
 )
+@step_options
 @click.option("--top", type=Whole(), default=None, help=f"Layers in the table, the slowest first (default: {_TOP}).")
 @one_batch
 @target_options
@@ -69,6 +71,8 @@ def command(
     execution: str,
     fused: bool,
     mode: str,
+    freeze: tuple[str, ...],
+    checkpoint: tuple[str, ...],
     top: int | None,
     strict: bool,
     fmt: str | None,
@@ -86,9 +90,10 @@ def command(
         raise FlopcalcError("bad-option", f"--top is {clip(top)}; it must be 1 or more", "write --top 10")
     device, kind = find_device(device_name), read_dtype(dtype)
     device.peak(kind)
-    spec = any_spec(name, options)
+    step = read_training(mode, freeze, checkpoint)
+    spec = any_spec(name, options)._replace(training=step)
     with progress_bar(name):
-        found = roofline_spec(spec, device, kind, read_execution(execution), fused=fused, mode=mode)
+        found = roofline_spec(spec, device, kind, read_execution(execution), fused=fused)
     emit(roofline_document(found, _TOP if top is None else top, flat=fmt == "csv"), fmt, output)
     uncounted = [dict(one) for one in found.uncounted]
     note_uncounted(uncounted, fmt)

@@ -2,7 +2,10 @@
 
 from typing import NamedTuple
 
+from flopcalc.networks.allocator import BLOCK, blocks
 from flopcalc.networks.dataflow import Dataflow, Peak
+
+__all__ = ["BLOCK", "Followed", "blocks"]
 
 
 class Followed(NamedTuple):
@@ -13,7 +16,8 @@ class Followed(NamedTuple):
     weights, buffers and inputs.
     whole: the peak of the pass, forward and backward, in blocks, with the gradients. flow: of inference.
     saved: tensors that autograd keeps for the backward, without weights, buffers and inputs; saved_all: with these.
-    with_workspace: the peak in blocks where each convolution has the workspace that is estimated for it.
+    with_workspace: the peak in blocks where each convolution has the workspace that is estimated for it. allocated: the
+    peak in the blocks that the caching allocator gives out once its cache has those of earlier passes; of training.
     on: the device that it ran on. dtype: of the parameters.
     """
 
@@ -29,15 +33,8 @@ class Followed(NamedTuple):
     saved: int
     saved_all: int
     with_workspace: int
+    allocated: int
     on: str
     dtype: str
     inputs: tuple[str, ...]
     notes: tuple[str, ...]
-
-
-BLOCK = 512
-
-
-def blocks(size: int) -> int:
-    """A size rounded up to blocks of 512 bytes, in which the GPU's allocator gives memory out."""
-    return -(-size // BLOCK) * BLOCK

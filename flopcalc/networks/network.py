@@ -97,13 +97,26 @@ class Module(NamedTuple):
     also: tuple[str, ...] = ()
 
 
+class Gradients(NamedTuple):
+    """The MACs of the backward pass of a layer, by what they compute.
+
+    inputs: gradients of tensors that depend on the input of the network. weights: gradients of parameters, and of
+    tensors that are computed from parameters and constants alone. again: no gradients, but values of the forward pass.
+    """
+
+    inputs: int = 0
+    weights: int = 0
+    again: int = 0
+
+
 class Differentiated(NamedTuple):
     """One forward and one backward pass of a module, which were run and counted.
 
     forward: the network in training mode. backward: for each of its layers the parts of the backward pass, without
     parameters. steps: of the backward pass. scores: for each layer the MACs of attention scores that fused attention
-    computes again. reached: whether the outputs of a layer got a gradient. uncounted: kernels of the backward pass
-    without a rule. remarks: on the backward pass.
+    computes again. reached: whether the outputs of a layer got a gradient. gradients: for each layer the MACs of the
+    backward pass by what they compute. uncounted: kernels of the backward pass without a rule. remarks: on the backward
+    pass.
     """
 
     forward: "Network"
@@ -111,6 +124,7 @@ class Differentiated(NamedTuple):
     steps: int
     scores: Sequence[int]
     reached: Sequence[bool]
+    gradients: Sequence[Gradients]
     uncounted: tuple[Uncounted, ...] = ()
     remarks: tuple[str, ...] = ()
 

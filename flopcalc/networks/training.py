@@ -7,19 +7,32 @@ from typing import NamedTuple
 from flopcalc.errors import FlopcalcError, clip, unknown_name
 
 
+class StepMemory(NamedTuple):
+    """What a training step needs memory for besides its tensors, as `flopcalc memory` has it; None: its defaults."""
+
+    optimizer: str | None = None
+    optimizer_dtype: str | None = None
+    autocast: str | None = None
+    accumulate: int | None = None
+
+
 class TrainingOptions(NamedTuple):
     """How a network is trained. freeze, checkpoint: patterns of names of layers, or of modules with all below them.
 
     freeze: layers whose parameters get no gradient. checkpoint: layers whose forward pass is run again in the backward
     pass. fused: attention runs as one kernel that keeps no scores, and computes them again in the backward pass.
+    memory: what the peak of memory depends on, and the cost does not.
     """
 
     freeze: tuple[str, ...] = ()
     checkpoint: tuple[str, ...] = ()
     fused: bool = False
+    memory: StepMemory = StepMemory()
 
 
 MODES = ("inference", "training")
+# The name of the model itself.
+ROOT = "(model)"
 
 
 def read_training(

@@ -17,8 +17,9 @@ def bench_document(found: Bench, *, flat: bool = False) -> Document:
     if record["notes"]:
         blocks.append(Lines("Notes", record["notes"]))
     ratio = "" if found.ratio is None else f", {found.ratio:.3f} times the time before"
+    what = "" if record["mode"] == "inference" else ", training step,"
     title = (
-        f"{record['target']} measured on {record['on']}, {record['dtype']}, batch {record['batch']}: "
+        f"{record['target']}{what} measured on {record['on']}, {record['dtype']}, batch {record['batch']}: "
         f"{seconds(record['median_s'])}{ratio}"
     )
     return Document(title, blocks, record)
@@ -57,10 +58,10 @@ def _ratio(new: float | None, old: float | None) -> str:
 
 def _facts(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     threads = f", {record['threads']} threads" if record["on"] == "cpu" else ""
-    yield "measured on", f"{record['machine']}{threads}, torch {record['torch']}, eager"
+    yield "measured on", f"{record['machine']}{threads}, torch {record['torch']}, {record['execution']}"
     order = "channels last" if record["channels_last"] else "contiguous"
     yield "inputs", f"{record['dtype']}, {order}, random values"
     if record["macs"]:
         yield "rate", f"{2 * record['macs'] / record['median_s'] / 1e9:,.4g} GFLOPS"
     if record["device"] is not None:
-        yield "bound, estimate", f"of {record['device']}, eager"
+        yield "bound, estimate", f"of {record['device']}, {record['execution']}"

@@ -1,7 +1,7 @@
 """Records -> documents: the layout of `layer` and `compare`."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flopcalc.analysis.timing.words import notes_on_estimate
 from flopcalc.cost.bits import Bits
@@ -18,16 +18,22 @@ from flopcalc.report.time_and_peak import (
     Asked,
     compare_facts,
     kinds_of,
+    peak_notes,
     time_fields,
     with_default,
 )
 from flopcalc.report.time_and_peak import add_to_layer as add_time_and_peak
 from flopcalc.report.totals import traffic_text
+from flopcalc.report.training import GRADIENTS, pass_fields, passes_text, training_facts
+from flopcalc.report.training import add_to_layer as add_passes
 from flopcalc.spec.channel_map import ChannelMap
 from flopcalc.spec.equations import Reading, readings
-from flopcalc.spec.layer_record import intensity, layer_record, notes
+from flopcalc.spec.layer_record import Costs, intensity, layer_record, notes
 from flopcalc.spec.operator import Evaluation, show
 from flopcalc.spec.source import GIVES_TEXT, STATUS_TEXT
+
+if TYPE_CHECKING:
+    from flopcalc.analysis.training.training import Training
 
 
 def elementwise(cost: Cost) -> int:
@@ -43,28 +49,52 @@ def layer_document(
     columns: str | None = None,
     bits: Bits | None = None,
     explained: ChannelMap | None = None,
+    step: "Step | None" = None,
 ) -> Document:
     """What `flopcalc layer` shows. defaulted: inputs that were not given. columns: as `--columns` gives them.
 
-    explained: an output channel whose inputs are shown too.
+    explained: an output channel whose inputs are shown too. step: of training, if its cost is shown.
     """
-    record = layer_record(e, convention, dtype)
+    record = _record(e, convention, dtype, step)
     if bits is not None:
         add_to_layer(record, e, bits)
     if explained is not None:
         record["explained_channel"] = explained.record()
     return Document(
-        title=f"{e.operator.name}  {e.operator.title} | {e.operator.paper.short}",
+        title=f"{e.operator.name}  {e.operator.title} | {e.operator.paper.short}{'' if step is None else STEP_TITLE}",
         blocks=(
             Facts((*_inputs(e, defaulted), *_options(e), *_derived(e))),
-            _parts_table(e, record, convention, columns),
-            Facts(tuple(_totals(e, record, convention))),
+            _parts_table(e, record, convention, columns, _costs(e, step)),
+            Facts(tuple(_totals(record, convention))),
             *(() if explained is None else channel_blocks(explained, e.geometry.c_in)),
-            *_equation_blocks(e),
+            *_equation_blocks(e, "" if step is None else ", forward pass"),
             *((Lines("Notes", record["notes"]),) if record["notes"] else ()),
         ),
         data=record,
     )
+
+
+STEP_TITLE = " | training step"
+
+
+class Step(NamedTuple):
+    """A training step of an operator. baseline: both passes of the plain convolution that it is compared with."""
+
+    found: "Training"
+    cost: Cost
+    baseline: Cost
+
+
+def _costs(e: Evaluation, step: Step | None) -> Costs:
+    return Costs(e.cost, e.baseline) if step is None else Costs(step.cost, step.baseline)
+
+
+def _record(e: Evaluation, convention: Convention, dtype: str, step: Step | None) -> dict[str, Any]:
+    """The record of an operator, in inference or in training."""
+    record = layer_record(e, convention, dtype, _costs(e, step))
+    if step is not None:
+        add_passes(record, step.found, dtype)
+    return record
 
 
 def _star(text: str, is_default: bool) -> str:
@@ -137,17 +167,20 @@ def _default(convention: Convention) -> Iterable[str]:
     return "part", "params", "macs", "cost", "share", "elementwise", "steps"
 
 
-def _parts_table(e: Evaluation, record: dict[str, Any], convention: Convention, columns: str | None) -> Table:
+def _parts_table(
+    e: Evaluation, record: dict[str, Any], convention: Convention, columns: str | None, costs: Costs
+) -> Table:
     n, element = e.geometry.batch, DTYPE_BYTES[record["dtype"]]
-    total, fold = convention.of(e.cost, n, inputs=e.inputs), convention.fold_of(e.inputs)
+    total, fold = convention.of(costs.cost, n, inputs=e.inputs), convention.fold_of(e.inputs)
     rows = []
-    for part, found in zip(e.cost, record["parts"], strict=True):
+    for part, found in zip(costs.cost, record["parts"], strict=True):
         if any(getattr(part, kind) for kind in OF_A_KERNEL):
             number = fold(part, n)
             rows.append({**found, "cost": number, "share": number / total if total else None})
     share = 1 if total else None
-    all_parts = {**_sums(e.cost, element), "name": "total", "cost": total, "share": share}
-    plain = {**_sums(e.baseline, element), "name": e.operator.baseline_text, "cost": convention.of(e.baseline, n)}
+    all_parts = {**_sums(costs.cost, element), "name": "total", "cost": total, "share": share}
+    base = costs.baseline
+    plain = {**_sums(base, element), "name": e.operator.baseline_text, "cost": convention.of(base, n)}
     ratio: dict[str, Any] = {"name": "ratio"}
     bops = ["bops"] if "bops" in record else []
     for kind in bops:
@@ -171,14 +204,16 @@ def _sums(cost: Cost, element: int) -> dict[str, Any]:
     return sums | {"intensity": intensity(sums["flops"], sums["traffic"])}
 
 
-def _totals(e: Evaluation, record: dict[str, Any], convention: Convention) -> Iterable[tuple[str, str]]:
-    yield "flops", f"{people(e.cost.flops)} = 2 x MACs + elementwise"
+def _totals(record: dict[str, Any], convention: Convention) -> Iterable[tuple[str, str]]:
+    yield from training_facts(record)
+    yield "flops", f"{people(record['flops'])} = 2 x MACs + elementwise"
     yield from bops_facts(record)
     yield "traffic", traffic_text(record)
     yield "convention", f"{convention.name}: {convention.text}"
 
 
-def _equation_blocks(e: Evaluation) -> Iterable[Table | Lines]:
+def _equation_blocks(e: Evaluation, of: str) -> Iterable[Table | Lines]:
+    """of: which pass they are about, if it is not plain."""
     applied = [reading for reading in readings(e) if not reading.reason]
     if not applied:
         return
@@ -199,7 +234,7 @@ def _equation_blocks(e: Evaluation) -> Iterable[Table | Lines]:
         Column("as printed"),
         Column("used here"),
     )
-    yield Table(columns, rows, title=f"Equations of {e.operator.paper.short}")
+    yield Table(columns, rows, title=f"Equations of {e.operator.paper.short}{of}")
     yield Lines("As printed", list(_texts(applied)))
 
 
@@ -221,9 +256,14 @@ def compare_document(
     bits: Bits | None = None,
     columns: str | None = None,
     asked: Asked | None = None,
+    steps: Sequence[Step] | None = None,
 ) -> Document:
-    """What `flopcalc compare` shows: one row for each operator. columns: as `--columns` gives them."""
-    records = [layer_record(e, convention, dtype) for e in evaluations]
+    """What `flopcalc compare` shows: one row for each operator. columns: as `--columns` gives them.
+
+    steps: of training, for each operator, if their costs are shown.
+    """
+    of_each = steps or [None] * len(evaluations)
+    records = [_record(e, convention, dtype, step) for e, step in zip(evaluations, of_each, strict=True)]
     for e, record in zip(evaluations, records, strict=True):
         if bits is not None:
             add_to_layer(record, e, bits)
@@ -231,14 +271,20 @@ def compare_document(
             add_time_and_peak(record, e, asked)
     shapes = {str(e.geometry) for e in evaluations}
     same = len(shapes) == 1
-    rows = [_compared_row(e, record, convention) for e, record in zip(evaluations, records, strict=True)]
+    rows = [
+        _compared_row(e, record, convention, _costs(e, step))
+        for e, record, step in zip(evaluations, records, of_each, strict=True)
+    ]
     fields = _compared_fields(records[0], headline(convention), same=same)
-    columns, default = with_default(columns, [field.name for field in fields if field.name not in NAMES])
+    default = [field.name for field in fields if field.name not in (*NAMES, *GRADIENTS)]
+    columns, default = with_default(columns, default)
     facts = [
         ("convention", f"{convention.name}: {convention.text}"),
         ("bytes", f"read and written in {dtype}, each kernel by itself"),
         *compare_facts(records[0]),
     ]
+    if steps:
+        facts.insert(0, ("passes", passes_text(records[0])))
     if bits is not None:
         facts.insert(1, ("BOPs", f"MACs x bits of weights x bits of activations ({bits.text})"))
     others = _other_baselines(evaluations)
@@ -248,10 +294,14 @@ def compare_document(
     if others:
         facts.insert(0 if same else 1, ("ratio", others))
     remarks = [f"{e.operator.name}: {line}" for e in evaluations for line in notes(e)]
+    if steps:
+        remarks += dict.fromkeys(line for step in steps for line in step.found.remarks if "scores" not in line)
+    if asked and asked.peak:
+        remarks += peak_notes(evaluations)
     if asked and asked.device is not None:
         remarks += notes_on_estimate(asked.device, asked.dtype, asked.execution)
     return Document(
-        title=_compared(shapes.pop() if same else "", evaluations),
+        title=_compared(shapes.pop() if same else "", evaluations) + (STEP_TITLE if steps else ""),
         blocks=(
             table_of(choose(fields, columns, default), rows, ()),
             Facts(facts),
@@ -269,6 +319,7 @@ def _compared_fields(record: dict[str, Any], counted: str, *, same: bool) -> lis
         *([] if same else [Field("shape", Column("shape", "name"), cell_of("shape"))]),
         Field("params", Column("params"), cell_of("params")),
         Field("params_ratio", Column("ratio", "ratio", key="params_ratio", drop=1), cell_of("params_ratio")),
+        *pass_fields(record),
         Field("cost", Column(counted), cell_of("cost")),
         Field("ratio", Column("ratio", "ratio", key=f"{counted}_ratio"), cell_of("ratio")),
     ]
@@ -287,20 +338,21 @@ def _compared_fields(record: dict[str, Any], counted: str, *, same: bool) -> lis
     ]
 
 
-def _compared_row(e: Evaluation, record: dict[str, Any], convention: Convention) -> dict[str, Any]:
+def _compared_row(e: Evaluation, record: dict[str, Any], convention: Convention, costs: Costs) -> dict[str, Any]:
     """The cells of one operator, by key."""
     n = e.geometry.batch
-    number, base = convention.of(e.cost, n, inputs=e.inputs), convention.of(e.baseline, n)
+    number, base = convention.of(costs.cost, n, inputs=e.inputs), convention.of(costs.baseline, n)
+    passes = ("forward", "backward") if "backward" in record else ()
     row = {
-        **{key: record[key] for key in ("traffic", *kinds_of(record))},
+        **{key: record[key] for key in ("traffic", *kinds_of(record), *passes)},
         "operator": e.label(),
         "shape": str(e.geometry),
         "params": e.cost.params,
-        "params_ratio": e.ratio("params"),
+        "params_ratio": costs.ratio("params"),
         "cost": number,
         "ratio": number / base if base else None,
-        "elementwise": elementwise(e.cost),
-        "steps": e.cost.steps,
+        "elementwise": elementwise(costs.cost),
+        "steps": costs.cost.steps,
     }
     if "bops" in record:
         row["bops"], row["bops_ratio"] = _bops_cells(record)

@@ -93,6 +93,8 @@ def _facts(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "peak", f"{_bytes(record['peak_bytes'])} at {record['peak_at']}, in blocks of 512 bytes"
     if record["workspace_bytes"]:
         yield "workspace", f"about {_bytes(record['workspace_bytes'])} more, an estimate"
+    if record["allocator_bytes"]:
+        yield "allocator", f"about {_bytes(record['allocator_bytes'])} more, an estimate"
     for key in ("autocast", "checkpoint"):
         if record[key]:
             yield key, ", ".join(record[key]) if isinstance(record[key], list) else record[key]

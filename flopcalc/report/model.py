@@ -14,7 +14,7 @@ from flopcalc.report.time_and_peak import COLUMNS, kinds_of, time_facts, time_fi
 from flopcalc.report.totals import traffic_text
 from flopcalc.report.training import pass_fields, training_facts, with_passes
 from flopcalc.report.uncounted import RULE_HINT, at_least, how_many, uncounted_lines
-from flopcalc.targets.model_record import OWN, folded, grouped, number_of
+from flopcalc.targets.model_record import OWN, PASSES, folded, grouped, number_of
 
 
 class View(NamedTuple):
@@ -287,8 +287,8 @@ def _others(record: dict[str, Any], rows: Sequence[Row], by: str) -> Iterable[di
     bops = ["bops"] if "bops" in record else []
     for kind in ("params", "cost", "macs", "flops", "traffic", "activations", *bops):
         rest[kind] = record[kind] - sum(row[kind] for row in rows)
-    for which in ("forward", "backward") if "backward" in record else ():
-        rest[f"{which}_macs"] = record[which]["macs"] - sum(row[f"{which}_macs"] for row in rows)
+    for kind in PASSES if "backward" in record else ():
+        rest[kind] = sum(layer[kind] for layer in record["layers"]) - sum(row[kind] for row in rows)
     for kind in ("bound_s", "estimate_s") if "estimate_s" in record else ():
         rest[kind] = sum(layer[kind] for layer in record["layers"]) - sum(row[kind] for row in rows)
     elementwise = sum(record[kind] for kind in ELEMENTWISE)

@@ -4,12 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from flopcalc.analysis.memory.memory import memory_of
-from flopcalc.analysis.memory.operator import operator_peak
+from flopcalc.analysis.memory.operator import DIFFERENCES, operator_peak
 from flopcalc.analysis.memory.question import question
 from flopcalc.analysis.roofline import Roofline, of_result, of_target
 from flopcalc.analysis.timing import words
 from flopcalc.analysis.timing.device import Device, Execution
 from flopcalc.cost.cost import DTYPE_BYTES
+from flopcalc.networks.training import TrainingOptions
 from flopcalc.report.columns import ALL, Field, cell_of, names_of
 from flopcalc.report.document import Column, people, seconds
 from flopcalc.report.uncounted import at_least
@@ -47,9 +48,14 @@ def reads_time(columns: str | None) -> bool:
 
 
 def add_to_layer(record: dict[str, Any], e: Evaluation, asked: Asked) -> None:
-    """Of an operator: device, execution, bound_s, estimate_s, limited_by; activations_peak_bytes."""
+    """Of an operator: device, execution, bound_s, estimate_s, limited_by; activations_peak_bytes.
+
+    The time is that of a training step where the record is of one.
+    """
     if asked.device is not None:
-        record |= _time(of_result(e, asked.device, asked.dtype, asked.execution))
+        step = TrainingOptions() if record.get("mode") == "training" else None
+        first = bool(record.get("first"))
+        record |= _time(of_result(e, asked.device, asked.dtype, asked.execution, step=step, first=first))
     if asked.peak:
         record["activations_peak_bytes"] = operator_peak(e, DTYPE_BYTES[asked.dtype])
 
@@ -57,7 +63,7 @@ def add_to_layer(record: dict[str, Any], e: Evaluation, asked: Asked) -> None:
 def add_to_model(record: dict[str, Any], target: Target, spec: TargetSpec, asked: Asked) -> None:
     """As `add_to_layer`, of a network, of each layer (its part of the peak is live_bytes), and before replacement."""
     if asked.device is not None:
-        _add_time(record, of_target(target, asked.device, asked.dtype, asked.execution))
+        _add_time(record, of_target(target, asked.device, asked.dtype, asked.execution, step=spec.training))
     if asked.peak:
         _add_peak(record, spec, asked.dtype)
 
@@ -95,6 +101,13 @@ def _time(found: Roofline) -> dict[str, Any]:
         "estimate_s": found.estimate_s,
         "limited_by": dict(found.limited_by),
     }
+
+
+def peak_notes(evaluations: Sequence[Evaluation]) -> Iterator[str]:
+    """Where the peak of an operator is not that of its module."""
+    for name in dict.fromkeys(e.operator.name for e in evaluations):
+        if name in DIFFERENCES:
+            yield f"{name}: its peak is that of its parts: {DIFFERENCES[name]}"
 
 
 def notes(found: Roofline) -> Iterator[str]:
@@ -155,7 +168,8 @@ def time_facts(record: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
 def compare_facts(record: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     """What the columns of operators are."""
     if "estimate_s" in record:
-        yield "time", f"expected on {_where(record)}"
+        what = ", of both passes" if "backward" in record else ""
+        yield "time", f"expected on {_where(record)}{what}"
     if "activations_peak_bytes" in record:
         yield "peak", "bytes of tensors alive at once in inference, without weights and input"
 

@@ -1,10 +1,10 @@
 """One operator on one shape as plain data: the JSON contract `flopcalc/layer/1`."""
 
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 from flopcalc.cost.convention import Convention
-from flopcalc.cost.cost import DTYPE_BYTES, Part
+from flopcalc.cost.cost import DTYPE_BYTES, Cost, Part
 from flopcalc.cost.geometry import SAME, Geometry
 from flopcalc.cost.kinds import OF_A_KERNEL
 from flopcalc.spec.equations import Reading, readings
@@ -49,10 +49,25 @@ def intensity(flops: int, traffic: int) -> float | None:
     return float(Fraction(flops, traffic)) if traffic else None
 
 
-def layer_record(e: Evaluation, convention: Convention, dtype: str = "float32") -> dict[str, Any]:
-    """The record that `flopcalc layer` shows, ready for JSON."""
-    base, element = e.baseline, DTYPE_BYTES[dtype]
-    sums = e.cost.totals()
+class Costs(NamedTuple):
+    """The cost of an operator, and that of the plain convolution: of a forward pass, or of a training step."""
+
+    cost: Cost
+    baseline: Cost
+
+    def ratio(self, kind: str) -> Fraction | None:
+        """Cost over that of the plain convolution, exact; None where that has no such cost."""
+        base = self.baseline.total(kind)
+        return Fraction(self.cost.total(kind), base) if base else None
+
+
+def layer_record(
+    e: Evaluation, convention: Convention, dtype: str = "float32", costs: Costs | None = None
+) -> dict[str, Any]:
+    """The record that `flopcalc layer` shows, ready for JSON. costs: if they are not those of the forward pass."""
+    found = costs or Costs(e.cost, e.baseline)
+    base, element = found.baseline, DTYPE_BYTES[dtype]
+    sums = found.cost.totals()
     sums["traffic"] *= element
     return {
         "schema": "flopcalc/layer/1",
@@ -64,12 +79,12 @@ def layer_record(e: Evaluation, convention: Convention, dtype: str = "float32") 
         **sums,
         "intensity": intensity(sums["flops"], sums["traffic"]),
         "dtype": dtype,
-        "parts": [_part(part, element) for part in e.cost],
+        "parts": [_part(part, element) for part in found.cost],
         "equations": [_equation(reading, e) for reading in readings(e)],
         "baseline": {"type": baseline_type(e.operator), "params": base.params, "macs": base.macs},
-        "ratio": {"params": _ratio(e, "params"), "macs": _ratio(e, "macs")},
+        "ratio": {"params": _ratio(found, "params"), "macs": _ratio(found, "macs")},
         "convention": convention.name,
-        "cost": convention.of(e.cost, e.geometry.batch, inputs=e.inputs),
+        "cost": convention.of(found.cost, e.geometry.batch, inputs=e.inputs),
         "notes": [*notes(e), *whole_module_notes(e, convention)],
     }
 
@@ -91,8 +106,8 @@ def _part(part: Part, element: int) -> dict[str, Any]:
     }
 
 
-def _ratio(e: Evaluation, kind: str) -> float | None:
-    ratio = e.ratio(kind)
+def _ratio(costs: Costs, kind: str) -> float | None:
+    ratio = costs.ratio(kind)
     return None if ratio is None else float(ratio)
 
 

@@ -15,7 +15,7 @@ from flopcalc.cost.kinds import KINDS
 from flopcalc.errors import FlopcalcError, clip, unknown_name
 from flopcalc.text.expression import MAX_LENGTH, evaluate, parse
 
-# Of a network, in bytes, as `flopcalc memory` has them: the peaks of inference and of training with SGD, and weights.
+# Of a network, in bytes, as `flopcalc memory` has them: the peaks of inference and of training, and weights.
 MEMORY = ("peak_memory", "weights_bytes", "training_peak")
 # A layer has the kinds of cost; a target also has `uncounted` (kernels without a rule) and memory.
 QUANTITIES = (*KINDS, "uncounted", *MEMORY)

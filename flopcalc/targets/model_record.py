@@ -119,8 +119,9 @@ def _window(window: Window | None) -> dict[str, Any]:
 
 # Kinds that add up over layers; steps do not, since layers may run side by side.
 _ADDITIVE = (*SUMMED, "elementwise", "cost")
-# BOPs, the MACs of the two passes of training, and seconds on a device.
-IF_ASKED = ("bops", "forward_macs", "backward_macs", "bound_s", "estimate_s")
+# BOPs, the MACs of the two passes of training and of their gradients, and seconds on a device.
+PASSES = ("forward_macs", "backward_macs", "input_gradient_macs", "weight_gradient_macs")
+IF_ASKED = ("bops", *PASSES, "bound_s", "estimate_s")
 
 
 # Equal in these, two calls of one module are one row.

@@ -72,6 +72,60 @@ def test_training_is_a_limit(folder: Path, run: Runner) -> None:
     assert run("check").code == 0
 
 
+def _training_target(folder: Path, keys: str, *limits: str) -> None:
+    texts = ", ".join(f'"{one}"' for one in limits)
+    (folder / "flopcalc.yaml").write_text(
+        f"targets:\n  - {{network: tiny.yaml, mode: training, {keys}, limits: [{texts}]}}\n"
+    )
+
+
+def test_a_target_says_how_it_is_trained(folder: Path, run: Runner) -> None:
+    """Optimizer, dtypes, accumulation, checkpoints and frozen layers are those of `flopcalc memory`."""
+    pytest.importorskip("torch")
+    where = str(folder / "tiny.yaml")
+    for keys, options in (
+        ("optimizer: adamw", {"optimizer": "adamw"}),
+        ("optimizer: adam, optimizer_dtype: float16", {"optimizer": "adam", "optimizer_dtype": "float16"}),
+        ("autocast: bfloat16, accumulate: 2", {"autocast": "bfloat16", "accumulate": 2}),
+        ("freeze: [fc], checkpoint: conv1", {"freeze": "fc", "checkpoint": "conv1"}),
+    ):
+        peak = memory(where, mode="training", **options).peak
+        _training_target(folder, keys, f"training_peak == {peak}")
+        done = run("check")
+        assert done.code == 0, done.out + done.err
+    # AdamW keeps two numbers for each parameter, and makes one more in its step.
+    plain, adamw = (memory(where, mode="training", optimizer=one).peak for one in ("sgd", "adamw"))
+    assert adamw > plain
+
+
+@pytest.mark.parametrize(
+    ("keys", "error"),
+    [
+        ("optimizer: adamx", "unknown optimizer 'adamx'"),
+        ("optimizer: 3", "optimizer is 3, not a string"),
+        ("accumulate: 0", "accumulate is 0; it must be"),
+        ("autocast: float32", "unknown autocast 'float32'"),
+        ("optimizer_dtype: int8", "unknown optimizer_dtype 'int8'"),
+    ],
+)
+def test_mistakes_in_how_a_target_is_trained(folder: Path, run: Runner, keys: str, error: str) -> None:
+    """One line with file and line, and a hint, before anything is computed."""
+    _training_target(folder, keys, "macs <= 1")
+    done = run("check")
+    assert done.code == 2
+    assert "flopcalc.yaml, line 2" in done.err.splitlines()[0]
+    assert error in done.err.splitlines()[0]
+    assert done.err.splitlines()[1].startswith("hint:")
+
+
+def test_an_optimizer_belongs_to_training(folder: Path, run: Runner) -> None:
+    """Without `mode: training` it is an error, not ignored."""
+    (folder / "flopcalc.yaml").write_text("targets:\n  - {network: tiny.yaml, optimizer: adam, limits: [macs <= 1]}\n")
+    done = run("check")
+    assert (done.code, "optimizer is about training" in done.err) == (2, True)
+    assert "write mode: training" in done.err
+
+
 def test_no_memory_is_computed_where_no_limit_reads_it(
     folder: Path, run: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:

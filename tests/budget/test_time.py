@@ -111,6 +111,26 @@ def test_operators(folder: Path, run: Runner) -> None:
     assert (done.code, "the plain convolution has no time" in done.err) == (2, True)
 
 
+def test_training(folder: Path, run: Runner) -> None:
+    """The time of a target that is trained is that of both passes, as `flopcalc roofline` has it."""
+    (folder / "flopcalc.yaml").write_text(
+        "targets:\n"
+        "  - network: resnet18\n"
+        "    mode: training\n"
+        "    freeze: [conv1, bn1]\n"
+        "    checkpoint: layer4\n"
+        "    replace: ghost\n"
+        "    limits: [time(h200) <= baseline]\n"
+    )
+    row = json.loads(run("check", "--format", "json").out)["rows"][0]
+    found = flopcalc.roofline(
+        "resnet18", device="h200", mode="training", freeze=["conv1", "bn1"], checkpoint="layer4", replace="ghost"
+    )
+    assert found.before is not None
+    assert row["actual"] == pytest.approx(found.estimate_s)
+    assert row["bound"] == pytest.approx(found.before.estimate_s)
+
+
 @pytest.mark.parametrize(
     ("limit", "error"),
     [

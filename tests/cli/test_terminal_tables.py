@@ -57,6 +57,8 @@ SHOWN = [
     ("memory", "resnet50", "--order", "best"),
     ("memory", "densenet201", "--batch", "4096"),
     ("model", "resnet50", "--mode", "training"),
+    ("layer", "compconv", *HUGE, "--mode", "training"),
+    ("compare", "conv", "ghost", *HUGE, "--mode", "training", "--columns", "all"),
     ("bench", "ghost", "--cin", "16", "--hw", "8", "--seconds", "0.1", "--device", "xeon-8380"),
     ("verify", "spconv", "--cin", "64"),
 ]

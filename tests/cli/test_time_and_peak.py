@@ -118,10 +118,23 @@ def test_errors(run: Runner, options: tuple[str, ...], error: str) -> None:
         assert done.err.splitlines()[1].startswith("hint:")
 
 
-def test_not_for_training(run: Runner) -> None:
+def test_no_peak_of_training(run: Runner) -> None:
     """The peak is that of inference."""
     done = run("model", "resnet18", "--mode", "training", "--columns", "peak")
-    assert (done.code, "are for inference" in done.err) == (2, True)
+    assert (done.code, "the column peak is for inference" in done.err) == (2, True)
+
+
+def test_time_of_training(run: Runner) -> None:
+    """That of both passes, also before replacement."""
+    asked = ("model", "resnet18", "--mode", "training", "--replace", "ghost", "--columns", "time", *H200)
+    data = json.loads(run(*asked, "--format", "json").out)
+    found = flopcalc.roofline("resnet18", device="h200", mode="training", replace="ghost")
+    assert data["estimate_s"] == found.estimate_s
+    assert found.before is not None
+    assert data["baseline"]["estimate_s"] == found.before.estimate_s
+    assert sum(layer["estimate_s"] for layer in data["layers"]) == pytest.approx(
+        sum(layer.estimate_s for layer in found.layers)
+    )
 
 
 MODULE = """\
@@ -149,3 +162,10 @@ def test_at_least_where_a_kernel_was_not_counted(run: Runner, tmp_path: Path) ->
     assert "expected on h200" in done.out
     assert "at least" in next(line for line in done.out.splitlines() if line.startswith("  time"))
     assert "total, at least" in done.out
+
+
+def test_a_peak_that_is_not_that_of_the_module_has_a_note(run: Runner) -> None:
+    """It says why; others have none."""
+    out = " ".join(run("compare", "conv", "winograd", "--cin", "16", "--columns", "peak").out.split())
+    assert "winograd: its peak is that of its parts: a part counts the sums of both passes" in out
+    assert "conv: its peak" not in out.replace("winograd: its peak", "")

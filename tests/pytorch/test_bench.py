@@ -2,15 +2,19 @@
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from helpers import Run
 
+import flopcalc
 from flopcalc import FlopcalcError, bench
 from flopcalc.analysis.bench import read_seconds
+from flopcalc.cli.progress import bar
+from flopcalc.networks.progress import Progress, progress
 
 torch = pytest.importorskip("torch")
 
@@ -19,6 +23,9 @@ from torch import Tensor, nn
 from flopcalc.pytorch import count
 from flopcalc.pytorch.measuring import clock
 from flopcalc.pytorch.measuring import run as measuring
+from flopcalc.pytorch.measuring.execution import executed
+from flopcalc.pytorch.measuring.place import Place
+from flopcalc.pytorch.measuring.subject import Pass
 
 # A budget that ends after the fewest runs.
 LITTLE = 1e-4
@@ -56,7 +63,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[list[Any]]:
     found: list[list[Any]] = []
 
     def spy(runs: Any, budget: float, on: str) -> Any:
-        found.append([run.__self__ for run in runs])
+        found.append([getattr(run, "__self__", run) for run in runs])
         return clock.in_turns(runs, budget, on)
 
     monkeypatch.setattr(measuring, "in_turns", spy)
@@ -176,6 +183,7 @@ def test_a_python_file(run: Callable[..., Run], tmp_path: Path) -> None:
         (("resnet18", "--cin", "3"), "--cin is for operators"),
         (("resnet18", "--replace", "ghost where k == 99"), "replaces nothing"),
         (("conv", "--cin", "8", "--replace", "ghost"), "--replace is for networks"),
+        (("conv", "--cin", "8", "--execution", "graph"), "--execution graph is a CUDA graph"),
     ],
 )
 def test_errors(run: Callable[..., Run], arguments: tuple[str, ...], words: str) -> None:
@@ -226,3 +234,159 @@ def test_a_kernel_without_a_rule_gets_a_note() -> None:
 
     found = bench(Sums(), input=(8, 8), seconds=LITTLE)
     assert any("have no counting rule" in note for note in found.notes)
+
+
+def test_training(run: Callable[..., Run], measured: list[list[Any]]) -> None:
+    """A run is a forward in training mode and a backward pass; the MACs are those of both, the input needs nothing."""
+    module = Net()
+    module.conv1.requires_grad_(False)
+    found = bench(module, input=(3, 8, 8), batch=2, seconds=LITTLE, mode="training", device="h200")
+    assert found.times.macs == flopcalc.training(module, input=(3, 8, 8), batch=2).macs
+    assert found.times.bound_s is not None
+    (one,) = measured[0]
+    assert one.module.training
+    # Of the last run.
+    assert {name for name, parameter in one.module.named_parameters() if parameter.grad is not None} == {
+        *("norm.weight", "norm.bias", "conv2.weight", "conv2.bias")
+    }
+    assert all(parameter.grad is None for parameter in module.parameters())
+    data = json.loads(
+        run("bench", "conv", "--cin", "8", "--mode", "training", "--seconds", str(LITTLE), "--format", "json").out
+    )
+    assert (data["mode"], data["execution"]) == ("training", "eager")
+    assert data["macs"] == 2 * flopcalc.layer("conv", 8).macs
+    assert "training step" in repr(found)
+    assert found.to_rows()[0]["version"] == "step"
+
+
+def test_gradients_do_not_add_up() -> None:
+    """Each run starts without them, as after `zero_grad`; auxiliary outputs have no loss."""
+
+    class Heads(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.main, self.other = nn.Linear(4, 2), nn.Linear(4, 2)
+
+        def forward(self, x: Tensor) -> dict[str, Tensor]:
+            return {"out": self.main(x), "aux": self.other(x)}
+
+    made = Pass(Heads(), [torch.ones(3, 4)], {}, "forward", training=True)
+    for _ in range(3):
+        made.run()
+        assert torch.equal(made.module.main.bias.grad, torch.full((2,), 3.0))  # type: ignore[union-attr]
+        assert made.module.other.weight.grad is None  # type: ignore[union-attr]
+
+
+def test_nothing_to_train() -> None:
+    """One line."""
+    module = nn.Sequential(nn.Conv2d(3, 4, 3)).requires_grad_(False)
+    with pytest.raises(FlopcalcError, match="no output depends on a parameter"):
+        bench(module, input=(3, 8, 8), mode="training", seconds=LITTLE)
+
+
+def test_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is timed calls the compiled module; compiling is not timed. An error names what it needs."""
+    compiled: list[Any] = []
+
+    def of(call: Any, *, dynamic: bool) -> Any:
+        def made(*args: Any, **named: Any) -> Any:
+            compiled.append(call)
+            return call(*args, **named)
+
+        assert not dynamic
+        return made
+
+    monkeypatch.setattr(torch, "compile", of)
+    found = bench(Net(), input=(3, 8, 8), execution="compiled", seconds=LITTLE)
+    assert len(compiled) == 1 + found.times.warm_up + found.times.runs
+    assert found.to_dict()["execution"] == "compiled"
+
+    def fails(call: Any, **_: Any) -> Any:
+        def made(*args: Any) -> Any:
+            raise RuntimeError("no compiler found")
+
+        return made
+
+    monkeypatch.setattr(torch, "compile", fails)
+    with pytest.raises(FlopcalcError, match=r"torch.compile failed: RuntimeError: no compiler found") as caught:
+        bench(Net(), input=(3, 8, 8), execution="compiled", seconds=LITTLE)
+    assert "needs a C++ compiler" in caught.value.hint
+
+
+class _Graphs:
+    """The parts of torch.cuda that a capture uses: what happens is written into `events`."""
+
+    def __init__(self, events: list[str]) -> None:
+        self.events = events
+        graphs = self
+
+        class CUDAGraph:
+            def replay(self) -> None:
+                graphs.events.append("replay")
+
+        class Stream:
+            def wait_stream(self, other: Any) -> None:
+                graphs.events.append("wait")
+
+        self.CUDAGraph, self.Stream = CUDAGraph, Stream
+        self.usual = Stream()
+
+    def current_stream(self) -> Any:
+        return self.usual
+
+    @contextmanager
+    def stream(self, stream: Any) -> Iterator[None]:
+        self.events.append("side stream")
+        yield
+        self.events.append("usual stream")
+
+    @contextmanager
+    def graph(self, graph: Any) -> Iterator[None]:
+        self.events.append("capture")
+        yield
+        self.events.append("captured")
+
+
+def test_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three runs on a stream of their own, then one that is captured, without gradients of before; then replays."""
+    events: list[str] = []
+    fake = _Graphs(events)
+    for name in ("CUDAGraph", "Stream", "current_stream", "stream", "graph"):
+        monkeypatch.setattr(torch.cuda, name, getattr(fake, name))
+
+    class Watched(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(2))
+
+        def forward(self, x: Tensor) -> Tensor:
+            events.append("run" if self.weight.grad is None else "run with gradients")
+            return x * self.weight
+
+    one = Pass(Watched(), [torch.ones(2)], {}, "forward", training=True)
+    run = executed(one, Place("cuda", "float32", False, "graph", True))
+    assert events == ["wait", "side stream", "run", "run", "run", "usual stream", "wait", "capture", "run", "captured"]
+    events.clear()
+    run()
+    run()
+    assert events == ["replay", "replay"]
+
+    class Reads(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            raise RuntimeError("operation not permitted when stream is capturing")
+
+    with pytest.raises(FlopcalcError, match="captured in a CUDA graph: RuntimeError: operation not") as caught:
+        executed(Pass(Reads(), [torch.ones(2)], {}, "forward"), Place("cuda", "float32", False, "graph"))
+    assert "--execution eager" in caught.value.hint
+
+
+def test_progress() -> None:
+    """The seconds that have passed of the budget."""
+    shown = Progress()
+    token = progress.set(shown)
+    try:
+        clock.in_turns([lambda: None], 1e-9, "cpu")
+    finally:
+        progress.reset(token)
+    assert (len(shown.done), shown.total, shown.words) == (0, 1, ("measuring", "seconds"))
+    assert bar("net", 3, 20, 3.2, 70, "measuring", "seconds").endswith("3 of 20 seconds")

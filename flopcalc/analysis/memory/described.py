@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import prod
 from typing import NamedTuple
 
-from flopcalc.cost.cost import PREVIOUS, Part
+from flopcalc.analysis.memory.parts import as_computed, kept, last_readers
+from flopcalc.cost.cost import Part
 from flopcalc.networks.dataflow import Dataflow, Peak, Step, as_moments
 from flopcalc.networks.memory import BLOCK, blocks
 from flopcalc.networks.network import INPUT, Layer, Network
@@ -107,7 +108,7 @@ def eager(network: Network, element: int, rounded: Callable[[int], int] = int) -
             pairs.append((layer.name, before))
         else:
             size = rounded(elements(layer, batch) * element)
-            pairs.append((layer.name, before + _inside(layer, size, element)))
+            pairs.append((layer.name, before + _inside(layer, size, element, batch * prod(layer.in_shape))))
             storage[layer.name] = layer.name
             alive[layer.name] = _Held(size, end)
         alive = {name: held for name, held in alive.items() if held.until > place}
@@ -123,20 +124,32 @@ def _in_place(layer: Layer, sources: Sequence[str], alive: Mapping[str, _Held], 
     return alive[sources[0]].until <= place
 
 
-def _inside(layer: Layer, out: int, element: int) -> int:
+def _inside(layer: Layer, out: int, element: int, given: int) -> int:
     """The bytes that a layer adds to those alive before it, at the worst moment: its output and its temporaries."""
     parts = layer.cost.parts
     if len(parts) <= 1:
+        if layer.evaluation and parts:
+            # A copy before the output is written.
+            return max(out, int(parts[0].writes) * element)
         return out + (_beside(parts[0], layer, out, element) if parts else 0)
-    last = _last_readers(parts)
+    name = layer.kind if layer.evaluation else ""
+    parts = as_computed(name, parts)
+    last, stays = last_readers(name, parts, given), kept(name, parts)
     live: dict[str, int] = {}
     highest = out
     for place, part in enumerate(parts):
-        made = out if place == len(parts) - 1 else part.writes * element
-        highest = max(highest, sum(live.values()) + made)
-        live[part.name] = made
-        live = {name: size for name, size in live.items() if last[name] > place}
+        made = int(part.writes) * element
+        highest = max(highest, sum(live.values()) + made + _inner(part, element))
+        live[part.name] = stays[part.name] * element
+        live = {one: size for one, size in live.items() if last[one] > place}
     return highest
+
+
+def _inner(part: Part, element: int) -> int:
+    """What a norm inside of an operator makes next to its output: two numbers for each channel, or for each sum."""
+    params, writes = int(part.params), int(part.writes)
+    extra = {"norm": params, "layernorm": 2 * writes // max(1, params // 2)}
+    return extra.get(part.work, 0) * element
 
 
 def _beside(part: Part, layer: Layer, out: int, element: int) -> int:
@@ -148,25 +161,6 @@ def _beside(part: Part, layer: Layer, out: int, element: int) -> int:
     if part.work == "maxpool":
         return out // element * _INDEX
     return 0
-
-
-def _last_readers(parts: Sequence[Part]) -> dict[str, int]:
-    """The last part that reads each part; the end of the layer for those that none reads.
-
-    `after` names what a part waits for. A concatenation waits for its last piece only, and reads more than that: also
-    the outputs before it that fit into the rest of what it reads.
-    """
-    last: dict[str, int] = {}
-    for place, part in enumerate(parts):
-        names = (parts[place - 1].name,) if part.after is PREVIOUS and place else part.after or ()
-        rest = part.reads - part.params - sum(one.writes for one in parts[:place] if one.name in names)
-        for one in reversed(parts[:place]):
-            if one.name not in names and 0 < one.writes <= rest:
-                last[one.name] = place
-                rest -= one.writes
-        for name in names:
-            last[name] = place
-    return {part.name: last.get(part.name, len(parts)) for part in parts}
 
 
 def _lifetimes(layers: Sequence[Layer]) -> dict[str, int]:

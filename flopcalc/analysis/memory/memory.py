@@ -27,6 +27,10 @@ NATIVE_NORM = (
     "cuDNN's makes none in inference"
 )
 ESTIMATE = "workspace is an estimate of what cuDNN takes for 3x3 convolutions; it is not part of the peak"
+BLOCKS = (
+    "allocator is an estimate of what blocks have more than their tensors, since a cached block is split only if more "
+    "than 1 MiB is left; it is not part of the peak"
+)
 FROM_MODULE = "followed on the module that the description mirrors or describes"
 STEADY = "the optimizer's state is there from the second step on"
 
@@ -45,6 +49,7 @@ def memory(
     checkpoint: str | Iterable[str] = (),
     accumulate: int | None = None,
     order: str = "given",
+    freeze: str | Iterable[str] = (),
     replace: str | Iterable[str] = (),
     where: str | None = None,
     keep: str | Iterable[str] = (),
@@ -60,7 +65,8 @@ def memory(
     optimizer: none, sgd, momentum, adam or adamw, with optimizer_dtype for its state. rules: "cuda" (default) or "cpu",
     whose kernels decide what autograd saves. autocast: "float16" or "bfloat16" for products, with weights and gradients
     in float32. checkpoint: patterns of modules that are computed again in the backward. accumulate: batches whose
-    gradients are added. order: "best" for the least possible peak over all orders of the layers.
+    gradients are added. order: "best" for the least possible peak over all orders of the layers. freeze: patterns of
+    layers, or of modules with all below them, that are not trained, as in `flopcalc.training`.
 
     The result has sizes in bytes: `found.peak_bytes`, `found.weights`, `found.saved`, and `found.to_dict()`.
     Inference of a described network needs no torch. Raises FlopcalcError.
@@ -79,6 +85,7 @@ def memory(
         checkpoint=checkpoint,
         accumulate=accumulate,
         order=order,
+        freeze=freeze,
     )
     spec = from_python(
         what, inputs, batch=batch, replace=replace, where=where, keep=keep, set=set, arg=arg, method=method, on=on
@@ -165,6 +172,9 @@ def _followed(name: str, title: str, batch: int, asked: Question, found: Followe
     peak = _worst(found, asked, state[1])
     plan = _plan(found.flow, asked) if found.flow is not None else {}
     workspace = max(0, found.with_workspace - found.whole.live)
+    # Where the optimizer's step is the worst moment, what the blocks of the pass add does not matter.
+    is_in_pass = peak.at == found.whole.at
+    allocator = max(0, found.allocated - found.whole.live) if is_in_pass else 0
     more = (STEADY,) if asked.training and state[0] else ()
     normed = not asked.training and any(step.work == "norm" for step in (found.flow.steps if found.flow else ()))
     return Memory(
@@ -186,6 +196,7 @@ def _followed(name: str, title: str, batch: int, asked: Question, found: Followe
         gradients=gradients,
         optimizer_state=state[0],
         workspace=workspace,
+        allocator=allocator,
         peak=peak.live,
         peak_at=peak.at,
         layers=peak.moments or found.forward.moments,
@@ -196,6 +207,7 @@ def _followed(name: str, title: str, batch: int, asked: Question, found: Followe
             *more,
             *((NATIVE_NORM,) if normed else ()),
             *((ESTIMATE,) if workspace else ()),
+            *((BLOCKS,) if allocator else ()),
         ),
         **plan,
     )
@@ -226,5 +238,6 @@ def _settings(asked: Question, on: str) -> dict[str, Any]:
         "autocast": asked.autocast,
         "checkpoint": list(asked.checkpoint),
         "accumulate": asked.accumulate,
+        "freeze": list(asked.freeze),
         "on": on,
     }

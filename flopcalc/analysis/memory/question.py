@@ -28,7 +28,7 @@ class Question(NamedTuple):
 
     optimizer_dtype: of its state; None for that of the weights. autocast: the type of products, None without.
     checkpoint: patterns of modules that are computed again in the backward. accumulate: batches of one optimizer
-    step. best: whether to search for the best order of the layers.
+    step. best: whether to search for the best order of the layers. freeze: patterns of layers that are not trained.
     """
 
     mode: Mode = "inference"
@@ -40,6 +40,7 @@ class Question(NamedTuple):
     checkpoint: tuple[str, ...] = ()
     accumulate: int = 1
     best: bool = False
+    freeze: tuple[str, ...] = ()
 
     @property
     def training(self) -> bool:
@@ -58,6 +59,7 @@ def question(
     checkpoint: str | Iterable[str] = (),
     accumulate: int | None = None,
     order: str = "given",
+    freeze: str | Iterable[str] = (),
 ) -> Question:
     """The question, checked. Raises FlopcalcError (bad-usage, bad-option, unknown names)."""
     for name, value, known in (
@@ -70,7 +72,9 @@ def question(
         ("order", order, ORDERS),
     ):
         if value is not None and value not in known:
-            raise unknown_name(name, clip(value), known, f"one of: {', '.join(known)}")
+            raise unknown_name(
+                name, value if isinstance(value, str) else clip(value), known, f"one of: {', '.join(known)}"
+            )
     patterns = as_texts(checkpoint)
     times = 1 if accumulate is None else as_int(accumulate)
     if times is None or times < 1:
@@ -83,6 +87,7 @@ def question(
             "--autocast": autocast,
             "--checkpoint": patterns,
             "--accumulate": accumulate,
+            "--freeze": as_texts(freeze),
         }
         for flag, asked in given.items():
             if asked:
@@ -104,4 +109,5 @@ def question(
         patterns,
         times,
         order == "best",
+        as_texts(freeze),
     )

@@ -20,7 +20,8 @@ class Memory:
     None for training. best_order: the same for the best order of the layers, if that was asked for.
     saved: what autograd keeps for the backward, without weights, buffers and input, and saved_with_weights with these.
     gradients, optimizer_state: of the parameters that are trained. workspace: an estimate of what cuDNN takes beside
-    the tensors. peak: weights, buffers, input, saved tensors, gradients, optimizer state and temporaries at the worst
+    the tensors. allocator: an estimate of what CUDA's caching allocator gives out in blocks that it does not split, in
+    training. peak: weights, buffers, input, saved tensors, gradients, optimizer state and temporaries at the worst
     moment, in blocks of 512 bytes; peak_at: the layer that runs then. layers: the bytes of activations, and in training
     also of gradients, that are alive during each layer.
     """
@@ -46,6 +47,7 @@ class Memory:
     peak: int
     peak_at: str
     layers: tuple[Moment, ...]
+    allocator: int = 0
     layer_peak: int | None = None
     layer_peak_at: str = ""
     best_order: Mapping[str, Any] | None = None
@@ -91,6 +93,7 @@ class Memory:
             "gradients_bytes": self.gradients,
             "optimizer_bytes": self.optimizer_state,
             "workspace_bytes": self.workspace,
+            "allocator_bytes": self.allocator,
             "peak_bytes": self.peak,
             "peak_at": self.peak_at,
             **self.settings,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
+from flopcalc.analysis.timing.backward import Step
 from flopcalc.analysis.timing.bound import kernel_bound, least_macs
 from flopcalc.analysis.timing.device import DTYPES, Device, Execution
 from flopcalc.analysis.timing.estimate import KernelEstimate, kernel_estimate, smooth_max
@@ -47,13 +48,26 @@ class NetworkTime(NamedTuple):
 
 
 def network_time(
-    layers: Sequence[Timed], device: Device, dtype: str, execution: Execution = "eager", *, fused: bool = False
+    layers: Sequence[Timed],
+    device: Device,
+    dtype: str,
+    execution: Execution = "eager",
+    *,
+    fused: bool = False,
+    step: Step | None = None,
 ) -> NetworkTime:
     """The time of layers one after the other. fused: the bound is that of a compiler, which merges kernels.
+
+    step: the factors of a training step, if the layers have its kernels.
 
     Raises FlopcalcError (no-dtype).
     """
     estimates = [[kernel_estimate(kernel, device, dtype, execution) for kernel in one.kernels] for one in layers]
+    if step is not None:
+        estimates = [
+            [step.of(kernel, own, execution) for kernel, own in zip(one.kernels, found, strict=True)]
+            for one, found in zip(layers, estimates, strict=True)
+        ]
     bounds = [sum(kernel_bound(k, device, dtype, fused=fused).seconds for k in one.kernels) for one in layers]
     busy = [sum(one.busy for one in found) for found in estimates]
     launch = [sum(one.launch for one in found) for found in estimates]

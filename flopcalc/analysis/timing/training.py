@@ -13,6 +13,8 @@ from flopcalc.cost.cost import Part
 from flopcalc.networks.network import Layer, Network
 
 _WITH_WEIGHTS = ("conv", "linear")
+# Of parts that run the forward pass again.
+_AGAIN = ".again"
 
 
 def of_training(forward: Network, backward: Network) -> list[Timed]:
@@ -34,13 +36,17 @@ def _of_layer(forward: Layer, backward: Layer) -> tuple[Kernel, ...]:
     named = {kernel.name: kernel for kernel in first}
     # The gradients of weights and of the input may run side by side, and still each is a kernel.
     parts = [part for part in backward.cost.parts if part.macs or part.reads or part.writes]
+    again = first if any(part.name.endswith(_AGAIN) for part in parts) else ()
+    # A checkpointed layer runs the kernels of its forward pass once more.
+    parts = [part for part in parts if not part.name.endswith(_AGAIN)]
     gradients = [_gradient(part, named) for part in parts]
     if scores := scores_of(forward.cost.parts):
         gradients = _in_attention(gradients, parts, scores)
+    gradients = [*(kernel._replace(name=f"{kernel.name}{_AGAIN}") for kernel in again), *gradients]
     if forward.kind == "dropout":
         return tuple(kernel._replace(skipped=min(kernel.reads, kernel.writes)) for kernel in (*first, *gradients))
     if len(first) == 1 and first[0].kind == "pool":
-        gradients = [_without_input(kernel, first[0]) for kernel in gradients]
+        gradients = [*gradients[: len(again)], *(_without_input(one, first[0]) for one in gradients[len(again) :])]
     return (*first, *gradients)
 
 

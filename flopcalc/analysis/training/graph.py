@@ -1,7 +1,7 @@
 """The backward pass of a network, from the graph of its layers: which gradients are wanted, and what they cost."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from typing import Any, NamedTuple
 
@@ -11,79 +11,116 @@ from flopcalc.cost.arith import highest
 from flopcalc.cost.calls import how
 from flopcalc.cost.cost import Part, Parts
 from flopcalc.networks.counted import labelled
-from flopcalc.networks.network import INPUT, Layer, Network, numbered
+from flopcalc.networks.network import INPUT, Gradients, Layer, Network, numbered
 from flopcalc.networks.training import matched
 
 
 class Passes(NamedTuple):
     """For each layer the parts of its forward pass in training and of its backward pass.
 
-    scores: the MACs of attention scores. reached: whether its outputs get a gradient.
+    scores: the MACs of attention scores. reached: whether its outputs get a gradient. gradients: the MACs of the
+    backward pass, by what they compute.
     """
 
     forward: Sequence[Parts]
     backward: Sequence[Parts]
     scores: Sequence[int]
     reached: Sequence[bool]
+    gradients: Sequence[Gradients]
 
 
-def passes(network: Network, freeze: Sequence[str]) -> Passes:
-    """The two passes of all layers. freeze: patterns of layers that are not trained."""
-    wants = {INPUT: False}
-    found: list[tuple[Parts, Parts, int, bool]] = []
+class _Source(NamedTuple):
+    """What a tensor is. wanted: whether its gradient is wanted. varies: whether it depends on the network's input."""
+
+    wanted: bool
+    varies: bool
+
+
+class _LayerPasses(NamedTuple):
+    """The parts of both passes of a layer, its output, and the MACs of its gradients."""
+
+    forward: Parts
+    backward: Parts
+    output: _Source
+    gradients: Gradients
+
+
+def passes(network: Network, freeze: Sequence[str], *, first: bool = True) -> Passes:
+    """The two passes of all layers. freeze: patterns of layers that are not trained.
+
+    first: the input of the network needs no gradient, as that of a whole network.
+    """
+    sources = {INPUT: _Source(not first, True)}
+    found: list[tuple[Parts, Parts, int, bool, Gradients]] = []
     readers = Counter(name for layer in network.layers for name in layer.inputs)
     # Layers of the same sizes share their cost: most of them their backward pass, too.
-    known: dict[tuple[object, ...], tuple[Parts, Parts, bool]] = {}
+    known: dict[tuple[object, ...], _LayerPasses] = {}
     for layer in network.layers:
         frozen = bool(matched(layer.name, freeze)) or bool(layer.weights_of and matched(layer.weights_of, freeze))
-        given = tuple(wants[name] for name in layer.inputs)
+        given = tuple(sources[name] for name in layer.inputs)
         key = (id(layer.cost), given, frozen, bool(layer.weights_of), layer.kind == "dropout")
         if key not in known:
             known[key] = _of_layer(layer, network.batch, given, frozen)
-        forward, back, reached = known[key]
-        wants[layer.name] = reached
+        forward, back, output, gradients = known[key]
+        sources[layer.name], reached = output, output.wanted
         if reached and readers[layer.name] > 1:
             # Each reader gives a gradient, and they are added.
             size = (readers[layer.name] - 1) * network.batch * prod(layer.out_shape)
             back = (*back, Part("gradient.sum", "add", adds=size, reads=2 * size, writes=size))
-        found.append((forward, back, _scores(layer, network) if reached else 0, reached))
-    forwards, backwards, scores, reached_all = zip(*found, strict=True) if found else ((), (), (), ())
-    return Passes(forwards, backwards, scores, reached_all)
+        found.append((forward, back, _scores(layer, network) if reached else 0, reached, gradients))
+    return Passes(*zip(*found, strict=True)) if found else Passes((), (), (), (), ())
 
 
-def _of_layer(layer: Layer, batch: int, given: Sequence[bool], frozen: bool) -> tuple[Parts, Parts, bool]:
-    """The parts of both passes, and whether the output gets a gradient."""
+def _of_layer(layer: Layer, batch: int, given: Sequence[_Source], frozen: bool) -> _LayerPasses:
+    """Both passes of a layer. given: its inputs."""
     parts = tuple(map(in_training, layer.cost.parts))
     if layer.kind == "dropout":
         size = batch * prod(layer.out_shape)
         # A mask and a scale for each element; the mask is kept.
         parts = (Part("dropout", "mul", muls=2 * size, reads=size, writes=2 * size),)
-    ready = any(given)
+    whole = _together(given)
+    ready = whole.wanted
     if not parts:
-        return parts, (), ready
-    ends = {"nothing": False} | {f"input{index}": one for index, one in enumerate(given)}
+        return _LayerPasses(parts, (), whole, Gradients())
+    ends = {"nothing": _Source(False, False)} | {f"input{index}": one for index, one in enumerate(given)}
+    macs_of_inputs: Any = 0
+    macs_of_weights: Any = 0
     previous: tuple[str, ...] = ()
     making, share = makers(parts), shares(layer)
     found: list[Part] = []
     for part in parts:
         names = previous if part.after is None else part.after
         # A part that an option left out is not waited for; the weights that it would make are not there.
-        known = {name: ends.get(name, ready) for name in names if name in ends or not makes_weights(name)}
-        known = known or {"input": ready}
+        known = {name: ends.get(name, whole) for name in names if name in ends or not makes_weights(name)}
+        known = known or {"input": whole}
         trained = not frozen and (_is_trained(part) or part.name in making)
         wanted = _wanted(part, known, trained, ready)
+        if part.work == "conv" and any(map(makes_weights, known)):
+            wanted = wanted._replace(read=_computed([one for one in parts if one.name in known]))
         if part.name in share and (trained or ready):
             one = share[part.name]
-            wanted = Wanted(1, trained, (one.part, one.whole) if one.always or not ready else None)
+            wanted = Wanted(1, trained, (one.part, one.whole) if one.always or not ready else None, int(trained))
         if layer.kind == "dropout" and wanted.data:
             found.append(part._replace(name="dropout.gradient", reads=part.writes, writes=part.reads))
         else:
-            found += backward(part, wanted)
-        ends[part.name] = any(known.values()) or trained
+            made = backward(part, wanted)
+            found += made
+            of_weights = wanted.of_weights * part.macs
+            macs_of_weights = macs_of_weights + of_weights
+            macs_of_inputs = macs_of_inputs + sum(one.macs for one in made) - of_weights
+        before = _together(known.values())
+        ends[part.name] = before._replace(wanted=before.wanted or trained)
         previous = (part.name,)
-    reached = any(ends[part.name] for part in parts)
+    output = _together(ends[part.name] for part in parts)
     # From the last to the first, as they run.
-    return parts, tuple(reversed([part._replace(after=None) for part in found])), reached
+    backwards = tuple(reversed([part._replace(after=None) for part in found]))
+    return _LayerPasses(parts, backwards, output, Gradients(macs_of_inputs, macs_of_weights))
+
+
+def _together(sources: Iterable[_Source]) -> _Source:
+    """What is computed from several tensors."""
+    found = tuple(sources)
+    return _Source(any(one.wanted for one in found), any(one.varies for one in found))
 
 
 def _is_trained(part: Part) -> bool:
@@ -91,23 +128,42 @@ def _is_trained(part: Part) -> bool:
     return part.work in WEIGHTED or type(part.params) is not int or part.params > 0
 
 
-def _wanted(part: Part, known: Mapping[str, bool], trained: bool, ready: bool) -> Wanted:
-    """The gradients that a part wants. known: whether the results of the parts before it do; ready: the input."""
+def _wanted(part: Part, known: Mapping[str, _Source], trained: bool, ready: bool) -> Wanted:
+    """The gradients that a part wants. known: the results of the parts before it; ready: the input wants one."""
+    whole = _together(known.values())
     if part.work == "matmul":
         first, *others = known.values()
         if makes_weights(part.name) and not others:
             # Coefficients times the weights of the layer.
-            return Wanted(int(first), trained)
+            return Wanted(int(first.wanted), trained, of_weights=_constant(first) + trained)
         # Two factors: by their names where they are named, else both come from what is before.
-        return Wanted(int(first) + int(any(others) if others else first), False)
-    if part.call == "torchvision.ops.deform_conv2d" and (trained or any(known.values())):
+        second = _together(others) if others else first
+        return Wanted(first.wanted + second.wanted, False, of_weights=_constant(first) + _constant(second))
+    if part.call == "torchvision.ops.deform_conv2d" and (trained or whole.wanted):
         # The kernel computes both gradients, whichever are wanted.
-        return Wanted(1, True)
+        return Wanted(1, True, of_weights=1)
     computed = [name for name in known if makes_weights(name)] if part.work == "conv" else []
     if computed:
-        data = [one for name, one in known.items() if name not in computed]
-        return Wanted(int(any(data) if data else ready), any(known[name] for name in computed))
-    return Wanted(int(any(known.values())), trained)
+        data = _together(known[name] for name in known if name not in computed)
+        weights = _together(known[name] for name in computed)
+        of_input = data.wanted if len(computed) < len(known) else ready
+        of_weights = int(weights.wanted and not weights.varies) + int(of_input and _constant(data))
+        return Wanted(int(of_input), weights.wanted, of_weights=of_weights)
+    return Wanted(int(whole.wanted), trained, of_weights=_constant(whole) + trained)
+
+
+def _computed(before: Sequence[Part]) -> Any:
+    """The elements of computed weights that a part reads. before: the parts that it waits for."""
+    # A part that options left out writes nothing.
+    made = [part for part in before if makes_weights(part.name) and (type(part.writes) is not int or part.writes)]
+    # Of a chain of parts only the last result is read.
+    inner = {name for part in made for name in part.after or ()}
+    return sum(part.writes for part in made if part.name not in inner)
+
+
+def _constant(source: _Source) -> int:
+    """1 for a tensor that wants a gradient and is computed from weights alone, else 0."""
+    return int(source.wanted and not source.varies)
 
 
 def _scores(layer: Layer, network: Network) -> int:

@@ -18,12 +18,16 @@ WEIGHTED = frozenset({"conv", "linear", "distance", "mixed"})
 class Wanted(NamedTuple):
     """The gradients that are wanted. data: the number of those of computed inputs. weights: those of the weights.
 
-    share: the share of the gradient of the input that is wanted, as (part, whole); None for all.
+    share: the share of the gradient of the input that is wanted, as (part, whole); None for all. of_weights: the number
+    of gradients of tensors that do not depend on the network's input, weights above all. read: the elements of the
+    weights that a product reads, where other parts compute them; None where they are its own.
     """
 
     data: int
     weights: bool
     share: tuple[Dim, Dim] | None = None
+    of_weights: int = 0
+    read: Dim | None = None
 
     @property
     def total(self) -> int:
@@ -57,7 +61,8 @@ def backward(part: Part, wanted: Wanted) -> Parts:
 
 def _of_weighted(part: Part, wanted: Wanted) -> "list[Part]":
     """One product for the input, one for the weights, and a sum over all positions for the bias."""
-    inputs, weights = part.reads - part.params, part.params
+    weights = part.params if wanted.read is None else wanted.read
+    inputs = part.reads - weights
     found = []
     if wanted.data:
         found.append(

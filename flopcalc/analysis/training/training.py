@@ -8,11 +8,17 @@ from typing import Any
 from flopcalc.analysis.training.graph import longest, passes
 from flopcalc.cost.cost import Cost, Part, Parts
 from flopcalc.cost.kinds import KINDS, HasKinds, check_kind
+from flopcalc.errors import FlopcalcError
 from flopcalc.networks.inputs import InputLike
-from flopcalc.networks.network import Differentiated, Network, size
+from flopcalc.networks.lone import lone
+from flopcalc.networks.network import Differentiated, Gradients, Network, size
 from flopcalc.networks.training import TrainingOptions, check_patterns, matched
+from flopcalc.spec.operator import Evaluation
 from flopcalc.targets.read import Target, read_target
 from flopcalc.targets.spec import as_texts, from_python
+
+# All layers are trained, and none is computed twice.
+PLAIN = TrainingOptions()
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -22,7 +28,9 @@ class Training(HasKinds):
     forward: the network in training mode. backward: the same layers with the cost of their backward pass, which has no
     parameters. recomputed: MACs of the backward pass that run a part of the forward pass again, for checkpoints and,
     if asked for, for fused attention. scores: the MACs of attention scores that a fused attention kernel computes
-    again, whether they are counted or not. frozen: layers with parameters that are not trained.
+    again, whether they are counted or not. frozen: layers with parameters that are not trained. gradients: for each
+    layer the MACs of its backward pass by what they compute: `.inputs`, `.weights` and `.again` add up to them. first:
+    the input needs no gradient.
     """
 
     forward: Network
@@ -31,6 +39,8 @@ class Training(HasKinds):
     recomputed: int
     scores: int
     frozen: tuple[str, ...]
+    gradients: tuple[Gradients, ...]
+    first: bool = True
 
     def __repr__(self) -> str:
         """A short text: name, cost and input."""
@@ -43,6 +53,16 @@ class Training(HasKinds):
         """The total of both passes. Raises FlopcalcError (unknown-kind)."""
         check_kind(kind)
         return self.forward.total(kind) + self.backward.total(kind)
+
+    @property
+    def input_gradient_macs(self) -> int:
+        """MACs of gradients of tensors that depend on the input of the network: those that layers pass on."""
+        return sum(one.inputs for one in self.gradients)
+
+    @property
+    def weight_gradient_macs(self) -> int:
+        """MACs of gradients of parameters, and of tensors that are computed from parameters alone."""
+        return sum(one.weights for one in self.gradients)
 
     @cached_property
     def network(self) -> Network:
@@ -68,17 +88,34 @@ class Training(HasKinds):
         return {
             **{kind: self.total(kind) for kind in KINDS},
             "forward": totals(self.forward),
-            "backward": {**totals(self.backward), "recomputed": self.recomputed},
+            "backward": {**totals(self.backward), **shares(self)},
             "frozen": list(self.frozen),
             "notes": list(self.remarks),
         }
 
     def to_rows(self) -> list[dict[str, Any]]:
-        """One row for each layer: its name, its type, and the MACs of the passes."""
+        """One row for each layer: its name, its type, the MACs of the passes, and what those of the backward are."""
         return [
-            {"layer": one.name, "type": one.kind, "forward": one.cost.macs, "backward": other.cost.macs}
-            for one, other in zip(self.forward.layers, self.backward.layers, strict=True)
+            {
+                "layer": one.name,
+                "type": one.kind,
+                "forward": one.cost.macs,
+                "backward": other.cost.macs,
+                "input_gradient": gradients.inputs,
+                "weight_gradient": gradients.weights,
+                "recomputed": gradients.again,
+            }
+            for one, other, gradients in zip(self.forward.layers, self.backward.layers, self.gradients, strict=True)
         ]
+
+
+def shares(found: Training) -> dict[str, int]:
+    """What the MACs of the backward pass are; they add up to them."""
+    return {
+        "input_gradient_macs": found.input_gradient_macs,
+        "weight_gradient_macs": found.weight_gradient_macs,
+        "recomputed": found.recomputed,
+    }
 
 
 def totals(network: Network) -> dict[str, int]:
@@ -100,23 +137,35 @@ def training(
     set: Mapping[str, Any] | None = None,
     arg: Mapping[str, Any] | None = None,
     method: str | None = None,
+    first: bool | None = None,
 ) -> Training:
     """The cost of one training step, as `flopcalc model --mode training` shows it.
 
     what: a target as in `flopcalc model`, a `Network`, an nn.Module or a function that builds one, with `input`, its
-    shapes without the batch. freeze: patterns of layers, or of modules with all below them, whose parameters are not
-    trained; parameters of a module with requires_grad=False are not trained either. checkpoint: patterns of modules
-    whose forward pass is run again in the backward pass. fused: whether attention is one kernel that computes its
-    scores again. Raises FlopcalcError: unknown-layer for a pattern that matches nothing, and as `flopcalc.network`.
+    shapes without the batch; or an operator on a shape, as `flopcalc.layer` gives it. freeze: patterns of layers, or of
+    modules with all below them, whose parameters are not trained; parameters of a module with requires_grad=False are
+    not trained either. checkpoint: patterns of modules whose forward pass is run again in the backward pass. fused:
+    whether attention is one kernel that computes its scores again. first: whether the input needs no gradient; so by
+    default for networks, and not for an operator, which is taken as a layer between others. Raises FlopcalcError:
+    unknown-layer for a pattern that matches nothing, and as `flopcalc.network`.
 
     >>> from flopcalc import training
-    >>> step = training("resnet50")
-    >>> step.forward.macs, step.backward.macs
-    (4089184256, 8060354560)
-    >>> training("resnet50", freeze=["conv1", "bn1", "layer*"]).backward.macs
-    2048000
+        >>> step = training("resnet50")
+        >>> step.forward.macs, step.backward.macs
+        (4089184256, 8060354560)
+        >>> training("resnet50", freeze=["conv1", "bn1", "layer*"]).backward.macs
+        2048000
+        >>> from flopcalc import layer
+        >>> step = training(layer("ghost", 64, hw=28))
+        >>> step.forward.macs, step.input_gradient_macs, step.weight_gradient_macs
+        (14676480, 14676480, 14676480)
     """
     options = TrainingOptions(as_texts(freeze), as_texts(checkpoint), bool(fused))
+    if isinstance(what, Evaluation):
+        return operator_training(what, options, first=bool(first))
+    if first is False:
+        why = "first=False is for an operator: the input of a network needs no gradient"
+        raise FlopcalcError("bad-option", why, "leave it out, or give the result of flopcalc.layer")
     if isinstance(what, Network):
         return network_training(what, options)
     spec = from_python(
@@ -148,13 +197,42 @@ def network_training(network: Network, options: TrainingOptions) -> Training:
     return graph_training(network, options)
 
 
-def graph_training(network: Network, options: TrainingOptions) -> Training:
-    """The training step of any network by its graph, on numbers or on symbolic sizes."""
-    found = passes(network, options.freeze)
+def operator_training(e: Evaluation, options: TrainingOptions = PLAIN, *, first: bool = False) -> Training:
+    """The training step of one operator on a shape. first: its input needs no gradient.
+
+    Raises FlopcalcError (unknown-layer) for a pattern that is not the operator's name.
+    """
+    return network_training(lone(e), options) if first else _checked(lone(e), options, first=False)
+
+
+def step_cost(found: Training) -> Cost:
+    """Both passes of an operator as one cost: the backward pass begins when the forward pass has ended."""
+    forward, backward = (Cost(network.layers[0].cost.parts) for network in (found.forward, found.backward))
+    parts = list(backward)
+    if parts:
+        parts[0] = parts[0]._replace(after=tuple(part.name for part in forward) or None)
+    return Cost((*forward, *parts))
+
+
+def baseline_step(e: Evaluation, *, first: bool = False) -> Cost:
+    """Both passes of the plain convolution that an operator is compared with."""
+    return step_cost(graph_training(lone(e, e.baseline), PLAIN, first=first))
+
+
+def _checked(network: Network, options: TrainingOptions, *, first: bool) -> Training:
+    names = [layer.name for layer in network.layers]
+    check_patterns("--freeze", options.freeze, names)
+    check_patterns("--checkpoint", options.checkpoint, names)
+    return graph_training(network, options, first=first)
+
+
+def graph_training(network: Network, options: TrainingOptions, *, first: bool = True) -> Training:
+    """The training step of any network by its graph, on numbers or on symbolic sizes. first: as of `passes`."""
+    found = passes(network, options.freeze, first=first)
     forward = _with(network, found.forward, network.counted_steps)
     steps = longest(network, found.backward)
-    run = Differentiated(forward, found.backward, steps, found.scores, found.reached)
-    return _of_passes(run, options)
+    run = Differentiated(forward, found.backward, steps, found.scores, found.reached, found.gradients)
+    return _of_passes(run, options, first=first)
 
 
 def training_target(target: Target, options: TrainingOptions) -> Target:
@@ -166,11 +244,11 @@ def training_target(target: Target, options: TrainingOptions) -> Target:
     return Target(plain, target.replacement._replace(network=changed))
 
 
-def _of_passes(run: Differentiated, options: TrainingOptions) -> Training:
+def _of_passes(run: Differentiated, options: TrainingOptions, *, first: bool = True) -> Training:
     """The record of two passes, with what is computed twice."""
     forward = run.forward
     backwards: list[Parts] = []
-    recomputed: Any = 0
+    gradients: list[Gradients] = []
     segments = {matched(layer.name, options.checkpoint) for layer in forward.layers} - {""}
     # A segment in which nothing wants a gradient keeps nothing, and is not run again.
     wanted = {
@@ -178,7 +256,7 @@ def _of_passes(run: Differentiated, options: TrainingOptions) -> Training:
         for layer, reached in zip(forward.layers, run.reached, strict=True)
         if reached
     } & segments
-    for layer, parts, scores in zip(forward.layers, run.backward, run.scores, strict=True):
+    for layer, parts, scores, own in zip(forward.layers, run.backward, run.scores, run.gradients, strict=True):
         again: Parts = ()
         if matched(layer.name, options.checkpoint) in wanted:
             again = tuple(
@@ -187,7 +265,8 @@ def _of_passes(run: Differentiated, options: TrainingOptions) -> Training:
             )
         if options.fused and (type(scores) is not int or scores):
             again = (*again, Part("scores.again", "matmul", macs=scores, steps=0))
-        recomputed = recomputed + sum(part.macs for part in again)
+        # A module can have checkpoints of its own.
+        gradients.append(own._replace(again=own.again + sum(part.macs for part in again)))
         backwards.append((*again, *parts))
     more = sum(scores for scores in run.scores)
     steps = run.steps
@@ -198,7 +277,8 @@ def _of_passes(run: Differentiated, options: TrainingOptions) -> Training:
     frozen = tuple(
         layer.name for layer in forward.layers if matched(layer.name, options.freeze) and _has_params(layer.cost)
     )
-    return Training(forward, backward, options, recomputed, more, frozen)
+    recomputed = sum(one.again for one in gradients)
+    return Training(forward, backward, options, recomputed, more, frozen, tuple(gradients), first)
 
 
 def _has_params(cost: Cost) -> bool:
@@ -219,10 +299,13 @@ def _with(network: Network, parts: Sequence[Parts], steps: int | None) -> Networ
 
 def _remarks(found: Training) -> Iterable[str]:
     yield "the optimizer is not counted: its cost depends on the parameters only"
+    if not found.first:
+        yield "the input needs a gradient, as that of a layer between others; --first leaves it out"
     if found.frozen:
         yield f"not trained: {_listed(found.frozen)}"
-    if found.options.checkpoint and type(found.recomputed) is int:
-        yield f"{found.recomputed:,} MACs of the backward pass run checkpointed layers again"
+    again = found.recomputed - (found.scores if found.options.fused else 0)
+    if type(again) is int and (found.options.checkpoint or again):
+        yield f"{again:,} MACs of the backward pass run checkpointed layers again"
     scores = found.scores
     if type(scores) is int and scores and not found.options.fused:
         yield (

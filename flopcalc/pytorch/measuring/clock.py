@@ -1,10 +1,13 @@
 """Times of repeated runs: warm-up, then blocks of runs in turns, within a budget of seconds."""
 
 from collections.abc import Callable, Sequence
+from math import ceil
 from time import perf_counter
 from typing import Any, NamedTuple
 
 import torch
+
+from flopcalc.networks.progress import report
 
 # Runs before the first one that counts, as far as a tenth of the budget allows.
 _WARM_UP = 10
@@ -58,11 +61,18 @@ def in_turns(runs: Sequence[Run], budget: float, on: str) -> list[Times]:
         warm_ups.append(number)
         lengths.append(max(1, min(_LONGEST_TURN, int(share / _TURNS / max(expected, 1e-7)))))
     while True:
+        # Only between blocks of runs; whoever shows it looks at it rarely.
+        _report(perf_counter() - start, budget)
         for run, seconds, length in zip(runs, found, lengths, strict=True):
             seconds.extend(block(run, length))
         least = min(map(len, found))
         if least >= MOST or (least >= LEAST and perf_counter() - start >= budget):
             return [times_of(seconds, number) for seconds, number in zip(found, warm_ups, strict=True)]
+
+
+def _report(passed: float, budget: float) -> None:
+    whole = max(1, ceil(budget))
+    report(range(min(int(passed), whole)), whole, ("measuring", "seconds"))
 
 
 def _warm_up(run: Run, block: Callable[[Run, int], list[float]], budget: float) -> tuple[int, float]:

@@ -21,11 +21,16 @@ _DTYPES = {
 
 
 class Place(NamedTuple):
-    """on: cpu or cuda. dtype: as flopcalc names it. channels_last: the order of tensors with four axes."""
+    """on: cpu or cuda. dtype: as flopcalc names it. channels_last: the order of tensors with four axes.
+
+    execution: eager, graph or compiled. training: a run is a forward and a backward pass.
+    """
 
     on: str
     dtype: str
     channels_last: bool
+    execution: str = "eager"
+    training: bool = False
 
     @property
     def torch_dtype(self) -> torch.dtype:
@@ -70,13 +75,13 @@ def units(on: str) -> int:
 
 @contextmanager
 def measured_state(chosen: Place) -> Iterator[None]:
-    """Products in the precision that the dtype asks for, no gradients; the flags are as before afterwards."""
+    """Products in the precision that the dtype asks for, gradients in training only; the flags stay as they are."""
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     before = matmul.allow_tf32, cudnn.allow_tf32
     try:
         if chosen.on == "cuda":
             matmul.allow_tf32 = cudnn.allow_tf32 = chosen.dtype == "tf32"
-        with torch.no_grad():
+        with torch.inference_mode(False), torch.set_grad_enabled(chosen.training):
             yield
     finally:
         if chosen.on == "cuda":

@@ -15,6 +15,7 @@ from flopcalc.pytorch.loading.environment import visiting
 from flopcalc.pytorch.loading.time_limit import start_limit
 from flopcalc.pytorch.loading.user_errors import FIX_IT, in_words
 from flopcalc.pytorch.measuring.clock import Times, in_turns
+from flopcalc.pytorch.measuring.execution import executed
 from flopcalc.pytorch.measuring.place import Place, machine, measured_state, place, units
 from flopcalc.pytorch.measuring.subject import Subject, of_model, of_network, of_operator, placed_on
 from flopcalc.pytorch.opened import Request
@@ -65,7 +66,7 @@ def _measured(
         subjects = build()
         try:
             passes = [placed_on(one, chosen) for one in subjects]
-            return in_turns([one.run for one in passes], seconds, chosen.on)
+            return in_turns([executed(one, chosen) for one in passes], seconds, chosen.on)
         except FlopcalcError:
             raise
         except (torch.OutOfMemoryError, MemoryError):
@@ -75,9 +76,10 @@ def _measured(
             if "not enough memory" in str(error) or "can't allocate memory" in str(error):
                 why = f"{name} does not fit into the memory of this machine"
                 raise FlopcalcError("out-of-memory", why, "measure with a smaller --batch or --input") from None
+            what = "training step" if chosen.training else "forward"
             raise FlopcalcError(
                 "unmeasurable-module",
-                f"the forward of {name} failed on {chosen.on} in {chosen.dtype}: {in_words(error)}",
+                f"the {what} of {name} failed on {chosen.on} in {chosen.dtype}: {in_words(error)}",
                 _hint(error),
             ) from error
 

@@ -4,19 +4,21 @@ A module that is built for the measurement has the values that its code gives it
 first, and neither it nor its tensors are touched.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.lazy import LazyModuleMixin
 
+from flopcalc.errors import FlopcalcError
 from flopcalc.networks.network import Network
 from flopcalc.pytorch.build import build_network
 from flopcalc.pytorch.counting.copying import Copier
 from flopcalc.pytorch.counting.counter import check_countable
 from flopcalc.pytorch.counting.evaluation_mode import evaluate
 from flopcalc.pytorch.counting.inputs import arguments, read_batch
+from flopcalc.pytorch.counting.kernels import tensors
 from flopcalc.pytorch.counting.twins import (
     check_fits,
     input_values,
@@ -31,10 +33,8 @@ from flopcalc.pytorch.loading.module import Loaded
 from flopcalc.pytorch.loading.time_limit import TimeLimit
 from flopcalc.pytorch.measuring.place import Place
 from flopcalc.pytorch.opened import Request, load, with_layers_replaced
+from flopcalc.pytorch.training.auxiliary import auxiliary
 from flopcalc.spec.operator import Evaluation
-
-if TYPE_CHECKING:
-    pass
 
 
 class Subject(NamedTuple):
@@ -46,17 +46,52 @@ class Subject(NamedTuple):
 
 
 class Pass(NamedTuple):
-    """A module on its device with its arguments."""
+    """A module on its device with its arguments. training: a run is a forward and a backward pass."""
 
     module: nn.Module
     args: Sequence[Any]
     named: Mapping[str, Any]
     method: str
+    training: bool = False
+
+    @property
+    def call(self) -> Callable[..., Any]:
+        """What is called."""
+        found: Callable[..., Any] = self.module if self.method == "forward" else getattr(self.module, self.method)
+        return found
 
     def run(self) -> Any:
-        """Call the method."""
-        call = self.module if self.method == "forward" else getattr(self.module, self.method)
-        return call(*self.args, **self.named)
+        """One run."""
+        return self.run_with(self.call)
+
+    def run_with(self, call: Callable[..., Any]) -> Any:
+        """One run, of a compiled version of what is called. In training gradients are new tensors in each run."""
+        if not self.training:
+            return call(*self.args, **self.named)
+        self.forget()
+        loss = loss_of(call(*self.args, **self.named))
+        torch.autograd.backward(loss)
+        return loss
+
+    def forget(self) -> None:
+        """Drop the gradients, as `optimizer.zero_grad()` does."""
+        for parameter in self.module.parameters():
+            parameter.grad = None
+
+
+def loss_of(out: Any) -> Tensor:
+    """The sum of the outputs, without those of auxiliary heads.
+
+    Raises FlopcalcError (not-differentiable) where no output depends on a parameter.
+    """
+    without = {id(one) for one in auxiliary(out)}
+    sums = [
+        one.sum() for one in tensors(out) if one.requires_grad and one.is_floating_point() and id(one) not in without
+    ]
+    if not sums:
+        why = "no output depends on a parameter that is trained"
+        raise FlopcalcError("not-differentiable", why, "training needs parameters with requires_grad=True")
+    return sums[0] if len(sums) == 1 else torch.stack([one.float() for one in sums]).sum()
 
 
 def of_operator(evaluation: Evaluation) -> Subject:
@@ -94,16 +129,20 @@ def _with_values(loaded: Loaded, limit: TimeLimit | None) -> nn.Module:
     module = with_values(loaded.module, loaded.builder(limit), "measure")
     if module is not loaded.module:
         return module
-    made: nn.Module = Copier(on_cpu(torch.Generator().manual_seed(0))).copy(module)
+    # In training the context has gradients enabled, and the copy's parameters want them as the user's own do.
+    made: nn.Module = Copier(on_cpu(torch.Generator().manual_seed(0)), gradients=torch.is_grad_enabled()).copy(module)
     return made
 
 
 def placed_on(subject: Subject, chosen: Place) -> Pass:
-    """The pass of a subject in evaluation mode on a device, after one forward that shows that it runs.
+    """The pass of a subject on a device, in its mode, after one run that shows that it works.
 
-    Raises the error of the forward.
+    Raises the error of the run.
     """
-    evaluate(subject.module)
+    if chosen.training:
+        subject.module.train()
+    else:
+        evaluate(subject.module)
     errors: list[Exception] = []
     for way in subject.ways:
         try:
@@ -145,4 +184,4 @@ def _on_device(subject: Subject, way: Reading, chosen: Place) -> Pass:
     module.to(chosen.on, dtype)
     if chosen.channels_last:
         module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Pass(module, moved(args), moved(named), subject.method)
+    return Pass(module, moved(args), moved(named), subject.method, chosen.training)

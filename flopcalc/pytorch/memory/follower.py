@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch._ops import OpOverload
 
+from flopcalc.networks.allocator import FREED, Event, blocks
 from flopcalc.networks.dataflow import Peak, as_moments
-from flopcalc.networks.memory import blocks
 from flopcalc.pytorch.counting.dispatch import DispatchCounter, left_alone
 from flopcalc.pytorch.counting.kernels import tensors
 from flopcalc.pytorch.memory.graph import Graph
@@ -56,6 +56,8 @@ class Follower(DispatchCounter):  # type: ignore[no-untyped-call]
         self.exact = self.in_blocks = 0
         self.top = Level()
         self.pairs: list[tuple[str, int]] = []
+        # All tensors that came and went, in order.
+        self.events: list[Event] = []
         self._last = ""
         self._held: dict[int, Any] = {}
         self._places: list[int] = []
@@ -102,9 +104,11 @@ class Follower(DispatchCounter):  # type: ignore[no-untyped-call]
         if storage is None or storage._cdata in self._held:
             return 0
         place, size = storage._cdata, storage.nbytes()
-        whole = blocks(size)
+        whole, number = blocks(size), len(self.events)
+        self.events.append((number, size))
 
         def gone(_: Any) -> None:
+            self.events.append((number, FREED))
             self.exact -= size
             self.in_blocks -= whole
             del self._held[place]

@@ -10,9 +10,11 @@ from torch import Tensor, nn
 from torch.nn.modules.lazy import LazyModuleMixin
 
 from flopcalc.errors import FlopcalcError
+from flopcalc.networks.allocator import steady_peak
 from flopcalc.networks.collector import paused
 from flopcalc.networks.dataflow import Dataflow, Peak
 from flopcalc.networks.memory import Followed, blocks
+from flopcalc.networks.training import ROOT, check_patterns, matched
 from flopcalc.pytorch.counting.copying import Copier
 from flopcalc.pytorch.counting.dispatch import compiled_in_pieces
 from flopcalc.pytorch.counting.evaluation_mode import evaluate
@@ -49,7 +51,7 @@ class Way(NamedTuple):
     """What is followed. dtype: of weights and inputs, None for their own. autocast: the dtype of products, or None.
 
     checkpoint: patterns of modules that are computed again in the backward. accumulate: gradients of an earlier pass
-    are there already.
+    are there already. freeze: patterns of modules that are not trained.
     """
 
     training: bool = False
@@ -58,6 +60,7 @@ class Way(NamedTuple):
     autocast: torch.dtype | None = None
     checkpoint: Sequence[str] = ()
     accumulate: bool = False
+    freeze: Sequence[str] = ()
 
 
 class _Device(NamedTuple):
@@ -165,6 +168,7 @@ def _run(subject: Subject, way: Way, reading: Reading, device: _Device, recorder
             with kernels, torch.no_grad():
                 twin.forward()
             twin = twin._replace(names=modules_of(twin.module))
+        _freeze(twin.names, way.freeze)
         if way.checkpoint:
             notes[checkpointed(twin.names, way.checkpoint, kernels.again)] = None
         if any(isinstance(child, nn.RNNBase) for child in twin.module.modules()):
@@ -178,7 +182,7 @@ def _run(subject: Subject, way: Way, reading: Reading, device: _Device, recorder
     forget_names(twin.names)
     if device.on == "cpu":
         notes[REAL_VALUES] = None
-    return _followed(twin, follower, ran, device, (*reading.notes, *notes))
+    return _followed(twin, follower, ran, device, way, (*reading.notes, *notes))
 
 
 def _twin(subject: Subject, way: Way, reading: Reading, device: _Device, generator: torch.Generator) -> _Twin:
@@ -195,6 +199,15 @@ def _twin(subject: Subject, way: Way, reading: Reading, device: _Device, generat
     args, named = _arguments(module, reading, device, copier, generator, way.dtype)
     inputs = [one for one in tensors((args, named)) if storage_of(one) is not None]
     return _Twin(module, modules_of(module), args, named, inputs, subject.method)
+
+
+def _freeze(modules: Sequence[tuple[str, nn.Module]], patterns: Sequence[str]) -> None:
+    """Stop the gradients of parameters. Raises FlopcalcError (unknown-layer) for a pattern that matches nothing."""
+    check_patterns("--freeze", patterns, [name or ROOT for name, _ in modules])
+    for name, child in modules:
+        if patterns and matched(name or ROOT, patterns):
+            for one in child.parameters(recurse=False):
+                one.requires_grad_(False)
 
 
 def _inferred(twin: _Twin, follower: Follower) -> _Ran:
@@ -214,7 +227,9 @@ def _trained(twin: _Twin, way: Way, follower: Follower, autocast: Autocast | Non
     return _Ran(*_step(twin.forward, follower, autocast, saved), saved)
 
 
-def _followed(twin: _Twin, follower: Follower, ran: _Ran, device: _Device, notes: tuple[str, ...]) -> Followed:
+def _followed(
+    twin: _Twin, follower: Follower, ran: _Ran, device: _Device, way: Way, notes: tuple[str, ...]
+) -> Followed:
     weights, buffers = _unique(twin.module.parameters()), _unique(twin.module.buffers())
     given = _unique(twin.inputs)
     # A parameter that the loss does not depend on has no gradient, and no state of an optimizer.
@@ -233,11 +248,19 @@ def _followed(twin: _Twin, follower: Follower, ran: _Ran, device: _Device, notes
         saved=ran.saved.size,
         saved_all=ran.saved.whole,
         with_workspace=follower.top.with_workspace,
+        allocated=_allocated((*weights, *buffers, *given), follower, way),
         on=device.on,
         dtype=str(floats[0] if floats else torch.get_default_dtype()).removeprefix("torch."),
         inputs=tuple("x".join(map(str, one.shape)) for one in twin.inputs),
         notes=notes,
     )
+
+
+def _allocated(there: Sequence[Tensor], follower: Follower, way: Way) -> int:
+    """The peak of a training step in the blocks of CUDA's allocator; 0 where this is not asked for."""
+    if not way.training or way.rules != "cuda" or way.accumulate:
+        return 0
+    return steady_peak([one.numel() * one.element_size() for one in there], list(follower.events))
 
 
 def _step(

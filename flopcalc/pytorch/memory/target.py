@@ -73,4 +73,5 @@ def _way(question: Any) -> Way:
         autocast=dtype(question.autocast),
         checkpoint=question.checkpoint,
         accumulate=question.accumulate > 1,
+        freeze=question.freeze,
     )

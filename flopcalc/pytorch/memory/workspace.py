@@ -1,8 +1,9 @@
 """An estimate of the workspace that cuDNN takes for a convolution. It is not part of the tensors' peak.
 
 Of a 3x3 convolution with stride 1 and one group, in float32, cuDNN often takes the Winograd algorithm that is not
-fused: it transforms tiles of 4x4 outputs to 6x6 values, so that input and output need 36/16 of their size. For a batch
-of 1, and for other convolutions, it takes other algorithms, whose workspace is estimated as nothing.
+fused: it transforms tiles of 4x4 outputs to 6x6 values, so that input and output need 36/16 of their size, and weights
+36/9 of theirs. For the forward pass of a batch of 1, and for other convolutions, it takes other algorithms, whose
+workspace is estimated as nothing.
 """
 
 from typing import Any
@@ -27,7 +28,9 @@ def workspace(func: OpOverload, args: Any, out: Any) -> int:
         return 0
     if weight.dim() != 4 or tuple(weight.shape[2:]) != (3, 3) or transposed or groups != 1:
         return 0
-    if {*stride, *dilation} != {1} or given.element_size() != 4 or given.shape[0] == 1:
+    if {*stride, *dilation} != {1} or given.element_size() != 4:
+        return 0
+    if name == _FORWARD and given.shape[0] == 1:
         return 0
     return _transformed(given.shape[1], other) + _transformed(other.shape[1], other) + _weights(weight)
 

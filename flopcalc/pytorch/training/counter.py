@@ -24,6 +24,8 @@ class TrainingCounter(DispatchCounter):  # type: ignore[no-untyped-call]
             hidden = any(callable(one) for one in args) and not isinstance(func, torch._ops.OpOverload)
             if name and (hidden or any(one.requires_grad for one in tensors((args, kwargs or {})))):
                 recorder.stops(name)
+        if isinstance(recorder, GradientRecorder) and recorder.backward:
+            recorder.wanted = _wanted(func, args)
         return super().__torch_dispatch__(func, types, args, kwargs)
 
 
@@ -40,3 +42,21 @@ def _without_gradient(func: Any) -> str:
     keys = [getattr(torch._C.DispatchKey, key) for key in _AUTOGRAD if hasattr(torch._C.DispatchKey, key)]
     known = any(torch._C._dispatch_has_kernel_for_dispatch_key(func._name, key) for key in keys)
     return "" if known else f"gradient of {func.overloadpacket}"
+
+
+def _wanted(func: Any, args: Any) -> tuple[bool, bool] | None:
+    """Whether a kernel computes the gradients of the input and of the weight; None for other kernels than these."""
+    name = func._schema.name if isinstance(func, torch._ops.OpOverload) else ""
+    if name in _CONVOLUTIONS:
+        mask = args[-1]
+        return bool(mask[0]), bool(mask[1])
+    # It computes both, whichever are wanted.
+    return (True, True) if name == "torchvision::_deform_conv2d_backward" else None
+
+
+_CONVOLUTIONS = {
+    "aten::convolution_backward",
+    "aten::convolution_backward_overrideable",
+    "aten::mps_convolution_backward",
+    "aten::_slow_conv2d_backward",
+}

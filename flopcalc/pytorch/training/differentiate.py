@@ -1,27 +1,25 @@
 """One forward and one backward pass of a copy of a module, which are run and counted."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from flopcalc.cost.cost import Part, Parts
 from flopcalc.errors import FlopcalcError, reason
-from flopcalc.networks.network import Differentiated, Network, Uncounted
-from flopcalc.networks.training import matched
+from flopcalc.networks.network import Differentiated, Gradients, Network, Uncounted
+from flopcalc.networks.training import ROOT, matched
 from flopcalc.pytorch.counting.counter import Backward, Tracing, count_call
 from flopcalc.pytorch.counting.evaluation_mode import evaluate
 from flopcalc.pytorch.counting.kernels import tensors
 from flopcalc.pytorch.counting.record import Count
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.tracing.tracer import tracing
+from flopcalc.pytorch.training.auxiliary import auxiliary
 from flopcalc.pytorch.training.counter import TrainingCounter
 from flopcalc.pytorch.training.functions import TrainingFunctions
 from flopcalc.pytorch.training.recorder import GradientRecorder
-
-ROOT = "(model)"
-AUXILIARY = "aux"
 
 
 def differentiated(
@@ -94,7 +92,7 @@ def _prepare(twin: nn.Module, modules: Sequence[tuple[str, nn.Module]], freeze: 
 
 def _backward(module: nn.Module, out: Any, recorder: GradientRecorder) -> list[str]:
     """Run the backward pass from the outputs, and give what a reader must know."""
-    left_out = list(_auxiliary(out))
+    left_out = list(auxiliary(out))
     without = {id(tensor) for tensor in left_out}
     outputs = [
         one
@@ -114,7 +112,7 @@ def _backward(module: nn.Module, out: Any, recorder: GradientRecorder) -> list[s
     distinct = list({id(one): one for one in outputs}.values())
     with torch.no_grad():
         gradients = [torch.empty_like(one).fill_(1) if not one.is_meta else torch.empty_like(one) for one in distinct]
-    recorder.turn()
+    recorder.turn(gradients)
     try:
         torch.autograd.backward(distinct, gradients)
     except Exception as error:
@@ -125,14 +123,6 @@ def _backward(module: nn.Module, out: Any, recorder: GradientRecorder) -> list[s
         made.__cause__ = error
         raise made from error
     return notes
-
-
-def _auxiliary(out: Any) -> Iterator[Tensor]:
-    """The outputs of heads that only help the training, by their names, as torchvision's models call them."""
-    fields = out.items() if isinstance(out, Mapping) else out._asdict().items() if hasattr(out, "_asdict") else ()
-    for name, value in fields:
-        if str(name).startswith(AUXILIARY):
-            yield from tensors(value)
 
 
 def _record(
@@ -155,6 +145,7 @@ def _record(
         )
     scores = [recorder.scores[place] for place in range(layers)]
     reached = [place in recorder.gradients for place in range(layers)]
+    gradients = [recorder.macs.get(place, Gradients()) for place in range(layers)]
     unknown = tuple(Uncounted(op, where or ROOT, times) for (op, where), times in recorder.unknown_back.items())
     steps = recorder.steps - counted.steps
-    return Differentiated(forward, backward, steps, scores, reached, unknown, tuple(notes))
+    return Differentiated(forward, backward, steps, scores, reached, gradients, unknown, tuple(notes))

@@ -6,13 +6,14 @@ node was made, so that the node of a kernel of the backward pass says which laye
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from flopcalc.cost.kinds import WorkKind
+from flopcalc.networks.network import Gradients
 from flopcalc.pytorch.counting.kernels import Work
 from flopcalc.pytorch.counting.record import add
 from flopcalc.pytorch.counting.recorder import Recorder
@@ -30,8 +31,8 @@ class GradientRecorder(Recorder):
     """Records the forward as every recorder does, and the backward pass after `turn`.
 
     gradients: by call of the forward, the work of the backward pass; kernels: their number. steps: kernels in the
-    longest chain of both passes. unknown_back: (operator, module) -> how often it ran without a rule. scores: by call,
-    the multiply-adds of the scores of attention.
+    longest chain of both passes. macs: by call, what the MACs of the backward pass are. unknown_back: (operator,
+    module) -> how often it ran without a rule. scores: by call, the multiply-adds of the scores of attention.
     """
 
     def __init__(self, layers: Mapping[str, str]) -> None:
@@ -40,35 +41,56 @@ class GradientRecorder(Recorder):
         self.gradients: dict[int, dict[Key, Work]] = {}
         self.kernels: dict[int, Counter[Key]] = {}
         self.steps = 0
+        self.macs: dict[int, Gradients] = {}
+        # The gradients that the next kernel of the backward pass computes, where its arguments say so.
+        self.wanted: tuple[bool, bool] | None = None
         self.unknown_back: Counter[tuple[str, str]] = Counter()
         self.scores: Counter[int] = Counter()
         # Of each kernel of the forward: the number of the next node, its call, and its module.
         self._numbers_of_nodes: list[int] = []
         self._kernels_of_nodes: list[tuple[int, str]] = []
-        self._origin_before = (0, "")
+        self._origin_before: tuple[int, str, int | None] = (0, "", None)
+        # Places of tensors that come from the forward pass, and of those among them that depend on its input.
+        self._of_forward: set[int] = set()
+        self._varies: set[int] = set()
+        # Of each kernel of the forward, whether its two factors depend on the input.
+        self._factors: list[tuple[bool, bool]] = []
 
-    def turn(self) -> None:
-        """The forward has ended: what follows is the backward pass."""
+    def start(self, parameters: Iterable[Tensor], given: Iterable[Tensor], held: Iterable[Tensor] = ()) -> None:
+        """As of every recorder."""
+        given = list(given)
+        super().start(parameters, given, held)
+        self._varies.update(map(self.place, given))
+
+    def passed(self, read: Sequence[Tensor], written: Sequence[Tensor]) -> None:
+        """As of every recorder."""
+        super().passed(read, written)
+        self._follow(read, written)
+
+    def turn(self, gradients: Iterable[Tensor] = ()) -> None:
+        """The forward has ended: what follows is the backward pass. gradients: those of the outputs."""
         self.backward = True
         self.steps = self.result.steps
+        self._of_forward.update(self._depth)
+        self._of_forward.difference_update(map(self.place, gradients))
 
     @property
     def module(self) -> str:
         """The name of the running module; of the backward pass, of the module whose kernel it undoes."""
         return self._origin()[1] if self.backward else super().module
 
-    def _origin(self) -> tuple[int, str]:
-        """The call and the module that a kernel of the backward pass belongs to."""
+    def _origin(self) -> tuple[int, str, int | None]:
+        """Where a kernel of the backward pass belongs: the call, the module, and the kernel of the forward."""
         name, layer, _ = self._frames[-1]
         if len(self._frames) > 1:
             # A part of the forward runs again, as in torch.utils.checkpoint.
             places = [place for place, call in enumerate(self.result.calls) if call.layer == layer]
-            return (places[0], name) if places else self._origin_before
+            return (places[0], name, None) if places else self._origin_before
         node = _running_node()
         number = _LAST if node is None else node._sequence_nr()
         if number < _LAST and self._kernels_of_nodes:
-            place = bisect_left(self._numbers_of_nodes, number + 1)
-            self._origin_before = self._kernels_of_nodes[min(place, len(self._kernels_of_nodes) - 1)]
+            place = min(bisect_left(self._numbers_of_nodes, number + 1), len(self._kernels_of_nodes) - 1)
+            self._origin_before = (*self._kernels_of_nodes[place], place)
         return self._origin_before
 
     def enter(self, name: str) -> None:
@@ -91,17 +113,56 @@ class GradientRecorder(Recorder):
             super().kernel(kind, work, read, written)
             self._numbers_of_nodes.append(_next_node())
             self._kernels_of_nodes.append((len(self.result.calls) - 1, self._frames[-1][0]))
+            first, second = _factors(kind, read)
+            self._factors.append((self._depends(first), self._depends(second)))
+            self._follow(read, written)
             return
-        call, name = self._origin()
+        call, name, undone = self._origin()
         key = (name, kind)
         works = self.gradients.setdefault(call, {})
         works[key] = add(works[key], work) if key in works else work
         self.kernels.setdefault(call, Counter())[key] += 1
+        if work.macs:
+            found = self._meaning(kind, work.macs, read, undone)
+            self.macs[call] = Gradients(*map(sum, zip(self.macs.get(call, Gradients()), found, strict=True)))
+        if all(map(self._is_of_forward, read)):
+            self._of_forward.update(map(self.place, written))
+            self._follow(read, written)
         end = 1 + max((self._depth[self.place(tensor)] for tensor in read), default=0)
         for tensor in written:
             place = self.place(tensor)
             self._depth[place] = max(end, self._depth[place])
         self.steps = max(self.steps, end)
+
+    def _meaning(self, kind: WorkKind, macs: int, read: Sequence[Tensor], undone: int | None) -> Gradients:
+        """What the MACs of a kernel of the backward pass are. undone: the kernel of the forward that it undoes."""
+        wanted, self.wanted = self.wanted, None
+        first, second = _factors(kind, read) if wanted is None else (None, None)
+        saved = [one for one in (first, second) if one is not None and self._is_of_forward(one)]
+        if wanted is None and (undone is None or len(saved) == 2):
+            # A product of tensors of the forward pass is not a gradient.
+            return Gradients(again=macs)
+        varies = (True, True) if undone is None else self._factors[undone]
+        if wanted is not None:
+            each = macs // max(1, sum(wanted))
+            of_weights = each * sum(is_wanted and not own for is_wanted, own in zip(wanted, varies, strict=True))
+        elif varies[0] == varies[1]:
+            of_weights = 0 if varies[0] else macs
+        else:
+            # The gradient of one factor is a product with the other one.
+            of_weights = macs if any(map(self._depends, saved)) else 0
+        return Gradients(macs - of_weights, of_weights)
+
+    def _follow(self, read: Iterable[Tensor], written: Iterable[Tensor]) -> None:
+        """What is computed from tensors that depend on the input depends on it, too."""
+        if any(map(self._depends, read)):
+            self._varies.update(map(self.place, written))
+
+    def _depends(self, tensor: Tensor | None) -> bool:
+        return tensor is not None and self.place(tensor) in self._varies
+
+    def _is_of_forward(self, tensor: Tensor) -> bool:
+        return self.place(tensor) in self._of_forward
 
     def unknown(self, operator: str) -> None:
         """A kernel without a rule ran."""
@@ -123,3 +184,10 @@ class GradientRecorder(Recorder):
         """The last kernels were those of attention. macs: of its scores."""
         if not self.backward and self.result.calls:
             self.scores[len(self.result.calls) - 1] += macs
+
+
+def _factors(kind: WorkKind, read: Sequence[Tensor]) -> tuple[Tensor | None, Tensor | None]:
+    """The two factors of a product, from what its kernel reads: a bias is the last of a convolution, else the first."""
+    among = read[:2] if kind == "conv" else read[-2:]
+    first, second = (*among, None, None)[:2]
+    return first, second

@@ -7,9 +7,16 @@ from helpers import Runner, import_torchvision
 
 import flopcalc
 from flopcalc import FlopcalcError, roofline
+from flopcalc.analysis.timing import library
+from flopcalc.analysis.timing.backward import Step
 from flopcalc.analysis.timing.bound import least_macs
-from flopcalc.analysis.timing.kernels import Kernel, of_network
+from flopcalc.analysis.timing.estimate import KernelEstimate
+from flopcalc.analysis.timing.kernels import Kernel, KernelKind, of_evaluation, of_network
+from flopcalc.analysis.timing.network_time import network_time
 from flopcalc.analysis.timing.training import of_training
+from flopcalc.analysis.training.training import operator_training
+from flopcalc.networks.network import Network
+from flopcalc.spec.operator import Evaluation
 
 
 def _kernels(name: str, layer: str, **options: object) -> list[Kernel]:
@@ -80,7 +87,7 @@ def test_the_work_is_that_of_training(name: str) -> None:
     assert found.estimate_s > 1.5 * forward.estimate_s
     assert found.estimate_s >= found.bound_s
     assert found.mode == "training"
-    assert any("backward kernels were not fitted" in note for note in found.notes)
+    assert any("three factors of the backward pass were fitted" in note for note in found.notes)
     assert found.measured_s is None
 
 
@@ -111,9 +118,78 @@ def test_command(run: Runner) -> None:
     assert run(*asked).out.startswith("resnet18, training step on h200")
 
 
-def test_errors() -> None:
-    """An operator alone is not trained."""
-    with pytest.raises(FlopcalcError, match="a training step is that of a network"):
-        roofline("ghost", cin=64, device="h200", mode="training")
+@pytest.mark.parametrize(("name", "sizes"), [("conv", {}), ("ghost", {}), ("attention", {"hw": 14}), ("condconv", {})])
+def test_operators(name: str, sizes: dict[str, int]) -> None:
+    """As the same operator between two others in a network; its input needs a gradient."""
+    found = roofline(name, cin=64, device="h200", mode="training", **{"hw": 28, **sizes})
+    step = flopcalc.training(flopcalc.layer(name, 64, hw=sizes.get("hw", 28)))
+    assert sum(layer.macs for layer in found.layers) == step.macs
+    forward = roofline(name, cin=64, device="h200", **{"hw": 28, **sizes})
+    assert found.bound_s > 2 * forward.bound_s
+    assert found.estimate_s > forward.estimate_s
+    assert roofline(flopcalc.layer(name, 64, hw=sizes.get("hw", 28)), device="h200", mode="training") == found
+
+
+def test_checkpoints_run_the_forward_again() -> None:
+    """The bound grows by that of the forward pass of these layers; all kernels are launched again."""
+    plain, again = (
+        roofline("resnet18", device="h200", mode="training", checkpoint=one) for one in ((), ("layer2", "layer3"))
+    )
+    forward = roofline("resnet18", device="h200")
+    chosen = [layer for layer in forward.layers if layer.name.startswith(("layer2.", "layer3."))]
+    assert again.bound_s - plain.bound_s == pytest.approx(sum(layer.bound_s for layer in chosen))
+    assert sum(one.kernels for one in again.layers) - sum(one.kernels for one in plain.layers) == sum(
+        layer.kernels for layer in chosen
+    )
+    assert any("checkpointed layers run again" in note for note in again.notes)
+
+
+def test_frozen_layers_have_no_gradient_of_weights() -> None:
+    """Of a frozen network with a trained last layer, the backward pass is one product."""
+    found = roofline("resnet18", device="h200", mode="training", freeze=["conv1", "bn1", "layer*"])
+    forward = roofline("resnet18", device="h200")
+    assert sum(one.kernels for one in found.layers) == sum(one.kernels for one in forward.layers) + 1
+
+
+def test_errors(run: Runner) -> None:
+    """Patterns that match nothing, and options of training without it."""
+    with pytest.raises(FlopcalcError, match="unknown layer 'lyer1'"):
+        roofline("resnet18", device="h200", mode="training", freeze="lyer1")
+    done = run("roofline", "resnet18", "--device", "h200", "--checkpoint", "layer1")
+    assert (done.code, "--checkpoint applies to training only" in done.err) == (2, True)
     with pytest.raises(FlopcalcError, match="mode is 'train'"):
         roofline("resnet18", device="h200", mode="train")
+
+
+def test_factors_of_the_backward_pass() -> None:
+    """A kernel of the backward pass takes the time of a forward kernel of its sizes, times the factor of its role."""
+    step = Step(dense=0.5, other=4.0, host=2.0)
+    one = KernelEstimate(compute=3.0, memory=5.0, launch=7.0, number=1)
+
+    def of(name: str, kind: KernelKind, execution: str = "eager") -> KernelEstimate:
+        return step.of(Kernel(name, kind, 1, 1, 0, 1, 1), one, execution)
+
+    assert of("conv", "conv") == (3.0, 5.0, 14.0, 1)
+    assert of("conv.again", "conv") == (3.0, 5.0, 14.0, 1)
+    assert of("conv.grad_input", "conv") == (1.5, 2.5, 14.0, 1)
+    assert of("fc.grad_weight", "pointwise", "graph") == (1.5, 2.5, 7.0, 1)
+    assert of("scores.gradient", "matmul") == (1.5, 2.5, 14.0, 1)
+    assert of("depthwise.grad_weight", "depthwise") == (12.0, 20.0, 14.0, 1)
+    assert of("norm.gradient", "norm") == (12.0, 20.0, 14.0, 1)
+
+
+def test_the_estimate_has_the_factors_and_the_bound_has_not() -> None:
+    """Of a linear layer alone: one product forward, two backward."""
+    e = flopcalc.layer("linear", 4096, 4096, batch=4096)
+    device = library.device("h200")
+    layers = of_training(*_passes(e))
+    plain = network_time(layers, device, "float32", "graph")
+    found = network_time(layers, device, "float32", "graph", step=Step(dense=2.0, other=1.0, host=1.0))
+    forward = network_time(of_evaluation(e), device, "float32", "graph")
+    assert found.bound_s == plain.bound_s
+    assert found.busy_s - forward.busy_s == pytest.approx(2 * (plain.busy_s - forward.busy_s))
+
+
+def _passes(e: Evaluation) -> tuple[Network, Network]:
+    step = operator_training(e)
+    return step.forward, step.backward

@@ -3,8 +3,10 @@
 import pytest
 from helpers import WriteNetwork
 
-from flopcalc import FlopcalcError, formula, network, training
+from flopcalc import FlopcalcError, formula, layer, network, training
 from flopcalc.analysis.training.training import Training
+from flopcalc.catalog import lookup
+from flopcalc.catalog.cases import cases
 from flopcalc.networks.network import Network
 
 # An image of 3 channels, then four convolutions whose outputs have 10 x 12 positions each.
@@ -202,3 +204,34 @@ def test_the_record() -> None:
     assert sum(row["backward"] for row in rows) == found.backward.macs
     assert repr(found).startswith("<Training of alexnet: 714,")
     assert found.steps == found.forward.steps + found.backward.steps
+
+
+@pytest.mark.parametrize("name", [operator.name for operator in lookup.every()])
+def test_no_kernel_of_an_operator_does_less_than_nothing(name: str) -> None:
+    """Whatever the options: sizes are differences of others, and must not be negative."""
+    for e in cases(lookup.get(name)):
+        step = training(e)
+        assert all(min(part[2:10]) >= 0 for net in (step.forward, step.backward) for part in net.layers[0].cost), e
+        assert step.input_gradient_macs + step.weight_gradient_macs == step.backward.macs
+
+
+@pytest.mark.parametrize(
+    ("name", "maps", "weights"),
+    [
+        # One mixed kernel for each of two samples.
+        ("condconv", 2 * 16 * 100, 2 * 16 * 16 * 9),
+        ("dynamic_conv", 2 * 16 * 100, 2 * 16 * 16 * 9),
+        ("odconv", 2 * 16 * 100, 2 * 16 * 16 * 9),
+        # Four rotations of 16 channels each, with the same filters for all samples.
+        ("gconv", 2 * 64 * 100, 64 * 64 * 9),
+    ],
+)
+def test_gradients_of_computed_weights(name: str, maps: int, weights: int) -> None:
+    """The product reads and writes tensors of these sizes."""
+    parts = training(layer(name, 16, hw=10, batch=2)).backward.layers[0].cost
+    of_input, of_weight = (
+        next(part for part in parts if part.work == "conv" and part.name.endswith(end))
+        for end in ("grad_input", "grad_weight")
+    )
+    assert (of_input.writes, of_weight.writes) == (maps, weights)
+    assert (of_input.reads - weights, of_weight.reads - maps) == (maps, maps)

@@ -2,6 +2,7 @@
 
 import importlib.util
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
@@ -83,6 +84,27 @@ def test_state_of_optimizers(optimizer: str, dtype: str | None, state: int) -> N
     """Of momentum one number for each parameter, of Adam two."""
     found = memory(Net(), (4, 8, 8), mode="training", optimizer=optimizer, optimizer_dtype=dtype)
     assert found.optimizer_state == state * found.weights
+
+
+@pytest.mark.parametrize("freeze", [["conv1"], ["conv1", "bn1", "layer1", "layer2"], ["layer4.*.conv*"]])
+def test_frozen_by_patterns(freeze: list[str]) -> None:
+    """As the same module whose parameters are frozen: what autograd saves on real tensors, and the gradients."""
+    import_torchvision()
+    tools = benchmark()
+    module = tools.model("resnet18")
+    found = memory(module, (3, 64, 64), batch=2, mode="training", rules="cpu", freeze=freeze)
+    for name, parameter in module.named_parameters():
+        parts = name.split(".")
+        above = [".".join(parts[:length]) for length in range(1, len(parts))]
+        if any(fnmatchcase(one, pattern) for one in above for pattern in freeze):
+            parameter.requires_grad_(False)
+    assert (found.saved, found.saved_with_weights) == tools.saved_by_hooks(module, torch.rand(2, 3, 64, 64))
+    trained = sum(one.numel() for one in module.parameters() if one.requires_grad)
+    assert found.gradients == 4 * trained < 4 * sum(one.numel() for one in module.parameters())
+    with pytest.raises(FlopcalcError, match="unknown layer 'lyer1'"):
+        memory(module, (3, 64, 64), mode="training", freeze="lyer1")
+    with pytest.raises(FlopcalcError, match="--freeze is about training"):
+        memory(module, (3, 64, 64), freeze="layer1")
 
 
 def test_the_state_is_that_of_torch() -> None:

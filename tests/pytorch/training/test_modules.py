@@ -15,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from flopcalc import FlopcalcError, formula, network, training
 from flopcalc.analysis.training.training import Training, graph_training, network_training
+from flopcalc.networks.network import Gradients
 from flopcalc.networks.training import TrainingOptions
 from flopcalc.targets.read import read_target
 from flopcalc.targets.spec import from_python
@@ -32,6 +33,23 @@ SPREAD = (
 )
 
 
+def _splits(found: Training) -> dict[str, Gradients]:
+    """What the multiply-adds of the backward pass are, of layers that have some."""
+    pairs = zip(found.forward.layers, found.gradients, strict=True)
+    return {layer.name: own for layer, own in pairs if any(own)}
+
+
+class _Behind(nn.Module):
+    """A module behind a trained factor, so that its input wants a gradient."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module, self.factor = module, nn.Parameter(torch.ones(1, device="meta"))
+
+    def forward(self, x: Tensor) -> Any:
+        return self.module(x * self.factor)
+
+
 def _by_layer(found: Training) -> dict[str, int]:
     return {layer.name: layer.cost.macs for layer in found.backward.layers if layer.cost.macs}
 
@@ -45,6 +63,9 @@ def test_torchvision(name: str) -> None:
     ran, by_graph = network_training(net, TrainingOptions()), graph_training(net, TrainingOptions())
     assert _by_layer(ran) == _by_layer(by_graph)
     assert ran.forward.macs == by_graph.forward.macs
+    # A counted layer of attention does not say which of its products is with weights.
+    if not name.startswith("vit"):
+        assert _splits(ran) == _splits(by_graph)
     assert not ran.backward.uncounted
     if not name.startswith("regnet"):
         # RegNet reads values while it is built.
@@ -53,6 +74,11 @@ def test_torchvision(name: str) -> None:
         # A batch of 2: batch norm of one value refuses to be trained.
         two = training(f"torchvision:{name}", input=(3, 224, 224), batch=2)
         assert plain_macs(model, (x,)) == (two.forward.macs, two.backward.macs)
+        # Without trained weights only gradients of tensors that depend on the input are left.
+        whole = plain_macs(_Behind(model), (x,))[1]
+        model.requires_grad_(False)
+        assert two.weight_gradient_macs == whole - plain_macs(_Behind(model), (x,))[1]
+        assert two.input_gradient_macs + two.weight_gradient_macs == two.backward.macs
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -62,6 +88,7 @@ def test_layers_are_those_of_the_description() -> None:
     for name in ("resnet18", "mobilenet_v2"):
         described, ran = training(name), training(f"torchvision:{name}", input=(3, 224, 224))
         assert _by_layer(described) == _by_layer(ran)
+        assert _splits(described) == _splits(ran)
         assert described.backward.adds == ran.backward.adds
 
 
@@ -142,6 +169,7 @@ def test_checkpoints() -> None:
     found = training(_Net(), input=(4, 8, 8), checkpoint="one")
     assert _by_layer(found) == {"conv": CONV, "one": 3 * ONE, "two": 2 * TWO}
     assert found.recomputed == ONE
+    assert _splits(found) == {"conv": Gradients(0, CONV), "one": Gradients(ONE, ONE, ONE), "two": Gradients(TWO, TWO)}
 
     class Checkpointed(_Net):
         def forward(self, x: Tensor) -> Tensor:
@@ -150,7 +178,32 @@ def test_checkpoints() -> None:
             out: Tensor = self.two(hidden)
             return out
 
-    assert _by_layer(training(Checkpointed(), input=(4, 8, 8))) == {"conv": CONV, "one": 3 * ONE, "two": 2 * TWO}
+    inside = training(Checkpointed(), input=(4, 8, 8))
+    assert _by_layer(inside) == {"conv": CONV, "one": 3 * ONE, "two": 2 * TWO}
+    assert _splits(inside) == _splits(found)
+    assert any(f"{ONE:,} MACs of the backward pass run checkpointed" in note for note in inside.remarks)
+
+
+def test_gradients_of_weights_and_inputs() -> None:
+    """A product with a computed factor, with weights that are computed from weights, and of two weights."""
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem, self.left, self.right = nn.Linear(6, 6), nn.Parameter(torch.ones(6, 4)), nn.Linear(4, 6, False)
+
+        def forward(self, x: Tensor) -> Tensor:
+            hidden = self.stem(x)
+            # Two weights: their product is a weight, too.
+            weight = self.left @ self.right.weight.t()
+            out: Tensor = (hidden @ weight) @ hidden.transpose(-1, -2)
+            return out
+
+    found = training(Net(), input=(5, 6))
+    stem, weights, product, scores = 5 * 6 * 6, 6 * 6 * 4, 5 * 6 * 6, 5 * 5 * 6
+    assert found.forward.macs == stem + weights + product + scores
+    assert found.input_gradient_macs == product + 2 * scores
+    assert found.weight_gradient_macs == stem + 2 * weights + product
 
 
 def test_fused_attention() -> None:

@@ -12,7 +12,8 @@ from helpers import for_author, import_torchvision
 from pytorch.training.plain import plain_macs
 from torch import Tensor, nn
 
-from flopcalc.analysis.training.training import graph_training
+from flopcalc import training
+from flopcalc.analysis.training.training import Training, graph_training
 from flopcalc.catalog import lookup
 from flopcalc.catalog.cases import cases
 from flopcalc.cost.cost import Cost, Part
@@ -46,7 +47,7 @@ def _empty(shape: Any) -> Any:
     return torch.empty(shape, device="meta")
 
 
-def _by_parts(e: Evaluation, first: bool, freeze: Sequence[str]) -> int:
+def _by_parts(e: Evaluation, first: bool, freeze: Sequence[str]) -> Training:
     """The backward pass of the operator behind a trained factor, or behind nothing."""
     factor = Part("factor", "mul", params=1, muls=1)
     layers = (
@@ -54,7 +55,7 @@ def _by_parts(e: Evaluation, first: bool, freeze: Sequence[str]) -> int:
         Layer("layer", e.operator.name, ("before",), (1,), e.out_shape, e.cost, "", e),
     )
     net = Network("net", "net", (1,), 1, layers, "layer", {})
-    return graph_training(net, TrainingOptions(tuple(freeze))).backward.macs
+    return graph_training(net, TrainingOptions(tuple(freeze)))
 
 
 @pytest.mark.parametrize("operator", OPERATORS, ids=lambda operator: operator.name)
@@ -69,10 +70,20 @@ def test_backward(operator: Operator) -> None:
         )
         given = _empty(input_shape(e))
         module = build_layer(e, device="meta")
-        assert _by_parts(e, True, ()) == plain_macs(module, (given,))[1], for_author(e.label(), advice)
-        assert _by_parts(e, False, ()) == plain_macs(_Trained(module), (given,))[1], for_author(e.label(), advice)
+        first, inner = _by_parts(e, True, ()), _by_parts(e, False, ())
+        whole = plain_macs(_Trained(module), (given,))[1]
+        assert first.backward.macs == plain_macs(module, (given,))[1], for_author(e.label(), advice)
+        assert inner.backward.macs == whole, for_author(e.label(), advice)
         module.requires_grad_(False)
-        assert _by_parts(e, False, ("layer",)) == plain_macs(_Trained(module), (given,))[1], for_author(
-            e.label(), f"frozen, {advice}"
-        )
+        frozen = plain_macs(_Trained(module), (given,))[1]
+        found = _by_parts(e, False, ("layer",))
+        assert found.backward.macs == frozen, for_author(e.label(), f"frozen, {advice}")
+        # With frozen weights, only the gradients of tensors that depend on the input run.
+        assert (inner.input_gradient_macs, inner.weight_gradient_macs) == (frozen, whole - frozen), e.label()
+        assert (found.input_gradient_macs, found.weight_gradient_macs) == (frozen, 0), e.label()
+        assert first.input_gradient_macs + first.weight_gradient_macs == first.backward.macs, e.label()
         assert tensors(given)
+        # What users call is the same.
+        own = training(e)
+        assert (own.forward.macs, own.gradients) == (e.macs, inner.gradients[1:]), e.label()
+        assert training(e, first=True).gradients == first.gradients[1:], e.label()

@@ -115,6 +115,7 @@ def _passes(trap: Trap) -> tuple[tuple[int, int], bool]:
     assert run is not None
     found = run(())
     backward = sum(part.macs for parts in found.backward for part in parts)
+    assert sum(map(sum, found.gradients)) == backward
     return (found.forward.macs, backward), bool(found.uncounted)
 
 

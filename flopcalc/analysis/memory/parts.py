@@ -1,0 +1,173 @@
+"""The tensors inside of an operator: how long each part's output is alive, as its module in eager PyTorch keeps it.
+
+A tensor lives until the last part has read it, as long as a module of the operator runs that was called with it (the
+dots in the names of parts are the hierarchy), and, if a forward keeps it in a variable, until that forward ends.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from flopcalc.cost.cost import PREVIOUS, Part
+
+# By operator, the parts whose outputs are in variables of the module's forward when it ends. Of several names, the last
+# one that the options keep: a variable is assigned again.
+VARIABLES: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "attention": (("qkv.arrange",), ("scores", "position.add", "position", "mask.add")),
+    "cbam": (("spatial.conv",),),
+    "compconv": (("primary",), ("chain",), ("tail",)),
+    "coordinate_attention": (("reduce", "norm", "act"), ("height.gate",), ("width.gate",)),
+    "deform_conv": (("offset",),),
+    "dynet": (("routing.gate",),),
+    "eca": (("gap",), ("conv",)),
+    "fire": (("squeeze", "squeeze.act"),),
+    "ghost": (("primary", "primary.norm", "primary.act"),),
+    "ghostv2": (("primary", "primary.norm", "primary.act", "join"), ("vertical", "vertical.norm")),
+    "gqa": (("scale",), ("key", "key.repeat"), ("value", "value.repeat"), ("scores", "mask.add")),
+    "gsconv": (("primary", "primary.norm", "primary.act"),),
+    "hetconv": (("gwc",), ("gather",)),
+    "involution": (("pool",), ("span",)),
+    "linear_attention": (("query.one",), ("key.one",), ("value",), ("mix",), ("divide",)),
+    "octconv": (("shrink",),),
+    "odconv": (
+        *(("attention.channel.gate",), ("attention.filter.gate",), ("attention.taps.gate",)),
+        *(("attention.kernel.gate",), ("aggregation", "aggregation.taps")),
+    ),
+    "repvgg": (("dense.norm",), ("point.norm",), ("identity",)),
+    "replk": (
+        ("norm", "expand", "expand.norm", "expand.act"),
+        ("large", "large.norm", "sum", "act"),
+    ),
+    "scconv": (("sru.join",), ("squeeze_up",), ("squeeze_low",), ("sum",), ("join",)),
+    "self_calibrated": (("upsample",), ("gate",), ("calibrate",)),
+    "shuffle_unit": (("expand", "expand.norm"),),
+    "shuffle_unit_v2": (("side", "side.norm", "side.act"),),
+    "sliding_window": (("scores",),),
+    "spconv": (("pool",), ("gwc", "sum", "norm_rep"), ("rest", "norm_rest")),
+}
+
+# The same for forwards of modules inside of the operator: until the module that the name begins with has ended.
+INNER_VARIABLES: Mapping[str, tuple[str, ...]] = {
+    "axial_attention": ("columns.arrange", "columns.mix", "rows.arrange", "rows.mix"),
+}
+# By operator, parts that the module computes later than the formula names them, and the part before which it does.
+LATER: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "octconv": (("low_low",), "sum_low"),
+    "odconv": (("scale_in",), "convolution"),
+    "self_calibrated": (("k1", "k1.norm", "k1.act"), "k4"),
+    "shuffle_unit": (("pool",), "join"),
+    "sliding_window": (("value", "value.pad", "value.unfold"), "mix"),
+}
+
+
+def as_computed(operator: str, parts: Sequence[Part]) -> tuple[Part, ...]:
+    """The parts in the order in which the module computes them; each names what it waits for."""
+    named = [part._replace(after=_waits(parts, place)) for place, part in enumerate(parts)]
+    moved, before = LATER.get(operator, ((), ""))
+    if not any(part.name == before for part in named):
+        return tuple(named)
+    later = [part for part in named if part.name in moved]
+    found: list[Part] = []
+    for part in named:
+        if part.name == before:
+            found += later
+        if part.name not in moved:
+            found.append(part)
+    return tuple(found)
+
+
+def kept(operator: str, parts: Sequence[Part]) -> dict[str, int]:
+    """The elements of each part's output that are there when it has ended.
+
+    Of several kernels in a row, only the last one's output stays: at most what a part that reads nothing else reads. A
+    variable can hold all of them.
+    """
+    held = {name for names in VARIABLES.get(operator, ()) for name in names}
+    found = {part.name: part.writes for part in parts}
+    steps = {part.name: part.steps for part in parts}
+    for part in parts:
+        names = part.after or ()
+        if len(names) == 1 and names[0] not in held and steps.get(names[0], 1) != 1 and part.reads > part.params:
+            found[names[0]] = min(found[names[0]], part.reads - part.params)
+    return found
+
+
+def last_readers(operator: str, parts: Sequence[Part], given: int) -> dict[str, int]:
+    """For each part the place of the last part during which its output is alive; the number of parts for the end.
+
+    parts: as `as_computed` gives them. given: the elements of the layer's input. `after` names what a part waits for;
+    of a chain of options, such as a convolution and its norm, only the last is read. A concatenation waits for its last
+    piece only, and reads more than that: also the outputs before it that make up the rest of what it reads, if that is
+    not the input of the layer.
+    """
+    end = len(parts)
+    last: dict[str, int] = {}
+    waits = [_waits(parts, place) for place in range(end)]
+    before = dict(zip((part.name for part in parts), waits, strict=True))
+    until = _ends_of_modules(parts)
+    for place, part in enumerate(parts):
+        inner = {one for name in waits[place] for one in _ancestors(name, before)}
+        names = [name for name in waits[place] if name not in inner]
+        rest = part.reads - part.params - sum(one.writes for one in parts[:place] if one.name in names)
+        # Of several kernels in a row, the later ones read what the part itself has written.
+        # A name that is not there is that of an option, in whose place the input is read.
+        if rest > 0 and rest != given and part.steps == 1 and names and all(name in before for name in names):
+            others = [one for one in reversed(parts[:place]) if one.name not in names]
+            names += _making_up(rest, given, sorted(others, key=lambda one: one.name not in inner))
+        for name in names:
+            last[name] = max(
+                place, *(until[module, place] for module in _modules(part.name) if _outside(name, module)), 0
+            )
+    for place, names_before in enumerate(waits):
+        for name in names_before:
+            # What a later part of a chain reads is dropped with it.
+            last.setdefault(name, place)
+    for names_of_one in VARIABLES.get(operator, ()):
+        found = [name for name in names_of_one if name in before]
+        if found:
+            last[found[-1]] = end
+    for name in INNER_VARIABLES.get(operator, ()):
+        if name in before:
+            place = next(place for place, part in enumerate(parts) if part.name == name)
+            last[name] = max(last[name], until[name.rpartition(".")[0], place])
+    return {part.name: last.get(part.name, end) for part in parts}
+
+
+def _making_up(rest: int, given: int, others: Sequence[Part]) -> list[str]:
+    """The outputs that make up what a part reads, with the layer's input or without it; none if no outputs do."""
+    found = []
+    for one in others:
+        if 0 < one.writes <= rest:
+            found.append(one.name)
+            rest -= one.writes
+    return found if rest in (0, given) else []
+
+
+def _waits(parts: Sequence[Part], place: int) -> tuple[str, ...]:
+    """The parts that a part waits for."""
+    after = parts[place].after
+    return ((parts[place - 1].name,) if place else ()) if after is PREVIOUS else after or ()
+
+
+def _ancestors(name: str, before: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """The parts that a part waits for, and those that these wait for."""
+    for one in before.get(name, ()):
+        yield one
+        yield from _ancestors(one, before)
+
+
+def _modules(name: str) -> list[str]:
+    """The modules of the operator that run a part: of `spatial.conv` also `spatial`."""
+    pieces = name.split(".")
+    return [".".join(pieces[:length]) for length in range(1, len(pieces) + 1)]
+
+
+def _outside(name: str, module: str) -> bool:
+    return name != module and not name.startswith(f"{module}.")
+
+
+def _ends_of_modules(parts: Sequence[Part]) -> dict[tuple[str, int], int]:
+    """The place of the last part of the run of a module that a part belongs to."""
+    ends: dict[tuple[str, int], int] = {}
+    for place in reversed(range(len(parts))):
+        for module in _modules(parts[place].name):
+            ends[module, place] = ends.get((module, place + 1), place)
+    return ends
