@@ -7,7 +7,7 @@ from flopcalc.charts import axes
 from flopcalc.charts.key import key_layers, note_layer
 from flopcalc.charts.picture import chart_of
 from flopcalc.charts.series import TARGETS, check_kind_of, columns_of, free_columns, label, number_of
-from flopcalc.charts.theme import INK, LINE, MOST_SERIES, PAPER, series_scales, text_layer
+from flopcalc.charts.theme import INK, LINE, MOST_SERIES, PAPER, placed_layers, series_scales
 from flopcalc.errors import FlopcalcError
 
 if TYPE_CHECKING:
@@ -69,7 +69,6 @@ def front(sweep: "Sweep", x: str, y: str, *, title: str | None = None, log: bool
         {"field": "x_exact", "type": "nominal", "title": axes.title_of(names[0])},
         {"field": "y_exact", "type": "nominal", "title": axes.title_of(names[1])},
     ]
-    placed = {"x": {**ends[0], "field": "lx"}, "y": {**ends[1], "field": "ly"}}
     layers = [
         {
             "data": {"name": "steps"},
@@ -87,8 +86,7 @@ def front(sweep: "Sweep", x: str, y: str, *, title: str | None = None, log: bool
             "mark": {"type": "point", "filled": True, "size": 52, "opacity": 1, "stroke": PAPER, "strokeWidth": 0.7},
             "encoding": {**at, "color": scales["color"], "shape": scales["shape"], "tooltip": tip},
         },
-        text_layer("front", placed, background=True),
-        text_layer("front", placed),
+        *placed_layers("front", ends[0], ends[1]),
         *key_layers(False, scales),
         {
             "data": {"name": "key"},
@@ -104,7 +102,7 @@ def front(sweep: "Sweep", x: str, y: str, *, title: str | None = None, log: bool
     layout = {
         "beside": 62,
         "left": 50,
-        "aspect": 0.7,
+        "aspect": 0.6,
         "axes": {"x": list(domains[0]), "y": list(domains[1]), "log": logs},
         "labels": {"data": "front", "around": ["front"], "lines": ["steps"]},
         "key": [
@@ -164,12 +162,15 @@ def _shorten(
 ) -> str:
     """Give the rows of the front short texts: only what differs among them. Returns what all of them share, in words.
 
-    A column that an axis shows, or that equals one, is not repeated. named: with the name of the target.
+    A column that an axis shows, or that equals one, is only named where nothing else differs. named: with the name of
+    the target.
     """
     on_axis = {name for name in free if any(columns[name] == columns[axis] for axis in names)}
     differ = [name for name in free if name not in on_axis and len({row["values"].get(name) for row in best}) > 1]
+    # Where nothing else differs, the values of the axes do.
+    shown = differ or sorted(on_axis, key=free.index)
     for row in best:
-        settings = ", ".join(f"{name}={row['values'][name]}" for name in differ if name in row["values"])
+        settings = ", ".join(f"{name}={row['values'][name]}" for name in shown if name in row["values"])
         row["text"] = f"{row['series']}, {settings}".strip(", ") if named or not settings else settings
     same = [name for name in free if name not in on_axis and name not in differ and name in best[0]["values"]]
     return ", ".join(f"{name}={best[0]['values'][name]}" for name in same)

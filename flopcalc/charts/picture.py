@@ -62,8 +62,8 @@ def laid_out(spec: Mapping[str, Any], width: float, beside: float | None = None)
     """The specification for a picture of that width, in pixels, with the axes and all text.
 
     beside: the pixels that are not the plot; None for an estimate. The layout, in `usermeta`, has: beside: that
-    estimate. aspect: height of the plot / its width; height: a fixed one. axes: the domains of both axes. labels, ends,
-    along, clamped, key, notes: texts to be placed, see `labels` and `key`.
+    estimate. aspect: height of the plot / width of the picture; height: a fixed one. axes: the domains of both axes.
+    labels, ends, along, clamped, inside, stretches, key, notes: texts to be placed, see `labels` and `key`.
     """
     found = deepcopy(dict(spec))
     layout = found.get("usermeta", {}).get(OURS)
@@ -73,7 +73,7 @@ def laid_out(spec: Mapping[str, Any], width: float, beside: float | None = None)
         return found
     found["width"] = round(max(60.0, width - (layout["beside"] if beside is None else beside)), 2)
     if "aspect" in layout:
-        found["height"] = round(min(max(found["width"] * layout["aspect"], 140.0), 330.0), 2)
+        found["height"] = round(min(max(width * layout["aspect"], 140.0), 340.0), 2)
     else:
         found["height"] = layout["height"]
     place_labels(found, layout)

@@ -9,7 +9,7 @@ from flopcalc.charts.crossings import crossings
 from flopcalc.charts.key import key_layers, note_layer, pixels
 from flopcalc.charts.picture import chart_of
 from flopcalc.charts.series import Lines, Series, lines_of
-from flopcalc.charts.theme import INK, LABEL, LINE, PAPER, series_scales, text_layer
+from flopcalc.charts.theme import INK, LABEL, LINE, LINE_HEIGHT, PAPER, placed_layers, series_scales
 from flopcalc.errors import FlopcalcError
 
 if TYPE_CHECKING:
@@ -87,8 +87,7 @@ def cost_by_size(
             "mark": {"type": "point", "shape": "circle", "filled": False, "size": 80, "stroke": INK, "strokeWidth": 1},
             "encoding": {"x": x, "y": y, "tooltip": {"field": "what", "type": "nominal", "title": "equal cost"}},
         },
-        text_layer("crossings", {"x": {**x, "field": "lx"}, "y": {**y, "field": "ly"}}, background=True),
-        text_layer("crossings", {"x": {**x, "field": "lx"}, "y": {**y, "field": "ly"}}),
+        *placed_layers("crossings", x, y),
         *_end_layers(scales),
         *key_layers(True, scales),
         note_layer(),
@@ -97,7 +96,7 @@ def cost_by_size(
     layout = {
         "beside": 62,
         "left": 50,
-        "aspect": 0.66,
+        "aspect": 0.56,
         "axes": {"x": [x_low, x_high], "y": [y_low, y_high], "log": [x_log, y_log]},
         "labels": {"data": "crossings", "around": ["points", "crossings"], "lines": ["points"]},
         "ends": {"data": "ends", "ragged": len({series.points[-1].x for series in lines.series}) > 1},
@@ -124,7 +123,7 @@ def _end_layers(scales: dict[str, Any]) -> list[dict[str, Any]]:
             "transform": shown,
             "mark": {"type": "rule", "strokeWidth": 0.7},
             "encoding": {
-                **pixels("px", "x"), "x2": {"field": "at"}, **pixels("from", "y"), "y2": {"field": "py"},
+                **pixels("px", "x"), "x2": {"field": "at"}, **pixels("from", "y"), "y2": {"field": "to"},
                 "color": scales["color"],
             },
         },
@@ -133,7 +132,7 @@ def _end_layers(scales: dict[str, Any]) -> list[dict[str, Any]]:
             "transform": shown,
             "mark": {
                 "type": "text", "align": "left", "baseline": "middle", "fontSize": LABEL, "color": INK,
-                "lineBreak": "\n", "lineHeight": LABEL * 1.12,
+                "lineBreak": "\n", "lineHeight": LINE_HEIGHT,
             },
             "encoding": {**pixels("tx", "x"), **pixels("py", "y"), "text": {"field": "text", "type": "nominal"}},
         },

@@ -15,6 +15,7 @@ FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
 SMALL = 9.34
 LABEL = 10.0
 TITLE = 10.67
+LINE_HEIGHT = 11.5
 
 LINE = 1.5
 
@@ -94,10 +95,22 @@ def text_layer(
         **({"transform": [{"filter": "datum.shown"}]} if shown else {}),
         "mark": {
             "type": "text", "fontSize": LABEL, "color": PAPER if background else INK, "baseline": "middle",
-            "lineBreak": "\n", "lineHeight": LABEL * 1.15, **outline, **mark,
+            "lineBreak": "\n", "lineHeight": LINE_HEIGHT, **outline, **mark,
         },
         "encoding": {**at, "text": {"field": "text", "type": "nominal"}},
     }  # fmt: skip
+
+
+def placed_layers(data: str, x: Mapping[str, Any], y: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The layers of texts near points, with lines to those that are far. x, y: the axes of the points."""
+    placed = {"x": {**x, "field": "lx"}, "y": {**y, "field": "ly"}}
+    line = {
+        "data": {"name": data},
+        "transform": [{"filter": "datum.shown && datum.far"}],
+        "mark": {"type": "rule", "color": MUTED, "strokeWidth": 0.6},
+        "encoding": {"x": dict(x), "y": dict(y), "x2": {"field": "ex"}, "y2": {"field": "ey"}},
+    }
+    return [line, text_layer(data, placed, background=True), text_layer(data, placed)]
 
 
 def config() -> dict[str, Any]:
