@@ -111,7 +111,13 @@ def front(sweep: "Sweep", x: str, y: str, *, title: str | None = None, log: bool
         ],
         "notes": [f"All rows of the front have {shared}."] if shared else [],
     }
-    return chart_of(layers, {"points": rows, "front": best, "steps": _steps(best, larger)}, layout, title=title)
+    return chart_of(
+        layers,
+        {"points": rows, "front": best, "steps": _steps(best, larger)},
+        layout,
+        description=f"{axes.title_of(names[1])} against {axes.title_of(names[0])}, with the front: {'; '.join(series)}",
+        title=title,
+    )
 
 
 def _title(name: str, is_larger: bool) -> str:

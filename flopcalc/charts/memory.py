@@ -125,7 +125,9 @@ def memory_by_layer(found: "Memory", *, title: str | None = None) -> "altair.Lay
         "stretches": stretches,
         "bounds": [{"x": place} for place in sorted({one["start"] for one in stretches} | {len(rows)})],
     }
-    return chart_of(layers, datasets, layout, title=title)
+    return chart_of(
+        layers, datasets, layout, description=f"Bytes alive during each layer of {found.target}", title=title
+    )
 
 
 def _stretches(names: Sequence[str]) -> list[dict[str, Any]]:

@@ -22,24 +22,34 @@ def chart_of(
     datasets: Mapping[str, Sequence[Mapping[str, Any]]],
     layout: Mapping[str, Any],
     *,
+    description: str,
     title: str | None = None,
-    more: Mapping[str, Any] | None = None,
+    params: Sequence[Mapping[str, Any]] = (),
 ) -> "altair.LayerChart":
     """A chart of layers, laid out for the usual width. layout: see `laid_out`. Raises FlopcalcError (missing-package).
 
-    more: further keys of the specification. title: above the picture.
+    description: for readers who do not see the picture. title: above it. params: what a reader of a page can choose.
     """
     alt = load_altair()
     spec: dict[str, Any] = {
-        "layer": [dict(one) for one in layers],
+        "description": description,
+        "layer": [_described(one) for one in layers],
         "datasets": {name: [dict(row) for row in rows] for name, rows in datasets.items()},
         "config": config(),
         "usermeta": {OURS: dict(layout)},
-        **(more or {}),
     }
+    if params:
+        spec["params"] = [dict(one) for one in params]
     if title:
         spec["title"] = {"text": title}
     return alt.LayerChart.from_dict(laid_out(spec, DEFAULT_MM * PIXELS_PER_MM))
+
+
+def _described(layer: Mapping[str, Any]) -> dict[str, Any]:
+    """A layer whose marks a screen reader reads, if they have numbers of their own; others repeat or decorate."""
+    if "tooltip" in layer["encoding"]:
+        return dict(layer)
+    return {**layer, "mark": {**layer["mark"], "aria": False}}
 
 
 def load_altair() -> Any:

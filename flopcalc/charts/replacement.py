@@ -87,7 +87,13 @@ def replacement(
         "key": [{"series": part, "name": texts[part]} for part in parts],
         "notes": _notes(before, after, changed, rows),
     }
-    return chart_of(layers, {"bars": rows, "ratios": _ratios(rows, groups)}, layout, title=title)
+    return chart_of(
+        layers,
+        {"bars": rows, "ratios": _ratios(rows, groups)},
+        layout,
+        description=f"{what} of {before.name} by {by}, before and after a replacement",
+        title=title,
+    )
 
 
 def compared(

@@ -104,7 +104,9 @@ def roofline(found: "Roofline", *, title: str | None = None) -> "altair.LayerCha
         "notes": _notes(found, rows),
     }
     datasets = {"roof": roof, "slope": slope, "flat": flat, "layers": rows, "names": _names(rows)}
-    return chart_of(layers, datasets, layout, title=title)
+    return chart_of(
+        layers, datasets, layout, description=f"Roofline of {found.target} on {found.device.name}", title=title
+    )
 
 
 def _layers(found: "Roofline") -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from flopcalc.charts.lengths import checked_width
@@ -51,7 +52,7 @@ def svg(chart: "altair.TopLevelMixin", width_mm: float | None = None) -> str:
     text = _vega(spec)
     if width_mm is None and OURS not in spec.get("usermeta", {}):
         return text
-    return _in_mm(text, DEFAULT_MM if width_mm is None else width_mm)
+    return _in_mm(text, DEFAULT_MM if width_mm is None else width_mm, str(spec.get("description", "")))
 
 
 def _vega(spec: dict[str, Any]) -> str:
@@ -73,12 +74,12 @@ def _drawn_width(text: str) -> float:
     return float(match[2])
 
 
-def _in_mm(text: str, width_mm: float) -> str:
-    """The picture with its size in millimetres instead of pixels."""
+def _in_mm(text: str, width_mm: float, description: str) -> str:
+    """The picture with its size in millimetres instead of pixels, and as one image for a screen reader."""
     match = _SIZE.search(text)
     assert match is not None  # noqa: S101 - vl-convert writes it
     height = float(match[3]) / float(match[2]) * width_mm
-    head = f'<svg {match[1]}width="{width_mm:g}mm" height="{height:.2f}mm"'
+    head = f'<svg {match[1]}width="{width_mm:g}mm" height="{height:.2f}mm" role="img" aria-label="{escape(description)}"'
     return text[: match.start()] + head + text[match.end() :]
 
 

@@ -70,14 +70,21 @@ def cost_by_size(
         {"field": "size", "type": "nominal", "title": x_title},
         {"field": "cost", "type": "nominal", "title": y_title},
     ]
+    select = {"type": "point", "fields": ["series"], "on": "pointerover"}
+    near = {"name": "near", "select": select, "views": ["markers"]}
     layers = [
         {
             "data": {"name": "points"},
             "mark": {"type": "line", "strokeWidth": LINE, "strokeCap": "butt"},
-            "encoding": {"x": x, "y": y, "color": scales["color"], "strokeDash": scales["strokeDash"]},
+            "encoding": {
+                "x": x, "y": y, "color": scales["color"], "strokeDash": scales["strokeDash"],
+                # In a page, the line whose points the pointer is on.
+                "opacity": {"condition": {"param": "near", "value": 1}, "value": 0.2},
+            },
         },
         {
             "data": {"name": "points"},
+            "name": "markers",
             "transform": [{"filter": "datum.marker"}],
             "mark": {"type": "point", "filled": True, "size": 36, "opacity": 1, "stroke": PAPER, "strokeWidth": 0.5},
             "encoding": {"x": x, "y": y, "color": scales["color"], "shape": scales["shape"], "tooltip": tip},
@@ -111,7 +118,8 @@ def cost_by_size(
             for series in lines.series
         ],
     }
-    return chart_of(layers, datasets, layout, title=title)
+    description = f"{y_title} against {x_title}: {'; '.join(names)}"
+    return chart_of(layers, datasets, layout, description=description, title=title, params=[near])
 
 
 def _end_layers(scales: dict[str, Any]) -> list[dict[str, Any]]:

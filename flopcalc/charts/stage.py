@@ -92,7 +92,13 @@ def cost_by_stage(
         "key": [{"series": stage, "name": stage} for stage in stages],
         "notes": _notes(pairs, rows),
     }
-    return chart_of(layers, {"stages": rows, "totals": totals}, layout, title=title)
+    return chart_of(
+        layers,
+        {"stages": rows, "totals": totals},
+        layout,
+        description=f"{what} by stage: {'; '.join(names)}",
+        title=title,
+    )
 
 
 def _pairs(networks: Any) -> "list[tuple[str, Network]]":
