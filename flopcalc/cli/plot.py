@@ -5,8 +5,8 @@ from typing import Any
 import click
 
 from flopcalc.analysis.timing.device import EXECUTIONS
+from flopcalc.charts.files import FORMATS, content, format_of, load_packages
 from flopcalc.charts.lengths import millimetres
-from flopcalc.charts.save import FORMATS, content, format_of, load_packages
 from flopcalc.cli.completion import complete_devices, complete_operators, complete_targets
 from flopcalc.cli.memory import step_options
 from flopcalc.cli.options import convention_option

@@ -79,7 +79,8 @@ def _in_mm(text: str, width_mm: float, description: str) -> str:
     match = _SIZE.search(text)
     assert match is not None  # noqa: S101 - vl-convert writes it
     height = float(match[3]) / float(match[2]) * width_mm
-    head = f'<svg {match[1]}width="{width_mm:g}mm" height="{height:.2f}mm" role="img" aria-label="{escape(description)}"'
+    size = f'width="{width_mm:g}mm" height="{height:.2f}mm"'
+    head = f'<svg {match[1]}{size} role="img" aria-label="{escape(description)}"'
     return text[: match.start()] + head + text[match.end() :]
 
 
