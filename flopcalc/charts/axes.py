@@ -163,7 +163,7 @@ def rounded(value: float) -> str:
 
 def below(low: float, high: float) -> float:
     """Where a log axis from low to high shows 0: one step of ten, or an eighth of the axis, below its lower end."""
-    return low / max(10.0, (high / low) ** 0.125)
+    return low / max(10.0, float((high / low) ** 0.125))
 
 
 def exact(value: Any) -> str:

@@ -49,8 +49,9 @@ class Scale(NamedTuple):
 
 def scales(spec: Mapping[str, Any], axes: Mapping[str, Any]) -> tuple[Scale, Scale]:
     """The scales of a plot. axes: x, y: low and high; log: of each, whether it is logarithmic."""
-    across = Scale(*axes["x"], length=spec["width"], log=axes["log"][0])
-    return across, Scale(*axes["y"], length=spec["height"], log=axes["log"][1], turned=True)
+    (left, right), (low, high) = axes["x"], axes["y"]
+    across = Scale(left, right, spec["width"], axes["log"][0])
+    return across, Scale(low, high, spec["height"], axes["log"][1], turned=True)
 
 
 def place_labels(spec: dict[str, Any], layout: Mapping[str, Any]) -> None:

@@ -69,7 +69,7 @@ def front(sweep: "Sweep", x: str, y: str, *, title: str | None = None, log: bool
         {"field": "x_exact", "type": "nominal", "title": axes.title_of(names[0])},
         {"field": "y_exact", "type": "nominal", "title": axes.title_of(names[1])},
     ]
-    layers = [
+    layers: list[dict[str, Any]] = [
         {
             "data": {"name": "steps"},
             "mark": {"type": "line", "color": INK, "strokeWidth": LINE * 0.8},

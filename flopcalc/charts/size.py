@@ -72,7 +72,7 @@ def cost_by_size(
     ]
     select = {"type": "point", "fields": ["series"], "on": "pointerover"}
     near = {"name": "near", "select": select, "views": ["markers"]}
-    layers = [
+    layers: list[dict[str, Any]] = [
         {
             "data": {"name": "points"},
             "mark": {"type": "line", "strokeWidth": LINE, "strokeCap": "butt"},

@@ -1,8 +1,8 @@
 """Which picture the options of `flopcalc plot` describe, and its chart."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Collection, Mapping, Sequence, Set
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import click
 
@@ -49,11 +49,11 @@ class Asked(NamedTuple):
     targets: tuple[str, ...]
     kind: str
     options: Mapping[str, Any]
-    given: Collection[str]
+    given: Set[str]
     title: str | None
 
 
-def kind_of(targets: Sequence[str], options: Mapping[str, Any], given: Collection[str]) -> str:
+def kind_of(targets: Sequence[str], options: Mapping[str, Any], given: Set[str]) -> str:
     """The kind of picture that the options describe, where --kind is not given."""
     if "pareto" in given:
         return "front"
@@ -227,7 +227,7 @@ def _replacement(asked: Asked) -> "altair.LayerChart":
     target = _read(_spec(_one(asked), _network_options(asked)))
     if target.replacement is None:
         raise FlopcalcError("bad-usage", "nothing is replaced", "name an operator with --replace, such as spconv")
-    by = asked.options["by"] or "stage"
+    by: Literal["stage", "layer"] = asked.options["by"] or "stage"
     return charts.replacement(target.plain, target.network, kind, by=by, title=asked.title, convention=counted)
 
 
