@@ -71,7 +71,7 @@ def test_labels_avoid_points_and_each_other() -> None:
     for row in shown:
         x, y, half = row["lx"] * 30, 60 - row["ly"] * 6, text_width(row["text"]) / 2
         boxes.append((x - half, y - 5, x + half, y + 5))
-        assert 0 <= x - half
+        assert x - half >= 0
         assert x + half <= 300
     for index, one in enumerate(boxes):
         for other in boxes[:index]:
