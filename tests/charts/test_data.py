@@ -67,6 +67,9 @@ def test_the_crossing_of_two_operators_is_that_of_algebra() -> None:
     assert found["y"] == pytest.approx(float(forms[0].subs(k, root)), rel=1e-12)
     assert found["text"] == f"{float(root):.4g}"
     assert {found["a"], found["b"]} == {"conv", "mbconv"}
+    # Both drawn lines go through it.
+    through = [row["series"] for row in _data(chart, "curves") if (row["x"], row["y"]) == (found["x"], found["y"])]
+    assert through == ["conv", "mbconv"]
     assert "Circles: equal cost, with the kernel size." in _notes(chart)
 
 

@@ -15,10 +15,19 @@ pytest.importorskip("vl_convert")
 pytest.importorskip("numpy")
 
 
+LINES = {"points", "curves", "crossings", "ends", "key", "notes"}
+FRONT = {"points", "front", "steps", "key", "notes"}
+ROOF = {"roof", "slope", "flat", "layers", "names", "key", "notes"}
+
+
+def _as_wide_as_estimated(spec: Any) -> str:
+    return f'<svg width="{spec["width"] + spec["usermeta"]["flopcalc"]["beside"]}" height="1"'
+
+
 @pytest.fixture
 def drawn(run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The specification that a command writes. Only its data matters here, so that nothing is drawn."""
-    monkeypatch.setattr(files, "_vega", lambda spec: f'<svg width="{spec["width"]}" height="1"')
+    monkeypatch.setattr(files, "_vega", _as_wide_as_estimated)
     path = tmp_path / "figure.json"
 
     def call(*args: str) -> Any:
@@ -32,16 +41,16 @@ def drawn(run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.mark.parametrize(
     ("command", "data"),
     [
-        (("conv", "ghost", "--cin", "16:64:16"), {"points", "crossings", "ends", "key", "notes"}),
-        (("conv", "--cin", "64"), {"points", "crossings", "ends", "key", "notes"}),
-        (("resnet18", "--input", "128:224:32"), {"points", "crossings", "ends", "key", "notes"}),
-        (("mobilenet_v2", "--set", "width=0.5:1:0.25"), {"points", "crossings", "ends", "key", "notes"}),
-        (("conv", "ghost", "--cin", "16:64:16", "--pareto", "macs,-c_out"), {"points", "front", "steps", "key", "notes"}),
+        (("conv", "ghost", "--cin", "16:64:16"), LINES),
+        (("conv", "--cin", "64"), LINES),
+        (("resnet18", "--input", "128:224:32"), LINES),
+        (("mobilenet_v2", "--set", "width=0.5:1:0.25"), LINES),
+        (("conv", "ghost", "--cin", "16:64:16", "--pareto", "macs,-c_out"), FRONT),
         (("resnet18",), {"stages", "totals", "key", "notes"}),
         (("resnet18", "resnet34", "--replace", "ghost"), {"stages", "totals", "key", "notes"}),
         (("resnet18", "--replace", "ghost"), {"bars", "ratios", "key", "notes"}),
-        (("resnet18", "--device", "h100"), {"roof", "slope", "flat", "layers", "names", "key", "notes"}),
-        (("ghost", "--cin", "64", "--device", "h100"), {"roof", "slope", "flat", "layers", "names", "key", "notes"}),
+        (("resnet18", "--device", "h100"), ROOF),
+        (("ghost", "--cin", "64", "--device", "h100"), ROOF),
         (("resnet18", "--kind", "memory"), {"layers", "peak", "stretches", "bounds", "key", "notes"}),
         (("resnet18", "--mode", "inference"), {"layers", "peak", "stretches", "bounds", "key", "notes"}),
     ],
@@ -52,13 +61,14 @@ def test_the_kind_follows_from_the_options(drawn: Any, command: tuple[str, ...],
 
 def test_costs_and_sizes(drawn: Any) -> None:
     """--cost, --over, options of operators, and the size of the axis."""
-    spec = drawn("ghost:ratio=4", "--cin", "32,64", "-k", "3,5,7", "--over", "c_in", "--cost", "params")
+    spec = drawn("spconv:alpha=1/4", "--cin", "32,64", "-k", "3,5,7", "--over", "c_in", "--cost", "params")
     rows = spec["datasets"]["points"]
-    assert {(row["series"], row["x"]) for row in rows} == {
-        (f"ghost:ratio=4, k={k}", c) for k in (3, 5, 7) for c in (32, 64)
+    found = {(row["series"], row["x"]): row["y"] for row in rows}
+    assert found == {
+        (f"spconv:alpha=1/4, k={k}", c): layer("spconv", c, k=k, alpha="1/4").params
+        for k in (3, 5, 7)
+        for c in (32, 64)
     }
-    for row in rows:
-        assert row["y"] == layer("ghost", int(row["x"]), k=int(row["series"][-1]), ratio=4).params
 
 
 def test_a_ratio(drawn: Any) -> None:
@@ -120,7 +130,7 @@ def test_a_python_model(drawn: Any) -> None:
     assert spec["datasets"]["totals"][0]["end"] == 3 * 8 * 9 * 14 * 14
 
 
-def test_standard_output(run: Runner, capsysbinary: Any) -> None:
+def test_standard_output(capsysbinary: Any) -> None:
     """-o - writes SVG, or what --format names."""
     from flopcalc.cli.main import main
 
