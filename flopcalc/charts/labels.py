@@ -58,7 +58,8 @@ def place_labels(spec: dict[str, Any], layout: Mapping[str, Any]) -> None:
     """Set the places of texts near points: `lx`, `ly`, `shown`, and `ex`, `ey`, where a line to a far one ends.
 
     layout["labels"]: data: the name of a set, whose rows have x, y and text. around: sets of points to be kept visible,
-    whose rows have x and y. lines: sets of points that are connected within a series. Texts come in the order of the
+    whose rows have x and y. rather: sets of points that are hidden only where there is no other place. lines: sets of
+    points that are connected within a series. texts: sets of texts that end at their points, above them. Texts come in the order of the
     rows, so that the first ones are shown where not all fit.
     """
     labels = layout.get("labels")
@@ -73,9 +74,14 @@ def place_labels(spec: dict[str, Any], layout: Mapping[str, Any]) -> None:
     ]
     taken += [box for name in labels.get("lines", ()) for box in _segments(data[name], across, down)]
     taken += [_left_of(row, across, down) for name in labels.get("texts", ()) for row in data[name]]
+    rather = [
+        _around(across.pixel(row["x"]), down.pixel(row["y"]), 2.5)
+        for name in labels.get("rather", ())
+        for row in data[name]
+    ]
     placed: list[Box] = []
     for row in data[labels["data"]]:
-        box = _free(row, across, down, taken, placed)
+        box = _free(row, across, down, [*taken, *rather], placed) or _free(row, across, down, taken, placed)
         row["shown"] = box is not None
         row["lx"], row["ly"], row["far"] = row["x"], row["y"], False
         if box is None:
@@ -145,6 +151,9 @@ def _free(
     x, y = across.pixel(row["x"]), down.pixel(row["y"])
     lines = str(row["text"]).split("\n")
     width, height = max(map(text_width, lines)) + 3, LINE_HEIGHT * len(lines)
+    reach = width + height + _DISTANCES[-1] + row.get("radius", 4.0)
+    room = Box(x - reach, y - reach, x + reach, y + reach)
+    taken, placed = ([box for box in boxes if box.meets(room)] for boxes in (taken, placed))
     for distance in _DISTANCES:
         for right, low in _DIRECTIONS:
             gap = distance + row.get("radius", 4.0) - 4.0

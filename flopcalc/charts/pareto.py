@@ -104,7 +104,7 @@ def front(sweep: "Sweep", x: str, y: str, *, title: str | None = None, log: bool
         "left": 50,
         "aspect": 0.6,
         "axes": {"x": list(domains[0]), "y": list(domains[1]), "log": logs},
-        "labels": {"data": "front", "around": ["front"], "lines": ["steps"]},
+        "labels": {"data": "front", "around": ["front"], "rather": ["points"], "lines": ["steps"]},
         "key": [
             *({"series": name, "name": name} for name in series),
             {"series": FRONT, "name": FRONT, "bare": True},
