@@ -67,6 +67,13 @@ def test_too_few_sizes_prove_nothing() -> None:
     assert 32 < found.x < 64
 
 
+@pytest.mark.parametrize(("count", "exact"), [(3, False), (4, False), (5, True), (6, True)])
+def test_two_more_sizes_than_a_parabola_needs(count: int, exact: bool) -> None:
+    xs = range(16, 16 * count + 1, 16)
+    (found,) = crossings(_line(xs, lambda x: x * x), _line(xs, lambda x: 40 * x))
+    assert found.exact is exact
+
+
 def test_only_sizes_that_both_lines_have() -> None:
     (found,) = crossings(_line(range(2, 40, 2), lambda x: x * x), _line(range(1, 40), lambda x: 15 * x))
     assert (found.x, found.low, found.high) == (15.0, Fraction(14), Fraction(16))
