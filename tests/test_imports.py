@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from helpers import ROOT, fresh
 
-HEAVY = ("torch", "sympy", "numpy")
+HEAVY = ("torch", "sympy", "numpy", "altair", "vl_convert")
 
 COMMANDS = [
     ["layer", "--type", "compconv", "--cin", "256"],
@@ -36,12 +36,13 @@ COMMANDS = [
     ["solve", "--help"],
     ["sweep", "--help"],
     ["memory", "--help"],
+    ["plot", "--help"],
 ]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_no_heavy_import(command: list[str]) -> None:
-    """Neither torch nor SymPy nor NumPy is loaded."""
+    """Neither torch nor SymPy, NumPy, Altair or vl-convert is loaded."""
     source = (
         "import sys\n"
         "from flopcalc.cli.main import main\n"
@@ -87,6 +88,8 @@ def test_importing_the_package_loads_nothing() -> None:
         ("torch", ["memory", "resnet50", "--mode", "training"], "torch"),
         ("torch", ["verify", "conv", "--cin", "8"], "torch"),
         ("numpy", ["sweep", "conv", "--cin", "8"], "numpy"),
+        ("altair", ["plot", "conv", "--cin", "8:64:8", "-o", "figure.svg"], "altair"),
+        ("vl_convert", ["plot", "resnet18", "-o", "figure.svg"], "vl-convert-python"),
         ("pyarrow", ["sweep", "conv", "--cin", "8", "-o", "sweep.parquet"], "pyarrow"),
         ("distributed", ["sweep", "conv", "--cin", "8", "--scheduler", "tcp://127.0.0.1:9"], "distributed"),
     ],
@@ -144,6 +147,7 @@ ROOMS = [
     "analysis",
     "published",
     "report",
+    "charts",
     "budget",
     "__init__",
     "cli",
@@ -232,6 +236,7 @@ def test_heavy_packages_have_one_room_each() -> None:
         assert "numpy" not in {module.split(".")[0] for module in _imports(path, top_level=True)}, name
         assert "torch" not in roots or _room(name) == "pytorch", name
         assert "sympy" not in roots or _room(name) == "algebra", name
+        assert not roots & {"altair", "vl_convert"} or _room(name) == "charts", name
     for source, target in _edges(top_level=True):
         if _room(target) in LAZY and _room(source) != _room(target):
             assert source == "flopcalc.budget.operator_formulas", (
