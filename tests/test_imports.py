@@ -145,6 +145,7 @@ ROOMS = [
     "published",
     "report",
     "charts",
+    "pages",
     "budget",
     "__init__",
     "cli",

@@ -105,12 +105,12 @@ def _cards(facts: NetworkFacts) -> Iterator[Card]:
         return Card(
             label,
             at_least(people(record[key], "short"), unknown),
-            f"{people(record[key])} {unit}",
+            f"{people(record[key])} {unit}".strip(),
             _change(record[key], before.get(key)),
         )
 
     # Parameters are known whatever could not be counted.
-    yield card("Parameters", "params", "numbers")._replace(value=people(record["params"], "short"))
+    yield card("Parameters", "params", "")._replace(value=people(record["params"], "short"))
     yield card(headline(chosen), "cost", f"by the convention {chosen.name}")
     if chosen.name != "flops":
         yield card("FLOPs", "flops", "= 2 x MACs + elementwise")
@@ -212,7 +212,7 @@ def _replaced(facts: NetworkFacts, what: str) -> Replaced | None:
         rows=rows,
         summary=_summary(record),
         lines=list(_which(record)),
-        charts=pictures.of_replacement(facts),
+        charts=pictures.of_replacement(facts.target.plain, replacement.network),
         notes=list(replacement.notes),
     )
 
@@ -288,7 +288,7 @@ def _notes(facts: NetworkFacts) -> Iterator[str]:
 def _operator_page(facts: OperatorFacts) -> Page:
     e, record, chosen = facts.evaluation, facts.record, facts.asked.convention
     what = headline(chosen)
-    view = layer_document(e, frozenset(), chosen, record["dtype"])
+    view = layer_document(e, _defaulted(facts.spec.shape), chosen, record["dtype"])
     parts = [part for part in _with_cost(e, record, chosen) if any(part[key] for key in ("params", "flops", "traffic"))]
     baseline = e.operator.baseline_text
     return Page(
@@ -321,6 +321,16 @@ def _operator_page(facts: OperatorFacts) -> Page:
     )
 
 
+# Sizes of an operator that have a default: the name in the spec -> that in the record.
+_OPTIONAL = {"c_out": "cout", **{name: name for name in ("k", "stride", "padding", "dilation", "groups", "batch")}}
+
+
+def _defaulted(shape: Mapping[str, Any]) -> frozenset[str]:
+    """The sizes that were not given, by their names in the record."""
+    grid = () if {"hw", "h", "w"} & set(shape) else ("h", "w")
+    return frozenset((*grid, *(record for name, record in _OPTIONAL.items() if name not in shape)))
+
+
 def _operator_lead(e: Evaluation, record: Mapping[str, Any], what: str) -> str:
     text = f"One call costs {people(record['cost'])} {what} with {people(record['params'])} parameters."
     ratios = [(name, record["ratio"][kind]) for name, kind in (("MACs", "macs"), ("parameters", "params"))]
@@ -336,7 +346,7 @@ def _operator_cards(facts: OperatorFacts, what: str) -> Iterator[Card]:
     def against(kind: str) -> str:
         return f"{_percent(record[kind], base[kind])} against {name}" if base.get(kind) else ""
 
-    yield Card("Parameters", people(record["params"], "short"), f"{people(record['params'])} numbers", against("params"))
+    yield Card("Parameters", people(record["params"], "short"), people(record["params"]), against("params"))
     by = f"{people(record['cost'])} by the convention {chosen.name}"
     yield Card(what, people(record["cost"], "short"), by, against("macs") if chosen.name == "macs" else "")
     if chosen.name != "flops":

@@ -34,25 +34,47 @@ def network_forms(form: NetworkForm) -> Forms:
         others=[one for kind, one in formulas.items() if kind not in _MAIN],
         parts=parts if len(parts) > 1 else [],
         per="stage",
-        blocks=[block for block in document.blocks if _is_about_the_form(block)],
+        before=_before(form),
+        blocks=[*_ratios(record), *(block for block in document.blocks if isinstance(block, Lines))],
         sources=[("Python", python_source(form)), ("LaTeX", form_latex(form))],
     )
 
 
-def _is_about_the_form(block: object) -> bool:
-    """Conditions, ratios and notes; the expressions themselves are typeset."""
-    return isinstance(block, Lines) or (isinstance(block, Facts) and block.title.startswith("Ratio"))
+def _before(form: NetworkForm) -> list[Formula]:
+    """The same cost before replacement."""
+    if form.baseline is None:
+        return []
+    return [_folded(LABELS[kind], map(mathml, latex_lines(form.baseline.cost[kind], _TERMS))) for kind in _MAIN]
+
+
+def _ratios(record: Mapping[str, Any]) -> Iterator[Facts]:
+    """The cost after replacement over that before: at the usual sizes, and for a large input."""
+    if record["ratio"] is None:
+        return
+    at = ", ".join(f"{name} = {value}" for name, value in record["reference"].items())
+    items = []
+    for kind, ratio in record["ratio"].items():
+        pieces = []
+        if ratio["at_reference"] is not None:
+            pieces.append(f"{ratio['at_reference']:.4f}" + (f" at {at}" if at else ""))
+        if ratio["limit"] is not None:
+            pieces.append(f"{ratio['limit_value']:.4f} = {ratio['limit']} for a large input")
+        if pieces:
+            items.append((LABELS[kind], "; ".join(pieces)))
+    if items:
+        yield Facts(items, "After / before the replacement")
 
 
 def _label(kind: str) -> str:
-    return LABELS.get(kind, kind.capitalize()) + ("" if KIND[kind].unit == "operations" else f" ({KIND[kind].unit})")
+    unit = KIND[kind].unit
+    return LABELS[kind] if kind in LABELS else kind.capitalize() + ("" if unit == "operations" else f" ({unit})")
 
 
 def _folded(name: str, lines: Iterator[str]) -> Formula:
     found = list(lines)
     # One line is not worth a fold.
     shown = len(found) if len(found) <= _SHOWN + 1 else _SHOWN
-    return Formula(name, "", found[:shown], found[shown:])
+    return Formula(name, found[:shown], found[shown:])
 
 
 def operator_forms(record: Mapping[str, Any], baseline: str) -> Forms:
@@ -62,15 +84,16 @@ def operator_forms(record: Mapping[str, Any], baseline: str) -> Forms:
     """
     main = []
     for kind, cost in record["cost"].items():
-        main.append(Formula(LABELS[kind], "", [mathml(cost["exact"])]))
-        main.append(Formula(f"{LABELS[kind]} / {baseline}", "", list(_ratio(cost))))
+        main.append(Formula(LABELS[kind], [mathml(cost["exact"])]))
+        main.append(Formula(f"{LABELS[kind]} / {baseline}", list(_ratio(cost))))
     return Forms(
         symbols=[],
         main=main,
         definitions=[(mathml(symbol), mathml(value)) for symbol, value in record["definitions"].items()],
-        others=[Formula(_label(kind), "", [mathml(value)]) for kind, value in record["kinds"].items()],
+        others=[Formula(_label(kind), [mathml(value)]) for kind, value in record["kinds"].items()],
         parts=[],
         per="",
+        before=[],
         blocks=list(_about(record)),
         sources=[],
     )

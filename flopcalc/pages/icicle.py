@@ -12,7 +12,7 @@ from flopcalc.targets.model_record import tree_rows
 COLORS = 6
 OTHERS = COLORS + 1
 # Pixels: of the picture, of one leaf, and of a line of text.
-_LEAST, _MOST, _LEAF, _LINE = 220, 760, 18, 14
+_LEAST, _MOST, _LEAF, _LINE = 220, 920, 18, 12
 # Deeper than any model.
 _DEPTH = 1_000
 

@@ -92,16 +92,15 @@ class Chart(NamedTuple):
 
 
 class Formula(NamedTuple):
-    """One equation: its left side, and its right side in lines, all as MathML. more: lines that are folded."""
+    """One equation: its name, and its right side in lines of MathML. more: lines that are folded."""
 
     name: str
-    left: str
     lines: Sequence[str]
     more: Sequence[str] = ()
 
 
 class Forms(NamedTuple):
-    """The closed form. blocks: conditions and ratios, as the command `formula` shows them. sources: text to copy."""
+    """The closed form. before: that before replacement. blocks: conditions and ratios. sources: text to copy."""
 
     symbols: Sequence[tuple[str, str]]
     main: Sequence[Formula]
@@ -109,6 +108,7 @@ class Forms(NamedTuple):
     others: Sequence[Formula]
     parts: Sequence[Sequence[str]]
     per: str
+    before: Sequence[Formula]
     blocks: Sequence[Table | Facts | Lines]
     sources: Sequence[tuple[str, str]]
 

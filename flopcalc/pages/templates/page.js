@@ -127,7 +127,7 @@
       one.box.setAttribute("y", `${(100 * (one.top - from.top)) / from.height}%`);
       one.box.setAttribute("height", `${height}%`);
       one.box.classList.toggle("thin", height * pixels < 200);
-      one.text.classList.toggle("hidden", height * pixels < 1400);
+      one.text.classList.toggle("hidden", height * pixels < 1200);
     });
     const above = [];
     for (let index = zoomed; index >= 0; index = parents[index]) above.unshift(index);
