@@ -106,11 +106,12 @@ def _cards(facts: NetworkFacts) -> Iterator[Card]:
             label,
             at_least(people(record[key], "short"), unknown),
             f"{people(record[key])} {unit}".strip(),
-            _change(record[key], before.get(key)),
+            _change(record[key], before.get(key), counted=bool(unknown or before.get("uncounted"))),
         )
 
     # Parameters are known whatever could not be counted.
-    yield card("Parameters", "params", "")._replace(value=people(record["params"], "short"))
+    sure = _change(record["params"], before.get("params"))
+    yield card("Parameters", "params", "")._replace(value=people(record["params"], "short"), before=sure)
     yield card(headline(chosen), "cost", f"by the convention {chosen.name}")
     if chosen.name != "flops":
         yield card("FLOPs", "flops", "= 2 x MACs + elementwise")
@@ -119,11 +120,11 @@ def _cards(facts: NetworkFacts) -> Iterator[Card]:
     yield from _time_cards(facts.roofline)
 
 
-def _change(after: int | float, before: int | float | None) -> str:
-    """`-28.9%, was 4.09G`; empty without a value before."""
+def _change(after: int | float, before: int | float | None, *, counted: bool = False) -> str:
+    """`-28.9%, was 4.09G`; empty without a value before. counted: both are of what could be counted only."""
     if not before:
         return ""
-    return f"{_percent(after, before)}, was {people(before, 'short')}"
+    return f"{_percent(after, before)}{' as counted' if counted else ''}, was {people(before, 'short')}"
 
 
 def _percent(after: int | float, before: int | float) -> str:
@@ -198,7 +199,7 @@ def _replaced(facts: NetworkFacts, what: str) -> Replaced | None:
     if before is None or replacement is None:
         return None
     rows = [
-        (title or what, people(before[key]), people(record[key]), _ratio(record[key], before[key]))
+        (title or what, *_both(key, before, record), _ratio(record[key], before[key]))
         for key, title in _COMPARED
         if title != "FLOPs" or record["convention"] != "flops"
     ]
@@ -209,12 +210,19 @@ def _replaced(facts: NetworkFacts, what: str) -> Replaced | None:
         rows += _times(facts.roofline, facts.roofline.before)
     return Replaced(
         by=replacement.plan.text,
+        as_counted=bool(record["uncounted"] or before["uncounted"]),
         rows=rows,
         summary=_summary(record),
         lines=list(_which(record)),
         charts=pictures.of_replacement(facts.target.plain, replacement.network),
         notes=list(replacement.notes),
     )
+
+
+def _both(key: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, str]:
+    """A quantity before and after. Parameters are known whatever could not be counted."""
+    unknown = [[] if key == "params" else record["uncounted"] for record in (before, after)]
+    return at_least(people(before[key]), unknown[0]), at_least(people(after[key]), unknown[1])
 
 
 def _times(after: Roofline, before: Any) -> Iterator[tuple[str, str, str, str]]:

@@ -173,6 +173,7 @@ class Replaced(NamedTuple):
     """What a replacement did. rows: quantity, before, after, ratio. lines: which layers, and why others stay."""
 
     by: str
+    as_counted: bool
     rows: Sequence[Sequence[str]]
     summary: Sequence[str]
     lines: Sequence[tuple[str, Sequence[str]]]
@@ -215,3 +216,19 @@ class Page(NamedTuple):
     citations: Sequence[Citation]
     notes: Sequence[str]
     data: dict[str, Any]
+
+
+class ModelCard(NamedTuple):
+    """A block for a model card. header, rows: of its table. code: facts whose text is code."""
+
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    facts: Sequence[tuple[str, str]]
+    code: Sequence[tuple[str, str]]
+    warnings: Sequence[str]
+    counters: Sequence[Sequence[str]]
+    notes: Sequence[str]
+    sources: Sequence[str]
+    command: str
+    version: str

@@ -1,5 +1,6 @@
 """A page as HTML, with its style and its script inside, and as a block of Markdown for a model card."""
 
+import re
 from base64 import b64encode
 from collections.abc import Iterator
 from functools import lru_cache
@@ -9,7 +10,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from flopcalc.errors import ExitCode, FlopcalcError, printable
-from flopcalc.pages.page import Page
+from flopcalc.pages.page import ModelCard, Page
 from flopcalc.report.document import people
 from flopcalc.report.formats import markdown_text
 
@@ -61,10 +62,18 @@ def html(page: Page) -> str:
     return printable(found)
 
 
-def markdown(page: Page) -> str:
+def markdown(card: ModelCard) -> str:
     """A block for a model card, in GitHub's Markdown."""
-    # What a template writes is Markdown; each value is escaped.
-    return printable(_environment(autoescape=False).get_template("model_card.md.j2").render(page=page))
+    # What the template writes is Markdown; it escapes each value with a filter.
+    return printable(_environment(autoescape=False).get_template("model_card.md.j2").render(card=card))
+
+
+def code_span(text: str) -> str:
+    """Text as code in a line of Markdown, whatever backticks it has."""
+    text = " ".join(text.split())
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    pad = " " if text.startswith("`") or text.endswith("`") else ""
+    return f"{fence}{pad}{text}{pad}{fence}"
 
 
 def _sections(page: Page) -> Iterator[tuple[str, str]]:
@@ -99,7 +108,7 @@ def _environment(*, autoescape: bool) -> "Environment":
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    filters: dict[str, Any] = {"people": people, "md": markdown_text}
+    filters: dict[str, Any] = {"people": people, "md": markdown_text, "code": code_span}
     found.filters |= filters
     return found
 

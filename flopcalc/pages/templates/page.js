@@ -31,6 +31,17 @@
     });
   }
 
+  // On paper some of what is folded is shown.
+  const folded = Array.from(document.querySelectorAll("details.paper-too"));
+  let closed = [];
+  window.addEventListener("beforeprint", () => {
+    closed = folded.filter((one) => !one.open);
+    for (const one of closed) one.open = true;
+  });
+  window.addEventListener("afterprint", () => {
+    for (const one of closed) one.open = false;
+  });
+
   // The table of layers: sorting and filtering.
   const table = find("rows");
   const body = table.tBodies[0];
