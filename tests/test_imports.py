@@ -36,6 +36,8 @@ COMMANDS = [
     ["solve", "--help"],
     ["sweep", "--help"],
     ["memory", "--help"],
+    ["report", "resnet50", "--replace", "spconv", "--format", "markdown"],
+    ["report", "--help"],
 ]
 
 
@@ -88,6 +90,9 @@ def test_importing_the_package_loads_nothing() -> None:
         ("torch", ["verify", "conv", "--cin", "8"], "torch"),
         ("numpy", ["sweep", "conv", "--cin", "8"], "numpy"),
         ("pyarrow", ["sweep", "conv", "--cin", "8", "-o", "sweep.parquet"], "pyarrow"),
+        ("jinja2", ["report", "resnet50"], "jinja2"),
+        ("latex2mathml", ["report", "resnet50"], "latex2mathml"),
+        ("altair", ["report", "resnet50"], "altair"),
         ("distributed", ["sweep", "conv", "--cin", "8", "--scheduler", "tcp://127.0.0.1:9"], "distributed"),
     ],
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from flopcalc import __version__
 from flopcalc.analysis.timing.device import EXECUTIONS, read_execution
 from flopcalc.analysis.timing.library import device as find_device
 from flopcalc.analysis.variables import names_of
@@ -119,7 +120,7 @@ def command(
     flags += [*(("--vary", one) for one in vary), *(("--assume", one) for one in assume)]
     flags.append(("--convention", None if convention_name == "macs" else convention_name))
     line = command_of(spec, flags, fmt)
-    asked = Asked(chosen, dtype, device, read_execution(execution or "eager"), line, names, assume)
+    asked = Asked(chosen, dtype, device, read_execution(execution or "eager"), line, __version__, names, assume)
     with progress_bar(name):
         facts = gather(spec, asked)
         content = _written(facts, fmt)

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from flopcalc import __version__
 from flopcalc.analysis.memory.record import Memory, readable
 from flopcalc.analysis.roofline import Roofline
 from flopcalc.cost.convention import Convention
@@ -49,7 +48,7 @@ def _network_page(facts: NetworkFacts) -> Page:
         subtitle=_subtitle(record),
         lead=_lead(facts),
         command=facts.asked.command,
-        version=__version__,
+        version=facts.asked.version,
         convention=f"{chosen.name}: {chosen.text}",
         cards=list(_cards(facts)),
         uncounted=list(uncounted_lines(record["uncounted"])),
@@ -315,7 +314,7 @@ def _operator_page(facts: OperatorFacts) -> Page:
         subtitle=str(e.geometry),
         lead=_operator_lead(e, record, what),
         command=facts.asked.command,
-        version=__version__,
+        version=facts.asked.version,
         convention=f"{chosen.name}: {chosen.text}",
         cards=list(_operator_cards(facts, what)),
         uncounted=[],

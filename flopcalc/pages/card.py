@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from flopcalc import __version__
 from flopcalc.analysis.form_record import form_record
 from flopcalc.analysis.memory.record import Memory, readable
 from flopcalc.analysis.roofline import Roofline
@@ -40,7 +39,7 @@ def model_card(facts: NetworkFacts | OperatorFacts) -> ModelCard:
         notes=list(dict.fromkeys(record["notes"])),
         sources=list(_sources(facts)),
         command=facts.asked.command,
-        version=__version__,
+        version=facts.asked.version,
     )
 
 

@@ -38,8 +38,8 @@ class Asked(NamedTuple):
     """What a report shows of its target.
 
     convention: of the headline. dtype: None for float32, or that of a Python model's weights in memory. device: of the
-    times; None without times. command: the command line that makes the report, for the reader. vary, assume: of the
-    closed form, as in `flopcalc.formula`.
+    times; None without times. command: the command line that makes the report, for the reader; version: of flopcalc.
+    vary, assume: of the closed form, as in `flopcalc.formula`.
     """
 
     convention: Convention
@@ -47,6 +47,7 @@ class Asked(NamedTuple):
     device: Device | None = None
     execution: Execution = "eager"
     command: str = ""
+    version: str = ""
     vary: tuple[str, ...] | None = None
     assume: tuple[str, ...] = ()
 
@@ -138,7 +139,7 @@ def _of_network(spec: TargetSpec, asked: Asked) -> NetworkFacts:
         record=model_record(target.plain, target.replacement, asked.convention, dtype),
         before=before,
         tools=explain_record(network, network.name, explain(network, TOOLS)),
-        form=_or_why(lambda: _form(spec, asked)),
+        form=_form(spec, asked),
         memory=_memory(spec, asked),
         memory_before=None if target.replacement is None else _memory(spec.without_plan(), asked),
         roofline=roofline,
@@ -155,7 +156,10 @@ def _or_why(wanted: Callable[[], T]) -> T | Absent:
         return Absent(error.message, error.hint)
 
 
-def _form(spec: TargetSpec, asked: Asked) -> NetworkForm:
+def _form(spec: TargetSpec, asked: Asked) -> NetworkForm | Absent:
+    """The closed form. Where its symbols were chosen, that there is none is an error."""
+    if asked.vary is None and not asked.assume:
+        return _or_why(lambda: network_form(spec))
     form = network_form(spec, asked.vary)
     return assumed(form, asked.assume) if asked.assume else form
 
