@@ -154,3 +154,27 @@ def test_the_command_on_the_page_makes_it_again(tmp_path: Path, run: Runner, wri
     assert again == first
     operator = run("report", "conv", "--cin", "8", "-k", "3x5", "--stride", "2x1", "--format", "markdown").out
     assert "`flopcalc report conv --cin 8 -k 3x5 --stride 2x1 -o report.md`" in operator
+
+
+@pytest.mark.parametrize(
+    ("sizes", "height", "width"),
+    [(("--h", "20"), 20, 20), (("--w", "10"), 10, 10), (("--h", "20", "--w", "10"), 20, 10)],
+)
+def test_height_and_width(sizes: tuple[str, ...], height: int, width: int, run: Runner) -> None:
+    """Of an operator, also in the other commands that take networks and operators: one of the two applies to both."""
+    import json
+
+    # 3x3 weights for 8 x 8 channels at each place.
+    macs = 9 * 64 * height * width
+    card = run("report", "conv", "--cin", "8", *sizes, "--format", "markdown").out
+    assert f"| MACs | {macs:,} |" in card
+    assert f"--hw {height}x{width}" in card
+    time = run("roofline", "conv", "--cin", "8", *sizes, "--device", "h100", "--format", "json").out
+    assert json.loads(time)["macs"] == macs
+
+
+def test_both_sizes_and_one_of_them(run: Runner) -> None:
+    """--hw with --h contradicts itself."""
+    done = run("report", "conv", "--cin", "8", "--hw", "20", "--h", "10", "--format", "markdown")
+    assert done.code == 2
+    assert "--hw is given together with --h or --w" in done.err

@@ -208,8 +208,8 @@ def test_names_are_text(texts: dict[str, str]) -> None:
 @pytest.mark.parametrize("name", ["control\x1b[31m", "turned\u202egnp", "nul\x00"])
 def test_control_characters_are_escaped(name: str) -> None:
     """As in all other output of the command line."""
+    from flopcalc.errors import printable
     from flopcalc.pages.icicle import icicle
-    from flopcalc.pages.render import printable
 
     layer = {"module": name, "type": "conv", "calls": 1, "in": [], "out": [], "unused": 0}
     layer |= dict.fromkeys((*KINDS, "elementwise", "cost"), 1)
