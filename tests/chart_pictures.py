@@ -54,7 +54,9 @@ PICTURES: dict[str, Callable[[], Any]] = {
         [(LONG, network("densenet121")), ("vit_b_16", network("vit_b_16")), ("hrnet_w18", network("hrnet_w18"))]
     ),
     "replacement": lambda: charts.replacement(network("resnet50"), network("resnet50", "spconv")),
-    "replacement, layers": lambda: charts.replacement(network("resnet152"), network("resnet152", "ghost"), by="layer"),
+    "replacement, layers": lambda: charts.replacement(
+        network("resnet152"), network("resnet152", "ghost"), by="layer"
+    ),
     "front": lambda: charts.front(
         flopcalc.sweep("conv", "ghost", "spconv", "compconv", c_in="16:128:16", k="3,5"), "macs", "-c_out"
     ),

@@ -209,15 +209,7 @@ def test_suffixes(suffix: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "mm"),
-    [
-        ("84mm", 84),
-        ("8.4 cm", 84),
-        ("3.5in", 88.9),
-        ("240pt", 84.667),
-        ("640px", 169.33),
-        (" 84MM ", 84),
-        ("84.mm", 84),
-    ],
+    [("84mm", 84), ("8.4 cm", 84), ("3.5in", 88.9), ("240pt", 84.667), ("640px", 169.33), (" 84MM ", 84), ("84.mm", 84)],
 )
 def test_lengths(text: str, mm: float) -> None:
     assert millimetres(text) == pytest.approx(mm, abs=0.01)
