@@ -318,3 +318,36 @@ def test_pictures_are_drawn_without_a_script(texts: dict[str, str]) -> None:
     assert [tag for tag, _ in tree.elements].count("rect") > 40
     # 20 convolutions and a linear layer in 8 blocks, 3 shortcuts and 4 stages, and the network.
     assert len(_attribute(tree, "data-n")) == 21 + 8 + 3 + 4 + 1
+
+
+def test_printed_equations_are_typeset(texts: dict[str, str]) -> None:
+    """As markup of formulas, in each row of the table of an operator."""
+    section = re.search(r'<section id="equations".*?</section>', texts["operator"], re.DOTALL)
+    assert section is not None
+    rows = re.findall(r'<tr role="row">.*?</tr>', section[0].partition("</thead>")[2], re.DOTALL)
+    assert len(rows) >= 4
+    assert all(row.count("<math ") == 1 + row.count('class="right"') for row in rows)
+
+
+def test_parts_of_two_pictures_do_not_meet() -> None:
+    """Each identifier of a picture gets a prefix, and what refers to it follows; roles and labels of parts go."""
+    from flopcalc.pages.pictures import inline
+
+    picture = (
+        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" class="marks" width="9">'
+        '<defs><clipPath id="clip0"><rect width="1.23456789" height="2"/></clipPath></defs>'
+        '<g clip-path="url(#clip0)" role="graphics-object" aria-label="part"><use xlink:href="#clip0"/>'
+        "<text>a &lt; b</text></g></svg>"
+    )
+    one, other = (inline(picture, label) for label in ("a first picture", "another one"))
+    ids = [re.findall(r'id="([^"]+)"', text) for text in (one, other)]
+    assert ids[0] != ids[1]
+    for text, (name,) in zip((one, other), ids, strict=True):
+        assert text.count(name) == 3
+        assert f'clip-path="url(#{name})"' in text
+        assert f'href="#{name}"' in text
+    assert one.startswith("<svg ")
+    assert 'role="img" aria-label="a first picture"' in one
+    assert "graphics-object" not in one
+    assert "a &lt; b" in one
+    assert 'width="1.23"' in one
