@@ -84,9 +84,9 @@ def _proof(equation: Equation, proof: Mapping[str, Any] | None) -> Iterator[tupl
     if proof is None or not proof["applies"]:
         return
     if proof["printed_equals_derived"]:
-        yield "proved", "the printed form equals the form derived from the structure"
+        yield "proved", "the printed form equals the derived one"
     elif proof["right_equals_derived"]:
-        yield "proved", f"the {_RIGHT[equation.status]} form equals the form derived from the structure"
+        yield "proved", f"the {_RIGHT[equation.status]} form equals the derived one"
 
 
 def citations(operators: Sequence[Operator]) -> list[Citation]:

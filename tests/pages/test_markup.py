@@ -266,6 +266,8 @@ def test_digits_are_grouped() -> None:
     assert "<mn>37,011,456</mn>" in mathml(r"37\,011\,456 \, H")
     assert "<mn>12</mn>" in mathml(r"12 \, H")
     assert "<mtext>in</mtext>" in mathml(r"c_{\mathrm{in}}")
+    assert "<mtext>prim</mtext>" in mathml(r"C_{prim}")
+    assert "<mi>i</mi>" in mathml(r"\sum_{i=1}^{d} 2^{i}")
 
 
 @pytest.mark.parametrize("text", ["a < b", "a & b", r"\text{<script>}", "<script>"])
