@@ -21,7 +21,10 @@ README = (ROOT / "README.md").read_text()
 # Guides whose examples are executed.
 GUIDES = [
     (ROOT / "docs" / name).read_text()
-    for name in ("sweeping.md", "solving.md", "closed-forms.md", "training.md", "roofline.md", "memory.md", "plotting.md")
+    for name in (
+        *("sweeping.md", "solving.md", "closed-forms.md", "training.md", "roofline.md", "memory.md", "plotting.md"),
+        *("report.md",),
+    )
 ]
 
 
@@ -39,6 +42,9 @@ def test_console_examples(block: str, run: Callable[..., Run]) -> None:
     """The lines after `$ flopcalc ...` are its output; a line `...` matches any lines."""
     pytest.importorskip("sympy")
     pytest.importorskip("torch")
+    if block.startswith("$ flopcalc report"):
+        pytest.importorskip("altair")
+        pytest.importorskip("latex2mathml")
     if "--choose" in block:
         pytest.importorskip("scipy")
     command, _, expected = block.partition("\n")

@@ -30,6 +30,7 @@ def test_contents(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert "flopcalc/py.typed" in names
     assert "flopcalc/configs/networks/resnet50.yaml" in names
+    assert {f"flopcalc/pages/templates/page.{kind}" for kind in ("html.j2", "css", "js")} <= set(names)
     assert not [name for name in names if name.startswith(("tests", "benchmarks", "docs"))]
 
 

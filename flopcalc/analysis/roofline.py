@@ -225,7 +225,7 @@ def roofline_spec(
         return of_result(read_operator(spec), device, dtype, execution, fused=fused, step=step)
     target = read_target(spec)
     found = of_target(target, device, dtype, execution, fused=fused, step=step)
-    return found if step is not None else _with_measured(found, spec, target)
+    return found if step is not None else with_measured(found, spec, target)
 
 
 def of_result(
@@ -326,7 +326,7 @@ def _notes(time: NetworkTime, device: Device, dtype: str, execution: Execution, 
     )
 
 
-def _with_measured(found: Roofline, spec: TargetSpec, target: Target) -> Roofline:
+def with_measured(found: Roofline, spec: TargetSpec, target: Target) -> Roofline:
     """The same with the measured times of this pass, and of the one before replacement."""
     if spec.settings or not isinstance(spec.what, str):
         return found
