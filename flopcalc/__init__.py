@@ -95,3 +95,9 @@ else:
 
     def __dir__():
         return list(__all__)
+
+    def _results():
+        # For the results, which are in rooms below `report`; see flopcalc/cost/result.py.
+        from flopcalc.report import results
+
+        return results

@@ -10,6 +10,7 @@ from flopcalc.analysis.roofline import Roofline, of_result, of_target
 from flopcalc.analysis.solving.variables import SIZES
 from flopcalc.analysis.timing.device import Device, read_dtype
 from flopcalc.analysis.timing.library import device as find_device
+from flopcalc.cost.result import Result
 from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, as_name, clip
 from flopcalc.networks.inputs import InputLike
@@ -40,7 +41,7 @@ class Times(NamedTuple):
 
 
 @dataclass(frozen=True, repr=False)
-class Bench:
+class Bench(Result):
     """The measured time of a target. before: the same before replacement, None where nothing is replaced.
 
     on: cpu or cuda. machine: the processor or the GPU. threads: those that torch uses on the CPU. device: whose bound

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, SupportsIndex
 
-from flopcalc.analysis.frames import pandas_frame
 from flopcalc.analysis.solving.variables import SIZES
 from flopcalc.analysis.timing import kernels, measured, words
 from flopcalc.analysis.timing.device import Device, Execution, read_dtype, read_execution
 from flopcalc.analysis.timing.library import device as find_device
 from flopcalc.analysis.timing.network_time import LayerTime, NetworkTime, network_time
 from flopcalc.analysis.timing.training import of_training
+from flopcalc.cost.result import Result
 from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, as_name, clip
 from flopcalc.networks.inputs import InputLike
@@ -27,7 +27,7 @@ SCHEMA = "flopcalc/roofline/1"
 
 
 @dataclass(frozen=True, repr=False)
-class Roofline:
+class Roofline(Result):
     """The time of a target on a device, in seconds.
 
     bound_s: no execution of these kernels is faster. estimate_s: what to expect. time: both for each layer. before: the
@@ -114,19 +114,6 @@ class Roofline:
             }
             for layer in self.layers
         ]
-
-    def to_pandas(self) -> Any:
-        """The rows as a pandas DataFrame. Raises FlopcalcError (missing-package) where pandas is not installed."""
-        return pandas_frame(self.to_rows())
-
-    def _repr_html_(self) -> str:
-        """A table for notebooks."""
-        from html import escape
-
-        rows = self.to_rows()
-        head = "".join(f"<th>{escape(name)}</th>" for name in rows[0]) if rows else ""
-        body = "".join(f"<tr>{''.join(f'<td>{escape(str(one))}</td>' for one in row.values())}</tr>" for row in rows)
-        return f"<p>{escape(repr(self))}</p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _totals(time: NetworkTime) -> dict[str, Any]:
