@@ -14,6 +14,7 @@ from flopcalc.cost.result import Result
 from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, as_name, clip
 from flopcalc.networks.inputs import InputLike
+from flopcalc.networks.progress_bar import Elapsed, Words, following
 from flopcalc.targets.kind import kind_of
 from flopcalc.targets.read import Target, is_python, python_request, read_operator, read_target
 from flopcalc.targets.spec import DEFAULT_TIMEOUT, TargetSpec, Timeout, from_python
@@ -182,11 +183,15 @@ def bench(
     if isinstance(name, str) and kind_of(name) == "operator":
         sizes = {SIZES[key]: value for key, value in options.items() if key in SIZES}
         rest = {key: value for key, value in options.items() if key not in SIZES}
-        return bench_spec(TargetSpec("operator", name, rest, shape={**sizes, "batch": number}), chosen)
-    spec = from_python(
-        name, input, batch=number, replace=replace, where=where, keep=keep, set=options, arg=arg, method=method
-    )
-    return bench_spec(spec._replace(timeout=DEFAULT_TIMEOUT if timeout is None else Timeout(timeout)), chosen)
+        spec = TargetSpec("operator", name, rest, shape={**sizes, "batch": number})
+    else:
+        spec = from_python(
+            name, input, batch=number, replace=replace, where=where, keep=keep, set=options, arg=arg, method=method
+        )
+        spec = spec._replace(timeout=DEFAULT_TIMEOUT if timeout is None else Timeout(timeout))
+    with following(Words(spec.shown, "measuring", "seconds"), steady=True) as shown:
+        shown.done, shown.total = Elapsed(), max(1, round(chosen.seconds))
+        return bench_spec(spec, chosen)
 
 
 def bench_spec(spec: TargetSpec, asked: Way) -> Bench:

@@ -19,6 +19,7 @@ from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks.inputs import InputLike
 from flopcalc.networks.network import Network
+from flopcalc.networks.progress_bar import Words, following
 from flopcalc.networks.training import read_training
 from flopcalc.symbolic.writing import latex_lines, latex_symbol
 from flopcalc.targets.kind import kind_of
@@ -148,7 +149,8 @@ def formula(
     spec = spec._replace(training=read_training(mode, as_texts(freeze), as_texts(checkpoint)))
     if vary is not None and not isinstance(vary, str | Sequence):
         raise FlopcalcError("bad-usage", f"vary is {clip(vary)}, not names", 'write for example vary="height,width"')
-    form = network_form(spec, None if vary is None else names_of(as_texts(vary)))
+    with following(Words(spec.shown)):
+        form = network_form(spec, None if vary is None else names_of(as_texts(vary)))
     if texts := as_texts(assume):
         form = assumed(form, texts)
     record = form_record(form)

@@ -17,6 +17,7 @@ from flopcalc.errors import FlopcalcError, as_name, clip
 from flopcalc.networks.inputs import InputLike
 from flopcalc.networks.network import Network, Uncounted
 from flopcalc.networks.network import size as shape_text
+from flopcalc.networks.progress_bar import Words, following
 from flopcalc.networks.training import MODES, TrainingOptions
 from flopcalc.spec.operator import Evaluation
 from flopcalc.targets.kind import kind_of
@@ -193,7 +194,8 @@ def roofline(
             on=on,
         )
         spec = spec._replace(timeout=DEFAULT_TIMEOUT if timeout is None else Timeout(timeout))
-    return roofline_spec(spec, *chosen, fused=fused, mode=mode)
+    with following(Words(spec.shown)):
+        return roofline_spec(spec, *chosen, fused=fused, mode=mode)
 
 
 def roofline_spec(

@@ -166,8 +166,15 @@ def sweep(
         columns=columns,
         convention=convention,
     )
-    summary, rows = started(sweeping, jobs, scheduler)
-    return collected(sweeping, summary, rows)
+    from flopcalc.networks.progress_bar import Words, following
+
+    with following(Words("sweep", "trying", "combinations"), steady=True) as shown:
+
+        def report(done: int, total: int) -> None:
+            shown.done, shown.total = range(done), total
+
+        summary, rows = started(sweeping, jobs, scheduler, report)
+        return collected(sweeping, summary, rows)
 
 
 def _input_text(given: Any) -> Any:

@@ -354,7 +354,8 @@ def test_ctrl_c_leaves_nothing(repository: Repository, tmp_path: Path) -> None:
     """While the other process builds a model: both end, and the files of the revision are removed."""
     pytest.importorskip("torch")
     started = tmp_path / "started"
-    slow = f"import os, time\nif 'flopcalc-' in os.getcwd():\n    open({str(started)!r}, 'w').close()\n    time.sleep(60)\n"
+    wait = f"    open({str(started)!r}, 'w').close()\n    time.sleep(60)\n"
+    slow = f"import os, time\nif 'flopcalc-' in os.getcwd():\n{wait}"
     repository.commit(net_py=slow + NET, parts_py="CHANNELS = 8\n")
     program = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
