@@ -92,7 +92,7 @@ def command(
         raise FlopcalcError("bad-usage", why, hint)
     records, specs = [], []
     for text in targets:
-        name, options = read_side(text, click.get_current_context().find_root().obj)
+        name, options = read_side(text)
         options["input_texts"] = options["input_texts"] or input_texts
         options["batch"] = batch if options["batch"] is None else options["batch"]
         options["timeout"] = options["timeout"] or timeout

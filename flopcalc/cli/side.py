@@ -20,14 +20,15 @@ def _side(**given: Any) -> dict[str, Any]:
     return given
 
 
-def read_side(text: str, owner: object = None) -> tuple[str, dict[str, Any]]:
-    """`resnet50 --replace spconv` -> the name and the target options. owner: the object of the command's context."""
+def read_side(text: str) -> tuple[str, dict[str, Any]]:
+    """`resnet50 --replace spconv` -> the name and the target options."""
     try:
         words = shlex.split(text)
     except ValueError as error:
         raise FlopcalcError("bad-usage", f"{clip(text)} cannot be read: {str(error).lower()}", _HOW) from None
+    command = click.get_current_context(silent=True)
     try:
-        context = _side.make_context("flopcalc diff", words, obj=owner)
+        context = _side.make_context("flopcalc diff", words, obj=command and command.find_root().obj)
     except click.UsageError as error:
         why = " ".join(error.format_message().split()).rstrip(".")
         raise FlopcalcError("bad-usage", f"{clip(text)}: {why[:1].lower()}{why[1:]}", _HOW) from None

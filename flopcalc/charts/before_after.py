@@ -1,0 +1,191 @@
+"""A network before and after a replacement, stage by stage or layer by layer."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from flopcalc.charts import axes
+from flopcalc.charts.bars import amounts, bar_axes, check_adds_up, cost_title
+from flopcalc.charts.key import key_layers, note_layer
+from flopcalc.charts.labels import wrapped
+from flopcalc.charts.picture import chart_of
+from flopcalc.charts.theme import PAPER, named_scale, text_layer, text_width
+from flopcalc.errors import FlopcalcError
+
+if TYPE_CHECKING:
+    import altair
+
+    from flopcalc.networks.network import Layer, Network
+
+KEPT, REPLACED, NEW = "kept", "replaced", "new"
+# Light, middle and dark, so that they also differ in grey.
+_COLOURS = {KEPT: "#dcdcdc", REPLACED: "#56b4e9", NEW: "#0b3c5d"}
+_ROW = 32.0
+# A picture by layer has at most so many rows; the rest is one more.
+_MOST_ROWS = 40
+_OTHERS = "other layers"
+
+
+def replacement(
+    before: "Network",
+    after: "Network",
+    kind: str = "macs",
+    *,
+    by: Literal["stage", "layer"] = "stage",
+    title: str | None = None,
+    convention: str | None = None,
+) -> "altair.LayerChart":
+    """A chart of the costs of a network before and after a replacement: two bars for each stage, or layer, and in sum.
+
+    The part of each bar that was replaced has a colour of its own, and the ratio of both bars is next to the lower one.
+    by: stage, or layer for the replaced layers one by one (the 40 most expensive ones). kind: of the cost; convention:
+    count by this convention instead. Raises FlopcalcError: unknown-kind, unknown-convention, bad-usage,
+    missing-package.
+    """
+    check_adds_up(kind)
+    if by not in ("stage", "layer"):
+        raise FlopcalcError("bad-option", f"by is {by!r}", "one of: stage, layer")
+    sides = [list(amounts(network, kind, convention)) for network in (before, after)]
+    rows = compared(*sides, by)
+    changed = _changed(*sides)
+    groups = list(dict.fromkeys(row["name"] for row in rows))
+    top = max((row["end"] for row in rows), default=0.0) or 1.0
+    what = cost_title(kind, convention, [before, after])
+    parts = [part for part in _COLOURS if any(row["series"] == part for row in rows)]
+    color = named_scale(parts, [_COLOURS[part] for part in parts])
+    x, y = bar_axes(groups, top, what, "name", 0.24)
+    offset = {"field": "side", "type": "nominal", "sort": ["before", "after"], "scale": {"paddingInner": 0}}
+    layers = [
+        {
+            "data": {"name": "bars"},
+            "mark": {"type": "bar", "stroke": PAPER, "strokeWidth": 0.6},
+            "encoding": {
+                "x": {**x, "field": "start"}, "x2": {"field": "end"}, "y": y, "yOffset": offset, "color": color,
+                "tooltip": [
+                    {"field": "name", "type": "nominal", "title": by},
+                    {"field": "side", "type": "nominal"},
+                    {"field": "series", "type": "nominal", "title": "layers"},
+                    {"field": "cost", "type": "nominal", "title": what},
+                ],
+            },
+        },
+        text_layer(
+            "ratios", {"x": {**x, "field": "end"}, "y": y, "yOffset": offset}, shown=False, align="left", dx=3
+        ),
+        *key_layers(False, {"color": color}),
+        note_layer(),
+    ]  # fmt: skip
+    left = max(text_width(line) for name in groups for line in wrapped(name, 110)) + 8
+    texts = {
+        KEPT: "not replaced",
+        REPLACED: f"before: {_kinds(before, changed)}",
+        NEW: f"after: {_kinds(after, changed)}",
+    }
+    layout = {
+        "beside": left + 8,
+        "left": left,
+        "height": _ROW * len(groups),
+        "key": [{"series": part, "name": texts[part]} for part in parts],
+        "notes": _notes(before, after, changed, rows),
+    }
+    return chart_of(
+        layers,
+        {"bars": rows, "ratios": _ratios(rows, groups)},
+        layout,
+        description=f"{what} of {before.name} by {by}, before and after a replacement",
+        title=title,
+    )
+
+
+def compared(
+    before: "Sequence[tuple[Layer, int]]", after: "Sequence[tuple[Layer, int]]", by: str
+) -> list[dict[str, Any]]:
+    """The pieces of the bars: for each group the sum of the layers that stay and that of the replaced ones.
+
+    Both come with the layers of each side and their costs.
+    """
+    changed = _changed(before, after)
+    shown = _shown(before, changed) if by == "layer" else set()
+    sums: dict[str, dict[tuple[str, str], int]] = {}
+    for side, layers in (("before", before), ("after", after)):
+        for layer, amount in layers:
+            is_changed = layer.name in changed
+            stage = layer.stage or "(no stage)"
+            group = stage if by == "stage" else layer.name if layer.name in shown else _OTHERS
+            part = KEPT if not is_changed else REPLACED if side == "before" else NEW
+            found = sums.setdefault(group, {})
+            found[side, part] = found.get((side, part), 0) + amount
+    if by == "layer" and _OTHERS in sums:
+        # After the replaced ones.
+        sums[_OTHERS] = sums.pop(_OTHERS)
+    rows = []
+    for group, found in sums.items():
+        for side in ("before", "after"):
+            start = 0
+            for part in _COLOURS:
+                if (side, part) in found:
+                    amount = found[side, part]
+                    rows.append(
+                        {
+                            "name": group,
+                            "side": side,
+                            "series": part,
+                            "start": float(start),
+                            "end": float(start + amount),
+                            "amount": float(amount),
+                            "cost": f"{amount:,}",
+                        }
+                    )
+                    start += amount
+    return rows
+
+
+def _changed(before: "Sequence[tuple[Layer, int]]", after: "Sequence[tuple[Layer, int]]") -> set[str]:
+    """The names of the layers that are not the same on both sides."""
+    old, new = ({layer.name: layer for layer, _ in side} for side in (before, after))
+    return {
+        name
+        for name in {*old, *new}
+        if name not in old or name not in new or old[name].kind != new[name].kind or old[name].cost != new[name].cost
+    }
+
+
+def _shown(before: "Sequence[tuple[Layer, int]]", changed: set[str]) -> set[str]:
+    found = sorted(
+        (-amount, place, layer.name) for place, (layer, amount) in enumerate(before) if layer.name in changed
+    )
+    return {name for _, _, name in found[:_MOST_ROWS]}
+
+
+def _kinds(network: "Network", names: set[str]) -> str:
+    """The operators of the layers of these names, the most frequent first."""
+    counts: dict[str, int] = {}
+    for layer in network.layers:
+        if layer.name in names:
+            counts[layer.kind] = counts.get(layer.kind, 0) + 1
+    kinds = sorted(counts, key=lambda kind: -counts[kind])
+    return ", ".join(kinds[:3]) + (", ..." if len(kinds) > 3 else "")
+
+
+def _ratios(rows: Sequence[dict[str, Any]], groups: Sequence[str]) -> list[dict[str, Any]]:
+    """The number next to each bar: the cost before, and after it the ratio."""
+    found = []
+    for group in groups:
+        old, new = (
+            max((row["end"] for row in rows if row["name"] == group and row["side"] == side), default=0.0)
+            for side in ("before", "after")
+        )
+        ratio = f"{axes.human(new)} ({axes.ratio(new, old)})" if old and new != old else axes.human(new)
+        found += [
+            {"name": group, "side": "before", "end": old, "text": axes.human(old)},
+            {"name": group, "side": "after", "end": new, "text": ratio},
+        ]
+    return found
+
+
+def _notes(before: "Network", after: "Network", changed: set[str], rows: Sequence[dict[str, Any]]) -> list[str]:
+    old, new = (sum(row["amount"] for row in rows if row["side"] == side) for side in ("before", "after"))
+    layers = f"{len(changed):,} of {len(before.layers):,} layers replaced" if changed else "No layer was replaced"
+    found = [f"{layers}; in sum {axes.human(old)} before, {axes.human(new)} after ({axes.ratio(new, old)})."]
+    if before.uncounted or after.uncounted:
+        found.append("At least: kernels without a counting rule are left out.")
+    return found

@@ -1,0 +1,95 @@
+"""From a specification of Vega-Lite to a chart of Altair, and to the width that is asked for."""
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from flopcalc.charts.key import place_key
+from flopcalc.charts.labels import place_angles, place_clamped, place_ends, place_inside, place_labels, place_stretches
+from flopcalc.charts.theme import DEFAULT_MM, PIXELS_PER_MM, config
+from flopcalc.errors import missing_package
+
+if TYPE_CHECKING:
+    import altair
+
+# The key of what flopcalc itself keeps in a specification: how to lay it out at another width.
+OURS = "flopcalc"
+
+
+def chart_of(
+    layers: Sequence[Mapping[str, Any]],
+    datasets: Mapping[str, Sequence[Mapping[str, Any]]],
+    layout: Mapping[str, Any],
+    *,
+    description: str,
+    title: str | None = None,
+    params: Sequence[Mapping[str, Any]] = (),
+) -> "altair.LayerChart":
+    """A chart of layers, laid out for the usual width. layout: see `laid_out`. Raises FlopcalcError (missing-package).
+
+    description: for readers who do not see the picture. title: above it. params: what a reader of a page can choose.
+    """
+    alt = load_altair()
+    spec: dict[str, Any] = {
+        "description": description,
+        "layer": [_described(one) for one in layers],
+        "datasets": {name: [dict(row) for row in rows] for name, rows in datasets.items()},
+        "config": config(),
+        "usermeta": {OURS: dict(layout)},
+    }
+    if params:
+        spec["params"] = [dict(one) for one in params]
+    if title:
+        spec["title"] = {"text": title}
+    return alt.LayerChart.from_dict(laid_out(spec, DEFAULT_MM * PIXELS_PER_MM))
+
+
+def _described(layer: Mapping[str, Any]) -> dict[str, Any]:
+    """A layer whose marks a screen reader reads, if they have numbers of their own; others repeat or decorate."""
+    if "tooltip" in layer["encoding"]:
+        return dict(layer)
+    return {**layer, "mark": {**layer["mark"], "aria": False}}
+
+
+def load_altair() -> Any:
+    """The module altair. Raises FlopcalcError (missing-package)."""
+    try:
+        return import_module("altair")
+    except ImportError:
+        raise missing_package("Altair", "altair>=5.4", "a picture") from None
+
+
+def load_vl_convert() -> Any:
+    """The module vl_convert. Raises FlopcalcError (missing-package)."""
+    try:
+        return import_module("vl_convert")
+    except ImportError:
+        raise missing_package("vl-convert", "vl-convert-python>=1.6", "a picture in a file") from None
+
+
+def laid_out(spec: Mapping[str, Any], width: float, beside: float | None = None) -> dict[str, Any]:
+    """The specification for a picture of that width, in pixels, with the axes and all text.
+
+    beside: the pixels that are not the plot; None for an estimate. The layout, in `usermeta`, has: beside: that
+    estimate. aspect: height of the plot / width of the picture; height: a fixed one. axes: the domains of both axes.
+    labels, ends, along, clamped, inside, stretches, key, notes: texts to be placed, see `labels` and `key`.
+    """
+    found = deepcopy(dict(spec))
+    layout = found.get("usermeta", {}).get(OURS)
+    if layout is None:
+        # A chart that flopcalc did not make.
+        found["width"] = width if beside is None else max(40.0, width - beside)
+        return found
+    found["width"] = round(max(60.0, width - (layout["beside"] if beside is None else beside)), 2)
+    if "aspect" in layout:
+        found["height"] = round(min(max(width * layout["aspect"], 140.0), 340.0), 2)
+    else:
+        found["height"] = layout["height"]
+    place_labels(found, layout)
+    place_angles(found, layout)
+    place_clamped(found, layout)
+    place_inside(found, layout)
+    place_stretches(found, layout)
+    place_key(found, layout, named=place_ends(found, layout, width))
+    return found

@@ -1,0 +1,171 @@
+"""Cost by stage: one stacked bar for each network."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from flopcalc.charts import axes
+from flopcalc.charts.bars import amounts, bar_axes, check_adds_up, cost_title
+from flopcalc.charts.key import key_layers, note_layer
+from flopcalc.charts.labels import wrapped
+from flopcalc.charts.picture import chart_of
+from flopcalc.charts.theme import FAMILIES, INK, LABEL, PAPER, is_dark, named_scale, shades, text_layer, text_width
+from flopcalc.errors import FlopcalcError
+
+if TYPE_CHECKING:
+    import altair
+
+    from flopcalc.networks.network import Network
+
+_BAR = 36.0
+# A bar of more stages has its smallest neighbours merged: more shades cannot be told apart.
+_MOST_STAGES = 12
+
+
+def cost_by_stage(
+    networks: "Network | Mapping[str, Network] | Iterable[tuple[str, Network]]",
+    kind: str = "macs",
+    *,
+    title: str | None = None,
+    convention: str | None = None,
+) -> "altair.LayerChart":
+    """A chart with one bar for each network, stacked from the costs of its stages in their order.
+
+    networks: one network, or several by the names of their bars. kind: of the cost; the critical path (steps) does not
+    add up, and has no such bar. convention: count by this convention instead. Of a network with more than 12 stages,
+    neighbours are merged, the smallest first. Raises FlopcalcError: unknown-kind, unknown-convention, bad-usage,
+    missing-package.
+    """
+    check_adds_up(kind)
+    pairs = _pairs(networks)
+    rows = [row for name, network in pairs for row in stage_rows(name, network, kind, convention)]
+    names = [name for name, _ in pairs]
+    stages = list(dict.fromkeys(row["series"] for row in rows))
+    colours = _colours(names, rows)
+    for row in rows:
+        row["ink"] = PAPER if is_dark(colours[row["series"]]) else INK
+    totals = [
+        {
+            "name": name,
+            "end": max(row["end"] for row in rows if row["name"] == name),
+            "text": axes.human(max(row["end"] for row in rows if row["name"] == name)),
+        }
+        for name in names
+    ]
+    top = max(row["end"] for row in totals) or 1.0
+    what = cost_title(kind, convention, [network for _, network in pairs])
+    x, y = bar_axes(names, top, what, "name", 0.4)
+    color = named_scale(stages, [colours[stage] for stage in stages])
+    layers = [
+        {
+            "data": {"name": "stages"},
+            "mark": {"type": "bar", "stroke": PAPER, "strokeWidth": 1},
+            "encoding": {
+                "x": {**x, "field": "start"}, "x2": {"field": "end"}, "y": y, "color": color,
+                "tooltip": [
+                    {"field": "name", "type": "nominal", "title": "network"},
+                    {"field": "series", "type": "nominal", "title": "stage"},
+                    {"field": "cost", "type": "nominal", "title": what},
+                    {"field": "share", "type": "quantitative", "format": ".1%"},
+                ],
+            },
+        },
+        {
+            "data": {"name": "stages"},
+            "transform": [{"filter": "datum.shown"}],
+            "mark": {"type": "text", "fontSize": LABEL, "baseline": "middle"},
+            "encoding": {
+                "x": {**x, "field": "middle"}, "y": y, "text": {"field": "series", "type": "nominal"},
+                "color": {"field": "ink", "type": "nominal", "scale": None},
+            },
+        },
+        text_layer("totals", {"x": {**x, "field": "end"}, "y": y}, shown=False, align="left", dx=4),
+        *key_layers(False, {"color": color}),
+        note_layer(),
+    ]  # fmt: skip
+    left = max(text_width(line) for name in names for line in wrapped(name, 110)) + 8
+    layout = {
+        "beside": left + 8,
+        "left": left,
+        "height": _BAR * len(names),
+        "axes": {"x": [0, top * 1.16], "y": [0, 1], "log": [False, False]},
+        "inside": {"data": "stages"},
+        "key": [{"series": stage, "name": stage} for stage in stages],
+        "notes": _notes(pairs, rows),
+    }
+    return chart_of(
+        layers,
+        {"stages": rows, "totals": totals},
+        layout,
+        description=f"{what} by stage: {'; '.join(names)}",
+        title=title,
+    )
+
+
+def _pairs(networks: Any) -> "list[tuple[str, Network]]":
+    from flopcalc.networks.network import Network
+
+    if isinstance(networks, Network):
+        networks = [(networks.name, networks)]
+    pairs = list(networks.items() if isinstance(networks, Mapping) else networks)
+    if not pairs:
+        raise FlopcalcError("bad-usage", "no network to draw", "give at least one")
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names):
+        raise FlopcalcError("bad-usage", "two bars have the same name", "give each network a name of its own")
+    return pairs
+
+
+def stage_rows(name: str, network: "Network", kind: str, convention: str | None = None) -> list[dict[str, Any]]:
+    """The stages of a network in their order, with their costs and where they start and end in a bar."""
+    sums: dict[str, int] = {}
+    for layer, amount in amounts(network, kind, convention):
+        stage = layer.stage or "(no stage)"
+        sums[stage] = sums.get(stage, 0) + amount
+    total, start = sum(sums.values()), 0
+    rows = []
+    for stage, amount in merged(sums, _MOST_STAGES).items():
+        rows.append(
+            {
+                "name": name,
+                "series": stage,
+                "start": float(start),
+                "end": float(start + amount),
+                "middle": start + amount / 2,
+                "amount": float(amount),
+                "cost": f"{amount:,}",
+                "share": amount / total if total else 0.0,
+            }
+        )
+        start += amount
+    return rows
+
+
+def merged(sums: Mapping[str, int], most: int) -> dict[str, int]:
+    """The same in at most so many pieces: the two neighbours with the smallest sum become `first to last`."""
+    found = [([name], amount) for name, amount in sums.items()]
+    while len(found) > most:
+        place = min(range(len(found) - 1), key=lambda index: found[index][1] + found[index + 1][1])
+        (first, one), (second, other) = found[place : place + 2]
+        found[place : place + 2] = [([*first, *second], one + other)]
+    return {names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}": amount for names, amount in found}
+
+
+def _colours(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """A colour for each stage: shades from dark to light of one hue for the stages that a network adds."""
+    found: dict[str, str] = {}
+    family = 0
+    for name in names:
+        new = [row["series"] for row in rows if row["name"] == name and row["series"] not in found]
+        if new:
+            found.update(zip(new, shades(*FAMILIES[family % len(FAMILIES)], len(new)), strict=True))
+            family += 1
+    return found
+
+
+def _notes(pairs: "Sequence[tuple[str, Network]]", rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    nothing = [f"{row['series']} of {row['name']}" for row in rows if not row["amount"]]
+    found = [f"Without a cost: {', '.join(nothing)}."] if 0 < len(nothing) <= 6 else []
+    least = [name for name, network in pairs if network.uncounted]
+    if least:
+        found.append(f"At least: kernels without a counting rule are left out of {', '.join(least)}.")
+    return found
