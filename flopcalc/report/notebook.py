@@ -31,8 +31,8 @@ _STYLE = """
 .flopcalc th.text, .flopcalc td.text { text-align: left; white-space: normal; min-width: 5em; }
 .flopcalc td.bar { text-align: left; letter-spacing: -1px; color: #2f7fe0; }
 .flopcalc dl { display: grid; grid-template-columns: max-content 1fr; gap: .05em 1em; margin: .3em 0; }
-.flopcalc dt { opacity: .75; font-weight: 400; margin: 0; }
-.flopcalc dd { margin: 0; overflow-wrap: anywhere; }
+.flopcalc dt { opacity: .75; font-weight: 400; margin: 0; float: none; width: auto; white-space: nowrap; }
+.flopcalc dd { margin: 0; padding: 0; overflow-wrap: anywhere; }
 .flopcalc ul { margin: .2em 0; padding-left: 1.4em; }
 .flopcalc math { font-size: 1.15em; }
 """.strip()
