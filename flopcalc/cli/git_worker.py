@@ -75,8 +75,8 @@ def _check_modules(top: str, files: str, request: Mapping[str, Any]) -> None:
             raise FlopcalcError("mixed-revisions", why, hint)
     for text in request.get("texts", ()):
         module_name, colon, _ = text.split()[0].partition(":")
-        module = sys.modules.get(module_name) if colon and not module_name.endswith(".py") else None
-        file = getattr(module, "__file__", None)
+        found = sys.modules.get(module_name) if colon and not module_name.endswith(".py") else None
+        file = getattr(found, "__file__", None)
         if isinstance(file, str) and not _is_inside(file, files):
             why = f"{module_name} is an installed package, and not a part of this repository"
             raise FlopcalcError("not-in-repository", why, "name a model that is in the repository")

@@ -154,7 +154,7 @@ def _draw_in_notebook(stream: None, words: Words, shown: Progress, ended: thread
     from IPython.display import display
 
     def show(html: str, text: str, **where: Any) -> Any:
-        return display({"text/html": html, "text/plain": text}, raw=True, **where)
+        return display({"text/html": html, "text/plain": text}, raw=True, **where)  # type: ignore[no-untyped-call]
 
     start, wait, handle, last = time.monotonic(), _DELAY, None, ""
     while not ended.wait(wait):

@@ -26,8 +26,9 @@ def check_document(record: Record, for_csv: bool = False) -> Document:
     for one in record["differences"]:
         blocks += difference_blocks(one)
     against = record.get("against")
-    for one in against["changes"] if against else ():
-        blocks += difference_blocks(one, f"Changed since {against['text']}")
+    if against is not None:
+        for one in against["changes"]:
+            blocks += difference_blocks(one, f"Changed since {against['text']}")
     if record["formulas"]:
         blocks.append(Lines("Closed forms that are not as locked", list(_forms(record["formulas"]))))
     blocks.append(Facts(list(_summary(record))))

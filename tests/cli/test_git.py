@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import pytest
 from helpers import ROOT, TINY, TINY_MACS, TINY_PARAMS, Runner
 
 from flopcalc.budget import git
+from flopcalc.budget.config import read_config
 from flopcalc.budget.tolerance import COMPARED, read_tolerance
 from flopcalc.errors import FlopcalcError
 
@@ -586,3 +589,43 @@ def test_paths_in_a_repository(tmp_path: Path) -> None:
     assert git.relative(f"{top}-other/x", str(top)) is None
     assert not any(map(git._is_safe, ("/etc/passwd", "../x", "a/../x", ".git/config", "a//b", "a/.GIT/x")))
     assert git._is_safe("a/..b/c.yaml")
+
+
+def test_the_guide(repository: Repository, run: Runner) -> None:
+    """Its commands run, its outputs are those that it shows, and its file can be read."""
+    pytest.importorskip("torch")
+    guide = (ROOT / "docs" / "budgets.md").read_text()
+    section = guide.partition("## Another revision")[2].partition("\n## ")[0]
+    for number in range(4):
+        repository.commit(
+            f"{number}", net_yaml=TINY, models__net_py=NET.replace("make", "Net"), parts_py="CHANNELS = 8\n"
+        )
+    repository.write(flopcalc_yaml="targets: [{network: net.yaml}, {network: net.yaml, name: small}]\n")
+    commit = repository.commit("targets")
+    repository("tag", "v1.0")
+    repository.write(net_yaml=WIDER)
+    commands = [line.partition("#")[0].split() for line in "".join(_blocks(section, "sh")).splitlines()]
+    assert len(commands) == 5
+    for command in commands:
+        assert run(*command[1:]).code == (1 if "check" in command else 0)
+    repository.write(flopcalc_yaml="targets: [{network: net.yaml}]\n")
+    shown = _blocks(section, "text")
+    for command, text in zip(
+        (("diff", "--git", "main", "net.yaml"), ("check", "--against", "main")), shown, strict=True
+    ):
+        pattern = "".join(
+            r"(?:.*\n)*?" if line == "..." else re.escape(line) + r"\n"
+            for line in text.replace("6ea029cee4", commit[:10]).splitlines()
+        )
+        assert re.fullmatch(pattern, run(*command).out)
+    (file,) = [one for one in _blocks(section, "yaml") if "targets" in one]
+    repository.write(flopcalc_yaml=file, experiment_yaml=TINY)
+    assert [one.tolerance.shares for one in read_config("flopcalc.yaml").targets] == [
+        {"params": 0, "macs": Fraction(1, 20)},
+        {},
+        dict.fromkeys(COMPARED, Fraction(1, 100)),
+    ]
+
+
+def _blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
