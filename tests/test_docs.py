@@ -29,6 +29,7 @@ GUIDES = [
         "roofline.md",
         "memory.md",
         "notebooks.md",
+        "plotting.md",
     )
 ]
 

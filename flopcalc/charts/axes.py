@@ -152,7 +152,9 @@ def position(value: Any, name: str) -> float:
 
 def channel(field: str, domain: tuple[float, float], *, log: bool, axis: Mapping[str, Any]) -> dict[str, Any]:
     """The encoding of an axis with exactly that domain."""
-    scale = {"type": "log" if log else "linear", "domain": list(domain), "nice": False, "zero": False}
+    scale: dict[str, Any] = {"type": "log" if log else "linear", "domain": list(domain), "nice": False}
+    if not log:
+        scale["zero"] = False
     return {"field": field, "type": "quantitative", "scale": scale, "axis": dict(axis)}
 
 
@@ -163,7 +165,7 @@ def rounded(value: float) -> str:
 
 def below(low: float, high: float) -> float:
     """Where a log axis from low to high shows 0: one step of ten, or an eighth of the axis, below its lower end."""
-    return low / max(10.0, (high / low) ** 0.125)
+    return low / max(10.0, float((high / low) ** 0.125))
 
 
 def exact(value: Any) -> str:

@@ -24,7 +24,7 @@ def pixels(field: str, channel: str) -> dict[str, Any]:
 def key_layers(line: bool, scales: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The layers of a key. line: samples are pieces of lines. scales: color, and shape or strokeDash, by `series`."""
     shown = [{"filter": "datum.shown"}]
-    layers = []
+    layers: list[dict[str, Any]] = []
     if line:
         layers.append(
             {

@@ -57,7 +57,7 @@ def memory_by_layer(found: "Memory", *, title: str | None = None) -> "altair.Lay
         "x", (0, len(rows)), log=False, axis={"labels": False, "ticks": False, "title": None, "grid": False}
     )
     y = axes.channel("y", (0, high), log=False, axis=axes.axis("bytes alive", "B", tickCount=5))
-    layers = [
+    layers: list[dict[str, Any]] = [
         {
             "data": {"name": "layers"},
             # With a border, or there are light seams between neighbours.

@@ -69,7 +69,7 @@ def front(sweep: "Sweep", x: str, y: str, *, title: str | None = None, log: bool
         {"field": "x_exact", "type": "nominal", "title": axes.title_of(names[0])},
         {"field": "y_exact", "type": "nominal", "title": axes.title_of(names[1])},
     ]
-    layers = [
+    layers: list[dict[str, Any]] = [
         {
             "data": {"name": "steps"},
             "mark": {"type": "line", "color": INK, "strokeWidth": LINE * 0.8},
@@ -104,7 +104,7 @@ def front(sweep: "Sweep", x: str, y: str, *, title: str | None = None, log: bool
         "left": 50,
         "aspect": 0.6,
         "axes": {"x": list(domains[0]), "y": list(domains[1]), "log": logs},
-        "labels": {"data": "front", "around": ["front"], "lines": ["steps"]},
+        "labels": {"data": "front", "around": ["front"], "rather": ["points"], "lines": ["steps"]},
         "key": [
             *({"series": name, "name": name} for name in series),
             {"series": FRONT, "name": FRONT, "bare": True},

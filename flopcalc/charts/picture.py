@@ -42,7 +42,8 @@ def chart_of(
         spec["params"] = [dict(one) for one in params]
     if title:
         spec["title"] = {"text": title}
-    return alt.LayerChart.from_dict(laid_out(spec, DEFAULT_MM * PIXELS_PER_MM))
+    chart: altair.LayerChart = alt.LayerChart.from_dict(laid_out(spec, DEFAULT_MM * PIXELS_PER_MM))
+    return chart
 
 
 def _described(layer: Mapping[str, Any]) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def roofline(found: "Roofline", *, title: str | None = None) -> "altair.LayerCha
         }
     ]  # fmt: skip
     flat = [{"x": x_high, "y": peak, "text": f"{found.dtype} peak {axes.human(peak, 'FLOP')}/s"}]
-    layers = [
+    layers: list[dict[str, Any]] = [
         {
             "data": {"name": "roof"},
             "mark": {"type": "line", "color": INK, "strokeWidth": LINE},

@@ -55,7 +55,7 @@ def cost_by_stage(
     what = cost_title(kind, convention, [network for _, network in pairs])
     x, y = bar_axes(names, top, what, "name", 0.4)
     color = named_scale(stages, [colours[stage] for stage in stages])
-    layers = [
+    layers: list[dict[str, Any]] = [
         {
             "data": {"name": "stages"},
             "mark": {"type": "bar", "stroke": PAPER, "strokeWidth": 1},

@@ -68,7 +68,7 @@ def looks(names: Sequence[str]) -> Mapping[str, Look]:
 def series_scales(names: Sequence[str]) -> dict[str, Any]:
     """The encodings color, strokeDash and shape of the series of a picture, without a key."""
     found = looks(names)
-    ranges = {
+    ranges: dict[str, list[Any]] = {
         "color": [found[name].colour for name in names],
         "strokeDash": [list(found[name].dash) for name in names],
         "shape": [found[name].shape for name in names],
@@ -188,6 +188,12 @@ def shades(dark: str, light: str, count: int) -> list[str]:
 
 
 def is_dark(colour: str) -> bool:
-    """Whether white text is readable on a colour, better than black."""
-    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
-    return 0.299 * red + 0.587 * green + 0.114 * blue < 140
+    """Whether white text has a higher contrast on a colour than INK has."""
+    return (_luminance(colour) + 0.05) ** 2 < (_luminance(PAPER) + 0.05) * (_luminance(INK) + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    """The relative luminance, as WCAG 2 defines it for contrasts."""
+    channels = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    red, green, blue = (one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in channels)
+    return float(0.2126 * red + 0.7152 * green + 0.0722 * blue)
