@@ -64,6 +64,8 @@ def test_python_examples() -> None:
     """The README's sessions and the docstrings of the short API."""
     pytest.importorskip("torch")
     pytest.importorskip("scipy")
+    for package in ("pandas", "polars", "sympy", "numpy", "altair", "vl_convert"):
+        pytest.importorskip(package)
     from flopcalc.analysis import formula, roofline, sweep
     from flopcalc.analysis.training import training
     from flopcalc.catalog import layer

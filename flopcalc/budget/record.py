@@ -20,7 +20,7 @@ Record = dict[str, Any]
 class Before(NamedTuple):
     """The costs of targets at another revision. revision: `name`, `commit`, `changed`, as data for JSON. text: the same
     in words. targets: by name; absent: the reason for each one that was not there. gone: the targets of the file then
-    that it does not have now.
+    that it does not have now. note: what else a reader must know.
     """
 
     revision: Record
@@ -28,6 +28,7 @@ class Before(NamedTuple):
     targets: Mapping[str, Locked]
     absent: Mapping[str, str]
     gone: tuple[str, ...]
+    note: str = ""
 
 
 def check_record(
@@ -106,6 +107,7 @@ def _against_record(config: Config, before: Callable[[Config, list[str]], Before
             "targets": {one.name: dict(one.totals) for one in found.targets.values()},
             "new": dict(found.absent),
             "gone": list(found.gone),
+            "note": found.note or None,
             "changes": changes,
         },
     }

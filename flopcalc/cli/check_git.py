@@ -34,4 +34,5 @@ def costs_before(name: str, config: Config, targets: list[str]) -> Before:
             lock.targets,
             answer["absent"],
             tuple(answer["gone"]),
+            answer["note"],
         )

@@ -101,7 +101,7 @@ def _names_of(file: str | None) -> list[str]:
 def _check_is_there(text: str, found: Revision) -> None:
     """Raise FlopcalcError for a target that is not a file of the repository, or was not one at the revision."""
     name, options = read_side(text)
-    if name.startswith(_INSTALLED):
+    if name.startswith(_INSTALLED) or (name.startswith("hf:") and not name.endswith(".json")):
         hint = "name a description or a Python model of this repository, or a target of flopcalc.yaml"
         raise FlopcalcError("bad-usage", f"{clip(name)} is an installed package, which has no revisions here", hint)
     path = name.removeprefix("hf:").partition(":")[0] if name.endswith(".json") else name.partition(":")[0]

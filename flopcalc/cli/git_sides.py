@@ -68,11 +68,14 @@ def costs(request: Mapping[str, Any]) -> Answer:
 
     A target is measured as the file defined it then; one that the file did not have, as `present`, the text of the
     file now, defines it. absent: the reason for each target that did not exist. gone: targets that only the file then
-    has.
+    has. note: why the file then has no targets, if it cannot be read.
     """
-    file, names = request["file"], request["names"]
-    # Its lock file is not read, so that any name is fine.
-    there = {one.name: one for one in read_config(file).targets} if os.path.isfile(file) else {}
+    file, names, note, there = request["file"], request["names"], "", {}
+    if os.path.isfile(file):
+        try:
+            there = _budgets(file)
+        except FlopcalcError as error:
+            note = f"the file cannot be read there, so that targets are those of the file now: {error.message}"
     found, absent = [], {}
     for name in names:
         if name in there:
@@ -88,6 +91,7 @@ def costs(request: Mapping[str, Any]) -> Answer:
     return {
         "lock": write_lock(found, [], request["dtype"]),
         "absent": absent,
+        "note": note,
         "gone": [name for name in there if name not in request["all"]],
     }
 

@@ -283,6 +283,8 @@ def _since(record: Record) -> Iterator[tuple[str, str]]:
         for name, why in against["new"].items():
             yield label, f"{name}, which cannot have grown: {why}"
             label = ""
+    if against["note"]:
+        yield "note", against["note"]
     if against["gone"]:
         yield "gone", f"{', '.join(against['gone'])}: in the file at {against['text']}, and not any more"
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from helpers import ROOT, TINY, TINY_MACS, TINY_PARAMS, Runner
 
 from flopcalc.budget import git
@@ -550,6 +551,14 @@ def test_formats_of_machines(repository: Repository, run: Runner) -> None:
         assert f"{TINY_MACS + MORE_MACS:,}" in run("check", "--against", "main", "--format", fmt).out
 
 
+def test_a_file_that_could_not_be_read(repository: Repository, run: Runner) -> None:
+    """A change that repairs the file is checked by the present one, and the output says so."""
+    repository.commit(net_yaml=TINY, flopcalc_yaml="targets: nothing\n")
+    repository.write(net_yaml=WIDER, flopcalc_yaml="targets: [{network: net.yaml}]\n")
+    assert check(run, "main", code=1)["macs <= main"]["bound"] == TINY_MACS
+    assert "the file cannot be read there" in " ".join(run("check", "--against", "main").out.split())
+
+
 def test_mistakes_of_a_check(repository: Repository, run: Runner, tmp_path: Path) -> None:
     """One line each."""
     repository.commit(net_yaml="name: [\n", flopcalc_yaml="targets: [{network: net.yaml}]\n")
@@ -589,6 +598,27 @@ def test_paths_in_a_repository(tmp_path: Path) -> None:
     assert git.relative(f"{top}-other/x", str(top)) is None
     assert not any(map(git._is_safe, ("/etc/passwd", "../x", "a/../x", ".git/config", "a//b", "a/.GIT/x")))
     assert git._is_safe("a/..b/c.yaml")
+
+
+def test_the_action(repository: Repository, tmp_path: Path) -> None:
+    """The input `against` reaches the command by the environment; a name with a dash is no option."""
+    repository.commit(net_yaml=TINY, flopcalc_yaml="targets: [{network: net.yaml}]\n")
+    repository.write(net_yaml=WIDER)
+    steps = yaml.safe_load((ROOT / "action.yml").read_text())["runs"]["steps"]
+    (step,) = [one for one in steps if one.get("id") == "check"]
+    assert step["env"]["AGAINST"] == "${{ inputs.against }}"
+    environment = {"FILE": "", "LOCKED": "false", "FORMULAS": "false", "PYTHON": sys.executable}
+    environment |= {"RUNNER_TEMP": str(tmp_path), "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md")}
+    for revision, code, text in (("main", 1, "macs is 15,642, the limit is 13,904"), ("--debug", 2, "not a revision")):
+        done = subprocess.run(
+            ["/usr/bin/env", "bash", "-e", "-o", "pipefail", "-c", step["run"]],
+            env={**os.environ, **environment, "AGAINST": revision, "GITHUB_OUTPUT": str(tmp_path / "output")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, text in done.stdout) == (code, True), done.stdout + done.stderr
+    assert (tmp_path / "output").read_text() == "failed=5\n"
 
 
 def test_the_guide(repository: Repository, run: Runner) -> None:
