@@ -11,7 +11,8 @@ from flopcalc.errors import FlopcalcError, as_name, clip, missing_package
 
 if TYPE_CHECKING:
     from flopcalc.analysis.sweeping.outcome import Rows
-    from flopcalc.analysis.sweeping.run import Result, Summary, Sweeping
+    from flopcalc.analysis.sweeping.run import Result as TaskResult
+    from flopcalc.analysis.sweeping.run import Summary, Sweeping
 
 # A range as text (`16:1024:16`, both ends included), a list as text or of Python, or one value.
 Sizes: TypeAlias = SupportsIndex | str | Sequence[Any] | range
@@ -207,7 +208,7 @@ def started(
     number = as_int(jobs)
     if number is None or not 1 <= number <= 1024:
         raise FlopcalcError("bad-option", f"--jobs is {clip(jobs)}; it must be from 1 to 1024", "write --jobs 4")
-    results: Callable[[Sweeping, int | None], Iterator[Result]] = one_after_another
+    results: Callable[[Sweeping, int | None], Iterator[TaskResult]] = one_after_another
     if scheduler is not None:
         if number > 1:
             raise FlopcalcError(
