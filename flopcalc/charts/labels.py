@@ -59,8 +59,8 @@ def place_labels(spec: dict[str, Any], layout: Mapping[str, Any]) -> None:
 
     layout["labels"]: data: the name of a set, whose rows have x, y and text. around: sets of points to be kept visible,
     whose rows have x and y. rather: sets of points that are hidden only where there is no other place. lines: sets of
-    points that are connected within a series. texts: sets of texts that end at their points, above them. Texts come in the order of the
-    rows, so that the first ones are shown where not all fit.
+    points that are connected within a series. texts: sets of texts that end at their points, above them. Texts come in
+    the order of the rows, so that the first ones are shown where not all fit.
     """
     labels = layout.get("labels")
     if labels is None:
@@ -126,7 +126,9 @@ def _along(start: tuple[float, float], end: tuple[float, float]) -> list[Box]:
     """Small boxes along a straight line."""
     steps = max(1, int(max(abs(end[0] - start[0]), abs(end[1] - start[1])) / 4))
     shares = [step / steps for step in range(steps + 1)]
-    return [_around(*(a + share * (b - a) for a, b in zip(start, end, strict=True)), 1.0) for share in shares]
+    return [
+        _around(start[0] + share * (end[0] - start[0]), start[1] + share * (end[1] - start[1]), 1.0) for share in shares
+    ]
 
 
 def _nearest(box: Box, x: float, y: float) -> tuple[float, float]:

@@ -282,16 +282,24 @@ def test_the_front_is_what_no_row_beats(x: str, y: str) -> None:
         assert len(kept) == len(rows)
 
 
-def test_the_line_of_the_front_separates() -> None:
-    """It goes through all points of the front in steps; each other point is on the side that is worse."""
-    chart = picture("front")
-    steps, points = _data(chart, "steps"), _data(chart, "points")
-    assert all(one["x"] == other["x"] or one["y"] == other["y"] for one, other in pairwise(steps))
-    assert {(row["x"], row["y"]) for row in _data(chart, "front")} <= {(row["x"], row["y"]) for row in steps}
-    for point in points:
-        # Fewer MACs are better, more channels are better: nothing lies above the steps at its MACs.
-        highest = max((step["y"] for step in steps if step["x"] <= point["x"]), default=0)
-        assert point["y"] <= highest
+@pytest.mark.parametrize(("x", "y"), [("macs", "params"), ("macs", "-c_out"), ("-c_out", "traffic"), ("-k", "-c_in")])
+def test_the_line_of_the_front_separates(x: str, y: str) -> None:
+    """It goes through all points of the front in steps, and each corner is beaten by the points next to it."""
+    # An adder has no MACs and more parameters; with a limit, a large window allows fewer channels.
+    sizes = 64 if y == "params" else "16:96:16"
+    sweep = flopcalc.sweep("adder", "ghost", "spconv", c_in=sizes, k="3,5,7", where="flops <= 400M")
+    chart = charts.front(sweep, x, y)
+    steps = [(row["x"], row["y"]) for row in _data(chart, "steps")]
+    best = {(row["x"], row["y"]) for row in _data(chart, "front")}
+    assert len(best) > 1
+    assert best <= set(steps)
+    assert all(one[0] == other[0] or one[1] == other[1] for one, other in pairwise(steps))
+    signs = [-1 if one.startswith("-") else 1 for one in (x, y)]
+    corners = [place for place, step in enumerate(steps) if step not in best]
+    assert len(corners) == len(best) - 1
+    for place in corners:
+        for beside in (steps[place - 1], steps[place + 1]):
+            assert all(sign * a <= sign * b for sign, a, b in zip(signs, beside, steps[place], strict=True))
 
 
 def test_texts_of_the_front() -> None:
