@@ -22,8 +22,8 @@ README = (ROOT / "README.md").read_text()
 GUIDES = [
     (ROOT / "docs" / name).read_text()
     for name in (
-        *("sweeping.md", "solving.md", "closed-forms.md", "training.md", "roofline.md", "memory.md", "plotting.md"),
-        *("report.md",),
+        *("sweeping.md", "solving.md", "closed-forms.md", "training.md", "roofline.md", "memory.md", "notebooks.md"),
+        *("plotting.md", "report.md"),
     )
 ]
 
@@ -61,6 +61,8 @@ def test_python_examples() -> None:
     """The README's sessions and the docstrings of the short API."""
     pytest.importorskip("torch")
     pytest.importorskip("scipy")
+    for package in ("pandas", "polars", "sympy", "numpy", "altair", "vl_convert"):
+        pytest.importorskip(package)
     from flopcalc.analysis import formula, roofline, sweep
     from flopcalc.analysis.training import training
     from flopcalc.catalog import layer

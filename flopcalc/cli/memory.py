@@ -18,7 +18,7 @@ from flopcalc.report.memory import memory_document
 from flopcalc.targets.spec import from_texts
 
 
-def step_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def memory_step_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """What is kept and computed in a training step: --optimizer, --autocast, --checkpoint, ..., and --rules."""
     options = (
         click.option(
@@ -78,7 +78,7 @@ def step_options(command: Callable[..., Any]) -> Callable[..., Any]:
     default=None,
     help="Element type of weights and activations (default: float32, or that of the Python model).",
 )
-@step_options
+@memory_step_options
 @click.option(
     "--order",
     type=click.Choice(ORDERS),

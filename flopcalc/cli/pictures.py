@@ -16,6 +16,7 @@ from flopcalc.cli.replacing import all_of
 from flopcalc.cost import convention
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks.network import Network
+from flopcalc.networks.training import read_training
 from flopcalc.targets.kind import kind_of as target_kind
 from flopcalc.targets.read import Target, read_target
 from flopcalc.targets.spec import TargetSpec, from_texts, setting_text, split_settings
@@ -29,7 +30,7 @@ KINDS = ("size", "front", "stage", "replacement", "roofline", "memory")
 
 _SIZES = ("c_in", "c_out", "k", "hw", "h", "w", "stride", "padding", "dilation", "groups")
 _CALL = ("argument_texts", "method", "on", "timeout")
-_STEP = ("optimizer", "optimizer_dtype", "autocast", "checkpoint", "accumulate", "rules")
+_STEP = ("optimizer", "optimizer_dtype", "autocast", "checkpoint", "freeze", "accumulate", "rules")
 _EVERY = ("settings", "inputs", "replace", "where", "keep", "batch")
 # The options that each kind of picture has, by the names of the parameters.
 _OPTIONS: Mapping[str, Collection[str]] = {
@@ -176,7 +177,7 @@ def _spec(text: str, shared: Mapping[str, Any]) -> TargetSpec:
     """The network that a text names, which may have options of its own."""
     options = dict(shared)
     if " " in text.strip():
-        from flopcalc.cli.diff import read_side
+        from flopcalc.cli.side import read_side
 
         text, own = read_side(text)
         options = {name: own[name] or shared[name] for name in shared}
@@ -248,15 +249,10 @@ def _roofline(asked: Asked) -> "altair.LayerChart":
     spec = _spec(name, shared) if " " in name.strip() else any_spec(name, {**shared, **sizes})
     if spec.kind == "network":
         check_options("network", name, {**shared, **sizes})
+    step = read_training(options["mode"] or "inference", options["freeze"], options["checkpoint"])
+    execution = read_execution(options["execution"] or "eager")
     with progress_bar(name):
-        found = roofline_spec(
-            spec,
-            device,
-            dtype,
-            read_execution(options["execution"] or "eager"),
-            fused=options["fused"],
-            mode=options["mode"] or "inference",
-        )
+        found = roofline_spec(spec._replace(training=step), device, dtype, execution, fused=options["fused"])
     return charts.roofline(found, title=asked.title)
 
 

@@ -10,7 +10,7 @@ from flopcalc.analysis.timing.device import EXECUTIONS
 from flopcalc.charts.files import FORMATS, content, format_of, load_packages
 from flopcalc.charts.lengths import millimetres
 from flopcalc.cli.completion import complete_devices, complete_operators, complete_targets
-from flopcalc.cli.memory import step_options
+from flopcalc.cli.memory import memory_step_options
 from flopcalc.cli.options import convention_option
 from flopcalc.cli.output import output_option, to_stdout
 from flopcalc.cli.pictures import KINDS, Asked, chart_of, kind_of
@@ -95,7 +95,7 @@ from flopcalc.text.atomic_file import open_atomically
 @click.option("--execution", type=click.Choice(EXECUTIONS), help="roofline: how kernels are launched (default: eager).")
 @click.option("--fused", is_flag=True, help="roofline: the bound of a compiler.")
 @click.option("--mode", type=click.Choice(MODES), help="roofline, memory: inference (default) or a training step.")
-@step_options
+@memory_step_options
 @click.option("--linear", is_flag=True, help="size, front: plain axes instead of logarithmic ones.")
 @click.option("--title", metavar="TEXT", help="A title above the picture (default: none).")
 @click.option(

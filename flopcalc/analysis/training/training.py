@@ -12,6 +12,7 @@ from flopcalc.errors import FlopcalcError
 from flopcalc.networks.inputs import InputLike
 from flopcalc.networks.lone import lone
 from flopcalc.networks.network import Differentiated, Gradients, Network, size
+from flopcalc.networks.progress_bar import Words, following
 from flopcalc.networks.training import TrainingOptions, check_patterns, matched
 from flopcalc.spec.operator import Evaluation
 from flopcalc.targets.read import Target, read_target
@@ -171,7 +172,8 @@ def training(
     spec = from_python(
         what, input, batch=batch, replace=replace, where=where, keep=keep, set=set, arg=arg, method=method
     )
-    return network_training(read_target(spec).network, options)
+    with following(Words(spec.shown)):
+        return network_training(read_target(spec).network, options)
 
 
 def network_training(network: Network, options: TrainingOptions) -> Training:
