@@ -262,7 +262,7 @@ def compare_document(
 
     steps: of training, for each operator, if their costs are shown.
     """
-    of_each = steps or [None] * len(evaluations)
+    of_each: Sequence[Step | None] = steps or [None] * len(evaluations)
     records = [_record(e, convention, dtype, step) for e, step in zip(evaluations, of_each, strict=True)]
     for e, record in zip(evaluations, records, strict=True):
         if bits is not None:
@@ -276,8 +276,8 @@ def compare_document(
         for e, record, step in zip(evaluations, records, of_each, strict=True)
     ]
     fields = _compared_fields(records[0], headline(convention), same=same)
-    default = [field.name for field in fields if field.name not in (*NAMES, *GRADIENTS)]
-    columns, default = with_default(columns, default)
+    usual = [field.name for field in fields if field.name not in (*NAMES, *GRADIENTS)]
+    columns, default = with_default(columns, usual)
     facts = [
         ("convention", f"{convention.name}: {convention.text}"),
         ("bytes", f"read and written in {dtype}, each kernel by itself"),

@@ -27,7 +27,7 @@ def executed(found: Pass, chosen: Place) -> Callable[[], object]:
 def _captured(found: Pass) -> Callable[[], object]:
     """The replay of a CUDA graph of one run, whose tensors stay at their addresses."""
     graph = torch.cuda.CUDAGraph()
-    stream = torch.cuda.Stream()
+    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     try:
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
