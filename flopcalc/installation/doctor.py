@@ -196,7 +196,12 @@ def _installations() -> Iterator[Problem]:
         yield Problem("note", why, _AGAIN)
     script = shutil.which("flopcalc")
     own = sysconfig.get_path("scripts")
-    if script and own and not _same_folder(os.path.dirname(script), own) and os.path.exists(os.path.join(own, "flopcalc")):
+    if (
+        script
+        and own
+        and not _same_folder(os.path.dirname(script), own)
+        and os.path.exists(os.path.join(own, "flopcalc"))
+    ):
         why = f"the shell's command flopcalc is {script}, which belongs to another environment"
         yield Problem("note", why, f"run {os.path.join(own, 'flopcalc')}, or activate its environment")
 
@@ -207,5 +212,7 @@ def _same_folder(one: str, other: str) -> bool:
 
 def _terminal_problems(found: Terminal) -> Iterator[Problem]:
     if not found.lines:
-        why = f"standard output is written in {found.encoding}: lines and bars of tables are replaced by other characters"
+        why = (
+            f"standard output is written in {found.encoding}: lines and bars of tables are replaced by other characters"
+        )
         yield Problem("note", why, "set PYTHONUTF8=1, or a locale with UTF-8")

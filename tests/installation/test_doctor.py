@@ -180,7 +180,11 @@ def test_a_missing_package(tmp_path: Path) -> None:
 
 
 BROKEN = {
-    "too old": ("Metadata-Version: 2.1\nName: sympy\nVersion: 1.5\n", "sympy", "sympy 1.5 is installed; flopcalc needs"),
+    "too old": (
+        "Metadata-Version: 2.1\nName: sympy\nVersion: 1.5\n",
+        "sympy",
+        "sympy 1.5 is installed; flopcalc needs",
+    ),
     "no version": ("Metadata-Version: 2.1\nName: sympy\n", "sympy", "sympy"),
     "no metadata file": (None, "sympy", "the metadata of sympy"),
     "not text": ("\x00\xff", "sympy", "sympy"),
