@@ -27,7 +27,7 @@ class Feature(NamedTuple):
 
 
 # What every command needs.
-REQUIRED = (Package("click>=8.1"), Package("rich>=13"), Package("pyyaml>=6", "yaml"))
+REQUIRED = (Package("click>=8.2"), Package("rich>=13"), Package("pyyaml>=6", "yaml"))
 
 OPTIONAL = (
     Package("sympy>=1.12", extra="symbolic"),
