@@ -196,7 +196,7 @@ def _descriptions(found: dict[str, Any]) -> Iterator[str]:
     yield "## Described networks"
     yield ""
     yield (
-        f"Reading {found['networks']} shipped networks, with the shapes and costs of all layers, takes "
+        f"Reading all shipped networks ({found['networks']}), with the shapes and costs of all layers, takes "
         f"{seconds(found['cpu_s'])} of CPU time. PyYAML's {found['peer']} takes {seconds(found['peer_s'])} for the "
         f"text of the same files alone: a ratio of {found['ratio']:.2f}. The slowest networks:"
     )
@@ -218,8 +218,8 @@ def _formulas(found: dict[str, Any]) -> Iterator[str]:
     yield "## Formulas"
     yield ""
     yield (
-        f"One evaluation of the formula of an operator on whole numbers takes {seconds(found['median_s'])} (median of "
-        f"{found['operators']} operators), from {seconds(found['least_s'])} to {seconds(found['most_s'])} "
+        f"One evaluation of the formula of an operator on whole numbers takes {seconds(found['median_s'])} "
+        f"(median over {found['operators']}), from {seconds(found['least_s'])} to {seconds(found['most_s'])} "
         f"(`{found['slowest']}`)."
     )
 
