@@ -4,7 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint check docs docs-check new-operator accept tour bench clean
+.PHONY: demo test lint check docs docs-check new-operator accept tour bench bench-quick dist test-pythons \
+	test-lowest test-package clean
 
 demo: .venv/.demo
 	$(BIN)/flopcalc model resnet50 --replace spconv
@@ -41,9 +42,30 @@ accept: .venv/.test
 tour: .venv/.test
 	$(BIN)/python tools/tour.py
 
+# Measures speed and memory next to other counters; writes benchmarks/results.json and docs/benchmarks.md. About ten
+# minutes on a machine that does nothing else.
 bench: .venv/.test
-	$(BIN)/python benchmarks/run.py
-	$(BIN)/python benchmarks/start_up.py
+	$(BIN)/python benchmarks/bench.py --write
+
+# The same measurements with few repetitions and small networks; writes nothing.
+bench-quick: .venv/.test
+	$(BIN)/python benchmarks/bench.py --quick
+
+# The wheel and the source distribution, in dist/.
+dist: .venv/.test
+	rm -rf dist
+	$(BIN)/python -m hatchling build -d dist -t sdist -t wheel
+
+# These take long, and are not part of .ci/run: other Pythons, the oldest versions of dependencies, the packages where
+# they are installed. ARGS='-- -k name' reaches pytest.
+test-pythons: .venv/.tools
+	$(BIN)/python tools/environments.py pythons $(ARGS)
+
+test-lowest: .venv/.tools
+	$(BIN)/python tools/environments.py lowest $(ARGS)
+
+test-package: .venv/.tools dist
+	$(BIN)/python tools/try_package.py $(ARGS)
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .coverage .hypothesis
@@ -65,6 +87,10 @@ clean:
 	$(PIP) --no-deps transformers tokenizers regex huggingface_hub httpx2 httpcore2 anyio h11 idna truststore tqdm
 	$(PIP) --no-deps --upgrade --target .venv/peers/ultralytics-thop ultralytics-thop
 	DS_BUILD_OPS=0 $(PIP) --no-deps --upgrade --no-build-isolation --target .venv/peers/deepspeed deepspeed
+	touch $@
+
+.venv/.tools: .venv/.test
+	$(PIP) uv pipx
 	touch $@
 
 .venv/.site: .venv/.test

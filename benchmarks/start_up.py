@@ -1,26 +1,42 @@
-"""Measure the CPU time of a whole `flopcalc model` process for Python models, as a ratio. No test depends on it.
+"""Measure start-up next to its floors: processes that only import what a command cannot do without.
 
-The peer is a process that imports torch and the packages of the model, and builds the model on the meta device. Models
-of torchvision, timm and transformers are left out where the package is not installed.
+For a Python model the floor is a process that imports torch and the model's package, and builds it on the meta device.
 """
 
 import importlib.util
 import os
-import resource
-import subprocess
-import sys
 import tempfile
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-ROUNDS = 7
+from processes import flopcalc_process, take_turns
+
+FLOORS = {
+    "python -c pass": "pass",
+    "import click": "import click",
+    "import click, rich.console, rich.table": "import click, rich.console, rich.table",
+    "import numpy": "import numpy",
+    "import sympy": "import sympy",
+    "import torch": "import torch",
+}
+# A command, and the floor that it is compared with.
+COMMANDS = {
+    "flopcalc --version": "import click",
+    "flopcalc layer --type compconv --cin 256": "import click",
+    "flopcalc layer --type compconv --cin 256 --format json": "import click",
+    "flopcalc model resnet50 --replace spconv": "import click",
+    "flopcalc roofline resnet50 --device h100": "import click",
+    "flopcalc sweep conv --cin 64 --format csv": "import numpy",
+    "flopcalc formula ghost": "import sympy",
+}
 
 
 class Job(NamedTuple):
-    """A target with its input. package: what it needs. builds: Python code that builds the same model."""
+    """A target with its input. package: what it needs. builds: Python code that builds the same model as `m`."""
 
     package: str
     target: str
     input: str
+    before: str
     builds: str
 
 
@@ -34,48 +50,67 @@ except RuntimeError:
     for name in ("nms", "qnms"):
         library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 """
-HUB = f"{DECLARE}import torchvision; m = torchvision.models.resnet50()"
-TIMM = f"{DECLARE}import timm; m = timm.create_model('vit_base_patch16_224')"
-LLAMA = f"{DECLARE}from transformers import LlamaConfig, LlamaForCausalLM; m = LlamaForCausalLM(LlamaConfig())"
+LLAMA = "from transformers import LlamaConfig, LlamaForCausalLM"
 JOBS = (
-    Job("torch", "{folder}/net.py:net", "3x32x32", "from torch import nn; m = nn.Conv2d(3, 8, 3)"),
-    Job("torchvision", "torchvision:resnet50", "3x224x224", HUB),
-    Job("timm", "timm:vit_base_patch16_224", "3x224x224", TIMM),
-    Job("transformers", "hf:LlamaForCausalLM", "128:int64", LLAMA),
+    Job("torch", "{folder}/net.py:net", "3x32x32", "from torch import nn", "nn.Conv2d(3, 8, 3)"),
+    Job(
+        "torchvision",
+        "torchvision:resnet50",
+        "3x224x224",
+        f"{DECLARE}import torchvision",
+        "torchvision.models.resnet50()",
+    ),
+    Job("timm", "timm:vit_base_patch16_224", "3x224x224", f"{DECLARE}import timm", "timm.create_model('{name}')"),
+    Job("transformers", "hf:LlamaForCausalLM", "128:int64", f"{DECLARE}{LLAMA}", "LlamaForCausalLM(LlamaConfig())"),
 )
 
 
-def cpu(source: str) -> float:
-    """The CPU seconds of a fresh process that runs Python code."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-c", source], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+def commands(rounds: int) -> list[dict[str, Any]]:
+    """Floors and commands: seconds, CPU seconds, and the ratio of CPU seconds to the floor."""
+    jobs = {name: ["-c", source] for name, source in FLOORS.items() if importable(source)}
+    jobs |= {text: flopcalc_process(text.split()) for text, floor in COMMANDS.items() if floor in jobs}
+    found = take_turns(jobs, rounds)
+    return [
+        {
+            "what": name,
+            "wall_s": seconds.wall,
+            "cpu_s": seconds.cpu,
+            "floor": COMMANDS.get(name),
+            "ratio": seconds.cpu / found[COMMANDS[name]].cpu if name in COMMANDS else None,
+        }
+        for name, seconds in found.items()
+    ]
 
 
-def ratios() -> None:
-    """Print the seconds of both processes, and their ratio. They take turns; the minimum has the least noise."""
-    print("Start-up for a Python model, CPU time of a fresh process")
-    print(f"  {'target':28} {'build only':>12} {'flopcalc':>12} {'ratio':>7}")
+def importable(source: str) -> bool:
+    """Whether the packages that a line imports are installed."""
+    names = source.removeprefix("import ").split(", ") if source.startswith("import ") else []
+    return all(importlib.util.find_spec(name.partition(".")[0]) is not None for name in names)
+
+
+def models(rounds: int) -> list[dict[str, Any]]:
+    """`flopcalc model` for Python models, and processes that only build them. Packages that are missing are named."""
+    found: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         with open(os.path.join(folder, "net.py"), "w", encoding="utf-8") as file:
             file.write(FILE)
         for job in JOBS:
-            if importlib.util.find_spec(job.package) is None:
-                print(f"  {job.target:28} {job.package} is not installed")
-                continue
-            words = ["flopcalc", "model", job.target.format(folder=folder), "--input", job.input]
-            ours = f"import sys; sys.argv = {words!r}; from flopcalc.__main__ import run; run()"
-            body = job.builds.removesuffix("\n")
-            build, _, last = body.rpartition("; m = ")
-            theirs = f"import torch\n{build}\nwith torch.device('meta'):\n    m = {last}"
-            best = [float("inf"), float("inf")]
-            for _ in range(ROUNDS):
-                for place, source in enumerate((theirs, ours)):
-                    best[place] = min(best[place], cpu(source))
             name = job.target.removeprefix("{folder}/")
-            print(f"  {name:28} {best[0]:10.2f} s {best[1]:10.2f} s {best[1] / best[0]:6.2f} x")
-
-
-if __name__ == "__main__":
-    ratios()
+            if importlib.util.find_spec(job.package) is None:
+                found.append({"what": name, "why_not": f"{job.package} is not installed"})
+                continue
+            builds = job.builds.format(name=name.partition(":")[2])
+            words = ["flopcalc", "model", job.target.format(folder=folder), "--input", job.input]
+            floor = f"import torch\n{job.before}\nwith torch.device('meta'):\n    m = {builds}"
+            times = take_turns({"floor": ["-c", floor], "flopcalc": flopcalc_process(words)}, rounds)
+            found.append(
+                {
+                    "what": name,
+                    "floor_wall_s": times["floor"].wall,
+                    "floor_cpu_s": times["floor"].cpu,
+                    "wall_s": times["flopcalc"].wall,
+                    "cpu_s": times["flopcalc"].cpu,
+                    "ratio": times["flopcalc"].cpu / times["floor"].cpu,
+                }
+            )
+    return found

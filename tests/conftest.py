@@ -1,5 +1,7 @@
 """Fixtures of all tests, and a guard: no test may change a file that git tracks."""
 
+from __future__ import annotations
+
 import hashlib
 import shutil
 import subprocess

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,8 +14,14 @@ from flopcalc.cost.geometry import SAME, Geometry
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.spec.operator import Operator
 
+if TYPE_CHECKING:
+    ParamType = click.ParamType[Any]
+else:
+    # click before 8.4 has no type parameter here.
+    ParamType = click.ParamType
 
-class Size(click.ParamType[Any]):
+
+class Size(ParamType):
     """A whole number, two for height and width, or three for depth, height and width: 3, 3x5, 3x5x5."""
 
     name = "N[xN]"
@@ -49,7 +55,7 @@ class Padding(Size):
     word = SAME
 
 
-class Whole(click.ParamType[Any]):
+class Whole(ParamType):
     """A whole number of any size."""
 
     name = "N"

@@ -38,7 +38,10 @@ _OPTIONS: Mapping[str, Collection[str]] = {
     "front": {*_EVERY, *_SIZES, "pareto", "convention_name", "linear"},
     "stage": {*_EVERY, *_CALL, "cost_kind", "convention_name"},
     "replacement": {*_EVERY, *_CALL, "cost_kind", "convention_name", "by"},
-    "roofline": {*_EVERY, *_SIZES, *_CALL, "device_name", "dtype", "execution", "fused", "mode"},
+    "roofline": {
+        *(*_EVERY, *_SIZES, *_CALL),
+        *("device_name", "dtype", "execution", "fused", "mode", "freeze", "checkpoint"),
+    },
     "memory": {*_EVERY, *_CALL, *_STEP, "dtype", "mode"},
 }
 _RANGE = re.compile(r"[0-9.]\s*:\s*[0-9.]")

@@ -6,14 +6,14 @@ from typing import Any
 import click
 
 from flopcalc.cli.main import OWN_PROCESS
-from flopcalc.cli.options import Whole
+from flopcalc.cli.options import ParamType, Whole
 from flopcalc.cli.replacing import replace_options
 from flopcalc.errors import ExitCode, FlopcalcError
 from flopcalc.report.uncounted import RULE_HINT, how_many, kernels_text
 from flopcalc.targets.spec import Timeout, read_timeout
 
 
-class Seconds(click.ParamType[Any]):
+class Seconds(ParamType):
     """A limit of time: a number of seconds."""
 
     name = "SECONDS"
