@@ -281,7 +281,7 @@ def test_the_progress_bar(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     """Combinations that were tried, on a terminal."""
     import io
 
-    from flopcalc.cli import progress as shown
+    from flopcalc.networks import progress_bar as shown
     from flopcalc.cli.main import main
 
     class Terminal(io.StringIO):
