@@ -74,13 +74,18 @@ def relative(path: str, top: str) -> str | None:
 def revision(name: str, folder: str) -> Iterator[Revision]:
     """The files of a revision of the repository that a folder is in, until the block has ended.
 
-    Raises FlopcalcError (no-repository, unknown-revision, git-failed, missing-package).
+    Raises FlopcalcError (no-repository, unknown-revision, git-failed, unwritable-file, missing-package).
     """
     top = _top(folder)
     commit = _commit(name, top)
     with tempfile.TemporaryDirectory(prefix="flopcalc-", ignore_cleanup_errors=True) as temporary:
         files = os.path.join(os.path.realpath(temporary), "files")
-        missing = tuple(_write(top, commit, files))
+        try:
+            missing = tuple(_write(top, commit, files))
+        except OSError as error:
+            why = f"cannot write the files of {clip(name)} to a temporary folder: {error.strerror or reason(error)}"
+            hint = "make room there, or name another folder in the environment variable TMPDIR"
+            raise FlopcalcError("unwritable-file", why, hint) from None
         yield Revision(name, commit, top, files, _changed(top), missing)
 
 

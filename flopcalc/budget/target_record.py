@@ -41,10 +41,8 @@ def operator_record(evaluation: Evaluation, chosen: Convention, dtype: str) -> d
     for part in evaluation.cost:
         sums = Cost((part,)).totals()
         sums["traffic"] *= element
-        shapes = {"in": [], "out": []}
-        layers.append(
-            {"name": part.name, "type": part.work, **shapes, "stage": "", **sums, "cost": fold(part, g.batch)}
-        )
+        bare: dict[str, Any] = {"in": [], "out": [], "stage": "", "cost": fold(part, g.batch)}
+        layers.append({"name": part.name, "type": part.work, **bare, **sums})
     sums = {kind: sum(layer[kind] for layer in layers) for kind in SUMMED}
     return {
         "name": evaluation.operator.name,

@@ -480,7 +480,7 @@ def test_the_record() -> None:
     record = found.to_dict()
     assert list(record)[:4] == ["schema", "columns", "rows", "infeasible"]
     assert record["schema"] == "flopcalc/sweep/1"
-    assert "<table>" in found._repr_html_()
+    assert "<table>" in (found._repr_html_() or "")
     with pytest.raises(FlopcalcError, match="unknown column"):
         found.column("foo")
 

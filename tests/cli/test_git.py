@@ -334,6 +334,21 @@ def test_attributes_links_and_names(repository: Repository, run: Runner) -> None
     assert "does not exist at main" in done.err
 
 
+def test_a_full_disk(repository: Repository, run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line, and nothing half-written is left."""
+    repository.commit(net_yaml=TINY)
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(git, "_write_entry", full)
+    done = run("diff", "--git", "main", "net.yaml")
+    assert done.code == 2
+    assert "cannot write the files of 'main' to a temporary folder: No space left on device" in done.err
+    assert "TMPDIR" in done.err
+    assert not list((repository.folder.parent / "temporary").iterdir())
+
+
 def test_a_hook_of_git_may_run_it(repository: Repository, run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     """A hook has the index of the commit in its environment, which stays as it is."""
     repository.commit(net_yaml=TINY)
@@ -640,14 +655,12 @@ def test_the_guide(repository: Repository, run: Runner) -> None:
         assert run(*command[1:]).code == (1 if "check" in command else 0)
     repository.write(flopcalc_yaml="targets: [{network: net.yaml}]\n")
     shown = _blocks(section, "text")
-    for command, text in zip(
-        (("diff", "--git", "main", "net.yaml"), ("check", "--against", "main")), shown, strict=True
-    ):
+    for words, text in zip((("diff", "--git", "main", "net.yaml"), ("check", "--against", "main")), shown, strict=True):
         pattern = "".join(
             r"(?:.*\n)*?" if line == "..." else re.escape(line) + r"\n"
             for line in text.replace("6ea029cee4", commit[:10]).splitlines()
         )
-        assert re.fullmatch(pattern, run(*command).out)
+        assert re.fullmatch(pattern, run(*words).out)
     (file,) = [one for one in _blocks(section, "yaml") if "targets" in one]
     repository.write(flopcalc_yaml=file, experiment_yaml=TINY)
     assert [one.tolerance.shares for one in read_config("flopcalc.yaml").targets] == [

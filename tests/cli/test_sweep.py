@@ -281,8 +281,8 @@ def test_the_progress_bar(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     """Combinations that were tried, on a terminal."""
     import io
 
-    from flopcalc.cli import progress as shown
     from flopcalc.cli.main import main
+    from flopcalc.networks import progress_bar as shown
 
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
