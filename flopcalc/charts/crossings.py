@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import lru_cache
+from itertools import zip_longest
 from math import exp, log
 from typing import Any, NamedTuple
 
@@ -32,8 +34,8 @@ def crossings(one: Sequence[tuple[Fraction, Any]], other: Sequence[tuple[Fractio
     """
     second = {x: Fraction(y) for x, y in other}
     points = sorted((x, Fraction(y), second[x]) for x, y in one if x in second)
-    difference = _polynomial([(x, a - b) for x, a, b in points])
-    cost = _polynomial([(x, a) for x, a, _ in points])
+    cost = _polynomial(tuple((x, a) for x, a, _ in points))
+    difference = _minus(cost, _polynomial(tuple((x, b) for x, _, b in points)))
     found = []
     before: tuple[Fraction, Fraction, Fraction] | None = None
     equal: list[tuple[Fraction, Fraction, Fraction]] = []
@@ -77,7 +79,9 @@ def _log(value: Fraction) -> float:
     return log(value.numerator) - log(value.denominator)
 
 
-def _polynomial(points: Sequence[tuple[Fraction, Fraction]]) -> list[Fraction] | None:
+# A line is compared with all others.
+@lru_cache(maxsize=64)
+def _polynomial(points: tuple[tuple[Fraction, Fraction], ...]) -> Sequence[Fraction] | None:
     """The coefficients, the constant first, of the polynomial of least degree through all points.
 
     None where the points do not determine one: there are too few points to check it, or its degree is too high.
@@ -103,6 +107,13 @@ def _polynomial(points: Sequence[tuple[Fraction, Fraction]]) -> list[Fraction] |
         shifted[0] += newton[place]
         found = shifted
     return found
+
+
+def _minus(one: Sequence[Fraction] | None, other: Sequence[Fraction] | None) -> Sequence[Fraction] | None:
+    """The difference of two polynomials; None where one of them is."""
+    if one is None or other is None:
+        return None
+    return [a - b for a, b in zip_longest(one, other, fillvalue=Fraction(0))]
 
 
 def _value(coefficients: Sequence[Fraction], x: Fraction) -> Fraction:

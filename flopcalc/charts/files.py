@@ -55,7 +55,8 @@ def _is_ours(spec: dict[str, Any]) -> bool:
 
 def _drawn(chart: "altair.TopLevelMixin", width_mm: float | None) -> tuple[dict[str, Any], str]:
     """The specification at a width, and its SVG with lengths in pixels."""
-    spec: dict[str, Any] = chart.to_dict()
+    # Altair checked the parts when the chart was made; checking all rows takes a second for a thousand of them.
+    spec: dict[str, Any] = chart.to_dict(validate=False)
     if width_mm is None and not _is_ours(spec):
         return spec, _vega(spec)
     width = (DEFAULT_MM if width_mm is None else checked_width(width_mm)) * PIXELS_PER_MM
@@ -79,8 +80,9 @@ def _vega(spec: dict[str, Any]) -> str:
 def _version() -> str:
     """The version of Vega-Lite for which Altair writes, as vl-convert names it."""
     major, minor, *_ = load_altair().SCHEMA_VERSION.removeprefix("v").split(".")
-    known = load_vl_convert().get_vegalite_versions()
     version = f"{major}.{minor}"
+    # Older versions do not list what they have.
+    known = getattr(load_vl_convert(), "get_vegalite_versions", lambda: [version])()
     return version if version in known else str(known[-1])
 
 

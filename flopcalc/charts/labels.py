@@ -1,8 +1,8 @@
 """Placing texts: next to points, at the ends of lines, so that they hide neither marks nor each other."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import atan2, degrees, hypot, log
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from flopcalc.charts.theme import LABEL, LINE_HEIGHT, text_width
 
@@ -67,21 +67,21 @@ def place_labels(spec: dict[str, Any], layout: Mapping[str, Any]) -> None:
         return
     across, down = scales(spec, layout["axes"])
     data = spec["datasets"]
-    taken = [
-        _around(across.pixel(row["x"]), down.pixel(row["y"]), row.get("radius", 4.0))
-        for name in labels["around"]
-        for row in data[name]
-    ]
-    taken += [box for name in labels.get("lines", ()) for box in _segments(data[name], across, down)]
-    taken += [_left_of(row, across, down) for name in labels.get("texts", ()) for row in data[name]]
-    rather = [
-        _around(across.pixel(row["x"]), down.pixel(row["y"]), 2.5)
-        for name in labels.get("rather", ())
-        for row in data[name]
-    ]
+    taken: Grid = {}
+    for name in labels["around"]:
+        # Points of a line that have no marker are part of the line.
+        rows = [row for row in data[name] if row.get("marker", True)]
+        _put(taken, (_around(across.pixel(row["x"]), down.pixel(row["y"]), row.get("radius", 4.0)) for row in rows))
+    for name in labels.get("lines", ()):
+        _put(taken, _segments(data[name], across, down))
+    for name in labels.get("texts", ()):
+        _put(taken, (_left_of(row, across, down) for row in data[name]))
+    rather: Grid = {}
+    for name in labels.get("rather", ()):
+        _put(rather, (_around(across.pixel(row["x"]), down.pixel(row["y"]), 2.5) for row in data[name]))
     placed: list[Box] = []
     for row in data[labels["data"]]:
-        box = _free(row, across, down, [*taken, *rather], placed) or _free(row, across, down, taken, placed)
+        box = _free(row, across, down, (taken, rather), placed) or _free(row, across, down, (taken,), placed)
         row["shown"] = box is not None
         row["lx"], row["ly"], row["far"] = row["x"], row["y"], False
         if box is None:
@@ -95,7 +95,29 @@ def place_labels(spec: dict[str, Any], layout: Mapping[str, Any]) -> None:
         row["far"] = hypot(end[0] - x, end[1] - y) > row.get("radius", 4.0) + _NEAR
         row["ex"], row["ey"] = across.value(end[0]), down.value(end[1])
         if row["far"]:
-            taken += _along((x, y), end)
+            _put(taken, _along((x, y), end))
+
+
+# Boxes by the squares of a grid that they touch, so that only those nearby are looked at.
+Grid: TypeAlias = dict[tuple[int, int], list[Box]]
+_CELL = 24.0
+
+
+def _cells(box: Box) -> Iterator[tuple[int, int]]:
+    for column in range(int(box.left // _CELL), int(box.right // _CELL) + 1):
+        for row in range(int(box.top // _CELL), int(box.bottom // _CELL) + 1):
+            yield column, row
+
+
+def _put(grid: Grid, boxes: Iterable[Box]) -> None:
+    """Add boxes to a grid."""
+    for box in boxes:
+        for cell in _cells(box):
+            grid.setdefault(cell, []).append(box)
+
+
+def _is_free(grid: Grid, box: Box) -> bool:
+    return not any(box.meets(other) for cell in _cells(box) for other in grid.get(cell, ()))
 
 
 def _left_of(row: Mapping[str, Any], across: Scale, down: Scale) -> Box:
@@ -114,11 +136,11 @@ def _segments(rows: Iterable[Mapping[str, Any]], across: Scale, down: Scale) -> 
     last: dict[Any, tuple[float, float]] = {}
     for row in rows:
         here = across.pixel(row["x"]), down.pixel(row["y"])
-        start = last.get(row.get("series"))
-        last[row.get("series")] = here
-        if start is None:
-            continue
-        found += _along(start, here)
+        start = last.setdefault(row.get("series"), here)
+        # Rows of a long sweep are closer than a pixel.
+        if hypot(here[0] - start[0], here[1] - start[1]) >= 1:
+            found += _along(start, here)
+            last[row.get("series")] = here
     return found
 
 
@@ -144,7 +166,7 @@ _DISTANCES = (5.0, 9.0, 14.0, 20.0, 28.0)
 
 
 def _free(
-    row: Mapping[str, Any], across: Scale, down: Scale, taken: Sequence[Box], placed: Sequence[Box]
+    row: Mapping[str, Any], across: Scale, down: Scale, taken: Sequence[Grid], placed: Sequence[Box]
 ) -> Box | None:
     """A free place for a text near its point, of which a line to the point meets no other text; None without one.
 
@@ -153,9 +175,6 @@ def _free(
     x, y = across.pixel(row["x"]), down.pixel(row["y"])
     lines = str(row["text"]).split("\n")
     width, height = max(map(text_width, lines)) + 3, LINE_HEIGHT * len(lines)
-    reach = width + height + _DISTANCES[-1] + row.get("radius", 4.0)
-    room = Box(x - reach, y - reach, x + reach, y + reach)
-    taken, placed = ([box for box in boxes if box.meets(room)] for boxes in (taken, placed))
     for distance in _DISTANCES:
         for right, low in _DIRECTIONS:
             gap = distance + row.get("radius", 4.0) - 4.0
@@ -163,7 +182,7 @@ def _free(
             top = y + low * (gap + height / 2) - height / 2
             box = Box(left, top, left + width, top + height)
             inside = box.left >= 0 and box.right <= across.length and box.top >= 0 and box.bottom <= down.length
-            if not inside or any(box.meets(other) for other in (*placed, *taken)):
+            if not inside or any(map(box.meets, placed)) or not all(_is_free(grid, box) for grid in taken):
                 continue
             line = _along((x, y), _nearest(box, x, y)) if placed else []
             if not any(piece.meets(other) for piece in line for other in placed):
