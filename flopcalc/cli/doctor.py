@@ -2,6 +2,7 @@
 
 import click
 
+from flopcalc import __version__
 from flopcalc.cli.options import output_only_options
 from flopcalc.cli.output import emit, format_of, write
 from flopcalc.errors import ExitCode
@@ -21,7 +22,7 @@ def command(imports: bool, fmt: str | None, output: str | None) -> int:
     found with --imports only. Also shows shipped files and plug-ins that do not load, the encoding of the output, and
     whether your shell completes names. Exit code 1 if anything is broken.
     """
-    found = examine(imports=imports)
+    found = examine(__version__, imports=imports)
     fmt = format_of(fmt, output)
     document = doctor_document(found)
     try:

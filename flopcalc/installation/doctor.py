@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from importlib.metadata import distributions
 from typing import NamedTuple
 
-from flopcalc import __version__
 from flopcalc.catalog import kernels, lookup
 from flopcalc.installation.packages import Found, Torch, examine_package, examine_torch, import_problem, pip_line
 from flopcalc.installation.requirements import COUNTERS, FEATURES, OPTIONAL, REQUIRED, Feature, Package
@@ -75,8 +74,10 @@ class Examination(NamedTuple):
         return not any(one.severity == "error" for one in self.problems)
 
 
-def examine(*, imports: bool = False) -> Examination:
-    """Look at the installation that runs. imports: also import each installed package, in a process of its own.
+def examine(version: str, *, imports: bool = False) -> Examination:
+    """Look at the installation that runs.
+
+    version: that of flopcalc's code. imports: also import each installed package, in a process of its own.
 
     Whatever is damaged becomes a problem of the result; nothing is raised for it.
     """
@@ -94,9 +95,9 @@ def examine(*, imports: bool = False) -> Examination:
     networks, missing_files = _shipped()
     operators, plug_ins, broken = _operators()
     shown = terminal()
-    problems += [*missing_files, *broken, *_installations(), *_terminal_problems(shown)]
+    problems += [*missing_files, *broken, *_installations(version), *_terminal_problems(shown)]
     return Examination(
-        __version__,
+        version,
         os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
         shutil.which("flopcalc") or "",
         f"{platform.python_implementation()} {platform.python_version()}",
@@ -178,7 +179,7 @@ def _operators() -> tuple[int, tuple[str, ...], list[Problem]]:
     return len(own), tuple(one.name for one in others), problems
 
 
-def _installations() -> Iterator[Problem]:
+def _installations(code: str) -> Iterator[Problem]:
     """Several installations of flopcalc, or none whose version is this one."""
     try:
         found = {str(one.locate_file("")): str(one.version) for one in distributions(name="flopcalc")}
@@ -190,9 +191,9 @@ def _installations() -> Iterator[Problem]:
         yield Problem("note", "flopcalc runs from a folder and is not installed", how)
     if len(found) > 1:
         yield Problem("note", f"flopcalc is installed in {' and in '.join(found)}; the first one is used", "")
-    version = next(iter(found.values()), __version__)
-    if version != __version__:
-        why = f"flopcalc is installed as version {version}, and the code is that of {__version__}"
+    version = next(iter(found.values()), code)
+    if version != code:
+        why = f"flopcalc is installed as version {version}, and the code is that of {code}"
         yield Problem("note", why, _AGAIN)
     script = shutil.which("flopcalc")
     own = os.path.join(sysconfig.get_path("scripts") or "", "flopcalc")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import ROOT
+from helpers import ROOT, import_torchvision
 
 pytest.importorskip("torch")
 
@@ -95,7 +95,7 @@ def test_python_models(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_tool_that_fails_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     """A model that does not exist; a process that ends; a process that takes too long."""
     monkeypatch.setitem(INPUTS, "no_such_model", (1, 3, 8, 8))
-    pytest.importorskip("torchvision")
+    import_torchvision()
     found = peers.run("flop-counter", "no_such_model", seconds=0, least=1)
     assert "no_such_model" in found["why_not"]
     row = peers.merged([found])
