@@ -158,9 +158,12 @@ def _unwritten(error: OSError | SystemExit | None) -> int:
     return _fail(f"cannot write the output: {why}", "check where the output goes, or write to a file with -o")
 
 
-def _one_line(text: str) -> str:
-    text = " ".join(text.split())
-    return text[:1].lower() + text[1:].rstrip(".")
+def _one_line(text: str, length: int = 400) -> str:
+    # click repeats a value in full.
+    words = (word if len(word) <= 100 else f"{word[:58]}…{word[-1]}" for word in text.split())
+    text = " ".join(words)
+    text = text[:1].lower() + text[1:].rstrip(".")
+    return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def _fail(message: str, hint: str, code: ExitCode = ExitCode.USAGE) -> int:
