@@ -103,6 +103,9 @@ def main(args: list[str] | None = None) -> int:
     debug = "--debug" in args
     args = [arg for arg in args if arg != "--debug"]
     stdout = sys.stdout
+    # Of an earlier command in this process.
+    if (files := sys.modules.get("flopcalc.text.input_file")) is not None:
+        files.forget()
     try:
         result = cli.main(args, prog_name="flopcalc", standalone_mode=False, obj=owner)
         sys.stdout.flush()

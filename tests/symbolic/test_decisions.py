@@ -8,6 +8,8 @@ import pytest
 from flopcalc.symbolic.conditions import comparison, requirements
 from flopcalc.symbolic.evaluating import evaluate
 from flopcalc.symbolic.scope import Condition, Scope
+from flopcalc.symbolic.writing import python, text
+from flopcalc.text.expression import evaluate as read
 
 
 @pytest.fixture
@@ -101,7 +103,7 @@ def test_a_condition_that_fails_far_away_is_kept(sizes: tuple[Scope, Any, Any]) 
 
 
 @pytest.mark.parametrize(
-    ("terms", "relation", "text"),
+    ("terms", "relation", "shown"),
     [
         ((1, -2, 0), ">=", "H >= 2*W"),
         ((2, 0, -32), ">", "H > 16"),
@@ -114,21 +116,38 @@ def test_a_condition_that_fails_far_away_is_kept(sizes: tuple[Scope, Any, Any]) 
     ],
 )
 def test_a_condition_has_no_negative_terms(
-    terms: tuple[int, int, int], relation: str, text: str, sizes: tuple[Scope, Any, Any]
+    terms: tuple[int, int, int], relation: str, shown: str, sizes: tuple[Scope, Any, Any]
 ) -> None:
     """They are on the other side, without what all terms share."""
     _, height, width = sizes
     value = terms[0] * height + terms[1] * width + terms[2]
-    assert comparison(Condition(value, relation, "")) == text
+    assert comparison(Condition(value, relation, "")) == shown
 
 
 @pytest.mark.parametrize(
-    ("difference", "or_zero", "text"),
+    ("difference", "or_zero", "shown"),
     [(1, False, "H > W"), (0, False, "H <= W"), (-1, False, "H <= W"), (0, True, "H >= W"), (-1, True, "H < W")],
 )
-def test_the_hints_decide(difference: int, or_zero: bool, text: str) -> None:
+def test_the_hints_decide(difference: int, or_zero: bool, shown: str) -> None:
     """Where bounds do not: by the sign of the difference at the reference point, next to 0 as well."""
     scope = Scope({"H": 224 + difference, "W": 224})
     decided = scope.is_positive(scope.symbol("H") - scope.symbol("W"), or_zero=or_zero)
     assert decided is (difference > 0 or (or_zero and difference == 0))
-    assert [comparison(one) for one in scope.conditions] == [text]
+    assert [comparison(one) for one in scope.conditions] == [shown]
+
+
+def test_a_common_factor_is_written_before_brackets(sizes: tuple[Scope, Any, Any]) -> None:
+    """W ceil(H/2) + W at H = 5, W = 2 is 2 * 3 + 2 = 8, as text and as Python."""
+    _, height, width = sizes
+    value = width * -(-height // 2) + width
+    assert text(value) == "W*(ceil(H/2) + 1)"
+    assert read(text(value), {"H": 5, "W": 2}) == 8
+    assert eval(python(value), {}, {"H": 5, "W": 2}) == 8  # noqa: S307 - our own text
+
+
+def test_a_quotient_of_many_terms(sizes: tuple[Scope, Any, Any]) -> None:
+    """A product divides a sum term by term, however long it is; 1 + 2 + .. + 2^69 = 2^70 - 1."""
+    scope, height, width = sizes
+    total = sum(height * width**power for power in range(70))
+    assert evaluate(total // height, {"H": 1, "W": 2}) == 2**70 - 1
+    assert not scope.conditions
