@@ -23,41 +23,161 @@ HOSTILE = (
     *("", " ", "-", "--", "-1", "0", "+3", "1e3", "1e999", "-1e999", "nan", "inf", "-inf", "1_000", "0x10", "٣", "²"),
     *("9" * 100, "9" * 5000, "1" + "0" * 100, "2^4000", "9**9**9", "9^9^9", "sum(i, 1, 10^9, i)", "1/0", "0/1", "1//0"),
     *("a\0b", "\ud800", "\udcff", "\ufeff3", "\u202e", "\x1b[31m", "a\nb", "a\r\nb", "\t", "é", "😀", "x" * 100_000),
-    *("(" * 300, "[" * 300, "{" * 300, "=", "==", "=1", "a=", "a==1", ",", ",,", ":", "::", "1:", ":1", "x", "3x", "x3"),
+    *(
+        "(" * 300,
+        "[" * 300,
+        "{" * 300,
+        "=",
+        "==",
+        "=1",
+        "a=",
+        "a==1",
+        ",",
+        ",,",
+        ":",
+        "::",
+        "1:",
+        ":1",
+        "x",
+        "3x",
+        "x3",
+    ),
     *("true", "null", "None", "__import__('os')", "a.b", "*", "?", "[", "**", "{}", "{x}", "%s", "$HOME", "`", "\\"),
     *("1:1000000000000", "1:10:0", "10:1:1", "1:10:-1", "1:2:3:4", "1:1e12:1e-9", "1," * 5000, "0:0:0", "1:9^9:1"),
-    *("/dev/null", "/dev/full", "/dev/zero", "/proc/self/mem", "folder", "nowhere", "nowhere/x.yaml", "empty", "..", "/"),
+    *(
+        "/dev/null",
+        "/dev/full",
+        "/dev/zero",
+        "/proc/self/mem",
+        "folder",
+        "nowhere",
+        "nowhere/x.yaml",
+        "empty",
+        "..",
+        "/",
+    ),
 )
 
 _OPERATORS = (
     *("conv", "ghost", "spconv", "compconv", "dsc", "mbconv", "attention", "lstm", "conv3d", "winograd", "hetconv"),
-    *("ghost:ratio=3", "spconv:alpha=1/4", "compconv:depth=2", "./mine.yaml", "mine.yaml", "conv:bias=true", "ghost:a=b"),
-    *("octconv:alpha=1/2", "keep", "conv,ghost", "spconv:alpha=0", "gru", "fft_conv", "gqa", "uib", "ghost where k == 3"),
+    *(
+        "ghost:ratio=3",
+        "spconv:alpha=1/4",
+        "compconv:depth=2",
+        "./mine.yaml",
+        "mine.yaml",
+        "conv:bias=true",
+        "ghost:a=b",
+    ),
+    *(
+        "octconv:alpha=1/2",
+        "keep",
+        "conv,ghost",
+        "spconv:alpha=0",
+        "gru",
+        "fft_conv",
+        "gqa",
+        "uib",
+        "ghost where k == 3",
+    ),
 )
 _NETWORKS = (
     *("tiny.yaml", "./tiny.yaml", "resnet18", "mobilenet_v2", "squeezenet1_1", "bad.yaml", "net.py:Net", "net:Net"),
-    *("net.py:missing", "net.py:fails", "net.py", "net.py:", ":Net", "torchvision:nothing", "timm:nothing", "hf:nothing"),
+    *(
+        "net.py:missing",
+        "net.py:fails",
+        "net.py",
+        "net.py:",
+        ":Net",
+        "torchvision:nothing",
+        "timm:nothing",
+        "hf:nothing",
+    ),
     *("hf:config.json", "flopcalc.yaml", "unet", "lstm", "vit_b_16", "RESNET18"),
 )
 _SIZES = ("1", "2", "3", "8", "16", "64", "3x5", "8x8x8", "7", "240", "1x1", "0x3")
 _SETTINGS = (
-    *("width=0.5", "classes=10", "bias=true", "alpha=1/2", "depth=2", "ratio=3", "tail=depthwise", "s=2", "width=1e400"),
-    *("width=1:2:1/2", "alpha=1/8,1/4", "classes=1,2", "width=nan", "classes=-1", "classes=x", "heads=4", "e=6", "width=2/3"),
+    *(
+        "width=0.5",
+        "classes=10",
+        "bias=true",
+        "alpha=1/2",
+        "depth=2",
+        "ratio=3",
+        "tail=depthwise",
+        "s=2",
+        "width=1e400",
+    ),
+    *(
+        "width=1:2:1/2",
+        "alpha=1/8,1/4",
+        "classes=1,2",
+        "width=nan",
+        "classes=-1",
+        "classes=x",
+        "heads=4",
+        "e=6",
+        "width=2/3",
+    ),
     *("depth=10^9", "depth=1000000", "width=10^50", "d=4", "k=3", "se=true", "expand=4", "repeat=99999999999"),
 )
 _KINDS = (
-    *("macs", "params", "flops", "activations", "traffic", "steps", "adds", "muls", "other", "macs,params", "macs,-c_out"),
-    *("time,peak", "bops", "cost", "c_in", "fvcore", "thop", "ptflops", "torchinfo", "intensity", "time", "peak", "ratio"),
+    *(
+        "macs",
+        "params",
+        "flops",
+        "activations",
+        "traffic",
+        "steps",
+        "adds",
+        "muls",
+        "other",
+        "macs,params",
+        "macs,-c_out",
+    ),
+    *(
+        "time,peak",
+        "bops",
+        "cost",
+        "c_in",
+        "fvcore",
+        "thop",
+        "ptflops",
+        "torchinfo",
+        "intensity",
+        "time",
+        "peak",
+        "ratio",
+    ),
 )
 _LIMITS = (
-    *("macs <= 300M", "params <= 5.5M", "ratio(conv) <= 1", "macs <= 1.02 * baseline", "layer *: macs <= 1M", "macs == 1"),
+    *(
+        "macs <= 300M",
+        "params <= 5.5M",
+        "ratio(conv) <= 1",
+        "macs <= 1.02 * baseline",
+        "layer *: macs <= 1M",
+        "macs == 1",
+    ),
     *("time(h200) <= 5 ms", "peak <= 1GiB", "macs <= 9^9^9", "macs <= 1/0", "macs < 1e999", "stage layer1: macs <= 1"),
     *("ratio(params) <= 1/2 and k == 3", "macs < 1e9", "macs", "<= 3", "steps >= 3", "ratio(conv, params) < 0.5"),
 )
 _CLAUSES = ("k == 3", "c_in >= 64", "policy and k == 3", "name == 'fc'", "matches(name, '*')", "k ==", "stride != 1")
 _PATTERNS = ("*", "layer1*", "fc", "conv1", "stem.*", "[", "layer1.0.conv1")
 _FILES = (
-    *("out.json", "out.csv", "out.md", "out.tex", "out.html", "out.txt", "out", "out.yaml", "out.bib", "out.py", "out.xml"),
+    *(
+        "out.json",
+        "out.csv",
+        "out.md",
+        "out.tex",
+        "out.html",
+        "out.txt",
+        "out",
+        "out.yaml",
+        "out.bib",
+        "out.py",
+        "out.xml",
+    ),
     *("out.sarif", "out.parquet", "out.jsonl", "out.svg", "out.pdf", "out.png", "out.docx", "tiny.yaml", "empty", "-"),
     *("flopcalc.yaml", "link.json", "loop", "folder/out.json", "no/such/out.json", "x" * 300 + ".json"),
 )
@@ -101,7 +221,9 @@ def fails():
     raise RuntimeError("no weights")
 """
 OPERATOR = "name: mine\nparts:\n  - conv: {op: conv, k: 1}\n  - relu: {op: depthwise}\n"
-TARGETS = "targets:\n  - {network: tiny.yaml, limits: [macs <= 1M]}\n  - {operator: ghost, cin: 8, limits: [macs >= 1]}\n"
+TARGETS = (
+    "targets:\n  - {network: tiny.yaml, limits: [macs <= 1M]}\n  - {operator: ghost, cin: 8, limits: [macs >= 1]}\n"
+)
 DEVICE = (
     "name: mine\ntitle: Mine\nkind: cpu\npeaks: {float32: 1.0e+12}\nbandwidth: 1.0e+11\n"
     "memory: 1.0e+10\ncache: 1.0e+7\n"

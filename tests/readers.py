@@ -184,7 +184,8 @@ def _condition(text: str) -> object:
 def _range(text: str) -> object:
     from flopcalc.analysis.sweeping.values import read_sizes
 
-    return len(read_sizes("--cin", text))
+    # A range of Python may be longer than `len` can say.
+    return bool(read_sizes("--cin", text))
 
 
 def _values(text: str) -> object:
@@ -262,7 +263,9 @@ READERS: dict[str, Reader] = {
     "csv": Reader(_rows, (CSV,), "rows.csv"),
     "limit": Reader(_limit, ("params <= 5.5M", "macs <= 1.02 * baseline", "peak_memory <= 1GiB", "ratio(conv) < 0.4")),
     "clause": Reader(_clause, ("k == 3 and stage != 'stem'", "policy and not depthwise", "matches(name, 'l*')")),
-    "plan": Reader(_plan, ("spconv:alpha=1/4 where k == 3", "ghost", "compconv:depth=2,tail=depthwise where c_in > 64")),
+    "plan": Reader(
+        _plan, ("spconv:alpha=1/4 where k == 3", "ghost", "compconv:depth=2,tail=depthwise where c_in > 64")
+    ),
     "condition": Reader(_condition, ("macs < 1e9", "ratio(params) <= 1/2 and k == 3", "300M > macs or not c_in == 3")),
     "range": Reader(_range, ("16:1024:16", "3,5", "1:1000000000:1", "3x5,7", "10:1:-3")),
     "values": Reader(_values, ("1/8,1/4", "0.25:1.5:0.25", "true,false", "auto,2", "v1,v2", "1:3")),
@@ -272,13 +275,15 @@ READERS: dict[str, Reader] = {
     "figure": Reader(_figure, ("4.11G", "~1.8x10^9", "4,089,184,256", "74.59%", "4 GFLOPs")),
     "bits": Reader(_bits, ("w4a8", "w4a4:first=w8a8,last=w8a8,fc*=w32a32")),
     "timeout": Reader(_timeout, ("120", "0.5")),
-    "configuration": Reader(_configuration, ('{"model_type": "bert", "hidden_size": 8, "a": [1, null, 1e5]}',), "config.json"),
+    "configuration": Reader(
+        _configuration, ('{"model_type": "bert", "hidden_size": 8, "a": [1, null, 1e5]}',), "config.json"
+    ),
 }
 
 
 def _check(error: FlopcalcError) -> None:
-    assert error.message and "\n" not in error.message, error.message
-    assert error.hint and "\n" not in error.hint, error.hint
+    assert len(error.message.splitlines()) == 1, error.message
+    assert len(error.hint.splitlines()) == 1, error.hint
     assert len(error.message) < 3000, error.message
     assert int(error.exit_code) in (2, 3), error
 

@@ -165,13 +165,16 @@ def _one_line(text: str, length: int = 400) -> str:
     # click repeats a value in full.
     words = (word if len(word) <= 100 else f"{word[:58]}…{word[-1]}" for word in text.split())
     text = " ".join(words)
-    text = text[:1].lower() + text[1:].rstrip(".")
+    return _shortened(text[:1].lower() + text[1:].rstrip("."), length)
+
+
+def _shortened(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def _fail(message: str, hint: str, code: ExitCode = ExitCode.USAGE) -> int:
     """Report an error in two lines on standard error; returns the exit code."""
-    message, hint = (printable(" ".join(text.split())) for text in (message, hint))
+    message, hint = (_shortened(printable(" ".join(text.split())), 1000) for text in (message, hint))
     with suppress(OSError):
         click.echo(encodable(f"error: {message}\nhint:  {hint}", sys.stderr), err=True)
     return code

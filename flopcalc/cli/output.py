@@ -85,7 +85,9 @@ def check_not_read(output: str) -> None:
     """Raise FlopcalcError (bad-usage) if the file to write is one that the command has read: it would be lost."""
     if was_read(output):
         raise FlopcalcError(
-            "bad-usage", f"-o {clip(output)} is a file that this command reads; nothing was written", "name another file"
+            "bad-usage",
+            f"-o {clip(output)} is a file that this command reads; nothing was written",
+            "name another file",
         )
 
 

@@ -39,7 +39,7 @@ def open_atomically(path: str, *, binary: bool = False) -> Iterator[IO[Any]]:
                 yield file
             return
         path = os.path.realpath(path)
-        folder, name = os.path.split(path)
+        folder = os.path.dirname(path)
         if os.path.islink(path):
             raise OSError(40, "it is a link to itself")
         old = os.stat(path) if os.path.exists(path) else None

@@ -1,4 +1,4 @@
-"""A full disk, a folder that was removed, an interrupt in the middle, two writers: nothing lost, the right exit code."""
+"""Full disks, folders that are gone, interrupts in the middle, two writers: nothing lost, and the right exit code."""
 
 import os
 import signal

@@ -122,7 +122,7 @@ def test_threads_write_one_file(tmp_path: Path) -> None:
     def run(work: Callable[[], None]) -> None:
         try:
             work()
-        except BaseException as error:  # noqa: BLE001 - reported below
+        except BaseException as error:
             failed.append(error)
 
     def read() -> None:
