@@ -108,7 +108,8 @@ def _expression(code: types.CodeType, instruction: int) -> ast.expr | None:
     raw[0] = raw[0][column:]
     text = b"".join(raw).decode(errors="replace")
     try:
-        return syntax_tree(f"({text})", "eval").body
+        tree: ast.Expression = syntax_tree(f"({text})", "eval")
+        return tree.body
     except (SyntaxError, ValueError):
         # The instruction of `a += b` belongs to the whole statement.
         return _SIGN if _is_augmented(text) else None
