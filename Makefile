@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint check docs docs-check new-operator accept bench clean
+.PHONY: demo test lint check docs docs-check new-operator accept bench campaign fuzz mutate clean
 
 demo: .venv/.demo
 	$(BIN)/flopcalc model resnet50 --replace spconv
@@ -40,6 +40,23 @@ accept: .venv/.test
 bench: .venv/.test
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/start_up.py
+
+# The tests with any options, texts and files, with TIMES as many of them, at random.
+TIMES ?= 40
+campaign: .venv/.test
+	FLOPCALC_FUZZ=$(TIMES) $(BIN)/python -m pytest -q -n auto tests/cli/test_any_options.py tests/text/test_any_text.py
+
+# Coverage-guided: READERS (default: all) of tests/readers.py, for SECONDS each.
+SECONDS ?= 30
+fuzz: .venv/.test
+	$(PIP) atheris
+	$(BIN)/python tools/fuzz.py $(READERS) --seconds $(SECONDS)
+
+# make mutate FILES=flopcalc/operators EVERY=20: whether the tests notice changes of the code.
+FILES ?= flopcalc/operators flopcalc/cost flopcalc/symbolic flopcalc/pytorch/tracing flopcalc/pytorch/counting
+EVERY ?= 100
+mutate: .venv/.test
+	$(BIN)/python tools/mutate.py $(FILES) --every $(EVERY)
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .coverage .hypothesis
