@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: demo test lint check docs docs-check new-operator accept tour bench bench-quick dist test-pythons \
-	test-lowest test-package clean
+	test-lowest test-package campaign fuzz mutate clean
 
 demo: .venv/.demo
 	$(BIN)/flopcalc model resnet50 --replace spconv
@@ -66,6 +66,23 @@ test-lowest: .venv/.tools
 
 test-package: .venv/.tools dist
 	$(BIN)/python tools/try_package.py $(ARGS)
+
+# The tests with any options, texts and files, with TIMES as many of them, at random.
+TIMES ?= 40
+campaign: .venv/.test
+	FLOPCALC_FUZZ=$(TIMES) $(BIN)/python -m pytest -q -n auto tests/cli/test_any_options.py tests/text/test_any_text.py
+
+# Coverage-guided: READERS (default: all) of tests/readers.py, for SECONDS each.
+SECONDS ?= 30
+fuzz: .venv/.test
+	$(PIP) atheris
+	$(BIN)/python tools/fuzz.py $(READERS) --seconds $(SECONDS)
+
+# make mutate FILES=flopcalc/operators EVERY=20: whether the tests notice changes of the code.
+FILES ?= flopcalc/operators flopcalc/cost flopcalc/symbolic flopcalc/pytorch/tracing flopcalc/pytorch/counting
+EVERY ?= 100
+mutate: .venv/.test
+	$(BIN)/python tools/mutate.py $(FILES) --every $(EVERY)
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .coverage .hypothesis

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from flopcalc.catalog.registry import named, names, plug_ins, usable, usable_plug_ins
-from flopcalc.errors import FlopcalcError, unknown_name
+from flopcalc.errors import FlopcalcError, clip, unknown_name
 from flopcalc.spec.operator import Operator, Value
 from flopcalc.text import shipped_files
 
@@ -62,10 +62,11 @@ def read_settings(operator: Operator, settings: Sequence[str]) -> dict[str, Valu
         name = name.strip()
         if not equals or not name:
             raise FlopcalcError(
-                "bad-option", f"{setting.strip()!r} is not of the form name=value", "write for example norm=true"
+                "bad-option", f"{clip(setting.strip())} is not of the form name=value", "write for example norm=true"
             )
         if name in given:
-            raise FlopcalcError("bad-option", f"option {name} is given twice", "give each option once")
+            why = f"option {name if len(name) < 60 else clip(name)} is given twice"
+            raise FlopcalcError("bad-option", why, "give each option once")
         given[name] = value
     resolved = operator.resolve(given)
     return {name: resolved[name] for name in given}

@@ -1,5 +1,6 @@
 """`flopcalc lock`."""
 
+import os
 from importlib import import_module
 
 import click
@@ -29,6 +30,7 @@ def command(file: str | None, update: bool, timeout: Timeout) -> int:
     """
     config = read_config(find_config(file)).with_timeout(timeout)
     commands = lock_commands(config)
+    before = _content(config.lock)
     try:
         there = read_lock(config.lock, commands) is not None
     except FlopcalcError as error:
@@ -57,6 +59,13 @@ def command(file: str | None, update: bool, timeout: Timeout) -> int:
             f"{clip(config.lock)} is not a lock file of flopcalc; nothing was written",
             "name another file after lock:, or remove this one",
         )
+    if _content(config.lock) != before:
+        # By another process, or by the user, while the costs were computed.
+        raise FlopcalcError(
+            "lock-changed",
+            f"{clip(config.lock)} changed while the costs were computed; nothing was written",
+            f"run `{commands.update if there else commands.create}` again",
+        )
     try:
         write_atomically(config.lock, text)
     except FlopcalcError as error:
@@ -76,6 +85,17 @@ def _text(config: Config) -> str:
     return write_lock(targets, [one.formula for one in present], config.dtype)
 
 
+def _content(path: str) -> bytes | None:
+    """The bytes of a regular file; None if there is none. `read_lock` reports what cannot be read."""
+    try:
+        if not os.path.isfile(path):
+            return None
+        with open(path, "rb") as file:
+            return file.read()
+    except (OSError, ValueError):
+        return None
+
+
 def _same(path: str, text: str) -> bool:
-    with open(path, "rb") as file:
-        return file.read().replace(b"\r\n", b"\n") == text.encode("utf-8", "surrogatepass")
+    found = _content(path)
+    return found is not None and found.replace(b"\r\n", b"\n") == text.encode("utf-8", "surrogatepass")

@@ -106,6 +106,9 @@ def main(args: list[str] | None = None) -> int:
     debug = "--debug" in args
     args = [arg for arg in args if arg != "--debug"]
     stdout = sys.stdout
+    # Of an earlier command in this process.
+    if (files := sys.modules.get("flopcalc.text.input_file")) is not None:
+        files.forget()
     try:
         result = cli.main(args, prog_name="flopcalc", standalone_mode=False, obj=owner)
         sys.stdout.flush()
@@ -161,14 +164,20 @@ def _unwritten(error: OSError | SystemExit | None) -> int:
     return _fail(f"cannot write the output: {why}", "check where the output goes, or write to a file with -o")
 
 
-def _one_line(text: str) -> str:
-    text = " ".join(text.split())
-    return text[:1].lower() + text[1:].rstrip(".")
+def _one_line(text: str, length: int = 400) -> str:
+    # click repeats a value in full.
+    words = (word if len(word) <= 100 else f"{word[:58]}…{word[-1]}" for word in text.split())
+    text = " ".join(words)
+    return _shortened(text[:1].lower() + text[1:].rstrip("."), length)
+
+
+def _shortened(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def _fail(message: str, hint: str, code: ExitCode = ExitCode.USAGE) -> int:
     """Report an error in two lines on standard error; returns the exit code."""
-    message, hint = (printable(" ".join(text.split())) for text in (message, hint))
+    message, hint = (_shortened(printable(" ".join(text.split())), 1000) for text in (message, hint))
     with suppress(OSError):
         click.echo(encodable(f"error: {message}\nhint:  {hint}", sys.stderr), err=True)
     return code

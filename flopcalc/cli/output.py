@@ -11,6 +11,7 @@ import click
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.report.document import Document
 from flopcalc.text.atomic_file import write_atomically
+from flopcalc.text.input_file import was_read
 
 FORMATS = ("table", "json", "csv", "markdown", "latex", "html")
 BY_SUFFIX = {".txt": "table", ".json": "json", ".csv": "csv", ".md": "markdown", ".tex": "latex", ".html": "html"}
@@ -76,7 +77,18 @@ def write(text: str, output: str | None = None, fmt: str = "table") -> None:
     if output is None or output == "-":
         click.echo(encodable(text, sys.stdout, fmt), nl=False)
     else:
+        check_not_read(output)
         write_atomically(output, text)
+
+
+def check_not_read(output: str) -> None:
+    """Raise FlopcalcError (bad-usage) if the file to write is one that the command has read: it would be lost."""
+    if was_read(output):
+        raise FlopcalcError(
+            "bad-usage",
+            f"-o {clip(output)} is a file that this command reads; nothing was written",
+            "name another file",
+        )
 
 
 def encodable(text: str, stream: TextIO | None, fmt: str = "table") -> str:

@@ -8,7 +8,7 @@ import click
 
 from flopcalc.cli.completion import complete_operators
 from flopcalc.cli.options import Whole, convention_option
-from flopcalc.cli.output import BY_SUFFIX, FORMATS, emit, encodable, format_of, output_option, to_stdout
+from flopcalc.cli.output import BY_SUFFIX, FORMATS, check_not_read, emit, encodable, format_of, output_option, to_stdout
 from flopcalc.cli.progress import progress_bar
 from flopcalc.errors import FlopcalcError
 from flopcalc.networks import progress
@@ -197,6 +197,7 @@ def _write(sweeping: "Sweeping", summary: "Summary", parts: "Iterator[Rows]", fm
         if output == "-":
             writers.write_parquet(sys.stdout.buffer, sweeping.types(), parts)
         else:
+            check_not_read(str(output))
             with open_atomically(str(output), binary=True) as file:
                 writers.write_parquet(file, sweeping.types(), parts)
         return
@@ -214,6 +215,7 @@ def _write(sweeping: "Sweeping", summary: "Summary", parts: "Iterator[Rows]", fm
         for piece in pieces:
             click.echo(encodable(piece, sys.stdout, "json" if fmt != "csv" else "csv"), nl=False)
     else:
+        check_not_read(str(output))
         with open_atomically(str(output)) as file:
             for piece in pieces:
                 file.write(piece)

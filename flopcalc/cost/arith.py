@@ -154,6 +154,8 @@ def log2(value: Dim) -> Dim:
         value = value.scope.fix(value)
     if value <= 0:
         raise TypeError("log2 of a number that is not positive")
+    if isinstance(value, float):
+        return math.log2(value)
     top, bottom = value.numerator, value.denominator
     if top & (top - 1) == 0 and bottom & (bottom - 1) == 0:
         return top.bit_length() - bottom.bit_length()

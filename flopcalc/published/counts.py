@@ -169,7 +169,12 @@ def kept_profiles() -> dict[str, Profile]:
     path = os.path.join(pairs.folder(), FILE)
     if not os.path.isfile(path):
         return {}
-    lines = [line for line in decode(read_bytes(path, "file of counts")).splitlines() if not line.startswith("#")]
+    again = "write it again: flopcalc reproduce --recount --update"
+    try:
+        text = decode(read_bytes(path, "file of counts"))
+    except ValueError as error:
+        raise FlopcalcError("bad-table", f"{path}: {error}", again) from None
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
     heading = tuple(lines[0].split("\t"))[1:] if lines else ()
     found = {}
     for line in lines[1:]:
@@ -178,6 +183,6 @@ def kept_profiles() -> dict[str, Profile]:
             sums = {one: int(value) for one, value in zip(heading, values, strict=False) if value}
         except ValueError:
             why = f"{path}: the line of {clip(name)} has a value that is not a number"
-            raise FlopcalcError("bad-table", why, "write it again: flopcalc reproduce --recount --update") from None
+            raise FlopcalcError("bad-table", why, again) from None
         found[name] = Profile(sums, kept=frozenset(heading))
     return found

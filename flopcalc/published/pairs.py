@@ -210,6 +210,8 @@ class _Reader(NamedTuple):
 
     def _way(self, spec: Map, quantity: str, name: Any) -> Way:
         own = self.data.get("counting", Map())
+        if not isinstance(name, str):
+            raise self.file.error(spec, quantity, f"{quantity}: {clip(name)} is not the name of a way to count")
         if name in own:
             found = self.file.keys(own[name], own, name, _WAY, "counting")
             return Way(

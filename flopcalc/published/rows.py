@@ -41,8 +41,11 @@ class Row(NamedTuple):
 
 def read_rows(path: str) -> list[Row]:
     """The rows of a text or CSV file. Raises FlopcalcError (bad-table)."""
-    text = decode(read_bytes(path, "file of rows"))
-    return list(_of_csv(path, text) if path.endswith(".csv") else _of_text(path, text))
+    try:
+        text = decode(read_bytes(path, "file of rows"))
+        return list(_of_csv(path, text) if path.endswith(".csv") else _of_text(path, text))
+    except (ValueError, csv.Error) as error:
+        raise FlopcalcError("bad-table", f"{path}: {error}", _HINT) from None
 
 
 def _of_text(path: str, text: str) -> Iterator[Row]:

@@ -5,7 +5,16 @@ Public: `count` (a module's cost by running it), `counted_network` (the same as 
 `build_layer` (an operator's module), and the layers themselves in `flopcalc.pytorch.layers`.
 """
 
+import os
+
 from flopcalc.errors import ExitCode, FlopcalcError, missing_package, reason
+
+try:
+    os.getcwd()
+except OSError:
+    # A library of torch would end the process with a message of its own.
+    why = "the current folder does not exist, and PyTorch needs one"
+    raise FlopcalcError("no-folder", why, "change to a folder that exists, for example `cd ~`") from None
 
 try:
     import torch  # noqa: F401

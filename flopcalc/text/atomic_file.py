@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 from flopcalc.errors import FlopcalcError, clip
@@ -39,29 +39,41 @@ def open_atomically(path: str, *, binary: bool = False) -> Iterator[IO[Any]]:
                 yield file
             return
         path = os.path.realpath(path)
-        folder, name = os.path.split(path)
+        folder = os.path.dirname(path)
         if os.path.islink(path):
             raise OSError(40, "it is a link to itself")
-        there = os.path.exists(path)
+        old = os.stat(path) if os.path.exists(path) else None
         # Renaming would also replace a file that may not be written to.
-        if there and not os.access(path, os.W_OK):
+        if old is not None and not os.access(path, os.W_OK):
             raise PermissionError(13, "it is read-only")
-        beside = os.path.join(folder, f".{name}.{os.getpid()}.tmp")
+        # The name of the file may be as long as names can be. One of its own, for several threads and processes.
+        beside = os.path.join(folder, f".flopcalc-{os.getpid()}-{os.urandom(6).hex()}.tmp")
+        # Never an existing file, or what a link names. Not readable by others before it has the mode of the old file.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+        descriptor = os.open(beside, flags, 0o666 if old is None else 0o600)
         try:
-            with open(beside, mode, encoding=encoding) as file:
+            with open(descriptor, mode, encoding=encoding) as file:
                 yield file
                 # On the disk before it replaces the old file.
                 file.flush()
                 os.fsync(file.fileno())
-            if there:
+            if old is not None:
                 # As a file that is written in place keeps them.
-                os.chmod(beside, os.stat(path).st_mode & 0o7777)
+                _like(beside, old)
             os.replace(beside, path)
         finally:
             if os.path.exists(beside):
                 os.unlink(beside)
     except OSError as error:
         raise _unwritable(path, error) from None
+
+
+def _like(path: str, old: os.stat_result) -> None:
+    """Give a file the owner and the mode of another. Only root can give it away; others write files of their own."""
+    if hasattr(os, "chown") and (old.st_uid, old.st_gid) != (os.geteuid(), os.getegid()):
+        with suppress(OSError):
+            os.chown(path, old.st_uid, old.st_gid)
+    os.chmod(path, old.st_mode & 0o7777)
 
 
 def _unwritable(path: str, error: Exception) -> FlopcalcError:

@@ -12,6 +12,7 @@ SymPy symbols, as `names` holds them.
 import ast
 import operator
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import lru_cache
@@ -23,6 +24,8 @@ from flopcalc.errors import FlopcalcError, clip
 from flopcalc.symbolic.size import Size
 
 MAX_LENGTH = 1000
+# Of an expression of a user: readers walk its tree by recursion.
+MAX_DEPTH = 200
 MAX_BITS = 4096
 MAX_TERMS = 4096
 MAX_STEPS = 100_000
@@ -68,6 +71,8 @@ _ALLOWED = {
 }
 
 
+_MAY_WARN = re.compile(r"[0-9.][A-Za-z_]|\\")
+
 # The words for what users write by mistake; the others have no common word.
 _WORDS = {
     "Set": "a name in braces, such as {classes},",
@@ -100,16 +105,36 @@ def nodes(tree: ast.AST) -> list[ast.AST]:
     return found
 
 
+def _depth(tree: ast.AST) -> int:
+    depth, level = 0, [tree]
+    while level:
+        depth += 1
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+    return depth
+
+
+def syntax_tree(text: str, mode: str = "exec") -> Any:
+    r"""The syntax tree of text of users. Python warns of `1if x` and of "\d" on standard error; here it does not."""
+    if not _MAY_WARN.search(text):
+        return ast.parse(text, mode=mode)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(text, mode=mode)
+
+
 @lru_cache(maxsize=1024)
 def parse(text: str, longest: int = MAX_LENGTH) -> ast.expr:
     """The syntax tree of an expression. Raises FlopcalcError (bad-expression) if the text is not an expression."""
     if len(text) > longest:
         raise _error(text, f"longer than {longest} characters")
     try:
-        tree = ast.parse(text.strip().replace("^", "**"), mode="eval").body
+        tree = syntax_tree(text.strip().replace("^", "**"), "eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         single = re.search(r"[^=!<>]=[^=]", text)
         raise _error(text, "`=` is not a comparison; write ==" if single else "not an arithmetic expression") from None
+    # Each level takes a character at least. Longer texts than a user's are closed forms of ours, with many terms.
+    if MAX_DEPTH < len(text) <= MAX_LENGTH and _depth(tree) > MAX_DEPTH:
+        raise _error(text, "nested too deeply")
     # The whole tree, so that a branch that is not taken is checked too.
     truths = False
     for node in nodes(tree):
@@ -142,7 +167,7 @@ def evaluate(text: str, names: Mapping[str, Any], longest: int = MAX_LENGTH) -> 
         raise _error(text, "division by zero") from None
     except RecursionError:
         raise _error(text, "nested too deeply") from None
-    except (TypeError, OverflowError) as error:
+    except (TypeError, OverflowError, ValueError) as error:
         raise _error(text, str(error)) from None
 
 
@@ -236,9 +261,13 @@ class _Evaluator:
             bits = max(abs(base.numerator), base.denominator).bit_length()
             if abs(Fraction(exponent)) * bits > MAX_BITS:
                 raise _error(self.text, "the power is too large")
-        return base**exponent
+        return self.bounded(base**exponent)
 
     def bounded(self, value: Any) -> Any:
+        """The value, unless it is too large, or not a real number: a root of a negative number, an infinite float."""
+        if isinstance(value, complex) or (isinstance(value, float) and not isfinite(value)):
+            why = "the value is not a real number" if isinstance(value, complex) else "the number is too large"
+            raise _error(self.text, why)
         if isinstance(value, int | Fraction) and max(abs(value.numerator), value.denominator).bit_length() > MAX_BITS:
             raise _error(self.text, "the number is too large")
         return value
@@ -327,7 +356,9 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 _PRIMED = {letter + "p" * primes: letter + "'" * primes for letter in "hwHWcd" for primes in (1, 2)}
 _LATEX_LETTERS = {"alpha": r"\alpha", **_PRIMED}
-_PRECEDENCE = {ast.Add: 1, ast.Sub: 1, ast.Mult: 2, ast.FloorDiv: 2, ast.Mod: 2}
+_PRECEDENCE = {ast.Add: 1, ast.Sub: 1, ast.Mult: 2, ast.Mod: 2}
+# Functions that LaTeX has a command for.
+_LATEX_FUNCTIONS = {"log2": r"\log_2", "max": r"\max", "min": r"\min"}
 
 
 def to_latex(text: str) -> str:
@@ -337,24 +368,28 @@ def to_latex(text: str) -> str:
 
 def _latex(node: ast.expr, outer: int) -> str:
     match node:
-        case ast.Constant():
+        case ast.Constant(value=bool() | int() | float()):
             return str(node.value)
         case ast.Name(id=name):
             head, _, tail = name.partition("_")
             head = _LATEX_LETTERS.get(head, head)
             return f"{head}_{{{tail}}}" if tail else head
-        case ast.UnaryOp(operand=operand):
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
             return f"-{_latex(operand, 3)}"
         case ast.BinOp(left=left, op=ast.Div(), right=right):
             return rf"\frac{{{_latex(left, 0)}}}{{{_latex(right, 0)}}}"
+        case ast.BinOp(left=left, op=ast.FloorDiv(), right=right):
+            return rf"\left\lfloor \frac{{{_latex(left, 0)}}}{{{_latex(right, 0)}}} \right\rfloor"
         case ast.BinOp(left=left, op=ast.Pow(), right=right):
             return f"{_latex(left, 4)}^{{{_latex(right, 0)}}}"
         case ast.BinOp(left=left, op=op, right=right):
             level = _PRECEDENCE[type(op)]
-            between = {ast.Add: " + ", ast.Sub: " - ", ast.Mult: r" \, "}[type(op)]
+            between = {ast.Add: " + ", ast.Sub: " - ", ast.Mult: r" \, ", ast.Mod: r" \bmod "}[type(op)]
             if isinstance(op, ast.Mult) and isinstance(right, ast.Constant):
                 between = r" \cdot "
-            inner = f"{_latex(left, level)}{between}{_latex(right, level + 1 if isinstance(op, ast.Sub) else level)}"
+            modulo = isinstance(right, ast.BinOp) and isinstance(right.op, ast.Mod)
+            after = _latex(right, level + 1 if modulo or isinstance(op, ast.Sub | ast.Mod) else level)
+            inner = f"{_latex(left, level)}{between}{after}"
             return rf"\left({inner}\right)" if level < outer else inner
         case ast.Call(func=ast.Name(id="sum"), args=[index, low, high, term]):
             limits = rf"\sum_{{{_latex(index, 0)}={_latex(low, 0)}}}^{{{_latex(high, 0)}}}"
@@ -365,6 +400,6 @@ def _latex(node: ast.expr, outer: int) -> str:
         case ast.Call(func=ast.Name(id="floor"), args=[arg]):
             return rf"\left\lfloor {_latex(arg, 0)} \right\rfloor"
         case ast.Call(func=ast.Name(id=name), args=args):
-            shown = r"\log_2" if name == "log2" else rf"\{name}"
+            shown = _LATEX_FUNCTIONS.get(name, rf"\operatorname{{{name}}}")
             return rf"{shown}\left({', '.join(_latex(arg, 0) for arg in args)}\right)"
     raise _error(ast.unparse(node), f"{type(node).__name__} has no LaTeX form")

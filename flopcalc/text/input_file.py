@@ -6,6 +6,8 @@ import stat
 from flopcalc.errors import FlopcalcError, clip
 
 MAX_BYTES = 1_000_000
+# Device and inode of each file that was read, for `was_read`.
+_READ: set[tuple[int, int]] = set()
 _UTF_8_BOM = b"\xef\xbb\xbf"
 _BOMS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 
@@ -18,14 +20,39 @@ def read_bytes(path: str, what: str, most: int = MAX_BYTES) -> bytes:
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
         with open(descriptor, "rb") as file:
-            mode = os.fstat(descriptor).st_mode
+            found = os.fstat(descriptor)
+            mode = found.st_mode
             if stat.S_ISREG(mode):
+                _READ.add((found.st_dev, found.st_ino))
                 return file.read(most + 1)
         why = f"it is {_kind(mode)}, not a file"
     except (OSError, ValueError) as error:
         # Python itself refuses to open a folder, with a message of its own.
         why = getattr(error, "strerror", None) or str(error)
     raise FlopcalcError("unreadable-file", f"cannot read the {what} {clip(path)}: {why}", "check the path")
+
+
+def note_read(path: str) -> None:
+    """Note a file of a user that other code reads, such as a Python module."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return
+    _READ.add((found.st_dev, found.st_ino))
+
+
+def was_read(path: str) -> bool:
+    """Whether a file was read since `forget`, under this name or another one."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return False
+    return (found.st_dev, found.st_ino) in _READ
+
+
+def forget() -> None:
+    """Forget which files were read: a new command begins."""
+    _READ.clear()
 
 
 def _kind(mode: int) -> str:

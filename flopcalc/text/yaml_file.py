@@ -158,6 +158,10 @@ def read_text(text: str, source: str) -> Any:
     """The data of YAML text; `source` names it in errors."""
     try:
         return _build(text, source)
+    except UnicodeEncodeError as error:
+        # Half of a pair of UTF-16, which no file in UTF-8 has.
+        line = text.count("\n", 0, error.start) + 1
+        raise _error(source, line, f"the character {text[error.start]!r} is not allowed") from None
     except yaml.YAMLError as error:
         if found := _CONTROL.search(text):
             line = text.count("\n", 0, found.start()) + 1

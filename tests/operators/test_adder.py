@@ -11,6 +11,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from flopcalc import layer
 from flopcalc.pytorch.layers import AdderConv2d
+from flopcalc.spec.layer_record import notes
 
 
 def test_adder_by_hand() -> None:
@@ -69,3 +70,11 @@ def test_adder_learns() -> None:
         module.distance.weight.fill_(-1.0)
     module(torch.ones(1, 1, 2, 2, dtype=torch.float64)).sum().backward()
     assert torch.equal(module.distance.weight.grad, torch.ones(1, 1, 2, 2, dtype=torch.float64))
+
+
+def test_notes_by_hand() -> None:
+    """2 -> 3, 3x3, 4x5: 1080 MACs; one kernel reads 2 * 20 elements and 54 weights, and writes 3 * 20: 154 elements."""
+    text = " ".join(notes(layer("adder", 2, 3, hw=(4, 5))))
+    assert "2,160 additions" in text
+    assert "1,080 MACs" in text
+    assert " 154 elements" in text

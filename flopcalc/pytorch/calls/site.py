@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from flopcalc.text.expression import syntax_tree
+
 _OVERRIDES = torch.overrides.__file__
 _DISPATCH = torch._jit_internal.__file__
 OPERATOR = "operator"
@@ -106,7 +108,8 @@ def _expression(code: types.CodeType, instruction: int) -> ast.expr | None:
     raw[0] = raw[0][column:]
     text = b"".join(raw).decode(errors="replace")
     try:
-        return ast.parse(f"({text})", mode="eval").body
+        tree: ast.Expression = syntax_tree(f"({text})", "eval")
+        return tree.body
     except (SyntaxError, ValueError):
         # The instruction of `a += b` belongs to the whole statement.
         return _SIGN if _is_augmented(text) else None
@@ -117,6 +120,6 @@ _SIGN = ast.Constant(0)
 
 def _is_augmented(text: str) -> bool:
     try:
-        return isinstance(ast.parse(text).body[0], ast.AugAssign)
+        return isinstance(syntax_tree(text).body[0], ast.AugAssign)
     except (SyntaxError, ValueError, IndexError):
         return False

@@ -17,6 +17,7 @@ from flopcalc.errors import FlopcalcError, clip, missing_package, reason
 from flopcalc.pytorch.loading import torchvision_operators
 from flopcalc.pytorch.loading.time_limit import TimeLimit, is_time_out, run_limited
 from flopcalc.pytorch.loading.user_errors import DOES_NOT_FIT, import_failed
+from flopcalc.text.input_file import note_read
 
 T = TypeVar("T")
 
@@ -61,6 +62,7 @@ def _import_file(path: str, limit: TimeLimit | None) -> ModuleType:
                 hint = f"did you mean {' or '.join(os.path.join(folder, one) for one in near)}?"
                 raise FlopcalcError("unknown-module", f"the file {clip(path)} {what}", hint)
         raise FlopcalcError("unknown-module", f"the file {clip(path)} {what}", "give the path of a Python file")
+    note_read(path)
     # An own name: a file may have the name of a package that it imports.
     name = f"_flopcalc_target_{os.path.basename(path).removesuffix('.py')}"
     spec = importlib.util.spec_from_file_location(name, path)

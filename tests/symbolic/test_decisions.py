@@ -1,0 +1,153 @@
+"""Decisions about symbolic sizes: which need no condition, which record one, and how it is written. All by hand."""
+
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from flopcalc.symbolic.conditions import comparison, requirements
+from flopcalc.symbolic.evaluating import evaluate
+from flopcalc.symbolic.scope import Condition, Scope
+from flopcalc.symbolic.writing import python, text
+from flopcalc.text.expression import evaluate as read
+
+
+@pytest.fixture
+def sizes() -> tuple[Scope, Any, Any]:
+    """A scope of two sizes that are alike at the reference point."""
+    scope = Scope({"H": 224, "W": 224})
+    return scope, scope.symbol("H"), scope.symbol("W")
+
+
+def test_a_multiple_below_the_next_one_is_none(sizes: tuple[Scope, Any, Any]) -> None:
+    """floor((H + 2)/4) <= (H + 2)/4, so 4 floor((H + 2)/4) - 2H <= 2 - H <= 1; it is even, so it is at most 0."""
+    scope, height, _ = sizes
+    assert not scope.is_positive(4 * ((height + 2) // 4) - 2 * height)
+    assert not scope.conditions
+
+
+def test_under_an_equality_a_difference_is_a_number(sizes: tuple[Scope, Any, Any]) -> None:
+    """Once H == W is known, H - W is 0, which is not above 0, and H - W + 1 is 1, which is."""
+    scope, height, width = sizes
+    assert scope.is_zero(height - width)
+    assert [comparison(one) for one in scope.conditions] == ["H == W"]
+    assert scope.is_positive(height - width, or_zero=True)
+    assert not scope.is_positive(height - width)
+    assert scope.is_positive(height - width + 1)
+    assert not scope.is_positive(height - width - 1, or_zero=True)
+    assert len(scope.conditions) == 1
+
+
+def test_the_same_decision_is_one_condition(sizes: tuple[Scope, Any, Any]) -> None:
+    """However often it is made."""
+    scope, height, width = sizes
+    for _ in range(3):
+        assert not scope.is_positive(height - 3 * width)
+    assert [comparison(one) for one in scope.conditions] == ["H <= 3*W"]
+
+
+# An expression in H, which is at least 1, and a relation to 0: whether it holds at all sizes.
+REQUIRED: list[tuple[int, int, str, bool]] = [
+    # factor, constant, relation, always
+    (1, 0, ">", True),
+    (1, 0, ">=", True),
+    (1, 0, "!=", True),
+    (1, -1, ">=", True),
+    (1, -1, ">", False),
+    (1, -1, "!=", False),
+    (1, -2, ">=", False),
+    (-1, 0, "<", True),
+    (-1, 0, "!=", True),
+    (-1, 1, "<=", True),
+    (-1, 1, "<", False),
+    (-1, 2, "<=", False),
+]
+
+
+@pytest.mark.parametrize(("factor", "constant", "relation", "always"), REQUIRED)
+def test_what_always_holds_is_not_required(
+    factor: int, constant: int, relation: str, always: bool, sizes: tuple[Scope, Any, Any]
+) -> None:
+    scope, height, _ = sizes
+    value = factor * height + constant
+    assert scope.require(Condition(value, relation, "here"), value)
+    assert bool(scope.conditions) is not always
+
+
+def test_a_quotient_of_sizes_needs_the_divisor(sizes: tuple[Scope, Any, Any]) -> None:
+    """H // W has no form: W is needed as a number, which is a condition; H*W // W is H."""
+    scope, height, width = sizes
+    assert (height * width) // width == height
+    assert not scope.conditions
+    quotient = height // (width + 1)
+    assert [comparison(one) for one in scope.conditions] == ["W == 224"]
+    # floor(500 / 225)
+    assert evaluate(quotient, {"H": 500, "W": 224}) == 2
+
+
+def test_floors_at_rational_numbers() -> None:
+    """8/3 of 7/5 is 56/15, so 3 whole ones; of 3/2 it is 4."""
+    scope = Scope({"w": Fraction(1, 2)})
+    value = 8 * scope.symbol("w") // 3
+    assert evaluate(value, {"w": Fraction(7, 5)}) == 3
+    assert evaluate(value, {"w": Fraction(3, 2)}) == 4
+    assert evaluate(value, {"w": Fraction(1, 100)}) == 0
+
+
+def test_a_condition_that_fails_far_away_is_kept(sizes: tuple[Scope, Any, Any]) -> None:
+    """H*W < 10^8 holds at all sizes below 1,000, and fails at 10^5 x 10^5."""
+    scope, height, width = sizes
+    assert scope.is_positive(10**8 - height * width)
+    needed, fixed = requirements(scope)
+    assert "H*W" in str([*needed, *fixed])
+
+
+@pytest.mark.parametrize(
+    ("terms", "relation", "shown"),
+    [
+        ((1, -2, 0), ">=", "H >= 2*W"),
+        ((2, 0, -32), ">", "H > 16"),
+        ((-1, 0, 5), "<=", "H >= 5"),
+        ((-1, 0, 5), "<", "H > 5"),
+        ((-1, 0, 5), "==", "H == 5"),
+        ((-3, 6, 0), ">", "2*W > H"),
+        ((-1, -1, 0), "<", "H + W > 0"),
+        ((1, 1, -7), "!=", "H + W != 7"),
+    ],
+)
+def test_a_condition_has_no_negative_terms(
+    terms: tuple[int, int, int], relation: str, shown: str, sizes: tuple[Scope, Any, Any]
+) -> None:
+    """They are on the other side, without what all terms share."""
+    _, height, width = sizes
+    value = terms[0] * height + terms[1] * width + terms[2]
+    assert comparison(Condition(value, relation, "")) == shown
+
+
+@pytest.mark.parametrize(
+    ("difference", "or_zero", "shown"),
+    [(1, False, "H > W"), (0, False, "H <= W"), (-1, False, "H <= W"), (0, True, "H >= W"), (-1, True, "H < W")],
+)
+def test_the_hints_decide(difference: int, or_zero: bool, shown: str) -> None:
+    """Where bounds do not: by the sign of the difference at the reference point, next to 0 as well."""
+    scope = Scope({"H": 224 + difference, "W": 224})
+    decided = scope.is_positive(scope.symbol("H") - scope.symbol("W"), or_zero=or_zero)
+    assert decided is (difference > 0 or (or_zero and difference == 0))
+    assert [comparison(one) for one in scope.conditions] == [shown]
+
+
+def test_a_common_factor_is_written_before_brackets(sizes: tuple[Scope, Any, Any]) -> None:
+    """W ceil(H/2) + W at H = 5, W = 2 is 2 * 3 + 2 = 8, as text and as Python."""
+    _, height, width = sizes
+    value = width * -(-height // 2) + width
+    assert text(value) == "W*(ceil(H/2) + 1)"
+    assert read(text(value), {"H": 5, "W": 2}) == 8
+    assert eval(python(value), {}, {"H": 5, "W": 2}) == 8  # noqa: S307 - our own text
+
+
+def test_a_quotient_of_many_terms(sizes: tuple[Scope, Any, Any]) -> None:
+    """A product divides a sum term by term, however long it is; 1 + 2 + .. + 2^69 = 2^70 - 1."""
+    scope, height, width = sizes
+    total = sum(height * width**power for power in range(70))
+    assert evaluate(total // height, {"H": 1, "W": 2}) == 2**70 - 1
+    assert not scope.conditions
