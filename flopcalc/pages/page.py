@@ -106,8 +106,8 @@ class Formula(NamedTuple):
 class Forms(NamedTuple):
     """The closed form.
 
-    before: that before replacement. elsewhere: it does not hold at the sizes of this page. blocks: conditions and ratios.
-    sources: text to copy.
+    before: that before replacement. elsewhere: it does not hold at the sizes of this page. blocks: conditions and
+    ratios. sources: text to copy.
     """
 
     symbols: Sequence[tuple[str, str]]
