@@ -1,10 +1,10 @@
 """One picture of each kind, for tests, and what a drawn picture holds."""
 
 import re
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
+from xml.etree import ElementTree
 
 import flopcalc
 from flopcalc import charts
@@ -54,9 +54,7 @@ PICTURES: dict[str, Callable[[], Any]] = {
         [(LONG, network("densenet121")), ("vit_b_16", network("vit_b_16")), ("hrnet_w18", network("hrnet_w18"))]
     ),
     "replacement": lambda: charts.replacement(network("resnet50"), network("resnet50", "spconv")),
-    "replacement, layers": lambda: charts.replacement(
-        network("resnet152"), network("resnet152", "ghost"), by="layer"
-    ),
+    "replacement, layers": lambda: charts.replacement(network("resnet152"), network("resnet152", "ghost"), by="layer"),
     "front": lambda: charts.front(
         flopcalc.sweep("conv", "ghost", "spconv", "compconv", c_in="16:128:16", k="3,5"), "macs", "-c_out"
     ),
@@ -99,13 +97,13 @@ _MOVES = re.compile(r"(translate|rotate)\(([-0-9.e]+)(?:[ ,]([-0-9.e]+))?\)")
 
 def size_of(drawn: str) -> tuple[float, float]:
     """Width and height of the view box."""
-    box = ElementTree.fromstring(drawn).attrib["viewBox"].split()
+    box = ElementTree.fromstring(drawn).attrib["viewBox"].split()  # noqa: S314 - our own
     return float(box[2]), float(box[3])
 
 
 def texts_of(drawn: str) -> list[Text]:
     """All visible texts of an SVG; the outline that is drawn under a text is not one of its own."""
-    return list(_texts(ElementTree.fromstring(drawn), 0.0, 0.0))
+    return list(_texts(ElementTree.fromstring(drawn), 0.0, 0.0))  # noqa: S314 - our own
 
 
 def _texts(element: ElementTree.Element, x: float, y: float) -> Iterator[Text]:

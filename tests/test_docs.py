@@ -21,7 +21,16 @@ README = (ROOT / "README.md").read_text()
 # Guides whose examples are executed.
 GUIDES = [
     (ROOT / "docs" / name).read_text()
-    for name in ("sweeping.md", "solving.md", "closed-forms.md", "training.md", "roofline.md", "memory.md", "report.md")
+    for name in (
+        "sweeping.md",
+        "solving.md",
+        "closed-forms.md",
+        "training.md",
+        "roofline.md",
+        "memory.md",
+        "plotting.md",
+        "report.md",
+    )
 ]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from helpers import ROOT, fresh
 
-HEAVY = ("torch", "sympy", "numpy")
+HEAVY = ("torch", "sympy", "numpy", "altair", "vl_convert")
 
 COMMANDS = [
     ["layer", "--type", "compconv", "--cin", "256"],
@@ -38,12 +38,13 @@ COMMANDS = [
     ["memory", "--help"],
     ["report", "resnet50", "--replace", "spconv", "--format", "markdown"],
     ["report", "--help"],
+    ["plot", "--help"],
 ]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_no_heavy_import(command: list[str]) -> None:
-    """Neither torch nor SymPy nor NumPy is loaded."""
+    """Neither torch nor SymPy, NumPy, Altair or vl-convert is loaded."""
     source = (
         "import sys\n"
         "from flopcalc.cli.main import main\n"
@@ -89,6 +90,8 @@ def test_importing_the_package_loads_nothing() -> None:
         ("torch", ["memory", "resnet50", "--mode", "training"], "torch"),
         ("torch", ["verify", "conv", "--cin", "8"], "torch"),
         ("numpy", ["sweep", "conv", "--cin", "8"], "numpy"),
+        ("altair", ["plot", "conv", "--cin", "8:64:8", "-o", "figure.svg"], "altair"),
+        ("vl_convert", ["plot", "resnet18", "-o", "figure.svg"], "vl-convert-python"),
         ("pyarrow", ["sweep", "conv", "--cin", "8", "-o", "sweep.parquet"], "pyarrow"),
         ("jinja2", ["report", "resnet50"], "jinja2"),
         ("latex2mathml", ["report", "resnet50"], "latex2mathml"),

@@ -152,7 +152,9 @@ def position(value: Any, name: str) -> float:
 
 def channel(field: str, domain: tuple[float, float], *, log: bool, axis: Mapping[str, Any]) -> dict[str, Any]:
     """The encoding of an axis with exactly that domain."""
-    scale = {"type": "log" if log else "linear", "domain": list(domain), "nice": False, "zero": False}
+    scale: dict[str, Any] = {"type": "log" if log else "linear", "domain": list(domain), "nice": False}
+    if not log:
+        scale["zero"] = False
     return {"field": field, "type": "quantitative", "scale": scale, "axis": dict(axis)}
 
 

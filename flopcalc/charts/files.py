@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("svg", "pdf", "png", "html", "json")
 PPI = 300
+_RESOURCES = re.compile(rb"(/(?:XObject|ExtGState|Font|Pattern|Shading|ColorSpace) <<\n)((?: +/\w+ \d+ 0 R\n)+)")
 _SIZE = re.compile(r'<svg ([^>]*?)width="([0-9.]+)" height="([0-9.]+)"')
 
 
@@ -122,9 +123,17 @@ def content(chart: "altair.TopLevelMixin", fmt: str, width_mm: float | None = No
     converter = load_vl_convert()
     if fmt == "pdf":
         # vl-convert takes a number without a unit for points.
-        return bytes(converter.svg_to_pdf(_svg(chart, width_mm, "")))
+        return _in_order(bytes(converter.svg_to_pdf(_svg(chart, width_mm, ""))))
     # And an inch of a PNG for 72 pixels.
     return bytes(converter.svg_to_png(svg(chart, width_mm), scale=72 / 96, ppi=ppi))
+
+
+def _in_order(pdf: bytes) -> bytes:
+    """The same PDF with its lists of resources in the order of their names; vl-convert writes them in any order.
+
+    Lines change their places inside an object, so that no position in the file's own index changes.
+    """
+    return _RESOURCES.sub(lambda found: found[1] + b"".join(sorted(found[2].splitlines(keepends=True))), pdf)
 
 
 def save(

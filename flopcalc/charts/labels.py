@@ -58,8 +58,9 @@ def place_labels(spec: dict[str, Any], layout: Mapping[str, Any]) -> None:
     """Set the places of texts near points: `lx`, `ly`, `shown`, and `ex`, `ey`, where a line to a far one ends.
 
     layout["labels"]: data: the name of a set, whose rows have x, y and text. around: sets of points to be kept visible,
-    whose rows have x and y. lines: sets of points that are connected within a series. Texts come in the order of the
-    rows, so that the first ones are shown where not all fit.
+    whose rows have x and y. rather: sets of points that are hidden only where there is no other place. lines: sets of
+    points that are connected within a series. texts: sets of texts that end at their points, above them. Texts come in
+    the order of the rows, so that the first ones are shown where not all fit.
     """
     labels = layout.get("labels")
     if labels is None:
@@ -73,20 +74,28 @@ def place_labels(spec: dict[str, Any], layout: Mapping[str, Any]) -> None:
     ]
     taken += [box for name in labels.get("lines", ()) for box in _segments(data[name], across, down)]
     taken += [_left_of(row, across, down) for name in labels.get("texts", ()) for row in data[name]]
+    rather = [
+        _around(across.pixel(row["x"]), down.pixel(row["y"]), 2.5)
+        for name in labels.get("rather", ())
+        for row in data[name]
+    ]
+    placed: list[Box] = []
     for row in data[labels["data"]]:
-        box = _free(row, across, down, taken)
+        box = _free(row, across, down, [*taken, *rather], placed) or _free(row, across, down, taken, placed)
         row["shown"] = box is not None
         row["lx"], row["ly"], row["far"] = row["x"], row["y"], False
         if box is None:
             continue
-        taken.append(box)
+        placed.append(box)
         row["lx"] = across.value((box.left + box.right) / 2)
         # Of the first line.
         row["ly"] = down.value(box.top + LINE_HEIGHT / 2)
         x, y = across.pixel(row["x"]), down.pixel(row["y"])
-        end = min(max(x, box.left), box.right), min(max(y, box.top), box.bottom)
+        end = _nearest(box, x, y)
         row["far"] = hypot(end[0] - x, end[1] - y) > row.get("radius", 4.0) + _NEAR
         row["ex"], row["ey"] = across.value(end[0]), down.value(end[1])
+        if row["far"]:
+            taken += _along((x, y), end)
 
 
 def _left_of(row: Mapping[str, Any], across: Scale, down: Scale) -> Box:
@@ -109,12 +118,22 @@ def _segments(rows: Iterable[Mapping[str, Any]], across: Scale, down: Scale) -> 
         last[row.get("series")] = here
         if start is None:
             continue
-        steps = max(1, int(max(abs(here[0] - start[0]), abs(here[1] - start[1])) / 4))
-        for step in range(steps + 1):
-            share = step / steps
-            x, y = (a + share * (b - a) for a, b in zip(start, here, strict=True))
-            found.append(_around(x, y, 1.0))
+        found += _along(start, here)
     return found
+
+
+def _along(start: tuple[float, float], end: tuple[float, float]) -> list[Box]:
+    """Small boxes along a straight line."""
+    steps = max(1, int(max(abs(end[0] - start[0]), abs(end[1] - start[1])) / 4))
+    shares = [step / steps for step in range(steps + 1)]
+    return [
+        _around(start[0] + share * (end[0] - start[0]), start[1] + share * (end[1] - start[1]), 1.0) for share in shares
+    ]
+
+
+def _nearest(box: Box, x: float, y: float) -> tuple[float, float]:
+    """The point of a box that is nearest to another point."""
+    return min(max(x, box.left), box.right), min(max(y, box.top), box.bottom)
 
 
 # Directions in which a text may lie from its point, the best ones first, and distances in pixels.
@@ -124,11 +143,19 @@ _NEAR = 8.0
 _DISTANCES = (5.0, 9.0, 14.0, 20.0, 28.0)
 
 
-def _free(row: Mapping[str, Any], across: Scale, down: Scale, taken: Sequence[Box]) -> Box | None:
-    """A free place for a text near its point; None where there is none."""
+def _free(
+    row: Mapping[str, Any], across: Scale, down: Scale, taken: Sequence[Box], placed: Sequence[Box]
+) -> Box | None:
+    """A free place for a text near its point, of which a line to the point meets no other text; None without one.
+
+    placed: the other texts. taken: what else must stay visible.
+    """
     x, y = across.pixel(row["x"]), down.pixel(row["y"])
     lines = str(row["text"]).split("\n")
     width, height = max(map(text_width, lines)) + 3, LINE_HEIGHT * len(lines)
+    reach = width + height + _DISTANCES[-1] + row.get("radius", 4.0)
+    room = Box(x - reach, y - reach, x + reach, y + reach)
+    taken, placed = ([box for box in boxes if box.meets(room)] for boxes in (taken, placed))
     for distance in _DISTANCES:
         for right, low in _DIRECTIONS:
             gap = distance + row.get("radius", 4.0) - 4.0
@@ -136,7 +163,10 @@ def _free(row: Mapping[str, Any], across: Scale, down: Scale, taken: Sequence[Bo
             top = y + low * (gap + height / 2) - height / 2
             box = Box(left, top, left + width, top + height)
             inside = box.left >= 0 and box.right <= across.length and box.top >= 0 and box.bottom <= down.length
-            if inside and not any(box.meets(other) for other in taken):
+            if not inside or any(box.meets(other) for other in (*placed, *taken)):
+                continue
+            line = _along((x, y), _nearest(box, x, y)) if placed else []
+            if not any(piece.meets(other) for piece in line for other in placed):
                 return box
     return None
 

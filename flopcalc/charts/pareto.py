@@ -51,7 +51,8 @@ def front(sweep: "Sweep", x: str, y: str, *, title: str | None = None, log: bool
     values = [[row[key] for row in rows] for key in "xy"]
     logs = [log and min(one) > 0 for one in values]
     domains = [
-        axes.log_domain(one) if is_log else axes.linear_domain(one) for one, is_log in zip(values, logs, strict=True)
+        axes.log_domain(one, 0.11) if is_log else axes.linear_domain(one, 0.11)
+        for one, is_log in zip(values, logs, strict=True)
     ]
     ends = [
         axes.channel(
@@ -104,7 +105,7 @@ def front(sweep: "Sweep", x: str, y: str, *, title: str | None = None, log: bool
         "left": 50,
         "aspect": 0.6,
         "axes": {"x": list(domains[0]), "y": list(domains[1]), "log": logs},
-        "labels": {"data": "front", "around": ["front"], "lines": ["steps"]},
+        "labels": {"data": "front", "around": ["front"], "rather": ["points"], "lines": ["steps"]},
         "key": [
             *({"series": name, "name": name} for name in series),
             {"series": FRONT, "name": FRONT, "bare": True},

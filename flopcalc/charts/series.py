@@ -97,7 +97,7 @@ def lines_of(sweep: "Sweep", over: str | None, kind: str) -> Lines:
     if len(found) > MOST_SERIES:
         raise FlopcalcError(
             "too-many-lines",
-            f"{len(found)} lines in one picture cannot be told apart, more than {MOST_SERIES}",
+            f"{len(found)} lines look too much alike in one picture, more than {MOST_SERIES}",
             f"name fewer operators, or fewer values of {' and '.join(free) or 'the options'}",
         )
     square = "w" in columns and columns.get("h") == columns.get("w")
@@ -126,7 +126,7 @@ def _points(points: list[Point], over: str) -> tuple[Point, ...]:
                 continue
             raise FlopcalcError(
                 "bad-usage",
-                f"two rows of the sweep have {over} = {one.x} and different costs, and no column tells them apart",
+                f"two rows of the sweep have {over} = {one.x} and different costs, and differ in no column",
                 "keep the columns in which they differ: leave columns out of the call",
             )
     unique = {point.x: point for point in found}

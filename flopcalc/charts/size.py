@@ -74,7 +74,7 @@ def cost_by_size(
     near = {"name": "near", "select": select, "views": ["markers"]}
     layers: list[dict[str, Any]] = [
         {
-            "data": {"name": "points"},
+            "data": {"name": "curves"},
             "mark": {"type": "line", "strokeWidth": LINE, "strokeCap": "butt"},
             "encoding": {
                 "x": x, "y": y, "color": scales["color"], "strokeDash": scales["strokeDash"],
@@ -105,13 +105,14 @@ def cost_by_size(
         "left": 50,
         "aspect": 0.56,
         "axes": {"x": [x_low, x_high], "y": [y_low, y_high], "log": [x_log, y_log]},
-        "labels": {"data": "crossings", "around": ["points", "crossings"], "lines": ["points"]},
+        "labels": {"data": "crossings", "around": ["points", "crossings"], "lines": ["curves"]},
         "ends": {"data": "ends", "ragged": len({series.points[-1].x for series in lines.series}) > 1},
         "key": [{"series": name, "name": name, "line": True} for name in names],
         "notes": _notes(lines, kind, crossed, zeros, x_title),
     }
     datasets = {
         "points": [row for series in lines.series for row in _rows(series, kind, floor)],
+        "curves": _curves(lines.series, kind, floor, crossed),
         "crossings": crossed,
         "ends": [
             {"series": series.name, "name": series.name, "y": axes.position(series.points[-1].y, kind) or floor}
@@ -176,6 +177,18 @@ def _rows(series: Series, kind: str, floor: float) -> list[dict[str, Any]]:
         }
         for place, point in enumerate(series.points)
     ]
+
+
+def _curves(
+    series: Sequence[Series], kind: str, floor: float, crossed: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """The points of the lines: the rows, and exact crossings between them, where drawn lines must cross as well."""
+    found = []
+    for one in series:
+        points = {float(point.x): axes.position(point.y, kind) or floor for point in one.points}
+        points |= {row["x"]: row["y"] for row in crossed if row["exact"] and one.name in (row["a"], row["b"])}
+        found += [{"series": one.name, "x": x, "y": points[x]} for x in sorted(points)]
+    return found
 
 
 def _crossings(series: Sequence[Series], over: str, kind: str) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ import click
 
 from flopcalc import charts
 from flopcalc.budget.folder_rules import with_folder_rules
+from flopcalc.charts.axes import convention_title
 from flopcalc.cli.any_target import any_spec, check_options
 from flopcalc.cli.options import Padding, Size, Whole
 from flopcalc.cli.progress import progress_bar
@@ -15,7 +16,6 @@ from flopcalc.cli.replacing import all_of
 from flopcalc.cost import convention
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks.network import Network
-from flopcalc.report.columns import headline
 from flopcalc.targets.kind import kind_of as target_kind
 from flopcalc.targets.read import Target, read_target
 from flopcalc.targets.spec import TargetSpec, from_texts, setting_text, split_settings
@@ -138,7 +138,7 @@ def _by_size(asked: Asked) -> "altair.LayerChart":
     found = _sweep(asked, "all" if kind.startswith("ratio(") else None)
     if counted is not None:
         kind = "cost"
-    text = None if counted is None else headline(convention.get(counted))
+    text = None if counted is None else convention_title(counted)
     log = not asked.options["linear"]
     return charts.cost_by_size(found, asked.options["over"], kind, title=asked.title, log=log, cost=text)
 

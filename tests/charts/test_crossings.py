@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flopcalc.charts.crossings import crossings
+from flopcalc.charts.crossings import Crossing, crossings
 
 
 def _line(xs: Any, cost: Any) -> list[tuple[Fraction, Any]]:
@@ -19,7 +19,7 @@ def test_a_crossing_between_sizes_is_the_root() -> None:
     """9 x^2 = x^2 + 300 x at x = 37.5, where both are 12,656.25."""
     xs = range(16, 129, 16)
     (found,) = crossings(_line(xs, lambda x: 9 * x * x), _line(xs, lambda x: x * x + 300 * x))
-    assert (found.x, found.y, found.low, found.high, found.exact) == (37.5, 12656.25, 32, 48, True)
+    assert found == Crossing(37.5, 12656.25, Fraction(32), Fraction(48), True)
 
 
 def test_a_root_that_is_not_rational() -> None:
@@ -34,7 +34,7 @@ def test_a_root_that_is_not_rational() -> None:
 def test_a_crossing_at_a_size() -> None:
     xs = range(1, 9)
     (found,) = crossings(_line(xs, lambda x: x * x), _line(xs, lambda x: 4 * x))
-    assert (found.x, found.y, found.low, found.high, found.exact) == (4, 16, 4, 4, True)
+    assert found == Crossing(4.0, 16.0, Fraction(4), Fraction(4), True)
 
 
 def test_lines_that_only_touch_or_are_equal_do_not_cross() -> None:
@@ -50,7 +50,7 @@ def test_without_a_polynomial_the_sizes_around_it() -> None:
     xs = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
     one, other = _line(xs, lambda x: 2**x), _line(xs, lambda x: 100 * x)
     (found,) = crossings(one, other)
-    assert (found.low, found.high, found.exact) == (8, 16, False)
+    assert (found.low, found.high, found.exact) == (Fraction(8), Fraction(16), False)
     # By hand, in powers of 2: both lines from 8 to 16 are straight in log2 x, from 3 to 4.
     from math import log2
 
@@ -67,15 +67,23 @@ def test_too_few_sizes_prove_nothing() -> None:
     assert 32 < found.x < 64
 
 
+@pytest.mark.parametrize(("count", "exact"), [(3, False), (4, False), (5, True), (6, True)])
+def test_two_more_sizes_than_a_parabola_needs(count: int, exact: bool) -> None:
+    xs = range(16, 16 * count + 1, 16)
+    (found,) = crossings(_line(xs, lambda x: x * x), _line(xs, lambda x: 40 * x))
+    assert found.exact is exact
+
+
 def test_only_sizes_that_both_lines_have() -> None:
     (found,) = crossings(_line(range(2, 40, 2), lambda x: x * x), _line(range(1, 40), lambda x: 15 * x))
-    assert (found.x, found.low, found.high) == (15, 14, 16)
+    assert (found.x, found.low, found.high) == (15.0, Fraction(14), Fraction(16))
 
 
 def test_a_cost_of_zero() -> None:
-    """Plain axes where logarithms have no place: x - 2 and 1 - x cross at 1.5."""
+    """Plain axes where logarithms have no place: 2 (x - 1) and (3 - x) / 2 cross at 1.4."""
     (found,) = crossings([(Fraction(1), 0), (Fraction(3), 4)], [(Fraction(1), 1), (Fraction(3), 0)])
-    assert (found.x, found.exact) == (pytest.approx(1.4), False)
+    assert found.x == pytest.approx(1.4)
+    assert not found.exact
 
 
 @given(

@@ -59,7 +59,7 @@ def test_names_at_the_ends_of_lines_do_not_overlap(items: list[tuple[float, floa
 def test_labels_avoid_points_and_each_other() -> None:
     """Texts near five points in a row; the one without room is not shown, and says so."""
     rows: list[dict[str, Any]] = [{"x": float(x), "y": 5.0, "text": f"point {x}"} for x in range(1, 10, 2)]
-    spec = {"width": 300.0, "height": 60.0, "datasets": {"texts": rows}}
+    spec = {"width": 150.0, "height": 60.0, "datasets": {"texts": rows}}
     layout = {
         "axes": {"x": [0, 10], "y": [0, 10], "log": [False, False]},
         "labels": {"data": "texts", "around": ["texts"]},
@@ -69,15 +69,15 @@ def test_labels_avoid_points_and_each_other() -> None:
     assert len(shown) == 5
     boxes = []
     for row in shown:
-        x, y, half = row["lx"] * 30, 60 - row["ly"] * 6, text_width(row["text"]) / 2
+        x, y, half = row["lx"] * 15, 60 - row["ly"] * 6, text_width(row["text"]) / 2
         boxes.append((x - half, y - 5, x + half, y + 5))
-        assert 0 <= x - half
-        assert x + half <= 300
+        assert x - half >= 0
+        assert x + half <= 150
     for index, one in enumerate(boxes):
         for other in boxes[:index]:
             assert one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]
         for row in rows:
-            x, y = row["x"] * 30, 30
+            x, y = row["x"] * 15, 30
             assert not (one[0] < x < one[2] and one[1] < y < one[3])
     spec = {"width": 12.0, "height": 12.0, "datasets": {"texts": rows}}
     place_labels(spec, layout)
