@@ -28,6 +28,7 @@ from flopcalc.targets.model_record import grouped
 # Layers in the table of the slowest.
 _SLOWEST = 15
 _NAMED = 6
+_NEARLY_ALL = 0.95
 
 
 def page(facts: NetworkFacts | OperatorFacts) -> Page:
@@ -88,10 +89,12 @@ def _lead(facts: NetworkFacts) -> str:
     record, what = facts.record, headline(facts.asked.convention)
     least = at_least(f"{people(record['cost'])} {what}", record["uncounted"])
     text = f"One forward pass costs {least} with {people(record['params'])} parameters."
-    stages = grouped(record["layers"], "stage")
-    if record["cost"] and len(stages) > 1:
-        first = max(stages, key=lambda row: row["cost"])
-        text += f" The most expensive stage is {first['stage']}, with {first['cost'] / record['cost']:.1%}."
+    for by, what in (("stage", "stage"), ("type", "type of layer")):
+        rows = grouped(record["layers"], by)
+        first = max(rows, key=lambda row: row["cost"], default=None)
+        # That all of it is in one place says nothing.
+        if record["cost"] and first is not None and first["cost"] < _NEARLY_ALL * record["cost"]:
+            return f"{text} The most expensive {what} is {first[by]}, with {first['cost'] / record['cost']:.1%}."
     return text
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from flopcalc.analysis.form_record import form_record
 from flopcalc.analysis.memory.record import Memory, readable
 from flopcalc.analysis.roofline import Roofline
-from flopcalc.pages.gather import Absent, NetworkFacts, OperatorFacts
+from flopcalc.pages.gather import Absent, NetworkFacts, OperatorFacts, holds_here
 from flopcalc.pages.page import ModelCard
 from flopcalc.pages.tools import tools
 from flopcalc.report import citation
@@ -112,7 +112,7 @@ def _operator_facts(facts: OperatorFacts) -> Iterator[tuple[str, str]]:
 
 def _formulas(facts: NetworkFacts) -> Iterator[tuple[str, str]]:
     """The closed form of the MACs, where it is short enough."""
-    if isinstance(facts.form, Absent):
+    if isinstance(facts.form, Absent) or not holds_here(facts.form):
         return
     record = form_record(facts.form)
     text = record["cost"]["macs"]["exact"]

@@ -6,6 +6,7 @@ from typing import Any
 from flopcalc.analysis.form_record import form_record, python_source
 from flopcalc.analysis.network_form import NetworkForm
 from flopcalc.cost.kinds import KIND
+from flopcalc.pages.gather import holds_here
 from flopcalc.pages.mathml import mathml
 from flopcalc.pages.page import Forms, Formula
 from flopcalc.report.document import Facts, Lines
@@ -37,6 +38,7 @@ def network_forms(form: NetworkForm) -> Forms:
         parts=parts if len(parts) > 1 else [],
         per="stage",
         before=_before(form),
+        elsewhere=not holds_here(form),
         blocks=[*_ratios(record), *(block for block in document.blocks if isinstance(block, Lines))],
         sources=[("Python", python_source(form)), ("LaTeX", form_latex(form))],
     )
@@ -96,6 +98,7 @@ def operator_forms(record: Mapping[str, Any], baseline: str) -> Forms:
         parts=[],
         per="",
         before=[],
+        elsewhere=False,
         blocks=list(_about(record)),
         sources=[],
     )

@@ -1,7 +1,7 @@
 """The records of other rooms that a report shows, each asked for once. What cannot be had has a reason instead."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, NamedTuple, TypeVar
@@ -160,9 +160,25 @@ def _or_why(wanted: Callable[[], T]) -> T | Absent:
 def _form(spec: TargetSpec, asked: Asked) -> NetworkForm | Absent:
     """The closed form. Where its symbols were chosen, that there is none is an error."""
     if asked.vary is None and not asked.assume:
-        return _or_why(lambda: network_form(spec))
+        return _or_why(lambda: _usual_form(spec))
     form = network_form(spec, asked.vary)
     return assumed(form, asked.assume) if asked.assume else form
+
+
+def holds_here(form: NetworkForm) -> bool:
+    """Whether a closed form holds at the sizes of the target itself."""
+    return form.allows({one.symbol: one.usual for one in form.variables})
+
+
+def _usual_form(spec: TargetSpec) -> NetworkForm:
+    """The closed form in the usual symbols; without the batch where torch takes another path for this batch."""
+    form = network_form(spec)
+    axes = [one.meaning for one in form.variables if one.kind == "axis"]
+    if not holds_here(form) and axes:
+        with suppress(FlopcalcError):
+            other = network_form(spec, axes)
+            return other if holds_here(other) else form
+    return form
 
 
 def _memory(spec: TargetSpec, asked: Asked) -> Memory | Absent:

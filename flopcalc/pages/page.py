@@ -104,7 +104,11 @@ class Formula(NamedTuple):
 
 
 class Forms(NamedTuple):
-    """The closed form. before: that before replacement. blocks: conditions and ratios. sources: text to copy."""
+    """The closed form.
+
+    before: that before replacement. elsewhere: it does not hold at the sizes of this page. blocks: conditions and
+    ratios. sources: text to copy.
+    """
 
     symbols: Sequence[tuple[str, str]]
     main: Sequence[Formula]
@@ -113,6 +117,7 @@ class Forms(NamedTuple):
     parts: Sequence[Sequence[str]]
     per: str
     before: Sequence[Formula]
+    elsewhere: bool
     blocks: Sequence[Table | Facts | Lines]
     sources: Sequence[tuple[str, str]]
 

@@ -308,6 +308,8 @@ def test_the_picture_works_with_the_keyboard(replaced: Tab) -> None:
     for key, code, name in moves:
         replaced.press(key, code)
         assert replaced.evaluate(here) == name, key
+        selected = 'Array.from(document.querySelectorAll("[aria-selected=true]"), (one) => one.dataset.n)'
+        assert replaced.evaluate(selected) == [name]
     assert replaced.evaluate(stops) == 1
     for key, code in (("ArrowRight", 39), ("ArrowDown", 40)):
         replaced.press(key, code)

@@ -290,3 +290,34 @@ def test_code_in_markdown(text: str, code: str) -> None:
     from flopcalc.pages.render import code_span
 
     assert code_span(text) == code
+
+
+def test_a_formula_that_holds_at_the_batch_of_the_report(tmp_path: Path, run: Runner) -> None:
+    """torch's attention takes another path for a batch of 1: the formula is then that of this path."""
+    pytest.importorskip("torch")
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\n\nclass Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.conv = nn.Conv2d(3, 8, 3, padding=1)\n\n    def forward(self, x):\n"
+        "        y = self.conv(x)\n        return self.conv(x) + y if x.shape[0] == 1 else y\n"
+    )
+    target = (f"{tmp_path}/net.py:Net", "--input", "3x8x8")
+    for batch, calls in (("1", 2), ("4", 1)):
+        page = _page(run, tmp_path / "page.html", *target, "--batch", batch)
+        macs = calls * int(batch) * 27 * 8 * 64
+        assert f"{macs:,} by the convention macs" in _cards(page)["MACs"]
+        formula = _section(page, "formula")
+        # 2 x 27 x 8 at each place, or 27 x 8 for each sample.
+        assert f"<mn>{calls * 27 * 8}</mn>" in formula
+        assert "does not hold" not in formula
+        assert ("<mi>N</mi>" in formula.partition("<details>")[0]) == (batch == "4")
+    page = _page(run, tmp_path / "page.html", *target, "--vary", "batch")
+    assert "takes another path, for which this formula does not hold" in _section(page, "formula")
+
+
+def test_where_most_of_the_cost_is(tmp_path: Path, run: Runner, write_network: WriteNetwork) -> None:
+    """A stage; the type of the layers where nearly all is in one stage; nothing where both say nothing."""
+    assert "The most expensive stage is layer3, with " in _section(
+        _page(run, tmp_path / "a.html", "resnet50"), "summary"
+    )
+    text = _section(_page(run, tmp_path / "a.html", write_network(TINY)), "summary")
+    assert "most expensive" not in text

@@ -153,10 +153,12 @@
   };
   const mark = (index, focus) => {
     boxes[current].box.setAttribute("tabindex", "-1");
+    boxes[current].box.setAttribute("aria-selected", "false");
     boxes[current].box.classList.remove("on");
     current = index;
     const one = boxes[index];
     one.box.setAttribute("tabindex", "0");
+    one.box.setAttribute("aria-selected", "true");
     one.box.classList.add("on");
     about.textContent = one.title;
     if (focus) one.box.focus({ preventScroll: true });
@@ -171,7 +173,7 @@
     one.box.setAttribute("role", "treeitem");
     one.box.setAttribute("aria-level", String(one.level + 1));
     one.box.setAttribute("aria-label", one.title);
-    one.box.setAttribute("aria-selected", "false");
+    one.box.setAttribute("aria-selected", String(index === 0));
     one.box.setAttribute("tabindex", index ? "-1" : "0");
     one.box.addEventListener("click", () => {
       // A second click on the box that fills the picture goes back.
