@@ -6,7 +6,6 @@
 import json
 import re
 import sys
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -27,9 +26,9 @@ from flopcalc.published import sources
 from flopcalc.published.compare import reproduce_record
 from flopcalc.published.errata import errata, wrong_figures
 from flopcalc.published.tool_errata import TOOL_ERRORS, ToolError
+from flopcalc.report.document import people
 from flopcalc.report.formats import to_markdown
-from flopcalc.spec.operator import Operator
-from flopcalc.spec.source import GIVES_TEXT, STATUS_TEXT
+from flopcalc.spec.source import STATUS_TEXT
 from flopcalc.targets.index import index_text
 
 ROOT = Path(__file__).parent.parent
@@ -56,59 +55,29 @@ def cli_page() -> str:
 
 
 def operators_page() -> str:
-    """The page of operators: options, needs, the convolutions that each replaces, printed equations."""
-    lines = ["# Operators", "", NOTE, "Statuses of printed equations:", ""]
+    """The index of operators, by family, with the cost of each next to a plain convolution. The site has a page for each."""
+    example, families = _next_to_this_file("pages.example").example, _next_to_this_file("pages.families").family_index
+    lines = ["# Operators", "", NOTE, *_INDEX_INTRO]
+    for family, operators in families():
+        lines += ["", f"## {family[:1].upper()}{family[1:]}", ""]
+        lines += ["| operator | what it is | example | parameters | MACs | ratio | source |"]
+        lines += ["|:---|:---|:---|---:|---:|---:|:---|"]
+        for operator in operators:
+            one = example(operator).evaluation
+            ratio = people(one.ratio("macs"), "ratio")
+            cells = [f"`{operator.name}`", operator.title, str(one.geometry), f"{one.params:,}", f"{one.macs:,}", ratio]
+            lines.append(f"| {' | '.join([*cells, operator.paper.who])} |")
+    lines += ["", "## Statuses of printed equations", ""]
     lines += [f"- **{status}**: {text}" for status, text in STATUS_TEXT.items()]
-    for operator in lookup.every():
-        lines += ["", *_operator(operator)]
     return "\n".join(lines) + "\n"
 
 
-def _operator(operator: Operator) -> Iterator[str]:
-    paper = operator.paper
-    yield f"## {operator.name}"
-    yield ""
-    yield f"{operator.title}."
-    yield ""
-    who = "; ".join(paper.authors)
-    yield f"{who + '. ' if who else ''}*{paper.title}*. {paper.venue}{f' {paper.year}' if paper.year else ''}" + (
-        f", arXiv {paper.arxiv}." if paper.arxiv else "."
-    )
-    if operator.params:
-        yield ""
-        yield "| option | default | values | meaning |"
-        yield "|:---|:---|:---|:---|"
-        for param in operator.params:
-            bounds = [f"at least {param.least}"] if param.least is not None else []
-            bounds += [f"at most {param.most}"] if param.most is not None else []
-            values = ", ".join([param.expects, *bounds])
-            yield f"| `{param.name}` | {param.default_text} | {values} | {param.help} |"
-    if operator.rules:
-        yield ""
-        yield f"Needs: {'; '.join(rule.text for rule in operator.rules)}."
-    yield ""
-    yield f"In a network it replaces {operator.policy.text}."
-    if operator.equations:
-        yield ""
-        yield "| equation | gives | as printed | status |"
-        yield "|:---|:---|:---|:---|"
-        for equation in operator.equations:
-            options = {k: v for k, v in equation.given.items() if v is not None and k in operator.param}
-            given = ", ".join(f"{k}={str(v).lower()}" for k, v in options.items())
-            where = f" (for {given})" if given else ""
-            if equation.domain_text:
-                where += f" (condition: {equation.domain_text})"
-            gives = GIVES_TEXT.get(equation.gives, f"`{equation.gives}`")
-            yield f"| {equation.label}{where} | {gives} | `{equation.text}` | {equation.status} |"
-            if equation.right:
-                yield f"| | | {'other reading' if equation.status == 'open' else 'right'}: `{equation.right}` | |"
-        reasons: dict[str, list[str]] = {}
-        for equation in operator.equations:
-            if equation.why:
-                reasons.setdefault(equation.why, []).append(equation.label)
-        for why, labels in reasons.items():
-            yield ""
-            yield f"- {', '.join(dict.fromkeys(labels))}: {why}"
+_INDEX_INTRO = (
+    "All operators by family. The example is a shape with default options; *ratio* is MACs over those of the plain",
+    "convolution of the same shape. The documentation site has a page for each operator: its structure, typeset equations, options, a",
+    "worked example, a plot of its cost, and measured times. On the command line `flopcalc list operators` shows the options,",
+    "`flopcalc layer NAME --cin 64` the cost, and `flopcalc formula NAME` the equations.",
+)
 
 
 def networks_page() -> str:
@@ -222,23 +191,23 @@ def tool_errata_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _fewer_flops() -> Any:
-    """The module next to this file, which is not a package."""
+def _next_to_this_file(name: str) -> Any:
+    """A module of this folder, which is not a package."""
     folder = str(Path(__file__).parent)
     if folder not in sys.path:
         sys.path.insert(0, folder)
-    return import_module("fewer_flops")
+    return import_module(name)
 
 
 def fewer_flops_page() -> str:
     """The page on measured times."""
-    page: str = _fewer_flops().page(NOTE)
+    page: str = _next_to_this_file("fewer_flops").page(NOTE)
     return page
 
 
 def fewer_flops_picture() -> str:
     """Its picture."""
-    picture: str = _fewer_flops().picture()
+    picture: str = _next_to_this_file("fewer_flops").picture()
     return picture
 
 

@@ -1,0 +1,156 @@
+"""The page of an operator, from its record: structure, equations, options, a worked example, costs, times, references."""
+
+import csv
+from collections.abc import Iterator
+from fractions import Fraction
+from functools import lru_cache
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from flopcalc.algebra.closed_form import closed_form
+from flopcalc.algebra.formula_record import formula_record
+from flopcalc.cost.kinds import KIND
+from flopcalc.report import citation
+from flopcalc.report.document import people, seconds
+from flopcalc.spec.operator import Evaluation, Operator
+from flopcalc.spec.source import STATUS_TEXT
+from pages.diagram import nodes_of, svg
+from pages.example import example, output_of
+from pages.mathml import mathml
+
+FOLDER = Path(__file__).resolve().parent
+_MEASURED = FOLDER.parent.parent / "configs" / "measured" / "operators.csv"
+_TEMPLATES = Environment(  # noqa: S701 - Markdown from our own records; what goes into HTML is escaped where it is made
+    loader=FileSystemLoader(FOLDER), undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=False
+)
+_TITLES = {"params": "parameters", "macs": "MACs", "steps": "critical path (kernels)"}
+_RIGHT = {"corrected": "corrected", "asymptotic": "exact", "open": "other reading"}
+# The shape of a measured layer that is not a map.
+_ON_SEQUENCES, _ON_VOLUMES = "{0} steps", "{0} x {0} x {0}"
+
+
+def page(operator: Operator, plot: dict[str, Any] | None) -> str:
+    """The page in Markdown. plot: what the template says of the plot of cost, by name; None if there is none."""
+    shown = example(operator)
+    evaluation = shown.evaluation
+    form = formula_record(closed_form(operator, {}), "latex")
+    papers = [operator.paper, *(one.paper for one in (*operator.equations, *operator.errata) if one.paper)]
+    cited = list({paper.key: paper for paper in papers}.values())
+    values = {
+        "operator": operator,
+        "shape": shape_of(evaluation),
+        "summary": list(_summary(evaluation)),
+        "diagram": svg(evaluation.cost, f"Structure of {operator.name}"),
+        "on_weights": any(node.is_work and not node.waits for node in nodes_of(evaluation.cost)),
+        "form": form,
+        "exact": list(_exact(form)),
+        "definitions": [{"left": mathml(k), "right": mathml(v)} for k, v in form["definitions"].items()],
+        "equations": list(_equations(form)),
+        "statuses": [(name, STATUS_TEXT[name]) for name in dict.fromkeys(one.status for one in operator.equations)],
+        "reasons": _reasons(operator),
+        "options": [_option(param) for param in operator.params],
+        "needs": "; ".join(rule.text for rule in operator.rules),
+        "command": shown.command,
+        "output": output_of(shown.command),
+        "times": list(_times(operator)),
+        "bench": shown.command.removeprefix("layer "),
+        "references": [citation.text(paper) for paper in cited],
+        "bibtex": "\n\n".join(citation.bibtex(paper) for paper in cited),
+        "has_errata": any(one.status != "printed" for one in operator.equations) or bool(operator.errata),
+        **(plot or {"plot": ""}),
+    }
+    return _TEMPLATES.get_template("operator.md.jinja").render(values)
+
+
+def shape_of(evaluation: Evaluation) -> str:
+    """The shape of an example, as on the command line: 256 -> 256, 3x3, 56x56."""
+    return str(evaluation.geometry).replace("->", " → ")
+
+
+def _summary(evaluation: Evaluation) -> Iterator[dict[str, str]]:
+    for kind in ("params", "macs", "flops", "activations", "steps"):
+        ratio = evaluation.ratio(kind)
+        yield {
+            "title": _TITLES.get(kind, "FLOPs" if kind == "flops" else kind),
+            "ours": f"{evaluation.cost.total(kind):,}",
+            "plain": f"{evaluation.baseline.total(kind):,}",
+            "ratio": "" if ratio is None else people(Fraction(ratio), "ratio"),
+        }
+
+
+def _exact(form: dict[str, Any]) -> Iterator[dict[str, str]]:
+    for kind, cost in form["cost"].items():
+        title = _TITLES[kind]
+        yield {"key": kind, "title": title, "math": mathml(cost["exact"])}
+        yield {"key": f"{kind}-ratio", "title": f"{title} / plain convolution", "math": mathml(cost["ratio"])}
+        if cost["limit"] is not None:
+            limit = mathml(cost["limit"])
+            if cost["limit_where"] and cost["limit_value"] is not None:
+                limit += f" = {cost['limit_value']:.4g} <small>at {escape(cost['limit_where'])}</small>"
+            where = f"{title} / plain convolution, limit for many channels"
+            yield {"key": f"{kind}-limit", "title": where, "math": limit}
+    for kind, cost in form["kinds"].items():
+        title = _TITLES.get(kind, kind)
+        yield {"key": kind, "title": f"{title} <small>({escape(KIND[kind].unit)})</small>", "math": mathml(cost)}
+
+
+def _equations(form: dict[str, Any]) -> Iterator[dict[str, str]]:
+    for one in form["equations"]:
+        given = ", ".join(f"{name}={value}" for name, value in one["given"].items() if value != "None")
+        where = "; ".join(filter(None, [f"for {given}" if given else "", one["domain"]]))
+        yield {
+            "label": escape(one["label"]),
+            "status": one["status"],
+            "status_text": STATUS_TEXT[one["status"]],
+            "where": escape(where),
+            "gives": escape(one["gives"]),
+            "printed": mathml(one["printed"]),
+            "right_title": _RIGHT.get(one["status"], "right"),
+            "right": mathml(one["right"]) if one["right"] else "",
+        }
+
+
+def _reasons(operator: Operator) -> list[dict[str, str]]:
+    found: dict[str, list[str]] = {}
+    for equation in operator.equations:
+        if equation.why:
+            found.setdefault(equation.why, []).append(equation.label)
+    return [{"labels": ", ".join(dict.fromkeys(labels)), "text": why} for why, labels in found.items()]
+
+
+def _option(param: Any) -> dict[str, str]:
+    bounds = [f"at least {param.least}"] if param.least is not None else []
+    bounds += [f"at most {param.most}"] if param.most is not None else []
+    values = ", ".join([param.expects, *bounds])
+    return {"name": param.name, "default": param.default_text, "values": values, "help": param.help}
+
+
+@lru_cache(maxsize=1)
+def _measured() -> tuple[dict[str, str], ...]:
+    with _MEASURED.open(encoding="utf-8", newline="") as file:
+        return tuple(csv.DictReader(file))
+
+
+def _times(operator: Operator) -> Iterator[dict[str, str]]:
+    case = ("channels", "hw", "batch", "dtype")
+    plain = {tuple(row[name] for name in case): row for row in _measured() if row["operator"] == "conv"}
+    size = _ON_SEQUENCES if operator.axes == 1 else _ON_VOLUMES if operator.volume else "{0} x {0}"
+    for row in _measured():
+        if row["operator"] != operator.name:
+            continue
+        other = plain.get(tuple(row[name] for name in case))
+        # A sequence or a volume is not the map of the plain convolution.
+        same = other is not None and operator.axes == 2 and not operator.volume
+        ratio = float(row["graph_s"]) / float(other["graph_s"]) if same and other else None
+        yield {
+            "channels": row["channels"],
+            "map": size.format(row["hw"]),
+            "batch": row["batch"],
+            "dtype": row["dtype"],
+            "eager": seconds(float(row["eager_s"])),
+            "graph": seconds(float(row["graph_s"])),
+            "ratio": "" if ratio is None else f"{ratio:.2f}",
+        }
