@@ -144,6 +144,7 @@ ROOMS = [
     "analysis",
     "published",
     "report",
+    "charts",
     "budget",
     "__init__",
     "cli",
@@ -232,6 +233,7 @@ def test_heavy_packages_have_one_room_each() -> None:
         assert "numpy" not in {module.split(".")[0] for module in _imports(path, top_level=True)}, name
         assert "torch" not in roots or _room(name) == "pytorch", name
         assert "sympy" not in roots or _room(name) == "algebra", name
+        assert not roots & {"altair", "vl_convert"} or _room(name) == "charts", name
     for source, target in _edges(top_level=True):
         if _room(target) in LAZY and _room(source) != _room(target):
             assert source == "flopcalc.budget.operator_formulas", (

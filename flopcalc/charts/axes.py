@@ -1,0 +1,151 @@
+"""Axes: domains, ticks, and numbers with units that a person reads."""
+
+from collections.abc import Iterable, Sequence
+from math import ceil, floor, log10
+from typing import Any
+
+from flopcalc.cost.kinds import KIND
+
+# What an axis says of a column of a sweep or a kind of cost.
+_TITLES = {
+    "params": "parameters",
+    "macs": "MACs",
+    "flops": "FLOPs",
+    "activations": "activations (elements)",
+    "traffic": "memory traffic (elements)",
+    "steps": "critical path (kernels)",
+    "adds": "element-wise additions",
+    "muls": "element-wise multiplications",
+    "other": "other element-wise operations",
+    "cost": "cost",
+    "c_in": "input channels",
+    "c_out": "output channels",
+    "k": "kernel size",
+    "h": "input height",
+    "w": "input width",
+    "h_out": "output height",
+    "w_out": "output width",
+    "batch": "batch size",
+}
+
+
+def title_of(name: str) -> str:
+    """The title of an axis for a column or a kind of cost: `input channels`."""
+    if name.startswith("ratio("):
+        return f"{title_of(name[6:-1])}, ratio to the plain convolution"
+    return _TITLES.get(name, name.replace("_", " "))
+
+
+def is_cost(name: str) -> bool:
+    """Whether a column holds a kind of cost."""
+    return name in KIND or name == "cost"
+
+
+_SUFFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"))
+
+
+def human(value: float, unit: str = "", digits: int = 3) -> str:
+    """A number with a suffix and a unit: 1.21 G, 96.3 MB, 12 us. unit: empty, B or s."""
+    if value == 0:
+        return f"0 {unit}".strip()
+    if not 1e-9 <= abs(value) < 1e15:
+        return f"{value:.{digits - 1}e} {unit}".strip()
+    suffixes = _SUFFIXES if unit == "s" else _SUFFIXES[:5]
+    factor, suffix = next((one for one in suffixes if abs(value) >= one[0]), suffixes[-1])
+    if unit == "s" and factor >= 1:
+        factor, suffix = 1.0, ""
+    text = f"{value / factor:.{digits}g}"
+    if "e" in text:
+        text = f"{value / factor:.0f}"
+    suffix = "K" if suffix == "k" and unit == "B" else suffix
+    return f"{text} {suffix}{unit}".strip() if unit else f"{text}{suffix}"
+
+
+def label_expression(unit: str = "") -> str:
+    """An expression of Vega for the labels of an axis: 10M, 20 KB, 5 us."""
+    number = "format(datum.value, abs(datum.value) >= 1e15 ? '.2~e' : '~s')"
+    if not unit:
+        # Fractions without a suffix: 0.25.
+        return f"abs(datum.value) < 1 ? format(datum.value, '~g') : {number}"
+    spaced = f"replace({number}, /([a-zA-Zµ]?)$/, ' $1')"
+    changed = f"replace({spaced}, 'k', 'K')" if unit == "B" else f"replace({spaced}, 'µ', 'u')"
+    return f"{changed} + '{unit}'"
+
+
+def is_loggable(values: Iterable[float]) -> bool:
+    """Whether a log axis has something to show: some value above 0, and none below."""
+    values = list(values)
+    return any(value > 0 for value in values) and all(value >= 0 for value in values)
+
+
+def log_domain(values: Iterable[float], room: float = 0.06) -> tuple[float, float]:
+    """The ends of a log axis for positive values. room: free share at each end."""
+    values = [value for value in values if value > 0]
+    low, high = min(values), max(values)
+    factor = max((high / low) ** room, 1.12)
+    return low / factor, high * factor
+
+
+def linear_domain(values: Iterable[float], *, zero: bool = False) -> tuple[float, float]:
+    """The ends of a linear axis. zero: it starts at 0."""
+    values = list(values)
+    low, high = min(values), max(values)
+    low = min(low, 0.0) if zero else low
+    room = (high - low or abs(high) or 1.0) * 0.06
+    return (low if zero and low == 0 else low - room), high + room
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Round values on a log axis: powers of ten, with 2 and 5 between them where there are few."""
+    first, last = floor(log10(low)), ceil(log10(high))
+    powers = [10.0**power for power in range(first, last + 1)]
+    inside = [value for value in powers if low <= value <= high]
+    if len(inside) >= 3:
+        step = ceil(len(inside) / 8)
+        return inside[::step]
+    for between in ((1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8)):
+        found = [factor * power for power in powers for factor in between if low <= factor * power <= high]
+        if len(found) >= 3:
+            return found
+    return found
+
+
+def size_ticks(values: Sequence[float], low: float, high: float, *, log: bool) -> list[float] | None:
+    """The ticks of an axis of sizes: the sizes themselves where they are few; None for the usual ticks."""
+    distinct = sorted(set(values))
+    if len(distinct) <= 12:
+        return distinct
+    if not log:
+        return None
+    powers = [2.0**power for power in range(64) if low <= 2.0**power <= high]
+    return powers if len(powers) >= 3 else log_ticks(low, high)
+
+
+def axis(
+    title: str | list[str], unit: str = "", values: Sequence[float] | None = None, zero_at: float = 0.0, **more: Any
+) -> dict[str, Any]:
+    """An axis of Vega-Lite with labels in readable units. zero_at: the place that a log axis has for 0."""
+    label = label_expression(unit)
+    if zero_at:
+        label = f"datum.value <= {zero_at * 1.0001!r} ? '0' : {label}"
+    found: dict[str, Any] = {"title": title, "labelExpr": label, "labelOverlap": "greedy"}
+    if values is not None:
+        found["values"] = list(values)
+    return {**found, **more}
+
+
+def below(low: float, high: float) -> float:
+    """Where a log axis from low to high shows 0: one step of ten, or an eighth of the axis, below its lower end."""
+    return low / max(10.0, (high / low) ** 0.125)
+
+
+def exact(value: Any) -> str:
+    """A number with all its digits: 12,345 or 0.25."""
+    if isinstance(value, int) or value == int(value):
+        return f"{int(value):,}"
+    return f"{float(value):.6g}"
+
+
+def size_title(name: str, *, square: bool) -> str:
+    """The title of an axis of sizes; square: height and width are equal."""
+    return "input height and width" if square and name in ("h", "w") else title_of(name)

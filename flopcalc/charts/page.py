@@ -1,0 +1,37 @@
+"""An interactive page with one picture. Everything is in the file, so that it works without a network."""
+
+import json
+from html import escape
+from typing import Any
+
+from flopcalc.charts.picture import load_vl_convert
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+body {{ margin: 2rem auto; max-width: 60rem; padding: 0 1rem; font-family: Arial, Helvetica, sans-serif; }}
+#picture {{ width: 100%; }}
+#picture svg {{ width: 100%; height: auto; }}
+</style>
+</head>
+<body>
+<div id="picture"></div>
+<script>
+{script}
+</script>
+</body>
+</html>
+"""
+_SCRIPT = 'vegaEmbed("#picture", {spec}, {{renderer: "svg", actions: false}});'
+
+
+def page(spec: dict[str, Any], version: str) -> str:
+    """The page of a picture, as text of HTML."""
+    text = json.dumps(spec, ensure_ascii=True).replace("</", "<\\/")
+    script = load_vl_convert().javascript_bundle(_SCRIPT.format(spec=text), vl_version=version)
+    title = spec.get("title", {}).get("text", "flopcalc") if isinstance(spec.get("title"), dict) else "flopcalc"
+    return _PAGE.format(title=escape(str(title)), script=script.replace("</script", "<\\/script"))

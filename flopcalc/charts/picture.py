@@ -1,0 +1,78 @@
+"""From a specification of Vega-Lite to a chart of Altair, and to the width that is asked for."""
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from flopcalc.charts.labels import place_labels
+from flopcalc.charts.theme import DEFAULT_MM, PIXELS_PER_MM, config
+from flopcalc.errors import missing_package
+
+if TYPE_CHECKING:
+    import altair
+
+# The key of what flopcalc itself keeps in a specification: how to lay it out at another width.
+OURS = "flopcalc"
+
+
+def chart_of(
+    layers: Sequence[Mapping[str, Any]],
+    datasets: Mapping[str, Sequence[Mapping[str, Any]]],
+    layout: Mapping[str, Any],
+    *,
+    title: str | None = None,
+    more: Mapping[str, Any] | None = None,
+) -> "altair.LayerChart":
+    """A chart of layers, laid out for the usual width. layout: see `laid_out`. Raises FlopcalcError (missing-package).
+
+    more: further keys of the specification. title: above the picture.
+    """
+    alt = load_altair()
+    spec: dict[str, Any] = {
+        "layer": [dict(one) for one in layers],
+        "datasets": {name: [dict(row) for row in rows] for name, rows in datasets.items()},
+        "config": config(),
+        "usermeta": {OURS: dict(layout)},
+        **(more or {}),
+    }
+    if title:
+        spec["title"] = {"text": title}
+    return alt.LayerChart.from_dict(laid_out(spec, DEFAULT_MM * PIXELS_PER_MM))
+
+
+def load_altair() -> Any:
+    """The module altair. Raises FlopcalcError (missing-package)."""
+    try:
+        return import_module("altair")
+    except ImportError:
+        raise missing_package("Altair", "altair>=5.4", "a picture") from None
+
+
+def load_vl_convert() -> Any:
+    """The module vl_convert. Raises FlopcalcError (missing-package)."""
+    try:
+        return import_module("vl_convert")
+    except ImportError:
+        raise missing_package("vl-convert", "vl-convert-python>=1.6", "a picture in a file") from None
+
+
+def laid_out(spec: Mapping[str, Any], width: float, beside: float | None = None) -> dict[str, Any]:
+    """The specification for a picture of that width, in pixels, with the axes and all text.
+
+    beside: the pixels that are not the plot; None for an estimate. The layout, in `usermeta`, has:
+    beside: that estimate. aspect: height of the plot / its width; height: a fixed one. labels: texts to be placed.
+    """
+    found = deepcopy(dict(spec))
+    layout = found.get("usermeta", {}).get(OURS)
+    if layout is None:
+        # A chart that somebody else made.
+        found["width"] = width if beside is None else max(40.0, width - beside)
+        return found
+    found["width"] = round(max(60.0, width - (layout["beside"] if beside is None else beside)), 2)
+    if "aspect" in layout:
+        found["height"] = round(min(max(found["width"] * layout["aspect"], 130.0), 330.0), 2)
+    elif "height" in layout:
+        found["height"] = layout["height"]
+    place_labels(found, layout)
+    return found
