@@ -200,6 +200,15 @@ def _plug_ins() -> dict[str, KernelRule | FlopcalcError]:
     return found
 
 
+def plug_in_problems() -> list[str]:
+    """One sentence about each rule of an installed package that cannot be used."""
+    try:
+        rules = _plug_ins()
+    except Exception as error:
+        return [f"the kernel rules of installed packages cannot be read: {reason(error)}"]
+    return [rule.message for rule in rules.values() if isinstance(rule, FlopcalcError)]
+
+
 def rule_cost(
     rule: KernelRule,
     args: tuple[Any, ...],

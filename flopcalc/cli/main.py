@@ -40,6 +40,7 @@ COMMANDS = {
     "errata": "Errors in the sources, with the evidence.",
     "cite": "The papers behind operators and tables, as text or BibTeX.",
     "schema": "The JSON Schema of network descriptions, for editors.",
+    "doctor": "What is installed, what that enables, how to get the rest, and what is broken.",
 }
 
 

@@ -13,22 +13,20 @@ import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial
-from importlib.metadata import Distribution, distributions
+from importlib.metadata import Distribution
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from flopcalc.installation.distributions import find
 from flopcalc.pytorch.loading import torchvision_operators
-
-# Where the make targets install the tools that may not lie on Python's path.
-PEERS = Path(sys.prefix) / "peers"
 
 
 @cache
 def _distribution(package: str) -> Distribution | None:
-    """An installed distribution, on Python's path or in its own folder of `PEERS`."""
-    return next(iter(distributions(name=package, path=[*sys.path, str(PEERS / package)])), None)
+    """An installed distribution, on Python's path or in its own folder of the other counters."""
+    return find(package)
 
 
 def version_of(package: str) -> str:

@@ -1,0 +1,1 @@
+"""What is installed, and what it enables. Reads metadata; loads no optional package."""
