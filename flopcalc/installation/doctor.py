@@ -195,19 +195,10 @@ def _installations() -> Iterator[Problem]:
         why = f"flopcalc is installed as version {version}, and the code is that of {__version__}"
         yield Problem("note", why, _AGAIN)
     script = shutil.which("flopcalc")
-    own = sysconfig.get_path("scripts")
-    if (
-        script
-        and own
-        and not _same_folder(os.path.dirname(script), own)
-        and os.path.exists(os.path.join(own, "flopcalc"))
-    ):
+    own = os.path.join(sysconfig.get_path("scripts") or "", "flopcalc")
+    if script and os.path.exists(own) and os.path.realpath(script) != os.path.realpath(own):
         why = f"the shell's command flopcalc is {script}, which belongs to another environment"
-        yield Problem("note", why, f"run {os.path.join(own, 'flopcalc')}, or activate its environment")
-
-
-def _same_folder(one: str, other: str) -> bool:
-    return os.path.realpath(one) == os.path.realpath(other)
+        yield Problem("note", why, f"run {own}, or activate its environment")
 
 
 def _terminal_problems(found: Terminal) -> Iterator[Problem]:
