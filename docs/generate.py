@@ -49,9 +49,19 @@ def cli_page() -> str:
         pages.append((f"flopcalc {name}", command.get_help(inner)))
     for title, text in pages:
         lines += [f"## {title}", "", "```text", *(line.rstrip() for line in text.splitlines()), "```", ""]
+    lines += ["## Exit codes", "", "| exit code | meaning |", "|:---|:---|", *_EXIT_CODES, ""]
     lines += ["## Conventions", "", "Values of `--convention`:", "", "| name | meaning |", "|:---|:---|"]
     lines += [f"| `{one.name}` | {one.text} |" for one in CONVENTIONS.values()]
     return "\n".join(lines) + "\n"
+
+
+_EXIT_CODES = (
+    "| 0 | fine |",
+    "| 1 | a check failed |",
+    "| 2 | wrong usage or bad input; one line says what is wrong, and one line what to do |",
+    "| 3 | an optional package is not installed; the hint is the pip command |",
+    "| 70 | a bug in flopcalc; `--debug` shows the traceback |",
+)
 
 
 def operators_page() -> str:
@@ -60,35 +70,42 @@ def operators_page() -> str:
     lines = ["# Operators", "", NOTE, *_INDEX_INTRO]
     for family, operators in families():
         lines += ["", f"## {family[:1].upper()}{family[1:]}", ""]
-        lines += ["| operator | what it is | example | parameters | MACs | ratio | source |"]
-        lines += ["|:---|:---|:---|---:|---:|---:|:---|"]
+        lines += ["| operator | what it is | example | parameters | MACs | ratio | compared with | source |"]
+        lines += ["|:---|:---|:---|---:|---:|---:|:---|:---|"]
         for operator in operators:
             one = example(operator).evaluation
             ratio = people(one.ratio("macs"), "ratio")
             cells = [f"`{operator.name}`", operator.title, str(one.geometry), f"{one.params:,}", f"{one.macs:,}", ratio]
-            lines.append(f"| {' | '.join([*cells, operator.paper.who])} |")
+            lines.append(f"| {' | '.join([*cells, operator.baseline_text, operator.paper.who])} |")
     lines += ["", "## Statuses of printed equations", ""]
     lines += [f"- **{status}**: {text}" for status, text in STATUS_TEXT.items()]
     return "\n".join(lines) + "\n"
 
 
 _INDEX_INTRO = (
-    "All operators by family. The example is a shape with default options; *ratio* is MACs over those of the plain",
-    "convolution of the same shape. The documentation site has a page for each operator: its structure, typeset equations, options, a",
-    "worked example, a plot of its cost, and measured times. On the command line `flopcalc list operators` shows the options,",
-    "`flopcalc layer NAME --cin 64` the cost, and `flopcalc formula NAME` the equations.",
+    "All operators by family. The example is a shape with default options; *ratio* is MACs over those of the convolution in the column",
+    "after it. The documentation site has a page for each operator: its structure, typeset equations, options, a worked",
+    "example, a plot of its cost, and measured times. On the command line `flopcalc list operators` shows the options,",
+    "`flopcalc layer NAME --cin 64` the cost, `flopcalc formula NAME` the equations, and",
+    "`flopcalc list --matching --cin 64 --cout 128 --stride 2` the operators that can replace that convolution, the least work first,",
+    "with the reason why each other operator cannot.",
+    "",
+    "Each operator is one file. You can add others in a [package](adding-an-operator.md) or a [YAML file](composing.md).",
+)
+
+
+_NETWORKS_INTRO = (
+    "Classifiers, from AlexNet to Swin and MobileNetV4, detectors, and the versions of classifiers for CIFAR, at batch 1, with default",
+    "options. [networks.md](networks.md) describes how they are written; `flopcalc model NAME` shows one, and `--set`",
+    "changes an option, for example `--set width=0.75` or `--set shortcut=B`. If torchvision has the network, the layers have",
+    "torchvision's names, and tests compare each layer with torchvision's module.",
+    "",
 )
 
 
 def networks_page() -> str:
     """The page of shipped networks: cost, input, options, the module with the same layer names, and the source."""
-    lines = [
-        "# Shipped networks",
-        "",
-        NOTE,
-        "At batch 1, with default options. [networks.md](networks.md) describes how",
-    ]
-    lines += ["they are written; `flopcalc model NAME` shows one.", ""]
+    lines = ["# Shipped networks", "", NOTE, *_NETWORKS_INTRO]
     lines += ["| network | parameters | MACs | input | options (defaults) | layers named as in |"]
     lines += ["|:---|---:|---:|:---|:---|:---|"]
     sources: dict[str, list[str]] = {}
@@ -147,8 +164,8 @@ def published_page() -> str:
 _COUNTS = re.compile(r"(<!-- Counts: .*? -->\n).*?(<!-- End of counts\. -->)", re.DOTALL)
 
 
-def readme() -> str:
-    """The README with the counts of printed figures and of errata in it."""
+def verifying_page() -> str:
+    """docs/verifying.md with the counts of printed figures and of errata in it."""
     shipped = sources.shipped()
     record = reproduce_record(shipped.comparisons())
     counts = record["verdicts"]
@@ -162,7 +179,7 @@ def readme() -> str:
         "have. `flopcalc errata`",
         f"lists {len(errors)} errors in equations, statements and tables of papers.",
     ]
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs/verifying.md").read_text(encoding="utf-8")
     return _COUNTS.sub(lambda found: found[1] + "\n".join(lines) + "\n" + found[2], text)
 
 
@@ -212,8 +229,8 @@ def fewer_flops_picture() -> str:
 
 
 PAGES = {
-    "README.md": readme,
     "docs/cli.md": cli_page,
+    "docs/verifying.md": verifying_page,
     "docs/operators.md": operators_page,
     "docs/shipped-networks.md": networks_page,
     "docs/networks.md": primitives_page,

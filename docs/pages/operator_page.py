@@ -1,9 +1,7 @@
 """The page of an operator, from its record: structure, equations, options, a worked example, costs, times, references."""
 
-import csv
 from collections.abc import Iterator
 from fractions import Fraction
-from functools import lru_cache
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -14,22 +12,20 @@ from flopcalc.algebra.closed_form import closed_form
 from flopcalc.algebra.formula_record import formula_record
 from flopcalc.cost.kinds import KIND
 from flopcalc.report import citation
-from flopcalc.report.document import people, seconds
+from flopcalc.report.document import people
 from flopcalc.spec.operator import Evaluation, Operator
 from flopcalc.spec.source import STATUS_TEXT
+from pages import times
 from pages.diagram import nodes_of, svg
 from pages.example import example, output_of
 from pages.mathml import mathml
 
 FOLDER = Path(__file__).resolve().parent
-_MEASURED = FOLDER.parent.parent / "configs" / "measured" / "operators.csv"
 _TEMPLATES = Environment(  # noqa: S701 - Markdown from our own records; what goes into HTML is escaped where it is made
     loader=FileSystemLoader(FOLDER), undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=False
 )
 _TITLES = {"params": "parameters", "macs": "MACs", "steps": "critical path (kernels)"}
 _RIGHT = {"corrected": "corrected", "asymptotic": "exact", "open": "other reading"}
-# The shape of a measured layer that is not a map.
-_ON_SEQUENCES, _ON_VOLUMES = "{0} steps", "{0} x {0} x {0}"
 
 
 def page(operator: Operator, plot: dict[str, Any] | None) -> str:
@@ -55,7 +51,7 @@ def page(operator: Operator, plot: dict[str, Any] | None) -> str:
         "needs": "; ".join(rule.text for rule in operator.rules),
         "command": shown.command,
         "output": output_of(shown.command),
-        "times": list(_times(operator)),
+        **times.of_operator(operator),
         "bench": shown.command.removeprefix("layer "),
         "references": [citation.text(paper) for paper in cited],
         "bibtex": "\n\n".join(citation.bibtex(paper) for paper in cited),
@@ -126,31 +122,3 @@ def _option(param: Any) -> dict[str, str]:
     bounds += [f"at most {param.most}"] if param.most is not None else []
     values = ", ".join([param.expects, *bounds])
     return {"name": param.name, "default": param.default_text, "values": values, "help": param.help}
-
-
-@lru_cache(maxsize=1)
-def _measured() -> tuple[dict[str, str], ...]:
-    with _MEASURED.open(encoding="utf-8", newline="") as file:
-        return tuple(csv.DictReader(file))
-
-
-def _times(operator: Operator) -> Iterator[dict[str, str]]:
-    case = ("channels", "hw", "batch", "dtype")
-    plain = {tuple(row[name] for name in case): row for row in _measured() if row["operator"] == "conv"}
-    size = _ON_SEQUENCES if operator.axes == 1 else _ON_VOLUMES if operator.volume else "{0} x {0}"
-    for row in _measured():
-        if row["operator"] != operator.name:
-            continue
-        other = plain.get(tuple(row[name] for name in case))
-        # A sequence or a volume is not the map of the plain convolution.
-        same = other is not None and operator.axes == 2 and not operator.volume
-        ratio = float(row["graph_s"]) / float(other["graph_s"]) if same and other else None
-        yield {
-            "channels": row["channels"],
-            "map": size.format(row["hw"]),
-            "batch": row["batch"],
-            "dtype": row["dtype"],
-            "eager": seconds(float(row["eager_s"])),
-            "graph": seconds(float(row["graph_s"])),
-            "ratio": "" if ratio is None else f"{ratio:.2f}",
-        }
