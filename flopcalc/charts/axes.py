@@ -1,10 +1,14 @@
 """Axes: domains, ticks, and numbers with units that a person reads."""
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from math import ceil, floor, log10
 from typing import Any
 
+from flopcalc.charts.labels import wrapped
+from flopcalc.cost.convention import get as get_convention
 from flopcalc.cost.kinds import KIND
+from flopcalc.errors import FlopcalcError
 
 # What an axis says of a column of a sweep or a kind of cost.
 _TITLES = {
@@ -41,16 +45,26 @@ def is_cost(name: str) -> bool:
     return name in KIND or name == "cost"
 
 
-_SUFFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"))
+_SUFFIXES = (
+    (1e15, "P"),
+    (1e12, "T"),
+    (1e9, "G"),
+    (1e6, "M"),
+    (1e3, "k"),
+    (1.0, ""),
+    (1e-3, "m"),
+    (1e-6, "u"),
+    (1e-9, "n"),
+)
 
 
 def human(value: float, unit: str = "", digits: int = 3) -> str:
     """A number with a suffix and a unit: 1.21 G, 96.3 MB, 12 us. unit: empty, B or s."""
     if value == 0:
         return f"0 {unit}".strip()
-    if not 1e-9 <= abs(value) < 1e15:
+    if not 1e-9 <= abs(value) < 1e18:
         return f"{value:.{digits - 1}e} {unit}".strip()
-    suffixes = _SUFFIXES if unit == "s" else _SUFFIXES[:5]
+    suffixes = _SUFFIXES if unit == "s" else _SUFFIXES[:6]
     factor, suffix = next((one for one in suffixes if abs(value) >= one[0]), suffixes[-1])
     if unit == "s" and factor >= 1:
         factor, suffix = 1.0, ""
@@ -63,7 +77,7 @@ def human(value: float, unit: str = "", digits: int = 3) -> str:
 
 def label_expression(unit: str = "") -> str:
     """An expression of Vega for the labels of an axis: 10M, 20 KB, 5 us."""
-    number = "format(datum.value, abs(datum.value) >= 1e15 ? '.2~e' : '~s')"
+    number = "format(datum.value, abs(datum.value) >= 1e18 ? '.2~e' : '~s')"
     if not unit:
         # Fractions without a suffix: 0.25.
         return f"abs(datum.value) < 1 ? format(datum.value, '~g') : {number}"
@@ -86,12 +100,12 @@ def log_domain(values: Iterable[float], room: float = 0.06) -> tuple[float, floa
     return low / factor, high * factor
 
 
-def linear_domain(values: Iterable[float], *, zero: bool = False) -> tuple[float, float]:
-    """The ends of a linear axis. zero: it starts at 0."""
+def linear_domain(values: Iterable[float], share: float = 0.06, *, zero: bool = False) -> tuple[float, float]:
+    """The ends of a linear axis. share: free share at each end. zero: it starts at 0."""
     values = list(values)
     low, high = min(values), max(values)
     low = min(low, 0.0) if zero else low
-    room = (high - low or abs(high) or 1.0) * 0.06
+    room = (high - low or abs(high) or 1.0) * share
     return (low if zero and low == 0 else low - room), high + room
 
 
@@ -134,6 +148,28 @@ def axis(
     return {**found, **more}
 
 
+# Larger numbers are too close to the largest float for an axis around them.
+_LARGEST = 10**280
+
+
+def position(value: Any, name: str) -> float:
+    """A number as a float. Raises FlopcalcError (too-large) for numbers that no picture can show."""
+    if abs(value) > _LARGEST:
+        raise FlopcalcError("too-large", f"{name} is larger than 10^280 here, too large to draw", "draw smaller sizes")
+    return float(value)
+
+
+def channel(field: str, domain: tuple[float, float], *, log: bool, axis: Mapping[str, Any]) -> dict[str, Any]:
+    """The encoding of an axis with exactly that domain."""
+    scale = {"type": "log" if log else "linear", "domain": list(domain), "nice": False, "zero": False}
+    return {"field": field, "type": "quantitative", "scale": scale, "axis": dict(axis)}
+
+
+def rounded(value: float) -> str:
+    """A size with four digits, and no fewer than it has before the point: 37.42, 1,234."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
+
+
 def below(low: float, high: float) -> float:
     """Where a log axis from low to high shows 0: one step of ten, or an eighth of the axis, below its lower end."""
     return low / max(10.0, (high / low) ** 0.125)
@@ -149,3 +185,22 @@ def exact(value: Any) -> str:
 def size_title(name: str, *, square: bool) -> str:
     """The title of an axis of sizes; square: height and width are equal."""
     return "input height and width" if square and name in ("h", "w") else title_of(name)
+
+
+def convention_title(name: str) -> str:
+    """The title of an axis for the number of a convention. Raises FlopcalcError (unknown-convention)."""
+    chosen = get_convention(name)
+    usual = {"macs": "MACs", "flops": "FLOPs"}.get(chosen.name)
+    return usual or f"cost, convention {chosen.name}"
+
+
+def wrapped_names(names: Sequence[str], room: float = 110.0) -> str:
+    """An expression of Vega for names on an axis, in lines of at most that width."""
+    return f"({json.dumps({name: wrapped(name, room) for name in names})})[datum.label]"
+
+
+def ratio(new: float, old: float) -> str:
+    """A ratio as a factor: x0.62."""
+    if not old:
+        return "x1" if not new else "from 0"
+    return f"x{new / old:.2f}" if 0.1 <= new / old < 100 else f"x{new / old:.2g}"

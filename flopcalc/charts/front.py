@@ -1,11 +1,13 @@
 """The points of a sweep in two columns, with the Pareto front."""
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flopcalc.charts import axes
+from flopcalc.charts.key import key_layers, note_layer
 from flopcalc.charts.picture import chart_of
 from flopcalc.charts.series import TARGETS, check_kind_of, columns_of, free_columns, label, number_of
-from flopcalc.charts.theme import INK, LABEL, MUTED
+from flopcalc.charts.theme import INK, LINE, MOST_SERIES, PAPER, series_scales, text_layer
 from flopcalc.errors import FlopcalcError
 
 if TYPE_CHECKING:
@@ -14,14 +16,15 @@ if TYPE_CHECKING:
     from flopcalc.analysis.sweep import Sweep
 
 MOST_POINTS = 20_000
+FRONT = "Pareto front"
 
 
 def front(sweep: "Sweep", x: str, y: str, *, title: str | None = None, log: bool = True) -> "altair.LayerChart":
     """A chart of all rows of a sweep as points, with the Pareto front in two columns drawn and labelled.
 
-    x, y: columns with numbers; smaller is better, with a minus in front larger: "-c_out". log: both axes are
-    logarithmic where all numbers are positive. Raises FlopcalcError: unknown-column, empty-sweep, too-many,
-    missing-package.
+    x, y: columns with numbers; smaller is better, with a minus in front larger: "-c_out". A row is on the front if no
+    other row is at least as good in both and better in one. log: each axis is logarithmic where all its numbers are
+    positive. Raises FlopcalcError: unknown-column, empty-sweep, too-many, too-large, missing-package.
     """
     columns = columns_of(sweep)
     names = [one.strip().removeprefix("-").strip() for one in (x, y)]
@@ -30,97 +33,157 @@ def front(sweep: "Sweep", x: str, y: str, *, title: str | None = None, log: bool
     if len(sweep) > MOST_POINTS:
         raise FlopcalcError(
             "too-many",
-            f"{len(sweep):,} points are more than a picture shows ({MOST_POINTS:,})",
-            "use where or fewer sizes",
+            f"{len(sweep):,} points are more than a picture shows, {MOST_POINTS:,}",
+            "try fewer values, or keep fewer rows with where (--where on the command line)",
         )
-    rows = _points(columns, names, [one.strip().startswith("-") for one in (x, y)])
-    xs, ys = [row["x"] for row in rows], [row["y"] for row in rows]
-    logs = [log and min(values) > 0 for values in (xs, ys)]
+    larger = [one.strip().startswith("-") for one in (x, y)]
+    free = free_columns(columns, None)
+    rows = _points(columns, names, larger, free)
+    if not rows:
+        raise FlopcalcError("empty-sweep", f"no row has numbers in {' and '.join(names)}", "name other columns")
+    best = sorted((row for row in rows if row["front"]), key=lambda row: (row["x"], row["y"]))
+    series = list(dict.fromkeys(row["series"] for row in rows))
+    shared = _shorten(best, names, columns, free, named=len(series) > MOST_SERIES)
+    if len(series) > MOST_SERIES:
+        series = ["all rows"]
+        for row in rows:
+            row["series"] = series[0]
+    values = [[row[key] for row in rows] for key in "xy"]
+    logs = [log and min(one) > 0 for one in values]
     domains = [
-        axes.log_domain(v) if is_log else axes.linear_domain(v) for v, is_log in zip((xs, ys), logs, strict=True)
+        axes.log_domain(one) if is_log else axes.linear_domain(one) for one, is_log in zip(values, logs, strict=True)
     ]
     ends = [
-        {
-            "field": field, "type": "quantitative",
-            "scale": {"type": "log" if is_log else "linear", "domain": list(domain), "nice": False, "zero": False},
-            "axis": axes.axis(axes.title_of(name), values=axes.log_ticks(*domain) if is_log else None),
-        }
-        for field, name, is_log, domain in zip("xy", names, logs, domains, strict=True)
+        axes.channel(
+            key, domain, log=is_log,
+            axis=axes.axis(
+                _title(name, is_larger), values=axes.log_ticks(*domain) if is_log else None, gridOpacity=0.7
+            ),
+        )
+        for key, name, is_log, domain, is_larger in zip("xy", names, logs, domains, larger, strict=True)
     ]  # fmt: skip
-    best = sorted((row for row in rows if row["front"]), key=lambda row: (row["x"], row["y"]))
+    scales = series_scales(series)
+    at = {"x": ends[0], "y": ends[1]}
+    tip = [
+        {"field": "name", "type": "nominal", "title": "row"},
+        {"field": "x_exact", "type": "nominal", "title": axes.title_of(names[0])},
+        {"field": "y_exact", "type": "nominal", "title": axes.title_of(names[1])},
+    ]
+    placed = {"x": {**ends[0], "field": "lx"}, "y": {**ends[1], "field": "ly"}}
     layers = [
+        {
+            "data": {"name": "steps"},
+            "mark": {"type": "line", "color": INK, "strokeWidth": LINE * 0.8},
+            "encoding": {**at, "order": {"field": "order", "type": "quantitative"}},
+        },
         {
             "data": {"name": "points"},
             "transform": [{"filter": "!datum.front"}],
-            "mark": {"type": "point", "size": 18, "color": MUTED, "opacity": 0.6, "strokeWidth": 0.8},
-            "encoding": {"x": ends[0], "y": ends[1], "tooltip": _tip(names)},
+            "mark": {"type": "point", "filled": False, "size": 16, "opacity": 0.75, "strokeWidth": 0.8},
+            "encoding": {**at, "color": scales["color"], "shape": scales["shape"], "tooltip": tip},
         },
         {
             "data": {"name": "front"},
-            "mark": {"type": "line", "color": "#0072b2", "strokeWidth": 1.2, "interpolate": "step-after"},
-            "encoding": {"x": ends[0], "y": ends[1], "order": {"field": "x"}},
+            "mark": {"type": "point", "filled": True, "size": 52, "opacity": 1, "stroke": PAPER, "strokeWidth": 0.7},
+            "encoding": {**at, "color": scales["color"], "shape": scales["shape"], "tooltip": tip},
         },
+        text_layer("front", placed, background=True),
+        text_layer("front", placed),
+        *key_layers(False, scales),
         {
-            "data": {"name": "front"},
-            "mark": {"type": "point", "filled": True, "size": 40, "color": "#0072b2", "opacity": 1},
-            "encoding": {"x": ends[0], "y": ends[1], "tooltip": _tip(names)},
-        },
-        {
-            "data": {"name": "front"},
-            "transform": [{"filter": "datum.shown"}],
-            "mark": {"type": "text", "fontSize": LABEL, "color": INK, "baseline": "middle"},
+            "data": {"name": "key"},
+            "transform": [{"filter": "datum.bare"}],
+            "mark": {"type": "rule", "color": INK, "strokeWidth": LINE * 0.8},
             "encoding": {
-                "x": {**ends[0], "field": "lx"}, "y": {**ends[1], "field": "ly"},
-                "text": {"field": "text", "type": "nominal"},
+                "x": {"field": "left", "type": "quantitative", "scale": None, "axis": None}, "x2": {"field": "right"},
+                "y": {"field": "py", "type": "quantitative", "scale": None, "axis": None},
             },
         },
+        note_layer(),
     ]  # fmt: skip
     layout = {
-        "beside": 62, "aspect": 0.66,
-        "labels": {
-            "data": "front", "around": ["points", "front"], "x": list(domains[0]), "y": list(domains[1]), "log": logs,
-        },
-    }  # fmt: skip
-    return chart_of(layers, {"points": rows, "front": best}, layout, title=title)
+        "beside": 62,
+        "left": 50,
+        "aspect": 0.7,
+        "axes": {"x": list(domains[0]), "y": list(domains[1]), "log": logs},
+        "labels": {"data": "front", "around": ["front"], "lines": ["steps"]},
+        "key": [
+            *({"series": name, "name": name} for name in series),
+            {"series": FRONT, "name": FRONT, "bare": True},
+        ],
+        "notes": [f"All rows of the front have {shared}."] if shared else [],
+    }
+    return chart_of(layers, {"points": rows, "front": best, "steps": _steps(best, larger)}, layout, title=title)
 
 
-def _tip(names: list[str]) -> list[dict[str, Any]]:
-    return [
-        {"field": "text", "type": "nominal", "title": "row"},
-        *(
-            {"field": key, "type": "nominal", "title": axes.title_of(name)}
-            for key, name in zip(("x_exact", "y_exact"), names, strict=True)
-        ),
-    ]
+def _title(name: str, is_larger: bool) -> str:
+    return f"{axes.title_of(name)} (more is better)" if is_larger else axes.title_of(name)
 
 
-def _points(columns: dict[str, list[Any]], names: list[str], larger: list[bool]) -> list[dict[str, Any]]:
-    free = free_columns(columns, None)
-    rows = []
+def _points(
+    columns: Mapping[str, Sequence[Any]], names: Sequence[str], larger: Sequence[bool], free: Sequence[str]
+) -> list[dict[str, Any]]:
+    """All rows with two numbers, and whether no other row beats them."""
+    rows: list[dict[str, Any]] = []
     exact = []
     for place, pair in enumerate(zip(*(columns[name] for name in names), strict=True)):
-        numbers = [number_of(value) for value in pair]
-        if None in numbers:
+        x, y = (number_of(value) for value in pair)
+        if x is None or y is None:
             continue
-        values = {name: columns[name][place] for name in (*TARGETS, *free) if name in columns}
-        exact.append(tuple(-n if turn else n for n, turn in zip(numbers, larger, strict=True)))  # type: ignore[operator]
+        target = {name: columns[name][place] for name in TARGETS if name in columns}
+        values = {name: columns[name][place] for name in free}
+        exact.append(tuple(-one if turn else one for one, turn in zip((x, y), larger, strict=True)))
         rows.append(
             {
-                "x": float(numbers[0]),  # type: ignore[arg-type]
-                "y": float(numbers[1]),  # type: ignore[arg-type]
-                "x_exact": axes.exact(numbers[0]),
-                "y_exact": axes.exact(numbers[1]),
-                "text": label(values),
+                "series": label(target) or "rows",
+                "name": label({**target, **values}),
+                "x": axes.position(x, names[0]),
+                "y": axes.position(y, names[1]),
+                "x_exact": axes.exact(x),
+                "y_exact": axes.exact(y),
                 "front": False,
+                "values": {name: str(value) for name, value in values.items() if value is not None},
             }
         )
-    if not rows:
-        raise FlopcalcError("empty-sweep", f"no row has numbers in {' and '.join(names)}", "name other columns")
-    order = sorted(range(len(rows)), key=lambda index: exact[index])
     least: Any = None
     last: Any = None
-    for index in order:
+    for index in sorted(range(len(rows)), key=lambda index: exact[index]):
         if least is None or exact[index][1] < least or exact[index] == last:
             rows[index]["front"] = True
             least, last = exact[index][1], exact[index]
     return rows
+
+
+def _shorten(
+    best: Sequence[dict[str, Any]],
+    names: Sequence[str],
+    columns: Mapping[str, Sequence[Any]],
+    free: Sequence[str],
+    *,
+    named: bool,
+) -> str:
+    """Give the rows of the front short texts: only what differs among them. Returns what all of them share, in words.
+
+    A column that an axis shows, or that equals one, is not repeated. named: with the name of the target.
+    """
+    on_axis = {name for name in free if any(columns[name] == columns[axis] for axis in names)}
+    differ = [name for name in free if name not in on_axis and len({row["values"].get(name) for row in best}) > 1]
+    for row in best:
+        settings = ", ".join(f"{name}={row['values'][name]}" for name in differ if name in row["values"])
+        row["text"] = f"{row['series']}, {settings}".strip(", ") if named or not settings else settings
+    same = [name for name in free if name not in on_axis and name not in differ and name in best[0]["values"]]
+    return ", ".join(f"{name}={best[0]['values'][name]}" for name in same)
+
+
+def _steps(best: Sequence[Mapping[str, Any]], larger: Sequence[bool]) -> list[dict[str, Any]]:
+    """The front as a line in steps: the border of what its rows beat."""
+    found: list[dict[str, Any]] = []
+    points = sorted({(row["x"], row["y"]) for row in best})
+    for x, y in points:
+        if found and found[-1]["y"] != y and found[-1]["x"] != x:
+            before = found[-1]
+            # A point is beaten from the side on which x is worse.
+            corner = (before["x"], y) if larger[0] else (x, before["y"])
+            found.append({"series": FRONT, "x": corner[0], "y": corner[1], "order": len(found)})
+        found.append({"series": FRONT, "x": x, "y": y, "order": len(found)})
+    return found

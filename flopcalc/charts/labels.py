@@ -1,7 +1,7 @@
-"""Placing texts next to points so that they hide neither points nor each other."""
+"""Placing texts: next to points, at the ends of lines, so that they hide neither marks nor each other."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from math import log
+from math import atan2, degrees, log
 from typing import Any, NamedTuple
 
 from flopcalc.charts.theme import LABEL, text_width
@@ -33,11 +33,10 @@ class Scale(NamedTuple):
 
     def pixel(self, value: float) -> float:
         """The pixel of a number."""
-        share = (
-            log(value / self.low) / log(self.high / self.low)
-            if self.log
-            else (value - self.low) / (self.high - self.low)
-        )
+        if self.log:
+            share = log(value / self.low) / log(self.high / self.low)
+        else:
+            share = (value - self.low) / (self.high - self.low)
         return self.length * ((1 - share) if self.turned else share)
 
     def value(self, pixel: float) -> float:
@@ -48,35 +47,38 @@ class Scale(NamedTuple):
         return self.low + share * (self.high - self.low)
 
 
-def place_labels(spec: dict[str, Any], layout: Mapping[str, Any]) -> None:
-    """Set the places of the texts of a specification: `lx`, `ly` and `shown` in the rows of a data set.
+def scales(spec: Mapping[str, Any], axes: Mapping[str, Any]) -> tuple[Scale, Scale]:
+    """The scales of a plot. axes: x, y: low and high; log: of each, whether it is logarithmic."""
+    across = Scale(*axes["x"], length=spec["width"], log=axes["log"][0])
+    return across, Scale(*axes["y"], length=spec["height"], log=axes["log"][1], turned=True)
 
-    layout["labels"]: data: the name of the set, whose rows have x, y and text. around: sets of points to be kept
-    visible, whose rows have x and y. x, y: low, high and log of the axes. Texts come in the order of the rows, so that
-    the first ones are shown where not all fit.
+
+def place_labels(spec: dict[str, Any], layout: Mapping[str, Any]) -> None:
+    """Set the places of texts near points: `lx`, `ly` and `shown` in the rows of data sets.
+
+    layout["labels"]: data: the name of a set, whose rows have x, y and text. around: sets of points to be kept visible,
+    whose rows have x and y. lines: sets of points that are connected within a series. Texts come in the order of the
+    rows, so that the first ones are shown where not all fit.
     """
     labels = layout.get("labels")
     if labels is None:
         return
-    across = Scale(*labels["x"], length=spec["width"], log=labels["log"][0])
-    down = Scale(*labels["y"], length=spec["height"], log=labels["log"][1], turned=True)
+    across, down = scales(spec, layout["axes"])
+    data = spec["datasets"]
     taken = [
-        _around(across.pixel(row["x"]), down.pixel(row["y"]), labels.get("clearance", 4.0))
+        _around(across.pixel(row["x"]), down.pixel(row["y"]), row.get("radius", 4.0))
         for name in labels["around"]
-        for row in spec["datasets"][name]
-        if row["x"] is not None and row["y"] is not None
+        for row in data[name]
     ]
-    taken += [box for name in labels.get("lines", ()) for box in _segments(spec["datasets"][name], across, down)]
-    size = labels.get("size", LABEL)
-    for row in spec["datasets"][labels["data"]]:
-        box = _free(row, across, down, taken, size)
+    taken += [box for name in labels.get("lines", ()) for box in _segments(data[name], across, down)]
+    for row in data[labels["data"]]:
+        box = _free(row, across, down, taken)
         row["shown"] = box is not None
-        if box is None:
-            row["lx"], row["ly"] = row["x"], row["y"]
-            continue
-        taken.append(box)
-        row["lx"] = across.value((box.left + box.right) / 2)
-        row["ly"] = down.value((box.top + box.bottom) / 2)
+        row["lx"], row["ly"] = row["x"], row["y"]
+        if box is not None:
+            taken.append(box)
+            row["lx"] = across.value((box.left + box.right) / 2)
+            row["ly"] = down.value((box.top + box.bottom) / 2)
 
 
 def _around(x: float, y: float, clearance: float) -> Box:
@@ -96,25 +98,175 @@ def _segments(rows: Iterable[Mapping[str, Any]], across: Scale, down: Scale) -> 
         steps = max(1, int(max(abs(here[0] - start[0]), abs(here[1] - start[1])) / 4))
         for step in range(steps + 1):
             share = step / steps
-            found.append(_around(start[0] + share * (here[0] - start[0]), start[1] + share * (here[1] - start[1]), 1.0))
+            x, y = (a + share * (b - a) for a, b in zip(start, here, strict=True))
+            found.append(_around(x, y, 1.0))
     return found
 
 
 # Directions in which a text may lie from its point, the best ones first, and distances in pixels.
 _DIRECTIONS = ((1, 0), (0, -1), (1, -1), (-1, 0), (0, 1), (1, 1), (-1, -1), (-1, 1))
-_DISTANCES = (5.0, 11.0, 18.0, 27.0)
+_DISTANCES = (5.0, 9.0, 14.0, 20.0)
 
 
-def _free(row: Mapping[str, Any], across: Scale, down: Scale, taken: Sequence[Box], size: float) -> Box | None:
+def _free(row: Mapping[str, Any], across: Scale, down: Scale, taken: Sequence[Box]) -> Box | None:
     """A free place for a text near its point; None where there is none."""
     x, y = across.pixel(row["x"]), down.pixel(row["y"])
-    width, height = text_width(row["text"], size) + 3, size * 1.1
+    lines = str(row["text"]).split("\n")
+    width, height = max(map(text_width, lines)) + 3, LABEL * 1.15 * len(lines)
     for distance in _DISTANCES:
         for right, low in _DIRECTIONS:
-            left = x + right * (distance + width / 2) - width / 2
-            top = y + low * (distance + height / 2) - height / 2
+            gap = distance + row.get("radius", 4.0) - 4.0
+            left = x + right * (gap + width / 2) - width / 2
+            top = y + low * (gap + height / 2) - height / 2
             box = Box(left, top, left + width, top + height)
             inside = box.left >= 0 and box.right <= across.length and box.top >= 0 and box.bottom <= down.length
             if inside and not any(box.meets(other) for other in taken):
                 return box
     return None
+
+
+def place_ends(spec: dict[str, Any], layout: Mapping[str, Any], width: float) -> bool:
+    """Set the places of the names of lines at their right ends; whether there is room for them.
+
+    layout["ends"]: data: the name of a set, whose rows have the y of a line's last point and its text. width: of the
+    whole picture in pixels, of which the names take at most a third.
+    """
+    ends = layout.get("ends")
+    if ends is None:
+        return False
+    rows = spec["datasets"][ends["data"]]
+    _, down = scales(spec, layout["axes"])
+    room = width * 0.36
+    heights = []
+    for row in rows:
+        lines = wrapped(row["name"], room)
+        row["text"] = "\n".join(lines)
+        heights.append(len(lines) * LABEL * 1.12)
+        row["fits"] = max(map(text_width, lines)) <= room
+    fits = bool(rows) and all(row["fits"] for row in rows) and sum(heights) <= spec["height"] and not ends["ragged"]
+    order = sorted(range(len(rows)), key=lambda place: (down.pixel(rows[place]["y"]), place))
+    places = _spread(
+        [down.pixel(rows[place]["y"]) for place in order], [heights[place] for place in order], spec["height"]
+    )
+    for place, at in zip(order, places, strict=True):
+        row = rows[place]
+        row["shown"] = fits
+        row["py"] = round(at, 2)
+        row["from"] = round(down.pixel(row["y"]), 2)
+        row["px"], row["at"], row["tx"] = spec["width"] + 1, spec["width"] + 9, spec["width"] + 11
+        del row["fits"]
+    return fits
+
+
+def _spread(wanted: Sequence[float], heights: Sequence[float], length: float) -> list[float]:
+    """Centres as near to the wanted ones as heights allow, in their order, from 0 to length."""
+    # Groups of neighbours that touch: first, last, and the top of the group where its members are nearest.
+    groups: list[tuple[int, int, float]] = []
+    for place, (at, height) in enumerate(zip(wanted, heights, strict=True)):
+        groups.append((place, place, at - height / 2))
+        while True:
+            first, last, top = groups[-1]
+            size = sum(heights[first : last + 1])
+            top = min(max(top, 0.0), max(0.0, length - size))
+            groups[-1] = first, last, top
+            if len(groups) < 2 or groups[-2][2] + sum(heights[groups[-2][0] : groups[-2][1] + 1]) <= top + 1e-9:
+                break
+            start = groups[-2][0]
+            del groups[-2:]
+            offsets, below = [], 0.0
+            for index in range(start, last + 1):
+                offsets.append(wanted[index] - heights[index] / 2 - below)
+                below += heights[index]
+            groups.append((start, last, sum(offsets) / len(offsets)))
+    found = []
+    for first, last, top in groups:
+        for index in range(first, last + 1):
+            found.append(top + heights[index] / 2)
+            top += heights[index]  # noqa: PLW2901
+    return found
+
+
+def wrapped(text: str, room: float, size: float = LABEL) -> list[str]:
+    """A text in lines of at most that width, broken after commas, spaces and underscores where possible."""
+    lines = [""]
+    for piece in _pieces(text):
+        if lines[-1] and text_width((lines[-1] + piece).rstrip(), size) > room:
+            lines[-1] = lines[-1].rstrip()
+            lines.append("")
+        lines[-1] += piece
+    lines[-1] = lines[-1].rstrip()
+    return lines
+
+
+def _pieces(text: str) -> list[str]:
+    """The shortest pieces between which a line may break."""
+    pieces, piece = [], ""
+    for letter in text:
+        piece += letter
+        if letter in " ,_.:/":
+            pieces.append(piece)
+            piece = ""
+    return [*pieces, piece] if piece else pieces
+
+
+def place_angles(spec: dict[str, Any], layout: Mapping[str, Any]) -> None:
+    """Set the angles of texts along lines. layout["along"]: data: a set with x, y, and x2, y2 on the line."""
+    along = layout.get("along")
+    if along is None:
+        return
+    across, down = scales(spec, layout["axes"])
+    for row in spec["datasets"][along["data"]]:
+        right = across.pixel(row["x2"]) - across.pixel(row["x"])
+        row["angle"] = round(degrees(atan2(down.pixel(row["y2"]) - down.pixel(row["y"]), right)), 2)
+
+
+def place_clamped(spec: dict[str, Any], layout: Mapping[str, Any]) -> None:
+    """Set the places of texts above points so that they stay inside the plot: `tx`, and lines of `text` from `name`."""
+    clamped = layout.get("clamped")
+    if clamped is None:
+        return
+    across, _ = scales(spec, layout["axes"])
+    for row in spec["datasets"][clamped["data"]]:
+        lines = wrapped(row["name"], spec["width"] - 6)
+        half = max(map(text_width, lines)) / 2 + 3
+        row["text"] = "\n".join(lines)
+        row["tx"] = round(min(max(across.pixel(row["x"]), half), max(half, spec["width"] - half)), 2)
+
+
+def place_inside(spec: dict[str, Any], layout: Mapping[str, Any]) -> None:
+    """Set whether names fit into their pieces of bars: `shown`. layout["inside"]: data: a set of pieces."""
+    inside = layout.get("inside")
+    if inside is None:
+        return
+    across, _ = scales(spec, layout["axes"])
+    for row in spec["datasets"][inside["data"]]:
+        room = across.pixel(row["end"]) - across.pixel(row["start"])
+        row["shown"] = text_width(row["series"]) + 6 <= room
+
+
+def place_stretches(spec: dict[str, Any], layout: Mapping[str, Any]) -> None:
+    """Set the places of the names of stretches below the plot, and layout["below"], the room that they take.
+
+    layout["stretches"]: data: a set with start, end and text. Names that fit are horizontal; where none of them would
+    be shown, they are turned. bounds: a set of the ends of stretches.
+    """
+    stretches = layout.get("stretches")
+    if stretches is None:
+        return
+    across, _ = scales(spec, layout["axes"])
+    rows = spec["datasets"][stretches["data"]]
+    for row in spec["datasets"][stretches["bounds"]]:
+        row["py"] = spec["height"] + 3
+    fits = [text_width(row["text"]) + 4 <= across.pixel(row["end"]) - across.pixel(row["start"]) for row in rows]
+    wide = [row["end"] - row["start"] for row in rows]
+    # Turned where the names of most layers would be missing.
+    turned = sum(size for size, fit in zip(wide, fits, strict=True) if fit) < 0.6 * sum(wide)
+    last = -LABEL
+    for row, fit in zip(rows, fits, strict=True):
+        row["px"] = round((across.pixel(row["start"]) + across.pixel(row["end"])) / 2, 2)
+        row["shown"] = row["px"] - last >= LABEL * 1.05 if turned else fit
+        last = row["px"] if row["shown"] else last
+        row["angle"] = -90 if turned else 0
+        row["py"] = spec["height"] + (9 + text_width(row["text"]) / 2 if turned else 14)
+    longest = max((text_width(row["text"]) for row in rows if row["shown"]), default=0.0)
+    spec["usermeta"]["flopcalc"]["below"] = round(longest + 22, 2) if turned else 32.0

@@ -1,10 +1,13 @@
 """The bytes that are alive while each layer of a network runs."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
 
 from flopcalc.charts import axes
+from flopcalc.charts.key import key_layers, note_layer, pixels
 from flopcalc.charts.picture import chart_of
-from flopcalc.charts.theme import INK, LABEL
+from flopcalc.charts.theme import INK, LABEL, MUTED, named_scale
 from flopcalc.errors import FlopcalcError
 
 if TYPE_CHECKING:
@@ -12,47 +15,148 @@ if TYPE_CHECKING:
 
     from flopcalc.analysis.memory.record import Memory
 
+FORWARD, BACKWARD = "forward", "backward"
+_COLOURS = {FORWARD: "#56b4e9", BACKWARD: "#b34f00"}
+_SUFFIX = " (backward)"
+# Fewer stretches of layers than this are divided into their parts, if that makes no more than the other number.
+_FEW, _MANY = 4, 16
+
 
 def memory_by_layer(found: "Memory", *, title: str | None = None) -> "altair.LayerChart":
     """A chart of the bytes alive during each layer, in the order of execution, with the peak marked.
 
-    found: the result of `flopcalc.memory`. Raises FlopcalcError: bad-usage, missing-package.
+    found: the result of `flopcalc.memory`. The bytes are those of activations, in training also of gradients, as in
+    `found.layers`; weights and the state of an optimizer are not among them. A megabyte (MB) is 10^6 bytes. The
+    horizontal axis names stretches of layers by the first part of their names.
+
+    Raises FlopcalcError: bad-usage, missing-package.
     """
     if not found.layers:
         raise FlopcalcError("bad-usage", f"{found.target} has no layers", "draw another network")
-    rows = [
-        {"x": place, "end": place + 1, "y": moment.live, "text": moment.name}
+    rows: list[dict[str, Any]] = [
+        {
+            "x": place,
+            "end": place + 1,
+            "y": float(moment.live),
+            "series": BACKWARD if moment.name.endswith(_SUFFIX) else FORWARD,
+            "text": moment.name,
+            "bytes": f"{moment.live:,}",
+        }
         for place, moment in enumerate(found.layers)
     ]
-    top = max(rows, key=lambda row: float(str(row["y"])))
+    top = max(rows, key=lambda row: row["y"])
+    high = (top["y"] or 1.0) * 1.22
     peak = {
-        "x": float(str(top["x"])) + 0.5,
+        "x": top["x"] + 0.5,
         "y": top["y"],
-        "text": f"{axes.human(float(str(top['y'])), 'B')} at {top['text']}",
+        "name": f"peak {axes.human(top['y'], 'B')} at {top['text']}",
     }
-    x = {
-        "field": "x", "type": "quantitative", "scale": {"domain": [0, len(rows)], "nice": False},
-        "axis": axes.axis("layers, in order", grid=False),
-    }  # fmt: skip
-    y = {
-        "field": "y", "type": "quantitative",
-        "axis": axes.axis("bytes alive", "B", tickCount=5),
-    }  # fmt: skip
+    parts = [part for part in _COLOURS if any(row["series"] == part for row in rows)]
+    color = named_scale(parts, [_COLOURS[part] for part in parts])
+    x = axes.channel(
+        "x", (0, len(rows)), log=False, axis={"labels": False, "ticks": False, "title": None, "grid": False}
+    )
+    y = axes.channel("y", (0, high), log=False, axis=axes.axis("bytes alive", "B", tickCount=5))
     layers = [
         {
             "data": {"name": "layers"},
-            "mark": {"type": "rect", "color": "#56b4e9"},
-            "encoding": {"x": x, "x2": {"field": "end"}, "y": y, "y2": {"datum": 0}},
+            "mark": {"type": "rect"},
+            "encoding": {
+                "x": x, "x2": {"field": "end"}, "y": y, "y2": {"datum": 0}, "color": color,
+                "tooltip": [
+                    {"field": "text", "type": "nominal", "title": "layer"},
+                    {"field": "bytes", "type": "nominal", "title": "bytes alive"},
+                ],
+            },
         },
         {
             "data": {"name": "peak"},
-            "mark": {"type": "point", "filled": True, "color": INK, "size": 40},
+            "mark": {"type": "rule", "color": INK, "strokeWidth": 0.8, "strokeDash": [3, 2]},
+            "encoding": {"y": y},
+        },
+        {
+            "data": {"name": "peak"},
+            "mark": {"type": "point", "filled": True, "color": INK, "size": 40, "opacity": 1},
             "encoding": {"x": x, "y": y},
         },
         {
             "data": {"name": "peak"},
-            "mark": {"type": "text", "fontSize": LABEL, "color": INK, "dy": -9},
-            "encoding": {"x": x, "y": y, "text": {"field": "text", "type": "nominal"}},
+            "mark": {
+                "type": "text", "fontSize": LABEL, "color": INK, "dy": -6, "baseline": "bottom", "lineBreak": "\n",
+                "lineHeight": LABEL * 1.15,
+            },
+            "encoding": {**pixels("tx", "x"), "y": y, "text": {"field": "text", "type": "nominal"}},
         },
+        {
+            "data": {"name": "bounds"},
+            "mark": {"type": "tick", "color": MUTED, "thickness": 1, "size": 5, "orient": "vertical"},
+            "encoding": {"x": x, **pixels("py", "y")},
+        },
+        {
+            "data": {"name": "stretches"},
+            "transform": [{"filter": "datum.shown"}],
+            "mark": {
+                "type": "text", "fontSize": LABEL, "color": INK,
+            },
+            "encoding": {
+                **pixels("px", "x"), **pixels("py", "y"), "text": {"field": "text", "type": "nominal"},
+                "angle": {"field": "angle", "type": "quantitative", "scale": None},
+            },
+        },
+        *key_layers(False, {"color": color}),
+        note_layer(),
     ]  # fmt: skip
-    return chart_of(layers, {"layers": rows, "peak": [peak]}, {"beside": 70, "aspect": 0.5}, title=title)
+    layout = {
+        "beside": 70,
+        "left": 50,
+        "aspect": 0.5,
+        "axes": {"x": [0, len(rows)], "y": [0, high], "log": [False, False]},
+        "clamped": {"data": "peak"},
+        "stretches": {"data": "stretches", "bounds": "bounds"},
+        "key": [{"series": part, "name": part} for part in parts] if len(parts) > 1 else [],
+        "notes": [_note(found)],
+    }
+    stretches = _stretches([row["text"] for row in rows])
+    datasets = {
+        "layers": rows,
+        "peak": [peak],
+        "stretches": stretches,
+        "bounds": [{"x": place} for place in sorted({one["start"] for one in stretches} | {len(rows)})],
+    }
+    return chart_of(layers, datasets, layout, title=title)
+
+
+def _stretches(names: Sequence[str]) -> list[dict[str, Any]]:
+    """Stretches of layers whose names begin alike: where each starts and ends, and its name.
+
+    Names are cut after as few parts as make enough stretches. Few layers are each a stretch of their own.
+    """
+    pieces = [name.removesuffix(_SUFFIX).split(".") for name in names]
+    deepest = max(map(len, pieces))
+    if len(names) <= _MANY:
+        return _runs([".".join(piece) for piece in pieces], names)
+    depth = 1
+    while depth < deepest:
+        runs = [len(_runs([".".join(piece[:size]) for piece in pieces], names)) for size in (depth, depth + 1)]
+        if runs[0] >= _FEW or runs[1] > _MANY:
+            break
+        depth += 1
+    return _runs([".".join(piece[:depth]) for piece in pieces], names)
+
+
+def _runs(keys: Sequence[str], names: Sequence[str]) -> list[dict[str, Any]]:
+    backward = [name.endswith(_SUFFIX) for name in names]
+    found, start = [], 0
+    for (key, _), members in groupby(zip(keys, backward, strict=True)):
+        end = start + len(list(members))
+        found.append({"start": start, "end": end, "text": key})
+        start = end
+    return found
+
+
+def _note(found: "Memory") -> str:
+    what = "training step" if found.mode == "training" else "inference"
+    return (
+        f"{found.target}, {what}, batch {found.batch}, {found.dtype}; layers in the order of execution. In all, with "
+        f"weights: {axes.human(found.peak, 'B')}."
+    )

@@ -5,7 +5,8 @@ from copy import deepcopy
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from flopcalc.charts.labels import place_labels
+from flopcalc.charts.key import place_key
+from flopcalc.charts.labels import place_angles, place_clamped, place_ends, place_inside, place_labels, place_stretches
 from flopcalc.charts.theme import DEFAULT_MM, PIXELS_PER_MM, config
 from flopcalc.errors import missing_package
 
@@ -60,19 +61,25 @@ def load_vl_convert() -> Any:
 def laid_out(spec: Mapping[str, Any], width: float, beside: float | None = None) -> dict[str, Any]:
     """The specification for a picture of that width, in pixels, with the axes and all text.
 
-    beside: the pixels that are not the plot; None for an estimate. The layout, in `usermeta`, has:
-    beside: that estimate. aspect: height of the plot / its width; height: a fixed one. labels: texts to be placed.
+    beside: the pixels that are not the plot; None for an estimate. The layout, in `usermeta`, has: beside: that
+    estimate. aspect: height of the plot / its width; height: a fixed one. axes: the domains of both axes. labels, ends,
+    along, clamped, key, notes: texts to be placed, see `labels` and `key`.
     """
     found = deepcopy(dict(spec))
     layout = found.get("usermeta", {}).get(OURS)
     if layout is None:
-        # A chart that somebody else made.
+        # A chart that flopcalc did not make.
         found["width"] = width if beside is None else max(40.0, width - beside)
         return found
     found["width"] = round(max(60.0, width - (layout["beside"] if beside is None else beside)), 2)
     if "aspect" in layout:
-        found["height"] = round(min(max(found["width"] * layout["aspect"], 130.0), 330.0), 2)
-    elif "height" in layout:
+        found["height"] = round(min(max(found["width"] * layout["aspect"], 140.0), 330.0), 2)
+    else:
         found["height"] = layout["height"]
     place_labels(found, layout)
+    place_angles(found, layout)
+    place_clamped(found, layout)
+    place_inside(found, layout)
+    place_stretches(found, layout)
+    place_key(found, layout, named=place_ends(found, layout, width))
     return found

@@ -1,11 +1,14 @@
 """A network before and after a replacement, stage by stage or layer by layer."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from flopcalc.charts import axes
+from flopcalc.charts.bars import amounts, bar_axes, check_adds_up, cost_title
+from flopcalc.charts.key import key_layers, note_layer
+from flopcalc.charts.labels import wrapped
 from flopcalc.charts.picture import chart_of
-from flopcalc.charts.theme import PAPER, text_width
-from flopcalc.cost.kinds import check_kind
+from flopcalc.charts.theme import PAPER, named_scale, text_layer, text_width
 from flopcalc.errors import FlopcalcError
 
 if TYPE_CHECKING:
@@ -13,9 +16,13 @@ if TYPE_CHECKING:
 
     from flopcalc.networks.network import Layer, Network
 
-KEPT, REPLACED, NEW = "not replaced", "replaced, before", "replaced, after"
-_COLOURS = {KEPT: "#d0d0d0", REPLACED: "#56b4e9", NEW: "#0b3c5d"}
-_BAR = 11.0
+KEPT, REPLACED, NEW = "kept", "replaced", "new"
+# Light, middle and dark, so that they also differ in grey.
+_COLOURS = {KEPT: "#dcdcdc", REPLACED: "#56b4e9", NEW: "#0b3c5d"}
+_ROW = 32.0
+# A picture by layer has at most so many rows; the rest is one more.
+_MOST_ROWS = 40
+_OTHERS = "other layers"
 
 
 def replacement(
@@ -25,73 +32,154 @@ def replacement(
     *,
     by: Literal["stage", "layer"] = "stage",
     title: str | None = None,
-    cost: str | None = None,
+    convention: str | None = None,
 ) -> "altair.LayerChart":
-    """A chart of the costs of a network before and after a replacement, with two bars for each stage or layer.
+    """A chart of the costs of a network before and after a replacement: two bars for each stage, or layer, and in sum.
 
-    The part of each bar that was replaced has a colour of its own. by: stage, or layer for the replaced layers one by
-    one. Raises FlopcalcError: unknown-kind, bad-usage, missing-package.
+    The part of each bar that was replaced has a colour of its own, and the ratio of both bars is next to the lower one.
+    by: stage, or layer for the replaced layers one by one (the 40 most expensive ones). kind: of the cost; convention:
+    count by this convention instead. Raises FlopcalcError: unknown-kind, unknown-convention, bad-usage,
+    missing-package.
     """
-    check_kind(kind)
-    if kind == "steps":
-        raise FlopcalcError("bad-usage", "the critical path does not add up", "draw another kind of cost")
-    rows = compared(before, after, kind, by)
-    groups = list(dict.fromkeys(row["group"] for row in rows))
-    x = {
-        "type": "quantitative", "scale": {"nice": False},
-        "axis": axes.axis(cost or axes.title_of(kind), tickCount=5),
-    }  # fmt: skip
+    check_adds_up(kind)
+    if by not in ("stage", "layer"):
+        raise FlopcalcError("bad-option", f"by is {by!r}", "one of: stage, layer")
+    sides = [list(amounts(network, kind, convention)) for network in (before, after)]
+    rows = compared(*sides, by)
+    changed = _changed(*sides)
+    groups = list(dict.fromkeys(row["name"] for row in rows))
+    top = max((row["end"] for row in rows), default=0.0) or 1.0
+    what = cost_title(kind, convention, [before, after])
+    parts = [part for part in _COLOURS if any(row["series"] == part for row in rows)]
+    color = named_scale(parts, [_COLOURS[part] for part in parts])
+    x, y = bar_axes(groups, top, what, "name", 0.24)
+    offset = {"field": "side", "type": "nominal", "sort": ["before", "after"], "scale": {"paddingInner": 0}}
     layers = [
         {
             "data": {"name": "bars"},
-            "mark": {"type": "bar", "stroke": PAPER, "strokeWidth": 0.5},
+            "mark": {"type": "bar", "stroke": PAPER, "strokeWidth": 0.6},
             "encoding": {
-                "x": {**x, "field": "start"},
-                "x2": {"field": "end"},
-                "y": {"field": "group", "type": "nominal", "sort": None, "scale": {"domain": groups}, "axis": {"title": None}},
-                "yOffset": {"field": "side", "type": "nominal", "sort": ["before", "after"]},
-                "color": {
-                    "field": "part", "type": "nominal", "sort": None, "title": None,
-                    "scale": {"domain": list(_COLOURS), "range": list(_COLOURS.values())},
-                    "legend": {"orient": "bottom", "columns": 3},
-                },
+                "x": {**x, "field": "start"}, "x2": {"field": "end"}, "y": y, "yOffset": offset, "color": color,
+                "tooltip": [
+                    {"field": "name", "type": "nominal", "title": by},
+                    {"field": "side", "type": "nominal"},
+                    {"field": "series", "type": "nominal", "title": "layers"},
+                    {"field": "cost", "type": "nominal", "title": what},
+                ],
             },
         },
+        text_layer(
+            "ratios", {"x": {**x, "field": "end"}, "y": y, "yOffset": offset}, shown=False, align="left", dx=3
+        ),
+        *key_layers(False, {"color": color}),
+        note_layer(),
     ]  # fmt: skip
-    layout = {"beside": max(text_width(name) for name in groups) + 30, "height": len(groups) * _BAR * 2.7}
-    return chart_of(layers, {"bars": rows}, layout, title=title)
+    left = max(text_width(line) for name in groups for line in wrapped(name, 110)) + 8
+    texts = {
+        KEPT: "not replaced",
+        REPLACED: f"before: {_kinds(before, changed)}",
+        NEW: f"after: {_kinds(after, changed)}",
+    }
+    layout = {
+        "beside": left + 8,
+        "left": left,
+        "height": _ROW * len(groups),
+        "key": [{"series": part, "name": texts[part]} for part in parts],
+        "notes": _notes(before, after, changed, rows),
+    }
+    return chart_of(layers, {"bars": rows, "ratios": _ratios(rows, groups)}, layout, title=title)
 
 
-def compared(before: "Network", after: "Network", kind: str, by: str) -> list[dict[str, Any]]:
-    """The bars: for each group the part that was kept and the one that was replaced, before and after."""
-    old = {layer.name: layer for layer in before.layers}
-    new = {layer.name: layer for layer in after.layers}
-    changed = {name for name in {*old, *new} if _differs(old.get(name), new.get(name))}
-    found: dict[str, dict[tuple[str, str], int]] = {}
-    for side, layers in (("before", before.layers), ("after", after.layers)):
-        for layer in layers:
+def compared(
+    before: "Sequence[tuple[Layer, int]]", after: "Sequence[tuple[Layer, int]]", by: str
+) -> list[dict[str, Any]]:
+    """The pieces of the bars: for each group the sum of the layers that stay and that of the replaced ones.
+
+    Both come with the layers of each side and their costs.
+    """
+    changed = _changed(before, after)
+    shown = _shown(before, changed) if by == "layer" else set()
+    sums: dict[str, dict[tuple[str, str], int]] = {}
+    for side, layers in (("before", before), ("after", after)):
+        for layer, amount in layers:
             is_changed = layer.name in changed
-            group = layer.stage or "(no stage)" if by == "stage" else layer.name if is_changed else "all other layers"
+            stage = layer.stage or "(no stage)"
+            group = stage if by == "stage" else layer.name if layer.name in shown else _OTHERS
             part = KEPT if not is_changed else REPLACED if side == "before" else NEW
-            sums = found.setdefault(group, {})
-            sums[side, part] = sums.get((side, part), 0) + layer.cost.total(kind)
+            found = sums.setdefault(group, {})
+            found[side, part] = found.get((side, part), 0) + amount
+    if by == "layer" and _OTHERS in sums:
+        # After the replaced ones.
+        sums[_OTHERS] = sums.pop(_OTHERS)
     rows = []
-    for group, sums in found.items():
+    for group, found in sums.items():
         for side in ("before", "after"):
             start = 0
-            for part in (KEPT, REPLACED, NEW):
-                amount = sums.get((side, part), 0)
-                if (side, part) in sums:
+            for part in _COLOURS:
+                if (side, part) in found:
+                    amount = found[side, part]
                     rows.append(
                         {
-                            "group": group, "side": side, "part": part,
-                            "start": float(start), "end": float(start + amount), "amount": float(amount),
+                            "name": group,
+                            "side": side,
+                            "series": part,
+                            "start": float(start),
+                            "end": float(start + amount),
+                            "amount": float(amount),
                             "cost": f"{amount:,}",
                         }
-                    )  # fmt: skip
-                start += amount
+                    )
+                    start += amount
     return rows
 
 
-def _differs(one: "Layer | None", other: "Layer | None") -> bool:
-    return one is None or other is None or one.kind != other.kind or one.cost != other.cost
+def _changed(before: "Sequence[tuple[Layer, int]]", after: "Sequence[tuple[Layer, int]]") -> set[str]:
+    """The names of the layers that are not the same on both sides."""
+    old, new = ({layer.name: layer for layer, _ in side} for side in (before, after))
+    return {
+        name
+        for name in {*old, *new}
+        if name not in old or name not in new or old[name].kind != new[name].kind or old[name].cost != new[name].cost
+    }
+
+
+def _shown(before: "Sequence[tuple[Layer, int]]", changed: set[str]) -> set[str]:
+    found = sorted(
+        (-amount, place, layer.name) for place, (layer, amount) in enumerate(before) if layer.name in changed
+    )
+    return {name for _, _, name in found[:_MOST_ROWS]}
+
+
+def _kinds(network: "Network", names: set[str]) -> str:
+    """The operators of the layers of these names, the most frequent first."""
+    counts: dict[str, int] = {}
+    for layer in network.layers:
+        if layer.name in names:
+            counts[layer.kind] = counts.get(layer.kind, 0) + 1
+    kinds = sorted(counts, key=lambda kind: -counts[kind])
+    return ", ".join(kinds[:3]) + (", ..." if len(kinds) > 3 else "")
+
+
+def _ratios(rows: Sequence[dict[str, Any]], groups: Sequence[str]) -> list[dict[str, Any]]:
+    """The number next to each bar: the cost before, and after it the ratio."""
+    found = []
+    for group in groups:
+        old, new = (
+            max((row["end"] for row in rows if row["name"] == group and row["side"] == side), default=0.0)
+            for side in ("before", "after")
+        )
+        ratio = f"{axes.human(new)} ({axes.ratio(new, old)})" if old and new != old else axes.human(new)
+        found += [
+            {"name": group, "side": "before", "end": old, "text": axes.human(old)},
+            {"name": group, "side": "after", "end": new, "text": ratio},
+        ]
+    return found
+
+
+def _notes(before: "Network", after: "Network", changed: set[str], rows: Sequence[dict[str, Any]]) -> list[str]:
+    old, new = (sum(row["amount"] for row in rows if row["side"] == side) for side in ("before", "after"))
+    layers = f"{len(changed):,} of {len(before.layers):,} layers replaced" if changed else "No layer was replaced"
+    found = [f"{layers}; in sum {axes.human(old)} before, {axes.human(new)} after ({axes.ratio(new, old)})."]
+    if before.uncounted or after.uncounted:
+        found.append("At least: kernels without a counting rule are left out.")
+    return found

@@ -1,10 +1,11 @@
 """The roofline of a device, with the layers of a target as points."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flopcalc.charts import axes
+from flopcalc.charts.key import key_layers, note_layer
 from flopcalc.charts.picture import chart_of
-from flopcalc.charts.theme import INK, LABEL, PAPER
+from flopcalc.charts.theme import INK, LINE, PAPER, named_scale, text_layer
 from flopcalc.errors import FlopcalcError
 
 if TYPE_CHECKING:
@@ -12,102 +13,140 @@ if TYPE_CHECKING:
 
     from flopcalc.analysis.roofline import Roofline
 
-# What limits a layer: colour and shape.
+# What limits a layer: colour and shape, dark and light in turn.
 _LIMITS = {"compute": ("#d55e00", "square"), "memory": ("#56b4e9", "circle"), "launch": ("#000000", "triangle-up")}
-_NAMED = 6
+# Layers that are labelled, the slowest ones, where there is room.
+_NAMED = 8
+# Areas of points in square pixels: all together, and of the largest and the smallest one.
+_ALL, _LARGEST, _SMALLEST = 9000.0, 280.0, 10.0
 
 
 def roofline(found: "Roofline", *, title: str | None = None) -> "altair.LayerChart":
     """A chart of the layers of a target under the roof of a device, on log axes.
 
-    found: the result of `flopcalc.roofline`. A point is a layer: its FLOPs for each byte across, the FLOPs per second
-    of its estimated time upwards, its time as its area, and what limits it as colour and shape. Layers without FLOPs or
-    without traffic have no place on log axes; the subtitle says how many there are and what they take.
+    found: the result of `flopcalc.roofline`. A point is a layer: its FLOPs for each byte across, the FLOP/s of its
+    estimated time upwards, its time as its area, and what limits it as colour and shape; the slowest ones are
+    labelled. The roof is the bandwidth and the dense peak of the data sheet. Layers without FLOPs or traffic have no
+    place on log axes; a note says how many there are and what time they take.
 
     Raises FlopcalcError: bad-usage, missing-package.
     """
     peak, bandwidth = found.device.peak(found.dtype), found.device.bandwidth
-    rows = [
-        {
-            "x": layer.flops / layer.traffic_bytes,
-            "y": layer.flops / layer.estimate_s,
-            "seconds": layer.estimate_s,
-            "time": axes.human(layer.estimate_s, "s"),
-            "limit": layer.limited_by,
-            "text": layer.name,
-        }
-        for layer in found.layers
-        if layer.flops and layer.traffic_bytes and layer.estimate_s
-    ]
+    rows = _layers(found)
     if not rows:
-        raise FlopcalcError("bad-usage", "no layer has FLOPs and traffic", "draw another target")
-    rows.sort(key=lambda row: -row["seconds"])
+        raise FlopcalcError(
+            "bad-usage", f"no layer of {found.target} has FLOPs and traffic", "draw another network or operator"
+        )
     ridge = peak / bandwidth
-    x_low, x_high = axes.log_domain([*(row["x"] for row in rows), ridge / 3, ridge * 3], 0.04)
-    y_low, y_high = axes.log_domain([*(row["y"] for row in rows), peak * 1.3], 0.04)
-    roof = [
-        {"x": x_low, "y": x_low * bandwidth},
-        {"x": ridge, "y": peak},
-        {"x": x_high, "y": peak},
-    ]
-    if roof[0]["y"] < y_low:
-        roof[0] = {"x": y_low / bandwidth, "y": y_low}
-    x = {
-        "field": "x", "type": "quantitative",
-        "scale": {"type": "log", "domain": [x_low, x_high], "nice": False},
-        "axis": axes.axis("intensity (FLOPs / byte)", values=axes.log_ticks(x_low, x_high), grid=False),
-    }  # fmt: skip
-    y = {
-        "field": "y", "type": "quantitative",
-        "scale": {"type": "log", "domain": [y_low, y_high], "nice": False},
-        "axis": axes.axis("FLOP/s", values=axes.log_ticks(y_low, y_high)),
-    }  # fmt: skip
-    limits = [name for name in _LIMITS if any(row["limit"] == name for row in rows)]
+    x_low, x_high = axes.log_domain([*(row["x"] for row in rows), ridge / 4, ridge * 4], 0.04)
+    y_low, y_high = axes.log_domain([*(row["y"] for row in rows), peak * 1.6, peak / 30], 0.03)
+    start = max(x_low, y_low / bandwidth)
+    roof = [{"x": x, "y": min(peak, x * bandwidth), "series": "roof"} for x in (start, ridge, x_high)]
+    x = axes.channel(
+        "x", (x_low, x_high), log=True,
+        axis=axes.axis("arithmetic intensity (FLOPs / byte)", values=axes.log_ticks(x_low, x_high), grid=False),
+    )  # fmt: skip
+    y = axes.channel(
+        "y", (y_low, y_high), log=True, axis=axes.axis("FLOP/s, estimate", values=axes.log_ticks(y_low, y_high))
+    )
+    limits = [name for name in _LIMITS if any(row["series"] == name for row in rows)]
+    color = named_scale(limits, [_LIMITS[name][0] for name in limits])
+    shape = named_scale(limits, [_LIMITS[name][1] for name in limits])
+    placed = {"x": {**x, "field": "lx"}, "y": {**y, "field": "ly"}}
+    # Where the texts of the roof are: on the slope, in the middle of what is drawn of it, and on the flat part.
+    middle = (start * ridge) ** 0.5
+    slope = [
+        {
+            "x": middle, "y": middle * bandwidth, "x2": ridge, "y2": peak,
+            "text": f"{axes.human(bandwidth, 'B')}/s",
+        }
+    ]  # fmt: skip
+    flat = [{"x": x_high, "y": peak, "text": f"{found.dtype} peak {axes.human(peak, 'FLOP')}/s"}]
     layers = [
         {
             "data": {"name": "roof"},
-            "mark": {"type": "line", "color": INK, "strokeWidth": 1.5},
+            "mark": {"type": "line", "color": INK, "strokeWidth": LINE},
             "encoding": {"x": x, "y": y},
         },
         {
-            "data": {"name": "layers"},
-            "mark": {"type": "point", "filled": True, "opacity": 0.75, "stroke": PAPER, "strokeWidth": 0.5},
+            **text_layer("slope", {"x": x, "y": y}, shown=False, dy=-7),
             "encoding": {
-                "x": x, "y": y,
-                "size": {
-                    "field": "seconds", "type": "quantitative", "legend": None,
-                    "scale": {"type": "linear", "domain": [0, rows[0]["seconds"]], "range": [4, 400]},
-                },
-                "color": {
-                    "field": "limit", "type": "nominal", "title": "limited by",
-                    "scale": {"domain": limits, "range": [_LIMITS[one][0] for one in limits]},
-                    "legend": {"orient": "bottom", "columns": 3},
-                },
-                "shape": {
-                    "field": "limit", "type": "nominal", "title": "limited by",
-                    "scale": {"domain": limits, "range": [_LIMITS[one][1] for one in limits]},
-                },
+                "x": x, "y": y, "text": {"field": "text", "type": "nominal"},
+                "angle": {"field": "angle", "type": "quantitative", "scale": None},
+            },
+        },
+        text_layer("flat", {"x": x, "y": y}, shown=False, dy=-8, align="right"),
+        {
+            "data": {"name": "layers"},
+            "mark": {"type": "point", "filled": True, "opacity": 0.8, "stroke": PAPER, "strokeWidth": 0.6},
+            "encoding": {
+                "x": x, "y": y, "color": color, "shape": shape,
+                "size": {"field": "area", "type": "quantitative", "scale": None, "legend": None},
                 "tooltip": [
                     {"field": "text", "type": "nominal", "title": "layer"},
                     {"field": "time", "type": "nominal", "title": "estimate"},
-                    {"field": "limit", "type": "nominal", "title": "limited by"},
+                    {"field": "share", "type": "nominal", "title": "of the time"},
+                    {"field": "series", "type": "nominal", "title": "limited by"},
                 ],
             },
         },
-        {
-            "data": {"name": "names"},
-            "transform": [{"filter": "datum.shown"}],
-            "mark": {"type": "text", "fontSize": LABEL, "color": INK, "baseline": "middle"},
-            "encoding": {
-                "x": {**x, "field": "lx"}, "y": {**y, "field": "ly"}, "text": {"field": "text", "type": "nominal"},
-            },
-        },
+        text_layer("names", placed, background=True),
+        text_layer("names", placed),
+        *key_layers(False, {"color": color, "shape": shape}),
+        note_layer(),
     ]  # fmt: skip
     layout = {
-        "beside": 62, "aspect": 0.7,
-        "labels": {
-            "data": "names", "around": ["layers"], "lines": ["roof"], "x": [x_low, x_high], "y": [y_low, y_high],
-            "log": [True, True],
-        },
-    }  # fmt: skip
-    return chart_of(layers, {"roof": roof, "layers": rows, "names": rows[:_NAMED]}, layout, title=title)
+        "beside": 62,
+        "left": 50,
+        "aspect": 0.72,
+        "axes": {"x": [x_low, x_high], "y": [y_low, y_high], "log": [True, True]},
+        "labels": {"data": "names", "around": ["layers"], "lines": ["roof"]},
+        "along": {"data": "slope"},
+        "key": [{"series": name, "name": f"limited by {name}"} for name in limits],
+        "notes": _notes(found, rows),
+    }
+    datasets = {"roof": roof, "slope": slope, "flat": flat, "layers": rows, "names": rows[:_NAMED]}
+    return chart_of(layers, datasets, layout, title=title)
+
+
+def _layers(found: "Roofline") -> list[dict[str, Any]]:
+    """The layers that have a place on log axes, the slowest first."""
+    total = found.estimate_s or 1.0
+    scale = min(_ALL, _LARGEST / max((one.estimate_s / total for one in found.layers), default=1.0))
+    rows = []
+    for layer in sorted(found.layers, key=lambda one: -one.estimate_s):
+        if not (layer.flops and layer.traffic_bytes and layer.estimate_s):
+            continue
+        area = max(_SMALLEST, scale * layer.estimate_s / total)
+        rows.append(
+            {
+                "x": layer.flops / layer.traffic_bytes,
+                "y": layer.flops / layer.estimate_s,
+                "series": layer.limited_by,
+                "text": layer.name,
+                "seconds": layer.estimate_s,
+                "time": axes.human(layer.estimate_s, "s"),
+                "share": f"{layer.estimate_s / total:.1%}",
+                "area": area,
+                "radius": area**0.5 / 2 + 1,
+            }
+        )
+    return rows
+
+
+def _notes(found: "Roofline", rows: list[dict[str, Any]]) -> list[str]:
+    step = ", training step" if found.mode == "training" else ""
+    least = "at least " if found.uncounted else ""
+    notes = [
+        f"{found.target} on {found.device.name}{step}, batch {found.batch}, {found.execution}: "
+        f"{least}{axes.human(found.estimate_s, 's')}. Area: time of a layer."
+    ]
+    left = len(found.layers) - len(rows)
+    if left:
+        seconds = sum(one.estimate_s for one in found.layers) - sum(row["seconds"] for row in rows)
+        share = max(0.0, seconds) / (found.estimate_s or 1.0)
+        layers = "1 layer" if left == 1 else f"{left:,} layers"
+        notes.append(f"Not drawn: {layers} without FLOPs, {share:.1%} of the time.")
+    if any(row["y"] > found.device.peak(found.dtype) for row in rows):
+        notes.append("Above the roof: convolutions by transforms, which need fewer multiplications than their formula.")
+    return notes

@@ -5,6 +5,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
+from flopcalc.charts.lengths import checked_width
 from flopcalc.charts.picture import OURS, laid_out, load_altair, load_vl_convert
 from flopcalc.charts.theme import DEFAULT_MM, PIXELS_PER_MM
 from flopcalc.errors import FlopcalcError, clip
@@ -15,9 +16,13 @@ if TYPE_CHECKING:
 
 FORMATS = ("svg", "pdf", "png", "html", "json")
 PPI = 300
-# What a figure may be wide: a column of a small page, and a poster.
-LEAST_MM, MOST_MM = 30.0, 2000.0
 _SIZE = re.compile(r'<svg ([^>]*?)width="([0-9.]+)" height="([0-9.]+)"')
+
+
+def load_packages() -> None:
+    """Load what pictures need. Raises FlopcalcError (missing-package), before anything is computed."""
+    load_altair()
+    load_vl_convert()
 
 
 def spec_of(chart: "altair.TopLevelMixin", width_mm: float | None = None) -> dict[str, Any]:
@@ -26,7 +31,7 @@ def spec_of(chart: "altair.TopLevelMixin", width_mm: float | None = None) -> dic
     ours = OURS in spec.get("usermeta", {})
     if width_mm is None and not ours:
         return spec
-    width = (DEFAULT_MM if width_mm is None else width_mm) * PIXELS_PER_MM
+    width = (DEFAULT_MM if width_mm is None else checked_width(width_mm)) * PIXELS_PER_MM
     found = laid_out(spec, width)
     # What is not the plot has the same width at every width of the plot, or nearly so.
     for _ in range(3):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flopcalc.charts.theme import MOST_SERIES
@@ -119,7 +120,7 @@ def _text(value: Any) -> str:
 
 def _points(points: list[Point], over: str) -> tuple[Point, ...]:
     found = sorted(points, key=lambda point: point.x)
-    for one, other in zip(found, found[1:], strict=False):
+    for one, other in pairwise(found):
         if one.x == other.x:
             if one.y == other.y:
                 continue

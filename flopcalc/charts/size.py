@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from flopcalc.charts import axes
 from flopcalc.charts.crossings import crossings
+from flopcalc.charts.key import key_layers, note_layer, pixels
 from flopcalc.charts.picture import chart_of
-from flopcalc.charts.series import Series, lines_of
-from flopcalc.charts.theme import INK, LABEL, PAPER, looks
+from flopcalc.charts.series import Lines, Series, lines_of
+from flopcalc.charts.theme import INK, LABEL, LINE, PAPER, series_scales, text_layer
 from flopcalc.errors import FlopcalcError
 
 if TYPE_CHECKING:
@@ -16,9 +17,8 @@ if TYPE_CHECKING:
 
     from flopcalc.analysis.sweep import Sweep
 
-# Markers on a line with more points are on some of them only.
-_MARKERS = 12
-_LARGEST = 1e300
+# A line with more points has markers on some of them only.
+_MARKERS = 9
 
 
 def cost_by_size(
@@ -33,57 +33,38 @@ def cost_by_size(
     """A chart of the cost of the rows of a sweep against a size, with a line for each operator and setting.
 
     sweep: of operators or networks. over: the column of the horizontal axis, such as c_in, k, h or a numeric option
-    (default: the one with the most values). kind: the column of the costs. log: both axes are logarithmic. cost: what
-    the vertical axis says (default: the name of the kind). Sizes at which two lines cross are marked. On a log axis a
-    cost of 0 is drawn at the lower end, which then says 0.
+    (default: the one with the most values). kind: the column of the costs. log: both axes are logarithmic. cost: the
+    title of the vertical axis (default: that of the kind). Sizes at which two lines cross are marked and labelled: the
+    exact position where both costs are polynomials in the size, else the two sizes of the sweep around it. On a log
+    axis a cost of 0 is drawn at the lower end, which is labelled 0, and a note names the lines.
 
-    Raises FlopcalcError: unknown-column, empty-sweep, too-many-lines, bad-usage, missing-package.
+    Raises FlopcalcError: unknown-column, empty-sweep, too-many-lines, too-large, bad-usage, missing-package.
     """
     lines = lines_of(sweep, over, kind)
     points = [point for series in lines.series for point in series.points]
     if not points:
         raise FlopcalcError("empty-sweep", f"no row of the sweep has a number in {kind}", "draw another kind of cost")
-    xs, ys = [float(point.x) for point in points], [_position(point.y, kind) for point in points]
+    xs, ys = (
+        [axes.position(point.x, lines.over) for point in points],
+        [axes.position(point.y, kind) for point in points],
+    )
     x_log, y_log = log and min(xs) > 0, log and axes.is_loggable(ys)
-    x_low, x_high = axes.log_domain(xs, 0.03) if x_log else axes.linear_domain(xs)
+    x_low, x_high = axes.log_domain(xs, 0.03) if x_log else axes.linear_domain(xs, 0.03)
     y_low, y_high = axes.log_domain(ys) if y_log else axes.linear_domain(ys, zero=True)
     zeros = [series.name for series in lines.series if y_log and any(point.y == 0 for point in series.points)]
+    y_ticks = axes.log_ticks(y_low, y_high) if y_log else None
     floor = 0.0
     if zeros:
-        floor = y_low = axes.below(y_low, y_high)
-    rows = [row for series in lines.series for row in _rows(series, kind, floor)]
-    crossed = _crossings(lines.series, lines.over, kind) if len(points) > 1 else []
+        floor = axes.below(y_low, y_high)
+        y_low, y_ticks = floor, [floor, *(y_ticks or [])]
     x_title, y_title = axes.size_title(lines.over, square=lines.square), cost or axes.title_of(kind)
     names = [series.name for series in lines.series]
-    look = looks(names)
-    y_ticks = axes.log_ticks(y_low * (1.5 if zeros else 1), y_high) if y_log else None
-    if zeros and y_ticks is not None:
-        y_ticks = [floor, *y_ticks]
-    scales = {
-        "x": {"type": "log" if x_log else "linear", "domain": [x_low, x_high], "nice": False, "zero": False},
-        "y": {"type": "log" if y_log else "linear", "domain": [y_low, y_high], "nice": False, "zero": False},
-    }
-    x = {
-        "field": "x", "type": "quantitative", "scale": scales["x"],
-        "axis": axes.axis(x_title, values=axes.size_ticks(xs, x_low, x_high, log=x_log), grid=False),
-    }  # fmt: skip
-    y = {
-        "field": "y", "type": "quantitative", "scale": scales["y"],
-        "axis": axes.axis(y_title, values=y_ticks, zero_at=floor),
-    }  # fmt: skip
-    colour = {
-        "field": "series", "type": "nominal", "sort": None, "title": None,
-        "scale": {"domain": names, "range": [look[name].colour for name in names]},
-        "legend": {"orient": "bottom", "columns": 2, "symbolType": "stroke"} if len(names) > 0 else None,
-    }  # fmt: skip
-    dash = {
-        "field": "series", "type": "nominal", "sort": None, "title": None,
-        "scale": {"domain": names, "range": [list(look[name].dash) for name in names]},
-    }  # fmt: skip
-    shape = {
-        "field": "series", "type": "nominal", "sort": None, "title": None,
-        "scale": {"domain": names, "range": [look[name].shape for name in names]},
-    }  # fmt: skip
+    scales = series_scales(names)
+    x = axes.channel(
+        "x", (x_low, x_high), log=x_log,
+        axis=axes.axis(x_title, values=axes.size_ticks(xs, x_low, x_high, log=x_log), grid=False),
+    )  # fmt: skip
+    y = axes.channel("y", (y_low, y_high), log=y_log, axis=axes.axis(y_title, values=y_ticks, zero_at=floor))
     tip = [
         {"field": "series", "type": "nominal", "title": "line"},
         {"field": "size", "type": "nominal", "title": x_title},
@@ -92,45 +73,86 @@ def cost_by_size(
     layers = [
         {
             "data": {"name": "points"},
-            "mark": {"type": "line", "strokeWidth": 1.5, "strokeCap": "butt"},
-            "encoding": {"x": x, "y": y, "color": colour, "strokeDash": dash, "detail": {"field": "series"}},
+            "mark": {"type": "line", "strokeWidth": LINE, "strokeCap": "butt"},
+            "encoding": {"x": x, "y": y, "color": scales["color"], "strokeDash": scales["strokeDash"]},
         },
         {
             "data": {"name": "points"},
             "transform": [{"filter": "datum.marker"}],
-            "mark": {"type": "point", "filled": True, "size": 34, "opacity": 1, "stroke": PAPER, "strokeWidth": 0.5},
-            "encoding": {"x": x, "y": y, "color": colour, "shape": shape, "tooltip": tip},
+            "mark": {"type": "point", "filled": True, "size": 36, "opacity": 1, "stroke": PAPER, "strokeWidth": 0.5},
+            "encoding": {"x": x, "y": y, "color": scales["color"], "shape": scales["shape"], "tooltip": tip},
         },
         {
             "data": {"name": "crossings"},
-            "mark": {"type": "point", "filled": False, "size": 90, "stroke": INK, "strokeWidth": 1, "opacity": 1},
-            "encoding": {"x": x, "y": y, "tooltip": [{"field": "what", "type": "nominal", "title": "equal cost"}]},
+            "mark": {"type": "point", "shape": "circle", "filled": False, "size": 80, "stroke": INK, "strokeWidth": 1},
+            "encoding": {"x": x, "y": y, "tooltip": {"field": "what", "type": "nominal", "title": "equal cost"}},
         },
-        {
-            "data": {"name": "crossings"},
-            "transform": [{"filter": "datum.shown"}],
-            "mark": {"type": "text", "fontSize": LABEL, "color": INK, "baseline": "middle"},
-            "encoding": {
-                "x": {**x, "field": "lx"}, "y": {**y, "field": "ly"}, "text": {"field": "text", "type": "nominal"},
-            },
-        },
+        text_layer("crossings", {"x": {**x, "field": "lx"}, "y": {**y, "field": "ly"}}, background=True),
+        text_layer("crossings", {"x": {**x, "field": "lx"}, "y": {**y, "field": "ly"}}),
+        *_end_layers(scales),
+        *key_layers(True, scales),
+        note_layer(),
     ]  # fmt: skip
+    crossed = _crossings(lines.series, lines.over, kind)
     layout = {
         "beside": 62,
-        "aspect": 0.62,
-        "labels": {
-            "data": "crossings", "around": ["points"], "lines": ["points"],
-            "x": [x_low, x_high], "y": [y_low, y_high], "log": [x_log, y_log],
+        "left": 50,
+        "aspect": 0.66,
+        "axes": {"x": [x_low, x_high], "y": [y_low, y_high], "log": [x_log, y_log]},
+        "labels": {"data": "crossings", "around": ["points", "crossings"], "lines": ["points"]},
+        "ends": {"data": "ends", "ragged": len({series.points[-1].x for series in lines.series}) > 1},
+        "key": [{"series": name, "name": name, "line": True} for name in names],
+        "notes": _notes(lines, kind, crossed, zeros, x_title),
+    }
+    datasets = {
+        "points": [row for series in lines.series for row in _rows(series, kind, floor)],
+        "crossings": crossed,
+        "ends": [
+            {"series": series.name, "name": series.name, "y": axes.position(series.points[-1].y, kind) or floor}
+            for series in lines.series
+        ],
+    }
+    return chart_of(layers, datasets, layout, title=title)
+
+
+def _end_layers(scales: dict[str, Any]) -> list[dict[str, Any]]:
+    """The names of the lines at their right ends, with short lines to them."""
+    shown = [{"filter": "datum.shown"}]
+    return [
+        {
+            "data": {"name": "ends"},
+            "transform": shown,
+            "mark": {"type": "rule", "strokeWidth": 0.7},
+            "encoding": {
+                **pixels("px", "x"), "x2": {"field": "at"}, **pixels("from", "y"), "y2": {"field": "py"},
+                "color": scales["color"],
+            },
         },
-    }  # fmt: skip
-    return chart_of(layers, {"points": rows, "crossings": crossed}, layout, title=title)
+        {
+            "data": {"name": "ends"},
+            "transform": shown,
+            "mark": {
+                "type": "text", "align": "left", "baseline": "middle", "fontSize": LABEL, "color": INK,
+                "lineBreak": "\n", "lineHeight": LABEL * 1.12,
+            },
+            "encoding": {**pixels("tx", "x"), **pixels("py", "y"), "text": {"field": "text", "type": "nominal"}},
+        },
+    ]  # fmt: skip
 
 
-def _position(value: Any, kind: str) -> float:
-    """A cost as a float. Raises FlopcalcError (too-large) for numbers that no picture can show."""
-    if value > _LARGEST:
-        raise FlopcalcError("too-large", f"a number of {kind} is larger than 10^300", "draw smaller sizes")
-    return float(value)
+def _notes(lines: Lines, kind: str, crossed: Sequence[dict[str, Any]], zeros: Sequence[str], x_title: str) -> list[str]:
+    found = []
+    if crossed:
+        found.append(f"Circles: equal cost, with the {x_title}.")
+        if not all(row["exact"] for row in crossed):
+            found[-1] = f"Circles: equal cost, with the {x_title}, or the two sizes of the sweep around it."
+    if zeros:
+        has = "has" if len(zeros) == 1 else "have"
+        found.append(f"{', '.join(zeros)} {has} a cost of 0, which a log axis cannot show: drawn at its lower end.")
+    if lines.missing:
+        rows = "1 row has" if lines.missing == 1 else f"{lines.missing:,} rows have"
+        found.append(f"{rows} no {kind}.")
+    return found
 
 
 def _rows(series: Series, kind: str, floor: float) -> list[dict[str, Any]]:
@@ -140,7 +162,7 @@ def _rows(series: Series, kind: str, floor: float) -> list[dict[str, Any]]:
         {
             "series": series.name,
             "x": float(point.x),
-            "y": _position(point.y, kind) or floor,
+            "y": axes.position(point.y, kind) or floor,
             "size": axes.exact(point.x),
             "cost": axes.exact(point.y),
             "marker": place % step == 0 or place == count - 1,
@@ -150,12 +172,12 @@ def _rows(series: Series, kind: str, floor: float) -> list[dict[str, Any]]:
 
 
 def _crossings(series: Sequence[Series], over: str, kind: str) -> list[dict[str, Any]]:
-    """The crossings of all pairs of lines, without those of a cost of 0."""
+    """The crossings of all pairs of lines, in the order of the size."""
     found = []
     for one, other in combinations(series, 2):
         pairs = [[(point.x, point.y) for point in line.points] for line in (one, other)]
         for cross in crossings(*pairs):
-            at = f"{cross.x:.4g}" if cross.exact else f"{axes.exact(cross.low)} to {axes.exact(cross.high)}"
+            at = axes.rounded(cross.x) if cross.exact else f"{axes.exact(cross.low)} to {axes.exact(cross.high)}"
             found.append(
                 {
                     "x": cross.x,
@@ -164,7 +186,8 @@ def _crossings(series: Sequence[Series], over: str, kind: str) -> list[dict[str,
                     "a": one.name,
                     "b": other.name,
                     "exact": cross.exact,
+                    "radius": 6.0,
                     "what": f"{one.name} and {other.name}, {over} = {at}: {axes.human(cross.y)} {kind}",
                 }
             )
-    return sorted(found, key=lambda row: (row["x"], row["y"]))
+    return sorted(found, key=lambda row: (row["x"], row["y"], row["a"], row["b"]))

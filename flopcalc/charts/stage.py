@@ -1,12 +1,14 @@
 """Cost by stage: one stacked bar for each network."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flopcalc.charts import axes
+from flopcalc.charts.bars import amounts, bar_axes, check_adds_up, cost_title
+from flopcalc.charts.key import key_layers, note_layer
+from flopcalc.charts.labels import wrapped
 from flopcalc.charts.picture import chart_of
-from flopcalc.charts.theme import INK, PAPER, text_width
-from flopcalc.cost.kinds import check_kind
+from flopcalc.charts.theme import FAMILIES, INK, LABEL, PAPER, is_dark, named_scale, shades, text_layer, text_width
 from flopcalc.errors import FlopcalcError
 
 if TYPE_CHECKING:
@@ -14,9 +16,9 @@ if TYPE_CHECKING:
 
     from flopcalc.networks.network import Network
 
-_BAR = 26.0
-# From dark to light, evenly, so that the order of the stages can also be read in grey.
-_DARK, _LIGHT = (0x08, 0x2A, 0x54), (0xDC, 0xE9, 0xF5)
+_BAR = 36.0
+# A bar of more stages has its smallest neighbours merged: more shades cannot be told apart.
+_MOST_STAGES = 12
 
 
 def cost_by_stage(
@@ -24,56 +26,73 @@ def cost_by_stage(
     kind: str = "macs",
     *,
     title: str | None = None,
-    cost: str | None = None,
+    convention: str | None = None,
 ) -> "altair.LayerChart":
     """A chart with one bar for each network, stacked from the costs of its stages in their order.
 
-    networks: one network, or several by the names that the bars get. kind: of the cost; the critical path (steps) does
-    not add up, and has no such bar. Raises FlopcalcError: unknown-kind, bad-usage, missing-package.
+    networks: one network, or several by the names of their bars. kind: of the cost; the critical path (steps) does not
+    add up, and has no such bar. convention: count by this convention instead. Of a network with more than 12 stages,
+    neighbours are merged, the smallest first. Raises FlopcalcError: unknown-kind, unknown-convention, bad-usage,
+    missing-package.
     """
-    check_kind(kind)
+    check_adds_up(kind)
     pairs = _pairs(networks)
-    rows = [row for name, network in pairs for row in stage_rows(name, network, kind)]
-    names = list(dict.fromkeys(name for name, _ in pairs))
-    stages = list(dict.fromkeys(row["stage"] for row in rows))
-    colours = shades(len(stages))
-    light = {stage for stage, colour in zip(stages, colours, strict=True) if is_dark(colour)}
-    top = max((row["end"] for row in rows), default=0) or 1
+    rows = [row for name, network in pairs for row in stage_rows(name, network, kind, convention)]
+    names = [name for name, _ in pairs]
+    stages = list(dict.fromkeys(row["series"] for row in rows))
+    colours = _colours(names, rows)
     for row in rows:
-        row["ink"] = PAPER if row["stage"] in light else INK
-    x = {
-        "type": "quantitative", "scale": {"domain": [0, top * 1.02], "nice": False},
-        "axis": axes.axis(cost or axes.title_of(kind), tickCount=5),
-    }  # fmt: skip
-    y = {
-        "field": "name", "type": "nominal", "sort": None, "scale": {"domain": names, "paddingInner": 0.35},
-        "axis": {"title": None, "ticks": False, "domain": False},
-    }  # fmt: skip
+        row["ink"] = PAPER if is_dark(colours[row["series"]]) else INK
+    totals = [
+        {
+            "name": name,
+            "end": max(row["end"] for row in rows if row["name"] == name),
+            "text": axes.human(max(row["end"] for row in rows if row["name"] == name)),
+        }
+        for name in names
+    ]
+    top = max(row["end"] for row in totals) or 1.0
+    what = cost_title(kind, convention, [network for _, network in pairs])
+    x, y = bar_axes(names, top, what, "name", 0.4)
+    color = named_scale(stages, [colours[stage] for stage in stages])
     layers = [
         {
             "data": {"name": "stages"},
-            "mark": {"type": "bar", "stroke": PAPER, "strokeWidth": 0.8},
+            "mark": {"type": "bar", "stroke": PAPER, "strokeWidth": 1},
             "encoding": {
-                "x": {**x, "field": "start"},
-                "x2": {"field": "end"},
-                "y": y,
-                "color": {
-                    "field": "stage", "type": "nominal", "sort": None, "title": None,
-                    "scale": {"domain": stages, "range": colours},
-                    "legend": {"orient": "bottom", "columns": 4},
-                },
+                "x": {**x, "field": "start"}, "x2": {"field": "end"}, "y": y, "color": color,
                 "tooltip": [
                     {"field": "name", "type": "nominal", "title": "network"},
-                    {"field": "stage", "type": "nominal"},
-                    {"field": "cost", "type": "nominal", "title": cost or axes.title_of(kind)},
+                    {"field": "series", "type": "nominal", "title": "stage"},
+                    {"field": "cost", "type": "nominal", "title": what},
                     {"field": "share", "type": "quantitative", "format": ".1%"},
                 ],
             },
         },
+        {
+            "data": {"name": "stages"},
+            "transform": [{"filter": "datum.shown"}],
+            "mark": {"type": "text", "fontSize": LABEL, "baseline": "middle"},
+            "encoding": {
+                "x": {**x, "field": "middle"}, "y": y, "text": {"field": "series", "type": "nominal"},
+                "color": {"field": "ink", "type": "nominal", "scale": None},
+            },
+        },
+        text_layer("totals", {"x": {**x, "field": "end"}, "y": y}, shown=False, align="left", dx=4),
+        *key_layers(False, {"color": color}),
+        note_layer(),
     ]  # fmt: skip
-    beside = max(text_width(name) for name in names) + 24
-    layout = {"beside": beside, "height": _BAR * len(names) * 1.35}
-    return chart_of(layers, {"stages": rows}, layout, title=title)
+    left = max(text_width(line) for name in names for line in wrapped(name, 110)) + 8
+    layout = {
+        "beside": left + 8,
+        "left": left,
+        "height": _BAR * len(names),
+        "axes": {"x": [0, top * 1.16], "y": [0, 1], "log": [False, False]},
+        "inside": {"data": "stages"},
+        "key": [{"series": stage, "name": stage} for stage in stages],
+        "notes": _notes(pairs, rows),
+    }
+    return chart_of(layers, {"stages": rows, "totals": totals}, layout, title=title)
 
 
 def _pairs(networks: Any) -> "list[tuple[str, Network]]":
@@ -90,45 +109,57 @@ def _pairs(networks: Any) -> "list[tuple[str, Network]]":
     return pairs
 
 
-def stage_rows(name: str, network: "Network", kind: str) -> list[dict[str, Any]]:
+def stage_rows(name: str, network: "Network", kind: str, convention: str | None = None) -> list[dict[str, Any]]:
     """The stages of a network in their order, with their costs and where they start and end in a bar."""
-    if kind == "steps":
-        raise FlopcalcError(
-            "bad-usage",
-            "the critical path does not add up over stages",
-            "draw another kind of cost: params, macs, flops, activations or traffic",
-        )
     sums: dict[str, int] = {}
-    for layer in network.layers:
-        sums[layer.stage] = sums.get(layer.stage, 0) + layer.cost.total(kind)
-    total, start = sum(sums.values()) or 1, 0
+    for layer, amount in amounts(network, kind, convention):
+        stage = layer.stage or "(no stage)"
+        sums[stage] = sums.get(stage, 0) + amount
+    total, start = sum(sums.values()), 0
     rows = []
-    for stage, amount in sums.items():
+    for stage, amount in merged(sums, _MOST_STAGES).items():
         rows.append(
             {
                 "name": name,
-                "stage": stage or "(no stage)",
+                "series": stage,
                 "start": float(start),
                 "end": float(start + amount),
+                "middle": start + amount / 2,
                 "amount": float(amount),
                 "cost": f"{amount:,}",
-                "share": amount / total,
+                "share": amount / total if total else 0.0,
             }
         )
         start += amount
     return rows
 
 
-def shades(count: int) -> list[str]:
-    """So many colours from dark to light."""
-    steps = max(1, count - 1)
-    return [
-        "#" + "".join(f"{round(a + (b - a) * index / steps):02x}" for a, b in zip(_DARK, _LIGHT, strict=True))
-        for index in range(count)
-    ]
+def merged(sums: Mapping[str, int], most: int) -> dict[str, int]:
+    """The same in at most so many pieces: the two neighbours with the smallest sum become `first to last`."""
+    found = [([name], amount) for name, amount in sums.items()]
+    while len(found) > most:
+        place = min(range(len(found) - 1), key=lambda index: found[index][1] + found[index + 1][1])
+        (first, one), (second, other) = found[place : place + 2]
+        found[place : place + 2] = [([*first, *second], one + other)]
+    return {names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}": amount for names, amount in found}
 
 
-def is_dark(colour: str) -> bool:
-    """Whether white text is readable on a colour, better than black."""
-    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
-    return 0.299 * red + 0.587 * green + 0.114 * blue < 140
+def _colours(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """A colour for each stage: shades from dark to light of one hue for the stages that a network adds."""
+    found: dict[str, str] = {}
+    family = 0
+    for name in names:
+        new = [row["series"] for row in rows if row["name"] == name and row["series"] not in found]
+        if new:
+            found.update(zip(new, shades(*FAMILIES[family % len(FAMILIES)], len(new)), strict=True))
+            family += 1
+    return found
+
+
+def _notes(pairs: "Sequence[tuple[str, Network]]", rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    nothing = [f"{row['series']} of {row['name']}" for row in rows if not row["amount"]]
+    found = [f"Without a cost: {', '.join(nothing)}."] if 0 < len(nothing) <= 6 else []
+    least = [name for name, network in pairs if network.uncounted]
+    if least:
+        found.append(f"At least: kernels without a counting rule are left out of {', '.join(least)}.")
+    return found

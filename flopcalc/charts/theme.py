@@ -16,6 +16,8 @@ SMALL = 9.34
 LABEL = 10.0
 TITLE = 10.67
 
+LINE = 1.5
+
 INK = "#1a1a1a"
 MUTED = "#595959"
 GRID = "#e3e3e3"
@@ -39,6 +41,10 @@ DASHES: tuple[tuple[int, ...], ...] = (
 MOST_SERIES = 24
 
 
+# Hues of stages, each from dark to light, so that the order can also be read in grey.
+FAMILIES = (("#08306b", "#c6dbef"), ("#7f2704", "#fdd0a2"), ("#00441b", "#c7e9c0"), ("#3f007d", "#dadaeb"))
+
+
 class Look(NamedTuple):
     """How the marks of one series look. They differ in colour, in dashes and in shape."""
 
@@ -58,12 +64,48 @@ def looks(names: Sequence[str]) -> Mapping[str, Look]:
     return {name: look(index) for index, name in enumerate(names)}
 
 
+def series_scales(names: Sequence[str]) -> dict[str, Any]:
+    """The encodings color, strokeDash and shape of the series of a picture, without a key."""
+    found = looks(names)
+    ranges = {
+        "color": [found[name].colour for name in names],
+        "strokeDash": [list(found[name].dash) for name in names],
+        "shape": [found[name].shape for name in names],
+    }
+    return {channel: named_scale(list(names), values) for channel, values in ranges.items()}
+
+
+def named_scale(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
+    """The encoding of the field `series` by one value for each name, without a key."""
+    scale = {"domain": list(names), "range": list(values)}
+    return {"field": "series", "type": "nominal", "sort": None, "scale": scale, "legend": None}
+
+
+def text_layer(
+    data: str, at: Mapping[str, Any], *, background: bool = False, shown: bool = True, **mark: Any
+) -> dict[str, Any]:
+    """A layer with the texts of a data set. at: encodings of x and y. background: their outline in the colour of paper.
+
+    shown: only rows that have a place.
+    """
+    outline = {"stroke": PAPER, "strokeWidth": 3, "strokeJoin": "round"} if background else {}
+    return {
+        "data": {"name": data},
+        **({"transform": [{"filter": "datum.shown"}]} if shown else {}),
+        "mark": {
+            "type": "text", "fontSize": LABEL, "color": PAPER if background else INK, "baseline": "middle",
+            "lineBreak": "\n", "lineHeight": LABEL * 1.15, **outline, **mark,
+        },
+        "encoding": {**at, "text": {"field": "text", "type": "nominal"}},
+    }  # fmt: skip
+
+
 def config() -> dict[str, Any]:
     """The configuration of Vega-Lite that all pictures share."""
     return {
         "background": PAPER,
         "font": FONT,
-        "padding": 2,
+        "padding": 4,
         "view": {"stroke": None},
         "axis": {
             "labelFontSize": LABEL,
@@ -120,3 +162,19 @@ def text_width(text: str, size: float = LABEL) -> float:
     """The width of a line of text in pixels, in the font of the pictures."""
     units = sum(_WIDTHS[ord(one) - 32] if 32 <= ord(one) < 127 else _OTHER_WIDTH for one in text)
     return units * size / 1000
+
+
+def shades(dark: str, light: str, count: int) -> list[str]:
+    """So many colours, evenly from a dark one to a light one."""
+    ends = [[int(one[place : place + 2], 16) for place in (1, 3, 5)] for one in (dark, light)]
+    steps = max(1, count - 1)
+    return [
+        "#" + "".join(f"{round(a + (b - a) * index / steps):02x}" for a, b in zip(*ends, strict=True))
+        for index in range(count)
+    ]
+
+
+def is_dark(colour: str) -> bool:
+    """Whether white text is readable on a colour, better than black."""
+    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
+    return 0.299 * red + 0.587 * green + 0.114 * blue < 140

@@ -83,7 +83,7 @@ def command(
     chosen = convention.get(convention_name)
     records, specs = [], []
     for text in (first, second):
-        name, options = _read_side(text)
+        name, options = read_side(text)
         options["input_texts"] = options["input_texts"] or input_texts
         options["batch"] = batch if options["batch"] is None else options["batch"]
         options["timeout"] = options["timeout"] or timeout
@@ -121,7 +121,7 @@ def _side(**given: Any) -> dict[str, Any]:
     return given
 
 
-def _read_side(text: str) -> tuple[str, dict[str, Any]]:
+def read_side(text: str) -> tuple[str, dict[str, Any]]:
     """`resnet50 --replace spconv` -> the name and the target options."""
     try:
         words = shlex.split(text)

@@ -1,5 +1,6 @@
 """`flopcalc memory`."""
 
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -15,6 +16,44 @@ from flopcalc.cli.target import target_options
 from flopcalc.cost.cost import DTYPE_BYTES
 from flopcalc.report.memory import memory_document
 from flopcalc.targets.spec import from_texts
+
+
+def step_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What is kept and computed in a training step: --optimizer, --autocast, --checkpoint, ..., and --rules."""
+    options = (
+        click.option(
+            "--optimizer", type=click.Choice(OPTIMIZERS), default=None, help="Whose state is kept (default: sgd)."
+        ),
+        click.option(
+            "--optimizer-dtype",
+            type=click.Choice(FLOATS),
+            default=None,
+            help="Element type of the optimizer's state (default: that of the weights).",
+        ),
+        click.option(
+            "--autocast",
+            type=click.Choice(HALF),
+            default=None,
+            help="Compute products in this type; weights and gradients stay float32.",
+        ),
+        click.option(
+            "--checkpoint",
+            metavar="PATTERN",
+            multiple=True,
+            help="Compute these modules again in the backward instead of keeping their tensors, such as 'layer*'; "
+            "repeatable.",
+        ),
+        click.option("--accumulate", type=Whole(), default=None, help="Add the gradients of N batches (default: 1)."),
+        click.option(
+            "--rules",
+            type=click.Choice(RULES),
+            default=None,
+            help="Follow the kernels of this device; for a described network this needs torch (default: cuda).",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 @click.command("memory", epilog="Example: flopcalc memory resnet50 --batch 8 --order best")
@@ -33,32 +72,7 @@ from flopcalc.targets.spec import from_texts
     default=None,
     help="Element type of weights and activations (default: float32, or that of the Python model).",
 )
-@click.option("--optimizer", type=click.Choice(OPTIMIZERS), default=None, help="Whose state is kept (default: sgd).")
-@click.option(
-    "--optimizer-dtype",
-    type=click.Choice(FLOATS),
-    default=None,
-    help="Element type of the optimizer's state (default: that of the weights).",
-)
-@click.option(
-    "--autocast",
-    type=click.Choice(HALF),
-    default=None,
-    help="Compute products in this type; weights and gradients stay float32.",
-)
-@click.option(
-    "--checkpoint",
-    metavar="PATTERN",
-    multiple=True,
-    help="Compute these modules again in the backward instead of keeping their tensors, such as 'layer*'; repeatable.",
-)
-@click.option("--accumulate", type=Whole(), default=None, help="Add the gradients of N batches (default: 1).")
-@click.option(
-    "--rules",
-    type=click.Choice(RULES),
-    default=None,
-    help="Follow the kernels of this device; for a described network this needs torch (default: cuda).",
-)
+@step_options
 @click.option(
     "--order",
     type=click.Choice(ORDERS),

@@ -160,7 +160,7 @@ def default_c_in(operator: Operator, options: Mapping[str, Any]) -> int:
     fixed = operator.default_c_in(operator.resolve(options)) if operator.default_c_in else None
     if fixed is None:
         context = click.get_current_context()
-        missing = next(param for param in context.command.params if param.name == "cin")
+        missing = next(param for param in context.command.params if "--cin" in param.opts)
         raise click.MissingParameter(ctx=context, param=missing)
     return fixed
 

@@ -9,6 +9,10 @@ from flopcalc.cli.completion import complete_operators
 
 
 def _all_of(context: click.Context, option: click.Parameter, clauses: tuple[str, ...]) -> str | None:
+    return all_of(clauses)
+
+
+def all_of(clauses: tuple[str, ...]) -> str | None:
     """Several clauses as one clause: all must hold."""
     return " and ".join(f"({one})" for one in clauses) if len(clauses) > 1 else next(iter(clauses), None)
 

@@ -40,7 +40,8 @@ _SIZES = (
 )
 
 
-def _size_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def size_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Ranges of the sizes of a layer: --cin, --cout, -k, --hw, ..., --batch."""
     for names, text in reversed(_SIZES):
         command = click.option(*names, metavar=_RANGE, help=text)(command)
     return command
@@ -54,7 +55,7 @@ def _size_options(command: Callable[..., Any]) -> Callable[..., Any]:
     metavar="OPERATOR[:NAME=VALUE,...]... | NETWORK...",
     shell_complete=complete_operators,
 )
-@_size_options
+@size_options
 @click.option(
     "--set",
     "settings",

@@ -1,0 +1,60 @@
+"""What pictures with bars of networks have in common."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from flopcalc.charts import axes
+from flopcalc.cost.kinds import check_kind
+from flopcalc.errors import FlopcalcError
+
+if TYPE_CHECKING:
+    from flopcalc.networks.network import Layer, Network
+
+
+def check_adds_up(kind: str) -> None:
+    """Raise FlopcalcError (unknown-kind, bad-usage) unless a network has that kind of cost as a sum over its layers."""
+    check_kind(kind)
+    if kind == "steps":
+        raise FlopcalcError(
+            "bad-usage",
+            "the critical path does not add up over layers",
+            "draw another kind of cost: params, macs, flops, activations or traffic",
+        )
+
+
+def amounts(network: "Network", kind: str, convention: str | None) -> "Iterator[tuple[Layer, int]]":
+    """Each layer with its cost. Raises FlopcalcError (unknown-convention)."""
+    if convention is None:
+        yield from ((layer, layer.cost.total(kind)) for layer in network.layers)
+        return
+    from flopcalc.cost.convention import get
+    from flopcalc.networks.counted import counted
+
+    yield from zip(network.layers, counted(network, get(convention)).by_layer, strict=True)
+
+
+def cost_title(kind: str, convention: str | None, networks: "Sequence[Network]") -> str:
+    """The title of the axis of costs; `at least` where kernels were not counted."""
+    what = axes.title_of(kind) if convention is None else axes.convention_title(convention)
+    return f"{what}, at least" if any(network.uncounted for network in networks) else what
+
+
+def bar_axes(
+    names: Sequence[str], top: float, what: str, field: str, padding: float
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The encodings of bars from left to right: costs from 0 to a bit more than `top`, and names."""
+    x = axes.channel("start", (0, top * 1.16), log=False, axis=axes.axis(what, tickCount=5))
+    y = {
+        "field": field,
+        "type": "nominal",
+        "sort": None,
+        "scale": {"domain": list(names), "paddingInner": padding, "paddingOuter": padding / 2},
+        "axis": {
+            "title": None,
+            "ticks": False,
+            "domain": False,
+            "labelPadding": 5,
+            "labelExpr": axes.wrapped_names(names),
+        },
+    }
+    return x, y
