@@ -147,6 +147,7 @@ ROOMS = [
     "published",
     "report",
     "charts",
+    "pages",
     "budget",
     "__init__",
     "cli",

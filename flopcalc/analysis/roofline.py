@@ -220,7 +220,7 @@ def roofline_spec(
         return of_result(read_operator(spec), device, dtype, execution, fused=fused, mode=mode)
     target = read_target(spec)
     found = of_target(target, device, dtype, execution, fused=fused, mode=mode)
-    return found if mode == "training" else _with_measured(found, spec, target)
+    return found if mode == "training" else with_measured(found, spec, target)
 
 
 def of_result(
@@ -295,7 +295,7 @@ def _check_mode(mode: str) -> None:
         raise FlopcalcError("bad-option", f"mode is {clip(mode)}", f"one of: {', '.join(MODES)}")
 
 
-def _with_measured(found: Roofline, spec: TargetSpec, target: Target) -> Roofline:
+def with_measured(found: Roofline, spec: TargetSpec, target: Target) -> Roofline:
     """The same with the measured times of this pass, and of the one before replacement."""
     if spec.settings or not isinstance(spec.what, str):
         return found

@@ -31,6 +31,7 @@ COMMANDS = {
     "calibrate": "Write a device file for this machine, with efficiencies fitted on measurements.",
     "memory": "What a network needs in memory, for inference or training.",
     "plot": "Draw costs as a picture: SVG, PDF, PNG, or an interactive page.",
+    "report": "A report of an operator or a network to send to others.",
     "solve": "Which value of an option, a size or a clause meets a target.",
     "diff": "Two networks, or two versions of one, layer by layer.",
     "check": "Check costs against limits; exit code 1 if any is exceeded.",

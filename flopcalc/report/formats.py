@@ -40,18 +40,18 @@ def _raw(cell: Cell) -> str:
 
 def to_markdown(document: Document) -> str:
     """GitHub's Markdown."""
-    out = [f"## {_md(document.title)}", ""]
+    out = [f"## {markdown_text(document.title)}", ""]
     for block in document.blocks:
         if block.title:
-            out += [f"### {_md(block.title)}", ""]
+            out += [f"### {markdown_text(block.title)}", ""]
         if isinstance(block, Table):
             out.append(_md_row([column.title for column in block.columns]))
             out.append("|" + "|".join(":---" if c.kind in LEFT else "---:" for c in block.columns) + "|")
             out += [_md_row(_people(block, row)) for row in [*block.rows, *block.totals]]
         elif isinstance(block, Facts):
-            out += [f"- **{_md(label)}** {_md(text)}" if label else f"  {_md(text)}" for label, text in block.items]
+            out += [f"- **{markdown_text(label)}** {markdown_text(text)}" if label else f"  {markdown_text(text)}" for label, text in block.items]
         else:
-            out += [f"- {_md(line)}" for line in block.lines]
+            out += [f"- {markdown_text(line)}" for line in block.lines]
         out.append("")
     return "\n".join(out)
 
@@ -60,7 +60,8 @@ def _people(table: Table, row: Sequence[Cell]) -> list[str]:
     return [people(cell, column.kind) for column, cell in zip(table.columns, row, strict=True)]
 
 
-def _md(text: str) -> str:
+def markdown_text(text: str) -> str:
+    """Text with Markdown's special characters escaped, on one line."""
     text = printable(text).replace("\n", " ")
     for mark in "\\`*_<>|":
         text = text.replace(mark, "\\" + mark)
@@ -68,7 +69,7 @@ def _md(text: str) -> str:
 
 
 def _md_row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(map(_md, cells)) + " |"
+    return "| " + " | ".join(map(markdown_text, cells)) + " |"
 
 
 _LATEX = {

@@ -1,0 +1,23 @@
+"""Formulas for a browser: MathML of the LaTeX that other rooms write. No font and no script is needed to show it."""
+
+import re
+from functools import lru_cache
+
+# Digits in groups of three, and names in upright letters, which are one word and not a product.
+_GROUPED = re.compile(r"(?<=\d)\\,(?=\d{3}(?!\d))")
+_NAME = re.compile(r"\\mathrm\{([^{}]*)\}")
+_NUMBER = re.compile(r"<mn>(\d{4,})</mn>")
+_HEAD = re.compile(r"<math [^>]*>")
+
+
+@lru_cache(maxsize=4096)
+def mathml(latex: str) -> str:
+    """The LaTeX of a formula, without its environment, as MathML; numbers have commas, as in tables."""
+    from latex2mathml.converter import convert
+
+    found: str = convert(_NAME.sub(r"\\text{\1}", _GROUPED.sub("", latex)))
+    return _HEAD.sub('<math displaystyle="true">', _NUMBER.sub(_with_commas, found), count=1)
+
+
+def _with_commas(number: re.Match[str]) -> str:
+    return f"<mn>{int(number[1]):,}</mn>"
