@@ -8,6 +8,7 @@ import re
 import sys
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
@@ -15,6 +16,7 @@ import click
 from flopcalc.analysis.timing.schema import device_schema
 from flopcalc.catalog import lookup
 from flopcalc.cli.main import COMMANDS, cli
+from flopcalc.cli.main import main as main_of_commands
 from flopcalc.cli.reproduce_page import document
 from flopcalc.cost.convention import CONVENTIONS
 from flopcalc.networks import library
@@ -228,7 +230,18 @@ def fewer_flops_picture() -> str:
     return picture
 
 
+def readme_picture() -> str:
+    """The picture of the README, by the command that is printed above it."""
+    (command,) = re.findall(r"^flopcalc (plot .* -o) docs/cost\.svg$", (ROOT / "README.md").read_text(encoding="utf-8"), re.M)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "cost.svg"
+        if main_of_commands([*command.split(), str(path)]):
+            sys.exit("the README's command for docs/cost.svg fails")
+        return path.read_text(encoding="utf-8")
+
+
 PAGES = {
+    "docs/cost.svg": readme_picture,
     "docs/cli.md": cli_page,
     "docs/verifying.md": verifying_page,
     "docs/operators.md": operators_page,

@@ -6,7 +6,8 @@ Pages that a reader of the repository wants are files, which docs/generate.py wr
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -19,28 +20,28 @@ for _folder in (ROOT, ROOT / "docs"):
         sys.path.insert(0, str(_folder))
 
 from flopcalc.catalog import lookup
-from pages import api_page, comparison_page, errata_page, families, operator_page, plots, sources
+from pages import api_page, comparison_page, complete, errata_page, families, sources
 
 _LINK = re.compile(r"(\]\()([^)\s#]+)([^)\s]*\))")
 
 
-def made() -> dict[str, Callable[[], str]]:
-    """The pages that are made when the site is built, by their path in docs/."""
-    pages: dict[str, Callable[[], str]] = {
-        "index.md": _home,
-        "changes.md": lambda: (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
-        "api.md": api_page.page,
-        "errata.md": errata_page.page,
-        "comparison.md": comparison_page.page,
-    }
-    for operator in lookup.every():
-        pages[f"operators/{operator.name}.md"] = lambda one=operator: operator_page.page(one, plots.of_operator(one))
-    return pages
+def made() -> Iterator[tuple[str, str]]:
+    """The pages that are made when the site is built: their path in docs/, and their text."""
+    yield "index.md", _from_root("README.md")
+    yield "changes.md", _from_root("CHANGELOG.md")
+    yield "api.md", api_page.page()
+    names = [operator.name for operator in lookup.every()]
+    # Each page takes a closed form and a plot, about half a second.
+    with ProcessPoolExecutor() as pool:
+        pages = pool.map(complete.operator_page, names)
+        yield "errata.md", errata_page.page()
+        yield "comparison.md", comparison_page.page()
+        yield from zip([f"operators/{name}.md" for name in names], pages, strict=True)
 
 
-def _home() -> str:
-    """The README as it reads from docs/."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def _from_root(name: str) -> str:
+    """A file of the root folder as it reads from docs/."""
+    text = (ROOT / name).read_text(encoding="utf-8")
     return _LINK.sub(lambda found: found[1] + _from_docs(found[2]) + found[3], text)
 
 
@@ -65,9 +66,9 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that are made here, and one for each file of the repository that a page links to."""
     texts = {page.src_uri: page.content_string for page in files.documentation_pages()}
-    for path, write in made().items():
-        texts[path] = write()
-        files.append(File.generated(config, path, content=texts[path]))
+    for path, text in made():
+        texts[path] = text
+        files.append(File.generated(config, path, content=text))
     for path, text in sources.pages_of(texts).items():
         files.append(File.generated(config, path, content=text))
     return files
@@ -76,6 +77,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """The text of a page with links to pages that only the site has."""
     source = page.file.src_uri
+    if source == "index.md":
+        page.meta["hide"] = ["navigation"]
     if source == "operators.md":
         markdown = re.sub(r"^\| `(\w+)` \|", r"| [`\1`](operators/\1.md) |", markdown, flags=re.MULTILINE)
     return _LINK.sub(lambda found: found[1] + sources.on_site(found[2], source) + found[3], markdown)

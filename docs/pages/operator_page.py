@@ -24,7 +24,7 @@ FOLDER = Path(__file__).resolve().parent
 _TEMPLATES = Environment(  # noqa: S701 - Markdown from our own records; what goes into HTML is escaped where it is made
     loader=FileSystemLoader(FOLDER), undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=False
 )
-_TITLES = {"params": "parameters", "macs": "MACs", "steps": "critical path (kernels)"}
+_TITLES = {"params": "parameters", "macs": "MACs", "steps": "critical path"}
 _RIGHT = {"corrected": "corrected", "asymptotic": "exact", "open": "other reading"}
 
 
@@ -42,7 +42,7 @@ def page(operator: Operator, plot: dict[str, Any] | None) -> str:
         "diagram": svg(evaluation.cost, f"Structure of {operator.name}"),
         "on_weights": any(node.is_work and not node.waits for node in nodes_of(evaluation.cost)),
         "form": form,
-        "exact": list(_exact(form)),
+        "exact": list(_exact(form, operator.baseline_text)),
         "definitions": [{"left": mathml(k), "right": mathml(v)} for k, v in form["definitions"].items()],
         "equations": list(_equations(form)),
         "statuses": [(name, STATUS_TEXT[name]) for name in dict.fromkeys(one.status for one in operator.equations)],
@@ -70,24 +70,23 @@ def _summary(evaluation: Evaluation) -> Iterator[dict[str, str]]:
     for kind in ("params", "macs", "flops", "activations", "steps"):
         ratio = evaluation.ratio(kind)
         yield {
-            "title": _TITLES.get(kind, "FLOPs" if kind == "flops" else kind),
+            "title": f"{_TITLES.get(kind, 'FLOPs' if kind == 'flops' else kind)}{' (kernels)' if kind == 'steps' else ''}",
             "ours": f"{evaluation.cost.total(kind):,}",
             "plain": f"{evaluation.baseline.total(kind):,}",
             "ratio": "" if ratio is None else people(Fraction(ratio), "ratio"),
         }
 
 
-def _exact(form: dict[str, Any]) -> Iterator[dict[str, str]]:
+def _exact(form: dict[str, Any], plain: str) -> Iterator[dict[str, str]]:
     for kind, cost in form["cost"].items():
         title = _TITLES[kind]
         yield {"key": kind, "title": title, "math": mathml(cost["exact"])}
-        yield {"key": f"{kind}-ratio", "title": f"{title} / plain convolution", "math": mathml(cost["ratio"])}
+        yield {"key": f"{kind}-ratio", "title": f"{title} over {plain}", "math": mathml(cost["ratio"])}
         if cost["limit"] is not None:
             limit = mathml(cost["limit"])
             if cost["limit_where"] and cost["limit_value"] is not None:
                 limit += f" = {cost['limit_value']:.4g} <small>at {escape(cost['limit_where'])}</small>"
-            where = f"{title} / plain convolution, limit for many channels"
-            yield {"key": f"{kind}-limit", "title": where, "math": limit}
+            yield {"key": f"{kind}-limit", "title": "limit, many channels", "math": limit}
     for kind, cost in form["kinds"].items():
         title = _TITLES.get(kind, kind)
         yield {"key": kind, "title": f"{title} <small>({escape(KIND[kind].unit)})</small>", "math": mathml(cost)}
