@@ -72,12 +72,12 @@ def operators_page() -> str:
     lines = ["# Operators", "", NOTE, *_INDEX_INTRO]
     for family, operators in families():
         lines += ["", f"## {family[:1].upper()}{family[1:]}", ""]
-        lines += ["| operator | what it is | example | parameters | MACs | ratio | compared with | source |"]
-        lines += ["|:---|:---|:---|---:|---:|---:|:---|:---|"]
+        lines += ["| operator | what it is | example | MACs | ratio | compared with | source |"]
+        lines += ["|:---|:---|:---|---:|---:|:---|:---|"]
         for operator in operators:
             one = example(operator).evaluation
             ratio = people(one.ratio("macs"), "ratio")
-            cells = [f"`{operator.name}`", operator.title, str(one.geometry), f"{one.params:,}", f"{one.macs:,}", ratio]
+            cells = [f"`{operator.name}`", operator.title, str(one.geometry), f"{one.macs:,}", ratio]
             lines.append(f"| {' | '.join([*cells, operator.baseline_text, operator.paper.who])} |")
     lines += ["", "## Statuses of printed equations", ""]
     lines += [f"- **{status}**: {text}" for status, text in STATUS_TEXT.items()]

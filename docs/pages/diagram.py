@@ -36,7 +36,7 @@ _WORK = {
 # Sizes in pixels: of a letter, of the padding in a box, of the boxes and the space between them.
 _LETTER, _PAD, _GAP_X, _GAP_Y = 6.9, 14, 22, 22
 _TALL, _MIDDLE, _LOW, _LEAST = 62, 46, 34, 116
-_SWEEPS = 12
+_PASSES = 20
 
 
 class Node(NamedTuple):
@@ -181,25 +181,28 @@ def _spots(
 
 
 def _across(lines: list[list[_Spot]], arrows: Sequence[Sequence[str]]) -> dict[str, float]:
-    """The centre of each spot: near its neighbours above and below, and apart from those in its row.
+    """The centre of each spot: near those that it has arrows to, and apart from those in its row.
 
     Sorts `lines` from left to right.
     """
-    neighbours: dict[str, list[str]] = {spot.key: [] for line in lines for spot in line}
+    above: dict[str, list[str]] = {spot.key: [] for line in lines for spot in line}
+    below: dict[str, list[str]] = {spot.key: [] for line in lines for spot in line}
     for path in arrows:
         for one, other in zip(path, path[1:], strict=False):
-            neighbours[one].append(other)
-            neighbours[other].append(one)
+            below[one].append(other)
+            above[other].append(one)
     xs: dict[str, float] = {}
     for line in lines:
         _place(line, {spot.key: index * 1000.0 for index, spot in enumerate(line)}, xs)
-    for sweep in range(_SWEEPS):
-        for line in lines if sweep % 2 == 0 else reversed(lines):
+    # Up and down in turn; the last pass goes down, so that a chain hangs straight below its first box.
+    for sweep in range(_PASSES):
+        is_down = sweep % 2 == _PASSES % 2 ^ 1
+        for line in lines if is_down else reversed(lines):
             wanted = {}
             for spot in line:
-                near = [xs[key] for key in neighbours[spot.key]]
+                near = [xs[key] for key in (above if is_down else below)[spot.key]]
                 wanted[spot.key] = sum(near) / len(near) if near else xs[spot.key]
-            if sweep < _SWEEPS - 4:
+            if sweep < _PASSES - 6:
                 line.sort(key=lambda spot: wanted[spot.key])
             _place(line, wanted, xs)
     return xs

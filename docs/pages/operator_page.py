@@ -120,4 +120,4 @@ def _option(param: Any) -> dict[str, str]:
     bounds = [f"at least {param.least}"] if param.least is not None else []
     bounds += [f"at most {param.most}"] if param.most is not None else []
     values = ", ".join([param.expects, *bounds])
-    return {"name": param.name, "default": param.default_text, "values": values, "help": param.help}
+    return {"name": param.name, "default": param.default_text, "accepts": values, "help": param.help}
