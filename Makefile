@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint check docs docs-check new-operator accept bench clean
+.PHONY: demo test lint check docs docs-check new-operator accept bench site clean
 
 demo: .venv/.demo
 	$(BIN)/flopcalc model resnet50 --replace spconv
@@ -26,6 +26,10 @@ docs: .venv/.test
 docs-check: .venv/.test
 	$(BIN)/python docs/generate.py --check
 
+# The documentation site: open site/index.html, which also works without a server.
+site: .venv/.site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
 # make new-operator NAME=my_conv: the two files of an operator, which work as they are.
 new-operator: .venv/.test
 	$(BIN)/python tools/new_operator.py '$(NAME)'
@@ -42,7 +46,7 @@ bench: .venv/.test
 	$(BIN)/python benchmarks/start_up.py
 
 clean:
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .coverage .hypothesis
+	rm -rf .venv build dist site .mypy_cache .ruff_cache .pytest_cache .coverage .hypothesis
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

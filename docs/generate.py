@@ -232,7 +232,9 @@ def fewer_flops_picture() -> str:
 
 def readme_picture() -> str:
     """The picture of the README, by the command that is printed above it."""
-    (command,) = re.findall(r"^flopcalc (plot .* -o) docs/cost\.svg$", (ROOT / "README.md").read_text(encoding="utf-8"), re.M)
+    (command,) = re.findall(
+        r"^flopcalc (plot .* -o) docs/cost\.svg$", (ROOT / "README.md").read_text(encoding="utf-8"), re.M
+    )
     with TemporaryDirectory() as folder:
         path = Path(folder) / "cost.svg"
         if main_of_commands([*command.split(), str(path)]):

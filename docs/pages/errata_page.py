@@ -13,7 +13,10 @@ from pages.mathml import mathml
 
 _KINDS = {
     "corrected": ("Wrong equations", "The printed equation gives a wrong number; flopcalc uses the corrected one."),
-    "asymptotic": ("Equations that hold in a limit", "The printed equation is a simplification; flopcalc uses the exact one."),
+    "asymptotic": (
+        "Equations that hold in a limit",
+        "The printed equation is a simplification; flopcalc uses the exact one.",
+    ),
     "open": ("Equations with two readings", "The evidence allows both; an option of the operator chooses."),
     "statement": ("Wrong statements", "What the text says about costs, and what is the case."),
     "figure": ("Wrong figures in tables", "Each figure is compared with ours by [`flopcalc reproduce`](published.md)."),

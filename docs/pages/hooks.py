@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from posixpath import dirname, relpath
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
@@ -22,6 +23,8 @@ for _folder in (ROOT, ROOT / "docs"):
 from flopcalc.catalog import lookup
 from pages import api_page, comparison_page, complete, errata_page, families, sources
 
+# Pages that a checked-in page names in italics, and that only the site has.
+_ONLY_HERE = {"Errata": "errata.md", "Other counters compared": "comparison.md", "Python API": "api.md"}
 _LINK = re.compile(r"(\]\()([^)\s#]+)([^)\s]*\))")
 
 
@@ -81,4 +84,6 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         page.meta["hide"] = ["navigation"]
     if source == "operators.md":
         markdown = re.sub(r"^\| `(\w+)` \|", r"| [`\1`](operators/\1.md) |", markdown, flags=re.MULTILINE)
+    for title, path in _ONLY_HERE.items():
+        markdown = markdown.replace(f"*{title}*", f"[{title}]({relpath(path, dirname(source) or '.')})")
     return _LINK.sub(lambda found: found[1] + sources.on_site(found[2], source) + found[3], markdown)
