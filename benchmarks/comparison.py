@@ -1,4 +1,4 @@
-"""Run other counters on networks, and write what they report to docs/pages/counters.json, for the page that compares them.
+"""Run other counters on networks, and write what they report to docs/pages/counters.json, for the site.
 
     python benchmarks/comparison.py
 

@@ -67,7 +67,7 @@ _EXIT_CODES = (
 
 
 def operators_page() -> str:
-    """The index of operators, by family, with the cost of each next to a plain convolution. The site has a page for each."""
+    """The index of operators by family, with their cost next to a plain convolution. The site has a page for each."""
     example, families = _next_to_this_file("pages.example").example, _next_to_this_file("pages.families").family_index
     lines = ["# Operators", "", NOTE, *_INDEX_INTRO]
     for family, operators in families():
@@ -85,22 +85,23 @@ def operators_page() -> str:
 
 
 _INDEX_INTRO = (
-    "All operators by family. The example is a shape with default options; *ratio* is MACs over those of the convolution in the column",
-    "after it. The documentation site has a page for each operator: its structure, typeset equations, options, a worked",
-    "example, a plot of its cost, and measured times. On the command line `flopcalc list operators` shows the options,",
-    "`flopcalc layer NAME --cin 64` the cost, `flopcalc formula NAME` the equations, and",
-    "`flopcalc list --matching --cin 64 --cout 128 --stride 2` the operators that can replace that convolution, the least work first,",
-    "with the reason why each other operator cannot.",
+    "All operators by family. The example is a shape with default options; *ratio* is MACs over those of the",
+    "convolution in the column after it. The documentation site has a page for each operator: its structure, typeset",
+    "equations, options, a worked example, a plot of its cost, and measured times. On the command line `flopcalc list",
+    "operators` shows the options, `flopcalc layer NAME --cin 64` the cost, `flopcalc formula NAME` the equations,",
+    "and `flopcalc list --matching --cin 64 --cout 128 --stride 2` the operators that can replace that convolution,",
+    "the least work first, with the reason why each other operator cannot.",
     "",
-    "Each operator is one file. You can add others in a [package](adding-an-operator.md) or a [YAML file](composing.md).",
+    "Each operator is one file. You can add others in a [package](adding-an-operator.md) or a [YAML",
+    "file](composing.md).",
 )
 
 
 _NETWORKS_INTRO = (
-    "Classifiers, from AlexNet to Swin and MobileNetV4, detectors, and the versions of classifiers for CIFAR, at batch 1, with default",
-    "options. [networks.md](networks.md) describes how they are written; `flopcalc model NAME` shows one, and `--set`",
-    "changes an option, for example `--set width=0.75` or `--set shortcut=B`. If torchvision has the network, the layers have",
-    "torchvision's names, and tests compare each layer with torchvision's module.",
+    "Classifiers, from AlexNet to Swin and MobileNetV4, detectors, and the versions of classifiers for CIFAR, at",
+    "batch 1, with default options. [networks.md](networks.md) describes how they are written; `flopcalc model NAME`",
+    "shows one, and `--set` changes an option, for example `--set width=0.75` or `--set shortcut=B`. If torchvision",
+    "has the network, the layers have torchvision's names, and tests compare each layer with torchvision's module.",
     "",
 )
 
@@ -233,7 +234,7 @@ def fewer_flops_picture() -> str:
 def readme_picture() -> str:
     """The picture of the README, by the command that is printed above it."""
     (command,) = re.findall(
-        r"^flopcalc (plot .* -o) docs/cost\.svg$", (ROOT / "README.md").read_text(encoding="utf-8"), re.M
+        r"^flopcalc (plot .* -o) docs/cost\.svg$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE
     )
     with TemporaryDirectory() as folder:
         path = Path(folder) / "cost.svg"

@@ -9,6 +9,7 @@ import re
 import shlex
 import tomllib
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -170,7 +171,7 @@ def test_commands(name: str, run: Callable[..., Run], page_folder: Callable[[str
         done = run(*words)
         assert done.code == 0, f"{command}\n{done.err}"
         # What a command is said to write is there.
-        written = [value for flag, value in zip(words, words[1:], strict=False) if flag in _WRITES]
+        written = [value for flag, value in pairwise(words) if flag in _WRITES]
         assert all((folder / value).stat().st_size > 0 for value in written), command
         assert done.out or written or words[0] == "lock", f"{command} shows and writes nothing"
 

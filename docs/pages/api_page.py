@@ -24,8 +24,9 @@ def _lines() -> Iterator[str]:
     yield "```"
     yield ""
     yield (
-        "All names are loaded on first use, so that `import flopcalc` is fast. Results are records with a short `repr`; "
-        "they have the kinds of cost as properties (`params`, `macs`, `flops`, `activations`, `traffic`, `steps`, `adds`, "
+        "All names are loaded on first use, so that `import flopcalc` is fast. Results are records with a short "
+        "`repr`; they have the kinds of cost as properties (`params`, `macs`, `flops`, `activations`, `traffic`, "
+        "`steps`, `adds`, "
         "`muls`, `other`), exact, as whole numbers. Errors are `FlopcalcError`, with a `code`, a message and a hint."
     )
     yield from ("", "## Functions", "")

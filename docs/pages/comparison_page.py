@@ -10,6 +10,7 @@ from flopcalc.cost.convention import CONVENTIONS
 from flopcalc.networks.library import network
 from flopcalc.published.tool_errata import TOOL_ERRORS
 
+_MINUS = "\N{MINUS SIGN} "
 _FILE = Path(__file__).resolve().parent / "counters.json"
 
 
@@ -31,9 +32,9 @@ def _lines() -> Iterator[str]:
     yield "# Other counters compared"
     yield ""
     yield (
-        "Counters disagree, because they count different things and see different parts of a network. This page shows what "
-        f"{len(tools)} of them report for {len(found)} networks, and leads from the multiply-accumulates (MACs) to each "
-        "number. `benchmarks/comparison.py` ran the counters on the modules; the reasons are worked out by "
+        "Counters disagree, because they count different things and see different parts of a network. This page shows "
+        f"what {len(tools)} of them report for {len(found)} networks, and leads from the multiply-accumulates (MACs) "
+        "to each number. `benchmarks/comparison.py` ran the counters on the modules; the reasons are worked out by "
         "[`flopcalc explain`](cli.md#flopcalc-explain) when this page is made, from the descriptions of the networks. "
         "`flopcalc explain NETWORK --run` does the same for your own model."
     )
@@ -45,14 +46,14 @@ def _lines() -> Iterator[str]:
         yield from ("", *_network(name, one, rows[name]))
     yield from ("", "## Kernel by kernel", "")
     yield (
-        "[How counting works](counting.md#next-to-other-counters) has small constructions with MACs worked out by hand, and "
-        f"what the counters report for them. [Errors of other counters](tool-errata.md) lists {len(TOOL_ERRORS)} wrong "
+        "[How counting works](counting.md#next-to-other-counters) has small constructions with MACs worked out by "
+        f"hand, and what the counters report for them. [Errors of other counters](tool-errata.md) lists {len(TOOL_ERRORS)} wrong "
         "figures, each with the smallest module that shows it."
     )
 
 
 def _matrix(found: Mapping[str, Any], tools: list[str]) -> Iterator[str]:
-    yield "The reported number over the MACs of the network: 1 is equal, 2 is one operation for each product and each sum."
+    yield "The reported number over the MACs of the network: 1 is equal, 2 counts each product and each sum."
     yield ""
     yield f"| network | MACs | {' | '.join(tools)} |"
     yield f"|:---|---:|{'---:|' * len(tools)}"
@@ -63,7 +64,8 @@ def _matrix(found: Mapping[str, Any], tools: list[str]) -> Iterator[str]:
     equal = sum(row["measured"] == row["figure"] for one in found.values() for row in one["rows"])
     ran = sum(row["measured"] is not None for one in found.values() for row in one["rows"])
     yield ""
-    yield f"flopcalc's [presets](conventions.md#other-counters) gave the same number, to the unit, in {equal} of {ran} cases."
+    presets = "flopcalc's [presets](conventions.md#other-counters)"
+    yield f"{presets} gave the same number, to the unit, in {equal} of {ran} cases."
 
 
 def _ratio(reported_figure: int | None, macs: int) -> str:
@@ -80,7 +82,7 @@ def _rules(rows: Mapping[str, Mapping[str, Row]], tools: list[str]) -> Iterator[
         for one in rows.values():
             for step in one[tool].steps:
                 signs.setdefault(step.what, set()).add(step.amount > 0)
-        texts = [f"{'' if True in sign else '− '}{what}" for what, sign in signs.items()]
+        texts = [f"{'' if True in sign else _MINUS}{what}" for what, sign in signs.items()]
         version = next(iter(rows.values()))[tool].version
         errors = sum(one.tool == tool for one in TOOL_ERRORS)
         yield f"| `{tool}` | {version} | {'; '.join(texts) or 'nothing'} | [{errors}](tool-errata.md) |"

@@ -6,6 +6,7 @@ that the diagram is legible on light and dark pages.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 from xml.sax.saxutils import escape, quoteattr
 
@@ -188,7 +189,7 @@ def _across(lines: list[list[_Spot]], arrows: Sequence[Sequence[str]]) -> dict[s
     above: dict[str, list[str]] = {spot.key: [] for line in lines for spot in line}
     below: dict[str, list[str]] = {spot.key: [] for line in lines for spot in line}
     for path in arrows:
-        for one, other in zip(path, path[1:], strict=False):
+        for one, other in pairwise(path):
             below[one].append(other)
             above[other].append(one)
     xs: dict[str, float] = {}

@@ -3,7 +3,7 @@
 import os
 import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from io import StringIO
 from typing import NamedTuple
 
@@ -24,16 +24,16 @@ class Example(NamedTuple):
 
 def example(operator: Operator) -> Example:
     """The worked example of an operator, at its default options. Raises FlopcalcError if it applies to no shape."""
-    refused: FlopcalcError | None = None
-    for channels in _CHANNELS:
-        try:
-            evaluation = operator.evaluate(operator.geometry(channels))
-        except FlopcalcError as error:
-            refused = refused or error
-            continue
-        return Example(evaluation, f"layer {operator.name} --cin {channels}")
-    assert refused is not None
-    raise refused
+    *first, last = _CHANNELS
+    for channels in first:
+        with suppress(FlopcalcError):
+            return _at(operator, channels)
+    return _at(operator, last)
+
+
+def _at(operator: Operator, channels: int) -> Example:
+    evaluation = operator.evaluate(operator.geometry(channels))
+    return Example(evaluation, f"layer {operator.name} --cin {channels}")
 
 
 def output_of(command: str) -> str:

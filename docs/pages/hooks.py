@@ -20,8 +20,8 @@ for _folder in (ROOT, ROOT / "docs"):
     if str(_folder) not in sys.path:
         sys.path.insert(0, str(_folder))
 
-from flopcalc.catalog import lookup
-from pages import api_page, comparison_page, complete, errata_page, families, sources
+from flopcalc.catalog import lookup  # noqa: E402 - after the path
+from pages import api_page, comparison_page, complete, errata_page, families, sources  # noqa: E402
 
 # Pages that a checked-in page names in italics, and that only the site has.
 _ONLY_HERE = {"Errata": "errata.md", "Other counters compared": "comparison.md", "Python API": "api.md"}

@@ -1,4 +1,4 @@
-"""The page of an operator, from its record: structure, equations, options, a worked example, costs, times, references."""
+"""The page of an operator, from its record: structure, equations, options, a worked example, costs, times, sources."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -70,7 +70,7 @@ def _summary(evaluation: Evaluation) -> Iterator[dict[str, str]]:
     for kind in ("params", "macs", "flops", "activations", "steps"):
         ratio = evaluation.ratio(kind)
         yield {
-            "title": f"{_TITLES.get(kind, 'FLOPs' if kind == 'flops' else kind)}{' (kernels)' if kind == 'steps' else ''}",
+            "title": {"flops": "FLOPs", "steps": "critical path (kernels)"}.get(kind, _TITLES.get(kind, kind)),
             "ours": f"{evaluation.cost.total(kind):,}",
             "plain": f"{evaluation.baseline.total(kind):,}",
             "ratio": "" if ratio is None else people(Fraction(ratio), "ratio"),

@@ -320,7 +320,9 @@ def _operator_page(facts: OperatorFacts) -> Page:
         memory=Part(blocks=[Facts(list(_operator_memory(facts)))]),
         tools=tools(facts.tools),
         tools_about=ABOUT,
-        provenance=provenance(facts.operators, {}, [] if isinstance(facts.form, Absent) else facts.form["equations"]),
+        provenance=provenance(
+            facts.operators, {}, [] if isinstance(facts.form, Absent) else facts.form["equations"]
+        ),
         citations=citations(facts.operators),
         notes=record["notes"],
         data={"source": ""},
@@ -364,10 +366,7 @@ def _operator_cards(facts: OperatorFacts, what: str) -> Iterator[Card]:
 
 def _operator_memory(facts: OperatorFacts) -> Iterator[tuple[str, str]]:
     element, e = facts.record["dtype"], facts.evaluation
-    yield (
-        "tensors",
-        f"{people(facts.memory)} bytes ({readable(facts.memory)}) alive at once in {element}, without weights and input",
-    )
+    yield "tensors", f"{people(facts.memory)} bytes ({readable(facts.memory)}) alive at once in {element}, without weights and input"
     yield "input", "x".join(map(str, e.in_shape))
     yield "output", "x".join(map(str, e.out_shape))
 
@@ -384,3 +383,5 @@ def _as_layers(parts: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     for part in parts:
         rest = {"module": part["name"], "type": part["name"], "calls": 1, "in": [], "out": []}
         yield {**part, **rest, "activations": part["activations"]}
+
+

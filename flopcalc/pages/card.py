@@ -50,12 +50,7 @@ def _rows(
     """Quantity, before, after, ratio; before and ratio are empty without a replacement."""
     record = facts.record
     unknown: Sequence[Mapping[str, Any]] = record.get("uncounted", ())
-    kinds = [
-        ("params", "Parameters"),
-        ("cost", what),
-        ("flops", "FLOPs"),
-        ("traffic", f"Bytes moved ({record['dtype']})"),
-    ]
+    kinds = [("params", "Parameters"), ("cost", what), ("flops", "FLOPs"), ("traffic", f"Bytes moved ({record['dtype']})")]
     for key, title in kinds:
         if key == "flops" and record["convention"] == "flops":
             continue

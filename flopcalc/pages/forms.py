@@ -21,9 +21,7 @@ _SHOWN, _TERMS = 4, 3
 def network_forms(form: NetworkForm) -> Forms:
     """The cost of a network as expressions in its symbols, by stage too."""
     record = form_record(form)
-    formulas = {
-        kind: _folded(_label(kind), map(mathml, latex_lines(value, _TERMS))) for kind, value in form.cost.items()
-    }
+    formulas = {kind: _folded(_label(kind), map(mathml, latex_lines(value, _TERMS))) for kind, value in form.cost.items()}
     document = form_document(record)
     parts = [
         [part.name, *(mathml(latex(part.cost[kind])) for kind in _MAIN), f"{known['share']:.1%}"]

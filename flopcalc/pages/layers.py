@@ -23,9 +23,7 @@ def layers_table(
 ) -> Layers:
     """The layers of a network. what: the title of the headline's column. times: bound and estimate of each layer."""
     layers = [
-        {**layer, **dict(zip(("bound_s", "estimate_s"), times.get(layer["name"], (0.0, 0.0)), strict=True))}
-        if times
-        else layer
+        {**layer, **dict(zip(("bound_s", "estimate_s"), times.get(layer["name"], (0.0, 0.0)), strict=True))} if times else layer
         for layer in record["layers"]
     ]
     fields = [

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 # What each format needs: the package that is imported, and its requirement.
 _JINJA = {"jinja2": "jinja2>=3.1"}
 NEEDS = {
-    "html": _JINJA
-    | {"latex2mathml": "latex2mathml>=3.77", "altair": "altair>=5.4", "vl_convert": "vl-convert-python>=1.6"},
+    "html": _JINJA | {"latex2mathml": "latex2mathml>=3.77", "altair": "altair>=5.4", "vl_convert": "vl-convert-python>=1.6"},
     "markdown": _JINJA,
 }
 
