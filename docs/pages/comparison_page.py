@@ -47,8 +47,8 @@ def _lines() -> Iterator[str]:
     yield from ("", "## Kernel by kernel", "")
     yield (
         "[How counting works](counting.md#next-to-other-counters) has small constructions with MACs worked out by "
-        f"hand, and what the counters report for them. [Errors of other counters](tool-errata.md) lists {len(TOOL_ERRORS)} wrong "
-        "figures, each with the smallest module that shows it."
+        "hand, and what the counters report for them. [Errors of other counters](tool-errata.md) lists "
+        f"{len(TOOL_ERRORS)} wrong figures, each with the smallest module that shows it."
     )
 
 
