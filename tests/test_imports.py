@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from helpers import ROOT, fresh
 
-HEAVY = ("torch", "sympy", "numpy")
+HEAVY = ("torch", "sympy", "numpy", "altair", "vl_convert")
 
 COMMANDS = [
     ["layer", "--type", "compconv", "--cin", "256"],
@@ -37,12 +37,13 @@ COMMANDS = [
     ["solve", "--help"],
     ["sweep", "--help"],
     ["memory", "--help"],
+    ["plot", "--help"],
 ]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_no_heavy_import(command: list[str]) -> None:
-    """Neither torch nor SymPy nor NumPy is loaded."""
+    """Neither torch nor SymPy, NumPy, Altair or vl-convert is loaded."""
     source = (
         "import sys\n"
         "from flopcalc.cli.main import main\n"
@@ -88,6 +89,8 @@ def test_importing_the_package_loads_nothing() -> None:
         ("torch", ["memory", "resnet50", "--mode", "training"], "torch"),
         ("torch", ["verify", "conv", "--cin", "8"], "torch"),
         ("numpy", ["sweep", "conv", "--cin", "8"], "numpy"),
+        ("altair", ["plot", "conv", "--cin", "8:64:8", "-o", "figure.svg"], "altair"),
+        ("vl_convert", ["plot", "resnet18", "-o", "figure.svg"], "vl-convert-python"),
         ("pyarrow", ["sweep", "conv", "--cin", "8", "-o", "sweep.parquet"], "pyarrow"),
         ("distributed", ["sweep", "conv", "--cin", "8", "--scheduler", "tcp://127.0.0.1:9"], "distributed"),
     ],

@@ -9,11 +9,11 @@ and vl-convert, the extra `plot`.
 >>> charts.save(chart, "figure.svg", width_mm=84)  # doctest: +SKIP
 """
 
-from flopcalc.charts.front import front
+from flopcalc.charts.before_after import replacement
+from flopcalc.charts.files import save, svg
 from flopcalc.charts.memory import memory_by_layer
-from flopcalc.charts.replacement import replacement
-from flopcalc.charts.roofline import roofline
-from flopcalc.charts.save import save, svg
+from flopcalc.charts.pareto import front
+from flopcalc.charts.roof import roofline
 from flopcalc.charts.size import cost_by_size
 from flopcalc.charts.stage import cost_by_stage
 

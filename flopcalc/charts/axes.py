@@ -45,34 +45,24 @@ def is_cost(name: str) -> bool:
     return name in KIND or name == "cost"
 
 
-_SUFFIXES = (
-    (1e15, "P"),
-    (1e12, "T"),
-    (1e9, "G"),
-    (1e6, "M"),
-    (1e3, "k"),
-    (1.0, ""),
-    (1e-3, "m"),
-    (1e-6, "u"),
-    (1e-9, "n"),
-)
+_LARGE = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
+_SECONDS = ((1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"))
 
 
-def human(value: float, unit: str = "", digits: int = 3) -> str:
-    """A number with a suffix and a unit: 1.21 G, 96.3 MB, 12 us. unit: empty, B or s."""
+def human(value: float, unit: str = "") -> str:
+    """A number with three digits, a suffix and a unit: 1.21G, 96.3 MB, 12 us. unit: s has smaller parts, no larger."""
     if value == 0:
         return f"0 {unit}".strip()
-    if not 1e-9 <= abs(value) < 1e18:
-        return f"{value:.{digits - 1}e} {unit}".strip()
-    suffixes = _SUFFIXES if unit == "s" else _SUFFIXES[:6]
-    factor, suffix = next((one for one in suffixes if abs(value) >= one[0]), suffixes[-1])
-    if unit == "s" and factor >= 1:
-        factor, suffix = 1.0, ""
-    text = f"{value / factor:.{digits}g}"
-    if "e" in text:
-        text = f"{value / factor:.0f}"
+    suffixes = _SECONDS if unit == "s" else _LARGE
+    if not suffixes[-1][0] / 1000 <= abs(value) < 1e18:
+        return f"{value:.2e} {unit}".strip()
+    # 999.7M is 1G.
+    size = abs(value) * (1 + 5e-4)
+    factor, suffix = next((one for one in suffixes if size >= one[0]), suffixes[-1])
+    scaled = value / factor
+    text = f"{scaled:,.0f}" if abs(scaled) >= 999.5 else f"{scaled:.3g}"
     suffix = "K" if suffix == "k" and unit == "B" else suffix
-    return f"{text} {suffix}{unit}".strip() if unit else f"{text}{suffix}"
+    return f"{text} {suffix}{unit}" if unit else f"{text}{suffix}"
 
 
 def label_expression(unit: str = "") -> str:
@@ -104,7 +94,8 @@ def linear_domain(values: Iterable[float], share: float = 0.06, *, zero: bool = 
     """The ends of a linear axis. share: free share at each end. zero: it starts at 0."""
     values = list(values)
     low, high = min(values), max(values)
-    low = min(low, 0.0) if zero else low
+    if zero:
+        low, high = min(low, 0.0), high or 1.0
     room = (high - low or abs(high) or 1.0) * share
     return (low if zero and low == 0 else low - room), high + room
 
@@ -142,7 +133,7 @@ def axis(
     label = label_expression(unit)
     if zero_at:
         label = f"datum.value <= {zero_at * 1.0001!r} ? '0' : {label}"
-    found: dict[str, Any] = {"title": title, "labelExpr": label, "labelOverlap": "greedy"}
+    found: dict[str, Any] = {"title": title, "labelExpr": label, "labelOverlap": "parity"}
     if values is not None:
         found["values"] = list(values)
     return {**found, **more}
@@ -161,7 +152,9 @@ def position(value: Any, name: str) -> float:
 
 def channel(field: str, domain: tuple[float, float], *, log: bool, axis: Mapping[str, Any]) -> dict[str, Any]:
     """The encoding of an axis with exactly that domain."""
-    scale = {"type": "log" if log else "linear", "domain": list(domain), "nice": False, "zero": False}
+    scale: dict[str, Any] = {"type": "log" if log else "linear", "domain": list(domain), "nice": False}
+    if not log:
+        scale["zero"] = False
     return {"field": field, "type": "quantitative", "scale": scale, "axis": dict(axis)}
 
 
@@ -172,7 +165,7 @@ def rounded(value: float) -> str:
 
 def below(low: float, high: float) -> float:
     """Where a log axis from low to high shows 0: one step of ten, or an eighth of the axis, below its lower end."""
-    return low / max(10.0, (high / low) ** 0.125)
+    return low / max(10.0, float((high / low) ** 0.125))
 
 
 def exact(value: Any) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flopcalc.charts.labels import wrapped
-from flopcalc.charts.theme import INK, LABEL, MUTED, SMALL, text_width
+from flopcalc.charts.theme import INK, LABEL, LINE_HEIGHT, MUTED, SMALL, text_width
 
 # Widths of the samples: a piece of a line, and a mark.
 _LINE, _MARK = 22.0, 9.0
@@ -24,7 +24,7 @@ def pixels(field: str, channel: str) -> dict[str, Any]:
 def key_layers(line: bool, scales: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The layers of a key. line: samples are pieces of lines. scales: color, and shape or strokeDash, by `series`."""
     shown = [{"filter": "datum.shown"}]
-    layers = []
+    layers: list[dict[str, Any]] = []
     if line:
         layers.append(
             {
@@ -68,7 +68,7 @@ def key_layers(line: bool, scales: Mapping[str, Any]) -> list[dict[str, Any]]:
                 "fontSize": LABEL,
                 "color": INK,
                 "lineBreak": "\n",
-                "lineHeight": _ROW * 0.8,
+                "lineHeight": LINE_HEIGHT,
             },
             "encoding": {
                 **pixels("tx", "x"),
@@ -147,5 +147,5 @@ def _key_rows(
                 }
             )
             x += grid[column] + _BETWEEN
-        top += _ROW + (tallest - 1) * _ROW * 0.8
+        top += _ROW + (tallest - 1) * LINE_HEIGHT
     return rows, top + (2.0 if entries else 0.0)

@@ -1,10 +1,10 @@
 """Placing texts: next to points, at the ends of lines, so that they hide neither marks nor each other."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from math import atan2, degrees, log
+from math import atan2, degrees, hypot, log
 from typing import Any, NamedTuple
 
-from flopcalc.charts.theme import LABEL, text_width
+from flopcalc.charts.theme import LABEL, LINE_HEIGHT, text_width
 
 
 class Box(NamedTuple):
@@ -49,16 +49,18 @@ class Scale(NamedTuple):
 
 def scales(spec: Mapping[str, Any], axes: Mapping[str, Any]) -> tuple[Scale, Scale]:
     """The scales of a plot. axes: x, y: low and high; log: of each, whether it is logarithmic."""
-    across = Scale(*axes["x"], length=spec["width"], log=axes["log"][0])
-    return across, Scale(*axes["y"], length=spec["height"], log=axes["log"][1], turned=True)
+    (left, right), (low, high) = axes["x"], axes["y"]
+    across = Scale(left, right, spec["width"], axes["log"][0])
+    return across, Scale(low, high, spec["height"], axes["log"][1], turned=True)
 
 
 def place_labels(spec: dict[str, Any], layout: Mapping[str, Any]) -> None:
-    """Set the places of texts near points: `lx`, `ly` and `shown` in the rows of data sets.
+    """Set the places of texts near points: `lx`, `ly`, `shown`, and `ex`, `ey`, where a line to a far one ends.
 
     layout["labels"]: data: the name of a set, whose rows have x, y and text. around: sets of points to be kept visible,
-    whose rows have x and y. lines: sets of points that are connected within a series. Texts come in the order of the
-    rows, so that the first ones are shown where not all fit.
+    whose rows have x and y. rather: sets of points that are hidden only where there is no other place. lines: sets of
+    points that are connected within a series. texts: sets of texts that end at their points, above them. Texts come in
+    the order of the rows, so that the first ones are shown where not all fit.
     """
     labels = layout.get("labels")
     if labels is None:
@@ -71,14 +73,35 @@ def place_labels(spec: dict[str, Any], layout: Mapping[str, Any]) -> None:
         for row in data[name]
     ]
     taken += [box for name in labels.get("lines", ()) for box in _segments(data[name], across, down)]
+    taken += [_left_of(row, across, down) for name in labels.get("texts", ()) for row in data[name]]
+    rather = [
+        _around(across.pixel(row["x"]), down.pixel(row["y"]), 2.5)
+        for name in labels.get("rather", ())
+        for row in data[name]
+    ]
+    placed: list[Box] = []
     for row in data[labels["data"]]:
-        box = _free(row, across, down, taken)
+        box = _free(row, across, down, [*taken, *rather], placed) or _free(row, across, down, taken, placed)
         row["shown"] = box is not None
-        row["lx"], row["ly"] = row["x"], row["y"]
-        if box is not None:
-            taken.append(box)
-            row["lx"] = across.value((box.left + box.right) / 2)
-            row["ly"] = down.value((box.top + box.bottom) / 2)
+        row["lx"], row["ly"], row["far"] = row["x"], row["y"], False
+        if box is None:
+            continue
+        placed.append(box)
+        row["lx"] = across.value((box.left + box.right) / 2)
+        # Of the first line.
+        row["ly"] = down.value(box.top + LINE_HEIGHT / 2)
+        x, y = across.pixel(row["x"]), down.pixel(row["y"])
+        end = _nearest(box, x, y)
+        row["far"] = hypot(end[0] - x, end[1] - y) > row.get("radius", 4.0) + _NEAR
+        row["ex"], row["ey"] = across.value(end[0]), down.value(end[1])
+        if row["far"]:
+            taken += _along((x, y), end)
+
+
+def _left_of(row: Mapping[str, Any], across: Scale, down: Scale) -> Box:
+    """The room of a text that ends at a point and lies above it."""
+    x, y = across.pixel(row["x"]), down.pixel(row["y"])
+    return Box(x - text_width(row["text"]) - 3, y - LABEL * 1.5, x, y)
 
 
 def _around(x: float, y: float, clearance: float) -> Box:
@@ -95,24 +118,44 @@ def _segments(rows: Iterable[Mapping[str, Any]], across: Scale, down: Scale) -> 
         last[row.get("series")] = here
         if start is None:
             continue
-        steps = max(1, int(max(abs(here[0] - start[0]), abs(here[1] - start[1])) / 4))
-        for step in range(steps + 1):
-            share = step / steps
-            x, y = (a + share * (b - a) for a, b in zip(start, here, strict=True))
-            found.append(_around(x, y, 1.0))
+        found += _along(start, here)
     return found
+
+
+def _along(start: tuple[float, float], end: tuple[float, float]) -> list[Box]:
+    """Small boxes along a straight line."""
+    steps = max(1, int(max(abs(end[0] - start[0]), abs(end[1] - start[1])) / 4))
+    shares = [step / steps for step in range(steps + 1)]
+    return [
+        _around(start[0] + share * (end[0] - start[0]), start[1] + share * (end[1] - start[1]), 1.0) for share in shares
+    ]
+
+
+def _nearest(box: Box, x: float, y: float) -> tuple[float, float]:
+    """The point of a box that is nearest to another point."""
+    return min(max(x, box.left), box.right), min(max(y, box.top), box.bottom)
 
 
 # Directions in which a text may lie from its point, the best ones first, and distances in pixels.
 _DIRECTIONS = ((1, 0), (0, -1), (1, -1), (-1, 0), (0, 1), (1, 1), (-1, -1), (-1, 1))
-_DISTANCES = (5.0, 9.0, 14.0, 20.0)
+# A text further from its point is connected with it.
+_NEAR = 8.0
+_DISTANCES = (5.0, 9.0, 14.0, 20.0, 28.0)
 
 
-def _free(row: Mapping[str, Any], across: Scale, down: Scale, taken: Sequence[Box]) -> Box | None:
-    """A free place for a text near its point; None where there is none."""
+def _free(
+    row: Mapping[str, Any], across: Scale, down: Scale, taken: Sequence[Box], placed: Sequence[Box]
+) -> Box | None:
+    """A free place for a text near its point, of which a line to the point meets no other text; None without one.
+
+    placed: the other texts. taken: what else must stay visible.
+    """
     x, y = across.pixel(row["x"]), down.pixel(row["y"])
     lines = str(row["text"]).split("\n")
-    width, height = max(map(text_width, lines)) + 3, LABEL * 1.15 * len(lines)
+    width, height = max(map(text_width, lines)) + 3, LINE_HEIGHT * len(lines)
+    reach = width + height + _DISTANCES[-1] + row.get("radius", 4.0)
+    room = Box(x - reach, y - reach, x + reach, y + reach)
+    taken, placed = ([box for box in boxes if box.meets(room)] for boxes in (taken, placed))
     for distance in _DISTANCES:
         for right, low in _DIRECTIONS:
             gap = distance + row.get("radius", 4.0) - 4.0
@@ -120,7 +163,10 @@ def _free(row: Mapping[str, Any], across: Scale, down: Scale, taken: Sequence[Bo
             top = y + low * (gap + height / 2) - height / 2
             box = Box(left, top, left + width, top + height)
             inside = box.left >= 0 and box.right <= across.length and box.top >= 0 and box.bottom <= down.length
-            if inside and not any(box.meets(other) for other in taken):
+            if not inside or any(box.meets(other) for other in (*placed, *taken)):
+                continue
+            line = _along((x, y), _nearest(box, x, y)) if placed else []
+            if not any(piece.meets(other) for piece in line for other in placed):
                 return box
     return None
 
@@ -141,7 +187,7 @@ def place_ends(spec: dict[str, Any], layout: Mapping[str, Any], width: float) ->
     for row in rows:
         lines = wrapped(row["name"], room)
         row["text"] = "\n".join(lines)
-        heights.append(len(lines) * LABEL * 1.12)
+        heights.append(len(lines) * LINE_HEIGHT)
         row["fits"] = max(map(text_width, lines)) <= room
     fits = bool(rows) and all(row["fits"] for row in rows) and sum(heights) <= spec["height"] and not ends["ragged"]
     order = sorted(range(len(rows)), key=lambda place: (down.pixel(rows[place]["y"]), place))
@@ -151,7 +197,9 @@ def place_ends(spec: dict[str, Any], layout: Mapping[str, Any], width: float) ->
     for place, at in zip(order, places, strict=True):
         row = rows[place]
         row["shown"] = fits
-        row["py"] = round(at, 2)
+        row["to"] = round(at, 2)
+        # Of the first line.
+        row["py"] = round(at - row["text"].count("\n") * LINE_HEIGHT / 2, 2)
         row["from"] = round(down.pixel(row["y"]), 2)
         row["px"], row["at"], row["tx"] = spec["width"] + 1, spec["width"] + 9, spec["width"] + 11
         del row["fits"]
@@ -187,7 +235,7 @@ def _spread(wanted: Sequence[float], heights: Sequence[float], length: float) ->
 
 
 def wrapped(text: str, room: float, size: float = LABEL) -> list[str]:
-    """A text in lines of at most that width, broken after commas, spaces and underscores where possible."""
+    """A text in lines of at most that width, broken after spaces, colons, underscores and slashes where possible."""
     lines = [""]
     for piece in _pieces(text):
         if lines[-1] and text_width((lines[-1] + piece).rstrip(), size) > room:
@@ -203,7 +251,7 @@ def _pieces(text: str) -> list[str]:
     pieces, piece = [], ""
     for letter in text:
         piece += letter
-        if letter in " ,_.:/":
+        if letter in " _/:":
             pieces.append(piece)
             piece = ""
     return [*pieces, piece] if piece else pieces
@@ -221,14 +269,15 @@ def place_angles(spec: dict[str, Any], layout: Mapping[str, Any]) -> None:
 
 
 def place_clamped(spec: dict[str, Any], layout: Mapping[str, Any]) -> None:
-    """Set the places of texts above points so that they stay inside the plot: `tx`, and lines of `text` from `name`."""
+    """Set the places of texts above points so that they stay inside the plot: `tx`, `ty`, and lines of `text`."""
     clamped = layout.get("clamped")
     if clamped is None:
         return
-    across, _ = scales(spec, layout["axes"])
+    across, down = scales(spec, layout["axes"])
     for row in spec["datasets"][clamped["data"]]:
         lines = wrapped(row["name"], spec["width"] - 6)
         half = max(map(text_width, lines)) / 2 + 3
+        row["ty"] = round(down.pixel(row["y"]) - 7 - (len(lines) - 1) * LINE_HEIGHT, 2)
         row["text"] = "\n".join(lines)
         row["tx"] = round(min(max(across.pixel(row["x"]), half), max(half, spec["width"] - half)), 2)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from flopcalc.charts import axes
 from flopcalc.charts.key import key_layers, note_layer, pixels
 from flopcalc.charts.picture import chart_of
-from flopcalc.charts.theme import INK, LABEL, MUTED, named_scale
+from flopcalc.charts.theme import INK, LABEL, LINE_HEIGHT, MUTED, named_scale
 from flopcalc.errors import FlopcalcError
 
 if TYPE_CHECKING:
@@ -57,12 +57,14 @@ def memory_by_layer(found: "Memory", *, title: str | None = None) -> "altair.Lay
         "x", (0, len(rows)), log=False, axis={"labels": False, "ticks": False, "title": None, "grid": False}
     )
     y = axes.channel("y", (0, high), log=False, axis=axes.axis("bytes alive", "B", tickCount=5))
-    layers = [
+    layers: list[dict[str, Any]] = [
         {
             "data": {"name": "layers"},
-            "mark": {"type": "rect"},
+            # With a border, or there are light seams between neighbours.
+            "mark": {"type": "rect", "strokeWidth": 0.4},
             "encoding": {
-                "x": x, "x2": {"field": "end"}, "y": y, "y2": {"datum": 0}, "color": color,
+                "x": x, "x2": {"field": "end"}, "y": y, "y2": {"datum": 0}, "fill": color,
+                "stroke": color,
                 "tooltip": [
                     {"field": "text", "type": "nominal", "title": "layer"},
                     {"field": "bytes", "type": "nominal", "title": "bytes alive"},
@@ -83,9 +85,9 @@ def memory_by_layer(found: "Memory", *, title: str | None = None) -> "altair.Lay
             "data": {"name": "peak"},
             "mark": {
                 "type": "text", "fontSize": LABEL, "color": INK, "dy": -6, "baseline": "bottom", "lineBreak": "\n",
-                "lineHeight": LABEL * 1.15,
+                "lineHeight": LINE_HEIGHT,
             },
-            "encoding": {**pixels("tx", "x"), "y": y, "text": {"field": "text", "type": "nominal"}},
+            "encoding": {**pixels("tx", "x"), **pixels("ty", "y"), "text": {"field": "text", "type": "nominal"}},
         },
         {
             "data": {"name": "bounds"},
@@ -109,7 +111,7 @@ def memory_by_layer(found: "Memory", *, title: str | None = None) -> "altair.Lay
     layout = {
         "beside": 70,
         "left": 50,
-        "aspect": 0.5,
+        "aspect": 0.42,
         "axes": {"x": [0, len(rows)], "y": [0, high], "log": [False, False]},
         "clamped": {"data": "peak"},
         "stretches": {"data": "stretches", "bounds": "bounds"},
@@ -123,7 +125,9 @@ def memory_by_layer(found: "Memory", *, title: str | None = None) -> "altair.Lay
         "stretches": stretches,
         "bounds": [{"x": place} for place in sorted({one["start"] for one in stretches} | {len(rows)})],
     }
-    return chart_of(layers, datasets, layout, title=title)
+    return chart_of(
+        layers, datasets, layout, description=f"Bytes alive during each layer of {found.target}", title=title
+    )
 
 
 def _stretches(names: Sequence[str]) -> list[dict[str, Any]]:

@@ -22,24 +22,35 @@ def chart_of(
     datasets: Mapping[str, Sequence[Mapping[str, Any]]],
     layout: Mapping[str, Any],
     *,
+    description: str,
     title: str | None = None,
-    more: Mapping[str, Any] | None = None,
+    params: Sequence[Mapping[str, Any]] = (),
 ) -> "altair.LayerChart":
     """A chart of layers, laid out for the usual width. layout: see `laid_out`. Raises FlopcalcError (missing-package).
 
-    more: further keys of the specification. title: above the picture.
+    description: for readers who do not see the picture. title: above it. params: what a reader of a page can choose.
     """
     alt = load_altair()
     spec: dict[str, Any] = {
-        "layer": [dict(one) for one in layers],
+        "description": description,
+        "layer": [_described(one) for one in layers],
         "datasets": {name: [dict(row) for row in rows] for name, rows in datasets.items()},
         "config": config(),
         "usermeta": {OURS: dict(layout)},
-        **(more or {}),
     }
+    if params:
+        spec["params"] = [dict(one) for one in params]
     if title:
         spec["title"] = {"text": title}
-    return alt.LayerChart.from_dict(laid_out(spec, DEFAULT_MM * PIXELS_PER_MM))
+    chart: altair.LayerChart = alt.LayerChart.from_dict(laid_out(spec, DEFAULT_MM * PIXELS_PER_MM))
+    return chart
+
+
+def _described(layer: Mapping[str, Any]) -> dict[str, Any]:
+    """A layer whose marks a screen reader reads, if they have numbers of their own; others repeat or decorate."""
+    if "tooltip" in layer["encoding"]:
+        return dict(layer)
+    return {**layer, "mark": {**layer["mark"], "aria": False}}
 
 
 def load_altair() -> Any:
@@ -62,8 +73,8 @@ def laid_out(spec: Mapping[str, Any], width: float, beside: float | None = None)
     """The specification for a picture of that width, in pixels, with the axes and all text.
 
     beside: the pixels that are not the plot; None for an estimate. The layout, in `usermeta`, has: beside: that
-    estimate. aspect: height of the plot / its width; height: a fixed one. axes: the domains of both axes. labels, ends,
-    along, clamped, key, notes: texts to be placed, see `labels` and `key`.
+    estimate. aspect: height of the plot / width of the picture; height: a fixed one. axes: the domains of both axes.
+    labels, ends, along, clamped, inside, stretches, key, notes: texts to be placed, see `labels` and `key`.
     """
     found = deepcopy(dict(spec))
     layout = found.get("usermeta", {}).get(OURS)
@@ -73,7 +84,7 @@ def laid_out(spec: Mapping[str, Any], width: float, beside: float | None = None)
         return found
     found["width"] = round(max(60.0, width - (layout["beside"] if beside is None else beside)), 2)
     if "aspect" in layout:
-        found["height"] = round(min(max(found["width"] * layout["aspect"], 140.0), 330.0), 2)
+        found["height"] = round(min(max(width * layout["aspect"], 140.0), 340.0), 2)
     else:
         found["height"] = layout["height"]
     place_labels(found, layout)

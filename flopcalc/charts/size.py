@@ -9,7 +9,7 @@ from flopcalc.charts.crossings import crossings
 from flopcalc.charts.key import key_layers, note_layer, pixels
 from flopcalc.charts.picture import chart_of
 from flopcalc.charts.series import Lines, Series, lines_of
-from flopcalc.charts.theme import INK, LABEL, LINE, PAPER, series_scales, text_layer
+from flopcalc.charts.theme import INK, LABEL, LINE, LINE_HEIGHT, PAPER, placed_layers, series_scales
 from flopcalc.errors import FlopcalcError
 
 if TYPE_CHECKING:
@@ -70,14 +70,21 @@ def cost_by_size(
         {"field": "size", "type": "nominal", "title": x_title},
         {"field": "cost", "type": "nominal", "title": y_title},
     ]
-    layers = [
+    select = {"type": "point", "fields": ["series"], "on": "pointerover"}
+    near = {"name": "near", "select": select, "views": ["markers"]}
+    layers: list[dict[str, Any]] = [
         {
-            "data": {"name": "points"},
+            "data": {"name": "curves"},
             "mark": {"type": "line", "strokeWidth": LINE, "strokeCap": "butt"},
-            "encoding": {"x": x, "y": y, "color": scales["color"], "strokeDash": scales["strokeDash"]},
+            "encoding": {
+                "x": x, "y": y, "color": scales["color"], "strokeDash": scales["strokeDash"],
+                # In a page, the line whose points the pointer is on.
+                "opacity": {"condition": {"param": "near", "value": 1}, "value": 0.2},
+            },
         },
         {
             "data": {"name": "points"},
+            "name": "markers",
             "transform": [{"filter": "datum.marker"}],
             "mark": {"type": "point", "filled": True, "size": 36, "opacity": 1, "stroke": PAPER, "strokeWidth": 0.5},
             "encoding": {"x": x, "y": y, "color": scales["color"], "shape": scales["shape"], "tooltip": tip},
@@ -87,8 +94,7 @@ def cost_by_size(
             "mark": {"type": "point", "shape": "circle", "filled": False, "size": 80, "stroke": INK, "strokeWidth": 1},
             "encoding": {"x": x, "y": y, "tooltip": {"field": "what", "type": "nominal", "title": "equal cost"}},
         },
-        text_layer("crossings", {"x": {**x, "field": "lx"}, "y": {**y, "field": "ly"}}, background=True),
-        text_layer("crossings", {"x": {**x, "field": "lx"}, "y": {**y, "field": "ly"}}),
+        *placed_layers("crossings", x, y),
         *_end_layers(scales),
         *key_layers(True, scales),
         note_layer(),
@@ -97,22 +103,24 @@ def cost_by_size(
     layout = {
         "beside": 62,
         "left": 50,
-        "aspect": 0.66,
+        "aspect": 0.56,
         "axes": {"x": [x_low, x_high], "y": [y_low, y_high], "log": [x_log, y_log]},
-        "labels": {"data": "crossings", "around": ["points", "crossings"], "lines": ["points"]},
+        "labels": {"data": "crossings", "around": ["points", "crossings"], "lines": ["curves"]},
         "ends": {"data": "ends", "ragged": len({series.points[-1].x for series in lines.series}) > 1},
         "key": [{"series": name, "name": name, "line": True} for name in names],
         "notes": _notes(lines, kind, crossed, zeros, x_title),
     }
     datasets = {
         "points": [row for series in lines.series for row in _rows(series, kind, floor)],
+        "curves": _curves(lines.series, kind, floor, crossed),
         "crossings": crossed,
         "ends": [
             {"series": series.name, "name": series.name, "y": axes.position(series.points[-1].y, kind) or floor}
             for series in lines.series
         ],
     }
-    return chart_of(layers, datasets, layout, title=title)
+    description = f"{y_title} against {x_title}: {'; '.join(names)}"
+    return chart_of(layers, datasets, layout, description=description, title=title, params=[near])
 
 
 def _end_layers(scales: dict[str, Any]) -> list[dict[str, Any]]:
@@ -124,7 +132,7 @@ def _end_layers(scales: dict[str, Any]) -> list[dict[str, Any]]:
             "transform": shown,
             "mark": {"type": "rule", "strokeWidth": 0.7},
             "encoding": {
-                **pixels("px", "x"), "x2": {"field": "at"}, **pixels("from", "y"), "y2": {"field": "py"},
+                **pixels("px", "x"), "x2": {"field": "at"}, **pixels("from", "y"), "y2": {"field": "to"},
                 "color": scales["color"],
             },
         },
@@ -133,7 +141,7 @@ def _end_layers(scales: dict[str, Any]) -> list[dict[str, Any]]:
             "transform": shown,
             "mark": {
                 "type": "text", "align": "left", "baseline": "middle", "fontSize": LABEL, "color": INK,
-                "lineBreak": "\n", "lineHeight": LABEL * 1.12,
+                "lineBreak": "\n", "lineHeight": LINE_HEIGHT,
             },
             "encoding": {**pixels("tx", "x"), **pixels("py", "y"), "text": {"field": "text", "type": "nominal"}},
         },
@@ -169,6 +177,18 @@ def _rows(series: Series, kind: str, floor: float) -> list[dict[str, Any]]:
         }
         for place, point in enumerate(series.points)
     ]
+
+
+def _curves(
+    series: Sequence[Series], kind: str, floor: float, crossed: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """The points of the lines: the rows, and exact crossings between them, where drawn lines must cross as well."""
+    found = []
+    for one in series:
+        points = {float(point.x): axes.position(point.y, kind) or floor for point in one.points}
+        points |= {row["x"]: row["y"] for row in crossed if row["exact"] and one.name in (row["a"], row["b"])}
+        found += [{"series": one.name, "x": x, "y": points[x]} for x in sorted(points)]
+    return found
 
 
 def _crossings(series: Sequence[Series], over: str, kind: str) -> list[dict[str, Any]]:

@@ -55,7 +55,7 @@ def cost_by_stage(
     what = cost_title(kind, convention, [network for _, network in pairs])
     x, y = bar_axes(names, top, what, "name", 0.4)
     color = named_scale(stages, [colours[stage] for stage in stages])
-    layers = [
+    layers: list[dict[str, Any]] = [
         {
             "data": {"name": "stages"},
             "mark": {"type": "bar", "stroke": PAPER, "strokeWidth": 1},
@@ -92,7 +92,13 @@ def cost_by_stage(
         "key": [{"series": stage, "name": stage} for stage in stages],
         "notes": _notes(pairs, rows),
     }
-    return chart_of(layers, {"stages": rows, "totals": totals}, layout, title=title)
+    return chart_of(
+        layers,
+        {"stages": rows, "totals": totals},
+        layout,
+        description=f"{what} by stage: {'; '.join(names)}",
+        title=title,
+    )
 
 
 def _pairs(networks: Any) -> "list[tuple[str, Network]]":

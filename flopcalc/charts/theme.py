@@ -15,6 +15,7 @@ FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
 SMALL = 9.34
 LABEL = 10.0
 TITLE = 10.67
+LINE_HEIGHT = 11.5
 
 LINE = 1.5
 
@@ -67,7 +68,7 @@ def looks(names: Sequence[str]) -> Mapping[str, Look]:
 def series_scales(names: Sequence[str]) -> dict[str, Any]:
     """The encodings color, strokeDash and shape of the series of a picture, without a key."""
     found = looks(names)
-    ranges = {
+    ranges: dict[str, list[Any]] = {
         "color": [found[name].colour for name in names],
         "strokeDash": [list(found[name].dash) for name in names],
         "shape": [found[name].shape for name in names],
@@ -94,10 +95,22 @@ def text_layer(
         **({"transform": [{"filter": "datum.shown"}]} if shown else {}),
         "mark": {
             "type": "text", "fontSize": LABEL, "color": PAPER if background else INK, "baseline": "middle",
-            "lineBreak": "\n", "lineHeight": LABEL * 1.15, **outline, **mark,
+            "lineBreak": "\n", "lineHeight": LINE_HEIGHT, **outline, **mark,
         },
         "encoding": {**at, "text": {"field": "text", "type": "nominal"}},
     }  # fmt: skip
+
+
+def placed_layers(data: str, x: Mapping[str, Any], y: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The layers of texts near points, with lines to those that are far. x, y: the axes of the points."""
+    placed = {"x": {**x, "field": "lx"}, "y": {**y, "field": "ly"}}
+    line = {
+        "data": {"name": data},
+        "transform": [{"filter": "datum.shown && datum.far"}],
+        "mark": {"type": "rule", "color": MUTED, "strokeWidth": 0.6},
+        "encoding": {"x": dict(x), "y": dict(y), "x2": {"field": "ex"}, "y2": {"field": "ey"}},
+    }
+    return [line, text_layer(data, placed, background=True), text_layer(data, placed)]
 
 
 def config() -> dict[str, Any]:
@@ -175,6 +188,12 @@ def shades(dark: str, light: str, count: int) -> list[str]:
 
 
 def is_dark(colour: str) -> bool:
-    """Whether white text is readable on a colour, better than black."""
-    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
-    return 0.299 * red + 0.587 * green + 0.114 * blue < 140
+    """Whether white text has a higher contrast on a colour than INK has."""
+    return (_luminance(colour) + 0.05) ** 2 < (_luminance(PAPER) + 0.05) * (_luminance(INK) + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    """The relative luminance, as WCAG 2 defines it for contrasts."""
+    channels = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    red, green, blue = (one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in channels)
+    return float(0.2126 * red + 0.7152 * green + 0.0722 * blue)

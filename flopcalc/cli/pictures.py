@@ -1,13 +1,14 @@
 """Which picture the options of `flopcalc plot` describe, and its chart."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Collection, Mapping, Sequence, Set
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import click
 
 from flopcalc import charts
 from flopcalc.budget.folder_rules import with_folder_rules
+from flopcalc.charts.axes import convention_title
 from flopcalc.cli.any_target import any_spec, check_options
 from flopcalc.cli.options import Padding, Size, Whole
 from flopcalc.cli.progress import progress_bar
@@ -15,7 +16,6 @@ from flopcalc.cli.replacing import all_of
 from flopcalc.cost import convention
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks.network import Network
-from flopcalc.report.columns import headline
 from flopcalc.targets.kind import kind_of as target_kind
 from flopcalc.targets.read import Target, read_target
 from flopcalc.targets.spec import TargetSpec, from_texts, setting_text, split_settings
@@ -49,11 +49,11 @@ class Asked(NamedTuple):
     targets: tuple[str, ...]
     kind: str
     options: Mapping[str, Any]
-    given: Collection[str]
+    given: Set[str]
     title: str | None
 
 
-def kind_of(targets: Sequence[str], options: Mapping[str, Any], given: Collection[str]) -> str:
+def kind_of(targets: Sequence[str], options: Mapping[str, Any], given: Set[str]) -> str:
     """The kind of picture that the options describe, where --kind is not given."""
     if "pareto" in given:
         return "front"
@@ -138,7 +138,7 @@ def _by_size(asked: Asked) -> "altair.LayerChart":
     found = _sweep(asked, "all" if kind.startswith("ratio(") else None)
     if counted is not None:
         kind = "cost"
-    text = None if counted is None else headline(convention.get(counted))
+    text = None if counted is None else convention_title(counted)
     log = not asked.options["linear"]
     return charts.cost_by_size(found, asked.options["over"], kind, title=asked.title, log=log, cost=text)
 
@@ -227,7 +227,7 @@ def _replacement(asked: Asked) -> "altair.LayerChart":
     target = _read(_spec(_one(asked), _network_options(asked)))
     if target.replacement is None:
         raise FlopcalcError("bad-usage", "nothing is replaced", "name an operator with --replace, such as spconv")
-    by = asked.options["by"] or "stage"
+    by: Literal["stage", "layer"] = asked.options["by"] or "stage"
     return charts.replacement(target.plain, target.network, kind, by=by, title=asked.title, convention=counted)
 
 

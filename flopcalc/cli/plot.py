@@ -1,12 +1,14 @@
 """`flopcalc plot`."""
 
+import sys
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from flopcalc.analysis.timing.device import EXECUTIONS
+from flopcalc.charts.files import FORMATS, content, format_of, load_packages
 from flopcalc.charts.lengths import millimetres
-from flopcalc.charts.save import FORMATS, content, format_of, load_packages
 from flopcalc.cli.completion import complete_devices, complete_operators, complete_targets
 from flopcalc.cli.memory import step_options
 from flopcalc.cli.options import convention_option
@@ -107,9 +109,7 @@ from flopcalc.text.atomic_file import open_atomically
 )
 @click.option("--format", "fmt", type=click.Choice(FORMATS), default=None, help="Default: by the suffix of -o.")
 @output_option
-@click.pass_context
 def command(
-    context: click.Context,
     targets: tuple[str, ...],
     kind: str | None,
     title: str | None,
@@ -130,15 +130,16 @@ def command(
             "bad-usage", "no file is named for the picture", "write -o figure.svg, or .pdf, .png, .html"
         )
     chosen = fmt or ("svg" if output == "-" else format_of(output))
-    if output == "-" and chosen in ("png", "pdf") and click.get_text_stream("stdout").isatty():
+    if output == "-" and chosen in ("png", "pdf") and sys.stdout.isatty():
         raise FlopcalcError("bad-usage", f"a {chosen} is not text for a terminal", f"write -o figure.{chosen}")
     width = millimetres(width_text)
     load_packages()
-    given = {name for name in options if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE}
+    context = click.get_current_context()
+    given = {name for name in options if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
     asked = Asked(targets, kind or kind_of(targets, options, given), options, given, title)
     data = content(chart_of(asked), chosen, width)
     if to_stdout(output):
-        click.get_binary_stream("stdout").write(data)
+        sys.stdout.buffer.write(data)
         return
     with open_atomically(output, binary=True) as file:
         file.write(data)

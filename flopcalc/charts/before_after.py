@@ -45,8 +45,8 @@ def replacement(
     if by not in ("stage", "layer"):
         raise FlopcalcError("bad-option", f"by is {by!r}", "one of: stage, layer")
     sides = [list(amounts(network, kind, convention)) for network in (before, after)]
-    rows = compared(*sides, by)
-    changed = _changed(*sides)
+    rows = compared(sides[0], sides[1], by)
+    changed = _changed(sides[0], sides[1])
     groups = list(dict.fromkeys(row["name"] for row in rows))
     top = max((row["end"] for row in rows), default=0.0) or 1.0
     what = cost_title(kind, convention, [before, after])
@@ -54,7 +54,7 @@ def replacement(
     color = named_scale(parts, [_COLOURS[part] for part in parts])
     x, y = bar_axes(groups, top, what, "name", 0.24)
     offset = {"field": "side", "type": "nominal", "sort": ["before", "after"], "scale": {"paddingInner": 0}}
-    layers = [
+    layers: list[dict[str, Any]] = [
         {
             "data": {"name": "bars"},
             "mark": {"type": "bar", "stroke": PAPER, "strokeWidth": 0.6},
@@ -87,7 +87,13 @@ def replacement(
         "key": [{"series": part, "name": texts[part]} for part in parts],
         "notes": _notes(before, after, changed, rows),
     }
-    return chart_of(layers, {"bars": rows, "ratios": _ratios(rows, groups)}, layout, title=title)
+    return chart_of(
+        layers,
+        {"bars": rows, "ratios": _ratios(rows, groups)},
+        layout,
+        description=f"{what} of {before.name} by {by}, before and after a replacement",
+        title=title,
+    )
 
 
 def compared(

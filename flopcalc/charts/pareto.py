@@ -7,7 +7,7 @@ from flopcalc.charts import axes
 from flopcalc.charts.key import key_layers, note_layer
 from flopcalc.charts.picture import chart_of
 from flopcalc.charts.series import TARGETS, check_kind_of, columns_of, free_columns, label, number_of
-from flopcalc.charts.theme import INK, LINE, MOST_SERIES, PAPER, series_scales, text_layer
+from flopcalc.charts.theme import INK, LINE, MOST_SERIES, PAPER, placed_layers, series_scales
 from flopcalc.errors import FlopcalcError
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ def front(sweep: "Sweep", x: str, y: str, *, title: str | None = None, log: bool
     values = [[row[key] for row in rows] for key in "xy"]
     logs = [log and min(one) > 0 for one in values]
     domains = [
-        axes.log_domain(one) if is_log else axes.linear_domain(one) for one, is_log in zip(values, logs, strict=True)
+        axes.log_domain(one, 0.11) if is_log else axes.linear_domain(one, 0.11)
+        for one, is_log in zip(values, logs, strict=True)
     ]
     ends = [
         axes.channel(
@@ -69,8 +70,7 @@ def front(sweep: "Sweep", x: str, y: str, *, title: str | None = None, log: bool
         {"field": "x_exact", "type": "nominal", "title": axes.title_of(names[0])},
         {"field": "y_exact", "type": "nominal", "title": axes.title_of(names[1])},
     ]
-    placed = {"x": {**ends[0], "field": "lx"}, "y": {**ends[1], "field": "ly"}}
-    layers = [
+    layers: list[dict[str, Any]] = [
         {
             "data": {"name": "steps"},
             "mark": {"type": "line", "color": INK, "strokeWidth": LINE * 0.8},
@@ -87,8 +87,7 @@ def front(sweep: "Sweep", x: str, y: str, *, title: str | None = None, log: bool
             "mark": {"type": "point", "filled": True, "size": 52, "opacity": 1, "stroke": PAPER, "strokeWidth": 0.7},
             "encoding": {**at, "color": scales["color"], "shape": scales["shape"], "tooltip": tip},
         },
-        text_layer("front", placed, background=True),
-        text_layer("front", placed),
+        *placed_layers("front", ends[0], ends[1]),
         *key_layers(False, scales),
         {
             "data": {"name": "key"},
@@ -104,16 +103,22 @@ def front(sweep: "Sweep", x: str, y: str, *, title: str | None = None, log: bool
     layout = {
         "beside": 62,
         "left": 50,
-        "aspect": 0.7,
+        "aspect": 0.6,
         "axes": {"x": list(domains[0]), "y": list(domains[1]), "log": logs},
-        "labels": {"data": "front", "around": ["front"], "lines": ["steps"]},
+        "labels": {"data": "front", "around": ["front"], "rather": ["points"], "lines": ["steps"]},
         "key": [
             *({"series": name, "name": name} for name in series),
             {"series": FRONT, "name": FRONT, "bare": True},
         ],
         "notes": [f"All rows of the front have {shared}."] if shared else [],
     }
-    return chart_of(layers, {"points": rows, "front": best, "steps": _steps(best, larger)}, layout, title=title)
+    return chart_of(
+        layers,
+        {"points": rows, "front": best, "steps": _steps(best, larger)},
+        layout,
+        description=f"{axes.title_of(names[1])} against {axes.title_of(names[0])}, with the front: {'; '.join(series)}",
+        title=title,
+    )
 
 
 def _title(name: str, is_larger: bool) -> str:
@@ -164,12 +169,15 @@ def _shorten(
 ) -> str:
     """Give the rows of the front short texts: only what differs among them. Returns what all of them share, in words.
 
-    A column that an axis shows, or that equals one, is not repeated. named: with the name of the target.
+    A column that an axis shows, or that equals one, is only named where nothing else differs. named: with the name of
+    the target.
     """
     on_axis = {name for name in free if any(columns[name] == columns[axis] for axis in names)}
     differ = [name for name in free if name not in on_axis and len({row["values"].get(name) for row in best}) > 1]
+    # Where nothing else differs, the values of the axes do.
+    shown = differ or sorted(on_axis, key=free.index)
     for row in best:
-        settings = ", ".join(f"{name}={row['values'][name]}" for name in differ if name in row["values"])
+        settings = ", ".join(f"{name}={row['values'][name]}" for name in shown if name in row["values"])
         row["text"] = f"{row['series']}, {settings}".strip(", ") if named or not settings else settings
     same = [name for name in free if name not in on_axis and name not in differ and name in best[0]["values"]]
     return ", ".join(f"{name}={best[0]['values'][name]}" for name in same)

@@ -3,7 +3,8 @@
 import json
 import os
 import re
-from typing import TYPE_CHECKING, Any
+from html import escape
+from typing import TYPE_CHECKING, Any, Literal
 
 from flopcalc.charts.lengths import checked_width
 from flopcalc.charts.picture import OURS, laid_out, load_altair, load_vl_convert
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("svg", "pdf", "png", "html", "json")
 PPI = 300
+_RESOURCES = re.compile(rb"(/(?:XObject|ExtGState|Font|Pattern|Shading|ColorSpace) <<\n)((?: +/\w+ \d+ 0 R\n)+)")
 _SIZE = re.compile(r'<svg ([^>]*?)width="([0-9.]+)" height="([0-9.]+)"')
 
 
@@ -27,31 +29,46 @@ def load_packages() -> None:
 
 def spec_of(chart: "altair.TopLevelMixin", width_mm: float | None = None) -> dict[str, Any]:
     """The specification of a chart, laid out so that the whole picture has that width (default: 170 mm)."""
-    spec: dict[str, Any] = chart.to_dict()
-    ours = OURS in spec.get("usermeta", {})
-    if width_mm is None and not ours:
-        return spec
-    width = (DEFAULT_MM if width_mm is None else checked_width(width_mm)) * PIXELS_PER_MM
-    found = laid_out(spec, width)
-    # What is not the plot has the same width at every width of the plot, or nearly so.
-    for _ in range(3):
-        drawn = _drawn_width(_vega(found))
-        if abs(drawn - width) < 0.5:
-            break
-        found = laid_out(spec, width, drawn - found["width"])
-    return found
+    return _drawn(chart, width_mm)[0]
 
 
 def svg(chart: "altair.TopLevelMixin", width_mm: float | None = None) -> str:
     """The SVG of a chart as text. width_mm: of the whole picture (default: 170, or that of a chart of your own).
 
-    Text stays text, in a sans-serif font that each system has. Raises FlopcalcError (missing-package).
+    Text stays text, in a sans-serif font that each system has. Raises FlopcalcError (missing-package, bad-option).
     """
-    spec = spec_of(chart, width_mm)
-    text = _vega(spec)
-    if width_mm is None and OURS not in spec.get("usermeta", {}):
+    return _svg(chart, width_mm, "mm")
+
+
+def _svg(chart: "altair.TopLevelMixin", width_mm: float | None, unit: Literal["mm", ""]) -> str:
+    """The SVG, with its size in millimetres, or in points without a unit."""
+    spec, text = _drawn(chart, width_mm)
+    if width_mm is None and not _is_ours(spec):
         return text
-    return _in_mm(text, DEFAULT_MM if width_mm is None else width_mm)
+    width_mm = DEFAULT_MM if width_mm is None else width_mm
+    return _sized(text, width_mm if unit else width_mm * 72 / 25.4, unit, str(spec.get("description", "")))
+
+
+def _is_ours(spec: dict[str, Any]) -> bool:
+    return OURS in (spec.get("usermeta") or {})
+
+
+def _drawn(chart: "altair.TopLevelMixin", width_mm: float | None) -> tuple[dict[str, Any], str]:
+    """The specification at a width, and its SVG with lengths in pixels."""
+    spec: dict[str, Any] = chart.to_dict()
+    if width_mm is None and not _is_ours(spec):
+        return spec, _vega(spec)
+    width = (DEFAULT_MM if width_mm is None else checked_width(width_mm)) * PIXELS_PER_MM
+    spec = laid_out(spec, width)
+    text = _vega(spec)
+    # What is not the plot has the same width at every width of the plot, or nearly so.
+    for _ in range(4):
+        drawn = _width_of(text)
+        if abs(drawn - width) < 0.5:
+            break
+        spec = laid_out(spec, width, drawn - spec["width"])
+        text = _vega(spec)
+    return spec, text
 
 
 def _vega(spec: dict[str, Any]) -> str:
@@ -67,18 +84,19 @@ def _version() -> str:
     return version if version in known else str(known[-1])
 
 
-def _drawn_width(text: str) -> float:
+def _width_of(text: str) -> float:
     match = _SIZE.search(text)
     assert match is not None  # noqa: S101 - vl-convert writes it
     return float(match[2])
 
 
-def _in_mm(text: str, width_mm: float) -> str:
-    """The picture with its size in millimetres instead of pixels."""
+def _sized(text: str, width: float, unit: str, description: str) -> str:
+    """The picture with its size in a unit instead of pixels, and as one image for a screen reader."""
     match = _SIZE.search(text)
     assert match is not None  # noqa: S101 - vl-convert writes it
-    height = float(match[3]) / float(match[2]) * width_mm
-    head = f'<svg {match[1]}width="{width_mm:g}mm" height="{height:.2f}mm"'
+    height = float(match[3]) / float(match[2]) * width
+    size = f'width="{width:.6g}{unit}" height="{height:.5g}{unit}"'
+    head = f'<svg {match[1]}{size} role="img" aria-label="{escape(description)}"'
     return text[: match.start()] + head + text[match.end() :]
 
 
@@ -100,14 +118,22 @@ def content(chart: "altair.TopLevelMixin", fmt: str, width_mm: float | None = No
         from flopcalc.charts.page import page
 
         return page(spec_of(chart, width_mm), _version()).encode()
-    text = svg(chart, width_mm)
     if fmt == "svg":
-        return text.encode()
+        return svg(chart, width_mm).encode()
     converter = load_vl_convert()
     if fmt == "pdf":
-        return bytes(converter.svg_to_pdf(text))
-    # vl-convert takes a pixel for a 72nd of an inch.
-    return bytes(converter.svg_to_png(text, scale=72 / 96, ppi=ppi))
+        # vl-convert takes a number without a unit for points.
+        return _in_order(bytes(converter.svg_to_pdf(_svg(chart, width_mm, ""))))
+    # And an inch of a PNG for 72 pixels.
+    return bytes(converter.svg_to_png(svg(chart, width_mm), scale=72 / 96, ppi=ppi))
+
+
+def _in_order(pdf: bytes) -> bytes:
+    """The same PDF with its lists of resources in the order of their names; vl-convert writes them in any order.
+
+    Lines change their places inside an object, so that no position in the file's own index changes.
+    """
+    return _RESOURCES.sub(lambda found: found[1] + b"".join(sorted(found[2].splitlines(keepends=True))), pdf)
 
 
 def save(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from flopcalc.charts import axes
 from flopcalc.charts.key import key_layers, note_layer
 from flopcalc.charts.picture import chart_of
-from flopcalc.charts.theme import INK, LINE, PAPER, named_scale, text_layer
+from flopcalc.charts.theme import INK, LINE, PAPER, named_scale, placed_layers, text_layer
 from flopcalc.errors import FlopcalcError
 
 if TYPE_CHECKING:
@@ -52,7 +52,6 @@ def roofline(found: "Roofline", *, title: str | None = None) -> "altair.LayerCha
     limits = [name for name in _LIMITS if any(row["series"] == name for row in rows)]
     color = named_scale(limits, [_LIMITS[name][0] for name in limits])
     shape = named_scale(limits, [_LIMITS[name][1] for name in limits])
-    placed = {"x": {**x, "field": "lx"}, "y": {**y, "field": "ly"}}
     # Where the texts of the roof are: on the slope, in the middle of what is drawn of it, and on the flat part.
     middle = (start * ridge) ** 0.5
     slope = [
@@ -62,7 +61,7 @@ def roofline(found: "Roofline", *, title: str | None = None) -> "altair.LayerCha
         }
     ]  # fmt: skip
     flat = [{"x": x_high, "y": peak, "text": f"{found.dtype} peak {axes.human(peak, 'FLOP')}/s"}]
-    layers = [
+    layers: list[dict[str, Any]] = [
         {
             "data": {"name": "roof"},
             "mark": {"type": "line", "color": INK, "strokeWidth": LINE},
@@ -90,23 +89,24 @@ def roofline(found: "Roofline", *, title: str | None = None) -> "altair.LayerCha
                 ],
             },
         },
-        text_layer("names", placed, background=True),
-        text_layer("names", placed),
+        *placed_layers("names", x, y),
         *key_layers(False, {"color": color, "shape": shape}),
         note_layer(),
     ]  # fmt: skip
     layout = {
         "beside": 62,
         "left": 50,
-        "aspect": 0.72,
+        "aspect": 0.6,
         "axes": {"x": [x_low, x_high], "y": [y_low, y_high], "log": [True, True]},
-        "labels": {"data": "names", "around": ["layers"], "lines": ["roof"]},
+        "labels": {"data": "names", "around": ["layers"], "lines": ["roof"], "texts": ["flat"]},
         "along": {"data": "slope"},
         "key": [{"series": name, "name": f"limited by {name}"} for name in limits],
         "notes": _notes(found, rows),
     }
-    datasets = {"roof": roof, "slope": slope, "flat": flat, "layers": rows, "names": rows[:_NAMED]}
-    return chart_of(layers, datasets, layout, title=title)
+    datasets = {"roof": roof, "slope": slope, "flat": flat, "layers": rows, "names": _names(rows)}
+    return chart_of(
+        layers, datasets, layout, description=f"Roofline of {found.target} on {found.device.name}", title=title
+    )
 
 
 def _layers(found: "Roofline") -> list[dict[str, Any]]:
@@ -132,6 +132,18 @@ def _layers(found: "Roofline") -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _names(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The texts of the points that take most time; layers at one point have one text."""
+    places: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        places.setdefault((f"{row['x']:.2e}", f"{row['y']:.2e}"), []).append(row)
+    groups = sorted(places.values(), key=lambda group: -sum(row["seconds"] for row in group))[:_NAMED]
+    return [
+        {**group[0], "text": group[0]["text"] if len(group) == 1 else f"{group[0]['text']} and {len(group) - 1} more"}
+        for group in groups
+    ]
 
 
 def _notes(found: "Roofline", rows: list[dict[str, Any]]) -> list[str]:
