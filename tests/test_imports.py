@@ -38,6 +38,8 @@ COMMANDS = [
     ["sweep", "--help"],
     ["memory", "--help"],
     ["plot", "--help"],
+    ["report", "resnet50", "--replace", "spconv", "--format", "markdown"],
+    ["report", "--help"],
 ]
 
 
@@ -92,6 +94,9 @@ def test_importing_the_package_loads_nothing() -> None:
         ("altair", ["plot", "conv", "--cin", "8:64:8", "-o", "figure.svg"], "altair"),
         ("vl_convert", ["plot", "resnet18", "-o", "figure.svg"], "vl-convert-python"),
         ("pyarrow", ["sweep", "conv", "--cin", "8", "-o", "sweep.parquet"], "pyarrow"),
+        ("jinja2", ["report", "resnet50"], "jinja2"),
+        ("latex2mathml", ["report", "resnet50"], "latex2mathml"),
+        ("altair", ["report", "resnet50"], "altair"),
         ("distributed", ["sweep", "conv", "--cin", "8", "--scheduler", "tcp://127.0.0.1:9"], "distributed"),
     ],
 )

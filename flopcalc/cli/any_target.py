@@ -74,6 +74,10 @@ def operator_spec(name: str, options: dict[str, Any]) -> TargetSpec:
     sizes = {keys.get(key, key): options[key] for key in SHAPE_NAMES if options[key] is not None}
     if "hw" in sizes and ("h" in sizes or "w" in sizes):
         raise FlopcalcError("bad-dimension", "--hw is given together with --h or --w", "give --hw, or --h and --w")
+    if "h" in sizes or "w" in sizes:
+        # One of the two applies to both.
+        height, width = sizes.pop("h", None), sizes.pop("w", None)
+        sizes["hw"] = (width if height is None else height, height if width is None else width)
     return TargetSpec("operator", name, split_settings(options["settings"]), shape=sizes)
 
 

@@ -6,8 +6,10 @@ from typing import Any
 
 import click
 
+from flopcalc import __version__
 from flopcalc.analysis.timing.device import EXECUTIONS, read_execution
 from flopcalc.analysis.timing.library import device as find_device
+from flopcalc.analysis.variables import names_of
 from flopcalc.cli.any_target import any_spec, one_batch
 from flopcalc.cli.completion import complete_devices, complete_targets
 from flopcalc.cli.options import convention_option, optional_shape_options
@@ -52,6 +54,18 @@ _DTYPES = (*DTYPE_BYTES, "tf32")
     default=None,
     help="How kernels are launched on the device, as in `flopcalc roofline` (default: eager).",
 )
+@click.option(
+    "--vary",
+    metavar="NAME,...",
+    multiple=True,
+    help="Symbols of the closed form of a network, as in `flopcalc formula` (default: batch, height and width).",
+)
+@click.option(
+    "--assume",
+    metavar="'H = 32 h'",
+    multiple=True,
+    help="Write a symbol of the closed form in others, which removes most floors; repeatable.",
+)
 @one_batch
 @target_options
 @optional_shape_options
@@ -70,6 +84,8 @@ def command(
     device_name: str | None,
     dtype: str | None,
     execution: str | None,
+    vary: tuple[str, ...],
+    assume: tuple[str, ...],
     convention_name: str,
     strict: bool,
     fmt: str | None,
@@ -95,9 +111,16 @@ def command(
         # Before a model is built, which can take long.
         device.peak(dtype or "float32")
     spec = any_spec(name, options)
-    flags = {"--device": device_name, "--dtype": dtype, "--execution": execution}
-    flags["--convention"] = None if convention_name == "macs" else convention_name
-    asked = Asked(chosen, dtype, device, read_execution(execution or "eager"), command_of(spec, flags, fmt))
+    if spec.kind == "operator" and (vary or assume):
+        given = "--vary" if vary else "--assume"
+        why = f"{given} is for the closed form of a network; that of an operator has symbols for all its sizes"
+        raise FlopcalcError("bad-usage", why, f"leave out {given}")
+    names = names_of(vary) if vary else None
+    flags = [("--device", device_name), ("--dtype", dtype), ("--execution", execution)]
+    flags += [*(("--vary", one) for one in vary), *(("--assume", one) for one in assume)]
+    flags.append(("--convention", None if convention_name == "macs" else convention_name))
+    line = command_of(spec, flags, fmt)
+    asked = Asked(chosen, dtype, device, read_execution(execution or "eager"), line, __version__, names, assume)
     with progress_bar(name):
         facts = gather(spec, asked)
         content = _written(facts, fmt)

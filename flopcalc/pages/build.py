@@ -1,12 +1,10 @@
 """The page of a network or of an operator, from the records that were gathered."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from flopcalc import __version__
 from flopcalc.analysis.memory.record import Memory, readable
-from flopcalc.analysis.network_form import NetworkForm
 from flopcalc.analysis.roofline import Roofline
 from flopcalc.cost.convention import Convention
 from flopcalc.pages import pictures
@@ -50,7 +48,7 @@ def _network_page(facts: NetworkFacts) -> Page:
         subtitle=_subtitle(record),
         lead=_lead(facts),
         command=facts.asked.command,
-        version=__version__,
+        version=facts.asked.version,
         convention=f"{chosen.name}: {chosen.text}",
         cards=list(_cards(facts)),
         uncounted=list(uncounted_lines(record["uncounted"])),
@@ -104,14 +102,15 @@ def _cards(facts: NetworkFacts) -> Iterator[Card]:
     def card(label: str, key: str, unit: str) -> Card:
         return Card(
             label,
-            at_least(people(record[key], "short"), unknown),
+            people(record[key], "short"),
             f"{people(record[key])} {unit}".strip(),
+            bool(unknown),
             _change(record[key], before.get(key), counted=bool(unknown or before.get("uncounted"))),
         )
 
     # Parameters are known whatever could not be counted.
     sure = _change(record["params"], before.get("params"))
-    yield card("Parameters", "params", "")._replace(value=people(record["params"], "short"), before=sure)
+    yield card("Parameters", "params", "")._replace(least=False, before=sure)
     yield card(headline(chosen), "cost", f"by the convention {chosen.name}")
     if chosen.name != "flops":
         yield card("FLOPs", "flops", "= 2 x MACs + elementwise")
@@ -120,11 +119,17 @@ def _cards(facts: NetworkFacts) -> Iterator[Card]:
     yield from _time_cards(facts.roofline)
 
 
-def _change(after: int | float, before: int | float | None, *, counted: bool = False) -> str:
+def _short(value: int | float) -> str:
+    return people(value, "short")
+
+
+def _change(
+    after: int | float, before: int | float | None, shown: Callable[[Any], str] = _short, *, counted: bool = False
+) -> str:
     """`-28.9%, was 4.09G`; empty without a value before. counted: both are of what could be counted only."""
     if not before:
         return ""
-    return f"{_percent(after, before)}{' as counted' if counted else ''}, was {people(before, 'short')}"
+    return f"{_percent(after, before)}{' as counted' if counted else ''}, was {shown(before)}"
 
 
 def _percent(after: int | float, before: int | float) -> str:
@@ -134,18 +139,18 @@ def _percent(after: int | float, before: int | float) -> str:
 
 def _memory_cards(found: Memory | Absent, before: Memory | Absent | None) -> Iterator[Card]:
     if isinstance(found, Memory):
-        was = f"{_percent(found.peak, before.peak)}, was {readable(before.peak)}" if isinstance(before, Memory) else ""
+        was = _change(found.peak, before.peak, readable) if isinstance(before, Memory) else ""
         exact = f"{people(found.peak)} bytes for inference in {found.dtype}"
-        yield Card("Peak memory", readable(found.peak), exact, was)
+        yield Card("Peak memory", readable(found.peak), exact, before=was)
 
 
 def _time_cards(found: Roofline | None) -> Iterator[Card]:
     if found is None:
         return
     before = found.before
-    was = f"{_percent(found.estimate_s, before.estimate_s)}, was {seconds(before.estimate_s)}" if before else ""
+    was = _change(found.estimate_s, before.estimate_s, seconds, counted=bool(found.uncounted)) if before else ""
     exact = f"expected in {found.dtype}, {found.execution}; bound {seconds(found.bound_s)}"
-    yield Card(f"Time on {found.device.name}", at_least(seconds(found.estimate_s), found.uncounted), exact, was)
+    yield Card(f"Time on {found.device.name}", seconds(found.estimate_s), exact, bool(found.uncounted), was)
 
 
 def _stages(record: Mapping[str, Any], what: str) -> Table | None:
@@ -233,7 +238,8 @@ def _times(after: Roofline, before: Any) -> Iterator[tuple[str, str, str, str]]:
         (f"Measured time {on}", after.measured_s, after.measured_before_s),
     ):
         if new is not None and old is not None:
-            yield title, seconds(old), seconds(new), _ratio(new, old)
+            least = after.uncounted
+            yield title, at_least(seconds(old), least), at_least(seconds(new), least), _ratio(new, old)
 
 
 def _ratio(after: int | float, before: int | float) -> str:
@@ -244,8 +250,11 @@ def _summary(record: Mapping[str, Any]) -> list[str]:
     """How many layers were replaced, and how many stay."""
     count, kept = record["replaced"], len(record["skipped"])
     replaced = "1 layer was replaced" if count == 1 else f"{count:,} layers were replaced"
-    stays = "1 convolution stays" if kept == 1 else f"{kept:,} convolutions stay"
-    return [f"{replaced}, {stays} as they were." if kept != 1 else f"{replaced}, {stays} as it was."]
+    if not kept:
+        return [f"{replaced}."]
+    return [
+        f"{replaced}, {'1 convolution stays as it was' if kept == 1 else f'{kept:,} convolutions stay as they were'}."
+    ]
 
 
 def _which(record: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
@@ -305,7 +314,7 @@ def _operator_page(facts: OperatorFacts) -> Page:
         subtitle=str(e.geometry),
         lead=_operator_lead(e, record, what),
         command=facts.asked.command,
-        version=__version__,
+        version=facts.asked.version,
         convention=f"{chosen.name}: {chosen.text}",
         cards=list(_operator_cards(facts, what)),
         uncounted=[],
@@ -320,9 +329,7 @@ def _operator_page(facts: OperatorFacts) -> Page:
         memory=Part(blocks=[Facts(list(_operator_memory(facts)))]),
         tools=tools(facts.tools),
         tools_about=ABOUT,
-        provenance=provenance(
-            facts.operators, {}, [] if isinstance(facts.form, Absent) else facts.form["equations"]
-        ),
+        provenance=provenance(facts.operators, {}, [] if isinstance(facts.form, Absent) else facts.form["equations"]),
         citations=citations(facts.operators),
         notes=record["notes"],
         data={"source": ""},
@@ -354,9 +361,9 @@ def _operator_cards(facts: OperatorFacts, what: str) -> Iterator[Card]:
     def against(kind: str) -> str:
         return f"{_percent(record[kind], base[kind])} against {name}" if base.get(kind) else ""
 
-    yield Card("Parameters", people(record["params"], "short"), people(record["params"]), against("params"))
+    yield Card("Parameters", people(record["params"], "short"), people(record["params"]), before=against("params"))
     by = f"{people(record['cost'])} by the convention {chosen.name}"
-    yield Card(what, people(record["cost"], "short"), by, against("macs") if chosen.name == "macs" else "")
+    yield Card(what, people(record["cost"], "short"), by, before=against("macs") if chosen.name == "macs" else "")
     if chosen.name != "flops":
         yield Card("FLOPs", people(record["flops"], "short"), f"{people(record['flops'])} = 2 x MACs + elementwise")
     yield Card("Bytes moved", people(record["traffic"], "short"), f"{people(record['traffic'])} in {record['dtype']}")
@@ -366,7 +373,11 @@ def _operator_cards(facts: OperatorFacts, what: str) -> Iterator[Card]:
 
 def _operator_memory(facts: OperatorFacts) -> Iterator[tuple[str, str]]:
     element, e = facts.record["dtype"], facts.evaluation
-    yield "tensors", f"{people(facts.memory)} bytes ({readable(facts.memory)}) alive at once in {element}, without weights and input"
+    yield (
+        "tensors",
+        f"{people(facts.memory)} bytes ({readable(facts.memory)}) alive at once in {element}, without weights and "
+        "input",
+    )
     yield "input", "x".join(map(str, e.in_shape))
     yield "output", "x".join(map(str, e.out_shape))
 
@@ -383,5 +394,3 @@ def _as_layers(parts: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     for part in parts:
         rest = {"module": part["name"], "type": part["name"], "calls": 1, "in": [], "out": []}
         yield {**part, **rest, "activations": part["activations"]}
-
-

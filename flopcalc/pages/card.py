@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from flopcalc import __version__
 from flopcalc.analysis.form_record import form_record
 from flopcalc.analysis.memory.record import Memory, readable
 from flopcalc.analysis.roofline import Roofline
@@ -40,7 +39,7 @@ def model_card(facts: NetworkFacts | OperatorFacts) -> ModelCard:
         notes=list(dict.fromkeys(record["notes"])),
         sources=list(_sources(facts)),
         command=facts.asked.command,
-        version=__version__,
+        version=facts.asked.version,
     )
 
 
@@ -50,7 +49,12 @@ def _rows(
     """Quantity, before, after, ratio; before and ratio are empty without a replacement."""
     record = facts.record
     unknown: Sequence[Mapping[str, Any]] = record.get("uncounted", ())
-    kinds = [("params", "Parameters"), ("cost", what), ("flops", "FLOPs"), ("traffic", f"Bytes moved ({record['dtype']})")]
+    kinds = [
+        ("params", "Parameters"),
+        ("cost", what),
+        ("flops", "FLOPs"),
+        ("traffic", f"Bytes moved ({record['dtype']})"),
+    ]
     for key, title in kinds:
         if key == "flops" and record["convention"] == "flops":
             continue

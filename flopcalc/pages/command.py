@@ -1,7 +1,7 @@
 """The command line that makes a report, so that its reader can make it again."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from flopcalc.cost.geometry import by
 from flopcalc.targets.spec import TargetSpec
@@ -21,10 +21,10 @@ _FLAGS = {
 }
 
 
-def command(spec: TargetSpec, options: dict[str, str | None], fmt: str) -> str:
+def command(spec: TargetSpec, options: Sequence[tuple[str, str | None]], fmt: str) -> str:
     """`flopcalc report resnet50 --replace spconv -o report.html`. options: further flags; None for those not given."""
     words = ["flopcalc", "report", str(spec.what), *_of_target(spec)]
-    for flag, value in options.items():
+    for flag, value in options:
         words += [flag, value] if value is not None else []
     return shlex.join([*words, "-o", "report.html" if fmt == "html" else "report.md"])
 

@@ -93,8 +93,8 @@ def citations(operators: Sequence[Operator]) -> list[Citation]:
     """The papers of the operators, of their equations and of the statements on them, each once."""
     papers: dict[str, Paper] = {}
     for operator in operators:
-        further = [one.paper for one in (*operator.equations, *operator.errata) if one.paper]
-        papers |= {paper.key: paper for paper in (operator.paper, *further)}
+        further = (*(one.paper for one in operator.equations), *(one.paper for one in operator.errata))
+        papers |= {paper.key: paper for paper in (operator.paper, *further) if paper is not None}
     return [
         Citation(paper.key, citation.text(paper), _link(paper), citation.bibtex(paper))
         for _, paper in sorted(papers.items())

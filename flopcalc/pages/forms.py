@@ -7,7 +7,7 @@ from flopcalc.analysis.form_record import form_record, python_source
 from flopcalc.analysis.network_form import NetworkForm
 from flopcalc.cost.kinds import KIND
 from flopcalc.pages.mathml import mathml
-from flopcalc.pages.page import Formula, Forms
+from flopcalc.pages.page import Forms, Formula
 from flopcalc.report.document import Facts, Lines
 from flopcalc.report.network_form import form_document, form_latex
 from flopcalc.symbolic.writing import latex, latex_lines
@@ -21,7 +21,9 @@ _SHOWN, _TERMS = 4, 3
 def network_forms(form: NetworkForm) -> Forms:
     """The cost of a network as expressions in its symbols, by stage too."""
     record = form_record(form)
-    formulas = {kind: _folded(_label(kind), map(mathml, latex_lines(value, _TERMS))) for kind, value in form.cost.items()}
+    formulas = {
+        kind: _folded(_label(kind), map(mathml, latex_lines(value, _TERMS))) for kind, value in form.cost.items()
+    }
     document = form_document(record)
     parts = [
         [part.name, *(mathml(latex(part.cost[kind])) for kind in _MAIN), f"{known['share']:.1%}"]

@@ -1,10 +1,12 @@
 """The records of other rooms that a report shows, each asked for once. What cannot be had has a reason instead."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, NamedTuple, TypeVar
 
+from flopcalc.analysis.assumptions import assumed
 from flopcalc.analysis.closed_forms import network_form
 from flopcalc.analysis.explain import explain, explain_record
 from flopcalc.analysis.memory.memory import memory_of
@@ -36,7 +38,8 @@ class Asked(NamedTuple):
     """What a report shows of its target.
 
     convention: of the headline. dtype: None for float32, or that of a Python model's weights in memory. device: of the
-    times; None without times. command: the command line that makes the report, for the reader.
+    times; None without times. command: the command line that makes the report, for the reader; version: of flopcalc.
+    vary, assume: of the closed form, as in `flopcalc.formula`.
     """
 
     convention: Convention
@@ -44,6 +47,9 @@ class Asked(NamedTuple):
     device: Device | None = None
     execution: Execution = "eager"
     command: str = ""
+    version: str = ""
+    vary: tuple[str, ...] | None = None
+    assume: tuple[str, ...] = ()
 
     @property
     def stored(self) -> str:
@@ -102,6 +108,21 @@ def gather(spec: TargetSpec, asked: Asked) -> NetworkFacts | OperatorFacts:
     """The records of the target that a spec names. Raises FlopcalcError for an unknown target and wrong options."""
     if spec.kind == "operator":
         return _of_operator(spec, asked)
+    with _loading_once(spec):
+        return _of_network(spec, asked)
+
+
+def _loading_once(spec: TargetSpec) -> AbstractContextManager[None]:
+    """Around several passes over a Python model, whose file then runs once."""
+    if not isinstance(spec.what, str) or not is_python(spec.what):
+        return nullcontext()
+    # Imports torch, or raises missing-package.
+    import_module("flopcalc.pytorch.target")
+    found: AbstractContextManager[None] = import_module("flopcalc.pytorch.loading.importing").each_file_once()
+    return found
+
+
+def _of_network(spec: TargetSpec, asked: Asked) -> NetworkFacts:
     target = read_target(spec)
     dtype, network = asked.stored, target.network
     before = None
@@ -118,7 +139,7 @@ def gather(spec: TargetSpec, asked: Asked) -> NetworkFacts | OperatorFacts:
         record=model_record(target.plain, target.replacement, asked.convention, dtype),
         before=before,
         tools=explain_record(network, network.name, explain(network, TOOLS)),
-        form=_or_why(lambda: network_form(spec)),
+        form=_form(spec, asked),
         memory=_memory(spec, asked),
         memory_before=None if target.replacement is None else _memory(spec.without_plan(), asked),
         roofline=roofline,
@@ -133,6 +154,14 @@ def _or_why(wanted: Callable[[], T]) -> T | Absent:
         return wanted()
     except FlopcalcError as error:
         return Absent(error.message, error.hint)
+
+
+def _form(spec: TargetSpec, asked: Asked) -> NetworkForm | Absent:
+    """The closed form. Where its symbols were chosen, that there is none is an error."""
+    if asked.vary is None and not asked.assume:
+        return _or_why(lambda: network_form(spec))
+    form = network_form(spec, asked.vary)
+    return assumed(form, asked.assume) if asked.assume else form
 
 
 def _memory(spec: TargetSpec, asked: Asked) -> Memory | Absent:

@@ -58,7 +58,7 @@ def _tops(rows: Sequence[Mapping[str, Any]]) -> Iterator[int]:
     for row in rows:
         # The parts of a module begin where it begins; after the last one the next module begins.
         level = row["level"]
-        above = ends[level] if level in ends else above
+        above = ends.get(level, above)
         yield above
         ends = {deeper: end for deeper, end in ends.items() if deeper < level} | {level: above + row["cost"]}
 

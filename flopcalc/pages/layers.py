@@ -23,7 +23,9 @@ def layers_table(
 ) -> Layers:
     """The layers of a network. what: the title of the headline's column. times: bound and estimate of each layer."""
     layers = [
-        {**layer, **dict(zip(("bound_s", "estimate_s"), times.get(layer["name"], (0.0, 0.0)), strict=True))} if times else layer
+        {**layer, **dict(zip(("bound_s", "estimate_s"), times.get(layer["name"], (0.0, 0.0)), strict=True))}
+        if times
+        else layer
         for layer in record["layers"]
     ]
     fields = [
@@ -61,10 +63,12 @@ def parts_table(record: Mapping[str, Any], parts: Sequence[Mapping[str, Any]], w
 def _table(
     fields: Sequence[_Field], rows: Sequence[Mapping[str, Any]], total: Mapping[str, Any], noun: str, what: str
 ) -> Layers:
+    # A column of texts that no row has says nothing.
+    fields = [field for field in fields if field.numeric or any(field.cell(row).text for row in rows)]
     all_cost = total["cost"] or 1
     order = sorted(range(len(rows)), key=lambda index: -rows[index]["cost"])
     top = set(order[:PRINTED])
-    texts = {"name": f"{'at least, ' if total.get('uncounted') else ''}total", "type": "", "share": "100.0%"}
+    texts = {"name": f"total{', at least' if total.get('uncounted') else ''}", "type": "", "share": "100.0%"}
     sums = []
     for place, field in enumerate(fields):
         if place == 0:

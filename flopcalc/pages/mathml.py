@@ -7,6 +7,9 @@ from functools import lru_cache
 _GROUPED = re.compile(r"(?<=\d)\\,(?=\d{3}(?!\d))")
 _NAME = re.compile(r"\\mathrm\{([^{}]*)\}")
 _NUMBER = re.compile(r"<mn>(\d{4,})</mn>")
+# The converter leaves these as they are. Characters for private use are in their place meanwhile.
+_ENTITIES = {"\ue000": "&lt;", "\ue001": "&gt;", "\ue002": "&amp;"}
+_MARKS = str.maketrans(dict(zip("<>&", _ENTITIES, strict=True)))
 _HEAD = re.compile(r"<math [^>]*>")
 
 
@@ -15,7 +18,9 @@ def mathml(latex: str) -> str:
     """The LaTeX of a formula, without its environment, as MathML; numbers have commas, as in tables."""
     from latex2mathml.converter import convert
 
-    found: str = convert(_NAME.sub(r"\\text{\1}", _GROUPED.sub("", latex)))
+    found: str = convert(_NAME.sub(r"\\text{\1}", _GROUPED.sub("", latex.translate(_MARKS))))
+    for held, entity in _ENTITIES.items():
+        found = found.replace(held, entity)
     return _HEAD.sub('<math displaystyle="true">', _NUMBER.sub(_with_commas, found), count=1)
 
 

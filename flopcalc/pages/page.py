@@ -7,11 +7,15 @@ from flopcalc.report.document import Facts, Lines, Table
 
 
 class Card(NamedTuple):
-    """A headline number. value: short, 4.09G; exact: all digits with the unit; before: of the network as it was."""
+    """A headline number. value: short, 4.09G; exact: all digits with the unit. least: it is a lower bound.
+
+    before: the change to the network before replacement.
+    """
 
     label: str
     value: str
     exact: str
+    least: bool = False
     before: str = ""
 
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 # What each format needs: the package that is imported, and its requirement.
 _JINJA = {"jinja2": "jinja2>=3.1"}
 NEEDS = {
-    "html": _JINJA | {"latex2mathml": "latex2mathml>=3.77", "altair": "altair>=5.4", "vl_convert": "vl-convert-python>=1.6"},
+    "html": _JINJA
+    | {"latex2mathml": "latex2mathml>=3.77", "altair": "altair>=5.4", "vl_convert": "vl-convert-python>=1.6"},
     "markdown": _JINJA,
 }
 
@@ -102,7 +103,8 @@ def _environment(*, autoescape: bool) -> "Environment":
 
     found = Environment(
         loader=PackageLoader("flopcalc.pages"),
-        autoescape=autoescape,
+        # In Markdown other marks are special; its template escapes each value with a filter.
+        autoescape=autoescape,  # noqa: S701
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

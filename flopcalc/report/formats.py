@@ -49,7 +49,10 @@ def to_markdown(document: Document) -> str:
             out.append("|" + "|".join(":---" if c.kind in LEFT else "---:" for c in block.columns) + "|")
             out += [_md_row(_people(block, row)) for row in [*block.rows, *block.totals]]
         elif isinstance(block, Facts):
-            out += [f"- **{markdown_text(label)}** {markdown_text(text)}" if label else f"  {markdown_text(text)}" for label, text in block.items]
+            out += [
+                f"- **{markdown_text(label)}** {markdown_text(text)}" if label else f"  {markdown_text(text)}"
+                for label, text in block.items
+            ]
         else:
             out += [f"- {markdown_text(line)}" for line in block.lines]
         out.append("")

@@ -5,8 +5,9 @@ import importlib.util
 import os
 import pkgutil
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from difflib import get_close_matches
 from functools import partial
 from types import ModuleType
@@ -23,8 +24,34 @@ T = TypeVar("T")
 HUBS = ("torchvision", "timm", "transformers")
 
 
+# Files that were imported inside `each_file_once`, by their paths.
+_imported: ContextVar[dict[str, ModuleType] | None] = ContextVar("imported", default=None)
+
+
+@contextmanager
+def each_file_once() -> Iterator[None]:
+    """Inside it a Python file runs once, however often its models are loaded: a file may define kernels only once."""
+    token = _imported.set({})
+    try:
+        yield
+    finally:
+        _imported.reset(token)
+
+
 def import_file(path: str, limit: TimeLimit | None) -> ModuleType:
     """The module of a Python file. Raises FlopcalcError."""
+    held = _imported.get()
+    if held is not None and path in held:
+        # The folder of the file was left in between, and its modules with it.
+        sys.modules[held[path].__name__] = held[path]
+        return held[path]
+    module = _import_file(path, limit)
+    if held is not None:
+        held[path] = module
+    return module
+
+
+def _import_file(path: str, limit: TimeLimit | None) -> ModuleType:
     if not os.path.isfile(path):
         folder, name = os.path.split(path)
         what = "is a folder" if os.path.isdir(path) else "does not exist"
