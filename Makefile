@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint check docs docs-check new-operator accept bench site clean
+.PHONY: demo test lint check docs docs-check new-operator accept tour bench site clean
 
 demo: .venv/.demo
 	$(BIN)/flopcalc model resnet50 --replace spconv
@@ -40,6 +40,10 @@ accept: .venv/.test
 	$(BIN)/python -m pytest -q tests/cli/test_cli.py -k golden --golden-update
 	$(BIN)/flopcalc lock --update
 	git --no-pager diff --stat
+
+# Executes examples/tour.ipynb and stores its outputs.
+tour: .venv/.test
+	$(BIN)/python tools/tour.py
 
 bench: .venv/.test
 	$(BIN)/python benchmarks/run.py

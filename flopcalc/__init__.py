@@ -34,6 +34,7 @@ __all__ = [
     "layer",
     "memory",
     "network",
+    "progress",
     "register_kernel",
     "replace",
     "roofline",
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from flopcalc.errors import FlopcalcError
     from flopcalc.networks.library import network
     from flopcalc.networks.network import Network
+    from flopcalc.networks.progress_bar import progress
     from flopcalc.spec.operator import Evaluation
     from flopcalc.targets.module import count, replace
 else:
@@ -78,6 +80,7 @@ else:
         "layer": "flopcalc.catalog.layer",
         "memory": "flopcalc.analysis.memory.memory",
         "network": "flopcalc.networks.library",
+        "progress": "flopcalc.networks.progress_bar",
         "register_kernel": "flopcalc.catalog.kernels",
         "replace": "flopcalc.targets.module",
         "roofline": "flopcalc.analysis.roofline",
@@ -95,3 +98,9 @@ else:
 
     def __dir__():
         return list(__all__)
+
+    def _results():
+        # For the results, which are in rooms below `report`; see flopcalc/cost/result.py.
+        from flopcalc.report import results
+
+        return results

@@ -18,7 +18,7 @@ from flopcalc import Evaluation, FlopcalcError, layer, network
 from flopcalc.cost.kinds import KINDS
 
 _FUNCTIONS = (
-    *("bench", "count", "formula", "layer", "memory", "network", "register_kernel"),
+    *("bench", "count", "formula", "layer", "memory", "network", "progress", "register_kernel"),
     *("replace", "roofline", "solve", "sweep", "training"),
 )
 PUBLIC = (

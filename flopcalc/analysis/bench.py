@@ -10,9 +10,11 @@ from flopcalc.analysis.roofline import Roofline, of_result, of_target
 from flopcalc.analysis.solving.variables import SIZES
 from flopcalc.analysis.timing.device import Device, read_dtype
 from flopcalc.analysis.timing.library import device as find_device
+from flopcalc.cost.result import Result
 from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, as_name, clip
 from flopcalc.networks.inputs import InputLike
+from flopcalc.networks.progress_bar import Elapsed, Words, following
 from flopcalc.targets.kind import kind_of
 from flopcalc.targets.read import Target, is_python, python_request, read_operator, read_target
 from flopcalc.targets.spec import DEFAULT_TIMEOUT, TargetSpec, Timeout, from_python
@@ -40,7 +42,7 @@ class Times(NamedTuple):
 
 
 @dataclass(frozen=True, repr=False)
-class Bench:
+class Bench(Result):
     """The measured time of a target. before: the same before replacement, None where nothing is replaced.
 
     on: cpu or cuda. machine: the processor or the GPU. threads: those that torch uses on the CPU. device: whose bound
@@ -181,11 +183,15 @@ def bench(
     if isinstance(name, str) and kind_of(name) == "operator":
         sizes = {SIZES[key]: value for key, value in options.items() if key in SIZES}
         rest = {key: value for key, value in options.items() if key not in SIZES}
-        return bench_spec(TargetSpec("operator", name, rest, shape={**sizes, "batch": number}), chosen)
-    spec = from_python(
-        name, input, batch=number, replace=replace, where=where, keep=keep, set=options, arg=arg, method=method
-    )
-    return bench_spec(spec._replace(timeout=DEFAULT_TIMEOUT if timeout is None else Timeout(timeout)), chosen)
+        spec = TargetSpec("operator", name, rest, shape={**sizes, "batch": number})
+    else:
+        spec = from_python(
+            name, input, batch=number, replace=replace, where=where, keep=keep, set=options, arg=arg, method=method
+        )
+        spec = spec._replace(timeout=DEFAULT_TIMEOUT if timeout is None else Timeout(timeout))
+    with following(Words(spec.shown, "measuring", "seconds"), steady=True) as shown:
+        shown.done, shown.total = Elapsed(), max(1, round(chosen.seconds))
+        return bench_spec(spec, chosen)
 
 
 def bench_spec(spec: TargetSpec, asked: Way) -> Bench:

@@ -16,6 +16,7 @@ from flopcalc.analysis.timing.fitting import Fit, Measured, estimates, fit
 from flopcalc.analysis.timing.kernels import all_kernels, of_evaluation, of_network
 from flopcalc.analysis.timing.library import device as find_device
 from flopcalc.catalog.layer import layer
+from flopcalc.cost.result import Result
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks import library
 from flopcalc.networks.network import Network
@@ -51,7 +52,7 @@ class Case(NamedTuple):
 
 
 @dataclass(frozen=True, repr=False)
-class Calibration:
+class Calibration(Result):
     """A device with fitted efficiencies, the file that has it, and the passes that it was fitted on."""
 
     device: Device

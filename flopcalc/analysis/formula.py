@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from importlib import import_module
 from typing import Any, Literal
@@ -14,22 +14,25 @@ from flopcalc.analysis.form_record import form_record, python_source
 from flopcalc.analysis.network_form import NetworkForm
 from flopcalc.analysis.variables import Variable, names_of
 from flopcalc.catalog import lookup
+from flopcalc.cost.result import Result
 from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks.inputs import InputLike
 from flopcalc.networks.network import Network
+from flopcalc.networks.progress_bar import Words, following
 from flopcalc.networks.training import read_training
+from flopcalc.symbolic.writing import latex_lines, latex_symbol
 from flopcalc.targets.kind import kind_of
 from flopcalc.targets.spec import as_texts, from_python
 from flopcalc.text.expression import exact
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Formula:
+class Formula(Result):
     """The cost of an operator or a network as exact expressions.
 
     target: its name. exact: one expression for each kind of cost, as text. form: of a network, the expressions
-    themselves; None for an operator.
+    themselves; None for an operator. latex: of an operator, the same expressions in LaTeX.
     """
 
     target: str
@@ -37,6 +40,7 @@ class Formula:
     form: NetworkForm | None
     record: Mapping[str, Any]
     python: str
+    latex: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         macs = self.exact["macs"]
@@ -70,6 +74,18 @@ class Formula:
     def to_rows(self) -> list[dict[str, str]]:
         """One row for each kind of cost."""
         return [{"kind": kind, "exact": value} for kind, value in self.exact.items()]
+
+    def latex_of(self, kind: str) -> list[str]:
+        """The expression of one kind of cost in LaTeX, in lines of a few terms each."""
+        return [self.latex[kind]] if self.form is None else latex_lines(self.form.cost[kind])
+
+    def _repr_latex_(self) -> str:
+        """Parameters and MACs as aligned equations, for notebooks and the pages made of them."""
+        rows = []
+        for kind in ("params", "macs"):
+            first, *others = self.latex_of(kind)
+            rows += [rf"{latex_symbol(kind)} &= {first}", *(rf"&\quad {other}" for other in others)]
+        return "$$\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}$$"
 
 
 def _value_of(one: Variable, value: Any) -> Any:
@@ -133,7 +149,8 @@ def formula(
     spec = spec._replace(training=read_training(mode, as_texts(freeze), as_texts(checkpoint)))
     if vary is not None and not isinstance(vary, str | Sequence):
         raise FlopcalcError("bad-usage", f"vary is {clip(vary)}, not names", 'write for example vary="height,width"')
-    form = network_form(spec, None if vary is None else names_of(as_texts(vary)))
+    with following(Words(spec.shown)):
+        form = network_form(spec, None if vary is None else names_of(as_texts(vary)))
     if texts := as_texts(assume):
         form = assumed(form, texts)
     record = form_record(form)
@@ -151,6 +168,7 @@ def _of_operator(what: str, settings: Mapping[str, Any]) -> Formula:
     import_module("flopcalc.algebra.comparison").check_on_numbers(form, given)
     record = records.formula_record(form, "text")
     exact = {kind: cost["exact"] for kind, cost in record["cost"].items()} | dict(record["kinds"])
-    python = import_module("flopcalc.algebra.writing").python
-    source = "\n\n\n".join(python(form, kind) for kind in records.QUANTITIES)
-    return Formula(operator.name, exact, None, record, source)
+    writing = import_module("flopcalc.algebra.writing")
+    source = "\n\n\n".join(writing.python(form, kind) for kind in records.QUANTITIES)
+    latex = {kind: writing.latex(form.cost(kind)) for kind in exact}
+    return Formula(operator.name, exact, None, record, source, latex)

@@ -5,18 +5,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, SupportsIndex
 
-from flopcalc.analysis.frames import pandas_frame
 from flopcalc.analysis.solving.variables import SIZES
 from flopcalc.analysis.timing import kernels, measured, words
 from flopcalc.analysis.timing.device import Device, Execution, read_dtype, read_execution
 from flopcalc.analysis.timing.library import device as find_device
 from flopcalc.analysis.timing.network_time import LayerTime, NetworkTime, network_time
 from flopcalc.analysis.timing.training import of_training
+from flopcalc.cost.result import Result
 from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, as_name, clip
 from flopcalc.networks.inputs import InputLike
 from flopcalc.networks.network import Network, Uncounted
 from flopcalc.networks.network import size as shape_text
+from flopcalc.networks.progress_bar import Words, following
 from flopcalc.networks.training import MODES, TrainingOptions
 from flopcalc.spec.operator import Evaluation
 from flopcalc.targets.kind import kind_of
@@ -27,7 +28,7 @@ SCHEMA = "flopcalc/roofline/1"
 
 
 @dataclass(frozen=True, repr=False)
-class Roofline:
+class Roofline(Result):
     """The time of a target on a device, in seconds.
 
     bound_s: no execution of these kernels is faster. estimate_s: what to expect. time: both for each layer. before: the
@@ -115,19 +116,6 @@ class Roofline:
             for layer in self.layers
         ]
 
-    def to_pandas(self) -> Any:
-        """The rows as a pandas DataFrame. Raises FlopcalcError (missing-package) where pandas is not installed."""
-        return pandas_frame(self.to_rows())
-
-    def _repr_html_(self) -> str:
-        """A table for notebooks."""
-        from html import escape
-
-        rows = self.to_rows()
-        head = "".join(f"<th>{escape(name)}</th>" for name in rows[0]) if rows else ""
-        body = "".join(f"<tr>{''.join(f'<td>{escape(str(one))}</td>' for one in row.values())}</tr>" for row in rows)
-        return f"<p>{escape(repr(self))}</p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
 
 def _totals(time: NetworkTime) -> dict[str, Any]:
     flops, traffic = sum(one.flops for one in time.layers), sum(one.traffic_bytes for one in time.layers)
@@ -206,7 +194,8 @@ def roofline(
             on=on,
         )
         spec = spec._replace(timeout=DEFAULT_TIMEOUT if timeout is None else Timeout(timeout))
-    return roofline_spec(spec, *chosen, fused=fused, mode=mode)
+    with following(Words(spec.shown)):
+        return roofline_spec(spec, *chosen, fused=fused, mode=mode)
 
 
 def roofline_spec(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias
 
+from flopcalc.cost.result import Result
 from flopcalc.errors import FlopcalcError, as_name, clip, missing_package
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ Options: TypeAlias = SupportsIndex | float | Fraction | str | Sequence[Any] | ra
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Sweep:
+class Sweep(Result):
     """The result of a sweep. columns: names. combinations: those that were tried.
 
     infeasible: combinations to which the operator does not apply; reasons: their number for each target and rule,
@@ -45,15 +46,8 @@ class Sweep:
         tried = f"{self.combinations:,} combinations, {self.infeasible:,} infeasible"
         return f"<Sweep of {rows}: {shown if len(shown) <= 60 else f'{shown[:59]}…'}; {tried}>"
 
-    def _repr_html_(self) -> str:
-        from html import escape
-
-        head = "".join(f"<th>{escape(name)}</th>" for name in self.columns)
-        rows = self._first(20).to_rows()
-        body = "".join(f"<tr>{''.join(f'<td>{escape(str(cell))}</td>' for cell in row)}</tr>" for row in rows)
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><p>{escape(repr(self)[1:-1])}</p>"
-
-    def _first(self, count: int) -> "Sweep":
+    def first(self, count: int) -> "Sweep":
+        """The same with its first rows only."""
         import numpy as np
 
         rows = self._rows.taken(np.arange(min(count, len(self))))
@@ -90,23 +84,7 @@ class Sweep:
             "reasons": [dict(one) for one in self.reasons],
         }
 
-    def to_pandas(self) -> Any:
-        """A pandas.DataFrame. Raises FlopcalcError (missing-package) where pandas is not installed."""
-        try:
-            import pandas as pd
-        except ImportError:
-            raise missing_package("pandas", "pandas>=2", "to_pandas()") from None
-        return pd.DataFrame(self._frame())
-
-    def to_polars(self) -> Any:
-        """A polars.DataFrame. Raises FlopcalcError (missing-package) where polars is not installed."""
-        try:
-            import polars as pl
-        except ImportError:
-            raise missing_package("polars", "polars>=1", "to_polars()") from None
-        return pl.DataFrame(self._frame(), strict=False)
-
-    def _frame(self) -> dict[str, Any]:
+    def _frame_columns(self) -> dict[str, Any]:
         from flopcalc.analysis.sweeping.cells import frame_column
 
         return {name: frame_column(self._rows, name) for name in self.columns}
@@ -188,8 +166,15 @@ def sweep(
         columns=columns,
         convention=convention,
     )
-    summary, rows = started(sweeping, jobs, scheduler)
-    return collected(sweeping, summary, rows)
+    from flopcalc.networks.progress_bar import Words, following
+
+    with following(Words("sweep", "trying", "combinations"), steady=True) as shown:
+
+        def report(done: int, total: int) -> None:
+            shown.done, shown.total = range(done), total
+
+        summary, rows = started(sweeping, jobs, scheduler, report)
+        return collected(sweeping, summary, rows)
 
 
 def _input_text(given: Any) -> Any:

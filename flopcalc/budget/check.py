@@ -10,6 +10,7 @@ from flopcalc.budget.computed import Totals
 from flopcalc.budget.config import Budget, Config
 from flopcalc.budget.lock import Locked, lock_commands
 from flopcalc.budget.measure import Each, Measured, measure, measure_target, part_name
+from flopcalc.budget.tolerance import growth_limits
 from flopcalc.budget.unknown import Unknown, judged, named
 from flopcalc.cost.kinds import KINDS
 from flopcalc.errors import FlopcalcError, at_line, clip, unknown_name
@@ -27,9 +28,11 @@ _NOTHING: Mapping[str, int] = dict.fromkeys((*KINDS, "uncounted"), 0)
 class Check:
     """One run over a file of targets. Each target is measured once, even if other targets compare with it."""
 
-    def __init__(self, config: Config, lock: Mapping[str, Locked] | None) -> None:
+    def __init__(self, config: Config, lock: Mapping[str, Locked] | None, against: str = "") -> None:
+        """lock: the costs that `locked` means; with `against` those at another revision, which it names."""
         self.config = config
         self.lock = lock
+        self.against = against
         self.specs = {spec.name: spec for spec in config.targets}
         self.measured: dict[Any, Measured] = {}
         self.matched: dict[tuple[int, int, Each], dict[str, Mapping[str, int]]] = {}
@@ -47,8 +50,31 @@ class Check:
             if spec.baseline:
                 # Even if no limit reads it: an unknown name is a mistake.
                 self.baseline(spec)
-            for limit in spec.limits:
-                yield from self.judge(spec, found, limit)
+            for limit in self.limits(spec):
+                # What was not there at another revision cannot have grown since.
+                if not (self.against and self.needs_lock(spec, limit) and spec.name not in (self.lock or {})):
+                    yield from self.judge(spec, found, limit)
+
+    def limits(self, spec: Budget) -> tuple[Limit, ...]:
+        """The limits of a target; with another revision also those of its tolerance, for kinds that have none.
+
+        A target that states how it may grow by its own limits, and no tolerance, has no other ones.
+        """
+        if not self.against:
+            return spec.limits
+        own = {one.quantity for one in spec.limits if one.each == "target" and self.needs_lock(spec, one)}
+        if own and not spec.tolerance.stated:
+            return spec.limits
+        growth = growth_limits(spec.tolerance, self.against)
+        return (*spec.limits, *(one for one in growth if one.quantity not in own))
+
+    def needs_lock(self, spec: Budget, limit: Limit) -> bool:
+        """Whether a limit compares with the lock file, or with the other revision in its place."""
+        return limit.reads("locked") or (limit.reads("baseline") and self.baseline(spec) is None)
+
+    def compared_before(self) -> list[str]:
+        """The targets with a limit that compares with the lock file, or with the other revision."""
+        return [one.name for one in self.config.targets if any(self.needs_lock(one, each) for each in self.limits(one))]
 
     def judge(self, spec: Budget, found: Measured, limit: Limit) -> Iterator[Row]:
         """The rows that break a limit, or the row nearest to it; one row for each layer or stage that matches.
@@ -112,12 +138,17 @@ class Check:
     def unknown(self, spec: Budget, found: Measured, limit: Limit) -> Unknown:
         """The kernels without a rule in the costs that a limit compares."""
         compared = [
-            named(self.before(spec, limit, word).uncounted, f"the {'lock file' if word == 'locked' else word}")
+            named(self.before(spec, limit, word).uncounted, self.place_before if word == "locked" else f"the {word}")
             for word in ("baseline", "locked")
             if limit.reads(word)
         ]
         base = named(self.base(spec, limit).uncounted, limit.ratio_to) if limit.ratio_to else ()
         return Unknown(found.uncounted, base, tuple(one for kernels in compared for one in kernels))
+
+    @property
+    def place_before(self) -> str:
+        """Where the cost before is from, in words."""
+        return self.against or "the lock file"
 
     def before(self, spec: Budget, limit: Limit, word: str) -> Measured | Locked:
         """What `baseline` or `locked` in a limit names."""
@@ -126,7 +157,7 @@ class Check:
             raise _error(
                 spec,
                 limit,
-                f"the lock file has no {_kind(limit)}",
+                f"{self.place_before} has no {_kind(limit)}",
                 "name a network after baseline:, or write the number",
             )
         return self.locked(spec, limit, word) if found is None else found

@@ -11,8 +11,10 @@ from contextlib import chdir
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from flopcalc.budget.default_file import default_file
+from flopcalc.budget.examples import CALL_EXAMPLES, MAPPING_EXAMPLES, MAPPINGS, NAMES, TEXT_EXAMPLES
 from flopcalc.budget.flags import as_keys
 from flopcalc.budget.kernel_rules import read_rules
+from flopcalc.budget.tolerance import NO_GROWTH, Tolerance, read_tolerance
 from flopcalc.budget.toml import Lines, read_toml
 from flopcalc.catalog import lookup
 from flopcalc.cost.cost import DTYPE_BYTES
@@ -35,8 +37,8 @@ MOST_LIMITS = 5000
 _EXAMPLE = "for example: targets: [{network: resnet50, limits: [params <= 26M, macs <= 4.1G]}]"
 
 _CALL = ("arg", "method", "on")
-_TOP = ("targets", "lock", "dtype", "formulas", "kernels")
-_SHARED = ("name", "set", "batch", "limits")
+_TOP = ("targets", "lock", "dtype", "formulas", "kernels", "tolerance")
+_SHARED = ("name", "set", "batch", "limits", "tolerance")
 _TRAINING = ("mode", "freeze", "checkpoint")
 _NETWORK = ("network", "input", *_CALL, "replace", "where", "keep", *_TRAINING, "baseline", "uncounted", *_SHARED)
 _PAIRS = ("k", "hw", "stride", "padding", "dilation")
@@ -50,7 +52,7 @@ _REPLACING = ("replace", "where", "keep")
 class Budget(NamedTuple):
     """A target and its limits. baseline: the target or network that limits compare with; empty for the target itself
     before replacement. path, line: its place in the file. lines: of its keys and settings. uncounted: whether its
-    limits fail if a kernel could not be counted.
+    limits fail if a kernel could not be counted. tolerance: how much it may grow since another revision.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Budget(NamedTuple):
     baseline: str = ""
     lines: tuple[tuple[str, int], ...] = ()
     uncounted: Literal["fail", "allow"] = "fail"
+    tolerance: Tolerance = NO_GROWTH
 
     def place(self, error: FlopcalcError) -> str:
         """The file, and the line of the key in an error about the target, or that of the target."""
@@ -157,9 +160,11 @@ class _Reader:
         self.lines = lines
         self.limits_read = 0
         self.kernels: tuple[KernelRule, ...] = ()
+        self.usual = NO_GROWTH
 
     def targets(self, data: Mapping[str, Any]) -> tuple[Budget, ...]:
         self.kernels = read_rules(self.file, data)
+        self.usual = self.tolerance(data, NO_GROWTH)._replace(line=0)
         given = data.get("targets")
         if not isinstance(given, list) or not given:
             raise self.file.error(data, "targets", "targets must be a list with at least one target")
@@ -190,7 +195,7 @@ class _Reader:
         what = spec[kind]
         if not isinstance(what, str) or not what.strip():
             raise self.file.error(
-                spec, kind, f"{kind} is {clip(what)}, not a name", f"for example {kind}: {_NAMES[kind]}"
+                spec, kind, f"{kind} is {clip(what)}, not a name", f"for example {kind}: {NAMES[kind]}"
             )
         for flag, size in _SAME.items():
             if flag in spec and size in spec:
@@ -216,6 +221,7 @@ class _Reader:
             baseline=baseline,
             lines=self.places(spec),
             uncounted=self.uncounted(spec),
+            tolerance=self.tolerance(spec, self.usual),
         )
 
     def places(self, spec: Mapping[str, Any]) -> tuple[tuple[str, int], ...]:
@@ -242,7 +248,7 @@ class _Reader:
             call = read_call(*(given.get(key) for key in _CALL))
         except FlopcalcError as error:
             key = next(key for key in _CALL if error.message.startswith(f"--{key} "))
-            raise self.file.error(spec, key, error.message.removeprefix("--"), _CALL_EXAMPLES[key]) from None
+            raise self.file.error(spec, key, error.message.removeprefix("--"), CALL_EXAMPLES[key]) from None
         how = {key: self.plain(spec, key) for key in _TRAINING if key in spec}
         try:
             training = read_training(how.get("mode", "inference"), how.get("freeze", ()), how.get("checkpoint", ()))
@@ -288,8 +294,8 @@ class _Reader:
                 raise self.file.error(
                     spec,
                     key,
-                    f"{key} is {clip(value)}, not a mapping of {_MAPPINGS[key]} to values",
-                    f"for example {key}: {_MAPPING_EXAMPLES[key]}",
+                    f"{key} is {clip(value)}, not a mapping of {MAPPINGS[key]} to values",
+                    f"for example {key}: {MAPPING_EXAMPLES[key]}",
                 )
             return dict(value)
         if key in _TEXTS:
@@ -298,12 +304,12 @@ class _Reader:
                 values = ["x".join(map(str, values))]
             if not values or not all(isinstance(one, str) for one in values):
                 raise self.file.error(
-                    spec, key, f"{key} is {clip(value)}, not a string or a list of strings", _TEXT_EXAMPLES[key]
+                    spec, key, f"{key} is {clip(value)}, not a string or a list of strings", TEXT_EXAMPLES[key]
                 )
             return tuple(values)
         if key in ("where", "baseline", "method", "on", "mode"):
             if not isinstance(value, str):
-                raise self.file.error(spec, key, f"{key} is {clip(value)}, not a string", _TEXT_EXAMPLES[key])
+                raise self.file.error(spec, key, f"{key} is {clip(value)}, not a string", TEXT_EXAMPLES[key])
             return value
         if type(value) is int:
             return value
@@ -353,6 +359,15 @@ class _Reader:
             raise self.file.error(spec, "uncounted", why, hint)
         return "allow" if given == "allow" else "fail"
 
+    def tolerance(self, spec: Mapping[str, Any], usual: Tolerance) -> Tolerance:
+        """How much the costs may grow. usual: where the key is not given."""
+        if "tolerance" not in spec:
+            return usual
+        try:
+            return read_tolerance(spec["tolerance"], self.file.line(spec, "tolerance"))
+        except FlopcalcError as error:
+            raise self.file.error(spec, "tolerance", error.message, error.hint) from None
+
     def formulas(self, data: Mapping[str, Any]) -> LockedFormulas:
         given = data.get("formulas")
         line = self.file.line(data, "formulas")
@@ -369,25 +384,6 @@ class _Reader:
             why,
             "for example formulas: all, or formulas: [ghost, resnet50]; a network is a target of this file",
         )
-
-
-_NAMES = {"network": "resnet50", "operator": "ghost"}
-_TEXT_EXAMPLES = {
-    "replace": "for example replace: spconv:alpha=1/4",
-    "where": "for example where: k == 3",
-    "keep": "for example keep: [conv1, layer4]",
-    "input": "for example input: 3x224x224",
-    "baseline": "for example baseline: resnet50",
-    "method": "for example method: encode_image",
-    "on": "for example on: cpu",
-    "mode": "for example mode: training",
-    "freeze": "for example freeze: [conv1, layer1]",
-    "checkpoint": "for example checkpoint: layer*",
-}
-_MAPPINGS = {"set": "options", "arg": "keywords of the forward"}
-_MAPPING_EXAMPLES = {"set": "{classes: 10}", "arg": "{return_dict: false}"}
-_CALL_EXAMPLES = {"arg": f"for example arg: {_MAPPING_EXAMPLES['arg']}", "method": _TEXT_EXAMPLES["method"]}
-_CALL_EXAMPLES["on"] = "one of: auto, meta, cpu"
 
 
 def _has_depth(operator: str) -> bool:

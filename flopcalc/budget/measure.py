@@ -68,12 +68,12 @@ def measure(budget: Budget, dtype: str) -> Measured:
     """
     try:
         with chdir(os.path.dirname(budget.path) or "."):
-            return measure_target(budget.name, budget.target, dtype, partial(_placed, budget))
+            return measure_target(budget.name, budget.target, dtype, partial(placed, budget))
     except FlopcalcError as error:
-        raise _placed(budget, error) from error
+        raise placed(budget, error) from error
 
 
-def _placed(budget: Budget, error: FlopcalcError) -> FlopcalcError:
+def placed(budget: Budget, error: FlopcalcError) -> FlopcalcError:
     """The error with the file and the line of the target."""
     why = f"{budget.place(error)}: target {budget.name}: {as_keys(error.message)}"
     return FlopcalcError(error.code, why, as_keys(error.hint), error.exit_code)

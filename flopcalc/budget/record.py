@@ -1,8 +1,8 @@
 """The result of a check as plain data: the JSON contract `flopcalc/check/1`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 from flopcalc.analysis.diff import Match, aligned, match_layers, match_row
 from flopcalc.budget.check import Check
@@ -17,11 +17,35 @@ from flopcalc.targets.spec import DEFAULT_TIMEOUT, Timeout
 Record = dict[str, Any]
 
 
+class Before(NamedTuple):
+    """The costs of targets at another revision. revision: `name`, `commit`, `changed`, as data for JSON. text: the same
+    in words. targets: by name; absent: the reason for each one that was not there. gone: the targets of the file then
+    that it does not have now.
+    """
+
+    revision: Record
+    text: str
+    targets: Mapping[str, Locked]
+    absent: Mapping[str, str]
+    gone: tuple[str, ...]
+
+
 def check_record(
-    file: str | None, *, with_lock: bool = False, with_formulas: bool = False, timeout: Timeout = DEFAULT_TIMEOUT
+    file: str | None,
+    *,
+    with_lock: bool = False,
+    with_formulas: bool = False,
+    timeout: Timeout = DEFAULT_TIMEOUT,
+    before: Callable[[Config, list[str]], Before] | None = None,
+    against: str = "",
 ) -> Record:
-    """The record that `flopcalc check` shows, ready for JSON. Raises FlopcalcError."""
+    """The record that `flopcalc check` shows, ready for JSON. Raises FlopcalcError.
+
+    before: finds the costs of these targets at the revision `against`, which then stand for those of the lock file.
+    """
     config = read_config(find_config(file)).with_timeout(timeout)
+    if before is not None:
+        return _against_record(config, before, against)
     commands = lock_commands(config)
     lock = read_lock(config.lock, commands)
     if lock is None and (with_lock or with_formulas):
@@ -48,6 +72,42 @@ def check_record(
         "differences": differences,
         "formulas": wrong,
         "accept": commands.update,
+    }
+
+
+def _against_record(config: Config, before: Callable[[Config, list[str]], Before], name: str) -> Record:
+    """The record of a check against another revision."""
+    check = Check(config, {}, name)
+    found = before(config, check.compared_before())
+    check.lock = found.targets
+    rows = list(check.rows())
+    broken = dict.fromkeys(row["target"] for row in rows if not row["ok"])
+    changes = [
+        {**change, "file": config.path, "line": check.specs[one].line}
+        for one in broken
+        if one in found.targets and (change := difference(one, found.targets[one], locked(check.of(one))))
+    ]
+    return {
+        "schema": "flopcalc/check/1",
+        "file": config.path,
+        "lock": None,
+        "dtype": config.dtype,
+        "checked": len(rows),
+        "failed": sum(not row["ok"] for row in rows),
+        "counts": {"limits": len(rows), "targets": 0, "formulas": 0},
+        "rows": rows,
+        "targets": {one.name: _target(one, check.of(one.name)) for one in config.targets},
+        "differences": [],
+        "formulas": [],
+        "accept": None,
+        "against": {
+            **found.revision,
+            "text": found.text,
+            "targets": {one.name: dict(one.totals) for one in found.targets.values()},
+            "new": dict(found.absent),
+            "gone": list(found.gone),
+            "changes": changes,
+        },
     }
 
 

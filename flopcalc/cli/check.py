@@ -1,6 +1,7 @@
 """`flopcalc check`."""
 
 import os
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -28,6 +29,13 @@ _SUFFIXES = {**BY_SUFFIX, ".xml": "junit", ".sarif": "sarif"}
     help="Also compare the closed forms of operators with those in the lock file.",
 )
 @click.option(
+    "--against",
+    "revision",
+    metavar="REV",
+    help="Compare with the costs at REV, a revision of this git repository, in the place of the lock file: a cost that "
+    "grew beyond its tolerance fails.",
+)
+@click.option(
     "--format",
     "fmt",
     type=click.Choice((*FORMATS, *_OF_CI)),
@@ -48,6 +56,7 @@ def command(
     file: str | None,
     with_lock: bool,
     with_formulas: bool,
+    revision: str | None,
     fmt: str | None,
     output: str | None,
     reports: tuple[str, ...],
@@ -56,12 +65,21 @@ def command(
     """Check costs against limits; exit code 1 if any is exceeded.
 
     FILE lists targets and limits (default: flopcalc.yaml in this folder, or [tool.flopcalc] in
-    pyproject.toml). With --locked or --formulas, a difference from the lock file also gives exit code 1.
+    pyproject.toml). With --locked or --formulas, a difference from the lock file also gives exit code 1. With --against
+    REV, so does a cost that is higher than at that revision. Your working tree is only read.
     """
+    if revision is not None and (with_lock or with_formulas):
+        flag = "--locked" if with_lock else "--formulas"
+        why = f"--against and {flag} are both given: one compares with a revision, the other with the lock file"
+        raise FlopcalcError("bad-usage", why, "run the command twice")
     formats = [(path, _by_suffix(path)) for path in reports]
     fmt = format_of(fmt, output, _SUFFIXES)
     with progress_bar(file or "targets"):
-        record = check_record(file, with_lock=with_lock, with_formulas=with_formulas, timeout=timeout)
+        if revision is None:
+            record = check_record(file, with_lock=with_lock, with_formulas=with_formulas, timeout=timeout)
+        else:
+            before = partial(import_module("flopcalc.cli.check_git").costs_before, revision)
+            record = check_record(file, timeout=timeout, before=before, against=revision)
     write(_text(record, fmt, output), output, fmt)
     for path, form in formats:
         write(_text(record, form, path), path, form)

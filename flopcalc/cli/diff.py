@@ -1,45 +1,34 @@
 """`flopcalc diff`."""
 
-import shlex
-from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from flopcalc.analysis.diff import diff_record
 from flopcalc.budget.folder_rules import with_folder_rules
 from flopcalc.cli.options import Whole, output_options
 from flopcalc.cli.output import emit, format_of
 from flopcalc.cli.progress import progress_bar
-from flopcalc.cli.target import (
-    check_counted,
-    note_remarks,
-    note_uncounted,
-    strict_option,
-    target_options,
-    timeout_option,
-)
+from flopcalc.cli.side import read_side
+from flopcalc.cli.target import check_counted, note_remarks, note_uncounted, strict_option, timeout_option
 from flopcalc.cost import convention
-from flopcalc.cost.convention import Convention
-from flopcalc.errors import FlopcalcError, clip
-from flopcalc.report.changes import sizes, what_changed
-from flopcalc.report.columns import headline
-from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
-from flopcalc.report.uncounted import RULE_HINT, how_many, uncounted_lines
+from flopcalc.errors import FlopcalcError
+from flopcalc.report.diff import diff_document
 from flopcalc.targets.model_record import model_record
 from flopcalc.targets.read import read_target
 from flopcalc.targets.spec import TargetSpec, Timeout, from_texts
 
-# The number of renamed layers that are shown.
-_EXAMPLES = 3
-_HOW = "write it as for `flopcalc model`, in quotes: 'resnet50 --replace spconv --set classes=10'"
-
 
 @click.command("diff", epilog="Example: flopcalc diff resnet50 'resnet50 --replace spconv'")
-@click.argument("first", metavar="A")
-@click.argument("second", metavar="B")
+@click.argument("targets", metavar="A B | TARGET...", nargs=-1)
+@click.option(
+    "--git",
+    "revision",
+    metavar="REV",
+    help="Compare each TARGET with itself at REV, a revision of this git repository (default: all targets of "
+    "flopcalc.yaml).",
+)
 @click.option(
     "--input",
     "input_texts",
@@ -59,8 +48,8 @@ _HOW = "write it as for `flopcalc model`, in quotes: 'resnet50 --replace spconv 
 @strict_option
 @output_options
 def command(
-    first: str,
-    second: str,
+    targets: tuple[str, ...],
+    revision: str | None,
     input_texts: tuple[str, ...],
     batch: int | None,
     timeout: Timeout,
@@ -75,14 +64,34 @@ def command(
 ) -> None:
     """Two networks, or two versions of one, layer by layer.
 
+    With --git REV: what a target costs in the working tree, compared with the same target at another revision. A
+    target is the path of a description, a Python model of the repository, or the name of a target in flopcalc.yaml.
+    Your working tree is only read.
+
     Write A and B as for `flopcalc model`, in quotes if options follow: 'resnet50 --set classes=10',
     'old/net.py:Net --input 3x64x64'. Options: --replace, --where, --keep, --set, --input, --arg, --method, --on,
     --batch, --timeout. A layer that was only renamed is recognised.
     """
     fmt = format_of(fmt, output)
     chosen = convention.get(convention_name)
+    if revision is not None:
+        _check_no_symbols(symbolic, vary)
+        shared = {"input_texts": input_texts, "batch": batch, "timeout": timeout}
+        git = import_module("flopcalc.cli.diff_git")
+        documents = git.compared(revision, targets, shared, chosen, dtype, everything=everything, fmt=fmt)
+        emit(documents, fmt, output)
+        uncounted = git.uncounted(documents.data)
+        note_uncounted(uncounted, fmt)
+        if strict:
+            check_counted(uncounted)
+        return
+    if len(targets) != 2:
+        given = "one is given" if len(targets) == 1 else f"{len(targets)} are given"
+        why = f"flopcalc diff compares two networks, and {given}"
+        hint = "name A and B, in quotes with their options; or one with --git REV, to compare it with another revision"
+        raise FlopcalcError("bad-usage", why, hint)
     records, specs = [], []
-    for text in (first, second):
+    for text in targets:
         name, options = read_side(text)
         options["input_texts"] = options["input_texts"] or input_texts
         options["batch"] = batch if options["batch"] is None else options["batch"]
@@ -92,16 +101,23 @@ def command(
             target = read_target(specs[-1])
         records.append(model_record(target.plain, target.replacement, chosen, dtype))
     record = diff_record(records[0], records[1], chosen)
-    record["a"]["target"], record["b"]["target"] = first, second
+    record["a"]["target"], record["b"]["target"] = targets
     if symbolic or vary:
         record["symbolic"] = _symbolic(specs, vary)
-    emit(_document(record, chosen, everything, fmt == "csv"), fmt, output)
+    emit(diff_document(record, chosen, everything, fmt == "csv"), fmt, output)
     uncounted = [*record["a"]["uncounted"], *record["b"]["uncounted"]]
     note_uncounted(uncounted, fmt)
     for one in records:
         note_remarks(one, fmt)
     if strict:
         check_counted(uncounted)
+
+
+def _check_no_symbols(symbolic: bool, vary: tuple[str, ...]) -> None:
+    if symbolic or vary:
+        flag = "--symbolic" if symbolic else "--vary"
+        hint = f"leave out {flag}, or write A and B for two files that are both here"
+        raise FlopcalcError("bad-usage", f"{flag} does not apply to --git", hint)
 
 
 def _symbolic(specs: list[TargetSpec], vary: tuple[str, ...]) -> dict[str, Any]:
@@ -111,176 +127,3 @@ def _symbolic(specs: list[TargetSpec], vary: tuple[str, ...]) -> dict[str, Any]:
         forms = [network_form(spec, names) for spec in specs]
     found: dict[str, Any] = import_module("flopcalc.analysis.form_diff").form_difference(*forms)
     return found
-
-
-@click.command("flopcalc diff", add_help_option=False)
-@click.argument("name", metavar="NETWORK")
-@target_options
-def _side(**given: Any) -> dict[str, Any]:
-    """The options of one side. Its help is never shown."""
-    return given
-
-
-def read_side(text: str) -> tuple[str, dict[str, Any]]:
-    """`resnet50 --replace spconv` -> the name and the target options."""
-    try:
-        words = shlex.split(text)
-    except ValueError as error:
-        raise FlopcalcError("bad-usage", f"{clip(text)} cannot be read: {str(error).lower()}", _HOW) from None
-    try:
-        context = _side.make_context("flopcalc diff", words, obj=click.get_current_context().find_root().obj)
-    except click.UsageError as error:
-        why = " ".join(error.format_message().split()).rstrip(".")
-        raise FlopcalcError("bad-usage", f"{clip(text)}: {why[:1].lower()}{why[1:]}", _HOW) from None
-    options = context.params
-    if context.get_parameter_source("timeout") is not ParameterSource.COMMANDLINE:
-        # The limit of the command applies.
-        options["timeout"] = None
-    return options.pop("name"), options
-
-
-_WORDS = {
-    "same": "equal",
-    "renamed": "equal under another name",
-    "changed": "changed",
-    "removed": "removed",
-    "added": "added",
-}
-
-
-def _document(record: dict[str, Any], chosen: Convention, everything: bool, for_csv: bool) -> Document:
-    title = headline(chosen)
-    sides = [(key.upper(), record[key]) for key in ("a", "b")]
-    differ = [row for row in record["layers"] if row["status"] not in ("same", "renamed")]
-    shown = record["layers"] if everything else [row for row in differ if _matters(row)]
-    blocks: list[Table | Facts | Lines] = [_totals(record, title)]
-    if for_csv:
-        blocks.append(_rows_for_csv(record, title))
-    elif shown:
-        blocks.append(_changes(record, shown, len(differ), title))
-    if "symbolic" in record:
-        blocks += _expressions(record["symbolic"])
-    counts = ", ".join(f"{count:,} {_WORDS[status]}" for status, count in record["counts"].items() if count)
-    if len(shown) < len(differ):
-        counts += f"; --all shows {len(differ) - len(shown):,} more, without params and {title}"
-    facts = [("layers", counts or "none"), *((label, _description(side)) for label, side in sides)]
-    blocks.append(Facts([*facts, ("convention", f"{chosen.name}: {chosen.text}")]))
-    if not everything and (lines := list(_renamed(record))):
-        blocks.append(Lines("Renamed, otherwise equal (--all shows all)", lines))
-    for label, side in sides:
-        if side["uncounted"]:
-            lines = list(uncounted_lines(side["uncounted"]))
-            lines.append(f"to count them: {RULE_HINT}")
-            blocks.append(Lines(f"Not counted in {label}: kernels without a rule, which add nothing above", lines))
-    for label, side in sides:
-        if side["notes"]:
-            blocks.append(Lines(f"Notes on {label}", side["notes"]))
-    same = not any(record["counts"][status] for status in ("changed", "removed", "added"))
-    verdict = " | equal, layer by layer" if same else ""
-    unknown = [
-        f"{label} costs at least this, {how_many(found)}" for label, side in sides if (found := side["uncounted"])
-    ]
-    if unknown:
-        verdict += f"{', as far as counted' if same else ''} | {'; '.join(unknown)}"
-    return Document(f"{record['a']['target']}  ->  {record['b']['target']}{verdict}", blocks, record)
-
-
-def _expressions(symbolic: dict[str, Any]) -> Iterator[Table | Facts | Lines]:
-    """B - A as expressions."""
-    names = ", ".join(f"{name} {meaning}" for name, meaning in symbolic["symbols"].items())
-    facts = [("symbols", names)]
-    facts += [(kind, one["exact"]) for kind, one in symbolic["difference"].items() if one["exact"] != "0"]
-    if len(facts) == 1:
-        facts.append(("all kinds", "0: equal at all these sizes"))
-    conditions = [f"{one['size']} = {one['value']}" for one in symbolic["fixed"]]
-    conditions += [one["condition"] for one in symbolic["valid"]]
-    facts.append(("holds for", " and ".join(conditions) or "all sizes"))
-    yield Facts(facts, "B - A as an expression")
-    if symbolic["stages"]:
-        rows = [[one["name"], one["params"], one["macs"]] for one in symbolic["stages"]]
-        yield Table((Column("stage", "name"), Column("params", "text"), Column("MACs", "text")), rows)
-
-
-def _description(side: dict[str, Any]) -> str:
-    batch = f", batch {side['batch']}" if side["batch"] != 1 else ""
-    replaced = f", replaced by {side['replace']}" if side["replace"] else ""
-    return f"{side['title']}, input {', '.join(side['inputs'])}{batch}{replaced}"
-
-
-def _totals(record: dict[str, Any], title: str) -> Table:
-    kinds = ("params", "cost", "flops", "activations", "steps")
-    short = ("flops", "activations")
-    columns = (
-        Column("total", "text"),
-        Column("params"),
-        Column(title),
-        Column("flops", "short", drop=1),
-        Column("activations", "short", drop=2),
-        Column("steps", drop=3),
-    )
-    names = [f"{key.upper()}, at least" if record[key]["uncounted"] else key.upper() for key in ("a", "b")]
-    counted = ", as counted" if record["a"]["uncounted"] or record["b"]["uncounted"] else ""
-    rows: list[list[Cell]] = [
-        [name, *(record[key][kind] for kind in kinds)] for name, key in zip(names, ("a", "b"), strict=True)
-    ]
-    difference = record["difference"]
-    rows.append(
-        [f"B - A{counted}", *(_signed(difference[kind], "short" if kind in short else "number") for kind in kinds)]
-    )
-    ratios = [record["ratio"][kind] for kind in kinds]
-    rows.append([f"B / A{counted}", *(None if ratio is None else people(ratio, "ratio") for ratio in ratios)])
-    return Table(columns, rows)
-
-
-def _signed(value: int, kind: str) -> str:
-    return f"{'+' if value > 0 else '-' if value < 0 else ''}{people(abs(value), kind)}"
-
-
-def _matters(row: dict[str, Any]) -> bool:
-    """Whether a layer changed, or was added or removed with parameters or cost."""
-    layers = [row[side] for side in ("a", "b") if row[side]]
-    return row["status"] == "changed" or any(layer["params"] or layer["cost"] for layer in layers)
-
-
-def _changes(record: dict[str, Any], shown: list[dict[str, Any]], differ: int, title: str) -> Table:
-    columns = (
-        Column("layer", "text"),
-        Column("what", "text"),
-        Column("params", "difference"),
-        Column(title, "difference"),
-    )
-    rows: list[list[Cell]] = [
-        [row["name"], what_changed(row), row["difference"]["params"], row["difference"]["cost"]] for row in shown
-    ]
-    equal = record["counts"]["same"] + record["counts"]["renamed"]
-    rest = {"equal layers": equal, "others at 0": differ - len(shown)}
-    if len(shown) == len(record["layers"]):
-        rest = {}
-    end: list[list[Cell]] = [[f"{count:,} {what}", "", 0, 0] for what, count in rest.items() if count]
-    end.append(["total", "", record["difference"]["params"], record["difference"]["cost"]])
-    return Table(columns, rows, end, "B - A, layer by layer", main=True)
-
-
-def _rows_for_csv(record: dict[str, Any], title: str) -> Table:
-    """One row for each layer, with the columns of both sides next to each other."""
-    kinds = ("type", "in", "out", "params", "cost")
-    titles = {"cost": title}
-    columns = [Column("layer", "text"), Column("status", "text"), Column("was", "text")]
-    columns += [Column(f"{titles.get(kind, kind)} {side}") for kind in kinds for side in ("A", "B")]
-    rows: list[list[Cell]] = []
-    for row in record["layers"]:
-        cells: list[Cell] = [row["name"], row["status"], row["was"]]
-        for kind in kinds:
-            for layer in (row["a"], row["b"]):
-                value = layer[kind] if layer else None
-                cells.append(sizes(value) if isinstance(value, list) else value)
-        rows.append(cells)
-    return Table(tuple(columns), rows, main=True)
-
-
-def _renamed(record: dict[str, Any]) -> Iterator[str]:
-    rows = [row for row in record["layers"] if row["status"] == "renamed"]
-    for row in rows[:_EXAMPLES]:
-        yield f"{row['was']} -> {row['name']}"
-    if len(rows) > _EXAMPLES:
-        yield f"and {len(rows) - _EXAMPLES:,} more"

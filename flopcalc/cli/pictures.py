@@ -176,7 +176,7 @@ def _spec(text: str, shared: Mapping[str, Any]) -> TargetSpec:
     """The network that a text names, which may have options of its own."""
     options = dict(shared)
     if " " in text.strip():
-        from flopcalc.cli.diff import read_side
+        from flopcalc.cli.side import read_side
 
         text, own = read_side(text)
         options = {name: own[name] or shared[name] for name in shared}

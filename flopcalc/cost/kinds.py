@@ -6,6 +6,7 @@ results have the same kinds, as `total(kind)` and as properties. A convention se
 
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
+from flopcalc.cost.result import Result
 from flopcalc.errors import unknown_name
 
 
@@ -76,8 +77,8 @@ def check_kind(name: str) -> None:
         raise unknown_name("kind", str(name), KINDS, f"kinds of cost: {', '.join(KINDS)}")
 
 
-class HasKinds:
-    """The base of all results: each kind of cost as a property. A result defines `total(kind)`.
+class HasKinds(Result):
+    """The base of results that have a cost: each kind of cost as a property. A result defines `total(kind)`.
 
     The numbers are exact ints. In sweeps and closed forms they are arrays or expressions.
     """

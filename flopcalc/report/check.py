@@ -25,13 +25,18 @@ def check_document(record: Record, for_csv: bool = False) -> Document:
         blocks.append(_limits(target, list(rows)))
     for one in record["differences"]:
         blocks += difference_blocks(one)
+    against = record.get("against")
+    if against is not None:
+        for one in against["changes"]:
+            blocks += difference_blocks(one, f"Changed since {against['text']}")
     if record["formulas"]:
         blocks.append(Lines("Closed forms that are not as locked", list(_forms(record["formulas"]))))
     blocks.append(Facts(list(_summary(record))))
     if lines := list(_not_counted(record)):
         blocks.append(Lines("Not counted: kernels without a rule, so that costs are at least these", lines))
     verdict = f"{record['failed']} of {record['checked']} failed" if record["failed"] else "fine"
-    return Document(f"{record['file']}: {verdict}", blocks, record)
+    since = f" against {against['text']}" if against else ""
+    return Document(f"{record['file']}{since}: {verdict}", blocks, record)
 
 
 def _limits(target: str, rows: list[Record]) -> Table:
@@ -257,10 +262,29 @@ def _summary(record: Record) -> Iterator[tuple[str, str]]:
             partly = key == "targets" and any(one["not_counted"] for one in record["targets"].values())
             as_locked = f"{wrong:,} not as locked" if wrong else "all as locked"
             yield key, f"{counts[key]:,}, {as_locked}{', as far as they could be counted' if partly else ''}"
+    yield from _since(record)
     if record["differences"] or record["formulas"]:
         yield "to accept", f"`{record['accept']}` writes the present costs to the lock file"
-    if not record["checked"]:
+    if not record["checked"] and "against" not in record:
         yield "targets", f"{len(record['targets']):,} without limits; --locked compares them with the lock file"
+
+
+def _since(record: Record) -> Iterator[tuple[str, str]]:
+    """What was compared with another revision, and what could not be."""
+    if (against := record.get("against")) is None:
+        return
+    now = "the working tree with changes that are not committed" if against["changed"] else "the working tree"
+    many = len(against["targets"])
+    yield "compared", f"{'1 target' if many == 1 else f'{many:,} targets'} of {now} with {against['text']}"
+    if record["failed"]:
+        yield "to accept", "tolerance: in the file says how much a cost may grow, such as tolerance: 2%"
+    if against["new"]:
+        label = "new"
+        for name, why in against["new"].items():
+            yield label, f"{name}, which cannot have grown: {why}"
+            label = ""
+    if against["gone"]:
+        yield "gone", f"{', '.join(against['gone'])}: in the file at {against['text']}, and not any more"
 
 
 def _not_counted(record: Record) -> Iterator[str]:

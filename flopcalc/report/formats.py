@@ -156,19 +156,25 @@ def to_html(document: Document) -> str:
     for block in document.blocks:
         if block.title:
             body.append(f"<h2>{escape(block.title)}</h2>")
-        if isinstance(block, Table):
-            body += _html_table(block)
-        elif isinstance(block, Facts):
-            pairs = (f"<dt>{escape(label)}</dt><dd>{escape(text)}</dd>" for label, text in block.items)
-            body += ["<dl>", *pairs, "</dl>"]
-        else:
-            body += ["<ul>", *(f"<li>{escape(line)}</li>" for line in block.lines), "</ul>"]
+        body += html_block(block)
     head = (
         '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(document.title)}</title><style>{_STYLE}</style>"
     )
     content = "\n".join(body)
     return printable(f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n{content}\n</body></html>\n')
+
+
+def html_block(block: Table | Facts | Lines) -> list[str]:
+    """A block of a document as a part of a page, escaped, without its title."""
+    from html import escape
+
+    if isinstance(block, Table):
+        return _html_table(block)
+    if isinstance(block, Facts):
+        pairs = (f"<dt>{escape(label)}</dt><dd>{escape(text)}</dd>" for label, text in block.items)
+        return ["<dl>", *pairs, "</dl>"]
+    return ["<ul>", *(f"<li>{escape(line)}</li>" for line in block.lines), "</ul>"]
 
 
 _CLASSES = {"text": "text", "name": "text", "bar": "bar"}

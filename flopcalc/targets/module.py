@@ -19,9 +19,11 @@ def count(module: "nn.Module", *inputs: Any, **named_inputs: Any) -> "Count":
 
     Raises FlopcalcError: missing-package without PyTorch, uncountable-module if the forward fails.
     """
+    from flopcalc.networks.progress_bar import Words, following
     from flopcalc.pytorch import count as counted
 
-    return counted(module, *inputs, **named_inputs)
+    with following(Words(type(module).__name__)):
+        return counted(module, *inputs, **named_inputs)
 
 
 def replace(
@@ -43,6 +45,8 @@ def replace(
     The result has the module, the layers that were replaced, and the reason for each other convolution.
     Raises FlopcalcError: missing-package without PyTorch, other codes if the request is invalid.
     """
+    from flopcalc.networks.progress_bar import Words, following
     from flopcalc.pytorch import replace as replaced
 
-    return replaced(module, what, where=where, keep=keep, inputs=inputs, inplace=inplace)
+    with following(Words(type(module).__name__, start="replacing in")):
+        return replaced(module, what, where=where, keep=keep, inputs=inputs, inplace=inplace)

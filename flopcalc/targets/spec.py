@@ -93,6 +93,11 @@ class TargetSpec(NamedTuple):
         return found + self.training_flags
 
     @property
+    def shown(self) -> str:
+        """What it is called where there is little room: its name, or that of the class of a module."""
+        return self.what if isinstance(self.what, str) else getattr(self.what, "__name__", type(self.what).__name__)
+
+    @property
     def training_flags(self) -> list[tuple[str, str]]:
         """How it is trained as flags of the command line with their values; none for inference."""
         if self.training is None:

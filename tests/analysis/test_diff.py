@@ -244,7 +244,7 @@ BAD = {
     "two names": (("resnet50", "resnet50 resnet50"), "unexpected extra argument"),
     "bad batch": (("resnet50", "resnet50 --batch x"), "--batch is 'x'"),
     "bad operator": (("resnet50", "resnet50 --replace nothing"), "'nothing'"),
-    "one side": (("resnet50",), "missing argument"),
+    "one side": (("resnet50",), "compares two networks, and one is given"),
     "python without input": (("resnet50", "net.py:Net"), "needs the shape of its input"),
 }
 

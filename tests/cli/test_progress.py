@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from flopcalc.cli import progress as shown
 from flopcalc.cli.progress import bar, progress_bar
+from flopcalc.networks import progress_bar as shown
 from flopcalc.networks.progress import progress, report
 
 

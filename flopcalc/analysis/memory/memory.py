@@ -17,6 +17,7 @@ from flopcalc.networks.dataflow import Dataflow, Peak
 from flopcalc.networks.inputs import InputLike
 from flopcalc.networks.memory import Followed, blocks
 from flopcalc.networks.network import Network
+from flopcalc.networks.progress_bar import Words, following
 from flopcalc.targets.read import is_python, python_memory, read_target
 from flopcalc.targets.spec import TargetSpec, from_python
 
@@ -83,7 +84,8 @@ def memory(
     spec = from_python(
         what, inputs, batch=batch, replace=replace, where=where, keep=keep, set=set, arg=arg, method=method, on=on
     )
-    return memory_of(spec, asked, by_module=rules is not None)
+    with following(Words(spec.shown)):
+        return memory_of(spec, asked, by_module=rules is not None)
 
 
 def memory_of(spec: TargetSpec, asked: Question, *, by_module: bool = False) -> Memory:

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from flopcalc.analysis.frames import pandas_frame
+from flopcalc.cost.result import Result
 from flopcalc.networks.dataflow import Moment
 
 SCHEMA = "flopcalc/memory/1"
 
 
 @dataclass(frozen=True, repr=False)
-class Memory:
+class Memory(Result):
     """What `flopcalc memory` shows; sizes in bytes.
 
     activations_peak: the largest sum of tensors alive at once during the forward as eager PyTorch keeps them, without
@@ -101,23 +101,6 @@ class Memory:
     def to_rows(self) -> list[dict[str, Any]]:
         """One row for each layer: the bytes that are alive while it runs."""
         return [{"layer": one.name, "live_bytes": one.live} for one in self.layers]
-
-    def to_pandas(self) -> Any:
-        """The rows as a pandas DataFrame. Raises FlopcalcError (missing-package) where pandas is not installed."""
-        return pandas_frame(self.to_rows())
-
-    def _repr_html_(self) -> str:
-        """A table for notebooks."""
-        from html import escape
-
-        rows = "".join(
-            f"<tr><td>{escape(name.removesuffix('_bytes').replace('_', ' '))}</td><td>{value:,}</td></tr>"
-            for name, value in self.to_dict().items()
-            if name.endswith("_bytes") and value is not None
-        )
-        return (
-            f"<table><thead><tr><th>{escape(self.target)}</th><th>bytes</th></tr></thead><tbody>{rows}</tbody></table>"
-        )
 
 
 def _elements(size: int | None, element: int) -> int | None:

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from flopcalc.analysis.frames import pandas_frame
+from flopcalc.cost.result import Result
 
 SCHEMA = "flopcalc/solve/1"
 
 
 @dataclass(frozen=True, repr=False)
-class Solution:
+class Solution(Result):
     """What `flopcalc solve` shows.
 
     target: the network or operator. for_: the names that were searched for, by commas, or `choose`. limits: the targets
@@ -80,22 +80,3 @@ class Solution:
         if self.front:
             return [{**one["value"], **one["cost"]} for one in self.front]
         return [] if self.value is None else [{self.for_: self.value, **(self.cost or {})}]
-
-    def to_pandas(self) -> Any:
-        """The rows as a pandas DataFrame. Raises FlopcalcError (missing-package) where pandas is not installed."""
-        return pandas_frame(self.to_rows())
-
-    def _repr_html_(self) -> str:
-        """A table for notebooks."""
-        from html import escape
-
-        rows = self.to_rows() or [{"no solution": self.why_not}]
-        head = "".join(f"<th>{escape(str(name))}</th>" for name in rows[0])
-        body = "".join(f"<tr>{''.join(map(_cell, row.values()))}</tr>" for row in rows)
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _cell(value: Any) -> str:
-    from html import escape
-
-    return f"<td>{escape(f'{value:,}' if type(value) is int else str(value))}</td>"

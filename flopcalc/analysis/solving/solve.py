@@ -16,6 +16,7 @@ from flopcalc.analysis.solving.variables import SIZES, Variable, checked_names, 
 from flopcalc.cost.cost import DTYPE_BYTES
 from flopcalc.errors import FlopcalcError, as_name, clip
 from flopcalc.networks.inputs import InputLike
+from flopcalc.networks.progress_bar import Words, following
 from flopcalc.targets.kind import kind_of
 from flopcalc.targets.read import is_python
 from flopcalc.targets.spec import DEFAULT_TIMEOUT, TargetSpec, Timeout, as_texts, from_python
@@ -89,20 +90,22 @@ def solve(
         )  # fmt: skip
         spec = plain._replace(timeout=limit)
     limits = as_texts(target), as_texts(subject)
-    if choose or minimise or maximise:
-        from flopcalc.analysis.solving.choosing import choose_operators
+    # How many values must be tried is not known before.
+    with following(Words(spec.shown, start="searching"), steady=True):
+        if choose or minimise or maximise:
+            from flopcalc.analysis.solving.choosing import choose_operators
 
-        return choose_operators(
-            spec,
-            as_texts(choose),
-            minimise,
-            maximise,
-            (*limits[0], *limits[1]),
-            where=where,
-            keep=as_texts(keep),
-            dtype=dtype,
-        )
-    return solve_spec(spec, as_texts(for_), *limits, _among(among, as_texts(for_)), dtype, pick)
+            return choose_operators(
+                spec,
+                as_texts(choose),
+                minimise,
+                maximise,
+                (*limits[0], *limits[1]),
+                where=where,
+                keep=as_texts(keep),
+                dtype=dtype,
+            )
+        return solve_spec(spec, as_texts(for_), *limits, _among(among, as_texts(for_)), dtype, pick)
 
 
 def _among(given: Any, names: Sequence[str]) -> dict[str, tuple[str, ...]]:

@@ -10,6 +10,7 @@ from flopcalc.cost.cost import Cost, Part, Parts
 from flopcalc.cost.kinds import KINDS, HasKinds, check_kind
 from flopcalc.networks.inputs import InputLike
 from flopcalc.networks.network import Differentiated, Network, size
+from flopcalc.networks.progress_bar import Words, following
 from flopcalc.networks.training import TrainingOptions, check_patterns, matched
 from flopcalc.targets.read import Target, read_target
 from flopcalc.targets.spec import as_texts, from_python
@@ -122,7 +123,8 @@ def training(
     spec = from_python(
         what, input, batch=batch, replace=replace, where=where, keep=keep, set=set, arg=arg, method=method
     )
-    return network_training(read_target(spec).network, options)
+    with following(Words(spec.shown)):
+        return network_training(read_target(spec).network, options)
 
 
 def network_training(network: Network, options: TrainingOptions) -> Training:

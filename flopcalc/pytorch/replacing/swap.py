@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, overload
 
 from torch import nn
 
+from flopcalc.cost.result import Result
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.pytorch.counting.counter import Count, count_call
 from flopcalc.pytorch.counting.inputs import forward_arguments
@@ -21,7 +22,7 @@ _ANY_SIZE = 2**20
 
 
 @dataclass(frozen=True, repr=False)
-class Replaced:
+class Replaced(Result):
     """A module with convolutions replaced, and what was replaced.
 
     replaced: name -> the operator, as it is written. skipped: name -> why that convolution stays. Both in
