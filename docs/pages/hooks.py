@@ -21,7 +21,7 @@ for _folder in (ROOT, ROOT / "docs"):
         sys.path.insert(0, str(_folder))
 
 from flopcalc.catalog import lookup  # noqa: E402 - after the path
-from pages import api_page, comparison_page, complete, errata_page, families, sources  # noqa: E402
+from pages import api_page, comparison_page, complete, errata_page, families, sources, tour  # noqa: E402
 
 # Pages that a checked-in page names in italics, and that only the site has.
 _ONLY_HERE = {"Errata": "errata.md", "Other counters compared": "comparison.md", "Python API": "api.md"}
@@ -69,7 +69,10 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that are made here, and one for each file of the repository that a page links to."""
     texts = {page.src_uri: page.content_string for page in files.documentation_pages()}
-    for path, text in made():
+    tour_text, pictures = tour.page()
+    for path, data in pictures.items():
+        files.append(File.generated(config, path, content=data))
+    for path, text in [("tour.md", tour_text), *made()]:
         texts[path] = text
         files.append(File.generated(config, path, content=text))
     for path, text in sources.pages_of(texts).items():

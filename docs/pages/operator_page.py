@@ -33,7 +33,8 @@ def page(operator: Operator, plot: dict[str, Any] | None) -> str:
     shown = example(operator)
     evaluation = shown.evaluation
     form = formula_record(closed_form(operator, {}), "latex")
-    papers = [operator.paper, *(one.paper for one in (*operator.equations, *operator.errata) if one.paper)]
+    other = [*(one.paper for one in operator.equations), *(one.paper for one in operator.errata)]
+    papers = [operator.paper, *(paper for paper in other if paper)]
     cited = list({paper.key: paper for paper in papers}.values())
     values = {
         "operator": operator,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 # Files that are pages of the site under another name.
-_PAGES = {"README.md": "index.md", "CHANGELOG.md": "changes.md"}
+_PAGES = {"README.md": "index.md", "CHANGELOG.md": "changes.md", "examples/tour.ipynb": "tour.md"}
 _LANGUAGES = {".py": "python", ".yaml": "yaml", ".yml": "yaml", ".toml": "toml", ".json": "json", ".csv": "text"}
 _LINK = re.compile(r"\]\(([^)\s#]+)")
 
