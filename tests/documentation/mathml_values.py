@@ -11,7 +11,8 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 _SPACES = " \u2009\u200a\u2003\u2062\u2061"
-_GREEK = {"α": "alpha", "β": "beta", "γ": "gamma", "ρ": "rho", "λ": "lambda", "τ": "tau", "ℓ": "l"}
+_PRIME, _PRIMES, _MINUS, _TIMES = "\N{PRIME}", "\N{DOUBLE PRIME}", "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
+_GREEK = {"\N{GREEK SMALL LETTER ALPHA}": "alpha"}
 _ROUNDING: dict[str, tuple[str, Callable[[Any], int]]] = {"⌈": ("⌉", math.ceil), "⌊": ("⌋", math.floor)}
 _FUNCTIONS = {"max", "min", "log"}
 
@@ -51,7 +52,7 @@ def _tag(item: Element) -> str:
 
 def _is_primed(item: Element) -> bool:
     """h with primes, which records name hp or hpp."""
-    return _tag(item) == "msup" and set(_text(item[1])) <= {"′", "″", "'"}
+    return _tag(item) == "msup" and set(_text(item[1])) <= {_PRIME, _PRIMES}
 
 
 def _text(item: Element) -> str:
@@ -66,7 +67,7 @@ def _letter(item: Element) -> str:
 def _name(item: Element) -> str:
     """c_in of a letter with a subscript; hp of a letter with a prime."""
     if _is_primed(item):
-        return _letter(item[0]) + "p" * len(_text(item[1]).replace("″", "′′"))
+        return _letter(item[0]) + "p" * len(_text(item[1]).replace(_PRIMES, 2 * _PRIME))
     return f"{_letter(item[0])}_{_text(item[1])}"
 
 
@@ -95,7 +96,7 @@ class _Reader:
     def sign(self) -> str:
         """The operator or bracket here; nothing where there is none."""
         if self.at < len(self.items) and _tag(self.items[self.at]) == "mo":
-            return _text(self.items[self.at]).replace("−", "-")
+            return _text(self.items[self.at]).replace(_MINUS, "-")
         return ""
 
     def take(self, sign: str) -> None:
@@ -117,7 +118,7 @@ class _Reader:
             return -self.product()
         found = self.power()
         while True:
-            if self.sign() in ("⋅", "·", "×", "*"):
+            if self.sign() in ("⋅", "·", _TIMES, "*"):
                 self.at += 1
             elif self.at == len(self.items) or self.sign() in ("+", "-", ",", ")", "⌉", "⌋", "]", "}"):
                 return found
