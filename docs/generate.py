@@ -79,6 +79,11 @@ def operators_page() -> str:
             ratio = people(one.ratio("macs"), "ratio")
             cells = [f"`{operator.name}`", operator.title, str(one.geometry), f"{one.macs:,}", ratio]
             lines.append(f"| {' | '.join([*cells, operator.baseline_text, operator.paper.who])} |")
+    replaced: dict[str, list[str]] = {}
+    for operator in lookup.every():
+        replaced.setdefault(operator.policy.text, []).append(f"`{operator.name}`")
+    lines += ["", "## What they replace in a network", "", "By default, as their papers did:", ""]
+    lines += [f"- {policy}: {', '.join(names)}" for policy, names in replaced.items()]
     lines += ["", "## Statuses of printed equations", ""]
     lines += [f"- **{status}**: {text}" for status, text in STATUS_TEXT.items()]
     return "\n".join(lines) + "\n"
@@ -99,9 +104,9 @@ _INDEX_INTRO = (
 
 _NETWORKS_INTRO = (
     "Classifiers, from AlexNet to Swin and MobileNetV4, detectors, and the versions of classifiers for CIFAR, at",
-    "batch 1, with default options. [networks.md](networks.md) describes how they are written; `flopcalc model NAME`",
-    "shows one, and `--set` changes an option, for example `--set width=0.75` or `--set shortcut=B`. If torchvision",
-    "has the network, the layers have torchvision's names, and tests compare each layer with torchvision's module.",
+    "batch 1, with default options. [A guide](networks.md) describes how they are written; `flopcalc model NAME` shows",
+    "one, and `--set` changes an option, for example `--set width=0.75` or `--set shortcut=B`. If torchvision has the",
+    "network, the layers have torchvision's names, and tests compare each layer with torchvision's module.",
     "",
 )
 
@@ -160,7 +165,7 @@ def published_page() -> str:
     shipped = sources.shipped()
     record = reproduce_record(shipped.comparisons())
     text = to_markdown(document(record, shipped.titles, whole=False))
-    intro = "The output of `flopcalc reproduce`. [adding-a-table.md](adding-a-table.md) describes how to write a table."
+    intro = "The output of `flopcalc reproduce`. [A guide](adding-a-table.md) describes how to write a table."
     return f"# Papers' tables\n\n{NOTE}\n{intro}\n\n{text}"
 
 

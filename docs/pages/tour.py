@@ -14,6 +14,7 @@ def page() -> tuple[str, dict[str, bytes]]:
     """The page in Markdown, and the pictures by their path in docs/."""
     text, resources = MarkdownExporter().from_filename(str(NOTEBOOK))
     text = _ANCHOR.sub(lambda found: f"](#{found[1].lower()})", text)
+    text = text.replace("](../docs/", "](")
     pictures = {f"tour/{name}": data for name, data in resources["outputs"].items()}
     for name in resources["outputs"]:
         text = text.replace(f"]({name})", f"](tour/{name})")

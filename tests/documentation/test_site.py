@@ -223,3 +223,24 @@ def test_search_works_from_a_disk(site: Path, tmp_path: Path) -> None:
             found = "[...document.querySelectorAll('.md-search-result__link')].map(one => one.getAttribute('href'))"
             links = tab.evaluate(found)
         assert not tab.problems
+
+
+# Data of pages ------------------------------------------------------------------------------------
+
+
+def test_the_comparison_of_counters_is_current(site: Path) -> None:
+    """The networks and the presets are those that the counters were run next to, and the page has each figure."""
+    import json
+
+    from flopcalc.analysis.explain import explain
+    from flopcalc.networks.library import network
+
+    text = (site / "comparison.html").read_text(encoding="utf-8")
+    found = json.loads((ROOT / "docs" / "pages" / "counters.json").read_text(encoding="utf-8"))
+    assert len(found) > 5
+    for name, one in found.items():
+        net = network(name)
+        assert (net.macs, net.params) == (one["macs"], one["params"]), f"{name}: run benchmarks/comparison.py again"
+        for row, now in zip(one["rows"], explain(net, [row["tool"] for row in one["rows"]]), strict=True):
+            assert row["figure"] == now.figure, f"{name}, {row['tool']}: run benchmarks/comparison.py again"
+            assert f"{now.figure:,}" in text
