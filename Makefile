@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: demo test lint check docs docs-check new-operator accept tour bench bench-quick dist test-pythons \
-	test-lowest test-package campaign fuzz mutate clean
+	test-lowest test-package campaign fuzz mutate site clean
 
 demo: .venv/.demo
 	$(BIN)/flopcalc model resnet50 --replace spconv
@@ -26,6 +26,10 @@ docs: .venv/.test
 
 docs-check: .venv/.test
 	$(BIN)/python docs/generate.py --check
+
+# The documentation site: open site/index.html, which also works without a server.
+site: .venv/.site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 # make new-operator NAME=my_conv: the two files of an operator, which work as they are.
 new-operator: .venv/.test
@@ -85,7 +89,7 @@ mutate: .venv/.test
 	$(BIN)/python tools/mutate.py $(FILES) --every $(EVERY)
 
 clean:
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .coverage .hypothesis
+	rm -rf .venv build dist site .mypy_cache .ruff_cache .pytest_cache .coverage .hypothesis
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

@@ -220,7 +220,7 @@ def _tail() -> Iterator[str]:
         "`flopcalc roofline` shows which of these limits a layer, and estimates the time; `flopcalc bench` "
         "measures it on"
     )
-    yield "your machine. [roofline.md](roofline.md) describes both, and how well the estimate does on these rows."
+    yield "your machine. [A guide](roofline.md) describes both, and how well the estimate does on these rows."
 
 
 # The picture, in pixels and in multiples of the plain network.

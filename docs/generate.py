@@ -6,9 +6,9 @@
 import json
 import re
 import sys
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
@@ -16,6 +16,7 @@ import click
 from flopcalc.analysis.timing.schema import device_schema
 from flopcalc.catalog import lookup
 from flopcalc.cli.main import COMMANDS, cli
+from flopcalc.cli.main import main as main_of_commands
 from flopcalc.cli.reproduce_page import document
 from flopcalc.cost.convention import CONVENTIONS
 from flopcalc.networks import library
@@ -27,9 +28,9 @@ from flopcalc.published import sources
 from flopcalc.published.compare import reproduce_record
 from flopcalc.published.errata import errata, wrong_figures
 from flopcalc.published.tool_errata import TOOL_ERRORS, ToolError
+from flopcalc.report.document import people
 from flopcalc.report.formats import to_markdown
-from flopcalc.spec.operator import Operator
-from flopcalc.spec.source import GIVES_TEXT, STATUS_TEXT
+from flopcalc.spec.source import STATUS_TEXT
 from flopcalc.targets.index import index_text
 
 ROOT = Path(__file__).parent.parent
@@ -50,76 +51,69 @@ def cli_page() -> str:
         pages.append((f"flopcalc {name}", command.get_help(inner)))
     for title, text in pages:
         lines += [f"## {title}", "", "```text", *(line.rstrip() for line in text.splitlines()), "```", ""]
+    lines += ["## Exit codes", "", "| exit code | meaning |", "|:---|:---|", *_EXIT_CODES, ""]
     lines += ["## Conventions", "", "Values of `--convention`:", "", "| name | meaning |", "|:---|:---|"]
     lines += [f"| `{one.name}` | {one.text} |" for one in CONVENTIONS.values()]
     return "\n".join(lines) + "\n"
 
 
+_EXIT_CODES = (
+    "| 0 | fine |",
+    "| 1 | a check failed |",
+    "| 2 | wrong usage or bad input; one line says what is wrong, and one line what to do |",
+    "| 3 | an optional package is not installed; the hint is the pip command |",
+    "| 70 | a bug in flopcalc; `--debug` shows the traceback |",
+)
+
+
 def operators_page() -> str:
-    """The page of operators: options, needs, the convolutions that each replaces, printed equations."""
-    lines = ["# Operators", "", NOTE, "Statuses of printed equations:", ""]
-    lines += [f"- **{status}**: {text}" for status, text in STATUS_TEXT.items()]
+    """The index of operators by family, with their cost next to a plain convolution. The site has a page for each."""
+    example, families = _next_to_this_file("pages.example").example, _next_to_this_file("pages.families").family_index
+    lines = ["# Operators", "", NOTE, *_INDEX_INTRO]
+    for family, operators in families():
+        lines += ["", f"## {family[:1].upper()}{family[1:]}", ""]
+        lines += ["| operator | what it is | example | MACs | ratio | compared with | source |"]
+        lines += ["|:---|:---|:---|---:|---:|:---|:---|"]
+        for operator in operators:
+            one = example(operator).evaluation
+            ratio = people(one.ratio("macs"), "ratio")
+            cells = [f"`{operator.name}`", operator.title, str(one.geometry), f"{one.macs:,}", ratio]
+            lines.append(f"| {' | '.join([*cells, operator.baseline_text, operator.paper.who])} |")
+    replaced: dict[str, list[str]] = {}
     for operator in lookup.every():
-        lines += ["", *_operator(operator)]
+        replaced.setdefault(operator.policy.text, []).append(f"`{operator.name}`")
+    lines += ["", "## What they replace in a network", "", "By default, as their papers did:", ""]
+    lines += [f"- {policy}: {', '.join(names)}" for policy, names in replaced.items()]
+    lines += ["", "## Statuses of printed equations", ""]
+    lines += [f"- **{status}**: {text}" for status, text in STATUS_TEXT.items()]
     return "\n".join(lines) + "\n"
 
 
-def _operator(operator: Operator) -> Iterator[str]:
-    paper = operator.paper
-    yield f"## {operator.name}"
-    yield ""
-    yield f"{operator.title}."
-    yield ""
-    who = "; ".join(paper.authors)
-    yield f"{who + '. ' if who else ''}*{paper.title}*. {paper.venue}{f' {paper.year}' if paper.year else ''}" + (
-        f", arXiv {paper.arxiv}." if paper.arxiv else "."
-    )
-    if operator.params:
-        yield ""
-        yield "| option | default | values | meaning |"
-        yield "|:---|:---|:---|:---|"
-        for param in operator.params:
-            bounds = [f"at least {param.least}"] if param.least is not None else []
-            bounds += [f"at most {param.most}"] if param.most is not None else []
-            values = ", ".join([param.expects, *bounds])
-            yield f"| `{param.name}` | {param.default_text} | {values} | {param.help} |"
-    if operator.rules:
-        yield ""
-        yield f"Needs: {'; '.join(rule.text for rule in operator.rules)}."
-    yield ""
-    yield f"In a network it replaces {operator.policy.text}."
-    if operator.equations:
-        yield ""
-        yield "| equation | gives | as printed | status |"
-        yield "|:---|:---|:---|:---|"
-        for equation in operator.equations:
-            options = {k: v for k, v in equation.given.items() if v is not None and k in operator.param}
-            given = ", ".join(f"{k}={str(v).lower()}" for k, v in options.items())
-            where = f" (for {given})" if given else ""
-            if equation.domain_text:
-                where += f" (condition: {equation.domain_text})"
-            gives = GIVES_TEXT.get(equation.gives, f"`{equation.gives}`")
-            yield f"| {equation.label}{where} | {gives} | `{equation.text}` | {equation.status} |"
-            if equation.right:
-                yield f"| | | {'other reading' if equation.status == 'open' else 'right'}: `{equation.right}` | |"
-        reasons: dict[str, list[str]] = {}
-        for equation in operator.equations:
-            if equation.why:
-                reasons.setdefault(equation.why, []).append(equation.label)
-        for why, labels in reasons.items():
-            yield ""
-            yield f"- {', '.join(dict.fromkeys(labels))}: {why}"
+_INDEX_INTRO = (
+    "All operators by family. The example is a shape with default options; *ratio* is MACs over those of the",
+    "convolution in the column after it. The documentation site has a page for each operator: its structure, typeset",
+    "equations, options, a worked example, a plot of its cost, and measured times. On the command line `flopcalc list",
+    "operators` shows the options, `flopcalc layer NAME --cin 64` the cost, `flopcalc formula NAME` the equations,",
+    "and `flopcalc list --matching --cin 64 --cout 128 --stride 2` the operators that can replace that convolution,",
+    "the least work first, with the reason why each other operator cannot.",
+    "",
+    "Each operator is one file. You can add others in a [package](adding-an-operator.md) or a [YAML",
+    "file](composing.md).",
+)
+
+
+_NETWORKS_INTRO = (
+    "Classifiers, from AlexNet to Swin and MobileNetV4, detectors, and the versions of classifiers for CIFAR, at",
+    "batch 1, with default options. [A guide](networks.md) describes how they are written; `flopcalc model NAME` shows",
+    "one, and `--set` changes an option, for example `--set width=0.75` or `--set shortcut=B`. If torchvision has the",
+    "network, the layers have torchvision's names, and tests compare each layer with torchvision's module.",
+    "",
+)
 
 
 def networks_page() -> str:
     """The page of shipped networks: cost, input, options, the module with the same layer names, and the source."""
-    lines = [
-        "# Shipped networks",
-        "",
-        NOTE,
-        "At batch 1, with default options. [networks.md](networks.md) describes how",
-    ]
-    lines += ["they are written; `flopcalc model NAME` shows one.", ""]
+    lines = ["# Shipped networks", "", NOTE, *_NETWORKS_INTRO]
     lines += ["| network | parameters | MACs | input | options (defaults) | layers named as in |"]
     lines += ["|:---|---:|---:|:---|:---|:---|"]
     sources: dict[str, list[str]] = {}
@@ -171,15 +165,15 @@ def published_page() -> str:
     shipped = sources.shipped()
     record = reproduce_record(shipped.comparisons())
     text = to_markdown(document(record, shipped.titles, whole=False))
-    intro = "The output of `flopcalc reproduce`. [adding-a-table.md](adding-a-table.md) describes how to write a table."
+    intro = "The output of `flopcalc reproduce`. [A guide](adding-a-table.md) describes how to write a table."
     return f"# Papers' tables\n\n{NOTE}\n{intro}\n\n{text}"
 
 
 _COUNTS = re.compile(r"(<!-- Counts: .*? -->\n).*?(<!-- End of counts\. -->)", re.DOTALL)
 
 
-def readme() -> str:
-    """The README with the counts of printed figures and of errata in it."""
+def verifying_page() -> str:
+    """docs/verifying.md with the counts of printed figures and of errata in it."""
     shipped = sources.shipped()
     record = reproduce_record(shipped.comparisons())
     counts = record["verdicts"]
@@ -193,7 +187,7 @@ def readme() -> str:
         "have. `flopcalc errata`",
         f"lists {len(errors)} errors in equations, statements and tables of papers.",
     ]
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs/verifying.md").read_text(encoding="utf-8")
     return _COUNTS.sub(lambda found: found[1] + "\n".join(lines) + "\n" + found[2], text)
 
 
@@ -222,29 +216,42 @@ def tool_errata_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _fewer_flops() -> Any:
-    """The module next to this file, which is not a package."""
+def _next_to_this_file(name: str) -> Any:
+    """A module of this folder, which is not a package."""
     folder = str(Path(__file__).parent)
     if folder not in sys.path:
         sys.path.insert(0, folder)
-    return import_module("fewer_flops")
+    return import_module(name)
 
 
 def fewer_flops_page() -> str:
     """The page on measured times."""
-    page: str = _fewer_flops().page(NOTE)
+    page: str = _next_to_this_file("fewer_flops").page(NOTE)
     return page
 
 
 def fewer_flops_picture() -> str:
     """Its picture."""
-    picture: str = _fewer_flops().picture()
+    picture: str = _next_to_this_file("fewer_flops").picture()
     return picture
 
 
+def readme_picture() -> str:
+    """The picture of the README, by the command that is printed above it."""
+    (command,) = re.findall(
+        r"^flopcalc (plot .* -o) docs/cost\.svg$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "cost.svg"
+        if main_of_commands([*command.split(), str(path)]):
+            sys.exit("the README's command for docs/cost.svg fails")
+        return path.read_text(encoding="utf-8")
+
+
 PAGES = {
-    "README.md": readme,
+    "docs/cost.svg": readme_picture,
     "docs/cli.md": cli_page,
+    "docs/verifying.md": verifying_page,
     "docs/operators.md": operators_page,
     "docs/shipped-networks.md": networks_page,
     "docs/networks.md": primitives_page,

@@ -14,7 +14,7 @@ from flopcalc.cost.kinds import KINDS
 from flopcalc.networks import library
 from flopcalc.published import pairs, sources, tables
 
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # The number of things of each kind, by the noun that follows it in a text.
 COUNTED: dict[str, Callable[[], int]] = {
     "operators": lambda: len(registry.names()),

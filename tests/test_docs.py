@@ -16,16 +16,8 @@ from flopcalc.cli.main import COMMANDS
 from flopcalc.networks import library
 from flopcalc.text.yaml_file import read_text
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 README = (ROOT / "README.md").read_text()
-# Guides whose examples are executed.
-GUIDES = [
-    (ROOT / "docs" / name).read_text()
-    for name in (
-        *("sweeping.md", "solving.md", "closed-forms.md", "training.md", "roofline.md", "memory.md", "notebooks.md"),
-        *("plotting.md", "report.md"),
-    )
-]
 
 
 def _blocks(text: str, language: str) -> list[str]:
@@ -33,32 +25,8 @@ def _blocks(text: str, language: str) -> list[str]:
 
 
 @pytest.mark.usefixtures("workplace")
-@pytest.mark.parametrize(
-    "block",
-    [block for page in (README, *GUIDES) for block in _blocks(page, "console")],
-    ids=lambda block: str(block).splitlines()[0],
-)
-def test_console_examples(block: str, run: Callable[..., Run]) -> None:
-    """The lines after `$ flopcalc ...` are its output; a line `...` matches any lines."""
-    pytest.importorskip("sympy")
-    pytest.importorskip("torch")
-    if block.startswith("$ flopcalc report"):
-        pytest.importorskip("altair")
-        pytest.importorskip("latex2mathml")
-    if "--choose" in block:
-        pytest.importorskip("scipy")
-    command, _, expected = block.partition("\n")
-    done = run(*shlex.split(command.removeprefix("$ flopcalc ")))
-    assert done.code == 0
-    pattern = "".join(
-        r"(?:.*\n)*?" if line == "..." else re.escape(line.rstrip()) + r"\n" for line in expected.splitlines()
-    )
-    assert re.fullmatch(pattern, done.out), done.out
-
-
-@pytest.mark.usefixtures("workplace")
-def test_python_examples() -> None:
-    """The README's sessions and the docstrings of the short API."""
+def test_docstrings_of_the_short_api() -> None:
+    """Their examples; those of pages run in test_docs_examples.py."""
     pytest.importorskip("torch")
     pytest.importorskip("scipy")
     for package in ("pandas", "polars", "sympy", "numpy", "altair", "vl_convert"):
@@ -67,15 +35,6 @@ def test_python_examples() -> None:
     from flopcalc.analysis.training import training
     from flopcalc.catalog import layer
 
-    parser = doctest.DocTestParser()
-    pages = [(ROOT / "docs" / name).read_text() for name in ("replacing.md", "python-models.md")]
-    guides = [*pages, *GUIDES]
-    for index, block in enumerate(block for text in (README, *guides) for block in _blocks(text, "python")):
-        test = parser.get_doctest(block, {}, f"block {index}", "README.md and guides", 0)
-        assert test.examples
-        runner = doctest.DocTestRunner()
-        runner.run(test)
-        assert runner.failures == 0
     for module in (layer, sweep, formula, roofline, training):
         found = doctest.testmod(module)
         assert found.attempted

@@ -1,0 +1,1 @@
+"""Pages of the documentation site that follow from the code."""
