@@ -2,7 +2,6 @@
 
 import ast
 import re
-import warnings
 from typing import Any
 
 # Text of which Python may warn.
@@ -22,6 +21,8 @@ def syntax_tree(text: str, mode: str = "exec") -> Any:
     r"""The syntax tree of text of users. Python warns of `1if x` and of "\d" on standard error; here it does not."""
     if not _MAY_WARN.search(text):
         return ast.parse(text, mode=mode)
+    import warnings
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return ast.parse(text, mode=mode)
