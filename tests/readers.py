@@ -166,7 +166,8 @@ def _limit(text: str) -> object:
 def _clause(text: str) -> object:
     from flopcalc.replacing.clause import check
 
-    return check(text)
+    check(text)
+    return None
 
 
 def _plan(text: str) -> object:
@@ -178,7 +179,8 @@ def _plan(text: str) -> object:
 def _condition(text: str) -> object:
     from flopcalc.analysis.sweeping.condition import check, names_in
 
-    return names_in(text), check(text, ("macs", "params", "k", "c_in", "ratio(params)"))
+    check(text, ("macs", "params", "k", "c_in", "ratio(params)"))
+    return names_in(text)
 
 
 def _range(text: str) -> object:

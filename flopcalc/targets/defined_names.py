@@ -4,8 +4,8 @@ import ast
 from contextlib import suppress
 
 from flopcalc.errors import FlopcalcError
-from flopcalc.text.expression import syntax_tree
 from flopcalc.text.input_file import decode, read_bytes
+from flopcalc.text.syntax import syntax_tree
 
 
 def defined_names(path: str) -> list[str]:

@@ -12,7 +12,6 @@ SymPy symbols, as `names` holds them.
 import ast
 import operator
 import re
-import warnings
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import lru_cache
@@ -22,6 +21,7 @@ from typing import Any
 from flopcalc.cost import arith
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.symbolic.size import Size
+from flopcalc.text.syntax import depth, syntax_tree
 
 MAX_LENGTH = 1000
 # Of an expression of a user: readers walk its tree by recursion.
@@ -71,8 +71,6 @@ _ALLOWED = {
 }
 
 
-_MAY_WARN = re.compile(r"[0-9.][A-Za-z_]|\\")
-
 # The words for what users write by mistake; the others have no common word.
 _WORDS = {
     "Set": "a name in braces, such as {classes},",
@@ -105,23 +103,6 @@ def nodes(tree: ast.AST) -> list[ast.AST]:
     return found
 
 
-def _depth(tree: ast.AST) -> int:
-    depth, level = 0, [tree]
-    while level:
-        depth += 1
-        level = [child for node in level for child in ast.iter_child_nodes(node)]
-    return depth
-
-
-def syntax_tree(text: str, mode: str = "exec") -> Any:
-    r"""The syntax tree of text of users. Python warns of `1if x` and of "\d" on standard error; here it does not."""
-    if not _MAY_WARN.search(text):
-        return ast.parse(text, mode=mode)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return ast.parse(text, mode=mode)
-
-
 @lru_cache(maxsize=1024)
 def parse(text: str, longest: int = MAX_LENGTH) -> ast.expr:
     """The syntax tree of an expression. Raises FlopcalcError (bad-expression) if the text is not an expression."""
@@ -133,7 +114,7 @@ def parse(text: str, longest: int = MAX_LENGTH) -> ast.expr:
         single = re.search(r"[^=!<>]=[^=]", text)
         raise _error(text, "`=` is not a comparison; write ==" if single else "not an arithmetic expression") from None
     # Each level takes a character at least. Longer texts than a user's are closed forms of ours, with many terms.
-    if MAX_DEPTH < len(text) <= MAX_LENGTH and _depth(tree) > MAX_DEPTH:
+    if MAX_DEPTH < len(text) <= MAX_LENGTH and depth(tree) > MAX_DEPTH:
         raise _error(text, "nested too deeply")
     # The whole tree, so that a branch that is not taken is checked too.
     truths = False

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from flopcalc.text.expression import syntax_tree
+from flopcalc.text.syntax import syntax_tree
 
 _OVERRIDES = torch.overrides.__file__
 _DISPATCH = torch._jit_internal.__file__
