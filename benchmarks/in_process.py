@@ -50,7 +50,7 @@ def descriptions(quick: bool) -> dict[str, Any]:
     from flopcalc.networks.like import read_network_file
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in library.names()[:: 20 if quick else 1]:
         own = library.source(name)
         _, base = read_network_file(own, library.source)
@@ -106,7 +106,7 @@ def depth(quick: bool) -> dict[str, Any]:
     from flopcalc.pytorch import count
 
     sizes = (100, 300, 1_000) if quick else (300, 1_000, 3_000, 10_000)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for layers in sizes:
         module = nn.Sequential(*(nn.Linear(8, 8, device="meta") for _ in range(layers))).eval()
         x = torch.empty(1, 8, device="meta")

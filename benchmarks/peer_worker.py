@@ -68,7 +68,7 @@ def build(model: str, device: str) -> Any:
                 raise MemoryError("280 GB of weights; on the meta device only")
             from transformers import LlamaConfig, LlamaForCausalLM
 
-            return LlamaForCausalLM(LlamaConfig(**LLAMA)).eval()
+            return LlamaForCausalLM(LlamaConfig(**LLAMA)).eval()  # type: ignore[no-untyped-call, unused-ignore]
         import torchvision
 
         return torchvision.models.get_model(model, weights=None).eval()

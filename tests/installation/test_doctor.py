@@ -114,9 +114,11 @@ def test_every_hint_names_the_same_version() -> None:
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "missing_package":
                 requirement = node.args[1]
                 if isinstance(requirement, ast.Constant):
-                    name, least = bounds(str(requirement.value))
+                    written = requirement.value
+                    assert isinstance(written, str)
+                    name, least = bounds(written)
                     checked += 1
-                    assert known[name] in (requirement.value, name) or not least, f"{path}: {requirement.value}"
+                    assert known[name] in (written, name) or not least, f"{path}: {written}"
     assert checked >= 6
 
 
