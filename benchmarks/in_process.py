@@ -50,7 +50,7 @@ def descriptions(quick: bool) -> dict[str, Any]:
     from flopcalc.networks.like import read_network_file
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in library.names()[:: 20 if quick else 1]:
         own = library.source(name)
         _, base = read_network_file(own, library.source)

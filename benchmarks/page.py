@@ -7,7 +7,7 @@
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ TOOLS = {
 
 def text(found: dict[str, Any]) -> str:
     """The page of a set of results, or of the parts that it has."""
-    parts = {
+    parts: dict[str, Callable[[Any], Iterator[str]]] = {
         "peers": _peers,
         "start_up": _start_up,
         "models": _models,

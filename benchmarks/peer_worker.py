@@ -68,7 +68,8 @@ def build(model: str, device: str) -> Any:
                 raise MemoryError("280 GB of weights; on the meta device only")
             from transformers import LlamaConfig, LlamaForCausalLM
 
-            return LlamaForCausalLM(LlamaConfig(**LLAMA)).eval()
+            llama: Any = LlamaForCausalLM(LlamaConfig(**LLAMA))
+            return llama.eval()
         import torchvision
 
         return torchvision.models.get_model(model, weights=None).eval()

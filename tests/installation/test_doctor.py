@@ -116,7 +116,7 @@ def test_every_hint_names_the_same_version() -> None:
                 if isinstance(requirement, ast.Constant):
                     name, least = bounds(str(requirement.value))
                     checked += 1
-                    assert known[name] in (requirement.value, name) or not least, f"{path}: {requirement.value}"
+                    assert known[name] in (requirement.value, name) or not least, f"{path}: {ast.unparse(requirement)}"
     assert checked >= 6
 
 
