@@ -118,6 +118,7 @@ clean:
 	$(PIP) --editable '.[site]'
 	touch $@
 
-.venv/.lint: .venv/.test
+# The hooks of the site are checked, too.
+.venv/.lint: .venv/.site
 	$(PIP) --editable '.[lint]'
 	touch $@
