@@ -7,11 +7,7 @@
 
 import json
 import sys
-<<<<<<< HEAD
 from collections.abc import Callable, Iterable, Iterator, Sequence
-=======
-from collections.abc import Callable, Iterator, Sequence
->>>>>>> w-package
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +38,7 @@ TOOLS = {
 
 def text(found: dict[str, Any]) -> str:
     """The page of a set of results, or of the parts that it has."""
-<<<<<<< HEAD
     parts: dict[str, Callable[[Any], Iterable[str]]] = {
-=======
-    parts: dict[str, Callable[[Any], Iterator[str]]] = {
->>>>>>> w-package
         "peers": _peers,
         "start_up": _start_up,
         "models": _models,

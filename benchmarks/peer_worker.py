@@ -68,12 +68,8 @@ def build(model: str, device: str) -> Any:
                 raise MemoryError("280 GB of weights; on the meta device only")
             from transformers import LlamaConfig, LlamaForCausalLM
 
-<<<<<<< HEAD
-            return LlamaForCausalLM(LlamaConfig(**LLAMA)).eval()  # type: ignore[no-untyped-call, unused-ignore]
-=======
             llama: Any = LlamaForCausalLM(LlamaConfig(**LLAMA))
             return llama.eval()
->>>>>>> w-package
         import torchvision
 
         return torchvision.models.get_model(model, weights=None).eval()

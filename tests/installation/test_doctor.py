@@ -118,11 +118,7 @@ def test_every_hint_names_the_same_version() -> None:
                     assert isinstance(written, str)
                     name, least = bounds(written)
                     checked += 1
-<<<<<<< HEAD
-                    assert known[name] in (written, name) or not least, f"{path}: {written}"
-=======
                     assert known[name] in (requirement.value, name) or not least, f"{path}: {ast.unparse(requirement)}"
->>>>>>> w-package
     assert checked >= 6
 
 
