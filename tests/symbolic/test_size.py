@@ -15,7 +15,7 @@ from flopcalc.symbolic.conditions import allows, requirements
 from flopcalc.symbolic.evaluating import evaluate, holds
 from flopcalc.symbolic.scope import Scope
 from flopcalc.symbolic.size import Size, largest, rounded_to, smallest
-from flopcalc.symbolic.writing import latex, python, text
+from flopcalc.symbolic.writing import latex, latex_lines, python, text
 from flopcalc.text.expression import evaluate as read
 
 NAMES = "NHW"
@@ -269,4 +269,13 @@ def test_relations() -> None:
         True,
         True,
         False,
+    ]
+
+
+def test_lines_of_terms_with_fractions() -> None:
+    """The sign of a term is written once, also of a factor below 1: pairs of N tokens, less one."""
+    n: Any = scope_of().symbol("N")
+    assert latex_lines(Fraction(1, 2) * n * n - Fraction(1, 2) * n + 3, per_line=2) == [
+        latex(Fraction(1, 2) * n * n) + " - " + latex(Fraction(1, 2) * n),
+        "+ 3",
     ]
