@@ -37,6 +37,9 @@ def _texts(cell: Any) -> list[str]:
             found.append(output.text)
             continue
         data = output.data
+        if set(data) <= {"text/plain", "text/html"} and not "".join(data.values()):
+            # A progress bar that has ended: there where the call took more than a second.
+            continue
         found.append("image/svg+xml" if "image/svg+xml" in data else data["text/plain"])
         found.append(re.sub(r"<math.*?</math>|<style>.*?</style>", "", data.get("text/html", ""), flags=re.DOTALL))
     # The address of an object.

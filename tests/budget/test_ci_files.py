@@ -169,7 +169,7 @@ def test_the_examples_of_the_guide(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """The first file gives the first table; every file of targets reads; the difference is the one that is shown."""
     monkeypatch.chdir(tmp_path)
     files = [block for block in _blocks("yaml") if "targets:" in block]
-    assert len(files) == 4
+    assert len(files) == 5
     for index, text in enumerate([*files, *_blocks("toml")]):
         path = tmp_path / f"{index}.{'toml' if 'tool.' in text else 'yaml'}"
         path.write_text(text)

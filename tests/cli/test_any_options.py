@@ -90,7 +90,7 @@ _codes: dict[str, list[int]] = {}
 @pytest.mark.parametrize("name", COMMANDS)
 @settings(
     suppress_health_check=list(HealthCheck),
-    max_examples=25 * max(TIMES, 1),
+    max_examples=15 * max(TIMES, 1),
     derandomize=not TIMES,
     database=None,
 )
@@ -101,6 +101,9 @@ def test_any_options(name: str, here: Path, data: st.DataObject) -> None:
     if "--update" in words or "--recount" in words:
         # They would write to the repository itself.
         words = [word for word in words if name != "reproduce" or word not in ("--update", "--recount")]
+    if name == "doctor":
+        # It imports every package, in a process of its own: seconds for each line.
+        words = [word for word in words if word != "--imports"]
     before = state(here)
     try:
         code, out, err = call(name, words)
@@ -132,7 +135,7 @@ def test_any_options(name: str, here: Path, data: st.DataObject) -> None:
 def test_the_lines_are_mixed() -> None:
     """Each command was fine at times, and refused at times."""
     for name, codes in _codes.items():
-        assert codes.count(2) >= 3, (name, codes)
+        assert codes.count(2) >= 2, (name, codes)
         assert name in ("calibrate", "reproduce") or codes.count(0) + codes.count(1) + codes.count(130) >= 2, (
             name,
             codes,

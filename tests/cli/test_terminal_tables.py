@@ -65,7 +65,7 @@ SHOWN = [
 HEADLINES = [one for one in SHOWN if one[0] in ("compare", "model") or "--matching" in one]
 HEADLINES.remove(("model", "densenet201", "--top", "20"))
 # These write no document; calibrate measures for seconds, and has tests of its own.
-TEXT_ONLY = {"cite", "schema", "lock", "calibrate", "plot"}
+TEXT_ONLY = {"cite", "schema", "lock", "calibrate", "plot", "report", "doctor"}
 NEEDS = {"bench": "torch", "formula": "sympy", "verify": "torch", "sweep": "numpy"}
 
 NUMBER = re.compile(r"\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?(?:e[+-]?\d+)?")

@@ -5,6 +5,7 @@ import re
 import signal
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -43,7 +44,13 @@ def processes(jobs: int) -> Callable[[Sweeping, int | None], Iterator[Result]]:
         pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_ignore_interrupts)
         try:
             packed = _packed(sweeping)
-            yield from _in_order(sweeping, lambda task: pool.submit(work, packed, task, enough), jobs)
+
+            def submit(task: Task) -> Any:
+                # It starts the processes.
+                with _blocked_interrupts():
+                    return pool.submit(work, packed, task, enough)
+
+            yield from _in_order(sweeping, submit, jobs)
         except BrokenProcessPool:
             raise FlopcalcError(
                 "no-process",
@@ -59,6 +66,22 @@ def processes(jobs: int) -> Callable[[Sweeping, int | None], Iterator[Result]]:
             pool.shutdown(wait=True, cancel_futures=True)
 
     return results
+
+
+@contextmanager
+def _blocked_interrupts() -> Iterator[None]:
+    """An interrupt waits until the block has ended; a process that starts meanwhile never gets one.
+
+    Else one that is still importing would end with a traceback.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _ignore_interrupts() -> None:

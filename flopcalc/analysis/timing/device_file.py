@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from flopcalc.analysis.timing.device import Device, Efficiency
+from flopcalc.analysis.timing.device import DTYPES, Device, Efficiency
 
 
 def device_text(device: Device, comment: str) -> str:
@@ -31,13 +31,13 @@ def efficiency_lines(efficiency: Efficiency) -> Iterator[str]:
     yield f"  cache: {short(efficiency.cache)}"
     if efficiency.kept:
         yield f"  kept: {_mapping(efficiency.kept)}"
-    for dtype, rates in efficiency.by_dtype.items():
+    for dtype, rates in sorted(efficiency.by_dtype.items(), key=lambda one: list(DTYPES).index(one[0])):
         yield f"  {dtype}:"
         defaults = rates._field_defaults
         for key, value in rates._asdict().items():
             if isinstance(value, Mapping):
                 yield f"    {key}: {_mapping(value)}"
-            elif key not in defaults or value != defaults[key]:
+            elif key not in defaults or short(value) != short(defaults[key]):
                 yield f"    {key}: {short(value)}"
 
 
