@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 from helpers import ROOT, for_author
 
-from flopcalc.catalog import registry
+from flopcalc.catalog import lookup, registry
 from flopcalc.cli.main import COMMANDS
 from flopcalc.cost.convention import CONVENTIONS
 from flopcalc.cost.kinds import KINDS
 from flopcalc.networks import library
 from flopcalc.published import pairs, sources, tables
+from flopcalc.published.errata import errata, wrong_figures
+from flopcalc.published.tool_errata import TOOL_ERRORS
 
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # The number of things of each kind, by the noun that follows it in a text.
@@ -27,6 +29,8 @@ COUNTED: dict[str, Callable[[], int]] = {
         + sum(2 * len(pairs.load(name).rows) for name in pairs.names())
     ),
     "papers and projects": lambda: len(sources.names()),
+    "errors in papers": lambda: len([*errata(lookup.every()), *wrong_figures(map(tables.load, tables.names()))]),
+    "errors of other counters": lambda: len(TOOL_ERRORS),
 }
 _ADJECTIVES = r"(?:(?:printed|published|shipped|described) )?"
 _NOUNS = rf"{_ADJECTIVES}({'|'.join(COUNTED)})\b"
