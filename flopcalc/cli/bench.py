@@ -8,8 +8,8 @@ import click
 from flopcalc.analysis.bench import PLACES, bench_spec, way
 from flopcalc.analysis.timing.device import EXECUTIONS
 from flopcalc.cli.any_target import any_spec, one_batch
-from flopcalc.cli.completion import complete_devices, complete_targets
-from flopcalc.cli.options import optional_shape_options, output_only_options
+from flopcalc.cli.completion import complete_targets
+from flopcalc.cli.options import device_option, optional_shape_options, output_only_options
 from flopcalc.cli.output import emit, format_of
 from flopcalc.cli.progress import progress_bar
 from flopcalc.cli.target import target_options
@@ -72,14 +72,7 @@ on_option = click.option(
     default=None,
     help="Order of tensors with four axes (default: channels last for half precision with CUDA).",
 )
-@click.option(
-    "--device",
-    "device_name",
-    metavar="NAME|FILE",
-    default=None,
-    shell_complete=complete_devices,
-    help="Show the bound and the estimate of this device next to the measured time.",
-)
+@device_option("Show the bound and the estimate of this device next to the measured time.")
 @one_batch
 @_without_on
 @target_options

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flopcalc.cli.completion import complete_conventions
+from flopcalc.cli.completion import complete_conventions, complete_devices
 from flopcalc.cli.output import FORMATS, output_option
 from flopcalc.cost import convention
 from flopcalc.cost.cost import DTYPE_BYTES
@@ -98,6 +98,18 @@ def output_only_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def device_option(text: str, *, required: bool = False) -> Callable[..., Any]:
+    """--device, the same for every command. text: its help, since commands show different things of a device."""
+    return click.option(
+        "--device",
+        "device_name",
+        metavar="NAME|FILE",
+        required=required,
+        shell_complete=complete_devices,
+        help=text,
+    )
 
 
 def convention_option(what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

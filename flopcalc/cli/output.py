@@ -2,15 +2,16 @@
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
-from typing import Any, TextIO
+from typing import IO, Any, TextIO
 
 import click
 
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.report.document import Document
-from flopcalc.text.atomic_file import write_atomically
+from flopcalc.text.atomic_file import open_atomically, write_atomically
 from flopcalc.text.input_file import was_read
 
 FORMATS = ("table", "json", "csv", "markdown", "latex", "html")
@@ -77,11 +78,19 @@ def write(text: str, output: str | None = None, fmt: str = "table") -> None:
     if output is None or output == "-":
         click.echo(encodable(text, sys.stdout, fmt), nl=False)
     else:
-        check_not_read(output)
+        _check_not_read(output)
         write_atomically(output, text)
 
 
-def check_not_read(output: str) -> None:
+@contextmanager
+def open_output(output: str, *, binary: bool = False) -> Iterator[IO[Any]]:
+    """The file of -o, which is there once the block has ended. Raises FlopcalcError (bad-usage, unwritable-output)."""
+    _check_not_read(output)
+    with open_atomically(output, binary=binary) as file:
+        yield file
+
+
+def _check_not_read(output: str) -> None:
     """Raise FlopcalcError (bad-usage) if the file to write is one that the command has read: it would be lost."""
     if was_read(output):
         raise FlopcalcError(

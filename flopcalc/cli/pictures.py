@@ -16,6 +16,7 @@ from flopcalc.cli.replacing import all_of
 from flopcalc.cost import convention
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks.network import Network
+from flopcalc.networks.progress import report_number
 from flopcalc.networks.training import read_training
 from flopcalc.targets.kind import kind_of as target_kind
 from flopcalc.targets.read import Target, read_target
@@ -102,7 +103,6 @@ def _sweep(asked: Asked, columns: str | None) -> "Sweep":
     """The sweep that the options describe, with all columns."""
     from flopcalc.analysis.sweep import collected, started
     from flopcalc.analysis.sweeping.asked import ask
-    from flopcalc.networks import progress
 
     options = asked.options
     sweeping = ask(
@@ -117,11 +117,8 @@ def _sweep(asked: Asked, columns: str | None) -> "Sweep":
         convention=options["convention_name"],
     )
 
-    def report(done: int, total: int) -> None:
-        progress.report(range(done), total)
-
     with progress_bar("plot", "trying", "combinations"):
-        return collected(sweeping, *started(sweeping, 1, None, report))
+        return collected(sweeping, *started(sweeping, 1, None, report_number))
 
 
 def _cost(asked: Asked) -> tuple[str, str | None]:

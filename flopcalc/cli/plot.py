@@ -9,16 +9,15 @@ from click.core import ParameterSource
 from flopcalc.analysis.timing.device import EXECUTIONS
 from flopcalc.charts.files import FORMATS, content, format_of, load_packages
 from flopcalc.charts.lengths import millimetres
-from flopcalc.cli.completion import complete_devices, complete_operators, complete_targets
+from flopcalc.cli.completion import complete_operators, complete_targets
 from flopcalc.cli.memory import memory_step_options
-from flopcalc.cli.options import convention_option
-from flopcalc.cli.output import output_option, to_stdout
+from flopcalc.cli.options import convention_option, device_option
+from flopcalc.cli.output import open_output, output_option, to_stdout
 from flopcalc.cli.pictures import KINDS, Asked, chart_of, kind_of
 from flopcalc.cli.sweep import size_options
 from flopcalc.cli.target import timeout_option
 from flopcalc.errors import FlopcalcError
 from flopcalc.networks.training import MODES
-from flopcalc.text.atomic_file import open_atomically
 
 
 @click.command("plot", epilog="Example: flopcalc plot conv ghost spconv --cin 16:512:16 -o figure.svg --width 84mm")
@@ -84,13 +83,7 @@ from flopcalc.text.atomic_file import open_atomically
     "--on", type=click.Choice(("meta", "cpu")), default=None, help="Where to run a Python model, as in flopcalc model."
 )
 @timeout_option
-@click.option(
-    "--device",
-    "device_name",
-    metavar="NAME|FILE",
-    shell_complete=complete_devices,
-    help="roofline: a device that flopcalc ships, such as h100, or the path of a YAML file.",
-)
+@device_option("roofline: a device that flopcalc ships, such as h100, or the path of a YAML file.")
 @click.option("--dtype", metavar="DTYPE", help="roofline, memory: the element type of all tensors (default: float32).")
 @click.option("--execution", type=click.Choice(EXECUTIONS), help="roofline: how kernels are launched (default: eager).")
 @click.option("--fused", is_flag=True, help="roofline: the bound of a compiler.")
@@ -141,5 +134,5 @@ def command(
     if to_stdout(output):
         sys.stdout.buffer.write(data)
         return
-    with open_atomically(output, binary=True) as file:
+    with open_output(output, binary=True) as file:
         file.write(data)

@@ -11,8 +11,8 @@ from flopcalc.analysis.timing.device import EXECUTIONS, read_execution
 from flopcalc.analysis.timing.library import device as find_device
 from flopcalc.analysis.variables import names_of
 from flopcalc.cli.any_target import any_spec, one_batch
-from flopcalc.cli.completion import complete_devices, complete_targets
-from flopcalc.cli.options import convention_option, optional_shape_options
+from flopcalc.cli.completion import complete_targets
+from flopcalc.cli.options import convention_option, device_option, optional_shape_options
 from flopcalc.cli.output import format_of, output_option, write
 from flopcalc.cli.progress import progress_bar
 from flopcalc.cli.target import check_counted, strict_option, target_options
@@ -33,14 +33,9 @@ _DTYPES = (*DTYPE_BYTES, "tf32")
 
 @click.command("report", epilog="Example: flopcalc report resnet50 --replace spconv --device h200 -o report.html")
 @click.argument("name", metavar="OPERATOR|TARGET", shell_complete=complete_targets)
-@click.option(
-    "--device",
-    "device_name",
-    metavar="NAME|FILE",
-    default=None,
-    shell_complete=complete_devices,
-    help="Also show the time on this device and its roofline: one that flopcalc ships, such as h100, or the path of a "
-    "YAML file.",
+@device_option(
+    "Also show the time on this device and its roofline: one that flopcalc ships, such as h100, or the path "
+    "of a YAML file."
 )
 @click.option(
     "--dtype",

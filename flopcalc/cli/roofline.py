@@ -8,8 +8,8 @@ from flopcalc.analysis.roofline import roofline_spec
 from flopcalc.analysis.timing.device import EXECUTIONS, read_dtype, read_execution
 from flopcalc.analysis.timing.library import device as find_device
 from flopcalc.cli.any_target import any_spec, one_batch
-from flopcalc.cli.completion import complete_devices, complete_targets
-from flopcalc.cli.options import Whole, optional_shape_options, output_only_options
+from flopcalc.cli.completion import complete_targets
+from flopcalc.cli.options import Whole, device_option, optional_shape_options, output_only_options
 from flopcalc.cli.output import emit, format_of
 from flopcalc.cli.progress import progress_bar
 from flopcalc.cli.target import check_counted, note_uncounted, strict_option, target_options
@@ -23,14 +23,7 @@ _TOP = 15
 
 @click.command("roofline", epilog="Example: flopcalc roofline resnet50 --device h200 --replace spconv --batch 32")
 @click.argument("name", metavar="OPERATOR|TARGET", shell_complete=complete_targets)
-@click.option(
-    "--device",
-    "device_name",
-    metavar="NAME|FILE",
-    required=True,
-    shell_complete=complete_devices,
-    help="A device that flopcalc ships, such as h100, or the path of a YAML file.",
-)
+@device_option("A device that flopcalc ships, such as h100, or the path of a YAML file.", required=True)
 @click.option(
     "--dtype",
     metavar="DTYPE",

@@ -8,12 +8,11 @@ import click
 
 from flopcalc.cli.completion import complete_operators
 from flopcalc.cli.options import Whole, convention_option
-from flopcalc.cli.output import BY_SUFFIX, FORMATS, check_not_read, emit, encodable, format_of, output_option, to_stdout
+from flopcalc.cli.output import BY_SUFFIX, FORMATS, emit, encodable, format_of, open_output, output_option, to_stdout
 from flopcalc.cli.progress import progress_bar
 from flopcalc.errors import FlopcalcError
-from flopcalc.networks import progress
+from flopcalc.networks.progress import report_number
 from flopcalc.targets.spec import split_settings
-from flopcalc.text.atomic_file import open_atomically
 
 if TYPE_CHECKING:
     from flopcalc.analysis.sweeping.outcome import Rows
@@ -161,10 +160,7 @@ def command(
         short=fmt not in (*_STREAMED, "parquet"),
     )
 
-    def report(done: int, total: int) -> None:
-        progress.report(range(done), total)
-
-    summary, parts = started(sweeping, _whole(jobs), scheduler, report)
+    summary, parts = started(sweeping, _whole(jobs), scheduler, report_number)
     if fmt in _STREAMED and to_stdout(output) and sys.stdout.isatty():
         # The bar would be drawn among the rows.
         _write(sweeping, summary, parts, fmt, output)
@@ -197,8 +193,7 @@ def _write(sweeping: "Sweeping", summary: "Summary", parts: "Iterator[Rows]", fm
         if output == "-":
             writers.write_parquet(sys.stdout.buffer, sweeping.types(), parts)
         else:
-            check_not_read(str(output))
-            with open_atomically(str(output), binary=True) as file:
+            with open_output(str(output), binary=True) as file:
                 writers.write_parquet(file, sweeping.types(), parts)
         return
     if fmt not in _STREAMED:
@@ -215,8 +210,7 @@ def _write(sweeping: "Sweeping", summary: "Summary", parts: "Iterator[Rows]", fm
         for piece in pieces:
             click.echo(encodable(piece, sys.stdout, "json" if fmt != "csv" else "csv"), nl=False)
     else:
-        check_not_read(str(output))
-        with open_atomically(str(output)) as file:
+        with open_output(str(output)) as file:
             for piece in pieces:
                 file.write(piece)
 

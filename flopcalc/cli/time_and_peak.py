@@ -7,7 +7,7 @@ import click
 
 from flopcalc.analysis.timing.device import EXECUTIONS, read_execution
 from flopcalc.analysis.timing.library import device as find_device
-from flopcalc.cli.completion import complete_devices
+from flopcalc.cli.options import device_option
 from flopcalc.errors import FlopcalcError
 from flopcalc.report.time_and_peak import PEAK, TIME, Asked, reads, reads_time
 
@@ -15,14 +15,9 @@ from flopcalc.report.time_and_peak import PEAK, TIME, Asked, reads, reads_time
 def device_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """--device, --execution."""
     options = (
-        click.option(
-            "--device",
-            "device_name",
-            metavar="NAME|FILE",
-            default=None,
-            shell_complete=complete_devices,
-            help="The device of the columns time and bound: one that flopcalc ships, such as h100, or the path of a "
-            "YAML file.",
+        device_option(
+            "The device of the columns time and bound: one that flopcalc ships, such as h100, or the path of a "
+            "YAML file."
         ),
         click.option(
             "--execution",

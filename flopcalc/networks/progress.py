@@ -24,3 +24,8 @@ def report(done: Sized, total: int, words: tuple[str, str] | None = None) -> Non
     """Say what a count is filling while it runs, and how long that becomes. words: as in `Progress`."""
     if (shown := progress.get()) is not None:
         shown.done, shown.total, shown.words = done, total, words
+
+
+def report_number(done: int, total: int) -> None:
+    """As `report`, of what is only a number."""
+    report(range(done), total)

@@ -219,11 +219,16 @@ def test_a_lock_behind_a_link(here: Path, run: Runner) -> None:
         "sweep ./tiny.yaml --input 8:16:8 --format parquet -o tiny.yaml",
         "roofline tiny.yaml --device device.yaml --format json -o device.yaml",
         "formula net.py:Net --input 3x8x8 --as python -o net.py",
+        "plot ./tiny.yaml --kind stage --format svg -o tiny.yaml",
+        "report ./tiny.yaml --format markdown -o tiny.yaml",
     ],
 )
 def test_output_onto_its_own_input(words: str, here: Path, run: Runner) -> None:
     """It would be lost: under its own name, and under that of a link."""
-    for name, package in (("sweep", "numpy"), ("parquet", "pyarrow"), ("net.py", "torch")):
+    for name, package in (
+        *(("sweep", "numpy"), ("parquet", "pyarrow"), ("net.py", "torch")),
+        *(("plot", "altair"), ("plot", "vl_convert"), ("report", "jinja2")),
+    ):
         if name in words:
             pytest.importorskip(package)
     (here / "folder" / "same").symlink_to(here / "tiny.yaml")
