@@ -5,6 +5,7 @@ Nothing here loads torch before it is called: tests that need it say `pytest.imp
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -76,6 +77,18 @@ def fresh(source: str, *, env: dict[str, str] | None = None) -> Run:
         env={**os.environ, "COLUMNS": "80", **(env or {})},
     )
     return Run(done.returncode, done.stdout, done.stderr)
+
+
+def script(path: Path) -> Any:
+    """The module of a Python file that is not on Python's path, such as one of docs/ or tools/."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # Records of a module that is not there cannot be made.
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 def for_author(name: object, advice: str, guide: str = "docs/adding-an-operator.md") -> str:

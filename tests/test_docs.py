@@ -1,16 +1,14 @@
 """The documentation is true: its commands run, and their output is the one that it shows."""
 
 import doctest
-import importlib.util
 import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
-from helpers import ROOT, Run, for_author, fresh
+from helpers import ROOT, Run, for_author, fresh, script
 
 from flopcalc.cli.main import COMMANDS
 from flopcalc.networks import library
@@ -99,11 +97,7 @@ def test_every_command_is_in_a_guide() -> None:
 
 def test_a_network_without_a_source_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """The script that writes the pages stops with one sentence."""
-    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
-    assert spec is not None
-    assert spec.loader is not None
-    generate: Any = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(generate)
+    generate = script(ROOT / "docs" / "generate.py")
     monkeypatch.setattr(generate, "read_network_file", lambda *_: ({}, ""))
     with pytest.raises(SystemExit, match=rf"configs/networks/{library.names()[0]}\.yaml has no `source`"):
         generate.networks_page()

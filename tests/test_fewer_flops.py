@@ -1,13 +1,11 @@
 """The page on measured times: its figures by hand, and a picture that can be read."""
 
-import importlib.util
 import re
-import sys
 import xml.etree.ElementTree as ET
 from types import ModuleType
 
 import pytest
-from helpers import ROOT
+from helpers import ROOT, script
 
 SVG = "{http://www.w3.org/2000/svg}"
 PAGE = (ROOT / "docs" / "fewer-flops.md").read_text(encoding="utf-8")
@@ -17,13 +15,8 @@ PICTURE = ET.fromstring((ROOT / "docs" / "fewer-flops.svg").read_text(encoding="
 @pytest.fixture(scope="module")
 def source() -> ModuleType:
     """docs/fewer_flops.py, which is not a package."""
-    spec = importlib.util.spec_from_file_location("fewer_flops", ROOT / "docs" / "fewer_flops.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    found: ModuleType = script(ROOT / "docs" / "fewer_flops.py")
+    return found
 
 
 def test_rank_correlation(source: ModuleType) -> None:

@@ -126,20 +126,6 @@ def test_an_optimizer_belongs_to_training(folder: Path, run: Runner) -> None:
     assert "write mode: training" in done.err
 
 
-def test_no_memory_is_computed_where_no_limit_reads_it(
-    folder: Path, run: Runner, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A check of other limits costs what it did."""
-    import flopcalc.budget.computed as module
-
-    def fail(*_: object) -> None:
-        raise AssertionError
-
-    monkeypatch.setattr(module, "memory_of", fail)
-    write_targets(folder, "macs <= 1M")
-    assert run("check").code == 0
-
-
 def test_the_largest_batch(run: Runner) -> None:
     """The next batch needs more; an answer at most as large as the bound."""
     found = flopcalc.solve("resnet18", "batch", "peak_memory <= 1G")

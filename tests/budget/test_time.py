@@ -148,8 +148,9 @@ def test_errors_name_the_place(folder: Path, run: Runner, limit: str, error: str
     assert "flopcalc.yaml, line" in done.err
 
 
-def test_no_time_is_computed_where_no_limit_reads_it(
-    folder: Path, run: Runner, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", ["roofline_spec", "memory_of"])
+def test_neither_time_nor_memory_is_computed_where_no_limit_reads_it(
+    name: str, folder: Path, run: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A check of other limits costs what it did."""
     import flopcalc.budget.computed as module
@@ -157,7 +158,7 @@ def test_no_time_is_computed_where_no_limit_reads_it(
     def fail(*_: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(module, "roofline_spec", fail)
+    monkeypatch.setattr(module, name, fail)
     write_targets(folder, "macs <= 1M")
     assert run("check").code == 0
 

@@ -9,6 +9,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from helpers import script
 
 from flopcalc.catalog import lookup
 from flopcalc.errors import FlopcalcError
@@ -21,15 +22,7 @@ NAMES = lookup.names()
 @pytest.fixture(scope="module")
 def reader() -> Any:
     """tests/documentation/mathml_values.py."""
-    from importlib.util import module_from_spec, spec_from_file_location
-
-    path = Path(__file__).parent / "mathml_values.py"
-    spec = spec_from_file_location("mathml_values", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script(Path(__file__).parent / "mathml_values.py")
 
 
 def _maths(html: str) -> list[ElementTree.Element]:

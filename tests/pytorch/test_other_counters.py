@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 import pytest
-from helpers import ROOT
+from helpers import ROOT, script
 
 pytest.importorskip("torch")
 
@@ -14,14 +14,9 @@ PAGE = (ROOT / "docs" / "counting.md").read_text()
 
 
 @cache
-def script() -> Any:
+def benchmark() -> Any:
     """benchmarks/other_counters.py."""
-    spec = importlib.util.spec_from_file_location("other_counters", ROOT / "benchmarks" / "other_counters.py")
-    assert spec is not None
-    assert spec.loader is not None
-    found = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(found)
-    return found
+    return script(ROOT / "benchmarks" / "other_counters.py")
 
 
 def table() -> tuple[list[str], dict[str, list[str]]]:
@@ -39,24 +34,24 @@ def table() -> tuple[list[str], dict[str, list[str]]]:
 def test_the_page_shows_what_is_measured(name: str) -> None:
     """Every figure of every counter that has the version in the header."""
     titles, rows = table()
-    package, counter = script().COUNTERS[name]
+    package, counter = benchmark().COUNTERS[name]
     if package and importlib.util.find_spec(package) is None:
         pytest.skip(f"{package} is not installed")
     title = next(title for title in titles if title.startswith(name))
-    version = script().version(package).partition("+")[0] if package else ""
+    version = benchmark().version(package).partition("+")[0] if package else ""
     if version not in (title if package != "torch" else PAGE):
         pytest.skip(f"the page has {title}, and this is {version}")
     column = titles.index(title) - 1
-    script().declare()
-    assert {case.what: rows[case.what][column] for case in script().CASES} == {
-        case.what: script().figure(case, counter) for case in script().CASES
+    benchmark().declare()
+    assert {case.what: rows[case.what][column] for case in benchmark().CASES} == {
+        case.what: benchmark().figure(case, counter) for case in benchmark().CASES
     }
 
 
 def test_the_figures_by_hand_and_the_sums() -> None:
     """The page has the script's figures, and the last row is the number of bold ones."""
     _, rows = table()
-    assert {case.what: f"{case.macs:,}" for case in script().CASES} == {
+    assert {case.what: f"{case.macs:,}" for case in benchmark().CASES} == {
         what: cells[0] for what, cells in rows.items() if what != "right"
     }
     bold = [sum(cells[i].startswith("**") for what, cells in rows.items() if what != "right") for i in range(1, 9)]
@@ -65,6 +60,6 @@ def test_the_figures_by_hand_and_the_sums() -> None:
 
 def test_ours_is_right_or_says_that_it_is_not() -> None:
     """All but the user's kernel, which is flagged."""
-    for case in script().CASES:
-        found = script().figure(case, script().flopcalc)
+    for case in benchmark().CASES:
+        found = benchmark().figure(case, benchmark().flopcalc)
         assert re.fullmatch(r"\*\*[\d,]+\*\*", found) or (case.what == "kernel of the user's" and "flagged" in found)

@@ -1,13 +1,12 @@
 """The environments of `make test-pythons` and `make test-lowest`, and whether targets, extras and constraints fit."""
 
-import importlib.util
 import re
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
-from helpers import ROOT
+from helpers import ROOT, script
 
 from flopcalc.installation.distributions import at_least
 
@@ -15,12 +14,8 @@ from flopcalc.installation.distributions import at_least
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
     """The script."""
-    spec = importlib.util.spec_from_file_location("environments", ROOT / "tools" / "environments.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    found: ModuleType = script(ROOT / "tools" / "environments.py")
+    return found
 
 
 def test_the_supported_versions(tool: ModuleType) -> None:

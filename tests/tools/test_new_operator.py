@@ -1,34 +1,23 @@
 """`make new-operator`: both files work as they are, and a name that cannot be used is refused."""
 
 import ast
-import importlib.util
 import shutil
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
-from helpers import ROOT, fresh
+from helpers import ROOT, fresh, script
 
 from flopcalc.catalog.cases import cases
 from flopcalc.spec.operator import Operator
 
 
-def _load(path: Path, name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
     """The script."""
-    return _load(ROOT / "tools" / "new_operator.py", "new_operator")
+    found: ModuleType = script(ROOT / "tools" / "new_operator.py")
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +37,7 @@ def test_the_skeleton_has_the_marks_filled_in(checkout: Path) -> None:
         text = (checkout / "flopcalc" / folder / "my_conv.py").read_text()
         assert "@" not in text
         ast.parse(text)
-    operator: Operator = _load(checkout / "flopcalc" / "operators" / "my_conv.py", "my_conv").OPERATOR
+    operator: Operator = script(checkout / "flopcalc" / "operators" / "my_conv.py").OPERATOR
     # 64 -> 128 with half of the channels in between, on 56 x 56.
     e = operator.evaluate(operator.geometry(64, 128))
     assert (e.cost.params, e.cost.macs) == (64 * 32 + 32 * 128 * 9, (64 * 32 + 32 * 128 * 9) * 56 * 56)

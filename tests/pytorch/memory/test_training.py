@@ -1,12 +1,11 @@
 """Memory of training: autograd's saved tensors on real tensors, gradients, optimizers, autocast and checkpointing."""
 
-import importlib.util
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
-from helpers import ROOT, Runner, import_torchvision
+from helpers import ROOT, Runner, import_torchvision, script
 
 from flopcalc import FlopcalcError, memory
 
@@ -22,12 +21,7 @@ WEIGHT = 4 * 4 * 9 * 4
 
 def benchmark() -> Any:
     """`benchmarks/memory.py`."""
-    spec = importlib.util.spec_from_file_location("memory_benchmark", ROOT / "benchmarks" / "memory.py")
-    assert spec is not None
-    assert spec.loader is not None
-    made = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(made)
-    return made
+    return script(ROOT / "benchmarks" / "memory.py")
 
 
 class Net(nn.Module):
