@@ -187,7 +187,11 @@ def convention_title(name: str) -> str:
     return usual or f"cost, convention {chosen.name}"
 
 
-def wrapped_names(names: Sequence[str], room: float = 110.0) -> str:
+# Pixels of a line of a name on an axis.
+NAME_ROOM = 110.0
+
+
+def wrapped_names(names: Sequence[str], room: float = NAME_ROOM) -> str:
     """An expression of Vega for names on an axis, in lines of at most that width."""
     return f"({json.dumps({name: wrapped(name, room) for name in names})})[datum.label]"
 

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flopcalc.charts import axes
+from flopcalc.charts.labels import wrapped
+from flopcalc.charts.theme import text_width
 from flopcalc.cost.kinds import check_kind
 from flopcalc.errors import FlopcalcError
 
@@ -58,3 +60,8 @@ def bar_axes(
         },
     }
     return x, y
+
+
+def names_width(names: Sequence[str]) -> float:
+    """The pixels that the names on the axis take, with their distance from it."""
+    return max(text_width(line) for name in names for line in wrapped(name, axes.NAME_ROOM)) + 8

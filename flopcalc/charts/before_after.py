@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from flopcalc.charts import axes
-from flopcalc.charts.bars import amounts, bar_axes, check_adds_up, cost_title
+from flopcalc.charts.bars import amounts, bar_axes, check_adds_up, cost_title, names_width
 from flopcalc.charts.key import key_layers, note_layer
-from flopcalc.charts.labels import wrapped
 from flopcalc.charts.picture import chart_of
-from flopcalc.charts.theme import PAPER, named_scale, text_layer, text_width
+from flopcalc.charts.theme import PAPER, named_scale, text_layer
 from flopcalc.errors import FlopcalcError
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ KEPT, REPLACED, NEW = "kept", "replaced", "new"
 # Light, middle and dark, so that they also differ in grey.
 _COLOURS = {KEPT: "#dcdcdc", REPLACED: "#56b4e9", NEW: "#0b3c5d"}
 _ROW = 32.0
-# A picture by layer has at most so many rows; the rest is one more.
+# The most rows of a picture by layer; the rest is one more.
 _MOST_ROWS = 40
 _OTHERS = "other layers"
 
@@ -74,7 +73,7 @@ def replacement(
         *key_layers(False, {"color": color}),
         note_layer(),
     ]  # fmt: skip
-    left = max(text_width(line) for name in groups for line in wrapped(name, 110)) + 8
+    left = names_width(groups)
     texts = {
         KEPT: "not replaced",
         REPLACED: f"before: {_kinds(before, changed)}",

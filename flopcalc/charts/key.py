@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flopcalc.charts.labels import wrapped
-from flopcalc.charts.theme import INK, LABEL, LINE_HEIGHT, MUTED, SMALL, text_width
+from flopcalc.charts.theme import LABEL, LINE_HEIGHT, MUTED, SMALL, text_layer, text_width
 
 # Widths of the samples: a piece of a line, and a mark.
 _LINE, _MARK = 22.0, 9.0
@@ -23,7 +23,6 @@ def pixels(field: str, channel: str) -> dict[str, Any]:
 
 def key_layers(line: bool, scales: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The layers of a key. line: samples are pieces of lines. scales: color, and shape or strokeDash, by `series`."""
-    shown = [{"filter": "datum.shown"}]
     layers: list[dict[str, Any]] = []
     if line:
         layers.append(
@@ -58,24 +57,7 @@ def key_layers(line: bool, scales: Mapping[str, Any]) -> list[dict[str, Any]]:
                 **({"shape": scales["shape"]} if "shape" in scales else {}),
             },
         },
-        {
-            "data": {"name": "key"},
-            "transform": shown,
-            "mark": {
-                "type": "text",
-                "align": "left",
-                "baseline": "middle",
-                "fontSize": LABEL,
-                "color": INK,
-                "lineBreak": "\n",
-                "lineHeight": LINE_HEIGHT,
-            },
-            "encoding": {
-                **pixels("tx", "x"),
-                **pixels("ty", "y"),
-                "text": {"field": "text", "type": "nominal"},
-            },
-        },
+        text_layer("key", {**pixels("tx", "x"), **pixels("ty", "y")}, align="left"),
     ]
     return layers
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from flopcalc.charts import axes
 from flopcalc.charts.key import key_layers, note_layer, pixels
 from flopcalc.charts.picture import chart_of
-from flopcalc.charts.theme import INK, LABEL, LINE_HEIGHT, MUTED, named_scale
+from flopcalc.charts.theme import INK, LABEL, MUTED, named_scale, text_layer
 from flopcalc.errors import FlopcalcError
 
 if TYPE_CHECKING:
@@ -81,14 +81,7 @@ def memory_by_layer(found: "Memory", *, title: str | None = None) -> "altair.Lay
             "mark": {"type": "point", "filled": True, "color": INK, "size": 40, "opacity": 1},
             "encoding": {"x": x, "y": y},
         },
-        {
-            "data": {"name": "peak"},
-            "mark": {
-                "type": "text", "fontSize": LABEL, "color": INK, "dy": -6, "baseline": "bottom", "lineBreak": "\n",
-                "lineHeight": LINE_HEIGHT,
-            },
-            "encoding": {**pixels("tx", "x"), **pixels("ty", "y"), "text": {"field": "text", "type": "nominal"}},
-        },
+        text_layer("peak", {**pixels("tx", "x"), **pixels("ty", "y")}, shown=False, dy=-6, baseline="bottom"),
         {
             "data": {"name": "bounds"},
             "mark": {"type": "tick", "color": MUTED, "thickness": 1, "size": 5, "orient": "vertical"},

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flopcalc.charts import axes
-from flopcalc.charts.key import key_layers, note_layer
+from flopcalc.charts.key import key_layers, note_layer, pixels
 from flopcalc.charts.picture import chart_of
 from flopcalc.charts.series import TARGETS, check_kind_of, columns_of, free_columns, label, number_of
 from flopcalc.charts.theme import INK, LINE, MOST_SERIES, PAPER, placed_layers, series_scales
@@ -94,8 +94,7 @@ def front(sweep: "Sweep", x: str, y: str, *, title: str | None = None, log: bool
             "transform": [{"filter": "datum.bare"}],
             "mark": {"type": "rule", "color": INK, "strokeWidth": LINE * 0.8},
             "encoding": {
-                "x": {"field": "left", "type": "quantitative", "scale": None, "axis": None}, "x2": {"field": "right"},
-                "y": {"field": "py", "type": "quantitative", "scale": None, "axis": None},
+                **pixels("left", "x"), "x2": {"field": "right"}, **pixels("py", "y"),
             },
         },
         note_layer(),

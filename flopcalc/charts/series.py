@@ -1,4 +1,4 @@
-"""The rows of a sweep as lines: what the horizontal axis is, and what one line stands for."""
+"""The rows of a sweep as lines: what the horizontal axis is, and what one line is of."""
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction

@@ -9,7 +9,7 @@ from flopcalc.charts.crossings import crossings
 from flopcalc.charts.key import key_layers, note_layer, pixels
 from flopcalc.charts.picture import chart_of
 from flopcalc.charts.series import Lines, Series, lines_of
-from flopcalc.charts.theme import INK, LABEL, LINE, LINE_HEIGHT, PAPER, placed_layers, series_scales
+from flopcalc.charts.theme import INK, LINE, PAPER, placed_layers, series_scales, text_layer
 from flopcalc.errors import FlopcalcError
 
 if TYPE_CHECKING:
@@ -125,26 +125,17 @@ def cost_by_size(
 
 def _end_layers(scales: dict[str, Any]) -> list[dict[str, Any]]:
     """The names of the lines at their right ends, with short lines to them."""
-    shown = [{"filter": "datum.shown"}]
     return [
         {
             "data": {"name": "ends"},
-            "transform": shown,
+            "transform": [{"filter": "datum.shown"}],
             "mark": {"type": "rule", "strokeWidth": 0.7},
             "encoding": {
                 **pixels("px", "x"), "x2": {"field": "at"}, **pixels("from", "y"), "y2": {"field": "to"},
                 "color": scales["color"],
             },
         },
-        {
-            "data": {"name": "ends"},
-            "transform": shown,
-            "mark": {
-                "type": "text", "align": "left", "baseline": "middle", "fontSize": LABEL, "color": INK,
-                "lineBreak": "\n", "lineHeight": LINE_HEIGHT,
-            },
-            "encoding": {**pixels("tx", "x"), **pixels("py", "y"), "text": {"field": "text", "type": "nominal"}},
-        },
+        text_layer("ends", {**pixels("tx", "x"), **pixels("py", "y")}, align="left"),
     ]  # fmt: skip
 
 

@@ -4,11 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flopcalc.charts import axes
-from flopcalc.charts.bars import amounts, bar_axes, check_adds_up, cost_title
+from flopcalc.charts.bars import amounts, bar_axes, check_adds_up, cost_title, names_width
 from flopcalc.charts.key import key_layers, note_layer
-from flopcalc.charts.labels import wrapped
 from flopcalc.charts.picture import chart_of
-from flopcalc.charts.theme import FAMILIES, INK, LABEL, PAPER, is_dark, named_scale, shades, text_layer, text_width
+from flopcalc.charts.theme import FAMILIES, INK, LABEL, PAPER, is_dark, named_scale, shades, text_layer
 from flopcalc.errors import FlopcalcError
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from flopcalc.networks.network import Network
 
 _BAR = 36.0
-# A bar of more stages has its smallest neighbours merged: more shades cannot be told apart.
+# A bar of more stages has its smallest neighbours merged: more shades look too much alike.
 _MOST_STAGES = 12
 
 
@@ -82,7 +81,7 @@ def cost_by_stage(
         *key_layers(False, {"color": color}),
         note_layer(),
     ]  # fmt: skip
-    left = max(text_width(line) for name in names for line in wrapped(name, 110)) + 8
+    left = names_width(names)
     layout = {
         "beside": left + 8,
         "left": left,
@@ -141,7 +140,7 @@ def stage_rows(name: str, network: "Network", kind: str, convention: str | None 
 
 
 def merged(sums: Mapping[str, int], most: int) -> dict[str, int]:
-    """The same in at most so many pieces: the two neighbours with the smallest sum become `first to last`."""
+    """The same in at most `most` pieces: the two neighbours with the smallest sum become `first to last`."""
     found = [([name], amount) for name, amount in sums.items()]
     while len(found) > most:
         place = min(range(len(found) - 1), key=lambda index: found[index][1] + found[index + 1][1])

@@ -38,7 +38,7 @@ DASHES: tuple[tuple[int, ...], ...] = (
     (1, 3),
     (7, 2, 2, 2, 2, 2),
 )
-# More lines than this cannot be told apart.
+# More lines than this look too much alike.
 MOST_SERIES = 24
 
 
@@ -178,7 +178,7 @@ def text_width(text: str, size: float = LABEL) -> float:
 
 
 def shades(dark: str, light: str, count: int) -> list[str]:
-    """So many colours, evenly from a dark one to a light one."""
+    """`count` colours, evenly from a dark one to a light one."""
     ends = [[int(one[place : place + 2], 16) for place in (1, 3, 5)] for one in (dark, light)]
     steps = max(1, count - 1)
     return [
