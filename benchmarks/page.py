@@ -84,6 +84,11 @@ def _busy(before: float, cores: int | None) -> str:
     return ""
 
 
+def _heading(title: str) -> Iterator[str]:
+    yield f"## {title}"
+    yield ""
+
+
 def _table(columns: Sequence[str], rows: Sequence[Sequence[object]], left: int = 1) -> Iterator[str]:
     yield f"| {' | '.join(columns)} |"
     yield f"|{':---|' * left}{'---:|' * (len(columns) - left)}"
@@ -106,8 +111,7 @@ of which a MAC has two. Of calflops and DeepSpeed only the profiler is loaded, w
 
 
 def _peers(models: list[dict[str, Any]]) -> Iterator[str]:
-    yield "## Next to other counters"
-    yield ""
+    yield from _heading("Next to other counters")
     yield _PEERS
     for one in models:
         yield ""
@@ -130,13 +134,12 @@ def _peer_table(rows: list[dict[str, Any]]) -> Iterator[str]:
             cells.append([name, device, "no figure", "", "", "", "", ""])
             continue
         whole, call = row["whole_wall_s"], row.get("wall_s")
-        compared = ours is not None
         cells.append(
             [
                 name,
                 device,
                 seconds(whole),
-                _ratio(whole, ours["whole_wall_s"]) if ours is not None and compared else "",
+                _ratio(whole, ours["whole_wall_s"]) if ours is not None else "",
                 seconds(call) if call is not None else "",
                 _ratio(call, ours["wall_s"]) if ours is not None and call is not None else "",
                 f"{row['peak_bytes'] / 2**20:,.0f} MiB",
@@ -150,8 +153,7 @@ def _peer_table(rows: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _start_up(rows: list[dict[str, Any]]) -> Iterator[str]:
-    yield "## Start-up"
-    yield ""
+    yield from _heading("Start-up")
     yield "Fresh processes, next to processes that only import what a command cannot do without."
     yield ""
     cells = [
@@ -168,8 +170,7 @@ def _start_up(rows: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _models(rows: list[dict[str, Any]]) -> Iterator[str]:
-    yield "## Start-up with a Python model"
-    yield ""
+    yield from _heading("Start-up with a Python model")
     yield "`flopcalc model` in a fresh process. The floor imports torch and the package of the model, and builds it on"
     yield "the meta device."
     yield ""
@@ -193,8 +194,7 @@ def _models(rows: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _descriptions(found: dict[str, Any]) -> Iterator[str]:
-    yield "## Described networks"
-    yield ""
+    yield from _heading("Described networks")
     yield (
         f"Reading all shipped networks ({found['networks']}), with the shapes and costs of all layers, takes "
         f"{seconds(found['cpu_s'])} of CPU time. PyYAML's {found['peer']} takes {seconds(found['peer_s'])} for the "
@@ -215,8 +215,7 @@ def _descriptions(found: dict[str, Any]) -> Iterator[str]:
 
 
 def _formulas(found: dict[str, Any]) -> Iterator[str]:
-    yield "## Formulas"
-    yield ""
+    yield from _heading("Formulas")
     yield (
         f"One evaluation of the formula of an operator on whole numbers takes {seconds(found['median_s'])} "
         f"(median over {found['operators']}), from {seconds(found['least_s'])} to {seconds(found['most_s'])} "
@@ -225,8 +224,7 @@ def _formulas(found: dict[str, Any]) -> Iterator[str]:
 
 
 def _sweep(rows: list[dict[str, Any]]) -> Iterator[str]:
-    yield "## Sweeps"
-    yield ""
+    yield from _heading("Sweeps")
     yield "Combinations a second on one core, with all columns and a filter, next to NumPy code that was written by"
     yield "hand for the same columns, with the same check for overflow. Both give the same rows. Above 1 the sweep is"
     yield "faster."
@@ -245,8 +243,7 @@ def _sweep(rows: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _depth(found: dict[str, Any]) -> Iterator[str]:
-    yield "## Depth"
-    yield ""
+    yield from _heading("Depth")
     yield (
         f"Modules of ever more linear layers. Time grows as layers^{found['slope']:.2f} with `flopcalc.count`, and as "
         f"layers^{found['peer_slope']:.2f} with FlopCounterMode (fitted; 1 is proportional)."

@@ -15,7 +15,7 @@ from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, as_name, clip
 from flopcalc.networks.inputs import InputLike
 from flopcalc.networks.network import Network
-from flopcalc.networks.progress_bar import Elapsed, Words, following
+from flopcalc.networks.progress_bar import Words, following
 from flopcalc.networks.training import TrainingOptions, read_training
 from flopcalc.spec.operator import Evaluation
 from flopcalc.targets.kind import kind_of
@@ -212,8 +212,7 @@ def bench(
             name, input, batch=number, replace=replace, where=where, keep=keep, set=options, arg=arg, method=method
         )
         spec = spec._replace(timeout=DEFAULT_TIMEOUT if timeout is None else Timeout(timeout))
-    with following(Words(spec.shown, "measuring", "seconds"), steady=True) as shown:
-        shown.done, shown.total = Elapsed(), max(1, round(chosen.seconds))
+    with following(Words(spec.shown)):
         return bench_spec(spec, chosen)
 
 

@@ -42,7 +42,7 @@ def check_record(
 ) -> Record:
     """The record that `flopcalc check` shows, ready for JSON. Raises FlopcalcError.
 
-    before: finds the costs of these targets at the revision `against`, which then stand for those of the lock file.
+    before: finds the costs of these targets at the revision `against`, which then replace those of the lock file.
     """
     config = read_config(find_config(file)).with_timeout(timeout)
     if before is not None:

@@ -6,18 +6,17 @@ from typing import Any
 import click
 
 from flopcalc.analysis.diff import diff_record
-from flopcalc.budget.folder_rules import with_folder_rules
 from flopcalc.cli.options import Whole, output_options
 from flopcalc.cli.output import emit, format_of
 from flopcalc.cli.progress import progress_bar
-from flopcalc.cli.side import read_side
+from flopcalc.cli.side import side_spec
 from flopcalc.cli.target import check_counted, note_remarks, note_uncounted, strict_option, timeout_option
 from flopcalc.cost import convention
 from flopcalc.errors import FlopcalcError
 from flopcalc.report.diff import diff_document
 from flopcalc.targets.model_record import model_record
 from flopcalc.targets.read import read_target
-from flopcalc.targets.spec import TargetSpec, Timeout, from_texts
+from flopcalc.targets.spec import TargetSpec, Timeout
 
 
 @click.command("diff", epilog="Example: flopcalc diff resnet50 'resnet50 --replace spconv'")
@@ -92,12 +91,8 @@ def command(
         raise FlopcalcError("bad-usage", why, hint)
     records, specs = [], []
     for text in targets:
-        name, options = read_side(text)
-        options["input_texts"] = options["input_texts"] or input_texts
-        options["batch"] = batch if options["batch"] is None else options["batch"]
-        options["timeout"] = options["timeout"] or timeout
-        with progress_bar(name):
-            specs.append(with_folder_rules(from_texts(name, **options)))
+        specs.append(side_spec(text, input_texts, batch, timeout))
+        with progress_bar(specs[-1].shown):
             target = read_target(specs[-1])
         records.append(model_record(target.plain, target.replacement, chosen, dtype))
     record = diff_record(records[0], records[1], chosen)

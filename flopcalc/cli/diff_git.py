@@ -15,6 +15,7 @@ from flopcalc.cli.side import read_side
 from flopcalc.cost.convention import Convention
 from flopcalc.errors import FlopcalcError, clip, unknown_name
 from flopcalc.networks import library
+from flopcalc.report.columns import headline
 from flopcalc.report.diff import diff_document, rows_for_csv
 from flopcalc.report.document import Column, Document, Facts, Lines, Table
 from flopcalc.targets.read import is_python
@@ -58,7 +59,7 @@ def compared(
         pairs = [(text, one, other) for text, one, other in zip(texts, before["texts"], now["texts"], strict=True)]
         pairs += [(one, before["names"][one], now["names"][one]) for one in now["names"] if one in before["names"]]
         if names is not None:
-            _check_names(names, before, now, file, found)
+            _check_names(names, before, file, found)
         new = [one for one in now["names"] if one not in before["names"]]
         gone = [one for one in before["names"] if one not in now["names"]]
         records = [_record(*pair, found, chosen) for pair in pairs]
@@ -136,9 +137,7 @@ def _check_is_no_shipped_name(name: str) -> None:
     raise unknown_name("target", name, shipped, hint)
 
 
-def _check_names(
-    names: Sequence[str], before: Mapping[str, Any], now: Mapping[str, Any], file: str | None, found: Revision
-) -> None:
+def _check_names(names: Sequence[str], before: Mapping[str, Any], file: str | None, found: Revision) -> None:
     """Raise FlopcalcError (not-at-revision) for a target that the file did not have."""
     for one in names:
         if one not in before["names"]:
@@ -168,7 +167,7 @@ def _document(
 ) -> Document:
     """One document for all targets."""
     if for_csv:
-        tables = [(one["target"], rows_for_csv(one, _headline(chosen))) for one in records]
+        tables = [(one["target"], rows_for_csv(one, headline(chosen))) for one in records]
         columns = (Column("target", "text"), *(tables[0][1].columns if tables else ()))
         rows = [[target, *row] for target, table in tables for row in table.rows]
         return Document("", [Table(columns, rows, main=True)], data)
@@ -193,9 +192,3 @@ def _document(
 
 def _is_equal(record: Mapping[str, Any]) -> bool:
     return not any(record["counts"][status] for status in ("changed", "removed", "added"))
-
-
-def _headline(chosen: Convention) -> str:
-    from flopcalc.report.columns import headline
-
-    return headline(chosen)

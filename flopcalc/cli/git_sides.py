@@ -4,18 +4,16 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flopcalc.budget.config import Budget, Config, read_config
-from flopcalc.budget.folder_rules import with_folder_rules
+from flopcalc.budget.config import Budget, read_config
 from flopcalc.budget.lock import locked, write_lock
 from flopcalc.budget.measure import measure
 from flopcalc.budget.target_record import target_record
-from flopcalc.cli.side import read_side
+from flopcalc.cli.side import side_spec
 from flopcalc.cost import convention
 from flopcalc.errors import FlopcalcError
-from flopcalc.networks.network import Network
 from flopcalc.targets.model_record import model_record
 from flopcalc.targets.read import read_target
-from flopcalc.targets.spec import Timeout, from_texts
+from flopcalc.targets.spec import Timeout
 
 Answer = dict[str, Any]
 
@@ -30,13 +28,9 @@ def text_record(text: str, shared: Mapping[str, Any], asked: Mapping[str, Any]) 
 
     shared: options that apply unless the text has its own. asked: convention and dtype.
     """
-    name, options = read_side(text)
-    options["input_texts"] = options["input_texts"] or tuple(shared["input_texts"])
-    options["batch"] = shared["batch"] if options["batch"] is None else options["batch"]
-    options["timeout"] = options["timeout"] or with_timeout(shared["timeout"])
-    target = read_target(with_folder_rules(from_texts(name, **options)))
-    plain: Network = target.plain
-    return model_record(plain, target.replacement, convention.get(asked["convention"]), asked["dtype"])
+    limit = with_timeout(shared["timeout"])
+    target = read_target(side_spec(text, tuple(shared["input_texts"]), shared["batch"], limit))
+    return model_record(target.plain, target.replacement, convention.get(asked["convention"]), asked["dtype"])
 
 
 def name_record(budget: Budget, shared: Mapping[str, Any], asked: Mapping[str, Any]) -> Answer:
@@ -105,9 +99,4 @@ def _as_now(file: str, text: str) -> Mapping[str, Budget]:
     os.makedirs(os.path.dirname(file) or ".", exist_ok=True)
     with open(file, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
         stream.write(text)
-    try:
-        config: Config = read_config(file)
-    except FlopcalcError as error:
-        # It could be read in the working tree: what it names does not exist here.
-        raise FlopcalcError(error.code, error.message, error.hint, error.exit_code) from None
-    return {one.name: one for one in config.targets}
+    return _budgets(file)

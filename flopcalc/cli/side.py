@@ -6,8 +6,10 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from flopcalc.budget.folder_rules import with_folder_rules
 from flopcalc.cli.target import target_options
 from flopcalc.errors import FlopcalcError, clip
+from flopcalc.targets.spec import TargetSpec, Timeout, from_texts
 
 _HOW = "write it as for `flopcalc model`, in quotes: 'resnet50 --replace spconv --set classes=10'"
 
@@ -37,3 +39,12 @@ def read_side(text: str) -> tuple[str, dict[str, Any]]:
         # The limit of the command applies.
         options["timeout"] = None
     return options.pop("name"), options
+
+
+def side_spec(text: str, inputs: tuple[str, ...], batch: int | None, timeout: Timeout) -> TargetSpec:
+    """The target that a side names. inputs, batch, timeout: of the command, where the side has none of its own."""
+    name, options = read_side(text)
+    options["input_texts"] = options["input_texts"] or inputs
+    options["batch"] = batch if options["batch"] is None else options["batch"]
+    options["timeout"] = options["timeout"] or timeout
+    return with_folder_rules(from_texts(name, **options))

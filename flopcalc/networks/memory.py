@@ -2,10 +2,7 @@
 
 from typing import NamedTuple
 
-from flopcalc.networks.allocator import BLOCK, blocks
 from flopcalc.networks.dataflow import Dataflow, Peak
-
-__all__ = ["BLOCK", "Followed", "blocks"]
 
 
 class Followed(NamedTuple):

@@ -37,16 +37,6 @@ class Words(NamedTuple):
     start: str = "loading"
 
 
-class Elapsed:
-    """The whole seconds since it was made, as what is done."""
-
-    def __init__(self) -> None:
-        self._start = time.monotonic()
-
-    def __len__(self) -> int:
-        return int(time.monotonic() - self._start)
-
-
 def progress(show: bool | None = True) -> AbstractContextManager[Any]:
     """Show how far long calls have come, or not: for all calls from now on, or for those in a `with` block.
 

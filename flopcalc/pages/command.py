@@ -3,22 +3,9 @@
 import shlex
 from collections.abc import Iterator, Sequence
 
+from flopcalc.analysis.sweeping.request import SIZES
 from flopcalc.cost.geometry import by
 from flopcalc.targets.spec import TargetSpec
-
-_FLAGS = {
-    "c_in": "--cin",
-    "c_out": "--cout",
-    "k": "-k",
-    "hw": "--hw",
-    "h": "--h",
-    "w": "--w",
-    "stride": "--stride",
-    "padding": "--padding",
-    "dilation": "--dilation",
-    "groups": "--groups",
-    "batch": "--batch",
-}
 
 
 def command(spec: TargetSpec, options: Sequence[tuple[str, str | None]], fmt: str) -> str:
@@ -31,7 +18,7 @@ def command(spec: TargetSpec, options: Sequence[tuple[str, str | None]], fmt: st
 
 def _of_target(spec: TargetSpec) -> Iterator[str]:
     for name, size in spec.shape.items():
-        yield from (_FLAGS[name], by(size) if isinstance(size, tuple) else str(size))
+        yield from (SIZES[name], by(size) if isinstance(size, tuple) else str(size))
     for flag, value in spec.flags:
         yield from (flag, value)
     for one in spec.inputs:

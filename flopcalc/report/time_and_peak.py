@@ -22,6 +22,12 @@ from flopcalc.targets.spec import TargetSpec
 TIME = ("time", "bound")
 PEAK = "peak"
 NAMES = (*TIME, PEAK)
+# By the keys of a record.
+COLUMNS = {
+    "bound_s": Column("bound", "seconds", key="bound_s"),
+    "estimate_s": Column("time", "seconds", key="estimate_s"),
+    "activations_peak_bytes": Column("peak (bytes)", key="activations_peak_bytes"),
+}
 
 
 class Asked(NamedTuple):
@@ -78,7 +84,7 @@ def _add_time(record: dict[str, Any], found: Roofline) -> None:
     if found.before is not None:
         record["baseline"] |= {"bound_s": found.before.bound_s, "estimate_s": found.before.estimate_s}
         record["notes"] = [*record["notes"], *words.why(found.before, found.time)]
-    record["notes"] = [*record["notes"], *notes(found)]
+    record["notes"] = [*record["notes"], *words.notes_on_estimate(found.device, found.dtype, found.execution)]
 
 
 def _add_peak(record: dict[str, Any], spec: TargetSpec, dtype: str) -> None:
@@ -110,21 +116,16 @@ def peak_notes(evaluations: Sequence[Evaluation]) -> Iterator[str]:
             yield f"{name}: its peak is that of its parts: {DIFFERENCES[name]}"
 
 
-def notes(found: Roofline) -> Iterator[str]:
-    """Where the estimate of a time is from."""
-    return words.notes_on_estimate(found.device, found.dtype, found.execution)
-
-
 def time_fields(record: Mapping[str, Any]) -> list[Field]:
     """The columns, as far as the record has them."""
     found = []
     if "estimate_s" in record:
         found += [
-            Field("time", Column("time", "seconds", key="estimate_s"), cell_of("estimate_s")),
-            Field("bound", Column("bound", "seconds", key="bound_s", drop=1), cell_of("bound_s")),
+            Field("time", COLUMNS["estimate_s"], cell_of("estimate_s")),
+            Field("bound", COLUMNS["bound_s"]._replace(drop=1), cell_of("bound_s")),
         ]
     if "activations_peak_bytes" in record:
-        column = Column("peak (bytes)", key="activations_peak_bytes")
+        column = COLUMNS["activations_peak_bytes"]
         found.append(Field(PEAK, column, lambda row: row.get("activations_peak_bytes", row.get("live_bytes"))))
     return found
 
@@ -139,15 +140,7 @@ def with_default(columns: str | None, default: Sequence[str]) -> tuple[str | Non
 
 def kinds_of(record: Mapping[str, Any]) -> tuple[str, ...]:
     """The keys of a record that can be compared with those before replacement."""
-    return tuple(key for key in ("bound_s", "estimate_s", "activations_peak_bytes") if key in record)
-
-
-# Of the keys above, in a table of totals.
-COLUMNS = {
-    "bound_s": Column("bound", "seconds", key="bound_s"),
-    "estimate_s": Column("time", "seconds", key="estimate_s"),
-    "activations_peak_bytes": Column("peak (bytes)", key="activations_peak_bytes"),
-}
+    return tuple(key for key in COLUMNS if key in record)
 
 
 def time_facts(record: Mapping[str, Any]) -> Iterable[tuple[str, str]]:

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from flopcalc.cost.cost import DTYPE_BYTES
-from flopcalc.cost.kinds import KINDS
 from flopcalc.errors import FlopcalcError
 from flopcalc.report.columns import Field
 from flopcalc.report.document import Column, people
@@ -48,16 +47,15 @@ def add_to_layer(record: dict[str, Any], found: "Training", dtype: str) -> None:
 
 
 def _add_passes(record: dict[str, Any], found: "Training", dtype: str) -> None:
+    # Only training needs it.
+    from flopcalc.analysis.training.training import shares, totals
+
     element = DTYPE_BYTES[dtype]
     record["mode"] = "training"
     for which, network in (("forward", found.forward), ("backward", found.backward)):
-        sums = {kind: network.total(kind) for kind in KINDS}
+        sums = totals(network)
         record[which] = {**sums, "traffic": sums["traffic"] * element}
-    record["backward"] |= {
-        "input_gradient_macs": found.input_gradient_macs,
-        "weight_gradient_macs": found.weight_gradient_macs,
-        "recomputed": found.recomputed,
-    }
+    record["backward"] |= shares(found)
 
 
 def pass_fields(record: Mapping[str, Any]) -> list[Field]:

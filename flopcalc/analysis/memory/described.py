@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from flopcalc.analysis.memory.parts import as_computed, kept, last_readers
 from flopcalc.cost.cost import Part
+from flopcalc.networks.allocator import BLOCK, blocks
 from flopcalc.networks.dataflow import Dataflow, Peak, Step, as_moments
-from flopcalc.networks.memory import BLOCK, blocks
 from flopcalc.networks.network import INPUT, Layer, Network
 
 # Activation functions that modules of this kind of network compute in place: nn.ReLU(inplace=True) and its like.

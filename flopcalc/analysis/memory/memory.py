@@ -13,9 +13,10 @@ from flopcalc.analysis.memory.question import STATE, STEP, Question, question
 from flopcalc.analysis.memory.record import Memory
 from flopcalc.cost.cost import DTYPE_BYTES
 from flopcalc.errors import FlopcalcError
+from flopcalc.networks.allocator import blocks
 from flopcalc.networks.dataflow import Dataflow, Peak
 from flopcalc.networks.inputs import InputLike
-from flopcalc.networks.memory import Followed, blocks
+from flopcalc.networks.memory import Followed
 from flopcalc.networks.network import Network
 from flopcalc.networks.progress_bar import Words, following
 from flopcalc.targets.read import is_python, python_memory, read_target

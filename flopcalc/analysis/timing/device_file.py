@@ -31,7 +31,10 @@ def efficiency_lines(efficiency: Efficiency) -> Iterator[str]:
     yield f"  cache: {short(efficiency.cache)}"
     if efficiency.kept:
         yield f"  kept: {_mapping(efficiency.kept)}"
-    for dtype, rates in sorted(efficiency.by_dtype.items(), key=lambda one: list(DTYPES).index(one[0])):
+    for dtype in DTYPES:
+        if dtype not in efficiency.by_dtype:
+            continue
+        rates = efficiency.by_dtype[dtype]
         yield f"  {dtype}:"
         defaults = rates._field_defaults
         for key, value in rates._asdict().items():

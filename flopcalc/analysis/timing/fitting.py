@@ -105,18 +105,12 @@ def _parameters(rows: Sequence[Measured], entries: Sequence[Sequence[_Entry]]) -
     """The parameters that the rows say something of."""
     names = ["launch", "start", "cache"]
     for dtype in dict.fromkeys(row.dtype for row in rows):
-        kinds = {
-            one.kernel.kind for row, found in zip(rows, entries, strict=True) if row.dtype == dtype for one in found
-        }
+        own = [one for row, found in zip(rows, entries, strict=True) if row.dtype == dtype for one in found]
+        kinds = {one.kernel.kind for one in own}
         names += [f"{dtype}.rate.{group}" for group, tied in RATES.items() if kinds & set(tied)]
         names += [f"{dtype}.bandwidth.{group}" for group, tied in BANDWIDTHS.items() if kinds & set(tied)]
         names += [f"{dtype}.{name}" for name in ("inner", "columns", "group_columns", "outputs")]
-        if any(
-            one.terms.extra_taps
-            for row, found in zip(rows, entries, strict=True)
-            if row.dtype == dtype
-            for one in found
-        ):
+        if any(one.terms.extra_taps for one in own):
             names.append(f"{dtype}.depthwise_window")
         if dtype == "float32":
             names.append("float32.winograd_gain")

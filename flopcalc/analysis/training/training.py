@@ -151,15 +151,15 @@ def training(
     unknown-layer for a pattern that matches nothing, and as `flopcalc.network`.
 
     >>> from flopcalc import training
-        >>> step = training("resnet50")
-        >>> step.forward.macs, step.backward.macs
-        (4089184256, 8060354560)
-        >>> training("resnet50", freeze=["conv1", "bn1", "layer*"]).backward.macs
-        2048000
-        >>> from flopcalc import layer
-        >>> step = training(layer("ghost", 64, hw=28))
-        >>> step.forward.macs, step.input_gradient_macs, step.weight_gradient_macs
-        (14676480, 14676480, 14676480)
+    >>> step = training("resnet50")
+    >>> step.forward.macs, step.backward.macs
+    (4089184256, 8060354560)
+    >>> training("resnet50", freeze=["conv1", "bn1", "layer*"]).backward.macs
+    2048000
+    >>> from flopcalc import layer
+    >>> step = training(layer("ghost", 64, hw=28))
+    >>> step.forward.macs, step.input_gradient_macs, step.weight_gradient_macs
+    (14676480, 14676480, 14676480)
     """
     options = TrainingOptions(as_texts(freeze), as_texts(checkpoint), bool(fused))
     if isinstance(what, Evaluation):

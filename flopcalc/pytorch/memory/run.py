@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn.modules.lazy import LazyModuleMixin
 
 from flopcalc.errors import FlopcalcError
-from flopcalc.networks.allocator import steady_peak
+from flopcalc.networks.allocator import blocks, steady_peak
 from flopcalc.networks.collector import paused
 from flopcalc.networks.dataflow import Dataflow, Peak
-from flopcalc.networks.memory import Followed, blocks
+from flopcalc.networks.memory import Followed
 from flopcalc.networks.training import ROOT, check_patterns, matched
 from flopcalc.pytorch.counting.copying import Copier
 from flopcalc.pytorch.counting.dispatch import compiled_in_pieces

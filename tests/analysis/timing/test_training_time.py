@@ -25,7 +25,7 @@ def _kernels(name: str, layer: str, **options: object) -> list[Kernel]:
 
 
 def test_a_convolution_has_three_kernels() -> None:
-    """The output, the gradient of the weights and that of the input: equal MACs, and so many transforms save."""
+    """The output, the gradient of the weights and that of the input: equal MACs, and transforms save the same."""
     forward, *gradients = _kernels("resnet18", "layer1.0.conv1", batch=4)
     assert len(gradients) == 2
     by_hand = 4 * 56 * 56 * 64 * 64 * 9
