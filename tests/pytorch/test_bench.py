@@ -1,7 +1,9 @@
 """Measured times: what is measured, the order statistics, and that nothing else is changed. No test reads a clock."""
 
+import gc
 import json
 import random
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +23,7 @@ torch = pytest.importorskip("torch")
 from torch import Tensor, nn
 
 from flopcalc.pytorch import count
-from flopcalc.pytorch.measuring import clock
+from flopcalc.pytorch.measuring import clock, execution
 from flopcalc.pytorch.measuring import run as measuring
 from flopcalc.pytorch.measuring.execution import executed
 from flopcalc.pytorch.measuring.place import Place
@@ -328,20 +330,25 @@ class _Graphs:
             def wait_stream(self, other: Any) -> None:
                 graphs.events.append("wait")
 
-        self.CUDAGraph, self.Stream = CUDAGraph, Stream
-        self.usual = Stream()
+        self.CUDAGraph = CUDAGraph
+        self.usual, self.side = Stream(), Stream()
+
+    def current_device(self) -> int:
+        return 0
 
     def current_stream(self) -> Any:
         return self.usual
 
     @contextmanager
     def stream(self, stream: Any) -> Iterator[None]:
+        assert stream is self.side
         self.events.append("side stream")
         yield
         self.events.append("usual stream")
 
     @contextmanager
-    def graph(self, graph: Any) -> Iterator[None]:
+    def graph(self, graph: Any, stream: Any) -> Iterator[None]:
+        assert stream is self.side
         self.events.append("capture")
         yield
         self.events.append("captured")
@@ -351,8 +358,9 @@ def test_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three runs on a stream of their own, then one that is captured, without gradients of before; then replays."""
     events: list[str] = []
     fake = _Graphs(events)
-    for name in ("CUDAGraph", "Stream", "current_stream", "stream", "graph"):
+    for name in ("CUDAGraph", "current_device", "current_stream", "stream", "graph"):
         monkeypatch.setattr(torch.cuda, name, getattr(fake, name))
+    monkeypatch.setattr(execution, "capture_stream", lambda device: fake.side)
 
     class Watched(nn.Module):
         def __init__(self) -> None:
@@ -390,3 +398,30 @@ def test_progress() -> None:
         progress.reset(token)
     assert (len(shown.done), shown.total, shown.words) == (0, 1, ("measuring", "seconds"))
     assert bar("net", 3, 20, 3.2, 70, "measuring", "seconds").endswith("3 of 20 seconds")
+
+
+@pytest.mark.parametrize("kind", [torch.OutOfMemoryError, MemoryError, ValueError])
+def test_a_run_that_fails_holds_no_tensors(kind: type[Exception]) -> None:
+    """Those without memory not even by their error, and no other reading of the input is tried; all without cycles."""
+    seen: list[weakref.ref[Tensor]] = []
+
+    class Fails(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            if not x.is_meta:
+                seen.append(weakref.ref(x))
+                raise kind("no more")
+            return x
+
+    found: Any = None
+    gc.disable()
+    try:
+        bench(Fails(), input=(3, 8, 8), seconds=LITTLE)
+    except FlopcalcError as error:
+        found = error.code, len(seen), seen[0]() is None
+    finally:
+        gc.enable()
+    if kind is ValueError:
+        assert found[0] == "unmeasurable-module"
+    else:
+        assert found == ("out-of-memory", 1, True)
+    assert {one() for one in seen} == {None}

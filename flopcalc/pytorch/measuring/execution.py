@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
@@ -24,10 +25,16 @@ def executed(found: Pass, chosen: Place) -> Callable[[], object]:
     return found.run
 
 
+@cache
+def capture_stream(device: int) -> Any:
+    """One stream for all captures on a device: libraries keep a workspace for each stream that they were used on."""
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+
 def _captured(found: Pass) -> Callable[[], object]:
     """The replay of a CUDA graph of one run, whose tensors stay at their addresses."""
     graph = torch.cuda.CUDAGraph()
-    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    stream = capture_stream(torch.cuda.current_device())
     try:
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
@@ -36,7 +43,7 @@ def _captured(found: Pass) -> Callable[[], object]:
         torch.cuda.current_stream().wait_stream(stream)
         # Gradients that the capture makes are in the memory of the graph.
         found.forget()
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(graph, stream=stream):
             held = found.run()
     except torch.OutOfMemoryError:
         raise

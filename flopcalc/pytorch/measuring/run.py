@@ -62,26 +62,30 @@ def measure_model(asked: Request, chosen: Place, seconds: float) -> list[Times]:
 def _measured(
     build: Callable[[], Sequence[Subject]], chosen: Place, seconds: float, name: str, modules: Iterable[nn.Module]
 ) -> list[Times]:
-    with kept_state(list(modules)), _cuda_numbers_kept(chosen), measured_state(chosen):
-        subjects = build()
-        try:
-            passes = [placed_on(one, chosen) for one in subjects]
+    where = "the GPU" if chosen.on == "cuda" else "this machine"
+    try:
+        with kept_state(list(modules)), _cuda_numbers_kept(chosen), measured_state(chosen):
+            passes = [placed_on(one, chosen) for one in build()]
             return in_turns([executed(one, chosen) for one in passes], seconds, chosen.on)
-        except FlopcalcError:
-            raise
-        except (torch.OutOfMemoryError, MemoryError):
-            why = f"{name} does not fit into the memory of {'the GPU' if chosen.on == 'cuda' else 'this machine'}"
-            raise FlopcalcError("out-of-memory", why, "measure with a smaller --batch or --input") from None
-        except Exception as error:
-            if "not enough memory" in str(error) or "can't allocate memory" in str(error):
-                why = f"{name} does not fit into the memory of this machine"
-                raise FlopcalcError("out-of-memory", why, "measure with a smaller --batch or --input") from None
+    except FlopcalcError:
+        raise
+    except Exception as error:
+        if not _is_out_of_memory(error):
             what = "training step" if chosen.training else "forward"
             raise FlopcalcError(
                 "unmeasurable-module",
                 f"the {what} of {name} failed on {chosen.on} in {chosen.dtype}: {in_words(error)}",
                 _hint(error),
             ) from error
+    # Outside the handler: an error that this one would name as its context holds all tensors of the run.
+    why = f"{name} does not fit into the memory of {where}"
+    raise FlopcalcError("out-of-memory", why, "measure with a smaller --batch or --input")
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return any(words in str(error) for words in ("not enough memory", "can't allocate memory"))
 
 
 def _hint(error: Exception) -> str:

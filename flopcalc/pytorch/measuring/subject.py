@@ -148,11 +148,17 @@ def placed_on(subject: Subject, chosen: Place) -> Pass:
         try:
             found = _on_device(subject, way, chosen)
             found.run()
+        except torch.OutOfMemoryError:
+            raise
         except (RuntimeError, TypeError, ValueError, IndexError, AttributeError) as error:
             errors.append(error)
         else:
             return found
-    raise errors[0]
+    try:
+        raise errors[0]
+    finally:
+        # An error holds this frame, and the frame the error: their tensors would stay until the next collection.
+        errors.clear()
 
 
 def _on_device(subject: Subject, way: Reading, chosen: Place) -> Pass:
