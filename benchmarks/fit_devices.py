@@ -2,8 +2,9 @@
 
     python benchmarks/fit_devices.py FOLDER [--cache FILE] [--device NAME] [--write]
 
-FOLDER holds the measured files (see `timing_data.py`). --cache keeps the counts of timm's models, which take 20 minutes
-of one core. --write puts the parameters into configs/devices/*.yaml. Prints, and exits with 1 where a figure fails:
+FOLDER holds the measured files (see `timing_data.py`; those of an H100 are in benchmarks/measured). --cache keeps the
+counts of timm's models, which take 20 minutes of one core. --write puts the parameters into configs/devices/*.yaml.
+Prints, and exits with 1 where a figure fails:
 
 - bounds: the rows that are faster than the bound, which must be none. Eager and graph rows are compared with the bound,
   compiled rows with the fused bound.
@@ -14,6 +15,7 @@ of one core. --write puts the parameters into configs/devices/*.yaml. Prints, an
 import argparse
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,10 @@ OPERATORS = {("float32", 1): 0.90, ("float16", 1): 0.85}
 OPERATORS |= {(dtype, batch): 0.93 for dtype in ("float32", "float16") for batch in (32, 128)}
 TIMM = {"compiled": (0.98, 0.13), "eager": (0.965, 0.16)}
 CPU = (0.96, None)
+# The device whose operators have required figures.
+REQUIRED = "h200"
+# Launch times in eager execution are those of the host. That of the H100 was a virtual machine, and twice as slow.
+HOSTS = {"h100": "h200"}
 
 
 class Report:
@@ -95,34 +101,46 @@ def _weights(rows: Sequence[Row]) -> Any:
     return np.array([1.0 if row.kind == "operator" else 1.5 for row in rows])
 
 
-def fit_h200(rows: Sequence[Row], report: Report) -> Efficiency:
-    """Fit the H200, and print the estimates of operators and replacements that were left out."""
-    device = find_device("h200")
+def fit_measured(name: str, rows: Sequence[Row], report: Report) -> Efficiency:
+    """Fit a device on its own rows, and print the estimates of operators and replacements that were left out."""
+    device = find_device(name)
     graph = [row for row in rows if row.execution == "graph"]
     t, model, weight = table(graph, device), Model(device, graph), _weights(graph)
     x = model.fit(t, weight)
     groups = sorted({row.group for row in graph if row.kind != "torchvision"})
     predicted = leave_out(model, t, weight, groups, x)
-    named = {"operator": "H200 operators", "replaced": "H200 replaced ResNet-50"}
+    named = {"operator": f"{name} operators", "replaced": f"{name} replaced ResNet-50"}
     for kind, title in named.items():
         for (dtype, batch), least in OPERATORS.items():
             chosen = np.array([(row.kind, row.dtype, row.batch) == (kind, dtype, batch) for row in graph])
             need = (least, 0.25) if kind == "operator" else (None, 0.15 if batch > 1 else None)
-            _line(report, f"{title}, {dtype}, batch {batch}", predicted, t, chosen, need)
-    return _with_eager(model, x, rows)
+            if chosen.sum() > 2:
+                _line(
+                    report,
+                    f"{title}, {dtype}, batch {batch}",
+                    predicted,
+                    t,
+                    chosen,
+                    need if name == REQUIRED else (None, None),
+                )
+    return _with_eager(name, model, x, rows)
 
 
-def _with_eager(model: Model, x: Any, rows: Sequence[Row]) -> Efficiency:
+def _with_eager(name: str, model: Model, x: Any, rows: Sequence[Row]) -> Efficiency:
     """The parameters with those of eager execution, which are fitted last."""
-    device = find_device("h200")
+    device = find_device(name)
     eager = [row for row in rows if row.execution == "eager"]
     values = dict(zip(model.names, np.exp(x), strict=True))
-    known = {name: Start(value, 1000) for name, value in values.items()}
+    known = {parameter: Start(value, 1000) for parameter, value in values.items()}
     second = Model(device, eager, known)
     t = table(eager, device)
     y = second.fit(t, _weights(eager))
     found = second.efficiency(y, "")
-    own = model.efficiency(x, "one H200: operators, ResNet-50s with layers replaced, networks of torchvision")
+    source = f"one {name.upper()}: operators, ResNet-50s with layers replaced, networks of torchvision"
+    if name in HOSTS:
+        found = find_device(HOSTS[name]).efficiency
+        source += f"; launch times in eager execution from the host of the {HOSTS[name].upper()}"
+    own = model.efficiency(x, source)
     launch, start = dict(own.launch), dict(own.start)
     launch["eager"], start["eager"] = found.launch["eager"], found.start["eager"]
     return own._replace(launch=launch, start=start)
@@ -257,15 +275,17 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--only", choices=("bounds", "estimates"))
     asked = parser.parse_args(arguments)
     report = Report()
-    h200 = timing_data.h200(asked.folder) if not asked.device or "h200" in asked.device else []
-    timm = timing_data.timm(asked.folder, asked.cache) if asked.device != ["h200"] else []
+    names = [name for name in timing_data.devices(asked.folder) if not asked.device or name in asked.device]
+    own = {name: timing_data.measured(asked.folder, name) for name in names}
+    has_timm = (asked.folder / "timm_inference.csv").exists() and (not asked.device or set(asked.device) - set(names))
+    timm = timing_data.timm(asked.folder, asked.cache) if has_timm else []
     timm = [row for row in timm if not asked.device or row.device in asked.device]
     if asked.only != "estimates":
-        check_bounds([*h200, *timm], report)
+        check_bounds([*chain.from_iterable(own.values()), *timm], report)
     if asked.only == "bounds":
         return 1 if report.failed else 0
     print(f"\n{'estimate of rows that were left out':<44} {'rows':>5} {'Spearman':>9} {'median':>8}   required")
-    found = {"h200": fit_h200(h200, report)} if h200 else {}
+    found = {name: fit_measured(name, rows, report) for name, rows in own.items()}
     for name in dict.fromkeys(row.device for row in timm):
         found[name] = fit_timm(name, [row for row in timm if row.device == name], report)
     if asked.write:

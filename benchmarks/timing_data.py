@@ -1,9 +1,10 @@
 """Measured times with the kernels of what was measured, for `fit_devices.py`.
 
-The files are not part of the repository: h200_operators.csv (operator, channels, hw, batch, dtype, eager_s, graph_s),
-h200_resnet50_replaced.csv (network, replace, batch, dtype, eager_s, graph_s), h200_torchvision.csv (network, batch,
-size, infer_s, graph_s) and timm_inference.csv (device, mode, precision, model, size, batch, samples_per_s, gmacs,
-macts, params_m). Kernels come from flopcalc's own formulas and counts; those of timm's models from counting them.
+Of a device: NAME_operators.csv (operator, channels, hw, batch, dtype, eager_s, graph_s), NAME_resnet50_replaced.csv
+(network, replace, batch, dtype, eager_s, graph_s) and NAME_torchvision.csv (network, batch, size, infer_s, graph_s), as
+`measure_cuda.py` writes them. Those of the H100 are in benchmarks/measured/, those of the H200 are not part of the
+repository, nor is timm_inference.csv (device, mode, precision, model, size, batch, samples_per_s, gmacs, macts,
+params_m). Kernels come from flopcalc's own formulas and counts; those of timm's models from counting them.
 """
 
 import csv
@@ -23,6 +24,7 @@ from flopcalc.targets.read import read_target
 from flopcalc.targets.spec import from_python
 
 DTYPES = {"fp32": "float32", "fp16": "float16", "amp_fp16": "float16", "bf16": "bfloat16"}
+OPERATORS = "_operators.csv"
 TIMM_DEVICES = {
     "rtx3090": "rtx3090",
     "rtx4090": "rtx4090",
@@ -70,25 +72,30 @@ def _at_batch(one: Kernel, two: Kernel, batch: int) -> Kernel:
     return one._replace(**{name: size + more[name] for name, size in sizes.items()})
 
 
-def h200(folder: Path) -> list[Row]:
-    """The rows of one H200: operators, replaced ResNet-50s and torchvision's networks that are described."""
+def devices(folder: Path) -> list[str]:
+    """The names of the devices whose operators were measured."""
+    return sorted(path.name.removesuffix(OPERATORS) for path in folder.glob(f"*{OPERATORS}"))
+
+
+def measured(folder: Path, device: str) -> list[Row]:
+    """The rows of a device: operators, replaced ResNet-50s and torchvision's networks that are described."""
     found: list[Row] = []
 
     def add(kind: str, group: str, name: str, row: dict[str, str], layers: Sequence[Timed]) -> None:
         for execution, column in (("graph", "graph_s"), ("eager", "eager_s" if "eager_s" in row else "infer_s")):
-            if row[column]:
+            if row.get(column):
                 batch, dtype = int(row["batch"]), DTYPES[row.get("dtype", "fp32")]
-                found.append(Row(kind, group, name, "h200", dtype, batch, execution, float(row[column]), layers))
+                found.append(Row(kind, group, name, device, dtype, batch, execution, float(row[column]), layers))
 
-    for row in _rows(folder / "h200_operators.csv"):
+    for row in _rows(folder / f"{device}{OPERATORS}"):
         name, channels, size = row["operator"], int(row["channels"]), int(row["hw"])
         layers = kernels.of_evaluation(flopcalc.layer(name, channels, hw=size, batch=int(row["batch"])))
         add("operator", name, f"{name} {channels} {size}", row, layers)
-    for row in _rows(folder / "h200_resnet50_replaced.csv"):
+    for row in _rows(folder / f"{device}_resnet50_replaced.csv"):
         layers = _described("resnet50", 224, int(row["batch"]), row["replace"])
         group = row["replace"].partition(":")[0] or "(plain)"
         add("replaced", group, f"resnet50 {row['replace']}".strip(), row, layers)
-    for row in _rows(folder / "h200_torchvision.csv"):
+    for row in _rows(folder / f"{device}_torchvision.csv"):
         if row["network"] in library.names():
             layers = _described(row["network"], int(row["size"]), int(row["batch"]))
             add("torchvision", row["network"], row["network"], row, layers)

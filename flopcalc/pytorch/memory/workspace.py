@@ -2,8 +2,9 @@
 
 Of a 3x3 convolution with stride 1 and one group, in float32, cuDNN often takes the Winograd algorithm that is not
 fused: it transforms tiles of 4x4 outputs to 6x6 values, so that input and output need 36/16 of their size, and weights
-36/9 of theirs. For the forward pass of a batch of 1, and for other convolutions, it takes other algorithms, whose
-workspace is estimated as nothing.
+36/9 of theirs. In the backward pass of a batch of 1, on maps of less than two tiles, it takes an algorithm that copies
+the weights. For the forward pass of a batch of 1, and for other convolutions, it takes others, whose workspace is
+estimated as nothing.
 """
 
 from typing import Any
@@ -30,8 +31,11 @@ def workspace(func: OpOverload, args: Any, out: Any) -> int:
         return 0
     if {*stride, *dilation} != {1} or given.element_size() != 4:
         return 0
-    if name == _FORWARD and given.shape[0] == 1:
-        return 0
+    if given.shape[0] == 1:
+        if name == _FORWARD:
+            return 0
+        if min(other.shape[2:]) < 2 * _TILE:
+            return int(weight.numel() * weight.element_size())
     return _transformed(given.shape[1], other) + _transformed(other.shape[1], other) + _weights(weight)
 
 
