@@ -8,7 +8,8 @@ def run() -> None:
     """Entry point of the installed script: run the command line and end the process with its exit code.
 
     Ctrl-C ends the process without a traceback at any time: by the default action of the signal while modules are
-    imported, and with exit code 130 while a command runs. Importing flopcalc as a library changes no handler.
+    imported, and with exit code 130 while a command runs. A request to end (SIGTERM) does the same, with exit code
+    143, so that temporary files go. Importing flopcalc as a library changes no handler.
     """
     # The built-in module behind `signal`, which would import enum first.
     signal = sys.modules["_signal"]
@@ -25,14 +26,24 @@ def run() -> None:
 
     open_streams()
     sys.unraisablehook = _unraisable
+    requests: list[int] = []
+
+    def end(number: int, frame: object) -> None:
+        requests.append(number)
+        raise KeyboardInterrupt
+
     try:
         if ours:
             signal.signal(signal.SIGINT, handler)
+        if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, end)
         code = main()
         if ours:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
     except KeyboardInterrupt:
         code = 130
+    if requests:
+        code = 128 + signal.SIGTERM
     try:
         sys.stderr.flush()
     except (OSError, ValueError):

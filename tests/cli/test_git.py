@@ -369,8 +369,12 @@ def test_two_targets_without_git_are_needed(run: Runner) -> None:
         assert "--git REV" in done.err
 
 
-def test_ctrl_c_leaves_nothing(repository: Repository, tmp_path: Path) -> None:
-    """While the other process builds a model: both end, and the files of the revision are removed."""
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_leaves_nothing(repository: Repository, tmp_path: Path, number: int, code: int) -> None:
+    """While the other process builds a model: both end, and the files of the revision are removed.
+
+    Ctrl-C reaches both processes, a request to end only the first.
+    """
     pytest.importorskip("torch")
     started = tmp_path / "started"
     wait = f"    open({str(started)!r}, 'w').close()\n    time.sleep(60)\n"
@@ -388,9 +392,9 @@ def test_ctrl_c_leaves_nothing(repository: Repository, tmp_path: Path) -> None:
     while not started.exists() and time.monotonic() < end and process.poll() is None:
         time.sleep(0.05)
     assert started.exists(), process.communicate()
-    os.killpg(process.pid, signal.SIGINT)
+    (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
     out, err = process.communicate(timeout=30)
-    assert (process.returncode, out) == (130, b"")
+    assert (process.returncode, out) == (code, b"")
     assert b"Traceback" not in err
     assert not list((tmp_path / "temporary").iterdir())
 
