@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 
 
 class Reader(NamedTuple):
-    """A reader. read: of a text, or of the name of a file here if `file` names one. seeds: texts that it takes."""
+    """A reader. read: of a text, or of the name of a file here if `file` names one. seeds: texts that it takes.
+
+    needs: a package that the reader imports.
+    """
 
     read: Callable[[str], object]
     seeds: tuple[str, ...]
     file: str = ""
+    needs: str = ""
 
 
 LOCK = """\
@@ -278,7 +282,7 @@ READERS: dict[str, Reader] = {
     "bits": Reader(_bits, ("w4a8", "w4a4:first=w8a8,last=w8a8,fc*=w32a32")),
     "timeout": Reader(_timeout, ("120", "0.5")),
     "configuration": Reader(
-        _configuration, ('{"model_type": "bert", "hidden_size": 8, "a": [1, null, 1e5]}',), "config.json"
+        _configuration, ('{"model_type": "bert", "hidden_size": 8, "a": [1, null, 1e5]}',), "config.json", "torch"
     ),
 }
 

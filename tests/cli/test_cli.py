@@ -327,6 +327,8 @@ BAD = {
 def test_bad_input(name: str, run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One line that says what is wrong, one that says what to do, exit code 2, nothing written."""
     monkeypatch.chdir(tmp_path)
+    if name == "too large to build":
+        pytest.importorskip("torch")
     arguments, message = BAD[name]
     done = run(*arguments)
     assert done.code == 2
@@ -520,6 +522,7 @@ def test_examples_of_the_help_run(name: str, run: Runner) -> None:
     example = (command.epilog or "").removeprefix("Example: flopcalc ")
     if name in ("formula", "verify"):
         pytest.importorskip("sympy")
+    if name in ("bench", "calibrate", "formula", "verify"):
         pytest.importorskip("torch")
     assert run(*shlex.split(example)).code == 0
     assert run(name, "-h").out == run(name, "--help").out != ""
