@@ -202,7 +202,8 @@ def _values(text: str) -> object:
     for name in ("spconv", "compconv"):
         for param in lookup.find(name).params:  # type: ignore[union-attr]
             try:
-                found.append(len(read_option(param, text)))
+                # As in _range.
+                found.append(bool(read_option(param, text)))
             except FlopcalcError as error:
                 _check(error)
     return found

@@ -185,7 +185,10 @@ FOUND = {
     "limit": ("macs <= 1" + "+1" * 490,),
     "pairs": ("name: x\nusual: {macs: [<<: thop, macs], params: [params]}\n",),
     "plan": ("spconv:" + "x," * 4000, "spconv:" + "y" * 9000 + "=1," + "y" * 9000 + "=1"),
+    "range": ("16:3\n:1", "16\n:3", "3,1:" + "6" * 30),
     "rows": ("\udcff", "\ufeff\0"),
+    "settings": ("a\x0cb=1,a\x0cb=1",),
+    "values": ("3\n:1", "1\u2028:0.5", "4:5,4:" + "1" * 30, "1:" + "1" * 30),
 }
 
 
