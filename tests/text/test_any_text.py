@@ -181,7 +181,7 @@ FOUND = {
     "latex": ("7 // 2 % 3", "'x'", "not a", "-" * 990 + "a"),
     "yaml": ("\ud800a: 1",),
     "clause": ("1if k == 3else 0", "1" + "+1" * 490, "matches(name, '\\d')"),
-    "condition": ("macs < 1" + "+1" * 490,),
+    "condition": ("macs < 1" + "+1" * 490, "macs < " + "9" * 5000 + "M", "macs < 1." + "9" * 5000 + " G"),
     "limit": ("macs <= 1" + "+1" * 490,),
     "pairs": ("name: x\nusual: {macs: [<<: thop, macs], params: [params]}\n",),
     "plan": ("spconv:" + "x," * 4000, "spconv:" + "y" * 9000 + "=1," + "y" * 9000 + "=1"),
@@ -203,6 +203,9 @@ def test_what_was_found(name: str, here: Path, capfd: pytest.CaptureFixture[str]
 
 
 LARGE = {
+    # Python reads no more than 4300 digits.
+    "digits and a unit": "9" * 5000 + "M",
+    "decimals and a unit": "1." + "9" * 5000 + "G",
     "one line": "x" * 5_000_000,
     "brackets": "[" * 100_000,
     "braces": "{a: " * 50_000,
