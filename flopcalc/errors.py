@@ -39,6 +39,8 @@ class FlopcalcError(Exception):
         reason: str = "",
         rule: str = "",
     ) -> None:
+        # Text of a user may have been put in as it is.
+        message, hint = _one_line(message), _one_line(hint)
         # All of them, so that the error can be pickled.
         super().__init__(code, message, hint, exit_code, reason, rule)
         self.code = code
@@ -50,6 +52,10 @@ class FlopcalcError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message}\nhint: {self.hint}" if self.hint else self.message
+
+
+def _one_line(text: str) -> str:
+    return " ".join(line.strip() for line in text.splitlines())
 
 
 def missing_package(package: str, requirement: str, purpose: str) -> FlopcalcError:

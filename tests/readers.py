@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 
 
 class Reader(NamedTuple):
-    """A reader. read: of a text, or of the name of a file here if `file` names one. seeds: texts that it takes."""
+    """A reader. read: of a text, or of the name of a file here if `file` names one. seeds: texts that it takes.
+
+    needs: a package that the reader imports.
+    """
 
     read: Callable[[str], object]
     seeds: tuple[str, ...]
     file: str = ""
+    needs: str = ""
 
 
 LOCK = """\
@@ -198,7 +202,8 @@ def _values(text: str) -> object:
     for name in ("spconv", "compconv"):
         for param in lookup.find(name).params:  # type: ignore[union-attr]
             try:
-                found.append(len(read_option(param, text)))
+                # As in _range.
+                found.append(bool(read_option(param, text)))
             except FlopcalcError as error:
                 _check(error)
     return found
@@ -278,7 +283,7 @@ READERS: dict[str, Reader] = {
     "bits": Reader(_bits, ("w4a8", "w4a4:first=w8a8,last=w8a8,fc*=w32a32")),
     "timeout": Reader(_timeout, ("120", "0.5")),
     "configuration": Reader(
-        _configuration, ('{"model_type": "bert", "hidden_size": 8, "a": [1, null, 1e5]}',), "config.json"
+        _configuration, ('{"model_type": "bert", "hidden_size": 8, "a": [1, null, 1e5]}',), "config.json", "torch"
     ),
 }
 

@@ -80,7 +80,8 @@ def _uv(*arguments: str) -> None:
 def prepared(name: str, python: str, how: list[str]) -> Path:
     """The Python of a fresh environment with flopcalc, and what the tests need. how: options of `uv pip install`."""
     folder = FOLDER / name
-    _uv("venv", "--quiet", "--clear", "--no-python-downloads", "--python", python, str(folder))
+    # With pip, by which a test installs a plug-in.
+    _uv("venv", "--quiet", "--seed", "--clear", "--no-python-downloads", "--python", python, str(folder))
     found = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
     needed = [*PROJECT["dependencies"], *requirements("test")]
     _uv("pip", "install", "--quiet", "--python", str(found), *how, "--editable", ".", *needed)

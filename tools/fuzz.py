@@ -79,7 +79,8 @@ def main() -> int:
             runs = next((line.split()[-1] for line in lines if "number_of_executed_units" in line), "?")
             print(f"{name}: {runs} texts, {'no fault' if done.returncode == 0 else 'a FAULT'}", flush=True)
             if done.returncode:
-                print("\n".join(lines[-40:]), flush=True)
+                # Without the names of the modules that were instrumented: the traceback comes before them.
+                print("\n".join([line for line in lines if not line.startswith("INFO: ")][-60:]), flush=True)
     artifacts = sorted(found.iterdir())
     for path in artifacts:
         print(f"found: {path}")

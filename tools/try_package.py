@@ -69,7 +69,7 @@ def try_sdist(sdist: Path, folder: Path, tests: str) -> None:
         archive.extractall(folder, filter="data")
     source = folder / sdist.name.removesuffix(".tar.gz")
     environment = folder / "tests"
-    run([tool("uv"), "venv", "--quiet", "--python", sys.executable, str(environment)], folder)
+    run([tool("uv"), "venv", "--quiet", "--seed", "--python", sys.executable, str(environment)], folder)
     python = environment / ("Scripts" if os.name == "nt" else "bin") / "python"
     needed = [*PROJECT["dependencies"], *requirements("test")]
     # From inside the unpacked folder: it has its own constraints.

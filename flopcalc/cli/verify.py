@@ -52,17 +52,24 @@ def command(
     """
     fmt = format_of(fmt, output)
     single = _single(targets, settings, shape)
-    verify = import_module("flopcalc.pytorch.verify")
     if single is not None:
         operator, given = single
         geometry, _ = read_shape(operator, {name: shape[name] for name in SHAPE_NAMES}, given)
-        rows = list(verify.verify_layer(operator.evaluate(geometry, given)))
-        document = _case_document(verify.verify_record(rows))
+        evaluation = operator.evaluate(geometry, given)
+        rows = list(_verify().verify_layer(evaluation))
+        document = _case_document(_verify().verify_record(rows))
     else:
+        _check_names(targets)
+        verify = _verify()
         rows = [row for found in _with_progress(list(_jobs(targets, verify))) for row in found]
         document = _summary_document(verify.verify_record(rows))
     emit(document, fmt, output)
     return ExitCode.CHECK_FAILED if document.data["failed"] else ExitCode.OK
+
+
+def _verify() -> Any:
+    """The module that counts. It imports torch, or raises missing-package: after all that can be wrong without it."""
+    return import_module("flopcalc.pytorch.verify")
 
 
 def _single(
@@ -80,19 +87,28 @@ def _single(
     return lookup.parse(targets[0], settings)
 
 
-def _jobs(targets: tuple[str, ...], verify: Any) -> Iterator[Job]:
-    known = [*lookup.names(), *library.names()]
-    for name in targets or known:
+def _check_names(targets: tuple[str, ...]) -> None:
+    """Raise FlopcalcError for a target that is neither an operator nor a described network."""
+    for name in targets:
         if ":" in name and lookup.find(name.partition(":")[0]) is not None:
             raise FlopcalcError(
                 "bad-usage", f"{name}: options of an operator need a shape", f"write flopcalc verify {name} --cin 256"
             )
+        if not _is_network(name) and lookup.find(name) is None:
+            known = [*lookup.names(), *library.names()]
+            raise unknown_name("operator or network", name, known, "`flopcalc list` shows both")
+
+
+def _is_network(name: str) -> bool:
+    return name in library.names() or name.endswith((".yaml", ".yml"))
+
+
+def _jobs(targets: tuple[str, ...], verify: Any) -> Iterator[Job]:
+    for name in targets or [*lookup.names(), *library.names()]:
         if name not in library.names() and (operator := lookup.find(name)) is not None:
             yield name, partial(_operator_rows, operator, verify)
-        elif name in library.names() or name.endswith((".yaml", ".yml")):
-            yield from _network_jobs(name, verify, replaced=name in targets or name == _SUBJECT)
         else:
-            raise unknown_name("operator or network", name, known, "`flopcalc list` shows both")
+            yield from _network_jobs(name, verify, replaced=name in targets or name == _SUBJECT)
 
 
 def _operator_rows(operator: Operator, verify: Any) -> Iterator[dict[str, Any]]:

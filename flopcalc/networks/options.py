@@ -59,7 +59,13 @@ def _check_declared(file: File, declared: Map, option: str) -> None:
     file.known(spec, OF_OPTION, f"option {option}")
     if "default" not in spec:
         raise file.error(declared, option, f"option {option} has no default", "write {default: ..., help: ...}")
-    if spec.get("choices"):
+    if "least" in spec and as_int(spec["least"]) is None:
+        why = f"least of option {option} is {clip(spec['least'])}, not a whole number"
+        raise file.error(spec, "least", why, "write for example least: 0")
+    if "choices" in spec:
+        if not isinstance(spec["choices"], list) or not spec["choices"]:
+            why = f"choices of option {option} is {clip(spec['choices'])}, not a list of values"
+            raise file.error(spec, "choices", why, "write for example choices: [v1, v2]")
         if spec["default"] not in spec["choices"]:
             raise file.error(declared, option, f"the default of option {option} is not one of its choices")
         return

@@ -53,8 +53,7 @@ def read_target(spec: TargetSpec) -> Target:
         from flopcalc.replacing.described import replace_layers
 
         return Target(plain, replace_layers(plain, plan))
-    # Imports torch, or raises missing-package.
-    python = import_module("flopcalc.pytorch.target")
+    python = _python("target", spec)
     asked = _keywords(spec), spec.inputs, spec.batch, plan
     if not isinstance(what, str):
         return Target(*python.read_object(what, *asked, spec.call, spec.kernels))
@@ -66,16 +65,22 @@ def read_symbolic(spec: TargetSpec, vary: Sequence[str] | None, use: Callable[[A
 
     vary: names of axes; None for the usual ones. The model can be counted again while `use` runs. Raises FlopcalcError.
     """
-    python = import_module("flopcalc.pytorch.symbolic_target")
+    python = _python("symbolic_target", spec)
     found: T = python.read_symbolic(python_request(spec, python)._replace(vary=vary), use)
     return found
 
 
 def python_memory(spec: TargetSpec, question: Any) -> "tuple[str, str, Followed]":
     """Name, title and tensors of a Python model (`flopcalc.pytorch.memory.target`). Raises FlopcalcError."""
-    python = import_module("flopcalc.pytorch.memory.target")
+    python = _python("memory.target", spec)
     found: tuple[str, str, Followed] = python.follow_target(python_request(spec, python), question)
     return found
+
+
+def _python(name: str, spec: TargetSpec) -> Any:
+    """A module of flopcalc.pytorch. It imports torch, or raises missing-package; errors of the target come first."""
+    _keywords(spec)
+    return import_module(f"flopcalc.pytorch.{name}")
 
 
 def python_request(spec: TargetSpec, python: Any) -> Any:

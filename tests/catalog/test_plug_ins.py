@@ -15,6 +15,7 @@ EXAMPLE = ROOT / "examples" / "flopcalc-flattened"
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A folder into which pip has installed the example package."""
+    pytest.importorskip("pip")
     folder = tmp_path_factory.mktemp("site")
     copy = tmp_path_factory.mktemp("source") / "example"
     shutil.copytree(EXAMPLE, copy)

@@ -18,7 +18,7 @@ from flopcalc.errors import FlopcalcError, clip, unknown_name
 from flopcalc.text.expression import constant_of, parse
 
 _UNITS = {"k": 3, "K": 3, "M": 6, "G": 9, "B": 9, "T": 12}
-_WITH_UNIT = re.compile(r"(?<![\w.])([0-9]+(?:\.[0-9]+)?)\s?([kKMGBT])(?![\w.])")
+_WITH_UNIT = re.compile(r"(?<![\w.])([0-9]{1,1000}(?:\.[0-9]{1,1000})?)\s?([kKMGBT])(?![\w.])")
 _RATIO = re.compile(r"\bratio\s*\(\s*(\w+)\s*\)")
 _EXAMPLE = "write for example 'macs < 1e9' or 'ratio(params) <= 1/2 and k == 3'"
 

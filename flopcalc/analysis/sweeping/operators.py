@@ -160,7 +160,7 @@ class OperatorFamily:
     def _case(self, outer: int) -> _Case:
         sizes, options = dict(self._sizes), dict(self._options)
         for name, values in reversed(self._outer):
-            outer, place = divmod(outer, len(values))
+            outer, place = divmod(outer, len_of(values))
             (options if name in self.operator.param else sizes)[name] = values[place]
         if "c_in" not in sizes and not any(axis.name == "c_in" for axis in self._axes):
             fixed = self.operator.default_c_in(self.operator.resolve(options)) if self.operator.default_c_in else None

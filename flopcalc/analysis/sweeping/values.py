@@ -46,10 +46,10 @@ def read_range(name: str, text: str, number: Callable[[str], Any]) -> Values:
 
     number: reads one of the three. Raises FlopcalcError (bad-range).
     """
-    pieces = text.split(":")
+    pieces = [piece.strip() for piece in text.split(":")]
     if len(pieces) not in (2, 3):
         raise _bad(name, text, "a range is first:last:step")
-    if not all(piece.strip() for piece in pieces):
+    if not all(pieces):
         raise _bad(name, text, "the range has an open end, and a sweep needs both ends")
     try:
         first, last, *rest = (number(piece) for piece in pieces)
@@ -67,7 +67,7 @@ def read_range(name: str, text: str, number: Callable[[str], Any]) -> Values:
         raise _bad(
             name,
             text,
-            f"the steps do not reach {pieces[1].strip()}",
+            f"the steps do not reach {pieces[1]}",
             f"both ends belong to a range: write {shown[0]}:{shown[1]}:{shown[3]} or {shown[0]}:{shown[2]}:{shown[3]}",
         )
     if isinstance(first, int) and isinstance(step, int):
@@ -96,7 +96,7 @@ def read_list(name: str, given: Any, read: Callable[[str], Any], number: Callabl
     for piece in pieces:
         if ":" in piece:
             values = read_range(name, piece, number)
-            if len(found) + len(values) > MAX_LISTED:
+            if len(found) + len_of(values) > MAX_LISTED:
                 raise _bad(name, given, f"more than {MAX_LISTED:,} values in a list", "write one range")
             found += values
         else:
