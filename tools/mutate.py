@@ -43,19 +43,34 @@ TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "tests/operators/test_registry.py tests/operators/test_registry_modules.py -k {name}",
         ),
     ),
-    ("flopcalc/cost/", ("tests/cost tests/spec tests/primitives", "tests/operators -k 'not registry'")),
+    (
+        "flopcalc/cost/",
+        (
+            "tests/cost tests/spec tests/symbolic tests/primitives",
+            "tests/presets tests/operators -k 'not registry'",
+            "tests/published tests/pytorch/test_counters.py tests/analysis/test_sweep_exact.py tests/algebra",
+        ),
+    ),
     ("flopcalc/symbolic/", ("tests/symbolic", "tests/pytorch/tracing/test_symbolic.py")),
     (
         "flopcalc/pytorch/tracing/",
         (
-            "tests/pytorch/tracing/test_shapes.py tests/pytorch/tracing/test_tracer.py",
-            "tests/pytorch/test_views.py tests/pytorch/tracing",
-            "tests/pytorch/test_traced_traps.py",
+            "tests/pytorch/tracing/test_shapes.py tests/pytorch/tracing/test_tracer.py tests/pytorch/tracing/test_nodes.py",
+            "tests/pytorch/tracing/test_symbolic.py tests/pytorch/test_traced_traps.py",
+            "tests/pytorch/tracing/test_closed_forms.py tests/pytorch/tracing/test_witnesses.py",
         ),
     ),
+    ("flopcalc/pytorch/counting/kernels/", ("tests/pytorch/kernels",)),
     (
         "flopcalc/pytorch/counting/",
-        ("tests/pytorch/kernels", "tests/pytorch/test_count.py tests/pytorch/test_traps.py"),
+        (
+            "tests/pytorch/test_{name}.py",
+            "tests/pytorch/test_count.py tests/pytorch/test_traps.py",
+            "tests/pytorch/test_process_state.py tests/pytorch/test_arguments.py tests/pytorch/test_several_inputs.py "
+            "tests/pytorch/test_passes.py tests/pytorch/test_unused_parameters.py tests/pytorch/test_copying.py "
+            "tests/pytorch/test_more_traps.py tests/pytorch/test_recognition.py tests/pytorch/test_explain_modules.py",
+            "tests/pytorch/test_harmless.py tests/pytorch/test_python_model.py",
+        ),
     ),
 )
 
@@ -201,6 +216,7 @@ def main() -> int:
     os.environ["PYTHONPATH"] = str(ROOT)
     _preload()
     reasons, counts, left = justified(), Counter[str](), 0
+    bases: dict[str, tuple[str, float]] = {}
     only = {int(one) for one in given.only.split(",") if one}
     ends = time.monotonic() + given.seconds if given.seconds else None
     for path in _files(given.files):
@@ -217,7 +233,11 @@ def main() -> int:
             continue
         if not chosen:
             continue
-        base, seconds = (SURVIVED, 60.0) if given.no_base else outcome(path, None, 600)
+        # Files with the same tests share the run without a change.
+        tests = str(runs_of(path))
+        if tests not in bases:
+            bases[tests] = (SURVIVED, 60.0) if given.no_base else outcome(path, None, 600)
+        base, seconds = bases[tests]
         if base != SURVIVED:
             outcome(path, None, 600, loud=True)
             print(f"{path}: the tests fail without a change ({base}); run: pytest {runs_of(path)}")
