@@ -1,5 +1,6 @@
 """Kernels without products: each figure follows from its definition in docs/conventions.md, by hand."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,10 @@ from torch.nn import functional as F  # noqa: N812
 A = torch.rand(4, 6)
 MAP = torch.rand(1, 2, 8, 8)
 SPARSE = torch.eye(3).to_sparse()
+with warnings.catch_warnings():
+    # Of the first one torch says that they are new.
+    warnings.simplefilter("ignore")
+    CSR = torch.eye(3).to_sparse_csr()
 
 CASES: dict[str, tuple[Callable[[], Any], dict[str, int]]] = {
     # Reductions: one operation for each of the 24 elements.
@@ -79,6 +84,8 @@ CASES: dict[str, tuple[Callable[[], Any], dict[str, int]]] = {
         {"adds": 128, "muls": 128},
     ),
     "group norm": (lambda: F.group_norm(MAP, 2), {"adds": 384, "muls": 256}),
+    # Of each of 4 rows a root and a division; 24 squares, and 24 products with the factor of the row.
+    "weight norm": (lambda: torch._weight_norm(A, torch.ones(4, 1), 0), {"adds": 24, "muls": 48, "other": 8}),
     # Interpolation: t taps cost t muls and t - 1 adds; 2 x 16 x 16 = 512 results.
     "nearest": (lambda: F.interpolate(MAP, scale_factor=2), {}),
     "bilinear": (lambda: F.interpolate(MAP, scale_factor=2, mode="bilinear"), {"adds": 3 * 512, "muls": 4 * 512}),
@@ -105,6 +112,12 @@ CASES: dict[str, tuple[Callable[[], Any], dict[str, int]]] = {
     "adaptive max pooling, 8 -> 3: spans 3 + 4 + 3": (
         lambda: F.adaptive_max_pool2d(MAP, 3),
         {"other": 2 * 100},
+    ),
+    "average pooling backward: 32 gradients, each divided, to windows of 4": (
+        lambda: torch.ops.aten.avg_pool2d_backward(
+            torch.rand(1, 2, 4, 4), MAP, [2, 2], [2, 2], [0, 0], False, True, None
+        ),
+        {"adds": 128, "other": 32},
     ),
     # Transforms: n log2 n with n = 8, 4 rows: 2 n log2 n muls and 3 n log2 n adds; half for real ones.
     "fft": (lambda: torch.fft.fft(torch.rand(4, 8).to(torch.complex64)), {"adds": 288, "muls": 192}),
@@ -143,6 +156,10 @@ TRAFFIC: dict[str, tuple[Callable[[], Any], tuple[int, int]]] = {
     "a sparse tensor: entries, and two indices each": (
         lambda: torch.ops.aten._to_dense(SPARSE),
         (9, 9),
+    ),
+    "a CSR tensor: 3 entries, their 3 columns, and where 3 rows begin and end": (
+        lambda: torch.ops.aten._to_dense(CSR),
+        (3 + 3 + 4, 9),
     ),
 }
 
