@@ -41,6 +41,7 @@ TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "tests/operators/test_{name}.py",
             "tests/pytorch/test_crosscheck.py tests/pytorch/test_layers.py -k {name}",
             "tests/operators/test_registry.py tests/operators/test_registry_modules.py -k {name}",
+            "tests/published/test_tables.py",
         ),
     ),
     (
@@ -55,7 +56,8 @@ TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "flopcalc/pytorch/tracing/",
         (
-            "tests/pytorch/tracing/test_shapes.py tests/pytorch/tracing/test_tracer.py tests/pytorch/tracing/test_nodes.py",
+            "tests/pytorch/tracing/test_shapes.py tests/pytorch/tracing/test_nodes.py "
+            "tests/pytorch/tracing/test_tracer.py",
             "tests/pytorch/tracing/test_symbolic.py tests/pytorch/test_traced_traps.py",
             "tests/pytorch/tracing/test_closed_forms.py tests/pytorch/tracing/test_witnesses.py",
         ),

@@ -122,7 +122,7 @@ def _attends_in_other_shapes(self: Any, x: Any) -> Any:
 
 
 def _attends_to_itself(self: Any, x: Any) -> Any:
-    y = self.conv(x).flatten(2).permute(2, 0, 1)
+    y = self.conv(x).flatten(2).permute(2, 0, 1).contiguous()
     weight, bias = y.new_ones(48, 16), y.new_ones(48)
     out, scores = F.multi_head_attention_forward(
         y, y, y, 16, 4, weight, bias, None, None, False, 0.0, weight[:16], bias[:16], False, need_weights=False
