@@ -44,7 +44,9 @@ def test_published_savings() -> None:
     for m, times in ((2, Fraction(9, 4)), (4, Fraction(4)), (6, Fraction(81, 16))):
         e = layer("winograd", 64, 32, hw=24, m=m)
         assert Fraction(e.baseline.macs, e.macs) == times
-        products = f"= {(m + 2) ** 2} products for {m**2} outputs instead of {9 * m**2}, {float(times):.4g} times fewer;"
+        products = (
+            f"= {(m + 2) ** 2} products for {m**2} outputs instead of {9 * m**2}, {float(times):.4g} times fewer;"
+        )
         assert products in notes(e)[0]
     # The last tiles reach beyond a map of 7 x 7: 4^2 tiles of 2, 2^2 tiles of 4.
     assert layer("winograd", 8, hw=7).macs == 16 * 16 * 64
