@@ -103,11 +103,11 @@ def test_a_tuple_among_the_arguments_of_a_call_is_a_value() -> None:
     """Not the shape of a further input: the forward gets its numbers."""
 
     class Shifts(nn.Module):
-        def forward(self, x: Tensor, by: tuple[int, ...]) -> Tensor:
-            return x + sum(by)
+        def forward(self, x: Tensor, by: tuple[tuple[int, ...], ...]) -> Tensor:
+            return x + sum(by[0])
 
     # Of a tensor of 2 x 3 the sum would have additions of its own.
-    assert counted_network(Shifts(), "3", call=ForwardCall(arguments={"by": (2, 3)})).total("adds") == 3
+    assert counted_network(Shifts(), "3", call=ForwardCall(arguments={"by": ((2, 3),)})).total("adds") == 3
 
 
 def test_all_kinds_of_cost() -> None:
