@@ -150,6 +150,14 @@ CASES: dict[str, tuple[Callable[[], Any], dict[str, int]]] = {
         ),
         {"macs": 4 * 5 * 64 + 50 * 8, "adds": 4 * 40 + 50, "muls": 50, "other": 100},
     ),
+    "attention in one kernel, with a mask, which is added": (
+        lambda: torch._native_multi_head_attention(
+            *(TOKENS, TOKENS, TOKENS, 8, 2, torch.rand(24, 8), torch.rand(24), torch.rand(8, 8), torch.rand(8)),
+            torch.zeros(5, 5, dtype=torch.bool),
+            mask_type=0,
+        ),
+        {"macs": 4 * 5 * 64 + 50 * 8, "adds": 4 * 40 + 100, "muls": 50, "other": 100},
+    ),
     # Pooling.
     "adaptive max pooling, 8 -> 3: spans 3 + 4 + 3": (
         lambda: F.adaptive_max_pool2d(MAP, 3),
@@ -241,3 +249,10 @@ def test_a_norm_in_several_ways() -> None:
         lambda: F.batch_norm(MAP, None, None, training=True),
     ]
     assert [cost(way) for way in ways] == [{"adds": 384, "muls": 256}] * 4
+
+
+def test_activations_of_attention_in_one_kernel() -> None:
+    """5 x 8 outputs of the projections of queries, keys, values and the result, and of attention itself."""
+    weights = torch.rand(24, 8), torch.rand(24), torch.rand(8, 8), torch.rand(8)
+    found = run(lambda: torch._native_multi_head_attention(TOKENS, TOKENS, TOKENS, 8, 2, *weights))
+    assert found.work.activations == 5 * 40
