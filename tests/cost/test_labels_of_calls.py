@@ -65,3 +65,11 @@ def test_softmax(name: str, call: str) -> None:
 def test_thop_of_2019(part: Part, figure: int) -> None:
     """By its docstring."""
     assert convention.get("thop-2019").of(Cost((part,))) == figure
+
+
+def test_a_product_of_complex_numbers_counts_once() -> None:
+    """Four products of real numbers each, which other counters take for one."""
+    cost = Cost((Part("a", "matmul", macs=4000, call="torch.bmm, complex"),))
+    assert convention.get("macs").of(cost) == 4000
+    assert convention.get("fvcore").of(cost) == 1000
+    assert convention.get("flop-counter").of(cost) == 2 * 1000
