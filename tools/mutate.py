@@ -41,21 +41,38 @@ TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "tests/operators/test_{name}.py",
             "tests/pytorch/test_crosscheck.py tests/pytorch/test_layers.py -k {name}",
             "tests/operators/test_registry.py tests/operators/test_registry_modules.py -k {name}",
+            "tests/published/test_tables.py",
         ),
     ),
-    ("flopcalc/cost/", ("tests/cost tests/spec tests/primitives", "tests/operators -k 'not registry'")),
+    (
+        "flopcalc/cost/",
+        (
+            "tests/cost tests/spec tests/symbolic tests/primitives",
+            "tests/presets tests/operators -k 'not registry'",
+            "tests/published tests/pytorch/test_counters.py tests/analysis/test_sweep_exact.py tests/algebra",
+        ),
+    ),
     ("flopcalc/symbolic/", ("tests/symbolic", "tests/pytorch/tracing/test_symbolic.py")),
     (
         "flopcalc/pytorch/tracing/",
         (
-            "tests/pytorch/tracing/test_shapes.py tests/pytorch/tracing/test_tracer.py",
-            "tests/pytorch/test_views.py tests/pytorch/tracing",
-            "tests/pytorch/test_traced_traps.py",
+            "tests/pytorch/tracing/test_shapes.py tests/pytorch/tracing/test_nodes.py "
+            "tests/pytorch/tracing/test_tracer.py",
+            "tests/pytorch/tracing/test_symbolic.py tests/pytorch/test_traced_traps.py",
+            "tests/pytorch/tracing/test_closed_forms.py tests/pytorch/tracing/test_witnesses.py",
         ),
     ),
+    ("flopcalc/pytorch/counting/kernels/", ("tests/pytorch/kernels",)),
     (
         "flopcalc/pytorch/counting/",
-        ("tests/pytorch/kernels", "tests/pytorch/test_count.py tests/pytorch/test_traps.py"),
+        (
+            "tests/pytorch/test_{name}.py",
+            "tests/pytorch/test_count.py tests/pytorch/test_traps.py",
+            "tests/pytorch/test_process_state.py tests/pytorch/test_arguments.py tests/pytorch/test_several_inputs.py "
+            "tests/pytorch/test_passes.py tests/pytorch/test_unused_parameters.py tests/pytorch/test_copying.py "
+            "tests/pytorch/test_more_traps.py tests/pytorch/test_recognition.py tests/pytorch/test_explain_modules.py",
+            "tests/pytorch/test_harmless.py tests/pytorch/test_python_model.py",
+        ),
     ),
 )
 
@@ -94,6 +111,15 @@ class _Quiet:
         config.workerinput = {}  # type: ignore[attr-defined]
 
 
+def _tests_of(head: str, name: str) -> list[str]:
+    """The file of tests of that name, or else those beside it that name it in a text."""
+    path = ROOT / f"{head}{name}.py"
+    if not path.exists() and head.endswith("operators/test_"):
+        found = sorted(one for one in path.parent.glob("test_*.py") if f'"{name}"' in one.read_text(encoding="utf-8"))
+        return [str(one.relative_to(ROOT)) for one in found if "registry" not in one.name]
+    return [str(path.relative_to(ROOT))]
+
+
 def runs_of(path: str) -> list[list[str]]:
     """The arguments of each run of pytest for a file."""
     names = [Path(path).stem]
@@ -105,7 +131,7 @@ def runs_of(path: str) -> list[list[str]]:
     for prefix, lines in TESTS:
         for line in lines if path.startswith(prefix) else ():
             head, of_names, rest = line.partition("{name}.py")
-            text = " ".join(f"{head}{name}.py" for name in names) + rest if of_names else line
+            text = " ".join(one for name in names for one in _tests_of(head, name)) + rest if of_names else line
             words = shlex.split(text.replace("{name}", f"'{' or '.join(names)}'"))
             kept = [word for word in words if not word.startswith("tests/") or (ROOT / word).exists()]
             if any(word.startswith("tests/") for word in kept):
@@ -201,6 +227,7 @@ def main() -> int:
     os.environ["PYTHONPATH"] = str(ROOT)
     _preload()
     reasons, counts, left = justified(), Counter[str](), 0
+    bases: dict[str, tuple[str, float]] = {}
     only = {int(one) for one in given.only.split(",") if one}
     ends = time.monotonic() + given.seconds if given.seconds else None
     for path in _files(given.files):
@@ -217,7 +244,11 @@ def main() -> int:
             continue
         if not chosen:
             continue
-        base, seconds = (SURVIVED, 60.0) if given.no_base else outcome(path, None, 600)
+        # Files with the same tests share the run without a change.
+        tests = str(runs_of(path))
+        if tests not in bases:
+            bases[tests] = (SURVIVED, 60.0) if given.no_base else outcome(path, None, 600)
+        base, seconds = bases[tests]
         if base != SURVIVED:
             outcome(path, None, 600, loud=True)
             print(f"{path}: the tests fail without a change ({base}); run: pytest {runs_of(path)}")

@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flopcalc.cost import arith
+from flopcalc.symbolic.evaluating import evaluate
+from flopcalc.symbolic.scope import Scope
 
 WHOLE = st.integers(1, 10**6)
 
@@ -74,6 +76,27 @@ def test_exact_div_keeps_no_floor_on_symbols() -> None:
     a, g = sympy.symbols("a g", integer=True, positive=True)
     assert arith.exact_div(a, g) == a / g
     assert arith.exact_div(12, 4) == 3
+
+
+def test_a_function_of_each_element() -> None:
+    """7 -> 2, the number of its divisors; 6 -> 4."""
+
+    def divisors(value: int) -> int:
+        return sum(value % one == 0 for one in range(1, value + 1))
+
+    assert arith.elementwise(divisors, 6) == 4
+    assert arith.elementwise(divisors, np.array([[6, 7], [1, 12]])).tolist() == [[4, 2], [1, 6]]
+
+
+def test_the_highest_of_many_sizes() -> None:
+    """At every size it is the largest; what is never larger than another one is not in the form."""
+    h = Scope({"H": 20}).symbol("H")
+    many = [h, 3 * h - 40, 2 * h + 1, 50, h + 1]
+    found = arith.highest(many)
+    for size in (1, 2, 19, 20, 24, 25, 41, 42, 300):
+        assert evaluate(found, {"H": size}) == max(size, 3 * size - 40, 2 * size + 1, 50, size + 1)
+    assert arith.highest([h, h + 1]) == h + 1
+    assert arith.highest([3, 7, 5]) == 7
 
 
 def test_add_up_flattens_a_sum_of_symbols_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,8 +128,13 @@ def test_gconv_first_channel_is_a_plain_convolution() -> None:
 
 
 def test_gconv_says_where_it_is_not_exact() -> None:
-    """Stride 2 on an even size leaves the last row out; a 3x5 kernel is refused."""
+    """Stride 2 on an even size leaves the last row out; a 3x5 kernel is refused.
+
+    At stride 3 with padding 1, windows are at -1..1, 2..4, 5..7: a size of 7 ends there, one of 8 does not.
+    """
     assert any("not exactly equivariant" in note for note in notes(layer("gconv", 2, hw=8, stride=2)))
     assert not any("not exactly equivariant" in note for note in notes(layer("gconv", 2, hw=9, stride=2)))
+    assert any("not exactly equivariant" in note for note in notes(layer("gconv", 2, hw=8, stride=3)))
+    assert not any("not exactly equivariant" in note for note in notes(layer("gconv", 2, hw=7, stride=3)))
     with pytest.raises(FlopcalcError, match="does not apply"):
         layer("gconv", 2, k=(3, 5))

@@ -75,6 +75,8 @@ def test_llama_3_8b_by_hand() -> None:
     multi_query = layer("gqa", 4096, hw=(1, 8192), heads=32, kv_heads=1)
     assert e.params - multi_query.params == 2 * 4096 * (1024 - 128)
     assert part_total(e, "scores", "macs") == part_total(multi_query, "scores", "macs")
+    # Without options: 4 heads of 16, of which two share one of keys.
+    assert layer("gqa", 64, hw=4).params == 2 * 64**2 + 2 * 64 * 32
 
 
 def test_causal_pairs_by_hand() -> None:

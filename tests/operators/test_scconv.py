@@ -9,7 +9,9 @@ torch: Any = pytest.importorskip("torch")
 from helpers import build, part_params, random_tensor, refused
 from torch.nn import functional as F  # noqa: N812
 
-from flopcalc import layer
+from flopcalc import layer, network
+from flopcalc.catalog import lookup
+from flopcalc.replacing.described import replace_convolutions
 
 
 def test_scconv_numbers() -> None:
@@ -34,6 +36,8 @@ def test_scconv_numbers() -> None:
     other = part_params("scconv", 64, 96, alpha="1/4", squeeze=4)
     assert (other["gwc"], other["pwc2"]) == (4 * 96 * 9 // 2, 12 * 84)
     refused("it has a stride", "scconv", 64, stride=2)
+    # Of the 16 blocks of ResNet-50, each with one 3x3 convolution, 3 have a stride.
+    assert len(replace_convolutions(network("resnet50"), lookup.get("scconv"), {}).replaced) == 16 - 3
     refused("multiple of 2 and of norm_groups = 16", "scconv", 40)
     refused("without channels", "scconv", 64, alpha=1)
 

@@ -15,6 +15,7 @@ from flopcalc.catalog import lookup
 from flopcalc.operators._winograd import LARGEST, transforms
 from flopcalc.pytorch.layers import FFTConv2d, WinogradConv2d
 from flopcalc.replacing.described import replace_convolutions
+from flopcalc.spec.layer_record import notes
 
 
 @pytest.mark.parametrize("m", range(1, LARGEST + 1))
@@ -43,6 +44,10 @@ def test_published_savings() -> None:
     for m, times in ((2, Fraction(9, 4)), (4, Fraction(4)), (6, Fraction(81, 16))):
         e = layer("winograd", 64, 32, hw=24, m=m)
         assert Fraction(e.baseline.macs, e.macs) == times
+        products = (
+            f"= {(m + 2) ** 2} products for {m**2} outputs instead of {9 * m**2}, {float(times):.4g} times fewer;"
+        )
+        assert products in notes(e)[0]
     # The last tiles reach beyond a map of 7 x 7: 4^2 tiles of 2, 2^2 tiles of 4.
     assert layer("winograd", 8, hw=7).macs == 16 * 16 * 64
     assert layer("winograd", 8, hw=7, m=4).macs == 4 * 36 * 64
@@ -120,6 +125,9 @@ def test_fourier_by_hand() -> None:
     assert part_total(e, "spectrum", "adds") == 16 * 1024 * 15
     filters = next(part for part in e.cost if part.name == "weights.spectrum")
     assert (filters.muls, filters.adds) == (16 * 8 * 1024 * 10, 16 * 8 * 1024 * 15)
+    # Transforms of 16 + 8 maps, and of 16 x 8 kernels: 25 for each of 1024 numbers.
+    said = " ".join(notes(e))
+    assert f"maps {24 * 25 * 1024:,}, weights {128 * 25 * 1024:,};" in said
     # The products do not depend on the kernel, as long as the padded map has the same size.
     assert layer("fft_conv", 16, 8, k=3, hw=30).macs == e.macs
 

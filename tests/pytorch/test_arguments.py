@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from flopcalc import FlopcalcError
 from flopcalc.cost.kinds import KINDS
-from flopcalc.networks.inputs import Input
+from flopcalc.networks.inputs import ForwardCall, Input
 from flopcalc.pytorch import build_layer, count, counted_network, replace
 
 # 3 -> 4 channels, 1x1, on 8x6: 3 * 4 * 48.
@@ -97,6 +97,17 @@ def test_a_list_of_integers_next_to_a_tensor_is_a_value() -> None:
             return x.reshape(size)
 
     assert count(Resizes(), (1, 6), [2, 3]).output == [(2, 3)]
+
+
+def test_a_tuple_among_the_arguments_of_a_call_is_a_value() -> None:
+    """Not the shape of a further input: the forward gets its numbers."""
+
+    class Shifts(nn.Module):
+        def forward(self, x: Tensor, by: tuple[tuple[int, ...], ...]) -> Tensor:
+            return x + sum(by[0])
+
+    # Of a tensor of 2 x 3 the sum would have additions of its own.
+    assert counted_network(Shifts(), "3", call=ForwardCall(arguments={"by": ((2, 3),)})).total("adds") == 3
 
 
 def test_all_kinds_of_cost() -> None:

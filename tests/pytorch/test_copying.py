@@ -113,6 +113,23 @@ class Refuses:
         raise RuntimeError("there is only one")
 
 
+class Mark:
+    """An object of which there is one: its copy is itself."""
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self
+
+
+MARK = Mark()
+
+
+def test_objects_copy_themselves_as_they_want() -> None:
+    """A forward may look for them by identity."""
+    made: Any = structural_copy(Plain(mark=MARK, marks=[MARK]), on_meta)
+    assert made.mark is MARK
+    assert made.marks[0] is MARK
+
+
 def test_ways_back_to_the_module() -> None:
     """Closures, bound methods, partial functions, built-in methods, slots, weak references, refusing objects."""
     module: Any = Plain()

@@ -18,6 +18,7 @@ from flopcalc import FlopcalcError
 from flopcalc.pytorch import count
 from flopcalc.pytorch.counting import twins
 from flopcalc.pytorch.counting.counter import REAL_VALUES, count_call
+from flopcalc.pytorch.counting.random_numbers import own_random
 
 
 class Scaled(nn.Module):
@@ -291,6 +292,18 @@ def test_random_numbers_of_a_forward() -> None:
     assert (found.on, dict(found.uncounted)) == ("cpu", {})
     assert torch.equal(torch.get_rng_state(), before[0])
     assert (random.getstate(), np.random.get_state()[1].tolist()) == before[1:]
+
+
+def test_numbers_of_a_generator_of_our_own() -> None:
+    """As torch draws them from it, also by operators that have a generator in another overload only."""
+    seeded = [torch.Generator().manual_seed(5) for _ in range(2)]
+    before = torch.get_rng_state()
+    for func, args in ((torch.ops.aten.rand.default, ([3],)), (torch.ops.aten.randint.low, (2, 9, [4]))):
+        found = own_random(func)
+        assert found is not None
+        assert torch.equal(found(seeded[0], *args), getattr(torch, func._opname)(*args, generator=seeded[1]))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert own_random(torch.ops.aten.add.Tensor) is None
 
 
 def test_a_gpu_named_in_a_forward_is_the_device_of_the_pass() -> None:

@@ -1,5 +1,6 @@
 """Kernels without products: each figure follows from its definition in docs/conventions.md, by hand."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,13 @@ from torch.nn import functional as F  # noqa: N812
 
 A = torch.rand(4, 6)
 MAP = torch.rand(1, 2, 8, 8)
+TOKENS = torch.rand(1, 5, 8)
+HEADS = torch.rand(1, 2, 3, 4)
 SPARSE = torch.eye(3).to_sparse()
+with warnings.catch_warnings():
+    # Of the first one torch says that they are new.
+    warnings.simplefilter("ignore")
+    CSR = torch.eye(3).to_sparse_csr()
 
 CASES: dict[str, tuple[Callable[[], Any], dict[str, int]]] = {
     # Reductions: one operation for each of the 24 elements.
@@ -79,6 +86,18 @@ CASES: dict[str, tuple[Callable[[], Any], dict[str, int]]] = {
         {"adds": 128, "muls": 128},
     ),
     "group norm": (lambda: F.group_norm(MAP, 2), {"adds": 384, "muls": 256}),
+    # Of each of 4 rows a root and a division; 24 squares, and 24 products with the factor of the row.
+    "weight norm": (lambda: torch._weight_norm(A, torch.ones(4, 1), 0), {"adds": 24, "muls": 48, "other": 8}),
+    # v . dw and what it takes off: 2 adds and 2 muls each, a factor more, and of each of 4 rows two divisions.
+    "weight norm backward": (
+        lambda: torch.ops.aten._weight_norm_interface_backward(A, A, torch.ones(4, 1), torch.ones(4, 1), 0),
+        {"adds": 48, "muls": 72, "other": 8},
+    ),
+    # 2 heads x 3 x 3 = 18 scores, of 4 channels, used for 4: their scale, softmax, and both products.
+    "fused attention": (
+        lambda: F.scaled_dot_product_attention(HEADS, HEADS, HEADS),
+        {"macs": 18 * 8, "adds": 18, "muls": 18, "other": 36},
+    ),
     # Interpolation: t taps cost t muls and t - 1 adds; 2 x 16 x 16 = 512 results.
     "nearest": (lambda: F.interpolate(MAP, scale_factor=2), {}),
     "bilinear": (lambda: F.interpolate(MAP, scale_factor=2, mode="bilinear"), {"adds": 3 * 512, "muls": 4 * 512}),
@@ -101,10 +120,54 @@ CASES: dict[str, tuple[Callable[[], Any], dict[str, int]]] = {
         lambda: F.grid_sample(MAP, torch.zeros(1, 5, 5, 2), mode="nearest", align_corners=False),
         {},
     ),
+    "grid_sample backward: 50 gradients of 4 taps, for the map and for the grid": (
+        lambda: torch.ops.aten.grid_sampler_2d_backward(
+            torch.rand(1, 2, 5, 5), MAP, torch.zeros(1, 5, 5, 2), 0, 0, False, [True, True]
+        ),
+        {"adds": 400, "muls": 400},
+    ),
+    # 144 gradients of 2 x 9 weights, for the map and for the weights; the bias is their sum.
+    "convolution backward": (
+        lambda: torch.ops.aten.convolution_backward(
+            torch.rand(1, 4, 6, 6),
+            MAP,
+            torch.rand(4, 2, 3, 3),
+            [4],
+            [1, 1],
+            [0, 0],
+            [1, 1],
+            False,
+            [0, 0],
+            1,
+            [True, True, True],
+        ),
+        {"macs": 2 * 144 * 18, "adds": 144},
+    ),
+    # 5 tokens of 8 channels in 2 heads: four projections with biases, and 50 scores, used for 4 channels, twice.
+    "attention in one kernel": (
+        lambda: torch._native_multi_head_attention(
+            TOKENS, TOKENS, TOKENS, 8, 2, torch.rand(24, 8), torch.rand(24), torch.rand(8, 8), torch.rand(8)
+        ),
+        {"macs": 4 * 5 * 64 + 50 * 8, "adds": 4 * 40 + 50, "muls": 50, "other": 100},
+    ),
+    "attention in one kernel, with a mask, which is added": (
+        lambda: torch._native_multi_head_attention(
+            *(TOKENS, TOKENS, TOKENS, 8, 2, torch.rand(24, 8), torch.rand(24), torch.rand(8, 8), torch.rand(8)),
+            torch.zeros(5, 5, dtype=torch.bool),
+            mask_type=0,
+        ),
+        {"macs": 4 * 5 * 64 + 50 * 8, "adds": 4 * 40 + 100, "muls": 50, "other": 100},
+    ),
     # Pooling.
     "adaptive max pooling, 8 -> 3: spans 3 + 4 + 3": (
         lambda: F.adaptive_max_pool2d(MAP, 3),
         {"other": 2 * 100},
+    ),
+    "average pooling backward: 32 gradients, each divided, to windows of 4": (
+        lambda: torch.ops.aten.avg_pool2d_backward(
+            torch.rand(1, 2, 4, 4), MAP, [2, 2], [2, 2], [0, 0], False, True, None
+        ),
+        {"adds": 128, "other": 32},
     ),
     # Transforms: n log2 n with n = 8, 4 rows: 2 n log2 n muls and 3 n log2 n adds; half for real ones.
     "fft": (lambda: torch.fft.fft(torch.rand(4, 8).to(torch.complex64)), {"adds": 288, "muls": 192}),
@@ -132,6 +195,10 @@ def test_by_hand(name: str) -> None:
 
 TRAFFIC: dict[str, tuple[Callable[[], Any], tuple[int, int]]] = {
     "copy_ does not read what it overwrites": (lambda: torch.empty(4, 6).copy_(A), (24, 24)),
+    "the gradient and the softmax are read": (
+        lambda: torch.ops.aten._softmax_backward_data(A, A, 1, torch.float32),
+        (48, 24),
+    ),
     "fill_": (lambda: torch.empty(4, 6).fill_(1), (0, 24)),
     "out= is written, not read": (lambda: torch.mm(A, A.mT, out=torch.empty(4, 4)), (48, 16)),
     "both outputs of max": (lambda: A.max(1), (24, 8)),
@@ -143,6 +210,10 @@ TRAFFIC: dict[str, tuple[Callable[[], Any], tuple[int, int]]] = {
     "a sparse tensor: entries, and two indices each": (
         lambda: torch.ops.aten._to_dense(SPARSE),
         (9, 9),
+    ),
+    "a CSR tensor: 3 entries, their 3 columns, and where 3 rows begin and end": (
+        lambda: torch.ops.aten._to_dense(CSR),
+        (3 + 3 + 4, 9),
     ),
 }
 
@@ -178,3 +249,10 @@ def test_a_norm_in_several_ways() -> None:
         lambda: F.batch_norm(MAP, None, None, training=True),
     ]
     assert [cost(way) for way in ways] == [{"adds": 384, "muls": 256}] * 4
+
+
+def test_activations_of_attention_in_one_kernel() -> None:
+    """5 x 8 outputs of the projections of queries, keys, values and the result, and of attention itself."""
+    weights = torch.rand(24, 8), torch.rand(24), torch.rand(8, 8), torch.rand(8)
+    found = run(lambda: torch._native_multi_head_attention(TOKENS, TOKENS, TOKENS, 8, 2, *weights))
+    assert found.work.activations == 5 * 40

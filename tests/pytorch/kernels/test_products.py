@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from torch.utils.flop_counter import FlopCounterMode
 
+from flopcalc.pytorch.counting.kernels import Work, work_of
+
 Call = Callable[..., Any]
 
 
@@ -267,3 +269,20 @@ def test_quantised_layers_count_as_dense_ones() -> None:
     found = run(lambda: torch.ops.quantized.conv2d_relu(given, packed, 0.1, 0))
     assert found.work.macs == 25 * 8 * 4 * 9
     assert found.work.other == 25 * 8
+    # The map, the weights and the 8 biases are read.
+    assert (found.work.reads, found.work.writes) == (100 + 8 * 4 * 9 + 8, 25 * 8)
+
+
+def test_flash_attention_of_samples_in_a_row() -> None:
+    """Queries of 3 and 2 tokens see keys of 4 and 1: 14 scores, in 2 heads of 8 channels, used twice."""
+    query, key = x(5, 2, 8), x(5, 2, 8)
+    ends = torch.tensor([0, 3, 5]), torch.tensor([0, 4, 5])
+    kernel = torch.ops.aten._flash_attention_forward.default
+    found = work_of(kernel, (query, key, key, *ends, 3, 4, 0.0, False, False), {}, (query,), 240)
+    assert isinstance(found, Work)
+    assert (found.macs, found.other) == (14 * 2 * (8 + 8), 2 * 14 * 2)
+    # Without the ends of the samples the first axis is the batch: 3 x 5 x 4 scores.
+    query, key = x(3, 5, 2, 8), x(3, 4, 2, 8)
+    found = work_of(kernel, (query, key, key, None, None, 5, 4, 0.0, False, False), {}, (query,), 624)
+    assert isinstance(found, Work)
+    assert found.macs == 3 * 5 * 4 * 2 * (8 + 8)

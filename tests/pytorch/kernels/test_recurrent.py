@@ -75,8 +75,15 @@ def test_packed_sequences_and_projections() -> None:
 
 
 def test_quantised_layers() -> None:
-    """Dynamic quantisation keeps the products: 2 layers on 10 positions."""
+    """Dynamic quantisation keeps the products: 2 layers on 10 positions, and one in both directions."""
     module = torch.ao.quantization.quantize_dynamic(  # type: ignore[no-untyped-call]
         nn.Sequential(nn.LSTM(16, 32, num_layers=2)), {nn.LSTM}, torch.qint8
     )
-    assert run(module, torch.rand(10, 1, 16)).work.macs == 10 * 4 * 32 * (48 + 64)
+    found = run(module, torch.rand(10, 1, 16)).work
+    assert found.macs == 10 * 4 * 32 * (48 + 64)
+    # At each position and layer: two biases and a sum for each of 4 gates, and one for the cell.
+    assert found.adds == 10 * 2 * (3 * 4 + 1) * 32
+    module = torch.ao.quantization.quantize_dynamic(  # type: ignore[no-untyped-call]
+        nn.Sequential(nn.LSTM(16, 32, bidirectional=True)), {nn.LSTM}, torch.qint8
+    )
+    assert run(module, torch.rand(10, 1, 16)).work.macs == 10 * 2 * 4 * 32 * 48

@@ -7,6 +7,7 @@ import torch
 from kernel_runs import run
 from torch.nn import functional as F  # noqa: N812
 
+from flopcalc.pytorch.counting.kernels import Work, work_of
 from flopcalc.pytorch.loading import torchvision_operators
 from flopcalc.pytorch.loading.importing import import_named, with_operators
 
@@ -67,6 +68,25 @@ def test_pooled_boxes_have_shapes(ops: Any, name: str) -> None:
     boxes = torch.zeros(5, 5, device="meta")
     found = getattr(ops, name)(torch.zeros(1, 8, 16, 16, device="meta"), boxes, 2)
     assert found.shape == (5, 8 if name == "roi_pool" else 2, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("boxes", "points"),
+    [
+        # 3 x 1 points in cells of 2.5 x 0.5, and 1 x 2 in those of 1 x 1.5.
+        ([[0.0, 0, 0, 1, 5], [0.0, 0, 0, 3, 2]], 5),
+        # A box without a width or a height has one point along it.
+        ([[0.0, 4, 0, 4, 5], [0.0, 0, 4, 5, 4]], 6),
+    ],
+)
+@pytest.mark.usefixtures("ops")
+def test_points_of_boxes_that_can_be_read(boxes: list[list[float]], points: int) -> None:
+    """As many points as a cell has positions, rounded up: 4 cells, 2 channels, 4 products for each point and 1 more."""
+    kernel = torch.ops.torchvision.ps_roi_align.default
+    x, out = torch.zeros(1, 8, 16, 16), torch.zeros(2, 2, 2, 2)
+    found = work_of(kernel, (x, torch.tensor(boxes), 1.0, 2, 2, -1), {}, (out, out), 2058)
+    assert isinstance(found, Work)
+    assert (found.muls, found.adds) == (4 * points * 2 * 4 + out.numel(), 4 * points * 2 * 4)
 
 
 def test_points_of_boxes_that_cannot_be_read_are_unknown(ops: Any) -> None:

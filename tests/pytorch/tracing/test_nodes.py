@@ -90,6 +90,7 @@ def _steps(draws: random.Random) -> Iterator[Callable[[Any, Any, Any], Any]]:
             (
                 lambda x, h, w, a=axis, b=other: x.transpose(a % x.dim(), b % x.dim()),
                 lambda x, h, w: x.permute(*reversed(range(x.dim()))),
+                lambda x, h, w: x.t() if x.dim() == 2 else x,
                 lambda x, h, w, a=axis: x.unsqueeze(a % (x.dim() + 1)),
                 lambda x, h, w, a=axis: x.narrow(a % x.dim(), 0, x.shape[a % x.dim()] - 1),
                 lambda x, h, w, n=number: x[..., n:],

@@ -74,6 +74,7 @@ def _cases() -> Iterator[tuple[str, Any, tuple[Any, ...], dict[str, Any]]]:  # n
             yield form, aten.linalg_vector_norm.default, (x, 2, dims, keep), {}
             yield form, aten.var.correction, (x, dims), {"correction": 1, "keepdim": keep}
         yield form, aten.mean.default, (x,), {}
+        yield form, aten.mean.dim, (x, [1]), {"dtype": torch.float64}
         yield form, aten.sum.default, (_map(SHAPE, form, torch.bool),), {}
         yield form, aten.any.dim, (_map(SHAPE, form, torch.bool), 1), {}
         yield form, aten.argmax.default, (x, 1), {}
@@ -84,6 +85,10 @@ def _cases() -> Iterator[tuple[str, Any, tuple[Any, ...], dict[str, Any]]]:  # n
         yield form, aten.cat.default, ([x, x], 1), {}
         yield form, aten.cat.default, ([x, _map(SHAPE, "plain")], -1), {}
         yield form, aten.stack.default, ([x, x], 2), {}
+        yield form, aten.stack.default, ([_map(SHAPE, form, torch.float16), x], 2), {}
+        if form != "expanded":
+            yield form, aten.add_.Tensor, (_map(SHAPE, form), x), {}
+            yield form, aten.sub_.Tensor, (_map(SHAPE, form, torch.int32), 2), {}
         yield form, aten.constant_pad_nd.default, (x, [1, 2, 0, 3]), {}
         yield form, aten.roll.default, (x, [1, 2], [1, 2]), {}
         yield form, aten.flip.default, (x, [1]), {}
@@ -128,6 +133,7 @@ def _cases() -> Iterator[tuple[str, Any, tuple[Any, ...], dict[str, Any]]]:  # n
         flat = _map((4, 5), form)
         yield form, aten.mm.default, (flat, _map((5, 6), form)), {}
         yield form, aten.addmm.default, (torch.empty(6, device="meta"), flat, _map((5, 6), form)), {}
+        yield form, aten.mv.default, (flat, torch.empty(5, device="meta")), {}
         yield form, aten.embedding.default, (flat, index), {}
     meta = {"device": torch.device("meta"), "pin_memory": False}
     for given in ((7,), (2, 7), (2, 9, 3), (0, 1, 0.3), (9, 2, -3), (0, 5.5)):
@@ -175,6 +181,7 @@ WRONG = [
     (aten.add.Tensor, (_map((4, 5), "plain"), _map((4, 6), "plain"))),
     (aten.add_.Tensor, (_map((1, 5), "plain"), _map((4, 5), "plain"))),
     (aten.cat.default, ([_map((4, 5), "plain"), _map((4, 6), "plain")], 0)),
+    (aten.stack.default, ([_map((4, 5), "plain"), _map((4, 6), "plain")], 0)),
     (aten.constant_pad_nd.default, (_map((4, 5), "plain"), [-9, 0])),
     (aten.native_layer_norm.default, (_map((4, 5), "plain"), [4], None, None, 1e-5)),
     (aten.embedding.default, (_map((4, 5), "plain"), _map((4, 5), "plain"))),
@@ -219,6 +226,12 @@ def test_dense(shape: tuple[int, ...], strides: tuple[int, ...]) -> None:
     assert sizes.is_contiguous(shape, strides) == x.is_contiguous()
     assert sizes.elements(shape, strides) == x.numel()
     assert not sizes.is_dense(shape, (100, 10, 1))
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4, 5), (1, 6, 2, 2)])
+def test_channels_last(shape: tuple[int, ...]) -> None:
+    """The strides that torch gives such a map."""
+    assert sizes.channels_last(shape) == torch.empty(shape, memory_format=torch.channels_last).stride()
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -114,7 +114,28 @@ def _attends(self: Any, x: Any) -> Any:
     return one, two, F.scaled_dot_product_attention(y, y, y, is_causal=True, scale=0.1)
 
 
-@pytest.mark.parametrize("function", [_with_out, _in_place, _unusual, _mixed, _attends])
+def _attends_in_other_shapes(self: Any, x: Any) -> Any:
+    y = self.conv(x).flatten(2)
+    heads = y.reshape(2, 32, 2, 8).transpose(1, 2)
+    one, two = F.scaled_dot_product_attention(y, y, y), F.scaled_dot_product_attention(y[0], y[0], y[0])
+    return one, two, F.scaled_dot_product_attention(heads[:1], heads, heads)
+
+
+def _attends_to_itself(self: Any, x: Any) -> Any:
+    y = self.conv(x).flatten(2).permute(2, 0, 1).contiguous()
+    weight, bias = y.new_ones(48, 16), y.new_ones(48)
+    out, scores = F.multi_head_attention_forward(
+        y, y, y, 16, 4, weight, bias, None, None, False, 0.0, weight[:16], bias[:16], False, need_weights=False
+    )
+    assert out.shape == (64, 1, 16)
+    assert scores is None
+    return out
+
+
+@pytest.mark.parametrize(
+    "function",
+    [_with_out, _in_place, _unusual, _mixed, _attends, _attends_in_other_shapes, _attends_to_itself],
+)
 def test_forms(function: Callable[[Any, Any], Any]) -> None:
     """Arguments by name, out=, in place, promotion, expanded and transposed tensors, attention."""
     _same(function)
@@ -165,6 +186,8 @@ def test_errors_are_torchs_and_leave_nothing() -> None:
     assert _same(_caught).macs == CONV + FC
     with pytest.raises(FlopcalcError, match="must match"):
         count_call(Of(lambda self, x: self.conv(x) + x), ((1, 3, 8, 8),))
+    with pytest.raises(FlopcalcError, match="Dimension out of range"):
+        count_call(Of(lambda self, x: x.flatten(5)), ((1, 3, 8, 8),))
     assert torch._C._len_torch_function_stack() == torch._C._len_torch_dispatch_stack() == 0
     assert torch.is_grad_enabled()
 
