@@ -1,6 +1,8 @@
 """Caches in the code of a model, which its forward fills, keep nothing of a counted pass."""
 
 from collections.abc import Callable
+from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -45,3 +47,22 @@ def test_only_the_nearest_code_is_searched() -> None:
     config = transformers.BertConfig(num_hidden_layers=1, hidden_size=8, num_attention_heads=1, intermediate_size=8)
     memory = remembered(transformers.BertModel(config).modules())
     assert len(memory.namespaces) + len(memory.containers) < 2_000
+
+
+elsewhere: Any = ModuleType("elsewhere")
+elsewhere.last = None
+
+
+class _Elsewhere(nn.Linear):
+    """In an attribute of another file, which is empty before the first forward."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if elsewhere.last is None:
+            elsewhere.last = torch.ones_like(x)
+        return super().forward(x * elsewhere.last)
+
+
+def test_an_attribute_of_another_file() -> None:
+    """It is as empty after the count as before."""
+    assert count_call(_Elsewhere(8, 4), (torch.rand(2, 8),)).macs == 2 * 8 * 4
+    assert elsewhere.last is None

@@ -10,7 +10,7 @@ from helpers import Runner
 
 torch = pytest.importorskip("torch")
 
-from torch import nn
+from torch import Tensor, nn
 
 from flopcalc import count, formula
 from flopcalc.errors import FlopcalcError
@@ -200,3 +200,21 @@ def test_a_difference_of_a_model_and_a_description(run: Runner) -> None:
     assert {kind: one["exact"] for kind, one in found["difference"].items() if kind != "steps"} == dict.fromkeys(
         [kind for kind in found["difference"] if kind != "steps"], "0"
     )
+
+
+class TwoHeads(nn.Module):
+    """Two convolutions on the same map, which both need 5 rows; a third needs 3."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.small, self.first, self.second = nn.Conv2d(3, 4, 3), nn.Conv2d(3, 4, 5), nn.Conv2d(3, 4, 5)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """(n, 3, h, w) -> three maps."""
+        return self.small(x), self.first(x), self.second(x)
+
+
+def test_a_condition_names_the_first_layer_that_needs_it() -> None:
+    """Of those that need the most rows."""
+    found = formula(TwoHeads(), input=(3, 32, 32)).to_dict()["valid"]
+    assert found == [{"condition": "H >= 5", "why": "first"}, {"condition": "W >= 5", "why": "first"}]

@@ -10,6 +10,8 @@ from kernel_runs import cost, run
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from flopcalc.pytorch.counting.kernels.table import work_kind_of
+
 A = torch.rand(4, 6)
 MAP = torch.rand(1, 2, 8, 8)
 TOKENS = torch.rand(1, 5, 8)
@@ -184,6 +186,12 @@ CASES: dict[str, tuple[Callable[[], Any], dict[str, int]]] = {
     "qr, twice 6 x 16 - 64 // 3": (lambda: torch.linalg.qr(A.mT), {"adds": 150, "muls": 150}),
     "lu of 6 x 4, 96 - 80 + 21": (lambda: torch.linalg.lu_factor(A.mT), {"adds": 37, "muls": 37}),
 }
+if hasattr(torch.ops.aten, "_upsample_lanczos2d_aa"):
+    # 6 taps at the size, 12 along each axis at half of it; 96 results of both passes.
+    CASES["antialias, Lanczos"] = (
+        lambda: torch.ops.aten._upsample_lanczos2d_aa(MAP, [4, 4], False),
+        {"adds": 11 * 96, "muls": 12 * 96},
+    )
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -256,3 +264,12 @@ def test_activations_of_attention_in_one_kernel() -> None:
     weights = torch.rand(24, 8), torch.rand(24), torch.rand(8, 8), torch.rand(8)
     found = run(lambda: torch._native_multi_head_attention(TOKENS, TOKENS, TOKENS, 8, 2, *weights))
     assert found.work.activations == 5 * 40
+
+
+def test_the_kind_of_a_mean() -> None:
+    """Over all axes of a map behind the first two it is global average pooling, whether the axes are kept or not."""
+    mean = torch.ops.aten.mean
+    assert work_kind_of(mean.dim, (MAP, [2, 3]), False) == "gap"
+    assert work_kind_of(mean.dim, (MAP, [-1, -2], True), False) == "gap"
+    assert work_kind_of(mean.dim, (MAP, [3]), False) == "other"
+    assert work_kind_of(mean.default, (MAP,), False) == "other"

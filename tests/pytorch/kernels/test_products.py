@@ -286,3 +286,16 @@ def test_flash_attention_of_samples_in_a_row() -> None:
     found = work_of(kernel, (query, key, key, None, None, 5, 4, 0.0, False, False), {}, (query,), 624)
     assert isinstance(found, Work)
     assert found.macs == 3 * 5 * 4 * 2 * (8 + 8)
+
+
+def test_kernels_that_a_cpu_does_not_run() -> None:
+    """A linear layer as one kernel, with and without a bias; a mask and a scale."""
+    given, weight, out = x(5, 4), x(3, 4), x(5, 3)
+    linear = torch.ops.aten.linear.default
+    for bias, adds in ((None, 0), (x(3), 15)):
+        found = work_of(linear, (given, weight, bias), {}, (out,), 60)
+        assert isinstance(found, Work)
+        assert (found.macs, found.adds) == (15 * 4, adds)
+    found = work_of(torch.ops.aten._masked_scale.default, (given, x(5, 4), 2.0), {}, (x(5, 4),), 40)
+    assert isinstance(found, Work)
+    assert (found.muls, found.reads, found.writes) == (2 * 20, 2 * 20, 20)

@@ -12,7 +12,7 @@ torch: Any = pytest.importorskip("torch")
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from flopcalc.pytorch.counting.recorder import Recorder
-from flopcalc.pytorch.tracing.extents import unwrapped
+from flopcalc.pytorch.tracing.extents import quotient, unwrapped
 from flopcalc.pytorch.tracing.nodes import wrapped
 from flopcalc.pytorch.tracing.on_symbols import SymbolicNet
 from flopcalc.symbolic.conditions import allows
@@ -153,3 +153,10 @@ def test_views_as_torch_takes_them(seed: int) -> None:
         if y.numel():
             assert evaluate(unwrapped(x.storage_offset()), point) == y.storage_offset()
     assert met >= 1
+
+
+def test_a_quotient_that_is_no_whole_number() -> None:
+    """3H // 2H is 1 for every H."""
+    height: Any = Scope({"H": 64}).symbol("H")
+    assert quotient(3 * height, 2 * height) == 1
+    assert quotient(4 * height, 2 * height) == 2

@@ -55,7 +55,7 @@ def scatter(kernel: Kernel) -> Answer:
 
 
 def _source(kernel: Kernel) -> int:
-    """The number of elements that are put: of the index, or of the slice that the index selects."""
+    """The number of elements that are put: of the index, or of the slices that it selects."""
     name, target = kernel.func.name(), kernel.first
     if "index_put" in name:
         return _selected(kernel)
@@ -63,11 +63,7 @@ def _source(kernel: Kernel) -> int:
         index, axis = kernel.argument("index"), kernel.argument("dim")
         length = target.shape[axis] if target.dim() else 1
         return target.numel() // (length or 1) * index.numel()  # type: ignore[no-any-return]
-    index = kernel.argument("index")
-    if index is not None and not isinstance(index, int):
-        return index.numel()  # type: ignore[no-any-return]
-    source = kernel.argument("src", kernel.argument("source", kernel.argument("mask")))
-    return source.numel() if source is not None else kernel.size
+    return kernel.argument("index").numel()  # type: ignore[no-any-return]
 
 
 def _selected(kernel: Kernel) -> int:

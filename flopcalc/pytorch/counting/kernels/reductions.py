@@ -163,7 +163,7 @@ def once(kernel: Kernel) -> Answer:
 def search(kernel: Kernel) -> Answer:
     """Bisection: ceil(log2(n + 1)) comparisons for each result, with n borders."""
     borders = kernel.argument("boundaries", kernel.argument("sorted_sequence"))
-    steps = ceil_log2((borders.shape[-1] if borders.dim() else 1) + 1)
+    steps = ceil_log2(borders.shape[-1] + 1)
     return Work(other=kernel.size * steps, reads=kernel.reads, writes=kernel.size)
 
 
