@@ -154,7 +154,7 @@ def _is_elsewhere(command: str) -> bool:
 
 
 def _in_a_new_process(words: Sequence[str]) -> Run:
-    """For compilers: torch's imports setuptools, which fails in a process where other tests had loaded distutils."""
+    """For compilers: torch's imports setuptools, which has failed in a process that ran many other tests before."""
     command = [sys.executable, "-m", "flopcalc", *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return Run(done.returncode, done.stdout, done.stderr)
