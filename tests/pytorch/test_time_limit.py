@@ -62,6 +62,8 @@ def _read(path: Path, name: str = "make", seconds: float = 0.3) -> FlopcalcError
 def _no_traces() -> None:
     assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    # No handler of an exception is open: later ones would have it as their context.
+    assert sys.exc_info() == (None, None, None)
 
 
 @pytest.mark.parametrize("what", HANGS)

@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from types import FrameType
 from typing import Any, NamedTuple, TypeVar
@@ -83,7 +83,7 @@ def run_limited(limit: TimeLimit | None, step: str, function: Callable[[], T]) -
     delay, interval = signal.setitimer(signal.ITIMER_REAL, max(limit.ends - started, 0.001), _AGAIN)
     error: BaseException | None = None
     try:
-        found = function()
+        found = next(_apart(function))
     except BaseException as caught:
         if not fired or isinstance(caught, KeyboardInterrupt):
             raise
@@ -99,6 +99,15 @@ def run_limited(limit: TimeLimit | None, step: str, function: Callable[[], T]) -
             _do_not_wait_for(set(threading.enumerate()) - threads)
         raise FlopcalcError("timed-out", _message(limit, step) + place_of(error), _HINT) from error
     return found
+
+
+def _apart(function: Callable[[], T]) -> Iterator[T]:
+    """A generator has a state of handled exceptions of its own.
+
+    An exception that is raised in the midst of a handler, as an insistent interruption is, can leave Python with that
+    handler open: all later exceptions of the process would have it as their context.
+    """
+    yield function()
 
 
 _HERE = run_limited.__code__.co_filename
