@@ -8,6 +8,7 @@ Public: `count` (a module's cost by running it), `counted_network` (the same as 
 import os
 
 from flopcalc.errors import ExitCode, FlopcalcError, missing_package, reason
+from flopcalc.interrupts import blocked_interrupts
 
 try:
     os.getcwd()
@@ -17,7 +18,9 @@ except OSError:
     raise FlopcalcError("no-folder", why, "change to a folder that exists, for example `cd ~`") from None
 
 try:
-    import torch  # noqa: F401
+    # An interrupt in the midst of it is swallowed by C code of torch, and NumPy cannot be imported after it.
+    with blocked_interrupts():
+        import torch  # noqa: F401
 except ImportError as error:
     if isinstance(error, ModuleNotFoundError) and error.name == "torch":
         raise missing_package("PyTorch", "torch>=2.4", "counting real layers") from None

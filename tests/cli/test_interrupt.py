@@ -92,3 +92,20 @@ def test_an_interrupt_in_a_callback_ends_the_program() -> None:
     )
     done = fresh(source)
     assert (done.code, done.err) == (-signal.SIGINT, "")
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="signals of POSIX")
+def test_an_interrupt_waits_for_the_import_of_torch() -> None:
+    """In the midst of it C code would swallow it, and the command would say that PyTorch cannot be imported."""
+    pytest.importorskip("torch")
+    done = fresh(
+        "import signal, sys\n"
+        "def is_blocked(): return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])\n"
+        "class Watch:\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name == 'torch': print(is_blocked())\n"
+        "sys.meta_path.insert(0, Watch())\n"
+        "import flopcalc.pytorch\n"
+        "print(is_blocked())"
+    )
+    assert (done.code, done.out.split()) == (0, ["True", "False"]), done.err

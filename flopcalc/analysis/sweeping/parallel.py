@@ -5,12 +5,12 @@ import re
 import signal
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
 from flopcalc.analysis.sweeping.run import Result, Sweeping, Task
 from flopcalc.errors import FlopcalcError, clip, missing_package, reason
+from flopcalc.interrupts import blocked_interrupts
 
 # Tasks that are under way for each process: enough that none waits, and few enough that their rows fit in memory.
 _AHEAD = 3
@@ -46,8 +46,8 @@ def processes(jobs: int) -> Callable[[Sweeping, int | None], Iterator[Result]]:
             packed = _packed(sweeping)
 
             def submit(task: Task) -> Any:
-                # It starts the processes.
-                with _blocked_interrupts():
+                # It starts the processes. One that is still importing would end with a traceback at an interrupt.
+                with blocked_interrupts():
                     return pool.submit(work, packed, task, enough)
 
             yield from _in_order(sweeping, submit, jobs)
@@ -66,22 +66,6 @@ def processes(jobs: int) -> Callable[[Sweeping, int | None], Iterator[Result]]:
             pool.shutdown(wait=True, cancel_futures=True)
 
     return results
-
-
-@contextmanager
-def _blocked_interrupts() -> Iterator[None]:
-    """An interrupt waits until the block has ended; a process that starts meanwhile never gets one.
-
-    Else one that is still importing would end with a traceback.
-    """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _ignore_interrupts() -> None:
