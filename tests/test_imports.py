@@ -137,6 +137,7 @@ def _imports(path: Path, *, top_level: bool = False) -> set[str]:
 # The rooms, from the bottom to the top: each imports only rooms before it.
 ROOMS = [
     "errors",
+    "interrupts",
     "symbolic",
     "presets",
     "cost",
