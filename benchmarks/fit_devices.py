@@ -114,32 +114,23 @@ def fit_measured(name: str, rows: Sequence[Row], report: Report) -> Efficiency:
         for (dtype, batch), least in OPERATORS.items():
             chosen = np.array([(row.kind, row.dtype, row.batch) == (kind, dtype, batch) for row in graph])
             need = (least, 0.25) if kind == "operator" else (None, 0.15 if batch > 1 else None)
+            need = need if name == REQUIRED else (None, None)
             if chosen.sum() > 2:
-                _line(
-                    report,
-                    f"{title}, {dtype}, batch {batch}",
-                    predicted,
-                    t,
-                    chosen,
-                    need if name == REQUIRED else (None, None),
-                )
+                _line(report, f"{title}, {dtype}, batch {batch}", predicted, t, chosen, need)
     return _with_eager(name, model, x, rows)
 
 
 def _with_eager(name: str, model: Model, x: Any, rows: Sequence[Row]) -> Efficiency:
     """The parameters with those of eager execution, which are fitted last."""
-    device = find_device(name)
-    eager = [row for row in rows if row.execution == "eager"]
-    values = dict(zip(model.names, np.exp(x), strict=True))
-    known = {parameter: Start(value, 1000) for parameter, value in values.items()}
-    second = Model(device, eager, known)
-    t = table(eager, device)
-    y = second.fit(t, _weights(eager))
-    found = second.efficiency(y, "")
     source = f"one {name.upper()}: operators, ResNet-50s with layers replaced, networks of torchvision"
     if name in HOSTS:
         found = find_device(HOSTS[name]).efficiency
         source += f"; launch times in eager execution from the host of the {HOSTS[name].upper()}"
+    else:
+        device, eager = find_device(name), [row for row in rows if row.execution == "eager"]
+        known = {key: Start(value, 1000) for key, value in zip(model.names, np.exp(x), strict=True)}
+        second = Model(device, eager, known)
+        found = second.efficiency(second.fit(table(eager, device), _weights(eager)), "")
     own = model.efficiency(x, source)
     launch, start = dict(own.launch), dict(own.start)
     launch["eager"], start["eager"] = found.launch["eager"], found.start["eager"]

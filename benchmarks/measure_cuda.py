@@ -19,6 +19,7 @@ from time import perf_counter
 from typing import Any
 
 import torch
+from memory import model
 from torch import nn
 
 from flopcalc import layer
@@ -28,6 +29,7 @@ from flopcalc.networks.network import Network
 from flopcalc.pytorch.measuring.clock import in_turns
 from flopcalc.pytorch.measuring.place import measured_state, place
 from flopcalc.pytorch.measuring.run import measure_described
+from flopcalc.pytorch.measuring.subject import Pass
 from flopcalc.spec.operator import Evaluation
 from flopcalc.targets.read import read_target
 from flopcalc.targets.spec import from_python
@@ -98,12 +100,9 @@ def replaced_rows() -> Iterator[Row]:
 
 def torchvision_rows() -> Iterator[Row]:
     """Times and memory of torchvision's models, in float32."""
-    import torchvision
-
     for name in TORCHVISION:
-        options = {"init_weights": False} if name in {"googlenet", "inception_v3"} else {}
         with torch.device("cuda"):
-            module = torchvision.models.get_model(name, weights=None, **options)
+            module = model(name)
         size = 299 if name == "inception_v3" else 224
         for batch in (1, 32):
             yield {"network": name, "batch": batch, "size": size, **model_row(module, size, batch)}
@@ -117,48 +116,33 @@ def model_row(module: nn.Module, size: int, batch: int) -> Row:
     given = torch.rand(batch, 3, size, size, device="cuda")
     found: Row = {}
 
-    def forward() -> Any:
-        return module(given)
-
-    def step() -> Any:
-        out = module(given)
-        loss = (out if isinstance(out, torch.Tensor) else out[0]).sum()
-        loss.backward()
-        return loss
-
-    for prefix, run, training in (("infer", forward, False), ("train", step, True)):
-        module.train(training)
+    for prefix, training in (("infer", False), ("train", True)):
+        one = Pass(module.train(training), [given], {}, "forward", training)
         with measured_state(place("cuda", "float32")._replace(training=training)):
             try:
-                found |= {f"{prefix}_{key}": value for key, value in memory(module, run).items()}
-                (measured,) = in_turns([run], SHORT, "cuda")
+                found |= {f"{prefix}_{key}": value for key, value in peaks(one).items()}
+                (measured,) = in_turns([one.run], SHORT, "cuda")
                 found[f"{prefix}_s"] = measured.median
             except (RuntimeError, ValueError) as error:
                 print(f"{type(module).__name__}, batch {batch}, {prefix}: {error}", file=sys.stderr, flush=True)
-        forget(module)
+        one.forget()
     return found
 
 
-def forget(module: nn.Module) -> None:
-    """Drop the gradients."""
-    for parameter in module.parameters():
-        parameter.grad = None
-
-
-def memory(module: nn.Module, run: Callable[[], Any]) -> Row:
+def peaks(one: Pass) -> Row:
     """The bytes before a pass and at most in it, in blocks and as asked for."""
     for _ in range(2):
-        run()
-        forget(module)
+        one.run()
+        one.forget()
     gc.collect()
     torch.cuda.synchronize()
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_stats()
-    out = run()
+    out = one.run()
     torch.cuda.synchronize()
     after = torch.cuda.memory_stats()
     del out
-    forget(module)
+    one.forget()
     found = {}
     for key, name in (("allocated_bytes", ""), ("requested_bytes", "requested_")):
         found[f"{name}base_bytes"] = before[f"{key}.all.current"]
