@@ -18,13 +18,11 @@ from flopcalc.networks.collector import paused
 from flopcalc.networks.evaluated import Evaluated, Structure
 from flopcalc.networks.network import Network, Shape, loose_ends, unbuilt
 from flopcalc.networks.options import default_options, network_file, read_input, read_options, title_of
-from flopcalc.networks.reader import COMMON, Reader
+from flopcalc.networks.reader import Reader
 from flopcalc.networks.tape import DiffersError, Known, Step, Tape, Values, taken
 from flopcalc.spec.operator import Operator
 from flopcalc.symbolic.scope import Scope, scope_of
 from flopcalc.text.yaml_file import BRACES, Map
-
-__all__ = ["COMMON", "TOP", "Description", "read_description"]
 
 TOP = ("name", "title", "mirrors", "calls", "source", "input", "options", "let", "reference", "blocks", "layers")
 # Structures kept for each description. A structure of more layers and steps is read on each evaluation.

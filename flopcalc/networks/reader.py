@@ -13,19 +13,19 @@ from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 from flopcalc.errors import clip, unknown_name
+from flopcalc.networks.blocks import COMMON, Blocks, Call, is_alike
 from flopcalc.networks.layer_entry import Kinds, Single, params_of, read_layer, share_weights
 from flopcalc.networks.network import INPUT
 from flopcalc.networks.neutral import NEUTRAL
-from flopcalc.networks.options import NAME, RESERVED
+from flopcalc.networks.options import NAME
 from flopcalc.networks.scope import Entry, Reading, Row, Scope, new_entry, new_row, reading_of
-from flopcalc.networks.tape import INPUT_SLOT, Env, Known, Tape, identity, new_known, sizes_in
+from flopcalc.networks.tape import INPUT_SLOT, Env, Known, Tape, new_known, sizes_in
 from flopcalc.text.yaml_file import File, Map, Seq, line_of
 
 MAX_LAYERS = 100_000
 MAX_REPEAT = 10_000
 MAX_NESTING = 20
 
-COMMON = frozenset(("op", "block", "layers", "from", "when", "repeat", "each", "stage", "weights_of"))
 # Whether a text can be the name of a layer.
 _is_layer_name = lru_cache(maxsize=4096)(re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*").fullmatch)
 # Names of entries with a meaning: the next number of the container; no name, so that the layers go to the container.
@@ -42,13 +42,15 @@ new_single = partial(tuple.__new__, Single)
 class _Item(NamedTuple):
     """An entry of a list of layers, once it was checked. is_layer: it is one layer of that name.
 
-    names: it has expressions, which may have names.
+    names: it has expressions, which may have names. alike: its repetitions are calls of one block with the same
+    arguments.
     """
 
     name: str
     spec: Map
     is_layer: bool
     names: bool
+    alike: bool
 
 
 class Reader:
@@ -58,7 +60,7 @@ class Reader:
         self.file = file
         self.tape = tape
         self.options: dict[str, Known] = {}
-        self.blocks = blocks
+        self.blocks = Blocks(file, tape, blocks)
         self.slots: dict[str, int] = {INPUT: INPUT_SLOT}
         self.sizes: dict[int, dict[str, Known]] = {}
         self.rows: list[Row] = []
@@ -73,9 +75,8 @@ class Reader:
         self.stages = 0
         # Of each list of layers that was read, by its identity, its entries; the layers of a block are read often.
         self.items: dict[int, list[_Item]] = {}
-        # The blocks that were checked, their arguments, and defaults without names; the identities of checked entries.
-        self.blocks_read: dict[str, tuple[Map, Map, dict[str, Known]]] = {}
-        self.checked: set[int] = set()
+        # Of each entry with a block, by its identity, the last call.
+        self.calls: dict[int, Call] = {}
 
     def read(self, data: Map) -> str:
         """Read all layers; returns the name of the last one's output."""
@@ -94,7 +95,7 @@ class Reader:
         for index in range(len(items)):
             if index == len(known):
                 known.append(self.checked_item(items, index, prefix))
-            name, spec, is_layer, names = known[index]
+            name, spec, is_layer, names, alike = known[index]
             if name in scope.values:
                 raise self.file.error(items[index], name, f"two layers here are called {name}")
             if is_layer:
@@ -107,7 +108,7 @@ class Reader:
                 env = self.env(scope, inputs[0], {}) if names else _NO_NAMES
                 current = self.layer(full, spec, env, inputs, stage or full.split(".")[0])
             else:
-                current = self.item(new_entry((name, spec, prefix, scope, stage)), current)
+                current = self.item(new_entry((name, spec, prefix, scope, stage)), current, alike)
             if name not in (NEXT, SPLICE):
                 scope.values[name] = current
         return current
@@ -130,7 +131,8 @@ class Reader:
         is_layer = "op" in spec and _STRUCTURE.isdisjoint(spec) and _is_layer_name(name) and name != SPLICE
         texts = [key for key, value in spec.items() if isinstance(value, (str, list))]
         names = any(key != "from" and (key != "op" or "{" in str(spec[key])) for key in texts)
-        return _Item(name, spec, bool(is_layer), names)
+        alike = "repeat" in spec and "block" in spec and "{" not in name and name != SPLICE and is_alike(spec)
+        return _Item(name, spec, bool(is_layer), names, alike)
 
     def visit(self, spec: Map) -> None:
         """Count an entry. Raises an error where there are too many."""
@@ -138,15 +140,22 @@ class Reader:
         if self.visited > 2 * MAX_LAYERS:
             raise self.file.error(spec, None, f"more than {2 * MAX_LAYERS:,} entries, with those that are left out")
 
-    def item(self, entry: Entry, current: str) -> str:
-        """Read one entry with its repetitions; returns the name of its output."""
+    def item(self, entry: Entry, current: str, alike: bool) -> str:
+        """Read one entry with its repetitions; returns the name of its output. alike: see `_Item`."""
         spec = entry.spec
         inputs = self.inputs(entry, current)
         often = "repeat" in spec or "each" in spec
+        # Outside all other names a number is a stage of its own.
+        alike = alike and (entry.name != NEXT or entry.prefix != "")
         for place, row in enumerate(self.repeats(entry, inputs[0]) if often else ({},)):
             if place and len(inputs) > 1:
                 key = "repeat" if "repeat" in spec else "each"
                 raise self.file.error(spec, key, f"{entry.label} is repeated and takes several inputs")
+            if alike and place:
+                # A shorter way.
+                self.visit(spec)
+                inputs = (self.called(self.calls[id(spec)], self.named(entry, row, often)[1], inputs[0]),)
+                continue
             out = self.once(entry, inputs, row, often)
             # If a join is left out, its output is that of the entry before it.
             inputs = (current if out is None and len(inputs) > 1 else out or inputs[0],)
@@ -235,7 +244,8 @@ class Reader:
         if "op" in spec:
             out = self.layer(full, spec, env, inputs, stage)
         elif "block" in spec:
-            out = self.block(entry, prefix, env, row, inputs, inner_stage)
+            call = self.calls[id(spec)] = self.blocks.call(entry, env, row, self.options, inner_stage)
+            out = self.called(call, prefix, inputs[0])
         else:
             self.file.known(spec, {*COMMON, "let"}, entry.label)
             inner_env = self.let(entry.label, spec, env, {**entry.scope.env, **row})
@@ -282,74 +292,31 @@ class Reader:
             found[name] = here[name] = self.tape.later(table, name, here, label)
         return found
 
-    def block(
-        self, entry: Entry, prefix: str, env: Env, row: Mapping[str, Known], inputs: tuple[str, ...], stage: str
-    ) -> str:
-        """Read an entry with `block`; returns the name of its output."""
-        spec, label = entry.spec, entry.label
-        name = self.tape.text(str(spec["block"]), spec, "block", env, label)
-        if name not in self.blocks:
-            near = unknown_name("block", name, self.blocks, f"blocks here: {', '.join(self.blocks) or 'none'}")
-            raise self.file.error(spec, "block", f"{label}: {near.message}", near.hint)
-        block, args, _ = self.blocks_read.get(name) or self.checked_block(name)
-        if id(spec) not in self.checked:
-            self.checked.add(id(spec))
-            self.file.known(spec, {*COMMON, *args}, label)
-        given = self.arguments(spec, name, env, row, label)
+    def called(self, call: Call, prefix: str, source: str) -> str:
+        """Read the layers of a block, which takes the output of `source`; returns the name of its output."""
+        entry, name, given, arguments, stage = call
         # A block depends on nothing else, so it is read once and then repeated under other names.
-        slot = self.slots[inputs[0]]
-        own = name, tuple(map(identity, given.values())), self.tape.values[slot][0]
+        slot = self.slots[source]
+        own = name, arguments, self.tape.values[slot][0]
         key = None if entry.name == SPLICE else (*own, stage if own in self.staged else "")
         if (known := self.readings.get(key)) is not None:
             if not isinstance(known, Reading):
                 known = self.readings[key] = known()
-            return self.again(known, spec, prefix, inputs[0], stage)
+            return self.again(known, entry.spec, prefix, source, stage)
         start, visited, named = len(self.rows), self.visited, self.stages
+        block = self.blocks.named[name]
         inner_env = self.options | given
         if "let" in block:
-            inner_env = self.let(label, block, self.env(Scope(inner_env, {}), inputs[0], {}), inner_env)
-        inner = Scope(inner_env, {INPUT: inputs[0]}, None, entry.scope.depth + 1)
-        out = self.body(block.get("layers"), prefix, inner, inputs[0], stage)
+            inner_env = self.let(entry.label, block, self.env(Scope(inner_env, {}), source, {}), inner_env)
+        inner = Scope(inner_env, {INPUT: source}, None, entry.scope.depth + 1)
+        out = self.body(block.get("layers"), prefix, inner, source, stage)
         if key is not None:
             if self.stages != named:
                 self.staged.add(own)
                 key = (*own, stage)
             rows, entries = self.rows[start:], self.visited - visited
-            self.readings[key] = partial(reading_of, prefix, inputs[0], slot, rows, out, entries, self.stages != named)
+            self.readings[key] = partial(reading_of, prefix, source, slot, rows, out, entries, self.stages != named)
         return out
-
-    def arguments(self, spec: Map, block: str, env: Env, row: Mapping[str, Known], label: str) -> dict[str, Known]:
-        """The arguments of a block: those of the entry, else of a row of its table, else the defaults of the block."""
-        given: dict[str, Known] = {}
-        _, args, fixed = self.blocks_read[block]
-        for arg, default in args.items():
-            if arg in spec:
-                given[arg] = self.tape.value(spec, arg, env, label)
-            elif arg in row:
-                given[arg] = row[arg]
-            elif arg in fixed:
-                given[arg] = fixed[arg]
-            elif default is None:
-                raise self.file.error(spec, None, f"{label}: block {block} needs {arg}")
-            else:
-                given[arg] = self.tape.value(args, arg, {**self.options, **given}, label)
-        return given
-
-    def checked_block(self, name: str) -> tuple[Map, Map, dict[str, Known]]:
-        """A block, its arguments with their defaults, and those defaults that are not expressions."""
-        block = self.blocks[name]
-        if not isinstance(block, Map) or not set(block) <= {"args", "let", "layers"}:
-            raise self.file.error(self.blocks, name, f"block {name} may only have args, let and layers")
-        args = block.get("args") or Map()
-        if taken := (RESERVED | COMMON) & set(args if isinstance(args, Map) else ()):
-            raise self.file.error(args, min(taken), f"block {name}: the argument {min(taken)} has another meaning")
-        if not isinstance(args, Map) or not all(NAME.fullmatch(arg) for arg in args):
-            raise self.file.error(
-                block, "args", f"block {name}: args maps names to defaults, null where one must be given"
-            )
-        fixed = {arg: Known(default) for arg, default in args.items() if type(default) in (int, bool)}
-        found = self.blocks_read[name] = block, args, fixed
-        return found
 
     def again(self, reading: Reading, spec: Map, prefix: str, source: str, stage: str) -> str:
         """Repeat the layers of a block that was read before, with another prefix, input and stage."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from flopcalc import FlopcalcError
-from flopcalc.networks.description import COMMON
+from flopcalc.networks.blocks import COMMON
 from flopcalc.networks.library import load, names
 from flopcalc.networks.network import Network
 

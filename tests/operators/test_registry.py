@@ -23,7 +23,7 @@ from flopcalc.catalog.cases import cases
 from flopcalc.cost.geometry import Geometry, same_padding
 from flopcalc.cost.kinds import OF_A_KERNEL
 from flopcalc.cost.parts import NOTHING
-from flopcalc.networks.description import COMMON
+from flopcalc.networks.blocks import COMMON
 from flopcalc.spec.equations import readings
 from flopcalc.spec.layer_record import notes
 from flopcalc.spec.operator import Evaluation, Operator, Site

@@ -9,7 +9,7 @@ import pytest
 from helpers import ROOT
 
 from flopcalc import FlopcalcError, network
-from flopcalc.networks.description import COMMON
+from flopcalc.networks.blocks import COMMON
 from flopcalc.networks.network import Network
 from flopcalc.networks.schema import network_schema
 from flopcalc.primitives.record import Primitive

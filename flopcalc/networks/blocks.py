@@ -1,0 +1,90 @@
+"""The blocks of a description, and the arguments that an entry gives to one."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from flopcalc.errors import unknown_name
+from flopcalc.networks.options import NAME, RESERVED
+from flopcalc.networks.scope import Entry
+from flopcalc.networks.tape import Env, Known, Tape, identity, names_of
+from flopcalc.text.yaml_file import File, Map
+
+# The keys that every entry may have.
+COMMON = frozenset(("op", "block", "layers", "from", "when", "repeat", "each", "stage", "weights_of"))
+# What is another value in each repetition: the index, and the sizes of the input.
+_OF_REPETITION = frozenset("icdhw")
+
+
+class Call(NamedTuple):
+    """A block as an entry has it. given: its arguments; identities: equal for those that are the same at all sizes.
+
+    stage: that of the layers inside.
+    """
+
+    entry: Entry
+    name: str
+    given: dict[str, Known]
+    identities: tuple[Any, ...]
+    stage: str
+
+
+class Blocks:
+    """The blocks of one reading. named: those of the description, by name."""
+
+    def __init__(self, file: File, tape: Tape, named: Mapping[str, Any]) -> None:
+        self.file = file
+        self.tape = tape
+        self.named = named
+        # The arguments of the blocks that were checked, and defaults without names; the identities of checked entries.
+        self._read: dict[str, tuple[Map, dict[str, Known]]] = {}
+        self._checked: set[int] = set()
+
+    def call(self, entry: Entry, env: Env, row: Mapping[str, Known], options: Mapping[str, Known], stage: str) -> Call:
+        """The block that an entry names, with its arguments. row: the names that its `repeat` or `each` adds."""
+        spec, label = entry.spec, entry.label
+        name = self.tape.text(str(spec["block"]), spec, "block", env, label)
+        if name not in self.named:
+            near = unknown_name("block", name, self.named, f"blocks here: {', '.join(self.named) or 'none'}")
+            raise self.file.error(spec, "block", f"{label}: {near.message}", near.hint)
+        args, fixed = self._read.get(name) or self._args(name)
+        if id(spec) not in self._checked:
+            self._checked.add(id(spec))
+            self.file.known(spec, {*COMMON, *args}, label)
+        # Those of the entry, else of a row of its table, else the defaults of the block.
+        given: dict[str, Known] = {}
+        for arg, default in args.items():
+            if arg in spec:
+                given[arg] = self.tape.value(spec, arg, env, label)
+            elif arg in row:
+                given[arg] = row[arg]
+            elif arg in fixed:
+                given[arg] = fixed[arg]
+            elif default is None:
+                raise self.file.error(spec, None, f"{label}: block {name} needs {arg}")
+            else:
+                given[arg] = self.tape.value(args, arg, {**options, **given}, label)
+        return Call(entry, name, given, tuple(map(identity, given.values())), stage)
+
+    def _args(self, name: str) -> tuple[Map, dict[str, Known]]:
+        """The arguments of a block with their defaults, and those defaults that are not expressions."""
+        block = self.named[name]
+        if not isinstance(block, Map) or not set(block) <= {"args", "let", "layers"}:
+            raise self.file.error(self.named, name, f"block {name} may only have args, let and layers")
+        args = block.get("args") or Map()
+        if taken := (RESERVED | COMMON) & set(args if isinstance(args, Map) else ()):
+            raise self.file.error(args, min(taken), f"block {name}: the argument {min(taken)} has another meaning")
+        if not isinstance(args, Map) or not all(NAME.fullmatch(arg) for arg in args):
+            raise self.file.error(
+                block, "args", f"block {name}: args maps names to defaults, null where one must be given"
+            )
+        fixed = {arg: Known(default) for arg, default in args.items() if type(default) in (int, bool)}
+        found = self._read[name] = args, fixed
+        return found
+
+
+def is_alike(spec: Map) -> bool:
+    """Whether the repetitions of an entry with `repeat` and a block are calls with the same arguments."""
+    if "{" in str(spec["block"]) or not {"each", "when", "stage", "weights_of"}.isdisjoint(spec):
+        return False
+    names = names_of([value for key, value in spec.items() if key not in COMMON])
+    return names is not None and _OF_REPETITION.isdisjoint(names)
