@@ -38,7 +38,7 @@ new-operator: .venv/.test
 # After a wanted change: writes all files that follow from the code, and shows which ones changed. Read the changes.
 accept: .venv/.test
 	$(BIN)/python docs/generate.py
-	$(BIN)/python -m pytest -q tests/cli/test_cli.py -k golden --golden-update
+	$(BIN)/python -m pytest -q tests/cli/test_cli.py tests/operators/test_notes.py -k golden --golden-update
 	$(BIN)/flopcalc lock --update
 	git --no-pager diff --stat
 

@@ -40,7 +40,9 @@ TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
         (
             "tests/operators/test_{name}.py",
             "tests/pytorch/test_crosscheck.py tests/pytorch/test_layers.py -k {name}",
-            "tests/operators/test_registry.py tests/operators/test_registry_modules.py -k {name}",
+            "tests/operators/test_notes.py",
+            "tests/operators/test_registry.py tests/operators/test_registry_modules.py tests/presets/test_operators.py "
+            "-k {name}",
             "tests/published/test_tables.py",
         ),
     ),
@@ -50,6 +52,7 @@ TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "tests/cost tests/spec tests/symbolic tests/primitives",
             "tests/presets tests/operators -k 'not registry'",
             "tests/published tests/pytorch/test_counters.py tests/analysis/test_sweep_exact.py tests/algebra",
+            "tests/presets/test_operators.py",
         ),
     ),
     ("flopcalc/symbolic/", ("tests/symbolic", "tests/pytorch/tracing/test_symbolic.py")),

@@ -42,7 +42,7 @@ def formula(g: Geometry, hidden: Dim, bias: bool, activation: bool, layer_scale:
 
 def _notes(e: Evaluation) -> Iterable[str]:
     linear = sum(part.macs for part in e.cost if part.work == "linear")
-    share = f"{100 * linear / e.cost.macs:.1f}%"
+    share = f"{100 * linear / e.cost.macs:.1f} %"
     yield f"The two linear layers have {share} of the MACs, the depthwise convolution the rest."
 
 

@@ -70,7 +70,7 @@ def _s_divides(g: Geometry, named: Named) -> bool:
 def _notes(e: Evaluation) -> Iterable[str]:
     m, s, c_out = e.named["m"], e.named["s"], e.geometry.c_out
     if m * s > c_out:
-        yield f"s = {s} does not divide c_out = {c_out}: {m * s} maps are computed, {m * s - c_out} are dropped."
+        yield f"s = {s} does not divide c_out = {c_out}: {m * s} maps are computed, {m * s - c_out} dropped."
     d, bias = e.named["d"], int(e.named["bias"])
     each = f"d^2 + 1 = {d**2 + 1}" if bias else f"d^2 = {d**2}"
     if d == 1 and bias:

@@ -62,7 +62,7 @@ def _unstrided(g: Geometry, named: Named) -> str | None:
 def _notes(e: Evaluation) -> Iterable[str]:
     g = e.geometry
     each, left = divmod(g.c_in, g.area)
-    yield f"Each of the {g.area} offsets moves {each} channels; {left} more are not moved."
+    yield f"Each of the {g.area} offsets moves {each} channels; left in place: {left}."
     yield (
         f"Traffic is that of two kernels, padding and concatenation; a kernel written for it would move "
         f"{2 * g.c_in * g.p_in:,} elements."

@@ -66,7 +66,7 @@ def _why_connected(g: Geometry, named: Named) -> str:
 def _notes(e: Evaluation) -> Iterable[str]:
     yield "Cyclic and one-sided, as in the paper's algorithm; its text describes a centred one, which costs the same."
     gathered = e.geometry.c_in * e.named["connected"]
-    yield f"The neighbours are gathered first: {gathered} channels are written and read, which MACs do not show."
+    yield f"The neighbours are gathered first: {gathered:,} channels are written and read, which MACs do not show."
 
 
 OPERATOR = Operator(

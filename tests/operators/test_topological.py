@@ -11,6 +11,7 @@ from helpers import build, random_tensor, refused
 from torch.nn import functional as F  # noqa: N812
 
 from flopcalc import FlopcalcError, layer
+from flopcalc.operators._topology import LARGEST_SEARCHED, near_factors
 from flopcalc.spec.explained import channel_map
 
 
@@ -89,3 +90,10 @@ def test_channel_map_by_hand() -> None:
         channel_map(layer("ghost", 30), 0)
     with pytest.raises(FlopcalcError, match="too many to list"):
         channel_map(layer("topological", 10**12), 0)
+
+
+def test_near_factors() -> None:
+    """Beyond the limit there is no search, which would take seconds for a prime."""
+    assert [near_factors(n) for n in (1, 12, 13, 36, 64)] == [(1, 1), (3, 4), (1, 13), (6, 6), (8, 8)]
+    assert near_factors(LARGEST_SEARCHED) == (10**6, 10**6)
+    assert near_factors(LARGEST_SEARCHED + 100) == (1, LARGEST_SEARCHED + 100)

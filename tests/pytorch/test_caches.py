@@ -1,5 +1,6 @@
 """Caches in the code of a model, which its forward fills, keep nothing of a counted pass."""
 
+from collections import deque
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -66,3 +67,34 @@ def test_an_attribute_of_another_file() -> None:
     """It is as empty after the count as before."""
     assert count_call(_Elsewhere(8, 4), (torch.rand(2, 8),)).macs == 2 * 8 * 4
     assert elsewhere.last is None
+
+
+LIST: list[Any] = []
+SET: set[Any] = set()
+QUEUE: deque[Any] = deque()
+
+
+class _Collects(nn.Linear):
+    """Keeps what it gets, at the end and at the start, and numbers, which have no device."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        for container in (LIST, QUEUE):
+            container.append(x)
+            container.insert(0, [x])
+            container.append(len(container))
+        SET.update((x, len(LIST)))
+        return super().forward(x)
+
+
+def test_lists_sets_and_queues() -> None:
+    """They have what an earlier forward put there, in its order, and of the count what has values."""
+    module, x = _Collects(8, 4), torch.rand(2, 8)
+    module(x)
+    assert count_call(module, (x,), on="meta").macs == 2 * 8 * 4
+    for container in (LIST, QUEUE):
+        assert [type(one) for one in container] == [list, Tensor, int, int]
+        assert container[1] is container[0][0] is x
+        assert list(container)[2:] == [2, 5]
+    assert x in SET
+    assert {one for one in SET if not isinstance(one, Tensor)} == {3, 6}
+    assert len(SET) == 3

@@ -8,6 +8,7 @@ import threading
 import types
 import weakref
 from collections import deque
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -101,6 +102,36 @@ class Slots:
     def __init__(self, module: nn.Module) -> None:
         self.module = module
         self.tensor = torch.ones(4)
+
+
+class OneSlot:
+    """The name of its only attribute is a text, not a list of them."""
+
+    __slots__ = "numbers"  # noqa: PLC0205 - the case that is tested
+
+    def __init__(self) -> None:
+        self.numbers = [1]
+
+
+def test_an_object_with_one_slot() -> None:
+    made: Any = structural_copy(Plain(held=(held := OneSlot())), on_meta)
+    assert made.held is not held
+    assert made.held.numbers == [1]
+    assert made.held.numbers is not held.numbers
+
+
+@pytest.mark.parametrize("mode", ["w", "wb"])
+def test_what_a_forward_writes_to_a_file_goes_nowhere(mode: str, tmp_path: Path) -> None:
+    class Writes(Plain):
+        def forward(self, x: Tensor) -> Tensor:
+            file: Any = self.file
+            file.write("more" if mode == "w" else b"more")
+            return super().forward(x)
+
+    with (tmp_path / "file").open(mode) as file:
+        file.write("before" if mode == "w" else b"before")
+        assert count(Writes(file=file), (1, 4)).macs == 16
+    assert (tmp_path / "file").read_text() == "before"
 
 
 class Refuses:

@@ -17,7 +17,8 @@ from torch.nn import functional
 from flopcalc import FlopcalcError
 from flopcalc.pytorch import count
 from flopcalc.pytorch.counting import twins
-from flopcalc.pytorch.counting.counter import REAL_VALUES, count_call
+from flopcalc.pytorch.counting.counter import COMPLEX, REAL_VALUES, count_call
+from flopcalc.pytorch.counting.failures import asks_for_gradients
 from flopcalc.pytorch.counting.random_numbers import own_random
 
 
@@ -53,6 +54,12 @@ def test_values_are_read_on_the_cpu_and_a_note_says_so() -> None:
     found = count(Scaled(), (1, 4))
     assert (found.macs, found.on, found.notes) == (16, "cpu", [REAL_VALUES])
     assert count(nn.Linear(4, 4), (1, 4)).notes == []
+
+
+def test_complex_parameters_have_a_note() -> None:
+    """4 x 4 products of 4 MACs each, and a bias; 20 parameters, as PyTorch counts them."""
+    found = count_call(nn.Linear(4, 4, dtype=torch.complex64), [torch.ones(1, 4, dtype=torch.complex64)])
+    assert (found.macs, found.params, found.notes) == (64, 20, [COMPLEX])
 
 
 def test_either_device_can_be_forced() -> None:
@@ -121,6 +128,48 @@ def test_gradients_inside_a_forward() -> None:
     for forward in (enabled, plain):
         found = count(module_of(forward), (1, 4))
         assert (found.macs, found.on) == (32, "meta")
+
+
+def test_errors_without_gradients() -> None:
+    """As torch words them: nothing has a gradient, or what has one was not used."""
+    x, y = torch.ones(2, requires_grad=True), torch.ones(2, requires_grad=True)
+    with torch.no_grad(), pytest.raises(RuntimeError) as none:
+        torch.autograd.grad(x.sum(), x)
+    with pytest.raises(RuntimeError) as unused:
+        torch.autograd.grad(x.sum(), y)
+    assert asks_for_gradients(none.value)
+    assert asks_for_gradients(unused.value)
+    assert not asks_for_gradients(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+    assert not asks_for_gradients(ValueError(str(none.value)))
+
+
+def test_a_tensor_is_cast_as_the_forward_says() -> None:
+    """On the meta device `to` with a type, with a device, with both, and like another tensor."""
+
+    def forward(module: Any, x: Tensor) -> Tensor:
+        double = x.to(torch.float64)
+        half = x.to("cpu", torch.float16)
+        also = x.to(half)
+        assert (double.dtype, half.dtype, also.dtype) == (torch.float64, torch.float16, torch.float16)
+        assert x.to("cpu").dtype is x.dtype
+        return module.linear(x + double.to(x.dtype) + also)  # type: ignore[no-any-return]
+
+    for witness in ("trace", "dispatch"):
+        assert count_call(module_of(forward), [(1, 4)], on="meta", witness=witness).macs == 16
+
+
+def test_kernels_that_write_into_lists() -> None:
+    """They have no output: 3 tensors of 4 elements are multiplied in place, one product each."""
+
+    def forward(module: Any, x: Tensor) -> Tensor:
+        several = [x, x + 1, x + 2]
+        torch._foreach_mul_(several, 2.0)
+        return module.linear(several[2])  # type: ignore[no-any-return]
+
+    for on in ("meta", "cpu"):
+        found = count_call(module_of(forward), [(1, 4)], on=on)
+        assert (found.macs, found.total("muls")) == (16, 12)
+        assert not found.uncounted
 
 
 def test_threads_of_a_forward_are_counted() -> None:

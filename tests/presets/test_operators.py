@@ -1,0 +1,66 @@
+"""What counters report for the module of every operator, next to the preset of its formula."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+torch: Any = pytest.importorskip("torch")
+
+from helpers import for_author
+
+from flopcalc import FlopcalcError
+from flopcalc.catalog import lookup
+from flopcalc.catalog.cases import option_sets, shapes_for
+from flopcalc.cost.convention import CONVENTIONS
+from flopcalc.pytorch import build_layer
+from flopcalc.pytorch.counters import COUNTERS, Figure, run_counter, version_of
+from flopcalc.pytorch.layers import input_shape
+from flopcalc.spec.operator import Evaluation, Operator
+
+OPERATORS = list(lookup.every())
+# The rest are equal too; a tool needs some hundredths of a second for each.
+SETS = 8
+# A module without parameters, and one that takes a pair of maps: calflops fails on them, and says so.
+NO_FIGURE = {("calflops", "StopIteration"), ("calflops", "AttributeError: 'tuple' object has no attribute 'to'")}
+
+
+def spread(operator: Operator) -> Iterator[Evaluation]:
+    """Each set of options at another shape."""
+    for place, options in enumerate(list(option_sets(operator))[:SETS]):
+        allowed = []
+        for g in shapes_for(operator, options):
+            try:
+                allowed.append(operator.evaluate(g, options))
+            except FlopcalcError as error:
+                if error.code != "cannot-stand":
+                    raise
+        if allowed:
+            yield allowed[(7 * place + 3) % len(allowed)]
+
+
+@pytest.mark.parametrize("operator", OPERATORS, ids=lambda operator: operator.name)
+def test_the_figures_of_the_tools(operator: Operator) -> None:
+    """To the unit, on the module as it is built."""
+    tools = [tool for tool in COUNTERS if tool in CONVENTIONS and version_of(COUNTERS[tool].package)]
+    figures = 0
+    for evaluation in spread(operator):
+        module, shape = build_layer(evaluation), input_shape(evaluation)
+        pair = isinstance(shape[0], tuple)
+        value = tuple(map(torch.zeros, shape)) if pair else torch.zeros(shape)
+        for tool in tools:
+            found = run_counter(tool, module, (value,))
+            if not isinstance(found, Figure):
+                assert (tool, found) in NO_FIGURE
+                continue
+            figures += 1
+            inputs = operator.inputs(evaluation.named)
+            assert found.value == CONVENTIONS[tool].of(evaluation.cost, evaluation.geometry.batch, inputs=inputs), (
+                for_author(
+                    f"{tool} on {evaluation.label()}, {evaluation.geometry}",
+                    "the preset gives another number than the tool; name in `call` of each part the function or the "
+                    "module that computes it, with its sizes in `extra`",
+                    "docs/adding-an-operator.md",
+                )
+            )
+    assert figures >= len(tools) - 1
