@@ -51,7 +51,8 @@ TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
         (
             "tests/cost tests/spec tests/symbolic tests/primitives",
             "tests/presets tests/operators -k 'not registry'",
-            "tests/published tests/pytorch/test_counters.py tests/analysis/test_sweep_exact.py tests/algebra",
+            "tests/published tests/pytorch/test_counters.py tests/analysis/test_sweep_exact.py tests/algebra "
+            "tests/report/test_results.py tests/pytorch/test_crosscheck.py",
             "tests/presets/test_operators.py",
         ),
     ),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from flopcalc import FlopcalcError
 from flopcalc.cost import convention
 from flopcalc.cost.calls import how, lacks_sizes
 from flopcalc.cost.cost import Cost, Part
@@ -73,3 +74,19 @@ def test_a_product_of_complex_numbers_counts_once() -> None:
     assert convention.get("macs").of(cost) == 4000
     assert convention.get("fvcore").of(cost) == 1000
     assert convention.get("flop-counter").of(cost) == 2 * 1000
+
+
+@pytest.mark.parametrize(
+    ("call", "figure"), [("ReLU", 2 * 7), ("SiLU", 5 * 7), ("Hardswish", 4 * 7), ("Sigmoid", 3 * 7), ("GELU", 7)]
+)
+def test_activations_of_open_model_zoo(call: str, figure: int) -> None:
+    """Operations for each of 7 elements by its table; of a function that is not in it, one."""
+    assert convention.get("open-model-zoo").of(Cost((Part("a", "act", other=7, call=call),))) == figure
+
+
+def test_a_kind_that_there_is_not() -> None:
+    """Whatever it is."""
+    for kind in ("reads", "", 7, None, ["macs"]):
+        with pytest.raises(FlopcalcError) as caught:
+            Cost(()).total(kind)  # type: ignore[arg-type]
+        assert caught.value.code == "unknown-kind"

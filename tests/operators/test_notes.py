@@ -1,4 +1,4 @@
-"""The notes of every operator, as they were last reviewed."""
+"""The notes of every operator, and where its values come from, as they were last reviewed."""
 
 import re
 
@@ -13,12 +13,13 @@ FILE = ROOT / "tests" / "golden" / "notes.txt"
 
 
 def notes_of(operator: Operator) -> list[str]:
-    """Each note at the first shape and options that show it, and in how many cases; numbers make no other note."""
+    """Each text at the first shape and options that show it, and in how many cases; numbers make no other text."""
     found: dict[str, list[str]] = {}
     every = list(cases(operator))
     for evaluation in every:
-        for note in operator.notes(evaluation) if operator.notes else ():
-            g = evaluation.geometry
+        g, named = evaluation.geometry, evaluation.named
+        rules = [f"{one.name} = {named[one.name]}: {one.why(g, named)}" for one in operator.derived if one.why]
+        for note in (*rules, *(operator.notes(evaluation) if operator.notes else ())):
             where = f"{evaluation.label()}, {g.c_in} to {g.c_out} channels, {g.h}x{g.w}, kernel {g.kernel}"
             found.setdefault(re.sub(r"[0-9][0-9.,]*", "", note), []).append(f"{where}: {note}")
     return [f"{notes[0]} ({len(notes)} of {len(every)} cases)" for notes in found.values()]

@@ -9,6 +9,7 @@ torch: Any = pytest.importorskip("torch")
 from helpers import random_tensor
 from torch.nn import functional as F  # noqa: N812
 
+from flopcalc import layer
 from flopcalc.pytorch.layers import Tucker2Conv2d
 
 
@@ -28,3 +29,8 @@ def test_tucker2_is_a_convolution_with_a_factored_kernel() -> None:
     again = Tucker2Conv2d(5, 6, (3, 5), rank1=2, rank2=3, dtype=torch.float64)
     again.factorise(kernel.detach())
     assert torch.allclose(again(x), F.conv2d(x, kernel, padding=(1, 2)))
+
+
+def test_ranks_by_default() -> None:
+    """A quarter of the channels on each side."""
+    assert (layer("tucker2", 64, 128).derived["r1"], layer("tucker2", 64, 128).derived["r2"]) == (16, 32)
