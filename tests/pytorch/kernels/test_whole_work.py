@@ -348,18 +348,15 @@ DIRECT: dict[str, tuple[Callable[[], Work], Work]] = {
         Work(other=30, reads=35, writes=30),
     ),
 }
+RMS_OUT = x(2, 3, 5, 7), x(2, 3, 5, 1)
 if hasattr(aten, "_fused_rms_norm"):
     # The kernel also gives the inverse roots of the 30 positions, which are kept for the gradient and not counted.
     DIRECT["RMS norm"] = (
-        lambda: direct(
-            aten._fused_rms_norm.default, x(2, 3, 5, 7), [7], x(7), 1e-5, out=(x(2, 3, 5, 7), x(2, 3, 5, 1))
-        ),
+        lambda: direct(aten._fused_rms_norm.default, x(2, 3, 5, 7), [7], x(7), 1e-5, out=RMS_OUT),
         Work(adds=210, muls=3 * 210, reads=210 + 7, writes=210),
     )
     DIRECT["RMS norm without a weight"] = (
-        lambda: direct(
-            aten._fused_rms_norm.default, x(2, 3, 5, 7), [7], None, 1e-5, out=(x(2, 3, 5, 7), x(2, 3, 5, 1))
-        ),
+        lambda: direct(aten._fused_rms_norm.default, x(2, 3, 5, 7), [7], None, 1e-5, out=RMS_OUT),
         Work(adds=210, muls=2 * 210, reads=210, writes=210),
     )
 

@@ -91,7 +91,7 @@ def _aligned(shapes: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
 def _accumulated(kernel: Kernel) -> str:
     """The kind of the operation with which values are added to those that are there; empty if they replace them."""
     name = kernel.func.name().split(".")[0].rstrip("_")
-    if name.endswith(("scatter_add", "index_add")) or kernel.argument("accumulate", False):
+    if name.endswith(("scatter_add", "index_add", "index_put_accumulate")) or kernel.argument("accumulate", False):
         return "adds"
     how = kernel.argument("reduce")
     if how is None:
