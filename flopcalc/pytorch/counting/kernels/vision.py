@@ -71,7 +71,8 @@ def pooled(kernel: Kernel) -> Answer:
     if not has_values(boxes):
         return UNKNOWN
     scale = kernel.argument("spatial_scale")
-    corners = (boxes[:, 1:] * scale).round()
+    # Halves go up, as C rounds them; `round` of torch takes the even neighbour.
+    corners = (boxes[:, 1:] * scale + 0.5).floor()
     area = ((corners[:, 2] - corners[:, 0] + 1).clamp(min=1) * (corners[:, 3] - corners[:, 1] + 1).clamp(min=1)).sum()
     each = int(area) * kernel.result.shape[1]
     if "ps_roi" in kernel.func.name():
