@@ -202,7 +202,7 @@ ATTENTION: dict[str, tuple[Callable[[], Any], Work]] = {
     # 10 tokens of 6 channels, 2 heads: 100 scores of 3 channels, twice; 4 projections with biases, of 6 x 6. Written as
     # layers' outputs: 4 x 60, and attention's 60. The tokens are read as query, key and value.
     "attention in one kernel": (
-        lambda: torch._native_multi_head_attention(TOKENS, TOKENS, TOKENS, 6, 2, *PROJECTIONS, None, False),
+        lambda: torch._native_multi_head_attention(TOKENS, TOKENS, TOKENS, 6, 2, *PROJECTIONS, None, False),  # type: ignore[call-arg]
         Work(4 * 10 * 36 + 100 * 6, 4 * 60 + 100, 100, 2 * 100, 5 * 60, 3 * 60 + 168, 60),
     ),
     # With 7 hidden channels: 70 activations; two norms (3 adds, 2 muls), two sums, biases of 7 and of 6.
@@ -259,9 +259,9 @@ def test_deformable_convolutions(operators: Any, masked: bool) -> None:
 
 def _ruled(rule: Any, name: str, arguments: str, *args: Any, out: Any) -> Any:
     """A rule applied to an operator that torchvision's compiled part alone declares."""
-    library = torch.library.Library("flopcalc_tests_vision", "FRAGMENT")
+    library = torch.library.Library("flopcalc_tests_vision", "FRAGMENT")  # type: ignore[no-untyped-call]
     if not hasattr(torch.ops.flopcalc_tests_vision, name):
-        library.define(f"{name}({arguments}) -> Tensor")
+        library.define(f"{name}({arguments}) -> Tensor")  # type: ignore[no-untyped-call]
     operator = getattr(torch.ops.flopcalc_tests_vision, name).default
     return rule(Kernel(operator, args, {}, out, sum(map(elements, tensors(args)))))
 

@@ -298,7 +298,7 @@ REDUCTIONS: dict[str, tuple[Callable[[], Any], Work]] = {
     "sort rows": (lambda: x(2, 3, 5).sort(), Work(other=30 * 3, reads=30, writes=2 * 30)),
     "sort one": (lambda: x().sort(), Work(reads=1, writes=2)),
     "unique: values, places, counts": (
-        lambda: torch.arange(30).view(2, 3, 5).unique(return_inverse=True, return_counts=True),
+        lambda: torch.arange(30).view(2, 3, 5).unique(return_inverse=True, return_counts=True),  # type: ignore[no-untyped-call]
         Work(other=30 * 5, reads=30, writes=3 * 30),
     ),
     # All the same: one of them, 3 places, a count.
