@@ -257,6 +257,9 @@ ALGEBRA: dict[str, tuple[Callable[[], Any], Work]] = {
     "cross": (lambda: torch.linalg.cross(x(2, 3, 5), x(2, 3, 5), dim=1), Work(adds=30, muls=60, reads=60, writes=30)),
 }
 
+if not hasattr(aten, "_unsafe_masked_index_put_accumulate"):
+    # Older torch lacks it.
+    del MOVES["put with a mask, added"]
 CASES = {**MOVES, **RESAMPLING, **ALGEBRA}
 
 
