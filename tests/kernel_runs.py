@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from flopcalc.pytorch.counting.kernels import UNKNOWN, Work, elements, tensors, work_of
@@ -58,3 +59,32 @@ def cost(function: Callable[..., Any], *args: Any) -> dict[str, int]:
     found = run(function, *args)
     assert not found.unknown
     return {kind: value for kind in ("macs", "adds", "muls", "other") if (value := getattr(found.work, kind))}
+
+
+def whole(function: Callable[[], Any]) -> Work:
+    """The work of all kernels of a call, all seven fields; no kernel may be unknown."""
+    found = run(function)
+    assert not found.unknown
+    return found.work
+
+
+def direct(operator: Any, *args: Any, out: Any, **kwargs: Any) -> Work:
+    """The work of a kernel that does not run here, from its arguments and an output of the sizes it would have."""
+    found = work_of(operator, args, kwargs, out, sum(map(elements, tensors((args, kwargs)))))
+    assert isinstance(found, Work)
+    return found
+
+
+def x(*shape: int) -> Tensor:
+    """A tensor of ones."""
+    return torch.ones(shape)
+
+
+def c(*shape: int) -> Tensor:
+    """A complex tensor of ones."""
+    return torch.ones(shape, dtype=torch.complex64)
+
+
+def i(*shape: int) -> Tensor:
+    """Indices, all 0."""
+    return torch.zeros(shape, dtype=torch.long)

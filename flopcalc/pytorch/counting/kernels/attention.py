@@ -45,14 +45,13 @@ def _attention(kernel: Kernel, scores: int, inner: int, outer: int, mask: Any) -
 def sdpa(kernel: Kernel) -> Answer:
     """Attention on batch x heads x tokens x channels: scores, and their product with the values."""
     query, key, value = kernel.args[:3]
-    pairs = _pairs(query, key, -2)
+    if query.is_nested or query.dim() > 2:
+        pairs = _pairs(query, key, -2)
+        heads = query.size(1) if query.is_nested else query.shape[1:-2].numel()
+    else:
+        pairs, heads = query.shape[0] * key.shape[0], 1
     if pairs is None:
         return UNKNOWN
-    if not query.is_nested and query.dim() != 4:
-        heads = query.shape[:-2].numel() // max(query.shape[0], 1) if query.dim() > 2 else 1
-        pairs = pairs if query.dim() > 2 else query.shape[-2] * key.shape[-2]
-    else:
-        heads = query.size(1)
     mask = kernel.argument("attn_mask", kernel.argument("attn_bias"))
     return _attention(kernel, heads * pairs, query.shape[-1], value.shape[-1], mask)
 

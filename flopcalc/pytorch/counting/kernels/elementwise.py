@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flopcalc.pytorch.counting.kernels.work import Answer, Kernel, Work, factor, is_complex, tensors
+from flopcalc.pytorch.counting.kernels.work import Answer, Kernel, Work, elements, factor, is_complex, tensors
 
 
 def add(kernel: Kernel) -> Answer:
@@ -83,7 +83,9 @@ def of_each(kernel: Kernel) -> Answer:
     size = sum(tensor.numel() for tensor in listed)
     kinds: dict[str, Any] = {"add": "adds", "sub": "adds", "mul": "muls", "copy": None, "clone": None, "zero": None}
     kind = kinds.get(name, "other")
-    work = Work(reads=kernel.reads, writes=size)
+    # What is overwritten is not read.
+    overwritten = sum(map(elements, tensors(kernel.first))) if name in ("copy", "zero") else 0
+    work = Work(reads=kernel.reads - overwritten, writes=size)
     return work._replace(**{kind: size}) if kind else work
 
 

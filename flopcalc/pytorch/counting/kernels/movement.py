@@ -91,7 +91,7 @@ def _aligned(shapes: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
 def _accumulated(kernel: Kernel) -> str:
     """The kind of the operation with which values are added to those that are there; empty if they replace them."""
     name = kernel.func.name().split(".")[0].rstrip("_")
-    if name.endswith(("scatter_add", "index_add")) or kernel.argument("accumulate", False):
+    if name.endswith(("scatter_add", "index_add", "index_put_accumulate")) or kernel.argument("accumulate", False):
         return "adds"
     how = kernel.argument("reduce")
     if how is None:
@@ -107,6 +107,20 @@ def fold(kernel: Kernel) -> Answer:
 def rows_backward(kernel: Kernel) -> Answer:
     """The gradient of a table: each row's gradient is added to it."""
     return Work(adds=kernel.first.numel(), reads=kernel.reads, writes=kernel.size)
+
+
+def bags_backward(kernel: Kernel) -> Answer:
+    """The gradient of rows that were summed in bags: each row gets that of its bag; of an extreme, one for each bag."""
+    grad, of_extremes = kernel.first, kernel.argument("mode") == 2
+    size = grad.numel() if of_extremes else kernel.argument("indices").numel() * grad.shape[-1]
+    weighted = kernel.argument("per_sample_weights") is not None
+    return Work(adds=size, muls=size if weighted else 0, reads=kernel.reads, writes=kernel.size)
+
+
+def bag_weights_backward(kernel: Kernel) -> Answer:
+    """The gradient of the weight of each row in a bag: a product of two rows, summed."""
+    size = kernel.argument("indices").numel() * kernel.first.shape[-1]
+    return Work(adds=size, muls=size, reads=kernel.reads, writes=kernel.size)
 
 
 RULES = {
@@ -155,11 +169,9 @@ RULES = {
         "aten::col2im aten::reflection_pad1d_backward aten::reflection_pad2d_backward aten::reflection_pad3d_backward "
         "aten::replication_pad1d_backward aten::replication_pad2d_backward aten::replication_pad3d_backward"
     ),
-    rows_backward: (
-        "aten::embedding_dense_backward aten::embedding_backward aten::_embedding_bag_backward "
-        "aten::_embedding_bag_dense_backward aten::_embedding_bag_per_sample_weights_backward "
-        "aten::value_selecting_reduction_backward"
-    ),
+    rows_backward: ("aten::embedding_dense_backward aten::embedding_backward aten::value_selecting_reduction_backward"),
+    bags_backward: "aten::_embedding_bag_backward aten::_embedding_bag_dense_backward",
+    bag_weights_backward: "aten::_embedding_bag_per_sample_weights_backward",
 }
 
 KINDS = dict.fromkeys((move, overwrite, gather, select_by_mask, scatter), "move")

@@ -124,7 +124,7 @@ _SPARSE = (torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bs
 def _sparse_product(kernel: Kernel, macs: int, adds: int = 0) -> Work:
     out = kernel.result
     size = elements(out) if out.layout in _SPARSE else kernel.size
-    return Work(macs * products(out), adds, activations=size, reads=kernel.reads, writes=size)
+    return Work(macs * products(out), adds * factor(out), activations=size, reads=kernel.reads, writes=size)
 
 
 def biased_matmul(kernel: Kernel) -> Answer:
@@ -133,8 +133,11 @@ def biased_matmul(kernel: Kernel) -> Answer:
     used = kernel.argument("beta", 1) != 0
     if added.layout in _SPARSE or a.layout in _SPARSE or b.layout in _SPARSE:
         macs = _sparse_macs(a, b, kernel.size)
-        return UNKNOWN if macs is None else _sparse_product(kernel, macs, kernel.size if used else 0)
-    work = product(kernel, kernel.size * a.shape[-1], bias=used)
+        if macs is None:
+            return UNKNOWN
+        work = _sparse_product(kernel, macs, kernel.size if used else 0)
+    else:
+        work = product(kernel, kernel.size * a.shape[-1], bias=used)
     return work if used else work._replace(reads=work.reads - elements(added))
 
 
@@ -153,10 +156,13 @@ def addbmm(kernel: Kernel) -> Answer:
 
 
 def addr(kernel: Kernel) -> Answer:
-    """An outer product, added to a matrix: nothing is accumulated."""
+    """An outer product, added to a matrix, which is not read if beta is 0: nothing is accumulated."""
     size = kernel.size
-    muls, adds = (4, 4) if kernel.result.is_complex() else (1, 1)
-    return Work(adds=adds * size, muls=muls * size, reads=kernel.reads, writes=size)
+    used = kernel.argument("beta", 1) != 0
+    muls, adds = (4, 2) if kernel.result.is_complex() else (1, 0)
+    adds += factor(kernel.result) if used else 0
+    reads = kernel.reads - (0 if used else elements(kernel.first))
+    return Work(adds=adds * size, muls=muls * size, reads=reads, writes=size)
 
 
 def linear(kernel: Kernel) -> Answer:
@@ -250,7 +256,7 @@ def quantised_linear(kernel: Kernel) -> Answer:
 
 def quantised_conv(kernel: Kernel) -> Answer:
     """A convolution with packed weights, counted as a dense one."""
-    weights, biases = _packed(kernel.args[1])
+    weights, biases = _packed(next(value for value in kernel.args[1:] if not isinstance(value, Tensor)))
     if weights is None:
         return UNKNOWN
     name, size = kernel.func.name(), kernel.size

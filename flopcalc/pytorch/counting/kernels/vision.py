@@ -71,10 +71,13 @@ def pooled(kernel: Kernel) -> Answer:
     if not has_values(boxes):
         return UNKNOWN
     scale = kernel.argument("spatial_scale")
-    corners = (boxes[:, 1:] * scale).round()
-    area = ((corners[:, 2] - corners[:, 0] + 1).clamp(min=1) * (corners[:, 3] - corners[:, 1] + 1).clamp(min=1)).sum()
-    each = int(area) * kernel.result.shape[1]
-    if "ps_roi" in kernel.func.name():
+    # Halves go up, as C rounds them; `round` of torch takes the even neighbour.
+    corners = (boxes[:, 1:] * scale + 0.5).floor()
+    by_position = "ps_roi" in kernel.func.name()
+    # The last row and column of a box belong to it, unless channels have positions.
+    sides = (corners[:, 2:] - corners[:, :2] + (0 if by_position else 1)).clamp(min=1)
+    each = int(sides.prod(1).sum()) * kernel.result.shape[1]
+    if by_position:
         return Work(adds=each, other=kernel.size, reads=kernel.reads, writes=kernel.size)
     return Work(other=each, reads=kernel.reads, writes=kernel.size)
 
