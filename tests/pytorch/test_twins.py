@@ -1,4 +1,4 @@
-"""The tensors of a copy, the numbers drawn for them, windows and shared modules: what the counted network is made of."""
+"""The tensors of a copy, numbers drawn from a generator, windows, and modules with several names."""
 
 from typing import Any
 
@@ -11,6 +11,7 @@ from torch import nn
 from flopcalc.networks.window import Window
 from flopcalc.pytorch.counting.random_numbers import own_random
 from flopcalc.pytorch.counting.sharing import other_names
+from flopcalc.pytorch.counting.twins import on_meta, real_copy, tensor_twin
 from flopcalc.pytorch.counting.window import window_of
 
 aten = torch.ops.aten
@@ -51,3 +52,30 @@ def test_other_names() -> None:
     model.register_module("none", None)
     assert other_names(model) == {"a": ("b", "inner.0")}
     assert other_names(nn.Sequential(nn.ReLU(), nn.ReLU())) == {}
+
+
+class Own(torch.Tensor):  # type: ignore[misc]
+    """A class of its own, as quantised weights have."""
+
+
+@pytest.mark.parametrize("gradients", [False, True])
+@pytest.mark.parametrize("trained", [False, True])
+def test_a_parameter_of_a_class_of_its_own_stays_one(gradients: bool, trained: bool) -> None:
+    """Torch marks it, so that it is a parameter of the module as well."""
+    held = nn.Parameter(torch.ones(3).as_subclass(Own), requires_grad=trained)
+    made = tensor_twin(held, on_meta, gradients=gradients)
+    assert type(made) is Own
+    assert isinstance(made, nn.Parameter)
+    assert made.requires_grad == (gradients and trained)
+    assert made.device.type == "meta"
+
+
+def test_a_copy_with_values() -> None:
+    """Of its own storage, on the CPU; of a tensor without values there is none, whatever its device says."""
+    x = torch.arange(3.0, requires_grad=True)
+    made = real_copy(x)
+    assert torch.equal(made, x)
+    assert made.data_ptr() != x.data_ptr()
+    assert not made.requires_grad
+    with pytest.raises(NotImplementedError):
+        real_copy(torch.empty(3, device="meta"))
