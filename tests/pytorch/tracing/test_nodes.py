@@ -195,7 +195,7 @@ def test_numbers_with_a_fraction_divided_down() -> None:
     assert not scope.conditions
 
 
-def _on_symbols(function: Callable[[Any, Any], Any], **hints: int) -> tuple[Any, Any]:
+def _on_symbols(function: Callable[..., Any], **hints: int) -> tuple[Any, Any]:
     """What a function of two sizes makes on symbolic sizes, and their scope."""
     scope: Any = Scope(hints)
     net: TorchDispatchMode = SymbolicNet(Recorder({}))
