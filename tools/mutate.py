@@ -61,7 +61,7 @@ TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "flopcalc/pytorch/tracing/",
         (
             "tests/pytorch/tracing/test_shapes.py tests/pytorch/tracing/test_nodes.py "
-            "tests/pytorch/tracing/test_tracer.py",
+            "tests/pytorch/tracing/test_tracer.py tests/pytorch/tracing/test_left_to_torch.py",
             "tests/pytorch/tracing/test_symbolic.py tests/pytorch/test_traced_traps.py",
             "tests/pytorch/tracing/test_closed_forms.py tests/pytorch/tracing/test_witnesses.py",
         ),
@@ -71,7 +71,7 @@ TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "flopcalc/pytorch/counting/",
         (
             "tests/pytorch/test_{name}.py",
-            "tests/pytorch/test_count.py tests/pytorch/test_traps.py",
+            "tests/pytorch/test_twins.py tests/pytorch/test_count.py tests/pytorch/test_traps.py",
             "tests/pytorch/test_process_state.py tests/pytorch/test_arguments.py tests/pytorch/test_several_inputs.py "
             "tests/pytorch/test_passes.py tests/pytorch/test_unused_parameters.py tests/pytorch/test_copying.py "
             "tests/pytorch/test_more_traps.py tests/pytorch/test_recognition.py tests/pytorch/test_explain_modules.py",

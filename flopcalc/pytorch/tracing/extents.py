@@ -65,11 +65,13 @@ def quotient(top: Any, bottom: Any) -> Any:
     scope: Any = bottom.scope
     for change in (lambda one: one, scope.reduced):
         try:
-            found = change(top) / change(bottom)
+            above, under = change(top), change(bottom)
+            # Both may be numbers under the equalities: exactly, and not as a float.
+            found = above / under if isinstance(under, Size) else above * Fraction(1, under)
         except TypeError:
             continue
         if is_whole(found):
-            return found
+            return found if isinstance(found, Size) else int(found)
     for found in _likely(scope, Fraction(hint_of(top), hint_of(bottom))):
         # Only where it is the quotient wherever the conditions hold, which is no condition of its own.
         with scope.holding() as held:

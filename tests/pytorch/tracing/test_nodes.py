@@ -13,8 +13,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.tracing.extents import quotient, unwrapped
-from flopcalc.pytorch.tracing.nodes import wrapped
+from flopcalc.pytorch.tracing.nodes import Node, wrapped
 from flopcalc.pytorch.tracing.on_symbols import SymbolicNet
+from flopcalc.pytorch.tracing.reals import Real
+from flopcalc.pytorch.tracing.symbolic_functions import RULES
 from flopcalc.symbolic.conditions import allows
 from flopcalc.symbolic.evaluating import evaluate
 from flopcalc.symbolic.scope import Scope
@@ -160,3 +162,89 @@ def test_a_quotient_that_is_no_whole_number() -> None:
     height: Any = Scope({"H": 64}).symbol("H")
     assert quotient(3 * height, 2 * height) == 1
     assert quotient(4 * height, 2 * height) == 2
+
+
+def test_a_quotient_of_sizes_that_conditions_fix() -> None:
+    """Where H is 28, or a multiple of 7: whole numbers, never floats."""
+    scope: Any = Scope({"H": 28, "W": 42})
+    height, width = scope.symbol("H"), scope.symbol("W")
+    assert height % 7 == 0
+    assert quotient(height // 7 * 7 * width, height) == width
+    scope.fix(height // 7)
+    for top, found in ((height // 7 * 7, 1), (height * height, 28), (height * 3, 3)):
+        share = quotient(top, height)
+        assert type(share) is not float
+        assert evaluate(share, {"H": 28}) == found
+
+
+def test_numbers_with_a_fraction_divided_down() -> None:
+    """(H / 2) // 4 and (H / 3) % 4 at many sizes, without a condition; eighths and 1024ths are exact."""
+    scope: Any = Scope({"H": 64})
+    half = Real(scope.symbol("H") / 2, scope)
+    third = Real(scope.symbol("H"), scope, over=3)
+    for of, by in ((half, 2), (third, 3)):
+        for size in (1, 7, 8, 64, 97):
+            down, rest = of.int_floordiv(Node(4, scope)), of.mod(Node(4, scope))
+            assert evaluate(down.value, {"H": size}) == size // (4 * by)
+            # The rest is a number of halves, or of thirds.
+            assert evaluate(rest.value * by / rest.over, {"H": size}) == size % (4 * by)
+    height: Any = wrapped(scope.symbol("H"))
+    for factor in (1 / 8, 1 / 1024, 3 / 2**15):
+        found = unwrapped(math.floor(height * factor))
+        assert [evaluate(found, {"H": size}) for size in (7, 64, 5000)] == [int(n * factor) for n in (7, 64, 5000)]
+    assert not scope.conditions
+
+
+def _on_symbols(function: Callable[..., Any], **hints: int) -> tuple[Any, Any]:
+    """What a function of two sizes makes on symbolic sizes, and their scope."""
+    scope: Any = Scope(hints)
+    net: TorchDispatchMode = SymbolicNet(Recorder({}))
+    with torch.no_grad(), net:
+        return function(*(wrapped(scope.symbol(name)) for name in hints)), scope
+
+
+@pytest.mark.parametrize("place", range(-4, 4))
+def test_a_new_axis_has_torchs_stride(place: int) -> None:
+    """Also that of its one element, which a forward may read; nothing is decided."""
+    x, scope = _on_symbols(lambda h, w: torch.empty((h, 6, w), device="meta").unsqueeze(place), H=20, W=24)
+    y = torch.empty((20, 6, 24), device="meta").unsqueeze(place)
+    point = {"H": 20, "W": 24}
+    found = [tuple(evaluate(unwrapped(one), point) for one in sizes) for sizes in (x.shape, x.stride())]
+    assert found == [tuple(y.shape), y.stride()]
+    assert not scope.conditions
+
+
+def test_a_view_for_all_sizes_decides_nothing() -> None:
+    """An axis of H * W split into both, in the middle and in front, and joined again."""
+
+    def views(h: Any, w: Any) -> Any:
+        x = torch.empty((2, 6, h * w), device="meta").view(2, 6, h, w)
+        y = torch.empty((h * w, w), device="meta").view(h, w, w)
+        return x, y, x.view(2, 6 * h, w), y.view(-1, w), x.view(12, h * w)
+
+    found, scope = _on_symbols(views, H=20, W=24)
+    assert not scope.conditions
+    strides = [[evaluate(unwrapped(one), {"H": 3, "W": 5}) for one in x.stride()] for x in found]
+    assert strides == [[90, 15, 5, 1], [25, 5, 1], [90, 5, 1], [5, 1], [15, 1]]
+
+
+@pytest.mark.parametrize("hint", [20, 21, 15])
+def test_the_last_piece_is_what_is_left(hint: int) -> None:
+    """Three pieces of 7 are of 15 to 21, whatever the size of the last one at the reference point."""
+    pieces, scope = _on_symbols(lambda h: torch.empty((h, 6), device="meta").split(7), H=hint)
+    met = [size for size in range(1, 40) if allows(scope, {"H": size})]
+    assert met == list(range(15, 22))
+    for size in met:
+        assert [evaluate(unwrapped(one.shape[0]), {"H": size}) for one in pieces] == [7, 7, size - 14]
+
+
+@pytest.mark.parametrize("given", [((2, -1),), ([2, -1],), (2, -1), (torch.Size((2, -1)),)], ids=str)
+def test_a_shape_in_one_argument_or_in_several(given: Any) -> None:
+    """For a view, and for a map that must be copied."""
+
+    def reshaped(h: Any) -> Any:
+        x = torch.empty((h, 6), device="meta")
+        return [RULES[torch.Tensor.reshape](Recorder({}), one, *given) for one in (x, x.t())]
+
+    found, _ = _on_symbols(reshaped, H=20)
+    assert [[evaluate(unwrapped(one), {"H": 4}) for one in x.shape] for x in found] == [[2, 12], [2, 12]]

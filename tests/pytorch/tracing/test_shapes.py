@@ -141,7 +141,10 @@ def _cases() -> Iterator[tuple[str, Any, tuple[Any, ...], dict[str, Any]]]:  # n
         yield "made", getattr(aten.arange, name), given, meta
     yield "made", aten.zeros.default, ([3, 0, 2],), meta
     yield "made", aten.full.default, ([3], True), meta
-    yield "made", aten.full.default, ([3], 1), meta
+    for value in (1, 1.5, 2.0, False):
+        yield "made", aten.full.default, ([3], value), meta
+    yield "made", aten.full.default, ([3], 1), {**meta, "dtype": torch.float16}
+    yield "made", aten.full.default, ([3], 1.5), {**meta, "dtype": torch.int32}
     yield "made", aten.scalar_tensor.default, (1.0,), {"device": torch.device("meta")}
 
 
@@ -175,7 +178,10 @@ def test_as_torch_says(name: str) -> None:
     assert applied
 
 
-WRONG = [
+MAP = (1, 3, 4, 4)
+# Kernel, dilation, padding and stride.
+WINDOW = ([2, 2], [1, 1], [0, 0], [1, 1])
+WRONG: list[tuple[Any, ...]] = [
     (aten.mm.default, (_map((4, 5), "plain"), _map((4, 5), "plain"))),
     (aten.bmm.default, (_map((3, 4, 5), "plain"), _map((2, 5, 6), "plain"))),
     (aten.add.Tensor, (_map((4, 5), "plain"), _map((4, 6), "plain"))),
@@ -196,15 +202,52 @@ WRONG = [
         (_map((1, 4, 2, 2), "plain"), _map((8, 4, 3, 3), "plain"), None, [1, 1], [0, 0], [1, 1], False, [0, 0], 1),
     ),
     (aten.max_pool2d_with_indices.default, (_map((1, 3, 4, 4), "plain"), [3, 3], [1, 1], [2, 2])),
+    *((aten.avg_pool2d.default, (_map(MAP, "plain"), [2, 2], [1, 1], [0, 0], ceil, True, 0)) for ceil in (False, True)),
+    (aten.avg_pool2d.default, (_map(MAP, "plain"), [2, 2], [1, 1], [2, 2])),
+    (aten.dot.default, (_map((4,), "plain"), _map((5,), "plain"))),
+    (aten.dot.default, (_map((4, 4), "plain"), _map((4, 4), "plain"))),
+    (aten.dot.default, (_map((4,), "plain"), _map((4,), "plain", torch.float64))),
+    (aten.dot.default, (_map((4, 4), "plain"), _map((4,), "plain"))),
+    (aten.mv.default, (_map((4, 5), "plain"), _map((4,), "plain"))),
+    *(
+        (aten.im2col.default, (_map(MAP, "plain"), *(sizes + [1] * (place == at) for at, sizes in enumerate(WINDOW))))
+        for place in range(4)
+    ),
+    (aten.im2col.default, (_map(MAP, "plain"), [9, 9], [1, 1], [0, 0], [1, 1])),
+    (aten.im2col.default, (_map((4, 5), "plain"), *WINDOW)),
+    *((getattr(aten, name).default, (_map((4,), "plain"),)) for name in ("tril", "triu")),
+    (aten.clone.default, (_map((4, 5), "plain"),), {"memory_format": torch.channels_last}),
+    *(
+        (aten.clone.default, (_map((2, 3, 4, 5, 6, 7)[:rank], "plain"),), {"memory_format": torch.channels_last_3d})
+        for rank in (4, 6)
+    ),
 ]
 
 
-@pytest.mark.parametrize(("func", "args"), WRONG, ids=lambda value: str(value) if callable(value) else "")
-def test_wrong_arguments_are_left_to_torch(func: Any, args: Any) -> None:
+@pytest.mark.parametrize("case", WRONG, ids=lambda case: str(case[0]))
+def test_wrong_arguments_are_left_to_torch(case: Any) -> None:
     """A rule does not apply where torch raises an error, so that the error is torch's."""
-    assert shaped(SHAPES[func._schema.name], args, {}) is None
+    func, args, named = case if len(case) == 3 else (*case, {})
+    assert shaped(SHAPES[func._schema.name], args, named) is None
     with pytest.raises((RuntimeError, IndexError, ValueError)):
-        func(*args)
+        func(*args, **named)
+
+
+@pytest.mark.parametrize("form", ["plain", "transposed", "sliced"])
+def test_memory_formats_by_name(form: str) -> None:
+    """Channels innermost for maps of two and of three axes, as copies and as new tensors of the same shape."""
+    for rank, wanted in ((4, torch.channels_last), (5, torch.channels_last_3d)):
+        x = _map((2, 6, 4, 8, 3)[:rank], form)
+        for func, named in (
+            (aten.clone.default, {}),
+            (aten.empty_like.default, {}),
+            (aten._to_copy.default, {"dtype": torch.float16}),
+        ):
+            found = shaped(SHAPES[func._schema.name], (x,), {**named, "memory_format": wanted})
+            assert _facts(found) == _facts(func(x, memory_format=wanted, **named))
+
+
+OF_ONE = "sum mean amax amin any all argmax argmin linalg_vector_norm var std tril triu clone zeros_like"
 
 
 @pytest.mark.filterwarnings("ignore:Sparse invariant checks")
@@ -214,6 +257,10 @@ def test_other_tensors_are_left_to_torch() -> None:
     for x in (complex_, complex_.conj(), torch.empty(3, 3), torch.sparse_coo_tensor((3, 3), device="meta")):
         assert shaped(SHAPES["aten::exp"], (x,), {}) is None
         assert shaped(SHAPES["aten::add"], (x, x), {}) is None
+        for name in OF_ONE.split():
+            assert shaped(SHAPES[f"aten::{name}"], (x,), {}) is None
+        for name in ("cumsum", "_log_softmax", "glu", "flip"):
+            assert shaped(SHAPES[f"aten::{name}"], (x, 1), {}) is None
 
 
 @pytest.mark.parametrize(

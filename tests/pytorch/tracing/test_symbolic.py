@@ -14,6 +14,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from flopcalc import FlopcalcError
 from flopcalc.networks.inputs import Input
+from flopcalc.pytorch.tracing.axes import axes_of
 from flopcalc.pytorch.tracing.symbolic import SymbolicNetwork, counted_at, symbolic_network
 from flopcalc.symbolic.evaluating import evaluate
 
@@ -215,6 +216,29 @@ def test_a_batch_of_one() -> None:
     assert str(found.network.total("macs")) == "12*T"
 
 
+@pytest.mark.parametrize("batch", [1, 3])
+def test_a_loop_over_the_batch_fixes_it(batch: int) -> None:
+    """The batch alone: the tokens stay."""
+    module = Of(lambda self, x: sum(self.fc(x[place]) for place in range(x.shape[0])), fc=nn.Linear(4, 3))
+    found = symbolic_network(module, (6, 4), batch)
+    assert [(one.name, one.value) for one in found.fixed] == [("batch", batch)]
+    assert str(found.network.total("macs")) == f"{12 * batch}*T"
+
+
+def test_a_square_of_sevens_takes_a_path_of_its_own() -> None:
+    """Neither sizes next to it nor the square itself have the common path: multiples that differ do."""
+
+    def forward(self: Any, x: Any) -> Any:
+        assert x.shape[2] % 7 == x.shape[3] % 7 == 0
+        return self.conv(x) if x.shape[2] == x.shape[3] else 2 * self.conv(x)
+
+    found = symbolic_network(Of(forward, conv=nn.Conv2d(3, 4, 1)), (3, 14, 14))
+    assert found.fixed == ()
+    assert str(found.network.total("macs")) == "12*N*H*W"
+    assert found.allows({"N": 1, "H": 7, "W": 21})
+    assert not found.allows({"N": 1, "H": 7, "W": 7})
+
+
 def test_what_has_no_form() -> None:
     """Values that decide, with the line; and what cannot be counted at all says that."""
 
@@ -250,6 +274,13 @@ def test_an_axis_that_is_not_there(vary: list[str], has: str) -> None:
     with pytest.raises(FlopcalcError, match=f"no axis '?{vary[0]}'? to vary") as caught:
         symbolic_network(nn.Conv2d(3, 8, 3), (3, 10, 10), vary=vary)
     assert has in caught.value.hint
+
+
+def test_the_batch_is_an_axis_unless_it_is_a_list() -> None:
+    """As for every input but a list of images."""
+    inputs = [Input((3, 8, 9))]
+    assert [axis[:3] for axis in axes_of(inputs, 2)] == [("N", "batch", 2), ("H", "height", 8), ("W", "width", 9)]
+    assert [axis.symbol for axis in axes_of(inputs, 2, batched=False)] == ["H", "W"]
 
 
 def test_several_inputs() -> None:

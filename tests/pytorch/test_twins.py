@@ -1,0 +1,81 @@
+"""The tensors of a copy, numbers drawn from a generator, windows, and modules with several names."""
+
+from typing import Any
+
+import pytest
+
+torch: Any = pytest.importorskip("torch")
+
+from torch import nn
+
+from flopcalc.networks.window import Window
+from flopcalc.pytorch.counting.random_numbers import own_random
+from flopcalc.pytorch.counting.sharing import other_names
+from flopcalc.pytorch.counting.twins import on_meta, real_copy, tensor_twin
+from flopcalc.pytorch.counting.window import window_of
+
+aten = torch.ops.aten
+
+
+def test_numbers_like_a_tensor_are_of_the_given_generator() -> None:
+    """Uniform, normal and whole ones: the same again with the same seed, and the process's numbers stay."""
+    like, before = torch.empty(3, 4), torch.get_rng_state()
+    for func, args, method, bounds in (
+        (aten.rand_like.default, (), "uniform_", ()),
+        (aten.randn_like.default, (), "normal_", ()),
+        (aten.randint_like.default, (9,), "random_", (0, 9)),
+        (aten.randint_like.low_dtype, (2, 9), "random_", (2, 9)),
+    ):
+        found: Any = own_random(func)
+        made = found(torch.Generator().manual_seed(5), like, *args)
+        seeded = torch.Generator().manual_seed(5)
+        assert torch.equal(made, getattr(torch.empty(3, 4), method)(*bounds, generator=seeded))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_windows() -> None:
+    """Kernel, stride, padding, dilation and groups, of convolutions and of pooling, by hand."""
+    assert window_of(nn.Conv2d(4, 8, (3, 5), 2, (1, 2), groups=2)) == Window((3, 5), (2, 2), (1, 2), (1, 1), 2)
+    assert window_of(nn.Conv1d(4, 8, 3, padding="same", dilation=2)) == Window((3,), (1,), (2,), (2,), 1)
+    assert window_of(nn.Conv2d(4, 8, 4, padding="same")) == Window((4, 4), (1, 1), None, (1, 1), 1)
+    assert window_of(nn.ConvTranspose3d(4, 8, 2, padding=1)) == Window((2, 2, 2), (1, 1, 1), (1, 1, 1), (1, 1, 1), 1)
+    assert window_of(nn.MaxPool2d(3)) == Window((3, 3), (3, 3), (0, 0), (1, 1))
+    assert window_of(nn.AvgPool1d(4, 2, 1)) == Window((4,), (2,), (1,), (1,))
+    assert window_of(nn.Linear(4, 4)) is None
+
+
+def test_other_names() -> None:
+    """Of a module that is held twice; a place without a module has none."""
+    block = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
+    model = nn.Module()
+    model.a, model.b, model.inner = block, block, nn.Sequential(block)
+    model.register_module("none", None)
+    assert other_names(model) == {"a": ("b", "inner.0")}
+    assert other_names(nn.Sequential(nn.ReLU(), nn.ReLU())) == {}
+
+
+class Own(torch.Tensor):  # type: ignore[misc]
+    """A class of its own, as quantised weights have."""
+
+
+@pytest.mark.parametrize("gradients", [False, True])
+@pytest.mark.parametrize("trained", [False, True])
+def test_a_parameter_of_a_class_of_its_own_stays_one(gradients: bool, trained: bool) -> None:
+    """Torch marks it, so that it is a parameter of the module as well."""
+    held = nn.Parameter(torch.ones(3).as_subclass(Own), requires_grad=trained)
+    made = tensor_twin(held, on_meta, gradients=gradients)
+    assert type(made) is Own
+    assert isinstance(made, nn.Parameter)
+    assert made.requires_grad == (gradients and trained)
+    assert made.device.type == "meta"
+
+
+def test_a_copy_with_values() -> None:
+    """Of its own storage, on the CPU; of a tensor without values there is none, whatever its device says."""
+    x = torch.arange(3.0, requires_grad=True)
+    made = real_copy(x)
+    assert torch.equal(made, x)
+    assert made.data_ptr() != x.data_ptr()
+    assert not made.requires_grad
+    with pytest.raises(NotImplementedError):
+        real_copy(torch.empty(3, device="meta"))
