@@ -71,10 +71,11 @@ test-lowest: .venv/.tools
 test-package: .venv/.tools dist
 	$(BIN)/python tools/try_package.py $(ARGS)
 
-# The tests with any options, texts and files, with TIMES as many of them, at random.
+# The tests with any options, texts and files, with TIMES as many of them, at random; other counters on all operators.
 TIMES ?= 40
 campaign: .venv/.test
-	FLOPCALC_FUZZ=$(TIMES) $(BIN)/python -m pytest -q -n auto tests/cli/test_any_options.py tests/text/test_any_text.py
+	FLOPCALC_FUZZ=$(TIMES) $(BIN)/python -m pytest -q -n auto tests/cli/test_any_options.py tests/text/test_any_text.py \
+		tests/presets/test_operators.py
 
 # Coverage-guided: READERS (default: all) of tests/readers.py, for SECONDS each.
 SECONDS ?= 30

@@ -1,5 +1,6 @@
 """What counters report for the module of every operator, next to the preset of its formula."""
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ from helpers import for_author
 
 from flopcalc import FlopcalcError
 from flopcalc.catalog import lookup
-from flopcalc.catalog.cases import option_sets, shapes_for
+from flopcalc.catalog.cases import cases, option_sets, shapes_for
 from flopcalc.cost.convention import CONVENTIONS
 from flopcalc.pytorch import build_layer
 from flopcalc.pytorch.counters import COUNTERS, Figure, run_counter, version_of
@@ -19,14 +20,18 @@ from flopcalc.pytorch.layers import input_shape
 from flopcalc.spec.operator import Evaluation, Operator
 
 OPERATORS = list(lookup.every())
-# The rest are equal too; a tool needs some hundredths of a second for each.
+# `make campaign` takes every shape and every set of options: 81,187 figures.
+EVERY = "FLOPCALC_FUZZ" in os.environ
 SETS = 8
 # A module without parameters, and one that takes a pair of maps: calflops fails on them, and says so.
 NO_FIGURE = {("calflops", "StopIteration"), ("calflops", "AttributeError: 'tuple' object has no attribute 'to'")}
 
 
 def spread(operator: Operator) -> Iterator[Evaluation]:
-    """Each set of options at another shape."""
+    """Each set of options at another shape; or all cases."""
+    if EVERY:
+        yield from cases(operator)
+        return
     for place, options in enumerate(list(option_sets(operator))[:SETS]):
         allowed = []
         for g in shapes_for(operator, options):
