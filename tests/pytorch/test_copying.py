@@ -120,6 +120,49 @@ def test_an_object_with_one_slot() -> None:
     assert made.held.numbers is not held.numbers
 
 
+class OwnSlots(nn.Linear):
+    """A module with attributes outside of its dict, of which its forward uses all."""
+
+    __slots__ = ("__private", "numbers")
+
+    def __init__(self) -> None:
+        super().__init__(4, 4)
+        self.__private = [1]
+        self.numbers = [2]
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.__private.append(3)
+        self.numbers.append(4)
+        return super().forward(x) * self.__private[0] * self.numbers[0]
+
+    def held(self) -> tuple[list[int], list[int]]:
+        return self.__private, self.numbers
+
+
+class OneOwnSlot(nn.Linear):
+    """As above; the name alone."""
+
+    __slots__ = "numbers"  # noqa: PLC0205 - the case that is tested
+
+    def __init__(self) -> None:
+        super().__init__(4, 4)
+        self.numbers = [2]
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.numbers.append(4)
+        return super().forward(x) * self.numbers[0]
+
+
+def test_slots_of_a_module() -> None:
+    """They are the copy's own."""
+    module = OwnSlots()
+    assert count(module, (1, 4)).macs == 16
+    assert module.held() == ([1], [2])
+    other = OneOwnSlot()
+    assert count(other, (1, 4)).macs == 16
+    assert other.numbers == [2]
+
+
 @pytest.mark.parametrize("mode", ["w", "wb"])
 def test_what_a_forward_writes_to_a_file_goes_nowhere(mode: str, tmp_path: Path) -> None:
     class Writes(Plain):
