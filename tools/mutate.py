@@ -56,7 +56,10 @@ TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "tests/presets/test_operators.py",
         ),
     ),
-    ("flopcalc/symbolic/", ("tests/symbolic", "tests/pytorch/tracing/test_symbolic.py")),
+    (
+        "flopcalc/symbolic/",
+        ("tests/symbolic", "tests/pytorch/tracing/test_symbolic.py", "tests/analysis/test_network_form.py"),
+    ),
     (
         "flopcalc/pytorch/tracing/",
         (

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from flopcalc.errors import FlopcalcError
 from flopcalc.symbolic.arrays import evaluate_all
 from flopcalc.symbolic.conditions import allows, requirements
+from flopcalc.symbolic.equalities import solved
 from flopcalc.symbolic.evaluating import evaluate, holds
 from flopcalc.symbolic.scope import Scope
 from flopcalc.symbolic.size import Size, largest, rounded_to, smallest
-from flopcalc.symbolic.writing import latex, latex_lines, python, text
+from flopcalc.symbolic.writing import latex, latex_lines, python, term_text, terms_of, text
 from flopcalc.text.expression import evaluate as read
 
 NAMES = "NHW"
@@ -279,3 +280,34 @@ def test_lines_of_terms_with_fractions() -> None:
         latex(Fraction(1, 2) * n * n) + " - " + latex(Fraction(1, 2) * n),
         "+ 3",
     ]
+
+
+def test_floors_have_one_form() -> None:
+    """Whole numbers are outside, and what is inside begins where it is not negative; equal ones have equal terms."""
+    h: Any = scope_of().symbol("H")
+    assert ((h - 3) // 2).terms == ((h + 1) // 2 - 2).terms
+    assert ((h - 2) // 5).terms == ((h + 3) // 5 - 1).terms
+    assert ((3 * h - 7) // 5).terms == ((3 * h + 3) // 5 - 2).terms
+
+
+def test_a_size_is_equal_to_no_text() -> None:
+    h: Any = scope_of().symbol("H")
+    assert [h == other for other in ("H", None, (1,))] == [False] * 3
+    assert h != "H"
+
+
+def test_what_an_equality_says_of_an_atom() -> None:
+    """H = W^2 / 2 + 3, whichever side is negative."""
+    scope = scope_of()
+    h: Any = scope.symbol("H")
+    w: Any = scope.symbol("W")
+    half = w * w * Fraction(1, 2)
+    for value in (h - half - 3, half + 3 - h):
+        found = solved(value)
+        assert found is not None
+        assert (scope.atoms[found[0]].name, Size(scope, found[1]).terms) == ("H", (half + 3).terms)
+
+
+def test_one_term_as_text() -> None:
+    h: Any = scope_of().symbol("H")
+    assert [term_text(h * h * 2 + 3, term) for term in terms_of(h * h * 2 + 3)] == ["2*H^2", "3"]
