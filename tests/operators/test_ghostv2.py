@@ -30,6 +30,9 @@ def test_ghostv2_numbers() -> None:
     assert layer("ghostv2", 24, 72, k=1, hw=29).cost.macs == 841 * 1188 + 196 * 2448
     refused("it has a stride", "ghostv2", 64, stride=2)
     refused("reach = 4 is even", "ghostv2", 64, reach=4)
+    # All maps from one are possible.
+    assert layer("ghostv2", 8, s=8).cost.macs
+    refused("s = 9 is more than c_out = 8", "ghostv2", 8, s=9)
 
 
 @pytest.mark.parametrize("given", [{"k": 1}, {"norm": True, "s": 3}, {"s": 1, "dilation": 2, "reach": 3}], ids=str)

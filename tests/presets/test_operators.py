@@ -10,7 +10,7 @@ torch: Any = pytest.importorskip("torch")
 
 from helpers import for_author
 
-from flopcalc import FlopcalcError
+from flopcalc import FlopcalcError, layer
 from flopcalc.catalog import lookup
 from flopcalc.catalog.cases import cases, option_sets, shapes_for
 from flopcalc.cost.convention import CONVENTIONS
@@ -71,3 +71,14 @@ def test_the_figures_of_the_tools(operator: Operator) -> None:
                 )
             )
     assert figures >= len(tools) - 1
+
+
+@pytest.mark.parametrize(("c_in", "c_out"), [(8, 12), (12, 8), (8, 8)])
+def test_transposed_convolutions_in_torchprofile(c_in: int, c_out: int) -> None:
+    """It takes those with as many channels out as in for convolutions, and forgets the groups of the others."""
+    if not version_of("torchprofile"):
+        pytest.skip("torchprofile is not installed")
+    evaluation = layer("transposed", c_in, c_out, hw=6, k=2, stride=2, groups=4)
+    found = run_counter("torchprofile", build_layer(evaluation), (torch.zeros(input_shape(evaluation)),))
+    assert isinstance(found, Figure)
+    assert found.value == CONVENTIONS["torchprofile"].of(evaluation.cost)
