@@ -55,6 +55,10 @@ ELEMENTWISE: dict[str, tuple[Callable[[], Any], Work]] = {
         lambda: F.nll_loss(x(5, 3), i(5)),
         Work(adds=5, other=5, reads=2 * 5, writes=1),
     ),
+    "picked loss with weights: a product each": (
+        lambda: F.nll_loss(x(5, 3), i(5), x(3)),
+        Work(adds=5, muls=5, other=5, reads=3 * 5, writes=1),
+    ),
     "picked loss, not summed": (
         lambda: F.nll_loss(x(5, 3), i(5), reduction="none"),
         Work(other=5, reads=2 * 5, writes=5),

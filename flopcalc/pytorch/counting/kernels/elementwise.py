@@ -59,10 +59,12 @@ def loss(kernel: Kernel) -> Answer:
 
 
 def picked_loss(kernel: Kernel) -> Answer:
-    """nll_loss: picks one element for each target, and adds them."""
+    """nll_loss: picks one element for each target, and its weight if there are weights, and adds them."""
     size = kernel.args[1].numel()
     reduced = kernel.argument("reduction", 1) != 0
-    return Work(adds=size if reduced else 0, other=size, reads=2 * size, writes=kernel.size)
+    weighted = size if kernel.argument("weight") is not None else 0
+    adds = size if reduced else 0
+    return Work(adds=adds, muls=weighted, other=size, reads=2 * size + weighted, writes=kernel.size)
 
 
 def gradient(kernel: Kernel) -> Answer:
