@@ -375,14 +375,12 @@ def _same(one: object, other: object) -> bool:
 
 @functools.lru_cache(maxsize=4096)
 def _slots(kind: Any) -> tuple[str, ...]:
-    """The attributes of a class outside of its dict."""
+    """The attributes of a class outside of its dict; a private name has that of its class in front."""
     found: list[str] = []
     for base in kind.__mro__:
-        slots = vars(base).get("__slots__", ())
-        for name in (slots,) if isinstance(slots, str) else slots:
-            # A private name has that of its class in front.
-            private = name.startswith("__") and not name.endswith("__")
-            found.append(f"_{base.__name__.lstrip('_')}{name}" if private else name)
+        slots, own = vars(base).get("__slots__", ()), base.__name__.lstrip("_")
+        names = (slots,) if isinstance(slots, str) else slots
+        found += [f"_{own}{name}" if name[:2] == "__" != name[-2:] else name for name in names]
     return tuple(name for name in found if name not in {"__dict__", "__weakref__"})
 
 
