@@ -53,7 +53,6 @@ TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "tests/presets tests/operators -k 'not registry'",
             "tests/published tests/pytorch/test_counters.py tests/analysis/test_sweep_exact.py tests/algebra "
             "tests/report/test_results.py tests/pytorch/test_crosscheck.py",
-            "tests/presets/test_operators.py",
         ),
     ),
     (

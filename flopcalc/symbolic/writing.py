@@ -48,13 +48,9 @@ def written(value: Size | Number, style: Style) -> str:
     common, rest = factored(value)
     if not common:
         return _sum(value, style)
-    inner = _sum(rest, style)
-    if isinstance(rest, Size) and len(rest.terms) > 1:
-        inner = f"{style.brackets[0]}{inner}{style.brackets[1]}"
-    front = _product(value.scope, common, style)
-    if not isinstance(rest, Size):
-        return _sum(value, style)
-    return f"{front}{style.times}{inner}"
+    # As many terms as the expression, which has several.
+    inner = f"{style.brackets[0]}{_sum(rest, style)}{style.brackets[1]}"
+    return f"{_product(value.scope, common, style)}{style.times}{inner}"
 
 
 def factored(value: Size) -> tuple[Monomial, Any]:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from itertools import groupby, islice
 from typing import Any
 
 import pytest
@@ -10,9 +11,9 @@ torch: Any = pytest.importorskip("torch")
 
 from helpers import for_author
 
-from flopcalc import FlopcalcError, layer
+from flopcalc import layer
 from flopcalc.catalog import lookup
-from flopcalc.catalog.cases import cases, option_sets, shapes_for
+from flopcalc.catalog.cases import cases
 from flopcalc.cost.convention import CONVENTIONS
 from flopcalc.pytorch import build_layer
 from flopcalc.pytorch.counters import COUNTERS, Figure, run_counter, version_of
@@ -32,18 +33,12 @@ def spread(operator: Operator) -> Iterator[Evaluation]:
     if EVERY:
         yield from cases(operator)
         return
-    for place, options in enumerate(list(option_sets(operator))[:SETS]):
-        allowed = []
-        for g in shapes_for(operator, options):
-            try:
-                allowed.append(operator.evaluate(g, options))
-            except FlopcalcError as error:
-                if error.code != "cannot-stand":
-                    raise
+    sets = groupby(cases(operator), Evaluation.label)
+    for place, (_, group) in enumerate(islice(sets, SETS)):
+        every = list(group)
         # What a tool does for each sample of a batch shows at every second one.
-        allowed = [one for one in allowed if place % 2 == 0 or one.geometry.batch > 1] or allowed
-        if allowed:
-            yield allowed[(7 * place + 3) % len(allowed)]
+        allowed = [one for one in every if place % 2 == 0 or one.geometry.batch > 1] or every
+        yield allowed[(7 * place + 3) % len(allowed)]
 
 
 @pytest.mark.parametrize("operator", OPERATORS, ids=lambda operator: operator.name)

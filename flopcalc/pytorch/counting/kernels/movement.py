@@ -169,7 +169,7 @@ RULES = {
         "aten::col2im aten::reflection_pad1d_backward aten::reflection_pad2d_backward aten::reflection_pad3d_backward "
         "aten::replication_pad1d_backward aten::replication_pad2d_backward aten::replication_pad3d_backward"
     ),
-    rows_backward: ("aten::embedding_dense_backward aten::embedding_backward aten::value_selecting_reduction_backward"),
+    rows_backward: "aten::embedding_dense_backward aten::embedding_backward aten::value_selecting_reduction_backward",
     bags_backward: "aten::_embedding_bag_backward aten::_embedding_bag_dense_backward",
     bag_weights_backward: "aten::_embedding_bag_per_sample_weights_backward",
 }
