@@ -293,6 +293,11 @@ def test_boxes(operators: Any) -> None:
     # At half the scale the corners are at 1, 1, 2, 4 (halves go up, as in C) and 0, 0, 1, 2: 2 x 4 and 2 x 3 positions.
     found = direct(operators.roi_pool.default, PICTURE, BOXES, 0.5, 2, 5, out=(CELLS, CELLS))
     assert found == Work(other=(8 + 6) * 3, reads=858 + 10, writes=60)
+    # From -1, 0 to 1, 2: 3 x 3 positions.
+    found = direct(
+        operators.roi_pool.default, PICTURE, torch.tensor([[0.0, -1, 0, 2, 4]]), 0.5, 2, 5, out=(CELLS, CELLS)
+    )
+    assert found == Work(other=9 * 3, reads=858 + 5, writes=60)
     found = direct(operators.nms.default, x(7, 4), x(7), 0.5, out=torch.zeros(3, dtype=torch.long))
     assert found == Work(other=7 * 6 // 2, reads=28 + 7, writes=3)
 

@@ -71,8 +71,9 @@ def pooled(kernel: Kernel) -> Answer:
     if not has_values(boxes):
         return UNKNOWN
     scale = kernel.argument("spatial_scale")
-    # Halves go up, as C rounds them; `round` of torch takes the even neighbour.
-    corners = (boxes[:, 1:] * scale + 0.5).floor()
+    # Halves go away from 0, as C rounds them; `round` of torch takes the even neighbour.
+    scaled = boxes[:, 1:] * scale
+    corners = scaled.sign() * (scaled.abs() + 0.5).floor()
     by_position = "ps_roi" in kernel.func.name()
     # The last row and column of a box belong to it, unless channels have positions.
     sides = (corners[:, 2:] - corners[:, :2] + (0 if by_position else 1)).clamp(min=1)
