@@ -17,6 +17,7 @@ from flopcalc.primitives.registry import PRIMITIVES
 from flopcalc.primitives.shapes import ShapeError, text
 from flopcalc.spec.operator import Named, Operator
 from flopcalc.spec.param import Param, Value
+from flopcalc.text.compiled import is_name
 from flopcalc.text.sizes import sizes_of
 from flopcalc.text.yaml_file import File, Map
 
@@ -77,27 +78,27 @@ class Kinds:
 
 def read_layer(file: File, one: Single, tape: Tape, kinds: Kinds) -> tuple[str, int]:
     """The kind and the slot of the layer that an entry describes."""
+    _, spec, env, inputs, _ = one
     # An entry with nothing but its kind is like all others of that kind.
-    place = id(one.spec) if len(one.spec) > 1 else str(one.spec["op"])
+    place = id(spec) if len(spec) > 1 else str(spec["op"])
     entry = kinds.prepared.get(place) or _prepared(file, one, tape, kinds)
-    operator = entry.operator
-    if operator is not None and (len(one.inputs) > 1 or len(tape.values[one.inputs[0]][0]) == 1):
+    kind, operator, _, _, names = entry
+    if operator is not None and (len(inputs) > 1 or len(tape.values[inputs[0]][0]) == 1):
         _check_input(file, one, operator, tape)
-    names = entry.names
-    key = place if not names else (place, *[identity(one.env.get(name)) for name in names])
+    key = place if not names else (place, *[identity(env.get(name)) for name in names])
     step_of = kinds.steps.get(key) if names is not None else None
     if step_of is None:
         step_of = _steps_of_operator(file, one, entry, operator, tape) if operator else _steps(one, entry, tape)
         if names is not None:
             kinds.steps[key] = step_of
-    step = step_of(one.inputs)
-    if tape.scope is not None and "when" in one.spec and entry.kind in NEUTRAL:
+    step = step_of(inputs)
+    if tape.scope is not None and "when" in spec and kind in NEUTRAL:
         step = where_it_changes(step)
     try:
         found = step(tape.values)
     except (ShapeError, _OtherShapeError, FlopcalcError) as error:
         raise _explained(file, one, entry, tape, error) from None
-    return entry.kind, tape.record(step, found)
+    return kind, tape.record(step, found)
 
 
 def _prepared(file: File, one: Single, tape: Tape, kinds: Kinds) -> Prepared:
@@ -244,10 +245,10 @@ def _size(file: File, spec: Map, key: str, tape: Tape, env: Env, full: str) -> K
     """A number, a list or a text such as 3x5x5; the padding may be `same`."""
     text = spec[key]
     if type(text) is str and key != "out":
-        if (sizes := sizes_of(text)) is not None:
-            return Known(sizes)
         if key == "padding" and text == SAME and SAME not in env:
             return Known(SAME)
+        if not is_name(text) and (sizes := sizes_of(text)) is not None:
+            return Known(sizes)
     return tape.value(spec, key, env, full)
 
 

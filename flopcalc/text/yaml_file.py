@@ -29,6 +29,9 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 BRACES = re.compile(r"\{([^{}]*)\}")
 _RANGE = "numbers are from 1e-307 to 1e308; write text in quotes"
 _PLAIN = "use plain YAML in UTF-8: mappings, lists, numbers and text"
+_NO_ANCHORS = "anchors and aliases are not allowed"
+_TEXT = frozenset((None, "!", "tag:yaml.org,2002:str"))
+_CONTAINERS = frozenset((None, "!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"))
 _NUMBER = frozenset("+-.0123456789")
 _WORDS = {"true": True, "True": True, "false": False, "False": False, "null": None, "~": None, "": None}
 
@@ -187,58 +190,81 @@ def _build(text: str, source: str) -> Any:
 
 
 def _data(next_event: Callable[[], Any], source: str) -> Any:
-    root: list[Any] = []
-    # Each open container, and for mappings the key before its value.
-    stack: list[Any] = []
-    keys: list[str | None] = []
+    root = _seq()
+    # The open container, and for a mapping the key whose value comes next; those outside, innermost last.
+    top: Any = root
+    key: str | None = None
+    outside: list[tuple[Any, str | None]] = []
+    # Most plain scalars appear several times.
+    plain: dict[str, Any] = {}
     documents = 0
-
-    def put(value: Any, line: int) -> None:
-        if not stack:
-            root.append(value)
-            return
-        top = stack[-1]
+    while (kind := type(event := next_event())) is not yaml.StreamEndEvent:
+        if kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+            top, key = outside.pop()
+            continue
+        line = event.start_mark.line + 1
+        inner: Any = None
+        if kind is yaml.ScalarEvent:
+            value = event.value
+            if event.tag is not None or event.anchor is not None:
+                _check_node(event, _TEXT, source, line)
+            elif not event.style:
+                try:
+                    value = plain[value]
+                except KeyError:
+                    value = plain[value] = _scalar(value, source, line)
+        elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
+            value = inner = _container(event, kind, len(outside), source, line)
+        else:
+            documents += _starts(kind, documents, source, line)
+            continue
         if type(top) is Seq:
             top.append(value)
             top.lines.append(line)
-        elif (key := keys[-1]) is None:
-            keys[-1] = key = _key(top, value, source, line)
+        elif key is None:
+            key = value if type(value) is str and value not in top else _key(top, value, source, line)
             top.lines[key] = line
         else:
             top[key] = value
-            keys[-1] = None
-
-    while (kind := type(event := next_event())) is not yaml.StreamEndEvent:
-        line = event.start_mark.line + 1
-        if kind is yaml.AliasEvent or getattr(event, "anchor", None):
-            raise _error(source, line, "anchors and aliases are not allowed")
-        if kind is yaml.ScalarEvent:
-            if event.tag not in (None, "!", "tag:yaml.org,2002:str"):
-                raise _error(source, line, f"the tag {clip(event.tag)} is not allowed")
-            put(event.value if event.style or event.tag else _scalar(event.value, source, line), line)
-        elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
-            if event.tag not in (None, "!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"):
-                raise _error(source, line, f"the tag {clip(event.tag)} is not allowed")
-            if len(stack) >= MAX_DEPTH:
-                raise _error(source, line, f"nested more than {MAX_DEPTH} deep")
-            container: Any
-            if kind is yaml.MappingStartEvent:
-                container = Map()
-                container.line, container.lines = line, {}
-            else:
-                container = Seq()
-                container.lines = []
-            put(container, line)
-            stack.append(container)
-            keys.append(None)
-        elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
-            stack.pop()
-            keys.pop()
-        elif kind is yaml.DocumentStartEvent:
-            documents += 1
-            if documents > 1:
-                raise _error(source, line, "more than one document")
+            key = None
+        if inner is not None:
+            outside.append((top, key))
+            top, key = inner, None
     return root[0] if root else None
+
+
+def _starts(kind: type, documents: int, source: str, line: int) -> bool:
+    """Whether an event that is no value starts a document, the only one."""
+    if kind is yaml.AliasEvent:
+        raise _error(source, line, _NO_ANCHORS)
+    if kind is yaml.DocumentStartEvent and documents:
+        raise _error(source, line, "more than one document")
+    return kind is yaml.DocumentStartEvent
+
+
+def _check_node(event: Any, tags: Collection[str | None], source: str, line: int) -> None:
+    if event.anchor is not None:
+        raise _error(source, line, _NO_ANCHORS)
+    if event.tag not in tags:
+        raise _error(source, line, f"the tag {clip(event.tag)} is not allowed")
+
+
+def _container(event: Any, kind: type, depth: int, source: str, line: int) -> Map | Seq:
+    """The empty container that an event starts, inside as many others."""
+    _check_node(event, _CONTAINERS, source, line)
+    if depth >= MAX_DEPTH:
+        raise _error(source, line, f"nested more than {MAX_DEPTH} deep")
+    if kind is yaml.SequenceStartEvent:
+        return _seq()
+    mapping = Map()
+    mapping.line, mapping.lines = line, {}
+    return mapping
+
+
+def _seq() -> Seq:
+    made = Seq()
+    made.lines = []
+    return made
 
 
 def _key(mapping: Map, value: Any, source: str, line: int) -> str:
