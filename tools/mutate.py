@@ -44,6 +44,7 @@ TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "tests/operators/test_registry.py tests/operators/test_registry_modules.py tests/presets/test_operators.py "
             "-k {name}",
             "tests/published/test_tables.py",
+            "tests/replacing/test_replace.py",
         ),
     ),
     (

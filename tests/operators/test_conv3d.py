@@ -29,6 +29,9 @@ def test_conv3d() -> None:
     assert layer("depthwise3d", 8, hw=6, multiplier=2).cost.params == 8 * 2 * 27
     assert layer("depthwise3d", 8, hw=6).ratio("params") == Fraction(1, 8)
     refused("does not fit the depth 2", "conv3d", 4, padding=0, depth=2)
+    # The baseline reads the volume of the input and the weights, and writes the volume of the output.
+    e = layer("conv3d", 8, groups=4, hw=6, stride=2)
+    assert e.baseline.total("traffic") == 8 * 6**3 + 8 * 8 * 27 + 8 * 3**3
 
 
 def test_conv3d_is_a_sum_over_slices() -> None:

@@ -69,3 +69,10 @@ def test_ghostv2_costs_what_timm_builds(given: dict[str, Any]) -> None:
     found = count(theirs, (2, 24, 14, 9))
     for kind in (*OF_A_KERNEL, "steps"):
         assert found.total(kind) == e.cost.total(kind), kind
+
+
+def test_a_map_needs_one_window_of_the_pool() -> None:
+    """The gate is of windows of 2x2: one along an axis is enough."""
+    assert layer("ghostv2", 8, hw=(2, 3)).cost.total("params") == layer("ghostv2", 8, hw=(3, 2)).cost.total("params")
+    refused("a map of 1x3 has no window of 2x2", "ghostv2", 8, hw=(1, 3))
+    refused("a map of 3x1 has no window of 2x2", "ghostv2", 8, hw=(3, 1))

@@ -1,4 +1,4 @@
-"""The notes of every operator, and where its values come from, as they were last reviewed."""
+"""The letters and the notes of every operator, and where its values come from, as they were last reviewed."""
 
 import re
 
@@ -22,7 +22,9 @@ def notes_of(operator: Operator) -> list[str]:
         for note in (*rules, *(operator.notes(evaluation) if operator.notes else ())):
             where = f"{evaluation.label()}, {g.c_in} to {g.c_out} channels, {g.h}x{g.w}, kernel {g.kernel}"
             found.setdefault(re.sub(r"[0-9][0-9.,]*", "", note), []).append(f"{where}: {note}")
-    return [f"{notes[0]} ({len(notes)} of {len(every)} cases)" for notes in found.values()]
+    letters = [f"{one.letter} for {one.stands_for or one.name}" for one in operator.params if one.letter]
+    symbols = [f"{operator.name}, letters: {', '.join(letters)}"] if letters else []
+    return [*symbols, *(f"{notes[0]} ({len(notes)} of {len(every)} cases)" for notes in found.values())]
 
 
 def test_golden(request: pytest.FixtureRequest) -> None:

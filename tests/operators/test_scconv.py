@@ -9,7 +9,7 @@ torch: Any = pytest.importorskip("torch")
 from helpers import build, part_params, random_tensor, refused
 from torch.nn import functional as F  # noqa: N812
 
-from flopcalc import layer, network
+from flopcalc import FlopcalcError, layer, network
 from flopcalc.catalog import lookup
 from flopcalc.replacing.described import replace_convolutions
 
@@ -40,6 +40,8 @@ def test_scconv_numbers() -> None:
     assert len(replace_convolutions(network("resnet50"), lookup.get("scconv"), {}).replaced) == 16 - 3
     refused("multiple of 2 and of norm_groups = 16", "scconv", 40)
     refused("without channels", "scconv", 64, alpha=1)
+    with pytest.raises(FlopcalcError, match="more than 0 and at most 1"):
+        layer("scconv", 64, alpha="5/4")
 
 
 @pytest.mark.parametrize("given", [{}, {"alpha": "1/4", "squeeze": 1, "groups_k": 1}, {"c_out": 12, "k": 5}], ids=str)

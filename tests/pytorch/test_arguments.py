@@ -157,3 +157,11 @@ def test_wrong_types(what: str) -> None:
         CALLS[what]()
     assert caught.value.hint
     assert "\n" not in caught.value.message
+
+
+def test_a_module_that_is_given_runs_in_other_counters_itself() -> None:
+    """Nothing builds it again: 3 * 8 * 9 = 216 MACs at each of 8 x 8 positions, which FlopCounterMode doubles."""
+    replay = counted_network(nn.Conv2d(3, 8, 3), (3, 10, 10)).replay
+    assert replay is not None
+    figure = replay.figure("flop-counter")
+    assert figure[0] == 2 * 216 * 64

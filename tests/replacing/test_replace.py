@@ -230,6 +230,15 @@ def test_what_is_there_already_is_not_replaced(mixed: Network, name: str) -> Non
     assert already == expected.get(name, expected["conv"])
 
 
+def test_only_dilated_convolutions_become_dilated_ones(mixed: Network) -> None:
+    """Without a clause, by its own rule; `atrous` is one already."""
+    found = _replace("dilated", net=mixed)
+    reasons = dict(found.skipped)
+    assert not found.replaced
+    assert reasons.pop("atrous") == "it is this convolution already"
+    assert set(reasons.values()) == {"it is not dilated, and a replacement keeps the dilation of the network"}
+
+
 # Wrong input ------------------------------------------------------------------------------------
 
 WRONG: dict[str, tuple[str, str]] = {

@@ -151,3 +151,31 @@ def test_a_quotient_of_many_terms(sizes: tuple[Scope, Any, Any]) -> None:
     total = sum(height * width**power for power in range(70))
     assert evaluate(total // height, {"H": 1, "W": 2}) == 2**70 - 1
     assert not scope.conditions
+
+
+def test_a_condition_that_holds_again_is_no_upper_bound() -> None:
+    """H % 3000 is not 0 at 1 to 2,999, and again at 3,001: in words it is no H <= 2999."""
+    scope = Scope({"H": 224})
+    height = scope.symbol("H")
+    assert height % 3000 != 0
+    needed, fixed = requirements(scope)
+    assert not fixed
+    assert [one.condition for one in needed] == ["H != 3000*floor(H/3000)"]
+
+
+def test_a_rounded_size_may_be_above_its_own(sizes: tuple[Scope, Any, Any]) -> None:
+    """min(H, 20) is 20 at most, which is rounded to 24, since 8 divides (20 + 4) // 8 * 8."""
+    scope, height, _ = sizes
+    rounded = read("divisible(min(x, 20), 8)", {"x": height})
+    assert rounded > 20
+    assert scope.conditions
+    assert rounded <= 28
+    assert len(scope.conditions) == 1
+
+
+def test_the_floor_of_a_half_has_one_form(sizes: tuple[Scope, Any, Any]) -> None:
+    """floor((H - 1)/2) is floor((H + 1)/2) - 1, whatever the number of halves."""
+    _, height, width = sizes
+    for odd in (-5, -3, -1, 1, 3):
+        assert text((height + odd) // 2) == text((height + 1) // 2 + (odd - 1) // 2)
+        assert text((height - width + odd) // 2) == text((height - width + 1) // 2 + (odd - 1) // 2)

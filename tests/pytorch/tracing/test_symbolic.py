@@ -15,8 +15,10 @@ from torch.nn import functional as F  # noqa: N812
 from flopcalc import FlopcalcError
 from flopcalc.networks.inputs import Input
 from flopcalc.pytorch.tracing.axes import axes_of
+from flopcalc.pytorch.tracing.extents import quotient
 from flopcalc.pytorch.tracing.symbolic import SymbolicNetwork, counted_at, symbolic_network
 from flopcalc.symbolic.evaluating import evaluate
+from flopcalc.symbolic.scope import Scope
 
 
 class Of(nn.Module):
@@ -156,6 +158,16 @@ def test_two_paths() -> None:
     assert [above.allows({"N": 1, "T": size}) for size in (64, 65)] == [False, True]
     point = {"N": 3, "T": 50}
     assert (evaluate(below.network.total("macs"), point), evaluate(above.network.total("macs"), point)) == (6000, 60000)
+
+
+def test_a_quotient_under_an_equality() -> None:
+    """Where H is W, (H H + H N)/W is H + N; without, W must be a number."""
+    scope = Scope({"N": 2, "H": 224, "W": 224})
+    n, height, width = (scope.symbol(name) for name in "NHW")
+    assert height == width
+    found = quotient(height * height + height * n, width)
+    assert evaluate(found, {"N": 5, "H": 7, "W": 7}) == 12
+    assert len(scope.conditions) == 1
 
 
 # What a module fixes ---------------------------------------------------------------------------
