@@ -89,3 +89,10 @@ def test_what_does_not_apply() -> None:
         layer("mamba", 8, 16)
     with pytest.raises(FlopcalcError, match="works along one axis"):
         layer("mamba", 8, hw=(4, 9))
+
+
+def test_the_smallest_options() -> None:
+    """16 channels, 32 inside: projections of 16 * 64, 32 * (1 + 2), 32 + 32 and 32 * 16; taps, rates and skips are 32."""
+    e = layer("mamba", 16, hw=5, state=1, taps=1, dt_rank=1)
+    assert e.params == 16 * 64 + (32 + 32) + 32 * 3 + (32 + 32) + 32 + 32 + 32 * 16
+    assert layer("mamba", 16, hw=5, expansion=1).derived["inner"] == 16
