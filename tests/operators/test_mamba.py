@@ -92,7 +92,7 @@ def test_what_does_not_apply() -> None:
 
 
 def test_the_smallest_options() -> None:
-    """16 channels, 32 inside: projections of 16 * 64, 32 * (1 + 2), 32 + 32 and 32 * 16; taps, rates and skips are 32."""
+    """16 channels, 32 inside: projections 16 to 64, 32 to 3, 1 to 32 and 32 to 16; taps, rates and skips are 32."""
     e = layer("mamba", 16, hw=5, state=1, taps=1, dt_rank=1)
     assert e.params == 16 * 64 + (32 + 32) + 32 * 3 + (32 + 32) + 32 + 32 + 32 * 16
     assert layer("mamba", 16, hw=5, expansion=1).derived["inner"] == 16

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from flopcalc.pytorch.counting.compiler import compiler_aside
 from flopcalc.pytorch.counting.layers import modules_of
 from flopcalc.pytorch.counting.process_state import kept_state
 
@@ -30,6 +31,7 @@ def guarded(module: nn.Module) -> Iterator[io.StringIO]:
     with ExitStack() as kept:
         kept.enter_context(_LOCK)
         kept.enter_context(kept_state([child for _, child in modules_of(module)]))
+        kept.enter_context(compiler_aside())
         kept.enter_context(_kept_functions())
         kept.enter_context(_kept_logging())
         kept.enter_context(warnings.catch_warnings())

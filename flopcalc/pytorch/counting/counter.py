@@ -18,6 +18,7 @@ from flopcalc.catalog.kernels import KernelRule
 from flopcalc.catalog.kernels import by_name as rules_by_operator
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks.collector import paused
+from flopcalc.pytorch.counting.compiler import compiler_aside
 from flopcalc.pytorch.counting.copying import Copier
 from flopcalc.pytorch.counting.dispatch import DispatchCounter, OnDevice, compiled_in_pieces
 from flopcalc.pytorch.counting.evaluation_mode import evaluate
@@ -158,7 +159,7 @@ def count_call(
     forward = function.__get__(module) if function else getattr(module, method, None)
     ways = list(readings(args, named or {}, forward))
     failures: list[Failure] = []
-    with kept_state([child for _, child in modules]):
+    with kept_state([child for _, child in modules]), compiler_aside():
         for device in ("meta", "cpu"):
             if on in {"auto", device}:
                 for reading in ways:

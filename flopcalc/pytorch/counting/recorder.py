@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
+from torch.nn import Parameter
 
 from flopcalc.cost.kinds import WorkKind
 from flopcalc.pytorch.counting.kernels import Work, tensors
@@ -35,6 +37,11 @@ _Key = TypeVar("_Key")
 # One running call of a module: its name, the name of the layer that it is part of, and the layers of the graph that the
 # call is until now, shared with the module that is counted as a whole.
 _Frame = tuple[str, str, list[Call]]
+
+
+def has_tangents() -> bool:
+    """Whether a level of forward-mode differentiation is open, where tensors have tangents."""
+    return bool(forward_ad._current_level >= 0)
 
 
 class Recorder:
@@ -200,9 +207,12 @@ class Recorder:
 
     def _meets(self, tensor: Tensor) -> None:
         """A kernel reads a tensor that no recorded kernel has written."""
-        # Numbers, empty tensors, and indices given as lists come from no kernel at all.
+        if type(tensor) not in (Tensor, Parameter):
+            # What a class of tensors does with those that it wraps runs below all modes.
+            self.sees_all = False
+        # Numbers, empty tensors, and indices given as lists come from no kernel at all, nor do tangents of constants.
         countable = tensor.dim() and tensor.numel() and (tensor.is_floating_point() or tensor.is_complex())
-        if self.sees_all and tensor.is_meta and countable:
+        if self.sees_all and tensor.is_meta and countable and not has_tangents():
             self.unknown(ELSEWHERE)
             self.place(tensor)
 

@@ -66,6 +66,9 @@ def _layout(operands: tuple[tuple[sizes.Sizes, sizes.Sizes], ...]) -> tuple[size
 
 def _unary(out: Callable[[torch.dtype], torch.dtype | None]) -> Rule:
     def rule(x: Tensor, *rest: Any, **more: Any) -> Tensor | None:
+        # The bounds of a clamp may be tensors, which broadcast.
+        if (rest or more) and any(isinstance(one, Tensor) for one in (*rest, *more.values())):
+            return None
         dtype = out(x.dtype)
         return None if dtype is None or not is_plain(x) else result((x,), dtype)
 

@@ -17,7 +17,7 @@ from flopcalc.catalog.kernels import any_rule_for
 from flopcalc.pytorch.counting.dispatch import OnDevice, left_alone
 from flopcalc.pytorch.counting.failures import NeedsAutogradError
 from flopcalc.pytorch.counting.kernels.own import OwnRules
-from flopcalc.pytorch.counting.recorder import Recorder
+from flopcalc.pytorch.counting.recorder import Recorder, has_tangents
 from flopcalc.pytorch.tracing.decomposed import decomposed
 from flopcalc.pytorch.tracing.functions import FACT, RULES, VIEW
 from flopcalc.pytorch.tracing.indexing import DONE
@@ -49,8 +49,8 @@ class Tracer(TorchFunctionMode):
         self._modes = -1 if any_rule_for("aten", own) else _modes() + 1
 
     def applies(self) -> bool:
-        """Whether rules apply now: not inside a transform, with gradients, or below a dispatch mode of the forward."""
-        return _modes() == self._modes and not _autograd() and _inside_a_transform() is None
+        """Whether rules apply now: not where tensors have gradients or tangents, or below a mode of the forward."""
+        return _modes() == self._modes and not _autograd() and _inside_a_transform() is None and not has_tangents()
 
     def ran(self, rule: Any, args: Any, kwargs: Any = None) -> Any:
         """The answer of a rule; None where it does not apply."""
@@ -67,7 +67,7 @@ class Tracer(TorchFunctionMode):
         if rule is FACT:
             return func(*args, **kwargs) if kwargs else func(*args)
         if not types or _TYPES.issuperset(types):
-            if rule is not None and _modes() == self._modes and not _autograd() and _inside_a_transform() is None:
+            if rule is not None and self.applies():
                 out = _seen(func, args, kwargs) if rule is VIEW else self.ran(rule, args, kwargs)
                 if out is not None:
                     return None if out is DONE else out

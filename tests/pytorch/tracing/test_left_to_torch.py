@@ -13,6 +13,7 @@ import pytest
 torch: Any = pytest.importorskip("torch")
 
 from torch import nn
+from torch.autograd import forward_ad
 from torch.nn import functional as F  # noqa: N812
 
 from flopcalc.pytorch.counting.counter import count_call
@@ -113,6 +114,56 @@ def test_products(one: tuple[int, ...], other: tuple[int, ...]) -> None:
         return [left @ right for left in first for right in second]
 
     _same(function)
+
+
+BOUNDS: dict[str, Callable[[Any, Any], Any]] = {
+    "clamp": lambda x, bound: x.clamp(bound, bound + 1),
+    "clamp above": lambda x, bound: torch.clamp(x, max=bound),
+    "clamp_max": torch.clamp_max,
+    "clamp_min": lambda x, bound: x.clamp_min(bound),
+    "clip": lambda x, bound: x.clip(min=bound),
+}
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+def test_bounds_that_broadcast(name: str) -> None:
+    """Clamped by 5 bounds, a column of 16 is 16 x 5: its product with itself has 16 * 16 * 5 MACs."""
+
+    def function(y: Any) -> Any:
+        column = BOUNDS[name](y[0, :, 0, :1], y.new_zeros(5))
+        return column @ column.T
+
+    _same(function)
+    found = count_call(Of(function), ((1, 3, 8, 8),))
+    assert found.macs == 27 * 16 * 64 + 16 * 16 * 5
+
+
+def test_tangents() -> None:
+    """Forward-mode: each product is of the value, of its tangent, and of the tangent of the weight, which is 0."""
+
+    def function(y: Any) -> Any:
+        with forward_ad.dual_level():
+            x = forward_ad.make_dual(y[0, 0], y.new_ones(8, 8))
+            return forward_ad.unpack_dual(torch.relu(x @ y.new_ones(8, 4))).tangent
+
+    _same(function)
+    found = count_call(Of(function), ((1, 3, 8, 8),))
+    assert found.macs == 27 * 16 * 64 + 3 * 8 * 8 * 4
+    assert not found.uncounted
+
+
+UNSEEN: dict[str, Callable[[Any], Any]] = {
+    "jacobian": lambda y: torch.func.jacfwd(lambda x: (x * 2 + 1).sum())(y[0, 0, 0]),
+    "masked": lambda y: (torch.masked.masked_tensor(y, y > 0) * 2).get_data(),
+}
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of MaskedTensors")
+@pytest.mark.parametrize("name", UNSEEN)
+def test_tensors_that_no_kernel_made_are_of_no_other_thread(name: str) -> None:
+    """Torch makes tangents itself, and a class of tensors makes the results that it wraps."""
+    _same(UNSEEN[name])
+    assert not count_call(Of(UNSEEN[name]), ((1, 3, 8, 8),)).uncounted
 
 
 WRONG: dict[str, Callable[[Any], Any]] = {

@@ -1,0 +1,108 @@
+"""torch's compiler goes on as before after a count: functions are compiled again, and branches and loops still run."""
+
+import pytest
+from helpers import fresh
+
+pytest.importorskip("torch")
+
+SETUP = """
+import torch
+from torch import nn
+from flopcalc.pytorch import counted_network
+from flopcalc.pytorch.counting.counter import count_call
+
+graphs = []
+
+def backend(graph, inputs):
+    graphs.append(graph)
+    return graph
+
+@torch.compile(fullgraph=True, backend=backend)
+def gate(x):
+    return torch.sigmoid(x) * x
+
+class Gated(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(8, 4)
+
+    def forward(self, x):
+        return gate(self.linear(x))
+
+class Chosen(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(4, 4))
+
+    def forward(self, x):
+        return torch.cond(x.sum() > 1e9, lambda t: self.weight @ t, lambda t: self.weight @ t + 1, (x,))
+
+def count_in_all_ways(module, shape):
+    counts = [count_call(module, [shape], witness=one) for one in ("trace", "dispatch")]
+    counts.append(count_call(module, [shape], on="cpu"))
+    network = counted_network(module, shape[1:], shape[0])
+    assert network.replay.log()
+    assert network.replay.differentiated(())
+    network.replay.figure("fvcore")
+    assert {one.macs for one in counts} == {network.total("macs")}
+    return network.total("macs")
+"""
+COMPILED = """
+gated, inputs = Gated(), torch.randn(6, 8)
+gated(inputs)
+assert len(graphs) == 1
+# 6 rows of 8 x 4.
+assert count_in_all_ways(gated, (6, 8)) == 192
+gated(inputs)
+assert len(graphs) == 1
+# Another dtype is compiled again.
+gated.double()(inputs.double())
+assert len(graphs) == 2
+"""
+FIRST_COUNTED = """
+gated = Gated()
+assert count_in_all_ways(gated, (6, 8)) == 192
+assert not graphs
+gated(torch.randn(6, 8))
+assert len(graphs) == 1
+"""
+BRANCHES = """
+chosen = Chosen()
+# The compiler is imported by the first count.
+assert count_call(chosen, [(4, 3)]).macs == 48
+with torch.no_grad():
+    chosen(torch.randn(4, 3))
+assert count_call(chosen, [(4, 3)]).macs == count_call(chosen, [(4, 3)], witness="dispatch").macs == 48
+with torch.no_grad():
+    chosen(torch.randn(4, 3))
+    Chosen()(torch.randn(4, 3))
+"""
+THREADS = """
+from threading import Barrier, Thread
+from torch._dynamo import eval_frame
+import torch._dynamo
+
+stance, barrier, seen = eval_frame._stance, Barrier(4), []
+
+class Waits(nn.Linear):
+    def forward(self, x):
+        barrier.wait(60)
+        return super().forward(x)
+
+threads = [Thread(target=lambda: seen.append(count_call(Waits(4, 4), [(1, 4)]).macs)) for _ in range(4)]
+for one in threads:
+    one.start()
+for one in threads:
+    one.join()
+assert seen == [16] * 4
+assert eval_frame._stance == stance
+"""
+
+
+@pytest.mark.parametrize(
+    "steps", [COMPILED, FIRST_COUNTED, BRANCHES, THREADS], ids=["before", "after", "cond", "threads"]
+)
+def test_code_is_compiled_as_before(steps: str) -> None:
+    """Each in a process of its own, since the compiler is the process's."""
+    done = fresh(SETUP + steps)
+    assert done.code == 0, done.err
