@@ -34,7 +34,7 @@ def _zeros(*shape: int) -> Tensor:
 def _size(evaluation: Evaluation) -> int:
     """Products of channels at all positions, as a measure of the time that the module takes."""
     g = evaluation.geometry
-    return g.c_in * g.c_out * max(g.p_in, g.p_out)
+    return int(g.c_in * g.c_out * max(g.p_in, g.p_out))
 
 
 @pytest.mark.parametrize("operator", OPERATORS, ids=lambda operator: operator.name)

@@ -22,7 +22,14 @@ from flopcalc.pytorch.counting.compiler import compiler_aside
 from flopcalc.pytorch.counting.copying import Copier
 from flopcalc.pytorch.counting.dispatch import DispatchCounter, OnDevice, compiled_in_pieces
 from flopcalc.pytorch.counting.evaluation_mode import evaluate
-from flopcalc.pytorch.counting.failures import Failure, asks_for_gradients, failed, is_compiled_whole, lacks_operators
+from flopcalc.pytorch.counting.failures import (
+    Failure,
+    NeedsAutogradError,
+    asks_for_gradients,
+    failed,
+    is_compiled_whole,
+    lacks_operators,
+)
 from flopcalc.pytorch.counting.kernels import tensors
 from flopcalc.pytorch.counting.kernels.own import OwnRules
 from flopcalc.pytorch.counting.layers import layers_by_module, modules_of
@@ -290,8 +297,13 @@ def _modes(call: _Call, how: _Pass, recorder: Recorder, generator: torch.Generat
     """The modes of a pass, for a thread that its forward started."""
     mode, counter = (OnDevice, DispatchCounter) if call.backward is None else call.backward[2:]
     counting = counter(recorder, own=call.own, generator=generator)
-    with torch.set_grad_enabled(how.gradients), mode(how.on, recorder), counting:
+    device = mode(how.on, recorder)
+    device.gradients = how.gradients
+    with torch.set_grad_enabled(how.gradients), device, counting:
         yield
+    if device.wants_autograd:
+        # The forward may have caught it.
+        raise NeedsAutogradError
 
 
 def _arguments(

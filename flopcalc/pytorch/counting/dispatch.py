@@ -14,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from flopcalc.pytorch.counting.complex_convolution import convolve, is_complex_convolution
+from flopcalc.pytorch.counting.failures import NeedsAutogradError
 from flopcalc.pytorch.counting.higher_order import run_higher_order
 from flopcalc.pytorch.counting.kernels import UNKNOWN, Work, elements, tensors, work_kind_of, work_of
 from flopcalc.pytorch.counting.kernels.own import OwnRules
@@ -192,19 +193,25 @@ class OnDevice(TorchFunctionMode):
     """Keeps a forward on the device of the pass, where it names another, such as `cuda`.
 
     Its presence also keeps MultiheadAttention from its fused path, which hides the matrix products. recorder:
-    records what the dispatch mode does not see in one piece.
+    records what the dispatch mode does not see in one piece. gradients: parameters have them, as they would for the
+    user. wants_autograd: without them, the forward has asked for gradients.
     """
 
     def __init__(self, device: str, recorder: Recorder | None = None) -> None:
         super().__init__()
         self.device = torch.device(device)
         self.recorder = recorder
+        self.gradients = True
+        self.wants_autograd = False
 
     @left_alone
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if func in _MOVES:
             return args[0]
+        if not self.gradients and func in _GRADIENTS and args[1:] != (False,):
+            self.wants_autograd = True
+            raise NeedsAutogradError
         if (device := kwargs.get("device")) is not None:
             kwargs = {**kwargs, "device": self._place(device)}
         if func is Tensor.to and len(args) > 1:
@@ -228,6 +235,10 @@ class OnDevice(TorchFunctionMode):
         return named if isinstance(named, torch.device) and named.type in {"cpu", "meta"} else self.device
 
 
+# `requires_grad_(False)` asks for none.
+_GRADIENTS = frozenset(
+    {torch.autograd.grad, Tensor.backward, Tensor.requires_grad_, Tensor.requires_grad.__set__}  # type: ignore[attr-defined]
+)
 _CPU = torch.device("cpu")
 _MOVES = {Tensor.cuda, Tensor.xpu}
 _CONSTANTS = {torch.tensor, torch.as_tensor, torch.asarray, torch.from_numpy, Tensor.new_tensor, Tensor.new}

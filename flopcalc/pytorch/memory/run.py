@@ -15,6 +15,7 @@ from flopcalc.networks.collector import paused
 from flopcalc.networks.dataflow import Dataflow, Peak
 from flopcalc.networks.memory import Followed
 from flopcalc.networks.training import ROOT, check_patterns, matched
+from flopcalc.pytorch.counting.compiler import compiler_aside
 from flopcalc.pytorch.counting.copying import Copier
 from flopcalc.pytorch.counting.dispatch import compiled_in_pieces
 from flopcalc.pytorch.counting.evaluation_mode import evaluate
@@ -89,7 +90,7 @@ def follow(subject: Subject, way: Way) -> Followed:
     module = subject.module
     failures: list[Failure] = []
     ways = list(readings(subject.args, subject.named, getattr(module, subject.method, None)))
-    with kept_state([child for _, child in modules_of(module)]):
+    with kept_state([child for _, child in modules_of(module)]), compiler_aside():
         for on in ("meta", "cpu"):
             if subject.on in {"auto", on}:
                 for reading in ways:
@@ -157,6 +158,7 @@ def _run(subject: Subject, way: Way, reading: Reading, device: _Device, recorder
     notes: dict[str, None] = {}
     autocast = Autocast(way.autocast) if way.autocast is not None else None
     kernels = Kernels(device.on, way.rules, notes.setdefault, autocast)
+    kernels.gradients = device.gradients
     with ExitStack() as modes:
         modes.enter_context(torch.set_grad_enabled(device.gradients))
         if device.compiled:

@@ -152,7 +152,7 @@ def symbolic_tracing(
     tracer = SymbolicTracer(recorder, own)
     with tracer, SymbolicNet(recorder, own=own, generator=generator):
         yield
-    if tracer.wants_autograd:
+    if tracer.elsewhere.wants_autograd:
         raise NoFormError("it differentiates")
 
 

@@ -34,8 +34,7 @@ _modes = torch._C._len_torch_dispatch_stack
 class Tracer(TorchFunctionMode):
     """Runs functions by their rules.
 
-    wants_autograd: whether the forward has asked for gradients. own: the user's rules for kernels; where one is for
-    a kernel of torch, no rule of ours applies.
+    own: the user's rules for kernels; where one is for a kernel of torch, no rule of ours applies.
     """
 
     # By function. A tracer for other sizes may have others.
@@ -44,8 +43,8 @@ class Tracer(TorchFunctionMode):
     def __init__(self, recorder: Recorder, own: OwnRules | None = None) -> None:
         super().__init__()
         self.recorder = recorder
-        self.wants_autograd = False
         self.elsewhere = OnDevice("meta", recorder)
+        self.elsewhere.gradients = False
         self._modes = -1 if any_rule_for("aten", own) else _modes() + 1
 
     def applies(self) -> bool:
@@ -75,9 +74,6 @@ class Tracer(TorchFunctionMode):
             if inner is not None:
                 with self:
                     return inner(*args, **(kwargs or {}))
-            if func in _GRADIENTS and not (func is Tensor.requires_grad_ and args[1:] == (False,)):
-                self.wants_autograd = True
-                raise NeedsAutogradError
         return self.elsewhere.__torch_function__(func, types, args, kwargs)
 
 
@@ -88,9 +84,6 @@ def _seen(func: Any, args: Any, kwargs: Any) -> Any:
             return func(*args, **kwargs) if kwargs else func(*args)
     except Exception:
         return None
-
-
-_GRADIENTS = frozenset({torch.autograd.grad, Tensor.backward, Tensor.requires_grad_})
 
 
 @contextmanager
@@ -104,5 +97,5 @@ def tracing(
     tracer = Tracer(recorder, own)
     with tracer, Net(recorder, own=own, generator=generator):
         yield
-    if tracer.wants_autograd:
+    if tracer.elsewhere.wants_autograd:
         raise NeedsAutogradError

@@ -13,12 +13,13 @@ import pytest
 torch: Any = pytest.importorskip("torch")
 
 from torch import nn
-from torch.autograd import forward_ad
 from torch.nn import functional as F  # noqa: N812
 
 from flopcalc.pytorch.counting.counter import count_call
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.tracing.functions import RULES
+
+forward_ad: Any = torch.autograd.forward_ad
 
 
 class Of(nn.Module):
