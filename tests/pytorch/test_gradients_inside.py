@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 
 from torch import Tensor, nn
 
-from flopcalc.pytorch.counting.counter import count_call
+from flopcalc.pytorch.counting.counter import On, Witness, count_call
 
 
 class Of(nn.Module):
@@ -25,6 +25,8 @@ class Of(nn.Module):
         return self.function(self, x)
 
 
+WITNESSES: tuple[Witness, ...] = ("trace", "dispatch")
+DEVICES: tuple[On, ...] = ("auto", "cpu")
 STEPS: dict[str, Callable[[Any, Tensor, Tensor], Any]] = {
     "backward": lambda module, x, loss: loss.backward(),
     "grad": lambda module, x, loss: setattr(x, "grad", torch.autograd.grad(loss, (x, *module.parameters()))[0]),
@@ -48,9 +50,10 @@ def test_gradients_inside_are_those_of_all_that_has_some(step: str, asked: str, 
             loss = module.linear(x).sum()
             STEPS[step](module, x, loss)
         far = float(loss.item() * 0 + 0.1) if reads else 0.1
-        return module.linear(x + far * x.grad.sign())
+        given: Any = x.grad
+        return module.linear(x + far * given.sign())
 
-    for witness, on in product(("trace", "dispatch"), ("auto", "cpu")):
+    for witness, on in product(WITNESSES, DEVICES):
         found = count_call(Of(forward), [(3, 4)], witness=witness, on=on)
         assert found.macs == 4 * 48
         assert found.on == ("cpu" if reads or on == "cpu" else "meta")
