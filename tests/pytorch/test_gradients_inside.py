@@ -27,7 +27,7 @@ class Of(nn.Module):
 
 WITNESSES: tuple[Witness, ...] = ("trace", "dispatch")
 DEVICES: tuple[On, ...] = ("auto", "cpu")
-STEPS: dict[str, Callable[[Any, Tensor, Tensor], Any]] = {
+STEPS: dict[str, Callable[[Any, Tensor, Any], Any]] = {
     "backward": lambda module, x, loss: loss.backward(),
     "grad": lambda module, x, loss: setattr(x, "grad", torch.autograd.grad(loss, (x, *module.parameters()))[0]),
 }
