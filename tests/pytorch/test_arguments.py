@@ -165,3 +165,21 @@ def test_a_module_that_is_given_runs_in_other_counters_itself() -> None:
     assert replay is not None
     figure = replay.figure("flop-counter")
     assert figure[0] == 2 * 216 * 64
+
+
+def test_an_annotation_may_say_less_than_a_forward_takes() -> None:
+    """Lengths as tuples, which the forward of CTCLoss takes for its tensors; where a shape fits, it is a shape."""
+    log_probs, targets = torch.randn(50, 3, 20), torch.randint(1, 20, (3, 30))
+    found = count(nn.CTCLoss(), log_probs, targets, (50, 50, 50), (30, 25, 20))
+    assert [note[:26] for note in found.notes] == ["argument 3 was taken as a ", "argument 4 was taken as a "]
+    assert found.output == [()]
+    # 3 x 4 x 6 MACs.
+    assert count(Product(), torch.ones(3, 4), (4, 6)).macs == 72
+
+
+class Product(nn.Module):
+    """A product of two tensors."""
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """The product."""
+        return x @ y

@@ -46,11 +46,13 @@ def readings(args: Sequence[Any], named: Mapping[str, Any], forward: Any) -> Ite
     if not some_tensor and unsure and unsure[0] == 0 and not sure:
         # Some argument is a tensor; the first is the likeliest.
         both = both[0], frozenset({0})
+    # An annotation may say less than the forward takes: `CTCLoss` takes its lengths as tuples too.
+    ways = (both[1], both[0], frozenset[int | str]()) if some_tensor else both
     seen = set()
-    for shapes in reversed(both) if some_tensor else both:
+    for shapes in ways:
         if shapes not in seen:
             seen.add(shapes)
-            taken = [place for place in unsure if place not in shapes]
+            taken = [place for place in tuples if place not in shapes | values]
             notes = tuple(f"{_name(place)} was taken as a value, {given[place]}, not as a shape" for place in taken)
             yield Reading(args, named, shapes, notes)
 
