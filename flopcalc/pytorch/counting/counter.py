@@ -34,6 +34,7 @@ from flopcalc.pytorch.counting.kernels import tensors
 from flopcalc.pytorch.counting.kernels.own import OwnRules
 from flopcalc.pytorch.counting.layers import layers_by_module, modules_of
 from flopcalc.pytorch.counting.names import forget_names, name_modules
+from flopcalc.pytorch.counting.nested import whole_where_nested
 from flopcalc.pytorch.counting.process_state import kept_state
 from flopcalc.pytorch.counting.record import Count
 from flopcalc.pytorch.counting.recorder import Recorder
@@ -253,6 +254,8 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
         traced = call.witness == "trace" and how.on == "meta" and not how.gradients
         if traced:
             shorten(named)
+        if how.on == "cpu":
+            whole_where_nested(named)
         name_modules(named, recorder, lambda other: _modes(call, how, other, generator))
         if call.watch is not None:
             modes.enter_context(call.watch(twin, lambda: recorder.module))

@@ -1,14 +1,36 @@
-"""The work of a kernel on nested tensors: that of the same kernel on each of their rows."""
+"""Nested tensors: the work of a kernel on them is that of the same kernel on each of their rows."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from flopcalc.errors import FlopcalcError
 from flopcalc.pytorch.counting.kernels import UNKNOWN, Answer, Work, elements, tensors
 
 _WorkOf = Callable[..., Answer]
+
+
+def whole_where_nested(modules: Iterable[tuple[str, nn.Module]]) -> None:
+    """Let attention and encoder layers run as one kernel on nested tensors: torch has no other way for them.
+
+    It takes none where it sees a mode above it. This changes the modules: give it those of a copy.
+    """
+    for _, child in modules:
+        if isinstance(child, nn.MultiheadAttention | nn.TransformerEncoderLayer) and "forward" not in child.__dict__:
+            child.__dict__["forward"] = _whole(child.forward)
+
+
+def _whole(forward: Callable[..., Any]) -> Callable[..., Any]:
+    def run(*args: Any, **kwargs: Any) -> Any:
+        if any(one.is_nested and one.layout is torch.strided for one in tensors((args, kwargs))):
+            with torch._C.DisableTorchFunction():
+                return forward(*args, **kwargs)
+        return forward(*args, **kwargs)
+
+    run.__wrapped__ = forward  # type: ignore[attr-defined]
+    return run
 
 
 def work_of_rows(

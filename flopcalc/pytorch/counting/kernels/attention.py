@@ -91,6 +91,9 @@ def _self_attention(kernel: Kernel, embedded: int, heads: int, mask: Any) -> Wor
     """The four projections and the attention of a fused layer, whose first argument is batch x tokens x channels."""
     query = kernel.first
     key = kernel.argument("key", query)
+    if query.dim() == 2:
+        # A row of a nested tensor.
+        query, key = query[None], key[None]
     pairs = _pairs(query, key, 1)
     if pairs is None:
         return None
