@@ -16,7 +16,7 @@ ATTENTION = sum(LENGTHS) * 4 * CHANNELS**2 + 2 * CHANNELS * sum(one**2 for one i
 LAYER = ATTENTION + sum(LENGTHS) * 2 * CHANNELS * HIDDEN
 
 
-def _layer() -> nn.Module:
+def _layer() -> nn.TransformerEncoderLayer:
     return nn.TransformerEncoderLayer(CHANNELS, 4, HIDDEN, batch_first=True)
 
 
