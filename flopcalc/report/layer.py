@@ -234,7 +234,9 @@ def _equation_blocks(e: Evaluation, of: str) -> Iterable[Table | Lines]:
         Column("as printed"),
         Column("used here"),
     )
-    yield Table(columns, rows, title=f"Equations of {e.operator.paper.short}{of}")
+    # Papers have no batch.
+    each = ", for each sample" if e.geometry.batch != 1 else ""
+    yield Table(columns, rows, title=f"Equations of {e.operator.paper.short}{of}{each}")
     yield Lines("As printed", list(_texts(applied)))
 
 

@@ -35,3 +35,12 @@ def test_explain_channel_refuses(run: Runner) -> None:
         done = run("layer", *arguments)
         assert done.code == 2
         assert message in done.err
+
+
+def test_equations_are_for_one_sample(run: Runner) -> None:
+    """b (n k^2 + n^2) h w of SIC: 2 * (64 * 9 + 64 * 64) * 56 * 56 = 29,302,784, in a batch as well, which says so."""
+    alone, batch = (run("layer", "sic", "--cin", "64", "--set", "b=2", "--batch", number).out for number in "13")
+    assert "29,302,784" in alone
+    assert "29,302,784" in batch
+    assert "for each sample" not in alone
+    assert "arXiv 1608.04337, for each sample" in batch
