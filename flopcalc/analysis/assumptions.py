@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from flopcalc.analysis.network_form import NetworkForm, changed, moved
+from flopcalc.analysis.network_form import NetworkForm, at_reference, changed, moved
 from flopcalc.analysis.variables import Variable
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.symbolic.conditions import requirements
@@ -52,13 +52,14 @@ def assumed(form: NetworkForm, texts: Sequence[str]) -> NetworkForm:
         _require_least(scope, one, point[one.symbol])
     found = moved(form, scope, variables, point)
     needed, fixed = requirements(scope)
-    return changed(
+    there = changed(
         found,
         requirements=tuple(needed),
         fixed=tuple(fixed),
         reference={one.symbol: one.usual for one in variables},
         baseline=None if form.baseline is None else assumed(form.baseline, texts),
     )
+    return at_reference(there)
 
 
 def _require_least(scope: Scope, one: Variable, value: Any) -> None:

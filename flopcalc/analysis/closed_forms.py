@@ -13,12 +13,13 @@ from flopcalc.analysis.network_form import (
     changed,
     checked,
     form_of,
+    given_point,
     layers_of,
     stages_of,
 )
 from flopcalc.analysis.structure import Structural, structural_costs
 from flopcalc.analysis.training.training import training_target
-from flopcalc.analysis.variables import Variable, Vary, spec_at, variables
+from flopcalc.analysis.variables import Variable, Vary, references, spec_at, variables
 from flopcalc.cost.kinds import KINDS
 from flopcalc.errors import FlopcalcError
 from flopcalc.networks import library
@@ -52,6 +53,30 @@ def _described_form(spec: TargetSpec, vary: Sequence[str] | None, checks: int) -
         target = read_target(spec_at(spec, base.input_shape, options, chosen.variables, point))
         return target if spec.training is None else training_target(target, spec.training)
 
+    first: FlopcalcError | None = None
+    found: NetworkForm | None = None
+    for near in references(chosen):
+        try:
+            form = _form_at(spec, near, concrete, checks)
+        except FlopcalcError as error:
+            if error.code == "no-closed-form":
+                raise
+            first = first or error
+            continue
+        found = found or form
+        if form.allows(given_point(form)):
+            found = form
+            break
+    if found is None:
+        assert first is not None  # noqa: S101 - there is one reference point or more
+        raise first
+    return found if found.checked_at else checked(found, concrete, checks)
+
+
+def _form_at(
+    spec: TargetSpec, chosen: Vary, concrete: Callable[[Mapping[str, Any]], Target], checks: int
+) -> NetworkForm:
+    """The form by the path at one reference point; checked where options decide how many layers there are."""
     scope = _scope(chosen)
     target = _read(concrete, scope, chosen.variables)
     structural = tuple(one for one in chosen.variables if one.symbol in scope.structural)
@@ -69,8 +94,7 @@ def _described_form(spec: TargetSpec, vary: Sequence[str] | None, checks: int) -
                 names = ", ".join(f"{one.symbol} = {one.usual}" for one in pinned)
                 notes = (*notes, f"{names} takes another path than other values, for which this formula is")
                 target, scope, chosen = found, further, other
-    symbolic = Symbolic(target, scope, chosen.variables, concrete, notes)
-    return checked(form_of(symbolic, spec), concrete, checks)
+    return form_of(Symbolic(target, scope, chosen.variables, concrete, notes), spec)
 
 
 def _fixed(scope: Scope) -> set[str]:

@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import Any, Literal
 
 from flopcalc.analysis.leading_terms import limit, ratio_text
-from flopcalc.analysis.network_form import Expression, NetworkForm, Part
+from flopcalc.analysis.network_form import Expression, NetworkForm, Part, reference_notes
 from flopcalc.cost.kinds import KIND, KINDS
 from flopcalc.symbolic.evaluating import atoms_of, evaluate
 from flopcalc.symbolic.size import Size
@@ -37,7 +37,7 @@ def form_record(form: NetworkForm, per: Per = "stage") -> dict[str, Any]:
         "replaced": list(form.replaced),
         "baseline": None if form.baseline is None else {kind: _written(form.baseline.cost[kind]) for kind in KINDS},
         "ratio": None if form.baseline is None else {kind: _ratio(form, kind) for kind in OF_PARTS},
-        "notes": list(form.notes),
+        "notes": [*form.notes, *reference_notes(form)],
     }
 
 

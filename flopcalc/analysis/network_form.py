@@ -23,7 +23,7 @@ from flopcalc.symbolic.atoms import Number
 from flopcalc.symbolic.conditions import FixedSize, Requirement, allows, comparison, requirements
 from flopcalc.symbolic.evaluating import evaluate
 from flopcalc.symbolic.scope import Scope
-from flopcalc.symbolic.size import Size, hint_of
+from flopcalc.symbolic.size import Size
 from flopcalc.targets.read import Target
 from flopcalc.targets.spec import TargetSpec
 
@@ -48,7 +48,7 @@ class Part(NamedTuple):
 class NetworkForm:
     """The cost of a network as expressions.
 
-    input_shape: of one sample, at the reference point of its symbols. variables: the symbols and what they mean.
+    input_shape: of one sample, in the target as it was given. variables: the symbols and what they mean.
     cost: by kind. layers: empty where the number of layers varies. baseline: the form before replacement, None without
     one. reference: the values of the symbols at which shares are taken.
     """
@@ -121,10 +121,11 @@ def form_of(symbolic: Symbolic, spec: TargetSpec) -> NetworkForm:
     stages = stages_of(layers)
     cost = {kind: sum(stage.cost[kind] for stage in stages) for kind in _SUMMED} | {"steps": network.total("steps")}
     needed, fixed = requirements(symbolic.scope)
+    given: Point = {one.symbol: one.usual for one in symbolic.variables}
     return NetworkForm(
         target=spec.what if isinstance(spec.what, str) else network.name,
         title=network.title,
-        input_shape=tuple(int(hint_of(size)) for size in network.input_shape),
+        input_shape=tuple(int(evaluate(size, given)) for size in network.input_shape),
         scope=symbolic.scope,
         variables=symbolic.variables,
         cost={kind: cost[kind] for kind in KINDS},
@@ -132,7 +133,7 @@ def form_of(symbolic: Symbolic, spec: TargetSpec) -> NetworkForm:
         stages=stages,
         requirements=tuple(needed),
         fixed=(*symbolic.fixed, *fixed),
-        reference={one.symbol: one.usual for one in symbolic.variables},
+        reference=given,
         notes=symbolic.notes,
         baseline=baseline,
         replaced=target.replacement.replaced if target.replacement else (),
@@ -203,11 +204,43 @@ def moved(
     )
 
 
+# The reference point -------------------------------------------------------------------------
+
+
+def given_point(form: NetworkForm) -> Point:
+    """The sizes that were given; options have the value whose path the form follows."""
+    return {one.symbol: one.usual if one.kind in {"axis", "batch"} else one.hint for one in form.variables}
+
+
+def at_reference(form: NetworkForm) -> NetworkForm:
+    """The form with a reference point at which it holds, other than the sizes that were given where it must be."""
+    hints: Point = {one.symbol: one.hint for one in form.variables}
+    tried = (form.reference, given_point(form), hints)
+    point = next((one for one in tried if form.allows(one)), None) or next(iter(points_of(form, 1)), form.reference)
+    return form if point == form.reference else changed(form, reference=point)
+
+
+def reference_notes(form: NetworkForm) -> tuple[str, ...]:
+    """What the reader should know about a form that does not hold at the sizes that were given."""
+    given: Point = {one.symbol: one.usual for one in form.variables}
+    if form.allows(given):
+        return ()
+    if form.allows(form.reference):
+        return (f"the formula does not hold at {at(given)}: its shares and ratios are at {at(form.reference)}",)
+    return (f"the formula does not hold at {at(given)}, where its shares and ratios are taken",)
+
+
+def at(point: Point) -> str:
+    """A point for a sentence."""
+    return ", ".join(f"{name} = {value}" for name, value in point.items())
+
+
 # Checking --------------------------------------------------------------------------------------
 
 
 def checked(form: NetworkForm, concrete: Callable[[Point], Target], checks: int) -> NetworkForm:
     """The form, compared with the cost at other sizes. Raises FlopcalcError (no-closed-form) where they differ."""
+    form = at_reference(form)
     points = []
     # The sizes that were given, and others.
     own = [form.reference] if form.allows(form.reference) else []
@@ -246,10 +279,9 @@ def compare(form: NetworkForm, network: Network, point: Point) -> None:
 
 
 def _refused(form: NetworkForm, point: Point, why: str) -> FlopcalcError:
-    at = ", ".join(f"{name} = {value}" for name, value in point.items())
     return FlopcalcError(
         "no-closed-form",
-        f"{form.target} has no closed form that holds at {at}: {why}",
+        f"{form.target} has no closed form that holds at {at(point)}: {why}",
         "its cost depends on the sizes in another way; vary fewer of them, with --vary",
     )
 

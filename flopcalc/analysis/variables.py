@@ -1,7 +1,8 @@
 """What a closed form varies: the batch, axes of the input, options; and a target with other values of these."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
+from itertools import product
 from typing import Any, Literal, NamedTuple
 
 from flopcalc.errors import FlopcalcError, clip, unknown_name
@@ -10,6 +11,8 @@ from flopcalc.targets.spec import TargetSpec
 
 # The axes of an input without the batch, by their number.
 AXES: Mapping[int, tuple[str, ...]] = {3: ("channels", "height", "width"), 4: ("channels", "depth", "height", "width")}
+# How far apart the reference values of axes are that have the same size.
+_STEPS = (64, 8, 1)
 
 
 class Variable(NamedTuple):
@@ -87,7 +90,24 @@ def variables(
             raise unknown_name("name to vary", name, known, f"it can vary: {', '.join(known)}")
     if not found:
         raise FlopcalcError("bad-usage", "--vary names nothing", f"it can vary: {', '.join(known)}")
-    return Vary(_apart(found), tuple(notes))
+    return Vary(_apart(found, _STEPS[0]), tuple(notes))
+
+
+def references(chosen: Vary) -> Iterator[Vary]:
+    """The variables at other reference points, each nearer to the sizes that were given, and these at last.
+
+    A network may take another path at the first ones than at the sizes that were given.
+    """
+    met = set()
+    for batch, step in product((True, False), (*_STEPS, 0)):
+        at_usual = [
+            one._replace(hint=one.usual) if one.kind == "axis" or (one.kind == "batch" and not batch) else one
+            for one in chosen.variables
+        ]
+        near = _apart(at_usual, step)
+        if near not in met:
+            met.add(near)
+            yield chosen._replace(variables=near)
 
 
 def _axis(name: str, place: int, shape: Sequence[int]) -> Variable:
@@ -106,14 +126,14 @@ def _option(name: str, value: Any, least: int) -> list[Variable]:
     return [Variable(symbol, f"option {name}", "option", value, name, 0, least_value, value)]
 
 
-def _apart(found: list[Variable]) -> tuple[Variable, ...]:
-    """Height and width with different reference values, so that a square is no special case."""
+def _apart(found: Sequence[Variable], step: int) -> tuple[Variable, ...]:
+    """Axes with different reference values, so that a square is no special case; as they are for a step of 0."""
     seen: set[int | Fraction] = set()
     apart = []
     for one in found:
-        if one.kind == "axis":
+        if one.kind == "axis" and step:
             while one.hint in seen:
-                one = one._replace(hint=one.hint + 64)  # noqa: PLW2901
+                one = one._replace(hint=one.hint + step)  # noqa: PLW2901
             seen.add(one.hint)
         apart.append(one)
     return tuple(apart)

@@ -18,6 +18,7 @@ from flopcalc.errors import FlopcalcError
 from flopcalc.networks import library
 from flopcalc.symbolic.size import Size
 from flopcalc.symbolic.writing import text
+from flopcalc.targets.read import read_target
 from flopcalc.targets.spec import from_texts
 
 # A spread over the families: strides, pools with a last window, dense blocks, windows, detectors, tokens, two inputs.
@@ -234,3 +235,74 @@ def test_an_assumption_of_one_size() -> None:
     form = assumed(_form("alexnet"), ["H = W"])
     assert form.symbols == {"N": "batch", "W": "width"}
     assert form.at({"N": 1, "W": 224})["macs"] == library.load("alexnet").macs
+
+
+# A layer for wide inputs, and one for squares.
+BY_SIZE = (
+    "input: [3, 32, 32]\nlayers:\n  - a: {op: conv, out: 8}\n  - b: {when: w > 40, op: conv, out: 8}\n"
+    "  - d: {when: h == w, op: conv, out: 16}\n  - e: {op: conv, out: '8 if h < 50 else 32'}\n"
+)
+
+
+def test_the_path_is_that_of_the_input(write_network: WriteNetwork) -> None:
+    """At 32x32 there are a (3 -> 8), d (8 -> 16) and e (16 -> 8), of 9 weights for each pair of channels."""
+    form = _form(write_network(BY_SIZE))
+    weights = 9 * (3 * 8 + 8 * 16 + 16 * 8)
+    assert form.reference == {"N": 1, "H": 32, "W": 32}
+    assert form.allows(form.reference)
+    assert (form.cost["params"], text(form.cost["macs"])) == (weights, f"{weights}*N*H*W")
+    assert {one.condition for one in form.requirements} == {"W <= 40", "H == W", "H <= 49"}
+    shares = [part["share"] for part in form_record(form)["parts"]]
+    assert shares == [9 * 3 * 8 / weights, 9 * 8 * 16 / weights, 9 * 16 * 8 / weights]
+    assert form_record(form)["notes"] == []
+
+
+def test_the_path_of_a_wide_input(write_network: WriteNetwork) -> None:
+    """At 32x48 there are a (3 -> 8), b (8 -> 8) and e (8 -> 8)."""
+    form = _form(write_network(BY_SIZE), input_texts=["3x32x48"])
+    assert (form.reference, form.input_shape) == ({"N": 1, "H": 32, "W": 48}, (3, 32, 48))
+    assert form.cost["params"] == 9 * (3 * 8 + 8 * 8 + 8 * 8)
+    assert {one.condition for one in form.requirements} == {"W >= 41", "H != W", "H <= 49"}
+
+
+def test_a_network_for_squares_only(write_network: WriteNetwork) -> None:
+    """Sizes that differ give no channels, which is an error; the form is that of squares."""
+    form = _form(write_network("input: [3, 8, 8]\nlayers:\n  - a: {op: conv, out: '8 if h == w else 0'}\n"))
+    assert {one.condition for one in form.requirements} == {"H == W"}
+    assert text(form.cost["macs"]) == f"{3 * 8 * 9}*N*H*W"
+
+
+@pytest.mark.parametrize("name", ["resnet20_cifar", "resnet18", "mobilenet_v2"])
+def test_transforms_of_the_size_of_the_input(name: str) -> None:
+    """The side of an FFT is a power of two for an interval of sizes, in which that of the input must be."""
+    spec = from_texts(name, replace_texts=["fft_conv"])
+    form, target = network_form(spec), read_target(spec)
+    assert form.allows(form.reference)
+    assert form.baseline is not None
+    for one, network in ((form, target.network), (form.baseline, target.plain)):
+        assert one.at(form.reference) == {kind: network.total(kind) for kind in KINDS}
+
+
+def test_shares_are_where_the_form_holds(write_network: WriteNetwork) -> None:
+    """At m = 3 the first layer is left out; the form for other values is at one of those, 3 + 8, and says so."""
+    path = write_network(
+        "input: [3, 8, 8]\noptions:\n  m: {default: 3, help: channels}\nlayers:\n"
+        "  - a: {when: m != 3, op: conv, out: m, k: 1}\n  - b: {op: conv, out: 2, k: 1}\n"
+    )
+    form = _form(path, "m")
+    assert text(form.cost["params"]) == "5*m"
+    assert form.reference == {"m": 11}
+    assert any(
+        "does not hold at m = 3: its shares and ratios are at m = 11" in one for one in form_record(form)["notes"]
+    )
+    # 3 * 11 and 11 * 2 weights.
+    assert [part["share"] for part in form_record(form)["parts"]] == [33 / 55, 22 / 55]
+
+
+def test_an_assumption_that_leaves_out_the_input(write_network: WriteNetwork) -> None:
+    """H = 7 h is 32 nowhere. 35 is the nearest, where a square has w = 7; its nearest to 32 is w = 6, where none is."""
+    form = assumed(_form(write_network(BY_SIZE)), ["H = 7 h", "W = 5 w"])
+    assert form.reference == {"N": 1, "h": 5, "w": 6}
+    assert form_record(form)["notes"] == [
+        "the formula does not hold at N = 1, h = 5, w = 6, where its shares and ratios are taken"
+    ]
