@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import Any
 
 import pytest
-from helpers import ROOT
+from helpers import ROOT, WriteNetwork
 
 from flopcalc import FlopcalcError, layer, network, sweep
 from flopcalc.cost.kinds import KINDS
@@ -341,6 +341,13 @@ def test_options_of_networks(name: str, option: str, texts: str, values: list[An
     assert [network(name, **{option: value}).macs for value in shown] == found.column("macs")
     settings: dict[str, Any] = {option: texts, "where": "macs > 0"}
     assert len(sweep(name, **settings)) == len(values)
+
+
+def test_batches_at_the_input_of_the_network(write_network: WriteNetwork) -> None:
+    """Enough of them for a closed form, which is evaluated at 8x8: 3 * 4 * 9 weights at 64 positions of each sample."""
+    path = write_network("input: [3, 8, 8]\nlayers:\n  - a: {op: conv, out: 4}\n")
+    found = sweep(path, batch=range(1, 129), columns="batch,h,w,macs")
+    assert found.to_rows() == [[batch, 8, 8, batch * 64 * 108] for batch in range(1, 129)]
 
 
 def test_networks_that_do_not_fit_are_counted() -> None:
