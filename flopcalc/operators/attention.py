@@ -33,7 +33,8 @@ SWIN = Paper(
 
 def seen(g: Geometry, window: int | None, patch: int) -> Dim:
     """Tokens that one token attends to: those of its window, or those at the same position of their patch."""
-    return exact_div(g.h * g.w, patch**2) if window is None else window**2
+    # Each side divides by itself: a product of two quotients that are whole is a form without a floor of a product.
+    return exact_div(g.h, patch) * exact_div(g.w, patch) if window is None else window**2
 
 
 def side(g: Geometry, window: int | None, patch: int) -> Dim:

@@ -49,6 +49,9 @@ class Decides(Protocol):
     def is_zero(self, value: Any) -> bool:
         """Whether value == 0."""
 
+    def reduced(self, value: Any) -> Any:
+        """An expression that is equal to another under the equalities that are known."""
+
     def fix(self, value: Any) -> Number:
         """The value at the reference point."""
 

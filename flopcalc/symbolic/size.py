@@ -100,7 +100,7 @@ class Size:
 
     def __truediv__(self, other: Any) -> Any:
         if isinstance(other, Size):
-            found = _divided(self, other)
+            found = _exact(self, other)
             return NotImplemented if found is None else found
         if not isinstance(other, int | Fraction):
             return NotImplemented
@@ -109,7 +109,7 @@ class Size:
     def __floordiv__(self, other: Any) -> Any:
         if isinstance(other, Size):
             # A quotient of two expressions is a form only if it is exact; else the divisor is needed as a number.
-            found = _divided(self, other)
+            found = _exact(self, other)
             return math.floor(self * Fraction(1, self.scope.fix(other)) if found is None else found)
         if not isinstance(other, int | Fraction):
             return NotImplemented
@@ -337,6 +337,16 @@ def _floor_of_rest(scope: Decides, inside: Terms) -> Any:
     if rest:
         terms[()] = Fraction(rest, bottom)
     return scope.of("floor", (Size(scope, terms),)) + carried
+
+
+def _exact(top: Size, bottom: Size) -> Any:
+    """The quotient as an expression, also where it is one under the equalities that are known; None where it is not."""
+    found = _divided(top, bottom)
+    if found is None:
+        above, below = top.scope.reduced(top), top.scope.reduced(bottom)
+        if isinstance(above, Size) and isinstance(below, Size):
+            return _divided(above, below)
+    return found
 
 
 def _divided(top: Size, bottom: Size) -> Any:

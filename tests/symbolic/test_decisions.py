@@ -74,6 +74,18 @@ def test_what_always_holds_is_not_required(
     assert bool(scope.conditions) is not always
 
 
+def test_a_quotient_under_equalities_is_exact(sizes: tuple[Scope, Any, Any]) -> None:
+    """For even sizes H is 2 floor(H/2), so that H*W is 4 floor(H/2) floor(W/2); no size is needed as a number."""
+    scope, height, width = sizes
+    assert height % 2 == 0
+    assert width % 2 == 0
+    quarter = (height // 2) * (width // 2)
+    assert height * width // quarter == 4
+    assert height * width / quarter == 4
+    assert text(3 * height * width * width // quarter) == "24*floor(W/2)"
+    assert {comparison(one) for one in scope.conditions} == {"H == 2*floor(H/2)", "W == 2*floor(W/2)"}
+
+
 def test_a_quotient_of_sizes_needs_the_divisor(sizes: tuple[Scope, Any, Any]) -> None:
     """H // W has no form: W is needed as a number, which is a condition; H*W // W is H."""
     scope, height, width = sizes
