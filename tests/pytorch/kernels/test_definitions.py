@@ -273,3 +273,6 @@ def test_the_kind_of_a_mean() -> None:
     assert work_kind_of(mean.dim, (MAP, [-1, -2], True), False) == "gap"
     assert work_kind_of(mean.dim, (MAP, [3]), False) == "other"
     assert work_kind_of(mean.default, (MAP,), False) == "other"
+    # torch takes a number for one axis: 0 or -1.
+    assert work_kind_of(mean.dim, (torch.tensor(1.0), [-1]), False) == "other"
+    assert work_kind_of(mean.dim, (torch.tensor(1.0), [0]), False) == "other"

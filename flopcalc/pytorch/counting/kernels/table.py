@@ -146,9 +146,9 @@ def work_kind_of(func: Any, args: Sequence[Any], trained: bool) -> WorkKind:
     if trained and (rule is products.biased_matmul or (names[0] == "aten::mm" and _is_transposed(args[1]))):
         return "linear"
     if rule is reductions.mean:
-        # Over the trailing axes of a map: what adaptive pooling to 1x1 becomes.
+        # Over the trailing axes of a map: what adaptive pooling to 1x1 becomes. A number has the axis 0, as in torch.
         rank = args[0].dim()
-        axes = sorted(axis % rank for axis in (args[1] if len(args) > 1 else None) or range(rank))
+        axes = sorted(axis % max(rank, 1) for axis in (args[1] if len(args) > 1 else None) or range(rank))
         return "gap" if rank > 2 and axes == list(range(2, rank)) else "other"
     if not elementwise.ACTIVATIONS.isdisjoint(names):
         return "act"
