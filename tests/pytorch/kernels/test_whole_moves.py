@@ -230,6 +230,23 @@ ALGEBRA: dict[str, tuple[Callable[[], Any], Work]] = {
         lambda: torch.linalg.solve(S, x(2, 5)),
         _both(2 * (41 + 25), 50 + 10, 10 + 50 + 10 + 2),
     ),
+    # The matrix is factorised once for all: its factors and 5 pivots come in its own shape. 25 for each of 2 x 3 sides.
+    "solve a batch with one matrix": (
+        lambda: torch.linalg.solve(torch.eye(5), x(2, 5, 3)),
+        _both(41 + 150, 25 + 30, 30 + 25 + 5 + 1),
+    ),
+    "solve one side with two matrices": (
+        lambda: torch.linalg.solve(S, x(5, 3)),
+        _both(2 * (41 + 75), 50 + 15, 30 + 50 + 10 + 2),
+    ),
+    "solve one vector with two matrices": (
+        lambda: torch.linalg.solve(S, x(5)),
+        _both(2 * (41 + 25), 50 + 5, 10 + 50 + 10 + 2),
+    ),
+    "solve from the right, 3 rows": (
+        lambda: torch.linalg.solve(torch.eye(5), x(3, 5), left=False),
+        _both(41 + 75, 25 + 15, 15 + 25 + 5 + 1),
+    ),
     "solve with LU: 25 x 3": (lambda: torch.linalg.lu_solve(S, PIVOTS, x(2, 5, 3)), _both(2 * 75, 50 + 10 + 30, 30)),
     "solve with Cholesky": (lambda: torch.cholesky_solve(x(2, 5, 3), S), _both(2 * 75, 30 + 50, 30)),
     # 30 // 2 x 5.
