@@ -105,6 +105,13 @@ CONVOLUTIONS: dict[str, tuple[Callable[[], Any], Work]] = {
 }
 
 A, B, BIAS = x(3, 5), x(5, 7), x(7)
+INF = float("inf")
+
+
+def _cdist_backward(p: float) -> Any:
+    return aten._cdist_backward(x(2, 3, 7), x(2, 3, 5), x(2, 7, 5), p, x(2, 3, 7))
+
+
 # Products of 3 x 5 with 5 x 7: 21 results of 5 multiply-adds. One of a batch of 2: 42 of 5.
 MATRICES: dict[str, tuple[Callable[[], Any], Work]] = {
     "mm": (lambda: A @ B, Work(21 * 5, activations=21, reads=15 + 35, writes=21)),
@@ -168,13 +175,52 @@ MATRICES: dict[str, tuple[Callable[[], Any], Work]] = {
         lambda: aten._cdist_forward(x(2, 3, 5), x(2, 7, 5), 3.0, None),
         Work(adds=2 * 210, other=210 + 42, activations=42, reads=30 + 70, writes=42),
     ),
+    # A difference of each of 42 x 5 pairs of elements, then the norm of 42 vectors of 5.
+    "distances 2: squares, sums, a root for each pair": (
+        lambda: aten._cdist_forward(x(2, 3, 5), x(2, 7, 5), 2.0, None),
+        Work(adds=2 * 210, muls=210, other=42, activations=42, reads=30 + 70, writes=42),
+    ),
+    "distances inf: a comparison each, no sum and no root": (
+        lambda: aten._cdist_forward(x(2, 3, 5), x(2, 7, 5), INF, None),
+        Work(adds=210, other=210, activations=42, reads=30 + 70, writes=42),
+    ),
+    "distances 0: a comparison each, counted, no root": (
+        lambda: aten._cdist_forward(x(2, 3, 5), x(2, 7, 5), 0.0, None),
+        Work(adds=2 * 210, other=210, activations=42, reads=30 + 70, writes=42),
+    ),
     "distances between 5 rows of 3: 10 pairs": (
         lambda: torch.pdist(x(5, 3)),
-        Work(adds=2 * 30, other=30 + 10, activations=10, reads=15, writes=10),
+        Work(adds=2 * 30, muls=30, other=10, activations=10, reads=15, writes=10),
     ),
-    "distances backward": (
-        lambda: aten._cdist_backward(x(2, 3, 7), x(2, 3, 5), x(2, 7, 5), 3.0, x(2, 3, 7)),
+    "largest distances between 5 rows of 3": (
+        lambda: torch.pdist(x(5, 3), INF),
+        Work(adds=30, other=30, activations=10, reads=15, writes=10),
+    ),
+    # sign(d) g, summed.
+    "distances 1 backward": (
+        lambda: _cdist_backward(1.0),
         Work(adds=2 * 210, muls=210, reads=42 + 30 + 70 + 42, writes=30),
+    ),
+    # d (g / distance).
+    "distances 2 backward": (
+        lambda: _cdist_backward(2.0),
+        Work(adds=2 * 210, muls=210, other=42, reads=42 + 30 + 70 + 42, writes=30),
+    ),
+    # d |d|^(p - 2) (g / distance^(p - 1)).
+    "distances 3 backward": (
+        lambda: _cdist_backward(3.0),
+        Work(adds=2 * 210, muls=2 * 210, other=210 + 2 * 42, reads=42 + 30 + 70 + 42, writes=30),
+    ),
+    # sign(d) g where |d| is the distance.
+    "distances inf backward": (
+        lambda: _cdist_backward(INF),
+        Work(adds=2 * 210, muls=210, other=210, reads=42 + 30 + 70 + 42, writes=30),
+    ),
+    "distances 0 backward: zeros": (lambda: _cdist_backward(0.0), Work(reads=42 + 30 + 70 + 42, writes=30)),
+    # 10 pairs of 3: added to one row and taken off the other.
+    "distances between rows, backward": (
+        lambda: aten._pdist_backward(x(10), x(5, 3), 2.0, x(10)),
+        Work(adds=3 * 30, muls=30, other=10, reads=10 + 15 + 10, writes=15),
     ),
     # Two columns more, for the squares of both.
     "Euclidean distances": (

@@ -8,6 +8,7 @@ from math import prod
 import torch
 from torch import Tensor
 
+from flopcalc.pytorch.counting.kernels.reductions import norm_of
 from flopcalc.pytorch.counting.kernels.work import (
     UNKNOWN,
     Answer,
@@ -214,20 +215,34 @@ def structured_linear(kernel: Kernel) -> Answer:
 
 
 def distances(kernel: Kernel) -> Answer:
-    """Distances: a difference and a sum for each pair of elements.
-
-    |x| is free, as in AdderNet; other norms raise to a power. No product of matrices, so no MACs.
-    """
+    """Distances: the norm of a difference for each pair of rows. No product of matrices, so no MACs."""
     size, p = kernel.size, kernel.argument("p", 2)
     steps = size * kernel.first.shape[-1]
-    other = 0 if p == 1 else steps + size
-    return Work(adds=2 * steps, other=other, activations=size, reads=kernel.reads, writes=size)
+    work = norm_of(p, steps, size)
+    return work._replace(adds=work.adds + steps, activations=size, reads=kernel.reads, writes=size)
 
 
 def distances_backward(kernel: Kernel) -> Answer:
-    """The gradient of distances: a difference, a factor and a sum for each pair of elements."""
-    steps = kernel.argument("grad").numel() * kernel.result.shape[-1]
-    return Work(adds=2 * steps, muls=steps, reads=kernel.reads, writes=kernel.size)
+    """The gradient of distances: a difference, a factor and a sum for each pair of elements.
+
+    The factor of a pair of rows is its gradient; for p = 2 it is divided by the distance, for other p by a power of
+    it, and each element has a power and a product more. For infinity a comparison finds the largest element. For p = 0
+    the gradient is 0. Between the rows of one tensor both rows of a pair have a gradient.
+    """
+    pairs, p = kernel.argument("grad").numel(), kernel.argument("p")
+    traffic = {"reads": kernel.reads, "writes": kernel.size}
+    if p == 0:
+        return Work(**traffic)
+    steps = pairs * kernel.result.shape[-1]
+    sums = 2 if "pdist" in kernel.func.name() else 1
+    plain = Work(adds=(1 + sums) * steps, muls=steps, **traffic)
+    if p == 1:
+        return plain
+    if p == 2:
+        return plain._replace(other=pairs)
+    if p == float("inf"):
+        return plain._replace(other=steps)
+    return plain._replace(muls=2 * steps, other=steps + 2 * pairs)
 
 
 def euclidean(kernel: Kernel) -> Answer:

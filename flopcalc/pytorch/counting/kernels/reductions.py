@@ -115,23 +115,28 @@ def deviation(kernel: Kernel) -> Answer:
     return Work(adds=2 * size, muls=size, other=each * kernel.size, reads=kernel.reads, writes=kernel.written)
 
 
-def norm(kernel: Kernel) -> Work:
-    """A vector norm: a power and a sum for each element, a root for each result.
+def norm_of(power: float, size: int, count: int, parts: int = 1) -> Work:
+    """The arithmetic of `count` norms of `size` elements in all: a power and a sum for each, a root for each norm.
 
-    A square is a product; |x| is free; the largest |x| takes comparisons.
+    A square is a product; |x| is free; the largest |x| takes comparisons. parts: 2 for complex numbers.
     """
+    if power in (float("inf"), float("-inf")):
+        return Work(other=size)
+    if power == 2:
+        return Work(adds=size * parts, muls=size * parts, other=count)
+    powers = 0 if power == 1 else size
+    return Work(adds=size, other=powers + (0 if power in (0, 1) else count))
+
+
+def norm(kernel: Kernel) -> Work:
+    """A vector norm, or norms of a list; a sum of powers has no root."""
     listed = tensors(kernel.first)
     size, count = sum(x.numel() for x in listed), sum(x.numel() for x in tensors(kernel.out))
     power = kernel.argument("ord", kernel.argument("p", 2))
     power = 2 if power is None or isinstance(power, str) else power
-    traffic = {"reads": kernel.reads, "writes": kernel.written}
-    if power in (float("inf"), float("-inf")):
-        return Work(other=size, **traffic)
-    root = 0 if "powsum" in kernel.func.name() or power in (0, 1) else count
-    if power == 2:
-        squares = size * factor(listed[0]) if listed else size
-        return Work(adds=squares, muls=squares, other=root, **traffic)
-    return Work(adds=size, other=root + (0 if power == 1 else size), **traffic)
+    roots = 0 if "powsum" in kernel.func.name() else count
+    work = norm_of(power, size, roots, factor(listed[0]) if listed else 1)
+    return work._replace(reads=kernel.reads, writes=kernel.written)
 
 
 def distance(kernel: Kernel) -> Answer:
