@@ -264,12 +264,29 @@ ALGEBRA: dict[str, tuple[Callable[[], Any], Work]] = {
     ),
     # 7 x 9 - 27 // 3 = 54.
     "qr of 7 x 3": (lambda: torch.linalg.qr(x(2, 7, 3)), _both(2 * 2 * 54, 42, 42 + 18)),
-    "qr of 3 x 7": (lambda: torch.linalg.qr(x(2, 3, 7)), _both(2 * 2 * 54, 42, 18 + 42)),
+    # Q of 3 x 3 from 3 reflections: 2 x 27 - 6 x 9 + 18.
+    "qr of 3 x 7": (lambda: torch.linalg.qr(x(2, 3, 7)), _both(2 * (54 + 18), 42, 18 + 42)),
+    # Q of 7 x 7 from 3 reflections: 2 x 147 - 14 x 9 + 18.
+    "qr with all columns": (lambda: torch.linalg.qr(x(2, 7, 3), "complete"), _both(2 * (54 + 186), 42, 98 + 42)),
     "r alone": (lambda: torch.linalg.qr(x(2, 7, 3), mode="r"), _both(2 * 54, 42, 18)),
     "reflections": (lambda: torch.geqrf(x(2, 7, 3)), _both(2 * 54, 42, 42 + 6)),
     "q from reflections": (
         lambda: torch.linalg.householder_product(x(2, 7, 3), x(2, 3)),
         _both(2 * 54, 42 + 6, 42),
+    ),
+    # 3 columns from 2 reflections: 2 x 42 - 10 x 4 + 16 // 3.
+    "q from fewer reflections": (
+        lambda: torch.linalg.householder_product(x(2, 7, 3), x(2, 2)),
+        _both(2 * 50, 42 + 4, 42),
+    ),
+    # Two reflections of 7 and of 6 numbers of each of 5 columns, to the leading order: 2 x 14 - 4 multiply-adds each.
+    "q times a matrix": (
+        lambda: torch.ormqr(x(2, 7, 2), x(2, 2), x(2, 7, 5)),
+        _both(2 * 5 * 24, 28 + 4 + 70, 70),
+    ),
+    "a matrix times q": (
+        lambda: torch.ormqr(x(2, 7, 2), x(2, 2), x(2, 5, 7), left=False),
+        _both(2 * 5 * 24, 28 + 4 + 70, 70),
     ),
     "cross": (lambda: torch.linalg.cross(x(2, 3, 5), x(2, 3, 5), dim=1), Work(adds=30, muls=60, reads=60, writes=30)),
 }

@@ -79,21 +79,46 @@ def solve_triangular(kernel: Kernel) -> Answer:
     return _steps(kernel, kernel.size * matrix.shape[-1] // 2, matrix)
 
 
-def _reflections(m: int, n: int) -> int:
-    """The cost of n <= m reflections of m numbers, m n^2 - n^3 / 3."""
-    tall, least = max(m, n), min(m, n)
-    return tall * least**2 - least**3 // 3
+def _triangle(m: int, n: int) -> int:
+    """R of m x n by reflections: m n^2 - n^3 / 3 for n <= m, and for wide matrices n m^2 - m^3 / 3."""
+    long, least = max(m, n), min(m, n)
+    return long * least**2 - least**3 // 3
+
+
+def _unitary(m: int, n: int, k: int) -> int:
+    """n columns of Q from k reflections of m numbers: 2 m n k - (m + n) k^2 + 2 k^3 / 3; as much as R if k = n."""
+    return 2 * m * n * k - (3 * (m + n) * k**2 - 2 * k**3) // 3
 
 
 def qr(kernel: Kernel) -> Answer:
-    """R by reflections, m n^2 - n^3 / 3 multiply-adds for n <= m; Q, where it is wanted, as many again."""
-    sides = 1 if kernel.argument("mode", "reduced") == "r" else 2
-    return _factorised(kernel, lambda m, n: sides * _reflections(m, n))
+    """R by reflections, and Q, where it is wanted: of a tall matrix as many again, of all columns more."""
+    mode = kernel.argument("mode", "reduced")
+
+    def share(m: int, n: int) -> int:
+        least = min(m, n)
+        unitary = 0 if mode == "r" else _unitary(m, m if mode == "complete" else least, least)
+        return _triangle(m, n) + unitary
+
+    return _factorised(kernel, share)
 
 
 def reflections(kernel: Kernel) -> Answer:
-    """One half of QR: geqrf, or Q from its reflections."""
-    return _factorised(kernel, _reflections)
+    """One half of QR: geqrf."""
+    return _factorised(kernel, _triangle)
+
+
+def from_reflections(kernel: Kernel) -> Answer:
+    """Q from its reflections."""
+    count = kernel.argument("tau").shape[-1]
+    return _factorised(kernel, lambda m, n: _unitary(m, n, count))
+
+
+def reflected(kernel: Kernel) -> Answer:
+    """A matrix times Q, by its k reflections: 2 m k - k^2 for each of its columns of m numbers, or of its rows."""
+    matrix, count = kernel.result, kernel.argument("input2").shape[-1]
+    rows, columns = matrix.shape[-2:]
+    length = rows if kernel.argument("left", True) else columns
+    return _steps(kernel, matrix.numel() // max(length, 1) * (2 * length * count - count**2), matrix)
 
 
 def cross(kernel: Kernel) -> Answer:
@@ -113,7 +138,9 @@ RULES = {
     ),
     solve_triangular: "aten::linalg_solve_triangular aten::triangular_solve",
     qr: "aten::linalg_qr",
-    reflections: "aten::geqrf aten::linalg_householder_product",
+    reflections: "aten::geqrf",
+    from_reflections: "aten::linalg_householder_product",
+    reflected: "aten::ormqr",
     cross: "aten::linalg_cross",
 }
 
