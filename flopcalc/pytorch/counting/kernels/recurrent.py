@@ -5,6 +5,7 @@ The figures are those of the same layer as single kernels, which is how it runs 
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from flopcalc.pytorch.counting.kernels.work import UNKNOWN, Answer, Kernel, Work, tensors
@@ -73,26 +74,47 @@ def library_layer(kernel: Kernel) -> Answer:
     return UNKNOWN if cell is None else _layer(kernel, cell, kernel.first, tensors(list(weights)))
 
 
+def _packed(kernel: Kernel, cell: _Cell, rows: int, inner: int, units: int, scaled: bool) -> Work:
+    """Layers with packed weights: `rows` rows of `inner` weights at each position, of `units` hidden elements.
+
+    Each product of a matrix has a multiplication by its scale, unless its weights are not quantised.
+    """
+    x = kernel.first
+    positions = x.numel() // max(x.shape[-1], 1)
+    sums = 2 * positions * cell.gates * units
+    biased = kernel.argument("has_biases", True)
+    return Work(
+        positions * rows * inner,
+        (sums if biased else 0) + positions * cell.adds * units,
+        (sums if scaled else 0) + positions * cell.muls * units,
+        positions * cell.other * units,
+        sums,
+        kernel.reads + rows * inner,
+        kernel.written,
+    )
+
+
 def packed_layer(kernel: Kernel) -> Answer:
     """quantized_lstm and quantized_gru: their weights are packed, so sizes follow from the state and the input."""
     cell = _LSTM if "lstm" in kernel.func.name() else _GRU
     x, state = kernel.first, tensors(kernel.argument("hx"))[0]
     hidden, sides = state.shape[-1], 2 if kernel.argument("bidirectional") else 1
     deeper = state.shape[0] // sides - 1
-    positions = x.numel() // max(x.shape[-1], 1)
     rows = cell.gates * hidden * sides
     inner = x.shape[-1] + hidden + deeper * (hidden * sides + hidden)
     units = hidden * sides * (deeper + 1)
-    biases = 2 * cell.gates * units if kernel.argument("has_biases") else 0
-    return Work(
-        positions * rows * inner,
-        positions * (biases + cell.adds * units),
-        positions * cell.muls * units,
-        positions * cell.other * units,
-        2 * positions * cell.gates * units,
-        kernel.reads + rows * inner + biases,
-        kernel.written,
-    )
+    work = _packed(kernel, cell, rows, inner, units, kernel.argument("dtype") is not torch.float16)
+    # Its biases are packed too.
+    return work._replace(reads=work.reads + (2 * cell.gates * units if kernel.argument("has_biases") else 0))
+
+
+def packed_step(kernel: Kernel) -> Answer:
+    """The cells of dynamic quantisation: one position, biases as tensors."""
+    name = kernel.func.name()
+    cell = _LSTM if "lstm" in name else _GRU if "gru" in name else _RNN
+    x, hidden = kernel.first, tensors(kernel.argument("hx"))[0].shape[-1]
+    weight = kernel.argument("w_ih").unpack()[0]
+    return _packed(kernel, cell, cell.gates * hidden, x.shape[-1] + hidden, hidden, weight.is_quantized)
 
 
 def one_step(kernel: Kernel) -> Answer:
@@ -118,8 +140,17 @@ RULES = {
     whole_layer: "aten::lstm aten::gru aten::rnn_tanh aten::rnn_relu",
     library_layer: "aten::mkldnn_rnn_layer aten::_cudnn_rnn aten::miopen_rnn",
     packed_layer: "aten::quantized_lstm aten::quantized_gru",
+    packed_step: " ".join(
+        f"quantized::quantized_{name}_cell_dynamic" for name in ("lstm", "gru", "rnn_relu", "rnn_tanh")
+    ),
     one_step: "aten::lstm_cell aten::gru_cell aten::rnn_tanh_cell aten::rnn_relu_cell",
     gates: "aten::_thnn_fused_lstm_cell aten::_thnn_fused_gru_cell",
 }
 
-KINDS = {whole_layer: "linear", library_layer: "linear", packed_layer: "linear", one_step: "linear"}
+KINDS = {
+    whole_layer: "linear",
+    library_layer: "linear",
+    packed_layer: "linear",
+    packed_step: "linear",
+    one_step: "linear",
+}

@@ -86,7 +86,10 @@ def _triangle(m: int, n: int) -> int:
 
 
 def _unitary(m: int, n: int, k: int) -> int:
-    """n columns of Q from k reflections of m numbers: 2 m n k - (m + n) k^2 + 2 k^3 / 3; as much as R if k = n."""
+    """Columns of Q, n of them, from k reflections of m numbers: 2 m n k - (m + n) k^2 + 2 k^3 / 3.
+
+    As much as R if k = n.
+    """
     return 2 * m * n * k - (3 * (m + n) * k**2 - 2 * k**3) // 3
 
 
