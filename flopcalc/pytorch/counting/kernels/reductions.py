@@ -89,7 +89,10 @@ def product(kernel: Kernel) -> Answer:
 
 
 def compare(kernel: Kernel) -> Answer:
-    """A comparison for each element read: extremes, their places, any, all, selections such as the median and topk."""
+    """A comparison for each element read: extremes, their places, any, all, selections such as the median and topk.
+
+    Of a hash, an exclusive or.
+    """
     return Work(other=sum(x.numel() for x in tensors(kernel.first)), reads=kernel.reads, writes=kernel.written)
 
 
@@ -248,7 +251,7 @@ RULES = {
         "aten::amax aten::amin aten::argmax aten::argmin aten::any aten::all aten::median aten::nanmedian "
         "aten::mode aten::kthvalue aten::topk aten::cummax aten::cummin aten::_cummax_helper aten::_cummin_helper "
         "aten::count_nonzero aten::equal aten::allclose aten::_is_all_true aten::_is_any_true aten::_foreach_max "
-        "aten::is_nonzero"
+        "aten::is_nonzero aten::hash_tensor"
     ),
     both_extremes: "aten::aminmax aten::_aminmax",
     extreme_or_pairs: "aten::max aten::min",

@@ -10,6 +10,7 @@ from flopcalc.cost.kinds import WorkKind
 from flopcalc.pytorch.counting.kernels import (
     attention,
     elementwise,
+    losses,
     movement,
     normalisation,
     products,
@@ -31,6 +32,7 @@ _SUBJECTS: tuple[Any, ...] = (
     resampling,
     transforms,
     elementwise,
+    losses,
     movement,
     vision,
 )
