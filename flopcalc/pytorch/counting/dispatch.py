@@ -73,9 +73,9 @@ class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             # A nested tensor with the layout jagged computes with kernels on the tensor of all of its rows.
             with self:
                 return jagged.__torch_dispatch__(func, types, args, kwargs)
-        if torch.is_inference_mode_enabled() and _is_composite(func) and not any(map(_is_nested, tensors(args))):
-            # In inference mode, functions that are made of kernels come here in one piece. Nested tensors have
-            # kernels for the whole function.
+        if _is_composite(func) and not any(map(_is_nested, tensors(args))):
+            # In inference mode, and below the kernels of nested tensors, functions that are made of kernels come here
+            # in one piece. Nested tensors have kernels for the whole function.
             with self:
                 return func._op_dk(_COMPOSITE_KEY, *args, **kwargs)
         read = tensors((args, kwargs))

@@ -9,6 +9,8 @@ from kernel_runs import run
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from flopcalc.pytorch import count
+
 Call = Callable[[Tensor], Any]
 
 # Each takes a map of 2 x 4 x 12 x 12.
@@ -66,3 +68,20 @@ def test_the_same_cost_inside_and_outside(name: str, device: str) -> None:
     assert inside.work == outside.work
     assert not inside.unknown
     assert not outside.unknown
+
+
+def test_functions_below_a_nested_tensor() -> None:
+    """A mean of 4 and of 5 rows of 8: a padded sum of 2 x 5 x 8, 2 lengths from 3 offsets, and 2 x 8 divisions.
+
+    The kernels of the layout jagged call functions that are made of kernels, such as diff.
+    """
+
+    class Mean(nn.Module):
+        def forward(self, rows: torch.Tensor) -> torch.Tensor:
+            return rows.mean(1)
+
+    rows = torch.nested.nested_tensor([torch.ones(4, 8), torch.ones(5, 8)], layout=torch.jagged)
+    found = count(Mean(), rows)
+    assert not found.uncounted
+    assert found.total("adds") == 80 + 2
+    assert found.total("other") == 16
