@@ -21,7 +21,6 @@ ALTERNATIVES = {
 # Kernels without a rule, all of them listed.
 UNCOUNTED = {
     "linalg": {"aten._linalg_svd", "aten._linalg_eigh", "aten.linalg_matrix_exp"},
-    "losses": {"aten._ctc_loss"},
 }
 # Attention on the CPU is one kernel, which writes no scores; on the meta device it is two products.
 FUSED_ON_CPU = {"gqa", "gqa_repeat", "enc_nf", "enc_causal", "encinf"}
