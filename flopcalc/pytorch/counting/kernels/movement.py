@@ -6,7 +6,7 @@ read what it overwrites.
 
 import torch
 
-from flopcalc.pytorch.counting.kernels.work import Answer, Kernel, Work, elements, factor, tensors
+from flopcalc.pytorch.counting.kernels.work import SPARSE, Answer, Kernel, Work, elements, factor, tensors
 
 _MASKS = (torch.bool, torch.uint8)
 
@@ -19,7 +19,11 @@ def move(kernel: Kernel) -> Answer:
 
 def overwrite(kernel: Kernel) -> Answer:
     """copy_ and fill_: the first argument is written and not read."""
-    return Work(reads=kernel.reads - elements(kernel.first), writes=kernel.size)
+    target = kernel.first
+    if target.layout in SPARSE:
+        # It may have another number of entries than before.
+        return Work(reads=sum(map(elements, tensors((kernel.args[1:], kernel.kwargs)))), writes=elements(target))
+    return Work(reads=kernel.reads - elements(target), writes=kernel.size)
 
 
 def gather(kernel: Kernel) -> Answer:

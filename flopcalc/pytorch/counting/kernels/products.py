@@ -10,6 +10,7 @@ from torch import Tensor
 
 from flopcalc.pytorch.counting.kernels.reductions import norm_of
 from flopcalc.pytorch.counting.kernels.work import (
+    SPARSE,
     UNKNOWN,
     Answer,
     Kernel,
@@ -20,6 +21,7 @@ from flopcalc.pytorch.counting.kernels.work import (
     products,
     taps,
     tensors,
+    values_of,
 )
 
 
@@ -81,8 +83,7 @@ def _sparse_macs(a: Tensor, b: Tensor, size: int) -> int | None:
 
 
 def _entries(tensor: Tensor) -> int:
-    values = tensor._values() if tensor.layout is torch.sparse_coo else tensor.values()
-    return int(values.numel())
+    return values_of(tensor).numel()
 
 
 def _of_two_sparse(a: Tensor, b: Tensor) -> int | None:
@@ -100,7 +101,7 @@ def matmul(kernel: Kernel) -> Answer:
     a, b = tensors(kernel.args)[:2]
     if a.is_nested or b.is_nested:
         return _of_members(kernel, a, b)
-    if a.layout in _SPARSE or b.layout in _SPARSE:
+    if a.layout in SPARSE or b.layout in SPARSE:
         macs = _sparse_macs(a, b, kernel.size)
         return UNKNOWN if macs is None else _sparse_product(kernel, macs)
     return product(kernel, kernel.size * a.shape[-1])
@@ -119,12 +120,9 @@ def _of_members(kernel: Kernel, a: Tensor, b: Tensor) -> Answer:
     return product(kernel, macs)
 
 
-_SPARSE = (torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc)
-
-
 def _sparse_product(kernel: Kernel, macs: int, adds: int = 0) -> Work:
     out = kernel.result
-    size = elements(out) if out.layout in _SPARSE else kernel.size
+    size = elements(out) if out.layout in SPARSE else kernel.size
     return Work(macs * products(out), adds * factor(out), activations=size, reads=kernel.reads, writes=size)
 
 
@@ -132,7 +130,7 @@ def biased_matmul(kernel: Kernel) -> Answer:
     """A matrix product added to a tensor, which is not read if beta is 0."""
     added, a, b = kernel.args[:3]
     used = kernel.argument("beta", 1) != 0
-    if added.layout in _SPARSE or a.layout in _SPARSE or b.layout in _SPARSE:
+    if added.layout in SPARSE or a.layout in SPARSE or b.layout in SPARSE:
         macs = _sparse_macs(a, b, kernel.size)
         if macs is None:
             return UNKNOWN
@@ -353,6 +351,9 @@ RULES = {
         for then in ("", "_relu", "_dynamic", "_add", "_add_relu")
     ),
 }
+
+# They know sparse operands.
+OF_SPARSE = frozenset({matmul, biased_matmul, biased_then, sampled_product, structured_linear})
 
 KINDS = {
     conv: "conv",

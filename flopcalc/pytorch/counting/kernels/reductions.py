@@ -242,10 +242,7 @@ RULES = {
         "aten::_adaptive_avg_pool3d_backward aten::mkldnn_adaptive_avg_pool2d_backward"
     ),
     mean: "aten::mean aten::nanmean",
-    sum_: (
-        "aten::sum aten::nansum aten::trace aten::cumsum aten::_sparse_sum aten::_sparse_csr_sum aten::_nested_sum "
-        "aten::_coalesce"
-    ),
+    sum_: ("aten::sum aten::nansum aten::trace aten::cumsum aten::_sparse_sum aten::_sparse_csr_sum aten::_nested_sum"),
     product: "aten::prod aten::cumprod aten::_sparse_csr_prod",
     compare: (
         "aten::amax aten::amin aten::argmax aten::argmin aten::any aten::all aten::median aten::nanmedian "

@@ -17,6 +17,7 @@ from flopcalc.pytorch.counting.kernels import (
     recurrent,
     reductions,
     resampling,
+    sparse,
     transforms,
     vision,
 )
@@ -35,6 +36,7 @@ _SUBJECTS: tuple[Any, ...] = (
     losses,
     movement,
     vision,
+    sparse,
 )
 
 RULES: dict[str, Rule] = {
@@ -45,6 +47,9 @@ RULES: dict[str, Rule] = {
 _WORK_KINDS: dict[Rule, WorkKind] = {
     rule: kind for subject in _SUBJECTS for rule, kind in getattr(subject, "KINDS", {}).items()
 }
+
+# They know sparse tensors; all other rules are applied to the values that sparse tensors store.
+_OF_SPARSE = frozenset({*products.OF_SPARSE, movement.overwrite, sparse.coalesce})
 
 FREE = movement.FREE
 """Operators that cost nothing, apart from those that torch marks as views."""
@@ -132,6 +137,8 @@ def work_of(
         kernel = kernel._replace(reads=reads - buffers)
     if rule is elementwise.pointwise and not reads:
         return None
+    if rule not in _OF_SPARSE and sparse.has_sparse(kernel):
+        return sparse.of_values(rule, kernel)
     return rule(kernel)
 
 

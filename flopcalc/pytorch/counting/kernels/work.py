@@ -53,10 +53,21 @@ def elements(tensor: Tensor) -> int:
     return size
 
 
+SPARSE = frozenset({torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc})
+
+
+def values_of(tensor: Tensor) -> Tensor:
+    """The values that a sparse tensor stores; a dense tensor itself."""
+    if tensor.layout is torch.sparse_coo:
+        # Also of one whose entries repeat.
+        return tensor._values()
+    return tensor.values() if tensor.layout in SPARSE else tensor
+
+
 def _stored(tensor: Tensor) -> int:
     """Elements of a tensor that has no strides of its own."""
     if tensor.layout is torch.sparse_coo:
-        return int(tensor._values().numel() + tensor._indices().numel())
+        return values_of(tensor).numel() + int(tensor._indices().numel())
     if tensor.layout in (torch.sparse_csr, torch.sparse_bsr):
         return tensor.values().numel() + tensor.crow_indices().numel() + tensor.col_indices().numel()
     if tensor.layout in (torch.sparse_csc, torch.sparse_bsc):
