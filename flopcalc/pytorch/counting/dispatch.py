@@ -18,16 +18,13 @@ from flopcalc.pytorch.counting.failures import NeedsAutogradError
 from flopcalc.pytorch.counting.higher_order import run_higher_order
 from flopcalc.pytorch.counting.kernels import UNKNOWN, Work, elements, tensors, work_kind_of, work_of
 from flopcalc.pytorch.counting.kernels.own import OwnRules
+from flopcalc.pytorch.counting.kernels.work import ValuesNeededError
 from flopcalc.pytorch.counting.nested import work_of_rows
 from flopcalc.pytorch.counting.random_numbers import own_random
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.counting.twins import is_meta, on_meta
 
 _NOTHING = Work()
-
-
-class ValuesNeededError(RuntimeError):
-    """A forward on the meta device came to something that needs values."""
 
 
 def left_alone(function: Any) -> Any:

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 import torch
 from kernel_runs import run, whole, x
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from flopcalc.pytorch import count
 from flopcalc.pytorch.counting.kernels import Work
 
 aten: Any = torch.ops.aten
@@ -92,3 +93,22 @@ def test_complex_sums() -> None:
     """Two additions for each of the 10 values that meet."""
     both = COO.to(torch.complex64)
     assert run(lambda: both + both).work.adds == 20
+
+
+def test_entries_that_the_meta_device_loses() -> None:
+    """10 and 30 values, in one count each: a sparse buffer moved to the meta device has none, so the CPU runs."""
+
+    class Summed(nn.Module):
+        def __init__(self, kept: Tensor, loose: bool) -> None:
+            super().__init__()
+            self.loose = loose
+            self.register_buffer("kept", kept)
+
+        def forward(self, scale: Tensor) -> Tensor:
+            kept: Any = self.kept
+            return (kept.sum() if self.loose else torch.sparse.sum(kept)) * scale
+
+    for kept, values in ((COO, 10), (HYBRID, 30)):
+        found = count(Summed(kept, loose=False), x(1))
+        assert (found.total("adds"), found.on) == (values, "cpu")
+    assert count(Summed(ROWS, loose=True), x(1)).total("adds") == 10

@@ -56,12 +56,20 @@ def elements(tensor: Tensor) -> int:
 SPARSE = frozenset({torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc})
 
 
+class ValuesNeededError(RuntimeError):
+    """A forward on the meta device came to something that needs values."""
+
+
 def values_of(tensor: Tensor) -> Tensor:
-    """The values that a sparse tensor stores; a dense tensor itself."""
-    if tensor.layout is torch.sparse_coo:
-        # Also of one whose entries repeat.
-        return tensor._values()
-    return tensor.values() if tensor.layout in SPARSE else tensor
+    """The values that a sparse tensor stores; a dense tensor itself. Raises ValuesNeededError."""
+    if tensor.layout not in SPARSE:
+        return tensor
+    # `_values` also has those whose places repeat.
+    values = tensor._values() if tensor.layout is torch.sparse_coo else tensor.values()
+    if values.device.type == "meta" and not values.numel():
+        # Moved to the meta device or copied there, a sparse tensor loses its entries.
+        raise ValuesNeededError("the number of entries of a sparse tensor is not known on the meta device")
+    return values
 
 
 def _stored(tensor: Tensor) -> int:
@@ -69,9 +77,9 @@ def _stored(tensor: Tensor) -> int:
     if tensor.layout is torch.sparse_coo:
         return values_of(tensor).numel() + int(tensor._indices().numel())
     if tensor.layout in (torch.sparse_csr, torch.sparse_bsr):
-        return tensor.values().numel() + tensor.crow_indices().numel() + tensor.col_indices().numel()
+        return values_of(tensor).numel() + tensor.crow_indices().numel() + tensor.col_indices().numel()
     if tensor.layout in (torch.sparse_csc, torch.sparse_bsc):
-        return tensor.values().numel() + tensor.ccol_indices().numel() + tensor.row_indices().numel()
+        return values_of(tensor).numel() + tensor.ccol_indices().numel() + tensor.row_indices().numel()
     return tensor.numel()
 
 
