@@ -135,6 +135,7 @@ MOVEMENT = (
         f"{_PLACE}.Upsample",
         counted=("torch.nn.Upsample",),
         counted_if=lambda module: getattr(module, "mode", "nearest") == "nearest",
+        sized_by_second=True,
     ),
     Primitive(
         "upsample_bilinear",
@@ -143,6 +144,7 @@ MOVEMENT = (
         f"{_PLACE}.UpsampleBilinear",
         counted=("torch.nn.Upsample", "torch.nn.UpsamplingBilinear2d"),
         counted_if=lambda module: getattr(module, "mode", "bilinear") == "bilinear",
+        sized_by_second=True,
     ),
     Primitive(
         "pad",
@@ -157,7 +159,13 @@ MOVEMENT = (
         subsample,
         f"{_PLACE}.Subsample",
     ),
-    Primitive("crop", "the first input cut to the height and width of the second; a view", crop, f"{_PLACE}.Crop"),
+    Primitive(
+        "crop",
+        "the first input cut to the height and width of the second; a view",
+        crop,
+        f"{_PLACE}.Crop",
+        sized_by_second=True,
+    ),
     Primitive(
         "roll", "shifts the positions `by` rows and columns, around the edges; may be negative", roll, f"{_PLACE}.Roll"
     ),

@@ -31,7 +31,8 @@ class Primitive(NamedTuple):
     module: dotted name of the nn.Module class that does it, or of a function that makes the module; a text, so
     that torch is not loaded. arguments: (shapes of the inputs, all settings) -> keywords of that class.
     has_tensors: whether the class also takes device and dtype. counted: dotted names of more classes that a
-    counted model reports under this name, where counted_if accepts the module.
+    counted model reports under this name, where counted_if accepts the module. sized_by_second: only the size of its
+    second input is read, so that input gets no gradient from it.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Primitive(NamedTuple):
     has_tensors: bool = False
     counted: tuple[str, ...] = ()
     counted_if: Callable[[Any], bool] = always
+    sized_by_second: bool = False
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -2,17 +2,20 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from math import prod
 from typing import Any, NamedTuple
 
 from flopcalc.analysis.training.rules import WEIGHTED, Wanted, backward, in_training
 from flopcalc.analysis.training.special import makers, makes_weights, shares
-from flopcalc.cost.arith import highest
+from flopcalc.cost.arith import Dim, highest, minimum
 from flopcalc.cost.calls import how
 from flopcalc.cost.cost import Part, Parts
 from flopcalc.networks.counted import labelled
 from flopcalc.networks.network import INPUT, Gradients, Layer, Network, numbered
+from flopcalc.networks.neutral import NEUTRAL
 from flopcalc.networks.training import matched
+from flopcalc.primitives.registry import PRIMITIVES
 
 
 class Passes(NamedTuple):
@@ -52,23 +55,43 @@ def passes(network: Network, freeze: Sequence[str], *, first: bool = True) -> Pa
     """
     sources = {INPUT: _Source(not first, True)}
     found: list[tuple[Parts, Parts, int, bool, Gradients]] = []
-    readers = Counter(name for layer in network.layers for name in layer.inputs)
+    sums = _sums(network.layers)
     # Layers of the same sizes share their cost: most of them their backward pass, too.
     known: dict[tuple[object, ...], _LayerPasses] = {}
     for layer in network.layers:
         frozen = bool(matched(layer.name, freeze)) or bool(layer.weights_of and matched(layer.weights_of, freeze))
-        given = tuple(sources[name] for name in layer.inputs)
+        given = tuple(sources[name] for name in _with_gradient(layer))
         key = (id(layer.cost), given, frozen, bool(layer.weights_of), layer.kind == "dropout")
         if key not in known:
             known[key] = _of_layer(layer, network.batch, given, frozen)
         forward, back, output, gradients = known[key]
         sources[layer.name], reached = output, output.wanted
-        if reached and readers[layer.name] > 1:
-            # Each reader gives a gradient, and they are added.
-            size = (readers[layer.name] - 1) * network.batch * prod(layer.out_shape)
-            back = (*back, Part("gradient.sum", "add", adds=size, reads=2 * size, writes=size))
+        if reached and layer.name in sums:
+            times = sums[layer.name]
+            size = times * network.batch * prod(layer.out_shape)
+            part = Part("gradient.sum", "add", adds=size, reads=2 * size, writes=size, steps=minimum(1, times))
+            back = (*back, part)
         found.append((forward, back, _scores(layer, network) if reached else 0, reached, gradients))
     return Passes(*zip(*found, strict=True)) if found else Passes((), (), (), (), ())
+
+
+def _with_gradient(layer: Layer) -> tuple[str, ...]:
+    """The inputs whose values the layer reads: one that only gives a size gets no gradient."""
+    primitive = PRIMITIVES.get(layer.kind)
+    return layer.inputs[:1] if primitive is not None and primitive.sized_by_second else layer.inputs
+
+
+def _sums(layers: Sequence[Layer]) -> dict[str, Dim]:
+    """How many sums of gradients each output needs: each reader gives one, and they are added. None for one reader."""
+    found: dict[str, Dim] = {name: times - 1 for name, times in Counter(chain(*map(_with_gradient, layers))).items()}
+    for layer in reversed(layers):
+        runs = layer.cost.parts[0].steps if layer.cost.parts else 1
+        if type(runs) is not int and layer.kind in NEUTRAL and found.get(layer.name):
+            # On symbolic sizes: where the layer is left out, its readers read its input.
+            source = layer.inputs[0]
+            found[source] = found[source] + (1 - runs) * found[layer.name]
+            found[layer.name] = runs * found[layer.name]
+    return {name: times for name, times in found.items() if type(times) is not int or times}
 
 
 def _of_layer(layer: Layer, batch: int, given: Sequence[_Source], frozen: bool) -> _LayerPasses:
@@ -178,6 +201,7 @@ _FUSED = frozenset({"scaled_dot_product_attention"})
 def longest(network: Network, backwards: Sequence[Parts]) -> int:
     """The kernels in the longest chain of the backward pass: the graph is that of the forward pass, turned around."""
     ends: list[Any] = [0]
-    for inputs, parts in zip(numbered(network.layers), backwards, strict=True):
+    read = [layer._replace(inputs=_with_gradient(layer)) for layer in network.layers]
+    for inputs, parts in zip(numbered(read), backwards, strict=True):
         ends.append(highest([0, *(ends[one] for one in inputs)]) + sum(part.steps for part in parts))
     return highest(ends)  # type: ignore[no-any-return]

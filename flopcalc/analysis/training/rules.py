@@ -9,6 +9,7 @@ docs/training.md lists them; `flopcalc.pytorch` has the same rules a second time
 from typing import NamedTuple
 
 from flopcalc.cost.arith import Dim, exact_div
+from flopcalc.cost.calls import how
 from flopcalc.cost.cost import Part, Parts
 
 # Kinds of work that multiply by weights of their own, or by weights that were computed.
@@ -144,5 +145,10 @@ def _elementwise(part: Part, wanted: Wanted) -> tuple[Dim, Dim, Dim]:
             steps = exact_div(part.adds, 2)
             return 2 * steps * wanted.total, steps * wanted.total, 0
         case "move":
-            return trained * size, 0, 0
+            # Nearest upsampling adds each gradient to that of the element that was copied.
+            copied = how(part).operator == "upsample_nearest2d"
+            return (trained + copied) * size, 0, 0
+        case "other" if how(part).operator == "upsample_bilinear2d":
+            # Each gradient is added to those of all four taps: four sums, and three in the forward pass.
+            return part.muls, part.muls, 0
     return part.adds, part.muls, part.other

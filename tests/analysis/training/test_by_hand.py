@@ -235,3 +235,66 @@ def test_gradients_of_computed_weights(name: str, maps: int, weights: int) -> No
     )
     assert (of_input.writes, of_weight.writes) == (maps, weights)
     assert (of_input.reads - weights, of_weight.reads - maps) == (maps, maps)
+
+
+RESIZED = """\
+input: [4, 8, 8]
+layers:
+  - first: {{op: conv, out: 4}}
+  - small: {{op: maxpool, k: 2}}
+  - resized: {resized}
+  - last: {{op: conv, out: 2, k: 1}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("resized", "adds", "muls"),
+    [
+        # A sum for each of the 4 x 8 x 8 gradients; bilinear a product and a sum for each of 4 taps.
+        ("{op: upsample, scale: 2}", 256, 0),
+        ("{op: upsample, from: [small, first]}", 256, 0),
+        ("{op: upsample_bilinear, scale: 2}", 4 * 256, 4 * 256),
+        ("{op: upsample_bilinear, from: [small, first]}", 4 * 256, 4 * 256),
+    ],
+)
+def test_gradients_of_upsampling(write_network: WriteNetwork, resized: str, adds: int, muls: int) -> None:
+    """The kernels add each gradient to those of its taps; a second input that gives the size has no gradient."""
+    found = training(_net(write_network, RESIZED.format(resized=resized))).backward
+    cost = {layer.name: layer.cost for layer in found.layers}
+    assert (cost["resized"].adds, cost["resized"].muls) == (adds, muls)
+    # The gradient of the weights alone: its output is read once.
+    assert cost["first"].adds == 0
+    assert cost["first"].macs == 4 * 4 * 9 * 64
+    # Pooling adds each of its 4 x 4 x 4 gradients.
+    assert found.adds == adds + 4 * 4 * 4
+
+
+def test_crop_reads_only_the_size_of_its_second_input(write_network: WriteNetwork) -> None:
+    """No sum of gradients, and its kernels do not wait for the second input."""
+    text = """\
+input: [4, 9, 9]
+layers:
+  - first: {op: conv, out: 4}
+  - pad: {op: pad, amount: 3}
+  - relu: relu
+  - crop: {op: crop, from: [relu, first]}
+  - last: {op: conv, out: 2, k: 1}
+"""
+    found = training(_net(write_network, text)).backward
+    assert found.adds == 0
+    assert found.other == 4 * 12 * 12
+    # An image that is cut to the size of a trained layer's output needs no gradient, only the weights do.
+    sized = text.replace("[relu, first]", "[input, first]")
+    assert _backward(training(_net(write_network, sized)))["last"] == 2 * 4 * 81
+
+
+@pytest.mark.parametrize("name", ["swin_t", "mobilevit_s", "mobilevit_v3_s"])
+def test_layers_that_only_some_sizes_have_by_formula(name: str) -> None:
+    """Where a resize is left out, its readers read its input: as the step itself at sizes with and without it."""
+    form = formula(name, mode="training")
+    for side in (256, 288):
+        step = training(name, input=f"3x{side}x{side}")
+        at = form.at(N=1, H=side, W=side)
+        assert [at[kind] for kind in ("macs", "adds", "muls", "steps")] == [
+            step.total(kind) for kind in ("macs", "adds", "muls", "steps")
+        ]
