@@ -85,7 +85,7 @@ def conv(c_in: Carried, c_out: Carried, k: Carried, hw: Carried, stride: Carried
     """All kinds of a plain convolution."""
     out = (hw + 2 * ((k - 1) // 2) - k) // stride + 1
     params, macs, size, traffic = conv_parts(c_in, c_out, k * k, hw * hw, out * out)
-    kinds = {"params": params, "macs": macs, "flops": 2 * macs, "activations": size, "traffic": traffic, "steps": 1}
+    kinds = {"params": params, "macs": macs, "flops": 2 * macs, "activations": size, "traffic": 4 * traffic, "steps": 1}
     return kinds | {"adds": 0, "muls": 0, "other": 0, "h_out": out, "w_out": out, "refused": False}
 
 
@@ -104,7 +104,7 @@ def ghost(c_in: Carried, c_out: Carried, k: Carried, hw: Carried, stride: Carrie
         "macs": macs,
         "flops": 2 * macs,
         "activations": size + made,
-        "traffic": traffic,
+        "traffic": 4 * traffic,
         "steps": 3,
     }
     return kinds | {"adds": 0, "muls": 0, "other": 0, "h_out": out, "w_out": out, "refused": False}
@@ -132,7 +132,7 @@ def spconv(c_in: Carried, c_out: Carried, k: Carried, hw: Carried, stride: Carri
     traffic = flag * (c_in * p_in + pooled) + gwc + half * p_in + size + pwc + half * grid + size + 3 * size
     traffic = traffic + other + rest * grid + size
     traffic = traffic + 2 * (size + c_out) + 2 * (2 * c_out) + 2 * (2 * c_out) + 2 * (2 * size + c_out) + 3 * size
-    kinds = {"params": params, "macs": macs, "flops": flops, "activations": 3 * size, "traffic": traffic}
+    kinds = {"params": params, "macs": macs, "flops": flops, "activations": 3 * size, "traffic": 4 * traffic}
     # The slowest way: pooling, 1x1, sum, means, softmax, stack, scale, sum.
     kinds |= {"steps": Carried(strided + 7, 8), "adds": adds, "muls": muls, "other": divisions}
     return kinds | {"h_out": out, "w_out": out, "refused": (k.array % 2 == 0) | (half.array % 2 != 0)}

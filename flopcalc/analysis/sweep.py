@@ -131,7 +131,8 @@ def sweep(
     columns: those of the result. convention: what the column `cost` counts, as in `flopcalc layer`. jobs: processes.
     scheduler: the address of a Dask scheduler.
 
-    All costs are exact. Needs NumPy. Raises FlopcalcError for unknown names, wrong values, and too many combinations.
+    All costs are exact; traffic is in bytes of float32. Needs NumPy. Raises FlopcalcError for unknown names, wrong
+    values, and too many combinations.
 
     >>> from flopcalc import sweep
     >>> found = sweep("conv", "ghost", c_in="16:64:16", columns="operator,c_in,macs")

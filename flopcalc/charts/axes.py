@@ -16,7 +16,7 @@ _TITLES = {
     "macs": "MACs",
     "flops": "FLOPs",
     "activations": "activations (elements)",
-    "traffic": "memory traffic (elements)",
+    "traffic": "memory traffic (bytes)",
     "steps": "critical path (kernels)",
     "adds": "element-wise additions",
     "muls": "element-wise multiplications",

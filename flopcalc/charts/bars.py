@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from flopcalc.charts import axes
 from flopcalc.charts.labels import wrapped
 from flopcalc.charts.theme import text_width
+from flopcalc.cost.cost import in_bytes
 from flopcalc.cost.kinds import check_kind
 from flopcalc.errors import FlopcalcError
 
@@ -27,7 +28,7 @@ def check_adds_up(kind: str) -> None:
 def amounts(network: "Network", kind: str, convention: str | None) -> "Iterator[tuple[Layer, int]]":
     """Each layer with its cost. Raises FlopcalcError (unknown-convention)."""
     if convention is None:
-        yield from ((layer, layer.cost.total(kind)) for layer in network.layers)
+        yield from ((layer, in_bytes({kind: layer.cost.total(kind)})[kind]) for layer in network.layers)
         return
     from flopcalc.cost.convention import get
     from flopcalc.networks.counted import counted

@@ -137,7 +137,8 @@ def command(
     """Cost of all combinations of shapes and options.
 
     Of one or several operators, with the sizes of a layer, or of described networks, with --input, --set and --replace.
-    Every number is exact. Combinations that do not apply are counted, with the rule that they break. Needs NumPy.
+    Every number is exact; traffic is in bytes of float32. Combinations that do not apply are counted, with the rule
+    that they break. Needs NumPy.
     """
     from flopcalc.analysis.sweep import started
     from flopcalc.analysis.sweeping.asked import ask

@@ -1,6 +1,6 @@
 """Cost: named parts in order of execution, each with its kinds of cost. `flopcalc.cost.kinds` lists the kinds."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -9,6 +9,11 @@ from flopcalc.cost.kinds import KIND, HasKinds, WorkKind, check_kind
 
 # Bytes of an element, for traffic.
 DTYPE_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "int8": 1}
+
+
+def in_bytes(totals: Mapping[str, Dim], dtype: str = "float32") -> dict[str, Any]:
+    """Totals by kind, with traffic in bytes, as commands show it."""
+    return {kind: total * DTYPE_BYTES[dtype] if kind == "traffic" else total for kind, total in totals.items()}
 
 
 # `after=PREVIOUS`: the part needs the part listed before it.

@@ -194,6 +194,6 @@ _TEXTS = frozenset({"operator", "network", "input", "replace"})
 def _column(name: str) -> Column:
     if name in _TEXTS:
         return Column(name, "text")
-    title = {"macs": "MACs", "flops": "FLOPs"}.get(name, name)
+    title = {"macs": "MACs", "flops": "FLOPs", "traffic": "traffic (bytes)"}.get(name, name)
     kind: Any = "ratio" if name.startswith("ratio(") else "number"
     return Column(title, kind, key=name, drop={"flops": 3, "params": 2}.get(name, 0))

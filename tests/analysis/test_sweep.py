@@ -39,7 +39,8 @@ def brute(name: str, **fixed: Any) -> list[dict[str, Any]]:
             continue
         ratios = {f"ratio({kind})": e.ratio(kind) for kind in KINDS}
         sizes = {"operator": name, "c_in": c_in, "c_out": c_out, "k": k, "h": 9, "w": 9}
-        rows.append({**sizes, **{kind: e.total(kind) for kind in KINDS}, **ratios})
+        # Traffic is in bytes of float32.
+        rows.append({**sizes, **{kind: e.total(kind) for kind in KINDS}, "traffic": 4 * e.traffic, **ratios})
     return rows
 
 
@@ -304,7 +305,9 @@ def test_a_described_network_at_every_combination() -> None:
             replace_texts=texts,
         )
         want = read_target(spec).network
-        assert {kind: row[kind] for kind in KINDS} == {kind: want.total(kind) for kind in KINDS}
+        assert {kind: row[kind] for kind in KINDS} == {kind: want.total(kind) for kind in KINDS} | {
+            "traffic": 4 * want.traffic
+        }
     ratios = sweep("mobilenet_v2", input=[160], replace="ghost,none", columns="replace,macs,ratio(macs)").to_rows()
     plain = network("mobilenet_v2", input=160).macs
     assert ratios[1] == ["none", plain, 1]
@@ -563,3 +566,27 @@ def test_a_closed_form_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flopcalc.analysis.sweeping.networks.read_target", calls.append)
     assert len(sweep("resnet18", input="100:300:1", columns="macs").to_rows()) == 201
     assert not calls
+
+
+def test_traffic_is_in_bytes(run: Any, tmp_path: Any) -> None:
+    """A convolution reads 8 x 6 x 6 elements and 16 x 8 weights, and writes 16 x 6 x 6: as layer, model and solve."""
+    moved = 4 * (8 * 36 + 16 * 8 + 16 * 36)
+    given = {"c_in": 8, "c_out": 16, "k": 1, "hw": 6, "columns": "traffic,ratio(traffic)"}
+    assert sweep("conv", **given).to_rows() == [[moved, 1.0]]
+    assert sweep("conv", **given, where=f"traffic <= {moved}", pareto="traffic", sort="traffic").to_rows() == [
+        [moved, 1]
+    ]
+    assert not len(sweep("conv", **given, where=f"traffic < {moved}"))
+    words = ["sweep", "conv", "--cin", "8", "--cout", "16", "-k", "1", "--hw", "6", "--columns", "traffic"]
+    assert "traffic (bytes)" in run(*words).out
+    assert run(*words, "--format", "csv").out.splitlines() == ["traffic", str(moved)]
+    assert run(*words, "--format", "jsonl").out == f'{{"traffic": {moved}}}\n'
+    assert run(*words, "--format", "json", "--where", f"traffic == {moved}").out.count(str(moved)) == 1
+
+
+@pytest.mark.parametrize("most", [2, 200])
+def test_batches_at_the_input_of_the_network(most: int) -> None:
+    """Each by the description, or all by a closed form, which is made at another input."""
+    found = sweep("resnet18", batch=range(1, most + 1), columns="input,batch,macs,traffic,ratio(traffic)")
+    plain = network("resnet18", batch=2)
+    assert found.to_rows()[1] == ["3x224x224", 2, 2 * 1_814_073_344, 4 * plain.traffic, 1]

@@ -104,7 +104,7 @@ def expected(name: str, one: Mapping[str, Any]) -> tuple[dict[str, Any] | None, 
             raise
         return None, error.rule or error.hint
     g = e.geometry
-    values: dict[str, Any] = {kind: e.total(kind) for kind in KINDS}
+    values: dict[str, Any] = {kind: e.total(kind) for kind in KINDS} | {"traffic": 4 * e.traffic}
     values |= {"c_in": g.c_in, "c_out": g.c_out, "h": g.h, "w": g.w, "h_out": g.h_out, "w_out": g.w_out}
     values |= {"groups": g.groups, "batch": g.batch}
     values |= {param.name: e.named[param.name] for param in e.operator.params}

@@ -16,8 +16,7 @@ from flopcalc.analysis.solving.assignment import Option, assign
 from flopcalc.analysis.solving.question import BASELINE, bases_of, read_limits
 from flopcalc.analysis.solving.search import amount
 from flopcalc.analysis.solving.solution import Solution
-from flopcalc.analysis.solving.subjects import scaled
-from flopcalc.cost.cost import Cost
+from flopcalc.cost.cost import Cost, in_bytes
 from flopcalc.cost.kinds import KIND, KINDS, SUMMED
 from flopcalc.errors import FlopcalcError, clip, unknown_name
 from flopcalc.networks import library
@@ -169,7 +168,7 @@ def _weight(choice: Choice, objective: str) -> int:
 
 
 def _sum(costs: Sequence[Cost], dtype: str) -> dict[str, int]:
-    return scaled({kind: sum(cost.total(kind) for cost in costs) for kind in SUMMED}, dtype)
+    return in_bytes({kind: sum(cost.total(kind) for cost in costs) for kind in SUMMED}, dtype)
 
 
 def _choices(
@@ -234,7 +233,7 @@ def _rows(limit: Limit, spec: TargetSpec, network: Network, fixed: dict[str, int
 
 def _base(name: str, limit: Limit, spec: TargetSpec, network: Network, dtype: str) -> int:
     other = network if name == BASELINE else library.load(name, {}, one_shape(spec.inputs), spec.batch)
-    found = scaled({limit.quantity: other.total(limit.quantity)}, dtype)[limit.quantity]
+    found: int = in_bytes({limit.quantity: other.total(limit.quantity)}, dtype)[limit.quantity]
     if not found:
         raise FlopcalcError("bad-limit", f"the limit {clip(limit.text)}: {name} has no {limit.quantity}", _HOW)
     return found
@@ -258,7 +257,7 @@ def _plan(
             for name in spot.names
         }
         same = dict(found.replaced_by) == labels
-        if same and scaled({kind: found.network.total(kind) for kind in SUMMED}, dtype) == totals:
+        if same and in_bytes({kind: found.network.total(kind) for kind in SUMMED}, dtype) == totals:
             return plan
     raise RuntimeError("the clauses do not give the choice")
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from flopcalc.analysis.solving.question import BASELINE, Measured, Totals, Values
 from flopcalc.catalog import lookup
-from flopcalc.cost.cost import DTYPE_BYTES
+from flopcalc.cost.cost import in_bytes
 from flopcalc.cost.kinds import KINDS
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks import library
@@ -26,13 +26,8 @@ _LAYERS = 120_000
 INPUT, BATCH = "input", "batch"
 
 
-def scaled(values: Mapping[str, int], dtype: str) -> dict[str, int]:
-    """Totals with traffic in bytes."""
-    return {kind: value * DTYPE_BYTES[dtype] if kind == "traffic" else value for kind, value in values.items()}
-
-
 def _totals(network: Network, dtype: str) -> Totals:
-    return scaled({kind: network.total(kind) for kind in KINDS}, dtype)
+    return in_bytes({kind: network.total(kind) for kind in KINDS}, dtype)
 
 
 class Changed:
@@ -188,8 +183,8 @@ class OneOperator:
         bases = {}
         for name, other in self.bases.items():
             base = found.baseline if other is None else _on(*other, sizes).cost
-            bases[name] = scaled(base.totals(), self.dtype)
-        return Measured(scaled(found.cost.totals(), self.dtype), bases)
+            bases[name] = in_bytes(base.totals(), self.dtype)
+        return Measured(in_bytes(found.cost.totals(), self.dtype), bases)
 
     def evaluation(self, values: Values) -> Evaluation:
         """The operator with these values. Raises FlopcalcError where it does not apply."""

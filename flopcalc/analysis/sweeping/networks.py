@@ -25,6 +25,7 @@ from flopcalc.analysis.sweeping.values import (
 from flopcalc.analysis.variables import AXES
 from flopcalc.cost.convention import Convention
 from flopcalc.cost.convention import get as get_convention
+from flopcalc.cost.cost import in_bytes
 from flopcalc.cost.kinds import KINDS
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks import library
@@ -70,7 +71,7 @@ class Row(NamedTuple):
 
 def evaluate_block(
     case: Case,
-    inputs: Sequence[tuple[int, ...] | None],
+    inputs: Sequence[tuple[int, ...]],
     batches: Sequence[int],
     kinds: Sequence[str],
     convention: Convention | None = None,
@@ -79,7 +80,7 @@ def evaluate_block(
     """The costs at several inputs and batches, which have the same length.
 
     convention: of a further cost `cost`. form: the closed form of the case, which is used where it holds; it has no
-    conventions. An input of None is the network's own.
+    conventions.
     """
     chosen = tuple(text for text in case.replace if text != PLAIN)
     plan = read_plan(chosen, None, case.keep if chosen else ())
@@ -88,25 +89,25 @@ def evaluate_block(
         if form is not None and convention is None and (row := _by_form(form, shape, batch, kinds)) is not None:
             found.append(row)
             continue
-        spec = TargetSpec("network", case.target, case.options, (Input(shape),) if shape else (), batch, plan)
+        spec = TargetSpec("network", case.target, case.options, (Input(shape),), batch, plan)
         try:
             target = read_target(spec)
-            cost: dict[str, int] = {kind: target.network.total(kind) for kind in kinds}
+            cost = in_bytes({kind: target.network.total(kind) for kind in kinds})
             if convention is not None:
                 cost[COST] = counted(target.network, convention).total
-            base = {kind: target.plain.total(kind) for kind in kinds} if plan else cost
+            base = in_bytes({kind: target.plain.total(kind) for kind in kinds}) if plan else cost
             found.append(Row(target.plain.input_shape, cost, base))
         except FlopcalcError as error:
             if error.code not in _REFUSALS:
                 raise
-            found.append(Row(shape or (), None, {}, _PLACE.sub("", error.message)))
+            found.append(Row(shape, None, {}, _PLACE.sub("", error.message)))
     return found
 
 
-def _by_form(form: NetworkForm, shape: tuple[int, ...] | None, batch: int, kinds: Sequence[str]) -> Row | None:
+def _by_form(form: NetworkForm, shape: tuple[int, ...], batch: int, kinds: Sequence[str]) -> Row | None:
     """The costs by a closed form; None where it does not hold."""
     own = form.input_shape
-    full = own if shape is None else (own[0], *shape * (len(own) - 1)) if len(shape) == 1 < len(own) else shape
+    full = (own[0], *shape * (len(own) - 1)) if len(shape) == 1 < len(own) else shape
     if len(full) != len(own) or full[0] != own[0]:
         return None
     places = {"batch": batch, **dict(zip(AXES.get(len(own), ()), full, strict=False))}
@@ -114,9 +115,9 @@ def _by_form(form: NetworkForm, shape: tuple[int, ...] | None, batch: int, kinds
     if not form.allows(point):
         return None
     known: dict[int, Any] = {}
-    cost = {kind: evaluate(form.cost[kind], point, known) for kind in kinds}
+    cost = in_bytes({kind: evaluate(form.cost[kind], point, known) for kind in kinds})
     before = form.baseline
-    base = cost if before is None else {kind: evaluate(before.cost[kind], point, known) for kind in kinds}
+    base = cost if before is None else in_bytes({kind: evaluate(before.cost[kind], point, known) for kind in kinds})
     return Row(full, cost, base)
 
 
@@ -134,7 +135,8 @@ class NetworkFamily:
                 "`flopcalc list` shows the described networks; flopcalc model counts a Python model at one input",
             )
         description = library.compiled(name)
-        self._defaults = description.at().options
+        plain = description.at()
+        self._defaults = plain.options
         known = [one for one in request.settings if one in self._defaults]
         outer: list[tuple[str, Values]] = [
             (f" replace {index}", alternatives) for index, alternatives in enumerate(request.replace)
@@ -147,7 +149,8 @@ class NetworkFamily:
                 outer.append((option, _option_values(option, description.declared()[option]["default"], setting)))
         self._options = known
         self._outer = outer
-        self._inputs: tuple[tuple[int, ...] | None, ...] = request.inputs or (None,)
+        # A closed form may be made at another input than the network's own, so that one is named.
+        self._inputs: tuple[tuple[int, ...], ...] = request.inputs or (plain.input_shape,)
         self._batches = request.sizes.get("batch", (1,))
         axes = (Axis("input", range(len(self._inputs))), Axis("batch", self._batches))
         self._grid = Grid(axes, _BLOCK)
@@ -236,7 +239,7 @@ class NetworkFamily:
         return self._form[1]
 
     def _outcome(
-        self, case: Case, inputs: Sequence[tuple[int, ...] | None], batches: Sequence[int], fixed: Mapping[str, Any]
+        self, case: Case, inputs: Sequence[tuple[int, ...]], batches: Sequence[int], fixed: Mapping[str, Any]
     ) -> Outcome:
         ratios, columns = split(self._needed)
         kinds = [kind for kind in KINDS if kind in columns or kind in ratios]

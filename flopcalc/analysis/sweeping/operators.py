@@ -13,6 +13,7 @@ from flopcalc.analysis.sweeping.request import Request
 from flopcalc.analysis.sweeping.values import Values, len_of, product_of, read_option, type_of_values
 from flopcalc.catalog import lookup
 from flopcalc.cost import convention
+from flopcalc.cost.cost import in_bytes
 from flopcalc.cost.kinds import KINDS
 from flopcalc.errors import FlopcalcError
 from flopcalc.spec.operator import Operator
@@ -284,12 +285,13 @@ class OperatorFamily:
             if error.code not in _REFUSALS:
                 raise
             return None, error.rule or error.hint, error.reason or error.message
-        known = described(setting, g, evaluation.named) | evaluation.cost.totals() | self._fixed
+        known = described(setting, g, evaluation.named) | in_bytes(evaluation.cost.totals()) | self._fixed
         kinds, columns = split(self._needed)
         if COST in columns:
             known[COST] = self._convention.of(evaluation.cost, g.batch)
         found = {name: known.get(name) for name in columns}
-        return found | {baseline_name(kind): evaluation.baseline.total(kind) for kind in kinds}, "", ""
+        base = in_bytes({kind: evaluation.baseline.total(kind) for kind in kinds})
+        return found | {baseline_name(kind): total for kind, total in base.items()}, "", ""
 
     def _one_by_one(self, case: _Case, grid: Grid, block: Block) -> Outcome:
         """A block without recorded operations."""

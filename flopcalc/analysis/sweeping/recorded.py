@@ -11,7 +11,7 @@ from flopcalc.analysis.sweeping.node import Book, Node, both, equal, negation
 from flopcalc.analysis.sweeping.outcome import RATIOS, baseline_name
 from flopcalc.analysis.sweeping.program import Program
 from flopcalc.cost.convention import Convention
-from flopcalc.cost.cost import Cost
+from flopcalc.cost.cost import Cost, in_bytes
 from flopcalc.cost.geometry import SAME, Geometry, short
 from flopcalc.cost.kinds import KINDS
 from flopcalc.spec.operator import Operator
@@ -119,11 +119,11 @@ def record(
         g, options = setting.geometry()
         named, parts = setting.operator.apply_any(g, options)
         cost = Cost(parts)
-        found = described(setting, g, named) | cost.totals()
+        found = described(setting, g, named) | in_bytes(cost.totals())
         if COST in columns:
             found[COST] = setting.convention.of(cost, g.batch)
         if kinds:
-            base = setting.operator.baseline(g, named).totals()
+            base = in_bytes(setting.operator.baseline(g, named).totals())
             found |= {baseline_name(kind): base[kind] for kind in kinds}
         return found
 
