@@ -17,7 +17,7 @@ from flopcalc.text.yaml_file import File, Map
 OF_OPTION = ("default", "help", "choices", "least")
 NAME = re.compile(r"[A-Za-z0-9_]+")
 # Names with a meaning in expressions: sizes of the input, the index, and truth values.
-RESERVED = frozenset(("c", "h", "w", "i", "true", "false", "True", "False"))
+RESERVED = frozenset(("c", "d", "h", "w", "i", "true", "false", "True", "False"))
 # Arguments of `flopcalc.network`, to which options are given as keywords.
 _ARGUMENTS = frozenset(("input", "batch"))
 

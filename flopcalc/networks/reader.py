@@ -17,7 +17,7 @@ from flopcalc.networks.blocks import COMMON, Blocks, Call, is_alike
 from flopcalc.networks.layer_entry import Kinds, Single, params_of, read_layer, share_weights
 from flopcalc.networks.network import INPUT
 from flopcalc.networks.neutral import NEUTRAL
-from flopcalc.networks.options import NAME
+from flopcalc.networks.options import NAME, RESERVED
 from flopcalc.networks.scope import Entry, Reading, Row, Scope, new_entry, new_row, reading_of
 from flopcalc.networks.tape import INPUT_SLOT, Env, Known, Tape, new_known, sizes_in
 from flopcalc.text.yaml_file import File, Map, Seq, line_of
@@ -184,6 +184,10 @@ class Reader:
         for name, column in columns.items():
             if not NAME.fullmatch(name):
                 raise self.file.error(table, name, f"{entry.label}: {clip(name)} is not a name for a column")
+            if name in RESERVED:
+                raise self.file.error(
+                    table, name, f"{entry.label}: the column {name} has another meaning", "choose another name"
+                )
             if not isinstance(column.value, tuple):
                 raise self.file.error(table, name, f"{entry.label}: {name} is {clip(column.value)}, not a list")
             self.tape.same(column, len)
@@ -287,6 +291,11 @@ class Reader:
             return found
         if not isinstance(table, Map) or not all(NAME.fullmatch(name) for name in table):
             raise self.file.error(spec, "let", f"{label}: let maps names to expressions")
+        if taken := RESERVED.intersection(table):
+            # The sizes of the input, the index or a truth value would hide it.
+            raise self.file.error(
+                table, min(taken), f"{label}: the name {min(taken)} of let has another meaning", "choose another name"
+            )
         here = dict(env)
         for name in table:
             found[name] = here[name] = self.tape.later(table, name, here, label)

@@ -571,7 +571,7 @@ def test_a_closed_form_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_traffic_is_in_bytes(run: Any, tmp_path: Any) -> None:
     """A convolution reads 8 x 6 x 6 elements and 16 x 8 weights, and writes 16 x 6 x 6: as layer, model and solve."""
     moved = 4 * (8 * 36 + 16 * 8 + 16 * 36)
-    given = {"c_in": 8, "c_out": 16, "k": 1, "hw": 6, "columns": "traffic,ratio(traffic)"}
+    given: Any = {"c_in": 8, "c_out": 16, "k": 1, "hw": 6, "columns": "traffic,ratio(traffic)"}
     assert sweep("conv", **given).to_rows() == [[moved, 1.0]]
     assert sweep("conv", **given, where=f"traffic <= {moved}", pareto="traffic", sort="traffic").to_rows() == [
         [moved, 1]

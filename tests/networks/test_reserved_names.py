@@ -17,7 +17,7 @@ def _load(folder: Path, text: str) -> Network:
 
 
 @pytest.mark.parametrize(
-    "name", ["c", "h", "w", "i", "true", "False", "input", "batch", "lambda", "if", "for", "class"]
+    "name", ["c", "d", "h", "w", "i", "true", "False", "input", "batch", "lambda", "if", "for", "class"]
 )
 def test_an_option_with_a_name_that_is_taken(name: str, tmp_path: Path) -> None:
     """Sizes, keywords of Python, and the arguments of `flopcalc.network`, to which options are keywords."""
@@ -34,6 +34,37 @@ def test_an_argument_with_a_name_that_is_taken(name: str, tmp_path: Path) -> Non
     text = f"blocks: {{x: {block}}}\ninput: [3, 8, 8]\nlayers:\n  - a: {{block: x}}\n"
     with pytest.raises(FlopcalcError, match=f"line 1: block x: the argument {name} has another meaning"):
         _load(tmp_path, text)
+
+
+@pytest.mark.parametrize("name", ["c", "d", "h", "w", "i", "true"])
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (
+            "let:\n  '{name}': 5\ninput: [3, 8, 8]\nlayers:\n  - a: relu\n",
+            "line 2: (top level): the name {name} of let",
+        ),
+        (
+            "input: [3, 8, 8]\nblocks:\n  x: {{let: {{'{name}': 5}}, layers: [b: relu]}}\nlayers:\n  - a: {{block: x}}\n",
+            "line 3: layer a: the name {name} of let",
+        ),
+        (
+            "input: [3, 8, 8]\nlayers:\n  - a:\n      repeat: 2\n      let: {{'{name}': 7}}\n      layers: [b: relu]\n",
+            "line 5: layer a: the name {name} of let",
+        ),
+        (
+            "input: [3, 8, 8]\nlayers:\n  - a: {{each: {{'{name}': [7]}}, layers: [b: relu]}}\n",
+            "line 3: layer a: the column {name}",
+        ),
+    ],
+    ids=["top", "block", "group", "each"],
+)
+def test_a_name_that_the_sizes_or_the_index_would_hide(name: str, text: str, place: str, tmp_path: Path) -> None:
+    """It was accepted, and expressions did not see it."""
+    with pytest.raises(FlopcalcError) as caught:
+        _load(tmp_path, text.format(name=name))
+    assert f"{place.format(name=name)} has another meaning" in caught.value.message
+    assert (caught.value.code, caught.value.hint) == ("bad-network", "choose another name")
 
 
 def test_shipped_networks_have_no_such_option() -> None:
