@@ -1,15 +1,15 @@
 """Reads one layer of a description: an operator or a primitive, with the shapes of its inputs."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache, partial
-from typing import Any, NamedTuple, TypeAlias
+from functools import partial
+from typing import Any, NamedTuple
 
-from flopcalc.catalog import lookup
 from flopcalc.cost.cost import Cost
 from flopcalc.cost.geometry import SAME, Geometry, resized
 from flopcalc.cost.whole import as_int
-from flopcalc.errors import FlopcalcError, unknown_name
+from flopcalc.errors import FlopcalcError
 from flopcalc.networks.evaluated import Applied, Sized
+from flopcalc.networks.kinds import OF_OPERATORS, Kinds, Prepared, StepOf, settings_of
 from flopcalc.networks.network import Shape
 from flopcalc.networks.neutral import NEUTRAL, where_it_changes
 from flopcalc.networks.tape import BATCH, MEMO, DiffersError, Env, Known, Step, Tape, Values, identity, names_of, taken
@@ -21,9 +21,7 @@ from flopcalc.text.compiled import is_name
 from flopcalc.text.sizes import sizes_of
 from flopcalc.text.yaml_file import File, Map
 
-_SHAPE_KEYS = ("k", "stride", "padding", "dilation", "groups")
-OF_OPERATORS = ("out", *_SHAPE_KEYS)
-_SIZES = (*_SHAPE_KEYS, "out")
+_SIZES = (*OF_OPERATORS[1:], "out")
 _IMAGE = "channels x height x width"
 _NO_SETTINGS: Mapping[str, Any] = {}
 
@@ -44,36 +42,6 @@ class Single(NamedTuple):
 # A call of the class takes twice as long.
 _sized = partial(tuple.__new__, Sized)
 _applied = partial(tuple.__new__, Applied)
-
-
-class Prepared(NamedTuple):
-    """An entry with `op` whose keys were checked: the entries of a block are read often, and prepared once.
-
-    operator: None for a primitive. sizes: the keys of its window, and `out`. settings: the options of the operator,
-    or the settings of the primitive. names: those in their expressions; None if the step cannot be kept by them.
-    """
-
-    kind: str
-    operator: Operator | None
-    sizes: tuple[str, ...]
-    settings: tuple[str, ...]
-    names: tuple[str, ...] | None
-
-
-# The step of a layer with these inputs.
-StepOf: TypeAlias = Callable[[tuple[int, ...]], Step]
-
-
-class Kinds:
-    """What one reading knows of entries with `op`, by their identity, and the operators used so far.
-
-    steps: by the entry and the values of the names in its expressions.
-    """
-
-    def __init__(self) -> None:
-        self.operators: dict[str, Operator] = {}
-        self.prepared: dict[int | str, Prepared] = {}
-        self.steps: dict[Any, StepOf] = {}
 
 
 def read_layer(file: File, one: Single, tape: Tape, kinds: Kinds) -> tuple[str, int]:
@@ -108,16 +76,11 @@ def _prepared(file: File, one: Single, tape: Tape, kinds: Kinds) -> Prepared:
     operator = None
     if kind not in PRIMITIVES:
         # Once for each reading, so that a file is read once.
-        operator = kinds.operators.get(kind) or lookup.find(kind)
-        if operator is None:
-            known = [*PRIMITIVES, *lookup.names()]
-            near = unknown_name("layer kind", kind, known, f"known: {', '.join(sorted(known))}")
-            raise file.error(spec, "op", f"{full}: {near.message}", near.hint)
-        kinds.operators[kind] = operator
+        operator = kinds.operator(file, spec, kind, full)
     sizes: tuple[str, ...] = ()
     settings = sizes
     if len(spec) > 1:
-        own, allowed = _keys(one.common, kind, operator)
+        own, allowed = settings_of(one.common, kind, operator)
         file.known(spec, allowed, full)
         sizes = tuple([key for key in _SIZES if key in spec]) if operator else ()
         settings = tuple([key for key in own if key in spec])
@@ -128,13 +91,6 @@ def _prepared(file: File, one: Single, tape: Tape, kinds: Kinds) -> Prepared:
     if is_kept:
         kinds.prepared[id(spec) if len(spec) > 1 else op] = entry
     return entry
-
-
-@lru_cache(maxsize=128)
-def _keys(common: frozenset[str], kind: str, operator: Operator | None) -> tuple[tuple[str, ...], frozenset[str]]:
-    """The names of settings in their order, and all keys of an entry of that kind."""
-    own = tuple(operator.param if operator else PRIMITIVES[kind].settings)
-    return own, common.union(own, OF_OPERATORS if operator else ())
 
 
 def _check_input(file: File, one: Single, operator: Operator, tape: Tape) -> None:

@@ -14,7 +14,9 @@ from typing import Any, NamedTuple
 
 from flopcalc.errors import clip, unknown_name
 from flopcalc.networks.blocks import COMMON, Blocks, Call, is_alike
-from flopcalc.networks.layer_entry import Kinds, Single, params_of, read_layer, share_weights
+from flopcalc.networks.columns import Columns
+from flopcalc.networks.kinds import Kinds
+from flopcalc.networks.layer_entry import Single, params_of, read_layer, share_weights
 from flopcalc.networks.network import INPUT
 from flopcalc.networks.neutral import NEUTRAL
 from flopcalc.networks.options import NAME, RESERVED
@@ -66,6 +68,7 @@ class Reader:
         self.rows: list[Row] = []
         self.indices: dict[str, int] = {}
         self.kinds = Kinds()
+        self.columns = Columns(file, self.kinds, blocks)
         # The blocks that were read; most are not repeated, so a `Reading` is made at the first repetition.
         self.readings: dict[Any, Reading | Callable[[], Reading]] = {}
         # The keys of blocks that name stages themselves: the stage outside is then part of the key.
@@ -197,6 +200,7 @@ class Reader:
             raise self.file.error(
                 spec, "each", f"{entry.label}: the lists of each have different lengths, or are too long: {shown}"
             )
+        self.columns.check(entry, table)
         for i in range(lengths.pop()):
             yield {"i": Known(i), **{name: self.tape.item(column, i) for name, column in columns.items()}}
 
@@ -246,6 +250,8 @@ class Reader:
         inner_stage = "" if entry.name == SPLICE and not entry.stage and "stage" not in spec else stage
         start = len(self.rows)
         if "op" in spec:
+            if "each" in spec:
+                spec = self.columns.settings(entry, self.tape.text(str(spec["op"]), spec, "op", env, entry.label))
             out = self.layer(full, spec, env, inputs, stage)
         elif "block" in spec:
             call = self.calls[id(spec)] = self.blocks.call(entry, env, row, self.options, inner_stage)

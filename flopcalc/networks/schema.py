@@ -5,7 +5,7 @@ from typing import Any
 from flopcalc.catalog import lookup
 from flopcalc.networks.blocks import COMMON
 from flopcalc.networks.description import TOP
-from flopcalc.networks.layer_entry import OF_OPERATORS
+from flopcalc.networks.kinds import OF_OPERATORS
 from flopcalc.networks.like import OF_DERIVED
 from flopcalc.networks.options import OF_OPTION
 from flopcalc.primitives.record import Primitive

@@ -45,7 +45,8 @@ def test_an_argument_with_a_name_that_is_taken(name: str, tmp_path: Path) -> Non
             "line 2: (top level): the name {name} of let",
         ),
         (
-            "input: [3, 8, 8]\nblocks:\n  x: {{let: {{'{name}': 5}}, layers: [b: relu]}}\nlayers:\n  - a: {{block: x}}\n",
+            "input: [3, 8, 8]\nblocks:\n  x: {{let: {{'{name}': 5}}, layers: [b: relu]}}\n"
+            "layers:\n  - a: {{block: x}}\n",
             "line 3: layer a: the name {name} of let",
         ),
         (
