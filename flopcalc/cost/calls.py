@@ -138,6 +138,12 @@ def lacks_sizes(part: Part) -> bool:
     return bool(part.call) and len(part.extra) < _how(part.call, part.work).sizes
 
 
+def is_label(text: str) -> bool:
+    """Whether a text is a label of the table, or has products of sizes after one or alone."""
+    products = _PRODUCTS.fullmatch(text)
+    return text in LABELS if products is None else not products[1] or products[1] in LABELS
+
+
 @lru_cache(maxsize=512)
 def _how(label: str, work: WorkKind) -> How:
     products = _PRODUCTS.fullmatch(label)

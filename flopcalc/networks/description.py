@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, SupportsIndex
 from flopcalc.catalog import lookup
 from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, clip
+from flopcalc.networks.call_labels import check_calls
 from flopcalc.networks.collector import paused
 from flopcalc.networks.evaluated import Evaluated, Structure
 from flopcalc.networks.network import Network, Shape, loose_ends, unbuilt
@@ -153,9 +154,8 @@ class Description:
             raise self._file.error(
                 data, None, "a network is a mapping with name, input and layers, and layers are missing"
             )
-        calls = data.get("calls") or {}
-        if not isinstance(calls, dict) or not all(isinstance(one, str) for pair in calls.items() for one in pair):
-            raise self._file.error(data, "calls", "calls maps names of layers, with * for any text, to ways of calling")
+        if "calls" in data:
+            check_calls(self._file, data)
 
     def _evaluated(
         self,

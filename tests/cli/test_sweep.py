@@ -32,7 +32,8 @@ def expected() -> list[dict[str, Any]]:
             for c_in in (16, 32, 48):
                 for k in (3, 5):
                     e = layer(name, c_in, k=k, hw=14, **options)
-                    kinds = {kind: e.total(kind) for kind in KINDS}
+                    # Traffic is in bytes of float32.
+                    kinds = {kind: e.total(kind) for kind in KINDS} | {"traffic": 4 * e.traffic}
                     decimal = None if alpha is None else float(alpha)
                     rows.append({"operator": name, "c_in": c_in, "k": k, "alpha": decimal, **kinds})
     return rows
