@@ -4,9 +4,12 @@ Every error that a user can cause is a `FlopcalcError`: one line that says what 
 value given, one line (the hint) that says what to do.
 """
 
+import re
 from collections.abc import Iterable
 from enum import IntEnum
 from os import PathLike
+
+_FRACTION = re.compile(r"Fraction\((-?[0-9]+), ([0-9]+)\)")
 
 
 class ExitCode(IntEnum):
@@ -113,10 +116,22 @@ def _escape(letter: str) -> str:
     return letter if kind == "Co" else letter.encode("unicode_escape").decode("ascii")
 
 
+def _decimal(top: int, bottom: int) -> str:
+    """A fraction as people write it: 2.5, 1/3."""
+    for places in range(16):
+        if not 10**places % bottom:
+            whole, rest = divmod(abs(top) * (10**places // bottom), 10**places)
+            return f"{'-' if top < 0 else ''}{whole}" + (f".{rest:0{places}d}" if places else "")
+    return f"{top}/{bottom}"
+
+
 def clip(value: object, length: int = 60) -> str:
     """Repr of a user's value, cut to a length that keeps an error on one line."""
     try:
         text = printable(repr(value)).replace("\n", " ")
+        if not isinstance(value, str):
+            # Decimals of files are exact fractions.
+            text = _FRACTION.sub(lambda found: _decimal(int(found[1]), int(found[2])), text)
     except ValueError:
         # Python writes no number of more than 4,300 digits.
         text = "a number of more than 4,300 digits"

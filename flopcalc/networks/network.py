@@ -313,4 +313,4 @@ def loose_ends(layers: Sequence[_Placed], output: str) -> Iterator[str]:
     loose = [name for name in map(attrgetter("name"), layers) if name not in used]
     if loose:
         shown = ", ".join(loose[:6]) + (", ..." if len(loose) > 6 else "")
-        yield f"{len(loose)} further outputs, which no layer takes: {shown}"
+        yield f"{len(loose)} further output{'s' if len(loose) > 1 else ''}, which no layer takes: {shown}"

@@ -244,6 +244,10 @@ class Reader:
         full, prefix = self.named(entry, env, often)
         stage = entry.stage or full.split(".")[0] or entry.name
         if "stage" in spec:
+            if type(spec["stage"]) not in (str, int):
+                given = "empty" if spec["stage"] is None else clip(spec["stage"])
+                why = f"{entry.label}: stage is {given}, not a name"
+                raise self.file.error(spec, "stage", why, "write for example stage: head")
             self.stages += 1
             stage = " ".join(self.tape.text(str(spec["stage"]), spec, "stage", env, entry.label).split()) or stage
         # The layers inside an entry without a name have their own stages.

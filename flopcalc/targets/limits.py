@@ -42,6 +42,7 @@ _OTHER_UNIT = re.compile(r"(?<![\w.])[0-9.]+(?:[eE][+-]?[0-9]+)?\s?([^\W\d_]+)(?
 _COMMA = re.compile(r"(?<![\w.])[0-9]{1,3}(?:,[0-9]{3})+(?![\w,])")
 _WORDS = (*_RIGHT, "and", "or", "if", "else", "in", "is", "not")
 _EXAMPLE = "for example params <= 5.5M, macs <= 1.02 * baseline, stage layer4: macs <= 1G, ratio(conv) <= 0.4"
+_LEFT = f"quantities: {', '.join(QUANTITIES)}, time(DEVICE), ratio(NAME)"
 _ARITHMETIC = (ast.BinOp, ast.operator, ast.UnaryOp, ast.USub, ast.Load)
 
 
@@ -218,13 +219,13 @@ def _left(text: str, node: ast.expr) -> str:
             return node.id
         if node.id == "time":
             raise _bad(text, "a time needs a device", _TIME_EXAMPLE)
-        near = unknown_name("quantity", node.id, QUANTITIES, f"quantities: {', '.join(QUANTITIES)}, ratio(NAME)")
+        near = unknown_name("quantity", node.id, QUANTITIES, _LEFT)
         raise _bad(text, near.message, near.hint)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "time":
         raise _bad(text, "write a time as time(DEVICE) or time(DEVICE, EXECUTION)", _TIME_EXAMPLE)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "ratio":
         raise _bad(text, "write a ratio as ratio(NAME) or ratio(NAME, params), with NAME in quotes if needed")
-    raise _bad(text, "its left side is not a quantity", f"quantities: {', '.join(QUANTITIES)}, ratio(NAME)")
+    raise _bad(text, "its left side is not a quantity", _LEFT)
 
 
 def _bad(text: str, why: str, hint: str = "") -> FlopcalcError:

@@ -146,8 +146,8 @@ def is_python(name: str) -> bool:
 
 def _check_no_call(spec: TargetSpec) -> None:
     """Raise FlopcalcError for options of a Python model with a described network."""
-    if spec.call_flags:
-        flag, value = spec.call_flags[0]
+    if flags := [*spec.call_flags, *spec.call.given]:
+        flag, value = flags[0]
         raise FlopcalcError(
             "bad-usage",
             f"{flag} {clip(value)} does not apply to {clip(spec.what)}, which is a described network",

@@ -182,7 +182,8 @@ def read_call(arguments: Mapping[str, Any] | None = None, method: Any = None, on
     if on is not None and on not in get_args(On):
         raise FlopcalcError("bad-option", f"--on is {clip(on)}", f"one of: {', '.join(get_args(On))}")
     values = {name: argument_value(value) for name, value in arguments.items()}
-    return ForwardCall(method or "forward", on or "auto", values)
+    given = tuple((flag, one) for flag, one in (("--method", method), ("--on", on)) if one is not None)
+    return ForwardCall(method or "forward", on or "auto", values, given)
 
 
 def as_texts(given: str | Iterable[str]) -> tuple[str, ...]:

@@ -167,3 +167,12 @@ def test_solve_has_no_times() -> None:
     """One line says so."""
     with pytest.raises(FlopcalcError, match="a time is known to `flopcalc check` only"):
         flopcalc.solve("resnet18", "width", "time(h200) <= 5 ms")
+
+
+@pytest.mark.parametrize("text", ["quantum <= 1k", "2 * macs <= 1k"])
+def test_the_hint_on_the_left_side_names_times(text: str) -> None:
+    """With the other quantities."""
+    with pytest.raises(FlopcalcError) as caught:
+        read_limit(text, "network")
+    assert caught.value.hint.startswith("quantities: params, ")
+    assert caught.value.hint.endswith(", time(DEVICE), ratio(NAME)")

@@ -228,3 +228,29 @@ def test_titles_tell_what_was_set(tmp_path: Path) -> None:
     path = tmp_path / "net.yaml"
     path.write_text('title: "{a plain set}"\ninput: [3, 8, 8]\nlayers: [{a: relu}]\n')
     assert network(str(path)).title == "{a plain set}"
+
+
+@pytest.mark.parametrize(
+    ("entry", "why"),
+    [
+        ("{op: relu, repeat: 2.5}", "layer b: repeat is 2.5, not 0 to 10000"),
+        ("{op: relu, repeat: 1 / 3}", "layer b: repeat is 1/3, not 0 to 10000"),
+        ("{op: relu, repeat: -0.25}", "layer b: repeat is -0.25, not 0 to 10000"),
+        ("{op: relu, stage: null}", "layer b: stage is empty, not a name"),
+        ("{op: relu, stage: [a]}", "layer b: stage is ['a'], not a name"),
+    ],
+)
+def test_values_as_they_are_written(entry: str, why: str, tmp_path: Path) -> None:
+    """Errors show no records of Python, and a stage without a name is one."""
+    path = tmp_path / "net.yaml"
+    path.write_text(f"input: [3, 8, 8]\nlayers:\n  - b: {entry}\n")
+    with pytest.raises(FlopcalcError) as caught:
+        network(str(path))
+    assert caught.value.message.endswith(f"net.yaml, line 3: {why}")
+
+
+def test_one_further_output(tmp_path: Path) -> None:
+    """In the singular."""
+    path = tmp_path / "net.yaml"
+    path.write_text("input: [3, 8, 8]\nlayers:\n  - a: relu\n  - b: {op: relu, from: input}\n")
+    assert network(str(path)).remarks == ("1 further output, which no layer takes: a",)

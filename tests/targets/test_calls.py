@@ -238,3 +238,14 @@ def test_from_python() -> None:
 
 def test_complex_input() -> None:
     assert parse_input("3x8:complex64").dtype == "complex64"
+
+
+@pytest.mark.parametrize("method", ["forward", "encode"])
+def test_a_description_has_no_methods(method: str, run: Runner) -> None:
+    """The usual method is refused as others are: it would have no effect."""
+    done = run("model", "resnet18", "--method", method)
+    assert done.code == 2
+    assert done.err.splitlines() == [
+        f"error: --method '{method}' does not apply to 'resnet18', which is a described network",
+        "hint:  leave --method out; it is for a Python model such as file.py:Net",
+    ]
