@@ -49,13 +49,11 @@ class ForwardCall(NamedTuple):
 
     method: the method that is counted. on: the device of the pass: meta, where nothing is computed; cpu, with real
     values; or auto, which is meta, and cpu where the forward reads values. arguments: keywords that are not tensors.
-    given: the options of the command line that were given, also with the usual values.
     """
 
     method: str = "forward"
     on: On = "auto"
     arguments: Mapping[str, Any] = _NOTHING
-    given: tuple[tuple[str, str], ...] = ()
 
 
 # The plain call: tensors only.

@@ -146,7 +146,9 @@ def is_python(name: str) -> bool:
 
 def _check_no_call(spec: TargetSpec) -> None:
     """Raise FlopcalcError for options of a Python model with a described network."""
-    if flags := [*spec.call_flags, *spec.call.given]:
+    # The usual method is no flag, and is refused as others are.
+    usual = [("--method", spec.call.method)] if spec.names_method else []
+    if flags := [*spec.call_flags, *usual]:
         flag, value = flags[0]
         raise FlopcalcError(
             "bad-usage",

@@ -58,6 +58,7 @@ class TargetSpec(NamedTuple):
     replacements (None for no replacement), and for Python code the timeout, the call (the method, the device and the
     keywords that are not tensors) and the rules for kernels of its own (beside those that are registered). For an
     operator: shape, its sizes by their names in `flopcalc.layer`. training: how it is trained, None for inference.
+    names_method: whether the method was given, also if it is the usual one.
     """
 
     kind: Kind
@@ -71,6 +72,7 @@ class TargetSpec(NamedTuple):
     call: ForwardCall = FORWARD
     kernels: "tuple[KernelRule, ...]" = ()
     training: TrainingOptions | None = None
+    names_method: bool = False
 
     def _key(self) -> tuple[Any, ...]:
         return self.kind, self.what, *self.flags, *self.shape.items(), self.inputs, self.batch, self.training
@@ -146,6 +148,7 @@ def from_texts(
         timeout=timeout or DEFAULT_TIMEOUT,
         call=read_call(split_settings(argument_texts, "--arg"), method, on),
         training=training,
+        names_method=method is not None,
     )
 
 
@@ -166,7 +169,8 @@ def from_python(
     """The network that the arguments of a Python call name. Raises FlopcalcError for invalid values."""
     chosen = read_plan(as_texts(replace), where, as_texts(keep))
     call = read_call(arg, method, on)
-    return TargetSpec("network", what, dict(set or {}), as_inputs(inputs), batch, chosen, call=call, training=training)
+    spec = TargetSpec("network", what, dict(set or {}), as_inputs(inputs), batch, chosen, call=call, training=training)
+    return spec._replace(names_method=method is not None)
 
 
 def read_call(arguments: Mapping[str, Any] | None = None, method: Any = None, on: Any = None) -> ForwardCall:
@@ -182,8 +186,7 @@ def read_call(arguments: Mapping[str, Any] | None = None, method: Any = None, on
     if on is not None and on not in get_args(On):
         raise FlopcalcError("bad-option", f"--on is {clip(on)}", f"one of: {', '.join(get_args(On))}")
     values = {name: argument_value(value) for name, value in arguments.items()}
-    given = tuple((flag, one) for flag, one in (("--method", method), ("--on", on)) if one is not None)
-    return ForwardCall(method or "forward", on or "auto", values, given)
+    return ForwardCall(method or "forward", on or "auto", values)
 
 
 def as_texts(given: str | Iterable[str]) -> tuple[str, ...]:
