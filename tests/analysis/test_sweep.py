@@ -585,7 +585,7 @@ def test_traffic_is_in_bytes(run: Any, tmp_path: Any) -> None:
 
 
 @pytest.mark.parametrize("most", [2, 200])
-def test_batches_at_the_input_of_the_network(most: int) -> None:
+def test_batches_by_a_form_or_one_by_one(most: int) -> None:
     """Each by the description, or all by a closed form, which is made at another input."""
     found = sweep("resnet18", batch=range(1, most + 1), columns="input,batch,macs,traffic,ratio(traffic)")
     plain = network("resnet18", batch=2)
