@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from flopcalc.errors import unknown_name
-from flopcalc.networks.options import NAME, RESERVED
+from flopcalc.networks.options import NAME, reserved
 from flopcalc.networks.scope import Entry
-from flopcalc.networks.tape import Env, Known, Tape, identity, names_of
+from flopcalc.networks.tape import INPUT_SLOT, Env, Known, Tape, identity, names_of
 from flopcalc.text.yaml_file import File, Map
 
 # The keys that every entry may have.
@@ -71,7 +71,8 @@ class Blocks:
         if not isinstance(block, Map) or not set(block) <= {"args", "let", "layers"}:
             raise self.file.error(self.named, name, f"block {name} may only have args, let and layers")
         args = block.get("args") or Map()
-        if taken := (RESERVED | COMMON) & set(args if isinstance(args, Map) else ()):
+        names = COMMON | reserved(len(self.tape.values[INPUT_SLOT][0]))
+        if taken := names.intersection(args if isinstance(args, Map) else ()):
             raise self.file.error(args, min(taken), f"block {name}: the argument {min(taken)} has another meaning")
         if not isinstance(args, Map) or not all(NAME.fullmatch(arg) for arg in args):
             raise self.file.error(

@@ -16,10 +16,14 @@ from flopcalc.text.yaml_file import File, Map
 
 OF_OPTION = ("default", "help", "choices", "least")
 NAME = re.compile(r"[A-Za-z0-9_]+")
-# Names with a meaning in expressions: sizes of the input, the index, and truth values.
-RESERVED = frozenset(("c", "d", "h", "w", "i", "true", "false", "True", "False"))
+_RESERVED = frozenset(("c", "h", "w", "i", "true", "false", "True", "False"))
 # Arguments of `flopcalc.network`, to which options are given as keywords.
 _ARGUMENTS = frozenset(("input", "batch"))
+
+
+def reserved(axes: int) -> frozenset[str]:
+    """Names with a meaning in expressions: sizes of an input with so many axes, the index, and truth values."""
+    return _RESERVED | {"d"} if axes == len("cdhw") else _RESERVED
 
 
 def network_file(path: str) -> File:
@@ -32,8 +36,10 @@ def default_options(file: File, data: Map) -> dict[str, Any]:
     declared = data.get("options") or Map()
     if not isinstance(declared, Map):
         raise file.error(data, "options", "options maps names to {default: ..., help: ...}")
+    shape = data.get("input")
+    taken = reserved(len(shape) if isinstance(shape, list) else 0) | _ARGUMENTS
     for option in declared:
-        _check_declared(file, declared, option)
+        _check_declared(file, declared, option, taken)
     return {option: read_option(option, spec, {}) for option, spec in declared.items()}
 
 
@@ -47,10 +53,10 @@ def read_options(name: str, data: Map, defaults: Mapping[str, Any], given: Mappi
     return {**defaults, **changed}
 
 
-def _check_declared(file: File, declared: Map, option: str) -> None:
-    """Raise an error if the declaration of an option is incomplete or contradicts itself."""
+def _check_declared(file: File, declared: Map, option: str, names: frozenset[str]) -> None:
+    """Raise an error if the declaration of an option is incomplete or contradicts itself. names: taken ones."""
     spec = declared[option]
-    taken = option in RESERVED or option in _ARGUMENTS or iskeyword(option)
+    taken = option in names or iskeyword(option)
     if not NAME.fullmatch(option) or taken:
         why = "has another meaning" if taken else "has other characters than letters, digits and _"
         raise file.error(declared, option, f"the option name {clip(option)} {why}", "choose another name")

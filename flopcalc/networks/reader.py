@@ -19,7 +19,7 @@ from flopcalc.networks.kinds import Kinds
 from flopcalc.networks.layer_entry import Single, params_of, read_layer, share_weights
 from flopcalc.networks.network import INPUT
 from flopcalc.networks.neutral import NEUTRAL
-from flopcalc.networks.options import NAME, RESERVED
+from flopcalc.networks.options import NAME, reserved
 from flopcalc.networks.scope import Entry, Reading, Row, Scope, new_entry, new_row, reading_of
 from flopcalc.networks.tape import INPUT_SLOT, Env, Known, Tape, new_known, sizes_in
 from flopcalc.text.yaml_file import File, Map, Seq, line_of
@@ -62,6 +62,7 @@ class Reader:
         self.file = file
         self.tape = tape
         self.options: dict[str, Known] = {}
+        self.reserved = reserved(len(tape.values[INPUT_SLOT][0]))
         self.blocks = Blocks(file, tape, blocks)
         self.slots: dict[str, int] = {INPUT: INPUT_SLOT}
         self.sizes: dict[int, dict[str, Known]] = {}
@@ -187,7 +188,7 @@ class Reader:
         for name, column in columns.items():
             if not NAME.fullmatch(name):
                 raise self.file.error(table, name, f"{entry.label}: {clip(name)} is not a name for a column")
-            if name in RESERVED:
+            if name in self.reserved:
                 raise self.file.error(
                     table, name, f"{entry.label}: the column {name} has another meaning", "choose another name"
                 )
@@ -301,7 +302,7 @@ class Reader:
             return found
         if not isinstance(table, Map) or not all(NAME.fullmatch(name) for name in table):
             raise self.file.error(spec, "let", f"{label}: let maps names to expressions")
-        if taken := RESERVED.intersection(table):
+        if taken := self.reserved.intersection(table):
             # The sizes of the input, the index or a truth value would hide it.
             raise self.file.error(
                 table, min(taken), f"{label}: the name {min(taken)} of let has another meaning", "choose another name"

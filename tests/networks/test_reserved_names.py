@@ -17,7 +17,7 @@ def _load(folder: Path, text: str) -> Network:
 
 
 @pytest.mark.parametrize(
-    "name", ["c", "d", "h", "w", "i", "true", "False", "input", "batch", "lambda", "if", "for", "class"]
+    "name", ["c", "h", "w", "i", "true", "False", "input", "batch", "lambda", "if", "for", "class"]
 )
 def test_an_option_with_a_name_that_is_taken(name: str, tmp_path: Path) -> None:
     """Sizes, keywords of Python, and the arguments of `flopcalc.network`, to which options are keywords."""
@@ -36,7 +36,7 @@ def test_an_argument_with_a_name_that_is_taken(name: str, tmp_path: Path) -> Non
         _load(tmp_path, text)
 
 
-@pytest.mark.parametrize("name", ["c", "d", "h", "w", "i", "true"])
+@pytest.mark.parametrize("name", ["c", "h", "w", "i", "true"])
 @pytest.mark.parametrize(
     ("text", "place"),
     [
@@ -66,6 +66,22 @@ def test_a_name_that_the_sizes_or_the_index_would_hide(name: str, text: str, pla
         _load(tmp_path, text.format(name=name))
     assert f"{place.format(name=name)} has another meaning" in caught.value.message
     assert (caught.value.code, caught.value.hint) == ("bad-network", "choose another name")
+
+
+DEPTH = {
+    "option": "options: {d: {default: 5}}",
+    "let": "let: {d: 5}",
+    "argument": "blocks: {x: {args: {d: 5}, layers: [b: {op: pointwise, out: d}]}}",
+}
+
+
+@pytest.mark.parametrize("text", DEPTH.values(), ids=DEPTH)
+def test_the_depth_is_a_size_of_volumes_only(text: str, tmp_path: Path) -> None:
+    """On images `d` is a name as any other: 3 to 5 channels are 15 weights."""
+    layer = "{block: x}" if "blocks" in text else "{op: pointwise, out: d}"
+    assert _load(tmp_path, f"{text}\ninput: [3, 8, 8]\nlayers:\n  - a: {layer}\n").params == 15
+    with pytest.raises(FlopcalcError, match=r"line 1: .*\bd\b.* has another meaning"):
+        _load(tmp_path, f"{text}\ninput: [3, 4, 8, 8]\nlayers:\n  - a: {layer}\n")
 
 
 def test_shipped_networks_have_no_such_option() -> None:
