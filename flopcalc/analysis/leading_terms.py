@@ -1,5 +1,6 @@
 """Ratios of closed forms, and their limits for large inputs."""
 
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -7,6 +8,9 @@ from flopcalc.analysis.network_form import Expression, NetworkForm
 from flopcalc.symbolic.atoms import Monomial, Terms, shared_factors, without_factors
 from flopcalc.symbolic.size import Size, plain
 from flopcalc.symbolic.writing import text
+
+# A large input is one of these times the reference: its divisors remain, and with an odd number odd quotients too.
+_MANY = (1024, 1025)
 
 
 def ratio_text(top: Expression, bottom: Expression) -> str:
@@ -44,10 +48,15 @@ def _content(*values: Any) -> int:
 
 
 def limit(form: NetworkForm, kind: str) -> Fraction | None:
-    """The ratio to the form before replacement for an input that grows along all its axes; None where it has none."""
+    """The ratio to the form before replacement for an input that grows along all its axes.
+
+    None where it has none, or the form does not hold there.
+    """
     if form.baseline is None:
         return None
     axes = {one.symbol for one in form.variables if one.kind == "axis"}
+    if not any(form.allows(_times(form.reference, axes, many)) for many in _MANY):
+        return None
     top, bottom = _leading(form.cost[kind], axes), _leading(form.baseline.cost[kind], axes)
     if top is None or not bottom:
         return None
@@ -55,6 +64,10 @@ def limit(form: NetworkForm, kind: str) -> Fraction | None:
     quotient = Fraction(top.get(first, 0)) / bottom[first]
     proportional = {key: factor * quotient for key, factor in bottom.items() if factor * quotient}
     return quotient if proportional == top else None
+
+
+def _times(point: Mapping[str, Any], axes: set[str], many: int) -> dict[str, Any]:
+    return {name: value * many if name in axes else value for name, value in point.items()}
 
 
 def _leading(value: Expression, axes: set[str]) -> Terms | None:

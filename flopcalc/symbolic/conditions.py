@@ -1,6 +1,7 @@
 """Where an expression holds: the conditions of a scope as people write them."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from itertools import chain, product
@@ -16,6 +17,7 @@ from flopcalc.symbolic.writing import text
 # Sizes at which a condition on one symbol is looked at, and the largest period that is looked for.
 _LOOKED_AT = 256
 _LARGEST_PERIOD = 128
+_UPPER = re.compile(r"(\w+) <= ([0-9]+)")
 # Values of each symbol at which a condition on several is looked at, from the least on, and further points.
 _SMALL, _FURTHER = 12, 200
 
@@ -67,8 +69,18 @@ def requirements(scope: Scope) -> tuple[list[Requirement], list[FixedSize]]:
             shown = "" if len(names) > 1 and _holds_widely(scope, one, names) else comparison(one)
         if isinstance(shown, str) and shown:
             found.setdefault(shown, Requirement(shown, one.where))
+    found = _least_upper(found)
     lower = [Requirement(f"{name} >= {least}", where) for name, (least, where) in bounds.items() if name not in fixed]
     return [*lower, *found.values()], list(fixed.values())
+
+
+def _least_upper(found: Mapping[str, Requirement]) -> dict[str, Requirement]:
+    """Without those that another one implies: of `H <= 62` and `H <= 56`, only the second says something."""
+    ends = {text: (match[1], int(match[2])) for text in found if (match := _UPPER.fullmatch(text))}
+    least: dict[str, int] = {}
+    for name, most in ends.values():
+        least[name] = min(most, least.get(name, most))
+    return {text: one for text, one in found.items() if text not in ends or ends[text][1] == least[ends[text][0]]}
 
 
 def _on_one(scope: Scope, one: Condition, name: str) -> str | int | None:

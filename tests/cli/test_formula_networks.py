@@ -267,3 +267,12 @@ def test_in_python() -> None:
     assert found.to_dict()["schema"] == "flopcalc/formula/2"
     assert formula("ghost").to_dict()["schema"] == "flopcalc/formula/1"
     assert "macs" in repr(found)
+
+
+def test_a_form_of_small_inputs_has_no_limit_for_large_ones(run: Runner) -> None:
+    """Windows of transforms become larger at 57: the form ends before, and so does what its ratio tends to."""
+    words = ("formula", "resnet20_cifar", "--replace", "fft_conv", "--format", "json")
+    record = json.loads(run(*words).out)
+    assert "H <= 56" in str(record["valid"])
+    assert record["ratio"]["macs"]["limit"] is None
+    assert "for a large input" not in run(*words[:-2]).out

@@ -191,3 +191,12 @@ def test_the_floor_of_a_half_has_one_form(sizes: tuple[Scope, Any, Any]) -> None
     for odd in (-5, -3, -1, 1, 3):
         assert text((height + odd) // 2) == text((height + 1) // 2 + (odd - 1) // 2)
         assert text((height - width + odd) // 2) == text((height - width + 1) // 2 + (odd - 1) // 2)
+
+
+def test_only_the_least_upper_bound_is_told(sizes: tuple[Scope, Any, Any]) -> None:
+    """H <= 500 says all that H <= 700 does; W has a bound of its own."""
+    scope, height, width = sizes
+    for most in (700, 500, 600):
+        assert height <= most
+    assert width <= 700
+    assert [one.condition for one in requirements(scope)[0]] == ["H <= 500", "W <= 700"]
