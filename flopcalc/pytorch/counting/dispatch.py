@@ -181,8 +181,10 @@ _COMPOSITE: dict[OpOverload, bool] = {}
 def _is_composite(func: OpOverload) -> bool:
     made = _COMPOSITE.get(func)
     if made is None:
-        # Not `func.decompose`, which prefers decompositions in Python, and those run other kernels.
-        made = _COMPOSITE[func] = torch._C._dispatch_has_kernel_for_dispatch_key(func._name, _COMPOSITE_KEY)
+        # Not `func.decompose`, which prefers decompositions in Python, and those run other kernels. Some functions are
+        # made of kernels only where they have none of their own, such as the gradient of SiLU.
+        has = torch._C._dispatch_has_kernel_for_dispatch_key
+        made = _COMPOSITE[func] = has(func._name, _COMPOSITE_KEY) and not has(func._name, "CPU")
     return made
 
 
