@@ -22,7 +22,7 @@ _ARGUMENTS = frozenset(("input", "batch"))
 
 
 def reserved(axes: int) -> frozenset[str]:
-    """Names with a meaning in expressions: sizes of an input with so many axes, the index, and truth values."""
+    """Names with a meaning in expressions: sizes of an input with that number of axes, the index, and truth values."""
     return _RESERVED | {"d"} if axes == len("cdhw") else _RESERVED
 
 

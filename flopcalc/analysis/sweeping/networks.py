@@ -149,7 +149,7 @@ class NetworkFamily:
                 outer.append((option, _option_values(option, description.declared()[option]["default"], setting)))
         self._options = known
         self._outer = outer
-        # A closed form may be made at another input than the network's own, so that one is named.
+        # Named, as those that are given are, so that rows and closed forms have the same shape.
         self._inputs: tuple[tuple[int, ...], ...] = request.inputs or (plain.input_shape,)
         self._batches = request.sizes.get("batch", (1,))
         axes = (Axis("input", range(len(self._inputs))), Axis("batch", self._batches))
