@@ -35,14 +35,14 @@ NEXT, SPLICE = "+", "_"
 PREVIOUS = "previous"
 
 # Keys that decide which layers an entry is.
-_STRUCTURE = frozenset(("block", "layers", "when", "repeat", "each", "stage", "weights_of"))
+_STRUCTURE = frozenset(("layers", "repeat", "each", "stage", "weights_of"))
 _NO_NAMES: Env = {}
 # A call of the class takes twice as long.
 new_single = partial(tuple.__new__, Single)
 
 
 class _Item(NamedTuple):
-    """An entry of a list of layers, once it was checked. is_layer: it is one layer of that name.
+    """An entry of a list of layers, once it was checked. is_plain: at most one layer or block of that name.
 
     names: it has expressions, which may have names. alike: its repetitions are calls of one block with the same
     arguments.
@@ -50,7 +50,7 @@ class _Item(NamedTuple):
 
     name: str
     spec: Map
-    is_layer: bool
+    is_plain: bool
     names: bool
     alike: bool
 
@@ -99,20 +99,27 @@ class Reader:
         for index in range(len(items)):
             if index == len(known):
                 known.append(self.checked_item(items, index, prefix))
-            name, spec, is_layer, names, alike = known[index]
+            name, spec, is_plain, names, alike = known[index]
             if name in scope.values:
                 raise self.file.error(items[index], name, f"two layers here are called {name}")
-            if is_layer:
+            entry = new_entry((name, spec, prefix, scope, stage))
+            if is_plain:
                 # Most entries, so a shorter way.
                 self.visit(spec)
                 full = prefix + name
-                inputs: tuple[str, ...] = (current,)
-                if "from" in spec:
-                    inputs = self.inputs(new_entry((name, spec, prefix, scope, stage)), current)
+                inputs = self.inputs(entry, current) if "from" in spec else (current,)
                 env = self.env(scope, inputs[0], {}) if names else _NO_NAMES
-                current = self.layer(full, spec, env, inputs, stage or full.split(".")[0])
+                within = stage or full.split(".")[0]
+                if "when" in spec and self.is_left_out(entry, env):
+                    # The output of a join that is left out is that of the entry before it.
+                    current = current if len(inputs) > 1 else inputs[0]
+                elif "op" in spec:
+                    current = self.layer(full, spec, env, inputs, within)
+                else:
+                    call = self.blocks.call(entry, env, _NO_NAMES, self.options, within)
+                    current = self.called(call, f"{full}.", inputs[0])
             else:
-                current = self.item(new_entry((name, spec, prefix, scope, stage)), current, alike)
+                current = self.item(entry, current, alike)
             if name not in (NEXT, SPLICE):
                 scope.values[name] = current
         return current
@@ -132,11 +139,11 @@ class Reader:
             raise self.file.error(item, name, f"layer {prefix}{name} is {clip(what)}, not a name or a mapping")
         if ("op" in spec) + ("block" in spec) + ("layers" in spec) != 1:
             raise self.file.error(spec, None, f"layer {prefix}{name} needs one of op, block or layers")
-        is_layer = "op" in spec and _STRUCTURE.isdisjoint(spec) and _is_layer_name(name) and name != SPLICE
+        is_plain = _STRUCTURE.isdisjoint(spec) and _is_layer_name(name) and name != SPLICE
         texts = [key for key, value in spec.items() if isinstance(value, (str, list))]
-        names = any(key != "from" and (key != "op" or "{" in str(spec[key])) for key in texts)
+        names = any(key != "from" and (key not in ("op", "block") or "{" in str(spec[key])) for key in texts)
         alike = "repeat" in spec and "block" in spec and "{" not in name and name != SPLICE and is_alike(spec)
-        return _Item(name, spec, bool(is_layer), names, alike)
+        return _Item(name, spec, bool(is_plain), names, alike)
 
     def visit(self, spec: Map) -> None:
         """Count an entry. Raises an error where there are too many."""
@@ -236,12 +243,8 @@ class Reader:
         spec = entry.spec
         self.visit(spec)
         env = self.env(entry.scope, inputs[0], row)
-        # On symbolic sizes such a layer is always there; it costs nothing where it changes nothing.
-        if "when" in spec and not (self.tape.scope is not None and spec.get("op") in NEUTRAL):
-            when = self.tape.value(spec, "when", env, entry.label)
-            self.tape.same(when, bool)
-            if not when.value:
-                return None
+        if "when" in spec and self.is_left_out(entry, env):
+            return None
         full, prefix = self.named(entry, env, often)
         stage = entry.stage or full.split(".")[0] or entry.name
         if "stage" in spec:
@@ -272,6 +275,16 @@ class Reader:
         if "weights_of" in spec:
             self.share(entry, full, start)
         return out
+
+    def is_left_out(self, entry: Entry, env: Env) -> bool:
+        """Whether the condition of an entry does not hold."""
+        spec = entry.spec
+        # On symbolic sizes such a layer is always there; it costs nothing where it changes nothing.
+        if self.tape.scope is not None and spec.get("op") in NEUTRAL:
+            return False
+        when = self.tape.value(spec, "when", env, entry.label)
+        self.tape.same(when, bool)
+        return not when.value
 
     def named(self, entry: Entry, env: Env, often: bool) -> tuple[str, str]:
         """The full name of an entry at one index, and the prefix of the layers inside."""
@@ -361,7 +374,7 @@ class Reader:
             raise self.file.error(spec, None, f"more than {MAX_LAYERS:,} layers")
         if full in self.slots:
             raise self.file.error(spec, None, f"two layers are called {full}")
-        slots = tuple([self.slots[name] for name in inputs])
+        slots = (self.slots[inputs[0]],) if len(inputs) == 1 else tuple([self.slots[name] for name in inputs])
         self.tape.place = full
         kind, slot = read_layer(self.file, new_single((full, spec, env, slots, COMMON)), self.tape, self.kinds)
         self.rows.append(new_row((full, kind, inputs, stage, slot, "")))

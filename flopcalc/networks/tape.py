@@ -78,7 +78,11 @@ def identity(known: Known | None) -> Any:
     """Equal for values that are the same at all sizes."""
     if known is None:
         return None
-    return repr(known.value) if known.slot < 0 else known[1:]
+    value, slot, axis = known
+    if slot >= 0:
+        return slot, axis
+    # True equals 1, and is another value.
+    return value if type(value) is int else repr(value)
 
 
 class Tape:

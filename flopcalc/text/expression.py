@@ -155,8 +155,14 @@ def evaluate(text: str, names: Mapping[str, Any], longest: int = MAX_LENGTH) -> 
 def exact(value: Any) -> Any:
     """A decimal as the fraction that was written, a whole fraction as an int; any other value unchanged."""
     if isinstance(value, float) and isfinite(value):
-        value = Fraction(repr(value))
+        value = _as_written(value)
     return int(value) if isinstance(value, Fraction) and value.denominator == 1 else value
+
+
+@lru_cache(maxsize=1024)
+def _as_written(value: float) -> Fraction:
+    """The decimal of the shortest text of a finite float; reading the text takes most of the time."""
+    return Fraction(repr(value))
 
 
 def constant_of(node: ast.Constant) -> Any:
