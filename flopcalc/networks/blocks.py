@@ -12,7 +12,7 @@ from flopcalc.text.yaml_file import File, Map
 # The keys that every entry may have.
 COMMON = frozenset(("op", "block", "layers", "from", "when", "repeat", "each", "stage", "weights_of"))
 # What is another value in each repetition: the index, and the sizes of the input.
-_OF_REPETITION = frozenset("icdhw")
+OF_REPETITION = frozenset("icdhw")
 
 
 class Call(NamedTuple):
@@ -35,35 +35,57 @@ class Blocks:
         self.file = file
         self.tape = tape
         self.named = named
-        # The arguments of the blocks that were checked, and defaults without names; the identities of checked entries.
+        # The arguments of the blocks that were checked, and defaults without names.
         self._read: dict[str, tuple[Map, dict[str, Known]]] = {}
-        self._checked: set[int] = set()
+        # Of each checked entry and block its arguments: the value and its identity where they are always the same.
+        self._checked: dict[tuple[int, str], list[tuple[str, Known | None, Any]]] = {}
 
     def call(self, entry: Entry, env: Env, row: Mapping[str, Known], options: Mapping[str, Known], stage: str) -> Call:
         """The block that an entry names, with its arguments. row: the names that its `repeat` or `each` adds."""
+        spec = entry.spec
+        name = str(spec["block"])
+        if "{" in name:
+            name = self.tape.text(name, spec, "block", env, entry.label)
+        checked = self._checked.get((id(spec), name))
+        if checked is None:
+            checked = self._checked[id(spec), name] = self._check(entry, name, row)
+        given: dict[str, Known] = {}
+        identities = []
+        for arg, always, same in checked:
+            if always is not None:
+                given[arg] = always
+                identities.append(same)
+                continue
+            # That of the entry, else of a row of its table, else the default of the block.
+            if arg in spec:
+                known = self.tape.value(spec, arg, env, entry.label)
+            elif arg in row:
+                known = row[arg]
+            else:
+                known = self.tape.value(self._read[name][0], arg, {**options, **given}, entry.label)
+            given[arg] = known
+            identities.append(identity(known))
+        return Call(entry, name, given, tuple(identities), stage)
+
+    def _check(self, entry: Entry, name: str, row: Mapping[str, Known]) -> list[tuple[str, Known | None, Any]]:
+        """The arguments of an entry with that block. row: as of `call`, with the same names for each repetition."""
         spec, label = entry.spec, entry.label
-        name = self.tape.text(str(spec["block"]), spec, "block", env, label)
         if name not in self.named:
             near = unknown_name("block", name, self.named, f"blocks here: {', '.join(self.named) or 'none'}")
             raise self.file.error(spec, "block", f"{label}: {near.message}", near.hint)
         args, fixed = self._read.get(name) or self._args(name)
-        if id(spec) not in self._checked:
-            self._checked.add(id(spec))
-            self.file.known(spec, {*COMMON, *args}, label)
-        # Those of the entry, else of a row of its table, else the defaults of the block.
-        given: dict[str, Known] = {}
+        self.file.known(spec, {*COMMON, *args}, label)
+        checked = []
         for arg, default in args.items():
+            always = None
             if arg in spec:
-                given[arg] = self.tape.value(spec, arg, env, label)
-            elif arg in row:
-                given[arg] = row[arg]
-            elif arg in fixed:
-                given[arg] = fixed[arg]
-            elif default is None:
-                raise self.file.error(spec, None, f"{label}: block {name} needs {arg}")
-            else:
-                given[arg] = self.tape.value(args, arg, {**options, **given}, label)
-        return Call(entry, name, given, tuple(map(identity, given.values())), stage)
+                always = Known(spec[arg]) if type(spec[arg]) in (int, bool) else None
+            elif arg not in row:
+                always = fixed.get(arg)
+                if always is None and default is None:
+                    raise self.file.error(spec, None, f"{label}: block {name} needs {arg}")
+            checked.append((arg, always, identity(always)))
+        return checked
 
     def _args(self, name: str) -> tuple[Map, dict[str, Known]]:
         """The arguments of a block with their defaults, and those defaults that are not expressions."""
@@ -88,4 +110,4 @@ def is_alike(spec: Map) -> bool:
     if "{" in str(spec["block"]) or not {"each", "when", "stage", "weights_of"}.isdisjoint(spec):
         return False
     names = names_of([value for key, value in spec.items() if key not in COMMON])
-    return names is not None and _OF_REPETITION.isdisjoint(names)
+    return names is not None and OF_REPETITION.isdisjoint(names)

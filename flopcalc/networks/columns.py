@@ -7,7 +7,7 @@ from typing import Any
 from flopcalc.networks.kinds import Kinds, settings_of
 from flopcalc.networks.scope import Entry
 from flopcalc.primitives.registry import PRIMITIVES
-from flopcalc.text.yaml_file import File, Map, line_of
+from flopcalc.text.yaml_file import File, Map, copied, line_of
 
 _WORD = re.compile(r"[A-Za-z0-9_]+")
 # Keys with a text that is a name, and not an expression, unless it has braces.
@@ -57,8 +57,7 @@ class Columns:
         found = self.filled.get((id(spec), kind))
         if found is None:
             # Kept, so that its identity is that of no other entry.
-            found = self.filled[id(spec), kind] = Map(spec)
-            found.line, found.lines = spec.line, dict(spec.lines)
+            found = self.filled[id(spec), kind] = copied(spec)
             own = self._keys_of_layer(spec, kind, entry.label)
             for name in table:
                 if name in own and name not in spec:

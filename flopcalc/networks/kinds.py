@@ -7,7 +7,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 from flopcalc.catalog import lookup
 from flopcalc.errors import FlopcalcError, clip, unknown_name
-from flopcalc.networks.tape import Step
+from flopcalc.networks.evaluated import Sized
+from flopcalc.networks.tape import Values
 from flopcalc.primitives.registry import PRIMITIVES
 from flopcalc.spec.operator import Operator
 from flopcalc.text.yaml_file import File, Map
@@ -30,8 +31,8 @@ class Prepared(NamedTuple):
     names: tuple[str, ...] | None
 
 
-# The step of a layer with these inputs.
-StepOf: TypeAlias = Callable[[tuple[int, ...]], Step]
+# What a layer whose inputs are in these slots is on a tape.
+StepFrom: TypeAlias = Callable[[tuple[int, ...], Values], Sized]
 
 
 class Kinds:
@@ -43,7 +44,7 @@ class Kinds:
     def __init__(self) -> None:
         self.operators: dict[str, Operator] = {}
         self.prepared: dict[int | str, Prepared] = {}
-        self.steps: dict[Any, StepOf] = {}
+        self.steps: dict[Any, StepFrom] = {}
 
     def operator(self, file: File, spec: Map, kind: str, full: str) -> Operator:
         """The operator that an entry names: by its name, or from a file, with a path relative to the network's."""

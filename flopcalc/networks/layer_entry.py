@@ -1,5 +1,7 @@
 """Reads one layer of a description: an operator or a primitive, with the shapes of its inputs."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -9,7 +11,7 @@ from flopcalc.cost.geometry import SAME, Geometry, resized
 from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError
 from flopcalc.networks.evaluated import Applied, Sized
-from flopcalc.networks.kinds import OF_OPERATORS, Kinds, Prepared, StepOf, settings_of
+from flopcalc.networks.kinds import OF_OPERATORS, Kinds, Prepared, StepFrom, settings_of
 from flopcalc.networks.network import Shape
 from flopcalc.networks.neutral import NEUTRAL, where_it_changes
 from flopcalc.networks.tape import BATCH, MEMO, DiffersError, Env, Known, Step, Tape, Values, identity, names_of, taken
@@ -54,12 +56,13 @@ def read_layer(file: File, one: Single, tape: Tape, kinds: Kinds) -> tuple[str, 
     if operator is not None and (len(inputs) > 1 or len(tape.values[inputs[0]][0]) == 1):
         _check_input(file, one, operator, tape)
     key = place if not names else (place, *[identity(env.get(name)) for name in names])
-    step_of = kinds.steps.get(key) if names is not None else None
-    if step_of is None:
-        step_of = _steps_of_operator(file, one, entry, operator, tape) if operator else _steps(one, entry, tape)
+    step_from = kinds.steps.get(key) if names is not None else None
+    if step_from is None:
+        step_from = _step_of_operator(file, one, entry, operator, tape) if operator else _step(one, entry, tape)
         if names is not None:
-            kinds.steps[key] = step_of
-    step = step_of(inputs)
+            kinds.steps[key] = step_from
+    # Not a function for each layer, which is several objects.
+    step: Step = partial(step_from, inputs)
     if tape.scope is not None and "when" in spec and kind in NEUTRAL:
         step = where_it_changes(step)
     try:
@@ -120,7 +123,7 @@ def _explained(file: File, one: Single, entry: Prepared, tape: Tape, error: Exce
 # Primitives ------------------------------------------------------------------------------------
 
 
-def _steps(one: Single, entry: Prepared, tape: Tape) -> StepOf:
+def _step(one: Single, entry: Prepared, tape: Tape) -> StepFrom:
     settings = {key: tape.value(one.spec, key, one.env, f"layer {one.name}") for key in entry.settings}
     kind = entry.kind
     shape_and_parts = PRIMITIVES[kind].shape_and_parts
@@ -129,72 +132,75 @@ def _steps(one: Single, entry: Prepared, tape: Tape) -> StepOf:
     # Layers of the same kind and settings share their cost where their inputs have the same shapes.
     alike = f"{kind} {fixed!r}" if fixed else kind
 
-    def step_of(inputs: tuple[int, ...]) -> Step:
-        first, single = inputs[0], len(inputs) == 1
+    def step(inputs: tuple[int, ...], values: Values) -> Sized:
+        shapes = (values[inputs[0]][0],) if len(inputs) == 1 else tuple([values[slot][0] for slot in inputs])
+        if not changing:
+            memo = values[MEMO]
+            key = (alike, shapes)
+            found = memo.get(key)
+            if found is None:
+                shape, parts = shape_and_parts(shapes, values[BATCH], **fixed)
+                found = memo[key] = _sized((shape, shapes[0], parts, None, fixed, shapes[1:]))
+            return found  # type: ignore[no-any-return]
+        given = fixed | {key: taken(values, known) for key, known in changing}
+        shape, parts = shape_and_parts(shapes, values[BATCH], **given)
+        return Sized(shape, shapes[0], parts, None, given, shapes[1:])
 
-        def step(values: Values) -> Sized:
-            shapes = (values[first][0],) if single else tuple([values[slot][0] for slot in inputs])
-            if not changing:
-                memo = values[MEMO]
-                key = (alike, shapes)
-                found = memo.get(key)
-                if found is None:
-                    shape, parts = shape_and_parts(shapes, values[BATCH], **fixed)
-                    found = memo[key] = _sized((shape, shapes[0], parts, None, fixed, shapes[1:]))
-                return found  # type: ignore[no-any-return]
-            given = fixed | {key: taken(values, known) for key, known in changing}
-            shape, parts = shape_and_parts(shapes, values[BATCH], **given)
-            return Sized(shape, shapes[0], parts, None, given, shapes[1:])
-
-        return step
-
-    return step_of
+    return step
 
 
 # Operators -------------------------------------------------------------------------------------
 
 
-def _steps_of_operator(file: File, one: Single, entry: Prepared, operator: Operator, tape: Tape) -> StepOf:
+def _step_of_operator(file: File, one: Single, entry: Prepared, operator: Operator, tape: Tape) -> StepFrom:
     spec, env = one.spec, one.env
     full = f"layer {one.name}"
     sizes: dict[str, Known] = {}
+    changing = []
     for key in entry.sizes:
         known = sizes[key] = _size(file, spec, key, tape, env, full)
-        value = known.value
+        value, slot, axis = known
+        if slot >= 0:
+            changing.append((slot, axis))
         if type(value) is int and value >= 0:
             continue
         if key == "out":
             file.as_whole(value, spec, key, full)
         elif value != SAME:
             file.as_pair(value, spec, key, full, most=3 if operator.volume else 2)
-    given = {name: _option(operator.param[name], spec, tape, env, full) for name in entry.settings}
+    given: dict[str, Known] = {}
+    for name in entry.settings:
+        known = given[name] = _option(operator.param[name], spec, tape, env, full)
+        if known.slot >= 0:
+            changing.append(known[1:])
     # Layers of the same operator and settings share their cost where their inputs have the same shape.
-    settings = (operator, *_fixed(sizes), ..., *_fixed(given))
+    settings = (operator, *_fixed(sizes), ..., *_fixed(given)) if given else (operator, *_fixed(sizes))
     alike, sized_at = tape.shared(settings, lambda: _sizing(operator, sizes, given))
-    changing = [(slot, axis) for _, slot, axis in (*sizes.values(), *given.values()) if slot >= 0]
+    return partial(_sized_operator, alike, sized_at, changing)
 
-    def step_of(inputs: tuple[int, ...]) -> Step:
-        source = inputs[0]
 
-        def step(values: Values) -> Sized:
-            shape = values[source][0]
-            memo = values[MEMO]
-            now = []
-            kinds: tuple[Any, ...] = ()
-            for slot, axis in changing:
-                value = values[slot] if axis < 0 else values[slot][0][axis]
-                now.append(value)
-                if type(value) is not int:
-                    kinds = (*kinds, len(now), _kind(value))
-            key = (alike, shape, *now, *kinds)
-            found = memo.get(key)
-            if found is None:
-                found = memo[key] = sized_at(shape, now, values[BATCH])
-            return found  # type: ignore[no-any-return]
-
-        return step
-
-    return step_of
+def _sized_operator(
+    alike: int,
+    sized_at: Callable[[Shape, Sequence[Any], int], Sized],
+    changing: Sequence[tuple[int, int]],
+    inputs: tuple[int, ...],
+    values: Values,
+) -> Sized:
+    """What an operator is on a tape. alike: equal for the same operator and settings. changing: slots and axes."""
+    shape = values[inputs[0]][0]
+    memo = values[MEMO]
+    now = []
+    kinds: tuple[Any, ...] = ()
+    for slot, axis in changing:
+        value = values[slot] if axis < 0 else values[slot][0][axis]
+        now.append(value)
+        if type(value) is not int:
+            kinds = (*kinds, len(now), _kind(value))
+    key = (alike, shape, *now, *kinds)
+    found = memo.get(key)
+    if found is None:
+        found = memo[key] = sized_at(shape, now, values[BATCH])
+    return found  # type: ignore[no-any-return]
 
 
 def _size(file: File, spec: Map, key: str, tape: Tape, env: Env, full: str) -> Known:
@@ -232,7 +238,12 @@ def _kind(value: Any) -> Any:
 
 def _fixed(given: Mapping[str, Known]) -> list[Any]:
     """Names and fixed values, with their types."""
-    return [(name, _kind(one.value), one.value) if one.slot < 0 else name for name, one in given.items()]
+    found: list[Any] = []
+    for name, (value, slot, _) in given.items():
+        found.append(name)
+        if slot < 0:
+            found.append(value if type(value) is int else (_kind(value), value))
+    return found
 
 
 def _sizing(

@@ -33,8 +33,9 @@ def source(name_or_path: str) -> str:
     """The YAML file of a shipped name or a path. Raises FlopcalcError (unknown-network)."""
     if name_or_path.endswith((".yaml", ".yml")) or "/" in name_or_path:
         return shipped_files.found(name_or_path)
-    path = os.path.join(folder(), f"{name_or_path}.yaml")
-    if name_or_path in _listed(folder()) and os.path.isfile(path):
+    file = f"{name_or_path}.yaml"
+    path = os.path.join(folder(), file)
+    if file in _listed(folder()) and os.path.isfile(path):
         return path
     if name_or_path not in names():
         how = "`flopcalc list` shows all networks; to use your own description, give a path ending in .yaml"
@@ -44,8 +45,8 @@ def source(name_or_path: str) -> str:
 
 @lru_cache(maxsize=4)
 def _listed(folder: str) -> frozenset[str]:
-    """The names at the first call. It only decides whether the folder must be listed again."""
-    return frozenset(names())
+    """Its files at the first call. It only decides whether the folder must be listed again."""
+    return frozenset(os.listdir(folder))
 
 
 def compiled(name_or_path: str) -> Description:

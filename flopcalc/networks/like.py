@@ -7,7 +7,7 @@ from typing import Any
 from flopcalc.errors import FlopcalcError
 from flopcalc.networks.options import known_options, network_file, read_option
 from flopcalc.text.input_file import read_bytes
-from flopcalc.text.yaml_file import File, Map, Seq, read_content
+from flopcalc.text.yaml_file import File, Map, Seq, copied, read_content
 
 MAX_CHAIN = 5
 _OWN = ("name", "title", "mirrors", "calls", "source", "input", "reference")
@@ -71,7 +71,7 @@ def read_files(path: str, files: Files, depth: int = 0) -> tuple[Any, str]:
         raise
     if not isinstance(base, Map):
         return base, base_path
-    merged = _copy(base)
+    merged = copied(base)
     for key in _OWN:
         if key in data:
             merged[key] = data[key]
@@ -83,27 +83,20 @@ def read_files(path: str, files: Files, depth: int = 0) -> tuple[Any, str]:
     return merged, base_path
 
 
-def _copy(base: Map) -> Map:
-    new = Map(base)
-    # A network without options has none to copy, and no lines.
-    new.line, new.lines = base.line, dict(getattr(base, "lines", {}))
-    return new
-
-
 def _defaults(file: File, data: Map, base: Map) -> Map:
     """The options of the base network with the defaults of `set`."""
     given = data.get("set") or Map()
     declared = base.get("options") or Map()
     if not isinstance(given, Map) or not isinstance(declared, Map):
         raise file.error(data, "set", "set maps options of the other network to their defaults here")
-    options = _copy(declared)
+    options = copied(declared)
     for option, value in given.items():
         try:
             known_options(str(data["like"]), declared, given)
             read_option(option, declared[option], given)
         except FlopcalcError as error:
             raise file.error(given, option, error.message, error.hint) from None
-        options[option] = _copy(declared[option])
+        options[option] = copied(declared[option])
         options[option]["default"] = value if isinstance(value, Seq) else _same_kind(declared[option]["default"], value)
     return options
 

@@ -7,14 +7,14 @@ condition, `repeat` a number of repetitions with `i` counting from 0, `each` rep
 Numbers may be expressions over the block's arguments, the network's options, and c, h, w of the input.
 """
 
-import re
 from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 from flopcalc.errors import clip, unknown_name
-from flopcalc.networks.blocks import COMMON, Blocks, Call, is_alike
+from flopcalc.networks.blocks import COMMON, Blocks, Call
 from flopcalc.networks.columns import Columns
+from flopcalc.networks.items import NEXT, PREVIOUS, SPLICE, Item, checked, is_layer_name
 from flopcalc.networks.kinds import Kinds
 from flopcalc.networks.layer_entry import Single, params_of, read_layer, share_weights
 from flopcalc.networks.network import INPUT
@@ -22,37 +22,14 @@ from flopcalc.networks.neutral import NEUTRAL
 from flopcalc.networks.options import NAME, reserved
 from flopcalc.networks.scope import Entry, Reading, Row, Scope, new_entry, new_row, reading_of
 from flopcalc.networks.tape import INPUT_SLOT, Env, Known, Tape, new_known, sizes_in
-from flopcalc.text.yaml_file import File, Map, Seq, line_of
+from flopcalc.text.yaml_file import File, Map, Seq
 
 MAX_LAYERS = 100_000
 MAX_REPEAT = 10_000
 MAX_NESTING = 20
 
-# Whether a text can be the name of a layer.
-_is_layer_name = lru_cache(maxsize=4096)(re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*").fullmatch)
-# Names of entries with a meaning: the next number of the container; no name, so that the layers go to the container.
-NEXT, SPLICE = "+", "_"
-PREVIOUS = "previous"
-
-# Keys that decide which layers an entry is.
-_STRUCTURE = frozenset(("layers", "repeat", "each", "stage", "weights_of"))
-_NO_NAMES: Env = {}
 # A call of the class takes twice as long.
 new_single = partial(tuple.__new__, Single)
-
-
-class _Item(NamedTuple):
-    """An entry of a list of layers, once it was checked. is_plain: at most one layer or block of that name.
-
-    names: it has expressions, which may have names. alike: its repetitions are calls of one block with the same
-    arguments.
-    """
-
-    name: str
-    spec: Map
-    is_plain: bool
-    names: bool
-    alike: bool
 
 
 class Reader:
@@ -78,7 +55,7 @@ class Reader:
         self.visited = 0
         self.stages = 0
         # Of each list of layers that was read, by its identity, its entries; the layers of a block are read often.
-        self.items: dict[int, list[_Item]] = {}
+        self.items: dict[int, list[Item]] = {}
         # Of each entry with a block, by its identity, the last call.
         self.calls: dict[int, Call] = {}
 
@@ -98,7 +75,7 @@ class Reader:
         known = self.items.setdefault(id(items), [])
         for index in range(len(items)):
             if index == len(known):
-                known.append(self.checked_item(items, index, prefix))
+                known.append(checked(self.file, items, index, prefix))
             name, spec, is_plain, names, alike = known[index]
             if name in scope.values:
                 raise self.file.error(items[index], name, f"two layers here are called {name}")
@@ -108,7 +85,9 @@ class Reader:
                 self.visit(spec)
                 full = prefix + name
                 inputs = self.inputs(entry, current) if "from" in spec else (current,)
-                env = self.env(scope, inputs[0], {}) if names else _NO_NAMES
+                # Without the sizes of the input where none is named.
+                needs_sizes = names is None or not names <= scope.env.keys()
+                env = self.env(scope, inputs[0], {}) if needs_sizes else scope.env
                 within = stage or full.split(".")[0]
                 if "when" in spec and self.is_left_out(entry, env):
                     # The output of a join that is left out is that of the entry before it.
@@ -116,34 +95,13 @@ class Reader:
                 elif "op" in spec:
                     current = self.layer(full, spec, env, inputs, within)
                 else:
-                    call = self.blocks.call(entry, env, _NO_NAMES, self.options, within)
+                    call = self.blocks.call(entry, env, {}, self.options, within)
                     current = self.called(call, f"{full}.", inputs[0])
             else:
                 current = self.item(entry, current, alike)
             if name not in (NEXT, SPLICE):
                 scope.values[name] = current
         return current
-
-    def checked_item(self, items: Seq, index: int, prefix: str) -> _Item:
-        """An entry of a list of layers."""
-        item = items[index]
-        if not isinstance(item, Map) or len(item) != 1:
-            raise self.file.error(items, index, "each layer is written `- name: what`")
-        name, what = next(iter(item.items()))
-        spec = what
-        if isinstance(what, str):
-            # Stored in the description itself, since the layers of a block are read several times.
-            spec = item[name] = Map(op=what)
-            spec.line, spec.lines = line_of(item, name), {}
-        if not isinstance(spec, Map):
-            raise self.file.error(item, name, f"layer {prefix}{name} is {clip(what)}, not a name or a mapping")
-        if ("op" in spec) + ("block" in spec) + ("layers" in spec) != 1:
-            raise self.file.error(spec, None, f"layer {prefix}{name} needs one of op, block or layers")
-        is_plain = _STRUCTURE.isdisjoint(spec) and _is_layer_name(name) and name != SPLICE
-        texts = [key for key, value in spec.items() if isinstance(value, (str, list))]
-        names = any(key != "from" and (key not in ("op", "block") or "{" in str(spec[key])) for key in texts)
-        alike = "repeat" in spec and "block" in spec and "{" not in name and name != SPLICE and is_alike(spec)
-        return _Item(name, spec, bool(is_plain), names, alike)
 
     def visit(self, spec: Map) -> None:
         """Count an entry. Raises an error where there are too many."""
@@ -152,7 +110,7 @@ class Reader:
             raise self.file.error(spec, None, f"more than {2 * MAX_LAYERS:,} entries, with those that are left out")
 
     def item(self, entry: Entry, current: str, alike: bool) -> str:
-        """Read one entry with its repetitions; returns the name of its output. alike: see `_Item`."""
+        """Read one entry with its repetitions; returns the name of its output. alike: see `Item`."""
         spec = entry.spec
         inputs = self.inputs(entry, current)
         often = "repeat" in spec or "each" in spec
@@ -300,7 +258,7 @@ class Reader:
             full = f"{prefix}{index}"
         else:
             filled = self.tape.text(name, entry.spec, "name", env, entry.label) if "{" in name else name
-            if not _is_layer_name(filled):
+            if not is_layer_name(filled):
                 raise self.file.error(
                     entry.spec, None, f"the name {clip(filled)} has other characters than letters, digits, _ and -"
                 )

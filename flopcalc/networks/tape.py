@@ -6,6 +6,8 @@ value is fixed. Where the reader decides by a value that has a slot, the tape ha
 that the decision would be the same, else the description must be read again.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias, TypeVar
@@ -173,7 +175,7 @@ class Tape:
             value = self.file.read(raw, spec, place, Plain(env), what)
         if not references:
             return new_known((value, -1, -1))
-        return new_known((value, self.record(_step(function, references, fixed), value, key), -1))
+        return new_known((value, self.record(partial(_value_of, function, references, fixed), value, key), -1))
 
     def text(self, template: str, spec: Mapping[str, Any], key: str, env: Env, what: str) -> str:
         """Text with the value of each `{expression}` in its place. It is part of the structure."""
@@ -276,17 +278,15 @@ def _names_in(raw: Any) -> Collection[str]:
     return {name for item in raw for name in _names_in(item)} if isinstance(raw, list) else ()
 
 
-def _step(function: Function, references: Sequence[tuple[str, int, int]], fixed: Mapping[str, Any]) -> Step:
-    """The step of an expression, as a function of its names."""
-
-    def step(values: Values) -> Any:
-        names = dict(fixed)
-        for name, slot, axis in references:
-            names[name] = values[slot] if axis < 0 else values[slot][0][axis]
-        value = function(names)
-        return value if type(value) is int else exact(value)
-
-    return step
+def _value_of(
+    function: Function, references: Sequence[tuple[str, int, int]], fixed: Mapping[str, Any], values: Values
+) -> Any:
+    """The value of an expression on a tape. references: its names, with the slot and the axis of each."""
+    names = dict(fixed)
+    for name, slot, axis in references:
+        names[name] = values[slot] if axis < 0 else values[slot][0][axis]
+    value = function(names)
+    return value if type(value) is int else exact(value)
 
 
 def _no_value(names: Mapping[str, Any]) -> Any:

@@ -6,6 +6,8 @@ and tuples, and raise some exception for everything else; the caller then asks `
 No text is executed.
 """
 
+from __future__ import annotations
+
 import ast
 import operator
 from collections.abc import Callable, Mapping

@@ -16,6 +16,7 @@ import yaml
 
 from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, at_line, clip, unknown_name
+from flopcalc.text.compiled import names_in
 from flopcalc.text.expression import evaluate, exact
 from flopcalc.text.input_file import decode, read_bytes
 
@@ -37,22 +38,34 @@ _WORDS = {"true": True, "True": True, "false": False, "False": False, "null": No
 
 
 class Map(dict[str, Any]):
-    """A mapping with its lines: `line` of its start, `lines` of its keys."""
+    """A mapping with its lines: `line` of its start, `lines` of its keys. One that was not read has none."""
 
-    line = 0
+    __slots__ = ("line", "lines")
+
+    line: int
     lines: dict[str, int]
 
 
 class Seq(list[Any]):
     """A sequence with the line of each item."""
 
+    __slots__ = ("lines",)
+
     lines: list[int]
+
+
+def copied(data: Map) -> Map:
+    """A mapping with the same items and lines."""
+    new = Map(data)
+    new.line, new.lines = line_of(data), dict(getattr(data, "lines", {}))
+    return new
 
 
 def line_of(value: Any, key: str | int | None = None) -> int:
     """Line (from 1) of a value or of one of its items; 0 if it is not known."""
     if isinstance(value, Map):
-        return value.line if key is None else value.lines.get(str(key), value.line)
+        line: int = getattr(value, "line", 0)
+        return line if key is None else getattr(value, "lines", {}).get(str(key), line)
     if isinstance(value, Seq) and isinstance(key, int):
         return value.lines[key]
     return 0
@@ -108,8 +121,10 @@ class File(NamedTuple):
         try:
             return exact(evaluate(value, env))
         except FlopcalcError as error:
-            names = f"names here: {', '.join(sorted(name for name in env if env[name] is not None))}"
-            raise self.error(spec, key, f"{f'{what}: ' if what else ''}{key}: {error.message}", names) from None
+            hint = error.hint
+            if _has_unknown_name(value, env):
+                hint = f"names here: {', '.join(sorted(name for name in env if env[name] is not None))}"
+            raise self.error(spec, key, f"{f'{what}: ' if what else ''}{key}: {error.message}", hint) from None
 
     def whole(self, spec: Mapping[str, Any], key: str, env: Mapping[str, Any], what: str) -> int:
         """The value of a key that is a whole number, 0 or more."""
@@ -141,6 +156,14 @@ class File(NamedTuple):
         if "{" not in template:
             return template
         return BRACES.sub(lambda match: str(self.read(match[1], spec, key, env, what)), template)
+
+
+def _has_unknown_name(text: str, env: Mapping[str, Any]) -> bool:
+    """Whether a text is an expression with a name that `env` has not."""
+    try:
+        return any(name not in env for name in names_in(text))
+    except FlopcalcError:
+        return False
 
 
 def read_file(path: str, what: str = "file") -> Any:

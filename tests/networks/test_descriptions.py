@@ -228,6 +228,44 @@ def test_broken_descriptions(write_network: WriteNetwork, text: str, line: int, 
     assert error.hint
 
 
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("wide // x", "names here: c, h, w, wide"),
+        ("c // x", "names here: c, h, w, wide"),
+        ("wide // 0", "use numbers, the names in scope"),
+        ("wide wide", "use numbers, the names in scope"),
+    ],
+)
+def test_hints_of_expressions(write_network: WriteNetwork, text: str, hint: str) -> None:
+    """All names that an expression can use, those of sizes too, where one is unknown; else what it can be made of."""
+    block = f"blocks: {{x: {{args: {{wide: null}}, layers: [a: {{op: conv, out: {text}}}]}}}}\n"
+    with pytest.raises(FlopcalcError) as caught:
+        network(write_network(block + "input: [3, 8, 8]\nlayers:\n  - a: {block: x, wide: 8}"))
+    assert caught.value.hint.startswith(hint)
+
+
+def test_entries_that_are_left_out(write_network: WriteNetwork) -> None:
+    """Without a layer or a block its input goes on; without a join, the output of the entry before it."""
+    text = """
+input: [4, 8, 8]
+blocks: {wider: {layers: [conv: {op: conv, out: 2 * c, k: 1}]}}
+layers:
+  - first: {op: conv, out: 4}
+  - layer: {op: conv, out: 4, when: c > 4}
+  - block: {block: wider, when: c > 4, from: first}
+  - second: {op: relu, from: first}
+  - join: {op: add, from: [first, second], when: c > 4}
+  - last: relu
+"""
+    found = network(write_network(text))
+    assert [layer.name for layer in found.layers] == ["first", "second", "last"]
+    assert [layer.inputs for layer in found.layers] == [("input",), ("first",), ("second",)]
+    # The condition is what leaves them out.
+    found = network(write_network(text.replace("c > 4", "c > 3").replace("out: 2 * c", "out: c")))
+    assert [layer.name for layer in found.layers] == ["first", "layer", "block.conv", "second", "join", "last"]
+
+
 def test_a_network_too_large_is_refused(write_network: WriteNetwork) -> None:
     """Nested repeats multiply; they end in an error, not in memory."""
     block = "blocks: {x: {layers: [{a: {op: relu, repeat: 10000}}]}}\n"
@@ -280,7 +318,7 @@ layers:
 
 def test_a_block_read_once_is_the_same_again(write_network: WriteNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
     """Layers put from memory are those that reading the block gives; in all shipped networks too."""
-    from flopcalc.networks import reader
+    from flopcalc.networks import items, reader
 
     class Forgetful(dict[Any, Any]):
         def get(self, key: Any, default: Any = None) -> Any:
@@ -294,7 +332,7 @@ def test_a_block_read_once_is_the_same_again(write_network: WriteNetwork, monkey
     remembered = [network(target) for target in targets]
     start = reader.Reader.__init__
     monkeypatch.setattr(reader.Reader, "__init__", forget)
-    monkeypatch.setattr(reader, "is_alike", lambda spec: False)
+    monkeypatch.setattr(items, "is_alike", lambda spec: False)
     library._held.clear()
     for one, target in zip(remembered, targets, strict=True):
         again = network(target)
