@@ -79,6 +79,18 @@ def test_a_model_too_large_for_real_values(monkeypatch: pytest.MonkeyPatch) -> N
     assert count(Scaled(), (1, 4)).macs == 16
 
 
+def test_a_model_on_meta_takes_its_memory_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once built again, and once copied: 160 bytes, where a model with values of its own takes 80 more."""
+    with torch.device("meta"):
+        module = Scaled()
+    monkeypatch.setattr(twins, "free_memory", lambda: 159)
+    with pytest.raises(FlopcalcError, match="item") as caught:
+        count_call(module, [(1, 4)], rebuild=Scaled)
+    assert "once built and once copied" in caught.value.hint
+    monkeypatch.setattr(twins, "free_memory", lambda: 160)
+    assert count_call(module, [(1, 4)], rebuild=Scaled).macs == 16
+
+
 def test_a_model_on_meta_that_reads_values_is_built_again() -> None:
     class Gate(nn.Module):
         def __init__(self) -> None:

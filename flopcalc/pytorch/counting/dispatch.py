@@ -15,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from flopcalc.pytorch.counting.complex_convolution import convolve, is_complex_convolution
 from flopcalc.pytorch.counting.failures import NeedsAutogradError
+from flopcalc.pytorch.counting.grouped_products import GROUPED_MM, grouped_product
 from flopcalc.pytorch.counting.higher_order import run_higher_order
 from flopcalc.pytorch.counting.kernels import UNKNOWN, Work, elements, tensors, work_kind_of, work_of
 from flopcalc.pytorch.counting.kernels.own import OwnRules
@@ -91,6 +92,10 @@ class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def run(self, func: Any, args: Any, kwargs: Any) -> Any:
         """The result of a kernel."""
+        if func is GROUPED_MM:
+            out = grouped_product(*args, **kwargs)
+            if out is not None:
+                return out
         return func(*args, **kwargs)
 
     def _together(self, func: OpOverload, args: Any, kwargs: Any) -> tuple[Any, Any]:

@@ -120,17 +120,27 @@ def _tensors(module: nn.Module) -> Sequence[Tensor]:
     return [tensor for tensor in found if not nn.parameter.is_lazy(tensor)]
 
 
-def with_values(module: nn.Module, rebuild: Callable[[], nn.Module] | None, verb: str) -> nn.Module:
-    """The module for a pass on real values, built again where it has none. Raises FlopcalcError (too-large)."""
-    check_fits(bytes_of(module), verb)
-    return rebuild() if rebuild is not None and has_no_values(module) else module
+def with_values(
+    module: nn.Module, rebuild: Callable[[], nn.Module] | None, verb: str, *, copied: bool = True
+) -> nn.Module:
+    """The module for a pass on real values, built again where it has none. Raises FlopcalcError (too-large).
+
+    copied: whether the caller also copies a module that was built again.
+    """
+    again = rebuild if has_no_values(module) else None
+    check_fits(bytes_of(module), verb, times=2 if again and copied else 1)
+    return module if again is None else again()
 
 
-def check_fits(needed: int, verb: str) -> None:
-    """Raise FlopcalcError (too-large) where parameters do not fit into memory. needed: bytes; verb: of the hint."""
-    free = free_memory()
+def check_fits(needed: int, verb: str, times: int = 1) -> None:
+    """Raise FlopcalcError (too-large) where parameters do not fit into memory.
+
+    needed: bytes of the parameters; verb: of the hint; times: how often they are there.
+    """
+    free, needed = free_memory(), needed * times
     if free is not None and needed > free:
-        what = f"its parameters take {needed / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB of memory are free"
+        often = ", once built and once copied," if times > 1 else ""
+        what = f"its parameters{often} take {needed / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB of memory are free"
         raise FlopcalcError("too-large", what, f"{verb} a smaller model of the same kind")
 
 

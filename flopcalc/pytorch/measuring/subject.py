@@ -126,7 +126,7 @@ def of_model(asked: Request) -> list[Subject]:
 
 def _with_values(loaded: Loaded, limit: TimeLimit | None) -> nn.Module:
     """The module built again with values, or a copy of the user's own."""
-    module = with_values(loaded.module, loaded.builder(limit), "measure")
+    module = with_values(loaded.module, loaded.builder(limit), "measure", copied=False)
     if module is not loaded.module:
         return module
     # In training the context has gradients enabled, and the copy's parameters want them as the user's own do.
