@@ -3,6 +3,7 @@
 from math import prod
 from typing import Any, cast
 
+import torch
 from torch import Tensor
 
 from flopcalc.pytorch.counting.kernels import new_work
@@ -22,7 +23,10 @@ def attention(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Tensor | None:
-    """Attention as torch decomposes it on the meta device: both factors are scaled by the root of the scale."""
+    """Attention as torch decomposes it on the meta device: both factors are scaled by the root of the scale.
+
+    In types of 16 bits it computes in float32, unless it is told not to.
+    """
     if attn_mask is not None or dropout_p or is_causal or enable_gqa:
         return None
     given, keys, values = query.shape, key.shape, value.shape
@@ -34,10 +38,28 @@ def attention(
         return None
     if not query.dtype.is_floating_point or scale == 0:
         return None
+    dtype = query.dtype
+    wider = dtype in _SHORT and not torch.backends.cuda.fp16_bf16_reduction_math_sdp_allowed()  # type: ignore[no-untyped-call]
+    if wider:
+        query, key, value = (_converted(recorder, one, torch.float32) for one in (query, key, value))
     queries = _scaled(recorder, query)
     turned = key.transpose(-2, -1)
     scores = matmul(recorder, queries, _scaled(recorder, turned))
-    return None if scores is None else matmul(recorder, softmax(recorder, scores, -1), value)
+    if scores is None:
+        return None
+    weights = softmax(recorder, scores, -1)
+    out = matmul(recorder, weights, value)
+    if wider and out is not None:
+        out = _converted(recorder, out, dtype)
+        _converted(recorder, weights, dtype)
+    return out
+
+
+_SHORT = frozenset({torch.float16, torch.bfloat16})
+
+
+def _converted(recorder: Recorder, x: Tensor, dtype: torch.dtype) -> Tensor:
+    return copied(recorder, x, keeping(x, dtype))
 
 
 def _scaled(recorder: Recorder, x: Tensor) -> Tensor:

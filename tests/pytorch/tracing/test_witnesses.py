@@ -24,6 +24,7 @@ from pytorch.traps.table import TRAPS, Trap
 
 from flopcalc import FlopcalcError
 from flopcalc.pytorch.counting.counter import count_call
+from flopcalc.pytorch.counting.record import NOTHING
 from flopcalc.pytorch.loading import torchvision_operators
 
 
@@ -47,6 +48,36 @@ def test_traps(trap: Trap) -> None:
     """All traps, also those that fail on the meta device: with the same words."""
     torchvision_operators.declare()
     _compare(*trap.build())
+
+
+class Attention(torch.nn.Module):  # type: ignore[misc]
+    """Scaled dot products."""
+
+    def forward(self, q: Any, k: Any, v: Any) -> Any:
+        return torch.nn.functional.scaled_dot_product_attention(q, k, v).relu()
+
+
+TYPES = ("float32", "float64", "float16", "bfloat16")
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_attention_in_every_type(name: str) -> None:
+    """In 16 bits torch computes in float32: copies of the three inputs, and of the result and the weights back."""
+    dtype = getattr(torch, name)
+    shapes = ((2, 4, 6, 8), (2, 4, 9, 8), (2, 4, 9, 5))
+    found = _compare(Attention(), [torch.empty(shape, dtype=dtype) for shape in shapes])
+    moved = found["by_work"].get(("", "move"), NOTHING)
+    copies = 2 * 4 * (6 * 8 + 9 * 8 + 9 * 5 + 6 * 5 + 6 * 9)
+    assert moved.writes == (copies if name in ("float16", "bfloat16") else 0)
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_layers_with_attention_in_every_type(name: str) -> None:
+    """One step in the tracer, where torch runs many functions."""
+    dtype = getattr(torch, name)
+    x = torch.empty(2, 5, 16, dtype=dtype)
+    _compare(torch.nn.MultiheadAttention(16, 4, batch_first=True, dtype=dtype), (x, x, x), {"need_weights": False})
+    _compare(torch.nn.TransformerEncoderLayer(16, 4, 32, batch_first=True, dtype=dtype), (x,))
 
 
 CLASSIFIERS = {
