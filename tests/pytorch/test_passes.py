@@ -3,6 +3,7 @@
 import dataclasses
 import random
 from collections import OrderedDict
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,12 +15,14 @@ np = pytest.importorskip("numpy")
 from torch import Tensor, nn
 from torch.nn import functional
 
+import flopcalc
 from flopcalc import FlopcalcError
 from flopcalc.pytorch import count
 from flopcalc.pytorch.counting import twins
 from flopcalc.pytorch.counting.counter import COMPLEX, REAL_VALUES, count_call
 from flopcalc.pytorch.counting.failures import asks_for_gradients
 from flopcalc.pytorch.counting.random_numbers import own_random
+from flopcalc.pytorch.measuring.subject import Pass
 
 
 class Scaled(nn.Module):
@@ -404,3 +407,44 @@ def test_what_a_forward_sets_in_the_process_is_set_back() -> None:
     # Without a default device is with none.
     assert after[4].pop("device_context", None) is None
     assert after == before
+
+
+class Steps(nn.Module):
+    """A forward that yields its results one by one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Iterator[Tensor]:
+        for _ in range(3):
+            x = self.linear(x)
+            yield x
+
+    def lazy(self, x: Tensor) -> Iterator[Tensor]:
+        """The same layer on two inputs, when they are asked for."""
+        return map(self.linear, (x, x))
+
+
+def test_what_a_generator_computes_is_counted() -> None:
+    """3 products of 4 x 4, which run when the results are drawn; in training also their gradients."""
+    module = Steps()
+    for options in ({}, {"on": "cpu"}, {"witness": "dispatch"}):
+        found = count_call(module, [(1, 4)], **options)  # type: ignore[arg-type]
+        assert (found.macs, found.output) == (3 * 16, [(1, 4)] * 3)
+    assert count(module.lazy, (1, 4)).macs == 2 * 16
+    # The gradient of the weight each time, and of the inputs of the second and the third.
+    assert flopcalc.training(module, input=(4,)).backward.macs == 5 * 16
+
+
+def test_what_a_generator_computes_has_memory() -> None:
+    """Three results of 4 numbers, which the caller keeps."""
+    assert flopcalc.memory(Steps(), (4,)).activations_peak == 3 * 4 * 4
+
+
+def test_what_a_generator_computes_is_measured() -> None:
+    """The list of the items, of which training takes the gradients."""
+    module = Steps()
+    assert len(Pass(module, [torch.rand(1, 4)], {}, "forward").run()) == 3
+    Pass(module, [torch.rand(1, 4)], {}, "forward", training=True).run()
+    assert module.linear.weight.grad is not None

@@ -35,6 +35,7 @@ from flopcalc.pytorch.counting.kernels.own import OwnRules
 from flopcalc.pytorch.counting.layers import layers_by_module, modules_of
 from flopcalc.pytorch.counting.names import forget_names, name_modules
 from flopcalc.pytorch.counting.nested import whole_where_nested
+from flopcalc.pytorch.counting.outputs import drawn
 from flopcalc.pytorch.counting.process_state import kept_state
 from flopcalc.pytorch.counting.record import Count
 from flopcalc.pytorch.counting.recorder import Recorder
@@ -231,8 +232,10 @@ def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count
 
     def forward() -> Any:
         if call.function is not None:
-            return types.MethodType(copier.copy(call.function), twin)(*given, **by_name)
-        return twin(*given, **by_name) if call.method == "forward" else getattr(twin, call.method)(*given, **by_name)
+            run: Any = types.MethodType(copier.copy(call.function), twin)
+        else:
+            run = twin if call.method == "forward" else getattr(twin, call.method)
+        return drawn(run(*given, **by_name))
 
     with ExitStack() as modes:
         modes.enter_context(torch.set_grad_enabled(how.gradients))

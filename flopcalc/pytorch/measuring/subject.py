@@ -19,6 +19,7 @@ from flopcalc.pytorch.counting.counter import check_countable
 from flopcalc.pytorch.counting.evaluation_mode import evaluate
 from flopcalc.pytorch.counting.inputs import arguments, read_batch
 from flopcalc.pytorch.counting.kernels import tensors
+from flopcalc.pytorch.counting.outputs import drawn
 from flopcalc.pytorch.counting.twins import (
     check_fits,
     input_values,
@@ -67,9 +68,9 @@ class Pass(NamedTuple):
     def run_with(self, call: Callable[..., Any]) -> Any:
         """One run, of a compiled version of what is called. In training gradients are new tensors in each run."""
         if not self.training:
-            return call(*self.args, **self.named)
+            return drawn(call(*self.args, **self.named))
         self.forget()
-        loss = loss_of(call(*self.args, **self.named))
+        loss = loss_of(drawn(call(*self.args, **self.named)))
         torch.autograd.backward(loss)
         return loss
 

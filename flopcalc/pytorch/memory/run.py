@@ -23,6 +23,7 @@ from flopcalc.pytorch.counting.failures import Failure, asks_for_gradients, fail
 from flopcalc.pytorch.counting.kernels import tensors
 from flopcalc.pytorch.counting.layers import layers_by_module, modules_of
 from flopcalc.pytorch.counting.names import forget_names, name_modules
+from flopcalc.pytorch.counting.outputs import drawn
 from flopcalc.pytorch.counting.process_state import kept_state
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.counting.twins import (
@@ -141,7 +142,7 @@ class _Twin(NamedTuple):
     def forward(self) -> Any:
         """Call the method."""
         call = self.module if self.method == "forward" else getattr(self.module, self.method)
-        return call(*self.args, **self.named)
+        return drawn(call(*self.args, **self.named))
 
 
 class _Ran(NamedTuple):

@@ -69,6 +69,7 @@ NOT_COMPARED = {
     "lstm2",
     "lstm_drop",
     "lstm_unbatched",
+    "mapout",
     "mha_bias_kv_zero_attn",
     "mha_kdim_vdim",
     "mha_key_padding",
@@ -86,6 +87,7 @@ NOT_COMPARED = {
     "traced",
     "weak",
     "wproxy",
+    "yields",
     "zeros_without_device",
 }
 # A plain dispatch mode ends the process there.

@@ -566,6 +566,20 @@ def genout():
     return Fn(lambda s, x: iter([s.l(x), s.l(x)]), l=lin()), (X(1, 64),)
 
 
+@trap(3 * L, "a forward that yields: its work comes with the items")
+def yields():
+    def f(s, x):
+        for _ in range(3):
+            yield s.l(x)
+
+    return Fn(f, l=lin()), (X(1, 64),)
+
+
+@trap(2 * L, "a map as output")
+def mapout():
+    return Fn(lambda s, x: map(s.l, (x, x)), l=lin()), (X(1, 64),)
+
+
 @trap(L, "a frozen dataclass with slots in, a NamedTuple of None out")
 def slotdc():
     return Fn(lambda s, d: s.l(d.x), l=lin()), (SD(X(1, 64)),)
