@@ -1,6 +1,6 @@
 """The closed form of a PyTorch module: a count on symbolic sizes, compared with ordinary counts."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -8,6 +8,7 @@ from flopcalc.analysis.network_form import (
     NetworkForm,
     Point,
     Symbolic,
+    at,
     changed,
     checked,
     compare,
@@ -57,9 +58,10 @@ def _form(
     remarks = (*notes, *(f"{one.name} is {one.value} only: {one.place}" for one in found.fixed))
 
     training, network = spec.training, found.network
+    others: dict[str, str] = {}
     if training is not None:
         # On symbolic sizes no backward pass can run: the graph gives it, and passes that run are compared with it.
-        network, counted = graph_training(network, training).network, partial(_trained, spec, counted)
+        network, counted = graph_training(network, training).network, partial(_trained, spec, counted, others)
 
     def concrete(point: Point) -> Target:
         return Target(counted(point), None)
@@ -71,23 +73,38 @@ def _form(
     form = changed(form, requirements=needed)
     single = dict(form.reference)
     if single.get("N") == 1 and not form.allows(single) and form.allows(single | {"N": 2}):
-        return _with_one_sample(form, counted, concrete, checks)
-    return checked(form, concrete, checks)
+        form = _with_one_sample(form, counted, concrete, checks)
+    else:
+        form = checked(form, concrete, checks)
+    return changed(form, notes=(*form.notes, _of_kernels(others))) if others else form
 
 
-def _trained(spec: TargetSpec, counted: Callable[[Point], Network], point: Point) -> Network:
-    """The network at a point with both passes by its graph, compared with passes that run. Raises FlopcalcError."""
+# What the kernels of a backward pass have, besides its products.
+_OF_KERNELS = ("flops", "activations", "traffic", "steps")
+
+
+def _of_kernels(others: Mapping[str, str]) -> str:
+    return f"only MACs are those of the passes that run; they have {'; '.join(others.values())}"
+
+
+def _trained(spec: TargetSpec, counted: Callable[[Point], Network], others: dict[str, str], point: Point) -> Network:
+    """The network at a point with both passes by its graph, compared with passes that run. Raises FlopcalcError.
+
+    others: gets the kinds of cost of which the passes that run have another figure, with both figures.
+    """
     assert spec.training is not None  # noqa: S101 - asked for training only
     network = counted(point)
     found, ran = graph_training(network, spec.training), network_training(network, spec.training)
     if (found.forward.macs, found.backward.macs) != (ran.forward.macs, ran.backward.macs):
-        at = ", ".join(f"{name} = {value}" for name, value in point.items())
         raise FlopcalcError(
             "no-closed-form",
-            f"the training cost of {network.name} does not follow from its layers: at {at} the passes that run cost "
-            f"{ran.macs:,} MACs, and its layers give {found.macs:,}",
+            f"the training cost of {network.name} does not follow from its layers: at {at(point)} the passes that run "
+            f"cost {ran.macs:,} MACs, and its layers give {found.macs:,}",
             "flopcalc model --mode training counts the passes that run",
         )
+    for kind in _OF_KERNELS:
+        if (mine := found.total(kind)) != (theirs := ran.total(kind)):
+            others.setdefault(kind, f"{kind} {theirs:,} at {at(point)}, where the formula has {mine:,}")
     return found.network
 
 

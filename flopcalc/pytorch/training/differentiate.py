@@ -135,7 +135,8 @@ def _record(
     layers = len(forward.layers)
     backward: list[Parts] = [()] * layers
     for place, works in recorder.gradients.items():
-        layer = counted.calls[place].layer
+        # A forward of views alone runs no kernel, and its module is the only layer.
+        layer = counted.calls[place].layer if counted.calls else ""
         backward[place] = tuple(
             one._replace(name=f"{one.name}.gradient", after=None)
             for one in (

@@ -275,6 +275,38 @@ def test_formula() -> None:
     assert caught.value.code == "no-closed-form"
 
 
+def test_a_formula_says_where_kernels_cost_something_else() -> None:
+    """The gradient of a bias is a sum of its own: it reads the gradient of the output again, and is no activation."""
+    module = nn.Linear(8, 8)
+    form, ran = formula(module, input=(4, 8), mode="training"), training(module, input=(4, 8))
+    at = form.at(N=1, T=4)
+    assert at["macs"] == ran.macs
+    (note,) = form.to_dict()["notes"]
+    for kind in ("traffic", "activations"):
+        assert f"{kind} {ran.total(kind)} at N = 1, T = 4, where the formula has {at[kind]}" in note
+    assert "flops" not in note
+
+
+class _Positions(nn.Module):
+    """Gives out a part of its parameter: a view, without a kernel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.zeros(1, 16, 8))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.table[:, : x.shape[1]]
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_forward_without_kernels(inside: bool) -> None:
+    """The gradient of a part of 4 x 8 is written into one of 16 x 8 zeros, by the module that took it."""
+    module = nn.Sequential(_Positions()) if inside else _Positions()
+    found = training(module, input=(4, 8))
+    assert (found.macs, found.forward.total("traffic"), found.backward.total("traffic")) == (0, 0, 32 + 128)
+    assert [layer.name for layer in found.backward.layers] == ["0" if inside else "(model)"]
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_replaced_layers() -> None:
     """In a module as in a description."""
