@@ -1,5 +1,6 @@
 """Kernels without products: each figure follows from its definition in docs/conventions.md, by hand."""
 
+import operator
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -52,6 +53,20 @@ CASES: dict[str, tuple[Callable[[], Any], dict[str, int]]] = {
     "bucketize": (lambda: torch.bucketize(A, torch.linspace(0, 1, 7)), {"other": 72}),
     "histc": (lambda: torch.histc(A, 5), {"adds": 24, "other": 24}),
     "bincount": (lambda: torch.bincount(torch.zeros(7, dtype=torch.long)), {"adds": 7}),
+    # One for each bit pattern; shifts in place are kernels of their own.
+    **{
+        f"bits, {name}": (lambda function=function: function(torch.arange(24), 2), {"other": 24})  # type: ignore[misc]
+        for name, function in (
+            ("<<", operator.lshift),
+            (">>", operator.rshift),
+            ("<<=", operator.ilshift),
+            (">>=", operator.irshift),
+            (">>= of a tensor", lambda a, b: a.__irshift__(torch.full((24,), b))),
+            ("&=", operator.iand),
+            ("|=", operator.ior),
+            ("^=", operator.ixor),
+        )
+    },
     # Movement.
     "gather": (lambda: A.gather(1, torch.zeros(4, 2, dtype=torch.long)), {}),
     "index": (lambda: A[torch.zeros(3, dtype=torch.long)], {}),

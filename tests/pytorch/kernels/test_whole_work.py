@@ -196,6 +196,12 @@ def _segments(how: str) -> Any:
     return torch.segment_reduce(x(6, 5), how, lengths=torch.tensor([2, 4]), axis=0)
 
 
+def _segments_backward(how: str) -> Any:
+    """The gradients of 2 x 5 results, to 6 rows of 5."""
+    lengths = torch.tensor([2, 4])
+    return torch.ops.aten._segment_reduce_backward(x(2, 5), x(2, 5), x(6, 5), how, lengths=lengths, axis=0)
+
+
 REDUCTIONS: dict[str, tuple[Callable[[], Any], Work]] = {
     # 7 x 11 in windows of 2 x 3: 3 x 3 of them, in 6 maps.
     "max pool": (lambda: F.max_pool2d(x(2, 3, 7, 11), (2, 3)), Work(other=54 * 6, reads=462, writes=54)),
@@ -343,6 +349,17 @@ REDUCTIONS: dict[str, tuple[Callable[[], Any], Work]] = {
     "segments, prod": (lambda: _segments("prod"), Work(muls=30, reads=30 + 2, writes=10)),
     "segments, max": (lambda: _segments("max"), Work(other=30, reads=30 + 2, writes=10)),
     "segments, min": (lambda: _segments("min"), Work(other=30, reads=30 + 2, writes=10)),
+    # Copies; a division of each gradient; a product of gradient and result, divided by the element; a comparison.
+    "gradient of segments, sum": (lambda: _segments_backward("sum"), Work(reads=10 + 2, writes=30)),
+    "gradient of segments, mean": (lambda: _segments_backward("mean"), Work(other=10, reads=10 + 2, writes=30)),
+    "gradient of segments, prod": (
+        lambda: _segments_backward("prod"),
+        Work(muls=30, other=30, reads=10 + 10 + 30 + 2, writes=30),
+    ),
+    "gradient of segments, max": (
+        lambda: _segments_backward("max"),
+        Work(other=30, reads=10 + 10 + 30 + 2, writes=30),
+    ),
 }
 
 # Kernels that torch takes apart before a mode sees them, or that not every CPU runs.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from flopcalc.pytorch.counting.kernels.work import Answer, Kernel, Work, ceil_log2, factor, tensors
+from flopcalc.pytorch.counting.kernels.work import Answer, Kernel, Work, ceil_log2, elements, factor, tensors
 
 
 def _window(kernel: int | Sequence[int], axes: int) -> int:
@@ -219,6 +219,16 @@ def segments(kernel: Kernel) -> Answer:
     return work._replace(other=work.other + mean_of)
 
 
+def segments_backward(kernel: Kernel) -> Answer:
+    """The gradient of each segment goes to its elements: those of the largest, or times the product of the others."""
+    grad, result, values = kernel.args[:3]
+    how, size = kernel.argument("reduce", "sum"), values.numel()
+    if how in ("sum", "mean"):
+        other = grad.numel() if how == "mean" else 0
+        return Work(other=other, reads=kernel.reads - elements(result) - elements(values), writes=size)
+    return Work(muls=size if how == "prod" else 0, other=size, reads=kernel.reads, writes=size)
+
+
 RULES = {
     max_pool: (
         "aten::max_pool1d aten::max_pool2d aten::max_pool3d aten::max_pool2d_with_indices "
@@ -270,6 +280,7 @@ RULES = {
     counts: "aten::bincount",
     bags: "aten::_embedding_bag aten::_embedding_bag_forward_only aten::embedding_bag",
     segments: "aten::segment_reduce",
+    segments_backward: "aten::_segment_reduce_backward",
 }
 
 KINDS = {max_pool: "maxpool", avg_pool: "avgpool", adaptive_avg_pool: "gap", adaptive_max_pool: "maxpool"}
