@@ -3,7 +3,7 @@
 import dataclasses
 import random
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -435,6 +435,34 @@ def test_what_a_generator_computes_is_counted() -> None:
     assert count(module.lazy, (1, 4)).macs == 2 * 16
     # The gradient of the weight each time, and of the inputs of the second and the third.
     assert flopcalc.training(module, input=(4,)).backward.macs == 5 * 16
+
+
+def test_generators_inside_of_an_output() -> None:
+    """In a tuple, a list and a dict, and one in another."""
+
+    class Nested(Steps):
+        def forward(self, x: Tensor) -> Any:
+            return self.lazy(x), {"some": [(self.linear(one) for one in (x, x, x))]}, ((x for _ in y) for y in [x])
+
+    found = count(Nested(), (1, 4))
+    assert (found.macs, found.output) == (5 * 16, [(1, 4)] * 6)
+
+
+def test_a_coroutine_is_an_error() -> None:
+    """Nobody awaits it, so that its work would count as nothing."""
+
+    class Waits(Steps):
+        async def forward(self, x: Tensor) -> Any:  # type: ignore[override]
+            return self.linear(x)
+
+        async def items(self, x: Tensor) -> AsyncIterator[Tensor]:
+            """As a generator."""
+            yield self.linear(x)
+
+    module = Waits()
+    for what in (module, module.items):
+        with pytest.raises(FlopcalcError, match="it is asynchronous"):
+            count(what, (1, 4))
 
 
 def test_what_a_generator_computes_has_memory() -> None:

@@ -1,6 +1,6 @@
 """What a forward gives back: where its work comes with the items, they are drawn."""
 
-from types import GeneratorType
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any
 
 # They compute an item when it is asked for, and come to an end by themselves.
@@ -8,5 +8,18 @@ _LAZY = (GeneratorType, map, filter, zip)
 
 
 def drawn(out: Any) -> Any:
-    """The output of a forward; all items of one that is a generator, as its caller would draw them."""
-    return list(out) if isinstance(out, _LAZY) else out
+    """The output of a forward, with all items of what is a generator in it, as its caller would draw them.
+
+    Raises TypeError for a coroutine, whose work nobody would see.
+    """
+    if isinstance(out, _LAZY) or type(out) is list:
+        return [drawn(one) for one in out]
+    if type(out) is tuple:
+        return tuple(map(drawn, out))
+    if type(out) is dict:
+        return {name: drawn(one) for name, one in out.items()}
+    if isinstance(out, CoroutineType | AsyncGeneratorType):
+        if isinstance(out, CoroutineType):
+            out.close()
+        raise TypeError("it is asynchronous, and nothing awaits its result: count a method that gives the result")
+    return out
