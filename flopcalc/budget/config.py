@@ -263,7 +263,7 @@ class _Reader:
         training = read_step(self.file, spec, self.plain)
         settings, batch = given.get("set", {}), given.get("batch", 1)
         target = TargetSpec("network", what, settings, inputs, batch, plan, call=call, kernels=self.kernels)
-        return target._replace(training=training)
+        return target._replace(training=training, names_method="method" in given)
 
     def operator(self, spec: Mapping[str, Any], what: str) -> TargetSpec:
         """The operator of a target. Sizes are named as in `flopcalc.layer`."""

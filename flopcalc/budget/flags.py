@@ -5,13 +5,22 @@ import re
 # The keys of a target that the command line has as flags. --timeout and --debug are no keys: they stay.
 _KEYS = {
     **dict.fromkeys(("input", "set", "batch", "replace", "where", "keep", "hw", "h", "w"), ""),
+    **dict.fromkeys(("arg", "method", "on"), ""),
     **dict.fromkeys(("mode", "freeze", "checkpoint", "optimizer", "autocast", "accumulate"), ""),
     "optimizer-dtype": "optimizer_dtype",
     **dict.fromkeys(("stride", "padding", "dilation", "groups", "k"), ""),
     "cin": "c_in",
     "cout": "c_out",
 }
-_VALUES = {"mode": r"training", "input": r"[\w=.]*\d[\w=:]*", "set": r"[A-Za-z_]\w*=[^\s,;]+", "batch": r"\d+"}
+_SETTING = r"[A-Za-z_]\w*=[^\s,;]+"
+_VALUES = {
+    "mode": r"training",
+    "input": r"[\w=.]*\d[\w=:]*",
+    "set": _SETTING,
+    "arg": _SETTING,
+    "batch": r"\d+",
+    "on": r"(?:meta|cpu|auto)\b",
+}
 _GIVEN = {key: re.compile(rf"--{key} {value}(?: --{key} {value})*") for key, value in _VALUES.items()}
 _FLAG = re.compile(rf"--({'|'.join(_KEYS)})(?![\w-]| \S+ on the command line)")
 # What is in backticks is a command, which stays as it is.
@@ -31,6 +40,6 @@ def _plain(text: str) -> str:
 
 def _written(key: str, text: str) -> str:
     values = [one.strip() for one in text.split(f"--{key} ") if one.strip()]
-    if key == "set":
-        return f"set: {{{', '.join(one.replace('=', ': ', 1) for one in values)}}}"
+    if _VALUES[key] == _SETTING:
+        return f"{key}: {{{', '.join(one.replace('=', ': ', 1) for one in values)}}}"
     return f"{key}: {values[0] if len(values) == 1 else '[' + ', '.join(values) + ']'}"

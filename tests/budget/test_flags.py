@@ -18,6 +18,9 @@ from flopcalc.budget.flags import as_keys
         ("it was --input 3x8x8 --input 77:int64; so", "it was input: [3x8x8, 77:int64]; so"),
         ("--input is 'abc', not a shape", "input is 'abc', not a shape"),
         ("give --set depth=... --set width=..., or", "give set: {depth: ..., width: ...}, or"),
+        ("give --input 3x8x8 --arg depth=... --arg x=1", "give input: 3x8x8 arg: {depth: ..., x: 1}"),
+        ("count it on the CPU (--on cpu)", "count it on the CPU (on: cpu)"),
+        ("leave --method out", "leave method out"),
         ("--set has no effect: it is built", "set has no effect: it is built"),
         ("write --batch 1, in Python batch=1", "write batch: 1, in Python batch=1"),
         ("leave --groups at 1", "leave groups at 1"),
@@ -71,3 +74,17 @@ def test_errors_of_a_file(
     assert done.code == 2, done.out
     assert words in done.err
     assert not any(flag in done.err for flag in ("--input", "--set", "--batch", "--groups", "--cin", "--cout"))
+
+
+@pytest.mark.parametrize("method", ["forward", "encode"])
+def test_a_description_has_no_methods(method: str, tmp_path: Path, run: Runner) -> None:
+    """The usual method is refused as others are: it would have no effect."""
+    path = tmp_path / "flopcalc.yaml"
+    path.write_text(f"targets:\n  - network: resnet18\n    method: {method}\n    limits: [params < 20M]\n")
+    done = run("check", str(path))
+    assert done.code == 2
+    assert done.err.splitlines() == [
+        f"error: {path}, line 2: target resnet18: method '{method}' does not apply to 'resnet18', which is a described "
+        "network",
+        "hint:  leave method out; it is for a Python model such as file.py:Net",
+    ]
