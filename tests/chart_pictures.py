@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
@@ -25,7 +26,15 @@ def network(name: str, *replace: str) -> Network:
     return target(name, *replace).network
 
 
+def renamed(found: Any) -> Any:
+    """The same network or memory, with long names of its layers."""
+    # Named tuples.
+    return replace(found, layers=[one._replace(name=MODULE + one.name) for one in found.layers])
+
+
 EIGHT = ("conv", "ghost", "spconv", "compconv", "dynamic_conv", "spatial_bottleneck", "octconv", "involution")
+PATH = "/home/me/projects/a-long-name/networks/variants/my-network-with-no-space-in-its-name-v12.yaml"
+MODULE = "encoder.blocks.0.a_module_with_a_very_long_name_that_says_what_it_does."
 LONG = "a network with a long name, alpha=0.125, groups=4"
 
 # Name -> the chart. Each kind, and what is hard to draw.
@@ -40,6 +49,7 @@ PICTURES: dict[str, Callable[[], Any]] = {
     ),
     "size, one operator": lambda: charts.cost_by_size(flopcalc.sweep("conv", c_in="16:512:16"), title="One line"),
     "size, one point": lambda: charts.cost_by_size(flopcalc.sweep("conv", "ghost", c_in=64)),
+    "size, one point of one line": lambda: charts.cost_by_size(flopcalc.sweep("conv", c_in=64)),
     "size, zeros": lambda: charts.cost_by_size(flopcalc.sweep("conv", "shift_only", "adder", c_in="16:512:16")),
     "size, only zeros": lambda: charts.cost_by_size(flopcalc.sweep("shift_only", c_in="16:512:16")),
     "size, linear": lambda: charts.cost_by_size(flopcalc.sweep("conv", "ghost", c_in="16:512:16"), log=False),
@@ -53,8 +63,14 @@ PICTURES: dict[str, Callable[[], Any]] = {
     "stage, different": lambda: charts.cost_by_stage(
         [(LONG, network("densenet121")), ("vit_b_16", network("vit_b_16")), ("hrnet_w18", network("hrnet_w18"))]
     ),
+    "stage, long names": lambda: charts.cost_by_stage(
+        [(PATH, network("resnet18")), ("resnet18", network("resnet18")), (LONG * 4, network("resnet18"))]
+    ),
     "replacement": lambda: charts.replacement(network("resnet50"), network("resnet50", "spconv")),
     "replacement, layers": lambda: charts.replacement(network("resnet152"), network("resnet152", "ghost"), by="layer"),
+    "replacement, long names": lambda: charts.replacement(
+        *(renamed(network("resnet18", *one)) for one in ((), ("spconv",))), by="layer"
+    ),
     "front": lambda: charts.front(
         flopcalc.sweep("conv", "ghost", "spconv", "compconv", c_in="16:128:16", k="3,5"), "macs", "-c_out"
     ),
@@ -68,6 +84,8 @@ PICTURES: dict[str, Callable[[], Any]] = {
     "roofline, small device": lambda: charts.roofline(flopcalc.roofline("mobilenet_v2", device="raspberry-pi-5")),
     "memory": lambda: charts.memory_by_layer(flopcalc.memory("resnet152")),
     "memory, few layers": lambda: charts.memory_by_layer(flopcalc.memory("alexnet")),
+    "memory, long names": lambda: charts.memory_by_layer(renamed(flopcalc.memory("alexnet"))),
+    "memory, one module": lambda: charts.memory_by_layer(flopcalc.memory("swin_t")),
 }
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import ceil, floor, log10
 from typing import Any
 
-from flopcalc.charts.labels import wrapped
+from flopcalc.charts.wrapping import name_lines
 from flopcalc.cost.convention import get as get_convention
 from flopcalc.cost.kinds import KIND
 from flopcalc.errors import FlopcalcError
@@ -112,7 +112,18 @@ def log_ticks(low: float, high: float) -> list[float]:
         found = [factor * power for power in powers for factor in between if low <= factor * power <= high]
         if len(found) >= 3:
             return found
-    return found
+    return found if len(found) >= 2 else _near_ticks(low, high)
+
+
+def _near_ticks(low: float, high: float) -> list[float]:
+    """Two to eight round values between numbers that are near each other."""
+    power = 10.0 ** floor(log10(high - low))
+    for step in (power, power / 2, power / 5):
+        # Of whole numbers, so that 0.3 is not 0.30000000000000004.
+        found = [float(f"{place * step:.12g}") for place in range(ceil(low / step), floor(high / step) + 1)]
+        if len(found) >= 2:
+            return found
+    return []
 
 
 def size_ticks(values: Sequence[float], low: float, high: float, *, log: bool) -> list[float] | None:
@@ -187,13 +198,9 @@ def convention_title(name: str) -> str:
     return usual or f"cost, convention {chosen.name}"
 
 
-# Pixels of a line of a name on an axis.
-NAME_ROOM = 110.0
-
-
-def wrapped_names(names: Sequence[str], room: float = NAME_ROOM) -> str:
-    """An expression of Vega for names on an axis, in lines of at most that width."""
-    return f"({json.dumps({name: wrapped(name, room) for name in names})})[datum.label]"
+def wrapped_names(names: Sequence[str]) -> str:
+    """An expression of Vega for names on an axis, in lines that fit their room."""
+    return f"({json.dumps({name: name_lines(name) for name in names})})[datum.label]"
 
 
 def ratio(new: float, old: float) -> str:

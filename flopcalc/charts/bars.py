@@ -1,11 +1,12 @@
 """What pictures with bars of networks have in common."""
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flopcalc.charts import axes
-from flopcalc.charts.labels import wrapped
-from flopcalc.charts.theme import text_width
+from flopcalc.charts.theme import LINE_HEIGHT, text_width
+from flopcalc.charts.wrapping import name_lines
 from flopcalc.cost.cost import in_bytes
 from flopcalc.cost.kinds import check_kind
 from flopcalc.errors import FlopcalcError
@@ -58,11 +59,31 @@ def bar_axes(
             "domain": False,
             "labelPadding": 5,
             "labelExpr": axes.wrapped_names(names),
+            "labelOffset": _centred(names),
         },
     }
     return x, y
 
 
+def _centred(names: Sequence[str]) -> dict[str, Any]:
+    """How far names of several lines go up, so that not their first line but all of them are at the middle of a bar."""
+    lines = {name: len(name_lines(name)) for name in names}
+    conditions = [
+        {
+            "test": f"indexof({json.dumps([name for name in names if lines[name] == count])}, datum.label) >= 0",
+            "value": (1 - count) * LINE_HEIGHT / 2,
+        }
+        for count in sorted(set(lines.values()) - {1})
+    ]
+    return {"condition": conditions, "value": 0}
+
+
 def names_width(names: Sequence[str]) -> float:
     """The pixels that the names on the axis take, with their distance from it."""
-    return max(text_width(line) for name in names for line in wrapped(name, axes.NAME_ROOM)) + 8
+    return max(text_width(line) for name in names for line in name_lines(name)) + 8
+
+
+def bars_height(names: Sequence[str], least: float) -> float:
+    """The height of bars in pixels: `least` for each, or more where the lines of a name need it."""
+    lines = max(len(name_lines(name)) for name in names)
+    return max(least, lines * LINE_HEIGHT + 6) * len(names)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from flopcalc.charts import axes
-from flopcalc.charts.bars import amounts, bar_axes, check_adds_up, cost_title, names_width
+from flopcalc.charts.bars import amounts, bar_axes, bars_height, check_adds_up, cost_title, names_width
 from flopcalc.charts.key import key_layers, note_layer
 from flopcalc.charts.picture import chart_of
 from flopcalc.charts.theme import PAPER, named_scale, text_layer
@@ -82,7 +82,7 @@ def replacement(
     layout = {
         "beside": left + 8,
         "left": left,
-        "height": _ROW * len(groups),
+        "height": bars_height(groups, _ROW),
         "key": [{"series": part, "name": texts[part]} for part in parts],
         "notes": _notes(before, after, changed, rows),
     }

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flopcalc.charts.labels import wrapped
 from flopcalc.charts.theme import LABEL, LINE_HEIGHT, MUTED, SMALL, text_layer, text_width
+from flopcalc.charts.wrapping import wrapped
 
 # Widths of the samples: a piece of a line, and a mark.
 _LINE, _MARK = 22.0, 9.0

@@ -5,6 +5,7 @@ from math import atan2, degrees, hypot, log
 from typing import Any, NamedTuple, TypeAlias
 
 from flopcalc.charts.theme import LABEL, LINE_HEIGHT, text_width
+from flopcalc.charts.wrapping import NAME_ROOM, shortened, wrapped
 
 
 class Box(NamedTuple):
@@ -253,29 +254,6 @@ def _spread(wanted: Sequence[float], heights: Sequence[float], length: float) ->
     return found
 
 
-def wrapped(text: str, room: float, size: float = LABEL) -> list[str]:
-    """A text in lines of at most that width, broken after spaces, colons, underscores and slashes where possible."""
-    lines = [""]
-    for piece in _pieces(text):
-        if lines[-1] and text_width((lines[-1] + piece).rstrip(), size) > room:
-            lines[-1] = lines[-1].rstrip()
-            lines.append("")
-        lines[-1] += piece
-    lines[-1] = lines[-1].rstrip()
-    return lines
-
-
-def _pieces(text: str) -> list[str]:
-    """The shortest pieces between which a line may break."""
-    pieces, piece = [], ""
-    for letter in text:
-        piece += letter
-        if letter in " _/:":
-            pieces.append(piece)
-            piece = ""
-    return [*pieces, piece] if piece else pieces
-
-
 def place_angles(spec: dict[str, Any], layout: Mapping[str, Any]) -> None:
     """Set the angles of texts along lines. layout["along"]: data: a set with x, y, and x2, y2 on the line."""
     along = layout.get("along")
@@ -315,8 +293,8 @@ def place_inside(spec: dict[str, Any], layout: Mapping[str, Any]) -> None:
 def place_stretches(spec: dict[str, Any], layout: Mapping[str, Any]) -> None:
     """Set the places of the names of stretches below the plot, and layout["below"], the room that they take.
 
-    layout["stretches"]: data: a set with start, end and text. Names that fit are horizontal; where none of them would
-    be shown, they are turned. bounds: a set of the ends of stretches.
+    layout["stretches"]: data: a set with start, end and name. Names that fit are horizontal; where none of them would
+    be shown, they are turned, and long ones shortened. bounds: a set of the ends of stretches.
     """
     stretches = layout.get("stretches")
     if stretches is None:
@@ -325,12 +303,13 @@ def place_stretches(spec: dict[str, Any], layout: Mapping[str, Any]) -> None:
     rows = spec["datasets"][stretches["data"]]
     for row in spec["datasets"][stretches["bounds"]]:
         row["py"] = spec["height"] + 3
-    fits = [text_width(row["text"]) + 4 <= across.pixel(row["end"]) - across.pixel(row["start"]) for row in rows]
+    fits = [text_width(row["name"]) + 4 <= across.pixel(row["end"]) - across.pixel(row["start"]) for row in rows]
     wide = [row["end"] - row["start"] for row in rows]
     # Turned where the names of most layers would be missing.
     turned = sum(size for size, fit in zip(wide, fits, strict=True) if fit) < 0.6 * sum(wide)
     last = -LABEL
     for row, fit in zip(rows, fits, strict=True):
+        row["text"] = shortened(row["name"], NAME_ROOM) if turned else row["name"]
         row["px"] = round((across.pixel(row["start"]) + across.pixel(row["end"])) / 2, 2)
         row["shown"] = row["px"] - last >= LABEL * 1.05 if turned else fit
         last = row["px"] if row["shown"] else last

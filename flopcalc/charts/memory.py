@@ -126,19 +126,22 @@ def memory_by_layer(found: "Memory", *, title: str | None = None) -> "altair.Lay
 def _stretches(names: Sequence[str]) -> list[dict[str, Any]]:
     """Stretches of layers whose names begin alike: where each starts and ends, and its name.
 
-    Names are cut after as few parts as make enough stretches. Few layers are each a stretch of their own.
+    Names are cut after as few parts as make enough stretches, of which none has most of the layers. Few layers are each
+    a stretch of their own.
     """
     pieces = [name.removesuffix(_SUFFIX).split(".") for name in names]
     deepest = max(map(len, pieces))
     if len(names) <= _MANY:
         return _runs([".".join(piece) for piece in pieces], names)
-    depth = 1
-    while depth < deepest:
-        runs = [len(_runs([".".join(piece[:size]) for piece in pieces], names)) for size in (depth, depth + 1)]
-        if runs[0] >= _FEW or runs[1] > _MANY:
+    most = _MANY * len({name.endswith(_SUFFIX) for name in names})
+    found = _runs([piece[0] for piece in pieces], names)
+    for depth in range(2, deepest + 1):
+        longest = max(one["end"] - one["start"] for one in found)
+        finer = _runs([".".join(piece[:depth]) for piece in pieces], names)
+        if (len(found) >= _FEW and longest <= len(names) / 2) or len(finer) > most:
             break
-        depth += 1
-    return _runs([".".join(piece[:depth]) for piece in pieces], names)
+        found = finer
+    return found
 
 
 def _runs(keys: Sequence[str], names: Sequence[str]) -> list[dict[str, Any]]:
@@ -146,7 +149,7 @@ def _runs(keys: Sequence[str], names: Sequence[str]) -> list[dict[str, Any]]:
     found, start = [], 0
     for (key, _), members in groupby(zip(keys, backward, strict=True)):
         end = start + len(list(members))
-        found.append({"start": start, "end": end, "text": key})
+        found.append({"start": start, "end": end, "name": key})
         start = end
     return found
 

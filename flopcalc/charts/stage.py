@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flopcalc.charts import axes
-from flopcalc.charts.bars import amounts, bar_axes, check_adds_up, cost_title, names_width
+from flopcalc.charts.bars import amounts, bar_axes, bars_height, check_adds_up, cost_title, names_width
 from flopcalc.charts.key import key_layers, note_layer
 from flopcalc.charts.picture import chart_of
 from flopcalc.charts.theme import FAMILIES, INK, LABEL, PAPER, is_dark, named_scale, shades, text_layer
@@ -85,7 +85,7 @@ def cost_by_stage(
     layout = {
         "beside": left + 8,
         "left": left,
-        "height": _BAR * len(names),
+        "height": bars_height(names, _BAR),
         "axes": {"x": [0, top * 1.16], "y": [0, 1], "log": [False, False]},
         "inside": {"data": "stages"},
         "key": [{"series": stage, "name": stage} for stage in stages],

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flopcalc.charts import axes
-from flopcalc.charts.labels import _spread, place_labels, wrapped
+from flopcalc.charts.labels import _spread, place_labels
 from flopcalc.charts.theme import COLOURS, FONT, MOST_SERIES, is_dark, look, shades, text_width
+from flopcalc.charts.wrapping import NAME_ROOM, name_lines, shortened, wrapped
 
 TEXTS = [
     "spatial_bottleneck, k=3, alpha=0.125",
@@ -84,13 +85,28 @@ def test_labels_avoid_points_and_each_other() -> None:
     assert not any(row["shown"] for row in rows)
 
 
-@given(st.text("abcdefgh ,_=.", max_size=60), st.floats(20, 200))
+@given(st.text("abcdefgh ,_=.-", max_size=60), st.floats(20, 200))
 def test_wrapped_lines(text: str, room: float) -> None:
-    """No letter is lost; a line that is too wide is one piece."""
+    """No letter is lost, and no line is too wide; a word is broken only where it has no room."""
     lines = wrapped(text, room)
     assert "".join(lines).replace(" ", "") == text.replace(" ", "")
-    for line in lines:
-        assert text_width(line) <= room or not any(letter in line.rstrip(" _") for letter in " _")
+    assert all(text_width(line) <= room for line in lines)
+    if all(text_width(word) <= room for word in text.split(" ")):
+        assert all(line.endswith("_") or f"{line} {after.split(' ')[0]}" in text for line, after in pairwise(lines))
+
+
+@given(st.text("abcWi /_.", min_size=1, max_size=200))
+def test_names_on_axes_have_room(name: str) -> None:
+    """At most three lines with the start and the end of the name; shortened names are one line."""
+    lines = name_lines(name)
+    assert len(lines) <= 3
+    assert all(text_width(line) <= NAME_ROOM for line in lines)
+    short = shortened(name, NAME_ROOM)
+    assert text_width(short) <= NAME_ROOM
+    if short != name:
+        left, _, right = short.partition("...") if "..." not in name else ("", "", "")
+        assert name.startswith(left)
+        assert name.endswith(right)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +149,7 @@ def test_labels_of_axes(value: float, unit: str, text: str) -> None:
     assert f">{text}</text>" in drawn, drawn
 
 
-@pytest.mark.parametrize(("low", "high"), [(1, 1e12), (3, 7), (16, 512), (0.02, 5000), (1e-6, 1e-5), (90, 110)])
+@pytest.mark.parametrize(("low", "high"), [(1, 1e12), (3, 7), (16, 512), (0.02, 5000), (1e-6, 1e-5)])
 def test_ticks_of_log_axes(low: float, high: float) -> None:
     """From 1 to 9 round numbers inside the axis, in order."""
     found = axes.log_ticks(low, high)
@@ -141,6 +157,18 @@ def test_ticks_of_log_axes(low: float, high: float) -> None:
     assert 1 <= len(found) <= 14
     assert found == sorted(set(found))
     assert all(f"{one:.2e}"[:4] in {"1.00", "1.50", "2.00", "3.00", "4.00", "5.00", "6.00", "8.00"} for one in found)
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(103_000_000.0, 129_000_000.0), (7.1, 7.9), (0.041, 0.05), (21, 22), (90, 110)]
+)
+def test_ticks_of_short_log_axes(low: float, high: float) -> None:
+    """An axis around one cost has numbers too."""
+    found = axes.log_ticks(low, high)
+    assert all(low <= one <= high for one in found)
+    assert 2 <= len(found) <= 11
+    assert found == sorted(set(found))
+    assert all(float(f"{one:.3g}") == one for one in found)
 
 
 def test_looks_differ_without_colour() -> None:
