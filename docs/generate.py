@@ -165,8 +165,10 @@ def published_page() -> str:
     shipped = sources.shipped()
     record = reproduce_record(shipped.comparisons())
     text = to_markdown(document(record, shipped.titles, whole=False))
+    # The first heading is a sentence.
+    counts, _, rest = text.removeprefix("## ").partition("\n")
     intro = "The output of `flopcalc reproduce`. [A guide](adding-a-table.md) describes how to write a table."
-    return f"# Papers' tables\n\n{NOTE}\n{intro}\n\n{text}"
+    return f"# Papers' tables\n\n{NOTE}\n{intro}\n\n{counts}.\n{rest}"
 
 
 _COUNTS = re.compile(r"(<!-- Counts: .*? -->\n).*?(<!-- End of counts\. -->)", re.DOTALL)

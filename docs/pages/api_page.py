@@ -1,6 +1,6 @@
 """The page of the Python API: every public name, documented by its docstring."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import flopcalc
 
@@ -14,13 +14,19 @@ def page() -> str:
     return "\n".join(_lines()) + "\n"
 
 
+def _rows(names: Sequence[str]) -> Iterator[str]:
+    """Names of an import, in lines that fit a phone."""
+    for start in range(0, len(names), 4):
+        yield f"    {', '.join(names[start : start + 4])},"
+
+
 def _lines() -> Iterator[str]:
     names = [name for name in flopcalc.__all__ if not name.startswith("__")]
     functions = [name for name in names if name[:1].islower()]
     yield "# Python API"
     yield ""
     yield "```python"
-    yield f"from flopcalc import {', '.join(functions)}"
+    yield from ("from flopcalc import (", *_rows(functions), ")")
     yield "```"
     yield ""
     yield (

@@ -120,18 +120,26 @@ def _family_table(record: dict[str, Any]) -> Table:
     return Table(columns, lines, title="Rows of networks that flopcalc does not have, by family")
 
 
+# How titles say verdicts, of one figure and of several.
+_SAID = {
+    "agrees": ("agrees", "agree"),
+    "convention": ("agrees in another way of counting", "agree in another way of counting"),
+    "misprint": ("misprint", "misprints"),
+    "differs": ("differs", "differ"),
+}
+
+
 def _counts(rows: Rows) -> str:
     """The number of figures of each verdict, and how many of the good ones agree only if counted in another way."""
     words = []
     for verdict in VERDICTS:
         found = [row for row in rows if row["verdict"] == verdict]
-        own = sum(row["counted"] != "" and not row["plain_agrees"] for row in found) if verdict in GOOD else 0
-        many = {"agrees": "agree", "differs": "differ"}.get(verdict, verdict)
-        words += (
-            [f"{len(found)} {many}" + (f" ({own} of them only if counted in another way)" if own else "")]
-            if found
-            else []
-        )
+        if not found:
+            continue
+        words.append(f"{len(found)} {_SAID.get(verdict, (verdict, verdict))[len(found) > 1]}")
+        own = sum(row["counted"] != "" and not row["plain_agrees"] for row in found)
+        if own and verdict in GOOD and verdict != "convention":
+            words[-1] += f" ({own} of them only if counted in another way)"
     return ", ".join(words)
 
 

@@ -181,7 +181,7 @@ def test_the_menu_has_every_page() -> None:
 # In a browser -------------------------------------------------------------------------------------
 
 _BROWSED = ("index.html", "start/index.html", "operators/compconv.html", "operators/odconv.html", "cli.html")
-_MORE = ("api.html", "errata.html", "comparison.html", "operators.html", "published.html")
+_MORE = ("api.html", "benchmarks.html", "errata.html", "comparison.html", "operators.html", "published.html")
 
 
 @pytest.mark.skipif(executable() is None, reason="no Chromium is installed")
@@ -202,6 +202,19 @@ def test_in_a_browser(site: Path, tmp_path: Path) -> None:
                 assert tab.evaluate("document.documentElement.scrollWidth") <= width, name
                 colours.add(tab.evaluate("getComputedStyle(document.body).backgroundColor"))
             assert len(colours) == 2, name
+        # A number and its unit are on one line, and the first example is whole.
+        tab.size(1280, 900)
+        tab.open(site / "benchmarks.html")
+        assert (
+            tab.evaluate(
+                "[...document.querySelectorAll('td[style*=right]')].filter(cell => cell.firstChild &&"
+                " new Set([...(range => (range.selectNodeContents(cell), range.getClientRects()))(document.createRange())]"
+                ".map(one => Math.round(one.top))).size > 1).map(cell => cell.textContent)"
+            )
+            == []
+        )
+        tab.open(site / "api.html")
+        assert tab.evaluate("(code => code.scrollWidth - code.clientWidth)(document.querySelector('pre code'))") == 0
         # Equations are typeset: a fraction is taller than a letter.
         tab.open(site / "operators/ghost.html")
         assert tab.evaluate("document.querySelector('mfrac').getBoundingClientRect().height") > 20

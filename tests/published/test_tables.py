@@ -469,6 +469,15 @@ def test_figures_of_few_digits(run: Runner) -> None:
     assert "; 3 of the 5 that ours gives have one or two digits" in run("reproduce", "convnet_burden").out
 
 
+def test_titles_are_sentences(run: Runner) -> None:
+    """Verdicts in words, of one figure and of several; another way of counting is said once."""
+    out = " ".join(run("reproduce", "mmyolo", "--summary").out.split())
+    assert " 74 agree in another way of counting, 6 misprints, 6 differ, 14 open;" in out
+    assert " 14 agree, 1 misprint;" in " ".join(run("reproduce", "ptflops_readme", "--summary").out.split())
+    page = (Path(__file__).parent.parent.parent / "docs/published.md").read_text(encoding="utf-8")
+    assert all(len(line) < 250 for line in page.splitlines() if line.startswith("## "))
+
+
 def test_the_summary_is_short(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     """One line for each source, also in a narrow terminal."""
     monkeypatch.setenv("COLUMNS", "60")
