@@ -22,9 +22,9 @@ from flopcalc.report.layer import compare_document
 @click.option(
     "--columns",
     metavar="A,B,...",
-    help="Columns to show, or all: operator, shape, params, params_ratio, cost, ratio, elementwise, bytes, steps. Also "
-    "time and bound, with --device, and peak (tensors alive in inference); if only these are named, they are added to "
-    "the default columns.",
+    help="Columns to show, or all: operator, shape, params, params_ratio, cost, ratio, elementwise, bytes, steps, "
+    "macs, flops, activations. Also time and bound, with --device, and peak (tensors alive in inference); if only "
+    "these are named, they are added to the default columns.",
 )
 @device_options
 @bits_option(BITS_HELP)

@@ -278,7 +278,7 @@ def compare_document(
         for e, record, step in zip(evaluations, records, of_each, strict=True)
     ]
     fields = _compared_fields(records[0], headline(convention), same=same)
-    usual = [field.name for field in fields if field.name not in (*NAMES, *GRADIENTS)]
+    usual = [field.name for field in fields if field.name not in (*NAMES, *GRADIENTS, *_KINDS)]
     columns, default = with_default(columns, usual)
     facts = [
         ("convention", f"{convention.name}: {convention.text}"),
@@ -336,8 +336,13 @@ def _compared_fields(record: dict[str, Any], counted: str, *, same: bool) -> lis
         Field("elementwise", Column("elementwise", "short", drop=3), cell_of("elementwise")),
         Field("bytes", Column("bytes", "short", drop=2), cell_of("traffic")),
         Field("steps", Column("steps", drop=4), cell_of("steps")),
+        *(Field(name, Column(title), cell_of(name)) for name, title in _KINDS.items()),
         *time_fields(record),
     ]
+
+
+# Columns of a comparison that are not in the default table.
+_KINDS = {"macs": "MACs", "flops": "FLOPs", "activations": "activations"}
 
 
 def _compared_row(e: Evaluation, record: dict[str, Any], convention: Convention, costs: Costs) -> dict[str, Any]:
@@ -346,7 +351,7 @@ def _compared_row(e: Evaluation, record: dict[str, Any], convention: Convention,
     number, base = convention.of(costs.cost, n, inputs=e.inputs), convention.of(costs.baseline, n)
     passes = ("forward", "backward") if "backward" in record else ()
     row = {
-        **{key: record[key] for key in ("traffic", *kinds_of(record), *passes)},
+        **{key: record[key] for key in ("traffic", *_KINDS, *kinds_of(record), *passes)},
         "operator": e.label(),
         "shape": str(e.geometry),
         "params": e.cost.params,

@@ -85,7 +85,12 @@ def test_chosen_columns_of_compare(run: Runner) -> None:
         "operator,MACs_ratio,params_ratio,activations_peak_bytes"
     )
     every = run(*asked, "all").out.splitlines()[0]
-    assert every == "operator,params,params_ratio,MACs,MACs_ratio,elementwise,bytes,steps"
+    assert every == "operator,params,params_ratio,MACs,MACs_ratio,elementwise,bytes,steps,FLOPs,activations"
+    rows = json.loads(run("compare", "conv", "ghost", "--cin", "64", "--format", "json").out)["rows"]
+    lines = list(csv.DictReader(io.StringIO(run(*asked, "flops,macs,activations,cost", "--convention", "flops").out)))
+    assert list(lines[0]) == ["FLOPs", "MACs", "activations"]
+    for line, row in zip(lines, rows, strict=True):
+        assert [int(value) for value in line.values()] == [row["flops"], row["macs"], row["activations"]]
     assert run(*asked, "all", *H200).out.splitlines()[0] == f"{every},estimate_s,bound_s"
     wrong = run(*asked, "tme")
     assert (wrong.code, "unknown column" in wrong.err) == (2, True)

@@ -208,7 +208,8 @@ def test_in_a_browser(site: Path, tmp_path: Path) -> None:
         assert (
             tab.evaluate(
                 "[...document.querySelectorAll('td[style*=right]')].filter(cell => cell.firstChild &&"
-                " new Set([...(range => (range.selectNodeContents(cell), range.getClientRects()))(document.createRange())]"
+                " new Set([...(range => (range.selectNodeContents(cell), range.getClientRects()))"
+                "(document.createRange())]"
                 ".map(one => Math.round(one.top))).size > 1).map(cell => cell.textContent)"
             )
             == []
