@@ -28,6 +28,7 @@ _RIGHT = (*QUANTITIES, "baseline", "locked")
 _UNITS = {"k": 3, "K": 3, "M": 6, "G": 9, "B": 9, "T": 12}
 _WITH_UNIT = re.compile(r"(?<![\w.])([0-9]+(?:\.[0-9]+)?)\s?([kKMGBT])(?![\w.])")
 _BINARY = {"K": 10, "M": 20, "G": 30, "T": 40}
+_OF_BYTES = re.compile("[KMGT]iB?|bytes?")
 _WITH_BINARY_UNIT = re.compile(r"(?<![\w.])([0-9]+(?:\.[0-9]+)?)\s?([KMGT])iB?(?![\w.])")
 # Behind a quantity of bytes the unit may be written.
 _IN_BYTES = re.compile(r"(?<=[0-9kKMGBTi]) ?(?:bytes|byte)$")
@@ -114,7 +115,7 @@ def read_limit(given: str, kind: str, line: int = 0) -> Limit:
     try:
         tree = parse(plain)
     except FlopcalcError:
-        raise _bad(text, *_why(body, plain)) from None
+        raise _bad(text, *_why(body, plain, of_time=time is not None)) from None
     if not isinstance(tree, ast.Compare) or len(tree.ops) != 1 or type(tree.ops[0]) not in _COMPARISONS:
         raise _bad(text, f"it is not one comparison with {', '.join(_COMPARISONS.values())}")
     quantity = _left(text, tree.left) if time is None else _time(text, tree.left, time)
@@ -173,7 +174,7 @@ def _plain(body: str, *, of_time: bool = False) -> str:
     return _WITH_UNIT.sub(lambda match: str(Fraction(match[1]) * 10 ** _UNITS[match[2]]), body)
 
 
-def _why(body: str, plain: str) -> tuple[str, str]:
+def _why(body: str, plain: str, *, of_time: bool) -> tuple[str, str]:
     """Why a text is not a comparison, and a hint. plain: the text with units replaced by numbers."""
     if body.count("(") > body.count(")"):
         return "a bracket is not closed", 'put a limit with a comma in quotes: "ratio(conv, params) < 1/2"'
@@ -186,11 +187,21 @@ def _why(body: str, plain: str) -> tuple[str, str]:
         return f"{clip(found[0])} is not a comparison operator", f"write {_OPERATORS[found[0]]}"
     if found := _COMMA.search(body):
         return f"{clip(found[0])} has a comma", f"write {found[0].replace(',', '')}"
-    if (found := _OTHER_UNIT.search(plain)) and found[1] not in (*_UNITS, *_WORDS):
-        return (
-            f"unknown unit {clip(found[1])}",
-            "units: k, M, G, B (as G), T; KiB, MiB, GiB for bytes; s, ms, us for a time; for example params <= 5.5M",
-        )
+    if (found := _OTHER_UNIT.search(plain)) and found[1] not in _WORDS:
+        unit = found[1]
+        if of_time and unit not in _TIME_UNITS:
+            return f"{clip(unit)} is not a unit of time", f"units: s, ms, us; {_TIME_EXAMPLE}"
+        if unit in _TIME_UNITS and not of_time:
+            why = "a time needs a device" if body.startswith("time") else f"{clip(unit)} is a unit of time"
+            return why, _TIME_EXAMPLE
+        if _OF_BYTES.fullmatch(unit):
+            return f"{clip(unit)} is a unit of memory", "for example peak_memory <= 24 GiB; other units: k, M, G, T"
+        if unit not in _UNITS:
+            return (
+                f"unknown unit {clip(unit)}",
+                "units: k, M, G, B (as G), T; KiB, MiB, GiB for bytes; s, ms, us for a time; "
+                "for example params <= 5.5M",
+            )
     return "it is not a comparison", _EXAMPLE
 
 

@@ -26,6 +26,7 @@ MAX_DIGITS = 100
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INT = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)([eE][-+]?[0-9]+)?")
+_TAB = re.compile(r" *\t")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 BRACES = re.compile(r"\{([^{}]*)\}")
 _RANGE = "numbers are from 1e-307 to 1e308; write text in quotes"
@@ -196,6 +197,9 @@ def read_text(text: str, source: str) -> Any:
         why = getattr(error, "problem", None) or str(error).splitlines()[0]
         # libyaml reports the end of a file as the line after its last.
         line = min(mark.line + 1, len(text.splitlines()) or 1) if mark else 1
+        lines = text.splitlines()
+        if line <= len(lines) and _TAB.match(lines[line - 1]):
+            raise _error(source, line, "a tab in the indentation", "indent with spaces") from None
         raise _error(source, line, f"broken YAML: {why}") from None
 
 

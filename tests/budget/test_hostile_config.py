@@ -42,7 +42,7 @@ HOSTILE: dict[str, tuple[str, str, str]] = {
     "braces": ("flopcalc.yaml", "targets: " + "{a: " * 100_000, "deep"),
     "dashes": ("flopcalc.yaml", "- " * 100_000, "deep"),
     "two documents": ("flopcalc.yaml", "targets: []\n---\ntargets: []", "more than one document"),
-    "tabs": ("flopcalc.yaml", "targets:\n\t- a", "broken YAML"),
+    "tabs": ("flopcalc.yaml", "targets:\n\t- a", "line 2: a tab in the indentation"),
     "many targets": ("flopcalc.yaml", "targets:\n" + "- a\n" * 1001, "more than 1000 targets"),
     "many limits": (
         "flopcalc.yaml",

@@ -42,12 +42,12 @@ def test_units(text: str, time: tuple[str, str], bound: Fraction) -> None:
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        ("time <= 5 ms", "a time needs a device|it is not a comparison|unknown unit"),
+        ("time <= 5 ms", "a time needs a device"),
         ("time <= 5", "a time needs a device"),
         ("time() <= 5", "write a time as time"),
         ("layer *: time(h200) <= 5 ms", r"a layer has no time\(h200\)"),
         ("time(h200) <= 1.1 * locked", "the lock file has no time"),
-        ("time(h200) <= 5 min", "unknown unit 'min'"),
+        ("time(h200) <= 5 min", "'min' is not a unit of time"),
         ("2 * time(h200) <= 5", "its left side is not a quantity"),
         ("time(h200) * 2 <= 5 ms", "its left side is not a quantity"),
         ("ratio(resnet18, time) <= 1", "a time needs a device"),
