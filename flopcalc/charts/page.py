@@ -14,8 +14,8 @@ _PAGE = """<!doctype html>
 <title>{title}</title>
 <style>
 body {{ margin: 2rem auto; max-width: 60rem; padding: 0 1rem; font-family: Arial, Helvetica, sans-serif; }}
-#picture {{ width: 100%; }}
-#picture svg {{ width: 100%; height: auto; }}
+#picture {{ display: block; overflow-x: auto; }}
+#picture svg {{ width: 100%; min-width: {least}; max-width: {most}; height: auto; }}
 </style>
 </head>
 <body>
@@ -30,8 +30,12 @@ _SCRIPT = 'vegaEmbed("#picture", {spec}, {{renderer: "svg", actions: false}});'
 
 
 def page(spec: dict[str, Any], version: str) -> str:
-    """The page of a picture, as text of HTML."""
+    """The page of a picture, as text of HTML. On a narrow screen it is moved sideways, so that its text is readable."""
     text = json.dumps(spec, ensure_ascii=True).replace("</", "<\\/")
     script = load_vl_convert().javascript_bundle(_SCRIPT.format(spec=text), vl_version=version)
     title = spec.get("title", {}).get("text", "flopcalc") if isinstance(spec.get("title"), dict) else "flopcalc"
-    return _PAGE.format(title=escape(str(title)), script=script.replace("</script", "<\\/script"))
+    width = spec.get("width")
+    # Of the plot; the picture is wider by its labels. It is not enlarged much beyond the width that was asked for.
+    least, most = (f"{width:g}px", f"{2 * width:g}px") if isinstance(width, int | float) else ("0", "none")
+    script = script.replace("</script", "<\\/script")
+    return _PAGE.format(least=least, most=most, title=escape(str(title)), script=script)

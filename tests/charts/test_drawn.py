@@ -3,7 +3,6 @@
 import io
 import json
 import re
-import shutil
 import struct
 import subprocess
 from itertools import combinations
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from chart_pictures import EIGHT, PICTURES, network, picture, size_of, texts_of
+from chromium import browser, executable
 from helpers import fresh
 
 from flopcalc import FlopcalcError, charts
@@ -137,14 +137,14 @@ def test_a_page_needs_no_network(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["size", "roofline"])
 def test_a_page_is_drawn_in_a_browser(name: str, tmp_path: Path) -> None:
     """Headless, without a network: no error on the console, and the texts of the SVG."""
-    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if browser is None:
+    program = executable()
+    if program is None:
         pytest.skip("no browser is installed (apt-get install chromium)")
     path = tmp_path / "page.html"
     charts.save(picture(name), path, 170)
     done = subprocess.run(
         [
-            browser, "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/profile",
+            program, "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/profile",
             "--host-resolver-rules=MAP * ~NOTFOUND", "--enable-logging=stderr", "--virtual-time-budget=5000",
             "--dump-dom", path.as_uri(),
         ],
@@ -156,6 +156,26 @@ def test_a_page_is_drawn_in_a_browser(name: str, tmp_path: Path) -> None:
     shown = {text.text for text in texts_of(charts.svg(picture(name), 170))}
     in_page = set(re.findall(r"<t(?:ext|span)[^>]*>([^<]+)<", svg))
     assert {one.replace("&amp;", "&") for one in in_page} >= {one for one in shown if one.strip()}
+
+
+@pytest.mark.skipif(executable() is None, reason="no Chromium is installed")
+def test_a_page_on_a_phone_has_readable_text(tmp_path: Path) -> None:
+    """The picture keeps about its size and can be moved, and the page is no wider than the screen."""
+    charts.save(picture("roofline"), tmp_path / "page.html")
+    with browser(tmp_path / "profile") as tab:
+        for width in (390, 1280):
+            tab.size(width, 800, mobile=width < 500)
+            tab.open(tmp_path / "page.html")
+            tab.evaluate("new Promise(done => setTimeout(done, 500))")
+            assert tab.evaluate("document.documentElement.scrollWidth") <= width
+            high = tab.evaluate(
+                "[...document.querySelectorAll('svg text')].map(one => one.getBoundingClientRect().height)"
+            )
+            assert min(high) >= 8
+        charts.save(picture("size"), tmp_path / "page.html", 60)
+        tab.open(tmp_path / "page.html")
+        tab.evaluate("new Promise(done => setTimeout(done, 500))")
+        assert tab.evaluate("document.querySelector('svg').getBoundingClientRect().width") < 2 * 60 * 96 / 25.4
 
 
 def test_a_chart_of_another_width_is_laid_out_again() -> None:
