@@ -134,7 +134,7 @@ def _derived(e: Evaluation) -> Iterable[tuple[str, str]]:
     label = "derived"
     for value in e.operator.derived:
         if value.why is not None:
-            yield label, f"{value.name} = {show(e.named[value.name])}   {value.why(e.geometry, e.named)}"
+            yield label, f"{value.name} = {show(e.named[value.name])}, {value.why(e.geometry, e.named)}"
             label = ""
 
 
