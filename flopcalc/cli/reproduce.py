@@ -1,13 +1,15 @@
 """`flopcalc reproduce`."""
 
+from collections.abc import Mapping
+
 import click
 
 from flopcalc.cli.completion import complete_papers
 from flopcalc.cli.options import output_only_options
 from flopcalc.cli.output import emit, format_of
 from flopcalc.cli.reproduce_page import document, recount_document, ways_document
-from flopcalc.errors import ExitCode
-from flopcalc.published import counts, sources
+from flopcalc.errors import ExitCode, FlopcalcError
+from flopcalc.published import counts, pairs, sources
 from flopcalc.published.compare import VERDICTS, reproduce_record
 from flopcalc.published.pair_figures import all_found_ways
 
@@ -50,7 +52,18 @@ def command(
     fmt = format_of(fmt, output)
     if update and not recount:
         raise click.UsageError("--update needs --recount: it writes what --recount counts")
+    if ways or recount:
+        _check_alone(
+            "--ways" if ways else "--recount", {"--recount": recount, "--only": verdicts, "--summary": summary}
+        )
     found = sources.chosen(papers, rules)
+    if (ways or recount) and not found.pairs:
+        has = "has" if len(papers) == 1 else "have"
+        raise FlopcalcError(
+            "bad-usage",
+            f"--{'ways' if ways else 'recount'} is for rows of parameters and FLOPs; {', '.join(papers)} {has} none",
+            f"name one of: {', '.join(pairs.names())}; or give a file of rows with --rules",
+        )
     if ways:
         emit(ways_document([one for source in found.pairs for one in all_found_ways(source)]), fmt, output)
         return ExitCode.OK
@@ -64,3 +77,10 @@ def command(
     shown = document(result, found.titles, verdicts or tuple(VERDICTS), flat=flat, whole=whole, summary=summary)
     emit(shown, fmt, output)
     return ExitCode.CHECK_FAILED if result["failed"] else ExitCode.OK
+
+
+def _check_alone(name: str, others: Mapping[str, object]) -> None:
+    """Raise FlopcalcError (bad-usage) if an option is given that has no effect beside that one."""
+    for other, value in others.items():
+        if value and other != name:
+            raise FlopcalcError("bad-usage", f"{other} has no effect with {name}", f"leave out {other}, or {name}")

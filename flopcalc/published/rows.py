@@ -40,12 +40,15 @@ class Row(NamedTuple):
 
 
 def read_rows(path: str) -> list[Row]:
-    """The rows of a text or CSV file. Raises FlopcalcError (bad-table)."""
+    """The rows of a text or CSV file, at least one. Raises FlopcalcError (bad-table)."""
     try:
         text = decode(read_bytes(path, "file of rows"))
-        return list(_of_csv(path, text) if path.endswith(".csv") else _of_text(path, text))
+        found = list(_of_csv(path, text) if path.endswith(".csv") else _of_text(path, text))
     except (ValueError, csv.Error) as error:
         raise FlopcalcError("bad-table", f"{path}: {error}", _HINT) from None
+    if not found:
+        raise FlopcalcError("bad-table", f"{path} has no rows", _HINT)
+    return found
 
 
 def _of_text(path: str, text: str) -> Iterator[Row]:

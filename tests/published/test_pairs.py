@@ -220,6 +220,31 @@ def test_rows_of_a_file(run: Runner, tmp_path: Path) -> None:
     assert "unknown source 'mmpretrainn'" in run("reproduce", str(other), "--rules", "mmpretrainn").err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("empty.csv", "--rules", "swin"), "empty.csv has no rows"),
+        (("empty.txt", "--rules", "swin"), "empty.txt has no rows"),
+        (("ghostnet", "spconv", "--ways"), "--ways is for rows of parameters and FLOPs; ghostnet, spconv have none"),
+        (("ghostnet", "--recount"), "--recount is for rows of parameters and FLOPs; ghostnet has none"),
+        (("swin", "--ways", "--recount"), "--recount has no effect with --ways"),
+        (("swin", "--recount", "--only", "misprint"), "--only has no effect with --recount"),
+        (("swin", "--ways", "--summary"), "--summary has no effect with --ways"),
+    ],
+)
+def test_nothing_to_compare(
+    arguments: tuple[str, ...], says: str, run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty file is not fine, and an option without an effect is not taken."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty.csv").write_text("name,flops,params\n")
+    (tmp_path / "empty.txt").write_text("# nothing\n")
+    done = run("reproduce", *arguments)
+    assert (done.code, done.out) == (2, "")
+    assert says in done.err
+    assert len(done.err.splitlines()) == 2
+
+
 RULES = """
 name: Mine
 repository: me/mine
