@@ -389,6 +389,19 @@ def test_it_fits_on_a_phone(name: str, tab: Tab, folder: Path) -> None:
     assert tab.evaluate('document.getElementById("filter").getBoundingClientRect().width') > 200
 
 
+def test_names_leave_room_on_a_phone(replaced: Tab) -> None:
+    """A name takes less than half of the screen, words of other rows are whole, and rows keep their colour."""
+    replaced.size(390, 844, mobile=True)
+    wide = replaced.evaluate(
+        "[...document.querySelectorAll('.scroll:not(.tall) tbody tr')].filter(one => !one.closest('.stacked'))"
+        ".map(one => [one.cells[0].textContent, one.cells[0].getBoundingClientRect().width])"
+    )
+    assert len(wide) > 20
+    assert max(width for _, width in wide) < 0.5 * 390
+    rows = "[...document.querySelectorAll('#rows tbody tr')].slice(0, 2)"
+    assert len(set(replaced.evaluate(f"{rows}.map(one => getComputedStyle(one.cells[0]).backgroundColor)"))) == 2
+
+
 def test_on_paper(replaced: Tab, tmp_path: Path) -> None:
     """Only the most expensive layers, without what needs a mouse; what is folded and short is shown."""
     replaced.call("Emulation.setEmulatedMedia", media="print")
