@@ -53,6 +53,10 @@ PICTURES: dict[str, Callable[[], Any]] = {
     "size, zeros": lambda: charts.cost_by_size(flopcalc.sweep("conv", "shift_only", "adder", c_in="16:512:16")),
     "size, only zeros": lambda: charts.cost_by_size(flopcalc.sweep("shift_only", c_in="16:512:16")),
     "size, linear": lambda: charts.cost_by_size(flopcalc.sweep("conv", "ghost", c_in="16:512:16"), log=False),
+    "size, ratios": lambda: charts.cost_by_size(
+        flopcalc.sweep("conv", "ghost", c_in=64, stride="1:4", columns="operator,stride,ratio(traffic)"),
+        kind="ratio(traffic)",
+    ),
     "size, networks": lambda: charts.cost_by_size(
         flopcalc.sweep("resnet18", "mobilenet_v2", input="128:320:32", replace="none,ghost")
     ),
@@ -140,12 +144,13 @@ def _texts(element: ElementTree.Element, x: float, y: float) -> Iterator[Text]:
 def _lines(element: ElementTree.Element, x: float, y: float, turned: float) -> Iterator[Text]:
     size = float(element.attrib["font-size"].removesuffix("px"))
     pieces = [(span.text or "", float(span.attrib.get("dy", 0))) for span in element] or [(element.text or "", 0.0)]
-    for text, down in pieces:
-        y += down
+    down = 0.0
+    for text, further in pieces:
+        down += further
         width = text_width(text, size)
         start = {"start": 0.0, "middle": -width / 2, "end": -width}[element.attrib.get("text-anchor", "start")]
         # Capitals and digits are 0.72 of the size high, and stand on the line; parts of a letter hang 0.2 below it.
-        left, right, top, bottom = start, start + width, -0.72 * size, 0.2 * size
+        left, right, top, bottom = start, start + width, down - 0.72 * size, down + 0.2 * size
         if turned == -90:
             yield Text(text, x + top, y - right, x + bottom, y - left)
         elif not turned:

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import ceil, floor, log10
 from typing import Any
 
-from flopcalc.charts.wrapping import name_lines
+from flopcalc.charts.theme import TITLE
+from flopcalc.charts.wrapping import name_lines, wrapped
 from flopcalc.cost.convention import get as get_convention
 from flopcalc.cost.kinds import KIND
 from flopcalc.errors import FlopcalcError
@@ -36,8 +37,15 @@ _TITLES = {
 def title_of(name: str) -> str:
     """The title of an axis for a column or a kind of cost: `input channels`."""
     if name.startswith("ratio("):
-        return f"{title_of(name[6:-1])}, ratio to the plain convolution"
+        # A ratio has no unit.
+        return f"{title_of(name[6:-1]).partition(' (')[0]}, ratio to the plain convolution"
     return _TITLES.get(name, name.replace("_", " "))
+
+
+def in_lines(title: str, room: float = 140.0) -> str | list[str]:
+    """The title of a vertical axis, in several lines where it is longer. room: the least height of the plot."""
+    lines = wrapped(title, room, TITLE)
+    return title if len(lines) == 1 else lines
 
 
 def is_cost(name: str) -> bool:

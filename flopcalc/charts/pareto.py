@@ -58,7 +58,8 @@ def front(sweep: "Sweep", x: str, y: str, *, title: str | None = None, log: bool
         axes.channel(
             key, domain, log=is_log,
             axis=axes.axis(
-                _title(name, is_larger), values=axes.log_ticks(*domain) if is_log else None, gridOpacity=0.7
+                _title(name, is_larger) if key == "x" else axes.in_lines(_title(name, is_larger), 200.0),
+                values=axes.log_ticks(*domain) if is_log else None, gridOpacity=0.7,
             ),
         )
         for key, name, is_log, domain, is_larger in zip("xy", names, logs, domains, larger, strict=True)

@@ -64,7 +64,8 @@ def cost_by_size(
         "x", (x_low, x_high), log=x_log,
         axis=axes.axis(x_title, values=axes.size_ticks(xs, x_low, x_high, log=x_log), grid=False),
     )  # fmt: skip
-    y = axes.channel("y", (y_low, y_high), log=y_log, axis=axes.axis(y_title, values=y_ticks, zero_at=floor))
+    upright = axes.in_lines(y_title)
+    y = axes.channel("y", (y_low, y_high), log=y_log, axis=axes.axis(upright, values=y_ticks, zero_at=floor))
     tip = [
         {"field": "series", "type": "nominal", "title": "line"},
         {"field": "size", "type": "nominal", "title": x_title},

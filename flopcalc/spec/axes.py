@@ -16,8 +16,10 @@ def along_width(operator: str, name: str, flat: int, size: Any) -> Any:
     if not isinstance(size, tuple | list) or len(size) != 2:
         return flat, size
     if size[0] != flat:
-        why = f"{name} is {by(tuple(size))}, and {operator} works along one axis"
-        raise FlopcalcError("bad-dimension", why, f"give {name} as one number, for example {size[1]}")
+        rule = f"{operator} works along one axis"
+        why = f"{name} is {by(tuple(size))}"
+        hint = f"give {name} as one number, for example {size[1]}"
+        raise FlopcalcError("bad-dimension", f"{why}, and {rule}", hint, reason=why, rule=rule)
     return flat, size[1]
 
 
@@ -31,7 +33,8 @@ def depth_of(operator: str, volume: bool, axes: int, sizes: dict[str, Any]) -> d
     for name in three:
         if name == "hw":
             hint = f"give the height and width, and the depth by the option: depth={sizes[name][0]}"
-            raise FlopcalcError("bad-dimension", f"hw is {by(tuple(sizes[name]))}, three sizes", hint)
+            why = f"hw is {by(tuple(sizes[name]))}, three sizes"
+            raise FlopcalcError("bad-dimension", why, hint, rule="the depth of the input is an option")
         if not volume or name not in WINDOW:
             where = "along one axis" if axes == 1 else "on images"
             why = f"{name} is '{by(tuple(sizes[name]))}', three sizes, and {operator} works {where}"

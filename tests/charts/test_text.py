@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from flopcalc.charts import axes
 from flopcalc.charts.labels import _spread, place_labels
-from flopcalc.charts.theme import COLOURS, FONT, MOST_SERIES, is_dark, look, shades, text_width
+from flopcalc.charts.theme import COLOURS, FONT, MOST_SERIES, TITLE, is_dark, look, shades, text_width
 from flopcalc.charts.wrapping import NAME_ROOM, name_lines, shortened, wrapped
 
 TEXTS = [
@@ -169,6 +169,18 @@ def test_ticks_of_short_log_axes(low: float, high: float) -> None:
     assert 2 <= len(found) <= 11
     assert found == sorted(set(found))
     assert all(float(f"{one:.3g}") == one for one in found)
+
+
+def test_titles_of_axes() -> None:
+    """A ratio has no unit; a vertical axis has a long title in lines that a low plot has room for."""
+    assert axes.title_of("traffic") == "memory traffic (bytes)"
+    title = axes.title_of("ratio(traffic)")
+    assert title == "memory traffic, ratio to the plain convolution"
+    lines = axes.in_lines(title)
+    assert isinstance(lines, list)
+    assert " ".join(lines) == title
+    assert all(text_width(line, TITLE) <= 140 for line in lines)
+    assert axes.in_lines("MACs") == "MACs"
 
 
 def test_looks_differ_without_colour() -> None:

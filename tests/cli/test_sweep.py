@@ -175,6 +175,27 @@ def test_infeasible_combinations_have_reasons(run: Runner) -> None:
     assert len(done.out.splitlines()) == 3
 
 
+def test_sequences_have_a_width(run: Runner) -> None:
+    """One number for height and width is the width of a sequence, and that is the column; next to images both are."""
+
+    def columns(*targets: str, hw: str) -> list[str]:
+        return run("sweep", *targets, "--cin", "64", "--hw", hw).out.splitlines()[2].split()
+
+    assert columns("conv1d", hw="10,100")[0] == "w"
+    assert columns("lstm", "gru", hw="10,100")[:2] == ["operator", "w"]
+    assert columns("conv1d", "conv", hw="10,100")[:3] == ["operator", "h", "w"]
+    assert columns("conv", hw="10,100")[:2] == ["h", "params"]
+    assert columns("conv1d", hw="1x10,100")[:2] == ["h", "w"]
+
+
+def test_many_sizes_that_do_not_apply_have_one_reason(run: Runner) -> None:
+    """A rule without the size of the combination in it."""
+    for grid in (("lstm", "--cin", "64", "--w", "10:1000"), ("conv3d", "--cin", "8", "--hw", "3x8x8,4x8x8")):
+        record = json.loads(run("sweep", *grid, "--format", "json").out)
+        assert len(record["reasons"]) == 1, grid
+        assert record["reasons"][0]["count"] == record["infeasible"] > 1
+
+
 def test_a_network_of_a_file(run: Runner, write_network: WriteNetwork) -> None:
     """With a decimal range of an option, which stays exact."""
     path = write_network(

@@ -234,17 +234,19 @@ def _columns(
         replaced = ["replace"] if request.replace else []
         return [target, *sizes, *options, *replaced, *KINDS, *counted]
     varied = dict.fromkeys(name for one in families for name in getattr(one, "varied", ()))
-    shown = [one for name in varied for one in (_shown(request.sizes["hw"]) if name == "hw" else [name])]
+    flat = [one for one in families if getattr(one, "along_width", False)]
+    square = ["h"] if not flat else ["w"] if len(flat) == len(families) else ["h", "w"]
+    shown = [one for name in varied for one in (_shown(request.sizes["hw"], square) if name == "hw" else [name])]
     keys = [key.name for key in (*request.sort, *request.pareto)]
     ratio = ["ratio(macs)"] if request.replace else []
     several = [target] if len(families) > 1 else []
     return list(dict.fromkeys([*several, *shown, "params", "macs", "flops", *counted, *ratio, *keys]))
 
 
-def _shown(values: Values) -> list[str]:
-    """The columns for heights and widths together: one where they are equal."""
+def _shown(values: Values, square: list[str]) -> list[str]:
+    """The columns for heights and widths together. square: those of single numbers."""
     pairs = not isinstance(values, range) and any(isinstance(value, tuple) for value in values)
-    return ["h", "w"] if pairs else ["h"]
+    return ["h", "w"] if pairs else square
 
 
 def as_texts(given: str | Iterable[str] | None) -> tuple[str, ...]:

@@ -121,6 +121,11 @@ class OperatorFamily:
         ]
 
     @property
+    def along_width(self) -> bool:
+        """Whether one number for height and width is a width, as of sequences."""
+        return self.operator.axes == 1
+
+    @property
     def varied(self) -> list[str]:
         """The names of sizes and options with several values."""
         return [name for name, _ in self._outer] + [axis.name for axis in self._axes]
