@@ -36,7 +36,7 @@ def formula(g: Geometry, m: Dim, bias: bool, norm: bool) -> Iterable[Part]:
     for name, lines in (("height", rows), ("width", columns)):
         yield parts.conv(name, m, c, 1, lines, lines, bias=bias, after=("act",))
         yield parts.called("Sigmoid", parts.act(f"{name}.gate", c, lines))
-    yield parts.scale("scale_w", c, p, columns, after=("width.gate",))
+    yield parts.scale("scale_w", c, p, columns)
     yield parts.scale("scale_h", c, p, rows, after=("scale_w", "height.gate"))
 
 

@@ -52,7 +52,7 @@ def _one_round(g: Geometry, mid: Dim, bias: bool) -> Iterable[Part]:
     yield parts.called("torch.bmm", parts.matmul("rows.scores", g.w_out, mid, g.w_out, batch=g.batch * g.h_out))
     yield parts.copy("join", along_h + along_w, after=("columns.mask.add", "rows.scores"))
     yield parts.called("Softmax", parts.softmax("softmax", along_h + along_w, p))
-    yield parts.copy("columns.split", along_h, after=("softmax",))
+    yield parts.copy("columns.split", along_h)
     yield parts.called("torch.bmm", parts.matmul("columns.mix", c, g.h_out, g.h_out, batch=g.batch * g.w_out))
     yield parts.copy("rows.split", along_w, after=("softmax",))
     yield parts.called("torch.bmm", parts.matmul("rows.mix", c, g.w_out, g.w_out, batch=g.batch * g.h_out))

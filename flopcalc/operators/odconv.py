@@ -65,14 +65,14 @@ def _head(g: Geometry, name: str, hidden: Dim, size: Dim, there: Dim) -> Iterabl
     """A weight in (0, 1) for each of `size` channels or taps. there: 1, or 0 without this head."""
     n, full = g.batch, f"attention.{name}"
     yield parts.times(there, parts.conv(full, hidden, size, 1, n, n, bias=True, after=("attention.act",)))
-    yield parts.times(there, parts.called("Sigmoid", parts.act(f"{full}.gate", size, n, after=(full,))))
+    yield parts.times(there, parts.called("Sigmoid", parts.act(f"{full}.gate", size, n)))
 
 
 def _kernel_head(g: Geometry, hidden: Dim, kernels: Dim) -> Iterable[Part]:
     """A share for each kernel; all together are 1."""
     n = g.batch
     yield parts.conv("attention.kernel", hidden, kernels, 1, n, n, bias=True, after=("attention.act",))
-    yield parts.called("Softmax", parts.softmax("attention.kernel.gate", kernels * n, n, after=("attention.kernel",)))
+    yield parts.called("Softmax", parts.softmax("attention.kernel.gate", kernels * n, n))
 
 
 def _kernel(g: Geometry, kernels: Dim, several: bool, with_taps: Dim) -> Iterable[Part]:
