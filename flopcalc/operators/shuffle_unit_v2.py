@@ -78,8 +78,6 @@ def _shapes(g: Geometry, named: Named) -> str | None:
         return f"at stride 1 half of the input is unchanged, and c_in = {g.c_in} is not c_out = {g.c_out}"
     if g.strided and named["made"] < 1:
         return f"the side branch has c_in = {g.c_in} channels, and c_out = {g.c_out} has no more for the main branch"
-    if named["m"] < 1:
-        return f"c_out // 2 = {g.c_out} // 2 is 0, and at least one channel is needed"
     return None
 
 
