@@ -81,8 +81,6 @@ def exact_div(a: Dim, b: Dim) -> Dim:
     """A / b, if a rule of the operator guarantees that b divides a. Symbols get no floor."""
     if type(a) is int and type(b) is int:
         return a // b
-    if type(a) is Size or type(b) is Size:
-        return a // b
     return a / b if _sympy(a, b) else a // b
 
 

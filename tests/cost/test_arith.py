@@ -1,5 +1,7 @@
 """The helpers of formulas give the same on ints, arrays and symbols, and are exact."""
 
+import math
+from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from flopcalc.cost import arith
 from flopcalc.symbolic.evaluating import evaluate
 from flopcalc.symbolic.scope import Scope
+from flopcalc.symbolic.size import Size
 
 WHOLE = st.integers(1, 10**6)
 
@@ -18,8 +21,6 @@ WHOLE = st.integers(1, 10**6)
 @given(WHOLE, WHOLE)
 def test_quotients_agree_with_fractions(a: int, b: int) -> None:
     """Against Fraction's own floor and ceiling, an independent definition."""
-    import math
-
     quotient = Fraction(a, b)
     assert arith.floor_div(a, b) == math.floor(quotient)
     assert arith.ceil_div(a, b) == math.ceil(quotient)
@@ -50,6 +51,42 @@ def test_floor_log2_of_quotients_and_symbols() -> None:
     assert arith.floor_log2(384, 128) == 1
     x = sympy.Symbol("x", positive=True)
     assert arith.floor_log2(x, 128).subs(x, 1024) == 3
+
+
+@pytest.mark.parametrize(
+    ("symbolic", "plain"),
+    [
+        (arith.maximum, max),
+        (lambda h, w: arith.maximum(7, w), lambda h, w: max(7, w)),
+        (arith.minimum, min),
+        (lambda h, w: arith.minimum(h, 7), lambda h, w: min(h, 7)),
+        (lambda h, w: arith.floor_div(h, 3), lambda h, w: math.floor(Fraction(h, 3))),
+        (lambda h, w: arith.ceil_div(h, 3), lambda h, w: math.ceil(Fraction(h, 3))),
+        (lambda h, w: arith.exact_div(12 * h, 3), lambda h, w: 4 * h),
+        (lambda h, w: arith.exact_div(h * w, w), lambda h, w: h),
+        (lambda h, w: arith.share(Fraction(29, 100), h), lambda h, w: math.floor(Fraction(29 * h, 100))),
+    ],
+)
+def test_helpers_on_symbolic_sizes(symbolic: Callable[..., Size], plain: Callable[[int, int], int]) -> None:
+    """One form for all sizes: nothing is decided at the size of the reference."""
+    scope = Scope({"H": 20, "W": 30})
+    found = symbolic(scope.symbol("H"), scope.symbol("W"))
+    for h, w in ((1, 1), (6, 7), (7, 6), (8, 9), (20, 30), (100, 41)):
+        assert evaluate(found, {"H": h, "W": w}) == plain(h, w)
+    assert not scope.conditions
+
+
+@pytest.mark.parametrize(
+    ("top", "bottom", "exact"),
+    [(1, 1, 0), (8, 1, 3), (1, 4, -2), (6, 1, None), (1, 3, None), (3, 8, None), (5, 3, None)],
+)
+def test_log2(top: int, bottom: int, exact: int | None) -> None:
+    """Exact where the number is a power of two, which both its numerator and its denominator then are."""
+    found = arith.log2(Fraction(top, bottom))
+    if exact is None:
+        assert found == pytest.approx(math.log2(top / bottom))
+    else:
+        assert (found, type(found)) == (exact, int)
 
 
 @given(st.integers(0, 12))
