@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from flopcalc.cost.arith import Dim, add_up, maximum
-from flopcalc.cost.kinds import KIND, HasKinds, WorkKind, check_kind
+from flopcalc.cost.kinds import HasKinds, WorkKind, check_kind
 
 # Bytes of an element, for traffic.
 DTYPE_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "int8": 1}
@@ -73,8 +73,7 @@ class Cost(HasKinds):
 
     def total(self, kind: str) -> int:
         """Sum of one kind over the parts; for steps the longest chain. Raises FlopcalcError (unknown-kind)."""
-        if not isinstance(kind, str) or kind not in KIND:
-            check_kind(kind)
+        check_kind(kind)
         found: Any
         if kind == "steps":
             found = self.steps_after(())

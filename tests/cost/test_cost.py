@@ -1,0 +1,59 @@
+"""Totals of parts, and the critical path through them."""
+
+import pytest
+
+from flopcalc.cost.cost import Cost, Part, own_steps
+from flopcalc.cost.parts import INPUT, NOTHING
+
+# Numbers whose sums are all different.
+PARTS = (
+    Part("first", "conv", params=1, macs=10, adds=200, muls=3_000, other=40_000, activations=5, reads=60, writes=700),
+    Part("second", "act", params=2, macs=20, adds=400, muls=6_000, other=80_000, activations=7, reads=80, writes=900),
+)
+
+
+def test_totals() -> None:
+    """Each kind by itself, and all at once."""
+    expected = {
+        "params": 3,
+        "macs": 30,
+        "flops": 2 * 30 + 600 + 9_000 + 120_000,
+        "activations": 12,
+        "steps": 2,
+        "adds": 600,
+        "muls": 9_000,
+        "other": 120_000,
+        "traffic": 140 + 1_600,
+    }
+    assert Cost(PARTS).totals() == expected
+    assert {kind: Cost(PARTS).total(kind) for kind in expected} == expected
+    assert Cost(()).totals() == dict.fromkeys(expected, 0)
+
+
+def _part(name: str, after: tuple[str, ...] | None = None, steps: int = 1) -> Part:
+    return Part(name, "conv", steps=steps, after=after)
+
+
+@pytest.mark.parametrize(
+    ("parts", "own", "after_5_and_2"),
+    [
+        ([_part("one")], 1, 6),
+        ([_part("one"), _part("two", steps=3)], 4, 9),
+        # Two in parallel, and one that waits for the longer one.
+        ([_part("one", INPUT), _part("two", INPUT, 3), _part("join", ("one", "two"))], 4, 9),
+        # Work on weights is done by the time that the input is there, or takes longer.
+        ([_part("one", INPUT), _part("weights", NOTHING, 2), _part("join", ("one", "weights"))], None, 7),
+        ([_part("weights", NOTHING, 9), _part("join", ("weights", "input1"))], None, 10),
+        # The second input is ready earlier.
+        ([_part("one", ("input1",))], None, 5),
+        ([_part("one", ("input1",), 4), _part("two")], None, 7),
+        ([_part("one", ("input0",))], None, 6),
+        # A part that a structural option left out causes no delay.
+        ([_part("one", ("left out",))], 1, 6),
+        ([], 0, 5),
+    ],
+)
+def test_critical_path(parts: list[Part], own: int | None, after_5_and_2: int) -> None:
+    """By itself, and after inputs that are ready at steps 5 and 2."""
+    assert own_steps(tuple(parts)) == own
+    assert Cost(tuple(parts)).steps_after((5, 2)) == after_5_and_2
