@@ -11,7 +11,7 @@ torch: Any = pytest.importorskip("torch")
 from helpers import for_author, import_torchvision
 
 from flopcalc import FlopcalcError, layer, network
-from flopcalc.cost import convention
+from flopcalc.cost import convention, parts
 from flopcalc.pytorch import build_layer, build_network
 from flopcalc.pytorch.layers import input_shape
 from flopcalc.spec.operator import Evaluation
@@ -117,6 +117,54 @@ def test_thop_2019_by_hand() -> None:
     # A pooling of 2 x 2: 2 additions and a division for each of its 16 x 12 x 12 outputs.
     pool = next(part for part in layer("spconv", 16, hw=24, stride=2).cost if part.name == "pool")
     assert convention.get("thop-2019").fold(pool, 1) == 3 * 16 * 12 * 12
+
+
+OF_25 = ("x", 4, 25)
+KERNELS = {
+    "conv": parts.conv("x", 4, 8, 9, 25, 25),
+    "conv with a bias": parts.conv("x", 4, 8, 9, 25, 25, bias=True),
+    "linear": parts.linear("x", 64, 10, 1),
+    "matmul": parts.matmul("x", 5, 4, 3),
+    "norm": parts.norm(*OF_25),
+    "act": parts.act(*OF_25),
+    "hardswish": parts.called("Hardswish", parts.act(*OF_25)),
+    "softmax": parts.softmax("x", 100),
+    "add": parts.add(*OF_25),
+    "scale": parts.scale(*OF_25, 1),
+    "maxpool": parts.max_pool("x", 4, 100, 25, 6),
+    "avgpool": parts.avg_pool("x", 4, 100, 25, 6),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        # MACs and biases of convolutions and linear layers.
+        ("pycls", {"conv": 7200, "conv with a bias": 7200 + 200, "linear": 640 + 10}),
+        # Batch norms are folded into convolutions, which have biases then; two for each MAC; its own numbers for
+        # activations, and 5 for each element of a softmax. Pooling: its windows.
+        (
+            "open-model-zoo",
+            {
+                "conv": 14400 + 200,
+                "conv with a bias": 14400 + 200,
+                "linear": 1280 + 10,
+                "matmul": 120,
+                "act": 200,
+                "hardswish": 400,
+                "softmax": 500,
+                "add": 100,
+                "scale": 100,
+                "maxpool": 600,
+                "avgpool": 600,
+            },
+        ),
+    ],
+)
+def test_conventions_without_a_package(name: str, expected: dict[str, int]) -> None:
+    """By hand, for one kernel each; the others have nothing."""
+    fold = convention.get(name).fold
+    assert {kernel: fold(part, 1) for kernel, part in KERNELS.items()} == dict.fromkeys(KERNELS, 0) | expected
 
 
 def test_unknown_convention() -> None:
