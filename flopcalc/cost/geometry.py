@@ -278,8 +278,8 @@ def resized(
         h_out = (h + rest[0] + 2 * padding_h - dilation_h * (k_h - 1) - 1) // stride_h + 1
         w_out = (w + rest[1] + 2 * padding_w - dilation_w * (k_w - 1) - 1) // stride_w + 1
     else:
-        h_out = size_out(h, k_h, stride_h, padding_h, dilation_h)
-        w_out = size_out(w, k_w, stride_w, padding_w, dilation_w)
+        h_out = size_out(h + rest[0], k_h, stride_h, padding_h, dilation_h)
+        w_out = size_out(w + rest[1], k_w, stride_w, padding_w, dilation_w)
     if h_out < 1 or w_out < 1:
         return None
     sizes = (c_in, c_out, k_h, k_w, h, w, h_out, w_out)

@@ -3,7 +3,7 @@
 import pytest
 
 from flopcalc.cost.cost import Cost, Part, own_steps
-from flopcalc.cost.parts import INPUT, NOTHING
+from flopcalc.cost.parts import INPUT, NOTHING, transposed_conv
 
 # Numbers whose sums are all different.
 PARTS = (
@@ -57,3 +57,10 @@ def test_critical_path(parts: list[Part], own: int | None, after_5_and_2: int) -
     """By itself, and after inputs that are ready at steps 5 and 2."""
     assert own_steps(tuple(parts)) == own
     assert Cost(tuple(parts)).steps_after((5, 2)) == after_5_and_2
+
+
+def test_a_bias_in_calflops_needs_the_positions() -> None:
+    """Of a transposed convolution: 2 * 9 * 4 * 6 at each of 25 positions, and 6 at each of the positions given."""
+    without = transposed_conv("x", 4, 6, 9, 25, 100, bias=True)
+    assert without.extra[1] == 2 * 9 * 4 * 6 * 25
+    assert transposed_conv("x", 4, 6, 9, 25, 100, p_other=16, bias=True).extra[1] == without.extra[1] + 6 * 16
