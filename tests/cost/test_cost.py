@@ -1,9 +1,11 @@
 """Totals of parts, and the critical path through them."""
 
+import numpy as np
 import pytest
 
 from flopcalc.cost.cost import Cost, Part, own_steps
 from flopcalc.cost.parts import INPUT, NOTHING, transposed_conv
+from flopcalc.symbolic.scope import Scope
 
 # Numbers whose sums are all different.
 PARTS = (
@@ -64,3 +66,16 @@ def test_a_bias_in_calflops_needs_the_positions() -> None:
     without = transposed_conv("x", 4, 6, 9, 25, 100, bias=True)
     assert without.extra[1] == 2 * 9 * 4 * 6 * 25
     assert transposed_conv("x", 4, 6, 9, 25, 100, p_other=16, bias=True).extra[1] == without.extra[1] + 6 * 16
+
+
+def test_the_figures_of_a_short_text() -> None:
+    """Numbers with commas, long ones by their magnitude; expressions and arrays on one line, cut off where long."""
+    h = Scope({"H": 9}).symbol("H")
+    for value, shown in (
+        (1234567, "1,234,567 MACs"),
+        (3 * 10**24, "about 10^24 MACs"),
+        (h * h + 1, "H^2 + 1 MACs"),
+        (np.array([[1, 2], [3, 4]]), "[[1 2] [3 4]] MACs"),
+        (np.arange(30), "[ 0 1 2 3 4 5 6 7 8 9 10 1\u2026 MACs"),
+    ):
+        assert f", {shown}, " in repr(Cost((Part("one", "conv", macs=value),)))
