@@ -234,17 +234,16 @@ def chain(name: str, first: Part, second: Part) -> Part:
     )
 
 
-def after_padding(g: Geometry, part: Part, d: Dim = 1, d_padded: Dim = 1) -> Part:
+def after_padding(g: Geometry, part: Part, d_padded: Dim = 1) -> Part:
     """The convolution, after a kernel that pads its input where the two ends of an axis differ, as torch does it.
 
-    part: the convolution as if it read the plain input. d, d_padded: depth of a volume's input, and with its zeros.
+    part: the convolution as if it read the plain input. d_padded: depth of a volume's input with its zeros.
     """
     if not g.uneven:
         return part
-    given = g.c_in * d * g.p_in
+    # The padding reads the plain input, and the convolution what the padding writes.
     padded = g.c_in * d_padded * g.batch * (g.h + g.more_h) * (g.w + g.more_w)
-    after = part._replace(reads=part.reads - given + padded)
-    return chain(part.name, after, Part("pad", "move", reads=given, writes=padded))
+    return part._replace(reads=part.reads + padded, writes=part.writes + padded, steps=part.steps + 1)
 
 
 def times(count: Dim, part: Part) -> Part:

@@ -29,7 +29,7 @@ C3D = Paper(
 def formula(g: Geometry, taps: Dim, d_in: Dim, d_out: Dim, bias: bool) -> Iterable[Part]:
     """c_out * c_in / groups filters of taps * k_h * k_w, at every output position."""
     one = parts.conv("conv", g.c_in, g.c_out, taps * g.area, d_in * g.p_in, d_out * g.p_out, groups=g.groups, bias=bias)
-    yield parts.after_padding(g, one, d_in, d_in + g.depth.more)
+    yield parts.after_padding(g, one, d_in + g.depth.more)
 
 
 def ungrouped(g: Geometry, named: Named) -> Cost:

@@ -27,7 +27,7 @@ def formula(g: Geometry, multiplier: Dim, taps: Dim, d_in: Dim, d_out: Dim, bias
     one = parts.conv(
         "conv", g.c_in, g.c_in * multiplier, taps * g.area, d_in * g.p_in, d_out * g.p_out, groups=g.c_in, bias=bias
     )
-    yield parts.after_padding(g, one, d_in, d_in + g.depth.more)
+    yield parts.after_padding(g, one, d_in + g.depth.more)
 
 
 OPERATOR = Operator(
