@@ -90,12 +90,12 @@ def _on_one(scope: Scope, one: Condition, name: str) -> str | int | None:
         return None
     first = max(1, least)
     sizes = range(first, max(first, hint) + _LOOKED_AT)
-    truth = [holds(evaluate(one.expression, {name: size}), one.relation) for size in sizes]
+    by_size = {size: holds(evaluate(one.expression, {name: size}), one.relation) for size in sizes}
     far = [size for size in FAR if size > sizes[-1]]
     later = [holds(evaluate(one.expression, {name: size}), one.relation) for size in far]
-    if all(truth):
+    if all(by_size.values()):
         return "" if all(later) else _up_to(one, name, sizes[-1], far, later)
-    true = [size for size, is_true in zip(sizes, truth, strict=True) if is_true]
+    true = [size for size, is_true in by_size.items() if is_true]
     if len(true) == 1 and not any(later):
         return true[0]
     if true and true == list(range(true[0], true[-1] + 1)):
@@ -105,7 +105,7 @@ def _on_one(scope: Scope, one: Condition, name: str) -> str | int | None:
         upper = "" if to_the_end else f"{name} <= {true[-1]}"
         lower = f"{name} >= {true[0]}" if true[0] > first else ""
         return " and ".join(filter(None, (lower, upper)))
-    return _remainder(name, [*sizes, *far], [*truth, *later])
+    return _remainder(name, by_size | dict(zip(far, later, strict=True)))
 
 
 def _up_to(one: Condition, name: str, known: int, far: Sequence[int], later: Sequence[bool]) -> str | None:
@@ -138,13 +138,11 @@ def _holds_widely(scope: Scope, one: Condition, names: Sequence[str]) -> bool:
     return all(holds(evaluate(one.expression, point), one.relation) for point in points)
 
 
-def _remainder(name: str, sizes: Sequence[int], truth: Sequence[bool]) -> str | None:
-    """`H % 32 == 0`, if the condition is of this form."""
+def _remainder(name: str, truth: Mapping[int, bool]) -> str | None:
+    """`H % 32 == 0`, if the condition is of this form. truth: size -> whether it holds there."""
     for period in range(2, _LARGEST_PERIOD):
         by_rest: dict[int, bool] = {}
-        if not all(
-            by_rest.setdefault(size % period, is_true) == is_true for size, is_true in zip(sizes, truth, strict=True)
-        ):
+        if not all(by_rest.setdefault(size % period, is_true) == is_true for size, is_true in truth.items()):
             continue
         for wanted, relation in ((True, "=="), (False, "!=")):
             rests = [rest for rest, is_true in by_rest.items() if is_true is wanted]

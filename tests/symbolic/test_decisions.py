@@ -1,5 +1,7 @@
 """Decisions about symbolic sizes: which need no condition, which record one, and how it is written. All by hand."""
 
+import math
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -200,3 +202,42 @@ def test_only_the_least_upper_bound_is_told(sizes: tuple[Scope, Any, Any]) -> No
         assert height <= most
     assert width <= 700
     assert [one.condition for one in requirements(scope)[0]] == ["H <= 500", "W <= 700"]
+
+
+@pytest.mark.parametrize(
+    ("decide", "shown"),
+    [
+        # It is 1 at H = 1 and H = 2, and larger beyond, which bounds of its terms do not show.
+        (lambda h, w: h * h - 3 * h + 3 > 0, []),
+        (lambda h, w: (h - 2) * (20 - h) > 0, ["H >= 3 and H <= 19"]),
+        (lambda h, w: (h - 2) * (h - 20) < 1, ["H >= 2 and H <= 20"]),
+        (lambda h, w: w > Fraction(1, 2), ["w > 1/2"]),
+        (lambda h, w: w * h > 3, ["H*w > 3"]),
+    ],
+)
+def test_a_condition_in_words(decide: Callable[[Any, Any], bool], shown: list[str]) -> None:
+    """Of a size of 9, and of a width of 3/4."""
+    scope = Scope({"H": 9, "w": Fraction(3, 4)})
+    assert decide(scope.symbol("H"), scope.symbol("w"))
+    assert len(scope.conditions) == 1
+    needed, fixed = requirements(scope)
+    assert ([one.condition for one in needed], fixed) == (shown, [])
+
+
+def test_the_floor_of_a_rational_number_may_be_lower_by_almost_one() -> None:
+    """(H + x) / 4 at 3.9 / 4 is 0.975 above its floor, not 3/4 at most, as it is for whole numbers."""
+    scope = Scope({"H": 9, "x": Fraction(1, 2)})
+    total = scope.symbol("H") + scope.symbol("x")
+    low, high = scope.bounds(4 * math.floor(total * Fraction(1, 4)) - total)
+    assert low <= -3.9
+    assert 0 <= high < 1
+    whole = Scope({"H": 9}).symbol("H")
+    assert whole.scope.bounds(4 * (whole // 4) - whole) == (-3, 0)
+
+
+def test_a_lower_bound_of_large_sizes_in_words() -> None:
+    """Not all sizes below it are looked at, so that it is a condition of its own."""
+    scope = Scope({"H": 9000})
+    assert scope.symbol("H") > 4999
+    needed, fixed = requirements(scope)
+    assert ([one.condition for one in needed], fixed) == (["H >= 5000"], [])

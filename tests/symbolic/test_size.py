@@ -255,6 +255,17 @@ def test_arrays_are_exact(tree: Any, most: int) -> None:
     assert [int(one) for one in found] == expected
 
 
+def test_a_sum_beyond_64_bits_next_to_a_fraction() -> None:
+    """2^62 + 2^62 does not fit into 64 bits, whatever comes after it."""
+    numpy = pytest.importorskip("numpy")
+    scope = scope_of()
+    n, h, w = (scope.symbol(name) for name in NAMES)
+    for factor in (Fraction(1, 2), Fraction(-1, 2), Fraction(3, 2), Fraction(-3, 2)):
+        point = {name: numpy.array([2**31]) for name in NAMES}
+        found = evaluate_all({"x": n * n + h * h + factor * w * w}, point)["x"]
+        assert found.tolist() == [2**63 + factor * 2**62]
+
+
 def test_an_expression_of_too_many_terms() -> None:
     scope = Scope({f"x{number}": number + 2 for number in range(40)})
     total = sum((scope.symbol(name) for name in scope.hints), 0)
