@@ -15,7 +15,7 @@ from flopcalc.symbolic.conditions import allows, requirements
 from flopcalc.symbolic.equalities import solved
 from flopcalc.symbolic.evaluating import evaluate, holds
 from flopcalc.symbolic.scope import Scope
-from flopcalc.symbolic.size import Size, largest, rounded_to, smallest
+from flopcalc.symbolic.size import Size, is_whole, largest, rounded_to, smallest
 from flopcalc.symbolic.writing import latex, latex_lines, python, term_text, terms_of, text
 from flopcalc.text.expression import evaluate as read
 
@@ -264,6 +264,56 @@ def test_a_sum_beyond_64_bits_next_to_a_fraction() -> None:
         point = {name: numpy.array([2**31]) for name in NAMES}
         found = evaluate_all({"x": n * n + h * h + factor * w * w}, point)["x"]
         assert found.tolist() == [2**63 + factor * 2**62]
+
+
+def test_a_number_by_a_size() -> None:
+    """It has no form, so that the size is fixed; differences and products have one."""
+    cases: list[tuple[Callable[[Any], Any], int]] = [
+        (lambda h: 100 // h, 14),
+        (lambda h: 100 % h, 2),
+        (lambda h: Fraction(50) // h, 7),
+    ]
+    for compute, value in cases:
+        scope = Scope({"H": 7})
+        assert compute(scope.symbol("H")) == value
+        assert requirements(scope) == ([], [("H", 7, "")])
+    scope = Scope({"H": 7})
+    height: Any = scope.symbol("H")
+    assert [evaluate(one, {"H": 9}) for one in (100 - height, 100 + height, 3 * height)] == [91, 109, 27]
+    assert not scope.conditions
+    refused: list[Callable[[], Any]] = [lambda: 1.5 // height, lambda: height // 1.5, lambda: height / 1.5]
+    for compute_with in refused:
+        with pytest.raises(TypeError):
+            compute_with()
+
+
+def test_bounds_of_an_absolute_value() -> None:
+    """|H - W| is not negative, and the smaller of H - W and W - H is not positive."""
+    scope = scope_of()
+    difference: Any = scope.symbol("H") - scope.symbol("W")
+    assert scope.bounds(abs(difference))[0] == 0
+    low, high = scope.bounds(smallest(difference, -difference))
+    assert low < -1000
+    assert high >= 0
+
+
+@pytest.mark.parametrize("divisor", [2, 3, 4, 10])
+def test_rounding_is_that_of_python(divisor: int) -> None:
+    """Halves to the even number."""
+    height: Any = scope_of().symbol("H")
+    up, down = round(height / divisor), round(-height / divisor)
+    for size in range(1, 4 * divisor + 2):
+        assert evaluate(up, {"H": size}) == round(Fraction(size, divisor))
+        assert evaluate(down, {"H": size}) == round(Fraction(-size, divisor))
+
+
+def test_whole_numbers() -> None:
+    """So are sums, products and extremes of them; a floor of one is itself."""
+    height: Any = Scope({"H": 9, "w": Fraction(3, 4)}).symbol("H")
+    width: Any = height.scope.symbol("w")
+    assert all(map(is_whole, (3, Fraction(6, 2), height, 2 * height - 5, height // 2, largest(height, 3))))
+    assert not any(map(is_whole, (Fraction(1, 2), height / 2, width, height * width, largest(width, 3))))
+    assert text(math.floor(largest(height, 3) + Fraction(1, 2))) == text(largest(height, 3))
 
 
 def test_an_expression_of_too_many_terms() -> None:
