@@ -200,7 +200,7 @@ def latex_symbol(name: str) -> str:
     """A symbol as LaTeX: one letter in italics, a word upright, what follows an underscore as an index."""
     head, _, tail = name.partition("_")
     head = head if len(head) == 1 else rf"\mathrm{{{head}}}"
-    return rf"{head}_{{\mathrm{{{tail}}}}}".replace("_{\\mathrm{}}", "") if tail else head
+    return rf"{head}_{{\mathrm{{{tail}}}}}" if tail else head
 
 
 def grouped(number: int) -> str:
@@ -251,20 +251,15 @@ def latex_lines(value: Size | Number, per_line: int = 3) -> list[str]:
     if not isinstance(value, Size):
         return [written(value, LATEX)]
     common, rest = factored(value)
-    terms = terms_of(rest)
-    front = f"{_product(value.scope, common, LATEX)}{LATEX.times}" if common else ""
-    bracket = bool(common) and len(terms) > 1
     pieces = []
-    for place, (monomial, factor) in enumerate(terms):
+    for place, (monomial, factor) in enumerate(terms_of(rest)):
         positive = -factor if factor < 0 else factor
-        one = term_text(rest, (monomial, positive), LATEX) if isinstance(rest, Size) else _number(positive, LATEX)
+        one = term_text(rest, (monomial, positive), LATEX)
         sign = "-" if factor < 0 else "+" if place else ""
         pieces.append(f"{sign} {one}".strip())
     lines = [" ".join(pieces[start : start + per_line]) for start in range(0, len(pieces), per_line)]
-    if bracket:
-        # \bigl and \bigr do not need to be on one line.
-        lines[0] = rf"{front}\bigl( {lines[0]}"
+    if common:
+        # What is common to several terms. \bigl and \bigr do not need to be on one line.
+        lines[0] = rf"{_product(value.scope, common, LATEX)}{LATEX.times}\bigl( {lines[0]}"
         lines[-1] += r" \bigr)"
-    elif front:
-        lines[0] = front + lines[0]
     return lines

@@ -10,7 +10,7 @@ import pytest
 from flopcalc.symbolic.conditions import comparison, requirements
 from flopcalc.symbolic.evaluating import evaluate
 from flopcalc.symbolic.scope import Condition, Scope
-from flopcalc.symbolic.writing import python, text
+from flopcalc.symbolic.writing import latex_symbol, python, text
 from flopcalc.text.expression import evaluate as read
 
 
@@ -157,6 +157,23 @@ def test_a_common_factor_is_written_before_brackets(sizes: tuple[Scope, Any, Any
     assert text(value) == "W*(ceil(H/2) + 1)"
     assert read(text(value), {"H": 5, "W": 2}) == 8
     assert eval(python(value), {}, {"H": 5, "W": 2}) == 8  # noqa: S307 - our own text
+
+
+def test_a_factor_of_halves_stays_inside(sizes: tuple[Scope, Any, Any]) -> None:
+    """W ceil(H/2) / 2 + W at H = 5, W = 2 is 3 + 2 = 5; ceil(H/2) / 2 + 1 by itself is not whole there."""
+    _, height, width = sizes
+    value = width * -(-height // 2) / 2 + width
+    assert text(value) == "(W*ceil(H/2) + 2*W)/2"
+    assert read(text(value), {"H": 5, "W": 2}) == 5
+    assert eval(python(value), {}, {"H": 5, "W": 2}) == 5  # noqa: S307 - our own text
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [("H", "H"), ("width", r"\mathrm{width}"), ("d_model", r"d_{\mathrm{model}}")]
+)
+def test_a_symbol_in_latex(name: str, shown: str) -> None:
+    """A letter in italics, a word upright, and an index only where the name has one."""
+    assert latex_symbol(name) == shown
 
 
 def test_a_quotient_of_many_terms(sizes: tuple[Scope, Any, Any]) -> None:
