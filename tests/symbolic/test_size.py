@@ -316,6 +316,15 @@ def test_whole_numbers() -> None:
     assert text(math.floor(largest(height, 3) + Fraction(1, 2))) == text(largest(height, 3))
 
 
+def test_lines_of_terms_with_a_common_factor() -> None:
+    """W (ceil(H/2) - H + 3): the factor is in front of all lines, and the brackets are around them."""
+    height: Any = scope_of().symbol("H")
+    width: Any = height.scope.symbol("W")
+    value = width * -(-height // 2) - width * height + 3 * width
+    lines = latex_lines(value, 2)
+    assert (lines[0][:10], lines[0].count("H"), lines[1]) == (r"W \, \bigl", 2, r"+ 3 \bigr)")
+
+
 def test_an_expression_of_too_many_terms() -> None:
     scope = Scope({f"x{number}": number + 2 for number in range(40)})
     total = sum((scope.symbol(name) for name in scope.hints), 0)
