@@ -39,6 +39,7 @@ FUNCTIONS: dict[str, Call] = {
     "area": lambda x: F.interpolate(x, size=5, mode="area"),
     "antialias": lambda x: F.interpolate(x, size=(5, 5), mode="bicubic", antialias=True),
     "pooling": lambda x: [F.max_pool2d(x, 2), F.avg_pool2d(x, 3), F.adaptive_max_pool2d(x, 3), F.lp_pool2d(x, 2, 2)],
+    "pooling along one axis": lambda x: [F.max_pool1d(x[0], 2), F.avg_pool1d(x[0], 3), F.adaptive_max_pool1d(x[0], 5)],
     "padding": lambda x: [F.pad(x, (1, 1, 1, 1), mode=mode) for mode in ("constant", "reflect", "circular")],
     "fold": lambda x: F.fold(F.unfold(x, 3), (12, 12), 3),
     "dropout": lambda x: [F.dropout(x), F.dropout2d(x), F.alpha_dropout(x)],

@@ -148,6 +148,10 @@ RESAMPLING: dict[str, tuple[Callable[[], Any], Work]] = {
         lambda: aten.upsample_nearest2d_backward(x(2, 3, 10, 14), [10, 14], [2, 3, 5, 7]),
         Work(adds=840, reads=840, writes=210),
     ),
+    "nearest backward 1d": (
+        lambda: aten.upsample_nearest1d_backward(x(2, 3, 14), [14], [2, 3, 7]),
+        Work(adds=84, reads=84, writes=42),
+    ),
     # Columns first, 6 x 10 x 6 results of ceil(2 x 21 / 6) = 7 taps; then 6 x 4 x 6 of ceil(2 x 10 / 4) = 5.
     "antialias": (
         lambda: F.interpolate(x(2, 3, 10, 21), (4, 6), mode="bilinear", antialias=True),

@@ -207,6 +207,10 @@ REDUCTIONS: dict[str, tuple[Callable[[], Any], Work]] = {
     "max pool": (lambda: F.max_pool2d(x(2, 3, 7, 11), (2, 3)), Work(other=54 * 6, reads=462, writes=54)),
     "max pool, one number, no batch": (lambda: F.max_pool2d(x(3, 7, 11), 2), Work(other=45 * 4, reads=231, writes=45)),
     "max pool 1d": (lambda: F.max_pool1d(x(2, 3, 11), 2), Work(other=30 * 2, reads=66, writes=30)),
+    "max pool 1d, quantised": (
+        lambda: torch.quantized_max_pool1d(torch.quantize_per_tensor(x(2, 3, 11), 0.1, 0, torch.quint8), 2),
+        Work(other=66 + 30 * 2, reads=66 + 66, writes=66 + 30),
+    ),
     # 2 x 2 x 3 windows of 2 x 3 x 2.
     "max pool 3d": (
         lambda: F.max_pool3d(x(2, 3, 5, 6, 7), (2, 3, 2)),
