@@ -38,3 +38,16 @@ def test_each_row_has_its_own_length(module: Any, inputs: int, macs: int) -> Non
         assert (found.macs, found.on, dict(found.uncounted)) == (macs, "cpu", {})
     with torch.no_grad():
         assert module(*(rows,) * inputs) is not None
+
+
+class _Attention(nn.Module):
+    def forward(self, rows: Any) -> Any:
+        turned = rows.transpose(1, 2)
+        return nn.functional.scaled_dot_product_attention(turned, turned, turned)
+
+
+def test_fused_attention_of_jagged_rows() -> None:
+    """Two products of 8 channels for each pair of tokens in a row, in 4 heads."""
+    rows = torch.nested.nested_tensor([torch.randn(one, 4, 8) for one in LENGTHS], layout=torch.jagged)
+    found = count_call(_Attention(), (rows,))
+    assert (found.macs, dict(found.uncounted)) == (4 * (16 + 36) * (8 + 8), {})
