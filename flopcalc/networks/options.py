@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from keyword import iskeyword
+from numbers import Number
 from typing import Any
 
 from flopcalc.cost.traced import Traced
@@ -111,7 +112,8 @@ def read_option(option: str, spec: Mapping[str, Any], given: Mapping[str, Any]) 
         return words[str(value).lower()]
     least = spec.get("least", 1)
     if issubclass(kind, list):
-        pieces = value.split(",") if isinstance(value, str) else value
+        # A NumPy array or a tensor has tolist.
+        pieces = value.split(",") if isinstance(value, str) else getattr(value, "tolist", lambda: value)()
         numbers = [_number(piece) for piece in pieces] if isinstance(pieces, list | tuple) else []
         if not numbers or not all(as_int(number) is not None and number >= least for number in numbers):
             raise _bad_option(option, value, f"whole numbers of {least} or more, such as {option_text(default)}", spec)
@@ -133,7 +135,15 @@ def _number(value: Any) -> Any:
         except FlopcalcError:
             return None
     whole = as_int(value)
-    return exact(value) if whole is None else whole
+    if whole is not None:
+        return whole
+    if isinstance(value, Number) and not isinstance(value, float | Fraction | bool):
+        # A number of NumPy, or a Decimal: the decimal that it shows.
+        try:
+            value = Fraction(str(value))
+        except ValueError:
+            return None
+    return exact(value)
 
 
 def plain_option(value: Any) -> Any:

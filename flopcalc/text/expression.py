@@ -162,7 +162,8 @@ def exact(value: Any) -> Any:
 @lru_cache(maxsize=1024)
 def _as_written(value: float) -> Fraction:
     """The decimal of the shortest text of a finite float; reading the text takes most of the time."""
-    return Fraction(repr(value))
+    # `float`, since the text of a NumPy number has its type.
+    return Fraction(repr(float(value)))
 
 
 def constant_of(node: ast.Constant) -> Any:
