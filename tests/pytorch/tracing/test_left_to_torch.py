@@ -49,6 +49,9 @@ BY_RULES: dict[str, Callable[[Any], Any]] = {
     "layer_norm by name": lambda y: F.layer_norm(input=y, normalized_shape=(8,), bias=y.new_ones(8), eps=1e-3),
     "global pool": lambda y: F.adaptive_avg_pool2d(y, 1) + F.adaptive_avg_pool2d(y, output_size=(1, 1)),
     "matmul": lambda y: (y @ y, torch.matmul(y, y.new_ones(8, 5)), y[0, 0] @ y.new_ones(8, 5)),
+    "flatten": lambda y: (y.flatten(1, 2), torch.flatten(y, 1), torch.flatten(y, end_dim=1), y.flatten()),
+    "rows by an index": lambda y: y[y.new_zeros(5, dtype=torch.int64)],
+    "linear on a turned matrix": lambda y: F.linear(y[0, 0].t(), y.new_ones(4, 8), y.new_ones(4)),
     "mean": lambda y: (y.mean(-1), y.mean((2, 3), keepdim=True), torch.mean(y, dim=1)),
     "self attention": lambda y: _attends(y.flatten(2).permute(2, 0, 1).contiguous(), 16, 16),
     "facts": lambda y: (y.shape, y.device, y.dtype, y.size(1), y.stride(), y.is_contiguous(), y.dim(), len(y)) and y,
@@ -167,6 +170,19 @@ def test_tensors_that_no_kernel_made_are_of_no_other_thread(name: str) -> None:
     assert not count_call(Of(UNSEEN[name]), ((1, 3, 8, 8),)).uncounted
 
 
+@pytest.mark.parametrize("first", [torch.int64, torch.float64])
+def test_cat_of_two_types(first: Any) -> None:
+    """The type that holds both; then 16 x 8 rows of 16 to 4."""
+
+    def function(y: Any) -> Any:
+        both = torch.cat((y.to(first), y), 3).to(torch.float32)
+        assert torch.cat((y.to(first), y), 3).dtype == torch.promote_types(first, torch.float32)
+        return F.linear(both, y.new_ones(4, 16))
+
+    _same(function)
+    assert count_call(Of(function), ((1, 3, 8, 8),)).macs == 27 * 16 * 64 + 16 * 8 * 16 * 4
+
+
 WRONG: dict[str, Callable[[Any], Any]] = {
     "layer_norm": lambda y: F.layer_norm(y, (7,)),
     "layer_norm, weight": lambda y: F.layer_norm(y, (8,), y.new_ones(7)),
@@ -179,6 +195,7 @@ WRONG: dict[str, Callable[[Any], Any]] = {
     "linear, bias": lambda y: F.linear(y, y.new_ones(4, 8), y.new_ones(3)),
     "conv2d": lambda y: F.conv2d(y, y.new_ones(4, 3, 3, 3)),
     "cat": lambda y: torch.cat((y, y[:, :, :5]), 1),
+    "cat of other axes": lambda y: torch.cat((y, y[0]), 1),
     "flatten": lambda y: y.flatten(2, 1),
     "pool of five axes": lambda y: F.adaptive_avg_pool2d(y[None], 2),
 }
