@@ -297,3 +297,9 @@ def test_views(form: str) -> None:
     assert sizes.completed((2, -1, 8), 384) == (2, 24, 8)
     for wrong in ((5, -1), (-1, -1), (383,), (-2, 192), (0, -1)):
         assert sizes.completed(wrong, 384) is None
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (2, 0, 3), (0, 4), (5, 1, 7)])
+def test_strides_of_empty_tensors(shape: tuple[int, ...]) -> None:
+    """An empty axis counts as one."""
+    assert sizes.contiguous(shape) == torch.empty(shape, device="meta").stride()
