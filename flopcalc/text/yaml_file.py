@@ -196,8 +196,8 @@ def read_text(text: str, source: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         why = getattr(error, "problem", None) or str(error).splitlines()[0]
         # libyaml reports the end of a file as the line after its last.
-        line = min(mark.line + 1, len(text.splitlines()) or 1) if mark else 1
         lines = text.splitlines()
+        line = min(mark.line + 1, len(lines) or 1) if mark else 1
         if line <= len(lines) and _TAB.match(lines[line - 1]):
             raise _error(source, line, "a tab in the indentation", "indent with spaces") from None
         raise _error(source, line, f"broken YAML: {why}") from None

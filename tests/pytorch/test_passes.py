@@ -449,7 +449,7 @@ def test_generators_inside_of_an_output() -> None:
 
 
 def test_a_coroutine_is_an_error() -> None:
-    """Nobody awaits it, so that its work would count as nothing."""
+    """Nothing awaits it, so that its work would count as nothing."""
 
     class Waits(Steps):
         async def forward(self, x: Tensor) -> Any:  # type: ignore[override]

@@ -212,7 +212,7 @@ def test_the_floor_of_a_half_has_one_form(sizes: tuple[Scope, Any, Any]) -> None
         assert text((height - width + odd) // 2) == text((height - width + 1) // 2 + (odd - 1) // 2)
 
 
-def test_only_the_least_upper_bound_is_told(sizes: tuple[Scope, Any, Any]) -> None:
+def test_only_the_least_upper_bound_is_shown(sizes: tuple[Scope, Any, Any]) -> None:
     """H <= 500 says all that H <= 700 does; W has a bound of its own."""
     scope, height, width = sizes
     for most in (700, 500, 600):

@@ -10,7 +10,7 @@ _LAZY = (GeneratorType, map, filter, zip)
 def drawn(out: Any) -> Any:
     """The output of a forward, with all items of what is a generator in it, as its caller would draw them.
 
-    Raises TypeError for a coroutine, whose work nobody would see.
+    Raises TypeError for a coroutine, whose work would not be seen.
     """
     if isinstance(out, _LAZY) or type(out) is list:
         return [drawn(one) for one in out]

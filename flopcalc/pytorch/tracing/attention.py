@@ -25,7 +25,7 @@ def attention(
 ) -> Tensor | None:
     """Attention as torch decomposes it on the meta device: both factors are scaled by the root of the scale.
 
-    In types of 16 bits it computes in float32, unless it is told not to.
+    In types of 16 bits it computes in float32, unless a flag of torch allows the shorter type.
     """
     if attn_mask is not None or dropout_p or is_causal or enable_gqa:
         return None
