@@ -448,6 +448,18 @@ def test_generators_inside_of_an_output() -> None:
     assert (found.macs, found.output) == (5 * 16, [(1, 4)] * 6)
 
 
+def test_a_generator_without_an_end_is_an_error() -> None:
+    """It would be drawn for ever, and fill the memory."""
+
+    class Endless(Steps):
+        def forward(self, x: Tensor) -> Iterator[Tensor]:
+            while True:
+                yield x
+
+    with pytest.raises(FlopcalcError, match="more than 10,000 items"):
+        count(Endless(), (1, 4))
+
+
 def test_a_coroutine_is_an_error() -> None:
     """Nothing awaits it, so that its work would count as nothing."""
 
