@@ -22,19 +22,18 @@ def run() -> None:
 
     # A short process makes little garbage, and looking for it while modules load takes 5% of the start-up.
     gc.set_threshold(100_000)
-    from flopcalc.cli.main import main, open_streams
+    from flopcalc.cli.main import REQUESTS, main, open_streams
 
     open_streams()
     sys.unraisablehook = _unraisable
-    requests: list[int] = []
 
     def end(number: int, frame: object) -> None:
-        requests.append(number)
+        REQUESTS.append(number)
         raise KeyboardInterrupt
 
     try:
         if ours:
-            signal.signal(signal.SIGINT, handler)
+            signal.signal(signal.SIGINT, end)
         if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
             signal.signal(signal.SIGTERM, end)
         code = main()
@@ -42,7 +41,7 @@ def run() -> None:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
     except KeyboardInterrupt:
         code = 130
-    if requests:
+    if signal.SIGTERM in REQUESTS:
         code = 128 + signal.SIGTERM
     try:
         sys.stderr.flush()

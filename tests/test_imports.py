@@ -97,6 +97,11 @@ def test_importing_the_package_loads_nothing() -> None:
         ("jinja2", ["report", "resnet50"], "jinja2"),
         ("latex2mathml", ["report", "resnet50"], "latex2mathml"),
         ("altair", ["report", "resnet50"], "altair"),
+        (
+            "scipy",
+            ["solve", "resnet18", "--choose", "ghost,keep", "--minimise", "macs", "--subject", "macs>=1"],
+            "scipy",
+        ),
         ("distributed", ["sweep", "conv", "--cin", "8", "--scheduler", "tcp://127.0.0.1:9"], "distributed"),
     ],
 )
@@ -111,6 +116,32 @@ def test_a_missing_package_is_named(hidden: str, command: list[str], package: st
     assert f'pip install "{package}>=' in hint
     for works in (["layer", "--type", "sic", "--cin", "24"], ["model", "resnet50"], ["list"]):
         assert fresh(hide + f"sys.exit(main({works!r}))").code == 0
+
+
+@pytest.mark.parametrize(
+    ("broken", "error", "command"),
+    [
+        ("sympy", "ImportError", ["formula", "conv"]),
+        ("torch", "RuntimeError", ["verify", "conv"]),
+        ("numpy", "AttributeError", ["sweep", "conv", "--cin", "8"]),
+        ("latex2mathml", "OSError", ["report", "resnet50"]),
+        ("yaml", "ImportError", ["model", "resnet50"]),
+    ],
+)
+def test_a_broken_package_is_not_called_missing(broken: str, error: str, command: list[str], tmp_path: Path) -> None:
+    """Installing it again is no advice for a package that is there: its own error is shown."""
+    (tmp_path / f"{broken}.py").write_text(f"raise {error}('libx.so is missing')\n")
+    source = (
+        f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\nfrom flopcalc.cli.main import main\n"
+        f"sys.exit(main({command!r}))"
+    )
+    done = fresh(source)
+    what, hint = done.err.strip().splitlines()
+    assert (done.code, done.out) == (3, "")
+    assert "cannot be imported" in what
+    assert "libx.so is missing" in what
+    assert "not installed" not in what
+    assert "pip install" not in hint
 
 
 def _imports(path: Path, *, top_level: bool = False) -> set[str]:
@@ -138,6 +169,7 @@ def _imports(path: Path, *, top_level: bool = False) -> set[str]:
 ROOMS = [
     "errors",
     "interrupts",
+    "optional",
     "symbolic",
     "presets",
     "cost",

@@ -1,10 +1,12 @@
 """Closed forms, limits and proofs. The only room that imports SymPy; import it lazily."""
 
-from flopcalc.errors import missing_package
+from typing import TYPE_CHECKING
 
-try:
+from flopcalc import optional
+
+if TYPE_CHECKING:
     import sympy
-except ImportError:
-    raise missing_package("SymPy", "sympy>=1.12", "algebra") from None
+else:
+    sympy = optional.load("sympy", "SymPy", "sympy>=1.12", "algebra")
 
 __all__ = ["sympy"]

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias
 
+from flopcalc import optional
 from flopcalc.cost.result import Result
-from flopcalc.errors import FlopcalcError, as_name, clip, missing_package
+from flopcalc.errors import FlopcalcError, as_name, clip
 
 if TYPE_CHECKING:
     from flopcalc.analysis.sweeping.outcome import Rows
@@ -199,10 +200,7 @@ def started(
     report: Callable[[int, int], None] | None = None,
 ) -> tuple["Summary", Iterator["Rows"]]:
     """What a sweep will have counted, and its rows part by part. Raises FlopcalcError (missing-package, bad-option)."""
-    try:
-        import numpy  # noqa: F401
-    except ImportError:
-        raise missing_package("NumPy", "numpy>=1.26", "sweep") from None
+    optional.load("numpy", "NumPy", "numpy>=1.26", "sweep")
     from flopcalc.analysis.sweeping.run import Summary, one_after_another, stream
     from flopcalc.cost.whole import as_int
 

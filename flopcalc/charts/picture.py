@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from flopcalc import optional
 from flopcalc.charts.key import place_key
 from flopcalc.charts.labels import place_angles, place_clamped, place_ends, place_inside, place_labels, place_stretches
 from flopcalc.charts.theme import DEFAULT_MM, PIXELS_PER_MM, config
-from flopcalc.errors import missing_package
 
 if TYPE_CHECKING:
     import altair
@@ -59,18 +58,12 @@ def _described(layer: Mapping[str, Any]) -> dict[str, Any]:
 
 def load_altair() -> Any:
     """The module altair. Raises FlopcalcError (missing-package)."""
-    try:
-        return import_module("altair")
-    except ImportError:
-        raise missing_package("Altair", "altair>=5.4", "a picture") from None
+    return optional.load("altair", "Altair", "altair>=5.4", "a picture")
 
 
 def load_vl_convert() -> Any:
     """The module vl_convert. Raises FlopcalcError (missing-package)."""
-    try:
-        return import_module("vl_convert")
-    except ImportError:
-        raise missing_package("vl-convert", "vl-convert-python>=1.6", "a picture in a file") from None
+    return optional.load("vl_convert", "vl-convert", "vl-convert-python>=1.6", "a picture in a file")
 
 
 def laid_out(spec: Mapping[str, Any], width: float, beside: float | None = None) -> dict[str, Any]:

@@ -17,6 +17,9 @@ from flopcalc.errors import ExitCode, FlopcalcError, printable
 
 # The object of the context in a process that runs this command line only.
 OWN_PROCESS = "own process"
+# The signals that asked this process to end. Other code may have made another error of the interrupt.
+REQUESTS: list[int] = []
+_INTERRUPTED = 130
 
 # name -> summary, as `flopcalc --help` shows it; a test compares it with the command's own.
 COMMANDS = {
@@ -127,7 +130,7 @@ def main(args: list[str] | None = None) -> int:
         path = context.command_path if context else "flopcalc"
         return _fail(_one_line(error.format_message()), f"{path} --help shows the options")
     except (click.Abort, KeyboardInterrupt):
-        return 130
+        return _INTERRUPTED
     except (OSError, SystemExit) as error:
         # For a broken pipe click wraps standard output and exits.
         left = sys.stdout is not stdout if isinstance(error, SystemExit) else error.errno == errno.EPIPE
@@ -139,12 +142,13 @@ def main(args: list[str] | None = None) -> int:
     except Exception as error:
         if debug:
             return _traceback(ExitCode.BUG)
-        text = " ".join(f"{type(error).__name__}: {error}".split())[:300].rstrip(".")
-        return _fail(f"a bug in flopcalc ({text})", "run again with --debug and report the output", ExitCode.BUG)
+        return _unexpected(error)
 
 
-def _traceback(code: ExitCode) -> ExitCode:
+def _traceback(code: ExitCode) -> int:
     """Show the traceback of the present error; returns the exit code, which `raise` would change to 1."""
+    if REQUESTS:
+        return _INTERRUPTED
     import traceback
 
     with suppress(OSError):
@@ -164,6 +168,14 @@ def _unwritten(error: OSError | SystemExit | None) -> int:
     return _fail(f"cannot write the output: {why}", "check where the output goes, or write to a file with -o")
 
 
+def _unexpected(error: Exception) -> int:
+    text = " ".join(f"{type(error).__name__}: {error}".split())[:300].rstrip(".")
+    if isinstance(error, ImportError) and not (error.name or "").startswith("flopcalc"):
+        hint = "`flopcalc doctor --imports` shows what is broken"
+        return _fail(f"a package that flopcalc needs cannot be imported ({text})", hint, ExitCode.MISSING)
+    return _fail(f"a bug in flopcalc ({text})", "run again with --debug and report the output", ExitCode.BUG)
+
+
 def _one_line(text: str, length: int = 400) -> str:
     # click repeats a value in full.
     words = (word if len(word) <= 100 else f"{word[:58]}…{word[-1]}" for word in text.split())
@@ -177,6 +189,8 @@ def _shortened(text: str, length: int) -> str:
 
 def _fail(message: str, hint: str, code: ExitCode = ExitCode.USAGE) -> int:
     """Report an error in two lines on standard error; returns the exit code."""
+    if REQUESTS:
+        return _INTERRUPTED
     message, hint = (_shortened(printable(" ".join(text.split())), 1000) for text in (message, hint))
     with suppress(OSError):
         click.echo(encodable(f"error: {message}\nhint:  {hint}", sys.stderr), err=True)

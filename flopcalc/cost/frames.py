@@ -5,10 +5,7 @@ polars makes a gap of an integer that is too large for it. So the type of such a
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from importlib import import_module
 from typing import Any, Literal
-
-from flopcalc.errors import missing_package
 
 # What pandas and polars hold as integers and as exact floats.
 _INT64 = range(-(2**63), 2**63)
@@ -60,10 +57,10 @@ def polars_frame(columns: Mapping[str, Sequence[Any]]) -> Any:
 
 
 def _imported(package: str, requirement: str) -> Any:
-    try:
-        return import_module(package)
-    except ImportError:
-        raise missing_package(package, requirement, f"to_{package}()") from None
+    # This module is imported by every command.
+    from flopcalc import optional
+
+    return optional.load(package, package, requirement, f"to_{package}()")
 
 
 def _floats(values: Sequence[Any]) -> list[float | None]:

@@ -9,6 +9,7 @@ from importlib.resources import files
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from flopcalc import optional
 from flopcalc.errors import ExitCode, FlopcalcError, printable
 from flopcalc.pages.page import ModelCard, Page
 from flopcalc.report.document import people
@@ -27,7 +28,7 @@ NEEDS = {
 
 
 def check_packages(fmt: str) -> None:
-    """Raise FlopcalcError (missing-package, exit code 3) if a package is missing that a format needs."""
+    """Raise FlopcalcError (missing-package, exit code 3) if a package that a format needs is missing or broken."""
     missing = [name for name in NEEDS[fmt] if not _is_installed(name)]
     if missing:
         wanted = " ".join(f'"{NEEDS[fmt][name]}"' for name in missing)
@@ -38,6 +39,8 @@ def check_packages(fmt: str) -> None:
             f"pip install {wanted}",
             ExitCode.MISSING,
         )
+    for name, requirement in NEEDS[fmt].items():
+        optional.load(name, requirement.partition(">")[0], requirement, f"a report as {fmt}")
 
 
 def _is_installed(name: str) -> bool:

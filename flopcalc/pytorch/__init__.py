@@ -6,9 +6,11 @@ Public: `count` (a module's cost by running it), `counted_network` (the same as 
 """
 
 import os
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from flopcalc.errors import ExitCode, FlopcalcError, missing_package, reason
-from flopcalc.interrupts import blocked_interrupts
+from flopcalc import optional
+from flopcalc.errors import FlopcalcError
 
 try:
     os.getcwd()
@@ -17,19 +19,7 @@ except OSError:
     why = "the current folder does not exist, and PyTorch needs one"
     raise FlopcalcError("no-folder", why, "change to a folder that exists, for example `cd ~`") from None
 
-try:
-    # An interrupt in the midst of it is swallowed by C code of torch, and NumPy cannot be imported after it.
-    with blocked_interrupts():
-        import torch  # noqa: F401
-except ImportError as error:
-    if isinstance(error, ModuleNotFoundError) and error.name == "torch":
-        raise missing_package("PyTorch", "torch>=2.4", "counting real layers") from None
-    why = f"PyTorch is installed but cannot be imported: {reason(error)}"
-    how = "run `python -c 'import torch'` to see why"
-    raise FlopcalcError("missing-package", why, how, ExitCode.MISSING) from error
-
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+optional.load("torch", "PyTorch", "torch>=2.4", "counting real layers")
 
 if TYPE_CHECKING:
     from flopcalc.pytorch.build import build_network

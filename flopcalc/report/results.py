@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from typing import Any, NamedTuple
 
+from flopcalc import optional
 from flopcalc.cost import convention
 from flopcalc.cost.cost import Cost, Part
 from flopcalc.cost.kinds import KINDS, OF_A_KERNEL
+from flopcalc.errors import FlopcalcError
 from flopcalc.report.columns import headline
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
 from flopcalc.report.notebook import fragment
@@ -261,8 +263,8 @@ def _math(result: Any) -> str:
     if not hasattr(result, "latex_of"):
         return ""
     try:
-        convert = import_module("latex2mathml.converter").convert
-    except ImportError:
+        converter = optional.load("latex2mathml.converter", "latex2mathml", "latex2mathml>=3.77", "MathML")
+    except FlopcalcError:
         # The text of the formula is there in any case.
         return ""
     lines = []
@@ -270,7 +272,7 @@ def _math(result: Any) -> str:
         first, *others = result.latex_of(kind)
         lines += [rf"\mathrm{{{kind}}} = {first}", *(rf"\quad {other}" for other in others)]
     # One element for each line: converters and browsers agree on these, and not on aligned equations.
-    return f'<div class="scroll">{"".join(f"<div>{convert(line)}</div>" for line in lines)}</div>'
+    return f'<div class="scroll">{"".join(f"<div>{converter.convert(line)}</div>" for line in lines)}</div>'
 
 
 _VIEWS = {

@@ -4,10 +4,11 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any
 
+from flopcalc import optional
 from flopcalc.analysis.sweeping.cells import SCHEMA, plain_column
 from flopcalc.analysis.sweeping.outcome import Rows, is_array
 from flopcalc.analysis.sweeping.run import Summary
-from flopcalc.errors import FlopcalcError, missing_package, printable
+from flopcalc.errors import FlopcalcError, printable
 from flopcalc.report.document import Column, Document, Facts, Lines, Table
 from flopcalc.spec.param import show
 
@@ -107,12 +108,10 @@ def check_parquet() -> None:
 
 
 def _pyarrow() -> tuple[Any, Any]:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise missing_package("pyarrow", "pyarrow>=15", "--format parquet") from None
-    return pyarrow, pyarrow.parquet
+    parquet = optional.load("pyarrow.parquet", "pyarrow", "pyarrow>=15", "--format parquet")
+    import pyarrow
+
+    return pyarrow, parquet
 
 
 def _arrow(pa: Any, rows: Rows, field: Any) -> Any:

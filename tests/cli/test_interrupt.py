@@ -94,18 +94,86 @@ def test_an_interrupt_in_a_callback_ends_the_program() -> None:
     assert (done.code, done.err) == (-signal.SIGINT, "")
 
 
-@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="signals of POSIX")
-def test_an_interrupt_waits_for_the_import_of_torch() -> None:
-    """In the midst of it C code would swallow it, and the command would say that PyTorch cannot be imported."""
-    pytest.importorskip("torch")
+@pytest.mark.parametrize(
+    ("module", "code"),
+    [
+        ("torch", "import flopcalc.pytorch"),
+        ("sympy", "import flopcalc.algebra"),
+        ("numpy", "flopcalc.sweep('conv', c_in=[8])"),
+        ("pandas", "flopcalc.layer('conv', 8).to_pandas()"),
+        ("altair", "import flopcalc.charts.picture as p; p.load_altair()"),
+    ],
+)
+def test_an_interrupt_waits_for_an_import(module: str, code: str) -> None:
+    """In the midst of it C code would swallow it, and the command would say that the package is missing."""
+    pytest.importorskip(module)
     done = fresh(
-        "import signal, sys\n"
-        "def is_blocked(): return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])\n"
+        "import os, signal, sys, flopcalc\n"
         "class Watch:\n"
         "    def find_spec(self, name, path, target=None):\n"
-        "        if name == 'torch': print(is_blocked())\n"
+        f"        if name == {module!r}:\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "            print('goes on')\n"
         "sys.meta_path.insert(0, Watch())\n"
-        "import flopcalc.pytorch\n"
-        "print(is_blocked())"
+        f"try: {code}\n"
+        f"except KeyboardInterrupt: print({module!r} in sys.modules)"
     )
-    assert (done.code, done.out.split()) == (0, ["True", "False"]), done.err
+    assert (done.code, done.out) == (0, "goes on\nTrue\n"), done.err
+
+
+def test_an_interrupt_that_became_another_error_is_quiet() -> None:
+    """As C code of NumPy and SciPy makes a missing module of it, while they are imported."""
+    for words in ("['list']", "['list', '--debug']"):
+        source = (
+            "import os, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+            f"sys.argv[1:] = {words}\n"
+            "import flopcalc.cli.main as m, flopcalc.__main__ as program\n"
+            "from flopcalc.errors import FlopcalcError\n"
+            "def lost(*args, **kwargs):\n"
+            "    try: os.kill(os.getpid(), signal.SIGINT)\n"
+            "    except KeyboardInterrupt: raise FlopcalcError('x', 'SciPy is missing', 'install it') from None\n"
+            "m.cli.main = lost\n"
+            "program.run()"
+        )
+        done = fresh(source)
+        assert (done.code, done.out, done.err) == (130, "", "")
+
+
+DELAYED = (
+    "import os, signal, sys, threading\n"
+    "from flopcalc.interrupts import delayed_interrupts\n"
+    "signal.signal(signal.SIGINT, {handler})\n"
+    # A thread of another library, to which the system may give the signal.
+    "threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+    "try:\n"
+    "    with delayed_interrupts():\n"
+    "        os.kill(os.getpid(), signal.SIGINT)\n"
+    "        for _ in range(1000): pass\n"
+    "        print('inside')\n"
+    "    print('after')\n"
+    "except KeyboardInterrupt: print('interrupt')\n"
+    "assert signal.getsignal(signal.SIGINT) is {handler}"
+)
+
+
+@pytest.mark.parametrize(
+    ("handler", "shown"),
+    [("signal.default_int_handler", "inside interrupt"), ("signal.SIG_IGN", "inside after"), ("signal.SIG_DFL", "")],
+)
+def test_an_interrupt_waits_for_the_end(handler: str, shown: str) -> None:
+    """Then it does what it would have done; one that is ignored is, and the default action ends the process."""
+    done = fresh(DELAYED.format(handler=handler))
+    assert done.out.split() == shown.split()
+    assert done.code == (0 if shown else -signal.SIGINT), done.err
+
+
+def test_other_threads_delay_nothing() -> None:
+    """Python allows only the main thread to set a handler."""
+    done = fresh(
+        "import signal, threading\nfrom flopcalc.interrupts import delayed_interrupts\n"
+        "before = signal.getsignal(signal.SIGINT)\n"
+        "def work():\n"
+        "    with delayed_interrupts(): print(signal.getsignal(signal.SIGINT) is before)\n"
+        "thread = threading.Thread(target=work); thread.start(); thread.join()"
+    )
+    assert (done.out, done.err) == ("True\n", "")

@@ -11,11 +11,10 @@ import sys
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib import import_module
 from math import frexp, gcd
 from typing import Any, NamedTuple
 
-from flopcalc.errors import missing_package
+from flopcalc import optional
 
 # Sums that are kept for one item; with more of them, the proof is given up.
 _MOST_STATES = 100_000
@@ -63,10 +62,7 @@ def assign(items: Sequence[Sequence[Option]], bounds: Sequence[int]) -> Best:
 
 
 def _scipy() -> Any:
-    try:
-        return import_module("scipy.optimize")
-    except ImportError:
-        raise missing_package("SciPy", "scipy>=1.11", "--choose") from None
+    return optional.load("scipy.optimize", "SciPy", "scipy>=1.11", "--choose")
 
 
 @contextmanager

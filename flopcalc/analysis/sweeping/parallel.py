@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
 
+from flopcalc import optional
 from flopcalc.analysis.sweeping.run import Result, Sweeping, Task
-from flopcalc.errors import FlopcalcError, clip, missing_package, reason
+from flopcalc.errors import FlopcalcError, clip, reason
 from flopcalc.interrupts import blocked_interrupts
 
 # Tasks that are under way for each process: enough that none waits, and few enough that their rows fit in memory.
@@ -83,11 +84,7 @@ def cluster(address: str) -> Callable[[Sweeping, int | None], Iterator[Result]]:
         raise FlopcalcError(
             "bad-usage", f"--scheduler is {clip(address)}, not the address of a scheduler", "write tcp://HOST:8786"
         )
-    try:
-        from distributed import Client as _Client
-    except ImportError:
-        raise missing_package("dask.distributed", "distributed>=2024.1", "--scheduler") from None
-    make: Any = _Client
+    make = optional.load("distributed", "dask.distributed", "distributed>=2024.1", "--scheduler").Client
 
     def results(sweeping: Sweeping, enough: int | None) -> Iterator[Result]:
         try:
