@@ -165,6 +165,10 @@ def _wanted(part: Part, known: Mapping[str, _Source], trained: bool, ready: bool
     if part.call == "torchvision.ops.deform_conv2d" and (trained or whole.wanted):
         # The kernel computes both gradients, whichever are wanted.
         return Wanted(1, True, of_weights=1)
+    if part.call == "InstanceNorm":
+        # Scale and shift, which a part before it repeats, and the input.
+        weights, data = known.values()
+        return Wanted(int(data.wanted), weights.wanted, read=part.reads - part.writes)
     computed = [name for name in known if makes_weights(name)] if part.work == "conv" else []
     if computed:
         data = _together(known[name] for name in known if name not in computed)

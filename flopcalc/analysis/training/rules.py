@@ -6,7 +6,7 @@ Only the gradients that are wanted are computed. The rules for element-wise work
 docs/training.md lists them; `flopcalc.pytorch` has the same rules a second time, on tensors.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from flopcalc.cost.arith import Dim, exact_div
 from flopcalc.cost.calls import how
@@ -38,9 +38,14 @@ class Wanted(NamedTuple):
 
 def in_training(part: Part) -> Part:
     """The part of the forward pass in training: batch norm computes the mean and the variance of its input."""
-    if part.work == "norm" and not part.call.endswith("without affine"):
+    if part.work == "norm" and not _is_constant(part):
         return part._replace(adds=3 * part.writes, muls=2 * part.writes)
     return part
+
+
+def _is_constant(part: Part) -> bool:
+    """Whether a batch norm has statistics, scale and shift that are constants."""
+    return part.call.startswith("BatchNorm") and part.call.endswith("without affine")
 
 
 def backward(part: Part, wanted: Wanted) -> Parts:
@@ -53,6 +58,8 @@ def backward(part: Part, wanted: Wanted) -> Parts:
         gradients = int(wanted.total)
         reads = part.reads + gradients * part.writes
         return (_gradient(part, wanted, macs=gradients * part.macs)._replace(reads=reads),)
+    if part.call == "own RMSNorm":
+        return (_of_rms_norm(part, wanted),)
     adds, muls, other = _elementwise(part, wanted)
     if all(type(one) is int and one == 0 for one in (adds, muls, other)) and part.work != "move":
         # A sum hands its gradient on, and needs no kernel.
@@ -62,7 +69,7 @@ def backward(part: Part, wanted: Wanted) -> Parts:
 
 def _of_weighted(part: Part, wanted: Wanted) -> "list[Part]":
     """One product for the input, one for the weights, and a sum over all positions for the bias."""
-    weights = part.params if wanted.read is None else wanted.read
+    weights = _weights(part, wanted)
     inputs = part.reads - weights
     found = []
     if wanted.data:
@@ -94,10 +101,15 @@ def _of_weighted(part: Part, wanted: Wanted) -> "list[Part]":
     return found
 
 
+def _weights(part: Part, wanted: Wanted) -> Any:
+    return part.params if wanted.read is None else wanted.read
+
+
 def _gradient(part: Part, wanted: Wanted, macs: Dim = 0, adds: Dim = 0, muls: Dim = 0, other: Dim = 0) -> Part:
     """A part that reads what the part read and the gradient of what it wrote, and writes the wanted gradients."""
-    inputs = (part.reads - part.params) if wanted.data else 0
-    weights = part.params if wanted.weights else 0
+    weights = _weights(part, wanted)
+    # A batch norm also reads statistics, which have no gradient.
+    inputs = part.writes if part.work == "norm" else part.reads - weights
     return Part(
         f"{part.name}.gradient",
         part.work,
@@ -107,8 +119,42 @@ def _gradient(part: Part, wanted: Wanted, macs: Dim = 0, adds: Dim = 0, muls: Di
         other=other,
         activations=inputs if part.work == "matmul" else 0,
         reads=part.writes if part.work in _NOTHING_KEPT else part.reads + part.writes,
-        writes=inputs + weights,
+        writes=(inputs if wanted.data else 0) + (weights if wanted.weights else 0),
         steps=part.steps,
+    )
+
+
+def _of_norm(part: Part, wanted: Wanted) -> tuple[Dim, Dim, Dim]:
+    size, trained, data = part.writes, int(wanted.weights), int(bool(wanted.data))
+    if part.work == "layernorm":
+        # The normalised input; two sums for the weights; the scale, two means, their combination.
+        return (1 + 2 * trained + 4 * data) * size, (1 + trained + 4 * data) * size, 0
+    if _is_constant(part):
+        return 0, size, 0
+    # The normalised input; two sums, which the weights and the two means have in common; their combination.
+    return (3 + 2 * data) * size, (2 + 2 * data) * size, 0
+
+
+def _of_rms_norm(part: Part, wanted: Wanted) -> Part:
+    """The kernels behind those of the forward pass, whose sizes are all elements, the positions, or the channels.
+
+    Of the scale: the gradient times the normalised input, summed. Of the input: the gradient times the scale; once
+    times the inverse root; and once times the input, summed, times the derivative of the root (a power and two
+    products), over the number of channels, and times the derivative of the square (a power, a factor, a product). The
+    two are added.
+    """
+    (positions,) = part.extra
+    size, trained, data = part.other - 2 * positions, int(wanted.weights), int(bool(wanted.data))
+    return Part(
+        f"{part.name}.gradient",
+        part.work,
+        adds=(trained + 2 * data) * size,
+        muls=(trained + 5 * data) * size + 2 * data * positions,
+        other=data * (2 * size + positions),
+        reads=(3 * trained + 11 * data) * size + data * (part.params + 6 * positions),
+        writes=(trained + 8 * data) * size + trained * part.params + 4 * data * positions,
+        # The scale's gradient is beside the longer way to the input's.
+        steps=7 if data else 2,
     )
 
 
@@ -121,11 +167,8 @@ def _elementwise(part: Part, wanted: Wanted) -> tuple[Dim, Dim, Dim]:
     size = part.writes
     trained = int(wanted.weights)
     match part.work:
-        case "norm":
-            # A constant scale; else the normalised input, two sums for the weights, two means, their combination.
-            return (0, size, 0) if part.call.endswith("without affine") else (5 * size, 4 * size, 0)
-        case "layernorm":
-            return 7 * size, 6 * size, 0
+        case "norm" | "layernorm":
+            return _of_norm(part, wanted)
         case "softmax":
             return 2 * size, 2 * size, 0
         case "act":

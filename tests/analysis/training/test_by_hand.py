@@ -76,6 +76,50 @@ def test_elementwise_rules(write_network: WriteNetwork) -> None:
     assert (forward.cost.adds, forward.cost.muls) == (3 * size, 2 * size)
 
 
+SIZE = 4 * 6 * 5  # 4 channels on 30 positions
+NORMS = {
+    # The normalised input, two sums, two sums times a factor added to the gradient; the last only for the input.
+    "batchnorm": {"": (5, 4, 0), "norm": (5, 4, 0), "conv": (3, 2, 0)},
+    # Statistics of its own, and no weights, so that nothing is wanted where the convolution is frozen.
+    "instancenorm": {"": (5, 4, 0), "norm": (5, 4, 0), "conv": (0, 0, 0)},
+    # As of batch norm, but with sums over other axes for the weights (2 adds, 1 mul) than for the means.
+    "layernorm": {"": (7, 6, 0), "norm": (5, 5, 0), "conv": (3, 2, 0)},
+    "{op: groupnorm, groups: 2}": {"": (7, 6, 0), "norm": (5, 5, 0), "conv": (3, 2, 0)},
+    "{op: batchnorm, frozen: true}": {"": (0, 1, 0), "norm": (0, 1, 0), "conv": (0, 0, 0)},
+}
+
+
+@pytest.mark.parametrize("frozen", ["", "norm", "conv"])
+@pytest.mark.parametrize("norm", NORMS)
+def test_norms(write_network: WriteNetwork, norm: str, frozen: str) -> None:
+    """Only what is wanted is computed: of a frozen norm the input's gradient, of the first trained one the weights'.
+
+    For each element, as docs/training.md lists them.
+    """
+    layers = f"layers:\n  - conv: {{op: conv, out: 4}}\n  - norm: {norm}\n"
+    found = training(_net(write_network, f"input: [4, 6, 5]\n{layers}"), freeze=frozen or ())
+    cost = next((layer.cost for layer in found.backward.layers if layer.name == "norm"), None)
+    work = (cost.adds, cost.muls, cost.other) if cost else (0, 0, 0)
+    assert work == tuple(SIZE * one for one in NORMS[norm][frozen])
+
+
+@pytest.mark.parametrize(
+    ("frozen", "work"),
+    [
+        # g x^ summed over positions; g w, times x summed over channels, times r; 2 x for the square, times; the sum.
+        ("", (3 * SIZE, 6 * SIZE + 2 * 30, 2 * SIZE + 30)),
+        ("norm", (2 * SIZE, 5 * SIZE + 2 * 30, 2 * SIZE + 30)),
+        ("conv", (SIZE, SIZE, 0)),
+    ],
+)
+def test_rms_norm(write_network: WriteNetwork, frozen: str, work: tuple[int, int, int]) -> None:
+    """Kernels of their own: the power, two products and the division of each position are added."""
+    text = "input: [4, 6, 5]\nlayers:\n  - conv: {op: conv, out: 4}\n  - norm: rmsnorm\n"
+    found = training(_net(write_network, text), freeze=frozen or ())
+    cost = next(layer.cost for layer in found.backward.layers if layer.name == "norm")
+    assert (cost.adds, cost.muls, cost.other) == work
+
+
 @pytest.mark.parametrize(
     ("freeze", "expected"),
     [

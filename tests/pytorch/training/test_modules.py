@@ -7,7 +7,7 @@ import pytest
 
 torch: Any = pytest.importorskip("torch")
 
-from helpers import define_kernels, import_torchvision
+from helpers import WriteNetwork, define_kernels, import_torchvision
 from pytorch.training.plain import plain_macs
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -17,6 +17,7 @@ from flopcalc import FlopcalcError, formula, network, training
 from flopcalc.analysis.training.training import Training, graph_training, network_training
 from flopcalc.networks.network import Gradients
 from flopcalc.networks.training import TrainingOptions
+from flopcalc.pytorch import build_network
 from flopcalc.targets.read import read_target
 from flopcalc.targets.spec import from_python
 
@@ -90,6 +91,34 @@ def test_layers_are_those_of_the_description() -> None:
         assert _by_layer(described) == _by_layer(ran)
         assert _splits(described) == _splits(ran)
         assert described.backward.adds == ran.backward.adds
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("frozen", ["", "norm", "conv"])
+@pytest.mark.parametrize(
+    "norm",
+    [
+        "batchnorm",
+        "layernorm",
+        "{op: groupnorm, groups: 2}",
+        "instancenorm",
+        "{op: instancenorm, affine: true}",
+        "rmsnorm",
+    ],
+)
+def test_norms_compute_what_is_wanted(norm: str, frozen: str, write_network: WriteNetwork) -> None:
+    """As described and as their modules run: the same arithmetic, and the same gradients are written."""
+    text = f"input: [8, 5, 3]\nlayers:\n  - conv: {{op: pointwise, out: 8}}\n  - norm: {norm}\n"
+    net = network(write_network(text), batch=2)
+    module = build_network(net)
+    if frozen:
+        module.get_submodule(frozen).requires_grad_(False)
+    found = training(net, freeze=frozen or ()), training(module, input=(8, 5, 3), batch=2)
+    parts = [[p for layer in one.backward.layers if layer.name == "norm" for p in layer.cost.parts] for one in found]
+    described, ran = (
+        [sum(getattr(p, kind) for p in one) for kind in ("adds", "muls", "other", "writes")] for one in parts
+    )
+    assert described == ran
 
 
 @pytest.mark.filterwarnings("ignore")

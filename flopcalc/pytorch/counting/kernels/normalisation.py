@@ -50,26 +50,49 @@ def weight_norm_backward(kernel: Kernel) -> Answer:
     return Work(adds=2 * size, muls=3 * size, other=2 * rows, reads=kernel.reads, writes=kernel.written)
 
 
+def _wanted(kernel: Kernel) -> tuple[bool, bool, bool]:
+    """Whether the gradients of input, weight and bias are computed; RMS norm has no bias."""
+    mask = [bool(one) for one in kernel.argument("output_mask", (True, True, True))]
+    return mask[0], mask[1], mask[2] if len(mask) > 2 else False
+
+
+def _backward(kernel: Kernel, size: int, adds: int, muls: int) -> Work:
+    """Work of so many additions and multiplications for each element."""
+    return Work(adds=adds * size, muls=muls * size, reads=kernel.reads, writes=kernel.written)
+
+
 def norm_backward(kernel: Kernel) -> Answer:
     """The gradient of a norm with its own statistics.
 
     Normalised input (1 add, 1 mul), gradients of weight and bias (2 adds, 1 mul), gradient by the weight (1 mul), two
-    means (2 adds, 1 mul), and their combination (2 adds, 2 muls).
+    means (2 adds, 1 mul), and their combination (2 adds, 2 muls); each where it is wanted.
     """
-    size = kernel.argument("grad_out").numel()
-    return Work(adds=7 * size, muls=6 * size, reads=kernel.reads, writes=kernel.written)
+    data, weight, bias = _wanted(kernel)
+    scaled = data and kernel.argument("weight") is not None
+    adds = (data or weight) + weight + bias + 4 * data
+    return _backward(kernel, kernel.argument("grad_out").numel(), adds, (data or weight) + weight + scaled + 3 * data)
+
+
+def rms_norm_backward(kernel: Kernel) -> Answer:
+    """As of a layer norm without a mean: none is taken off the input, and of the two means that of products is left.
+
+    Normalised input (1 mul), gradient of the weight (1 add, 1 mul), gradient by the weight (1 mul), a mean (1 add,
+    1 mul), and the combination (1 add, 2 muls).
+    """
+    data, weight, _ = _wanted(kernel)
+    scaled = data and kernel.argument("weight") is not None
+    muls = (data or weight) + weight + scaled + 3 * data
+    return _backward(kernel, kernel.argument("grad_out").numel(), weight + 2 * data, muls)
 
 
 def batch_norm_backward(kernel: Kernel) -> Answer:
     """The gradient of batch norm; its two means are the gradients of weight and bias. Fixed: a factor alone."""
     grad = next(value for value in kernel.args if isinstance(value, Tensor))
-    size = grad.numel()
-    if not kernel.argument("train", True):
-        mask = list(kernel.argument("output_mask", (True, True, True)))
-        weights = 2 * size if mask[1] else 0
-        adds = weights + (size if mask[2] else 0)
-        return Work(adds=adds, muls=weights + (size if mask[0] else 0), reads=kernel.reads, writes=kernel.written)
-    return Work(adds=5 * size, muls=4 * size, reads=kernel.reads, writes=kernel.written)
+    data, weight, bias = _wanted(kernel)
+    if not kernel.argument("train", kernel.argument("update", True)):
+        return _backward(kernel, grad.numel(), 2 * weight + bias, 2 * weight + data)
+    products = data or weight
+    return _backward(kernel, grad.numel(), 2 * products + (data or bias) + 2 * data, 2 * products + 2 * data)
 
 
 def softmax(kernel: Kernel) -> Answer:
@@ -104,7 +127,8 @@ RULES = {
     rms_norm: "aten::rms_norm aten::_fused_rms_norm",
     weight_norm: "aten::_weight_norm_interface",
     weight_norm_backward: "aten::_weight_norm_interface_backward",
-    norm_backward: ("aten::native_layer_norm_backward aten::native_group_norm_backward aten::_fused_rms_norm_backward"),
+    norm_backward: "aten::native_layer_norm_backward aten::native_group_norm_backward",
+    rms_norm_backward: "aten::_fused_rms_norm_backward",
     batch_norm_backward: (
         "aten::native_batch_norm_backward aten::cudnn_batch_norm_backward aten::miopen_batch_norm_backward "
         "aten::batch_norm_backward"
@@ -125,6 +149,7 @@ KINDS = {
     layer_norm: "layernorm",
     rms_norm: "layernorm",
     norm_backward: "layernorm",
+    rms_norm_backward: "layernorm",
     batch_norm_backward: "norm",
     softmax: "softmax",
     softmax_backward: "softmax",

@@ -62,9 +62,8 @@ def conv_backward(kernel: Kernel) -> Answer:
         x = kernel.argument("self")
     forward = (x if kernel.argument("transposed", False) else grad).numel() * taps(weight)
     mask = list(kernel.argument("output_mask", (True, True, True)))
-    kept = [tensor for tensor, wanted in zip(kernel.out, mask, strict=False) if wanted and tensor is not None]
     adds = grad.numel() * factor(grad) if len(mask) > 2 and mask[2] else 0
-    written = sum(tensor.numel() for tensor in kept)
+    written, kept = kernel.written, kernel.kept
     gradients = written - (kept[-1].numel() if adds and kept else 0)
     return Work(
         forward * sum(mask[:2]) * products(grad), adds, activations=gradients, reads=kernel.reads, writes=written

@@ -153,9 +153,17 @@ class Kernel(NamedTuple):
         return self.result.numel()
 
     @property
+    def kept(self) -> list[Tensor]:
+        """The tensors of the output; of gradients those that are asked for, since the meta device makes others too."""
+        mask = self.argument("output_mask")
+        if mask is None:
+            return tensors(self.out)
+        return [one for one, wanted in zip(self.out, mask, strict=False) if wanted and one is not None]
+
+    @property
     def written(self) -> int:
-        """Elements of all tensors of the output."""
-        return sum(tensor.numel() for tensor in tensors(self.out))
+        """Elements of all tensors of the output that are kept."""
+        return sum(tensor.numel() for tensor in self.kept)
 
     def argument(self, name: str, default: Any = None) -> Any:
         """An argument by the name that the operator's schema gives it, whether by position or by name."""
