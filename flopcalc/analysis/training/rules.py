@@ -8,7 +8,7 @@ docs/training.md lists them; `flopcalc.pytorch` has the same rules a second time
 
 from typing import Any, NamedTuple
 
-from flopcalc.cost.arith import Dim, exact_div
+from flopcalc.cost.arith import Dim, exact_div, highest, minimum
 from flopcalc.cost.calls import how
 from flopcalc.cost.cost import Part, Parts
 
@@ -118,10 +118,26 @@ def _gradient(part: Part, wanted: Wanted, macs: Dim = 0, adds: Dim = 0, muls: Di
         muls=muls,
         other=other,
         activations=inputs if part.work == "matmul" else 0,
-        reads=part.writes if part.work in _NOTHING_KEPT else part.reads + part.writes,
+        reads=part.writes if part.work in _NOTHING_KEPT or _is_constant_factor(part) else part.reads + part.writes,
         writes=(inputs if wanted.data else 0) + (weights if wanted.weights else 0),
         steps=part.steps,
     )
+
+
+def _is_constant_factor(part: Part) -> bool:
+    """Whether a product reads one tensor only: the other factor is a number."""
+    return part.work == "mul" and bool(part.reads == part.writes)
+
+
+def _of_product(part: Part, wanted: Wanted) -> tuple[Dim, Dim, Dim]:
+    """The gradient of each factor is a product; that of a trained or repeated factor is summed."""
+    size, trained, data = part.muls, int(wanted.weights), int(bool(wanted.data))
+    if _is_constant_factor(part):
+        return 0, size, 0
+    if type(part.params) is not int or part.params:
+        return trained * size, (trained + data) * size, 0
+    repeated = minimum(1, highest([0, 2 * size - part.reads]))
+    return repeated * size, 2 * size, 0
 
 
 def _of_norm(part: Part, wanted: Wanted) -> tuple[Dim, Dim, Dim]:
@@ -176,8 +192,7 @@ def _elementwise(part: Part, wanted: Wanted) -> tuple[Dim, Dim, Dim]:
         case "add":
             return trained * size, 0, 0
         case "mul":
-            # The gradient of each factor is a product; that of a trained factor is summed.
-            return trained * part.muls, 2 * part.muls, 0
+            return _of_product(part, wanted)
         case "maxpool":
             return size, 0, 0
         case "avgpool":

@@ -15,9 +15,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from flopcalc import FlopcalcError, formula, network, training
 from flopcalc.analysis.training.training import Training, graph_training, network_training
+from flopcalc.catalog import lookup
+from flopcalc.catalog.cases import cases
 from flopcalc.networks.network import Gradients
 from flopcalc.networks.training import TrainingOptions
-from flopcalc.pytorch import build_network
+from flopcalc.pytorch import build_layer, build_network
+from flopcalc.pytorch.layers import input_shape
 from flopcalc.targets.read import read_target
 from flopcalc.targets.spec import from_python
 
@@ -344,3 +347,52 @@ def test_replaced_layers() -> None:
     spec = from_python("resnet18", replace="ghost")
     assert theirs.macs == network_training(read_target(spec).network, TrainingOptions()).macs
     assert theirs.macs < network_training(network("resnet18"), TrainingOptions()).macs
+
+
+# Behind a convolution of 8 channels on 15 positions: another of as many, and one number for each channel.
+PRODUCTS = """\
+input: [8, 5, 3]
+layers:
+  - conv: {op: pointwise, out: 8}
+  - other: {op: pointwise, out: 8}
+  - pool: {op: global_avgpool, from: conv}
+  - gate: {op: pointwise, out: 8}
+  - product: %s
+"""
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("product", "adds", "muls"),
+    [
+        # Each factor's gradient is the gradient of the output times the other factor; the gate's is summed over the
+        # 15 positions, the trained numbers' over positions and batch.
+        ("{op: mul, from: [other, conv]}", 0, 2),
+        ("{op: mul, from: [other, gate]}", 1, 2),
+        ("{op: layer_scale, from: other}", 1, 2),
+    ],
+)
+def test_products(product: str, adds: int, muls: int, write_network: WriteNetwork) -> None:
+    """As described and as their modules run, in additions and multiplications for each of the elements."""
+    net = network(write_network(PRODUCTS % product), batch=2)
+    for found in (training(net), training(build_network(net), input=(8, 5, 3), batch=2)):
+        cost = next(layer.cost for layer in found.backward.layers if layer.name == "product")
+        assert (cost.adds, cost.muls) == (2 * 8 * 15 * adds, 2 * 8 * 15 * muls)
+
+
+def test_a_frozen_factor_has_no_gradient(write_network: WriteNetwork) -> None:
+    """What is left is one product, for the input; of the first layer it is the other one, with its sum."""
+    net = network(write_network(PRODUCTS % "{op: layer_scale, from: other}"), batch=2)
+    for freeze, work in (("product", (0, 1)), (["conv", "other"], (1, 1))):
+        found = training(net, freeze=freeze).backward.layers
+        cost = next(layer.cost for layer in found if layer.name == "product")
+        assert (cost.adds, cost.muls) == tuple(2 * 8 * 15 * one for one in work)
+
+
+@pytest.mark.parametrize("name", ["attention", "gqa", "axial_attention", "sliding_window"])
+def test_a_product_with_a_number_has_one_gradient(name: str) -> None:
+    """The scale of the queries: as many multiplications as in the module that runs, and in the forward pass."""
+    evaluation = next(cases(lookup.get(name)))
+    ran = training(_Behind(build_layer(evaluation, device="meta")), input=input_shape(evaluation)[1:])
+    described = training(evaluation).backward.layers[-1].cost
+    assert described.muls == sum(one.cost.muls for one in ran.backward.layers if one.name.startswith("module"))
