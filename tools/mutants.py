@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple
@@ -52,7 +53,10 @@ _SWAPS: dict[type[ast.AST], tuple[type[ast.AST], ...]] = {
 
 
 class Mutant(NamedTuple):
-    """A change. number: in its file, from 0. where: the function. change: the code before and after. line: from 1."""
+    """A change. number: in its file, from 0. where: the function. change: the code before and after. line: from 1.
+
+    A function may have the same code several times: from the second on, the change has its place among them, as `[2]`.
+    """
 
     path: str
     number: int
@@ -69,11 +73,16 @@ class Mutant(NamedTuple):
 def mutants(path: str, tree: ast.Module) -> Iterator[tuple[Mutant, Callable[[], ast.Module]]]:
     """All mutants of a file, each with a function that makes its tree."""
     number = 0
+    seen: Counter[tuple[str, str]] = Counter()
     for node, keys, where in _places(tree, (), ""):
         for other in _others(node):
             before, after = (_shown(one) for one in (node, other))
             line = getattr(node, "lineno", 0)
-            yield Mutant(path, number, line, where, f"{before} -> {after}"), partial(_changed, tree, keys, other)
+            change = f"{before} -> {after}"
+            seen[where, change] += 1
+            times = seen[where, change]
+            change = f"{change} [{times}]" if times > 1 else change
+            yield Mutant(path, number, line, where, change), partial(_changed, tree, keys, other)
             number += 1
 
 

@@ -73,6 +73,45 @@ RECURRENT: dict[str, tuple[Callable[[], Any], Work]] = {
         ),
         Work(22 * 15 * 8, 22 * (30 + 25), 22 * 10, 22 * 15, 22 * 30, 66 + 10 + 150, 110 + 10),
     ),
+    # Each product has two gradients. Of an LSTM's unit: dh is a sum (1 add); o and c get dh tanh(c) and dh o, whose
+    # tanh is an activation; dc is a sum (1 add); g, i, f and the last c get dc i, dc g, dc c and dc f: 6 muls, and 4
+    # more activations. A bias of 20 numbers is a sum over 22 positions. The results of the products are 3 + 5 numbers
+    # for each position, and the matrices'.
+    "LSTM of oneDNN backwards": (
+        lambda: direct(
+            aten.mkldnn_rnn_layer_backward.default,
+            *(STEPS, *_weights(4), STATE, STATE, OUTPUTS, STATE, STATE, OUTPUTS, None, None),
+            *(False, 2, 5, 1, True, True, False, [], False, x(97)),
+            out=(STEPS, *_weights(4), STATE, STATE),
+        ),
+        Work(
+            2 * 22 * 20 * 8,
+            adds=22 * (2 * 5 + 40),
+            muls=22 * 6 * 5,
+            other=22 * 5 * 5,
+            activations=22 * 8 + 160,
+            reads=66 + 200 + 4 * 10 + 2 * 110 + 97,
+            writes=66 + 200 + 20,
+        ),
+    ),
+    # Of a GRU's unit: dh is a sum of three (2 adds), dz = dh (h - n), dn = dh - dh z, da = dn', dr = da b, db = da r.
+    "GRU of cuDNN backwards, of the input alone": (
+        lambda: direct(
+            aten._cudnn_rnn_backward.default,
+            *(STEPS, _weights(3), 4, x(0), STATE, None, OUTPUTS, OUTPUTS, None, None, 3, 5, 0, 1, False, 0.0, True),
+            *(False, [], None, x(0), [True, False, False, False]),
+            out=(STEPS, STATE, None, []),
+        ),
+        Work(
+            22 * 15 * 8,
+            adds=22 * 3 * 5,
+            muls=22 * 4 * 5,
+            other=22 * 3 * 5,
+            activations=22 * 8,
+            reads=66 + 150 + 10 + 2 * 110,
+            writes=66,
+        ),
+    ),
     # Two layers in both directions: 2 x 20 rows over 3 + 5 inputs, and over 10 + 5; 20 hidden numbers in all. Each
     # result of a product is scaled.
     "quantised LSTM": (
@@ -269,9 +308,8 @@ def _ruled(rule: Any, name: str, arguments: str, *args: Any, out: Any) -> Any:
 
 def test_gradients_of_deformable_convolutions() -> None:
     """Of weights and of taps; taps' go to four positions (4 muls, 4 adds) and to offsets (4 muls, 3 adds)."""
-    found = vision.deformable_backward(
-        Kernel(None, (x(2, 6, 5, 8), *DEFORMED), {}, DEFORMED, 480 + READ),
-    )
+    arguments = ", ".join(f"Tensor {name}" for name in ("grad", "input", "weight", "offset", "mask", "bias"))
+    found = _ruled(vision.deformable_backward, "deformed_back", arguments, x(2, 6, 5, 8), *DEFORMED, out=DEFORMED)
     assert found == Work(2 * 480 * 24, 7 * TAPS + 480, 8 * TAPS, 0, READ, 480 + READ, READ)
 
 

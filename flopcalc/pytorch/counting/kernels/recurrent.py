@@ -25,8 +25,13 @@ class _Cell(NamedTuple):
 
 # LSTM: c = f c + i g; h = o tanh(c). GRU: n = tanh(a + r b); h = n + z (h - n).
 _LSTM, _GRU, _RNN = _Cell(4, 5, 3, 5), _Cell(3, 5, 2, 3), _Cell(1, 1, 0, 1)
+# Backwards: an activation for each of them. The gradient of the state is a sum of two, in a GRU of three. LSTM: times
+# tanh(c) and times o, and that of the cell, a sum of two, times g, i, c and f. GRU: times (h - n), times z, which is
+# taken off for n, and times b and r.
+_LSTM_BACKWARD, _GRU_BACKWARD, _RNN_BACKWARD = _Cell(4, 2, 6, 5), _Cell(3, 3, 4, 3), _Cell(1, 1, 0, 1)
 # As cuDNN and oneDNN number them.
 _MODES = {0: _RNN, 1: _RNN, 2: _LSTM, 3: _GRU}
+_BACKWARD = {0: _RNN_BACKWARD, 1: _RNN_BACKWARD, 2: _LSTM_BACKWARD, 3: _GRU_BACKWARD}
 
 
 def _layer(kernel: Kernel, cell: _Cell, x: Tensor, weights: list[Tensor]) -> Work:
@@ -65,13 +70,42 @@ def whole_layer(kernel: Kernel) -> Answer:
 
 def library_layer(kernel: Kernel) -> Answer:
     """The kernels of cuDNN, oneDNN and MIOpen."""
-    mode = kernel.argument("mode")
+    cell = _MODES.get(kernel.argument("mode"))
+    return UNKNOWN if cell is None else _layer(kernel, cell, kernel.first, _weights(kernel))
+
+
+def _weights(kernel: Kernel) -> list[Tensor]:
     weights = kernel.argument("weight")
     if weights is None:
         # oneDNN's kernel repeats the matrices in the place of biases that a layer does not have.
         weights = kernel.args[1 : 5 if kernel.argument("has_biases") else 3]
-    cell = _MODES.get(mode)
-    return UNKNOWN if cell is None else _layer(kernel, cell, kernel.first, tensors(list(weights)))
+    return tensors(list(weights))
+
+
+def library_backward(kernel: Kernel) -> Answer:
+    """The gradients of a layer: each product has one for its input or state, and one for its matrix where it is wanted.
+
+    The libraries compute those of the input and of the first state in any case. A bias has a sum over the positions.
+    """
+    cell = _BACKWARD.get(kernel.argument("mode"))
+    if cell is None:
+        return UNKNOWN
+    x, weights = kernel.first, _weights(kernel)
+    positions = x.numel() // max(x.shape[-1], 1)
+    matrices = [weight for weight in weights if weight.dim() == 2]
+    elements = sum(matrix.numel() for matrix in matrices)
+    biases = sum(weight.numel() for weight in weights if weight.dim() == 1)
+    hidden = positions * _hidden(matrices, cell.gates)
+    trained = list(kernel.argument("output_mask", (True,)))[-1]
+    return Work(
+        positions * elements * (1 + trained),
+        cell.adds * hidden + positions * biases * trained,
+        cell.muls * hidden,
+        cell.other * hidden,
+        positions * sum(matrix.shape[1] for matrix in matrices) + elements * trained,
+        kernel.reads,
+        kernel.written,
+    )
 
 
 def _packed(kernel: Kernel, cell: _Cell, rows: int, inner: int, units: int, scaled: bool) -> Work:
@@ -139,6 +173,7 @@ def gates(kernel: Kernel) -> Answer:
 RULES = {
     whole_layer: "aten::lstm aten::gru aten::rnn_tanh aten::rnn_relu",
     library_layer: "aten::mkldnn_rnn_layer aten::_cudnn_rnn aten::miopen_rnn",
+    library_backward: "aten::mkldnn_rnn_layer_backward aten::_cudnn_rnn_backward aten::miopen_rnn_backward",
     packed_layer: "aten::quantized_lstm aten::quantized_gru",
     packed_step: " ".join(
         f"quantized::quantized_{name}_cell_dynamic" for name in ("lstm", "gru", "rnn_relu", "rnn_tanh")
@@ -150,6 +185,7 @@ RULES = {
 KINDS = {
     whole_layer: "linear",
     library_layer: "linear",
+    library_backward: "linear",
     packed_layer: "linear",
     packed_step: "linear",
     one_step: "linear",
