@@ -183,3 +183,37 @@ class Product(nn.Module):
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """The product."""
         return x @ y
+
+
+class _Masked(nn.Module):
+    def forward(self, x: Tensor, mask: Tensor | None = None, *, scale: float = 1.0) -> Tensor:
+        return x * scale
+
+
+class _Two(nn.Module):
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return x + y
+
+
+class _NoDefault:
+    def __repr__(self) -> str:
+        raise ValueError("not to be shown")
+
+
+class _Odd(nn.Module):
+    def forward(self, x: Tensor, flag: Any = _NoDefault()) -> Tensor:  # noqa: B008
+        return x
+
+
+def test_arguments_that_the_forward_does_not_take() -> None:
+    """The hint has those that it takes, without their types, if the call of the model itself did not fit."""
+    takes = "the inputs are the arguments of _Masked.forward(x, mask=None, *, scale=1.0)"
+    for inputs, named in (((), {}), (((2, 3),), {"on": "cpu"}), (((2, 3), None, 2), {})):
+        with pytest.raises(FlopcalcError) as caught:
+            count(_Masked(), *inputs, **named)
+        assert caught.value.hint == takes
+    # A call inside of it, a default value that cannot be shown, and a shape that does not fit.
+    for module, inputs in ((nn.Sequential(_Two()), ((2, 3),)), (_Odd(), ()), (nn.Linear(3, 4), ((2, 5),))):
+        with pytest.raises(FlopcalcError) as caught:
+            count(module, *inputs)
+        assert caught.value.hint == "check the number, shape and dtype of the inputs"

@@ -1,7 +1,9 @@
 """Why a forward could not be counted, in words."""
 
+import inspect
+import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import nn
 
@@ -60,9 +62,28 @@ def failed(module: nn.Module, failures: Sequence[Failure]) -> FlopcalcError:
     where = shown.module or type(module).__name__
     error = shown.error
     what = f"the forward pass of {where} failed: {type(error).__name__}: {reason(error)}{place_of(error)}"
-    made = FlopcalcError("uncountable-module", what, _hint(shown, too_large))
+    made = FlopcalcError("uncountable-module", what, _arguments(module, error) or _hint(shown, too_large))
     made.__cause__ = error
     return made
+
+
+_CALL = re.compile(r"(\S+)\(\) (?:got|takes|missing) .*argument")
+
+
+def _arguments(module: nn.Module, error: Exception) -> str:
+    """The arguments that the method takes, where the call of the module itself did not fit them; else empty."""
+    found = _CALL.match(str(error)) if isinstance(error, TypeError) else None
+    method: Any = getattr(type(module), found[1].rpartition(".")[2], None) if found else None
+    if found is None or getattr(method, "__qualname__", "") != found[1]:
+        return ""
+    try:
+        whole = inspect.signature(method)
+        _, *takes = (one.replace(annotation=one.empty) for one in whole.parameters.values())
+        shown = str(whole.replace(parameters=takes, return_annotation=whole.empty))
+    except Exception:
+        # A decorated method without a signature, or a default value that cannot be shown.
+        return ""
+    return f"the inputs are the arguments of {found[1]}{reason(shown)}"
 
 
 def _hint(shown: Failure, too_large: object) -> str:
