@@ -6,7 +6,7 @@ from itertools import chain
 from math import prod
 from typing import Any, NamedTuple
 
-from flopcalc.analysis.training.rules import WEIGHTED, Wanted, backward, in_training
+from flopcalc.analysis.training.rules import DEFORMABLE, WEIGHTED, Wanted, backward, in_training
 from flopcalc.analysis.training.special import makers, makes_weights, shares
 from flopcalc.cost.arith import Dim, highest, minimum
 from flopcalc.cost.calls import how
@@ -162,7 +162,7 @@ def _wanted(part: Part, known: Mapping[str, _Source], trained: bool, ready: bool
         # Two factors: by their names where they are named, else both come from what is before.
         second = _together(others) if others else first
         return Wanted(first.wanted + second.wanted, False, of_weights=_constant(first) + _constant(second))
-    if part.call == "torchvision.ops.deform_conv2d" and (trained or whole.wanted):
+    if part.call == DEFORMABLE and (trained or whole.wanted):
         # The kernel computes both gradients, whichever are wanted.
         return Wanted(1, True, of_weights=1)
     if part.call == "InstanceNorm":

@@ -12,6 +12,8 @@ from flopcalc.cost.arith import Dim, exact_div, highest, minimum
 from flopcalc.cost.calls import how
 from flopcalc.cost.cost import Part, Parts
 
+# Torchvision's kernel of a deformable convolution.
+DEFORMABLE = "torchvision.ops.deform_conv2d"
 # Kinds of work that multiply by weights of their own, or by weights that were computed.
 WEIGHTED = frozenset({"conv", "linear", "distance", "mixed"})
 
@@ -53,7 +55,8 @@ def backward(part: Part, wanted: Wanted) -> Parts:
     if not wanted.total:
         return ()
     if part.work in ("conv", "linear", "mixed"):
-        return tuple(_of_weighted(part, wanted))
+        found = tuple(_of_weighted(part, wanted))
+        return _of_deformable(part, *found) if part.call == DEFORMABLE else found
     if part.work == "matmul":
         gradients = int(wanted.total)
         reads = part.reads + gradients * part.writes
@@ -99,6 +102,20 @@ def _of_weighted(part: Part, wanted: Wanted) -> "list[Part]":
             )
         )
     return found
+
+
+def _of_deformable(part: Part, of_input: Part, of_weights: Part) -> Parts:
+    """Also the gradients of what a tap is made of; the kernel computes both products' in any case.
+
+    The value again, for the weights: 4 products, 3 sums (which the part has). Four positions: 4 products and sums; two
+    offsets: 3 products and 4 sums each. With a mask: value and gradient times it, and a product and a sum for its own.
+    """
+    taps = exact_div(part.adds - part.activations, 3)
+    masked = part.muls - 4 * taps
+    return (
+        of_input._replace(adds=12 * taps + masked, muls=10 * taps + 2 * masked),
+        of_weights._replace(muls=4 * taps + masked),
+    )
 
 
 def _weights(part: Part, wanted: Wanted) -> Any:

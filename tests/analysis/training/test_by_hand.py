@@ -342,3 +342,16 @@ def test_layers_that_only_some_sizes_have_by_formula(name: str) -> None:
         assert [at[kind] for kind in ("macs", "adds", "muls", "steps")] == [
             step.total(kind) for kind in ("macs", "adds", "muls", "steps")
         ]
+
+
+@pytest.mark.parametrize(("version", "muls", "adds"), [("v1", 14, 15), ("v2", 17, 16)])
+def test_a_deformable_convolution(version: str, muls: int, adds: int) -> None:
+    """The same products and sums for each tap as those of torchvision's kernel, whose test derives them."""
+    found = training(layer("deform_conv", 6, hw=(5, 4), version=version))
+    parts = {part.name: part for part in found.backward.layers[-1].cost.parts}
+    gradients = [part for name, part in parts.items() if name.startswith("conv.")]
+    taps = 6 * 9 * 20
+    assert sum(part.muls for part in gradients) == muls * taps
+    # The kernel sums a bias in any case: 6 channels on 20 positions.
+    assert sum(part.adds for part in gradients) == adds * taps + 6 * 20
+    assert sum(part.macs for part in gradients) == 2 * 6 * taps

@@ -307,10 +307,18 @@ def _ruled(rule: Any, name: str, arguments: str, *args: Any, out: Any) -> Any:
 
 
 def test_gradients_of_deformable_convolutions() -> None:
-    """Of weights and of taps; taps' go to four positions (4 muls, 4 adds) and to offsets (4 muls, 3 adds)."""
+    """A tap is v = m (a x1 + b x2 + c x3 + d x4), whose factors are products of distances; its gradient is g.
+
+    v / m again, for the weights: 4 muls, 3 adds. x1 to x4: g m a and so on, added: 4 muls, 4 adds. Along an axis v / m
+    has the slope h (x3 - x1) + l (x4 - x2), 2 muls, 3 adds, times g m, summed: 1 mul, 1 add. With m: v and g m, 2 muls,
+    and its own gradient, which is g v / m, summed: 1 mul, 1 add.
+    """
     arguments = ", ".join(f"Tensor {name}" for name in ("grad", "input", "weight", "offset", "mask", "bias"))
-    found = _ruled(vision.deformable_backward, "deformed_back", arguments, x(2, 6, 5, 8), *DEFORMED, out=DEFORMED)
-    assert found == Work(2 * 480 * 24, 7 * TAPS + 480, 8 * TAPS, 0, READ, 480 + READ, READ)
+    arguments += ", bool use_mask"
+    for masked, muls, adds in ((False, 4 + 4 + 2 * 3, 3 + 4 + 2 * 4), (True, 4 + 4 + 2 * 3 + 2 + 1, 3 + 4 + 2 * 4 + 1)):
+        given = x(2, 6, 5, 8), *DEFORMED, masked
+        found = _ruled(vision.deformable_backward, "deformed_back", arguments, *given, out=DEFORMED)
+        assert found == Work(2 * 480 * 24, adds * TAPS + 480, muls * TAPS, 0, READ, 480 + READ, READ)
 
 
 # Of 2 x 3 x 11 x 13 = 858; one box has 4 x 6 positions and one 3 x 5.

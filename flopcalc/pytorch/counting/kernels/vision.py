@@ -26,14 +26,21 @@ def deformable(kernel: Kernel) -> Answer:
 
 
 def deformable_backward(kernel: Kernel) -> Answer:
-    """Gradients of the taps and of the weights, each as expensive as the convolution; positions twice."""
+    """Gradients of the taps and of the weights, each as expensive as the convolution, and of what a tap is made of.
+
+    For each tap: its value again, for the weights (4 muls, 3 adds); its gradient handed to four positions (4 muls,
+    4 adds); two offsets, whose slope is an interpolation of two differences (2 muls, 3 adds), times the gradient,
+    summed over channels (1 mul, 1 add). With a mask: value and gradient times it (2 muls), and the gradient of the
+    mask, which is the value without it times the gradient, summed (1 mul, 1 add).
+    """
     grad, x, weight = kernel.args[:3]
     area = weight.shape[-2:].numel()
     sampled = grad.numel() // max(weight.shape[0], 1) * x.shape[1] * area
+    masked = sampled if kernel.argument("use_mask", False) else 0
     return Work(
         2 * grad.numel() * taps(weight),
-        adds=7 * sampled + grad.numel(),
-        muls=8 * sampled,
+        adds=15 * sampled + masked + grad.numel(),
+        muls=14 * sampled + 3 * masked,
         activations=kernel.written,
         reads=kernel.reads,
         writes=kernel.written,
