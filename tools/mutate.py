@@ -77,7 +77,8 @@ TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "tests/pytorch/test_twins.py tests/pytorch/test_count.py tests/pytorch/test_traps.py",
             "tests/pytorch/test_process_state.py tests/pytorch/test_arguments.py tests/pytorch/test_several_inputs.py "
             "tests/pytorch/test_passes.py tests/pytorch/test_unused_parameters.py tests/pytorch/test_copying.py "
-            "tests/pytorch/test_more_traps.py tests/pytorch/test_recognition.py tests/pytorch/test_explain_modules.py",
+            "tests/pytorch/test_more_traps.py tests/pytorch/test_recognition.py tests/pytorch/test_explain_modules.py "
+            "tests/pytorch/test_nested_attention.py",
             "tests/pytorch/test_harmless.py tests/pytorch/test_python_model.py",
         ),
     ),
