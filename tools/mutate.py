@@ -70,6 +70,7 @@ TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     ("flopcalc/pytorch/counting/kernels/", ("tests/pytorch/kernels",)),
+    ("flopcalc/analysis/training/", ("tests/analysis/training", "tests/pytorch/training")),
     (
         "flopcalc/pytorch/counting/",
         (

@@ -5,7 +5,7 @@ The statistics that a forward keeps for its gradient (mean, 1 / deviation) are n
 
 from torch import Tensor
 
-from flopcalc.pytorch.counting.kernels.work import Answer, Kernel, Work, factor
+from flopcalc.pytorch.counting.kernels.work import Answer, Kernel, Work
 
 
 def _fixed(kernel: Kernel) -> Work:
@@ -21,7 +21,7 @@ def layer_norm(kernel: Kernel) -> Answer:
 
 def batch_norm(kernel: Kernel) -> Answer:
     """A scale and a shift with given statistics; with those of the input itself, the cost of a layer norm."""
-    training = kernel.argument("training", kernel.argument("use_input_stats", False))
+    training = kernel.argument("training", kernel.argument("use_input_stats"))
     given = kernel.argument("running_mean") is not None
     return _fixed(kernel) if given and not training else layer_norm(kernel)
 
@@ -98,7 +98,7 @@ def batch_norm_backward(kernel: Kernel) -> Answer:
 def softmax(kernel: Kernel) -> Answer:
     """A share of the sum, an exponential and a division (of the logarithm: a difference) for each element."""
     size = kernel.size
-    return Work(adds=size * factor(kernel.result), other=2 * size, reads=kernel.reads, writes=size)
+    return Work(adds=size, other=2 * size, reads=kernel.reads, writes=size)
 
 
 def softmax_backward(kernel: Kernel) -> Answer:
