@@ -71,12 +71,12 @@ def missing_package(package: str, requirement: str, purpose: str) -> FlopcalcErr
     )
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str], how_to_list: str) -> FlopcalcError:
+def unknown_name(kind: str, name: object, known: Iterable[str], how_to_list: str) -> FlopcalcError:
     """The error for a name that nothing answers to, with the nearest known names."""
     from difflib import get_close_matches
 
     known = list(known)
-    near = get_close_matches(name.lower(), known, n=3, cutoff=0.6)
+    near = get_close_matches(str(name).lower(), known, n=3, cutoff=0.6)
     hint = f"did you mean {' or '.join(near)}? {how_to_list}" if near else how_to_list
     return FlopcalcError(f"unknown-{kind.replace(' ', '-')}", f"unknown {kind} {clip(name)}", hint)
 

@@ -7,20 +7,18 @@ from importlib import import_module
 from typing import Any, NamedTuple, SupportsIndex
 
 from flopcalc.analysis.roofline import Roofline, of_result, of_target
-from flopcalc.analysis.solving.variables import SIZES
 from flopcalc.analysis.timing.device import Device, Execution, read_dtype, read_execution
 from flopcalc.analysis.timing.library import device as find_device
 from flopcalc.cost.result import Result
-from flopcalc.cost.whole import as_int
-from flopcalc.errors import FlopcalcError, as_name, clip
+from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks.inputs import InputLike
 from flopcalc.networks.network import Network
 from flopcalc.networks.progress_bar import Words, following
 from flopcalc.networks.training import TrainingOptions, read_training
 from flopcalc.spec.operator import Evaluation
-from flopcalc.targets.kind import kind_of
+from flopcalc.targets.call import from_call
 from flopcalc.targets.read import Target, is_python, python_request, read_operator, read_target
-from flopcalc.targets.spec import DEFAULT_TIMEOUT, TargetSpec, Timeout, from_python
+from flopcalc.targets.spec import TargetSpec
 
 SCHEMA = "flopcalc/bench/1"
 PLACES = ("cpu", "cuda")
@@ -199,19 +197,10 @@ def bench(
     process stay as they are. Raises FlopcalcError.
     """
     chosen = way(on, dtype, seconds, channels_last, device, execution, mode)
-    number = as_int(batch)
-    if number is None or number < 1:
-        raise FlopcalcError("bad-dimension", f"batch is {clip(batch)}, not a whole number, 1 or more", "write batch=32")
-    name = what if not isinstance(what, str | os.PathLike) else as_name(what, "network or operator")
-    if isinstance(name, str) and kind_of(name) == "operator":
-        sizes = {SIZES[key]: value for key, value in options.items() if key in SIZES}
-        rest = {key: value for key, value in options.items() if key not in SIZES}
-        spec = TargetSpec("operator", name, rest, shape={**sizes, "batch": number})
-    else:
-        spec = from_python(
-            name, input, batch=number, replace=replace, where=where, keep=keep, set=options, arg=arg, method=method
-        )
-        spec = spec._replace(timeout=DEFAULT_TIMEOUT if timeout is None else Timeout(timeout))
+    spec = from_call(
+        what, options, batch=batch, timeout=timeout,
+        input=input, replace=replace, where=where, keep=keep, arg=arg, method=method,
+    )  # fmt: skip
     with following(Words(spec.shown)):
         return bench_spec(spec, chosen)
 

@@ -18,12 +18,12 @@ from flopcalc.cost.result import Result
 from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks.inputs import InputLike
-from flopcalc.networks.network import Network
 from flopcalc.networks.progress_bar import Words, following
 from flopcalc.networks.training import read_training
 from flopcalc.symbolic.writing import latex_lines, latex_symbol
+from flopcalc.targets.call import refuse
 from flopcalc.targets.kind import kind_of
-from flopcalc.targets.spec import as_texts, from_python
+from flopcalc.targets.spec import as_texts, as_values, from_python
 from flopcalc.text.expression import exact
 
 
@@ -139,19 +139,22 @@ def formula(
     if isinstance(what, os.PathLike):
         what = os.fspath(what)
     if isinstance(what, str) and kind_of(what) == "operator":
-        return _of_operator(what, set or {})
-    if isinstance(what, Network):
-        why = f"{clip(what)} has its sizes already"
-        raise FlopcalcError("bad-usage", why, "give the name or the path of its description, or a module")
+        given = {"vary": vary, "assume": assume, "input": input, "replace": replace, "where": where, "keep": keep}
+        given |= {"arg": arg, "method": method, "freeze": freeze, "checkpoint": checkpoint}
+        given |= {"batch": None if batch == 1 else batch, "mode": None if mode == "inference" else mode}
+        refuse(given, "is for the formula of a network; that of an operator has symbols for all its sizes")
+        return _of_operator(what, as_values(set, "set", '{"bias": True}'))
     spec = from_python(
         what, input, batch=batch, replace=replace, where=where, keep=keep, set=set, arg=arg, method=method
     )
-    spec = spec._replace(training=read_training(mode, as_texts(freeze), as_texts(checkpoint)))
+    spec = spec._replace(
+        training=read_training(mode, as_texts(freeze, "freeze", "conv1"), as_texts(checkpoint, "checkpoint", "layer1"))
+    )
     if vary is not None and not isinstance(vary, str | Sequence):
         raise FlopcalcError("bad-usage", f"vary is {clip(vary)}, not names", 'write for example vary="height,width"')
     with following(Words(spec.shown)):
-        form = network_form(spec, None if vary is None else names_of(as_texts(vary)))
-    if texts := as_texts(assume):
+        form = network_form(spec, None if vary is None else names_of(as_texts(vary, "vary", "height,width")))
+    if texts := as_texts(assume, "assume", "H = 32 h"):
         form = assumed(form, texts)
     record = form_record(form)
     exact = {kind: one["exact"] for kind, one in record["cost"].items()}

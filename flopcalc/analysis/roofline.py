@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, SupportsIndex
 
-from flopcalc.analysis.solving.variables import SIZES
 from flopcalc.analysis.timing import kernels, measured, words
 from flopcalc.analysis.timing.backward import FITTED
 from flopcalc.analysis.timing.device import Device, Execution, read_dtype, read_execution
@@ -13,17 +12,15 @@ from flopcalc.analysis.timing.library import device as find_device
 from flopcalc.analysis.timing.network_time import LayerTime, NetworkTime, network_time
 from flopcalc.analysis.timing.training import of_training
 from flopcalc.cost.result import Result
-from flopcalc.cost.whole import as_int
-from flopcalc.errors import FlopcalcError, as_name, clip
 from flopcalc.networks.inputs import InputLike
 from flopcalc.networks.network import Network, Uncounted
 from flopcalc.networks.network import size as shape_text
 from flopcalc.networks.progress_bar import Words, following
 from flopcalc.networks.training import TrainingOptions, read_training
 from flopcalc.spec.operator import Evaluation
-from flopcalc.targets.kind import kind_of
+from flopcalc.targets.call import from_call, refuse_on_result
 from flopcalc.targets.read import Target, read_operator, read_target
-from flopcalc.targets.spec import DEFAULT_TIMEOUT, TargetSpec, Timeout, as_texts, from_python
+from flopcalc.targets.spec import TargetSpec, as_texts
 
 SCHEMA = "flopcalc/roofline/1"
 
@@ -174,31 +171,15 @@ def roofline(
     True
     """
     chosen = find_device(device), read_dtype(dtype), read_execution(execution)
-    step = read_training(mode, as_texts(freeze), as_texts(checkpoint))
+    step = read_training(mode, as_texts(freeze, "freeze", "conv1"), as_texts(checkpoint, "checkpoint", "layer1"))
     if isinstance(what, Network | Evaluation):
+        of_target = {"input": input, "replace": replace, "where": where, "keep": keep, "arg": arg, "method": method}
+        refuse_on_result(what, batch, {**of_target, "on": on, **options})
         return of_result(what, *chosen, fused=fused, step=step)
-    number = as_int(batch)
-    if number is None or number < 1:
-        raise FlopcalcError("bad-dimension", f"batch is {clip(batch)}, not a whole number, 1 or more", "write batch=32")
-    name = what if not isinstance(what, str | os.PathLike) else as_name(what, "network or operator")
-    if isinstance(name, str) and kind_of(name) == "operator":
-        sizes = {SIZES[key]: value for key, value in options.items() if key in SIZES}
-        rest = {key: value for key, value in options.items() if key not in SIZES}
-        spec = TargetSpec("operator", name, rest, shape={**sizes, "batch": number})
-    else:
-        spec = from_python(
-            name,
-            input,
-            batch=number,
-            replace=replace,
-            where=where,
-            keep=keep,
-            set=options,
-            arg=arg,
-            method=method,
-            on=on,
-        )
-        spec = spec._replace(timeout=DEFAULT_TIMEOUT if timeout is None else Timeout(timeout))
+    spec = from_call(
+        what, options, batch=batch, timeout=timeout,
+        input=input, replace=replace, where=where, keep=keep, arg=arg, method=method, on=on,
+    )  # fmt: skip
     with following(Words(spec.shown)):
         return roofline_spec(spec._replace(training=step), *chosen, fused=fused)
 

@@ -52,7 +52,13 @@ class Sweep(Result):
         """The same with its first rows only."""
         import numpy as np
 
-        rows = self._rows.taken(np.arange(min(count, len(self))))
+        from flopcalc.cost.whole import as_int
+
+        number = as_int(count)
+        if number is None or number < 0:
+            why = f"the number of rows is {clip(count)}; it must be a whole number, 0 or more"
+            raise FlopcalcError("bad-usage", why, "write for example first(10)")
+        rows = self._rows.taken(np.arange(min(number, len(self))))
         return Sweep(self.columns, self.combinations, self.infeasible, self.reasons, rows)
 
     def column(self, name: str) -> list[Any]:
@@ -141,8 +147,10 @@ def sweep(
     (8, [7225344, 28901376])
     """
     from flopcalc.analysis.sweeping.asked import as_texts, ask
+    from flopcalc.targets.spec import as_values
 
-    inputs = () if input is None else as_texts(_input_text(input))
+    inputs = () if input is None else as_texts(_input_text(input), "input", "128:256:32")
+    named = as_values(set, "set", '{"alpha": [1/8, 1/4]}')
     sweeping = ask(
         [as_name(target, "target") for target in targets],
         sizes={
@@ -158,13 +166,13 @@ def sweep(
             "groups": groups,
             "batch": batch,
         },
-        settings={name: value for name, value in {**options, **(set or {})}.items() if value is not None},
+        settings={name: value for name, value in {**options, **named}.items() if value is not None},
         inputs=inputs,
-        replace=as_texts(replace),
-        keep=as_texts(keep),
-        where=as_texts(where),
-        sort=sort if sort is None or isinstance(sort, str) else ",".join(sort),
-        pareto=pareto if pareto is None or isinstance(pareto, str) else ",".join(pareto),
+        replace=as_texts(replace, "replace", "spconv"),
+        keep=as_texts(keep, "keep", "layer1"),
+        where=as_texts(where, "where", "macs < 1e9"),
+        sort=None if sort is None else ",".join(as_texts(sort, "sort", "macs")),
+        pareto=None if pareto is None else ",".join(as_texts(pareto, "pareto", "macs,params")),
         limit=limit,
         columns=columns,
         convention=convention,
@@ -176,7 +184,8 @@ def sweep(
         def report(done: int, total: int) -> None:
             shown.done, shown.total = range(done), total
 
-        summary, rows = started(sweeping, jobs, scheduler, report)
+        cluster = None if scheduler is None else as_name(scheduler, "scheduler")
+        summary, rows = started(sweeping, jobs, cluster, report)
         return collected(sweeping, summary, rows)
 
 
@@ -184,6 +193,8 @@ def _input_text(given: Any) -> Any:
     """An input as text: 128, (3, 128, 128), or a list of these."""
     if isinstance(given, str):
         return given
+    if isinstance(given, range | list) and not given:
+        raise FlopcalcError("bad-range", f"input is {clip(given)}: it has no values", "write for example 128:256:32")
     if isinstance(given, range):
         return f"{given[0]}:{given[-1]}:{given.step}" if len(given) > 1 else str(given[0])
     if isinstance(given, tuple):

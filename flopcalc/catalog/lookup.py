@@ -24,7 +24,10 @@ def get(name: str) -> Operator:
     """The operator of that name. Raises FlopcalcError (unknown-operator), with the nearest names."""
     found = find(name)
     if found is None:
-        raise unknown_name("operator", name, [*names(), *plug_ins()], "`flopcalc list` shows all operators")
+        how = "`flopcalc list` shows all operators"
+        if name in shipped_files.names("networks"):
+            how = f"{name} is a network: see flopcalc model, in Python flopcalc.network; {how}"
+        raise unknown_name("operator", name, [*names(), *plug_ins()], how)
     return found
 
 

@@ -7,6 +7,7 @@ from functools import lru_cache
 from threading import Lock
 from typing import Any, NamedTuple, SupportsIndex, TypeAlias
 
+from flopcalc.catalog import lookup
 from flopcalc.errors import as_name, unknown_name
 from flopcalc.networks.collector import paused
 from flopcalc.networks.description import Description
@@ -39,6 +40,11 @@ def source(name_or_path: str) -> str:
         return path
     if name_or_path not in names():
         how = "`flopcalc list` shows all networks; to use your own description, give a path ending in .yaml"
+        name = name_or_path.partition(":")[0]
+        if name in lookup.names():
+            how = f"{name} is an operator: see flopcalc layer, in Python flopcalc.layer; {how}"
+        elif name != name_or_path:
+            how = f"flopcalc.count counts a PyTorch model in Python; {how}"
         raise unknown_name("network", name_or_path, names(), how)
     return path
 

@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from contextvars import copy_context
 from typing import Any, NamedTuple, TextIO
 
+from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks.progress import Progress
 from flopcalc.networks.progress import progress as reported
 
@@ -48,9 +49,12 @@ def progress(show: bool | None = True) -> AbstractContextManager[Any]:
     >>> with flopcalc.progress(False):
     ...     found = flopcalc.network("resnet50")
     """
+    if show not in (True, False, None):
+        why = f"progress is {clip(show)}; it must be True, False or None"
+        raise FlopcalcError("bad-usage", why, "write progress(True) to show it")
     stack = ExitStack()
     stack.callback(_want, _wanted)
-    _want(None if show is None else bool(show))
+    _want(show)
     return stack
 
 

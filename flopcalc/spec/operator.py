@@ -20,12 +20,13 @@ from flopcalc.cost.cost import Cost, Part, Parts
 from flopcalc.cost.geometry import Geometry, geometry, out_size, with_depth
 from flopcalc.cost.kinds import HasKinds
 from flopcalc.cost.whole import as_int
-from flopcalc.errors import FlopcalcError, unknown_name
+from flopcalc.errors import FlopcalcError
 from flopcalc.spec import validation
 from flopcalc.spec.axes import along_width, depth_of, uneven_padding
 from flopcalc.spec.channel_map import ChannelMap
 from flopcalc.spec.containment import contained
 from flopcalc.spec.param import AUTO, Param, Value, show
+from flopcalc.spec.size_names import unknown_option
 from flopcalc.spec.source import Equation, Erratum, Paper
 from flopcalc.spec.two_grids import TwoGrids
 
@@ -266,7 +267,7 @@ class Operator:
         for name in given:
             if name not in self.param:
                 has = f"{self.name} has: {', '.join(self.param)}" if self.param else f"{self.name} has no options"
-                raise unknown_name(f"option of {self.name}", name, self.param, has)
+                raise unknown_option(f"option of {self.name}", name, self.param, has)
         options: dict[str, Value] = {}
         for param in self.params:
             value = given.get(param.name, param.default)

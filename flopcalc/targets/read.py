@@ -6,7 +6,7 @@ Python model needs torch.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -15,7 +15,7 @@ from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks import library
 from flopcalc.networks.inputs import Input, one_shape
 from flopcalc.networks.network import Network
-from flopcalc.spec.operator import Evaluation
+from flopcalc.spec.operator import Evaluation, Operator
 from flopcalc.targets.other_files import check_is_readable
 from flopcalc.targets.spec import TargetSpec, argument_value, keyword_value
 
@@ -111,9 +111,23 @@ def read_operator(spec: TargetSpec) -> Evaluation:
     operator, options = lookup.parse(spec.what)
     given = {**options, **spec.settings}
     shape = dict(spec.shape)
-    channels, batch = (shape.pop("c_in"), shape.pop("c_out", None)), shape.pop("batch", 1)
+    c_in = shape.pop("c_in") if "c_in" in shape else own_channels(operator, given)
+    channels, batch = (c_in, shape.pop("c_out", None)), shape.pop("batch", 1)
+    h, w = shape.pop("h", None), shape.pop("w", None)
+    if h is not None or w is not None:
+        if "hw" in shape:
+            raise FlopcalcError("bad-dimension", "hw is given together with h or w", "give hw, or h and w")
+        shape["hw"] = (w if h is None else h, h if w is None else w)
     geometry = operator.geometry(*channels, given, batch=batch, **shape)
     return operator.evaluate(geometry, given)
+
+
+def own_channels(operator: Operator, given: Mapping[str, Any]) -> int:
+    """The input channels that options fix, where none are given. Raises FlopcalcError where they fix none."""
+    fixed = operator.default_c_in(operator.resolve(given)) if operator.default_c_in else None
+    if fixed is None:
+        raise FlopcalcError("bad-usage", "the input channels are missing", "give --cin 64, in Python c_in=64")
+    return fixed
 
 
 def is_python(name: str) -> bool:

@@ -6,8 +6,10 @@ The name, options and sizes are parsed here, once; `flopcalc.targets.read` finds
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
+from flopcalc.cost.result import Result
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks.inputs import FORWARD, ForwardCall, Input, InputLike, On, as_inputs, parse_input
 from flopcalc.networks.training import TrainingOptions
@@ -167,9 +169,11 @@ def from_python(
     training: TrainingOptions | None = None,
 ) -> TargetSpec:
     """The network that the arguments of a Python call name. Raises FlopcalcError for invalid values."""
-    chosen = read_plan(as_texts(replace), where, as_texts(keep))
-    call = read_call(arg, method, on)
-    spec = TargetSpec("network", what, dict(set or {}), as_inputs(inputs), batch, chosen, call=call, training=training)
+    check_what(what)
+    chosen = read_plan(as_texts(replace), where, as_texts(keep, "keep", "layer1"))
+    call = read_call(as_values(arg, "arg", '{"return_dict": False}'), method, on)
+    settings = as_values(set, "set", '{"classes": 10}')
+    spec = TargetSpec("network", what, settings, as_inputs(inputs), batch, chosen, call=call, training=training)
     return spec._replace(names_method=method is not None)
 
 
@@ -189,14 +193,39 @@ def read_call(arguments: Mapping[str, Any] | None = None, method: Any = None, on
     return ForwardCall(method or "forward", on or "auto", values)
 
 
-def as_texts(given: str | Iterable[str]) -> tuple[str, ...]:
-    """One string or several, as a tuple. Raises FlopcalcError (bad-usage) for anything else."""
+def as_texts(given: str | Iterable[str], name: str = "replace", example: str = "spconv") -> tuple[str, ...]:
+    """One string or several, as a tuple. Raises FlopcalcError (bad-usage) for anything else.
+
+    name: of the argument, with an example for the hint.
+    """
     texts = (given,) if isinstance(given, str) or not isinstance(given, Iterable) else tuple(given)
     if not all(isinstance(one, str) for one in texts):
-        raise FlopcalcError(
-            "bad-usage", f"{clip(given)} is not a text or a list of texts", 'write for example "spconv"'
-        )
+        why = f"{name} is {clip(given)}, not a text or a list of texts"
+        raise FlopcalcError("bad-usage", why, f'write for example "{example}"')
     return texts
+
+
+def as_values(given: Mapping[str, Any] | None, name: str, example: str) -> dict[str, Any]:
+    """Values by name. Raises FlopcalcError (bad-usage) for anything else.
+
+    name: of the argument, with an example for the hint.
+    """
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping) or not all(isinstance(one, str) for one in given):
+        why = f"{name} is {clip(given)}, not values by name"
+        raise FlopcalcError("bad-usage", why, f"write for example {name}={example}")
+    return dict(given)
+
+
+def check_what(what: Any) -> None:
+    """Raise FlopcalcError for an object that is neither a name nor a module or a function that builds one."""
+    if isinstance(what, Result):
+        why = f"{clip(what)} has its sizes already"
+        raise FlopcalcError("bad-usage", why, "give the name or the path of its description, or a module")
+    if not callable(what) and not isinstance(what, str | PathLike):
+        why = f"the target is {clip(what)}, not a name, a path or a PyTorch model"
+        raise FlopcalcError("bad-name", why, 'write for example "resnet50", "net.yaml", or an nn.Module')
 
 
 def read_plan(texts: tuple[str, ...], where: str | None, keep: tuple[str, ...]) -> "Plan | None":

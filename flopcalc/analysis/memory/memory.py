@@ -51,6 +51,7 @@ def memory(
     checkpoint: str | Iterable[str] = (),
     accumulate: int | None = None,
     order: str = "given",
+    input: InputLike | Sequence[InputLike] | None = None,
     freeze: str | Iterable[str] = (),
     replace: str | Iterable[str] = (),
     where: str | None = None,
@@ -63,7 +64,8 @@ def memory(
     """What a network needs in memory, for inference or for training, without running it on real values.
 
     what: a name as in `flopcalc model`, or an nn.Module. inputs: shapes without the batch, such as (3, 224, 224); for a
-    described network its own by default. mode: "inference" or "training". dtype: of weights and activations.
+    described network its own by default; also as input, as the other functions name it. mode: "inference" or
+    "training". dtype: of weights and activations.
     optimizer: none, sgd, momentum, adam or adamw, with optimizer_dtype for its state. rules: "cuda" (default) or "cpu",
     whose kernels decide what autograd saves. autocast: "float16" or "bfloat16" for products, with weights and gradients
     in float32. checkpoint: patterns of modules that are computed again in the backward. accumulate: batches whose
@@ -89,8 +91,19 @@ def memory(
         order=order,
         freeze=freeze,
     )
+    if inputs is not None and input is not None:
+        raise FlopcalcError("bad-usage", "inputs and input are both given", "leave one of the two out")
     spec = from_python(
-        what, inputs, batch=batch, replace=replace, where=where, keep=keep, set=set, arg=arg, method=method, on=on
+        what,
+        input if inputs is None else inputs,
+        batch=batch,
+        replace=replace,
+        where=where,
+        keep=keep,
+        set=set,
+        arg=arg,
+        method=method,
+        on=on,
     )
     with following(Words(spec.shown)):
         return memory_of(spec, asked, by_module=rules is not None)

@@ -75,7 +75,7 @@ def question(
             raise unknown_name(
                 name, value if isinstance(value, str) else clip(value), known, f"one of: {', '.join(known)}"
             )
-    patterns = as_texts(checkpoint)
+    patterns = as_texts(checkpoint, "checkpoint", "layer1")
     times = 1 if accumulate is None else as_int(accumulate)
     if times is None or times < 1:
         what = f"accumulate is {clip(accumulate)}; it must be a whole number, 1 or more"
@@ -87,7 +87,7 @@ def question(
             "--autocast": autocast,
             "--checkpoint": patterns,
             "--accumulate": accumulate,
-            "--freeze": as_texts(freeze),
+            "--freeze": as_texts(freeze, "freeze", "conv1"),
         }
         for flag, asked in given.items():
             if asked:
@@ -109,5 +109,5 @@ def question(
         patterns,
         times,
         order == "best",
-        as_texts(freeze),
+        as_texts(freeze, "freeze", "conv1"),
     )

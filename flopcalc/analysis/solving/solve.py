@@ -12,14 +12,15 @@ from flopcalc.analysis.solving.question import PICKS, Question, bases_of, read_l
 from flopcalc.analysis.solving.search import Found, Search
 from flopcalc.analysis.solving.solution import Solution
 from flopcalc.analysis.solving.subjects import Changed, DescribedNetwork, OneOperator, PythonModel
-from flopcalc.analysis.solving.variables import SIZES, Variable, checked_names, of_network, of_operator, restricted
+from flopcalc.analysis.solving.variables import Variable, checked_names, of_network, of_operator, restricted
 from flopcalc.cost.cost import DTYPE_BYTES
-from flopcalc.errors import FlopcalcError, as_name, clip
+from flopcalc.cost.geometry import geometry
+from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks.inputs import InputLike
 from flopcalc.networks.progress_bar import Words, following
-from flopcalc.targets.kind import kind_of
-from flopcalc.targets.read import is_python
-from flopcalc.targets.spec import DEFAULT_TIMEOUT, TargetSpec, Timeout, as_texts, from_python
+from flopcalc.targets.call import SIZES, from_call, refuse
+from flopcalc.targets.read import is_python, own_channels
+from flopcalc.targets.spec import TargetSpec, as_texts
 
 # Values at which the target does not exist, and that are passed over to find the next one.
 _NEXT = 64
@@ -74,22 +75,13 @@ def solve(
     >>> solve("sic", "b", "ratio(conv) < 1", c_in=64).value
     '7'
     """
-    name = what if not isinstance(what, str | os.PathLike) else as_name(what, "network or operator")
-    limit = DEFAULT_TIMEOUT if timeout is None else Timeout(timeout)
-    if isinstance(name, str) and kind_of(name) == "operator":
-        sizes = {SIZES[key]: value for key, value in options.items() if key in SIZES}
-        rest = {key: value for key, value in options.items() if key not in SIZES}
-        if int(batch) != 1:
-            sizes["batch"] = batch
-        spec = TargetSpec("operator", name, rest, shape=sizes)
-    else:
-        texts = () if choose else replace
-        plain = from_python(
-            name, input, batch=int(batch), replace=texts, where=where if texts else None, keep=keep if texts else (),
-            set=options, arg=arg, method=method, on=on,
-        )  # fmt: skip
-        spec = plain._replace(timeout=limit)
-    limits = as_texts(target), as_texts(subject)
+    # With choose, where and keep are about the chosen operators.
+    plan: dict[str, Any] = {} if choose else {"replace": replace, "where": where, "keep": keep}
+    spec = from_call(what, options, batch=batch, timeout=timeout, input=input, **plan, arg=arg, method=method, on=on)
+    if choose:
+        refuse({"replace": replace}, "does not go with choose", ", and write its operators in choose")
+        refuse({"for_": for_, "among": among, "pick": pick}, "does not go with choose")
+    limits = as_texts(target, "target", "macs <= 300M"), as_texts(subject, "subject", "params <= 20M")
     # How many values must be tried is not known before.
     with following(Words(spec.shown, start="searching"), steady=True):
         if choose or minimise or maximise:
@@ -97,15 +89,16 @@ def solve(
 
             return choose_operators(
                 spec,
-                as_texts(choose),
+                as_texts(choose, "choose"),
                 minimise,
                 maximise,
                 (*limits[0], *limits[1]),
                 where=where,
-                keep=as_texts(keep),
+                keep=as_texts(keep, "keep"),
                 dtype=dtype,
             )
-        return solve_spec(spec, as_texts(for_), *limits, _among(among, as_texts(for_)), dtype, pick)
+        names = as_texts(for_, "for_", "width")
+        return solve_spec(spec, names, *limits, _among(among, names), dtype, pick)
 
 
 def _among(given: Any, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -163,11 +156,7 @@ def _subject(spec: TargetSpec, names: Sequence[str], bases: Sequence[str], dtype
         found = OneOperator(spec, bases, dtype)
         wanted = [SIZES.get(name) for name in names if name not in found.operator.param]
         if "c_in" not in found.shape and "c_in" not in wanted:
-            fixed = found.operator.default_c_in
-            c_in = fixed(found.operator.resolve(found.given)) if fixed else None
-            if c_in is None:
-                raise FlopcalcError("bad-usage", "the input channels are missing", "give --cin 64, in Python c_in=64")
-            found.shape["c_in"] = c_in
+            found.shape["c_in"] = own_channels(found.operator, found.given)
         for name, size in found.shape.items():
             if name in wanted:
                 raise FlopcalcError(
@@ -175,11 +164,21 @@ def _subject(spec: TargetSpec, names: Sequence[str], bases: Sequence[str], dtype
                     f"{name} is given as {clip(size)}, and searched for",
                     f"leave out {name}, or --for {name}",
                 )
+        _check_given(found)
         return found
     clauses = Changed(spec.plan, {})
     if isinstance(spec.what, str) and not is_python(spec.what):
         return DescribedNetwork(spec, bases, dtype, clauses)
     return PythonModel(spec, bases, dtype, clauses)
+
+
+def _check_given(found: OneOperator) -> None:
+    """Raise FlopcalcError for options and sizes that are wrong whatever the value that is searched for."""
+    found.operator.resolve(found.given)
+    for name, size in found.shape.items():
+        if not isinstance(size, tuple | list):
+            # Each one alone: whether they fit together can depend on the value.
+            geometry(**{"c_in": 1, "hw" if name in ("h", "w") else name: size})
 
 
 def _variable(name: str, subject: AnySubject, *, listed: bool) -> Variable:

@@ -13,27 +13,12 @@ from flopcalc.networks.inputs import parse_input
 from flopcalc.networks.options import option_text
 from flopcalc.spec.operator import Operator
 from flopcalc.spec.param import Param, show
+from flopcalc.targets.call import SIZES
 from flopcalc.targets.spec import keyword_value
 from flopcalc.text.expression import evaluate, exact
 
 # whole: whole numbers. rational: all numbers. listed: some values, in order.
 Kind = Literal["whole", "rational", "listed"]
-# Sizes of an operator, as the command line and as Python name them.
-SIZES = {
-    "cin": "c_in",
-    "c_in": "c_in",
-    "cout": "c_out",
-    "c_out": "c_out",
-    "k": "k",
-    "hw": "hw",
-    "h": "h",
-    "w": "w",
-    "stride": "stride",
-    "padding": "padding",
-    "dilation": "dilation",
-    "groups": "groups",
-    "batch": "batch",
-}
 _MOST = 10**9
 
 
@@ -335,7 +320,11 @@ def checked_names(names: Iterable[str]) -> tuple[str, ...]:
     """The names of `--for`, one or two. Raises FlopcalcError (bad-usage)."""
     found = tuple(name.strip() for text in names for name in text.split(","))
     if not found or not all(found):
-        raise FlopcalcError("bad-usage", "--for names nothing", "write --for width, or --for width,input")
+        raise FlopcalcError(
+            "bad-usage",
+            "--for names nothing",
+            'write --for width; in Python solve("mobilenet_v2", "width", "macs <= 300M")',
+        )
     if len(found) > 2 or len(set(found)) < len(found):
         why = f"--for {clip(','.join(found))} has {len(found)} names" if len(found) > 2 else "--for repeats a name"
         raise FlopcalcError("bad-usage", why, "search for one value, or for two: --for width,input")

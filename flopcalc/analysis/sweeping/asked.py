@@ -18,6 +18,7 @@ from flopcalc.cost.convention import get as get_convention
 from flopcalc.cost.kinds import KINDS
 from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, clip, unknown_name
+from flopcalc.spec.size_names import OF_NETWORKS, OF_OPERATORS, unknown_option
 from flopcalc.targets.spec import as_texts as texts_of
 from flopcalc.text import shipped_files
 from flopcalc.text.yaml_file import read_file
@@ -148,7 +149,8 @@ def _check_settings(families: Sequence[Family], settings: Mapping[str, Any]) -> 
         if not any(isinstance(one, OperatorFamily | NetworkFamily) and name in one.options for one in families):
             own = list(dict.fromkeys(option for one in families for option in _options_of(one)))
             has = f"options here: {', '.join(own)}" if own else "the targets have no options"
-            raise unknown_name("option", name, own, has)
+            operators = any(isinstance(one, OperatorFamily) for one in families)
+            raise unknown_option("option", name, own, has, OF_OPERATORS if operators else OF_NETWORKS)
 
 
 def _options_of(family: Family) -> Sequence[str]:
@@ -220,7 +222,7 @@ def _columns(
     target = "operator" if kind == "operators" else "network"
     options = list(dict.fromkeys(name for one in families for name in getattr(one, "options", ())))
     if columns is not None:
-        pieces = columns.split(",") if isinstance(columns, str) else as_texts(columns)
+        pieces = columns.split(",") if isinstance(columns, str) else texts_of(columns, "columns", "c_in,macs")
         names = [piece.strip() for piece in pieces if piece.strip()]
         if not names:
             raise FlopcalcError("bad-option", "--columns names no column", f"write all, or some of: {', '.join(known)}")
@@ -249,6 +251,6 @@ def _shown(values: Values, square: list[str]) -> list[str]:
     return ["h", "w"] if pairs else square
 
 
-def as_texts(given: str | Iterable[str] | None) -> tuple[str, ...]:
+def as_texts(given: str | Iterable[str] | None, name: str, example: str) -> tuple[str, ...]:
     """None, one text or several, as a tuple. Raises FlopcalcError (bad-usage) for anything else."""
-    return () if given is None else texts_of(given)
+    return () if given is None else texts_of(given, name, example)

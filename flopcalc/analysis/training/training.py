@@ -15,6 +15,7 @@ from flopcalc.networks.network import Differentiated, Gradients, Network, size
 from flopcalc.networks.progress_bar import Words, following
 from flopcalc.networks.training import TrainingOptions, check_patterns, matched
 from flopcalc.spec.operator import Evaluation
+from flopcalc.targets.call import refuse_on_result
 from flopcalc.targets.read import Target, read_target
 from flopcalc.targets.spec import as_texts, from_python
 
@@ -161,7 +162,12 @@ def training(
     >>> step.forward.macs, step.input_gradient_macs, step.weight_gradient_macs
     (14676480, 14676480, 14676480)
     """
-    options = TrainingOptions(as_texts(freeze), as_texts(checkpoint), bool(fused))
+    options = TrainingOptions(
+        as_texts(freeze, "freeze", "conv1"), as_texts(checkpoint, "checkpoint", "layer1"), bool(fused)
+    )
+    if isinstance(what, Network | Evaluation):
+        of_target = {"input": input, "replace": replace, "where": where, "keep": keep, "set": set, "arg": arg}
+        refuse_on_result(what, batch, {**of_target, "method": method})
     if isinstance(what, Evaluation):
         return operator_training(what, options, first=bool(first))
     if first is False:
