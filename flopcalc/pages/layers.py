@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from flopcalc.pages.page import Cell, Column, Layers, Row
 from flopcalc.report.columns import same_sizes, sizes
 from flopcalc.report.document import people, seconds
-from flopcalc.targets.model_record import folded
+from flopcalc.targets.model_record import folded, number_of
 
 # Rows on paper: a page or two.
 PRINTED = 40
@@ -42,7 +42,10 @@ def layers_table(
         _Field("Notes", False, lambda row: Cell(_note(row, replaced_by))),
     ]
     total = {**record, "estimate_s": sum(layer["estimate_s"] for layer in layers) if times else None}
-    return _table(fields, folded(layers), total, "layers", what)
+    rows = folded(layers)
+    # Equal calls of a module are one row, and a module that goes on after its children has several.
+    counted = "layers" if number_of(layers) == len(rows) else "rows"
+    return _table(fields, rows, total, "layers", what)._replace(counted=counted)
 
 
 def parts_table(record: Mapping[str, Any], parts: Sequence[Mapping[str, Any]], what: str) -> Layers:
@@ -87,6 +90,7 @@ def _table(
         totals=sums,
         printed=min(PRINTED, len(rows)),
         noun=noun,
+        counted=noun,
         what=what,
     )
 

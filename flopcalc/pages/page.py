@@ -77,13 +77,17 @@ class Row(NamedTuple):
 
 
 class Layers(NamedTuple):
-    """The table of layers. printed: the number of rows on paper."""
+    """The table of layers.
+
+    printed: the number of rows on paper. noun: what the rows are about; counted: what there are as many of as rows.
+    """
 
     columns: Sequence[Column]
     rows: Sequence[Row]
     totals: Sequence[str]
     printed: int
     noun: str
+    counted: str
     what: str
 
 
