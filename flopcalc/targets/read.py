@@ -77,6 +77,12 @@ def python_memory(spec: TargetSpec, question: Any) -> "tuple[str, str, Followed]
     return found
 
 
+def default_setting(spec: TargetSpec, name: str) -> Any:
+    """The default of a keyword of a Python factory; None where it is not known. Raises FlopcalcError."""
+    limit = _limit(_python("target", spec), spec) if isinstance(spec.what, str) else None
+    return _python("loading.module", spec).default_argument(spec.what, name, limit)
+
+
 def _python(name: str, spec: TargetSpec) -> Any:
     """A module of flopcalc.pytorch. It imports torch, or raises missing-package; errors of the target come first."""
     _keywords(spec)

@@ -14,6 +14,7 @@ from flopcalc.networks.options import option_text
 from flopcalc.spec.operator import Operator
 from flopcalc.spec.param import Param, show
 from flopcalc.targets.call import SIZES
+from flopcalc.targets.read import default_setting
 from flopcalc.targets.spec import keyword_value
 from flopcalc.text.expression import evaluate, exact
 
@@ -181,15 +182,17 @@ def _clauses(name: str, subject: DescribedNetwork | PythonModel) -> Variable | N
 
 
 def _keyword(name: str, subject: PythonModel, *, listed: bool) -> Variable:
-    """A keyword of a factory. Its type is that of the value that was given for it, or of the listed values."""
+    """A keyword of a factory. Its type is that of the value that was given for it, of its default, or of the list."""
     if listed:
         return _rational(
             name, Interval(None, None), 1, value=lambda number: number if type(number) is int else float(number)
         )
     start = keyword_value(subject.spec.settings.get(name))
+    if start is None:
+        start = default_setting(subject.spec, name)
     if isinstance(start, bool) or not isinstance(start, int | float):
         why = f"the type of {name} is not known: {subject.name} is Python code"
-        hint = f"give a value to start from, --set {name}=1.0, or the values to try, --among {name}=0.5,0.75,1.0"
+        hint = f"give a value to start from, --set {name}=1.0 or {name}=64, or the values to try, --among {name}=32,64"
         raise FlopcalcError("bad-usage", why, hint)
     if isinstance(start, int):
         return _whole(name, start=start)

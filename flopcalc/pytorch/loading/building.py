@@ -17,8 +17,10 @@ from flopcalc.pytorch.loading.time_limit import TimeLimit, is_time_out, run_limi
 from flopcalc.pytorch.loading.user_errors import FIX_IT, in_words
 
 
-def check_arguments(target: str, factory: Callable[..., Any], settings: Mapping[str, Any]) -> None:
-    """Raise FlopcalcError for settings that the factory does not take, and for missing ones."""
+def check_arguments(
+    target: str, factory: Callable[..., Any], settings: Mapping[str, Any], *, complete: bool = True
+) -> None:
+    """Raise FlopcalcError for settings that the factory does not take, and if complete for missing ones."""
     try:
         parameters = inspect.signature(factory).parameters
     except (TypeError, ValueError):
@@ -38,7 +40,7 @@ def check_arguments(target: str, factory: Callable[..., Any], settings: Mapping[
         for name, one in parameters.items()
         if one.default is one.empty and one.kind not in (one.VAR_KEYWORD, one.VAR_POSITIONAL) and name not in settings
     ]
-    if needed:
+    if needed and complete:
         how = " ".join(f"--set {name}=..." for name in needed if name in by_name)
         hint = f"give {how}" if how else "write a function without arguments that builds it"
         raise FlopcalcError(

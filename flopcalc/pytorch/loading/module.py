@@ -16,6 +16,7 @@ from torch import nn
 from flopcalc.errors import FlopcalcError
 from flopcalc.pytorch.loading.attribute import find_attribute, find_in_hub
 from flopcalc.pytorch.loading.building import build, build_with_values, check_arguments
+from flopcalc.pytorch.loading.environment import visiting
 from flopcalc.pytorch.loading.importing import HUBS, import_file, import_named, with_operators
 from flopcalc.pytorch.loading.time_limit import TimeLimit, start_limit
 
@@ -58,12 +59,40 @@ def _load(target: str, settings: Mapping[str, Any], limit: TimeLimit | None) -> 
         from flopcalc.pytorch.loading.transformers_models import find_in_transformers
 
         return _build_object(find_in_transformers(attribute, settings, limit), target, {}, limit)
+    return _load_object(_found(place, attribute, limit), target, settings, limit)
+
+
+def _found(place: str, attribute: str, limit: TimeLimit | None) -> Any:
+    """The object that a target names."""
     if place in HUBS:
-        found = find_in_hub(place, attribute, limit)
-    else:
-        source = import_file(place, limit) if place.endswith(".py") else import_named(place, limit)
-        found = find_attribute(source, place, attribute, limit)
-    return _load_object(found, target, settings, limit)
+        return find_in_hub(place, attribute, limit)
+    source = import_file(place, limit) if place.endswith(".py") else import_named(place, limit)
+    return find_attribute(source, place, attribute, limit)
+
+
+def default_argument(what: Any, name: str, limit: TimeLimit | None) -> Any:
+    """The default of a keyword of the factory that a target names; None where it is not known.
+
+    Raises FlopcalcError for a keyword that the factory does not take, and as `load_module`.
+    """
+    found, target = what, getattr(what, "__name__", type(what).__name__)
+    if isinstance(what, str):
+        place, attribute = split_target(target := what)
+        if place == "hf":
+            # Fields of a configuration.
+            return None
+        with visiting(target):
+            found = with_operators(lambda: _found(place, attribute, limit))
+    if isinstance(found, nn.Module):
+        raise _already_built(target)
+    if not callable(found):
+        return None
+    check_arguments(target, found, {name: None}, complete=False)
+    try:
+        known = inspect.signature(found).parameters
+    except (TypeError, ValueError):
+        return None
+    return known[name].default if name in known and known[name].default is not inspect.Parameter.empty else None
 
 
 def split_target(target: str) -> tuple[str, str]:
@@ -83,8 +112,7 @@ def load_object(found: Any, target: str, settings: Mapping[str, Any], limit: Tim
 def _load_object(found: Any, target: str, settings: Mapping[str, Any], limit: TimeLimit | None) -> Loaded:
     if isinstance(found, nn.Module):
         if settings:
-            why = f"--set has no effect: {target} is a module that is already built"
-            raise FlopcalcError("bad-option", why, "name a class or a function that builds the module")
+            raise _already_built(target)
         return Loaded(_plain(found))
     if not callable(found):
         raise FlopcalcError(
@@ -94,6 +122,11 @@ def _load_object(found: Any, target: str, settings: Mapping[str, Any], limit: Ti
         )
     check_arguments(target, found, settings)
     return _build_object(found, target, settings, limit)
+
+
+def _already_built(target: str) -> FlopcalcError:
+    why = f"--set has no effect: {target} is a module that is already built"
+    return FlopcalcError("bad-option", why, "name a class or a function that builds the module")
 
 
 def _build_object(
