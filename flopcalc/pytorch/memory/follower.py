@@ -120,6 +120,8 @@ class Follower(DispatchCounter):  # type: ignore[no-untyped-call]
 
     def _measure(self, name: str, extra: int) -> None:
         top = self.top
+        if torch._C._current_autograd_node() is not None:
+            name = f"{name}{BACKWARD}"
         if self.exact > top.exact:
             top = top._replace(exact=self.exact, exact_at=name)
         if self.in_blocks > top.in_blocks:
@@ -127,8 +129,7 @@ class Follower(DispatchCounter):  # type: ignore[no-untyped-call]
         if self.in_blocks + extra > top.with_workspace:
             top = top._replace(with_workspace=self.in_blocks + extra)
         self.top = top
-        backward = torch._C._current_autograd_node() is not None
-        self.pairs.append((f"{name}{BACKWARD}" if backward else name, self.exact))
+        self.pairs.append((name, self.exact))
 
     def _name(self) -> str:
         """The running module; in a backward the module whose forward made the node that runs."""

@@ -291,3 +291,10 @@ def test_the_model_stays_as_it_is() -> None:
     assert not model.training
     check: Callable[[], bool] = torch.is_grad_enabled
     assert check()
+
+
+def test_a_peak_in_the_backward_says_so() -> None:
+    """As the rows of the layers do."""
+    found = memory(nn.Sequential(nn.Conv2d(4, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3)), (4, 64, 64), mode="training")
+    assert found.peak_at.endswith(" (backward)")
+    assert found.peak_at in {row["layer"] for row in found.to_rows()}
