@@ -22,8 +22,8 @@ class Memory(Result):
     gradients, optimizer_state: of the parameters that are trained. workspace: an estimate of what cuDNN takes beside
     the tensors. allocator: an estimate of what CUDA's caching allocator gives out in blocks that it does not split, in
     training. peak: weights, buffers, input, saved tensors, gradients, optimizer state and temporaries at the worst
-    moment, in blocks of 512 bytes; peak_at: the layer that runs then, with `(backward)` in the backward pass. layers: the
-    bytes of activations, and in training also of gradients, that are alive during each layer.
+    moment, in blocks of 512 bytes; peak_at: the layer that runs then, with `(backward)` in the backward pass. layers:
+    the bytes of activations, and in training also of gradients, that are alive during each layer.
     """
 
     target: str
