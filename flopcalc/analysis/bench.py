@@ -18,7 +18,7 @@ from flopcalc.networks.training import TrainingOptions, read_training
 from flopcalc.spec.operator import Evaluation
 from flopcalc.targets.call import from_call
 from flopcalc.targets.read import Target, is_python, python_request, read_operator, read_target
-from flopcalc.targets.spec import TargetSpec
+from flopcalc.targets.spec import TargetSpec, as_flag
 
 SCHEMA = "flopcalc/bench/1"
 PLACES = ("cpu", "cuda")
@@ -159,6 +159,8 @@ def way(
     if chosen == "graph" and on != "cuda":
         why = "--execution graph is a CUDA graph, and the CPU has none"
         raise FlopcalcError("bad-option", why, "write --on cuda, or --execution eager")
+    if channels_last is not None:
+        channels_last = as_flag(channels_last, "channels_last")
     return Way(on, kind, read_seconds(seconds), channels_last, found, chosen, read_training(mode))
 
 

@@ -20,7 +20,7 @@ from flopcalc.networks.training import TrainingOptions, read_training
 from flopcalc.spec.operator import Evaluation
 from flopcalc.targets.call import from_call, refuse_on_result
 from flopcalc.targets.read import Target, read_operator, read_target
-from flopcalc.targets.spec import TargetSpec, as_texts
+from flopcalc.targets.spec import TargetSpec, as_flag, as_texts
 
 SCHEMA = "flopcalc/roofline/1"
 
@@ -170,6 +170,7 @@ def roofline(
     >>> found.estimate_s > found.bound_s
     True
     """
+    fused = as_flag(fused, "fused")
     chosen = find_device(device), read_dtype(dtype), read_execution(execution)
     step = read_training(mode, as_texts(freeze, "freeze", "conv1"), as_texts(checkpoint, "checkpoint", "layer1"))
     if isinstance(what, Network | Evaluation):

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from flopcalc.charts import axes
 from flopcalc.charts.bars import amounts, bar_axes, bars_height, check_adds_up, cost_title, names_width
+from flopcalc.charts.given import checked
 from flopcalc.charts.key import key_layers, note_layer
 from flopcalc.charts.picture import chart_of
 from flopcalc.charts.theme import PAPER, named_scale, text_layer
@@ -40,7 +41,11 @@ def replacement(
     count by this convention instead. Raises FlopcalcError: unknown-kind, unknown-convention, bad-usage,
     missing-package.
     """
+    # Loaded only where there are networks.
+    from flopcalc.networks.network import Network
+
     check_adds_up(kind)
+    before, after = (checked(one, Network, name, "network") for one, name in ((before, "before"), (after, "after")))
     if by not in ("stage", "layer"):
         raise FlopcalcError("bad-option", f"by is {by!r}", "one of: stage, layer")
     sides = [list(amounts(network, kind, convention)) for network in (before, after)]

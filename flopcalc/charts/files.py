@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from flopcalc.charts.lengths import checked_width
 from flopcalc.charts.picture import OURS, laid_out, load_altair, load_vl_convert
 from flopcalc.charts.theme import DEFAULT_MM, PIXELS_PER_MM
-from flopcalc.errors import FlopcalcError, clip
+from flopcalc.errors import FlopcalcError, as_name, clip
 from flopcalc.text.atomic_file import open_atomically
 
 if TYPE_CHECKING:
@@ -55,6 +55,9 @@ def _is_ours(spec: dict[str, Any]) -> bool:
 
 def _drawn(chart: "altair.TopLevelMixin", width_mm: float | None) -> tuple[dict[str, Any], str]:
     """The specification at a width, and its SVG with lengths in pixels."""
+    if not hasattr(chart, "to_dict") or not hasattr(chart, "to_json"):
+        why = f"the chart is {clip(chart)}, not one of Altair"
+        raise FlopcalcError("bad-usage", why, "give what a function of flopcalc.charts returns")
     # Altair checked the parts when the chart was made; checking all rows takes a second for a thousand of them.
     spec: dict[str, Any] = chart.to_dict(validate=False)
     if width_mm is None and not _is_ours(spec):
@@ -147,7 +150,7 @@ def save(
     whole picture (default: 170). ppi: pixels per inch of a PNG.
     Raises FlopcalcError (bad-usage, missing-package, unwritable-output).
     """
-    name = os.fspath(path)
+    name = as_name(path, "picture")
     data = content(chart, format_of(name), width_mm, ppi=ppi)
     with open_atomically(name, binary=True) as file:
         file.write(data)

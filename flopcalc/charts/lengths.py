@@ -1,6 +1,8 @@
 """The width of a figure as text: 84mm, 8.4cm, 3.3in, 240pt, 640px."""
 
 import re
+from numbers import Real
+from typing import Any
 
 from flopcalc.errors import FlopcalcError, clip
 
@@ -22,8 +24,12 @@ def millimetres(text: str) -> float:
     return checked_width(float(match[1]) * _MM[match[2]], text)
 
 
-def checked_width(width_mm: float, text: object = None) -> float:
+def checked_width(given: Any, text: object = None) -> float:
     """The same width. Raises FlopcalcError (bad-option) where no figure can have it."""
+    if isinstance(given, bool) or not isinstance(given, Real):
+        why = f"the width is {clip(given)}, not a number of millimetres"
+        raise FlopcalcError("bad-option", why, "write for example width_mm=84")
+    width_mm = float(given)
     if not LEAST_MM <= width_mm <= MOST_MM:
         shown = f"{width_mm:g} mm" if text is None else clip(text)
         raise FlopcalcError(

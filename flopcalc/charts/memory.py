@@ -5,6 +5,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from flopcalc.charts import axes
+from flopcalc.charts.given import checked
 from flopcalc.charts.key import key_layers, note_layer, pixels
 from flopcalc.charts.picture import chart_of
 from flopcalc.charts.theme import INK, LABEL, MUTED, named_scale, text_layer
@@ -31,6 +32,10 @@ def memory_by_layer(found: "Memory", *, title: str | None = None) -> "altair.Lay
 
     Raises FlopcalcError: bad-usage, missing-package.
     """
+    # Loaded only where there is such a result.
+    from flopcalc.analysis.memory.record import Memory
+
+    found = checked(found, Memory, "found", "memory")
     if not found.layers:
         raise FlopcalcError("bad-usage", f"{found.target} has no layers", "draw another network")
     rows: list[dict[str, Any]] = [

@@ -8,7 +8,7 @@ from flopcalc.charts.key import key_layers, note_layer, pixels
 from flopcalc.charts.picture import chart_of
 from flopcalc.charts.series import TARGETS, check_kind_of, columns_of, free_columns, label, number_of
 from flopcalc.charts.theme import INK, LINE, MOST_SERIES, PAPER, placed_layers, series_scales
-from flopcalc.errors import FlopcalcError
+from flopcalc.errors import FlopcalcError, as_name
 
 if TYPE_CHECKING:
     import altair
@@ -27,6 +27,7 @@ def front(sweep: "Sweep", x: str, y: str, *, title: str | None = None, log: bool
     positive. Raises FlopcalcError: unknown-column, empty-sweep, too-many, too-large, missing-package.
     """
     columns = columns_of(sweep)
+    x, y = as_name(x, "column"), as_name(y, "column")
     names = [one.strip().removeprefix("-").strip() for one in (x, y)]
     for name in names:
         check_kind_of(columns, name)

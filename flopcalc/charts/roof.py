@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from flopcalc.charts import axes
+from flopcalc.charts.given import checked
 from flopcalc.charts.key import key_layers, note_layer
 from flopcalc.charts.picture import chart_of
 from flopcalc.charts.theme import INK, LINE, PAPER, named_scale, placed_layers, text_layer
@@ -31,6 +32,10 @@ def roofline(found: "Roofline", *, title: str | None = None) -> "altair.LayerCha
 
     Raises FlopcalcError: bad-usage, missing-package.
     """
+    # Loaded only where there is such a result.
+    from flopcalc.analysis.roofline import Roofline
+
+    found = checked(found, Roofline, "found", "roofline")
     peak, bandwidth = found.device.peak(found.dtype), found.device.bandwidth
     rows = _layers(found)
     if not rows:

@@ -5,6 +5,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from flopcalc.charts.given import checked
 from flopcalc.charts.theme import MOST_SERIES
 from flopcalc.cost.kinds import KINDS
 from flopcalc.errors import FlopcalcError, clip, unknown_name
@@ -57,6 +58,10 @@ def number_of(value: Any) -> Fraction | None:
 
 def columns_of(sweep: "Sweep") -> dict[str, list[Any]]:
     """The columns of a sweep by name. Raises FlopcalcError (empty-sweep) where it has no rows."""
+    # Loaded only where there is such a result.
+    from flopcalc.analysis.sweep import Sweep
+
+    sweep = checked(sweep, Sweep, "sweep", "sweep")
     if not len(sweep):
         raise FlopcalcError(
             "empty-sweep",

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 from flopcalc.charts import axes
 from flopcalc.charts.bars import amounts, bar_axes, bars_height, check_adds_up, cost_title, names_width
+from flopcalc.charts.given import checked
 from flopcalc.charts.key import key_layers, note_layer
 from flopcalc.charts.picture import chart_of
 from flopcalc.charts.theme import FAMILIES, INK, LABEL, PAPER, is_dark, named_scale, shades, text_layer
-from flopcalc.errors import FlopcalcError
+from flopcalc.errors import FlopcalcError, as_name
 
 if TYPE_CHECKING:
     import altair
@@ -21,7 +22,7 @@ _MOST_STAGES = 12
 
 
 def cost_by_stage(
-    networks: "Network | Mapping[str, Network] | Iterable[tuple[str, Network]]",
+    networks: "Network | Mapping[str, Network] | Iterable[Network | tuple[str, Network]]",
     kind: str = "macs",
     *,
     title: str | None = None,
@@ -105,7 +106,12 @@ def _pairs(networks: Any) -> "list[tuple[str, Network]]":
 
     if isinstance(networks, Network):
         networks = [(networks.name, networks)]
-    pairs = list(networks.items() if isinstance(networks, Mapping) else networks)
+    if isinstance(networks, str) or not isinstance(networks, Iterable):
+        # Raises.
+        checked(networks, Network, "networks", "network")
+    items = list(networks.items() if isinstance(networks, Mapping) else networks)
+    named = [one if isinstance(one, tuple) and len(one) == 2 else (getattr(one, "name", ""), one) for one in items]
+    pairs = [(as_name(name, "bar"), checked(one, Network, "networks", "network")) for name, one in named]
     if not pairs:
         raise FlopcalcError("bad-usage", "no network to draw", "give at least one")
     names = [name for name, _ in pairs]

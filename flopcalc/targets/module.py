@@ -47,6 +47,8 @@ def replace(
     """
     from flopcalc.networks.progress_bar import Words, following
     from flopcalc.pytorch import replace as replaced
+    from flopcalc.targets.spec import as_flag
 
+    inplace = as_flag(inplace, "inplace")
     with following(Words(type(module).__name__, start="replacing in")):
         return replaced(module, what, where=where, keep=keep, inputs=inputs, inplace=inplace)

@@ -218,6 +218,13 @@ def as_values(given: Mapping[str, Any] | None, name: str, example: str) -> dict[
     return dict(given)
 
 
+def as_flag(given: Any, name: str) -> bool:
+    """A truth value; text such as "no" would be taken for True. Raises FlopcalcError (bad-usage) for anything else."""
+    if given not in (True, False):
+        raise FlopcalcError("bad-usage", f"{name} is {clip(given)}, not True or False", f"write {name}=True")
+    return bool(given)
+
+
 def check_what(what: Any) -> None:
     """Raise FlopcalcError for an object that is neither a name nor a module or a function that builds one."""
     if isinstance(what, Result):

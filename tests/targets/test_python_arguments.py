@@ -153,3 +153,18 @@ def test_memory_takes_the_input_as_others_do() -> None:
     assert found.to_dict() == flopcalc.memory("resnet18", (3, 64, 64)).to_dict()
     with pytest.raises(FlopcalcError, match="inputs and input are both given"):
         flopcalc.memory("resnet18", "3x64x64", input="3x64x64")
+
+
+@pytest.mark.parametrize("given", ["no", 2, (), [True]])
+def test_flags_are_true_or_false(given: Any) -> None:
+    """Text such as "no" was taken for True."""
+    with pytest.raises(FlopcalcError, match=r"fused is .*, not True or False"):
+        flopcalc.roofline("resnet18", device="h100", fused=given)
+    with pytest.raises(FlopcalcError, match=r"fused is .*, not True or False"):
+        flopcalc.training("resnet18", fused=given)
+    with pytest.raises(FlopcalcError, match=r"first is .*, not True or False"):
+        flopcalc.training(LAYER, first=given)
+    with pytest.raises(FlopcalcError, match=r"channels_last is .*, not True or False"):
+        flopcalc.bench("conv", c_in=8, channels_last=given)
+    with pytest.raises(FlopcalcError, match=r"inplace is .*, not True or False"):
+        flopcalc.replace(pytest.importorskip("torch").nn.Conv2d(8, 8, 3), "ghost", inplace=given)

@@ -17,7 +17,7 @@ from flopcalc.networks.training import TrainingOptions, check_patterns, matched
 from flopcalc.spec.operator import Evaluation
 from flopcalc.targets.call import refuse_on_result
 from flopcalc.targets.read import Target, read_target
-from flopcalc.targets.spec import as_texts, from_python
+from flopcalc.targets.spec import as_flag, as_texts, from_python
 
 # All layers are trained, and none is computed twice.
 PLAIN = TrainingOptions()
@@ -163,13 +163,13 @@ def training(
     (14676480, 14676480, 14676480)
     """
     options = TrainingOptions(
-        as_texts(freeze, "freeze", "conv1"), as_texts(checkpoint, "checkpoint", "layer1"), bool(fused)
+        as_texts(freeze, "freeze", "conv1"), as_texts(checkpoint, "checkpoint", "layer1"), as_flag(fused, "fused")
     )
     if isinstance(what, Network | Evaluation):
         of_target = {"input": input, "replace": replace, "where": where, "keep": keep, "set": set, "arg": arg}
         refuse_on_result(what, batch, {**of_target, "method": method})
     if isinstance(what, Evaluation):
-        return operator_training(what, options, first=bool(first))
+        return operator_training(what, options, first=first is not None and as_flag(first, "first"))
     if first is False:
         why = "first=False is for an operator: the input of a network needs no gradient"
         raise FlopcalcError("bad-option", why, "leave it out, or give the result of flopcalc.layer")
