@@ -1,6 +1,7 @@
 """Networks derived from other networks: `like: resnet50`, `set: {blocks: [3, 4, 23, 3]}`."""
 
 import os
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ from flopcalc.text.input_file import read_bytes
 from flopcalc.text.yaml_file import File, Map, Seq, copied, read_content
 
 MAX_CHAIN = 5
+_DOTS = re.compile(r"^(\./+)+")
 _OWN = ("name", "title", "mirrors", "calls", "source", "input", "reference")
 OF_DERIVED = ("like", "set", *_OWN)
 
@@ -59,12 +61,16 @@ def read_files(path: str, files: Files, depth: int = 0) -> tuple[Any, str]:
     file = network_file(path)
     file.known(data, OF_DERIVED, "(top level)")
     if depth >= MAX_CHAIN:
-        raise file.error(data, "like", f"more than {MAX_CHAIN} networks, each like the next; is one like itself?")
+        raise file.error(data, "like", f"more than {MAX_CHAIN} networks, each like the next")
     target = str(data["like"])
     if target.endswith((".yaml", ".yml")):
-        target = os.path.join(os.path.dirname(path), target)
+        target = os.path.join(os.path.dirname(path), _DOTS.sub("", target))
     try:
-        base, base_path = read_files(files.find(target), files, depth + 1)
+        found = files.find(target)
+        if found in files.contents:
+            chain = " like ".join([*list(files.contents)[list(files.contents).index(found) :], found])
+            raise file.error(data, "like", f"the network is like itself: {chain}", "name another network")
+        base, base_path = read_files(found, files, depth + 1)
     except FlopcalcError as error:
         if error.code in ("unknown-network", "unreadable-file"):
             raise file.error(data, "like", error.message, error.hint) from None
