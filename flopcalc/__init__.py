@@ -12,7 +12,8 @@ All results offer the same kinds of cost: params, macs, flops, activations, traf
 Names are loaded on first use, so that `import flopcalc` stays light.
 """
 
-from typing import TYPE_CHECKING
+# As in `typing`, whose import takes longer than all of this file: in the program, Ctrl-C is not quiet before it ends.
+TYPE_CHECKING = False
 
 __version__ = "0.1.0"
 
