@@ -13,13 +13,14 @@ import click
 
 from flopcalc import __version__
 from flopcalc.cli.output import encodable
-from flopcalc.errors import ExitCode, FlopcalcError, printable
+from flopcalc.errors import ExitCode, FlopcalcError, clip, printable
 
 # The object of the context in a process that runs this command line only.
 OWN_PROCESS = "own process"
 # The signals that asked this process to end. Other code may have made another error of the interrupt.
 REQUESTS: list[int] = []
 _INTERRUPTED = 130
+_AGAIN = "install flopcalc again"
 
 # name -> summary, as `flopcalc --help` shows it; a test compares it with the command's own.
 COMMANDS = {
@@ -158,6 +159,8 @@ def _traceback(code: ExitCode) -> int:
 
 def _unwritten(error: OSError | SystemExit | None) -> int:
     """Standard output takes no more text. None: only its reader left (`| head`), which is not an error."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return _unusable(error)
     # What is still in the buffer would fail again when the interpreter ends.
     null = os.open(os.devnull, os.O_WRONLY)
     with suppress(OSError, ValueError):
@@ -168,12 +171,26 @@ def _unwritten(error: OSError | SystemExit | None) -> int:
     return _fail(f"cannot write the output: {why}", "check where the output goes, or write to a file with -o")
 
 
+def _unusable(error: OSError) -> int:
+    """A file or folder that no part of the program asks for carefully, such as one of flopcalc itself."""
+    path = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else str(error.filename)
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    # In a checkout the shipped files are beside the package.
+    folders = (package, os.path.join(os.path.dirname(package), "configs"))
+    ours = os.path.abspath(path).startswith(tuple(os.path.join(folder, "") for folder in folders))
+    hint = f"{_AGAIN}, or see `flopcalc doctor`" if ours else "check that path, or see the traceback with --debug"
+    return _fail(f"cannot use {clip(path, 200)}: {error.strerror}", hint, ExitCode.MISSING if ours else ExitCode.USAGE)
+
+
 def _unexpected(error: Exception) -> int:
     text = " ".join(f"{type(error).__name__}: {error}".split())[:300].rstrip(".")
     if isinstance(error, ImportError) and not (error.name or "").startswith("flopcalc"):
         hint = "`flopcalc doctor --imports` shows what is broken"
         return _fail(f"a package that flopcalc needs cannot be imported ({text})", hint, ExitCode.MISSING)
-    return _fail(f"a bug in flopcalc ({text})", "run again with --debug and report the output", ExitCode.BUG)
+    hint = "run again with --debug and report the output"
+    if isinstance(error, ModuleNotFoundError):
+        hint = f"a part of it is missing: {_AGAIN}; otherwise {hint}"
+    return _fail(f"a bug in flopcalc ({text})", hint, ExitCode.BUG)
 
 
 def _one_line(text: str, length: int = 400) -> str:
