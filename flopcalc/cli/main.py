@@ -127,9 +127,7 @@ def main(args: list[str] | None = None) -> int:
     except click.ClickException as error:
         if debug:
             return _traceback(ExitCode.USAGE)
-        context = getattr(error, "ctx", None)
-        path = context.command_path if context else "flopcalc"
-        return _fail(_one_line(error.format_message()), f"{path} --help shows the options")
+        return _fail(_one_line(error.format_message()), _click_hint(error))
     except (click.Abort, KeyboardInterrupt):
         return _INTERRUPTED
     except (OSError, SystemExit) as error:
@@ -144,6 +142,22 @@ def main(args: list[str] | None = None) -> int:
         if debug:
             return _traceback(ExitCode.BUG)
         return _unexpected(error)
+
+
+def _click_hint(error: click.ClickException) -> str:
+    """Where the options are shown; for something missing also the example of the command."""
+    context: click.Context | None = getattr(error, "ctx", None)
+    if context is None:
+        return "flopcalc --help shows the options"
+    hint = f"{context.command_path} --help shows the options"
+    if isinstance(error, click.MissingParameter):
+        example = (context.command.epilog or "").removeprefix("Example: ")
+        flags = [] if isinstance(error.param, click.Argument) or error.param is None else error.param.opts
+        if "--cin" in flags and "--cin" not in example:
+            # The example is one of a network.
+            example = "--cin 64"
+        return f"write for example {example}; {hint}" if example else hint
+    return hint
 
 
 def _traceback(code: ExitCode) -> int:
