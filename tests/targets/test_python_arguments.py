@@ -115,6 +115,8 @@ def test_the_channels_of_an_operator_are_asked_for() -> None:
 @pytest.mark.parametrize(
     ("call", "why"),
     [
+        (lambda: flopcalc.solve("resnet18", "batch", "macs <= 9G", batch=3), "batch is given as 3, and searched for"),
+        (lambda: flopcalc.solve("resnet18", "batch", "peak_memory <= 9G", batch=3), "batch is given as 3"),
         (lambda: flopcalc.solve("conv", "c_out", "macs <= 1G", c_in=64, k="x"), "k is 'x'"),
         (lambda: flopcalc.solve("conv", "c_out", "macs <= 1G", c_in=64, h=-1), "hw is -1"),
         (lambda: flopcalc.solve("conv", "c_out", "macs <= 1G", c_in=64, bias="maybe"), "option bias is 'maybe'"),

@@ -11,7 +11,7 @@ from flopcalc.analysis.solving.command import command
 from flopcalc.analysis.solving.question import PICKS, Question, bases_of, read_limits
 from flopcalc.analysis.solving.search import Found, Search
 from flopcalc.analysis.solving.solution import Solution
-from flopcalc.analysis.solving.subjects import Changed, DescribedNetwork, OneOperator, PythonModel
+from flopcalc.analysis.solving.subjects import BATCH, Changed, DescribedNetwork, OneOperator, PythonModel
 from flopcalc.analysis.solving.variables import Variable, checked_names, of_network, of_operator, restricted
 from flopcalc.cost.cost import DTYPE_BYTES
 from flopcalc.cost.geometry import geometry
@@ -133,6 +133,9 @@ def solve_spec(
         raise FlopcalcError("bad-option", f"dtype is {clip(dtype)}", f"one of: {', '.join(DTYPE_BYTES)}")
     if not targets:
         raise FlopcalcError("bad-usage", "no target is given", "write for example --target 'macs <= 300M'")
+    if spec.kind == "network" and BATCH in names and spec.batch != 1:
+        why = f"batch is given as {clip(spec.batch)}, and searched for"
+        raise FlopcalcError("bad-usage", why, "leave out batch, or --for batch")
     if is_about_memory((*targets, *subjects), spec.kind):
         return solve_batch(spec, names, (*targets, *subjects), dtype)
     limits = read_limits((*targets, *subjects), spec.kind)
