@@ -248,7 +248,7 @@ def test_modules(project: pytest.Pytester) -> None:
     pytest.importorskip("torch")
     text = go(project, MODULES, passed=4, failed=3)
     assert "broken failed: ValueError: no such width" in text
-    assert "3 is an int, not an nn.Module" in text
+    assert "the target is 3, not a name, a path or a PyTorch model" in text
     assert "input_shape is without the batch" in text
 
 

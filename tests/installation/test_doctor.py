@@ -111,8 +111,8 @@ def test_every_hint_names_the_same_version() -> None:
     checked = 0
     for path in (ROOT / "flopcalc").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "missing_package":
-                requirement = node.args[1]
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "optional.load":
+                requirement = node.args[2]
                 if isinstance(requirement, ast.Constant):
                     written = requirement.value
                     assert isinstance(written, str)
