@@ -292,7 +292,9 @@ def _explained() -> Iterator[None]:
         cause = error.__cause__
         if isinstance(cause, NeedsAutogradError):
             why = f"it differentiates{place_of(cause)}"
-        elif isinstance(cause, Exception) and not isinstance(cause, NoFormError) and needs_values(cause):
+        elif isinstance(cause, NoFormError):
+            why = f"{cause}{place_of(cause)}"
+        elif isinstance(cause, Exception) and needs_values(cause):
             why = f"it reads values of tensors{place_of(cause)}"
         raise _no_form(why, "vary fewer axes, with --vary") from error
 
