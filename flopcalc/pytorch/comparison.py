@@ -35,7 +35,7 @@ def compare_layer(evaluation: Evaluation) -> list[Comparison]:
     module = build_layer(evaluation, device="meta")
     counted = count(module, input_shape(evaluation))
     parts = {part.name: {kind: getattr(part, kind) for kind in OF_A_KERNEL} for part in evaluation.cost}
-    rows = _compare(parts, counted, alone=not any(True for _ in module.children()))
+    rows = _compare(parts, counted, alone=not any(child is not None for child in module._modules.values()))
     elements = evaluation.geometry.batch * prod(evaluation.out_shape)
     sizes = {"output": elements}, {"output": _size(counted)}
     total = {kind: evaluation.cost.total(kind) for kind in COMPARED}

@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary, WeakSet
 from torch import nn
 
 from flopcalc.catalog import registry
+from flopcalc.pytorch.named_class import file_of
 from flopcalc.spec.containment import contained_import
 
 # The attribute of a marked module: the operator with its options, `spconv(alpha=1/4)`.
@@ -53,7 +54,7 @@ def register(operator: str, layer_file: Any) -> None:
 
 
 def _is_torchs(cls: type) -> bool:
-    return cls.__module__.partition(".")[0] in ("torch", "builtins")
+    return file_of(cls).partition(".")[0] in ("torch", "builtins")
 
 
 def _operator_of_class(cls: type) -> str | None:
@@ -69,7 +70,7 @@ def _operator_of_class(cls: type) -> str | None:
 
 
 def _look_in_plug_ins(cls: type) -> None:
-    package = cls.__module__.partition(".")[0]
+    package = file_of(cls).partition(".")[0]
     for name, packages in _plug_ins(tuple(sys.path)):
         if packages is None or package in packages:
             # A plug-in that fails has no layers. Commands that name it report the error.

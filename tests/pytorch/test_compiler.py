@@ -97,10 +97,26 @@ for one in threads:
 assert seen == [16] * 4
 assert eval_frame._stance == stance
 """
+FAKE = """
+from torch._subclasses.fake_tensor import FakeTensorMode
+from flopcalc import memory
+
+class Doubled(nn.Linear):
+    def forward(self, x):
+        return super().forward(x) @ torch.ones(4, 4)
+
+with FakeTensorMode() as mode:
+    model, given = Doubled(8, 4), torch.ones(2, 8)
+    for way in ({}, {"witness": "dispatch"}, {"on": "cpu"}):
+        assert count_call(model, [given], **way).macs == 2 * 8 * 4 + 2 * 4 * 4
+    assert memory(model, (8,)).weights == 4 * 36
+    # The mode is on again.
+    assert type(torch.ones(2)) is type(given) is type(model.weight.data) is not torch.Tensor
+"""
 
 
 @pytest.mark.parametrize(
-    "steps", [COMPILED, FIRST_COUNTED, BRANCHES, THREADS], ids=["before", "after", "cond", "threads"]
+    "steps", [COMPILED, FIRST_COUNTED, BRANCHES, THREADS, FAKE], ids=["before", "after", "cond", "threads", "fake"]
 )
 def test_code_is_compiled_as_before(steps: str) -> None:
     """Each in a process of its own, since the compiler is the process's."""

@@ -320,24 +320,6 @@ def test_an_iterator_is_not_used_up() -> None:
     assert list(module.numbers) == [0, 1, 2]
 
 
-def test_what_holds_a_tensor_and_cannot_be_copied_is_named() -> None:
-    class Sealed:
-        def __init__(self) -> None:
-            self.tensor = torch.ones(3)
-
-        def __reduce_ex__(self, protocol: Any) -> Any:
-            raise TypeError("sealed")
-
-    with pytest.raises(FlopcalcError, match=r"Plain\.sealed cannot be copied"):
-        count(Plain(sealed=Sealed()), (1, 4))
-
-    class Empty:
-        def __reduce_ex__(self, protocol: Any) -> Any:
-            raise TypeError("sealed")
-
-    assert count(Plain(empty=Empty()), (1, 4)).macs == 16
-
-
 def test_deep_and_wide_modules(monkeypatch: pytest.MonkeyPatch) -> None:
     """What can run can be counted, and the work of a copy is linear in the number of modules."""
     deep: nn.Module = nn.Linear(2, 2)

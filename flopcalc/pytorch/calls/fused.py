@@ -10,6 +10,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from flopcalc.pytorch.counting.contents import parameters_of
+
 Fused = Literal["", "attention", "attention without weights", "layer"]
 
 
@@ -31,7 +33,7 @@ def fused_kind(
         kind = "layer" if usual and _is_plain(module.self_attn, query) else ""
     else:
         return ""
-    return "" if any(map(needs_gradient, chain([query], module.parameters()))) else kind
+    return "" if any(map(needs_gradient, chain([query], parameters_of(module)))) else kind
 
 
 def _is_plain(one: nn.MultiheadAttention, query: Tensor) -> bool:

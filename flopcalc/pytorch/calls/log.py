@@ -18,6 +18,7 @@ from flopcalc.pytorch.calls.fused import fused_kind
 from flopcalc.pytorch.calls.nodes import nodes_of
 from flopcalc.pytorch.calls.trace import trace_of
 from flopcalc.pytorch.counting import dispatch
+from flopcalc.pytorch.counting.contents import modules_of
 from flopcalc.pytorch.counting.counter import count_call
 from flopcalc.pytorch.counting.dispatch import left_alone
 from flopcalc.pytorch.counting.kernels import tensors
@@ -55,7 +56,7 @@ class Log:
         copies = twin.named_parameters(remove_duplicate=False)
         self._functions = _Functions(self, {id(one) for name, one in copies if name in frozen})
         handles = []
-        for one in twin.modules():
+        for _, one in modules_of(twin):
             if isinstance(one, torch.jit.ScriptModule):
                 continue
             handles.append(one.register_forward_pre_hook(self._enter, prepend=True, with_kwargs=True))

@@ -6,6 +6,8 @@ from typing import Any
 from torch import nn
 
 from flopcalc.presets.call import Node
+from flopcalc.pytorch.counting.contents import modules_of
+from flopcalc.pytorch.named_class import file_of
 
 # Read from modules where they are numbers, sizes or flags.
 _SETTINGS = (
@@ -19,14 +21,15 @@ _SETTINGS = (
 def nodes_of(module: nn.Module) -> tuple[list[Node], dict[int, int]]:
     """All modules of a tree, and the index of each by its identity."""
     index: dict[int, int] = {}
-    named = list(module.named_modules())
+    named = modules_of(module)
     for place, (_, one) in enumerate(named):
         index[id(one)] = place
     return [_node(name, one, index) for name, one in named], index
 
 
 def _node(name: str, module: nn.Module, index: Mapping[int, int]) -> Node:
-    children = tuple(index[id(child)] for _, child in module.named_children())
+    children = {id(child): child for child in module._modules.values() if child is not None}
+    below = tuple(index[id(child)] for child in children.values())
     facts: dict[str, Any] = {}
     for key in _SETTINGS:
         value = getattr(module, key, None)
@@ -34,7 +37,7 @@ def _node(name: str, module: nn.Module, index: Mapping[int, int]) -> Node:
             facts[key] = tuple(value) if isinstance(value, list) else value
     facts["params"] = tuple((key, tuple(one.shape)) for key, one in module._parameters.items() if one is not None)
     bases = tuple(class_name(base) for base in type(module).__mro__ if base is not object)
-    return Node(name, bases[0], bases, children, facts)
+    return Node(name, bases[0], bases, below, facts)
 
 
 def _is_sizes(value: Any) -> bool:
@@ -43,6 +46,6 @@ def _is_sizes(value: Any) -> bool:
 
 def class_name(cls: type) -> str:
     """`Conv2d` for a class of torch.nn, `timm.layers.norm_act.BatchNormAct2d` for others."""
-    if getattr(nn, cls.__name__, None) is cls or cls.__module__.startswith("torch.nn.modules."):
+    if getattr(nn, cls.__name__, None) is cls or file_of(cls).startswith("torch.nn.modules."):
         return cls.__name__
-    return f"{cls.__module__}.{cls.__qualname__}"
+    return f"{file_of(cls)}.{cls.__qualname__}"

@@ -20,10 +20,10 @@ from flopcalc.errors import FlopcalcError, reason
 from flopcalc.presets.call import Call, CallLog, Sized, ToolFailsError
 from flopcalc.pytorch.calls.nodes import nodes_of
 from flopcalc.pytorch.calls.own_thread import in_own_thread
+from flopcalc.pytorch.counting.contents import buffers_of, modules_of, parameters_of
 from flopcalc.pytorch.counting.counter import count_call
 from flopcalc.pytorch.counting.dispatch import left_alone
 from flopcalc.pytorch.counting.kernels import tensors
-from flopcalc.pytorch.counting.layers import modules_of
 from flopcalc.pytorch.counting.process_state import kept_state
 
 _C: Any = torch._C
@@ -70,10 +70,10 @@ class Trace:
     def watch(self, twin: nn.Module, module: Callable[[], str]) -> Iterator[None]:
         """Trace the method of a copy, each time that it is called from outside. The last call is kept."""
         _, index = nodes_of(twin)
-        for one in twin.modules():
+        for _, one in modules_of(twin):
             _unnamed(one)
         with ExitStack() as undone:
-            for one in twin.modules():
+            for _, one in modules_of(twin):
                 if not isinstance(one, torch.jit.ScriptModule):
                     scopes = _Scopes(str(index[id(one)]))
                     undone.callback(one.register_forward_pre_hook(scopes.enter, prepend=True).remove)
@@ -82,7 +82,7 @@ class Trace:
             if place == "forward" and type(twin).__call__ is nn.Module.__call__:
                 # With the hooks of the module, which change what a counter sees.
                 place, method = "_compiled_call_impl", twin._call_impl
-            twin.__dict__[place] = partial(self._traced, method, [*twin.parameters(), *twin.buffers()])
+            twin.__dict__[place] = partial(self._traced, method, [*parameters_of(twin), *buffers_of(twin)])
             undone.callback(twin.__dict__.pop, place)
             yield
 

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from flopcalc.pytorch.counting.compiler import compiler_aside
-from flopcalc.pytorch.counting.layers import modules_of
+from flopcalc.pytorch.counting.contents import modules_of
 from flopcalc.pytorch.counting.process_state import kept_state
 
 # Counters replace functions of the whole process while they run, so one runs at a time.

@@ -13,6 +13,7 @@ from flopcalc.pytorch.counters.counters import COUNTERS, Counter, Result
 from flopcalc.pytorch.counters.figure import Figure
 from flopcalc.pytorch.counters.guard import guarded
 from flopcalc.pytorch.counters.installed import load, version_of
+from flopcalc.pytorch.counting.contents import dtype_of, named_buffers_of, parameters_of
 from flopcalc.pytorch.counting.copying import Copier
 from flopcalc.pytorch.counting.counter import check_countable
 from flopcalc.pytorch.counting.evaluation_mode import evaluate
@@ -96,10 +97,10 @@ def _usable(copy: nn.Module) -> None:
     Biases of 1 keep the values of deep networks from becoming so small that a CPU multiplies them slowly.
     """
     with torch.no_grad():
-        for where, buffer in copy.named_buffers():
+        for where, buffer in named_buffers_of(copy):
             if where.endswith("running_var"):
                 buffer.fill_(1)
-        for parameter in copy.parameters():
+        for parameter in parameters_of(copy):
             if parameter.ndim == 1 and parameter.is_floating_point():
                 parameter.fill_(1)
 
@@ -108,19 +109,19 @@ def _copy(module: nn.Module, reading: Reading, device: str) -> tuple[nn.Module, 
     """A copy of the module and of its arguments on a device, in evaluation mode, with gradients as in the original."""
     generator = torch.Generator().manual_seed(0)
     meta = device == "meta"
-    copier = Copier(on_meta if meta else on_cpu(generator), gradients=True)
-    copy: nn.Module = copier.copy(module)
-    evaluate(copy)
-    if not meta and has_no_values(module):
-        _usable(copy)
-    dtype = next((one.dtype for one in copy.parameters() if one.is_floating_point()), torch.get_default_dtype())
+    with Copier(on_meta if meta else on_cpu(generator), gradients=True) as copier:
+        copy: nn.Module = copier.copy(module)
+        evaluate(copy)
+        if not meta and has_no_values(module):
+            _usable(copy)
+        dtype = dtype_of(copy)
 
-    def new(shape: tuple[int, ...]) -> Tensor:
-        empty = torch.empty(shape, dtype=dtype, device="meta")
-        return empty if meta else input_values(empty, generator)
+        def new(shape: tuple[int, ...]) -> Tensor:
+            empty = torch.empty(shape, dtype=dtype, device="meta")
+            return empty if meta else input_values(empty, generator)
 
-    def values(tensor: Tensor) -> Tensor:
-        return input_values(tensor, generator) if is_meta(tensor) else real_copy(tensor)
+        def values(tensor: Tensor) -> Tensor:
+            return input_values(tensor, generator) if is_meta(tensor) else real_copy(tensor)
 
-    given, by_name = placed(reading, copier, on_meta if meta else values, new)
+        given, by_name = placed(reading, copier, on_meta if meta else values, new)
     return copy, given, by_name

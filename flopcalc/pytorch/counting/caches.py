@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from flopcalc.pytorch.counting.contents import buffers_of, parameters_of
 from flopcalc.pytorch.counting.twins import is_meta
 
 _CONTAINERS = {dict, list, set, OrderedDict, defaultdict, deque}
@@ -206,7 +207,8 @@ _INSIDE: dict[type, tuple[str, ...]] = {
 
 
 def _is_theirs(item: Any) -> bool:
-    return _is_theirs_name(getattr(item, "__module__", None) or "torch")
+    name = getattr(item, "__module__", None)
+    return _is_theirs_name(name if isinstance(name, str) and name else "torch")
 
 
 @functools.cache
@@ -262,7 +264,7 @@ def _is_valueless(item: Any, depth: int = 4) -> bool:
     if isinstance(item, Mapping):
         return len(item) < 100 and any(_is_valueless(one, depth - 1) for one in list(item.values()))
     if isinstance(item, nn.Module):
-        return any(map(is_meta, (*item.parameters(), *item.buffers())))
+        return any(map(is_meta, (*parameters_of(item), *buffers_of(item))))
     if isinstance(item, type | ModuleType) or kind is FunctionType or _is_theirs(kind):
         return False
     return any(_is_valueless(one, depth - 1) for one in list(getattr(item, "__dict__", {}).values())[:100])

@@ -41,6 +41,18 @@ def compiler_aside() -> Iterator[None]:
                     torch._dynamo.reset()
 
 
+@contextmanager
+def fake_tensors_aside() -> Iterator[None]:
+    """Let tensors be real, or on the meta device, where the caller has a FakeTensorMode on: it refuses all others."""
+    if "torch._subclasses.fake_tensor" not in sys.modules:
+        yield
+        return
+    from torch._subclasses.fake_tensor import unset_fake_temporarily
+
+    with unset_fake_temporarily():
+        yield
+
+
 def _force_eager() -> Any:
     """What ends the stance; None for a torch before 2.6, and inside of a compiled function."""
     if not hasattr(torch.compiler, "set_stance"):

@@ -9,6 +9,7 @@ import copy
 import copyreg
 import functools
 import io
+import operator
 import threading
 import types
 import weakref
@@ -20,8 +21,21 @@ import torch
 from torch import Tensor, nn
 
 from flopcalc.errors import FlopcalcError, clip, reason
+from flopcalc.pytorch.counting.objects import (
+    attributes,
+    has_finaliser,
+    holds_tensors,
+    is_all_attributes,
+    same_generator,
+    set_attributes,
+    set_state,
+    silence,
+    slots,
+    stream_to_nowhere,
+)
 from flopcalc.pytorch.counting.stand_ins import WRAPPERS, Unavailable, Wrapper
 from flopcalc.pytorch.counting.twins import Twin, on_meta, tensor_twin
+from flopcalc.pytorch.named_class import file_of
 
 _SHARED: frozenset[type] = frozenset(
     {
@@ -42,6 +56,7 @@ _PLAIN = {torch._C._dispatch_keys(torch.empty(0, device=device)).raw_repr() for 
 _keys = torch._C._dispatch_keys
 _empty_like, _empty_strided, _clone = torch.empty_like, torch.empty_strided, Tensor.clone
 _TENSORS = {Tensor, nn.Parameter}
+_HOW = "counting works on a copy of the module: remove this attribute first"
 
 
 class Copier:
@@ -57,6 +72,18 @@ class Copier:
         self._modules: list[tuple[nn.Module, nn.Module]] = []
         # Classes of modules without a way of their own.
         self._plain: set[type[nn.Module]] = set()
+        # Copies for whose end their class does something.
+        self._finalised: list[Any] = []
+        # The class of the module, and its attribute, that is being copied: for errors.
+        self._at: tuple[str, str] | None = None
+
+    def __enter__(self) -> "Copier":
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        """Let the copies end quietly. They must not be used from then on."""
+        for made in self._finalised:
+            silence(made)
 
     def copy(self, value: Any) -> Any:
         """The copy of a value. Raises FlopcalcError (cannot-copy)."""
@@ -65,6 +92,7 @@ class Copier:
             # Modules are filled one after the other, so that nesting is not limited by Python's stack.
             while self._modules:
                 self._fill(*self._modules.pop())
+        self._at = None
         return made
 
     def value(self, value: Any) -> Any:
@@ -86,7 +114,16 @@ class Copier:
         make = _BY_TYPE.get(kind)
         if make is None:
             make = next((rule for base, rule in _BY_BASE if isinstance(value, base)), Copier._object)
-        return self._keep(value, make(self, value))
+        try:
+            made = make(self, value)
+        except (FlopcalcError, RecursionError):
+            raise
+        except Exception as error:
+            if isinstance(value, Tensor | nn.Module):
+                raise
+            # Here and not where it is held: what is next to it in a list or an object is copied all the same.
+            made = self._fallback(value, error)
+        return self._keep(value, made)
 
     def _keep(self, value: Any, made: Any) -> Any:
         self.memo[id(value)] = made
@@ -111,7 +148,7 @@ class Copier:
 
     def _tuple(self, value: tuple[Any, ...]) -> Any:
         items = tuple(map(self.value, value))
-        if all(map(_same, items, value)):
+        if all(map(operator.is_, items, value)):
             return value
         # A tuple that leads back to itself, through a list, was made meanwhile.
         return self.memo.get(id(value), tuple.__new__(type(value), items))
@@ -127,7 +164,7 @@ class Copier:
         if isinstance(module, torch.jit.ScriptModule):
             return self._script(module)
         kind = type(module)
-        inner = WRAPPERS.get(kind.__name__) if kind.__module__.startswith("torch.") else None
+        inner = WRAPPERS.get(kind.__name__) if file_of(kind).startswith("torch.") else None
         try:
             made = Wrapper() if inner else object.__new__(kind)
         except TypeError:
@@ -140,7 +177,10 @@ class Copier:
             made.training = module.training
         else:
             self._modules.append((module, made))
-            self._plain.add(kind)
+            if has_finaliser(kind):
+                self._finalised.append(made)
+            else:
+                self._plain.add(kind)
         return made
 
     def _fill(self, module: nn.Module, made: nn.Module) -> None:
@@ -164,13 +204,14 @@ class Copier:
             if held is dict and plain and name in _HOLDERS:
                 state[name] = self._tensors_of(item)
                 continue
+            self._at = kind.__name__, name
             try:
                 state[name] = self.value(item)
             except FlopcalcError:
                 raise
             except Exception as error:
-                state[name] = self._fallback(f"{kind.__name__}.{name}", item, error)
-        for name in _slots(kind):
+                state[name] = self._fallback(item, error)
+        for name in slots(kind):
             if hasattr(module, name):
                 object.__setattr__(made, name, self.value(getattr(module, name)))
 
@@ -202,13 +243,33 @@ class Copier:
             made[name] = twin
         return made
 
-    def _fallback(self, where: str, value: Any, error: Exception) -> Any:
+    def _fallback(self, value: Any, error: Exception) -> Any:
         """What takes the place of a value that cannot be copied: the value itself, where a forward cannot harm it."""
         if hasattr(value, "__next__"):
-            return Unavailable(_cannot(where, value, error))
+            return Unavailable(self._cannot(value, error))
+        if is_all_attributes(type(value)) and not isinstance(error, RecursionError):
+            # Its class refuses, or fails.
+            return self._by_attributes(value)
         if holds_tensors(value):
-            raise _cannot(where, value, error) from error
+            raise self._cannot(value, error) from error
         return self._keep(value, value)
+
+    def _by_attributes(self, value: Any) -> Any:
+        kind: Any = type(value)
+        made = self._new(value, object.__new__(kind))
+        set_attributes(made, self._items(attributes(value), {}))
+        return made
+
+    def _new(self, value: Any, made: Any) -> Any:
+        """An object that was made for a copy."""
+        if made is not value and has_finaliser(type(made)):
+            self._finalised.append(made)
+        return self._keep(value, made)
+
+    def _cannot(self, value: object, error: Exception) -> FlopcalcError:
+        where = ".".join(self._at) if self._at else "an input"
+        what = f"{where} cannot be copied: it is {clip(value)} ({type(error).__name__}: {reason(error)})"
+        return FlopcalcError("cannot-copy", what, _HOW)
 
     def _script(self, module: Any) -> Any:
         made = torch.jit._recursive.wrap_cpp_module(copy.deepcopy(module._c))  # type: ignore[no-untyped-call]
@@ -284,17 +345,6 @@ class Copier:
             made[self.value(key)] = self.value(item)
         return made
 
-    def _generator(self, value: torch.Generator) -> Any:
-        made = torch.Generator(device=value.device)
-        made.set_state(value.get_state())
-        return made
-
-    def _stream(self, value: Any) -> Any:
-        """What the forward writes to a file goes nowhere."""
-        if getattr(value, "name", "") in {"<stdout>", "<stderr>"} or not value.writable():
-            return value
-        return io.StringIO() if isinstance(value, io.TextIOBase) else io.BytesIO()
-
     def _object(self, value: Any) -> Any:
         kind = type(value)
         if issubclass(kind, type):
@@ -303,7 +353,7 @@ class Copier:
             # It may copy by itself what it holds: those of its tensors and modules that the memo knows stay ours.
             self._items(dict(getattr(value, "__dict__", {})), {})
             try:
-                return kind.__deepcopy__(value, self.memo)
+                return self._new(value, kind.__deepcopy__(value, self.memo))
             except Exception:
                 # It refuses, or cannot; what follows is what a class without it would get.
                 self.memo.pop(id(value), None)
@@ -312,31 +362,14 @@ class Copier:
         if isinstance(parts, str):
             return value
         make, given, state, listed, keyed = (*parts, None, None, None)[:5]
-        made = self._keep(value, make(*self.value(given)))
+        made = self._new(value, make(*self.value(given)))
         if state is not None:
-            _set_state(made, self.value(state))
+            set_state(made, self.value(state))
         for item in listed or ():
             made.append(self.value(item))
         for key, item in keyed or ():
             made[self.value(key)] = self.value(item)
         return made
-
-    def _whatever(self, value: Any) -> Any:
-        return value
-
-
-def holds_tensors(value: Any, depth: int = 4) -> bool:
-    """Whether a value holds a tensor or a module, down to some depth."""
-    if isinstance(value, Tensor | nn.Module):
-        return True
-    if depth == 0 or type(value) in _SHARED:
-        return False
-    inner = [*vars(value).values()] if hasattr(value, "__dict__") else []
-    if isinstance(value, dict):
-        inner += value.values()
-    elif isinstance(value, list | tuple | set | frozenset):
-        inner += value
-    return any(holds_tensors(one, depth - 1) for one in inner)
 
 
 _BY_TYPE: dict[type, Callable[[Copier, Any], Any]] = {
@@ -351,7 +384,7 @@ _BY_TYPE: dict[type, Callable[[Copier, Any], Any]] = {
     types.MethodType: Copier._method,
     types.BuiltinFunctionType: Copier._builtin,
     functools.partial: Copier._partial,
-    torch.Generator: Copier._generator,
+    torch.Generator: lambda copier, value: same_generator(value),
     weakref.WeakSet: Copier._collection,
     weakref.WeakKeyDictionary: Copier._weak_items,
     weakref.WeakValueDictionary: Copier._weak_items,
@@ -363,38 +396,7 @@ _BY_BASE: tuple[tuple[type | tuple[type, ...], Callable[[Copier, Any], Any]], ..
     (nn.Module, Copier._module),
     (Tensor, Copier._tensor),
     (weakref.ref, Copier._reference),
-    (io.IOBase, Copier._stream),
+    (io.IOBase, lambda copier, value: stream_to_nowhere(value)),
     (tuple, Copier._tuple),
-    (tuple(_SHARED), Copier._whatever),
+    (tuple(_SHARED), lambda copier, value: value),
 )
-
-
-def _same(one: object, other: object) -> bool:
-    return one is other
-
-
-@functools.lru_cache(maxsize=4096)
-def _slots(kind: Any) -> tuple[str, ...]:
-    """The attributes of a class outside of its dict; a private name has that of its class in front."""
-    found: list[str] = []
-    for base in kind.__mro__:
-        slots, own = vars(base).get("__slots__", ()), base.__name__.lstrip("_")
-        names = (slots,) if isinstance(slots, str) else slots
-        found += [f"_{own}{name}" if name[:2] == "__" != name[-2:] else name for name in names]
-    return tuple(name for name in found if name not in {"__dict__", "__weakref__"})
-
-
-def _set_state(made: Any, state: Any) -> None:
-    if hasattr(made, "__setstate__"):
-        made.__setstate__(state)
-        return
-    attributes, slots = state if isinstance(state, tuple) and len(state) == 2 else (state, None)
-    if attributes:
-        made.__dict__.update(attributes)
-    for name, item in (slots or {}).items():
-        object.__setattr__(made, name, item)
-
-
-def _cannot(where: str, value: object, error: Exception) -> FlopcalcError:
-    what = f"{where} cannot be copied: it is {clip(value)} ({type(error).__name__}: {reason(error)})"
-    return FlopcalcError("cannot-copy", what, "counting works on a copy of the module: remove this attribute first")

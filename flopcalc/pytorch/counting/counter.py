@@ -7,7 +7,6 @@ differentiate, and run there with them; some read values, and run on the CPU. Ea
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -18,7 +17,8 @@ from flopcalc.catalog.kernels import KernelRule
 from flopcalc.catalog.kernels import by_name as rules_by_operator
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks.collector import paused
-from flopcalc.pytorch.counting.compiler import compiler_aside
+from flopcalc.pytorch.counting.compiler import compiler_aside, fake_tensors_aside
+from flopcalc.pytorch.counting.contents import dtype_of, modules_of, named_buffers_of
 from flopcalc.pytorch.counting.copying import Copier
 from flopcalc.pytorch.counting.dispatch import DispatchCounter, OnDevice, compiled_in_pieces
 from flopcalc.pytorch.counting.evaluation_mode import evaluate
@@ -32,7 +32,7 @@ from flopcalc.pytorch.counting.failures import (
 )
 from flopcalc.pytorch.counting.kernels import tensors
 from flopcalc.pytorch.counting.kernels.own import OwnRules
-from flopcalc.pytorch.counting.layers import layers_by_module, modules_of
+from flopcalc.pytorch.counting.layers import layers_by_module
 from flopcalc.pytorch.counting.names import forget_names, name_modules
 from flopcalc.pytorch.counting.nested import whole_where_nested
 from flopcalc.pytorch.counting.outputs import drawn
@@ -168,7 +168,7 @@ def count_call(
     forward = function.__get__(module) if function else getattr(module, method, None)
     ways = list(readings(args, named or {}, forward))
     failures: list[Failure] = []
-    with kept_state([child for _, child in modules]), compiler_aside():
+    with fake_tensors_aside(), kept_state([child for _, child in modules]), compiler_aside():
         for device in ("meta", "cpu"):
             if on in {"auto", device}:
                 for reading in ways:
@@ -196,9 +196,11 @@ def _on_device(call: _Call, reading: Reading, device: Literal["meta", "cpu"], fa
     how, layers = _Pass(device, gradients=call.backward is not None), layers_by_module(call.modules)
     while True:
         recorder = call.tracing.recorder(layers)
+        generator = torch.Generator().manual_seed(0)
+        copier = Copier(on_meta if device == "meta" else on_cpu(generator), gradients=how.gradients)
         try:
-            with paused() if device == "meta" else nullcontext():
-                return _run(call, reading, how, recorder)
+            with paused() if device == "meta" else nullcontext(), copier:
+                return _run(call, reading, how, recorder, copier, generator)
         except FlopcalcError as error:
             if error.code not in {"cannot-copy", "too-large", "not-differentiable"}:
                 raise
@@ -216,10 +218,10 @@ def _on_device(call: _Call, reading: Reading, device: Literal["meta", "cpu"], fa
                 return None
 
 
-def _run(call: _Call, reading: Reading, how: _Pass, recorder: Recorder) -> Count:
-    generator = torch.Generator().manual_seed(0)
+def _run(
+    call: _Call, reading: Reading, how: _Pass, recorder: Recorder, copier: Copier, generator: torch.Generator
+) -> Count:
     original = call.module if how.on == "meta" else with_values(call.module, call.rebuild, "count")
-    copier = Copier(on_meta if how.on == "meta" else on_cpu(generator), gradients=how.gradients)
     twin: nn.Module = copier.copy(original)
     named = _copies(call, copier) or modules_of(twin)
     if call.backward is None:
@@ -315,8 +317,7 @@ def _modes(call: _Call, how: _Pass, recorder: Recorder, generator: torch.Generat
 def _arguments(
     twin: nn.Module, reading: Reading, how: _Pass, copier: Copier, generator: torch.Generator
 ) -> tuple[list[Any], dict[str, Any]]:
-    floats = (one.dtype for one in chain(twin.parameters(), twin.buffers()) if one.is_floating_point())
-    dtype = next(floats, torch.get_default_dtype())
+    dtype = dtype_of(twin)
     # Inputs go on asking for gradients as they did: a forward may differentiate by them.
     copier.gradients = True
 
@@ -332,7 +333,7 @@ def _arguments(
 
 def _usable(twin: nn.Module) -> None:
     """Give a copy with values made up those that a forward can compute with: a variance is not negative."""
-    for name, buffer in twin.named_buffers():
+    for name, buffer in named_buffers_of(twin):
         if name.endswith("running_var"):
             buffer.fill_(1)
 

@@ -1,14 +1,16 @@
-"""Putting a copy into evaluation mode."""
+"""Putting a copy into evaluation mode, or into training mode, also where its class refuses to."""
 
 from collections.abc import Iterable
 
 import torch
 from torch import nn
 
+from flopcalc.pytorch.counting.contents import modules_of
+
 
 def evaluate(module: nn.Module, modules: Iterable[nn.Module] | None = None) -> None:
-    """Put a copy into evaluation mode, also where its class refuses to. modules: all of its modules."""
-    modules = list(module.modules() if modules is None else modules)
+    """Put a copy into evaluation mode. modules: all of its modules."""
+    modules = _all(module, modules)
     # A frozen program of TorchScript has no such flag.
     if not any(getattr(child, "training", False) for child in modules):
         return
@@ -22,6 +24,20 @@ def evaluate(module: nn.Module, modules: Iterable[nn.Module] | None = None) -> N
             return
     for child in modules:
         child.__dict__["training"] = False
+
+
+def into_training(module: nn.Module, modules: Iterable[nn.Module] | None = None) -> None:
+    """Put a copy into training mode. modules: all of its modules."""
+    try:
+        module.train()
+    except Exception:
+        for child in _all(module, modules):
+            if not isinstance(child, torch.jit.ScriptModule):
+                child.__dict__["training"] = True
+
+
+def _all(module: nn.Module, modules: Iterable[nn.Module] | None) -> list[nn.Module]:
+    return [child for _, child in modules_of(module)] if modules is None else list(modules)
 
 
 def _decides_on_training(module: nn.Module) -> bool:

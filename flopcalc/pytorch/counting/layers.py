@@ -5,12 +5,13 @@ from collections.abc import Iterable
 from torch import nn
 from torch.nn.utils import parametrize
 
+from flopcalc.pytorch.named_class import file_of
 from flopcalc.pytorch.recognition import LAYERS, is_marked, operator_of
 
 
 def is_piece(module: nn.Module) -> bool:
     """Whether it is one of our modules that are not operators, of which described networks are built."""
-    return type(module).__module__.startswith(f"{LAYERS}._")
+    return file_of(type(module)).startswith(f"{LAYERS}._")
 
 
 def is_whole(module: nn.Module) -> bool:
@@ -20,23 +21,6 @@ def is_whole(module: nn.Module) -> bool:
 
 def _is_whole_class(module: nn.Module) -> bool:
     return operator_of(module) is not None or is_piece(module) or isinstance(module, nn.MultiheadAttention)
-
-
-def modules_of(module: nn.Module) -> list[tuple[str, nn.Module]]:
-    """The modules with their names, as `named_modules` gives them, each once; in one pass, and faster."""
-    found: list[tuple[str, nn.Module]] = []
-    seen: set[int] = set()
-    waiting = [("", module)]
-    while waiting:
-        name, one = waiting.pop()
-        if id(one) not in seen:
-            seen.add(id(one))
-            found.append((name, one))
-            prefix = f"{name}." if name else ""
-            children = [(prefix + key, child) for key, child in one._modules.items() if child is not None]
-            children.reverse()
-            waiting += children
-    return found
 
 
 def layers_by_module(modules: Iterable[tuple[str, nn.Module]]) -> dict[str, str]:

@@ -16,11 +16,12 @@ from flopcalc.networks.network import INPUT, Differentiated, Layer, Module, Netw
 from flopcalc.primitives.record import Primitive
 from flopcalc.primitives.registry import PRIMITIVES
 from flopcalc.pytorch.calls.log import log_of
+from flopcalc.pytorch.counting.contents import modules_of
 from flopcalc.pytorch.counting.counter import count_call
 from flopcalc.pytorch.counting.failures import CHECK_INPUTS
 from flopcalc.pytorch.counting.inputs import arguments, read_batch, read_inputs
 from flopcalc.pytorch.counting.kernels import Work
-from flopcalc.pytorch.counting.layers import is_piece, layers_by_module, modules_of
+from flopcalc.pytorch.counting.layers import is_piece, layers_by_module
 from flopcalc.pytorch.counting.record import Call, Count, Shapes
 from flopcalc.pytorch.counting.sharing import other_names, sharing_remarks
 from flopcalc.pytorch.counting.window import window_of

@@ -4,10 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from torch import nn
 
+from flopcalc.pytorch.counting.contents import modules_of
+
 
 def other_names(module: nn.Module) -> dict[str, tuple[str, ...]]:
     """Name of a module -> its other names. What a shared module holds is shared with it, and is not listed."""
-    modules = dict(module.named_modules())
+    modules = dict(modules_of(module))
     first = {id(child): name for name, child in modules.items()}
     found: dict[str, list[str]] = {}
     for name, child in modules.items():
@@ -21,7 +23,7 @@ def other_names(module: nn.Module) -> dict[str, tuple[str, ...]]:
 def tied_parameters(module: nn.Module) -> Iterator[tuple[str, str]]:
     """The full names of parameters that another module holds as well: each with its first name."""
     first: dict[int, str] = {}
-    for name, child in module.named_modules():
+    for name, child in modules_of(module):
         for key, tensor in child._parameters.items():
             if tensor is not None:
                 place = f"{name}.{key}" if name else key

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from flopcalc.errors import FlopcalcError
+from flopcalc.pytorch.counting.contents import buffers_of, parameters_of
 
 Twin = Callable[[Tensor], Tensor]
 
@@ -116,7 +117,7 @@ def bytes_of(module: nn.Module) -> int:
 
 
 def _tensors(module: nn.Module) -> Sequence[Tensor]:
-    found = (*module.parameters(), *module.buffers())
+    found = (*parameters_of(module), *buffers_of(module))
     return [tensor for tensor in found if not nn.parameter.is_lazy(tensor)]
 
 

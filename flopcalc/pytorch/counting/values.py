@@ -10,9 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from flopcalc.pytorch.counting.copying import Copier, holds_tensors
+from flopcalc.pytorch.counting.copying import Copier
 from flopcalc.pytorch.counting.inputs import Values, as_shape
+from flopcalc.pytorch.counting.objects import holds_tensors
 from flopcalc.pytorch.counting.twins import Twin
+from flopcalc.pytorch.named_class import file_of
 
 
 class Reading(NamedTuple):
@@ -96,25 +98,37 @@ def placed(
 ) -> tuple[list[Any], dict[str, Any]]:
     """The arguments of the copy. twin: makes a tensor in the place of a given one; new: one of a shape."""
     copier.twin = twin
+    # Identity of a list or dict -> what is made of it, which may be among what it holds.
+    memo: dict[int, Any] = {}
 
     def made(place: int | str, value: Any) -> Any:
         shape = as_shape(value) if place in reading.shapes else None
-        return new(shape) if shape is not None else _made(value, copier, new, outermost=True)
+        return new(shape) if shape is not None else _made(value, copier, new, memo, outermost=True)
 
     given = [made(place, value) for place, value in enumerate(reading.args)]
     return given, {name: made(name, value) for name, value in reading.named.items()}
 
 
-def _made(value: Any, copier: Copier, new: Callable[[tuple[int, ...]], Tensor], *, outermost: bool) -> Any:
+def _made(
+    value: Any, copier: Copier, new: Callable[[tuple[int, ...]], Tensor], memo: dict[int, Any], *, outermost: bool
+) -> Any:
     kind = type(value)
+    if id(value) in memo:
+        return memo[id(value)]
     if kind is Values:
         return tuple(value)
     if kind is tuple and not outermost and _may_be_shape(value):
         return new(tuple(map(int, value)))
-    if kind in {list, tuple}:
-        return kind(_made(item, copier, new, outermost=False) for item in value)
+    if kind is tuple:
+        return tuple(_made(item, copier, new, memo, outermost=False) for item in value)
+    if kind is list:
+        items = memo[id(value)] = []
+        items += (_made(item, copier, new, memo, outermost=False) for item in value)
+        return items
     if kind is dict:
-        return {key: _made(item, copier, new, outermost=False) for key, item in value.items()}
+        named = memo[id(value)] = {}
+        named.update((key, _made(item, copier, new, memo, outermost=False)) for key, item in value.items())
+        return named
     if isinstance(value, PackedSequence):
         # The lengths of its steps are values that decide what runs.
         return PackedSequence(
@@ -123,6 +137,6 @@ def _made(value: Any, copier: Copier, new: Callable[[tuple[int, ...]], Tensor], 
             copier.copy(value.sorted_indices),
             copier.copy(value.unsorted_indices),
         )
-    if kind.__module__ == "numpy" and kind.__name__ == "ndarray" and value.dtype != object:
+    if file_of(kind) == "numpy" and kind.__name__ == "ndarray" and value.dtype != object:
         return copier.copy(torch.from_numpy(value.copy()))
     return copier.copy(value)

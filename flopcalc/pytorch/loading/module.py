@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from flopcalc.errors import FlopcalcError
+from flopcalc.pytorch.counting.contents import buffers_of, parameters_of
 from flopcalc.pytorch.loading.attribute import find_attribute, find_in_hub
 from flopcalc.pytorch.loading.building import build, build_with_values, check_arguments
 from flopcalc.pytorch.loading.environment import visiting
@@ -160,7 +161,7 @@ def _checked(module: Any, target: str) -> nn.Module:
 
 def _check_fits(module: nn.Module, target: str) -> None:
     """Raise FlopcalcError (uncountable-module) for a module that the memory does not hold with real values."""
-    size = sum(one.numel() * one.element_size() for one in (*module.parameters(), *module.buffers()))
+    size = sum(one.numel() * one.element_size() for one in (*parameters_of(module), *buffers_of(module)))
     try:
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):

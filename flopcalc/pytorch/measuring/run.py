@@ -9,7 +9,7 @@ from torch import nn
 
 from flopcalc.errors import FlopcalcError, clip, reason
 from flopcalc.networks.network import Network
-from flopcalc.pytorch.counting.layers import modules_of
+from flopcalc.pytorch.counting.contents import modules_of
 from flopcalc.pytorch.counting.process_state import kept_state
 from flopcalc.pytorch.loading.environment import visiting
 from flopcalc.pytorch.loading.time_limit import start_limit

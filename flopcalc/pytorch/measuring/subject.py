@@ -14,12 +14,13 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from flopcalc.errors import FlopcalcError
 from flopcalc.networks.network import Network
 from flopcalc.pytorch.build import build_network
+from flopcalc.pytorch.counting.contents import modules_of, parameters_of
 from flopcalc.pytorch.counting.copying import Copier
 from flopcalc.pytorch.counting.counter import check_countable
-from flopcalc.pytorch.counting.evaluation_mode import evaluate
+from flopcalc.pytorch.counting.evaluation_mode import evaluate, into_training
 from flopcalc.pytorch.counting.inputs import arguments, read_batch
 from flopcalc.pytorch.counting.kernels import tensors
-from flopcalc.pytorch.counting.outputs import drawn
+from flopcalc.pytorch.counting.outputs import drawn, is_trained, summed
 from flopcalc.pytorch.counting.twins import (
     check_fits,
     input_values,
@@ -76,7 +77,7 @@ class Pass(NamedTuple):
 
     def forget(self) -> None:
         """Drop the gradients, as `optimizer.zero_grad()` does."""
-        for parameter in self.module.parameters():
+        for parameter in parameters_of(self.module):
             parameter.grad = None
 
 
@@ -86,9 +87,7 @@ def loss_of(out: Any) -> Tensor:
     Raises FlopcalcError (not-differentiable) where no output depends on a parameter.
     """
     without = {id(one) for one in auxiliary(out)}
-    sums = [
-        one.sum() for one in tensors(out) if one.requires_grad and one.is_floating_point() and id(one) not in without
-    ]
+    sums = [summed(one) for one in tensors(out) if is_trained(one) and id(one) not in without]
     if not sums:
         why = "no output depends on a parameter that is trained"
         raise FlopcalcError("not-differentiable", why, "training needs parameters with requires_grad=True")
@@ -131,7 +130,8 @@ def _with_values(loaded: Loaded, limit: TimeLimit | None) -> nn.Module:
     if module is not loaded.module:
         return module
     # In training the context has gradients enabled, and the copy's parameters want them as the user's own do.
-    made: nn.Module = Copier(on_cpu(torch.Generator().manual_seed(0)), gradients=torch.is_grad_enabled()).copy(module)
+    with Copier(on_cpu(torch.Generator().manual_seed(0)), gradients=torch.is_grad_enabled()) as copier:
+        made: nn.Module = copier.copy(module)
     return made
 
 
@@ -141,7 +141,7 @@ def placed_on(subject: Subject, chosen: Place) -> Pass:
     Raises the error of the run.
     """
     if chosen.training:
-        subject.module.train()
+        into_training(subject.module)
     else:
         evaluate(subject.module)
     errors: list[Exception] = []
@@ -173,8 +173,9 @@ def _on_device(subject: Subject, way: Reading, chosen: Place) -> Pass:
     def new(shape: tuple[int, ...]) -> Tensor:
         return in_dtype(torch.empty(shape, device="meta"))
 
-    args, named = placed(way, Copier(in_dtype), in_dtype, new)
-    if any(isinstance(child, LazyModuleMixin) for child in module.modules()):
+    with Copier(in_dtype) as copier:
+        args, named = placed(way, copier, in_dtype, new)
+    if any(isinstance(child, LazyModuleMixin) for _, child in modules_of(module)):
         # Its parameters get their sizes in the first forward.
         Pass(module.to(dtype), args, named, subject.method).run()
     order = torch.channels_last if chosen.channels_last else torch.preserve_format

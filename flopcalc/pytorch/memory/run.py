@@ -15,15 +15,16 @@ from flopcalc.networks.collector import paused
 from flopcalc.networks.dataflow import Dataflow, Peak
 from flopcalc.networks.memory import Followed
 from flopcalc.networks.training import ROOT, check_patterns, matched
-from flopcalc.pytorch.counting.compiler import compiler_aside
+from flopcalc.pytorch.counting.compiler import compiler_aside, fake_tensors_aside
+from flopcalc.pytorch.counting.contents import buffers_of, dtype_of, modules_of, parameters_of
 from flopcalc.pytorch.counting.copying import Copier
 from flopcalc.pytorch.counting.dispatch import compiled_in_pieces
-from flopcalc.pytorch.counting.evaluation_mode import evaluate
+from flopcalc.pytorch.counting.evaluation_mode import evaluate, into_training
 from flopcalc.pytorch.counting.failures import Failure, asks_for_gradients, failed, is_compiled_whole, lacks_operators
 from flopcalc.pytorch.counting.kernels import tensors
-from flopcalc.pytorch.counting.layers import layers_by_module, modules_of
+from flopcalc.pytorch.counting.layers import layers_by_module
 from flopcalc.pytorch.counting.names import forget_names, name_modules
-from flopcalc.pytorch.counting.outputs import drawn
+from flopcalc.pytorch.counting.outputs import drawn, is_trained, summed
 from flopcalc.pytorch.counting.process_state import kept_state
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.counting.twins import (
@@ -91,7 +92,7 @@ def follow(subject: Subject, way: Way) -> Followed:
     module = subject.module
     failures: list[Failure] = []
     ways = list(readings(subject.args, subject.named, getattr(module, subject.method, None)))
-    with kept_state([child for _, child in modules_of(module)]), compiler_aside():
+    with fake_tensors_aside(), kept_state([child for _, child in modules_of(module)]), compiler_aside():
         for on in ("meta", "cpu"):
             if subject.on in {"auto", on}:
                 for reading in ways:
@@ -166,19 +167,20 @@ def _run(subject: Subject, way: Way, reading: Reading, device: _Device, recorder
             modes.enter_context(compiled_in_pieces())
         if device.operators:
             modes.enter_context(torchvision_operators.enabled())
-        twin = _twin(subject, way, reading, device, generator)
-        if any(isinstance(child, LazyModuleMixin) for child in twin.module.modules()):
+        copier = Copier(on_meta if device.on == "meta" else on_cpu(generator), gradients=device.gradients)
+        twin = _twin(subject, way, reading, device, modes.enter_context(copier), generator)
+        if any(isinstance(child, LazyModuleMixin) for _, child in modules_of(twin.module)):
             with kernels, torch.no_grad():
                 twin.forward()
             twin = twin._replace(names=modules_of(twin.module))
         _freeze(twin.names, way.freeze)
         if way.checkpoint:
             notes[checkpointed(twin.names, way.checkpoint, kernels.again)] = None
-        if any(isinstance(child, nn.RNNBase) for child in twin.module.modules()):
+        if any(isinstance(child, nn.RNNBase) for _, child in modules_of(twin.module)):
             notes[RECURRENT] = None
         name_modules(twin.names, recorder)
         follower = Follower(lambda: recorder.module, generator, None if way.training else Graph())
-        follower.knows([*twin.module.parameters(), *twin.module.buffers(), *twin.inputs])
+        follower.knows([*parameters_of(twin.module), *buffers_of(twin.module), *twin.inputs])
         modes.enter_context(follower)
         modes.enter_context(kernels)
         ran = _trained(twin, way, follower, autocast) if way.training else _inferred(twin, follower)
@@ -188,13 +190,14 @@ def _run(subject: Subject, way: Way, reading: Reading, device: _Device, recorder
     return _followed(twin, follower, ran, device, way, (*reading.notes, *notes))
 
 
-def _twin(subject: Subject, way: Way, reading: Reading, device: _Device, generator: torch.Generator) -> _Twin:
+def _twin(
+    subject: Subject, way: Way, reading: Reading, device: _Device, copier: Copier, generator: torch.Generator
+) -> _Twin:
     """The copy in the mode and the dtype that are asked for, with its arguments."""
     original = subject.module if device.on == "meta" else with_values(subject.module, subject.rebuild, "take")
-    copier = Copier(on_meta if device.on == "meta" else on_cpu(generator), gradients=device.gradients)
     module: nn.Module = copier.copy(original)
     if way.training:
-        module.train()
+        into_training(module)
     else:
         evaluate(module)
     if way.dtype is not None:
@@ -209,8 +212,9 @@ def _freeze(modules: Sequence[tuple[str, nn.Module]], patterns: Sequence[str]) -
     check_patterns("--freeze", patterns, [name or ROOT for name, _ in modules])
     for name, child in modules:
         if patterns and matched(name or ROOT, patterns):
-            for one in child.parameters(recurse=False):
-                one.requires_grad_(False)
+            for one in child._parameters.values():
+                if one is not None:
+                    one.requires_grad_(False)
 
 
 def _inferred(twin: _Twin, follower: Follower) -> _Ran:
@@ -233,11 +237,10 @@ def _trained(twin: _Twin, way: Way, follower: Follower, autocast: Autocast | Non
 def _followed(
     twin: _Twin, follower: Follower, ran: _Ran, device: _Device, way: Way, notes: tuple[str, ...]
 ) -> Followed:
-    weights, buffers = _unique(twin.module.parameters()), _unique(twin.module.buffers())
+    weights, buffers = _unique(parameters_of(twin.module)), _unique(buffers_of(twin.module))
     given = _unique(twin.inputs)
     # A parameter that the loss does not depend on has no gradient, and no state of an optimizer.
     trained = [one for one in weights if one.grad is not None]
-    floats = [one.dtype for one in weights if one.is_floating_point()]
     return Followed(
         weights=_bytes(weights),
         buffers=_bytes(buffers),
@@ -253,7 +256,7 @@ def _followed(
         with_workspace=follower.top.with_workspace,
         allocated=_allocated((*weights, *buffers, *given), follower, way),
         on=device.on,
-        dtype=str(floats[0] if floats else torch.get_default_dtype()).removeprefix("torch."),
+        dtype=str(dtype_of(twin.module)).removeprefix("torch."),
         inputs=tuple("x".join(map(str, one.shape)) for one in twin.inputs),
         notes=notes,
     )
@@ -283,7 +286,7 @@ def _step(
 
 
 def _loss(out: Any) -> Tensor:
-    sums = [one.sum() for one in tensors(out) if one.requires_grad and one.is_floating_point()]
+    sums = [summed(one) for one in tensors(out) if is_trained(one)]
     if not sums:
         what = "no output depends on a parameter that is trained"
         raise FlopcalcError("uncountable-module", what, "memory for training needs parameters with requires_grad")
@@ -301,8 +304,7 @@ def _arguments(
     generator: torch.Generator,
     dtype: torch.dtype | None,
 ) -> tuple[list[Any], dict[str, Any]]:
-    floats = [one.dtype for one in (*twin.parameters(), *twin.buffers()) if one.is_floating_point()]
-    usual = floats[0] if floats else torch.get_default_dtype()
+    usual = dtype_of(twin)
     copier.gradients = True
 
     def new(shape: tuple[int, ...]) -> Tensor:

@@ -10,7 +10,9 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from flopcalc.cost.geometry import Geometry, geometry
 from flopcalc.errors import FlopcalcError
+from flopcalc.pytorch.counting.contents import modules_of
 from flopcalc.pytorch.layers.depthwise import DepthwiseConv2d
+from flopcalc.pytorch.named_class import file_of
 from flopcalc.pytorch.recognition import is_marked, operator_of
 
 _HOOKS = (
@@ -67,7 +69,7 @@ def find_candidates(root: nn.Module) -> Candidates:
     def walk(module: nn.Module, name: str, parent: nn.Module | None, key: str, above: tuple[int, ...]) -> None:
         names.append(name)
         if _is_operator(module):
-            if any(isinstance(inner, nn.Conv2d) for inner in module.modules()):
+            if any(isinstance(inner, nn.Conv2d) for _, inner in modules_of(module)):
                 operators.append(name)
         elif _is_convolution(module):
             convolution = found.setdefault(id(module), Convolution(module))
@@ -92,7 +94,7 @@ def find_candidates(root: nn.Module) -> Candidates:
 
 def _is_compiled(module: nn.Module | None) -> bool:
     # Importing the class would load the compiler.
-    return type(module).__name__ == "OptimizedModule" and type(module).__module__.startswith("torch._dynamo")
+    return type(module).__name__ == "OptimizedModule" and file_of(type(module)).startswith("torch._dynamo")
 
 
 def _is_operator(module: nn.Module) -> bool:
@@ -109,7 +111,7 @@ def _is_convolution(module: nn.Module) -> bool:
 
 
 def _is_quantized(module: nn.Module) -> bool:
-    return ".quantized" in type(module).__module__
+    return ".quantized" in file_of(type(module))
 
 
 # What forbids a replacement -------------------------------------------------------------------------
@@ -160,7 +162,7 @@ def _more_than_a_convolution(module: nn.Conv2d, owners: dict[Any, dict[int, str]
 def _owners(root: nn.Module) -> dict[Any, dict[int, str]]:
     """Memory of each parameter -> the modules that hold it, with their names."""
     owners: dict[Any, dict[int, str]] = {}
-    for name, module in root.named_modules():
+    for name, module in modules_of(root):
         for tensor in module._parameters.values():
             if tensor is not None and not isinstance(tensor, nn.parameter.UninitializedParameter):
                 owners.setdefault(_place(tensor), {})[id(module)] = name

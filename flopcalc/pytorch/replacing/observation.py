@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from flopcalc.pytorch.counting.contents import modules_of
 from flopcalc.pytorch.counting.counter import Count, count_call
 from flopcalc.pytorch.replacing.candidates import Candidates, Convolution
 
@@ -24,7 +25,7 @@ def observe(
     FlopcalcError (uncountable-module) where the forward fails.
     """
     root, convolutions = found.root, found.convolutions
-    names = {id(module): name for name, module in root.named_modules()}
+    names = {id(module): name for name, module in modules_of(root)}
     watcher = _Watcher({names[id(one.module)]: one for one in convolutions}, names)
     counted = count_call(root, args, named, **{**(options or {}), "watch": watcher.watch})
     turns = {name: turn for turn, name in enumerate(counted.times)}
@@ -66,7 +67,7 @@ class _Watcher:
         """Watch the convolutions of a copy. It changes the copy, which no other code sees."""
         # A pass that failed, because it lacked values, has been watched before this one.
         self._forget()
-        twins = dict(copy.named_modules())
+        twins = dict(modules_of(copy))
         inner: dict[int, tuple[str, str]] = {}
         for name, convolution in self._convolutions.items():
             if name in twins:

@@ -9,6 +9,7 @@ from torch import nn
 
 from flopcalc.cost.result import Result
 from flopcalc.errors import FlopcalcError, clip
+from flopcalc.pytorch.counting.contents import modules_of, parameters_of
 from flopcalc.pytorch.counting.counter import Count, count_call
 from flopcalc.pytorch.counting.inputs import forward_arguments
 from flopcalc.pytorch.layers.depthwise import DepthwiseConv2d
@@ -264,7 +265,7 @@ def _check_shapes(swaps: list[_Swap], root: nn.Module, before: Count, after: Cou
         if after.output != before.output:
             raise FlopcalcError("uncountable-module", f"the output is {after.output}, not {before.output}", "")
         return
-    names = {id(module): name for name, module in root.named_modules()}
+    names = {id(module): name for name, module in modules_of(root)}
     for swap in swaps:
         old, new = (one.shapes.get(names[id(swap.new)]) for one in (before, after))
         if old and new and old.given == new.given and old.output != new.output:
@@ -278,7 +279,7 @@ def _count(root: nn.Module, swaps: list[_Swap], run: Run) -> tuple[Count, set[in
     if (rebuild := options.get("rebuild")) is not None:
         options["rebuild"] = lambda: _changed(rebuild(), swaps)
     counted = count_call(root, run.args, run.named, **options)
-    names = {id(module): name for name, module in root.named_modules()}
+    names = {id(module): name for name, module in modules_of(root)}
     return counted, {id(swap.new) for swap in swaps if counted.times.get(names.get(id(swap.new), ""))}
 
 
@@ -307,7 +308,7 @@ def _notes(swaps: list[_Swap], decisions: list[Decision], asked: Plan, found: Ca
     for swap in swaps:
         if len(swap.convolution.names) > 1:
             yield f"one layer under several names: {', '.join(swap.convolution.names)}"
-    frozen = [swap for swap in swaps if not any(p.requires_grad for p in swap.convolution.module.parameters())]
+    frozen = [swap for swap in swaps if not any(p.requires_grad for p in parameters_of(swap.convolution.module))]
     if frozen:
         yield f"{len(frozen)} replaced layers were frozen; the new ones have fresh weights and are trainable"
     if swaps and not ran:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from flopcalc.pytorch.counting.contents import named_buffers_of, named_parameters_of
 from flopcalc.pytorch.counting.kernels import tensors
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.tracing.extents import is_symbolic
@@ -51,7 +52,7 @@ class Places:
     @contextmanager
     def watching(self, copy: nn.Module, running: Callable[[], str]) -> Iterator[None]:
         """Know the parameters of the copy that runs."""
-        for name, tensor in (*copy.named_buffers(), *copy.named_parameters()):
+        for name, tensor in (*named_buffers_of(copy), *named_parameters_of(copy)):
             if not tensor.is_nested and tensor.layout is torch.strided:
                 self._names[tensor.untyped_storage()._cdata] = name
         yield

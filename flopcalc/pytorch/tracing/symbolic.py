@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-import torch
 from torch import nn
 
 from flopcalc.errors import FlopcalcError, reason
 from flopcalc.networks.inputs import FORWARD, ForwardCall, Input
 from flopcalc.networks.network import Network
+from flopcalc.pytorch.counting.contents import dtype_of
 from flopcalc.pytorch.counting.counter import Tracing, count_call
 from flopcalc.pytorch.counting.failures import NeedsAutogradError, needs_values
 from flopcalc.pytorch.counting.inputs import arguments, is_list_of_images, read_batch, read_inputs
@@ -274,8 +274,7 @@ def _run(target: _Target, varied: Sequence[Axis], hints: Mapping[str, int]) -> S
 
 def _dtype(module: nn.Module) -> str:
     """The floating type of a module, as a count takes it."""
-    floats = (one.dtype for one in (*module.parameters(), *module.buffers()) if one.is_floating_point())
-    return str(next(floats, torch.get_default_dtype())).removeprefix("torch.")
+    return str(dtype_of(module)).removeprefix("torch.")
 
 
 @contextmanager

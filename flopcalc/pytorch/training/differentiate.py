@@ -11,8 +11,9 @@ from flopcalc.errors import FlopcalcError, reason
 from flopcalc.networks.network import Differentiated, Gradients, Network, Uncounted
 from flopcalc.networks.training import ROOT, matched
 from flopcalc.pytorch.counting.counter import Backward, Tracing, count_call
-from flopcalc.pytorch.counting.evaluation_mode import evaluate
+from flopcalc.pytorch.counting.evaluation_mode import evaluate, into_training
 from flopcalc.pytorch.counting.kernels import tensors
+from flopcalc.pytorch.counting.outputs import is_trained
 from flopcalc.pytorch.counting.record import Count
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.tracing.tracer import tracing
@@ -75,12 +76,7 @@ def _lower(text: str) -> str:
 def _prepare(twin: nn.Module, modules: Sequence[tuple[str, nn.Module]], freeze: Sequence[str], train: bool) -> None:
     """Put a copy into training mode, and stop the gradients of frozen parameters."""
     if train:
-        try:
-            twin.train()
-        except Exception:
-            for _, child in modules:
-                if not isinstance(child, torch.jit.ScriptModule):
-                    child.__dict__["training"] = True
+        into_training(twin, [child for _, child in modules])
     else:
         evaluate(twin, [child for _, child in modules])
     for name, child in modules:
@@ -94,11 +90,7 @@ def _backward(module: nn.Module, out: Any, recorder: GradientRecorder) -> list[s
     """Run the backward pass from the outputs, and give what a reader must know."""
     left_out = list(auxiliary(out))
     without = {id(tensor) for tensor in left_out}
-    outputs = [
-        one
-        for one in tensors(out)
-        if one.requires_grad and (one.is_floating_point() or one.is_complex()) and id(one) not in without
-    ]
+    outputs = [one for one in tensors(out) if is_trained(one) and id(one) not in without]
     notes = []
     if left_out:
         notes.append(

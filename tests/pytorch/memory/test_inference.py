@@ -7,6 +7,7 @@ from flopcalc import memory
 
 pytest.importorskip("torch")
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -114,3 +115,18 @@ def test_attention_stores_no_matrix_on_cuda() -> None:
     found = memory(Attention(), (2, 64, 16))
     assert found.activations_peak < 2 * 64 * 64 * 4
     assert any("memory-efficient" in note for note in found.notes)
+
+
+def test_weights_in_a_type_that_only_holds_them() -> None:
+    """32 x 64 weights of float8, used as float32: 2,048 bytes, and 4 times as much while the layer runs."""
+
+    class Quantized(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(32, 64).to(torch.float8_e4m3fn), requires_grad=False)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return functional.linear(x, self.weight.float())
+
+    found = memory(Quantized(), (64,))
+    assert (found.weights, found.activations_peak, found.dtype) == (2048, 4 * 2048 + 4 * 32, "float32")

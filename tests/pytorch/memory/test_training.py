@@ -298,3 +298,17 @@ def test_a_peak_in_the_backward_says_so() -> None:
     found = memory(nn.Sequential(nn.Conv2d(4, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3)), (4, 64, 64), mode="training")
     assert found.peak_at.endswith(" (backward)")
     assert found.peak_at in {row["layer"] for row in found.to_rows()}
+
+
+def test_a_complex_output() -> None:
+    """A loss is real: the sum of real and imaginary parts. Weights, and a gradient of each: 16 of 8 bytes."""
+    model = nn.Linear(4, 4, bias=False, dtype=torch.complex64)
+    found = memory(model, "4:complex64", mode="training")
+    assert (found.weights, found.gradients, found.input) == (128, 128, 32)
+
+
+def test_a_module_that_keeps_out_of_training_mode() -> None:
+    """An attribute in the place of the method, as `evaluate` allows it as well."""
+    model: Any = Net()
+    model.__dict__["train"] = True
+    assert memory(model, (4, 8, 8), mode="training").gradients == 2 * WEIGHT

@@ -1,6 +1,6 @@
 """The records of this package: the work of a kernel, and a kernel that ran."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from functools import lru_cache, partial
 from math import prod
@@ -87,23 +87,26 @@ def _stored(tensor: Tensor) -> int:
 _NUMBERS = frozenset({int, float, bool, type(None), str})
 
 
-def tensors(values: Any) -> list[Tensor]:
-    """All tensors in nested arguments."""
+def tensors(values: Any, above: tuple[int, ...] = ()) -> list[Tensor]:
+    """All tensors in nested arguments. above: identities of what holds them, which may be among what they hold."""
     if type(values) in _NUMBERS:
         return []
     if isinstance(values, Tensor):
         return [values]
-    if isinstance(values, dict):
-        values = list(values.values())
     if isinstance(values, list | tuple):
-        return [tensor for value in values for tensor in tensors(value)]
-    if isinstance(values, Mapping):
-        return tensors(list(values.values()))
-    if hasattr(values, "__dataclass_fields__"):
+        held: Iterable[Any] = values
+    elif isinstance(values, Mapping):
+        held = list(values.values())
+    elif hasattr(values, "__dataclass_fields__"):
         # A dataclass with slots has no dict.
-        held = {name: getattr(values, name, None) for name in values.__dataclass_fields__}
-        return tensors(list({**held, **getattr(values, "__dict__", {})}.values()))
-    return []
+        fields = {name: getattr(values, name, None) for name in values.__dataclass_fields__}
+        held = {**fields, **getattr(values, "__dict__", {})}.values()
+    else:
+        return []
+    if id(values) in above:
+        return []
+    above = (*above, id(values))
+    return [tensor for value in held for tensor in tensors(value, above)]
 
 
 class _Argument(NamedTuple):
