@@ -232,7 +232,7 @@ def reference_notes(form: NetworkForm) -> tuple[str, ...]:
 
 def at(point: Point) -> str:
     """A point for a sentence."""
-    return ", ".join(f"{name} = {value}" for name, value in point.items())
+    return ", ".join(f"{name} = {value}" for name, value in point.items()) or "the given sizes"
 
 
 # Checking --------------------------------------------------------------------------------------

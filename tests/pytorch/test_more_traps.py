@@ -6,7 +6,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from pytorch.traps import more_functions, more_modules, more_products, more_python  # noqa: F401  (they add to the list)
+from pytorch.traps import (  # noqa: F401  (they add to the list)
+    more_functions,
+    more_modules,
+    more_objects,
+    more_products,
+    more_python,
+)
 from pytorch.traps.table import MORE, Trap
 
 from flopcalc.pytorch.counting.counter import count_call

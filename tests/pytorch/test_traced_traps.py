@@ -18,6 +18,7 @@ from pytorch.traps import (  # noqa: F401  (they add to the list)
     modules,
     more_functions,
     more_modules,
+    more_objects,
     more_products,
     more_python,
     products,

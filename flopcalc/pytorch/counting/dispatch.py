@@ -26,6 +26,8 @@ from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.counting.twins import is_meta, on_meta
 
 _NOTHING = Work()
+_FAKE = torch._C._TorchDispatchModeKey.FAKE
+_mode_in_place = torch._C._get_dispatch_mode
 
 
 def left_alone(function: Any) -> Any:
@@ -81,7 +83,8 @@ class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if valueless and not all(map(is_meta, read)):
             args, kwargs = self._together(func, args, kwargs)
             read = tensors((args, kwargs))
-        recorder = self.recorder
+        # A shape check of the forward, or a graph that it traces: on fake tensors nothing is computed.
+        recorder = self.recorder if _mode_in_place(_FAKE) is None else None
         # Sizes first: a kernel may change its inputs in place.
         reads = sum(map(elements, read)) if recorder else 0
         random = None if valueless else own_random(func)
@@ -189,7 +192,9 @@ def _is_composite(func: OpOverload) -> bool:
         # Not `func.decompose`, which prefers decompositions in Python, and those run other kernels. Some functions are
         # made of kernels only where they have none of their own, such as the gradient of SiLU.
         has = torch._C._dispatch_has_kernel_for_dispatch_key
-        made = _COMPOSITE[func] = has(func._name, _COMPOSITE_KEY) and not has(func._name, "CPU")
+        # Operators of TorchScript itself, which ask a tensor for its device, are not in the dispatcher's tables.
+        known = func.namespace != "prim"
+        made = _COMPOSITE[func] = known and has(func._name, _COMPOSITE_KEY) and not has(func._name, "CPU")
     return made
 
 

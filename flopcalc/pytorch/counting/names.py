@@ -22,9 +22,13 @@ def name_modules(modules: Sequence[tuple[str, nn.Module]], recorder: Recorder, m
     report(recorder.times, len(modules))
     name_module = _namer(recorder, _Threads(recorder, modes) if modes else None)
     for name, child in modules:
+        forward = getattr(child, "forward", None)
+        if forward is None:
+            # Part of a program of TorchScript, such as a list of modules.
+            continue
         # By the instance's dict: modules may define __setattr__, and a forward of the instance comes first anyway.
         state = child.__dict__
-        state["forward"], call = name_module(child.forward, name, child)
+        state["forward"], call = name_module(forward, name, child)
         if type(child).__call__ is nn.Module.__call__:
             # The way to a compiled forward is shorter by one call, and deep modules are near the limit of Python.
             state["_compiled_call_impl"] = call

@@ -6,9 +6,13 @@ kernels run, and what each costs, is decided as for the dispatch mode alone.
 
 from typing import Any
 
+import torch
+
 from flopcalc.pytorch.counting.dispatch import DispatchCounter, left_alone
 from flopcalc.pytorch.counting.kernels import tensors, work_of
 from flopcalc.pytorch.tracing import elementwise, movement, products
+
+_modes = torch._C._len_torch_dispatch_stack
 
 SHAPES: dict[str, Any] = {**elementwise.RULES, **movement.RULES, **products.RULES}
 
@@ -20,6 +24,10 @@ _views: set[Any] = set()
 class Net(DispatchCounter):  # type: ignore[no-untyped-call]
     """Tells a recorder the work of each kernel."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._modes = _modes()
+
     @left_alone
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func in _views:
@@ -28,7 +36,9 @@ class Net(DispatchCounter):  # type: ignore[no-untyped-call]
 
     def run(self, func: Any, args: Any, kwargs: Any) -> Any:
         """The result of a kernel."""
-        rule = shape_rule(func)
+        # A mode of torch's own that the forward enters, such as that of make_fx, runs below this one wherever it was
+        # entered. It must see the kernel, which it writes down, and not a tensor of the same shape.
+        rule = shape_rule(func) if _modes() == self._modes else None
         if rule is not None:
             out = shaped(rule, args, kwargs)
             if out is not None:

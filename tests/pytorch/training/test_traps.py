@@ -16,6 +16,7 @@ from pytorch.traps import (  # noqa: F401  (they add to the lists)
     inputs,
     more_functions,
     more_modules,
+    more_objects,
     more_products,
     more_python,
     products,
@@ -32,6 +33,7 @@ ALL = (*TRAPS, *MORE)
 # The plain count has no rule for their forward, or sees another kernel there: one of the CPU that holds several
 # products, of sparse, nested, quantised or complex tensors, or in another thread; or it cannot train the module at all.
 NOT_COMPARED = {
+    "aot_inside",
     "bilinear",
     "bn_batch1_train",
     "cdist_l2",
@@ -39,10 +41,13 @@ NOT_COMPARED = {
     "conv_complex",
     "conv_tbc",
     "csr",
+    "cycles",
     "deform_conv",
     "encinf",
+    "export_inside",
     "exported",
     "exported_dyn",
+    "fake_inside",
     "flex_alibi",
     "flex_attention",
     "flex_block",
@@ -82,6 +87,7 @@ NOT_COMPARED = {
     "resizes",
     "scaled_mm",
     "scan",
+    "shadowed",
     "sparse_mm",
     "thr",
     "traced",
