@@ -249,16 +249,12 @@ class Copier:
             return Unavailable(self._cannot(value, error))
         if is_all_attributes(type(value)) and not isinstance(error, RecursionError):
             # Its class refuses, or fails.
-            return self._by_attributes(value)
+            made = self._new(value, object.__new__(type(value)))
+            set_attributes(made, self._items(attributes(value), {}))
+            return made
         if holds_tensors(value):
             raise self._cannot(value, error) from error
         return self._keep(value, value)
-
-    def _by_attributes(self, value: Any) -> Any:
-        kind: Any = type(value)
-        made = self._new(value, object.__new__(kind))
-        set_attributes(made, self._items(attributes(value), {}))
-        return made
 
     def _new(self, value: Any, made: Any) -> Any:
         """An object that was made for a copy."""
