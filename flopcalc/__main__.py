@@ -43,6 +43,8 @@ def run() -> None:
         code = 130
     if signal.SIGTERM in REQUESTS:
         code = 128 + signal.SIGTERM
+    # What the code of a model prints when the process ends is no part of the output.
+    sys.stdout = sys.stderr
     try:
         sys.stderr.flush()
     except (OSError, ValueError):

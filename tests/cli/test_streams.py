@@ -216,3 +216,16 @@ def test_writing_is_an_error_that_names_the_path() -> None:
 
     with pytest.raises(FlopcalcError, match="cannot write"):
         write_atomically("/dev/full", "text" * 10_000)
+
+
+def test_what_a_model_prints_when_the_process_ends(tmp_path: Path) -> None:
+    """Standard output is the result alone, also after it: a reader such as jq takes no more."""
+    pytest.importorskip("torch")
+    path = tmp_path / "net.py"
+    path.write_text(
+        "import atexit\nfrom torch import nn\natexit.register(print, 'goodbye')\ndef net(): return nn.Linear(4, 4)\n"
+    )
+    code, out, err = _shell(f"$F model {path}:net --input 4 --format json")
+    assert code == 0
+    assert json.loads(out)["macs"] == 16
+    assert err.splitlines()[-1] == "goodbye"

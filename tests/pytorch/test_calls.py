@@ -12,6 +12,7 @@ from torch.nn import functional
 from torch.nn import functional as F  # noqa: N812
 from torch.nn.functional import relu as held
 
+from flopcalc import count
 from flopcalc.presets.call import CallLog
 from flopcalc.pytorch.calls.log import log_of
 
@@ -111,3 +112,31 @@ def test_the_module_is_left_as_it_was() -> None:
     before = {name: (set(vars(one)), len(one._forward_hooks)) for name, one in module.named_modules()}
     log_of(module, ((1, 4, 8, 8),))
     assert {name: (set(vars(one)), len(one._forward_hooks)) for name, one in module.named_modules()} == before
+
+
+def test_modules_with_methods_and_containers_of_their_own() -> None:
+    """Parameters in groups; a state that holds itself, passed between modules."""
+
+    class Child(nn.Linear):
+        def forward(self, state: Any) -> Any:
+            state["y"] = super().forward(state["me"]["x"])
+            return state
+
+    class Grouped(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.child = Child(4, 4)
+
+        def named_parameters(self) -> Any:  # type: ignore[override]
+            raise RuntimeError("in groups")
+
+        def forward(self, x: Any) -> Any:
+            state = {"x": x}
+            state["me"] = state
+            return self.child(state)
+
+    found = log_of(Grouped(), ((2, 4),))
+    assert "F.linear" in [call.via for call in found.of("function")]
+    assert any(call.name.endswith("Child") for call in found.of("module"))
+    counted = count(Grouped(), (2, 4))
+    assert (counted.macs, counted.output) == (32, [(2, 4), (2, 4)])

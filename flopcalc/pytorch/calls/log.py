@@ -52,9 +52,8 @@ class Log:
         self._calls, self._running, self._inside = [], (), []
         self._nodes, self._index = nodes_of(twin)
         self._fused, self._had_gradients = {}, None
-        frozen = {name for name, one in self._module.named_parameters(remove_duplicate=False) if not one.requires_grad}
-        copies = twin.named_parameters(remove_duplicate=False)
-        self._functions = _Functions(self, {id(one) for name, one in copies if name in frozen})
+        frozen = {name for name, one in _named_parameters(self._module) if not one.requires_grad}
+        self._functions = _Functions(self, {id(one) for name, one in _named_parameters(twin) if name in frozen})
         handles = []
         for _, one in modules_of(twin):
             if isinstance(one, torch.jit.ScriptModule):
@@ -220,26 +219,37 @@ class _Kernels(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return out
 
 
+def _named_parameters(module: nn.Module) -> Iterator[tuple[tuple[str, str], Tensor]]:
+    """The parameters by the names of their modules and their own, a tied one under each name."""
+    for name, one in modules_of(module):
+        for key, tensor in one._parameters.items():
+            if tensor is not None:
+                yield (name, key), tensor
+
+
 _OWN = frozenset({__file__, dispatch.__file__, decomposing.__file__})
 # Views and bookkeeping, which no counter looks at.
 _DULL = {f"aten.{name}" for name in ["detach", "view", "t", "transpose", "permute", "expand", "alias", "_unsafe_view"]}
 
 
-def sized(value: Any) -> Any:
-    """A value with tensors as their sizes."""
+def sized(value: Any, above: tuple[int, ...] = ()) -> Any:
+    """A value with tensors as their sizes. above: identities of what holds it; what leads back to itself is None."""
     if isinstance(value, Tensor):
         return Sized(() if value.is_nested else tuple(value.shape))
     if isinstance(value, Sized):
         return value
-    if isinstance(value, list | tuple):
-        return tuple(map(sized, value))
-    if isinstance(value, Mapping):
-        return {key: sized(one) for key, one in value.items()}
     if value is None or isinstance(value, bool | int | float | str):
         return value
+    if id(value) in above:
+        return None
+    above = (*above, id(value))
+    if isinstance(value, list | tuple):
+        return tuple(sized(one, above) for one in value)
+    if isinstance(value, Mapping):
+        return {key: sized(one, above) for key, one in value.items()}
     inner = getattr(value, "__dict__", None)
     if isinstance(inner, dict) and any(isinstance(one, Tensor) for one in inner.values()):
-        return {key: sized(one) for key, one in inner.items()}
+        return {key: sized(one, above) for key, one in inner.items()}
     return None
 
 

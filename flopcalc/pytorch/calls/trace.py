@@ -93,7 +93,7 @@ class Trace:
 
         def body(*_: Any) -> tuple[Tensor, ...]:
             kept[:] = [method(*args, **kwargs)]
-            return tuple(_outputs(kept[0]))
+            return tuple(outputs(kept[0]))
 
         # What the tracer does not get as an input it takes for a constant, and refuses if that needs a gradient.
         inputs = {id(one): one for one in (*tensors((args, kwargs)), *held)}
@@ -111,15 +111,18 @@ def _unnamed(one: nn.Module) -> None:
     one.__dict__.pop("_compiled_call_impl", None)
 
 
-def _outputs(value: Any) -> list[Tensor]:
-    """The tensors of an output, where the counters look for them: not in the fields of other classes."""
+def outputs(value: Any, above: tuple[int, ...] = ()) -> list[Tensor]:
+    """The tensors of an output, where the counters look for them: not in the fields of other classes.
+
+    above: identities of what holds it, which may be among what it holds.
+    """
     if isinstance(value, Tensor):
         return [value]
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        return [tensor for item in value for tensor in _outputs(item)]
-    return []
+    if not isinstance(value, Mapping | list | tuple) or id(value) in above:
+        return []
+    above = (*above, id(value))
+    held = list(value.values()) if isinstance(value, Mapping) else value
+    return [tensor for item in held for tensor in outputs(item, above)]
 
 
 def _no_name(value: Any) -> str:

@@ -9,6 +9,8 @@ from typing import Any, Literal, NamedTuple
 
 from torch import Tensor, nn
 
+from flopcalc.pytorch.calls.trace import outputs
+
 Args = Sequence[Any]
 Named = Mapping[str, Any]
 # The headline, the second figure of MACs if there is one, and the operators that the tool reports as uncounted.
@@ -61,17 +63,7 @@ class _Flat(nn.Module):
 
     def forward(self, *args: Any) -> tuple[Tensor, ...]:
         """The tensors of the inner module's output."""
-        return tuple(_tensors(self.inner(*args)))
-
-
-def _tensors(value: Any) -> list[Tensor]:
-    if isinstance(value, Tensor):
-        return [value]
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        return [tensor for item in value for tensor in _tensors(item)]
-    return []
+        return tuple(outputs(self.inner(*args)))
 
 
 def _fvcore(tool: Any, module: nn.Module, args: Args, named: Named) -> Result:
