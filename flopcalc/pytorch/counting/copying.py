@@ -269,10 +269,10 @@ class Copier:
 
     def _script(self, module: Any) -> Any:
         made = torch.jit._recursive.wrap_cpp_module(copy.deepcopy(module._c))  # type: ignore[no-untyped-call]
-        for child in made.modules():
-            for name, tensor in [*child.named_parameters(recurse=False), *child.named_buffers(recurse=False)]:
-                twin = self.twin(tensor)
-                child._c.setattr(name, twin.requires_grad_() if self.gradients and tensor.requires_grad else twin)
+        originals = dict(module.named_modules(remove_duplicate=False))
+        for place, child in made.named_modules(remove_duplicate=False):
+            for name, tensor in (*originals[place]._parameters.items(), *originals[place]._buffers.items()):
+                child._c.setattr(name, self.value(tensor))
         return made
 
     def _tensor(self, tensor: Tensor) -> Any:

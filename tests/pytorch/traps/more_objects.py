@@ -195,3 +195,33 @@ def fake_inside():
         return s.c(x)[..., :size]
 
     return Fn(f, c=conv()), (X(1, 3, 32, 32),)
+
+
+class _Tied(nn.Module):
+    def __init__(s):
+        super().__init__()
+        s.a, s.b = nn.Linear(8, 8), nn.Linear(8, 8)
+        s.b.weight = s.a.weight
+        s.c = s.a
+        s.register_buffer("k", torch.ones(8))
+        s.plain = torch.ones(8)
+
+    def forward(s, x: torch.Tensor) -> torch.Tensor:
+        return s.b(s.a(x)) * s.k + s.c(x) * s.plain
+
+
+@trap(3 * 64, "scripted, with tied weights, one layer under two names, a buffer, a tensor", params=64 + 8 + 8)
+def scripted_ties():
+    return torch.jit.script(_Tied()), (X(1, 8),)
+
+
+@trap(2 * 64, "one layer, as it is and inside of a scripted part", params=64 + 8)
+def half_scripted():
+    layer = nn.Linear(8, 8)
+    return nn.Sequential(layer, torch.jit.script(nn.Sequential(layer))), (X(1, 8),)
+
+
+@trap(36 * 4 * 27, "scripted and traced batch norm: its statistics are buffers", params=4 * 27 + 4 + 8)
+def scripted_norm():
+    scripted = torch.jit.script(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).eval())
+    return nn.Sequential(scripted, nn.ReLU()), (X(1, 3, 8, 8),)
