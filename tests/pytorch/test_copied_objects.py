@@ -1,6 +1,7 @@
 """What a copy does with objects that cannot be copied, or that do something when they end."""
 
 import abc
+import copy
 import functools
 import gc
 import os
@@ -14,6 +15,7 @@ import pytest
 torch: Any = pytest.importorskip("torch")
 
 from torch import nn
+from torch.nn.utils import parametrize
 
 from flopcalc import FlopcalcError, memory
 from flopcalc.pytorch import count
@@ -262,3 +264,33 @@ def test_an_object_of_c_with_a_tensor_is_named() -> None:
     assert caught.value.code == "cannot-copy"
     with pytest.raises(FlopcalcError, match="an input cannot be copied"):
         count(Holder(lambda module, y: y), [torch.ones(1, 4), base])
+
+
+def test_a_parametrization_that_a_forward_removes() -> None:
+    """torch takes the attribute off the class that it made for the module: that of the copy is another one."""
+
+    def use(module: Any, y: Any) -> Any:
+        for child in module.layers:
+            parametrize.remove_parametrizations(child, "weight")
+        return module.layers[0](y)
+
+    weighted = nn.utils.parametrizations.weight_norm(nn.Linear(4, 4))
+    layers = nn.ModuleList([weighted, copy.deepcopy(weighted)])
+    kinds, weights = list(map(type, layers)), [one.weight for one in layers]
+    for witness in ("trace", "dispatch"):
+        found = count_call(Holder(use, layers=layers), ((1, 4),), witness=witness)
+        assert (found.macs, found.params) == (32, 3 * 20 + 2 * 4)
+    assert list(map(type, layers)) == kinds
+    assert all(torch.equal(one.weight, weight) for one, weight in zip(layers, weights, strict=True))
+
+
+@pytest.mark.parametrize("on", ["auto", "meta"])
+def test_the_error_is_that_of_the_last_try(on: Any) -> None:
+    """A forward that asks for gradients, for which it runs again, and then fails."""
+
+    def use(module: Any, y: Any) -> Any:
+        torch.func.grad(lambda x: module.linear(x).sum())(y)
+        raise ValueError("stop")
+
+    with pytest.raises(FlopcalcError, match="the forward pass of Holder failed: ValueError: stop"):
+        count_call(Holder(use), ((1, 4),), on=on)

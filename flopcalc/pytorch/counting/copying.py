@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from flopcalc.errors import FlopcalcError, clip, reason
 from flopcalc.pytorch.counting.objects import (
     attributes,
+    class_for_copy,
     has_finaliser,
     holds_tensors,
     is_all_attributes,
@@ -166,7 +167,7 @@ class Copier:
         kind = type(module)
         inner = WRAPPERS.get(kind.__name__) if file_of(kind).startswith("torch.") else None
         try:
-            made = Wrapper() if inner else object.__new__(kind)
+            made = Wrapper() if inner else object.__new__(class_for_copy(kind))
         except TypeError:
             # A module that is a list or a dict as well.
             return self._object(module)
@@ -179,7 +180,7 @@ class Copier:
             self._modules.append((module, made))
             if has_finaliser(kind):
                 self._finalised.append(made)
-            else:
+            elif type(made) is kind:
                 self._plain.add(kind)
         return made
 

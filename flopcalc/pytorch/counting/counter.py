@@ -207,7 +207,6 @@ def _on_device(call: _Call, reading: Reading, device: Literal["meta", "cpu"], fa
             failures.append(Failure(device, error, ""))
             return None
         except Exception as error:
-            failures.append(Failure(device, error, recorder.failed.get(id(error), "")))
             if asks_for_gradients(error) and not how.gradients:
                 how = how._replace(gradients=True)
             elif lacks_operators(error) and not how.operators:
@@ -215,6 +214,8 @@ def _on_device(call: _Call, reading: Reading, device: Literal["meta", "cpu"], fa
             elif is_compiled_whole(error) and not how.compiled:
                 how = how._replace(compiled=True)
             else:
+                # One that leads to another try is not what the reader must know.
+                failures.append(Failure(device, error, recorder.failed.get(id(error), "")))
                 return None
 
 

@@ -100,6 +100,17 @@ def stream_to_nowhere(value: Any) -> Any:
     return io.StringIO() if isinstance(value, io.TextIOBase) else io.BytesIO()
 
 
+def class_for_copy(kind: Any) -> Any:
+    """The class of a copy of a module.
+
+    torch makes a class for a module with parametrizations, and takes attributes off it when they are removed.
+    """
+    if file_of(kind) != "torch.nn.utils.parametrize":
+        return kind
+    held = {name: item for name, item in vars(kind).items() if name not in {"__dict__", "__weakref__"}}
+    return type(kind)(kind.__name__, kind.__bases__, held)
+
+
 def has_finaliser(kind: type) -> bool:
     """Whether something happens when an object of a class ends."""
     return hasattr(kind, "__del__")
