@@ -63,7 +63,8 @@ TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "flopcalc/pytorch/tracing/",
         (
-            "tests/pytorch/tracing/test_shapes.py tests/pytorch/tracing/test_nodes.py "
+            "tests/pytorch/tracing/test_shapes.py tests/pytorch/tracing/test_view_rules.py "
+            "tests/pytorch/tracing/test_nodes.py "
             "tests/pytorch/tracing/test_tracer.py tests/pytorch/tracing/test_left_to_torch.py",
             "tests/pytorch/tracing/test_symbolic.py tests/pytorch/test_traced_traps.py",
             "tests/pytorch/tracing/test_closed_forms.py tests/pytorch/tracing/test_witnesses.py",

@@ -65,7 +65,7 @@ class Tracer(TorchFunctionMode):
         rule = self.rules.get(func)
         if rule is FACT:
             return func(*args, **kwargs) if kwargs else func(*args)
-        if not types or _TYPES.issuperset(types):
+        if _TYPES.issuperset(types):
             if rule is not None and self.applies():
                 out = _seen(func, args, kwargs) if rule is VIEW else self.ran(rule, args, kwargs)
                 if out is not None:

@@ -49,9 +49,9 @@ class Truth:
             return decisive if decisive in answers else None if None in answers else not decisive
         difference = _over_cross(self.one, self.other)
         low, high = self.scope.bounds(difference)
-        if low == high or low > 0 or high < 0:
-            return bool(_RELATIONS[relation](low if low == high or low > 0 else high, 0))
-        return None
+        at_low, at_high = (bool(_RELATIONS[relation](end, 0)) for end in (low, high))
+        # What holds at both ends holds between them, unless 0 is between them, which only equalities tell apart.
+        return at_low if at_low == at_high and not low < 0 < high else None
 
     def decide(self) -> bool:
         """The answer."""
@@ -131,9 +131,6 @@ class Truth:
         return Truth(self, "or", other)
 
     and_, or_ = sym_and, sym_or
-
-    def sym_ite(self, one: Any, other: Any) -> Any:
-        return one if self.decide() else other
 
 
 # In the class, it would take the name of the type.

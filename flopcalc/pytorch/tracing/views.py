@@ -17,6 +17,7 @@ from flopcalc.symbolic.size import Size
 # A size, or a number.
 _Extent = Any
 _END = 2**63 - 1
+_MATRIX = 2
 
 
 def layout(x: Tensor) -> tuple[list[_Extent], list[_Extent]]:
@@ -66,6 +67,8 @@ def viewed(shape: Sequence[_Extent], strides: Sequence[_Extent], new: Sequence[_
     if same(product(shape), 0):
         # Nothing is in it, so that it has any shape.
         return list(row_major(new))
+    if not shape:
+        return [1] * len(new)
     return _structural(shape, strides, new) or _viewed(shape, strides, new)
 
 
@@ -73,7 +76,7 @@ def _structural(shape: Sequence[_Extent], strides: Sequence[_Extent], new: Seque
     """As `_viewed`, where it holds for all sizes; None otherwise."""
     found: list[_Extent] = [1] * len(new)
     place = len(new) - 1
-    base: _Extent = strides[-1] if strides else 1
+    base: _Extent = strides[-1]
     group: _Extent = 1
     for axis in reversed(range(len(shape))):
         group = group * shape[axis]
@@ -88,14 +91,14 @@ def _structural(shape: Sequence[_Extent], strides: Sequence[_Extent], new: Seque
             return None
         if axis:
             base, group = strides[axis - 1], 1
-    return found if place < 0 or not shape else None
+    return found if place < 0 else None
 
 
 def _viewed(shape: Sequence[_Extent], strides: Sequence[_Extent], new: Sequence[_Extent]) -> list[_Extent] | None:
     """The strides in another shape, as torch computes them (computeStride in TensorUtils)."""
     found: list[_Extent] = [1] * len(new)
     place = len(new) - 1
-    base: _Extent = strides[-1] if strides else 1
+    base: _Extent = strides[-1]
     group: _Extent = 1
     for axis in reversed(range(len(shape))):
         group = group * shape[axis]
@@ -110,7 +113,7 @@ def _viewed(shape: Sequence[_Extent], strides: Sequence[_Extent], new: Sequence[
             return None
         if axis:
             base, group = strides[axis - 1], 1
-    return found if place < 0 or not shape else None
+    return found if place < 0 else None
 
 
 def _permute(x: Tensor, dims: Sequence[int]) -> Tensor:
@@ -124,14 +127,16 @@ def _permute(x: Tensor, dims: Sequence[int]) -> Tensor:
 def _transpose(x: Tensor, dim0: int, dim1: int) -> Tensor:
     rank = x.dim()
     places = list(range(rank))
+    a, b = _place(dim0, rank), _place(dim1, rank)
     if rank:
-        a, b = _place(dim0, rank), _place(dim1, rank)
         places[a], places[b] = b, a
     return _permute(x, places)
 
 
 def _t(x: Tensor) -> Tensor:
-    return _transpose(x, 0, 1) if x.dim() == 2 else _alias(x)
+    if x.dim() > _MATRIX:
+        raise RuntimeError(f"t() expects a tensor with at most 2 dimensions, but self is {x.dim()}D")
+    return _transpose(x, 0, 1) if x.dim() == _MATRIX else _alias(x)
 
 
 def _alias(x: Tensor) -> Tensor:
@@ -149,8 +154,10 @@ def _unsqueeze(x: Tensor, dim: int) -> Tensor:
 def _squeeze(x: Tensor, dim: Any = None) -> Tensor:
     shape, strides = layout(x)
     dims = range(len(shape)) if dim is None else [dim] if isinstance(dim, int) else dim
-    gone = {place for one in dims if (place := _place(one, len(shape))) < len(shape) and shape[place] == 1}
-    kept = [place for place in range(len(shape)) if place not in gone]
+    places = [_place(one, len(shape)) for one in dims]
+    if len({*places}) < len(places):
+        raise RuntimeError(f"squeeze: a dimension appears several times in {dims}")
+    kept = [place for place in range(len(shape)) if place not in places or shape[place] != 1]
     return laid_out(x, [shape[one] for one in kept], [strides[one] for one in kept])
 
 
@@ -163,7 +170,7 @@ def _expand(x: Tensor, size: Sequence[Any], *, implicit: bool = False) -> Tensor
     steps: list[_Extent] = []
     for place, one in enumerate(map(unwrapped, size)):
         old = shape[place - more] if place >= more else 1
-        wanted = old if not isinstance(one, Size) and one == -1 else one
+        wanted = old if not isinstance(one, Size) and one == -1 and place >= more else one
         new.append(wanted)
         if same(old, 1) and isinstance(wanted, Size):
             # Where the new size is one as well, its stride is not used.
@@ -224,7 +231,8 @@ def _split(x: Tensor, split_size: Any, dim: int = 0) -> list[Tensor]:
     if same(size, by):
         return [_alias(x)]
     count = -(-size // by)
-    pieces = count if isinstance(count, int) else count.scope.fix(count)
+    # An axis without elements is one piece.
+    pieces = max(1, count if isinstance(count, int) else count.scope.fix(count))
     return [_slice(x, place, wrapped(i * by), wrapped((i + 1) * by) if i < pieces - 1 else None) for i in range(pieces)]
 
 
@@ -248,9 +256,12 @@ def _unbind(x: Tensor, dim: int = 0) -> list[Tensor]:
 def _diagonal(x: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     shape, strides = layout(x)
     a, b = _place(dim1, len(shape)), _place(dim2, len(shape))
+    if a == b:
+        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
     rows, columns = shape[a], shape[b]
     rows, columns = (rows, columns - offset) if offset >= 0 else (rows + offset, columns)
     length = rows if same(rows, columns) or rows <= columns else columns
+    length = length if length >= 0 else 0  # noqa: FURB136 (max would compare twice)
     more = offset * strides[b] if offset >= 0 else -offset * strides[a]
     step = strides[a] + strides[b]
     kept = [place for place in range(len(shape)) if place not in (a, b)]
@@ -260,10 +271,11 @@ def _diagonal(x: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tenso
 def _unfold(x: Tensor, dimension: int, size: Any, step: Any) -> Tensor:
     shape, strides = layout(x)
     place, window, by = _place(dimension, len(shape)), unwrapped(size), unwrapped(step)
+    most = shape[place] if shape else 1
+    if window > most:
+        raise RuntimeError(f"unfold: the window of {window} is larger than the dimension of {most}")
     if not shape:
         return laid_out(x, [window], [1])
-    if window > shape[place]:
-        raise RuntimeError(f"unfold: the window of {window} is larger than the dimension of {shape[place]}")
     shape.append(window)
     strides.append(strides[place])
     shape[place] = (shape[place] - window) // by + 1

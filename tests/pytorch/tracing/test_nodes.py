@@ -81,6 +81,62 @@ def test_few_of_them_need_conditions() -> None:
     assert with_conditions == paths | {"scaled by a third", "scaled by 1.1", "there and back"}
 
 
+# Statements of statements, as torch and forwards make them, and those of them that hold at all sizes or at none.
+STATEMENTS: dict[str, Callable[[Any, Any], Any]] = {
+    "and": lambda h, w: (h > 20) & (w < 50),
+    "or": lambda h, w: (h > 20) | (w < 50),
+    "neither": lambda h, w: torch.sym_not((h > 20) | (w < 50)),
+    "not equal": lambda h, w: torch.sym_not(h == w),
+    "a constant": lambda h, w: (h >= w) & (1 < 2),  # noqa: PLR0133 (as a forward of plain numbers may have it)
+    "thirds": lambda h, w: (h / 3 > w / 2) | (h / 3 == w / 2),
+}
+CERTAIN: dict[str, tuple[Callable[[Any, Any], Any], bool]] = {
+    "at least one": (lambda h, w: h >= 1, True),
+    "one more": (lambda h, w: h + w >= 2, True),
+    "less than one": (lambda h, w: h < 1, False),
+    "none": (lambda h, w: h == 0, False),
+    "not none": (lambda h, w: h != 0, True),
+    "negative": (lambda h, w: -h >= 0, False),
+    "at most": (lambda h, w: 1 - h <= 0, True),
+    "less": (lambda h, w: 1 - h > 0, False),
+    "itself": (lambda h, w: h == h + w - w, True),
+    "not itself": (lambda h, w: h != h + w - w, False),
+    "halves": (lambda h, w: h / 2 >= 0.5, True),
+    "or": (lambda h, w: (w > 9) | (h >= 1), True),
+    "and": (lambda h, w: (w > 9) & (h < 1), False),
+    "both": (lambda h, w: (w >= 1) & (h >= 1), True),
+    "not": (lambda h, w: torch.sym_not(h < 1), True),
+    "neither": (lambda h, w: torch.sym_not((w > 9) | (h >= 1)), False),
+}
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+@pytest.mark.parametrize("hints", [(64, 96), (64, 16), (7, 96), (7, 16), (20, 30), (16, 16)], ids=str)
+def test_statements_of_statements(name: str, hints: tuple[int, int]) -> None:
+    """The answer is that for ints, at the hints and wherever the conditions hold; asking alone records nothing."""
+    statement = STATEMENTS[name]
+    scope: Any = Scope({"H": hints[0], "W": hints[1]})
+    found = statement(wrapped(scope.symbol("H")), wrapped(scope.symbol("W")))
+    assert not found.node.statically_known_true("", 0)
+    assert not scope.conditions
+    answer = bool(found)
+    assert scope.conditions
+    met = [(h, w) for h, w in [hints, *POINTS] if allows(scope, {"H": h, "W": w})]
+    assert hints in met
+    assert [bool(statement(h, w)) for h, w in met] == [answer] * len(met)
+
+
+@pytest.mark.parametrize("name", CERTAIN)
+def test_what_is_certain_is_no_condition(name: str) -> None:
+    """At all sizes from 1 on; torch asks so before it takes a shorter path."""
+    statement, expected = CERTAIN[name]
+    scope: Any = Scope({"H": 20, "W": 30})
+    found = statement(wrapped(scope.symbol("H")), wrapped(scope.symbol("W")))
+    assert found.node.statically_known_true("", 0) is expected
+    assert bool(found) is expected
+    assert not scope.conditions
+
+
 # Views ---------------------------------------------------------------------------------------------
 
 
