@@ -263,6 +263,10 @@ def test_what_has_no_form() -> None:
     with pytest.raises(FlopcalcError) as caught:
         symbolic_network(nn.Linear(5, 3), (6, 4))
     assert caught.value.code == "uncountable-module"
+    for first, last in ((2, 1), (3, 3), (0, -4)):
+        with pytest.raises(FlopcalcError) as caught:
+            symbolic_network(nn.Flatten(first, last), (6, 4))
+        assert caught.value.code == "uncountable-module"
 
 
 # Named axes ------------------------------------------------------------------------------------

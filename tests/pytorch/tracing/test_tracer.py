@@ -179,6 +179,8 @@ def test_errors_are_torchs_and_leave_nothing() -> None:
         count_call(Of(lambda self, x: self.conv(x) + x), ((1, 3, 8, 8),))
     with pytest.raises(FlopcalcError, match="Dimension out of range"):
         count_call(Of(lambda self, x: x.flatten(5)), ((1, 3, 8, 8),))
+    with pytest.raises(FlopcalcError, match="cannot come after"):
+        count_call(Of(lambda self, x: x.flatten(2, 1)), ((1, 3, 8, 8),))
     assert torch._C._len_torch_function_stack() == torch._C._len_torch_dispatch_stack() == 0
     assert torch.is_grad_enabled()
 
@@ -206,6 +208,22 @@ class Tagged(torch.Tensor):  # type: ignore[misc]
 def test_where_no_rule_applies(function: Callable[[Any, Any], Any]) -> None:
     """Transforms, inference mode, gradients, subclasses: the kernels reach the dispatch mode."""
     _same(function)
+
+
+class Twice(torch.Tensor):  # type: ignore[misc]
+    """A subclass that runs each convolution twice."""
+
+    @classmethod
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        with torch._C.DisableTorchFunctionSubclass():
+            if func is torch.conv2d:
+                func(*args, **(kwargs or {}))
+            return func(*args, **(kwargs or {}))
+
+
+def test_a_subclass_with_functions_of_its_own() -> None:
+    """No rule takes a function before the class of its tensor has seen it."""
+    assert _same(lambda self, x: self.conv(x.as_subclass(Twice))).macs == 2 * CONV
 
 
 def _differentiates(self: Any, x: Any) -> Any:
