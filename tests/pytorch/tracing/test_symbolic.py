@@ -210,6 +210,19 @@ def test_a_size_that_is_needed_as_a_number() -> None:
     assert str(found.network.total("macs")) == "72*N"
 
 
+def test_the_reason_is_that_of_the_path_that_is_taken() -> None:
+    """Other sizes would be fixed too, by a line that does not run at the size that was asked for."""
+
+    def forward(self: Any, x: Any) -> Any:
+        return self.fc(x + self.position if x.shape[1] == 16 else x[:, : int(x.shape[1] / 2)])
+
+    module = Of(forward, fc=nn.Linear(8, 3), position=nn.Parameter(torch.zeros(16, 8)))
+    found = symbolic_network(module, (16, 8))
+    assert [(one.name, one.value) for one in found.fixed] == [("tokens", 16)]
+    assert found.fixed[0].why != "it needs a size as a number"
+    assert str(found.network.total("macs")) == "384*N"
+
+
 def test_a_loop_over_tokens_fixes_them() -> None:
     """Each turn is a kernel of its own."""
 
