@@ -123,20 +123,19 @@ def test_an_object_with_one_slot() -> None:
 class OwnSlots(nn.Linear):
     """A module with attributes outside of its dict, of which its forward uses all."""
 
-    __slots__ = ("__private", "numbers")
+    __slots__ = ("__known__", "__private", "numbers")
 
     def __init__(self) -> None:
         super().__init__(4, 4)
-        self.__private = [1]
-        self.numbers = [2]
+        self.__private, self.__known__, self.numbers = [1], [5], [2]
 
     def forward(self, x: Tensor) -> Tensor:
-        self.__private.append(3)
-        self.numbers.append(4)
+        for numbers in self.held():
+            numbers.append(3)
         return super().forward(x) * self.__private[0] * self.numbers[0]
 
-    def held(self) -> tuple[list[int], list[int]]:
-        return self.__private, self.numbers
+    def held(self) -> tuple[list[int], list[int], list[int]]:
+        return self.__private, self.__known__, self.numbers
 
 
 class OneOwnSlot(nn.Linear):
@@ -157,7 +156,7 @@ def test_slots_of_a_module() -> None:
     """They are the copy's own."""
     module = OwnSlots()
     assert count(module, (1, 4)).macs == 16
-    assert module.held() == ([1], [2])
+    assert module.held() == ([1], [5], [2])
     other = OneOwnSlot()
     assert count(other, (1, 4)).macs == 16
     assert other.numbers == [2]

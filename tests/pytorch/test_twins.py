@@ -9,9 +9,10 @@ torch: Any = pytest.importorskip("torch")
 from torch import nn
 
 from flopcalc.networks.window import Window
+from flopcalc.pytorch.counting.copying import Copier
 from flopcalc.pytorch.counting.random_numbers import own_random
 from flopcalc.pytorch.counting.sharing import other_names
-from flopcalc.pytorch.counting.twins import on_meta, real_copy, tensor_twin
+from flopcalc.pytorch.counting.twins import on_cpu, on_meta, real_copy, tensor_twin
 from flopcalc.pytorch.counting.window import window_of
 
 aten = torch.ops.aten
@@ -79,3 +80,11 @@ def test_a_copy_with_values() -> None:
     assert not made.requires_grad
     with pytest.raises(NotImplementedError):
         real_copy(torch.empty(3, device="meta"))
+
+
+def test_a_view_of_a_parameter_that_starts_later_in_its_storage() -> None:
+    """The copy of the parameter has a storage of its own, and the copy of the view starts as far in it."""
+    held = nn.Parameter(torch.arange(20.0)[8:].view(3, 4))
+    made, view = Copier(on_cpu(torch.Generator())).copy([held, held[1:].t()])
+    assert view.data_ptr() == made[1:].data_ptr()
+    assert torch.equal(view, torch.tensor([[12.0, 16], [13, 17], [14, 18], [15, 19]]))

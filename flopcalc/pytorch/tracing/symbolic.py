@@ -283,8 +283,6 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except FlopcalcError as error:
-        if error.code == "no-closed-form":
-            raise
         if error.code != "uncountable-module":
             raise
         why = error.message
