@@ -79,3 +79,10 @@ def test_the_process_stays_as_it_was(change: Callable[[], None], error: BaseExce
     now, *rest = snapshots.of_process(), sys.getrecursionlimit(), gc.isenabled()
     assert {what: (before[0][what], now[what]) for what in now if now[what] != before[0][what]} == {}
     assert (*rest,) == before[1:]
+
+
+def test_numpy_is_not_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torch is installed without it too."""
+    monkeypatch.delitem(sys.modules, "numpy")
+    assert count_call(nn.Linear(8, 4), ((1, 8),)).macs == 32
+    assert "numpy" not in sys.modules

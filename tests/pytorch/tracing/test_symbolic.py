@@ -186,6 +186,13 @@ def test_a_position_embedding_fixes_the_tokens() -> None:
     assert str(found.network.total("macs")) == "384*N"
 
 
+def test_an_axis_of_one_element_may_be_fixed() -> None:
+    """A linear layer from 1 row to 3 on each of 5 channels and of all columns."""
+    found = symbolic_network(Of(lambda self, x: self.fc(x.transpose(2, 3)), fc=nn.Linear(1, 3)), (5, 1, 16))
+    assert [(one.name, one.value, one.by) for one in found.fixed] == [("height", 1, "fc.weight")]
+    assert str(found.network.total("macs")) == "15*N*W"
+
+
 def test_patches_fix_height_and_width() -> None:
     """14 x 14 patches of 16, and a head on all of them."""
     layers = nn.Sequential(nn.Conv2d(3, 8, 16, 16), nn.Flatten(), nn.Linear(8 * 14 * 14, 10))
