@@ -51,22 +51,23 @@ def test_only_the_nearest_code_is_searched() -> None:
 
 
 elsewhere: Any = ModuleType("elsewhere")
-elsewhere.last = None
+elsewhere.last, elsewhere.known = None, {}
 
 
 class _Elsewhere(nn.Linear):
-    """In an attribute of another file, which is empty before the first forward."""
+    """In an attribute of another file, and in a dict there, which are empty before the first forward."""
 
     def forward(self, x: Tensor) -> Tensor:
         if elsewhere.last is None:
-            elsewhere.last = torch.ones_like(x)
-        return super().forward(x * elsewhere.last)
+            elsewhere.last = elsewhere.known["ones"] = torch.ones_like(x)
+        return super().forward(x * elsewhere.last * elsewhere.known["ones"])
 
 
 def test_an_attribute_of_another_file() -> None:
-    """It is as empty after the count as before."""
+    """They are as empty after the count as before."""
     assert count_call(_Elsewhere(8, 4), (torch.rand(2, 8),)).macs == 2 * 8 * 4
     assert elsewhere.last is None
+    assert not elsewhere.known
 
 
 LIST: list[Any] = []
