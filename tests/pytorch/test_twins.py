@@ -1,5 +1,6 @@
 """The tensors of a copy, numbers drawn from a generator, windows, and modules with several names."""
 
+import weakref
 from typing import Any
 
 import pytest
@@ -88,3 +89,13 @@ def test_a_view_of_a_parameter_that_starts_later_in_its_storage() -> None:
     made, view = Copier(on_cpu(torch.Generator())).copy([held, held[1:].t()])
     assert view.data_ptr() == made[1:].data_ptr()
     assert torch.equal(view, torch.tensor([[12.0, 16], [13, 17], [14, 18], [15, 19]]))
+
+
+def test_a_tensor_that_is_replaced_meanwhile_stays_alive() -> None:
+    """Copies are found by the identity of the original, which another tensor would have otherwise."""
+    module, copier = nn.Linear(2, 2), Copier(on_meta)
+    copier.copy(module)
+    old = weakref.ref(module.weight)
+    module.weight = nn.Parameter(torch.ones(2, 2))
+    assert old() is not None
+    assert copier.copy(module.weight) is not copier.memo[id(old())]
