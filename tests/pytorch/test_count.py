@@ -12,7 +12,9 @@ from torch.nn import functional as F  # noqa: N812
 from torch.utils.flop_counter import FlopCounterMode
 
 from flopcalc import FlopcalcError
+from flopcalc.catalog.kernels import read_kernel_rules
 from flopcalc.pytorch import count
+from flopcalc.pytorch.counting.counter import count_call
 from flopcalc.pytorch.counting.kernels import Work
 
 
@@ -265,6 +267,26 @@ def test_wrong_shape() -> None:
     """A clear error, not a traceback."""
     with pytest.raises(FlopcalcError, match="Conv2d"):
         count(nn.Conv2d(3, 3, 1), (1, 4, 4, 4))
+
+
+RUNS: list[int] = []
+
+
+class Noted(nn.Linear):
+    """Notes each run, outside of the module."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        RUNS.append(len(RUNS))
+        return super().forward(x).relu()
+
+
+def test_a_wrong_rule_of_the_user_ends_the_count() -> None:
+    """No other device and no other way to read the inputs makes it right, so the forward runs once."""
+    RUNS.clear()
+    with pytest.raises(FlopcalcError, match="aten::relu") as caught:
+        count_call(Noted(4, 4), ((1, 4),), kernels=read_kernel_rules({"aten::relu": "x_9"}))
+    assert caught.value.code == "bad-kernel-rule"
+    assert RUNS == [0]
 
 
 def test_counting_a_large_model_needs_no_memory() -> None:

@@ -1,4 +1,4 @@
-"""The tensors of a copy, numbers drawn from a generator, windows, and modules with several names."""
+"""The tensors of a copy, what refuses to be copied, numbers drawn from a generator, windows, and names of modules."""
 
 import weakref
 from typing import Any
@@ -13,6 +13,7 @@ from flopcalc.networks.window import Window
 from flopcalc.pytorch.counting.copying import Copier
 from flopcalc.pytorch.counting.random_numbers import own_random
 from flopcalc.pytorch.counting.sharing import other_names
+from flopcalc.pytorch.counting.stand_ins import Unavailable
 from flopcalc.pytorch.counting.twins import on_cpu, on_meta, real_copy, tensor_twin
 from flopcalc.pytorch.counting.window import window_of
 
@@ -99,3 +100,25 @@ def test_a_tensor_that_is_replaced_meanwhile_stays_alive() -> None:
     module.weight = nn.Parameter(torch.ones(2, 2))
     assert old() is not None
     assert copier.copy(module.weight) is not copier.memo[id(old())]
+
+
+class Half:
+    """An iterator that notes a copy of itself, and then refuses."""
+
+    def __next__(self) -> int:
+        return 1
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        memo[id(self)] = object.__new__(Half)
+        raise TypeError("half")
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError("not at all")
+
+
+def test_what_refuses_half_way_is_nowhere_in_the_copy() -> None:
+    """Under either of its names."""
+    module: Any = nn.Linear(2, 2)
+    module.one = module.two = Half()
+    made = vars(Copier(on_meta).copy(module))
+    assert type(made["one"]) is type(made["two"]) is Unavailable
