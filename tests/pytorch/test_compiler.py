@@ -66,6 +66,31 @@ assert not graphs
 gated(torch.randn(6, 8))
 assert len(graphs) == 1
 """
+# Without the set-up, which imports the compiler.
+IN_THE_FORWARD = """
+import sys
+import torch
+from torch import nn
+from flopcalc.pytorch.counting.counter import count_call
+
+graphs = []
+
+def backend(graph, inputs):
+    graphs.append(graph)
+    return graph
+
+class Late(nn.Linear):
+    def forward(self, x):
+        return torch.compile(lambda y: torch.sigmoid(y) * y, fullgraph=True, backend=backend)(super().forward(x))
+
+late = Late(8, 4)
+assert "torch._dynamo" not in sys.modules
+for one in ("trace", "dispatch"):
+    assert count_call(late, [(6, 8)], witness=one).macs == 192
+assert not graphs
+late(torch.randn(6, 8))
+assert len(graphs) == 1
+"""
 BRANCHES = """
 chosen = Chosen()
 # The compiler is imported by the first count.
@@ -116,9 +141,11 @@ with FakeTensorMode() as mode:
 
 
 @pytest.mark.parametrize(
-    "steps", [COMPILED, FIRST_COUNTED, BRANCHES, THREADS, FAKE], ids=["before", "after", "cond", "threads", "fake"]
+    "source",
+    [*(SETUP + steps for steps in (COMPILED, FIRST_COUNTED, BRANCHES, THREADS, FAKE)), IN_THE_FORWARD],
+    ids=["before", "after", "cond", "threads", "fake", "in the forward"],
 )
-def test_code_is_compiled_as_before(steps: str) -> None:
+def test_code_is_compiled_as_before(source: str) -> None:
     """Each in a process of its own, since the compiler is the process's."""
-    done = fresh(SETUP + steps)
+    done = fresh(source)
     assert done.code == 0, done.err
