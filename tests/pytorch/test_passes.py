@@ -290,6 +290,9 @@ def test_branches_loops_and_scans() -> None:
     def branch(module: Any, x: Tensor) -> Any:
         return torch.cond(x.sum() > 0, lambda t: t.sin(), module.linear, (x,))
 
+    def turned(module: Any, x: Tensor) -> Any:
+        return torch.cond(x.sum() > 0, module.linear, lambda t: t.sin(), (x,))
+
     def loop(module: Any, x: Tensor) -> Any:
         start = torch.zeros(1, dtype=torch.int64), x
         return while_loop(lambda i, t: i < 5, lambda i, t: (i + 1, module.linear(t)), start)  # type: ignore[no-untyped-call]
@@ -297,9 +300,12 @@ def test_branches_loops_and_scans() -> None:
     def steps(module: Any, x: Tensor) -> Any:
         return scan(lambda carry, row: (carry + 1, module.linear(row)), torch.zeros(4), x)
 
-    branched, looped, scanned = (count(module_of(one), (6, 4)) for one in (branch, loop, steps))
-    assert (branched.macs, branched.work["linear"].macs) == (96, 96)
-    assert [note for note in branched.notes if "more expensive branch" in note]
+    *branches, looped, scanned = (count(module_of(one), (6, 4)) for one in (branch, turned, loop, steps))
+    for branched in branches:
+        assert (branched.macs, branched.work["linear"].macs) == (96, 96)
+        # Beside it only the condition is counted: a sum and a comparison, and no sine of 24 elements.
+        assert branched.total("other") <= 1
+        assert [note for note in branched.notes if "more expensive branch" in note]
     assert looped.macs == 96
     assert [note for note in looped.notes if "one turn" in note]
     assert (scanned.macs, scanned.notes) == (6 * 16, [])
