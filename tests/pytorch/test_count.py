@@ -15,6 +15,7 @@ from flopcalc import FlopcalcError
 from flopcalc.catalog.kernels import read_kernel_rules
 from flopcalc.pytorch import count
 from flopcalc.pytorch.counting.counter import count_call
+from flopcalc.pytorch.counting.failures import CHECK_INPUTS
 from flopcalc.pytorch.counting.kernels import Work
 
 
@@ -264,9 +265,27 @@ def test_not_a_module() -> None:
 
 
 def test_wrong_shape() -> None:
-    """A clear error, not a traceback."""
-    with pytest.raises(FlopcalcError, match="Conv2d"):
-        count(nn.Conv2d(3, 3, 1), (1, 4, 4, 4))
+    """A clear error, not a traceback. On either device it is about the inputs, and not about values."""
+    for on in ("auto", "meta", "cpu"):
+        with pytest.raises(FlopcalcError, match="Conv2d") as caught:
+            count_call(nn.Conv2d(3, 3, 1), ((1, 4, 4, 4),), on=on)
+        assert caught.value.hint == CHECK_INPUTS
+
+
+class OnTheFirst(nn.Linear):
+    """Names the first GPU by its number."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.to(0) + x.to(0, torch.float64, True, copy=True) + x.to(torch.float32, True)
+        out: Tensor = super().forward(x.to(self.weight.dtype)) + torch.zeros(4, device=0)
+        return out
+
+
+@pytest.mark.parametrize("on", ["meta", "cpu"])
+@pytest.mark.parametrize("witness", ["trace", "dispatch"])
+def test_a_device_by_its_number(on: Any, witness: Any) -> None:
+    """As by its name, the count keeps the forward on its own device."""
+    assert count_call(OnTheFirst(4, 4), ((1, 4),), on=on, witness=witness).macs == 16
 
 
 RUNS: list[int] = []

@@ -224,7 +224,7 @@ def _run(
 ) -> Count:
     original = call.module if how.on == "meta" else with_values(call.module, call.rebuild, "count")
     twin: nn.Module = copier.copy(original)
-    named = _copies(call, copier) or modules_of(twin)
+    named = modules_of(twin)
     if call.backward is None:
         evaluate(twin, [child for _, child in named])
     else:
@@ -277,17 +277,6 @@ def _run(
     result.on = how.on
     result.notes += _notes(reading, how, parameters, result.notes)
     return result
-
-
-def _copies(call: _Call, copier: Copier) -> list[tuple[str, nn.Module]]:
-    """The modules of the copy with their names; empty where they are not all copies of the user's, one by one."""
-    memo = copier.memo
-    found = [(name, memo.get(id(child))) for name, child in call.modules]
-    plain = all(
-        isinstance(made, nn.Module) and type(made) is type(child)
-        for (_, made), (_, child) in zip(found, call.modules, strict=True)
-    )
-    return found if plain else []  # type: ignore[return-value]
 
 
 def _notes(

@@ -224,7 +224,7 @@ class OnDevice(TorchFunctionMode):
         if (device := kwargs.get("device")) is not None:
             kwargs = {**kwargs, "device": self._place(device)}
         if func is Tensor.to and len(args) > 1:
-            args = (args[0], *(self._place(one) if isinstance(one, str | torch.device) else one for one in args[1:]))
+            args = (args[0], *(self._place(one) if _names_device(one) else one for one in args[1:]))
             if is_meta(args[0]) and args[1] == _CPU:
                 # Without values there is nothing to bring to the CPU.
                 args = (args[0], self.device, *args[2:])
@@ -242,6 +242,11 @@ class OnDevice(TorchFunctionMode):
     def _place(self, device: Any) -> Any:
         named = torch.device(device) if isinstance(device, str) else device
         return named if isinstance(named, torch.device) and named.type in {"cpu", "meta"} else self.device
+
+
+def _names_device(value: object) -> bool:
+    # A GPU may be named by its number; a truth value is another argument of `to`.
+    return isinstance(value, str | torch.device) or type(value) is int
 
 
 # `requires_grad_(False)` asks for none.
