@@ -117,14 +117,12 @@ class Recorder:
     def leave(self, given: Any, out: Any) -> None:
         """The innermost module has ended: its arguments, and its output."""
         name, layer, calls = self._frames.pop()
-        known = self.result.shapes
-        if calls or name not in known:
-            with _Unseen():
-                shapes = Shapes(_first(given), _first(out))
-            known.setdefault(name, shapes)
-            if layer == name:
-                for call in calls:
-                    call.given, call.output = shapes
+        with _Unseen():
+            shapes = Shapes(_first(given), _first(out))
+        self.result.shapes.setdefault(name, shapes)
+        if layer == name:
+            for call in calls:
+                call.given, call.output = shapes
 
     def abandon(self, error: BaseException) -> None:
         """The innermost module has raised an error."""
