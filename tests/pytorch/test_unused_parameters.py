@@ -10,6 +10,7 @@ torch: Any = pytest.importorskip("torch")
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
+from flopcalc.pytorch import counted_network
 from flopcalc.pytorch.counting.counter import count_call
 
 
@@ -98,3 +99,29 @@ def test_after_several_views_of_one_vector() -> None:
     model[1].forward = lambda x: x
     nn.utils.vector_to_parameters(torch.zeros(40), model.parameters())
     assert count_call(model, ((2, 4),)).idle == {"1.0": 20}
+
+
+@pytest.mark.parametrize(
+    ("count", "remark"),
+    [
+        (0, ""),
+        (1, "6 of the parameters were not used in this pass: left.0"),
+        (2, "12 of the parameters were not used in this pass: left.0, left.1"),
+        (3, "18 of the parameters were not used in this pass: left.0, left.1, left.2"),
+        (4, "24 of the parameters were not used in this pass: left.0, left.1, left.2, ..."),
+        (5, "30 of the parameters were not used in this pass: left.0, left.1, left.2, ..."),
+    ],
+)
+def test_the_remark_names_three(count: int, remark: str) -> None:
+    """With the parameters of all, 2 x 2 and 2 of each, and dots where there are more."""
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.used = nn.Linear(2, 2)
+            self.left = nn.ModuleList(nn.Linear(2, 2) for _ in range(count))
+
+        def forward(self, x: Any) -> Any:
+            return self.used(x)
+
+    assert counted_network(Net(), (2,)).remarks == ((remark,) if remark else ())
