@@ -122,3 +122,38 @@ def test_what_refuses_half_way_is_nowhere_in_the_copy() -> None:
     module.one = module.two = Half()
     made = vars(Copier(on_meta).copy(module))
     assert type(made["one"]) is type(made["two"]) is Unavailable
+
+
+class Held(torch.Tensor):  # type: ignore[misc]
+    """A class that keeps its values in another tensor, as quantised weights do."""
+
+    inner: Any
+
+    @staticmethod
+    def __new__(cls, inner: Any) -> Any:
+        """Of the size of the other tensor."""
+        return torch.Tensor._make_wrapper_subclass(cls, inner.shape, dtype=inner.dtype, device=inner.device)
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+
+    def __tensor_flatten__(self) -> tuple[list[str], None]:
+        return ["inner"], None
+
+    @staticmethod
+    def __tensor_unflatten__(inner: dict[str, Any], context: None, size: Any, stride: Any) -> Any:
+        return Held(inner["inner"])
+
+    @classmethod
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        raise NotImplementedError(func)
+
+
+def test_a_class_that_keeps_its_values_in_another_tensor() -> None:
+    """The copy keeps a tensor without values; only nested ones have sizes that are values."""
+    made: Any = tensor_twin(Held(torch.ones(3, 4)), on_meta, gradients=False)
+    assert type(made) is Held
+    assert (made.inner.shape, made.inner.device.type, made.device.type) == ((3, 4), "meta", "meta")
+    jagged = torch.nested.nested_tensor([torch.ones(2, 3), torch.ones(4, 3)], layout=torch.jagged)
+    with pytest.raises(NotImplementedError, match="nested"):
+        tensor_twin(jagged, on_meta, gradients=False)
