@@ -63,7 +63,7 @@ def _view(x: Tensor, size: Sequence[Any]) -> Tensor:
 
 
 def viewed(shape: Sequence[_Extent], strides: Sequence[_Extent], new: Sequence[_Extent]) -> list[_Extent] | None:
-    """The strides of a tensor in another shape; None where it must be copied for it."""
+    """The strides of a tensor in another shape of as many elements; None where it must be copied for it."""
     if same(product(shape), 0):
         # Nothing is in it, so that it has any shape.
         return list(row_major(new))
@@ -113,7 +113,8 @@ def _viewed(shape: Sequence[_Extent], strides: Sequence[_Extent], new: Sequence[
             return None
         if axis:
             base, group = strides[axis - 1], 1
-    return found if place < 0 else None
+    # Nothing is left of the new shape, which has as many elements.
+    return found
 
 
 def _permute(x: Tensor, dims: Sequence[int]) -> Tensor:
@@ -258,11 +259,11 @@ def _diagonal(x: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tenso
     a, b = _place(dim1, len(shape)), _place(dim2, len(shape))
     if a == b:
         raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
-    rows, columns = shape[a], shape[b]
-    rows, columns = (rows, columns - offset) if offset >= 0 else (rows + offset, columns)
+    below, above = max(-offset, 0), max(offset, 0)
+    rows, columns = shape[a] - below, shape[b] - above
     length = rows if same(rows, columns) or rows <= columns else columns
     length = length if length >= 0 else 0  # noqa: FURB136 (max would compare twice)
-    more = offset * strides[b] if offset >= 0 else -offset * strides[a]
+    more = below * strides[a] + above * strides[b]
     step = strides[a] + strides[b]
     kept = [place for place in range(len(shape)) if place not in (a, b)]
     return laid_out(x, [*(shape[one] for one in kept), length], [*(strides[one] for one in kept), step], more)
