@@ -45,6 +45,8 @@ def completed(x: Tensor, size: Sequence[Any]) -> list[_Extent]:
     count = unwrapped(x.numel())
     if left:
         known = product([one for place, one in enumerate(new) if place != left[0]])
+        if same(known, 0):
+            raise RuntimeError(f"shape '{new}' has no elements whatever -1 is")
         new[left[0]] = quotient(count, known)
     if product(new) != count:
         raise RuntimeError(f"shape '{new}' is invalid for input of size {count}")
@@ -91,7 +93,8 @@ def _structural(shape: Sequence[_Extent], strides: Sequence[_Extent], new: Seque
             return None
         if axis:
             base, group = strides[axis - 1], 1
-    return found if place < 0 else None
+    # What is left of the new shape, which has as many elements, is of one element each.
+    return found
 
 
 def _viewed(shape: Sequence[_Extent], strides: Sequence[_Extent], new: Sequence[_Extent]) -> list[_Extent] | None:
@@ -113,7 +116,7 @@ def _viewed(shape: Sequence[_Extent], strides: Sequence[_Extent], new: Sequence[
             return None
         if axis:
             base, group = strides[axis - 1], 1
-    # Nothing is left of the new shape, which has as many elements.
+    # As above.
     return found
 
 
@@ -162,7 +165,7 @@ def _squeeze(x: Tensor, dim: Any = None) -> Tensor:
     return laid_out(x, [shape[one] for one in kept], [strides[one] for one in kept])
 
 
-def _expand(x: Tensor, size: Sequence[Any], *, implicit: bool = False) -> Tensor:
+def _expand(x: Tensor, size: Sequence[Any], **_of_no_effect: bool) -> Tensor:
     shape, strides = layout(x)
     more = len(size) - len(shape)
     if more < 0:
