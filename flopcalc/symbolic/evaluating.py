@@ -1,6 +1,5 @@
 """What is in an expression, and its value at a point."""
 
-import math
 import sys
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
@@ -94,4 +93,4 @@ def _floor_at(scope: Decides, index: int, point: Mapping[str, Any], known: dict[
         bottom = denominator_of(inner)
         found = scope.quotients[index] = inner * bottom, bottom
     top, bottom = evaluate(found[0], point, known), found[1]
-    return math.floor(top * Fraction(1, bottom)) if isinstance(top, Fraction) else top // bottom
+    return top // bottom
