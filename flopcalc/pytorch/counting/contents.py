@@ -4,6 +4,7 @@ Not by the methods of the module: a class may override `parameters`, to sort the
 an attribute of that name, such as `self.buffers = []`. torch itself runs and saves such a module.
 """
 
+from collections.abc import Iterator
 from itertools import chain
 
 import torch
@@ -12,19 +13,20 @@ from torch import Tensor, nn
 
 def modules_of(module: nn.Module) -> list[tuple[str, nn.Module]]:
     """The modules with their names, as `named_modules` gives them, each once; in one pass, and faster."""
-    found: list[tuple[str, nn.Module]] = []
+    return list(_walk(module))
+
+
+def _walk(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     seen: set[int] = set()
     waiting = [("", module)]
     while waiting:
-        name, one = waiting.pop()
+        name, one = place = waiting.pop()
         if id(one) not in seen:
             seen.add(id(one))
-            found.append((name, one))
-            prefix = f"{name}." if name else ""
-            children = [(prefix + key, child) for key, child in one._modules.items() if child is not None]
-            children.reverse()
-            waiting += children
-    return found
+            yield place
+            if inner := one._modules:
+                prefix = f"{name}." if name else ""
+                waiting += [(prefix + key, child) for key, child in reversed(inner.items()) if child is not None]
 
 
 def named_parameters_of(module: nn.Module) -> list[tuple[str, Tensor]]:
@@ -52,16 +54,22 @@ def dtype_of(module: nn.Module) -> torch.dtype:
 
     Types of one byte, such as float8, only hold weights: hardly anything is computed in them.
     """
-    held = chain(parameters_of(module), buffers_of(module))
-    floats = (one.dtype for one in held if one.dtype.is_floating_point and one.dtype.itemsize > 1)
-    return next(floats, torch.get_default_dtype())
+    # Read as far as the first one.
+    held = (_walk_tensors(module, holder) for holder in ("_parameters", "_buffers"))
+    types = (one.dtype for _, one in chain.from_iterable(held))
+    return next((one for one in types if one.is_floating_point and one.itemsize > 1), torch.get_default_dtype())
 
 
 def _tensors(module: nn.Module, holder: str) -> list[tuple[str, Tensor]]:
     found: dict[int, tuple[str, Tensor]] = {}
-    for name, one in modules_of(module):
+    for place in _walk_tensors(module, holder):
+        found.setdefault(id(place[1]), place)
+    return list(found.values())
+
+
+def _walk_tensors(module: nn.Module, holder: str) -> Iterator[tuple[str, Tensor]]:
+    for name, one in _walk(module):
         prefix = f"{name}." if name else ""
         for key, tensor in getattr(one, holder).items():
             if tensor is not None:
-                found.setdefault(id(tensor), (prefix + key, tensor))
-    return list(found.values())
+                yield prefix + key, tensor

@@ -83,8 +83,10 @@ class Copier:
 
     def __exit__(self, *raised: object) -> None:
         """Let the copies end quietly. They must not be used from then on."""
-        for made in self._finalised:
-            silence(made)
+        while self._finalised:
+            silence(self._finalised.pop())
+        # They end here, before the garbage collector goes on: it would look at all of them.
+        self.memo, self.tensors, self._kept = {}, [], []
 
     def copy(self, value: Any) -> Any:
         """The copy of a value. Raises FlopcalcError (cannot-copy)."""
