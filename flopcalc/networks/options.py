@@ -11,7 +11,7 @@ from flopcalc.cost.traced import Traced
 from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.spec.operator import show
-from flopcalc.spec.size_names import OF_NETWORKS, unknown_option
+from flopcalc.spec.size_names import FLAGS_OF_NETWORKS, unknown_option
 from flopcalc.symbolic.size import Size
 from flopcalc.text.expression import evaluate, exact
 from flopcalc.text.yaml_file import File, Map
@@ -89,7 +89,7 @@ def known_options(name: str, declared: Mapping[str, Any], given: Mapping[str, An
     for option in given:
         if option not in declared:
             has = f"{name} has: {', '.join(declared)}" if declared else f"{name} has no options"
-            raise unknown_option(f"option of {name}", option, declared, has, OF_NETWORKS)
+            raise unknown_option(f"option of {name}", option, declared, has, FLAGS_OF_NETWORKS)
 
 
 def read_option(option: str, spec: Mapping[str, Any], given: Mapping[str, Any]) -> Any:

@@ -6,20 +6,9 @@ from flopcalc.cost import convention
 from flopcalc.published.tables import Ours
 from flopcalc.replacing.clause import names
 from flopcalc.spec.operator import show
+from flopcalc.spec.size_names import FLAGS_OF_OPERATORS
 from flopcalc.targets.spec import TargetSpec
 from flopcalc.text.shipped_files import shown
-
-_FLAGS = {
-    "c_in": "--cin",
-    "c_out": "--cout",
-    "k": "-k",
-    "hw": "--hw",
-    "stride": "--stride",
-    "padding": "--padding",
-    "dilation": "--dilation",
-    "groups": "--groups",
-    "batch": "--batch",
-}
 
 _PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
 
@@ -53,7 +42,7 @@ def _whole(gives: str) -> str:
 
 def _command(target: TargetSpec, gives: str) -> str:
     words = ["flopcalc", "model" if target.kind == "network" else "layer --type", _quoted(shown(target.what))]
-    words += [f"{_FLAGS[name]} {_sizes(value)}" for name, value in target.shape.items()]
+    words += [f"{FLAGS_OF_OPERATORS[name]} {_sizes(value)}" for name, value in target.shape.items()]
     flags = [f"{flag} {_quoted(shown(value))}" for flag, value in target.flags]
     settings = [word for word in flags if word.startswith("--set ")]
     words += [*settings, *(f"--input {one}" for one in target.inputs), *flags[len(settings) :]]

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from flopcalc.errors import FlopcalcError, clip
 
 # Arguments next to the options, with their flags.
-OF_OPERATORS: Mapping[str, str] = {
+FLAGS_OF_OPERATORS: Mapping[str, str] = {
     "c_in": "--cin",
     "c_out": "--cout",
     "k": "-k",
@@ -16,7 +16,7 @@ OF_OPERATORS: Mapping[str, str] = {
     "groups": "--groups",
     "batch": "--batch",
 }
-OF_NETWORKS: Mapping[str, str] = {"input": "--input", "batch": "--batch"}
+FLAGS_OF_NETWORKS: Mapping[str, str] = {"input": "--input", "batch": "--batch"}
 # Other names of these arguments; the first one that the target has applies.
 _OTHER_NAMES = {
     "c_in": ("cin", "in_channels", "in_features", "in_planes", "channels"),
@@ -32,12 +32,12 @@ _OTHER_NAMES = {
 
 
 def unknown_option(
-    kind: str, name: str, own: Iterable[str], has: str, arguments: Mapping[str, str] = OF_OPERATORS
+    kind: str, name: str, own: Iterable[str], has: str, arguments: Mapping[str, str] = FLAGS_OF_OPERATORS
 ) -> FlopcalcError:
     """The error for an option that a target does not have, with the options and arguments that may be meant.
 
-    kind: `option of conv`. own: the options of the target. has: the same in words. arguments: OF_OPERATORS or
-    OF_NETWORKS.
+    kind: `option of conv`. own: the options of the target. has: the same in words. arguments: FLAGS_OF_OPERATORS or
+    FLAGS_OF_NETWORKS.
     """
     from difflib import get_close_matches
 

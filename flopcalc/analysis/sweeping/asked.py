@@ -18,7 +18,7 @@ from flopcalc.cost.convention import get as get_convention
 from flopcalc.cost.kinds import KINDS
 from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, clip, unknown_name
-from flopcalc.spec.size_names import OF_NETWORKS, OF_OPERATORS, unknown_option
+from flopcalc.spec.size_names import FLAGS_OF_NETWORKS, FLAGS_OF_OPERATORS, unknown_option
 from flopcalc.targets.spec import as_texts as texts_of
 from flopcalc.text import shipped_files
 from flopcalc.text.yaml_file import read_file
@@ -150,7 +150,7 @@ def _check_settings(families: Sequence[Family], settings: Mapping[str, Any]) -> 
             own = list(dict.fromkeys(option for one in families for option in _options_of(one)))
             has = f"options here: {', '.join(own)}" if own else "the targets have no options"
             operators = any(isinstance(one, OperatorFamily) for one in families)
-            raise unknown_option("option", name, own, has, OF_OPERATORS if operators else OF_NETWORKS)
+            raise unknown_option("option", name, own, has, FLAGS_OF_OPERATORS if operators else FLAGS_OF_NETWORKS)
 
 
 def _options_of(family: Family) -> Sequence[str]:

@@ -82,10 +82,9 @@ class Copier:
         return self
 
     def __exit__(self, *raised: object) -> None:
-        """Let the copies end quietly. They must not be used from then on."""
+        """Let the copies end, quietly, and before the garbage collector would look at them. They are not used again."""
         while self._finalised:
             silence(self._finalised.pop())
-        # They end here, before the garbage collector goes on: it would look at all of them.
         self.memo, self.tensors, self._kept = {}, [], []
 
     def copy(self, value: Any) -> Any:
