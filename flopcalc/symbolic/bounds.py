@@ -88,7 +88,7 @@ def _without_floors(scope: Bounded, value: Size, sign: int) -> Any:
     found: Any = 0
     relaxed = False
     for monomial, factor in value.terms.items():
-        term: Any = Size(scope, {monomial: factor}) if monomial else factor
+        term: Any = Size(scope, {monomial: factor})
         atoms = [scope.atoms[index] for index in monomial]
         if len(atoms) == 1 and atoms[0].kind == "floor" and isinstance(inside := atoms[0].args[0], Size):
             relaxed = True

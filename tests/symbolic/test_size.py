@@ -181,7 +181,8 @@ def test_held_decisions_are_recorded_when_they_are_used() -> None:
     assert len(scope.conditions) == 1
 
 
-@pytest.mark.parametrize("value", [Fraction(1, 4), Fraction(35, 100), 1, Fraction(13, 10), 2])
+# 179/320 of 16 channels are 8.95, of which 8 are less than nine tenths, by less than 1.
+@pytest.mark.parametrize("value", [Fraction(1, 4), Fraction(35, 100), Fraction(179, 320), 1, Fraction(13, 10), 2])
 @pytest.mark.parametrize("channels", [16, 24, 32, 96, 160, 1280])
 def test_rounding_to_a_multiple_is_that_of_mobile_networks(value: Fraction, channels: int) -> None:
     """As torchvision's _make_divisible has it: written here with its floats replaced by fractions."""
@@ -191,6 +192,20 @@ def test_rounding_to_a_multiple_is_that_of_mobile_networks(value: Fraction, chan
     scope = Scope({"width": Fraction(1)})
     form = read("divisible(x, 8)", {"x": scope.symbol("width") * channels})
     assert evaluate(form, {"width": Fraction(value)}) == new == rounded_to(wanted, 8)
+
+
+def test_bounds_of_what_is_rounded_to_a_multiple() -> None:
+    """What is rounded may be a tenth less: 35 channels are 32, and no decision may hold for 35 alone."""
+    scope = Scope({"C": 64}, least={"C": 35})
+    rounded = read("divisible(x, 8)", {"x": scope.symbol("C")})
+    low, high = scope.bounds(rounded)
+    values = [evaluate(rounded, {"C": size}) for size in range(35, 200)]
+    assert min(values) == 32
+    assert low <= 32
+    assert high >= max(values)
+    # It is a condition, which 35 channels break.
+    assert rounded >= 34
+    assert [one.relation for one in scope.conditions] == [">="]
 
 
 def test_conditions_far_from_the_reference_are_kept() -> None:
@@ -381,3 +396,31 @@ def test_what_an_equality_says_of_an_atom() -> None:
 def test_one_term_as_text() -> None:
     h: Any = scope_of().symbol("H")
     assert [term_text(h * h * 2 + 3, term) for term in terms_of(h * h * 2 + 3)] == ["2*H^2", "3"]
+
+
+def _shown(scope: Scope) -> list[str]:
+    return [one.condition for one in requirements(scope)[0]]
+
+
+def test_an_interval_is_shown_by_its_ends() -> None:
+    """What holds from one size to another, and nowhere else."""
+    scope = scope_of(H=70)
+    assert scope.symbol("H") // 32 == 2
+    assert _shown(scope) == ["H >= 64 and H <= 95"]
+
+
+def test_a_factor_that_may_be_one_is_taken_out_of_a_condition() -> None:
+    """H W > 2 W for all W, from H = 3 on."""
+    scope = scope_of(H=224, W=224)
+    h, w = scope.symbol("H"), scope.symbol("W")
+    assert h * w > 2 * w
+    assert _shown(scope) == ["H >= 3"]
+
+
+def test_what_later_bounds_imply_is_not_shown() -> None:
+    """H + W > 33 holds at all sizes that are left when H is 33 or more."""
+    scope = scope_of(H=224, W=224)
+    h, w = scope.symbol("H"), scope.symbol("W")
+    assert h + w > 33
+    assert h >= 33
+    assert _shown(scope) == ["H >= 33"]
