@@ -111,7 +111,6 @@ AT_LEAST = {
     "linalg",
     "nested_strided",
     "scan",
-    "zeros_without_device",
 }
 
 
