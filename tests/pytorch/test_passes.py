@@ -23,6 +23,7 @@ from flopcalc.pytorch.counting.counter import COMPLEX, REAL_VALUES, count_call
 from flopcalc.pytorch.counting.failures import asks_for_gradients
 from flopcalc.pytorch.counting.random_numbers import own_random
 from flopcalc.pytorch.measuring.subject import Pass
+from flopcalc.pytorch.memory.run import Subject, Way, follow
 
 
 class Scaled(nn.Module):
@@ -382,6 +383,67 @@ def test_a_gpu_named_in_a_forward_is_the_device_of_the_pass() -> None:
 
     for on in ("meta", "cpu"):
         assert count_call(module_of(forward), [(1, 4)], on=on).macs == 16
+
+
+def test_types_of_tensors_name_no_other_device() -> None:
+    """Code of the time before `to`: a type names a device and a dtype. 16 products."""
+
+    def forward(module: Any, x: Tensor) -> Any:
+        mask = (x > 0).type(x.type()) + (x < 0).type(torch.FloatTensor) + x.type("torch.cuda.FloatTensor")
+        whole = torch.ones(4).type_as(x).type(torch.cuda.LongTensor)
+        assert (mask.dtype, whole.dtype) == (torch.float32, torch.int64)
+        assert mask.device == whole.device == x.device
+        return module.linear(x * mask) + whole
+
+    for way in ({"on": "meta"}, {"on": "meta", "witness": "dispatch"}, {"on": "cpu"}):
+        assert count_call(module_of(forward), [(1, 4)], **way).macs == 16
+
+
+def test_a_forward_may_set_a_weight_to_a_tensor_of_numpy() -> None:
+    """16 products, on the meta device too."""
+
+    def forward(module: Any, x: Tensor) -> Any:
+        module.linear.weight.data = torch.from_numpy(np.eye(4, dtype=np.float32))
+        return module.linear(x)
+
+    for on in ("meta", "cpu"):
+        assert count_call(module_of(forward), [(1, 4)], on=on).macs == 16
+
+
+class Positions(nn.Module):
+    """Positions as language models compute them: 4 frequencies at each of 5 positions, as a product."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(8, 8)
+        self.register_buffer("frequencies", torch.ones(4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        at = torch.arange(x.shape[1], device=x.device)[None, None].float()
+        with torch.autocast(device_type=x.device.type, enabled=False):
+            angles = (self.frequencies[None, :, None].float() @ at).transpose(1, 2)
+        kind = x.device.type
+        assert not torch.is_autocast_enabled(kind)
+        with torch.amp.autocast(kind, dtype=torch.get_autocast_dtype(kind)):
+            assert torch.is_autocast_enabled(kind)
+            return self.linear(x) * torch.cat((angles, angles), -1).cos()
+
+
+def test_autocast_for_the_device_of_the_input() -> None:
+    """No values are needed for it: 2 x 5 rows times 8 x 8, and 4 x 5 angles, on the meta device."""
+    functions = [torch.is_autocast_enabled, torch.get_autocast_dtype, torch._C._is_autocast_available]
+    for way in ({}, {"witness": "dispatch"}, {"on": "cpu"}):
+        found = count_call(Positions(), [(2, 5, 8)], **way)
+        assert (found.macs, found.on) == (2 * 5 * 64 + 4 * 5, way.get("on", "meta"))
+    assert functions == [torch.is_autocast_enabled, torch.get_autocast_dtype, torch._C._is_autocast_available]
+    with pytest.raises(RuntimeError, match="autocast"):
+        torch.is_autocast_enabled("meta")
+
+
+def test_autocast_for_the_device_of_the_input_in_memory_and_training() -> None:
+    """They need no values either."""
+    assert follow(Subject(Positions(), [(2, 5, 8)], {}), Way(training=True)).on == "meta"
+    assert follow(Subject(Positions(), [(2, 5, 8)], {}), Way()).on == "meta"
 
 
 def test_what_a_forward_sets_in_the_process_is_set_back() -> None:

@@ -17,6 +17,7 @@ from flopcalc.catalog.kernels import KernelRule
 from flopcalc.catalog.kernels import by_name as rules_by_operator
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks.collector import paused
+from flopcalc.pytorch.counting.autocast import asks_for_autocast, autocast_on_meta
 from flopcalc.pytorch.counting.compiler import compiler_aside, fake_tensors_aside
 from flopcalc.pytorch.counting.contents import dtype_of, modules_of, named_buffers_of
 from flopcalc.pytorch.counting.copying import Copier
@@ -68,13 +69,14 @@ REAL_VALUES = "counted on real values: another input may cost something else"
 class _Pass(NamedTuple):
     """One way to run the copy.
 
-    compiled: it calls functions that insist on being compiled as a whole. operators: it calls operators of a
-    torchvision whose compiled part does not fit this torch.
+    compiled: it calls functions that insist on being compiled as a whole. autocast: it asks for autocast on the meta
+    device. operators: it calls operators of a torchvision whose compiled part does not fit this torch.
     """
 
     on: Literal["meta", "cpu"]
     gradients: bool = False
     compiled: bool = False
+    autocast: bool = False
     operators: bool = False
 
 
@@ -213,6 +215,8 @@ def _on_device(call: _Call, reading: Reading, device: Literal["meta", "cpu"], fa
                 how = how._replace(operators=True)
             elif is_compiled_whole(error) and not how.compiled:
                 how = how._replace(compiled=True)
+            elif asks_for_autocast(error) and not how.autocast and how.on == "meta":
+                how = how._replace(autocast=True)
             else:
                 # One that leads to another try is not what the reader must know.
                 failures.append(Failure(device, error, recorder.failed.get(id(error), "")))
@@ -244,6 +248,8 @@ def _run(
         modes.enter_context(torch.set_grad_enabled(how.gradients))
         if how.compiled:
             modes.enter_context(compiled_in_pieces())
+        if how.autocast:
+            modes.enter_context(autocast_on_meta())
         if how.operators:
             modes.enter_context(torchvision_operators.enabled())
         if any(isinstance(child, LazyModuleMixin) for _, child in named):

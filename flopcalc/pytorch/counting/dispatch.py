@@ -21,6 +21,7 @@ from flopcalc.pytorch.counting.kernels import UNKNOWN, Work, elements, tensors, 
 from flopcalc.pytorch.counting.kernels.own import OwnRules
 from flopcalc.pytorch.counting.kernels.work import ValuesNeededError
 from flopcalc.pytorch.counting.nested import work_of_rows
+from flopcalc.pytorch.counting.one_device import on_one_device
 from flopcalc.pytorch.counting.random_numbers import own_random
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.counting.twins import is_meta, on_meta
@@ -216,20 +217,12 @@ class OnDevice(TorchFunctionMode):
     @left_alone
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if func in _MOVES:
-            return args[0]
         if not self.gradients and func in _GRADIENTS and args[1:] != (False,):
             self.wants_autograd = True
             raise NeedsAutogradError
-        if (device := kwargs.get("device")) is not None:
-            kwargs = {**kwargs, "device": self._place(device)}
-        if func is Tensor.to and len(args) > 1:
-            args = (args[0], *(self._place(one) if _names_device(one) else one for one in args[1:]))
-            if is_meta(args[0]) and args[1] == _CPU:
-                # Without values there is nothing to bring to the CPU.
-                args = (args[0], self.device, *args[2:])
-        elif func is Tensor.cpu and is_meta(args[0]):
-            return args[0]
+        moved = on_one_device(func, args, kwargs, self.device)
+        if moved is not None:
+            func, args, kwargs = moved
         if self.recorder is not None and is_complex_convolution(func, args, kwargs):
             return convolve(self.recorder, func, args, kwargs)
         out = func(*args, **kwargs)
@@ -239,20 +232,9 @@ class OnDevice(TorchFunctionMode):
                 self.recorder.place(tensor)
         return out
 
-    def _place(self, device: Any) -> Any:
-        named = torch.device(device) if isinstance(device, str) else device
-        return named if isinstance(named, torch.device) and named.type in {"cpu", "meta"} else self.device
-
-
-def _names_device(value: object) -> bool:
-    # A GPU may be named by its number; a truth value is another argument of `to`.
-    return isinstance(value, str | torch.device) or type(value) is int
-
 
 # `requires_grad_(False)` asks for none.
 _GRADIENTS = frozenset(
     {torch.autograd.grad, Tensor.backward, Tensor.requires_grad_, Tensor.requires_grad.__set__}  # type: ignore[attr-defined]
 )
-_CPU = torch.device("cpu")
-_MOVES = {Tensor.cuda, Tensor.xpu}
 _CONSTANTS = {torch.tensor, torch.as_tensor, torch.asarray, torch.from_numpy, Tensor.new_tensor, Tensor.new}

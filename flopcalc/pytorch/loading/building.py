@@ -3,7 +3,7 @@
 import inspect
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from difflib import get_close_matches
 from functools import partial
 from typing import Any
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from flopcalc.errors import FlopcalcError, clip, reason
+from flopcalc.pytorch.counting.one_device import on_one_device
 from flopcalc.pytorch.loading.time_limit import TimeLimit, is_time_out, run_limited
 from flopcalc.pytorch.loading.user_errors import FIX_IT, in_words
 
@@ -55,14 +56,14 @@ def build(target: str, factory: Callable[..., Any], settings: Mapping[str, Any],
 
     Where it reads values, it runs on real tensors, and its parameters move to the meta device at once.
     """
-    return _built((_on_meta, _registered_on_meta, nullcontext), target, factory, settings, limit)
+    return _built((_on_meta, _registered_on_meta, _with_values), target, factory, settings, limit)
 
 
 def build_with_values(
     target: str, factory: Callable[..., Any], settings: Mapping[str, Any], limit: TimeLimit | None
 ) -> Any:
     """What the factory returns, built with real values on its own device."""
-    return _built((nullcontext,), target, factory, settings, limit)
+    return _built((_with_values,), target, factory, settings, limit)
 
 
 def _built(
@@ -81,7 +82,7 @@ def _built(
         except BaseException as error:
             if is_time_out(error):
                 raise
-            if last == 0 or not isinstance(error, Exception) or "meta" not in _chain(error):
+            if last == 0 or not isinstance(error, Exception) or not _needs_values(error):
                 hint = FIX_IT
                 if isinstance(error, SystemExit):
                     hint = "a factory must only build the module and return it"
@@ -89,11 +90,15 @@ def _built(
     raise AssertionError
 
 
-class _Uninitialised(TorchFunctionMode):
-    """Leaves out what only sets values where there are none.
+class _Building(TorchFunctionMode):
+    """Leaves out what only sets values where there are none; keeps to one device: a GPU that is named may be absent.
 
-    On the meta device torch runs such functions in Python, and imports SymPy and its compiler for it.
+    On the meta device torch runs functions that set values in Python, and imports SymPy and its compiler for it.
     """
+
+    def __init__(self, device: str) -> None:
+        super().__init__()
+        self.device = torch.device(device)
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -101,6 +106,9 @@ class _Uninitialised(TorchFunctionMode):
             tensor = args[0] if args else kwargs.get("tensor")
             if isinstance(tensor, Tensor) and tensor.is_meta:
                 return tensor
+        moved = on_one_device(func, args, kwargs, self.device)
+        if moved is not None:
+            func, args, kwargs = moved
         return func(*args, **kwargs)
 
 
@@ -115,8 +123,13 @@ _SETS_VALUES = {
 @contextmanager
 def _on_meta() -> Iterator[None]:
     """Build on the meta device."""
-    with torch.device("meta"), _Uninitialised():
+    with torch.device("meta"), _Building("meta"):
         yield
+
+
+def _with_values() -> AbstractContextManager[object]:
+    """Build on the CPU."""
+    return _Building("cpu")
 
 
 @contextmanager
@@ -128,6 +141,12 @@ def _random_numbers_kept() -> Iterator[None]:
     finally:
         torch.set_rng_state(state)
         random.setstate(plain)
+
+
+def _needs_values(error: Exception) -> bool:
+    """Whether a factory failed because tensors had no values."""
+    why = _chain(error).lower()
+    return any(sign in why for sign in ("meta", "incompatible tensor type", "only available on cpu"))
 
 
 def _chain(error: BaseException | None) -> str:
@@ -154,7 +173,8 @@ def _registered_on_meta() -> Iterator[None]:
         hooks.register_module_buffer_registration_hook(moved),  # type: ignore[arg-type]
     ]
     try:
-        yield
+        with _Building("cpu"):
+            yield
     finally:
         for handle in handles:
             handle.remove()

@@ -15,6 +15,7 @@ from flopcalc.networks.collector import paused
 from flopcalc.networks.dataflow import Dataflow, Peak
 from flopcalc.networks.memory import Followed
 from flopcalc.networks.training import ROOT, check_patterns, matched
+from flopcalc.pytorch.counting.autocast import asks_for_autocast, autocast_on_meta
 from flopcalc.pytorch.counting.compiler import compiler_aside, fake_tensors_aside
 from flopcalc.pytorch.counting.contents import buffers_of, dtype_of, modules_of, parameters_of
 from flopcalc.pytorch.counting.copying import Copier
@@ -70,6 +71,7 @@ class _Device(NamedTuple):
     on: Literal["meta", "cpu"]
     gradients: bool
     compiled: bool = False
+    autocast: bool = False
     operators: bool = False
 
 
@@ -126,6 +128,8 @@ def _tried(subject: Subject, way: Way, reading: Reading, device: _Device, failur
                 device = device._replace(operators=True)
             elif is_compiled_whole(error) and not device.compiled:
                 device = device._replace(compiled=True)
+            elif asks_for_autocast(error) and not device.autocast and device.on == "meta":
+                device = device._replace(autocast=True)
             else:
                 return None
 
@@ -165,6 +169,8 @@ def _run(subject: Subject, way: Way, reading: Reading, device: _Device, recorder
         modes.enter_context(torch.set_grad_enabled(device.gradients))
         if device.compiled:
             modes.enter_context(compiled_in_pieces())
+        if device.autocast:
+            modes.enter_context(autocast_on_meta())
         if device.operators:
             modes.enter_context(torchvision_operators.enabled())
         copier = Copier(on_meta if device.on == "meta" else on_cpu(generator), gradients=device.gradients)
