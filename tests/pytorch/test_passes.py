@@ -385,6 +385,23 @@ def test_a_gpu_named_in_a_forward_is_the_device_of_the_pass() -> None:
         assert count_call(module_of(forward), [(1, 4)], on=on).macs == 16
 
 
+def test_a_constant_that_goes_to_the_device_of_the_input_takes_no_kernel() -> None:
+    """One sum: 4 elements of each operand are read, and 4 written. A conversion is a kernel: 4 read, 4 written."""
+
+    def moved(module: Any, x: Tensor) -> Any:
+        return x + torch.ones(4).to(x.device)
+
+    def converted(module: Any, x: Tensor) -> Any:
+        return x + torch.ones(4, dtype=torch.float64).to(x)
+
+    ways: list[dict[str, Any]] = [{}, {"witness": "dispatch"}, {"on": "cpu"}]
+    for way in ways:
+        found = count_call(module_of(moved), [(1, 4)], **way)
+        assert (found.adds, found.total("traffic"), found.total("steps")) == (4, 12, 1)
+        found = count_call(module_of(converted), [(1, 4)], **way)
+        assert (found.adds, found.total("traffic"), found.total("steps")) == (4, 20, 2)
+
+
 def test_types_of_tensors_name_no_other_device() -> None:
     """Code of the time before `to`: a type names a device and a dtype. 16 products."""
 
@@ -395,7 +412,8 @@ def test_types_of_tensors_name_no_other_device() -> None:
         assert mask.device == whole.device == x.device
         return module.linear(x * mask) + whole
 
-    for way in ({"on": "meta"}, {"on": "meta", "witness": "dispatch"}, {"on": "cpu"}):
+    ways: list[dict[str, Any]] = [{"on": "meta"}, {"on": "meta", "witness": "dispatch"}, {"on": "cpu"}]
+    for way in ways:
         assert count_call(module_of(forward), [(1, 4)], **way).macs == 16
 
 
@@ -413,12 +431,14 @@ def test_a_forward_may_set_a_weight_to_a_tensor_of_numpy() -> None:
 class Positions(nn.Module):
     """Positions as language models compute them: 4 frequencies at each of 5 positions, as a product."""
 
+    frequencies: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.linear = nn.Linear(8, 8)
         self.register_buffer("frequencies", torch.ones(4))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         at = torch.arange(x.shape[1], device=x.device)[None, None].float()
         with torch.autocast(device_type=x.device.type, enabled=False):
             angles = (self.frequencies[None, :, None].float() @ at).transpose(1, 2)
@@ -432,7 +452,8 @@ class Positions(nn.Module):
 def test_autocast_for_the_device_of_the_input() -> None:
     """No values are needed for it: 2 x 5 rows times 8 x 8, and 4 x 5 angles, on the meta device."""
     functions = [torch.is_autocast_enabled, torch.get_autocast_dtype, torch._C._is_autocast_available]
-    for way in ({}, {"witness": "dispatch"}, {"on": "cpu"}):
+    ways: list[dict[str, Any]] = [{}, {"witness": "dispatch"}, {"on": "cpu"}]
+    for way in ways:
         found = count_call(Positions(), [(2, 5, 8)], **way)
         assert (found.macs, found.on) == (2 * 5 * 64 + 4 * 5, way.get("on", "meta"))
     assert functions == [torch.is_autocast_enabled, torch.get_autocast_dtype, torch._C._is_autocast_available]

@@ -127,6 +127,7 @@ class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return value
 
 
+_TO_COPY = torch.ops.aten._to_copy.default
 # They read the lengths of sequences, which are values on the CPU on every device.
 _READ_LENGTHS = {"aten._pack_padded_sequence", "aten._pad_packed_sequence"}
 
@@ -147,7 +148,11 @@ def tell(
         if not func._schema.is_mutable:
             return
         written = read
-    if any(one.is_nested for one in (*read, *written)):
+    if func is _TO_COPY and is_meta(written[0]) and not is_meta(read[0]) and written[0].dtype is read[0].dtype:
+        # A constant that the forward makes goes to the device of its input. On the CPU it is there, and for a GPU no
+        # kernel runs there.
+        work = None
+    elif any(one.is_nested for one in (*read, *written)):
         work = work_of_rows(work_of, func, args, kwargs, out, own)
     else:
         work = work_of(func, args, kwargs, out, reads, own)

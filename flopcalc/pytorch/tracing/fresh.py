@@ -27,6 +27,11 @@ def is_plain(tensor: Tensor) -> bool:
     return _keys(tensor).raw_repr() in PLAIN and not tensor.dtype.is_complex
 
 
+def is_plain_or_complex(tensor: Tensor) -> bool:
+    """Whether a result of a rule for shapes alone is right for a tensor: the work of complex numbers is another."""
+    return _keys(tensor).raw_repr() in PLAIN
+
+
 def new(shape: Sequence[int], strides: Sequence[int], dtype: torch.dtype) -> Tensor:
     """A meta tensor with these strides."""
     return _empty_strided(shape, strides, dtype=dtype, device=_device)

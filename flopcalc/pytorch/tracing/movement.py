@@ -105,6 +105,10 @@ def _cat_filled(tensors: Sequence[Tensor], dim: int) -> Tensor | None:
     return None if out is None else packed(out.shape, out.dtype)
 
 
+# Axes of a grid of positions, at most: a volume has as many.
+_GRID = 3
+
+
 def _stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor | None:
     first = tensors[0]
     shape = list(first.shape)
@@ -112,7 +116,8 @@ def _stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor | None:
     if at is None or not all(is_plain(t) and t.dtype is first.dtype and t.shape == first.shape for t in tensors):
         return None
     if not all(is_contiguous(tensor) for tensor in tensors):
-        return None
+        # Such as the rows and columns of a grid, which are expanded. Maps may keep an order of their own.
+        return _cat([tensor.unsqueeze(at) for tensor in tensors], at) if len(shape) <= _GRID else None
     shape.insert(at, len(tensors))
     return packed(shape, first.dtype)
 

@@ -22,7 +22,7 @@ from flopcalc.pytorch.counting.record import Count, Shapes, Sizes
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.tracing.extents import is_symbolic, unwrapped
 from flopcalc.pytorch.tracing.net import Net, shape_rule, shaped
-from flopcalc.pytorch.tracing.symbolic_functions import RULES, pointwise
+from flopcalc.pytorch.tracing.symbolic_functions import RULES, TRANSFORMS, is_pointwise, pointwise, transformed
 from flopcalc.pytorch.tracing.tracer import Tracer
 from flopcalc.pytorch.tracing.views import VIEWS
 
@@ -109,6 +109,8 @@ class SymbolicNet(Net):  # type: ignore[no-untyped-call]
         if (device := kwargs.get("device")) is not None and device.type == "cpu" and _any_symbol(args):
             # A tensor that the forward makes on the CPU: with symbolic sizes it has no values.
             kwargs = {**kwargs, "device": _META}
+        if _any_symbol(args):
+            args = tuple(self._moved(one) if isinstance(one, Tensor) else one for one in args)
         rule = shape_rule(func)
         if rule is not None and (out := shaped(rule, args, kwargs)) is not None:
             return out
@@ -120,7 +122,9 @@ class SymbolicNet(Net):  # type: ignore[no-untyped-call]
                 raise
             if needs_values(error):
                 raise
-            if torch.Tag.pointwise in func.tags and (out := pointwise(func, args, kwargs)) is not None:
+            if is_pointwise(func) and (out := pointwise(func, args, kwargs)) is not None:
+                return out
+            if func in TRANSFORMS and (out := transformed(func, args)) is not None:
                 return out
             raise NoFormError(f"{func._schema.name} needs its sizes as numbers") from error
 

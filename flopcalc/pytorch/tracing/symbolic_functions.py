@@ -13,7 +13,7 @@ from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.tracing import functions, views
 from flopcalc.pytorch.tracing.elementwise import result
 from flopcalc.pytorch.tracing.extents import unwrapped
-from flopcalc.pytorch.tracing.fresh import is_plain, packed
+from flopcalc.pytorch.tracing.fresh import is_plain, is_plain_or_complex, new, packed
 from flopcalc.pytorch.tracing.functions import COPIES, VIEWS
 from flopcalc.pytorch.tracing.heavy import copied, stored
 from flopcalc.pytorch.tracing.net import SHAPES
@@ -101,7 +101,45 @@ def pointwise(func: Any, args: Any, kwargs: Any) -> Any:
         return first if isinstance(first, Tensor) and func._schema.name.endswith("_") else None
     operands = tensors((args, kwargs))
     made = func(*_at_the_reference(args), **_at_the_reference(kwargs))
-    return result(operands, made.dtype) if isinstance(made, Tensor) and all(map(is_plain, operands)) else None
+    return (
+        result(operands, made.dtype) if isinstance(made, Tensor) and all(map(is_plain_or_complex, operands)) else None
+    )
+
+
+def is_pointwise(func: Any) -> bool:
+    """Whether an element of a result depends on one element of each operand."""
+    # Not all are marked so by torch.
+    return torch.Tag.pointwise in func.tags or func in _PAIRS
+
+
+_PAIRS = frozenset({torch.ops.aten.complex.default, torch.ops.aten.polar.default})
+
+
+def transformed(func: Any, args: Any) -> Any:
+    """The result of a Fourier transform; None for a tensor that is not plain.
+
+    Its dtype, and the order of its axes in memory, are those of the same kernel at the reference point.
+    """
+    x, axes, _, rest = args
+    if not is_plain_or_complex(x):
+        return None
+    shape, last = list(x.shape), axes[-1]
+    if func is _REAL_TO_COMPLEX and rest:
+        shape[last] = shape[last] // 2 + 1
+    elif func is _COMPLEX_TO_REAL:
+        shape[last] = rest
+    made = func(*_at_the_reference(args))
+    strides: list[Any] = [1] * len(shape)
+    step: Any = 1
+    for place in sorted(range(len(shape)), key=lambda place: (made.stride(place), -place)):
+        strides[place] = step
+        step = step * shape[place]
+    return new(shape, strides, made.dtype)
+
+
+_REAL_TO_COMPLEX = torch.ops.aten._fft_r2c.default
+_COMPLEX_TO_REAL = torch.ops.aten._fft_c2r.default
+TRANSFORMS = frozenset({_REAL_TO_COMPLEX, _COMPLEX_TO_REAL, torch.ops.aten._fft_c2c.default})
 
 
 def _at_the_reference(value: Any) -> Any:

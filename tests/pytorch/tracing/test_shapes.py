@@ -84,7 +84,9 @@ def _cases() -> Iterator[tuple[str, Any, tuple[Any, ...], dict[str, Any]]]:  # n
         yield form, aten.cumsum.default, (x, 1), {}
         yield form, aten.cat.default, ([x, x], 1), {}
         yield form, aten.cat.default, ([x, _map(SHAPE, "plain")], -1), {}
-        yield form, aten.stack.default, ([x, x], 2), {}
+        for at in (0, 1, 2, -1):
+            yield form, aten.stack.default, ([x, x], at), {}
+            yield form, aten.stack.default, ([x[0], _map(SHAPE, "expanded")[0]], at), {}
         yield form, aten.stack.default, ([_map(SHAPE, form, torch.float16), x], 2), {}
         if form != "expanded":
             yield form, aten.add_.Tensor, (_map(SHAPE, form), x), {}

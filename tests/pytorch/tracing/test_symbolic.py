@@ -381,3 +381,86 @@ def test_nothing_heavy_is_loaded() -> None:
         "sys.exit(9 if {'sympy', 'torch._dynamo'} & set(sys.modules) else 0)"
     )
     assert done.code == 0, done.err
+
+
+def _is_counted(found: SymbolicNetwork, module: nn.Module, shape: Any, points: list[dict[str, int]]) -> None:
+    """The form has the ordinary count in each kind."""
+    for point in points:
+        assert found.allows(point)
+        counted = counted_at(found, module, shape, 1, point)
+        for kind in ("params", "macs", "activations", "traffic", "adds", "muls", "other"):
+            assert evaluate(found.network.total(kind), point) == counted.total(kind), (kind, point)
+
+
+def test_a_grid_made_on_the_cpu() -> None:
+    """As optical flow has it: rows and columns, stacked, repeated, and brought to the device; 2 x 3 weights."""
+
+    def forward(self: Any, x: Any) -> Any:
+        n, _, h, w = x.shape
+        grid = torch.stack(torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")[::-1], 0)
+        return self.conv(grid.float()[None].repeat(n, 1, 1, 1).to(x.device))
+
+    module = Of(forward, conv=nn.Conv2d(2, 3, 1))
+    found = symbolic_network(module, (3, 8, 6))
+    _agrees(found, "macs", lambda N, H, W: 6 * N * H * W, least=2)  # noqa: N803
+    _is_counted(found, module, (3, 8, 6), [{"N": 2, "H": 7, "W": 9}, {"N": 3, "H": 16, "W": 5}])
+
+
+def test_a_constant_repeated_for_a_batch() -> None:
+    """It has a size of its own, and is on the CPU: 4 products for each of its 2 rows."""
+
+    def forward(self: Any, x: Any) -> Any:
+        return torch.ones(2, 4).repeat(x.shape[0], 1) @ self.weight
+
+    module = Of(forward, weight=nn.Parameter(torch.ones(4)))
+    found = symbolic_network(module, (2, 4))
+    _agrees(found, "macs", lambda N, T: 8 * N)  # noqa: N803
+    _is_counted(found, module, (2, 4), [{"N": 3, "T": 2}, {"N": 7, "T": 9}])
+
+
+def test_positions_by_complex_numbers() -> None:
+    """As LLaMA has them: a table of 32 positions, of which the first T rotate the pairs; 8 x 8 weights."""
+
+    def forward(self: Any, x: Any) -> Any:
+        n, t, _ = x.shape
+        pairs = torch.view_as_complex(self.fc(x).reshape(n, t, 4, 2))
+        return torch.view_as_real(pairs * self.table[:t]).flatten(2)
+
+    module = Of(forward, fc=nn.Linear(8, 8, bias=False), table=torch.polar(torch.ones(32, 4), torch.ones(32, 4)))
+    found = symbolic_network(module, (6, 8))
+    assert found.symbols == {"N": "batch", "T": "tokens"}
+    assert str(found.network.total("macs")) == "64*N*T"
+    points = [{"N": 2, "T": 5}, {"N": 3, "T": 32}]
+    _is_counted(found, module, (6, 8), points)
+    # A product of complex numbers is four muls and two adds.
+    assert all(evaluate(found.network.total("muls"), point) == 16 * point["N"] * point["T"] for point in points)
+    assert not found.allows({"N": 2, "T": 33})
+
+
+def test_a_fourier_transform_of_a_fixed_axis() -> None:
+    """8 real numbers: 3/2 x 8 x 3 adds and 8 x 3 muls for each of N T rows, then 8 sums, and a layer with its bias."""
+
+    def forward(self: Any, x: Any) -> Any:
+        return self.fc(x + torch.fft.fft(x, dim=-1).real)
+
+    module = Of(forward, fc=nn.Linear(8, 8))
+    found = symbolic_network(module, (6, 8))
+    _agrees(found, "macs", lambda N, T: 64 * N * T)  # noqa: N803
+    _agrees(found, "adds", lambda N, T: (36 + 8 + 8) * N * T)  # noqa: N803
+    _agrees(found, "muls", lambda N, T: 24 * N * T)  # noqa: N803
+    _is_counted(found, module, (6, 8), [{"N": 1, "T": 5}, {"N": 3, "T": 4}])
+
+
+def test_a_fourier_transform_fixes_its_axes() -> None:
+    """The levels of a transform are no form of its size; the batch varies. 6 x 6 weights at 8 x 5 frequencies."""
+
+    def forward(self: Any, x: Any) -> Any:
+        found = torch.fft.rfft2(x, norm="ortho")
+        both = self.conv(torch.cat([found.real, found.imag], 1))
+        return torch.fft.irfft2(torch.complex(*both.chunk(2, 1)), s=x.shape[-2:], norm="ortho")
+
+    module = Of(forward, conv=nn.Conv2d(6, 6, 1))
+    found = symbolic_network(module, (3, 8, 8))
+    assert [(one.name, one.value) for one in found.fixed] == [("height", 8), ("width", 8)]
+    assert str(found.network.total("macs")) == "1440*N"
+    _is_counted(found, module, (3, 8, 8), [{"N": 2}, {"N": 3}])

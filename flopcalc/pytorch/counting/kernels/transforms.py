@@ -19,7 +19,8 @@ def fft(kernel: Kernel) -> Answer:
     """
     name, axes = kernel.func.name(), kernel.argument("dim")
     grid = kernel.first if "r2c" in name else kernel.result
-    levels = sum(ceil_log2(grid.shape[axis]) for axis in axes)
+    # A symbolic size has no logarithm here, and is fixed.
+    levels = sum(ceil_log2(int(grid.shape[axis])) for axis in axes)
     half = 1 if "c2c" in name else 2
     work = grid.numel() * levels
     return Work(adds=3 * work // half, muls=2 * work // half, reads=kernel.reads, writes=kernel.size)
