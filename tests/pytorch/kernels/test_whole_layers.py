@@ -220,15 +220,16 @@ ATTENTION: dict[str, tuple[Callable[[], Any], Work]] = {
         ),
         Work(330 * (7 + 13), 330, 330, 2 * 330, 390, 210 + 462 + 858, 390),
     ),
-    # The scores again, and the gradients of query and key, over 7 channels; those of shares and values over 13. An
-    # exponential; softmax backwards 2 adds and 2 muls; the scale. It reads the result and its gradient too.
+    # The scores again, and the gradients of query and key, over 7 channels; those of shares and values over 13. The
+    # scale, the logarithm of the sum taken off, an exponential; softmax backwards 2 adds and 2 muls; the scale. It
+    # reads the result and its gradient too.
     "attention backwards": (
         lambda: direct(
             aten._scaled_dot_product_flash_attention_for_cpu_backward.default,
             *(ATTENDED, QUERY, KEY, VALUE, ATTENDED, x(2, 3, 5), 0.0, False),
             out=(QUERY, KEY, VALUE),
         ),
-        Work(330 * (21 + 26), 2 * 330, 3 * 330, 330, 1530, 2 * 390 + 1530 + 30, 1530),
+        Work(330 * (21 + 26), 3 * 330, 4 * 330, 330, 1530, 2 * 390 + 1530 + 30, 1530),
     ),
     "flash attention backwards": (
         lambda: direct(
@@ -237,7 +238,26 @@ ATTENTION: dict[str, tuple[Callable[[], Any], Work]] = {
             *(x(2, 3, 5), x(0), x(0), 5, 11, 0.0, False, x(0), x(0)),
             out=(_swapped(QUERY), _swapped(KEY), _swapped(VALUE)),
         ),
-        Work(330 * (21 + 26), 2 * 330, 3 * 330, 330, 1530, 2 * 390 + 1530 + 30, 1530),
+        Work(330 * (21 + 26), 3 * 330, 4 * 330, 330, 1530, 2 * 390 + 1530 + 30, 1530),
+    ),
+    # A mask of 2 x 3 x 5 x 11 is added to the scores again; its gradient is that of the scores.
+    "attention backwards, with the gradient of a mask": (
+        lambda: direct(
+            aten._scaled_dot_product_efficient_attention_backward.default,
+            *(ATTENDED, QUERY, KEY, VALUE, x(2, 3, 5, 11), ATTENDED, x(2, 3, 5), x(0), x(0), 0.0, [True] * 4),
+            out=(QUERY, KEY, VALUE, x(2, 3, 5, 11)),
+        ),
+        Work(330 * 47, 4 * 330, 4 * 330, 330, 1530 + 330, 2 * 390 + 1530 + 330 + 30, 1530 + 330),
+    ),
+    # Samples of 2 and 3 queries and of 4 and 7 keys in rows of 5 and 11 tokens: 3 x (8 + 21) scores.
+    "flash attention backwards, samples in a row": (
+        lambda: direct(
+            aten._flash_attention_backward.default,
+            *(x(5, 3, 13), x(5, 3, 7), x(11, 3, 7), x(11, 3, 13), x(5, 3, 13), x(3, 5)),
+            *(torch.tensor([0, 2, 5]), torch.tensor([0, 4, 11]), 3, 7, 0.0, False, x(0), x(0)),
+            out=(x(5, 3, 7), x(11, 3, 7), x(11, 3, 13)),
+        ),
+        Work(87 * 47, 3 * 87, 4 * 87, 87, 765, 2 * 195 + 765 + 15 + 6, 765),
     ),
     # 10 tokens of 6 channels, 2 heads: 100 scores of 3 channels, twice; 4 projections with biases, of 6 x 6. Written as
     # layers' outputs: 4 x 60, and attention's 60. The tokens are read as query, key and value.
@@ -350,10 +370,17 @@ def test_boxes(operators: Any) -> None:
 
 
 def test_gradients_of_boxes() -> None:
-    """To 9 points of each of 60 cells, 4 positions each; of a maximum, to one place."""
+    """Each of 60 cells to 9 points, 4 positions each, by a factor for the mean; of a maximum, to one place."""
     align = "Tensor grad, Tensor rois, float spatial_scale, int pooled_height, int pooled_width, int sampling_ratio"
     found = _ruled(vision.pooled_backward, "_roi_align_backward", align, CELLS, BOXES, 1.0, 2, 5, 3, out=PICTURE)
-    assert found == Work(adds=4 * 60 * 9, muls=4 * 60 * 9, reads=60 + 10, writes=858)
+    assert found == Work(adds=4 * 60 * 9, muls=4 * 60 * 9 + 60, reads=60 + 10, writes=858)
+    # As many points as a cell has positions: of 6 x 3 in 2 x 5 cells 3 x 1, of 4 x 2 cells 2 x 1; 10 cells, 3 channels.
+    found = _ruled(vision.pooled_backward, "_roi_align_backward", align, CELLS, BOXES, 1.0, 2, 5, 0, out=PICTURE)
+    assert found == Work(adds=4 * 30 * 5, muls=4 * 30 * 5 + 60, reads=60 + 10, writes=858)
     pool = "Tensor grad, Tensor rois, Tensor argmax"
     found = _ruled(vision.pooled_backward, "_roi_pool_backward", pool, CELLS, BOXES, CELLS, out=PICTURE)
     assert found == Work(adds=60, reads=60 + 10 + 60, writes=858)
+    # A mean: each gradient, divided, goes to the positions of its box; 3 x 5 and 2 x 4 of them for each channel.
+    mean = "Tensor grad, Tensor rois, Tensor mapping, float spatial_scale, int pooled_height, int pooled_width"
+    found = _ruled(vision.pooled_backward, "_ps_roi_pool_backward", mean, CELLS, BOXES, CELLS, 1.0, 2, 5, out=PICTURE)
+    assert found == Work(adds=(3 * 5 + 2 * 4) * 3, other=60, reads=60 + 10 + 60, writes=858)

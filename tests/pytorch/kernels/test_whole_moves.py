@@ -108,13 +108,17 @@ MOVES: dict[str, tuple[Callable[[], Any], Work]] = {
         lambda: aten.embedding_dense_backward(x(2, 3, 5), i(2, 3), 7, -1, False),
         Work(adds=30, reads=30 + 6, writes=35),
     ),
+    "gradient of a table, divided by how often a row was read": (
+        lambda: aten.embedding_dense_backward(x(2, 3, 5), i(2, 3), 7, -1, True),
+        Work(adds=30, other=30, reads=30 + 6, writes=35),
+    ),
 }
 
 GRID, GRID_3D = x(2, 4, 6, 2), x(2, 2, 3, 5, 3)
 
 
-def _grid_backward(*mask: bool) -> Any:
-    return aten.grid_sampler_2d_backward(x(2, 3, 4, 6), x(2, 3, 5, 7), GRID, 0, 0, False, mask)
+def _grid_backward(*mask: bool, mode: int = 0) -> Any:
+    return aten.grid_sampler_2d_backward(x(2, 3, 4, 6), x(2, 3, 5, 7), GRID, mode, 0, False, mask)
 
 
 # Maps of 2 x 3 x 5 x 7 = 210; of 2 x 3 x 10 x 21 = 1260 where they get smaller.
@@ -184,17 +188,33 @@ RESAMPLING: dict[str, tuple[Callable[[], Any], Work]] = {
         lambda: F.grid_sample(x(2, 3, 4, 5, 7), GRID_3D, align_corners=False),
         Work(adds=7 * 180, muls=8 * 180, reads=840 + 180, writes=180),
     ),
-    "sample backward, the map's": (
+    # Of the map 8 of each; of the grid, on each of 3 axes, 4 differences, interpolated (4 muls, 3 adds), times the
+    # gradient, summed.
+    "sample a volume backward": (
         lambda: aten.grid_sampler_3d_backward(x(2, 3, 2, 3, 5), x(2, 3, 4, 5, 7), GRID_3D, 0, 0, False, [True, True]),
-        Work(adds=2 * 8 * 180, muls=2 * 8 * 180, reads=180 + 840 + 180, writes=840 + 180),
+        Work(adds=(8 + 3 * 8) * 180, muls=(8 + 3 * 5) * 180, reads=180 + 840 + 180, writes=840 + 180),
     ),
     "sample backward, both": (
         lambda: _grid_backward(True, True),
-        Work(adds=2 * 4 * 144, muls=2 * 4 * 144, reads=144 + 210 + 96, writes=210 + 96),
+        Work(adds=(4 + 2 * 4) * 144, muls=(4 + 2 * 3) * 144, reads=144 + 210 + 96, writes=210 + 96),
     ),
     "sample backward, the grid's": (
         lambda: _grid_backward(False, True),
-        Work(adds=4 * 144, muls=4 * 144, reads=144 + 210 + 96, writes=96),
+        Work(adds=2 * 4 * 144, muls=2 * 3 * 144, reads=144 + 210 + 96, writes=96),
+    ),
+    "sample backward, the map's": (
+        lambda: _grid_backward(True, False),
+        Work(adds=4 * 144, muls=4 * 144, reads=144 + 210 + 96, writes=210),
+    ),
+    # The nearest element has no slope: each gradient is added to it.
+    "sample backward, of the nearest": (
+        lambda: _grid_backward(True, True, mode=1),
+        Work(adds=144, reads=144 + 210 + 96, writes=210 + 96),
+    ),
+    # 16 taps; a slope is a sum of them with other weights (16 muls, 15 adds), times the gradient, summed.
+    "sample backward, cubic": (
+        lambda: _grid_backward(True, True, mode=2),
+        Work(adds=(16 + 2 * 16) * 144, muls=(16 + 2 * 17) * 144, reads=144 + 210 + 96, writes=210 + 96),
     ),
 }
 
@@ -325,6 +345,11 @@ def test_gradients_of_bags() -> None:
     assert found == Work(adds=30, muls=30, reads=10 + 14 + 2 + 6, writes=35)
     found = direct(backward, x(2, 5), *rest, i(2, 5), 7, False, 2, None, out=x(7, 5))
     assert found == Work(adds=10, reads=10 + 14 + 10, writes=35)
+    # The gradient of a mean is divided once for each bag; each row's by how often the row was read.
+    found = direct(backward, x(2, 5), *rest, i(0), 7, False, 1, None, out=x(7, 5))
+    assert found == Work(adds=30, other=10, reads=10 + 14, writes=35)
+    found = direct(backward, x(2, 5), *rest, i(0), 7, True, 1, None, out=x(7, 5))
+    assert found == Work(adds=30, other=10 + 30, reads=10 + 14, writes=35)
     # Of the weight of a row: 5 products, summed.
     backward = aten._embedding_bag_per_sample_weights_backward.default
     found = direct(backward, x(2, 5), x(7, 5), i(6), i(2), i(6), 0, out=x(6))

@@ -72,9 +72,24 @@ ELEMENTWISE: dict[str, tuple[Callable[[], Any], Work]] = {
         lambda: aten.mse_loss_backward(x(), x(2, 3), x(2, 3), MEAN),
         Work(other=6, reads=1 + 12, writes=6),
     ),
+    # a s(b): s(b) again and its slope; of a product, two products.
     "gradient of glu, of both halves": (
         lambda: aten.glu_backward(x(2, 5), x(2, 10), -1),
-        Work(other=20, reads=10 + 20, writes=20),
+        Work(muls=2 * 10, other=2 * 10, reads=10 + 20, writes=20),
+    ),
+    # Zeros but for one element of each of 5 targets: its share of the sum of the weights; of the input only the sizes
+    # are needed.
+    "gradient of a picked loss": (
+        lambda: aten.nll_loss_backward(x(), x(5, 3), i(5), None, MEAN, -100, x()),
+        Work(other=5, reads=1 + 5 + 1, writes=15),
+    ),
+    "gradient of a picked loss with weights": (
+        lambda: aten.nll_loss_backward(x(), x(5, 3), i(5), x(3), MEAN, -100, x()),
+        Work(muls=5, other=5, reads=1 + 5 + 5 + 1, writes=15),
+    ),
+    "gradient of a picked loss of a map, not summed": (
+        lambda: aten.nll_loss2d_backward(x(2, 5, 7), x(2, 3, 5, 7), i(2, 5, 7), None, 0, -100, x()),
+        Work(other=70, reads=70 + 70 + 1, writes=210),
     ),
     # 2 x 3 tokens of 3 x 10 channels: each has its bias; the query, a third, is scaled.
     "bias and scale of query, key, value": (

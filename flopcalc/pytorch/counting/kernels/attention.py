@@ -56,30 +56,49 @@ def sdpa(kernel: Kernel) -> Answer:
     return _attention(kernel, heads * pairs, query.shape[-1], value.shape[-1], mask)
 
 
+def _in_a_row(kernel: Kernel, otherwise: int) -> int | None:
+    """Queries times keys of samples whose tokens are in one row; None where its ends cannot be read.
+
+    otherwise: those of samples that have an axis of their own.
+    """
+    ends_q = kernel.argument("cum_seq_q", kernel.argument("cu_seqlens_q"))
+    ends_k = kernel.argument("cum_seq_k", kernel.argument("cu_seqlens_k"))
+    # In a gradient, no ends are a tensor without elements.
+    if ends_q is None or ends_k is None or not ends_q.numel():
+        return otherwise
+    if not (has_values(ends_q) and has_values(ends_k)):
+        return None
+    return int((ends_q.diff().long() * ends_k.diff().long()).sum())
+
+
 def flash(kernel: Kernel) -> Answer:
     """Attention on batch x tokens x heads x channels, or on the tokens of all samples in a row."""
     query, key, value = kernel.args[:3]
-    ends_q = kernel.argument("cum_seq_q", kernel.argument("cu_seqlens_q"))
-    ends_k = kernel.argument("cum_seq_k", kernel.argument("cu_seqlens_k"))
-    if ends_q is not None and ends_k is not None:
-        if not (has_values(ends_q) and has_values(ends_k)):
-            return UNKNOWN
-        pairs = int((ends_q.diff().long() * ends_k.diff().long()).sum())
-    else:
-        pairs = query.shape[0] * query.shape[1] * key.shape[1]
+    pairs = _in_a_row(kernel, query.shape[0] * query.shape[1] * key.shape[1])
+    if pairs is None:
+        return UNKNOWN
     return _attention(kernel, query.shape[-2] * pairs, query.shape[-1], value.shape[-1], kernel.argument("bias"))
 
 
 def sdpa_backward(kernel: Kernel) -> Answer:
-    """The gradients of fused attention: scores once more, and four products; softmax backwards."""
+    """The gradients of fused attention: scores once more, and four products; softmax backwards.
+
+    The scores are scaled and get their mask again; the logarithm of their sum, which was kept, is taken off, and the
+    exponential is their share. Softmax backwards has 2 adds and 2 muls, and its gradient is scaled.
+    """
     query, key, value = (kernel.argument(name) for name in ("query", "key", "value"))
     # The kernels below the attention function have the tokens before the heads.
-    fused = kernel.func.name().startswith("aten::_scaled")
-    scores = query.shape[:-1].numel() * key.shape[-2 if fused else -3]
+    axis = -2 if kernel.func.name().startswith("aten::_scaled") else -3
+    heads = query.shape[-5 - axis]
+    pairs = _in_a_row(kernel, query.shape[:-1].numel() // max(heads, 1) * key.shape[axis])
+    if pairs is None:
+        return UNKNOWN
+    scores = heads * pairs
+    mask = kernel.argument("attn_mask", kernel.argument("attn_bias", kernel.argument("bias")))
     return Work(
         scores * (3 * query.shape[-1] + 2 * value.shape[-1]),
-        adds=2 * scores,
-        muls=3 * scores,
+        adds=(3 if mask is None else 4) * scores,
+        muls=4 * scores,
         other=scores,
         activations=kernel.written,
         reads=kernel.reads,

@@ -72,6 +72,23 @@ def gradient(kernel: Kernel) -> Answer:
     return Work(other=kernel.size, reads=kernel.reads, writes=kernel.written)
 
 
+def gate_gradient(kernel: Kernel) -> Answer:
+    """The gradient of glu, a s(b): of the first half its product with s(b), which is computed again; of b with a s'(b).
+
+    The derivative of the activation is one operation, as that of any.
+    """
+    return Work(muls=kernel.size, other=kernel.size, reads=kernel.reads, writes=kernel.size)
+
+
+def picked_gradient(kernel: Kernel) -> Answer:
+    """The gradient of nll_loss, which is 0 but for one element of each target: the share of it, and its weight."""
+    size = kernel.argument("target").numel()
+    weighted = size if kernel.argument("weight") is not None else 0
+    # Of the input only the sizes are needed; the last argument is the sum of the weights.
+    reads = elements(kernel.argument("grad_output")) + size + weighted + elements(kernel.argument("total_weight"))
+    return Work(muls=weighted, other=size, reads=reads, writes=kernel.size)
+
+
 def rescale_qkv(kernel: Kernel) -> Answer:
     """A bias added to query, key and value; the query is scaled."""
     written = kernel.written
@@ -93,7 +110,6 @@ def of_each(kernel: Kernel) -> Answer:
 
 _GRADIENTS = [
     "elu",
-    "glu",
     "hardshrink",
     "hardsigmoid",
     "hardswish",
@@ -116,8 +132,6 @@ _GRADIENTS = [
     "mse_loss",
     "multi_margin_loss",
     "multilabel_margin_loss",
-    "nll_loss",
-    "nll_loss2d",
     "smooth_l1_loss",
     "soft_margin_loss",
     "glu_backward_jvp",
@@ -203,6 +217,8 @@ RULES = {
     ),
     picked_loss: "aten::nll_loss_forward aten::nll_loss2d_forward aten::nll_loss aten::nll_loss2d",
     gradient: " ".join(f"aten::{name}_backward" for name in _GRADIENTS),
+    gate_gradient: "aten::glu_backward",
+    picked_gradient: "aten::nll_loss_backward aten::nll_loss2d_backward",
     rescale_qkv: "aten::_transform_bias_rescale_qkv",
     of_each: " ".join(f"aten::_foreach_{name}" for name in _LISTS),
 }

@@ -109,16 +109,28 @@ def fold(kernel: Kernel) -> Answer:
 
 
 def rows_backward(kernel: Kernel) -> Answer:
-    """The gradient of a table: each row's gradient is added to it."""
-    return Work(adds=kernel.first.numel(), reads=kernel.reads, writes=kernel.size)
+    """The gradient of a table: each row gets its gradient, divided by how often it was read where that is asked for."""
+    size = kernel.first.numel()
+    other = size if kernel.argument("scale_grad_by_freq", False) else 0
+    return Work(adds=size, other=other, reads=kernel.reads, writes=kernel.size)
 
 
 def bags_backward(kernel: Kernel) -> Answer:
-    """The gradient of rows that were summed in bags: each row gets that of its bag; of an extreme, one for each bag."""
-    grad, of_extremes = kernel.first, kernel.argument("mode") == 2
-    size = grad.numel() if of_extremes else kernel.argument("indices").numel() * grad.shape[-1]
+    """The gradient of rows that were summed in bags: each row gets that of its bag; of an extreme, one for each bag.
+
+    That of a mean is divided once. A row's may be divided by how often the row was read.
+    """
+    grad, mode = kernel.first, kernel.argument("mode")
+    size = grad.numel() if mode == 2 else kernel.argument("indices").numel() * grad.shape[-1]
     weighted = kernel.argument("per_sample_weights") is not None
-    return Work(adds=size, muls=size if weighted else 0, reads=kernel.reads, writes=kernel.size)
+    scaled = mode < 2 and kernel.argument("scale_grad_by_freq", False)
+    return Work(
+        adds=size,
+        muls=size if weighted else 0,
+        other=(grad.numel() if mode == 1 else 0) + (size if scaled else 0),
+        reads=kernel.reads,
+        writes=kernel.size,
+    )
 
 
 def bag_weights_backward(kernel: Kernel) -> Answer:

@@ -76,11 +76,24 @@ def sample(kernel: Kernel) -> Answer:
 
 
 def sample_backward(kernel: Kernel) -> Answer:
-    """The gradients of the map (a product and an addition for each tap) and of the grid (as many again)."""
-    grad = kernel.argument("grad_output")
-    count = grad.numel() * _grid_taps(kernel)
-    wanted = sum(kernel.argument("output_mask", (True, True)))
-    return Work(adds=wanted * count, muls=wanted * count, reads=kernel.reads, writes=kernel.written)
+    """The gradients of the map and of the grid, where they are wanted.
+
+    Of the map: a product and an addition for each tap; if the nearest element was taken, an addition. Of the grid, for
+    each axis: the slope, times the gradient, summed over the channels. The slope is an interpolation along the other
+    axes of differences, half as many as taps; of a cubic one, a sum of all taps with other weights. The nearest
+    element has no slope.
+    """
+    grad, axes, mode = kernel.argument("grad_output"), kernel.result.dim() - 2, kernel.argument("interpolation_mode", 0)
+    of_map, of_grid = kernel.argument("output_mask", (True, True))
+    count = _grid_taps(kernel)
+    # For each axis, with the product and the sum.
+    adds, muls = {0: (count, count // 2 + 1), 1: (0, 0), 2: (count, count + 1)}[mode]
+    return Work(
+        adds=grad.numel() * (of_map * count + of_grid * axes * adds),
+        muls=grad.numel() * (of_map * (count if mode != 1 else 0) + of_grid * axes * muls),
+        reads=kernel.reads,
+        writes=kernel.written,
+    )
 
 
 _FORWARD = ("upsample_linear1d", "upsample_bilinear2d", "upsample_bicubic2d", "upsample_trilinear3d")

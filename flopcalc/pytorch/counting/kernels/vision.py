@@ -72,34 +72,52 @@ def aligned(kernel: Kernel) -> Answer:
     return Work(adds=4 * each, muls=4 * each + size, reads=kernel.reads, writes=size)
 
 
-def pooled(kernel: Kernel) -> Answer:
-    """RoIPool: a comparison, or with positions an addition, for each position of a box."""
+def _positions(kernel: Kernel, by_position: bool) -> int | None:
+    """Positions in all boxes; None if the boxes cannot be read. by_position: channels have positions in a box."""
     boxes = kernel.args[1]
     if not has_values(boxes):
-        return UNKNOWN
+        return None
     scale = kernel.argument("spatial_scale")
     # Halves go away from 0, as C rounds them; `round` of torch takes the even neighbour.
     scaled = boxes[:, 1:] * scale
     corners = scaled.sign() * (scaled.abs() + 0.5).floor()
-    by_position = "ps_roi" in kernel.func.name()
     # The last row and column of a box belong to it, unless channels have positions.
     sides = (corners[:, 2:] - corners[:, :2] + (0 if by_position else 1)).clamp(min=1)
-    each = int(sides.prod(1).sum()) * kernel.result.shape[1]
+    return int(sides.prod(1).sum())
+
+
+def pooled(kernel: Kernel) -> Answer:
+    """RoIPool: a comparison, or with positions an addition, for each position of a box."""
+    by_position = "ps_roi" in kernel.func.name()
+    positions = _positions(kernel, by_position)
+    if positions is None:
+        return UNKNOWN
+    each = positions * kernel.result.shape[1]
     if by_position:
         return Work(adds=each, other=kernel.size, reads=kernel.reads, writes=kernel.size)
     return Work(other=each, reads=kernel.reads, writes=kernel.size)
 
 
 def pooled_backward(kernel: Kernel) -> Answer:
-    """Each gradient goes back to its points: four products and four additions; of a pooled box one addition."""
+    """Each gradient goes back to its points: one product for the mean, and four products and additions for each point.
+
+    Of a maximum it is one addition. Where channels have positions, a box has a mean: a division, and an addition for
+    each position.
+    """
     grad: Tensor = kernel.first
-    if "align" not in kernel.func.name():
-        return Work(adds=grad.numel(), reads=kernel.reads, writes=kernel.size)
-    ratio = kernel.argument("sampling_ratio")
-    if ratio <= 0:
+    name, size = kernel.func.name(), grad.numel()
+    if "align" in name:
+        points = _points(kernel)
+        if points is None:
+            return UNKNOWN
+        each = 4 * points * grad.shape[1]
+        return Work(adds=each, muls=each + size, reads=kernel.reads, writes=kernel.size)
+    if "ps_roi" not in name:
+        return Work(adds=size, reads=kernel.reads, writes=kernel.size)
+    positions = _positions(kernel, by_position=True)
+    if positions is None:
         return UNKNOWN
-    each = 4 * grad.numel() * ratio**2
-    return Work(adds=each, muls=each, reads=kernel.reads, writes=kernel.size)
+    return Work(adds=positions * grad.shape[1], other=size, reads=kernel.reads, writes=kernel.size)
 
 
 def suppressed(kernel: Kernel) -> Answer:
