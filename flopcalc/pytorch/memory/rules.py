@@ -7,6 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.attention import SDPBackend
 
 from flopcalc.pytorch.counting.dispatch import OnDevice, left_alone
 from flopcalc.pytorch.memory.autocast import Autocast
@@ -74,12 +75,11 @@ class Kernels(OnDevice):
         scale: float | None = None,
         enable_gqa: bool = False,
     ) -> Any:
-        if not (query.dim() == key.dim() == value.dim() == 4) or query.dtype != key.dtype or enable_gqa:
+        if not (query.dim() == key.dim() == value.dim() == 4) or query.dtype != key.dtype:
             return None
-        if (
-            not all(one.numel() and one.stride(-1) == 1 for one in (query, key, value))
-            or key.shape[1] != query.shape[1]
-        ):
+        if not all(one.numel() and one.stride(-1) == 1 for one in (query, key, value)):
+            return None
+        if _grouped(query, key) and not (enable_gqa and key.shape[1] == value.shape[1]):
             return None
         if self.rules == "cuda" and not query.is_meta:
             self.note("attention was followed as the CPU computes it, since real values are on the CPU")
@@ -89,6 +89,8 @@ class Kernels(OnDevice):
 
     def _on_cpu(self, query: Tensor, key: Tensor, value: Tensor, mask: Any, p: float, causal: bool, scale: Any) -> Any:
         if p or not query.shape[-1] == key.shape[-1] == value.shape[-1] or (mask is not None and mask.requires_grad):
+            return None
+        if _grouped(query, key) and not _GROUPS_ON_CPU:
             return None
         if mask is not None:
             mask = _additive(mask, query)
@@ -102,6 +104,9 @@ class Kernels(OnDevice):
         if mask is None and query.dtype in _HALF and head == value.shape[-1] <= _LARGEST_HEAD:
             self.note(f"attention runs as the kernel FlashAttention, as on CUDA, {_NO_MATRIX}")
             return torch.ops.aten._scaled_dot_product_flash_attention(query, key, value, p, causal, scale=scale)[0]
+        if _grouped(query, key):
+            # The memory-efficient kernel has no groups of heads; torch then repeats keys and values.
+            return None
         if mask is not None:
             mask = _additive(mask, query).expand(*query.shape[:3], key.shape[2])
         self.note(f"attention runs as the memory-efficient kernel, as on CUDA, {_NO_MATRIX}")
@@ -112,6 +117,23 @@ class Kernels(OnDevice):
 
 _NO_MATRIX = "which does not store the matrix of queries times keys"
 _DROPOUTS = frozenset({functional.dropout, torch.dropout})
+
+
+def _choice_of_groups() -> bool:
+    query, key = torch.empty(1, 2, 1, 8), torch.empty(1, 1, 1, 8)
+    try:
+        return bool(torch._fused_sdp_choice(query, key, key, enable_gqa=True) == SDPBackend.FLASH_ATTENTION.value)
+    except (TypeError, RuntimeError):
+        # torch 2.4 has no groups of heads.
+        return False
+
+
+# Whether this version's kernel for CPUs takes keys with fewer heads than queries.
+_GROUPS_ON_CPU = _choice_of_groups()
+
+
+def _grouped(query: Tensor, key: Tensor) -> bool:
+    return query.shape[1] != key.shape[1]
 
 
 def _additive(mask: Tensor, query: Tensor) -> Tensor:

@@ -167,6 +167,8 @@ def _run(subject: Subject, way: Way, reading: Reading, device: _Device, recorder
     kernels.gradients = device.gradients
     with ExitStack() as modes:
         modes.enter_context(torch.set_grad_enabled(device.gradients))
+        if autocast is not None:
+            modes.enter_context(autocast.enabled())
         if device.compiled:
             modes.enter_context(compiled_in_pieces())
         if device.autocast:

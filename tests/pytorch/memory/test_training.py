@@ -312,3 +312,34 @@ def test_a_module_that_keeps_out_of_training_mode() -> None:
     model: Any = Net()
     model.__dict__["train"] = True
     assert memory(model, (4, 8, 8), mode="training").gradients == 2 * WEIGHT
+
+
+class Grouped(nn.Module):
+    """Attention of four heads of queries with two heads of keys and values, of 8 channels each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.query, self.key, self.value = nn.Linear(16, 32), nn.Linear(16, 16), nn.Linear(16, 16)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = (layer(x).unflatten(-1, (-1, 8)).transpose(1, 2) for layer in (self.query, self.key, self.value))
+        return functional.scaled_dot_product_attention(q, k, v, enable_gqa=True)
+
+
+@pytest.mark.skipif(torch.__version__ < "2.5", reason="heads have no groups")
+def test_heads_in_groups() -> None:
+    """On CUDA FlashAttention takes them in half precision, and the memory-efficient kernel does not.
+
+    It keeps queries, keys, values, the result, and a float32 for each query and head. Otherwise keys and values are
+    repeated for each head, and shares are kept.
+    """
+    model = Grouped()
+    found = memory(model, (5, 16), batch=3, mode="training", rules="cpu")
+    assert (found.saved, found.saved_with_weights) == benchmark().saved_by_hooks(model, torch.rand(3, 5, 16))
+    half = memory(model, (64, 16), batch=3, mode="training", dtype="bfloat16")
+    tokens = 3 * 64
+    # FlashAttention also keeps the state of the random numbers.
+    assert 0 <= half.saved - (2 * tokens * (32 + 16 + 16 + 32) + 4 * tokens * 4) <= 64
+    assert any("FlashAttention" in note for note in half.notes)
+    full = memory(model, (64, 16), batch=3, mode="training")
+    assert full.saved == 4 * tokens * 3 * 32 + 4 * 4 * 3 * 64**2
