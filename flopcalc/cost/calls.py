@@ -106,6 +106,8 @@ def _table() -> dict[str, How]:
     found["own module"] = How("own module")
     # Kernels one by one. extra: positions.
     found["own RMSNorm"] = How("own RMSNorm", sizes=1)
+    # Called as for one mean of each channel; torch then runs another kernel.
+    found["AdaptiveAvgPool to cells"] = found["AdaptiveAvgPool"]
     found["own module, F.conv"] = How("own module", "F.conv", "_convolution")
     found["torch.bmm, complex"] = found["torch.bmm"]._replace(is_complex=True)
     for suffix, operator in (("", "upsample_nearest2d"), (", bilinear", "upsample_bilinear2d")):

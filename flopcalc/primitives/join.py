@@ -48,7 +48,9 @@ def mul(shapes: Sequence[Shape], n: int) -> Result:
     if large[0] != small[0] or (not _is_factor(small) and small != large):
         raise ShapeError(f"its inputs differ in shape: {text(one)} and {text(other)}")
     size = n * prod(large)
-    return large, (Part("mul", "mul", 0, 0, 0, size, 0, 0, size + n * prod(small), size),)
+    # The larger factor is named first.
+    factors = ("input0", "input1") if large is one else ("input1", "input0")
+    return large, (Part("mul", "mul", muls=size, reads=size + n * prod(small), writes=size, after=factors),)
 
 
 JOIN = (

@@ -85,7 +85,9 @@ def adaptive_avgpool(shapes: Sequence[Shape], n: int, size: Any = 1) -> Result:
         for length, count in ((h, cells[0]), (w, cells[1]))
     )
     out = n * c * prod(cells)
-    part = Part("pool", "gap", adds=n * c * spans, other=out, reads=n * c * h * w, writes=out)
+    part = Part(
+        "pool", "gap", adds=n * c * spans, other=out, reads=n * c * h * w, writes=out, call="AdaptiveAvgPool to cells"
+    )
     return (c, *cells), (part,)
 
 

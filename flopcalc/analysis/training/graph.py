@@ -162,6 +162,9 @@ def _wanted(part: Part, known: Mapping[str, _Source], trained: bool, ready: bool
         # Two factors: by their names where they are named, else both come from what is before.
         second = _together(others) if others else first
         return Wanted(first.wanted + second.wanted, False, of_weights=_constant(first) + _constant(second))
+    if part.work == "mul" and len(known) == 2:
+        large, small = known.values()
+        return Wanted(int(whole.wanted), trained, factors=(large.wanted, small.wanted))
     if part.call == DEFORMABLE and (trained or whole.wanted):
         # The kernel computes both gradients, whichever are wanted.
         return Wanted(1, True, of_weights=1)

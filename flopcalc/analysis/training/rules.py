@@ -10,10 +10,12 @@ from typing import Any, NamedTuple
 
 from flopcalc.cost.arith import Dim, exact_div, highest, minimum
 from flopcalc.cost.calls import how
-from flopcalc.cost.cost import Part, Parts
+from flopcalc.cost.cost import PREVIOUS, Part, Parts
 
 # Torchvision's kernel of a deformable convolution.
 DEFORMABLE = "torchvision.ops.deform_conv2d"
+# The kernel of adaptive pooling to more than one cell.
+TO_CELLS = "AdaptiveAvgPool to cells"
 # Kinds of work that multiply by weights of their own, or by weights that were computed.
 WEIGHTED = frozenset({"conv", "linear", "distance", "mixed"})
 
@@ -23,7 +25,8 @@ class Wanted(NamedTuple):
 
     share: the share of the gradient of the input that is wanted, as (part, whole); None for all. of_weights: the number
     of gradients of tensors that do not depend on the network's input, weights above all. read: the elements of the
-    weights that a product reads, where other parts compute them; None where they are its own.
+    weights that a product reads, where other parts compute them; None where they are its own. factors: of an
+    element-wise product of two tensors, whether each of them wants one, the larger tensor first; None for others.
     """
 
     data: int
@@ -31,6 +34,7 @@ class Wanted(NamedTuple):
     share: tuple[Dim, Dim] | None = None
     of_weights: int = 0
     read: Dim | None = None
+    factors: tuple[bool, bool] | None = None
 
     @property
     def total(self) -> int:
@@ -63,6 +67,8 @@ def backward(part: Part, wanted: Wanted) -> Parts:
         return (_gradient(part, wanted, macs=gradients * part.macs)._replace(reads=reads),)
     if part.call == "own RMSNorm":
         return (_of_rms_norm(part, wanted),)
+    if wanted.factors is not None and not all(wanted.factors):
+        return (_of_one_factor(part, of_large=wanted.factors[0]),)
     adds, muls, other = _elementwise(part, wanted)
     if all(type(one) is int and one == 0 for one in (adds, muls, other)) and part.work != "move":
         # A sum hands its gradient on, and needs no kernel.
@@ -157,6 +163,21 @@ def _of_product(part: Part, wanted: Wanted) -> tuple[Dim, Dim, Dim]:
     return repeated * size, 2 * size, 0
 
 
+def _of_one_factor(part: Part, of_large: bool) -> Part:
+    """A product with a tensor that wants no gradient: the gradient times that tensor, summed where it was repeated."""
+    size = part.muls
+    small = part.reads - size
+    return Part(
+        f"{part.name}.gradient",
+        part.work,
+        adds=0 if of_large else minimum(1, size - small) * size,
+        muls=size,
+        reads=size + (small if of_large else size),
+        writes=size if of_large else small,
+        steps=part.steps,
+    )
+
+
 def _of_norm(part: Part, wanted: Wanted) -> tuple[Dim, Dim, Dim]:
     size, trained, data = part.writes, int(wanted.weights), int(bool(wanted.data))
     if part.work == "layernorm":
@@ -215,14 +236,17 @@ def _elementwise(part: Part, wanted: Wanted) -> tuple[Dim, Dim, Dim]:
         case "avgpool":
             return part.adds, 0, part.other
         case "gap":
-            return 0, 0, part.reads
+            # The mean of a channel is handed out and divided; those of cells are added, as in average pooling.
+            return (part.adds, 0, part.other) if part.call == TO_CELLS else (0, 0, part.reads)
         case "distance":
             steps = exact_div(part.adds, 2)
             return 2 * steps * wanted.total, steps * wanted.total, 0
         case "move":
             # Nearest upsampling adds each gradient to that of the element that was copied.
             copied = how(part).operator == "upsample_nearest2d"
-            return (trained + copied) * size, 0, 0
+            # Trained values are gathered or repeated; put beside a layer's input, as a class token, without its values.
+            own = size - (part.reads - part.params) if trained and part.after is PREVIOUS else size
+            return trained * own + copied * size, 0, 0
         case "other" if how(part).operator == "upsample_bilinear2d":
             # Each gradient is added to those of all four taps: four sums, and three in the forward pass.
             return part.muls, part.muls, 0

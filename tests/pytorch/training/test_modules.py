@@ -124,6 +124,49 @@ def test_norms_compute_what_is_wanted(norm: str, frozen: str, write_network: Wri
     assert described == ran
 
 
+SINGLE = (
+    "relu", "hardswish", "gelu", "prelu", "softmax", "layer_scale", "channel_bias", "global_avgpool", "channel_shuffle",
+    "{op: maxpool, k: 3, stride: 2, padding: 1}", "{op: avgpool, k: 3, stride: 2, ceil: true}",
+    "{op: adaptive_avgpool, size: 3}", "{op: adaptive_avgpool, size: 4}", "{op: upsample, scale: 2}",
+    "{op: upsample_bilinear, scale: 2}", "{op: pad, amount: 1}", "{op: roll, by: 1}", "{op: pixel_shuffle, scale: 2}",
+)  # fmt: skip
+JOINED = ("add", "mul", "concat", "matmul", "{op: matmul, scaled: true}")
+TOKENS = ("class_token", "position_embedding", "take_token", "transpose", "layernorm")
+MAP = "  - conv: {op: pointwise, out: 8}\n"
+OTHER = "  - other: {op: pointwise, out: 8, from: input}\n"
+POOLED = "  - pool: {op: global_avgpool, from: input}\n  - other: {op: pointwise, out: 8}\n"
+POOLED_INPUT = "  - other: {op: global_avgpool, from: input}\n"
+LAYERS = {
+    **{one: MAP + f"  - it: {one}\n" for one in SINGLE},
+    **{f"{one} of tokens": MAP + f"  - tokens: to_tokens\n  - it: {one}\n" for one in TOKENS},
+    **{
+        f"{one} of {pair}": f"{MAP}{OTHER}  - it: {{op: {one.strip('{}').removeprefix('op: ')}, from: [{pair}]}}\n"
+        for one in JOINED
+        for pair in ("conv, other", "conv, input", "input, conv")
+    },
+    "mul of a map and a factor": f"{MAP}{POOLED}  - it: {{op: mul, from: [conv, other]}}\n",
+    "mul of a map and a constant factor": f"{MAP}{POOLED_INPUT}  - it: {{op: mul, from: [other, conv]}}\n",
+    "mul of the input and a factor": f"{MAP}{POOLED}  - it: {{op: mul, from: [input, other]}}\n",
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("frozen", ["", "it", "conv"])
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers_compute_what_is_wanted(name: str, frozen: str, write_network: WriteNetwork) -> None:
+    """As described and as their modules run: the same arithmetic, whichever inputs and weights want a gradient."""
+    net = network(write_network(f"input: [8, 6, 6]\nlayers:\n{LAYERS[name]}"), batch=2)
+    module = build_network(net)
+    if frozen:
+        module.get_submodule(frozen).requires_grad_(False)
+    found = training(net, freeze=frozen or ()), training(module, input=(8, 6, 6), batch=2)
+    parts = [[p for layer in one.backward.layers if layer.name == "it" for p in layer.cost.parts] for one in found]
+    described, ran = (
+        [sum(getattr(p, kind) for p in one) for kind in ("macs", "adds", "muls", "other")] for one in parts
+    )
+    assert described == ran
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("name", "equal"), [("resnet18", True), ("mobilenet_v2", False)])
 def test_flop_counter_mode(name: str, equal: bool) -> None:
