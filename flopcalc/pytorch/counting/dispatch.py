@@ -22,7 +22,7 @@ from flopcalc.pytorch.counting.kernels.own import OwnRules
 from flopcalc.pytorch.counting.kernels.work import ValuesNeededError
 from flopcalc.pytorch.counting.nested import work_of_rows
 from flopcalc.pytorch.counting.one_device import on_one_device
-from flopcalc.pytorch.counting.random_numbers import own_random
+from flopcalc.pytorch.counting.random_numbers import Random, own_random
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.counting.twins import is_meta, on_meta
 
@@ -88,11 +88,15 @@ class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         recorder = self.recorder if _mode_in_place(_FAKE) is None else None
         # Sizes first: a kernel may change its inputs in place.
         reads = sum(map(elements, read)) if recorder else 0
-        random = None if valueless else own_random(func)
+        random = None if valueless else self.random(func, args)
         out = self.run(func, args, kwargs) if random is None else random(self.generator, *args, **kwargs)
         if recorder is not None:
             tell(recorder, func, args, kwargs, out, read, reads, self.own)
         return out
+
+    def random(self, func: OpOverload, args: Any) -> Random | None:
+        """How a kernel draws its random numbers; None where it draws none."""
+        return own_random(func)
 
     def run(self, func: Any, args: Any, kwargs: Any) -> Any:
         """The result of a kernel."""

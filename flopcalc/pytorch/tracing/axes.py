@@ -35,8 +35,10 @@ def axes_of(inputs: Sequence[Input], batch: int, *, batched: bool = True, channe
     axes = [Axis("N", "batch", batch)] if batched else []
     seen: dict[str, int] = {}
     for (name, size), places in found.items():
-        seen[name] = count = seen.get(name, 0) + 1
-        symbol = AXIS_SYMBOLS[name] + (str(count) if count > 1 else "")
+        # Of the symbol: tokens and a length have the same.
+        symbol = AXIS_SYMBOLS[name]
+        seen[symbol] = count = seen.get(symbol, 0) + 1
+        symbol += str(count) if count > 1 else ""
         axes.append(Axis(symbol, name, size, tuple(places)))
     order = list(AXIS_SYMBOLS)
     return sorted(axes, key=lambda axis: order.index(axis.name))

@@ -221,6 +221,12 @@ def _made(*given: Any, dtype: torch.dtype | None = None, device: Any = None, lay
     return packed(given[0], dtype or torch.get_default_dtype())
 
 
+def _made_of_integers(*given: Any, dtype: torch.dtype | None = None, **more: Any) -> Any:
+    """randint, of bounds and a shape, and randperm, of a length."""
+    shape = given[-1] if isinstance(given[-1], Sequence) else (given[-1],)
+    return _made(shape, dtype=dtype or torch.int64, **more)
+
+
 def _full(
     shape: Sequence[int], value: Any, *, dtype: torch.dtype | None = None, device: Any = None, **more: Any
 ) -> Any:
@@ -359,6 +365,7 @@ _RULES: dict[str, Any] = {
     "index_select": _index_select,
     "gather": _gather,
     "zeros ones empty rand randn": _made,
+    "randint randperm": _made_of_integers,
     "full": _full,
     "scalar_tensor": _scalar,
     "arange": _arange,

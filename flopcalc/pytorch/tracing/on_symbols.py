@@ -18,6 +18,7 @@ from flopcalc.pytorch.counting.dispatch import left_alone
 from flopcalc.pytorch.counting.failures import needs_values
 from flopcalc.pytorch.counting.kernels import Work, tensors
 from flopcalc.pytorch.counting.kernels.own import OwnRules
+from flopcalc.pytorch.counting.random_numbers import Random
 from flopcalc.pytorch.counting.record import Count, Shapes, Sizes
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.tracing.extents import is_symbolic, unwrapped
@@ -103,6 +104,10 @@ class SymbolicNet(Net):  # type: ignore[no-untyped-call]
                     args = (self._moved(given), *args[1:])
                 return view(*args, **(kwargs or {}))
         return super().__torch_dispatch__(func, types, args, kwargs)
+
+    def random(self, func: Any, args: Any) -> Random | None:
+        """As of every counter; symbolic sizes have no values to draw."""
+        return None if _any_symbol(args) else super().random(func, args)
 
     def run(self, func: Any, args: Any, kwargs: Any) -> Any:
         """The result of a kernel."""

@@ -464,3 +464,33 @@ def test_a_fourier_transform_fixes_its_axes() -> None:
     assert [(one.name, one.value) for one in found.fixed] == [("height", 8), ("width", 8)]
     assert str(found.network.total("macs")) == "1440*N"
     _is_counted(found, module, (3, 8, 8), [{"N": 2}, {"N": 3}])
+
+
+def test_random_numbers_of_symbolic_sizes() -> None:
+    """On the device of the input and on the CPU; integers and permutations. 8 x 8 weights for each token."""
+
+    def forward(self: Any, x: Any) -> Any:
+        n, t, _ = x.shape
+        kept = x * (torch.rand(n, t, 1, device=x.device) > 0.5)
+        shuffled = kept[:, torch.randperm(t)] + torch.randn(n, 1, 8).to(x.device)
+        return self.fc(shuffled) * torch.randint(0, 2, (n, 1, 1), device=x.device)
+
+    module = Of(forward, fc=nn.Linear(8, 8))
+    found = symbolic_network(module, (6, 8))
+    assert found.fixed == ()
+    _agrees(found, "macs", lambda N, T: 64 * N * T)  # noqa: N803
+    _is_counted(found, module, (6, 8), [{"N": 2, "T": 5}, {"N": 3, "T": 9}])
+
+
+def test_a_length_next_to_tokens_has_a_symbol_of_its_own() -> None:
+    """Where the first input may be channels and length, the second one has tokens: 5 weights for each of 6."""
+
+    def forward(self: Any, x: Any, mask: Any) -> Any:
+        scores = self.fc(x)
+        for at in range(x.shape[1]):
+            scores = torch.where(mask[:, at, None, None], scores, -scores)
+        return scores
+
+    found = symbolic_network(Of(forward, fc=nn.Linear(8, 5)), [Input((6, 8)), Input((6,), "bool")])
+    assert [one.name for one in found.fixed] == ["tokens"]
+    assert str(found.network.total("macs")) == "240*N"
