@@ -96,4 +96,6 @@ def _hint(shown: Failure, too_large: object) -> str:
         return "it calls an operator that does not run on the CPU"
     if "CUDA" in why or "NVIDIA" in why:
         return "it asks for a GPU by name: use the device of the input instead"
+    if "more than 1 value per channel" in why:
+        return "batch norm is trained on several values for each channel: give a larger batch"
     return CHECK_INPUTS

@@ -293,11 +293,17 @@ def _step(
     return peak, top
 
 
+_KEEPS_GRADIENTS = (
+    "training needs parameters with requires_grad, and a forward that keeps gradients: not under torch.no_grad or "
+    "torch.inference_mode"
+)
+
+
 def _loss(out: Any) -> Tensor:
     sums = [summed(one) for one in tensors(out) if is_trained(one)]
     if not sums:
         what = "no output depends on a parameter that is trained"
-        raise FlopcalcError("uncountable-module", what, "memory for training needs parameters with requires_grad")
+        raise FlopcalcError("uncountable-module", what, _KEEPS_GRADIENTS)
     loss = sums[0]
     for one in sums[1:]:
         loss = loss + one

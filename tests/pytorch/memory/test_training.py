@@ -280,6 +280,26 @@ def test_nothing_to_train() -> None:
         memory(nn.ReLU(), (4,), mode="training")
 
 
+def test_a_forward_without_gradients() -> None:
+    """Its parameters are trained, and the hint names what hides them."""
+
+    class Decodes(nn.Linear):
+        @torch.inference_mode()
+        def forward(self, x: Any) -> Any:
+            return super().forward(x)
+
+    with pytest.raises(FlopcalcError, match="no output depends on a parameter") as caught:
+        memory(Decodes(4, 4), (4,), mode="training")
+    assert "torch.inference_mode" in caught.value.hint
+
+
+def test_batch_norm_of_one_value() -> None:
+    """torch refuses to train it, and the hint says what to give."""
+    with pytest.raises(FlopcalcError, match="more than 1 value per channel") as caught:
+        memory(nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)), (4,), mode="training")
+    assert "larger batch" in caught.value.hint
+
+
 def test_the_model_stays_as_it_is() -> None:
     """No gradient, no statistics of norms, no hooks."""
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
