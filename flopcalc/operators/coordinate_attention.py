@@ -41,7 +41,8 @@ def formula(g: Geometry, m: Dim, bias: bool, norm: bool) -> Iterable[Part]:
 
 
 def _means(name: str, c: Dim, p: Dim, lines: Dim) -> Part:
-    return Part(name, "gap", adds=c * p, other=c * lines, reads=c * p, writes=c * lines, after=INPUT)
+    means = Part(name, "gap", adds=c * p, other=c * lines, reads=c * p, writes=c * lines, after=INPUT)
+    return parts.called("AdaptiveAvgPool to cells", means)
 
 
 def _notes(e: Evaluation) -> Iterable[str]:

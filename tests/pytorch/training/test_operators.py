@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import islice
+from math import prod
 from typing import Any
 
 import pytest
@@ -87,3 +88,26 @@ def test_backward(operator: Operator) -> None:
         own = training(e)
         assert (own.forward.macs, own.gradients) == (e.macs, inner.gradients[1:]), e.label()
         assert training(e, first=True).gradients == first.gradients[1:], e.label()
+
+
+# Where other kernels run: the largest over channels is shared by equal ones (cbam), complex numbers (fft_conv), steps
+# one by one (gru, lstm, mamba), a division by a computed sum (linear_attention), where (scconv), a mean of means
+# (spconv), transforms as sums (winograd); two inputs (octconv).
+OTHER_WORK = {
+    "cbam", "fft_conv", "gru", "lstm", "mamba", "linear_attention", "scconv", "spconv", "winograd", "octconv",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("operator", [one for one in OPERATORS if one.name not in OTHER_WORK], ids=lambda one: one.name)
+def test_products_and_functions(operator: Operator) -> None:
+    """Behind another layer: as many multiplications and other operations as its module; sums have known gaps."""
+    import_torchvision()
+    e = next(e for e in cases(operator) if e.geometry.c_in * e.geometry.c_out * e.geometry.p_out < 300_000)
+    given = input_shape(e)
+    own, ran = (
+        training(e).backward,
+        training(_Trained(build_layer(e, device="meta")), input=given[1:], batch=given[0]).backward,
+    )
+    # The trained factor before it has one product for each element of the input.
+    assert (own.muls, own.other) == (ran.muls - prod(given), ran.other)
+    assert own.adds <= ran.adds
