@@ -17,19 +17,15 @@ from flopcalc.catalog.kernels import KernelRule
 from flopcalc.catalog.kernels import by_name as rules_by_operator
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks.collector import paused
-from flopcalc.pytorch.counting.autocast import asks_for_autocast, autocast_on_meta
 from flopcalc.pytorch.counting.compiler import compiler_aside, fake_tensors_aside
 from flopcalc.pytorch.counting.contents import dtype_of, modules_of, named_buffers_of
 from flopcalc.pytorch.counting.copying import Copier
-from flopcalc.pytorch.counting.dispatch import DispatchCounter, OnDevice, compiled_in_pieces
+from flopcalc.pytorch.counting.dispatch import DispatchCounter, OnDevice
 from flopcalc.pytorch.counting.evaluation_mode import evaluate
 from flopcalc.pytorch.counting.failures import (
     Failure,
     NeedsAutogradError,
-    asks_for_gradients,
     failed,
-    is_compiled_whole,
-    lacks_operators,
 )
 from flopcalc.pytorch.counting.kernels import tensors
 from flopcalc.pytorch.counting.kernels.own import OwnRules
@@ -37,6 +33,7 @@ from flopcalc.pytorch.counting.layers import layers_by_module
 from flopcalc.pytorch.counting.names import forget_names, name_modules
 from flopcalc.pytorch.counting.nested import whole_where_nested
 from flopcalc.pytorch.counting.outputs import drawn
+from flopcalc.pytorch.counting.passes import Pass
 from flopcalc.pytorch.counting.process_state import kept_state
 from flopcalc.pytorch.counting.record import Count
 from flopcalc.pytorch.counting.recorder import Recorder
@@ -50,7 +47,6 @@ from flopcalc.pytorch.counting.twins import (
     with_values,
 )
 from flopcalc.pytorch.counting.values import Reading, placed, readings
-from flopcalc.pytorch.loading import torchvision_operators
 from flopcalc.pytorch.tracing.shortcuts import shorten
 from flopcalc.pytorch.tracing.tracer import tracing
 
@@ -64,20 +60,6 @@ Watch = Callable[[nn.Module, Callable[[], str]], AbstractContextManager[object]]
 
 COMPLEX = "a complex parameter counts once, and a complex multiply-add as 4 real ones"
 REAL_VALUES = "counted on real values: another input may cost something else"
-
-
-class _Pass(NamedTuple):
-    """One way to run the copy.
-
-    compiled: it calls functions that insist on being compiled as a whole. autocast: it asks for autocast on the meta
-    device. operators: it calls operators of a torchvision whose compiled part does not fit this torch.
-    """
-
-    on: Literal["meta", "cpu"]
-    gradients: bool = False
-    compiled: bool = False
-    autocast: bool = False
-    operators: bool = False
 
 
 class Tracing(NamedTuple):
@@ -195,7 +177,7 @@ def _not_a_module(given: object) -> FlopcalcError:
 
 def _on_device(call: _Call, reading: Reading, device: Literal["meta", "cpu"], failures: list[Failure]) -> Count | None:
     """The count on a device, first without gradients, and with them if the forward asks; None if it fails."""
-    how, layers = _Pass(device, gradients=call.backward is not None), layers_by_module(call.modules)
+    how, layers = Pass(device, gradients=call.backward is not None), layers_by_module(call.modules)
     while True:
         recorder = call.tracing.recorder(layers)
         generator = torch.Generator().manual_seed(0)
@@ -209,22 +191,16 @@ def _on_device(call: _Call, reading: Reading, device: Literal["meta", "cpu"], fa
             failures.append(Failure(device, error, ""))
             return None
         except Exception as error:
-            if asks_for_gradients(error) and not how.gradients:
-                how = how._replace(gradients=True)
-            elif lacks_operators(error) and not how.operators:
-                how = how._replace(operators=True)
-            elif is_compiled_whole(error) and not how.compiled:
-                how = how._replace(compiled=True)
-            elif asks_for_autocast(error) and not how.autocast and how.on == "meta":
-                how = how._replace(autocast=True)
-            else:
+            further = how.after(error)
+            if further is None:
                 # One that leads to another try is not what the reader must know.
                 failures.append(Failure(device, error, recorder.failed.get(id(error), "")))
                 return None
+            how = further
 
 
 def _run(
-    call: _Call, reading: Reading, how: _Pass, recorder: Recorder, copier: Copier, generator: torch.Generator
+    call: _Call, reading: Reading, how: Pass, recorder: Recorder, copier: Copier, generator: torch.Generator
 ) -> Count:
     original = call.module if how.on == "meta" else with_values(call.module, call.rebuild, "count")
     twin: nn.Module = copier.copy(original)
@@ -245,13 +221,7 @@ def _run(
         return drawn(run(*given, **by_name))
 
     with ExitStack() as modes:
-        modes.enter_context(torch.set_grad_enabled(how.gradients))
-        if how.compiled:
-            modes.enter_context(compiled_in_pieces())
-        if how.autocast:
-            modes.enter_context(autocast_on_meta())
-        if how.operators:
-            modes.enter_context(torchvision_operators.enabled())
+        modes.enter_context(how.prepared())
         if any(isinstance(child, LazyModuleMixin) for _, child in named):
             # A lazy module gets its parameters from a first pass, which is not counted.
             with OnDevice(how.on), DispatchCounter(None, generator=generator):
@@ -286,7 +256,7 @@ def _run(
 
 
 def _notes(
-    reading: Reading, how: _Pass, parameters: Sequence[tuple[str, Tensor]], known: Sequence[str]
+    reading: Reading, how: Pass, parameters: Sequence[tuple[str, Tensor]], known: Sequence[str]
 ) -> Iterator[str]:
     """What a reader of the numbers must know."""
     yield from (note for note in reading.notes if note not in known)
@@ -297,7 +267,7 @@ def _notes(
 
 
 @contextmanager
-def _modes(call: _Call, how: _Pass, recorder: Recorder, generator: torch.Generator) -> Iterator[None]:
+def _modes(call: _Call, how: Pass, recorder: Recorder, generator: torch.Generator) -> Iterator[None]:
     """The modes of a pass, for a thread that its forward started."""
     mode, counter = (OnDevice, DispatchCounter) if call.backward is None else call.backward[2:]
     counting = counter(recorder, own=call.own, generator=generator)
@@ -311,7 +281,7 @@ def _modes(call: _Call, how: _Pass, recorder: Recorder, generator: torch.Generat
 
 
 def _arguments(
-    twin: nn.Module, reading: Reading, how: _Pass, copier: Copier, generator: torch.Generator
+    twin: nn.Module, reading: Reading, how: Pass, copier: Copier, generator: torch.Generator
 ) -> tuple[list[Any], dict[str, Any]]:
     dtype = dtype_of(twin)
     # Inputs go on asking for gradients as they did: a forward may differentiate by them.

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,17 +15,16 @@ from flopcalc.networks.collector import paused
 from flopcalc.networks.dataflow import Dataflow, Peak
 from flopcalc.networks.memory import Followed
 from flopcalc.networks.training import ROOT, check_patterns, matched
-from flopcalc.pytorch.counting.autocast import asks_for_autocast, autocast_on_meta
 from flopcalc.pytorch.counting.compiler import compiler_aside, fake_tensors_aside
 from flopcalc.pytorch.counting.contents import buffers_of, dtype_of, modules_of, parameters_of
 from flopcalc.pytorch.counting.copying import Copier
-from flopcalc.pytorch.counting.dispatch import compiled_in_pieces
 from flopcalc.pytorch.counting.evaluation_mode import evaluate, into_training
-from flopcalc.pytorch.counting.failures import Failure, asks_for_gradients, failed, is_compiled_whole, lacks_operators
+from flopcalc.pytorch.counting.failures import Failure, failed
 from flopcalc.pytorch.counting.kernels import tensors
 from flopcalc.pytorch.counting.layers import layers_by_module
 from flopcalc.pytorch.counting.names import forget_names, name_modules
 from flopcalc.pytorch.counting.outputs import drawn, is_trained, summed
+from flopcalc.pytorch.counting.passes import Pass
 from flopcalc.pytorch.counting.process_state import kept_state
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.counting.twins import (
@@ -37,7 +36,6 @@ from flopcalc.pytorch.counting.twins import (
     with_values,
 )
 from flopcalc.pytorch.counting.values import Reading, placed, readings
-from flopcalc.pytorch.loading import torchvision_operators
 from flopcalc.pytorch.memory.autocast import Autocast
 from flopcalc.pytorch.memory.checkpointing import checkpointed
 from flopcalc.pytorch.memory.follower import Follower, Level, storage_of
@@ -67,14 +65,6 @@ class Way(NamedTuple):
     freeze: Sequence[str] = ()
 
 
-class _Device(NamedTuple):
-    on: Literal["meta", "cpu"]
-    gradients: bool
-    compiled: bool = False
-    autocast: bool = False
-    operators: bool = False
-
-
 class Subject(NamedTuple):
     """The module that is followed, and how it is called. rebuild: builds it again with real values."""
 
@@ -98,13 +88,13 @@ def follow(subject: Subject, way: Way) -> Followed:
         for on in ("meta", "cpu"):
             if subject.on in {"auto", on}:
                 for reading in ways:
-                    found = _tried(subject, way, reading, _Device(on, way.training), failures)
+                    found = _tried(subject, way, reading, Pass(on, way.training), failures)
                     if found is not None:
                         return found
     raise failed(module, failures)
 
 
-def _tried(subject: Subject, way: Way, reading: Reading, device: _Device, failures: list[Failure]) -> Followed | None:
+def _tried(subject: Subject, way: Way, reading: Reading, device: Pass, failures: list[Failure]) -> Followed | None:
     loaded = len(sys.modules)
     while True:
         recorder = Recorder(layers_by_module(modules_of(subject.module)))
@@ -121,17 +111,11 @@ def _tried(subject: Subject, way: Way, reading: Reading, device: _Device, failur
             failures.append(Failure(device.on, error, ""))
             return None
         except Exception as error:
-            failures.append(Failure(device.on, error, recorder.failed.get(id(error), "")))
-            if asks_for_gradients(error) and not device.gradients:
-                device = device._replace(gradients=True)
-            elif lacks_operators(error) and not device.operators:
-                device = device._replace(operators=True)
-            elif is_compiled_whole(error) and not device.compiled:
-                device = device._replace(compiled=True)
-            elif asks_for_autocast(error) and not device.autocast and device.on == "meta":
-                device = device._replace(autocast=True)
-            else:
+            further = device.after(error)
+            if further is None:
+                failures.append(Failure(device.on, error, recorder.failed.get(id(error), "")))
                 return None
+            device = further
 
 
 class _Twin(NamedTuple):
@@ -159,22 +143,16 @@ class _Ran(NamedTuple):
     flow: Dataflow | None = None
 
 
-def _run(subject: Subject, way: Way, reading: Reading, device: _Device, recorder: Recorder) -> Followed:
+def _run(subject: Subject, way: Way, reading: Reading, device: Pass, recorder: Recorder) -> Followed:
     generator = torch.Generator().manual_seed(0)
     notes: dict[str, None] = {}
     autocast = Autocast(way.autocast) if way.autocast is not None else None
     kernels = Kernels(device.on, way.rules, notes.setdefault, autocast)
     kernels.gradients = device.gradients
     with ExitStack() as modes:
-        modes.enter_context(torch.set_grad_enabled(device.gradients))
+        modes.enter_context(device.prepared())
         if autocast is not None:
             modes.enter_context(autocast.enabled())
-        if device.compiled:
-            modes.enter_context(compiled_in_pieces())
-        if device.autocast:
-            modes.enter_context(autocast_on_meta())
-        if device.operators:
-            modes.enter_context(torchvision_operators.enabled())
         copier = Copier(on_meta if device.on == "meta" else on_cpu(generator), gradients=device.gradients)
         twin = _twin(subject, way, reading, device, modes.enter_context(copier), generator)
         if any(isinstance(child, LazyModuleMixin) for _, child in modules_of(twin.module)):
@@ -199,7 +177,7 @@ def _run(subject: Subject, way: Way, reading: Reading, device: _Device, recorder
 
 
 def _twin(
-    subject: Subject, way: Way, reading: Reading, device: _Device, copier: Copier, generator: torch.Generator
+    subject: Subject, way: Way, reading: Reading, device: Pass, copier: Copier, generator: torch.Generator
 ) -> _Twin:
     """The copy in the mode and the dtype that are asked for, with its arguments."""
     original = subject.module if device.on == "meta" else with_values(subject.module, subject.rebuild, "take")
@@ -242,9 +220,7 @@ def _trained(twin: _Twin, way: Way, follower: Follower, autocast: Autocast | Non
     return _Ran(*_step(twin.forward, follower, autocast, saved), saved)
 
 
-def _followed(
-    twin: _Twin, follower: Follower, ran: _Ran, device: _Device, way: Way, notes: tuple[str, ...]
-) -> Followed:
+def _followed(twin: _Twin, follower: Follower, ran: _Ran, device: Pass, way: Way, notes: tuple[str, ...]) -> Followed:
     weights, buffers = _unique(parameters_of(twin.module)), _unique(buffers_of(twin.module))
     given = _unique(twin.inputs)
     # A parameter that the loss does not depend on has no gradient, and no state of an optimizer.
@@ -313,7 +289,7 @@ def _loss(out: Any) -> Tensor:
 def _arguments(
     twin: nn.Module,
     reading: Reading,
-    device: _Device,
+    device: Pass,
     copier: Copier,
     generator: torch.Generator,
     dtype: torch.dtype | None,

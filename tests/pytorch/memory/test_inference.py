@@ -3,7 +3,7 @@
 import pytest
 from helpers import Runner, import_torchvision
 
-from flopcalc import memory
+from flopcalc import FlopcalcError, memory
 
 pytest.importorskip("torch")
 
@@ -130,3 +130,16 @@ def test_weights_in_a_type_that_only_holds_them() -> None:
 
     found = memory(Quantized(), (64,))
     assert (found.weights, found.activations_peak, found.dtype) == (2048, 4 * 2048 + 4 * 32, "float32")
+
+
+class _FailsAfterGradients(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        torch.autograd.grad(x.requires_grad_().square().sum(), x)
+        raise ValueError("its own fault")
+
+
+def test_the_error_is_that_of_the_last_try() -> None:
+    """Not the one by which the forward asked for gradients."""
+    with pytest.raises(FlopcalcError) as caught:
+        memory(_FailsAfterGradients(), (4,))
+    assert "ValueError: its own fault" in caught.value.message
