@@ -6,6 +6,7 @@ from typing import Any
 from flopcalc.budget.folder_rules import with_folder_rules
 from flopcalc.catalog import lookup
 from flopcalc.cli.options import SHAPE_NAMES, default_c_in
+from flopcalc.cost.geometry import height_and_width
 from flopcalc.errors import FlopcalcError
 from flopcalc.targets.kind import kind_of
 from flopcalc.targets.spec import Kind, TargetSpec, from_texts, split_settings
@@ -75,9 +76,7 @@ def operator_spec(name: str, options: dict[str, Any]) -> TargetSpec:
     if "hw" in sizes and ("h" in sizes or "w" in sizes):
         raise FlopcalcError("bad-dimension", "--hw is given together with --h or --w", "give --hw, or --h and --w")
     if "h" in sizes or "w" in sizes:
-        # One of the two applies to both.
-        height, width = sizes.pop("h", None), sizes.pop("w", None)
-        sizes["hw"] = (width if height is None else height, height if width is None else width)
+        sizes["hw"] = height_and_width(sizes.pop("h", None), sizes.pop("w", None))
     return TargetSpec("operator", name, split_settings(options["settings"]), shape=sizes)
 
 

@@ -10,7 +10,7 @@ from flopcalc.cli.completion import complete_conventions, complete_devices
 from flopcalc.cli.output import FORMATS, output_option
 from flopcalc.cost import convention
 from flopcalc.cost.cost import DTYPE_BYTES
-from flopcalc.cost.geometry import SAME, Geometry
+from flopcalc.cost.geometry import SAME, Geometry, height_and_width
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.spec.operator import Operator
 
@@ -202,8 +202,7 @@ def read_shape(
     if hw is not None and (height is not None or width is not None):
         raise FlopcalcError("bad-dimension", "--hw is given together with --h or --w", "give --hw, or --h and --w")
     if height is not None or width is not None:
-        # One of the two applies to both.
-        hw = (width if height is None else height, height if width is None else width)
+        hw = height_and_width(height, width)
     optional = ("cout", "k", "stride", "padding", "dilation", "groups", "batch")
     defaulted = {name for name in optional if shape[name] is None} | ({"h", "w"} if hw is None else set())
     sizes = {name: shape[name] for name in ("k", "stride", "padding", "dilation", "groups")}

@@ -5,7 +5,7 @@ read its fields; they are ints here, arrays in sweeps and symbols in `flopcalc.a
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from flopcalc.cost.arith import Dim, Recorded
 from flopcalc.cost.whole import as_int
@@ -159,6 +159,11 @@ def padding_text(g: Geometry) -> str:
 def same_padding(kernel: tuple[int, int], dilation: tuple[int, int]) -> tuple[int, int]:
     """The padding that keeps the size at stride 1 for odd kernels: dilation * (k - 1) / 2."""
     return dilation[0] * (kernel[0] - 1) // 2, dilation[1] * (kernel[1] - 1) // 2
+
+
+def height_and_width(height: Any, width: Any) -> tuple[Any, Any]:
+    """Both sides where at least one is given, which then applies to both. They are not checked here."""
+    return width if height is None else height, height if width is None else width
 
 
 def out_size(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:

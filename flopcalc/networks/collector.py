@@ -5,45 +5,41 @@ for ten thousand layers more than half of the time, and more than linear. On rea
 """
 
 import gc
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
-_lock = threading.Lock()
-_counts = 0
+from flopcalc.networks.shared_state import SharedState
+
 # Whether the process collects apart from the pause.
 _collects = True
 
 
-@contextmanager
-def paused() -> Iterator[None]:
+def paused() -> AbstractContextManager[None]:
     """Pause the collector of the process; it goes on as before when the last of several counts has ended."""
-    global _counts, _collects  # noqa: PLW0603 - the collector is the process's
-    with _lock:
-        if not _counts:
-            _collects = gc.isenabled()
-            gc.disable()
-        _counts += 1
-    try:
-        yield
-    finally:
-        with _lock:
-            _counts -= 1
-            if not _counts and _collects:
-                gc.enable()
+    return _pause.changed()
+
+
+def _stop() -> Callable[[], None]:
+    global _collects  # noqa: PLW0603 - the collector is the process's
+    _collects = gc.isenabled()
+    gc.disable()
+    return lambda: gc.enable() if _collects else None
+
+
+_pause = SharedState(_stop)
 
 
 def collects() -> bool:
     """Whether the process collects, apart from a pause."""
-    with _lock:
-        return _collects if _counts else gc.isenabled()
+    with _pause.lock:
+        return _collects if _pause.users else gc.isenabled()
 
 
 def set_collects(wanted: bool) -> None:
     """Let the process collect or not, after a pause if there is one."""
     global _collects  # noqa: PLW0603
-    with _lock:
-        if _counts:
+    with _pause.lock:
+        if _pause.users:
             _collects = wanted
         else:
             (gc.enable if wanted else gc.disable)()

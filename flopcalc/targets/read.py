@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from flopcalc.catalog import lookup
+from flopcalc.cost.geometry import height_and_width
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks import library
 from flopcalc.networks.inputs import Input, one_shape
@@ -123,7 +124,7 @@ def read_operator(spec: TargetSpec) -> Evaluation:
     if h is not None or w is not None:
         if "hw" in shape:
             raise FlopcalcError("bad-dimension", "hw is given together with h or w", "give hw, or h and w")
-        shape["hw"] = (w if h is None else h, h if w is None else w)
+        shape["hw"] = height_and_width(h, w)
     geometry = operator.geometry(*channels, given, batch=batch, **shape)
     return operator.evaluate(geometry, given)
 

@@ -45,7 +45,7 @@ def counted(module: nn.Module) -> None:
 
 
 def test_a_copy_deletes_no_file() -> None:
-    """A temporary file is deleted when the object that stands for it ends."""
+    """A temporary file is deleted when its object ends."""
     with tempfile.NamedTemporaryFile() as file:
         counted(Holder(file=file))
         assert os.path.exists(file.name)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from flopcalc.analysis.solving.question import BASELINE, Measured, Totals, Values
 from flopcalc.catalog import lookup
 from flopcalc.cost.cost import in_bytes
+from flopcalc.cost.geometry import height_and_width
 from flopcalc.cost.kinds import KINDS
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks import library
@@ -202,7 +203,7 @@ def _on(operator: Operator, given: Mapping[str, Any], sizes: Mapping[str, Any]) 
     c_in, c_out = sizes.pop("c_in"), sizes.pop("c_out", None)
     h, w = sizes.pop("h", None), sizes.pop("w", None)
     if h is not None or w is not None:
-        sizes["hw"] = (w if h is None else h, h if w is None else w)
+        sizes["hw"] = height_and_width(h, w)
     return operator.evaluate(operator.geometry(c_in, c_out, given, **sizes), given)
 
 

@@ -18,7 +18,7 @@ from flopcalc.pytorch.calls.fused import fused_kind
 from flopcalc.pytorch.calls.nodes import nodes_of
 from flopcalc.pytorch.calls.trace import trace_of
 from flopcalc.pytorch.counting import dispatch
-from flopcalc.pytorch.counting.contents import modules_of
+from flopcalc.pytorch.counting.contents import every_parameter_of, modules_of
 from flopcalc.pytorch.counting.counter import count_call
 from flopcalc.pytorch.counting.dispatch import left_alone
 from flopcalc.pytorch.counting.kernels import tensors
@@ -52,8 +52,8 @@ class Log:
         self._calls, self._running, self._inside = [], (), []
         self._nodes, self._index = nodes_of(twin)
         self._fused, self._had_gradients = {}, None
-        frozen = {name for name, one in _named_parameters(self._module) if not one.requires_grad}
-        self._functions = _Functions(self, {id(one) for name, one in _named_parameters(twin) if name in frozen})
+        frozen = {name for name, one in every_parameter_of(self._module) if not one.requires_grad}
+        self._functions = _Functions(self, {id(one) for name, one in every_parameter_of(twin) if name in frozen})
         handles = []
         for _, one in modules_of(twin):
             if isinstance(one, torch.jit.ScriptModule):
@@ -217,14 +217,6 @@ class _Kernels(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if packet is not None and str(packet) not in _DULL:
             self._log.add("kernel", packet._qualified_op_name, args, kwargs, out)
         return out
-
-
-def _named_parameters(module: nn.Module) -> Iterator[tuple[tuple[str, str], Tensor]]:
-    """The parameters by the names of their modules and their own, a tied one under each name."""
-    for name, one in modules_of(module):
-        for key, tensor in one._parameters.items():
-            if tensor is not None:
-                yield (name, key), tensor
 
 
 _OWN = frozenset({__file__, dispatch.__file__, decomposing.__file__})

@@ -5,12 +5,13 @@ many language models does. torch has none for the meta device and refuses the na
 device that no tensor of a count is on: the calls work, and convert nothing.
 """
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
+
+from flopcalc.networks.shared_state import SharedState
 
 # Each takes the name of a device first.
 _FUNCTIONS: tuple[tuple[Any, str], ...] = (
@@ -22,10 +23,6 @@ _FUNCTIONS: tuple[tuple[Any, str], ...] = (
 )
 _INSTEAD = "ipu"
 
-_lock = threading.Lock()
-_passes = 0
-_before: list[Any] = []
-
 
 def asks_for_autocast(error: Exception) -> bool:
     """Whether a forward failed because it named the meta device as one with autocast."""
@@ -36,24 +33,24 @@ def asks_for_autocast(error: Exception) -> bool:
 _SIGNS = ("autocast device_type 'meta'", "unsupported scalarType", "unknown device type for autocast")
 
 
-@contextmanager
-def autocast_on_meta() -> Iterator[None]:
+def autocast_on_meta() -> AbstractContextManager[None]:
     """Let torch take the meta device for one with autocast, until the last of several passes has ended."""
-    global _passes  # noqa: PLW0603 - the functions are the process's
-    with _lock:
-        if not _passes:
-            _before[:] = [getattr(holder, name) for holder, name in _FUNCTIONS]
-            for (holder, name), function in zip(_FUNCTIONS, _before, strict=True):
-                setattr(holder, name, _renamed(function))
-        _passes += 1
-    try:
-        yield
-    finally:
-        with _lock:
-            _passes -= 1
-            if not _passes:
-                for (holder, name), function in zip(_FUNCTIONS, _before, strict=True):
-                    setattr(holder, name, function)
+    return _names.changed()
+
+
+def _replace_functions() -> Callable[[], None]:
+    before = [(holder, name, getattr(holder, name)) for holder, name in _FUNCTIONS]
+    for holder, name, function in before:
+        setattr(holder, name, _renamed(function))
+
+    def back() -> None:
+        for holder, name, function in before:
+            setattr(holder, name, function)
+
+    return back
+
+
+_names = SharedState(_replace_functions)
 
 
 def _renamed(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -5,40 +5,35 @@ branches and loops, as code that is never to be compiled again in this process.
 """
 
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
 
-_lock = threading.Lock()
-_counts = 0
-# What the last of several counts puts back; whether the compiler was there before the first.
-_stance: Any = None
-_was_there = False
+from flopcalc.networks.shared_state import SharedState
 
 
-@contextmanager
-def compiler_aside() -> Iterator[None]:
+def compiler_aside() -> AbstractContextManager[None]:
     """Let compiled functions run as they are written, in all threads, until the last of several counts has ended."""
-    global _counts, _stance, _was_there  # noqa: PLW0603 - the compiler is the process's
-    with _lock:
-        if not _counts:
-            _was_there = "torch._dynamo" in sys.modules
-            _stance = _force_eager() if _was_there else None
-        _counts += 1
-    try:
-        yield
-    finally:
-        with _lock:
-            _counts -= 1
-            if not _counts:
-                if _stance is not None:
-                    _stance.__exit__(None, None, None)
-                elif not _was_there and "torch._dynamo" in sys.modules:
-                    # It was imported by the forward, so it holds nothing of anyone else.
-                    torch._dynamo.reset()
+    return _compiler.changed()
+
+
+def _put_aside() -> Callable[[], None]:
+    was_there = "torch._dynamo" in sys.modules
+    stance = _force_eager() if was_there else None
+
+    def back() -> None:
+        if stance is not None:
+            stance.__exit__(None, None, None)
+        elif not was_there and "torch._dynamo" in sys.modules:
+            # It was imported by the forward, so it holds nothing of anyone else.
+            torch._dynamo.reset()
+
+    return back
+
+
+_compiler = SharedState(_put_aside)
 
 
 @contextmanager

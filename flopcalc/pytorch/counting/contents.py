@@ -39,6 +39,11 @@ def named_buffers_of(module: nn.Module) -> list[tuple[str, Tensor]]:
     return _tensors(module, "_buffers")
 
 
+def every_parameter_of(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """The parameters with their full names, a tied one under each of its names."""
+    return _walk_tensors(module, "_parameters")
+
+
 def parameters_of(module: nn.Module) -> list[Tensor]:
     """The parameters, each once."""
     return [one for _, one in named_parameters_of(module)]

@@ -75,7 +75,7 @@ def set_attributes(made: Any, found: dict[str, Any]) -> None:
 
 
 def set_state(made: Any, state: Any) -> None:
-    """Give an object the state that its class has told."""
+    """Give an object the state that its class named for a copy."""
     if hasattr(made, "__setstate__"):
         made.__setstate__(state)
         return

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from torch import nn
 
-from flopcalc.pytorch.counting.contents import modules_of
+from flopcalc.pytorch.counting.contents import every_parameter_of, modules_of
 
 
 def other_names(module: nn.Module) -> dict[str, tuple[str, ...]]:
@@ -23,12 +23,9 @@ def other_names(module: nn.Module) -> dict[str, tuple[str, ...]]:
 def tied_parameters(module: nn.Module) -> Iterator[tuple[str, str]]:
     """The full names of parameters that another module holds as well: each with its first name."""
     first: dict[int, str] = {}
-    for name, child in modules_of(module):
-        for key, tensor in child._parameters.items():
-            if tensor is not None:
-                place = f"{name}.{key}" if name else key
-                if first.setdefault(id(tensor), place) != place:
-                    yield place, first[id(tensor)]
+    for place, tensor in every_parameter_of(module):
+        if first.setdefault(id(tensor), place) != place:
+            yield place, first[id(tensor)]
 
 
 def sharing_remarks(module: nn.Module, others: Mapping[str, Sequence[str]]) -> Iterator[str]:

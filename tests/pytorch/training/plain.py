@@ -60,3 +60,15 @@ def plain_macs(module: nn.Module, given: Sequence[Any], named: Mapping[str, Any]
         if outputs:
             torch.autograd.backward(outputs, [torch.ones_like(one) for one in outputs])
     return forward, counter.macs - forward
+
+
+class Behind(nn.Module):
+    """A module behind a trained factor, so that its input wants a gradient."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+        self.scale = nn.Parameter(torch.ones(1, device="meta"))
+
+    def forward(self, x: Any) -> Any:
+        return self.module(x * self.scale if isinstance(x, Tensor) else tuple(one * self.scale for one in x))

@@ -10,8 +10,7 @@ import pytest
 torch: Any = pytest.importorskip("torch")
 
 from helpers import for_author, import_torchvision
-from pytorch.training.plain import plain_macs
-from torch import Tensor, nn
+from pytorch.training.plain import Behind, plain_macs
 
 from flopcalc import training
 from flopcalc.analysis.training.training import Training, graph_training
@@ -28,18 +27,6 @@ from flopcalc.spec.operator import Evaluation, Operator
 # torchvision's kernel computes both gradients; without its compiled part, ours computes the forward again.
 OTHER_KERNELS = {"deform_conv"}
 OPERATORS = [one for one in lookup.every() if one.name not in OTHER_KERNELS]
-
-
-class _Trained(nn.Module):
-    """A module whose input wants a gradient."""
-
-    def __init__(self, module: nn.Module) -> None:
-        super().__init__()
-        self.module = module
-        self.scale = nn.Parameter(torch.ones(1, device="meta"))
-
-    def forward(self, x: Any) -> Any:
-        return self.module(x * self.scale if isinstance(x, Tensor) else tuple(one * self.scale for one in x))
 
 
 def _empty(shape: Any) -> Any:
@@ -72,11 +59,11 @@ def test_backward(operator: Operator) -> None:
         given = _empty(input_shape(e))
         module = build_layer(e, device="meta")
         first, inner = _by_parts(e, True, ()), _by_parts(e, False, ())
-        whole = plain_macs(_Trained(module), (given,))[1]
+        whole = plain_macs(Behind(module), (given,))[1]
         assert first.backward.macs == plain_macs(module, (given,))[1], for_author(e.label(), advice)
         assert inner.backward.macs == whole, for_author(e.label(), advice)
         module.requires_grad_(False)
-        frozen = plain_macs(_Trained(module), (given,))[1]
+        frozen = plain_macs(Behind(module), (given,))[1]
         found = _by_parts(e, False, ("layer",))
         assert found.backward.macs == frozen, for_author(e.label(), f"frozen, {advice}")
         # With frozen weights, only the gradients of tensors that depend on the input run.
@@ -106,7 +93,7 @@ def test_products_and_functions(operator: Operator) -> None:
     given = input_shape(e)
     own, ran = (
         training(e).backward,
-        training(_Trained(build_layer(e, device="meta")), input=given[1:], batch=given[0]).backward,
+        training(Behind(build_layer(e, device="meta")), input=given[1:], batch=given[0]).backward,
     )
     # The trained factor before it has one product for each element of the input.
     assert (own.muls, own.other) == (ran.muls - prod(given), ran.other)

@@ -57,8 +57,15 @@ def _wanted(kernel: Kernel) -> tuple[bool, bool, bool]:
 
 
 def _backward(kernel: Kernel, size: int, adds: int, muls: int) -> Work:
-    """Work of so many additions and multiplications for each element."""
+    """The work of these additions and multiplications for each element."""
     return Work(adds=adds * size, muls=muls * size, reads=kernel.reads, writes=kernel.written)
+
+
+def _own_backward(kernel: Kernel, adds: int) -> Work:
+    """Of a norm with statistics of its own: the multiplications are the same with and without a mean."""
+    data, weight, _ = _wanted(kernel)
+    scaled = data and kernel.argument("weight") is not None
+    return _backward(kernel, kernel.argument("grad_out").numel(), adds, (data or weight) + weight + scaled + 3 * data)
 
 
 def norm_backward(kernel: Kernel) -> Answer:
@@ -68,9 +75,7 @@ def norm_backward(kernel: Kernel) -> Answer:
     means (2 adds, 1 mul), and their combination (2 adds, 2 muls); each where it is wanted.
     """
     data, weight, bias = _wanted(kernel)
-    scaled = data and kernel.argument("weight") is not None
-    adds = (data or weight) + weight + bias + 4 * data
-    return _backward(kernel, kernel.argument("grad_out").numel(), adds, (data or weight) + weight + scaled + 3 * data)
+    return _own_backward(kernel, (data or weight) + weight + bias + 4 * data)
 
 
 def rms_norm_backward(kernel: Kernel) -> Answer:
@@ -80,9 +85,7 @@ def rms_norm_backward(kernel: Kernel) -> Answer:
     1 mul), and the combination (1 add, 2 muls).
     """
     data, weight, _ = _wanted(kernel)
-    scaled = data and kernel.argument("weight") is not None
-    muls = (data or weight) + weight + scaled + 3 * data
-    return _backward(kernel, kernel.argument("grad_out").numel(), weight + 2 * data, muls)
+    return _own_backward(kernel, weight + 2 * data)
 
 
 def batch_norm_backward(kernel: Kernel) -> Answer:

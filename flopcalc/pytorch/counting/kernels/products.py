@@ -63,7 +63,8 @@ def conv_backward(kernel: Kernel) -> Answer:
     forward = (x if kernel.argument("transposed", False) else grad).numel() * taps(weight)
     mask = list(kernel.argument("output_mask", (True, True, True)))
     adds = grad.numel() * factor(grad) if len(mask) > 2 and mask[2] else 0
-    written, kept = kernel.written, kernel.kept
+    kept = kernel.kept
+    written = sum(tensor.numel() for tensor in kept)
     gradients = written - (kept[-1].numel() if adds and kept else 0)
     return Work(
         forward * sum(mask[:2]) * products(grad), adds, activations=gradients, reads=kernel.reads, writes=written
