@@ -53,8 +53,8 @@ def is_cost(name: str) -> bool:
     return name in KIND or name == "cost"
 
 
-_LARGE = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
-_SECONDS = ((1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"))
+_LARGE = ((1.0, ""), (1e3, "k"), (1e6, "M"), (1e9, "G"), (1e12, "T"), (1e15, "P"))
+_SECONDS = ((1e-9, "n"), (1e-6, "u"), (1e-3, "m"), (1.0, ""))
 
 
 def human(value: float, unit: str = "") -> str:
@@ -62,13 +62,15 @@ def human(value: float, unit: str = "") -> str:
     if value == 0:
         return f"0 {unit}".strip()
     suffixes = _SECONDS if unit == "s" else _LARGE
-    if not suffixes[-1][0] / 1000 <= abs(value) < 1e18:
+    if not suffixes[0][0] / 1000 <= abs(value) < 1e18:
         return f"{value:.2e} {unit}".strip()
-    # 999.7M is 1G.
-    size = abs(value) * (1 + 5e-4)
-    factor, suffix = next((one for one in suffixes if size >= one[0]), suffixes[-1])
-    scaled = value / factor
-    text = f"{scaled:,.0f}" if abs(scaled) >= 999.5 else f"{scaled:.3g}"
+    for factor, suffix in suffixes:
+        text = f"{value / factor:.3g}"
+        # 999.7M is 1G.
+        if abs(float(text)) < 1000:
+            break
+    else:
+        text = f"{value / factor:,.0f}"
     suffix = "K" if suffix == "k" and unit == "B" else suffix
     return f"{text} {suffix}{unit}" if unit else f"{text}{suffix}"
 

@@ -107,16 +107,21 @@ def seconds(value: float | None) -> str:
     """A time as a person reads it: 12.3 us, 4.56 ms, 1.2 s."""
     if value is None:
         return ""
-    for factor, unit in ((1.0, "s"), (1e3, "ms"), (1e6, "us")):
-        if value * factor >= 1 or unit == "us":
-            return f"{value * factor:.3g} {unit}" if value * factor < 1000 else f"{value * factor:,.0f} {unit}"
-    return ""
+    for factor, unit in ((1e6, "us"), (1e3, "ms"), (1.0, "s")):
+        text = f"{value * factor:.3g}"
+        # 999.7 us is 1 ms.
+        if float(text) < 1000:
+            return f"{text} {unit}"
+    return f"{value:,.0f} s"
 
 
 def _short(cell: int | Fraction | float) -> str:
-    for power, suffix in ((12, "T"), (9, "G"), (6, "M"), (3, "k")):
-        if 10**power <= cell < 10**15:
-            return f"{float(cell) / 10**power:.2f}{suffix}"
+    for power, suffix in ((3, "k"), (6, "M"), (9, "G"), (12, "T")):
+        if 1000 <= cell < 10**15:
+            text = f"{float(cell) / 10**power:.2f}"
+            # 999,999 is 1.00M.
+            if float(text) < 1000:
+                return f"{text}{suffix}"
     return people(cell)
 
 

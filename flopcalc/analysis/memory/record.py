@@ -114,7 +114,8 @@ def _elements(size: int | None, element: int) -> int | None:
 def readable(size: int) -> str:
     """Bytes as a person reads them, with the unit of 1024."""
     value, units = float(size), ["B", "KiB", "MiB", "GiB", "TiB"]
-    while value >= 1024 and len(units) > 1:
+    # A byte less than 1 MiB is 1.00 MiB.
+    while round(value, 2) >= 1024 and len(units) > 1:
         value /= 1024
         units.pop(0)
     return f"{size} B" if units[0] == "B" else f"{value:.2f} {units[0]}"
