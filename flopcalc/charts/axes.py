@@ -64,13 +64,11 @@ def human(value: float, unit: str = "") -> str:
     suffixes = _SECONDS if unit == "s" else _LARGE
     if not suffixes[0][0] / 1000 <= abs(value) < 1e18:
         return f"{value:.2e} {unit}".strip()
-    for factor, suffix in suffixes:
-        text = f"{value / factor:.3g}"
-        # 999.7M is 1G.
-        if abs(float(text)) < 1000:
-            break
-    else:
-        text = f"{value / factor:,.0f}"
+    # 999.7M is 1G.
+    fitting = (one for one in suffixes if abs(float(f"{value / one[0]:.3g}")) < 1000)
+    factor, suffix = next(fitting, suffixes[-1])
+    scaled = value / factor
+    text = f"{scaled:.3g}" if abs(scaled) < 999.5 else f"{scaled:,.0f}"
     suffix = "K" if suffix == "k" and unit == "B" else suffix
     return f"{text} {suffix}{unit}" if unit else f"{text}{suffix}"
 

@@ -1,18 +1,21 @@
 """What pictures with bars of networks have in common."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flopcalc.charts import axes
 from flopcalc.charts.theme import LINE_HEIGHT, text_width
-from flopcalc.charts.wrapping import name_lines
+from flopcalc.charts.wrapping import name_lines, one_line
 from flopcalc.cost.cost import in_bytes
 from flopcalc.cost.kinds import check_kind
 from flopcalc.errors import FlopcalcError
 
 if TYPE_CHECKING:
     from flopcalc.networks.network import Layer, Network
+
+# Pixels of a piece of a bar that is too thin for a line around it.
+_THIN = 3
 
 
 def check_adds_up(kind: str) -> None:
@@ -27,7 +30,9 @@ def check_adds_up(kind: str) -> None:
 
 
 def amounts(network: "Network", kind: str, convention: str | None) -> "Iterator[tuple[Layer, int]]":
-    """Each layer with its cost. Raises FlopcalcError (unknown-convention)."""
+    """Each layer with its cost. Raises FlopcalcError: unknown-convention, bad-usage for a network without layers."""
+    if not network.layers:
+        raise FlopcalcError("bad-usage", f"{network.name} has no layers", "draw another network")
     if convention is None:
         yield from ((layer, in_bytes({kind: layer.cost.total(kind)})[kind]) for layer in network.layers)
         return
@@ -35,6 +40,11 @@ def amounts(network: "Network", kind: str, convention: str | None) -> "Iterator[
     from flopcalc.networks.counted import counted
 
     yield from zip(network.layers, counted(network, get(convention)).by_layer, strict=True)
+
+
+def stage_name(layer: "Layer") -> str:
+    """The name of the stage that a layer is in."""
+    return one_line(layer.stage) or "(no stage)"
 
 
 def cost_title(kind: str, convention: str | None, networks: "Sequence[Network]") -> str:
@@ -63,6 +73,30 @@ def bar_axes(
         },
     }
     return x, y
+
+
+def seams(x: Mapping[str, Any], width: float) -> dict[str, Any]:
+    """The encoding of light lines between the pieces of bars. Pieces of a few pixels have none: they would be hidden.
+
+    x: the encoding of costs, as `bar_axes` gives it.
+    """
+    low, high = x["scale"]["domain"]
+    pixels = f"(datum.end - datum.start) / {high - low} * width"
+    return {"condition": {"test": f"{pixels} > {_THIN}", "value": width}, "value": 0}
+
+
+def merged_names(sums: Mapping[str, int], most: int) -> dict[str, str]:
+    """The name of each piece where there are at most `most`: the two neighbours with the smallest sum become one.
+
+    Several pieces that are one are called `first to last`.
+    """
+    found = [([name], amount) for name, amount in sums.items()]
+    while len(found) > most:
+        place = min(range(len(found) - 1), key=lambda index: found[index][1] + found[index + 1][1])
+        (first, one), (second, other) = found[place : place + 2]
+        found[place : place + 2] = [([*first, *second], one + other)]
+    labels = [(names, names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}") for names, _ in found]
+    return {name: label for names, label in labels for name in names}
 
 
 def _centred(names: Sequence[str]) -> dict[str, Any]:

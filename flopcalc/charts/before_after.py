@@ -1,14 +1,25 @@
 """A network before and after a replacement, stage by stage or layer by layer."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from flopcalc.charts import axes
-from flopcalc.charts.bars import amounts, bar_axes, bars_height, check_adds_up, cost_title, names_width
+from flopcalc.charts.bars import (
+    amounts,
+    bar_axes,
+    bars_height,
+    check_adds_up,
+    cost_title,
+    merged_names,
+    names_width,
+    seams,
+    stage_name,
+)
 from flopcalc.charts.given import checked
 from flopcalc.charts.key import key_layers, note_layer
 from flopcalc.charts.picture import chart_of
 from flopcalc.charts.theme import PAPER, named_scale, text_layer
+from flopcalc.charts.wrapping import one_line
 from flopcalc.errors import FlopcalcError
 
 if TYPE_CHECKING:
@@ -20,7 +31,7 @@ KEPT, REPLACED, NEW = "kept", "replaced", "new"
 # Light, middle and dark, so that they also differ in grey.
 _COLOURS = {KEPT: "#dcdcdc", REPLACED: "#56b4e9", NEW: "#0b3c5d"}
 _ROW = 32.0
-# The most rows of a picture by layer; the rest is one more.
+# The most rows of a picture; by layer the rest is one more.
 _MOST_ROWS = 40
 _OTHERS = "other layers"
 
@@ -37,9 +48,9 @@ def replacement(
     """A chart of the costs of a network before and after a replacement: two bars for each stage, or layer, and in sum.
 
     The part of each bar that was replaced has a colour of its own, and the ratio of both bars is next to the lower one.
-    by: stage, or layer for the replaced layers one by one (the 40 most expensive ones). kind: of the cost; convention:
-    count by this convention instead. Raises FlopcalcError: unknown-kind, unknown-convention, bad-usage,
-    missing-package.
+    by: stage (of more than 40, the smallest neighbours are merged), or layer for the replaced layers one by one (the 40
+    most expensive ones). kind: of the cost; convention: count by this convention instead. Raises FlopcalcError:
+    unknown-kind, unknown-convention, bad-usage, missing-package.
     """
     # Loaded only where there are networks.
     from flopcalc.networks.network import Network
@@ -61,9 +72,10 @@ def replacement(
     layers: list[dict[str, Any]] = [
         {
             "data": {"name": "bars"},
-            "mark": {"type": "bar", "stroke": PAPER, "strokeWidth": 0.6},
+            "mark": {"type": "bar", "stroke": PAPER},
             "encoding": {
                 "x": {**x, "field": "start"}, "x2": {"field": "end"}, "y": y, "yOffset": offset, "color": color,
+                "strokeWidth": seams(x, 0.6),
                 "tooltip": [
                     {"field": "name", "type": "nominal", "title": by},
                     {"field": "side", "type": "nominal"},
@@ -109,12 +121,13 @@ def compared(
     """
     changed = _changed(before, after)
     shown = _shown(before, changed) if by == "layer" else set()
+    stages = _stages([*before, *after]) if by == "stage" else {}
     sums: dict[str, dict[tuple[str, str], int]] = {}
     for side, layers in (("before", before), ("after", after)):
         for layer, amount in layers:
             is_changed = layer.name in changed
-            stage = layer.stage or "(no stage)"
-            group = stage if by == "stage" else layer.name if layer.name in shown else _OTHERS
+            name = one_line(layer.name) if layer.name in shown else _OTHERS
+            group = stages[stage_name(layer)] if by == "stage" else name
             part = KEPT if not is_changed else REPLACED if side == "before" else NEW
             found = sums.setdefault(group, {})
             found[side, part] = found.get((side, part), 0) + amount
@@ -141,6 +154,14 @@ def compared(
                     )
                     start += amount
     return rows
+
+
+def _stages(layers: "Iterable[tuple[Layer, int]]") -> dict[str, str]:
+    """The row of each stage: of more stages than there is room for, the smallest neighbours share one."""
+    sums: dict[str, int] = {}
+    for layer, amount in layers:
+        sums[stage_name(layer)] = sums.get(stage_name(layer), 0) + amount
+    return merged_names(sums, _MOST_ROWS)
 
 
 def _changed(before: "Sequence[tuple[Layer, int]]", after: "Sequence[tuple[Layer, int]]") -> set[str]:

@@ -265,6 +265,12 @@ def place_angles(spec: dict[str, Any], layout: Mapping[str, Any]) -> None:
         row["angle"] = round(degrees(atan2(down.pixel(row["y2"]) - down.pixel(row["y"]), right)), 2)
 
 
+def place_short(spec: dict[str, Any], layout: Mapping[str, Any]) -> None:
+    """Set `text` of a set with long and short texts: the short one where the plot is narrower than the long one."""
+    for row in spec["datasets"][layout["short"]["data"]] if "short" in layout else ():
+        row["text"] = row["long"] if text_width(row["long"]) <= spec["width"] else row["short"]
+
+
 def place_clamped(spec: dict[str, Any], layout: Mapping[str, Any]) -> None:
     """Set the places of texts above points so that they stay inside the plot: `tx`, `ty`, and lines of `text`."""
     clamped = layout.get("clamped")

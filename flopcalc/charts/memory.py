@@ -9,6 +9,7 @@ from flopcalc.charts.given import checked
 from flopcalc.charts.key import key_layers, note_layer, pixels
 from flopcalc.charts.picture import chart_of
 from flopcalc.charts.theme import INK, LABEL, MUTED, named_scale, text_layer
+from flopcalc.charts.wrapping import one_line
 from flopcalc.errors import FlopcalcError
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def memory_by_layer(found: "Memory", *, title: str | None = None) -> "altair.Lay
             "end": place + 1,
             "y": float(moment.live),
             "series": BACKWARD if moment.name.endswith(_SUFFIX) else FORWARD,
-            "text": moment.name,
+            "text": one_line(moment.name),
             "bytes": f"{moment.live:,}",
         }
         for place, moment in enumerate(found.layers)

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from flopcalc import optional
 from flopcalc.charts.key import place_key
-from flopcalc.charts.labels import place_angles, place_clamped, place_ends, place_inside, place_labels, place_stretches
+from flopcalc.charts.labels import (
+    place_angles,
+    place_clamped,
+    place_ends,
+    place_inside,
+    place_labels,
+    place_short,
+    place_stretches,
+)
 from flopcalc.charts.theme import DEFAULT_MM, PIXELS_PER_MM, config
 
 if TYPE_CHECKING:
@@ -71,7 +79,7 @@ def laid_out(spec: Mapping[str, Any], width: float, beside: float | None = None)
 
     beside: the pixels that are not the plot; None for an estimate. The layout, in `usermeta`, has: beside: that
     estimate. aspect: height of the plot / width of the picture; height: a fixed one. axes: the domains of both axes.
-    labels, ends, along, clamped, inside, stretches, key, notes: texts to be placed, see `labels` and `key`.
+    short, labels, ends, along, clamped, inside, stretches, key, notes: texts to be placed, see `labels` and `key`.
     """
     found = deepcopy(dict(spec))
     layout = found.get("usermeta", {}).get(OURS)
@@ -84,6 +92,7 @@ def laid_out(spec: Mapping[str, Any], width: float, beside: float | None = None)
         found["height"] = round(min(max(width * layout["aspect"], 140.0), 340.0), 2)
     else:
         found["height"] = layout["height"]
+    place_short(found, layout)
     place_labels(found, layout)
     place_angles(found, layout)
     place_clamped(found, layout)

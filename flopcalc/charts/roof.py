@@ -7,6 +7,7 @@ from flopcalc.charts.given import checked
 from flopcalc.charts.key import key_layers, note_layer
 from flopcalc.charts.picture import chart_of
 from flopcalc.charts.theme import INK, LINE, PAPER, named_scale, placed_layers, text_layer
+from flopcalc.charts.wrapping import one_line
 from flopcalc.errors import FlopcalcError
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ def roofline(found: "Roofline", *, title: str | None = None) -> "altair.LayerCha
             "text": f"{axes.human(bandwidth, 'B')}/s",
         }
     ]  # fmt: skip
-    flat = [{"x": x_high, "y": peak, "text": f"{found.dtype} peak {axes.human(peak, 'FLOP')}/s"}]
+    top = f"{axes.human(peak, 'FLOP')}/s"
+    flat = [{"x": x_high, "y": peak, "long": f"{found.dtype} peak {top}", "short": top}]
     layers: list[dict[str, Any]] = [
         {
             "data": {"name": "roof"},
@@ -105,6 +107,7 @@ def roofline(found: "Roofline", *, title: str | None = None) -> "altair.LayerCha
         "axes": {"x": [x_low, x_high], "y": [y_low, y_high], "log": [True, True]},
         "labels": {"data": "names", "around": ["layers"], "lines": ["roof"], "texts": ["flat"]},
         "along": {"data": "slope"},
+        "short": {"data": "flat"},
         "key": [{"series": name, "name": f"limited by {name}"} for name in limits],
         "notes": _notes(found, rows),
     }
@@ -128,7 +131,7 @@ def _layers(found: "Roofline") -> list[dict[str, Any]]:
                 "x": layer.flops / layer.traffic_bytes,
                 "y": layer.flops / layer.estimate_s,
                 "series": layer.limited_by,
-                "text": layer.name,
+                "text": one_line(layer.name),
                 "seconds": layer.estimate_s,
                 "time": axes.human(layer.estimate_s, "s"),
                 "share": f"{layer.estimate_s / total:.1%}",

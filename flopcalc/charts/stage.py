@@ -4,7 +4,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flopcalc.charts import axes
-from flopcalc.charts.bars import amounts, bar_axes, bars_height, check_adds_up, cost_title, names_width
+from flopcalc.charts.bars import (
+    amounts,
+    bar_axes,
+    bars_height,
+    check_adds_up,
+    cost_title,
+    merged_names,
+    names_width,
+    seams,
+    stage_name,
+)
 from flopcalc.charts.given import checked
 from flopcalc.charts.key import key_layers, note_layer
 from flopcalc.charts.picture import chart_of
@@ -58,9 +68,10 @@ def cost_by_stage(
     layers: list[dict[str, Any]] = [
         {
             "data": {"name": "stages"},
-            "mark": {"type": "bar", "stroke": PAPER, "strokeWidth": 1},
+            "mark": {"type": "bar", "stroke": PAPER},
             "encoding": {
                 "x": {**x, "field": "start"}, "x2": {"field": "end"}, "y": y, "color": color,
+                "strokeWidth": seams(x, 1),
                 "tooltip": [
                     {"field": "name", "type": "nominal", "title": "network"},
                     {"field": "series", "type": "nominal", "title": "stage"},
@@ -124,7 +135,7 @@ def stage_rows(name: str, network: "Network", kind: str, convention: str | None 
     """The stages of a network in their order, with their costs and where they start and end in a bar."""
     sums: dict[str, int] = {}
     for layer, amount in amounts(network, kind, convention):
-        stage = layer.stage or "(no stage)"
+        stage = stage_name(layer)
         sums[stage] = sums.get(stage, 0) + amount
     total, start = sum(sums.values()), 0
     rows = []
@@ -147,12 +158,11 @@ def stage_rows(name: str, network: "Network", kind: str, convention: str | None 
 
 def merged(sums: Mapping[str, int], most: int) -> dict[str, int]:
     """The same in at most `most` pieces: the two neighbours with the smallest sum become `first to last`."""
-    found = [([name], amount) for name, amount in sums.items()]
-    while len(found) > most:
-        place = min(range(len(found) - 1), key=lambda index: found[index][1] + found[index + 1][1])
-        (first, one), (second, other) = found[place : place + 2]
-        found[place : place + 2] = [([*first, *second], one + other)]
-    return {names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}": amount for names, amount in found}
+    found: dict[str, int] = {}
+    labels = merged_names(sums, most)
+    for name, amount in sums.items():
+        found[labels[name]] = found.get(labels[name], 0) + amount
+    return found
 
 
 def _colours(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:

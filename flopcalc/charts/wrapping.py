@@ -1,6 +1,7 @@
 """Names that are longer than their room: in several lines, or without their middle."""
 
 from flopcalc.charts.theme import LABEL, text_width
+from flopcalc.errors import printable
 
 # Pixels of a line of a name on an axis.
 NAME_ROOM = 110.0
@@ -21,6 +22,11 @@ def wrapped(text: str, room: float, size: float = LABEL) -> list[str]:
         lines[-1] += piece
     lines[-1] = lines[-1].rstrip()
     return lines
+
+
+def one_line(name: str) -> str:
+    r"""The name of a module as a picture shows it: a line break is a space, and a control character is its escape."""
+    return printable(" ".join(name.splitlines()))
 
 
 def name_lines(name: str) -> list[str]:

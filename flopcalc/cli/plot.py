@@ -98,7 +98,7 @@ from flopcalc.networks.training import MODES
     default="170mm",
     show_default=True,
     help="Width of the whole picture, in mm, cm, in, pt or px: 84mm is a column of many papers. Text keeps its size "
-    "of 7 to 8 points.",
+    "of 7 to 8 points from 55mm on.",
 )
 @click.option("--format", "fmt", type=click.Choice(FORMATS), default=None, help="Default: by the suffix of -o.")
 @output_option

@@ -123,8 +123,9 @@ def test_another_convention(tmp_path: Path, run: Runner) -> None:
     page = _page(run, tmp_path / "page.html", "resnet18", "--convention", "fvcore")
     record = _json(run, "model", "resnet18", "--convention", "fvcore")
     assert f"{record['cost']:,} by the convention fvcore" in _cards(page)["fvcore"]
-    assert f"resnet18: {record['cost']:,} fvcore" in page
-    assert 'data-what="fvcore"' in page
+    assert f"One forward pass costs {record['cost']:,} operations (fvcore) with" in page
+    assert f"resnet18: {record['cost']:,} operations (fvcore)" in page
+    assert 'data-what="operations (fvcore)"' in page
     row = next(row for row in _rows(_section(page, "layers")) if row[0] == "bn1")
     # 2 operations for each of 64 x 112 x 112 elements.
     assert f"{2 * 64 * 112 * 112:,}" in row
