@@ -97,6 +97,11 @@ def same_sizes(key: str) -> Callable[[Row], Cell]:
     return cell
 
 
+def unit(chosen: Convention) -> str:
+    """What a convention counts, in a sentence: MACs, FLOPs, or `operations (fvcore)`."""
+    return headline(chosen) if chosen.name in ("macs", "flops") else f"operations ({chosen.name})"
+
+
 def headline(chosen: Convention) -> str:
     """The title of the column that a convention counts."""
     return {"macs": "MACs", "flops": "FLOPs"}.get(chosen.name, chosen.name)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from flopcalc.analysis.memory.record import Memory, readable
+from flopcalc.analysis.memory.record import Memory, at, readable
 from flopcalc.report.document import Column, Document, Facts, Lines, Table, people
 
 # More rows than this are shown by stage.
@@ -79,18 +79,18 @@ def _facts(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "forward peak", f"{_bytes(record['activations_peak_bytes'])} of tensors alive at once"
     else:
         size = _elements(record, "activations_peak")
-        yield "eager peak", f"{size} at {record['activations_peak_at']}: tensors alive at once in eager PyTorch"
+        yield "eager peak", f"{size}{at(record['activations_peak_at'])}: tensors alive at once in eager PyTorch"
         if record["layer_peak_bytes"] is not None:
             size = _elements(record, "layer_peak")
             yield (
                 "layer peak",
-                f"{size} at {record['layer_peak_at']}: input and output of one layer and what later layers need, with "
+                f"{size}{at(record['layer_peak_at'])}: input and output of one layer and what later layers need, with "
                 "batch norm and activations folded in",
             )
         if best := record["best_order"]:
             proved = "no order of the layers needs less" if best["proved"] else "not proved: too many orders"
-            yield "best order", f"{_bytes(best['peak_bytes'])} at {best['peak_at']}: {proved}"
-    yield "peak", f"{_bytes(record['peak_bytes'])} at {record['peak_at']}, in blocks of 512 bytes"
+            yield "best order", f"{_bytes(best['peak_bytes'])}{at(best['peak_at'])}: {proved}"
+    yield "peak", f"{_bytes(record['peak_bytes'])}{at(record['peak_at'])}, in blocks of 512 bytes"
     if record["workspace_bytes"]:
         yield "workspace", f"about {_bytes(record['workspace_bytes'])} more, an estimate"
     if record["allocator_bytes"]:

@@ -8,10 +8,10 @@ from flopcalc.cost.convention import Convention
 from flopcalc.cost.kinds import ELEMENTWISE
 from flopcalc.networks.options import option_text
 from flopcalc.report.bits import bops_facts, bops_field, with_bops
-from flopcalc.report.columns import Field, Row, cell_of, choose, headline, same_sizes, sizes, table_of
+from flopcalc.report.columns import Field, Row, cell_of, choose, headline, same_sizes, sizes, table_of, unit
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
 from flopcalc.report.time_and_peak import COLUMNS, kinds_of, time_facts, time_fields, with_default
-from flopcalc.report.totals import traffic_text
+from flopcalc.report.totals import critical_path, traffic_text
 from flopcalc.report.training import pass_fields, training_facts, with_passes
 from flopcalc.report.uncounted import RULE_HINT, at_least, how_many, uncounted_lines
 from flopcalc.targets.model_record import OWN, PASSES, folded, grouped, number_of
@@ -35,7 +35,7 @@ def model_document(record: dict[str, Any], view: View, chosen: Convention) -> Do
     if record["batch"] != 1:
         title += f", batch {record['batch']}"
     if record["uncounted"]:
-        title += f" | at least {people(record['cost'])} {headline(chosen)}: {how_many(record['uncounted'])}"
+        title += f" | at least {people(record['cost'])} {unit(chosen)}: {how_many(record['uncounted'])}"
     blocks: list[Table | Facts | Lines] = [_rows(record, view, chosen), Facts(list(_facts(record, chosen)))]
     if record["uncounted"]:
         blocks.append(
@@ -69,7 +69,7 @@ def _facts(record: dict[str, Any], chosen: Convention) -> Iterable[tuple[str, st
     yield from time_facts(record)
     yield (
         "steps",
-        at_least(f"{record['steps']} kernels on the critical path, the longest chain of dependent kernels", unknown),
+        at_least(f"{critical_path(record['steps'])}, the longest chain of dependent kernels", unknown),
     )
     yield "convention", f"{chosen.name}: {chosen.text}"
 
@@ -166,7 +166,7 @@ def _call_fields(view: View, rows: Sequence[Row]) -> list[Field]:
 def _tree_notes(rows: Sequence[Row]) -> dict[str, str]:
     """Name of a row -> its note. Unused parameters are noted where the row is not split up further."""
     found: dict[str, str] = {}
-    levels = [*(row["level"] for row in rows[1:]), 0]
+    levels = [*(row["level"] for row in rows), 0][1:]
     for row, following in zip(rows, levels, strict=True):
         texts = []
         if row["calls"] > 1 and row["short"] != OWN:
@@ -263,7 +263,7 @@ def _total(record: dict[str, Any], by: str) -> dict[str, Any]:
         **names,
         "elementwise": elementwise,
         "count": count,
-        "share": 1,
+        "share": 1 if record["cost"] else 0,
         "total": True,
     }
 

@@ -16,6 +16,7 @@ from flopcalc.errors import FlopcalcError
 from flopcalc.report.columns import headline
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
 from flopcalc.report.notebook import fragment
+from flopcalc.report.totals import critical_path
 from flopcalc.report.uncounted import RULE_HINT, at_least, how_many, uncounted_lines
 
 Row = dict[str, Any]
@@ -171,7 +172,7 @@ def _count_document(count: Any) -> Document:
     few = f"The {_SHOWN} modules with the most MACs, of {len(found):,}" if len(shown) < len(found) else ""
     table = _table("module", shown, totals, len(found) - len(shown))._replace(title=few)
     blocks: list[Table | Facts | Lines] = [table]
-    blocks.append(Facts([("steps", at_least(f"{count.steps:,} kernels on the critical path", unknown))]))
+    blocks.append(Facts([("steps", at_least(critical_path(count.steps), unknown))]))
     if unknown:
         lines = [*uncounted_lines(unknown), f"to count them: {RULE_HINT}"]
         blocks.append(Lines("Not counted: kernels without a rule, which add nothing to the numbers above", lines))

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from flopcalc.analysis.memory.memory import memory_of
 from flopcalc.analysis.memory.operator import DIFFERENCES, operator_peak
 from flopcalc.analysis.memory.question import question
+from flopcalc.analysis.memory.record import at
 from flopcalc.analysis.roofline import Roofline, of_result, of_target
 from flopcalc.analysis.timing import words
 from flopcalc.analysis.timing.device import Device, Execution
@@ -154,8 +155,8 @@ def time_facts(record: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         yield "time", f"{time} on {_where(record)}; bound {bound}; limited by {limits}"
     if "activations_peak_bytes" in record:
         size = people(record["activations_peak_bytes"])
-        at = record["activations_peak_at"]
-        yield "peak", f"{size} bytes of tensors alive at once in inference, without weights and input, at {at}"
+        where = f",{at(record['activations_peak_at'])}" if record["activations_peak_at"] else ""
+        yield "peak", f"{size} bytes of tensors alive at once in inference, without weights and input{where}"
 
 
 def compare_facts(record: Mapping[str, Any]) -> Iterable[tuple[str, str]]:

@@ -58,8 +58,8 @@ class Memory(Result):
         """A short text: the peak and where it is."""
         what = "training" if self.mode == "training" else "inference"
         return (
-            f"<Memory of {self.target}: {what}, batch {self.batch}, {self.dtype}, peak {readable(self.peak)} at "
-            f"{self.peak_at}>"
+            f"<Memory of {self.target}: {what}, batch {self.batch}, {self.dtype}, peak {readable(self.peak)}"
+            f"{at(self.peak_at)}>"
         )
 
     @property
@@ -109,6 +109,11 @@ class Memory(Result):
 def _elements(size: int | None, element: int) -> int | None:
     """A size in elements; None where it is not a whole number of them."""
     return None if size is None or size % element else size // element
+
+
+def at(layer: str | None) -> str:
+    """Where a peak is, for the end of a phrase: ` at conv1`; nothing for a model without layers."""
+    return f" at {layer}" if layer else ""
 
 
 def readable(size: int) -> str:
