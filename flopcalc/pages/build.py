@@ -15,7 +15,7 @@ from flopcalc.pages.icicle import icicle
 from flopcalc.pages.layers import layers_table, parts_table
 from flopcalc.pages.page import Card, Page, Part, Replaced
 from flopcalc.pages.tools import ABOUT, tools
-from flopcalc.report.columns import headline
+from flopcalc.report.columns import headline, unit
 from flopcalc.report.document import Column, Facts, Lines, Table, people, seconds
 from flopcalc.report.layer import layer_document
 from flopcalc.report.memory import memory_document
@@ -38,7 +38,7 @@ def page(facts: NetworkFacts | OperatorFacts) -> Page:
 
 def _network_page(facts: NetworkFacts) -> Page:
     record, chosen = facts.record, facts.asked.convention
-    what = headline(chosen)
+    what = unit(chosen)
     view = model_document(record, View("stage"), chosen)
     name, _, _ = record["title"].partition(" | ")
     times = {one.name: (one.bound_s, one.estimate_s) for one in facts.roofline.layers} if facts.roofline else {}
@@ -55,9 +55,9 @@ def _network_page(facts: NetworkFacts) -> Page:
         uncounted=list(uncounted_lines(record["uncounted"])),
         facts=_facts_of(view.blocks),
         tree=icicle(record["name"], record["layers"], record["modules"], what),
-        stages=_stages(record, what),
-        replaced=_replaced(facts, what),
-        layers=layers_table(record, what, times, record["replaced_by"]),
+        stages=_stages(record, headline(chosen)),
+        replaced=_replaced(facts, headline(chosen)),
+        layers=layers_table(record, chosen, times, record["replaced_by"]),
         forms=forms,
         no_forms=_absent(facts.form),
         time=_time(facts.roofline),
@@ -75,7 +75,7 @@ def _subtitle(record: Mapping[str, Any]) -> str:
     pieces = [f"input {', '.join(record['inputs'])}", f"batch {record['batch']}"]
     if record["replace"]:
         where = f" where {record['where']}" if record["where"] else ""
-        pieces.append(f"layers replaced by {record['replace']}{where}")
+        pieces.append(f"{'layers' if record['replaced'] else 'no layer'} replaced by {record['replace']}{where}")
     return ", ".join(pieces)
 
 
@@ -86,15 +86,14 @@ def _facts_of(blocks: Iterable[Table | Facts | Lines]) -> list[tuple[str, str]]:
 
 def _lead(facts: NetworkFacts) -> str:
     """One sentence: what it costs, and where most of it is."""
-    record, what = facts.record, headline(facts.asked.convention)
-    least = at_least(f"{people(record['cost'])} {what}", record["uncounted"])
+    record = facts.record
+    least = at_least(f"{people(record['cost'])} {unit(facts.asked.convention)}", record["uncounted"])
     text = f"One forward pass costs {least} with {people(record['params'])} parameters."
     for by, what in (("stage", "stage"), ("type", "type of layer")):
-        rows = grouped(record["layers"], by)
-        first = max(rows, key=lambda row: row["cost"], default=None)
-        # That all of it is in one place says nothing.
-        if record["cost"] and first is not None and first["cost"] < _NEARLY_ALL * record["cost"]:
-            return f"{text} The most expensive {what} is {first[by]}, with {first['cost'] / record['cost']:.1%}."
+        rows = sorted(grouped(record["layers"], by), key=lambda row: -row["cost"])
+        # That all of it is in one place says nothing, nor does one of several equal places.
+        if len(rows) > 1 and rows[1]["cost"] < rows[0]["cost"] < _NEARLY_ALL * record["cost"]:
+            return f"{text} The most expensive {what} is {rows[0][by]}, with {rows[0]['cost'] / record['cost']:.1%}."
     return text
 
 
@@ -186,7 +185,7 @@ def _stages(record: Mapping[str, Any], what: str) -> Table | None:
     ]
     name = "total, at least" if record["uncounted"] else "total"
     count = sum(row["count"] for row in rows)
-    totals = [[name, count, "", record["params"], record["cost"], 1.0, None]]
+    totals = [[name, count, "", record["params"], record["cost"], record["cost"] / total, None]]
     return Table(columns, cells, totals)
 
 
@@ -222,7 +221,7 @@ def _replaced(facts: NetworkFacts, what: str) -> Replaced | None:
         rows=rows,
         summary=_summary(record),
         lines=list(_which(record)),
-        charts=pictures.of_replacement(facts.target.plain, replacement.network),
+        charts=pictures.of_replacement(facts.target.plain, replacement.network) if record["replaced"] else [],
         notes=list(replacement.notes),
     )
 
@@ -252,7 +251,7 @@ def _ratio(after: int | float, before: int | float) -> str:
 def _summary(record: Mapping[str, Any]) -> list[str]:
     """How many layers were replaced, and how many stay."""
     count, kept = record["replaced"], len(record["skipped"])
-    replaced = "1 layer was replaced" if count == 1 else f"{count:,} layers were replaced"
+    replaced = f"{count:,} layers were replaced" if count > 1 else f"{'1' if count else 'No'} layer was replaced"
     if not kept:
         return [f"{replaced}."]
     return [
@@ -307,7 +306,7 @@ def _notes(facts: NetworkFacts) -> Iterator[str]:
 
 def _operator_page(facts: OperatorFacts) -> Page:
     e, record, chosen = facts.evaluation, facts.record, facts.asked.convention
-    what = headline(chosen)
+    what = unit(chosen)
     view = layer_document(e, _defaulted(facts.spec.shape), chosen, record["dtype"])
     parts = [part for part in _with_cost(e, record, chosen) if any(part[key] for key in ("params", "flops", "traffic"))]
     baseline = e.operator.baseline_text
@@ -319,13 +318,13 @@ def _operator_page(facts: OperatorFacts) -> Page:
         command=facts.asked.command,
         version=facts.asked.version,
         convention=f"{chosen.name}: {chosen.text}",
-        cards=list(_operator_cards(facts, what)),
+        cards=list(_operator_cards(facts, headline(chosen))),
         uncounted=[],
         facts=[*_facts_of(view.blocks), *_facts_of(view.blocks[2:])],
         tree=icicle(e.operator.name, list(_as_layers(parts)), (), what),
         stages=None,
         replaced=None,
-        layers=parts_table({**record, "uncounted": []}, parts, what),
+        layers=parts_table({**record, "uncounted": []}, parts, chosen),
         forms=None if isinstance(facts.form, Absent) else operator_forms(facts.form, baseline),
         no_forms=_absent(facts.form),
         time=_time(facts.roofline),

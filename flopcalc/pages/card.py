@@ -118,7 +118,7 @@ def _formulas(facts: NetworkFacts) -> Iterator[tuple[str, str]]:
     text = record["cost"]["macs"]["exact"]
     symbols = ", ".join(f"{name} {meaning}" for name, meaning in record["symbols"].items())
     if len(text) <= _LONGEST and symbols:
-        yield f"MACs for {symbols}", text
+        yield f"MACs{', as counted,' if facts.uncounted else ''} for {symbols}", text
 
 
 def _sources(facts: NetworkFacts | OperatorFacts) -> Iterator[str]:

@@ -7,6 +7,7 @@ from flopcalc.analysis.form_record import form_record, python_source
 from flopcalc.analysis.network_form import NetworkForm
 from flopcalc.cost.kinds import KIND
 from flopcalc.pages.gather import holds_here
+from flopcalc.pages.layers import PRINTED
 from flopcalc.pages.mathml import mathml
 from flopcalc.pages.page import Forms, Formula
 from flopcalc.report.document import Facts, Lines
@@ -36,6 +37,7 @@ def network_forms(form: NetworkForm) -> Forms:
         definitions=[],
         others=[one for kind, one in formulas.items() if kind not in _MAIN],
         parts=parts if len(parts) > 1 else [],
+        parts_on_paper=len(parts) <= PRINTED,
         per="stage",
         before=_before(form),
         elsewhere=not holds_here(form),
@@ -96,6 +98,7 @@ def operator_forms(record: Mapping[str, Any], baseline: str) -> Forms:
         definitions=[(mathml(symbol), mathml(value)) for symbol, value in record["definitions"].items()],
         others=[Formula(_label(kind), [mathml(value)]) for kind, value in record["kinds"].items()],
         parts=[],
+        parts_on_paper=False,
         per="",
         before=[],
         elsewhere=False,

@@ -126,6 +126,8 @@ def _loading_once(spec: TargetSpec) -> AbstractContextManager[None]:
 def _of_network(spec: TargetSpec, asked: Asked) -> NetworkFacts:
     target = read_target(spec)
     dtype, network = asked.stored, target.network
+    # Of a replacement that replaces nothing, the closed form and the memory are those of the network as it is.
+    shown = spec if target.replacement is None or target.replacement.replaced_by else spec.without_plan()
     before = None
     if target.replacement is not None:
         before = model_record(target.plain, None, asked.convention, dtype)
@@ -140,8 +142,8 @@ def _of_network(spec: TargetSpec, asked: Asked) -> NetworkFacts:
         record=model_record(target.plain, target.replacement, asked.convention, dtype),
         before=before,
         tools=explain_record(network, network.name, explain(network, TOOLS)),
-        form=_form(spec, asked),
-        memory=_memory(spec, asked),
+        form=_form(shown, asked),
+        memory=_memory(shown, asked),
         memory_before=None if target.replacement is None else _memory(spec.without_plan(), asked),
         roofline=roofline,
         operators=_operators(target),

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from flopcalc.cost.convention import Convention
 from flopcalc.pages.page import Cell, Column, Layers, Row
-from flopcalc.report.columns import same_sizes, sizes
+from flopcalc.report.columns import headline, same_sizes, sizes, unit
 from flopcalc.report.document import people, seconds
 from flopcalc.targets.model_record import folded, number_of
 
@@ -19,9 +20,12 @@ class _Field(NamedTuple):
 
 
 def layers_table(
-    record: Mapping[str, Any], what: str, times: Mapping[str, tuple[float, float]], replaced_by: Mapping[str, str]
+    record: Mapping[str, Any],
+    chosen: Convention,
+    times: Mapping[str, tuple[float, float]],
+    replaced_by: Mapping[str, str],
 ) -> Layers:
-    """The layers of a network. what: the title of the headline's column. times: bound and estimate of each layer."""
+    """The layers of a network. chosen: of the headline. times: bound and estimate of each layer."""
     layers = [
         {**layer, **dict(zip(("bound_s", "estimate_s"), times.get(layer["name"], (0.0, 0.0)), strict=True))}
         if times
@@ -34,7 +38,7 @@ def layers_table(
         _Field("Output", False, lambda row: Cell(str(sizes("out")(row)))),
         _Field("Kernel", False, lambda row: Cell(_window(row))),
         _number("Parameters", "params"),
-        _number(what, "cost"),
+        _number(headline(chosen), "cost"),
         _share(record["cost"]),
         *([] if record["convention"] == "flops" else [_number("FLOPs", "flops")]),
         _number("Bytes moved", "traffic"),
@@ -45,26 +49,26 @@ def layers_table(
     rows = folded(layers)
     # Equal calls of a module are one row, and a module that goes on after its children has several.
     counted = "layers" if number_of(layers) == len(rows) else "rows"
-    return _table(fields, rows, total, "layers", what)._replace(counted=counted)
+    return _table(fields, rows, total, "layers", chosen)._replace(counted=counted)
 
 
-def parts_table(record: Mapping[str, Any], parts: Sequence[Mapping[str, Any]], what: str) -> Layers:
+def parts_table(record: Mapping[str, Any], parts: Sequence[Mapping[str, Any]], chosen: Convention) -> Layers:
     """The parts of an operator, each with its cost."""
     fields = [
         _Field("Part", False, lambda row: Cell(row["name"])),
         _number("Parameters", "params"),
-        _number(what, "cost"),
+        _number(headline(chosen), "cost"),
         _share(record["cost"]),
         *([] if record["convention"] == "flops" else [_number("FLOPs", "flops")]),
         _number("Elementwise", "elementwise"),
         _number("Bytes moved", "traffic"),
     ]
     total = {**record, "elementwise": sum(part["elementwise"] for part in parts)}
-    return _table(fields, parts, total, "parts", what)
+    return _table(fields, parts, total, "parts", chosen)
 
 
 def _table(
-    fields: Sequence[_Field], rows: Sequence[Mapping[str, Any]], total: Mapping[str, Any], noun: str, what: str
+    fields: Sequence[_Field], rows: Sequence[Mapping[str, Any]], total: Mapping[str, Any], noun: str, chosen: Convention
 ) -> Layers:
     # A column of texts that no row has says nothing.
     fields = [field for field in fields if field.numeric or any(field.cell(row).text for row in rows)]
@@ -91,7 +95,7 @@ def _table(
         printed=min(PRINTED, len(rows)),
         noun=noun,
         counted=noun,
-        what=what,
+        what=unit(chosen),
     )
 
 

@@ -110,8 +110,8 @@ class Formula(NamedTuple):
 class Forms(NamedTuple):
     """The closed form.
 
-    before: that before replacement. elsewhere: it does not hold at the sizes of this page. blocks: conditions and
-    ratios. sources: text to copy.
+    parts_on_paper: whether there are few enough parts. before: that before replacement. elsewhere: it does not hold at
+    the sizes of this page. blocks: conditions and ratios. sources: text to copy.
     """
 
     symbols: Sequence[tuple[str, str]]
@@ -119,6 +119,7 @@ class Forms(NamedTuple):
     definitions: Sequence[tuple[str, str]]
     others: Sequence[Formula]
     parts: Sequence[Sequence[str]]
+    parts_on_paper: bool
     per: str
     before: Sequence[Formula]
     elsewhere: bool

@@ -49,8 +49,8 @@ def of_roofline(found: Roofline) -> list[Chart]:
             lambda: charts.roofline(found),
             f"Roofline of {found.device.title}: FLOP/s of each layer by its FLOPs per byte. Time by what limits the "
             f"layers: {limits}.",
-            f"Each point is a layer on {found.device.title}; its area is its time, and its names are those of the "
-            "slowest layers. The line is what the device can do at most.",
+            f"Each point is a layer on {found.device.title}; its area is its time. The points have names where the "
+            "layers of one point take the most time together. The line is what the device can do at most.",
         )
     ]
 

@@ -66,7 +66,7 @@
     table.classList.toggle("filtered", words.length > 0);
     const share = `${(100 * weight).toFixed(1)}% of the ${table.dataset.what}`;
     count.textContent = all
-      ? `${group(shown)} ${table.dataset.noun}`
+      ? `${group(shown)} ${shown === 1 ? table.dataset.noun.replace(/s$/, "") : table.dataset.noun}`
       : `${group(shown)} of ${group(original.length)} ${table.dataset.noun}, ${share}`;
   };
   filter.addEventListener("input", showRows);
