@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 from flopcalc.cost.result import Result
@@ -74,9 +75,26 @@ class Solution(Result):
         }
 
     def to_rows(self) -> list[dict[str, Any]]:
-        """One row for each pair of a front, for each layer of a choice, or one row with the value and its cost."""
+        """One row for each pair of a front, for each layer of a choice, or one row with the value and its cost.
+
+        Values that are numbers are numbers here, where `value` is the text that the command line takes.
+        """
         if self.choices:
             return [dict(one) for one in self.choices]
         if self.front:
-            return [{**one["value"], **one["cost"]} for one in self.front]
-        return [] if self.value is None else [{self.for_: self.value, **(self.cost or {})}]
+            return [
+                {**{name: _number(text) for name, text in one["value"].items()}, **one["cost"]} for one in self.front
+            ]
+        return [] if self.value is None else [{self.for_: _number(self.value), **(self.cost or {})}]
+
+
+def _number(value: Any) -> Any:
+    """The number that a text is: 715, 0.65, 1/4 as 0.25; the text itself where it is another one, such as 1/3."""
+    try:
+        exact = Fraction(value)
+    except (TypeError, ValueError):
+        return value
+    if exact.denominator == 1:
+        return int(exact)
+    rounded = float(exact)
+    return rounded if Fraction(repr(rounded)) == exact else value
