@@ -1,7 +1,7 @@
 """Which picture the options of `flopcalc plot` describe, and its chart."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence, Set
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import click
@@ -206,21 +206,43 @@ def _read(spec: TargetSpec) -> Target:
 def _by_stage(asked: Asked) -> "altair.LayerChart":
     kind, counted = _cost(asked)
     shared = _network_options(asked)
-    pairs: list[tuple[str, Network]] = []
+    found: list[tuple[TargetSpec, Network]] = []
     for text in asked.targets:
         spec = _spec(text, shared)
         target = _read(spec)
         if target.replacement is not None and len(asked.targets) == 1:
-            pairs.append((_name(spec.without_plan()), target.plain))
-        pairs.append((_name(spec), target.network))
-    return charts.cost_by_stage(pairs, kind, title=asked.title, convention=counted)
+            found.append((spec.without_plan(), target.plain))
+        found.append((spec, target.network))
+    names = _names([spec for spec, _ in found])
+    networks = [network for _, network in found]
+    return charts.cost_by_stage(zip(names, networks, strict=True), kind, title=asked.title, convention=counted)
 
 
-def _name(spec: TargetSpec) -> str:
-    """`resnet50 with spconv, classes=10`."""
-    pieces = [f"{spec.what} with {spec.plan.text}" if spec.plan else str(spec.what)]
-    pieces += [f"{name}={setting_text(value)}" for name, value in spec.settings.items()]
-    return ", ".join(pieces)
+def _names(specs: Sequence[TargetSpec]) -> list[str]:
+    """The name of each target: its short one, or where others have that too, the one with all its options."""
+    short = [", ".join(_pieces(spec)) for spec in specs]
+    return [
+        name if short.count(name) == 1 else ", ".join([name, *_more_pieces(spec)])
+        for name, spec in zip(short, specs, strict=True)
+    ]
+
+
+def _pieces(spec: TargetSpec) -> Iterator[str]:
+    """`resnet50 with spconv`, `classes=10`."""
+    yield f"{spec.what} with {spec.plan.text}" if spec.plan else str(spec.what)
+    yield from (f"{name}={setting_text(value)}" for name, value in spec.settings.items())
+
+
+def _more_pieces(spec: TargetSpec) -> Iterator[str]:
+    """`where k == 3`, `keep layer1`, `input 3x256x256`, `batch 2`: what `_pieces` leaves out."""
+    if spec.plan is not None:
+        yield from [] if spec.plan.where is None else [f"where {spec.plan.where}"]
+        yield from (f"keep {pattern}" for pattern in spec.plan.keep)
+    if spec.inputs:
+        yield f"input {', '.join(map(str, spec.inputs))}"
+    if spec.batch != 1:
+        yield f"batch {spec.batch}"
+    yield from (f"{flag.removeprefix('--')} {value}" for flag, value in spec.call_flags)
 
 
 def _replacement(asked: Asked) -> "altair.LayerChart":

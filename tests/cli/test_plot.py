@@ -97,6 +97,25 @@ def test_targets_with_options_of_their_own(drawn: Any) -> None:
     assert totals["resnet18 with ghost"] < totals["resnet18"]
 
 
+@pytest.mark.parametrize(
+    ("targets", "names"),
+    [
+        (("resnet18", "resnet18 --input 3x256x256"), ["resnet18", "resnet18, input 3x256x256"]),
+        (("resnet18 --batch 2", "resnet18 --batch 3"), ["resnet18, batch 2", "resnet18, batch 3"]),
+        (
+            ("resnet18 --replace ghost", "resnet18 --replace ghost --keep layer1 --where 'k == 3'", "resnet18"),
+            ["resnet18 with ghost", "resnet18 with ghost, where k == 3, keep layer1", "resnet18"],
+        ),
+        # What does not tell bars apart is not in their names.
+        (("resnet18 --batch 2", "resnet34 --batch 2"), ["resnet18", "resnet34"]),
+    ],
+)
+def test_a_network_with_other_options_has_a_bar_of_its_own(
+    drawn: Any, targets: tuple[str, ...], names: list[str]
+) -> None:
+    assert [row["name"] for row in drawn(*targets)["datasets"]["totals"]] == names
+
+
 def test_a_stage_picture_of_one_replaced_network_has_both(drawn: Any) -> None:
     spec = drawn("resnet18", "--replace", "ghost", "--kind", "stage")
     assert [row["name"] for row in spec["datasets"]["totals"]] == ["resnet18", "resnet18 with ghost"]
