@@ -100,6 +100,8 @@ def _top(folder: str) -> str:
                 f"{clip(os.path.abspath(folder))} is not in a git repository",
                 "run the command in a folder of your repository, or compare two files: flopcalc diff A B",
             )
+        if "must be run in a work tree" in why:
+            raise _no_files(folder)
         if "dubious ownership" in why:
             raise FlopcalcError(
                 "git-failed",
@@ -109,10 +111,14 @@ def _top(folder: str) -> str:
         raise _failed("rev-parse", why, folder)
     found = os.fsdecode(done.stdout).removesuffix("\n")
     if not found:
-        raise FlopcalcError(
-            "no-repository", f"{clip(os.path.abspath(folder))} has no working tree", "run the command in a checkout"
-        )
+        raise _no_files(folder)
     return os.path.realpath(found)
+
+
+def _no_files(folder: str) -> FlopcalcError:
+    """The error in a bare repository, and inside the folder .git of another one."""
+    why = f"{clip(os.path.abspath(folder))} is part of a git repository, but has no working tree"
+    return FlopcalcError("no-repository", why, "run the command in a folder where a branch is checked out")
 
 
 def _commit(name: str, top: str) -> str:

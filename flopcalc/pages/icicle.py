@@ -81,6 +81,7 @@ def _text(name: str, cost: int, kind: str = "") -> str:
 
 
 def _title(row: Mapping[str, Any], share: float, what: str) -> str:
-    kind = f"{row['type']}, " if row["type"] else ""
+    # The parts of an operator have no type but their name.
+    kind = f"{row['type']}, " if row["type"] not in (None, row["short"]) else ""
     out = f", output {'x'.join(map(str, row['out']))}" if row["out"] else ""
     return f"{row['name']}: {kind}{people(row['cost'])} {what}, {share:.1f}%, {people(row['params'])} parameters{out}"

@@ -282,6 +282,22 @@ def test_no_repository_no_commit_no_git(repository: Repository, run: Runner, mon
     assert "is not in a git repository" in done.err
 
 
+@pytest.mark.parametrize("where", ["bare", "repository/.git"])
+def test_without_a_working_tree(
+    where: str, repository: Repository, run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a bare repository nothing is broken, so that `git fsck` is no advice."""
+    repository.commit(net_yaml=TINY)
+    folder = repository.folder / ".git" if where != "bare" else tmp_path / "bare"
+    if where == "bare":
+        repository("clone", "-q", "--bare", str(repository.folder), str(folder))
+    monkeypatch.chdir(folder)
+    done = run("diff", "--git", "HEAD", "net.yaml")
+    assert done.code == 2
+    assert "has no working tree" in done.err
+    assert "hint:  run the command in a folder where a branch is checked out" in done.err
+
+
 def test_a_shallow_clone_and_a_remote_branch(
     repository: Repository, run: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:

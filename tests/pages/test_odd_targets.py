@@ -74,6 +74,12 @@ def test_a_long_closed_form_is_not_on_paper(made: Callable[..., str]) -> None:
     assert "<details><summary>By stage</summary>" in made("equal", "--format", "html")
 
 
+def test_a_part_of_an_operator_is_named_once(run: Runner) -> None:
+    """Its type is its name."""
+    text = run("report", "ghost", "--cin", "64", "--format", "html").out
+    assert "<title>primary: 57,802,752 MACs, " in text
+
+
 def test_one_layer_is_no_plural(made: Callable[..., str]) -> None:
     text = made("One", "--format", "html")
     assert ">1 layer</output>" in text
