@@ -175,9 +175,19 @@ def _child(module: str, tree: ast.Module | None, file: str, runs: Sequence[Seque
     return 0
 
 
-def outcome(path: str, tree: ast.Module | None, limit: float, loud: bool = False) -> tuple[str, float]:
-    """Whether the tests kill a mutant; None is the code as it is. Returns the outcome and the seconds it took."""
-    module = path.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+def module_of(path: str) -> str:
+    """The name of the module of a file."""
+    return path.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+
+
+def outcome(
+    path: str, tree: ast.Module | None, limit: float, loud: bool = False, runs: Sequence[Sequence[str]] | None = None
+) -> tuple[str, float]:
+    """Whether the tests kill a mutant; None is the code as it is. Returns the outcome and the seconds it took.
+
+    runs: the arguments of runs of pytest, if not those that TESTS has for the file.
+    """
+    module = module_of(path)
     started = time.monotonic()
     reader, writer = os.pipe()
     process = os.fork()
@@ -186,7 +196,7 @@ def outcome(path: str, tree: ast.Module | None, limit: float, loud: bool = False
         os.close(reader)
         code = 1
         try:
-            code = _child(module, tree, str(ROOT / path), runs_of(path), loud)
+            code = _child(module, tree, str(ROOT / path), runs_of(path) if runs is None else runs, loud)
         finally:
             os._exit(code)
     os.close(writer)
