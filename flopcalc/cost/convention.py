@@ -119,12 +119,13 @@ _ALL = (
     Convention("pycls", "the model zoo of pycls: MACs + biases of convolutions and linear layers", folds.pycls),
     Convention(
         "convnet-burden",
-        "convnet-burden: MACs + 1 per bias, norm, activation, and element of a pooling window",
+        "convnet-burden: MACs + biases + 2 per ReLU and place of pooling strides, sums, products; batch norms merged",
         folds.convnet_burden,
     ),
     Convention(
         "open-model-zoo",
-        "Open Model Zoo, OpenVINO's Model Analyzer: 2 x MACs + biases, activations, pooling; batch norms folded",
+        "Open Model Zoo, OpenVINO's Model Analyzer: 2 x MACs + biases, activations, pooling, layer norms; batch norms "
+        "folded",
         folds.open_model_zoo,
         per_mac=2,
     ),

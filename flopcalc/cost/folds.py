@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import wraps
 from math import isqrt
 
-from flopcalc.cost.arith import Dim, elementwise, exact_div
+from flopcalc.cost.arith import Dim, elementwise, exact_div, floor_div
 from flopcalc.cost.calls import How, how
 from flopcalc.cost.cost import Part
 
@@ -143,20 +143,29 @@ def ultralytics_thop(part: Part, n: Dim) -> Dim:
     return 0
 
 
+@_complex_once
 def thop_2019(part: Part, n: Dim) -> Dim:
-    """THOP of 2019: a linear layer has one multiplication per weight and the additions between them.
+    """THOP of 2019 (thop/count_hooks.py): hooks on layers; a linear layer has its products and the additions between.
 
-    No bias; maximum pooling is free; a window of k x k, given as one number, has k additions and a division.
+    No bias of a linear layer; a window of k x k, given as one number, has k additions and a division. A transposed
+    convolution has the products of a plain one with its output.
     """
-    if part.work == "avgpool":
-        return elementwise(isqrt, part.adds * part.other) + part.other
-    extra = {
-        "conv": part.adds,
-        "linear": part.macs - part.activations,
-        "norm": 2 * (part.adds + part.muls),
-        "gap": part.adds + part.other,
-    }
-    return part.macs + extra.get(part.work, 0)
+    match how(part).module:
+        case "Conv":
+            return part.macs + part.adds
+        case "ConvTranspose":
+            return part.extra[0] + part.adds
+        case "Linear":
+            return 2 * part.macs - part.activations
+        case "BatchNorm" | "BatchNorm without affine":
+            return 4 * part.writes
+        case "AvgPool":
+            return elementwise(isqrt, part.adds * part.other) + part.other
+        case "AdaptiveAvgPool":
+            return part.adds + part.other
+        case "LeakyReLU":
+            return part.other
+    return 0
 
 
 _TWICE = {"F.relu", "F.prelu", "F.elu", "F.gelu", "F.silu", "F.softmax", "F.relu6"}
@@ -323,39 +332,70 @@ def _recorded(part: Part, called: How) -> Dim:
 
 
 def pycls(part: Part, n: Dim) -> Dim:
-    """MACs and biases of convolutions and linear layers (pycls/core/net.py); norms and pooling have none."""
+    """MACs and biases of convolutions and linear layers (pycls/models/blocks.py); norms and pooling have none.
+
+    Its own networks have convolutions with biases at one position only; there it counts a bias once.
+    """
     return part.macs + part.adds if part.work in ("conv", "linear") else 0
 
 
 def convnet_burden(part: Part, n: Dim) -> Dim:
-    """One for each MAC, addition, and comparison or activation: norms by their shift, pooling by its windows."""
-    return part.macs + part.adds + part.other
+    """Layers of MatConvNet (core/burden.m): batch norms are merged, ReLU takes two, sigmoid and softmax nothing.
+
+    Of a pooling layer two for each place in its strides, which are taken from the sizes of its maps.
+    """
+    match part.work:
+        case "conv" | "linear":
+            return part.macs + part.adds
+        case "act":
+            return 2 * part.other if how(part).module in {"ReLU", "ReLU6", "LeakyReLU"} else 0
+        case "maxpool" | "avgpool":
+            return 2 * part.writes * elementwise(_places, floor_div(16 * part.reads, part.writes))
+        case "gap" | "add":
+            return part.adds
+        case "mul":
+            return part.muls
+    return 4 * part.writes if how(part).operator == "upsample_bilinear2d" else part.macs
 
 
-# Operations for each element, of activations that OpenVINO's Model Analyzer does not count as one.
+def _places(ratio: int) -> int:
+    """The places in a step of equal strides along two axes, from 16 times the ratio of input to output elements."""
+    return round(isqrt(ratio) / 4) ** 2
+
+
+# Operations for each element, of the activations that OpenVINO's Model Analyzer knows (its layer_provider.py): for ReLU
+# a comparison and a product, for ReLU6 a minimum and a maximum, for tanh a sigmoid, two products and a sum.
 _ANALYZED = {
     "ReLU": 2,
     "ReLU6": 2,
     "LeakyReLU": 2,
     "PReLU": 2,
+    "ELU": 3,
     "SiLU": 5,
     "Hardswish": 4,
     "Hardsigmoid": 4,
     "Sigmoid": 3,
+    "Tanh": 6,
 }
 
 
 def open_model_zoo(part: Part, n: Dim) -> Dim:
-    """OpenVINO's Model Analyzer: batch norms are folded into convolutions, which then have biases."""
+    """OpenVINO's Model Analyzer: batch norms are folded into convolutions, which then have biases.
+
+    Activations that it does not know, such as GELU, it leaves out with a warning.
+    """
     match part.work:
         case "conv":
             return 2 * part.macs + part.activations
         case "linear":
             return 2 * part.macs + part.adds
         case "act":
-            return _ANALYZED.get(how(part).module, 1) * part.other
+            return _ANALYZED.get(how(part).module, 0) * part.other
         case "softmax":
             return 5 * part.writes
+        case "layernorm":
+            # Two for the mean and the deviation of an element, a product and a sum for the affine map.
+            return 2 * part.muls
         case "maxpool":
             return part.other
         case "add" | "avgpool":
@@ -366,14 +406,19 @@ def open_model_zoo(part: Part, n: Dim) -> Dim:
 
 
 def paddle_flops(part: Part, n: Dim) -> Dim:
-    """Hooks of paddle.flops on layers: biases of convolutions only, norms of images, windows; no function."""
+    """Hooks of paddle.flops on layers (hapi/dynamic_flops.py): biases of convolutions only, norms of images, windows.
+
+    A transposed convolution has the products of a plain one with its output; functions are not seen.
+    """
     match how(part).module:
-        case "Conv" | "ConvTranspose":
+        case "Conv":
             return part.macs + part.adds
+        case "ConvTranspose":
+            return part.extra[0] + part.adds
         case "Linear":
             return part.macs
-        case "BatchNorm" | "BatchNorm subclass":
-            return part.adds + part.muls
+        case "BatchNorm" | "BatchNorm subclass" | "BatchNorm without affine" | "BatchNorm subclass without affine":
+            return 2 * part.writes
         case "AdaptiveAvgPool":
             return part.adds + part.other
         case "AvgPool" | "LeakyReLU":

@@ -102,7 +102,9 @@ PRINTED = {
     ("resnet50", "pycls"): (4_089_185_256, 1),
     ("resnet50", "open-model-zoo"): (8_216_000_000, 10**6),
     ("resnet50", "paddle-flops"): (4_110_000_000, 10**7),
-    ("vgg16", "convnet-burden"): (16_000_000_000, 10**9),
+    ("squeezenet1_0", "convnet-burden"): (837_000_000, 10**6),
+    ("squeezenet1_1", "convnet-burden"): (360_000_000, 10**6),
+    ("mobilenet_v1", "convnet-burden"): (579_000_000, 10**6),
     ("resnet50", "keras"): (8_180_000_000, 10**7),
 }
 

@@ -1,11 +1,13 @@
 """How labels of parts are read, and the rules of other counters on single parts, by hand."""
 
 import pytest
+from helpers import WriteNetwork
 
-from flopcalc import FlopcalcError
-from flopcalc.cost import convention
+from flopcalc import FlopcalcError, network
+from flopcalc.cost import convention, parts
 from flopcalc.cost.calls import how, lacks_sizes
 from flopcalc.cost.cost import Cost, Part
+from flopcalc.networks.counted import counted
 
 
 def test_a_part_has_no_work_but_one_step() -> None:
@@ -56,11 +58,16 @@ def test_softmax(name: str, call: str) -> None:
         # 5 outputs of 12 weights each, with biases: 12 products and 11 additions; of a convolution the bias counts.
         (Part("a", "linear", macs=60, adds=5, activations=5), 5 * (12 + 11)),
         (Part("a", "conv", macs=60, adds=5, activations=5), 65),
-        # Twice what a norm does: 3 additions and 2 multiplications for each of 4 elements.
-        (Part("a", "norm", adds=12, muls=8), 40),
+        # A norm has 4 operations for each of 10 elements.
+        (Part("a", "norm", adds=12, muls=8, writes=10), 40),
         # Two maps of 9: 9 additions and a division each; as windows of 3 x 3 it takes 3 for the window.
         (Part("a", "gap", adds=18, other=2), 20),
         (Part("a", "act", other=7), 0),
+        (Part("a", "act", other=7, call="LeakyReLU"), 7),
+        # 2 x 3 outputs of 5 channels, each from 4 channels in 2 groups and 9 places, and a bias.
+        (parts.transposed_conv("a", 4, 10, 9, 2, 6, groups=2, bias=True), 10 * 6 * (4 // 2 * 9 + 1)),
+        # Products of functions are not seen.
+        (parts.matmul("a", 3, 4, 5), 0),
     ],
 )
 def test_thop_of_2019(part: Part, figure: int) -> None:
@@ -77,11 +84,99 @@ def test_a_product_of_complex_numbers_counts_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("call", "figure"), [("ReLU", 2 * 7), ("SiLU", 5 * 7), ("Hardswish", 4 * 7), ("Sigmoid", 3 * 7), ("GELU", 7)]
+    ("call", "each"),
+    [
+        *(
+            ("ReLU", 2),
+            ("ReLU6", 2),
+            ("LeakyReLU", 2),
+            ("PReLU", 2),
+            ("ELU", 3),
+            ("SiLU", 5),
+            ("Sigmoid", 3),
+            ("Tanh", 6),
+        ),
+        *(("Hardswish", 4), ("Hardsigmoid", 4), ("GELU", 0)),
+    ],
 )
-def test_activations_of_open_model_zoo(call: str, figure: int) -> None:
-    """Operations for each of 7 elements by its table; of a function that is not in it, one."""
-    assert convention.get("open-model-zoo").of(Cost((Part("a", "act", other=7, call=call),))) == figure
+def test_activations_of_open_model_zoo(call: str, each: int) -> None:
+    """Operations for each of 7 elements by its layer_provider.py; what that does not know is left out."""
+    assert convention.get("open-model-zoo").of(Cost((Part("a", "act", other=7, call=call),))) == each * 7
+
+
+def test_layer_norms_of_open_model_zoo() -> None:
+    """2 for each element, and a product and a sum for an affine map."""
+    norm = parts.layer_norm("a", 6, 5)
+    assert convention.get("open-model-zoo").of(Cost((norm,))) == 4 * 30
+    plain = norm._replace(params=0, adds=norm.adds - 30, muls=norm.muls - 30)
+    assert convention.get("open-model-zoo").of(Cost((plain,))) == 2 * 30
+
+
+@pytest.mark.parametrize(
+    ("part", "figure"),
+    [
+        # 5 outputs of 12 weights each and a bias.
+        (Part("a", "conv", macs=60, adds=5, activations=5), 5 * (12 + 1)),
+        # A comparison and a product for each of 7 elements.
+        (Part("a", "act", other=7, call="ReLU"), 2 * 7),
+        (Part("a", "act", other=7, call="Sigmoid"), 0),
+        (parts.norm("a", 3, 5), 0),
+        # From 13 x 13 to 6 x 6 the stride is 2, with the edges cut off; from 14 x 14 to 14 x 14 it is 1.
+        (parts.max_pool("a", 5, 169, 36, 9), 2 * 5 * 36 * 2**2),
+        (parts.avg_pool("a", 5, 196, 196, 9), 2 * 5 * 196),
+        # From 5 x 5 to 2 x 2, and from 7 x 7 to 4 x 4 with padding.
+        (parts.max_pool("a", 5, 25, 4, 9), 2 * 5 * 4 * 2**2),
+        (parts.max_pool("a", 5, 49, 16, 9), 2 * 5 * 16 * 2**2),
+        (parts.global_avg_pool("a", 5, 49, 1), 5 * 49),
+        (parts.upsample("a", 5, 49, 196)._replace(call="F.interpolate, bilinear"), 4 * 5 * 196),
+        (parts.add("a", 5, 49), 5 * 49),
+    ],
+)
+def test_layers_of_convnet_burden(part: Part, figure: int) -> None:
+    """By its core/burden.m."""
+    assert convention.get("convnet-burden").of(Cost((part,))) == figure
+
+
+def test_the_example_of_paddle(write_network: WriteNetwork) -> None:
+    """LeNet on 1 x 28 x 28, in the docstring of paddle.flops: the figure of each layer, and of all."""
+    text = """
+name: lenet
+input: [1, 28, 28]
+layers:
+  - conv1: {op: conv, out: 6, bias: true}
+  - relu1: relu
+  - pool1: {op: maxpool, k: 2, stride: 2}
+  - conv2: {op: conv, out: 16, k: 5, padding: 0, bias: true}
+  - relu2: relu
+  - pool2: {op: maxpool, k: 2, stride: 2}
+  - flat: flatten
+  - fc1: {op: linear, out: 120}
+  - fc2: {op: linear, out: 84}
+  - fc3: {op: linear, out: 10}
+"""
+    found = counted(network(write_network(text)), convention.get("paddle-flops"))
+    assert [one for one in found.by_layer if one] == [47040, 241600, 48000, 10080, 840]
+    assert found.total == 347560
+
+
+@pytest.mark.parametrize(
+    ("part", "figure"),
+    [
+        # 2 x 3 outputs of 5 channels, each from 4 channels in 2 groups and 9 places, and a bias.
+        (parts.transposed_conv("a", 4, 10, 9, 2, 6, groups=2, bias=True), 10 * 6 * (4 // 2 * 9 + 1)),
+        # 2 for each of 7 channels at 5 places, with an affine map or without.
+        (parts.norm("a", 7, 5), 2 * 35),
+        (parts.norm("a", 7, 5)._replace(params=0, call="BatchNorm without affine"), 2 * 35),
+        # Windows of 3 x 3 for 4 outputs: one for each; to a mean of 9 places, 9 additions and a division.
+        (parts.avg_pool("a", 4, 9, 1, 9)._replace(call="AvgPool"), 4),
+        (parts.avg_pool("a", 4, 9, 1, 9)._replace(call="AdaptiveAvgPool"), 4 * (9 + 1)),
+        (Part("a", "act", other=7, call="LeakyReLU"), 7),
+        (Part("a", "act", other=7, call="ReLU"), 0),
+    ],
+)
+def test_layers_of_paddle(part: Part, figure: int) -> None:
+    """By its hapi/dynamic_flops.py."""
+    assert convention.get("paddle-flops").of(Cost((part,))) == figure
 
 
 def test_a_kind_that_there_is_not() -> None:
