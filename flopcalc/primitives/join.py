@@ -17,8 +17,6 @@ def add(shapes: Sequence[Shape], n: int) -> Result:
         if shape != shapes[0]:
             raise ShapeError(f"its inputs differ in shape: {text(shapes[0])} and {text(shape)}")
     p = n * prod(shapes[0][1:])
-    if len(shapes) == 2:
-        return shapes[0], (parts.add("add1", shapes[0][0], p, after=("input0", "input1")),)
     # One after the other, as a + b + c is evaluated.
     chain = [("input0" if i == 1 else f"add{i - 1}", f"input{i}") for i in range(1, len(shapes))]
     return shapes[0], tuple(parts.add(f"add{i}", shapes[0][0], p, after=pair) for i, pair in enumerate(chain, 1))
