@@ -4,13 +4,13 @@
     python tools/mutate_all.py run flopcalc/operators        all mutants of a folder; prints those that survive
     python tools/mutate_all.py run flopcalc --part 1/2       every second mutant, for a second process
     python tools/mutate_all.py run flopcalc --once > first   a first look, quicker, with false alarms
-    python tools/mutate_all.py again first                   those that survived it, with more tests
+    python tools/mutate_all.py again first                   those that survived it, with all tests of their files
 
 A mutant is a fork of the process with the tests, in which the code of the changed functions is replaced and what
 functions with a cache remember is forgotten. The tests of its line run until one fails: those that killed other mutants
 of the file first, then one case of each test, the quick ones first. That takes a fifth of a second for most. What
 survives, and what changes when the module is loaded, is tried in a process that loads the changed module, with more
-tests. A survivor has passed as many tests as fit into some seconds: tools/mutate.py --only has the last word.
+tests. A survivor of `run` has passed as many tests as fit into some seconds, one of `again` those of tools/mutate.py.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ LEFT_OUT = (
     *("test_counts.py", "test_fewer_flops.py"),
 )
 # The tries of a mutant: at most so many seconds of tests of its line, and so many tests; as much of others near by.
-FIRST, SECOND, AGAIN = (5.0, 120), (10.0, 300), (30.0, 900)
+FIRST, SECOND, AGAIN = (5.0, 120), (10.0, 300), (20.0, 600)
 MEMORY = 8 << 30
 COVERAGE = "[run]\nsource = flopcalc\nbranch = false\ndata_file = {}\n"
 
@@ -273,8 +273,14 @@ class Sweep:
             return mutate.SURVIVED
         budget = self.second or SECOND
         chosen = [one for pool in (tests, others) for one in in_turn(pool, self.seconds, budget, self.kills)]
-        self.loader.send((mutant.path, mutant.number, chosen, self._limit(chosen)))
-        found: str = self.loader.recv()
+        tries: list[tuple[list[str] | None, float]] = [(chosen, self._limit(chosen))]
+        if not self.first:
+            tries.append((None, 600))  # all that tools/mutate.py runs
+        found = mutate.SURVIVED
+        for names, limit in tries:
+            if found == mutate.SURVIVED:
+                self.loader.send((mutant.path, mutant.number, names, limit))
+                found = self.loader.recv()
         return found
 
     def _limit(self, tests: Sequence[str]) -> float:
@@ -332,7 +338,7 @@ def serve(requests: Connection, ours: Connection) -> None:
             return
         every = mutants(path, ast.parse((ROOT / path).read_text(encoding="utf-8")))
         change = next(change for mutant, change in every if mutant.number == number)
-        requests.send(mutate.outcome(path, change(), limit, runs=[tests])[0])
+        requests.send(mutate.outcome(path, change(), limit, runs=tests and [tests])[0])
 
 
 def survivors(log: str) -> set[tuple[str, int]]:
