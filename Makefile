@@ -94,7 +94,7 @@ mutate: .venv/.test
 	$(BIN)/python tools/mutate.py $(FILES) --every $(EVERY)
 
 clean:
-	rm -rf .venv build dist site .mypy_cache .ruff_cache .pytest_cache .coverage .hypothesis
+	rm -rf .venv build dist site .mypy_cache .ruff_cache .pytest_cache .coverage .hypothesis .mutation
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
