@@ -1,8 +1,6 @@
-"""Shared by the attention operators on maps: heads, rules and the convolution that they are compared with."""
+"""Shared by the attention operators on maps: heads and rules."""
 
-from flopcalc.cost import parts
 from flopcalc.cost.arith import exact_div
-from flopcalc.cost.cost import Cost
 from flopcalc.cost.geometry import Geometry
 from flopcalc.spec.operator import Derived, Named, Param, Policy, Rule
 from flopcalc.spec.rules import EQUAL_CHANNELS, ONE_GROUP, single_tap
@@ -11,11 +9,6 @@ from flopcalc.spec.rules import EQUAL_CHANNELS, ONE_GROUP, single_tap
 def _heads_divide(g: Geometry, named: Named) -> str | None:
     heads = named["heads"]
     return f"heads = {heads} does not divide the {g.c_in} channels" if g.c_in % heads else None
-
-
-def conv3x3(g: Geometry, named: Named) -> Cost:
-    """The convolution that attention is compared with."""
-    return Cost((parts.conv("conv", g.c_in, g.c_out, 9, g.p_in, g.p_out, bias=bool(named.get("bias", False))),))
 
 
 HEADS = Param("heads", "int", 4, "heads; each has c_in / heads channels", 1, letter="m", samples=(1, 2, 8))

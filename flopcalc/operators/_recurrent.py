@@ -63,7 +63,7 @@ def recurrent(
     yield _matrices("input", rows, directions * (g.c_in + deeper), units, g, bias, after=INPUT)
     # One step waits for the one before; the parts of a step alternate.
     yield _matrices("hidden", rows, units * state, units, g, bias, after=INPUT)._replace(steps=steps)
-    yield _elementwise("sum", "add", cell.sums * values, cell.sum_chain * steps)
+    yield _elementwise("sum", "add", cell.sums * values, cell.sum_chain * steps, after=("input", "hidden"))
     # In place, one gate after the other.
     yield parts.called("sigmoid", _elementwise("gates", "act", cell.acts * values, cell.acts * steps))
     yield _elementwise("products", "mul", cell.products * values, cell.product_chain * steps)
@@ -97,11 +97,11 @@ def _matrices(name: str, rows: Dim, columns: Dim, count: Dim, g: Geometry, bias:
     )
 
 
-def _elementwise(name: str, work: WorkKind, size: Dim, steps: Dim) -> Part:
+def _elementwise(name: str, work: WorkKind, size: Dim, steps: Dim, after: After = PREVIOUS) -> Part:
     """Kernels of two operands, or of one for activations: `size` results together."""
     kind = {"add": "adds", "mul": "muls", "act": "other"}[work]
     operands = {"act": 1}.get(work, 2)
-    return Part(name, work, reads=operands * size, writes=size, steps=steps)._replace(**{kind: size})
+    return Part(name, work, reads=operands * size, writes=size, steps=steps, after=after)._replace(**{kind: size})
 
 
 LAYERS = Param(

@@ -4,9 +4,10 @@ from collections.abc import Iterable
 
 from flopcalc.cost import parts
 from flopcalc.cost.arith import Dim, ceil_div, exact_div, minimum, square_root
-from flopcalc.cost.cost import Cost, Part
+from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
-from flopcalc.cost.parts import INPUT
+from flopcalc.cost.parts import INPUT, NOTHING
+from flopcalc.operators._conv3x3 import conv3x3_with_their_bias
 from flopcalc.spec.operator import AUTO, Derived, Evaluation, Named, Operator, Param, Policy, Rule
 from flopcalc.spec.rules import EQUAL_CHANNELS, ONE_GROUP, single_tap
 from flopcalc.spec.source import Equation, Paper
@@ -65,7 +66,7 @@ def attention_maps(g: Geometry, heads: Dim, tokens: Dim) -> Dim:
 def _position(heads: Dim, tokens: Dim, table: int, size: Dim) -> Iterable[Part]:
     """A trained number for each head and offset, gathered for each pair of a window's tokens, and added."""
     biases = heads * tokens**2
-    gather = parts.copy("position", biases, index=tokens**2, after=INPUT)
+    gather = parts.copy("position", biases, index=tokens**2, after=NOTHING)
     yield gather._replace(params=heads * table)
     yield Part("position.add", "add", adds=size, reads=size + biases, writes=size, after=("scores", "position"))
 
@@ -123,10 +124,6 @@ def _windows_are_there(g: Geometry, named: Named) -> str | None:
     if window is None and (shift or named["position_bias"]):
         return f"{'a shift' if shift else 'a position bias'} needs windows, and there are none"
     return f"a shift of {shift} is not less than the window of {window}" if shift and shift >= window else None
-
-
-def _conv3x3(g: Geometry, named: Named) -> Cost:
-    return Cost((parts.conv("conv", g.c_in, g.c_out, 9, g.p_in, g.p_out, bias=named["bias"]),))
 
 
 def _notes(e: Evaluation) -> Iterable[str]:
@@ -219,7 +216,7 @@ OPERATOR = Operator(
         ),
     ),
     notes=_notes,
-    baseline=_conv3x3,
+    baseline=conv3x3_with_their_bias,
     baseline_text="conv 3x3",
     shape={"k": 1},
     # Maps of one window, and of several along one axis only.

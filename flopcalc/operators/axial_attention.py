@@ -7,6 +7,7 @@ from flopcalc.cost.arith import Dim
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
 from flopcalc.operators import _heads as shared
+from flopcalc.operators._conv3x3 import conv3x3_with_their_bias
 from flopcalc.spec.operator import Derived, Evaluation, Operator
 from flopcalc.spec.source import Equation, Paper
 
@@ -93,7 +94,7 @@ OPERATOR = Operator(
         Equation("sec. 3.2", "h * w * m", {"h": "h_out", "w": "w_out", "m": "w_out"}, "row_pairs", paper=AXIAL_DEEPLAB),
     ),
     notes=_notes,
-    baseline=shared.conv3x3,
+    baseline=conv3x3_with_their_bias,
     baseline_text="conv 3x3",
     shape={"k": 1},
     shapes=({"c_in": 32, "hw": 7}, {"c_in": 24, "hw": (5, 9), "batch": 2}),

@@ -93,7 +93,8 @@ def _recursion(g: Geometry, d: Dim, p: Dim, tail: str, norm: bool, activation: b
     weights = summation(lambda j: (2**j * p) ** 2, 1, levels) * area
 
     size = channels * grid
-    yield Part("chain_join", "move", reads=size, writes=size, steps=levels)
+    before = ("identity", "primary", "primary.norm", "primary.act")
+    yield Part("chain_join", "move", reads=size, writes=size, steps=levels, after=before)
     yield Part(
         "chain",
         "conv",

@@ -36,7 +36,8 @@ def ungrouped(g: Geometry, named: Named) -> Cost:
     """The plain convolution of the same volume."""
     area, bias = named["taps"] * g.area, named["bias"]
     grids = named["d_in"] * g.p_in, named["d_out"] * g.p_out
-    return Cost((parts.conv("conv", g.c_in, g.c_out, area, *grids, bias=bias),))
+    one = parts.conv("conv", g.c_in, g.c_out, area, *grids, bias=bias)
+    return Cost((parts.after_padding(g, one, named["d_in"] + g.depth.more),))
 
 
 OPERATOR = Operator(

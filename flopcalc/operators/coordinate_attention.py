@@ -7,7 +7,8 @@ from flopcalc.cost.arith import Dim, floor_div, maximum
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
 from flopcalc.cost.parts import INPUT
-from flopcalc.operators._gates import POLICY, RULES, conv3x3
+from flopcalc.operators._conv3x3 import conv3x3
+from flopcalc.operators._gates import POLICY, RULES
 from flopcalc.spec.operator import Derived, Evaluation, Operator, Param
 from flopcalc.spec.source import Equation, Paper
 

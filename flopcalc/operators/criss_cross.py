@@ -8,6 +8,7 @@ from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
 from flopcalc.cost.parts import INPUT, NOTHING
 from flopcalc.operators import _heads as shared
+from flopcalc.operators._conv3x3 import conv3x3_with_their_bias
 from flopcalc.spec.operator import Derived, Evaluation, Named, Operator, Param, Rule
 from flopcalc.spec.source import Equation, Paper
 
@@ -132,7 +133,7 @@ OPERATOR = Operator(
         ),
     ),
     notes=_notes,
-    baseline=shared.conv3x3,
+    baseline=conv3x3_with_their_bias,
     baseline_text="conv 3x3",
     shape={"k": 1},
     shapes=({"c_in": 32, "hw": 7}, {"c_in": 24, "hw": (5, 9), "batch": 2}),

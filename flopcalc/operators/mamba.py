@@ -4,9 +4,10 @@ from collections.abc import Iterable
 
 from flopcalc.cost import parts
 from flopcalc.cost.arith import Dim, ceil_div
-from flopcalc.cost.cost import Cost, Part
+from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
 from flopcalc.cost.parts import INPUT, NOTHING
+from flopcalc.operators._recurrent import linear_layer
 from flopcalc.operators.conv1d import NO_IMAGE
 from flopcalc.spec.operator import AUTO, Derived, Evaluation, Named, Operator, Param
 from flopcalc.spec.rules import EQUAL_CHANNELS, ONE_GROUP, single_tap
@@ -39,16 +40,9 @@ def _scan(g: Geometry, inner: Dim, state: Dim) -> Iterable[Part]:
         after=("conv.act", "dt_proj.act"),
     )
     # Each step keeps a share of the state, then adds to it, and waits for the step before.
-    yield Part(
-        "scan.keep",
-        "mul",
-        muls=size,
-        reads=2 * size,
-        writes=size,
-        steps=g.w_out,
-        after=("scan.exp", "scan.drive"),
-    )
-    yield Part("scan.add", "add", adds=size, reads=2 * size, writes=size, steps=g.w_out)
+    yield Part("scan.keep", "mul", muls=size, reads=2 * size, writes=size, steps=g.w_out, after=("scan.exp",))
+    both = ("scan.keep", "scan.drive")
+    yield Part("scan.add", "add", adds=size, reads=2 * size, writes=size, steps=g.w_out, after=both)
     yield parts.called(
         "torch.bmm", parts.parallel(g.w_out, parts.matmul("scan.output", inner, state, 1, batch=g.batch))
     )
@@ -86,10 +80,6 @@ def _row_in(g: Geometry, named: Named) -> tuple[int, ...]:
 
 def _row_out(g: Geometry, named: Named) -> tuple[int, ...]:
     return g.c_out, 1, g.w_out
-
-
-def _linear(g: Geometry, named: Named) -> Cost:
-    return Cost((parts.linear("linear", g.c_in, g.c_out, g.p_out, bias=named["bias"]),))
 
 
 def _notes(e: Evaluation) -> Iterable[str]:
@@ -156,7 +146,7 @@ OPERATOR = Operator(
         ),
     ),
     notes=_notes,
-    baseline=_linear,
+    baseline=linear_layer,
     baseline_text="linear",
     shape={"k": 1},
     axes=1,

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
-from flopcalc.cost import parts
 from flopcalc.cost.arith import Dim, floor_div
-from flopcalc.cost.cost import Cost, Part
+from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
+from flopcalc.operators._conv3x3 import conv3x3
 from flopcalc.operators._excitation import SENET, excitation
 from flopcalc.spec.operator import Derived, Evaluation, Named, Operator, Param, Policy, Rule
 from flopcalc.spec.rules import EQUAL_CHANNELS, ONE_GROUP, single_tap
@@ -15,10 +15,6 @@ from flopcalc.spec.source import Equation
 def formula(g: Geometry, m: Dim, bias: bool) -> Iterable[Part]:
     """Two 1x1 convolutions on one position; pooling and scaling are element-wise work."""
     yield from excitation("", g.c_in, m, g.p_in, g.batch, bias)
-
-
-def _conv3x3(g: Geometry, named: Named) -> Cost:
-    return Cost((parts.conv("conv", g.c_in, g.c_out, 9, g.p_in, g.p_out),))
 
 
 def _some_width(g: Geometry, named: Named) -> str | None:
@@ -83,7 +79,7 @@ OPERATOR = Operator(
         ),
     ),
     notes=_notes,
-    baseline=_conv3x3,
+    baseline=conv3x3,
     baseline_text="conv 3x3",
     shape={"k": 1},
 )

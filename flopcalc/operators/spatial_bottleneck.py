@@ -11,8 +11,9 @@ from collections.abc import Iterable
 
 from flopcalc.cost import arith, parts
 from flopcalc.cost.arith import Dim
-from flopcalc.cost.cost import Cost, Part
+from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry, by, same_padding, short
+from flopcalc.operators._conv3x3 import conv3x3
 from flopcalc.operators.sic import WANG
 from flopcalc.spec.operator import Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule, spatial
 from flopcalc.spec.rules import EQUAL_CHANNELS, ONE_GROUP
@@ -30,10 +31,6 @@ def formula(g: Geometry, step_h: Dim, step_w: Dim, split: Dim, projected: bool) 
 
 def _same_size(size: Dim, kernel: Dim, stride: Dim, padding: Dim, dilation: Dim) -> Dim:
     return size
-
-
-def _conv_3x3(g: Geometry, named: Named) -> Cost:
-    return Cost((parts.conv("conv", g.c_in, g.c_out, 9, g.p_in, g.p_in),))
 
 
 def _own_stride(g: Geometry, named: Named) -> str | None:
@@ -103,7 +100,7 @@ OPERATOR = Operator(
         ),
     ),
     notes=_notes,
-    baseline=_conv_3x3,
+    baseline=conv3x3,
     baseline_text="conv 3x3",
     shape={"hw": 60},
     size_out=_same_size,

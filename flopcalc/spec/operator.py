@@ -133,7 +133,8 @@ def _image_out(g: Geometry, named: Named) -> tuple[int, ...]:
 
 def _plain_convolution(g: Geometry, named: Named) -> Cost:
     bias = bool(named.get("bias", False))
-    return Cost((parts.conv("conv", g.c_in, g.c_out, g.area, g.p_in, g.p_out, bias=bias),))
+    one = parts.conv("conv", g.c_in, g.c_out, g.area, g.p_in, g.p_out, bias=bias)
+    return Cost((parts.after_padding(g, one),))
 
 
 _ITEMS = {"params": Param, "derived": Derived, "rules": Rule, "limits": Limit, "equations": Equation, "errata": Erratum}

@@ -13,7 +13,7 @@ from flopcalc.cost.cost import PREVIOUS, Part
 VARIABLES: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "attention": (("qkv.arrange",), ("scores", "position.add", "position", "mask.add")),
     "cbam": (("spatial.conv",),),
-    "compconv": (("primary",), ("chain",), ("tail",)),
+    "compconv": (("identity",), ("primary",), ("chain",), ("tail",)),
     "coordinate_attention": (("reduce", "norm", "act"), ("height.gate",), ("width.gate",)),
     "deform_conv": (("offset",),),
     "dynet": (("routing.gate",),),
