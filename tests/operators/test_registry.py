@@ -24,7 +24,7 @@ from flopcalc.cost.geometry import Geometry, same_padding
 from flopcalc.cost.kinds import OF_A_KERNEL
 from flopcalc.cost.parts import NOTHING
 from flopcalc.networks.blocks import COMMON
-from flopcalc.spec.equations import readings
+from flopcalc.spec.equations import read, readings
 from flopcalc.spec.layer_record import notes
 from flopcalc.spec.operator import Evaluation, Operator, Site
 from flopcalc.text.expression import parse
@@ -287,6 +287,27 @@ def _advice(status: str) -> str:
         else "correct `right`, or the formula"
     )
     return f"{form}; where it does not hold for all shapes and options, say so with `given`, `sizes` or `domain`"
+
+
+# Their letters have no value outside: a window that is not there, a logarithm that is not whole.
+WITHOUT_A_VALUE = {("attention", "a window is given"), ("eca", "C is a power of two"), ("sic", "dims are given")}
+
+
+@every_operator
+def test_domains_are_as_wide_as_they_can_be(operator: Operator) -> None:
+    """Where an equation is said not to hold, the formula gives another number."""
+    for equation in operator.equations:
+        if equation.domain is None or (operator.name, equation.domain_text) in WITHOUT_A_VALUE:
+            continue
+        for evaluation in cases(operator):
+            everywhere = read(equation._replace(domain=None), evaluation)
+            if everywhere.reason or equation.domain(evaluation.geometry, evaluation.named):
+                continue
+            assert not everywhere.consistent, for_author(
+                evaluation.label(),
+                f"eq. {equation.number} holds on {evaluation.geometry} too, which is not in its domain, "
+                f"`{equation.domain_text}`; widen the domain, or take it away",
+            )
 
 
 @every_operator
