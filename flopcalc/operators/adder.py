@@ -43,16 +43,14 @@ def _not_first(site: Site) -> str | None:
 
 
 def _notes(e: Evaluation) -> Iterable[str]:
-    g = e.geometry
     steps = e.baseline.macs
     yield (
         f"No MACs, but {2 * steps:,} additions: two for each of the convolution's {steps:,} MACs. "
         "Its paper does not count batch norms, though they multiply."
     )
-    ideal = g.c_in * g.p_in + g.c_in * g.c_out * g.area + g.c_out * g.p_out
     yield (
         f"Traffic and critical path are those of the module (unfold, distances, sign); one adder kernel would move "
-        f"{ideal:,} elements."
+        f"{e.baseline.total('traffic'):,} elements, as a convolution does."
     )
 
 

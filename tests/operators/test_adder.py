@@ -78,3 +78,6 @@ def test_notes_by_hand() -> None:
     assert "2,160 additions" in text
     assert "1,080 MACs" in text
     assert " 154 elements" in text
+    # At stride 2, with a bias: 40 elements, 54 weights and 3 biases, and 3 * 6 outputs.
+    text = " ".join(notes(layer("adder", 2, 3, hw=(4, 5), stride=2, bias=True)))
+    assert " 115 elements" in text

@@ -62,6 +62,15 @@ def test_the_baseline_is_a_layer_of_torch(operator: Operator) -> None:
         _compare(e)
 
 
+@pytest.mark.parametrize("operator", list(lookup.every()), ids=lambda operator: operator.name)
+def test_the_text_of_a_block(operator: Operator) -> None:
+    """A block is not the `plain` form of a convolution: its text names the one that it is compared with."""
+    if operator.family in ("blocks", "attention", "recurrent layers") and operator.policy.text == "no convolution":
+        assert not operator.baseline_text.startswith("plain"), for_author(
+            operator.name, "it replaces no convolution; name in `baseline_text` the one that it is compared with"
+        )
+
+
 PADS_UNEVENLY = [operator.name for operator in lookup.every() if operator.pads_unevenly]
 
 

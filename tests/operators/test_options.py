@@ -1,13 +1,15 @@
 """The options of every operator: their bounds, and the derived values that they set."""
 
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
-from helpers import for_author
+from helpers import for_author, refused
 
+from flopcalc import FlopcalcError, layer
 from flopcalc.catalog import lookup
-from flopcalc.catalog.cases import cases
-from flopcalc.spec.operator import Operator, Param
+from flopcalc.catalog.cases import cases, option_sets, shapes_for
+from flopcalc.spec.operator import Evaluation, Operator, Param
 
 every_operator = pytest.mark.parametrize("operator", list(lookup.every()), ids=lambda operator: operator.name)
 
@@ -30,6 +32,45 @@ def test_bounds_of_options(operator: Operator) -> None:
         )
         if param.kind == "fraction":
             assert param.most == 1, for_author(operator.name, f"{param.name} is a share; give it `most=1`")
+
+
+# Groups that are a fixed number divide it.
+MULTIPLE = {("shuffle_unit", "mid")}
+
+
+@every_operator
+def test_the_least_value_makes_a_layer(operator: Operator) -> None:
+    """On one of the usual shapes, with the defaults or a sample of the other options, it is that of the module."""
+    pytest.importorskip("torch")
+    from flopcalc.pytorch.comparison import compare_layer
+
+    for param in operator.params:
+        if param.kind == "int" and (operator.name, param.name) not in MULTIPLE:
+            found = next(_with(operator, param.name, param.least), None)
+            assert found is not None, for_author(
+                operator.name,
+                f"its rules refuse {param.name} = {param.least}, its least, on all shapes; correct the rule or `least`",
+            )
+            assert all(row.agrees for row in compare_layer(found)), found.label()
+
+
+@pytest.mark.parametrize(
+    "name", [one.name for one in lookup.every() if "reduction" in one.param and "least" not in one.param]
+)
+def test_a_reduction_leaves_one_channel(name: str) -> None:
+    """16 channels over 16 are one; over 17 none is left, and the operator refuses."""
+    assert layer(name, 16, reduction=16).cost.params > 0
+    refused("channel", name, 16, reduction=17)
+
+
+def _with(operator: Operator, name: str, value: object) -> Iterator[Evaluation]:
+    for options in option_sets(operator):
+        for g in shapes_for(operator, options):
+            try:
+                yield operator.evaluate(g, {**options, name: value})
+            except FlopcalcError as error:
+                if error.code != "cannot-stand":
+                    raise
 
 
 def _tried(param: Param) -> bool:
