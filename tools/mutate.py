@@ -41,6 +41,8 @@ TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "tests/operators/test_{name}.py",
             "tests/pytorch/test_crosscheck.py tests/pytorch/test_layers.py -k {name}",
             "tests/operators/test_notes.py",
+            "tests/operators/test_order_of_parts.py tests/operators/test_baselines.py tests/operators/test_policies.py "
+            "tests/operators/test_options.py -k {name}",
             "tests/operators/test_registry.py tests/operators/test_registry_modules.py tests/presets/test_operators.py "
             "-k {name}",
             "tests/published/test_tables.py",

@@ -9,6 +9,7 @@ from flopcalc.cost.geometry import Geometry
 from flopcalc.cost.parts import INPUT
 from flopcalc.operators._conv3x3 import conv3x3
 from flopcalc.operators._gates import POLICY, RULES
+from flopcalc.operators._most import MOST_TAPS
 from flopcalc.spec.operator import Derived, Evaluation, Named, Operator, Param, Rule
 from flopcalc.spec.source import Equation, Paper
 
@@ -102,7 +103,7 @@ OPERATOR = Operator(
             letter="r",
             samples=(4, 1),
         ),
-        Param("window", "int", 7, "kernel of the convolution over positions", 1, 255, letter="f", samples=(3,)),
+        Param("window", "int", 7, "kernel of the convolution over positions", 1, MOST_TAPS, letter="f", samples=(3,)),
         Param("bias", "bool", False, "a bias in both 1x1 convolutions, as in the authors' code", samples=(True,)),
         Param("norm", "bool", False, "batch norm after the convolution over positions", samples=(True,)),
     ),

@@ -8,6 +8,7 @@ from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
 from flopcalc.cost.parts import INPUT
 from flopcalc.operators._dynamic import MODE, NOT_FIRST, TRAINING, mixed, overhead, ungrouped
+from flopcalc.operators._most import MOST_COPIES
 from flopcalc.spec.operator import Limit, Operator, Param
 from flopcalc.spec.rules import GROUPS_DIVIDE
 from flopcalc.spec.source import Equation, Paper
@@ -39,7 +40,7 @@ OPERATOR = Operator(
     paper=CONDCONV,
     formula=formula,
     params=(
-        Param("experts", "int", 8, "kernels that are mixed", 1, 1024, letter="e", samples=(1, 3)),
+        Param("experts", "int", 8, "kernels that are mixed", 1, MOST_COPIES, letter="e", samples=(1, 3)),
         MODE,
         Param("bias", "bool", False, "a bias in every expert, mixed like the kernels", samples=(True,)),
     ),

@@ -6,6 +6,7 @@ from flopcalc.cost import parts
 from flopcalc.cost.arith import Dim
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
+from flopcalc.operators._most import MOST_TIMES
 from flopcalc.spec.operator import NOWHERE, Derived, Evaluation, Limit, Operator, Param
 from flopcalc.spec.rules import EQUAL_CHANNELS, ONE_GROUP, SAME_PADDING, UNIT_STRIDE
 from flopcalc.spec.source import Paper
@@ -59,7 +60,7 @@ OPERATOR = Operator(
             4,
             "inner channels of the two linear layers over c_in",
             1,
-            4096,
+            MOST_TIMES,
             letter="t",
             samples=(1, 2),
         ),

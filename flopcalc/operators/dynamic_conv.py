@@ -8,6 +8,7 @@ from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
 from flopcalc.cost.parts import INPUT
 from flopcalc.operators._dynamic import MODE, NOT_FIRST, TRAINING, mixed, overhead, ungrouped
+from flopcalc.operators._most import MOST_COPIES
 from flopcalc.spec.operator import Derived, Evaluation, Limit, Named, Operator, Param, Rule
 from flopcalc.spec.rules import GROUPS_DIVIDE
 from flopcalc.spec.source import Equation, Paper
@@ -66,7 +67,7 @@ OPERATOR = Operator(
     paper=DYNAMIC,
     formula=formula,
     params=(
-        Param("kernels", "int", 4, "kernels that are mixed", 1, 1024, letter="K", samples=(1, 3)),
+        Param("kernels", "int", 4, "kernels that are mixed", 1, MOST_COPIES, letter="K", samples=(1, 3)),
         Param("reduction", "int", 4, "the attention squeezes c_in to c_in // reduction", 1, letter="r", samples=(1, 3)),
         MODE,
         Param("bias", "bool", False, "a bias in every kernel, mixed like the weights", samples=(True,)),

@@ -17,6 +17,7 @@ from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
 from flopcalc.cost.parts import INPUT
 from flopcalc.operators._dynamic import MODE, NOT_FIRST, TRAINING, fuse_kernels, overhead, ungrouped
+from flopcalc.operators._most import MOST_COPIES
 from flopcalc.spec.operator import AUTO, Derived, Evaluation, Limit, Named, Operator, Param, Rule
 from flopcalc.spec.rules import GROUPS_DIVIDE
 from flopcalc.spec.source import Equation, Erratum, Evidence, Paper
@@ -107,7 +108,7 @@ OPERATOR = Operator(
     paper=DYNET,
     formula=formula,
     params=(
-        Param("g_t", "int", 6, "kernels that each output channel mixes", 1, 1024, letter="g_t", samples=(1, 3)),
+        Param("g_t", "int", 6, "kernels that each output channel mixes", 1, MOST_COPIES, letter="g_t", samples=(1, 3)),
         MODE,
         Param(
             "coefficients",

@@ -7,6 +7,7 @@ from flopcalc.cost import parts
 from flopcalc.cost.arith import Dim, ceil_div
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
+from flopcalc.operators._most import MOST_TAPS, MOST_TIMES
 from flopcalc.operators._slides import SLIDES
 from flopcalc.spec.operator import AUTO, Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule, Site
 from flopcalc.spec.rules import ONE_GROUP
@@ -120,9 +121,16 @@ OPERATOR = Operator(
     formula=formula,
     params=(
         Param(
-            "s", "int", 2, "maps made from each intrinsic map, itself included", 1, 4096, letter="s", samples=(1, 3, 4)
+            "s",
+            "int",
+            2,
+            "maps made from each intrinsic map, itself included",
+            1,
+            MOST_TIMES,
+            letter="s",
+            samples=(1, 3, 4),
         ),
-        Param("d", "int", 3, "kernel of the cheap depthwise filters", 1, 255, letter="d", samples=(1, 5)),
+        Param("d", "int", 3, "kernel of the cheap depthwise filters", 1, MOST_TAPS, letter="d", samples=(1, 5)),
         Param("bias", "bool", False, "a bias in both steps", samples=(True,)),
         Param("norm", "bool", False, "batch norm after both steps, as in the authors' code", samples=(True,)),
         Param("activation", "bool", AUTO, "ReLU after both steps", same_as="norm", samples=(True, False)),

@@ -7,6 +7,7 @@ from flopcalc.cost.arith import Dim, ceil_div, floor_div
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
 from flopcalc.cost.parts import INPUT
+from flopcalc.operators._most import MOST_TAPS, MOST_TIMES
 from flopcalc.spec.operator import AUTO, Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule, Site
 from flopcalc.spec.rules import ONE_GROUP, SAME_PADDING
 from flopcalc.spec.source import Paper
@@ -99,9 +100,18 @@ OPERATOR = Operator(
     paper=GHOSTNETV2,
     formula=formula,
     params=(
-        Param("s", "int", 2, "maps made from each intrinsic map, itself included", 1, 4096, letter="s", samples=(1, 3)),
-        Param("d", "int", 3, "kernel of the cheap depthwise filters", 1, 255, letter="d", samples=(1, 5)),
-        Param("reach", "int", 5, "positions of a row and of a column that the gate sees", 1, 255, letter="f"),
+        Param(
+            "s",
+            "int",
+            2,
+            "maps made from each intrinsic map, itself included",
+            1,
+            MOST_TIMES,
+            letter="s",
+            samples=(1, 3),
+        ),
+        Param("d", "int", 3, "kernel of the cheap depthwise filters", 1, MOST_TAPS, letter="d", samples=(1, 5)),
+        Param("reach", "int", 5, "positions of a row and of a column that the gate sees", 1, MOST_TAPS, letter="f"),
         Param("norm", "bool", False, "batch norm after all convolutions, as in the authors' code", samples=(True,)),
         Param("activation", "bool", AUTO, "ReLU after both steps of the Ghost module", same_as="norm", samples=(True,)),
     ),

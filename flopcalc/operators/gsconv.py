@@ -6,6 +6,7 @@ from flopcalc.cost import parts
 from flopcalc.cost.arith import Dim, exact_div
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
+from flopcalc.operators._most import MOST_TAPS
 from flopcalc.spec.operator import AUTO, Derived, Evaluation, Named, Operator, Param, Policy, Rule, Site, spatial
 from flopcalc.spec.source import Equation, Erratum, Evidence, Paper
 
@@ -73,7 +74,7 @@ OPERATOR = Operator(
     paper=SLIM_NECK,
     formula=formula,
     params=(
-        Param("d", "int", 5, "kernel of the depthwise convolution", 1, 255, letter="d", samples=(3, 7)),
+        Param("d", "int", 5, "kernel of the depthwise convolution", 1, MOST_TAPS, letter="d", samples=(3, 7)),
         Param("norm", "bool", False, "batch norm after both convolutions, as in the authors' code", samples=(True,)),
         Param(
             "activation",

@@ -9,6 +9,7 @@ from flopcalc.cost.arith import Dim, share
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
 from flopcalc.operators._excitation import excitation
+from flopcalc.operators._most import MOST_TIMES
 from flopcalc.spec.operator import AUTO, NOWHERE, Derived, Evaluation, Limit, Named, Operator, Param, Rule
 from flopcalc.spec.rules import ONE_GROUP, SAME_PADDING
 from flopcalc.spec.source import Equation, Erratum, Evidence, Paper
@@ -46,7 +47,7 @@ def options(default_se: Fraction) -> tuple[Param, ...]:
             6,
             "inner channels over c_in; at 1 the expansion is left out",
             1,
-            4096,
+            MOST_TIMES,
             letter="t",
             samples=(1, 4),
         ),

@@ -8,6 +8,7 @@ from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
 from flopcalc.cost.parts import INPUT
 from flopcalc.operators._dynamic import NOT_FIRST, kernel_weights
+from flopcalc.operators._most import MOST_COPIES
 from flopcalc.spec.operator import Derived, Evaluation, Limit, Named, Operator, Param
 from flopcalc.spec.rules import GROUPS_DIVIDE
 from flopcalc.spec.source import Paper
@@ -161,7 +162,16 @@ OPERATOR = Operator(
     paper=ODCONV,
     formula=formula,
     params=(
-        Param("kernels", "int", 4, "kernels that are mixed; the paper uses 1 and 4", 1, 1024, letter="n", samples=(1,)),
+        Param(
+            "kernels",
+            "int",
+            4,
+            "kernels that are mixed; the paper uses 1 and 4",
+            1,
+            MOST_COPIES,
+            letter="n",
+            samples=(1,),
+        ),
         Param("reduction", "int", 16, "c_in over the channels of the attention", 1, letter="q", samples=(4,)),
         Param("least", "int", 16, "at least as many channels in the attention", 1, letter="m", samples=(2,)),
         Param("norm", "bool", False, "batch norm in the attention, as in the authors' code", samples=(True,)),

@@ -7,6 +7,7 @@ from flopcalc.cost.arith import Dim
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
 from flopcalc.cost.parts import INPUT
+from flopcalc.operators._most import MOST_TAPS
 from flopcalc.spec.operator import AUTO, NOWHERE, Derived, Evaluation, Limit, Named, Operator, Param, Rule
 from flopcalc.spec.rules import EQUAL_CHANNELS, ONE_GROUP, SAME_PADDING, UNIT_STRIDE
 from flopcalc.spec.source import Paper
@@ -93,7 +94,14 @@ OPERATOR = Operator(
     formula=formula,
     params=(
         Param(
-            "small", "int", 5, "kernel of the second branch in training; 0: none", 0, 255, letter="q", samples=(0, 3)
+            "small",
+            "int",
+            5,
+            "kernel of the second branch in training; 0: none",
+            0,
+            MOST_TAPS,
+            letter="q",
+            samples=(0, 3),
         ),
         Param(
             "mode",

@@ -7,6 +7,7 @@ from flopcalc.cost.arith import Dim, exact_div, floor_div
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
 from flopcalc.cost.parts import INPUT
+from flopcalc.operators._most import MOST_TIMES
 from flopcalc.spec.operator import AUTO, Derived, Evaluation, Named, Operator, Param, Policy, Rule, Site, spatial
 from flopcalc.spec.rules import EQUAL_CHANNELS, ONE_GROUP, SAME_PADDING
 from flopcalc.spec.source import Equation, Paper
@@ -87,7 +88,9 @@ OPERATOR = Operator(
     paper=SCNET,
     formula=formula,
     params=(
-        Param("pool", "int", 4, "window and stride of the pooling before K2", 1, 4096, letter="r", samples=(2, 1)),
+        Param(
+            "pool", "int", 4, "window and stride of the pooling before K2", 1, MOST_TIMES, letter="r", samples=(2, 1)
+        ),
         Param("norm", "bool", False, "batch norm after K1 to K4, as in the authors' code", samples=(True,)),
         Param("activation", "bool", AUTO, "ReLU after K1 and K4", same_as="norm", samples=(True, False)),
     ),

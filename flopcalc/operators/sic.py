@@ -16,6 +16,7 @@ from flopcalc.cost import parts
 from flopcalc.cost.arith import Dim
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
+from flopcalc.operators._most import MOST_COPIES
 from flopcalc.operators._topology import channels_of, halves, misfit, text
 from flopcalc.spec.channel_map import ChannelMap, of_group, on_torus
 from flopcalc.spec.operator import AUTO, Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule, spatial
@@ -115,7 +116,7 @@ OPERATOR = Operator(
     paper=WANG,
     formula=formula,
     params=(
-        Param("b", "int", 2, "stages, or bases in the parallel form", 1, 1024, letter="b", samples=(1, 3)),
+        Param("b", "int", 2, "stages, or bases in the parallel form", 1, MOST_COPIES, letter="b", samples=(1, 3)),
         Param(
             "form",
             "choice",

@@ -7,6 +7,7 @@ from flopcalc.cost import parts
 from flopcalc.cost.arith import Dim
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
+from flopcalc.operators._most import MOST_TAPS, MOST_TIMES
 from flopcalc.operators.mbconv import adds_input, why_adds
 from flopcalc.spec.operator import AUTO, NOWHERE, Derived, Evaluation, Limit, Named, Operator, Param, Rule
 from flopcalc.spec.rules import ONE_GROUP, SAME_PADDING
@@ -112,9 +113,16 @@ OPERATOR = Operator(
             choices=("extra_dw", "ib", "convnext", "ffn"),
             samples=("ib", "convnext", "ffn"),
         ),
-        Param("expansion", "int", 4, "inner channels over c_in", 1, 4096, letter="t", samples=(1, 6)),
+        Param("expansion", "int", 4, "inner channels over c_in", 1, MOST_TIMES, letter="t", samples=(1, 6)),
         Param(
-            "start", "int", 3, "kernel of the first depthwise convolution of extra_dw", 1, 255, letter="f", samples=(5,)
+            "start",
+            "int",
+            3,
+            "kernel of the first depthwise convolution of extra_dw",
+            1,
+            MOST_TAPS,
+            letter="f",
+            samples=(5,),
         ),
         Param("residual", "bool", True, "the input is added where shapes allow", samples=(False,)),
         Param("norm", "bool", False, "batch norm after each convolution", samples=(True,)),

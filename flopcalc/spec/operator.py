@@ -133,8 +133,7 @@ def _image_out(g: Geometry, named: Named) -> tuple[int, ...]:
 
 def _plain_convolution(g: Geometry, named: Named) -> Cost:
     bias = bool(named.get("bias", False))
-    one = parts.conv("conv", g.c_in, g.c_out, g.area, g.p_in, g.p_out, bias=bias)
-    return Cost((parts.after_padding(g, one),))
+    return Cost((parts.after_padding(g, parts.conv("conv", g.c_in, g.c_out, g.area, g.p_in, g.p_out, bias=bias)),))
 
 
 _ITEMS = {"params": Param, "derived": Derived, "rules": Rule, "limits": Limit, "equations": Equation, "errata": Erratum}

@@ -86,7 +86,9 @@ def _applies(operator: Operator, site: Site) -> bool:
     return True
 
 
-def test_the_default_policy_is_meant() -> None:
-    """A record without one replaces every convolution, as only a plain convolution can."""
-    every = [operator.name for operator in lookup.every() if operator.policy.text == "every convolution"]
-    assert every == ["conv"], for_author(every, "give it a `policy`: the convolutions that its paper replaced")
+@pytest.mark.parametrize("operator", list(lookup.every()), ids=lambda operator: operator.name)
+def test_the_default_policy_is_meant(operator: Operator) -> None:
+    """A record without one replaces every convolution, as only the plain convolution can."""
+    assert (operator.policy.text == "every convolution") == (operator.name == "conv"), for_author(
+        operator.name, "give it a `policy`: the convolutions that its paper replaced"
+    )
