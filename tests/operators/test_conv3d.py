@@ -107,3 +107,12 @@ def test_networks_of_volumes(tmp_path: Path) -> None:
         network("resnet18", input=(3, 16, 112, 112))
     with pytest.raises(FlopcalcError, match="takes channels x depth x height x width"):
         network(str(path), input=(3, 112, 112))
+
+
+def test_the_rule_of_the_depth_names_both_paddings() -> None:
+    """4 taps along the depth keep the size with one zero before and two after; 3 taps with one on each side."""
+    for taps, zeros in ((4, "padding 1 and 2"), (3, "padding 1")):
+        e = layer("conv3d", 4, k=(taps, 3, 3), hw=6, padding="same")
+        (why,) = (one.why for one in e.operator.derived if one.name == "d_out" and one.why)
+        assert why(e.geometry, e.named) == f"by kernel {taps}, stride 1, {zeros}, dilation 1 along the depth"
+        assert e.named["d_out"] == e.named["d_in"]

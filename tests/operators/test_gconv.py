@@ -138,3 +138,21 @@ def test_gconv_says_where_it_is_not_exact() -> None:
     assert not any("not exactly equivariant" in note for note in notes(layer("gconv", 2, hw=7, stride=3)))
     with pytest.raises(FlopcalcError, match="does not apply"):
         layer("gconv", 2, k=(3, 5))
+
+
+@pytest.mark.parametrize("hw", [(7, 9), (7, 8), (8, 7), (8, 8)])
+def test_the_note_says_whether_the_module_is_equivariant(hw: tuple[int, int]) -> None:
+    """At stride 2, a turned image gives the turned means over the rotations only where the windows end with the map."""
+    torch.manual_seed(0)
+    module = GroupConv2d(1, 3, 3, stride=2, padding=1, group="p4", lifting=True, dtype=torch.float64)
+    x = random_tensor(1, 1, *hw)
+
+    def means(image: Tensor) -> Tensor:
+        out: Tensor = module(image)
+        return out.reshape(1, 3, 4, *out.shape[2:]).mean(2)
+
+    # A turn to the left reverses the width, one to the right the height.
+    turns = [(torch.rot90(x, turn, (2, 3)), torch.rot90(means(x), turn, (2, 3))) for turn in (1, -1)]
+    exact = all(torch.allclose(means(image), expected) for image, expected in turns)
+    e = layer("gconv", 1, 3, hw=hw, stride=2, group="p4", lifting=True)
+    assert exact != any("not exactly equivariant" in note for note in notes(e))

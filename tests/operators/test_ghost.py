@@ -6,13 +6,14 @@ import pytest
 
 torch: Any = pytest.importorskip("torch")
 
-from helpers import random_tensor
+from helpers import part_params, random_tensor
 from torch.nn import functional as F  # noqa: N812
 
 from flopcalc import layer, network
 from flopcalc.pytorch.layers import GhostConv2d
 from flopcalc.replacing.decide import plan
 from flopcalc.replacing.described import replace_layers
+from flopcalc.spec.layer_record import notes
 
 
 def test_ghost_first_maps_are_the_convolution() -> None:
@@ -48,3 +49,15 @@ def test_ghost_replaces_without_a_bias_unless_asked() -> None:
     vgg = network("vgg16")
     without, with_bias = (replace_layers(vgg, plan(text)).network for text in ("ghost", "ghost:bias=true"))
     assert with_bias.params - without.params == 64 + 64 + 128 + 128 + 3 * 256 + 6 * 512 == 4224
+
+
+@pytest.mark.parametrize(("d", "bias", "each"), [(1, False, "1."), (3, False, "9."), (3, True, "10."), (1, True, "")])
+def test_the_note_on_the_slides_by_hand(d: int, bias: bool, each: str) -> None:
+    """A ghost map has d^2 weights and a bias where there is one: 1 + 1 only with d = 1 and a bias."""
+    e = layer("ghost", 8, s=2, d=d, bias=bias)
+    text = " ".join(notes(e))
+    assert ("wrong" in text) == bool(each)
+    assert text.endswith(each)
+    if each:
+        # 4 of the 8 maps are ghosts.
+        assert part_params("ghost", 8, s=2, d=d, bias=bias)["cheap"] == 4 * int(each[:-1])
