@@ -12,6 +12,7 @@ from torch.nn import functional as F  # noqa: N812
 from flopcalc import layer
 from flopcalc.cost.kinds import OF_A_KERNEL
 from flopcalc.pytorch import count
+from flopcalc.spec.layer_record import notes
 
 
 def test_cbam_numbers() -> None:
@@ -64,3 +65,10 @@ def test_cbam_resnet_50_as_printed() -> None:
         params, macs = params + blocks * e.cost.params, macs + blocks * e.cost.macs
     assert f"{params / 10**6:.2f}" == "28.09"
     assert f"{macs / 10**9:.3f}" == "3.864"
+
+
+@pytest.mark.parametrize(("norm", "bias"), [(False, False), (True, False), (False, True), (True, True)])
+def test_the_note_on_the_authors_code(norm: bool, bias: bool) -> None:
+    """It is there unless both are as in the authors' code."""
+    text = " ".join(notes(layer("cbam", 32, norm=norm, bias=bias)))
+    assert ("authors' code" in text) == (not (norm and bias))

@@ -103,3 +103,16 @@ def test_a_typical_value_is_what_the_rule_gives(operator: Operator) -> None:
             assert found.most_common(1)[0][0] == param.typical, for_author(
                 operator.name, f"the rule of {param.name} gives {found}; correct `typical`"
             )
+
+
+@every_operator
+def test_groups_divide(operator: Operator) -> None:
+    """No layer has 5 groups of 12 channels; whoever takes groups, or none, says so."""
+    for c_in, c_out in ((12, 12), (12, 15), (15, 12)):
+        try:
+            shape = operator.geometry(c_in, c_out, groups=5)
+        except FlopcalcError:
+            continue
+        with pytest.raises(FlopcalcError) as caught:
+            operator.evaluate(shape)
+        assert caught.value.code == "cannot-stand"
