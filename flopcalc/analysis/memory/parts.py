@@ -4,16 +4,20 @@ A tensor lives until the last part has read it, as long as a module of the opera
 dots in the names of parts are the hierarchy), and, if a forward keeps it in a variable, until that forward ends.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from flopcalc.cost.cost import PREVIOUS, Part
 
 # By operator, the parts whose outputs are in variables of the module's forward when it ends. Of several names, the last
 # one that the options keep: a variable is assigned again.
 VARIABLES: Mapping[str, tuple[tuple[str, ...], ...]] = {
-    "attention": (("qkv.arrange",), ("scores", "position.add", "position", "mask.add")),
+    "attention": (("roll",), ("qkv.arrange",), ("scores", "position.add", "mask")),
     "cbam": (("spatial.conv",),),
-    "compconv": (("identity",), ("primary",), ("chain",), ("tail",)),
+    "compconv": (
+        ("identity",),
+        *(("primary", "primary.norm", "primary.act"), ("chain", "chain.norm", "chain.act")),
+        ("tail", "tail.norm", "tail.act"),
+    ),
     "coordinate_attention": (("reduce", "norm", "act"), ("height.gate",), ("width.gate",)),
     "deform_conv": (("offset",),),
     "dynet": (("routing.gate",),),
@@ -50,6 +54,7 @@ INNER_VARIABLES: Mapping[str, tuple[str, ...]] = {
 }
 # By operator, parts that the module computes later than the formula names them, and the part before which it does.
 LATER: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "bottleneck": (("project", "project.norm"), "sum"),
     "octconv": (("low_low",), "sum_low"),
     "odconv": (("scale_in",), "convolution"),
     "self_calibrated": (("k1", "k1.norm", "k1.act"), "k4"),
@@ -110,7 +115,7 @@ def last_readers(operator: str, parts: Sequence[Part], given: int) -> dict[str, 
         # Of several kernels in a row, the later ones read what the part itself has written.
         # A name that is not there is that of an option, in whose place the input is read.
         if rest > 0 and rest != given and part.steps == 1 and names and all(name in before for name in names):
-            others = [one for one in reversed(parts[:place]) if one.name not in names]
+            others = [one for one in reversed(parts[:place]) if one.name not in names and not _replaced(one, before)]
             names += _making_up(rest, given, sorted(others, key=lambda one: one.name not in inner))
         for name in names:
             last[name] = max(
@@ -129,6 +134,15 @@ def last_readers(operator: str, parts: Sequence[Part], given: int) -> dict[str, 
             place = next(place for place, part in enumerate(parts) if part.name == name)
             last[name] = max(last[name], until[name.rpartition(".")[0], place])
     return {part.name: last.get(part.name, end) for part in parts}
+
+
+def _replaced(part: Part, names: Iterable[str]) -> bool:
+    """Whether an option in the part's own module reads its output: the norm of a convolution, or the activation."""
+    module, _, option = part.name.rpartition(".")
+    return any(
+        name.startswith(f"{part.name}.") or (option == "norm" and name == f"{module}.act" and bool(module))
+        for name in names
+    )
 
 
 def _making_up(rest: int, given: int, others: Sequence[Part]) -> list[str]:

@@ -1,13 +1,15 @@
 """The peak of every operator by its parts, compared with the tensors of its module."""
 
 from itertools import islice
+from typing import Any
 
 import pytest
 
-torch = pytest.importorskip("torch")
+torch: Any = pytest.importorskip("torch")
 
 from helpers import for_author, import_torchvision
 
+from flopcalc import layer
 from flopcalc.analysis.memory.operator import DIFFERENCES, operator_peak
 from flopcalc.catalog import lookup
 from flopcalc.catalog.cases import cases
@@ -45,3 +47,23 @@ def test_peak(operator: Operator) -> None:
         return
     for e, ours, theirs in different:
         pytest.fail(for_author(f"{e.label()} {e.geometry}: {ours:,} and {theirs:,} bytes", advice))
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes", "given"),
+    [
+        ("ghost", (24,), {"hw": 20, "norm": True}),
+        ("ghost", (36,), {"hw": 13, "k": (5, 3), "activation": True}),
+        ("bottleneck", (24,), {"hw": 20, "norm": True, "shortcut": "projection"}),
+        ("bottleneck", (3, 64), {"hw": 33, "k": 7, "stride": 2, "norm": True, "shortcut": "auto"}),
+        ("compconv", (64, 96), {"hw": 57, "stride": 2, "depth": 2}),
+        ("compconv", (64, 96), {"hw": 57, "stride": 2, "depth": 2, "norm": True}),
+        ("attention", (24,), {"hw": (7, 14), "heads": 2, "window": 7, "shift": 3, "position_bias": True}),
+        ("attention", (48,), {"hw": 9, "window": 3, "shift": 2, "position_bias": True}),
+    ],
+    ids=str,
+)
+def test_peak_with_options(name: str, sizes: tuple[int, ...], given: dict[str, Any]) -> None:
+    """What a norm or an activation has read is gone, and what a forward keeps in a variable is not."""
+    e = layer(name, *sizes, **given)
+    assert abs(operator_peak(e, 4) - _of_module(e)) <= SMALL
