@@ -134,5 +134,6 @@ OPERATOR = Operator(
         ),
     ),
     notes=_notes,
+    shapes=({"c_in": 24, "c_out": 30, "hw": 9},),
     samples=({"mode": "training", "bias": True, "kernels": 3},),
 )

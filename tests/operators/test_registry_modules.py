@@ -79,6 +79,19 @@ def test_trains(operator: Operator) -> None:
 
 
 @pytest.mark.parametrize("operator", OPERATORS, ids=lambda operator: operator.name)
+def test_the_module_takes_the_promised_input(operator: Operator) -> None:
+    """As many elements for each sample as the record says, in one tensor or in several."""
+    for evaluation in cases(operator):
+        shape = input_shape(evaluation)
+        shapes = shape if isinstance(shape[0], tuple) else (shape,)
+        assert sum(map(prod, shapes)) == evaluation.geometry.batch * prod(evaluation.in_shape), for_author(
+            evaluation.label(),
+            f"on {evaluation.geometry} the module takes {shape}, the record promises {evaluation.in_shape} for each "
+            "sample; give the operator an `in_shape`",
+        )
+
+
+@pytest.mark.parametrize("operator", OPERATORS, ids=lambda operator: operator.name)
 def test_every_output_depends_on_the_input(operator: Operator) -> None:
     """No channel of the output is dead: each moves when the input does."""
     evaluation = next((e for e in cases(operator) if _size(e) <= 3_000_000), None)

@@ -24,6 +24,7 @@ OPERATORS = list(lookup.every())
 # `make campaign` takes every shape and every set of options: 81,187 figures.
 EVERY = "FLOPCALC_FUZZ" in os.environ
 SETS = 8
+TOOLS = [tool for tool in COUNTERS if tool in CONVENTIONS and version_of(COUNTERS[tool].package)]
 # A module without parameters, and one that takes a pair of maps: calflops fails on them, and says so.
 NO_FIGURE = {("calflops", "StopIteration"), ("calflops", "AttributeError: 'tuple' object has no attribute 'to'")}
 
@@ -41,31 +42,41 @@ def spread(operator: Operator) -> Iterator[Evaluation]:
         yield allowed[(7 * place + 3) % len(allowed)]
 
 
+def _figures(evaluation: Evaluation) -> int:
+    """The number of tools that give a figure; each is that of its preset, to the unit."""
+    module, shape = build_layer(evaluation), input_shape(evaluation)
+    pair = isinstance(shape[0], tuple)
+    value = tuple(map(torch.zeros, shape)) if pair else torch.zeros(shape)
+    figures = 0
+    for tool in TOOLS:
+        found = run_counter(tool, module, (value,))
+        if not isinstance(found, Figure):
+            assert (tool, found) in NO_FIGURE
+            continue
+        figures += 1
+        assert found.value == CONVENTIONS[tool].of(
+            evaluation.cost, evaluation.geometry.batch, inputs=evaluation.inputs
+        ), for_author(
+            f"{tool} on {evaluation.label()}, {evaluation.geometry}",
+            "the preset gives another number than the tool; name in `call` of each part the function or the "
+            "module that computes it, with its sizes in `extra`",
+            "docs/adding-an-operator.md",
+        )
+    return figures
+
+
 @pytest.mark.parametrize("operator", OPERATORS, ids=lambda operator: operator.name)
 def test_the_figures_of_the_tools(operator: Operator) -> None:
     """To the unit, on the module as it is built."""
-    tools = [tool for tool in COUNTERS if tool in CONVENTIONS and version_of(COUNTERS[tool].package)]
-    figures = 0
-    for evaluation in spread(operator):
-        module, shape = build_layer(evaluation), input_shape(evaluation)
-        pair = isinstance(shape[0], tuple)
-        value = tuple(map(torch.zeros, shape)) if pair else torch.zeros(shape)
-        for tool in tools:
-            found = run_counter(tool, module, (value,))
-            if not isinstance(found, Figure):
-                assert (tool, found) in NO_FIGURE
-                continue
-            figures += 1
-            inputs = operator.inputs(evaluation.named)
-            assert found.value == CONVENTIONS[tool].of(evaluation.cost, evaluation.geometry.batch, inputs=inputs), (
-                for_author(
-                    f"{tool} on {evaluation.label()}, {evaluation.geometry}",
-                    "the preset gives another number than the tool; name in `call` of each part the function or the "
-                    "module that computes it, with its sizes in `extra`",
-                    "docs/adding-an-operator.md",
-                )
-            )
-    assert figures >= len(tools) - 1
+    assert sum(map(_figures, spread(operator))) >= len(TOOLS) - 1
+
+
+@pytest.mark.parametrize("operator", OPERATORS, ids=lambda operator: operator.name)
+def test_a_bias_with_other_channels(operator: Operator) -> None:
+    """Where the sets of options have a bias with as many channels out as in only."""
+    biased = (one for one in cases(operator) if one.named.get("bias") and one.geometry.c_in != one.geometry.c_out)
+    for evaluation in islice(biased, 1):
+        _figures(evaluation)
 
 
 @pytest.mark.parametrize(("c_in", "c_out"), [(8, 12), (12, 8), (8, 8)])
