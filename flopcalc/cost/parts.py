@@ -18,6 +18,9 @@ After = tuple[str, ...] | None
 
 # `after=INPUT`: the part needs only the layer's input.
 INPUT: tuple[str, ...] = ()
+# A name in `after` for the layer's only input, next to those of parts: `after=(GIVEN, "gate")`. A product names both
+# factors where one is the input: in the first layer of a network it needs no gradient.
+GIVEN = "input0"
 # `after=NOTHING`: it does not need the input either, since it works on weights only.
 NOTHING: tuple[str, ...] = ("nothing",)
 

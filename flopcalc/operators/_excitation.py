@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from flopcalc.cost import parts
 from flopcalc.cost.arith import Dim
 from flopcalc.cost.cost import Part
+from flopcalc.cost.parts import GIVEN, INPUT
 from flopcalc.spec.source import Paper
 
 SENET = Paper(
@@ -31,3 +32,11 @@ def excitation(prefix: str, c: Dim, m: Dim, p: Dim, n: Dim, bias: bool, label: s
     yield parts.conv(f"{prefix}expand", m, c, 1, n, n, bias=bias)
     yield parts.called("Sigmoid", parts.act(f"{prefix}gate", c, n))
     yield parts.scale(f"{prefix}scale", c, p, n)
+
+
+def excitation_of_input(prefix: str, c: Dim, m: Dim, p: Dim, n: Dim, bias: bool, label: str = "") -> Iterable[Part]:
+    """The same of the layer's input, where no part is before it."""
+    gap, *others, scale = excitation(prefix, c, m, p, n, bias, label)
+    yield gap._replace(after=INPUT)
+    yield from others
+    yield scale._replace(after=(GIVEN, f"{prefix}gate"))

@@ -6,7 +6,7 @@ from flopcalc.cost import parts
 from flopcalc.cost.arith import Dim, floor_div
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
-from flopcalc.cost.parts import INPUT
+from flopcalc.cost.parts import GIVEN, INPUT
 from flopcalc.operators._conv3x3 import conv3x3
 from flopcalc.operators._gates import POLICY, RULES
 from flopcalc.operators._most import MOST_TAPS
@@ -42,7 +42,7 @@ def _channels(g: Geometry, m: Dim, bias: bool) -> Iterable[Part]:
     yield _twice(parts.conv("channel.expand", m, c, 1, n, n, bias=bias))
     yield parts.add("channel.sum", c, n)
     yield parts.called("Sigmoid", parts.act("channel.gate", c, n))
-    yield parts.scale("channel.scale", c, p, n)
+    yield parts.scale("channel.scale", c, p, n, after=(GIVEN, "channel.gate"))
 
 
 def _twice(part: Part) -> Part:

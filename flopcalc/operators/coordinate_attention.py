@@ -6,7 +6,7 @@ from flopcalc.cost import parts
 from flopcalc.cost.arith import Dim, floor_div, maximum
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
-from flopcalc.cost.parts import INPUT
+from flopcalc.cost.parts import GIVEN, INPUT
 from flopcalc.operators._conv3x3 import conv3x3
 from flopcalc.operators._gates import POLICY, RULES
 from flopcalc.spec.operator import Derived, Evaluation, Operator, Param
@@ -37,7 +37,7 @@ def formula(g: Geometry, m: Dim, bias: bool, norm: bool) -> Iterable[Part]:
     for name, lines in (("height", rows), ("width", columns)):
         yield parts.conv(name, m, c, 1, lines, lines, bias=bias, after=("act",))
         yield parts.called("Sigmoid", parts.act(f"{name}.gate", c, lines))
-    yield parts.scale("scale_w", c, p, columns)
+    yield parts.scale("scale_w", c, p, columns, after=(GIVEN, "width.gate"))
     yield parts.scale("scale_h", c, p, rows, after=("scale_w", "height.gate"))
 
 

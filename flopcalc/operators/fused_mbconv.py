@@ -7,7 +7,7 @@ from flopcalc.cost import parts
 from flopcalc.cost.arith import Dim
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
-from flopcalc.operators._excitation import excitation
+from flopcalc.operators._excitation import excitation, excitation_of_input
 from flopcalc.operators.mbconv import DERIVED, SOME_CHANNEL, notes, options
 from flopcalc.spec.operator import NOWHERE, Limit, Operator
 from flopcalc.spec.rules import ONE_GROUP, SAME_PADDING
@@ -44,7 +44,7 @@ def _expanded(g: Geometry, hidden: Dim, m: Dim, norm: bool, activation: bool, ex
 
 def _single(g: Geometry, m: Dim, norm: bool, activation: bool, excites: bool) -> Iterable[Part]:
     # The excitation comes before the only convolution, on the input grid, as in the authors' code.
-    yield from parts.when(excites, lambda: excitation("se.", g.c_in, m, g.p_in, g.batch, True, "SiLU"))
+    yield from parts.when(excites, lambda: excitation_of_input("se.", g.c_in, m, g.p_in, g.batch, True, "SiLU"))
     yield parts.conv("project", g.c_in, g.c_out, g.area, g.p_in, g.p_out)
     yield from parts.finish("project", g.c_out, g.p_out, norm, activation, "SiLU")
 

@@ -6,7 +6,7 @@ from flopcalc.cost import parts
 from flopcalc.cost.arith import Dim, floor_div, maximum, minimum
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
-from flopcalc.cost.parts import INPUT
+from flopcalc.cost.parts import GIVEN, INPUT
 from flopcalc.operators._dynamic import NOT_FIRST, kernel_weights
 from flopcalc.operators._most import MOST_COPIES
 from flopcalc.spec.operator import Derived, Evaluation, Limit, Named, Operator, Param
@@ -53,7 +53,7 @@ def formula(
     yield from _head(g, "filter", hidden, g.c_out, with_filters)
     yield from _head(g, "taps", hidden, g.area, with_taps)
     yield from parts.when(several, lambda: _kernel_head(g, hidden, kernels))
-    yield parts.scale("scale_in", g.c_in, g.p_in, n, after=("attention.channel.gate",))
+    yield parts.scale("scale_in", g.c_in, g.p_in, n, after=(GIVEN, "attention.channel.gate"))
     yield from _kernel(g, kernels, several, with_taps)
     # A kernel of each sample, unless there is a single 1x1 kernel.
     each = 1 + (n - 1) * (int(several) + int(not several) * with_taps)

@@ -7,7 +7,7 @@ from flopcalc.cost import parts
 from flopcalc.cost.arith import Dim, exact_div, floor_div, share
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
-from flopcalc.cost.parts import INPUT, NOTHING
+from flopcalc.cost.parts import GIVEN, INPUT, NOTHING
 from flopcalc.spec.operator import Derived, Evaluation, Named, Operator, Param, Policy, Rule, Site, spatial
 from flopcalc.spec.rules import ONE_GROUP, SAME_PADDING
 from flopcalc.spec.source import Equation, Paper
@@ -41,7 +41,7 @@ def _sru(g: Geometry) -> Iterable[Part]:
     yield Part("sru.mask", "other", other=c * p, reads=c * p, writes=c * p)
     # 1 (0) for positions with much (little) information, the gate elsewhere; each part times the input.
     yield parts.parallel(2, parts.copy("sru.fill", c * p, index=c * p))
-    yield parts.parallel(2, parts.scale("sru.separate", c, p, p))
+    yield parts.parallel(2, parts.scale("sru.separate", c, p, p, after=(GIVEN, "sru.fill")))
     yield parts.parallel(2, parts.add("sru.cross", exact_div(c, 2), p))
     yield parts.copy("sru.join", c * p)
 

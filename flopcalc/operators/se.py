@@ -6,7 +6,7 @@ from flopcalc.cost.arith import Dim, floor_div
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
 from flopcalc.operators._conv3x3 import conv3x3
-from flopcalc.operators._excitation import SENET, excitation
+from flopcalc.operators._excitation import SENET, excitation_of_input
 from flopcalc.spec.operator import Derived, Evaluation, Named, Operator, Param, Policy, Rule
 from flopcalc.spec.rules import EQUAL_CHANNELS, ONE_GROUP, single_tap
 from flopcalc.spec.source import Equation
@@ -14,7 +14,7 @@ from flopcalc.spec.source import Equation
 
 def formula(g: Geometry, m: Dim, bias: bool) -> Iterable[Part]:
     """Two 1x1 convolutions on one position; pooling and scaling are element-wise work."""
-    yield from excitation("", g.c_in, m, g.p_in, g.batch, bias)
+    yield from excitation_of_input("", g.c_in, m, g.p_in, g.batch, bias)
 
 
 def _some_width(g: Geometry, named: Named) -> str | None:

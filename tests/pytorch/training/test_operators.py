@@ -87,14 +87,21 @@ OTHER_WORK = {
 
 @pytest.mark.parametrize("operator", [one for one in OPERATORS if one.name not in OTHER_WORK], ids=lambda one: one.name)
 def test_products_and_functions(operator: Operator) -> None:
-    """Behind another layer: as many multiplications and other operations as its module; sums have known gaps."""
+    """As the first layer and behind another: as many multiplications and other operations as its module; sums have
+    known gaps.
+    """
     import_torchvision()
     e = next(e for e in cases(operator) if e.geometry.c_in * e.geometry.c_out * e.geometry.p_out < 300_000)
     given = input_shape(e)
-    own, ran = (
-        training(e).backward,
-        training(Behind(build_layer(e, device="meta")), input=given[1:], batch=given[0]).backward,
-    )
-    # The trained factor before it has one product for each element of the input.
-    assert (own.muls, own.other) == (ran.muls - prod(given), ran.other)
-    assert own.adds <= ran.adds
+    for first in (True, False):
+        module = build_layer(e, device="meta")
+        own = training(e, first=first).backward
+        ran = training(module if first else Behind(module), input=given[1:], batch=given[0]).backward
+        # The trained factor before it has one product for each element of the input.
+        factor = 0 if first else prod(given)
+        advice = (
+            f"{'as the first layer' if first else 'behind another layer'} its backward pass has other element-wise "
+            "work than its parts; name both factors of a product in `after`, GIVEN for the input"
+        )
+        assert (own.muls, own.other) == (ran.muls - factor, ran.other), for_author(e.label(), advice)
+        assert own.adds <= ran.adds, for_author(e.label(), advice)
