@@ -81,7 +81,12 @@ _INSIDE = {
     "MultiheadAttention": ("F.linear", "linear"),
     "MultiheadAttention.products": ("F.scaled_dot_product_attention", "scaled_dot_product_attention"),
 }
-_OPERATORS = {"@": "matmul", "+": "add", "*": "mul", "mean": "mean", "softmax": "softmax", "sigmoid": "sigmoid"}
+_OPERATORS = {
+    "@": "matmul", "+": "add", "*": "mul", "/": "div", ">": "gt",
+    "mean": "mean", "sum": "sum", "amax": "amax", "exp": "exp", "pow": "pow", "vector_norm": "linalg_vector_norm",
+    "softmax": "softmax", "sigmoid": "sigmoid", "rfft2": "fft_rfft2", "irfft2": "fft_irfft2",
+    "expand": "expand", "index": "index", "flip": "flip",
+}  # fmt: skip
 
 
 def _table() -> dict[str, How]:
@@ -108,6 +113,10 @@ def _table() -> dict[str, How]:
     found["own RMSNorm"] = How("own RMSNorm", sizes=1)
     # Called as for one mean of each channel; torch then runs another kernel.
     found["AdaptiveAvgPool to cells"] = found["AdaptiveAvgPool"]
+    # Sums and differences of several tensors. extra: sums and changes of sign in its gradient.
+    found["+ and -"] = found["+"]._replace(sizes=2)
+    # A bias from which a tensor is subtracted.
+    found["own module, -"] = How("own module", operator="sub")
     found["own module, F.conv"] = How("own module", "F.conv", "_convolution")
     found["torch.bmm, complex"] = found["torch.bmm"]._replace(is_complex=True)
     for suffix, operator in (("", "upsample_nearest2d"), (", bilinear", "upsample_bilinear2d")):

@@ -19,7 +19,8 @@ from flopcalc.spec.operator import Derived, Evaluation, Named, Param
 class Cell(NamedTuple):
     """The element-wise kernels of one step, in slices of the hidden size, without the biases.
 
-    sums: of what the input and the state give to a gate; acts; products; updates: sums that make the new state.
+    sums: of what the input and the state give to a gate; acts; products; updates: sums that make the new state,
+    differences: of them those that subtract.
     sum_chain, product_chain: kernels among them that wait for one another. memories: states that are kept and are not
     the output. ends: the parts that end a step.
     """
@@ -28,6 +29,7 @@ class Cell(NamedTuple):
     acts: int
     products: int
     updates: int
+    differences: int
     sum_chain: int
     product_chain: int
     memories: int
@@ -36,10 +38,20 @@ class Cell(NamedTuple):
 
 # c = f c + i g; h = o tanh(c). All gates are summed at once; f c and i g do not wait for each other.
 LSTM = Cell(
-    sums=4, acts=5, products=3, updates=1, sum_chain=1, product_chain=2, memories=1, ends=("update", "projection")
+    sums=4,
+    acts=5,
+    products=3,
+    updates=1,
+    differences=0,
+    sum_chain=1,
+    product_chain=2,
+    memories=1,
+    ends=("update", "projection"),
 )
 # n = tanh(a + r b); h = n + z (h - n). The sums of r and z are two kernels.
-GRU = Cell(sums=2, acts=3, products=2, updates=3, sum_chain=2, product_chain=2, memories=0, ends=("update",))
+GRU = Cell(
+    sums=2, acts=3, products=2, updates=3, differences=1, sum_chain=2, product_chain=2, memories=0, ends=("update",)
+)
 
 
 def recurrent(
@@ -67,7 +79,8 @@ def recurrent(
     # In place, one gate after the other.
     yield parts.called("sigmoid", _elementwise("gates", "act", cell.acts * values, cell.acts * steps))
     yield _elementwise("products", "mul", cell.products * values, cell.product_chain * steps)
-    yield _elementwise("update", "add", cell.updates * values, cell.updates * steps)
+    update = _elementwise("update", "add", cell.updates * values, cell.updates * steps)
+    yield update._replace(call="+ and -", extra=(0, cell.differences * values))
     yield from parts.when(
         projected, lambda: (_matrices("projection", state, units * hidden, units, g, False)._replace(steps=steps),)
     )

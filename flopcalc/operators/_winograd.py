@@ -40,6 +40,11 @@ class Transform(NamedTuple):
         return sum(sum(map(is_product, _places(row))) + (row.factor != 1) for row in self.rows)
 
     @property
+    def signs(self) -> int:
+        """Subtractions: as many changes of sign in the gradient."""
+        return sum(coefficient == -1 and not first for row in self.rows for coefficient, first in _places(row))
+
+    @property
     def depth(self) -> int:
         """Kernels in a row, with the one that stacks the results."""
         return 1 + max(_depth(row) for row in self.rows)

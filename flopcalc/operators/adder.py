@@ -34,7 +34,8 @@ def formula(g: Geometry, bias: bool, no_bias: bool) -> Iterable[Part]:
     yield parts.called("own module", parts.distances("distance", inner, g.c_out, g.p_out))
     yield from parts.when(no_bias, lambda: (Part("negate", "other", other=size, reads=size, writes=size),))
     yield from parts.when(
-        bias, lambda: (Part("bias", "add", g.c_out, adds=size, reads=size + g.c_out, writes=size, call="own module"),)
+        bias,
+        lambda: (Part("bias", "add", g.c_out, adds=size, reads=size + g.c_out, writes=size, call="own module, -"),),
     )
 
 

@@ -54,7 +54,7 @@ def _positions(g: Geometry, window: Dim, norm: bool) -> Iterable[Part]:
     c, p = g.c_in, g.p_in
     ready = ("channel.scale",)
     yield Part("spatial.mean", "other", adds=c * p, other=p, reads=c * p, writes=p, after=ready, call="mean")
-    yield Part("spatial.max", "other", other=c * p, reads=c * p, writes=p, after=ready)
+    yield Part("spatial.max", "other", other=c * p, reads=c * p, writes=p, after=ready, call="amax")
     yield parts.copy("spatial.join", 2 * p, after=("spatial.mean", "spatial.max"))
     yield parts.conv("spatial.conv", 2, 1, window**2, p, p)
     yield from parts.when(norm, lambda: (parts.norm("spatial.norm", 1, p),))

@@ -31,10 +31,10 @@ def levels(rows: Dim, columns: Dim) -> Dim:
     return floor_log2(rows - 1) + floor_log2(columns - 1) + 2
 
 
-def _transform(name: str, maps: Dim, points: Dim, depth: Dim, reads: Dim, writes: Dim) -> Part:
+def _transform(name: str, maps: Dim, points: Dim, depth: Dim, reads: Dim, writes: Dim, call: str = "rfft2") -> Part:
     """A real transform of each map: half of 2 n log2 n muls and 3 n log2 n adds."""
     work = maps * points * depth
-    return Part(name, "other", adds=3 * work // 2, muls=work, reads=maps * reads, writes=maps * writes)
+    return Part(name, "other", adds=3 * work // 2, muls=work, reads=maps * reads, writes=maps * writes, call=call)
 
 
 def formula(g: Geometry, rows: Dim, columns: Dim, frequencies: Dim, depth: Dim, bias: bool) -> Iterable[Part]:
@@ -44,13 +44,14 @@ def formula(g: Geometry, rows: Dim, columns: Dim, frequencies: Dim, depth: Dim, 
     yield Part("pad", "move", reads=g.c_in * g.p_in, writes=maps_in * points, after=INPUT)
     yield _transform("spectrum", maps_in, points, depth, points, frequencies)
     # A convolution of networks is a correlation, so the filters are mirrored.
-    yield parts.copy("weights", pairs * g.area, after=NOTHING)._replace(params=pairs * g.area)
+    weights = parts.copy("weights", pairs * g.area, after=NOTHING)._replace(params=pairs * g.area)
+    yield parts.called("flip", weights)
     yield Part("weights.pad", "move", reads=pairs * g.area, writes=pairs * points, after=("weights",))
     spectra = _transform("weights.spectrum", pairs, points, depth, points, frequencies)
     yield spectra._replace(after=("weights.pad",))
     product = parts.matmul("products", g.c_out, g.c_in, g.batch, batch=frequencies)
     yield product._replace(macs=4 * product.macs, call="torch.bmm, complex", after=("spectrum", "weights.spectrum"))
-    yield _transform("inverse", maps_out, points, depth, frequencies, points)
+    yield _transform("inverse", maps_out, points, depth, frequencies, points, call="irfft2")
     size = g.c_out * g.p_out
     add = Part("bias", "add", g.c_out, adds=size, reads=size + g.c_out, writes=size)
     yield from parts.when(bias, lambda: (parts.called("own module", add),))

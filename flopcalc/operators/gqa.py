@@ -81,7 +81,7 @@ def formula(
     yield Part("scale", "mul", muls=inner * p, reads=inner * p, writes=inner * p)
     for name in ("key", "value"):
         yield parts.conv(name, c, shared_inner, 1, p, p, bias=bias, after=INPUT)
-        repeat = Part(f"{name}.repeat", "move", reads=shared_inner * p, writes=inner * p)
+        repeat = Part(f"{name}.repeat", "move", reads=shared_inner * p, writes=inner * p, call="expand")
         yield from parts.when(shares, lambda repeat=repeat: (repeat,))  # type: ignore[misc]
     yield Part(
         "scores",

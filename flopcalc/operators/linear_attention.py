@@ -33,12 +33,13 @@ def formula(g: Geometry, heads: Dim, width: Dim, tokens: Dim, bias: bool) -> Ite
     yield parts.conv("value", c, c, 1, p, p, bias=bias, after=INPUT)
     yield _product("context", width, tokens, width, maps, ("value", "key.one"))
     yield _product("mix", width, width, tokens, maps, ("context", "query.one"))
-    yield Part("sum", "other", adds=size, reads=size, writes=maps * width, after=("key.one",))
+    yield Part("sum", "other", adds=size, reads=size, writes=maps * width, after=("key.one",), call="sum")
     weights = maps * tokens
     yield _product("normaliser", 1, width, tokens, maps, ("sum", "query.one"))
     # A small number, so that nothing is divided by 0.
     yield Part("epsilon", "add", adds=weights, reads=weights, writes=weights)
-    yield Part("divide", "other", other=size, reads=size + weights, writes=size, after=("mix", "epsilon"))
+    quotient = Part("divide", "other", other=size, reads=size + weights, writes=size, after=("mix", "epsilon"))
+    yield parts.called("/", quotient)
     yield parts.conv("projection", c, g.c_out, 1, p, p, bias=bias)
 
 

@@ -27,9 +27,11 @@ def _scan(g: Geometry, inner: Dim, state: Dim) -> Iterable[Part]:
     """The recurrence h = exp(dt A) h + dt x B with y = C h, step by step; h has inner x state elements."""
     values, matrix = inner * g.p_out, inner * state
     size = values * state
-    yield Part("scan", "other", matrix, other=2 * matrix, reads=2 * matrix, writes=2 * matrix, after=NOTHING)
+    # The exponential of the matrix, with its sign changed.
+    rates = Part("scan", "other", matrix, other=2 * matrix, reads=2 * matrix, writes=2 * matrix, after=NOTHING)
+    yield rates._replace(call="exp", extra=(matrix,))
     yield Part("scan.decay", "mul", muls=size, reads=values + matrix, writes=size, after=("dt_proj.act", "scan"))
-    yield Part("scan.exp", "other", other=size, reads=size, writes=size)
+    yield Part("scan.exp", "other", other=size, reads=size, writes=size, call="exp")
     yield Part(
         "scan.drive",
         "mul",

@@ -33,14 +33,14 @@ def _sru(g: Geometry) -> Iterable[Part]:
     """Group norm, a gate from its scales, and the two parts of the input that the gate separates, crossed."""
     c, p, n = g.c_in, g.p_in, g.batch
     yield parts.called("GroupNorm", parts.layer_norm("sru.norm", c, p, after=INPUT))
-    total = Part("sru.weights", "other", adds=n * c, reads=c, writes=n, after=NOTHING)
+    total = Part("sru.weights", "other", adds=n * c, reads=c, writes=n, after=NOTHING, call="/")
     quotient = Part("sru.weights", "other", other=n * c, reads=c + n, writes=n * c)
     yield parts.chain("sru.weights", total, quotient)
     yield parts.scale("sru.scale", c, p, n, after=("sru.norm", "sru.weights"))
     yield parts.called("Sigmoid", parts.act("sru.gate", c, p))
-    yield Part("sru.mask", "other", other=c * p, reads=c * p, writes=c * p)
+    yield Part("sru.mask", "other", other=c * p, reads=c * p, writes=c * p, call=">")
     # 1 (0) for positions with much (little) information, the gate elsewhere; each part times the input.
-    yield parts.parallel(2, parts.copy("sru.fill", c * p, index=c * p))
+    yield parts.parallel(2, parts.copy("sru.fill", c * p, index=c * p, after=("sru.gate", "sru.mask")))
     yield parts.parallel(2, parts.scale("sru.separate", c, p, p, after=(GIVEN, "sru.fill")))
     yield parts.parallel(2, parts.add("sru.cross", exact_div(c, 2), p))
     yield parts.copy("sru.join", c * p)

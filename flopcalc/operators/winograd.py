@@ -40,6 +40,9 @@ def _along_both_axes(name: str, matrix: Transform, tiles: Dim, after: After = PR
         writes=(matrix.adds + stacked) * slices,
         steps=2 * matrix.depth,
         after=after,
+        call="+ and -",
+        # Each element gets the sum of the gradients of all terms that it is in.
+        extra=((matrix.adds + stacked - matrix.columns) * slices, matrix.signs * slices),
     )
     products = matrix.muls * slices
     yield Part(f"{name}.scale", "mul", muls=products, reads=products, writes=products, steps=0, after=(name,))

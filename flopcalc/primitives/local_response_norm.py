@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from flopcalc.cost import parts
 from flopcalc.cost.cost import Part
+from flopcalc.cost.parts import GIVEN
 from flopcalc.primitives.record import Primitive
 from flopcalc.primitives.shapes import Result, Shape, image, whole
 
@@ -19,13 +20,15 @@ def local_response_norm(shapes: Sequence[Shape], n: int, size: int = 5) -> Resul
     elements = c * p
     padded = (c + window - 1) * p
     kernels = (
-        Part("square", "mul", muls=elements, reads=2 * elements, writes=elements, call="Tensor.mul"),
+        Part(
+            "square", "mul", muls=elements, reads=2 * elements, writes=elements, after=(GIVEN, GIVEN), call="Tensor.mul"
+        ),
         Part("pad", "move", reads=elements, writes=padded),
         parts.avg_pool("mean", c, p, p, window)._replace(reads=padded, call="F.avg_pool"),
         Part("alpha", "mul", muls=elements, reads=elements, writes=elements, call="Tensor.mul"),
         Part("one", "add", adds=elements, reads=elements, writes=elements, call="Tensor.add"),
-        Part("power", "other", other=elements, reads=elements, writes=elements),
-        Part("divide", "other", other=elements, reads=2 * elements, writes=elements),
+        Part("power", "other", other=elements, reads=elements, writes=elements, call="pow"),
+        Part("divide", "other", other=elements, reads=2 * elements, writes=elements, after=(GIVEN, "power"), call="/"),
     )
     return (c, h, w), kernels
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from flopcalc.cost import parts
 from flopcalc.cost.cost import Part
+from flopcalc.cost.parts import NOTHING
 from flopcalc.primitives.record import Primitive, Settings
 from flopcalc.primitives.shapes import Result, Shape, ShapeError, text, whole
 
@@ -24,8 +25,9 @@ def roi_align(shapes: Sequence[Shape], n: int, boxes: int = 1, size: int = 7, sa
     table, out = 4 * points * cells * count, n * c * cells * count
     picked = n * c * table
     steps = [
-        parts.copy("pick", picked, index=2 * table),
-        Part("weigh", "mul", muls=picked, reads=picked + table, writes=picked),
+        parts.called("index", parts.copy("pick", picked, index=2 * table)),
+        # The weights follow from the boxes.
+        Part("weigh", "mul", muls=picked, reads=picked + table, writes=picked, after=("pick", *NOTHING)),
         Part("sum", "add", adds=picked, reads=picked, writes=out),
         Part("mean", "mul", muls=out, reads=out, writes=out),
     ]

@@ -5,6 +5,7 @@ from math import prod
 
 from flopcalc.cost import parts
 from flopcalc.cost.cost import Part
+from flopcalc.cost.parts import GIVEN
 from flopcalc.primitives.record import Primitive, Settings
 from flopcalc.primitives.shapes import Result, Shape, ShapeError, flag, one, text, two
 
@@ -48,9 +49,9 @@ def scalenorm(shapes: Sequence[Shape], n: int) -> Result:
     c, p = shape[0], n * prod(shape[1:])
     size = c * p
     kernels = (
-        Part("norm", "other", adds=size, muls=size, other=p, reads=size, writes=p),
+        Part("norm", "other", adds=size, muls=size, other=p, reads=size, writes=p, call="vector_norm"),
         Part("factor", "mul", muls=p, reads=p, writes=p),
-        Part("divide", "other", other=size, reads=size + p, writes=size),
+        Part("divide", "other", other=size, reads=size + p, writes=size, after=(GIVEN, "factor"), call="/"),
         Part("scale", "mul", params=1, muls=size, reads=size + 1, writes=size),
     )
     return shape, kernels

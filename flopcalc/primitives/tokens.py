@@ -67,12 +67,16 @@ def dot_product_attention(shapes: Sequence[Shape], n: int, heads: int = 1, kv_he
     out = (count * deep, *query[1:])
     return out, (
         Part("scale", "mul", muls=q, reads=q, writes=q, after=("input0",)),
-        Part("keys", "move", reads=n * key[0] * keys, writes=n * count * width * keys, after=("input1",)),
-        Part("values", "move", reads=n * value[0] * keys, writes=n * count * deep * keys, after=(last,)),
+        _by_head("keys", n * key[0] * keys, n * count * width * keys, "input1"),
+        _by_head("values", n * value[0] * keys, n * count * deep * keys, last),
         parts.called("torch.bmm", parts.matmul("scores", queries, width, keys, n * count, after=("scale", "keys"))),
         parts.softmax("softmax", scores),
         parts.called("torch.bmm", parts.matmul("mix", deep, keys, queries, n * count, after=("softmax", "values"))),
     )
+
+
+def _by_head(name: str, reads: int, writes: int, source: str) -> Part:
+    return Part(name, "move", reads=reads, writes=writes, after=(source,), call="expand")
 
 
 def _positions(shape: Shape, name: str) -> int:

@@ -6,11 +6,11 @@ from itertools import chain
 from math import prod
 from typing import Any, NamedTuple
 
-from flopcalc.analysis.training.rules import DEFORMABLE, WEIGHTED, Wanted, backward, in_training
-from flopcalc.analysis.training.special import makers, makes_weights, shares
+from flopcalc.analysis.training.rules import DEFORMABLE, WEIGHTED, Wanted, backward, in_training, is_comparison
+from flopcalc.analysis.training.special import makes_weights, readers, shares
 from flopcalc.cost.arith import Dim, highest, minimum
 from flopcalc.cost.calls import how
-from flopcalc.cost.cost import Part, Parts
+from flopcalc.cost.cost import PREVIOUS, Part, Parts
 from flopcalc.networks.counted import labelled
 from flopcalc.networks.network import INPUT, Gradients, Layer, Network, numbered
 from flopcalc.networks.neutral import NEUTRAL
@@ -109,18 +109,18 @@ def _of_layer(layer: Layer, batch: int, given: Sequence[_Source], frozen: bool) 
     macs_of_inputs: Any = 0
     macs_of_weights: Any = 0
     previous: tuple[str, ...] = ()
-    making, share = makers(parts), shares(layer)
+    reading, share = readers(layer, parts), shares(layer)
     found: list[Part] = []
     for part in parts:
         names = previous if part.after is None else part.after
         # A part that an option left out is not waited for; the weights that it would make are not there.
         known = {name: ends.get(name, whole) for name in names if name in ends or not makes_weights(name)}
         known = known or {"input": whole}
-        trained = not frozen and (_is_trained(part) or part.name in making)
+        trained = not frozen and (_is_trained(part) or part.name in reading)
         wanted = _wanted(part, known, trained, ready)
         if part.work == "conv" and any(map(makes_weights, known)):
             wanted = wanted._replace(read=_computed([one for one in parts if one.name in known]))
-        if part.name in share and (trained or ready):
+        if part.name in share and wanted.total:
             one = share[part.name]
             wanted = Wanted(1, trained, (one.part, one.whole) if one.always or not ready else None, int(trained))
         if layer.kind == "dropout" and wanted.data:
@@ -132,12 +132,33 @@ def _of_layer(layer: Layer, batch: int, given: Sequence[_Source], frozen: bool) 
             macs_of_weights = macs_of_weights + of_weights
             macs_of_inputs = macs_of_inputs + sum(one.macs for one in made) - of_weights
         before = _together(known.values())
-        ends[part.name] = before._replace(wanted=before.wanted or trained)
+        ends[part.name] = before._replace(wanted=(before.wanted or trained) and not is_comparison(part))
         previous = (part.name,)
     output = _together(ends[part.name] for part in parts)
+    found = [*_sums_of_inputs(layer, batch, given, parts), *found]
     # From the last to the first, as they run.
     backwards = tuple(reversed([part._replace(after=None) for part in found]))
     return _LayerPasses(parts, backwards, output, Gradients(macs_of_inputs, macs_of_weights))
+
+
+def _sums_of_inputs(layer: Layer, batch: int, given: Sequence[_Source], parts: Parts) -> Iterable[Part]:
+    """The sums of the gradients that several parts give to an input.
+
+    Parts of an operator may read halves of it, and those of a layer on two grids read one of them.
+    """
+    if layer.evaluation is not None or layer.low:
+        return
+    for index, shape in enumerate((layer.in_shape, *layer.further)[: len(given)]):
+        times = sum(_times_read(part, place, index) for place, part in enumerate(parts)) - 1
+        if given[index].wanted and times > 0:
+            size = times * batch * prod(shape)
+            yield Part(f"input{index}.sum", "add", adds=size, reads=2 * size, writes=size)
+
+
+def _times_read(part: Part, place: int, index: int) -> int:
+    if part.after is PREVIOUS:
+        return int(place == 0)
+    return part.after.count(f"input{index}") or int(not part.after)
 
 
 def _together(sources: Iterable[_Source]) -> _Source:

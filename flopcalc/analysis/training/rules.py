@@ -54,9 +54,14 @@ def _is_constant(part: Part) -> bool:
     return part.call.startswith("BatchNorm") and part.call.endswith("without affine")
 
 
+def is_comparison(part: Part) -> bool:
+    """Whether a part gives truth values, through which no gradient passes."""
+    return part.work == "other" and how(part).operator == "gt"
+
+
 def backward(part: Part, wanted: Wanted) -> Parts:
     """The parts of the backward pass of a part; none where no gradient is wanted, or where it is passed on as it is."""
-    if not wanted.total:
+    if not wanted.total or is_comparison(part):
         return ()
     if part.work in ("conv", "linear", "mixed"):
         found = tuple(_of_weighted(part, wanted))
@@ -160,7 +165,8 @@ def _of_product(part: Part, wanted: Wanted) -> tuple[Dim, Dim, Dim]:
     if type(part.params) is not int or part.params:
         return trained * size, (trained + data) * size, 0
     repeated = minimum(1, highest([0, 2 * size - part.reads]))
-    return repeated * size, 2 * size, 0
+    second = size if wanted.share is None else exact_div(size * wanted.share[0], wanted.share[1])
+    return repeated * size, size + second, 0
 
 
 def _of_one_factor(part: Part, of_large: bool) -> Part:
@@ -224,11 +230,15 @@ def _elementwise(part: Part, wanted: Wanted) -> tuple[Dim, Dim, Dim]:
         case "norm" | "layernorm":
             return _of_norm(part, wanted)
         case "softmax":
-            return 2 * size, 2 * size, 0
+            # In the forward pass an exponential and a division for each element; the part may also copy them.
+            return part.other, part.other, 0
         case "act":
             return trained * size, 0, part.other * int(bool(wanted.data or wanted.weights))
+        case "add" if part.call == "+ and -":
+            sums, signs = part.extra
+            return sums, 0, signs
         case "add":
-            return trained * size, 0, 0
+            return trained * size, 0, size if how(part).operator == "sub" and wanted.data else 0
         case "mul":
             return _of_product(part, wanted)
         case "maxpool":
@@ -242,12 +252,60 @@ def _elementwise(part: Part, wanted: Wanted) -> tuple[Dim, Dim, Dim]:
             steps = exact_div(part.adds, 2)
             return 2 * steps * wanted.total, steps * wanted.total, 0
         case "move":
-            # Nearest upsampling adds each gradient to that of the element that was copied.
-            copied = how(part).operator == "upsample_nearest2d"
             # Trained values are gathered or repeated; put beside a layer's input, as a class token, without its values.
             own = size - (part.reads - part.params) if trained and part.after is PREVIOUS else size
-            return trained * own + copied * size, 0, 0
-        case "other" if how(part).operator == "upsample_bilinear2d":
-            # Each gradient is added to those of all four taps: four sums, and three in the forward pass.
-            return part.muls, part.muls, 0
+            if how(part).operator == "flip":
+                own = 0
+            return trained * own + _copied(part), 0, 0
+        case "other":
+            return _of_function(part)
     return part.adds, part.muls, part.other
+
+
+def _copied(part: Part) -> Dim:
+    """Where elements are copied several times, each gradient is added to that of the element."""
+    match how(part).operator:
+        case "upsample_nearest2d" | "index":
+            return part.writes
+        case "expand":
+            return minimum(1, part.writes - part.reads) * part.writes
+    return 0
+
+
+def _of_function(part: Part) -> tuple[Dim, Dim, Dim]:
+    """Of a function whose kernels are named by the operator that runs in the forward pass."""
+    adds, muls, other, size = part.adds, part.muls, part.other, part.writes
+    match how(part).operator:
+        case "upsample_bilinear2d":
+            # Each gradient is added to those of all four taps: four sums, and three in the forward pass.
+            return muls, muls, 0
+        case "sum":
+            return 0, 0, 0
+        case "mean":
+            # It is handed out, and divided.
+            return 0, 0, adds
+        case "amax":
+            # The elements that are equal to the maximum, their number, the share of one, and each of them times it.
+            return other, other, other + size
+        case "exp":
+            # Times the result. extra: elements whose sign changes after that.
+            signs = sum(part.extra)
+            return 0, other - signs, signs
+        case "pow":
+            # Times the exponent, times a power.
+            return 0, 2 * other, other
+        case "linalg_vector_norm":
+            # Of each vector: its direction, but 0 where the norm is 0, times the gradient.
+            return 0, adds, adds + size
+        case "div":
+            # Over the divisor; and the quotient, computed again, over the divisor, with another sign, times the
+            # gradient, summed where the divisor is repeated.
+            repeated = minimum(1, highest([0, 2 * other - part.reads]))
+            return repeated * other, other, 4 * other
+        case "fft_rfft2":
+            # A transform of complex numbers, of all frequencies.
+            return 2 * adds, 2 * muls, 0
+        case "fft_irfft2":
+            # A transform of real numbers; those frequencies are doubled that stand for two.
+            return adds, muls + 2 * (size - part.reads), 0
+    return adds, muls, other

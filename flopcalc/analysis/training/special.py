@@ -21,6 +21,8 @@ class Share(NamedTuple):
     always: bool = False
 
 
+# By operator, parts that read the weights of a part that they do not wait for: the scales of a norm over their sum.
+_READERS = {"scconv": ("sru.weights",)}
 # Parts whose results are the weights of a convolution, by the beginnings of their names.
 _MAKERS = ("aggregation", "filters", "spread")
 
@@ -30,10 +32,11 @@ def makes_weights(name: str) -> bool:
     return name.startswith(_MAKERS)
 
 
-def makers(parts: Parts) -> frozenset[str]:
-    """The parts that make the weights of a convolution of the layer."""
+def readers(layer: Layer, parts: Parts) -> frozenset[str]:
+    """The parts that compute with weights of another part: those that make the weights of a convolution, and others."""
+    others = _READERS.get(layer.evaluation.operator.name, ()) if layer.evaluation is not None else ()
     used = any(part.work == "conv" and makes_weights(name) for part in parts for name in part.after or ())
-    return frozenset(part.name for part in parts if makes_weights(part.name)) if used else frozenset()
+    return frozenset(part.name for part in parts if part.name in others or (used and makes_weights(part.name)))
 
 
 def shares(layer: Layer) -> Mapping[str, Share]:
@@ -60,9 +63,21 @@ def _recurrent(evaluation: Evaluation) -> Mapping[str, Share]:
     return {"input": Share(deeper, g.c_in + deeper), "hidden": Share(g.w_out - 1, g.w_out, always=True)}
 
 
+def _lstm(evaluation: Evaluation) -> Mapping[str, Share]:
+    # One of three products is that with the state, whose first value is a constant.
+    steps = evaluation.geometry.w_out
+    return {**_recurrent(evaluation), "products": Share(3 * steps - 1, 3 * steps, always=True)}
+
+
+def _scan(evaluation: Evaluation) -> Mapping[str, Share]:
+    steps = evaluation.geometry.w_out
+    return {"scan.keep": Share(steps - 1, steps, always=True)}
+
+
 _SHARES: Mapping[str, Callable[[Evaluation], Mapping[str, Share]]] = {
     "sic": _stages,
     "criss_cross": _rounds,
-    "lstm": _recurrent,
+    "lstm": _lstm,
     "gru": _recurrent,
+    "mamba": _scan,
 }

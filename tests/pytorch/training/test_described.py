@@ -53,22 +53,29 @@ SINGLE = (
     "relu", "hardswish", "gelu", "prelu", "softmax", "layer_scale", "channel_bias", "global_avgpool", "channel_shuffle",
     "{op: maxpool, k: 3, stride: 2, padding: 1}", "{op: avgpool, k: 3, stride: 2, ceil: true}",
     "{op: adaptive_avgpool, size: 3}", "{op: adaptive_avgpool, size: 4}", "{op: upsample, scale: 2}",
-    "{op: upsample_bilinear, scale: 2}", "{op: pad, amount: 1}", "{op: roll, by: 1}", "{op: pixel_shuffle, scale: 2}",
+    "{op: upsample_bilinear, scale: 2}", "{op: roi_align, boxes: 5, size: 3}", "{op: pad, amount: 1}",
+    "{op: instancenorm, affine: true}", "{op: roll, by: 1}", "{op: pixel_shuffle, scale: 2}",
 )  # fmt: skip
 JOINED = ("add", "mul", "concat", "matmul", "{op: matmul, scaled: true}")
+# Layers with parts that read the same input.
+SEVERAL_TIMES = ("local_response_norm", "{op: local_response_norm, size: 2}", "scalenorm")
 TOKENS = ("class_token", "position_embedding", "take_token", "transpose", "layernorm")
 MAP = "  - conv: {op: pointwise, out: 8}\n"
 OTHER = "  - other: {op: pointwise, out: 8, from: input}\n"
+FEW = "  - few: {op: pointwise, out: 4, from: input}\n"
 POOLED = "  - pool: {op: global_avgpool, from: input}\n  - other: {op: pointwise, out: 8}\n"
 POOLED_INPUT = "  - other: {op: global_avgpool, from: input}\n"
 LAYERS = {
-    **{one: MAP + f"  - it: {one}\n" for one in SINGLE},
+    **{one: MAP + f"  - it: {one}\n" for one in (*SINGLE, *SEVERAL_TIMES)},
     **{f"{one} of tokens": MAP + f"  - tokens: to_tokens\n  - it: {one}\n" for one in TOKENS},
     **{
         f"{one} of {pair}": f"{MAP}{OTHER}  - it: {{op: {one.strip('{}').removeprefix('op: ')}, from: [{pair}]}}\n"
         for one in JOINED
         for pair in ("conv, other", "conv, input", "input, conv")
     },
+    "attention": f"{MAP}{OTHER}  - it: {{op: dot_product_attention, from: [conv, other], heads: 2}}\n",
+    "attention of shared heads": f"{MAP}{FEW}  - it: {{op: dot_product_attention, from: [conv, few], heads: 4, "
+    "kv_heads: 2}\n",
     "mul of a map and a factor": f"{MAP}{POOLED}  - it: {{op: mul, from: [conv, other]}}\n",
     "mul of a map and a constant factor": f"{MAP}{POOLED_INPUT}  - it: {{op: mul, from: [other, conv]}}\n",
     "mul of the input and a factor": f"{MAP}{POOLED}  - it: {{op: mul, from: [input, other]}}\n",
