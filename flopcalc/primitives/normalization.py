@@ -95,7 +95,7 @@ def dropout(shapes: Sequence[Shape], n: int) -> Result:
 NORMALIZATION = (
     Primitive(
         "batchnorm",
-        "batch normalization; `frozen: true`: scale and shift are constants, not parameters; "
+        "batch normalization; `frozen: true`: scale, shift and statistics are constants, also in training; "
         "`per_map`: this number of neighbouring channels shares one scale and shift",
         batchnorm,
         "flopcalc.pytorch.layers._primitives.batch_norm",

@@ -5,6 +5,7 @@ from math import prod
 from typing import NamedTuple
 
 from flopcalc.analysis.memory.parts import as_computed, kept, last_readers
+from flopcalc.cost.calls import how
 from flopcalc.cost.cost import Part
 from flopcalc.networks.allocator import BLOCK, blocks
 from flopcalc.networks.dataflow import Dataflow, Peak, Step, as_moments
@@ -59,16 +60,17 @@ class Weights(NamedTuple):
 
 
 def weights(network: Network, element: int) -> Weights:
-    """Of all layers. A batch norm has a mean, a variance and a counter as buffers."""
+    """Of all layers. A batch norm has a mean, a variance and a counter as buffers; other norms have none."""
     params = buffers = in_blocks = 0
     for layer in network.layers:
         for part in layer.cost.parts:
             size = part.params * element
             params += size
-            if part.work == "norm":
-                # Scale, shift, mean and variance, and the counter of 8 bytes.
-                buffers += size + _COUNTER
-                in_blocks += 4 * blocks(size // 2) + blocks(_COUNTER)
+            if part.work == "norm" and how(part).module.startswith("BatchNorm"):
+                # Scale and shift unless it is frozen, mean and variance, and the counter of 8 bytes.
+                statistics = (part.reads - part.writes - part.params) * element
+                buffers += statistics + _COUNTER
+                in_blocks += 2 * blocks(size // 2) + 2 * blocks(statistics // 2) + blocks(_COUNTER)
             elif size:
                 has_bias = part.adds and part.work in ("conv", "linear")
                 in_blocks += blocks(size) + (BLOCK if has_bias else 0)

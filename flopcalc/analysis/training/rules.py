@@ -252,24 +252,23 @@ def _elementwise(part: Part, wanted: Wanted) -> tuple[Dim, Dim, Dim]:
             steps = exact_div(part.adds, 2)
             return 2 * steps * wanted.total, steps * wanted.total, 0
         case "move":
-            # Trained values are gathered or repeated; put beside a layer's input, as a class token, without its values.
-            own = size - (part.reads - part.params) if trained and part.after is PREVIOUS else size
-            if how(part).operator == "flip":
-                own = 0
-            return trained * own + _copied(part), 0, 0
+            return _copied(part, trained), 0, 0
         case "other":
             return _of_function(part)
     return part.adds, part.muls, part.other
 
 
-def _copied(part: Part) -> Dim:
+def _copied(part: Part, trained: int) -> Dim:
     """Where elements are copied several times, each gradient is added to that of the element."""
     match how(part).operator:
         case "upsample_nearest2d" | "index":
             return part.writes
         case "expand":
             return minimum(1, part.writes - part.reads) * part.writes
-    return 0
+        case "flip":
+            return 0
+    # Trained values are gathered or repeated; put beside a layer's input, as a class token, without its values.
+    return trained * (part.writes - (part.reads - part.params if part.after is PREVIOUS else 0))
 
 
 def _of_function(part: Part) -> tuple[Dim, Dim, Dim]:

@@ -69,11 +69,22 @@ class BatchNormOfMaps(nn.BatchNorm2d):
 
 
 def batch_norm(channels: int, axes: int, per_map: int, affine: bool, **factory: Any) -> nn.Module:
-    """The batch normalization of inputs with `axes` axes after the channels; `channels` scales and shifts."""
-    if per_map != 1:
-        return BatchNormOfMaps(channels, per_map, affine=affine, **factory)
+    """The batch normalization of inputs with `axes` axes after the channels; `channels` scales and shifts.
+
+    Without them it is frozen: torch's own module, which stays in evaluation mode, so that its statistics are constants.
+    """
     kinds = {0: nn.BatchNorm1d, 3: nn.BatchNorm3d}
-    return kinds.get(axes, nn.BatchNorm2d)(channels, affine=affine, **factory)
+    kind = kinds.get(axes, nn.BatchNorm2d) if per_map == 1 else partial(BatchNormOfMaps, per_map=per_map)
+    norm: nn.Module = kind(channels, affine=affine, **factory)
+    if not affine:
+        norm.train = partial(_stay_in_evaluation, norm)  # type: ignore[method-assign]
+        norm.train()
+    return norm
+
+
+def _stay_in_evaluation(norm: nn.Module, mode: bool = True) -> nn.Module:
+    norm.training = False
+    return norm
 
 
 class MeanOfMaps(nn.AdaptiveAvgPool2d):

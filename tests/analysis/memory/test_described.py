@@ -57,6 +57,20 @@ def test_a_chain_by_hand(write_network: WriteNetwork) -> None:
     assert found.peak == 512 * (1 + 5 + 2 + 2 + 2 + 2) + 3 * MAP
 
 
+@pytest.mark.parametrize(
+    "norm",
+    ["batchnorm", "{op: batchnorm, frozen: true}", "instancenorm", "{op: instancenorm, affine: true}", "layernorm"],
+)
+def test_buffers_of_norms(norm: str, write_network: WriteNetwork) -> None:
+    """Only a batch norm has them, also a frozen one; those of the module that is built."""
+    pytest.importorskip("torch")
+    from flopcalc.pytorch import build_network
+
+    path = write_network(f"input: [8, 5, 5]\nlayers:\n  - norm: {norm}\n")
+    module = build_network(flopcalc.network(path))
+    assert memory(path).buffers == sum(one.numel() * one.element_size() for one in module.buffers())
+
+
 def test_resnet50_has_both_figures() -> None:
     """A map of 256 x 56 x 56 three times, the block's input, and 512 numbers of the norm; without the norm a sum."""
     wide, narrow = 256 * 56 * 56, 64 * 56 * 56

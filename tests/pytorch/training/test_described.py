@@ -1,6 +1,7 @@
 """The training of described layers against that of the modules that are built of them, kind by kind."""
 
 from collections.abc import Sequence
+from copy import deepcopy
 
 import pytest
 
@@ -23,6 +24,8 @@ from flopcalc.pytorch.layers import input_shape
     "norm",
     [
         "batchnorm",
+        "{op: batchnorm, frozen: true}",
+        "{op: batchnorm, frozen: true, per_map: 2}",
         "layernorm",
         "{op: groupnorm, groups: 2}",
         "instancenorm",
@@ -37,6 +40,21 @@ def test_norms_compute_what_is_wanted(norm: str, frozen: str, write_network: Wri
         network(write_network(text), batch=2), frozen, "norm", ("adds", "muls", "other", "writes")
     )
     assert described == ran
+
+
+@pytest.mark.parametrize("settings", ["", ", per_map: 2"])
+def test_a_frozen_norm_has_constants(settings: str, write_network: WriteNetwork) -> None:
+    """In training mode, and in a copy, it neither computes statistics nor changes them; the cost says the same."""
+    text = f"input: [4, 5, 3]\nlayers:\n  - norm: {{op: batchnorm, frozen: true{settings}}}\n"
+    net = network(write_network(text), batch=2)
+    module = deepcopy(build_network(net)).train()
+    x = 3 * torch.randn(2, 4, 5, 3) + 1
+    # The mean is 0, and the variance 1.
+    assert torch.allclose(module(x), x, atol=1e-4)
+    assert not module.get_submodule("norm").training
+    assert not list(module.parameters())
+    forward, ran = training(net).forward, training(module, input=(4, 5, 3), batch=2).forward
+    assert (forward.adds, forward.muls) == (ran.adds, ran.muls) == (2 * 4 * 15, 2 * 4 * 15)
 
 
 def _both_ways(net: Network, frozen: str, name: str, kinds: Sequence[str]) -> list[list[int]]:
