@@ -168,8 +168,10 @@ def diff_record(first: Record, second: Record, convention: Convention) -> Record
 
 
 def _side(record: Record) -> Record:
-    # How a model was counted; the notes on a description or a convention are for those who look at it alone.
-    return {**{key: record[key] for key in _OF_NETWORK}, "notes": record["notes"] if record.get("modules") else []}
+    # How a model was counted, and what became of a replacement (not in records of older versions); the notes on a
+    # description or a convention are for those who look at it alone.
+    notes = record["notes"] if record.get("modules") else record.get("replace_notes", [])
+    return {**{key: record[key] for key in _OF_NETWORK}, "replaced": record.get("replaced", 0), "notes": notes}
 
 
 def match_row(match: Match) -> Record:

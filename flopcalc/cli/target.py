@@ -82,9 +82,9 @@ def note_uncounted(uncounted: list[dict[str, Any]], fmt: str) -> None:
 
 
 def note_remarks(record: dict[str, Any], fmt: str) -> None:
-    """Write to stderr what a reader of a counted model must know, where the format has no place for notes."""
-    if record["modules"] and fmt == "csv":
-        for note in record["notes"]:
+    """Write to stderr what a reader must know of a counted model or a replacement, where the format has no place."""
+    if fmt == "csv":
+        for note in record["notes" if record["modules"] else "replace_notes"]:
             click.echo(f"note: {note}", err=True)
 
 

@@ -76,7 +76,7 @@ def _expressions(symbolic: dict[str, Any]) -> Iterator[Table | Facts | Lines]:
 
 def _description(side: dict[str, Any]) -> str:
     batch = f", batch {side['batch']}" if side["batch"] != 1 else ""
-    replaced = f", replaced by {side['replace']}" if side["replace"] else ""
+    replaced = f", {'' if side['replaced'] else 'nothing '}replaced by {side['replace']}" if side["replace"] else ""
     return f"{side['title']}, input {', '.join(side['inputs'])}{batch}{replaced}"
 
 

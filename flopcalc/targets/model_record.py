@@ -49,6 +49,7 @@ def model_record(
         "replaced": len(replacement.replaced) if replacement else 0,
         "replaced_layers": list(replacement.replaced) if replacement else [],
         "replaced_by": dict(replacement.replaced_by) if replacement else {},
+        "replace_notes": list(replacement.notes) if replacement else [],
         "skipped": [{"name": name, "reason": reason} for name, reason in replacement.skipped] if replacement else [],
         "layers": layers,
         "modules": [_module(name, one) for name, one in network.modules.items()],

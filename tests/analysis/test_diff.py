@@ -222,6 +222,19 @@ def test_the_table(run: Runner) -> None:
     assert (same.code, "equal, layer by layer" in same.out) == (0, True)
 
 
+def test_a_replacement_that_replaces_nothing(run: Runner) -> None:
+    """It is said so, in the table and where a format has no notes; so is what became of biases."""
+    note = "nothing was replaced: no convolution of vit_b_16 was taken by spconv"
+    done = run("diff", "vit_b_16", "vit_b_16 --replace spconv")
+    assert "| equal, layer by layer" in done.out
+    assert "nothing replaced by spconv" in done.out
+    assert f"Notes on B\n  - {note}\n" in done.out
+    assert run("diff", "vit_b_16", "vit_b_16 --replace spconv", "--format", "csv").err == f"note: {note}\n"
+    data = json.loads(run("diff", "vgg11", "vgg11 --replace ghost", "--format", "json").out)
+    assert data["b"]["replaced"] == data["counts"]["changed"]
+    assert any("bias" in text for text in data["b"]["notes"])
+
+
 @pytest.mark.parametrize("fmt", ["markdown", "latex", "html", "csv"])
 def test_formats(fmt: str, run: Runner, tmp_path: Path) -> None:
     """Each shows the layer that changed; files too."""
