@@ -6,10 +6,12 @@ as they are, no filter and no hook runs, and nothing is fetched. The contents ar
 """
 
 import os
+import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from types import MappingProxyType
 from typing import IO, NamedTuple
 
 from flopcalc.errors import ExitCode, FlopcalcError, clip, reason
@@ -17,6 +19,7 @@ from flopcalc.errors import ExitCode, FlopcalcError, clip, reason
 # Larger files hold weights and data, which no cost depends on.
 LARGEST = 50_000_000
 _CHUNK = 1 << 20
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 _LINK, _SUBMODULE = "120000", "160000"
 _QUIET = {
     # No lock, not even to refresh the index; no question; no object from a server.
@@ -31,7 +34,8 @@ class Revision(NamedTuple):
     """A revision whose files are in a folder. name: as the user gave it. commit: the full hash.
 
     top: the root of the repository, as a real path; files: the folder with the files of the revision.
-    changed: whether the working tree differs from its last commit. missing: submodules that are not there.
+    changed: whether the working tree differs from its last commit. missing: submodules that are not there. renamed: for
+    files that have another path now, by that path, the path that they had; they are in the folder under both.
     """
 
     name: str
@@ -40,6 +44,7 @@ class Revision(NamedTuple):
     files: str
     changed: bool
     missing: tuple[str, ...] = ()
+    renamed: Mapping[str, str] = _NOTHING
 
     @property
     def label(self) -> str:
@@ -82,11 +87,12 @@ def revision(name: str, folder: str) -> Iterator[Revision]:
         files = os.path.join(os.path.realpath(temporary), "files")
         try:
             missing = tuple(_write(top, commit, files))
+            renamed = dict(_also_renamed(top, commit, files))
         except OSError as error:
             why = f"cannot write the files of {clip(name)} to a temporary folder: {error.strerror or reason(error)}"
             hint = "make room there, or name another folder in the environment variable TMPDIR"
             raise FlopcalcError("unwritable-file", why, hint) from None
-        yield Revision(name, commit, top, files, _changed(top), missing)
+        yield Revision(name, commit, top, files, _changed(top), missing, renamed)
 
 
 def _top(folder: str) -> str:
@@ -187,6 +193,22 @@ def _entries(top: str, commit: str) -> Iterator[_Entry]:
             text = os.fsdecode(path)
             if _is_safe(text):
                 yield _Entry(mode, name, 0 if size == "-" else int(size), text)
+
+
+def _also_renamed(top: str, commit: str, folder: str) -> Iterator[tuple[str, str]]:
+    """Copy files that were renamed since the commit to their present paths. Yields the present and the old path."""
+    # The index is compared, with what is staged: for files of the working tree git would run filters.
+    asked = ["diff-index", "--cached", "-r", "-M", "--diff-filter=R", "--name-status", "-z", commit, "--"]
+    pieces = [os.fsdecode(one) for one in _git(asked, top).stdout.split(b"\0")]
+    for old, new in zip(pieces[1::3], pieces[2::3], strict=False):
+        source, target = os.path.join(folder, old), os.path.join(folder, new)
+        # On a file system that ignores case, the present path may be that of the old file.
+        if os.path.isfile(source) and not os.path.lexists(target) and _is_safe(new):
+            # A file of the revision may have the name of what is a folder now.
+            with suppress(FileExistsError, NotADirectoryError):
+                os.makedirs(os.path.dirname(target), exist_ok=True)
+                shutil.copyfile(source, target, follow_symlinks=False)
+                yield new, old
 
 
 def _is_safe(path: str) -> bool:

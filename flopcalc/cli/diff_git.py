@@ -1,12 +1,12 @@
 """`flopcalc diff --git`: targets in the working tree, compared with the same targets at another revision."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from flopcalc.analysis.diff import diff_record
 from flopcalc.budget.default_file import default_file
-from flopcalc.budget.git import Revision, revision
+from flopcalc.budget.git import Revision, relative, revision
 from flopcalc.catalog import lookup
 from flopcalc.cli.git_revision import asked
 from flopcalc.cli.git_sides import models
@@ -55,13 +55,15 @@ def compared(
         with progress_bar("the working tree"):
             now = models(request)
         with progress_bar(found.label):
-            before = asked(found, ".", request)
+            earlier = names and [*names, *(_earlier(one, found) for one in names)]
+            before = asked(found, ".", {**request, "names": earlier})
         pairs = [(text, one, other) for text, one, other in zip(texts, before["texts"], now["texts"], strict=True)]
-        pairs += [(one, before["names"][one], now["names"][one]) for one in now["names"] if one in before["names"]]
+        was = {one: _name_before(one, before["names"], now["names"], found) for one in now["names"]}
+        pairs += [(one, before["names"][was[one]], now["names"][one]) for one in was if was[one] in before["names"]]
         if names is not None:
-            _check_names(names, before, file, found)
-        new = [one for one in now["names"] if one not in before["names"]]
-        gone = [one for one in before["names"] if one not in now["names"]]
+            _check_names(names, was, before, file, found)
+        new = [one for one in was if was[one] not in before["names"]]
+        gone = [one for one in before["names"] if one not in was.values()] if names is None else []
         records = [_record(*pair, found, chosen) for pair in pairs]
         data = {
             "schema": SCHEMA,
@@ -124,6 +126,21 @@ def _check_is_there(text: str, found: Revision) -> None:
         raise FlopcalcError("not-at-revision", why, hint)
 
 
+def _earlier(text: str, found: Revision) -> str:
+    """A target with the path that its file had at the revision, where that was another one."""
+    path = text.partition(":")[0].partition(" ")[0]
+    old = found.renamed.get(_relative(path, found)) if relative(path, found.top) is not None else None
+    if old is None:
+        return text
+    return os.path.relpath(os.path.join(found.top, old), os.path.realpath(".")) + text[len(path) :]
+
+
+def _name_before(name: str, before: Collection[str], now: Collection[str], found: Revision) -> str:
+    """The name that a target of the file had: that of its file, if it was renamed."""
+    old = _earlier(name, found)
+    return name if name in before or old in now else old
+
+
 def _relative(path: str, found: Revision) -> str:
     return os.path.relpath(found.path(path), found.files)
 
@@ -137,10 +154,12 @@ def _check_is_no_shipped_name(name: str) -> None:
     raise unknown_name("target", name, shipped, hint)
 
 
-def _check_names(names: Sequence[str], before: Mapping[str, Any], file: str | None, found: Revision) -> None:
+def _check_names(
+    names: Sequence[str], was: Mapping[str, str], before: Mapping[str, Any], file: str | None, found: Revision
+) -> None:
     """Raise FlopcalcError (not-at-revision) for a target that the file did not have."""
     for one in names:
-        if one not in before["names"]:
+        if was[one] not in before["names"]:
             why = f"{file} has no target {clip(one)} at {found.label}"
             hint = "name a later revision, or the file of the target; without targets, new ones are listed"
             raise FlopcalcError("not-at-revision", why, hint)
@@ -151,9 +170,14 @@ def _record(
 ) -> dict[str, Any]:
     record = diff_record(before, now, chosen)
     record["target"] = name
-    record["a"]["target"] = f"{name} at {found.label}"
-    record["b"]["target"] = "now, with changes that are not committed" if found.changed else "now"
+    old = _earlier(name, found)
+    record["a"]["target"] = f"{old} at {found.label}"
+    record["b"]["target"] = f"{'' if old == name else f'{name} '}{_now(found)}"
     return record
+
+
+def _now(found: Revision) -> str:
+    return "now, with changes that are not committed" if found.changed else "now"
 
 
 def _document(
@@ -185,9 +209,8 @@ def _document(
         if data[key]:
             blocks.append(Lines(text, data[key]))
     many = "1 target" if len(records) == 1 else f"{len(records):,} targets"
-    now = "now, with changes that are not committed" if found.changed else "now"
     changed = f"{len(records) - len(equal):,} changed"
-    return Document(f"{found.label}  ->  {now}: {many} compared, {changed}", blocks, data)
+    return Document(f"{found.label}  ->  {_now(found)}: {many} compared, {changed}", blocks, data)
 
 
 def _is_equal(record: Mapping[str, Any]) -> bool:

@@ -222,6 +222,52 @@ def test_from_a_subfolder(repository: Repository, run: Runner, monkeypatch: pyte
     assert found(run, "diff", "--git", "main", "../net.yaml")["targets"][0]["difference"]["macs"] == MORE_MACS
 
 
+def test_renamed_files(repository: Repository, run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A target is compared with the file that it was: committed or staged, with options, in the file of targets."""
+    repository.commit(net_yaml=TINY, flopcalc_yaml="targets: [{network: net.yaml}]\n")
+    repository("mv", "net.yaml", "model.yaml")
+    repository.write(model_yaml=WIDER, flopcalc_yaml="targets: [{network: model.yaml}]\n")
+    for commit in (False, True):
+        if commit:
+            repository.commit()
+        for targets in ((), ("model.yaml",), ("model.yaml --batch 1",)):
+            record = found(run, "diff", "--git", "main~1" if commit else "main", *targets)
+            (one,) = record["targets"]
+            assert (one["difference"]["macs"], record["new"], record["gone"]) == (MORE_MACS, [], [])
+            assert one["a"]["target"].startswith("net.yaml")
+            assert one["b"]["target"].startswith("model.yaml")
+    # A file that is there under its old name, too, was not renamed.
+    repository.commit(net_yaml=TINY)
+    record = found(run, "diff", "--git", "main~2", "net.yaml")
+    assert (record["targets"][0]["difference"]["macs"], record["targets"][0]["b"]["target"]) == (0, "now")
+    # From a subfolder.
+    repository.commit(sub__note="")
+    monkeypatch.chdir("sub")
+    assert found(run, "diff", "--git", "main~1", "../model.yaml")["targets"][0]["difference"]["macs"] == 0
+    monkeypatch.chdir("..")
+
+
+def test_a_renamed_file_cannot_grow_unseen(repository: Repository, run: Runner) -> None:
+    """`check --against` measures it as the file that it was."""
+    repository.commit(net_yaml=TINY, flopcalc_yaml="targets: [{network: net.yaml}]\n")
+    repository("mv", "net.yaml", "model.yaml")
+    repository.commit(model_yaml=WIDER, flopcalc_yaml="targets: [{network: model.yaml}]\n")
+    record = found(run, "check", "--against", "main~1", code=1)
+    assert record["against"]["targets"]["model.yaml"]["macs"] == TINY_MACS
+    assert not record["against"]["new"]
+
+
+def test_a_renamed_model(repository: Repository, run: Runner) -> None:
+    """A Python file, with what it imports at that revision."""
+    pytest.importorskip("torch")
+    repository.commit(net_py=NET, parts_py="CHANNELS = 8\n")
+    repository("mv", "net.py", "model.py")
+    repository.commit(parts_py="CHANNELS = 16\n")
+    (one,) = found(run, "diff", "--git", "main~1", "model.py:make", "--input", "3x8x8")["targets"]
+    assert (one["a"]["macs"], one["b"]["macs"]) == (27 * 8 * 36, 27 * 16 * 36)
+    assert one["a"]["target"].startswith("net.py:make at main~1 (")
+
+
 def test_descriptions_with_other_files(repository: Repository, run: Runner) -> None:
     """A network `like` another file, and an operator of its own, are those of the revision."""
     repository.commit(base_yaml=TINY, net_yaml="name: other\ntitle: Other\nlike: base.yaml\n")
