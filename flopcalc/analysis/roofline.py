@@ -32,6 +32,7 @@ class Roofline(Result):
     bound_s: no execution of these kernels is faster. estimate_s: what to expect. time: both for each layer. before: the
     same before replacement, or None. measured_s, measured_before_s: the measured time, where one is on file. uncounted:
     operations without a counting rule, by name and number; if there are some, all times are lower bounds ("at least").
+    rows: the word for one of `layers`: layer, or part, of an operator.
     """
 
     target: str
@@ -47,6 +48,7 @@ class Roofline(Result):
     measured_before_s: float | None = None
     uncounted: tuple[Mapping[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
+    rows: str = "layer"
 
     @property
     def bound_s(self) -> float:
@@ -65,7 +67,7 @@ class Roofline(Result):
 
     @property
     def layers(self) -> tuple[LayerTime, ...]:
-        """The layers with their times, in order."""
+        """The layers with their times, in order; of an operator its parts."""
         return self.time.layers
 
     def __repr__(self) -> str:
@@ -99,7 +101,7 @@ class Roofline(Result):
         }
 
     def to_rows(self) -> list[dict[str, Any]]:
-        """One row for each layer."""
+        """One row for each layer; of an operator for each part."""
         return [
             {
                 "name": layer.name,
@@ -219,9 +221,11 @@ def of_result(
     layers = kernels.of_evaluation(what) if step is None else _of_operator(what, step, first)
     time = network_time(layers, device, dtype, execution, fused=fused, step=None if step is None else FITTED)
     more = () if step is None else words.NOTES_ON_TRAINING
+    # A training step is one row, of both passes.
+    rows = "part" if step is None else "layer"
     return Roofline(
         what.operator.name, device, dtype, int(what.geometry.batch), _mode(step), execution, fused, time,
-        notes=(*more, *_notes(time, device, dtype, execution, fused=fused)),
+        notes=(*more, *_notes(time, device, dtype, execution, fused=fused, rows=rows)), rows=rows,
     )  # fmt: skip
 
 
@@ -290,9 +294,11 @@ def _layers(network: Network, step: TrainingOptions | None) -> tuple[list[kernel
     return of_training(found.forward, found.backward), found.network.uncounted
 
 
-def _notes(time: NetworkTime, device: Device, dtype: str, execution: Execution, *, fused: bool) -> tuple[str, ...]:
+def _notes(
+    time: NetworkTime, device: Device, dtype: str, execution: Execution, *, fused: bool, rows: str = "layer"
+) -> tuple[str, ...]:
     return (
-        *words.notes_on_bound(time, dtype, fused=fused),
+        *words.notes_on_bound(time, dtype, fused=fused, rows=rows),
         *words.notes_on_estimate(device, dtype, execution),
     )
 

@@ -41,7 +41,7 @@ def roofline(found: "Roofline", *, title: str | None = None) -> "altair.LayerCha
     rows = _layers(found)
     if not rows:
         raise FlopcalcError(
-            "bad-usage", f"no layer of {found.target} has FLOPs and traffic", "draw another network or operator"
+            "bad-usage", f"no {found.rows} of {found.target} has FLOPs and traffic", "draw another network or operator"
         )
     ridge = peak / bandwidth
     x_low, x_high = axes.log_domain([*(row["x"] for row in rows), ridge / 4, ridge * 4], 0.04)
@@ -89,7 +89,7 @@ def roofline(found: "Roofline", *, title: str | None = None) -> "altair.LayerCha
                 "x": x, "y": y, "color": color, "shape": shape,
                 "size": {"field": "area", "type": "quantitative", "scale": None, "legend": None},
                 "tooltip": [
-                    {"field": "text", "type": "nominal", "title": "layer"},
+                    {"field": "text", "type": "nominal", "title": found.rows},
                     {"field": "time", "type": "nominal", "title": "estimate"},
                     {"field": "share", "type": "nominal", "title": "of the time"},
                     {"field": "series", "type": "nominal", "title": "limited by"},

@@ -51,7 +51,12 @@ _TOP = 15
     help="The time of a forward pass, or of the forward and the backward pass of one training step.",
 )
 @step_options
-@click.option("--top", type=Whole(), default=None, help=f"Layers in the table, the slowest first (default: {_TOP}).")
+@click.option(
+    "--top",
+    type=Whole(),
+    default=None,
+    help=f"Layers (of an operator: parts) in the table, the slowest first (default: {_TOP}).",
+)
 @one_batch
 @target_options
 @optional_shape_options

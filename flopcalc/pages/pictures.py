@@ -47,10 +47,10 @@ def of_roofline(found: Roofline) -> list[Chart]:
     return [
         *_drawn(
             lambda: charts.roofline(found),
-            f"Roofline of {found.device.title}: FLOP/s of each layer by its FLOPs per byte. Time by what limits the "
-            f"layers: {limits}.",
-            f"Each point is a layer on {found.device.title}; its area is its time. The points have names where the "
-            "layers of one point take the most time together. The line is what the device can do at most.",
+            f"Roofline of {found.device.title}: FLOP/s of each {found.rows} by its FLOPs per byte. Time by what limits "
+            f"the {found.rows}s: {limits}.",
+            f"Each point is a {found.rows} on {found.device.title}; its area is its time. The points have names where "
+            f"the {found.rows}s of one point take the most time together. The line is what the device can do at most.",
         )
     ]
 

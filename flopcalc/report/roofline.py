@@ -7,8 +7,7 @@ from flopcalc.analysis.roofline import Roofline
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, seconds
 from flopcalc.report.uncounted import at_least, uncounted_lines
 
-_LAYERS = (
-    Column("layer", "name", key="name"),
+_COLUMNS = (
     Column("MACs", key="macs", drop=3),
     Column("bytes", key="traffic_bytes", drop=2),
     Column("FLOPs/byte", key="intensity", drop=4),
@@ -21,12 +20,12 @@ _LAYERS = (
 
 
 def roofline_document(found: Roofline, top: int, *, flat: bool = False) -> Document:
-    """The time in sum, before and after replacement, and of the slowest layers. flat: all layers, in seconds."""
+    """The time in sum, before and after replacement, and of the slowest rows. flat: all rows, in seconds."""
     record = found.to_dict()
     blocks: list[Table | Facts | Lines] = []
     if record["before"] is not None and not flat:
         blocks.append(_versions(record))
-    blocks.append(_layers(record, None if flat else top))
+    blocks.append(_rows(record, found.rows, None if flat else top))
     blocks.append(Facts(list(_facts(found, record))))
     if record["uncounted"]:
         blocks.append(Lines("Not counted", list(uncounted_lines(record["uncounted"]))))
@@ -65,7 +64,8 @@ def _ratio(new: float | None, old: float | None) -> str:
     return f"{new / old:.3f}" if new and old else ""
 
 
-def _layers(record: Mapping[str, Any], top: int | None) -> Table:
+def _rows(record: Mapping[str, Any], word: str, top: int | None) -> Table:
+    """The times of layers, or of the parts of an operator; word: for one of them."""
     layers = record["layers"]
     total = record["estimate_s"] or 1.0
     shown = layers if top is None else sorted(layers, key=lambda layer: -layer["estimate_s"])[:top]
@@ -84,7 +84,8 @@ def _layers(record: Mapping[str, Any], top: int | None) -> Table:
         for layer in shown
     ]
     few = top is not None and len(layers) > len(shown)
-    return Table(_LAYERS, rows, title=f"The {len(shown)} slowest of {len(layers):,} layers" if few else "", main=True)
+    title = f"The {len(shown)} slowest of {len(layers):,} {word}s" if few else ""
+    return Table((Column(word, "name", key="name"), *_COLUMNS), rows, title=title, main=True)
 
 
 def _facts(found: Roofline, record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -80,6 +80,16 @@ def test_an_operator(run: Callable[..., Run]) -> None:
     assert [line.split(",")[0] for line in lines[1:]] == ["primary", "cheap", "join"]
 
 
+def test_the_rows_of_an_operator_are_parts(run: Callable[..., Run]) -> None:
+    """In the table and in the notes; a training step has one row of both passes, and a network has layers."""
+    operator = ("roofline", "ghost", "--cin", "64", "--device", "h100", "--top", "2")
+    out = run(*operator).out
+    assert "The 2 slowest of 3 parts\npart " in out
+    assert "in 2 parts with larger windows" in " ".join(out.split())
+    assert "in 1 layer with larger windows" in " ".join(run(*operator, "--mode", "training").out.split())
+    assert "The 2 slowest of 68 layers\nlayer " in run("roofline", "resnet18", "--device", "h100", "--top", "2").out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -17,10 +17,10 @@ NOTE_ON_CHECKPOINTS = (
 )
 
 
-def notes_on_bound(time: NetworkTime, dtype: str, *, fused: bool) -> Iterator[str]:
-    """What the bound assumes."""
+def notes_on_bound(time: NetworkTime, dtype: str, *, fused: bool, rows: str = "layer") -> Iterator[str]:
+    """What the bound assumes. rows: the word for what has times of its own."""
     if time.transformed:
-        many = "1 layer" if time.transformed == 1 else f"{time.transformed:,} layers"
+        many = f"1 {rows}" if time.transformed == 1 else f"{time.transformed:,} {rows}s"
         yield (
             f"bound: Winograd and Fourier transforms need fewer multiplications; in {many} with larger windows it "
             f"counts {LEAST_MULTIPLICATIONS:g} for each output and input channel, which no transform is below"
