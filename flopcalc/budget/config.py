@@ -20,7 +20,7 @@ from flopcalc.budget.toml import Lines, read_toml
 from flopcalc.budget.training_keys import read_step
 from flopcalc.catalog import lookup
 from flopcalc.cost.cost import DTYPE_BYTES
-from flopcalc.cost.geometry import SAME
+from flopcalc.cost.geometry import SAME, height_and_width
 from flopcalc.errors import FlopcalcError, at_line, clip
 from flopcalc.networks.inputs import parse_input
 from flopcalc.targets.limits import Limit, read_limit
@@ -215,10 +215,6 @@ class _Reader:
             raise self.file.error(
                 spec, kind, f"the operator {clip(what)} has no c_in", "for example {operator: ghost, c_in: 64}"
             )
-        if "hw" in spec and ("h" in spec or "w" in spec):
-            raise self.file.error(
-                spec, "hw", "hw is given together with h or w", "give hw: 56, hw: [56, 28], or h and w"
-            )
         line = self.file.line(targets, index) if self.lines is None else self.lines.find(what)
         target = self.network(spec, what) if kind == "network" else self.operator(spec, what)
         baseline = self.plain(spec, "baseline") if "baseline" in spec else ""
@@ -273,10 +269,13 @@ class _Reader:
             if isinstance(shape.get(key), tuple) and len(shape[key]) == 3 and not _has_depth(what):
                 wanted = "not a whole number, or two such as [3, 5]"
                 raise self.file.error(spec, key, f"{key} is {clip(spec[key])}, {wanted}", f"for example {key}: 3")
-        if "h" in spec or "w" in spec:
-            # If only one of the two is given, it applies to both.
-            h, w = (self.plain(spec, key if key in spec else other) for key, other in (("h", "w"), ("w", "h")))
-            shape["hw"] = (h, w)
+        sides = [self.plain(spec, key) if key in spec else None for key in ("h", "w")]
+        try:
+            hw = height_and_width(shape.get("hw"), *sides)
+        except FlopcalcError as error:
+            raise self.file.error(spec, "hw", error.message, "give hw: 56, hw: [56, 28], or h and w") from None
+        if hw is not None:
+            shape["hw"] = hw
         settings = self.plain(spec, "set") if "set" in spec else {}
         return TargetSpec("operator", what, settings, shape=shape)
 

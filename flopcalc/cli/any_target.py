@@ -73,10 +73,9 @@ def operator_spec(name: str, options: dict[str, Any]) -> TargetSpec:
     """The operator that the options of a command describe."""
     keys = {"cin": "c_in", "cout": "c_out", "height": "h", "width": "w"}
     sizes = {keys.get(key, key): options[key] for key in SHAPE_NAMES if options[key] is not None}
-    if "hw" in sizes and ("h" in sizes or "w" in sizes):
-        raise FlopcalcError("bad-dimension", "--hw is given together with --h or --w", "give --hw, or --h and --w")
-    if "h" in sizes or "w" in sizes:
-        sizes["hw"] = height_and_width(sizes.pop("h", None), sizes.pop("w", None))
+    hw = height_and_width(*(sizes.pop(name, None) for name in ("hw", "h", "w")), dashes="--")
+    if hw is not None:
+        sizes["hw"] = hw
     return TargetSpec("operator", name, split_settings(options["settings"]), shape=sizes)
 
 

@@ -198,11 +198,7 @@ def read_shape(
     operator: Operator, shape: dict[str, Any], options: Mapping[str, Any]
 ) -> tuple[Geometry, frozenset[str]]:
     """The geometry for an operator, and the JSON names of the inputs that were not given."""
-    hw, height, width = shape["hw"], shape["height"], shape["width"]
-    if hw is not None and (height is not None or width is not None):
-        raise FlopcalcError("bad-dimension", "--hw is given together with --h or --w", "give --hw, or --h and --w")
-    if height is not None or width is not None:
-        hw = height_and_width(height, width)
+    hw = height_and_width(shape["hw"], shape["height"], shape["width"], dashes="--")
     optional = ("cout", "k", "stride", "padding", "dilation", "groups", "batch")
     defaulted = {name for name in optional if shape[name] is None} | ({"h", "w"} if hw is None else set())
     sizes = {name: shape[name] for name in ("k", "stride", "padding", "dilation", "groups")}

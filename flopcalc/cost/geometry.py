@@ -161,8 +161,17 @@ def same_padding(kernel: tuple[int, int], dilation: tuple[int, int]) -> tuple[in
     return dilation[0] * (kernel[0] - 1) // 2, dilation[1] * (kernel[1] - 1) // 2
 
 
-def height_and_width(height: Any, width: Any) -> tuple[Any, Any]:
-    """Both sides where at least one is given, which then applies to both. They are not checked here."""
+def height_and_width(hw: Any, height: Any, width: Any, *, dashes: str = "") -> Any:
+    """hw, or both sides where at least one is given, which then applies to both; None where nothing is given.
+
+    They are not checked here, except that only one of the two ways is used. dashes: those of an option of a command.
+    Raises FlopcalcError (bad-dimension).
+    """
+    if height is None and width is None:
+        return hw
+    if hw is not None:
+        both, one = f"{dashes}h and {dashes}w", f"{dashes}h or {dashes}w"
+        raise FlopcalcError("bad-dimension", f"{dashes}hw is given together with {one}", f"give {dashes}hw, or {both}")
     return width if height is None else height, height if width is None else width
 
 

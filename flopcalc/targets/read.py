@@ -116,17 +116,18 @@ def _limit(python: Any, spec: TargetSpec) -> Any:
 def read_operator(spec: TargetSpec) -> Evaluation:
     """The operator that a spec names, on its shape. Raises FlopcalcError."""
     operator, options = lookup.parse(spec.what)
-    given = {**options, **spec.settings}
-    shape = dict(spec.shape)
-    c_in = shape.pop("c_in") if "c_in" in shape else own_channels(operator, given)
-    channels, batch = (c_in, shape.pop("c_out", None)), shape.pop("batch", 1)
-    h, w = shape.pop("h", None), shape.pop("w", None)
-    if h is not None or w is not None:
-        if "hw" in shape:
-            raise FlopcalcError("bad-dimension", "hw is given together with h or w", "give hw, or h and w")
-        shape["hw"] = height_and_width(h, w)
-    geometry = operator.geometry(*channels, given, batch=batch, **shape)
-    return operator.evaluate(geometry, given)
+    return operator_on(operator, {**options, **spec.settings}, spec.shape)
+
+
+def operator_on(operator: Operator, given: Mapping[str, Any], shape: Mapping[str, Any]) -> Evaluation:
+    """An operator with options, on sizes by their names in `flopcalc.layer`, or h and w. Raises FlopcalcError."""
+    sizes = dict(shape)
+    c_in = sizes.pop("c_in") if "c_in" in sizes else own_channels(operator, given)
+    c_out = sizes.pop("c_out", None)
+    hw = height_and_width(*(sizes.pop(name, None) for name in ("hw", "h", "w")))
+    if hw is not None:
+        sizes["hw"] = hw
+    return operator.evaluate(operator.geometry(c_in, c_out, given, **sizes), given)
 
 
 def own_channels(operator: Operator, given: Mapping[str, Any]) -> int:

@@ -173,8 +173,22 @@ def test_height_and_width(sizes: tuple[str, ...], height: int, width: int, run: 
     assert json.loads(time)["macs"] == macs
 
 
-def test_both_sizes_and_one_of_them(run: Runner) -> None:
-    """--hw with --h contradicts itself."""
-    done = run("report", "conv", "--cin", "8", "--hw", "20", "--h", "10", "--format", "markdown")
-    assert done.code == 2
-    assert "--hw is given together with --h or --w" in done.err
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("report", "--format", "markdown"),
+        ("layer",),
+        ("compare",),
+        ("sweep",),
+        ("roofline", "--device", "h100"),
+        ("solve", "--for", "c_out", "--target", "macs <= 1M"),
+    ],
+    ids=lambda words: words[0],
+)
+@pytest.mark.parametrize("side", ["--h", "--w"])
+def test_both_sizes_and_one_of_them(command: tuple[str, ...], side: str, run: Runner) -> None:
+    """--hw with --h contradicts itself: in the same words in every command."""
+    name, *more = command
+    done = run(name, "conv", "--cin", "8", "--hw", "20", side, "10", *more)
+    assert (done.code, done.out) == (2, "")
+    assert done.err == "error: --hw is given together with --h or --w\nhint:  give --hw, or --h and --w\n"

@@ -6,7 +6,16 @@ from typing import Any
 import pytest
 
 from flopcalc import FlopcalcError
-from flopcalc.cost.geometry import SAME, Geometry, geometry, out_size, resized, same_padding, with_depth
+from flopcalc.cost.geometry import (
+    SAME,
+    Geometry,
+    geometry,
+    height_and_width,
+    out_size,
+    resized,
+    same_padding,
+    with_depth,
+)
 from flopcalc.operators.transposed import transposed_size
 
 
@@ -17,6 +26,24 @@ def test_sizes_that_are_not_given() -> None:
         if name not in ("c_in", "c_out", "k_h", "k_w", "h", "w", "h_out", "w_out"):
             assert value == (0 if name.startswith(("padding", "more", "own")) else 1), name
     assert (given.area, given.p_in, given.p_out) == (35, 72, 110)
+
+
+@pytest.mark.parametrize(
+    ("given", "grid"),
+    [
+        ((None, None, None), None),
+        ((5, None, None), 5),
+        ((None, 3, 4), (3, 4)),
+        ((None, 3, None), (3, 3)),
+        ((None, None, 4), (4, 4)),
+    ],
+)
+def test_height_and_width(given: tuple[Any, Any, Any], grid: Any) -> None:
+    """Of one side alone for both; one way or the other."""
+    assert height_and_width(*given) == grid
+    for sides in ((3, None), (None, 4), (3, 4)):
+        with pytest.raises(FlopcalcError, match="hw is given together with h or w"):
+            height_and_width(5, *sides)
 
 
 def test_the_text_of_a_shape() -> None:

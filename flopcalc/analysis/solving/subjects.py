@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 from flopcalc.analysis.solving.question import BASELINE, Measured, Totals, Values
 from flopcalc.catalog import lookup
 from flopcalc.cost.cost import in_bytes
-from flopcalc.cost.geometry import height_and_width
 from flopcalc.cost.kinds import KINDS
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks import library
 from flopcalc.networks.inputs import Input, one_shape
 from flopcalc.networks.network import Network
-from flopcalc.spec.operator import Evaluation, Operator
-from flopcalc.targets.read import is_python, read_target
+from flopcalc.spec.operator import Evaluation
+from flopcalc.targets.read import is_python, operator_on, read_target
 from flopcalc.targets.spec import TargetSpec
 
 if TYPE_CHECKING:
@@ -183,28 +182,18 @@ class OneOperator:
         sizes = self._sizes(values)
         bases = {}
         for name, other in self.bases.items():
-            base = found.baseline if other is None else _on(*other, sizes).cost
+            base = found.baseline if other is None else operator_on(*other, sizes).cost
             bases[name] = in_bytes(base.totals(), self.dtype)
         return Measured(in_bytes(found.cost.totals(), self.dtype), bases)
 
     def evaluation(self, values: Values) -> Evaluation:
         """The operator with these values. Raises FlopcalcError where it does not apply."""
         options = {name: value for name, value in values.items() if name in self.operator.param}
-        return _on(self.operator, {**self.given, **options}, self._sizes(values))
+        return operator_on(self.operator, {**self.given, **options}, self._sizes(values))
 
     def _sizes(self, values: Values) -> dict[str, Any]:
         own = {name: value for name, value in values.items() if name not in self.operator.param}
         return {**self.shape, **own}
-
-
-def _on(operator: Operator, given: Mapping[str, Any], sizes: Mapping[str, Any]) -> Evaluation:
-    """An operator on sizes by their names in `flopcalc.layer`, and h, w by themselves."""
-    sizes = dict(sizes)
-    c_in, c_out = sizes.pop("c_in"), sizes.pop("c_out", None)
-    h, w = sizes.pop("h", None), sizes.pop("w", None)
-    if h is not None or w is not None:
-        sizes["hw"] = height_and_width(h, w)
-    return operator.evaluate(operator.geometry(c_in, c_out, given, **sizes), given)
 
 
 def input_of(spec: TargetSpec, own: tuple[int, ...] | None) -> tuple[int, ...]:

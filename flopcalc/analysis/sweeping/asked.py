@@ -15,6 +15,7 @@ from flopcalc.analysis.sweeping.run import Sweeping, check_size
 from flopcalc.analysis.sweeping.values import Values, read_sizes
 from flopcalc.catalog import lookup
 from flopcalc.cost.convention import get as get_convention
+from flopcalc.cost.geometry import height_and_width
 from flopcalc.cost.kinds import KINDS
 from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError, clip, unknown_name
@@ -122,8 +123,7 @@ def _kind_of(name: str) -> Kind | None:
 def _check_sizes(
     kind: Kind, given: Mapping[str, Any], inputs: Sequence[str], replace: Sequence[str], keep: Sequence[str]
 ) -> None:
-    if "hw" in given and ("h" in given or "w" in given):
-        raise FlopcalcError("bad-dimension", "--hw is given together with --h or --w", "give --hw, or --h and --w")
+    height_and_width(given.get("hw"), given.get("h"), given.get("w"), dashes="--")
     if kind == "operators":
         for flag, value in (("--input", inputs), ("--replace", replace), ("--keep", keep)):
             if value:
