@@ -7,6 +7,8 @@ import pytest
 from flopcalc import FlopcalcError
 from flopcalc.networks.library import load
 from flopcalc.networks.network import Network
+from flopcalc.networks.part_names import part_names
+from flopcalc.primitives.registry import PRIMITIVES
 
 NET = """\
 input: [8, 4, 4]
@@ -36,7 +38,7 @@ def _load(folder: Path, calls: str) -> Network:
         "{sometimes: F.relu}",
         "{'0': F.relu}",
         "{0.act: F.relu, '*.act': F.relu, '1.n8': F.relu, '*': F.relu}",
-        "{'*:gap': mean}",
+        "{'*:pool': mean, 'a:p*': mean, 'sometimes:activation': F.relu, '*.n8:activation': F.relu}",
         # Products of sizes, after a way of calling or alone.
         "{a: 'mean, 2 products of sizes'}",
         "{a: 1 product of sizes}",
@@ -51,7 +53,11 @@ def test_calls(calls: str, tmp_path: Path) -> None:
     ("calls", "why"),
     [
         ("{zz: mean}", "calls: 'zz': unknown layer 'zz'"),
-        ("{'*.zz:gap': mean}", "calls: '*.zz:gap': unknown layer 'zz'"),
+        ("{'*.zz:pool': mean}", "calls: '*.zz:pool': unknown layer 'zz'"),
+        ("{'a:gap': mean}", "calls: 'a:gap': unknown part 'gap'"),
+        ("{'*:gap': mean}", "calls: '*:gap': unknown part 'gap'"),
+        ("{'sometimes:pool': mean}", "calls: 'sometimes:pool': unknown part 'pool'"),
+        ("{'a:': mean}", "calls: 'a:': unknown part ''"),
         ("{a: foo}", "calls: unknown way of calling 'foo'"),
         ("{a: 'foo, 2 products of sizes'}", "calls: unknown way of calling 'foo, 2 products of sizes'"),
         ("{a: 5}", "calls maps names of layers"),
@@ -65,3 +71,29 @@ def test_calls_without_effect(calls: str, why: str, tmp_path: Path) -> None:
     assert f"net.yaml, line {2 if 'maps' in why else 3}: {why}" in caught.value.message
     assert caught.value.code == "bad-network"
     assert caught.value.hint
+
+
+def test_parts_of_other_options(tmp_path: Path) -> None:
+    """A part that an operator or a primitive has at some option is known; the hint lists the parts."""
+    path = tmp_path / "net.yaml"
+    text = "input: [32, 8, 8]\ncalls: {{'it:{part}': mean}}\nlayers:\n  - it: {op}\n"
+    known = {
+        "{op: mbconv, out: 32}": "se.gap",
+        "{op: instancenorm}": "repeat",
+        "{op: groupnorm}": "groupnorm",
+        "{op: roi_align, boxes: 1}": "levels",
+        '{op: \'{"relu" if c else "gelu"}\'}': "whatever",
+    }
+    for op, part in known.items():
+        path.write_text(text.format(op=op, part=part))
+        assert load(str(path)).calls == {f"it:{part}": "mean"}
+    path.write_text(text.format(op="{op: se}", part="gab"))
+    with pytest.raises(FlopcalcError) as caught:
+        load(str(path))
+    assert caught.value.hint.startswith("did you mean gap? these layers have the parts act, expand, gap, ")
+
+
+def test_every_primitive_has_known_parts() -> None:
+    """Those that have no parts have no cost; each other one works on one of the inputs that are tried."""
+    without = {name for name in PRIMITIVES if not set(part_names(name))}
+    assert without == {"dropout", "flatten", "chunk", "subsample", "crop", "to_tokens", "take_token", "transpose"}
