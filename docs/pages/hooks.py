@@ -26,6 +26,9 @@ from pages import api_page, comparison_page, complete, errata_page, families, so
 # Pages that a checked-in page names in italics, and that only the site has.
 _ONLY_HERE = {"Errata": "errata.md", "Other counters compared": "comparison.md", "Python API": "api.md"}
 _LINK = re.compile(r"(\]\()([^)\s#]+)([^)\s]*\))")
+# A block of code, or code within a line; and an option in it.
+_CODE = re.compile(r"<pre\b.*?</pre>|<code>([^<]*)</code>", re.DOTALL)
+_OPTION = re.compile(r"(?<![\w.-])--?[A-Za-z][\w-]*")
 
 
 def made() -> Iterator[tuple[str, str]]:
@@ -90,3 +93,15 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     for title, path in _ONLY_HERE.items():
         markdown = markdown.replace(f"*{title}*", f"[{title}]({relpath(path, dirname(source) or '.')})")
     return _LINK.sub(lambda found: found[1] + sources.on_site(found[2], source) + found[3], markdown)
+
+
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """The page with each option in a piece of its own, which is not broken after its hyphens on small screens."""
+    return _CODE.sub(_with_whole_options, html)
+
+
+def _with_whole_options(code: re.Match[str]) -> str:
+    if code[1] is None:
+        return code[0]
+    whole = _OPTION.sub(r'<span class="option">\g<0></span>', code[1])
+    return f"<code>{whole}</code>"

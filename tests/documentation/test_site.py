@@ -221,6 +221,34 @@ def test_in_a_browser(site: Path, tmp_path: Path) -> None:
         assert tab.evaluate("document.querySelector('mfrac').getBoundingClientRect().height") > 20
 
 
+# The options in code within lines whose pieces are on two lines.
+_BROKEN = r"""
+[...document.querySelectorAll('.md-content code')].filter(code => !code.closest('pre')).flatMap(code => {
+    const texts = document.createTreeWalker(code, NodeFilter.SHOW_TEXT), found = []
+    while (texts.nextNode()) for (const option of texts.currentNode.data.matchAll(/(?<![\w.-])--?[A-Za-z][\w-]*/g)) {
+        const range = document.createRange()
+        range.setStart(texts.currentNode, option.index)
+        range.setEnd(texts.currentNode, option.index + option[0].length)
+        const lines = [...range.getClientRects()].filter(one => one.width).map(one => Math.round(one.top))
+        if (new Set(lines).size > 1) found.push(option[0])
+    }
+    return found
+})
+"""
+
+
+@pytest.mark.skipif(executable() is None, reason="no Chromium is installed")
+@pytest.mark.parametrize("width", [320, 390, 1280])
+def test_options_are_on_one_line(width: int, site: Path, tmp_path: Path) -> None:
+    """`--freeze` is not broken after its hyphens."""
+    with browser(tmp_path) as tab:
+        tab.size(width, 900, mobile=width < 500)
+        for name in ("training.html", "changes.html", "replacing.html", "roofline.html", "sweeping.html"):
+            tab.open(site / name)
+            assert tab.evaluate("document.querySelectorAll('code .option').length") > 3
+            assert tab.evaluate(_BROKEN) == [], name
+
+
 @pytest.mark.skipif(executable() is None, reason="no Chromium is installed")
 def test_search_works_from_a_disk(site: Path, tmp_path: Path) -> None:
     """A word leads to its page."""
