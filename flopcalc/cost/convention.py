@@ -8,7 +8,7 @@ differ in the work that they see, not only by a factor of two.
 from collections.abc import Callable
 from typing import NamedTuple
 
-from flopcalc.cost import folds
+from flopcalc.cost import folds, project_folds
 from flopcalc.cost.arith import Dim
 from flopcalc.cost.cost import Cost, Part
 from flopcalc.errors import unknown_name
@@ -116,23 +116,23 @@ _ALL = (
         folds.torchprofile,
         "torchprofile 0.1.0",
     ),
-    Convention("pycls", "the model zoo of pycls: MACs + biases of convolutions and linear layers", folds.pycls),
+    Convention("pycls", "the model zoo of pycls: MACs + biases of convolutions and linear layers", project_folds.pycls),
     Convention(
         "convnet-burden",
         "convnet-burden: MACs + biases + 2 per ReLU and place of pooling strides, sums, products; batch norms merged",
-        folds.convnet_burden,
+        project_folds.convnet_burden,
     ),
     Convention(
         "open-model-zoo",
         "Open Model Zoo, OpenVINO's Model Analyzer: 2 x MACs + biases, activations, pooling, layer norms; batch norms "
         "folded",
-        folds.open_model_zoo,
+        project_folds.open_model_zoo,
         per_mac=2,
     ),
     Convention(
         "paddle-flops",
         "paddle.flops: of layers, MACs + biases of convolutions + 2 per BatchNorm element + average pooling",
-        folds.paddle_flops,
+        project_folds.paddle_flops,
     ),
 )
 CONVENTIONS = {convention.name: convention for convention in _ALL}
