@@ -7,9 +7,10 @@ from typing import NamedTuple
 from flopcalc.analysis.memory.parts import as_computed, kept, last_readers
 from flopcalc.cost.calls import how
 from flopcalc.cost.cost import Part
-from flopcalc.networks.allocator import BLOCK, blocks
+from flopcalc.networks.allocator import blocks
 from flopcalc.networks.dataflow import Dataflow, Peak, Step, as_moments
 from flopcalc.networks.network import INPUT, Layer, Network
+from flopcalc.primitives.registry import PRIMITIVES
 
 # Activation functions that modules of this kind of network compute in place: nn.ReLU(inplace=True) and its like.
 IN_PLACE = frozenset({"relu", "relu6", "leaky_relu", "elu", "silu", "hardswish", "hardsigmoid"})
@@ -72,9 +73,18 @@ def weights(network: Network, element: int) -> Weights:
                 buffers += statistics + _COUNTER
                 in_blocks += 2 * blocks(size // 2) + 2 * blocks(statistics // 2) + blocks(_COUNTER)
             elif size:
-                has_bias = part.adds and part.work in ("conv", "linear")
-                in_blocks += blocks(size) + (BLOCK if has_bias else 0)
+                in_blocks += sum(blocks(one * element) for one in _tensors(part))
     return Weights(params, buffers, in_blocks)
+
+
+def _tensors(part: Part) -> tuple[int, ...]:
+    """The parameters of each tensor of a part, where they can be told apart: a weight, and a bias for each output."""
+    params, macs, adds = int(part.params), int(part.macs), int(part.adds)
+    if adds and macs and part.work in ("conv", "linear"):
+        bias, rest = divmod(params * adds, macs + adds)
+        if not rest:
+            return params - bias, bias
+    return (params,)
 
 
 class _Held(NamedTuple):
@@ -110,7 +120,7 @@ def eager(network: Network, element: int, rounded: Callable[[int], int] = int) -
             pairs.append((layer.name, before))
         else:
             size = rounded(elements(layer, batch) * element)
-            pairs.append((layer.name, before + _inside(layer, size, element, batch * prod(layer.in_shape))))
+            pairs.append((layer.name, before + _inside(layer, size, element, batch)))
             storage[layer.name] = layer.name
             alive[layer.name] = _Held(size, end)
         alive = {name: held for name, held in alive.items() if held.until > place}
@@ -126,17 +136,17 @@ def _in_place(layer: Layer, sources: Sequence[str], alive: Mapping[str, _Held], 
     return alive[sources[0]].until <= place
 
 
-def _inside(layer: Layer, out: int, element: int, given: int) -> int:
+def _inside(layer: Layer, out: int, element: int, batch: int) -> int:
     """The bytes that a layer adds to those alive before it, at the worst moment: its output and its temporaries."""
     parts = layer.cost.parts
     if len(parts) <= 1:
         if layer.evaluation and parts:
             # A copy before the output is written.
             return max(out, int(parts[0].writes) * element)
-        return out + (_beside(parts[0], layer, out, element) if parts else 0)
+        return out + (_beside(parts[0], layer, out, element, batch) if parts else 0)
     name = layer.kind if layer.evaluation else ""
     parts = as_computed(name, parts)
-    last, stays = last_readers(name, parts, given), kept(name, parts)
+    last, stays = last_readers(name, parts, batch * prod(layer.in_shape)), kept(name, parts)
     live: dict[str, int] = {}
     highest = out
     for place, part in enumerate(parts):
@@ -154,15 +164,29 @@ def _inner(part: Part, element: int) -> int:
     return extra.get(part.work, 0) * element
 
 
-def _beside(part: Part, layer: Layer, out: int, element: int) -> int:
+def _beside(part: Part, layer: Layer, out: int, element: int, batch: int) -> int:
     """What a kernel makes next to its output."""
-    if part.work == "norm" and layer.out_shape:
-        return 2 * layer.out_shape[0] * element
-    if part.work == "layernorm" and layer.out_shape and layer.out_shape[0]:
-        return 2 * out // layer.out_shape[0]
     if part.work == "maxpool":
         return out // element * _INDEX
-    return 0
+    if part.call == "own RMSNorm":
+        # The product with the inverse root, of which there is one for each position.
+        return out + int(part.extra[0]) * element
+    return _statistics(part, layer, out // element, batch) * element if layer.out_shape and out else 0
+
+
+def _statistics(part: Part, layer: Layer, size: int, batch: int) -> int:
+    """The numbers that a norm makes next to its output of some size: a mean and a deviation of each sum."""
+    channels = layer.out_shape[0]
+    match how(part).module:
+        case "GroupNorm":
+            settings = {**PRIMITIVES[layer.kind].settings, **layer.settings}
+            return 2 * batch * int(settings["groups"])
+        case "InstanceNorm":
+            # And the weight and the bias again for each sample.
+            return 4 * batch * channels
+        case "InstanceNorm without affine":
+            return 2 * batch * channels
+    return {"norm": 2 * channels, "layernorm": 2 * size // channels}.get(part.work, 0)
 
 
 def _lifetimes(layers: Sequence[Layer]) -> dict[str, int]:

@@ -7,7 +7,8 @@ import pytest
 from helpers import Runner, WriteNetwork
 
 import flopcalc
-from flopcalc import FlopcalcError, memory
+from flopcalc import FlopcalcError, memory, network
+from flopcalc.analysis.memory.described import weights
 from flopcalc.analysis.memory.ordering import best_order
 from flopcalc.analysis.memory.planning import folded, peak
 from flopcalc.networks.dataflow import Dataflow, Step
@@ -69,6 +70,38 @@ def test_buffers_of_norms(norm: str, write_network: WriteNetwork) -> None:
     path = write_network(f"input: [8, 5, 5]\nlayers:\n  - norm: {norm}\n")
     module = build_network(flopcalc.network(path))
     assert memory(path).buffers == sum(one.numel() * one.element_size() for one in module.buffers())
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize(
+    "norm",
+    [
+        "batchnorm",
+        "layernorm",
+        "rmsnorm",
+        "instancenorm",
+        "groupnorm",
+        *(f"{{op: groupnorm, groups: {n}}}" for n in (1, 8)),
+    ],
+)
+def test_norms_are_as_their_modules(norm: str, batch: int, write_network: WriteNetwork) -> None:
+    """What a norm makes next to its output: the tensors alive are those of the module that is run."""
+    pytest.importorskip("torch")
+    from flopcalc.pytorch import build_network
+
+    path = write_network(f"name: n\ninput: [32, 6, 10]\nlayers:\n  - a: {{op: conv, out: 32}}\n  - b: {norm}\n")
+    module = build_network(network(path)).eval()
+    counted = memory(module, input=(32, 6, 10), batch=batch)
+    assert memory(path, batch=batch).activations_peak == counted.activations_peak
+
+
+def test_the_blocks_of_a_weight_and_a_bias(write_network: WriteNetwork) -> None:
+    """Each in blocks of 512 bytes: 1,728 numbers in 14 blocks, which the 16 of the bias do not share; 160 + 10."""
+    path = write_network(
+        "name: n\ninput: [12, 8, 8]\nlayers:\n  - a: {op: conv, out: 16, bias: true}\n  - p: global_avgpool\n"
+        "  - f: flatten\n  - fc: {op: linear, out: 10}\n"
+    )
+    assert weights(network(path), 4).in_blocks == (14 + 1 + 2 + 1) * 512
 
 
 def test_resnet50_has_both_figures() -> None:
