@@ -25,7 +25,7 @@ def convnet_burden(part: Part, n: Dim) -> Dim:
             return part.macs + part.adds
         case "act":
             return 2 * part.other if how(part).module in {"ReLU", "ReLU6", "LeakyReLU"} else 0
-        case "maxpool" | "avgpool":
+        case "maxpool" | "avgpool" if type(part.writes) is not int or part.writes:
             return 2 * part.writes * elementwise(_places, floor_div(16 * part.reads, part.writes))
         case "gap" | "add":
             return part.adds

@@ -29,10 +29,7 @@ KINDS = ("params", "macs", "flops", "adds", "muls", "other", "activations", "tra
 
 
 # Other counters depend on how a module calls its kernels; tests/pytorch/test_labels.py compares those.
-BY_KIND_OF_WORK = [
-    convention.get(name)
-    for name in ("macs", "flops", "two-per-mac", "torchvision", "thop-2019", "pycls", "convnet-burden")
-]
+BY_KIND_OF_WORK = [convention.get(name) for name in ("macs", "flops", "two-per-mac", "torchvision", "pycls")]
 
 
 def _same_totals(one: Network, other: Network) -> None:
