@@ -10,7 +10,6 @@ from flopcalc.cost.cost import Part
 from flopcalc.networks.allocator import blocks
 from flopcalc.networks.dataflow import Dataflow, Peak, Step, as_moments
 from flopcalc.networks.network import INPUT, Layer, Network
-from flopcalc.primitives.registry import PRIMITIVES
 
 # Activation functions that modules of this kind of network compute in place: nn.ReLU(inplace=True) and its like.
 IN_PLACE = frozenset({"relu", "relu6", "leaky_relu", "elu", "silu", "hardswish", "hardsigmoid"})
@@ -179,6 +178,9 @@ def _statistics(part: Part, layer: Layer, size: int, batch: int) -> int:
     channels = layer.out_shape[0]
     match how(part).module:
         case "GroupNorm":
+            # Loaded here: a plugin of pytest loads this module before coverage begins, and must not load the rest.
+            from flopcalc.primitives.registry import PRIMITIVES
+
             settings = {**PRIMITIVES[layer.kind].settings, **layer.settings}
             return 2 * batch * int(settings["groups"])
         case "InstanceNorm":
