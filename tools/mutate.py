@@ -23,7 +23,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -118,11 +118,12 @@ class _Finder(importlib.abc.MetaPathFinder):
         return importlib.machinery.ModuleSpec(fullname, _Loader(self.tree, self.file), origin=self.file)
 
 
-class _Quiet:
+class Quiet:
     """Keeps the conftest of the tests from hashing every tracked file: no file changes here."""
 
     @staticmethod
     def pytest_configure(config: object) -> None:
+        """Called by pytest before the tests are collected."""
         config.workerinput = {}  # type: ignore[attr-defined]
 
 
@@ -159,9 +160,7 @@ def _child(module: str, tree: ast.Module | None, file: str, runs: Sequence[Seque
     import pytest
 
     if not loud:
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, 1)
-        os.dup2(null, 2)
+        silence()
     if tree is not None:
         sys.meta_path.insert(0, _Finder(module, tree, file))
     options = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header", "--assert=plain"]
@@ -171,7 +170,7 @@ def _child(module: str, tree: ast.Module | None, file: str, runs: Sequence[Seque
         if index:
             for name in [name for name in sys.modules if name.startswith(("test_", "tests.", "conftest"))]:
                 del sys.modules[name]
-        code = pytest.main([*options, *run], plugins=[_Quiet()])
+        code = pytest.main([*options, *run], plugins=[Quiet()])
         if code not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             return 1
     return 0
@@ -191,6 +190,20 @@ def outcome(
     """
     module = module_of(path)
     started = time.monotonic()
+    chosen = runs_of(path) if runs is None else runs
+    code, _ = forked(lambda _: _child(module, tree, str(ROOT / path), chosen, loud), limit)
+    seconds = time.monotonic() - started
+    if code is None:
+        return TIMED_OUT, seconds
+    return SURVIVED if code == 0 else KILLED, seconds
+
+
+def forked(call: Callable[[int], int], limit: float) -> tuple[int | None, bytes]:
+    """A call in a fork of this process, in a group of its own. Returns its exit code, and what it answers.
+
+    call: gets a file descriptor for its answer, and returns the exit code, which is 1 if it raises. After the limit of
+    seconds the group is killed, and the code is None.
+    """
     reader, writer = os.pipe()
     process = os.fork()
     if process == 0:
@@ -198,22 +211,27 @@ def outcome(
         os.close(reader)
         code = 1
         try:
-            code = _child(module, tree, str(ROOT / path), runs_of(path) if runs is None else runs, loud)
+            code = call(writer)
         finally:
             os._exit(code)
     os.close(writer)
     try:
         # The end of the pipe is the end of the process.
         ended = bool(select.select([reader], [], [], limit)[0])
+        answer = os.read(reader, 4096) if ended else b""
         if not ended:
             os.killpg(process, signal.SIGKILL)
         _, status = os.waitpid(process, 0)
     finally:
         os.close(reader)
-    seconds = time.monotonic() - started
-    if not ended:
-        return TIMED_OUT, seconds
-    return SURVIVED if os.waitstatus_to_exitcode(status) == 0 else KILLED, seconds
+    return os.waitstatus_to_exitcode(status) if ended else None, answer
+
+
+def silence() -> None:
+    """Throw away what this process prints."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.dup2(null, 2)
 
 
 def justified() -> dict[str, str]:

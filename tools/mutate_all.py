@@ -24,8 +24,6 @@ import multiprocessing
 import os
 import re
 import resource
-import select
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -48,7 +46,7 @@ LEFT_OUT = (
     *("test_docs.py", "test_docs_examples.py", "test_package.py", "test_tour.py", "test_imports.py"),
     *("test_counts.py", "test_fewer_flops.py"),
 )
-# The tries of a mutant: at most so many seconds of tests of its line, and so many tests; as much of others near by.
+# The tries of a mutant: the most seconds and the most tests, of those of its line and as many of others near by.
 FIRST, SECOND, AGAIN = (5.0, 120), (10.0, 300), (20.0, 600)
 MEMORY = 8 << 30
 COVERAGE = "[run]\nsource = flopcalc\nbranch = false\ndata_file = {}\n"
@@ -211,15 +209,10 @@ class Sweep:
         self.near: list[str] = []
         self.out = -1
 
-    def pytest_configure(self, config: Any) -> None:
-        """Called by pytest before the tests are collected."""
-        config.workerinput = {}  # keeps the conftest from hashing every tracked file
-
     def pytest_runtest_logreport(self, report: Any) -> None:
-        """Called in a fork with the result of a test: the first that fails ends the fork, and leaves its name."""
+        """Called by pytest in a fork, with the result of a test."""
         if report.failed:
-            if self.out >= 0:
-                os.write(self.out, report.nodeid.encode())
+            os.write(self.out, report.nodeid.encode())
             os._exit(1)
 
     def pytest_runtestloop(self, session: Any) -> bool:
@@ -266,9 +259,11 @@ class Sweep:
         codes = changed_code(mutant.path, tree, changed) if self.first else None
         if codes:
             chosen = [one for pool in (tests, others) for one in in_turn(pool, self.seconds, FIRST, self.kills)]
-            code = self._forked(lambda: self._replaced(codes, functions, chosen), self._limit(chosen))
-            if code:
-                return mutate.KILLED if code > 0 else mutate.TIMED_OUT
+            code, killer = mutate.forked(lambda out: self._replaced(codes, functions, chosen, out), self._limit(chosen))
+            if killer:
+                self.kills[killer.decode()] += 1
+            if code != 0:
+                return mutate.TIMED_OUT if code is None else mutate.KILLED
         if codes and self.second is None:
             return mutate.SURVIVED
         budget = self.second or SECOND
@@ -279,44 +274,20 @@ class Sweep:
         found = mutate.SURVIVED
         for names, limit in tries:
             if found == mutate.SURVIVED:
-                self.loader.send((mutant.path, mutant.number, names, limit))
+                self.loader.send((mutant.path, changed, names, limit))
                 found = self.loader.recv()
         return found
 
     def _limit(self, tests: Sequence[str]) -> float:
         return 10 + 4 * sum(self.seconds[one] for one in tests)
 
-    def _forked(self, call: Callable[[], None], limit: float) -> int:
-        """The exit code of a call in a fork of this process: 0 if it returns; -1 after the limit of time."""
-        reader, writer = os.pipe()
-        process = os.fork()
-        if process == 0:
-            code = 1
-            try:
-                os.setpgid(0, 0)
-                os.close(reader)
-                self.out = writer
-                resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
-                null = os.open(os.devnull, os.O_RDWR)
-                for number in (0, 1, 2):
-                    os.dup2(null, number)
-                call()
-                code = 0
-            finally:
-                os._exit(code)
-        os.close(writer)
-        ended = bool(select.select([reader], [], [], limit)[0])
-        if ended and (killer := os.read(reader, 4096)):
-            self.kills[killer.decode()] += 1
-        os.close(reader)
-        if not ended:
-            os.killpg(process, signal.SIGKILL)
-        _, status = os.waitpid(process, 0)
-        return abs(os.waitstatus_to_exitcode(status)) if ended else -1
-
     def _replaced(
-        self, codes: dict[CodeType, CodeType], functions: Sequence[FunctionType], tests: Sequence[str]
-    ) -> None:
+        self, codes: dict[CodeType, CodeType], functions: Sequence[FunctionType], tests: Sequence[str], out: int
+    ) -> int:
+        """In a fork: run the tests with the new code. The first that fails ends the fork; its name is the answer."""
+        self.out = out
+        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+        mutate.silence()
         for function in functions:
             if function.__code__ in codes:
                 function.__code__ = codes[function.__code__]
@@ -325,6 +296,7 @@ class Sweep:
         items = [self.items[one] for one in tests]
         for item, following in zip(items, [*items[1:], None], strict=True):
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        return 0
 
 
 def serve(requests: Connection, ours: Connection) -> None:
@@ -333,12 +305,10 @@ def serve(requests: Connection, ours: Connection) -> None:
     mutate._preload()
     while True:
         try:
-            path, number, tests, limit = requests.recv()
+            path, tree, tests, limit = requests.recv()
         except EOFError:
             return
-        every = mutants(path, ast.parse((ROOT / path).read_text(encoding="utf-8")))
-        change = next(change for mutant, change in every if mutant.number == number)
-        requests.send(mutate.outcome(path, change(), limit, runs=tests and [tests])[0])
+        requests.send(mutate.outcome(path, tree, limit, runs=tests and [tests])[0])
 
 
 def survivors(log: str) -> set[tuple[str, int]]:
@@ -375,7 +345,7 @@ def main() -> int:
     mutate._preload()
     options = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--assert=plain", "-s", "tests"]
     options += ["-W", "ignore::pytest.PytestAssertRewriteWarning", *(f"--ignore=tests/{name}" for name in LEFT_OUT)]
-    pytest.main(options, plugins=[sweep])
+    pytest.main(options, plugins=[mutate.Quiet(), sweep])
     return int(bool(sweep.counts[mutate.SURVIVED]))
 
 
