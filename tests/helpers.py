@@ -99,6 +99,12 @@ def for_author(name: object, advice: str, guide: str = "docs/adding-an-operator.
 # Operators ----------------------------------------------------------------------------------------
 
 
+def import_for_pages() -> None:
+    """Skip the tests of a module where a package is missing that a report of a model needs."""
+    for name in ("torch", "sympy", "jinja2", "latex2mathml", "altair", "vl_convert"):
+        pytest.importorskip(name)
+
+
 def refused(match: str, name: str, *sizes: int, **given: Any) -> None:
     """The operator refuses that shape, and says why and what to do."""
     with pytest.raises(FlopcalcError, match=match) as caught:

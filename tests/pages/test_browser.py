@@ -8,14 +8,9 @@ from typing import Any
 
 import pytest
 from chromium import Tab, browser, executable
-from helpers import define_kernels
+from helpers import define_kernels, import_for_pages
 
-pytest.importorskip("jinja2")
-pytest.importorskip("latex2mathml")
-pytest.importorskip("altair")
-pytest.importorskip("vl_convert")
-pytest.importorskip("torch")
-pytest.importorskip("sympy")
+import_for_pages()
 if executable() is None:
     pytest.skip("no Chromium is installed, with which pages are tested", allow_module_level=True)
 

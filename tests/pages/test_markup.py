@@ -9,16 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import Runner
+from helpers import Runner, import_for_pages
 
 from flopcalc.cost.kinds import KINDS
 
-pytest.importorskip("torch")
-pytest.importorskip("sympy")
-pytest.importorskip("jinja2")
-pytest.importorskip("latex2mathml")
-pytest.importorskip("altair")
-pytest.importorskip("vl_convert")
+import_for_pages()
 
 _VOID = {"meta", "input", "br", "hr", "link", "img", "col"}
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")

@@ -5,14 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers import Runner
+from helpers import Runner, import_for_pages
 
-pytest.importorskip("torch")
-pytest.importorskip("sympy")
-pytest.importorskip("jinja2")
-pytest.importorskip("latex2mathml")
-pytest.importorskip("altair")
-pytest.importorskip("vl_convert")
+import_for_pages()
 
 MODEL = """
 import torch

@@ -5,14 +5,9 @@ from pathlib import Path
 
 import pytest
 from chromium import browser, executable
-from helpers import Runner
+from helpers import Runner, import_for_pages
 
-pytest.importorskip("torch")
-pytest.importorskip("sympy")
-pytest.importorskip("jinja2")
-pytest.importorskip("latex2mathml")
-pytest.importorskip("altair")
-pytest.importorskip("vl_convert")
+import_for_pages()
 
 # The layers of an encoder go on after their parts have run; one name is longer than a screen is wide.
 MODEL = f"""
