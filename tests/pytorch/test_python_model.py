@@ -28,7 +28,9 @@ IMAGE = [parse_input("3x224x224")]
 KINDS = ("params", "macs", "flops", "adds", "muls", "other", "activations", "traffic", "steps")
 
 
-# Other counters depend on how a module calls its kernels; tests/pytorch/test_labels.py compares those.
+# Others depend on how a module calls its kernels. tests/pytorch/test_labels.py compares those of counters with rules of
+# their own; those of projects are compared on a model of torch.nn's own modules.
+BY_CALLS = [convention.get(name) for name in ("thop-2019", "convnet-burden", "open-model-zoo", "paddle-flops")]
 BY_KIND_OF_WORK = [convention.get(name) for name in ("macs", "flops", "two-per-mac", "torchvision", "pycls")]
 
 
@@ -49,6 +51,8 @@ def test_torchvisions_resnet50_is_the_described_one(batch: int) -> None:
         theirs = counted_network(import_torchvision().models.resnet50(), IMAGE, batch)
     ours = network("resnet50", batch=batch)
     _same_totals(theirs, ours)
+    for chosen in BY_CALLS:
+        assert theirs.fold(chosen.of) == ours.fold(chosen.of), chosen.name
     found, described = ({x.name: x for x in net.layers if x.cost.params} for net in (theirs, ours))
     assert list(found) == list(described)
     for name, layer in found.items():
