@@ -77,7 +77,7 @@ def weights(network: Network, element: int) -> Weights:
 
 
 def _tensors(part: Part) -> tuple[int, ...]:
-    """The parameters of each tensor of a part, where they can be told apart: a weight, and a bias for each output."""
+    """The parameters of each tensor of a part, where they can be separated: a weight, and a bias for each output."""
     params, macs, adds = int(part.params), int(part.macs), int(part.adds)
     if adds and macs and part.work in ("conv", "linear"):
         bias, rest = divmod(params * adds, macs + adds)
@@ -178,14 +178,12 @@ def _statistics(part: Part, layer: Layer, size: int, batch: int) -> int:
     channels = layer.out_shape[0]
     match how(part).module:
         case "GroupNorm":
-            # Loaded here: a plugin of pytest loads this module before coverage begins, and must not load the rest.
+            # Loaded here: it loads operators, and `--cov flopcalc` with the plugin of pytest warns of a package that
+            # it has not measured, unless the catalog, through the package itself, is the first to load them.
             from flopcalc.primitives.registry import PRIMITIVES
 
             settings = {**PRIMITIVES[layer.kind].settings, **layer.settings}
             return 2 * batch * int(settings["groups"])
-        case "InstanceNorm":
-            # And the weight and the bias again for each sample.
-            return 4 * batch * channels
         case "InstanceNorm without affine":
             return 2 * batch * channels
     return {"norm": 2 * channels, "layernorm": 2 * size // channels}.get(part.work, 0)

@@ -305,6 +305,6 @@ def _of_function(part: Part) -> tuple[Dim, Dim, Dim]:
             # A transform of complex numbers, of all frequencies.
             return 2 * adds, 2 * muls, 0
         case "fft_irfft2":
-            # A transform of real numbers; those frequencies are doubled that stand for two.
+            # A transform of real numbers; frequencies that count for two are doubled.
             return adds, muls + 2 * (size - part.reads), 0
     return adds, muls, other
