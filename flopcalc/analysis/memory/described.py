@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import prod
 from typing import NamedTuple
 
-from flopcalc.analysis.memory.parts import as_computed, kept, last_readers
+from flopcalc.analysis.memory.parts import as_computed, is_sum, kept, last_readers
 from flopcalc.cost.calls import how
 from flopcalc.cost.cost import Part
 from flopcalc.networks.allocator import blocks
@@ -144,16 +144,22 @@ def _inside(layer: Layer, out: int, element: int, batch: int) -> int:
             return max(out, int(parts[0].writes) * element)
         return out + (_beside(parts[0], layer, out, element, batch) if parts else 0)
     name = layer.kind if layer.evaluation else ""
-    parts = as_computed(name, parts)
+    parts = as_computed(layer.evaluation, parts)
     last, stays = last_readers(name, parts, batch * prod(layer.in_shape)), kept(name, parts)
     live: dict[str, int] = {}
     highest = out
     for place, part in enumerate(parts):
-        made = int(part.writes) * element
+        made = _made(part) * element
         highest = max(highest, sum(live.values()) + made + _inner(part, element))
         live[part.name] = stays[part.name] * element
         live = {one: size for one, size in live.items() if last[one] > place}
     return highest
+
+
+def _made(part: Part) -> int:
+    """The elements that a part adds while it runs: of a sum of several tensors the last sum and the one before."""
+    writes, steps = int(part.writes), int(part.steps)
+    return 2 * writes // steps if is_sum(part) and steps > 2 else writes
 
 
 def _inner(part: Part, element: int) -> int:

@@ -6,7 +6,9 @@ dots in the names of parts are the hierarchy), and, if a forward keeps it in a v
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from flopcalc.analysis.memory.unrolled import unrolled
 from flopcalc.cost.cost import PREVIOUS, Part
+from flopcalc.spec.operator import Evaluation
 
 # By operator, the parts whose outputs are in variables of the module's forward when it ends. Of several names, the last
 # one that the options keep: a variable is assigned again.
@@ -18,14 +20,19 @@ VARIABLES: Mapping[str, tuple[tuple[str, ...], ...]] = {
         *(("primary", "primary.norm", "primary.act"), ("chain", "chain.norm", "chain.act")),
         ("tail", "tail.norm", "tail.act"),
     ),
+    "condconv": (("routing.gate",),),
     "coordinate_attention": (("reduce", "norm", "act"), ("height.gate",), ("width.gate",)),
     "deform_conv": (("offset",),),
+    "dynamic_conv": (("routing.softmax",),),
     "dynet": (("routing.gate",),),
     "eca": (("gap",), ("conv",)),
     "fire": (("squeeze", "squeeze.act"),),
     "ghost": (("primary", "primary.norm", "primary.act"),),
     "ghostv2": (("primary", "primary.norm", "primary.act", "join"), ("vertical", "vertical.norm")),
-    "gqa": (("scale",), ("key", "key.repeat"), ("value", "value.repeat"), ("scores", "mask.add")),
+    "gqa": (
+        *(("scale",), ("key", "key.repeat"), ("value", "value.repeat"), ("mask",), ("scores", "mask.add")),
+        *(("mix",), ("join",)),
+    ),
     "gsconv": (("primary", "primary.norm", "primary.act"),),
     "hetconv": (("gwc",), ("gather",)),
     "involution": (("pool",), ("span",)),
@@ -51,7 +58,13 @@ VARIABLES: Mapping[str, tuple[tuple[str, ...], ...]] = {
 # The same for forwards of modules inside of the operator: until the module that the name begins with has ended.
 INNER_VARIABLES: Mapping[str, tuple[str, ...]] = {
     "axial_attention": ("columns.arrange", "columns.mix", "rows.arrange", "rows.mix"),
+    "dynet": ("routing.pool",),
+    "scconv": ("sru.gate",),
 }
+# By operator, a part in a variable that is assigned again, and the part whose output it has then.
+UNTIL: Mapping[str, tuple[str, str]] = {"coordinate_attention": ("reduce", "act")}
+# By operator, parts that are computed in several runs, whose outputs are in a list until the forward ends.
+LISTS: Mapping[str, tuple[str, ...]] = {"gqa": ("mix",)}
 # By operator, parts that the module computes later than the formula names them, and the part before which it does.
 LATER: Mapping[str, tuple[tuple[str, ...], str]] = {
     "bottleneck": (("project", "project.norm"), "sum"),
@@ -63,12 +76,15 @@ LATER: Mapping[str, tuple[tuple[str, ...], str]] = {
 }
 
 
-def as_computed(operator: str, parts: Sequence[Part]) -> tuple[Part, ...]:
-    """The parts in the order in which the module computes them; each names what it waits for."""
-    named = [part._replace(after=_waits(parts, place)) for place, part in enumerate(parts)]
-    moved, before = LATER.get(operator, ((), ""))
+def as_computed(e: Evaluation | None, parts: Sequence[Part]) -> tuple[Part, ...]:
+    """The parts in the order in which the module computes them; each names what it waits for.
+
+    e: the operator, if the parts are those of one.
+    """
+    named = unrolled(e, [part._replace(after=_waits(parts, place)) for place, part in enumerate(parts)])
+    moved, before = LATER.get(e.operator.name if e is not None else "", ((), ""))
     if not any(part.name == before for part in named):
-        return tuple(named)
+        return named
     later = [part for part in named if part.name in moved]
     found: list[Part] = []
     for part in named:
@@ -85,14 +101,25 @@ def kept(operator: str, parts: Sequence[Part]) -> dict[str, int]:
     Of several kernels in a row, only the last one's output stays: at most what a part that reads nothing else reads. A
     variable can hold all of them.
     """
-    held = {name for names in VARIABLES.get(operator, ()) for name in names}
-    found = {part.name: part.writes for part in parts}
+    held = _variables(operator)
+    # Of a sum of several tensors the last sum stays.
+    found = {part.name: part.writes // part.steps if is_sum(part) else part.writes for part in parts}
     steps = {part.name: part.steps for part in parts}
     for part in parts:
         names = part.after or ()
         if len(names) == 1 and names[0] not in held and steps.get(names[0], 1) != 1 and part.reads > part.params:
             found[names[0]] = min(found[names[0]], part.reads - part.params)
     return found
+
+
+def _variables(operator: str) -> set[str]:
+    """The parts that a variable of the module's forward can hold."""
+    return {name for names in VARIABLES.get(operator, ()) for name in names}
+
+
+def is_sum(part: Part) -> bool:
+    """Whether a part adds several tensors, one addition after the other."""
+    return part.work == "add" and int(part.steps) > 1
 
 
 def last_readers(operator: str, parts: Sequence[Part], given: int) -> dict[str, int]:
@@ -108,15 +135,21 @@ def last_readers(operator: str, parts: Sequence[Part], given: int) -> dict[str, 
     waits = [_waits(parts, place) for place in range(end)]
     before = dict(zip((part.name for part in parts), waits, strict=True))
     until = _ends_of_modules(parts)
+    variables = _variables(operator)
     for place, part in enumerate(parts):
         inner = {one for name in waits[place] for one in _ancestors(name, before)}
         names = [name for name in waits[place] if name not in inner]
         rest = part.reads - part.params - sum(one.writes for one in parts[:place] if one.name in names)
         # Of several kernels in a row, the later ones read what the part itself has written.
         # A name that is not there is that of an option, in whose place the input is read.
-        if rest > 0 and rest != given and part.steps == 1 and names and all(name in before for name in names):
+        # A norm reads its statistics, which are buffers.
+        ours = part.work != "norm" and part.steps == 1 and names and all(name in before for name in names)
+        if ours and rest > 0 and rest != given:
             others = [one for one in reversed(parts[:place]) if one.name not in names and not _replaced(one, before)]
-            names += _making_up(rest, given, sorted(others, key=lambda one: one.name not in inner))
+            called_with = _read_by_modules(part.name, place, parts, waits)
+            # First what the modules around the part were called with and what variables hold.
+            others.sort(key=lambda one: (one.name not in called_with, one.name not in variables, one.name not in inner))
+            names += _making_up(rest, given, others)
         for name in names:
             last[name] = max(
                 place, *(until[module, place] for module in _modules(part.name) if _outside(name, module)), 0
@@ -125,15 +158,31 @@ def last_readers(operator: str, parts: Sequence[Part], given: int) -> dict[str, 
         for name in names_before:
             # What a later part of a chain reads is dropped with it.
             last.setdefault(name, place)
+    runs = _runs(parts)
     for names_of_one in VARIABLES.get(operator, ()):
-        found = [name for name in names_of_one if name in before]
+        found = [runs[name] for name in names_of_one if name in runs]
         if found:
             last[found[-1]] = end
+    if operator in UNTIL:
+        name, assigned = UNTIL[operator]
+        last[name] = max(last[name], next(place for place, part in enumerate(parts) if part.name == assigned))
+    for name in LISTS.get(operator, ()):
+        last |= {part.name: end for part in parts if part.name.startswith(f"{name}.")}
     for name in INNER_VARIABLES.get(operator, ()):
         if name in before:
             place = next(place for place, part in enumerate(parts) if part.name == name)
             last[name] = max(last[name], until[name.rpartition(".")[0], place])
     return {part.name: last.get(part.name, end) for part in parts}
+
+
+def _runs(parts: Sequence[Part]) -> dict[str, str]:
+    """The name of each part that writes something; for the name without the number of a run, that of the last run."""
+    found: dict[str, str] = {}
+    for part in parts:
+        if part.writes:
+            head, _, number = part.name.rpartition(".")
+            found[head if number.isdigit() else part.name] = part.name
+    return found
 
 
 def _replaced(part: Part, names: Iterable[str]) -> bool:
@@ -147,6 +196,9 @@ def _replaced(part: Part, names: Iterable[str]) -> bool:
 
 def _making_up(rest: int, given: int, others: Sequence[Part]) -> list[str]:
     """The outputs that make up what a part reads, with the layer's input or without it; none if no outputs do."""
+    alone = [one.name for one in others if one.writes == rest]
+    if alone:
+        return alone[:1]
     found = []
     for one in others:
         if 0 < one.writes <= rest:
@@ -166,6 +218,17 @@ def _ancestors(name: str, before: Mapping[str, Sequence[str]]) -> Iterator[str]:
     for one in before.get(name, ()):
         yield one
         yield from _ancestors(one, before)
+
+
+def _read_by_modules(name: str, place: int, parts: Sequence[Part], waits: Sequence[Sequence[str]]) -> set[str]:
+    """What the first part of each module waits for that a part is in: with that the module was called."""
+    found: set[str] = set()
+    for module in _modules(name)[:-1]:
+        first = place
+        while first and not _outside(parts[first - 1].name, module):
+            first -= 1
+        found.update(waits[first])
+    return found
 
 
 def _modules(name: str) -> list[str]:

@@ -7,6 +7,7 @@ import pytest
 
 torch: Any = pytest.importorskip("torch")
 
+from drawn import evaluations
 from helpers import for_author, import_torchvision
 
 from flopcalc import layer
@@ -21,11 +22,13 @@ from flopcalc.spec.operator import Evaluation, Operator
 # Small tensors that a module makes and the formula does not: a bias of zeros, a coefficient.
 SMALL = 512
 CASES = 12
+ELEMENTS = 1_000_000
 
 
 def _cases(operator: Operator) -> list[Evaluation]:
-    small = (e for e in cases(operator) if e.geometry.c_in * e.geometry.c_out * e.geometry.p_out < 1_000_000)
-    return [e for place, e in enumerate(islice(small, 5 * CASES)) if place % 5 == 0]
+    small = (e for e in cases(operator) if e.geometry.c_in * e.geometry.c_out * e.geometry.p_out < ELEMENTS)
+    drawn = evaluations(operator, 0 if operator.name in DIFFERENCES else 2 * CASES, ELEMENTS)
+    return [e for place, e in enumerate(islice(small, 5 * CASES)) if place % 5 == 0] + list(drawn)
 
 
 def _of_module(e: Evaluation) -> int:
