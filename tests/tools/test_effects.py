@@ -1,0 +1,33 @@
+"""What counts as an effect of a mutant of an operator."""
+
+import ast
+import sys
+
+import pytest
+from helpers import ROOT
+
+sys.path.append(str(ROOT / "tools"))
+
+from effects import has_effect
+
+
+@pytest.mark.parametrize(
+    ("path", "before", "after", "effect"),
+    [
+        # A rule of pconv makes both equal, and none does of a convolution.
+        ("pconv.py", "g.p_in, g.p_out", "g.p_out, g.p_in", False),
+        ("conv.py", "g.p_in, g.p_out", "g.p_out, g.p_in", True),
+        # A note, a rule, a bound of an option, a default.
+        ("pconv.py", "c_in - e.named", "c_in + e.named", True),
+        ("gsconv.py", "None if named", "1 if named", True),
+        ("gqa.py", '"int", 4', '"int", 8', True),
+        # Shared by others, one of which has the effect.
+        ("_recurrent.py", "cell.sums * values", "cell.sums + values", True),
+        ("_recurrent.py", "macs=rows * columns * g.p_out", "macs=rows * columns * g.p_in", False),
+    ],
+)
+def test_has_effect(path: str, before: str, after: str, effect: bool) -> None:
+    path = f"flopcalc/operators/{path}"
+    code = (ROOT / path).read_text(encoding="utf-8")
+    assert before in code
+    assert has_effect(path, ast.parse(code.replace(before, after))) == effect
