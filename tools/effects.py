@@ -11,17 +11,20 @@ from __future__ import annotations
 import ast
 import importlib
 import sys
+from collections.abc import Sequence
 from dataclasses import fields
 from functools import cache
 from typing import Any
 
 import drawn
+import module_witnesses
 from mutate import ROOT, forked, module_of
 
 from flopcalc.errors import FlopcalcError
 from flopcalc.spec.operator import Operator, Site
 
 PACKAGE = "flopcalc.operators"
+NONE, REFUTED, SOME = 0, 1, 2
 # Seconds for a mutant, which may make a formula endless.
 LIMIT = 60.0
 
@@ -98,6 +101,11 @@ def _expected(module: str) -> list[tuple[list[Any], list[tuple[drawn.Point, tupl
 
 def has_effect(path: str, changed: ast.Module) -> bool:
     """Whether the changed code of a file of operators gives another record or another cost. Works in a fork."""
+    return effect(path, changed) != NONE
+
+
+def effect(path: str, changed: ast.Module, known: Sequence[module_witnesses.Witness] = ()) -> int:
+    """NONE, SOME, or REFUTED where the changed code contradicts a witness. Works in a fork."""
     module = module_of(path)
     expected = _expected(module)
 
@@ -105,9 +113,16 @@ def has_effect(path: str, changed: ast.Module) -> bool:
         for name in _users(module):
             tree = changed if name == module else _trees()[name]
             exec(compile(tree, path, "exec"), sys.modules[name].__dict__)  # noqa: S102 - our own code
-        for operator, (record, results) in zip(_operators(module), expected, strict=True):
+        operators = _operators(module)
+        for operator, (record, results) in zip(operators, expected, strict=True):
             if _record(operator) != record or any(_result(operator, point) != result for point, result in results):
-                return 1
-        return 0
+                return SOME if module_witnesses.agree(known, {one.name: one for one in operators}) else REFUTED
+        return NONE
 
-    return forked(compare, LIMIT)[0] != 0
+    code = forked(compare, LIMIT)[0]
+    return code if code in (NONE, SOME) else REFUTED
+
+
+def known_of(path: str) -> list[module_witnesses.Witness]:
+    """The witnesses of the operators of a file."""
+    return module_witnesses.witnesses(tuple(one.name for one in _operators(module_of(path))))

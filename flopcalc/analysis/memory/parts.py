@@ -136,8 +136,11 @@ def last_readers(operator: str, parts: Sequence[Part], given: int) -> dict[str, 
     before = dict(zip((part.name for part in parts), waits, strict=True))
     until = _ends_of_modules(parts)
     variables = _variables(operator)
+    # By part, those that it waits for, and those that these wait for.
+    ancestors: dict[str, set[str]] = {}
     for place, part in enumerate(parts):
-        inner = {one for name in waits[place] for one in _ancestors(name, before)}
+        inner = {one for name in waits[place] for one in ancestors.get(name, ())}
+        ancestors[part.name] = {*waits[place], *inner}
         names = [name for name in waits[place] if name not in inner]
         rest = part.reads - part.params - sum(one.writes for one in parts[:place] if one.name in names)
         # Of several kernels in a row, the later ones read what the part itself has written.
@@ -158,11 +161,8 @@ def last_readers(operator: str, parts: Sequence[Part], given: int) -> dict[str, 
         for name in names_before:
             # What a later part of a chain reads is dropped with it.
             last.setdefault(name, place)
-    runs = _runs(parts)
     for names_of_one in VARIABLES.get(operator, ()):
-        found = [runs[name] for name in names_of_one if name in runs]
-        if found:
-            last[found[-1]] = end
+        last |= _held(names_of_one, parts, last)
     if operator in UNTIL:
         name, assigned = UNTIL[operator]
         last[name] = max(last[name], next(place for place, part in enumerate(parts) if part.name == assigned))
@@ -175,14 +175,19 @@ def last_readers(operator: str, parts: Sequence[Part], given: int) -> dict[str, 
     return {part.name: last.get(part.name, end) for part in parts}
 
 
-def _runs(parts: Sequence[Part]) -> dict[str, str]:
-    """The name of each part that writes something; for the name without the number of a run, that of the last run."""
-    found: dict[str, str] = {}
-    for part in parts:
-        if part.writes:
-            head, _, number = part.name.rpartition(".")
-            found[head if number.isdigit() else part.name] = part.name
-    return found
+def _held(names: Sequence[str], parts: Sequence[Part], last: Mapping[str, int]) -> Iterator[tuple[str, int]]:
+    """The parts of those names that a variable has: until the next run assigns it again, or else to the end."""
+    place_of = {part.name: place for place, part in enumerate(parts) if part.writes}
+    runs: dict[str, list[str]] = {}
+    for part in place_of:
+        head, _, run = part.rpartition(".")
+        name, run = (head, run) if run.isdigit() else (part, "")
+        if name in names:
+            runs.setdefault(run, []).append(part)
+    in_turn = list(runs.values())
+    for run, following in zip(in_turn, [*in_turn[1:], []], strict=False):
+        until = place_of[following[0]] if following else len(parts)
+        yield run[-1], max(last.get(run[-1], 0), until)
 
 
 def _replaced(part: Part, names: Iterable[str]) -> bool:
@@ -211,13 +216,6 @@ def _waits(parts: Sequence[Part], place: int) -> tuple[str, ...]:
     """The parts that a part waits for."""
     after = parts[place].after
     return ((parts[place - 1].name,) if place else ()) if after is PREVIOUS else after or ()
-
-
-def _ancestors(name: str, before: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """The parts that a part waits for, and those that these wait for."""
-    for one in before.get(name, ()):
-        yield one
-        yield from _ancestors(one, before)
 
 
 def _read_by_modules(name: str, place: int, parts: Sequence[Part], waits: Sequence[Sequence[str]]) -> set[str]:

@@ -12,6 +12,8 @@ from flopcalc.spec.operator import Evaluation
 
 Parts = Sequence[Part]
 
+_LAST_BLOCKS = 4
+
 
 def unrolled(e: Evaluation | None, parts: Parts) -> tuple[Part, ...]:
     """The parts of an operator, each run of what its module computes several times as a part of its own.
@@ -51,21 +53,23 @@ def _blocks(e: Evaluation, parts: Parts) -> Iterator[Part]:
     inside = [part for part in parts if part.name in ("scores", "mask.add", "softmax", "mix")]
     # All constants, before they are cut to a triangle.
     parts = list(_with(parts, "mask", "mask.all", tokens**2))
-    maps, starts = e.geometry.batch * e.named["heads"], range(0, tokens, block)
+    maps, width, starts = e.geometry.batch * e.named["heads"], e.named["width"], range(0, tokens, block)
+    # The later a block, the more columns it needs: of those before the last ones only the outputs matter, in one part.
+    earlier = starts[-_LAST_BLOCKS] if len(starts) > _LAST_BLOCKS else 0
+    starts = starts[-_LAST_BLOCKS:]
+    mixed = tuple(f"mix.{start}" for start in ([0] if earlier else []) + list(starts))
     for part in parts:
         if part.name == "softmax":
+            if earlier:
+                yield Part("mix.0", "move", writes=maps * earlier * width, after=())
             for start in starts:
                 end = min(start + block, tokens)
                 for one in inside:
-                    wide = e.named["width"] if one.name == "mix" else end
+                    writes = maps * (end - start) * (width if one.name == "mix" else end)
                     after = _of_run(one, inside, str(start))
-                    # The variable of the scores has those of the block before until they are computed.
-                    after += (f"mask.add.{start - block}",) if start and one.name == "scores" else ()
-                    writes = maps * (end - start) * wide
                     yield one._replace(name=f"{one.name}.{start}", writes=writes, reads=0, after=after)
         elif part not in inside:
             # The outputs of all blocks are in a list.
-            mixed = tuple(f"mix.{start}" for start in starts)
             yield part._replace(after=mixed) if part.after == ("mix",) else part
 
 

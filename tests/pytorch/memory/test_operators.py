@@ -70,3 +70,13 @@ def test_peak_with_options(name: str, sizes: tuple[int, ...], given: dict[str, A
     """What a norm or an activation has read is gone, and what a forward keeps in a variable is not."""
     e = layer(name, *sizes, **given)
     assert abs(operator_peak(e, 4) - _of_module(e)) <= SMALL
+
+
+def test_thousands_of_blocks() -> None:
+    """The peak of a block for each token is that of the last one: the outputs of all before it, and all columns."""
+    tokens, width, heads = 64 * 64, 8, 2
+    e = layer("gqa", heads * width, hw=64, heads=heads, kv_heads=heads, causal=True, block_size=1)
+    projections = 3 * heads * width * tokens  # of the queries, scaled, of the keys and the values
+    mask, scores, mixed = tokens**2, heads * tokens, heads * width * tokens
+    # In the last block: the scores with their mask, and their softmax, next to the output of the block.
+    assert operator_peak(e, 1) == max(projections + mask + 2 * scores + mixed, projections + 2 * mask)
