@@ -1,11 +1,11 @@
-"""Random shapes and options of an operator, the same on each run: what `cases` does not combine."""
+"""Some cases of an operator, and random shapes and options, the same on each run, which `cases` does not combine."""
 
 import random
 from collections.abc import Iterator
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any
 
-from flopcalc.catalog.cases import SHAPES, along_axes, option_sets
+from flopcalc.catalog.cases import SHAPES, along_axes, cases, option_sets
 from flopcalc.errors import FlopcalcError
 from flopcalc.spec.operator import Evaluation, Operator
 
@@ -47,6 +47,15 @@ def evaluations(operator: Operator, most: int, elements: int) -> list[Evaluation
     drawn = list(points(operator, 0.2))
     random.Random(operator.name).shuffle(drawn)  # noqa: S311 - no secret
     return list(islice((e for point in drawn if (e := _small(operator, point, elements))), most))
+
+
+def spread(operator: Operator) -> Iterator[Evaluation]:
+    """The first sets of options of `cases`, each at another shape."""
+    for place, (_, group) in enumerate(islice(groupby(cases(operator), Evaluation.label), 8)):
+        every = list(group)
+        # What a counter does for each sample of a batch shows at every second one.
+        allowed = [one for one in every if place % 2 == 0 or one.geometry.batch > 1] or every
+        yield allowed[(7 * place + 3) % len(allowed)]
 
 
 def _small(operator: Operator, point: Point, elements: int) -> Evaluation | None:

@@ -7,13 +7,11 @@ peak with the tensors of the module (tests/pytorch/memory), the figures of other
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
 import drawn
-from mutate import ROOT
 
 from flopcalc.catalog.registry import named
 from flopcalc.cost.geometry import Geometry
@@ -49,15 +47,12 @@ def _of(operator: Operator, most: int) -> Iterator[Witness]:
     from flopcalc.pytorch.layers import build_layer, input_shape
     from flopcalc.pytorch.memory.run import Subject, Way, follow
 
-    sys.path.append(str(ROOT / "tests" / "presets"))
-    from test_operators import spread
-
     for e in drawn.evaluations(operator, most, ELEMENTS):
         module, shape = build_layer(e, device="meta"), input_shape(e)
         differs = operator.name in DIFFERENCES
         peak = None if differs else follow(Subject(module, [shape], {}), Way()).forward.live
         yield _witness(e, count(module, shape), peak, {})
-    for e in list(spread(operator))[:most]:
+    for e in list(drawn.spread(operator))[:most]:
         yield _witness(e, None, None, _figures(e))
 
 
@@ -68,14 +63,15 @@ def _witness(e: Evaluation, counted: Any, peak: int | None, figures: Mapping[str
 
 def _figures(e: Evaluation) -> dict[str, int]:
     import torch
-    from test_operators import TOOLS
 
-    from flopcalc.pytorch.counters import Figure, run_counter
+    from flopcalc.cost.convention import CONVENTIONS
+    from flopcalc.pytorch.counters import COUNTERS, Figure, run_counter, version_of
     from flopcalc.pytorch.layers import build_layer, input_shape
 
     module, shape = build_layer(e), input_shape(e)
     value = tuple(map(torch.zeros, shape)) if isinstance(shape[0], tuple) else torch.zeros(shape)
-    found = {tool: run_counter(tool, module, (value,)) for tool in TOOLS}
+    tools = [tool for tool in COUNTERS if tool in CONVENTIONS and version_of(COUNTERS[tool].package)]
+    found = {tool: run_counter(tool, module, (value,)) for tool in tools}
     return {tool: one.value for tool, one in found.items() if isinstance(one, Figure)}
 
 

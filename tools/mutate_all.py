@@ -262,9 +262,9 @@ class Sweep:
             # Loaded here: it loads flopcalc, and the process that loads changed modules must not have it.
             import effects
 
-            found = effects.effect(mutant.path, changed, effects.known_of(mutant.path))
-            if found != effects.SOME:
-                return NO_EFFECT if found == effects.NONE else mutate.KILLED
+            effect = effects.effect(mutant.path, changed, effects.known_of(mutant.path))
+            if effect != effects.SOME:
+                return NO_EFFECT if effect == effects.NONE else mutate.KILLED
         codes = changed_code(mutant.path, tree, changed) if self.first else None
         if codes:
             chosen = [one for pool in (tests, others) for one in in_turn(pool, self.seconds, FIRST, self.kills)]

@@ -1,14 +1,14 @@
 """What counters report for the module of every operator, next to the preset of its formula."""
 
 import os
-from collections.abc import Iterator
-from itertools import groupby, islice
+from itertools import islice
 from typing import Any
 
 import pytest
 
 torch: Any = pytest.importorskip("torch")
 
+from drawn import spread
 from helpers import for_author
 
 from flopcalc import layer
@@ -23,23 +23,9 @@ from flopcalc.spec.operator import Evaluation, Operator
 OPERATORS = list(lookup.every())
 # `make campaign` takes every shape and every set of options: 81,187 figures.
 EVERY = "FLOPCALC_FUZZ" in os.environ
-SETS = 8
 TOOLS = [tool for tool in COUNTERS if tool in CONVENTIONS and version_of(COUNTERS[tool].package)]
 # A module without parameters, and one that takes a pair of maps: calflops fails on them, and says so.
 NO_FIGURE = {("calflops", "StopIteration"), ("calflops", "AttributeError: 'tuple' object has no attribute 'to'")}
-
-
-def spread(operator: Operator) -> Iterator[Evaluation]:
-    """Each set of options at another shape; or all cases."""
-    if EVERY:
-        yield from cases(operator)
-        return
-    sets = groupby(cases(operator), Evaluation.label)
-    for place, (_, group) in enumerate(islice(sets, SETS)):
-        every = list(group)
-        # What a tool does for each sample of a batch shows at every second one.
-        allowed = [one for one in every if place % 2 == 0 or one.geometry.batch > 1] or every
-        yield allowed[(7 * place + 3) % len(allowed)]
 
 
 def _figures(evaluation: Evaluation) -> int:
@@ -68,7 +54,7 @@ def _figures(evaluation: Evaluation) -> int:
 @pytest.mark.parametrize("operator", OPERATORS, ids=lambda operator: operator.name)
 def test_the_figures_of_the_tools(operator: Operator) -> None:
     """To the unit, on the module as it is built."""
-    assert sum(map(_figures, spread(operator))) >= len(TOOLS) - 1
+    assert sum(map(_figures, cases(operator) if EVERY else spread(operator))) >= len(TOOLS) - 1
 
 
 @pytest.mark.parametrize("operator", OPERATORS, ids=lambda operator: operator.name)

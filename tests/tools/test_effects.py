@@ -8,7 +8,7 @@ from helpers import ROOT
 
 sys.path.append(str(ROOT / "tools"))
 
-from effects import has_effect
+from effects import NONE, REFUTED, SOME, effect, has_effect, known_of
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,22 @@ def test_has_effect(path: str, before: str, after: str, effect: bool) -> None:
     code = (ROOT / path).read_text(encoding="utf-8")
     assert before in code
     assert has_effect(path, ast.parse(code.replace(before, after))) == effect
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        # What the module counts, and what only the notes say.
+        ("g.c_in * g.p_out", "g.c_out + g.p_out", REFUTED),
+        ("c_in - e.named", "c_in + e.named", SOME),
+        ("g.p_in, g.p_out", "g.p_out, g.p_in", NONE),
+    ],
+)
+def test_witnesses(before: str, after: str, expected: int) -> None:
+    pytest.importorskip("torch")
+    path = "flopcalc/operators/pconv.py"
+    code = (ROOT / path).read_text(encoding="utf-8")
+    assert before in code
+    known = known_of(path)
+    assert effect(path, ast.parse(code), known) == NONE
+    assert effect(path, ast.parse(code.replace(before, after)), known) == expected

@@ -181,13 +181,13 @@ def _held(names: Sequence[str], parts: Sequence[Part], last: Mapping[str, int]) 
     runs: dict[str, list[str]] = {}
     for part in place_of:
         head, _, run = part.rpartition(".")
-        name, run = (head, run) if run.isdigit() else (part, "")
+        name, number = (head, run) if run.isdigit() else (part, "")
         if name in names:
-            runs.setdefault(run, []).append(part)
+            runs.setdefault(number, []).append(part)
     in_turn = list(runs.values())
-    for run, following in zip(in_turn, [*in_turn[1:], []], strict=False):
+    for one, following in zip(in_turn, [*in_turn[1:], []], strict=False):
         until = place_of[following[0]] if following else len(parts)
-        yield run[-1], max(last.get(run[-1], 0), until)
+        yield one[-1], max(last.get(one[-1], 0), until)
 
 
 def _replaced(part: Part, names: Iterable[str]) -> bool:
