@@ -30,7 +30,8 @@ def reserved(axes: int) -> frozenset[str]:
 
 def network_file(path: str) -> File:
     """The file of a description, for its errors."""
-    return File(path, "bad-network", "docs/networks.md describes the language, with examples")
+    hint = "`flopcalc schema` prints what a description can have; docs/networks.md explains it, with examples"
+    return File(path, "bad-network", hint)
 
 
 def default_options(file: File, data: Map) -> dict[str, Any]:
