@@ -39,7 +39,7 @@ _COMPARISONS: dict[type[ast.cmpop], str] = {ast.LtE: "<=", ast.Lt: "<", ast.GtE:
 _OPERATORS = {"=>": ">=", "=<": "<=", "≤": "<=", "≥": ">=", "=": "=="}
 _OPERATOR = re.compile("=>|=<|≤|≥|(?<![<>=!])=(?!=)")
 _OTHER_SELECTOR = re.compile(r"([A-Za-z]+) [^:\s]+ ?: ?.+")
-_OTHER_UNIT = re.compile(r"(?<![\w.])[0-9.]+(?:[eE][+-]?[0-9]+)?\s?([^\W\d_]+)(?!\w)")
+_OTHER_UNIT = re.compile(r"(?<![\w.])[0-9.]+(?:[eE][+-]?[0-9]+)?\)?\s?([^\W\d_]+)(?!\w)")
 _COMMA = re.compile(r"(?<![\w.])[0-9]{1,3}(?:,[0-9]{3})+(?![\w,])")
 _WORDS = (*_RIGHT, "and", "or", "if", "else", "in", "is", "not")
 _EXAMPLE = "for example params <= 5.5M, macs <= 1.02 * baseline, stage layer4: macs <= 1G, ratio(conv) <= 0.4"
@@ -170,8 +170,9 @@ def _plain(body: str, *, of_time: bool = False) -> str:
         return _WITH_TIME_UNIT.sub(lambda match: f"({Fraction(match[1]) / 10 ** _TIME_UNITS[match[2]]})", body)
     if body.startswith((*MEMORY, "traffic")):
         body = _IN_BYTES.sub("", body)
-        body = _WITH_BINARY_UNIT.sub(lambda match: str(Fraction(match[1]) * 2 ** _BINARY[match[2]]), body)
-    return _WITH_UNIT.sub(lambda match: str(Fraction(match[1]) * 10 ** _UNITS[match[2]]), body)
+        body = _WITH_BINARY_UNIT.sub(lambda match: f"({Fraction(match[1]) * 2 ** _BINARY[match[2]]})", body)
+    # In brackets, since 0.0015k is the fraction 3/2.
+    return _WITH_UNIT.sub(lambda match: f"({Fraction(match[1]) * 10 ** _UNITS[match[2]]})", body)
 
 
 def _why(body: str, plain: str, *, of_time: bool) -> tuple[str, str]:

@@ -186,7 +186,7 @@ def _check_given(found: OneOperator) -> None:
 
 def _variable(name: str, subject: AnySubject, *, listed: bool) -> Variable:
     if isinstance(subject, OneOperator):
-        return of_operator(name, subject)
+        return of_operator(name, subject, listed=listed)
     return of_network(name, subject, listed=listed)
 
 
@@ -230,11 +230,13 @@ def _solution(question: Question, variable: Variable, along: Axis, found: Found)
     record = answers.interval_record(
         variable, interval, complete=whole and (along.complete or variable.kind == "listed")
     )
-    beyond = above if found.largest else below
+    beyond = after = above if found.largest else below
     for _ in range(0 if slow else _NEXT):
         if beyond is None or not beyond.outcome.refused:
             break
         beyond = along.up(beyond) if found.largest else along.down(beyond)
+    if beyond is None or beyond.outcome.refused:
+        beyond = after
     if found.cell.outcome.uncounted:
         notes.append(f"at least these costs: {found.cell.outcome.uncounted} kernels could not be counted")
     text = variable.text(number)

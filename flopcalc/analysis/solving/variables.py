@@ -202,8 +202,8 @@ def _keyword(name: str, subject: PythonModel, *, listed: bool) -> Variable:
 # Operators -------------------------------------------------------------------------------------------
 
 
-def of_operator(name: str, subject: OneOperator) -> Variable:
-    """The size or the option of that name. Raises FlopcalcError."""
+def of_operator(name: str, subject: OneOperator, *, listed: bool = False) -> Variable:
+    """The size or the option of that name. listed: whether its values are given. Raises FlopcalcError."""
     operator = subject.operator
     if name in operator.param:
         return of_param(operator, operator.param[name], subject.given, name)
@@ -216,8 +216,16 @@ def of_operator(name: str, subject: OneOperator) -> Variable:
     written = {"c_in": "--cin", "c_out": "--cout", "k": "-k"}.get(key, f"--{key}")
     least = 0 if key == "padding" else 1
     start = given if isinstance(given, int) else usual.get(key, 1)
+    # There are no more groups than channels.
+    most = subject.shape.get("c_in") if key == "groups" and not listed else None
     return _whole(
-        name, least, start=max(start, least), key=key, flag=lambda text: (written, text), monotone=key == "batch"
+        name,
+        least,
+        int(most) if most else None,
+        start=max(start, least),
+        key=key,
+        flag=lambda text: (written, text),
+        monotone=key == "batch",
     )
 
 
