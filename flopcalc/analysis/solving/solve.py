@@ -137,21 +137,29 @@ def solve_spec(
         why = f"batch is given as {clip(spec.batch)}, and searched for"
         raise FlopcalcError("bad-usage", why, "leave out batch, or --for batch")
     if is_about_memory((*targets, *subjects), spec.kind):
-        return solve_batch(spec, names, (*targets, *subjects), dtype)
+        if picked == "smallest":
+            raise FlopcalcError("bad-usage", "the largest batch is searched for", "leave out --pick smallest")
+        _check_listed(names, listed or {})
+        return solve_batch(spec, names, (*targets, *subjects), dtype, tuple((listed or {}).get(BATCH, ())))
     limits = read_limits((*targets, *subjects), spec.kind)
     subject = _subject(spec, names, bases_of(limits), dtype)
     question = Question(subject, limits, len(targets), picked)
     variables = [_variable(name, subject, listed=name in (listed or {})) for name in names]
+    _check_listed(names, listed or {})
     for name, texts in (listed or {}).items():
-        if name not in names:
-            why = f"--among {clip(name)} is not searched for"
-            raise FlopcalcError("bad-usage", why, f"write --among {names[0]}=...")
         place = names.index(name)
         variables[place] = restricted(variables[place], texts)
     _check_start(question, variables)
     if len(variables) == 2:
         return front.solve_pair(question, (variables[0], variables[1]))
     return _one(question, variables[0])
+
+
+def _check_listed(names: Sequence[str], listed: Mapping[str, Sequence[str]]) -> None:
+    for name in listed:
+        if name not in names:
+            why = f"--among {clip(name)} is not searched for"
+            raise FlopcalcError("bad-usage", why, f"write --among {names[0]}=...")
 
 
 def _subject(spec: TargetSpec, names: Sequence[str], bases: Sequence[str], dtype: str) -> AnySubject:

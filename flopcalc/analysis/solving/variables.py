@@ -263,6 +263,11 @@ def restricted(variable: Variable, texts: Iterable[str]) -> Variable:
     return _listed(variable, sorted(set(found)), ordered=variable.ordered)
 
 
+def batches(texts: Iterable[str]) -> tuple[int, ...]:
+    """The listed batches in order. Raises FlopcalcError (bad-option)."""
+    return restricted(_whole(BATCH), texts).values
+
+
 def _range(variable: Variable, text: str) -> list[Any]:
     pieces = text.split(":")
     if variable.values:
@@ -277,6 +282,8 @@ def _range(variable: Variable, text: str) -> list[Any]:
         step = numbers[2] if len(numbers) == 3 else 1
         if step <= 0 or numbers[1] < numbers[0]:
             raise _bad_among(variable, text, "write start:end:step, with a step larger than 0")
+        if (numbers[1] - numbers[0]) % step:
+            raise _bad_among(variable, text, f"the steps do not reach {pieces[1]}, and both ends belong to a range")
         count = int((numbers[1] - numbers[0]) // step) + 1
         if count > 100_000:
             raise _bad_among(variable, text, f"it has {count:,} values; at most 100,000")
