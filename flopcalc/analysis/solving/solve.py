@@ -87,6 +87,7 @@ def solve(
         if choose or minimise or maximise:
             from flopcalc.analysis.solving.choosing import choose_operators
 
+            _check_dtype(dtype)
             return choose_operators(
                 spec,
                 as_texts(choose, "choose"),
@@ -129,8 +130,7 @@ def solve_spec(
     picked = next((one for one in PICKS if one == pick), None)
     if pick is not None and picked is None:
         raise FlopcalcError("bad-option", f"pick is {clip(pick)}", f"one of: {', '.join(PICKS)}")
-    if dtype not in DTYPE_BYTES:
-        raise FlopcalcError("bad-option", f"dtype is {clip(dtype)}", f"one of: {', '.join(DTYPE_BYTES)}")
+    _check_dtype(dtype)
     if not targets:
         raise FlopcalcError("bad-usage", "no target is given", "write for example --target 'macs <= 300M'")
     if spec.kind == "network" and BATCH in names and spec.batch != 1:
@@ -153,6 +153,11 @@ def solve_spec(
     if len(variables) == 2:
         return front.solve_pair(question, (variables[0], variables[1]))
     return _one(question, variables[0])
+
+
+def _check_dtype(dtype: object) -> None:
+    if not isinstance(dtype, str) or dtype not in DTYPE_BYTES:
+        raise FlopcalcError("bad-option", f"dtype is {clip(dtype)}", f"one of: {', '.join(DTYPE_BYTES)}")
 
 
 def _check_listed(names: Sequence[str], listed: Mapping[str, Sequence[str]]) -> None:

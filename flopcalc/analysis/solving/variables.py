@@ -21,6 +21,8 @@ from flopcalc.text.expression import evaluate, exact
 # whole: whole numbers. rational: all numbers. listed: some values, in order.
 Kind = Literal["whole", "rational", "listed"]
 _MOST = 10**9
+# Digits from which on a number is cut in a message.
+_LONG = 40
 
 
 class Variable(NamedTuple):
@@ -283,7 +285,9 @@ def _range(variable: Variable, text: str) -> list[Any]:
         if step <= 0 or numbers[1] < numbers[0]:
             raise _bad_among(variable, text, "write start:end:step, with a step larger than 0")
         if (numbers[1] - numbers[0]) % step:
-            raise _bad_among(variable, text, f"the steps do not reach {pieces[1]}, and both ends belong to a range")
+            raise _bad_among(
+                variable, text, f"the steps do not reach {exact_text(numbers[1])}, and both ends belong to a range"
+            )
         count = int((numbers[1] - numbers[0]) // step) + 1
         if count > 100_000:
             raise _bad_among(variable, text, f"it has {count:,} values; at most 100,000")
@@ -293,7 +297,9 @@ def _range(variable: Variable, text: str) -> list[Any]:
     for number in found:
         if number not in variable.domain or (variable.kind == "whole" and not isinstance(number, int)):
             expected = "a whole number" if variable.kind == "whole" else "a number"
-            raise _bad_among(variable, text, f"{exact_text(number)} is not {expected} that {variable.name} can be")
+            shown = exact_text(number)
+            shown = shown if len(shown) < _LONG else clip(shown)
+            raise _bad_among(variable, text, f"{shown} is not {expected} that {variable.name} can be")
     return found
 
 

@@ -107,3 +107,37 @@ def test_a_number_with_a_unit_is_one_number(limit: str, bound: Fraction | float)
     """0.0015k is 1.5, also behind a division sign."""
     read = read_limit(limit, "network")
     assert read.bound({}) == bound
+
+
+@pytest.mark.parametrize(
+    ("limit", "message", "hint"),
+    [
+        ("macs <= 1.0e999", "a number on its right side is too large", "at most 300 digits"),
+        ("macs <= 50%", "'50%' does not say of what", "0.5 * baseline"),
+        ("macs <= 12.5 % of baseline", "'12.5 %' does not say of what", "0.125 * baseline"),
+        ("macs <= 50% * baseline", "'50%' does not say of what", "0.5 * baseline"),
+    ],
+)
+def test_a_limit_that_is_no_number(limit: str, message: str, hint: str) -> None:
+    """The error is about what was written."""
+    with pytest.raises(FlopcalcError) as error:
+        read_limit(limit, "network")
+    assert message in error.value.message
+    assert hint in str(error.value.hint)
+    # The rest of a division stays what it was.
+    assert read_limit("macs <= 5 % 3", "network").bound({}) == 2
+
+
+@pytest.mark.parametrize("dtype", [[], {}, "float33", None])
+def test_a_wrong_dtype(dtype: Any) -> None:
+    questions: tuple[dict[str, Any], ...] = ({}, {"choose": "ghost", "minimise": "macs"})
+    for question in questions:
+        names = () if question else ("batch", "macs <= 1G")
+        with pytest.raises(FlopcalcError, match="dtype is"):
+            solve("resnet18", *names, dtype=dtype, **question)
+
+
+def test_a_long_number_is_cut() -> None:
+    with pytest.raises(FlopcalcError) as error:
+        solve("conv", "k", "macs <= 1G", c_in=8, among="9" * 90)
+    assert len(error.value.message) < 300
