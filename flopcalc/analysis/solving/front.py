@@ -108,11 +108,13 @@ class _Front:
         self.largest = question.pick == "largest" if (question := self.question).pick else not lower
         self.outer_largest = self.largest
         pairs_text = f"of all pairs of {self.order[0].name} and {self.order[1].name}"
-        if self.outer.kind == "listed" and len(self.outer.values) <= _SEARCHED:
+        if len(self._numbers()) <= _SEARCHED:
             if question.pick is None:
                 self.largest = self._wants_largest(self.inner, self.outer)
                 self.outer_largest = self._wants_largest(self.outer, self.inner)
             rows, exact = self._searched()
+            # Of other values the last one that is gone through is an estimate.
+            exact = exact and self.outer.kind == "listed"
             method = f"for each {self.outer.name} a search of its own"
         elif self._rises():
             rows = self._rows()

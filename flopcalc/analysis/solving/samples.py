@@ -89,6 +89,8 @@ class Samples:
                 if near in self.variable.domain:
                     found = self.axis.cell(near)
                     if not found.outcome.refused:
+                        # One cell for each number.
+                        del self._seen[cell.at]
                         self.take(found)
                         return
 
@@ -135,15 +137,17 @@ class Samples:
     def _fails_further(self, sign: int, start: Fraction) -> bool:
         """Whether numbers still further away cannot be the answer: the last ones fail, each by more than before.
 
-        Where the target exists at none of them, those on the other side of the start say nothing.
+        Where the target does not exist at some of them, those on the other side of the start say nothing.
         """
         cells = self.cells
         last = cells[-_IN_TURN:] if sign > 0 else cells[_IN_TURN - 1 :: -1]
         if len(last) < _IN_TURN or any(cell.outcome.ok for cell in last):
             return False
         known = [cell for cell in last if not cell.outcome.refused]
+        if len(known) < len(last) and not all(sign * (cell.at - start) > 0 for cell in last):
+            return False
         if not known:
-            return all(sign * (cell.at - start) > 0 for cell in last)
+            return True
         for place, limit in enumerate(self.question.limits):
             judged = [cell.outcome.judged[place] for cell in known]
             excess = [one.excess(limit) for one in judged]

@@ -141,3 +141,26 @@ def test_a_long_number_is_cut() -> None:
     with pytest.raises(FlopcalcError) as error:
         solve("conv", "k", "macs <= 1G", c_in=8, among="9" * 90)
     assert len(error.value.message) < 300
+
+
+def test_few_values_that_exist_below_the_start() -> None:
+    """CompConv from 11 channels exists for 13 and 14, 24 to 28, and 36 to 42 outputs only, up to 63."""
+    shape: dict[str, Any] = {"c_in": 11, "k": 3, "hw": 6}
+    costs = {out: _macs("compconv", c_out=out, **shape) for out in range(1, 64)}
+    fits = [out for out, macs in costs.items() if macs is not None and macs <= 15_228]
+    found = solve("compconv", "cout", "macs <= 15228", pick="largest", **shape)
+    assert found.value == str(max(fits))
+    pairs = solve("compconv", "cin,cout", "macs <= 15228", k=3, hw=6)
+    assert {"cin": "11", "cout": str(max(fits))} in [one["value"] for one in pairs.front]
+
+
+def test_pairs_of_few_whole_numbers_are_searched_one_by_one() -> None:
+    """k^2 h w 8 16 is at most 41,472: each kernel has the largest map, and no pair is left out."""
+    best: dict[int, int] = {}
+    for k in range(1, 40):
+        sides = [s for s in range(1, 40) if 0 < (_macs("conv", c_in=8, c_out=16, k=k, hw=s) or 0) <= 41_472]
+        if sides:
+            best[k] = max(sides)
+    front = {(k, s) for k, s in best.items() if not any(o > k and t >= s for o, t in best.items())}
+    found = solve("conv", "k,hw", "macs <= 41472", c_in=8, c_out=16)
+    assert {(int(one["value"]["k"]), int(one["value"]["hw"])) for one in found.front} == front
