@@ -13,7 +13,7 @@ from typing import Any
 from flopcalc.algebra import sympy
 from flopcalc.algebra.on_symbols import on_symbols
 from flopcalc.cost.cost import Cost
-from flopcalc.cost.geometry import Geometry, out_size
+from flopcalc.cost.geometry import Geometry, geometry, out_size
 from flopcalc.cost.kinds import ELEMENTWISE, KINDS
 from flopcalc.errors import FlopcalcError
 from flopcalc.spec.equations import equation_value, quantity
@@ -28,6 +28,19 @@ def _symbol(name: str) -> Expr:
     return sympy.Symbol(name, integer=True, positive=True)
 
 
+def _only_kernel(operator: Operator) -> int | None:
+    """The kernel of an operator that does not apply to the next larger one; None for others."""
+    k = operator.shape.get("k")
+    if k is None:
+        return None
+    try:
+        sizes: dict[str, Any] = {"c_in": 64, "c_out": 64, **operator.shape, "k": k + 2}
+        operator.evaluate(geometry(**sizes))
+    except FlopcalcError:
+        return k
+    return None
+
+
 def symbolic_geometry(operator: Operator, stride: int = 1) -> Geometry:
     """The shape in symbols. Channels are one symbol where the operator needs them equal.
 
@@ -36,7 +49,8 @@ def symbolic_geometry(operator: Operator, stride: int = 1) -> Geometry:
     """
     c_in = _symbol("c_in")
     c_out = c_in if EQUAL_CHANNELS in operator.rules else _symbol("c_out")
-    k = sympy.Integer(operator.shape["k"]) if "k" in operator.shape else _symbol("k")
+    only = _only_kernel(operator)
+    k = _symbol("k") if only is None else sympy.Integer(only)
     k_h = 1 if operator.axes == 1 else k
     h, w = (1 if operator.axes == 1 else _symbol("h")), _symbol("w")
     pad_h, pad_w = sympy.Rational(1, 2) * (k_h - 1), (k - 1) / 2
@@ -188,9 +202,9 @@ class ClosedForm:
 
     @property
     def settings(self) -> dict[Expr, Expr]:
-        """Default options, a kernel of 3 and the operator's default groups, by symbol."""
-        groups = self.operator.shape.get("groups", 1)
-        return {**self.defaults, _symbol("k"): sympy.Integer(3), _symbol("groups"): sympy.Integer(groups)}
+        """Default options, and the operator's default kernel and groups, by symbol."""
+        shape = {"k": 3, "groups": 1} | dict(self.operator.shape)
+        return {**self.defaults, **{_symbol(name): sympy.Integer(shape[name]) for name in ("k", "groups")}}
 
     def at_defaults(self, expression: Expr) -> Expr:
         """The expression at `settings`."""

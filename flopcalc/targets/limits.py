@@ -39,8 +39,9 @@ _COMPARISONS: dict[type[ast.cmpop], str] = {ast.LtE: "<=", ast.Lt: "<", ast.GtE:
 _OPERATORS = {"=>": ">=", "=<": "<=", "≤": "<=", "≥": ">=", "=": "=="}
 _OPERATOR = re.compile("=>|=<|≤|≥|(?<![<>=!])=(?!=)")
 _OTHER_SELECTOR = re.compile(r"([A-Za-z]+) [^:\s]+ ?: ?.+")
-_OTHER_UNIT = re.compile(r"(?<![\w.])[0-9.]+(?:[eE][+-]?[0-9]+)?\s?([^\W\d_]+)(?!\w)")
+_OTHER_UNIT = re.compile(r"(?<![\w.])[0-9.]+(?:[eE][+-]?[0-9]+)?\)?\s?([^\W\d_]+)(?!\w)")
 _COMMA = re.compile(r"(?<![\w.])[0-9]{1,3}(?:,[0-9]{3})+(?![\w,])")
+_PERCENT = re.compile(r"(?<![\w.])([0-9]+(?:\.[0-9]+)?)\s?%(?=\s*(?:[a-zA-Z*]|$))")
 _WORDS = (*_RIGHT, "and", "or", "if", "else", "in", "is", "not")
 _EXAMPLE = "for example params <= 5.5M, macs <= 1.02 * baseline, stage layer4: macs <= 1G, ratio(conv) <= 0.4"
 _LEFT = f"quantities: {', '.join(QUANTITIES)}, time(DEVICE), ratio(NAME)"
@@ -170,8 +171,9 @@ def _plain(body: str, *, of_time: bool = False) -> str:
         return _WITH_TIME_UNIT.sub(lambda match: f"({Fraction(match[1]) / 10 ** _TIME_UNITS[match[2]]})", body)
     if body.startswith((*MEMORY, "traffic")):
         body = _IN_BYTES.sub("", body)
-        body = _WITH_BINARY_UNIT.sub(lambda match: str(Fraction(match[1]) * 2 ** _BINARY[match[2]]), body)
-    return _WITH_UNIT.sub(lambda match: str(Fraction(match[1]) * 10 ** _UNITS[match[2]]), body)
+        body = _WITH_BINARY_UNIT.sub(lambda match: f"({Fraction(match[1]) * 2 ** _BINARY[match[2]]})", body)
+    # In brackets, since 0.0015k is the fraction 3/2.
+    return _WITH_UNIT.sub(lambda match: f"({Fraction(match[1]) * 10 ** _UNITS[match[2]]})", body)
 
 
 def _why(body: str, plain: str, *, of_time: bool) -> tuple[str, str]:
@@ -187,6 +189,9 @@ def _why(body: str, plain: str, *, of_time: bool) -> tuple[str, str]:
         return f"{clip(found[0])} is not a comparison operator", f"write {_OPERATORS[found[0]]}"
     if found := _COMMA.search(body):
         return f"{clip(found[0])} has a comma", f"write {found[0].replace(',', '')}"
+    if found := _PERCENT.search(body):
+        share = Fraction(found[1]) / 100
+        return f"{clip(found[0])} does not say of what", f"write a share of a cost, such as {float(share):g} * baseline"
     if (found := _OTHER_UNIT.search(plain)) and found[1] not in _WORDS:
         unit = found[1]
         if of_time and unit not in _TIME_UNITS:
@@ -219,6 +224,8 @@ def _check_right(text: str, right: ast.expr) -> None:
         elif isinstance(node, ast.Constant):
             if type(node.value) not in (int, float):
                 raise _bad(text, f"{clip(node.value)} is not a number")
+            if node.value == float("inf"):
+                raise _bad(text, "a number on its right side is too large", "write at most 300 digits")
         elif not isinstance(node, (ast.Call, *_ARITHMETIC)):
             raise _bad(text, "its right side is not plain arithmetic")
 

@@ -252,6 +252,9 @@ def _better(
     if not layers[-1]:
         return None, True
     end = min(layers[-1])
+    # The price is a bound of the cost from below: where a row has room left, a worse solution may be in the last layer.
+    if best is not None and end[0] >= best:
+        return None, True
     chosen: list[int] = []
     for layer in layers[:0:-1]:
         _, before, number = layer[end]

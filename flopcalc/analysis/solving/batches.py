@@ -1,5 +1,6 @@
 """The largest batch whose memory meets limits, in inference or in training."""
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
@@ -7,12 +8,13 @@ from typing import Any
 from flopcalc.analysis.memory.memory import memory_of
 from flopcalc.analysis.memory.question import question
 from flopcalc.analysis.solving.solution import Solution
+from flopcalc.analysis.solving.variables import batches
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.targets.limits import MEMORY, Limit, read_limit
 from flopcalc.targets.read import is_python
 from flopcalc.targets.spec import TargetSpec
 
-# Batches above it are answered as this one.
+# Where it meets the limits, no largest batch is looked for above it.
 LARGEST = 2**24
 _MODES = {"peak_memory": "inference", "weights_bytes": "inference", "training_peak": "training"}
 
@@ -23,8 +25,17 @@ def is_about_memory(texts: Sequence[str], kind: str) -> bool:
     return any(limit.quantity in MEMORY or limit.reads(*MEMORY) for limit in limits)
 
 
-def solve_batch(spec: TargetSpec, for_: Sequence[str], texts: Sequence[str], dtype: str = "float32") -> Solution:
-    """The largest batch that meets upper bounds of memory. Raises FlopcalcError."""
+def solve_batch(
+    spec: TargetSpec,
+    for_: Sequence[str],
+    texts: Sequence[str],
+    dtype: str = "float32",
+    listed: Sequence[str] = (),
+) -> Solution:
+    """The largest batch that meets upper bounds of memory. listed: texts of the batches to try; all if empty.
+
+    Raises FlopcalcError.
+    """
     limits = [_checked(read_limit(text, spec.kind)) for text in texts]
     if tuple(for_) != ("batch",):
         why = f"memory is limited for --for batch, and {clip(', '.join(for_))} is searched for"
@@ -44,34 +55,50 @@ def solve_batch(spec: TargetSpec, for_: Sequence[str], texts: Sequence[str], dty
         "exact": described and all(limit.quantity != "training_peak" for limit in limits),
         "method": "bisected: every tensor grows with the batch or stays as it is",
     }
-    if not holds(1):
-        found = costs(1)
+    values: Sequence[int] = batches(listed) if listed else range(1, LARGEST + 1)
+    if not holds(values[0]):
+        found = costs(values[0])
         worst = next(limit for limit in limits if not limit.holds(Fraction(found[limit.quantity]), limit.bound(found)))
-        why = f"a batch of 1 needs {found[worst.quantity]:,} bytes ({worst.text})"
-        nearest = {"value": "1", "cost": found}
+        why = f"a batch of {values[0]} needs {found[worst.quantity]:,} bytes ({worst.text})"
+        nearest = {"value": str(values[0]), "cost": found}
         return Solution(**common, value=None, cost=None, why_not=why, nearest=nearest)
-    low, high = _bracket(holds)
+    # The places of a value that meets the limits, and of one that does not; behind the last one there is none.
+    low, high = (0, len(values)) if listed else _bracket(holds)
+    if low >= LARGEST - 1:
+        why = f"every batch meets the limits, as far as {LARGEST:,}: there is no largest one"
+        return Solution(**common | {"exact": False}, value=None, cost=None, why_not=why)
     turn = 0
     while high - low > 1:
         # Memory is nearly proportional to the batch: the ends mostly tell where the bound is.
-        guess = (low + high) // 2 if turn % 3 == 2 else _between(limits, costs, low, high) + turn % 3
+        halved = listed or turn % 3 == 2
+        guess = (low + high) // 2 if halved else _between(limits, costs, low + 1, high + 1) - 1 + turn % 3
         middle = min(max(guess, low + 1), high - 1)
-        low, high = (middle, high) if holds(middle) else (low, middle)
+        low, high = (middle, high) if holds(values[middle]) else (low, middle)
         turn += 1
-    interval = {"from": str(low), "to": str(low), "from_included": True, "to_included": True, "complete": True}
+    best = values[low]
+    interval = {"from": str(best), "to": str(best), "from_included": True, "to_included": True, "complete": True}
+    after = values[high] if high < len(values) else None
     return Solution(
         **common,
-        value=str(low),
-        cost=costs(low),
+        value=str(best),
+        cost=costs(best),
         alternatives=(interval,),
-        next=None if low >= LARGEST else {"value": str(low + 1), "cost": costs(low + 1), "why_not": None},
-        command=_command(str(name), low, limits) if isinstance(spec.what, str) else None,
+        next=None if after is None else {"value": str(after), "cost": costs(after), "why_not": None},
+        command=_command(spec, best, limits, dtype) if isinstance(spec.what, str) else None,
     )
 
 
-def _command(name: str, batch: int, limits: Sequence[Limit]) -> str:
-    training = any(limit.quantity == "training_peak" for limit in limits)
-    return f"flopcalc memory {name} --batch {batch}" + (" --mode training" if training else "")
+def _command(spec: TargetSpec, batch: int, limits: Sequence[Limit], dtype: str) -> str:
+    """The command that shows the memory of the same target."""
+    words = ["flopcalc", "memory", str(spec.what)]
+    flags = [*spec.flags, *(("--input", str(one)) for one in spec.inputs), ("--batch", str(batch))]
+    if any(limit.quantity == "training_peak" for limit in limits):
+        flags.append(("--mode", "training"))
+    if dtype != "float32":
+        flags.append(("--dtype", dtype))
+    for flag, value in flags:
+        words += [flag, value]
+    return shlex.join(words)
 
 
 def _between(limits: Sequence[Limit], costs: Callable[[int], Mapping[str, int]], low: int, high: int) -> int:
@@ -84,11 +111,11 @@ def _between(limits: Sequence[Limit], costs: Callable[[int], Mapping[str, int]],
 
 
 def _bracket(holds: Callable[[int], bool]) -> tuple[int, int]:
-    """A batch that meets the limits, and a larger one that does not."""
+    """The places, from 0, of a batch that meets the limits and of a larger one that does not."""
     low = 1
     while low < LARGEST and holds(2 * low):
         low *= 2
-    return (low, low + 1) if low >= LARGEST else (low, 2 * low)
+    return (low - 1, low) if low >= LARGEST else (low - 1, 2 * low - 1)
 
 
 def _costs(spec: TargetSpec, limits: Sequence[Limit], dtype: str) -> Callable[[int], Mapping[str, int]]:

@@ -131,7 +131,7 @@ def choose_operators(
     totals = _totals(fixed, chosen)
     plan = _plan(network, spots, chosen, totals, dtype)
     texts = [request.command for request in plan.requests]
-    base = _as_command(spec)
+    base = _as_command(spec, dtype)
     return Solution(
         **common,
         value=texts,
@@ -262,13 +262,14 @@ def _plan(
     raise RuntimeError("the clauses do not give the choice")
 
 
-def _as_command(spec: TargetSpec) -> list[str]:
+def _as_command(spec: TargetSpec, dtype: str) -> list[str]:
     words = ["flopcalc", "model", str(spec.what)]
     for flag, value in spec.flags:
         words += [flag, value]
     for one in spec.inputs:
         words += ["--input", str(one)]
-    return [*words, "--batch", str(spec.batch)] if spec.batch != 1 else words
+    words += ["--batch", str(spec.batch)] if spec.batch != 1 else []
+    return [*words, "--dtype", dtype] if dtype != "float32" else words
 
 
 def _notes(spots: Sequence[Spot], chosen: Sequence[Choice]) -> list[str]:

@@ -33,6 +33,8 @@ def command(subject: Any, flags: Sequence[tuple[str, str]], variables: Sequence[
     else:
         own += [("--input", str(one)) for one in spec.inputs if "input" not in names]
         own += [("--batch", str(spec.batch))] if spec.batch != 1 and "batch" not in names else []
+    if subject.dtype != "float32":
+        further.append(("--dtype", subject.dtype))
     for flag, value in (*own, *further):
         words += [flag, value]
     return shlex.join(words)

@@ -1,8 +1,9 @@
 """Two values at once: all pairs that meet the limits, of which no other one has both values at least as large.
 
-For a lower bound: at least as small. One value is gone through number by number; of the other one the best is found for
-each number. Where a larger value costs more, the best value of the one falls while the other grows, so that each search
-starts where the last one ended.
+For a lower bound: at least as small; and the other way round for a value of which the cost only falls as it grows, such
+as a stride. One value is gone through number by number; of the other one the best is found for each number. Where a
+larger value costs more, the best value of the one falls while the other grows, so that each search starts where the
+last one ended.
 """
 
 from collections.abc import Mapping
@@ -92,7 +93,8 @@ class _Front:
         self.order = order
         self.traced = traced
         self.evaluations = 0
-        self.largest = True
+        # Which value of each is asked for.
+        self.largest = self.outer_largest = True
 
     def axis(self, number: Exact) -> Axis:
         """The inner axis at a number of the outer variable."""
@@ -104,9 +106,15 @@ class _Front:
         limits = self.question.limits
         lower = all(limit.comparison.startswith(">") for limit in limits[: self.question.asked])
         self.largest = question.pick == "largest" if (question := self.question).pick else not lower
+        self.outer_largest = self.largest
         pairs_text = f"of all pairs of {self.order[0].name} and {self.order[1].name}"
-        if self.outer.kind == "listed" and len(self.outer.values) <= _SEARCHED:
+        if len(self._numbers()) <= _SEARCHED:
+            if question.pick is None:
+                self.largest = self._wants_largest(self.inner, self.outer)
+                self.outer_largest = self._wants_largest(self.outer, self.inner)
             rows, exact = self._searched()
+            # Of other values the last one that is gone through is an estimate.
+            exact = exact and self.outer.kind == "listed"
             method = f"for each {self.outer.name} a search of its own"
         elif self._rises():
             rows = self._rows()
@@ -205,17 +213,29 @@ class _Front:
         low, high = self._ends()
         return range(low, high + 1)
 
+    def _wants_largest(self, one: Variable, other: Variable) -> bool:
+        """Whether the largest values of a variable are asked for, by the costs along it at the first of the other."""
+        numbers = range(len(other.values)) if other.kind == "listed" else [other.start]
+        for number in numbers:
+            along = axis_of(self.question, one, {other.key: other.value(number)}, traced=self.traced)
+            samples = Samples(self.question, one, along)
+            samples.collect()
+            if len(samples.known) > 1 and not samples.has_no_effect():
+                return samples.wants_largest()
+        return self.largest
+
     def _searched(self) -> tuple[list[_Row], bool]:
         """For each outer number the answer of a search, and whether all of them are exact."""
         rows, exact = [], True
         for number in self._numbers():
             axis = self.axis(number)
             question = self.question._replace(
-                subject=_At(self.question.subject, {self.outer.key: self.outer.value(number)})
+                subject=_At(self.question.subject, {self.outer.key: self.outer.value(number)}),
+                pick="largest" if self.largest else "smallest",
             )
             found = Search(question, self.inner, axis).run()
-            exact = exact and (found.exact or found.cell is None)
-            if found.cell is not None and found.largest == self.largest:
+            exact = exact and found.exact
+            if found.cell is not None:
                 rows.append(_Row(number, axis, found.cell))
         return rows, exact
 
@@ -296,11 +316,11 @@ class _Front:
     def _best(self, rows: list[_Row]) -> list[_Row]:
         """The rows of which no other one is at least as good in both values; by the outer number."""
         found: list[_Row] = []
-        ordered = sorted(rows, key=lambda row: row.outer, reverse=self.largest)
+        ordered = sorted(rows, key=lambda row: row.outer, reverse=self.outer_largest)
         for row in ordered:
             if not found or self._is_further(row.cell, found[-1].cell):
                 found.append(row)
-        return found[::-1] if self.largest else found
+        return found[::-1] if self.outer_largest else found
 
     def _is_further(self, cell: Cell, other: Cell) -> bool:
         """Whether a cell has values that are larger than all of another one; smaller, for a lower bound."""

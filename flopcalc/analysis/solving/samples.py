@@ -17,6 +17,10 @@ _SAMPLES = 64
 _BETWEEN = (Fraction(8, 7), Fraction(13, 10), Fraction(3, 2), Fraction(17, 10), Fraction(19, 10))
 # A value is doubled until it fails that often in turn, each time by more.
 _IN_TURN = 5
+# Neighbours of a whole number that are tried, on both sides, where the target does not exist at it.
+NEIGHBOURS = 16
+# Whole numbers that are all tried where the target exists at none of the others.
+_ALL = 4096
 
 Trend = Literal["rises", "falls", "same", "mixed"]
 
@@ -65,13 +69,37 @@ class Samples:
             return
         for sign in (1, -1):
             for number in self._outwards(start, sign):
-                self.take(self.axis.cell(number))
-                if self._fails_further(sign):
+                self._take_near(number)
+                if self._fails_further(sign, start):
                     break
         self._look_between()
+        if not self.known and self.variable.kind == "whole":
+            self._look_everywhere()
         if self.variable.limited and low is not None and high is not None:
             for step in range(1, _SAMPLES + 1):
                 self.take(self.axis.cell(low + Fraction(high - low) * step / _SAMPLES))
+
+    def _take_near(self, number: Exact) -> None:
+        """Compute a value; where the target does not exist at a whole number, the nearest one at which it does."""
+        cell = self.take(self.axis.cell(number))
+        if self.variable.kind != "whole" or not cell.outcome.refused:
+            return
+        for distance in range(1, NEIGHBOURS + 1):
+            for near in (cell.at - distance, cell.at + distance):
+                if near in self.variable.domain:
+                    found = self.axis.cell(near)
+                    if not found.outcome.refused:
+                        # One cell for each number.
+                        del self._seen[cell.at]
+                        self.take(found)
+                        return
+
+    def _look_everywhere(self) -> None:
+        """Compute all small values: the target may exist at a few of them only, or at one."""
+        low, high = self.variable.domain.low or 0, self.variable.domain.high
+        last = low + min(_ALL, self.question.subject.rate)
+        for number in range(int(low), int(last if high is None else min(last, high)) + 1):
+            self.take(self.axis.cell(number))
 
     def _look_between(self) -> None:
         """Compute values that are not powers of two times the start, where roundings may all be exact by chance."""
@@ -106,13 +134,18 @@ class Samples:
                 # The cell reaches the end of the domain.
                 return
 
-    def _fails_further(self, sign: int) -> bool:
-        """Whether numbers still further away cannot be the answer: the last ones fail, each by more than before."""
+    def _fails_further(self, sign: int, start: Fraction) -> bool:
+        """Whether numbers still further away cannot be the answer: the last ones fail, each by more than before.
+
+        Where the target does not exist at some of them, those on the other side of the start say nothing.
+        """
         cells = self.cells
         last = cells[-_IN_TURN:] if sign > 0 else cells[_IN_TURN - 1 :: -1]
         if len(last) < _IN_TURN or any(cell.outcome.ok for cell in last):
             return False
         known = [cell for cell in last if not cell.outcome.refused]
+        if len(known) < len(last) and not all(sign * (cell.at - start) > 0 for cell in last):
+            return False
         if not known:
             return True
         for place, limit in enumerate(self.question.limits):
@@ -164,6 +197,10 @@ class Samples:
     def _wants(self, place: int) -> bool:
         lower = self.question.limits[place].comparison.startswith(">")
         return lower if self.trend(place) == "falls" else not lower
+
+    def stops_existing(self, last: Cell) -> bool:
+        """Whether the target does not exist at values far above a cell, the last one at which it does."""
+        return self.cells[-1].at >= 2 * last.at
 
     def has_no_effect(self) -> bool:
         """Whether the limits have the same costs at all values."""

@@ -12,8 +12,9 @@ from typing import NamedTuple
 from flopcalc.analysis.solving.axes import Axis, Cell
 from flopcalc.analysis.solving.numbers import Exact, exact_text
 from flopcalc.analysis.solving.question import Question
-from flopcalc.analysis.solving.samples import Samples
-from flopcalc.analysis.solving.variables import Variable
+from flopcalc.analysis.solving.samples import NEIGHBOURS, Samples
+from flopcalc.analysis.solving.subjects import INPUT
+from flopcalc.analysis.solving.variables import Variable, exact_number
 
 # Seconds, about, that a walk may take.
 _SECONDS = 4
@@ -58,19 +59,23 @@ class Search:
             return self._missing("")
         if not self.variable.ordered:
             return self._of_choices()
-        cells = samples.cells
-        far = cells[-1 if self.largest else 0]
-        if samples.has_no_effect() and not (self.variable.limited and far.outcome.ok):
-            return self._missing(self._sampled(), self._no_effect(), exact=False)
+        cells, known = samples.cells, samples.known
+        far = known[-1 if self.largest else 0]
         if samples.all:
             good = [cell for cell in cells if cell.outcome.ok]
             method = f"all {len(cells)} values were computed" if len(cells) > 1 else "the only value was computed"
-            return self._found(good[-1 if self.largest else 0], True, method) if good else self._missing(method)
-        if far.outcome.ok and self.largest and not self.variable.limited:
-            bad = [cell for cell in samples.known if not cell.outcome.ok]
-            every = "every" if not bad else f"every computed value above {short(bad[-1].at)} of"
+            if good:
+                return self._found(good[-1 if self.largest else 0], True, method)
+            return self._missing(method, self._no_effect() if samples.has_no_effect() else "")
+        ends = self.variable.limited or samples.stops_existing(far)
+        answerable = far.outcome.ok and (ends or self.question.pick == "smallest")
+        if samples.has_no_effect() and not answerable:
+            return self._missing(self._sampled(), self._no_effect(), exact=False)
+        if far.outcome.ok and self.largest and not ends:
+            bad = [cell for cell in known if not cell.outcome.ok]
+            every = "every" if not bad else f"every computed value above {self._shown(bad[-1])} of"
             name = self.variable.name
-            why = f"{every} {name} meets {self._targets}, as far as {short(far.at)}: there is no largest value"
+            why = f"{every} {name} meets {self._targets}, as far as {self._shown(far)}: there is no largest value"
             return self._missing(self._sampled(), why, exact=False)
         if samples.slow:
             return self._halved()
@@ -150,14 +155,21 @@ class Search:
         what = what if self.axis.complete else f"multiple of {exact_text(self.step)}"
         down, up = ("down", "up") if self.largest else ("up", "down")
         first = start.at if self.largest or start.interval.low is None else start.interval.low
-        method = f"computed at every {what} from {short(first)} {down}"
+        method = f"computed at every {what} from {self._text(first)} {down}"
         method += " to the answer" if cell is not None else ""
         further = self.samples.cells[-1 if self.largest else 0].at
         if end is not None and (further > start.at if self.largest else further < start.at):
-            method += f", and at single values {up} to {short(further)}, where the cost goes further from the target"
+            method += f", and at single values {up} to {self._text(further)}"
+            method += ", where the cost goes further from the target"
+        exact = self.axis.complete
+        last = self.samples.known[-1]
+        fails = not last.outcome.ok and -1 in self.samples.side(last)
+        if self.largest and not self.variable.limited and not fails and self.samples.stops_existing(last):
+            exact = False
+            method += f"; at larger values that were computed {self.question.subject.name} does not exist"
         if cell is None:
-            return self._missing(method, exact=self.axis.complete)
-        return self._found(self.samples.take(cell), self.axis.complete, method)
+            return self._missing(method, exact=exact)
+        return self._found(self.samples.take(cell), exact, method)
 
     def _halved(self) -> Found:
         """Halve the range between a cell that meets the limits and one that does not, until they are neighbours."""
@@ -172,6 +184,7 @@ class Search:
         bad = beyond[0 if self.largest else -1]
         while (cell := self._middle(*((best, bad) if self.largest else (bad, best)))) is not None:
             best, bad = (cell, bad) if cell.outcome.ok else (best, cell)
+        best = self._beyond(best)
         trends = self.samples.trends
         count = len(self.samples.cells)
         method = "bisection" if self.axis.complete else f"bisection to multiples of {exact_text(self.step)}"
@@ -188,6 +201,17 @@ class Search:
             )
         exact = self.axis.complete and self.variable.monotone and "mixed" not in trends
         return self._found(best, exact, method)
+
+    def _beyond(self, best: Cell) -> Cell:
+        """The last cell that meets the limits of those that follow with few gaps, where the target does not exist."""
+        step = self.axis.up if self.largest else self.axis.down
+        cell: Cell | None = best
+        for _ in range(0 if self.samples.slow else NEIGHBOURS):
+            cell = None if cell is None else step(cell)
+            if cell is None or not (cell.outcome.ok or cell.outcome.refused):
+                break
+            best = self.samples.take(cell) if cell.outcome.ok else best
+        return best
 
     def _middle(self, low: Cell, high: Cell) -> Cell | None:
         """A cell between two cells, at which the target exists if one is near."""
@@ -230,15 +254,23 @@ class Search:
         note = f"every {self.variable.name} that was computed meets {self._targets}" if every else ""
         return Found(cell, exact, method, self.largest, note=note)
 
+    def _shown(self, cell: Cell) -> str:
+        return self._text(cell.at)
+
+    def _text(self, number: Exact) -> str:
+        """A number in sentences; of values that have a form of their own, this form."""
+        own = self.variable.kind == "listed" or self.variable.key == INPUT
+        return self.variable.text(exact_number(number)) if own else short(number)
+
     def _sampled(self) -> str:
         cells = self.samples.cells
-        return f"computed at {len(cells)} values from {short(cells[0].at)} to {short(cells[-1].at)}"
+        return f"computed at {len(cells)} values from {self._shown(cells[0])} to {self._shown(cells[-1])}"
 
     def _no_effect(self) -> str:
         kinds = " and ".join(dict.fromkeys(limit.quantity for limit in self.question.limits))
         cells = self.samples.known
         meets = "meet" if cells[0].outcome.ok else "do not meet"
-        span = f"{short(cells[0].at)} to {short(cells[-1].at)}"
+        span = f"{self._shown(cells[0])} to {self._shown(cells[-1])}"
         return f"{self.variable.name} does not change {kinds}: all values from {span} {meets} {self._targets}"
 
     def _missing(self, method: str, why: str = "", *, exact: bool = True) -> Found:

@@ -87,6 +87,7 @@ def solve(
         if choose or minimise or maximise:
             from flopcalc.analysis.solving.choosing import choose_operators
 
+            _check_dtype(dtype)
             return choose_operators(
                 spec,
                 as_texts(choose, "choose"),
@@ -129,29 +130,41 @@ def solve_spec(
     picked = next((one for one in PICKS if one == pick), None)
     if pick is not None and picked is None:
         raise FlopcalcError("bad-option", f"pick is {clip(pick)}", f"one of: {', '.join(PICKS)}")
-    if dtype not in DTYPE_BYTES:
-        raise FlopcalcError("bad-option", f"dtype is {clip(dtype)}", f"one of: {', '.join(DTYPE_BYTES)}")
+    _check_dtype(dtype)
     if not targets:
         raise FlopcalcError("bad-usage", "no target is given", "write for example --target 'macs <= 300M'")
     if spec.kind == "network" and BATCH in names and spec.batch != 1:
         why = f"batch is given as {clip(spec.batch)}, and searched for"
         raise FlopcalcError("bad-usage", why, "leave out batch, or --for batch")
     if is_about_memory((*targets, *subjects), spec.kind):
-        return solve_batch(spec, names, (*targets, *subjects), dtype)
+        if picked == "smallest":
+            raise FlopcalcError("bad-usage", "the largest batch is searched for", "leave out --pick smallest")
+        _check_listed(names, listed or {})
+        return solve_batch(spec, names, (*targets, *subjects), dtype, tuple((listed or {}).get(BATCH, ())))
     limits = read_limits((*targets, *subjects), spec.kind)
     subject = _subject(spec, names, bases_of(limits), dtype)
     question = Question(subject, limits, len(targets), picked)
     variables = [_variable(name, subject, listed=name in (listed or {})) for name in names]
+    _check_listed(names, listed or {})
     for name, texts in (listed or {}).items():
-        if name not in names:
-            why = f"--among {clip(name)} is not searched for"
-            raise FlopcalcError("bad-usage", why, f"write --among {names[0]}=...")
         place = names.index(name)
         variables[place] = restricted(variables[place], texts)
     _check_start(question, variables)
     if len(variables) == 2:
         return front.solve_pair(question, (variables[0], variables[1]))
     return _one(question, variables[0])
+
+
+def _check_dtype(dtype: object) -> None:
+    if not isinstance(dtype, str) or dtype not in DTYPE_BYTES:
+        raise FlopcalcError("bad-option", f"dtype is {clip(dtype)}", f"one of: {', '.join(DTYPE_BYTES)}")
+
+
+def _check_listed(names: Sequence[str], listed: Mapping[str, Sequence[str]]) -> None:
+    for name in listed:
+        if name not in names:
+            why = f"--among {clip(name)} is not searched for"
+            raise FlopcalcError("bad-usage", why, f"write --among {names[0]}=...")
 
 
 def _subject(spec: TargetSpec, names: Sequence[str], bases: Sequence[str], dtype: str) -> AnySubject:
@@ -186,7 +199,7 @@ def _check_given(found: OneOperator) -> None:
 
 def _variable(name: str, subject: AnySubject, *, listed: bool) -> Variable:
     if isinstance(subject, OneOperator):
-        return of_operator(name, subject)
+        return of_operator(name, subject, listed=listed)
     return of_network(name, subject, listed=listed)
 
 
@@ -230,11 +243,13 @@ def _solution(question: Question, variable: Variable, along: Axis, found: Found)
     record = answers.interval_record(
         variable, interval, complete=whole and (along.complete or variable.kind == "listed")
     )
-    beyond = above if found.largest else below
+    beyond = after = above if found.largest else below
     for _ in range(0 if slow else _NEXT):
         if beyond is None or not beyond.outcome.refused:
             break
         beyond = along.up(beyond) if found.largest else along.down(beyond)
+    if beyond is None or beyond.outcome.refused:
+        beyond = after
     if found.cell.outcome.uncounted:
         notes.append(f"at least these costs: {found.cell.outcome.uncounted} kernels could not be counted")
     text = variable.text(number)

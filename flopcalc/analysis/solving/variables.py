@@ -21,6 +21,8 @@ from flopcalc.text.expression import evaluate, exact
 # whole: whole numbers. rational: all numbers. listed: some values, in order.
 Kind = Literal["whole", "rational", "listed"]
 _MOST = 10**9
+# Digits from which on a number is cut in a message.
+_LONG = 40
 
 
 class Variable(NamedTuple):
@@ -202,8 +204,8 @@ def _keyword(name: str, subject: PythonModel, *, listed: bool) -> Variable:
 # Operators -------------------------------------------------------------------------------------------
 
 
-def of_operator(name: str, subject: OneOperator) -> Variable:
-    """The size or the option of that name. Raises FlopcalcError."""
+def of_operator(name: str, subject: OneOperator, *, listed: bool = False) -> Variable:
+    """The size or the option of that name. listed: whether its values are given. Raises FlopcalcError."""
     operator = subject.operator
     if name in operator.param:
         return of_param(operator, operator.param[name], subject.given, name)
@@ -216,8 +218,16 @@ def of_operator(name: str, subject: OneOperator) -> Variable:
     written = {"c_in": "--cin", "c_out": "--cout", "k": "-k"}.get(key, f"--{key}")
     least = 0 if key == "padding" else 1
     start = given if isinstance(given, int) else usual.get(key, 1)
+    # There are no more groups than channels.
+    most = subject.shape.get("c_in") if key == "groups" and not listed else None
     return _whole(
-        name, least, start=max(start, least), key=key, flag=lambda text: (written, text), monotone=key == "batch"
+        name,
+        least,
+        int(most) if most else None,
+        start=max(start, least),
+        key=key,
+        flag=lambda text: (written, text),
+        monotone=key == "batch",
     )
 
 
@@ -255,6 +265,11 @@ def restricted(variable: Variable, texts: Iterable[str]) -> Variable:
     return _listed(variable, sorted(set(found)), ordered=variable.ordered)
 
 
+def batches(texts: Iterable[str]) -> tuple[int, ...]:
+    """The listed batches in order. Raises FlopcalcError (bad-option)."""
+    return restricted(_whole(BATCH), texts).values
+
+
 def _range(variable: Variable, text: str) -> list[Any]:
     pieces = text.split(":")
     if variable.values:
@@ -269,6 +284,10 @@ def _range(variable: Variable, text: str) -> list[Any]:
         step = numbers[2] if len(numbers) == 3 else 1
         if step <= 0 or numbers[1] < numbers[0]:
             raise _bad_among(variable, text, "write start:end:step, with a step larger than 0")
+        if (numbers[1] - numbers[0]) % step:
+            raise _bad_among(
+                variable, text, f"the steps do not reach {exact_text(numbers[1])}, and both ends belong to a range"
+            )
         count = int((numbers[1] - numbers[0]) // step) + 1
         if count > 100_000:
             raise _bad_among(variable, text, f"it has {count:,} values; at most 100,000")
@@ -278,7 +297,9 @@ def _range(variable: Variable, text: str) -> list[Any]:
     for number in found:
         if number not in variable.domain or (variable.kind == "whole" and not isinstance(number, int)):
             expected = "a whole number" if variable.kind == "whole" else "a number"
-            raise _bad_among(variable, text, f"{exact_text(number)} is not {expected} that {variable.name} can be")
+            shown = exact_text(number)
+            shown = shown if len(shown) < _LONG else clip(shown)
+            raise _bad_among(variable, text, f"{shown} is not {expected} that {variable.name} can be")
     return found
 
 

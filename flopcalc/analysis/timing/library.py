@@ -89,7 +89,7 @@ def _read(path: str, depth: int) -> Device:
     kind = next((one for one in DEVICE_KINDS if one == data.get("kind", "gpu")), None)
     if kind is None:
         raise file.error(data, "kind", f"kind is {clip(data['kind'])}", f"one of: {', '.join(DEVICE_KINDS)}")
-    units = int(_number(file, data, "units", 1))
+    units = _whole(file, data, "units")
     clock = _number(file, data, "clock", 0)
     sources = file.keys(data.get("sources") or Map(), data, "sources", TOP, "sources")
     return Device(
@@ -112,8 +112,14 @@ def _read(path: str, depth: int) -> Device:
 def _peaks(file: File, data: Map, rate: float) -> dict[str, float]:
     """Peaks as they are given, or operations of a unit and clock times units and clock."""
     given, operations = _by_dtype(file, data, "peaks"), _by_dtype(file, data, "operations")
-    if operations and not rate:
-        raise file.error(data, "operations", "operations need units and clock", "write clock: 1.98e9 (Hz)")
+    if operations and ("units" not in data or not rate):
+        raise file.error(
+            data, "operations", "operations need units and clock", "write units: 20 and clock: 1.98e9 (Hz)"
+        )
+    for name in operations:
+        if name in given:
+            why = f"{name} has operations and a peak"
+            raise file.error(data["peaks"], name, why, f"leave out one: operations give {operations[name] * rate:.4g}")
     found = {name: count * rate for name, count in operations.items()} | given
     if not found:
         raise file.error(data, None, "there is no peak", "write peaks: {float32: 1.0e13} (FLOP/s)")
@@ -157,6 +163,15 @@ def _number(file: File, data: Mapping[str, Any], key: str, default: float) -> fl
             data, key, f"{key} is {clip(value)}, not a number from 0 to 10^30", f"write for example {key}: 1.0e12"
         )
     return float(value)
+
+
+def _whole(file: File, data: Map, key: str) -> int:
+    value = _number(file, data, key, 1)
+    if not value:
+        raise file.error(data, key, f"{key} is 0; it must be larger")
+    if value != int(value):
+        raise file.error(data, key, f"{key} is {clip(data[key])}, not a whole number", f"write for example {key}: 20")
+    return int(value)
 
 
 def _efficiency(file: File, data: Map, kind: str, depth: int) -> Efficiency:

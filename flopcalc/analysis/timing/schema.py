@@ -28,7 +28,7 @@ def device_schema() -> Schema:
         "name": _TEXT,
         "title": _TEXT,
         "kind": {"enum": list(DEVICE_KINDS)},
-        "units": {**_NUMBER, "description": "multiprocessors or cores"},
+        "units": {"type": "integer", "minimum": 1, "description": "multiprocessors or cores"},
         "clock": {**_NUMBER, "description": "Hz, the highest"},
         "operations": {**by_dtype, "description": "FLOPs of a unit and clock, dense"},
         "peaks": {**by_dtype, "description": "FLOP/s, dense, in place of operations"},

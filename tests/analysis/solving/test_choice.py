@@ -146,6 +146,54 @@ def test_near_ties_of_large_numbers(seed: int, guess: str, monkeypatch: pytest.M
     assert feasible[best.choices] == min(feasible.values())
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_a_bound_that_is_not_reached(seed: int) -> None:
+    """Numbers at random, in which the best choice leaves room in a row, where a worse one fits as well."""
+    from flopcalc.analysis.solving.assignment import Option, assign
+
+    numbers = random.Random(seed)  # noqa: S311 - the same numbers on each run
+    for _ in range(50):
+        rows = numbers.randint(1, 3)
+        items = [
+            [
+                Option(
+                    numbers.choice((1200, 600, 24, numbers.randint(-20, 20))),
+                    tuple(numbers.randint(-10, 10) for _ in range(rows)),
+                )
+                for _ in range(numbers.randint(1, 3))
+            ]
+            for _ in range(numbers.randint(1, 4))
+        ]
+        bounds = [numbers.randint(-15, 15) for _ in range(rows)]
+        sums = [
+            sum(option.cost for option in one)
+            for one in product(*items)
+            if all(sum(option.rows[row] for option in one) <= bound for row, bound in enumerate(bounds))
+        ]
+        best = assign(items, bounds)
+        chosen = best.choices
+        cost = None if chosen is None else sum(each[n].cost for each, n in zip(items, chosen, strict=True))
+        assert (cost, best.proved) == (min(sums, default=None), True)
+
+
+def test_keeping_all_layers_is_not_best_where_one_can_be_replaced(write_network: Any) -> None:
+    """With n3 replaced there are 273 parameters fewer, and 810 of 811 elements that may be written."""
+    path = write_network("""\
+name: four
+input: [8, 7, 7]
+layers:
+  - n0: {op: conv, out: 6, k: 5}
+  - n1: {op: conv, out: 4, k: 1}
+  - n2: {op: conv, out: 6, k: 5, stride: 2}
+  - n3: {op: conv, out: 7, k: 3}
+""")
+    found = solve(path, choose="bsconv,keep", minimise="params", subject="activations <= 811")
+    # 8*6*25 + 6*4 + 4*6*25, and a 1x1 convolution of 6 to 7 maps before a depthwise 3x3.
+    assert found.cost is not None
+    assert found.cost["params"] == 1200 + 24 + 600 + 6 * 7 + 7 * 9
+    assert found.value == ["bsconv where last"]
+
+
 def test_resnet50() -> None:
     """Against a table over all amounts of saved MACs (dynamic programming), written here."""
     found = solve("resnet50", choose="ghost,keep", maximise="params", subject="macs <= 3G")

@@ -68,6 +68,16 @@ def test_bandwidths() -> None:
         ("peaks: {float32: 1.0e13}\n", "bandwidth is missing"),
         ("bandwidth: 1.0e11\n", "there is no peak"),
         ("operations: {float32: 100}\nbandwidth: 1.0e11\n", "operations need units and clock"),
+        ("operations: {float32: 100}\nclock: 1.0e9\nbandwidth: 1.0e11\n", "operations need units and clock"),
+        (
+            "operations: {float32: 100}\nunits: 2.5\nclock: 1.0e9\nbandwidth: 1.0e11\n",
+            "units is 2.5, not a whole number",
+        ),
+        (
+            "operations: {float32: 100}\nunits: 2\nclock: 1.0e9\npeaks: {float32: 1.0e13}\nbandwidth: 1.0e11\n",
+            "float32 has operations and a peak",
+        ),
+        ("peaks: {float32: 1.0e13}\nunits: 0\nbandwidth: 1.0e11\n", "units is 0; it must be larger"),
         ("peaks: {float32: fast}\nbandwidth: 1.0e11\n", "float32 is 'fast', not a number"),
         ("peaks: {float33: 1.0e13}\nbandwidth: 1.0e11\n", "unknown key 'float33'"),
         ("kind: tpu\npeaks: {float32: 1.0e13}\nbandwidth: 1.0e11\n", "kind is 'tpu'"),
