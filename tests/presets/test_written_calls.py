@@ -72,7 +72,8 @@ class More(nn.Linear):
 
 
 def _weight(x: Tensor) -> Tensor:
-    return torch.ones(4, x.shape[1], 3, 3, device=x.device)
+    weight: Tensor = torch.ones(4, x.shape[1], 3, 3, device=x.device)
+    return weight
 
 
 MAP = ((2, 3, 8, 8),)

@@ -258,7 +258,8 @@ def test_checkpoints_with_gradients_of_their_own() -> None:
         def inner(self, x: Tensor) -> Tensor:
             hidden = self.two(self.one(x))
             # A product of two tensors that depend on the input.
-            return hidden @ hidden.transpose(-1, -2) @ x
+            out: Tensor = hidden @ hidden.transpose(-1, -2) @ x
+            return out
 
         def forward(self, x: Tensor) -> Tensor:
             out: Tensor = self.head(checkpoint(self.inner, self.stem(x), use_reentrant=True))
