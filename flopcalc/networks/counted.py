@@ -44,6 +44,8 @@ def counted(network: Network, convention: Convention) -> Counted:
     if rules is not None and network.replay is not None:
         log = network.replay.log()
         try:
+            if log.holds_nested():
+                raise ToolFailsError("a nested tensor has no shape, which its rules need")
             found = [Share(place, one.what, one.amount) for one, place in _placed(network, log, rules(log))]
         except ToolFailsError as error:
             why = f"the number of {convention.counter} is not known: {error}. This number is the sum over its layers"

@@ -24,6 +24,10 @@ class Sized(NamedTuple):
         return prod(self.shape)
 
 
+class Nested(Sized):
+    """A nested tensor: its members have shapes, and it has none."""
+
+
 class Node(NamedTuple):
     """A module. name: as in `named_modules`, "" for the outermost one.
 
@@ -47,7 +51,8 @@ class Call(NamedTuple):
     via: the name under which a function was called: one that replaces `F.relu` is only noticed by code that looks it
     up by that name, so that it is `F.relu`, empty for code that held the function already, `operator` for `a + b`.
     within: the index of the function that called it, -1 for none.
-    operator: in a trace, the name of the operator: `aten::linear`.
+    operator: in a trace, the name of the operator: `aten::linear`. positions: how many arguments the source of the call
+    gives a function by position, where it is known.
     """
 
     level: Level
@@ -60,6 +65,7 @@ class Call(NamedTuple):
     via: str = ""
     within: int = -1
     operator: str = ""
+    positions: int | None = None
 
     def argument(self, position: int, name: str, default: Any = None) -> Any:
         """An argument by position or by name."""
@@ -120,6 +126,16 @@ class CallLog:
     def of(self, level: Level) -> Iterator[Call]:
         """The calls of one level."""
         return (call for call in self.calls if call.level == level)
+
+    @property
+    def outermost(self) -> Call | None:
+        """The last call of the whole module."""
+        return next((call for call in reversed(self.calls) if call.level == "module" and call.node == 0), None)
+
+    def holds_nested(self) -> bool:
+        """Whether a nested tensor is among the arguments and outputs, which no rule can count."""
+        held = ((*call.args, *call.kwargs.values(), call.out) for call in self.calls)
+        return any(isinstance(one, Nested) for values in held for one in values)
 
     @property
     def operators(self) -> Iterator[Call]:

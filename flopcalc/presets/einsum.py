@@ -1,7 +1,9 @@
 """The cost of an einsum as NumPy's `einsum_path` prints it, which several counters read."""
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from math import prod
+from operator import itemgetter
 
 from flopcalc.presets.call import Shape
 
@@ -28,7 +30,7 @@ def printed_flops(equation: str, shapes: Sequence[Shape]) -> float:
         for letter, size in zip(term, shape, strict=True):
             sizes[letter] = max(sizes.get(letter, 1), size)
     # NumPy adds one to the sum.
-    return float(f"{_cheapest(tuple(map(frozenset, terms)), frozenset(out), sizes) + 1:.3e}")
+    return float(f"{_along_path(terms, frozenset(out), sizes) + 1:.3e}")
 
 
 def _spelled_out(terms: Sequence[str], shapes: Sequence[Shape], out: str | None) -> tuple[list[str], str]:
@@ -45,18 +47,30 @@ def _spelled_out(terms: Sequence[str], shapes: Sequence[Shape], out: str | None)
     return spelled, out.replace("...", free[:most])
 
 
-def _cheapest(terms: tuple[frozenset[str], ...], out: frozenset[str], sizes: Mapping[str, int]) -> int:
-    """The cost of the cheapest order of pairwise contractions."""
-    if len(terms) <= 2:
-        return _cost(terms, out, sizes)
-    best = None
-    for i in range(len(terms)):
-        for j in range(i + 1, len(terms)):
-            rest = tuple(term for k, term in enumerate(terms) if k not in (i, j))
-            kept = (terms[i] | terms[j]) & out.union(*rest)
-            cost = _cost((terms[i], terms[j]), kept, sizes) + _cheapest((*rest, kept), out, sizes)
-            best = cost if best is None else min(best, cost)
-    return best or 0
+def _along_path(terms: Sequence[str], out: frozenset[str], sizes: Mapping[str, int]) -> int:
+    """The cost of the contractions that NumPy chooses: the cheapest pairs, none larger than all operands and result.
+
+    Where all letters are in the result, and where no pair is small enough, the operands are contracted all at once.
+    """
+    operands = [frozenset(term) for term in terms]
+    if len(operands) <= 2 or frozenset().union(*operands) == out:
+        return _cost(operands, out, sizes)
+    most = max(prod(sizes[letter] for letter in one) for one in (*terms, out))
+    paths = [(0, operands)]
+    while len(paths[0][1]) > 1:
+        longer = []
+        for cost, left in paths:
+            for pair in combinations(range(len(left)), 2):
+                rest = [one for place, one in enumerate(left) if place not in pair]
+                joined = [left[place] for place in pair]
+                kept = joined[0].union(joined[1]) & out.union(*rest)
+                if prod(sizes[letter] for letter in kept) <= most:
+                    longer.append((cost + _cost(joined, kept, sizes), [*rest, kept]))
+        if not longer:
+            cost, left = min(paths, key=itemgetter(0))
+            return cost + _cost(left, out, sizes)
+        paths = longer
+    return min(cost for cost, _ in paths)
 
 
 def _cost(terms: Sequence[frozenset[str]], kept: frozenset[str], sizes: Mapping[str, int]) -> int:

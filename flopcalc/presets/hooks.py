@@ -313,7 +313,7 @@ def _product(call: Call) -> int:
 
 def _einsum(call: Call) -> int:
     equation, *operands = call.args
-    if len(operands) == 1 and isinstance(operands[0], tuple) and not isinstance(operands[0], Sized):
+    if len(operands) == 1 and isinstance(operands[0], list | tuple) and not isinstance(operands[0], Sized):
         operands = list(operands[0])
     if len(operands) != 2:
         return 0

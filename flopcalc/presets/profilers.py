@@ -84,20 +84,35 @@ def _norm_of(position: int) -> OfFunction:
     return rule
 
 
+def _by_position(call: Call, position: int = 0) -> Sized:
+    """A tensor that a replacement takes by position only."""
+    if len(call.args if call.positions is None else call.args[: call.positions]) <= position:
+        raise IndexError(f"argument {position + 1} is given by name")
+    return call.sized(position)
+
+
+def _pooled(call: Call) -> tuple[str, int]:
+    if "adaptive" in call.via and call.positions in (0, 1):
+        raise TypeError("output_size is given by name")
+    return elements(call)
+
+
 def _upsampled(call: Call) -> tuple[str, int]:
-    x, size, scale = call.sized(0), call.argument(1, "size"), call.argument(2, "scale_factor")
+    x, size, scale = _by_position(call), call.argument(1, "size"), call.argument(2, "scale_factor")
     if size is not None:
-        return "upsampling", prod(size) if isinstance(size, tuple) else int(size)
-    factor = prod(scale) if isinstance(scale, tuple) else scale ** (len(x.shape) - 2)
+        return "upsampling", prod(size) if isinstance(size, list | tuple) else int(size)
+    factor = prod(scale) if isinstance(scale, list | tuple) else scale ** (len(x.shape) - 2)
     return "upsampling", int(x.numel * factor)
 
 
 def _upsampled_of_calflops(call: Call) -> tuple[str, int]:
-    size = call.argument(1, "size")
+    x, size, scale = _by_position(call), call.argument(1, "size"), call.argument(2, "scale_factor")
     if size is not None:
-        return "upsampling", prod(size) if isinstance(size, tuple) else int(size)
-    # The factor is computed, and dropped.
-    return "upsampling", call.sized(0).numel
+        return "upsampling", prod(size) if isinstance(size, list | tuple) else int(size)
+    # The factor is computed, and dropped. It takes the batch for the number of axes.
+    if isinstance(scale, list) or (isinstance(scale, tuple) and len(scale) != x.shape[0]):
+        raise TypeError("a power of several scale factors")
+    return "upsampling", x.numel
 
 
 def _free(call: Call) -> tuple[str, int]:
@@ -130,7 +145,7 @@ def _broadcast(call: Call) -> tuple[str, int]:
 
 
 def _sdpa(call: Call) -> tuple[str, int]:
-    q, k, v = (call.sized(i, name) for i, name in enumerate(("query", "key", "value")))
+    q, k, v = (_by_position(call, i) for i in range(3))
     macs = q.numel * k.shape[-2] + prod(q.shape[:-1]) * k.shape[-2] * v.shape[-1]
     return "products, 2 per MAC", 2 * macs
 
@@ -138,7 +153,8 @@ def _sdpa(call: Call) -> tuple[str, int]:
 _BOTH = {
     _twice: "linear",
     _convolved: "conv1d conv2d conv3d",
-    elements: f"relu prelu elu leaky_relu relu6 silu gelu softmax {' '.join(POOLS)}",
+    elements: "relu prelu elu leaky_relu relu6 silu gelu softmax",
+    _pooled: " ".join(POOLS),
     _batch_norm: "batch_norm",
     _norm_of(2): "layer_norm group_norm",
     _norm_of(3): "instance_norm",
@@ -178,7 +194,20 @@ def calflops(log: CallLog) -> Iterator[Amount]:
     """The FLOPs of calflops 0.3.2, which adds a module up once for every way to it."""
     if not any(node.facts["params"] for node in log.nodes):
         raise ToolFailsError("it takes no module without parameters")
+    whole = log.outermost
+    if whole is not None:
+        # It moves the arguments by name, or else those by position, to the device of the module.
+        for one in whole.kwargs.values() or whole.args:
+            if not _moves(one):
+                raise ToolFailsError("it takes tensors only as the arguments of the forward")
     return _profiled(log, _CALFLOPS, log.visits)
+
+
+def _moves(value: Any) -> bool:
+    """Whether an argument has a method `to`: a tensor, a packed sequence, and what other classes may have."""
+    if isinstance(value, tuple) and not isinstance(value, Sized):
+        return len(value) == 4 and all(isinstance(one, Sized) for one in value[:2])
+    return isinstance(value, Sized | Mapping)
 
 
 def _profiled(log: CallLog, rules: Mapping[str, OfFunction], ways: list[int]) -> Iterator[Amount]:

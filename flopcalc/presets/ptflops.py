@@ -126,7 +126,7 @@ def _resized(call: Call) -> tuple[str, int | float]:
     size, scale = call.argument(1, "size"), call.argument(2, "scale_factor")
     planes, axes = prod(x.shape[:2]), len(x.shape) - 2
     if size is not None:
-        return "", planes * (prod(size) if isinstance(size, tuple) else int(size) ** axes)
+        return "", planes * (prod(size) if isinstance(size, list | tuple) else int(size) ** axes)
     if isinstance(scale, tuple) and len(scale) == axes:
         return "", x.numel * int(prod(scale))
     return "", x.numel * scale**axes
@@ -166,9 +166,12 @@ def ptflops(log: CallLog) -> Iterator[Amount]:
 
 
 def _batch(log: CallLog) -> int:
-    """The batch as ptflops takes it: the length of the first input by position, and 1 without one."""
-    whole = next((call for call in reversed(log.calls) if call.level == "module" and call.node == 0), None)
-    given = whole.args[0] if whole is not None and whole.args else None
+    """The batch as ptflops takes it: the length of the input by position, and 1 without one.
+
+    It passes one tensor by position, and several inputs by name.
+    """
+    whole = log.outermost
+    given = whole.args[0] if whole is not None and len(whole.args) == 1 and not whole.kwargs else None
     return (given.shape[0] if isinstance(given, Sized) and given.shape else 1) or 1
 
 

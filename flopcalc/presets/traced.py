@@ -174,6 +174,13 @@ def _baddbmm(call: Call) -> tuple[str, int]:
     return "products", call.sized(1, "batch1").numel * _shape(call, 2, "batch2")[-1]
 
 
+def _baddbmm_of_one_shape(call: Call) -> tuple[str, int]:
+    _, n, p = _shape(call, 0)
+    if (n, p) != (_shape(call, 1, "batch1")[1], _shape(call, 2, "batch2")[2]):
+        raise ValueError("a bias that is repeated")
+    return _baddbmm(call)
+
+
 def _bmm_by_sizes(call: Call) -> tuple[str, int]:
     return "products", call.sized(0).numel * _shape(call, 1, "mat2")[-1]
 
@@ -217,7 +224,7 @@ _TORCHPROFILE: Mapping[str, _Rule] = {
     "addmm": _addmm,
     "addmv": _addmv,
     "bmm": _bmm_by_sizes,
-    "baddbmm": _baddbmm,
+    "baddbmm": _baddbmm_of_one_shape,
     "linear": _product,
     "matmul": _product,
     "mul": _multiplied,

@@ -17,6 +17,10 @@ CASES = [
     ("ii->i", [(6, 6)]),
     ("ij->", [(6, 7)]),
     ("ab,bc,cd->ad", [(3, 40), (40, 5), (5, 60)]),
+    # All at once: all letters stay; each pair would be larger than the operands and the result.
+    ("bld,bln,bld->bldn", [(1, 12, 64), (1, 12, 16), (1, 12, 64)]),
+    ("ax,bx,cx->abc", [(2, 9), (2, 9), (2, 9)]),
+    ("ij,kj,k,il->l", [(2, 9), (9, 9), (9,), (2, 3)]),
     ("...ij,...jk->...ik", [(2, 3, 4, 5), (2, 3, 5, 6)]),
     ("...ij,...jk->...ik", [(3, 4, 5), (2, 1, 5, 6)]),
     ("b...i,io", [(2, 3, 4, 5), (5, 7)]),

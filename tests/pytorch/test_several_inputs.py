@@ -34,7 +34,7 @@ SEVERAL = [
 @pytest.mark.parametrize("evaluation", SEVERAL, ids=[one.label() for one in SEVERAL])
 def test_ptflops_in_a_batch(evaluation: Evaluation) -> None:
     """It divides what modules cost by the batch, which it takes from a tensor by position; several go by name."""
-    if version_of("ptflops") is None:
+    if not version_of("ptflops"):
         pytest.skip("ptflops is not installed")
     found = run_counter("ptflops", build_layer(evaluation), (input_shape(evaluation),))
     assert isinstance(found, Figure), found

@@ -12,7 +12,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from flopcalc.presets.call import Call, CallLog, Node, Sized
+from flopcalc.presets.call import Call, CallLog, Nested, Node, Sized
 from flopcalc.pytorch.calls import site
 from flopcalc.pytorch.calls.fused import fused_kind
 from flopcalc.pytorch.calls.nodes import nodes_of
@@ -104,6 +104,7 @@ class Log:
         out: Any,
         *,
         via: str = "",
+        positions: int | None = None,
     ) -> None:
         """Add a call."""
         running = self._running
@@ -118,6 +119,7 @@ class Log:
                 sized(out),
                 via,
                 self._inside[-1] if self._inside else -1,
+                positions=positions,
             )
         )
 
@@ -165,7 +167,8 @@ class _Functions(TorchFunctionMode):
         log = self._log
         if not name:
             return func(*args, **kwargs)
-        called = site.via(site.caller(sys._getframe(), _OWN), func, name, decomposing._globals)
+        caller = site.caller(sys._getframe(), _OWN)
+        called = site.via(caller, func, name, decomposing._globals)
         before, kept = tuple(map(sized, args)), {key: sized(value) for key, value in kwargs.items()}
         inner = decomposed(func)
         with log.inside() as place:
@@ -183,8 +186,13 @@ class _Functions(TorchFunctionMode):
         if any(map(self.needs_gradient, tensors((args, kwargs)))):
             self._trained.update((id(one), one) for one in tensors(out) if one.is_floating_point())
         # Sizes of before: a function may change its arguments in place.
-        log.add("function", name, before, kept, out, via=called)
+        log.add("function", name, before, kept, out, via=called, positions=site.positions(caller))
         log.settle(place)
+        if name == "F.interpolate" and caller is not None and caller.f_code is functional.upsample.__code__:
+            # It does not come here itself. Counters that replace it count it next to the function that it calls.
+            given = [sized(caller.f_locals[one]) for one in ("input", "size", "scale_factor")]
+            outer = site.via(caller.f_back, functional.upsample, "F.upsample", decomposing._globals)
+            log.add("function", "F.upsample", given, {}, out, via=outer, positions=site.positions(caller.f_back))
         return out
 
 
@@ -227,7 +235,7 @@ _DULL = {f"aten.{name}" for name in ["detach", "view", "t", "transpose", "permut
 def sized(value: Any, above: tuple[int, ...] = ()) -> Any:
     """A value with tensors as their sizes. above: identities of what holds it; what leads back to itself is None."""
     if isinstance(value, Tensor):
-        return Sized(() if value.is_nested else tuple(value.shape))
+        return Nested(()) if value.is_nested else Sized(tuple(value.shape))
     if isinstance(value, Sized):
         return value
     if value is None or isinstance(value, bool | int | float | str):
@@ -236,7 +244,9 @@ def sized(value: Any, above: tuple[int, ...] = ()) -> Any:
         return None
     above = (*above, id(value))
     if isinstance(value, list | tuple):
-        return tuple(sized(one, above) for one in value)
+        # Counters take a list of sizes in another way than a tuple.
+        inside = [sized(one, above) for one in value]
+        return inside if isinstance(value, list) else tuple(inside)
     if isinstance(value, Mapping):
         return {key: sized(one, above) for key, one in value.items()}
     inner = getattr(value, "__dict__", None)

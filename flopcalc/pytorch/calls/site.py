@@ -6,6 +6,7 @@ up by that name on each call, and not if it holds the function itself, or writes
 
 import ast
 import functools
+import inspect
 import linecache
 import types
 from collections.abc import Mapping
@@ -70,6 +71,14 @@ def via(frame: types.FrameType | None, func: Any, name: str, functional_copy: Ma
     return ""
 
 
+def positions(frame: types.FrameType | None) -> int | None:
+    """How many arguments a call gives by position; None where its source does not say."""
+    expression = None if frame is None else _expression(frame.f_code, frame.f_lasti)
+    if not isinstance(expression, ast.Call) or any(isinstance(one, ast.Starred) for one in expression.args):
+        return None
+    return len(expression.args)
+
+
 _UNKNOWN = object()
 _COMPUTED = object()
 
@@ -85,7 +94,9 @@ def _value(node: ast.expr, frame: types.FrameType) -> Any:
         holder = _value(node.value, frame)
         if isinstance(holder, types.ModuleType):
             return getattr(holder, node.attr, _UNKNOWN)
-        return _COMPUTED
+        # `self.torch.einsum(...)`: a module or class that an object holds. No property is computed again.
+        held = _COMPUTED if holder is _UNKNOWN else inspect.getattr_static(holder, node.attr, _COMPUTED)
+        return held if isinstance(held, types.ModuleType | type) else _COMPUTED
     return _COMPUTED
 
 

@@ -20,7 +20,7 @@ from flopcalc.errors import FlopcalcError, reason
 from flopcalc.presets.call import Call, CallLog, Sized, ToolFailsError
 from flopcalc.pytorch.calls.nodes import nodes_of
 from flopcalc.pytorch.calls.own_thread import in_own_thread
-from flopcalc.pytorch.counting.contents import buffers_of, modules_of, parameters_of
+from flopcalc.pytorch.counting.contents import modules_of
 from flopcalc.pytorch.counting.counter import count_call
 from flopcalc.pytorch.counting.dispatch import left_alone
 from flopcalc.pytorch.counting.kernels import tensors
@@ -82,7 +82,11 @@ class Trace:
             if place == "forward" and type(twin).__call__ is nn.Module.__call__:
                 # With the hooks of the module, which change what a counter sees.
                 place, method = "_compiled_call_impl", twin._call_impl
-            twin.__dict__[place] = partial(self._traced, method, [*parameters_of(twin), *buffers_of(twin)])
+            # Counters trace a module with its state. A buffer that is not part of it is a constant.
+            state = list(twin.state_dict(keep_vars=True).values())
+            if not all(isinstance(one, Tensor) for one in state):
+                raise TypeError("the state of the module has more than tensors")
+            twin.__dict__[place] = partial(self._traced, method, state)
             undone.callback(twin.__dict__.pop, place)
             yield
 

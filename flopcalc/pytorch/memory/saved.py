@@ -1,5 +1,6 @@
 """The tensors that autograd keeps for the backward."""
 
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -21,6 +22,8 @@ class Saved:
         self.size = self.whole = 0
         self._sizes: dict[int, int] = {}
         self._known: dict[int, int] = {}
+        # What the nodes hold: a node that leads to no output is gone when the forward ends, with all that it saved.
+        self._held: list[tuple[weakref.ref[Tensor], bool, int, int]] = []
 
     @contextmanager
     def looking(self) -> Iterator[None]:
@@ -30,6 +33,9 @@ class Saved:
             return
         with torch.autograd.graph.saved_tensors_hooks(self._pack, lambda tensor: tensor):
             yield
+        for held, known, place, size in self._held:
+            if held() is not None:
+                (self._known if known else self._sizes)[place] = size
         self.size = sum(self._sizes.values())
         self.whole = self.size + sum(self._known.values())
 
@@ -42,10 +48,11 @@ class Saved:
             self.whole = self.size + sum(self._known.values())
 
     def _pack(self, tensor: Tensor) -> Tensor:
+        # Not the tensor itself: an output of a node would keep the node alive, and the node its output.
+        with torch._C.DisableTorchFunction():
+            held = tensor.detach()
         storage = storage_of(tensor)
         if storage is not None and self.follower is not None:
             known = self.follower.is_known(tensor)
-            (self._known if known else self._sizes)[storage._cdata] = storage.nbytes()
-        # Not the tensor itself: an output of a node would keep the node alive, and the node its output.
-        with torch._C.DisableTorchFunction():
-            return tensor.detach()
+            self._held.append((weakref.ref(held), known, storage._cdata, storage.nbytes()))
+        return held

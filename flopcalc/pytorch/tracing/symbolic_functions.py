@@ -19,7 +19,7 @@ from flopcalc.pytorch.tracing.heavy import copied, stored
 from flopcalc.pytorch.tracing.net import SHAPES
 from flopcalc.pytorch.tracing.nodes import wrapped
 from flopcalc.pytorch.tracing.products import per_axis
-from flopcalc.pytorch.tracing.sizes import axis, product
+from flopcalc.pytorch.tracing.sizes import axis, broadcast, product
 from flopcalc.symbolic.size import hint_of
 
 
@@ -92,13 +92,17 @@ def _avg_pool(axes: int) -> Any:
 
 
 def pointwise(func: Any, args: Any, kwargs: Any) -> Any:
-    """The result of an element-wise kernel without a shape rule; None where it has several.
+    """The result of an element-wise kernel without a shape rule; None where it has several, or operands do not fit.
 
     Its dtype is that of the same kernel at the reference point.
     """
     first = args[0] if args else None
     if func._schema.is_mutable:
-        return first if isinstance(first, Tensor) and func._schema.name.endswith("_") else None
+        if not isinstance(first, Tensor) or not func._schema.name.endswith("_"):
+            return None
+        # What is written in place does not grow.
+        fits = (broadcast(first.shape, one.shape) == tuple(first.shape) for one in tensors((args[1:], kwargs)))
+        return first if all(fits) else None
     operands = tensors((args, kwargs))
     made = func(*_at_the_reference(args), **_at_the_reference(kwargs))
     return (

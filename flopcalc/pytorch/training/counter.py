@@ -7,6 +7,7 @@ import torch
 
 from flopcalc.pytorch.counting.dispatch import DispatchCounter, left_alone
 from flopcalc.pytorch.counting.kernels import tensors
+from flopcalc.pytorch.counting.kernels.attention import RULES, sdpa_backward
 from flopcalc.pytorch.training.recorder import GradientRecorder
 
 _AUTOGRAD = ("Autograd", "AutogradCPU", "AutogradMeta", "AutogradOther", "CompositeImplicitAutograd")
@@ -26,6 +27,7 @@ class TrainingCounter(DispatchCounter):  # type: ignore[no-untyped-call]
                 recorder.stops(name)
         if isinstance(recorder, GradientRecorder) and recorder.backward:
             recorder.wanted = _wanted(func, args)
+            recorder.attention = args[1:4] if _name(func) in _FUSED_ATTENTION else None
         return super().__torch_dispatch__(func, types, args, kwargs)
 
 
@@ -46,7 +48,7 @@ def _without_gradient(func: Any) -> str:
 
 def _wanted(func: Any, args: Any) -> tuple[bool, bool] | None:
     """Whether a kernel computes the gradients of the input and of the weight; None for other kernels than these."""
-    name = func._schema.name if isinstance(func, torch._ops.OpOverload) else ""
+    name = _name(func)
     if name in _CONVOLUTIONS:
         mask = args[-1]
         return bool(mask[0]), bool(mask[1])
@@ -54,6 +56,12 @@ def _wanted(func: Any, args: Any) -> tuple[bool, bool] | None:
     return (True, True) if name == "torchvision::_deform_conv2d_backward" else None
 
 
+def _name(func: Any) -> str:
+    return func._schema.name if isinstance(func, torch._ops.OpOverload) else ""
+
+
+# After the gradient of the output, their arguments are queries, keys and values.
+_FUSED_ATTENTION = frozenset(RULES[sdpa_backward].split())
 _CONVOLUTIONS = {
     "aten::convolution_backward",
     "aten::convolution_backward_overrideable",

@@ -1,7 +1,8 @@
 """Recording a forward and its backward pass: kernels of the backward pass belong to the layer whose kernel they undo.
 
 Autograd numbers its nodes in the order in which the forward makes them. A kernel of the forward runs right after its
-node was made, so that the node of a kernel of the backward pass says which layer it belongs to.
+node was made, so that the node of a kernel of the backward pass says which layer it belongs to. So it is with the nodes
+of a part of the forward that runs again, whose gradients may be those of the second run.
 """
 
 from bisect import bisect_left
@@ -44,8 +45,12 @@ class GradientRecorder(Recorder):
         self.macs: dict[int, Gradients] = {}
         # The gradients that the next kernel of the backward pass computes, where its arguments say so.
         self.wanted: tuple[bool, bool] | None = None
+        # Queries, keys and values, where the next kernel of the backward pass is that of fused attention.
+        self.attention: Sequence[Tensor] | None = None
         self.unknown_back: Counter[tuple[str, str]] = Counter()
         self.scores: Counter[int] = Counter()
+        # The same of attention whose gradients fused kernels computed.
+        self._scores_again: Counter[int] = Counter()
         # Of each kernel of the forward: the number of the next node, its call, and its module.
         self._numbers_of_nodes: list[int] = []
         self._kernels_of_nodes: list[tuple[int, str]] = []
@@ -111,19 +116,23 @@ class GradientRecorder(Recorder):
         """A kernel of the forward or of the backward pass."""
         if not self.backward:
             super().kernel(kind, work, read, written)
-            self._numbers_of_nodes.append(_next_node())
-            self._kernels_of_nodes.append((len(self.result.calls) - 1, self._frames[-1][0]))
-            first, second = _factors(kind, read)
-            self._factors.append((self._depends(first), self._depends(second)))
+            self._made_node(len(self.result.calls) - 1, self._frames[-1][0], kind, read)
             self._follow(read, written)
             return
         call, name, undone = self._origin()
+        if torch.is_grad_enabled():
+            # A part of the forward runs again, and the gradients may be those of its nodes.
+            self._made_node(call, name, kind, read)
+        attention, self.attention = self.attention, None
+        found = None
+        if attention is not None:
+            work, found = self._of_attention(call, work, attention)
         key = (name, kind)
         works = self.gradients.setdefault(call, {})
         works[key] = add(works[key], work) if key in works else work
         self.kernels.setdefault(call, Counter())[key] += 1
         if work.macs:
-            found = self._meaning(kind, work.macs, read, undone)
+            found = found or self._meaning(kind, work.macs, read, undone)
             self.macs[call] = Gradients(*map(sum, zip(self.macs.get(call, Gradients()), found, strict=True)))
         if all(map(self._is_of_forward, read)):
             self._of_forward.update(map(self.place, written))
@@ -152,6 +161,29 @@ class GradientRecorder(Recorder):
             # The gradient of one factor is a product with the other one.
             of_weights = macs if any(map(self._depends, saved)) else 0
         return Gradients(macs - of_weights, of_weights)
+
+    def _made_node(self, call: int, name: str, kind: WorkKind, read: Sequence[Tensor]) -> None:
+        """A kernel of the forward ran, whose node, if it has one, is the last that autograd made."""
+        self._numbers_of_nodes.append(_next_node())
+        self._kernels_of_nodes.append((call, name))
+        first, second = _factors(kind, read)
+        self._factors.append((self._depends(first), self._depends(second)))
+
+    def _of_attention(self, call: int, work: Work, factors: Sequence[Tensor]) -> tuple[Work, Gradients]:
+        """The gradients of fused attention without its scores, which `scores` has; and what their MACs are.
+
+        The four products are the gradients of queries and keys, as long as these, and of values and shares.
+        """
+        query, _, value = factors
+        inner, outer = query.shape[-1], value.shape[-1]
+        pairs = work.macs // (3 * inner + 2 * outer)
+        # A kernel that is called by itself has told no scores in the forward.
+        self._scores_again[call] += pairs * inner
+        self.scores[call] = max(self.scores[call], self._scores_again[call])
+        queries, keys, values = (not self._depends(one) for one in factors)
+        of_weights = pairs * (inner * (queries + keys) + outer * (values + (queries and keys)))
+        macs = 2 * pairs * (inner + outer)
+        return work._replace(macs=macs), Gradients(macs - of_weights, of_weights)
 
     def _follow(self, read: Iterable[Tensor], written: Iterable[Tensor]) -> None:
         """What is computed from tensors that depend on the input depends on it, too."""

@@ -151,6 +151,22 @@ class Odd(nn.Module):
         return z.exp().mean(1) * functional.log_softmax(z[:, 0], -1)
 
 
+@pytest.mark.parametrize("rules", ["cpu", "cuda"])
+def test_what_leads_to_no_output_is_not_kept(rules: str) -> None:
+    """A code book: the layer before it gets no gradient, and only the 2 x 5 indices are kept, of 8 bytes each."""
+
+    class Codes(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.encoder, self.book = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 16)), nn.Embedding(16, 4)
+
+        def forward(self, x: Any) -> Any:
+            return self.book(self.encoder(x).argmax(-1))
+
+    found = memory(Codes(), input=(5, 8), batch=2, mode="training", rules=rules)
+    assert (found.saved, found.saved_with_weights) == (2 * 5 * 8, 2 * 5 * 8)
+
+
 def test_saved_tensors_of_odd_functions() -> None:
     """As above, for what torchvision's models do not have."""
     model = Odd()

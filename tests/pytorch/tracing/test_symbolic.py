@@ -173,11 +173,14 @@ def test_a_quotient_under_an_equality() -> None:
 # What a module fixes ---------------------------------------------------------------------------
 
 
-def test_a_position_embedding_fixes_the_tokens() -> None:
-    """The axis, its value and the parameter; the batch stays."""
-    module = Of(
-        lambda self, x: self.fc(x + self.position), fc=nn.Linear(8, 3), position=nn.Parameter(torch.zeros(16, 8))
-    )
+@pytest.mark.parametrize("method", ["add", "add_", "div_", "atan2_"])
+def test_a_position_embedding_fixes_the_tokens(method: str) -> None:
+    """The axis, its value and the parameter; the batch stays. So it is where the map is changed in place."""
+
+    def forward(self: Any, x: Any) -> Any:
+        return self.fc(getattr(x * 2, method)(self.position))
+
+    module = Of(forward, fc=nn.Linear(8, 3), position=nn.Parameter(torch.zeros(16, 8)))
     found = symbolic_network(module, (16, 8))
     (fixed,) = found.fixed
     assert fixed[:5] == ("T", "tokens", 16, "position", "the parameter has this size")

@@ -216,6 +216,65 @@ def test_fused_attention() -> None:
     assert training(Attention(), input=(9, 16), fused=True).backward.macs == projection + 5 * product
 
 
+def test_fused_attention_that_ran() -> None:
+    """A forward that reads values runs on the CPU, whose kernel computes five products; the count is as on meta."""
+
+    class Attention(nn.Module):
+        def __init__(self, reads: bool) -> None:
+            super().__init__()
+            self.kv, self.queries, self.reads = nn.Linear(16, 32), nn.Parameter(torch.ones(1, 4, 5, 4)), reads
+
+        def forward(self, x: Tensor) -> Tensor:
+            if self.reads:
+                x.sum().item()
+            k, v = self.kv(x).view(-1, 9, 2, 4, 4).permute(2, 0, 3, 1, 4)
+            out: Tensor = nn.functional.scaled_dot_product_attention(self.queries.expand(len(x), -1, -1, -1), k, v)
+            return out
+
+    product, projection = 5 * 9 * 16, 9 * 16 * 32
+    for reads in (False, True):
+        found = training(Attention(reads), input=(9, 16))
+        assert (found.forward.macs, found.backward.macs) == (projection + 2 * product, projection + 4 * product)
+        # The gradient of the learned queries is one of weights.
+        assert (found.input_gradient_macs, found.weight_gradient_macs) == (3 * product, projection + product)
+        assert (found.scores, found.recomputed) == (product, 0)
+        fused = training(Attention(reads), input=(9, 16), fused=True)
+        assert (fused.backward.macs, fused.recomputed) == (projection + 5 * product, product)
+
+
+@pytest.mark.filterwarnings("ignore:None of the inputs")
+def test_checkpoints_with_gradients_of_their_own() -> None:
+    """A checkpoint of the older kind differentiates its second run, whose kernels belong to the layers that ran."""
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem, self.one, self.two, self.head = (
+                nn.Linear(4, 4),
+                *(nn.Linear(4, 4) for _ in range(2)),
+                nn.Linear(4, 3),
+            )
+
+        def inner(self, x: Tensor) -> Tensor:
+            hidden = self.two(self.one(x))
+            # A product of two tensors that depend on the input.
+            out: Tensor = hidden @ hidden.transpose(-1, -2) @ x
+            return out
+
+        def forward(self, x: Tensor) -> Tensor:
+            out: Tensor = self.head(checkpoint(self.inner, self.stem(x), use_reentrant=True))
+            return out
+
+    found = training(Net(), input=(6, 4))
+    layer, product, head = 6 * 4 * 4, 6 * 6 * 4, 6 * 4 * 3
+    assert found.recomputed == 2 * layer + 2 * product
+    splits = _splits(found)
+    assert splits["stem"] == Gradients(0, layer)
+    assert splits["two"] == Gradients(layer, layer, layer)
+    assert splits["head"] == Gradients(head, head)
+    assert found.input_gradient_macs == 2 * layer + 4 * product + head
+
+
 def test_the_module_is_not_touched() -> None:
     """Parameters, buffers, gradients, flags and modes are as before, from inference mode as well."""
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout())

@@ -1,0 +1,167 @@
+"""How a call is written decides what a counter that replaces functions, hooks or traces makes of it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+torch: Any = pytest.importorskip("torch")
+
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from flopcalc.cost.convention import CONVENTIONS
+from flopcalc.networks.counted import counted
+from flopcalc.presets.call import ToolFailsError
+from flopcalc.presets.registry import RULES
+from flopcalc.pytorch import counted_network
+from flopcalc.pytorch.calls.log import log_of
+from flopcalc.pytorch.counters import Figure, run_counter, version_of
+from flopcalc.pytorch.counters.counters import COUNTERS
+
+Args = tuple[Any, ...]
+
+
+class Run(nn.Module):
+    """A function as the forward, next to a layer that has parameters and is not called."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__()
+        self.function, self.unused, self.library = function, nn.Linear(1, 1), torch
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """The result of the function."""
+        return self.function(self, *args, **kwargs)
+
+
+class Two(nn.Module):
+    """Two inputs of one layer: 4 x 5 MACs and 5 biases for each of the 3 samples of each of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 5)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """The sum of both outputs."""
+        out: Tensor = self.layer(x) + self.layer(y)
+        return out
+
+
+class State(nn.Module):
+    """A second output that no input reaches; kept: whether the buffer is part of the module's state."""
+
+    def __init__(self, kept: bool) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 5, bias=False)
+        self.register_buffer("zero", torch.zeros(1), persistent=kept)
+
+    def forward(self, x: Tensor) -> Any:
+        """The output of the layer, and the buffer."""
+        return self.layer(x), self.zero
+
+
+class More(nn.Linear):
+    """A layer whose state has more than tensors."""
+
+    def get_extra_state(self) -> Any:
+        """A version."""
+        return {"version": 1}
+
+    def set_extra_state(self, state: Any) -> None:
+        """Nothing to restore."""
+
+
+def _weight(x: Tensor) -> Tensor:
+    weight: Tensor = torch.ones(4, x.shape[1], 3, 3, device=x.device)
+    return weight
+
+
+MAP = ((2, 3, 8, 8),)
+# Function, inputs, tool, and its figure; None where the tool fails.
+CASES: dict[str, tuple[Callable[[], nn.Module], Args, str, int | None]] = {
+    # 2 for each of 2 x 3 x 3 x 4 products, and 1 that NumPy adds.
+    "einsum of a library in an attribute": (
+        lambda: Run(lambda m, x: m.library.einsum("bij,bjk->bik", x, x.transpose(1, 2))),
+        ((2, 3, 4),),
+        "calflops",
+        2 * 2 * 3 * 3 * 4 + 1,
+    ),
+    "several inputs of a batch": (Two, ((3, 4), (3, 4)), "ptflops", 2 * 3 * (4 * 5 + 5)),
+    # The old name calls the new one, and both are replaced: 2 x 3 planes of 4 x 5, and 4 x 5 for the profilers.
+    "upsample, ptflops": (lambda: Run(lambda m, x: F.upsample(x, (4, 5))), MAP, "ptflops", 2 * 2 * 3 * 4 * 5),
+    "upsample, calflops": (lambda: Run(lambda m, x: F.upsample(x, size=(4, 5))), MAP, "calflops", 2 * 4 * 5),
+    "upsample, deepspeed": (lambda: Run(lambda m, x: F.upsample(x, size=(4, 5))), MAP, "deepspeed", 2 * 4 * 5),
+    "input by name": (lambda: Run(lambda m, x: F.interpolate(input=x, size=(4, 5))), MAP, "calflops", None),
+    "input by name, ptflops": (
+        lambda: Run(lambda m, x: F.interpolate(input=x, size=[4, 5])), MAP, "ptflops", 2 * 3 * 20,
+    ),
+    "query by name": (
+        lambda: Run(lambda m, x: F.scaled_dot_product_attention(query=x, key=x, value=x)), MAP, "deepspeed", None,
+    ),
+    "size of a pool by name": (
+        lambda: Run(lambda m, x: F.adaptive_avg_pool2d(x, output_size=2)), MAP, "deepspeed", None,
+    ),
+    "size of a pool": (lambda: Run(lambda m, x: F.adaptive_avg_pool2d(x, 2)), MAP, "deepspeed", 2 * 3 * 64),
+    "stride in a list": (lambda: Run(lambda m, x: F.conv2d(x, _weight(x), stride=[1, 1])), MAP, "deepspeed", None),
+    "stride in a tuple": (
+        lambda: Run(lambda m, x: F.conv2d(x, _weight(x), stride=(1, 1))), MAP, "deepspeed", 2 * 2 * 36 * 4 * 27,
+    ),
+    "scales in a list": (lambda: Run(lambda m, x: F.interpolate(x, scale_factor=[2.0, 2.0])), MAP, "ptflops", None),
+    # As many scales as samples: it takes the length of the batch for the number of axes.
+    "scales": (lambda: Run(lambda m, x: F.interpolate(x, scale_factor=(2.0, 2.0))), MAP, "calflops", 2 * 3 * 64),
+    "scales, one sample": (
+        lambda: Run(lambda m, x: F.interpolate(x, scale_factor=(2.0, 2.0))), ((1, 3, 8, 8),), "calflops", None,
+    ),
+    "a list of inputs": (lambda: Run(lambda m, xs: F.relu(xs[0])), ([torch.ones(2, 3)],), "calflops", None),
+    "a state as a tuple": (lambda: Run(lambda m, x, h: F.relu(x)), ((2, 3), (torch.ones(1), None)), "calflops", None),
+    "a repeated bias": (
+        lambda: Run(lambda m, x: torch.baddbmm(x[:, :1, :1], x, x.transpose(1, 2))), ((2, 3, 4),), "torchprofile", None,
+    ),
+    "a bias": (
+        lambda: Run(lambda m, x: torch.baddbmm(x @ x.mT, x, x.mT)), ((2, 3, 4),), "torchprofile", 2 * 2 * 3 * 3 * 4,
+    ),
+    "an output of the state": (lambda: State(True), ((3, 4),), "fvcore", 3 * 4 * 5),
+    "an output that is a constant": (lambda: State(False), ((3, 4),), "fvcore", None),
+    "a state with more than tensors": (lambda: More(4, 5), ((3, 4),), "fvcore", None),
+}  # fmt: skip
+
+
+def _preset(tool: str, module: nn.Module, args: Args) -> int | None:
+    try:
+        return sum(one.amount for one in RULES[tool](log_of(module, args)))
+    except ToolFailsError:
+        return None
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", CASES)
+def test_presets(name: str) -> None:
+    """The figure by hand, or none where the tool fails."""
+    make, args, tool, figure = CASES[name]
+    assert _preset(tool, make(), args) == figure
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", CASES)
+def test_tools(name: str) -> None:
+    """The tools say the same."""
+    make, args, tool, figure = CASES[name]
+    if not version_of(COUNTERS[tool].package):
+        pytest.skip(f"{tool} is not installed")
+    found = run_counter(tool, make(), args)
+    assert (found.value if isinstance(found, Figure) else None) == figure, found
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("tool", ["thop", "ultralytics-thop", "flop-counter"])
+def test_nested_tensors(tool: str) -> None:
+    """They have no single shape, so that no counter's number is known, and the output says so."""
+
+    def attend(module: Any, x: Tensor) -> Tensor:
+        rows = torch.nested.nested_tensor(list(x), layout=torch.jagged).unflatten(-1, (1, 4)).transpose(1, 2)
+        out: Tensor = F.scaled_dot_product_attention(rows, rows, rows).transpose(1, 2).values()
+        return out
+
+    network = counted_network(Run(attend), (3, 4), batch=2)
+    (remark,) = counted(network, CONVENTIONS[tool]).remarks
+    assert "a nested tensor has no shape" in remark
