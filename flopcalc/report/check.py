@@ -95,7 +95,20 @@ def _known(row: Record, key: str) -> str:
     """A number of a limit, or how much of it is known."""
     known: str = row["known"][key]
     text = _shown(row, row[key])
+    if key == "bound" and row["verdict"] == "exceeded" and _reads_as(row["bound"], row["actual"]):
+        text = _unlike(row["bound"], row["actual"])
     return {"exact": text, "at least": f"at least {text}"}.get(known, known)
+
+
+def _reads_as(bound: float, actual: float) -> bool:
+    """Whether a limit with digits after the point reads as the amount that exceeds it."""
+    return bound != actual and amount(bound).removesuffix(".0") == amount(actual).removesuffix(".0")
+
+
+def _unlike(value: float, other: float) -> str:
+    """A number with as many digits as show that it is not the other one."""
+    texts = ((f"{value:,.{digits}f}", f"{other:,.{digits}f}") for digits in range(1, 16))
+    return next((text for text, of_other in texts if text != of_other), str(value))
 
 
 def _shown(row: Record, value: float) -> str:

@@ -98,6 +98,18 @@ def test_by_how_much(here: Path, run: Runner) -> None:
     assert "6 exceeded" not in text.replace("8 exceeded", "")
 
 
+@pytest.mark.parametrize("less", ["0.01", "0.4", "0.0001", "0.96"])
+def test_a_limit_is_not_rounded_to_what_exceeds_it(less: str, here: Path, run: Runner) -> None:
+    """No row says that the allowed number was exceeded by itself."""
+    limits = [f"{kind} <= {most} - {less}" for kind, most in (("params", TINY_PARAMS), ("macs", TINY_MACS))]
+    write_targets(here, *limits)
+    exceeded = [line for line in run("check").out.splitlines() if "EXCEEDED" in line]
+    assert len(exceeded) == 2
+    for line in exceeded:
+        actual, allowed = (Fraction(word.replace(",", "")) for word in line.partition(less)[2].split()[:2])
+        assert allowed < actual, line
+
+
 def test_the_nearest_layer_of_a_least_limit_is_the_smallest(here: Path, run: Runner) -> None:
     """For `>=` the smallest value is the one nearest to breaking it."""
     write_targets(here, "'layer [cf][oc]*: macs >= 1'")
