@@ -52,7 +52,7 @@ _DEPTH = 3
 )
 @device_options
 @bits_option(
-    f"{BITS_HELP} Other bits for the first and the last layer with weights, or for layers by name: "
+    f"{BITS_HELP} Other bits for the first and the last layer with weights, or for layers and modules by name: "
     "w4a4:first=w8a8,last=w8a8,*.downsample.*=w8a8."
 )
 @training_options

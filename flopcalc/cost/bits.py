@@ -50,7 +50,7 @@ BINARY, FULL = Width(1, 1), Width(32, 32)
 
 
 class Bits(NamedTuple):
-    """Bits as a user gives them. others: `first`, `last` or a pattern of names of layers, with their bits."""
+    """Bits as a user gives them. others: `first`, `last` or a pattern of names of layers or modules, with its bits."""
 
     text: str
     width: Width
@@ -68,26 +68,35 @@ class Bits(NamedTuple):
         for pattern, width in self.others:
             named = ends.get(pattern)
             if named is None:
-                named = [i for i, name in enumerate(names) if fnmatchcase(name, pattern)]
+                named = [i for i, name in enumerate(names) if _is_in(name, pattern)]
             if not named:
-                hint = "give the name of a layer, with * for any characters, or first, or last"
+                hint = "give the name of a layer or a module, with * for any characters, or first, or last"
                 raise FlopcalcError("bad-option", f"--bits: no layer is named {clip(pattern)}", hint)
             for i in named:
                 found[i] = width
         return found
 
 
+def _is_in(name: str, pattern: str) -> bool:
+    """Whether a layer, or a module that it is in, has a name of that pattern."""
+    pieces = name.split(".")
+    return any(fnmatchcase(".".join(pieces[:length]), pattern) for length in range(1, len(pieces) + 1))
+
+
 def read(text: str) -> Bits:
     """Bits of a network: `w4a8`, `w4a4:first=w8a8,last=w8a8,*.downsample.*=w8a8`.
 
-    Raises FlopcalcError (bad-option) for anything else.
+    A module (`layer1`) is all layers in it. Raises FlopcalcError (bad-option) for anything else.
     """
     own, colon, behind = text.strip().partition(":")
-    others = []
+    others: list[tuple[str, Width]] = []
     for entry in behind.split(",") if colon else ():
         name, equals, width = entry.rpartition("=")
         if not equals or not name.strip():
             raise FlopcalcError("bad-option", f"--bits: {clip(entry)} is not a layer with its bits", _HINT)
+        if any(name.strip() == other for other, _ in others):
+            why = f"--bits: {clip(name.strip())} has bits twice"
+            raise FlopcalcError("bad-option", why, "name it once, as in --bits w4a8:first=w8a8")
         others.append((name.strip(), _width(width.strip())))
     return Bits(text.strip(), _width(own.strip()), tuple(others))
 

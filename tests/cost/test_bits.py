@@ -62,6 +62,17 @@ def test_bops_by_hand() -> None:
     assert bits.read("w8a8").width.of(layer("adder", 16, hw=10).cost) == 0
 
 
+def test_a_module_is_all_layers_in_it() -> None:
+    """By its name, as by a pattern for the layers in it; `layer1` is not the beginning of another module's name."""
+    net = network("resnet18")
+    inside = sum(one.cost.total("macs") for one in net.layers if one.name.startswith("layer1."))
+    expected = 32 * 32 * (net.total("macs") - inside) + 8 * 8 * inside
+    for text in ("w32a32:layer1=w8a8", "w32a32:layer1.*=w8a8", "w32a32:layer1.?=w8a8", "w32a32:*r1=w8a8"):
+        assert _bops("resnet18", text) == expected
+    with pytest.raises(FlopcalcError, match="no layer is named 'layer'"):
+        _bops("resnet18", "w32a32:layer=w8a8")
+
+
 def test_the_last_entry_that_names_a_layer_applies() -> None:
     """Patterns, first and last, in the order in which they are written."""
     names = ["stem", "block.relu", "block.conv", "head"]
@@ -86,6 +97,7 @@ def test_the_last_entry_that_names_a_layer_applies() -> None:
         ("w4a65", "65 bits; they must be from 1 to 64"),
         ("w4a8:", "'' is not a layer with its bits"),
         ("w4a8:first", "'first' is not a layer with its bits"),
+        ("w4a8:first=w8a8, first=w2a2", "'first' has bits twice"),
         ("w4a8:=w8a8", "'=w8a8' is not a layer with its bits"),
         ("w4a8:first=w8", "'w8' is not the bits"),
     ],
