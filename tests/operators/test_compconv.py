@@ -12,6 +12,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from flopcalc import layer
 from flopcalc.operators.compconv import shuffled
+from flopcalc.pytorch.comparison import compare_layer
 from flopcalc.pytorch.layers import CompConv2d
 
 
@@ -46,6 +47,21 @@ def test_compconv_copies_are_pooled_at_a_stride() -> None:
     copies = F.avg_pool2d(x, 2, 2, ceil_mode=True)
     assert torch.allclose(ordered[:, 2:4], copies[:, 0:2])
     assert torch.allclose(ordered[:, 8:12], copies[:, 2:6])
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 4, 5, 6])
+def test_any_depth(depth: int) -> None:
+    """Each level doubles: B(i) has as many channels as A(i), which are copies of the input or come from the level before."""
+    e = layer("compconv", 512, 512, hw=8, depth=depth)
+    sizes = [e.derived["c_prim"] * 2**level for level in range(depth)]
+    macs = 9 * 64 * (512 * sizes[0] + sum((2 * size) ** 2 for size in sizes[:-1]))
+    found = {part.name: part for part in e.cost}
+    assert found["primary"].macs + found["chain"].macs == macs
+    # Eq. 8, the last term squared.
+    assert found["tail"].macs == 9 * 64 * sizes[-1] ** 2
+    # What is too many is cut from A(0), so the module runs.
+    assert 0 <= 2 * sum(sizes) - 512 < sizes[-1]
+    assert all(row.agrees for row in compare_layer(e))
 
 
 def test_compconv_at_depth_zero_is_a_convolution() -> None:
