@@ -51,7 +51,7 @@ def test_compconv_copies_are_pooled_at_a_stride() -> None:
 
 @pytest.mark.parametrize("depth", [1, 2, 3, 4, 5, 6])
 def test_any_depth(depth: int) -> None:
-    """Each level doubles: B(i) has as many channels as A(i), which are copies of the input or come from the level before."""
+    """Each level doubles: B(i) has as many channels as A(i), copies of the input or what the level before made."""
     e = layer("compconv", 512, 512, hw=8, depth=depth)
     sizes = [e.derived["c_prim"] * 2**level for level in range(depth)]
     macs = 9 * 64 * (512 * sizes[0] + sum((2 * size) ** 2 for size in sizes[:-1]))
@@ -62,6 +62,16 @@ def test_any_depth(depth: int) -> None:
     # What is too many is cut from A(0), so the module runs.
     assert 0 <= 2 * sum(sizes) - 512 < sizes[-1]
     assert all(row.agrees for row in compare_layer(e))
+
+
+@pytest.mark.parametrize("depth", [2, 3, 4, 5, 6])
+def test_the_input_has_the_channels_that_are_copied(depth: int) -> None:
+    """A(d - 1) to A(1), of C_prim channels and twice as many at each level."""
+    c_prim = 2
+    copied = sum(c_prim * 2**level for level in range(depth - 1))
+    channels = 2 * sum(c_prim * 2**level for level in range(depth))
+    assert layer("compconv", copied, channels, hw=8, depth=depth).derived["c_prim"] == c_prim
+    refused(f"{copied} input channels are copied", "compconv", copied - 1, channels, hw=8, depth=depth)
 
 
 def test_compconv_at_depth_zero_is_a_convolution() -> None:
