@@ -70,6 +70,16 @@ def test_verify_has_nothing_to_count(run: Runner) -> None:
     assert "no PyTorch module" in done.err
 
 
+def test_verify_without_a_shape_says_the_same(run: Runner, tmp_path: Path) -> None:
+    """A file that reads k has no value for it at kernels of 1x3, which verify tries; that is not what is wrong."""
+    pytest.importorskip("torch")
+    path = tmp_path / "square.yaml"
+    path.write_text("parts:\n  - a: {params: c_in * k}\n")
+    done = run("verify", str(path))
+    assert done.code == 2
+    assert "the operator square has no PyTorch module" in done.err
+
+
 GOOD = "parts:\n  - a: {op: conv}\n"
 
 
@@ -156,6 +166,68 @@ def test_needs_are_rules(tmp_path: Path) -> None:
     assert lookup.get(EXAMPLE).rules[0].hint == "choose a larger ratio"
     with pytest.raises(FlopcalcError, match="cannot read"):
         layer(str(tmp_path / "absent.yaml"), 8)
+
+
+# A 1x1 convolution beside a low-rank one, whose sum is written as counts.
+LORA = """
+parts:
+  - base: {op: pointwise}
+  - down: {op: pointwise, c_out: 4, from: input}
+  - up: {op: pointwise, c_in: 4}
+  - add: {adds: batch * c_out * h_out * w_out}
+"""
+
+
+def test_parts_give_the_size_of_the_output(run: Runner, tmp_path: Path) -> None:
+    """Parts without a stride are not a layer with one: they would be counted on the large map, four times too high."""
+    path = tmp_path / "lora.yaml"
+    path.write_text(LORA)
+    e = layer(str(path), 32, 64, hw=8)
+    assert e.cost.macs == 64 * (32 * 64 + 32 * 4 + 4 * 64)
+    with pytest.raises(FlopcalcError, match="part, add, gives 8x8, and the output of the layer is 4x4") as caught:
+        layer(str(path), 32, 64, hw=8, stride=2)
+    assert caught.value.code == "cannot-stand"
+    # A 1x1 convolution with padding gives 10x10.
+    with pytest.raises(FlopcalcError, match="gives 8x8, and the output of the layer is 10x10"):
+        layer(str(path), 32, 64, hw=8, k=1, padding=1)
+    # In a network such a layer stays, with the reason. ResNet-18 has six convolutions of stride 2 after the first.
+    shown = run("model", "resnet18", "--replace", f"{path} where stride == 2 and not first", "--format", "json").out
+    data = json.loads(shown)
+    assert data["replaced"] == 0
+    assert sum("gives" in reason for reason in (one["reason"] for one in data["skipped"])) == 6
+
+
+def test_parts_that_pass_on_stride_and_padding(tmp_path: Path) -> None:
+    """In expressions the layer's stride, padding and dilation are names; a part of counts has a stride, too."""
+    path = tmp_path / "op.yaml"
+    window = "stride: stride, padding: padding, dilation: dilation"
+    path.write_text(f"parts:\n  - one: {{op: conv, {window}}}\n  - two: {{op: pointwise, c_in: c_out, from: one}}\n")
+    # 3x3 at dilation 2 without padding: 11 -> 7, at stride 2 -> 4.
+    e = layer(str(path), 3, 5, hw=11, stride=2, padding=0, dilation=2)
+    assert e.out_shape == (5, 4, 4)
+    assert e.cost.macs == 16 * (3 * 5 * 9 + 5 * 5)
+    path.write_text(
+        "parts:\n  - pool: {other: 4 * c_in * h_out * w_out * batch, stride: 2}\n  - one: {op: pointwise}\n"
+    )
+    e = layer(str(path), 3, 5, hw=11, stride=2)
+    assert e.cost.macs == 6 * 6 * 3 * 5
+    with pytest.raises(FlopcalcError, match="gives 6x6, and the output of the layer is 11x11"):
+        layer(str(path), 3, 5, hw=11)
+    # Counts alone say nothing about sizes.
+    path.write_text("parts:\n  - all: {macs: 9 * c_in * c_out * h_out * w_out * batch}\n")
+    assert layer(str(path), 3, 5, hw=11, stride=2).cost.macs == 36 * 135
+    path.write_text("parts:\n  - all: {macs: c_in, stride: 0}\n")
+    with pytest.raises(FlopcalcError, match="line 2: stride is 0"):
+        layer(str(path), 3, 5, hw=11)
+
+
+def test_a_name_for_one_number(tmp_path: Path) -> None:
+    """k is no name where the kernel is 1x3; the hint says so."""
+    path = tmp_path / "op.yaml"
+    path.write_text("parts:\n  - all: {params: c_in * k}\n")
+    with pytest.raises(FlopcalcError, match="unknown name 'k'") as caught:
+        layer(str(path), 3, k=(1, 3))
+    assert caught.value.hint == "k is a name where height and width have the same; a need such as k_h == k_w says so"
 
 
 def _write(folder: Path, **files: str) -> str:
