@@ -15,11 +15,13 @@ from flopcalc.catalog import registry
 from flopcalc.catalog.yaml_policy import read_policy
 from flopcalc.cost.arith import ceil_div
 from flopcalc.cost.cost import Part
-from flopcalc.cost.geometry import Geometry
+from flopcalc.cost.geometry import SAME, Geometry
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.spec.operator import AUTO, Derived, Named, Operator, Param, Rule
 from flopcalc.spec.source import Paper
+from flopcalc.spec.validation import MAX_COUNT
 from flopcalc.text.expression import FUNCTIONS
+from flopcalc.text.sizes import sizes_of
 from flopcalc.text.yaml_file import File, Map, read_file
 
 # Files that use one another: levels, the first included, and parts of them all together.
@@ -82,10 +84,18 @@ def _value(file: File, spec: Map, key: str, env: Mapping[str, Any]) -> Any:
 
 def _whole(file: File, spec: Map, key: str, env: Mapping[str, Any]) -> Any:
     """As `file.value`; a number must be whole and not negative."""
-    value = _value(file, spec, key, env)
+    text = spec[key]
+    if key == "padding" and text == SAME:
+        return SAME
+    found = sizes_of(text) if key in _ONE_NUMBER else None
+    value = found or _value(file, spec, key, env)
     pair = isinstance(value, tuple) and key in _ONE_NUMBER
     if value is None or isinstance(value, bool | float | str) or (isinstance(value, tuple | dict) and not pair):
-        raise file.error(spec, key, f"{key} is {clip(value)}, not a whole number")
+        raise file.error(spec, key, f"{key} is {'empty' if value is None else clip(value)}, not a whole number")
+    if isinstance(value, int | Fraction) and value > MAX_COUNT:
+        raise file.error(
+            spec, key, f"{key} comes to more than 10^300", "choose smaller sizes, or correct the expression"
+        )
     if isinstance(value, int | Fraction) and (value.denominator != 1 or value < 0):
         raise file.error(spec, key, f"{key} comes to {value}, not a whole number, 0 or more")
     return int(value) if isinstance(value, Fraction) else value
@@ -124,6 +134,11 @@ def _read(path: str, above: tuple[str, ...], done: dict[str, _Read]) -> _Read:
         return found.operator
 
     pieces = [_piece(file, parts, index, use) for index in range(len(parts))]
+    names_above: set[str] = set()
+    for index, piece in enumerate(pieces):
+        if piece.name in names_above:
+            raise file.error(parts, index, f"two parts are called {piece.name}", "choose another name")
+        names_above.add(piece.name)
     total = len(parts) + sum(one.parts for one in below)
     if total > MAX_PARTS:
         raise file.error(
@@ -165,7 +180,10 @@ def _param(file: File, data: Map, name: str) -> Param:
     kind = spec.get("kind", "int")
     if kind not in ("int", "fraction", "bool", "choice") or "default" not in spec:
         raise file.error(spec, None, f"option {name} needs a default, and a kind: int, fraction, bool or choice")
-    choices = tuple(map(str, spec.get("choices") or ())) if kind == "choice" else ()
+    given = spec.get("choices")
+    if kind == "choice" and (not isinstance(given, list) or not given):
+        raise file.error(spec, "choices", f"option {name} needs choices, a list", "for example choices: [relu, gelu]")
+    choices = tuple(map(str, given or ())) if kind == "choice" else ()
     bare = Param(name, kind, AUTO, str(spec.get("help") or "an option of this file"), auto="none", choices=choices)
     try:
         bounds = {key: bare.read(spec[key]) for key in ("least", "most") if key in spec}
@@ -192,7 +210,10 @@ def _rule(file: File, data: Map, index: int) -> Rule:
     text = str(spec.get("text") or spec["rule"])
 
     def check(g: Geometry, named: Named) -> str | None:
-        return None if _value(file, spec, "rule", _env(g, named)) else f"it needs {text}"
+        holds = _value(file, spec, "rule", _env(g, named))
+        if isinstance(holds, int | Fraction | str | tuple) and not isinstance(holds, bool):
+            raise file.error(spec, "rule", f"the rule is {clip(holds)}, not true or false", "write a comparison")
+        return None if holds else f"it needs {text}"
 
     return Rule(text, check, str(spec.get("hint") or "choose another shape or other options"))
 
@@ -216,9 +237,23 @@ def _paper(file: File, data: Map, name: str) -> Paper:
     if "paper" not in data:
         return Paper(name, (), str(data.get("title") or name), os.path.basename(file.path), None)
     spec = file.keys(data["paper"], data, "paper", Paper._fields, "paper")
-    fields = {key: tuple(map(str, value)) if key == "authors" else value for key, value in spec.items()}
+    fields = {key: _of_paper(file, spec, key) for key in spec}
     blank: dict[str, Any] = {"key": name, "authors": (), "title": name, "venue": "", "year": None}
     return Paper(**{**blank, **fields})
+
+
+def _of_paper(file: File, spec: Map, key: str) -> Any:
+    """A field of a paper: a list of authors, a year, or text."""
+    value = spec[key]
+    what = {"authors": "a list of texts", "year": "a whole number"}.get(key, "text")
+    if key == "authors" and isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return tuple(value)
+    if key == "year" and (value is None or type(value) is int):
+        return value
+    if key not in ("authors", "year") and isinstance(value, str):
+        return value
+    hint = 'for example authors: ["Family, Given"], year: 2024, arxiv: "2401.00001"'
+    raise file.error(spec, key, f"paper: {key} is {clip(value)}, not {what}", hint)
 
 
 def _piece(file: File, parts: Any, index: int, use: Callable[[Map, str], Operator]) -> _Piece:
@@ -330,8 +365,8 @@ def _strided(file: File, spec: Map, g: Geometry, env: Mapping[str, Any], grid: t
         return grid
     stride = _whole(file, spec, "stride", env)
     pair = stride if isinstance(stride, tuple) else (stride, stride)
-    if 0 in pair:
-        raise file.error(spec, "stride", "stride is 0")
+    if len(pair) != 2 or 0 in pair:
+        raise file.error(spec, "stride", f"stride is {clip(stride)}, not one or two numbers from 1 on")
     if grid == (g.h, g.w) and pair == g.stride:
         return g.h_out, g.w_out
     return ceil_div(grid[0], pair[0]), ceil_div(grid[1], pair[1])

@@ -106,6 +106,20 @@ GOOD = "parts:\n  - a: {op: conv}\n"
         ("parts:\n  - a: {params: 0 - c_in}", 2, "-64, not a whole number"),
         ("parts:\n  - a: {params: 1.5}", 2, "not a whole number"),
         ("parts:\n  - a: {params: true}", 2, "not a whole number"),
+        ("parts:\n  - a: {params: }", 2, "params is empty"),
+        ("parts:\n  - a: {macs: 10^400 * c_in}", 2, "macs comes to more than 10^300"),
+        ("parts:\n  - a: {macs: max(c_in, c_out)}", 2, "'c_out)' follows a comma inside of brackets"),
+        ("parts:\n  - a: {macs: 1}\n  - a: {macs: 2}", 3, "two parts are called a"),
+        (GOOD + "needs:\n  - {rule: 1 < min(c_in, c_out), text: x}", 4, "'c_out)' follows a comma"),
+        (GOOD + "derived: {m: max(c_in, 4)}", 3, "'4)' follows a comma"),
+        (GOOD + "needs: [{rule: c_in - 60}]", 3, "the rule is 4, not true or false"),
+        (GOOD + "needs: [{rule: \"'a'\"}]", 3, "the rule is 'a', not true or false"),
+        (GOOD + "options: {q: {kind: choice, default: a, choices: ab}}", 3, "option q needs choices, a list"),
+        (GOOD + "options: {q: {kind: choice, default: a, choices: []}}", 3, "option q needs choices, a list"),
+        (GOOD + "options: {q: {kind: choice, default: a}}", 3, "option q needs choices, a list"),
+        (GOOD + "paper: {authors: Family}", 3, "authors is 'Family', not a list of texts"),
+        (GOOD + "paper: {year: last}", 3, "year is 'last', not a whole number"),
+        (GOOD + "paper: {arxiv: 2106.10480}", 3, "arxiv is 2106.1048, not text"),
         ("parts:\n  - a: {params: channels}", 2, "unknown name 'channels'"),
         ("parts:\n  - a: {op: conv, from: b}", 2, "not above it"),
         ("parts:\n  - a: {op: conv, c_out: 0}", 2, "c_out is 0"),
@@ -219,6 +233,22 @@ def test_parts_that_pass_on_stride_and_padding(tmp_path: Path) -> None:
     path.write_text("parts:\n  - all: {macs: c_in, stride: 0}\n")
     with pytest.raises(FlopcalcError, match="line 2: stride is 0"):
         layer(str(path), 3, 5, hw=11)
+
+
+def test_windows_as_in_networks(tmp_path: Path) -> None:
+    """3x5 is a kernel, and `same` a padding, as in the entries of a network: 2x2 taps at all of 7x7 places."""
+    path = tmp_path / "op.yaml"
+    path.write_text("parts:\n  - a: {op: conv, k: 3x5}\n  - b: {op: conv, k: 2, padding: same}\n")
+    assert [part.macs for part in layer(str(path), 3, hw=7).cost] == [49 * 9 * 15, 49 * 9 * 4]
+
+
+def test_a_comma_in_a_list(tmp_path: Path) -> None:
+    """The hint for an expression that YAML cuts at its comma."""
+    path = tmp_path / "op.yaml"
+    path.write_text("parts:\n  - a: {op: conv, k: [max(1, c_in), 3]}\n")
+    with pytest.raises(FlopcalcError, match=r"cannot read the expression 'max\(1'") as caught:
+        layer(str(path), 3)
+    assert caught.value.hint == 'in braces and brackets, quote an expression that contains a comma: "max(a, b)"'
 
 
 def test_a_name_for_one_number(tmp_path: Path) -> None:
