@@ -263,10 +263,11 @@ def _data(next_event: Callable[[], Any], source: str) -> Any:
     return root[0] if root else None
 
 
-def _nothing(key: str, source: str, line: int) -> None:
+def _nothing(key: str, source: str, line: int) -> Any:
     """The value of a key without one. Raises FlopcalcError where the key is the rest of an expression with a comma."""
     if key.count(")") > key.count("("):
         raise _error(source, line, f"{clip(key)} follows a comma inside of brackets", QUOTE_COMMAS)
+    return None
 
 
 def _starts(kind: type, documents: int, source: str, line: int) -> bool:
