@@ -218,9 +218,17 @@ def _is_described(spec: TargetSpec) -> bool:
 
 def _at_other_inputs(spec: TargetSpec) -> _Variants:
     """The network at other square inputs, with the same channels."""
+    yield from _at_other_sides(spec, _shape(spec))
+
+
+def _shape(spec: TargetSpec) -> tuple[int, ...]:
+    """The one input of a network; empty for several, and where a Python model has none of its own."""
     if len(spec.inputs) > 1:
-        return
-    shape = spec.inputs[0].shape if spec.inputs else _default_input(spec)
+        return ()
+    return spec.inputs[0].shape if spec.inputs else _default_input(spec)
+
+
+def _at_other_sides(spec: TargetSpec, shape: tuple[int, ...]) -> _Variants:
     if len(shape) != 3 or shape[1] != shape[2]:
         return
     described = _is_described(spec)
@@ -262,8 +270,10 @@ def _variants(spec: TargetSpec) -> _Variants:
 
 
 def _variants_at_other_inputs(spec: TargetSpec) -> _Variants:
+    # That of the network itself: a variant may not exist.
+    shape = _shape(spec)
     for variant, rank in _options(spec):
-        for one, more in _at_other_inputs(variant):
+        for one, more in _at_other_sides(variant, shape):
             if one.inputs[0].shape[1] in _SIDES_OF_MODELS:
                 yield one, rank + more
 
@@ -291,6 +301,9 @@ def _values(network: str, name: str, value: Any) -> Iterable[Any]:
     """Other values of an option: the other truth value, the other choices, or those that papers use."""
     if isinstance(value, bool):
         return [not value]
+    if name == "width" and type(value) is int:
+        # Channels, not a multiplier of them.
+        return []
     if name in _VALUES:
         return [one for one in _VALUES[name] if str(one) != str(value)]
     return [one for one in library.compiled(network).choices(name) if one != value]

@@ -6,19 +6,22 @@ an ordinary Operator, usable wherever a name is. docs/composing.md describes the
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from keyword import iskeyword
 from typing import Any, NamedTuple
 
 from flopcalc.catalog import registry
 from flopcalc.catalog.yaml_policy import read_policy
+from flopcalc.cost.arith import ceil_div
 from flopcalc.cost.cost import Part
-from flopcalc.cost.geometry import Geometry
+from flopcalc.cost.geometry import SAME, Geometry
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.spec.operator import AUTO, Derived, Named, Operator, Param, Rule
 from flopcalc.spec.source import Paper
+from flopcalc.spec.validation import MAX_COUNT
 from flopcalc.text.expression import FUNCTIONS
+from flopcalc.text.sizes import sizes_of
 from flopcalc.text.yaml_file import File, Map, read_file
 
 # Files that use one another: levels, the first included, and parts of them all together.
@@ -29,6 +32,8 @@ _TOP = ("name", "title", "family", "paper", "options", "derived", "needs", "repl
 _OPTION = ("kind", "default", "help", "least", "most", "choices")
 _SIZES = ("c_in", "c_out", "k", "stride", "padding", "dilation", "groups")
 _COUNTS = ("params", "macs", "adds", "muls", "other", "activations", "reads", "writes", "steps")
+# The names of sizes that are one number where both axes have the same.
+_ONE_NUMBER = ("k", "stride", "padding", "dilation")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 # The names in an expression, in addition to options and derived values.
 _SHAPE = ("c_in", "c_out", "h", "w", "h_out", "w_out", "k_h", "k_w", "groups", "batch")
@@ -65,12 +70,32 @@ class _Piece(NamedTuple):
     operator: Operator | None
 
 
+def _value(file: File, spec: Map, key: str, env: Mapping[str, Any]) -> Any:
+    """As `file.value`, where a size that is two numbers here has a hint of its own."""
+    try:
+        return file.value(spec, key, env)
+    except FlopcalcError as error:
+        for name in _ONE_NUMBER:
+            if name not in env and f"unknown name '{name}'" in error.message:
+                hint = f"{name} is a name where height and width have the same; a need such as k_h == k_w says so"
+                raise FlopcalcError(error.code, error.message, hint) from None
+        raise
+
+
 def _whole(file: File, spec: Map, key: str, env: Mapping[str, Any]) -> Any:
     """As `file.value`; a number must be whole and not negative."""
-    value = file.value(spec, key, env)
-    pair = isinstance(value, tuple) and key in ("k", "stride", "padding", "dilation")
+    text = spec[key]
+    if key == "padding" and text == SAME:
+        return SAME
+    found = sizes_of(text) if key in _ONE_NUMBER else None
+    value = found or _value(file, spec, key, env)
+    pair = isinstance(value, tuple) and key in _ONE_NUMBER
     if value is None or isinstance(value, bool | float | str) or (isinstance(value, tuple | dict) and not pair):
-        raise file.error(spec, key, f"{key} is {clip(value)}, not a whole number")
+        raise file.error(spec, key, f"{key} is {'empty' if value is None else clip(value)}, not a whole number")
+    if isinstance(value, int | Fraction) and value > MAX_COUNT:
+        raise file.error(
+            spec, key, f"{key} comes to more than 10^300", "choose smaller sizes, or correct the expression"
+        )
     if isinstance(value, int | Fraction) and (value.denominator != 1 or value < 0):
         raise file.error(spec, key, f"{key} comes to {value}, not a whole number, 0 or more")
     return int(value) if isinstance(value, Fraction) else value
@@ -109,6 +134,11 @@ def _read(path: str, above: tuple[str, ...], done: dict[str, _Read]) -> _Read:
         return found.operator
 
     pieces = [_piece(file, parts, index, use) for index in range(len(parts))]
+    names_above: set[str] = set()
+    for index, piece in enumerate(pieces):
+        if piece.name in names_above:
+            raise file.error(parts, index, f"two parts are called {piece.name}", "choose another name")
+        names_above.add(piece.name)
     total = len(parts) + sum(one.parts for one in below)
     if total > MAX_PARTS:
         raise file.error(
@@ -116,17 +146,7 @@ def _read(path: str, above: tuple[str, ...], done: dict[str, _Read]) -> _Read:
         )
 
     def formula(g: Geometry, **named: Any) -> Iterable[Part]:
-        grids: dict[str, tuple[Any, Any]] = {"input": (g.h, g.w)}
-        previous = "input"
-        env = _env(g, named)
-        for piece in pieces:
-            part_name, spec = piece.name, piece.spec
-            source = str(spec.get("from", previous))
-            if source not in grids:
-                raise file.error(spec, "from", f"{part_name} comes from {clip(source)}, which is not above it")
-            made, grids[part_name] = _parts(file, piece, g, env, source, grids[source])
-            yield from made
-            previous = part_name
+        return _all_parts(file, pieces, g, named)[0]
 
     operator = Operator(
         name=name,
@@ -137,7 +157,10 @@ def _read(path: str, above: tuple[str, ...], done: dict[str, _Read]) -> _Read:
         formula=formula,
         params=params,
         derived=tuple(_derived(file, derived, name) for name in derived),
-        rules=tuple(_rule(file, data, index) for index in range(len(data.get("needs") or []))),
+        rules=(
+            *[_rule(file, data, index) for index in range(len(data.get("needs") or []))],
+            *_same_output(file, pieces),
+        ),
         policy=read_policy(file, data),
     )
     return _Read(operator, 1 + max((one.levels for one in below), default=0), total)
@@ -157,7 +180,10 @@ def _param(file: File, data: Map, name: str) -> Param:
     kind = spec.get("kind", "int")
     if kind not in ("int", "fraction", "bool", "choice") or "default" not in spec:
         raise file.error(spec, None, f"option {name} needs a default, and a kind: int, fraction, bool or choice")
-    choices = tuple(map(str, spec.get("choices") or ())) if kind == "choice" else ()
+    given = spec.get("choices")
+    if kind == "choice" and (not isinstance(given, list) or not given):
+        raise file.error(spec, "choices", f"option {name} needs choices, a list", "for example choices: [relu, gelu]")
+    choices = tuple(map(str, given or ())) if kind == "choice" else ()
     bare = Param(name, kind, AUTO, str(spec.get("help") or "an option of this file"), auto="none", choices=choices)
     try:
         bounds = {key: bare.read(spec[key]) for key in ("least", "most") if key in spec}
@@ -184,18 +210,50 @@ def _rule(file: File, data: Map, index: int) -> Rule:
     text = str(spec.get("text") or spec["rule"])
 
     def check(g: Geometry, named: Named) -> str | None:
-        return None if file.value(spec, "rule", _env(g, named)) else f"it needs {text}"
+        holds = _value(file, spec, "rule", _env(g, named))
+        if isinstance(holds, int | Fraction | str | tuple) and not isinstance(holds, bool):
+            raise file.error(spec, "rule", f"the rule is {clip(holds)}, not true or false", "write a comparison")
+        return None if holds else f"it needs {text}"
 
     return Rule(text, check, str(spec.get("hint") or "choose another shape or other options"))
+
+
+def _same_output(file: File, pieces: Sequence[_Piece]) -> Iterator[Rule]:
+    """The output of the last part has the height and width of the layer's; counts alone state no size."""
+
+    def check(g: Geometry, named: Named) -> str | None:
+        grid = _all_parts(file, pieces, g, named)[1]
+        if grid == (g.h_out, g.w_out):
+            return None
+        last, out = "x".join(map(str, grid)), f"{g.h_out}x{g.w_out}"
+        return f"its last part, {pieces[-1].name}, gives {last}, and the output of the layer is {out}"
+
+    if any(piece.operator is not None for piece in pieces):
+        hint = "write `stride: stride` or `padding: padding` in a part of its file, or a need such as stride == 1"
+        yield Rule("parts that give the height and width of the output", check, hint)
 
 
 def _paper(file: File, data: Map, name: str) -> Paper:
     if "paper" not in data:
         return Paper(name, (), str(data.get("title") or name), os.path.basename(file.path), None)
     spec = file.keys(data["paper"], data, "paper", Paper._fields, "paper")
-    fields = {key: tuple(map(str, value)) if key == "authors" else value for key, value in spec.items()}
+    fields = {key: _of_paper(file, spec, key) for key in spec}
     blank: dict[str, Any] = {"key": name, "authors": (), "title": name, "venue": "", "year": None}
     return Paper(**{**blank, **fields})
+
+
+def _of_paper(file: File, spec: Map, key: str) -> Any:
+    """A field of a paper: a list of authors, a year, or text."""
+    value = spec[key]
+    what = {"authors": "a list of texts", "year": "a whole number"}.get(key, "text")
+    if key == "authors" and isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return tuple(value)
+    if key == "year" and (value is None or type(value) is int):
+        return value
+    if key not in ("authors", "year") and isinstance(value, str):
+        return value
+    hint = 'for example authors: ["Family, Given"], year: 2024, arxiv: "2401.00001"'
+    raise file.error(spec, key, f"paper: {key} is {clip(value)}, not {what}", hint)
 
 
 def _piece(file: File, parts: Any, index: int, use: Callable[[Map, str], Operator]) -> _Piece:
@@ -209,7 +267,7 @@ def _piece(file: File, parts: Any, index: int, use: Callable[[Map, str], Operato
         operator = use(spec, name)
         keys = ("op", "from", *_SIZES, *operator.param)
         return _Piece(name, file.keys(spec, item, name, keys, f"part {name}"), operator)
-    return _Piece(name, file.keys(spec, item, name, ("from", *_COUNTS), f"part {name}"), None)
+    return _Piece(name, file.keys(spec, item, name, ("from", "stride", *_COUNTS), f"part {name}"), None)
 
 
 def _operator(file: File, name: str, spec: Map, chain: tuple[str, ...], done: dict[str, _Read]) -> _Read:
@@ -248,8 +306,27 @@ def _env(g: Geometry, named: Named) -> dict[str, Any]:
         "n": g.batch,
         "k": g.k_h if g.k_h == g.k_w else None,
         "stride": g.stride_h if g.stride_h == g.stride_w else None,
+        "padding": g.padding[0] if g.padding[0] == g.padding[1] else None,
+        "dilation": g.dilation[0] if g.dilation[0] == g.dilation[1] else None,
     }
     return {**{name: value for name, value in env.items() if value is not None}, **named}
+
+
+def _all_parts(file: File, pieces: Sequence[_Piece], g: Geometry, named: Named) -> tuple[list[Part], tuple[Any, Any]]:
+    """The parts of all entries, and the grid of the last one's output."""
+    grids: dict[str, tuple[Any, Any]] = {"input": (g.h, g.w)}
+    previous = "input"
+    env = _env(g, named)
+    found: list[Part] = []
+    for piece in pieces:
+        source = str(piece.spec.get("from", previous))
+        if source not in grids:
+            why = f"{piece.name} comes from {clip(source)}, which is not above it"
+            raise file.error(piece.spec, "from", why)
+        made, grids[piece.name] = _parts(file, piece, g, env, source, grids[source])
+        found += made
+        previous = piece.name
+    return found, grids[previous]
 
 
 def _parts(
@@ -260,7 +337,7 @@ def _parts(
     after = () if source == "input" else (source,)
     if operator is None:
         counts = {key: _whole(file, spec, key, env) for key in _COUNTS if key in spec}
-        return [Part(name, "other", **counts, after=after)], grid
+        return [Part(name, "other", **counts, after=after)], _strided(file, spec, g, env, grid)
     try:
         given = {key: _setting(file, operator.param[key], spec, env) for key in operator.param if key in spec}
         inner = _shape(file, operator, spec, g, env, grid, given)
@@ -282,10 +359,23 @@ def _parts(
     return [Part(name, work, **sums, steps=cost.steps, after=after)], (out[1], out[2])
 
 
+def _strided(file: File, spec: Map, g: Geometry, env: Mapping[str, Any], grid: tuple[Any, Any]) -> tuple[Any, Any]:
+    """The grid of the output of a part with counts: that of its input, over its stride."""
+    if "stride" not in spec:
+        return grid
+    stride = _whole(file, spec, "stride", env)
+    pair = stride if isinstance(stride, tuple) else (stride, stride)
+    if len(pair) != 2 or 0 in pair:
+        raise file.error(spec, "stride", f"stride is {clip(stride)}, not one or two numbers from 1 on")
+    if grid == (g.h, g.w) and pair == g.stride:
+        return g.h_out, g.w_out
+    return ceil_div(grid[0], pair[0]), ceil_div(grid[1], pair[1])
+
+
 def _setting(file: File, param: Param, spec: Map, env: Mapping[str, Any]) -> Any:
     value = spec[param.name]
     is_text = isinstance(value, str) and value not in param.choices and param.kind != "ints"
-    return file.value(spec, param.name, env) if is_text else value
+    return _value(file, spec, param.name, env) if is_text else value
 
 
 def _shape(

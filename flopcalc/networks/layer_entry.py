@@ -25,6 +25,11 @@ from flopcalc.text.yaml_file import File, Map
 
 _SIZES = (*OF_OPERATORS[1:], "out")
 _IMAGE = "channels x height x width"
+# Sequences of descriptions are rows, which layers of one axis do not take.
+_AS_ROW = {
+    "conv1d": "a sequence is c x 1 x steps here: write {op: conv, k: 1x3}, which costs the same",
+    "depthwise1d": "a sequence is c x 1 x steps here: write {op: depthwise, k: 1x3}, which costs the same",
+}
 _NO_SETTINGS: Mapping[str, Any] = {}
 
 
@@ -110,7 +115,8 @@ def _explained(file: File, one: Single, entry: Prepared, tape: Tape, error: Exce
     full = f"layer {one.name}"
     if isinstance(error, _OtherShapeError):
         has = text(tape.values[one.inputs[0]][0])
-        return file.error(one.spec, None, f"{full} ({entry.kind}): it takes {error.takes}, and its input is {has}")
+        why = f"{full} ({entry.kind}): it takes {error.takes}, and its input is {has}"
+        return file.error(one.spec, None, why, _AS_ROW.get(entry.kind, ""))
     if isinstance(error, FlopcalcError):
         if error.code == "bad-network":
             return error

@@ -52,11 +52,13 @@ def _measured(row: Mapping[str, Any]) -> str:
 def _readings(record: Mapping[str, Any], title: str, figure: str, params: str | None) -> Document:
     printed = figure if params is None else f"{figure} with {params} parameters"
     found = record["readings"]
+    # The heading names the network. Readings that differ in options alone would look the same without them.
+    is_one = {one.get("target", "") for one in found} <= {record["target"]}
     columns = (
-        Column("network", "name"),
+        Column("network", "name", drop=3 if is_one else 0),
         Column("convention", "text"),
         Column("input", "name"),
-        Column("options", "text", drop=1),
+        Column("options", "text", drop=0 if any(one["options"] for one in found) else 1),
         Column("figure"),
         Column("params", drop=2),
         Column("agrees", "name"),

@@ -25,6 +25,10 @@ _COUNTS = tuple(name for name in Part._fields if name not in ("name", "work", "a
 _TAKEN = frozenset((*SIZES, *GIVEN_SIZES, "type", "n", "k_h", "k_w"))
 
 
+# Ratios of larger numbers are no floating-point numbers. Sizes are at most 10^100.
+MAX_COUNT = 10**300
+
+
 class Names(NamedTuple):
     """An operator's name, its options, and the names of its derived values."""
 
@@ -159,7 +163,7 @@ def _check_given(given: Mapping[str, object], names: Names, what: str) -> None:
 
 
 def check_cost(cost: Cost) -> None:
-    """Raise ValueError where a number of a part is not an int, or is negative, or where `after` is not a tuple."""
+    """Raise ValueError for a number of a part that is no int, negative or too large, and where `after` is no tuple."""
     for part in cost.parts:
         for kind in _COUNTS:
             value = getattr(part, kind)
@@ -167,5 +171,7 @@ def check_cost(cost: Cost) -> None:
                 raise ValueError(f"{kind} of part {part.name} is {value!r}, not an int")
             if value < 0:
                 raise ValueError(f"{kind} of part {part.name} is {value}, less than 0")
+            if value > MAX_COUNT:
+                raise ValueError(f"{kind} of part {part.name} is more than 10^300")
         if part.after is not None and not isinstance(part.after, tuple):
             raise ValueError(f"`after` of part {part.name} is {part.after!r}, not a tuple of names")

@@ -31,6 +31,7 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 BRACES = re.compile(r"\{([^{}]*)\}")
 _RANGE = "numbers are from 1e-307 to 1e308; write text in quotes"
 _PLAIN = "use plain YAML in UTF-8: mappings, lists, numbers and text"
+QUOTE_COMMAS = 'in braces and brackets, quote an expression that contains a comma: "max(a, b)"'
 _NO_ANCHORS = "anchors and aliases are not allowed"
 _TEXT = frozenset((None, "!", "tag:yaml.org,2002:str"))
 _CONTAINERS = frozenset((None, "!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"))
@@ -123,7 +124,9 @@ class File(NamedTuple):
             return exact(evaluate(value, env))
         except FlopcalcError as error:
             hint = error.hint
-            if _has_unknown_name(value, env):
+            if value.count("(") != value.count(")"):
+                hint = QUOTE_COMMAS
+            elif _has_unknown_name(value, env):
                 hint = f"names here: {', '.join(sorted(name for name in env if env[name] is not None))}"
             raise self.error(spec, key, f"{f'{what}: ' if what else ''}{key}: {error.message}", hint) from None
 
@@ -252,12 +255,19 @@ def _data(next_event: Callable[[], Any], source: str) -> Any:
             key = value if type(value) is str and value not in top else _key(top, value, source, line)
             top.lines[key] = line
         else:
-            top[key] = value
+            top[key] = value if value is not None else _nothing(key, source, line)
             key = None
         if inner is not None:
             outside.append((top, key))
             top, key = inner, None
     return root[0] if root else None
+
+
+def _nothing(key: str, source: str, line: int) -> Any:
+    """The value of a key without one. Raises FlopcalcError where the key is the rest of an expression with a comma."""
+    if key.count(")") > key.count("("):
+        raise _error(source, line, f"{clip(key)} follows a comma inside of brackets", QUOTE_COMMAS)
+    return None
 
 
 def _starts(kind: type, documents: int, source: str, line: int) -> bool:

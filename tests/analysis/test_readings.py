@@ -43,6 +43,15 @@ def test_what_a_figure_counts(figure: str, params: str, expected: tuple[str, str
     assert first.agrees
 
 
+@pytest.mark.parametrize("target", ["hrnet_w18", "swin_t"])
+def test_a_width_in_channels_is_no_multiplier(target: str) -> None:
+    """Nothing gives this figure; shares such as 1/4 of the width, a whole number of channels here, were an error."""
+    found = _read(target, "123456789T")
+    assert found
+    assert not any(one.agrees for one in found)
+    assert not any("width" in one.options for one in found)
+
+
 def test_an_option_that_changes_nothing_is_no_reading() -> None:
     """shortcut=pool of resnet50 has the same MACs and parameters as the network itself."""
     found = _read("resnet50", "4.11G")

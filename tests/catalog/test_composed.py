@@ -70,6 +70,16 @@ def test_verify_has_nothing_to_count(run: Runner) -> None:
     assert "no PyTorch module" in done.err
 
 
+def test_verify_without_a_shape_says_the_same(run: Runner, tmp_path: Path) -> None:
+    """A file that reads k has no value for it at kernels of 1x3, which verify tries; that is not what is wrong."""
+    pytest.importorskip("torch")
+    path = tmp_path / "square.yaml"
+    path.write_text("parts:\n  - a: {params: c_in * k}\n")
+    done = run("verify", str(path))
+    assert done.code == 2
+    assert "the operator square has no PyTorch module" in done.err
+
+
 GOOD = "parts:\n  - a: {op: conv}\n"
 
 
@@ -96,6 +106,20 @@ GOOD = "parts:\n  - a: {op: conv}\n"
         ("parts:\n  - a: {params: 0 - c_in}", 2, "-64, not a whole number"),
         ("parts:\n  - a: {params: 1.5}", 2, "not a whole number"),
         ("parts:\n  - a: {params: true}", 2, "not a whole number"),
+        ("parts:\n  - a: {params: }", 2, "params is empty"),
+        ("parts:\n  - a: {macs: 10^400 * c_in}", 2, "macs comes to more than 10^300"),
+        ("parts:\n  - a: {macs: max(c_in, c_out)}", 2, "'c_out)' follows a comma inside of brackets"),
+        ("parts:\n  - a: {macs: 1}\n  - a: {macs: 2}", 3, "two parts are called a"),
+        (GOOD + "needs:\n  - {rule: 1 < min(c_in, c_out), text: x}", 4, "'c_out)' follows a comma"),
+        (GOOD + "derived: {m: max(c_in, 4)}", 3, "'4)' follows a comma"),
+        (GOOD + "needs: [{rule: c_in - 60}]", 3, "the rule is 4, not true or false"),
+        (GOOD + "needs: [{rule: \"'a'\"}]", 3, "the rule is 'a', not true or false"),
+        (GOOD + "options: {q: {kind: choice, default: a, choices: ab}}", 3, "option q needs choices, a list"),
+        (GOOD + "options: {q: {kind: choice, default: a, choices: []}}", 3, "option q needs choices, a list"),
+        (GOOD + "options: {q: {kind: choice, default: a}}", 3, "option q needs choices, a list"),
+        (GOOD + "paper: {authors: Family}", 3, "authors is 'Family', not a list of texts"),
+        (GOOD + "paper: {year: last}", 3, "year is 'last', not a whole number"),
+        (GOOD + "paper: {arxiv: 2106.10480}", 3, "arxiv is 2106.1048, not text"),
         ("parts:\n  - a: {params: channels}", 2, "unknown name 'channels'"),
         ("parts:\n  - a: {op: conv, from: b}", 2, "not above it"),
         ("parts:\n  - a: {op: conv, c_out: 0}", 2, "c_out is 0"),
@@ -156,6 +180,84 @@ def test_needs_are_rules(tmp_path: Path) -> None:
     assert lookup.get(EXAMPLE).rules[0].hint == "choose a larger ratio"
     with pytest.raises(FlopcalcError, match="cannot read"):
         layer(str(tmp_path / "absent.yaml"), 8)
+
+
+# A 1x1 convolution beside a low-rank one, whose sum is written as counts.
+LORA = """
+parts:
+  - base: {op: pointwise}
+  - down: {op: pointwise, c_out: 4, from: input}
+  - up: {op: pointwise, c_in: 4}
+  - add: {adds: batch * c_out * h_out * w_out}
+"""
+
+
+def test_parts_give_the_size_of_the_output(run: Runner, tmp_path: Path) -> None:
+    """Parts without a stride are not a layer with one: they would be counted on the large map, four times too high."""
+    path = tmp_path / "lora.yaml"
+    path.write_text(LORA)
+    e = layer(str(path), 32, 64, hw=8)
+    assert e.cost.macs == 64 * (32 * 64 + 32 * 4 + 4 * 64)
+    with pytest.raises(FlopcalcError, match="part, add, gives 8x8, and the output of the layer is 4x4") as caught:
+        layer(str(path), 32, 64, hw=8, stride=2)
+    assert caught.value.code == "cannot-stand"
+    # A 1x1 convolution with padding gives 10x10.
+    with pytest.raises(FlopcalcError, match="gives 8x8, and the output of the layer is 10x10"):
+        layer(str(path), 32, 64, hw=8, k=1, padding=1)
+    # In a network such a layer stays, with the reason. ResNet-18 has six convolutions of stride 2 after the first.
+    shown = run("model", "resnet18", "--replace", f"{path} where stride == 2 and not first", "--format", "json").out
+    data = json.loads(shown)
+    assert data["replaced"] == 0
+    assert sum("gives" in reason for reason in (one["reason"] for one in data["skipped"])) == 6
+
+
+def test_parts_that_pass_on_stride_and_padding(tmp_path: Path) -> None:
+    """In expressions the layer's stride, padding and dilation are names; a part of counts has a stride, too."""
+    path = tmp_path / "op.yaml"
+    window = "stride: stride, padding: padding, dilation: dilation"
+    path.write_text(f"parts:\n  - one: {{op: conv, {window}}}\n  - two: {{op: pointwise, c_in: c_out, from: one}}\n")
+    # 3x3 at dilation 2 without padding: 11 -> 7, at stride 2 -> 4.
+    e = layer(str(path), 3, 5, hw=11, stride=2, padding=0, dilation=2)
+    assert e.out_shape == (5, 4, 4)
+    assert e.cost.macs == 16 * (3 * 5 * 9 + 5 * 5)
+    path.write_text(
+        "parts:\n  - pool: {other: 4 * c_in * h_out * w_out * batch, stride: 2}\n  - one: {op: pointwise}\n"
+    )
+    e = layer(str(path), 3, 5, hw=11, stride=2)
+    assert e.cost.macs == 6 * 6 * 3 * 5
+    with pytest.raises(FlopcalcError, match="gives 6x6, and the output of the layer is 11x11"):
+        layer(str(path), 3, 5, hw=11)
+    # Counts alone say nothing about sizes.
+    path.write_text("parts:\n  - all: {macs: 9 * c_in * c_out * h_out * w_out * batch}\n")
+    assert layer(str(path), 3, 5, hw=11, stride=2).cost.macs == 36 * 135
+    path.write_text("parts:\n  - all: {macs: c_in, stride: 0}\n")
+    with pytest.raises(FlopcalcError, match="line 2: stride is 0"):
+        layer(str(path), 3, 5, hw=11)
+
+
+def test_windows_as_in_networks(tmp_path: Path) -> None:
+    """3x5 is a kernel, and `same` a padding, as in the entries of a network: 2x2 taps at all of 7x7 places."""
+    path = tmp_path / "op.yaml"
+    path.write_text("parts:\n  - a: {op: conv, k: 3x5}\n  - b: {op: conv, k: 2, padding: same}\n")
+    assert [part.macs for part in layer(str(path), 3, hw=7).cost] == [49 * 9 * 15, 49 * 9 * 4]
+
+
+def test_a_comma_in_a_list(tmp_path: Path) -> None:
+    """The hint for an expression that YAML cuts at its comma."""
+    path = tmp_path / "op.yaml"
+    path.write_text("parts:\n  - a: {op: conv, k: [max(1, c_in), 3]}\n")
+    with pytest.raises(FlopcalcError, match=r"cannot read the expression 'max\(1'") as caught:
+        layer(str(path), 3)
+    assert caught.value.hint == 'in braces and brackets, quote an expression that contains a comma: "max(a, b)"'
+
+
+def test_a_name_for_one_number(tmp_path: Path) -> None:
+    """k is no name where the kernel is 1x3; the hint says so."""
+    path = tmp_path / "op.yaml"
+    path.write_text("parts:\n  - all: {params: c_in * k}\n")
+    with pytest.raises(FlopcalcError, match="unknown name 'k'") as caught:
+        layer(str(path), 3, k=(1, 3))
+    assert caught.value.hint == "k is a name where height and width have the same; a need such as k_h == k_w says so"
 
 
 def _write(folder: Path, **files: str) -> str:

@@ -200,6 +200,7 @@ def test_damaged_metadata_of_another_package_stop_nothing(site: str, tmp_path: P
 COPY = "from dataclasses import replace\nfrom flopcalc.catalog import lookup\nfrom flopcalc.cost import parts\n"
 WRONG_NUMBERS = {
     "parts.conv('a', -1, g.c_out, 1, 1, 1)": "params of part a is -8, less than 0",
+    "parts.conv('a', 10**301, g.c_out, 1, 1, 1)": "params of part a is more than 10^300",
     "parts.conv('a', g.c_in * 1.0, 1, 1, 1, 1)": "params of part a is 8.0, not an int",
     "parts.act('a', g.c_in * 1.0, 1)": "other of part a is 8.0, not an int",
     "parts.act('a', 1, 1, after='b')": "`after` of part a is 'b', not a tuple of names",

@@ -74,6 +74,15 @@ def test_the_ways_of_counting_are_explained(run: Runner) -> None:
     )
 
 
+def test_options_are_shown_on_narrow_terminals(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Readings may differ in an option alone, and the heading names the network. The stride of v1 gives 3.86G."""
+    monkeypatch.setenv("COLUMNS", "60")
+    shown = run("explain", "resnet50", "--figure", "3.86G").out
+    first = next(line for line in shown.splitlines() if line.startswith("macs"))
+    assert "stride_in=v1" in first
+    assert "not shown at 60 columns: network, params" in " ".join(shown.split())
+
+
 @pytest.mark.parametrize("option", [("--tool", "thop"), ("--run",)])
 def test_options_that_do_not_go_together(run: Runner, option: tuple[str, ...]) -> None:
     """They would have no effect."""

@@ -45,6 +45,11 @@ def _import(operator: Operator) -> ModuleType:
     return found
 
 
+def check_module(operator: Operator) -> None:
+    """Raise FlopcalcError (no-module) for an operator without a module."""
+    _file(operator)
+
+
 def build_layer(evaluation: Evaluation, **factory: Any) -> nn.Module:
     """The module of an operator at its shape and options. factory: device, dtype.
 
