@@ -117,11 +117,13 @@ class CallLog:
         calls: Sequence[Call],
         trace: "Callable[[], CallLog] | None" = None,
         fused: Mapping[int, str] | None = None,
+        again: "Callable[[], CallLog] | None" = None,
     ) -> None:
         self.nodes = nodes
         self.calls = calls
         self.fused = fused or {}
         self._trace = trace
+        self._again = again
 
     def of(self, level: Level) -> Iterator[Call]:
         """The calls of one level."""
@@ -142,6 +144,19 @@ class CallLog:
         """What torch's tracer records. Raises ToolFailsError where it fails."""
         calls = self.calls if self._trace is None else self._trace().calls
         return (call for call in calls if call.operator)
+
+    @property
+    def second(self) -> "CallLog":
+        """The calls of a second forward, which finds what the first one has kept.
+
+        Raises ToolFailsError where it fails, or where the first one has changed the modules.
+        """
+        if self._again is None:
+            return self
+        found = self._again()
+        if [node.name for node in found.nodes] != [node.name for node in self.nodes]:
+            raise ToolFailsError("it runs the forward twice, and the first one changes the modules")
+        return found
 
     @cached_property
     def visits(self) -> list[int]:

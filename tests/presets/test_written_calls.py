@@ -60,6 +60,25 @@ class State(nn.Module):
         return self.layer(x), self.zero
 
 
+class Kept(nn.Module):
+    """Computes its matrix in the first forward, and keeps it. once: refuses to run again."""
+
+    def __init__(self, once: bool = False) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(4, 4))
+        self.once = once
+        self.matrix: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The product with the matrix."""
+        if self.matrix is None:
+            self.matrix = torch.matmul(self.weight, self.weight)
+        elif self.once:
+            raise ValueError("it has run")
+        out: Tensor = torch.matmul(x, self.matrix)
+        return out
+
+
 class More(nn.Linear):
     """A layer whose state has more than tensors."""
 
@@ -120,6 +139,14 @@ CASES: dict[str, tuple[Callable[[], nn.Module], Args, str, int | None]] = {
     "a bias": (
         lambda: Run(lambda m, x: torch.baddbmm(x @ x.mT, x, x.mT)), ((2, 3, 4),), "torchprofile", 2 * 2 * 3 * 3 * 4,
     ),
+    # DeepSpeed alone runs the forward before it counts one: the 4 x 4 x 4 products of the matrix are not in it.
+    "a second forward": (Kept, ((3, 4),), "deepspeed", 2 * 3 * 4 * 4),
+    "a second forward that fails": (lambda: Kept(once=True), ((3, 4),), "deepspeed", None),
+    "a first forward": (Kept, ((3, 4),), "calflops", 2 * (3 + 4) * 4 * 4),
+    "a first forward, ptflops": (Kept, ((3, 4),), "ptflops", (3 + 4) * 4 * 4),
+    "a first forward, thop": (Kept, ((3, 4),), "thop", 0),
+    "a first forward, fvcore": (Kept, ((3, 4),), "fvcore", (3 + 4) * 4 * 4),
+    "a first forward, FlopCounterMode": (Kept, ((3, 4),), "flop-counter", 2 * (3 + 4) * 4 * 4),
     "an output of the state": (lambda: State(True), ((3, 4),), "fvcore", 3 * 4 * 5),
     "an output that is a constant": (lambda: State(False), ((3, 4),), "fvcore", None),
     "a state with more than tensors": (lambda: More(4, 5), ((3, 4),), "fvcore", None),

@@ -12,7 +12,8 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from flopcalc.presets.call import Call, CallLog, Nested, Node, Sized
+from flopcalc.errors import FlopcalcError, reason
+from flopcalc.presets.call import Call, CallLog, Nested, Node, Sized, ToolFailsError
 from flopcalc.pytorch.calls import site
 from flopcalc.pytorch.calls.fused import fused_kind
 from flopcalc.pytorch.calls.nodes import nodes_of
@@ -41,10 +42,10 @@ class Log:
         self._fused: dict[int, str] = {}
         self._had_gradients: bool | None = None
 
-    def result(self, trace: Callable[[], CallLog]) -> CallLog:
-        """What was recorded by the last pass."""
+    def result(self, trace: Callable[[], CallLog], again: Callable[[], CallLog] | None = None) -> CallLog:
+        """What was recorded by the last pass. again: gives the calls of a second forward."""
         one_kernel = {index: kind for index, kind in self._fused.items() if kind}
-        return CallLog(tuple(self._nodes), tuple(self._calls), trace, one_kernel)
+        return CallLog(tuple(self._nodes), tuple(self._calls), trace, one_kernel, again)
 
     @contextmanager
     def watch(self, twin: nn.Module, module: Callable[[], str]) -> Iterator[None]:
@@ -283,4 +284,16 @@ def log_of(module: nn.Module, args: Sequence[Any] = (), named: Mapping[str, Any]
     """The calls of one forward pass of a copy. how: as of `count_call`. Raises FlopcalcError if the forward fails."""
     log = Log(module)
     count_call(module, args, named, witness="dispatch", watch=log.watch, **how)
-    return log.result(cache(partial(trace_of, module, args, named, **how)))
+
+    @cache
+    def again() -> CallLog:
+        second = Log(module)
+        try:
+            count_call(module, args, named, witness="dispatch", watch=second.watch, warm_up=True, **how)
+        except FlopcalcError as error:
+            cause = error.__cause__ or error
+            raise ToolFailsError(f"a second forward fails: {type(cause).__name__}: {reason(cause)}") from None
+        return second.result(trace)
+
+    trace = cache(partial(trace_of, module, args, named, **how))
+    return log.result(trace, again)
