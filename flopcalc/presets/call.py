@@ -28,6 +28,10 @@ class Nested(Sized):
     """A nested tensor: its members have shapes, and it has none."""
 
 
+class Sparse(Sized):
+    """A tensor whose values do not lie in one storage: a sparse one."""
+
+
 class Node(NamedTuple):
     """A module. name: as in `named_modules`, "" for the outermost one.
 

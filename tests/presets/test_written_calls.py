@@ -79,6 +79,20 @@ class Kept(nn.Module):
         return out
 
 
+class Graph(nn.Module):
+    """A layer on the nodes of a graph, whose matrix is an input or a buffer."""
+
+    def __init__(self, matrix: Tensor | None = None) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 5)
+        self.register_buffer("matrix", matrix)
+
+    def forward(self, x: Tensor, given: Any = None) -> Any:
+        """Sums over neighbours."""
+        matrix = self.matrix if given is None else given[0] if isinstance(given, list) else given
+        return torch.sparse.mm(matrix, self.layer(x))
+
+
 class More(nn.Linear):
     """A layer whose state has more than tensors."""
 
@@ -147,6 +161,13 @@ CASES: dict[str, tuple[Callable[[], nn.Module], Args, str, int | None]] = {
     "a first forward, thop": (Kept, ((3, 4),), "thop", 0),
     "a first forward, fvcore": (Kept, ((3, 4),), "fvcore", (3 + 4) * 4 * 4),
     "a first forward, FlopCounterMode": (Kept, ((3, 4),), "flop-counter", 2 * (3 + 4) * 4 * 4),
+    # Those that run count the layer, and nothing of torch.sparse.mm.
+    **{
+        f"a sparse input, {tool}": (Graph, ((3, 4), torch.eye(3).to_sparse()), tool, figure)
+        for tool, figure in {"torchinfo": None, "thop": 3 * 4 * 5, "flop-counter": 2 * 3 * 4 * 5}.items()
+    },
+    "a sparse input in a list": (Graph, ((3, 4), [torch.eye(3).to_sparse()]), "torchinfo", None),
+    "a sparse buffer": (lambda: Graph(torch.eye(3).to_sparse()), ((3, 4),), "torchinfo", 3 * (4 * 5 + 5)),
     "an output of the state": (lambda: State(True), ((3, 4),), "fvcore", 3 * 4 * 5),
     "an output that is a constant": (lambda: State(False), ((3, 4),), "fvcore", None),
     "a state with more than tensors": (lambda: More(4, 5), ((3, 4),), "fvcore", None),

@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from flopcalc.errors import FlopcalcError, reason
-from flopcalc.presets.call import Call, CallLog, Nested, Node, Sized, ToolFailsError
+from flopcalc.presets.call import Call, CallLog, Nested, Node, Sized, Sparse, ToolFailsError
 from flopcalc.pytorch.calls import site
 from flopcalc.pytorch.calls.fused import fused_kind
 from flopcalc.pytorch.calls.nodes import nodes_of
@@ -236,7 +236,9 @@ _DULL = {f"aten.{name}" for name in ["detach", "view", "t", "transpose", "permut
 def sized(value: Any, above: tuple[int, ...] = ()) -> Any:
     """A value with tensors as their sizes. above: identities of what holds it; what leads back to itself is None."""
     if isinstance(value, Tensor):
-        return Nested(()) if value.is_nested else Sized(tuple(value.shape))
+        if value.is_nested:
+            return Nested(())
+        return (Sized if value.layout is torch.strided else Sparse)(tuple(value.shape))
     if isinstance(value, Sized):
         return value
     if value is None or isinstance(value, bool | int | float | str):
