@@ -112,7 +112,8 @@ class CallLog:
 
     trace: gives what torch's tracer records of the same forward: another forward, since a size is a tensor there. It
     raises ToolFailsError where the tracer fails. fused: by their indices, the modules that run as one kernel where
-    there is no log: "attention", "attention without weights", or "layer" for an encoder layer.
+    there is no log: "attention", "attention without weights", or "layer" for an encoder layer. again: gives the log of a
+    second forward. cut_off: a module that gets or gives a tensor whose gradient function torch does not find.
     """
 
     def __init__(
@@ -122,12 +123,14 @@ class CallLog:
         trace: "Callable[[], CallLog] | None" = None,
         fused: Mapping[int, str] | None = None,
         again: "Callable[[], CallLog] | None" = None,
+        cut_off: int | None = None,
     ) -> None:
         self.nodes = nodes
         self.calls = calls
         self.fused = fused or {}
         self._trace = trace
         self._again = again
+        self.cut_off = cut_off
 
     def of(self, level: Level) -> Iterator[Call]:
         """The calls of one level."""
