@@ -112,8 +112,8 @@ class CallLog:
 
     trace: gives what torch's tracer records of the same forward: another forward, since a size is a tensor there. It
     raises ToolFailsError where the tracer fails. fused: by their indices, the modules that run as one kernel where
-    there is no log: "attention", "attention without weights", or "layer" for an encoder layer. again: gives the log of a
-    second forward. cut_off: a module that gets or gives a tensor whose gradient function torch does not find.
+    there is no log: "attention", "attention without weights", or "layer" for an encoder layer. again: gives the log of
+    a second forward. cut_off: a module that gets or gives a tensor whose gradient function torch does not find.
     """
 
     def __init__(
