@@ -18,7 +18,8 @@ import sys
 import time
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
+from weakref import WeakSet
 
 import torch
 from torch import Tensor, nn
@@ -71,23 +72,32 @@ def model(name: str) -> nn.Module:
     return made
 
 
+class _Kept:
+    """A tensor that a node of the graph has saved."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = tensor
+
+
 def saved_by_hooks(module: nn.Module, given: Tensor) -> tuple[int, int]:
     """The bytes that autograd saves for the backward of a forward on real tensors.
 
     The first without parameters, buffers and the input, the second with them; each storage once.
     """
     known = {tensor.untyped_storage()._cdata for tensor in (*module.parameters(), *module.buffers(), given)}
-    sizes: dict[int, int] = {}
-    kept: list[Any] = []
+    # What a node has saved goes with it, where no output needs its gradient.
+    kept: WeakSet[_Kept] = WeakSet()
 
-    def pack(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        kept.append(storage)
-        sizes[storage._cdata] = storage.nbytes()
-        return tensor
+    def pack(tensor: Tensor) -> _Kept:
+        # Without its node, which would keep itself alive by what it has saved.
+        one = _Kept(tensor.detach())
+        kept.add(one)
+        return one
 
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda one: one.tensor):
         out = module.train()(given)
+    storages = [one.tensor.untyped_storage() for one in kept]
+    sizes = {storage._cdata: storage.nbytes() for storage in storages}
     del out
     return sum(size for place, size in sizes.items() if place not in known), sum(sizes.values())
 

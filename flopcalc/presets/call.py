@@ -28,6 +28,10 @@ class Nested(Sized):
     """A nested tensor: its members have shapes, and it has none."""
 
 
+class Sparse(Sized):
+    """A tensor whose values do not lie in one storage: a sparse one."""
+
+
 class Node(NamedTuple):
     """A module. name: as in `named_modules`, "" for the outermost one.
 
@@ -108,7 +112,8 @@ class CallLog:
 
     trace: gives what torch's tracer records of the same forward: another forward, since a size is a tensor there. It
     raises ToolFailsError where the tracer fails. fused: by their indices, the modules that run as one kernel where
-    there is no log: "attention", "attention without weights", or "layer" for an encoder layer.
+    there is no log: "attention", "attention without weights", or "layer" for an encoder layer. again: gives the log of
+    a second forward. cut_off: a module that gets or gives a tensor whose gradient function torch does not find.
     """
 
     def __init__(
@@ -117,11 +122,15 @@ class CallLog:
         calls: Sequence[Call],
         trace: "Callable[[], CallLog] | None" = None,
         fused: Mapping[int, str] | None = None,
+        again: "Callable[[], CallLog] | None" = None,
+        cut_off: int | None = None,
     ) -> None:
         self.nodes = nodes
         self.calls = calls
         self.fused = fused or {}
         self._trace = trace
+        self._again = again
+        self.cut_off = cut_off
 
     def of(self, level: Level) -> Iterator[Call]:
         """The calls of one level."""
@@ -142,6 +151,19 @@ class CallLog:
         """What torch's tracer records. Raises ToolFailsError where it fails."""
         calls = self.calls if self._trace is None else self._trace().calls
         return (call for call in calls if call.operator)
+
+    @property
+    def second(self) -> "CallLog":
+        """The calls of a second forward, which finds what the first one has kept.
+
+        Raises ToolFailsError where it fails, or where the first one has changed the modules.
+        """
+        if self._again is None:
+            return self
+        found = self._again()
+        if [node.name for node in found.nodes] != [node.name for node in self.nodes]:
+            raise ToolFailsError("it runs the forward twice, and the first one changes the modules")
+        return found
 
     @cached_property
     def visits(self) -> list[int]:

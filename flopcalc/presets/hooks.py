@@ -5,7 +5,7 @@ from math import prod
 from typing import Any
 
 from flopcalc.presets import recurrent
-from flopcalc.presets.call import Amount, Call, CallLog, Node, Shape, Sized, ToolFailsError, first
+from flopcalc.presets.call import Amount, Call, CallLog, Node, Shape, Sized, Sparse, ToolFailsError, first
 
 _Rule = Callable[[Node, Call, Sized, Sized], tuple[str, int]]
 
@@ -339,6 +339,9 @@ def torchinfo(log: CallLog) -> Iterator[Amount]:
 
     Otherwise times the first size of the output, and times its first two for parameters with other names.
     """
+    whole = log.outermost
+    if whole is not None and _has_sparse((whole.args, whole.kwargs)):
+        raise ToolFailsError("it adds up the storages of the inputs, and a sparse tensor has none")
     for call in log.of("module"):
         node = log.nodes[call.node]
         if node.children:
@@ -357,6 +360,14 @@ def torchinfo(log: CallLog) -> Iterator[Amount]:
                 yield Amount(call.node, what, amount)
             elif "weight" in name or "bias" in name:
                 yield Amount(call.node, "parameters of other layers, once per sample", prod(size[:2]) * params)
+
+
+def _has_sparse(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, Sized) or not isinstance(value, list | tuple):
+        return isinstance(value, Sparse)
+    return any(map(_has_sparse, value))
 
 
 def _reported(out: Any) -> Shape:

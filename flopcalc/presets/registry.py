@@ -24,7 +24,8 @@ RULES: dict[str, Rules] = {
     "ultralytics-thop": hooks.ultralytics_thop,
     "torchinfo": hooks.torchinfo,
     "calflops": _fusing(profilers.calflops),
-    "deepspeed": _fusing(profilers.deepspeed),
+    # It runs the forward once before it counts.
+    "deepspeed": lambda log: _fusing(profilers.deepspeed)(log.second),
     "torchprofile": _fusing(traced.torchprofile, lambda name: True),
     "flop-counter": traced.flop_counter,
 }

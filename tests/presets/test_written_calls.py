@@ -60,6 +60,71 @@ class State(nn.Module):
         return self.layer(x), self.zero
 
 
+class Kept(nn.Module):
+    """Computes its matrix in the first forward, and keeps it. once: refuses to run again."""
+
+    def __init__(self, once: bool = False) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(4, 4))
+        self.once = once
+        self.matrix: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The product with the matrix."""
+        if self.matrix is None:
+            self.matrix = torch.matmul(self.weight, self.weight)
+        elif self.once:
+            raise ValueError("it has run")
+        out: Tensor = torch.matmul(x, self.matrix)
+        return out
+
+
+class _Reversible(torch.autograd.Function):  # type: ignore[misc]
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, layer: nn.Module) -> Any:
+        one, other = x.chunk(2, -1)
+        return torch.cat((one + layer(other), other), -1)
+
+
+class Reversible(nn.Module):
+    """A layer on one half of the channels, in a function with a gradient of its own. first: a layer before it."""
+
+    def __init__(self, first: bool) -> None:
+        super().__init__()
+        self.first = nn.Linear(8, 8, bias=False) if first else nn.Identity()
+        self.layer = nn.Linear(4, 4, bias=False)
+
+    def forward(self, x: Tensor) -> Any:
+        """Both halves."""
+        return _Reversible.apply(self.first(x), self.layer)
+
+
+def _off(mode: Any, make: Callable[[nn.Parameter], Tensor]) -> nn.Module:
+    """A layer called without gradients, of 4 x 5 products for each of 2 rows."""
+
+    def forward(module: Any, x: Tensor) -> Any:
+        with mode():
+            return module.layer(make(module.rows))
+
+    module = Run(forward)
+    module.layer, module.rows = nn.Linear(4, 5, bias=False), nn.Parameter(torch.ones(2, 4))
+    return module
+
+
+class Graph(nn.Module):
+    """A layer on the nodes of a graph, whose matrix is an input or a buffer."""
+
+    def __init__(self, matrix: Tensor | None = None) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 5)
+        self.register_buffer("matrix", matrix)
+
+    def forward(self, x: Tensor, given: Any = None) -> Any:
+        """Sums over neighbours."""
+        matrix = self.matrix if given is None else given[0] if isinstance(given, list) else given
+        return torch.sparse.mm(matrix, self.layer(x))
+
+
 class More(nn.Linear):
     """A layer whose state has more than tensors."""
 
@@ -120,6 +185,32 @@ CASES: dict[str, tuple[Callable[[], nn.Module], Args, str, int | None]] = {
     "a bias": (
         lambda: Run(lambda m, x: torch.baddbmm(x @ x.mT, x, x.mT)), ((2, 3, 4),), "torchprofile", 2 * 2 * 3 * 3 * 4,
     ),
+    # DeepSpeed alone runs the forward before it counts one: the 4 x 4 x 4 products of the matrix are not in it.
+    "a second forward": (Kept, ((3, 4),), "deepspeed", 2 * 3 * 4 * 4),
+    "a second forward that fails": (lambda: Kept(once=True), ((3, 4),), "deepspeed", None),
+    "a first forward": (Kept, ((3, 4),), "calflops", 2 * (3 + 4) * 4 * 4),
+    "a first forward, ptflops": (Kept, ((3, 4),), "ptflops", (3 + 4) * 4 * 4),
+    "a first forward, thop": (Kept, ((3, 4),), "thop", 0),
+    "a first forward, fvcore": (Kept, ((3, 4),), "fvcore", (3 + 4) * 4 * 4),
+    "a first forward, FlopCounterMode": (Kept, ((3, 4),), "flop-counter", 2 * (3 + 4) * 4 * 4),
+    # Those that run count the layer, and nothing of torch.sparse.mm.
+    **{
+        f"a sparse input, {tool}": (Graph, ((3, 4), torch.eye(3).to_sparse()), tool, figure)
+        for tool, figure in {"torchinfo": None, "thop": 3 * 4 * 5, "flop-counter": 2 * 3 * 4 * 5}.items()
+    },
+    "a sparse input in a list": (Graph, ((3, 4), [torch.eye(3).to_sparse()]), "torchinfo", None),
+    "a sparse buffer": (lambda: Graph(torch.eye(3).to_sparse()), ((3, 4),), "torchinfo", 3 * (4 * 5 + 5)),
+    # Its hooks ask for the gradient functions of what modules get, which a view made without gradients does not have.
+    "halves": (lambda: Reversible(True), ((3, 8),), "flop-counter", None),
+    "halves, ptflops": (lambda: Reversible(True), ((3, 8),), "ptflops-aten", 3 * (8 * 8 + 4 * 4)),
+    "halves that need no gradient": (lambda: Reversible(False), ((3, 8),), "flop-counter", 2 * 3 * 4 * 4),
+    "a view": (lambda: _off(torch.no_grad, lambda rows: rows.view(2, 4)), ((1,),), "flop-counter", None),
+    "a view of a view": (lambda: _off(torch.no_grad, lambda rows: rows.t().t()), ((1,),), "flop-counter", None),
+    "a view of a sum": (lambda: _off(torch.no_grad, lambda rows: (rows + 1)[:]), ((1,),), "flop-counter", 80),
+    "a detached view": (lambda: _off(torch.no_grad, lambda rows: rows[:].detach()), ((1,),), "flop-counter", 80),
+    "a parameter": (lambda: _off(torch.no_grad, lambda rows: rows), ((1,),), "flop-counter", 80),
+    "a parameter, inference": (lambda: _off(torch.inference_mode, lambda rows: rows), ((1,),), "flop-counter", None),
+    "a view, inference": (lambda: _off(torch.inference_mode, lambda rows: rows[:]), ((1,),), "flop-counter", None),
     "an output of the state": (lambda: State(True), ((3, 4),), "fvcore", 3 * 4 * 5),
     "an output that is a constant": (lambda: State(False), ((3, 4),), "fvcore", None),
     "a state with more than tensors": (lambda: More(4, 5), ((3, 4),), "fvcore", None),

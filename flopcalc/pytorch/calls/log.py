@@ -12,7 +12,8 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from flopcalc.presets.call import Call, CallLog, Nested, Node, Sized
+from flopcalc.errors import FlopcalcError, reason
+from flopcalc.presets.call import Call, CallLog, Nested, Node, Sized, Sparse, ToolFailsError
 from flopcalc.pytorch.calls import site
 from flopcalc.pytorch.calls.fused import fused_kind
 from flopcalc.pytorch.calls.nodes import nodes_of
@@ -40,18 +41,19 @@ class Log:
         self._functions: _Functions | None = None
         self._fused: dict[int, str] = {}
         self._had_gradients: bool | None = None
+        self._cut_off: int | None = None
 
-    def result(self, trace: Callable[[], CallLog]) -> CallLog:
-        """What was recorded by the last pass."""
+    def result(self, trace: Callable[[], CallLog], again: Callable[[], CallLog] | None = None) -> CallLog:
+        """What was recorded by the last pass. again: gives the calls of a second forward."""
         one_kernel = {index: kind for index, kind in self._fused.items() if kind}
-        return CallLog(tuple(self._nodes), tuple(self._calls), trace, one_kernel)
+        return CallLog(tuple(self._nodes), tuple(self._calls), trace, one_kernel, again, self._cut_off)
 
     @contextmanager
     def watch(self, twin: nn.Module, module: Callable[[], str]) -> Iterator[None]:
         """Record what a copy does. A pass that failed is forgotten by the next one."""
         self._calls, self._running, self._inside = [], (), []
         self._nodes, self._index = nodes_of(twin)
-        self._fused, self._had_gradients = {}, None
+        self._fused, self._had_gradients, self._cut_off = {}, None, None
         frozen = {name for name, one in every_parameter_of(self._module) if not one.requires_grad}
         self._functions = _Functions(self, {id(one) for name, one in every_parameter_of(twin) if name in frozen})
         handles = []
@@ -77,6 +79,7 @@ class Log:
             torch.set_grad_enabled(True)
         self._running = (*self._running, index)
         functions = self._functions
+        self._look(index, args)
         if functions is not None and self._had_gradients is not None:
             with torch._C.DisableTorchFunction():
                 kind = fused_kind(module, args, kwargs, functions.needs_gradient)
@@ -89,11 +92,19 @@ class Log:
             return
         while self._running and self._running[-1] != index:
             self._running = self._running[:-1]
+        self._look(index, out)
         self.add("module", self._nodes[index].cls, args, kwargs, out)
         if index == 0 and len(self._running) == 1 and self._had_gradients is not None:
             torch.set_grad_enabled(self._had_gradients)
             self._had_gradients = None
         self._running = self._running[:-1]
+
+    def _look(self, index: int, given: Any) -> None:
+        """Note a module whose arguments by position, or whose output, have a tensor without a gradient function."""
+        if self._cut_off is None and self._functions is not None:
+            with torch._C.DisableTorchFunction():
+                if any(map(self._functions.is_cut_off, tensors(given))):
+                    self._cut_off = index
 
     def add(
         self,
@@ -152,6 +163,8 @@ class _Functions(TorchFunctionMode):
         self._frozen = frozen
         # By identity, tensors that were computed from parameters; kept, so that no identity is used again.
         self._trained: dict[int, Tensor] = {}
+        # Views of such tensors that were made while gradients were off.
+        self._cut_off: dict[int, Tensor] = {}
 
     def _is_trained(self, value: Any) -> bool:
         return (isinstance(value, nn.Parameter) and id(value) not in self._frozen) or id(value) in self._trained
@@ -159,6 +172,19 @@ class _Functions(TorchFunctionMode):
     def needs_gradient(self, value: Tensor) -> bool:
         """Whether a tensor needs a gradient, here."""
         return torch.is_grad_enabled() and self._is_trained(value)
+
+    def is_cut_off(self, value: Tensor) -> bool:
+        """Whether torch says that a tensor needs a gradient, and does not find the function of it."""
+        if torch.is_inference_mode_enabled() and isinstance(value, nn.Parameter):
+            return id(value) not in self._frozen
+        return id(value) in self._cut_off
+
+    def _note_views(self, read: Sequence[Tensor], made: Sequence[Tensor]) -> None:
+        known = [one for one in read if self._is_trained(one) or id(one) in self._cut_off]
+        if known:
+            bases = {id(_base(one)) for one in known}
+            new = [one for one in made if not any(one is other for other in read)]
+            self._cut_off.update((id(one), one) for one in new if one._is_view() and id(_base(one)) in bases)
 
     @left_alone
     def __torch_function__(self, func: Any, types_: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -185,6 +211,8 @@ class _Functions(TorchFunctionMode):
             kept["steps_in_order"] = (args[0].transpose(0, 1) if args[-1] else args[0]).is_contiguous()
         if any(map(self.needs_gradient, tensors((args, kwargs)))):
             self._trained.update((id(one), one) for one in tensors(out) if one.is_floating_point())
+        elif name not in _DETACHING and not torch.is_grad_enabled():
+            self._note_views(tensors((args, kwargs)), tensors(out))
         # Sizes of before: a function may change its arguments in place.
         log.add("function", name, before, kept, out, via=called, positions=site.positions(caller))
         log.settle(place)
@@ -196,6 +224,11 @@ class _Functions(TorchFunctionMode):
         return out
 
 
+def _base(tensor: Tensor) -> Tensor:
+    return tensor if tensor._base is None else tensor._base
+
+
+_DETACHING = {"Tensor.detach", "torch.detach", "Tensor.detach_", "torch.detach_", "Tensor.data"}
 _RECURRENT = {"torch.gru", "torch.lstm", "torch.rnn_tanh", "torch.rnn_relu"}
 
 
@@ -235,7 +268,9 @@ _DULL = {f"aten.{name}" for name in ["detach", "view", "t", "transpose", "permut
 def sized(value: Any, above: tuple[int, ...] = ()) -> Any:
     """A value with tensors as their sizes. above: identities of what holds it; what leads back to itself is None."""
     if isinstance(value, Tensor):
-        return Nested(()) if value.is_nested else Sized(tuple(value.shape))
+        if value.is_nested:
+            return Nested(())
+        return (Sized if value.layout is torch.strided else Sparse)(tuple(value.shape))
     if isinstance(value, Sized):
         return value
     if value is None or isinstance(value, bool | int | float | str):
@@ -283,4 +318,16 @@ def log_of(module: nn.Module, args: Sequence[Any] = (), named: Mapping[str, Any]
     """The calls of one forward pass of a copy. how: as of `count_call`. Raises FlopcalcError if the forward fails."""
     log = Log(module)
     count_call(module, args, named, witness="dispatch", watch=log.watch, **how)
-    return log.result(cache(partial(trace_of, module, args, named, **how)))
+
+    @cache
+    def again() -> CallLog:
+        second = Log(module)
+        try:
+            count_call(module, args, named, witness="dispatch", watch=second.watch, warm_up=True, **how)
+        except FlopcalcError as error:
+            cause = error.__cause__ or error
+            raise ToolFailsError(f"a second forward fails: {type(cause).__name__}: {reason(cause)}") from None
+        return second.result(trace)
+
+    trace = cache(partial(trace_of, module, args, named, **how))
+    return log.result(trace, again)

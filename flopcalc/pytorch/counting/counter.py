@@ -96,6 +96,7 @@ class _Call(NamedTuple):
     rebuild: Callable[[], nn.Module] | None
     witness: Witness
     watch: Watch | None
+    warm_up: bool
     tracing: Tracing
     backward: Backward | None
 
@@ -129,6 +130,7 @@ def count_call(
     rebuild: Callable[[], nn.Module] | None = None,
     witness: Witness = "trace",
     watch: Watch | None = None,
+    warm_up: bool = False,
     trace: Tracing = _ON_NUMBERS,
     backward: Backward | None = None,
 ) -> Count:
@@ -137,6 +139,7 @@ def count_call(
     on: "meta" or "cpu" to force the one or the other. kernels: rules next to those that are registered. rebuild:
     builds the module again with real values, where it lies on the meta device and the forward reads values. witness:
     "trace", or "dispatch" for the slower and independent way. watch: looks at the copy while it runs.
+    warm_up: count the second call, which finds what the first one has kept.
     trace: how a pass is traced, for sizes that are not numbers. backward: how the copy is trained; None for inference.
     """
     function = None
@@ -147,7 +150,7 @@ def count_call(
         raise _not_a_module(module)
     modules = modules_of(module)
     call = _Call(
-        module, modules, method, function, rules_by_operator(kernels), rebuild, witness, watch, trace, backward
+        module, modules, method, function, rules_by_operator(kernels), rebuild, witness, watch, warm_up, trace, backward
     )
     forward = function.__get__(module) if function else getattr(module, method, None)
     ways = list(readings(args, named or {}, forward))
@@ -222,7 +225,7 @@ def _run(
 
     with ExitStack() as modes:
         modes.enter_context(how.prepared())
-        if any(isinstance(child, LazyModuleMixin) for _, child in named):
+        if call.warm_up or any(isinstance(child, LazyModuleMixin) for _, child in named):
             # A lazy module gets its parameters from a first pass, which is not counted.
             with OnDevice(how.on), DispatchCounter(None, generator=generator):
                 forward()

@@ -20,6 +20,7 @@ from flopcalc.pytorch.counting.higher_order import run_higher_order
 from flopcalc.pytorch.counting.kernels import UNKNOWN, Work, elements, tensors, work_kind_of, work_of
 from flopcalc.pytorch.counting.kernels.own import OwnRules
 from flopcalc.pytorch.counting.kernels.work import ValuesNeededError
+from flopcalc.pytorch.counting.memory_format import CONVOLUTION, put_in_format
 from flopcalc.pytorch.counting.nested import work_of_rows
 from flopcalc.pytorch.counting.one_device import on_one_device
 from flopcalc.pytorch.counting.random_numbers import Random, own_random
@@ -104,7 +105,10 @@ class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             out = grouped_product(*args, **kwargs)
             if out is not None:
                 return out
-        return func(*args, **kwargs)
+        out = func(*args, **kwargs)
+        if func is CONVOLUTION and not kwargs:
+            put_in_format(out, *args)
+        return out
 
     def _together(self, func: OpOverload, args: Any, kwargs: Any) -> tuple[Any, Any]:
         """The arguments on the meta device: constants that the forward makes are tensors on the CPU."""

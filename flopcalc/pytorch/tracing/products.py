@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from flopcalc.pytorch.tracing import sizes
+from flopcalc.pytorch.tracing.convolved import strides as convolution_strides
 from flopcalc.pytorch.tracing.fresh import is_contiguous, is_plain, keeping, new, packed
 
 _NUMBERS = (int, torch.SymInt)
@@ -40,11 +41,12 @@ def _convolution(
     groups: int,
 ) -> Tensor | None:
     given, kernel, dtype = x.shape, weight.shape, x.dtype
+    axes = len(kernel) - 2
     if len(given) != len(kernel) or not is_plain(x) or not weight.is_meta or dtype is not weight.dtype:
         return None
+    steps, more = per_axis(stride, axes), None
     if transposed:
-        axes = len(kernel) - 2
-        steps, pads, gaps, more = (per_axis(v, axes) for v in (stride, padding, dilation, output_padding))
+        pads, gaps, more = (per_axis(v, axes) for v in (padding, dilation, output_padding))
         out = [
             (given[i + 2] - 1) * steps[i] - 2 * pads[i] + gaps[i] * (kernel[i + 2] - 1) + more[i] + 1
             for i in range(axes)
@@ -59,7 +61,8 @@ def _convolution(
         return None
     if bias is not None and (not bias.is_meta or bias.dtype is not dtype or bias.shape != (channels,)):
         return None
-    return packed((given[0], channels, *out), dtype)
+    shape = (given[0], channels, *out)
+    return new(shape, convolution_strides(x, weight, shape, steps, more, groups), dtype)
 
 
 def _mm(a: Tensor, b: Tensor) -> Tensor | None:

@@ -39,7 +39,10 @@ class TrainingFunctions(OnDevice):
                 return inner(*args, **(kwargs or {}))
         out = super().__torch_function__(func, types, args, kwargs)
         if func is functional.scaled_dot_product_attention and isinstance(self.recorder, GradientRecorder):
-            self.recorder.attends(_scores(*args, **(kwargs or {})))
+            macs = _scores(*args, **(kwargs or {}))
+            self.recorder.attends(macs)
+            if not macs and not torch.is_grad_enabled():
+                self.recorder.scores_unseen = True
         return out
 
     def _batch_norm(

@@ -49,6 +49,8 @@ class GradientRecorder(Recorder):
         self.attention: Sequence[Tensor] | None = None
         self.unknown_back: Counter[tuple[str, str]] = Counter()
         self.scores: Counter[int] = Counter()
+        # Whether attention ran without gradients, which it may have where it is computed again.
+        self.scores_unseen = False
         # The same of attention whose gradients fused kernels computed.
         self._scores_again: Counter[int] = Counter()
         # Of each kernel of the forward: the number of the next node, its call, and its module.

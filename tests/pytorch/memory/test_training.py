@@ -175,6 +175,26 @@ def test_saved_tensors_of_odd_functions() -> None:
     assert (found.saved, found.saved_with_weights) == real
 
 
+class Unused(torch.nn.Module):
+    """A layer, and another one with an exponential whose result no output needs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.used, self.unused = torch.nn.Linear(8, 4), torch.nn.Linear(8, 16)
+
+    def forward(self, x: Any) -> Any:
+        self.unused(x).exp()
+        return self.used(x).exp()
+
+
+def test_what_no_output_needs() -> None:
+    """Its nodes are gone with what they had saved. An exponential of 3 x 4 stays, and the input, for the weight."""
+    found = memory(Unused(), (8,), batch=3, mode="training", rules="cpu")
+    real = benchmark().saved_by_hooks(Unused(), torch.rand(3, 8))
+    assert real == (4 * 3 * 4, 4 * (3 * 4 + 3 * 8))
+    assert (found.saved, found.saved_with_weights) == real
+
+
 def test_rules_of_cuda_and_their_notes() -> None:
     """A dropout's mask has one byte for each element; attention has no matrix; both are said."""
 

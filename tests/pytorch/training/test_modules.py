@@ -275,6 +275,35 @@ def test_checkpoints_with_gradients_of_their_own() -> None:
     assert found.input_gradient_macs == 2 * layer + 4 * product + head
 
 
+@pytest.mark.filterwarnings("ignore:None of the inputs")
+@pytest.mark.parametrize("reentrant", [False, True])
+@pytest.mark.parametrize("inside", [False, True])
+def test_checkpointed_attention(reentrant: bool, inside: bool) -> None:
+    """What the older checkpoint computes first has no gradients, so that a fused kernel adds no scores: a note says so.
+
+    inside: the queries are computed inside of the checkpoint.
+    """
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem, self.layer = nn.Linear(4, 4, bias=False), nn.Linear(4, 4, bias=False)
+
+        def forward(self, x: Tensor) -> Tensor:
+            def inner(y: Tensor) -> Tensor:
+                y = self.layer(y) if inside else y
+                return nn.functional.scaled_dot_product_attention(y, y, y)
+
+            out: Tensor = checkpoint(inner, self.stem(x), use_reentrant=reentrant)
+            return out
+
+    plain, fused = (training(Net(), input=(6, 4), fused=one) for one in (False, True))
+    unseen = reentrant and inside
+    # The scores of 6 x 6 pairs are computed once more.
+    assert fused.backward.macs - plain.backward.macs == (0 if unseen else 6 * 6 * 4)
+    assert any("use_reentrant=True" in note for note in fused.remarks) is unseen
+
+
 def test_the_module_is_not_touched() -> None:
     """Parameters, buffers, gradients, flags and modes are as before, from inference mode as well."""
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout())

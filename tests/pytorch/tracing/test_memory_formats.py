@@ -1,0 +1,160 @@
+"""In which memory format a convolution on the meta device writes its output: as torch's kernels do on the CPU."""
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+import pytest
+
+torch: Any = pytest.importorskip("torch")
+
+from flopcalc.cost.convention import CONVENTIONS
+from flopcalc.networks.counted import counted
+from flopcalc.pytorch import counted_network
+from flopcalc.pytorch.counting.counter import count_call
+from flopcalc.pytorch.counting.dispatch import DispatchCounter
+from flopcalc.pytorch.tracing.products import RULES
+
+nn = torch.nn
+aten = torch.ops.aten
+FORMATS = {2: torch.channels_last, 3: torch.channels_last_3d}
+FORMS = ("plain", "last", "tokens", "swapped", "sliced", "few channels", "expanded")
+
+
+def _as(form: str, shape: tuple[int, ...], dtype: Any) -> Any:
+    n, c, *space = shape
+    if form == "last" and len(space) in FORMATS:
+        return torch.zeros(shape, dtype=dtype).contiguous(memory_format=FORMATS[len(space)])
+    if form == "tokens":
+        return torch.zeros(n, torch.Size(space).numel(), c, dtype=dtype).transpose(1, 2).view(shape)
+    if form == "swapped":
+        return torch.zeros(*shape[:-2], shape[-1], shape[-2], dtype=dtype).transpose(-1, -2)
+    if form == "sliced":
+        return torch.zeros(*shape[:-1], 2 * shape[-1], dtype=dtype)[..., ::2]
+    if form == "few channels":
+        return torch.zeros(n, *space, 2 * c, dtype=dtype).movedim(-1, 1)[:, :c]
+    if form == "expanded":
+        return torch.zeros(1, *shape[1:], dtype=dtype).expand(shape)
+    return torch.zeros(shape, dtype=dtype)
+
+
+# Kernel, groups (0: one for each channel), output channels, transposed, stride, padding, dilation.
+KINDS = {
+    "plain": (3, 1, 6, False, 1, 1, 1),
+    "pointwise": (1, 1, 6, False, 1, 0, 1),
+    "one output": (1, 1, 1, False, 1, 0, 1),
+    "grouped": (3, 2, 6, False, 1, 1, 1),
+    "depthwise": (3, 0, 0, False, 1, 1, 1),
+    "dilated": (3, 1, 6, False, 1, 2, 2),
+    "strided": (3, 1, 6, False, 2, 1, 1),
+    "transposed": (3, 1, 6, True, 2, 1, 1),
+    "transposed, grouped": (3, 2, 6, True, 1, 1, 1),
+    "transposed, depthwise": (3, 0, 0, True, 1, 1, 1),
+    "transposed, dilated": (3, 1, 6, True, 1, 1, 2),
+}
+
+
+def _calls(axes: int, dtype: Any, kind: str) -> Iterator[tuple[Any, ...]]:
+    kernel, groups, out, transposed, stride, padding, dilation = KINDS[kind]
+    space = (3, 4, 5)[-axes:]
+    for n, c, extents, form, last in product((1, 2), (1, 4), (space, (1,) * axes), FORMS, (False, True)):
+        if last and form not in FORMS[:3]:
+            continue
+        g = min(groups or c, c)
+        ends = (c, (out or c) // g) if transposed else (out or c, c // g)
+        weight = torch.zeros(*ends, *(kernel,) * axes, dtype=dtype)
+        if last and axes in FORMATS:
+            weight = weight.contiguous(memory_format=FORMATS[axes])
+        numbers = ([stride] * axes, [padding] * axes, [dilation] * axes, transposed, [0] * axes, g)
+        yield _as(form, (n, c, *extents), dtype), weight, None, *numbers
+
+
+def _meta(one: Any) -> Any:
+    if not isinstance(one, torch.Tensor):
+        return one
+    return torch.empty_strided(one.shape, one.stride(), dtype=one.dtype, device="meta")
+
+
+def _facts(tensor: Any) -> Any:
+    """Shape and strides; those of axes of size one mean nothing."""
+    return [(extent, stride if extent > 1 else None) for extent, stride in zip(tensor.shape, tensor.stride())]  # noqa: B905
+
+
+@pytest.fixture(autouse=True)
+def _several_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def _compare(args: tuple[Any, ...]) -> None:
+    given = tuple(map(_meta, args))
+    try:
+        with torch.no_grad():
+            right = aten.convolution.default(*args)
+    except RuntimeError:
+        return  # The kernel is larger than the input.
+    asked = [(one.shape, one.stride()) for one in args[:2]], args[3:]
+    assert _facts(RULES["aten::convolution"](*given)) == _facts(right), asked
+    with torch.no_grad(), DispatchCounter(None):
+        assert _facts(aten.convolution.default(*given)) == _facts(right), asked
+
+
+libraries = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch without oneDNN")
+
+
+@libraries
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_as_on_the_cpu(axes: int, dtype: Any, kind: str) -> None:
+    """One, two and three axes, also with one channel and one position, whose strides leave the format open."""
+    for args in _calls(axes, dtype, kind):
+        _compare(args)
+
+
+@libraries
+@pytest.mark.parametrize("channels", [5, 6])
+def test_large_volumes(channels: int) -> None:
+    """From 20480 elements without the last axis on, torch leaves one volume to oneDNN: 5 x 64 x 64 is just too few."""
+    x = _as("last", (1, channels, 64, 64, 2), torch.float32)
+    weight = torch.zeros(2, channels, 3, 3, 3)
+    args = (x, weight, None, [1] * 3, [1] * 3, [1] * 3, False, [0] * 3, 1)
+    _compare(args)
+    found = RULES["aten::convolution"](*map(_meta, args))
+    assert found.is_contiguous() is (channels == 5)
+
+
+class MixFFN(torch.nn.Module):  # type: ignore[misc]
+    """The feed-forward network of SegFormer: a depthwise convolution among tokens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(8, 16), nn.Linear(16, 8)
+        self.conv = nn.Conv2d(16, 16, 3, padding=1, groups=16)
+
+    def forward(self, x: Any) -> Any:
+        tokens = self.first(x).transpose(1, 2).view(-1, 16, 4, 5)
+        return self.last(self.conv(tokens).flatten(2).transpose(1, 2))
+
+
+@pytest.mark.parametrize("witness", ["trace", "dispatch"])
+def test_layers_after_it(witness: Any) -> None:
+    """The linear layer after it reads contiguous tokens: one kernel with its bias, no product and sum of their own."""
+    found = count_call(MixFFN(), [torch.empty(2, 20, 8, device="meta")], {}, on="meta", witness=witness)
+    work = {key: one for key, one in found.by_work.items() if key[0] == "last"}
+    assert list(work) == [("last", "linear")]
+    one = work["last", "linear"]
+    # 2 x 20 rows times an 8 x 16 weight, and one sum with the bias for each output.
+    assert (one.macs, one.adds, one.reads, one.writes) == (40 * 8 * 16, 40 * 8, 40 * 16 + 8 * 16 + 8, 40 * 8)
+    on_cpu = count_call(MixFFN(), [torch.zeros(2, 20, 8)], {}, on="cpu", witness="dispatch")
+    assert (found.by_work, found.steps) == (on_cpu.by_work, on_cpu.steps)
+
+
+def test_kernels_that_a_counter_sees() -> None:
+    """The back end aten of ptflops adds the bias where it is part of the kernel, as for all three layers here."""
+    network = counted_network(MixFFN(), (20, 8), batch=2)
+    rows = 2 * 20
+    expected = rows * (8 * 16 + 16) + rows * (9 * 16 + 16) + rows * (16 * 8 + 8)
+    assert counted(network, CONVENTIONS["ptflops-aten"]).total == expected
