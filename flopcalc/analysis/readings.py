@@ -301,8 +301,8 @@ def _values(network: str, name: str, value: Any) -> Iterable[Any]:
     """Other values of an option: the other truth value, the other choices, or those that papers use."""
     if isinstance(value, bool):
         return [not value]
-    if name == "width" and type(value) is int:
-        # Channels, not a multiplier of them.
+    if name == "width" and type(value) is int and value > 1:
+        # Channels, not a multiplier of them, which is 1 where none is given.
         return []
     if name in _VALUES:
         return [one for one in _VALUES[name] if str(one) != str(value)]

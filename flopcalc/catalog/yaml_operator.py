@@ -110,7 +110,7 @@ def _read(path: str, above: tuple[str, ...], done: dict[str, _Read]) -> _Read:
     """above: real paths of the files that led here. done: files that were read, by real path."""
     file = File(path, "bad-operator-file", "docs/composing.md describes the language, with an example")
     data = file.keys(read_file(path, "operator"), None, None, _TOP, "an operator file")
-    name = str(data.get("name") or os.path.basename(path).rsplit(".", 1)[0])
+    name = file.words(data, "name", os.path.basename(path).rsplit(".", 1)[0])
     if not _NAME.fullmatch(name):
         raise file.error(data, "name", f"the name {clip(name)} has other than lower-case letters, digits and _")
     params = tuple(_param(file, data, name) for name in _mapping(file, data, "options"))
@@ -150,9 +150,9 @@ def _read(path: str, above: tuple[str, ...], done: dict[str, _Read]) -> _Read:
 
     operator = Operator(
         name=name,
-        title=str(data.get("title") or name),
+        title=file.words(data, "title", name),
         # As the records of operators have it.
-        family=" ".join(str(data.get("family") or "").lower().split()) or "composed",
+        family=" ".join(file.words(data, "family", "").lower().split()) or "composed",
         paper=_paper(file, data, name),
         formula=formula,
         params=params,
@@ -184,7 +184,7 @@ def _param(file: File, data: Map, name: str) -> Param:
     if kind == "choice" and (not isinstance(given, list) or not given):
         raise file.error(spec, "choices", f"option {name} needs choices, a list", "for example choices: [relu, gelu]")
     choices = tuple(map(str, given or ())) if kind == "choice" else ()
-    bare = Param(name, kind, AUTO, str(spec.get("help") or "an option of this file"), auto="none", choices=choices)
+    bare = Param(name, kind, AUTO, file.words(spec, "help", "an option of this file"), auto="none", choices=choices)
     try:
         bounds = {key: bare.read(spec[key]) for key in ("least", "most") if key in spec}
         param = bare._replace(**bounds)  # type: ignore[arg-type]
@@ -235,7 +235,7 @@ def _same_output(file: File, pieces: Sequence[_Piece]) -> Iterator[Rule]:
 
 def _paper(file: File, data: Map, name: str) -> Paper:
     if "paper" not in data:
-        return Paper(name, (), str(data.get("title") or name), os.path.basename(file.path), None)
+        return Paper(name, (), file.words(data, "title", name), os.path.basename(file.path), None)
     spec = file.keys(data["paper"], data, "paper", Paper._fields, "paper")
     fields = {key: _of_paper(file, spec, key) for key in spec}
     blank: dict[str, Any] = {"key": name, "authors": (), "title": name, "venue": "", "year": None}

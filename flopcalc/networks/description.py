@@ -118,7 +118,7 @@ class Description:
         data = self._data
         if self._defaults is None:
             self._check_top()
-        name = " ".join(str(data.get("name") or self.source.rsplit("/", 1)[-1].rsplit(".", 1)[0]).split())
+        name = " ".join(self._file.words(data, "name", self.source.rsplit("/", 1)[-1].rsplit(".", 1)[0]).split())
         if self._defaults is None:
             self._defaults = default_options(self._file, data)
         chosen = read_options(name, data, self._defaults, given)
@@ -198,7 +198,7 @@ class Description:
     def _title(self, reader: Reader, name: str) -> tuple[tuple[str | Known, ...], bool]:
         """The title with the values of its {expressions}, and whether it is of this form for other values too."""
         data = self._data
-        title = str(data.get("title") or name)
+        title = self._file.words(data, "title", name)
         env = reader.options
         pieces: list[str | Known] = []
         try:

@@ -30,7 +30,7 @@ def reserved(axes: int) -> frozenset[str]:
 
 def network_file(path: str) -> File:
     """The file of a description, for its errors."""
-    hint = "`flopcalc schema` prints what a description can have; docs/networks.md explains it, with examples"
+    hint = "`flopcalc schema` shows what a description can have; docs/networks.md explains it, with examples"
     return File(path, "bad-network", hint)
 
 

@@ -155,6 +155,14 @@ class File(NamedTuple):
             raise self.error(spec, key, f"{what}: {key} is one number or two, [height, width]")
         return tuple(self.as_whole(one, spec, key, what) for one in value)
 
+    def words(self, data: Map, key: str, default: str) -> str:
+        """The text of a key, such as a title; the default where it is empty. Raises FlopcalcError for others."""
+        value = data.get(key)
+        if isinstance(value, list | Mapping | bool):
+            hint = f"write for example {key}: some words; in quotes if they have a colon, a bracket or a brace"
+            raise self.error(data, key, f"{key} is {clip(value)}, not text", hint)
+        return str(value or default)
+
     def text(self, template: str, spec: Mapping[str, Any], key: str, env: Mapping[str, Any], what: str) -> str:
         """Text with the value of each `{expression}` in its place."""
         if "{" not in template:

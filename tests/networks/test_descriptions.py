@@ -213,6 +213,8 @@ TAIL = "\nlayers:\n  - a: {op: conv, out: 4}\n"
         ("input: [3, 8, 8]\nlayers:\n  - a: {op: conv, out: 4, stride: -1}", 3, "0 or more"),
         ("input: [3, 8, 8]\nlayers:\n  - a: {op: conv, out: 'divisble(c, 8)'}", 3, "no function divisble"),
         ("input: [3, 8, 8]\nlayers:\n  - a: {op: relu, when: c = 3}", 3, "write =="),
+        ("title: [a]\ninput: [3, 8, 8]\nlayers:\n  - a: relu", 1, "title is ['a'], not text"),
+        ("input: [3, 8, 8]\nname: {a: 1}\nlayers:\n  - a: relu", 2, "name is {'a': 1}, not text"),
     ],
 )
 def test_broken_descriptions(write_network: WriteNetwork, text: str, line: int, message: str) -> None:
