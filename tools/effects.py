@@ -99,13 +99,11 @@ def _expected(module: str) -> list[tuple[list[Any], list[tuple[drawn.Point, tupl
     return [(_record(one), [(point, _result(one, point)) for point in drawn.points(one, share)]) for one in operators]
 
 
-def has_effect(path: str, changed: ast.Module) -> bool:
-    """Whether the changed code of a file of operators gives another record or another cost. Works in a fork."""
-    return effect(path, changed) != NONE
-
-
 def effect(path: str, changed: ast.Module, known: Sequence[module_witnesses.Witness] = ()) -> int:
-    """NONE, SOME, or REFUTED where the changed code contradicts a witness. Works in a fork."""
+    """Whether the changed code of a file of operators gives another record or another cost. Works in a fork.
+
+    NONE, SOME, or REFUTED where it contradicts a witness.
+    """
     module = module_of(path)
     expected = _expected(module)
 

@@ -113,7 +113,7 @@ def _jobs(targets: tuple[str, ...], verify: Any) -> Iterator[Job]:
 
 def _operator_rows(operator: Operator, verify: Any) -> Iterator[dict[str, Any]]:
     # Before any shape, of which some may not suit the formula of a file.
-    verify.check_module(operator)
+    import_module("flopcalc.pytorch.layers").check_module(operator)
     if (problem := next(part_names.problems(operator), None)) is not None:
         raise FlopcalcError("unknown-part", f"{operator.name}: {problem}", "correct the operator's record")
     for case in cases(operator):

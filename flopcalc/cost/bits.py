@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from flopcalc.cost.cost import Cost, Part
+from flopcalc.cost.hierarchy import paths
 from flopcalc.errors import FlopcalcError, clip
 
 MOST = 64
@@ -79,8 +80,7 @@ class Bits(NamedTuple):
 
 def _is_in(name: str, pattern: str) -> bool:
     """Whether a layer, or a module that it is in, has a name of that pattern."""
-    pieces = name.split(".")
-    return any(fnmatchcase(".".join(pieces[:length]), pattern) for length in range(1, len(pieces) + 1))
+    return any(fnmatchcase(path, pattern) for path in paths(name))
 
 
 def read(text: str) -> Bits:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
+from flopcalc.cost.hierarchy import paths
 from flopcalc.errors import FlopcalcError, clip, unknown_name
 
 
@@ -49,15 +50,14 @@ def read_training(
     return None
 
 
-def paths(name: str) -> list[str]:
-    """`a.b.c` -> a, a.b, a.b.c; the number of a call (`relu#2`) does not belong to the name."""
-    pieces = name.partition("#")[0].split(".")
-    return [".".join(pieces[:length]) for length in range(1, len(pieces) + 1)]
+def _around(name: str) -> list[str]:
+    """The modules around a layer, and the layer; the number of a call (`relu#2`) does not belong to the name."""
+    return paths(name.partition("#")[0])
 
 
 def matched(name: str, patterns: Iterable[str]) -> str:
     """The outermost module at or above a layer that one of the patterns matches; empty if none does."""
-    return next((path for path in paths(name) if any(_fits(path, pattern) for pattern in patterns)), "")
+    return next((path for path in _around(name) if any(_fits(path, pattern) for pattern in patterns)), "")
 
 
 def _fits(path: str, pattern: str) -> bool:
@@ -66,7 +66,7 @@ def _fits(path: str, pattern: str) -> bool:
 
 def check_patterns(flag: str, patterns: Iterable[str], names: Collection[str]) -> None:
     """Raise FlopcalcError (unknown-layer) for a pattern that matches no name. flag: the option, such as --freeze."""
-    every = dict.fromkeys(path for name in names for path in paths(name))
+    every = dict.fromkeys(path for name in names for path in _around(name))
     for pattern in patterns:
         if not any(_fits(path, pattern) for path in every):
             hint = (

@@ -8,19 +8,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from flopcalc.networks.network import Network
-from flopcalc.pytorch import layers
 from flopcalc.pytorch.comparison import Comparison, compare_layer, compare_network
 from flopcalc.spec.equations import readings
 from flopcalc.spec.layer_record import plain
-from flopcalc.spec.operator import Evaluation, Operator
+from flopcalc.spec.operator import Evaluation
 from flopcalc.spec.source import GIVES_TEXT
 
 Row = dict[str, Any]
-
-
-def check_module(operator: Operator) -> None:
-    """Raise FlopcalcError (no-module) for an operator that has no module to count."""
-    layers.check_module(operator)
 
 
 def verify_layer(evaluation: Evaluation) -> Iterator[Row]:

@@ -14,6 +14,7 @@ from flopcalc.catalog import lookup
 from flopcalc.cost import parts
 from flopcalc.cost.cost import Cost
 from flopcalc.cost.geometry import Geometry, short
+from flopcalc.cost.hierarchy import paths
 from flopcalc.errors import FlopcalcError, clip, unknown_name
 from flopcalc.replacing import clause
 from flopcalc.spec.operator import Evaluation, Operator, Site, Value, show
@@ -154,22 +155,16 @@ def decide(spots: Iterable[Spot], plan: Plan, known: Collection[str]) -> list[De
 
 
 def _check_keep(keep: Iterable[str], known: Collection[str]) -> None:
-    every = dict.fromkeys(path for name in known for path in _paths(name))
+    every = dict.fromkeys(path for name in known for path in paths(name))
     for pattern in keep:
         if not any(path == pattern or fnmatchcase(path, pattern) for path in every):
             hint = "name a layer (`layer1.0.conv2`), all below a name (`layer1`), or a pattern (`layer*.conv1`)"
             raise unknown_name("layer", pattern, every, hint)
 
 
-def _paths(name: str) -> list[str]:
-    """`a.b.c` -> a, a.b, a.b.c."""
-    pieces = name.split(".")
-    return [".".join(pieces[:length]) for length in range(1, len(pieces) + 1)]
-
-
 def _kept_by(spot: Spot, keep: Iterable[str]) -> str | None:
-    paths = [path for name in spot.names for path in _paths(name)]
-    return next((p for p in keep if any(path == p or fnmatchcase(path, p) for path in paths)), None)
+    around = [path for name in spot.names for path in paths(name)]
+    return next((p for p in keep if any(path == p or fnmatchcase(path, p) for path in around)), None)
 
 
 def _decide(spot: Spot, plan: Plan) -> Decision:

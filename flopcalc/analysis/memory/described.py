@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import prod
 from typing import NamedTuple
 
-from flopcalc.analysis.memory.parts import as_computed, is_sum, kept, last_readers
+from flopcalc.analysis.memory.parts import as_computed, ends_of_modules, is_sum, kept, last_readers
 from flopcalc.cost.calls import how
 from flopcalc.cost.cost import Part
+from flopcalc.cost.hierarchy import paths
 from flopcalc.networks.allocator import blocks
 from flopcalc.networks.dataflow import Dataflow, Peak, Step, as_moments
 from flopcalc.networks.network import INPUT, Layer, Network
@@ -198,7 +199,7 @@ def _statistics(part: Part, layer: Layer, size: int, batch: int) -> int:
 def _lifetimes(layers: Sequence[Layer]) -> dict[str, int]:
     """For each layer the place of the last layer during which its output is alive."""
     maker = {layer.name: place for place, layer in enumerate(layers)}
-    ends = _ends_of_modules(layers)
+    ends = ends_of_modules([paths(layer.name)[:-1] for layer in layers])
     until = dict.fromkeys(maker, -1)
     for place, layer in enumerate(layers):
         for name in layer.inputs:
@@ -218,20 +219,6 @@ def _held(
 ) -> Iterator[int]:
     """The last layers of the modules that contain a reader, and not the layer that made the tensor."""
     made = layers[maker[name]].name
-    for module in _modules(reader.name):
+    for module in paths(reader.name)[:-1]:
         if not made.startswith(f"{module}."):
             yield ends[module, place]
-
-
-def _modules(name: str) -> list[str]:
-    pieces = name.split(".")
-    return [".".join(pieces[:length]) for length in range(1, len(pieces))]
-
-
-def _ends_of_modules(layers: Sequence[Layer]) -> dict[tuple[str, int], int]:
-    """The place of the last layer of the run of a module that a layer belongs to."""
-    ends: dict[tuple[str, int], int] = {}
-    for place in reversed(range(len(layers))):
-        for module in _modules(layers[place].name):
-            ends[module, place] = ends.get((module, place + 1), place)
-    return ends

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from flopcalc.analysis.memory.unrolled import unrolled
 from flopcalc.cost.cost import PREVIOUS, Part
+from flopcalc.cost.hierarchy import paths
 from flopcalc.spec.operator import Evaluation
 
 # By operator, the parts whose outputs are in variables of the module's forward when it ends. Of several names, the last
@@ -134,7 +135,7 @@ def last_readers(operator: str, parts: Sequence[Part], given: int) -> dict[str, 
     last: dict[str, int] = {}
     waits = [_waits(parts, place) for place in range(end)]
     before = dict(zip((part.name for part in parts), waits, strict=True))
-    until = _ends_of_modules(parts)
+    until = ends_of_modules([paths(part.name) for part in parts])
     variables = _variables(operator)
     # By part, those that it waits for, and those that these wait for.
     ancestors: dict[str, set[str]] = {}
@@ -154,9 +155,7 @@ def last_readers(operator: str, parts: Sequence[Part], given: int) -> dict[str, 
             others.sort(key=lambda one: (one.name not in called_with, one.name not in variables, one.name not in inner))
             names += _making_up(rest, given, others)
         for name in names:
-            last[name] = max(
-                place, *(until[module, place] for module in _modules(part.name) if _outside(name, module)), 0
-            )
+            last[name] = max(place, *(until[module, place] for module in paths(part.name) if _outside(name, module)), 0)
     for place, names_before in enumerate(waits):
         for name in names_before:
             # What a later part of a chain reads is dropped with it.
@@ -221,7 +220,7 @@ def _waits(parts: Sequence[Part], place: int) -> tuple[str, ...]:
 def _read_by_modules(name: str, place: int, parts: Sequence[Part], waits: Sequence[Sequence[str]]) -> set[str]:
     """What the first part of each module waits for that a part is in: with that the module was called."""
     found: set[str] = set()
-    for module in _modules(name)[:-1]:
+    for module in paths(name)[:-1]:
         first = place
         while first and not _outside(parts[first - 1].name, module):
             first -= 1
@@ -229,20 +228,14 @@ def _read_by_modules(name: str, place: int, parts: Sequence[Part], waits: Sequen
     return found
 
 
-def _modules(name: str) -> list[str]:
-    """The modules of the operator that run a part: of `spatial.conv` also `spatial`."""
-    pieces = name.split(".")
-    return [".".join(pieces[:length]) for length in range(1, len(pieces) + 1)]
-
-
 def _outside(name: str, module: str) -> bool:
     return name != module and not name.startswith(f"{module}.")
 
 
-def _ends_of_modules(parts: Sequence[Part]) -> dict[tuple[str, int], int]:
-    """The place of the last part of the run of a module that a part belongs to."""
+def ends_of_modules(modules: Sequence[Sequence[str]]) -> dict[tuple[str, int], int]:
+    """For a module and a place in its run the last place of the run. modules: those of each place."""
     ends: dict[tuple[str, int], int] = {}
-    for place in reversed(range(len(parts))):
-        for module in _modules(parts[place].name):
+    for place in reversed(range(len(modules))):
+        for module in modules[place]:
             ends[module, place] = ends.get((module, place + 1), place)
     return ends

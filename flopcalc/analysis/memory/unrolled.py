@@ -95,7 +95,7 @@ def _with(parts: Parts, reader: str, name: str, size: int) -> Iterator[Part]:
 
 
 def _in_turn(parts: Parts, names: Sequence[str], count: int) -> Iterator[Part]:
-    """The parts of those names in so many equal runs, one after the other; what waits for one waits for all runs."""
+    """The parts of those names in `count` equal runs in turn; what waits for one waits for all runs."""
     inside = [part for part in parts if part.name in names]
     for part in parts:
         if part.name not in names:

@@ -13,7 +13,7 @@ from torch import Tensor
 from flopcalc.pytorch.counting.twins import is_meta
 
 CONVOLUTION: Any = torch.ops.aten.convolution.default
-# Up to so many elements, without the last axis, torch takes its own kernel for one volume.
+# The most elements, without the last axis, for which torch takes its own kernel for one volume.
 _SMALL = 20480
 
 
@@ -25,7 +25,7 @@ def left_to_library(x: Tensor, weight: Tensor, steps: Sequence[int], more: Seque
     if x.dtype is torch.float64:
         return False
     if more is not None:
-        # One number stands for all three axes.
+        # One number is that of all three axes.
         pads, paces = ([*one] * (3 // len(one)) for one in (more, steps))
         if any(pad >= pace for pad, pace in zip(pads, paces, strict=True)):
             return False

@@ -12,7 +12,7 @@ from flopcalc.pytorch.training.recorder import GradientRecorder
 
 REENTRANT = (
     "attention inside of torch's checkpoint(use_reentrant=True): with --fused its scores are not added, since they are "
-    "told in its first forward only, which has no gradients"
+    "known in its first forward only, which has no gradients"
 )
 _SOFTMAX_OF_ATTENTION: Any = getattr(getattr(torch.ops.aten, "_safe_softmax", None), "default", None)
 _AUTOGRAD = ("Autograd", "AutogradCPU", "AutogradMeta", "AutogradOther", "CompositeImplicitAutograd")

@@ -179,7 +179,7 @@ class GradientRecorder(Recorder):
         query, _, value = factors
         inner, outer = query.shape[-1], value.shape[-1]
         pairs = work.macs // (3 * inner + 2 * outer)
-        # A kernel that is called by itself has told no scores in the forward.
+        # A kernel that is called by itself has no scores from the forward.
         self._scores_again[call] += pairs * inner
         self.scores[call] = max(self.scores[call], self._scores_again[call])
         queries, keys, values = (not self._depends(one) for one in factors)
