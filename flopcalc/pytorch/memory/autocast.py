@@ -31,12 +31,13 @@ _FLOAT32 = _named(
     "__rpow__ softplus layer_norm rms_norm group_norm cosine_similarity poisson_nll_loss cosine_embedding_loss "
     "nll_loss hinge_embedding_loss kl_div l1_loss smooth_l1_loss huber_loss mse_loss margin_ranking_loss "
     "multilabel_margin_loss soft_margin_loss triplet_margin_loss multi_margin_loss binary_cross_entropy_with_logits "
-    "cross_entropy dist pdist cdist renorm logsumexp prod softmax softmin log_softmax cumprod cumsum norm vector_norm "
-    "matrix_norm sum upsample_nearest1d _upsample_nearest_exact1d upsample_nearest2d _upsample_nearest_exact2d "
-    "upsample_nearest3d _upsample_nearest_exact3d upsample_linear1d upsample_bilinear2d _upsample_bilinear2d_aa "
-    "upsample_trilinear3d upsample_bicubic2d _upsample_bicubic2d_aa nuclear_norm frobenius_norm native_layer_norm "
-    "nll_loss2d"
+    "cross_entropy dist pdist cdist renorm logsumexp cumsum upsample_nearest1d _upsample_nearest_exact1d "
+    "upsample_nearest2d _upsample_nearest_exact2d upsample_nearest3d _upsample_nearest_exact3d upsample_linear1d "
+    "upsample_bilinear2d _upsample_bilinear2d_aa upsample_trilinear3d upsample_bicubic2d _upsample_bicubic2d_aa "
+    "nuclear_norm frobenius_norm native_layer_norm nll_loss2d"
 )
+# They read half precision and write float32, in one kernel.
+_FLOAT32_OUT = _named("prod softmax log_softmax cumprod norm vector_norm matrix_norm sum")
 # All in the widest type among their arguments.
 _WIDEST = _named("addcdiv addcmul atan2 bilinear cross dot vdot grid_sampler index_put tensordot scatter_add")
 
@@ -68,6 +69,8 @@ class Autocast:
             return self._all(args, self.dtype), self._all(kwargs, self.dtype)
         if func in _FLOAT32:
             return self._all(args, torch.float32), self._all(kwargs, torch.float32)
+        if func in _FLOAT32_OUT:
+            return args, self._into_float32(args, kwargs)
         if func in _WIDEST and any(one.dtype is torch.float32 for one in tensors((args, kwargs))):
             return self._all(args, torch.float32), self._all(kwargs, torch.float32)
         return args, kwargs
@@ -75,6 +78,14 @@ class Autocast:
     def clear(self) -> None:
         """Forget the copies of weights, as the end of an autocast region does."""
         self._weights.clear()
+
+    def _into_float32(self, args: Any, kwargs: Any) -> Any:
+        """The arguments by name, with float32 as the type of the result where no type is asked for."""
+        first = next(iter(tensors((args, kwargs))), None)
+        asked = kwargs.get("dtype") is not None or any(isinstance(one, torch.dtype) for one in args)
+        if asked or first is None or first.dtype not in (torch.float16, torch.bfloat16):
+            return kwargs
+        return {**kwargs, "dtype": torch.float32}
 
     def _all(self, value: Any, dtype: torch.dtype) -> Any:
         if isinstance(value, Tensor):

@@ -17,7 +17,10 @@ from flopcalc.networks.allocator import FREED, Event, blocks
 from flopcalc.networks.dataflow import Peak, as_moments
 from flopcalc.pytorch.counting.dispatch import DispatchCounter, left_alone
 from flopcalc.pytorch.counting.kernels import tensors
+from flopcalc.pytorch.memory.accumulation import IN_PLACE, is_written, owners, sole_owner
+from flopcalc.pytorch.memory.fused_attention import fused_attention
 from flopcalc.pytorch.memory.graph import Graph
+from flopcalc.pytorch.memory.temporaries import EXPLICIT, IN_PIECES, makes_another
 from flopcalc.pytorch.memory.workspace import workspace
 
 ROOT = "(model)"
@@ -47,10 +50,14 @@ class Follower(DispatchCounter):  # type: ignore[no-untyped-call]
     """Follows the storages that kernels make. module: gives the name of the module that is running.
 
     known: storages that are there before: weights, buffers and inputs. graph: records the steps, if there is one.
+    cuda: whether kernels make the temporary tensors that those of CUDA make.
     """
 
-    def __init__(self, module: Callable[[], str], generator: torch.Generator, graph: Graph | None = None) -> None:
+    def __init__(
+        self, module: Callable[[], str], generator: torch.Generator, graph: Graph | None = None, cuda: bool = False
+    ) -> None:
         super().__init__(None, generator=generator)
+        self.cuda = cuda
         self.module = module
         self.graph = graph
         self.exact = self.in_blocks = 0
@@ -60,6 +67,10 @@ class Follower(DispatchCounter):  # type: ignore[no-untyped-call]
         self.events: list[Event] = []
         self._last = ""
         self._held: dict[int, Any] = {}
+        # By storage, the number of the node of the graph that made it in the backward.
+        self._makers: dict[int, int] = {}
+        # Looks at a backward, which it cannot do within one.
+        sole_owner()
         self._places: list[int] = []
         self._names: list[str] = []
 
@@ -82,9 +93,25 @@ class Follower(DispatchCounter):  # type: ignore[no-untyped-call]
 
     @left_alone
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in IN_PLACE and self._is_written(func, args):
+            func = IN_PLACE[func]
+        if func in IN_PIECES:
+            with self:
+                return func._op_dk(EXPLICIT, *args, **(kwargs or {}))
+        temporary = None
+        if makes_another(func, self.cuda):
+            with self:
+                temporary = torch.ops.aten.empty_like.default(args[0])
         made = super().__torch_dispatch__(func, types, args, kwargs)
         self.ran(func, args, kwargs or {}, made)
+        # Until here, next to the result.
+        del temporary
         return made
+
+    def run(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """The result of a kernel."""
+        out = fused_attention(func, args, kwargs)
+        return super().run(func, args, kwargs) if out is None else out
 
     def ran(self, func: Any, args: Any, kwargs: Any, out: Any) -> None:
         """A kernel has run: its outputs are alive, and so are its inputs still."""
@@ -99,6 +126,15 @@ class Follower(DispatchCounter):  # type: ignore[no-untyped-call]
             if self.graph is not None:
                 self.graph.ran(func, args, kwargs, out, name, self.is_known)
 
+    def _is_written(self, func: Any, args: Any) -> bool:
+        """Whether autograd writes into the first argument, as it does without a mode."""
+        node: Any = torch._C._current_autograd_node()
+        if node is None or torch.is_grad_enabled():
+            return False
+        held = owners(args[0])
+        made_here = self._makers.get(args[0].untyped_storage()._cdata) == node._sequence_nr()
+        return is_written(func, args[0], held, made_here, node)
+
     def _add(self, tensor: Tensor) -> int:
         storage = storage_of(tensor)
         if storage is None or storage._cdata in self._held:
@@ -112,7 +148,11 @@ class Follower(DispatchCounter):  # type: ignore[no-untyped-call]
             self.exact -= size
             self.in_blocks -= whole
             del self._held[place]
+            self._makers.pop(place, None)
 
+        node: Any = torch._C._current_autograd_node()
+        if node is not None:
+            self._makers[place] = node._sequence_nr()
         self._held[place] = weakref.ref(storage, gone)
         self.exact += size
         self.in_blocks += whole

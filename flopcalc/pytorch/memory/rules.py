@@ -37,6 +37,10 @@ class Kernels(OnDevice):
             out = self._attention(*args, **kwargs)
         elif func in _DROPOUTS and self.rules == "cuda":
             out = self._dropout(*args, **kwargs)
+        elif func in _SOFTMAXES and self.rules == "cuda":
+            out = _softmax_into_float32(_SOFTMAXES[func], *args, **kwargs)
+        elif func is _mish:
+            out = _mish_of(*args)
         if out is not None:
             return out
         inner = decomposed(func)
@@ -81,16 +85,17 @@ class Kernels(OnDevice):
             return None
         if _grouped(query, key) and not (enable_gqa and key.shape[1] == value.shape[1]):
             return None
-        if self.rules == "cuda" and not query.is_meta:
-            self.note("attention was followed as the CPU computes it, since real values are on the CPU")
-            return None
-        kernel = self._on_cpu if self.rules == "cpu" else self._on_cuda
-        return kernel(query, key, value, attn_mask, dropout_p, is_causal, scale)
+        given = query, key, value, attn_mask, dropout_p, is_causal, scale
+        if self.rules == "cpu":
+            return self._on_cpu(*given)
+        found = self._on_cuda(*given)
+        if found is None and not query.is_meta:
+            # The CPU would choose its fused kernel.
+            found = _in_products(*given, enable_gqa)
+        return found
 
     def _on_cpu(self, query: Tensor, key: Tensor, value: Tensor, mask: Any, p: float, causal: bool, scale: Any) -> Any:
-        if p or not query.shape[-1] == key.shape[-1] == value.shape[-1] or (mask is not None and mask.requires_grad):
-            return None
-        if _grouped(query, key) and not _GROUPS_ON_CPU:
+        if p or not _has_values(query, key, value, mask):
             return None
         if mask is not None:
             mask = _additive(mask, query)
@@ -98,25 +103,83 @@ class Kernels(OnDevice):
         return flash(query, key, value, p, causal, attn_mask=mask, scale=scale)[0]
 
     def _on_cuda(self, query: Tensor, key: Tensor, value: Tensor, mask: Any, p: float, causal: bool, scale: Any) -> Any:
-        head, needs = query.shape[-1], 8 if query.dtype in _HALF else 4
-        if head % needs or value.shape[-1] % needs or query.dtype not in (*_HALF, torch.float32):
+        if query.dtype not in (*_HALF, torch.float32):
             return None
-        if mask is None and query.dtype in _HALF and head == value.shape[-1] <= _LARGEST_HEAD:
+        if not query.is_meta and not _has_values(query, key, value, mask):
+            self.note("attention with real values was followed as two products, since the CPU has no such fused kernel")
+            return None
+        head, needs = query.shape[-1], 8 if query.dtype in _HALF else 4
+        square = not causal or query.shape[2] == key.shape[2]
+        if mask is None and query.dtype in _HALF and head == value.shape[-1] <= _LARGEST_HEAD and square:
             self.note(f"attention runs as the kernel FlashAttention, as on CUDA, {_NO_MATRIX}")
-            return torch.ops.aten._scaled_dot_product_flash_attention(query, key, value, p, causal, scale=scale)[0]
-        if _grouped(query, key):
+            # Its heads are multiples of 8.
+            padded = [functional.pad(one, (0, -head % needs)) if head % needs else one for one in (query, key, value)]
+            usual = head**-0.5 if scale is None else scale
+            flash = torch.ops.aten._scaled_dot_product_flash_attention
+            return flash(*padded, p, causal, scale=usual)[0][..., :head]
+        if head % needs or value.shape[-1] % needs or _grouped(query, key):
             # The memory-efficient kernel has no groups of heads; torch then repeats keys and values.
             return None
         if mask is not None:
-            mask = _additive(mask, query).expand(*query.shape[:3], key.shape[2])
+            mask = _additive(mask, query)
+            if mask.stride(-1) != 1:
+                return None
+            mask = mask.expand(*query.shape[:3], key.shape[2])
         self.note(f"attention runs as the memory-efficient kernel, as on CUDA, {_NO_MATRIX}")
         saves = torch.is_grad_enabled() and any(one.requires_grad for one in (query, key, value))
         efficient = torch.ops.aten._scaled_dot_product_efficient_attention
         return efficient(query, key, value, mask, saves, p, causal, scale=scale)[0]
 
 
+def _in_products(
+    query: Tensor, key: Tensor, value: Tensor, mask: Any, p: float, causal: bool, scale: Any, grouped: bool
+) -> Any:
+    """Attention as two products and a softmax."""
+    if mask is not None:
+        mask = _additive(mask, query)
+    named = {"enable_gqa": True} if grouped else {}
+    products = torch.ops.aten._scaled_dot_product_attention_math
+    return products(query, key, value, mask, p, causal, None, scale=scale, **named)[0]
+
+
 _NO_MATRIX = "which does not store the matrix of queries times keys"
 _DROPOUTS = frozenset({functional.dropout, torch.dropout})
+_aten: Any = torch.ops.aten
+_SOFTMAXES: dict[Any, Any] = {
+    torch.softmax: _aten._softmax.default,
+    Tensor.softmax: _aten._softmax.default,
+    torch.log_softmax: _aten._log_softmax.default,
+    Tensor.log_softmax: _aten._log_softmax.default,
+}
+
+
+def _softmax_into_float32(kernel: Any, input: Any, dim: Any = None, dtype: Any = None) -> Any:
+    """CUDA's kernel reads float16 and writes float32; elsewhere there is a copy in float32. None where it is not so."""
+    if not isinstance(input, Tensor) or not input.is_meta or input.dtype is not torch.float16:
+        return None
+    if dtype is not torch.float32 or type(dim) is not int:
+        return None
+    return kernel(input, dim, True)
+
+
+_mish: Any = torch._C._nn.mish
+
+
+def _mish_of(input: Any) -> Any:
+    """Mish with one kernel as its backward, as devices with values have it; torch has nine for the meta device."""
+    return _Mish.apply(input) if isinstance(input, Tensor) and input.is_meta else None  # type: ignore[no-untyped-call]
+
+
+class _Mish(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, input: Tensor) -> Any:
+        ctx.save_for_backward(input)
+        return _aten.mish.default(input)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        (input,) = ctx.saved_tensors
+        return torch.empty_like(input)
 
 
 def _choice_of_groups() -> bool:
@@ -130,6 +193,12 @@ def _choice_of_groups() -> bool:
 
 # Whether this version's kernel for CPUs takes keys with fewer heads than queries.
 _GROUPS_ON_CPU = _choice_of_groups()
+
+
+def _has_values(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> bool:
+    """Whether the CPU has a fused kernel for an attention without dropout."""
+    same = query.shape[-1] == key.shape[-1] == value.shape[-1]
+    return same and not (mask is not None and mask.requires_grad) and (_GROUPS_ON_CPU or not _grouped(query, key))
 
 
 def _grouped(query: Tensor, key: Tensor) -> bool:

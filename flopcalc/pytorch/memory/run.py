@@ -165,7 +165,8 @@ def _run(subject: Subject, way: Way, reading: Reading, device: Pass, recorder: R
         if any(isinstance(child, nn.RNNBase) for _, child in modules_of(twin.module)):
             notes[RECURRENT] = None
         name_modules(twin.names, recorder)
-        follower = Follower(lambda: recorder.module, generator, None if way.training else Graph())
+        graph = None if way.training else Graph()
+        follower = Follower(lambda: recorder.module, generator, graph, way.rules == "cuda")
         follower.knows([*parameters_of(twin.module), *buffers_of(twin.module), *twin.inputs])
         modes.enter_context(follower)
         modes.enter_context(kernels)

@@ -20,7 +20,8 @@ HEADER = Path(torch.__file__).parent / "include" / "ATen" / "autocast_mode.h"
 LISTS = {
     "LOWER_PRECISION_FP": autocast._LOWER,
     "FP32": autocast._FLOAT32,
-    "FP32_SET_OPT_DTYPE": autocast._FLOAT32,
+    # A cumulative sum is copied to float32 inside.
+    "FP32_SET_OPT_DTYPE": autocast._FLOAT32_OUT | autocast._named("cumsum"),
     "PROMOTE": autocast._WIDEST,
 }
 
@@ -64,6 +65,9 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], nn.Module | None, int]] = {
     "bilinear layer": (lambda y, x, layer: layer(y, x).sin(), nn.Bilinear(8, 8, 8), FULL + FULL),
     # The inverse, in float32, and what the sine reads: the inverse times 1.
     "division of a number": (lambda y, x, _: (1 / y).sin(), None, FULL + FULL),
+    # It reads half precision, which the linear layer has written, and writes the norms of 8 rows in float32, which are
+    # limited then; the quotient of both types is float32.
+    "norms": (lambda y, x, _: F.normalize(y, dim=-1).sin(), None, HALF + 2 * 4 * 8 + FULL),
     # An index of 8 bytes for each element, and the sum, in float32.
     "sums at places": (
         lambda y, x, _: x.clone().scatter_add(1, torch.zeros_like(x, dtype=torch.long), y).sin(),
