@@ -45,6 +45,8 @@ _OPTIONS: Mapping[str, Collection[str]] = {
     },
     "memory": {*_EVERY, *_CALL, *_STEP, "dtype", "mode"},
 }
+# More would take minutes, for points that are nearer to each other than the dots of a printer.
+_MOST_COMBINATIONS = 100_000
 _RANGE = re.compile(r"[0-9.]\s*:\s*[0-9.]")
 
 
@@ -116,7 +118,12 @@ def _sweep(asked: Asked, columns: str | None) -> "Sweep":
         columns=columns,
         convention=options["convention_name"],
     )
-
+    if sweeping.combinations > _MOST_COMBINATIONS:
+        raise FlopcalcError(
+            "too-many",
+            f"{sweeping.combinations:,} combinations are more than a picture needs, {_MOST_COMBINATIONS:,}",
+            "take larger steps, such as --cin 16:1024:16",
+        )
     with progress_bar("plot", "trying", "combinations"):
         return collected(sweeping, *started(sweeping, 1, None, report_number))
 
