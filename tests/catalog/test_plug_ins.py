@@ -210,9 +210,8 @@ def test_a_plug_in_without_a_module_is_checked_too(tmp_path: Path) -> None:
     """`verify` cannot count it, and names a part that no shape and no option has."""
     pytest.importorskip("torch")
     made = f"{COPY}def formula(g):\n    yield parts.act('a', g.c_in, g.p_in, after=('b',))\n"
-    site = _install(
-        tmp_path, f"{made}OPERATOR = replace(lookup.get('conv'), name='myop', limits=(), equations=(), params=(), formula=formula)"
-    )
+    made += "OPERATOR = replace(lookup.get('linear'), name='myop', limits=(), equations=(), params=(), formula=formula)"
+    site = _install(tmp_path, made)
     code, out, err = _run(site, "verify", "myop")
     assert (code, out) == (2, "")
     assert "`after` of part a names 'b'; its parts are a" in err
