@@ -8,9 +8,7 @@ import sys
 from keyword import iskeyword
 from pathlib import Path
 
-from flopcalc.catalog import lookup
-from flopcalc.networks import library
-from flopcalc.primitives.registry import PRIMITIVES
+from flopcalc.catalog import registry
 
 ROOT = Path(__file__).parent.parent
 
@@ -144,11 +142,8 @@ def problem(name: str) -> str | None:
         return f"{name!r} is not a name: it does not begin with a letter; write for example conv{name}"
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name):
         return f"{name!r} is not a name of lower-case letters, digits and _, such as my_conv"
-    taken = {"an operator": lookup.names(), "a network": library.names(), "a primitive layer": PRIMITIVES}
-    for what, names in taken.items():
-        if name in names:
-            return f"{name} is the name of {what}; choose another name"
-    return None
+    meaning = registry.meaning_of(name)
+    return None if meaning is None else f"{name} is the name of {meaning}; choose another name"
 
 
 def write(name: str, root: Path) -> list[Path]:

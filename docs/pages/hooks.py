@@ -95,6 +95,13 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     return _LINK.sub(lambda found: found[1] + sources.on_site(found[2], source) + found[3], markdown)
 
 
+def on_post_template(output_content: str, template_name: str, config: MkDocsConfig) -> str:
+    """The page for an address that does not exist: a file of its own. The theme's works at a server's root only."""
+    if template_name != "404.html":
+        return output_content
+    return (ROOT / "docs" / "pages" / "not_found.html").read_text(encoding="utf-8")
+
+
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """The page with each option in a piece of its own, which is not broken after its hyphens on small screens."""
     return _CODE.sub(_with_whole_options, html)

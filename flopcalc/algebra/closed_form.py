@@ -178,7 +178,8 @@ class ClosedForm:
 
     def baseline(self, kind: str) -> Expr:
         """The same kind for the plain convolution."""
-        return tidy(sympy.sympify(self.evaluation.baseline.total(kind)))
+        with on_symbols(self.operator):
+            return tidy(sympy.sympify(self.evaluation.baseline.total(kind)))
 
     def expand(self, expression: Expr) -> Expr:
         """The expression with derived values written out."""

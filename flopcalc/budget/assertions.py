@@ -92,9 +92,14 @@ class Costs:
         to what could be counted. It also takes a limit on the number of such kernels, or a list: `["allow", "<= 3"]`.
         """
         given = list(uncounted) if isinstance(uncounted, list | tuple) else [uncounted]
-        policy: Literal["fail", "allow"] = "allow" if _ALLOW in given else "fail"
-        numbers = {"uncounted": rest} if (rest := [one for one in given if one != _ALLOW]) else {}
-        texts = [*as_texts(limits), *_limit_texts({**quantities, **numbers})]
+        rest = [one for one in given if not (isinstance(one, str) and one == _ALLOW)]
+        policy: Literal["fail", "allow"] = "allow" if len(rest) < len(given) else "fail"
+        numbers = {"uncounted": rest} if rest else {}
+        try:
+            own = as_texts(limits, "limits", "macs <= 300M")
+        except FlopcalcError as error:
+            _fail(error.message, error.hint)
+        texts = [*own, *_limit_texts({**quantities, **numbers})]
         if not texts:
             _fail("assert_cost was given no limit", 'for example macs="<= 300M", or params=25_557_032')
         call = {"arg": arg, "method": method, "on": on}
@@ -165,13 +170,15 @@ class Costs:
             _fail(f"{head}\n\n{text}", f"if intended, accept it with `{_UPDATE}`")
 
     def _measure(self, spec: TargetSpec, dtype: str, name: str | None, of: str) -> tuple[Snapshot, Measured]:
+        if name is not None and not isinstance(name, str):
+            _fail(f"name is {clip(name)}, not text", 'write for example name="small"')
         if not name:
             # Calls are counted separately, so that a new assert_cost does not change the files of assert_unchanged.
             self._calls[of] += 1
         key = name or f"{self._test}{of}" + (f"-{self._calls[of]}" if self._calls[of] > 1 else "")
         path = snapshot_path(self._file, key)
         try:
-            if dtype not in DTYPE_BYTES:
+            if not isinstance(dtype, str) or dtype not in DTYPE_BYTES:
                 raise FlopcalcError("bad-usage", f"dtype is {clip(dtype)}", f"one of: {', '.join(DTYPE_BYTES)}")
             return self._snapshot(path, key, dtype), measure_target(key, with_folder_rules(spec, self._folder), dtype)
         except FlopcalcError as error:
@@ -244,6 +251,8 @@ def _limit_texts(quantities: Mapping[str, Any]) -> Iterable[str]:
                 f"assert_cost has no quantity {clip(quantity)}",
                 f"quantities: {', '.join(QUANTITIES)}; others as limits=[...]",
             )
+        if isinstance(given, list | tuple) and not given:
+            _fail(f"{quantity} is empty: it limits nothing", f'write {quantity}="<= 300M", or leave it out')
         for one in given if isinstance(given, list | tuple) else [given]:
             if (number := as_int(one)) is not None:
                 yield f"{quantity} == {number}"

@@ -11,7 +11,9 @@ and the value names the rule, or the value names a mapping from operators to rul
 import inspect
 import operator
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
@@ -189,12 +191,17 @@ def _plug_ins() -> dict[str, KernelRule | FlopcalcError]:
     for entry in entry_points(group=GROUP):
         origin = f"the entry point {entry.value}"
         try:
-            loaded = entry.load()
+            # What it prints is no output.
+            with redirect_stdout(sys.stderr):
+                loaded = entry.load()
             listed = loaded if isinstance(loaded, Mapping) and not set(loaded) <= set(KINDS) else {entry.name: loaded}
             found.update((made.name, made) for made in (_rule(key, rule, origin) for key, rule in listed.items()))
         except FlopcalcError as error:
             found[_key(entry.name)] = error
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            # An exit too: it would end the count without a word.
             why = f"cannot be loaded from {entry.value}: {type(error).__name__}: {reason(error)}"
             found[_key(entry.name)] = _bad(entry.name, why, "repair or uninstall the package")
     return found
@@ -226,7 +233,9 @@ def rule_cost(
     given = {**kwargs, "out": out} if "out" not in kwargs and _takes_out(rule.cost) else dict(kwargs)
     try:
         cost = rule.cost(*args, **given)
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         why = f"failed: {type(error).__name__}: {reason(error)}"
         raise _bad(rule.name, why, "it gets the operator's arguments, tensors as objects with .shape") from error
     if not isinstance(cost, Mapping):

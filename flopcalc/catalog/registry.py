@@ -17,7 +17,9 @@ from flopcalc import operators
 from flopcalc.catalog.entry_points import may_have
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.spec.containment import broken_plug_in, broken_record, contained, contained_import
+from flopcalc.spec.guarded import guarded
 from flopcalc.spec.operator import Operator
+from flopcalc.text import shipped_files
 
 GROUP = "flopcalc.operators"
 
@@ -28,6 +30,18 @@ def names() -> tuple[str, ...]:
     # A listing of the folder, not pkgutil: that costs 15 ms to import.
     files = (file for folder in operators.__path__ for file in listdir(folder))
     return tuple(sorted(file[:-3] for file in files if file.endswith(".py") and not file.startswith("_")))
+
+
+def meaning_of(name: str) -> str | None:
+    """What flopcalc itself has under a name, such as `an operator`; None where the name is free."""
+    from flopcalc.primitives.registry import PRIMITIVES
+
+    taken = {
+        "an operator": names(),
+        "a network": shipped_files.names("networks"),
+        "a primitive layer": PRIMITIVES,
+    }
+    return next((what for what, found in taken.items() if name in found), None)
 
 
 def _by_name(operator: Operator) -> tuple[Callable[[str], Operator | None], tuple[str]]:
@@ -137,6 +151,8 @@ def _plug_in(name: str) -> Operator | None:
     what = _described(entry)
     if others:
         raise broken_plug_in(what, f"{_origin(others[0])} has the same name", "uninstall one of the two packages")
+    if (meaning := meaning_of(name)) is not None:
+        raise broken_plug_in(what, f"flopcalc has {meaning} of that name", "give the operator another name")
     try:
         with contained_import(what):
             found = entry.load()
@@ -152,4 +168,4 @@ def _plug_in(name: str) -> Operator | None:
             f"the name of its operator is {clip(found.name)}",
             f"give the entry point and the operator the same name in {clip(entry.value)[1:-1].split(':')[0]}",
         )
-    return replace(found, origin=_origin(entry))
+    return guarded(replace(found, origin=_origin(entry)))

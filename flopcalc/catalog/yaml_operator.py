@@ -12,6 +12,7 @@ from keyword import iskeyword
 from typing import Any, NamedTuple
 
 from flopcalc.catalog import registry
+from flopcalc.catalog.yaml_batch import check_weights
 from flopcalc.catalog.yaml_policy import read_policy
 from flopcalc.cost.arith import ceil_div
 from flopcalc.cost.cost import Part
@@ -19,7 +20,7 @@ from flopcalc.cost.geometry import SAME, Geometry
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.spec.operator import AUTO, Derived, Named, Operator, Param, Rule
 from flopcalc.spec.source import Paper
-from flopcalc.spec.validation import MAX_COUNT
+from flopcalc.spec.validation import ENTRY_KEYS, MAX_COUNT
 from flopcalc.text.expression import FUNCTIONS
 from flopcalc.text.sizes import sizes_of
 from flopcalc.text.yaml_file import File, Map, read_file
@@ -39,17 +40,13 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _SHAPE = ("c_in", "c_out", "h", "w", "h_out", "w_out", "k_h", "k_w", "groups", "batch")
 # `n` is another name of the batch, as papers write it.
 _SIZE_NAMES = frozenset((*_SHAPE, *_SIZES, "hw", "n"))
-# Keys of parts and of the entries of a network, in which the operator's options appear too.
-_KEYS = frozenset(
-    ("op", "from", "out", "block", "layers", "when", "repeat", "each", "stage", "weights_of", "let", "type")
-)
 
 
 def _meaning(name: str) -> str | None:
     """The meaning that a name has in these files, so that an option or a derived value cannot have it."""
     if name in _SIZE_NAMES:
         return "a size of the layer"
-    if name in _KEYS:
+    if name in ENTRY_KEYS:
         return "a key of parts and of a network's entries"
     return "a word of expressions" if name in FUNCTIONS or name in ("sum", "true", "false") or iskeyword(name) else None
 
@@ -113,6 +110,9 @@ def _read(path: str, above: tuple[str, ...], done: dict[str, _Read]) -> _Read:
     name = file.words(data, "name", os.path.basename(path).rsplit(".", 1)[0])
     if not _NAME.fullmatch(name):
         raise file.error(data, "name", f"the name {clip(name)} has other than lower-case letters, digits and _")
+    if (meaning := registry.meaning_of(name)) is not None:
+        hint = f"give it another `name`, such as my_{name}"
+        raise file.error(data, "name", f"the name {name} is that of {meaning} in flopcalc", hint)
     params = tuple(_param(file, data, name) for name in _mapping(file, data, "options"))
     derived = _mapping(file, data, "derived")
     for what, names in (("option", data.get("options") or Map()), ("derived value", derived)):
@@ -139,6 +139,7 @@ def _read(path: str, above: tuple[str, ...], done: dict[str, _Read]) -> _Read:
         if piece.name in names_above:
             raise file.error(parts, index, f"two parts are called {piece.name}", "choose another name")
         names_above.add(piece.name)
+    check_weights(file, derived, ((piece.name, piece.spec) for piece in pieces))
     total = len(parts) + sum(one.parts for one in below)
     if total > MAX_PARTS:
         raise file.error(

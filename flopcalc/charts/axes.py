@@ -174,7 +174,10 @@ def channel(field: str, domain: tuple[float, float], *, log: bool, axis: Mapping
     scale: dict[str, Any] = {"type": "log" if log else "linear", "domain": list(domain), "nice": False}
     if not log:
         scale["zero"] = False
-    return {"field": field, "type": "quantitative", "scale": scale, "axis": dict(axis)}
+        return {"field": field, "type": "quantitative", "scale": scale, "axis": dict(axis)}
+    # Labels of a log axis are at uneven distances: only those without room are left out, not every other one.
+    kept = {"labelOverlap": "greedy", "labelSeparation": 4} if "labelOverlap" in axis else {}
+    return {"field": field, "type": "quantitative", "scale": scale, "axis": {**axis, **kept}}
 
 
 def rounded(value: float) -> str:

@@ -57,7 +57,7 @@ def bar_axes(
     names: Sequence[str], top: float, what: str, field: str, padding: float
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The encodings of bars from left to right: costs from 0 to a bit more than `top`, and names."""
-    x = axes.channel("start", (0, top * 1.16), log=False, axis=axes.axis(what, tickCount=5))
+    x = axes.channel("start", (0, top * 1.16), log=False, axis=axes.axis(what, tickCount=5, tickMinStep=1))
     y = {
         "field": field,
         "type": "nominal",

@@ -31,8 +31,10 @@ KEPT, REPLACED, NEW = "kept", "replaced", "new"
 # Light, middle and dark, so that they also differ in grey.
 _COLOURS = {KEPT: "#dcdcdc", REPLACED: "#56b4e9", NEW: "#0b3c5d"}
 _ROW = 32.0
-# The most rows of a picture; by layer the rest is one more.
-_MOST_ROWS = 40
+# The most rows of a picture, which is then not higher than a page; by layer the rest is one more.
+_MOST_ROWS = 24
+# How many times as long as the longest bar of a layer that of the rest may be; longer, it would leave no room for them.
+_LONGEST_REST = 2.0
 _OTHERS = "other layers"
 
 
@@ -48,9 +50,10 @@ def replacement(
     """A chart of the costs of a network before and after a replacement: two bars for each stage, or layer, and in sum.
 
     The part of each bar that was replaced has a colour of its own, and the ratio of both bars is next to the lower one.
-    by: stage (of more than 40, the smallest neighbours are merged), or layer for the replaced layers one by one (the 40
-    most expensive ones). kind: of the cost; convention: count by this convention instead. Raises FlopcalcError:
-    unknown-kind, unknown-convention, bad-usage, missing-package.
+    by: stage (of more than 24, the smallest neighbours are merged), or layer for the replaced layers one by one (the 24
+    most expensive ones); all other layers are one row, or a note where they cost much more. kind: of the cost;
+    convention: count by this convention instead. Raises FlopcalcError: unknown-kind, unknown-convention, bad-usage,
+    missing-package.
     """
     # Loaded only where there are networks.
     from flopcalc.networks.network import Network
@@ -60,7 +63,8 @@ def replacement(
     if by not in ("stage", "layer"):
         raise FlopcalcError("bad-option", f"by is {by!r}", "one of: stage, layer")
     sides = [list(amounts(network, kind, convention)) for network in (before, after)]
-    rows = compared(sides[0], sides[1], by)
+    everything = compared(sides[0], sides[1], by)
+    rows = _drawn(everything) if by == "layer" else everything
     changed = _changed(sides[0], sides[1])
     groups = list(dict.fromkeys(row["name"] for row in rows))
     top = max((row["end"] for row in rows), default=0.0) or 1.0
@@ -101,7 +105,7 @@ def replacement(
         "left": left,
         "height": bars_height(groups, _ROW),
         "key": [{"series": part, "name": texts[part]} for part in parts],
-        "notes": _notes(before, after, changed, rows),
+        "notes": _notes(before, after, changed, everything, len(rows) < len(everything)),
     }
     return chart_of(
         layers,
@@ -156,6 +160,14 @@ def compared(
     return rows
 
 
+def _drawn(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of the layers, and that of all other layers unless its bars are much longer."""
+    layers = [row for row in rows if row["name"] != _OTHERS]
+    rest = max((row["end"] for row in rows if row["name"] == _OTHERS), default=0.0)
+    fits = not layers or rest <= _LONGEST_REST * max(row["end"] for row in layers)
+    return list(rows) if fits else layers
+
+
 def _stages(layers: "Iterable[tuple[Layer, int]]") -> dict[str, str]:
     """The row of each stage: of more stages than there is room for, the smallest neighbours share one."""
     sums: dict[str, int] = {}
@@ -207,10 +219,20 @@ def _ratios(rows: Sequence[dict[str, Any]], groups: Sequence[str]) -> list[dict[
     return found
 
 
-def _notes(before: "Network", after: "Network", changed: set[str], rows: Sequence[dict[str, Any]]) -> list[str]:
-    old, new = (sum(row["amount"] for row in rows if row["side"] == side) for side in ("before", "after"))
+def _notes(
+    before: "Network", after: "Network", changed: set[str], rows: Sequence[dict[str, Any]], without_rest: bool
+) -> list[str]:
+    """rows: of all layers. without_rest: the row of the other layers is not drawn."""
     layers = f"{len(changed):,} of {len(before.layers):,} layers replaced" if changed else "No layer was replaced"
-    found = [f"{layers}; in sum {axes.human(old)} before, {axes.human(new)} after ({axes.ratio(new, old)})."]
+    found = [f"{layers}; in sum {_both(rows)}."]
+    if without_rest:
+        found.append(f"Not drawn: {_OTHERS}, {_both([row for row in rows if row['name'] == _OTHERS])}.")
     if before.uncounted or after.uncounted:
         found.append("At least: kernels without a counting rule are left out.")
     return found
+
+
+def _both(rows: Sequence[dict[str, Any]]) -> str:
+    """The cost of rows before and after, and the ratio."""
+    old, new = (sum(row["amount"] for row in rows if row["side"] == side) for side in ("before", "after"))
+    return f"{axes.human(old)} before, {axes.human(new)} after ({axes.ratio(new, old)})"

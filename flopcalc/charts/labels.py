@@ -7,6 +7,9 @@ from typing import Any, NamedTuple, TypeAlias
 from flopcalc.charts.theme import LABEL, LINE_HEIGHT, text_width
 from flopcalc.charts.wrapping import NAME_ROOM, shortened, wrapped
 
+# Pixels between the ticks at the ends of stretches; nearer ones would be a black band.
+_TICKS_APART = 3.0
+
 
 class Box(NamedTuple):
     """A rectangle in pixels of the plot, from its top left corner."""
@@ -286,29 +289,51 @@ def place_clamped(spec: dict[str, Any], layout: Mapping[str, Any]) -> None:
 
 
 def place_inside(spec: dict[str, Any], layout: Mapping[str, Any]) -> None:
-    """Set whether names fit into their pieces of bars: `shown`. layout["inside"]: data: a set of pieces."""
+    """Set what is in the pieces of bars: `label`, and whether there is room for it: `shown`.
+
+    layout["inside"]: data: a set of pieces. The label is the name, or a letter where the name does not fit; then each
+    entry of the key gets its letter. Shades alone would be too much alike, above all in grey.
+    """
     inside = layout.get("inside")
     if inside is None:
         return
     across, _ = scales(spec, layout["axes"])
+    letters = {one["series"]: _letter(place) for place, one in enumerate(layout["key"])}
+    are_lettered = False
     for row in spec["datasets"][inside["data"]]:
         room = across.pixel(row["end"]) - across.pixel(row["start"])
-        row["shown"] = text_width(row["series"]) + 6 <= room
+        fits = text_width(row["series"]) + 6 <= room
+        are_lettered = are_lettered or not fits
+        row["label"] = row["series"] if fits else letters[row["series"]]
+        row["shown"] = text_width(row["label"]) + (6 if fits else 3) <= room
+    for one in layout["key"]:
+        one["name"] = f"{letters[one['series']]}: {one['series']}" if are_lettered else one["series"]
+
+
+def _letter(place: int) -> str:
+    """The letter of a place: a to z, aa, ab and so on."""
+    rest, last = divmod(place, 26)
+    return (_letter(rest - 1) if rest else "") + chr(ord("a") + last)
 
 
 def place_stretches(spec: dict[str, Any], layout: Mapping[str, Any]) -> None:
     """Set the places of the names of stretches below the plot, and layout["below"], the room that they take.
 
     layout["stretches"]: data: a set with start, end and name. Names that fit are horizontal; where none of them would
-    be shown, they are turned, and long ones shortened. bounds: a set of the ends of stretches.
+    be shown, they are turned, and long ones shortened. bounds: a set of the ends of stretches; `shown` is set for
+    those that are not too near the one before.
     """
     stretches = layout.get("stretches")
     if stretches is None:
         return
     across, _ = scales(spec, layout["axes"])
     rows = spec["datasets"][stretches["data"]]
+    before = -_TICKS_APART
     for row in spec["datasets"][stretches["bounds"]]:
+        place = across.pixel(row["x"])
         row["py"] = spec["height"] + 3
+        row["shown"] = place - before >= _TICKS_APART
+        before = place if row["shown"] else before
     fits = [text_width(row["name"]) + 4 <= across.pixel(row["end"]) - across.pixel(row["start"]) for row in rows]
     wide = [row["end"] - row["start"] for row in rows]
     # Turned where the names of most layers would be missing.

@@ -90,6 +90,7 @@ def memory_by_layer(found: "Memory", *, title: str | None = None) -> "altair.Lay
         text_layer("peak", {**pixels("tx", "x"), **pixels("ty", "y")}, shown=False, dy=-6, baseline="bottom"),
         {
             "data": {"name": "bounds"},
+            "transform": [{"filter": "datum.shown"}],
             "mark": {"type": "tick", "color": MUTED, "thickness": 1, "size": 5, "orient": "vertical"},
             "encoding": {"x": x, **pixels("py", "y")},
         },

@@ -33,7 +33,11 @@ def page(spec: dict[str, Any], version: str) -> str:
     """The page of a picture, as text of HTML. On a narrow screen it is moved sideways, so that its text is readable."""
     text = json.dumps(spec, ensure_ascii=True).replace("</", "<\\/")
     script = load_vl_convert().javascript_bundle(_SCRIPT.format(spec=text), vl_version=version)
-    title = spec.get("title", {}).get("text", "flopcalc") if isinstance(spec.get("title"), dict) else "flopcalc"
+    # Without a title above the picture, a tab of a browser shows what the picture is of.
+    shown = spec.get("title")
+    title = (shown.get("text") if isinstance(shown, dict) else shown) or spec.get("description") or "flopcalc"
+    if isinstance(title, list):
+        title = " ".join(map(str, title))
     width = spec.get("width")
     # Of the plot; the picture is wider by its labels. It is not enlarged much beyond the width that was asked for.
     least, most = (f"{width:g}px", f"{2 * width:g}px") if isinstance(width, int | float) else ("0", "none")

@@ -66,6 +66,7 @@ def front(sweep: "Sweep", x: str, y: str, *, title: str | None = None, log: bool
         for key, name, is_log, domain, is_larger in zip("xy", names, logs, domains, larger, strict=True)
     ]  # fmt: skip
     scales = series_scales(series)
+    steps = _steps(best, larger)
     at = {"x": ends[0], "y": ends[1]}
     tip = [
         {"field": "name", "type": "nominal", "title": "row"},
@@ -109,13 +110,13 @@ def front(sweep: "Sweep", x: str, y: str, *, title: str | None = None, log: bool
         "labels": {"data": "front", "around": ["front"], "rather": ["points"], "lines": ["steps"]},
         "key": [
             *({"series": name, "name": name} for name in series),
-            {"series": FRONT, "name": FRONT, "bare": True},
+            *([{"series": FRONT, "name": FRONT, "bare": True}] if len(steps) > 1 else []),
         ],
         "notes": [f"All rows of the front have {shared}."] if shared else [],
     }
     return chart_of(
         layers,
-        {"points": rows, "front": best, "steps": _steps(best, larger)},
+        {"points": rows, "front": best, "steps": steps},
         layout,
         description=f"{axes.title_of(names[1])} against {axes.title_of(names[0])}, with the front: {'; '.join(series)}",
         title=title,

@@ -15,13 +15,16 @@ from flopcalc.charts.labels import (
     place_short,
     place_stretches,
 )
-from flopcalc.charts.theme import DEFAULT_MM, PIXELS_PER_MM, config
+from flopcalc.charts.theme import DEFAULT_MM, PIXELS_PER_MM, TITLE, config
+from flopcalc.charts.wrapping import wrapped
 
 if TYPE_CHECKING:
     import altair
 
 # The key of what flopcalc itself keeps in a specification: how to lay it out at another width.
 OURS = "flopcalc"
+# How much wider bold text is.
+_BOLD = 1.12
 
 
 def chart_of(
@@ -43,7 +46,7 @@ def chart_of(
         "layer": [_described(one) for one in layers],
         "datasets": {name: [dict(row) for row in rows] for name, rows in datasets.items()},
         "config": config(),
-        "usermeta": {OURS: dict(layout)},
+        "usermeta": {OURS: {**layout, **({"title": title} if title else {})}},
     }
     if params:
         spec["params"] = [dict(one) for one in params]
@@ -55,6 +58,17 @@ def chart_of(
     # Not checked against the schema, which has nothing on rows, and takes a second for a thousand of them.
     chart["datasets"] = placed
     return chart
+
+
+def _place_title(spec: dict[str, Any], layout: dict[str, Any], width: float) -> None:
+    """Set the title in lines that fit the width, unless it was changed after the chart was made."""
+    title = layout.get("title")
+    if title is None or not isinstance(spec.get("title"), dict):
+        return
+    if spec["title"].get("text") in (title, layout.get("title_lines")):
+        lines = wrapped(title, width / _BOLD, TITLE)
+        layout["title_lines"] = lines
+        spec["title"]["text"] = title if len(lines) == 1 else lines
 
 
 def _described(layer: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,7 +93,8 @@ def laid_out(spec: Mapping[str, Any], width: float, beside: float | None = None)
 
     beside: the pixels that are not the plot; None for an estimate. The layout, in `usermeta`, has: beside: that
     estimate. aspect: height of the plot / width of the picture; height: a fixed one. axes: the domains of both axes.
-    short, labels, ends, along, clamped, inside, stretches, key, notes: texts to be placed, see `labels` and `key`.
+    title, short, labels, ends, along, clamped, inside, stretches, key, notes: texts to be placed, see `labels` and
+    `key`.
     """
     found = deepcopy(dict(spec))
     layout = found.get("usermeta", {}).get(OURS)
@@ -92,6 +107,7 @@ def laid_out(spec: Mapping[str, Any], width: float, beside: float | None = None)
         found["height"] = round(min(max(width * layout["aspect"], 140.0), 340.0), 2)
     else:
         found["height"] = layout["height"]
+    _place_title(found, layout, width)
     place_short(found, layout)
     place_labels(found, layout)
     place_angles(found, layout)

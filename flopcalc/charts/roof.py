@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _LIMITS = {"compute": ("#d55e00", "square"), "memory": ("#56b4e9", "circle"), "launch": ("#000000", "triangle-up")}
 # Layers that are labelled, the slowest ones, where there is room.
 _NAMED = 8
-# Areas of points in square pixels: all together, and of the largest and the smallest one.
+# Areas of points in square pixels: all that are seen together, and of the largest and the smallest one.
 _ALL, _LARGEST, _SMALLEST = 9000.0, 280.0, 10.0
 
 
@@ -120,11 +120,18 @@ def roofline(found: "Roofline", *, title: str | None = None) -> "altair.LayerCha
 def _layers(found: "Roofline") -> list[dict[str, Any]]:
     """The layers that have a place on log axes, the slowest first."""
     total = found.estimate_s or 1.0
-    scale = min(_ALL, _LARGEST / max((one.estimate_s / total for one in found.layers), default=1.0))
+    layers = sorted(
+        (one for one in found.layers if one.flops and one.traffic_bytes and one.estimate_s),
+        key=lambda one: -one.estimate_s,
+    )
+    # Layers at one place cover each other: only the largest one of them, which is the last here, takes room.
+    places = {
+        _place(one.flops / one.traffic_bytes, one.flops / one.estimate_s): one.estimate_s for one in reversed(layers)
+    }
+    seen = sum(places.values()) / total
+    scale = min(_ALL / seen, _LARGEST * total / layers[0].estimate_s) if layers else 0.0
     rows = []
-    for layer in sorted(found.layers, key=lambda one: -one.estimate_s):
-        if not (layer.flops and layer.traffic_bytes and layer.estimate_s):
-            continue
+    for layer in layers:
         area = max(_SMALLEST, scale * layer.estimate_s / total)
         rows.append(
             {
@@ -146,12 +153,17 @@ def _names(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The texts of the points that take most time; layers at one point have one text."""
     places: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in rows:
-        places.setdefault((f"{row['x']:.2e}", f"{row['y']:.2e}"), []).append(row)
+        places.setdefault(_place(row["x"], row["y"]), []).append(row)
     groups = sorted(places.values(), key=lambda group: -sum(row["seconds"] for row in group))[:_NAMED]
     return [
         {**group[0], "text": group[0]["text"] if len(group) == 1 else f"{group[0]['text']} and {len(group) - 1} more"}
         for group in groups
     ]
+
+
+def _place(x: float, y: float) -> tuple[str, str]:
+    """What is equal for points that cannot be seen apart."""
+    return f"{x:.2e}", f"{y:.2e}"
 
 
 def _notes(found: "Roofline", rows: list[dict[str, Any]]) -> list[str]:

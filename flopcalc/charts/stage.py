@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _BAR = 36.0
 # A bar of more stages has its smallest neighbours merged: more shades look too much alike.
 _MOST_STAGES = 12
+# A note has no more names of stages of one network than this.
+_MOST_NAMED = 6
 
 
 def cost_by_stage(
@@ -42,7 +44,8 @@ def cost_by_stage(
 
     networks: one network, or several by the names of their bars. kind: of the cost; the critical path (steps) does not
     add up, and has no such bar. convention: count by this convention instead. Of a network with more than 12 stages,
-    neighbours are merged, the smallest first. Raises FlopcalcError: unknown-kind, unknown-convention, bad-usage,
+    neighbours are merged, the smallest first. Where a name does not fit into its piece, the key gives each stage a
+    letter, which the piece has instead. Raises FlopcalcError: unknown-kind, unknown-convention, bad-usage,
     missing-package.
     """
     check_adds_up(kind)
@@ -85,7 +88,7 @@ def cost_by_stage(
             "transform": [{"filter": "datum.shown"}],
             "mark": {"type": "text", "fontSize": LABEL, "baseline": "middle"},
             "encoding": {
-                "x": {**x, "field": "middle"}, "y": y, "text": {"field": "series", "type": "nominal"},
+                "x": {**x, "field": "middle"}, "y": y, "text": {"field": "label", "type": "nominal"},
                 "color": {"field": "ink", "type": "nominal", "scale": None},
             },
         },
@@ -178,9 +181,19 @@ def _colours(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> dict[st
 
 
 def _notes(pairs: "Sequence[tuple[str, Network]]", rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    nothing = [f"{row['series']} of {row['name']}" for row in rows if not row["amount"]]
-    found = [f"Without a cost: {', '.join(nothing)}."] if 0 < len(nothing) <= 6 else []
+    nothing: dict[str, list[str]] = {}
+    for row in rows:
+        if not row["amount"]:
+            nothing.setdefault(row["name"], []).append(row["series"])
+    parts = [_some(names) if len(pairs) == 1 else f"{_some(names)} of {name}" for name, names in nothing.items()]
+    found = [f"Stages without a cost: {'; '.join(parts)}."] if parts else []
     least = [name for name, network in pairs if network.uncounted]
     if least:
         found.append(f"At least: kernels without a counting rule are left out of {', '.join(least)}.")
     return found
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first names, and the number of the others."""
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return ", ".join(names[:_MOST_NAMED]) + more

@@ -6,7 +6,7 @@ from flopcalc.budget.config import Config
 from flopcalc.budget.git import revision
 from flopcalc.budget.lock import parse_lock
 from flopcalc.budget.record import Before
-from flopcalc.cli.git_revision import asked
+from flopcalc.cli.git_revision import asked, earlier_name
 from flopcalc.text.input_file import decode, read_bytes
 
 
@@ -28,11 +28,13 @@ def costs_before(name: str, config: Config, targets: list[str]) -> Before:
         }
         answer = asked(found, folder, request)
         lock = parse_lock(answer["lock"])
+        # A target whose file was renamed is not gone: it is compared under its present name.
+        renamed = {earlier_name(one.name, found, folder) for one in config.targets}
         return Before(
             {"revision": found.name, "commit": found.commit, "changed": found.changed},
             found.label,
             lock.targets,
             answer["absent"],
-            tuple(answer["gone"]),
+            tuple(name for name in answer["gone"] if name not in renamed),
             answer["note"],
         )

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from flopcalc.analysis.diff import diff_record
-from flopcalc.cli.options import Whole, output_options
+from flopcalc.cli.options import Positive, output_options
 from flopcalc.cli.output import emit, format_of
 from flopcalc.cli.progress import progress_bar
 from flopcalc.cli.side import side_spec
@@ -35,7 +35,9 @@ from flopcalc.targets.spec import TargetSpec, Timeout
     multiple=True,
     help="Input shape of both, unless A or B gives its own; repeatable for several inputs.",
 )
-@click.option("--batch", type=Whole(), default=None, help="Batch size of both, unless one gives its own (default: 1).")
+@click.option(
+    "--batch", type=Positive(), default=None, help="Batch size of both, unless one gives its own (default: 1)."
+)
 @timeout_option
 @click.option(
     "--symbolic", is_flag=True, help="Also show B - A as an expression in batch, height and width, or in --vary."

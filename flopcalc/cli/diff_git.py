@@ -6,9 +6,9 @@ from typing import Any
 
 from flopcalc.analysis.diff import diff_record
 from flopcalc.budget.default_file import default_file
-from flopcalc.budget.git import Revision, relative, revision
+from flopcalc.budget.git import Revision, revision
 from flopcalc.catalog import lookup
-from flopcalc.cli.git_revision import asked
+from flopcalc.cli.git_revision import asked, earlier_name
 from flopcalc.cli.git_sides import models
 from flopcalc.cli.progress import progress_bar
 from flopcalc.cli.side import read_side
@@ -55,7 +55,7 @@ def compared(
         with progress_bar("the working tree"):
             now = models(request)
         with progress_bar(found.label):
-            earlier = names and [*names, *(_earlier(one, found) for one in names)]
+            earlier = names and [*names, *(earlier_name(one, found) for one in names)]
             before = asked(found, ".", {**request, "names": earlier})
         pairs = [(text, one, other) for text, one, other in zip(texts, before["texts"], now["texts"], strict=True)]
         was = {one: _name_before(one, before["names"], now["names"], found) for one in now["names"]}
@@ -126,18 +126,9 @@ def _check_is_there(text: str, found: Revision) -> None:
         raise FlopcalcError("not-at-revision", why, hint)
 
 
-def _earlier(text: str, found: Revision) -> str:
-    """A target with the path that its file had at the revision, where that was another one."""
-    path = text.partition(":")[0].partition(" ")[0]
-    old = found.renamed.get(_relative(path, found)) if relative(path, found.top) is not None else None
-    if old is None:
-        return text
-    return os.path.relpath(os.path.join(found.top, old), os.path.realpath(".")) + text[len(path) :]
-
-
 def _name_before(name: str, before: Collection[str], now: Collection[str], found: Revision) -> str:
     """The name that a target of the file had: that of its file, if it was renamed."""
-    old = _earlier(name, found)
+    old = earlier_name(name, found)
     return name if name in before or old in now else old
 
 
@@ -170,7 +161,7 @@ def _record(
 ) -> dict[str, Any]:
     record = diff_record(before, now, chosen)
     record["target"] = name
-    old = _earlier(name, found)
+    old = earlier_name(name, found)
     record["a"]["target"] = f"{old} at {found.label}"
     record["b"]["target"] = f"{'' if old == name else f'{name} '}{_now(found)}"
     return record

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import flopcalc
-from flopcalc.budget.git import Revision
+from flopcalc.budget.git import Revision, relative
 from flopcalc.errors import ExitCode, FlopcalcError
 
 # The package that runs here is imported there too, whatever version of it the revision has.
@@ -57,3 +57,16 @@ def _submodules(revision: Revision) -> str:
     if not revision.missing:
         return ""
     return f" (the files of these submodules are not here: {', '.join(revision.missing[:4])})"
+
+
+def earlier_name(text: str, revision: Revision, folder: str = ".") -> str:
+    """A target with the path that its file had at the revision, where that was another one.
+
+    folder: the one that paths of targets begin at.
+    """
+    path = text.partition(":")[0].partition(" ")[0]
+    place = relative(os.path.join(folder, path), revision.top)
+    old = None if place is None else revision.renamed.get(place)
+    if old is None:
+        return text
+    return os.path.relpath(os.path.join(revision.top, old), os.path.realpath(folder)) + text[len(path) :]

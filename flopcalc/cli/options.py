@@ -28,9 +28,10 @@ class Size(ParamType):
 
     # A word that stands for a size.
     word: str | None = None
+    least = 1
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Int or a tuple of ints; the bounds are checked with the geometry."""
+        """Int or a tuple of ints; the upper bound is checked with the geometry."""
         if not isinstance(value, str) or value == self.word:
             return value
         pieces = value.lower().split("x")
@@ -44,8 +45,10 @@ class Size(ParamType):
             raise FlopcalcError(
                 "bad-dimension",
                 f"{_option(param)} is {clip(value)}; {must}",
-                f"write for example {_option(param)} 3",
+                _for_example(param),
             )
+        for number in numbers:
+            _check_least(number, self.least, value, param)
         return numbers[0] if len(numbers) == 1 else tuple(numbers)
 
 
@@ -53,6 +56,7 @@ class Padding(Size):
     """A size, or `same`."""
 
     word = SAME
+    least = 0
 
 
 class Whole(ParamType):
@@ -68,8 +72,29 @@ class Whole(ParamType):
             raise FlopcalcError(
                 "bad-dimension",
                 f"{_option(param)} is {clip(value)}; it must be a positive whole number (up to 10^100)",
-                f"write for example {_option(param)} 64",
+                _for_example(param),
             ) from None
+
+
+class Positive(Whole):
+    """A whole number from 1 on: a size of a shape."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The int; the upper bound is checked with the geometry."""
+        number = super().convert(value, param, ctx)
+        _check_least(number, 1, value, param)
+        return number
+
+
+def _check_least(number: int, least: int, value: Any, param: click.Parameter | None) -> None:
+    """Raise FlopcalcError (bad-dimension) for a number below `least`, with the option as the user wrote it."""
+    if number < least:
+        must = "a positive whole number" if least else "a whole number, 0 or more"
+        raise FlopcalcError(
+            "bad-dimension",
+            f"{_option(param)} is {clip(value)}; it must be {must} (up to 10^100)",
+            _for_example(param),
+        )
 
 
 def whole(value: Any) -> int:
@@ -77,6 +102,15 @@ def whole(value: Any) -> int:
     if isinstance(value, str) and not re.fullmatch(r"[+-]?[0-9]{1,200}", value.strip(), re.ASCII):
         raise ValueError
     return int(value)
+
+
+# Values for hints; of other options 1.
+_EXAMPLES = {"--cin": 64, "--cout": 64, "-k": 3, "--hw": 56, "--h": 56, "--w": 56}
+
+
+def _for_example(param: click.Parameter | None) -> str:
+    option = _option(param)
+    return f"write for example {option} {_EXAMPLES.get(option, 1)}"
 
 
 def _option(param: click.Parameter | None) -> str:
@@ -156,17 +190,17 @@ BITS_HELP = (
 def shape_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The shape of one layer: --cin, --cout, -k, --hw, --h, --w, --stride, ..."""
     options = (
-        click.option("--cin", type=Whole(), required=True, help="Input channels."),
-        click.option("--cout", type=Whole(), help="Output channels (default: --cin)."),
+        click.option("--cin", type=Positive(), required=True, help="Input channels."),
+        click.option("--cout", type=Positive(), help="Output channels (default: --cin)."),
         click.option("-k", "--kernel", "k", type=Size(), help="Kernel size (default: 3); of volumes also 3x5x5."),
         click.option("--hw", type=Size(), help="Input height and width (default: 56)."),
-        click.option("--h", "height", type=Whole(), help="Input height."),
-        click.option("--w", "width", type=Whole(), help="Input width."),
+        click.option("--h", "height", type=Positive(), help="Input height."),
+        click.option("--w", "width", type=Positive(), help="Input width."),
         click.option("--stride", type=Size(), help="Stride (default: 1)."),
         click.option("--padding", type=Padding(), help="Padding, or same (default: dilation * (k - 1) / 2)."),
         click.option("--dilation", type=Size(), help="Dilation (default: 1)."),
-        click.option("--groups", type=Whole(), help="Groups (default: 1)."),
-        click.option("--batch", type=Whole(), help="Batch size (default: 1)."),
+        click.option("--groups", type=Positive(), help="Groups (default: 1)."),
+        click.option("--batch", type=Positive(), help="Batch size (default: 1)."),
     )
     for option in reversed(options):
         command = option(command)

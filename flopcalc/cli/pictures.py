@@ -10,7 +10,7 @@ from flopcalc import charts
 from flopcalc.budget.folder_rules import with_folder_rules
 from flopcalc.charts.axes import convention_title
 from flopcalc.cli.any_target import any_spec, check_options
-from flopcalc.cli.options import Padding, Size, Whole
+from flopcalc.cli.options import Padding, Positive, Size
 from flopcalc.cli.progress import progress_bar
 from flopcalc.cli.replacing import all_of
 from flopcalc.cost import convention
@@ -45,6 +45,8 @@ _OPTIONS: Mapping[str, Collection[str]] = {
     },
     "memory": {*_EVERY, *_CALL, *_STEP, "dtype", "mode"},
 }
+# More would take minutes, for points that are nearer to each other than the dots of a printer.
+_MOST_COMBINATIONS = 100_000
 _RANGE = re.compile(r"[0-9.]\s*:\s*[0-9.]")
 
 
@@ -116,7 +118,12 @@ def _sweep(asked: Asked, columns: str | None) -> "Sweep":
         columns=columns,
         convention=options["convention_name"],
     )
-
+    if sweeping.combinations > _MOST_COMBINATIONS:
+        raise FlopcalcError(
+            "too-many",
+            f"{sweeping.combinations:,} combinations are more than a picture needs, {_MOST_COMBINATIONS:,}",
+            "take larger steps, such as --cin 16:1024:16",
+        )
     with progress_bar("plot", "trying", "combinations"):
         return collected(sweeping, *started(sweeping, 1, None, report_number))
 
@@ -161,7 +168,7 @@ def _network_options(asked: Asked) -> dict[str, Any]:
     return {
         "settings": options["settings"],
         "input_texts": options["inputs"],
-        "batch": None if batch is None else Whole().convert(batch, _param("batch"), None),
+        "batch": None if batch is None else Positive().convert(batch, _param("batch"), None),
         "replace_texts": options["replace"],
         "where": all_of(options["where"]),
         "keep": options["keep"],
@@ -288,7 +295,7 @@ def _size(name: str, text: str | None) -> Any:
         "hw": Size(),
         "stride": Size(),
         "dilation": Size(),
-    }.get(name, Whole())
+    }.get(name, Positive())
     return kind.convert(text, _param(name), None)
 
 

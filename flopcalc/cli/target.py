@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from flopcalc.cli.main import OWN_PROCESS
-from flopcalc.cli.options import ParamType, Whole
+from flopcalc.cli.options import ParamType, Positive
 from flopcalc.cli.replacing import replace_options
 from flopcalc.errors import ExitCode, FlopcalcError
 from flopcalc.report.uncounted import RULE_HINT, how_many, kernels_text
@@ -67,7 +67,7 @@ def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Run a Python model on the meta device, where nothing is computed, or on real values on the CPU "
             "(default: meta, then cpu if the model reads values).",
         ),
-        click.option("--batch", type=Whole(), default=None, help="Batch size (default: 1)."),
+        click.option("--batch", type=Positive(), default=None, help="Batch size (default: 1)."),
         timeout_option,
     )
     for option in reversed(options):

@@ -18,6 +18,7 @@ from flopcalc.networks import library
 from flopcalc.replacing.described import replace_convolutions
 from flopcalc.report.document import Cell, Column, Document, Facts, Lines, Table, people
 from flopcalc.spec.operator import Operator
+from flopcalc.targets.kind import kind_of
 
 Rows = list[dict[str, Any]]
 # The network that every operator is put into if no target is named: all networks would take an hour.
@@ -95,27 +96,33 @@ def _check_names(targets: tuple[str, ...]) -> None:
                 "bad-usage", f"{name}: options of an operator need a shape", f"write flopcalc verify {name} --cin 256"
             )
         if not _is_network(name) and lookup.find(name) is None:
-            known = [*lookup.names(), *library.names()]
+            known = [*lookup.names(), *library.names(), *lookup.plug_ins()]
             raise unknown_name("operator or network", name, known, "`flopcalc list` shows both")
 
 
 def _is_network(name: str) -> bool:
-    return name in library.names() or name.endswith((".yaml", ".yml"))
+    if name.endswith((".yaml", ".yml")):
+        return kind_of(name) == "network"
+    return name in library.names()
 
 
 def _jobs(targets: tuple[str, ...], verify: Any) -> Iterator[Job]:
     for name in targets or [*lookup.names(), *library.names()]:
-        if name not in library.names() and (operator := lookup.find(name)) is not None:
-            yield name, partial(_operator_rows, operator, verify)
-        else:
+        if _is_network(name):
             yield from _network_jobs(name, verify, replaced=name in targets or name == _SUBJECT)
+        else:
+            yield name, partial(_operator_rows, lookup.get(name), verify)
 
 
 def _operator_rows(operator: Operator, verify: Any) -> Iterator[dict[str, Any]]:
-    # Before any shape, of which some may not suit the formula of a file.
-    import_module("flopcalc.pytorch.layers").check_module(operator)
+    # Before any shape, of which some may not suit the formula of a file. A plug-in may have no module, and its names of
+    # parts are checked all the same.
+    check_module = import_module("flopcalc.pytorch.layers").check_module
+    if not operator.origin:
+        check_module(operator)
     if (problem := next(part_names.problems(operator), None)) is not None:
         raise FlopcalcError("unknown-part", f"{operator.name}: {problem}", "correct the operator's record")
+    check_module(operator)
     for case in cases(operator):
         yield from verify.verify_layer(case)
 

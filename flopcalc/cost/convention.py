@@ -140,6 +140,6 @@ CONVENTIONS = {convention.name: convention for convention in _ALL}
 
 def get(name: str) -> Convention:
     """The convention of that name. Raises FlopcalcError (unknown-convention)."""
-    if name not in CONVENTIONS:
+    if not isinstance(name, str) or name not in CONVENTIONS:
         raise unknown_name("convention", name, CONVENTIONS, f"one of: {', '.join(CONVENTIONS)}")
     return CONVENTIONS[name]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from flopcalc.errors import unknown_name
+from flopcalc.errors import clip, unknown_name
 from flopcalc.networks.options import NAME, reserved
 from flopcalc.networks.scope import Entry
 from flopcalc.networks.tape import INPUT_SLOT, Env, Known, Tape, identity, names_of
@@ -90,8 +90,6 @@ class Blocks:
     def _args(self, name: str) -> tuple[Map, dict[str, Known]]:
         """The arguments of a block with their defaults, and those defaults that are not expressions."""
         block = self.named[name]
-        if not isinstance(block, Map) or not set(block) <= {"args", "let", "layers"}:
-            raise self.file.error(self.named, name, f"block {name} may only have args, let and layers")
         args = block.get("args") or Map()
         names = COMMON | reserved(len(self.tape.values[INPUT_SLOT][0]))
         if taken := names.intersection(args if isinstance(args, Map) else ()):
@@ -100,6 +98,10 @@ class Blocks:
             raise self.file.error(
                 block, "args", f"block {name}: args maps names to defaults, null where one must be given"
             )
+        for arg, default in args.items():
+            if isinstance(default, Map):
+                why = f"block {name}: the default of {arg} is {clip(default)}, not a value"
+                raise self.file.error(args, arg, why, "write a number, a word or an expression; null if it is required")
         fixed = {arg: Known(default) for arg, default in args.items() if type(default) in (int, bool)}
         found = self._read[name] = args, fixed
         return found

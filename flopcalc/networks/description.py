@@ -123,8 +123,6 @@ class Description:
             self._defaults = default_options(self._file, data)
         chosen = read_options(name, data, self._defaults, given)
         blocks = data.get("blocks") or {}
-        if not isinstance(blocks, dict):
-            raise self._file.error(data, "blocks", "blocks is a mapping from names to blocks")
         shape = read_input(self._file, data, input_shape)
         scope = scope_of((samples, *shape, *chosen.values()))
         plan, values = self._evaluated(name, samples, shape, chosen, blocks, scope)
@@ -156,6 +154,28 @@ class Description:
             )
         if "calls" in data:
             check_calls(self._file, data)
+        for key in ("mirrors", "source"):
+            self._file.words(data, key, "")
+        self._check_reference(data.get("reference"))
+        self._check_blocks(data.get("blocks") or Map())
+
+    def _check_reference(self, figures: Any) -> None:
+        """Figures printed in sources, for tests; no command reads them."""
+        if figures is None:
+            return
+        if not isinstance(figures, list) or not all(isinstance(one, Map) for one in figures):
+            why = f"reference is {clip(figures)}, not a list of mappings"
+            raise self._file.error(self._data, "reference", why, "for example [{params: 25.6M, source: torchvision}]")
+
+    def _check_blocks(self, blocks: Any) -> None:
+        """Raise an error for a block that is none, also where no layer uses it."""
+        if not isinstance(blocks, Map):
+            raise self._file.error(self._data, "blocks", "blocks is a mapping from names to blocks")
+        for name, block in blocks.items():
+            if not isinstance(block, Map) or not set(block) <= {"args", "let", "layers"}:
+                raise self._file.error(blocks, name, f"block {name} may only have args, let and layers")
+            if "layers" not in block:
+                raise self._file.error(blocks, name, f"block {name} has no layers")
 
     def _evaluated(
         self,

@@ -103,7 +103,7 @@ def as_inputs(given: InputLike | Sequence[InputLike] | None) -> tuple[Input, ...
         sizes = [as_int(one) for one in given]
         if all(size is not None for size in sizes):
             return (parse_input("x".join(map(str, sizes)) or "scalar"),)
-        if all(size is None for size in sizes):
+        if all(size is None for size in sizes) and not any(one is None for one in given):
             return tuple(one for each in given for one in as_inputs(each))
     raise FlopcalcError(
         "bad-dimension",

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from flopcalc.cost.cost import Cost
 from flopcalc.cost.geometry import SAME, Geometry, resized
 from flopcalc.cost.whole import as_int
-from flopcalc.errors import FlopcalcError
+from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks.evaluated import Applied, Sized
 from flopcalc.networks.kinds import OF_OPERATORS, Kinds, Prepared, StepFrom, settings_of
 from flopcalc.networks.network import Shape
@@ -224,6 +224,9 @@ def _option(param: Param, spec: Map, tape: Tape, env: Env, full: str) -> Known:
     """The value of an option of the operator; a text is an expression unless it is one of the choices."""
     value = spec[param.name]
     if isinstance(value, list):
+        if any(isinstance(one, list | Map) for one in value):
+            why = f"{full}: option {param.name} is {clip(value)}, not {param.expects}"
+            raise tape.file.error(spec, param.name, why)
         return Known(tuple(value))
     if isinstance(value, str) and (value in param.choices or (param.kind == "ints" and value not in env)):
         return Known(value)

@@ -66,6 +66,7 @@ def _check_declared(file: File, declared: Map, option: str, names: frozenset[str
     if not isinstance(spec, Map):
         raise file.error(declared, option, f"option {option} is {clip(spec)}, not {{default: ..., help: ...}}")
     file.known(spec, OF_OPTION, f"option {option}")
+    file.words(spec, "help", "")
     if "default" not in spec:
         raise file.error(declared, option, f"option {option} has no default", "write {default: ..., help: ...}")
     if "least" in spec and as_int(spec["least"]) is None:

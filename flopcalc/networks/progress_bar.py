@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from contextvars import copy_context
 from typing import Any, NamedTuple, TextIO
 
+from flopcalc.cost.whole import as_flag
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks.progress import Progress
 from flopcalc.networks.progress import progress as reported
@@ -49,7 +50,7 @@ def progress(show: bool | None = True) -> AbstractContextManager[Any]:
     >>> with flopcalc.progress(False):
     ...     found = flopcalc.network("resnet50")
     """
-    if show not in (True, False, None):
+    if show is not None and as_flag(show) is None:
         why = f"progress is {clip(show)}; it must be True, False or None"
         raise FlopcalcError("bad-usage", why, "write progress(True) to show it")
     stack = ExitStack()

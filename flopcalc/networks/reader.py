@@ -27,6 +27,7 @@ from flopcalc.text.yaml_file import File, Map, Seq
 MAX_LAYERS = 100_000
 MAX_REPEAT = 10_000
 MAX_NESTING = 20
+_CONDITION = "write true, false or a comparison, such as when: stride != 1"
 
 # A call of the class takes twice as long.
 new_single = partial(tuple.__new__, Single)
@@ -240,7 +241,15 @@ class Reader:
         # On symbolic sizes such a layer is always there; it costs nothing where it changes nothing.
         if self.tape.scope is not None and spec.get("op") in NEUTRAL:
             return False
+        if not isinstance(spec["when"], str | bool):
+            why = f"{entry.label}: when is {'empty' if spec['when'] is None else clip(spec['when'])}, not a condition"
+            raise self.file.error(spec, "when", why, _CONDITION)
         when = self.tape.value(spec, "when", env, entry.label)
+        if isinstance(when.value, str | tuple):
+            # A word is true whatever it says.
+            shown = ",".join(map(str, when.value)) if isinstance(when.value, tuple) else when.value
+            why = f"{entry.label}: when is {clip(shown)}, not true or false"
+            raise self.file.error(spec, "when", why, _CONDITION)
         self.tape.same(when, bool)
         return not when.value
 
@@ -280,6 +289,9 @@ class Reader:
             )
         here = dict(env)
         for name in table:
+            if table[name] is None:
+                why = f"{label}: {name} of let is empty"
+                raise self.file.error(table, name, why, "write a number or an expression")
             found[name] = here[name] = self.tape.later(table, name, here, label)
         return found
 

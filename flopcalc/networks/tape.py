@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
-from flopcalc.errors import FlopcalcError
+from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks.network import Shape
 from flopcalc.symbolic.scope import scope_of
 from flopcalc.symbolic.size import Size
@@ -143,6 +143,9 @@ class Tape:
 
     def read(self, raw: Any, spec: Mapping[str, Any], place: str, env: Env, what: str = "") -> Known:
         """The value of a text or of a list of them; spec and place name the line of an error."""
+        if isinstance(raw, Mapping):
+            why = f"{f'{what}: ' if what else ''}{place} is {clip(raw)}, not a value"
+            raise self.file.error(spec, place, why, "write a number, a word, an expression, or a list of these")
         try:
             names = _names_in(raw)
         except FlopcalcError:

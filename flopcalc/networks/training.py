@@ -40,7 +40,7 @@ def read_training(
     mode: str, freeze: tuple[str, ...] = (), checkpoint: tuple[str, ...] = (), fused: bool = False
 ) -> TrainingOptions | None:
     """How a network is trained; None for inference. Raises FlopcalcError (bad-usage)."""
-    if mode not in MODES:
+    if not isinstance(mode, str) or mode not in MODES:
         raise FlopcalcError("bad-usage", f"--mode is {clip(mode)}", f"one of: {', '.join(MODES)}")
     if mode == "training":
         return TrainingOptions(freeze, checkpoint, fused)

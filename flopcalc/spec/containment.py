@@ -21,13 +21,15 @@ def broken_record(file: str, why: str) -> FlopcalcError:
 def contained(what: str, broken: Callable[[str, str], FlopcalcError] = broken_plug_in) -> Iterator[None]:
     """Turn everything that the code raises, `SystemExit` included, into the FlopcalcError that `broken` makes.
 
-    An interrupt by the user passes, and so does a FlopcalcError.
+    An interrupt by the user passes, and so does a FlopcalcError or a signal of flopcalc's symbols.
     """
     try:
         yield
     except (KeyboardInterrupt, FlopcalcError):
         raise
     except BaseException as error:
+        if type(error).__module__.startswith("flopcalc."):
+            raise
         text = reason(error)
         why = f"{type(error).__name__}: {text}" if text else type(error).__name__
         raise broken(what, why) from error

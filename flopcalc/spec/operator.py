@@ -21,7 +21,7 @@ from flopcalc.cost.geometry import Geometry, geometry, out_size, with_depth
 from flopcalc.cost.kinds import HasKinds
 from flopcalc.cost.whole import as_int
 from flopcalc.errors import FlopcalcError
-from flopcalc.spec import validation
+from flopcalc.spec import field_types, validation
 from flopcalc.spec.axes import along_width, depth_of, uneven_padding
 from flopcalc.spec.channel_map import ChannelMap
 from flopcalc.spec.containment import contained
@@ -202,6 +202,7 @@ class Operator:
     def __post_init__(self) -> None:
         for field_name, kind in _ITEMS.items():
             validation.check_items(self.name, field_name, getattr(self, field_name), kind)
+        field_types.check_types(self)
         names = [param.name for param in self.params] + [value.name for value in self.derived]
         if len(names) != len(set(names)):
             raise ValueError(f"{self.name}: two options or derived values share a name")
@@ -309,8 +310,7 @@ class Operator:
             return self.apply_any(g, options)
         with self.contained():
             named, parts = self.apply_any(g, options)
-            # The tests over all operators prove this for our own.
-            validation.check_cost(Cost(parts))
+            validation.check_applied(self, g, options, parts)
             return named, parts
 
     def contained(self) -> AbstractContextManager[None]:

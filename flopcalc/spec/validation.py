@@ -4,16 +4,18 @@ They are cheap, since every command that uses an operator makes them. What needs
 `flopcalc.catalog.part_names` and by the tests over all operators.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from keyword import iskeyword
 from typing import Any, NamedTuple, get_args
 
 from flopcalc.cost.cost import Cost, Part
-from flopcalc.cost.geometry import GIVEN_SIZES
-from flopcalc.cost.kinds import OF_A_KERNEL
-from flopcalc.errors import FlopcalcError
+from flopcalc.cost.geometry import GIVEN_SIZES, Geometry
+from flopcalc.cost.kinds import OF_A_KERNEL, WORK_KINDS
+from flopcalc.cost.parts import NOTHING
+from flopcalc.errors import FlopcalcError, clip
 from flopcalc.spec.param import AUTO, Kind, Param
 from flopcalc.spec.source import GIVES_TEXT, STATUS_TEXT, Equation
+from flopcalc.spec.stand_ins import any_stand_in
 
 # The sizes that a letter of an equation can be mapped to.
 SIZES = ("c_in", "c_out", "k", "h", "w", "h_out", "w_out", "stride", "groups", "batch")
@@ -21,8 +23,16 @@ SIZES = ("c_in", "c_out", "k", "h", "w", "h_out", "w_out", "stride", "groups", "
 _SYMBOLS = frozenset(SIZES) - {"stride", "batch"}
 # The numbers of a part.
 _COUNTS = tuple(name for name in Part._fields if name not in ("name", "work", "after", "call", "extra"))
+# The numbers of a part that each sample adds to.
+_OF_SAMPLES = ("macs", "adds", "muls", "other", "activations")
 # Arguments of `flopcalc.layer` and fields of a geometry: an option of that name could not be given or read.
 _TAKEN = frozenset((*SIZES, *GIVEN_SIZES, "type", "n", "k_h", "k_w"))
+# Keys of parts and of the entries of a network, in which the options of operators appear too.
+ENTRY_KEYS = frozenset(
+    ("op", "from", "out", "block", "layers", "when", "repeat", "each", "stage", "weights_of", "let", "type")
+)
+# Arguments of the modules, next to which the options appear; `bias` is an option.
+_OF_MODULES = frozenset(("in_channels", "out_channels", "kernel_size", "padding_mode", "device", "dtype", "self"))
 
 
 # Ratios of larger numbers are no floating-point numbers. Sizes are at most 10^100.
@@ -87,6 +97,10 @@ def _check_param(param: Param, names: Names) -> None:
     _check_name(names, "the option", param.name)
     if param.name in _TAKEN:
         raise ValueError(f"{what}: the name is that of a size or an argument; choose another name")
+    if param.name in ENTRY_KEYS:
+        raise ValueError(f"{what}: the name is that of a key in network descriptions; choose another name")
+    if param.name in _OF_MODULES:
+        raise ValueError(f"{what}: the name is that of an argument of modules; choose another name")
     if param.kind not in get_args(Kind):
         raise ValueError(f"{what} has the kind {param.kind!r}; the kinds are {', '.join(get_args(Kind))}")
     if (param.kind == "choice") != bool(param.choices):
@@ -162,16 +176,77 @@ def _check_given(given: Mapping[str, object], names: Names, what: str) -> None:
             raise ValueError(f"{what}: given has {name} = {value!r}; it must be {names.params[name].expects}")
 
 
+def check_applied(operator: Any, g: Geometry, options: Mapping[str, Any], parts: Sequence[Part]) -> None:
+    """Raise ValueError where the parts of a plug-in are not a cost. The tests over all operators prove this for ours.
+
+    Symbols are not checked: a closed form is compared with the cost on numbers.
+    """
+    if any_stand_in((g, options)):
+        return
+    check_cost(Cost(tuple(parts)))
+    more = g._replace(batch=3 * g.batch)
+    check_batch(parts, operator.cost(more, operator.derive(more, options)).parts)
+
+
 def check_cost(cost: Cost) -> None:
-    """Raise ValueError for a number of a part that is no int, negative or too large, and where `after` is no tuple."""
+    """Raise ValueError for a part that is none, or whose name, kind of work, numbers or `after` are wrong."""
+    above: set[str] = set()
+    names = [part.name if isinstance(part, Part) else None for part in cost.parts]
     for part in cost.parts:
-        for kind in _COUNTS:
-            value = getattr(part, kind)
-            if type(value) is not int:
-                raise ValueError(f"{kind} of part {part.name} is {value!r}, not an int")
-            if value < 0:
-                raise ValueError(f"{kind} of part {part.name} is {value}, less than 0")
-            if value > MAX_COUNT:
-                raise ValueError(f"{kind} of part {part.name} is more than 10^300")
-        if part.after is not None and not isinstance(part.after, tuple):
-            raise ValueError(f"`after` of part {part.name} is {part.after!r}, not a tuple of names")
+        if not isinstance(part, Part):
+            raise ValueError(f"the formula yields {clip(part)}, not a Part")
+        if not isinstance(part.name, str) or not part.name:
+            raise ValueError(f"the name of a part is {clip(part.name)}, not text")
+        if part.name in above:
+            raise ValueError(f"two parts are called {part.name}")
+        if part.work not in WORK_KINDS:
+            kinds = ", ".join(WORK_KINDS)
+            raise ValueError(f"the kind of work of part {part.name} is {clip(part.work)}; the kinds are {kinds}")
+        _check_counts(part)
+        _check_after(part, above, names)
+        above.add(part.name)
+
+
+def _check_counts(part: Part) -> None:
+    for kind in _COUNTS:
+        value = getattr(part, kind)
+        if type(value) is not int:
+            raise ValueError(f"{kind} of part {part.name} is {clip(value)}, not an int")
+        if value < 0:
+            raise ValueError(f"{kind} of part {part.name} is {value}, less than 0")
+        if value > MAX_COUNT:
+            raise ValueError(f"{kind} of part {part.name} is more than 10^300")
+
+
+def _check_after(part: Part, above: set[str], names: Sequence[str | None]) -> None:
+    if part.after is None:
+        return
+    if not isinstance(part.after, tuple) or not all(isinstance(name, str) for name in part.after):
+        raise ValueError(f"`after` of part {part.name} is {clip(part.after)}, not a tuple of names")
+    for name in part.after:
+        # Another name may be that of a part that an option leaves out.
+        if name in names and name not in above:
+            where = "the part itself" if name == part.name else "a later part"
+            raise ValueError(f"`after` of part {part.name} names {name}, {where}; it names parts above it")
+
+
+def check_batch(parts: Sequence[Part], more: Sequence[Part]) -> None:
+    """Raise ValueError unless work grows with the batch and weights do not. more: parts at three times the batch."""
+    if [part.name for part in parts] != [part.name for part in more]:
+        raise ValueError("its parts depend on the batch")
+    # What is computed from weights alone is the same for all samples.
+    of_weights = set(NOTHING)
+    for part, other in zip(parts, more, strict=True):
+        if part.after and of_weights.issuperset(part.after):
+            of_weights.add(part.name)
+        if part.params != other.params:
+            raise ValueError(f"params of part {part.name} depend on the batch; weights are the same for all samples")
+        if part.steps != other.steps:
+            raise ValueError(f"steps of part {part.name} depend on the batch")
+        for kind in _OF_SAMPLES:
+            now, then = getattr(part, kind), getattr(other, kind)
+            if then != 3 * now and not (then == now and part.name in of_weights):
+                raise ValueError(
+                    f"{kind} of part {part.name} are not proportional to the batch; g.p_in and g.p_out are positions "
+                    "of the whole batch, and a part that reads weights alone has after=parts.NOTHING"
+                )

@@ -46,7 +46,7 @@ def read_target(spec: TargetSpec) -> Target:
     """The network that a spec names. Raises FlopcalcError."""
     what, plan = spec.what, spec.plan
     if isinstance(what, str) and not is_python(what):
-        _check_no_call(spec)
+        check_no_call(spec)
         plain = library.load(what, spec.settings, one_shape(spec.inputs), spec.batch)
         if plan is None:
             return Target(plain, None)
@@ -166,7 +166,7 @@ def is_python(name: str) -> bool:
     return False
 
 
-def _check_no_call(spec: TargetSpec) -> None:
+def check_no_call(spec: TargetSpec) -> None:
     """Raise FlopcalcError for options of a Python model with a described network."""
     # The usual method is no flag, and is refused as others are.
     usual = [("--method", spec.call.method)] if spec.names_method else []

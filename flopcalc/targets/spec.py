@@ -10,6 +10,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from flopcalc.cost.result import Result
+from flopcalc.cost.whole import as_flag as flag_of
 from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks.inputs import FORWARD, ForwardCall, Input, InputLike, On, as_inputs, parse_input
 from flopcalc.networks.training import TrainingOptions
@@ -187,10 +188,11 @@ def read_call(arguments: Mapping[str, Any] | None = None, method: Any = None, on
     if method is not None and (not isinstance(method, str) or not method.isidentifier()):
         why = f"--method is {clip(method)}, not the name of a method"
         raise FlopcalcError("bad-option", why, "write for example --method encode_image")
-    if on is not None and on not in get_args(On):
+    place: On | None = next((one for one in get_args(On) if isinstance(on, str) and one == on), None)
+    if on is not None and place is None:
         raise FlopcalcError("bad-option", f"--on is {clip(on)}", f"one of: {', '.join(get_args(On))}")
     values = {name: argument_value(value) for name, value in arguments.items()}
-    return ForwardCall(method or "forward", on or "auto", values)
+    return ForwardCall(method or "forward", place or "auto", values)
 
 
 def as_texts(given: str | Iterable[str], name: str = "replace", example: str = "spconv") -> tuple[str, ...]:
@@ -220,9 +222,10 @@ def as_values(given: Mapping[str, Any] | None, name: str, example: str) -> dict[
 
 def as_flag(given: Any, name: str) -> bool:
     """A truth value; text such as "no" would be taken for True. Raises FlopcalcError (bad-usage) for anything else."""
-    if given not in (True, False):
+    flag = bool(given) if type(given) is int and given in (0, 1) else flag_of(given)
+    if flag is None:
         raise FlopcalcError("bad-usage", f"{name} is {clip(given)}, not True or False", f"write {name}=True")
-    return bool(given)
+    return flag
 
 
 def check_what(what: Any) -> None:

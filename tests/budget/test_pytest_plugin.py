@@ -177,6 +177,11 @@ WRONG = {
     "assert_cost('tiny.yaml', (3, 'x'), macs=1)": "the input is (3, 'x')",
     "assert_cost('tiny.yaml', 3.5, macs=1)": "the input is 3.5",
     "assert_cost('tiny.yaml', macs=1, dtype='int3')": "dtype is 'int3'",
+    "assert_cost('tiny.yaml', macs=1, dtype=['int8'])": "dtype is ['int8']",
+    "assert_cost('tiny.yaml', macs=1, name=3)": "name is 3, not text",
+    "assert_unchanged('tiny.yaml', name=b'x')": "name is b'x', not text",
+    "assert_cost('tiny.yaml', limits=4)": "limits is 4, not a text or a list of texts",
+    "assert_cost('tiny.yaml', macs='>= 1', params=[])": "params is empty: it limits nothing",
     "assert_cost('tiny.yaml', macs=1, where='k == 3')": "given without replace",
 }
 

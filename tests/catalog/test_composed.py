@@ -377,3 +377,54 @@ def test_a_family_in_capitals_and_choices_of_a_number(tmp_path: Path) -> None:
     path.write_text(f"family: My Blocks\n{options}parts:\n  - a: {{op: conv}}\n")
     assert lookup.get(str(path)).family == "my blocks"
     assert layer(str(path), 8).params == 8 * 8 * 9
+
+
+@pytest.mark.parametrize(
+    ("name", "meaning"), [("conv", "an operator"), ("relu", "a primitive layer"), ("resnet50", "a network")]
+)
+def test_a_name_that_flopcalc_has(name: str, meaning: str, tmp_path: Path) -> None:
+    """A table of layers would show it as if it were ours; without `name` it is that of the file."""
+    path = tmp_path / f"{name}.yaml"
+    for text in ("parts:\n  - a: {op: conv}\n", f"name: {name}\nparts:\n  - a: {{op: conv}}\n"):
+        path.write_text(text)
+        with pytest.raises(FlopcalcError) as found:
+            layer(str(path), 8)
+        assert found.value.message.endswith(f"the name {name} is that of {meaning} in flopcalc")
+    path.write_text("name: mine\nparts:\n  - a: {op: conv}\n")
+    assert layer(str(path), 8).params == 8 * 8 * 9
+
+
+OF_THE_BATCH = {
+    "params": ("  - a: {params: batch * c_in}", "part a: params depends on the batch (batch)"),
+    "the other name": ("  - a: {params: n * c_in}", "part a: params depends on the batch (n)"),
+    "channels": ("  - a: {op: conv, c_out: batch * c_out}", "part a: c_out depends on the batch (batch)"),
+    "an option": ("  - a: {op: ghost, s: 2 if batch > 1 else 3}", "part a: s depends on the batch (batch)"),
+    "a derived value": ("  - a: {params: wide}\nderived: {more: 2 * batch, wide: more + 1}", "on the batch (wide)"),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), OF_THE_BATCH.values(), ids=OF_THE_BATCH)
+def test_weights_do_not_depend_on_the_batch(text: str, message: str, tmp_path: Path) -> None:
+    """Twice the batch was twice the parameters."""
+    path = tmp_path / "op.yaml"
+    path.write_text(f"parts:\n{text}\n")
+    with pytest.raises(FlopcalcError) as found:
+        layer(str(path), 8)
+    assert found.value.message.endswith(message)
+
+
+def test_work_depends_on_the_batch(tmp_path: Path) -> None:
+    """Through a derived value too."""
+    path = tmp_path / "op.yaml"
+    path.write_text("derived: {all: batch * c_in}\nparts:\n  - a: {params: c_in, macs: all}\n")
+    assert (layer(str(path), 8, batch=3).params, layer(str(path), 8, batch=3).macs) == (8, 24)
+
+
+def test_verify_reads_a_network_of_a_file(run: Runner, tmp_path: Path) -> None:
+    """It was read as an operator: `unknown key 'input'`."""
+    pytest.importorskip("torch")
+    path = tmp_path / "net.yaml"
+    path.write_text("input: [8, 6, 6]\nlayers:\n  - a: {op: conv, out: 4}\n  - b: relu\n")
+    found = json.loads(run("verify", str(path), "--format", "json").out)
+    assert found["failed"] == 0
+    assert {row["what"] for row in found["rows"] if row["target"] == str(path)} == {"a", "b", "total"}

@@ -78,9 +78,13 @@ def _raises(x: Any) -> int:
     raise KeyError("no")
 
 
+def _exits(x: Any) -> int:
+    raise SystemExit(0)
+
+
 @pytest.mark.parametrize(
     "function",
-    [lambda x: -1, lambda x: 1.5, lambda x: True, lambda x: None, lambda x: {"flops": 1}, lambda: 1, _raises],
+    [lambda x: -1, lambda x: 1.5, lambda x: True, lambda x: None, lambda x: {"flops": 1}, lambda: 1, _raises, _exits],
 )
 def test_wrong_functions_name_the_kernel(function: Any) -> None:
     """Whatever the function does, the user gets an error of one line."""
@@ -142,6 +146,13 @@ except FlopcalcError as error:
     assert "plugged::broken" in error.message
 else:
     raise AssertionError
+try:
+    plug_in_rule("plugged::exit")
+except FlopcalcError as error:
+    assert "SystemExit: 0" in error.message
+else:
+    raise AssertionError
+print("the end")
 """
 
 
@@ -154,7 +165,9 @@ def test_rules_of_installed_packages(tmp_path: Any) -> None:
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plugged\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(
         "[flopcalc.kernels]\nplugged::scan = plugged:scan\nall = plugged:RULES\nplugged::broken = plugged:missing\n"
+        "plugged::exit = exits:scan\n"
     )
     (tmp_path / "plugged.py").write_text("def scan(x):\n    return 2 * x\n\nRULES = {'plugged::other': 'x_0'}\n")
+    (tmp_path / "exits.py").write_text("print('hello')\nraise SystemExit(0)\n")
     done = fresh(PLUG_IN.format(folder=str(tmp_path)))
-    assert done.code == 0, done.err
+    assert (done.code, done.out) == (0, "the end\n"), done.err

@@ -48,6 +48,7 @@ def test_the_example_works_wherever_a_name_does(site: str) -> None:
         ["compare", "conv", "flattened", "--cin", "8"],
         ["model", "resnet50", "--replace", "flattened"],
         ["formula", "flattened"],
+        ["formula", "resnet18", "--replace", "flattened"],
         ["cite", "flattened", "--as", "bibtex"],
     ):
         code, out, err = _run(site, *command)
@@ -179,6 +180,11 @@ def test_a_plug_in_cannot_take_the_name_of_our_operators(tmp_path: Path) -> None
     site = _install(tmp_path, "raise SystemExit", name="ghost")
     assert _run(site, "layer", "--type", "ghost", "--cin", "8")[0] == 0
     assert "flopcalc has an operator of that name" in " ".join(_run(site, "list")[1].split())
+    _install(tmp_path, "raise SystemExit", name="relu", package="relu")
+    code, _, err = _run(site, "layer", "--type", "relu", "--cin", "8")
+    assert code == 2
+    assert "flopcalc has a primitive layer of that name" in err
+    assert _run(site, "model", "resnet18")[0] == 0
     _install(tmp_path, "OPERATOR = 1", package="one")
     _install(tmp_path, "OPERATOR = 2", package="two")
     code, _, err = _run(site, "layer", "--type", "myop", "--cin", "8")
@@ -198,6 +204,20 @@ def test_damaged_metadata_of_another_package_stop_nothing(site: str, tmp_path: P
 
 
 COPY = "from dataclasses import replace\nfrom flopcalc.catalog import lookup\nfrom flopcalc.cost import parts\n"
+
+
+def test_a_plug_in_without_a_module_is_checked_too(tmp_path: Path) -> None:
+    """`verify` cannot count it, and names a part that no shape and no option has."""
+    pytest.importorskip("torch")
+    made = f"{COPY}def formula(g):\n    yield parts.act('a', g.c_in, g.p_in, after=('b',))\n"
+    made += "OPERATOR = replace(lookup.get('linear'), name='myop', limits=(), equations=(), params=(), formula=formula)"
+    site = _install(tmp_path, made)
+    code, out, err = _run(site, "verify", "myop")
+    assert (code, out) == (2, "")
+    assert "`after` of part a names 'b'; its parts are a" in err
+    assert "did you mean myop?" in _run(site, "verify", "myopp")[2]
+
+
 WRONG_NUMBERS = {
     "parts.conv('a', -1, g.c_out, 1, 1, 1)": "params of part a is -8, less than 0",
     "parts.conv('a', 10**301, g.c_out, 1, 1, 1)": "params of part a is more than 10^300",

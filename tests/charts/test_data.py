@@ -1,5 +1,6 @@
 """The data of pictures: equal to numbers that are worked out without them."""
 
+import re
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any
@@ -236,16 +237,33 @@ def test_before_and_after() -> None:
 
 
 def test_before_and_after_by_layer() -> None:
-    """The 40 most expensive replaced layers; the rest in one row, so that the sums are those of the networks."""
-    done = target("resnet152", "ghost")
-    rows = _data(picture("replacement, layers"), "bars")
+    """The replaced layers, and one row for the rest, so that the sums are those of the networks."""
+    done = target("resnet18", "ghost")
+    rows = _data(charts.replacement(done.plain, done.network, by="layer"), "bars")
     names = list(dict.fromkeys(row["name"] for row in rows))
-    assert len(names) == 41
     assert names[-1] == "other layers"
     for side, found in (("before", done.plain), ("after", done.network)):
         assert sum(row["amount"] for row in rows if row["side"] == side) == found.macs
     one = next(layer for layer in done.network.layers if layer.name == names[0])
     assert [_number(row["cost"]) for row in rows if row["name"] == names[0]][-1] == one.cost.macs
+
+
+def test_layers_are_not_slivers_next_to_the_rest() -> None:
+    """The rest of resnet152 costs 30 times as much as its most expensive layer: a note has it, not a bar."""
+    done = target("resnet152", "ghost")
+    chart = picture("replacement, layers")
+    rows = _data(chart, "bars")
+    assert len({row["name"] for row in rows}) == 24
+    assert "other layers" not in {row["name"] for row in rows}
+    low, high = chart.to_dict()["layer"][0]["encoding"]["x"]["scale"]["domain"]
+    assert (low, max(row["end"] for row in rows) / high) == (0, pytest.approx(1 / 1.16))
+    drawn, rest = (
+        [sum(row["amount"] for row in rows if row["side"] == side) for side in ("before", "after")],
+        re.search(r"Not drawn: other layers, ([0-9.]+)G before, ([0-9.]+)G after", _notes(chart)),
+    )
+    assert rest is not None
+    for index, found in enumerate((done.plain, done.network)):
+        assert drawn[index] + float(rest[index + 1]) * 1e9 == pytest.approx(found.macs, rel=0.005)
 
 
 def test_a_replacement_of_nothing() -> None:

@@ -137,6 +137,11 @@ def test_a_page_needs_no_network(tmp_path: Path) -> None:
     around = text.partition("<script>")[0] + text.partition("</script>")[2]
     assert not re.search(r"(src|href)=|url\(|@import|<(link|img|iframe|script)", around)
     assert "<title>A &lt;/title&gt; &amp; more</title>" in text
+    # Without a title: what the picture is of; a title in several lines is one.
+    charts.save(charts.cost_by_stage(network("resnet18")), path)
+    assert "<title>MACs by stage: resnet18</title>" in path.read_text()
+    charts.save(charts.cost_by_stage(network("resnet18"), title="A title of many words in several lines"), path, 40)
+    assert "<title>A title of many words in several lines</title>" in path.read_text()
 
 
 @pytest.mark.parametrize("name", ["size", "roofline"])

@@ -250,8 +250,8 @@ def test_the_suffix_chooses_the_format(run: Runner, tmp_path: Path) -> None:
 
 SHAPE = ["--type", "conv", "--cin", "64"]
 BAD = {
-    "zero channels": (["layer", "--type", "conv", "--cin", "0"], "c_in is 0"),
-    "negative channels": (["layer", "--type", "conv", "--cin", "-3"], "c_in is -3"),
+    "zero channels": (["layer", "--type", "conv", "--cin", "0"], "--cin is '0'"),
+    "negative channels": (["layer", "--type", "conv", "--cin", "-3"], "--cin is '-3'"),
     "no number": (["layer", "--type", "conv", "--cin", "abc"], "'abc'"),
     "a fraction": (["layer", "--type", "conv", "--cin", "2.5"], "'2.5'"),
     "too large": (["layer", "--type", "conv", "--cin", "9" * 150], "10^100"),
@@ -300,7 +300,7 @@ BAD = {
     "network setting": (["model", "resnet50", "--set", "classes"], "name=value"),
     "input": (["model", "resnet50", "--input", "3x224"], "channels x height x width"),
     "input text": (["model", "resnet50", "--input", "axbxc"], "channels x height x width"),
-    "batch": (["model", "resnet50", "--batch", "0"], "batch is 0"),
+    "batch": (["model", "resnet50", "--batch", "0"], "--batch is '0'"),
     "absent file": (["model", "./absent.yaml"], "cannot read"),
     "verify name": (["verify", "spconw"], "'spconw'"),
     "verify shape without operator": (["verify", "--cin", "8"], "exactly one operator"),

@@ -255,6 +255,13 @@ def test_a_renamed_file_cannot_grow_unseen(repository: Repository, run: Runner) 
     record = found(run, "check", "--against", "main~1", code=1)
     assert record["against"]["targets"]["model.yaml"]["macs"] == TINY_MACS
     assert not record["against"]["new"]
+    assert not record["against"]["gone"], "net.yaml is model.yaml now"
+    # In a folder of its own, and next to a target that is gone.
+    both = "targets: [{network: net.yaml}, {network: gone.yaml}]\n"
+    repository.commit(sub__net_yaml=TINY, sub__gone_yaml=TINY, sub__flopcalc_yaml=both)
+    repository("mv", "sub/net.yaml", "sub/model.yaml")
+    repository.commit(sub__flopcalc_yaml="targets: [{network: model.yaml}]\n")
+    assert found(run, "check", "sub/flopcalc.yaml", "--against", "main~1")["against"]["gone"] == ["gone.yaml"]
 
 
 def test_a_renamed_model(repository: Repository, run: Runner) -> None:

@@ -70,3 +70,18 @@ def test_units_of_a_formula(run: Runner) -> None:
     assert json.loads(run("formula", "conv", "--format", "json").out)["units"]["traffic"] == "elements"
     assert "traffic (elements)" in run("formula", "conv").out
     assert "bytes in float32" in run("layer", "conv", "--cin", "8").out
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "hint"),
+    [("--cin", "0", 64), ("--cout", "-1", 64), ("--hw", "0", 56), ("-k", "3x0", 3), ("--stride", "0", 1),
+     ("--padding", "-1", 1), ("--groups", "0", 1), ("--batch", "0", 1)],
+)  # fmt: skip
+@pytest.mark.parametrize("command", ["layer", "compare", "report"])
+def test_sizes_below_the_least_name_the_option(run: Runner, command: str, option: str, value: str, hint: int) -> None:
+    """As it is written on the command line: c_in is a name of Python."""
+    cin = () if option == "--cin" else ("--cin", "8")
+    done = run(command, "conv", *cin, option, value)
+    assert done.code == 2
+    assert done.err.startswith(f"error: {option} is '{value}'; it must be a ")
+    assert done.err.endswith(f"hint:  write for example {option} {hint}\n")

@@ -127,7 +127,8 @@ def test_layers_of_a_clause(drawn: Any) -> None:
         "resnet18", "--replace", "ghost", "--where", 'stage == "layer4"', "--keep", "layer4.1", "--by", "layer"
     )
     names = {row["name"] for row in spec["datasets"]["bars"]}
-    assert names == {"layer4.0.conv1", "layer4.0.conv2", "layer4.0.downsample.0", "other layers"}
+    assert names == {"layer4.0.conv1", "layer4.0.conv2", "layer4.0.downsample.0"}
+    assert any("Not drawn: other layers, " in row["text"] for row in spec["datasets"]["notes"])
 
 
 def test_rows_of_a_condition(drawn: Any) -> None:
@@ -178,6 +179,8 @@ def test_the_format_can_be_named(run: Runner, tmp_path: Path) -> None:
         (("conv", "--cin", "16:64:16", "-o", "a.svg", "--width", "5mm"), "is not from 40 mm"),
         (("conv", "--cin", "16:65:16", "-o", "a.svg"), "the steps do not reach 65"),
         (("conv", "-o", "a.svg"), "--cin is missing"),
+        (("conv", "--cin", "1:1000000:1", "-o", "a.svg"), "1,000,000 combinations are more than a picture needs"),
+        (("conv", "--cin", "1:1000", "-k", "1:999:2", "--pareto", "macs,k", "-o", "a.svg"), "500,000 combinations"),
         (("nonsense", "-o", "a.svg"), "unknown network or operator"),
         (("conv", "resnet18", "--cin", "8", "-o", "a.svg"), "is an operator"),
         (("conv", "--cin", "8", "--kind", "stage", "-o", "a.svg"), "--cin does not apply"),

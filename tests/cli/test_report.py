@@ -43,7 +43,7 @@ def test_the_suffix_decides(tmp_path: Path, run: Runner, write_network: WriteNet
         (("ghost", "--cin", "64", "--vary", "height"), "--vary is for the closed form of a network", "leave out"),
         (("ghost", "--cin", "64", "--assume", "H = 2 h"), "--assume is for the closed form", "leave out"),
         (("ghost",), "missing option '--cin'", "--help"),
-        (("ghost", "--cin", "0"), "c_in is 0", ""),
+        (("ghost", "--cin", "0"), "--cin is '0'", "--cin 64"),
         (("resnet50", "--convention", "fvcor"), "unknown convention 'fvcor'", "fvcore"),
         (("resnet50", "--replace", "spcon"), "unknown operator 'spcon'", "spconv"),
         (("resnet50", "--format", "json"), "'json' is not one of", ""),

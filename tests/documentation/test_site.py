@@ -4,8 +4,12 @@ import re
 import shlex
 import time
 from collections.abc import Callable
+from functools import partial
 from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -60,9 +64,6 @@ def test_links_resolve(pages: dict[Path, _Page], site: Path) -> None:
     """Pages and anchors. Links to other sites are left alone."""
     broken, followed = [], 0
     for path, page in pages.items():
-        # Links of the page for addresses that do not exist begin at the root of a server.
-        if path.name == "404.html":
-            continue
         for link in page.links:
             parts = urlsplit(link)
             if parts.scheme:
@@ -86,8 +87,7 @@ def test_nothing_is_loaded_from_elsewhere(pages: dict[Path, _Page], site: Path) 
             parts = urlsplit(load)
             assert not parts.scheme or parts.scheme == "data", f"{path.name} loads {load}"
             assert not parts.netloc, f"{path.name} loads {load}"
-            if path.name != "404.html":
-                assert (path.parent / unquote(parts.path)).exists(), f"{path.name} loads {load}"
+            assert not parts.path or parts.scheme or (path.parent / unquote(parts.path)).exists(), (path, load)
     for style in site.rglob("*.css"):
         found = re.findall(r"url\(\s*['\"]?(\w+://[^)]+)|@import\s+['\"]?(\w+://[^'\"]+)", style.read_text())
         assert not found, f"{style.name}: {found}"
@@ -194,8 +194,7 @@ def test_in_a_browser(site: Path, tmp_path: Path) -> None:
             for scheme, width in (("light", 1280), ("dark", 390)):
                 tab.size(width, 900, mobile=width < 500)
                 tab.prefer(scheme)
-                tab.open(site / name)
-                tab.evaluate("localStorage.clear()")
+                # What the page before stored stays: a reader whose system turns dark has been here in the light.
                 tab.open(site / name)
                 assert not tab.problems, (name, tab.problems)
                 elsewhere = [one for one in tab.requests if not one.startswith(("file:", "data:", "about:", "blob:"))]
@@ -220,6 +219,42 @@ def test_in_a_browser(site: Path, tmp_path: Path) -> None:
         # Equations are typeset: a fraction is taller than a letter.
         tab.open(site / "operators/ghost.html")
         assert tab.evaluate("document.querySelector('mfrac').getBoundingClientRect().height") > 20
+
+
+class _Server(SimpleHTTPRequestHandler):
+    """The site below /docs/, with its page for addresses that do not exist, as pages of a project are served."""
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing."""
+
+    def translate_path(self, path: str) -> str:
+        inside = path.removeprefix("/docs/")
+        return super().translate_path(f"/{inside}") if inside != path else ""
+
+    def send_error(self, code: int, *_: Any) -> None:
+        self.send_response(code)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write((Path(self.directory) / "404.html").read_bytes())
+
+
+@pytest.mark.skipif(executable() is None, reason="no Chromium is installed")
+def test_an_address_that_does_not_exist(site: Path, tmp_path: Path) -> None:
+    """From a disk, and from a server at any depth, the page has its style, and leads to the start page."""
+    handler = partial(_Server, directory=str(site))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server, browser(tmp_path) as tab:
+        Thread(target=server.serve_forever, daemon=True).start()
+        tab.open(site / "404.html")
+        assert not tab.problems
+        assert tab.evaluate("document.querySelector('a').href") == (site / "index.html").as_uri()
+        root = f"http://127.0.0.1:{server.server_port}/docs/"
+        tab.call("Page.navigate", url=f"{root}no/such/page.html")
+        end = time.monotonic() + 20
+        while tab.evaluate("document.querySelector('a')?.href") != f"{root}index.html":
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        server.shutdown()
 
 
 # The options in code within lines whose pieces are on two lines.

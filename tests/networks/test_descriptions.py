@@ -215,6 +215,32 @@ TAIL = "\nlayers:\n  - a: {op: conv, out: 4}\n"
         ("input: [3, 8, 8]\nlayers:\n  - a: {op: relu, when: c = 3}", 3, "write =="),
         ("title: [a]\ninput: [3, 8, 8]\nlayers:\n  - a: relu", 1, "title is ['a'], not text"),
         ("input: [3, 8, 8]\nname: {a: 1}\nlayers:\n  - a: relu", 2, "name is {'a': 1}, not text"),
+        ("input: [3, 8, 8]\nmirrors: [a]\nlayers:\n  - a: relu", 2, "mirrors is ['a'], not text"),
+        ("input: [3, 8, 8]\nsource: true\nlayers:\n  - a: relu", 2, "source is True, not text"),
+        ("input: [3, 8, 8]\nreference: 3\nlayers:\n  - a: relu", 2, "reference is 3, not a list of mappings"),
+        ("input: [3, 8, 8]\nreference: [3]\nlayers:\n  - a: relu", 2, "reference is [3], not a list of mappings"),
+        ("input: [3, 8, 8]\noptions:\n  v: {default: 3, help: []}\nlayers:\n  - a: relu", 3, "help is [], not text"),
+        ("input: [3, 8, 8]\nblocks:\n  x: 3\nlayers:\n  - a: relu", 3, "block x may only have args, let and layers"),
+        ("input: [3, 8, 8]\nblocks:\n  x: {let: {a: 1}}\nlayers:\n  - a: relu", 3, "block x has no layers"),
+        (
+            "input: [3, 8, 8]\nblocks:\n  x: {args: {b: {}}, layers: [{a: relu}]}\nlayers:\n  - a: {block: x, b: 1}",
+            3,
+            "the default of b is {}, not a value",
+        ),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: relu, when: 3}", 3, "when is 3, not a condition"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: relu, when: null}", 3, "when is empty, not a condition"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: relu, when: [true]}", 3, "when is [True], not a condition"),
+        (
+            "input: [3, 8, 8]\noptions: {v: {default: x, choices: [x, y]}}\nlayers:\n  - a: {op: relu, when: v}",
+            4,
+            "when is 'x', not true or false",
+        ),
+        ("input: [3, 8, 8]\nlet:\n  a: {b: 1}\nlayers:\n  - a: relu", 3, "a is {'b': 1}, not a value"),
+        ("input: [3, 8, 8]\nlet:\n  a: null\nlayers:\n  - a: relu", 3, "a of let is empty"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: conv, bias: {x: 3}}", 3, "bias is {'x': 3}, not a value"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: conv, bias: [[3]]}", 3, "option bias is [[3]], not true or false"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: mixconv, kernels: [3, {}]}", 3, "option kernels is [3, {}], not"),
+        ("input: [3, 8, 8]\nlayers:\n  - a: {op: maxpool, k: {x: 3}}", 3, "k is {'x': 3}, not a value"),
     ],
 )
 def test_broken_descriptions(write_network: WriteNetwork, text: str, line: int, message: str) -> None:
@@ -277,7 +303,7 @@ def test_a_network_too_large_is_refused(write_network: WriteNetwork) -> None:
 
 def test_left_out_layers_count_too(write_network: WriteNetwork) -> None:
     """Nested repeats of a layer that is never there end as well."""
-    block = "blocks: {x: {layers: [{a: {op: relu, repeat: 10000, when: 0}}]}}\n"
+    block = "blocks: {x: {layers: [{a: {op: relu, repeat: 10000, when: false}}]}}\n"
     with pytest.raises(FlopcalcError, match="left out"):
         network(write_network(block + "input: [3, 8, 8]\nlayers:\n  - a: {block: x, repeat: 10000}"))
 

@@ -78,6 +78,26 @@ def test_schema_is_a_schema_and_takes_all_that_is_read() -> None:
         "input: [3, 8, 8]\nlayers: [{a: {k: 3}}]",
         "input: [3, 8, 8]\nblocks: {x: {layers: [{a: relu}], more: 1}}\nlayers: [{a: {block: x}}]",
         "input: [3, 8, 8]\noptions: {w: {help: a width}}\nlayers: [{a: relu}]",
+        "input: []\nlayers: [{a: relu}]",
+        "input: [3, 8]\nlayers: [{a: relu}]",
+        "input: [3, 8, 8, 8, 8]\nlayers: [{a: relu}]",
+        "input: [3, 8, 8]\nmirrors: [a]\nlayers: [{a: relu}]",
+        "input: [3, 8, 8]\nsource: true\nlayers: [{a: relu}]",
+        "input: [3, 8, 8]\nreference: 3\nlayers: [{a: relu}]",
+        "input: [3, 8, 8]\noptions: {w: {default: 3, help: []}}\nlayers: [{a: relu}]",
+        "input: [3, 8, 8]\noptions: {w: {default: null}}\nlayers: [{a: relu}]",
+        "input: [3, 8, 8]\noptions: {w: {default: []}}\nlayers: [{a: relu}]",
+        "input: [3, 8, 8]\noptions: {w: {default: a, choices: []}}\nlayers: [{a: relu}]",
+        "input: [3, 8, 8]\nblocks: {x: 3}\nlayers: [{a: relu}]",
+        "input: [3, 8, 8]\nblocks: {x: {let: {a: 1}}}\nlayers: [{a: relu}]",
+        "input: [3, 8, 8]\nblocks: {x: {args: {b: {}}, layers: [{a: relu}]}}\nlayers: [{a: {block: x, b: 1}}]",
+        "input: [3, 8, 8]\nlet: {a: null}\nlayers: [{a: relu}]",
+        "input: [3, 8, 8]\nlet: {a: {b: 1}}\nlayers: [{a: relu}]",
+        "input: [3, 8, 8]\nlayers: [{a: {op: relu, when: 3}}]",
+        "input: [3, 8, 8]\nlayers: [{a: {op: relu, when: [true]}}]",
+        "input: [3, 8, 8]\nlayers: [{a: {op: relu, repeat: -1}}]",
+        "input: [3, 8, 8]\nlayers: [{a: {op: conv, each: {out: 3}}}]",
+        "input: [3, 8, 8]\nlayers: [{a: {op: conv, bias: {x: 3}}}]",
         "like: resnet50\nlayers: [{a: relu}]",
         "like: [resnet50]",
     ],
@@ -89,6 +109,25 @@ def test_schema_refuses_what_the_reader_refuses(text: str, tmp_path: Path) -> No
     path.write_text(text)
     with pytest.raises(FlopcalcError):
         network(str(path))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "input: [3]\nlayers: [{a: relu}]",
+        "title: 2024\ninput: [3, 8, 8]\nlayers: [{a: relu}]",
+        "title:\nreference:\ninput: [3, 8, 8]\nlayers: [{a: relu}]",
+        "input: [3, 8, 8]\nlet: {outs: [8, 16], last: true}\nlayers: [{a: {op: conv, each: {out: outs}}}]",
+        "input: [3, 8, 8]\noptions: {ns: {default: [1, 2 * 2]}}\nlayers: [{a: relu}]",
+        "input: [3, 8, 8, 8]\nlayers: [{a: {op: conv3d, out: 4}}]",
+    ],
+)
+def test_schema_takes_what_the_reader_takes(text: str, tmp_path: Path) -> None:
+    """An editor marks no mistake where there is none."""
+    assert VALIDATOR.is_valid(yaml.safe_load(text))
+    path = tmp_path / "net.yaml"
+    path.write_text(text)
+    assert network(str(path)).macs >= 0
 
 
 TABLES = """

@@ -11,7 +11,7 @@ from flopcalc.cost import parts
 from flopcalc.cost.arith import Dim
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
-from flopcalc.spec.operator import Derived, Limit, Operator, Param
+from flopcalc.spec.operator import Derived, Limit, Operator, Param, Rule
 from flopcalc.spec.source import Equation, Paper
 
 
@@ -169,3 +169,39 @@ def test_names_of_parts_are_those_of_the_formula() -> None:
     text = replace(operator, formula=lambda g: (parts.act("a", 1, 1, after="expand"),), equations=(), limits=())  # type: ignore[arg-type]
     assert "is 'expand', not a tuple" in next(problems(text))
     assert not list(problems(lookup.get("ghost")))
+
+
+TYPES = {
+    "no title": ({"title": " "}, "title is ' ', not text"),
+    "a paper that is text": ({"paper": "Regroup"}, "paper is 'Regroup', not a Paper"),
+    "a formula without code": ({"formula": len}, "formula is <built-in function len>, not a function written with"),
+    "a policy that is a function": ({"policy": len}, "policy is .*, not Policy"),
+    "no text of the baseline": ({"baseline_text": ""}, "baseline_text is '', not text"),
+    "three axes": ({"axes": 3}, "axes is 3, not 1 or 2"),
+    "a size that is text": ({"shape": {"k": "x"}}, "shape is .*, not a mapping from sizes to numbers"),
+    "a function that is a number": ({"out_shape": 3}, "out_shape is 3, not a function"),
+    "notes that are text": ({"notes": "x"}, "notes is 'x', not a function or None"),
+    "a flag that is a number": ({"volume": 1}, "volume is 1, not True or False"),
+    "an unknown module": ({"torch_module": "Conv2d"}, "torch_module is 'Conv2d'; it is one of LSTM, GRU"),
+    "a module without its options": ({"torch_module": "LSTM"}, "it needs the options bias, bidirectional, num_layers"),
+    "a rule without a check": ({"rules": (Rule("x", True, "y"),)}, "a rule is not Rule"),  # type: ignore[arg-type]
+    "an option of networks": (
+        {"params": (_param(), _param(name="stage", letter="s"))},
+        "a key in network descriptions",
+    ),
+    "an option of modules": ({"params": (_param(), _param(name="dtype", letter="s"))}, "an argument of modules"),
+}
+
+
+@pytest.mark.parametrize(("changes", "message"), TYPES.values(), ids=TYPES)
+def test_a_field_of_another_type(changes: dict[str, Any], message: str) -> None:
+    """At once, not where a command reads it."""
+    with pytest.raises(ValueError, match=f"regroup: .*{message}"):
+        _operator(**changes)
+
+
+@pytest.mark.parametrize("name", ["Regroup", "re group", "2conv", "re:group", "_regroup", ""])
+def test_a_name_that_cannot_be_written(name: str) -> None:
+    """A colon begins the options, a space ends the word."""
+    with pytest.raises(ValueError, match="lower-case letters, digits and _"):
+        _operator(name=name)

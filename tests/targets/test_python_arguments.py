@@ -138,6 +138,16 @@ def test_the_channels_of_an_operator_are_asked_for() -> None:
         (lambda: flopcalc.sweep("conv", c_in=8).column(3), "unknown column 3"),
         (lambda: flopcalc.sweep("conv", c_in=8).first("x"), "the number of rows is 'x'"),
         (lambda: flopcalc.sweep("conv", c_in=8).first(-1), "the number of rows is -1"),
+        (lambda: flopcalc.sweep("conv", c_in=8, convention=["macs"]), "unknown convention \\['macs'\\]"),
+        (lambda: flopcalc.sweep("conv", c_in=[[8]]), "--cin is \\[\\[8\\]\\]: cannot read the value \\[8\\]"),
+        (lambda: flopcalc.sweep("conv", c_in={8: 16}), "cannot read the value {8: 16}"),
+        (lambda: flopcalc.solve("resnet18", "batch", "macs <= 9G", method="x"), "--method 'x' does not apply"),
+        (lambda: flopcalc.solve("resnet18", "batch", "macs <= 9G", arg={"x": 1}), "--arg 'x=1' does not apply"),
+        (lambda: flopcalc.solve("resnet18", choose="ghost", minimise="macs", on="cpu"), "--on 'cpu' does not apply"),
+        (lambda: flopcalc.solve("resnet18", choose="ghost", minimise=0), "minimise is 0"),
+        (lambda: flopcalc.memory("resnet18", rules=0), "unknown rules"),
+        (lambda: flopcalc.network("resnet18", input=[None]), "the input is \\[None\\]"),
+        (lambda: flopcalc.training("resnet18", first="no"), "first is 'no', not True or False"),
         (lambda: flopcalc.progress("yes"), "progress is 'yes'"),
         (lambda: flopcalc.network("conv"), "conv is an operator"),
         (lambda: flopcalc.network("torchvision:resnet18"), "flopcalc.count counts a PyTorch model"),
@@ -170,3 +180,27 @@ def test_flags_are_true_or_false(given: Any) -> None:
         flopcalc.bench("conv", c_in=8, channels_last=given)
     with pytest.raises(FlopcalcError, match=r"inplace is .*, not True or False"):
         flopcalc.replace(pytest.importorskip("torch").nn.Conv2d(8, 8, 3), "ghost", inplace=given)
+
+
+@pytest.mark.parametrize("name", ["mode", "dtype", "optimizer", "optimizer_dtype", "rules", "autocast", "order", "on"])
+def test_an_array_is_no_word(name: str) -> None:
+    """Its comparison with a word is an array: `The truth value of an array is ambiguous`."""
+    given = pytest.importorskip("numpy").array([1, 2])
+    with pytest.raises(FlopcalcError):
+        flopcalc.memory("alexnet", **{name: given})
+
+
+@pytest.mark.parametrize("name", ["execution", "fused", "mode", "on", "dtype", "freeze"])
+def test_an_array_is_no_word_of_a_roofline(name: str) -> None:
+    given = pytest.importorskip("numpy").array([1, 2])
+    with pytest.raises(FlopcalcError):
+        flopcalc.roofline("alexnet", device="h200", **{name: given})
+
+
+@pytest.mark.parametrize("name", ["pick", "choose", "minimise", "maximise", "on"])
+def test_an_array_is_no_word_of_a_search(name: str) -> None:
+    given = pytest.importorskip("numpy").array([1, 2])
+    with pytest.raises(FlopcalcError):
+        flopcalc.solve("resnet18", "batch", "macs <= 9G", **{name: given})
+    with pytest.raises(FlopcalcError):
+        flopcalc.progress(given)

@@ -175,7 +175,7 @@ HOSTILE: dict[str, tuple[str, tuple[str, ...], str, str]] = {
     "no attribute given": ("{}", (), "does not name the model in the file", ":Net"),
     "dots only": ("torchvision.models.resnet50", (), "unknown network", "torchvision.models:resnet50"),
     "unknown model of a hub": ("torchvision:resnet5", (), "'resnet5'", "resnet50"),
-    "batch": ("{}:Net", ("--batch", "0"), "batch is 0", "--batch 1"),
+    "batch": ("{}:Net", ("--batch", "0"), "--batch is '0'", "--batch 1"),
 }
 
 

@@ -84,7 +84,7 @@ def memory(
         dtype=dtype,
         optimizer=optimizer,
         optimizer_dtype=optimizer_dtype,
-        rules=rules or "cuda",
+        rules="cuda" if rules is None else rules,
         autocast=autocast,
         checkpoint=checkpoint,
         accumulate=accumulate,

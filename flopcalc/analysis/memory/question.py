@@ -71,7 +71,7 @@ def question(
         ("autocast", autocast, HALF),
         ("order", order, ORDERS),
     ):
-        if value is not None and value not in known:
+        if value is not None and not (isinstance(value, str) and value in known):
             raise unknown_name(
                 name, value if isinstance(value, str) else clip(value), known, f"one of: {', '.join(known)}"
             )

@@ -26,7 +26,7 @@ from flopcalc.replacing.decide import Plan, Request, Spot, read_request
 from flopcalc.replacing.described import each_alone, replace_layers, spots_of
 from flopcalc.replacing.grouping import by_name, clauses_for
 from flopcalc.targets.limits import Limit
-from flopcalc.targets.read import is_python
+from flopcalc.targets.read import check_no_call, is_python
 from flopcalc.targets.spec import TargetSpec
 
 KEEP = "keep"
@@ -93,6 +93,7 @@ def choose_operators(
         raise FlopcalcError("bad-usage", why, "`flopcalc list` shows the described networks")
     requests, may_stay = read_choices(choose)
     limits = read_limits(subjects, "network")
+    check_no_call(spec)
     network = library.load(spec.what, spec.settings, one_shape(spec.inputs), spec.batch)
     spots = spots_of(network)
     choices = _choices(network, requests, Plan(requests, where, tuple(keep)), may_stay, dtype)

@@ -19,7 +19,7 @@ from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks.inputs import InputLike
 from flopcalc.networks.progress_bar import Words, following
 from flopcalc.targets.call import SIZES, from_call, refuse
-from flopcalc.targets.read import is_python, own_channels
+from flopcalc.targets.read import check_no_call, is_python, own_channels
 from flopcalc.targets.spec import TargetSpec, as_texts
 
 # Values at which the target does not exist, and that are passed over to find the next one.
@@ -75,6 +75,10 @@ def solve(
     >>> solve("sic", "b", "ratio(conv) < 1", c_in=64).value
     '7'
     """
+    choose = () if isinstance(choose, str) and not choose else as_texts(choose, "choose", "spconv,ghost,keep")
+    for name, kind in (("minimise", minimise), ("maximise", maximise)):
+        if kind is not None and not isinstance(kind, str):
+            raise FlopcalcError("bad-option", f"{name} is {clip(kind)}, not a kind of cost", f'write {name}="macs"')
     # With choose, where and keep are about the chosen operators.
     plan: dict[str, Any] = {} if choose else {"replace": replace, "where": where, "keep": keep}
     spec = from_call(what, options, batch=batch, timeout=timeout, input=input, **plan, arg=arg, method=method, on=on)
@@ -90,7 +94,7 @@ def solve(
             _check_dtype(dtype)
             return choose_operators(
                 spec,
-                as_texts(choose, "choose"),
+                choose,
                 minimise,
                 maximise,
                 (*limits[0], *limits[1]),
@@ -127,7 +131,7 @@ def solve_spec(
 ) -> Solution:
     """The answer for a target that is given as a spec; see `solve`. listed: texts of values by name."""
     names = checked_names(for_)
-    picked = next((one for one in PICKS if one == pick), None)
+    picked = next((one for one in PICKS if isinstance(pick, str) and one == pick), None)
     if pick is not None and picked is None:
         raise FlopcalcError("bad-option", f"pick is {clip(pick)}", f"one of: {', '.join(PICKS)}")
     _check_dtype(dtype)
@@ -184,6 +188,7 @@ def _subject(spec: TargetSpec, names: Sequence[str], bases: Sequence[str], dtype
         return found
     clauses = Changed(spec.plan, {})
     if isinstance(spec.what, str) and not is_python(spec.what):
+        check_no_call(spec)
         return DescribedNetwork(spec, bases, dtype, clauses)
     return PythonModel(spec, bases, dtype, clauses)
 

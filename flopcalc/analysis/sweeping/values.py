@@ -1,7 +1,7 @@
 """Reading the values that a sweep tries: `16:1024:16`, `3,5`, `0.25:1.5:0.25`, `max,min`, and lists of Python."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, TypeAlias
 
@@ -130,7 +130,7 @@ def product_of(sizes: Iterable[int]) -> int:
 
 def _from_python(name: str, given: Any, read: Callable[[str], Any]) -> list[Any]:
     given = given.tolist() if hasattr(given, "tolist") else given
-    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+    if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
         given = [given]
     given = list(given)
     if not given:
@@ -139,6 +139,9 @@ def _from_python(name: str, given: Any, read: Callable[[str], Any]) -> list[Any]
     for one in given:
         try:
             found.append(read(one) if isinstance(one, str) else one)
+            hash(one)
+        except TypeError:
+            raise _bad(name, given, f"cannot read the value {clip(one)}") from None
         except (ValueError, ZeroDivisionError):
             raise _bad(name, given, f"cannot read the value {clip(one)}") from None
     return found

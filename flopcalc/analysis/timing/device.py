@@ -135,7 +135,7 @@ def read_dtype(text: object) -> str:
 def read_execution(text: object) -> Execution:
     """The way of execution that a text names. Raises FlopcalcError (bad-option)."""
     for name in EXECUTIONS:
-        if text == name:
+        if isinstance(text, str) and text == name:
             return name
     raise FlopcalcError("bad-option", f"execution is {clip(text)}", f"one of: {', '.join(EXECUTIONS)}")
 

@@ -168,9 +168,10 @@ def training(
     if isinstance(what, Network | Evaluation):
         of_target = {"input": input, "replace": replace, "where": where, "keep": keep, "set": set, "arg": arg}
         refuse_on_result(what, batch, {**of_target, "method": method})
+    is_first = None if first is None else as_flag(first, "first")
     if isinstance(what, Evaluation):
-        return operator_training(what, options, first=first is not None and as_flag(first, "first"))
-    if first is False:
+        return operator_training(what, options, first=bool(is_first))
+    if is_first is False:
         why = "first=False is for an operator: the input of a network needs no gradient"
         raise FlopcalcError("bad-option", why, "leave it out, or give the result of flopcalc.layer")
     if isinstance(what, Network):
