@@ -1,5 +1,7 @@
 """The convolutions of a module that operators may replace: where they are, and what forbids replacing one."""
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,6 +92,26 @@ def find_candidates(root: nn.Module) -> Candidates:
         if any(_is_compiled(holder) for holder, _ in convolution.slots):
             convolution.problem = "torch.compile keeps it, wherever it is replaced; compile the model afterwards"
     return Candidates(root, list(found.values()), names, operators)
+
+
+def held(found: Candidates) -> list[tuple[nn.Module, str, nn.Module | None]]:
+    """The layer that each slot of a convolution holds now, as (parent, key, layer)."""
+    slots = [slot for one in found.convolutions for slot in one.slots]
+    return [(parent, key, parent._modules[key]) for parent, key in slots if parent is not None]
+
+
+@contextmanager
+def holding(layers: Iterable[tuple[nn.Module, str, nn.Module | None]] = ()) -> Iterator[None]:
+    """Put layers into their slots for a while; afterwards each slot holds again what it held before."""
+    before = []
+    try:
+        for parent, key, layer in layers:
+            before.append((parent, key, parent._modules[key]))
+            parent._modules[key] = layer
+        yield
+    finally:
+        for parent, key, layer in reversed(before):
+            parent._modules[key] = layer
 
 
 def _is_compiled(module: nn.Module | None) -> bool:

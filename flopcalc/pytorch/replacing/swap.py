@@ -291,6 +291,9 @@ def _changed(built: nn.Module, swaps: list[_Swap]) -> nn.Module:
             above, _, key = name.rpartition(".")
             if new is None:
                 old = built.get_submodule(name)
+                if old is swap.new:
+                    # A factory that keeps its module has returned the changed one.
+                    break
                 new = new_layer(old.conv if isinstance(old, DepthwiseConv2d) else old, swap.decision)
             if not name:
                 return new
