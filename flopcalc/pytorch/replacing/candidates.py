@@ -182,13 +182,23 @@ def _more_than_a_convolution(module: nn.Conv2d, owners: dict[Any, dict[int, str]
 
 
 def _owners(root: nn.Module) -> dict[Any, dict[int, str]]:
-    """Memory of each parameter -> the modules that hold it, with their names."""
+    """Memory of each tensor -> the modules that hold it, as a parameter, a buffer or an attribute, with their names."""
     owners: dict[Any, dict[int, str]] = {}
     for name, module in modules_of(root):
-        for tensor in module._parameters.values():
-            if tensor is not None and not isinstance(tensor, nn.parameter.UninitializedParameter):
+        # The values of a script module are not those of its attributes.
+        for tensor in _tensors_in(list(module.__dict__.values())):
+            if not isinstance(tensor, nn.parameter.UninitializedParameter):
                 owners.setdefault(_place(tensor), {})[id(module)] = name
     return owners
+
+
+def _tensors_in(value: object, depth: int = 4) -> Iterator[Tensor]:
+    """The tensors in a value: itself, or in lists, tuples, sets and dicts."""
+    if isinstance(value, Tensor):
+        yield value
+    elif depth and isinstance(value, list | tuple | set | frozenset | dict):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _tensors_in(one, depth - 1)
 
 
 def _place(tensor: Tensor) -> Any:
