@@ -315,7 +315,8 @@ def test_what_runs_again_is_kept_on_the_device_of_the_pass(reentrant: bool) -> N
 
         def forward(self, x: Tensor) -> Tensor:
             def inner(y: Tensor) -> Tensor:
-                return self.layer(y) * torch.ones(4, device="cuda")
+                found: Tensor = self.layer(y) * torch.ones(4, device="cuda")
+                return found
 
             out: Tensor = checkpoint(inner, self.stem(x), use_reentrant=reentrant)
             return out
@@ -334,7 +335,7 @@ def test_attention_without_gradients_is_not_computed_again() -> None:
             self.stem = nn.Linear(4, 4, bias=False)
 
         def forward(self, x: Tensor) -> Tensor:
-            y = self.stem(x)
+            y: Tensor = self.stem(x)
             with torch.no_grad():
                 z = nn.functional.scaled_dot_product_attention(y, y, y)
             return y + z
