@@ -13,7 +13,7 @@ from flopcalc.cost.cost import Cost, Part, Parts, own_steps
 from flopcalc.cost.geometry import Geometry
 from flopcalc.cost.kinds import HasKinds, check_kind
 from flopcalc.networks.window import Window, operator_window
-from flopcalc.presets.call import CallLog
+from flopcalc.presets.call import CallLog, State, run_within
 from flopcalc.spec.operator import Evaluation
 from flopcalc.symbolic.size import Size
 
@@ -140,6 +140,14 @@ class Replay(NamedTuple):
     log: Callable[[], CallLog]
     figure: Callable[[str], tuple[int, str] | str]
     differentiated: Callable[[tuple[str, ...]], Differentiated] | None = None
+
+    def within(self, state: State) -> "Replay":
+        """The same runs, each while the module is in a state."""
+        return Replay(
+            run_within(state, lambda: self.log().within(state)),
+            run_within(state, self.figure),
+            None if self.differentiated is None else run_within(state, self.differentiated),
+        )
 
 
 class Unbuilt(Protocol):

@@ -5,11 +5,14 @@ has all of them, in order of execution, with tensors as sizes, so that the rules
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from math import prod
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
+T = TypeVar("T")
 Shape = tuple[int, ...]
+State = Callable[[], AbstractContextManager[None]]
 Level = Literal["module", "function", "kernel"]
 
 
@@ -107,6 +110,16 @@ def first(value: Any) -> Sized | None:
     return None
 
 
+def run_within(state: State, run: Callable[..., T]) -> Callable[..., T]:
+    """The same function, which runs while a module is in a state."""
+
+    def within(*given: Any) -> T:
+        with state():
+            return run(*given)
+
+    return within
+
+
 class CallLog:
     """The modules, and the calls in order of their ends.
 
@@ -131,6 +144,18 @@ class CallLog:
         self._trace = trace
         self._again = again
         self.cut_off = cut_off
+
+    def within(self, state: State) -> "CallLog":
+        """The same log; the forwards that it runs later are run while the module is in a state."""
+        trace, again = self._trace, self._again
+        return CallLog(
+            self.nodes,
+            self.calls,
+            None if trace is None else run_within(state, trace),
+            self.fused,
+            None if again is None else run_within(state, lambda: again().within(state)),
+            self.cut_off,
+        )
 
     def of(self, level: Level) -> Iterator[Call]:
         """The calls of one level."""

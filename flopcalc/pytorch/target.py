@@ -121,8 +121,13 @@ def _check_method(module: nn.Module, asked: _Request) -> None:
 
 
 def _replaced(loaded: Loaded, asked: _Request, plan: "Plan", limit: TimeLimit | None) -> "tuple[Network, Replacement]":
-    """The network as it is, and with layers replaced. A module that belongs to the user's code is copied first."""
+    """The network as it is, and with layers replaced. A module that belongs to the user's code is copied first.
+
+    One that was built for this call need not be possible to copy, and may be kept by its factory. It is changed in
+    place, and holds its own layers again afterwards.
+    """
     # Most models are counted as they are.
+    from flopcalc.pytorch.replacing.candidates import held, holding
     from flopcalc.pytorch.replacing.swap import find_and_run, replace_candidates
     from flopcalc.replacing.described import Replacement
 
@@ -146,10 +151,12 @@ def _replaced(loaded: Loaded, asked: _Request, plan: "Plan", limit: TimeLimit | 
         return replay_of(module, args, named, call, partial(network, module), kernels=asked.kernels)
 
     plain = network(candidates.root, run.counted, replay=replay(candidates.root))
-    done, after = replace_candidates(candidates, run, plan)
-    changed = network(done.module, after, replay=replay(done.module))
+    with holding(held(candidates)):
+        done, after = replace_candidates(candidates, run, plan)
+        changed = network(done.module, after)
+        new = partial(holding, held(candidates))
     return plain, Replacement(
-        network=dataclasses.replace(changed, title=plain.title),
+        network=dataclasses.replace(changed, title=plain.title, replay=replay(done.module).within(new)),
         plan=plan,
         replaced=tuple(name or ROOT for name in done.replaced),
         replaced_by={name or ROOT: label for name, label in done.replaced.items()},

@@ -36,7 +36,7 @@ def replace_convolutions(network: Network, operator: Operator, options: Mapping[
 
 
 def replace_layers(network: Network, plan: Plan) -> Replacement:
-    """Replace the convolutions that the plan's requests take; see flopcalc.networks.choose.
+    """Replace the convolutions that the plan's requests take; see `flopcalc.replacing.decide`.
 
     A convolution that stays is listed with the reason. A bias is handed on where the operator has that
     option, and reported where it has not. Operators on two grids replace convolutions together with their

@@ -486,16 +486,23 @@ UNFIT: dict[str, tuple[Callable[[], nn.Module], str]] = {
 }
 
 
+# They hold a tensor that was computed with gradients, which torch does not copy.
+_NOT_COPIED = {"weight_norm", "pruned"}
+
+
 @pytest.mark.parametrize("what", UNFIT)
 def test_unfit_convolutions_stay(what: str) -> None:
-    """With the reason; a plain one next to them is replaced."""
+    """With the reason; a plain one next to them is replaced. In a copy too, which may lack what is the reason."""
     make, reason = UNFIT[what]
     odd = make()
-    done: Any = replace(nn.Sequential(odd, conv()), "spconv", inplace=True)
-    assert list(done.replaced) == ["1"]
-    assert list(done.skipped) == ["0"]
-    assert reason in done.skipped["0"]
-    assert done.module[0] is odd
+    for inplace in (False, True):
+        if what in _NOT_COPIED and not inplace:
+            continue
+        done: Any = replace(nn.Sequential(odd, conv()), "spconv", inplace=inplace)
+        assert list(done.replaced) == ["1"]
+        assert list(done.skipped) == ["0"]
+        assert reason in done.skipped["0"]
+        assert (done.module[0] is odd) is inplace
 
 
 def test_a_materialised_lazy_convolution_is_plain() -> None:
@@ -528,6 +535,29 @@ def test_tied_weights_stay() -> None:
     flat = nn.Sequential(conv(), conv())
     nn.utils.vector_to_parameters(torch.zeros(2 * (16 * 16 * 9 + 16)), flat.parameters())
     assert len(taken(flat, inplace=True).replaced) == 2
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+@pytest.mark.parametrize("how", ["list", "dict", "buffer", "view"])
+def test_weights_that_a_module_holds_outside_its_parameters_stay(how: str, inplace: bool) -> None:
+    """Its forward would go on with the old weight."""
+
+    class Holder(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = conv(), conv()
+            weight = self.a.weight
+            if how == "buffer":
+                self.register_buffer("held", weight.detach())
+            else:
+                self.all = {"list": [weight], "dict": {"a": [weight]}, "view": (weight.detach().view(16, -1),)}[how]
+
+        def forward(self, x: Any) -> Any:
+            return self.b(self.a(x))
+
+    done = taken(Holder(), inplace=inplace)
+    assert done.replaced == {"b": "spconv"}
+    assert done.skipped["a"] == "its weight is shared with the model itself, and the tie would be lost"
 
 
 class Reads(nn.Module):

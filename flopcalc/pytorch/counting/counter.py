@@ -35,6 +35,7 @@ from flopcalc.pytorch.counting.nested import whole_where_nested
 from flopcalc.pytorch.counting.outputs import drawn
 from flopcalc.pytorch.counting.passes import Pass
 from flopcalc.pytorch.counting.process_state import kept_state
+from flopcalc.pytorch.counting.recomputed import modes_in_recomputation
 from flopcalc.pytorch.counting.record import Count
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.counting.twins import (
@@ -225,6 +226,8 @@ def _run(
 
     with ExitStack() as modes:
         modes.enter_context(how.prepared())
+        if how.gradients or call.backward is not None:
+            modes.enter_context(modes_in_recomputation())
         if call.warm_up or any(isinstance(child, LazyModuleMixin) for _, child in named):
             # A lazy module gets its parameters from a first pass, which is not counted.
             with OnDevice(how.on), DispatchCounter(None, generator=generator):

@@ -227,6 +227,12 @@ class OnDevice(TorchFunctionMode):
         self.gradients = True
         self.wants_autograd = False
 
+    @contextmanager
+    def again(self) -> Iterator[None]:
+        """While a part of the forward is computed again in the backward."""
+        with self:
+            yield
+
     @left_alone
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}

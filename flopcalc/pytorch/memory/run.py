@@ -26,6 +26,7 @@ from flopcalc.pytorch.counting.names import forget_names, name_modules
 from flopcalc.pytorch.counting.outputs import drawn, is_trained, summed
 from flopcalc.pytorch.counting.passes import Pass
 from flopcalc.pytorch.counting.process_state import kept_state
+from flopcalc.pytorch.counting.recomputed import modes_in_recomputation
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.counting.twins import (
     input_values,
@@ -151,6 +152,7 @@ def _run(subject: Subject, way: Way, reading: Reading, device: Pass, recorder: R
     kernels.gradients = device.gradients
     with ExitStack() as modes:
         modes.enter_context(device.prepared())
+        modes.enter_context(modes_in_recomputation())
         if autocast is not None:
             modes.enter_context(autocast.enabled())
         copier = Copier(on_meta if device.on == "meta" else on_cpu(generator), gradients=device.gradients)
@@ -161,7 +163,7 @@ def _run(subject: Subject, way: Way, reading: Reading, device: Pass, recorder: R
             twin = twin._replace(names=modules_of(twin.module))
         _freeze(twin.names, way.freeze)
         if way.checkpoint:
-            notes[checkpointed(twin.names, way.checkpoint, kernels.again)] = None
+            notes[checkpointed(twin.names, way.checkpoint)] = None
         if any(isinstance(child, nn.RNNBase) for _, child in modules_of(twin.module)):
             notes[RECURRENT] = None
         name_modules(twin.names, recorder)

@@ -1,5 +1,7 @@
 """The convolutions of a module that operators may replace: where they are, and what forbids replacing one."""
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,6 +94,26 @@ def find_candidates(root: nn.Module) -> Candidates:
     return Candidates(root, list(found.values()), names, operators)
 
 
+def held(found: Candidates) -> list[tuple[nn.Module, str, nn.Module | None]]:
+    """The layer that each slot of a convolution holds now, as (parent, key, layer)."""
+    slots = [slot for one in found.convolutions for slot in one.slots]
+    return [(parent, key, parent._modules[key]) for parent, key in slots if parent is not None]
+
+
+@contextmanager
+def holding(layers: Iterable[tuple[nn.Module, str, nn.Module | None]] = ()) -> Iterator[None]:
+    """Put layers into their slots for a while; afterwards each slot holds again what it held before."""
+    before = []
+    try:
+        for parent, key, layer in layers:
+            before.append((parent, key, parent._modules[key]))
+            parent._modules[key] = layer
+        yield
+    finally:
+        for parent, key, layer in reversed(before):
+            parent._modules[key] = layer
+
+
 def _is_compiled(module: nn.Module | None) -> bool:
     # Importing the class would load the compiler.
     return type(module).__name__ == "OptimizedModule" and file_of(type(module)).startswith("torch._dynamo")
@@ -160,13 +182,23 @@ def _more_than_a_convolution(module: nn.Conv2d, owners: dict[Any, dict[int, str]
 
 
 def _owners(root: nn.Module) -> dict[Any, dict[int, str]]:
-    """Memory of each parameter -> the modules that hold it, with their names."""
+    """Memory of each tensor -> the modules that hold it, as a parameter, a buffer or an attribute, with their names."""
     owners: dict[Any, dict[int, str]] = {}
     for name, module in modules_of(root):
-        for tensor in module._parameters.values():
-            if tensor is not None and not isinstance(tensor, nn.parameter.UninitializedParameter):
+        # The values of a script module are not those of its attributes.
+        for tensor in _tensors_in(list(module.__dict__.values())):
+            if not isinstance(tensor, nn.parameter.UninitializedParameter):
                 owners.setdefault(_place(tensor), {})[id(module)] = name
     return owners
+
+
+def _tensors_in(value: object, depth: int = 4) -> Iterator[Tensor]:
+    """The tensors in a value: itself, or in lists, tuples, sets and dicts."""
+    if isinstance(value, Tensor):
+        yield value
+    elif depth and isinstance(value, list | tuple | set | frozenset | dict):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _tensors_in(one, depth - 1)
 
 
 def _place(tensor: Tensor) -> Any:

@@ -79,7 +79,7 @@ def replace(
     asked = plan(what, where, keep)
     check_sizes_known(asked, inputs is not None)
     if inputs is None:
-        return replace_candidates(find_candidates(module if inplace else _copy(module)), None, asked)[0]
+        return replace_candidates(_candidates(module, inplace), None, asked)[0]
     args, named = forward_arguments(inputs)
     return replace_candidates(*find_and_run(module, args, named, inplace=inplace), asked)[0]
 
@@ -92,7 +92,7 @@ def find_and_run(
     options: of `count_call`, for this pass and for that of the changed module. Raises FlopcalcError
     (uncountable-module) where the forward fails.
     """
-    candidates = find_candidates(module if inplace else _copy(module))
+    candidates = _candidates(module, inplace)
     return candidates, Run(args, named, observe(candidates, args, named, options), options)
 
 
@@ -148,6 +148,18 @@ def _check_texts(what: object, where: object, keep: object) -> None:
             raise FlopcalcError(
                 "bad-usage", f"{name} is {clip(value)}, not a string", 'for example replace(model, "spconv")'
             )
+
+
+def _candidates(module: nn.Module, inplace: bool) -> Candidates:
+    """The convolutions of the module, or of its copy unless inplace."""
+    if inplace:
+        return find_candidates(module)
+    found = find_candidates(_copy(module))
+    # A copy lacks the hooks of tensors, and what was a view of a weight has memory of its own there.
+    problems = {one.names[0]: one.problem for one in find_candidates(module).convolutions}
+    for one in found.convolutions:
+        one.problem = problems.get(one.names[0]) or one.problem
+    return found
 
 
 def _copy(module: nn.Module) -> nn.Module:
@@ -291,6 +303,9 @@ def _changed(built: nn.Module, swaps: list[_Swap]) -> nn.Module:
             above, _, key = name.rpartition(".")
             if new is None:
                 old = built.get_submodule(name)
+                if old is swap.new:
+                    # A factory that keeps its module has returned the changed one.
+                    break
                 new = new_layer(old.conv if isinstance(old, DepthwiseConv2d) else old, swap.decision)
             if not name:
                 return new

@@ -10,11 +10,6 @@ from flopcalc.pytorch.counting.kernels import tensors
 from flopcalc.pytorch.counting.kernels.attention import RULES, sdpa_backward
 from flopcalc.pytorch.training.recorder import GradientRecorder
 
-REENTRANT = (
-    "attention inside of torch's checkpoint(use_reentrant=True): with --fused its scores are not added, since they are "
-    "known in its first forward only, which has no gradients"
-)
-_SOFTMAX_OF_ATTENTION: Any = getattr(getattr(torch.ops.aten, "_safe_softmax", None), "default", None)
 _AUTOGRAD = ("Autograd", "AutogradCPU", "AutogradMeta", "AutogradOther", "CompositeImplicitAutograd")
 
 
@@ -33,15 +28,7 @@ class TrainingCounter(DispatchCounter):  # type: ignore[no-untyped-call]
         if isinstance(recorder, GradientRecorder) and recorder.backward:
             recorder.wanted = _wanted(func, args)
             recorder.attention = args[1:4] if _name(func) in _FUSED_ATTENTION else None
-            if recorder.scores_unseen and func is _SOFTMAX_OF_ATTENTION and args[0].is_meta and _in_checkpoint():
-                recorder.note(REENTRANT)
         return super().__torch_dispatch__(func, types, args, kwargs)
-
-
-def _in_checkpoint() -> bool:
-    """Whether a forward is computed again by the node of torch's older way to checkpoint."""
-    node = torch._C._current_autograd_node()
-    return node is not None and node.name() == "CheckpointFunctionBackward"
 
 
 @cache

@@ -39,10 +39,7 @@ class TrainingFunctions(OnDevice):
                 return inner(*args, **(kwargs or {}))
         out = super().__torch_function__(func, types, args, kwargs)
         if func is functional.scaled_dot_product_attention and isinstance(self.recorder, GradientRecorder):
-            macs = _scores(*args, **(kwargs or {}))
-            self.recorder.attends(macs)
-            if not macs and not torch.is_grad_enabled():
-                self.recorder.scores_unseen = True
+            self.recorder.attends(_scores(*args, **(kwargs or {})), on_meta=out.is_meta)
         return out
 
     def _batch_norm(

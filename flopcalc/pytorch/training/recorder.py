@@ -49,8 +49,6 @@ class GradientRecorder(Recorder):
         self.attention: Sequence[Tensor] | None = None
         self.unknown_back: Counter[tuple[str, str]] = Counter()
         self.scores: Counter[int] = Counter()
-        # Whether attention ran without gradients, which it may have where it is computed again.
-        self.scores_unseen = False
         # The same of attention whose gradients fused kernels computed.
         self._scores_again: Counter[int] = Counter()
         # Of each kernel of the forward: the number of the next node, its call, and its module.
@@ -214,10 +212,23 @@ class GradientRecorder(Recorder):
         if not self.backward:
             super()._meets(tensor)
 
-    def attends(self, macs: int) -> None:
-        """The last kernels were those of attention. macs: of its scores."""
-        if not self.backward and self.result.calls:
+    def attends(self, macs: int, *, on_meta: bool) -> None:
+        """The last kernels were those of attention. macs: of its scores.
+
+        What torch's older way to checkpoint runs first has no gradients, and what it runs again has them. On real
+        values the fused kernel is seen in the backward pass.
+        """
+        if not torch.is_grad_enabled() or not self.result.calls:
+            return
+        if not self.backward:
             self.scores[len(self.result.calls) - 1] += macs
+        elif on_meta and _in_reentrant_checkpoint():
+            self.scores[self._origin()[0]] += macs
+
+
+def _in_reentrant_checkpoint() -> bool:
+    node = _running_node()
+    return node is not None and node.name() == "CheckpointFunctionBackward"
 
 
 def _factors(kind: WorkKind, read: Sequence[Tensor]) -> tuple[Tensor | None, Tensor | None]:

@@ -266,6 +266,44 @@ def test_checkpointing_with_autocast_and_attention(rules: str) -> None:
     assert less.peak <= plain.peak
 
 
+class Attends(nn.Module):
+    """Attention and dropout."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv = nn.Linear(16, 48)
+
+    def forward(self, x: Any) -> Any:
+        q, k, v = self.qkv(x).unflatten(-1, (3, 2, 8)).permute(2, 0, 3, 1, 4)
+        out = functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        return functional.dropout(out, 0.1, self.training)
+
+
+class Checkpoints(nn.Module):
+    """A checkpoint of its own around one module. reentrant: None for no checkpoint."""
+
+    def __init__(self, reentrant: bool | None) -> None:
+        super().__init__()
+        self.stem, self.body, self.reentrant = nn.Linear(16, 16), Attends(), reentrant
+
+    def forward(self, x: Any) -> Any:
+        y = self.stem(x)
+        if self.reentrant is None:
+            return self.body(y)
+        return torch.utils.checkpoint.checkpoint(self.body, y, use_reentrant=self.reentrant)
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+def test_what_a_model_checkpoints_runs_again_by_the_same_rules(reentrant: bool) -> None:
+    """Autograd calls it, where modes for functions are not active. No matrix of scores is made there either."""
+    own = memory(Checkpoints(reentrant), (256, 16), mode="training")
+    asked = memory(Checkpoints(None), (256, 16), mode="training", checkpoint="body")
+    assert own.to_dict()["on"] == asked.to_dict()["on"] == "meta"
+    assert own.saved == asked.saved == 256 * 16 * 4
+    # The older way keeps the gradient of the input until its inner pass has ended.
+    assert asked.peak <= own.peak <= asked.peak + 2 * 256 * 16 * 4 < 2 * 256 * 256 * 4
+
+
 def test_accumulation_keeps_gradients() -> None:
     """From the second batch on the gradients of the first are there during the whole pass."""
     one = memory(Net(), (4, 8, 8), mode="training")
