@@ -67,12 +67,17 @@ def test_a_graph_saves_the_launches() -> None:
 def test_the_memory_is_given_back() -> None:
     """Of modules, inputs, gradients and graphs."""
     bench("resnet18", on="cuda", seconds=LITTLE)
-    before = torch.cuda.memory_allocated()
+    before = _allocated()
     for execution in ("eager", "graph"):
         for mode in MODES:
             bench("resnet18", on="cuda", execution=execution, mode=mode, seconds=LITTLE)
-    # The libraries keep workspaces for each stream.
-    assert torch.cuda.memory_allocated() - before < 100e6
+    assert _allocated() - before < 20e6
+
+
+def _allocated() -> int:
+    """Without what cuBLAS keeps for each stream and thread: 33.6 MB four times, on an H100."""
+    torch._C._cuda_clearCublasWorkspaces()
+    return torch.cuda.memory_allocated()
 
 
 def test_a_module_of_the_user_stays_on_the_cpu() -> None:
