@@ -108,6 +108,9 @@ class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         out = func(*args, **kwargs)
         if func is CONVOLUTION and not kwargs:
             put_in_format(out, *args)
+        if func is _BATCH_NORM_BACKWARD and not args[9][0]:
+            # Of an input without gradient. Torch's function for the meta device makes one, no other kernel does.
+            return (None, *out[1:])
         return out
 
     def _together(self, func: OpOverload, args: Any, kwargs: Any) -> tuple[Any, Any]:
@@ -135,6 +138,7 @@ class DispatchCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return value
 
 
+_BATCH_NORM_BACKWARD = torch.ops.aten.native_batch_norm_backward.default
 _TO_COPY = torch.ops.aten._to_copy.default
 # They read the lengths of sequences, which are values on the CPU on every device.
 _READ_LENGTHS = {"aten._pack_padded_sequence", "aten._pad_packed_sequence"}

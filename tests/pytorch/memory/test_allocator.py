@@ -128,6 +128,14 @@ def test_peaks_of_functions(name: str, mode: str) -> None:
     assert abs(computed - real) < CPU_ONLY.get((name, mode), SMALL)
 
 
+def test_a_norm_of_the_input() -> None:
+    """Its input has no gradient: the largest tensors are the output and, in the backward, none."""
+    found = memory(nn.BatchNorm1d(COLUMNS), (COLUMNS,), batch=ROWS, mode="training", rules="cpu", optimizer="none")
+    computed = found.peak - found.weights - found.buffers - found.input
+    # The output, and small ones of each channel: two saved, two gradients.
+    assert 0 <= computed - ROWS * COLUMNS * 4 - 4 * COLUMNS * 4 < SMALL
+
+
 class Grouped(nn.Module):
     """Attention whose keys have fewer heads than its queries."""
 
