@@ -131,8 +131,8 @@ class Follower(DispatchCounter):  # type: ignore[no-untyped-call]
         node: Any = torch._C._current_autograd_node()
         if node is None or torch.is_grad_enabled():
             return False
-        held = owners(args[0])
-        made_here = self._makers.get(args[0].untyped_storage()._cdata) == node._sequence_nr()
+        held, storage = owners(args[0]), storage_of(args[0])
+        made_here = storage is not None and self._makers.get(storage._cdata) == node._sequence_nr()
         return is_written(func, args[0], held, made_here, node)
 
     def _add(self, tensor: Tensor) -> int:

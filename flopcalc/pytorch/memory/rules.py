@@ -39,8 +39,8 @@ class Kernels(OnDevice):
             out = self._dropout(*args, **kwargs)
         elif func in _SOFTMAXES and self.rules == "cuda":
             out = _softmax_into_float32(_SOFTMAXES[func], *args, **kwargs)
-        elif func is _mish:
-            out = _mish_of(*args)
+        elif func in _MISHES:
+            out = _mish(_MISHES[func], *args)
         if out is not None:
             return out
         inner = decomposed(func)
@@ -162,24 +162,32 @@ def _softmax_into_float32(kernel: Any, input: Any, dim: Any = None, dtype: Any =
     return kernel(input, dim, True)
 
 
-_mish: Any = torch._C._nn.mish
-
-
-def _mish_of(input: Any) -> Any:
+def _mish(kernel: Any, input: Any) -> Any:
     """Mish with one kernel as its backward, as devices with values have it; torch has nine for the meta device."""
-    return _Mish.apply(input) if isinstance(input, Tensor) and input.is_meta else None  # type: ignore[no-untyped-call]
+    if not isinstance(input, Tensor) or not input.is_meta:
+        return None
+    return _Mish.apply(input, kernel)  # type: ignore[no-untyped-call]
 
 
 class _Mish(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, input: Tensor) -> Any:
-        ctx.save_for_backward(input)
-        return _aten.mish.default(input)
+    def forward(ctx: Any, input: Tensor, kernel: Any) -> Any:
+        in_place = kernel is _MISH_IN_PLACE
+        ctx.save_for_backward(input.clone() if in_place and input.requires_grad else input)
+        if in_place:
+            ctx.mark_dirty(input)
+        return kernel(input)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
         (input,) = ctx.saved_tensors
-        return torch.empty_like(input)
+        # Where a gradient of the gradient is asked for, it must depend on both.
+        made = gradients[0] * input if torch.is_grad_enabled() else torch.empty_like(input)
+        return made, None
+
+
+_MISH_IN_PLACE = _aten.mish_.default
+_MISHES: dict[Any, Any] = {torch._C._nn.mish: _aten.mish.default, torch._C._nn.mish_: _MISH_IN_PLACE}
 
 
 def _choice_of_groups() -> bool:

@@ -97,6 +97,7 @@ FUNCTIONS: dict[str, Function] = {
     # On the meta device torch has no kernel for its backward.
     "mish": F.mish,
     "mish behind a sine": lambda x: F.mish(x.sin()),
+    "mish in place": lambda x: F.mish(x * 2, inplace=True) * 3,
     "a softmax": lambda x: x.softmax(1),
     "a norm": lambda x: F.layer_norm(x, (COLUMNS,)) * x,
     "an activation": lambda x: F.silu(x) * x,
@@ -134,6 +135,30 @@ def test_a_norm_of_the_input() -> None:
     computed = found.peak - found.weights - found.buffers - found.input
     # The output, and small ones of each channel: two saved, two gradients.
     assert 0 <= computed - ROWS * COLUMNS * 4 - 4 * COLUMNS * 4 < SMALL
+
+
+def test_gradients_without_one_storage() -> None:
+    """Sparse ones of two look-ups are added; those of Mish can be differentiated."""
+
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = nn.Embedding(100, 8, sparse=True)
+
+        def forward(self, x: Tensor) -> Any:
+            return self.table(x) + self.table(x.flip(-1)).sin()
+
+    class Slope(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(8, 8)
+
+        def forward(self, x: Tensor) -> Any:
+            y = F.mish(self.layer(x))
+            return torch.autograd.grad(y.sum(), [self.layer.weight], create_graph=True)[0]
+
+    assert memory(Twice(), "32:int64", batch=4, mode="training").gradients > 0
+    assert memory(Slope(), (8,), batch=4, mode="training").gradients > 0
 
 
 class Grouped(nn.Module):
