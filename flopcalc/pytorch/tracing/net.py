@@ -49,7 +49,7 @@ class Net(DispatchCounter):  # type: ignore[no-untyped-call]
 
 
 def one_by_rule(func: Any, args: Any, kwargs: Any, below: int) -> Tensor | None:
-    """The result of a kernel by its shape rule, if that is one tensor: of several, rules leave out sizes that some need.
+    """The result of a kernel by its shape rule, if it is one tensor; of several, only the first is exact.
 
     below: the number of modes under the one that asks.
     """
