@@ -2,6 +2,7 @@
 
 import copy
 import doctest
+import multiprocessing
 import pickle
 import re
 import subprocess
@@ -194,6 +195,47 @@ def test_results_go_to_other_processes() -> None:
         for again in (pickle.loads(pickle.dumps(one)), copy.deepcopy(one)):  # noqa: S301 - our own
             assert repr(again) == repr(one)
     assert pickle.loads(pickle.dumps(layer("ghost", 64).operator)) is layer("ghost", 64).operator  # noqa: S301
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_each_kind_of_result_goes_to_another_process(method: str) -> None:
+    """Costs, networks, memory, times, solutions, sweeps and closed forms come back from a process as they were."""
+    results = [
+        layer("ghost", 64),
+        network("resnet18"),
+        flopcalc.memory("resnet18"),
+        flopcalc.roofline("resnet18", device="h200"),
+        flopcalc.training("resnet18"),
+        flopcalc.solve("mobilenet_v2", "width", "macs <= 300M"),
+        flopcalc.sweep("conv", c_in=[8, 16]),
+        flopcalc.formula("resnet18"),
+        flopcalc.formula("ghost"),
+    ]
+    with multiprocessing.get_context(method).Pool(1) as pool:
+        again = pool.map(copy.copy, results)
+    assert list(map(repr, again)) == list(map(repr, results))
+    assert again[-2].at(N=2, H=64, W=64) == results[-2].at(N=2, H=64, W=64)  # type: ignore[attr-defined]
+
+
+def test_the_form_of_a_module_goes_to_another_process(tmp_path: Path) -> None:
+    """It kept the tensors of the forward, which have no values."""
+    pytest.importorskip("torch")
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\n\ndef net():\n    return nn.Sequential(nn.Conv2d(3, 8, 3))\n"
+    )
+    form = flopcalc.formula(f"{tmp_path / 'net.py'}:net", input=(3, 32, 32))
+    again = pickle.loads(pickle.dumps(form))  # noqa: S301 - our own
+    assert again.at(N=2, H=16, W=16) == form.at(N=2, H=16, W=16)
+
+
+def test_a_script_that_sweeps_while_it_is_imported(tmp_path: Path) -> None:
+    """The processes of a sweep import the script. One error says so, and theirs do not come between."""
+    script = tmp_path / "script.py"
+    script.write_text("import flopcalc\nflopcalc.sweep('conv', c_in=range(8, 80, 8), jobs=2)\n")
+    done = subprocess.run([sys.executable, script], check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.count("Traceback") == 1
+    assert done.stderr.splitlines()[-1].startswith("hint: in a script, call sweep(jobs=...) below `if __name__")
 
 
 def test_a_path_is_a_name(tmp_path: Path) -> None:

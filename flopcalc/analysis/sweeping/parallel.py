@@ -48,8 +48,15 @@ def processes(jobs: int) -> Callable[[Sweeping, int | None], Iterator[Result]]:
 
             def submit(task: Task) -> Any:
                 # It starts the processes. One that is still importing would end with a traceback at an interrupt.
-                with blocked_interrupts():
-                    return pool.submit(work, packed, task, enough)
+                try:
+                    with blocked_interrupts():
+                        return pool.submit(work, packed, task, enough)
+                except RuntimeError as error:
+                    if "bootstrapping" not in str(error):
+                        raise
+                    # This process is one of a sweep, and imports the script that called it. The one that started it
+                    # says what to change.
+                    raise SystemExit(1) from None
 
             yield from _in_order(sweeping, submit, jobs)
         except BrokenProcessPool:

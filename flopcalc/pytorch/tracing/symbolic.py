@@ -278,6 +278,8 @@ def _run(target: _Target, varied: Sequence[Axis], hints: Mapping[str, int]) -> S
     counted.idle = {one: unwrapped(size) for one, size in counted.idle.items()}
     with scope.holding():
         network = as_network(target.module, counted, plain, size, name=target.name, options=target.options)
+    # It holds tensors, which would stay as long as the form, and cannot be pickled.
+    places.recorder = None
     return SymbolicNetwork(network, scope, tuple(varied), (), tuple(places.found))
 
 
