@@ -238,6 +238,21 @@ def test_a_script_that_sweeps_while_it_is_imported(tmp_path: Path) -> None:
     assert done.stderr.splitlines()[-1].startswith("hint: in a script, call sweep(jobs=...) below `if __name__")
 
 
+def test_a_script_from_standard_input_that_sweeps_in_processes() -> None:
+    """They import the script, which is not in a file; the hint was to add a guard that was there."""
+    script = "import flopcalc\nif __name__ == '__main__':\n    flopcalc.sweep('conv', c_in=[8, 16], jobs=2)\n"
+    done = subprocess.run([sys.executable, "-"], check=False, input=script, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.count("Traceback") == 1
+    assert "and '<stdin>' is not a file\nhint: save the script in a file" in done.stderr
+
+
+def test_a_result_with_an_operator_that_is_not_installed_here() -> None:
+    """It had None for an operator, and failed where it was used."""
+    with pytest.raises(FlopcalcError, match="the operator 'ghosu', which this one does not have"):
+        pickle.loads(pickle.dumps(layer("ghost", 64)).replace(b"ghost", b"ghosu"))  # noqa: S301 - our own
+
+
 def test_a_path_is_a_name(tmp_path: Path) -> None:
     """pathlib's paths are names too; other types are errors of ours."""
     net = tmp_path / "net.yaml"
