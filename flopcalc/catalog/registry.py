@@ -63,7 +63,7 @@ def _unpickled(name: str) -> Operator:
 
 
 # So that evaluations and networks can go to other processes.
-copyreg.pickle(Operator, _by_name)  # type: ignore[arg-type]
+copyreg.pickle(Operator, _by_name)
 
 
 @cache
