@@ -297,3 +297,10 @@ def test_build_network_takes_described_networks_only() -> None:
     for wrong in ("resnet18", None, layer("ghost", 64), counted):
         with pytest.raises(FlopcalcError):
             build_network(wrong)  # type: ignore[arg-type]
+
+
+def test_an_operator_file_where_a_network_is_expected(tmp_path: Path) -> None:
+    """The error was about the first key that networks do not have."""
+    (tmp_path / "mine.yaml").write_text("derived: {mid: c_in}\nparts:\n  - reduce: {op: conv, c_out: mid}\n")
+    with pytest.raises(FlopcalcError, match=r"line 2: this is an operator, with parts; a network has layers"):
+        network(str(tmp_path / "mine.yaml"))
