@@ -2,6 +2,7 @@
 
 import copy
 import doctest
+import multiprocessing
 import pickle
 import re
 import subprocess
@@ -196,6 +197,62 @@ def test_results_go_to_other_processes() -> None:
     assert pickle.loads(pickle.dumps(layer("ghost", 64).operator)) is layer("ghost", 64).operator  # noqa: S301
 
 
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_each_kind_of_result_goes_to_another_process(method: str) -> None:
+    """Costs, networks, memory, times, solutions, sweeps and closed forms come back from a process as they were."""
+    results = [
+        layer("ghost", 64),
+        network("resnet18"),
+        flopcalc.memory("resnet18"),
+        flopcalc.roofline("resnet18", device="h200"),
+        flopcalc.training("resnet18"),
+        flopcalc.solve("mobilenet_v2", "width", "macs <= 300M"),
+        flopcalc.sweep("conv", c_in=[8, 16]),
+        flopcalc.formula("resnet18"),
+        flopcalc.formula("ghost"),
+    ]
+    with multiprocessing.get_context(method).Pool(1) as pool:
+        again = pool.map(copy.copy, results)
+    assert list(map(repr, again)) == list(map(repr, results))
+    assert again[-2].at(N=2, H=64, W=64) == results[-2].at(N=2, H=64, W=64)  # type: ignore[attr-defined]
+
+
+def test_the_form_of_a_module_goes_to_another_process(tmp_path: Path) -> None:
+    """It kept the tensors of the forward, which have no values."""
+    pytest.importorskip("torch")
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\n\ndef net():\n    return nn.Sequential(nn.Conv2d(3, 8, 3))\n"
+    )
+    form = flopcalc.formula(f"{tmp_path / 'net.py'}:net", input=(3, 32, 32))
+    again = pickle.loads(pickle.dumps(form))  # noqa: S301 - our own
+    assert again.at(N=2, H=16, W=16) == form.at(N=2, H=16, W=16)
+
+
+def test_a_script_that_sweeps_while_it_is_imported(tmp_path: Path) -> None:
+    """The processes of a sweep import the script. One error says so, and theirs do not come between."""
+    script = tmp_path / "script.py"
+    script.write_text("import flopcalc\nflopcalc.sweep('conv', c_in=range(8, 80, 8), jobs=2)\n")
+    done = subprocess.run([sys.executable, script], check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.count("Traceback") == 1
+    assert done.stderr.splitlines()[-1].startswith("hint: in a script, call sweep(jobs=...) below `if __name__")
+
+
+def test_a_script_from_standard_input_that_sweeps_in_processes() -> None:
+    """They import the script, which is not in a file; the hint was to add a guard that was there."""
+    script = "import flopcalc\nif __name__ == '__main__':\n    flopcalc.sweep('conv', c_in=[8, 16], jobs=2)\n"
+    done = subprocess.run([sys.executable, "-"], check=False, input=script, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.count("Traceback") == 1
+    assert "and '<stdin>' is not a file\nhint: save the script in a file" in done.stderr
+
+
+def test_a_result_with_an_operator_that_is_not_installed_here() -> None:
+    """It had None for an operator, and failed where it was used."""
+    with pytest.raises(FlopcalcError, match="the operator 'ghosu', which this one does not have"):
+        pickle.loads(pickle.dumps(layer("ghost", 64)).replace(b"ghost", b"ghosu"))  # noqa: S301 - our own
+
+
 def test_a_path_is_a_name(tmp_path: Path) -> None:
     """pathlib's paths are names too; other types are errors of ours."""
     net = tmp_path / "net.yaml"
@@ -240,3 +297,10 @@ def test_build_network_takes_described_networks_only() -> None:
     for wrong in ("resnet18", None, layer("ghost", 64), counted):
         with pytest.raises(FlopcalcError):
             build_network(wrong)  # type: ignore[arg-type]
+
+
+def test_an_operator_file_where_a_network_is_expected(tmp_path: Path) -> None:
+    """The error was about the first key that networks do not have."""
+    (tmp_path / "mine.yaml").write_text("derived: {mid: c_in}\nparts:\n  - reduce: {op: conv, c_out: mid}\n")
+    with pytest.raises(FlopcalcError, match=r"line 2: this is an operator, with parts; a network has layers"):
+        network(str(tmp_path / "mine.yaml"))

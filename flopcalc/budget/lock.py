@@ -223,7 +223,7 @@ class _Reader:
         self.path = path
         self.commands = commands
         self.number = 0
-        self.dtype = "float32"
+        self.dtype = ""
         self.targets: dict[str, Locked] = {}
         self.layers: list[dict[str, Any]] = []
         self.uncounted: list[dict[str, Any]] = []
@@ -238,7 +238,7 @@ class _Reader:
                 case ["version", str(version)]:
                     if version != VERSION:
                         raise self.bad(f"it has version {clip(version)}; this flopcalc reads version {VERSION}")
-                case ["dtype", name]:
+                case ["dtype", name] if not self.dtype:
                     self.dtype = self.element(name)
                 case ["target", name, what]:
                     if not name or name in self.targets:
@@ -250,17 +250,12 @@ class _Reader:
                     self.targets[self.target] = self.targets[self.target]._replace(totals=self.costs(costs, "total"))
                 case ["layer" | "uncounted", *_] if self.target:
                     self.piece(words)
-                case ["formula", name] if name:
-                    self.close()
-                    self.operator, self.terms = name, {}
-                case ["where", name, meaning] if self.operator:
-                    self.terms[name] = meaning
-                case [kind, formula] if self.operator and kind in KINDS:
-                    self.formulas.append(Formula(self.operator, kind, formula, self.terms))
+                case ["where", _, _] | [_, _]:
+                    self.formula(words)
                 case _:
                     raise self.bad(f"cannot read {clip(' '.join(words))}")
         self.close()
-        return Lock(self.dtype, self.targets, tuple(self.formulas))
+        return Lock(self.dtype or "float32", self.targets, tuple(self.formulas))
 
     def piece(self, words: list[str]) -> None:
         """Keep a layer or an uncounted kernel of the present target."""
@@ -271,6 +266,23 @@ class _Reader:
                 self.layers.append({"name": name, "type": kind, "stage": stage, **shapes, **sums, "cost": sums["macs"]})
             case ["uncounted", op, module, count] if _INTEGER.fullmatch(count):
                 self.uncounted.append({"op": op, "module": module, "count": int(count)})
+            case _:
+                raise self.bad(f"cannot read {clip(' '.join(words))}")
+
+    def formula(self, words: list[str]) -> None:
+        """Begin an operator, or keep a term or a formula of the present one."""
+        match words:
+            case ["formula", name] if name:
+                if any(one.operator == name for one in self.formulas):
+                    raise self.bad(f"the formulas of {clip(name)} are listed twice")
+                self.close()
+                self.operator, self.terms = name, {}
+            case ["where", name, meaning] if self.operator and name not in self.terms:
+                self.terms[name] = meaning
+            case [kind, formula] if self.operator and kind in KINDS:
+                if any((one.operator, one.kind) == (self.operator, kind) for one in self.formulas):
+                    raise self.bad(f"{kind} of {clip(self.operator)} is listed twice")
+                self.formulas.append(Formula(self.operator, kind, formula, self.terms))
             case _:
                 raise self.bad(f"cannot read {clip(' '.join(words))}")
 

@@ -44,15 +44,26 @@ def meaning_of(name: str) -> str | None:
     return next((what for what, found in taken.items() if name in found), None)
 
 
-def _by_name(operator: Operator) -> tuple[Callable[[str], Operator | None], tuple[str]]:
+def _by_name(operator: Operator) -> tuple[Callable[[str], Operator], tuple[str]]:
     """How an operator is pickled: by its name. Its functions could not be."""
     if named(operator.name) is not operator:
         raise TypeError(f"cannot pickle the operator {operator.name}, which comes from a file")
-    return named, (operator.name,)
+    return _unpickled, (operator.name,)
+
+
+def _unpickled(name: str) -> Operator:
+    found = named(name)
+    if found is None:
+        raise FlopcalcError(
+            "unknown-operator",
+            f"a result of another process has the operator {clip(name)}, which this one does not have",
+            "install the package of the operator here, too",
+        )
+    return found
 
 
 # So that evaluations and networks can go to other processes.
-copyreg.pickle(Operator, _by_name)  # type: ignore[arg-type]
+copyreg.pickle(Operator, _by_name)
 
 
 @cache

@@ -147,6 +147,8 @@ class Description:
         data = self._data
         if not isinstance(data, Map):
             raise self._file.error(data, None, "a network is a mapping with name, input and layers")
+        if "parts" in data and "layers" not in data:
+            raise self._file.error(data, "parts", "this is an operator, with parts; a network has layers")
         self._file.known(data, TOP, "(top level)")
         if "layers" not in data:
             raise self._file.error(

@@ -41,7 +41,7 @@ def source(name_or_path: str) -> str:
     if name_or_path not in names():
         how = "`flopcalc list` shows all networks; to use your own description, give a path ending in .yaml"
         name = name_or_path.partition(":")[0]
-        if name in lookup.names():
+        if name in lookup.names() or name in lookup.plug_ins():
             how = f"{name} is an operator: see flopcalc layer, in Python flopcalc.layer; {how}"
         elif name != name_or_path:
             how = f"flopcalc.count counts a PyTorch model in Python; {how}"

@@ -347,6 +347,27 @@ def test_a_changed_formula_is_a_difference_in_algebra(
     assert "now - locked" in run("check", "--formulas", "--format", "github").out
 
 
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("dtype float32", "cannot read 'dtype float32'"),
+        ("formula ghost", "the formulas of 'ghost' are listed twice"),
+        ("where m ceil(c_out/s)", "cannot read 'where m ceil(c_out/s)'"),
+        ("steps 3", "steps of 'ghost' is listed twice"),
+    ],
+)
+def test_a_line_that_is_there_twice(line: str, why: str, forms: Path, run: Runner) -> None:
+    """As a merge leaves it. Of two formulas one was compared, and the other was not."""
+    lines = forms.read_text().splitlines()
+    at = lines.index(line)
+    again = lines[at:] if line.startswith("formula") else [line]
+    forms.write_text("\n".join([*lines[:at], *again, *lines[at:]]) + "\n")
+    done = run("check", "--formulas", "--locked")
+    assert (done.code, done.out) == (2, "")
+    assert re.match(r"error: flopcalc\.lock, line \d+: ", done.err)
+    assert why in done.err
+
+
 def test_a_floor_of_a_ratio_is_not_lost(forms: Path, run: Runner) -> None:
     """alpha is no whole number: floor(alpha * c) and its ceiling differ, and so does leaving the floor away."""
     text = forms.read_text()

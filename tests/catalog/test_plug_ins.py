@@ -317,3 +317,10 @@ def test_a_part_that_does_not_exist(tmp_path: Path) -> None:
     code, out, err = _run(_with_module(tmp_path, wrong), "verify", "myop")
     assert (code, out) == (2, "")
     assert "gives 'params of cnov'; its parts are conv" in err
+
+
+def test_a_plug_in_where_a_network_is_expected(site: str) -> None:
+    """The hint says so, as it does for an operator of flopcalc."""
+    code, _, err = _run(site, "model", "flattened")
+    assert code == 2
+    assert "flattened is an operator: see flopcalc layer" in err

@@ -1,5 +1,8 @@
 """The log of calls: what was called, and under which name."""
 
+import os
+import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +11,7 @@ import pytest
 torch: Any = pytest.importorskip("torch")
 
 from torch import nn
+from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn import functional
 from torch.nn import functional as F  # noqa: N812
 from torch.nn.functional import relu as held
@@ -140,3 +144,48 @@ def test_modules_with_methods_and_containers_of_their_own() -> None:
     assert any(call.name.endswith("Child") for call in found.of("module"))
     counted = count(Grouped(), (2, 4))
     assert (counted.macs, counted.output) == (32, [(2, 4), (2, 4)])
+
+
+def shapes_in_python(run: Callable[[], object]) -> int:
+    """How often a run, also one in a thread of its own, calls a function by which torch computes shapes in Python."""
+    calls = [0]
+
+    def seen(frame: Any, event: str, arg: Any) -> None:
+        calls[0] += event == "call" and f"{os.sep}torch{os.sep}_refs{os.sep}" in frame.f_code.co_filename
+
+    threading.setprofile(seen)
+    sys.setprofile(seen)
+    try:
+        run()
+    finally:
+        sys.setprofile(None)
+        threading.setprofile(None)
+    return calls[0]
+
+
+@pytest.mark.parametrize("of", ["log", "second", "trace"])
+def test_the_steps_of_a_recurrent_layer_need_no_shapes_of_torch(of: str) -> None:
+    """They took most of the time of a report of such a model: they do not grow with the steps."""
+    module = nn.GRU(4, 8)
+
+    def run(steps: int) -> None:
+        found = log_of(module, ((steps, 2, 4),))
+        if of == "second":
+            assert found.second.calls
+        elif of == "trace":
+            assert list(found.operators)
+
+    run(2)
+    assert shapes_in_python(lambda: run(40)) == shapes_in_python(lambda: run(4))
+
+
+def test_a_log_has_the_kernels_that_a_forward_traces() -> None:
+    """A mode of torch's own sees each kernel, and so does the log."""
+
+    def forward(self: Any, x: Any) -> Any:
+        graph = make_fx(lambda value: value.relu() + value)(x)
+        assert [node.name for node in graph.graph.nodes if node.op == "call_function"] == ["relu", "add"]
+        return graph(x)
+
+    found = [call.name for call in log(forward).of("kernel")]
+    assert found.count("aten::relu") == found.count("aten::add") == 2

@@ -1,8 +1,10 @@
 """The tasks of a sweep in several processes, and on an existing Dask cluster; the results in the order of the tasks."""
 
+import os
 import pickle
 import re
 import signal
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import lru_cache
@@ -41,6 +43,7 @@ def processes(jobs: int) -> Callable[[Sweeping, int | None], Iterator[Result]]:
         from concurrent.futures.process import BrokenProcessPool
         from multiprocessing import get_context
 
+        _check_script()
         # New processes: a copy of this one would have its threads' locks.
         pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_ignore_interrupts)
         try:
@@ -48,8 +51,15 @@ def processes(jobs: int) -> Callable[[Sweeping, int | None], Iterator[Result]]:
 
             def submit(task: Task) -> Any:
                 # It starts the processes. One that is still importing would end with a traceback at an interrupt.
-                with blocked_interrupts():
-                    return pool.submit(work, packed, task, enough)
+                try:
+                    with blocked_interrupts():
+                        return pool.submit(work, packed, task, enough)
+                except RuntimeError as error:
+                    if "bootstrapping" not in str(error):
+                        raise
+                    # This process is one of a sweep, and imports the script that called it. The one that started it
+                    # says what to change.
+                    raise SystemExit(1) from None
 
             yield from _in_order(sweeping, submit, jobs)
         except BrokenProcessPool:
@@ -67,6 +77,18 @@ def processes(jobs: int) -> Callable[[Sweeping, int | None], Iterator[Result]]:
             pool.shutdown(wait=True, cancel_futures=True)
 
     return results
+
+
+def _check_script() -> None:
+    """Raise FlopcalcError (no-process) where the script cannot be imported by other processes, as they do."""
+    main = sys.modules.get("__main__")
+    path = getattr(main, "__file__", None)
+    if path is not None and getattr(main, "__spec__", None) is None and not os.path.exists(path):
+        raise FlopcalcError(
+            "no-process",
+            f"the processes of a sweep import its script, and {clip(os.path.basename(path))} is not a file",
+            "save the script in a file and run it, or call sweep without jobs",
+        )
 
 
 def _ignore_interrupts() -> None:

@@ -25,6 +25,7 @@ from flopcalc.pytorch.counting.dispatch import left_alone
 from flopcalc.pytorch.counting.kernels import tensors
 from flopcalc.pytorch.tracing import decomposed as decomposing
 from flopcalc.pytorch.tracing.decomposed import decomposed
+from flopcalc.pytorch.tracing.net import modes, one_by_rule
 
 
 class Log:
@@ -249,11 +250,15 @@ class _Kernels(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, log: Log) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._log = log
+        self._below = modes()
 
     @left_alone
     def __torch_dispatch__(self, func: Any, types_: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        out = func(*args, **kwargs)
+        # Torch computes most shapes on the meta device in Python: that is most of the time of a recurrent layer.
+        out = one_by_rule(func, args, kwargs, self._below)
+        if out is None:
+            out = func(*args, **kwargs)
         packet = getattr(func, "_overloadpacket", None)
         if packet is not None and str(packet) not in _DULL:
             self._log.add("kernel", packet._qualified_op_name, args, kwargs, out)

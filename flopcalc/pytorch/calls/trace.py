@@ -25,6 +25,7 @@ from flopcalc.pytorch.counting.counter import count_call
 from flopcalc.pytorch.counting.dispatch import left_alone
 from flopcalc.pytorch.counting.kernels import tensors
 from flopcalc.pytorch.counting.process_state import kept_state
+from flopcalc.pytorch.tracing.net import modes, one_by_rule
 
 _C: Any = torch._C
 
@@ -160,6 +161,7 @@ class _Kernels(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self._below = modes()
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -170,7 +172,7 @@ class _Kernels(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs = kwargs or {}
         state = _C._get_tracing_state()
         if state is None:
-            return func(*args, **kwargs)
+            return self._result(func, args, kwargs)
         tracer = _C._parse_dispatch_key("Tracer")
         included = _C._dispatch_tls_local_include_set()
         excluded = _C._dispatch_tls_local_exclude_set().remove(tracer)
@@ -185,9 +187,13 @@ class _Kernels(TorchDispatchMode):  # type: ignore[no-untyped-call]
         with _C._ForceDispatchKeyGuard(included, excluded):
             _C._set_tracing_state(None)
             try:
-                return func(*args, **kwargs)
+                return self._result(func, args, kwargs)
             finally:
                 _C._set_tracing_state(state)
+
+    def _result(self, func: Any, args: Any, kwargs: Any) -> Any:
+        out = one_by_rule(func, args, kwargs, self._below)
+        return func(*args, **kwargs) if out is None else out
 
 
 # Functions of which the tracer records only the operators that they call.

@@ -48,6 +48,7 @@ from flopcalc.pytorch.counting.twins import (
     with_values,
 )
 from flopcalc.pytorch.counting.values import Reading, placed, readings
+from flopcalc.pytorch.tracing.net import Net
 from flopcalc.pytorch.tracing.shortcuts import shorten
 from flopcalc.pytorch.tracing.tracer import tracing
 
@@ -230,7 +231,8 @@ def _run(
             modes.enter_context(modes_in_recomputation())
         if call.warm_up or any(isinstance(child, LazyModuleMixin) for _, child in named):
             # A lazy module gets its parameters from a first pass, which is not counted.
-            with OnDevice(how.on), DispatchCounter(None, generator=generator):
+            runner = Net if how.on == "meta" else DispatchCounter
+            with OnDevice(how.on), runner(None, generator=generator):
                 forward()
             named = modules_of(twin)
             if call.backward is not None:

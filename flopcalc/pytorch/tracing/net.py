@@ -7,12 +7,15 @@ kernels run, and what each costs, is decided as for the dispatch mode alone.
 from typing import Any
 
 import torch
+from torch import Tensor
+from torch._ops import OpOverload
 
 from flopcalc.pytorch.counting.dispatch import DispatchCounter, left_alone
 from flopcalc.pytorch.counting.kernels import tensors, work_of
 from flopcalc.pytorch.tracing import elementwise, movement, products
 
-_modes = torch._C._len_torch_dispatch_stack
+# The number of dispatch modes that have been entered.
+modes = torch._C._len_torch_dispatch_stack
 
 SHAPES: dict[str, Any] = {**elementwise.RULES, **movement.RULES, **products.RULES}
 
@@ -26,7 +29,7 @@ class Net(DispatchCounter):  # type: ignore[no-untyped-call]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._modes = _modes()
+        self._modes = modes()
 
     @left_alone
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -36,17 +39,30 @@ class Net(DispatchCounter):  # type: ignore[no-untyped-call]
 
     def run(self, func: Any, args: Any, kwargs: Any) -> Any:
         """The result of a kernel."""
-        # A mode of torch's own that the forward enters, such as that of make_fx, runs below this one wherever it was
-        # entered. It must see the kernel, which it writes down, and not a tensor of the same shape.
-        rule = shape_rule(func) if _modes() == self._modes else None
-        if rule is not None:
-            out = shaped(rule, args, kwargs)
-            if out is not None:
-                return out
+        out = by_rule(func, args, kwargs, self._modes)
+        if out is not None:
+            return out
         out = super().run(func, args, kwargs)
         if getattr(func, "is_view", False) and tensors(out) and work_of(func, args, kwargs, out, 0) is None:
             _views.add(func)
         return out
+
+
+def one_by_rule(func: Any, args: Any, kwargs: Any, below: int) -> Tensor | None:
+    """The result of a kernel by its shape rule, if it is one tensor; of several, only the first is exact.
+
+    below: the number of modes under the one that asks.
+    """
+    out = by_rule(func, args, kwargs, below) if isinstance(func, OpOverload) else None
+    return out if isinstance(out, Tensor) else None
+
+
+def by_rule(func: Any, args: Any, kwargs: Any, below: int) -> Any:
+    """The result of a kernel by its shape rule; None where there is none."""
+    # A mode of torch's own that the forward enters, such as that of make_fx, runs below ours wherever it was entered.
+    # It must see the kernel, which it writes down, and not a tensor of the same shape.
+    rule = shape_rule(func) if modes() == below else None
+    return None if rule is None else shaped(rule, args, kwargs)
 
 
 def shaped(rule: Any, args: Any, kwargs: Any) -> Any:

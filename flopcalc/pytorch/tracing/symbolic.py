@@ -93,6 +93,8 @@ class _Target(NamedTuple):
     options: Mapping[str, Any] | None
     call: ForwardCall
     kernels: Sequence[Any]
+    # By the axes that vary and their hints: other readings of the axes may end at the same run.
+    runs: dict[tuple[tuple[Axis, ...], tuple[int, ...]], SymbolicNetwork]
 
 
 def symbolic_network(
@@ -115,7 +117,7 @@ def symbolic_network(
     in sizes, with what it is; and as `counted_network` where the module cannot be counted at all.
     """
     inputs, batch = read_inputs(inputs), read_batch(batch)
-    target = _Target(module, inputs, batch, name, options, call, kernels)
+    target = _Target(module, inputs, batch, name, options, call, kernels, {})
     batched = not is_list_of_images(inputs, module, call)
     varied = chosen(axes_of(inputs, batch, batched=batched), vary)
     try:
@@ -197,7 +199,7 @@ def _best(target: _Target, varied: Sequence[Axis]) -> tuple[SymbolicNetwork, lis
         if any(hints == run.scope.hints for run in runs):
             continue
         try:
-            run = _run(target, varied, hints)
+            run = _run_once(target, varied, hints)
         except FlopcalcError as error:
             if error.code != "no-closed-form":
                 raise
@@ -237,6 +239,13 @@ def _multiple_of(varied: Sequence[Axis]) -> dict[str, int]:
     }
 
 
+def _run_once(target: _Target, varied: Sequence[Axis], hints: Mapping[str, int]) -> SymbolicNetwork:
+    key = tuple(varied), tuple(hints.values())
+    if key not in target.runs:
+        target.runs[key] = _run(target, varied, hints)
+    return target.runs[key]
+
+
 def _run(target: _Target, varied: Sequence[Axis], hints: Mapping[str, int]) -> SymbolicNetwork:
     """One run of the tracer, with these sizes as the hints. Raises FlopcalcError (no-closed-form)."""
     places = Places()
@@ -269,6 +278,8 @@ def _run(target: _Target, varied: Sequence[Axis], hints: Mapping[str, int]) -> S
     counted.idle = {one: unwrapped(size) for one, size in counted.idle.items()}
     with scope.holding():
         network = as_network(target.module, counted, plain, size, name=target.name, options=target.options)
+    # It holds tensors, which would stay as long as the form, and cannot be pickled.
+    places.recorder = None
     return SymbolicNetwork(network, scope, tuple(varied), (), tuple(places.found))
 
 
