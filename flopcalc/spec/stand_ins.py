@@ -1,4 +1,4 @@
-"""Values that stand in for numbers: symbols of closed forms, arrays and recorded numbers of sweeps."""
+"""Values in the place of numbers: symbols of closed forms, arrays and recorded numbers of sweeps."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

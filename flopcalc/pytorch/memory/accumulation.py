@@ -19,13 +19,9 @@ IN_PLACE: dict[Any, Any] = {
     _ADD: _aten.add_.Tensor,
     _aten.scatter_add.default: _aten.scatter_add_.default,
     _aten.scatter.src: _aten.scatter_.src,
-    _aten.scatter.value: _aten.scatter_.value,
     _aten.index_put.default: _aten.index_put_.default,
-    _aten._unsafe_index_put.default: _aten.index_put_.default,
     _aten.index_add.default: _aten.index_add_.default,
-    _aten.index_fill.int_Scalar: _aten.index_fill_.int_Scalar,
     _aten.put.default: _aten.put_.default,
-    _aten.masked_fill.Scalar: _aten.masked_fill_.Scalar,
 }
 
 

@@ -14,6 +14,7 @@ from flopcalc.pytorch.memory.autocast import Autocast
 from flopcalc.pytorch.tracing.decomposed import decomposed
 
 Rules = Literal["cuda", "cpu"]
+_aten: Any = torch.ops.aten
 _HALF = (torch.float16, torch.bfloat16)
 _LARGEST_HEAD = 256
 
@@ -53,7 +54,7 @@ class Kernels(OnDevice):
     def again(self) -> Iterator[None]:
         """While a part of the forward is computed again in the backward: copies of weights are its own."""
         try:
-            with self:
+            with super().again():
                 yield
         finally:
             if self.autocast is not None:
@@ -66,7 +67,7 @@ class Kernels(OnDevice):
         self.note(
             "dropout saves a mask of one byte for each element, as on CUDA; the CPU saves it in the input's dtype"
         )
-        return torch.ops.aten.native_dropout(input, p, True)[0]
+        return _aten.native_dropout(input, p, True)[0]
 
     def _attention(
         self,
@@ -99,7 +100,7 @@ class Kernels(OnDevice):
             return None
         if mask is not None:
             mask = _additive(mask, query)
-        flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+        flash = _aten._scaled_dot_product_flash_attention_for_cpu
         return flash(query, key, value, p, causal, attn_mask=mask, scale=scale)[0]
 
     def _on_cuda(self, query: Tensor, key: Tensor, value: Tensor, mask: Any, p: float, causal: bool, scale: Any) -> Any:
@@ -115,7 +116,7 @@ class Kernels(OnDevice):
             # Its heads are multiples of 8.
             padded = [functional.pad(one, (0, -head % needs)) if head % needs else one for one in (query, key, value)]
             usual = head**-0.5 if scale is None else scale
-            flash = torch.ops.aten._scaled_dot_product_flash_attention
+            flash = _aten._scaled_dot_product_flash_attention
             return flash(*padded, p, causal, scale=usual)[0][..., :head]
         if head % needs or value.shape[-1] % needs or _grouped(query, key):
             # The memory-efficient kernel has no groups of heads; torch then repeats keys and values.
@@ -127,7 +128,7 @@ class Kernels(OnDevice):
             mask = mask.expand(*query.shape[:3], key.shape[2])
         self.note(f"attention runs as the memory-efficient kernel, as on CUDA, {_NO_MATRIX}")
         saves = torch.is_grad_enabled() and any(one.requires_grad for one in (query, key, value))
-        efficient = torch.ops.aten._scaled_dot_product_efficient_attention
+        efficient = _aten._scaled_dot_product_efficient_attention
         return efficient(query, key, value, mask, saves, p, causal, scale=scale)[0]
 
 
@@ -138,13 +139,12 @@ def _in_products(
     if mask is not None:
         mask = _additive(mask, query)
     named = {"enable_gqa": True} if grouped else {}
-    products = torch.ops.aten._scaled_dot_product_attention_math
+    products = _aten._scaled_dot_product_attention_math
     return products(query, key, value, mask, p, causal, None, scale=scale, **named)[0]
 
 
 _NO_MATRIX = "which does not store the matrix of queries times keys"
 _DROPOUTS = frozenset({functional.dropout, torch.dropout})
-_aten: Any = torch.ops.aten
 _SOFTMAXES: dict[Any, Any] = {
     torch.softmax: _aten._softmax.default,
     Tensor.softmax: _aten._softmax.default,

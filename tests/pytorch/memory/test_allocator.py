@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from flopcalc import memory
+from flopcalc.pytorch.memory.fused_attention import fused_attention
 
 # One tensor has 1 MiB. Blocks of 512 bytes and small tensors are less than this.
 ROWS, COLUMNS, SMALL = 256, 1024, 10_000
@@ -21,7 +22,7 @@ Function = Callable[[Tensor], Tensor]
 
 
 def peak_of_the_allocator(step: Callable[[], Any]) -> int:
-    """The most bytes that the CPU's allocator gives out in a step, beside those from before."""
+    """The most bytes that the CPU's allocator gives out in a step, next to those from before."""
     gc.collect()
     cpu = torch.profiler.ProfilerActivity.CPU
     with torch.profiler.profile(activities=[cpu], profile_memory=True) as found:
@@ -88,6 +89,7 @@ FUNCTIONS: dict[str, Function] = {
     "a maximum": lambda x: x.max(1)[0].sin(),
     "rows by index": lambda x: x[torch.arange(0, 200, device=x.device)].sin(),
     "selected rows": lambda x: x.index_select(0, torch.arange(0, 200, device=x.device)).sin(),
+    "elements by index": lambda x: x.take(torch.arange(1000, device=x.device)).sin(),
     # Kernels make tensors that they do not return.
     "a softmax without values": lambda x: torch._safe_softmax(x, 1),
     "attention in products": lambda x: F.scaled_dot_product_attention(_heads(x), _heads(x), _heads(x)),
@@ -205,7 +207,7 @@ def _encoder() -> nn.Module:
     return nn.TransformerEncoder(nn.TransformerEncoderLayer(128, 4, 256, batch_first=True), 2)
 
 
-# The bytes that PyTorch 2.11 asked for on an H100, beside weights and inputs, at batch 4: without TF32, float16 by
+# The bytes that PyTorch 2.11 asked for on an H100, next to weights and inputs, at batch 4: without TF32, float16 by
 # autocast.
 MEASURED: list[tuple[Callable[[], nn.Module], tuple[int, ...], str, str | None, int]] = [
     (Grouped, (256, 256), "inference", None, 23_863_300),
@@ -233,6 +235,20 @@ def test_peaks_on_a_gpu(
     assert 0 <= computed - measured < SMALL
 
 
+class Typed(nn.Module):
+    """A function of the input, whose type is that of the parameter. values: it also looks at the values."""
+
+    def __init__(self, function: Function, values: bool = False) -> None:
+        super().__init__()
+        self.function, self.values = function, values
+        self.weight = nn.Parameter(torch.ones(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.values and not x.isfinite().all():
+            raise AssertionError
+        return self.function(x)
+
+
 def _mask(x: Tensor) -> Tensor:
     return torch.zeros(512, 512, device=x.device)
 
@@ -257,34 +273,47 @@ def _mask(x: Tensor) -> Tensor:
 def test_which_attention_is_fused(head: int, dtype: str, function: Function, scores: bool, values: bool) -> None:
     """Only the others store the scores, with and without real values."""
 
-    class Attention(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.weight = nn.Parameter(torch.ones(1))
-
-        def forward(self, x: Tensor) -> Tensor:
-            if values and not x.isfinite().all():
-                raise AssertionError
-            return function(x)
-
-    found = memory(Attention(), (8, 512, head), dtype=dtype, rules="cuda")
+    found = memory(Typed(function, values), (8, 512, head), dtype=dtype, rules="cuda")
     # Of the scores in half precision, of half of the queries.
     assert (found.activations_peak > 8 * 256 * 512 * 2) is scores
+
+
+@pytest.mark.parametrize("kind", ["plain", "causal", "masked", "scaled"])
+def test_values_of_fused_attention(kind: str) -> None:
+    """They and their gradients are those of attention, since a forward may look at them."""
+    torch.manual_seed(0)
+    q, k, v = (torch.rand(2, 3, 8, 16, requires_grad=True) for _ in range(3))
+    mask = torch.rand(2, 3, 8, 8) if kind == "masked" else None
+    causal, scale = kind == "causal", 0.5 if kind == "scaled" else None
+    right = F.scaled_dot_product_attention(q, k, v, mask, is_causal=causal, scale=scale)
+    gradient = torch.rand_like(right)
+    wanted = torch.autograd.grad(right, [q, k, v], gradient)
+    aten: Any = torch.ops.aten
+    given, named = [one.detach() for one in (q, k, v)], {"scale": scale}
+    # As torch passes them: defaults at the end are left out.
+    last = [0.0, True] if causal else []
+    efficient = aten._scaled_dot_product_efficient_attention
+    found = fused_attention(efficient.default, [*given, mask, True, *last], named)
+    torch.testing.assert_close(found[0], right)
+    back = aten._scaled_dot_product_efficient_attention_backward.default
+    every = [True, True, True, False]
+    args = [gradient, *given, mask, *found, 0.0, every, *([True] if causal else [])]
+    torch.testing.assert_close(fused_attention(back, args, named)[:3], wanted)
+    if mask is None:
+        flash = aten._scaled_dot_product_flash_attention.default
+        out, sums, first, second, most, longest, seed, offset, _ = fused_attention(flash, [*given, *last], named)
+        torch.testing.assert_close(out, right)
+        back = aten._scaled_dot_product_flash_attention_backward.default
+        args = [gradient, *given, out, sums, first, second, most, longest, 0.0, causal, seed, offset]
+        torch.testing.assert_close(fused_attention(back, args, named)[:3], wanted)
 
 
 def test_a_softmax_from_float16_to_float32() -> None:
     """CUDA reads float16 and writes float32 in one kernel; the CPU copies first."""
 
-    class Rows(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.weight = nn.Parameter(torch.ones(1))
-
-        def forward(self, x: Tensor) -> Tensor:
-            return x.softmax(-1, dtype=torch.float32)
-
+    module = Typed(lambda x: x.softmax(-1, dtype=torch.float32))
     size = 64 * 1024 * 4
     peaks = {
-        rules: memory(Rows(), (64, 1024), dtype="float16", rules=rules).activations_peak for rules in ("cuda", "cpu")
+        rules: memory(module, (64, 1024), dtype="float16", rules=rules).activations_peak for rules in ("cuda", "cpu")
     }
     assert peaks == {"cuda": size, "cpu": 2 * size}

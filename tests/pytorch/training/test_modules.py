@@ -1,6 +1,8 @@
 """The training cost of modules: torchvision's by two ways and by a plain count, and small ones by hand."""
 
 import copy
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -275,6 +277,19 @@ def test_checkpoints_with_gradients_of_their_own() -> None:
     assert found.input_gradient_macs == 2 * layer + 4 * product + head
 
 
+class Checkpointed(nn.Module):
+    """A function of a layer and a tensor in a checkpoint, behind another layer."""
+
+    def __init__(self, inner: Callable[[nn.Module, Tensor], Tensor], reentrant: bool) -> None:
+        super().__init__()
+        self.stem, self.layer = nn.Linear(4, 4, bias=False), nn.Linear(4, 4, bias=False)
+        self.inner, self.reentrant = inner, reentrant
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = checkpoint(partial(self.inner, self.layer), self.stem(x), use_reentrant=self.reentrant)
+        return out
+
+
 @pytest.mark.filterwarnings("ignore:None of the inputs")
 @pytest.mark.parametrize("reentrant", [False, True])
 @pytest.mark.parametrize("inside", [False, True])
@@ -284,20 +299,12 @@ def test_checkpointed_attention(reentrant: bool, inside: bool) -> None:
     inside: the queries are computed inside of the checkpoint.
     """
 
-    class Net(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.stem, self.layer = nn.Linear(4, 4, bias=False), nn.Linear(4, 4, bias=False)
+    def inner(layer: nn.Module, y: Tensor) -> Tensor:
+        y = layer(y) if inside else y
+        return nn.functional.scaled_dot_product_attention(y, y, y)
 
-        def forward(self, x: Tensor) -> Tensor:
-            def inner(y: Tensor) -> Tensor:
-                y = self.layer(y) if inside else y
-                return nn.functional.scaled_dot_product_attention(y, y, y)
-
-            out: Tensor = checkpoint(inner, self.stem(x), use_reentrant=reentrant)
-            return out
-
-    plain, fused = (training(Net(), input=(6, 4), fused=one) for one in (False, True))
+    net = Checkpointed(inner, reentrant)
+    plain, fused = (training(net, input=(6, 4), fused=one) for one in (False, True))
     # The scores of 6 x 6 pairs are computed once more.
     assert fused.backward.macs - plain.backward.macs == 6 * 6 * 4
     assert not any("use_reentrant" in note for note in fused.remarks)
@@ -308,20 +315,11 @@ def test_checkpointed_attention(reentrant: bool, inside: bool) -> None:
 def test_what_runs_again_is_kept_on_the_device_of_the_pass(reentrant: bool) -> None:
     """A function that names a GPU is called once more by autograd."""
 
-    class Net(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.stem, self.layer = nn.Linear(4, 4, bias=False), nn.Linear(4, 4, bias=False)
+    def inner(layer: nn.Module, y: Tensor) -> Tensor:
+        found: Tensor = layer(y) * torch.ones(4, device="cuda")
+        return found
 
-        def forward(self, x: Tensor) -> Tensor:
-            def inner(y: Tensor) -> Tensor:
-                found: Tensor = self.layer(y) * torch.ones(4, device="cuda")
-                return found
-
-            out: Tensor = checkpoint(inner, self.stem(x), use_reentrant=reentrant)
-            return out
-
-    found = training(Net(), input=(6, 4))
+    found = training(Checkpointed(inner, reentrant), input=(6, 4))
     assert (found.forward.macs, found.backward.macs) == (2 * 96, 4 * 96)
 
 
