@@ -36,7 +36,7 @@ def _to_copy(
     non_blocking: bool = False,
     memory_format: torch.memory_format | None = None,
 ) -> Tensor | None:
-    if not is_plain(x) or not _on_meta(device, layout) or (dtype is not None and dtype.is_complex):
+    if not is_plain(x) or not _on_meta(device, layout):
         return None
     return formatted(x, dtype or x.dtype, memory_format)
 
@@ -141,7 +141,7 @@ def _roll(x: Tensor, shifts: Sequence[int], dims: Sequence[int] = ()) -> Tensor 
     return packed(x.shape, x.dtype) if fits and shifts else None
 
 
-def _same(x: Tensor, *rest: Any) -> Tensor | None:
+def same(x: Tensor, *rest: Any) -> Tensor | None:
     """The result of a kernel that keeps the shape."""
     return packed(x.shape, x.dtype) if is_plain(x) and is_contiguous(x) else None
 
@@ -155,6 +155,10 @@ def _repeat(x: Tensor, repeats: Sequence[int]) -> Tensor | None:
 
 def _fill(x: Tensor, *value: Any) -> Tensor | None:
     return x if is_plain(x) and not (value and isinstance(value[0], complex)) else None
+
+
+def _drawn(x: Tensor, *bounds: Any) -> Tensor | None:
+    return x if is_plain(x) and x.dtype.is_floating_point else None
 
 
 def _copy(x: Tensor, other: Tensor, non_blocking: bool = False) -> Tensor | None:
@@ -261,30 +265,31 @@ def _arange(*given: Any, dtype: torch.dtype | None = None, device: Any = None, *
 def _mean(x: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: torch.dtype | None = None) -> Tensor | None:
     if not is_plain(x) or dtype is not None or not x.dtype.is_floating_point:
         return None
-    return _reduced(x, dim, keepdim, x.dtype)
+    return reduced(x, dim, keepdim, x.dtype)
 
 
 def _sum(x: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: torch.dtype | None = None) -> Tensor | None:
     if not is_plain(x):
         return None
-    return _reduced(x, dim, keepdim, dtype or (x.dtype if x.dtype.is_floating_point else torch.int64))
+    return reduced(x, dim, keepdim, dtype or (x.dtype if x.dtype.is_floating_point else torch.int64))
 
 
-def _reduced(x: Tensor, dim: Any, keepdim: bool, dtype: torch.dtype) -> Tensor | None:
+def reduced(x: Tensor, dim: Any, keepdim: bool, dtype: torch.dtype) -> Tensor | None:
+    """A new tensor without some axes of another, or with one element along them; no axes are all of them."""
     over = sizes.axes(dim, x.dim())
     return None if over is None else packed(sizes.reduced(x.shape, over, keepdim), dtype)
 
 
 def _extreme(x: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor | None:
-    return _reduced(x, dim, keepdim, x.dtype) if is_plain(x) and x.numel() else None
+    return reduced(x, dim, keepdim, x.dtype) if is_plain(x) and x.numel() else None
 
 
 def _some(x: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor | None:
-    return _reduced(x, dim, keepdim, torch.bool) if is_plain(x) and x.dtype is not torch.uint8 else None
+    return reduced(x, dim, keepdim, torch.bool) if is_plain(x) and x.dtype is not torch.uint8 else None
 
 
 def _argmax(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor | None:
-    return _reduced(x, dim, keepdim, torch.int64) if is_plain(x) and x.numel() and not keepdim else None
+    return reduced(x, dim, keepdim, torch.int64) if is_plain(x) and x.numel() and not keepdim else None
 
 
 def _norm(
@@ -292,13 +297,13 @@ def _norm(
 ) -> Tensor | None:
     if not is_plain(x) or dtype is not None or not x.dtype.is_floating_point or not x.numel():
         return None
-    return _reduced(x, dim, keepdim, x.dtype)
+    return reduced(x, dim, keepdim, x.dtype)
 
 
 def _var(x: Tensor, dim: Any = None, *rest: Any, correction: Any = None, keepdim: bool = False) -> Tensor | None:
     if not is_plain(x) or rest or isinstance(dim, bool) or not x.dtype.is_floating_point:
         return None
-    return _reduced(x, dim, keepdim, x.dtype)
+    return reduced(x, dim, keepdim, x.dtype)
 
 
 def _scan(x: Tensor, dim: int, *, dtype: torch.dtype | None = None) -> Tensor | None:
@@ -354,9 +359,10 @@ _RULES: dict[str, Any] = {
     "stack": _stack,
     "constant_pad_nd": _pad,
     "roll": _roll,
-    "flip": _same,
+    "flip": same,
     "repeat": _repeat,
-    "fill_ zero_ normal_ uniform_ bernoulli_": _fill,
+    "fill_ zero_ bernoulli_ random_": _fill,
+    "normal_ uniform_ exponential_ cauchy_ log_normal_": _drawn,
     "copy_": _copy,
     "masked_fill": _masked_fill,
     "masked_fill_": _masked_fill_in_place,
@@ -376,7 +382,7 @@ _RULES: dict[str, Any] = {
     "argmax argmin": _argmax,
     "linalg_vector_norm": _norm,
     "var std": _var,
-    "cumsum": _scan,
+    "cumsum cumprod": _scan,
     "tril triu": _triangle,
     "glu": _glu,
     "pixel_shuffle": _pixels(True),

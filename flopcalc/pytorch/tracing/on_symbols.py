@@ -119,16 +119,16 @@ class SymbolicNet(Net):  # type: ignore[no-untyped-call]
         rule = shape_rule(func)
         if rule is not None and (out := shaped(rule, args, kwargs)) is not None:
             return out
+        given = tensors((args, kwargs))
+        symbolic = any(map(is_symbolic, given)) or _any_symbol(args)
+        # Torch itself may ask more of the sizes than it needs, such as that a batch is not 1.
+        if symbolic and is_pointwise(func) and (out := pointwise(func, args, kwargs)) is not None:
+            return out
         try:
             return func(*args, **kwargs)
         except (RuntimeError, NotImplementedError, TypeError, AttributeError) as error:
-            given = tensors((args, kwargs))
-            if not any(map(is_symbolic, given)) and not _any_symbol(args):
+            if not symbolic or needs_values(error):
                 raise
-            if needs_values(error):
-                raise
-            if is_pointwise(func) and (out := pointwise(func, args, kwargs)) is not None:
-                return out
             if func in TRANSFORMS and (out := transformed(func, args)) is not None:
                 return out
             raise NoFormError(f"{func._schema.name} needs its sizes as numbers") from error

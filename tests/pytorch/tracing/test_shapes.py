@@ -77,11 +77,24 @@ def _cases() -> Iterator[tuple[str, Any, tuple[Any, ...], dict[str, Any]]]:  # n
             yield form, aten.amax.default, (x, dims, keep), {}
             yield form, aten.linalg_vector_norm.default, (x, 2, dims, keep), {}
             yield form, aten.var.correction, (x, dims), {"correction": 1, "keepdim": keep}
+            yield form, aten.var_mean.correction, (x, dims), {"correction": 0, "keepdim": keep}
+            yield form, aten.aminmax.default, (x,), {"dim": dims[0], "keepdim": keep}
         yield form, aten.mean.default, (x,), {}
         yield form, aten.mean.dim, (x, [1]), {"dtype": torch.float64}
         yield form, aten.sum.default, (_map(SHAPE, form, torch.bool),), {}
         yield form, aten.any.dim, (_map(SHAPE, form, torch.bool), 1), {}
         yield form, aten.argmax.default, (x, 1), {}
+        yield form, aten.std_mean.correction, (x, None), {"correction": 1}
+        yield form, aten.aminmax.default, (_map(SHAPE, form, torch.int32),), {}
+        yield form, aten.sort.default, (x, 1), {}
+        yield form, aten.sort.stable, (x,), {"stable": True, "dim": -2, "descending": True}
+        yield form, aten.count_nonzero.default, (x, 1), {}
+        yield form, aten.count_nonzero.dim_IntList, (x, [0, -1]), {}
+        yield form, aten.trace.default, (_map((4, 5), form, torch.int32),), {}
+        yield from ((form, aten.diag_embed.default, (x[0], *at), {}) for at in ((), (2,), (-1, 0, 2), (0, -1, 1)))
+        yield form, aten.channel_shuffle.default, (x, 3), {}
+        yield form, aten.cumprod.default, (_map(SHAPE, form, torch.bool), 2), {}
+        yield form, aten._to_copy.default, (x,), {"dtype": torch.complex64}
         yield form, aten._softmax.default, (x, -1, False), {}
         yield form, aten._log_softmax.default, (x, 1, False), {}
         yield form, aten._safe_softmax.default, (x, -1), {}
@@ -200,6 +213,18 @@ WRONG: list[tuple[Any, ...]] = [
     (aten.native_layer_norm.default, (_map((4, 5), "plain"), [4], None, None, 1e-5)),
     (aten.embedding.default, (_map((4, 5), "plain"), _map((4, 5), "plain"))),
     (aten.mean.dim, (_map((4, 5), "plain"), [2])),
+    (aten.var_mean.correction, (_map((4, 5), "plain"), [2])),
+    (aten.aminmax.default, (_map((0, 5), "plain"),)),
+    (aten.count_nonzero.default, (_map((4, 5), "plain"), 2)),
+    (aten.trace.default, (_map((4, 5, 6), "plain"),)),
+    *(
+        (getattr(aten, name).default, (_map((4, 5), "plain", torch.int64),))
+        for name in ("normal_", "exponential_", "cauchy_", "log_normal_")
+    ),
+    (aten.diag_embed.default, (_map((4, 5), "plain"), 0, 1, -2)),
+    (aten.diag_embed.default, (_map((4, 5), "plain"), 0, 1, 3)),
+    *((aten.channel_shuffle.default, (_map(MAP, "plain"), groups)) for groups in (2, 0)),
+    (aten.channel_shuffle.default, (_map((4, 6), "plain"), 2)),
     (aten.repeat.default, (_map((4, 5), "plain"), [2])),
     (
         aten.convolution.default,
@@ -255,7 +280,10 @@ def test_memory_formats_by_name(form: str) -> None:
             assert _facts(found) == _facts(func(x, memory_format=wanted, **named))
 
 
-OF_ONE = "sum mean amax amin any all argmax argmin linalg_vector_norm var std tril triu clone zeros_like"
+OF_ONE = (
+    "sum mean amax amin any all var_mean aminmax count_nonzero diag_embed"
+    " argmax argmin linalg_vector_norm var std tril triu clone zeros_like"
+)
 
 
 @pytest.mark.filterwarnings("ignore:Sparse invariant checks")
