@@ -50,8 +50,15 @@ WHAT = {
 }
 
 
+def no_custom_operators(log: CallLog) -> None:
+    """Raise ToolFailsError where a custom operator in Python ran: a replaced function that it calls counts, unseen."""
+    if any(call.kwargs.get("written_in_python") for call in log.of("function")):
+        raise ToolFailsError("a custom operator is written in Python, and the tool counts functions that it calls")
+
+
 def replaced(log: CallLog, rules: Mapping[str, OfFunction]) -> Iterator[Amount]:
     """What the replacements of functions count."""
+    no_custom_operators(log)
     for call in log.of("function"):
         rule = rules.get(call.via)
         if rule is not None:

@@ -7,7 +7,16 @@ from typing import Any
 from flopcalc.presets import recurrent
 from flopcalc.presets.call import Amount, Call, CallLog, Sized, ToolFailsError
 from flopcalc.presets.einsum import printed_flops
-from flopcalc.presets.patching import ERRORS, POOLS, WHAT, OfFunction, elements, left_aligned, names
+from flopcalc.presets.patching import (
+    ERRORS,
+    POOLS,
+    WHAT,
+    OfFunction,
+    elements,
+    left_aligned,
+    names,
+    no_custom_operators,
+)
 
 
 def _twice(call: Call) -> tuple[str, int]:
@@ -211,6 +220,7 @@ def _moves(value: Any) -> bool:
 
 
 def _profiled(log: CallLog, rules: Mapping[str, OfFunction], ways: list[int]) -> Iterator[Amount]:
+    no_custom_operators(log)
     hooked = {index for index, node in enumerate(log.nodes) if node.cls in _RECURRENT | _CELLS}
     for call in log.calls:
         if call.level == "module" and call.node in hooked:

@@ -207,6 +207,8 @@ class _Functions(TorchFunctionMode):
         if name == "F.scaled_dot_product_attention":
             mask = args[3] if len(args) > 3 else kwargs.get("attn_mask")
             kept["mask_is_trained"] = self._is_trained(mask)
+        if isinstance(func, torch._ops.OpOverload) and func._schema.name in _written_in_python:
+            kept["written_in_python"] = True
         if name in _RECURRENT and not _is_packed(args):
             # The last argument is batch_first.
             kept["steps_in_order"] = (args[0].transpose(0, 1) if args[-1] else args[0]).is_contiguous()
@@ -230,6 +232,8 @@ def _base(tensor: Tensor) -> Tensor:
 
 
 _DETACHING = {"Tensor.detach", "torch.detach", "Tensor.detach_", "torch.detach_", "Tensor.data"}
+# The operators of `torch.library.custom_op`, by name.
+_written_in_python = torch._library.custom_ops.OPDEFS
 _RECURRENT = {"torch.gru", "torch.lstm", "torch.rnn_tanh", "torch.rnn_relu"}
 
 
