@@ -191,6 +191,10 @@ class Size:
     def __repr__(self) -> str:
         return self.scope.text(self)
 
+    def __format__(self, spec: str) -> str:
+        """The expression, also where a number would have commas: the text of a network may have either."""
+        return str(self) if spec == "," else format(str(self), spec)
+
 
 def hint_of(value: Any) -> Any:
     """The value at the reference point, of a Size or a number."""

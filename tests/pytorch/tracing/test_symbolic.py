@@ -67,6 +67,7 @@ def test_a_convolution() -> None:
         lambda N, H, W: 3 * N * H * W + reads + 8 * N * ((H + 1) // 2) * ((W + 1) // 2),  # noqa: N803
     )
     assert found.network.total("params") == 224
+    assert repr(found.network).endswith("224 params, 216*N*ceil(H/2)*ceil(W/2) MACs, input 3xHxW, batch N>")
     assert str(found.network.total("macs")) == "216*N*ceil(H/2)*ceil(W/2)"
     assert found.scope.conditions == []
 
