@@ -348,7 +348,7 @@ class Evaluation(HasKinds):
     operator: Operator
     geometry: Geometry
     given: frozenset[str]
-    named: Named
+    named: Named = field(hash=False)
     cost: Cost
 
     def __repr__(self) -> str:

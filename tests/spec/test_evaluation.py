@@ -68,3 +68,10 @@ def test_other_types_of_options_are_refused() -> None:
     for name, options in (("ghost", {"s": np.bool_(True)}), ("ghost", {"norm": np.int64(1)}), ("ghost", {"s": 2.0})):
         with pytest.raises(FlopcalcError, match="option"):
             layer(name, 64, **options)
+
+
+def test_equal_evaluations_are_one_member_of_a_set() -> None:
+    """Another option makes another one."""
+    one, same, other = (layer("ghost", c_in=64, **options) for options in ({}, {}, {"s": 4}))
+    assert one == same
+    assert len({one, same, other}) == 2
