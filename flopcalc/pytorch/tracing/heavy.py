@@ -86,6 +86,8 @@ def linear(recorder: Recorder, input: Tensor, weight: Tensor, bias: Tensor | Non
         return out
     if not bias.is_meta or bias.dtype is not input.dtype or bias.shape != weight.shape[:1]:
         return None
+    if len(given) > 2 and not is_contiguous(bias):
+        return None
     read = (bias, input, weight)
     kind = "linear" if recorder.reads_parameter(read) else "matmul"
     recorder.kernel(kind, new_work((size * given[-1], size, 0, 0, size, reads + stored(bias), size)), read, (out,))
@@ -204,6 +206,8 @@ def batch_norm(
     if not is_plain(input) or input.dim() < 2 or not input.dtype.is_floating_point:
         return None
     shape = input.shape[1:2]
+    if not shape[0]:
+        return None
     read = [input]
     reads = stored(input)
     for one in (weight, bias, running_mean, running_var):
