@@ -128,11 +128,13 @@ def _activation(name: str) -> Any:
     """An activation function whose Python form has an argument `inplace`."""
     shape = SHAPES[f"aten::{name}"]
 
-    def rule(recorder: Recorder, x: Tensor, *args: Any, inplace: bool = False, **kwargs: Any) -> Any:
-        if (args and type(args[-1]) is bool) or "out" in kwargs:
+    def rule(recorder: Recorder, x: Tensor, *, inplace: bool = False, **kwargs: Any) -> Any:
+        if not kwargs.get("min_val", -1) <= kwargs.get("max_val", 1):
             return None
+        if inplace:
+            return _acted_in_place(recorder, x)
         reads = stored(x)
-        out = (x if is_plain(x) and x.dtype.is_floating_point else None) if inplace else shape(x)
+        out = shape(x, **kwargs)
         if out is None:
             return None
         size = out.numel()
@@ -144,7 +146,7 @@ def _activation(name: str) -> Any:
     return rule
 
 
-def _acted_in_place(recorder: Recorder, x: Tensor, *args: Any, **kwargs: Any) -> Any:
+def _acted_in_place(recorder: Recorder, x: Tensor) -> Any:
     size = x.numel()
     if not is_plain(x) or not x.dtype.is_floating_point or not size:
         return None

@@ -115,7 +115,7 @@ def matmul(recorder: Recorder, input: Tensor, other: Tensor) -> Tensor | None:
         _product(recorder, kind, input, other, out)
         return out
     batch = sizes.broadcast(a[:-2], b[:-2]) if len(a) > 2 else None
-    if batch is None or not sizes.product(batch):
+    if batch is None or not input.numel() or not other.numel():
         return None
     one = _as_batch(recorder, input, batch)
     two = _as_batch(recorder, other, batch)
@@ -206,8 +206,6 @@ def batch_norm(
     if not is_plain(input) or input.dim() < 2 or not input.dtype.is_floating_point:
         return None
     shape = input.shape[1:2]
-    if not shape[0]:
-        return None
     read = [input]
     reads = stored(input)
     for one in (weight, bias, running_mean, running_var):
@@ -218,6 +216,8 @@ def batch_norm(
             reads += stored(one)
     out = keeping(input, input.dtype)
     size = out.numel()
+    if not size:
+        return None
     recorder.kernel("norm", new_work((0, size, size, 0, 0, reads, size)), read, (out,))
     return out
 

@@ -97,7 +97,7 @@ def _cat(draw: Draw, overload: str) -> Any:
         draw.tensor([draw.size(4) if axis == at else extent for axis, extent in enumerate(shape)])
         for _ in range(draw.number(1, 3))
     ]
-    if not draw.plain and draw.chance(0.2):
+    if draw.chance(0.25):
         parts.insert(draw.number(0, len(parts)), torch.empty(0, device="meta", dtype=draw.dtype))
     return [parts, at - len(shape) if draw.chance(0.3) else at]
 
