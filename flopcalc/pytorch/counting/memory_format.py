@@ -13,6 +13,7 @@ from torch import Tensor
 from flopcalc.pytorch.counting.twins import is_meta
 
 CONVOLUTION: Any = torch.ops.aten.convolution.default
+_PLAIN = (Tensor, torch.nn.Parameter)
 # The most elements, without the last axis, for which torch takes its own kernel for one volume.
 _SMALL = 20480
 
@@ -52,7 +53,7 @@ def put_in_format(
 
     It stays the same tensor, which a mode below or a tracer may know.
     """
-    if not (is_meta(out) and type(out) is type(x) is Tensor and out.dim() == weight.dim()):
+    if not (is_meta(out) and type(out) is Tensor and type(x) in _PLAIN and out.dim() == weight.dim()):
         return
     axes = out.dim() - 2
     # No kernel runs for this on a device with values.

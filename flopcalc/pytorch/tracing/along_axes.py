@@ -7,7 +7,7 @@ from torch import Tensor
 
 from flopcalc.pytorch.tracing import sizes
 from flopcalc.pytorch.tracing.fresh import is_contiguous, is_plain, packed
-from flopcalc.pytorch.tracing.movement import reduced, same
+from flopcalc.pytorch.tracing.movement import reduced
 
 _Two = tuple[Tensor | None, Tensor | None]
 
@@ -29,7 +29,7 @@ def _extremes(x: Tensor, *, dim: int | None = None, keepdim: bool = False) -> _T
 def _sorted(x: Tensor, dim: int = -1, *rest: Any, **more: Any) -> _Two | None:
     """The elements in order, and their places before."""
     at = more.get("dim", dim)
-    if not is_plain(x) or not is_contiguous(x) or not x.dim() or sizes.axis(at, x.dim()) is None:
+    if not is_plain(x) or not is_contiguous(x) or sizes.axis(at, max(x.dim(), 1)) is None:
         return None
     return packed(x.shape, x.dtype), packed(x.shape, torch.int64)
 
@@ -59,7 +59,7 @@ def _diagonals(x: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Te
 
 def _shuffled(x: Tensor, groups: int) -> Tensor | None:
     fits = x.dim() > 2 and groups > 0 and not x.shape[1] % groups
-    return same(x) if fits else None
+    return packed(x.shape, x.dtype) if fits and is_plain(x) and is_contiguous(x) else None
 
 
 _RULES: dict[str, Any] = {

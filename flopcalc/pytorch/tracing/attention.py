@@ -102,7 +102,10 @@ def self_attention(
     if any(one is not None for one in (key_padding_mask, attn_mask, bias_k, bias_v, more.get("static_k"))):
         return None
     length, batch, width = query.shape
-    if width != embed_dim_to_check or width % num_heads or length * batch < 2 or more.get("static_v") is not None:
+    # Heads of one channel each need no copy at the end.
+    if width != embed_dim_to_check or not 0 < num_heads < width or width % num_heads:
+        return None
+    if length * batch < 2 or more.get("static_v") is not None:
         return None
     if in_proj_weight.shape != (3 * width, width) or not _fits(query, out_proj_weight, out_proj_bias):
         return None

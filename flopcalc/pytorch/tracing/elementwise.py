@@ -36,12 +36,17 @@ def to_float(dtype: torch.dtype) -> torch.dtype:
     return dtype if dtype.is_floating_point or dtype.is_complex else torch.get_default_dtype()
 
 
-def result(operands: Sequence[Tensor], dtype: torch.dtype) -> Tensor | None:
-    """A new tensor for the result of an element-wise function."""
+def result(operands: Sequence[Tensor], dtype: torch.dtype, common: torch.dtype | None = None) -> Tensor | None:
+    """A new tensor for the result of an element-wise function. common: the dtype in which it computes, if another."""
     if len(operands) == 1:
         return keeping(operands[0], dtype)
-    found = _layout(tuple((operand.shape, operand.stride()) for operand in operands))
+    found = _layout(tuple((x.shape, _strides(x, common or dtype)) for x in operands))
     return None if found is None else new(*found, dtype)
+
+
+def _strides(x: Tensor, dtype: torch.dtype) -> sizes.Sizes:
+    """Those of an operand, which is copied where it has another dtype."""
+    return x.stride() if x.dtype is dtype else sizes.like(x.shape, x.stride())
 
 
 @sizes.known
@@ -65,40 +70,82 @@ def _layout(operands: tuple[tuple[sizes.Sizes, sizes.Sizes], ...]) -> tuple[size
 
 
 def _unary(out: Callable[[torch.dtype], torch.dtype | None]) -> Rule:
-    def rule(x: Tensor, *rest: Any, **more: Any) -> Tensor | None:
-        # The bounds of a clamp may be tensors, which broadcast.
-        if (rest or more) and any(isinstance(one, Tensor) for one in (*rest, *more.values())):
-            return None
+    def rule(x: Tensor) -> Tensor | None:
         dtype = out(x.dtype)
-        return None if dtype is None or not is_plain(x) else result((x,), dtype)
+        return None if dtype is None or not is_plain(x) else keeping(x, dtype)
 
     return rule
+
+
+def _in_form(x: Tensor, *rest: Any, **more: Any) -> Tensor | None:
+    """The result of a function of a tensor and numbers; a bound may be a tensor, which broadcasts."""
+    return keeping(x, x.dtype) if _keep(x, *rest, **more) is x else None
 
 
 def _keep(x: Tensor, *rest: Any, **more: Any) -> Tensor | None:
     """The result of a function that works in place on its only tensor."""
+    if any(isinstance(one, Tensor | complex) for one in (*rest, *more.values())):
+        return None
     return x if is_plain(x) and x.dtype.is_floating_point else None
 
 
-def _binary(out: Callable[[Any, Any], torch.dtype]) -> Rule:
-    def rule(one: Any, other: Any, **more: Any) -> Tensor | None:
+def _clamp(rule: Rule) -> Rule:
+    def clamp(x: Tensor, low: Any = None, high: Any = None) -> Tensor | None:
+        found: Tensor | None = None if low is None and high is None else rule(x, low, high)
+        return found
+
+    return clamp
+
+
+def _softshrink(x: Tensor, width: float = 0.5) -> Tensor | None:
+    return _in_form(x, width) if width >= 0 else None
+
+
+_OPERANDS = (Tensor, int, float, torch.SymInt, torch.SymFloat)
+
+
+def _binary(computed: Callable[[Any, Any], torch.dtype | None], out: torch.dtype | None = None) -> Rule:
+    """computed: the dtype in which it computes, of the operands. out: that of the result, if another."""
+
+    def rule(one: Any, other: Any) -> Tensor | None:
+        if not isinstance(one, _OPERANDS) or not isinstance(other, _OPERANDS):
+            return None
+        common = computed(one, other)
+        if common is None:
+            return None
+        dtype = out or common
         if isinstance(one, Tensor) and isinstance(other, Tensor) and one.dtype is other.dtype:
             shape = one.shape
             if sizes.equal(shape, other.shape) and is_contiguous(one) and is_contiguous(other):
-                return packed(shape, out(one, other)) if is_plain(one) and is_plain(other) else None
+                return packed(shape, dtype) if is_plain(one) and is_plain(other) else None
         operands = [operand for operand in (one, other) if isinstance(operand, Tensor)]
         for operand in operands:
             if not is_plain(operand):
                 return None
-        if isinstance(one, complex) or isinstance(other, complex):
-            return None
-        return result(operands, out(one, other))
+        return result(operands, dtype, common)
 
     return rule
 
 
-def _in_place(one: Tensor, other: Any, **more: Any) -> Tensor | None:
-    if not is_plain(one) or isinstance(other, complex):
+def _scaled(rule: Rule) -> Rule:
+    """A sum whose second operand may have a factor."""
+
+    def scaled(one: Any, other: Any, *, alpha: Any = 1) -> Tensor | None:
+        out: Tensor | None = rule(one, other)
+        fits = out is not None and (type(alpha) is int or (type(alpha) is float and out.dtype.is_floating_point))
+        return out if fits else None
+
+    return scaled
+
+
+def _from(one: Any, other: Any) -> Tensor | None:
+    """The second operand less the first: torch looks at it first."""
+    made: Tensor | None = _NUMERIC(other, one)
+    return made
+
+
+def _in_place(one: Tensor, other: Any) -> Tensor | None:
+    if not is_plain(one) or isinstance(other, complex) or one.dtype is torch.bool:
         return None
     if isinstance(other, Tensor):
         if not is_plain(other) or sizes.broadcast(one.shape, other.shape) != tuple(one.shape):
@@ -107,19 +154,22 @@ def _in_place(one: Tensor, other: Any, **more: Any) -> Tensor | None:
             return None
     elif not one.dtype.is_floating_point and type(other) is not int:
         return None
-    return one if all(map(bool, one.stride())) else None
+    return one
 
 
 def _quotient(one: Any, other: Any) -> torch.dtype:
     return to_float(result_dtype(one, other))
 
 
-def _truth(one: Any, other: Any) -> torch.dtype:
-    return torch.bool
+def _numeric(one: Any, other: Any) -> torch.dtype | None:
+    return _real(result_dtype(one, other))
 
 
 def _div(one: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor | None:
-    made: Tensor | None = _DIV(one, other) if rounding_mode is None else _ADD(one, other)
+    if rounding_mode == "floor" and not all(is_contiguous(x) for x in (one, other) if isinstance(x, Tensor)):
+        # Of several kernels on the meta device, which have an order of their own.
+        return None
+    made: Tensor | None = _DIV(one, other) if rounding_mode is None else _NUMERIC(one, other)
     return made
 
 
@@ -141,14 +191,22 @@ def _three(one: Tensor, two: Tensor, three: Any, *, value: Any = 1) -> Tensor | 
 
 _ADD = _binary(result_dtype)
 _DIV = _binary(_quotient)
-
-
-def _floating(dtype: torch.dtype) -> torch.dtype | None:
-    return dtype if dtype.is_floating_point else None
+_NUMERIC = _binary(_numeric)
+_TRUTH = _binary(result_dtype, torch.bool)
 
 
 def _real(dtype: torch.dtype) -> torch.dtype | None:
     return None if dtype is torch.bool else dtype
+
+
+def _whole(dtype: torch.dtype) -> torch.dtype | None:
+    return None if dtype.is_floating_point else dtype
+
+
+def _logical(one: Tensor, other: Tensor) -> Tensor | None:
+    # On the meta device other operands are copied first, and the order of the axes is that of the copies.
+    made: Tensor | None = _TRUTH(one, other) if is_contiguous(one) and is_contiguous(other) else None
+    return made
 
 
 _NAMES: dict[Rule, str] = {
@@ -157,22 +215,32 @@ _NAMES: dict[Rule, str] = {
         "sigmoid erf erfc reciprocal"
     ),
     _unary(_real): "relu neg abs sign floor ceil trunc",
-    _unary(_floating): (
-        "hardtanh relu6 gelu silu mish hardswish hardsigmoid leaky_relu elu celu selu softplus clamp clamp_min "
-        "clamp_max hardshrink softshrink threshold round frac nan_to_num"
+    _in_form: (
+        "hardtanh relu6 gelu silu mish hardswish hardsigmoid leaky_relu elu celu selu softplus clamp_min clamp_max "
+        "hardshrink threshold round frac nan_to_num"
     ),
+    _clamp(_in_form): "clamp",
+    _softshrink: "softshrink",
     _unary(lambda dtype: torch.bool): "logical_not isnan isinf",
-    _unary(lambda dtype: None if dtype.is_floating_point else dtype): "bitwise_not",
+    _unary(_whole): "bitwise_not",
     _keep: (
         "exp_ log_ sqrt_ rsqrt_ sin_ cos_ tanh_ sigmoid_ relu_ neg_ abs_ hardtanh_ relu6_ gelu_ silu_ mish_ hardswish_ "
-        "hardsigmoid_ leaky_relu_ elu_ celu_ selu_ clamp_ clamp_min_ clamp_max_ reciprocal_"
+        "hardsigmoid_ leaky_relu_ elu_ celu_ selu_ clamp_min_ clamp_max_ reciprocal_"
     ),
-    _ADD: "add sub mul rsub remainder fmod pow",
-    _binary(result_dtype): "maximum minimum bitwise_and bitwise_or bitwise_xor",
+    _clamp(_keep): "clamp_",
+    _scaled(_ADD): "add",
+    _scaled(_NUMERIC): "sub",
+    _scaled(_from): "rsub",
+    _ADD: "mul remainder fmod",
+    _NUMERIC: "pow",
+    _binary(result_dtype): "maximum minimum",
+    _binary(lambda one, other: _whole(result_dtype(one, other))): "bitwise_and bitwise_or bitwise_xor",
     _div: "div",
-    _in_place: "add_ sub_ mul_",
-    lambda one, other, **more: _in_place(one, other) if one.dtype.is_floating_point and not more else None: "div_",
-    _binary(_truth): "eq ne lt le gt ge logical_and logical_or logical_xor",
+    _scaled(_in_place): "add_ sub_",
+    _in_place: "mul_",
+    lambda one, other: _in_place(one, other) if one.dtype.is_floating_point else None: "div_",
+    _TRUTH: "eq ne lt le gt ge",
+    _logical: "logical_and logical_or logical_xor",
     _where: "where",
     _three: "addcmul addcdiv lerp",
 }

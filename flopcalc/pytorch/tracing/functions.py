@@ -128,34 +128,38 @@ def _activation(name: str) -> Any:
     """An activation function whose Python form has an argument `inplace`."""
     shape = SHAPES[f"aten::{name}"]
 
-    def rule(recorder: Recorder, x: Tensor, *args: Any, inplace: bool = False, **kwargs: Any) -> Any:
-        if (args and type(args[-1]) is bool) or "out" in kwargs:
+    def rule(recorder: Recorder, x: Tensor, *, inplace: bool = False, **kwargs: Any) -> Any:
+        if not kwargs.get("min_val", -1) <= kwargs.get("max_val", 1):
             return None
+        if inplace:
+            return _acted_in_place(recorder, x)
         reads = stored(x)
-        out = (x if is_plain(x) and x.dtype.is_floating_point else None) if inplace else shape(x)
+        out = shape(x, **kwargs)
         if out is None:
             return None
         size = out.numel()
+        if not size:
+            return None
         recorder.kernel("act", new_work((0, 0, 0, size, 0, reads, size)), (x,), (out,))
         return out
 
     return rule
 
 
-def _acted_in_place(recorder: Recorder, x: Tensor, *args: Any, **kwargs: Any) -> Any:
-    if not is_plain(x) or not x.dtype.is_floating_point or 0 in x.stride():
-        return None
+def _acted_in_place(recorder: Recorder, x: Tensor) -> Any:
     size = x.numel()
+    if not is_plain(x) or not x.dtype.is_floating_point or not size:
+        return None
     recorder.kernel("act", new_work((0, 0, 0, size, 0, stored(x), size)), (x,), (x,))
     return x
 
 
 def _dropout(recorder: Recorder, input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
-    return None if training or not 0 <= p <= 1 else input
+    return _dropout_below(recorder, input, p, training)
 
 
 def _dropout_below(recorder: Recorder, input: Tensor, p: float, train: bool) -> Any:
-    return None if train or not 0 <= p <= 1 else input
+    return input if is_plain(input) and not train and 0 <= p <= 1 else None
 
 
 def _global_pool(recorder: Recorder, input: Tensor, output_size: Any) -> Any:
@@ -316,7 +320,8 @@ def _elementwise() -> dict[Any, Any]:
     for name in ("exp", "log", "sqrt", "rsqrt", "sin", "cos", "neg", "abs"):
         rules |= dict.fromkeys(_found(torch, Tensor, names=name), _kernel(name))
     for name in ("eq", "ne", "lt", "le", "gt", "ge"):
-        rules |= dict.fromkeys(_found(Tensor, torch, names=f"{name} __{name}__"), _compared(name))
+        rules |= dict.fromkeys(_found(Tensor, torch, names=name), _compared(name))
+        rules[getattr(Tensor, f"__{name}__")] = _compared(name)
     return rules | dict.fromkeys(_found(torch, Tensor, names="div true_divide"), _division)
 
 
@@ -337,7 +342,7 @@ def _table() -> dict[Any, Any]:
     for names, rule in both.items():
         rules |= dict.fromkeys(_found(torch, Tensor, names=names), rule)
     rules |= {getattr(Tensor, name): _new(name) for name in ("new_zeros", "new_ones", "new_empty")}
-    rules |= dict.fromkeys(_found(functional, names="dropout dropout1d dropout2d dropout3d"), _dropout)
+    rules |= dict.fromkeys(_found(functional, names="dropout dropout2d"), _dropout)
     rules |= dict.fromkeys(_found(torch, names="dropout dropout_ feature_dropout"), _dropout_below)
     rules |= dict.fromkeys(_found(torch, names="cat concat concatenate"), _joined("cat"))
     return rules | {

@@ -86,6 +86,8 @@ def linear(recorder: Recorder, input: Tensor, weight: Tensor, bias: Tensor | Non
         return out
     if not bias.is_meta or bias.dtype is not input.dtype or bias.shape != weight.shape[:1]:
         return None
+    if len(given) > 2 and not is_contiguous(bias):
+        return None
     read = (bias, input, weight)
     kind = "linear" if recorder.reads_parameter(read) else "matmul"
     recorder.kernel(kind, new_work((size * given[-1], size, 0, 0, size, reads + stored(bias), size)), read, (out,))
@@ -113,7 +115,7 @@ def matmul(recorder: Recorder, input: Tensor, other: Tensor) -> Tensor | None:
         _product(recorder, kind, input, other, out)
         return out
     batch = sizes.broadcast(a[:-2], b[:-2]) if len(a) > 2 else None
-    if batch is None or not sizes.product(batch):
+    if batch is None or not input.numel() or not other.numel():
         return None
     one = _as_batch(recorder, input, batch)
     two = _as_batch(recorder, other, batch)
@@ -214,6 +216,8 @@ def batch_norm(
             reads += stored(one)
     out = keeping(input, input.dtype)
     size = out.numel()
+    if not size:
+        return None
     recorder.kernel("norm", new_work((0, size, size, 0, 0, reads, size)), read, (out,))
     return out
 

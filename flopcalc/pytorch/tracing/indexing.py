@@ -25,7 +25,8 @@ def _is_view(index: Any) -> bool:
 def pick(recorder: Recorder, x: Tensor, index: Any) -> Any:
     """A part of a tensor: a view, or what a tensor of indices picks."""
     if isinstance(index, Tensor):
-        out = SHAPES["aten::index"](x, [index])
+        # Without axes it is a number, which torch reads.
+        out = SHAPES["aten::index"](x, [index]) if index.dim() else None
         if out is not None:
             # Only what is picked is read, and the index.
             size = out.numel()

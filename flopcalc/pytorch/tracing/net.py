@@ -12,12 +12,18 @@ from torch._ops import OpOverload
 
 from flopcalc.pytorch.counting.dispatch import DispatchCounter, left_alone
 from flopcalc.pytorch.counting.kernels import tensors, work_of
-from flopcalc.pytorch.tracing import along_axes, elementwise, movement, products
+from flopcalc.pytorch.tracing import along_axes, elementwise, factories, movement, products
 
 # The number of dispatch modes that have been entered.
 modes = torch._C._len_torch_dispatch_stack
 
-SHAPES: dict[str, Any] = {**elementwise.RULES, **movement.RULES, **along_axes.RULES, **products.RULES}
+SHAPES: dict[str, Any] = {
+    **elementwise.RULES,
+    **factories.RULES,
+    **movement.RULES,
+    **along_axes.RULES,
+    **products.RULES,
+}
 
 # Facts about operators, which never change: the shape rule of each, and which of them are views without work.
 _rules: dict[Any, Any] = {}

@@ -57,7 +57,7 @@ def _convolution(
         out = convolved(given, kernel, stride, padding, dilation)
         channels = kernel[0]
         fits = kernel[1] * groups == given[1] and channels % groups == 0
-    if not fits or not sizes.positive(out) or not given[1]:
+    if not fits or not sizes.positive((*out, *steps)) or not given[1]:
         return None
     if bias is not None and (not bias.is_meta or bias.dtype is not dtype or bias.shape != (channels,)):
         return None
@@ -80,6 +80,8 @@ def _bmm(a: Tensor, b: Tensor) -> Tensor | None:
 
 def _added(rule: Any) -> Any:
     def added(given: Tensor, a: Tensor, b: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor | None:
+        if isinstance(beta, complex) or isinstance(alpha, complex):
+            return None
         out: Tensor | None = rule(a, b)
         if out is None or not _alike(given, a) or sizes.broadcast(out.shape, given.shape) != tuple(out.shape):
             return None
@@ -128,7 +130,10 @@ def _batch_norm(
     eps: float,
 ) -> Any:
     out = normalised(x, weight, bias, mean, var)
-    if out is None or (not training and (mean is None or var is None)):
+    if out is None or (mean is None) != (var is None) or (mean is None and not training):
+        return None
+    if training and x.numel() <= x.shape[1]:
+        # Of one value there is no variance.
         return None
     kept = (x.shape[1],) if training else (0,)
     return out, packed(kept, x.dtype), packed(kept, x.dtype)
@@ -159,7 +164,7 @@ def _group_norm(
 ) -> Any:
     if not is_plain(x) or not x.dtype.is_floating_point or not is_contiguous(x):
         return None
-    if x.numel() != n * c * inner or c % groups:
+    if not sizes.equal(x.shape[:2], (n, c)) or x.numel() != n * c * inner or c % groups:
         return None
     if not _statistics(weight, c) or not _statistics(bias, c):
         return None
@@ -187,12 +192,12 @@ def pooled(
 ) -> tuple[int, ...] | None:
     """The shape of a pooled map, with or without a batch; None where a window does not fit."""
     given = x.shape
-    if len(given) not in (axes + 1, axes + 2) or not all(given[1:]):
+    if len(given) not in (axes + 1, axes + 2) or not all(given[-axes - 1 :]):
         return None
     spans = per_axis(kernel, axes)
     steps = per_axis(stride, axes) if isinstance(stride, int) or len(stride) else spans
     pads, gaps = per_axis(padding, axes), per_axis(dilation, axes)
-    if any(2 * pad > span for pad, span in zip(pads, spans, strict=True)) or min(steps) < 1:
+    if any(not 0 <= 2 * pad <= span for pad, span in zip(pads, spans, strict=True)) or min(*spans, *steps, *gaps) < 1:
         return None
     out = [sizes.windows(*sized, ceil=ceil) for sized in zip(given[-axes:], spans, steps, pads, gaps, strict=True)]
     return (*given[:-axes], *out) if sizes.positive(out) else None
@@ -201,12 +206,16 @@ def pooled(
 def _max_pool(axes: int) -> Any:
     def rule(x: Tensor, kernel: Any, stride: Any = (), padding: Any = 0, dilation: Any = 1, ceil: bool = False) -> Any:
         shape = pooled(x, kernel, stride, padding, dilation, ceil, axes) if is_plain(x) else None
-        if shape is None:
+        if shape is None or _is_volume_alone(x, axes):
             return None
         strides = _format(x, shape)
         return new(shape, strides, x.dtype), new(shape, strides, torch.int64)
 
     return rule
+
+
+def _windows(x: Tensor, kernel: Any, padding: Any) -> Any:
+    return zip(x.shape[-3:], per_axis(kernel, 3), per_axis(padding, 3), strict=True)
 
 
 def _avg_pool(axes: int) -> Any:
@@ -219,10 +228,20 @@ def _avg_pool(axes: int) -> Any:
         include_pad: bool = True,
         divisor: int | None = None,
     ) -> Tensor | None:
-        shape = pooled(x, kernel, stride, padding, 1, ceil, axes) if is_plain(x) else None
-        return None if shape is None or divisor == 0 else new(shape, _format(x, shape), x.dtype)
+        if not is_plain(x) or not x.dtype.is_floating_point or divisor == 0:
+            return None
+        shape = pooled(x, kernel, stride, padding, 1, ceil, axes)
+        if axes == 3 and any((pad or ceil) and n < span for n, span, pad in _windows(x, kernel, padding)):
+            # Torch wants volumes as large as the window, even where they are padded or the last window passes the end.
+            return None
+        return None if shape is None else new(shape, _of_mean(x, shape, axes), x.dtype)
 
     return rule
+
+
+def _is_volume_alone(x: Tensor, axes: int) -> bool:
+    """Whether it is a volume without a batch, which torch may take for maps with channels innermost."""
+    return axes == 3 and x.dim() == 4 and not is_contiguous(x)
 
 
 def _format(x: Tensor, shape: Sequence[int]) -> sizes.Sizes:
@@ -230,19 +249,28 @@ def _format(x: Tensor, shape: Sequence[int]) -> sizes.Sizes:
     return sizes.channels_last(shape) if sizes.suggests_channels_last(x.shape, x.stride()) else sizes.contiguous(shape)
 
 
+def _of_mean(x: Tensor, shape: Sequence[int], axes: int) -> sizes.Sizes:
+    """The strides of a map of means: the kernels for volumes have one format."""
+    return _format(x, shape) if axes == 2 else sizes.contiguous(shape)
+
+
 def _adaptive_avg_pool(axes: int) -> Any:
     def rule(x: Tensor, size: Sequence[int]) -> Tensor | None:
-        if not is_plain(x) or x.dim() not in (axes + 1, axes + 2) or len(size) != axes or not all(x.shape[1:]):
+        fits = x.dim() in (axes + 1, axes + 2) and len(size) == axes and all(x.shape[1:])
+        if not is_plain(x) or not fits:
             return None
         shape = (*x.shape[:-axes], *size)
-        return new(shape, _format(x, shape), x.dtype)
+        return new(shape, _of_mean(x, shape, axes), x.dtype)
 
     return rule
 
 
 def _upsampled(axes: int) -> Any:
     def rule(x: Tensor, size: Sequence[int], *rest: Any) -> Tensor | None:
-        if not is_plain(x) or x.dim() != axes + 2 or len(size) != axes or not sizes.positive((*x.shape[1:], *size)):
+        # With factors torch wants no sizes; and of an empty batch its meta kernels fail.
+        if not is_plain(x) or x.dim() != axes + 2 or len(size) != axes or not sizes.positive((*x.shape, *size)):
+            return None
+        if any(isinstance(one, Sequence) for one in rest):
             return None
         shape = (*x.shape[:2], *size)
         return new(shape, _format(x, shape), x.dtype)
@@ -253,20 +281,22 @@ def _upsampled(axes: int) -> Any:
 def _im2col(x: Tensor, kernel: Any, dilation: Any, padding: Any, stride: Any) -> Tensor | None:
     if not is_plain(x) or x.dim() != 4 or not all(x.shape[1:]):
         return None
-    spans, gaps, pads, steps = (per_axis(value, 2) for value in (kernel, dilation, padding, stride))
-    sized = zip(x.shape[2:], spans, steps, pads, gaps, strict=True)
+    if min(padding) < 0 or not sizes.positive((*kernel, *stride, *dilation)):
+        return None
+    sized = zip(x.shape[2:], kernel, stride, padding, dilation, strict=True)
     rows, columns = (sizes.windows(*one) for one in sized)
     if not sizes.positive((rows, columns)):
         return None
-    return packed((x.shape[0], x.shape[1] * spans[0] * spans[1], rows * columns), x.dtype)
+    return packed((x.shape[0], x.shape[1] * kernel[0] * kernel[1], rows * columns), x.dtype)
 
 
 def _col2im(x: Tensor, size: Any, kernel: Any, dilation: Any, padding: Any, stride: Any) -> Tensor | None:
-    if not is_plain(x) or x.dim() != 3 or len(size) != 2 or not all(x.shape[1:]) or not sizes.positive(size):
+    if not is_plain(x) or x.dim() != 3 or not all(x.shape[1:]) or min(padding) < 0:
         return None
-    spans, gaps, pads, steps = (per_axis(value, 2) for value in (kernel, dilation, padding, stride))
-    rows, columns = (sizes.windows(*one) for one in zip(size, spans, steps, pads, gaps, strict=True))
-    area = spans[0] * spans[1]
+    if not sizes.positive((*size, *kernel, *stride, *dilation)):
+        return None
+    rows, columns = (sizes.windows(*one) for one in zip(size, kernel, stride, padding, dilation, strict=True))
+    area = kernel[0] * kernel[1]
     if x.shape[1] % area or rows * columns != x.shape[2]:
         return None
     return packed((x.shape[0], x.shape[1] // area, *size), x.dtype)

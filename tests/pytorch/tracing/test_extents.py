@@ -1,0 +1,113 @@
+"""What is said about symbolic sizes, against their values at many points."""
+
+from collections.abc import Callable, Iterator
+from itertools import product
+from random import Random
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+
+from flopcalc.pytorch.tracing import extents
+from flopcalc.pytorch.tracing.extents import unwrapped
+from flopcalc.pytorch.tracing.nodes import wrapped
+from flopcalc.symbolic.conditions import allows
+from flopcalc.symbolic.evaluating import evaluate
+from flopcalc.symbolic.scope import Scope
+
+SEEDS = range(60)
+POINTS = [{"H": h, "W": w} for h, w in product((1, 2, 3, 4, 5, 7, 8, 12, 16, 30), repeat=2)]
+
+
+def _size(random: Random, scope: Any, depth: int = 2) -> Any:
+    """A size made of symbols and small numbers, as torch's and a forward's arithmetic make them; it may be negative."""
+    if depth == 0 or random.random() < 0.2:
+        return random.choice((scope.symbol("H"), scope.symbol("W"), random.randint(0, 4)))
+    one, other = (_size(random, scope, depth - 1) for _ in range(2))
+    how = random.randint(0, 4)
+    if how == 0:
+        return one + other
+    if how == 1:
+        return one - random.randint(0, 3)
+    if how == 2:
+        return one * other
+    if how == 3:
+        return one * random.randint(1, 3)
+    return one // random.randint(2, 4)
+
+
+def _pairs() -> Iterator[tuple[Any, Any, Any]]:
+    """Two sizes in a scope of their own: any, two that differ by a number, and a multiple of the other."""
+    for seed in SEEDS:
+        random = Random(seed)  # noqa: S311 (not for secrets)
+        scope = Scope({"H": random.choice((6, 8, 9)), "W": random.choice((4, 6, 8))})
+        one = _size(random, scope)
+        other = (_size(random, scope), one + random.randint(-2, 2), one * random.randint(1, 3))[seed % 3]
+        yield scope, one, other
+
+
+def _at(value: Any, point: dict[str, int]) -> Any:
+    return evaluate(unwrapped(value), point)
+
+
+def _everywhere(scope: Any, one: Any, other: Any, holds: Callable[[Any, Any], bool]) -> bool:
+    return all(holds(_at(one, point), _at(other, point)) for point in POINTS if allows(scope, point))
+
+
+@pytest.mark.parametrize("form", [lambda one: one, wrapped], ids=["sizes", "as torch has them"])
+def test_same_and_differs(form: Callable[[Any], Any]) -> None:
+    """What they say holds at all points, and nothing is decided; of two that differ by a number they always know."""
+    known = 0
+    for scope, one, other in _pairs():
+        same, differs = (ask(form(one), form(other)) for ask in (extents.same, extents.differs))
+        assert not scope.conditions
+        assert not same or _everywhere(scope, one, other, lambda a, b: a == b)
+        assert not differs or _everywhere(scope, one, other, lambda a, b: a != b)
+        assert not (same and differs)
+        gap = unwrapped(one) - unwrapped(other)
+        if isinstance(gap, int):
+            assert (same, differs) == (not gap, bool(gap))
+        known += same or differs
+    assert known > len(SEEDS) // 3
+
+
+@pytest.mark.parametrize("form", [lambda one: one, wrapped], ids=["sizes", "as torch has them"])
+def test_below(form: Callable[[Any], Any]) -> None:
+    """Wherever the conditions hold, it is never more where it is below, and never less where it is not."""
+    decided = 0
+    for scope, one, other in _pairs():
+        below = extents.below(form(one), form(other))
+        assert _everywhere(scope, one, other, (lambda a, b: a <= b) if below else (lambda a, b: a >= b))
+        decided += bool(scope.conditions)
+        gap = unwrapped(other) - unwrapped(one)
+        if isinstance(gap, int):
+            assert (below, scope.conditions) == (gap > 0, [])
+    assert 0 < decided < len(SEEDS) // 2
+
+
+def test_quotient() -> None:
+    """The quotient rounded down, wherever the conditions hold; of a multiple it is exact, and decides nothing."""
+    for seed in SEEDS:
+        random = Random(seed)  # noqa: S311 (not for secrets)
+        scope: Any = Scope({"H": random.choice((6, 8, 9)), "W": random.choice((4, 6, 8))})
+        bottom = random.choice((scope.symbol("H"), 2 * scope.symbol("W"), scope.symbol("H") + 1, 3))
+        share = _size(random, scope, 1)
+        top = share * bottom if seed % 2 else _size(random, scope)
+        found = extents.quotient(top, bottom)
+        assert all(
+            _at(found, point) == _at(top, point) // _at(bottom, point) for point in POINTS if allows(scope, point)
+        ), (seed, top, bottom, found)
+        if seed % 2:
+            assert extents.same(found, share)
+            assert not scope.conditions
+
+
+def test_quotient_under_equalities() -> None:
+    """Where the scope has an equality, it is used: of 2 H rows in windows of H / 2 there are 4."""
+    scope: Any = Scope({"H": 8, "W": 16})
+    h, w = scope.symbol("H"), scope.symbol("W")
+    assert h * 2 == w
+    assert extents.quotient(w, h) == 2
+    assert extents.quotient(w * w, h * 2) == w
+    assert all(point["W"] == 2 * point["H"] for point in POINTS if allows(scope, point))

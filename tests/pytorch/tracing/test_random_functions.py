@@ -1,0 +1,124 @@
+"""Functions by their rules against the dispatch mode, on arguments at random: those that fit, and wrong ones.
+
+A network of many calls is counted twice: the results and the errors of all calls are the same, and the whole count. A
+call that fails is caught.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+import pytest
+
+torch: Any = pytest.importorskip("torch")
+
+from torch import nn
+
+from flopcalc.pytorch.counting.counter import count_call
+from flopcalc.pytorch.tracing.functions import FACT, RULES
+
+from .drawing import Arguments, Draw, shown, with_one_spoiled
+from .function_calls import called, name_of
+
+CALLS = 5
+# Of these there are more.
+HEAVY = (
+    *("multi_head_attention_forward", "scaled_dot_product_attention", "linear", "conv2d", "batch_norm", "layer_norm"),
+    *("softmax", "getitem", "embedding", "dropout", "hardtanh", "adaptive_avg_pool2d", "max_pool2d", "reshape"),
+)
+KINDS = ("plain", "formed", "free", "free, wrong", "plain, wrong")
+FUNCTIONS = [func for func, rule in RULES.items() if rule is not FACT]
+# They write to their first argument.
+IN_PLACE = ("setitem", "iadd", "isub", "imul")
+Call = tuple[Any, list[Any]]
+
+
+class Held(NamedTuple):
+    """An argument that is a parameter of the network, by its place among them."""
+
+    place: int
+
+
+class Calls(nn.Module):
+    """A network of calls. results: of each call, in words; seen: what reached the dispatch mode."""
+
+    # Of the class: a count runs a copy of the network and of the tensors of its calls.
+    results: list[Any]
+    seen: list[Any]
+
+    def __init__(self, calls: Sequence[Call], held: Sequence[Any]) -> None:
+        super().__init__()
+        self.calls, self.held = calls, nn.ParameterList(held)
+
+    def forward(self, x: Any) -> Any:
+        """All calls, one after the other."""
+        held = list(self.held)
+        for func, args in self.calls:
+            before = len(Calls.seen)
+            given = [held[one.place] if isinstance(one, Held) else one for one in args]
+            # A dictionary at the end holds the arguments by name.
+            named = given.pop() if given and isinstance(given[-1], dict) else {}
+            try:
+                result = _facts(func(*given, **named), [one for one in given if isinstance(one, torch.Tensor)])
+            except Exception as error:
+                result = type(error).__name__, str(error)
+                del Calls.seen[before:]
+            Calls.results.append(result)
+        return x
+
+
+def _facts(found: Any, given: list[Any]) -> Any:
+    """Shape, strides and dtype of each tensor, and which of the arguments it is, or shares its memory with."""
+    if isinstance(found, torch.Tensor):
+        strides = [s for s, n in zip(found.stride(), found.shape, strict=True) if n != 1] if found.numel() else None
+        memory = found.untyped_storage()._cdata
+        shared = [(found is one, memory == one.untyped_storage()._cdata) for one in given]
+        return tuple(found.shape), strides, found.dtype, found.device.type, found.requires_grad, shared
+    return [_facts(one, given) for one in found] if isinstance(found, list | tuple) else repr(found)
+
+
+def _counted(calls: Sequence[Call], held: Sequence[Any], witness: Any, seen: list[Any]) -> Any:
+    Calls.results, Calls.seen = [], seen
+    return asdict(count_call(Calls(calls, held), ((2,),), on="meta", witness=witness)), Calls.results
+
+
+def _drawn(func: Any, kind: str) -> Iterator[Call]:
+    for number in range(CALLS * (4 if name_of(func) in HEAVY else 1)):
+        draw = Draw(f"{name_of(func)} {kind} {number}", plain="free" not in kind, formed=kind == "formed")
+        args = called(draw, func)
+        yield func, with_one_spoiled(draw, Arguments(args, {})).given if "wrong" in kind else args
+
+
+def _with_parameters(calls: list[Call], held: list[Any]) -> list[Call]:
+    """The same calls, with parameters of the network for some of the tensors."""
+    draw = Draw("parameters")
+    changed: list[Call] = []
+    for func, args in calls:
+        new: list[Any] = []
+        for one in args:
+            fits = isinstance(one, torch.Tensor) and one.dtype.is_floating_point and one.dim() and one.is_meta
+            if fits and draw.chance(0.3) and sum(one is other for other in args) == 1 and not one.is_neg():
+                held.append(nn.Parameter(one))
+                new.append(Held(len(held) - 1))
+            else:
+                new.append(one)
+        changed.append((func, new))
+    return changed
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("place", range(len(FUNCTIONS)), ids=lambda place: f"{place} {name_of(FUNCTIONS[place])}")
+def test_as_the_dispatch_mode_counts(place: int, kernels: list[Any]) -> None:
+    """All that both give is the same; and where the arguments are usual, no kernel reaches the dispatch mode."""
+    func = FUNCTIONS[place]
+    for kind in KINDS:
+        held: list[Any] = []
+        calls = list(_drawn(func, kind))
+        if not name_of(func).endswith("_") and name_of(func) not in IN_PLACE:
+            calls = _with_parameters(calls, held)
+        kernels.clear()
+        traced = _counted(calls, held, "trace", kernels)
+        by_rules = not kernels
+        dispatched = _counted(calls, held, "dispatch", [])
+        assert traced == dispatched, (kind, [shown(args) for _, args in calls])
+        assert by_rules or kind != "plain", (kernels, [shown(args) for _, args in calls])
