@@ -89,6 +89,6 @@ def shape_rule(func: Any) -> Any:
 
 
 def _rule_of(func: Any) -> Any:
-    if str(getattr(func, "_overloadname", "out")).endswith("out"):
+    if not isinstance(func, OpOverload) or any(one.is_out for one in func._schema.arguments):
         return None
     return SHAPES.get(func._schema.name)
