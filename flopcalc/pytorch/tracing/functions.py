@@ -93,7 +93,7 @@ def _kernel(name: str, overload: str = "default") -> Any:
     def rule(recorder: Recorder, *args: Any, **kwargs: Any) -> Any:
         read = tensors(args)
         reads = sum(map(stored, read))
-        out = None if "out" in kwargs else shape(*args, **kwargs)
+        out = shape(*args, **kwargs)
         if out is not None:
             tell(recorder, _operator(name, overload), args, kwargs, out, read, reads)
             return out[0] if type(out) is tuple else out
@@ -239,7 +239,7 @@ def _new(name: str) -> Any:
 
 
 def _masked_fill(recorder: Recorder, x: Tensor, mask: Tensor, value: Any) -> Any:
-    return None if isinstance(value, Tensor) else _MASKED_FILL(recorder, x, mask, value)
+    return _MASKED_FILL(recorder, x, mask, value)
 
 
 _MASKED_FILL = _kernel("masked_fill", "Scalar")

@@ -105,10 +105,11 @@ def _flip(x: Tensor, dims: Sequence[int]) -> Tensor | None:
 
 
 def _repeat(x: Tensor, repeats: Sequence[int]) -> Tensor | None:
-    more = len(repeats) - x.dim()
-    if more < 0 or min(repeats, default=1) < 1 or not is_plain(x) or not is_contiguous(x):
+    if not is_plain(x):
         return None
-    return packed([n * r for n, r in zip((*((1,) * more), *x.shape), repeats, strict=True)], x.dtype)
+    # Fewer repeats than axes are an error.
+    shape = (*((1,) * (len(repeats) - x.dim())), *x.shape)
+    return packed([n * r for n, r in zip(shape, repeats, strict=True)], x.dtype)
 
 
 def _copy(x: Tensor, other: Tensor, non_blocking: bool = False) -> Tensor | None:

@@ -25,6 +25,7 @@ CALLS = 5
 HEAVY = (
     *("multi_head_attention_forward", "scaled_dot_product_attention", "linear", "conv2d", "batch_norm", "layer_norm"),
     *("softmax", "getitem", "embedding", "dropout", "hardtanh", "adaptive_avg_pool2d", "max_pool2d", "reshape"),
+    *("roll", "pad", "masked_fill", "flatten", "mean"),
 )
 KINDS = ("plain", "formed", "free", "free, wrong", "plain, wrong")
 FUNCTIONS = [func for func, rule in RULES.items() if rule is not FACT]
