@@ -20,7 +20,7 @@ from flopcalc.pytorch.counting.kernels import tensors
 from flopcalc.pytorch.memory.accumulation import IN_PLACE, is_written, owners, sole_owner
 from flopcalc.pytorch.memory.fused_attention import fused_attention
 from flopcalc.pytorch.memory.graph import Graph
-from flopcalc.pytorch.memory.temporaries import EXPLICIT, IN_PIECES, makes_another
+from flopcalc.pytorch.memory.temporaries import IN_PIECES, in_its_memory, others
 from flopcalc.pytorch.memory.workspace import workspace
 
 ROOT = "(model)"
@@ -93,25 +93,26 @@ class Follower(DispatchCounter):  # type: ignore[no-untyped-call]
 
     @left_alone
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
         if func in IN_PLACE and self._is_written(func, args):
             func = IN_PLACE[func]
         if func in IN_PIECES:
             with self:
-                return func._op_dk(EXPLICIT, *args, **(kwargs or {}))
-        temporary = None
-        if makes_another(func, self.cuda):
+                return func._op_dk(IN_PIECES[func], *args, **kwargs)
+        temporaries = []
+        for one in others(func, args, kwargs, self.cuda):
             with self:
-                temporary = torch.ops.aten.empty_like.default(args[0])
+                temporaries.append(torch.ops.aten.empty_like.default(one))
         made = super().__torch_dispatch__(func, types, args, kwargs)
-        self.ran(func, args, kwargs or {}, made)
+        self.ran(func, args, kwargs, made)
         # Until here, next to the result.
-        del temporary
+        del temporaries
         return made
 
     def run(self, func: Any, args: Any, kwargs: Any) -> Any:
         """The result of a kernel."""
         out = fused_attention(func, args, kwargs)
-        return super().run(func, args, kwargs) if out is None else out
+        return in_its_memory(func, args, kwargs, super().run(func, args, kwargs)) if out is None else out
 
     def ran(self, func: Any, args: Any, kwargs: Any, out: Any) -> None:
         """A kernel has run: its outputs are alive, and so are its inputs still."""
