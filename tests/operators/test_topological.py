@@ -59,6 +59,7 @@ def test_topological_is_a_convolution_with_a_sparse_kernel() -> None:
         ("topological", 30, {"dims": (6, 5)}),
         ("topological", 24, {"dims": (2, 3, 4), "neighbourhood": (1, 2, 3)}),
         ("sic", 12, {"dims": (3, 4), "b": 1}),
+        ("sic", 12, {"b": 1}),
         ("conv", 12, {"c_out": 8, "groups": 4}),
         ("depthwise", 6, {"multiplier": 2}),
         ("dilated", 6, {"c_out": 9, "groups": 3}),
@@ -74,7 +75,7 @@ def test_channel_maps_are_those_of_the_modules(name: str, c_in: int, given: dict
     module = build(name, *sizes, hw=4, **options)
     if name == "sic":
         # The projection alone: the residual reads the output's own channel too.
-        module = torch.nn.Sequential(module.intra[0], module.gather[0], module.projection[0])
+        module = torch.nn.Sequential(module.intra[0], *module.gather, module.projection[0])
     # Sample i has channel i alone.
     out = module(torch.eye(c_in, dtype=torch.float64)[:, :, None, None].expand(-1, -1, 4, 4))
     reads = out.abs().sum((2, 3)) > 0
