@@ -94,6 +94,10 @@ def test_uneven_padding(name: str) -> None:
 def _compare(e: Evaluation) -> None:
     module, shape = _module(e)
     counted, base = count(module, shape), e.baseline
+    work = "linear" if e.operator.baseline_text == "linear" else "conv"
+    assert {part.work for part in base} - {"move"} == {work}, for_author(
+        e.label(), f"its baseline is not the {e.operator.baseline_text} that its text names; give it `baseline`"
+    )
     copies = e.operator.baseline_text == "conv, same output" and counted.steps > 1
     for kind in (*OF_A_KERNEL, "steps"):
         if copies and kind in ("traffic", "steps"):

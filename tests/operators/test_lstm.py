@@ -10,6 +10,7 @@ torch: Any = pytest.importorskip("torch")
 from helpers import part_total, random_tensor
 
 from flopcalc import FlopcalcError, layer, network, training
+from flopcalc.catalog import lookup
 from flopcalc.cost.kinds import OF_A_KERNEL
 from flopcalc.pytorch import build_layer, build_network
 from flopcalc.pytorch.counting.counter import count, count_call
@@ -150,3 +151,10 @@ def test_the_gradient_of_a_new_state() -> None:
     (passed,) = training(e).backward.layers
     (update,) = (part for part in passed.cost if part.name.startswith("update"))
     assert (update.adds, update.other) == (0, 2 * 7 * 8)
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru"])
+def test_the_module_that_counters_know(name: str) -> None:
+    """The class of torch that the record names has the operator's weights."""
+    module = getattr(torch.nn, lookup.get(name).torch_module)(6, 8, device="meta")
+    assert sum(one.numel() for one in module.parameters()) == layer(name, 6, 8).params

@@ -49,6 +49,10 @@ def _larger(a: int, stride: str, dilation: str) -> bool:
     return any(a >= max(one) for one in zip(*_alike(stride, dilation), strict=True))
 
 
+def _changes_the_size(kernel: str, padding: str) -> bool:
+    return any(2 * pad != k - 1 for k, pad in zip(*_alike(kernel, padding), strict=True))
+
+
 def _alike(one: str, other: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Sizes along as many axes."""
     a, b = _sizes(one), _sizes(other)
@@ -69,6 +73,10 @@ CLAIMS: tuple[tuple[str, Callable[..., bool]], ...] = (
     (rf"= {N} is not a multiple of {N} and of {NAME} = {N}$", lambda a, b, c: a % b != 0 or a % c != 0),
     (rf"^groups = {N}(?:, and this operator has no grouped form)?$", lambda a: a > 1),
     (r"^it is depthwise, ", lambda: True),
+    (rf"^groups = {N}, and a depthwise convolution has c_in groups$", lambda a: a > 1),
+    # Of a dense product all columns are needed, whatever the size.
+    (rf"^block_size = {N} skips columns, and without causal ", lambda a: a > 0),
+    (rf"^alpha = {N} and squeeze = {N} leave a branch without channels$", lambda a, b: 0 < a <= 1 and b > 0),
     (rf"c_in = {N} and c_out = {N} differ$", lambda a, b: a != b),
     (rf"c_in = {N} is not c_out = {N}$", lambda a, b: a != b),
     (rf"^c_out = {N} is not c_in \* multiplier = {N} \* {N}$", lambda a, b, c: a != b * c),
@@ -94,11 +102,17 @@ CLAIMS: tuple[tuple[str, Callable[..., bool]], ...] = (
     (rf"^at depth {N}, {N} input channels are copied, and the input has {N}$", lambda d, a, b: a > b),
     (rf"^at depth {N}, {N} surplus channels are not fewer than .+, {N}$", lambda d, a, b: a >= b),
     (rf"gives the (?:in|out)put {N} low and {N} high channels$", lambda a, b: a < 1 or b < 1),
-    (rf"^{NAME} = {N} is given, and .+ its? .*own {N} channels$", lambda a, b: a != b),
+    (rf"= {N} is given, and .+ own {N} channels$", lambda a, b: a != b),
 )
 # The same of sizes along both axes, which are written as one number where they agree.
 SIZES: tuple[tuple[str, Callable[..., bool]], ...] = (
     (r"^(?:stride|dilation) ([0-9x]+)$", lambda a: set(_sizes(a)) != {1}),
+    (r"^stride ([0-9x]+), and the operator has 1 or 2$", lambda a: a not in ("1", "2")),
+    (r"(?:stride|dilation) ([0-9x]+), and the operator has stride k inside$", lambda a: a != "1"),
+    (r"^stride ([0-9x]+) and dilation ", lambda a: a != "1"),
+    (r"^it keeps the size, and a ([0-9x]+) convolution with padding ([0-9x]+) does not$", _changes_the_size),
+    (r"has 3x3 filters at stride 1, not ([0-9x]+) at stride ([0-9x]+)$", lambda k, s: (k, s) != ("3x3", "1x1")),
+    (r"^the kernel is ([0-9x]+)$", lambda a: a != "1x1"),
     (r"^a ([0-9x]+) kernel, and its tiles are those of a 3x3 kernel$", lambda a: a != "3x3"),
     (r"the ([0-9x]+) (?:in|out)put cannot be halved$", lambda a: any(one % 2 for one in _sizes(a))),
     (r"^([0-9x]+) is not a multiple of the ([0-9x]+) kernel$", _over),
@@ -127,13 +141,14 @@ SIZES: tuple[tuple[str, Callable[..., bool]], ...] = (
 # Sizes of the shape, by the words before or behind them.
 OF_SHAPES: tuple[tuple[str, str], ...] = (
     (r"(?:^|the |not [0-9x]+ at )stride ([0-9x]+)", "stride"),
-    (r"(?:^|, |the )dilation ([0-9x]+)", "dilation"),
-    (r"(?:^|the )padding ([0-9x]+)", "padding"),
+    (r"(?:^|and |the )dilation ([0-9x]+)", "dilation"),
+    (r"(?:the|with) padding ([0-9x]+)", "padding"),
     (r"padding [0-9x]+, not ([0-9x]+)$", "padding"),
     (r"kernel (?:is |of )?([0-9]+x[0-9]+)", "kernel"),
     (r"([0-9]+x[0-9]+) kernel(?: has|, and)", "kernel"),
     (r"multiple of the ([0-9]+x[0-9]+) kernel", "kernel"),
     (r"not ([0-9x]+) at stride", "kernel"),
+    (r"a ([0-9x]+) convolution with", "kernel"),
     (r"the ([0-9x]+) input", "map_in"),
     (r"the ([0-9x]+) output", "map_out"),
     (r"^(?:a map of )?([0-9]+x[0-9]+) (?:cannot|is not|has no)", "map_in"),
@@ -159,13 +174,10 @@ def _wrong(reason: str, known: Mapping[str, Any]) -> str:
     read = not re.search(r"\d", reason.replace("kernel 1, stride 1", ""))
     # One name alone: of a sum or a product the terms follow.
     for name, value in re.findall(rf"(?<![-+*/] )\b({NAME}) = {N}(?! [-+*/])", reason):
-        if known.get(name) is not None:
-            read = True
-            if Fraction(known[name]) != Fraction(value):
-                return f"{name} is {known[name]}"
+        if known.get(name) is not None and Fraction(known[name]) != Fraction(value):
+            return f"{name} is {known[name]}"
     for words, name in OF_SHAPES:
         for sizes in re.findall(words, reason):
-            read = True
             if tuple(known[name]) != _pair(sizes):
                 return f"the {name} is {known[name]}"
     for table, value_of in ((CLAIMS, Fraction), (SIZES, str)):
