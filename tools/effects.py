@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
@@ -20,13 +21,31 @@ import drawn
 import module_witnesses
 from mutate import ROOT, forked, module_of
 
+from flopcalc.cost.cost import PREVIOUS, Part
 from flopcalc.errors import FlopcalcError
 from flopcalc.spec.operator import Operator, Site
 
 PACKAGE = "flopcalc.operators"
 NONE, REFUTED, SOME = 0, 1, 2
+# Names in `after` that are those of no part.
+_NO_PART = re.compile("nothing|input[0-9]+")
 # Seconds for a mutant, which may make a formula endless.
 LIMIT = 60.0
+
+
+def _waiting(parts: Sequence[Part]) -> list[Part]:
+    """The parts, each with what it waits for by name: without `after`, and with parts left out, it is the same."""
+    found: list[Part] = []
+    for place, part in enumerate(parts):
+        names = {one.name for one in parts[:place]}
+        if part.after is PREVIOUS:
+            after = (parts[place - 1].name,) if place else ()
+        else:
+            # Of parts that are all left out, the layer's input takes the place.
+            after = part.after if any(one in names or _NO_PART.fullmatch(one) for one in part.after) else ()
+        # Of a copy of trained values, training asks whether `after` is there.
+        found.append(part if part.work == "move" and part.params else part._replace(after=after))
+    return found
 
 
 def _result(operator: Operator, point: drawn.Point) -> tuple[Any, ...]:
@@ -35,7 +54,7 @@ def _result(operator: Operator, point: drawn.Point) -> tuple[Any, ...]:
         found = drawn.evaluated(operator, point)
         g, named = found.geometry, found.named
         return (
-            *(found.cost.parts, found.baseline.parts, found.in_shape, found.out_shape, found.inputs),
+            *(_waiting(found.cost.parts), found.baseline.parts, found.in_shape, found.out_shape, found.inputs),
             {name: value for name, value in named.items() if isinstance(value, int | str | tuple | None)},
             list(operator.notes(found)) if operator.notes else [],
             [value.why(g, named) for value in operator.derived if value.why],

@@ -34,10 +34,11 @@ def _same_size(size: Dim, kernel: Dim, stride: Dim, padding: Dim, dilation: Dim)
 
 
 def _own_stride(g: Geometry, named: Named) -> str | None:
-    if g.strided or g.dilation != (1, 1):
-        return f"stride {short(g.stride)}, dilation {short(g.dilation)}, and the operator has stride k inside"
+    sizes = (("stride", g.stride), ("dilation", g.dilation))
+    if given := [f"{name} {short(pair)}" for name, pair in sizes if pair != (1, 1)]:
+        return f"{' and '.join(given)}, and the operator has stride k inside"
     if g.padding != same_padding(g.kernel, g.dilation):
-        return f"padding {short(g.padding)}, and the operator has no padding"
+        return f"it keeps the size, and a {by(g.kernel)} convolution with padding {short(g.padding)} does not"
     if (g.h_out, g.w_out) != (g.h, g.w):
         return f"the operator keeps the size, and {g.h}x{g.w} becomes {g.h_out}x{g.w_out} here"
     return None

@@ -71,6 +71,15 @@ def test_the_text_of_a_block(operator: Operator) -> None:
         )
 
 
+@pytest.mark.parametrize("operator", list(lookup.every()), ids=lambda operator: operator.name)
+def test_the_text_fits_the_axes(operator: Operator) -> None:
+    """Who takes sequences or volumes is compared with a layer that takes them too."""
+    taken = {"plain conv1d": 1, "linear": 1, "plain conv3d": 3}.get(operator.baseline_text, 2)
+    assert taken == (3 if operator.volume else operator.axes), for_author(
+        operator.name, f"the {operator.baseline_text} does not take its input; correct `baseline_text`"
+    )
+
+
 PADS_UNEVENLY = [operator.name for operator in lookup.every() if operator.pads_unevenly]
 
 
@@ -85,6 +94,10 @@ def test_uneven_padding(name: str) -> None:
 def _compare(e: Evaluation) -> None:
     module, shape = _module(e)
     counted, base = count(module, shape), e.baseline
+    work = "linear" if e.operator.baseline_text == "linear" else "conv"
+    assert {part.work for part in base} - {"move"} == {work}, for_author(
+        e.label(), f"its baseline is not the {e.operator.baseline_text} that its text names; give it `baseline`"
+    )
     copies = e.operator.baseline_text == "conv, same output" and counted.steps > 1
     for kind in (*OF_A_KERNEL, "steps"):
         if copies and kind in ("traffic", "steps"):

@@ -119,3 +119,9 @@ def test_compconv_options_change_no_macs() -> None:
     # Read, written, and the index of the channels.
     assert e["average"].cost.total("traffic") - off.cost.total("traffic") == 2 * 56 * 196 + 56
     refused("more than c_out", "compconv", 64, 56, depth=3, shuffle_groups=57)
+
+
+def test_the_last_block_keeps_a_channel() -> None:
+    """At depth 1 the output is two blocks of ceil(C_out / 2) channels: of one channel the second would keep none."""
+    assert layer("compconv", 64, 3, depth=1).named["c_prim"] == 2
+    refused("1 surplus channels are not fewer than the channels of A.0., 1", "compconv", 64, 1, depth=1)

@@ -6,7 +6,7 @@ import pytest
 
 torch: Any = pytest.importorskip("torch")
 
-from helpers import part_params, random_tensor
+from helpers import part_params, random_tensor, refused
 from torch.nn import functional as F  # noqa: N812
 
 from flopcalc import layer, network
@@ -25,6 +25,12 @@ def test_ghost_first_maps_are_the_convolution() -> None:
     assert torch.allclose(module(x), torch.cat([maps, *ghosts], 1)[:, :7])
     plain = GhostConv2d(4, 7, 3, s=1, dtype=torch.float64)
     assert torch.allclose(plain(x), F.conv2d(x, plain.primary.conv.weight, padding=1))
+
+
+def test_ghost_has_at_most_one_map_for_each_output() -> None:
+    """One of 4 maps by the convolution, and 3 by filters of it; a fifth would not be there."""
+    assert layer("ghost", 8, 4, s=4).named["m"] == 1
+    refused("s = 5 is more than c_out = 4", "ghost", 8, 4, s=5)
 
 
 def test_ghost_slides_one_plus_one() -> None:

@@ -13,6 +13,7 @@ from torch.nn import functional
 from flopcalc import FlopcalcError, layer
 from flopcalc.pytorch.counting.counter import count
 from flopcalc.pytorch.layers import GroupedQueryAttention2d
+from flopcalc.spec.layer_record import notes
 
 
 def _heads(x: Any, heads: int) -> Any:
@@ -91,6 +92,13 @@ def test_causal_pairs_by_hand() -> None:
     assert dense.macs == layer("gqa", 8, hw=(1, 10)).macs
     # The mask: one sum for each score of each head.
     assert dense.cost.adds - layer("gqa", 8, hw=(1, 10)).cost.adds == 4 * 100
+
+
+def test_what_a_cache_keeps() -> None:
+    """Keys and values of the heads that have them, of 24 / 4 = 6 channels each."""
+    for kv_heads in (1, 2, 4):
+        text = notes(layer("gqa", 24, hw=4, kv_heads=kv_heads))[0]
+        assert f"a cache keeps: {2 * 6 * kv_heads} elements; with keys for each head 48." in text
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,14 @@ import pytest
 
 torch: Any = pytest.importorskip("torch")
 
-from helpers import random_tensor
+from helpers import part_total, random_tensor
 
-from flopcalc import FlopcalcError, layer, network
+from flopcalc import FlopcalcError, layer, network, training
+from flopcalc.catalog import lookup
 from flopcalc.cost.kinds import OF_A_KERNEL
 from flopcalc.pytorch import build_layer, build_network
 from flopcalc.pytorch.counting.counter import count, count_call
+from flopcalc.spec.layer_record import notes
 
 CASES: list[tuple[str, dict[str, Any]]] = [
     ("lstm", {}),
@@ -132,3 +134,27 @@ def test_a_map_with_rows_is_refused(tmp_path: Path) -> None:
     path.write_text("input: [8, 4, 9]\nlayers:\n  - lstm: {op: lstm, out: 16}\n")
     with pytest.raises(FlopcalcError, match="it takes 8x1x9, and its input is 8x4x9"):
         network(str(path))
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru"])
+def test_the_share_that_waits(name: str) -> None:
+    """The products with the state, of both directions of all layers, that of a projection too."""
+    for given in ({}, {"bidirectional": True, "num_layers": 3}):
+        e = layer(name, 5, 8, hw=7, batch=2, **given)
+        share = 100 * part_total(e, "hidden", "macs") / e.macs
+        assert f"; {share:.1f} % of the MACs multiply the state and wait" in notes(e)[0]
+
+
+def test_the_gradient_of_a_new_state() -> None:
+    """h = n + z (h - n): sums and a difference hand a gradient on, and the difference changes one sign."""
+    e = layer("gru", 5, 8, hw=7, batch=2)
+    (passed,) = training(e).backward.layers
+    (update,) = (part for part in passed.cost if part.name.startswith("update"))
+    assert (update.adds, update.other) == (0, 2 * 7 * 8)
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru"])
+def test_the_module_that_counters_know(name: str) -> None:
+    """The class of torch that the record names has the operator's weights."""
+    module = getattr(torch.nn, lookup.get(name).torch_module)(6, 8, device="meta")
+    assert sum(one.numel() for one in module.parameters()) == layer(name, 6, 8).params

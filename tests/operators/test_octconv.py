@@ -66,6 +66,13 @@ def test_octconv_refuses() -> None:
     for options in ({"hw": 7}, {"stride": 2}, {"alpha": 1}, {"alpha": "1/32"}, {"padding": 0}):
         with pytest.raises(FlopcalcError, match="does not apply"):
             layer("octconv", 16, **options)
+    # The side and the axis that are odd, of the input and of the output at stride 2.
+    for hw, message in (((5, 8), "5x8 input"), ((8, 5), "8x5 input")):
+        with pytest.raises(FlopcalcError, match=f"the {message} cannot be halved"):
+            layer("octconv", 16, hw=hw)
+    for hw, message in (((6, 8), "3x4 output"), ((8, 6), "4x3 output")):
+        with pytest.raises(FlopcalcError, match=f"the {message} cannot be halved"):
+            layer("octconv", 16, hw=hw, stride=2, stride_by="pool")
 
 
 def test_octconv_of_the_first_and_the_last_layer() -> None:

@@ -108,7 +108,7 @@ def test_a_typical_value_is_what_the_rule_gives(operator: Operator) -> None:
 @every_operator
 def test_groups_divide(operator: Operator) -> None:
     """No layer has 5 groups of 12 channels; whoever takes groups, or none, says so."""
-    for c_in, c_out in ((12, 12), (12, 15), (15, 12)):
+    for c_in, c_out in ((12, 12), (12, 15), (15, 12), (12, 20), (20, 12)):
         try:
             shape = operator.geometry(c_in, c_out, groups=5)
         except FlopcalcError:

@@ -36,9 +36,9 @@ BY_ITS_NETWORK = {"octconv"}
 
 
 def _sites() -> Iterator[Site]:
-    for k, stride, dilation, groups, c_out, first in product((1, 3, 5), (1, 2), (1, 2), (1, 4, 12), (12, 24), (0, 1)):
+    for k, stride, dilation, groups, c_out, first in product((1, 3, 5), (1, 2), (1, 2), (1, 4, 48), (48, 96), (0, 1)):
         for hw in (15, 16):
-            shape = layer("conv", 12, c_out, k=k, hw=hw, stride=stride, dilation=dilation, groups=groups).geometry
+            shape = layer("conv", 48, c_out, k=k, hw=hw, stride=stride, dilation=dilation, groups=groups).geometry
             yield Site("conv", shape, bool(first))
 
 

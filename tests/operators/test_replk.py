@@ -27,6 +27,8 @@ def test_replk_numbers() -> None:
     assert (e.cost.steps, layer("replk", 64, mode="training").cost.steps) == (4, 6)
     assert layer("replk", 64, mode="training", norm=True).cost.steps == 11
     refused("does not fit into a kernel of 3x3", "replk", 64, k=3, mode="training")
+    for k, name in (((5, 3), "5x3"), ((3, 5), "3x5")):
+        refused(f"does not fit into a kernel of {name}", "replk", 64, k=k, small=5, mode="training")
     refused("stride 2", "replk", 64, stride=2)
 
 

@@ -55,6 +55,10 @@ def test_factorisations_refuse(name: str, options: dict[str, Any]) -> None:
     """Ranks beyond the matrix, and grouped convolutions."""
     with pytest.raises(FlopcalcError, match="does not apply"):
         layer(name, 8, 12, **options)
+    # The matrix of 32 filters of 1 channel is 32 x 9.
+    assert layer("svd", 1, 32, rank=9).cost.params == 9 * 9 + 32 * 9
+    with pytest.raises(FlopcalcError, match="rank 10 of a 32 x 9 matrix"):
+        layer("svd", 1, 32, rank=10)
     # A quarter of three channels is not a rank.
     with pytest.raises(FlopcalcError, match="does not apply"):
         layer(name, 3)

@@ -1,5 +1,6 @@
 """Topological subdivision: channels on a torus, which see their neighbours."""
 
+import re
 from fractions import Fraction
 from typing import Any
 
@@ -11,6 +12,7 @@ from helpers import build, random_tensor, refused
 from torch.nn import functional as F  # noqa: N812
 
 from flopcalc import FlopcalcError, layer
+from flopcalc.catalog import lookup
 from flopcalc.operators._topology import LARGEST_SEARCHED, near_factors
 from flopcalc.spec.explained import channel_map
 
@@ -57,8 +59,12 @@ def test_topological_is_a_convolution_with_a_sparse_kernel() -> None:
         ("topological", 30, {"dims": (6, 5)}),
         ("topological", 24, {"dims": (2, 3, 4), "neighbourhood": (1, 2, 3)}),
         ("sic", 12, {"dims": (3, 4), "b": 1}),
+        ("sic", 12, {"b": 1}),
         ("conv", 12, {"c_out": 8, "groups": 4}),
         ("depthwise", 6, {"multiplier": 2}),
+        ("dilated", 6, {"c_out": 9, "groups": 3}),
+        ("group", 8, {"c_out": 4, "groups": 4}),
+        ("pointwise", 8, {"c_out": 6, "groups": 2}),
     ],
 )
 def test_channel_maps_are_those_of_the_modules(name: str, c_in: int, given: dict[str, Any]) -> None:
@@ -69,7 +75,7 @@ def test_channel_maps_are_those_of_the_modules(name: str, c_in: int, given: dict
     module = build(name, *sizes, hw=4, **options)
     if name == "sic":
         # The projection alone: the residual reads the output's own channel too.
-        module = torch.nn.Sequential(module.intra[0], module.gather[0], module.projection[0])
+        module = torch.nn.Sequential(module.intra[0], *module.gather, module.projection[0])
     # Sample i has channel i alone.
     out = module(torch.eye(c_in, dtype=torch.float64)[:, :, None, None].expand(-1, -1, 4, 4))
     reads = out.abs().sum((2, 3)) > 0
@@ -86,8 +92,10 @@ def test_channel_map_by_hand() -> None:
     assert tuple(order[13].tolist()) == found.inputs
     with pytest.raises(FlopcalcError, match="not an output channel"):
         channel_map(layer("topological", 30, dims="6,5"), 30)
-    with pytest.raises(FlopcalcError, match="no map"):
+    with pytest.raises(FlopcalcError, match="no map") as caught:
         channel_map(layer("ghost", 30), 0)
+    named = set(re.findall(r"\w+", caught.value.hint.partition(" are ")[2])) - {"and"}
+    assert named == {one.name for one in lookup.every() if one.channel_map}
     with pytest.raises(FlopcalcError, match="too many to list"):
         channel_map(layer("topological", 10**12), 0)
 

@@ -1,6 +1,7 @@
 """Transposed convolution: the gradient of a convolution."""
 
 from fractions import Fraction
+from itertools import product
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 torch: Any = pytest.importorskip("torch")
 
 from helpers import build, random_tensor, refused
+from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
 from flopcalc import layer
@@ -28,6 +30,20 @@ def test_transposed() -> None:
     assert layer("transposed", 6, 9, groups=3).cost.params == 6 * 9 * 9 // 3
     refused("output_padding = 2", "transposed", 6, stride=2, output_padding=2)
     refused("groups = 4", "transposed", 6, groups=4)
+
+
+def test_output_padding_is_that_of_torch() -> None:
+    """What torch refuses, and no more, along both axes."""
+    for stride, dilation in product(((1, 1), (2, 3), (3, 1)), ((1, 1), (1, 3), (3, 2), (2, 2))):
+        for extra in (0, 1, 2, 3):
+            module = nn.ConvTranspose2d(1, 1, 3, stride, dilation, output_padding=extra, dilation=dilation)
+            given = {"stride": stride, "dilation": dilation, "output_padding": extra, "hw": 5}
+            if extra < min(map(max, zip(stride, dilation, strict=True))):
+                assert layer("transposed", 1, **given).out_shape == module(torch.ones(1, 1, 5, 5)).shape[1:]
+            else:
+                refused(f"output_padding = {extra} is not less", "transposed", 1, **given)
+                with pytest.raises(RuntimeError, match="output padding must be smaller"):
+                    module(torch.ones(1, 1, 5, 5))
 
 
 def test_transposed_is_the_gradient_of_a_convolution() -> None:

@@ -130,6 +130,14 @@ def test_fourier_by_hand() -> None:
     assert f"maps {24 * 25 * 1024:,}, weights {128 * 25 * 1024:,};" in said
     # The products do not depend on the kernel, as long as the padded map has the same size.
     assert layer("fft_conv", 16, 8, k=3, hw=30).macs == e.macs
+    # Of 2 points one level of sums and differences along each axis, the least; of 6 and of 8 three.
+    assert [layer("fft_conv", 1, k=1, hw=hw).named["depth"] for hw in (1, 2, (2, 6), (6, 8), (8, 10))] == [
+        2,
+        2,
+        4,
+        6,
+        7,
+    ]
 
 
 @pytest.mark.parametrize(

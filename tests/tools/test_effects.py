@@ -24,6 +24,10 @@ from effects import NONE, REFUTED, SOME, effect, known_of
         # Shared by others, one of which has the effect.
         ("_recurrent.py", "cell.sums * values", "cell.sums + values", True),
         ("_recurrent.py", "macs=rows * columns * g.p_out", "macs=rows * columns * g.p_in", False),
+        # What a part waits for: the one before it, the input where none is before it, others.
+        ("attention.py", ', after=("roll",)', "", False),
+        ("attention.py", "c * grid, after=INPUT", "c * grid", False),
+        ("hetconv.py", ', after=("gwc", "pwc")', "", True),
     ],
 )
 def test_has_effect(path: str, before: str, after: str, has_one: bool) -> None:
