@@ -21,6 +21,7 @@ from flopcalc.pytorch.counting.kernels import UNKNOWN, Work, elements, tensors, 
 from flopcalc.pytorch.counting.kernels.own import OwnRules
 from flopcalc.pytorch.counting.kernels.work import ValuesNeededError
 from flopcalc.pytorch.counting.memory_format import CONVOLUTION, put_in_format
+from flopcalc.pytorch.counting.mish import MISH_BACKWARD, mish
 from flopcalc.pytorch.counting.nested import work_of_rows
 from flopcalc.pytorch.counting.one_device import on_one_device
 from flopcalc.pytorch.counting.random_numbers import Random, own_random
@@ -248,12 +249,20 @@ class OnDevice(TorchFunctionMode):
             func, args, kwargs = moved
         if self.recorder is not None and is_complex_convolution(func, args, kwargs):
             return convolve(self.recorder, func, args, kwargs)
+        out = mish(func, args, kwargs, self._undone_mish) if self.recorder is not None else None
+        if out is not None:
+            return out
         out = func(*args, **kwargs)
         if self.recorder is not None and func in _CONSTANTS:
             # They are made without a kernel.
             for tensor in tensors(out):
                 self.recorder.place(tensor)
         return out
+
+    def _undone_mish(self, gradient: Tensor, input: Tensor, made: Tensor) -> None:
+        if self.recorder is not None:
+            read = [gradient, input]
+            tell(self.recorder, MISH_BACKWARD, read, {}, made, read, sum(map(elements, read)))
 
 
 # `requires_grad_(False)` asks for none.

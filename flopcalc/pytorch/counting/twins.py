@@ -41,9 +41,27 @@ def on_cpu(generator: torch.Generator) -> Twin:
 
 
 def real_copy(tensor: Tensor) -> Tensor:
-    """A copy on the CPU with the same values."""
+    """A copy on the CPU with the same values and, where they do not overlap in part, the same strides."""
     plain = tensor.detach()
-    return plain.clone() if plain.device.type == "cpu" else plain.to("cpu")
+    strided = plain.layout is torch.strided and not (plain.is_nested or plain.is_quantized)
+    if strided and plain.numel() and any(_expanded(plain)):
+        # Such an axis holds one element, also in the copy.
+        once = tuple(slice(1) if repeated else slice(None) for repeated in _expanded(plain))
+        return real_copy(plain[once]).expand(plain.shape)
+    made = _dense(plain)
+    if strided and made.stride() != plain.stride():
+        # Every other column, for example: a forward that asks for contiguous values copies it.
+        with suppress(RuntimeError):
+            return torch.empty_strided(plain.shape, plain.stride(), dtype=plain.dtype).copy_(plain)
+    return made
+
+
+def _expanded(tensor: Tensor) -> list[bool]:
+    return [size > 1 and step == 0 for size, step in zip(tensor.shape, tensor.stride(), strict=True)]
+
+
+def _dense(tensor: Tensor) -> Tensor:
+    return tensor.clone() if tensor.device.type == "cpu" else tensor.to("cpu")
 
 
 def small_values(tensor: Tensor, generator: torch.Generator) -> Tensor:
@@ -101,8 +119,12 @@ def tensor_twin(tensor: Tensor, plain: Twin, *, gradients: bool, inner: Twin | N
             # How torch marks a parameter of a class of its own.
             made._is_param = True
             made.requires_grad_(gradients and tensor.requires_grad)
-    elif gradients and tensor.requires_grad and tensor.is_leaf:
+    elif gradients and tensor.requires_grad:
         made.requires_grad_()
+        if not tensor.is_leaf:
+            # A result of other tensors, which a forward may change in place.
+            with torch.enable_grad():
+                made = made.clone()
     return made  # type: ignore[no-any-return]
 
 

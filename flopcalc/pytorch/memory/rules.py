@@ -10,6 +10,7 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend
 
 from flopcalc.pytorch.counting.dispatch import OnDevice, left_alone
+from flopcalc.pytorch.counting.mish import mish
 from flopcalc.pytorch.memory.autocast import Autocast
 from flopcalc.pytorch.tracing.decomposed import decomposed
 
@@ -40,8 +41,8 @@ class Kernels(OnDevice):
             out = self._dropout(*args, **kwargs)
         elif func in _SOFTMAXES and self.rules == "cuda":
             out = _softmax_into_float32(_SOFTMAXES[func], *args, **kwargs)
-        elif func in _MISHES:
-            out = _mish(_MISHES[func], *args)
+        else:
+            out = mish(func, args, kwargs)
         if out is not None:
             return out
         inner = decomposed(func)
@@ -160,34 +161,6 @@ def _softmax_into_float32(kernel: Any, input: Any, dim: Any = None, dtype: Any =
     if dtype is not torch.float32 or type(dim) is not int:
         return None
     return kernel(input, dim, True)
-
-
-def _mish(kernel: Any, input: Any) -> Any:
-    """Mish with one kernel as its backward, as devices with values have it; torch has nine for the meta device."""
-    if not isinstance(input, Tensor) or not input.is_meta:
-        return None
-    return _Mish.apply(input, kernel)  # type: ignore[no-untyped-call]
-
-
-class _Mish(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, input: Tensor, kernel: Any) -> Any:
-        in_place = kernel is _MISH_IN_PLACE
-        ctx.save_for_backward(input.clone() if in_place and input.requires_grad else input)
-        if in_place:
-            ctx.mark_dirty(input)
-        return kernel(input)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> Any:
-        (input,) = ctx.saved_tensors
-        # Where a gradient of the gradient is asked for, it must depend on both.
-        made = gradients[0] * input if torch.is_grad_enabled() else torch.empty_like(input)
-        return made, None
-
-
-_MISH_IN_PLACE = _aten.mish_.default
-_MISHES: dict[Any, Any] = {torch._C._nn.mish: _aten.mish.default, torch._C._nn.mish_: _MISH_IN_PLACE}
 
 
 def _choice_of_groups() -> bool:

@@ -205,6 +205,9 @@ def batch_norm(
         return None
     if not is_plain(input) or input.dim() < 2 or not input.dtype.is_floating_point:
         return None
+    if any(type(size) is int and not size for size in input.shape):
+        # Torch copies an empty batch, and scales it by one weight.
+        return None
     shape = input.shape[1:2]
     read = [input]
     reads = stored(input)

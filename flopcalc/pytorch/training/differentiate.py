@@ -103,7 +103,7 @@ def _backward(module: nn.Module, out: Any, recorder: GradientRecorder) -> list[s
     # Made before the turn, so that they count as nothing.
     distinct = list({id(one): one for one in outputs}.values())
     with torch.no_grad():
-        gradients = [torch.empty_like(one).fill_(1) if not one.is_meta else torch.empty_like(one) for one in distinct]
+        gradients = [torch.empty_like(one) if one.is_meta else torch.ones_like(one) for one in distinct]
     recorder.turn(gradients)
     try:
         torch.autograd.backward(distinct, gradients)

@@ -135,7 +135,8 @@ def work_of(
             for tensor in tensors(kwargs.get(name))
         )
         kernel = kernel._replace(reads=reads - buffers)
-    if rule is elementwise.pointwise and not reads:
+    if rule is elementwise.pointwise and not reads and not tensors((args, kwargs)):
+        # Of numbers alone.
         return None
     if rule not in _OF_SPARSE and sparse.has_sparse(kernel):
         return sparse.of_values(rule, kernel)
