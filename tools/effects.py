@@ -38,6 +38,7 @@ def _waiting(parts: Sequence[Part]) -> list[Part]:
     found: list[Part] = []
     for place, part in enumerate(parts):
         names = {one.name for one in parts[:place]}
+        after: tuple[str, ...]
         if part.after is PREVIOUS:
             after = (parts[place - 1].name,) if place else ()
         else:

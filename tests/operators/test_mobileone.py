@@ -29,6 +29,10 @@ def test_mobileone_numbers() -> None:
     # Convolution, ReLU, convolution, ReLU; in training norm and sums in addition: 2 + 5 + 1 and 2 + 4 + 1.
     assert (e.cost.steps, layer("mobileone", 64, mode="training", branches=4).cost.steps) == (4, 15)
     refused("less than one channel", "mobileone", 8, se="1/16")
+    # A 1x1 next to the k x k, unless that is one.
+    for k, scales in (((3, 1), True), ((1, 3), True), (1, False)):
+        names = {part.name for part in layer("mobileone", 8, k=k, mode="training").cost if part.traffic}
+        assert ("depthwise.scale" in names) == scales
     # Of either half: each has an excitation of its own.
     refused("less than one channel", "mobileone", 8, 32, se="1/16")
     refused("less than one channel", "mobileone", 32, 8, se="1/16")

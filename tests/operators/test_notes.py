@@ -33,7 +33,7 @@ def notes_of(operator: Operator) -> list[str]:
 
 def _sizes_that_agree(e: Evaluation) -> int:
     g = e.geometry
-    return (g.batch == 1) + (g.h == g.w) + (g.c_in == g.c_out)
+    return sum(map(bool, (g.batch == 1, g.h == g.w, g.c_in == g.c_out)))
 
 
 # Their notes have work or elements of the whole batch, next to the figures of the layer that they explain.

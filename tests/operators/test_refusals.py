@@ -101,7 +101,10 @@ CLAIMS: tuple[tuple[str, Callable[..., bool]], ...] = (
     (rf"^rank {N} of a {N} x {N} matrix$", lambda r, a, b: not 1 <= r <= min(a, b)),
     (rf"^at depth {N}, {N} input channels are copied, and the input has {N}$", lambda d, a, b: a > b),
     (rf"^at depth {N}, {N} surplus channels are not fewer than .+, {N}$", lambda d, a, b: a >= b),
-    (rf"gives the (?:in|out)put {N} low and {N} high channels$", lambda a, b: a < 1 or b < 1),
+    (
+        rf"= {N} gives the (?:in|out)put {N} low and {N} high channels$",
+        lambda share, a, b: a == share * (a + b) // 1 and (a < 1 or b < 1),
+    ),
     (rf"= {N} is given, and .+ own {N} channels$", lambda a, b: a != b),
 )
 # The same of sizes along both axes, which are written as one number where they agree.

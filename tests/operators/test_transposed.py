@@ -37,7 +37,7 @@ def test_output_padding_is_that_of_torch() -> None:
     for stride, dilation in product(((1, 1), (2, 3), (3, 1)), ((1, 1), (1, 3), (3, 2), (2, 2))):
         for extra in (0, 1, 2, 3):
             module = nn.ConvTranspose2d(1, 1, 3, stride, dilation, output_padding=extra, dilation=dilation)
-            given = {"stride": stride, "dilation": dilation, "output_padding": extra, "hw": 5}
+            given: dict[str, Any] = {"stride": stride, "dilation": dilation, "output_padding": extra, "hw": 5}
             if extra < min(map(max, zip(stride, dilation, strict=True))):
                 assert layer("transposed", 1, **given).out_shape == module(torch.ones(1, 1, 5, 5)).shape[1:]
             else:
