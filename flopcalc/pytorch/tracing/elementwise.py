@@ -21,9 +21,7 @@ def result_dtype(one: Any, other: Any) -> torch.dtype:
         if isinstance(other, Tensor):
             if one.dtype is other.dtype:
                 return one.dtype
-        elif one.dtype.is_floating_point:
-            return one.dtype
-        elif type(other) is int and one.dtype is not torch.bool:
+        elif one.dtype.is_floating_point or (type(other) is int and one.dtype is not torch.bool):
             return one.dtype
     elif isinstance(other, Tensor):
         return result_dtype(other, one)
