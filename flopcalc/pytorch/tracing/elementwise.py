@@ -16,15 +16,12 @@ Rule = Callable[..., Any]
 
 
 def result_dtype(one: Any, other: Any) -> torch.dtype:
-    """The common dtype of two operands, tensors or numbers."""
+    """The common dtype of two operands, tensors or numbers that are not complex."""
     if isinstance(one, Tensor):
         if isinstance(other, Tensor):
             if one.dtype is other.dtype:
                 return one.dtype
-        elif one.dtype.is_floating_point:
-            if not isinstance(other, complex):
-                return one.dtype
-        elif type(other) is int and one.dtype is not torch.bool:
+        elif one.dtype.is_floating_point or (type(other) is int and one.dtype is not torch.bool):
             return one.dtype
     elif isinstance(other, Tensor):
         return result_dtype(other, one)
