@@ -169,3 +169,17 @@ def test_an_empty_batch(affine: bool) -> None:
     found = count(module, (0, 5, 4, 4))
     assert found.steps == len(kernels) == (4 if affine else 2)
     assert found.traffic == (2 if affine else 0)
+
+
+def test_a_table_whose_rows_have_a_largest_norm() -> None:
+    """Only the rows that are looked up are read, and scaled, however large the table is."""
+    ids = torch.tensor([1, 5, 7])
+    table = nn.Embedding(1000, COLUMNS, max_norm=0.1)
+    before = table.weight.detach().clone()
+    table(ids)
+    assert (table.weight != before).any(1).nonzero().flatten().tolist() == ids.tolist()
+    found, size = count(table, ids), len(ids) * COLUMNS
+    # The square, the sum and the root of each row; the quotient of the largest norm and its own; the product with it.
+    assert (found.adds, found.muls, found.other) == (size, 2 * size, 2 * len(ids))
+    # The indices and the rows are read and the rows written, and again for the look-up.
+    assert found.traffic == 2 * (len(ids) + 2 * size)

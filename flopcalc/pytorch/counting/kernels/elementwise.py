@@ -196,7 +196,7 @@ RULES = {
         "aten::quantize_per_channel aten::quantize_per_tensor_dynamic aten::dequantize aten::polar aten::complex "
         "aten::poisson aten::binomial aten::_standard_gamma aten::_sample_dirichlet aten::floor_divide aten::copysign "
         "aten::gelu aten::relu6 aten::prelu aten::celu aten::selu aten::softplus aten::isclose "
-        "aten::renorm aten::embedding_renorm aten::_add_batch_dim_value aten::absolute aten::negative "
+        "aten::renorm aten::_add_batch_dim_value aten::absolute aten::negative "
         "aten::__irshift__ "
         "quantized::hardswish quantized::elu quantized::leaky_relu quantized::sigmoid quantized::prelu "
         "quantized::celu quantized::relu6 quantized::softmax quantized::mul_relu quantized::clamp"

@@ -142,6 +142,19 @@ def norm(kernel: Kernel) -> Work:
     return work._replace(reads=kernel.reads, writes=kernel.written)
 
 
+def renorm_rows(kernel: Kernel) -> Answer:
+    """The rows of a table that are looked up get a norm of at most a number: the norm, a quotient and a product.
+
+    Each index counts as a row of its own, and each row as too long.
+    """
+    table, indices = kernel.first, kernel.argument("indices")
+    rows = min(indices.numel(), table.shape[0])
+    size = rows * table.shape[1]
+    work = norm_of(kernel.argument("norm_type", 2), size, rows)
+    reads = indices.numel() + size
+    return work._replace(muls=work.muls + size, other=work.other + rows, reads=reads, writes=size)
+
+
 def distance(kernel: Kernel) -> Answer:
     """The norm of a difference."""
     work = norm(kernel)
@@ -263,6 +276,7 @@ RULES = {
     both_extremes: "aten::aminmax aten::_aminmax",
     extreme_or_pairs: "aten::max aten::min",
     deviation: "aten::var aten::std aten::var_mean aten::std_mean aten::batch_norm_stats",
+    renorm_rows: "aten::embedding_renorm",
     norm: (
         "aten::norm aten::native_norm aten::linalg_vector_norm aten::linalg__powsum aten::_foreach_norm "
         "aten::_foreach_powsum"
