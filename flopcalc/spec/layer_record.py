@@ -1,5 +1,6 @@
 """One operator on one shape as plain data: the JSON contract `flopcalc/layer/1`."""
 
+import re
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -147,8 +148,17 @@ def whole_module_notes(e: Evaluation, convention: Convention) -> list[str]:
 
 
 def notes(e: Evaluation) -> list[str]:
-    """The operator's notes on this evaluation."""
+    """The operator's notes on this evaluation. Those of a batch are those of one sample, and say so."""
     if e.operator.notes is None:
         return []
     with e.operator.contained():
-        return list(e.operator.notes(e))
+        if e.geometry.batch == 1:
+            return list(e.operator.notes(e))
+        one = e.operator.evaluate_resolved(e.geometry._replace(batch=1), e.options, e.given)
+        found = list(e.operator.notes(one))
+    return [*found, OF_ONE_SAMPLE] if any(map(_FIGURE.search, found)) else found
+
+
+# Next to the figures of a batch, those of a note would be taken for figures of the batch.
+OF_ONE_SAMPLE = "The figures in these notes are those of one sample."
+_FIGURE = re.compile(r"\d,\d{3}|\d MACs")

@@ -219,8 +219,6 @@ def batch_norm(
             reads += stored(one)
     out = keeping(input, input.dtype)
     size = out.numel()
-    if not size:
-        return None
     recorder.kernel("norm", new_work((0, size, size, 0, 0, reads, size)), read, (out,))
     return out
 
