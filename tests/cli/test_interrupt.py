@@ -109,6 +109,8 @@ def test_an_interrupt_waits_for_an_import(module: str, code: str) -> None:
     pytest.importorskip(module)
     done = fresh(
         "import os, signal, sys, flopcalc\n"
+        # A shell starts what runs in the background with interrupts ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "class Watch:\n"
         "    def find_spec(self, name, path, target=None):\n"
         f"        if name == {module!r}:\n"
