@@ -17,7 +17,7 @@ FILE = ROOT / "tests" / "golden" / "notes.txt"
 def notes_of(operator: Operator) -> list[str]:
     """Each text at a shape and options that show it, and in how many cases; numbers make no other text.
 
-    The shape is the first of those with the most sizes that differ, so that none stands for another.
+    The shape is the first of those with the most sizes that differ, so that none can be taken for another.
     """
     found: dict[str, list[str]] = {}
     every = sorted(cases(operator), key=_sizes_that_agree)

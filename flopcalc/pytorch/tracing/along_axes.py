@@ -7,23 +7,19 @@ from torch import Tensor
 
 from flopcalc.pytorch.tracing import sizes
 from flopcalc.pytorch.tracing.fresh import is_contiguous, is_plain, packed
-from flopcalc.pytorch.tracing.movement import reduced
+from flopcalc.pytorch.tracing.movement import extreme, reduced, variance
 
-_Two = tuple[Tensor | None, Tensor | None]
+_Two = tuple[Tensor, Tensor]
 
 
-def _moments(x: Tensor, dim: Any = None, *rest: Any, correction: Any = None, keepdim: bool = False) -> _Two | None:
+def _moments(x: Tensor, *rest: Any, **more: Any) -> _Two | None:
     """A variance and a mean."""
-    if not is_plain(x) or rest or isinstance(dim, bool) or not x.dtype.is_floating_point:
-        return None
-    return _both(reduced(x, dim, keepdim, x.dtype), reduced(x, dim, keepdim, x.dtype))
+    return _twice(variance(x, *rest, **more))
 
 
 def _extremes(x: Tensor, *, dim: int | None = None, keepdim: bool = False) -> _Two | None:
     """The least and the largest element."""
-    if not is_plain(x) or not x.numel() or (keepdim and dim is None):
-        return None
-    return _both(reduced(x, dim, keepdim, x.dtype), reduced(x, dim, keepdim, x.dtype))
+    return None if keepdim and dim is None else _twice(extreme(x, dim, keepdim))
 
 
 def _sorted(x: Tensor, dim: int = -1, *rest: Any, **more: Any) -> _Two | None:
@@ -34,8 +30,8 @@ def _sorted(x: Tensor, dim: int = -1, *rest: Any, **more: Any) -> _Two | None:
     return packed(x.shape, x.dtype), packed(x.shape, torch.int64)
 
 
-def _both(one: Tensor | None, other: Tensor | None) -> _Two | None:
-    return None if one is None else (one, other)
+def _twice(one: Tensor | None) -> _Two | None:
+    return None if one is None else (one, packed(one.shape, one.dtype))
 
 
 def _counted(x: Tensor, dim: Any = None) -> Tensor | None:

@@ -26,7 +26,7 @@ def on_meta(device: torch.device | None, layout: Any) -> bool:
     return (device is None or device.type == "meta") and (layout is None or layout is torch.strided)
 
 
-def _like(
+def as_another(
     x: Tensor,
     *fill: Any,
     dtype: torch.dtype | None = None,
@@ -35,6 +35,7 @@ def _like(
     pin_memory: bool | None = None,
     memory_format: torch.memory_format | None = None,
 ) -> Tensor | None:
+    """A new tensor of the shape of another."""
     if not is_plain(x) or not on_meta(device, layout):
         return None
     return formatted(x, dtype or x.dtype, memory_format)
@@ -135,8 +136,8 @@ def _arange(*given: Any, dtype: torch.dtype | None = None, **more: Any) -> Any:
 
 
 _RULES: dict[str, Any] = {
-    "zeros_like ones_like empty_like full_like": _like,
-    "rand_like randn_like": _fractions(_like),
+    "zeros_like ones_like empty_like full_like": as_another,
+    "rand_like randn_like": _fractions(as_another),
     "new_zeros new_ones new_empty new_full": _new,
     "fill_ zero_": _fill,
     "normal_": _random(lambda mean=0, deviation=1: deviation >= 0),

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from flopcalc.pytorch.tracing import sizes
 from flopcalc.pytorch.tracing.extents import same
-from flopcalc.pytorch.tracing.factories import formatted, on_meta
+from flopcalc.pytorch.tracing.factories import as_another, formatted
 from flopcalc.pytorch.tracing.fresh import is_contiguous, is_plain, keeping, new, packed
 
 
@@ -16,19 +16,8 @@ def _clone(x: Tensor, *, memory_format: torch.memory_format | None = None) -> Te
     return formatted(x, x.dtype, memory_format) if is_plain(x) else None
 
 
-def _to_copy(
-    x: Tensor,
-    *,
-    dtype: torch.dtype | None = None,
-    layout: Any = None,
-    device: torch.device | None = None,
-    pin_memory: bool | None = None,
-    non_blocking: bool = False,
-    memory_format: torch.memory_format | None = None,
-) -> Tensor | None:
-    if not is_plain(x) or not on_meta(device, layout):
-        return None
-    return formatted(x, dtype or x.dtype, memory_format)
+def _to_copy(x: Tensor, *, non_blocking: bool = False, **how: Any) -> Tensor | None:
+    return as_another(x, **how)
 
 
 def _cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor | None:
@@ -196,7 +185,8 @@ def reduced(x: Tensor, dim: Any, keepdim: bool, dtype: torch.dtype) -> Tensor | 
     return None if over is None else packed(sizes.reduced(x.shape, over, keepdim), dtype)
 
 
-def _extreme(x: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor | None:
+def extreme(x: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor | None:
+    """The least or the largest element along axes."""
     return reduced(x, dim, keepdim, x.dtype) if is_plain(x) and x.numel() else None
 
 
@@ -219,7 +209,8 @@ def _norm(
     return reduced(x, dim, keepdim, x.dtype)
 
 
-def _var(x: Tensor, dim: Any = None, *rest: Any, correction: Any = None, keepdim: bool = False) -> Tensor | None:
+def variance(x: Tensor, dim: Any = None, *rest: Any, correction: Any = None, keepdim: bool = False) -> Tensor | None:
+    """A variance or a deviation along axes."""
     if not is_plain(x) or rest or isinstance(dim, bool) or not x.dtype.is_floating_point:
         return None
     return reduced(x, dim, keepdim, x.dtype)
@@ -297,11 +288,11 @@ _RULES: dict[str, Any] = {
     "gather": _gather,
     "mean": _mean,
     "sum": _sum,
-    "amax amin": _extreme,
+    "amax amin": extreme,
     "any all": _some,
     "argmax argmin": _argmax,
     "linalg_vector_norm": _norm,
-    "var std": _var,
+    "var std": variance,
     "cumsum cumprod": _scan,
     "tril triu": _triangle,
     "glu": _glu,

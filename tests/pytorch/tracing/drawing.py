@@ -50,7 +50,7 @@ class Draw:
         return 0 if not self.plain and self.chance(0.04) else self.number(1, most)
 
     def shape(self, least: int = 0, most: int = 5) -> tuple[int, ...]:
-        """A shape of so many axes."""
+        """A shape with a number of axes in this range."""
         return tuple(self.size(4) for _ in range(self.number(least, most)))
 
     def fitting(self, shape: Sequence[int]) -> tuple[int, ...]:
@@ -67,7 +67,7 @@ class Draw:
         return made(self, tuple(shape), form, self.dtype if dtype is None else dtype)
 
     def any_tensor(self, least: int = 0, most: int = 5) -> Any:
-        """A tensor of so many axes."""
+        """A tensor with a number of axes in this range."""
         return self.tensor(self.shape(least, most))
 
     def maybe(self, value: Any) -> Any:
@@ -75,11 +75,11 @@ class Draw:
         return None if self.chance(0.4) else value
 
     def axis(self, rank: int) -> int:
-        """An axis of so many, from the front or from the end."""
+        """An axis of a tensor, from the front or from the end."""
         return self.number(-max(rank, 1), max(rank, 1) - 1)
 
     def axes(self, rank: int) -> list[int]:
-        """Some axes of so many."""
+        """Some axes of a tensor."""
         chosen = self.random.sample(range(rank), self.number(min(rank, 1) if self.plain else 0, rank))
         return [one - rank if self.chance(0.3) else one for one in chosen]
 
