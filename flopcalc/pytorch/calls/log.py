@@ -202,6 +202,8 @@ class _Functions(TorchFunctionMode):
             if inner is not None:
                 with self:
                     out = inner(*args, **kwargs)
+            elif name in _PRODUCTS and (rows := _with_vector(args, kwargs, self._is_trained)):
+                out = _times_vector(*rows)
             else:
                 out = func(*args, **kwargs)
         if name == "F.scaled_dot_product_attention":
@@ -212,9 +214,12 @@ class _Functions(TorchFunctionMode):
         if name in _RECURRENT and not _is_packed(args):
             # The last argument is batch_first.
             kept["steps_in_order"] = (args[0].transpose(0, 1) if args[-1] else args[0]).is_contiguous()
-        if any(map(self.needs_gradient, tensors((args, kwargs)))):
+        if name in _DETACHING:
+            # One of them works in place.
+            self._trained.pop(id(out), None)
+        elif any(map(self.needs_gradient, tensors((args, kwargs)))):
             self._trained.update((id(one), one) for one in tensors(out) if one.is_floating_point())
-        elif name not in _DETACHING and not torch.is_grad_enabled():
+        elif not torch.is_grad_enabled():
             self._note_views(tensors((args, kwargs)), tensors(out))
         # Sizes of before: a function may change its arguments in place.
         log.add("function", name, before, kept, out, via=called, positions=site.positions(caller))
@@ -227,11 +232,38 @@ class _Functions(TorchFunctionMode):
         return out
 
 
+_PRODUCTS = {"torch.matmul", "torch.linalg_matmul", "Tensor.matmul", "Tensor.__matmul__", "F.linear"}
+
+
+def _with_vector(
+    args: Sequence[Any], kwargs: Mapping[str, Any], is_trained: Callable[[Tensor], bool]
+) -> tuple[Tensor, Tensor] | None:
+    """The batch of matrices, with its rows last, and the vector of a product that torch takes as one of all rows.
+
+    It does so, with a copy where needed, if the vector needs a gradient, which nothing in a copy does.
+    """
+    given = [*args, *kwargs.values()]
+    if len(given) != 2 or not all(isinstance(one, Tensor) for one in given):
+        return None
+    batch, vector = given
+    if batch.dim() == 1:
+        batch, vector = vector.mT if vector.dim() > 2 else vector, batch
+    return (batch, vector) if batch.dim() > 2 and vector.dim() == 1 and is_trained(vector) else None
+
+
+def _times_vector(batch: Tensor, vector: Tensor) -> Tensor:
+    return batch.flatten(0, -2).mv(vector).view(batch.shape[:-1])
+
+
 def _base(tensor: Tensor) -> Tensor:
     return tensor if tensor._base is None else tensor._base
 
 
-_DETACHING = {"Tensor.detach", "torch.detach", "Tensor.detach_", "torch.detach_", "Tensor.data"}
+# Functions whose result needs no gradient, whatever they are given.
+_DETACHING = {f"{holder}.{name}" for holder in ("torch", "Tensor") for name in ("detach", "detach_")} | {
+    *(f"torch.{name}_like" for name in ("zeros", "ones", "full", "empty", "rand", "randn", "randint")),
+    *(f"Tensor.new_{name}" for name in ("zeros", "ones", "full", "empty", "tensor")),
+}
 # The operators of `torch.library.custom_op`, by name.
 _written_in_python = torch._library.custom_ops.OPDEFS
 _RECURRENT = {"torch.gru", "torch.lstm", "torch.rnn_tanh", "torch.rnn_relu"}
