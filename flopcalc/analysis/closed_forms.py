@@ -5,6 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 from flopcalc.analysis.module_form import module_form
+from flopcalc.analysis.multiples import in_multiples
 from flopcalc.analysis.network_form import (
     CHECKS,
     NetworkForm,
@@ -94,7 +95,7 @@ def _form_at(
                 names = ", ".join(f"{one.symbol} = {one.usual}" for one in pinned)
                 notes = (*notes, f"{names} takes another path than other values, for which this formula is")
                 target, scope, chosen = found, further, other
-    return form_of(Symbolic(target, scope, chosen.variables, concrete, notes), spec)
+    return in_multiples(form_of(Symbolic(target, scope, chosen.variables, concrete, notes), spec))
 
 
 def _fixed(scope: Scope) -> set[str]:
@@ -163,9 +164,11 @@ def _structural_form(
             scope.require(condition, evaluate(condition.expression, here))
         symbolic = Symbolic(concrete(_hints(chosen)), scope, chosen.variables, concrete, chosen.notes)
         stages = tuple(Part(name, "", name, cost) for name, cost in found.stages.items())
-        form = changed(form_of(symbolic, spec), cost=found.totals, layers=(), stages=stages, baseline=None)
+        form = in_multiples(
+            changed(form_of(symbolic, spec), cost=found.totals, layers=(), stages=stages, baseline=None)
+        )
         try:
-            return checked(form, concrete, max(checks, 2 * len(structural) + 4))
+            return checked(in_multiples(form), concrete, max(checks, 2 * len(structural) + 4))
         except FlopcalcError as error:
             last = error
     verb = "decides" if len(structural) == 1 else "decide"

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from flopcalc.analysis.multiples import in_multiples
 from flopcalc.analysis.network_form import (
     NetworkForm,
     Point,
@@ -67,7 +68,7 @@ def _form(
         return Target(counted(point), None)
 
     symbolic = Symbolic(Target(network, None), found.scope, variables, concrete, remarks, fixed)
-    form = form_of(symbolic, spec)
+    form = in_multiples(form_of(symbolic, spec))
     # What the forward does outside its children.
     needed = tuple(one._replace(why=one.why or ROOT) for one in form.requirements)
     form = changed(form, requirements=needed)

@@ -177,31 +177,45 @@ def in_scope(form: NetworkForm, other: NetworkForm) -> NetworkForm | None:
 
 
 def moved(
-    form: NetworkForm, scope: Scope, variables: tuple[Variable, ...], point: Mapping[str, Any] | None = None
+    form: NetworkForm,
+    scope: Scope,
+    variables: tuple[Variable, ...],
+    point: Mapping[str, Any] | None = None,
+    known: dict[int, Any] | None = None,
 ) -> NetworkForm:
-    """The form in another scope, which takes its conditions. point: what its symbols are there; else the same symbols.
+    """The form in another scope, which takes its conditions, and its baseline.
 
-    Raises FlopcalcError (bad-usage) where a condition never holds there.
+    point: what its symbols are there; else the same symbols. known: what some of its atoms are there. Raises
+    FlopcalcError (bad-usage) where a condition never holds there.
     """
     point = {one.symbol: scope.symbol(one.symbol) for one in form.variables} if point is None else point
-    known: dict[int, Any] = {}
+    known = {} if known is None else known
     for condition in form.scope.conditions:
         if not scope.require(condition, evaluate(condition.expression, point, known)):
             where = f" ({condition.where})" if condition.where else ""
             why = f"--assume contradicts a condition of the formula: {comparison(condition)}{where}"
             raise FlopcalcError("bad-usage", why, "assume another size")
 
-    def part(one: Part) -> Part:
-        return one._replace(cost={kind: evaluate(value, point, known) for kind, value in one.cost.items()})
+    # Layers of the same sizes share their cost.
+    shared: dict[int, dict[str, Expression]] = {}
 
-    return changed(
-        form,
-        scope=scope,
-        variables=variables,
-        cost={kind: evaluate(value, point, known) for kind, value in form.cost.items()},
-        layers=tuple(map(part, form.layers)),
-        stages=tuple(map(part, form.stages)),
-    )
+    def costs(of: Mapping[str, Expression]) -> dict[str, Expression]:
+        if id(of) not in shared:
+            shared[id(of)] = {kind: evaluate(value, point, known) for kind, value in of.items()}
+        return shared[id(of)]
+
+    def there(one: NetworkForm) -> NetworkForm:
+        return changed(
+            one,
+            scope=scope,
+            variables=variables,
+            cost=costs(one.cost),
+            layers=tuple(part._replace(cost=costs(part.cost)) for part in one.layers),
+            stages=tuple(part._replace(cost=costs(part.cost)) for part in one.stages),
+            baseline=None if one.baseline is None else there(one.baseline),
+        )
+
+    return there(form)
 
 
 # The reference point -------------------------------------------------------------------------

@@ -1,11 +1,12 @@
 """Expressions on arrays of integers, exactly: on 64-bit integers where nothing can overflow, else on Python's own."""
 
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any
 
 from flopcalc.symbolic.atoms import Number
 from flopcalc.symbolic.evaluating import evaluate
-from flopcalc.symbolic.size import Size, denominator_of
+from flopcalc.symbolic.size import Size, denominator_of, plain
 
 _LARGEST = 2**63 - 1
 
@@ -19,11 +20,21 @@ def evaluate_all(values: Mapping[str, Any], point: Mapping[str, Any]) -> dict[st
     if arrays:
         most = {name: _most(value) for name, value in point.items()}
         sizes: dict[int, Number] = {}
-        wide = any(_magnitude(value, most, sizes) > _LARGEST for value in values.values())
+        whole = {name: (value * denominator_of(value), denominator_of(value)) for name, value in values.items()}
+        wide = any(_magnitude(top, most, sizes) > _LARGEST for top, _ in whole.values())
         kind = object if wide else "int64"
         point = {**point, **{name: value.astype(kind) for name, value in arrays.items()}}
-    known: dict[int, Any] = {}
+        known: dict[int, Any] = {}
+        return {name: _divided(evaluate(top, point, known), bottom) for name, (top, bottom) in whole.items()}
+    known = {}
     return {name: evaluate(value, point, known) for name, value in values.items()}
+
+
+def _divided(top: Any, bottom: int) -> Any:
+    """A quotient, whole where it is whole everywhere."""
+    if bottom == 1 or not hasattr(top, "dtype"):
+        return top if bottom == 1 else plain(Fraction(top) / bottom)
+    return top * Fraction(1, bottom) if (top % bottom).any() else top // bottom
 
 
 def _most(value: Any) -> Number:

@@ -4,19 +4,20 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from itertools import chain, product
+from itertools import chain, product, starmap
 from typing import Any, NamedTuple
 
 from flopcalc.symbolic.arrays import evaluate_all
 from flopcalc.symbolic.atoms import Number, Terms
 from flopcalc.symbolic.evaluating import evaluate, holds, symbols_of
 from flopcalc.symbolic.scope import FAR, Condition, Scope
-from flopcalc.symbolic.size import Size
+from flopcalc.symbolic.size import Size, denominator_of
 from flopcalc.symbolic.writing import text
 
 # Sizes at which a condition on one symbol is looked at, and the largest period that is looked for.
 _LOOKED_AT = 256
 _LARGEST_PERIOD = 128
+_MULTIPLE = re.compile(r"\w+ % ([0-9]+) == 0")
 _UPPER = re.compile(r"(\w+) <= ([0-9]+)")
 # Values of each symbol at which a condition on several is looked at, from the least on, and further points.
 _SMALL, _FURTHER = 12, 200
@@ -37,6 +38,13 @@ class FixedSize(NamedTuple):
     by: str
 
 
+class Divisor(NamedTuple):
+    """What a symbol must be a multiple of, and the place that needs it."""
+
+    divisor: int
+    by: str
+
+
 def allows(scope: Scope, point: Mapping[str, Any]) -> bool:
     """Whether all conditions hold at a point; with arrays, at all of its points."""
     if not any(hasattr(value, "dtype") for value in point.values()):
@@ -53,7 +61,9 @@ def allows(scope: Scope, point: Mapping[str, Any]) -> bool:
 def requirements(scope: Scope) -> tuple[list[Requirement], list[FixedSize]]:
     """The conditions in words of one line each, and the sizes that are fixed. Those that always hold are left out."""
     bounds: dict[str, tuple[int, str]] = {}
-    found: dict[str, Requirement] = {}
+    multiples = divisors(scope)
+    steps = dict.fromkeys(scope.hints, 1) | {name: one.divisor for name, one in multiples.items()}
+    found = {f"{name} % {one.divisor} == 0": one.by for name, one in multiples.items()}
     fixed: dict[str, FixedSize] = {}
     for one in scope.conditions:
         if one.bounds is not None:
@@ -62,19 +72,68 @@ def requirements(scope: Scope) -> tuple[list[Requirement], list[FixedSize]]:
                 bounds[name] = least, one.where
             continue
         names = list(symbols_of(one.expression))
-        shown = _on_one(scope, one, names[0]) if len(names) == 1 else None
+        shown = _on_one(scope, one, names[0], steps[names[0]]) if len(names) == 1 else None
         if isinstance(shown, int):
             fixed.setdefault(names[0], FixedSize(names[0], shown, one.where))
         elif shown is None:
-            shown = "" if len(names) > 1 and _holds_widely(scope, one, names) else comparison(one)
+            shown = "" if len(names) > 1 and _holds_widely(scope, one, names, steps) else comparison(one)
         if isinstance(shown, str) and shown:
-            found.setdefault(shown, Requirement(shown, one.where))
-    found = _least_upper(found)
-    lower = [Requirement(f"{name} >= {least}", where) for name, (least, where) in bounds.items() if name not in fixed]
-    return [*lower, *found.values()], list(fixed.values())
+            found.setdefault(shown, one.where)
+    least_of = {name: _next_multiple(least, steps[name]) for name, (least, _) in bounds.items() if name not in fixed}
+    lower = [
+        Requirement(f"{name} >= {least}", bounds[name][1]) for name, least in least_of.items() if least > steps[name]
+    ]
+    return [*lower, *starmap(Requirement, _least_upper(found).items())], list(fixed.values())
 
 
-def _least_upper(found: Mapping[str, Requirement]) -> dict[str, Requirement]:
+def _next_multiple(size: int, step: int) -> int:
+    """The least multiple that is no smaller."""
+    return -(-size // step) * step
+
+
+def divisors(scope: Scope) -> dict[str, Divisor]:
+    """The symbols that are multiples wherever the conditions hold."""
+    found: dict[str, Divisor] = {}
+    for one in scope.conditions:
+        names = sorted(symbols_of(one.expression))
+        if one.relation != "==" or not 0 < len(names) < 3:
+            continue
+        by_name = _divisor(scope, one, names[0]) if len(names) == 1 else _two_divisors(scope, one, names)
+        for name, divisor in by_name.items():
+            before = found.get(name, Divisor(1, one.where))
+            found[name] = before._replace(divisor=math.lcm(before.divisor, divisor))
+    return found
+
+
+def _divisor(scope: Scope, one: Condition, name: str) -> dict[str, int]:
+    match = _MULTIPLE.fullmatch(str(_on_one(scope, one, name)))
+    return {name: int(match[1])} if match else {}
+
+
+def _two_divisors(scope: Scope, one: Condition, names: Sequence[str]) -> dict[str, int]:
+    """Both divisors of a condition such as `64*floor(H/8)*floor(W/8) == H*W`, which holds where both are multiples."""
+    found: dict[str, int] = {}
+    for name, other in (names, names[::-1]):
+        there: Any = evaluate(one.expression, {name: scope.symbol(name), other: scope.hints[other]})
+        if not isinstance(there, Size):
+            return {}
+        found |= _divisor(scope, one._replace(expression=there), name)
+    if len(found) < 2:
+        return {}
+    for sizes in product(*(_around(found[name]) for name in names)):
+        multiples = not any(size % found[name] for name, size in zip(names, sizes, strict=True))
+        point = dict(zip(names, sizes, strict=True))
+        if holds(evaluate(one.expression, point), one.relation) is not multiples:
+            return {}
+    return found
+
+
+def _around(period: int) -> list[int]:
+    """Sizes of three periods: all of them, or a spread where they are many."""
+    return sorted({*range(1, 3 * period, max(1, period // 16)), period, 2 * period, 3 * period})
+
+
+def _least_upper(found: Mapping[str, str]) -> dict[str, str]:
     """Without those that another one implies: of `H <= 62` and `H <= 56`, only the second says something."""
     ends = {text: (match[1], int(match[2])) for text in found if (match := _UPPER.fullmatch(text))}
     least: dict[str, int] = {}
@@ -83,22 +142,25 @@ def _least_upper(found: Mapping[str, Requirement]) -> dict[str, Requirement]:
     return {text: one for text, one in found.items() if text not in ends or ends[text][1] == least[ends[text][0]]}
 
 
-def _on_one(scope: Scope, one: Condition, name: str) -> str | int | None:
-    """A condition on one symbol: the only value, "" where it always holds, a text; None for the plain comparison."""
+def _on_one(scope: Scope, one: Condition, name: str, step: int = 1) -> str | int | None:
+    """A condition on one symbol: the only value, "" where it always holds, a text; None for the plain comparison.
+
+    step: what the symbol is a multiple of, by other conditions.
+    """
     hint, least = scope.hints[name], scope.least[name]
     if not isinstance(hint, int) or not isinstance(least, int):
         return None
-    first = max(1, least)
-    sizes = range(first, max(first, hint) + _LOOKED_AT)
+    first = _next_multiple(max(1, least), step)
+    sizes = range(first, max(first, hint) + _LOOKED_AT * step, step)
     by_size = {size: holds(evaluate(one.expression, {name: size}), one.relation) for size in sizes}
-    far = [size for size in FAR if size > sizes[-1]]
+    far = [size for size in _far(step) if size > sizes[-1]]
     later = [holds(evaluate(one.expression, {name: size}), one.relation) for size in far]
     if all(by_size.values()):
-        return "" if all(later) else _up_to(one, name, sizes[-1], far, later)
+        return "" if all(later) else _up_to(one, name, step, [sizes[-1], *far], later)
     true = [size for size, is_true in by_size.items() if is_true]
     if len(true) == 1 and not any(later):
         return true[0]
-    if true and true == list(range(true[0], true[-1] + 1)):
+    if true and true == list(range(true[0], true[-1] + 1, step)):
         to_the_end = true[-1] == sizes[-1]
         if not (all(later) if to_the_end else not any(later)):
             return None
@@ -108,14 +170,22 @@ def _on_one(scope: Scope, one: Condition, name: str) -> str | int | None:
     return _remainder(name, by_size | dict(zip(far, later, strict=True)))
 
 
-def _up_to(one: Condition, name: str, known: int, far: Sequence[int], later: Sequence[bool]) -> str | None:
-    """`H <= 2048`, where a condition holds up to some size; None if it holds again behind it."""
+def _far(step: int) -> list[int]:
+    """Large multiples of a step."""
+    return sorted({_next_multiple(size, step) for size in FAR})
+
+
+def _up_to(one: Condition, name: str, step: int, sizes: Sequence[int], later: Sequence[bool]) -> str | None:
+    """`H <= 2048`, where a condition holds up to some size; None if it holds again behind it.
+
+    later: whether it holds at the sizes after the first one, where it does.
+    """
     first = later.index(False)
     if any(later[first:]):
         return None
-    low, high = ([known, *far][first], far[first])
-    while high - low > 1:
-        middle = (low + high) // 2
+    low, high = sizes[first : first + 2]
+    while high - low > step:
+        middle = (low + high) // (2 * step) * step
         if holds(evaluate(one.expression, {name: middle}), one.relation):
             low = middle
         else:
@@ -123,16 +193,21 @@ def _up_to(one: Condition, name: str, known: int, far: Sequence[int], later: Seq
     return f"{name} <= {low}"
 
 
-def _holds_widely(scope: Scope, one: Condition, names: Sequence[str]) -> bool:
-    """Whether a condition on several whole symbols holds at all small sizes, and at many others."""
+def _holds_widely(scope: Scope, one: Condition, names: Sequence[str], steps: Mapping[str, int]) -> bool:
+    """Whether a condition on several whole symbols holds at all small multiples of steps, and at many others."""
     if any(isinstance(scope.hints[name], Fraction) for name in names):
         return False
-    least = {name: int(scope.least[name]) for name in names}
-    small = product(*(range(least[name], least[name] + _SMALL) for name in names)) if len(names) < 4 else ()
+    least = {name: _next_multiple(int(scope.least[name]), steps[name]) for name in names}
+    by = [(least[name], steps[name]) for name in names]
+    small = product(*(range(first, first + _SMALL * step, step) for first, step in by)) if len(names) < 4 else ()
     further = (
-        [least[name] + 7 * step * (place + 2) % 997 for place, name in enumerate(names)] for step in range(_FURTHER)
+        [first + 7 * number * (place + 2) % 997 * step for place, (first, step) in enumerate(by)]
+        for number in range(_FURTHER)
     )
-    ends = [sorted({least[name], least[name] + 1, int(scope.hints[name]), *FAR[::5]}) for name in names]
+    ends = [
+        sorted({first, first + step, int(scope.hints[name]), *_far(step)[::5]})
+        for name, (first, step) in zip(names, by, strict=True)
+    ]
     wide = product(*ends) if len(names) < 4 else ()
     points = (dict(zip(names, sizes, strict=True)) for sizes in chain(small, further, wide))
     return all(holds(evaluate(one.expression, point), one.relation) for point in points)
@@ -155,9 +230,12 @@ def _remainder(name: str, truth: Mapping[int, bool]) -> str | None:
 def comparison(one: Condition) -> str:
     """The condition with its negative terms on the other side: `ceil(H/16) == 2*ceil(H/32)`."""
     value, relation = one.expression, one.relation
-    shared = math.gcd(*(int(factor) for factor in value.terms.values() if factor == int(factor)))
-    if shared > 1 and all(factor == int(factor) for factor in value.terms.values()):
-        value = Size(value.scope, {monomial: int(factor) // shared for monomial, factor in value.terms.items()})
+    bottom = denominator_of(Size(value.scope, {one: factor for one, factor in value.terms.items() if one}))
+    factors = {monomial: factor * bottom for monomial, factor in value.terms.items()}
+    if all(factor == int(factor) for factor in factors.values()):
+        shared = math.gcd(*map(int, factors.values()))
+        factors = {monomial: int(factor) // shared for monomial, factor in factors.items()}
+    value = Size(value.scope, factors)
     left: Terms = {monomial: factor for monomial, factor in value.terms.items() if factor > 0}
     right: Terms = {monomial: -factor for monomial, factor in value.terms.items() if factor < 0}
     sides = _side(value, left), _side(value, right)

@@ -14,7 +14,8 @@ _LONGEST = 100_000
 class Style(NamedTuple):
     """How expressions are written.
 
-    atom: a symbol, floor, maximum or minimum. over: an expression divided by a whole number.
+    atom: a symbol, floor, maximum or minimum. over: an expression divided by a whole number. by_term: whether each term
+    of a sum has a denominator of its own where they differ; else the whole sum has one.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Style(NamedTuple):
     atom: Callable[[Atom, "Style"], str]
     over: Callable[[str, int], str]
     brackets: tuple[str, str]
+    by_term: bool = True
 
 
 def text(value: Size | Number) -> str:
@@ -82,9 +84,12 @@ def _sum(value: Size | Number, style: Style) -> str:
     if not isinstance(value, Size):
         return _number(value, style)
     bottom = denominator_of(value)
+    if style.by_term and any(Fraction(factor).denominator != bottom for factor in value.terms.values()):
+        bottom = 0
     pieces: list[str] = []
     for monomial, factor in terms_of(value):
-        whole = int(factor * bottom)
+        own = Fraction(factor).denominator
+        whole = int(factor * (bottom or own))
         size = abs(whole)
         product = _product(value.scope, monomial, style)
         if not product:
@@ -93,10 +98,12 @@ def _sum(value: Size | Number, style: Style) -> str:
             piece = product
         else:
             piece = f"{style.number(size)}{style.times}{product}"
+        if not bottom and own > 1:
+            piece = style.over(piece, own)
         sign = "-" if whole < 0 else "+"
         pieces.append(f" {sign} {piece}" if pieces else f"-{piece}" if whole < 0 else piece)
     found = "".join(pieces)
-    if bottom == 1:
+    if bottom < 2:
         return found
     return style.over(f"{style.brackets[0]}{found}{style.brackets[1]}" if len(pieces) > 1 else found, bottom)
 
@@ -225,6 +232,7 @@ PYTHON = Style(
     _python_atom,
     lambda top, bottom: f"({top})//{bottom}",
     ("(", ")"),
+    by_term=False,
 )
 LATEX = Style(
     "latex",

@@ -309,13 +309,13 @@ def test_an_assumption_that_leaves_out_the_input(write_network: WriteNetwork) ->
 
 
 def test_attention_across_patches(write_network: WriteNetwork) -> None:
-    """24 channels at hw positions, in 4 groups of t = (h/2)(w/2): 4 * 24^2 hw of layers, 2 * 24 * 4 t^2 of products.
+    """24 channels at hw positions, in 4 groups of t = hw/4: 4 * 24^2 hw of layers, 2 * 24 * 4 t^2 of products.
 
     At 8x8 they are 147456 and, with t = 16, 49152.
     """
     form = _form(write_network("input: [24, 8, 8]\nlayers:\n  - a: {op: attention, patch: 2}\n"))
-    assert text(form.cost["macs"]) == "N*(192*floor(H/2)^2*floor(W/2)^2 + 2304*H*W)"
+    assert text(form.cost["macs"]) == "12*N*H^2*W^2 + 2304*N*H*W"
     assert form.at(form.reference)["macs"] == 147456 + 49152
     assert {one.condition for one in form.requirements} == {"H % 2 == 0", "W % 2 == 0"}
     shares = {one["term"]: one["share"] for one in form_record(form)["terms"]}
-    assert shares["192*N*floor(H/2)^2*floor(W/2)^2"] == 1 / 4
+    assert shares["12*N*H^2*W^2"] == 1 / 4

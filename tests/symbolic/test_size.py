@@ -281,6 +281,16 @@ def test_a_sum_beyond_64_bits_next_to_a_fraction() -> None:
         assert found.tolist() == [2**63 + factor * 2**62]
 
 
+def test_a_quotient_that_is_whole_is_an_integer() -> None:
+    """h^2 / 4 at even sizes; where one is odd, as exact fractions."""
+    numpy = pytest.importorskip("numpy")
+    size = Scope({"H": 224}).symbol("H")
+    found = evaluate_all({"x": size * size / 4 + size / 2}, {"H": numpy.array([2, 4, 10])})["x"]
+    assert found.dtype == "int64"
+    assert found.tolist() == [2, 6, 30]
+    assert evaluate_all({"x": size / 4}, {"H": numpy.array([2, 4])})["x"].tolist() == [Fraction(1, 2), 1]
+
+
 def test_a_number_by_a_size() -> None:
     """It has no form, so that the size is fixed; differences and products have one."""
     cases: list[tuple[Callable[[Any], Any], int]] = [
