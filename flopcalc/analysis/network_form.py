@@ -20,7 +20,7 @@ from flopcalc.errors import FlopcalcError
 from flopcalc.networks.network import Network
 from flopcalc.symbolic.arrays import evaluate_all
 from flopcalc.symbolic.atoms import Number
-from flopcalc.symbolic.conditions import FixedSize, Requirement, allows, comparison, requirements
+from flopcalc.symbolic.conditions import FixedSize, Requirement, allows, comparison, divisors, requirements
 from flopcalc.symbolic.evaluating import evaluate
 from flopcalc.symbolic.scope import Scope
 from flopcalc.symbolic.size import Size
@@ -307,17 +307,21 @@ def points_of(form: NetworkForm, count: int) -> list[Point]:
     """
     draws = random.Random(0)  # noqa: S311 - not for secrets
     fixed = {one.size: one.value for one in form.fixed}
+    steps = {name: one.divisor for name, one in divisors(form.scope).items()}
     found: list[Point] = []
     for attempt in range(_TRIES):
         if len(found) == count:
             break
-        point = {one.symbol: fixed.get(one.symbol, _drawn(one, form.scope, draws, attempt)) for one in form.variables}
+        point = {
+            one.symbol: fixed.get(one.symbol, _drawn(one, form.scope, draws, attempt, steps.get(one.symbol, 1)))
+            for one in form.variables
+        }
         if point not in found and point != form.reference and form.allows(point):
             found.append(point)
     return found
 
 
-def _drawn(one: Variable, scope: Scope, draws: random.Random, attempt: int) -> Number:
+def _drawn(one: Variable, scope: Scope, draws: random.Random, attempt: int, step: int) -> Number:
     least, hint = scope.least[one.symbol], one.hint
     if isinstance(hint, Fraction):
         return hint * Fraction(draws.randrange(5, 41), 20)
@@ -327,7 +331,7 @@ def _drawn(one: Variable, scope: Scope, draws: random.Random, attempt: int) -> N
         # Also far from the usual value: numbers of layers are interpolated next to it.
         return draws.randrange(math.ceil(least), max(4 * hint, math.ceil(least)) + 12)
     if attempt % 2:
-        # Sizes that are multiples of what the conditions ask for.
-        step = math.gcd(hint, 224 if not hint % 224 else 64)
-        return max(math.ceil(least), hint + step * draws.randrange(-3, 4))
-    return draws.randrange(math.ceil(least), max(math.ceil(least) + 64, 2 * hint))
+        # Round sizes: conditions may ask for them without a divisor of one size.
+        return max(math.ceil(least), hint + math.gcd(hint, 224 if not hint % 224 else 64) * draws.randrange(-3, 4))
+    first = -(-math.ceil(least) // step)
+    return step * draws.randrange(first, max(first + max(64 // step, 8), 2 * hint // step))

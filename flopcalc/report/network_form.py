@@ -75,7 +75,7 @@ def _where(record: Mapping[str, Any]) -> list[str]:
         more = ", ..." if count > 4 else ""
         lines.append(f"compared with the cost at {sizes}: {names} = {points}{more}")
     elif not count:
-        lines.append("not compared at other sizes: its conditions leave none")
+        lines.append("not compared at other sizes: none was found where the conditions hold")
     return lines
 
 

@@ -11,7 +11,7 @@ from helpers import WriteNetwork
 from flopcalc.analysis import closed_forms
 from flopcalc.analysis.closed_forms import network_form
 from flopcalc.analysis.form_record import python_source
-from flopcalc.analysis.network_form import NetworkForm
+from flopcalc.analysis.network_form import NetworkForm, changed, points_of
 from flopcalc.symbolic.conditions import Divisor, divisors, requirements
 from flopcalc.symbolic.scope import Scope
 from flopcalc.symbolic.writing import text
@@ -145,3 +145,15 @@ def test_a_ceiling_stays_one(write_network: WriteNetwork) -> None:
         "  - d: {op: depthwise, stride: 4, bias: false}\n"
     )
     assert text(network_form(from_texts(name)).cost["macs"]) == "36*N*ceil(H/4)*ceil(W/4)"
+
+
+def test_it_is_compared_where_few_sizes_are_left(write_network: WriteNetwork) -> None:
+    """Multiples of 24 with at most 50,000 positions: a size at random is one of 576."""
+    scope = Scope({"N": 1, "H": 48, "W": 48})
+    height, width = scope.symbol("H"), scope.symbol("W")
+    assert 576 * (height // 24) * (width // 24) == height * width
+    assert height * width <= 50_000
+    form = network_form(from_texts(write_network(JOINED)))
+    points = points_of(changed(form, scope=scope), 12)
+    assert len(points) == 12
+    assert all(not one["H"] % 24 and not one["W"] % 24 and one["H"] * one["W"] <= 50_000 for one in points)
