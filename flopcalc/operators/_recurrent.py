@@ -148,7 +148,7 @@ def notes(e: Evaluation) -> Iterable[str]:
     g, named = e.geometry, e.named
     waits = named["directions"] * named["num_layers"] * named["gates"] * g.c_out * named["state"]
     yield (
-        f"{g.w} steps (the width) of {e.cost.macs // (g.w * g.batch):,} MACs each; "
+        f"{g.w} steps (the width) of {e.cost.macs // g.w:,} MACs each; "
         f"{100 * g.p_out * waits / e.cost.macs:.1f} % of the MACs multiply the state and wait for the step before."
     )
     yield (

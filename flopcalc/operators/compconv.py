@@ -164,8 +164,8 @@ def _notes(e: Evaluation) -> Iterable[str]:
     other = operator.cost(g, operator.derive(g, {**e.options, "tail": other_tail}))
     form = {"conv": "corrected, squared", "depthwise": "printed, unsquared"}
     yield (
-        f"Eq. 8, last term: {form[named['tail']]} here (tail={named['tail']}): {e.cost.macs // g.batch:,} MACs; "
-        f"{form[other_tail]} (tail={other_tail}): {other.macs // g.batch:,}."
+        f"Eq. 8, last term: {form[named['tail']]} here (tail={named['tail']}): {e.cost.macs:,} MACs; "
+        f"{form[other_tail]} (tail={other_tail}): {other.macs:,}."
     )
     if named["depth"] is None:
         by_rule = {rule: ruled_depth(g, named["c0"], rule) for rule in _RULES}
@@ -176,7 +176,7 @@ def _notes(e: Evaluation) -> Iterable[str]:
         )
         if by_rule["max"] != by_rule["min"]:
             other_named = operator.derive(g, {**e.options, "depth_rule": other_rule})
-            text += f" With {other_rule}: {operator.cost(g, other_named).macs // g.batch:,} MACs."
+            text += f" With {other_rule}: {operator.cost(g, other_named).macs:,} MACs."
         yield text
     yield (
         f"Each convolution waits for the one before: the critical path has {e.cost.steps} kernels, "

@@ -77,7 +77,7 @@ def _channels_left(g: Geometry, named: Named) -> str | None:
 def _notes(e: Evaluation) -> Iterable[str]:
     g, v = e.geometry, e.named
     products = sum(part.macs for part in e.cost if part.work == "matmul")
-    whole = g.batch * (g.h_out * g.w_out) ** 2 * (g.c_in + v["mid"])
+    whole = (g.h_out * g.w_out) ** 2 * (g.c_in + v["mid"])
     yield (
         f"Products of positions with positions: {products:,} MACs; one round in which each position attends to all "
         f"would have {whole:,}."

@@ -50,7 +50,7 @@ def _why(g: Geometry, named: Named) -> str:
 
 def _notes(e: Evaluation) -> Iterable[str]:
     yield (
-        f"{e.named['t']} parameters and {e.cost.macs // e.geometry.batch:,} MACs; squeeze and excitation with r = 16 "
+        f"{e.named['t']} parameters and {e.cost.macs:,} MACs; squeeze and excitation with r = 16 "
         f"would have {2 * e.geometry.c_in * (e.geometry.c_in // 16):,} of each."
     )
     yield "The authors' trained networks set taps by hand for each stage (3557 for ResNet-50): --set taps=5."

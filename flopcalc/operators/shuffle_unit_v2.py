@@ -101,10 +101,10 @@ def _notes(e: Evaluation) -> Iterable[str]:
         other = {"authors": "torchvision", "torchvision": "authors"}[e.named["down"]]
         named = e.operator.derive(e.geometry, {**e.options, "down": other})
         if named["made"] > 0:
-            macs = e.operator.cost(e.geometry, named).macs // e.geometry.batch
+            macs = e.operator.cost(e.geometry, named).macs
             yield (
                 f"Its authors' side branch keeps c_in channels, torchvision's has c_out // 2: with down="
-                f"{e.named['down']} {e.cost.macs // e.geometry.batch:,} MACs, with down={other} {macs:,}."
+                f"{e.named['down']} {e.cost.macs:,} MACs, with down={other} {macs:,}."
             )
 
 

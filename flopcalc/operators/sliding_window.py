@@ -60,7 +60,7 @@ def _notes(e: Evaluation) -> Iterable[str]:
     products = sum(part.macs for part in e.cost if part.work == "matmul")
     yield (
         f"Products of tokens with tokens: {products:,} MACs, for {v['window']} tokens around each; with all "
-        f"{v['tokens']:,} tokens {2 * g.batch * v['tokens'] ** 2 * g.c_in:,}."
+        f"{v['tokens']:,} tokens {2 * v['tokens'] ** 2 * g.c_in:,}."
     )
     yield (
         "Tokens are the positions row by row. Windows at both ends count in full. A window of earlier tokens only "
