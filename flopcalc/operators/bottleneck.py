@@ -55,7 +55,7 @@ _BOTH = ("project", "project.norm", "expand", "expand.norm")
 
 
 def _projection(g: Geometry, norm: bool) -> Iterable[Part]:
-    yield parts.conv("project", g.c_in, g.c_out, 1, g.p_in, g.p_out, after=INPUT)
+    yield parts.conv("project", g.c_in, g.c_out, 1, g.p_in, g.p_out)
     yield from parts.finish("project", g.c_out, g.p_out, norm, False)
 
 

@@ -75,7 +75,7 @@ def formula(
 
 def _pooled(pool: Callable[..., Part], g: Geometry, d: Dim, p: Dim) -> Part:
     """The identity copies on the output's grid. A strided slice instead of a pooling is a view, without a kernel."""
-    return pool("identity", (2 ** (d - 1) - 1) * p, g.p_in, g.p_out, g.stride_h * g.stride_w, after=INPUT)
+    return pool("identity", (2 ** (d - 1) - 1) * p, g.p_in, g.p_out, g.stride_h * g.stride_w)
 
 
 def _joined(g: Geometry, shuffle: bool) -> Iterable[Part]:

@@ -33,7 +33,7 @@ def _one_round(g: Geometry, mid: Dim, bias: bool) -> Iterable[Part]:
     c, p = g.c_in, g.p_out
     size, arranged = c * p, (2 * mid + c) * p
     along_h, along_w = p * g.h_out, p * g.w_out
-    yield parts.conv("query", c, mid, 1, p, p, bias=bias, after=INPUT)
+    yield parts.conv("query", c, mid, 1, p, p, bias=bias)
     yield parts.conv("key", c, mid, 1, p, p, bias=bias, after=INPUT)
     yield parts.conv("value", c, c, 1, p, p, bias=bias, after=INPUT)
     # Each column, then each row, as a sequence of its own.

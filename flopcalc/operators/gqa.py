@@ -94,7 +94,7 @@ def formula(
         call="torch.bmm",
     )
     yield from parts.when(causal, lambda: _mask(tokens, pairs, size))
-    yield parts.called("Softmax", parts.softmax("softmax", size, maps * tokens, after=("scores", "mask.add")))
+    yield parts.called("Softmax", parts.softmax("softmax", size, maps * tokens))
     mixed = maps * width * tokens
     yield Part(
         "mix",

@@ -67,7 +67,7 @@ def formula(
 
 
 def _shortcut(g: Geometry, kept: Dim, bias: bool, norm: bool, activation: bool) -> Iterable[Part]:
-    yield parts.conv("side_depthwise", g.c_in, g.c_in, g.area, g.p_in, g.p_out, groups=g.c_in, bias=bias, after=INPUT)
+    yield parts.conv("side_depthwise", g.c_in, g.c_in, g.area, g.p_in, g.p_out, groups=g.c_in, bias=bias)
     yield from parts.finish("side_depthwise", g.c_in, g.p_out, norm, False)
     yield parts.conv("side", g.c_in, kept, 1, g.p_out, g.p_out, bias=bias)
     yield from parts.finish("side", kept, g.p_out, norm, activation)

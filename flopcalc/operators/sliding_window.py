@@ -26,7 +26,7 @@ def formula(g: Geometry, heads: Dim, width: Dim, tokens: Dim, window: Dim, bias:
     """softmax(q k^T / sqrt(d)) v over the `window` tokens around each token; a projection."""
     c, p, size = g.c_in, g.p_out, g.c_in * g.p_out
     padded, band = c * g.batch * (tokens + window - 1), g.batch * heads * tokens * window
-    yield parts.conv("query", c, c, 1, p, p, bias=bias, after=INPUT)
+    yield parts.conv("query", c, c, 1, p, p, bias=bias)
     yield parts.copy("query.arrange", size)
     yield Part("scale", "mul", muls=size, reads=size, writes=size)
     for name in ("key", "value"):
