@@ -60,7 +60,7 @@ def test_odd_channels_have_no_halves(c_in: int, c_out: int, stride: int) -> None
         fits = InvertedResidual(c_in, c_out, stride)(torch.zeros(2, c_in, 4, 4)).shape[1] == c_out
     except ValueError:
         fits = False
-    unit = {"hw": 4, "stride": stride, "groups": 1, "down": "torchvision"}
+    unit: dict[str, Any] = {"hw": 4, "stride": stride, "groups": 1, "down": "torchvision"}
     if fits:
         assert layer("shuffle_unit_v2", c_in, c_out, **unit).out_shape[0] == c_out
         return
