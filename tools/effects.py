@@ -23,6 +23,7 @@ from mutate import ROOT, forked, module_of
 
 from flopcalc.cost.cost import PREVIOUS, Part
 from flopcalc.errors import FlopcalcError
+from flopcalc.spec.layer_record import notes
 from flopcalc.spec.operator import Operator, Site
 
 PACKAGE = "flopcalc.operators"
@@ -57,7 +58,7 @@ def _result(operator: Operator, point: drawn.Point) -> tuple[Any, ...]:
         return (
             *(_waiting(found.cost.parts), found.baseline.parts, found.in_shape, found.out_shape, found.inputs),
             {name: value for name, value in named.items() if isinstance(value, int | str | tuple | None)},
-            list(operator.notes(found)) if operator.notes else [],
+            notes(found),
             [value.why(g, named) for value in operator.derived if value.why],
             [operator.policy.refuses(Site("it", g, first)) for first in (False, True)],
             [one.domain(g, named) for one in operator.equations if one.domain],

@@ -100,13 +100,13 @@ def ungrouped(g: Geometry, named: Named) -> bool:
 
 def overhead(e: Evaluation) -> Iterable[str]:
     """The notes that these operators share: the cost that a headline for the convolution alone leaves out."""
-    n, operator = e.geometry.batch, e.operator
-    alone = next(part.macs for part in e.cost if part.name == "convolution") // n
-    extra = e.cost.macs // n - alone
+    operator = e.operator
+    alone = next(part.macs for part in e.cost if part.name == "convolution")
+    extra = e.cost.macs - alone
     share = f"{extra:,} MACs a sample, {100 * extra / alone:.2f} % of the convolution's {alone:,}"
     if e.named["training"]:
         other = operator.cost(e.geometry, operator.derive(e.geometry, {**e.options, "mode": "inference"}))
-        yield f"Every kernel convolves here, then the outputs are mixed; mode=inference: {other.macs // n:,} MACs."
+        yield f"Every kernel convolves here, then the outputs are mixed; mode=inference: {other.macs:,} MACs."
         yield f"Routing and aggregation cost {share}."
         return
     yield f"A headline that counts the convolution alone leaves out routing and aggregation: {share}."

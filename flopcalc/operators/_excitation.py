@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from flopcalc.cost import parts
 from flopcalc.cost.arith import Dim
 from flopcalc.cost.cost import Part
-from flopcalc.cost.parts import GIVEN, INPUT
+from flopcalc.cost.parts import GIVEN
 from flopcalc.spec.source import Paper
 
 SENET = Paper(
@@ -36,7 +36,6 @@ def excitation(prefix: str, c: Dim, m: Dim, p: Dim, n: Dim, bias: bool, label: s
 
 def excitation_of_input(prefix: str, c: Dim, m: Dim, p: Dim, n: Dim, bias: bool, label: str = "") -> Iterable[Part]:
     """The same of the layer's input, where no part is before it."""
-    gap, *others, scale = excitation(prefix, c, m, p, n, bias, label)
-    yield gap._replace(after=INPUT)
+    *others, scale = excitation(prefix, c, m, p, n, bias, label)
     yield from others
     yield scale._replace(after=(GIVEN, f"{prefix}gate"))

@@ -72,7 +72,7 @@ def recurrent(
     hidden, p, units, steps = g.c_out, g.p_out, directions * num_layers, num_layers * g.w_out
     rows, values = gates * hidden, p * units * hidden
     deeper = (num_layers - 1) * directions * state
-    yield _matrices("input", rows, directions * (g.c_in + deeper), units, g, bias, after=INPUT)
+    yield _matrices("input", rows, directions * (g.c_in + deeper), units, g, bias)
     # One step waits for the one before; the parts of a step alternate.
     yield _matrices("hidden", rows, units * state, units, g, bias, after=INPUT)._replace(steps=steps)
     yield _elementwise("sum", "add", cell.sums * values, cell.sum_chain * steps, after=("input", "hidden"))
@@ -148,7 +148,7 @@ def notes(e: Evaluation) -> Iterable[str]:
     g, named = e.geometry, e.named
     waits = named["directions"] * named["num_layers"] * named["gates"] * g.c_out * named["state"]
     yield (
-        f"{g.w} steps (the width) of {e.cost.macs // (g.w * g.batch):,} MACs each; "
+        f"{g.w} steps (the width) of {e.cost.macs // g.w:,} MACs each; "
         f"{100 * g.p_out * waits / e.cost.macs:.1f} % of the MACs multiply the state and wait for the step before."
     )
     yield (

@@ -6,7 +6,7 @@ from flopcalc.cost import parts
 from flopcalc.cost.arith import Dim, ceil_div, exact_div, minimum, square_root
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
-from flopcalc.cost.parts import INPUT, NOTHING
+from flopcalc.cost.parts import NOTHING
 from flopcalc.operators._conv3x3 import conv3x3_with_their_bias
 from flopcalc.spec.operator import AUTO, Derived, Evaluation, Named, Operator, Param, Policy, Rule
 from flopcalc.spec.rules import EQUAL_CHANNELS, ONE_GROUP, single_tap
@@ -84,9 +84,9 @@ def formula(
     c, grid = g.c_in, g.p_out
     width, maps = head_width(g, heads), attention_maps(g, heads, tokens)
     size = maps * tokens * tokens
-    roll = parts.copy("roll", c * grid, after=INPUT)
+    roll = parts.copy("roll", c * grid)
     yield from parts.when(shifted, lambda: (parts.times(several, roll),))
-    yield parts.conv("qkv", c, 3 * c, 1, grid, grid, bias=bias, after=("roll",))
+    yield parts.conv("qkv", c, 3 * c, 1, grid, grid, bias=bias)
     # One copy arranges the positions by window and the channels by head; another one reverses that.
     yield parts.copy("qkv.arrange", 3 * c * grid)
     yield Part("scale", "mul", muls=c * grid, reads=c * grid, writes=c * grid)

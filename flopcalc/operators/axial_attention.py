@@ -62,7 +62,7 @@ def _notes(e: Evaluation) -> Iterable[str]:
     products = sum(part.macs for part in e.cost if part.work == "matmul")
     yield (
         f"Products of positions with positions: {products:,} MACs; one layer in which each position attends to all "
-        f"would have {2 * g.batch * (g.h_out * g.w_out) ** 2 * g.c_in:,}."
+        f"would have {2 * (g.h_out * g.w_out) ** 2 * g.c_in:,}."
     )
     yield "Without position terms, normalisation and residual sums."
 

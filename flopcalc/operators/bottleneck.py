@@ -55,7 +55,7 @@ _BOTH = ("project", "project.norm", "expand", "expand.norm")
 
 
 def _projection(g: Geometry, norm: bool) -> Iterable[Part]:
-    yield parts.conv("project", g.c_in, g.c_out, 1, g.p_in, g.p_out, after=INPUT)
+    yield parts.conv("project", g.c_in, g.c_out, 1, g.p_in, g.p_out)
     yield from parts.finish("project", g.c_out, g.p_out, norm, False)
 
 
@@ -82,10 +82,7 @@ def _notes(e: Evaluation) -> Iterable[str]:
         other = {"v1": "v1.5", "v1.5": "v1"}[e.named["stride_in"]]
         cost = e.operator.cost(e.geometry, e.operator.derive(e.geometry, {**e.options, "stride_in": other}))
         place = {"v1.5": "in the k x k convolution (v1.5)", "v1": "in the first 1x1 (v1)"}
-        yield (
-            f"The stride is {place[e.named['stride_in']]}: {e.cost.macs // e.geometry.batch:,} MACs; "
-            f"{place[other]}: {cost.macs // e.geometry.batch:,}."
-        )
+        yield (f"The stride is {place[e.named['stride_in']]}: {e.cost.macs:,} MACs; {place[other]}: {cost.macs:,}.")
 
 
 OPERATOR = Operator(

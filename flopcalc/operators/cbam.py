@@ -73,11 +73,10 @@ def _odd(g: Geometry, named: Named) -> str | None:
 
 
 def _notes(e: Evaluation) -> Iterable[str]:
-    n = e.geometry.batch
-    spatial = next(part.macs for part in e.cost if part.name == "spatial.conv") // n
-    work = sum(part.adds + part.muls + part.other for part in e.cost) // n
+    spatial = next(part.macs for part in e.cost if part.name == "spatial.conv")
+    work = sum(part.adds + part.muls + part.other for part in e.cost)
     yield (
-        f"{e.cost.macs // n:,} MACs, {spatial:,} of them in the convolution over positions; {work:,} element-wise "
+        f"{e.cost.macs:,} MACs, {spatial:,} of them in the convolution over positions; {work:,} element-wise "
         "operations: means, maxima and products read the whole map six times."
     )
     if not e.named["norm"] or not e.named["bias"]:

@@ -75,7 +75,7 @@ def formula(
 
 def _pooled(pool: Callable[..., Part], g: Geometry, d: Dim, p: Dim) -> Part:
     """The identity copies on the output's grid. A strided slice instead of a pooling is a view, without a kernel."""
-    return pool("identity", (2 ** (d - 1) - 1) * p, g.p_in, g.p_out, g.stride_h * g.stride_w, after=INPUT)
+    return pool("identity", (2 ** (d - 1) - 1) * p, g.p_in, g.p_out, g.stride_h * g.stride_w)
 
 
 def _joined(g: Geometry, shuffle: bool) -> Iterable[Part]:
@@ -164,8 +164,8 @@ def _notes(e: Evaluation) -> Iterable[str]:
     other = operator.cost(g, operator.derive(g, {**e.options, "tail": other_tail}))
     form = {"conv": "corrected, squared", "depthwise": "printed, unsquared"}
     yield (
-        f"Eq. 8, last term: {form[named['tail']]} here (tail={named['tail']}): {e.cost.macs // g.batch:,} MACs; "
-        f"{form[other_tail]} (tail={other_tail}): {other.macs // g.batch:,}."
+        f"Eq. 8, last term: {form[named['tail']]} here (tail={named['tail']}): {e.cost.macs:,} MACs; "
+        f"{form[other_tail]} (tail={other_tail}): {other.macs:,}."
     )
     if named["depth"] is None:
         by_rule = {rule: ruled_depth(g, named["c0"], rule) for rule in _RULES}
@@ -176,7 +176,7 @@ def _notes(e: Evaluation) -> Iterable[str]:
         )
         if by_rule["max"] != by_rule["min"]:
             other_named = operator.derive(g, {**e.options, "depth_rule": other_rule})
-            text += f" With {other_rule}: {operator.cost(g, other_named).macs // g.batch:,} MACs."
+            text += f" With {other_rule}: {operator.cost(g, other_named).macs:,} MACs."
         yield text
     yield (
         f"Each convolution waits for the one before: the critical path has {e.cost.steps} kernels, "

@@ -6,7 +6,6 @@ from flopcalc.cost import parts
 from flopcalc.cost.arith import Dim
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
-from flopcalc.cost.parts import INPUT
 from flopcalc.operators._dynamic import MODE, NOT_FIRST, TRAINING, mixed, overhead, ungrouped
 from flopcalc.operators._most import MOST_COPIES
 from flopcalc.spec.operator import Limit, Operator, Param
@@ -25,7 +24,7 @@ CONDCONV = Paper(
 
 def formula(g: Geometry, experts: Dim, bias: bool, training: bool) -> Iterable[Part]:
     """Routing sigmoid(fc(mean of each channel)), then the mixing of the experts, then the convolution."""
-    yield parts.global_avg_pool("routing.pool", g.c_in, g.p_in, g.batch, after=INPUT)
+    yield parts.global_avg_pool("routing.pool", g.c_in, g.p_in, g.batch)
     yield parts.linear("routing.fc", g.c_in, experts, g.batch)
     yield parts.called("Sigmoid", parts.act("routing.gate", experts, g.batch))
     yield from mixed(g, experts, bias, training, ready="routing.gate")

@@ -47,9 +47,9 @@ def _means(name: str, c: Dim, p: Dim, lines: Dim) -> Part:
 
 
 def _notes(e: Evaluation) -> Iterable[str]:
-    g, n = e.geometry, e.geometry.batch
+    g = e.geometry
     yield (
-        f"{e.cost.macs // n:,} MACs on {g.h} + {g.w} rows and columns: they grow with the side of the map, not with "
+        f"{e.cost.macs:,} MACs on {g.h} + {g.w} rows and columns: they grow with the side of the map, not with "
         "its area. The products with the map are element-wise work."
     )
     yield "h-swish is counted as one activation; the authors' code writes it as five element-wise kernels."

@@ -33,7 +33,7 @@ def _one_round(g: Geometry, mid: Dim, bias: bool) -> Iterable[Part]:
     c, p = g.c_in, g.p_out
     size, arranged = c * p, (2 * mid + c) * p
     along_h, along_w = p * g.h_out, p * g.w_out
-    yield parts.conv("query", c, mid, 1, p, p, bias=bias, after=INPUT)
+    yield parts.conv("query", c, mid, 1, p, p, bias=bias)
     yield parts.conv("key", c, mid, 1, p, p, bias=bias, after=INPUT)
     yield parts.conv("value", c, c, 1, p, p, bias=bias, after=INPUT)
     # Each column, then each row, as a sequence of its own.
@@ -77,7 +77,7 @@ def _channels_left(g: Geometry, named: Named) -> str | None:
 def _notes(e: Evaluation) -> Iterable[str]:
     g, v = e.geometry, e.named
     products = sum(part.macs for part in e.cost if part.work == "matmul")
-    whole = g.batch * (g.h_out * g.w_out) ** 2 * (g.c_in + v["mid"])
+    whole = (g.h_out * g.w_out) ** 2 * (g.c_in + v["mid"])
     yield (
         f"Products of positions with positions: {products:,} MACs; one round in which each position attends to all "
         f"would have {whole:,}."

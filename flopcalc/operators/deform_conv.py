@@ -70,15 +70,15 @@ def _refuses(site: Site) -> str | None:
 
 
 def _notes(e: Evaluation) -> Iterable[str]:
-    g, n = e.geometry, e.geometry.batch
-    macs = {part.name: part.macs // n for part in e.cost}
+    g = e.geometry
+    macs = {part.name: part.macs for part in e.cost}
     yield (
         f"The convolution for the offsets has {macs['offset']:,} MACs, "
         f"{100 * macs['offset'] / macs['conv']:.1f} % of the convolution's {macs['conv']:,}."
     )
     yield (
         f"Interpolation, element-wise work: {4 if not e.named['modulated'] else 5} products and 3 sums for each of "
-        f"{g.c_in * g.area * g.p_out // n:,} taps. Channels share the weights of the interpolation, not counted."
+        f"{g.c_in * g.area * g.p_out:,} taps. Channels share the weights of the interpolation, not counted."
     )
     yield (
         "The kernel is torchvision's. Counters that do not know it find 0 for it, so that a network seems to become "

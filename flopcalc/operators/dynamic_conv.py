@@ -6,7 +6,6 @@ from flopcalc.cost import parts
 from flopcalc.cost.arith import Dim, floor_div
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
-from flopcalc.cost.parts import INPUT
 from flopcalc.operators._dynamic import MODE, NOT_FIRST, TRAINING, mixed, overhead, ungrouped
 from flopcalc.operators._most import MOST_COPIES
 from flopcalc.spec.operator import Derived, Evaluation, Limit, Named, Operator, Param, Rule
@@ -26,7 +25,7 @@ DYNAMIC = Paper(
 
 def formula(g: Geometry, kernels: Dim, squeezed: Dim, bias: bool, training: bool) -> Iterable[Part]:
     """Attention softmax(fc(relu(fc(mean of each channel)))), then the mixing of the kernels, then the convolution."""
-    yield parts.global_avg_pool("routing.pool", g.c_in, g.p_in, g.batch, after=INPUT)
+    yield parts.global_avg_pool("routing.pool", g.c_in, g.p_in, g.batch)
     yield parts.linear("routing.squeeze", g.c_in, squeezed, g.batch)
     yield parts.act("routing.act", squeezed, g.batch)
     yield parts.linear("routing.excite", squeezed, kernels, g.batch)

@@ -6,7 +6,7 @@ from flopcalc.cost import parts
 from flopcalc.cost.arith import Dim, floor_div, floor_log2
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
-from flopcalc.cost.parts import GIVEN, INPUT
+from flopcalc.cost.parts import GIVEN
 from flopcalc.operators._conv3x3 import conv3x3
 from flopcalc.operators._gates import POLICY, RULES
 from flopcalc.spec.operator import AUTO, Derived, Evaluation, Named, Operator, Param, Rule
@@ -32,7 +32,7 @@ def neighbours(g: Geometry, taps: Dim) -> Dim:
 def formula(g: Geometry, t: Dim) -> Iterable[Part]:
     """A 1-D convolution along the channels, with one filter; pooling and scaling are element-wise work."""
     c, n = g.c_in, g.batch
-    yield parts.global_avg_pool("gap", c, g.p_in, n, after=INPUT)
+    yield parts.global_avg_pool("gap", c, g.p_in, n)
     yield parts.conv("conv", 1, 1, t, c * n, c * n)
     yield parts.called("Sigmoid", parts.act("gate", c, n))
     yield parts.scale("scale", c, g.p_in, n, after=(GIVEN, "gate"))
@@ -50,7 +50,7 @@ def _why(g: Geometry, named: Named) -> str:
 
 def _notes(e: Evaluation) -> Iterable[str]:
     yield (
-        f"{e.named['t']} parameters and {e.cost.macs // e.geometry.batch:,} MACs; squeeze and excitation with r = 16 "
+        f"{e.named['t']} parameters and {e.cost.macs:,} MACs; squeeze and excitation with r = 16 "
         f"would have {2 * e.geometry.c_in * (e.geometry.c_in // 16):,} of each."
     )
     yield "The authors' trained networks set taps by hand for each stage (3557 for ResNet-50): --set taps=5."

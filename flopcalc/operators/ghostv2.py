@@ -77,9 +77,8 @@ def _refuses(site: Site) -> str | None:
 
 
 def _notes(e: Evaluation) -> Iterable[str]:
-    n = e.geometry.batch
     names = ("point", "horizontal", "vertical")
-    macs = {part.name: part.macs // n for part in e.cost}
+    macs = {part.name: part.macs for part in e.cost}
     yield (
         f"DFC attention has {sum(macs[name] for name in names):,} MACs, {macs['point']:,} of them in its first "
         "convolution. That one has c_out channels on a quarter of the positions: it is not a cheap operation."

@@ -94,7 +94,7 @@ def formula(
         call="torch.bmm",
     )
     yield from parts.when(causal, lambda: _mask(tokens, pairs, size))
-    yield parts.called("Softmax", parts.softmax("softmax", size, maps * tokens, after=("scores", "mask.add")))
+    yield parts.called("Softmax", parts.softmax("softmax", size, maps * tokens))
     mixed = maps * width * tokens
     yield Part(
         "mix",
@@ -139,7 +139,7 @@ def _notes(e: Evaluation) -> Iterable[str]:
     )
     if v["causal"]:
         needed = v["tokens"] * (v["tokens"] + 1) // 2
-        macs = 2 * e.geometry.batch * v["heads"] * v["width"] * needed
+        macs = 2 * v["heads"] * v["width"] * needed
         counted = "each pair" if v["block_size"] is None else f"blocks of {v['block_size']} rows"
         yield (
             f"Causal, counted by {counted}: {v['pairs']:,} pairs of tokens for each head. The mask needs {needed:,}; "

@@ -82,12 +82,11 @@ def _reduction_divides(g: Geometry, named: Named) -> bool:
 
 
 def _notes(e: Evaluation) -> Iterable[str]:
-    n = e.geometry.batch
-    product = next(part.macs for part in e.cost if part.name == "product") // n
+    product = next(part.macs for part in e.cost if part.name == "product")
     yield (
         f"The product with the neighbourhood, {product:,} of the MACs, is a matrix product here. Its authors' PyTorch "
         "code multiplies and sums element by element, which counters of MACs miss: they would find "
-        f"{e.cost.macs // n - product:,}. The paper calls it Multiply-Add, and the printed 2.7, 4.7 and 6.8 G of "
+        f"{e.cost.macs - product:,}. The paper calls it Multiply-Add, and the printed 2.7, 4.7 and 6.8 G of "
         "RedNet-50, 101 and 152 (which include normalisation and activations) fit only with it."
     )
     if not e.named["norm"]:

@@ -49,7 +49,7 @@ def _product(name: str, rows: Dim, inner: Dim, columns: Dim, maps: Dim, after: t
 
 def _notes(e: Evaluation) -> Iterable[str]:
     v, g = e.named, e.geometry
-    softmax = 2 * g.batch * v["tokens"] ** 2 * g.c_in
+    softmax = 2 * v["tokens"] ** 2 * g.c_in
     linear = sum(part.macs for part in e.cost if part.name in ("context", "mix", "normaliser"))
     yield (
         f"Its products have {linear:,} MACs; those of softmax attention {softmax:,}. It has fewer where the tokens "

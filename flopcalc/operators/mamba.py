@@ -29,7 +29,7 @@ def _scan(g: Geometry, inner: Dim, state: Dim) -> Iterable[Part]:
     size = values * state
     # The exponential of the matrix, with its sign changed.
     rates = Part("scan", "other", matrix, other=2 * matrix, reads=2 * matrix, writes=2 * matrix, after=NOTHING)
-    yield rates._replace(call="exp", extra=(matrix,))
+    yield rates._replace(steps=2, call="exp", extra=(matrix,))
     yield Part("scan.decay", "mul", muls=size, reads=values + matrix, writes=size, after=("dt_proj.act", "scan"))
     yield Part("scan.exp", "other", other=size, reads=size, writes=size, call="exp")
     yield Part(

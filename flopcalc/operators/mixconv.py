@@ -67,8 +67,8 @@ def _notes(e: Evaluation) -> Iterable[str]:
 
 
 def _square_kernel(index: int) -> Derived:
-    """The kernel of one part, for the printed sizes; 0 where the part does not exist."""
-    return Derived(f"k_{index + 1}", lambda g, kernels: dict(enumerate(kernels)).get(index, 0))
+    """The kernel of one part, for the printed sizes; None where the part does not exist."""
+    return Derived(f"k_{index + 1}", lambda g, kernels: dict(enumerate(kernels)).get(index))
 
 
 OPERATOR = Operator(

@@ -90,10 +90,9 @@ def _some_channel(g: Geometry, named: Named) -> str | None:
 
 
 def _notes(e: Evaluation) -> Iterable[str]:
-    n = e.geometry.batch
     other = {"inference": "training", "training": "inference"}[e.named["mode"]]
     cost = e.operator.cost(e.geometry, e.operator.derive(e.geometry, {**e.options, "mode": other}))
-    yield f"With mode={other}: {cost.params:,} parameters, {cost.macs // n:,} MACs, critical path {cost.steps}."
+    yield f"With mode={other}: {cost.params:,} parameters, {cost.macs:,} MACs, critical path {cost.steps}."
     yield "MobileOne-S0 has branches=4, S1 to S4 have 1; S4 has squeeze and excitation in its last blocks (se=1/16)."
 
 

@@ -111,10 +111,9 @@ def _convolution(g: Geometry, kernels: Dim, each: Dim) -> Part:
 
 
 def _notes(e: Evaluation) -> Iterable[str]:
-    n = e.geometry.batch
     weights = kernel_weights(e.geometry)
-    alone = next(part.macs for part in e.cost if part.name == "convolution") // n
-    extra = e.cost.macs // n - alone
+    alone = next(part.macs for part in e.cost if part.name == "convolution")
+    extra = e.cost.macs - alone
     yield (
         f"Attention and aggregation have {extra:,} MACs a sample, {100 * extra / alone:.2f} % of the convolution's "
         f"{alone:,}; they do not depend on the resolution."

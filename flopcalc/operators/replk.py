@@ -72,10 +72,10 @@ def _small_fits(g: Geometry, named: Named) -> str | None:
 
 
 def _notes(e: Evaluation) -> Iterable[str]:
-    n, named = e.geometry.batch, e.named
+    named = e.named
     other = {"inference": "training", "training": "inference"}[named["mode"]]
     cost = e.operator.cost(e.geometry, e.operator.derive(e.geometry, {**e.options, "mode": other}))
-    yield f"With mode={other}: {cost.params:,} parameters, {cost.macs // n:,} MACs, critical path {cost.steps}."
+    yield f"With mode={other}: {cost.params:,} parameters, {cost.macs:,} MACs, critical path {cost.steps}."
     large = next(part.macs for part in e.cost if part.name == "large")
     yield f"The large kernel has {100 * large / e.cost.macs:.1f} % of the MACs, and c_in times fewer than a plain one."
     yield "RepLKNet has kernels of 31, 29, 27 and 13 in its four stages; the default here is small, for quick looks."

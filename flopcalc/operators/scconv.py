@@ -7,7 +7,7 @@ from flopcalc.cost import parts
 from flopcalc.cost.arith import Dim, exact_div, floor_div, share
 from flopcalc.cost.cost import Part
 from flopcalc.cost.geometry import Geometry
-from flopcalc.cost.parts import GIVEN, INPUT, NOTHING
+from flopcalc.cost.parts import GIVEN, NOTHING
 from flopcalc.spec.operator import Derived, Evaluation, Named, Operator, Param, Policy, Rule, Site, spatial
 from flopcalc.spec.rules import ONE_GROUP, SAME_PADDING
 from flopcalc.spec.source import Equation, Paper
@@ -32,7 +32,7 @@ def formula(g: Geometry, up: Dim, up_squeezed: Dim, low_squeezed: Dim, groups_k:
 def _sru(g: Geometry) -> Iterable[Part]:
     """Group norm, a gate from its scales, and the two parts of the input that the gate separates, crossed."""
     c, p, n = g.c_in, g.p_in, g.batch
-    yield parts.called("GroupNorm", parts.layer_norm("sru.norm", c, p, after=INPUT))
+    yield parts.called("GroupNorm", parts.layer_norm("sru.norm", c, p))
     total = Part("sru.weights", "other", adds=n * c, reads=c, writes=n, after=NOTHING, call="/")
     quotient = Part("sru.weights", "other", other=n * c, reads=c + n, writes=n * c)
     yield parts.chain("sru.weights", total, quotient)

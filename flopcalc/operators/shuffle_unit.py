@@ -40,7 +40,7 @@ def formula(
     """The first 1x1 works on the input grid, the depthwise convolution has the stride."""
     grid = g.p_out
     # The pooling window is 3x3 whatever k is.
-    yield from parts.when(strided, lambda: (parts.avg_pool("pool", g.c_in, g.p_in, grid, 9, after=INPUT),))
+    yield from parts.when(strided, lambda: (parts.avg_pool("pool", g.c_in, g.p_in, grid, 9),))
     yield parts.conv("compress", g.c_in, m, 1, g.p_in, g.p_in, groups=g.groups, bias=bias, after=INPUT)
     yield from parts.finish("compress", m, g.p_in, norm, activation)
     yield from parts.when(shuffles, lambda: (parts.copy("shuffle", m * g.p_in),))
@@ -50,7 +50,7 @@ def formula(
     yield from parts.finish("expand", made, grid, norm, False)
     both = ("pool", "expand", "expand.norm")
     yield from parts.when(strided, lambda: (parts.copy("join", g.c_out * grid, after=both),))
-    yield from parts.when(not strided, lambda: (parts.add("sum", g.c_out, grid, after=both),))
+    yield from parts.when(not strided, lambda: (parts.add("sum", g.c_out, grid),))
     yield from parts.when(activation, lambda: (parts.act("act", g.c_out, grid),))
 
 

@@ -67,7 +67,7 @@ def formula(
 
 
 def _shortcut(g: Geometry, kept: Dim, bias: bool, norm: bool, activation: bool) -> Iterable[Part]:
-    yield parts.conv("side_depthwise", g.c_in, g.c_in, g.area, g.p_in, g.p_out, groups=g.c_in, bias=bias, after=INPUT)
+    yield parts.conv("side_depthwise", g.c_in, g.c_in, g.area, g.p_in, g.p_out, groups=g.c_in, bias=bias)
     yield from parts.finish("side_depthwise", g.c_in, g.p_out, norm, False)
     yield parts.conv("side", g.c_in, kept, 1, g.p_out, g.p_out, bias=bias)
     yield from parts.finish("side", kept, g.p_out, norm, activation)
@@ -101,10 +101,10 @@ def _notes(e: Evaluation) -> Iterable[str]:
         other = {"authors": "torchvision", "torchvision": "authors"}[e.named["down"]]
         named = e.operator.derive(e.geometry, {**e.options, "down": other})
         if named["made"] > 0:
-            macs = e.operator.cost(e.geometry, named).macs // e.geometry.batch
+            macs = e.operator.cost(e.geometry, named).macs
             yield (
                 f"Its authors' side branch keeps c_in channels, torchvision's has c_out // 2: with down="
-                f"{e.named['down']} {e.cost.macs // e.geometry.batch:,} MACs, with down={other} {macs:,}."
+                f"{e.named['down']} {e.cost.macs:,} MACs, with down={other} {macs:,}."
             )
 
 

@@ -26,7 +26,7 @@ def formula(g: Geometry, heads: Dim, width: Dim, tokens: Dim, window: Dim, bias:
     """softmax(q k^T / sqrt(d)) v over the `window` tokens around each token; a projection."""
     c, p, size = g.c_in, g.p_out, g.c_in * g.p_out
     padded, band = c * g.batch * (tokens + window - 1), g.batch * heads * tokens * window
-    yield parts.conv("query", c, c, 1, p, p, bias=bias, after=INPUT)
+    yield parts.conv("query", c, c, 1, p, p, bias=bias)
     yield parts.copy("query.arrange", size)
     yield Part("scale", "mul", muls=size, reads=size, writes=size)
     for name in ("key", "value"):
@@ -60,7 +60,7 @@ def _notes(e: Evaluation) -> Iterable[str]:
     products = sum(part.macs for part in e.cost if part.work == "matmul")
     yield (
         f"Products of tokens with tokens: {products:,} MACs, for {v['window']} tokens around each; with all "
-        f"{v['tokens']:,} tokens {2 * g.batch * v['tokens'] ** 2 * g.c_in:,}."
+        f"{v['tokens']:,} tokens {2 * v['tokens'] ** 2 * g.c_in:,}."
     )
     yield (
         "Tokens are the positions row by row. Windows at both ends count in full. A window of earlier tokens only "

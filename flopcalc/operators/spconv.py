@@ -45,7 +45,6 @@ def representative(g: Geometry, alpha: Dim) -> Dim:
 # At stride 1 this part is missing, and does not delay the others.
 _POOLED = ("pool",)
 # Those of these parts that there are.
-_REPRESENTATIVE = ("gwc", "sum")
 _BOTH = ("gwc", "sum", "norm_rep", "rest", "norm_rest")
 
 
@@ -64,11 +63,11 @@ def formula(
     """c_rep channels through a grouped k x k plus a 1x1, the others through a 1x1, then the fusion."""
     grid, c_out = g.p_out, g.c_out
     yield from parts.when(
-        pools, lambda: (parts.pool_to_stride("pool", c_pooled, g.p_in, grid, g.stride_h * g.stride_w, after=INPUT),)
+        pools, lambda: (parts.pool_to_stride("pool", c_pooled, g.p_in, grid, g.stride_h * g.stride_w),)
     )
     yield parts.conv("gwc", c_rep, c_out, g.area, g.p_in, grid, groups=groups_k, after=INPUT)
     yield from parts.when(pointwise, lambda: _second_view(g, c_rep))
-    yield from parts.when(norm, lambda: (parts.norm("norm_rep", c_out, grid, after=_REPRESENTATIVE),))
+    yield from parts.when(norm, lambda: (parts.norm("norm_rep", c_out, grid),))
     yield from parts.when(has_rest, lambda: _rest(g, c_rep, norm, bias))
     yield from parts.when(has_rest and weighted, lambda: _weighted(g))
     yield from parts.when(has_rest and not weighted, lambda: (parts.add("fusion", c_out, grid, after=_BOTH),))

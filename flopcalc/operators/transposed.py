@@ -79,7 +79,7 @@ def _why_width(g: Geometry, named: Named) -> str:
 def _notes(e: Evaluation) -> Iterable[str]:
     g, named = e.geometry, e.named
     if g.strided:
-        elsewhere = e.cost.macs // g.p_in * g.batch * named["height"] * named["width"]
+        elsewhere = e.cost.macs // g.p_in * named["height"] * named["width"]
         yield (
             "MACs follow the input grid. Counters that multiply the weights by output positions instead would give "
             f"{elsewhere:,}."

@@ -87,7 +87,7 @@ def _notes(e: Evaluation) -> Iterable[str]:
         if variant != e.named["variant"] and not (variant == "ffn" and e.geometry.strided):
             options = {**e.options, "variant": variant}
             cost = e.operator.cost(e.geometry, e.operator.derive(e.geometry, options))
-            costs.append(f"{variant} {cost.macs // e.geometry.batch:,}")
+            costs.append(f"{variant} {cost.macs:,}")
     yield f"MACs of the other variants here: {', '.join(costs)}."
     if e.named["hidden"] % 8:
         yield "The authors' code rounds the inner channels to a multiple of 8; here they are expansion * c_in."

@@ -6,7 +6,7 @@ from flopcalc.cost import parts
 from flopcalc.cost.arith import Dim, ceil_div
 from flopcalc.cost.cost import PREVIOUS, Part
 from flopcalc.cost.geometry import Geometry, short
-from flopcalc.cost.parts import INPUT, NOTHING, After
+from flopcalc.cost.parts import NOTHING, After
 from flopcalc.operators._winograd import LARGEST, Transform, Transforms, transforms
 from flopcalc.spec.operator import Derived, Evaluation, Limit, Named, Operator, Param, Policy, Rule, Site
 from flopcalc.spec.rules import ONE_GROUP, UNIT_STRIDE
@@ -54,7 +54,7 @@ def formula(
     """Tiles of `side` positions; side^2 products of c_in x c_out for each tile; m^2 outputs for each tile."""
     tiles, pairs, taps = g.batch * rows * columns, g.c_in * g.c_out, side - m + 1
     padded = g.batch * (rows * m + taps - 1) * (columns * m + taps - 1)
-    yield Part("pad", "move", reads=g.c_in * g.p_in, writes=g.c_in * padded, after=INPUT, call=_PLACES)
+    yield Part("pad", "move", reads=g.c_in * g.p_in, writes=g.c_in * padded, call=_PLACES)
     yield from _along_both_axes("data", matrices.data, g.c_in * tiles)
     weights, scale = _along_both_axes("weights", matrices.weights, pairs, after=NOTHING)
     yield weights._replace(params=pairs * taps**2)

@@ -144,7 +144,7 @@ class Operator:
     """Everything that flopcalc knows about an operator.
 
     formula(g, **named) yields parts; it names the options and derived values that it reads.
-    notes(evaluation) gives the notes that `layer` shows, with their numbers.
+    notes(evaluation) gives the notes that `layer` shows, with their numbers; the evaluation has batch 1.
     baseline(g, named) is the plain convolution that the ratio compares with; baseline_text names it.
     shape: the operator's own defaults for sizes that a user does not give. axes: 1 for operators on
     sequences; their sizes lie along the width. volume: for operators on volumes, whose windows have a depth too.

@@ -32,6 +32,16 @@ def test_options_behind_the_name_and_by_set_join(run: Runner) -> None:
     assert (dims["dims"], dims["b"]) == ([4, 16], 2)
 
 
+@pytest.mark.parametrize("name", ["sic", "topological"])
+def test_channels_that_the_options_fix(run: Runner, name: str) -> None:
+    """A torus of channels has 4 x 6 of them, so that --cin is not needed; without one it is."""
+    data = json.loads(run("layer", f"{name}:dims=4,6", "--format", "json").out)
+    assert (data["inputs"]["cin"], data["inputs"]["cout"]) == (24, 24)
+    done = run("layer", "sic", "--format", "json")
+    assert done.code == 2
+    assert "--cin" in done.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

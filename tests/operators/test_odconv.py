@@ -6,7 +6,7 @@ import pytest
 
 torch: Any = pytest.importorskip("torch")
 
-from helpers import batch_norm, build_block, part_params, random_tensor
+from helpers import batch_norm, build_block, part_params, part_total, random_tensor
 from torch.nn import functional as F  # noqa: N812
 
 from flopcalc import layer
@@ -112,3 +112,12 @@ def test_odconv_resnets_as_printed(depth: int) -> None:
                 c_in = out
         total += c_in * 1000 + 1000
         assert f"{total / 10**6:.2f}" == figure
+
+
+@pytest.mark.parametrize(
+    ("c_in", "c_out", "groups"), [(4, 4, 4), (4, 2, 2), (2, 4, 2), (4, 4, 2), (4, 8, 4), (4, 4, 1)]
+)
+def test_attention_over_output_channels(c_in: int, c_out: int, groups: int) -> None:
+    """The authors' code skips it `if in_planes == groups and in_planes == out_planes`, and only there."""
+    e = layer("odconv", c_in, c_out, groups=groups, hw=5)
+    assert bool(part_total(e, "scale_out", "muls")) == (not c_in == c_out == groups)

@@ -1,6 +1,6 @@
-"""What each part of an operator waits for, compared with the data that goes through its module."""
+"""What each part of an operator waits for, and its steps, compared with the data that goes through its module."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -34,20 +34,30 @@ ALSO_READ = {
     *(("ghost", "join"), ("ghostv2", "join"), ("gsconv", "join"), ("scconv", "join"), ("scconv", "weigh")),
     *(("spconv", "fusion"), ("winograd", "arrange")),
 }
-# A transform runs its products by constants between its sums, twice.
+# A transform runs its products by constants between its sums, twice; its steps are those of both together.
 BETWEEN = {"winograd": ("data.scale", "weights.scale", "output.scale")}
+# With several layers, the product with the input of a layer runs where the first one with its state would.
+RECURRENT = {"gru", "lstm"}
+# A constant of each round: no kernel waits for it, and the rounds are counted one after the other.
+CONSTANTS = {("criss_cross", "columns.mask")}
 
 
 class Readers(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """While it is on: for each part, the parts and inputs whose memory its kernels read, directly."""
+    """While it is on: for each part, the parts and inputs whose memory its kernels read, directly.
 
-    def __init__(self, parts: list[str], given: list[Tensor]) -> None:
+    longest: for each part, the most of its kernels that wait for each other, directly or through other kernels.
+    joined: the parts whose kernels are counted with those of another part.
+    """
+
+    def __init__(self, parts: list[str], given: list[Tensor], joined: Mapping[str, str]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.parts, self.running = parts, [""]
+        self.parts, self.running, self.joined = parts, [""], joined
         # Memory is known by its address, so nothing may be freed.
         self.kept: list[Any] = []
         self.written: dict[int, set[str]] = {_memory(tensor): {INPUT} for tensor in given}
         self.reads: dict[str, set[str]] = defaultdict(set)
+        self.before: dict[int, Counter[str]] = {}
+        self.longest: Counter[str] = Counter()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
@@ -64,7 +74,20 @@ class Readers(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.written[_memory(tensor)] = {part}
         for tensor in changed:
             self.written.setdefault(_memory(tensor), set()).add(part)
+        # A kernel that reads nothing fills a constant.
+        if taken and func._schema.name != "aten::new_zeros":
+            self._follow_chain(self.joined.get(part, part), taken, [*fresh, *changed])
         return out
+
+    def _follow_chain(self, part: str, taken: list[Tensor], made: list[Tensor]) -> None:
+        """What a kernel of a part made comes after it, and after all that what it took comes after."""
+        chain: Counter[str] = Counter()
+        for tensor in taken:
+            chain |= self.before.get(_memory(tensor), Counter())
+        chain[part] += 1
+        self.longest |= chain
+        for tensor in made:
+            self.before[_memory(tensor)] = chain
 
     @contextmanager
     def follow(self, module: nn.Module) -> Iterator[None]:
@@ -112,13 +135,14 @@ def _of_formula(e: Evaluation) -> dict[str, set[str]]:
     return found
 
 
-def _of_module(e: Evaluation) -> dict[str, set[str]]:
+def _run(e: Evaluation) -> Readers:
     given = _empty(input_shape(e))
     module = build_layer(e, device="meta").eval()
-    reader = Readers([part.name for part in e.cost], tensors(given))
+    joined = {name: name.removesuffix(".scale") for name in BETWEEN.get(e.operator.name, ())}
+    reader = Readers([part.name for part in e.cost], tensors(given), joined)
     with torch.no_grad(), reader.follow(module):
         module(given)
-    return reader.reads
+    return reader
 
 
 def _empty(shape: Any) -> Any:
@@ -143,7 +167,7 @@ def test_a_part_waits_for_what_it_reads(operator: Operator) -> None:
     """Directly or through other parts, and for nothing else."""
     import_torchvision()
     for e in _spread(operator):
-        formula, module = _of_formula(e), _of_module(e)
+        formula, module = _of_formula(e), _run(e).reads
         named = dict(formula)
         if operator.name in ROUNDS:
             places = {part.name: place for place, part in enumerate(e.cost)}
@@ -171,3 +195,19 @@ def test_a_part_waits_for_what_it_reads(operator: Operator) -> None:
                     f"the part {name} {'reads' if of_weights else 'does not read'} the layer's input; give it "
                     f"`after=parts.{'INPUT' if of_weights else 'NOTHING'}`",
                 )
+
+
+@pytest.mark.parametrize("operator", list(lookup.every()), ids=lambda operator: operator.name)
+def test_steps_of_a_part(operator: Operator) -> None:
+    """As many of its kernels wait for each other in the module."""
+    import_torchvision()
+    for e in _spread(operator):
+        if operator.name in RECURRENT and e.named["num_layers"] > 1:
+            continue
+        found, steps = _run(e).longest, Counter({part.name: part.steps for part in e.cost if part.traffic})
+        for name, expected in steps.items():
+            assert found[name] == expected or (operator.name, name) in CONSTANTS, for_author(
+                e.label(),
+                f"on {e.geometry} the part {name} has {expected} steps, and in the module {found[name]} of its kernels "
+                "wait for each other; correct its `steps`",
+            )

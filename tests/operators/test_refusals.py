@@ -1,8 +1,9 @@
 """What a refusal says is so: its numbers are those of the shape and the options, and they break what it names."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
+from itertools import product
 from typing import Any
 
 import drawn
@@ -11,6 +12,7 @@ from helpers import for_author
 
 from flopcalc import FlopcalcError
 from flopcalc.catalog import lookup
+from flopcalc.catalog.cases import along_axes
 from flopcalc.spec.operator import Operator
 
 N = r"(-?\d+(?:/\d+)?)"
@@ -192,10 +194,15 @@ def _wrong(reason: str, known: Mapping[str, Any]) -> str:
     return "" if read else "unread"
 
 
+def _few_channels(operator: Operator) -> Iterator[drawn.Point]:
+    for c_in, c_out, stride, groups in product(range(1, 7), range(1, 8), (1, 2), (1, 2)):
+        yield {}, along_axes(operator, {"c_in": c_in, "c_out": c_out, "hw": 4, "stride": stride, "groups": groups})
+
+
 @pytest.mark.parametrize("operator", list(lookup.every()), ids=lambda operator: operator.name)
 def test_a_refusal_is_true(operator: Operator) -> None:
-    """On random shapes and options."""
-    for point in drawn.points(operator, 0.3):
+    """On random shapes and options, and on all of a few channels, where a rule's limit is near."""
+    for point in (*drawn.points(operator, 0.3), *_few_channels(operator)):
         try:
             drawn.evaluated(operator, point)
         except FlopcalcError as error:

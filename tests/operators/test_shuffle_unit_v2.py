@@ -6,10 +6,10 @@ import pytest
 
 torch: Any = pytest.importorskip("torch")
 
-from helpers import batch_norm, build_block, convolve, random_tensor, shuffled
+from helpers import batch_norm, build_block, convolve, import_torchvision, random_tensor, shuffled
 from torch.nn import functional as F  # noqa: N812
 
-from flopcalc import layer
+from flopcalc import FlopcalcError, layer
 
 
 def test_shuffle_unit_v2_numbers() -> None:
@@ -48,3 +48,21 @@ def test_shuffle_unit_v2_by_its_definition(stride: int) -> None:
     y = F.relu(batch_norm(module.expand.norm, convolve(module.expand, y)))
     assert side.shape[1] == (4 if stride == 1 else 8)
     assert torch.allclose(module(x), shuffled(torch.cat([side, y], 1), 2))
+
+
+@pytest.mark.parametrize(("c_in", "c_out", "stride"), [(7, 7, 1), (6, 7, 2), (8, 8, 1), (6, 8, 2)])
+def test_odd_channels_have_no_halves(c_in: int, c_out: int, stride: int) -> None:
+    """torchvision's unit takes no odd number of channels at stride 1, and gives one channel less at a stride."""
+    import_torchvision()
+    from torchvision.models.shufflenetv2 import InvertedResidual
+
+    try:
+        fits = InvertedResidual(c_in, c_out, stride)(torch.zeros(2, c_in, 4, 4)).shape[1] == c_out
+    except ValueError:
+        fits = False
+    unit: dict[str, Any] = {"hw": 4, "stride": stride, "groups": 1, "down": "torchvision"}
+    if fits:
+        assert layer("shuffle_unit_v2", c_in, c_out, **unit).out_shape[0] == c_out
+        return
+    with pytest.raises(FlopcalcError, match=f"c_out = {c_out} is odd"):
+        layer("shuffle_unit_v2", c_in, c_out, **unit)

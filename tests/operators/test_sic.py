@@ -9,6 +9,7 @@ torch: Any = pytest.importorskip("torch")
 from helpers import random_tensor
 from torch.nn import functional as F  # noqa: N812
 
+from flopcalc import FlopcalcError, layer
 from flopcalc.pytorch.layers import SIC2d
 from flopcalc.pytorch.layers._topology import torus_neighbours
 
@@ -36,3 +37,9 @@ def test_topological_projection_is_cyclic() -> None:
     rows = [[0, 1], [1, 2], [2, 0], [3, 4], [4, 5], [5, 3]]
     mixed = torch.stack([sum(weight[o, j] * inner[:, row[j]] for j in range(2)) for o, row in enumerate(rows)], 1)
     assert torch.allclose(module(x), F.relu(x + mixed))
+
+
+def test_a_neighbourhood_needs_a_torus() -> None:
+    """Without dims the projection is dense, and would not read it."""
+    with pytest.raises(FlopcalcError, match="neighbourhood is given without dims"):
+        layer("sic", 24, neighbourhood=(3,))

@@ -13,6 +13,7 @@ from torch.nn import functional
 from flopcalc import FlopcalcError, layer, network
 from flopcalc.catalog import lookup
 from flopcalc.operators._winograd import LARGEST, transforms
+from flopcalc.pytorch.comparison import compare_layer
 from flopcalc.pytorch.layers import FFTConv2d, WinogradConv2d
 from flopcalc.replacing.described import replace_convolutions
 from flopcalc.spec.layer_record import notes
@@ -37,6 +38,13 @@ def test_fourier_is_the_convolution(k: Any, hw: tuple[int, int], padding: int) -
     x = random_tensor(2, 3, *hw)
     expected = functional.conv2d(x, module.weights.weight, module.bias.bias, padding=padding)
     assert torch.allclose(module(x), expected)
+
+
+@pytest.mark.parametrize("padding", [0, 2, (2, 0)], ids=str)
+def test_maps_that_do_not_keep_their_size(padding: Any) -> None:
+    """The padding reads the input, and the bias is added on the output: part by part, in every kind of cost."""
+    for row in compare_layer(layer("winograd", 3, 5, hw=(8, 13), padding=padding, bias=True)):
+        assert row.agrees, row
 
 
 def test_published_savings() -> None:

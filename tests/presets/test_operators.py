@@ -74,3 +74,9 @@ def test_transposed_convolutions_in_torchprofile(c_in: int, c_out: int) -> None:
     found = run_counter("torchprofile", build_layer(evaluation), (torch.zeros(input_shape(evaluation)),))
     assert isinstance(found, Figure)
     assert found.value == CONVENTIONS["torchprofile"].of(evaluation.cost)
+
+
+@pytest.mark.parametrize("hw", [(5, 9), (9, 5)], ids=str)
+def test_transposed_convolutions_of_maps_that_are_not_square(hw: tuple[int, int]) -> None:
+    """Some tools compute the output's size as that of a convolution, along each axis."""
+    assert _figures(layer("transposed", 6, 4, hw=hw, k=(3, 2), stride=(2, 1), bias=True)) == len(TOOLS)

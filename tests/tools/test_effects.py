@@ -25,8 +25,8 @@ from effects import NONE, REFUTED, SOME, effect, known_of
         ("_recurrent.py", "cell.sums * values", "cell.sums + values", True),
         ("_recurrent.py", "macs=rows * columns * g.p_out", "macs=rows * columns * g.p_in", False),
         # What a part waits for: the one before it, the input where none is before it, others.
-        ("attention.py", ', after=("roll",)', "", False),
-        ("attention.py", "c * grid, after=INPUT", "c * grid", False),
+        ("octconv.py", 'grid, grid, after=("shrink",)', "grid, grid", False),
+        ("octconv.py", "g.p_in, grid, 4, after=INPUT", "g.p_in, grid, 4", False),
         ("hetconv.py", ', after=("gwc", "pwc")', "", True),
     ],
 )

@@ -3,7 +3,8 @@
 It shares nothing with flopcalc: not the copy, the rules, the modes nor the recorder.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import is_dataclass
 from math import prod
 from typing import Any
@@ -60,6 +61,23 @@ def plain_macs(module: nn.Module, given: Sequence[Any], named: Mapping[str, Any]
         if outputs:
             torch.autograd.backward(outputs, [torch.ones_like(one) for one in outputs])
     return forward, counter.macs - forward
+
+
+def sums_of_gradients(outputs: Iterable[Tensor]) -> int:
+    """The additions where gradients of one tensor meet, by the graph of autograd: one for each further reader."""
+    readers = Counter((out.grad_fn, out.output_nr) for out in outputs if out.grad_fn is not None)
+    left = [node for node, _ in readers]
+    seen = set(left)
+    while left:
+        for node, place in left.pop().next_functions:
+            if node is not None:
+                readers[node, place] += 1
+                if node not in seen:
+                    seen.add(node)
+                    left.append(node)
+    shapes: list[Any] = [node._input_metadata[place].shape for node, place in readers.elements()]
+    once: list[Any] = [node._input_metadata[place].shape for node, place in readers]
+    return sum(map(prod, shapes)) - sum(map(prod, once))
 
 
 class Behind(nn.Module):
