@@ -20,7 +20,6 @@ from flopcalc.pytorch.counting.kernels.work import (
     has_values,
     products,
     taps,
-    tensors,
     values_of,
 )
 
@@ -71,13 +70,13 @@ def conv_backward(kernel: Kernel) -> Answer:
     )
 
 
-def _sparse_macs(a: Tensor, b: Tensor, size: int) -> int | None:
-    """Multiply-adds of a product with a sparse operand; None where they depend on values that cannot be read."""
-    if a.layout is torch.strided and b.layout is torch.strided:
+def _macs(a: Tensor, b: Tensor, size: int) -> int | None:
+    """Multiply-adds of a product, also of sparse operands; None where they depend on values that cannot be read."""
+    if a.layout not in SPARSE and b.layout not in SPARSE:
         return size * a.shape[-1]
-    if a.layout is torch.strided:
+    if a.layout not in SPARSE:
         return _entries(b) * (a.shape[-2] if a.dim() > 1 else 1)
-    if b.layout is torch.strided:
+    if b.layout not in SPARSE:
         return _entries(a) * (b.shape[-1] if b.dim() > 1 else 1)
     return _of_two_sparse(a, b)
 
@@ -98,13 +97,11 @@ def _of_two_sparse(a: Tensor, b: Tensor) -> int | None:
 
 def matmul(kernel: Kernel) -> Answer:
     """A matrix product, whatever the rank; with a sparse operand, its entries times the columns of the other."""
-    a, b = tensors(kernel.args)[:2]
+    a, b = kernel.args[:2]
     if a.is_nested or b.is_nested:
         return _of_members(kernel, a, b)
-    if a.layout in SPARSE or b.layout in SPARSE:
-        macs = _sparse_macs(a, b, kernel.size)
-        return UNKNOWN if macs is None else _sparse_product(kernel, macs)
-    return product(kernel, kernel.size * a.shape[-1])
+    macs = _macs(a, b, kernel.size)
+    return UNKNOWN if macs is None else _with_entries(kernel, macs)
 
 
 def _of_members(kernel: Kernel, a: Tensor, b: Tensor) -> Answer:
@@ -120,7 +117,8 @@ def _of_members(kernel: Kernel, a: Tensor, b: Tensor) -> Answer:
     return product(kernel, macs)
 
 
-def _sparse_product(kernel: Kernel, macs: int, adds: int = 0) -> Work:
+def _with_entries(kernel: Kernel, macs: int, adds: int = 0) -> Work:
+    """The work of a product, which writes the entries of a sparse result."""
     out = kernel.result
     size = elements(out) if out.layout in SPARSE else kernel.size
     return Work(macs * products(out), adds * factor(out), activations=size, reads=kernel.reads, writes=size)
@@ -130,13 +128,10 @@ def biased_matmul(kernel: Kernel) -> Answer:
     """A matrix product added to a tensor, which is not read if beta is 0."""
     added, a, b = kernel.args[:3]
     used = kernel.argument("beta", 1) != 0
-    if added.layout in SPARSE or a.layout in SPARSE or b.layout in SPARSE:
-        macs = _sparse_macs(a, b, kernel.size)
-        if macs is None:
-            return UNKNOWN
-        work = _sparse_product(kernel, macs, kernel.size if used else 0)
-    else:
-        work = product(kernel, kernel.size * a.shape[-1], bias=used)
+    macs = _macs(a, b, kernel.size)
+    if macs is None:
+        return UNKNOWN
+    work = _with_entries(kernel, macs, kernel.size if used else 0)
     return work if used else work._replace(reads=work.reads - elements(added))
 
 
@@ -203,7 +198,7 @@ def affine_grid(kernel: Kernel) -> Answer:
 def sampled_product(kernel: Kernel) -> Answer:
     """A dense product of which only the entries of a sparse matrix are computed."""
     out = kernel.result
-    return _sparse_product(kernel, _entries(out) * kernel.args[1].shape[-1], adds=_entries(out))
+    return _with_entries(kernel, _entries(out) * kernel.args[1].shape[-1], adds=_entries(out))
 
 
 def structured_linear(kernel: Kernel) -> Answer:
