@@ -27,8 +27,8 @@ def in_multiples(form: NetworkForm) -> NetworkForm:
 def _divided(form: NetworkForm, found: Mapping[str, Divisor]) -> NetworkForm:
     by = {one.symbol: found[one.symbol].divisor if one.symbol in found else 1 for one in form.variables}
     multiples = Scope(
-        {one.symbol: one.hint if by[one.symbol] == 1 else one.hint // by[one.symbol] for one in form.variables},
-        {one.symbol: one.least if by[one.symbol] == 1 else -(-one.least // by[one.symbol]) for one in form.variables},
+        {one.symbol: one.hint // by[one.symbol] if one.symbol in found else one.hint for one in form.variables},
+        {one.symbol: 1 if one.symbol in found else one.least for one in form.variables},
     )
     whole = {name: multiples.symbol(name) * divisor for name, divisor in by.items()}
     apart = moved(form, multiples, form.variables, whole)

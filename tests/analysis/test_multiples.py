@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from fractions import Fraction
 from itertools import product
 from typing import Any
 
@@ -13,6 +14,7 @@ from flopcalc.analysis.closed_forms import network_form
 from flopcalc.analysis.form_record import python_source
 from flopcalc.analysis.network_form import NetworkForm, changed, points_of
 from flopcalc.symbolic.conditions import Divisor, divisors, requirements
+from flopcalc.symbolic.evaluating import evaluate
 from flopcalc.symbolic.scope import Scope
 from flopcalc.symbolic.writing import text
 from flopcalc.targets.spec import from_texts
@@ -59,25 +61,45 @@ def test_a_baseline_has_the_same_divisors(write_network: WriteNetwork) -> None:
     assert form.baseline.scope is form.scope
 
 
-def _unsimplified(monkeypatch: pytest.MonkeyPatch, name: str) -> NetworkForm:
+def _unsimplified(monkeypatch: pytest.MonkeyPatch, name: str, vary: tuple[str, ...] | None) -> NetworkForm:
     with monkeypatch.context() as patched:
         patched.setattr(closed_forms, "in_multiples", lambda form: form)
-        return network_form(from_texts(name))
+        return network_form(from_texts(name), vary)
 
 
-@pytest.mark.parametrize("name", ["hrnet_w18", "yolov3", "swin_t", "mobilevit_s", "own"])
-def test_the_same_form(name: str, write_network: WriteNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "vary"),
+    [
+        *((name, None) for name in ("hrnet_w18", "yolov3", "yolox", "swin_t", "mobilevit_s", "own")),
+        ("yolox", ("batch", "height", "set.width")),
+    ],
+    ids=str,
+)
+def test_the_same_form(
+    name: str, vary: tuple[str, ...] | None, write_network: WriteNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As the form with its rounding: where it holds, and all kinds of cost of the network and its layers."""
     name = write_network(JOINED) if name == "own" else name
-    before, after = _unsimplified(monkeypatch, name), network_form(from_texts(name))
+    before, after = _unsimplified(monkeypatch, name, vary), network_form(from_texts(name), vary)
     draws, met = random.Random(0), 0  # noqa: S311 - not for secrets
     for _ in range(300):
         step = draws.choice((1, 4, 32))
-        point = {"N": draws.randrange(1, 4), "H": step * draws.randrange(1, 20), "W": step * draws.randrange(1, 20)}
+        point = {
+            one.symbol: Fraction(draws.randrange(1, 12), 8)
+            if isinstance(one.hint, Fraction)
+            else draws.randrange(1, 20) * (1 if one.kind == "batch" else step)
+            for one in before.variables
+        }
         assert before.allows(point) == after.allows(point), point
         if after.allows(point):
             met += 1
             assert before.at(point) == after.at(point), point
+            known: dict[int, Any] = {}
+            for one, other in zip(before.layers, after.layers, strict=True):
+                assert evaluate(one.cost["macs"], point) == evaluate(other.cost["macs"], point, known), (
+                    one.name,
+                    point,
+                )
     assert met > 20
 
 
