@@ -107,7 +107,7 @@ def matmul(recorder: Recorder, input: Tensor, other: Tensor) -> Tensor | None:
     if not is_plain(input) or not is_plain(other) or input.dtype is not other.dtype or len(b) < 2 or a[-1] != b[-2]:
         return None
     if len(b) == 2:
-        if len(a) < 2 or (len(a) > 2 and not _folds(input, other)):
+        if len(a) < 2 or not _folds(input, other):
             return None
         out = packed((*a[:-1], b[1]), input.dtype)
         read = (input, other)
@@ -128,10 +128,7 @@ def _as_batch(recorder: Recorder, x: Tensor, batch: sizes.Sizes) -> Tensor:
     """A tensor as one batch of matrices, for which it is copied where its axes do not lie in a row."""
     shape = x.shape
     own = shape[:-2]
-    if own == batch:
-        if is_contiguous(x) or sizes.merges(batch, x.stride()[:-2]):
-            return x
-    elif sizes.merges(batch, sizes.expanded(batch, own, x.stride()[:-2])):
+    if sizes.merges(batch, sizes.expanded(batch, own, x.stride()[:-2])):
         return x
     flat = packed((*batch, *shape[-2:]), x.dtype)
     return copied(recorder, x, flat)
