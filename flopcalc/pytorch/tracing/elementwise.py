@@ -71,9 +71,13 @@ def _layout(
             shape = joined
     if alike:
         return _in_one_form(shape, tuple(given for _, given in operands))
-    return shape, sizes.elementwise(shape, [sizes.expanded(shape, own, given) for own, given in operands])
+    strides = tuple(sizes.expanded(shape, own, given) for own, given in operands)
+    if all(map(sizes.descends, strides)):
+        return shape, sizes.contiguous(shape)
+    return shape, sizes.elementwise(shape, strides)
 
 
+@sizes.known
 def _in_one_form(shape: sizes.Sizes, strides: tuple[sizes.Sizes, ...]) -> tuple[sizes.Sizes, sizes.Sizes]:
     """The same of operands of one shape: torch looks first whether they are all in one memory format."""
     if all(sizes.is_contiguous(shape, one) for one in strides):

@@ -55,7 +55,7 @@ def _convolution(
         out = convolved(given, kernel, stride, padding, dilation)
         channels = kernel[0]
         fits = kernel[1] * groups == given[1] and channels % groups == 0
-    if not fits or not sizes.positive((*out, *steps)) or not given[1]:
+    if not fits or not sizes.positive((*out, *steps, given[1], channels)):
         return None
     if bias is not None and (not bias.is_meta or bias.dtype is not dtype or bias.shape != (channels,)):
         return None
@@ -179,10 +179,6 @@ def _safe_softmax(x: Tensor, dim: int, dtype: torch.dtype | None = None) -> Tens
     if dtype is not None or not is_contiguous(x):
         return None
     return _softmax(x, dim, False)
-
-
-def _log_softmax(x: Tensor, dim: int, to_float: bool) -> Tensor | None:
-    return _softmax(x, dim, to_float) if is_contiguous(x) else None
 
 
 def pooled(
@@ -317,7 +313,7 @@ RULES: dict[str, Any] = {
     "native_group_norm": _group_norm,
     "_softmax": _softmax,
     "_safe_softmax": _safe_softmax,
-    "_log_softmax": _log_softmax,
+    "_log_softmax": _softmax,
     "max_pool2d_with_indices": _max_pool(2),
     "max_pool3d_with_indices": _max_pool(3),
     "avg_pool2d": _avg_pool(2),

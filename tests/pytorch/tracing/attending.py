@@ -14,18 +14,19 @@ def dot_products(draw: Draw) -> list[Any]:
     rows, columns, width, out = (draw.size() for _ in range(4))
     given = [draw.tensor((*batch, *tail)) for tail in ((rows, width), (columns, width), (columns, out))]
     if draw.plain:
-        return [*given, {"scale": draw.one((None, 0.5, 1.0))}] if draw.chance(0.5) else given
+        return [*given, {"scale": draw.one((None, 0.5, 1.0, 0.0, -0.3))}] if draw.chance(0.5) else given
     mask = draw.one((None, None, None, draw.tensor((rows, columns)), draw.tensor((rows, columns), torch.bool)))
     scale = draw.one((None, None, 0.5, 1.0, 0.0, -0.3))
     return [*given, mask, draw.one((0.0, 0.0, 0.3)), draw.chance(0.2), scale, draw.chance(0.1)][: draw.number(3, 8)]
 
 
-def of_heads(draw: Draw) -> list[Any]:
+def of_heads(draw: Draw, unusual: str = "") -> list[Any]:
     """A sequence that attends to itself, with two or more channels in each head; or one thing is unusual."""
     heads = draw.number(1, 3)
     width = heads * draw.number(2 if draw.plain else 1, 3)
     length, batch = draw.one(((2, 1), (1, 2), (3, 2), (2, 2), (4, 3)))
-    unusual = "" if draw.plain or draw.chance(0.2) else draw.one(UNUSUAL)
+    if not draw.plain and draw.chance(0.8):
+        unusual = draw.one(UNUSUAL)
     if unusual in ROWS:
         length, batch = draw.one(ROWS[unusual])
     query = draw.tensor((length, width) if unusual == "no batch" else (length, batch, width))

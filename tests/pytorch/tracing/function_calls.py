@@ -109,11 +109,13 @@ def _matmul(draw: Draw) -> list[Any]:
     n, k, m = draw.size(), draw.size(), draw.size()
     batch = draw.shape(0, 3)
     one, other = (*draw.fitting(batch), n, k), (*draw.fitting(batch), k, m)
-    if draw.chance(0.5) or (draw.plain and len(one) == 2):
+    if draw.chance(0.5):
         other = other[-2:]
-    if draw.chance(0.2) and (not draw.plain or len(other) == 2):
+    if draw.chance(0.2):
         one = one[-2:]
-    if not draw.plain and draw.chance(0.2):
+    if draw.plain and draw.chance(0.2):
+        one, other = (k,), other[-2:]
+    elif not draw.plain and draw.chance(0.2):
         one, other = draw.one((((k,), other), ((k,), other[-2:]), (one, (k,))))
     second = draw.tensor(other)
     # A linear layer has its weight transposed.
@@ -123,7 +125,7 @@ def _matmul(draw: Draw) -> list[Any]:
 
 
 def _linear(draw: Draw) -> list[Any]:
-    x, out = draw.any_tensor(2 if draw.plain else 1, 5), draw.size()
+    x, out = draw.any_tensor(1, 5), draw.size()
     return [x, draw.tensor((out, x.shape[-1])), draw.maybe(draw.tensor((out,)))]
 
 

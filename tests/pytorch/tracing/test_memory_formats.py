@@ -100,9 +100,13 @@ def _compare(args: tuple[Any, ...]) -> None:
         with torch.no_grad():
             right = aten.convolution.default(*args)
     except RuntimeError:
-        return  # The kernel is larger than the input.
+        # The kernel is larger than the input, or the channels do not fit; the meta device may not see that.
+        assert RULES["aten::convolution"](*given) is None
+        return
     asked = [(one.shape, one.stride()) for one in args[:2]], args[3:]
-    assert _facts(RULES["aten::convolution"](*given)) == _facts(right), asked
+    found = RULES["aten::convolution"](*given)
+    assert found is None or _facts(found) == _facts(right), asked
+    assert found is not None or not right.numel() or not args[0].numel(), asked
     with torch.no_grad(), DispatchCounter(None):
         assert _facts(aten.convolution.default(*given)) == _facts(right), asked
 
@@ -118,6 +122,16 @@ def test_as_on_the_cpu(axes: int, dtype: Any, kind: str) -> None:
     """One, two and three axes, also with one channel and one position, whose strides leave the format open."""
     for args in _calls(axes, dtype, kind):
         _compare(args)
+
+
+@pytest.mark.parametrize("groups", [1, 2, 3])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_channels_that_do_not_fit(transposed: bool, groups: int) -> None:
+    """Those of the input, of the weight and of the bias: all that the CPU refuses is left to torch."""
+    for c, rows, columns, bias in product((0, 2, 3, 6), (0, 2, 6), (0, 1, 2, 3), (None, 2)):
+        given = None if bias is None else torch.zeros(bias)
+        numbers = ([1, 1], [1, 1], [1, 1], transposed, [0, 0], groups)
+        _compare((torch.zeros(1, c, 4, 5), torch.zeros(rows, columns, 3, 3), given, *numbers))
 
 
 @libraries
