@@ -36,7 +36,7 @@ def attention(
         return None
     if not all(is_plain(one) and one.dtype is query.dtype for one in (query, key, value)):
         return None
-    if not query.dtype.is_floating_point or scale == 0:
+    if not query.dtype.is_floating_point:
         return None
     dtype = query.dtype
     wider = dtype in _SHORT and not torch.backends.cuda.fp16_bf16_reduction_math_sdp_allowed()  # type: ignore[no-untyped-call]

@@ -4,27 +4,27 @@ A rule takes the arguments of the kernel and answers None where it does not appl
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from flopcalc.pytorch.tracing import sizes
-from flopcalc.pytorch.tracing.fresh import is_contiguous, is_plain, keeping, new, packed
+from flopcalc.pytorch.tracing.fresh import is_contiguous, is_plain, new, packed
 
 Rule = Callable[..., Any]
 
 
 def result_dtype(one: Any, other: Any) -> torch.dtype:
-    """The common dtype of two operands, tensors or numbers that are not complex."""
-    if isinstance(one, Tensor):
-        if isinstance(other, Tensor):
-            if one.dtype is other.dtype:
-                return one.dtype
-        elif one.dtype.is_floating_point or (type(other) is int and one.dtype is not torch.bool):
+    """The common dtype of two operands that are not complex: tensors, or a tensor and a number."""
+    if not isinstance(one, Tensor):
+        one, other = other, one
+    if isinstance(other, Tensor):
+        if one.dtype is other.dtype:
             return one.dtype
-    elif isinstance(other, Tensor):
-        return result_dtype(other, one)
+    elif one.dtype.is_floating_point or (type(other) is int and one.dtype is not torch.bool):
+        return one.dtype  # type: ignore[no-any-return]
     return torch.result_type(one, other)
 
 
@@ -33,12 +33,21 @@ def to_float(dtype: torch.dtype) -> torch.dtype:
     return dtype if dtype.is_floating_point or dtype.is_complex else torch.get_default_dtype()
 
 
-def result(operands: Sequence[Tensor], dtype: torch.dtype, common: torch.dtype | None = None) -> Tensor | None:
-    """A new tensor for the result of an element-wise function. common: the dtype in which it computes, if another."""
-    if len(operands) == 1:
-        return keeping(operands[0], dtype)
-    found = _layout(tuple((x.shape, _strides(x, common or dtype)) for x in operands))
+def result(
+    operands: Sequence[Tensor], dtype: torch.dtype, common: torch.dtype | None = None, number: bool = False
+) -> Tensor | None:
+    """A new tensor for the result of an element-wise function.
+
+    common: the dtype in which it computes, if another. number: whether an operand is a number, which torch takes for a
+    tensor without axes.
+    """
+    found = _layout(tuple((x.shape, _strides(x, common or dtype)) for x in operands), number)
     return None if found is None else new(*found, dtype)
+
+
+def _of_one(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """The result of a function of one tensor."""
+    return packed(x.shape, dtype) if is_contiguous(x) else new(*_in_one_form(x.shape, (x.stride(),)), dtype)
 
 
 def _strides(x: Tensor, dtype: torch.dtype) -> sizes.Sizes:
@@ -47,36 +56,56 @@ def _strides(x: Tensor, dtype: torch.dtype) -> sizes.Sizes:
 
 
 @sizes.known
-def _layout(operands: tuple[tuple[sizes.Sizes, sizes.Sizes], ...]) -> tuple[sizes.Sizes, sizes.Sizes] | None:
+def _layout(
+    operands: tuple[tuple[sizes.Sizes, sizes.Sizes], ...], number: bool
+) -> tuple[sizes.Sizes, sizes.Sizes] | None:
     """The shape and the strides of the result. operands: their shapes and strides."""
     shape = operands[0][0]
-    same = True
+    alike = not number
     for other, _ in operands[1:]:
         if not sizes.equal(other, shape):
-            same = False
+            alike = False
             joined = sizes.broadcast(shape, other)
             if joined is None:
                 return None
             shape = joined
-    if same and all(sizes.is_contiguous(*operand) for operand in operands):
-        return shape, sizes.contiguous(shape)
-    strides = tuple(given if sizes.equal(own, shape) else sizes.expanded(shape, own, given) for own, given in operands)
+    if alike:
+        return _in_one_form(shape, tuple(given for _, given in operands))
+    strides = tuple(sizes.expanded(shape, own, given) for own, given in operands)
     if all(map(sizes.descends, strides)):
         return shape, sizes.contiguous(shape)
+    return shape, sizes.elementwise(shape, strides)
+
+
+@sizes.known
+def _in_one_form(shape: sizes.Sizes, strides: tuple[sizes.Sizes, ...]) -> tuple[sizes.Sizes, sizes.Sizes]:
+    """The same of operands of one shape: torch looks first whether they are all in one memory format."""
+    if all(sizes.is_contiguous(shape, one) for one in strides):
+        return shape, sizes.contiguous(shape)
+    if len(shape) == 4 and all(map(partial(sizes.is_channels_last, shape), strides)):
+        return shape, sizes.channels_last(shape)
+    if all(sizes.equal(one, strides[0]) for one in strides) and sizes.is_dense(shape, strides[0]):
+        return shape, strides[0]
     return shape, sizes.elementwise(shape, strides)
 
 
 def _unary(out: Callable[[torch.dtype], torch.dtype | None]) -> Rule:
     def rule(x: Tensor) -> Tensor | None:
         dtype = out(x.dtype)
-        return None if dtype is None or not is_plain(x) else keeping(x, dtype)
+        return None if dtype is None or not is_plain(x) else _of_one(x, dtype)
 
     return rule
 
 
 def _in_form(x: Tensor, *rest: Any, **more: Any) -> Tensor | None:
     """The result of a function of a tensor and numbers; a bound may be a tensor, which broadcasts."""
-    return keeping(x, x.dtype) if _keep(x, *rest, **more) is x else None
+    return _of_one(x, x.dtype) if _keep(x, *rest, **more) is x else None
+
+
+def _clamped(x: Tensor, *bounds: Any, **more: Any) -> Tensor | None:
+    """The result of a function that torch writes into an empty tensor like its input."""
+    kept = _keep(x, *bounds, **more)
+    return None if kept is None else new(x.shape, sizes.like(x.shape, x.stride()), x.dtype)
 
 
 def _keep(x: Tensor, *rest: Any, **more: Any) -> Tensor | None:
@@ -98,7 +127,8 @@ def _softshrink(x: Tensor, width: float = 0.5) -> Tensor | None:
     return _in_form(x, width) if width >= 0 else None
 
 
-_OPERANDS = (Tensor, int, float, torch.SymInt, torch.SymFloat)
+_NUMBERS = (int, float, torch.SymInt, torch.SymFloat)
+_OPERANDS = (Tensor, *_NUMBERS)
 
 
 def _binary(computed: Callable[[Any, Any], torch.dtype | None], out: torch.dtype | None = None) -> Rule:
@@ -111,7 +141,7 @@ def _binary(computed: Callable[[Any, Any], torch.dtype | None], out: torch.dtype
         if common is None:
             return None
         dtype = out or common
-        if isinstance(one, Tensor) and isinstance(other, Tensor) and one.dtype is other.dtype:
+        if isinstance(one, Tensor) and isinstance(other, Tensor):
             shape = one.shape
             if sizes.equal(shape, other.shape) and is_contiguous(one) and is_contiguous(other):
                 return packed(shape, dtype) if is_plain(one) and is_plain(other) else None
@@ -119,7 +149,7 @@ def _binary(computed: Callable[[Any, Any], torch.dtype | None], out: torch.dtype
         for operand in operands:
             if not is_plain(operand):
                 return None
-        return result(operands, dtype, common)
+        return result(operands, dtype, common, len(operands) == 1)
 
     return rule
 
@@ -170,13 +200,22 @@ def _div(one: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor | 
     return made
 
 
+def _power(one: Any, other: Any) -> Tensor | None:
+    if isinstance(one, Tensor) and isinstance(other, _NUMBERS):
+        # Of one tensor for torch.
+        dtype = _numeric(one, other)
+        return None if dtype is None or not is_plain(one) else result([one], dtype)
+    made: Tensor | None = _NUMERIC(one, other)
+    return made
+
+
 def _where(condition: Tensor, one: Any, other: Any) -> Tensor | None:
-    operands = [operand for operand in (condition, one, other) if isinstance(operand, Tensor)]
-    if not all(map(is_plain, operands)) or len(operands) < 3:
+    operands = (condition, one, other)
+    if not all(map(is_plain, operands)) or one.dtype is not other.dtype or condition.dtype is not torch.bool:
         return None
-    if one.dtype is not other.dtype or condition.dtype is not torch.bool:
-        return None
-    return result(operands, one.dtype)
+    # None is copied: the condition is no number to compute with.
+    found = _layout(tuple((x.shape, x.stride()) for x in operands), False)
+    return None if found is None else new(*found, one.dtype)
 
 
 def _three(one: Tensor, two: Tensor, three: Any, *, value: Any = 1) -> Tensor | None:
@@ -213,9 +252,10 @@ _NAMES: dict[Rule, str] = {
     ),
     _unary(_real): "relu neg abs sign floor ceil trunc",
     _in_form: (
-        "hardtanh relu6 gelu silu mish hardswish hardsigmoid leaky_relu elu celu selu softplus clamp_min clamp_max "
+        "gelu silu mish hardswish hardsigmoid leaky_relu elu celu selu softplus clamp_min clamp_max "
         "hardshrink threshold round frac nan_to_num"
     ),
+    _clamped: "hardtanh relu6",
     _clamp(_in_form): "clamp",
     _softshrink: "softshrink",
     _unary(lambda dtype: torch.bool): "logical_not isnan isinf",
@@ -229,7 +269,7 @@ _NAMES: dict[Rule, str] = {
     _scaled(_NUMERIC): "sub",
     _scaled(_from): "rsub",
     _ADD: "mul remainder fmod",
-    _NUMERIC: "pow",
+    _power: "pow",
     _binary(result_dtype): "maximum minimum",
     _binary(lambda one, other: _whole(result_dtype(one, other))): "bitwise_and bitwise_or bitwise_xor",
     _div: "div",

@@ -264,7 +264,7 @@ def _reshape(recorder: Recorder, x: Tensor, *shape: Any) -> Any:
     if is_contiguous(x):
         return x.view(new)
     full = sizes.completed(tuple(new), x.numel())
-    if full is None or not x.numel():
+    if full is None:
         return None
     return x.view(full) if sizes.viewed(x.shape, x.stride(), full) else copied(recorder, x, packed(full, x.dtype))
 

@@ -68,10 +68,10 @@ def _conv(axes: int) -> Any:
 def linear(recorder: Recorder, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor | None:
     """A linear layer: one product with the transposed weight, over all rows of the input."""
     given = input.shape
-    if len(given) < 2 or weight.dim() != 2 or weight.shape[1] != given[-1] or input.dtype is not weight.dtype:
+    if weight.dim() != 2 or weight.shape[1] != given[-1] or input.dtype is not weight.dtype:
         return None
     # Other inputs may be copied first, and the bias added by a kernel of its own.
-    if len(given) > 2 and not (_folds(input, weight) if bias is None else is_contiguous(input)):
+    if len(given) != 2 and not (_folds(input, weight) if bias is None else is_contiguous(input)):
         return None
     if not is_plain(input) or not weight.is_meta or not input.dtype.is_floating_point:
         return None
@@ -86,7 +86,7 @@ def linear(recorder: Recorder, input: Tensor, weight: Tensor, bias: Tensor | Non
         return out
     if not bias.is_meta or bias.dtype is not input.dtype or bias.shape != weight.shape[:1]:
         return None
-    if len(given) > 2 and not is_contiguous(bias):
+    if len(given) != 2 and not is_contiguous(bias):
         return None
     read = (bias, input, weight)
     kind = "linear" if recorder.reads_parameter(read) else "matmul"
@@ -104,17 +104,17 @@ def _folds(batch: Tensor, matrix: Tensor) -> bool:
 def matmul(recorder: Recorder, input: Tensor, other: Tensor) -> Tensor | None:
     """A product of matrices, or of batches of matrices."""
     a, b = input.shape, other.shape
-    if not is_plain(input) or not is_plain(other) or input.dtype is not other.dtype or len(b) < 2 or a[-1] != b[-2]:
+    if not is_plain(input) or not is_plain(other) or input.dtype is not other.dtype or a[-1] != b[-2]:
         return None
     if len(b) == 2:
-        if len(a) < 2 or (len(a) > 2 and not _folds(input, other)):
+        if not _folds(input, other):
             return None
         out = packed((*a[:-1], b[1]), input.dtype)
         read = (input, other)
         kind: WorkKind = "linear" if other.stride(0) == 1 and recorder.reads_parameter(read) else "matmul"
         _product(recorder, kind, input, other, out)
         return out
-    batch = sizes.broadcast(a[:-2], b[:-2]) if len(a) > 2 else None
+    batch = sizes.broadcast(a[:-2], b[:-2]) if len(a) > 1 else None
     if batch is None or not input.numel() or not other.numel():
         return None
     one = _as_batch(recorder, input, batch)
@@ -128,10 +128,7 @@ def _as_batch(recorder: Recorder, x: Tensor, batch: sizes.Sizes) -> Tensor:
     """A tensor as one batch of matrices, for which it is copied where its axes do not lie in a row."""
     shape = x.shape
     own = shape[:-2]
-    if own == batch:
-        if is_contiguous(x) or sizes.merges(batch, x.stride()[:-2]):
-            return x
-    elif sizes.merges(batch, sizes.expanded(batch, own, x.stride()[:-2])):
+    if sizes.merges(batch, sizes.expanded(batch, own, x.stride()[:-2])):
         return x
     flat = packed((*batch, *shape[-2:]), x.dtype)
     return copied(recorder, x, flat)

@@ -15,8 +15,6 @@ _NUMBERS = (int, torch.SymInt)
 
 def per_axis(value: Any, axes: int) -> tuple[Any, ...]:
     """One number for each axis, from a number, or a sequence of one or all of them."""
-    if type(value) is tuple and len(value) == axes:
-        return value
     if isinstance(value, _NUMBERS):
         return (value,) * axes
     return tuple(value) * axes if len(value) == 1 else tuple(value)
@@ -57,7 +55,7 @@ def _convolution(
         out = convolved(given, kernel, stride, padding, dilation)
         channels = kernel[0]
         fits = kernel[1] * groups == given[1] and channels % groups == 0
-    if not fits or not sizes.positive((*out, *steps)) or not given[1]:
+    if not fits or not sizes.positive((*out, *steps, given[1], channels)):
         return None
     if bias is not None and (not bias.is_meta or bias.dtype is not dtype or bias.shape != (channels,)):
         return None
@@ -85,7 +83,7 @@ def _added(rule: Any) -> Any:
         out: Tensor | None = rule(a, b)
         if out is None or not _alike(given, a) or sizes.broadcast(out.shape, given.shape) != tuple(out.shape):
             return None
-        return out if is_contiguous(given) else None
+        return out
 
     return added
 
@@ -100,8 +98,8 @@ def _dot(a: Tensor, b: Tensor) -> Tensor | None:
     return packed((), a.dtype) if a.dim() == 1 and a.shape == b.shape and _alike(a, b) else None
 
 
-def _alike(*given: Tensor) -> bool:
-    return all(is_plain(one) and one.dtype is given[0].dtype for one in given)
+def _alike(one: Tensor, other: Tensor) -> bool:
+    return is_plain(one) and is_plain(other) and one.dtype is other.dtype
 
 
 def _statistics(given: Tensor | None, channels: int) -> bool:
@@ -109,8 +107,8 @@ def _statistics(given: Tensor | None, channels: int) -> bool:
 
 
 def normalised(x: Tensor, *given: Tensor | None) -> Tensor | None:
-    """The result of batch norm. given: weight, bias, mean and variance."""
-    if not is_plain(x) or x.dim() < 2 or not x.dtype.is_floating_point:
+    """The result of batch norm. given: weight, bias, mean and variance. A vector has no axis of channels: it raises."""
+    if not is_plain(x) or not x.dtype.is_floating_point:
         return None
     channels = x.shape[1]
     for one in given:
@@ -168,7 +166,7 @@ def _group_norm(
         return None
     if not _statistics(weight, c) or not _statistics(bias, c):
         return None
-    return packed(x.shape, x.dtype), packed((n, groups), x.dtype), packed((n, groups), x.dtype)
+    return new(x.shape, _format(x, x.shape), x.dtype), packed((n, groups), x.dtype), packed((n, groups), x.dtype)
 
 
 def _softmax(x: Tensor, dim: int, to_float: bool) -> Tensor | None:
@@ -183,23 +181,21 @@ def _safe_softmax(x: Tensor, dim: int, dtype: torch.dtype | None = None) -> Tens
     return _softmax(x, dim, False)
 
 
-def _log_softmax(x: Tensor, dim: int, to_float: bool) -> Tensor | None:
-    return _softmax(x, dim, to_float) if is_contiguous(x) else None
-
-
 def pooled(
     x: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: bool, axes: int
 ) -> tuple[int, ...] | None:
     """The shape of a pooled map, with or without a batch; None where a window does not fit."""
     given = x.shape
-    if len(given) not in (axes + 1, axes + 2) or not all(given[-axes - 1 :]):
+    if len(given) not in (axes + 1, axes + 2) or not all(given):
         return None
     spans = per_axis(kernel, axes)
     steps = per_axis(stride, axes) if isinstance(stride, int) or len(stride) else spans
     pads, gaps = per_axis(padding, axes), per_axis(dilation, axes)
-    if any(not 0 <= 2 * pad <= span for pad, span in zip(pads, spans, strict=True)) or min(*spans, *steps, *gaps) < 1:
-        return None
-    out = [sizes.windows(*sized, ceil=ceil) for sized in zip(given[-axes:], spans, steps, pads, gaps, strict=True)]
+    out = []
+    for extent, span, step, pad, gap in zip(given[-axes:], spans, steps, pads, gaps, strict=True):
+        if not 0 <= 2 * pad <= span or min(span, step, gap) < 1:
+            return None
+        out.append(sizes.windows(extent, span, step, pad, gap, ceil=ceil))
     return (*given[:-axes], *out) if sizes.positive(out) else None
 
 
@@ -256,7 +252,7 @@ def _of_mean(x: Tensor, shape: Sequence[int], axes: int) -> sizes.Sizes:
 
 def _adaptive_avg_pool(axes: int) -> Any:
     def rule(x: Tensor, size: Sequence[int]) -> Tensor | None:
-        fits = x.dim() in (axes + 1, axes + 2) and len(size) == axes and all(x.shape[1:])
+        fits = x.dim() in (axes + 1, axes + 2) and len(size) == axes and all(x.shape)
         if not is_plain(x) or not fits:
             return None
         shape = (*x.shape[:-axes], *size)
@@ -291,7 +287,7 @@ def _im2col(x: Tensor, kernel: Any, dilation: Any, padding: Any, stride: Any) ->
 
 
 def _col2im(x: Tensor, size: Any, kernel: Any, dilation: Any, padding: Any, stride: Any) -> Tensor | None:
-    if not is_plain(x) or x.dim() != 3 or not all(x.shape[1:]) or min(padding) < 0:
+    if not is_plain(x) or x.dim() != 3 or not all(x.shape) or min(padding) < 0:
         return None
     if not sizes.positive((*size, *kernel, *stride, *dilation)):
         return None
@@ -317,7 +313,7 @@ RULES: dict[str, Any] = {
     "native_group_norm": _group_norm,
     "_softmax": _softmax,
     "_safe_softmax": _safe_softmax,
-    "_log_softmax": _log_softmax,
+    "_log_softmax": _softmax,
     "max_pool2d_with_indices": _max_pool(2),
     "max_pool3d_with_indices": _max_pool(3),
     "avg_pool2d": _avg_pool(2),

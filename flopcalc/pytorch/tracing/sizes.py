@@ -76,6 +76,11 @@ def channels_last(shape: Sequence[int]) -> Sizes:
     return (inner[0], inner[-1], *inner[1:-1])
 
 
+def is_channels_last(shape: Sequence[int], strides: Sequence[int]) -> bool:
+    """Whether a map is contiguous with its channels innermost; strides of axes of size one do not matter."""
+    return is_contiguous((shape[0], *shape[2:], shape[1]), (strides[0], *strides[2:], strides[1]))
+
+
 def is_contiguous(shape: Sequence[int], strides: Sequence[int]) -> bool:
     """Whether the strides are those of a contiguous tensor; those of axes of size one do not matter."""
     step = 1
@@ -181,8 +186,9 @@ def elementwise(shape: Sequence[int], operands: Sequence[Sequence[int]]) -> Size
     rank = len(shape)
     if rank < 2:
         return (1,) * rank
-    if all(is_contiguous(shape, strides) for strides in operands):
-        return contiguous(shape)
+    rows = contiguous(tuple(shape))
+    if all(equal(strides, rows) for strides in operands):
+        return rows
     order = list(reversed(range(rank)))
     for i in range(1, rank):
         later = i

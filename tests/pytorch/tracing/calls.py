@@ -85,8 +85,10 @@ def _where(draw: Draw, overload: str) -> Any:
     if overload != "self":
         return None
     shape = draw.shape()
+    kind = torch.bool if draw.plain or draw.chance(0.9) else torch.uint8
+    other = draw.dtype if draw.plain or draw.chance(0.8) else draw.one((torch.float32, *DTYPES))
     return [
-        draw.tensor(draw.fitting(shape), torch.bool), draw.tensor(shape), draw.tensor(draw.fitting(shape))
+        draw.tensor(draw.fitting(shape), kind), draw.tensor(shape), draw.tensor(draw.fitting(shape), other)
     ]  # fmt: skip
 
 
@@ -265,8 +267,9 @@ def _batch_norm(draw: Draw, overload: str) -> Any:
     statistics = [draw.tensor(x.shape[1:2]) for _ in range(4)]
     training = draw.chance(0.5)
     given = [draw.maybe(one) for one in statistics]
-    if not training or draw.plain:
-        given[2:] = statistics[2:]
+    # Without training it takes both statistics, with it none or both.
+    if draw.plain or draw.chance(0.7):
+        given[2:] = [None, None] if training and draw.chance(0.4) else statistics[2:]
     return [x, *given, training, 0.1, 1e-5]
 
 
@@ -290,7 +293,8 @@ def _softmax(draw: Draw, overload: str) -> Any:
 
 def _safe_softmax(draw: Draw, overload: str) -> Any:
     x = draw.any_tensor()
-    return [x, draw.axis(x.dim())]
+    more = {} if draw.plain or draw.chance(0.7) else {"dtype": draw.one((None, torch.float64, torch.float32))}
+    return Arguments([x, draw.axis(x.dim())], more)
 
 
 STRATEGIES: dict[str, Strategy] = {

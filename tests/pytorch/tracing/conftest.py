@@ -1,4 +1,4 @@
-"""What reaches the dispatch mode below the tracer."""
+"""What reaches the dispatch mode below the tracer, and which functions a rule left to torch."""
 
 from typing import Any
 
@@ -18,3 +18,20 @@ def kernels(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     monkeypatch.setattr(net.Net, "__torch_dispatch__", noted)
     return seen
+
+
+@pytest.fixture
+def left(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The rules of functions that were asked and did not apply, of all counts of the test so far."""
+    tracer = pytest.importorskip("flopcalc.pytorch.tracing.tracer")
+    rules: list[Any] = []
+    ran = tracer.Tracer.ran
+
+    def noted(self: Any, rule: Any, args: Any, kwargs: Any = None) -> Any:
+        out = ran(self, rule, args, kwargs)
+        if out is None:
+            rules.append(rule)
+        return out
+
+    monkeypatch.setattr(tracer.Tracer, "ran", noted)
+    return rules

@@ -118,6 +118,16 @@ def shown(value: Any) -> Any:
     return [shown(one) for one in value] if isinstance(value, list | tuple) else value
 
 
+def on_cpu(value: Any) -> Any:
+    """The same arguments with values, which are 0."""
+    if isinstance(value, torch.Tensor):
+        made = torch.empty_strided(value.shape, value.stride(), dtype=value.dtype)
+        return made.zero_() if 0 not in value.stride() else made
+    if isinstance(value, list):
+        return [on_cpu(one) for one in value]
+    return value
+
+
 # One wrong argument ------------------------------------------------------------------------------
 
 

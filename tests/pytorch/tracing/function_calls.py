@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from . import calls, windows
+from . import attending, calls, windows
 from .drawing import DTYPES, Draw
 
 Strategy = Callable[[Draw], list[Any]]
@@ -80,6 +80,12 @@ def _new_shape(draw: Draw, x: Any) -> list[int]:
     return shape
 
 
+def _in_shape(draw: Draw) -> list[Any]:
+    x = draw.any_tensor()
+    shape = _new_shape(draw, x)
+    return [x, *(shape if shape and draw.chance(0.5) else [shape])]
+
+
 def _wider(draw: Draw, x: Any) -> list[int]:
     shape = [draw.size() if n == 1 else draw.one((n, n, -1)) for n in x.shape]
     return [draw.size(), *shape] if draw.chance(0.3) else shape
@@ -107,13 +113,19 @@ def _matmul(draw: Draw) -> list[Any]:
         other = other[-2:]
     if draw.chance(0.2):
         one = one[-2:]
-    if not draw.plain and draw.chance(0.2):
-        one, other = draw.one((((k,), other), (one, (k,))))
-    return [draw.tensor(one), draw.tensor(other)]
+    if draw.plain and draw.chance(0.2):
+        one, other = (k,), other[-2:]
+    elif not draw.plain and draw.chance(0.2):
+        one, other = draw.one((((k,), other), ((k,), other[-2:]), (one, (k,))))
+    second = draw.tensor(other)
+    # A linear layer has its weight transposed.
+    if len(other) == 2 and draw.chance(0.5):
+        second = draw.tensor(other[::-1]).t()
+    return [draw.tensor(one), second]
 
 
 def _linear(draw: Draw) -> list[Any]:
-    x, out = draw.any_tensor(2, 5), draw.size()
+    x, out = draw.any_tensor(1, 5), draw.size()
     return [x, draw.tensor((out, x.shape[-1])), draw.maybe(draw.tensor((out,)))]
 
 
@@ -146,36 +158,6 @@ def _batch_norm(draw: Draw) -> list[Any]:
     return [x, mean, var, weight, bias, not draw.plain and training]
 
 
-def _attention(draw: Draw) -> list[Any]:
-    batch = (draw.size(3), draw.size(3)) if draw.plain or draw.chance(0.8) else draw.shape(0, 3)
-    rows, columns, width, out = (draw.size() for _ in range(4))
-    given = [draw.tensor((*batch, *tail)) for tail in ((rows, width), (columns, width), (columns, out))]
-    if draw.plain:
-        return given
-    mask = draw.one((None, None, None, draw.tensor((rows, columns)), draw.tensor((rows, columns), torch.bool)))
-    scale = draw.one((None, None, 0.5, 0.0, 0.3))
-    return [*given, mask, draw.one((0.0, 0.0, 0.3)), draw.chance(0.2), scale, draw.chance(0.1)][: draw.number(3, 8)]
-
-
-def _self_attention(draw: Draw) -> list[Any]:
-    heads = draw.number(1, 2)
-    width = heads * draw.number(1, 3)
-    query = draw.tensor((draw.number(2, 4), draw.number(1, 2), width))
-    bias, after = draw.maybe(draw.tensor((3 * width,))), draw.maybe(draw.tensor((width,)))
-    projections = draw.tensor((3 * width, width)), bias
-    ends = (
-        None,
-        None,
-        not draw.plain and draw.chance(0.1),
-        draw.one((0.0, 0.0, 0.1)),
-        draw.tensor((width, width)),
-        after,
-    )
-    keys = query if draw.plain or draw.chance(0.9) else draw.tensor(query.shape)
-    more = draw.plain is False and draw.chance(0.1), None, not draw.plain and draw.chance(0.2)
-    return [query, keys, keys, width, heads, *projections, *ends, *more]
-
-
 def _index(draw: Draw, x: Any) -> Any:
     def one(n: int) -> Any:
         if draw.plain:
@@ -205,12 +187,12 @@ def _activation(draw: Draw) -> list[Any]:
 
 def _hardtanh(draw: Draw) -> list[Any]:
     x, *more = _activation(draw)
+    if draw.chance(0.3) or (more and not isinstance(more[0], dict)):
+        return [x, *more]
+    # A bound that is not given is -1 or 1.
     low, high = draw.one(((0.0, 6.0), (-1, 1), (2, 2))) if draw.plain else draw.one(((1.0, 0.0), (0.0, 6.0), (None, 1)))
-    return (
-        [x, *more]
-        if draw.chance(0.5) or (more and not isinstance(more[0], dict))
-        else [x, {"min_val": low, "max_val": high}]
-    )
+    alone = draw.one(({"min_val": 0.5}, {"max_val": 0.0}) if draw.plain else ({"min_val": 1.5}, {"max_val": -2.0}))
+    return [x, draw.one(({"min_val": low, "max_val": high}, alone))]
 
 
 def _dropout(least: int) -> Strategy:
@@ -300,12 +282,14 @@ FUNCTIONS: dict[Any, Strategy] = {
     "pad": _pad,
     "linear": _linear,
     "batch_norm": _batch_norm,
-    "scaled_dot_product_attention": _attention,
-    "multi_head_attention_forward": _self_attention,
+    "scaled_dot_product_attention": attending.dot_products,
+    "multi_head_attention_forward": attending.of_heads,
     "embedding": _embedding,
     "adaptive_avg_pool2d": lambda draw: [
         draw.any_tensor(4 if draw.plain else 3, 4),
         draw.one((1, (1, 1), [1, 1], 1 if draw.plain else 2)),
     ],
     functional.dropout: _dropout(0),
+    # Methods take a shape as several numbers as well.
+    **dict.fromkeys((torch.Tensor.reshape, torch.Tensor.view), _in_shape),
 }

@@ -12,6 +12,7 @@ pytest.importorskip("torch")
 from flopcalc.pytorch.tracing import extents
 from flopcalc.pytorch.tracing.extents import unwrapped
 from flopcalc.pytorch.tracing.nodes import wrapped
+from flopcalc.pytorch.tracing.sizes import equal
 from flopcalc.symbolic.conditions import allows
 from flopcalc.symbolic.evaluating import evaluate
 from flopcalc.symbolic.scope import Scope
@@ -111,3 +112,17 @@ def test_quotient_under_equalities() -> None:
     assert extents.quotient(w, h) == 2
     assert extents.quotient(w * w, h * 2) == w
     assert all(point["W"] == 2 * point["H"] for point in POINTS if allows(scope, point))
+
+
+def test_equal_shapes() -> None:
+    """Shapes are compared as expressions: equal only if they are the same, and nothing is decided about them."""
+    for scope, one, other in _pairs():
+        shapes = ((one, 3), (other, 3))
+        found = equal(*shapes)
+        assert not scope.conditions
+        assert found == equal(*(tuple(map(wrapped, shape)) for shape in shapes))
+        assert not scope.conditions
+        gap = unwrapped(one) - unwrapped(other)
+        assert found == (isinstance(gap, int) and not gap)
+    assert equal((2, 3), [2, 3])
+    assert not equal((2, 3), (2, 4))

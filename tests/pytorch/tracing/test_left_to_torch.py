@@ -54,6 +54,11 @@ BY_RULES: dict[str, Callable[[Any], Any]] = {
     "linear on a turned matrix": lambda y: F.linear(y[0, 0].t(), y.new_ones(4, 8), y.new_ones(4)),
     "mean": lambda y: (y.mean(-1), y.mean((2, 3), keepdim=True), torch.mean(y, dim=1)),
     "self attention": lambda y: _attends(y.flatten(2).permute(2, 0, 1).contiguous(), 16, 16),
+    "linear of some of the channels": lambda y: F.linear(y[..., :4], y.new_ones(5, 4)),
+    "product of some of the channels": lambda y: y[..., :4] @ y.new_ones(4, 5),
+    "whole numbers in place": lambda y: (
+        y.new_zeros(3, dtype=torch.int64).add_(1).mul_(y.new_ones(3, dtype=torch.int64))
+    ),
     "facts": lambda y: (y.shape, y.device, y.dtype, y.size(1), y.stride(), y.is_contiguous(), y.dim(), len(y)) and y,
 }
 
@@ -188,12 +193,15 @@ WRONG: dict[str, Callable[[Any], Any]] = {
     "layer_norm, weight": lambda y: F.layer_norm(y, (8,), y.new_ones(7)),
     "layer_norm of nothing": lambda y: F.layer_norm(y, ()),
     "batch_norm": lambda y: F.batch_norm(y, y.new_ones(7), y.new_ones(7)),
+    "batch_norm of a vector": lambda y: F.batch_norm(y[0, 0, 0], y.new_ones(()), y.new_ones(())),
     "matmul": lambda y: y @ y[:, :, :5],
     "matmul of batches": lambda y: y @ y[:, :3],
     "bmm": lambda y: torch.bmm(y[0], y[0, :3]),
     "linear": lambda y: F.linear(y, y.new_ones(4, 7)),
     "linear, bias": lambda y: F.linear(y, y.new_ones(4, 8), y.new_ones(3)),
     "conv2d": lambda y: F.conv2d(y, y.new_ones(4, 3, 3, 3)),
+    "conv2d of a volume": lambda y: F.conv2d(y[:, :, None], y.new_ones(4, 16, 1, 3, 3)),
+    "conv2d of rows": lambda y: F.conv2d(y[0], y.new_ones(4, 8, 3)),
     "cat": lambda y: torch.cat((y, y[:, :, :5]), 1),
     "cat of other axes": lambda y: torch.cat((y, y[0]), 1),
     "flatten": lambda y: y.flatten(2, 1),

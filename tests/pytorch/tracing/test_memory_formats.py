@@ -1,6 +1,6 @@
 """In which memory format a convolution on the meta device writes its output: as torch's kernels do on the CPU."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import product
 from typing import Any
 
@@ -18,13 +18,19 @@ from flopcalc.pytorch.tracing.products import RULES
 nn = torch.nn
 aten = torch.ops.aten
 FORMATS = {2: torch.channels_last, 3: torch.channels_last_3d}
-FORMS = ("plain", "last", "tokens", "swapped", "sliced", "few channels", "expanded")
+FORMS = ("plain", "last", "tokens", "swapped", "sliced", "few channels", "expanded", "any stride")
 
 
 def _as(form: str, shape: tuple[int, ...], dtype: Any) -> Any:
     n, c, *space = shape
     if form == "last" and len(space) in FORMATS:
         return torch.zeros(shape, dtype=dtype).contiguous(memory_format=FORMATS[len(space)])
+    if form == "last":
+        return torch.zeros(n, *space, c, dtype=dtype).movedim(-1, 1)
+    if form == "any stride":
+        # Contiguous: of an axis of one element the stride does not matter.
+        made = torch.zeros(shape, dtype=dtype)
+        return made.as_strided(shape, [s if extent > 1 else 1 for s, extent in zip(made.stride(), shape, strict=True)])
     if form == "tokens":
         return torch.zeros(n, torch.Size(space).numel(), c, dtype=dtype).transpose(1, 2).view(shape)
     if form == "swapped":
@@ -63,8 +69,8 @@ def _calls(axes: int, dtype: Any, kind: str) -> Iterator[tuple[Any, ...]]:
         g = min(groups or c, c)
         ends = (c, (out or c) // g) if transposed else (out or c, c // g)
         weight = torch.zeros(*ends, *(kernel,) * axes, dtype=dtype)
-        if last and axes in FORMATS:
-            weight = weight.contiguous(memory_format=FORMATS[axes])
+        if last:
+            weight = _as("last", tuple(weight.shape), dtype)
         numbers = ([stride] * axes, [padding] * axes, [dilation] * axes, transposed, [0] * axes, g)
         yield _as(form, (n, c, *extents), dtype), weight, None, *numbers
 
@@ -94,9 +100,13 @@ def _compare(args: tuple[Any, ...]) -> None:
         with torch.no_grad():
             right = aten.convolution.default(*args)
     except RuntimeError:
-        return  # The kernel is larger than the input.
+        # The kernel is larger than the input, or the channels do not fit; the meta device may not see that.
+        assert RULES["aten::convolution"](*given) is None
+        return
     asked = [(one.shape, one.stride()) for one in args[:2]], args[3:]
-    assert _facts(RULES["aten::convolution"](*given)) == _facts(right), asked
+    found = RULES["aten::convolution"](*given)
+    assert found is None or _facts(found) == _facts(right), asked
+    assert found is not None or not right.numel() or not args[0].numel(), asked
     with torch.no_grad(), DispatchCounter(None):
         assert _facts(aten.convolution.default(*given)) == _facts(right), asked
 
@@ -114,6 +124,16 @@ def test_as_on_the_cpu(axes: int, dtype: Any, kind: str) -> None:
         _compare(args)
 
 
+@pytest.mark.parametrize("groups", [1, 2, 3])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_channels_that_do_not_fit(transposed: bool, groups: int) -> None:
+    """Those of the input, of the weight and of the bias: all that the CPU refuses is left to torch."""
+    for c, rows, columns, bias in product((0, 2, 3, 6), (0, 2, 6), (0, 1, 2, 3), (None, 2)):
+        given = None if bias is None else torch.zeros(bias)
+        numbers = ([1, 1], [1, 1], [1, 1], transposed, [0, 0], groups)
+        _compare((torch.zeros(1, c, 4, 5), torch.zeros(rows, columns, 3, 3), given, *numbers))
+
+
 @libraries
 @pytest.mark.parametrize("channels", [5, 6])
 def test_large_volumes(channels: int) -> None:
@@ -124,6 +144,65 @@ def test_large_volumes(channels: int) -> None:
     _compare(args)
     found = RULES["aten::convolution"](*map(_meta, args))
     assert found.is_contiguous() is (channels == 5)
+
+
+class Column(torch.nn.Module):  # type: ignore[misc]
+    """Tokens as a map of one column, a function of each element, a convolution, and a linear layer on tokens."""
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self.function, self.conv, self.last = function, nn.Conv2d(8, 8, 1), nn.Linear(8, 4)
+
+    def forward(self, x: Any) -> Any:
+        y = self.function(x.transpose(1, 2).unsqueeze(-1))
+        return self.last(self.conv(y).flatten(2).transpose(1, 2))
+
+
+# Whether the map is one with its channels innermost after it: as long as all operands are in one format.
+OF_ELEMENTS: dict[str, tuple[Callable[[Any], Any], bool]] = {
+    "none": (lambda y: y, False),
+    "relu": (torch.relu, True),
+    "gelu": (nn.functional.gelu, True),
+    "sigmoid": (lambda y: y.sigmoid() * y, True),
+    "clamp": (lambda y: y.clamp(0, 1), True),
+    "sum": (lambda y: y + y, True),
+    "quotient": (lambda y: y / y, True),
+    "where": (lambda y: torch.where(y > 0, y, y), True),
+    "addcmul": (lambda y: torch.addcmul(y, y, y), True),
+    "sum with another format": (lambda y: y + y.contiguous(), False),
+    "sum with a bias": (lambda y: y + torch.zeros(8, 1, 1, device=y.device), False),
+    "clone": (torch.clone, False),
+    "a column of rows": (lambda y: y.contiguous().relu(), False),
+}
+
+
+@libraries
+@pytest.mark.parametrize("name", OF_ELEMENTS)
+def test_strides_of_one_element(name: str) -> None:
+    """The map's last axis has one element. Torch gives it the stride of a map whose channels are innermost."""
+    function, innermost = OF_ELEMENTS[name]
+    ways: tuple[tuple[Any, Any], ...] = (("meta", "trace"), ("meta", "dispatch"), ("cpu", "dispatch"))
+    counts = [count_call(Column(function), [torch.zeros(2, 5, 8)], {}, on=on, witness=witness) for on, witness in ways]
+    assert all((one.by_work, one.steps) == (counts[0].by_work, counts[0].steps) for one in counts)
+    # Of a contiguous map the tokens are copied for the linear layer, or its bias is added by a kernel of its own.
+    kinds = {kind for layer, kind in counts[0].by_work if layer == "last"}
+    assert (kinds == {"linear"}) is innermost, kinds
+
+
+@pytest.mark.parametrize("function", [lambda y: y * 2, lambda y: 1 - y, lambda y: y / 3, lambda y: y > 0], ids=range(4))
+def test_a_number_leaves_the_strides(function: Callable[[Any], Any]) -> None:
+    """A number is a tensor without axes for torch, so that it looks for no format; here an axis of one channel."""
+    found: Any = []
+
+    class Of(torch.nn.Module):  # type: ignore[misc]
+        def forward(self, x: Any) -> Any:
+            found.append(function(x.movedim(-1, 1)).stride())
+            return x
+
+    ways: tuple[tuple[Any, Any], ...] = (("cpu", "dispatch"), ("meta", "trace"))
+    for on, witness in ways:
+        count_call(Of(), [torch.zeros(2, 3, 4, 1)], {}, on=on, witness=witness)
+    assert found[0] == found[1] == (12, 1, 4, 1)
 
 
 class MixFFN(torch.nn.Module):  # type: ignore[misc]

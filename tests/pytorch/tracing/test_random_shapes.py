@@ -7,10 +7,12 @@ import pytest
 
 torch: Any = pytest.importorskip("torch")
 
+from torch._prims_common import suggest_memory_format
+
 from flopcalc.pytorch.tracing.net import SHAPES, shape_rule, shaped
 
 from .calls import STRATEGIES, drawn
-from .drawing import Arguments, Draw, shown, with_one_spoiled
+from .drawing import Arguments, Draw, on_cpu, shown, with_one_spoiled
 
 # For each kernel, for one whose arguments must fit each other, and for one whose meta kernel is slow.
 DRAWS, MORE, FEW = 40, 100, 15
@@ -28,9 +30,11 @@ LEFT = (
 PACKED = (
     *("stack", "constant_pad_nd", "roll", "flip", "index", "gather", "cumsum", "cumprod", "sort", "tril", "triu"),
     *("glu", "channel_shuffle"),
-    *("pixel_shuffle", "pixel_unshuffle", "addmm", "baddbmm", "grid_sampler_2d", "native_group_norm", "_safe_softmax"),
+    *("pixel_shuffle", "pixel_unshuffle", "grid_sampler_2d", "native_group_norm", "_safe_softmax"),
     *("_log_softmax", "max_pool3d_with_indices", "logical_and", "logical_or", "logical_xor"),
 )
+# Of these an axis of one element does not keep its stride, which torch may take for channels that are innermost.
+ANY_FORMAT = ("flip", "index", "glu", "_prelu_kernel", "pow", "fmod")
 # What the schema of a kernel refuses never comes to a rule.
 REFUSED = ("Declaration:", "Expected a proper Tensor", "Unexpected type")
 RAISED = (RuntimeError, IndexError, ValueError, TypeError, NotImplementedError, ZeroDivisionError)
@@ -47,12 +51,13 @@ def _kernels(name: str) -> Iterator[Any]:
 
 
 def _facts(found: Any) -> list[Any]:
-    """What is known of each tensor; an axis of one element has any stride, and so have empty tensors."""
+    """What is known of each tensor: of an axis of one element, whose stride may be any, the format that it suggests."""
     values = found if isinstance(found, tuple) else (found,)
     return [
         (
             tuple(x.shape),
             x.numel() and [s for s, n in zip(x.stride(), x.shape, strict=True) if n != 1],
+            x.numel() and suggest_memory_format(x),
             x.dtype,
             x.device,
         )
@@ -61,30 +66,29 @@ def _facts(found: Any) -> list[Any]:
 
 
 def _compared(name: str, found: Any) -> list[Any]:
-    """What a rule promises: of norms only the first result, and of convolutions no strides (test_memory_formats)."""
+    """What a rule promises: of convolutions no strides (test_memory_formats)."""
     facts = _facts(found)
     if "convolution" in name:
-        return [(shape, *rest) for shape, _, *rest in facts]
-    return facts[:1] if "native" in name else facts
-
-
-def _on_cpu(value: Any) -> Any:
-    """The same arguments with values, which are 0."""
-    if isinstance(value, torch.Tensor):
-        made = torch.empty_strided(value.shape, value.stride(), dtype=value.dtype)
-        return made.zero_() if 0 not in value.stride() else made
-    if isinstance(value, list):
-        return [_on_cpu(one) for one in value]
-    return value
+        return [(shape, *rest) for shape, _, _, *rest in facts]
+    if name[6:] in ANY_FORMAT:
+        return [(shape, strides, *rest) for shape, strides, _, *rest in facts]
+    return facts
 
 
 def _agree(name: str, func: Any, call: Arguments, found: Any, right: Any) -> bool:
-    """Whether a result is that of the kernel, here or on the CPU: some orders of axes differ between them."""
-    ours = _compared(name, found)
-    if ours == _compared(name, right):
+    """Whether each result is that of the kernel, here or on the CPU: some orders of axes differ between them."""
+    ours, here = _compared(name, found), _compared(name, right)
+    if ours == here:
         return True
-    on_cpu = _compared(name, func(*_on_cpu(call.given), **call.named))
-    return all(one[-1].type == "meta" for one in ours) and [one[:-1] for one in ours] == [one[:-1] for one in on_cpu]
+    try:
+        there = _compared(name, func(*on_cpu(call.given), **call.named))
+    except RuntimeError:
+        # The CPU refuses some types together. Of norms the first result is the one that a network sees.
+        return "native" in name and ours[:1] == here[:1]
+    return all(
+        own == meta or (own[-1].type == "meta" and own[:-1] == on[:-1])
+        for own, meta, on in zip(ours, here, there, strict=True)
+    )
 
 
 def _by_torch(func: Any, call: Arguments) -> Any:
@@ -124,3 +128,30 @@ def test_nothing_or_what_torch_says(name: str) -> None:
             first = right[0] if isinstance(right, tuple) else right
             left = f"{func}".removeprefix("aten.") in LEFT or (kind == "formed" and name[6:] in PACKED)
             assert left or not first.numel(), (func, shown(call))
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_tensors_with_values_are_left_to_torch(name: str) -> None:
+    """No rule applies to a tensor that is not on the meta device, however usual the call is."""
+    for func in _kernels(name):
+        for number in range(3):
+            call = drawn(Draw(f"{func} {number}", plain=True, formed=number > 0), func)
+            given = on_cpu(call.given)
+            if any(isinstance(one, torch.Tensor) for one in given):
+                assert shaped(SHAPES[name], given, call.named) is None, (func, shown(call))
+
+
+@pytest.mark.parametrize("name", [name for name in SHAPES if any(word in name for word in ("pool", "col", "upsample"))])
+def test_empty_maps(name: str) -> None:
+    """What the CPU refuses, which the meta device may not see, is left to torch."""
+    for func in _kernels(name):
+        call = drawn(Draw(f"{func}", plain=True), func)
+        x = call.given[0]
+        for axis in range(x.dim()):
+            empty = torch.empty([0 if at == axis else n for at, n in enumerate(x.shape)], device="meta")
+            given = [empty, *call.given[1:]]
+            found = shaped(SHAPES[name], given, call.named)
+            try:
+                func(*on_cpu(given), **call.named)
+            except RuntimeError:
+                assert found is None, (func, shown(given))

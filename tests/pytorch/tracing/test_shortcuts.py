@@ -130,3 +130,23 @@ def test_a_forward_of_the_user() -> None:
     one.forward = doubled
     for witness in ("trace", "dispatch"):
         assert count_call(Around(one), (MAP,), on="meta", witness=witness).steps == 2
+
+
+class Whether(nn.Module):
+    """A module; whether its output is its input, as the shape of the output."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Any) -> Any:
+        """One element where they are the same tensor, else none."""
+        return x.new_zeros(int(self.inner(x) is x))
+
+
+@pytest.mark.parametrize("inplace", [True, False])
+@pytest.mark.parametrize("cls", [nn.ReLU, nn.ReLU6, nn.SiLU, nn.Hardswish, nn.Hardsigmoid])
+def test_in_place(cls: Any, inplace: bool) -> None:
+    """An activation in place gives its input, and otherwise a new tensor."""
+    count = count_call(Whether(cls(inplace=inplace)), (MAP,), on="meta", witness="trace")
+    assert count.output == [(int(inplace),)]

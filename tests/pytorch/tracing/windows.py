@@ -33,7 +33,11 @@ def col2im(draw: Draw, overload: str) -> Any:
 def convolution(draw: Draw, overload: str) -> Any:
     axes, groups = draw.number(1, 3), draw.one((1, 1, 2, 3))
     c_in, c_out = groups * draw.number(1, 2), groups * draw.number(1, 2)
-    x = draw.tensor((draw.size(2), c_in, *(draw.number(2, 5) for _ in range(axes))))
+    # Channels that are not as many as the weight wants, that are not of whole groups, and empty axes.
+    given = c_in if draw.plain or draw.chance(0.8) else draw.number(0, 6)
+    c_in = given if given and draw.chance(0.5) else c_in
+    least = 2 if draw.plain or draw.chance(0.9) else 0
+    x = draw.tensor((draw.size(2), given, *(draw.number(least, 5) for _ in range(axes))))
     transposed = draw.chance(0.4)
     ends = (c_in, c_out // groups) if transposed else (c_out, c_in // groups)
     weight = draw.tensor((*ends, *per_axis(draw, axes, 1, 3)))
