@@ -195,7 +195,7 @@ class _Functions(TorchFunctionMode):
         if not name:
             return func(*args, **kwargs)
         caller = site.caller(sys._getframe(), _OWN)
-        called = site.via(caller, func, name, decomposing._globals)
+        called = site.via(caller, func, name, decomposing.globals_of_copies())
         before, kept = tuple(map(sized, args)), {key: sized(value) for key, value in kwargs.items()}
         inner = decomposed(func)
         with log.inside() as place:
@@ -227,7 +227,7 @@ class _Functions(TorchFunctionMode):
         if name == "F.interpolate" and caller is not None and caller.f_code is functional.upsample.__code__:
             # It does not come here itself. Counters that replace it count it next to the function that it calls.
             given = [sized(caller.f_locals[one]) for one in ("input", "size", "scale_factor")]
-            outer = site.via(caller.f_back, functional.upsample, "F.upsample", decomposing._globals)
+            outer = site.via(caller.f_back, functional.upsample, "F.upsample", decomposing.globals_of_copies())
             log.add("function", "F.upsample", given, {}, out, via=outer, positions=site.positions(caller.f_back))
         return out
 

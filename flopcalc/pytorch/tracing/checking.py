@@ -1,6 +1,7 @@
 """A symbolic count compared with ordinary counts: every kind, layer by layer."""
 
 from collections.abc import Mapping
+from itertools import zip_longest
 from typing import Any
 
 from flopcalc.cost.kinds import KINDS
@@ -14,10 +15,8 @@ def differences(found: SymbolicNetwork, point: Mapping[str, int], counted: Netwo
     symbolic = found.network
     ours, theirs = [layer.name for layer in symbolic.layers], [layer.name for layer in counted.layers]
     if ours != theirs:
-        first = next(
-            (pair for pair in zip(ours, theirs, strict=False) if pair[0] != pair[1]), (str(len(ours)), str(len(theirs)))
-        )
-        return [f"the layers: {first[0]} and {first[1]}"]
+        first, second = next(pair for pair in zip_longest(ours, theirs, fillvalue="no other") if len({*pair}) > 1)
+        return [f"the layers: {first} and {second}"]
     known: dict[int, Any] = {}
     wrong = []
     for one, other in zip(symbolic.layers, counted.layers, strict=True):

@@ -4,12 +4,14 @@ torch computes most shapes on the meta device in Python, in 50 to 3000 microseco
 kernels run, and what each costs, is decided as for the dispatch mode alone.
 """
 
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch._ops import OpOverload
 
+from flopcalc.catalog.kernels import any_registered
 from flopcalc.pytorch.counting.dispatch import DispatchCounter, left_alone
 from flopcalc.pytorch.counting.kernels import tensors, work_of
 from flopcalc.pytorch.tracing import along_axes, elementwise, factories, movement, products
@@ -25,8 +27,7 @@ SHAPES: dict[str, Any] = {
     **products.RULES,
 }
 
-# Facts about operators, which never change: the shape rule of each, and which of them are views without work.
-_rules: dict[Any, Any] = {}
+# The kernels that are views without work, which never changes.
 _views: set[Any] = set()
 
 
@@ -36,10 +37,12 @@ class Net(DispatchCounter):  # type: ignore[no-untyped-call]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._modes = modes()
+        # A user's rule may give a view work.
+        self._views_are_free = not self.own and not any_registered()
 
     @left_alone
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in _views:
+        if func in _views and self._views_are_free:
             return func(*args, **(kwargs or {}))
         return super().__torch_dispatch__(func, types, args, kwargs)
 
@@ -49,7 +52,7 @@ class Net(DispatchCounter):  # type: ignore[no-untyped-call]
         if out is not None:
             return out
         out = super().run(func, args, kwargs)
-        if getattr(func, "is_view", False) and tensors(out) and work_of(func, args, kwargs, out, 0) is None:
+        if self._views_are_free and func.is_view and tensors(out) and work_of(func, args, kwargs, out, 1) is None:
             _views.add(func)
         return out
 
@@ -80,15 +83,9 @@ def shaped(rule: Any, args: Any, kwargs: Any) -> Any:
         return None
 
 
+@cache
 def shape_rule(func: Any) -> Any:
     """The shape rule of a kernel, or None."""
-    rule = _rules.get(func, func)
-    if rule is func:
-        rule = _rules[func] = _rule_of(func)
-    return rule
-
-
-def _rule_of(func: Any) -> Any:
     if not isinstance(func, OpOverload) or any(one.is_out for one in func._schema.arguments):
         return None
     return SHAPES.get(func._schema.name)

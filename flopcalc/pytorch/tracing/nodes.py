@@ -76,8 +76,9 @@ class Node:
     def wrap_float(self, value: float) -> Any:
         return self.real(Fraction(value) if math.isfinite(value) else value, self.scope)
 
-    def wrap_bool(self, value: bool) -> Truth:
-        return Truth(value, "is", scope=self.scope)
+    def wrap_bool(self, value: bool) -> "Node":
+        # As Python has it: a size is compared with 1 or 0.
+        return Node(int(value), self.scope)
 
     # A plain number.
 

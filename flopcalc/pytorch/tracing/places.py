@@ -9,12 +9,11 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from flopcalc.pytorch.counting.contents import named_buffers_of, named_parameters_of
 from flopcalc.pytorch.counting.kernels import tensors
 from flopcalc.pytorch.counting.recorder import Recorder
-from flopcalc.pytorch.tracing.extents import is_symbolic
 
 # Code of torch and of this package.
 _OUTSIDE = (f"{Path(torch.__file__).parent}{os.sep}", f"{Path(__file__).parents[2]}{os.sep}", "<")
@@ -30,9 +29,9 @@ class Place(NamedTuple):
     """
 
     module: str
-    parameter: str = ""
-    number: bool = False
-    line: str = ""
+    parameter: str
+    number: bool
+    line: str
 
 
 class Places:
@@ -53,12 +52,11 @@ class Places:
     def watching(self, copy: nn.Module, running: Callable[[], str]) -> Iterator[None]:
         """Know the parameters of the copy that runs."""
         for name, tensor in (*named_buffers_of(copy), *named_parameters_of(copy)):
-            if not tensor.is_nested and tensor.layout is torch.strided:
-                self._names[tensor.untyped_storage()._cdata] = name
+            self._names[_memory(tensor)] = name
         yield
 
     def _place(self, module: str) -> Place:
-        frame: FrameType | None = sys._getframe(2)
+        frame: FrameType | None = sys._getframe()
         parameter, line, number = "", "", False
         for _ in range(_LONGEST_STACK):
             if frame is None or line:
@@ -76,11 +74,15 @@ class Places:
         """The first parameter among the arguments of a function."""
         held = [one for arg in args if isinstance(arg, nn.Module) for one in arg._parameters.values()]
         for tensor in tensors([*args, held]):
-            if not tensor.is_nested and tensor.layout is torch.strided and not is_symbolic(tensor):
-                name = self._names.get(tensor.untyped_storage()._cdata)
-                if name is not None:
-                    return name
+            name = self._names.get(_memory(tensor))
+            if name is not None:
+                return name
         return ""
+
+
+def _memory(tensor: Tensor) -> int:
+    """The address of a tensor's storage, which its views share; of a sparse tensor, which has none, its own."""
+    return tensor.untyped_storage()._cdata if tensor.layout is torch.strided else id(tensor)
 
 
 # Of the tracer and the net: they run a function or a kernel with its arguments.

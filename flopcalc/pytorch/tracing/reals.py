@@ -113,6 +113,9 @@ class Real(Node):
         try:
             value = top / bottom
         except TypeError:
+            # The conditions say of either side that it is not 0.
+            if bottom <= 0 and bottom < 0:
+                top, bottom = -top, -bottom
             return Real(top, self.scope, rounded, bottom, self.at / _at(other))
         return Real(value, self.scope, EXACT if plain and is_whole(value) else rounded, 1, self.at / _at(other))
 
@@ -125,6 +128,8 @@ class Real(Node):
     floordiv = int_floordiv
 
     def mod(self, other: "Node") -> "Real":
+        if self.float_truediv(other).rounding == ROUNDED:
+            return self._constant(self.number % other.sym_float().number)
         return self.sub(self.int_floordiv(other).mul(other))
 
     def float_pow(self, other: "Node") -> "Real":
@@ -149,7 +154,9 @@ class Real(Node):
         return self._to_whole(math.ceil)
 
     def trunc(self) -> Node:
-        return self._to_whole(math.floor if self.at >= 0 and self.ge(Node(0, self.scope)).decide() else math.ceil)
+        if self.rounding == ROUNDED:
+            return self._to_whole(math.trunc)
+        return self._to_whole(math.floor if self.ge(Node(0, self.scope)).decide() else math.ceil)
 
     sym_int = trunc
 
@@ -174,7 +181,7 @@ def _at(other: Node) -> float:
 def _rounding(value: Any) -> int:
     """Whether floating point has this number exactly: its denominators are small powers of two."""
     if isinstance(value, Size):
-        return max(map(_rounding, value.terms.values()), default=EXACT)
+        return max(map(_rounding, value.terms.values()))
     if not isinstance(value, int | Fraction):
         return ROUNDED
     bottom = value.denominator

@@ -21,6 +21,11 @@ def _over_cross(one: Any, other: Any) -> Any:
     return one.value * getattr(other, "over", 1) - other.value * getattr(one, "over", 1)
 
 
+def _is_endless(value: Any) -> bool:
+    """Whether a number is infinite, or not a number: the only ones that are floats."""
+    return type(value) is float
+
+
 class Truth:
     """A statement on sizes, which is decided, and recorded, when it is asked for.
 
@@ -47,6 +52,10 @@ class Truth:
             answers = self.one.known(), self.other.known()
             decisive = relation == "or"
             return decisive if decisive in answers else None if None in answers else not decisive
+        values = self.one.value, self.other.value
+        if any(map(_is_endless, values)):
+            # Any finite number compares so.
+            return bool(_RELATIONS[relation](*(one if _is_endless(one) else 0 for one in values)))
         difference = _over_cross(self.one, self.other)
         low, high = self.scope.bounds(difference)
         at_low, at_high = (bool(_RELATIONS[relation](end, 0)) for end in (low, high))

@@ -39,7 +39,11 @@ COMPUTED: dict[str, Callable[[Any, Any], Any]] = {
     "rounded": lambda h, w: round(h / 4),
     "truncated": lambda h, w: math.trunc(h / 8),
     "there and back": lambda h, w: math.floor(h / 49 * 49),
+    "there and back over a size": lambda h, w: math.floor(h * w / (49 * w) * 49),
+    "there and back, then over a size": lambda h, w: math.floor(h / 49 * 49 * w / w),
+    "there and back of a sum": lambda h, w: math.floor((h + 49 * w) / 49 * 49),
     "ratio": lambda h, w: math.floor(h * w / w),
+    "ratio, scaled": lambda h, w: math.floor(h * w / w * 3),
     "larger": lambda h, w: max(h, w) + min(h, 40),
     "larger as torch has it": lambda h, w: torch.sym_max(h, w) - torch.sym_min(h, 20),
     "path": lambda h, w: h if h > w else 2 * w,
@@ -78,7 +82,8 @@ def test_few_of_them_need_conditions() -> None:
             with_conditions.add(name)
     paths = {"larger", "path", "equal", "whole", "number", "root"}
     # Floating point may be on the other side of a whole number.
-    assert with_conditions == paths | {"scaled by a third", "scaled by 1.1", "there and back"}
+    back = {name for name in COMPUTED if name.startswith("there and back")}
+    assert with_conditions == paths | back | {"scaled by a third", "scaled by 1.1"}
 
 
 # Statements of statements, as torch and forwards make them, and those of them that hold at all sizes or at none.
@@ -107,6 +112,11 @@ CERTAIN: dict[str, tuple[Callable[[Any, Any], Any], bool]] = {
     "both": (lambda h, w: (w >= 1) & (h >= 1), True),
     "not": (lambda h, w: torch.sym_not(h < 1), True),
     "neither": (lambda h, w: torch.sym_not((w > 9) | (h >= 1)), False),
+    "finite": (lambda h, w: h < math.inf, True),
+    "finite, the other way": (lambda h, w: h > -math.inf, True),
+    "endless": (lambda h, w: h / 2 >= math.inf, False),
+    "not a number": (lambda h, w: h == math.nan, False),  # noqa: PLW0177 (as a forward may have it)
+    "a bool": (lambda h, w: h + 1 == True, False),  # noqa: E712 (as a forward may have it)
 }
 
 
@@ -213,6 +223,42 @@ def test_views_as_torch_takes_them(seed: int) -> None:
     assert met >= 1
 
 
+@pytest.mark.parametrize(
+    ("bottom", "hint", "expected"),
+    [
+        (lambda w: w - 5, 9, range(6, 19)),
+        (lambda w: w - 5, 3, range(1, 5)),
+        (lambda w: w - 1, 9, range(2, 15)),
+        (lambda w: w / 2, 9, range(1, 20)),
+        (lambda w: -w, 9, range(1, 20)),
+    ],
+)
+def test_the_sign_of_what_a_size_is_divided_by(bottom: Callable[[Any], Any], hint: int, expected: range) -> None:
+    """It is decided where it is not known: the comparison of the quotient with 3 is that of the sizes on this side."""
+    scope: Any = Scope({"W": hint, "H": 40})
+    answer = bool(wrapped(scope.symbol("H")) / bottom(wrapped(scope.symbol("W"))) > 3)
+    met = [size for size in range(1, 20) if allows(scope, {"H": 40, "W": size})]
+    assert met == list(expected)
+    assert [40 / bottom(size) > 3 for size in met] == [answer] * len(met)
+
+
+def test_a_number_that_floating_point_may_round_is_fixed() -> None:
+    """Its size is one condition; its sign needs no other."""
+    scope: Any = Scope({"H": 20})
+    assert unwrapped(math.trunc(10 - wrapped(scope.symbol("H")) / 3)) == 3
+    assert [(str(one.expression), one.relation) for one in scope.conditions] == [("(-H + 20)/3", "==")]
+
+
+def test_a_limit_that_is_endless() -> None:
+    """The smaller one is the size, the larger one is the limit; nothing is decided."""
+    scope: Any = Scope({"H": 20})
+    h = wrapped(scope.symbol("H"))
+    assert unwrapped(min(h, math.inf)) is unwrapped(h)
+    assert unwrapped(max(-math.inf, h)) is unwrapped(h)
+    assert max(h, math.inf) == math.inf
+    assert not scope.conditions
+
+
 def test_a_quotient_that_is_no_whole_number() -> None:
     """3H // 2H is 1 for every H."""
     height: Any = Scope({"H": 64}).symbol("H")
@@ -238,6 +284,7 @@ def test_numbers_with_a_fraction_divided_down() -> None:
     scope: Any = Scope({"H": 64})
     half = Real(scope.symbol("H") / 2, scope)
     third = Real(scope.symbol("H"), scope, over=3)
+    assert (half.at, third.at) == (64 / 2, 64 / 3)
     for of, by in ((half, 2), (third, 3)):
         for size in (1, 7, 8, 64, 97):
             down, rest = of.int_floordiv(Node(4, scope)), of.mod(Node(4, scope))
