@@ -67,9 +67,9 @@ def requirements(scope: Scope) -> tuple[list[Requirement], list[FixedSize]]:
     fixed: dict[str, FixedSize] = {}
     for one in scope.conditions:
         if one.bounds is not None:
+            # Each raises the one before.
             name, least = one.bounds
-            if least > bounds.get(name, (1, ""))[0]:
-                bounds[name] = least, one.where
+            bounds[name] = least, one.where
             continue
         names = list(symbols_of(one.expression))
         shown = _on_one(scope, one, names[0], steps[names[0]]) if len(names) == 1 else None
@@ -79,6 +79,8 @@ def requirements(scope: Scope) -> tuple[list[Requirement], list[FixedSize]]:
             shown = "" if len(names) > 1 and _holds_widely(scope, one, names, steps) else comparison(one)
         if isinstance(shown, str) and shown:
             found.setdefault(shown, one.where)
+    for name in fixed.keys() & multiples.keys():
+        del found[f"{name} % {steps[name]} == 0"]
     least_of = {name: _next_multiple(least, steps[name]) for name, (least, _) in bounds.items() if name not in fixed}
     lower = [
         Requirement(f"{name} >= {least}", bounds[name][1]) for name, least in least_of.items() if least > steps[name]

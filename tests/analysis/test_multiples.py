@@ -12,8 +12,9 @@ from helpers import WriteNetwork
 from flopcalc.analysis import closed_forms
 from flopcalc.analysis.closed_forms import network_form
 from flopcalc.analysis.form_record import python_source
+from flopcalc.analysis.multiples import in_multiples
 from flopcalc.analysis.network_form import NetworkForm, changed, points_of
-from flopcalc.symbolic.conditions import Divisor, divisors, requirements
+from flopcalc.symbolic.conditions import Divisor, FixedSize, Requirement, divisors, requirements
 from flopcalc.symbolic.evaluating import evaluate
 from flopcalc.symbolic.scope import Scope
 from flopcalc.symbolic.writing import text
@@ -179,3 +180,16 @@ def test_it_is_compared_where_few_sizes_are_left(write_network: WriteNetwork) ->
     points = points_of(changed(form, scope=scope), 12)
     assert len(points) == 12
     assert all(not one["H"] % 24 and not one["W"] % 24 and one["H"] * one["W"] <= 50_000 for one in points)
+
+
+def test_the_only_multiple_is_a_fixed_size(write_network: WriteNetwork) -> None:
+    """Of the multiples of 4 up to 7 there is one, also where it only shows once the other size is known to be one."""
+    scope = Scope({"N": 1, "H": 4, "W": 32})
+    height, width = scope.symbol("H"), scope.symbol("W")
+    assert 16 * (height // 4) * (width // 4) == height * width
+    assert height <= 7
+    assert requirements(scope) == ([Requirement("W % 4 == 0", "")], [FixedSize("H", 4, "")])
+    form = network_form(from_texts(write_network(JOINED)))
+    assert in_multiples(changed(form, scope=scope, fixed=())).fixed == (FixedSize("H", 4, ""),)
+    pinned = FixedSize("H", 4, "the layer that needs it")
+    assert in_multiples(changed(form, scope=scope, fixed=(pinned,))).fixed == (pinned,)

@@ -230,6 +230,8 @@ def test_only_the_least_upper_bound_is_shown(sizes: tuple[Scope, Any, Any]) -> N
         (lambda h, w: (h - 2) * (h - 20) < 1, ["H >= 2 and H <= 20"]),
         (lambda h, w: w > Fraction(1, 2), ["w > 1/2"]),
         (lambda h, w: w * h > 3, ["H*w > 3"]),
+        # At this size only.
+        (lambda h, w: h != 101, ["H != 101"]),
     ],
 )
 def test_a_condition_in_words(decide: Callable[[Any, Any], bool], shown: list[str]) -> None:
