@@ -1,0 +1,47 @@
+"""The ways to read the arguments of a forward: which tuples are shapes, in which order, each way once."""
+
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from flopcalc.pytorch.counting.values import readings
+
+X = torch.empty(2, 3)
+
+
+def plain(x: Any, size: Any = None) -> Any:
+    """Its arguments may be anything."""
+
+
+def annotated(x: Any, size: tuple[int, int]) -> Any:
+    """It takes a tuple."""
+
+
+@pytest.mark.parametrize(
+    ("forward", "args", "named", "shapes"),
+    [
+        (plain, (X,), {}, [set()]),
+        (plain, ((2, 3),), {}, [{0}]),
+        # A list is a shape where it is the only input.
+        (plain, ([2, 3],), {}, [{0}]),
+        (plain, ([2, 3], X), {}, [set()]),
+        # Next to a tensor, a tuple is likelier a value.
+        (plain, (X, (2, 3)), {}, [set(), {1}]),
+        (plain, (X,), {"size": (2, 3)}, [set(), {"size"}]),
+        (plain, (X, (-1, 3)), {}, [set()]),
+        (plain, (X, 3), {}, [set()]),
+        # Something must be a tensor, and the first is the likeliest.
+        (plain, ((2, 3), (4, 5)), {}, [{0, 1}, {0}]),
+        (plain, ((2, 3),), {"size": (4, 5)}, [{0, "size"}, {0}]),
+        (annotated, ((2, 3), (4, 5)), {}, [{0}]),
+    ],
+)
+def test_each_way_once(forward: Any, args: Any, named: Any, shapes: list[set[int | str]]) -> None:
+    """Which of them torch accepts is tried in this order."""
+    found = list(readings(args, named, forward))
+    assert [set(one.shapes) for one in found] == shapes
+    for one in found:
+        assert len(one.args) == len(args)
+        assert one.named == named
