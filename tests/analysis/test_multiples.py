@@ -132,6 +132,15 @@ def test_divisors(kind: str) -> None:
         assert {size % divisor for size in true} == {0}
 
 
+def test_an_equality_of_three_sizes_says_nothing() -> None:
+    """It holds where H and W are multiples of 8, and where the two differences meet."""
+    scope = Scope({"N": 1, "H": 64, "W": 64})
+    batch, height, width = (scope.symbol(name) for name in "NHW")
+    assert batch * (height // 8 * 8 - height) == width - width // 8 * 8
+    assert divisors(scope) == {}
+    assert len(requirements(scope)[0]) == 1
+
+
 def test_bounds_are_those_of_multiples() -> None:
     """Of the multiples of 8, those above 9 begin at 16, those that are not 8 too; at most 50 is at most 48."""
     cases: list[tuple[Callable[[Any], bool], list[str]]] = [
