@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from itertools import product
+from random import Random
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from flopcalc.pytorch.counting.counter import count_call
 from flopcalc.pytorch.counting.dispatch import DispatchCounter
 from flopcalc.pytorch.tracing.products import RULES
 
-nn = torch.nn
+nn, F = torch.nn, torch.nn.functional
 aten = torch.ops.aten
 FORMATS = {2: torch.channels_last, 3: torch.channels_last_3d}
 FORMS = ("plain", "last", "tokens", "swapped", "sliced", "few channels", "expanded", "any stride")
@@ -203,6 +204,54 @@ def test_a_number_leaves_the_strides(function: Callable[[Any], Any]) -> None:
     for on, witness in ways:
         count_call(Of(), [torch.zeros(2, 3, 4, 1)], {}, on=on, witness=witness)
     assert found[0] == found[1] == (12, 1, 4, 1)
+
+
+ELEMENTS: tuple[Callable[[Any], Any], ...] = (
+    torch.relu,
+    torch.exp,
+    lambda x: x * 2,
+    lambda x: x**2,
+    lambda x: x + x,
+    lambda x: x + torch.empty_like(x),
+    lambda x: x + x.contiguous(),
+    lambda x: x > 0,
+    lambda x: x > x.to(torch.float64),
+    lambda x: x[:1].expand(x.shape) > x,
+    lambda x: x[:1].to(torch.float64).expand(x.shape) + x,
+    lambda x: torch.where(x > 0, x, x),
+    lambda x: x.clamp(0, 1),
+    F.hardtanh,
+)
+
+
+@pytest.mark.parametrize("rank", [2, 3, 4, 5])
+def test_any_strides_of_axes_of_one_element(rank: int) -> None:
+    """Axes in any order, those of one element with any stride: all strides of the results as on the CPU."""
+    random = Random(rank)  # noqa: S311 (not for secrets)
+    results: dict[str, Any] = {"cpu": [], "meta": []}
+    tensors = []
+    for _ in range(40):
+        shape = [random.choice((1, 1, 2, 3)) for _ in range(rank)]
+        order = random.sample(range(rank), rank)
+        x = torch.zeros([shape[axis] for axis in order]).permute(sorted(range(rank), key=order.__getitem__))
+        tensors.append(
+            x.as_strided(
+                shape, [random.randint(1, 30) if n == 1 else s for n, s in zip(shape, x.stride(), strict=True)]
+            )
+        )
+
+    class Of(torch.nn.Module):  # type: ignore[misc]
+        def forward(self, *given: Any) -> Any:
+            found = results[given[0].device.type]
+            for x in given:
+                strided = [(tuple(y.shape), y.stride()) for y in (function(x) for function in ELEMENTS)]
+                found.append((x.shape, x.stride(), strided))
+            return given[0]
+
+    ways: tuple[tuple[Any, Any], ...] = (("cpu", "dispatch"), ("meta", "trace"))
+    for on, witness in ways:
+        count_call(Of(), tensors, {}, on=on, witness=witness)
+    assert results["cpu"] == results["meta"]
 
 
 class MixFFN(torch.nn.Module):  # type: ignore[misc]

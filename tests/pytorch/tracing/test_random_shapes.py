@@ -9,6 +9,7 @@ torch: Any = pytest.importorskip("torch")
 
 from torch._prims_common import suggest_memory_format
 
+from flopcalc.pytorch.tracing.elementwise import RULES as OF_ELEMENTS
 from flopcalc.pytorch.tracing.net import SHAPES, shape_rule, shaped
 
 from .calls import STRATEGIES, drawn
@@ -34,7 +35,7 @@ PACKED = (
     *("_log_softmax", "max_pool3d_with_indices", "logical_and", "logical_or", "logical_xor"),
 )
 # Of these an axis of one element does not keep its stride, which torch may take for channels that are innermost.
-ANY_FORMAT = ("flip", "index", "glu", "_prelu_kernel", "pow", "fmod")
+ANY_FORMAT = ("flip", "index", "glu", "_prelu_kernel", "pow", "fmod", "remainder")
 # What the schema of a kernel refuses never comes to a rule.
 REFUSED = ("Declaration:", "Expected a proper Tensor", "Unexpected type")
 RAISED = (RuntimeError, IndexError, ValueError, TypeError, NotImplementedError, ZeroDivisionError)
@@ -50,29 +51,24 @@ def _kernels(name: str) -> Iterator[Any]:
             yield func
 
 
-def _facts(found: Any) -> list[Any]:
-    """What is known of each tensor: of an axis of one element, whose stride may be any, the format that it suggests."""
-    values = found if isinstance(found, tuple) else (found,)
-    return [
-        (
-            tuple(x.shape),
-            x.numel() and [s for s, n in zip(x.stride(), x.shape, strict=True) if n != 1],
-            x.numel() and suggest_memory_format(x),
-            x.dtype,
-            x.device,
-        )
-        for x in values
-    ]
+def _facts(name: str, x: Any) -> tuple[Any, ...]:
+    """What a rule promises of a tensor. Of functions of each element all strides; of others not that of an axis of one.
+
+    Of those axes it is then the memory format that they suggest; and of convolutions no strides (test_memory_formats).
+    """
+    strides = [s for s, n in zip(x.stride(), x.shape, strict=True) if n != 1]
+    form: Any = (strides, suggest_memory_format(x)) if x.numel() else None
+    if "convolution" in name or not x.numel():
+        form = None
+    elif name[6:] in ANY_FORMAT:
+        form = strides
+    elif name in OF_ELEMENTS:
+        form = x.stride()
+    return tuple(x.shape), form, x.dtype, x.device
 
 
 def _compared(name: str, found: Any) -> list[Any]:
-    """What a rule promises: of convolutions no strides (test_memory_formats)."""
-    facts = _facts(found)
-    if "convolution" in name:
-        return [(shape, *rest) for shape, _, _, *rest in facts]
-    if name[6:] in ANY_FORMAT:
-        return [(shape, strides, *rest) for shape, strides, _, *rest in facts]
-    return facts
+    return [_facts(name, x) for x in (found if isinstance(found, tuple) else (found,))]
 
 
 def _agree(name: str, func: Any, call: Arguments, found: Any, right: Any) -> bool:
