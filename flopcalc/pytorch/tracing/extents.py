@@ -1,13 +1,11 @@
 """Sizes that may be symbolic, as a `Size` or as the SymInt that holds one."""
 
-from collections.abc import Iterator
-from fractions import Fraction
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from flopcalc.symbolic.size import Size, hint_of, is_whole
+from flopcalc.symbolic.size import Size
 
 
 def unwrapped(value: Any) -> Any:
@@ -55,35 +53,5 @@ def is_symbolic(tensor: Tensor) -> bool:
 
 
 def quotient(top: Any, bottom: Any) -> Any:
-    """A size divided by another, rounded down.
-
-    Under the equalities of the scope it may be an expression where it is none without: the number of windows of a map
-    that is divided into windows.
-    """
-    if not isinstance(bottom, Size):
-        return top // bottom
-    scope: Any = bottom.scope
-    for change in (lambda one: one, scope.reduced):
-        try:
-            above, under = change(top), change(bottom)
-            # Both may be numbers under the equalities: exactly, and not as a float.
-            found = above / under if isinstance(under, Size) else above * Fraction(1, under)
-        except TypeError:
-            continue
-        if is_whole(found):
-            return found if isinstance(found, Size) else int(found)
-    for found in _likely(scope, Fraction(hint_of(top), hint_of(bottom))):
-        # Only where it is the quotient wherever the conditions hold, which is no condition of its own.
-        with scope.holding() as held:
-            if top - found * bottom == 0 and not held:
-                return found
-    return top // bottom
-
-
-def _likely(scope: Any, share: Fraction) -> Iterator[Any]:
-    """Multiples of one symbol, and numbers, that have this value at the reference point."""
-    for symbol in map(scope.symbol, scope.hints):
-        if (share / symbol.hint).denominator == 1:
-            yield int(share / symbol.hint) * symbol
-    if share.denominator == 1:
-        yield int(share)
+    """A size divided by another, rounded down. Of 0 it is 0, whatever the other one is."""
+    return 0 if same(top, 0) else top // bottom

@@ -91,8 +91,8 @@ def _structural(shape: Sequence[_Extent], strides: Sequence[_Extent], new: Seque
             place -= 1
         if not same(taken, group):
             return None
-        if axis:
-            base, group = strides[axis - 1], 1
+        # Of the next axis, if there is one.
+        base, group = strides[axis - 1], 1
     # What is left of the new shape, which has as many elements, is of one element each.
     return found
 
@@ -114,8 +114,8 @@ def _viewed(shape: Sequence[_Extent], strides: Sequence[_Extent], new: Sequence[
             place -= 1
         if taken != group:
             return None
-        if axis:
-            base, group = strides[axis - 1], 1
+        # Of the next axis, if there is one.
+        base, group = strides[axis - 1], 1
     # As above.
     return found
 
@@ -205,8 +205,6 @@ def _slice(x: Tensor, dim: int = 0, start: Any = None, end: Any = None, step: An
     size = shape[place]
     first = _bound(start, size, 0)
     last = _bound(end, size, size)
-    if first is size or first > size:
-        first = size
     if last is not size and last > size:
         last = size
     by = unwrapped(step)
@@ -234,6 +232,8 @@ def _split(x: Tensor, split_size: Any, dim: int = 0) -> list[Tensor]:
     size = shape[place]
     if same(size, by):
         return [_alias(x)]
+    if by <= 0:
+        raise RuntimeError(f"split: pieces of {by} for a dimension of size {size}")
     count = -(-size // by)
     # An axis without elements is one piece.
     pieces = max(1, count if isinstance(count, int) else count.scope.fix(count))

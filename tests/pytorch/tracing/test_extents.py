@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("torch")
+torch: Any = pytest.importorskip("torch")
 
 from flopcalc.pytorch.tracing import extents
 from flopcalc.pytorch.tracing.extents import unwrapped
-from flopcalc.pytorch.tracing.nodes import wrapped
+from flopcalc.pytorch.tracing.nodes import Node, wrapped
 from flopcalc.pytorch.tracing.sizes import equal
 from flopcalc.symbolic.conditions import allows
 from flopcalc.symbolic.evaluating import evaluate
@@ -87,12 +87,72 @@ def test_below(form: Callable[[Any], Any]) -> None:
     assert 0 < decided < len(SEEDS) // 2
 
 
+# Of a size and another, and those of which it is not known: they are the same at some sizes.
+DIFFER: list[Callable[[Any, Any], tuple[Any, Any]]] = [
+    lambda h, w: (h, 0),
+    lambda h, w: (0, h),
+    lambda h, w: (h + w, 1),
+    lambda h, w: (2 * h, h),
+    lambda h, w: (h, -w),
+    lambda h, w: (h * w, -3),
+]
+MAY_DIFFER: list[Callable[[Any, Any], tuple[Any, Any]]] = [
+    lambda h, w: (h, 1),
+    lambda h, w: (1, h),
+    lambda h, w: (h, w),
+    lambda h, w: (2 * h, h + 1),
+    lambda h, w: (h, h * w),
+]
+
+
+@pytest.mark.parametrize(("pairs", "expected"), [(DIFFER, True), (MAY_DIFFER, False)])
+def test_what_differs_at_all_sizes(pairs: list[Callable[[Any, Any], tuple[Any, Any]]], expected: bool) -> None:
+    """Sizes are 1 or more; nothing is decided."""
+    scope: Any = Scope({"H": 8, "W": 6})
+    for pair in pairs:
+        one, other = pair(scope.symbol("H"), scope.symbol("W"))
+        assert extents.differs(one, other) is expected, (one, other)
+        assert not extents.same(one, other)
+    assert not scope.conditions
+
+
+def test_a_size_of_torch_that_holds_a_number() -> None:
+    """It is that number."""
+    scope: Any = Scope({"H": 8})
+    three = torch.SymInt(Node(3, scope))
+    assert extents.same(three, 3)
+    assert extents.same(3, three)
+    assert not extents.same(three, 4)
+    assert not extents.same(three, scope.symbol("H"))
+    assert extents.differs(three, 4)
+    assert extents.below(three, 4)
+    assert not extents.below(three, 3)
+
+
+def test_a_size_that_is_mostly_above() -> None:
+    """Of 8 rows and 2 it is decided, since one row is less."""
+    scope: Any = Scope({"H": 8})
+    assert not extents.below(scope.symbol("H"), 2)
+    assert [size for size in range(1, 5) if allows(scope, {"H": size})] == [2, 3, 4]
+
+
+def test_below_where_it_is_known() -> None:
+    """A size that is never more is below, and one that is never less is not; a number may be on either side."""
+    scope: Any = Scope({"H": 8, "W": 6})
+    h, w = scope.symbol("H"), scope.symbol("W")
+    for one, other in ((1, h), (0, h), (1 - h, 0), (0, h - 1), (h, h * w), (1, 2), (-w, 1)):
+        assert extents.below(one, other), (one, other)
+    for one, other in ((h, 1), (h, 0), (0, 1 - h), (h - 1, 0), (h * w, h), (2, 1), (1, 1), (1, -w)):
+        assert not extents.below(one, other), (one, other)
+    assert not scope.conditions
+
+
 def test_quotient() -> None:
     """The quotient rounded down, wherever the conditions hold; of a multiple it is exact, and decides nothing."""
     for seed in SEEDS:
         random = Random(seed)  # noqa: S311 (not for secrets)
         scope: Any = Scope({"H": random.choice((6, 8, 9)), "W": random.choice((4, 6, 8))})
-        bottom = random.choice((scope.symbol("H"), 2 * scope.symbol("W"), scope.symbol("H") + 1, 3))
+        bottom: Any = random.choice((scope.symbol("H"), 2 * scope.symbol("W"), scope.symbol("H") + 1, 3))
         share = _size(random, scope, 1)
         top = share * bottom if seed % 2 else _size(random, scope)
         found = extents.quotient(top, bottom)

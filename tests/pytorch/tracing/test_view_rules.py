@@ -64,7 +64,7 @@ ARGUMENTS: dict[str, list[Any]] = {
     ],
     "select.int": list(product(_DIMS, range(-8, 8))),
     "slice.Tensor": [(), *((dim, *rest) for dim in (-1, 0, 1, 3) for rest in product(_ENDS, _ENDS, (1, 2, 3, 0)))],
-    "split.Tensor": [(by, dim) for by in (1, 2, 3, 4, 5, 6, 7) for dim in _DIMS],
+    "split.Tensor": [(by, dim) for by in range(-1, 8) for dim in _DIMS],
     "unsafe_split.Tensor": [(2, 0), (4, -1)],
     "split_with_sizes": [([1, 4], 0), ([2, 3],), ([1, 2, 1], -1), ([6], 1), ([3, 3], 1), ([1, 2], 1), ([0, 5, 0], 0)],
     "unbind.int": [(), *((dim,) for dim in _DIMS)],
@@ -105,6 +105,25 @@ def test_a_rule_gives_what_the_kernel_gives(name: str) -> None:
             assert _outcome(VIEWS[f"aten::{packet}"], x, *given) == expected, (form, given)
             taken += expected != "refused"
     assert taken >= 3
+
+
+NAMED: dict[str, list[dict[str, Any]]] = {
+    "slice.Tensor": [{}, {"start": 1}, {"end": 3}, {"step": 2}, {"dim": 1, "start": -2}],
+    "split.Tensor": [{"split_size": 2}],
+    "split_with_sizes": [{"split_sizes": [2, 3]}],
+    "unbind.int": [{}],
+    "diagonal": [{}, {"offset": 1}, {"dim2": 2}, {"dim1": 2}],
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_arguments_that_are_left_out(name: str) -> None:
+    """They are those of the kernel."""
+    packet, _, overload = name.partition(".")
+    kernel = getattr(getattr(aten, packet), overload or "default")
+    for given in NAMED[name]:
+        expected = _layouts(kernel(_base(), **given))
+        assert _layouts(VIEWS[f"aten::{packet}"](_base(), **given)) == expected, given
 
 
 # Other shapes of the same elements ---------------------------------------------------------------
@@ -166,6 +185,8 @@ def test_strides_of_another_shape(part: int) -> None:
 ON_SYMBOLS: dict[str, tuple[Callable[[Any, Any], Any], int]] = {
     "all": (lambda x, h: x[:h], 1),
     "more than all": (lambda x, h: x[: 3 * h], 1),
+    "all, as torch has the end": (lambda x, h: aten.slice(x, 0, 0, 2**63 - 1), 1),
+    "each third, as torch has the end": (lambda x, h: aten.slice(x, 1, None, 2**63 - 1, 3), 1),
     "none": (lambda x, h: x[h:], 1),
     "none, past the end": (lambda x, h: x[h + 5 :], 1),
     "half of a row": (lambda x, h: x[:, :h], 1),
@@ -214,3 +235,16 @@ def test_a_view_decides_no_more_than_it_must(name: str) -> None:
             several = [axis for axis, count in enumerate(shape) if count != 1]
             assert [strides[axis] for axis in several] == [y.stride(axis) for axis in several]
             assert evaluate(unwrapped(x.storage_offset()), {"H": size}) == y.storage_offset()
+
+
+def test_an_axis_expanded_to_a_size_that_is_the_same_here() -> None:
+    """Rows repeated like columns, where there are as many: that is a condition."""
+    scope: Any = Scope({"H": 20, "W": 20})
+    h, w = (wrapped(scope.symbol(name)) for name in "HW")
+    net: TorchDispatchMode = SymbolicNet(Recorder({}))
+    with torch.no_grad(), net:
+        x = torch.empty((h, 6), device="meta").expand(3, w, 6)
+    assert [
+        point for point in product(range(1, 5), repeat=2) if allows(scope, dict(zip("HW", point, strict=True)))
+    ] == [(size, size) for size in range(1, 5)]
+    assert [evaluate(unwrapped(one), {"H": 4, "W": 4}) for one in (*x.shape, *x.stride())] == [3, 4, 6, 0, 6, 1]
