@@ -15,7 +15,7 @@ import flopcalc.pytorch.tracing.reals  # noqa: F401 (a size divided is one)
 from flopcalc.cost.kinds import WorkKind
 from flopcalc.errors import FlopcalcError
 from flopcalc.pytorch.counting.dispatch import left_alone
-from flopcalc.pytorch.counting.failures import needs_values
+from flopcalc.pytorch.counting.failures import NeedsAutogradError, needs_values
 from flopcalc.pytorch.counting.kernels import Work, tensors
 from flopcalc.pytorch.counting.kernels.own import OwnRules
 from flopcalc.pytorch.counting.random_numbers import Random
@@ -99,10 +99,8 @@ class SymbolicNet(Net):  # type: ignore[no-untyped-call]
         if view is not None and "dtype" not in func._overloadname:
             given = args[0]
             if is_symbolic(given) or _any_symbol(args[1:]):
-                if given.device.type == "cpu":
-                    # A tensor that the forward made: with symbolic sizes it has no values.
-                    args = (self._moved(given), *args[1:])
-                return view(*args, **(kwargs or {}))
+                # A tensor that the forward made on the CPU: with symbolic sizes it has no values.
+                return view(self._moved(given), *args[1:], **(kwargs or {}))
         return super().__torch_dispatch__(func, types, args, kwargs)
 
     def random(self, func: Any, args: Any) -> Random | None:
@@ -115,7 +113,7 @@ class SymbolicNet(Net):  # type: ignore[no-untyped-call]
             # A tensor that the forward makes on the CPU: with symbolic sizes it has no values.
             kwargs = {**kwargs, "device": _META}
         if _any_symbol(args):
-            args = tuple(self._moved(one) if isinstance(one, Tensor) else one for one in args)
+            args = self._moved(args)
         rule = shape_rule(func)
         if rule is not None and (out := shaped(rule, args, kwargs)) is not None:
             return out
@@ -134,6 +132,7 @@ class SymbolicNet(Net):  # type: ignore[no-untyped-call]
             raise NoFormError(f"{func._schema.name} needs its sizes as numbers") from error
 
 
+_DIFFERENTIATES = "it differentiates"
 _NUMBERS_ONLY = "expected to contain only concrete integers"
 
 
@@ -159,10 +158,13 @@ def symbolic_tracing(
 ) -> Iterator[None]:
     """Count by tracing on symbolic sizes, as `tracing` does on numbers."""
     tracer = SymbolicTracer(recorder, own)
-    with tracer, SymbolicNet(recorder, own=own, generator=generator):
-        yield
+    try:
+        with tracer, SymbolicNet(recorder, own=own, generator=generator):
+            yield
+    except NeedsAutogradError as error:
+        raise NoFormError(_DIFFERENTIATES).with_traceback(error.__traceback__) from error
     if tracer.elsewhere.wants_autograd:
-        raise NoFormError("it differentiates")
+        raise NoFormError(_DIFFERENTIATES)
 
 
 __all__ = ["FlopcalcError", "NoFormError", "SymbolicRecorder", "symbolic_tracing"]

@@ -15,7 +15,7 @@ from flopcalc.networks.inputs import FORWARD, ForwardCall, Input
 from flopcalc.networks.network import Network
 from flopcalc.pytorch.counting.contents import dtype_of
 from flopcalc.pytorch.counting.counter import Tracing, count_call
-from flopcalc.pytorch.counting.failures import NeedsAutogradError, needs_values
+from flopcalc.pytorch.counting.failures import needs_values
 from flopcalc.pytorch.counting.inputs import arguments, is_list_of_images, read_batch, read_inputs
 from flopcalc.pytorch.counting.network import ROOT, as_network, counted_network
 from flopcalc.pytorch.counting.recorder import Recorder
@@ -298,9 +298,7 @@ def _explained() -> Iterator[None]:
             raise
         why = error.message
         cause = error.__cause__
-        if isinstance(cause, NeedsAutogradError):
-            why = f"it differentiates{place_of(cause)}"
-        elif isinstance(cause, NoFormError):
+        if isinstance(cause, NoFormError):
             why = f"{cause}{place_of(cause)}"
         elif isinstance(cause, Exception) and needs_values(cause):
             why = f"it reads values of tensors{place_of(cause)}"

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 torch: Any = pytest.importorskip("torch")
+# Some kernels of torch load its compiler, which replaces torch.manual_seed, whoever is the first to load it.
+pytest.importorskip("torch._dynamo")
 
 from helpers import import_torchvision
 from pytorch import snapshots
