@@ -164,9 +164,7 @@ def _structural_form(
             scope.require(condition, evaluate(condition.expression, here))
         symbolic = Symbolic(concrete(_hints(chosen)), scope, chosen.variables, concrete, chosen.notes)
         stages = tuple(Part(name, "", name, cost) for name, cost in found.stages.items())
-        form = in_multiples(
-            changed(form_of(symbolic, spec), cost=found.totals, layers=(), stages=stages, baseline=None)
-        )
+        form = changed(form_of(symbolic, spec), cost=found.totals, layers=(), stages=stages, baseline=None)
         try:
             return checked(in_multiples(form), concrete, max(checks, 2 * len(structural) + 4))
         except FlopcalcError as error:

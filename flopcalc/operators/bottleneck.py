@@ -82,7 +82,7 @@ def _notes(e: Evaluation) -> Iterable[str]:
         other = {"v1": "v1.5", "v1.5": "v1"}[e.named["stride_in"]]
         cost = e.operator.cost(e.geometry, e.operator.derive(e.geometry, {**e.options, "stride_in": other}))
         place = {"v1.5": "in the k x k convolution (v1.5)", "v1": "in the first 1x1 (v1)"}
-        yield (f"The stride is {place[e.named['stride_in']]}: {e.cost.macs:,} MACs; {place[other]}: {cost.macs:,}.")
+        yield f"The stride is {place[e.named['stride_in']]}: {e.cost.macs:,} MACs; {place[other]}: {cost.macs:,}."
 
 
 OPERATOR = Operator(

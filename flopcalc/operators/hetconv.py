@@ -68,7 +68,7 @@ def _notes(e: Evaluation) -> Iterable[str]:
         "exact": "1x1 kernels only on the channels without a k x k kernel, as the paper's formula counts",
         "masked": "a full 1x1 convolution with zeros on the own group, as in the authors' code: k^2 / P + 1",
     }
-    yield (f"form={form}: {text[form]}. {e.cost.macs:,} MACs here; form={other}: {cost.macs:,} ({text[other]}).")
+    yield f"form={form}: {text[form]}. {e.cost.macs:,} MACs here; form={other}: {cost.macs:,} ({text[other]})."
     if e.named["gathers"]:
         yield f"The exact form gathers {e.named['seen']} channels first, which MACs do not show."
 

@@ -63,7 +63,7 @@ def _why_identity(g: Geometry, named: Named) -> str:
 def _notes(e: Evaluation) -> Iterable[str]:
     other = {"inference": "training", "training": "inference"}[e.named["mode"]]
     cost = e.operator.cost(e.geometry, e.operator.derive(e.geometry, {**e.options, "mode": other}))
-    yield (f"With mode={other}: {cost.params:,} parameters, {cost.macs:,} MACs, critical path {cost.steps}.")
+    yield f"With mode={other}: {cost.params:,} parameters, {cost.macs:,} MACs, critical path {cost.steps}."
 
 
 OPERATOR = Operator(

@@ -20,20 +20,22 @@ def evaluate_all(values: Mapping[str, Any], point: Mapping[str, Any]) -> dict[st
     if arrays:
         most = {name: _most(value) for name, value in point.items()}
         sizes: dict[int, Number] = {}
-        whole = {name: (value * denominator_of(value), denominator_of(value)) for name, value in values.items()}
-        wide = any(_magnitude(top, most, sizes) > _LARGEST for top, _ in whole.values())
+        bottoms = {name: denominator_of(value) for name, value in values.items()}
+        values = {name: value * bottoms[name] for name, value in values.items()}
+        wide = any(_magnitude(value, most, sizes) > _LARGEST for value in values.values())
         kind = object if wide else "int64"
         point = {**point, **{name: value.astype(kind) for name, value in arrays.items()}}
-        known: dict[int, Any] = {}
-        return {name: _divided(evaluate(top, point, known), bottom) for name, (top, bottom) in whole.items()}
-    known = {}
-    return {name: evaluate(value, point, known) for name, value in values.items()}
+    known: dict[int, Any] = {}
+    found = {name: evaluate(value, point, known) for name, value in values.items()}
+    return {name: _divided(found[name], bottoms[name]) for name in found} if arrays else found
 
 
 def _divided(top: Any, bottom: int) -> Any:
     """A quotient, whole where it is whole everywhere."""
-    if bottom == 1 or not hasattr(top, "dtype"):
-        return top if bottom == 1 else plain(Fraction(top) / bottom)
+    if bottom == 1:
+        return top
+    if not hasattr(top, "dtype"):
+        return plain(Fraction(top) / bottom)
     return top * Fraction(1, bottom) if (top % bottom).any() else top // bottom
 
 

@@ -84,12 +84,11 @@ def _sum(value: Size | Number, style: Style) -> str:
     if not isinstance(value, Size):
         return _number(value, style)
     bottom = denominator_of(value)
-    if style.by_term and any(Fraction(factor).denominator != bottom for factor in value.terms.values()):
-        bottom = 0
+    together = not style.by_term or all(Fraction(factor).denominator == bottom for factor in value.terms.values())
     pieces: list[str] = []
     for monomial, factor in terms_of(value):
-        own = Fraction(factor).denominator
-        whole = int(factor * (bottom or own))
+        own = bottom if together else Fraction(factor).denominator
+        whole = int(factor * own)
         size = abs(whole)
         product = _product(value.scope, monomial, style)
         if not product:
@@ -98,12 +97,12 @@ def _sum(value: Size | Number, style: Style) -> str:
             piece = product
         else:
             piece = f"{style.number(size)}{style.times}{product}"
-        if not bottom and own > 1:
+        if not together and own > 1:
             piece = style.over(piece, own)
         sign = "-" if whole < 0 else "+"
         pieces.append(f" {sign} {piece}" if pieces else f"-{piece}" if whole < 0 else piece)
     found = "".join(pieces)
-    if bottom < 2:
+    if bottom == 1 or not together:
         return found
     return style.over(f"{style.brackets[0]}{found}{style.brackets[1]}" if len(pieces) > 1 else found, bottom)
 

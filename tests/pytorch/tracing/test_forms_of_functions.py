@@ -7,24 +7,13 @@ import pytest
 
 torch: Any = pytest.importorskip("torch")
 
-from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
 from flopcalc.pytorch.tracing.checking import differences
 from flopcalc.pytorch.tracing.symbolic import counted_at, symbolic_network
 from flopcalc.symbolic.evaluating import evaluate
 
-
-class Of(nn.Module):
-    """A function of the input, times a matrix of 8 x 4."""
-
-    def __init__(self, function: Callable[[Any], Any]) -> None:
-        super().__init__()
-        self.function, self.matrix = function, nn.Parameter(torch.ones(8, 4))
-
-    def forward(self, x: Any) -> Any:
-        """The product."""
-        return self.function(x) @ self.matrix
+from .multiplied import Multiplied
 
 
 def _normalised(x: Any, variance: Any, mean: Any) -> Any:
@@ -68,7 +57,7 @@ ROWS: dict[str, tuple[tuple[int, ...], Callable[[Any], Any], Callable[..., int]]
 def test_as_by_hand(name: str) -> None:
     """The products by hand, and each kind of work as counted at other sizes."""
     shape, function, by_hand = ROWS[name]
-    module = Of(function)
+    module = Multiplied(function, 8, 4)
     varied = by_hand.__code__.co_varnames
     axes = {"n": "batch", "t": "tokens", "h": "height"}
     found = symbolic_network(module, shape, vary=[axes[one] for one in varied])

@@ -7,7 +7,6 @@ import pytest
 
 torch: Any = pytest.importorskip("torch")
 
-from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from flopcalc import FlopcalcError
@@ -19,23 +18,13 @@ from flopcalc.pytorch.tracing.on_symbols import NoFormError, SymbolicNet, Symbol
 from flopcalc.pytorch.tracing.symbolic import SymbolicNetwork, symbolic_network
 from flopcalc.symbolic.scope import Scope
 
+from .multiplied import Multiplied
+
 aten = torch.ops.aten
 
 
-class Of(nn.Module):
-    """A function of the input, 6 tokens of 4, times a matrix of 4 x 3."""
-
-    def __init__(self, function: Callable[[Any], Any]) -> None:
-        super().__init__()
-        self.function, self.matrix = function, nn.Parameter(torch.ones(4, 3))
-
-    def forward(self, x: Any) -> Any:
-        """The product."""
-        return self.function(x) @ self.matrix
-
-
 def _form(function: Callable[[Any], Any], **more: Any) -> SymbolicNetwork:
-    return symbolic_network(Of(function), (6, 4), **more)
+    return symbolic_network(Multiplied(function, 4, 3), (6, 4), **more)
 
 
 # Tensors that the forward makes on the CPU, and the MACs.
