@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from flopcalc.analysis.multiples import in_multiples
 from flopcalc.analysis.network_form import NetworkForm, at_reference, changed, moved
 from flopcalc.analysis.variables import Variable
 from flopcalc.errors import FlopcalcError, clip
@@ -55,11 +56,11 @@ def assumed(form: NetworkForm, texts: Sequence[str]) -> NetworkForm:
     there = changed(
         found,
         requirements=tuple(needed),
-        fixed=tuple(fixed),
+        # Axes that were numbers from the start still are.
+        fixed=(*(one for one in form.fixed if one.size not in symbols), *fixed),
         reference={one.symbol: one.usual for one in variables},
-        baseline=None if form.baseline is None else assumed(form.baseline, texts),
     )
-    return at_reference(there)
+    return at_reference(in_multiples(there))
 
 
 def _require_least(scope: Scope, one: Variable, value: Any) -> None:

@@ -10,6 +10,7 @@ import pytest
 from helpers import WriteNetwork
 
 from flopcalc.analysis import closed_forms
+from flopcalc.analysis.assumptions import assumed
 from flopcalc.analysis.closed_forms import network_form
 from flopcalc.analysis.form_record import python_source
 from flopcalc.analysis.multiples import in_multiples
@@ -60,6 +61,15 @@ def test_a_baseline_has_the_same_divisors(write_network: WriteNetwork) -> None:
     assert form.baseline is not None
     assert text(form.baseline.cost["macs"]) == "800*N*H*W"
     assert form.baseline.scope is form.scope
+
+
+def test_assumed_multiples(write_network: WriteNetwork) -> None:
+    """With H = 2 h, the map is halved twice where h is even; 800 for each position as before, in both networks."""
+    plain = network_form(from_texts(write_network(JOINED), replace_texts=["ghost"]))
+    form = assumed(plain, ["H = 2 h", "W = 12 w"])
+    assert _conditions(form) == ["h % 2 == 0"]
+    assert form.baseline is not None
+    assert [text(one.cost["macs"]) for one in (form, form.baseline)] == ["11220*N*h*w", "19200*N*h*w"]
 
 
 def _unsimplified(monkeypatch: pytest.MonkeyPatch, name: str, vary: tuple[str, ...] | None) -> NetworkForm:

@@ -117,6 +117,11 @@ def test_inputs_of_all_kinds(nets: str, run: Runner) -> None:
     wrong = run("model", f"{nets}:Net", "--input", "4x32x32")
     assert "the forward pass of conv failed" in wrong.err
     assert "takes (x)" in wrong.err
+    # What most other counters ask for.
+    wrong = run("model", f"{nets}:Net", "--input", "1x3x32x32")
+    assert "the input was --input 1x3x32x32, one sample without the batch" in wrong.err
+    wrong = run("model", f"{nets}:Text", "--input", "77", "--input", "context=77x2")
+    assert "was --input 77 --input context=77x2, each is one sample without the batch" in wrong.err
 
 
 def test_what_a_target_may_be(nets: str, run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -215,7 +215,10 @@ def _wanted(module: nn.Module, inputs: Sequence[Input], call: ForwardCall) -> st
     except (AttributeError, TypeError, ValueError):
         takes = "?"
     forward = f"its {call.method} takes ({reason(takes)})"
-    return f"{forward}, and the input was {given}; token ids are integers: --input 77:int64"
+    samples = "each is one sample" if len(inputs) > 1 else "one sample"
+    return (
+        f"{forward}, and the input was {given}, {samples} without the batch; token ids are integers: --input 77:int64"
+    )
 
 
 def _layers(module: nn.Module, counted: Count, batch: int) -> list[Layer]:

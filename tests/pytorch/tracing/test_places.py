@@ -9,6 +9,7 @@ torch: Any = pytest.importorskip("torch")
 
 from torch import nn
 
+import flopcalc
 from flopcalc.pytorch.tracing.symbolic import SymbolicNetwork, symbolic_network
 
 
@@ -44,6 +45,14 @@ def test_an_embedding_is_named(name: str) -> None:
     (fixed,) = _form(Of(EMBEDDINGS[name])).fixed
     assert fixed[:5] == ("T", "tokens", 16, "position", "the parameter has this size")
     assert fixed.line.startswith("test_places.py:")
+
+
+def test_an_assumption_keeps_what_is_fixed() -> None:
+    """A batch that is 2 n does not make other numbers of tokens possible."""
+    found = flopcalc.formula(Of(EMBEDDINGS["first"]), input=(16, 8), assume="N = 2 n").form
+    assert found is not None
+    assert list(found.symbols) == ["n"]
+    assert [one[:2] for one in found.fixed] == [("T", 16)]
 
 
 def test_a_new_tensor_of_a_parameter_is_not_the_parameter() -> None:
