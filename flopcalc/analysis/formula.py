@@ -64,7 +64,7 @@ class Formula(Result):
             conditions = [f"{one.size} == {one.value}" for one in self.form.fixed]
             conditions += [one.condition for one in self.form.requirements]
             why = f"the formula of {self.target} does not hold there"
-            raise FlopcalcError("bad-usage", why, f"it holds for {' and '.join(conditions)}")
+            raise FlopcalcError("bad-usage", why, f"it holds for {', '.join(conditions)}")
         return self.form.at(point)
 
     def to_dict(self) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from flopcalc.symbolic.writing import text
 # Sizes at which a condition on one symbol is looked at, and the largest period that is looked for.
 _LOOKED_AT = 256
 _LARGEST_PERIOD = 128
+# So many remainders are listed; of more, the range is given.
+_LISTED = 3
 _MULTIPLE = re.compile(r"\w+ % ([0-9]+) == 0")
 _UPPER = re.compile(r"(\w+) <= ([0-9]+)")
 # Values of each symbol at which a condition on several is looked at, from the least on, and further points.
@@ -216,17 +218,32 @@ def _holds_widely(scope: Scope, one: Condition, names: Sequence[str], steps: Map
 
 
 def _remainder(name: str, truth: Mapping[int, bool]) -> str | None:
-    """`H % 32 == 0`, if the condition is of this form. truth: size -> whether it holds there."""
+    """`H % 32 == 0`, if the condition is about a remainder. truth: size -> whether it holds there."""
     for period in range(2, _LARGEST_PERIOD):
         by_rest: dict[int, bool] = {}
-        if not all(by_rest.setdefault(size % period, is_true) == is_true for size, is_true in truth.items()):
-            continue
-        for wanted, relation in ((True, "=="), (False, "!=")):
-            rests = [rest for rest, is_true in by_rest.items() if is_true is wanted]
-            if len(rests) == 1:
-                return f"{name} % {period} {relation} {rests[0]}"
-        return None
+        if all(by_rest.setdefault(size % period, is_true) == is_true for size, is_true in truth.items()):
+            return _of_rests(f"{name} % {period}", by_rest)
     return None
+
+
+def _of_rests(rest: str, truth: Mapping[int, bool]) -> str | None:
+    """For which remainders a condition holds, by whether it holds for each: one of them, a few, or those of a range.
+
+    rest: what the remainder is, such as `H % 32`.
+    """
+    true, false = (sorted(size for size, is_true in truth.items() if is_true is wanted) for wanted in (True, False))
+    if not true:
+        return None
+    for most in (1, _LISTED):
+        for rests, one, some in ((true, "==", "in"), (false, "!=", "not in")):
+            if len(rests) <= most:
+                return f"{rest} {one} {rests[0]}" if most == 1 else f"{rest} {some} {tuple(rests)}"
+    below = [size for size in true if size < false[0]]
+    above = [size for size in true if size > false[-1]]
+    if len(below) + len(above) < len(true):
+        return None
+    ends = [f"{rest} <= {below[-1]}" if below[-1] else f"{rest} == 0"] if below else []
+    return " or ".join([*ends, f"{rest} >= {above[0]}"] if above else ends)
 
 
 def comparison(one: Condition) -> str:

@@ -161,6 +161,35 @@ def test_remainders_are_named() -> None:
     assert {one.condition for one in requirements(scope)[0]} == {"H % 32 == 0", "H % 3 != 0"}
 
 
+# A map of H is halved and doubled again, which gives the same size for some remainders.
+REMAINDERS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "stride 2 twice": (lambda h: -(-h // 2) == 2 * -(-h // 4), "H % 4 in (0, 3)"),
+    "stride 2 five times": (lambda h: -(-h // 16) == 2 * -(-h // 32), "H % 32 == 0 or H % 32 >= 17"),
+    "pooled": (lambda h: h // 16 == 2 * (h // 32), "H % 32 <= 15"),
+    "around": (lambda h: (h + 3) // 8 == 2 * ((h + 3) // 16), "H % 16 <= 4 or H % 16 >= 13"),
+    "the end": (lambda h: h // 15 == (h + 5) // 15, "H % 15 >= 10"),
+    "few": (lambda h: h // 9 == (h + 2) // 9, "H % 9 in (7, 8)"),
+    "all but a few": (lambda h: h // 10 == (h + 2) // 10, "H % 10 not in (8, 9)"),
+    "every second": (lambda h: h // 9 % 2 == h % 2, "floor(H/9)"),
+}
+
+
+@pytest.mark.parametrize("case", REMAINDERS)
+def test_several_remainders(case: str) -> None:
+    """As text, a condition holds at the sizes where the decision is the same as at 224."""
+    decides, expected = REMAINDERS[case]
+    scope = scope_of(H=224)
+    here = decides(scope.symbol("H"))
+    ((condition, _),), fixed = requirements(scope)
+    assert fixed == []
+    if "floor" in expected:
+        assert expected in condition
+    else:
+        assert condition == expected
+        for size in range(1, 200):
+            assert eval(condition, {"H": size}) == (decides(size) == here)  # noqa: S307 - our own text
+
+
 def test_decisions_that_always_hold_leave_no_condition() -> None:
     scope = scope_of()
     h, w, n = (scope.symbol(name) for name in "HWN")
