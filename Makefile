@@ -79,7 +79,7 @@ test-package: .venv/.tools dist
 TIMES ?= 40
 campaign: .venv/.test
 	FLOPCALC_FUZZ=$(TIMES) $(BIN)/python -m pytest -q -n auto tests/cli/test_any_options.py tests/text/test_any_text.py \
-		tests/presets/test_operators.py
+		tests/presets/test_operators.py tests/pytorch/test_crosscheck.py
 
 # Coverage-guided: READERS (default: all) of tests/readers.py, for SECONDS each.
 SECONDS ?= 30

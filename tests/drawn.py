@@ -51,7 +51,7 @@ def evaluations(operator: Operator, most: int, elements: int) -> list[Evaluation
 
 def spread(operator: Operator) -> Iterator[Evaluation]:
     """The first sets of options of `cases`, each at another shape."""
-    for place, (_, group) in enumerate(islice(groupby(cases(operator), Evaluation.label), 8)):
+    for place, (_, group) in enumerate(islice(groupby(cases(operator), Evaluation.label), 5)):
         every = list(group)
         # What a counter does for each sample of a batch shows at every second one.
         allowed = [one for one in every if place % 2 == 0 or one.geometry.batch > 1] or every
