@@ -1,5 +1,6 @@
 """Expressions on arrays of integers, exactly: on 64-bit integers where nothing can overflow, else on Python's own."""
 
+import math
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
@@ -43,8 +44,7 @@ def _most(value: Any) -> Number:
     """The largest absolute value."""
     if not hasattr(value, "dtype"):
         return abs(value)  # type: ignore[no-any-return]
-    ends: list[int] = [abs(int(end)) for end in (value.max(), value.min())] if value.size else [0]
-    return max(ends)
+    return max(abs(int(value.max())), abs(int(value.min()))) if value.size else 0
 
 
 def _magnitude(value: Any, most: Mapping[str, Number], known: dict[int, Number]) -> Number:
@@ -52,21 +52,18 @@ def _magnitude(value: Any, most: Mapping[str, Number], known: dict[int, Number])
     if not isinstance(value, Size):
         return abs(value)  # type: ignore[no-any-return]
     total: Number = 0
-    largest: Number = 0
     for monomial, factor in value.terms.items():
-        # A product begins with its factor, which may be smaller than 1.
-        product: Number = factor if factor >= 1 else -factor if factor <= -1 else 1
+        # A product begins with its factor, which may be a fraction.
+        product: Number = max(math.ceil(factor), math.ceil(-factor))
         for index in monomial:
             product *= _of_atom(value, index, most, known)
         total += product
-        largest = max(largest, product)
-    return max(total, largest)
+    return total
 
 
 def _of_atom(value: Size, index: int, most: Mapping[str, Number], known: dict[int, Number]) -> Number:
     if index not in known:
         atom = value.scope.atoms[index]
-        found: Number = 0
         if atom.kind == "symbol":
             found = most[atom.name]
         elif atom.kind == "floor":
@@ -74,9 +71,9 @@ def _of_atom(value: Size, index: int, most: Mapping[str, Number], known: dict[in
             inner = atom.args[0]
             found = _magnitude(inner * denominator_of(inner), most, known)
         else:
-            for arg in atom.args:
-                found += _magnitude(arg, most, known)
-            # Rounding to a multiple compares ten times the value with nine times the other.
-            found = 20 * found if atom.kind == "divisible" else found
+            found = sum(_magnitude(arg, most, known) for arg in atom.args)
+            # Rounding to a multiple compares ten times its result with nine times the value.
+            found *= 10 if atom.kind == "divisible" else 1
+        # After a factor of 0 a product is 0, and what was computed before it is not.
         known[index] = max(found, 1)
     return known[index]

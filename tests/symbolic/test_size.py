@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from symbolic.trees import NAMES, PLAIN, SYMBOLIC, TREES, scope_of, value_of
 
 from flopcalc.errors import FlopcalcError
-from flopcalc.symbolic.arrays import evaluate_all
 from flopcalc.symbolic.conditions import allows, requirements
 from flopcalc.symbolic.equalities import solved
 from flopcalc.symbolic.evaluating import evaluate, holds
@@ -18,53 +18,6 @@ from flopcalc.symbolic.scope import Scope
 from flopcalc.symbolic.size import Size, is_whole, largest, rounded_to, smallest
 from flopcalc.symbolic.writing import latex, latex_lines, python, term_text, terms_of, text
 from flopcalc.text.expression import evaluate as read
-
-NAMES = "NHW"
-
-
-def scope_of(**hints: int) -> Scope:
-    return Scope(hints or {"N": 3, "H": 224, "W": 288})
-
-
-# Expressions as trees: they are computed on symbols, and on plain numbers with Python's own arithmetic.
-_LEAVES = st.one_of(st.sampled_from(NAMES), st.integers(-20, 20))
-
-
-def _trees(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    by = st.sampled_from([2, 3, 4, 7, 16])
-    return st.one_of(
-        st.tuples(st.sampled_from(["+", "-", "*"]), inner, inner),
-        st.tuples(st.sampled_from(["//", "%", "ceil", "half"]), inner, by),
-        st.tuples(st.sampled_from(["max", "min"]), inner, inner),
-        st.tuples(st.just("divisible"), inner, st.sampled_from([4, 8])),
-    )
-
-
-TREES = st.recursive(_LEAVES, _trees, max_leaves=8)
-PLAIN: dict[str, Callable[[Any, Any], Any]] = {
-    "+": lambda a, b: a + b,
-    "-": lambda a, b: a - b,
-    "*": lambda a, b: a * b,
-    "//": lambda a, b: a // b,
-    "%": lambda a, b: a % b,
-    "ceil": lambda a, b: -(-a // b),
-    "half": lambda a, b: math.floor(Fraction(a, b) + Fraction(1, 2)),
-    "max": max,
-    "min": min,
-    "divisible": lambda a, b: read("divisible(a, b)", {"a": a, "b": b}),
-}
-SYMBOLIC: dict[str, Callable[[Any, Any], Any]] = PLAIN | {
-    "half": lambda a, b: math.floor(a * Fraction(1, b) + Fraction(1, 2)),
-    "max": largest,
-    "min": smallest,
-}
-
-
-def value_of(tree: Any, names: dict[str, Any], how: dict[str, Callable[[Any, Any], Any]]) -> Any:
-    if isinstance(tree, tuple):
-        return how[tree[0]](value_of(tree[1], names, how), value_of(tree[2], names, how))
-    return names.get(tree, tree)
-
 
 POINTS = st.fixed_dictionaries({name: st.integers(1, 700) for name in NAMES})
 
@@ -281,43 +234,6 @@ def test_other_numbers_are_refused() -> None:
     ):
         with pytest.raises(TypeError):
             wrong()
-
-
-@settings(max_examples=200, deadline=None)
-@given(TREES, st.sampled_from([3, 700, 10**5, 10**8]))
-def test_arrays_are_exact(tree: Any, most: int) -> None:
-    """As plain arithmetic on Python's integers, also where 64 bits do not suffice."""
-    numpy = pytest.importorskip("numpy")
-    scope = scope_of()
-    form = value_of(tree, {name: scope.symbol(name) for name in NAMES}, SYMBOLIC)
-    assume(isinstance(form, Size))
-    columns = {name: [1 + (most * (place + 3) * step) // 7 for step in range(7)] for place, name in enumerate(NAMES)}
-    found = evaluate_all({"x": form}, {name: numpy.array(column) for name, column in columns.items()})["x"]
-    expected = [
-        value_of(tree, dict(zip(NAMES, sizes, strict=True)), PLAIN) for sizes in zip(*columns.values(), strict=True)
-    ]
-    assert [int(one) for one in found] == expected
-
-
-def test_a_sum_beyond_64_bits_next_to_a_fraction() -> None:
-    """2^62 + 2^62 does not fit into 64 bits, whatever comes after it."""
-    numpy = pytest.importorskip("numpy")
-    scope = scope_of()
-    n, h, w = (scope.symbol(name) for name in NAMES)
-    for factor in (Fraction(1, 2), Fraction(-1, 2), Fraction(3, 2), Fraction(-3, 2)):
-        point = {name: numpy.array([2**31]) for name in NAMES}
-        found = evaluate_all({"x": n * n + h * h + factor * w * w}, point)["x"]
-        assert found.tolist() == [2**63 + factor * 2**62]
-
-
-def test_a_quotient_that_is_whole_is_an_integer() -> None:
-    """h^2 / 4 at even sizes; where one is odd, as exact fractions."""
-    numpy = pytest.importorskip("numpy")
-    size = Scope({"H": 224}).symbol("H")
-    found = evaluate_all({"x": size * size / 4 + size / 2}, {"H": numpy.array([2, 4, 10])})["x"]
-    assert found.dtype == "int64"
-    assert found.tolist() == [2, 6, 30]
-    assert evaluate_all({"x": size / 4}, {"H": numpy.array([2, 4])})["x"].tolist() == [Fraction(1, 2), 1]
 
 
 def test_a_number_by_a_size() -> None:
