@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -11,6 +12,10 @@ from pathlib import Path
 import pytest
 from helpers import ROOT, Run, WriteNetwork
 from hypothesis import settings
+
+# As many workers as cores: more threads of each only wait for each other.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Reproducible in CI, and no deadline: shared machines are slow at times.
 settings.register_profile("flopcalc", deadline=None, derandomize=True, max_examples=60)
