@@ -81,8 +81,15 @@ class Places:
 
 
 def _memory(tensor: Tensor) -> int:
-    """The address of a tensor's storage, which its views share; of a sparse tensor, which has none, its own."""
-    return tensor.untyped_storage()._cdata if tensor.layout is torch.strided else id(tensor)
+    """The address of a tensor's storage, which its views share; its own where it has none of its own.
+
+    A sparse tensor has none, and one inside of `torch.vmap` or `torch.func.grad` does not show it.
+    """
+    try:
+        place: int = tensor.untyped_storage()._cdata
+    except (NotImplementedError, RuntimeError):
+        return id(tensor)
+    return place
 
 
 # Of the tracer and the net: they run a function or a kernel with its arguments.
