@@ -245,6 +245,10 @@ def _scan(x: Tensor, dim: int, *, dtype: torch.dtype | None = None) -> Tensor | 
     return packed(x.shape, dtype or (x.dtype if x.dtype.is_floating_point else torch.int64))
 
 
+def _scan_in_place(x: Tensor, dim: int, *, dtype: torch.dtype | None = None) -> Tensor | None:
+    return x if is_plain(x) and sizes.axis(dim, x.dim()) is not None and dtype in (None, x.dtype) else None
+
+
 def _triangle(x: Tensor, diagonal: int = 0) -> Tensor | None:
     return packed(x.shape, x.dtype) if is_plain(x) and x.dim() > 1 else None
 
@@ -321,6 +325,7 @@ _RULES: dict[str, Any] = {
     "linalg_vector_norm": _norm,
     "var std": variance,
     "cumsum cumprod": _scan,
+    "cumsum_ cumprod_": _scan_in_place,
     "tril triu": _triangle,
     "tril_ triu_": _triangle_in_place,
     "glu": _glu,

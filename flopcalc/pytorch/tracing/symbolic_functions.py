@@ -110,6 +110,16 @@ def _steps(name: str) -> Any:
     return rule
 
 
+def _recurrent(func: Any) -> Any:
+    """A recurrent layer or cell. In inference mode `chunk` comes to the net, which otherwise asks for plain sizes."""
+
+    def rule(recorder: Recorder, *args: Any, **kwargs: Any) -> Any:
+        with torch.inference_mode():
+            return func(*args, **kwargs)
+
+    return rule
+
+
 def pointwise(func: Any, args: Any, kwargs: Any) -> Any:
     """The result of an element-wise kernel without a shape rule; None where it has several, or operands do not fit.
 
@@ -191,11 +201,14 @@ _UPSAMPLES = (
     "_upsample_nearest_exact3d",
 )
 
+_RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell")
+
 RULES: dict[Any, Any] = {
     **{func: rule for func, rule in functions.RULES.items() if func not in {*VIEWS, *COPIES}},
     **dict.fromkeys((Tensor.reshape, torch.reshape), _reshape),
     **dict.fromkeys((Tensor.flatten, torch.flatten), _flatten),
     **{getattr(torch._C._nn, name): _upsample(name) for name in _UPSAMPLES if hasattr(torch._C._nn, name)},
+    **{getattr(torch, name): _recurrent(getattr(torch, name)) for name in _RECURRENT},
     torch.linspace: _steps("linspace"),
     torch.logspace: _steps("logspace"),
     torch._C._nn.avg_pool2d: _avg_pool(2),

@@ -81,6 +81,8 @@ ROWS: dict[str, tuple[tuple[int, ...], Callable[[Any], Any], Callable[..., int]]
     ),
     "an identity": ((6, 8), lambda x: torch.eye(x.shape[1], device=x.device) @ x, lambda n, t: n * t * (8 * t + 32)),
     "a wide identity": ((6, 8), lambda x: torch.eye(3, x.shape[1]) @ x, lambda n, t: n * 3 * (8 * t + 32)),
+    "sums in place": ((6, 8), lambda x: (x + 1).cumsum_(1).cumprod_(2), lambda n, t: 32 * n * t),
+    "the logarithm of a sigmoid": ((6, 8), lambda x: F.logsigmoid(x.transpose(0, 1)), lambda n, t: 32 * n * t),
     "a triangle in place": (
         (6, 8),
         lambda x: torch.ones(x.shape[1], x.shape[1]).triu_(1).tril_(2) @ x,

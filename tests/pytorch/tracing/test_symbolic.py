@@ -526,3 +526,20 @@ def test_a_condition_inside_of_vmap() -> None:
     found = symbolic_network(module, (4, 8))
     assert [(one.name, one.value) for one in found.fixed] == [("tokens", 4)]
     assert str(found.network.total("macs")) == "256*N"
+
+
+CELLS = {"LSTM": 4, "GRU": 3, "RNN": 1}
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_recurrent_layers(kind: str) -> None:
+    """Of each sample 6 steps in two directions, with 8 + 4 weights for each of 4 states; and the same of a cell."""
+    layer = getattr(nn, kind)(8, 4, batch_first=True, bidirectional=True)
+    found = symbolic_network(layer, (6, 8))
+    assert [(one.name, one.value) for one in found.fixed] == [("tokens", 6)]
+    assert str(found.network.total("macs")) == f"{CELLS[kind] * 2 * 6 * (8 + 4) * 4}*N"
+    _is_counted(found, layer, (6, 8), [{"N": 2}, {"N": 5}])
+    cell = getattr(nn, f"{kind}Cell")(8, 4)
+    found = symbolic_network(cell, (8,), vary=["batch"])
+    assert str(found.network.total("macs")) == f"{CELLS[kind] * (8 + 4) * 4}*N"
+    _is_counted(found, cell, (8,), [{"N": 2}, {"N": 5}])
