@@ -17,6 +17,8 @@ from flopcalc.pytorch.counting.recorder import Recorder
 
 # Code of torch and of this package.
 _OUTSIDE = (f"{Path(torch.__file__).parent}{os.sep}", f"{Path(__file__).parents[2]}{os.sep}", "<")
+# Packages that forwards and torch call to put tensors in another shape: their lines say nothing of the model.
+_BETWEEN = tuple(f"{os.sep}{package}{os.sep}" for package in ("einops", "opt_einsum"))
 _LONGEST_STACK = 200
 # As layers name the outermost module.
 _ROOT = "(model)"
@@ -65,8 +67,9 @@ class Places:
             if not parameter and code.co_name in _RUNNERS and "args" in frame.f_locals:
                 parameter = self._parameter(frame.f_locals["args"])
             number = number or code.co_name in _NUMBERS
-            if not code.co_filename.startswith(_OUTSIDE):
-                line = f"{Path(code.co_filename).name}:{frame.f_lineno}"
+            file = code.co_filename
+            if not file.startswith(_OUTSIDE) and not any(one in file for one in _BETWEEN):
+                line = f"{Path(file).name}:{frame.f_lineno}"
             frame = frame.f_back
         return Place(module, parameter, number, line)
 
