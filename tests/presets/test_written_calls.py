@@ -141,6 +141,13 @@ def _weight(x: Tensor) -> Tensor:
     return weight
 
 
+def _without_source(result: str, statement: str = "pass") -> Callable[..., Any]:
+    made: dict[str, Any] = {"torch": torch}
+    exec(f"def run(m, x):\n    {statement}\n    return {result}", made)  # noqa: S102
+    run: Callable[..., Any] = made["run"]
+    return run
+
+
 MAP = ((2, 3, 8, 8),)
 # Function, inputs, tool, and its figure; None where the tool fails.
 CASES: dict[str, tuple[Callable[[], nn.Module], Args, str, int | None]] = {
@@ -185,6 +192,12 @@ CASES: dict[str, tuple[Callable[[], nn.Module], Args, str, int | None]] = {
     "a bias": (
         lambda: Run(lambda m, x: torch.baddbmm(x @ x.mT, x, x.mT)), ((2, 3, 4),), "torchprofile", 2 * 2 * 3 * 3 * 4,
     ),
+    # Of code without a source the instructions tell operators and calls apart. DeepSpeed counts 3072 products of `@`.
+    **{
+        f"no source, {tool}": (lambda: Run(_without_source("torch.add(-(x + x) @ x.mT * x, x)")), MAP, tool, figure)
+        for tool, figure in {"ptflops": 384, "calflops": 384, "deepspeed": 384 + 2 * 3072}.items()
+    },
+    "no source, a statement": (lambda: Run(_without_source("x.add(1)", "x += x")), MAP, "ptflops", 384),
     # DeepSpeed alone runs the forward before it counts one: the 4 x 4 x 4 products of the matrix are not in it.
     "a second forward": (Kept, ((3, 4),), "deepspeed", 2 * 3 * 4 * 4),
     "a second forward that fails": (lambda: Kept(once=True), ((3, 4),), "deepspeed", None),

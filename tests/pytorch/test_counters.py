@@ -1,7 +1,9 @@
 """Running other counters: their figures, on a copy, and nothing left behind."""
 
+import importlib
 import logging
 import sys
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from torch import nn
 from flopcalc import FlopcalcError
 from flopcalc.pytorch.counters import COUNTERS, Figure, run_counter, version_of
 from flopcalc.pytorch.counters import run as run_file
+from flopcalc.pytorch.counters.guard import guarded
 
 # A linear layer from 4 to 3 features with bias, at 2 positions: 24 MACs, 6 additions of the bias. ptflops averages over
 # the batch, torchinfo multiplies the 15 parameters by it.
@@ -136,6 +139,19 @@ def test_a_figure_after_a_failure() -> None:
         installed(name)
         run_counter(name, Fails(ValueError), ((2, 4),))
         assert figure(name, nn.Linear(4, 3), ((2, 4),))[2:4] == LINEAR[name]
+
+
+def test_a_package_that_a_counter_imports_and_patches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DeepSpeed imports einops, and leaves it patched where the forward fails."""
+    pytest.importorskip("einops")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "einops"]:
+        monkeypatch.delitem(sys.modules, name)
+    with suppress(ValueError), guarded(nn.Identity()):
+        einops: Any = importlib.import_module("einops")
+        before, einops.einsum = einops.einsum, len
+        raise ValueError("the forward fails")
+    assert sys.modules["einops"] is einops
+    assert einops.einsum is before
 
 
 def test_an_own_thop_stays() -> None:

@@ -6,6 +6,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from torch import nn
+
+from flopcalc import FlopcalcError
+from flopcalc.pytorch import counted_network
 from flopcalc.pytorch.counting.values import readings
 
 X = torch.empty(2, 3)
@@ -45,3 +49,21 @@ def test_each_way_once(forward: Any, args: Any, named: Any, shapes: list[set[int
     for one in found:
         assert len(one.args) == len(args)
         assert one.named == named
+
+
+def test_inputs_are_tensors() -> None:
+    """What the command line names as an input is a tensor, also next to one with a dtype."""
+
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(8, 3)
+
+        def forward(self, ids: Any, x: Any) -> Any:
+            return self.fc(torch.ones(x) if isinstance(x, tuple) else x[:, :1] * ids[..., None])
+
+    network = counted_network(Two(), ["5:int64", "1x8"], batch=2)
+    assert network.macs == 2 * 5 * 8 * 3
+    assert network.remarks == ()
+    with pytest.raises(FlopcalcError, match=r"shapes cannot be multiplied|must match"):
+        counted_network(Two(), ["5:int64", "1x7"], batch=2)

@@ -5,6 +5,7 @@ up by that name on each call, and not if it holds the function itself, or writes
 """
 
 import ast
+import dis
 import functools
 import inspect
 import linecache
@@ -42,14 +43,14 @@ def caller(frame: types.FrameType | None, own: frozenset[str]) -> types.FrameTyp
 def via(frame: types.FrameType | None, func: Any, name: str, functional_copy: Mapping[str, Any]) -> str:
     """`F.relu`, `torch.add` or `Tensor.add` if the caller looks that name up; `operator` for `a + b`; else empty.
 
-    Where the source cannot be read, the name of the function. functional_copy: globals that take the place of
-    those of torch.nn.functional.
+    Where the source cannot be read, `operator` for what is no call, and else the name of the function.
+    functional_copy: globals that take the place of those of torch.nn.functional.
     """
     if frame is None:
         return name
     expression = _expression(frame.f_code, frame.f_lasti)
     if expression is None:
-        return name
+        return name if _is_call(frame.f_code, frame.f_lasti) else OPERATOR
     if not isinstance(expression, ast.Call):
         return OPERATOR
     called = expression.func
@@ -262,6 +263,11 @@ def _expression(code: types.CodeType, instruction: int) -> ast.expr | None:
 
 
 _SIGN = ast.Constant(0)
+
+
+def _is_call(code: types.CodeType, instruction: int) -> bool:
+    """Whether an instruction of some code calls a function, which needs no source."""
+    return dis.opname[code.co_code[instruction]].startswith("CALL")
 
 
 def _is_augmented(text: str) -> bool:

@@ -1,13 +1,13 @@
 """Running code that patches torch, writes logs and prints, so that the process is afterwards as it was."""
 
+import importlib
 import io
 import logging
-import sys
 import threading
 import types
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
 from typing import Any
 
 import torch
@@ -45,7 +45,9 @@ def guarded(module: nn.Module) -> Iterator[io.StringIO]:
 def _kept_functions() -> Iterator[None]:
     """Restore the functions of torch and einops, and the methods of tensors."""
     holders: list[Any] = [torch, torch.Tensor, nn.functional]
-    holders += [sys.modules["einops"]] if "einops" in sys.modules else []
+    with suppress(Exception):
+        # Before a counter imports it and patches it, which it undoes only where the forward succeeds.
+        holders.append(importlib.import_module("einops"))
     before = [dict(vars(holder)) for holder in holders]
     try:
         yield

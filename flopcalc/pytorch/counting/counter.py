@@ -65,10 +65,14 @@ REAL_VALUES = "counted on real values: another input may cost something else"
 
 
 class Tracing(NamedTuple):
-    """How a pass is traced. recorder: made of the names of the layers; modes: the modes that count."""
+    """How a pass is traced. recorder: made of the names of the layers; modes: the modes that count.
+
+    first_pass: the modes of a pass before it, which is not counted, where these are not the usual ones.
+    """
 
     recorder: Callable[[Mapping[str, str]], Recorder]
     modes: Callable[[Recorder, OwnRules | None, torch.Generator], AbstractContextManager[object]]
+    first_pass: Callable[[torch.Generator], AbstractContextManager[object]] | None = None
 
 
 _ON_NUMBERS = Tracing(Recorder, tracing)
@@ -231,8 +235,7 @@ def _run(
             modes.enter_context(modes_in_recomputation())
         if call.warm_up or any(isinstance(child, LazyModuleMixin) for _, child in named):
             # A lazy module gets its parameters from a first pass, which is not counted.
-            runner = Net if how.on == "meta" else DispatchCounter
-            with OnDevice(how.on), runner(None, generator=generator):
+            with _first_pass(call, how, generator):
                 forward()
             named = modules_of(twin)
             if call.backward is not None:
@@ -272,6 +275,18 @@ def _notes(
         yield COMPLEX
     if how.on == "cpu":
         yield REAL_VALUES
+
+
+@contextmanager
+def _first_pass(call: _Call, how: Pass, generator: torch.Generator) -> Iterator[None]:
+    """The modes of a pass that is not counted."""
+    if call.tracing.first_pass is not None:
+        with call.tracing.first_pass(generator):
+            yield
+        return
+    runner = Net if how.on == "meta" else DispatchCounter
+    with OnDevice(how.on), runner(None, generator=generator):
+        yield
 
 
 @contextmanager

@@ -21,6 +21,12 @@ class Values(tuple[Any, ...]):
     __slots__ = ()
 
 
+class GivenShape(tuple[Any, ...]):
+    """A tuple that is a shape, whatever the other inputs are."""
+
+    __slots__ = ()
+
+
 def as_shape(value: object) -> tuple[int, ...] | None:
     """The ints of a tuple or a list of integers of any type, else None; None also for an empty one and for `Values`."""
     if not isinstance(value, tuple | list) or not value or isinstance(value, Values):
@@ -106,7 +112,7 @@ def _images(inputs: Sequence[Input], batch: int) -> list[Any]:
 def _tensor(one: Input, shape: tuple[int, ...]) -> Any:
     """A shape, or a meta tensor where the dtype is known, or where there is no axis."""
     if one.dtype is None and shape:
-        return shape
+        return GivenShape(shape)
     return torch.empty(shape, dtype=getattr(torch, one.dtype or "float32"), device="meta")
 
 

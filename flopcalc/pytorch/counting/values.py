@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from flopcalc.pytorch.counting.copying import Copier
-from flopcalc.pytorch.counting.inputs import Values, as_shape
+from flopcalc.pytorch.counting.inputs import GivenShape, Values, as_shape
 from flopcalc.pytorch.counting.objects import holds_tensors
 from flopcalc.pytorch.counting.twins import Twin
 from flopcalc.pytorch.named_class import file_of
@@ -40,8 +40,8 @@ def readings(args: Sequence[Any], named: Mapping[str, Any], forward: Any) -> Ite
     given.update(named.items())
     tuples = [place for place, value in given.items() if _may_be_shape(value)]
     known = {place: _takes_tensor(forward, place) for place in tuples}
-    sure = {place for place in tuples if known[place] is True}
     values = {place for place in tuples if known[place] is False}
+    sure = {place for place in tuples if known[place] or isinstance(given[place], GivenShape)} - values
     unsure = [place for place in tuples if place not in sure | values]
     both = frozenset(sure.union(unsure)), frozenset(sure)
     some_tensor = any(holds_tensors(value) for value in given.values())

@@ -1,4 +1,4 @@
-"""Shape rules of kernels that sort, count, shuffle or place along axes, or that have two results of one reduction."""
+"""Shape rules of kernels that sort, count, shuffle or place along axes, or that have two results of one shape."""
 
 from typing import Any
 
@@ -34,6 +34,11 @@ def _twice(one: Tensor | None) -> _Two | None:
     return None if one is None else (one, packed(one.shape, one.dtype))
 
 
+def _log_sigmoid(x: Tensor) -> _Two | None:
+    """The result, and what its gradient needs."""
+    return _twice(packed(x.shape, x.dtype)) if is_plain(x) and x.dtype.is_floating_point else None
+
+
 def _counted(x: Tensor, dim: Any = None) -> Tensor | None:
     return reduced(x, dim, False, torch.int64) if is_plain(x) else None
 
@@ -62,6 +67,7 @@ _RULES: dict[str, Any] = {
     "var_mean std_mean": _moments,
     "aminmax": _extremes,
     "sort": _sorted,
+    "log_sigmoid_forward": _log_sigmoid,
     "count_nonzero": _counted,
     "trace": _trace,
     "diag_embed": _diagonals,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from flopcalc.pytorch.tracing import sizes
-from flopcalc.pytorch.tracing.fresh import is_plain, new, packed
+from flopcalc.pytorch.tracing.fresh import is_plain, is_plain_or_complex, new, packed
 
 
 def formatted(x: Tensor, dtype: torch.dtype, memory_format: torch.memory_format | None) -> Tensor | None:
@@ -36,7 +36,7 @@ def as_another(
     memory_format: torch.memory_format | None = None,
 ) -> Tensor | None:
     """A new tensor of the shape of another."""
-    if not is_plain(x) or not on_meta(device, layout):
+    if not is_plain_or_complex(x) or not on_meta(device, layout):
         return None
     return formatted(x, dtype or x.dtype, memory_format)
 
@@ -60,7 +60,7 @@ def _new(
     device: torch.device | None = None,
     pin_memory: bool | None = None,
 ) -> Tensor | None:
-    return packed(shape, dtype or x.dtype) if is_plain(x) and on_meta(device, layout) else None
+    return packed(shape, dtype or x.dtype) if is_plain_or_complex(x) and on_meta(device, layout) else None
 
 
 def _fill(x: Tensor, *value: Any) -> Tensor | None:
@@ -135,6 +135,18 @@ def _arange(*given: Any, dtype: torch.dtype | None = None, **more: Any) -> Any:
     return _made((count,), dtype=dtype or (torch.int64 if whole else torch.get_default_dtype()), **more)
 
 
+def _eye(rows: int, columns: int | None = None, **more: Any) -> Any:
+    return _made((rows, rows if columns is None else columns), **more)
+
+
+def _steps(start: Any, end: Any, steps: int, *base: float, dtype: torch.dtype | None = None, **more: Any) -> Any:
+    """Numbers from one to another. base: of their logarithms."""
+    for one in (start, end):
+        if type(one) not in _NUMBERS and not (isinstance(one, Tensor) and is_plain(one) and not one.dim()):
+            return None
+    return _made((steps,), dtype=dtype, **more)
+
+
 _RULES: dict[str, Any] = {
     "zeros_like ones_like empty_like full_like": as_another,
     "rand_like randn_like": _fractions(as_another),
@@ -152,5 +164,7 @@ _RULES: dict[str, Any] = {
     "full": _full,
     "scalar_tensor": _scalar,
     "arange": _arange,
+    "eye": _eye,
+    "linspace logspace": _steps,
 }
 RULES: dict[str, Any] = {f"aten::{name}": rule for names, rule in _RULES.items() for name in names.split()}

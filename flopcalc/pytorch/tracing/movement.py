@@ -9,11 +9,11 @@ from torch import Tensor
 from flopcalc.pytorch.tracing import sizes
 from flopcalc.pytorch.tracing.extents import same
 from flopcalc.pytorch.tracing.factories import as_another, formatted
-from flopcalc.pytorch.tracing.fresh import is_contiguous, is_plain, keeping, new, packed
+from flopcalc.pytorch.tracing.fresh import is_contiguous, is_plain, is_plain_or_complex, keeping, new, packed
 
 
 def _clone(x: Tensor, *, memory_format: torch.memory_format | None = None) -> Tensor | None:
-    return formatted(x, x.dtype, memory_format) if is_plain(x) else None
+    return formatted(x, x.dtype, memory_format) if is_plain_or_complex(x) else None
 
 
 def _to_copy(x: Tensor, *, non_blocking: bool = False, **how: Any) -> Tensor | None:
@@ -26,13 +26,13 @@ def _cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor | None:
     first = tensors[0]
     shape = list(first.shape)
     at = sizes.axis(dim, len(shape))
-    if at is None or not shape or not is_plain(first):
+    if at is None or not shape or not is_plain_or_complex(first):
         return None
     total = shape[at]
     last = sizes.suggests_channels_last(first.shape, first.stride())
     for tensor in tensors[1:]:
         other = tensor.shape
-        if len(other) != len(shape) or tensor.dtype is not first.dtype or not is_plain(tensor):
+        if len(other) != len(shape) or tensor.dtype is not first.dtype or not is_plain_or_complex(tensor):
             return None
         if any(a != b for axis, (a, b) in enumerate(zip(shape, other, strict=True)) if axis != at):
             return None
@@ -45,7 +45,7 @@ def _cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor | None:
 def _cat_filled(tensors: Sequence[Tensor], dim: int) -> Tensor | None:
     """As `_cat`, of which torch leaves out tensors of shape (0,), as a cache is at its start."""
     filled = [one for one in tensors if one.dim() != 1 or one.numel()]
-    if not filled or not all(is_plain(one) and one.dtype is filled[0].dtype for one in tensors):
+    if not filled or not all(is_plain_or_complex(one) and one.dtype is filled[0].dtype for one in tensors):
         return None
     out = _cat(filled, dim)
     return None if out is None else packed(out.shape, out.dtype)
@@ -55,18 +55,27 @@ def _stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor | None:
     first = tensors[0]
     shape = list(first.shape)
     at = sizes.axis(dim, len(shape) + 1)
-    if at is None or not all(is_plain(t) and t.dtype is first.dtype and t.shape == first.shape for t in tensors):
+    if at is None or not all(
+        is_plain_or_complex(t) and t.dtype is first.dtype and t.shape == first.shape for t in tensors
+    ):
         return None
     if at == len(shape):
         return _cat([tensor.unsqueeze(at) for tensor in tensors], at)
     # Joined along the axis, and divided into the tensors: the order of the axes is that of the joined ones.
     joined = _cat(tensors, at)
-    return None if joined is None else joined.view([*shape[:at], len(tensors), *shape[at:]])
+    if joined is None:
+        return None
+    divided = [*shape[:at], len(tensors), *shape[at:]]
+    if type(joined.numel()) is int:
+        return joined.view(divided)
+    # Torch's view is for plain numbers.
+    strides = joined.stride()
+    return new(divided, (*strides[:at], strides[at] * shape[at], *strides[at:]), joined.dtype)
 
 
 def _pad(x: Tensor, pad: Sequence[int], value: Any = 0) -> Tensor | None:
     shape = list(x.shape)
-    if not is_plain(x) or len(pad) % 2 or len(pad) // 2 > len(shape):
+    if not is_plain_or_complex(x) or len(pad) % 2 or len(pad) // 2 > len(shape):
         return None
     if not is_contiguous(x) and not any(type(one) is not int or one > 0 for one in pad):
         # A copy of a part, in its own format.
@@ -80,7 +89,7 @@ def _pad(x: Tensor, pad: Sequence[int], value: Any = 0) -> Tensor | None:
 
 
 def _roll(x: Tensor, shifts: Sequence[int], dims: Sequence[int] = ()) -> Tensor | None:
-    if not is_plain(x) or not is_contiguous(x) or any(sizes.axis(dim, x.dim()) is None for dim in dims):
+    if not is_plain_or_complex(x) or any(sizes.axis(dim, x.dim()) is None for dim in dims):
         return None
     if dims and not x.dim():
         return None
@@ -90,11 +99,11 @@ def _roll(x: Tensor, shifts: Sequence[int], dims: Sequence[int] = ()) -> Tensor 
 
 def _flip(x: Tensor, dims: Sequence[int]) -> Tensor | None:
     fits = not dims or sizes.axes(dims, x.dim()) is not None
-    return packed(x.shape, x.dtype) if fits and is_plain(x) and is_contiguous(x) else None
+    return formatted(x, x.dtype, None) if fits and is_plain_or_complex(x) else None
 
 
 def _repeat(x: Tensor, repeats: Sequence[int]) -> Tensor | None:
-    if not is_plain(x):
+    if not is_plain_or_complex(x):
         return None
     # Fewer repeats than axes are an error.
     shape = (*((1,) * (len(repeats) - x.dim())), *x.shape)
@@ -102,7 +111,11 @@ def _repeat(x: Tensor, repeats: Sequence[int]) -> Tensor | None:
 
 
 def _copy(x: Tensor, other: Tensor, non_blocking: bool = False) -> Tensor | None:
-    fits = is_plain(x) and is_plain(other) and sizes.broadcast(x.shape, other.shape) == tuple(x.shape)
+    fits = (
+        is_plain_or_complex(x)
+        and is_plain_or_complex(other)
+        and sizes.broadcast(x.shape, other.shape) == tuple(x.shape)
+    )
     return x if fits else None
 
 
@@ -131,7 +144,11 @@ def _embedding(weight: Tensor, index: Tensor, *rest: Any) -> Tensor | None:
 
 def _index(x: Tensor, indices: Sequence[Tensor | None]) -> Tensor | None:
     given = [index for index in indices if index is not None]
-    if not given or not is_plain(x) or not all(is_plain(index) and index.dtype in _INDICES for index in given):
+    if (
+        not given
+        or not is_plain_or_complex(x)
+        or not all(is_plain(index) and index.dtype in _INDICES for index in given)
+    ):
         return None
     if not is_contiguous(x) or 0 in x.shape or len(indices) > x.dim():
         return None
@@ -152,14 +169,20 @@ def _index(x: Tensor, indices: Sequence[Tensor | None]) -> Tensor | None:
 
 def _index_select(x: Tensor, dim: int, index: Tensor) -> Tensor | None:
     at = sizes.axis(dim, x.dim())
-    if at is None or not x.dim() or not is_plain(x) or not is_plain(index) or index.dim() > 1:
+    if at is None or not x.dim() or not is_plain_or_complex(x) or not is_plain(index) or index.dim() > 1:
         return None
     return packed((*x.shape[:at], index.numel(), *x.shape[at + 1 :]), x.dtype)
 
 
 def _gather(x: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor | None:
     at = sizes.axis(dim, x.dim())
-    if at is None or x.dim() != index.dim() or not is_plain(x) or not is_plain(index) or not is_contiguous(index):
+    if (
+        at is None
+        or x.dim() != index.dim()
+        or not is_plain_or_complex(x)
+        or not is_plain(index)
+        or not is_contiguous(index)
+    ):
         return None
     if index.dtype not in _INDICES:
         return None
@@ -217,13 +240,21 @@ def variance(x: Tensor, dim: Any = None, *rest: Any, correction: Any = None, kee
 
 
 def _scan(x: Tensor, dim: int, *, dtype: torch.dtype | None = None) -> Tensor | None:
-    if not is_plain(x) or sizes.axis(dim, x.dim()) is None or not is_contiguous(x):
+    if not is_plain(x) or sizes.axis(dim, x.dim()) is None:
         return None
     return packed(x.shape, dtype or (x.dtype if x.dtype.is_floating_point else torch.int64))
 
 
+def _scan_in_place(x: Tensor, dim: int, *, dtype: torch.dtype | None = None) -> Tensor | None:
+    return x if is_plain(x) and sizes.axis(dim, x.dim()) is not None and dtype in (None, x.dtype) else None
+
+
 def _triangle(x: Tensor, diagonal: int = 0) -> Tensor | None:
-    return packed(x.shape, x.dtype) if is_plain(x) and x.dim() > 1 and is_contiguous(x) else None
+    return packed(x.shape, x.dtype) if is_plain(x) and x.dim() > 1 else None
+
+
+def _triangle_in_place(x: Tensor, diagonal: int = 0) -> Tensor | None:
+    return x if is_plain(x) and x.dim() > 1 else None
 
 
 def _glu(x: Tensor, dim: int = -1) -> Tensor | None:
@@ -294,7 +325,9 @@ _RULES: dict[str, Any] = {
     "linalg_vector_norm": _norm,
     "var std": variance,
     "cumsum cumprod": _scan,
+    "cumsum_ cumprod_": _scan_in_place,
     "tril triu": _triangle,
+    "tril_ triu_": _triangle_in_place,
     "glu": _glu,
     "pixel_shuffle": _pixels(True),
     "pixel_unshuffle": _pixels(False),

@@ -167,4 +167,11 @@ def symbolic_tracing(
         raise NoFormError(_DIFFERENTIATES)
 
 
-__all__ = ["FlopcalcError", "NoFormError", "SymbolicRecorder", "symbolic_tracing"]
+@contextmanager
+def symbolic_first_pass(generator: torch.Generator) -> Iterator[None]:
+    """Run on symbolic sizes without counting: parameters that are made meanwhile have no sizes at first."""
+    with SymbolicTracer(SymbolicRecorder({})), SymbolicNet(None, generator=generator):
+        yield
+
+
+__all__ = ["FlopcalcError", "NoFormError", "SymbolicRecorder", "symbolic_first_pass", "symbolic_tracing"]

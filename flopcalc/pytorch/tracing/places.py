@@ -17,6 +17,8 @@ from flopcalc.pytorch.counting.recorder import Recorder
 
 # Code of torch and of this package.
 _OUTSIDE = (f"{Path(torch.__file__).parent}{os.sep}", f"{Path(__file__).parents[2]}{os.sep}", "<")
+# Packages that forwards and torch call to put tensors in another shape: their lines say nothing of the model.
+_BETWEEN = tuple(f"{os.sep}{package}{os.sep}" for package in ("einops", "opt_einsum"))
 _LONGEST_STACK = 200
 # As layers name the outermost module.
 _ROOT = "(model)"
@@ -65,8 +67,9 @@ class Places:
             if not parameter and code.co_name in _RUNNERS and "args" in frame.f_locals:
                 parameter = self._parameter(frame.f_locals["args"])
             number = number or code.co_name in _NUMBERS
-            if not code.co_filename.startswith(_OUTSIDE):
-                line = f"{Path(code.co_filename).name}:{frame.f_lineno}"
+            file = code.co_filename
+            if not file.startswith(_OUTSIDE) and not any(one in file for one in _BETWEEN):
+                line = f"{Path(file).name}:{frame.f_lineno}"
             frame = frame.f_back
         return Place(module, parameter, number, line)
 
@@ -81,8 +84,15 @@ class Places:
 
 
 def _memory(tensor: Tensor) -> int:
-    """The address of a tensor's storage, which its views share; of a sparse tensor, which has none, its own."""
-    return tensor.untyped_storage()._cdata if tensor.layout is torch.strided else id(tensor)
+    """The address of a tensor's storage, which its views share; its own where it has none of its own.
+
+    A sparse tensor has none, and one inside of `torch.vmap` or `torch.func.grad` does not show it.
+    """
+    try:
+        place: int = tensor.untyped_storage()._cdata
+    except (NotImplementedError, RuntimeError):
+        return id(tensor)
+    return place
 
 
 # Of the tracer and the net: they run a function or a kernel with its arguments.

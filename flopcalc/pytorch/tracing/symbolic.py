@@ -23,7 +23,7 @@ from flopcalc.pytorch.loading.user_errors import place_of
 from flopcalc.pytorch.tracing.axes import Axis, axes_of, chosen, may_have_channels_first, resized
 from flopcalc.pytorch.tracing.extents import unwrapped
 from flopcalc.pytorch.tracing.nodes import wrapped
-from flopcalc.pytorch.tracing.on_symbols import NoFormError, SymbolicRecorder, symbolic_tracing
+from flopcalc.pytorch.tracing.on_symbols import NoFormError, SymbolicRecorder, symbolic_first_pass, symbolic_tracing
 from flopcalc.pytorch.tracing.places import Place, Places
 from flopcalc.symbolic.evaluating import evaluate, holds, symbols_of
 from flopcalc.symbolic.scope import Condition, Scope
@@ -271,7 +271,7 @@ def _run(target: _Target, varied: Sequence[Axis], hints: Mapping[str, int]) -> S
             on="meta",
             kernels=target.kernels,
             watch=places.watching,
-            trace=Tracing(recorder, symbolic_tracing),
+            trace=Tracing(recorder, symbolic_tracing, symbolic_first_pass),
         )
     # Parameters that are made in a first pass may have sizes of the input.
     counted.own_params = {one: unwrapped(size) for one, size in counted.own_params.items()}

@@ -25,7 +25,7 @@ from flopcalc.symbolic.size import hint_of
 
 def _reshape(recorder: Recorder, x: Tensor, *shape: Any) -> Any:
     """A view where the strides allow one, else a copy."""
-    if not is_plain(x):
+    if not is_plain_or_complex(x):
         return None
     return _reshaped(recorder, x, shape[0] if len(shape) == 1 and isinstance(shape[0], Sequence) else shape)
 
@@ -40,7 +40,7 @@ def _reshaped(recorder: Recorder, x: Tensor, size: Sequence[Any]) -> Tensor:
 
 def _flatten(recorder: Recorder, x: Tensor, start_dim: int = 0, end_dim: int = -1) -> Any:
     first, last = axis(start_dim, x.dim()), axis(end_dim, x.dim())
-    if first is None or last is None or first > last or not is_plain(x):
+    if first is None or last is None or first > last or not is_plain_or_complex(x):
         return None
     shape, _ = views.layout(x)
     if first == last and shape:
@@ -87,6 +87,35 @@ def _avg_pool(axes: int) -> Any:
         if out is not None:
             tell(recorder, operator, (input, window, steps, *rest), more, out, (input,), stored(input))
         return out
+
+    return rule
+
+
+def _steps(name: str) -> Any:
+    """Numbers from one to another, of which torch wants the number as a plain one."""
+    operator, shape = getattr(torch.ops.aten, name).default, SHAPES[f"aten::{name}"]
+
+    def rule(recorder: Recorder, start: Any, end: Any, steps: Any, *base: Any, **more: Any) -> Any:
+        if not isinstance(steps, torch.SymInt) or more.get("out") is not None or more.pop("requires_grad", False):
+            return None
+        dtype, layout = more.get("dtype"), more.get("layout")
+        given = (start, end, steps, *base, *([more["base"]] if "base" in more else ()))
+        # On every device: a tensor with a symbolic size has no values.
+        out = shape(*given, dtype=dtype or torch.get_default_dtype(), layout=layout, device=torch.device("meta"))
+        if out is not None:
+            read = tensors(given)
+            tell(recorder, operator, given, {}, out, read, sum(map(stored, read)))
+        return out
+
+    return rule
+
+
+def _recurrent(func: Any) -> Any:
+    """A recurrent layer or cell. In inference mode `chunk` comes to the net, which otherwise asks for plain sizes."""
+
+    def rule(recorder: Recorder, *args: Any, **kwargs: Any) -> Any:
+        with torch.inference_mode():
+            return func(*args, **kwargs)
 
     return rule
 
@@ -172,11 +201,16 @@ _UPSAMPLES = (
     "_upsample_nearest_exact3d",
 )
 
+_RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell")
+
 RULES: dict[Any, Any] = {
     **{func: rule for func, rule in functions.RULES.items() if func not in {*VIEWS, *COPIES}},
     **dict.fromkeys((Tensor.reshape, torch.reshape), _reshape),
     **dict.fromkeys((Tensor.flatten, torch.flatten), _flatten),
     **{getattr(torch._C._nn, name): _upsample(name) for name in _UPSAMPLES if hasattr(torch._C._nn, name)},
+    **{getattr(torch, name): _recurrent(getattr(torch, name)) for name in _RECURRENT},
+    torch.linspace: _steps("linspace"),
+    torch.logspace: _steps("logspace"),
     torch._C._nn.avg_pool2d: _avg_pool(2),
     torch._C._nn.avg_pool3d: _avg_pool(3),
 }

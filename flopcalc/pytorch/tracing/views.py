@@ -240,6 +240,15 @@ def _split(x: Tensor, split_size: Any, dim: int = 0) -> list[Tensor]:
     return [_slice(x, place, wrapped(i * by), wrapped((i + 1) * by) if i < pieces - 1 else None) for i in range(pieces)]
 
 
+def _chunk(x: Tensor, chunks: int, dim: int = 0) -> list[Tensor]:
+    size = layout(x)[0][_place(dim, x.dim())]
+    if chunks < 1:
+        raise RuntimeError(f"chunk: {chunks} pieces")
+    if same(size, 0):
+        return [_alias(x) for _ in range(chunks)]
+    return _split(x, wrapped(-(-size // chunks)), dim)
+
+
 def _split_with_sizes(x: Tensor, split_sizes: Sequence[Any], dim: int = 0) -> list[Tensor]:
     shape, _ = layout(x)
     place = _place(dim, x.dim())
@@ -305,6 +314,8 @@ VIEWS: dict[str, Any] = {
     "slice": _slice,
     "split": _split,
     "unsafe_split": _split,
+    "chunk": _chunk,
+    "unsafe_chunk": _chunk,
     "split_with_sizes": _split_with_sizes,
     "unsafe_split_with_sizes": _split_with_sizes,
     "unbind": _unbind,

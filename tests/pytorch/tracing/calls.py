@@ -210,6 +210,15 @@ def _arange(draw: Draw, overload: str) -> Any:
     return _factory(draw, *given)
 
 
+def _eye(draw: Draw, overload: str) -> Any:
+    return _factory(draw, *(draw.size() for _ in range(1 + overload.startswith("m"))))
+
+
+def _steps(draw: Draw, overload: str) -> Any:
+    ends = [draw.tensor(()) if name == "Tensor" else draw.scalar() for name in (overload + "__").split("_")[:2]]
+    return _factory(draw, *ends, draw.number(0, 6))
+
+
 def _pixels(up: bool) -> Strategy:
     def strategy(draw: Draw, overload: str) -> Any:
         factor = draw.number(1, 3)
@@ -317,6 +326,8 @@ STRATEGIES: dict[str, Strategy] = {
     "full": _full,
     "scalar_tensor": _scalar_tensor,
     "arange": _arange,
+    "eye": _eye,
+    **dict.fromkeys(("linspace", "logspace"), _steps),
     "pixel_shuffle": _pixels(True),
     "pixel_unshuffle": _pixels(False),
     "_prelu_kernel": _prelu,

@@ -24,6 +24,10 @@ def _between(x: Any, least: Any, most: Any) -> Any:
     return (x - least) / (most - least)
 
 
+def _complex(x: Any) -> Any:
+    return x.to(torch.complex64)
+
+
 # The product has 32 MACs for each row of eight.
 ROWS: dict[str, tuple[tuple[int, ...], Callable[[Any], Any], Callable[..., int]]] = {
     "products along the tokens": ((6, 8), lambda x: x.cumprod(1), lambda n, t: 32 * n * t),
@@ -49,6 +53,48 @@ ROWS: dict[str, tuple[tuple[int, ...], Callable[[Any], Any], Callable[..., int]]
     "drawn at random": ((6, 8), lambda x: F.gumbel_softmax(x, dim=1), lambda n, t: 32 * n * t),
     "shuffled channels": ((4, 5, 8), lambda x: F.channel_shuffle(x, 2), lambda n, h: 32 * n * 4 * h),
     "complex numbers": ((6, 8), lambda x: (x.to(torch.complex64) * 1j).imag, lambda n, t: 32 * n * t),
+    "complex numbers, moved": (
+        (6, 8),
+        lambda x: torch.cat([_complex(x).roll(1, 1), _complex(x).flip(1)], 1).repeat(2, 1, 1).real,
+        lambda n, t: 32 * 2 * n * 2 * t,
+    ),
+    "complex numbers, put into others": (
+        (6, 8),
+        lambda x: torch.zeros_like(_complex(x)).copy_(_complex(x)).real,
+        lambda n, t: 32 * n * t,
+    ),
+    "complex numbers, turned and in another shape": (
+        (6, 8),
+        lambda x: torch.fft.fft(x).unflatten(2, (2, 4)).transpose(1, 2).reshape(x.shape[0], -1, 8).real * 1,
+        lambda n, t: 32 * n * t,
+    ),
+    "steps": ((6, 8), lambda x: x * torch.linspace(-1.0, 1, x.shape[1])[:, None], lambda n, t: 32 * n * t),
+    "steps of logarithms": (
+        (6, 8),
+        lambda x: x * torch.logspace(0, 1, steps=x.shape[1], base=2.0, device=x.device)[:, None],
+        lambda n, t: 32 * n * t,
+    ),
+    "steps to a tensor": (
+        (6, 8),
+        lambda x: x * torch.linspace(0, x.max(), x.shape[0])[:, None, None],
+        lambda n: 192 * n,
+    ),
+    "an identity": ((6, 8), lambda x: torch.eye(x.shape[1], device=x.device) @ x, lambda n, t: n * t * (8 * t + 32)),
+    "a wide identity": ((6, 8), lambda x: torch.eye(3, x.shape[1]) @ x, lambda n, t: n * 3 * (8 * t + 32)),
+    "sums in place": ((6, 8), lambda x: (x + 1).cumsum_(1).cumprod_(2), lambda n, t: 32 * n * t),
+    "the logarithm of a sigmoid": ((6, 8), lambda x: F.logsigmoid(x.transpose(0, 1)), lambda n, t: 32 * n * t),
+    "a triangle in place": (
+        (6, 8),
+        lambda x: torch.ones(x.shape[1], x.shape[1]).triu_(1).tril_(2) @ x,
+        lambda n, t: n * t * (8 * t + 32),
+    ),
+    "sums along turned tokens": ((6, 8), lambda x: x.transpose(0, 1).cumsum(1).triu(), lambda n, t: 32 * n * t),
+    "turned tokens, moved": ((6, 8), lambda x: x.transpose(0, 1).roll(1, 0).flip(1), lambda n, t: 32 * n * t),
+    "a row of tensors by the kernel": (
+        (6, 8),
+        lambda x: torch.ops.aten.stack.default([x] * 3, 1),
+        lambda n, t: 32 * n * 3 * t,
+    ),
     "a transform of two axes": ((5, 6, 8), lambda x: torch.fft.fft2(x).real, lambda n: 32 * n * 5 * 6),
 }
 

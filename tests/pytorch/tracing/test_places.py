@@ -75,3 +75,11 @@ def test_a_condition_after_the_run() -> None:
     assert not found.scope.conditions
     assert size > 3
     assert [str(one.where) for one in found.scope.conditions] == ["(model)"]
+
+
+def test_the_line_is_that_of_the_model() -> None:
+    """Not that of a package which the model hands its tensors to."""
+    einops = pytest.importorskip("einops")
+    (fixed,) = _form(Of(lambda position, x: einops.rearrange(x + position[:1], "n (h w) c -> n h w c", h=4, w=4))).fixed
+    assert fixed[:3] == ("T", "tokens", 16)
+    assert fixed.line.startswith("test_places.py:")

@@ -29,8 +29,7 @@ LEFT = (
 )
 # Rules for contiguous operands.
 PACKED = (
-    *("stack", "constant_pad_nd", "roll", "flip", "index", "gather", "cumsum", "cumprod", "sort", "tril", "triu"),
-    *("glu", "channel_shuffle"),
+    *("stack", "constant_pad_nd", "index", "gather", "sort", "glu", "channel_shuffle"),
     *("pixel_shuffle", "pixel_unshuffle", "grid_sampler_2d", "native_group_norm", "_safe_softmax"),
     *("_log_softmax", "max_pool3d_with_indices", "logical_and", "logical_or", "logical_xor"),
 )

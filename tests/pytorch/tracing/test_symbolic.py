@@ -498,3 +498,48 @@ def test_a_length_next_to_tokens_has_a_symbol_of_its_own() -> None:
     found = symbolic_network(Of(forward, fc=nn.Linear(8, 5)), [Input((6, 8)), Input((6,), "bool")])
     assert [one.name for one in found.fixed] == ["tokens"]
     assert str(found.network.total("macs")) == "240*N"
+
+
+def test_a_layer_that_is_made_in_a_first_pass() -> None:
+    """The first pass has symbolic sizes, too: 3 planes of H x W in a row, whose sums have 5 weights each."""
+
+    def forward(self: Any, x: Any) -> Any:
+        return self.fc(x.movedim(1, 3).unfold(1, 2, 2).unfold(2, 2, 2).flatten(3).flatten(1, 2))
+
+    module = Of(forward, fc=nn.LazyLinear(5))
+    found = symbolic_network(module, (3, 8, 12))
+    assert found.fixed == ()
+    assert found.network.total("params") == 3 * 4 * 5 + 5
+    at = {"N": 2, "H": 6, "W": 10}
+    assert evaluate(found.network.total("macs"), at) == 2 * 3 * 5 * 12 * 5
+    _is_counted(found, module, (3, 8, 12), [at, {"N": 3, "H": 9, "W": 4}])
+
+
+def test_a_condition_inside_of_vmap() -> None:
+    """A tensor there does not show its storage: 8 weights for each token, with a factor for each head."""
+
+    def forward(self: Any, x: Any) -> Any:
+        return torch.vmap(lambda head, weight: self.fc(head * weight).sum(0), in_dims=(1, 0))(x, self.factors)
+
+    module = Of(forward, fc=nn.Linear(8, 8))
+    module.factors = nn.Parameter(torch.ones(4, 8))
+    found = symbolic_network(module, (4, 8))
+    assert [(one.name, one.value) for one in found.fixed] == [("tokens", 4)]
+    assert str(found.network.total("macs")) == "256*N"
+
+
+CELLS = {"LSTM": 4, "GRU": 3, "RNN": 1}
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_recurrent_layers(kind: str) -> None:
+    """Of each sample 6 steps in two directions, with 8 + 4 weights for each of 4 states; and the same of a cell."""
+    layer = getattr(nn, kind)(8, 4, batch_first=True, bidirectional=True)
+    found = symbolic_network(layer, (6, 8))
+    assert [(one.name, one.value) for one in found.fixed] == [("tokens", 6)]
+    assert str(found.network.total("macs")) == f"{CELLS[kind] * 2 * 6 * (8 + 4) * 4}*N"
+    _is_counted(found, layer, (6, 8), [{"N": 2}, {"N": 5}])
+    cell = getattr(nn, f"{kind}Cell")(8, 4)
+    found = symbolic_network(cell, (8,), vary=["batch"])
+    assert str(found.network.total("macs")) == f"{CELLS[kind] * (8 + 4) * 4}*N"
+    _is_counted(found, cell, (8,), [{"N": 2}, {"N": 5}])

@@ -66,6 +66,7 @@ ARGUMENTS: dict[str, list[Any]] = {
     "slice.Tensor": [(), *((dim, *rest) for dim in (-1, 0, 1, 3) for rest in product(_ENDS, _ENDS, (1, 2, 3, 0)))],
     "split.Tensor": [(by, dim) for by in range(-1, 8) for dim in _DIMS],
     "unsafe_split.Tensor": [(2, 0), (4, -1)],
+    **{name: [(pieces, dim) for pieces in range(-1, 8) for dim in _DIMS] for name in ("chunk", "unsafe_chunk")},
     "split_with_sizes": [([1, 4], 0), ([2, 3],), ([1, 2, 1], -1), ([6], 1), ([3, 3], 1), ([1, 2], 1), ([0, 5, 0], 0)],
     "unbind.int": [(), *((dim,) for dim in _DIMS)],
     "diagonal": [
@@ -110,6 +111,7 @@ def test_a_rule_gives_what_the_kernel_gives(name: str) -> None:
 NAMED: dict[str, list[dict[str, Any]]] = {
     "slice.Tensor": [{}, {"start": 1}, {"end": 3}, {"step": 2}, {"dim": 1, "start": -2}],
     "split.Tensor": [{"split_size": 2}],
+    "chunk": [{"chunks": 2}],
     "split_with_sizes": [{"split_sizes": [2, 3]}],
     "unbind.int": [{}],
     "diagonal": [{}, {"offset": 1}, {"dim2": 2}, {"dim1": 2}],
