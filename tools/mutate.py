@@ -73,7 +73,15 @@ TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     ("flopcalc/pytorch/counting/kernels/", ("tests/pytorch/kernels",)),
-    ("flopcalc/primitives/", ("tests/primitives", "tests/networks", "tests/pytorch/training/test_described.py")),
+    (
+        "flopcalc/primitives/",
+        (
+            "tests/primitives",
+            "tests/pytorch/training/test_described.py",
+            "tests/presets/test_primitives.py",
+            "tests/networks",
+        ),
+    ),
     ("flopcalc/networks/", ("tests/networks", "tests/symbolic")),
     ("flopcalc/presets/", ("tests/presets",)),
     ("flopcalc/analysis/training/", ("tests/analysis/training", "tests/pytorch/training")),

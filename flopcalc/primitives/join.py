@@ -9,27 +9,35 @@ from flopcalc.primitives.record import Primitive
 from flopcalc.primitives.shapes import Result, Shape, ShapeError, text, two
 
 
+def _several(shapes: Sequence[Shape]) -> tuple[Shape, Sequence[Shape]]:
+    """The first input and the others."""
+    first, *others = shapes
+    if not others:
+        raise ShapeError("it needs two inputs: from: [one, other]")
+    return first, others
+
+
 def add(shapes: Sequence[Shape], n: int) -> Result:
     """The sum of inputs of equal shape."""
-    if len(shapes) < 2:
-        raise ShapeError("it needs two inputs: from: [one, other]")
-    for shape in shapes[1:]:
-        if shape != shapes[0]:
-            raise ShapeError(f"its inputs differ in shape: {text(shapes[0])} and {text(shape)}")
-    p = n * prod(shapes[0][1:])
+    first, others = _several(shapes)
+    c, *sizes = first
+    result, sums = "input0", []
     # One after the other, as a + b + c is evaluated.
-    chain = [("input0" if i == 1 else f"add{i - 1}", f"input{i}") for i in range(1, len(shapes))]
-    return shapes[0], tuple(parts.add(f"add{i}", shapes[0][0], p, after=pair) for i, pair in enumerate(chain, 1))
+    for i, shape in enumerate(others, 1):
+        if shape != first:
+            raise ShapeError(f"its inputs differ in shape: {text(first)} and {text(shape)}")
+        sums.append(parts.add(f"add{i}", c, n * prod(sizes), after=(result, f"input{i}")))
+        result = f"add{i}"
+    return first, tuple(sums)
 
 
 def concat(shapes: Sequence[Shape], n: int) -> Result:
     """The channels of all inputs, one after the other."""
-    if len(shapes) < 2:
-        raise ShapeError("it needs two inputs: from: [one, other]")
-    size = shapes[0][1:]
-    for shape in shapes[1:]:
+    first, others = _several(shapes)
+    size = first[1:]
+    for shape in others:
         if shape[1:] != size:
-            raise ShapeError(f"its inputs differ in size: {text(shapes[0])} and {text(shape)}")
+            raise ShapeError(f"its inputs differ in size: {text(first)} and {text(shape)}")
     out = (sum([shape[0] for shape in shapes]), *size)
     return out, (parts.copy("concat", n * prod(out)),)
 
@@ -58,7 +66,6 @@ JOIN = (
         "the channels of two or more inputs, one after the other",
         concat,
         "flopcalc.pytorch.layers._primitives.Join",
-        counted=("flopcalc.pytorch.layers._blocks.Concat",),
     ),
     Primitive(
         "mul",

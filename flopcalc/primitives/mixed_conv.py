@@ -33,7 +33,7 @@ def mixed_conv(
         raise ShapeError(f"its first input is {text(x)}, it needs channels x height x width")
     sizes = {"k": k, "stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     try:
-        g = _geometry(x, {"out": out, **sizes}, n)
+        g = _geometry(x, {"out": out, **sizes})._replace(batch=n)
     except FlopcalcError as error:
         raise ShapeError(error.message) from None
     if problem := GROUPS_DIVIDE.check(g, {}):
@@ -53,9 +53,10 @@ def _kernels(coefficients: int, out: int, per_channel: bool) -> int:
     return coefficients // out
 
 
-def _geometry(shape: Shape, settings: Settings, n: int = 1) -> Geometry:
+def _geometry(shape: Shape, settings: Settings) -> Geometry:
+    """Of one sample: the module is built without a batch."""
     sizes = {key: settings[key] for key in ("k", "stride", "padding", "dilation", "groups")}
-    return geometry(shape[0], settings["out"], hw=(shape[1], shape[2]), batch=n, **sizes)
+    return geometry(shape[0], settings["out"], hw=(shape[1], shape[2]), **sizes)
 
 
 def _arguments(shapes: Sequence[Shape], settings: Settings) -> Settings:

@@ -72,8 +72,9 @@ def pad(shapes: Sequence[Shape], n: int, amount: Any = 0, multiple: int = 1, cha
 
 def subsample(shapes: Sequence[Shape], n: int, stride: Any = 2) -> Result:
     """Positions at a regular distance, beginning with the first: a view."""
-    c, *sizes = image(shapes)
-    return (c, *(-(-size // step) for size, step in zip(sizes, pair("stride", stride), strict=True))), ()
+    c, h, w = image(shapes)
+    rows, columns = pair("stride", stride)
+    return (c, -(-h // rows), -(-w // columns)), ()
 
 
 def crop(shapes: Sequence[Shape], n: int) -> Result:

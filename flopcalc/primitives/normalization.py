@@ -133,7 +133,7 @@ NORMALIZATION = (
         "torch.nn.InstanceNorm2d",
         lambda shapes, settings: {"num_features": shapes[0][0], "affine": settings["affine"]},
         has_tensors=True,
-        counted_if=lambda module: not getattr(module, "track_running_stats", False),
+        counted_if=lambda module: not module.track_running_stats,
     ),
     Primitive(
         "rmsnorm",

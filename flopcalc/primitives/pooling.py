@@ -19,15 +19,18 @@ def _pool(
     window = pair("k", k)
     steps = window if stride is None else pair("stride", stride)
     pads = pair("padding", padding, 0)
-    for size, pad in zip(window, pads, strict=True):
-        if pad > size // 2:
-            raise ShapeError(f"padding {pad} is more than half of the {text(window)} window")
+    if any(map(_is_too_much, pads, window)):
+        raise ShapeError(f"padding {text(pads)} is more than half of the {text(window)} window")
     out = tuple(map(_ceil_size if flag("ceil", ceil) else _floor_size, sizes, window, steps, pads))
     if any(size < 1 for size in out):
         raise ShapeError(f"a {text(window)} window does not fit its {text(tuple(sizes))} input")
     found = part("pool", c, n * prod(sizes), n * prod(out), prod(window))
     inside = prod(map(_inside, sizes, window, steps, pads, out))
     return (c, *out), (found._replace(extra=(n * c * (prod(out) * prod(window) - inside),)),)
+
+
+def _is_too_much(padding: int, k: int) -> bool:
+    return padding > k // 2
 
 
 def _inside(size: int, k: int, stride: int, padding: int, out: int) -> int:
@@ -92,7 +95,7 @@ def adaptive_avgpool(shapes: Sequence[Shape], n: int, size: Any = 1) -> Result:
 
 
 def _is_global(module: Any) -> bool:
-    return getattr(module, "output_size", 1) in (1, (1, 1))
+    return module.output_size in (1, (1, 1))
 
 
 _WINDOW = "; `stride`: the same as `k` unless given; `ceil: true`: a last, partial window counts"
@@ -114,6 +117,5 @@ POOLING = (
         adaptive_avgpool,
         "torch.nn.AdaptiveAvgPool2d",
         lambda shapes, settings: {"output_size": settings["size"]},
-        counted_if=lambda module: not _is_global(module),
     ),
 )

@@ -22,15 +22,16 @@ def matmul(shapes: Sequence[Shape], n: int, scaled: bool = False) -> Result:
     scaled: each number is divided by the root of the number of channels.
     """
     first, second = two(shapes, "from: [one, other]")
-    if len(first) < 2 or len(second) < 2 or first[0] != second[0]:
+    (c, *positions), (channels, *others) = first, second
+    if not positions or not others or c != channels:
         raise ShapeError(f"its inputs are not tokens of equal channels: {text(first)} and {text(second)}")
-    columns, rows = prod(first[1:]), prod(second[1:])
-    product = parts.matmul("product", rows, first[0], columns, batch=n, after=("input0", "input1"))
+    columns, rows = prod(positions), prod(others)
+    product = parts.matmul("product", rows, c, columns, batch=n, after=("input0", "input1"))
     kernels = [parts.called("torch.bmm", product)]
     if flag("scaled", scaled):
         size = n * rows * columns
         kernels.append(Part("scale", "mul", muls=size, reads=size, writes=size))
-    return (rows, *first[1:]), tuple(kernels)
+    return (rows, *positions), tuple(kernels)
 
 
 def shift(shapes: Sequence[Shape], n: int) -> Result:

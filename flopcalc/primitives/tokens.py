@@ -49,7 +49,7 @@ def dot_product_attention(shapes: Sequence[Shape], n: int, heads: int = 1, kv_he
     """
     if len(shapes) not in (2, 3):
         raise ShapeError(f"it takes queries, keys and values (or keys that are both), not {len(shapes)} inputs")
-    query, key, value = (*shapes, shapes[-1])[:3]
+    query, key, value = shapes[0], shapes[1], shapes[-1]
     count = whole("heads", heads)
     shared = count if kv_heads is None else whole("kv_heads", kv_heads)
     queries, keys = _positions(query, "queries"), _positions(key, "keys")
@@ -80,9 +80,10 @@ def _by_head(name: str, reads: int, writes: int, source: str) -> Part:
 
 
 def _positions(shape: Shape, name: str) -> int:
-    if len(shape) < 2:
+    _, *sizes = shape
+    if not sizes:
         raise ShapeError(f"its {name} are {text(shape)}, without positions")
-    return prod(shape[1:])
+    return prod(sizes)
 
 
 def _of_attention(shapes: Sequence[Shape], settings: Settings) -> Settings:

@@ -138,6 +138,14 @@ def test_options_as_symbols() -> None:
     assert "1281*classes" in text(_form("mobilenet_v2", "classes").cost["params"])
 
 
+def test_a_setting_of_a_layer_as_a_symbol(write_network: WriteNetwork) -> None:
+    """288 elements, each of which is read once and written times^2 times."""
+    text = "input: [8, 6, 6]\noptions: {times: {default: 2}}\nlayers:\n  - up: {op: upsample, scale: times}\n"
+    form = _form(write_network(text), "set.times")
+    for times in (1, 3, 10):
+        assert form.at({"times": times})["traffic"] == 288 + 288 * times**2
+
+
 def test_the_depth_as_symbols() -> None:
     """A bottleneck of width w, as it is repeated: 4w * w + 9 w^2 + w * 4w weights, and batch norms of w, w and 4w."""
     form = _form("resnet50", "blocks")

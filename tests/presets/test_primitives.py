@@ -36,7 +36,15 @@ NETWORKS: dict[str, str | list[dict[str, Any]]] = {
         {"op": "maxpool", "k": 3, "stride": 2, "ceil": True},
         {"op": "avgpool", "k": [1, 3], "stride": [1, 2], "padding": [0, 1], "ceil": True},
         {"op": "adaptive_avgpool", "size": [3, 2]},
+        {"op": "adaptive_avgpool"},
+        {"op": "upsample", "from": ["layer7", "first"]},
+        {"op": "upsample_bilinear", "from": ["layer8", "layer1"], "multiple": 5},
         {"op": "global_avgpool"},
+    ],
+    "several channels in each map": [
+        {"op": "batchnorm", "per_map": 2},
+        {"op": "batchnorm", "per_map": 4, "frozen": True},
+        {"op": "global_avgpool", "per_map": 2},
     ],
     # Tracers drop what the output does not need, so each reads the one before it.
     "joined": [
@@ -46,6 +54,12 @@ NETWORKS: dict[str, str | list[dict[str, Any]]] = {
         {"op": "concat", "from": ["layer2", "layer0"]},
         {"op": "matmul", "from": ["layer3", "layer3"]},
         {"op": "transpose"},
+    ],
+    "sums and products of several": [
+        {"op": "add", "from": ["first", "first", "first"]},
+        {"op": "global_avgpool"},
+        {"op": "mul", "from": ["layer1", "layer0"]},
+        {"op": "mul", "from": ["layer2", "layer1"]},
     ],
 }
 

@@ -49,6 +49,15 @@ def test_costs_of_torchs_modules(write_network: WriteNetwork, entry: str, module
     assert list(map(tuple, counted.output)) == [(3, *layer.out_shape)]
 
 
+@pytest.mark.parametrize("groups", [1, 2, 4, 8])
+def test_a_shuffle_that_changes_no_order_is_a_view(write_network: WriteNetwork, groups: int) -> None:
+    """Of one group, and of groups of one channel; the others are copied, 2 x 8 x 54 elements to read and to write."""
+    net = network(write_network(f"input: [8, 6, 9]\nlayers:\n  - layer: {{op: channel_shuffle, groups: {groups}}}\n"))
+    ran = count(build_network(net), (1, 8, 6, 9))
+    expected = 2 * 8 * 54 if groups in (2, 4) else 0
+    assert net.total("traffic") == ran.total("traffic") == expected
+
+
 def test_rms_norm_is_that_of_torch(write_network: WriteNetwork) -> None:
     """The same numbers and the same arithmetic; torch normalises the last axis, a description the channels."""
     net = network(write_network("input: [8, 6, 9]\nlayers:\n  - layer: rmsnorm\n"))
@@ -72,6 +81,15 @@ def test_norms_by_hand(write_network: WriteNetwork) -> None:
     assert [group.total(kind) for kind in KINDS] == [16, 0, 3 * 432, 2 * 432, 0]
     rms = _layer(write_network, "rmsnorm").cost
     assert [rms.total(kind) for kind in KINDS] == [8, 0, 432 + 54, 2 * 432, 432 + 2 * 54]
+
+
+def test_a_sum_of_three_is_two_sums(write_network: WriteNetwork) -> None:
+    """Python evaluates a + b + c as (a + b) + c: the second sum waits for the first, and reads the third input."""
+    text = "input: [8, 6, 9]\nlayers:\n  - one: relu\n  - two: relu\n  - layer: {op: add, from: [input, one, two]}\n"
+    first, second = network(write_network(text)).layers[-1].cost.parts
+    assert (first.name, first.after) == ("add1", ("input0", "input1"))
+    assert (second.name, second.after) == ("add2", ("add1", "input2"))
+    assert first.adds == second.adds == 8 * 54
 
 
 def test_bilinear_by_hand(write_network: WriteNetwork) -> None:

@@ -11,6 +11,7 @@ from helpers import ROOT
 from flopcalc import FlopcalcError, network
 from flopcalc.networks.blocks import COMMON
 from flopcalc.networks.network import Network
+from flopcalc.networks.options import option_text
 from flopcalc.networks.schema import network_schema
 from flopcalc.primitives.record import Primitive
 from flopcalc.primitives.registry import PRIMITIVES
@@ -82,14 +83,23 @@ def test_device_and_dtype_reach_the_module(primitive: Primitive, tmp_path: Path)
             assert not tensor.is_floating_point() or tensor.dtype == torch.float64
 
 
+def test_a_setting_without_a_default() -> None:
+    """The author of a primitive gets an error, and no settings with the defaults of their neighbours."""
+    primitive = PRIMITIVES["chunk"]._replace(shape_and_parts=lambda shapes, n, of, part=0: ((), ()))
+    with pytest.raises(ValueError, match="argument"):
+        assert primitive.settings
+
+
 def test_every_primitive_has_a_row_in_the_docs() -> None:
-    """One row for each record, with every setting; no row for a primitive that does not exist."""
+    """One row for each record, with every setting and its default; no row for a primitive that does not exist."""
     page = (ROOT / "docs/networks.md").read_text().partition("<!-- primitives:")[2].partition("<!-- end")[0]
     rows = [line for line in page.splitlines() if line.startswith("| `")]
     assert [row.split("`")[1] for row in rows] == list(PRIMITIVES), "run `make docs`"
     for row, primitive in zip(rows, PRIMITIVES.values(), strict=True):
         assert primitive.text in row, "run `make docs`"
-        assert all(f"`{name}`" in row for name in primitive.settings), "run `make docs`"
+        for name, default in primitive.settings.items():
+            said = "" if default is None else f" ({option_text(default)})"
+            assert f"`{name}`{said}" in row, "run `make docs`"
 
 
 def test_the_schema_has_the_settings() -> None:

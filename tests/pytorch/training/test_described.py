@@ -69,7 +69,7 @@ def _both_ways(net: Network, frozen: str, name: str, kinds: Sequence[str]) -> li
 
 SINGLE = (
     "relu", "hardswish", "gelu", "prelu", "softmax", "layer_scale", "channel_bias", "global_avgpool", "channel_shuffle",
-    "{op: maxpool, k: 3, stride: 2, padding: 1}", "{op: avgpool, k: 3, stride: 2, ceil: true}",
+    "{op: maxpool, k: 3, stride: 2, padding: 1}", "{op: avgpool, k: 3, stride: 2, ceil: true}", "adaptive_avgpool",
     "{op: adaptive_avgpool, size: 3}", "{op: adaptive_avgpool, size: 4}", "{op: upsample, scale: 2}",
     "{op: upsample_bilinear, scale: 2}", "{op: roi_align, boxes: 5, size: 3}", "{op: pad, amount: 1}",
     "{op: instancenorm, affine: true}", "{op: roll, by: 1}", "{op: pixel_shuffle, scale: 2}",
@@ -92,6 +92,8 @@ LAYERS = {
         for pair in ("conv, other", "conv, input", "input, conv")
     },
     "attention": f"{MAP}{OTHER}  - it: {{op: dot_product_attention, from: [conv, other], heads: 2}}\n",
+    "attention on a constant": f"{MAP}  - it: {{op: dot_product_attention, from: [conv, input], heads: 2}}\n",
+    "attention on constant values": f"{MAP}{OTHER}  - it: {{op: dot_product_attention, from: [conv, other, input]}}\n",
     "attention of shared heads": f"{MAP}{FEW}  - it: {{op: dot_product_attention, from: [conv, few], heads: 4, "
     "kv_heads: 2}\n",
     "mul of a map and a factor": f"{MAP}{POOLED}  - it: {{op: mul, from: [conv, other]}}\n",
@@ -108,6 +110,19 @@ def test_layers_compute_what_is_wanted(name: str, frozen: str, write_network: Wr
     net = network(write_network(f"input: [8, 6, 6]\nlayers:\n{LAYERS[name]}"), batch=2)
     described, ran = _both_ways(net, frozen, "it", ("macs", "adds", "muls", "other"))
     assert described == ran
+
+
+@pytest.mark.parametrize("name", ["crop", "upsample", "upsample_bilinear"])
+def test_a_size_has_no_gradient(name: str, write_network: WriteNetwork) -> None:
+    """The output of `conv` has three readers, of which one reads its size only: two gradients, and one sum of them.
+
+    It has 8 x 36 elements, and there is no other addition of that many before the convolution.
+    """
+    text = f"{MAP}  - other: {{op: conv, out: 8, padding: 2}}\n  - it: {{op: {name}, from: [other, conv]}}\n"
+    net = network(write_network(f"input: [8, 6, 6]\nlayers:\n{text}  - add: {{op: add, from: [it, conv]}}\n"))
+    for found in (training(net), training(build_network(net), input=net.input_shape)):
+        adds = [layer.cost.adds for layer in found.backward.layers if layer.name != "it"]
+        assert sum(adds) == 8 * 36
 
 
 # Behind a convolution of 8 channels on 15 positions: another of as many, and one number for each channel.
