@@ -21,7 +21,7 @@ def _to_copy(x: Tensor, *, non_blocking: bool = False, **how: Any) -> Tensor | N
 
 
 def _cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor | None:
-    if len(tensors) > 1 and any(one.dim() == 1 and not one.numel() for one in tensors):
+    if any(one.dim() == 1 and not one.numel() for one in tensors):
         return _cat_filled(tensors, dim)
     first = tensors[0]
     shape = list(first.shape)

@@ -109,6 +109,8 @@ def _cases() -> Iterator[tuple[str, Any, tuple[Any, ...], dict[str, Any]]]:  # n
             yield form, aten.add_.Tensor, (_map(SHAPE, form), x), {}
             yield form, aten.sub_.Tensor, (_map(SHAPE, form, torch.int32), 2), {}
         yield form, aten.constant_pad_nd.default, (x, [1, 2, 0, 3]), {}
+        yield form, aten.constant_pad_nd.default, (x, [0, -1]), {}
+        yield form, aten.constant_pad_nd.default, (x, [0, 0]), {}
         yield form, aten.roll.default, (x, [1, 2], [1, 2]), {}
         yield form, aten.flip.default, (x, [1]), {}
         yield form, aten.repeat.default, (x, [2, 1, 1, 3, 1]), {}
@@ -144,8 +146,14 @@ def _cases() -> Iterator[tuple[str, Any, tuple[Any, ...], dict[str, Any]]]:  # n
         yield form, aten.im2col.default, (x, [3, 2], [1, 2], [1, 0], [2, 1]), {}
         yield form, aten.col2im.default, (_map((2, 24, 15), form), [4, 6], [2, 2], [1, 1], [0, 0], [1, 1]), {}
         yield form, aten.grid_sampler_2d.default, (x, torch.empty(2, 5, 7, 2, device="meta"), 0, 0, False), {}
+        one = torch.empty((), dtype=torch.int64, device="meta")
+        yield form, aten.index.Tensor, (_map((3, 4, 5), form), [one]), {}
+        yield form, aten.index.Tensor, (_map((3, 1, 5), form), [one, None, one]), {}
+        yield form, aten.index.Tensor, (x, [None, index, None, index]), {}
+        yield form, aten.gather.default, (x, 1, _map((1, 9, 3, 8), "plain", torch.int64)), {}
         yield form, aten.logsumexp.default, (x, [1], True), {}
         yield form, aten.cat.default, ([torch.empty(0, device="meta"), x, x], 1), {}
+        yield form, aten.cat.default, ([torch.empty(0, dtype=torch.float64, device="meta"), x, x], 1), {}
         rows = _map((3, 4, 5), form)
         yield form, aten.bmm.default, (rows, _map((3, 5, 7), form)), {}
         yield form, aten.baddbmm.default, (_map((3, 4, 7), "plain"), rows, _map((3, 5, 7), form)), {}
@@ -209,6 +217,15 @@ WRONG: list[tuple[Any, ...]] = [
     (aten.add_.Tensor, (_map((1, 5), "plain"), _map((4, 5), "plain"))),
     (aten.cat.default, ([_map((4, 5), "plain"), _map((4, 6), "plain")], 0)),
     (aten.stack.default, ([_map((4, 5), "plain"), _map((4, 6), "plain")], 0)),
+    # As many elements as three of the first one.
+    (aten.stack.default, ([_map((rows, 5), "plain") for rows in (2, 1, 3)], 0)),
+    (aten.constant_pad_nd.default, (_map((4,), "plain"), [1, 1, 1, 1])),
+    (aten.roll.default, (_map((4, 5), "plain"), [1], [0, 1])),
+    (aten.gather.default, (_map((4, 5), "plain"), 1, _map((4, 5), "plain"))),
+    (aten.gather.default, (_map((4, 5), "plain"), 1, _map((5, 5), "plain", torch.int64))),
+    (aten.pixel_shuffle.default, (_map((4, 6), "plain"), 2)),
+    (aten.index.Tensor, (_map((4, 5), "plain"), [_map((3,), "plain", torch.int64), _map((3,), "plain")])),
+    (aten.grid_sampler_2d.default, (_map((2, 6, 4, 8), "plain"), _map((3, 5, 7, 2), "plain"), 0, 0, False)),
     (aten.constant_pad_nd.default, (_map((4, 5), "plain"), [-9, 0])),
     (aten.native_layer_norm.default, (_map((4, 5), "plain"), [4], None, None, 1e-5)),
     (aten.embedding.default, (_map((4, 5), "plain"), _map((4, 5), "plain"))),
@@ -264,6 +281,32 @@ def test_wrong_arguments_are_left_to_torch(case: Any) -> None:
     assert shaped(SHAPES[func._schema.name], args, named) is None
     with pytest.raises((RuntimeError, IndexError, ValueError)):
         func(*args, **named)
+
+
+GRID = (2, 5, 7, 2)
+# Torch's meta kernels take them.
+WRONG_ON_CPU: list[tuple[Any, ...]] = [
+    (aten.index_select.default, (_map((4, 5), "plain"), 1, _map((2, 3), "plain", torch.int64))),
+    (aten.grid_sampler_2d.default, (_map((2, 6, 4, 8), "plain"), _map((2, 5, 7, 3), "plain"), 0, 0, False)),
+    (aten.grid_sampler_2d.default, (_map((2, 6, 0, 8), "plain"), _map(GRID, "plain"), 0, 0, False)),
+]
+
+
+@pytest.mark.parametrize("case", WRONG_ON_CPU, ids=lambda case: str(case[0]))
+def test_what_only_the_cpu_refuses(case: Any) -> None:
+    """No rule applies either."""
+    func, args = case
+    assert shaped(SHAPES[func._schema.name], args, {}) is None
+    with pytest.raises((RuntimeError, IndexError)):
+        func(*(_on_cpu(one).zero_() if isinstance(one, torch.Tensor) else one for one in args))
+
+
+def test_ways_to_sample() -> None:
+    """Three of interpolation and three for what is outside; another number is none."""
+    x, grid = _map((2, 6, 4, 8), "plain"), _map(GRID, "plain")
+    for how, outside in product(range(-1, 4), repeat=2):
+        found = shaped(SHAPES["aten::grid_sampler_2d"], (x, grid, how, outside, False), {})
+        assert (found is not None) == (how in range(3) and outside in range(3))
 
 
 @pytest.mark.parametrize("form", ["plain", "transposed", "sliced"])
