@@ -85,7 +85,7 @@ class Size:
             terms: Terms = {}
             for a, x in self.terms.items():
                 for b, y in other.terms.items():
-                    key = tuple(sorted(a + b)) if a and b else a or b
+                    key = tuple(sorted(a + b))
                     terms[key] = terms.get(key, 0) + x * y
             return made(self.scope, {key: factor for key, factor in terms.items() if factor})
         if not isinstance(other, int | Fraction):
@@ -127,7 +127,7 @@ class Size:
         return other % self.scope.fix(self)
 
     def __pow__(self, exponent: Any) -> Any:
-        exponent = self.scope.fix(exponent) if isinstance(exponent, Size) else exponent
+        exponent = self.scope.fix(exponent)
         if not isinstance(exponent, int) or exponent < 0:
             return NotImplemented
         found: Any = 1
@@ -142,8 +142,6 @@ class Size:
         return -_floored(-self)
 
     def __round__(self, digits: None = None) -> Any:
-        if is_whole(self):
-            return self
         up = self + Fraction(1, 2)
         down = math.floor(up)
         # One less at a half above an even number: where `up` is whole, and odd.
@@ -167,8 +165,6 @@ class Size:
         return self.scope.is_positive(self - other, or_zero=True)
 
     def __eq__(self, other: object) -> bool:
-        if self is other:
-            return True
         if not isinstance(other, Size | int | Fraction):
             return NotImplemented
         return self.scope.is_zero(self - other)
@@ -301,7 +297,7 @@ def _floored(value: Size) -> Any:
         if factor != whole:
             inside[monomial] = factor - whole
     more = _floor_of_rest(scope, inside)
-    return made(scope, outside) + more if outside else more
+    return made(scope, outside) + more
 
 
 def _floor_of_rest(scope: Decides, inside: Terms) -> Any:
@@ -315,10 +311,6 @@ def _floor_of_rest(scope: Decides, inside: Terms) -> Any:
     bottom = math.lcm(*(Fraction(factor).denominator for factor in products.values()))
     tops = {monomial: int(factor * bottom) for monomial, factor in products.items()}
     rest = math.floor(inside.get((), 0) * bottom)
-    shared = math.gcd(bottom, *tops.values())
-    if shared > 1:
-        tops = {monomial: top // shared for monomial, top in tops.items()}
-        rest, bottom = rest // shared, bottom // shared
     leading = tops[min(tops)]
     if leading < 0:
         # floor(-x / q) = -ceil(x / q)
