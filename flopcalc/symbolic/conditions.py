@@ -188,7 +188,6 @@ def _up_to(one: Condition, name: str, step: int, low: int, later: Mapping[int, b
     high = min(size for size, is_true in later.items() if not is_true)
     if any(is_true for size, is_true in later.items() if size > high):
         return None
-    low = max((size for size in later if size < high), default=low)
     while high - low > step:
         middle = (low + high) // (2 * step) * step
         if holds(evaluate(one.expression, {name: middle}), one.relation):

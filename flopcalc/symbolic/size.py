@@ -318,21 +318,18 @@ def _floor_of_rest(scope: Decides, inside: Terms) -> Any:
         flipped[()] = Fraction(bottom - 1 - rest, bottom)
         return -_floored(Size(scope, flipped))
     if any(not 0 < top < bottom for top in tops.values()):
-        mixed: Terms = {monomial: Fraction(top, bottom) for monomial, top in tops.items()}
-        mixed[()] = Fraction(rest, bottom)
         outside: Terms = {monomial: top // bottom for monomial, top in tops.items() if top // bottom}
         left: Terms = {monomial: Fraction(top % bottom, bottom) for monomial, top in tops.items() if top % bottom}
         left[()] = Fraction(rest, bottom)
         return made(scope, outside) + _floored(Size(scope, left))
-    carried, rest = divmod(rest, bottom)
     (only, top), *others = tops.items()
     if not others and top == 1 and len(only) == 1 and atoms[only[0]].kind == "floor":
         inner = atoms[only[0]].args[0]
-        return math.floor((inner + rest) * Fraction(1, bottom)) + carried
+        return math.floor((inner + rest) * Fraction(1, bottom))
     terms: Terms = {monomial: plain(Fraction(top, bottom)) for monomial, top in tops.items()}
     if rest:
         terms[()] = Fraction(rest, bottom)
-    return scope.of("floor", (Size(scope, terms),)) + carried
+    return scope.of("floor", (Size(scope, terms),))
 
 
 def _exact(top: Size, bottom: Size) -> Any:

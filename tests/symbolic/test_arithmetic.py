@@ -1,5 +1,6 @@
 """Arithmetic of sizes beside sums and products: quotients, powers, rounding, text, and what is no number."""
 
+import math
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
@@ -89,6 +90,13 @@ def test_the_smaller_of_two() -> None:
         assert text(smallest(a, b)) == ("H" if isinstance(a, Size) and isinstance(b, Size) else "1")
 
 
+def test_a_floor_of_whole_and_other_numbers() -> None:
+    """1/2 + 1/4 + 1/4 is 1."""
+    scope = Scope({"H": 9, "w": Fraction(3, 4)})
+    value = math.floor(scope.symbol("H") / 2 + scope.symbol("w") + Fraction(1, 4))
+    assert evaluate(value, {"H": 1, "w": Fraction(1, 4)}) == 1
+
+
 def test_equal_floors_are_equal() -> None:
     """Whole numbers in front of a floor or inside of it, and with either sign."""
     scope = scope_of()
@@ -105,6 +113,8 @@ def test_equal_floors_are_equal() -> None:
         ((2 * (h // 4) + 7) // 6, (h // 4 + 3) // 3),
     ):
         assert one == other
+        assert text(one) == text(other)
     assert not scope.conditions
+    assert text((3 * h - w) // 3) == "H - ceil(W/3)"
     # Half of 3 * 3, and not 1 * 3.
     assert evaluate((h // 4) * (h // 4) // 2, {"H": 12}) == 4

@@ -134,3 +134,19 @@ def test_a_raised_bound_is_used_at_once() -> None:
     assert height > 20
     assert value > 0
     assert len(scope.conditions) == 1
+    assert width > 1
+    assert scope.bounds(width) == (2, LARGEST)
+
+
+def test_a_bound_of_a_rational_number_is_none() -> None:
+    """What is above 1 need not be 2."""
+    scope, (width,) = _sizes(w=Fraction(5, 2))
+    assert width > 1
+    assert scope.bounds(width)[0] < 1
+
+
+def test_what_may_be_zero_is_not_negative() -> None:
+    """1 - H is 0 at H = 1, and below 0 at all others."""
+    scope, (height,) = _sizes(H=224)
+    assert not scope.is_positive(1 - height, or_zero=True)
+    assert [comparison(one) for one in scope.conditions] == ["H > 1"]

@@ -65,7 +65,9 @@ HIDDEN: dict[str, tuple[Callable[[Any, Any, Any], bool], list[str]]] = {
     "three far away": (lambda n, h, w: n * h * w < 10**12, ["N*H*W < 1000000000000"]),
     "two far away": (lambda n, h, w: h * w < 10**9, ["H*W < 1000000000"]),
     "one above the reference": (lambda n, h, w: h != 300, ["H != 300"]),
+    "one of many multiples": (lambda n, h, w: h % 4 == 0 and h != 800, ["H % 4 == 0", "H != 800"]),
     "one above a bound": (lambda n, h, w: (h - 2) * (h - 50) * (h - 50) > 0, ["H^3 + 2700*H > 102*H^2 + 5000"]),
+    "below as well": (lambda n, h, w: (h - 3) * (h - 19) > 0, ["H^2 + 57 > 22*H"]),
     "one far away": (lambda n, h, w: h != 1000, ["H != 1000"]),
     "not from there on": (lambda n, h, w: (h - 4) * (10**6 - h) > 0, ["1000004*H > H^2 + 4000000"]),
     "a product of multiples": (
@@ -164,3 +166,16 @@ def test_what_fails_at_the_reference_point_is_shown() -> None:
         value = scope.symbol(name) - size
         assert scope.require(Condition(value, "!=", ""), value)
     assert _shown(scope) == ["H != 500", "w != 3/4"]
+    scope = Scope({"H": 500})
+    height = scope.symbol("H")
+    value = (height - 2) * (height - 500) * (height - 500)
+    assert scope.require(Condition(value, ">", ""), value)
+    assert _shown(scope) == ["H^3 + 252000*H > 1002*H^2 + 500000"]
+
+
+def test_the_last_size_that_is_looked_at_may_be_the_only_one() -> None:
+    """Of the sizes up to 744 + 255, and of those far away, 999 is in both."""
+    scope = Scope({"H": 744})
+    value = scope.symbol("H") - 999
+    assert scope.require(Condition(value, "==", ""), value)
+    assert requirements(scope) == ([], [FixedSize("H", 999, "")])
