@@ -150,3 +150,10 @@ def test_what_may_be_zero_is_not_negative() -> None:
     scope, (height,) = _sizes(H=224)
     assert not scope.is_positive(1 - height, or_zero=True)
     assert [comparison(one) for one in scope.conditions] == ["H > 1"]
+
+
+def test_a_product_is_at_least_its_factor() -> None:
+    """H W - W is W (H - 1), which is not negative, and at most (10^9 - 1) 10^9."""
+    scope, (height, width) = _sizes(H=224, W=224)
+    assert scope.bounds(height * width - width) == (0, (LARGEST - 1) * LARGEST)
+    assert scope.bounds(width - height * width) == (-(LARGEST - 1) * LARGEST, 0)

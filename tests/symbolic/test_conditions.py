@@ -26,6 +26,8 @@ SETS = [
     *((6, {rest for rest in range(6) if number >> rest & 1}) for number in range(1, 63)),
     *((period, set(random.Random(period).sample(range(period), period // 2))) for period in range(8, 18)),  # noqa: S311
     *((period, {rest % period for rest in range(-3, 4)}) for period in (16, 33, 64, 120)),
+    # All but four, which are not next to each other.
+    *((20, set(range(20)) - others) for others in ({4, 5, 6, 9}, {4, 7, 8, 9}, {0, 1, 2, 19}, {0, 17, 18, 19})),
     *((period, set(range(first, first + 5))) for period in (16, 33, 64) for first in (0, 1, 4, period - 5)),
 ]
 
