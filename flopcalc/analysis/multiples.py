@@ -4,6 +4,7 @@ A form is written in the multiples, H = 32 h, where the rounding goes away by it
 follows; then h is written as H/32.
 """
 
+import math
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
@@ -28,7 +29,10 @@ def _divided(form: NetworkForm, found: Mapping[str, Divisor]) -> NetworkForm:
     by = {one.symbol: found[one.symbol].divisor if one.symbol in found else 1 for one in form.variables}
     multiples = Scope(
         {one.symbol: one.hint // by[one.symbol] if one.symbol in found else one.hint for one in form.variables},
-        {one.symbol: 1 if one.symbol in found else one.least for one in form.variables},
+        {
+            one.symbol: math.ceil(Fraction(one.least) / by[one.symbol]) if one.symbol in found else one.least
+            for one in form.variables
+        },
     )
     whole = {name: multiples.symbol(name) * divisor for name, divisor in by.items()}
     apart = moved(form, multiples, form.variables, whole)

@@ -31,7 +31,7 @@ class Decides(Protocol):
 
     atoms: list[Atom]
     # By the index of an atom, for `without_halves`.
-    halves: dict[int, list[tuple[Terms, Terms]]]
+    halves: dict[int, tuple[Terms, Terms]]
     # Atoms as text, by the name of the style and their index.
     texts: dict[tuple[str, int], str]
     # Of floors, by their index: a whole dividend and a whole divisor.

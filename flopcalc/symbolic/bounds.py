@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import Any, Protocol
 
 from flopcalc.symbolic.atoms import Decides, shared_factors, without_factors
-from flopcalc.symbolic.size import Size, is_whole
+from flopcalc.symbolic.size import Size, denominator_of, is_whole
 
 # Longer expressions are left to the hints: decisions are about sizes, which have few terms.
 _MOST_TERMS = 64
@@ -28,11 +28,11 @@ def tighter(scope: Bounded, value: Size) -> tuple[Any, Any]:
         return float("-inf"), float("inf")
     low, high = _from_the_least(scope, value)
     if low <= 0 <= high:
-        for sign in (1, -1):
-            relaxed = _without_floors(scope, value, sign)
+        for below in (True, False):
+            relaxed = _without_floors(scope, value, below)
             if relaxed is not None:
                 end = _from_the_least(scope, relaxed) if isinstance(relaxed, Size) else (relaxed, relaxed)
-                low, high = (max(low, end[0]), high) if sign > 0 else (low, min(high, end[1]))
+                low, high = (max(low, end[0]), high) if below else (low, min(high, end[1]))
         if is_whole(value):
             # A multiple of what all factors share.
             shared = math.gcd(*map(int, value.terms.values()))
@@ -46,12 +46,12 @@ def without_common_factors(scope: Bounded, value: Size) -> Size:
     96*floor(H/4)*floor(W/4) - 96*floor(W/4) is negative, zero or positive as floor(H/4) - 1 is.
     """
     common = shared_factors(value.terms, lambda index: scope.atom_bounds(index)[0] > 0)
-    whole = all(isinstance(factor, int) for factor in value.terms.values())
-    shared = math.gcd(*(int(factor) for factor in value.terms.values())) if whole else 1
-    if not common and shared == 1:
-        return value
     terms = without_factors(value.terms, common)
-    return Size(scope, {key: int(factor) // shared if whole else factor for key, factor in terms.items()})
+    whole = {key: factor for key, factor in terms.items() if isinstance(factor, int)}
+    if len(whole) < len(terms):
+        return Size(scope, terms)
+    shared = math.gcd(*whole.values())
+    return Size(scope, {key: factor // shared for key, factor in whole.items()})
 
 
 def _from_the_least(scope: Bounded, value: Size) -> tuple[Any, Any]:
@@ -66,8 +66,7 @@ def _from_the_least(scope: Bounded, value: Size) -> tuple[Any, Any]:
             for inner, one in expanded.items():
                 key = tuple(sorted((*inner, index)))
                 following[key] = following.get(key, 0) + one
-                if least:
-                    following[inner] = following.get(inner, 0) + one * least
+                following[inner] = following.get(inner, 0) + one * least
             expanded = following
         for inner, one in expanded.items():
             terms[inner] = terms.get(inner, 0) + one
@@ -76,12 +75,12 @@ def _from_the_least(scope: Bounded, value: Size) -> tuple[Any, Any]:
         most: Any = factor
         for index in monomial:
             most = most * (ends[index][1] - ends[index][0])
-        low, high = (low, high + most) if factor > 0 else (low + most, high)
+        low, high = low + min(most, 0), high + max(most, 0)
     return low, high
 
 
-def _without_floors(scope: Bounded, value: Size, sign: int) -> Any:
-    """An expression without floors that is never above (sign 1) or never below (-1); None where there is none.
+def _without_floors(scope: Bounded, value: Size, below: bool) -> Any:
+    """An expression without floors that is never above, or never below; None where there is none.
 
     x / q - (q - 1) / q <= floor(x / q) <= x / q, for whole x.
     """
@@ -93,16 +92,10 @@ def _without_floors(scope: Bounded, value: Size, sign: int) -> Any:
         if len(atoms) == 1 and atoms[0].kind == "floor" and isinstance(inside := atoms[0].args[0], Size):
             relaxed = True
             gap: Any = 0
-            if (factor > 0) == (sign > 0):
+            if (factor > 0) is below:
                 whole = all(scope.atoms[index].whole for inner in inside.terms for index in inner)
-                bottom = 1
-                for one in inside.terms.values():
-                    bottom = max(bottom, Fraction(one).denominator)
-                gap = Fraction(bottom - 1, bottom) if whole and _divides(inside, bottom) else 1
+                bottom = denominator_of(inside)
+                gap = Fraction(bottom - 1, bottom) if whole else 1
             term = factor * (inside - gap)
         found = found + term
     return found if relaxed else None
-
-
-def _divides(inside: Size, bottom: int) -> bool:
-    return all(not bottom % Fraction(one).denominator for one in inside.terms.values())

@@ -1,6 +1,7 @@
 """Where an expression holds: the conditions of a scope as people write them."""
 
 import math
+import random
 import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -8,7 +9,7 @@ from itertools import chain, product, starmap
 from typing import Any, NamedTuple
 
 from flopcalc.symbolic.arrays import evaluate_all
-from flopcalc.symbolic.atoms import Number, Terms
+from flopcalc.symbolic.atoms import Terms
 from flopcalc.symbolic.evaluating import evaluate, holds, symbols_of
 from flopcalc.symbolic.scope import FAR, Condition, Scope
 from flopcalc.symbolic.size import Size, denominator_of
@@ -21,8 +22,10 @@ _LARGEST_PERIOD = 128
 _LISTED = 3
 _MULTIPLE = re.compile(r"\w+ % ([0-9]+) == 0")
 _UPPER = re.compile(r"(\w+) <= ([0-9]+)")
-# Values of each symbol at which a condition on several is looked at, from the least on, and further points.
-_SMALL, _FURTHER = 12, 200
+# Values of each symbol at which a condition on several is looked at, from the least on; further points, and how far.
+_SMALL, _FURTHER, _BEYOND = 12, 200, 1000
+# Of so many symbols only the further points are looked at.
+_MANY = 4
 
 
 class Requirement(NamedTuple):
@@ -49,12 +52,9 @@ class Divisor(NamedTuple):
 
 def allows(scope: Scope, point: Mapping[str, Any]) -> bool:
     """Whether all conditions hold at a point; with arrays, at all of its points."""
-    if not any(hasattr(value, "dtype") for value in point.values()):
-        known: dict[int, Any] = {}
-        return all(holds(evaluate(one.expression, point, known), one.relation) for one in scope.conditions)
     found = evaluate_all({str(number): one.expression for number, one in enumerate(scope.conditions)}, point)
-    for one, value in zip(scope.conditions, found.values(), strict=True):
-        true = holds(value, one.relation)
+    for number, one in enumerate(scope.conditions):
+        true: Any = holds(found[str(number)], one.relation)
         if not (true.all() if hasattr(true, "all") else true):
             return False
     return True
@@ -85,7 +85,9 @@ def requirements(scope: Scope) -> tuple[list[Requirement], list[FixedSize]]:
         del found[f"{name} % {steps[name]} == 0"]
     least_of = {name: _next_multiple(least, steps[name]) for name, (least, _) in bounds.items() if name not in fixed}
     lower = [
-        Requirement(f"{name} >= {least}", bounds[name][1]) for name, least in least_of.items() if least > steps[name]
+        Requirement(f"{name} >= {least}", bounds[name][1])
+        for name, least in least_of.items()
+        if least > _next_multiple(int(scope.given_least[name]), steps[name])
     ]
     return [*lower, *starmap(Requirement, _least_upper(found).items())], list(fixed.values())
 
@@ -100,7 +102,7 @@ def divisors(scope: Scope) -> dict[str, Divisor]:
     found: dict[str, Divisor] = {}
     for one in scope.conditions:
         names = sorted(symbols_of(one.expression))
-        if one.relation != "==" or not 0 < len(names) < 3:
+        if one.relation != "==" or len(names) > 2:
             continue
         by_name = _divisor(scope, one, names[0]) if len(names) == 1 else _two_divisors(scope, one, names)
         for name, divisor in by_name.items():
@@ -119,14 +121,12 @@ def _two_divisors(scope: Scope, one: Condition, names: Sequence[str]) -> dict[st
     found: dict[str, int] = {}
     for name, other in (names, names[::-1]):
         there: Any = evaluate(one.expression, {name: scope.symbol(name), other: scope.hints[other]})
-        if not isinstance(there, Size):
-            return {}
         found |= _divisor(scope, one._replace(expression=there), name)
     if len(found) < 2:
         return {}
     for sizes in product(*(_around(found[name]) for name in names)):
-        multiples = not any(size % found[name] for name, size in zip(names, sizes, strict=True))
         point = dict(zip(names, sizes, strict=True))
+        multiples = not any(point[name] % found[name] for name in names)
         if holds(evaluate(one.expression, point), one.relation) is not multiples:
             return {}
     return found
@@ -151,27 +151,28 @@ def _on_one(scope: Scope, one: Condition, name: str, step: int = 1) -> str | int
 
     step: what the symbol is a multiple of, by other conditions.
     """
-    hint, least = scope.hints[name], scope.least[name]
-    if not isinstance(hint, int) or not isinstance(least, int):
+    hint = scope.hints[name]
+    if isinstance(hint, Fraction):
         return None
-    first = _next_multiple(max(1, least), step)
+    first = _next_multiple(int(scope.least[name]), step)
     sizes = range(first, max(first, hint) + _LOOKED_AT * step, step)
     by_size = {size: holds(evaluate(one.expression, {name: size}), one.relation) for size in sizes}
-    far = [size for size in _far(step) if size > sizes[-1]]
-    later = [holds(evaluate(one.expression, {name: size}), one.relation) for size in far]
+    later = {
+        size: holds(evaluate(one.expression, {name: size}), one.relation) for size in _far(step) if size > sizes[-1]
+    }
     if all(by_size.values()):
-        return "" if all(later) else _up_to(one, name, step, [sizes[-1], *far], later)
+        return "" if all(later.values()) else _up_to(one, name, step, sizes[-1], later)
     true = [size for size, is_true in by_size.items() if is_true]
-    if len(true) == 1 and not any(later):
+    if len(true) == 1 and not any(later.values()):
         return true[0]
     if true and true == list(range(true[0], true[-1] + 1, step)):
         to_the_end = true[-1] == sizes[-1]
-        if not (all(later) if to_the_end else not any(later)):
+        if not all(is_true is to_the_end for is_true in later.values()):
             return None
         upper = "" if to_the_end else f"{name} <= {true[-1]}"
         lower = f"{name} >= {true[0]}" if true[0] > first else ""
         return " and ".join(filter(None, (lower, upper)))
-    return _remainder(name, by_size | dict(zip(far, later, strict=True)))
+    return _remainder(name, by_size | later)
 
 
 def _far(step: int) -> list[int]:
@@ -179,15 +180,14 @@ def _far(step: int) -> list[int]:
     return sorted({_next_multiple(size, step) for size in FAR})
 
 
-def _up_to(one: Condition, name: str, step: int, sizes: Sequence[int], later: Sequence[bool]) -> str | None:
+def _up_to(one: Condition, name: str, step: int, low: int, later: Mapping[int, bool]) -> str | None:
     """`H <= 2048`, where a condition holds up to some size; None if it holds again behind it.
 
-    later: whether it holds at the sizes after the first one, where it does.
+    low: a size where it holds. later: whether it holds at larger ones.
     """
-    first = later.index(False)
-    if any(later[first:]):
+    high = min(size for size, is_true in later.items() if not is_true)
+    if any(is_true for size, is_true in later.items() if size > high):
         return None
-    low, high = sizes[first : first + 2]
     while high - low > step:
         middle = (low + high) // (2 * step) * step
         if holds(evaluate(one.expression, {name: middle}), one.relation):
@@ -201,25 +201,22 @@ def _holds_widely(scope: Scope, one: Condition, names: Sequence[str], steps: Map
     """Whether a condition on several whole symbols holds at all small multiples of steps, and at many others."""
     if any(isinstance(scope.hints[name], Fraction) for name in names):
         return False
-    least = {name: _next_multiple(int(scope.least[name]), steps[name]) for name in names}
-    by = [(least[name], steps[name]) for name in names]
-    small = product(*(range(first, first + _SMALL * step, step) for first, step in by)) if len(names) < 4 else ()
-    further = (
-        [first + 7 * number * (place + 2) % 997 * step for place, (first, step) in enumerate(by)]
-        for number in range(_FURTHER)
-    )
+    by = {name: (_next_multiple(int(scope.least[name]), steps[name]), steps[name]) for name in names}
+    draws = random.Random(0)  # noqa: S311 - not for secrets
+    further = ([first + draws.randrange(_BEYOND) * step for first, step in by.values()] for _ in range(_FURTHER))
+    small = [range(first, first + _SMALL * step, step) for first, step in by.values()]
     ends = [
-        sorted({first, first + step, int(scope.hints[name]), *_far(step)[::5]})
-        for name, (first, step) in zip(names, by, strict=True)
+        sorted({first, first + step, int(scope.hints[name]), *_far(step)[::5]}) for name, (first, step) in by.items()
     ]
-    wide = product(*ends) if len(names) < 4 else ()
-    points = (dict(zip(names, sizes, strict=True)) for sizes in chain(small, further, wide))
+    # All combinations of a few sizes of each, where there are not too many.
+    all_of: list[list[Sequence[int]]] = [[*small], [*ends]] if len(names) < _MANY else []
+    points = (dict(zip(names, sizes, strict=True)) for sizes in chain(further, *(product(*each) for each in all_of)))
     return all(holds(evaluate(one.expression, point), one.relation) for point in points)
 
 
 def _remainder(name: str, truth: Mapping[int, bool]) -> str | None:
     """`H % 32 == 0`, if the condition is about a remainder. truth: size -> whether it holds there."""
-    for period in range(2, _LARGEST_PERIOD):
+    for period in range(2, _LARGEST_PERIOD + 1):
         by_rest: dict[int, bool] = {}
         if all(by_rest.setdefault(size % period, is_true) == is_true for size, is_true in truth.items()):
             return _of_rests(f"{name} % {period}", by_rest)
@@ -267,10 +264,4 @@ _TURNED = {">": "<", ">=": "<=", "<": ">", "<=": ">=", "==": "==", "!=": "!="}
 
 
 def _side(value: Size, terms: Terms) -> str:
-    if not terms:
-        return "0"
-    constant = terms.get(())
-    if constant is not None and len(terms) == 1:
-        number: Number = constant
-        return text(number)
-    return text(Size(value.scope, terms))
+    return text(Size(value.scope, terms)) if terms else "0"

@@ -18,7 +18,8 @@ def solved(value: Size) -> tuple[int, Terms] | None:
     for monomial in value.terms:
         for index in monomial:
             counts[index] = counts.get(index, 0) + 1
-    for monomial, factor in sorted(value.terms.items(), key=lambda term: term[0]):
+    for monomial in sorted(value.terms):
+        factor = value.terms[monomial]
         if len(monomial) == 1 and factor in (1, -1) and counts[monomial[0]] == 1:
             return monomial[0], {other: -share * factor for other, share in value.terms.items() if other != monomial}
     return None

@@ -11,12 +11,7 @@ from flopcalc.symbolic.size import Size, denominator_of, of_numbers, plain
 
 def symbols_of(value: "Size | Number") -> dict[str, None]:
     """The names of the symbols in an expression, in order."""
-    found: dict[str, None] = {}
-    if isinstance(value, Size):
-        for atom in atoms_of(value):
-            if atom.kind == "symbol":
-                found[atom.name] = None
-    return found
+    return {atom.name: None for atom in atoms_of(value) if atom.kind == "symbol"}
 
 
 def atoms_of(value: "Size | Number") -> Iterator[Atom]:
@@ -64,7 +59,7 @@ def evaluate(value: "Size | Number", point: Mapping[str, Any], known: dict[int, 
                 one = known[index] = _value(scope, index, point, known)
             product = product * one
         total = total + product
-    return plain(total) if isinstance(total, Fraction) else total
+    return plain(total)
 
 
 def _value(scope: Decides, index: int, point: Mapping[str, Any], known: dict[int, Any]) -> Any:

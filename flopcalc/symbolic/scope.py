@@ -58,7 +58,7 @@ class Scope:
         self.conditions: list[Condition] = []
         self.structural: set[str] = set()
         self.atoms: list[Atom] = []
-        self.halves: dict[int, list[tuple[Terms, Terms]]] = {}
+        self.halves: dict[int, tuple[Terms, Terms]] = {}
         self.texts: dict[tuple[str, int], str] = {}
         self.quotients: dict[int, tuple[Size | Number, int]] = {}
         self._index: dict[Any, int] = {}
@@ -69,11 +69,13 @@ class Scope:
         # By the index of an atom: what is equal to it under the conditions.
         self._equal: dict[int, Terms] = {}
         self._held: list[tuple[Size, str]] | None = None
+        # As it was given, and as conditions have raised it.
+        self.given_least: dict[str, Number] = {}
         self.least: dict[str, Number] = {}
         self.hints = dict(hints)
         for name, hint in hints.items():
             whole = not isinstance(hint, Fraction)
-            self.least[name] = (least or {}).get(name, 1 if whole else _TINY)
+            self.least[name] = self.given_least[name] = (least or {}).get(name, 1 if whole else _TINY)
             self._atom(("symbol", name), Atom("symbol", name, (), whole, hint))
 
     def symbol(self, name: str) -> Size:
@@ -151,14 +153,9 @@ class Scope:
 
     # Decisions ---------------------------------------------------------------------------------
 
-    def is_positive(self, value: Size | Number, *, or_zero: bool = False) -> bool:
+    def is_positive(self, value: Any, *, or_zero: bool = False) -> bool:
         """Whether value > 0, or value >= 0, decided as the module says."""
-        if not isinstance(value, Size):
-            return value >= 0 if or_zero else value > 0
-        reduced = self.reduced(value)
-        if not isinstance(reduced, Size):
-            return bool(reduced >= 0 if or_zero else reduced > 0)
-        low, high = self.bounds(reduced)
+        low, high = self.bounds(self.reduced(value))
         if low > 0 or (or_zero and low == 0):
             return True
         if high < 0 or (not or_zero and high == 0):
@@ -169,16 +166,13 @@ class Scope:
             return self._record(value, ">=" if hint >= 0 else "<")
         return self._record(value, ">" if hint > 0 else "<=")
 
-    def is_zero(self, value: Size | Number) -> bool:
+    def is_zero(self, value: Any) -> bool:
         """Whether value == 0, decided as the module says."""
-        if not isinstance(value, Size):
-            return value == 0
-        reduced = self.reduced(value)
-        if not isinstance(reduced, Size):
-            return bool(reduced == 0)
-        low, high = self.bounds(reduced)
+        low, high = self.bounds(self.reduced(value))
         if low > 0 or high < 0:
             return False
+        if low == high:
+            return True
         value = without_common_factors(self, value)
         if value.hint:
             return self._record(value, "!=")
@@ -186,13 +180,7 @@ class Scope:
 
     def reduced(self, value: Any) -> Any:
         """An expression that is equal to another under the equalities recorded until now."""
-        if (
-            not self._equal
-            or not isinstance(value, Size)
-            or not any(index in self._equal for one in value.terms for index in one)
-        ):
-            return value
-        return made(self, replaced(value, self._equal))
+        return made(self, replaced(value, self._equal)) if isinstance(value, Size) else value
 
     @contextmanager
     def holding(self) -> Iterator[list[tuple[Size, str]]]:
@@ -243,7 +231,7 @@ class Scope:
             *(size for size in FAR if size > high),
         ]
         if (
-            len(below) <= _LARGEST_BOUND
+            0 < len(below) <= _LARGEST_BOUND
             and not any(holds(evaluate(value, {name: one}), relation) for one in below)
             and all(holds(evaluate(value, {name: one}), relation) for one in above)
         ):

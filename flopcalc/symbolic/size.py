@@ -85,7 +85,7 @@ class Size:
             terms: Terms = {}
             for a, x in self.terms.items():
                 for b, y in other.terms.items():
-                    key = tuple(sorted(a + b)) if a and b else a or b
+                    key = tuple(sorted(a + b))
                     terms[key] = terms.get(key, 0) + x * y
             return made(self.scope, {key: factor for key, factor in terms.items() if factor})
         if not isinstance(other, int | Fraction):
@@ -127,7 +127,7 @@ class Size:
         return other % self.scope.fix(self)
 
     def __pow__(self, exponent: Any) -> Any:
-        exponent = self.scope.fix(exponent) if isinstance(exponent, Size) else exponent
+        exponent = self.scope.fix(exponent)
         if not isinstance(exponent, int) or exponent < 0:
             return NotImplemented
         found: Any = 1
@@ -142,8 +142,6 @@ class Size:
         return -_floored(-self)
 
     def __round__(self, digits: None = None) -> Any:
-        if is_whole(self):
-            return self
         up = self + Fraction(1, 2)
         down = math.floor(up)
         # One less at a half above an even number: where `up` is whole, and odd.
@@ -167,8 +165,6 @@ class Size:
         return self.scope.is_positive(self - other, or_zero=True)
 
     def __eq__(self, other: object) -> bool:
-        if self is other:
-            return True
         if not isinstance(other, Size | int | Fraction):
             return NotImplemented
         return self.scope.is_zero(self - other)
@@ -301,7 +297,7 @@ def _floored(value: Size) -> Any:
         if factor != whole:
             inside[monomial] = factor - whole
     more = _floor_of_rest(scope, inside)
-    return made(scope, outside) + more if outside else more
+    return made(scope, outside) + more
 
 
 def _floor_of_rest(scope: Decides, inside: Terms) -> Any:
@@ -315,10 +311,6 @@ def _floor_of_rest(scope: Decides, inside: Terms) -> Any:
     bottom = math.lcm(*(Fraction(factor).denominator for factor in products.values()))
     tops = {monomial: int(factor * bottom) for monomial, factor in products.items()}
     rest = math.floor(inside.get((), 0) * bottom)
-    shared = math.gcd(bottom, *tops.values())
-    if shared > 1:
-        tops = {monomial: top // shared for monomial, top in tops.items()}
-        rest, bottom = rest // shared, bottom // shared
     leading = tops[min(tops)]
     if leading < 0:
         # floor(-x / q) = -ceil(x / q)
@@ -326,21 +318,18 @@ def _floor_of_rest(scope: Decides, inside: Terms) -> Any:
         flipped[()] = Fraction(bottom - 1 - rest, bottom)
         return -_floored(Size(scope, flipped))
     if any(not 0 < top < bottom for top in tops.values()):
-        mixed: Terms = {monomial: Fraction(top, bottom) for monomial, top in tops.items()}
-        mixed[()] = Fraction(rest, bottom)
         outside: Terms = {monomial: top // bottom for monomial, top in tops.items() if top // bottom}
         left: Terms = {monomial: Fraction(top % bottom, bottom) for monomial, top in tops.items() if top % bottom}
         left[()] = Fraction(rest, bottom)
         return made(scope, outside) + _floored(Size(scope, left))
-    carried, rest = divmod(rest, bottom)
     (only, top), *others = tops.items()
     if not others and top == 1 and len(only) == 1 and atoms[only[0]].kind == "floor":
         inner = atoms[only[0]].args[0]
-        return math.floor((inner + rest) * Fraction(1, bottom)) + carried
+        return math.floor((inner + rest) * Fraction(1, bottom))
     terms: Terms = {monomial: plain(Fraction(top, bottom)) for monomial, top in tops.items()}
     if rest:
         terms[()] = Fraction(rest, bottom)
-    return scope.of("floor", (Size(scope, terms),)) + carried
+    return scope.of("floor", (Size(scope, terms),))
 
 
 def _exact(top: Size, bottom: Size) -> Any:

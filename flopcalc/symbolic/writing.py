@@ -64,7 +64,7 @@ def factored(value: Size) -> tuple[Monomial, Any]:
         # A half of a product of whole numbers may be whole where that of a part is not.
         return (), value
     common = shared_factors(value.terms, lambda index: atoms[index].kind == "symbol")
-    return common, Size(value.scope, without_factors(value.terms, common)) if common else value
+    return common, Size(value.scope, without_factors(value.terms, common))
 
 
 def terms_of(value: Size | Number) -> list[tuple[Monomial, Number]]:
@@ -80,9 +80,7 @@ def term_text(value: Size, term: tuple[Monomial, Number], style: "Style | None" 
     return written(Size(value.scope, {monomial: factor}), style or TEXT) if monomial else _number(factor, style or TEXT)
 
 
-def _sum(value: Size | Number, style: Style) -> str:
-    if not isinstance(value, Size):
-        return _number(value, style)
+def _sum(value: Size, style: Style) -> str:
     bottom = denominator_of(value)
     together = not style.by_term or all(Fraction(factor).denominator == bottom for factor in value.terms.values())
     pieces: list[str] = []
@@ -139,21 +137,19 @@ class Floor(NamedTuple):
     """floor(inner / bottom), or ceil(inner / bottom), with a whole number below."""
 
     name: str
-    inner: Size | Number
+    inner: Size
     bottom: int
 
 
 def floor_of(atom: Atom) -> Floor:
     """The floor as people write it: floor((H + 1)/2) is ceil(H/2)."""
     inner = atom.args[0]
-    if not isinstance(inner, Size):
-        return Floor("floor", inner, 1)
     bottom = denominator_of(inner)
     whole: Any = inner * bottom
     rest = whole.terms.get((), 0)
     atoms = inner.scope.atoms
     is_whole = all(atoms[index].whole for monomial in whole.terms for index in monomial)
-    if is_whole and bottom > 1 and rest == bottom - 1:
+    if is_whole and rest == bottom - 1:
         return Floor("ceil", whole - rest, bottom)
     return Floor("floor", whole, bottom)
 
@@ -168,12 +164,11 @@ def _text_atom(atom: Atom, style: Style) -> str:
     return f"{atom.kind}({', '.join(written(arg, style) for arg in atom.args)})"
 
 
-def _over(inner: Size | Number, bottom: int, style: Style) -> str:
+def _over(inner: Size, bottom: int, style: Style) -> str:
     shown = _sum(inner, style)
     if bottom == 1:
         return shown
-    several = isinstance(inner, Size) and len(inner.terms) > 1
-    return style.over(f"{style.brackets[0]}{shown}{style.brackets[1]}" if several else shown, bottom)
+    return style.over(f"{style.brackets[0]}{shown}{style.brackets[1]}" if len(inner.terms) > 1 else shown, bottom)
 
 
 def _python_atom(atom: Atom, style: Style) -> str:
@@ -182,8 +177,8 @@ def _python_atom(atom: Atom, style: Style) -> str:
     if atom.kind == "floor":
         name, inner, bottom = floor_of(atom)
         shown = _sum(inner, style)
-        if isinstance(inner, Size) and (len(inner.terms) > 1 or name == "ceil"):
-            shown = f"({shown})" if len(inner.terms) > 1 or not shown.isidentifier() else shown
+        if len(inner.terms) > 1 or (name == "ceil" and not shown.isidentifier()):
+            shown = f"({shown})"
         return f"(-(-{shown}//{bottom}))" if name == "ceil" else f"({shown}//{bottom})"
     if atom.kind == "divisible":
         return f"({written(rounded_to(*atom.args), style)})"

@@ -116,6 +116,7 @@ def test_the_same_form(
 
 CONDITIONS: dict[str, tuple[Callable[[Any, Any], bool], dict[str, int]]] = {
     "one": (lambda h, w: h // 32 * 32 == h, {"H": 32}),
+    "an odd one": (lambda h, w: h // 3 * 3 == h, {"H": 3}),
     "each of two": (lambda h, w: h // 32 * 32 == h and w // 8 * 8 == w, {"H": 32, "W": 8}),
     "both at once": (lambda h, w: 64 * (h // 8) * (w // 8) == h * w, {"H": 8, "W": 8}),
     "both, of different sizes": (lambda h, w: 512 * (h // 32) * (w // 16) == h * w, {"H": 32, "W": 16}),
@@ -212,3 +213,17 @@ def test_the_only_multiple_is_a_fixed_size(write_network: WriteNetwork) -> None:
     assert in_multiples(changed(form, scope=scope, fixed=())).fixed == (FixedSize("H", 4, ""),)
     pinned = FixedSize("H", 4, "the layer that needs it")
     assert in_multiples(changed(form, scope=scope, fixed=(pinned,))).fixed == (pinned,)
+
+
+def test_an_option_that_may_be_zero(write_network: WriteNetwork) -> None:
+    """0 is a multiple of 4: 4 (4 + max(0, 3)) is 28, and 4 (4 + max(8, 3)) is 48. And no condition is left out."""
+    options = "options:\n  extra: {default: 8, least: 0, help: more channels}\n"
+    layer = "input: [4, 32, 32]\nlayers:\n  - a: {op: conv, bias: false, "
+    vary = ("height", "width", "set.extra")
+    name = write_network(f'{options}{layer}out: "4 + max(extra, 3)", k: "1 if extra % 4 == 0 else 3"}}\n')
+    form = network_form(from_texts(name), vary)
+    assert _conditions(form) == ["extra % 4 == 0"]
+    for extra, expected in ((0, 28), (4, 32), (8, 48)):
+        assert form.at({"H": 32, "W": 32, "extra": extra})["params"] == expected
+    name = write_network(f'{options}{layer}out: 8, k: "1 if extra == 0 else 3"}}\n')
+    assert _conditions(network_form(from_texts(name), vary)) == ["extra >= 1"]

@@ -79,6 +79,14 @@ def test_bounds_contain_all_values(tree: Any, seed: int) -> None:
         (lambda h: largest(7 * -(-h // 7) - h, h - 7 * -(-h // 7)), "-H + 7*ceil(H/7)"),
         (lambda h: h / 2 + h / 2, "H"),
         (lambda h: h / 2, "H/2"),
+        # Both halves of a number are the number, and a number without one half is the other one.
+        (lambda h: h - h // 2, "ceil(H/2)"),
+        (lambda h: h - (h + 1) // 2, "floor(H/2)"),
+        (lambda h: h - (h // 2 + (h + 1) // 2), "0"),
+        (lambda h: (h + 1) // 2 - (h + 1) // 4, "ceil(H/4)"),
+        (lambda h: (h + 1) // 2 - (h + 3) // 4, "floor((H+1)/4)"),
+        (lambda h: h / 2 - h // 2 / 2, "ceil(H/2)/2"),
+        (lambda h: 2 * h // 3 - h // 3, "floor(2*H/3) - floor(H/3)"),
     ],
 )
 def test_normal_forms(build: Callable[[Any], Any], shown: str) -> None:
