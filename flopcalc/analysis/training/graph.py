@@ -55,7 +55,8 @@ def passes(network: Network, freeze: Sequence[str], *, first: bool = True) -> Pa
     """
     sources = {INPUT: _Source(not first, True)}
     found: list[tuple[Parts, Parts, int, bool, Gradients]] = []
-    sums = _sums(network.layers)
+    asked = _asked(network)
+    sums = _sums([layer for layer in network.layers if layer.name in asked])
     # Layers of the same sizes share their cost: most of them their backward pass, too.
     known: dict[tuple[object, ...], _LayerPasses] = {}
     for layer in network.layers:
@@ -65,7 +66,9 @@ def passes(network: Network, freeze: Sequence[str], *, first: bool = True) -> Pa
         if key not in known:
             known[key] = _of_layer(layer, network.batch, given, frozen)
         forward, back, output, gradients = known[key]
-        sources[layer.name], reached = output, output.wanted
+        sources[layer.name], reached = output, output.wanted and layer.name in asked
+        if layer.name not in asked:
+            back, gradients = (), Gradients()
         if reached and layer.name in sums:
             times = sums[layer.name]
             size = times * network.batch * prod(layer.out_shape)
@@ -79,6 +82,16 @@ def _with_gradient(layer: Layer) -> tuple[str, ...]:
     """The inputs whose values the layer reads: one that only gives a size gets no gradient."""
     primitive = PRIMITIVES.get(layer.kind)
     return layer.inputs[:1] if primitive is not None and primitive.sized_by_second else layer.inputs
+
+
+def _asked(network: Network) -> set[str]:
+    """The layers on which a loss depends: outputs, which nobody reads, and those whose values such layers read."""
+    read = {name for layer in network.layers for name in layer.inputs}
+    found = {network.output, *(layer.name for layer in network.layers if layer.name not in read)}
+    for layer in reversed(network.layers):
+        if layer.name in found:
+            found.update(_with_gradient(layer))
+    return found
 
 
 def _sums(layers: Sequence[Layer]) -> dict[str, Dim]:

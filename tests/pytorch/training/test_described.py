@@ -125,6 +125,18 @@ def test_a_size_has_no_gradient(name: str, write_network: WriteNetwork) -> None:
         assert sum(adds) == 8 * 36
 
 
+@pytest.mark.parametrize("name", ["crop", "upsample", "upsample_bilinear"])
+def test_layers_of_which_only_the_size_is_read_get_no_gradient(name: str, write_network: WriteNetwork) -> None:
+    """No loss depends on `other` and `deeper`: only the 8 x 8 weights of `conv` do, each at 36 positions."""
+    text = f"{MAP}{OTHER}  - deeper: {{op: pointwise, out: 8}}\n  - it: {{op: {name}, from: [conv, deeper]}}\n"
+    net = network(write_network(f"input: [8, 6, 6]\nlayers:\n{text}"))
+    for found in (training(net), training(build_network(net), input=net.input_shape)):
+        macs = {layer.name: layer.cost.macs for layer in found.backward.layers}
+        assert {layer: one for layer, one in macs.items() if one} == {"conv": 8 * 8 * 36}
+        assert found.backward.macs == 8 * 8 * 36
+        assert (found.input_gradient_macs, found.weight_gradient_macs) == (0, 8 * 8 * 36)
+
+
 # Behind a convolution of 8 channels on 15 positions: another of as many, and one number for each channel.
 PRODUCTS = """\
 input: [8, 5, 3]
