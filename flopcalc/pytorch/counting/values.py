@@ -112,7 +112,7 @@ def placed(
 def _made(
     value: Any, copier: Copier, new: Callable[[tuple[int, ...]], Tensor], memo: dict[int, Any], *, outermost: bool
 ) -> Any:
-    kind = type(value)
+    kind = tuple if isinstance(value, GivenShape) else type(value)
     if id(value) in memo:
         return memo[id(value)]
     if kind is Values:
