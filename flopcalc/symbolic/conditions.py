@@ -18,13 +18,13 @@ from flopcalc.symbolic.writing import text
 # Sizes at which a condition on one symbol is looked at, and the largest period that is looked for.
 _LOOKED_AT = 256
 _LARGEST_PERIOD = 128
-# So many remainders are listed; of more, the range is given.
+# The most remainders that are listed; of more, the range is given.
 _LISTED = 3
 _MULTIPLE = re.compile(r"\w+ % ([0-9]+) == 0")
 _UPPER = re.compile(r"(\w+) <= ([0-9]+)")
 # Values of each symbol at which a condition on several is looked at, from the least on; further points, and how far.
 _SMALL, _FURTHER, _BEYOND = 12, 200, 1000
-# Of so many symbols only the further points are looked at.
+# With this number of symbols or more, only the further points are looked at.
 _MANY = 4
 
 

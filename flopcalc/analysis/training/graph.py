@@ -85,7 +85,7 @@ def _with_gradient(layer: Layer) -> tuple[str, ...]:
 
 
 def _asked(network: Network) -> set[str]:
-    """The layers on which a loss depends: outputs, which nobody reads, and those whose values such layers read."""
+    """The layers on which a loss depends: outputs, which no layer reads, and those whose values such layers read."""
     read = {name for layer in network.layers for name in layer.inputs}
     found = {network.output, *(layer.name for layer in network.layers if layer.name not in read)}
     for layer in reversed(network.layers):

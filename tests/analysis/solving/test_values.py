@@ -1,7 +1,7 @@
 """Values that meet a target, against brute force: the cost at every value of a grid, by `network` and `layer`."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from functools import cache
 from itertools import pairwise
@@ -11,6 +11,8 @@ import pytest
 
 from flopcalc import FlopcalcError, layer, network, solve
 from flopcalc.networks import library
+from flopcalc.replacing.decide import plan
+from flopcalc.replacing.described import replace_layers
 
 TINY = 10**9
 
@@ -44,19 +46,25 @@ WIDTHS = [
 ]
 
 
+@cache
+def _costs(name: str, option: str, values: Sequence[Any], kind: str) -> Mapping[Any, int]:
+    """The cost of a network at each value that it takes."""
+    costs = {}
+    for value in values:
+        given: dict[str, Any] = {option: value}
+        try:
+            costs[value] = network(name, **given).total(kind) * (4 if kind == "traffic" else 1)
+        except FlopcalcError:
+            continue
+    return costs
+
+
 @pytest.mark.parametrize("name", WIDTHS)
 def test_widths_of_networks(name: str) -> None:
     """No value of a grid beyond the answer meets a random target; the interval's ends are exact."""
     numbers = random.Random(name)  # noqa: S311 - the same numbers on each run
     option = "width"
-    grid = [Fraction(n, 97) for n in range(4, 250, 3)]
-    costs: dict[Fraction, int] = {}
-    for value in grid:
-        with_value: dict[str, Any] = {option: value}
-        try:
-            costs[value] = network(name, **with_value).macs
-        except FlopcalcError:
-            continue
+    costs = _costs(name, option, tuple(Fraction(n, 97) for n in range(4, 250, 3)), "macs")
     for comparison in ("<=", "<", ">=", ">") if name in WIDTHS[:2] else (numbers.choice(("<=", "<", ">=", ">")),):
         bound = numbers.choice(list(costs.values())[3:-20]) + numbers.choice((-1, 0, 1))
         found = solve(name, option, f"macs {comparison} {bound}")
@@ -97,9 +105,6 @@ def test_the_width_of_mobilenet_v2_for_300_m() -> None:
 @cache
 def _by_alpha() -> Mapping[Fraction, int]:
     """MACs of ResNet-50 for each alpha at which a number of channels changes: multiples of 1/512."""
-    from flopcalc.replacing.decide import plan
-    from flopcalc.replacing.described import replace_layers
-
     plain = network("resnet50")
     found = {Fraction(n, 512): replace_layers(plain, plan(f"spconv:alpha={n}/512")) for n in range(1, 513)}
     return {alpha: one.network.macs for alpha, one in found.items() if one.replaced}
@@ -108,9 +113,6 @@ def _by_alpha() -> Mapping[Fraction, int]:
 @pytest.mark.parametrize("bound", ["2.45G", "2.5G", "2.6G", "2.9G"])
 def test_alpha_of_spconv_is_not_monotone(bound: str) -> None:
     """Where floor(alpha c) is odd a layer stays: brute force over all steps."""
-    from flopcalc.replacing.decide import plan
-    from flopcalc.replacing.described import replace_layers
-
     plain = network("resnet50")
     limit = Fraction(bound[:-1]) * 10**9
     meeting = [alpha for alpha, macs in _by_alpha().items() if macs <= limit]
@@ -126,19 +128,6 @@ def test_alpha_of_spconv_is_not_monotone(bound: str) -> None:
 
 
 # Whole numbers of networks -------------------------------------------------------------------------
-
-
-@cache
-def _costs(name: str, option: str, values: range, kind: str) -> Mapping[int, int]:
-    """The cost of a network at each value that it takes."""
-    costs = {}
-    for value in values:
-        given: dict[str, Any] = {option: value}
-        try:
-            costs[value] = network(name, **given).total(kind) * (4 if kind == "traffic" else 1)
-        except FlopcalcError:
-            continue
-    return costs
 
 
 @pytest.mark.parametrize(

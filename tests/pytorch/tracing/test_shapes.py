@@ -11,6 +11,8 @@ torch: Any = pytest.importorskip("torch")
 from flopcalc.pytorch.tracing import sizes
 from flopcalc.pytorch.tracing.net import SHAPES, shaped
 
+from .drawing import on_cpu
+
 aten = torch.ops.aten
 
 
@@ -26,10 +28,6 @@ def _map(shape: tuple[int, ...], form: str, dtype: Any = None) -> Any:
     if form == "expanded":
         return torch.empty((1, *shape[1:]), **more).expand(shape)
     return torch.empty(shape, **more)
-
-
-def _on_cpu(one: Any) -> Any:
-    return torch.empty_like(one, device="cpu") if isinstance(one, torch.Tensor) else one
 
 
 FORMS = ("plain", "last", "transposed", "sliced", "expanded")
@@ -200,7 +198,7 @@ def test_as_torch_says(name: str) -> None:
             applied = True
             with torch.no_grad():
                 # Of convolutions torch leaves out the memory format here, not on the CPU.
-                given = map(_on_cpu, args) if name == "aten.convolution.default" else args
+                given = map(on_cpu, args) if name == "aten.convolution.default" else args
                 right = func(*given, **kwargs)
             first = slice(0, 1) if "norm" in name and "native" in name else slice(None)
             assert _facts(found)[first] == _facts(right)[first], (form, args, kwargs)
@@ -298,7 +296,7 @@ def test_what_only_the_cpu_refuses(case: Any) -> None:
     func, args = case
     assert shaped(SHAPES[func._schema.name], args, {}) is None
     with pytest.raises((RuntimeError, IndexError)):
-        func(*(_on_cpu(one).zero_() if isinstance(one, torch.Tensor) else one for one in args))
+        func(*map(on_cpu, args))
 
 
 def test_ways_to_sample() -> None:
