@@ -11,7 +11,7 @@ from flopcalc.pytorch.tracing.fresh import is_plain
 from flopcalc.pytorch.tracing.heavy import stored
 from flopcalc.pytorch.tracing.net import SHAPES
 
-# The answer of a rule whose function gives nothing.
+# The answer of a rule whose function gives nothing; Python drops it.
 DONE = object()
 
 _PLACES = (int, torch.SymInt, slice, type(None), type(Ellipsis))
@@ -42,7 +42,7 @@ def put(recorder: Recorder, x: Tensor, index: Any, value: Any) -> Any:
     if type(value) not in (int, float) or not _is_view(index) or not is_plain(x) or x.dtype is torch.bool:
         return None
     part = x[index]
-    if not part.dim() or not part.numel():
+    if not part.numel():
         return None
     # What is overwritten is not read.
     work = new_work((0, 0, 0, 0, 0, 1, part.numel()))

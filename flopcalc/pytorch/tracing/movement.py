@@ -77,14 +77,14 @@ def _pad(x: Tensor, pad: Sequence[int], value: Any = 0) -> Tensor | None:
     shape = list(x.shape)
     if not is_plain_or_complex(x) or len(pad) % 2 or len(pad) // 2 > len(shape):
         return None
-    if not is_contiguous(x) and not any(type(one) is not int or one > 0 for one in pad):
-        # A copy of a part, in its own format.
+    last = sizes.suggests_channels_last(x.shape, x.stride())
+    if not last and not is_contiguous(x) and not any(one > 0 for one in pad):
+        # A copy of a part, in its own format. Of a symbolic size this is a condition.
         return None
     for index in range(len(pad) // 2):
         shape[-1 - index] += pad[2 * index] + pad[2 * index + 1]
     if not shape or not sizes.positive(shape) or 0 in x.shape:
         return None
-    last = sizes.suggests_channels_last(x.shape, x.stride())
     return new(shape, sizes.channels_last(shape) if last else sizes.contiguous(shape), x.dtype)
 
 
@@ -160,9 +160,8 @@ def _index(x: Tensor, indices: Sequence[Tensor | None]) -> Tensor | None:
     places = [place for place, index in enumerate(indices) if index is not None]
     kept = [extent for place, extent in enumerate(x.shape) if place >= len(indices) or indices[place] is None]
     first = places[0]
-    if places != list(range(first, first + len(places))) or (not shape and 1 in x.shape):
-        # Axes that are not picked move behind the picked ones, and the order in memory with them. Without axes of the
-        # indices it depends on strides of axes of one element.
+    if places != list(range(first, first + len(places))):
+        # Axes that are not picked move behind the picked ones, and the order in memory with them.
         return None
     return packed((*kept[:first], *shape, *kept[first:]), x.dtype)
 

@@ -89,18 +89,15 @@ class SymbolicNet(Net):  # type: ignore[no-untyped-call]
 
     @left_alone
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func is _EMPTY:
-            return func(*args, **(kwargs or {}))
         if func in _SIZES:
-            # Torch's C++ asks so for a size as a number.
-            sizes = args[0].stride() if "stride" in func._schema.name else args[0].shape
-            return int(sizes[args[1]]) if len(args) > 1 else list(map(int, sizes))
+            # Torch's C++ asks so for sizes as numbers.
+            return list(map(int, args[0].shape if func is _SIZE else args[0].stride()))
         view = VIEWS.get(func._schema.name) if isinstance(func, torch._ops.OpOverload) else None
         if view is not None and "dtype" not in func._overloadname:
             given = args[0]
             if is_symbolic(given) or _any_symbol(args[1:]):
                 # A tensor that the forward made on the CPU: with symbolic sizes it has no values.
-                return view(self._moved(given), *args[1:], **(kwargs or {}))
+                return view(self._moved(given), *args[1:])
         return super().__torch_dispatch__(func, types, args, kwargs)
 
     def random(self, func: Any, args: Any) -> Random | None:
@@ -141,11 +138,9 @@ def _name(func: Any) -> str:
     return str(getattr(func, "__name__", func))
 
 
-_SIZES = {
-    getattr(packet, name) for packet in (torch.ops.aten.size, torch.ops.aten.stride) for name in ("int", "default")
-}
+_SIZE = torch.ops.aten.size.default
+_SIZES = (_SIZE, torch.ops.aten.stride.default)
 _META = torch.device("meta")
-_EMPTY = torch.ops.aten.empty_strided.default
 
 
 def _any_symbol(values: Any) -> bool:

@@ -20,7 +20,6 @@ from flopcalc.pytorch.counting.kernels.own import OwnRules
 from flopcalc.pytorch.counting.recorder import Recorder, has_tangents
 from flopcalc.pytorch.tracing.decomposed import decomposed
 from flopcalc.pytorch.tracing.functions import FACT, RULES, VIEW
-from flopcalc.pytorch.tracing.indexing import DONE
 from flopcalc.pytorch.tracing.net import Net
 
 # What a rule does to tensors is not for the dispatch mode to count.
@@ -45,7 +44,7 @@ class Tracer(TorchFunctionMode):
         self.recorder = recorder
         self.elsewhere = OnDevice("meta", recorder)
         self.elsewhere.gradients = False
-        self._modes = -1 if any_rule_for("aten", own) else _modes() + 1
+        self._modes = None if any_rule_for("aten", own) else _modes() + 1
 
     def applies(self) -> bool:
         """Whether rules apply now: not where tensors have gradients or tangents, or below a mode of the forward."""
@@ -69,7 +68,7 @@ class Tracer(TorchFunctionMode):
             if rule is not None and self.applies():
                 out = _seen(func, args, kwargs) if rule is VIEW else self.ran(rule, args, kwargs)
                 if out is not None:
-                    return None if out is DONE else out
+                    return out
             inner = decomposed(func)
             if inner is not None:
                 with self:

@@ -59,6 +59,11 @@ BY_RULES: dict[str, Callable[[Any], Any]] = {
     "whole numbers in place": lambda y: (
         y.new_zeros(3, dtype=torch.int64).add_(1).mul_(y.new_ones(3, dtype=torch.int64))
     ),
+    "one written in Python": F.tanhshrink,
+    "a view by name": lambda y: y.chunk(2, dim=1),
+    "padding of a turned map": lambda y: F.pad(y.transpose(2, 3), (1, -2)),
+    "a part that is written": lambda y: y.__setitem__((0, 0, 0, 0), 1.0) or y,
+    "facts by name": lambda y: y.new_zeros(y.size(dim=1), y.stride(dim=2)),
     "facts": lambda y: (y.shape, y.device, y.dtype, y.size(1), y.stride(), y.is_contiguous(), y.dim(), len(y)) and y,
 }
 
@@ -77,6 +82,11 @@ def test_no_kernel_is_needed(name: str, kernels: list[Any]) -> None:
     count_call(Of(BY_RULES[name]), ((1, 3, 8, 8),))
     assert not kernels
     _same(BY_RULES[name])
+
+
+def test_an_empty_part_that_is_written() -> None:
+    """Torch fills it, and reads no number for that."""
+    _same(lambda y: y.__setitem__((..., slice(3, 3)), 1.0) or y)
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (3, 8, 8), (2, 3, 8, 8), (2, 3, 4, 8, 8), (2, 2, 3, 4, 8, 8)], ids=str)

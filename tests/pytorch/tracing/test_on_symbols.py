@@ -1,21 +1,25 @@
 """What runs below the tracer on symbolic sizes: tensors on the CPU, random numbers, rules of users, and errors."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
 
 torch: Any = pytest.importorskip("torch")
 
+from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from flopcalc import FlopcalcError
 from flopcalc.catalog.kernels import KernelRule
+from flopcalc.pytorch.counting.counter import count_call
 from flopcalc.pytorch.counting.kernels import new_work
 from flopcalc.pytorch.counting.recorder import Recorder
 from flopcalc.pytorch.tracing.nodes import wrapped
 from flopcalc.pytorch.tracing.on_symbols import NoFormError, SymbolicNet, SymbolicTracer
 from flopcalc.pytorch.tracing.symbolic import SymbolicNetwork, symbolic_network
+from flopcalc.symbolic.evaluating import evaluate
 from flopcalc.symbolic.scope import Scope
 
 from .multiplied import Multiplied
@@ -37,6 +41,7 @@ ON_CPU: dict[str, Callable[[Any], Any]] = {
     "two joined": lambda x: x + torch.cat([torch.ones(1, 4), torch.zeros(x.shape[1] - 1, 4)]),
     "a value that is read": lambda x: x * int((torch.tensor([1, 2]) + 1).sum()),
     "a value of a view": lambda x: x * int(torch.tensor([[1, 2]])[0, 1:].sum()),
+    "with strides": lambda x: x + torch.empty_strided((x.shape[1], 4), (4, 1)),
     "random": lambda x: x + torch.rand(4) * torch.randn(1, 4),
 }
 
@@ -55,6 +60,20 @@ def test_random_numbers_are_not_those_of_the_process() -> None:
     before = torch.get_rng_state()
     _form(ON_CPU["random"])
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("first", [nn.Linear(4, 4), nn.LazyLinear(4)], ids=str)
+def test_a_number_that_the_forward_draws(first: nn.Module) -> None:
+    """It is that of an ordinary count, also after a first pass, and torch's own generator is as it was."""
+
+    def repeated(x: Any) -> Any:
+        return x.repeat(1, int(torch.tensor([0.0]).uniform_(2, 1000)), 1)
+
+    module = nn.Sequential(first, Multiplied(repeated, 4, 3))
+    before = torch.get_rng_state()
+    total = symbolic_network(module, (6, 4)).network.total("macs")
+    assert torch.equal(torch.get_rng_state(), before)
+    assert evaluate(total, {"N": 1, "T": 6}) == count_call(module, ((1, 6, 4),)).macs >= 6 * (16 + 2 * 12)
 
 
 def test_a_rule_of_the_user() -> None:
@@ -81,6 +100,7 @@ NO_FORM: dict[str, tuple[Callable[[Any], Any], str]] = {
     "a branch": (lambda x: torch.cond(x.sum() > 0, lambda y: y + 1, lambda y: y - 1, (x,)), "decided by values"),
     "a gradient": (_gradient, r"it differentiates \(test_on_symbols\.py, line \d+\)"),
     "a gradient if there is one": (_gradient_if_there_is_one, "it differentiates"),
+    "a kernel of values": (lambda x: x + torch.nonzero(x).shape[0], "it reads values"),
     "a kernel of numbers": (lambda x: torch.linalg.pinv(x).mT, "aten::linalg_pinv needs its sizes as numbers"),
 }
 
@@ -113,12 +133,13 @@ def test_an_error_of_torch_about_symbolic_sizes(error: Exception, said: str) -> 
     assert isinstance(caught.value, NoFormError) is (said != "another one")
 
 
-def test_sizes_that_torch_asks_for_as_numbers() -> None:
-    """One of them, or all: they are fixed."""
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_sizes_that_torch_asks_for_as_numbers(mode: Callable[[], AbstractContextManager[None]]) -> None:
+    """One of them, or all: they are fixed. In inference mode torch asks in other ways."""
     scope: Any = Scope({"H": 20})
     h = wrapped(scope.symbol("H"))
     net: TorchDispatchMode = SymbolicNet(Recorder({}))
-    with torch.no_grad(), net:
+    with mode(), net:
         x = torch.empty((6, h), device="meta")
         assert not scope.conditions
         found = [aten.size.int(x, 0), aten.size.int(x, -1), aten.stride.int(x, 0), aten.stride.int(x, 1)]

@@ -14,6 +14,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from flopcalc import FlopcalcError
 from flopcalc.networks.inputs import Input
+from flopcalc.pytorch.counting.counter import count_call
 from flopcalc.pytorch.tracing.axes import axes_of
 from flopcalc.pytorch.tracing.extents import quotient
 from flopcalc.pytorch.tracing.symbolic import SymbolicNetwork, counted_at, symbolic_network
@@ -115,6 +116,21 @@ def test_a_map_padded_to_windows() -> None:
 
     found = symbolic_network(Of(forward, fc=nn.Linear(6, 5)), (6, 30, 30))
     _agrees(found, "macs", lambda N, H, W: 30 * N * (-(-H // 7) * 7) * (-(-W // 7) * 7))  # noqa: N803
+
+
+def test_a_turned_map_padded_to_windows() -> None:
+    """Torch pads to a contiguous map, or copies the turned one as it lies: these are two paths with other copies."""
+
+    def forward(self: Any, x: Any) -> Any:
+        return self.fc(F.pad(x.transpose(2, 3), (0, -x.shape[2] % 7)).flatten(2).transpose(1, 2))
+
+    module = Of(forward, fc=nn.Linear(6, 5))
+    found = symbolic_network(module, (6, 30, 32))
+    points = [{"N": 2, "H": size, "W": 32} for size in range(27, 37)]
+    assert [point["H"] for point in points if not found.allows(point)] == [28, 35]
+    for point in filter(found.allows, points):
+        works = count_call(module, ((2, 6, point["H"], 32),)).work.values()
+        assert evaluate(found.network.total("traffic"), point) == sum(one.reads + one.writes for one in works)
 
 
 def test_same_padding_as_tensorflow_has_it() -> None:

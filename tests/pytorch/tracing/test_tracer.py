@@ -323,6 +323,16 @@ def test_rules_are_for_functions_of_torch() -> None:
     assert all(callable(func) for func in RULES)
 
 
+def test_an_index_that_is_a_number() -> None:
+    """Torch reads it, which the meta device cannot."""
+    _same(lambda self, x: self.conv(x)[0][x.new_zeros((), dtype=torch.int64)], on="cpu")
+
+
+def test_numbers_drawn_by_the_forward() -> None:
+    """Both witnesses draw the same number of rows."""
+    _same(lambda self, x: self.fc(x.new_ones(int(torch.tensor([0.0]).uniform_(1, 1000)), 16)))
+
+
 def _with_constants(self: Any, x: Any) -> Any:
     low = torch.tensor(-1e9, device=x.device)
     x = x[..., [1, 0, 2, 3, 4, 5, 6, 7], :]
