@@ -184,11 +184,6 @@ def elementwise(shape: Sequence[int], operands: Sequence[Sequence[int]]) -> Size
     Axes are ordered as the first operand orders them, then the second (Tensor Iterator's rule).
     """
     rank = len(shape)
-    if rank < 2:
-        return (1,) * rank
-    rows = contiguous(tuple(shape))
-    if all(equal(strides, rows) for strides in operands):
-        return rows
     order = list(reversed(range(rank)))
     for i in range(1, rank):
         later = i
@@ -199,12 +194,12 @@ def elementwise(shape: Sequence[int], operands: Sequence[Sequence[int]]) -> Size
                 later = earlier
             elif swap < 0:
                 break
-    strides = [0] * rank
+    strides: dict[int, int] = {}
     step = 1
     for axis in order:
         strides[axis] = step
-        step *= (shape[axis] or 1) if type(shape[axis]) is int else shape[axis]
-    return tuple(strides)
+        step *= shape[axis]
+    return tuple(strides[axis] for axis in range(rank))
 
 
 def descends(strides: Sequence[int]) -> bool:

@@ -92,19 +92,28 @@ def _avg_pool(axes: int) -> Any:
 
 
 def _steps(name: str) -> Any:
-    """Numbers from one to another, of which torch wants the number as a plain one."""
+    """Numbers from one to another, of which torch wants the number as a plain one. It has no gradients here."""
     operator, shape = getattr(torch.ops.aten, name).default, SHAPES[f"aten::{name}"]
 
-    def rule(recorder: Recorder, start: Any, end: Any, steps: Any, *base: Any, **more: Any) -> Any:
-        if not isinstance(steps, torch.SymInt) or more.get("out") is not None or more.pop("requires_grad", False):
+    def rule(
+        recorder: Recorder,
+        start: Any,
+        end: Any,
+        steps: Any,
+        base: float = 10.0,
+        *,
+        dtype: torch.dtype | None = None,
+        device: Any = None,
+        requires_grad: Any = None,
+    ) -> Any:
+        if not isinstance(steps, torch.SymInt):
             return None
-        dtype, layout = more.get("dtype"), more.get("layout")
-        given = (start, end, steps, *base, *([more["base"]] if "base" in more else ()))
+        given = (start, end, steps)
         # On every device: a tensor with a symbolic size has no values.
-        out = shape(*given, dtype=dtype or torch.get_default_dtype(), layout=layout, device=torch.device("meta"))
-        if out is not None:
-            read = tensors(given)
-            tell(recorder, operator, given, {}, out, read, sum(map(stored, read)))
+        out = shape(*given, dtype=dtype, device=torch.device("meta"))
+        read = tensors(given)
+        # Of None nothing is told.
+        tell(recorder, operator, given, {}, out, read, sum(map(stored, read)))
         return out
 
     return rule

@@ -71,9 +71,15 @@ ROWS: dict[str, tuple[tuple[int, ...], Callable[[Any], Any], Callable[..., int]]
     "steps": ((6, 8), lambda x: x * torch.linspace(-1.0, 1, x.shape[1])[:, None], lambda n, t: 32 * n * t),
     "steps of logarithms": (
         (6, 8),
-        lambda x: x * torch.logspace(0, 1, steps=x.shape[1], base=2.0, device=x.device)[:, None],
+        lambda x: x * torch.logspace(0, 1, x.shape[1], 2.0, device=x.device, requires_grad=True)[:, None],
         lambda n, t: 32 * n * t,
     ),
+    "steps of another type": (
+        (6, 8),
+        lambda x: x * torch.linspace(0, 1, x.shape[1], dtype=torch.float64).to(x.dtype)[:, None],
+        lambda n, t: 32 * n * t,
+    ),
+    "a step that is read": ((6, 8), lambda x: x * float(torch.linspace(0.0, 1, 3)[1]), lambda n, t: 32 * n * t),
     "steps to a tensor": (
         (6, 8),
         lambda x: x * torch.linspace(0, x.max(), x.shape[0])[:, None, None],

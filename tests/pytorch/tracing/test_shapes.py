@@ -1,7 +1,8 @@
 """Shape rules of kernels against torch's own meta kernels: shape, strides and dtype, in several memory formats."""
 
 from collections.abc import Iterator
-from itertools import product
+from itertools import permutations, product
+from math import prod
 from typing import Any
 
 import pytest
@@ -361,6 +362,33 @@ def test_dense(shape: tuple[int, ...], strides: tuple[int, ...]) -> None:
 def test_channels_last(shape: tuple[int, ...]) -> None:
     """The strides that torch gives such a map."""
     assert sizes.channels_last(shape) == torch.empty(shape, memory_format=torch.channels_last).stride()
+
+
+def test_which_maps_have_their_channels_innermost() -> None:
+    """As torch says, for all orders of axes; the strides of axes of one element do not matter."""
+    for shape, order in product(product((1, 2, 3), repeat=4), permutations(range(4))):
+        strides = [0] * 4
+        step = 1
+        for axis in order:
+            strides[axis] = step
+            step *= shape[axis]
+        for given in (strides, [7 if n == 1 else stride for n, stride in zip(shape, strides, strict=True)]):
+            x = torch.empty_strided(shape, given, device="meta")
+            assert sizes.is_channels_last(shape, given) == x.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_order_of_axes() -> None:
+    """The sum of any two layouts of one shape, also with repeated axes, has its axes in the order of torch."""
+    shape = (2, 3, 2)
+    # One of windows that overlap.
+    layouts: set[tuple[int, ...]] = {(1, 2, 1)}
+    for order, repeated in product(permutations(range(3)), product((False, True), repeat=3)):
+        steps = {axis: prod(shape[one] for one in order[:place]) for place, axis in enumerate(order)}
+        layouts.add(tuple(0 if repeated[axis] else steps[axis] for axis in range(3)))
+    maps = [torch.empty_strided(shape, strides, device="meta") for strides in layouts]
+    for one, other in product(maps, repeat=2):
+        if not (sizes.is_dense(shape, one.stride()) and one.stride() == other.stride()):
+            assert sizes.elementwise(shape, [one.stride(), other.stride()]) == (one + other).stride()
 
 
 @pytest.mark.parametrize("form", FORMS)
