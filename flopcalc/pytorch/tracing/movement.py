@@ -66,9 +66,6 @@ def _stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor | None:
     if joined is None:
         return None
     divided = [*shape[:at], len(tensors), *shape[at:]]
-    if type(joined.numel()) is int:
-        return joined.view(divided)
-    # Torch's view is for plain numbers.
     strides = joined.stride()
     return new(divided, (*strides[:at], strides[at] * shape[at], *strides[at:]), joined.dtype)
 
