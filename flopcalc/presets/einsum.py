@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from math import prod
 from operator import itemgetter
+from string import ascii_letters
 
 from flopcalc.presets.call import Shape
 
@@ -37,7 +38,7 @@ def _spelled_out(terms: Sequence[str], shapes: Sequence[Shape], out: str | None)
     """The terms of an equation with letters in place of their dots. out: None where the equation has none."""
     widths = [len(shape) - len(term.replace("...", "")) for term, shape in zip(terms, shapes, strict=True)]
     used = set("".join(terms))
-    free = "".join(letter for letter in map(chr, range(65, 123)) if letter.isalpha() and letter not in used)
+    free = "".join(letter for letter in ascii_letters if letter not in used)
     most = max(width for term, width in zip(terms, widths, strict=True) if "..." in term)
     if out is None:
         letters = "".join(terms)
@@ -53,7 +54,7 @@ def _along_path(terms: Sequence[str], out: frozenset[str], sizes: Mapping[str, i
     Where all letters are in the result, and where no pair is small enough, the operands are contracted all at once.
     """
     operands = [frozenset(term) for term in terms]
-    if len(operands) <= 2 or frozenset().union(*operands) == out:
+    if len(operands) == 1 or frozenset().union(*operands) == out:
         return _cost(operands, out, sizes)
     most = max(prod(sizes[letter] for letter in one) for one in (*terms, out))
     paths = [(0, operands)]

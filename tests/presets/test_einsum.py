@@ -1,5 +1,8 @@
 """The cost of an einsum is the one that NumPy prints."""
 
+import random
+from string import ascii_letters
+
 import pytest
 
 from flopcalc.presets.einsum import printed_flops
@@ -21,6 +24,8 @@ CASES = [
     ("bld,bln,bld->bldn", [(1, 12, 64), (1, 12, 16), (1, 12, 64)]),
     ("ax,bx,cx->abc", [(2, 9), (2, 9), (2, 9)]),
     ("ij,kj,k,il->l", [(2, 9), (9, 9), (9,), (2, 3)]),
+    # Two pairs are small enough, of different costs, and what each leaves is contracted at once.
+    ("cxd,xbc,acx,exc->eba", [(5, 3, 2), (3, 9, 5), (9, 5, 3), (2, 3, 5)]),
     ("...ij,...jk->...ik", [(2, 3, 4, 5), (2, 3, 5, 6)]),
     ("...ij,...jk->...ik", [(3, 4, 5), (2, 1, 5, 6)]),
     ("b...i,io", [(2, 3, 4, 5), (5, 7)]),
@@ -28,15 +33,65 @@ CASES = [
 ]
 
 
+def _numpys(equation: str, shapes: list[tuple[int, ...]]) -> float:
+    report = np.einsum_path(equation, *[np.broadcast_to(0.0, shape) for shape in shapes], optimize="optimal")[1]
+    line = next(line for line in report.splitlines() if "optimized flop" in line.lower())
+    return float(line.split(":")[-1])
+
+
 @pytest.mark.parametrize(("equation", "shapes"), CASES, ids=[equation for equation, _ in CASES])
 def test_as_numpy_prints_it(equation: str, shapes: list[tuple[int, ...]]) -> None:
     """All of the four digits."""
-    report = np.einsum_path(equation, *[np.zeros(shape) for shape in shapes], optimize="optimal")[1]
-    line = next(line for line in report.splitlines() if "optimized flop" in line.lower())
-    assert printed_flops(equation, shapes) == float(line.split(":")[-1])
+    assert printed_flops(equation, shapes) == _numpys(equation, shapes)
+
+
+def _drawn(draw: random.Random) -> tuple[str, list[tuple[int, ...]]]:
+    """An equation of 1 to 4 operands: letters that are repeated, axes of size 1, dots, with and without an arrow."""
+    letters = draw.choice(["ijk", "abcdef", "AaBbz"])
+    sizes = {letter: draw.choice([1, 2, 3, 7, 10]) for letter in letters}
+    of_dots = [draw.choice([1, 2, 3]) for _ in range(draw.randrange(3))]
+    with_dots = draw.random() < 0.3
+    terms, shapes = [], []
+    for _ in range(draw.choice([1, 2, 2, 3, 3, 4])):
+        term = [draw.choice(letters) for _ in range(draw.randrange(4))]
+        shape = [1 if draw.random() < 0.1 else sizes[letter] for letter in term]
+        if with_dots and draw.random() < 0.7:
+            place, missing = draw.randrange(len(term) + 1), draw.randrange(len(of_dots) + 1)
+            term.insert(place, "...")
+            shape[place:place] = [1 if draw.random() < 0.2 else size for size in of_dots[missing:]]
+        terms.append("".join(term))
+        shapes.append(tuple(shape))
+    equation = ",".join(terms)
+    if draw.random() < 0.7:
+        used = sorted(set(equation) - {".", ","})
+        out = draw.sample(used, draw.randrange(len(used) + 1))
+        if "..." in equation and draw.random() < 0.9:
+            out.insert(draw.randrange(len(out) + 1), "...")
+        equation += "->" + "".join(out)
+    return equation, shapes
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_random_equations(seed: int) -> None:
+    """100 for each seed."""
+    draw = random.Random(seed)  # noqa: S311 - no secrets
+    for equation, shapes in (_drawn(draw) for _ in range(100)):
+        assert printed_flops(equation, shapes) == _numpys(equation, shapes), (equation, shapes)
+
+
+@pytest.mark.parametrize("free", ["A", "Z", "a", "z"])
+def test_all_letters_but_one_are_taken(free: str) -> None:
+    """The axis of the dots has the one that is left."""
+    taken = ascii_letters.replace(free, "")
+    parts = [taken[:25], taken[25:]]  # NumPy's arrays have at most 32 axes
+    equation = ",".join(f"...{part}" for part in parts) + "->..."
+    shapes = [(3, 2, *(1,) * (len(part) - 1)) for part in parts]
+    assert printed_flops(equation, shapes) == _numpys(equation, shapes)
 
 
 def test_an_equation_that_does_not_fit() -> None:
     """A counter that asks NumPy fails, too."""
     with pytest.raises(ValueError, match="does not fit"):
         printed_flops("ij,jk->ik", [(3, 4), (4,)])
+    with pytest.raises(ValueError, match="is not counted"):
+        printed_flops("ij,jk->ik", [(3, 4), (4, 5), (5, 6)])
