@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
+from inspect import signature
 from typing import Any
 
 import torch
@@ -94,7 +95,7 @@ class Log:
         while self._running and self._running[-1] != index:
             self._running = self._running[:-1]
         self._look(index, out)
-        self.add("module", self._nodes[index].cls, args, kwargs, out)
+        self.add("module", self._nodes[index].cls, args, _in_order(module, kwargs), out)
         if index == 0 and len(self._running) == 1 and self._had_gradients is not None:
             torch.set_grad_enabled(self._had_gradients)
             self._had_gradients = None
@@ -149,6 +150,18 @@ class Log:
     def settle(self, place: int) -> None:
         """Put the call that was added last to its place."""
         self._calls[place] = self._calls.pop()
+
+
+def _in_order(module: nn.Module, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments by name in the order in which a forward declares them, which a hook may ask for."""
+    if len(kwargs) < 2:
+        return dict(kwargs)
+    try:
+        declared = list(signature(module.forward).parameters)
+    except ValueError:
+        # It is a function of torch.
+        declared = []
+    return dict(sorted(kwargs.items(), key=lambda one: declared.index(one[0]) if one[0] in declared else len(declared)))
 
 
 _PLACEHOLDER = Call("function", "", 0, (), (), {}, None)

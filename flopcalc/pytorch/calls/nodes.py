@@ -36,6 +36,7 @@ def _node(name: str, module: nn.Module, index: Mapping[int, int]) -> Node:
         if isinstance(value, bool | int | float | str) or _is_sizes(value):
             facts[key] = tuple(value) if isinstance(value, list) else value
     facts["params"] = tuple((key, tuple(one.shape)) for key, one in module._parameters.items() if one is not None)
+    facts["buffers"] = tuple(key for key, _ in module._buffers.items())
     bases = tuple(class_name(base) for base in type(module).__mro__ if base is not object)
     return Node(name, bases[0], bases, below, facts)
 
