@@ -187,7 +187,7 @@ def add_up(values: Sequence[Dim]) -> Dim:
 def elementwise(function: Callable[[int], int], value: Dim) -> Dim:
     """function(value) for a rule that is not arithmetic, such as factoring; element by element on arrays."""
     if _numpy(value):
-        flat = value.reshape(-1)
+        flat = value.ravel()
         return (flat * 0 + [function(int(one)) for one in flat]).reshape(value.shape)
     return value.each(function) if isinstance(value, Recorded) else function(_number(value))
 

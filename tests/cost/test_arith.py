@@ -10,7 +10,7 @@ import sympy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flopcalc.analysis.sweeping.node import Book
+from flopcalc.analysis.sweeping.node import Book, NeedsNumberError
 from flopcalc.cost import arith
 from flopcalc.cost.traced import Trace, Traced
 from flopcalc.symbolic.conditions import allows
@@ -144,6 +144,14 @@ def test_summation(last: int) -> None:
         assert arith.summation(lambda i: 2**i, 1, n).subs(n, last) == expected
 
 
+def test_summation_up_to_several_numbers() -> None:
+    """1 + ... + n, where the rounding of a whole number and the larger of it and 0 are the number."""
+    n = sympy.Symbol("n", integer=True, positive=True)
+    found = arith.summation(lambda i: arith.maximum(arith.ceil_div(i, 1), 0), 1, n)
+    assert sympy.simplify(found - n * (n + 1) / 2) == 0
+    assert arith.summation(lambda i: i, 1, np.array([2, 5, 0])).tolist() == [3, 15, 0]
+
+
 def test_share_is_exact() -> None:
     """int(100 * 0.29) is 28; an exact ratio gives 29."""
     assert arith.share(Fraction(29, 100), 100) == 29
@@ -151,6 +159,8 @@ def test_share_is_exact() -> None:
     assert (thirds.tolist(), thirds.dtype.kind) == ([3, 3, 4], "i")
     x = sympy.Symbol("x", integer=True, positive=True)
     assert arith.share(Fraction(1, 3), x).subs(x, 11) == 3
+    ratio = sympy.Symbol("r", positive=True)
+    assert arith.share(ratio, x) == sympy.floor(ratio * x)
     assert arith.share(Traced(Fraction(1, 3), 1, Trace(Fraction(1, 3))), 11) == 3
 
 
@@ -181,6 +191,9 @@ def test_a_function_of_each_element() -> None:
 
     assert arith.elementwise(divisors, 6) == 4
     assert arith.elementwise(divisors, np.array([[6, 7], [1, 12]])).tolist() == [[4, 2], [1, 6]]
+    scope = Scope({"H": 20})
+    assert arith.elementwise(divisors, scope.symbol("H")) == 6
+    assert [size for size in range(1, 40) if allows(scope, {"H": size})] == [20]
 
 
 def test_recorded_numbers() -> None:
@@ -191,6 +204,10 @@ def test_recorded_numbers() -> None:
         assert (found.low, found.high) == (8, 20)
     logarithm = arith.floor_log2(4 * n, 2)
     assert (logarithm.low, logarithm.high) == (2, 5)  # log2 of 6 and of 40
+    total = arith.summation(lambda i: i, 1, n)
+    assert (total.low, total.high) == (1 + 2 + 3, 20 * 21 // 2)
+    with pytest.raises(NeedsNumberError):
+        arith.elementwise(lambda value: -value, n)
 
 
 def test_the_highest_of_many_sizes() -> None:
@@ -202,6 +219,9 @@ def test_the_highest_of_many_sizes() -> None:
         assert evaluate(found, {"H": size}) == max(size, 3 * size - 40, 2 * size + 1, 50, size + 1)
     # H <= H + 1 <= 2 H + 1
     assert str(found) == str(arith.highest([3 * h - 40, 2 * h + 1, 50]))
+    # 2 H - 1 is never less than H, and the same at 1. What is given twice is there once.
+    for several in ([2 * h - 1, 50, h], [h, 50, 2 * h - 1], [2 * h - 1, 50, 2 * h - 1]):
+        assert str(arith.highest(several)) == str(arith.highest([2 * h - 1, 50]))
     assert [str(arith.highest(pair)) for pair in ([h, h + 1], [h + 1, h], [h, h])] == ["H + 1", "H + 1", "H"]
     assert arith.highest([3, 7, 5]) == 7
 
