@@ -71,9 +71,7 @@ def ceil_div(a: Dim, b: Dim) -> Dim:
 
 
 def floor_div(a: Dim, b: Dim) -> Dim:
-    """floor(a / b)."""
-    if type(a) is not int and (sympy := _sympy(a, b)):
-        return sympy.floor(a / sympy.sympify(b))
+    """floor(a / b), which `//` is for all kinds of numbers."""
     return a // b
 
 
@@ -86,14 +84,10 @@ def exact_div(a: Dim, b: Dim) -> Dim:
 
 def share(ratio: Dim, whole: Dim) -> Dim:
     """The floor of ratio * whole, exact for a Fraction: `int(100 * 0.29)` is 28, and this is 29."""
-    if type(ratio) is Size:
+    if type(ratio) in (Size, Traced):
         return math.floor(ratio * whole)
     if type(whole) is not int and (sympy := _sympy(ratio, whole)):
-        if isinstance(ratio, Fraction):
-            ratio = sympy.Rational(ratio.numerator, ratio.denominator)
         return sympy.floor(ratio * whole)
-    if type(ratio) is Traced:
-        return ratio * whole // 1
     return ratio.numerator * whole // ratio.denominator
 
 
@@ -193,7 +187,7 @@ def add_up(values: Sequence[Dim]) -> Dim:
 def elementwise(function: Callable[[int], int], value: Dim) -> Dim:
     """function(value) for a rule that is not arithmetic, such as factoring; element by element on arrays."""
     if _numpy(value):
-        flat = value.reshape(-1)
+        flat = value.ravel()
         return (flat * 0 + [function(int(one)) for one in flat]).reshape(value.shape)
     return value.each(function) if isinstance(value, Recorded) else function(_number(value))
 

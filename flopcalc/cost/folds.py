@@ -92,13 +92,9 @@ def thop(part: Part, n: Dim) -> Dim:
             return part.macs
         case "ConvTranspose":
             return part.extra[0]
-        case "BatchNorm":
-            return 2 * (part.adds + part.muls)
-        case "BatchNorm without affine":
-            return part.adds + part.muls
-        case "LayerNorm" | "InstanceNorm":
+        case "BatchNorm" | "LayerNorm" | "InstanceNorm":
             return 4 * part.writes
-        case "InstanceNorm without affine":
+        case "BatchNorm without affine" | "InstanceNorm without affine":
             return 2 * part.writes
         case "PReLU":
             return part.other
@@ -122,13 +118,9 @@ def ultralytics_thop(part: Part, n: Dim) -> Dim:
             return part.macs if part.work != "softmax" else 3 * part.writes - part.extra[0]
         case "Conv subclass" | "Linear subclass":
             return part.macs
-        case "BatchNorm" | "BatchNorm subclass":
-            return 2 * (part.adds + part.muls)
-        case "BatchNorm without affine" | "BatchNorm subclass without affine":
-            return part.adds + part.muls
-        case "LayerNorm" | "LayerNorm subclass" | "InstanceNorm" | "GroupNorm":
+        case "BatchNorm" | "BatchNorm subclass" | "LayerNorm" | "LayerNorm subclass" | "InstanceNorm" | "GroupNorm":
             return 4 * part.writes
-        case "InstanceNorm without affine":
+        case "BatchNorm without affine" | "BatchNorm subclass without affine" | "InstanceNorm without affine":
             return 2 * part.writes
         case "PReLU":
             return part.other
@@ -192,11 +184,9 @@ def _hooked(part: Part, n: Dim) -> Dim:
     total: Dim = 0
     if called.module in _WEIGHTED:
         total += part.macs + part.adds
-    elif called.module == "BatchNorm":
-        total += part.adds + part.muls
     elif called.module in {"BatchNorm without affine", "InstanceNorm without affine", "LayerNorm"}:
         total += part.writes
-    elif called.module in {"InstanceNorm", "GroupNorm"}:
+    elif called.module in {"BatchNorm", "InstanceNorm", "GroupNorm"}:
         total += 2 * part.writes
     elif called.module.startswith("MultiheadAttention"):
         total += part.macs + part.adds + part.muls
@@ -231,8 +221,7 @@ def ptflops_aten(part: Part, n: Dim) -> Dim:
     called = how(part)
     if not (called.kernel and called.on_cpu):
         return 0
-    biases = part.adds if part.work in ("conv", "linear") else 0
-    return part.macs + biases if part.work in ("conv", "linear", "matmul") else 0
+    return part.macs + part.adds if part.work in ("conv", "linear") else part.macs
 
 
 def torchinfo(part: Part, n: Dim) -> Dim:

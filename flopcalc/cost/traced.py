@@ -118,10 +118,10 @@ class Traced:
         return found
 
     def __floordiv__(self, other: Any) -> int:
-        return (self / other).__floor__() if _is_exact(other) else NotImplemented
+        return (self / other).__floor__()
 
     def __mod__(self, other: Any) -> "Traced":
-        return self - self // other * other if _is_exact(other) else NotImplemented
+        return self - self // other * other
 
     # Comparison --------------------------------------------------------------------------------
 

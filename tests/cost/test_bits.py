@@ -11,6 +11,8 @@ from helpers import Runner
 
 from flopcalc import FlopcalcError, layer, network
 from flopcalc.cost import bits
+from flopcalc.cost.cost import Cost, Part
+from flopcalc.cost.hierarchy import paths
 
 
 def _bops(name: str, text: str, **options: Any) -> int:
@@ -49,6 +51,32 @@ def test_published_operations_of_bi_real_net() -> None:
     full = 118_013_952 + 512_000 + 3 * 6_422_528
     assert operations == full + Fraction(net.macs - full, 64)
     assert int(operations / 10**6) == 163
+
+
+def test_the_first_and_the_last_layer() -> None:
+    """Those with MACs of weights: not a norm, nor attention. A layer may have other work beside it."""
+    costs = [
+        Cost((Part("norm", "norm", params=4, adds=8),)),
+        Cost((Part("conv", "conv", params=4, macs=90), Part("act", "act", other=9))),
+        Cost((Part("scores", "matmul", macs=50),)),
+        Cost((Part("fc", "linear", params=4, macs=40), Part("act", "act", other=9))),
+        Cost((Part("softmax", "softmax", other=9),)),
+    ]
+    found = bits.read("w4a4:first=w8a8,last=w2a2").of_layers(list("abcde"), costs)
+    assert list(map(str, found)) == ["w4a4", "w8a8", "w4a4", "w2a2", "w4a4"]
+
+
+def test_operations_of_binary_networks_by_hand() -> None:
+    """64 binary MACs are one; no figure without a binary layer, nor with other bits. 64 bits are the most."""
+    costs = [Cost((Part("a", "conv", params=1, macs=macs),)) for macs in (640, 7)]
+    widths = {text: bits.read_one(text).width for text in ("w1a1", "w32a32", "w8a8", "w64a64")}
+
+    def operations(*texts: str) -> Fraction | None:
+        return bits.binary_operations([widths[text] for text in texts], costs)
+
+    assert operations("w1a1", "w32a32") == 10 + 7
+    assert operations("w1a1", "w1a1") == 10 + Fraction(7, 64)
+    assert operations("w32a32", "w32a32") is operations("w1a1", "w8a8") is operations("w64a64", "w8a8") is None
 
 
 def test_bops_by_hand() -> None:
@@ -197,3 +225,8 @@ def test_errors_on_the_command_line(run: Runner) -> None:
         assert done.code == 2
         assert "--bits" in done.err
         assert "Traceback" not in done.err
+
+
+def test_modules_around_a_layer() -> None:
+    """Each once, and the layer."""
+    assert paths("a.b.c") == ["a", "a.b", "a.b.c"]

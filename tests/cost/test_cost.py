@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import sympy
+import torch
 
-from flopcalc.cost.cost import Cost, Part, own_steps
+from flopcalc.cost.cost import DTYPE_BYTES, Cost, Part, in_bytes, own_steps
 from flopcalc.cost.parts import INPUT, NOTHING, transposed_conv
 from flopcalc.symbolic.scope import Scope
 
@@ -32,6 +34,32 @@ def test_totals() -> None:
     assert Cost(()).totals() == dict.fromkeys(expected, 0)
 
 
+def test_the_text_of_a_cost() -> None:
+    """How many parts it has, and its three figures."""
+    assert repr(Cost(PARTS[:1])) == "<Cost of 1 part: 1 params, 10 MACs, 43,220 FLOPs>"
+    assert repr(Cost(PARTS)) == "<Cost of 2 parts: 3 params, 30 MACs, 129,660 FLOPs>"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (10**20, "100,000,000,000,000,000,000"),  # 27 characters
+        (10**21, "about 10^21"),
+        (sympy.Symbol("x" * 27), "x" * 27),
+        (sympy.Symbol("x" * 28), "x" * 26 + "…"),
+    ],
+)
+def test_the_text_of_long_figures(value: object, text: str) -> None:
+    """Up to 27 characters in full."""
+    assert Cost((Part("a", "conv", params=value),)).headline.startswith(f"{text} params, 0 MACs")
+
+
+def test_bytes_of_an_element() -> None:
+    """As torch has them."""
+    assert {name: getattr(torch, name).itemsize for name in DTYPE_BYTES} == DTYPE_BYTES
+    assert in_bytes({"traffic": 3, "macs": 5}, "float64") == {"traffic": 3 * 8, "macs": 5}
+
+
 def _part(name: str, after: tuple[str, ...] | None = None, steps: int = 1) -> Part:
     return Part(name, "conv", steps=steps, after=after)
 
@@ -50,6 +78,7 @@ def _part(name: str, after: tuple[str, ...] | None = None, steps: int = 1) -> Pa
         ([_part("one", ("input1",))], None, 5),
         ([_part("one", ("input1",), 4), _part("two")], None, 7),
         ([_part("one", ("input0",))], None, 6),
+        ([_part("one", INPUT, 2), _part("two", ("one", "input0"))], None, 8),
         # A part that a structural option left out causes no delay.
         ([_part("one", ("left out",))], 1, 6),
         ([], 0, 5),

@@ -5,7 +5,7 @@ from helpers import WriteNetwork
 
 from flopcalc import FlopcalcError, network
 from flopcalc.cost import convention, parts
-from flopcalc.cost.calls import how, lacks_sizes
+from flopcalc.cost.calls import How, how, is_label, lacks_sizes
 from flopcalc.cost.cost import Cost, Part
 from flopcalc.networks.counted import counted
 
@@ -17,14 +17,67 @@ def test_a_part_has_no_work_but_one_step() -> None:
     assert (part.reads, part.writes, part.traffic, part.steps) == (0, 0, 0, 1)
 
 
-@pytest.mark.parametrize("label", ["own Conv", "Conv subclass", "ConvTranspose", "Softmax", "own RMSNorm"])
-def test_labels_that_need_a_size(label: str) -> None:
-    """Without it nothing is known of the call."""
-    assert lacks_sizes(Part("a", "conv", call=label))
-    assert how(Part("a", "conv", call=label)).operator == ""
-    given = Part("a", "conv", call=label, extra=(1, 2, 3))
-    assert not lacks_sizes(given)
-    assert how(given).module == label
+@pytest.mark.parametrize(
+    ("label", "sizes"),
+    [
+        ("own Conv", 1),
+        ("Conv subclass", 1),
+        ("torchvision.ops.deform_conv2d", 1),
+        ("own RMSNorm", 1),
+        ("Softmax", 1),
+        ("F.interpolate to size", 1),
+        ("F.interpolate to size, bilinear", 1),
+        ("+ and -", 2),
+        # In the output, and what two counters make of it.
+        ("ConvTranspose", 3),
+    ],
+)
+def test_labels_that_need_sizes(label: str, sizes: int) -> None:
+    """Without one of them nothing is known of the call."""
+    for given in range(4):
+        part = Part("a", "conv", call=label, extra=(1, 2, 3)[:given])
+        assert lacks_sizes(part) == (given < sizes)
+        assert (how(part) == How()) == (given < sizes)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Conv", True),
+        ("another class", False),
+        ("", False),
+        ("Conv, 12 products of sizes", True),
+        ("1 product of sizes", True),
+        ("another class, 12 products of sizes", False),
+    ],
+)
+def test_what_is_a_label(text: str, expected: bool) -> None:
+    """One of the table, with products of sizes or without, or these alone."""
+    assert is_label(text) == expected
+
+
+def test_kernels_on_the_cpu() -> None:
+    """Attention is one kernel there, which ptflops' back end for kernels does not know. bmm adds nothing."""
+    aten = convention.get("ptflops-aten")
+    for call, figure in (("F.scaled_dot_product_attention", 0), ("torch.bmm", 60), ("", 60)):
+        assert aten.of(Cost((Part("a", "matmul", macs=60, adds=5, call=call),))) == figure
+    assert aten.of(Cost((Part("a", "linear", macs=60, adds=5),))) == 65
+    # A kernel of another package.
+    assert aten.of(Cost((Part("a", "conv", macs=60, call="torchvision.ops.deform_conv2d", extra=(1,)),))) == 0
+
+
+def test_flops() -> None:
+    """Two for each MAC, and each other operation. The batch is 1 where none is given."""
+    part = Part("a", "linear", params=6, macs=1000, adds=1, muls=10, other=100)
+    assert convention.get("flops").of(Cost((part,))) == 2111
+    assert convention.get("torchinfo").of(Cost((part,))) == 6
+
+
+def test_a_mean_over_the_batch() -> None:
+    """Ptflops divides by the batch that it takes from the only input; of several inputs it finds none."""
+    cost = Cost((Part("a", "conv", macs=400),))
+    assert convention.get("ptflops").of(cost, 4) == 100
+    assert convention.get("ptflops").of(cost, 4, inputs=2) == 400
 
 
 def test_products_of_sizes_in_a_label() -> None:
@@ -127,9 +180,14 @@ def test_layer_norms_of_open_model_zoo() -> None:
         # From 5 x 5 to 2 x 2, and from 7 x 7 to 4 x 4 with padding.
         (parts.max_pool("a", 5, 25, 4, 9), 2 * 5 * 4 * 2**2),
         (parts.max_pool("a", 5, 49, 16, 9), 2 * 5 * 16 * 2**2),
+        # From 6 x 6 to 4 x 4, where the last window reaches beyond the padding; from 19 x 19 to 13 x 13 with 7 x 7.
+        (parts.max_pool("a", 5, 36, 16, 9), 2 * 5 * 16 * 2**2),
+        (parts.max_pool("a", 5, 361, 169, 49), 2 * 5 * 169),
+        (parts.max_pool("a", 5, 0, 0, 9), 0),
         (parts.global_avg_pool("a", 5, 49, 1), 5 * 49),
         (parts.upsample("a", 5, 49, 196)._replace(call="F.interpolate, bilinear"), 4 * 5 * 196),
         (parts.add("a", 5, 49), 5 * 49),
+        (Part("a", "mul", muls=7), 7),
     ],
 )
 def test_layers_of_convnet_burden(part: Part, figure: int) -> None:

@@ -30,6 +30,9 @@ STEPS: list[Callable[[Any], Any]] = [
     lambda x: math.floor(abs(2 * x - 3)),
     lambda x: math.floor(x - x % Fraction(1, 4)),
     lambda x: evaluate("divisible(24 * w, 8) + round(3 * w) + (48 if w >= 2 else 24 if w > 1 / 2 else 12)", {"w": x}),
+    lambda x: int(2 - 3 * x),
+    lambda x: math.floor(x + 2 * x - 1),
+    lambda x: 1 if 2 * x - 3 else 0,
     lambda x: evaluate("ceil(often * w) // 2 + max(1, floor(w * 3))", {"w": x, "often": 4}),
 ]
 
@@ -38,8 +41,8 @@ STEPS: list[Callable[[Any], Any]] = [
 def test_the_interval_is_that_of_the_result(step: Callable[[Any], Any]) -> None:
     """Inside it the result is the same on plain fractions; a next interval begins where it ends."""
     numbers = random.Random(1)  # noqa: S311 - the same numbers on each run
-    for _ in range(200):
-        x = Fraction(numbers.randrange(1, 40_000), 9_973)
+    between = [Fraction(numbers.randrange(1, 40_000), 9_973) for _ in range(200)]
+    for x in (*between, *(Fraction(n, 24) for n in range(97))):
         trace = Trace(x)
         result = step(Traced(x, 1, trace))
         assert type(result) is int
@@ -51,6 +54,42 @@ def test_the_interval_is_that_of_the_result(step: Callable[[Any], Any]) -> None:
             assert step(low + (high - low) * share_) == result
         for end, included in ((trace.low, trace.low_in), (trace.high, trace.high_in)):
             assert end is None or not included or step(end) == result
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        math.floor,
+        math.ceil,
+        round,
+        lambda x: x // 3,
+        lambda x: int(x < 2),
+        lambda x: int(x <= 2),
+        lambda x: int(x > 2),
+        lambda x: int(x >= 2),
+        lambda x: int(x == 2),
+        lambda x: int(bool(x - 2)),
+    ],
+    ids=range(10),
+)
+def test_the_ends_are_exact(step: Callable[[Any], Any]) -> None:
+    """At an end that is not in the interval the result differs, and beyond one that is.
+
+    Where the number is itself at such a place, nothing is known of one side: the interval is this number alone.
+    """
+    tiny = Fraction(1, 10**9)
+    for x in (Fraction(n, 8) for n in range(-40, 41)):
+        trace = Trace(x)
+        result = step(Traced(x, 1, trace))
+        assert result == step(x)
+        for end, included, side in ((trace.low, trace.low_in, -1), (trace.high, trace.high_in, 1)):
+            if end is None:
+                assert step(x + side * 1000) == result
+                assert not included
+            elif end != x:
+                assert step(end - side * tiny) == result
+                assert (step(end) == result) == included
+                assert not included or step(end + side * tiny) != result
 
 
 def test_every_change_is_found() -> None:
@@ -84,6 +123,10 @@ def test_what_is_not_linear_is_refused() -> None:
         lambda: range(x),  # type: ignore[call-overload]
         lambda: x < "1",
         lambda: x + 0.5,
+        lambda: x * 0.5,
+        lambda: x / 0.5,
+        lambda: x // 0.5,
+        lambda: x % 0.5,
     ):
         with pytest.raises(TypeError):
             wrong()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from flopcalc.cost.whole import as_flag, as_int
+from flopcalc.symbolic.scope import Scope
 
 
 @pytest.mark.parametrize("value", [7, np.int64(7), np.uint8(7), np.array(7)])
@@ -20,6 +21,13 @@ def test_integers_of_any_type(value: object) -> None:
 def test_other_values_are_not_whole_numbers(value: object) -> None:
     """A flag is not a number, and a float is not whole by luck."""
     assert as_int(value) is None
+
+
+def test_symbolic_sizes() -> None:
+    """A whole one is itself; half of it is not whole."""
+    h = Scope({"H": 20}).symbol("H")
+    assert as_int(h) is h
+    assert as_int(h / 2) is None
 
 
 def test_flags() -> None:
