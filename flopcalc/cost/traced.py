@@ -118,10 +118,12 @@ class Traced:
         return found
 
     def __floordiv__(self, other: Any) -> int:
-        return (self / other).__floor__()
+        quotient: Traced = self / other
+        return quotient.__floor__()
 
     def __mod__(self, other: Any) -> "Traced":
-        return self - self // other * other
+        rest: Traced = self - self // other * other
+        return rest
 
     # Comparison --------------------------------------------------------------------------------
 

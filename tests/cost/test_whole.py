@@ -1,6 +1,7 @@
 """Integers of any type are whole numbers; flags, floats and text are not."""
 
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,8 +26,9 @@ def test_other_values_are_not_whole_numbers(value: object) -> None:
 
 def test_symbolic_sizes() -> None:
     """A whole one is itself; half of it is not whole."""
-    h = Scope({"H": 20}).symbol("H")
-    assert as_int(h) is h
+    h: Any = Scope({"H": 20}).symbol("H")
+    whole = as_int(h)
+    assert whole is h
     assert as_int(h / 2) is None
 
 
