@@ -4,6 +4,7 @@ import random
 from string import ascii_letters
 
 import pytest
+from presets.equations import drawn
 
 from flopcalc.presets.einsum import printed_flops
 
@@ -45,37 +46,12 @@ def test_as_numpy_prints_it(equation: str, shapes: list[tuple[int, ...]]) -> Non
     assert printed_flops(equation, shapes) == _numpys(equation, shapes)
 
 
-def _drawn(draw: random.Random) -> tuple[str, list[tuple[int, ...]]]:
-    """An equation of 1 to 4 operands: letters that are repeated, axes of size 1, dots, with and without an arrow."""
-    letters = draw.choice(["ijk", "abcdef", "AaBbz"])
-    sizes = {letter: draw.choice([1, 2, 3, 7, 10]) for letter in letters}
-    of_dots = [draw.choice([1, 2, 3]) for _ in range(draw.randrange(3))]
-    with_dots = draw.random() < 0.3
-    terms, shapes = [], []
-    for _ in range(draw.choice([1, 2, 2, 3, 3, 4])):
-        term = [draw.choice(letters) for _ in range(draw.randrange(4))]
-        shape = [1 if draw.random() < 0.1 else sizes[letter] for letter in term]
-        if with_dots and draw.random() < 0.7:
-            place, missing = draw.randrange(len(term) + 1), draw.randrange(len(of_dots) + 1)
-            term.insert(place, "...")
-            shape[place:place] = [1 if draw.random() < 0.2 else size for size in of_dots[missing:]]
-        terms.append("".join(term))
-        shapes.append(tuple(shape))
-    equation = ",".join(terms)
-    if draw.random() < 0.7:
-        used = sorted(set(equation) - {".", ","})
-        out = draw.sample(used, draw.randrange(len(used) + 1))
-        if "..." in equation and draw.random() < 0.9:
-            out.insert(draw.randrange(len(out) + 1), "...")
-        equation += "->" + "".join(out)
-    return equation, shapes
-
-
 @pytest.mark.parametrize("seed", range(10))
 def test_random_equations(seed: int) -> None:
     """100 for each seed."""
     draw = random.Random(seed)  # noqa: S311 - no secrets
-    for equation, shapes in (_drawn(draw) for _ in range(100)):
+    for _ in range(100):
+        equation, shapes = drawn(draw, operands=draw.choice([1, 2, 2, 3, 3, 4]))
         assert printed_flops(equation, shapes) == _numpys(equation, shapes), (equation, shapes)
 
 

@@ -9,6 +9,7 @@ import pytest
 torch: Any = pytest.importorskip("torch")
 
 import torch.nn.functional as F  # noqa: N812
+from presets.equations import drawn
 from presets.hooked import TOOLS, Calls, Case, calls, case, check
 from torch import Tensor, nn
 
@@ -245,36 +246,11 @@ def test_calls(name: str) -> None:
     check(CASES[name], *TOOLS)
 
 
-def _drawn(draw: random.Random) -> tuple[str, list[tuple[int, ...]]]:
-    """An equation of two operands: letters that are repeated, axes of size 1, dots, with and without an arrow."""
-    sizes = {letter: draw.choice([1, 2, 3, 5, 7]) for letter in "aBcd"}
-    of_dots = [draw.choice([1, 2, 3, 5]) for _ in range(draw.randrange(3))]
-    terms, shapes = [], []
-    for _ in range(2):
-        term = draw.choices("aBcd", k=draw.randrange(5))
-        narrow = {letter: 1 if draw.random() < 0.2 else size for letter, size in sizes.items()}
-        shape = [narrow[letter] for letter in term]
-        if draw.random() < 0.5:
-            place, missing = draw.randrange(len(term) + 1), draw.randrange(len(of_dots) + 1)
-            term.insert(place, "...")
-            shape[place:place] = [1 if draw.random() < 0.2 else size for size in of_dots[missing:]]
-        terms.append("".join(term))
-        shapes.append(tuple(shape))
-    equation = ",".join(terms)
-    if draw.random() < 0.7:
-        used = sorted(set(equation) - {".", ","})
-        out = draw.sample(used, draw.randrange(len(used) + 1))
-        if draw.random() < 0.5:
-            out.insert(draw.randrange(len(out) + 1), "...")
-        equation += "->" + "".join(out)
-    return equation, shapes
-
-
 @pytest.mark.parametrize("seed", range(3))
 def test_random_equations(seed: int) -> None:
     """The sum over 50 for each seed."""
     draw = random.Random(seed)  # noqa: S311 - no secrets
-    equations = [_drawn(draw) for _ in range(50)]
+    equations = [drawn(draw, operands=2) for _ in range(50)]
 
     def forward(x: Tensor) -> Tensor:
         for equation, shapes in equations:
