@@ -110,10 +110,11 @@ def _upsampled(call: Call) -> tuple[str, int]:
 
 
 def _upsampled_of_calflops(call: Call) -> tuple[str, int]:
-    x, size, scale = _by_position(call), call.argument(1, "size"), call.argument(2, "scale_factor")
+    x, size, scale = _by_position(call), call.argument(1, "size"), call.kwargs.get("scale_factor")
     if size is not None:
         return "upsampling", prod(size) if isinstance(size, list | tuple) else int(size)
-    # The factor is computed, and dropped. It takes the batch for the number of axes.
+    # The factor is computed, and dropped. It takes the batch for the number of axes. What `upsample` is given by
+    # position comes here again by name, as `interpolate`.
     if isinstance(scale, list) or (isinstance(scale, tuple) and len(scale) != x.shape[0]):
         raise TypeError("a power of several scale factors")
     return "upsampling", x.numel

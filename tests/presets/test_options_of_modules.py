@@ -204,6 +204,12 @@ CASES: dict[str, Case] = {
     "a mean that is no whole number": (
         ("ptflops",), lambda: Run(lambda m, n, x: n(m(x[0])), nn.Linear(4, 5), nn.Linear(5, 3)), ((7, 4),),
     ),
+    "another mean": (
+        ("ptflops",),
+        lambda: Run(lambda m, n, x: n(m(x[0])), nn.Linear(4, 5), nn.Linear(5, 3)),
+        ((4, 4),),
+    ),
+    "no parameters": (("calflops",), nn.ReLU, (ROWS,)),
     "no axes": (("ptflops",), nn.ReLU, (torch.ones(()),)),
     "no sample": (("ptflops",), lambda: nn.Linear(4, 5), (torch.ones(0, 4),)),
     "four states": (("calflops",), lambda: Run(lambda x, states: x + 1), (ROWS, tuple(torch.ones(4, 2, 3)))),
